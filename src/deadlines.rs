@@ -1,0 +1,79 @@
+//! A table of deadlines by key: what is due next, and what is due now.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::time::Instant;
+
+/// At most one deadline a key; equal instants come out in key order, so that a run replays.
+#[derive(Debug)]
+pub struct Deadlines<K> {
+    by_key: HashMap<K, Instant>,
+    by_time: BTreeSet<(Instant, K)>,
+}
+
+impl<K: Copy + Ord + Hash> Deadlines<K> {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self { by_key: HashMap::new(), by_time: BTreeSet::new() }
+    }
+
+    /// Sets, moves or (with `None`) removes the deadline of `key`.
+    pub fn set(&mut self, key: K, at: Option<Instant>) {
+        let before = match at {
+            Some(at) => self.by_key.insert(key, at),
+            None => self.by_key.remove(&key),
+        };
+        if before == at {
+            return;
+        }
+        if let Some(before) = before {
+            self.by_time.remove(&(before, key));
+        }
+        if let Some(at) = at {
+            self.by_time.insert((at, key));
+        }
+    }
+
+    /// The earliest deadline.
+    pub fn next(&self) -> Option<Instant> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+
+    /// Takes out the earliest key that is due.
+    pub fn pop_due(&mut self, now: Instant) -> Option<K> {
+        let &(at, key) = self.by_time.first().filter(|(at, _)| *at <= now)?;
+        self.by_time.remove(&(at, key));
+        self.by_key.remove(&key);
+        Some(key)
+    }
+}
+
+impl<K: Copy + Ord + Hash> Default for Deadlines<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn keys_come_due_in_order_of_time_and_a_moved_deadline_comes_once() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut deadlines = Deadlines::new();
+        deadlines.set('a', Some(at(30)));
+        deadlines.set('b', Some(at(20)));
+        deadlines.set('a', Some(at(10)));
+        deadlines.set('c', Some(at(5)));
+        deadlines.set('c', None);
+        assert_eq!(deadlines.next(), Some(at(10)));
+        assert_eq!(deadlines.pop_due(at(9)), None);
+        assert_eq!(deadlines.pop_due(at(25)), Some('a'));
+        assert_eq!(deadlines.pop_due(at(25)), Some('b'));
+        assert_eq!(deadlines.pop_due(at(99)), None);
+    }
+}

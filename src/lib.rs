@@ -1,0 +1,25 @@
+//! Selvedge: reliable, ordered sockets over a pub/sub fabric.
+//!
+//! The rooms, top down; each imports only from rooms above it (`tests/layering.rs` is the wall):
+//!
+//! 1. `entropy`, `deadlines`: randomness and timers as values, so that machines need no clock;
+//! 2. `subject`: names, patterns, and the trie that matches them;
+//! 3. `wire`: messages, operations, chunks, and each language they travel in;
+//! 4. `socket`: reliable in-order sockets; `client`: the fabric client; `broker`: the embedded broker — machines without I/O;
+//! 5. `endpoint`: one client joined with all its sockets;
+//! 6. `transport`: operations over something real;
+//! 7. `runtime`: the only room with tasks, channels and a clock;
+//! 8. `node`: the only room with napi.
+
+pub mod broker;
+pub mod client;
+pub mod deadlines;
+pub mod endpoint;
+pub mod entropy;
+#[cfg(feature = "node")]
+mod node;
+pub mod runtime;
+pub mod socket;
+pub mod subject;
+pub mod transport;
+pub mod wire;

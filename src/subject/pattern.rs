@@ -1,0 +1,102 @@
+//! A pattern: a subject with wildcards.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{InvalidSubject, subject::has_valid_tokens};
+
+/// What a subscription names. Cheap to clone.
+///
+/// `*` as a whole token matches exactly one token; `>` as the whole last token matches one or more. Inside a longer
+/// token both are ordinary characters.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pattern(Arc<str>);
+
+impl Pattern {
+    /// Checks `text` against the rules above and those of a [`super::Subject`]'s tokens.
+    pub fn parse(text: &str) -> Result<Self, InvalidSubject> {
+        let body =
+            text.strip_suffix('>').filter(|rest| rest.is_empty() || rest.ends_with('.')).unwrap_or(text);
+        if has_valid_tokens(text) && body.split('.').all(|token| token != ">") {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidSubject::Subscribe(text.to_owned()))
+        }
+    }
+
+    /// The pattern as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The tap `>`: gets every message, but never counts as interest.
+    pub fn is_silent(&self) -> bool {
+        &*self.0 == ">"
+    }
+
+    /// Whether `subject` is one of the names that this pattern stands for.
+    pub fn matches(&self, subject: &str) -> bool {
+        let mut tokens = subject.split('.');
+        for expected in self.0.split('.') {
+            match (expected, tokens.next()) {
+                (_, None) => return false,
+                (">", Some(_)) => return true,
+                ("*", Some(_)) => {}
+                (literal, Some(token)) if literal == token => {}
+                _ => return false,
+            }
+        }
+        tokens.next().is_none()
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> Pattern {
+        Pattern::parse(text).expect(text)
+    }
+
+    #[test]
+    fn wildcards_are_whole_tokens() {
+        for good in ["a", "*", ">", "*.*", "a.>", "*.>", "a*b.>x", "x>", "a.b>"] {
+            assert_eq!(pattern(good).as_str(), good);
+        }
+        for bad in ["", ".", "a.", "a..>", ">.a", "a.>.b", ">.>", "a b", "a.\u{2003}"] {
+            assert_eq!(Pattern::parse(bad), Err(InvalidSubject::Subscribe(bad.into())), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn matching_follows_the_tokens() {
+        for (text, subject, expected) in [
+            ("a.>", "a.b", true),
+            ("a.>", "a.b.c", true),
+            ("a.>", "a", false),
+            ("*", "a", true),
+            ("*", "a.b", false),
+            (">", "a.b.c", true),
+            ("a.*.c", "a.b.c", true),
+            ("a.*.c", "a.b.d", false),
+            ("a.b", "a.b", true),
+            ("a.b", "a.b.c", false),
+            ("a*", "ab", false),
+            ("a>", "a>", true),
+        ] {
+            assert_eq!(pattern(text).matches(subject), expected, "{text} {subject}");
+        }
+    }
+}

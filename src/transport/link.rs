@@ -1,0 +1,70 @@
+//! What every way to plug in offers: operations out, operations in.
+
+use std::fmt;
+use std::io;
+use std::task::{Context, Poll};
+
+/// One end of a connection between a client and a broker. `Out` is [`crate::wire::ClientOp`] at the client and
+/// [`crate::wire::ServerOp`] at the broker; `In` the other.
+///
+/// Polled by one task, in both directions from one poll, so that a stalled writer never keeps it from reading. Dropping it closes it.
+pub trait Link: Send {
+    /// What this end says.
+    type Out;
+    /// What this end hears.
+    type In;
+
+    /// Appends at least one operation to `into`, or fails for good. Takes a bounded amount in one call.
+    fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<Self::In>) -> Poll<Result<(), LinkError>>;
+
+    /// Takes one operation to send. It leaves with the next `poll_flush`. Call it only while [`Link::is_full`] says no.
+    fn feed(&mut self, op: Self::Out) -> Result<(), LinkError>;
+
+    /// Whether so much waits to be flushed that the caller should flush first.
+    fn is_full(&self) -> bool;
+
+    /// Ready when everything fed has been handed to the operating system (or the peer, in memory).
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>>;
+
+    /// Says goodbye if the language has a way to, after a flush.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>>;
+}
+
+/// A link of either end, whatever it goes over.
+pub type BoxedLink<Out, In> = Box<dyn Link<Out = Out, In = In>>;
+
+/// Why a link ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// The other end went away in an orderly way.
+    Closed,
+    /// The network failed.
+    Io(io::Error),
+    /// The other end broke the rules of the language.
+    PeerMisbehaved(String),
+    /// Nothing was heard for too long.
+    Silent,
+    /// This is no fabric server, or it refused us: the HTTP status, or what it said instead.
+    Refused(String),
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("closed by the other end"),
+            Self::Io(error) => write!(f, "{error}"),
+            Self::PeerMisbehaved(what) => write!(f, "the other end broke the protocol: {what}"),
+            Self::Silent => f.write_str("nothing heard from the other end for too long"),
+            Self::Refused(what) => write!(f, "refused: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for LinkError {}
+
+impl From<io::Error> for LinkError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}

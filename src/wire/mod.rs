@@ -1,0 +1,12 @@
+//! What travels, and how it is written down: messages, operations and chunks in memory, then one folder for each language.
+
+pub mod chunk;
+pub mod message;
+pub mod op;
+pub mod socketio;
+
+pub use chunk::{Reassembly, split};
+pub use message::{Encoding, Headers, Json, Message, Payload, SocketCommand};
+pub use op::{
+    AckId, ClientOp, Info, MessageId, OpError, Publication, Reply, ServerOp, SubscribeStatus, Subscription,
+};
