@@ -34,6 +34,18 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
         }
     }
 
+    /// Whether `key` has a deadline.
+    pub fn contains(&self, key: K) -> bool {
+        self.by_key.contains_key(&key)
+    }
+
+    /// Removes the deadline of `key`; whether there was one.
+    pub fn take(&mut self, key: K) -> bool {
+        let there = self.contains(key);
+        self.set(key, None);
+        there
+    }
+
     /// The earliest deadline.
     pub fn next(&self) -> Option<Instant> {
         self.by_time.first().map(|(at, _)| *at)

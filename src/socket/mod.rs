@@ -1,1 +1,36 @@
-//! Room socket.
+//! Reliable, ordered sockets over a fabric that promises nothing. Machines: no clock, no I/O, no fabric client.
+//!
+//! ```text
+//!               ┌────────────── connect() / fabric back / retry pause over ─────────────┐
+//!               ▼                                                                       │
+//! disconnected ──► connecting: find a server, subscribe, ask it to attach ──► ready ──► disconnected (fabric lost, ping lost)
+//!        └──────────────────────────────┴───────────────────────────────────────┴────► closed (final)
+//! ```
+//!
+//! A [`ClientSocket`] goes the whole way; a [`ServerSocket`] is made ready by its [`Listener`] and moves between `ready` and
+//! `disconnected` with the fabric. Both hold a [`Channel`]: a [`Sender`], a [`Receiver`] and a [`KeepAlive`].
+//! `docs/socket.md` tells the protocol.
+
+mod channel;
+mod client_socket;
+mod config;
+mod control;
+mod error;
+mod keepalive;
+mod listener;
+mod output;
+mod pending;
+mod receiver;
+mod sender;
+mod server_socket;
+
+pub use channel::Channel;
+pub use client_socket::ClientSocket;
+pub use config::{Dialect, SocketConfig};
+pub use error::{CloseReason, CommandError, PeerMisbehaved, WriteError};
+pub use keepalive::KeepAlive;
+pub use listener::{Incoming, Listener};
+pub use output::{Output, RequestFailure, SocketEvent, State, Tag, TagKind};
+pub use receiver::{Ask, Receiver};
+pub use sender::{Data, Sender};
+pub use server_socket::ServerSocket;

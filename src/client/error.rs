@@ -1,0 +1,67 @@
+//! Why something asked of the fabric failed. The texts are Conat's where it has one; programs match on them.
+
+use std::fmt;
+
+use crate::wire::OpError;
+
+/// Why a publish, a request, a subscription or a wait failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// Nobody listens.
+    NoSubscribers {
+        /// `request`, `requestMany` or `publish`.
+        what: &'static str,
+        /// On what.
+        subject: String,
+    },
+    /// No answer in time.
+    Timeout {
+        /// What was waited for.
+        what: &'static str,
+        /// On what.
+        subject: String,
+    },
+    /// The broker said no.
+    Refused(OpError),
+    /// The connection was lost before the broker confirmed: it may or may not have happened.
+    ConnectionLost {
+        /// On what.
+        subject: String,
+    },
+    /// Too much waits for the connection.
+    Full {
+        /// The bound in bytes.
+        limit: usize,
+    },
+    /// Another queue group holds this pattern.
+    QueueGroup {
+        /// The pattern.
+        pattern: String,
+    },
+    /// The client is closed.
+    Closed,
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSubscribers { what: what @ "requestMany", subject } => {
+                write!(f, "{what} -- no subscribers matching {subject}")
+            }
+            Self::NoSubscribers { what, subject } => write!(f, "{what} -- no subscribers matching '{subject}'"),
+            Self::Timeout { what, subject } => write!(f, "timeout - Error: operation has timed out ({what} '{subject}')"),
+            Self::Refused(error) => write!(f, "{error}"),
+            Self::ConnectionLost { subject } => {
+                write!(f, "timeout - Error: operation has timed out (the connection was lost before '{subject}' was confirmed)")
+            }
+            Self::Full { limit } => write!(f, "more than {limit} bytes wait for the connection"),
+            Self::QueueGroup { pattern } => {
+                write!(f, "there can be at most one queue group per client on a subject (subject='{pattern}')")
+            }
+            Self::Closed => f.write_str("closed"),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}

@@ -1,0 +1,307 @@
+//! The fabric client: joins the session, the subscriptions and the open questions.
+
+mod asking;
+mod syncing;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::operations::{Key, Operation, Operations, Step};
+use super::session::{Phase, Session};
+use super::subscriptions::{Added, Subscriptions};
+use super::{ClientConfig, ClientError, ClientEvent, Question, QuestionKind, SessionState};
+use crate::entropy::Entropy;
+use crate::subject::{Pattern, Subject};
+use crate::wire::{AckId, ClientOp, Info, Message, MessageId, Payload, Publication, Reassembly, Reply, ServerOp, Subscription, split};
+
+/// One client. Drain `poll_op`, `poll_event`, `poll_dial` and `poll_drop` after every call, and call `handle_timeout` at `poll_timeout`.
+pub struct Client<T> {
+    config: ClientConfig,
+    session: Session,
+    subscriptions: Subscriptions<T>,
+    operations: Operations<T>,
+    /// What acknowledgements are awaited for, on this link.
+    acks: HashMap<AckId, Awaited>,
+    next_ack: u64,
+    /// `<prefix>.<random>`: answers come to `<inbox>.<key>`.
+    inbox: String,
+    inbox_pattern: Pattern,
+    /// Joins chunked answers.
+    answers: Reassembly,
+    max_payload: usize,
+    /// Shared by all messages of one chunk: there is nothing to join by it.
+    message_id: MessageId,
+    next_message: u64,
+    /// Subscriptions that the broker refused after a reconnect.
+    refused: Vec<Pattern>,
+    retry_at: Option<(Instant, Duration)>,
+    ops: VecDeque<ClientOp>,
+    events: VecDeque<ClientEvent<T>>,
+    entropy: Box<dyn Entropy>,
+}
+
+/// What an acknowledgement is for.
+#[derive(Debug)]
+enum Awaited {
+    /// The count of a question.
+    Count(Key),
+    /// Whether there is interest in a question's subject.
+    Interest(Key),
+    /// A subscription made while the session was up.
+    Subscription(Pattern),
+    /// The inbox and everything else, after the sign-in.
+    Sync(Vec<Subscription>),
+}
+
+impl<T: Copy + Ord + std::hash::Hash> Client<T> {
+    /// A client that does not dial before `connect`.
+    pub fn new(config: ClientConfig, mut entropy: Box<dyn Entropy>) -> Self {
+        let inbox = format!("{}.{}", config.inbox_prefix, entropy.id());
+        let inbox_pattern = Pattern::parse(&format!("{inbox}.*"))
+            .unwrap_or_else(|_| Pattern::parse("_INBOX.invalid.*").expect("a literal pattern is valid"));
+        Self {
+            session: Session::new(config.reconnect.clone()),
+            subscriptions: Subscriptions::new(),
+            operations: Operations::new(),
+            acks: HashMap::new(),
+            next_ack: 0,
+            inbox,
+            inbox_pattern,
+            answers: Reassembly::default(),
+            max_payload: DEFAULT_MAX_PAYLOAD,
+            message_id: entropy.id().into(),
+            next_message: 0,
+            refused: Vec::new(),
+            retry_at: None,
+            ops: VecDeque::new(),
+            events: VecDeque::new(),
+            entropy,
+            config,
+        }
+    }
+
+    /// Where answers come to.
+    pub fn inbox(&self) -> &str {
+        &self.inbox
+    }
+
+    /// Dials, and keeps dialling.
+    pub fn connect(&mut self) {
+        self.session.connect();
+    }
+
+    /// Gives the connection up, until `connect`.
+    pub fn disconnect(&mut self) {
+        if self.session.disconnect() {
+            self.handle_loss("disconnected by hand".to_owned());
+        }
+    }
+
+    /// Gives everything up, for good. Questions fail; what was published leaves with the last flush.
+    pub fn close(&mut self) {
+        if self.session.phase() != Phase::Closed {
+            self.session.close();
+            self.acks.clear();
+            for key in self.operations.keys(|_| true) {
+                self.fail(key, ClientError::Closed);
+            }
+            self.events.push_back(ClientEvent::Session(SessionState::Closed));
+        }
+    }
+
+    /// Gives up the link that is up, as if the network had failed.
+    pub fn drop_link(&mut self) {
+        self.session.drop_link();
+    }
+
+    /// Subscribes for `token`. `Subscribed` or `Failed` follows.
+    pub fn subscribe(&mut self, now: Instant, token: T, pattern: Pattern, queue: Option<Arc<str>>) {
+        let fresh = self.entropy.id().into();
+        match self.subscriptions.add(token, pattern.clone(), queue, fresh, now + self.config.subscribe_timeout) {
+            Ok(Added::Subscribe(subscription)) => self.send_subscribe(pattern, subscription),
+            Ok(Added::Pending) => {}
+            Ok(Added::Confirmed) => self.events.push_back(ClientEvent::Subscribed(token)),
+            Err(error) => self.events.push_back(ClientEvent::Failed(token, error)),
+        }
+    }
+
+    /// Ends the subscription of `token`, confirmed or not.
+    pub fn unsubscribe(&mut self, token: T) {
+        if let Some(pattern) = self.subscriptions.remove(token) {
+            self.send_unsubscribe(&pattern);
+        }
+    }
+
+    /// Publishes without confirmation. Before the sign-in it is dropped (Conat's rule); says whether it left.
+    pub fn publish(&mut self, message: Message) -> bool {
+        let signed_in = self.session.is_signed_in();
+        if signed_in {
+            self.send(message, None);
+        }
+        signed_in
+    }
+
+    /// Asks the fabric. `Published`, `Reply`, `Interest`, `Ended` or `Failed` follows for `token`, if there is one.
+    pub fn ask(&mut self, now: Instant, token: Option<T>, question: Question) {
+        match self.operations.open(now, token, question, self.config.max_waiting_bytes) {
+            Ok(key) if self.session.is_ready() => self.put(key),
+            Ok(_) => {}
+            Err(error) => self.events.extend(token.map(|token| ClientEvent::Failed(token, error))),
+        }
+    }
+
+    /// Nobody waits for the answer any more.
+    pub fn cancel(&mut self, token: T) {
+        if let Some(key) = self.operations.key_of(token) {
+            self.operations.close(key);
+        }
+    }
+
+    /// Fails every open question whose token is `wanted`.
+    pub fn fail_where(&mut self, error: &ClientError, wanted: impl Fn(T) -> bool) {
+        for key in self.operations.keys(|operation| operation.token.is_some_and(&wanted)) {
+            self.fail(key, error.clone());
+        }
+    }
+
+    /// The link that was asked for is up.
+    pub fn handle_link_up(&mut self, now: Instant) {
+        if self.session.handle_link_up(now) {
+            self.events.push_back(ClientEvent::Session(SessionState::Connected));
+        }
+    }
+
+    /// The link is gone, or did not come up.
+    pub fn handle_link_down(&mut self, now: Instant, reason: String) {
+        if self.session.handle_link_down(now, self.entropy.as_mut()) {
+            self.handle_loss(reason);
+        }
+    }
+
+    /// The broker says something.
+    pub fn handle_op(&mut self, now: Instant, op: ServerOp) {
+        match op {
+            ServerOp::Deliver { pattern, publication } if pattern == self.inbox_pattern => self.handle_answer(now, publication),
+            ServerOp::Deliver { pattern, publication } => {
+                let events = &mut self.events;
+                self.subscriptions.handle_chunk(now, &pattern, publication, |token, message| {
+                    events.push_back(ClientEvent::Delivered { token, message });
+                });
+            }
+            ServerOp::Ack { id, reply } => self.handle_ack(now, id, reply),
+            ServerOp::Info(info) => self.handle_info(info),
+            ServerOp::Permission { message, subject, kind } => {
+                self.events.push_back(ClientEvent::Permission { message, subject, kind });
+            }
+        }
+    }
+
+    /// When `handle_timeout` wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let retry = self.retry_at.map(|(at, _)| at);
+        let all = [self.session.poll_timeout(), self.operations.next_deadline(), self.subscriptions.next_deadline(), retry];
+        all.into_iter().flatten().min()
+    }
+
+    /// A deadline has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.session.handle_timeout(now);
+        while let Some(key) = self.operations.pop_due(now) {
+            self.handle_overdue(key);
+        }
+        while let Some((token, pattern, unwanted)) = self.subscriptions.pop_expired(now) {
+            if unwanted {
+                self.send_unsubscribe(&pattern);
+            }
+            let error = ClientError::Timeout { what: "subscribe", subject: pattern.to_string() };
+            self.events.push_back(ClientEvent::Failed(token, error));
+        }
+        if self.retry_at.is_some_and(|(at, _)| at <= now) {
+            self.retry_refused();
+        }
+    }
+
+    /// The next thing to tell the broker.
+    pub fn poll_op(&mut self) -> Option<ClientOp> {
+        self.ops.pop_front()
+    }
+
+    /// The next news.
+    pub fn poll_event(&mut self) -> Option<ClientEvent<T>> {
+        self.events.pop_front()
+    }
+
+    /// Whether a link is wanted now.
+    pub fn poll_dial(&mut self) -> bool {
+        self.session.poll_dial()
+    }
+
+    /// Whether the link is to be given up, after what was said has been flushed.
+    pub fn poll_drop(&mut self) -> bool {
+        self.session.poll_drop()
+    }
+
+    /// How many chunked messages were given up on the way in.
+    pub fn dropped(&self) -> u64 {
+        self.subscriptions.dropped()
+    }
+
+    fn handle_ack(&mut self, now: Instant, id: AckId, reply: Reply) {
+        match (self.acks.remove(&id), reply) {
+            (Some(Awaited::Count(key)), Reply::Published { count }) => self.handle_count(key, count),
+            (Some(Awaited::Interest(key)), Reply::Interest(there)) => self.handle_interest(key, there),
+            (Some(Awaited::Count(key) | Awaited::Interest(key)), Reply::Error(error)) => {
+                self.fail(key, ClientError::Refused(error));
+            }
+            (Some(Awaited::Subscription(pattern)), Reply::Subscribed(statuses)) => {
+                let status = statuses.into_iter().next().map_or(Ok(()), |status| status.map(drop));
+                self.handle_subscription(now, &pattern, status.err());
+            }
+            (Some(Awaited::Subscription(pattern)), Reply::Error(error)) => {
+                self.handle_subscription(now, &pattern, Some(error));
+            }
+            (Some(Awaited::Sync(subscriptions)), reply) => self.handle_sync(now, &subscriptions, reply),
+            _ => {}
+        }
+    }
+
+    /// One operation a chunk; the last one carries the headers and asks for the acknowledgement.
+    fn send(&mut self, message: Message, ack: Option<AckId>) {
+        let Message { subject, payload: Payload { encoding, raw }, headers } = message;
+        let chunk_size = self.max_payload.saturating_sub(CHUNK_MARGIN).max(LEAST_CHUNK);
+        if raw.len() <= chunk_size {
+            let payload = Payload { encoding, raw };
+            let id = self.message_id.clone();
+            let publication = Publication { subject, id, seq: 0, done: true, payload, headers };
+            return self.ops.push_back(ClientOp::Publish { ack, publication });
+        }
+        self.next_message += 1;
+        let id: MessageId = format!("{}{}", self.message_id, self.next_message).into();
+        for (seq, done, piece) in split(raw, chunk_size) {
+            let payload = Payload { encoding, raw: piece };
+            let headers = if done { headers.clone() } else { Default::default() };
+            let publication = Publication { subject: subject.clone(), id: id.clone(), seq, done, payload, headers };
+            self.ops.push_back(ClientOp::Publish { ack: ack.filter(|_| done), publication });
+        }
+    }
+
+    fn await_ack(&mut self, awaited: Awaited) -> AckId {
+        let id = AckId(self.next_ack);
+        self.next_ack += 1;
+        self.acks.insert(id, awaited);
+        id
+    }
+
+    fn fail(&mut self, key: Key, error: ClientError) {
+        let token = self.operations.close(key).and_then(|operation| operation.token);
+        self.events.extend(token.map(|token| ClientEvent::Failed(token, error)));
+    }
+}
+
+/// Until the broker says otherwise.
+const DEFAULT_MAX_PAYLOAD: usize = 1_000_000;
+/// What a chunk stays below the largest payload, for headers and framing (conat.md section 2).
+const CHUNK_MARGIN: usize = 100_000;
+/// Smallest chunk size, however small the largest payload.
+const LEAST_CHUNK: usize = 1000;

@@ -1,0 +1,130 @@
+//! Signing in, subscribing again after a reconnect, and what a lost link leaves open.
+
+use std::time::{Duration, Instant};
+
+use super::super::operations::{Key, Step};
+use super::super::session::Phase;
+use super::super::{ClientError, ClientEvent, SessionState};
+use super::{Awaited, Client};
+use crate::subject::Pattern;
+use crate::wire::{ClientOp, Info, OpError, Reply, Subscription};
+
+impl<T: Copy + Ord + std::hash::Hash> Client<T> {
+    pub(super) fn handle_info(&mut self, info: Info) {
+        if !matches!(self.session.phase(), Phase::AwaitingInfo { .. }) {
+            return;
+        }
+        if let Err(error) = &info.user {
+            self.events.push_back(ClientEvent::Session(SessionState::SignInFailed(error.message.clone())));
+            self.session.drop_link();
+            return;
+        }
+        self.session.handle_info();
+        self.max_payload = info.max_payload;
+        self.ops.push_back(ClientOp::InfoReceived);
+        self.events.push_back(ClientEvent::Session(SessionState::SignedIn(info)));
+        let inbox =
+            Subscription { pattern: self.inbox_pattern.as_str().into(), queue: Some(self.entropy.id().into()) };
+        let mut subscriptions = self.subscriptions.resubscribe();
+        subscriptions.insert(0, inbox);
+        let ack = self.await_ack(Awaited::Sync(subscriptions.clone()));
+        self.ops.push_back(ClientOp::Subscribe { ack: Some(ack), subscriptions, list: true });
+    }
+
+    pub(super) fn handle_loss(&mut self, reason: String) {
+        let mut lost: Vec<Key> = Vec::new();
+        for awaited in std::mem::take(&mut self.acks).into_values() {
+            if let Awaited::Count(key) = awaited {
+                lost.push(key);
+            }
+        }
+        lost.sort_unstable();
+        for key in lost {
+            // A request may have been heard, and its answer finds the inbox again; a mere confirmation cannot come any more.
+            let Some(operation) = self.operations.get(key) else { continue };
+            if operation.question.kind.wants_answer() {
+                self.operations.advance(key, Step::AwaitingAnswer);
+            } else {
+                let subject = operation.question.message.subject.to_string();
+                self.fail(key, ClientError::ConnectionLost { subject });
+            }
+        }
+        for key in self.operations.keys(|operation| operation.step == Step::AwaitingInterest) {
+            if let Some(operation) = self.operations.get_mut(key) {
+                operation.step = Step::AwaitingCount;
+            }
+        }
+        self.ops.clear();
+        self.refused.clear();
+        self.retry_at = None;
+        self.events.push_back(ClientEvent::Session(SessionState::Disconnected(reason)));
+    }
+
+    /// Everything is subscribed again, or what could not be is tried again later. Only now may questions go: their answers find the inbox.
+    pub(super) fn handle_sync(&mut self, now: Instant, subscriptions: &[Subscription], reply: Reply) {
+        let statuses = if let Reply::Subscribed(statuses) = reply { statuses } else { Vec::new() };
+        if !statuses.first().is_some_and(Result::is_ok) {
+            // Without an inbox this connection is of no use.
+            return self.session.drop_link();
+        }
+        for (subscription, status) in subscriptions.iter().zip(statuses).skip(1) {
+            if let Ok(pattern) = Pattern::parse(&subscription.pattern) {
+                self.handle_subscription(now, &pattern, status.err());
+            }
+        }
+        if self.session.handle_synced(now) {
+            self.events.push_back(ClientEvent::Session(SessionState::Ready));
+            for key in self.operations.keys(|operation| operation.step == Step::AwaitingConnection) {
+                self.put(key);
+            }
+            for key in self.operations.keys(|operation| operation.step == Step::AwaitingCount) {
+                self.put(key);
+            }
+        }
+    }
+
+    pub(super) fn handle_subscription(&mut self, now: Instant, pattern: &Pattern, error: Option<OpError>) {
+        let Some(error) = error else {
+            let confirmed = self.subscriptions.confirm(pattern);
+            return self.events.extend(confirmed.into_iter().map(ClientEvent::Subscribed));
+        };
+        tracing::warn!(%pattern, %error, "subscription refused");
+        for token in self.subscriptions.refuse(pattern) {
+            self.events.push_back(ClientEvent::Failed(token, ClientError::Refused(error.clone())));
+        }
+        if self.subscriptions.contains(pattern) {
+            self.refused.push(pattern.clone());
+            self.retry_at = self.retry_at.or(Some((now + FIRST_RETRY, FIRST_RETRY)));
+        }
+    }
+
+    pub(super) fn retry_refused(&mut self) {
+        let Some((at, pause)) = self.retry_at.take() else { return };
+        let refused = std::mem::take(&mut self.refused);
+        for pattern in refused {
+            if let Some(subscription) = self.subscriptions.again(&pattern) {
+                self.send_subscribe(pattern, subscription);
+                let pause = (pause * 2).min(LONGEST_RETRY);
+                self.retry_at = Some((at + pause, pause));
+            }
+        }
+    }
+
+    pub(super) fn send_subscribe(&mut self, pattern: Pattern, subscription: Subscription) {
+        if self.session.is_signed_in() {
+            let ack = self.await_ack(Awaited::Subscription(pattern));
+            self.ops.push_back(ClientOp::Subscribe { ack: Some(ack), subscriptions: vec![subscription], list: false });
+        }
+    }
+
+    pub(super) fn send_unsubscribe(&mut self, pattern: &Pattern) {
+        if self.session.is_signed_in() {
+            let patterns = vec![pattern.as_str().into()];
+            self.ops.push_back(ClientOp::Unsubscribe { ack: None, patterns, list: false });
+        }
+    }
+}
+
+/// First and longest pause before a refused subscription is tried again after a reconnect.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(15);

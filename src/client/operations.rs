@@ -1,0 +1,176 @@
+//! Questions to the fabric that somebody waits for: confirmed publishes, requests, waits for interest.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use super::ClientError;
+use crate::deadlines::Deadlines;
+use crate::wire::Message;
+
+/// One question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// What is wanted.
+    pub kind: QuestionKind,
+    /// What is published. For a wait for interest only its subject counts.
+    pub message: Message,
+    /// How long to wait in all.
+    pub timeout: Duration,
+    /// When nobody listens, wait until somebody does, and send it once more.
+    pub wait_for_interest: bool,
+}
+
+/// What is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuestionKind {
+    /// To know how many got it.
+    Publish,
+    /// One answer.
+    Request,
+    /// The answer itself; that it left is confirmation enough, so the broker is not asked for any.
+    Command,
+    /// Many answers.
+    RequestMany(Many),
+    /// To know whether somebody listens.
+    Interest,
+}
+
+/// Limits of a request for many answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Many {
+    /// It ends after so many.
+    pub max_messages: Option<u32>,
+    /// It ends after so long without one; `None`: at its timeout.
+    pub max_wait: Option<Duration>,
+}
+
+impl QuestionKind {
+    /// Its name in error texts.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Publish => "publish",
+            Self::Request | Self::Command => "request",
+            Self::RequestMany(_) => "requestMany",
+            Self::Interest => "waitForInterest",
+        }
+    }
+
+    pub(super) fn wants_answer(self) -> bool {
+        matches!(self, Self::Request | Self::Command | Self::RequestMany(_))
+    }
+}
+
+/// Names a question on this client; part of the subject that its answer comes to.
+pub(super) type Key = u64;
+
+#[derive(Debug)]
+pub(super) struct Operation<T> {
+    /// `None`: nobody wants to know.
+    pub(super) token: Option<T>,
+    pub(super) question: Question,
+    pub(super) step: Step,
+    pub(super) received: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// For the connection to be ready.
+    AwaitingConnection,
+    /// For the broker's count.
+    AwaitingCount,
+    /// For somebody to listen.
+    AwaitingInterest,
+    /// For the answer.
+    AwaitingAnswer,
+}
+
+/// All questions that are open.
+#[derive(Debug)]
+pub(super) struct Operations<T> {
+    open: BTreeMap<Key, Operation<T>>,
+    by_token: HashMap<T, Key>,
+    deadlines: Deadlines<Key>,
+    next: Key,
+    waiting_bytes: usize,
+}
+
+impl<T: Copy + Ord + std::hash::Hash> Operations<T> {
+    pub(super) fn new() -> Self {
+        let (open, by_token) = (BTreeMap::new(), HashMap::new());
+        Self { open, by_token, deadlines: Deadlines::new(), next: 1, waiting_bytes: 0 }
+    }
+
+    /// Opens a question. It waits for the connection until it is taken up.
+    pub(super) fn open(&mut self, now: Instant, token: Option<T>, question: Question, limit: usize) -> Result<Key, ClientError> {
+        let bytes = question.message.payload.raw.len() + OVERHEAD;
+        if self.waiting_bytes > 0 && self.waiting_bytes + bytes > limit {
+            return Err(ClientError::Full { limit });
+        }
+        self.waiting_bytes += bytes;
+        let key = self.next;
+        self.next += 1;
+        // A wait of no time asks for the present state, which takes a moment to come.
+        let timeout = if question.timeout.is_zero() { PRESENT_STATE_TIMEOUT } else { question.timeout };
+        self.deadlines.set(key, Some(now + timeout));
+        if let Some(token) = token {
+            self.by_token.insert(token, key);
+        }
+        self.open.insert(key, Operation { token, question, step: Step::AwaitingConnection, received: 0 });
+        Ok(key)
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Operation<T>> {
+        self.open.get(&key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Operation<T>> {
+        self.open.get_mut(&key)
+    }
+
+    /// The question takes its next step.
+    pub(super) fn advance(&mut self, key: Key, step: Step) {
+        if let Some(operation) = self.open.get_mut(&key) {
+            if operation.step == Step::AwaitingConnection {
+                self.waiting_bytes -= operation.question.message.payload.raw.len() + OVERHEAD;
+            }
+            operation.step = step;
+        }
+    }
+
+    /// Moves the deadline: a request for many answers has got one.
+    pub(super) fn postpone(&mut self, key: Key, at: Instant) {
+        self.deadlines.set(key, Some(at));
+    }
+
+    pub(super) fn close(&mut self, key: Key) -> Option<Operation<T>> {
+        self.advance(key, Step::AwaitingAnswer);
+        let operation = self.open.remove(&key)?;
+        self.deadlines.set(key, None);
+        if let Some(token) = operation.token {
+            self.by_token.remove(&token);
+        }
+        Some(operation)
+    }
+
+    pub(super) fn key_of(&self, token: T) -> Option<Key> {
+        self.by_token.get(&token).copied()
+    }
+
+    /// Oldest first.
+    pub(super) fn keys(&self, wanted: impl Fn(&Operation<T>) -> bool) -> Vec<Key> {
+        self.open.iter().filter(|(_, operation)| wanted(operation)).map(|(key, _)| *key).collect()
+    }
+
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Key> {
+        self.deadlines.pop_due(now)
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+}
+
+/// What a waiting question costs beside its payload.
+const OVERHEAD: usize = 256;
+/// How long the broker may take to tell the present state.
+const PRESENT_STATE_TIMEOUT: Duration = Duration::from_secs(30);

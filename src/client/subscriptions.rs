@@ -1,0 +1,165 @@
+//! What the client is subscribed to: pattern by pattern, shared by all who want it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::ClientError;
+use crate::deadlines::Deadlines;
+use crate::subject::Pattern;
+use crate::wire::{Message, Publication, Reassembly, Subscription};
+
+/// Patterns, each with one subscription at the broker and any number of members here.
+#[derive(Debug)]
+pub(super) struct Subscriptions<T> {
+    by_pattern: HashMap<Pattern, Entry<T>>,
+    by_token: HashMap<T, Pattern>,
+    /// Members that wait for the confirmation, and until when.
+    waits: Deadlines<T>,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    queue: Arc<str>,
+    /// In the order of their making.
+    members: Vec<T>,
+    confirmed: bool,
+    reassembly: Reassembly,
+}
+
+/// What adding a member leads to.
+pub(super) enum Added {
+    /// The broker must be told.
+    Subscribe(Subscription),
+    /// It has been told; the confirmation is on its way.
+    Pending,
+    /// Messages flow already.
+    Confirmed,
+}
+
+impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
+    pub(super) fn new() -> Self {
+        Self { by_pattern: HashMap::new(), by_token: HashMap::new(), waits: Deadlines::new() }
+    }
+
+    /// `fresh_queue` names the group when the caller does not care.
+    pub(super) fn add(
+        &mut self,
+        token: T,
+        pattern: Pattern,
+        queue: Option<Arc<str>>,
+        fresh_queue: Arc<str>,
+        waits_until: Instant,
+    ) -> Result<Added, ClientError> {
+        let added = match self.by_pattern.get_mut(&pattern) {
+            Some(entry) if queue.as_ref().is_some_and(|queue| *queue != entry.queue) => {
+                return Err(ClientError::QueueGroup { pattern: pattern.to_string() });
+            }
+            Some(entry) if entry.confirmed => {
+                entry.members.push(token);
+                Added::Confirmed
+            }
+            Some(entry) => {
+                entry.members.push(token);
+                Added::Pending
+            }
+            None => {
+                let queue = queue.unwrap_or(fresh_queue);
+                let subscription = Subscription { pattern: pattern.as_str().into(), queue: Some(queue.clone()) };
+                let entry = Entry { queue, members: vec![token], confirmed: false, reassembly: Reassembly::default() };
+                self.by_pattern.insert(pattern.clone(), entry);
+                Added::Subscribe(subscription)
+            }
+        };
+        self.by_token.insert(token, pattern);
+        self.waits.set(token, (!matches!(added, Added::Confirmed)).then_some(waits_until));
+        Ok(added)
+    }
+
+    /// Takes a member out; gives the pattern when nobody is left and the broker must be told.
+    pub(super) fn remove(&mut self, token: T) -> Option<Pattern> {
+        let pattern = self.by_token.remove(&token)?;
+        self.waits.set(token, None);
+        let entry = self.by_pattern.get_mut(&pattern)?;
+        entry.members.retain(|member| *member != token);
+        if !entry.members.is_empty() {
+            return None;
+        }
+        self.by_pattern.remove(&pattern);
+        Some(pattern)
+    }
+
+    /// The broker confirmed: who waited for it.
+    pub(super) fn confirm(&mut self, pattern: &Pattern) -> Vec<T> {
+        let Some(entry) = self.by_pattern.get_mut(pattern) else { return Vec::new() };
+        entry.confirmed = true;
+        let waits = &mut self.waits;
+        entry.members.iter().copied().filter(|token| waits.take(*token)).collect()
+    }
+
+    /// The broker refused: those who still wait for it are taken out; the others keep waiting for better times.
+    pub(super) fn refuse(&mut self, pattern: &Pattern) -> Vec<T> {
+        let Some(entry) = self.by_pattern.get(pattern) else { return Vec::new() };
+        let waiting: Vec<T> = entry.members.iter().copied().filter(|token| self.waits.contains(*token)).collect();
+        waiting.iter().for_each(|token| drop(self.remove(*token)));
+        waiting
+    }
+
+    pub(super) fn contains(&self, pattern: &Pattern) -> bool {
+        self.by_pattern.contains_key(pattern)
+    }
+
+    /// The connection is new: nothing is confirmed. All that the broker must be told, in a fixed order.
+    pub(super) fn resubscribe(&mut self) -> Vec<Subscription> {
+        let mut all: Vec<Subscription> = self
+            .by_pattern
+            .iter_mut()
+            .map(|(pattern, entry)| {
+                entry.confirmed = false;
+                entry.reassembly = Reassembly::default();
+                Subscription { pattern: pattern.as_str().into(), queue: Some(entry.queue.clone()) }
+            })
+            .collect();
+        all.sort_unstable_by(|a, b| a.pattern.cmp(&b.pattern));
+        all
+    }
+
+    /// A subscription that the broker refused after a reconnect, to be tried again.
+    pub(super) fn again(&self, pattern: &Pattern) -> Option<Subscription> {
+        let entry = self.by_pattern.get(pattern)?;
+        Some(Subscription { pattern: pattern.as_str().into(), queue: Some(entry.queue.clone()) })
+    }
+
+    /// A chunk for `pattern`; when it completes a message, `deliver` is called for each member.
+    pub(super) fn handle_chunk(
+        &mut self,
+        now: Instant,
+        pattern: &Pattern,
+        publication: Publication,
+        mut deliver: impl FnMut(T, Message),
+    ) {
+        let Some(entry) = self.by_pattern.get_mut(pattern) else { return };
+        let Some(message) = entry.reassembly.handle_chunk(now, publication) else { return };
+        if let Some((last, others)) = entry.members.split_last() {
+            others.iter().for_each(|token| deliver(*token, message.clone()));
+            deliver(*last, message);
+        }
+    }
+
+    /// The next member whose confirmation did not come in time; it is taken out. With it the pattern, and whether that is no longer wanted.
+    pub(super) fn pop_expired(&mut self, now: Instant) -> Option<(T, Pattern, bool)> {
+        let token = self.waits.pop_due(now)?;
+        let pattern = self.by_token.get(&token)?.clone();
+        let unwanted = self.remove(token).is_some();
+        Some((token, pattern, unwanted))
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.waits.next()
+    }
+
+    /// How many chunked messages were given up.
+    pub(super) fn dropped(&self) -> u64 {
+        self.by_pattern.values().map(|entry| entry.reassembly.dropped()).sum()
+    }
+}

@@ -1,0 +1,273 @@
+//! What both ends of a socket have: a sender, a receiver, a keep-alive, and the questions between them.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::pending::Pending;
+use super::{Ask, Data, KeepAlive, Output, PeerMisbehaved, Receiver, Sender, SocketConfig, SocketEvent, Tag, TagKind};
+use super::{CommandError, RequestFailure, WriteError, control};
+use crate::subject::Subject;
+use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
+
+/// Both directions of one socket.
+#[derive(Debug)]
+pub struct Channel {
+    pub(super) config: SocketConfig,
+    pub(super) outputs: VecDeque<Output>,
+    peer: Option<Subject>,
+    sender: Sender,
+    receiver: Receiver,
+    keepalive: KeepAlive,
+    pending: Pending,
+    /// The number of the latest tag of any kind; a late answer has an older one.
+    number: u32,
+    report: u32,
+    missing: u32,
+    ping: u32,
+}
+
+/// What an answer, or its absence, says about the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Alive,
+    /// It gave no sign of life.
+    Silent,
+    /// It is not on the fabric.
+    Gone,
+    /// It has forgotten what we lack.
+    Lost,
+}
+
+impl Channel {
+    pub(super) fn new(now: Instant, config: SocketConfig) -> Self {
+        Self {
+            outputs: VecDeque::new(),
+            peer: None,
+            sender: Sender::new(config.max_queue),
+            receiver: Receiver::new(config.max_queue),
+            keepalive: KeepAlive::new(now, config.keep_alive),
+            pending: Pending::default(),
+            number: 0,
+            report: 0,
+            missing: 0,
+            ping: 0,
+            config,
+        }
+    }
+
+    /// The peer listens on `peer`. Also when it came back there: whatever was under way may be lost.
+    pub(super) fn attach(&mut self, now: Instant, peer: Subject) {
+        self.peer = Some(peer.clone());
+        self.sender.attach(now);
+        self.receiver.attach();
+        self.keepalive.attach(now);
+        while let Some(ticket) = self.pending.pop() {
+            self.outputs.push_back(Output::Forward(ticket, peer.clone()));
+        }
+        self.pump(now);
+    }
+
+    pub(super) fn detach(&mut self) {
+        self.peer = None;
+        self.sender.detach();
+        self.receiver.detach();
+        self.keepalive.detach();
+    }
+
+    pub(super) fn is_attached(&self) -> bool {
+        self.peer.is_some()
+    }
+
+    pub(super) fn write(&mut self, now: Instant, payload: Payload, json: Option<Json>) -> Result<u64, WriteError> {
+        let seq = self.sender.write(payload, json)?;
+        self.pump(now);
+        Ok(seq)
+    }
+
+    pub(super) fn consumed(&mut self, now: Instant, count: u64) {
+        self.receiver.consumed(count);
+        self.pump(now);
+    }
+
+    /// The application's request leaves now, or when a peer is attached.
+    pub(super) fn request(&mut self, ticket: u32, deadline: Instant) {
+        match &self.peer {
+            Some(peer) => self.outputs.push_back(Output::Forward(ticket, peer.clone())),
+            None => {
+                if let Err(failure) = self.pending.push(ticket, deadline) {
+                    self.outputs.push_back(Output::FailRequest(ticket, failure));
+                }
+            }
+        }
+    }
+
+    pub(super) fn fail_requests(&mut self) {
+        self.pending.fail_all(&mut self.outputs);
+    }
+
+    /// How many written messages the peer is not known to have handled.
+    pub(super) fn unacked(&self) -> usize {
+        self.sender.unacked()
+    }
+
+    /// A message of the channel: data, a request, a ping, or a `socket` command.
+    pub(super) fn handle_message(&mut self, now: Instant, message: Message) -> Result<(), PeerMisbehaved> {
+        self.keepalive.handle_traffic(now);
+        match (&message.headers.command, &message.headers.reply) {
+            (Some(SocketCommand::Ping), Some(_)) => self.respond(&message, Payload::NIL),
+            (Some(SocketCommand::Socket), _) => self.handle_control(now, &message)?,
+            (Some(command), Some(_)) => {
+                let unknown = format!("unknown command - '{}'", command.as_str());
+                self.respond(&message, control::error(&unknown));
+            }
+            (Some(_), None) => {}
+            (None, Some(_)) => self.outputs.push_back(Output::Event(SocketEvent::Request(message))),
+            (None, None) => {
+                let Message { payload, headers, .. } = message;
+                let seq = headers.seq.ok_or(PeerMisbehaved::BadHeader)?;
+                self.receiver.handle_data(Data { seq, payload, json: headers.json })?;
+            }
+        }
+        self.pump(now);
+        Ok(())
+    }
+
+    fn handle_control(&mut self, now: Instant, message: &Message) -> Result<(), PeerMisbehaved> {
+        match control::Control::decode(&message.payload).ok_or(PeerMisbehaved::BadControl)? {
+            control::Control::Emitted(upto) => {
+                if self.sender.handle_emitted(now, upto)? {
+                    self.outputs.push_back(Output::Event(SocketEvent::Acked(self.sender.acked())));
+                }
+                self.respond(message, control::emitted(upto));
+            }
+            control::Control::Missing(seqs) => match self.sender.resend(&seqs) {
+                Some(messages) => self.respond(message, control::encode_resent(&messages)),
+                None => self.respond_nodata(message),
+            },
+        }
+        Ok(())
+    }
+
+    /// The answer to a question of this channel.
+    pub(super) fn handle_reply(
+        &mut self,
+        now: Instant,
+        tag: Tag,
+        answer: Result<Message, CommandError>,
+    ) -> Result<Verdict, PeerMisbehaved> {
+        let current = match tag.kind {
+            TagKind::Report => self.report,
+            TagKind::Missing => self.missing,
+            TagKind::Ping => self.ping,
+            _ => return Ok(Verdict::Alive),
+        };
+        if current != tag.number || !self.is_attached() {
+            return Ok(Verdict::Alive);
+        }
+        if answer.is_ok() {
+            self.keepalive.handle_traffic(now);
+        }
+        let gone = answer == Err(CommandError::NoSubscribers);
+        let verdict = match tag.kind {
+            TagKind::Ping if answer.is_err() => Verdict::Silent,
+            TagKind::Ping => {
+                self.keepalive.handle_pong(now);
+                Verdict::Alive
+            }
+            TagKind::Missing => {
+                let messages = answer.as_ref().ok().and_then(|message| control::decode_resent(&message.payload));
+                let refused = answer.is_ok() && messages.is_none() && self.receiver.is_lacking();
+                self.receiver.handle_missing_answered(now, messages)?;
+                if refused { Verdict::Lost } else { Verdict::Alive }
+            }
+            _ => {
+                self.receiver.handle_reported(now, answer.is_ok());
+                Verdict::Alive
+            }
+        };
+        self.pump(now);
+        Ok(if gone && verdict == Verdict::Alive { Verdict::Gone } else { verdict })
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let own = [self.sender.poll_timeout(), self.receiver.poll_timeout(), self.keepalive.poll_timeout()];
+        own.into_iter().chain([self.pending.next_deadline()]).flatten().min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.pending.expire(now, &mut self.outputs);
+        self.sender.handle_timeout(now);
+        self.receiver.handle_timeout(now);
+        if self.keepalive.handle_timeout(now) {
+            let timeout = self.config.keep_alive_timeout;
+            self.ping = self.ask(TagKind::Ping, SocketCommand::Ping, Payload::NIL, timeout, true);
+        }
+        self.pump(now);
+    }
+
+    /// Moves what the halves have to say to the outputs.
+    fn pump(&mut self, now: Instant) {
+        while let Some(data) = self.receiver.poll_data() {
+            self.outputs.push_back(Output::Event(SocketEvent::Data { payload: data.payload, json: data.json }));
+        }
+        let Some(peer) = self.peer.clone() else { return };
+        while let Some(data) = self.sender.poll_transmit(now) {
+            let headers = control::data_headers(&data);
+            self.outputs.push_back(Output::Publish(Message { subject: peer.clone(), payload: data.payload, headers }));
+        }
+        while let Some(ask) = self.receiver.poll_transmit() {
+            let timeout = self.config.command_timeout;
+            match ask {
+                Ask::Report(upto) => {
+                    let payload = control::Control::Emitted(upto).encode();
+                    self.report = self.ask(TagKind::Report, SocketCommand::Socket, payload, timeout, false);
+                }
+                Ask::Missing(seqs) => {
+                    let payload = control::Control::Missing(seqs).encode();
+                    self.missing = self.ask(TagKind::Missing, SocketCommand::Socket, payload, timeout, false);
+                }
+            }
+        }
+    }
+
+    fn ask(
+        &mut self,
+        kind: TagKind,
+        command: SocketCommand,
+        payload: Payload,
+        timeout: std::time::Duration,
+        wait_for_interest: bool,
+    ) -> u32 {
+        let Some(subject) = self.peer.clone() else { return 0 };
+        let headers = Headers { command: Some(command), ..Headers::default() };
+        let tag = self.next_tag(kind);
+        let message = Message { subject, payload, headers };
+        self.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest });
+        tag.number
+    }
+
+    pub(super) fn next_tag(&mut self, kind: TagKind) -> Tag {
+        self.number = self.number.wrapping_add(1);
+        Tag { kind, number: self.number }
+    }
+
+    /// Answers `message`, if it wants an answer.
+    pub(super) fn respond(&mut self, message: &Message, payload: Payload) {
+        self.respond_with(message, payload, Headers::default());
+    }
+
+    fn respond_nodata(&mut self, message: &Message) {
+        let json = Json::from_value(&serde_json::json!({ "error": "nodata" }));
+        self.respond_with(message, Payload::NIL, Headers { json: Some(json), ..Headers::default() });
+    }
+
+    fn respond_with(&mut self, message: &Message, payload: Payload, headers: Headers) {
+        if let Some(subject) = message.headers.reply.clone() {
+            self.outputs.push_back(Output::Respond(Message { subject, payload, headers }));
+        }
+    }
+
+    pub(super) fn fail_request(&mut self, ticket: u32) {
+        self.outputs.push_back(Output::FailRequest(ticket, RequestFailure::Closed));
+    }
+}

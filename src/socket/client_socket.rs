@@ -1,0 +1,431 @@
+//! The client's end of a socket: finds a server, attaches to it, and finds it again after the fabric was lost.
+
+use std::time::Instant;
+
+use super::channel::Verdict;
+use super::config::Pause;
+use super::server_socket::Ending;
+use super::{Channel, CloseReason, CommandError, Dialect, Output, PeerMisbehaved, SocketConfig, SocketEvent};
+use super::{State, Tag, TagKind, WriteError, control};
+use crate::subject::{InvalidSubject, Pattern, Subject};
+use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
+
+/// The client's end.
+#[derive(Debug)]
+pub struct ClientSocket {
+    subject: String,
+    id: String,
+    mine: Pattern,
+    channel: Channel,
+    phase: Phase,
+    fabric: bool,
+    subscribed: Subscribed,
+    /// Whom it is, or will be, attached to.
+    server: Option<String>,
+    /// Whether that server has ever had this socket: then no other one can take it over.
+    was_ready: bool,
+    missing_since: Option<Instant>,
+    attempt: u64,
+    pause: Pause,
+    /// The question that is under way.
+    asked: u32,
+    ending: Option<Ending>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Not trying; again at `retry_at`, if that is set and the fabric is there.
+    Disconnected { retry_at: Option<Instant> },
+    /// Wants to connect as soon as the fabric is there.
+    AwaitingFabric,
+    /// A server is being looked for, or a load balancer asked until the deadline.
+    AwaitingServer { chooses_until: Option<Instant> },
+    /// The server is known; our own subject is not confirmed yet.
+    AwaitingSubscription,
+    /// The server has been asked to attach us.
+    AwaitingAccept,
+    Ready,
+    /// The server has been told that we close, and its answer is awaited.
+    AwaitingClosed,
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subscribed {
+    No,
+    Asked,
+    Yes,
+}
+
+impl ClientSocket {
+    /// A socket that starts to connect as soon as the fabric is there.
+    pub fn new(now: Instant, subject: &str, id: String, config: SocketConfig) -> Result<Self, InvalidSubject> {
+        let invalid = || InvalidSubject::Publish(subject.to_owned());
+        Subject::parse(&format!("{subject}.server.{id}.{id}")).map_err(|_| invalid())?;
+        let mine = Pattern::parse(&format!("{subject}.client.{id}")).map_err(|_| invalid())?;
+        let pause = Pause::new(config.command_timeout);
+        Ok(Self {
+            subject: subject.to_owned(),
+            id,
+            mine,
+            channel: Channel::new(now, config),
+            phase: Phase::AwaitingFabric,
+            fabric: false,
+            subscribed: Subscribed::No,
+            server: None,
+            was_ready: false,
+            missing_since: None,
+            attempt: 0,
+            pause,
+            asked: 0,
+            ending: None,
+        })
+    }
+
+    /// Queues a message.
+    pub fn write(&mut self, now: Instant, payload: Payload, json: Option<Json>) -> Result<u64, WriteError> {
+        if self.is_closing() || self.ending.is_some() {
+            return Err(WriteError::Closed);
+        }
+        self.channel.write(now, payload, json)
+    }
+
+    /// The application has handled `count` more messages.
+    pub fn consumed(&mut self, now: Instant, count: u64) {
+        self.channel.consumed(now, count);
+    }
+
+    /// The application asks the server.
+    pub fn request(&mut self, ticket: u32, deadline: Instant) {
+        if self.is_closing() { self.channel.fail_request(ticket) } else { self.channel.request(ticket, deadline) }
+    }
+
+    /// The application wants it attached.
+    pub fn connect(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Disconnected { .. }) {
+            self.begin(now);
+        }
+    }
+
+    /// The application wants it detached, until `connect`. Nothing is lost: what is written queues, and the server keeps what it sends.
+    pub fn disconnect(&mut self) {
+        if !self.is_closing() {
+            self.drop_subscription();
+            self.enter_disconnected(None);
+        }
+    }
+
+    /// The fabric is there (again), with every subscription.
+    pub fn handle_fabric_up(&mut self, now: Instant) {
+        self.fabric = true;
+        let retries = matches!(self.phase, Phase::Disconnected { retry_at: Some(_) });
+        if self.phase == Phase::AwaitingFabric || retries {
+            self.begin(now);
+        }
+    }
+
+    /// The fabric is lost.
+    pub fn handle_fabric_down(&mut self, now: Instant) {
+        self.fabric = false;
+        match self.phase {
+            Phase::Disconnected { .. } | Phase::AwaitingFabric | Phase::Closed => {}
+            Phase::AwaitingClosed => self.finish(CloseReason::Local),
+            _ => self.enter_disconnected(self.channel.config.reconnection.then_some(now)),
+        }
+    }
+
+    /// Our own subject is subscribed.
+    pub fn handle_subscribed(&mut self, now: Instant) {
+        self.subscribed = Subscribed::Yes;
+        if self.phase == Phase::AwaitingSubscription {
+            self.ask_to_attach(now);
+        }
+    }
+
+    /// A message to our own subject.
+    pub fn handle_message(&mut self, now: Instant, message: Message) {
+        if self.is_closing() || self.subscribed == Subscribed::No {
+            return;
+        }
+        if message.headers.malformed {
+            return self.close(CloseReason::Misbehaved(PeerMisbehaved::BadHeader));
+        }
+        match message.headers.command {
+            Some(SocketCommand::Close) => {
+                self.channel.respond(&message, control::text("closed"));
+                let lost = self.phase == Phase::AwaitingAccept && self.was_ready;
+                self.finish(if lost { CloseReason::Lost("the server has no such socket any more") } else { CloseReason::Peer });
+            }
+            Some(SocketCommand::Connected) => {
+                if message.headers.attempt.is_none_or(|attempt| attempt == self.attempt) {
+                    self.attached(now);
+                }
+            }
+            _ => {
+                if let Err(error) = self.channel.handle_message(now, message) {
+                    self.close(CloseReason::Misbehaved(error));
+                }
+            }
+        }
+        self.check_end(now);
+    }
+
+    /// The load balancer named a server, or failed.
+    pub fn handle_choice(&mut self, now: Instant, choice: Option<String>) {
+        if !matches!(self.phase, Phase::AwaitingServer { chooses_until: Some(_) }) {
+            return;
+        }
+        match choice {
+            Some(id) if self.was_ready && self.server.as_ref().is_some_and(|server| *server != id) => {
+                self.close(CloseReason::Moved);
+            }
+            Some(id) => self.found(now, id),
+            None => self.retry(now),
+        }
+    }
+
+    /// The answer to a question of this socket.
+    pub fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
+        let current = tag.number == self.asked;
+        match (tag.kind, self.phase) {
+            (TagKind::FindServer, Phase::AwaitingServer { .. }) if current => {
+                match answer.ok().and_then(|message| control::decode_server_id(&message.payload)) {
+                    Some(id) => self.found(now, id),
+                    None => self.retry(now),
+                }
+            }
+            (TagKind::Connect, Phase::AwaitingAccept) if current => match answer {
+                Ok(message) if control::is_text(&message.payload, "connected") => self.attached(now),
+                Ok(_) => self.retry(now),
+                Err(error) => self.handle_no_server(now, error),
+            },
+            (TagKind::Close, Phase::AwaitingClosed) if current => self.finish(CloseReason::Local),
+            (TagKind::Report | TagKind::Missing | TagKind::Ping, Phase::Ready) => {
+                match self.channel.handle_reply(now, tag, answer) {
+                    Ok(Verdict::Alive) => {}
+                    Ok(Verdict::Silent | Verdict::Gone) => {
+                        let delay = self.channel.config.reconnect_delay;
+                        self.enter_disconnected(self.channel.config.reconnection.then_some(now + delay));
+                    }
+                    Ok(Verdict::Lost) => {
+                        self.close(CloseReason::Lost("the server no longer has the messages that are missing"));
+                    }
+                    Err(error) => self.close(CloseReason::Misbehaved(error)),
+                }
+            }
+            _ => {}
+        }
+        self.check_end(now);
+    }
+
+    /// Closes: tells the server, and does not wait.
+    pub fn close(&mut self, reason: CloseReason) {
+        if self.phase != Phase::Closed {
+            self.tell_closed();
+            self.finish(reason);
+        }
+    }
+
+    /// Closes when everything written has been handled and the server has answered, or at the deadline.
+    pub fn end(&mut self, now: Instant, ticket: u32, deadline: Instant) {
+        if self.is_closing() {
+            self.channel.outputs.push_back(Output::Ended(ticket));
+            return;
+        }
+        self.ending = Some(Ending { ticket, deadline });
+        self.check_end(now);
+    }
+
+    /// When `handle_timeout` wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let own = match self.phase {
+            Phase::Closed => return None,
+            Phase::Disconnected { retry_at } => retry_at.filter(|_| self.fabric),
+            Phase::AwaitingServer { chooses_until } => chooses_until,
+            _ => None,
+        };
+        [own, self.channel.poll_timeout(), self.ending.map(|ending| ending.deadline)].into_iter().flatten().min()
+    }
+
+    /// A deadline has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Closed => return,
+            Phase::Disconnected { retry_at: Some(at) } if self.fabric && at <= now => self.begin(now),
+            Phase::AwaitingServer { chooses_until: Some(at) } if at <= now => self.retry(now),
+            _ => {}
+        }
+        self.channel.handle_timeout(now);
+        self.check_end(now);
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.channel.outputs.pop_front()
+    }
+
+    /// Whether nothing will come of it any more.
+    pub fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
+    fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closed | Phase::AwaitingClosed)
+    }
+
+    /// Looks for a server and subscribes, both at once.
+    fn begin(&mut self, now: Instant) {
+        if !self.fabric {
+            self.phase = Phase::AwaitingFabric;
+            return;
+        }
+        self.emit(SocketEvent::State(State::Connecting));
+        if self.subscribed == Subscribed::No {
+            self.subscribed = Subscribed::Asked;
+            self.channel.outputs.push_back(Output::Subscribe(self.mine.clone()));
+        }
+        if self.channel.config.load_balancer {
+            self.phase = Phase::AwaitingServer { chooses_until: Some(now + self.channel.config.load_balancer_timeout) };
+            self.emit(SocketEvent::ChooseServer);
+        } else if let Some(server) = self.server.clone().filter(|_| self.was_ready) {
+            self.found(now, server);
+        } else {
+            self.phase = Phase::AwaitingServer { chooses_until: None };
+            self.ask(TagKind::FindServer, format!("{}.server.status", self.subject), Headers::default(), true);
+        }
+    }
+
+    fn found(&mut self, now: Instant, server: String) {
+        self.server = Some(server);
+        if self.subscribed == Subscribed::Yes {
+            self.ask_to_attach(now);
+        } else {
+            self.phase = Phase::AwaitingSubscription;
+        }
+    }
+
+    fn ask_to_attach(&mut self, now: Instant) {
+        self.phase = Phase::AwaitingAccept;
+        self.attempt += 1;
+        let id = serde_json::json!({ "id": self.id });
+        let attempt = (self.channel.config.dialect != Dialect::Classic).then_some(self.attempt);
+        let headers =
+            Headers { command: Some(SocketCommand::Connect), attempt, json: Some(Json::from_value(&id)), ..Headers::default() };
+        match self.server_subject() {
+            Some(server) => self.ask(TagKind::Connect, server.to_string(), headers, true),
+            // A server (or a load balancer) gave an id that is no token.
+            None => {
+                self.server = None;
+                self.retry(now);
+            }
+        }
+    }
+
+    /// Asks a question whose answer comes to `handle_reply`.
+    fn ask(&mut self, kind: TagKind, subject: String, headers: Headers, wait_for_interest: bool) {
+        let tag = self.channel.next_tag(kind);
+        self.asked = tag.number;
+        let Ok(subject) = Subject::parse(&subject) else { return };
+        let message = Message { subject, payload: Payload::NIL, headers };
+        let timeout = self.channel.config.command_timeout;
+        self.channel.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest });
+    }
+
+    fn attached(&mut self, now: Instant) {
+        if self.phase != Phase::AwaitingAccept {
+            return;
+        }
+        let Some(server) = self.server_subject() else { return };
+        self.phase = Phase::Ready;
+        self.was_ready = true;
+        self.missing_since = None;
+        self.pause.reset();
+        self.emit(SocketEvent::State(State::Ready));
+        self.channel.attach(now, server);
+    }
+
+    /// Nobody is where our server was. It may be on its way back to the fabric, so it gets some time.
+    fn handle_no_server(&mut self, now: Instant, error: CommandError) {
+        let since = *self.missing_since.get_or_insert(now);
+        let waited = now.saturating_duration_since(since) + self.channel.config.command_timeout;
+        if !self.was_ready {
+            self.server = None;
+            self.retry(now);
+        } else if error == CommandError::NoSubscribers && waited >= self.channel.config.resume_timeout {
+            self.finish(CloseReason::Lost("its server is not on the fabric any more"));
+        } else {
+            self.retry(now);
+        }
+    }
+
+    fn retry(&mut self, now: Instant) {
+        let pause = self.pause.take();
+        self.enter_disconnected(Some(now + pause));
+    }
+
+    fn enter_disconnected(&mut self, retry_at: Option<Instant>) {
+        let was_disconnected = matches!(self.phase, Phase::Disconnected { .. } | Phase::AwaitingFabric);
+        self.phase = Phase::Disconnected { retry_at };
+        self.asked = 0;
+        self.channel.detach();
+        if !was_disconnected {
+            self.emit(SocketEvent::State(State::Disconnected));
+        }
+    }
+
+    fn check_end(&mut self, now: Instant) {
+        let Some(ending) = self.ending else { return };
+        if self.phase == Phase::Closed {
+            return;
+        }
+        let nothing_left = self.phase != Phase::AwaitingClosed && self.channel.unacked() == 0;
+        if ending.deadline <= now || (nothing_left && !self.channel.is_attached()) {
+            self.close(CloseReason::Local);
+        } else if nothing_left {
+            self.tell_closed();
+            self.phase = Phase::AwaitingClosed;
+        }
+    }
+
+    /// Unsubscribes and says `close` to the server, if there is one to say it to. A request, as the original's servers expect; only
+    /// `end` waits for the answer.
+    fn tell_closed(&mut self) {
+        if self.phase == Phase::AwaitingClosed {
+            return;
+        }
+        self.drop_subscription();
+        if let Some(server) = self.server_subject().filter(|_| self.fabric && self.attempt > 0) {
+            let id = Json::from_value(&serde_json::json!({ "id": self.id }));
+            let headers = Headers { command: Some(SocketCommand::Close), json: Some(id), ..Headers::default() };
+            self.ask(TagKind::Close, server.to_string(), headers, false);
+        }
+    }
+
+    fn drop_subscription(&mut self) {
+        if self.subscribed != Subscribed::No {
+            self.subscribed = Subscribed::No;
+            self.channel.outputs.push_back(Output::Unsubscribe(self.mine.clone()));
+        }
+    }
+
+    fn finish(&mut self, reason: CloseReason) {
+        self.drop_subscription();
+        self.phase = Phase::Closed;
+        let undelivered = self.channel.unacked();
+        self.channel.detach();
+        self.channel.fail_requests();
+        self.emit(SocketEvent::Closed { reason, undelivered });
+        if let Some(ending) = self.ending.take() {
+            self.channel.outputs.push_back(Output::Ended(ending.ticket));
+        }
+    }
+
+    fn server_subject(&self) -> Option<Subject> {
+        let server = self.server.as_ref().filter(|id| !id.contains('.'))?;
+        Subject::parse(&format!("{}.server.{server}.{}", self.subject, self.id)).ok()
+    }
+
+    fn emit(&mut self, event: SocketEvent) {
+        self.channel.outputs.push_back(Output::Event(event));
+    }
+}

@@ -1,0 +1,218 @@
+//! The few values that the engine itself reads and writes: progress reports, resend requests and their answers, server ids.
+
+use bytes::Bytes;
+use rmpv::Value;
+
+use super::Data;
+use crate::wire::{Encoding, Headers, Json, Payload};
+
+/// The data of a `socket` command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Control {
+    /// `{socket: {emitted: n}}`
+    Emitted(u64),
+    /// `{socket: {missing: [seq, …]}}`
+    Missing(Vec<u64>),
+}
+
+impl Control {
+    pub(super) fn encode(&self) -> Payload {
+        let (key, value) = match self {
+            Self::Emitted(upto) => ("emitted", Value::from(*upto)),
+            Self::Missing(seqs) => ("missing", Value::Array(seqs.iter().copied().map(Value::from).collect())),
+        };
+        encode(&map([("socket", map([(key, value)]))]))
+    }
+
+    pub(super) fn decode(payload: &Payload) -> Option<Self> {
+        let value = decode(payload)?;
+        let body = field(&value, "socket")?;
+        if let Some(upto) = field(body, "emitted") {
+            return upto.as_u64().map(Self::Emitted);
+        }
+        let seqs = field(body, "missing")?.as_array()?;
+        (seqs.len() <= MAX_LIST).then(|| seqs.iter().map(Value::as_u64).collect::<Option<_>>())?.map(Self::Missing)
+    }
+}
+
+/// `{emitted: n}`: the answer to a report.
+pub(super) fn emitted(upto: u64) -> Payload {
+    encode(&map([("emitted", Value::from(upto))]))
+}
+
+/// `{error: text}`
+pub(super) fn error(text: &str) -> Payload {
+    encode(&map([("error", Value::from(text))]))
+}
+
+/// `{id: text}`: a server's answer to a status request.
+pub(super) fn server_id(id: &str) -> Payload {
+    encode(&map([("id", Value::from(id))]))
+}
+
+/// The id in such an answer.
+pub(super) fn decode_server_id(payload: &Payload) -> Option<String> {
+    field(&decode(payload)?, "id")?.as_str().map(str::to_owned)
+}
+
+/// A bare string.
+pub(super) fn text(text: &str) -> Payload {
+    encode(&Value::from(text))
+}
+
+/// Whether the payload is that string.
+pub(super) fn is_text(payload: &Payload, text: &str) -> bool {
+    decode(payload).is_some_and(|value| value.as_str() == Some(text))
+}
+
+/// The answer to a resend request: `[{encoding, raw, headers}, …]`.
+pub(super) fn encode_resent(messages: &[Data]) -> Payload {
+    let element = |data: &Data| {
+        let mut headers = data.json.as_ref().map_or_else(|| Value::Map(Vec::new()), |json| from_json(json.to_value()));
+        if let Value::Map(entries) = &mut headers {
+            entries.push((SEQ_HEADER.into(), data.seq.into()));
+        }
+        let raw = Value::Binary(data.payload.raw.to_vec());
+        map([("encoding", data.payload.encoding.0.into()), ("raw", raw), ("headers", headers)])
+    };
+    encode(&Value::Array(messages.iter().map(element).collect()))
+}
+
+/// The messages in such an answer; `None` when it is none (or says that there is nothing any more).
+pub(super) fn decode_resent(payload: &Payload) -> Option<Vec<Data>> {
+    let Value::Array(elements) = decode(payload)? else { return None };
+    elements.into_iter().map(resent_element).collect()
+}
+
+fn resent_element(element: Value) -> Option<Data> {
+    let encoding = Encoding(u8::try_from(field(&element, "encoding")?.as_u64()?).ok()?);
+    let headers = field(&element, "headers")?.as_map()?;
+    let is_seq = |key: &Value| key.as_str() == Some(SEQ_HEADER);
+    let seq = headers.iter().find(|(key, _)| is_seq(key))?.1.as_u64()?;
+    let rest: Vec<_> = headers.iter().filter(|(key, _)| !is_seq(key)).cloned().collect();
+    let json = (!rest.is_empty()).then(|| Json::from_value(&to_json(Value::Map(rest))));
+    let raw = take_field(element, "raw").and_then(|raw| if let Value::Binary(raw) = raw { Some(raw) } else { None })?;
+    Some(Data { seq, payload: Payload { encoding, raw: Bytes::from(raw) }, json })
+}
+
+/// The headers of a data message.
+pub(super) fn data_headers(data: &Data) -> Headers {
+    Headers { seq: Some(data.seq), json: data.json.clone(), ..Headers::default() }
+}
+
+fn encode(value: &Value) -> Payload {
+    let mut raw = Vec::new();
+    // Writing to a Vec cannot fail; were it to, the peer would see an empty payload and refuse it.
+    let _ = rmpv::encode::write_value(&mut raw, value);
+    Payload::msgpack(raw)
+}
+
+fn decode(payload: &Payload) -> Option<Value> {
+    match payload.encoding {
+        Encoding::MSGPACK => rmpv::decode::read_value_with_max_depth(&mut payload.raw.as_ref(), MAX_DEPTH).ok(),
+        Encoding::JSON => serde_json::from_slice(&payload.raw).ok().map(from_json),
+        _ => None,
+    }
+}
+
+fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    Value::Map(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
+}
+
+fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    value.as_map()?.iter().find(|(key, _)| key.as_str() == Some(name)).map(|(_, value)| value)
+}
+
+fn take_field(value: Value, name: &str) -> Option<Value> {
+    let Value::Map(entries) = value else { return None };
+    entries.into_iter().find(|(key, _)| key.as_str() == Some(name)).map(|(_, value)| value)
+}
+
+fn from_json(value: serde_json::Value) -> Value {
+    use serde_json::Value as J;
+    match value {
+        J::Null => Value::Nil,
+        J::Bool(flag) => flag.into(),
+        J::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(number), _) => number.into(),
+            (None, Some(number)) => number.into(),
+            _ => number.as_f64().into_iter().map(Value::from).next().unwrap_or(Value::Nil),
+        },
+        J::String(text) => text.into(),
+        J::Array(elements) => Value::Array(elements.into_iter().map(from_json).collect()),
+        J::Object(entries) => Value::Map(entries.into_iter().map(|(key, value)| (key.into(), from_json(value))).collect()),
+    }
+}
+
+fn to_json(value: Value) -> serde_json::Value {
+    use serde_json::Value as J;
+    match value {
+        Value::Nil | Value::Ext(..) | Value::Binary(_) => J::Null,
+        Value::Boolean(flag) => flag.into(),
+        Value::Integer(number) => number.as_i64().map(J::from).or_else(|| number.as_u64().map(J::from)).unwrap_or(J::Null),
+        Value::F32(number) => f64::from(number).into(),
+        Value::F64(number) => number.into(),
+        Value::String(text) => text.into_str().map_or(J::Null, J::String),
+        Value::Array(elements) => elements.into_iter().map(to_json).collect(),
+        Value::Map(entries) => entries
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.as_str()?.to_owned(), to_json(value))))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+    }
+}
+
+const SEQ_HEADER: &str = "CN-SocketSeq";
+/// Deepest value that is read. A stack overflow cannot be caught.
+const MAX_DEPTH: usize = 64;
+/// Longest list of missing numbers that is looked at. Honest receivers ask for at most 1000.
+const MAX_LIST: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn control_messages_have_the_original_s_bytes() {
+        // conat.md section 11.
+        assert_eq!(&*Control::Emitted(1).encode().raw, b"\x81\xa6socket\x81\xa7emitted\x01");
+        assert_eq!(&*emitted(1).raw, b"\x81\xa7emitted\x01");
+        assert_eq!(&*text("connected").raw, b"\xa9connected");
+        assert_eq!(decode_server_id(&server_id("7tGHtxAKss")).as_deref(), Some("7tGHtxAKss"));
+    }
+
+    #[test]
+    fn control_messages_of_the_wrong_shape_are_none() {
+        for raw in [&b"\xc0"[..], b"\x81\xa6socket\xc0", b"\x81\xa6socket\x81\xa7emitted\xff", b"\x81\xa6socket\x81\xa7missing\x91\xa1x", b"\xc1", b""] {
+            assert_eq!(Control::decode(&Payload::msgpack(raw.to_vec())), None, "{raw:x?}");
+        }
+        let deep = [vec![0x91; 100_000], vec![0xc0]].concat();
+        assert_eq!(Control::decode(&Payload::msgpack(deep)), None);
+        assert_eq!(Control::decode(&Payload::msgpack(b"\xdd\xff\xff\xff\xff".to_vec())), None);
+    }
+
+    #[test]
+    fn resent_messages_keep_payload_encoding_and_headers() {
+        let headers = Json::parse(Bytes::from_static(br#"{"a":[1,-2,1.5,null,"x"],"b":{"c":true}}"#)).expect("json");
+        let messages = [
+            Data { seq: 7, payload: Payload { encoding: Encoding::JSON, raw: Bytes::from_static(b"{}") }, json: Some(headers) },
+            Data { seq: 1 << 40, payload: Payload::NIL, json: None },
+        ];
+        assert_eq!(decode_resent(&encode_resent(&messages)).expect("list"), messages);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(raw in prop::collection::vec(any::<u8>(), 0..200)) {
+            let payload = Payload::msgpack(raw);
+            let _ = (Control::decode(&payload), decode_resent(&payload), decode_server_id(&payload));
+        }
+
+        #[test]
+        fn control_messages_round_trip(seqs in prop::collection::vec(any::<u64>(), 0..50)) {
+            let control = Control::Missing(seqs);
+            prop_assert_eq!(Control::decode(&control.encode()), Some(control));
+        }
+    }
+}

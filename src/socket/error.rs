@@ -1,0 +1,100 @@
+//! What can go wrong on a socket, by who is to blame.
+
+use std::fmt;
+
+/// The application wrote, and could not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The socket is closed, or ending.
+    Closed,
+    /// As many messages as the window allows are unacknowledged.
+    Full {
+        /// The window.
+        window: usize,
+    },
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("closed"),
+            Self::Full { window } => write!(f, "WRITE FAILED: socket buffer size {window} exceeded"),
+        }
+    }
+}
+
+impl std::error::Error for WriteError {}
+
+/// The peer broke the rules of the channel: that one socket is closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeerMisbehaved {
+    /// It acknowledged a message that was never written.
+    AckedUnsent {
+        /// What it claims to have.
+        upto: u64,
+    },
+    /// Its sequence number is further ahead than any window.
+    SeqTooFar {
+        /// The number.
+        seq: u64,
+    },
+    /// Data without a sequence number, or a reserved header of the wrong type.
+    BadHeader,
+    /// A control message that is none.
+    BadControl,
+}
+
+impl fmt::Display for PeerMisbehaved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AckedUnsent { upto } => write!(f, "the peer acknowledged message {upto}, which was never sent"),
+            Self::SeqTooFar { seq } => write!(f, "the peer's sequence number {seq} is beyond any window"),
+            Self::BadHeader => f.write_str("the peer sent a message with a missing or malformed CN-Socket header"),
+            Self::BadControl => f.write_str("the peer sent a malformed control message"),
+        }
+    }
+}
+
+impl std::error::Error for PeerMisbehaved {}
+
+/// Why a socket is closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// We closed it.
+    Local,
+    /// The peer closed it.
+    Peer,
+    /// The peer lost its state (restart, time-out) or cannot be found any more.
+    Lost(&'static str),
+    /// The peer gave no sign of life.
+    Timeout,
+    /// The peer broke the rules.
+    Misbehaved(PeerMisbehaved),
+    /// The load balancer named another server than the one that holds this socket.
+    Moved,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("closed"),
+            Self::Peer => f.write_str("closed by the peer"),
+            Self::Lost(what) => write!(f, "the socket cannot be resumed: {what}"),
+            Self::Timeout => f.write_str("the peer gave no sign of life: keep-alive timeout"),
+            Self::Misbehaved(error) => write!(f, "{error}"),
+            Self::Moved => f.write_str("the socket cannot be resumed: the load balancer named another server"),
+        }
+    }
+}
+
+/// Why a command got no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandError {
+    /// Nobody listens on its subject.
+    NoSubscribers,
+    /// No answer in time, or refused.
+    Failed,
+}

@@ -1,0 +1,87 @@
+//! Notices a peer that fell silent: asks for a sign of life, and says when none came.
+
+use std::time::{Duration, Instant};
+
+/// Any traffic counts as life, so a busy socket never pings.
+#[derive(Debug)]
+pub struct KeepAlive {
+    interval: Option<Duration>,
+    heard: Instant,
+    check_at: Option<Instant>,
+    asking: bool,
+}
+
+impl KeepAlive {
+    /// `None` never asks.
+    pub fn new(now: Instant, interval: Option<Duration>) -> Self {
+        Self { interval, heard: now, check_at: None, asking: false }
+    }
+
+    /// The peer is there.
+    pub fn attach(&mut self, now: Instant) {
+        self.heard = now;
+        self.asking = false;
+        self.check_at = self.interval.map(|interval| now + interval);
+    }
+
+    /// The peer is out of reach: there is nobody to ask.
+    pub fn detach(&mut self) {
+        self.check_at = None;
+        self.asking = false;
+    }
+
+    /// Something came from the peer. Cheap: the timer is looked at again only when it fires.
+    pub fn handle_traffic(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
+    /// The ping was answered.
+    pub fn handle_pong(&mut self, now: Instant) {
+        self.heard = now;
+        self.asking = false;
+        self.check_at = self.interval.map(|interval| now + interval);
+    }
+
+    /// When `handle_timeout` wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.check_at
+    }
+
+    /// Whether to ping now.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        let Some(interval) = self.interval.filter(|_| self.check_at.is_some_and(|at| at <= now)) else {
+            return false;
+        };
+        let due = self.heard + interval;
+        if due > now || self.asking {
+            self.check_at = (!self.asking).then_some(due);
+            return false;
+        }
+        self.asking = true;
+        self.check_at = None;
+        true
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_asked_about_once_and_traffic_defers_it() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut keepalive = KeepAlive::new(start, Some(Duration::from_secs(10)));
+        keepalive.attach(start);
+        keepalive.handle_traffic(at(6));
+        assert!(!keepalive.handle_timeout(at(10)));
+        assert_eq!(keepalive.poll_timeout(), Some(at(16)));
+        assert!(keepalive.handle_timeout(at(16)));
+        assert!(!keepalive.handle_timeout(at(17)));
+        keepalive.handle_pong(at(18));
+        assert_eq!(keepalive.poll_timeout(), Some(at(28)));
+        keepalive.detach();
+        assert!(!keepalive.handle_timeout(at(99)));
+    }
+}

@@ -1,0 +1,191 @@
+//! The server's side of a subject: answers who serves it, and sorts what clients send to their sockets.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use super::{Output, SocketEvent, State, Tag, TagKind, control};
+use crate::subject::{InvalidSubject, Pattern, Subject};
+use crate::wire::{Headers, Message, Payload, SocketCommand};
+
+/// Listens on one subject (or pattern) for one server.
+#[derive(Debug)]
+pub struct Listener {
+    id: String,
+    status: Pattern,
+    mine: Pattern,
+    /// Patterns whose subscription is not confirmed yet.
+    unconfirmed: u8,
+    state: State,
+    sockets: HashMap<String, u32>,
+    /// Clients whose own subject is awaited; the latest connect request of each.
+    arriving: HashMap<String, (Tag, Message)>,
+    number: u32,
+    outputs: VecDeque<Output>,
+}
+
+/// What to do with a message from a client.
+#[derive(Debug, PartialEq)]
+pub enum Incoming {
+    /// It has been dealt with.
+    Done,
+    /// It is for this socket.
+    Socket(u32, Message),
+    /// Make a socket, call [`Listener::insert`], and give it the connect request.
+    Accept {
+        /// The id that the client chose.
+        id: String,
+        /// Where the client listens.
+        client: Subject,
+        /// The connect request.
+        connect: Message,
+    },
+}
+
+impl Listener {
+    /// Starts to listen on `subject` as the server `id`: the first outputs subscribe.
+    pub fn new(subject: &str, id: String) -> Result<Self, InvalidSubject> {
+        let invalid = || InvalidSubject::Subscribe(subject.to_owned());
+        if subject.ends_with('>') || id.contains('.') {
+            return Err(invalid());
+        }
+        let status = Pattern::parse(&format!("{subject}.server.status")).map_err(|_| invalid())?;
+        let mine = Pattern::parse(&format!("{subject}.server.{id}.*")).map_err(|_| invalid())?;
+        let outputs = [&status, &mine].map(|pattern| Output::Subscribe(pattern.clone())).into();
+        let (sockets, arriving) = (HashMap::new(), HashMap::new());
+        Ok(Self { id, status, mine, unconfirmed: 2, state: State::Connecting, sockets, arriving, number: 0, outputs })
+    }
+
+    /// One of the two subscriptions is confirmed.
+    pub fn handle_subscribed(&mut self) {
+        self.unconfirmed = self.unconfirmed.saturating_sub(1);
+        if self.unconfirmed == 0 && self.state == State::Connecting {
+            self.set_state(State::Ready);
+        }
+    }
+
+    /// The fabric is there again, with every subscription.
+    pub fn handle_fabric_up(&mut self) {
+        if self.state == State::Disconnected {
+            self.set_state(if self.unconfirmed == 0 { State::Ready } else { State::Connecting });
+        }
+    }
+
+    /// The fabric is lost.
+    pub fn handle_fabric_down(&mut self) {
+        if matches!(self.state, State::Ready | State::Connecting) {
+            self.set_state(State::Disconnected);
+        }
+    }
+
+    /// A request to `S.server.status`.
+    pub fn handle_status(&mut self, message: &Message) {
+        if let (Some(subject), State::Ready | State::Connecting) = (message.headers.reply.clone(), self.state) {
+            let payload = control::server_id(&self.id);
+            self.outputs.push_back(Output::Respond(Message { subject, payload, headers: Headers::default() }));
+        }
+    }
+
+    /// A message to `S.server.<id>.*`.
+    pub fn handle_message(&mut self, message: Message) -> Incoming {
+        if self.state == State::Closed {
+            return Incoming::Done;
+        }
+        let id = message.subject.last_token();
+        if let Some(&socket) = self.sockets.get(id) {
+            return Incoming::Socket(socket, message);
+        }
+        let Some(client) = self.client_subject(&message.subject) else { return Incoming::Done };
+        match &message.headers.command {
+            Some(SocketCommand::Connect) => {
+                let id = id.to_owned();
+                self.arrive(id, client, message);
+            }
+            Some(SocketCommand::Close) => {}
+            _ => {
+                // It believes in a socket that we do not have: say so, rather than let it write into nothing.
+                let headers = Headers { command: Some(SocketCommand::Close), ..Headers::default() };
+                self.outputs.push_back(Output::Publish(Message { subject: client, payload: Payload::NIL, headers }));
+            }
+        }
+        Incoming::Done
+    }
+
+    /// The client's own subject is subscribed, or was not in time: then the client is forgotten.
+    pub fn handle_interest(&mut self, tag: Tag, there: bool) -> Incoming {
+        let Some(id) = self.arriving.iter().find(|(_, (awaited, _))| *awaited == tag).map(|(id, _)| id.clone()) else {
+            return Incoming::Done;
+        };
+        let connect = self.arriving.remove(&id).map(|(_, connect)| connect).filter(|_| there);
+        match connect.and_then(|connect| Some((self.client_subject(&connect.subject)?, connect))) {
+            Some((client, connect)) => Incoming::Accept { id, client, connect },
+            None => Incoming::Done,
+        }
+    }
+
+    /// From now on messages of the client `id` are for `socket`.
+    pub fn insert(&mut self, id: String, socket: u32) {
+        self.sockets.insert(id, socket);
+    }
+
+    /// The socket of client `id` is closed.
+    pub fn remove(&mut self, id: &str) {
+        self.sockets.remove(id);
+    }
+
+    /// Its sockets, in the order of their making.
+    pub fn sockets(&self) -> Vec<u32> {
+        let mut sockets: Vec<u32> = self.sockets.values().copied().collect();
+        sockets.sort_unstable();
+        sockets
+    }
+
+    /// Stops listening. Its sockets are for the caller to close.
+    pub fn close(&mut self) {
+        if self.state != State::Closed {
+            self.arriving.clear();
+            self.outputs.extend([&self.status, &self.mine].map(|pattern| Output::Unsubscribe(pattern.clone())));
+            self.set_state(State::Closed);
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Whether this is the pattern of status requests.
+    pub fn is_status(&self, pattern: &Pattern) -> bool {
+        *pattern == self.status
+    }
+
+    fn arrive(&mut self, id: String, client: Subject, connect: Message) {
+        if let Some((_, latest)) = self.arriving.get_mut(&id) {
+            *latest = connect;
+            return;
+        }
+        if self.arriving.len() >= MAX_ARRIVING {
+            return;
+        }
+        self.number = self.number.wrapping_add(1);
+        let tag = Tag { kind: TagKind::Interest, number: self.number };
+        self.arriving.insert(id, (tag, connect));
+        self.outputs.push_back(Output::AwaitInterest { tag, subject: client, timeout: ARRIVAL_TIMEOUT });
+    }
+
+    /// `<S>.server.<server>.<socket>` → `<S>.client.<socket>`
+    fn client_subject(&self, subject: &Subject) -> Option<Subject> {
+        let id = subject.last_token();
+        let base = subject.as_str().strip_suffix(&format!(".server.{}.{id}", self.id))?;
+        Subject::parse(&format!("{base}.client.{id}")).ok()
+    }
+
+    fn set_state(&mut self, state: State) {
+        self.state = state;
+        self.outputs.push_back(Output::Event(SocketEvent::State(state)));
+    }
+}
+
+/// How long a new client's own subject may take to be subscribed (conat.md section 6). Other clients are not held up meanwhile.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Clients that may be waited for at once; more are ignored, and ask again.
+const MAX_ARRIVING: usize = 10_000;

@@ -1,0 +1,326 @@
+//! Receiving half of a socket: hands messages over in order, each once, asks for what is missing, and reports what has been handled.
+//!
+//! A report is a request of its own on Conat's wire, so reports are coalesced: one is under way at a time, and the next one carries all
+//! that was handled meanwhile. Only a half-used window makes a second one leave early.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::config::Pause;
+use super::{Data, PeerMisbehaved};
+
+/// What the receiver wants to tell the sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// "I have handled so many."
+    Report(u64),
+    /// "I lack these."
+    Missing(Vec<u64>),
+}
+
+/// The receiving half.
+#[derive(Debug)]
+pub struct Receiver {
+    attached: bool,
+    /// The next message to hand over.
+    next: u64,
+    /// The highest number seen, kept or not.
+    highest: u64,
+    /// How many the application has handled.
+    consumed: u64,
+    /// Came before their turn.
+    ahead: BTreeMap<u64, Data>,
+    held_bytes: usize,
+    unconsumed_limit: u64,
+    window: usize,
+    report: Question,
+    /// What the latest report said.
+    reported: u64,
+    /// A report is due even if it says nothing new.
+    report_wanted: bool,
+    missing: Question,
+}
+
+impl Receiver {
+    /// A receiver that keeps at most `window` messages that came before their turn.
+    pub fn new(window: usize) -> Self {
+        Self {
+            attached: false,
+            next: 1,
+            highest: 0,
+            consumed: 0,
+            ahead: BTreeMap::new(),
+            held_bytes: 0,
+            unconsumed_limit: (window as u64).max(LEAST_UNCONSUMED),
+            window,
+            report: Question::new(),
+            reported: 0,
+            report_wanted: false,
+            missing: Question::new(),
+        }
+    }
+
+    /// A message arrived. What may be handed over now comes out of `poll_data`.
+    pub fn handle_data(&mut self, data: Data) -> Result<(), PeerMisbehaved> {
+        let seq = data.seq;
+        if seq == 0 || seq >= self.next.saturating_add(FURTHEST_JUMP) {
+            return Err(PeerMisbehaved::SeqTooFar { seq });
+        }
+        self.highest = self.highest.max(seq);
+        if seq < self.next {
+            // The peer does not know that we have it.
+            self.report_wanted = true;
+            return Ok(());
+        }
+        let room = seq == self.next || (self.ahead.len() < self.window && self.held_bytes < MAX_HELD_BYTES);
+        if room && !self.ahead.contains_key(&seq) {
+            self.held_bytes += data.payload.raw.len();
+            self.ahead.insert(seq, data);
+        }
+        Ok(())
+    }
+
+    /// The next message for the application, in order.
+    pub fn poll_data(&mut self) -> Option<Data> {
+        if self.next - 1 - self.consumed >= self.unconsumed_limit {
+            return None;
+        }
+        let data = self.ahead.remove(&self.next)?;
+        self.held_bytes -= data.payload.raw.len();
+        self.next += 1;
+        Some(data)
+    }
+
+    /// The application has handled `count` more messages.
+    pub fn consumed(&mut self, count: u64) {
+        self.consumed = (self.consumed + count).min(self.next - 1);
+    }
+
+    /// How many messages the application has been given and has not handled.
+    pub fn unconsumed(&self) -> u64 {
+        self.next - 1 - self.consumed
+    }
+
+    /// The peer is there (again): it may have lost our last report, or we its last message.
+    pub fn attach(&mut self) {
+        self.attached = true;
+        self.report = Question::new();
+        self.missing = Question::new();
+        self.report_wanted = self.highest > 0;
+    }
+
+    /// The peer is out of reach.
+    pub fn detach(&mut self) {
+        self.attached = false;
+        self.report = Question::new();
+        self.missing = Question::new();
+    }
+
+    /// The next thing to tell the sender.
+    pub fn poll_transmit(&mut self) -> Option<Ask> {
+        if !self.attached {
+            return None;
+        }
+        if let Some(upto) = self.due_report() {
+            self.report_wanted = false;
+            self.report.under_way = true;
+            self.reported = upto;
+            return Some(Ask::Report(upto));
+        }
+        if self.missing.is_free() && self.has_gap() {
+            let lacking: Vec<u64> =
+                (self.next..=self.highest).filter(|seq| !self.ahead.contains_key(seq)).take(MAX_MISSING).collect();
+            self.missing.under_way = true;
+            return Some(Ask::Missing(lacking));
+        }
+        None
+    }
+
+    /// The sender answered the latest report, or did not.
+    pub fn handle_reported(&mut self, now: Instant, answered: bool) {
+        self.report_wanted |= !answered;
+        self.report.settle(now, answered);
+    }
+
+    /// The sender answered the request for missing messages with some of them, or did not. An answer without news counts as none:
+    /// asking again at once would be a loop.
+    pub fn handle_missing_answered(&mut self, now: Instant, messages: Option<Vec<Data>>) -> Result<(), PeerMisbehaved> {
+        let before = (self.next, self.ahead.len());
+        for data in messages.into_iter().flatten() {
+            self.handle_data(data)?;
+        }
+        self.missing.settle(now, before != (self.next, self.ahead.len()));
+        Ok(())
+    }
+
+    /// Whether the next message in line is known to exist and has not come.
+    pub fn is_lacking(&self) -> bool {
+        self.highest >= self.next && !self.ahead.contains_key(&self.next)
+    }
+
+    /// When `handle_timeout` wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.report.retry_at, self.missing.retry_at].into_iter().flatten().min()
+    }
+
+    /// A pause is over.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.report.handle_timeout(now);
+        self.missing.handle_timeout(now);
+    }
+
+    fn due_report(&self) -> Option<u64> {
+        let news = self.consumed - self.reported;
+        let due = if self.report.under_way {
+            news >= (self.window as u64).div_ceil(2)
+        } else {
+            self.report.is_free() && (self.report_wanted || news > 0)
+        };
+        due.then_some(self.consumed)
+    }
+
+    /// A gap that is worth asking about now. When only the application holds things up, asking would fill memory.
+    fn has_gap(&self) -> bool {
+        self.is_lacking() && self.unconsumed() < self.unconsumed_limit
+    }
+}
+
+/// Something asked of the peer: at most one is under way, and a failed one is asked again after a pause.
+#[derive(Debug)]
+struct Question {
+    under_way: bool,
+    retry_at: Option<Instant>,
+    pause: Pause,
+}
+
+impl Question {
+    fn new() -> Self {
+        Self { under_way: false, retry_at: None, pause: Pause::new(LONGEST_PAUSE) }
+    }
+
+    fn is_free(&self) -> bool {
+        !self.under_way && self.retry_at.is_none()
+    }
+
+    fn settle(&mut self, now: Instant, answered: bool) {
+        self.under_way = false;
+        if answered {
+            self.pause.reset();
+        } else {
+            self.retry_at = Some(now + self.pause.take());
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+        }
+    }
+}
+
+/// How many handed-over messages the application may leave unhandled, at least; a peer with a larger window than ours is slowed, not cut.
+const LEAST_UNCONSUMED: u64 = 10_000;
+/// No window is that wide: a number further ahead is no number of this channel.
+const FURTHEST_JUMP: u64 = 1 << 24;
+/// Bytes kept of messages before their turn; the rest is asked for again.
+const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
+/// Most numbers in one request for missing messages (conat.md 10.5).
+const MAX_MISSING: usize = 1000;
+/// Longest pause before a failed question is asked again (Conat's figure).
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use super::*;
+    use crate::wire::Payload;
+
+    fn data(seq: u64) -> Data {
+        Data { seq, payload: Payload::NIL, json: None }
+    }
+
+    fn handed_over(receiver: &mut Receiver) -> Vec<u64> {
+        std::iter::from_fn(|| receiver.poll_data()).map(|data| data.seq).collect()
+    }
+
+    fn attached(window: usize) -> Receiver {
+        let mut receiver = Receiver::new(window);
+        receiver.attach();
+        receiver
+    }
+
+    #[test]
+    fn messages_come_in_order_each_once_and_gaps_are_asked_for() {
+        let mut receiver = attached(10);
+        for seq in [1, 4, 4, 3] {
+            receiver.handle_data(data(seq)).expect("in the window");
+        }
+        assert_eq!(handed_over(&mut receiver), [1]);
+        assert_eq!(receiver.poll_transmit(), Some(Ask::Missing(vec![2])));
+        assert_eq!(receiver.poll_transmit(), None);
+        receiver.handle_missing_answered(Instant::now(), Some(vec![data(2)])).expect("in the window");
+        assert_eq!(handed_over(&mut receiver), [2, 3, 4]);
+        assert_eq!(receiver.poll_transmit(), None);
+    }
+
+    #[test]
+    fn reports_say_what_was_handled_one_at_a_time() {
+        let (mut receiver, now) = (attached(10), Instant::now());
+        for seq in 1..=9 {
+            receiver.handle_data(data(seq)).expect("in the window");
+        }
+        handed_over(&mut receiver);
+        assert_eq!(receiver.poll_transmit(), None, "nothing handled yet");
+        receiver.consumed(2);
+        assert_eq!(receiver.poll_transmit(), Some(Ask::Report(2)));
+        receiver.consumed(1);
+        assert_eq!(receiver.poll_transmit(), None, "one is under way");
+        receiver.handle_reported(now, true);
+        assert_eq!(receiver.poll_transmit(), Some(Ask::Report(3)));
+        receiver.consumed(5);
+        assert_eq!(receiver.poll_transmit(), Some(Ask::Report(8)), "half the window waits");
+    }
+
+    #[test]
+    fn a_duplicate_is_answered_with_a_fresh_report_and_a_lost_report_is_repeated() {
+        let (mut receiver, now) = (attached(10), Instant::now());
+        receiver.handle_data(data(1)).expect("in the window");
+        handed_over(&mut receiver);
+        receiver.consumed(1);
+        assert_eq!(receiver.poll_transmit(), Some(Ask::Report(1)));
+        receiver.handle_reported(now, false);
+        assert_eq!(receiver.poll_transmit(), None);
+        let at = receiver.poll_timeout().expect("armed");
+        receiver.handle_timeout(at);
+        assert_eq!(receiver.poll_transmit(), Some(Ask::Report(1)));
+        receiver.handle_reported(at, true);
+        receiver.handle_data(data(1)).expect("old");
+        assert_eq!((handed_over(&mut receiver), receiver.poll_transmit()), (vec![], Some(Ask::Report(1))));
+    }
+
+    #[test]
+    fn what_came_before_its_turn_is_bounded_and_absurd_numbers_are_misbehaviour() {
+        let mut receiver = attached(3);
+        for seq in 2..=9 {
+            receiver.handle_data(data(seq)).expect("in reach");
+        }
+        assert_eq!(receiver.ahead.len(), 3);
+        receiver.handle_data(data(1)).expect("its turn");
+        assert_eq!(handed_over(&mut receiver), [1, 2, 3, 4]);
+        assert_eq!(receiver.poll_transmit(), Some(Ask::Missing(vec![5, 6, 7, 8, 9])));
+        for seq in [0, 1 << 53, u64::MAX] {
+            assert_eq!(receiver.handle_data(data(seq)), Err(PeerMisbehaved::SeqTooFar { seq }));
+        }
+    }
+
+    #[test]
+    fn an_application_that_handles_nothing_gets_a_bounded_number() {
+        let mut receiver = attached(1);
+        for seq in 1..=LEAST_UNCONSUMED + 5 {
+            receiver.handle_data(data(seq)).expect("in reach");
+            receiver.poll_data();
+        }
+        assert_eq!(receiver.unconsumed(), LEAST_UNCONSUMED);
+        assert_eq!(receiver.poll_transmit(), None, "asking for more would only fill memory");
+    }
+}

@@ -1,0 +1,196 @@
+//! The server's end of a socket: made by a listener, ready as long as the fabric is there.
+
+use std::time::Instant;
+
+use super::channel::Verdict;
+use super::{Channel, CloseReason, CommandError, Output, SocketConfig, SocketEvent, State, Tag, WriteError, control};
+use crate::subject::Subject;
+use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
+
+/// The server's end.
+#[derive(Debug)]
+pub struct ServerSocket {
+    id: String,
+    /// Where the client listens.
+    client: Subject,
+    channel: Channel,
+    state: State,
+    ending: Option<Ending>,
+}
+
+/// An orderly end: everything written first, then the close.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ending {
+    pub(super) ticket: u32,
+    pub(super) deadline: Instant,
+}
+
+impl ServerSocket {
+    /// A socket whose client has been seen on the fabric: ready at once.
+    pub fn new(now: Instant, id: String, client: Subject, config: SocketConfig) -> Self {
+        let mut channel = Channel::new(now, config);
+        channel.attach(now, client.clone());
+        Self { id, client, channel, state: State::Ready, ending: None }
+    }
+
+    /// The id that its client chose.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Queues a message.
+    pub fn write(&mut self, now: Instant, payload: Payload, json: Option<Json>) -> Result<u64, WriteError> {
+        if self.state == State::Closed || self.ending.is_some() {
+            return Err(WriteError::Closed);
+        }
+        self.channel.write(now, payload, json)
+    }
+
+    /// The application has handled `count` more messages.
+    pub fn consumed(&mut self, now: Instant, count: u64) {
+        self.channel.consumed(now, count);
+    }
+
+    /// The application asks the client.
+    pub fn request(&mut self, ticket: u32, deadline: Instant) {
+        match self.state {
+            State::Closed => self.channel.fail_request(ticket),
+            _ => self.channel.request(ticket, deadline),
+        }
+    }
+
+    /// The fabric is there again, with every subscription.
+    pub fn handle_fabric_up(&mut self, now: Instant) {
+        if self.state == State::Disconnected {
+            self.state = State::Ready;
+            self.channel.outputs.push_back(Output::Event(SocketEvent::State(State::Ready)));
+            self.channel.attach(now, self.client.clone());
+        }
+    }
+
+    /// The fabric is lost.
+    pub fn handle_fabric_down(&mut self) {
+        if self.state == State::Ready {
+            self.state = State::Disconnected;
+            self.channel.detach();
+            self.channel.outputs.push_back(Output::Event(SocketEvent::State(State::Disconnected)));
+        }
+    }
+
+    /// A message for this socket.
+    pub fn handle_message(&mut self, now: Instant, message: Message) {
+        if self.state == State::Closed {
+            return;
+        }
+        if message.headers.malformed {
+            return self.close(CloseReason::Misbehaved(super::PeerMisbehaved::BadHeader));
+        }
+        match message.headers.command {
+            Some(SocketCommand::Connect) => {
+                answer_connect(&mut self.channel, &self.client, &message);
+                // The client lost touch, or our first answer: what was under way may be lost too.
+                if self.state == State::Ready {
+                    self.channel.attach(now, self.client.clone());
+                }
+            }
+            Some(SocketCommand::Close) => {
+                self.channel.respond(&message, control::text("closed"));
+                self.finish(CloseReason::Peer);
+            }
+            Some(SocketCommand::Ping) if self.state != State::Ready => {}
+            _ => {
+                if let Err(error) = self.channel.handle_message(now, message) {
+                    self.close(CloseReason::Misbehaved(error));
+                }
+            }
+        }
+        self.check_end(now);
+    }
+
+    /// The answer to a question of this socket.
+    pub fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
+        if self.state == State::Closed {
+            return;
+        }
+        match self.channel.handle_reply(now, tag, answer) {
+            Ok(Verdict::Silent) => self.close(CloseReason::Timeout),
+            Ok(Verdict::Lost) => self.close(CloseReason::Lost("the client no longer has the messages that are missing")),
+            // The client may be on its way back; keep-alive decides.
+            Ok(Verdict::Alive | Verdict::Gone) => {}
+            Err(error) => self.close(CloseReason::Misbehaved(error)),
+        }
+        self.check_end(now);
+    }
+
+    /// Closes now, and tells the client.
+    pub fn close(&mut self, reason: CloseReason) {
+        if self.state != State::Closed {
+            let headers = Headers { command: Some(SocketCommand::Close), ..Headers::default() };
+            let message = Message { subject: self.client.clone(), payload: Payload::NIL, headers };
+            self.channel.outputs.push_back(Output::Publish(message));
+            self.finish(reason);
+        }
+    }
+
+    /// Closes when everything written has been handled, or at the deadline.
+    pub fn end(&mut self, now: Instant, ticket: u32, deadline: Instant) {
+        if self.state == State::Closed {
+            self.channel.outputs.push_back(Output::Ended(ticket));
+            return;
+        }
+        self.ending = Some(Ending { ticket, deadline });
+        self.check_end(now);
+    }
+
+    /// When `handle_timeout` wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let ending = self.ending.map(|ending| ending.deadline);
+        [self.channel.poll_timeout(), ending].into_iter().flatten().min().filter(|_| self.state != State::Closed)
+    }
+
+    /// A deadline has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.state != State::Closed {
+            self.channel.handle_timeout(now);
+            self.check_end(now);
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.channel.outputs.pop_front()
+    }
+
+    /// Whether nothing will come of it any more.
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    fn check_end(&mut self, now: Instant) {
+        if self.ending.is_some_and(|ending| self.channel.unacked() == 0 || ending.deadline <= now) {
+            self.close(CloseReason::Local);
+        }
+    }
+
+    fn finish(&mut self, reason: CloseReason) {
+        self.state = State::Closed;
+        let undelivered = self.channel.unacked();
+        self.channel.detach();
+        self.channel.fail_requests();
+        self.channel.outputs.push_back(Output::Event(SocketEvent::Closed { reason, undelivered }));
+        if let Some(ending) = self.ending.take() {
+            self.channel.outputs.push_back(Output::Ended(ending.ticket));
+        }
+    }
+}
+
+/// Answers a connect request in the dialect it came in.
+pub(super) fn answer_connect(channel: &mut Channel, client: &Subject, message: &Message) {
+    if message.headers.reply.is_some() {
+        channel.respond(message, control::text("connected"));
+    } else {
+        let headers =
+            Headers { command: Some(SocketCommand::Connected), attempt: message.headers.attempt, ..Headers::default() };
+        channel.outputs.push_back(Output::Publish(Message { subject: client.clone(), payload: Payload::NIL, headers }));
+    }
+}
