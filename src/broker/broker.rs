@@ -64,11 +64,11 @@ impl Broker {
         match self.admission.admit(&self.config, &user) {
             Ok(()) => {
                 if let Some(entry) = self.peers.get_mut(peer) {
+                    entry.is_admitted = true;
                     entry.info_until = Some(now + INFO_PATIENCE);
                 }
                 self.repeats.set(peer, Some(now + INFO_INTERVAL));
                 self.peers.send(peer, self.info(Ok(user)));
-                self.retire_fallen();
             }
             Err(refusal) => {
                 self.totals.connections_refused += 1;
@@ -76,6 +76,7 @@ impl Broker {
                 self.peers.close(peer, CloseReason::SignInRefused);
             }
         }
+        self.retire_fallen();
         peer
     }
 
@@ -141,10 +142,7 @@ impl Broker {
 
     /// The link is gone: drops the peer's subscriptions, waits and outbox at once.
     pub fn detach(&mut self, _now: Instant, peer: PeerId) {
-        // One that is to be closed was retired when that was decided.
-        if self.peers.open_mut(peer).is_some() {
-            self.retire(peer);
-        }
+        self.retire(peer);
         self.peers.remove(peer);
     }
 
@@ -268,14 +266,10 @@ impl Broker {
         let size = publication_size(&publication);
         let count = router.route(now, publisher, &publication, &mut **entropy, |peer, pattern| {
             let delivery = ServerOp::Deliver { pattern: pattern.clone(), publication: publication.clone() };
-            let is_sent = peers.send(peer, delivery);
-            if is_sent {
-                totals.delivered.add(size);
-            }
-            if let Some(entry) = peers.open_mut(peer).filter(|_| is_sent) {
-                entry.delivered.add(size);
-            }
-            is_sent
+            let Some(receiver) = peers.send(peer, delivery) else { return false };
+            receiver.delivered.add(size);
+            totals.delivered.add(size);
+            true
         })?;
         totals.published.add(size);
         if let Some(entry) = peers.get_mut(publisher) {
@@ -286,7 +280,7 @@ impl Broker {
 
     fn subscribe(&mut self, peer: PeerId, subscription: Subscription) -> Result<SubscribeStatus, Refusal> {
         let (pattern, queue) = limits::check_subscription(subscription)?;
-        // `handle_op` has looked: the peer is open. Nothing is sent to it before the last subscription is in.
+        // It can fall within a list, by the answers to its own waits; then it gets none of these statuses either.
         let Some(entry) = self.peers.open_mut(peer) else { return Ok(SubscribeStatus::AlreadyAdded) };
         if entry.subscriptions.contains_key(&pattern) {
             return Ok(SubscribeStatus::AlreadyAdded);
@@ -354,9 +348,12 @@ impl Broker {
         }
     }
 
-    /// Takes back all that an admitted peer has in other tables.
+    /// Takes back all that a peer has in other tables, once. One that was refused has nothing there.
     fn retire(&mut self, peer: PeerId) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
+        if !std::mem::take(&mut entry.is_admitted) {
+            return;
+        }
         self.admission.release(&entry.user);
         for (pattern, queue) in std::mem::take(&mut entry.subscriptions) {
             self.router.unsubscribe(&pattern, &queue, peer);

@@ -29,6 +29,8 @@ impl fmt::Display for PeerId {
 pub(super) struct Peer {
     pub(super) id: PeerId,
     pub(super) user: Json,
+    /// It takes a place among the connections.
+    pub(super) is_admitted: bool,
     /// Set once: the broker wants it gone.
     pub(super) close: Option<CloseReason>,
     /// Each with its queue.
@@ -53,6 +55,7 @@ impl Peer {
         Self {
             id,
             user,
+            is_admitted: false,
             close: None,
             subscriptions: BTreeMap::new(),
             max_subscriptions,

@@ -61,7 +61,7 @@ impl Peers {
 
     /// The connection, also one that is to be closed.
     pub(super) fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
-        self.slots.get_mut(id.slot as usize)?.as_mut().filter(|peer| peer.id == id)
+        find(&mut self.slots, id)
     }
 
     /// The connection, unless it is to be closed.
@@ -76,26 +76,26 @@ impl Peers {
         all
     }
 
-    /// Puts `op` into the outbox of `id`. False if it is gone or going; then, or when this was too much for it,
-    /// `op` is dropped.
-    pub(super) fn send(&mut self, id: PeerId, op: ServerOp) -> bool {
-        let limits = self.limits;
-        let Some(peer) = self.open_mut(id) else { return false };
-        let is_sent = peer.outbox.push(limits, op).is_ok();
-        if !is_sent {
+    /// Puts `op` into the outbox of `id`. `None` if it is gone or going; then, or when this was too much for it, `op`
+    /// is dropped.
+    pub(super) fn send(&mut self, id: PeerId, op: ServerOp) -> Option<&mut Peer> {
+        let Self { slots, woken, fallen, limits, .. } = self;
+        let peer = find(slots, id).filter(|peer| peer.close.is_none())?;
+        if peer.outbox.push(*limits, op).is_err() {
             peer.outbox.clear();
             peer.close = Some(CloseReason::SlowConsumer);
-            self.fallen.push(id);
+            fallen.push(id);
         }
-        self.wake(id);
-        is_sent
+        wake(woken, peer);
+        peer.close.is_none().then_some(peer)
     }
 
     /// Marks `id` as one to be closed, with its outbox as it is.
     pub(super) fn close(&mut self, id: PeerId, reason: CloseReason) {
-        if let Some(peer) = self.open_mut(id) {
+        let Self { slots, woken, .. } = self;
+        if let Some(peer) = find(slots, id).filter(|peer| peer.close.is_none()) {
             peer.close = Some(reason);
-            self.wake(id);
+            wake(woken, peer);
         }
     }
 
@@ -106,10 +106,11 @@ impl Peers {
 
     /// Moves a part of what waits for `id`; when there is more, it is woken again, so that others have their turn.
     pub(super) fn take_outbox(&mut self, id: PeerId, into: &mut Vec<ServerOp>) {
-        let Some(peer) = self.get_mut(id) else { return };
+        let Self { slots, woken, .. } = self;
+        let Some(peer) = find(slots, id) else { return };
         peer.outbox.take(into);
         if peer.outbox.len() > 0 {
-            self.wake(id);
+            wake(woken, peer);
         }
     }
 
@@ -123,13 +124,17 @@ impl Peers {
         }
         None
     }
+}
 
-    fn wake(&mut self, id: PeerId) {
-        if let Some(peer) = self.get_mut(id)
-            && !peer.is_woken
-        {
-            peer.is_woken = true;
-            self.woken.push_back(id);
-        }
+// Functions of the parts, not of the whole: their callers hold a peer and the queue at once.
+
+fn find(slots: &mut [Option<Peer>], id: PeerId) -> Option<&mut Peer> {
+    slots.get_mut(id.slot as usize)?.as_mut().filter(|peer| peer.id == id)
+}
+
+fn wake(woken: &mut VecDeque<PeerId>, peer: &mut Peer) {
+    if !peer.is_woken {
+        peer.is_woken = true;
+        woken.push_back(peer.id);
     }
 }
