@@ -129,3 +129,27 @@ pub(super) const MAX_PER_PUBLISHER: usize = 1024;
 
 /// Choices remembered in all: about 50 MB.
 pub(super) const MAX_CHOICES: usize = 1024 * 1024;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_the_memory_is_full_no_message_begins_until_one_ends() {
+        let (mut unfinished, now) = (Unfinished::default(), Instant::now());
+        let [first, second] = [0, 1].map(|slot| PeerId { serial: u64::from(slot), slot });
+        let choices =
+            |count| (0..count).map(|group| (group, Choice { peer: first, membership: 1 })).collect();
+        unfinished.begin(now, first, "big".into(), choices(MAX_CHOICES as u64 - 1));
+        assert_eq!(unfinished.check_room(), Ok(()));
+        unfinished.begin(now, second, "small".into(), choices(1));
+        assert_eq!(unfinished.check_room(), Err(Refusal::TooManyUnfinished { limit: MAX_CHOICES }));
+        // Begun anew under the same id, it takes its place once.
+        unfinished.begin(now, second, "small".into(), choices(1));
+        unfinished.end(second, &"small".into());
+        assert_eq!(unfinished.check_room(), Ok(()));
+        unfinished.forget(first);
+        assert_eq!((unfinished.choices, unfinished.poll_timeout()), (0, None));
+    }
+}

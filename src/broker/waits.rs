@@ -139,8 +139,23 @@ pub(super) const MAX_WAITS_PER_PEER: usize = 1000;
 pub(super) const MAX_WAITS: usize = 65_536;
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_peers_together_have_a_limit_too() {
+        let (mut waits, now, second) = (Waits::default(), Instant::now(), Duration::from_secs(1));
+        let mut begin = |index: usize| {
+            let slot = u32::try_from(index / MAX_WAITS_PER_PEER).unwrap();
+            let peer = PeerId { serial: u64::from(slot), slot };
+            waits.begin(now, peer, AckId(0), "a".into(), second)
+        };
+        assert!((0..MAX_WAITS).all(|index| begin(index).is_ok()));
+        assert_eq!(begin(MAX_WAITS), Err(Refusal::TooManyWaits { limit: MAX_WAITS }));
+        assert_eq!(std::iter::from_fn(|| waits.pop_due(now + second)).count(), MAX_WAITS);
+        assert!(waits.by_peer.is_empty() && waits.by_subject.is_empty() && waits.poll_timeout().is_none());
+    }
 
     #[test]
     fn the_prefix_ends_before_the_first_wildcard_token() {
