@@ -1,0 +1,108 @@
+//! Why the broker refuses something, or wants a peer gone.
+
+use std::fmt;
+
+use crate::wire::OpError;
+
+/// Why the broker wants a peer gone. Whoever holds the link flushes the peer's outbox and closes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// It does not read as fast as messages come for it. Its outbox was dropped.
+    SlowConsumer,
+    /// There are too many connections. Its outbox holds the `info` that says so.
+    SignInRefused,
+    /// The broker shuts down.
+    ShutDown,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SlowConsumer => "slow consumer",
+            Self::SignInRefused => "sign-in refused",
+            Self::ShutDown => "broker shut down",
+        })
+    }
+}
+
+/// Why an operation of a client, or its sign-in, was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Not a pattern, or not a literal subject where one is needed. Conat's text.
+    InvalidSubject,
+    /// A pattern that Socket.IO libraries cannot carry as an event name.
+    ReservedPattern,
+    /// A subscription without a queue.
+    NoQueue,
+    /// The queue's name is too long.
+    QueueTooLong { limit: usize },
+    /// The connection has as many subscriptions as it may. Programs match on this text.
+    TooManySubscriptions { limit: usize },
+    /// The connection waits for as much interest as it may, or the broker as a whole does.
+    TooManyWaits { limit: usize },
+    /// Payload and headers of a publish are too big.
+    TooBig { size: usize, limit: usize },
+    /// The message's id is too long.
+    IdTooLong { limit: usize },
+    /// Too many messages have begun and not ended.
+    TooManyUnfinished { limit: usize },
+    /// The broker has as many connections as it may.
+    TooManyConnections { limit: usize },
+    /// The user has.
+    TooManyConnectionsOfUser { limit: usize },
+}
+
+impl Refusal {
+    fn code(self) -> Option<u16> {
+        match self {
+            Self::TooManySubscriptions { .. }
+            | Self::TooManyWaits { .. }
+            | Self::TooManyUnfinished { .. }
+            | Self::TooManyConnections { .. }
+            | Self::TooManyConnectionsOfUser { .. } => Some(429),
+            Self::InvalidSubject
+            | Self::ReservedPattern
+            | Self::NoQueue
+            | Self::QueueTooLong { .. }
+            | Self::TooBig { .. }
+            | Self::IdTooLong { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidSubject => write!(f, "Error: invalid subject"),
+            Self::ReservedPattern => write!(f, "this name is reserved and cannot be subscribed to"),
+            Self::NoQueue => write!(f, "a subscription needs a queue"),
+            Self::QueueTooLong { limit } => write!(f, "the name of a queue has at most {limit} bytes"),
+            Self::TooManySubscriptions { limit } => {
+                write!(f, "there is a limit of at most {limit} subscriptions")
+            }
+            Self::TooManyWaits { limit } => {
+                write!(f, "there is a limit of at most {limit} waits for interest")
+            }
+            Self::TooBig { size, limit } => {
+                write!(f, "payload and headers have {size} bytes, and the limit is {limit}")
+            }
+            Self::IdTooLong { limit } => write!(f, "the id of a message has at most {limit} bytes"),
+            Self::TooManyUnfinished { limit } => {
+                write!(f, "there is a limit of at most {limit} receivers of unfinished messages")
+            }
+            Self::TooManyConnections { limit } => {
+                write!(f, "there is a limit of at most {limit} connections")
+            }
+            Self::TooManyConnectionsOfUser { limit } => {
+                write!(f, "there is a limit of at most {limit} connections for each user")
+            }
+        }
+    }
+}
+
+impl From<Refusal> for OpError {
+    fn from(refusal: Refusal) -> Self {
+        Self { message: refusal.to_string(), code: refusal.code() }
+    }
+}

@@ -1,0 +1,106 @@
+//! Who may come in, and how much one operation may carry. Slow consumers are the outbox's business.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::BrokerConfig;
+use super::error::Refusal;
+use crate::subject::Pattern;
+use crate::wire::{Json, Publication, Subscription};
+
+/// Counts the open connections, in all and for each user.
+#[derive(Debug, Default)]
+pub(super) struct Admission {
+    total: usize,
+    by_user: HashMap<Bytes, usize>,
+}
+
+impl Admission {
+    /// Takes a place for `user`, or says why there is none.
+    pub(super) fn admit(&mut self, config: &BrokerConfig, user: &Json) -> Result<(), Refusal> {
+        if self.total >= config.max_connections {
+            return Err(Refusal::TooManyConnections { limit: config.max_connections });
+        }
+        if !is_nobody(user) {
+            let limit = config.max_connections_per_user;
+            if self.by_user.get(user.as_bytes()).copied().unwrap_or(0) >= limit {
+                return Err(Refusal::TooManyConnectionsOfUser { limit });
+            }
+            *self.by_user.entry(user.as_bytes().clone()).or_default() += 1;
+        }
+        self.total += 1;
+        Ok(())
+    }
+
+    /// Gives back a place that was taken for `user`.
+    pub(super) fn release(&mut self, user: &Json) {
+        self.total = self.total.saturating_sub(1);
+        if let Some(count) = self.by_user.get_mut(user.as_bytes()) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_user.remove(user.as_bytes());
+            }
+        }
+    }
+
+    /// How many places are taken.
+    pub(super) fn total(&self) -> usize {
+        self.total
+    }
+}
+
+/// How many subscriptions a connection of `user` may have.
+pub(super) fn max_subscriptions(config: &BrokerConfig, user: &Json) -> usize {
+    // As JavaScript sees truth: an empty hub_id is none.
+    let value = user.to_value();
+    let is_hub = match value.get("hub_id") {
+        None | Some(serde_json::Value::Null | serde_json::Value::Bool(false)) => false,
+        Some(serde_json::Value::String(id)) => !id.is_empty(),
+        Some(_) => true,
+    };
+    if is_hub { config.max_subscriptions_per_hub } else { config.max_subscriptions_per_client }
+}
+
+/// Whether a publish is small enough. Headers count with the payload: they are stored and sent as it is.
+pub(super) fn check_publication(config: &BrokerConfig, publication: &Publication) -> Result<(), Refusal> {
+    if publication.id.len() > MAX_ID_BYTES {
+        return Err(Refusal::IdTooLong { limit: MAX_ID_BYTES });
+    }
+    let command = publication.headers.command.as_ref().map_or(0, |command| command.as_str().len());
+    let json = publication.headers.json.as_ref().map_or(0, |json| json.as_bytes().len());
+    let size = publication.payload.raw.len() + command + json;
+    if size > config.max_payload {
+        return Err(Refusal::TooBig { size, limit: config.max_payload });
+    }
+    Ok(())
+}
+
+/// The pattern and queue that a subscription names, if it may.
+pub(super) fn check_subscription(subscription: Subscription) -> Result<(Pattern, Arc<str>), Refusal> {
+    let pattern = Pattern::parse(&subscription.pattern).map_err(|_| Refusal::InvalidSubject)?;
+    if RESERVED_PATTERNS.contains(&pattern.as_str()) {
+        return Err(Refusal::ReservedPattern);
+    }
+    let queue = subscription.queue.ok_or(Refusal::NoQueue)?;
+    if queue.len() > MAX_QUEUE_BYTES {
+        return Err(Refusal::QueueTooLong { limit: MAX_QUEUE_BYTES });
+    }
+    Ok((pattern, queue))
+}
+
+fn is_nobody(user: &Json) -> bool {
+    user.as_str().trim() == "null"
+}
+
+/// Longest id of a message in bytes. Real ones have 10 to 32; the broker keeps those of unfinished messages.
+pub(super) const MAX_ID_BYTES: usize = 1024;
+
+/// Longest name of a queue in bytes: a bound for memory, far above any real name.
+pub(super) const MAX_QUEUE_BYTES: usize = 8 * 1024;
+
+/// Deliveries travel as Socket.IO events named after the pattern, and its libraries keep these names for themselves:
+/// a subscriber would break on them, and in the original every later publish to them failed (conat.md 3).
+const RESERVED_PATTERNS: [&str; 6] =
+    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];

@@ -1,0 +1,85 @@
+//! One connection: who it is, what it subscribes to, what waits for it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::outbox::Outbox;
+use super::{CloseReason, PeerStats, Volume};
+use crate::subject::Pattern;
+use crate::wire::Json;
+
+/// Names one connection to one broker. Never used again; a later connection has a greater one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId {
+    pub(super) serial: u64,
+    /// Where `Peers` keeps it. Part of the name only so that finding a peer costs no hash.
+    pub(super) slot: u32,
+}
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.serial)
+    }
+}
+
+/// What the broker keeps of a connection. Invariant: once `close` is set it has no subscriptions.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) id: PeerId,
+    pub(super) user: Json,
+    /// It takes a place among the connections.
+    pub(super) is_admitted: bool,
+    /// Set once: the broker wants it gone.
+    pub(super) close: Option<CloseReason>,
+    /// Each with its queue.
+    pub(super) subscriptions: BTreeMap<Pattern, Arc<str>>,
+    pub(super) max_subscriptions: usize,
+    pub(super) outbox: Outbox,
+    /// In the queue of woken peers.
+    pub(super) is_woken: bool,
+    /// When to give up repeating its `info`; `None` once it has said that it has it.
+    pub(super) info_until: Option<Instant>,
+    /// What it published.
+    pub(super) published: Volume,
+    /// What went into its outbox.
+    pub(super) delivered: Volume,
+    /// What it says that it received.
+    pub(super) reported: Volume,
+}
+
+impl Peer {
+    /// A connection of `user`, with nothing yet.
+    pub(super) fn new(id: PeerId, user: Json, max_subscriptions: usize) -> Self {
+        Self {
+            id,
+            user,
+            is_admitted: false,
+            close: None,
+            subscriptions: BTreeMap::new(),
+            max_subscriptions,
+            outbox: Outbox::default(),
+            is_woken: false,
+            info_until: None,
+            published: Volume::default(),
+            delivered: Volume::default(),
+            reported: Volume::default(),
+        }
+    }
+
+    /// The numbers to show.
+    pub(super) fn stats(&self) -> PeerStats {
+        PeerStats {
+            user: self.user.clone(),
+            close_reason: self.close,
+            has_info: self.info_until.is_none(),
+            subscriptions: self.subscriptions.len(),
+            outbox_ops: self.outbox.len(),
+            outbox_bytes: self.outbox.bytes(),
+            published: self.published,
+            delivered: self.delivered,
+            reported: self.reported,
+        }
+    }
+}

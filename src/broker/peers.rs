@@ -1,0 +1,140 @@
+//! All connections: finds one, sends to one, remembers whom to wake and who fell behind.
+
+use std::collections::VecDeque;
+
+use super::outbox::OutboxLimits;
+use super::peer::{Peer, PeerId};
+use super::{BrokerConfig, CloseReason};
+use crate::wire::{Json, ServerOp};
+
+/// The table of connections. Finding one is an index into a vector: it happens once a delivery.
+#[derive(Debug)]
+pub(super) struct Peers {
+    slots: Vec<Option<Peer>>,
+    free: Vec<u32>,
+    attached: u64,
+    limits: OutboxLimits,
+    woken: VecDeque<PeerId>,
+    /// Closed while something was sent to them; their subscriptions are still in the router.
+    fallen: Vec<PeerId>,
+}
+
+impl Peers {
+    /// An empty table.
+    pub(super) fn new(config: &BrokerConfig) -> Self {
+        let limits = OutboxLimits { bytes: config.max_outbox_bytes, ops: config.max_outbox_ops };
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            attached: 0,
+            limits,
+            woken: VecDeque::new(),
+            fallen: Vec::new(),
+        }
+    }
+
+    /// Adds a connection.
+    pub(super) fn attach(&mut self, user: Json, max_subscriptions: usize) -> PeerId {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            // Four thousand million open connections do not fit into any memory.
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        let id = PeerId { serial: self.attached, slot };
+        self.attached += 1;
+        self.slots[slot as usize] = Some(Peer::new(id, user, max_subscriptions));
+        id
+    }
+
+    /// Takes out a connection with all that it has.
+    pub(super) fn remove(&mut self, id: PeerId) {
+        if self.get(id).is_some() {
+            self.slots[id.slot as usize] = None;
+            self.free.push(id.slot);
+        }
+    }
+
+    /// The connection, also one that is to be closed.
+    pub(super) fn get(&self, id: PeerId) -> Option<&Peer> {
+        self.slots.get(id.slot as usize)?.as_ref().filter(|peer| peer.id == id)
+    }
+
+    /// The connection, also one that is to be closed.
+    pub(super) fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
+        find(&mut self.slots, id)
+    }
+
+    /// The connection, unless it is to be closed.
+    pub(super) fn open_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
+        self.get_mut(id).filter(|peer| peer.close.is_none())
+    }
+
+    /// Every connection, oldest first.
+    pub(super) fn all(&self) -> Vec<&Peer> {
+        let mut all: Vec<&Peer> = self.slots.iter().flatten().collect();
+        all.sort_unstable_by_key(|peer| peer.id);
+        all
+    }
+
+    /// Puts `op` into the outbox of `id`. `None` if it is gone or going; then, or when this was too much for it, `op`
+    /// is dropped.
+    pub(super) fn send(&mut self, id: PeerId, op: ServerOp) -> Option<&mut Peer> {
+        let Self { slots, woken, fallen, limits, .. } = self;
+        let peer = find(slots, id).filter(|peer| peer.close.is_none())?;
+        if peer.outbox.push(*limits, op).is_err() {
+            peer.outbox.clear();
+            peer.close = Some(CloseReason::SlowConsumer);
+            fallen.push(id);
+        }
+        wake(woken, peer);
+        peer.close.is_none().then_some(peer)
+    }
+
+    /// Marks `id` as one to be closed, with its outbox as it is.
+    pub(super) fn close(&mut self, id: PeerId, reason: CloseReason) {
+        let Self { slots, woken, .. } = self;
+        if let Some(peer) = find(slots, id).filter(|peer| peer.close.is_none()) {
+            peer.close = Some(reason);
+            wake(woken, peer);
+        }
+    }
+
+    /// A connection that `send` closed and that was not asked about yet.
+    pub(super) fn pop_fallen(&mut self) -> Option<PeerId> {
+        self.fallen.pop()
+    }
+
+    /// Moves a part of what waits for `id`; when there is more, it is woken again, so that others have their turn.
+    pub(super) fn take_outbox(&mut self, id: PeerId, into: &mut Vec<ServerOp>) {
+        let Self { slots, woken, .. } = self;
+        let Some(peer) = find(slots, id) else { return };
+        peer.outbox.take(into);
+        if peer.outbox.len() > 0 {
+            wake(woken, peer);
+        }
+    }
+
+    /// The next connection that something happened to.
+    pub(super) fn poll_woken(&mut self) -> Option<PeerId> {
+        while let Some(id) = self.woken.pop_front() {
+            if let Some(peer) = self.get_mut(id) {
+                peer.is_woken = false;
+                return Some(id);
+            }
+        }
+        None
+    }
+}
+
+// Functions of the parts, not of the whole: their callers hold a peer and the queue at once.
+
+fn find(slots: &mut [Option<Peer>], id: PeerId) -> Option<&mut Peer> {
+    slots.get_mut(id.slot as usize)?.as_mut().filter(|peer| peer.id == id)
+}
+
+fn wake(woken: &mut VecDeque<PeerId>, peer: &mut Peer) {
+    if !peer.is_woken {
+        peer.is_woken = true;
+        woken.push_back(peer.id);
+    }
+}

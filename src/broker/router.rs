@@ -1,0 +1,162 @@
+//! Who gets a message: interest, queue groups, and one member for all chunks of a message.
+//!
+//! Chooses receivers, and leaves the sending to its caller. The cost of a publish grows with the groups that it goes
+//! to, that of a subscription with the depth of its pattern.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::error::Refusal;
+use super::peer::PeerId;
+use super::roster::Roster;
+use super::unfinished::{Choice, Choices, GroupId, Unfinished};
+use crate::entropy::Entropy;
+use crate::subject::{Interest, Pattern};
+use crate::wire::Publication;
+
+/// All subscriptions by pattern and queue. A pattern in the table has at least one group, a group at least one member.
+#[derive(Debug, Default)]
+pub(super) struct Router {
+    interest: Interest<Groups>,
+    unfinished: Unfinished,
+    subscriptions: usize,
+    /// Names for groups and memberships.
+    names: u64,
+}
+
+/// The groups of one pattern, by queue.
+type Groups = Roster<Arc<str>, Group>;
+
+#[derive(Debug)]
+struct Group {
+    id: GroupId,
+    /// Each with its membership.
+    members: Roster<PeerId, u64>,
+}
+
+impl Router {
+    /// Adds `peer` to a group. It is not subscribed to `pattern` yet.
+    pub(super) fn subscribe(&mut self, pattern: &Pattern, queue: Arc<str>, peer: PeerId) {
+        let (id, membership) = (self.names, self.names + 1);
+        self.names += 2;
+        let groups = self.interest.get_or_insert_with(pattern, Roster::new);
+        let group = groups.get_or_insert_with(queue, || Group { id, members: Roster::new() });
+        group.members.get_or_insert_with(peer, || membership);
+        self.subscriptions += 1;
+    }
+
+    /// Takes `peer` out of a group, and removes what is empty then.
+    pub(super) fn unsubscribe(&mut self, pattern: &Pattern, queue: &Arc<str>, peer: PeerId) {
+        let Some(groups) = self.interest.get_mut(pattern) else { return };
+        let Some(group) = groups.get_mut(queue) else { return };
+        if group.members.remove(&peer).is_none() {
+            return;
+        }
+        self.subscriptions -= 1;
+        if group.members.is_empty() {
+            groups.remove(queue);
+        }
+        if groups.is_empty() {
+            self.interest.remove(pattern);
+        }
+    }
+
+    /// Calls `deliver` for one member of each group of each pattern that the subject matches; it says whether it could.
+    /// Gives the number of deliveries, taps not counted.
+    pub(super) fn route(
+        &mut self,
+        now: Instant,
+        publisher: PeerId,
+        publication: &Publication,
+        entropy: &mut dyn Entropy,
+        mut deliver: impl FnMut(PeerId, &Pattern) -> bool,
+    ) -> Result<u64, Refusal> {
+        let Publication { subject, id, seq, done, .. } = publication;
+        let mut part = match (seq, done) {
+            (0, true) => Part::Whole,
+            (0, false) => {
+                self.unfinished.check_room()?;
+                Part::First(Choices::new())
+            }
+            _ => match self.unfinished.choices(now, publisher, id) {
+                Some(choices) => Part::Later(choices),
+                None => return Ok(0),
+            },
+        };
+        let mut count = 0;
+        self.interest.for_each_match(subject.as_str(), |pattern, groups| {
+            for group in groups.values() {
+                if let Some(peer) = part.pick(group, entropy)
+                    && deliver(peer, pattern)
+                    && !pattern.is_silent()
+                {
+                    count += 1;
+                }
+            }
+        });
+        match part {
+            Part::Whole => {}
+            Part::First(choices) => self.unfinished.begin(now, publisher, id.clone(), choices),
+            Part::Later(_) if *done => self.unfinished.end(publisher, id),
+            Part::Later(_) => {}
+        }
+        Ok(count)
+    }
+
+    /// Whether a publish to `subject` would count anybody.
+    pub(super) fn has_interest(&self, subject: &str) -> bool {
+        self.interest.any_match(subject, |pattern, _| !pattern.is_silent())
+    }
+
+    /// A publisher is gone: the rest of its messages will not come.
+    pub(super) fn forget_publisher(&mut self, publisher: PeerId) {
+        self.unfinished.forget(publisher);
+    }
+
+    /// How many patterns there are.
+    pub(super) fn patterns(&self) -> usize {
+        self.interest.len()
+    }
+
+    /// How many subscriptions there are.
+    pub(super) fn subscriptions(&self) -> usize {
+        self.subscriptions
+    }
+
+    /// Gives up unfinished messages that are too old.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.unfinished.handle_timeout(now);
+    }
+
+    /// When one becomes too old.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.unfinished.poll_timeout()
+    }
+}
+
+/// Which part of a message a chunk is.
+enum Part<'a> {
+    /// All of it: any member will do.
+    Whole,
+    /// The first chunk: who gets it gets the others.
+    First(Choices),
+    /// Another chunk, for those who had the first.
+    Later(&'a Choices),
+}
+
+impl Part<'_> {
+    /// The member of `group` that gets this part. Nobody, if the one that had the first chunk has left since.
+    fn pick(&mut self, group: &Group, entropy: &mut dyn Entropy) -> Option<PeerId> {
+        if let Self::Later(choices) = self {
+            let choice = choices.get(&group.id)?;
+            return (group.members.get(&choice.peer) == Some(&choice.membership)).then_some(choice.peer);
+        }
+        // Most groups have one member, and random bits may cost a system call.
+        let position = if group.members.len() == 1 { 0 } else { entropy.below(group.members.len()) };
+        let &(peer, membership) = group.members.nth(position)?;
+        if let Self::First(choices) = self {
+            choices.insert(group.id, Choice { peer, membership });
+        }
+        Some(peer)
+    }
+}

@@ -1,0 +1,71 @@
+//! The numbers that a broker shows.
+
+use super::CloseReason;
+use crate::wire::Json;
+
+/// How much went one way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// Messages, or chunks of them.
+    pub messages: u64,
+    /// Bytes: subject, id, payload and headers, without the framing of any language.
+    pub bytes: u64,
+}
+
+impl Volume {
+    /// Counts one more message. Saturates: numbers to look at must never stop the broker.
+    pub(super) fn add(&mut self, bytes: usize) {
+        self.messages = self.messages.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
+}
+
+/// A broker's numbers: what is there now, and what happened since it began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BrokerStats {
+    /// Open connections. Those refused or closed by the broker are not among them.
+    pub connections: usize,
+    /// Subscriptions of all connections.
+    pub subscriptions: usize,
+    /// Different patterns among them.
+    pub patterns: usize,
+    /// Clients' waits for interest.
+    pub waits: usize,
+    /// Operations waiting in all outboxes.
+    pub outbox_ops: usize,
+    /// Their bytes.
+    pub outbox_bytes: usize,
+    /// Chunks taken for routing, so far.
+    pub published: Volume,
+    /// Chunks put into an outbox, taps included, so far.
+    pub delivered: Volume,
+    /// Publishes answered with an error, so far.
+    pub publishes_refused: u64,
+    /// Connections refused, so far.
+    pub connections_refused: u64,
+    /// Connections closed as slow consumers, so far.
+    pub slow_consumers: u64,
+}
+
+/// One connection's numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerStats {
+    /// Who it is.
+    pub user: Json,
+    /// Set when the broker wants it gone.
+    pub close_reason: Option<CloseReason>,
+    /// Whether it has said that it knows who the broker is.
+    pub has_info: bool,
+    /// Its subscriptions.
+    pub subscriptions: usize,
+    /// Operations waiting for it.
+    pub outbox_ops: usize,
+    /// Their bytes.
+    pub outbox_bytes: usize,
+    /// What it published.
+    pub published: Volume,
+    /// What was put into its outbox.
+    pub delivered: Volume,
+    /// What it says that it received.
+    pub reported: Volume,
+}

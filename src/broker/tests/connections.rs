@@ -1,0 +1,209 @@
+//! Coming and going: info, limits on connections, slow consumers, shutting down.
+
+use super::*;
+use crate::broker::CloseReason;
+use crate::broker::broker::{INFO_INTERVAL, INFO_PATIENCE};
+use crate::wire::{Info, OpError};
+
+fn infos(stage: &mut Stage, peer: PeerId) -> Vec<Info> {
+    let ops = stage.take(peer);
+    ops.into_iter().filter_map(|op| if let ServerOp::Info(info) = op { Some(info) } else { None }).collect()
+}
+
+#[test]
+fn the_first_output_says_who_is_who() {
+    let config = BrokerConfig { id: "b1".into(), cluster_name: Some("east".into()), ..Default::default() };
+    let mut stage = Stage::with(config, 1);
+    let peer = stage.attach(r#"{"account_id":"a"}"#);
+    let user = Ok(Json::parse(r#"{"account_id":"a"}"#.into()).unwrap());
+    let info = Info { max_payload: 8_000_000, id: "b1".into(), cluster_name: Some("east".into()), user };
+    assert_eq!(stage.broker.poll_woken(), Some(peer));
+    assert_eq!(stage.take(peer), [ServerOp::Info(info)]);
+}
+
+#[test]
+fn info_is_repeated_until_the_client_has_it() {
+    let mut stage = Stage::new();
+    let peer = stage.attach("null");
+    assert_eq!(infos(&mut stage, peer).len(), 1);
+    stage.pass(INFO_INTERVAL * 2);
+    assert_eq!(infos(&mut stage, peer).len(), 2);
+    stage.handle(peer, ClientOp::InfoReceived);
+    assert_eq!(stage.broker.poll_timeout(), None);
+    assert!(stage.broker.peer_stats(peer).unwrap().has_info);
+}
+
+#[test]
+fn a_client_that_never_says_so_gets_info_for_two_minutes() {
+    let mut stage = Stage::new();
+    let peer = stage.attach("null");
+    stage.pass(INFO_PATIENCE * 10);
+    assert_eq!(infos(&mut stage, peer).len(), 1 + 16);
+    assert_eq!(stage.broker.poll_timeout(), None);
+    assert_eq!(stage.broker.close_reason(peer), None);
+}
+
+#[test]
+fn one_connection_too_many_is_told_so_and_closed() {
+    let mut stage = Stage::with(BrokerConfig { max_connections: 2, ..Default::default() }, 1);
+    let [first, _second] = stage.joined();
+    let third = stage.attach("null");
+    assert_eq!(stage.broker.close_reason(third), Some(CloseReason::SignInRefused));
+    let message = "there is a limit of at most 2 connections".to_owned();
+    let [info] = &infos(&mut stage, third)[..] else { panic!("one info") };
+    assert_eq!(info.user, Err(OpError { message, code: Some(429) }));
+    // It has no say, and takes no place.
+    stage.handle(third, subscribe(Some(AckId(9)), [("a", Some("q"))]));
+    assert!(stage.take(third).is_empty() && stage.broker.patterns().is_empty());
+    stage.broker.detach(stage.now, third);
+    stage.broker.detach(stage.now, first);
+    assert_eq!((stage.broker.connections(), stage.broker.stats().connections_refused), (1, 1));
+    let fourth = stage.attach("null");
+    assert_eq!(stage.broker.close_reason(fourth), None);
+}
+
+#[test]
+fn a_user_has_a_limit_of_connections_and_nobody_has_none() {
+    let mut stage = Stage::with(BrokerConfig { max_connections_per_user: 1, ..Default::default() }, 1);
+    let [_, _, _] = stage.joined();
+    let (ann, bob, again) = (stage.attach(r#""ann""#), stage.attach(r#""bob""#), stage.attach(r#""ann""#));
+    assert_eq!([ann, bob, again].map(|peer| stage.broker.close_reason(peer).is_some()), [false, false, true]);
+    assert!(infos(&mut stage, again)[0].user.as_ref().unwrap_err().message.contains("for each user"));
+    stage.broker.detach(stage.now, ann);
+    let later = stage.attach(r#""ann""#);
+    assert_eq!(stage.broker.close_reason(later), None);
+    assert!(later > again && later != ann, "an id is never used again");
+}
+
+#[test]
+fn a_peer_that_leaves_takes_everything_along_at_once() {
+    let mut stage = Stage::new();
+    let [leaver, other] = stage.joined();
+    stage.subscribe(leaver, "a.*", "q");
+    stage.subscribe(leaver, "a.b", "q");
+    stage.begin(leaver, |ack| ClientOp::WaitForInterest {
+        ack,
+        subject: "w".into(),
+        timeout: Duration::from_secs(5),
+    });
+    stage.publish_chunk(leaver, publication("a.b", "m", 0, false, "x"));
+    stage.take(leaver);
+    assert_eq!(stage.publish(other, "a.b", "unread"), 2);
+    stage.broker.detach(stage.now, leaver);
+    stage.broker.detach(stage.now, leaver);
+    assert_eq!(stage.publish(other, "a.b", "x"), 0);
+    let stats = stage.broker.stats();
+    assert_eq!((stats.connections, stats.subscriptions, stats.patterns, stats.waits), (1, 0, 0, 0));
+    assert_eq!((stats.outbox_ops, stage.broker.poll_timeout()), (0, None));
+    assert!(stage.take(leaver).is_empty());
+    // Its wait is gone, and with it the answer.
+    stage.subscribe(other, "w", "q");
+    stage.handle(leaver, ClientOp::InfoReceived);
+    assert_eq!(stage.broker.peers(), [other]);
+}
+
+#[test]
+fn a_slow_consumer_is_closed_and_others_go_on() {
+    let mut stage = Stage::with(BrokerConfig { max_outbox_ops: 3, ..Default::default() }, 1);
+    let [slow, quick, publisher] = stage.joined();
+    stage.subscribe(slow, "a", "1");
+    stage.subscribe(slow, "*", "1");
+    stage.subscribe(quick, "a", "2");
+    assert_eq!(stage.publish(publisher, "a", "m1"), 3);
+    assert_eq!(stage.received(quick).len(), 1);
+    // The slow one has room for one of its two deliveries; the other is what closes it.
+    assert_eq!(stage.publish(publisher, "a", "m2"), 2);
+    assert_eq!(stage.broker.close_reason(slow), Some(CloseReason::SlowConsumer));
+    assert!(stage.take(slow).is_empty(), "its outbox is dropped");
+    assert_eq!(stage.publish(publisher, "a", "m3"), 1);
+    assert_eq!(stage.received(quick), ["a: m2", "a: m3"]);
+    let stats = stage.broker.stats();
+    assert_eq!((stats.slow_consumers, stats.connections, stats.subscriptions), (1, 2, 1));
+    stage.broker.detach(stage.now, slow);
+    assert_eq!((stage.broker.connections(), stage.broker.close_reason(slow)), (2, None));
+}
+
+#[test]
+fn a_slow_consumer_is_noticed_by_its_bytes_too() {
+    let mut stage = Stage::with(BrokerConfig { max_outbox_bytes: 10_000, ..Default::default() }, 1);
+    let [slow, publisher] = stage.joined();
+    stage.subscribe(slow, "a", "1");
+    assert_eq!(stage.publish(publisher, "a", &"x".repeat(6_000)), 1);
+    assert_eq!(stage.publish(publisher, "a", &"x".repeat(6_000)), 0);
+    assert_eq!(stage.broker.close_reason(slow), Some(CloseReason::SlowConsumer));
+}
+
+#[test]
+fn who_does_not_read_its_answers_is_a_slow_consumer_as_well() {
+    let mut stage = Stage::with(BrokerConfig { max_outbox_ops: 5, ..Default::default() }, 1);
+    let [peer] = stage.joined();
+    for _ in 0..6 {
+        stage.begin(peer, |ack| ClientOp::Cluster { ack });
+    }
+    assert_eq!(stage.broker.close_reason(peer), Some(CloseReason::SlowConsumer));
+    assert_eq!(stage.broker.connections(), 0);
+}
+
+#[test]
+fn shutting_down_closes_all_and_leaves_their_output_to_be_flushed() {
+    let mut stage = Stage::new();
+    let [reader, publisher] = stage.joined();
+    stage.subscribe(reader, "a", "q");
+    stage.publish(publisher, "a", "last");
+    while stage.broker.poll_woken().is_some() {}
+    stage.broker.close();
+    assert_eq!(std::iter::from_fn(|| stage.broker.poll_woken()).collect::<Vec<_>>(), [reader, publisher]);
+    assert_eq!(stage.broker.close_reason(reader), Some(CloseReason::ShutDown));
+    assert_eq!(stage.received(reader), ["a: last"]);
+    let late = stage.attach("null");
+    assert_eq!(stage.broker.close_reason(late), Some(CloseReason::ShutDown));
+    assert_eq!((stage.broker.connections(), stage.broker.poll_timeout()), (0, None));
+}
+
+#[test]
+fn a_peer_is_woken_once_for_many_deliveries_and_again_for_what_is_left() {
+    let mut stage = Stage::new();
+    let [reader, publisher] = stage.joined();
+    stage.subscribe(reader, "a", "q");
+    while stage.broker.poll_woken().is_some() {}
+    for _ in 0..1500 {
+        stage.handle(
+            publisher,
+            ClientOp::Publish { ack: None, publication: publication("a", "m", 0, true, "x") },
+        );
+    }
+    assert_eq!(stage.broker.poll_woken(), Some(reader));
+    assert_eq!(stage.broker.poll_woken(), None);
+    let mut ops = Vec::new();
+    stage.broker.take_outbox(reader, &mut ops);
+    assert_eq!((ops.len(), stage.broker.poll_woken()), (1024, Some(reader)));
+    stage.broker.take_outbox(reader, &mut ops);
+    assert_eq!((ops.len(), stage.broker.poll_woken()), (1500, None));
+}
+
+#[test]
+fn reports_and_outside_answers_are_kept_in_order() {
+    let config = BrokerConfig { addresses: vec!["http://a".into()], ..Default::default() };
+    let mut stage = Stage::with(config, 1);
+    let [peer] = stage.joined();
+    stage.handle(peer, ClientOp::Stats { messages: 7, bytes: 70 });
+    let reported = stage.broker.peer_stats(peer).unwrap().reported;
+    assert_eq!((reported.messages, reported.bytes), (7, 70));
+    assert_eq!(stage.ask(peer, |ack| ClientOp::Cluster { ack }), Reply::Strings(vec!["http://a".into()]));
+    let denied =
+        ServerOp::Permission { message: "permission denied".into(), subject: "s".into(), kind: "pub".into() };
+    stage.broker.send(peer, denied.clone());
+    let error = OpError { message: "permission denied".into(), code: Some(403) };
+    let ack = stage.begin(peer, |ack| ClientOp::PublishRefused { ack: Some(ack), error: error.clone() });
+    assert_eq!(stage.take(peer), [denied, ServerOp::Ack { id: ack, reply: Reply::Error(error) }]);
+}
+
+#[test]
+fn a_snapshot_shows_peers_and_patterns_and_no_control_characters() {
+    let mut stage = Stage::new();
+    let [peer] = stage.joined();
+    stage.subscribe(peer, "a.\u{1b}[31m", "q");
+    let text = stage.broker.snapshot();
+    assert!(text.contains("1 connections, 1 subscriptions") && text.contains(r"a.\u{1b}[31m"), "{text}");
+    assert!(text.contains("null") && !text.contains('\u{1b}'), "{text}");
+}

@@ -1,0 +1,171 @@
+//! Stories about the broker as a whole, told through its public calls.
+#![allow(clippy::disallowed_methods)]
+
+mod connections;
+mod model;
+mod routing;
+mod subscriptions;
+mod waits;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::{Broker, BrokerConfig, PeerId};
+use crate::entropy::SeededEntropy;
+use crate::subject::Subject;
+use crate::wire::{
+    AckId, ClientOp, Headers, Json, MessageId, Payload, Publication, Reply, ServerOp, Subscription,
+};
+
+/// A broker with a clock, and what each of its peers has received.
+pub(super) struct Stage {
+    pub(super) broker: Broker,
+    pub(super) now: Instant,
+    inbox: BTreeMap<PeerId, Vec<ServerOp>>,
+    asked: u64,
+}
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        Self::with(BrokerConfig::default(), 1)
+    }
+
+    pub(super) fn with(config: BrokerConfig, seed: u64) -> Self {
+        let broker = Broker::new(config, Box::new(SeededEntropy::new(seed)));
+        Self { broker, now: Instant::now(), inbox: BTreeMap::new(), asked: 0 }
+    }
+
+    /// A connection that nobody has read from.
+    pub(super) fn attach(&mut self, user: &str) -> PeerId {
+        self.broker.attach(self.now, Json::parse(user.to_owned().into()).expect("valid JSON"))
+    }
+
+    /// A connection that is signed in.
+    pub(super) fn join(&mut self) -> PeerId {
+        let peer = self.attach("null");
+        self.handle(peer, ClientOp::InfoReceived);
+        self.take(peer);
+        peer
+    }
+
+    pub(super) fn joined<const N: usize>(&mut self) -> [PeerId; N] {
+        std::array::from_fn(|_| self.join())
+    }
+
+    pub(super) fn handle(&mut self, peer: PeerId, op: ClientOp) {
+        self.broker.handle_op(self.now, peer, op);
+    }
+
+    /// Time goes by, and the broker is called when it asked for it.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.broker.poll_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.broker.handle_timeout(self.now);
+        }
+        self.now = end;
+    }
+
+    /// The answer to the operation that `op` makes. Fails when there is none.
+    pub(super) fn ask(&mut self, peer: PeerId, op: impl FnOnce(AckId) -> ClientOp) -> Reply {
+        let ack = self.begin(peer, op);
+        self.answer(peer, ack).expect("an answer")
+    }
+
+    pub(super) fn begin(&mut self, peer: PeerId, op: impl FnOnce(AckId) -> ClientOp) -> AckId {
+        let ack = AckId(self.asked);
+        self.asked += 1;
+        self.handle(peer, op(ack));
+        ack
+    }
+
+    /// The answer to an earlier operation, if it has come. Leaves everything else in the inbox.
+    pub(super) fn answer(&mut self, peer: PeerId, ack: AckId) -> Option<Reply> {
+        self.fetch(peer);
+        let inbox = self.inbox.get_mut(&peer)?;
+        let position = inbox.iter().position(|op| matches!(op, ServerOp::Ack { id, .. } if *id == ack))?;
+        let ServerOp::Ack { reply, .. } = inbox.remove(position) else { return None };
+        Some(reply)
+    }
+
+    /// Everything that came for a peer since the last time.
+    pub(super) fn take(&mut self, peer: PeerId) -> Vec<ServerOp> {
+        self.fetch(peer);
+        self.inbox.remove(&peer).unwrap_or_default()
+    }
+
+    /// What was delivered since the last time, as `pattern: payload`.
+    pub(super) fn received(&mut self, peer: PeerId) -> Vec<String> {
+        let ops = self.take(peer);
+        ops.iter()
+            .filter_map(|op| {
+                let ServerOp::Deliver { pattern, publication } = op else { return None };
+                Some(format!("{pattern}: {}", String::from_utf8_lossy(&publication.payload.raw)))
+            })
+            .collect()
+    }
+
+    pub(super) fn subscribe(&mut self, peer: PeerId, pattern: &str, queue: &str) -> Reply {
+        self.ask(peer, |ack| subscribe(Some(ack), [(pattern, Some(queue))]))
+    }
+
+    pub(super) fn unsubscribe(&mut self, peer: PeerId, pattern: &str) -> Reply {
+        self.ask(peer, |ack| ClientOp::Unsubscribe {
+            ack: Some(ack),
+            patterns: vec![pattern.into()],
+            list: false,
+        })
+    }
+
+    /// Publishes and gives the count.
+    pub(super) fn publish(&mut self, peer: PeerId, subject: &str, text: &str) -> u64 {
+        self.publish_chunk(peer, publication(subject, "whole", 0, true, text))
+    }
+
+    pub(super) fn publish_chunk(&mut self, peer: PeerId, publication: Publication) -> u64 {
+        match self.ask(peer, |ack| ClientOp::Publish { ack: Some(ack), publication }) {
+            Reply::Published { count } => count,
+            other => panic!("no count: {other:?}"),
+        }
+    }
+
+    fn fetch(&mut self, peer: PeerId) {
+        let into = self.inbox.entry(peer).or_default();
+        loop {
+            let before = into.len();
+            self.broker.take_outbox(peer, into);
+            if into.len() == before {
+                return;
+            }
+        }
+    }
+}
+
+pub(super) fn subscribe<const N: usize>(ack: Option<AckId>, wanted: [(&str, Option<&str>); N]) -> ClientOp {
+    let subscriptions = wanted
+        .map(|(pattern, queue)| Subscription { pattern: pattern.into(), queue: queue.map(Into::into) })
+        .into();
+    ClientOp::Subscribe { ack, subscriptions, list: true }
+}
+
+pub(super) fn publication(subject: &str, id: &str, seq: u32, done: bool, text: &str) -> Publication {
+    Publication {
+        subject: Subject::parse(subject).expect("valid subject"),
+        id: MessageId::from(id),
+        seq,
+        done,
+        payload: Payload::msgpack(text.to_owned()),
+        headers: Headers::default(),
+    }
+}
+
+pub(super) fn error_of(reply: Reply) -> (String, Option<u16>) {
+    match reply {
+        Reply::Error(error) => (error.message, error.code),
+        Reply::Subscribed(mut statuses) if statuses.len() == 1 => {
+            let error = statuses.remove(0).expect_err("a refusal");
+            (error.message, error.code)
+        }
+        other => panic!("no error: {other:?}"),
+    }
+}

@@ -1,0 +1,93 @@
+//! What a subscribe and an unsubscribe answer.
+
+use super::*;
+use crate::wire::SubscribeStatus::{Added, AlreadyAdded};
+
+#[test]
+fn a_pattern_is_added_once_whatever_the_queue() {
+    let mut stage = Stage::new();
+    let [peer, publisher] = stage.joined();
+    assert_eq!(stage.subscribe(peer, "a", "1"), Reply::Subscribed(vec![Ok(Added)]));
+    assert_eq!(stage.subscribe(peer, "a", "1"), Reply::Subscribed(vec![Ok(AlreadyAdded)]));
+    assert_eq!(stage.subscribe(peer, "a", "2"), Reply::Subscribed(vec![Ok(AlreadyAdded)]));
+    assert_eq!(stage.publish(publisher, "a", "x"), 1);
+    stage.unsubscribe(peer, "a");
+    assert_eq!(stage.publish(publisher, "a", "x"), 0);
+}
+
+#[test]
+fn a_list_gets_one_status_each_in_order() {
+    let mut stage = Stage::new();
+    let [peer] = stage.joined();
+    let wanted = [("a", Some("q")), ("a..b", Some("q")), ("b", None), ("a", Some("q"))];
+    let Reply::Subscribed(statuses) = stage.ask(peer, |ack| subscribe(Some(ack), wanted)) else {
+        panic!("statuses")
+    };
+    let texts: Vec<_> =
+        statuses.iter().map(|status| status.as_ref().map_err(|e| e.message.as_str())).collect();
+    let no_queue = "a subscription needs a queue";
+    assert_eq!(texts, [Ok(&Added), Err("Error: invalid subject"), Err(no_queue), Ok(&AlreadyAdded)]);
+    assert_eq!(stage.ask(peer, |ack| ClientOp::Subscriptions { ack }), Reply::Strings(vec!["a".into()]));
+    // Nobody asks: it works as well.
+    stage.handle(peer, subscribe(None, [("c", Some("q"))]));
+    assert!(stage.take(peer).is_empty());
+    assert_eq!(stage.broker.patterns().len(), 2);
+}
+
+#[test]
+fn names_that_socket_io_keeps_for_itself_are_refused_as_whole_patterns() {
+    let mut stage = Stage::new();
+    let [peer] = stage.joined();
+    for name in ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"] {
+        let (message, code) = error_of(stage.subscribe(peer, name, "q"));
+        assert!(message.contains("reserved") && code.is_none(), "{message}");
+        assert_eq!(stage.subscribe(peer, &format!("{name}.x"), "q"), Reply::Subscribed(vec![Ok(Added)]));
+    }
+    for name in ["info", "permission", "publish"] {
+        assert_eq!(stage.subscribe(peer, name, "q"), Reply::Subscribed(vec![Ok(Added)]), "{name}");
+    }
+}
+
+#[test]
+fn an_absurd_queue_name_is_refused() {
+    let mut stage = Stage::new();
+    let [peer] = stage.joined();
+    assert!(error_of(stage.subscribe(peer, "a", &"q".repeat(8193))).0.contains("8192"));
+}
+
+#[test]
+fn a_client_has_a_limit_of_subscriptions_and_a_hub_a_higher_one() {
+    let config =
+        BrokerConfig { max_subscriptions_per_client: 2, max_subscriptions_per_hub: 3, ..Default::default() };
+    let mut stage = Stage::with(config, 1);
+    for (user, limit) in [
+        ("null", 2),
+        (r#"{"account_id":"x"}"#, 2),
+        (r#"{"hub_id":null}"#, 2),
+        (r#"{"hub_id":""}"#, 2),
+        (r#"{"hub_id":"h"}"#, 3),
+    ] {
+        let peer = stage.attach(user);
+        for index in 0..limit {
+            assert_eq!(stage.subscribe(peer, &format!("s{index}"), "q"), Reply::Subscribed(vec![Ok(Added)]));
+        }
+        let (message, code) = error_of(stage.subscribe(peer, "more", "q"));
+        assert!(message.contains(&format!("there is a limit of at most {limit} subscriptions")), "{message}");
+        assert_eq!(code, Some(429));
+        // What it has, it has; and what it gives back, it can use again.
+        assert_eq!(stage.subscribe(peer, "s0", "q"), Reply::Subscribed(vec![Ok(AlreadyAdded)]));
+        stage.unsubscribe(peer, "s0");
+        assert_eq!(stage.subscribe(peer, "more", "q"), Reply::Subscribed(vec![Ok(Added)]));
+    }
+}
+
+#[test]
+fn an_unknown_or_invalid_pattern_can_be_unsubscribed() {
+    let mut stage = Stage::new();
+    let [peer, other] = stage.joined();
+    stage.subscribe(other, "a", "q");
+    let patterns: Vec<std::sync::Arc<str>> = vec!["a".into(), "..".into(), "b.>".into()];
+    let reply = stage.ask(peer, |ack| ClientOp::Unsubscribe { ack: Some(ack), patterns, list: true });
+    assert_eq!(reply, Reply::Unsubscribed { count: 3 });
+    assert_eq!(stage.publish(peer, "a", "x"), 1, "the other one's subscription stays");
+}
