@@ -41,6 +41,11 @@ impl Default for ClientConfig {
 
 impl Default for ReconnectConfig {
     fn default() -> Self {
-        Self { enabled: true, delay: Duration::from_millis(500), delay_max: Duration::from_secs(15), jitter: 1.0 }
+        Self {
+            enabled: true,
+            delay: Duration::from_millis(500),
+            delay_max: Duration::from_secs(15),
+            jitter: 1.0,
+        }
     }
 }

@@ -49,15 +49,25 @@ impl fmt::Display for ClientError {
             Self::NoSubscribers { what: what @ "requestMany", subject } => {
                 write!(f, "{what} -- no subscribers matching {subject}")
             }
-            Self::NoSubscribers { what, subject } => write!(f, "{what} -- no subscribers matching '{subject}'"),
-            Self::Timeout { what, subject } => write!(f, "timeout - Error: operation has timed out ({what} '{subject}')"),
+            Self::NoSubscribers { what, subject } => {
+                write!(f, "{what} -- no subscribers matching '{subject}'")
+            }
+            Self::Timeout { what, subject } => {
+                write!(f, "timeout - Error: operation has timed out ({what} '{subject}')")
+            }
             Self::Refused(error) => write!(f, "{error}"),
             Self::ConnectionLost { subject } => {
-                write!(f, "timeout - Error: operation has timed out (the connection was lost before '{subject}' was confirmed)")
+                write!(
+                    f,
+                    "timeout - Error: operation has timed out (the connection was lost before '{subject}' was confirmed)"
+                )
             }
             Self::Full { limit } => write!(f, "more than {limit} bytes wait for the connection"),
             Self::QueueGroup { pattern } => {
-                write!(f, "there can be at most one queue group per client on a subject (subject='{pattern}')")
+                write!(
+                    f,
+                    "there can be at most one queue group per client on a subject (subject='{pattern}')"
+                )
             }
             Self::Closed => f.write_str("closed"),
         }

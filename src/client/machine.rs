@@ -7,13 +7,16 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::operations::{Key, Operation, Operations, Step};
+use super::operations::{Key, Operations};
 use super::session::{Phase, Session};
 use super::subscriptions::{Added, Subscriptions};
-use super::{ClientConfig, ClientError, ClientEvent, Question, QuestionKind, SessionState};
+use super::{ClientConfig, ClientError, ClientEvent, Question, SessionState};
 use crate::entropy::Entropy;
-use crate::subject::{Pattern, Subject};
-use crate::wire::{AckId, ClientOp, Info, Message, MessageId, Payload, Publication, Reassembly, Reply, ServerOp, Subscription, split};
+use crate::subject::Pattern;
+use crate::wire::{
+    AckId, ClientOp, Message, MessageId, Payload, Publication, Reassembly, Reply, ServerOp, Subscription,
+    split,
+};
 
 /// One client. Drain `poll_op`, `poll_event`, `poll_dial` and `poll_drop` after every call, and call `handle_timeout` at `poll_timeout`.
 pub struct Client<T> {
@@ -118,7 +121,13 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// Subscribes for `token`. `Subscribed` or `Failed` follows.
     pub fn subscribe(&mut self, now: Instant, token: T, pattern: Pattern, queue: Option<Arc<str>>) {
         let fresh = self.entropy.id().into();
-        match self.subscriptions.add(token, pattern.clone(), queue, fresh, now + self.config.subscribe_timeout) {
+        match self.subscriptions.add(
+            token,
+            pattern.clone(),
+            queue,
+            fresh,
+            now + self.config.subscribe_timeout,
+        ) {
             Ok(Added::Subscribe(subscription)) => self.send_subscribe(pattern, subscription),
             Ok(Added::Pending) => {}
             Ok(Added::Confirmed) => self.events.push_back(ClientEvent::Subscribed(token)),
@@ -151,9 +160,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// Nobody waits for the answer any more.
-    pub fn cancel(&mut self, token: T) {
-        if let Some(key) = self.operations.key_of(token) {
+    /// Nobody waits for the answers to these questions any more.
+    pub fn cancel_where(&mut self, wanted: impl Fn(T) -> bool) {
+        for key in self.operations.keys(|operation| operation.token.is_some_and(&wanted)) {
             self.operations.close(key);
         }
     }
@@ -182,7 +191,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// The broker says something.
     pub fn handle_op(&mut self, now: Instant, op: ServerOp) {
         match op {
-            ServerOp::Deliver { pattern, publication } if pattern == self.inbox_pattern => self.handle_answer(now, publication),
+            ServerOp::Deliver { pattern, publication } if pattern == self.inbox_pattern => {
+                self.handle_answer(now, publication)
+            }
             ServerOp::Deliver { pattern, publication } => {
                 let events = &mut self.events;
                 self.subscriptions.handle_chunk(now, &pattern, publication, |token, message| {
@@ -200,7 +211,12 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// When `handle_timeout` wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let retry = self.retry_at.map(|(at, _)| at);
-        let all = [self.session.poll_timeout(), self.operations.next_deadline(), self.subscriptions.next_deadline(), retry];
+        let all = [
+            self.session.poll_timeout(),
+            self.operations.next_deadline(),
+            self.subscriptions.next_deadline(),
+            retry,
+        ];
         all.into_iter().flatten().min()
     }
 
@@ -281,7 +297,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         for (seq, done, piece) in split(raw, chunk_size) {
             let payload = Payload { encoding, raw: piece };
             let headers = if done { headers.clone() } else { Default::default() };
-            let publication = Publication { subject: subject.clone(), id: id.clone(), seq, done, payload, headers };
+            let publication =
+                Publication { subject: subject.clone(), id: id.clone(), seq, done, payload, headers };
             self.ops.push_back(ClientOp::Publish { ack: ack.filter(|_| done), publication });
         }
     }

@@ -1,6 +1,6 @@
 //! Questions to the fabric that somebody waits for: confirmed publishes, requests, waits for interest.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::ClientError;
@@ -88,20 +88,24 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Operations<T> {
     open: BTreeMap<Key, Operation<T>>,
-    by_token: HashMap<T, Key>,
     deadlines: Deadlines<Key>,
     next: Key,
     waiting_bytes: usize,
 }
 
-impl<T: Copy + Ord + std::hash::Hash> Operations<T> {
+impl<T: Copy> Operations<T> {
     pub(super) fn new() -> Self {
-        let (open, by_token) = (BTreeMap::new(), HashMap::new());
-        Self { open, by_token, deadlines: Deadlines::new(), next: 1, waiting_bytes: 0 }
+        Self { open: BTreeMap::new(), deadlines: Deadlines::new(), next: 1, waiting_bytes: 0 }
     }
 
     /// Opens a question. It waits for the connection until it is taken up.
-    pub(super) fn open(&mut self, now: Instant, token: Option<T>, question: Question, limit: usize) -> Result<Key, ClientError> {
+    pub(super) fn open(
+        &mut self,
+        now: Instant,
+        token: Option<T>,
+        question: Question,
+        limit: usize,
+    ) -> Result<Key, ClientError> {
         let bytes = question.message.payload.raw.len() + OVERHEAD;
         if self.waiting_bytes > 0 && self.waiting_bytes + bytes > limit {
             return Err(ClientError::Full { limit });
@@ -112,9 +116,6 @@ impl<T: Copy + Ord + std::hash::Hash> Operations<T> {
         // A wait of no time asks for the present state, which takes a moment to come.
         let timeout = if question.timeout.is_zero() { PRESENT_STATE_TIMEOUT } else { question.timeout };
         self.deadlines.set(key, Some(now + timeout));
-        if let Some(token) = token {
-            self.by_token.insert(token, key);
-        }
         self.open.insert(key, Operation { token, question, step: Step::AwaitingConnection, received: 0 });
         Ok(key)
     }
@@ -146,14 +147,7 @@ impl<T: Copy + Ord + std::hash::Hash> Operations<T> {
         self.advance(key, Step::AwaitingAnswer);
         let operation = self.open.remove(&key)?;
         self.deadlines.set(key, None);
-        if let Some(token) = operation.token {
-            self.by_token.remove(&token);
-        }
         Some(operation)
-    }
-
-    pub(super) fn key_of(&self, token: T) -> Option<Key> {
-        self.by_token.get(&token).copied()
     }
 
     /// Oldest first.

@@ -35,7 +35,13 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(config: ReconnectConfig) -> Self {
         let reconnect = config.enabled;
-        Self { phase: Phase::Idle, backoff: Backoff::new(config), reconnect, wants_dial: false, wants_drop: false }
+        Self {
+            phase: Phase::Idle,
+            backoff: Backoff::new(config),
+            reconnect,
+            wants_dial: false,
+            wants_drop: false,
+        }
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -60,7 +66,8 @@ impl Session {
 
     /// Whether a link was up, or about to be.
     pub(super) fn disconnect(&mut self) -> bool {
-        let was_up = matches!(self.phase, Phase::Dialing | Phase::AwaitingInfo { .. } | Phase::Syncing | Phase::Ready);
+        let was_up =
+            matches!(self.phase, Phase::Dialing | Phase::AwaitingInfo { .. } | Phase::Syncing | Phase::Ready);
         if self.phase != Phase::Closed {
             self.phase = Phase::Idle;
         }
@@ -106,7 +113,8 @@ impl Session {
 
     /// The link is gone, or did not come up. Says whether that is news.
     pub(super) fn handle_link_down(&mut self, now: Instant, entropy: &mut dyn Entropy) -> bool {
-        let expected = matches!(self.phase, Phase::Dialing | Phase::AwaitingInfo { .. } | Phase::Syncing | Phase::Ready);
+        let expected =
+            matches!(self.phase, Phase::Dialing | Phase::AwaitingInfo { .. } | Phase::Syncing | Phase::Ready);
         if expected {
             self.phase = if self.reconnect {
                 Phase::Pausing { until: now + self.backoff.next_pause(now, entropy) }

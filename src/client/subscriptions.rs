@@ -65,8 +65,14 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
             }
             None => {
                 let queue = queue.unwrap_or(fresh_queue);
-                let subscription = Subscription { pattern: pattern.as_str().into(), queue: Some(queue.clone()) };
-                let entry = Entry { queue, members: vec![token], confirmed: false, reassembly: Reassembly::default() };
+                let subscription =
+                    Subscription { pattern: pattern.as_str().into(), queue: Some(queue.clone()) };
+                let entry = Entry {
+                    queue,
+                    members: vec![token],
+                    confirmed: false,
+                    reassembly: Reassembly::default(),
+                };
                 self.by_pattern.insert(pattern.clone(), entry);
                 Added::Subscribe(subscription)
             }
@@ -100,7 +106,8 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
     /// The broker refused: those who still wait for it are taken out; the others keep waiting for better times.
     pub(super) fn refuse(&mut self, pattern: &Pattern) -> Vec<T> {
         let Some(entry) = self.by_pattern.get(pattern) else { return Vec::new() };
-        let waiting: Vec<T> = entry.members.iter().copied().filter(|token| self.waits.contains(*token)).collect();
+        let waiting: Vec<T> =
+            entry.members.iter().copied().filter(|token| self.waits.contains(*token)).collect();
         waiting.iter().for_each(|token| drop(self.remove(*token)));
         waiting
     }

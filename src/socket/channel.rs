@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::pending::Pending;
-use super::{Ask, Data, KeepAlive, Output, PeerMisbehaved, Receiver, Sender, SocketConfig, SocketEvent, Tag, TagKind};
+use super::{
+    Ask, Data, KeepAlive, Output, PeerMisbehaved, Receiver, Sender, SocketConfig, SocketEvent, Tag, TagKind,
+};
 use super::{CommandError, RequestFailure, WriteError, control};
 use crate::subject::Subject;
 use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
@@ -78,7 +80,12 @@ impl Channel {
         self.peer.is_some()
     }
 
-    pub(super) fn write(&mut self, now: Instant, payload: Payload, json: Option<Json>) -> Result<u64, WriteError> {
+    pub(super) fn write(
+        &mut self,
+        now: Instant,
+        payload: Payload,
+        json: Option<Json>,
+    ) -> Result<u64, WriteError> {
         let seq = self.sender.write(payload, json)?;
         self.pump(now);
         Ok(seq)
@@ -175,7 +182,8 @@ impl Channel {
                 Verdict::Alive
             }
             TagKind::Missing => {
-                let messages = answer.as_ref().ok().and_then(|message| control::decode_resent(&message.payload));
+                let messages =
+                    answer.as_ref().ok().and_then(|message| control::decode_resent(&message.payload));
                 let refused = answer.is_ok() && messages.is_none() && self.receiver.is_lacking();
                 self.receiver.handle_missing_answered(now, messages)?;
                 if refused { Verdict::Lost } else { Verdict::Alive }
@@ -208,12 +216,17 @@ impl Channel {
     /// Moves what the halves have to say to the outputs.
     fn pump(&mut self, now: Instant) {
         while let Some(data) = self.receiver.poll_data() {
-            self.outputs.push_back(Output::Event(SocketEvent::Data { payload: data.payload, json: data.json }));
+            self.outputs
+                .push_back(Output::Event(SocketEvent::Data { payload: data.payload, json: data.json }));
         }
         let Some(peer) = self.peer.clone() else { return };
         while let Some(data) = self.sender.poll_transmit(now) {
             let headers = control::data_headers(&data);
-            self.outputs.push_back(Output::Publish(Message { subject: peer.clone(), payload: data.payload, headers }));
+            self.outputs.push_back(Output::Publish(Message {
+                subject: peer.clone(),
+                payload: data.payload,
+                headers,
+            }));
         }
         while let Some(ask) = self.receiver.poll_transmit() {
             let timeout = self.config.command_timeout;
@@ -251,7 +264,7 @@ impl Channel {
         Tag { kind, number: self.number }
     }
 
-    /// Answers `message`, if it wants an answer.
+    /// Answers `message`, if it wants an answer. A lost answer costs nothing: the question is asked again.
     pub(super) fn respond(&mut self, message: &Message, payload: Payload) {
         self.respond_with(message, payload, Headers::default());
     }
@@ -263,7 +276,7 @@ impl Channel {
 
     fn respond_with(&mut self, message: &Message, payload: Payload, headers: Headers) {
         if let Some(subject) = message.headers.reply.clone() {
-            self.outputs.push_back(Output::Respond(Message { subject, payload, headers }));
+            self.outputs.push_back(Output::Publish(Message { subject, payload, headers }));
         }
     }
 

@@ -8,7 +8,7 @@ use super::server_socket::Ending;
 use super::{Channel, CloseReason, CommandError, Dialect, Output, PeerMisbehaved, SocketConfig, SocketEvent};
 use super::{State, Tag, TagKind, WriteError, control};
 use crate::subject::{InvalidSubject, Pattern, Subject};
-use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
+use crate::wire::{Headers, Json, Message, OpError, Payload, SocketCommand};
 
 /// The client's end.
 #[derive(Debug)]
@@ -35,11 +35,15 @@ pub struct ClientSocket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Not trying; again at `retry_at`, if that is set and the fabric is there.
-    Disconnected { retry_at: Option<Instant> },
+    Disconnected {
+        retry_at: Option<Instant>,
+    },
     /// Wants to connect as soon as the fabric is there.
     AwaitingFabric,
     /// A server is being looked for, or a load balancer asked until the deadline.
-    AwaitingServer { chooses_until: Option<Instant> },
+    AwaitingServer {
+        chooses_until: Option<Instant>,
+    },
     /// The server is known; our own subject is not confirmed yet.
     AwaitingSubscription,
     /// The server has been asked to attach us.
@@ -59,7 +63,12 @@ enum Subscribed {
 
 impl ClientSocket {
     /// A socket that starts to connect as soon as the fabric is there.
-    pub fn new(now: Instant, subject: &str, id: String, config: SocketConfig) -> Result<Self, InvalidSubject> {
+    pub fn new(
+        now: Instant,
+        subject: &str,
+        id: String,
+        config: SocketConfig,
+    ) -> Result<Self, InvalidSubject> {
         let invalid = || InvalidSubject::Publish(subject.to_owned());
         Subject::parse(&format!("{subject}.server.{id}.{id}")).map_err(|_| invalid())?;
         let mine = Pattern::parse(&format!("{subject}.client.{id}")).map_err(|_| invalid())?;
@@ -97,7 +106,11 @@ impl ClientSocket {
 
     /// The application asks the server.
     pub fn request(&mut self, ticket: u32, deadline: Instant) {
-        if self.is_closing() { self.channel.fail_request(ticket) } else { self.channel.request(ticket, deadline) }
+        if self.is_closing() {
+            self.channel.fail_request(ticket)
+        } else {
+            self.channel.request(ticket, deadline)
+        }
     }
 
     /// The application wants it attached.
@@ -142,6 +155,18 @@ impl ClientSocket {
         }
     }
 
+    /// The broker refused the subscription, or did not confirm it in time (`None`).
+    pub fn handle_subscribe_failed(&mut self, now: Instant, refused: Option<OpError>) {
+        if self.is_closing() {
+            return;
+        }
+        self.subscribed = Subscribed::No;
+        match refused {
+            Some(error) => self.close(CloseReason::Refused(error)),
+            None => self.retry(now),
+        }
+    }
+
     /// A message to our own subject.
     pub fn handle_message(&mut self, now: Instant, message: Message) {
         if self.is_closing() || self.subscribed == Subscribed::No {
@@ -154,7 +179,11 @@ impl ClientSocket {
             Some(SocketCommand::Close) => {
                 self.channel.respond(&message, control::text("closed"));
                 let lost = self.phase == Phase::AwaitingAccept && self.was_ready;
-                self.finish(if lost { CloseReason::Lost("the server has no such socket any more") } else { CloseReason::Peer });
+                self.finish(if lost {
+                    CloseReason::Lost("the server has no such socket any more")
+                } else {
+                    CloseReason::Peer
+                });
             }
             Some(SocketCommand::Connected) => {
                 if message.headers.attempt.is_none_or(|attempt| attempt == self.attempt) {
@@ -208,7 +237,9 @@ impl ClientSocket {
                         self.enter_disconnected(self.channel.config.reconnection.then_some(now + delay));
                     }
                     Ok(Verdict::Lost) => {
-                        self.close(CloseReason::Lost("the server no longer has the messages that are missing"));
+                        self.close(CloseReason::Lost(
+                            "the server no longer has the messages that are missing",
+                        ));
                     }
                     Err(error) => self.close(CloseReason::Misbehaved(error)),
                 }
@@ -244,7 +275,10 @@ impl ClientSocket {
             Phase::AwaitingServer { chooses_until } => chooses_until,
             _ => None,
         };
-        [own, self.channel.poll_timeout(), self.ending.map(|ending| ending.deadline)].into_iter().flatten().min()
+        [own, self.channel.poll_timeout(), self.ending.map(|ending| ending.deadline)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// A deadline has come.
@@ -285,13 +319,20 @@ impl ClientSocket {
             self.channel.outputs.push_back(Output::Subscribe(self.mine.clone()));
         }
         if self.channel.config.load_balancer {
-            self.phase = Phase::AwaitingServer { chooses_until: Some(now + self.channel.config.load_balancer_timeout) };
+            self.phase = Phase::AwaitingServer {
+                chooses_until: Some(now + self.channel.config.load_balancer_timeout),
+            };
             self.emit(SocketEvent::ChooseServer);
         } else if let Some(server) = self.server.clone().filter(|_| self.was_ready) {
             self.found(now, server);
         } else {
             self.phase = Phase::AwaitingServer { chooses_until: None };
-            self.ask(TagKind::FindServer, format!("{}.server.status", self.subject), Headers::default(), true);
+            self.ask(
+                TagKind::FindServer,
+                format!("{}.server.status", self.subject),
+                Headers::default(),
+                true,
+            );
         }
     }
 
@@ -309,8 +350,12 @@ impl ClientSocket {
         self.attempt += 1;
         let id = serde_json::json!({ "id": self.id });
         let attempt = (self.channel.config.dialect != Dialect::Classic).then_some(self.attempt);
-        let headers =
-            Headers { command: Some(SocketCommand::Connect), attempt, json: Some(Json::from_value(&id)), ..Headers::default() };
+        let headers = Headers {
+            command: Some(SocketCommand::Connect),
+            attempt,
+            json: Some(Json::from_value(&id)),
+            ..Headers::default()
+        };
         match self.server_subject() {
             Some(server) => self.ask(TagKind::Connect, server.to_string(), headers, true),
             // A server (or a load balancer) gave an id that is no token.
@@ -396,7 +441,8 @@ impl ClientSocket {
         self.drop_subscription();
         if let Some(server) = self.server_subject().filter(|_| self.fabric && self.attempt > 0) {
             let id = Json::from_value(&serde_json::json!({ "id": self.id }));
-            let headers = Headers { command: Some(SocketCommand::Close), json: Some(id), ..Headers::default() };
+            let headers =
+                Headers { command: Some(SocketCommand::Close), json: Some(id), ..Headers::default() };
             self.ask(TagKind::Close, server.to_string(), headers, false);
         }
     }

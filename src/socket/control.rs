@@ -31,7 +31,9 @@ impl Control {
             return upto.as_u64().map(Self::Emitted);
         }
         let seqs = field(body, "missing")?.as_array()?;
-        (seqs.len() <= MAX_LIST).then(|| seqs.iter().map(Value::as_u64).collect::<Option<_>>())?.map(Self::Missing)
+        (seqs.len() <= MAX_LIST)
+            .then(|| seqs.iter().map(Value::as_u64).collect::<Option<_>>())?
+            .map(Self::Missing)
     }
 }
 
@@ -68,7 +70,8 @@ pub(super) fn is_text(payload: &Payload, text: &str) -> bool {
 /// The answer to a resend request: `[{encoding, raw, headers}, …]`.
 pub(super) fn encode_resent(messages: &[Data]) -> Payload {
     let element = |data: &Data| {
-        let mut headers = data.json.as_ref().map_or_else(|| Value::Map(Vec::new()), |json| from_json(json.to_value()));
+        let mut headers =
+            data.json.as_ref().map_or_else(|| Value::Map(Vec::new()), |json| from_json(json.to_value()));
         if let Value::Map(entries) = &mut headers {
             entries.push((SEQ_HEADER.into(), data.seq.into()));
         }
@@ -91,7 +94,8 @@ fn resent_element(element: Value) -> Option<Data> {
     let seq = headers.iter().find(|(key, _)| is_seq(key))?.1.as_u64()?;
     let rest: Vec<_> = headers.iter().filter(|(key, _)| !is_seq(key)).cloned().collect();
     let json = (!rest.is_empty()).then(|| Json::from_value(&to_json(Value::Map(rest))));
-    let raw = take_field(element, "raw").and_then(|raw| if let Value::Binary(raw) = raw { Some(raw) } else { None })?;
+    let raw = take_field(element, "raw")
+        .and_then(|raw| if let Value::Binary(raw) = raw { Some(raw) } else { None })?;
     Some(Data { seq, payload: Payload { encoding, raw: Bytes::from(raw) }, json })
 }
 
@@ -109,7 +113,9 @@ fn encode(value: &Value) -> Payload {
 
 fn decode(payload: &Payload) -> Option<Value> {
     match payload.encoding {
-        Encoding::MSGPACK => rmpv::decode::read_value_with_max_depth(&mut payload.raw.as_ref(), MAX_DEPTH).ok(),
+        Encoding::MSGPACK => {
+            rmpv::decode::read_value_with_max_depth(&mut payload.raw.as_ref(), MAX_DEPTH).ok()
+        }
         Encoding::JSON => serde_json::from_slice(&payload.raw).ok().map(from_json),
         _ => None,
     }
@@ -140,7 +146,9 @@ fn from_json(value: serde_json::Value) -> Value {
         },
         J::String(text) => text.into(),
         J::Array(elements) => Value::Array(elements.into_iter().map(from_json).collect()),
-        J::Object(entries) => Value::Map(entries.into_iter().map(|(key, value)| (key.into(), from_json(value))).collect()),
+        J::Object(entries) => {
+            Value::Map(entries.into_iter().map(|(key, value)| (key.into(), from_json(value))).collect())
+        }
     }
 }
 
@@ -149,7 +157,9 @@ fn to_json(value: Value) -> serde_json::Value {
     match value {
         Value::Nil | Value::Ext(..) | Value::Binary(_) => J::Null,
         Value::Boolean(flag) => flag.into(),
-        Value::Integer(number) => number.as_i64().map(J::from).or_else(|| number.as_u64().map(J::from)).unwrap_or(J::Null),
+        Value::Integer(number) => {
+            number.as_i64().map(J::from).or_else(|| number.as_u64().map(J::from)).unwrap_or(J::Null)
+        }
         Value::F32(number) => f64::from(number).into(),
         Value::F64(number) => number.into(),
         Value::String(text) => text.into_str().map_or(J::Null, J::String),
@@ -184,7 +194,14 @@ mod tests {
 
     #[test]
     fn control_messages_of_the_wrong_shape_are_none() {
-        for raw in [&b"\xc0"[..], b"\x81\xa6socket\xc0", b"\x81\xa6socket\x81\xa7emitted\xff", b"\x81\xa6socket\x81\xa7missing\x91\xa1x", b"\xc1", b""] {
+        for raw in [
+            &b"\xc0"[..],
+            b"\x81\xa6socket\xc0",
+            b"\x81\xa6socket\x81\xa7emitted\xff",
+            b"\x81\xa6socket\x81\xa7missing\x91\xa1x",
+            b"\xc1",
+            b"",
+        ] {
             assert_eq!(Control::decode(&Payload::msgpack(raw.to_vec())), None, "{raw:x?}");
         }
         let deep = [vec![0x91; 100_000], vec![0xc0]].concat();
@@ -194,9 +211,14 @@ mod tests {
 
     #[test]
     fn resent_messages_keep_payload_encoding_and_headers() {
-        let headers = Json::parse(Bytes::from_static(br#"{"a":[1,-2,1.5,null,"x"],"b":{"c":true}}"#)).expect("json");
+        let headers =
+            Json::parse(Bytes::from_static(br#"{"a":[1,-2,1.5,null,"x"],"b":{"c":true}}"#)).expect("json");
         let messages = [
-            Data { seq: 7, payload: Payload { encoding: Encoding::JSON, raw: Bytes::from_static(b"{}") }, json: Some(headers) },
+            Data {
+                seq: 7,
+                payload: Payload { encoding: Encoding::JSON, raw: Bytes::from_static(b"{}") },
+                json: Some(headers),
+            },
             Data { seq: 1 << 40, payload: Payload::NIL, json: None },
         ];
         assert_eq!(decode_resent(&encode_resent(&messages)).expect("list"), messages);

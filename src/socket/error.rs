@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::wire::OpError;
+
 /// The application wrote, and could not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -49,9 +51,13 @@ pub enum PeerMisbehaved {
 impl fmt::Display for PeerMisbehaved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AckedUnsent { upto } => write!(f, "the peer acknowledged message {upto}, which was never sent"),
+            Self::AckedUnsent { upto } => {
+                write!(f, "the peer acknowledged message {upto}, which was never sent")
+            }
             Self::SeqTooFar { seq } => write!(f, "the peer's sequence number {seq} is beyond any window"),
-            Self::BadHeader => f.write_str("the peer sent a message with a missing or malformed CN-Socket header"),
+            Self::BadHeader => {
+                f.write_str("the peer sent a message with a missing or malformed CN-Socket header")
+            }
             Self::BadControl => f.write_str("the peer sent a malformed control message"),
         }
     }
@@ -73,6 +79,8 @@ pub enum CloseReason {
     Timeout,
     /// The peer broke the rules.
     Misbehaved(PeerMisbehaved),
+    /// The broker refused its subscription.
+    Refused(OpError),
     /// The load balancer named another server than the one that holds this socket.
     Moved,
 }
@@ -85,7 +93,10 @@ impl fmt::Display for CloseReason {
             Self::Lost(what) => write!(f, "the socket cannot be resumed: {what}"),
             Self::Timeout => f.write_str("the peer gave no sign of life: keep-alive timeout"),
             Self::Misbehaved(error) => write!(f, "{error}"),
-            Self::Moved => f.write_str("the socket cannot be resumed: the load balancer named another server"),
+            Self::Refused(error) => write!(f, "{error}"),
+            Self::Moved => {
+                f.write_str("the socket cannot be resumed: the load balancer named another server")
+            }
         }
     }
 }

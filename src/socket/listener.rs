@@ -52,7 +52,17 @@ impl Listener {
         let mine = Pattern::parse(&format!("{subject}.server.{id}.*")).map_err(|_| invalid())?;
         let outputs = [&status, &mine].map(|pattern| Output::Subscribe(pattern.clone())).into();
         let (sockets, arriving) = (HashMap::new(), HashMap::new());
-        Ok(Self { id, status, mine, unconfirmed: 2, state: State::Connecting, sockets, arriving, number: 0, outputs })
+        Ok(Self {
+            id,
+            status,
+            mine,
+            unconfirmed: 2,
+            state: State::Connecting,
+            sockets,
+            arriving,
+            number: 0,
+            outputs,
+        })
     }
 
     /// One of the two subscriptions is confirmed.
@@ -79,9 +89,14 @@ impl Listener {
 
     /// A request to `S.server.status`.
     pub fn handle_status(&mut self, message: &Message) {
-        if let (Some(subject), State::Ready | State::Connecting) = (message.headers.reply.clone(), self.state) {
+        if let (Some(subject), State::Ready | State::Connecting) = (message.headers.reply.clone(), self.state)
+        {
             let payload = control::server_id(&self.id);
-            self.outputs.push_back(Output::Respond(Message { subject, payload, headers: Headers::default() }));
+            self.outputs.push_back(Output::Respond(Message {
+                subject,
+                payload,
+                headers: Headers::default(),
+            }));
         }
     }
 
@@ -104,7 +119,11 @@ impl Listener {
             _ => {
                 // It believes in a socket that we do not have: say so, rather than let it write into nothing.
                 let headers = Headers { command: Some(SocketCommand::Close), ..Headers::default() };
-                self.outputs.push_back(Output::Publish(Message { subject: client, payload: Payload::NIL, headers }));
+                self.outputs.push_back(Output::Publish(Message {
+                    subject: client,
+                    payload: Payload::NIL,
+                    headers,
+                }));
             }
         }
         Incoming::Done
@@ -112,7 +131,9 @@ impl Listener {
 
     /// The client's own subject is subscribed, or was not in time: then the client is forgotten.
     pub fn handle_interest(&mut self, tag: Tag, there: bool) -> Incoming {
-        let Some(id) = self.arriving.iter().find(|(_, (awaited, _))| *awaited == tag).map(|(id, _)| id.clone()) else {
+        let Some(id) =
+            self.arriving.iter().find(|(_, (awaited, _))| *awaited == tag).map(|(id, _)| id.clone())
+        else {
             return Incoming::Done;
         };
         let connect = self.arriving.remove(&id).map(|(_, connect)| connect).filter(|_| there);
@@ -143,7 +164,8 @@ impl Listener {
     pub fn close(&mut self) {
         if self.state != State::Closed {
             self.arriving.clear();
-            self.outputs.extend([&self.status, &self.mine].map(|pattern| Output::Unsubscribe(pattern.clone())));
+            self.outputs
+                .extend([&self.status, &self.mine].map(|pattern| Output::Unsubscribe(pattern.clone())));
             self.set_state(State::Closed);
         }
     }

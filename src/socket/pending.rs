@@ -40,7 +40,9 @@ impl Pending {
 
     /// Fails all: the socket closes.
     pub(super) fn fail_all(&mut self, outputs: &mut VecDeque<Output>) {
-        outputs.extend(self.tickets.drain(..).map(|(ticket, _)| Output::FailRequest(ticket, RequestFailure::Closed)));
+        outputs.extend(
+            self.tickets.drain(..).map(|(ticket, _)| Output::FailRequest(ticket, RequestFailure::Closed)),
+        );
     }
 }
 

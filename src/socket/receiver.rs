@@ -128,8 +128,10 @@ impl Receiver {
             return Some(Ask::Report(upto));
         }
         if self.missing.is_free() && self.has_gap() {
-            let lacking: Vec<u64> =
-                (self.next..=self.highest).filter(|seq| !self.ahead.contains_key(seq)).take(MAX_MISSING).collect();
+            let lacking: Vec<u64> = (self.next..=self.highest)
+                .filter(|seq| !self.ahead.contains_key(seq))
+                .take(MAX_MISSING)
+                .collect();
             self.missing.under_way = true;
             return Some(Ask::Missing(lacking));
         }
@@ -144,7 +146,11 @@ impl Receiver {
 
     /// The sender answered the request for missing messages with some of them, or did not. An answer without news counts as none:
     /// asking again at once would be a loop.
-    pub fn handle_missing_answered(&mut self, now: Instant, messages: Option<Vec<Data>>) -> Result<(), PeerMisbehaved> {
+    pub fn handle_missing_answered(
+        &mut self,
+        now: Instant,
+        messages: Option<Vec<Data>>,
+    ) -> Result<(), PeerMisbehaved> {
         let before = (self.next, self.ahead.len());
         for data in messages.into_iter().flatten() {
             self.handle_data(data)?;

@@ -114,7 +114,10 @@ impl Sender {
     pub fn resend(&self, missing: &[u64]) -> Option<Vec<Data>> {
         let first = self.acked() + 1;
         let (mut found, mut bytes) = (Vec::new(), 0);
-        let kept = |seq: &u64| self.unacked.get(usize::try_from(seq.checked_sub(first)?).ok().filter(|index| *index < self.sent)?);
+        let kept = |seq: &u64| {
+            self.unacked
+                .get(usize::try_from(seq.checked_sub(first)?).ok().filter(|index| *index < self.sent)?)
+        };
         for data in missing.iter().filter_map(kept) {
             bytes += data.payload.raw.len() + RESEND_OVERHEAD;
             if !found.is_empty() && bytes > MAX_RESEND_BYTES {
@@ -240,7 +243,9 @@ mod tests {
         }
         transmitted(&mut sender, now);
         sender.handle_emitted(now, 1).expect("sent");
-        let seqs = |list: &[u64]| sender.resend(list).map(|found| found.iter().map(|data| data.seq).collect::<Vec<_>>());
+        let seqs = |list: &[u64]| {
+            sender.resend(list).map(|found| found.iter().map(|data| data.seq).collect::<Vec<_>>())
+        };
         assert_eq!(seqs(&[2, 3]), Some(vec![2, 3]));
         assert_eq!((seqs(&[1]), seqs(&[4]), seqs(&[])), (None, None, None));
     }

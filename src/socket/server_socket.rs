@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use super::channel::Verdict;
-use super::{Channel, CloseReason, CommandError, Output, SocketConfig, SocketEvent, State, Tag, WriteError, control};
+use super::{
+    Channel, CloseReason, CommandError, Output, SocketConfig, SocketEvent, State, Tag, WriteError, control,
+};
 use crate::subject::Subject;
 use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 
@@ -114,7 +116,9 @@ impl ServerSocket {
         }
         match self.channel.handle_reply(now, tag, answer) {
             Ok(Verdict::Silent) => self.close(CloseReason::Timeout),
-            Ok(Verdict::Lost) => self.close(CloseReason::Lost("the client no longer has the messages that are missing")),
+            Ok(Verdict::Lost) => {
+                self.close(CloseReason::Lost("the client no longer has the messages that are missing"))
+            }
             // The client may be on its way back; keep-alive decides.
             Ok(Verdict::Alive | Verdict::Gone) => {}
             Err(error) => self.close(CloseReason::Misbehaved(error)),
@@ -145,7 +149,11 @@ impl ServerSocket {
     /// When `handle_timeout` wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ending = self.ending.map(|ending| ending.deadline);
-        [self.channel.poll_timeout(), ending].into_iter().flatten().min().filter(|_| self.state != State::Closed)
+        [self.channel.poll_timeout(), ending]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|_| self.state != State::Closed)
     }
 
     /// A deadline has come.
@@ -186,11 +194,19 @@ impl ServerSocket {
 
 /// Answers a connect request in the dialect it came in.
 pub(super) fn answer_connect(channel: &mut Channel, client: &Subject, message: &Message) {
-    if message.headers.reply.is_some() {
-        channel.respond(message, control::text("connected"));
+    if let Some(subject) = message.headers.reply.clone() {
+        let payload = control::text("connected");
+        channel.outputs.push_back(Output::Respond(Message { subject, payload, headers: Headers::default() }));
     } else {
-        let headers =
-            Headers { command: Some(SocketCommand::Connected), attempt: message.headers.attempt, ..Headers::default() };
-        channel.outputs.push_back(Output::Publish(Message { subject: client.clone(), payload: Payload::NIL, headers }));
+        let headers = Headers {
+            command: Some(SocketCommand::Connected),
+            attempt: message.headers.attempt,
+            ..Headers::default()
+        };
+        channel.outputs.push_back(Output::Publish(Message {
+            subject: client.clone(),
+            payload: Payload::NIL,
+            headers,
+        }));
     }
 }

@@ -20,7 +20,11 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
         match kind {
             QuestionKind::Publish => {
-                let event = token.map(|token| ClientEvent::Published { token, bytes: question.message.payload.raw.len(), count });
+                let event = token.map(|token| ClientEvent::Published {
+                    token,
+                    bytes: question.message.payload.raw.len(),
+                    count,
+                });
                 self.events.extend(event);
                 self.operations.close(key);
             }
@@ -34,7 +38,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         if question.kind == QuestionKind::Interest && (there || question.timeout.is_zero()) {
             self.events.extend(token.map(|token| ClientEvent::Interest(token, there)));
             self.operations.close(key);
-        } else if question.kind == QuestionKind::Interest || (question.kind == QuestionKind::Publish && !there) {
+        } else if question.kind == QuestionKind::Interest
+            || (question.kind == QuestionKind::Publish && !there)
+        {
             self.handle_overdue(key);
         } else if there {
             self.put(key);
@@ -46,7 +52,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub(super) fn handle_answer(&mut self, now: Instant, publication: Publication) {
         let Ok(key) = publication.subject.last_token().parse::<Key>() else { return };
         let Some(message) = self.answers.handle_chunk(now, publication) else { return };
-        let Some(operation) = self.operations.get_mut(key).filter(|operation| operation.question.kind.wants_answer()) else {
+        let Some(operation) =
+            self.operations.get_mut(key).filter(|operation| operation.question.kind.wants_answer())
+        else {
             return;
         };
         operation.received += 1;
@@ -71,7 +79,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         let what = question.kind.name();
         self.events.push_back(match question.kind {
             QuestionKind::RequestMany(_) if step == Step::AwaitingAnswer => ClientEvent::Ended(token),
-            kind if step == Step::AwaitingInterest && kind.wants_answer() => ClientEvent::Failed(token, ClientError::NoSubscribers { what, subject }),
+            kind if step == Step::AwaitingInterest && kind.wants_answer() => {
+                ClientEvent::Failed(token, ClientError::NoSubscribers { what, subject })
+            }
             _ => ClientEvent::Failed(token, ClientError::Timeout { what, subject }),
         });
     }
@@ -95,7 +105,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 
     pub(super) fn await_interest(&mut self, key: Key) {
         let Some(operation) = self.operations.get(key) else { return };
-        let (subject, timeout) = (operation.question.message.subject.as_str().into(), operation.question.timeout);
+        let (subject, timeout) =
+            (operation.question.message.subject.as_str().into(), operation.question.timeout);
         self.operations.advance(key, Step::AwaitingInterest);
         let ack = self.await_ack(Awaited::Interest(key));
         self.ops.push_back(ClientOp::WaitForInterest { ack, subject, timeout });

@@ -23,8 +23,10 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.max_payload = info.max_payload;
         self.ops.push_back(ClientOp::InfoReceived);
         self.events.push_back(ClientEvent::Session(SessionState::SignedIn(info)));
-        let inbox =
-            Subscription { pattern: self.inbox_pattern.as_str().into(), queue: Some(self.entropy.id().into()) };
+        let inbox = Subscription {
+            pattern: self.inbox_pattern.as_str().into(),
+            queue: Some(self.entropy.id().into()),
+        };
         let mut subscriptions = self.subscriptions.resubscribe();
         subscriptions.insert(0, inbox);
         let ack = self.await_ack(Awaited::Sync(subscriptions.clone()));
@@ -113,7 +115,11 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub(super) fn send_subscribe(&mut self, pattern: Pattern, subscription: Subscription) {
         if self.session.is_signed_in() {
             let ack = self.await_ack(Awaited::Subscription(pattern));
-            self.ops.push_back(ClientOp::Subscribe { ack: Some(ack), subscriptions: vec![subscription], list: false });
+            self.ops.push_back(ClientOp::Subscribe {
+                ack: Some(ack),
+                subscriptions: vec![subscription],
+                list: false,
+            });
         }
     }
 

@@ -1,0 +1,155 @@
+//! What the application wants. Nothing is answered at once: what comes of a command is an event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::{Question, QuestionKind};
+use crate::socket::SocketConfig;
+use crate::subject::Pattern;
+use crate::wire::{Json, Message, Payload};
+
+/// Names a socket, listener, subscription or ticket. Chosen by the application, except for accepted sockets; never used twice.
+pub type Handle = u32;
+
+/// One command.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Publish and forget.
+    Publish(Message),
+    /// Publish with confirmation, request, or wait for interest. Without a ticket nobody waits for what comes of it.
+    Ask {
+        /// Who waits.
+        ticket: Option<Handle>,
+        /// What is asked.
+        question: Question,
+    },
+    /// Nobody waits for this ticket any more.
+    Cancel(Handle),
+    /// Subscribe.
+    Subscribe {
+        /// Gets the messages.
+        subscription: Handle,
+        /// Gets the confirmation.
+        ticket: Option<Handle>,
+        /// What to match.
+        pattern: Pattern,
+        /// Members of one queue share the messages; `None`: all of them.
+        queue: Option<Arc<str>>,
+    },
+    /// End a subscription.
+    Unsubscribe(Handle),
+    /// Serve a subject.
+    Listen {
+        /// Gets the sockets.
+        listener: Handle,
+        /// A subject, or a pattern that does not end in `>`.
+        subject: String,
+        /// The server's id.
+        id: String,
+        /// For its sockets.
+        config: SocketConfig,
+    },
+    /// Make a client socket.
+    SocketConnect {
+        /// The socket.
+        socket: Handle,
+        /// What the server listens on.
+        subject: String,
+        /// The socket's id.
+        id: String,
+        /// Its settings.
+        config: SocketConfig,
+    },
+    /// Write to one or more sockets.
+    SocketWrite {
+        /// Which ones.
+        sockets: Vec<Handle>,
+        /// What.
+        payload: Payload,
+        /// The application's headers.
+        json: Option<Json>,
+    },
+    /// Ask the peer of a socket.
+    SocketAsk(SocketQuestion),
+    /// The handlers of so many more messages have been called.
+    Consumed {
+        /// Of this socket.
+        socket: Handle,
+        /// How many.
+        count: u64,
+    },
+    /// Detach a client socket by hand.
+    SocketDisconnect(Handle),
+    /// Attach it again.
+    SocketReconnect(Handle),
+    /// Close a socket now.
+    SocketClose(Handle),
+    /// Close it when everything written has been handled.
+    SocketEnd {
+        /// Gets the end.
+        ticket: Handle,
+        /// Which one.
+        socket: Handle,
+        /// How long it may take.
+        timeout: Duration,
+    },
+    /// The load balancer's choice; `None` when it failed.
+    ServerChosen {
+        /// For this socket.
+        socket: Handle,
+        /// The server's id.
+        id: Option<String>,
+    },
+    /// Stop serving, close all sockets.
+    ListenerClose(Handle),
+    /// Stop serving when all sockets have come to their end.
+    ListenerEnd {
+        /// Gets the end.
+        ticket: Handle,
+        /// Which one.
+        listener: Handle,
+        /// How long it may take.
+        timeout: Duration,
+    },
+    /// Connect to the fabric, and stay connected.
+    Connect,
+    /// Disconnect from the fabric.
+    Disconnect,
+    /// Close everything, for good.
+    Close,
+    /// Lose the link, as if the network had failed.
+    DropTransport,
+}
+
+/// A request over a socket.
+#[derive(Debug, Clone)]
+pub struct SocketQuestion {
+    /// Who waits.
+    pub ticket: Handle,
+    /// Over which socket.
+    pub socket: Handle,
+    /// One answer, or many.
+    pub kind: QuestionKind,
+    /// How long to wait in all.
+    pub timeout: Duration,
+    /// What is asked.
+    pub payload: Payload,
+    /// The application's headers.
+    pub json: Option<Json>,
+    /// Wait until somebody listens.
+    pub wait_for_interest: bool,
+}
+
+impl Command {
+    /// About how many bytes it holds: what the bound of a queue of commands counts.
+    pub fn weight(&self) -> usize {
+        let payload = match self {
+            Self::Publish(message) => message.payload.raw.len(),
+            Self::Ask { question, .. } => question.message.payload.raw.len(),
+            Self::SocketWrite { payload, .. } => payload.raw.len(),
+            Self::SocketAsk(question) => question.payload.raw.len(),
+            _ => 0,
+        };
+        payload + size_of::<Self>()
+    }
+}

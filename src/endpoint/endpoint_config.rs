@@ -1,0 +1,22 @@
+//! What an endpoint is made with.
+
+use crate::client::ClientConfig;
+
+/// Settings of one endpoint.
+#[derive(Debug, Clone)]
+pub struct EndpointConfig {
+    /// Settings of its fabric client.
+    pub client: ClientConfig,
+    /// Handles that it gives to accepted sockets: the first of them, and how far apart. Endpoints that report to one place share one sequence.
+    pub handles: std::sync::Arc<std::sync::atomic::AtomicU32>,
+}
+
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        let handles = std::sync::atomic::AtomicU32::new(FIRST_ACCEPTED);
+        Self { client: ClientConfig::default(), handles: handles.into() }
+    }
+}
+
+/// Handles below it are chosen by the application.
+pub const FIRST_ACCEPTED: u32 = 1 << 31;

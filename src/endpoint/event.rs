@@ -1,0 +1,132 @@
+//! What the application is told.
+
+use super::{Failure, Handle};
+use crate::client::SessionState;
+use crate::socket::State;
+use crate::wire::{Json, Message, Payload};
+
+/// One piece of news.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The connection to the fabric changed.
+    Session(SessionState),
+    /// The broker refused something with 403.
+    Permission(Json),
+    /// A message for a subscription.
+    Delivered {
+        /// Which one.
+        subscription: Handle,
+        /// The message.
+        message: Message,
+    },
+    /// A confirmed publish.
+    Published {
+        /// Whose.
+        ticket: Handle,
+        /// Payload bytes.
+        bytes: usize,
+        /// How many got it.
+        count: u64,
+    },
+    /// An answer.
+    Reply {
+        /// Whose.
+        ticket: Handle,
+        /// The answer.
+        message: Message,
+    },
+    /// It is done.
+    Done {
+        /// Whose.
+        ticket: Handle,
+        /// For a wait for interest: whether there is any.
+        value: bool,
+    },
+    /// It failed.
+    Failed {
+        /// Whose.
+        ticket: Handle,
+        /// Why.
+        failure: Failure,
+    },
+    /// A socket changed, to anything but closed.
+    Socket {
+        /// Which one.
+        socket: Handle,
+        /// What it is now.
+        state: State,
+    },
+    /// A socket is closed. Nothing comes for it any more.
+    SocketClosed {
+        /// Which one.
+        socket: Handle,
+        /// Why; `None`: because the application wanted it.
+        failure: Option<Failure>,
+        /// How many messages are not known to have been handled by the peer.
+        undelivered: usize,
+    },
+    /// A message on a socket, in order.
+    Data {
+        /// Which one.
+        socket: Handle,
+        /// What it carries.
+        payload: Payload,
+        /// The application's headers.
+        json: Option<Json>,
+    },
+    /// The peer of a socket asks.
+    Request {
+        /// Which one.
+        socket: Handle,
+        /// The question, with the subject for the answer.
+        message: Message,
+    },
+    /// The peer has handled so many messages since the socket was made.
+    Acked {
+        /// Which one.
+        socket: Handle,
+        /// How many.
+        total: u64,
+    },
+    /// A client has connected.
+    Accepted {
+        /// To which listener.
+        listener: Handle,
+        /// The socket's new handle.
+        socket: Handle,
+        /// The id that the client chose.
+        id: String,
+        /// What its connect request came on.
+        subject: String,
+    },
+    /// A listener changed, to anything but closed.
+    Listener {
+        /// Which one.
+        listener: Handle,
+        /// What it is now.
+        state: State,
+    },
+    /// A listener is closed.
+    ListenerClosed {
+        /// Which one.
+        listener: Handle,
+        /// Why; `None`: because the application wanted it.
+        failure: Option<Failure>,
+    },
+    /// Call the load balancer.
+    ChooseServer(Handle),
+}
+
+impl Event {
+    /// About how many bytes it holds: what the bound of a queue of events counts.
+    pub fn weight(&self) -> usize {
+        let payload = match self {
+            Self::Delivered { message, .. } | Self::Reply { message, .. } | Self::Request { message, .. } => {
+                message.payload.raw.len()
+            }
+            Self::Data { payload, .. } => payload.raw.len(),
+            _ => 0,
+        };
+        payload + size_of::<Self>()
+    }
+}

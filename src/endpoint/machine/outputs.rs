@@ -1,0 +1,181 @@
+//! What sockets and listeners want from the fabric and the application.
+
+use std::time::Instant;
+
+use super::super::sockets::AnySocket;
+use super::super::{Event, Failure, Handle, Owner};
+use super::commands::NOBODY;
+use super::{ANSWER_TIMEOUT, Endpoint};
+use crate::client::{ClientError, Question, QuestionKind};
+use crate::socket::{CommandError, Incoming, Output, ServerSocket, SocketEvent, Tag, TagKind};
+use crate::subject::{Pattern, Subject};
+use crate::wire::{Headers, Message, Payload};
+
+impl Endpoint {
+    pub(super) fn drain_socket(&mut self, now: Instant, handle: Handle) {
+        while let Some(output) = self.sockets.get_mut(&handle).and_then(AnySocket::poll_output) {
+            match output {
+                Output::Event(event) => self.report_socket(handle, event),
+                Output::Subscribe(pattern) => {
+                    self.client.subscribe(now, Owner::SocketSubject(handle), pattern, None)
+                }
+                Output::Unsubscribe(_) => self.client.unsubscribe(Owner::SocketSubject(handle)),
+                Output::Forward(ticket, subject) => self.forward(now, ticket, handle, subject),
+                Output::FailRequest(ticket, failure) => {
+                    self.questions.remove(&ticket);
+                    self.events.push_back(Event::Failed { ticket, failure: failure.into() });
+                }
+                Output::Ended(NOBODY) => {}
+                Output::Ended(ticket) => self.events.push_back(Event::Done { ticket, value: true }),
+                other => self.say(now, other, |tag| Owner::Socket(handle, tag)),
+            }
+        }
+        let Some(socket) = self.sockets.get(&handle) else { return };
+        self.deadlines.set(handle, socket.poll_timeout());
+        if socket.is_closed() {
+            self.remove_socket(now, handle);
+        }
+    }
+
+    pub(super) fn drain_listener(&mut self, now: Instant, handle: Handle) {
+        while let Some(listening) = self.listeners.get_mut(&handle) {
+            let Some(output) = listening.listener.poll_output() else { return };
+            match output {
+                Output::Event(SocketEvent::State(crate::socket::State::Closed)) => {}
+                Output::Event(SocketEvent::State(state)) => {
+                    self.events.push_back(Event::Listener { listener: handle, state })
+                }
+                Output::Subscribe(pattern) => {
+                    let owner = self.owner_of(handle, &pattern);
+                    self.client.subscribe(now, owner, pattern, None);
+                }
+                Output::Unsubscribe(pattern) => self.client.unsubscribe(self.owner_of(handle, &pattern)),
+                other => self.say(now, other, |tag| Owner::Listener(handle, tag)),
+            }
+        }
+    }
+
+    fn owner_of(&self, listener: Handle, pattern: &Pattern) -> Owner {
+        let is_status = |listening: &super::Listening| listening.listener.is_status(pattern);
+        if self.listeners.get(&listener).is_some_and(is_status) {
+            Owner::ListenerStatus(listener)
+        } else {
+            Owner::ListenerSockets(listener)
+        }
+    }
+
+    /// What concerns the fabric only.
+    fn say(&mut self, now: Instant, output: Output, owner: impl Fn(Tag) -> Owner) {
+        match output {
+            Output::Publish(message) => drop(self.client.publish(message)),
+            Output::Respond(message) => {
+                let kind = QuestionKind::Publish;
+                self.client.ask(
+                    now,
+                    None,
+                    Question { kind, message, timeout: ANSWER_TIMEOUT, wait_for_interest: true },
+                );
+            }
+            Output::Request { tag, message, timeout, wait_for_interest } => {
+                // A report needs no count: its answer says enough.
+                let kind =
+                    if tag.kind == TagKind::Report { QuestionKind::Command } else { QuestionKind::Request };
+                self.client.ask(
+                    now,
+                    Some(owner(tag)),
+                    Question { kind, message, timeout, wait_for_interest },
+                );
+            }
+            Output::AwaitInterest { tag, subject, timeout } => {
+                let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
+                let kind = QuestionKind::Interest;
+                self.client.ask(
+                    now,
+                    Some(owner(tag)),
+                    Question { kind, message, timeout, wait_for_interest: false },
+                );
+            }
+            // The rest is between a socket and the application, and has been dealt with.
+            _ => {}
+        }
+    }
+
+    fn forward(&mut self, now: Instant, ticket: Handle, socket: Handle, subject: Subject) {
+        let Some((question, deadline)) = self.questions.remove(&ticket) else { return };
+        let headers = Headers { json: question.json, ..Headers::default() };
+        let message = Message { subject, payload: question.payload, headers };
+        let timeout = deadline.saturating_duration_since(now);
+        let wait_for_interest = question.wait_for_interest;
+        let owner = Owner::SocketTicket(ticket, socket);
+        self.client.ask(
+            now,
+            Some(owner),
+            Question { kind: question.kind, message, timeout, wait_for_interest },
+        );
+    }
+
+    fn report_socket(&mut self, socket: Handle, event: SocketEvent) {
+        self.events.push_back(match event {
+            SocketEvent::State(state) => Event::Socket { socket, state },
+            SocketEvent::Closed { reason, undelivered } => {
+                Event::SocketClosed { socket, failure: Failure::from_close(&reason), undelivered }
+            }
+            SocketEvent::Data { payload, json } => Event::Data { socket, payload, json },
+            SocketEvent::Request(message) => Event::Request { socket, message },
+            SocketEvent::Acked(total) => Event::Acked { socket, total },
+            SocketEvent::ChooseServer => Event::ChooseServer(socket),
+        });
+    }
+
+    fn remove_socket(&mut self, now: Instant, handle: Handle) {
+        let socket = self.sockets.remove(&handle);
+        self.deadlines.set(handle, None);
+        self.client.fail_where(
+            &ClientError::Closed,
+            |owner| matches!(owner, Owner::SocketTicket(_, socket) if socket == handle),
+        );
+        if let Some(AnySocket::Server(socket, listener)) = socket {
+            self.with_listener(listener, |listener| listener.remove(socket.id()));
+            self.check_listener_end(now, listener);
+        }
+    }
+
+    /// What became of a message to a listener.
+    pub(super) fn handle_incoming(&mut self, now: Instant, listener: Handle, incoming: Incoming) {
+        match incoming {
+            Incoming::Done => {}
+            Incoming::Socket(socket, message) => {
+                drop(self.with_socket(socket, |socket| socket.handle_message(now, message)))
+            }
+            Incoming::Accept { id, client, connect } => {
+                let Some(config) = self.listeners.get(&listener).map(|listening| listening.config.clone())
+                else {
+                    return;
+                };
+                let socket = self.next_accepted();
+                let subject = connect.subject.to_string();
+                let mut server_socket = ServerSocket::new(now, id.clone(), client, config);
+                server_socket.handle_message(now, connect);
+                self.with_listener(listener, |listener| listener.insert(id.clone(), socket));
+                self.events.push_back(Event::Accepted { listener, socket, id, subject });
+                self.sockets.insert(socket, AnySocket::Server(Box::new(server_socket), listener));
+                self.drain_socket(now, socket);
+            }
+        }
+    }
+
+    /// The answer to a question of a socket, or why there is none.
+    pub(super) fn answer_socket(
+        &mut self,
+        now: Instant,
+        socket: Handle,
+        tag: Tag,
+        answer: Result<Message, ClientError>,
+    ) {
+        let answer = answer.map_err(|error| match error {
+            ClientError::NoSubscribers { .. } => CommandError::NoSubscribers,
+            _ => CommandError::Failed,
+        });
+        self.with_socket(socket, |socket| socket.handle_reply(now, tag, answer));
+    }
+}

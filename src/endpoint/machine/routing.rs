@@ -1,0 +1,165 @@
+//! News from the fabric client, carried to whoever they are for.
+
+use std::time::Instant;
+
+use super::super::sockets::AnySocket;
+use super::super::{Event, Failure, Handle, Owner};
+use super::Endpoint;
+use crate::client::{ClientError, ClientEvent, SessionState};
+use crate::socket::Listener;
+use crate::wire::{Json, Message};
+
+impl Endpoint {
+    pub(super) fn handle_client_event(&mut self, now: Instant, event: ClientEvent<Owner>) {
+        match event {
+            ClientEvent::Session(state) => self.handle_session(now, state),
+            ClientEvent::Delivered { token, message } => self.handle_delivery(now, token, message),
+            ClientEvent::Subscribed(owner) => self.handle_subscribed(now, owner),
+            ClientEvent::Published { token, bytes, count } => {
+                if let Owner::Ticket(ticket) = token {
+                    self.events.push_back(Event::Published { ticket, bytes, count });
+                }
+            }
+            ClientEvent::Reply { token, message } => match token {
+                Owner::Ticket(ticket) | Owner::SocketTicket(ticket, _) => {
+                    self.events.push_back(Event::Reply { ticket, message });
+                }
+                Owner::Socket(socket, tag) => self.answer_socket(now, socket, tag, Ok(message)),
+                _ => {}
+            },
+            ClientEvent::Ended(owner) => self.done(owner, true),
+            ClientEvent::Interest(Owner::Listener(listener, tag), there) => {
+                if let Some(incoming) =
+                    self.with_listener(listener, |listener| listener.handle_interest(tag, there))
+                {
+                    self.handle_incoming(now, listener, incoming);
+                }
+            }
+            ClientEvent::Interest(owner, there) => self.done(owner, there),
+            ClientEvent::Failed(owner, error) => self.handle_failure(now, owner, error),
+            ClientEvent::Permission { message, subject, kind } => {
+                let news = serde_json::json!({ "message": message, "subject": subject, "type": kind });
+                self.events.push_back(Event::Permission(Json::from_value(&news)));
+            }
+        }
+    }
+
+    /// The application hears that it is connected before its sockets do, and that it is disconnected after them.
+    fn handle_session(&mut self, now: Instant, state: SessionState) {
+        let (sockets, listeners): (Vec<Handle>, Vec<Handle>) =
+            (self.sockets.keys().copied().collect(), self.listeners.keys().copied().collect());
+        match state {
+            SessionState::Ready => {
+                self.ready = true;
+                self.events.push_back(Event::Session(state));
+                for listener in listeners {
+                    self.with_listener(listener, Listener::handle_fabric_up);
+                }
+                for socket in sockets {
+                    self.with_socket(socket, |socket| socket.handle_fabric_up(now));
+                }
+            }
+            SessionState::Disconnected(_) => {
+                self.ready = false;
+                for socket in sockets {
+                    self.with_socket(socket, |socket| socket.handle_fabric_down(now));
+                    self.drain_socket(now, socket);
+                }
+                for listener in listeners {
+                    self.with_listener(listener, Listener::handle_fabric_down);
+                    self.drain_listener(now, listener);
+                }
+                self.events.push_back(Event::Session(state));
+            }
+            state => self.events.push_back(Event::Session(state)),
+        }
+    }
+
+    fn handle_delivery(&mut self, now: Instant, owner: Owner, message: Message) {
+        match owner {
+            Owner::Subscription(subscription) => {
+                self.events.push_back(Event::Delivered { subscription, message })
+            }
+            Owner::SocketSubject(socket) => {
+                drop(self.with_socket(socket, |socket| socket.handle_message(now, message)))
+            }
+            Owner::ListenerStatus(listener) => {
+                self.with_listener(listener, |listener| listener.handle_status(&message));
+            }
+            Owner::ListenerSockets(listener) => {
+                if let Some(incoming) =
+                    self.with_listener(listener, |listener| listener.handle_message(message))
+                {
+                    self.handle_incoming(now, listener, incoming);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_subscribed(&mut self, now: Instant, owner: Owner) {
+        match owner {
+            Owner::Subscription(subscription) => {
+                if let Some(ticket) = self.confirmations.remove(&subscription) {
+                    self.events.push_back(Event::Done { ticket, value: true });
+                }
+            }
+            Owner::SocketSubject(socket) => drop(self.with_socket(socket, |socket| {
+                if let AnySocket::Client(socket) = socket {
+                    socket.handle_subscribed(now);
+                }
+            })),
+            Owner::ListenerStatus(listener) | Owner::ListenerSockets(listener) => {
+                self.with_listener(listener, Listener::handle_subscribed);
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_failure(&mut self, now: Instant, owner: Owner, error: ClientError) {
+        match owner {
+            Owner::Ticket(ticket) => self.events.push_back(Event::Failed { ticket, failure: error.into() }),
+            Owner::SocketTicket(ticket, _) => {
+                let closed = Failure::new("EPIPE", "closed");
+                let failure = if error == ClientError::Closed { closed } else { error.into() };
+                self.events.push_back(Event::Failed { ticket, failure });
+            }
+            Owner::Subscription(subscription) => {
+                if let Some(ticket) = self.confirmations.remove(&subscription) {
+                    self.events.push_back(Event::Failed { ticket, failure: error.into() });
+                }
+            }
+            Owner::Socket(socket, tag) => self.answer_socket(now, socket, tag, Err(error)),
+            Owner::SocketSubject(socket) => {
+                let refused = if let ClientError::Refused(error) = error { Some(error) } else { None };
+                self.with_socket(socket, |socket| {
+                    if let AnySocket::Client(socket) = socket {
+                        socket.handle_subscribe_failed(now, refused);
+                    }
+                });
+            }
+            Owner::ListenerStatus(listener) | Owner::ListenerSockets(listener) => {
+                self.fail_listener(now, listener, error.into());
+            }
+            Owner::Listener(listener, tag) => {
+                self.with_listener(listener, |listener| listener.handle_interest(tag, false));
+            }
+        }
+    }
+
+    /// A listener without its subscriptions serves nobody.
+    fn fail_listener(&mut self, now: Instant, handle: Handle, failure: Failure) {
+        if self.listeners.contains_key(&handle) {
+            self.close_listener(now, handle);
+            if let Some(Event::ListenerClosed { failure: reason, .. }) = self.events.back_mut() {
+                *reason = Some(failure);
+            }
+        }
+    }
+
+    fn done(&mut self, owner: Owner, value: bool) {
+        if let Owner::Ticket(ticket) | Owner::SocketTicket(ticket, _) = owner {
+            self.events.push_back(Event::Done { ticket, value });
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Either end of a socket behind one set of names.
+
+use std::time::Instant;
+
+use super::Handle;
+use crate::socket::{ClientSocket, CloseReason, CommandError, Output, ServerSocket, Tag, WriteError};
+use crate::wire::{Json, Message, Payload};
+
+/// One socket of an endpoint.
+#[derive(Debug)]
+pub(super) enum AnySocket {
+    Client(Box<ClientSocket>),
+    /// With its listener.
+    Server(Box<ServerSocket>, Handle),
+}
+
+impl AnySocket {
+    pub(super) fn write(
+        &mut self,
+        now: Instant,
+        payload: Payload,
+        json: Option<Json>,
+    ) -> Result<u64, WriteError> {
+        match self {
+            Self::Client(socket) => socket.write(now, payload, json),
+            Self::Server(socket, _) => socket.write(now, payload, json),
+        }
+    }
+
+    pub(super) fn consumed(&mut self, now: Instant, count: u64) {
+        match self {
+            Self::Client(socket) => socket.consumed(now, count),
+            Self::Server(socket, _) => socket.consumed(now, count),
+        }
+    }
+
+    pub(super) fn request(&mut self, ticket: Handle, deadline: Instant) {
+        match self {
+            Self::Client(socket) => socket.request(ticket, deadline),
+            Self::Server(socket, _) => socket.request(ticket, deadline),
+        }
+    }
+
+    pub(super) fn handle_message(&mut self, now: Instant, message: Message) {
+        match self {
+            Self::Client(socket) => socket.handle_message(now, message),
+            Self::Server(socket, _) => socket.handle_message(now, message),
+        }
+    }
+
+    pub(super) fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
+        match self {
+            Self::Client(socket) => socket.handle_reply(now, tag, answer),
+            Self::Server(socket, _) => socket.handle_reply(now, tag, answer),
+        }
+    }
+
+    pub(super) fn handle_fabric_up(&mut self, now: Instant) {
+        match self {
+            Self::Client(socket) => socket.handle_fabric_up(now),
+            Self::Server(socket, _) => socket.handle_fabric_up(now),
+        }
+    }
+
+    pub(super) fn handle_fabric_down(&mut self, now: Instant) {
+        match self {
+            Self::Client(socket) => socket.handle_fabric_down(now),
+            Self::Server(socket, _) => socket.handle_fabric_down(),
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        match self {
+            Self::Client(socket) => socket.close(CloseReason::Local),
+            Self::Server(socket, _) => socket.close(CloseReason::Local),
+        }
+    }
+
+    pub(super) fn end(&mut self, now: Instant, ticket: Handle, deadline: Instant) {
+        match self {
+            Self::Client(socket) => socket.end(now, ticket, deadline),
+            Self::Server(socket, _) => socket.end(now, ticket, deadline),
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Self::Client(socket) => socket.poll_timeout(),
+            Self::Server(socket, _) => socket.poll_timeout(),
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        match self {
+            Self::Client(socket) => socket.handle_timeout(now),
+            Self::Server(socket, _) => socket.handle_timeout(now),
+        }
+    }
+
+    pub(super) fn poll_output(&mut self) -> Option<Output> {
+        match self {
+            Self::Client(socket) => socket.poll_output(),
+            Self::Server(socket, _) => socket.poll_output(),
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        match self {
+            Self::Client(socket) => socket.is_closed(),
+            Self::Server(socket, _) => socket.is_closed(),
+        }
+    }
+}
