@@ -1,1 +1,21 @@
-//! Room runtime.
+//! The only room that spawns tasks, owns queues between threads, and reads a clock. It carries; it decides nothing.
+
+mod broker_handle;
+mod broker_listener;
+mod client_task;
+mod clock;
+mod dialer;
+mod event_queue;
+mod log;
+mod mailbox;
+mod peer_task;
+mod threads;
+
+pub use broker_handle::BrokerHandle;
+pub use broker_listener::{ListenOptions, Listening, listen};
+pub use client_task::spawn_client;
+pub use dialer::{Dialer, own_fabric};
+pub use event_queue::{EventQueue, News};
+pub use log::start_log;
+pub use mailbox::Mailbox;
+pub use threads::spawn;

@@ -1,0 +1,123 @@
+//! A running broker: the machine behind one lock, taken once a batch, and the wakers of its peers' tasks.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use super::clock::now;
+use super::{peer_task, threads};
+use crate::broker::{Broker, BrokerConfig, PeerId};
+use crate::entropy::OsEntropy;
+use crate::transport::{BoxedLink, LinkError, memory};
+use crate::wire::{ClientOp, ServerOp};
+
+/// One broker of this process. Closed by `close`, not by dropping it.
+pub struct BrokerHandle {
+    core: Mutex<Core>,
+    /// The earliest deadline may have changed, or the broker has been closed.
+    rearm: Notify,
+}
+
+struct Core {
+    broker: Broker,
+    wakers: HashMap<PeerId, Waker>,
+    next_deadline: Option<Instant>,
+    closed: bool,
+}
+
+impl BrokerHandle {
+    /// Starts a broker that nobody can reach yet.
+    pub fn start(config: BrokerConfig) -> Arc<Self> {
+        let broker = Broker::new(config, Box::new(OsEntropy));
+        let core = Mutex::new(Core { broker, wakers: HashMap::new(), next_deadline: None, closed: false });
+        let handle = Arc::new(Self { core, rearm: Notify::new() });
+        threads::spawn(keep_time(handle.clone()));
+        handle
+    }
+
+    /// A link in memory to this broker.
+    pub fn link(self: &Arc<Self>) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
+        if self.is_closed() {
+            return Err(LinkError::Closed);
+        }
+        let (ours, theirs) = memory::pair();
+        self.serve(theirs);
+        Ok(ours)
+    }
+
+    /// Serves a peer over `link`, in a task of its own.
+    pub(super) fn serve(self: &Arc<Self>, link: BoxedLink<ServerOp, ClientOp>) {
+        threads::spawn(peer_task::serve(self.clone(), link));
+    }
+
+    /// Closes the broker: every peer's link is closed after a flush.
+    pub fn close(&self) {
+        self.with(|broker, _| broker.close());
+        self.core.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.rearm.notify_one();
+    }
+
+    /// Whether it has been closed.
+    pub fn is_closed(&self) -> bool {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner).closed
+    }
+
+    /// Does something with the machine, then wakes the tasks of those who got something.
+    pub(super) fn with<R>(&self, act: impl FnOnce(&mut Broker, Instant) -> R) -> R {
+        let mut woken = Vec::new();
+        let (result, rearm) = {
+            let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+            let result = act(&mut core.broker, now());
+            while let Some(peer) = core.broker.poll_woken() {
+                woken.extend(core.wakers.get(&peer).cloned());
+            }
+            let deadline = core.broker.poll_timeout();
+            let rearm = deadline.is_some_and(|at| core.next_deadline.is_none_or(|armed| at < armed));
+            core.next_deadline = deadline;
+            (result, rearm)
+        };
+        woken.into_iter().for_each(Waker::wake);
+        if rearm {
+            self.rearm.notify_one();
+        }
+        result
+    }
+
+    /// Remembers whom to wake for `peer`.
+    pub(super) fn register(&self, peer: PeerId, waker: &Waker) {
+        let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+        match core.wakers.get_mut(&peer) {
+            Some(known) => known.clone_from(waker),
+            None => drop(core.wakers.insert(peer, waker.clone())),
+        }
+    }
+
+    /// Forgets a peer whose link is gone.
+    pub(super) fn detach(&self, peer: PeerId) {
+        self.with(|broker, now| broker.detach(now, peer));
+        self.core.lock().unwrap_or_else(PoisonError::into_inner).wakers.remove(&peer);
+    }
+}
+
+/// Calls the machine at its deadlines.
+async fn keep_time(handle: Arc<BrokerHandle>) {
+    loop {
+        let deadline = {
+            let core = handle.core.lock().unwrap_or_else(PoisonError::into_inner);
+            if core.closed {
+                return;
+            }
+            core.next_deadline
+        };
+        match deadline {
+            Some(at) => tokio::select! {
+                () = tokio::time::sleep_until(at.into()) => handle.with(|broker, now| broker.handle_timeout(now)),
+                () = handle.rearm.notified() => {}
+            },
+            None => handle.rearm.notified().await,
+        }
+    }
+}

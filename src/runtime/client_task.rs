@@ -1,0 +1,251 @@
+//! One client: moves commands, operations and events between JavaScript, the endpoint and its link.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::time::{Sleep, sleep_until};
+
+use super::clock::now;
+use super::dialer::Dialing;
+use super::{Dialer, EventQueue, Mailbox, News, threads};
+use crate::client::SessionState;
+use crate::endpoint::{Command, Endpoint, Event, Handle};
+use crate::transport::BoxedLink;
+use crate::wire::{ClientOp, ServerOp};
+
+type ClientLink = BoxedLink<ClientOp, ServerOp>;
+
+/// Starts a client. It reads commands from `mailbox` until it is told to close, and reports to `events` as `handle`.
+pub fn spawn_client(handle: Handle, endpoint: Endpoint, dialer: Dialer, mailbox: Arc<Mailbox>, events: Arc<EventQueue>) {
+    let mut task = ClientTask {
+        handle,
+        endpoint,
+        dialer,
+        mailbox,
+        events: events.clone(),
+        link: None,
+        dialing: None,
+        timer: Box::pin(sleep_until(now().into())),
+        armed: None,
+        commands: Vec::new(),
+        ops: Vec::new(),
+        farewell: None,
+        finished: false,
+    };
+    let task = threads::spawn(async move {
+        poll_fn(|cx| task.poll(cx)).await;
+        task.finish().await;
+    });
+    threads::spawn(async move {
+        if let Err(error) = task.await {
+            // A bug of ours. The application is told that the client is closed, rather than left to wait.
+            tracing::error!(client = handle, %error, "client task failed");
+        }
+        events.put([News::Client(handle, Event::Session(SessionState::Closed))]);
+    });
+}
+
+struct ClientTask {
+    handle: Handle,
+    endpoint: Endpoint,
+    dialer: Dialer,
+    mailbox: Arc<Mailbox>,
+    events: Arc<EventQueue>,
+    link: Option<ClientLink>,
+    dialing: Option<Dialing>,
+    timer: Pin<Box<Sleep>>,
+    /// What the timer is set to.
+    armed: Option<Instant>,
+    commands: Vec<Command>,
+    ops: Vec<ServerOp>,
+    /// What is still being said over a link that has been given up.
+    farewell: Option<tokio::task::JoinHandle<()>>,
+    finished: bool,
+}
+
+impl ClientTask {
+    /// Ready when the client is closed, or JavaScript is gone.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..MOST_ROUNDS {
+            let mut moved = self.poll_commands(cx);
+            moved |= self.poll_dialing(cx);
+            moved |= self.poll_link(cx);
+            moved |= self.poll_timer(cx);
+            moved |= self.carry_out(cx);
+            if self.finished || self.mailbox.is_abandoned() {
+                return Poll::Ready(());
+            }
+            if !moved {
+                return Poll::Pending;
+            }
+        }
+        // Others want their turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Takes no commands while the link is full: they wait in the mailbox, where JavaScript sees their weight.
+    fn poll_commands(&mut self, cx: &Context<'_>) -> bool {
+        if self.link.as_ref().is_some_and(|link| link.is_full()) {
+            self.mailbox.register(cx.waker());
+            return false;
+        }
+        self.mailbox.take(cx.waker(), MOST_COMMANDS, &mut self.commands);
+        let now = now();
+        let moved = !self.commands.is_empty();
+        for command in self.commands.drain(..) {
+            self.endpoint.handle_command(now, command);
+        }
+        moved
+    }
+
+    fn poll_dialing(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(Poll::Ready(dialed)) = self.dialing.as_mut().map(|dialing| dialing.as_mut().poll(cx)) else { return false };
+        self.dialing = None;
+        match dialed {
+            Ok(link) => {
+                self.link = Some(link);
+                self.endpoint.handle_link_up(now());
+            }
+            Err(error) => {
+                tracing::debug!(client = self.handle, %error, "cannot connect");
+                self.endpoint.handle_link_down(now(), error.to_string());
+            }
+        }
+        true
+    }
+
+    fn poll_link(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(link) = self.link.as_mut().filter(|_| self.events.poll_room(cx.waker())) else { return false };
+        match link.poll_recv(cx, &mut self.ops) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(())) => {
+                let now = now();
+                for op in self.ops.drain(..) {
+                    self.endpoint.handle_op(now, op);
+                }
+                true
+            }
+            Poll::Ready(Err(error)) => {
+                self.lose_link(error.to_string());
+                true
+            }
+        }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let wanted = self.endpoint.poll_timeout();
+        if wanted != self.armed {
+            self.armed = wanted;
+            if let Some(at) = wanted {
+                self.timer.as_mut().reset(at.into());
+            }
+        }
+        let due = self.armed.is_some() && self.timer.as_mut().poll(cx).is_ready();
+        if due {
+            self.armed = None;
+            self.endpoint.handle_timeout(now());
+        }
+        due
+    }
+
+    /// Carries what the endpoint wants: operations to the link, news to JavaScript, a link made or given up.
+    fn carry_out(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        if let Err(error) = self.send(cx) {
+            self.lose_link(error.to_string());
+            moved = true;
+        }
+        if self.endpoint.poll_drop() {
+            self.give_up_link();
+            moved = true;
+        }
+        if self.endpoint.poll_dial() {
+            self.dialing = Some(self.dialer.dial());
+            moved = true;
+        }
+        self.report();
+        moved
+    }
+
+    fn send(&mut self, cx: &mut Context<'_>) -> Result<(), crate::transport::LinkError> {
+        let Some(link) = self.link.as_mut() else { return Ok(()) };
+        loop {
+            while !link.is_full() {
+                let Some(op) = self.endpoint.poll_op() else { break };
+                link.feed(op)?;
+            }
+            if link.poll_flush(cx)?.is_pending() || !link.is_full() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn lose_link(&mut self, reason: String) {
+        tracing::debug!(client = self.handle, reason, "link lost");
+        self.link = None;
+        self.endpoint.handle_link_down(now(), reason);
+    }
+
+    /// Gives the link up, after what was said has been flushed; in the background, so that the next one can be dialled meanwhile.
+    fn give_up_link(&mut self) {
+        self.dialing = None;
+        if let Some(link) = self.link.take() {
+            let ops = std::iter::from_fn(|| self.endpoint.poll_op()).collect();
+            let farewell = threads::spawn(say_goodbye(link, ops));
+            self.endpoint.handle_link_down(now(), "given up".to_owned());
+            self.farewell = Some(farewell);
+        } else {
+            self.endpoint.handle_link_down(now(), "given up".to_owned());
+        }
+    }
+
+    fn report(&mut self) {
+        let (handle, endpoint, finished) = (self.handle, &mut self.endpoint, &mut self.finished);
+        let mut news = std::iter::from_fn(|| endpoint.poll_event())
+            .filter(|event| {
+                // That it is closed is told when the goodbye is over: the process may exit then.
+                let closed = *event == Event::Session(SessionState::Closed);
+                *finished |= closed;
+                !closed
+            })
+            .map(|event| News::Client(handle, event))
+            .peekable();
+        if news.peek().is_some() {
+            self.events.put(news);
+        }
+    }
+
+    async fn finish(&mut self) {
+        if let Some(farewell) = self.farewell.take() {
+            // It cannot fail but by a panic, which its own task has reported.
+            let _ = farewell.await;
+        }
+    }
+}
+
+async fn say_goodbye(mut link: ClientLink, ops: Vec<ClientOp>) {
+    let farewell = async {
+        for op in ops {
+            if link.is_full() {
+                poll_fn(|cx| link.poll_flush(cx)).await?;
+            }
+            link.feed(op)?;
+        }
+        poll_fn(|cx| link.poll_flush(cx)).await?;
+        poll_fn(|cx| link.poll_close(cx)).await
+    };
+    if !matches!(tokio::time::timeout(GOODBYE_TIMEOUT, farewell).await, Ok(Ok(()))) {
+        tracing::debug!("the broker did not take the goodbye");
+    }
+}
+
+/// Rounds in a row before other tasks get their turn.
+const MOST_ROUNDS: usize = 16;
+/// Commands taken at once.
+const MOST_COMMANDS: usize = 1024;
+/// How long a broker may take to take what was said last.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(800);

@@ -1,0 +1,37 @@
+//! How a client gets a link: by name of the way to plug in.
+
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+
+use super::BrokerHandle;
+use crate::broker::BrokerConfig;
+use crate::transport::socketio::{DialOptions, dial};
+use crate::transport::{BoxedLink, LinkError};
+use crate::wire::{ClientOp, ServerOp};
+
+/// Where a client's broker is.
+#[derive(Clone)]
+pub enum Dialer {
+    /// In this process.
+    InProcess(Arc<BrokerHandle>),
+    /// Behind Conat's own wire.
+    SocketIo(Arc<DialOptions>),
+}
+
+/// A link to come.
+pub(super) type Dialing = Pin<Box<dyn Future<Output = Result<BoxedLink<ClientOp, ServerOp>, LinkError>> + Send>>;
+
+impl Dialer {
+    pub(super) fn dial(&self) -> Dialing {
+        match self.clone() {
+            Self::InProcess(broker) => Box::pin(async move { broker.link() }),
+            Self::SocketIo(options) => Box::pin(async move { dial(&options).await }),
+        }
+    }
+}
+
+/// The fabric that every client without an address joins: one a process, whichever thread it is on.
+pub fn own_fabric() -> Arc<BrokerHandle> {
+    static OWN: OnceLock<Arc<BrokerHandle>> = OnceLock::new();
+    OWN.get_or_init(|| BrokerHandle::start(BrokerConfig { max_subscriptions_per_client: usize::MAX, ..BrokerConfig::default() })).clone()
+}

@@ -1,0 +1,87 @@
+//! Commands on their way from JavaScript to a client's task.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use crate::endpoint::Command;
+
+/// A queue with one reader. Its bound is kept by the writer, who can see `weight` and must not wait: JavaScript refuses (`ENOBUFS`).
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    commands: VecDeque<Command>,
+    weight: usize,
+    waker: Option<Waker>,
+    abandoned: bool,
+}
+
+impl Mailbox {
+    /// Puts commands in, in order, and wakes the reader once.
+    pub fn put(&self, commands: impl IntoIterator<Item = Command>) {
+        let waker = {
+            let mut inner = self.lock();
+            for command in commands {
+                inner.weight += command.weight();
+                inner.commands.push_back(command);
+            }
+            inner.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Bytes that the reader has not taken yet.
+    pub fn weight(&self) -> usize {
+        self.lock().weight
+    }
+
+    /// The writer is gone: the reader stops where it is.
+    pub fn abandon(&self) {
+        let waker = {
+            let mut inner = self.lock();
+            inner.abandoned = true;
+            inner.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.lock().abandoned
+    }
+
+    /// Takes at most `most` commands, and asks to be woken when there are more.
+    pub(super) fn take(&self, waker: &Waker, most: usize, into: &mut Vec<Command>) {
+        let mut inner = self.lock();
+        let count = inner.commands.len().min(most);
+        let taken = into.len();
+        into.extend(inner.commands.drain(..count));
+        inner.weight -= into[taken..].iter().map(Command::weight).sum::<usize>();
+        inner.register(waker);
+    }
+
+    /// Asks to be woken when something is put in, without taking it.
+    pub(super) fn register(&self, waker: &Waker) {
+        self.lock().register(waker);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing in here can panic halfway.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn register(&mut self, waker: &Waker) {
+        if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.waker = Some(waker.clone());
+        }
+    }
+}

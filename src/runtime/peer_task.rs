@@ -1,0 +1,98 @@
+//! One peer of a broker: moves operations between its link and the machine.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::BrokerHandle;
+use crate::broker::{CloseReason, PeerId};
+use crate::transport::{BoxedLink, LinkError};
+use crate::wire::{ClientOp, Json, ServerOp};
+
+/// Serves the peer until its link ends, or the broker wants it gone.
+pub(super) async fn serve(broker: Arc<BrokerHandle>, link: BoxedLink<ServerOp, ClientOp>) {
+    let nobody = Json::from_value(&serde_json::Value::Null);
+    let peer = broker.with(|machine, now| machine.attach(now, nobody));
+    let _detach = Detach { broker: broker.clone(), peer };
+    let mut task = PeerTask { broker, peer, link, incoming: Vec::new(), outgoing: Vec::new() };
+    match poll_fn(|cx| task.poll(cx)).await {
+        Ok(reason) => {
+            tracing::info!(%peer, ?reason, "peer closed by the broker");
+            task.say_goodbye().await;
+        }
+        Err(error) => tracing::debug!(%peer, %error, "peer gone"),
+    }
+}
+
+/// Also when the task is aborted or panics, the broker must not keep the peer.
+struct Detach {
+    broker: Arc<BrokerHandle>,
+    peer: PeerId,
+}
+
+impl Drop for Detach {
+    fn drop(&mut self) {
+        self.broker.detach(self.peer);
+    }
+}
+
+struct PeerTask {
+    broker: Arc<BrokerHandle>,
+    peer: PeerId,
+    link: BoxedLink<ServerOp, ClientOp>,
+    incoming: Vec<ClientOp>,
+    outgoing: Vec<ServerOp>,
+}
+
+impl PeerTask {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<CloseReason, LinkError>> {
+        self.broker.register(self.peer, cx.waker());
+        for _ in 0..MOST_ROUNDS {
+            let heard = match self.link.poll_recv(cx, &mut self.incoming) {
+                Poll::Ready(Ok(())) => true,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => false,
+            };
+            let takes = !self.link.is_full();
+            let (peer, incoming, outgoing) = (self.peer, &mut self.incoming, &mut self.outgoing);
+            let closed = self.broker.with(|machine, now| {
+                incoming.drain(..).for_each(|op| machine.handle_op(now, peer, op));
+                if takes {
+                    machine.take_outbox(peer, outgoing);
+                }
+                machine.close_reason(peer)
+            });
+            let said = !self.outgoing.is_empty();
+            for op in self.outgoing.drain(..) {
+                self.link.feed(op)?;
+            }
+            if let Some(reason) = closed {
+                return Poll::Ready(Ok(reason));
+            }
+            let flushed = self.link.poll_flush(cx)?.is_ready();
+            if !heard && (!said || !flushed) {
+                return Poll::Pending;
+            }
+        }
+        // Others want their turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// What the broker said last still goes out, if the peer takes it within a second.
+    async fn say_goodbye(&mut self) {
+        let farewell = async {
+            poll_fn(|cx| self.link.poll_flush(cx)).await?;
+            // The original disconnects a refused client some 25 ms after it has told it why; clients count on reading it first.
+            tokio::time::sleep(Duration::from_millis(25)).await;
+            poll_fn(|cx| self.link.poll_close(cx)).await
+        };
+        if !matches!(tokio::time::timeout(Duration::from_secs(1), farewell).await, Ok(Ok(()))) {
+            tracing::debug!(peer = %self.peer, "peer did not take the goodbye");
+        }
+    }
+}
+
+/// Batches in a row before other tasks get their turn.
+const MOST_ROUNDS: usize = 16;

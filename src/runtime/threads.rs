@@ -1,0 +1,32 @@
+//! The worker threads: one tokio runtime a process, shared by all JavaScript environments in it.
+
+use std::future::Future;
+use std::sync::OnceLock;
+
+use tokio::runtime::{Builder, Runtime};
+
+/// Runs `task` on the workers, to its end. A panic in it is reported to the log, and to nobody else: callers that must know wrap it.
+pub fn spawn<F>(task: F) -> tokio::task::JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    runtime().spawn(task)
+}
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers = cores.min(MOST_WORKERS);
+        Builder::new_multi_thread()
+            .worker_threads(workers)
+            .thread_name("selvedge")
+            .enable_all()
+            .build()
+            .expect("the operating system gives threads and an event queue, or nothing would work")
+    })
+}
+
+/// More would only take turns: one connection is one task, and JavaScript one thread.
+const MOST_WORKERS: usize = 4;
