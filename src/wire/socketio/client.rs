@@ -50,10 +50,10 @@ impl ClientCodec {
         into: &mut Vec<ServerOp>,
         frames: &mut Frames,
     ) -> Result<(), DecodeError> {
-        if packet.ack.is_none() {
-            if let Some((name, delivery)) = compact_delivery(packet.data) {
-                return self.handle_delivery(name, delivery, attachments, into);
-            }
+        if packet.ack.is_none()
+            && let Some((name, delivery)) = compact_delivery(packet.data)
+        {
+            return self.handle_delivery(name, delivery, attachments, into);
         }
         let event = RawEvent::parse(packet.data)?;
         if packet.ack.is_none() {
@@ -202,16 +202,10 @@ impl HandlePacket for ClientCodec {
                 Ok(())
             }
             PacketKind::Disconnect => Err(DecodeError::Disconnected),
-            PacketKind::ConnectError => Err(DecodeError::Refused(connect_error(packet.data))),
+            PacketKind::ConnectError => Err(DecodeError::Refused(packet.refusal())),
             PacketKind::Connect => Err(DecodeError::Misbehaved("connected twice")),
         }
     }
-}
-
-/// What a server says when it does not let a client join.
-pub(super) fn connect_error(data: &str) -> String {
-    let value: Value = serde_json::from_str(data).unwrap_or_default();
-    value.get("message").and_then(Value::as_str).unwrap_or("connection refused").to_owned()
 }
 
 /// The usual delivery, read in one pass: `["name",{…}]` without white space or escapes before the object.

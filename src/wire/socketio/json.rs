@@ -29,8 +29,6 @@ pub(super) fn push_u64(out: &mut BytesMut, number: u64) {
     let mut rest = number;
     loop {
         start -= 1;
-        // A remainder of 10 fits.
-        #[expect(clippy::cast_possible_truncation, reason = "below 10")]
         let digit = (rest % 10) as u8;
         digits[start] = b'0' + digit;
         rest /= 10;

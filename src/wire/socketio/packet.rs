@@ -54,6 +54,12 @@ impl<'a> Packet<'a> {
         let (ack, data) = number(rest)?;
         Ok(Self { kind, attachments, namespace, ack, data })
     }
+
+    /// What a [`PacketKind::ConnectError`] says, in words.
+    pub fn refusal(&self) -> String {
+        let value: serde_json::Value = serde_json::from_str(self.data).unwrap_or_default();
+        value.get("message").and_then(serde_json::Value::as_str).unwrap_or("connection refused").to_owned()
+    }
 }
 
 /// Appends the start of an event: up to and without its JSON.
