@@ -11,7 +11,7 @@ use super::publication::{RawDelivery, push_chunk};
 use super::reply::{Outstanding, parse_error, parse_reply};
 use super::{
     ATTACHMENT_SLACK_BYTES, Codec, DELIVERY_SLACK_BYTES, DELIVERY_SLACK_LEVELS, DecodeError, Frames, Limits,
-    MAX_JSON_DEPTH, MAX_TEXT_BYTES, Packet, PacketKind,
+    MAX_JSON_DEPTH, MAX_TEXT_BYTES, Packet, PacketKind, fits,
 };
 use crate::subject::{Pattern, Subject};
 use crate::wire::{AckId, ClientOp, Info, Json, ServerOp, Subscription};
@@ -107,6 +107,11 @@ impl Codec for ClientCodec {
     type In = ServerOp;
 
     fn encode(&mut self, op: ClientOp, frames: &mut Frames) {
+        if matches!(&op, ClientOp::Publish { publication, .. } if !fits(&publication.headers)) {
+            // Lost alone, it costs its publisher an answer. Sent, it costs everybody on this client the connection.
+            tracing::debug!("dropped a publish whose headers no server takes");
+            return;
+        }
         self.outstanding.insert(&op);
         match op {
             ClientOp::Publish { ack, publication } => {

@@ -6,9 +6,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::DecodeError;
 use super::attachment::{defuse, resolve};
-use super::json::{Text, may_contain, push_string, push_u64};
+use super::json::{Text, is_depth_within, may_contain, push_string, push_u64};
+use super::{DecodeError, MAX_HEADERS_BYTES, MAX_HEADERS_DEPTH};
 use crate::subject::Subject;
 use crate::wire::{Headers, Json, SocketCommand};
 
@@ -51,6 +51,14 @@ pub(super) fn push_headers(out: &mut BytesMut, headers: &Headers) {
         push_string(out, reply.as_str());
     }
     out.put_u8(b'}');
+}
+
+/// Whether a publish with these headers is one that a server takes. Others would end the connection; whoever offers headers to
+/// an application should refuse them there.
+pub fn fits(headers: &Headers) -> bool {
+    headers.json.as_ref().is_none_or(|json| {
+        json.as_bytes().len() <= MAX_HEADERS_BYTES && is_depth_within(json.as_str(), MAX_HEADERS_DEPTH)
+    })
 }
 
 /// Reads the headers of a packet with these attachments.

@@ -21,6 +21,7 @@ pub use codec::Codec;
 pub use engine_packet::{EnginePacket, Open};
 pub use error::DecodeError;
 pub use frames::{Frame, Frames};
+pub use headers::fits;
 pub use packet::{Packet, PacketKind, push_connected, push_invalid_namespace};
 pub use server::ServerCodec;
 
@@ -32,6 +33,12 @@ pub const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
 /// Deepest nesting of arrays and objects that a client may send. Checked before anything recurses.
 pub const MAX_JSON_DEPTH: usize = 64;
+
+/// Longest application headers of a publish, in bytes of JSON: what [`MAX_TEXT_BYTES`] leaves beside the longest subject.
+pub const MAX_HEADERS_BYTES: usize = MAX_TEXT_BYTES - 128 * 1024;
+
+/// Deepest nesting of application headers: a publish wraps them in two arrays.
+pub const MAX_HEADERS_DEPTH: usize = MAX_JSON_DEPTH - 2;
 
 /// A delivery is larger than the publish that it came from, by its pattern, and a level deeper. A client takes that much more
 /// than a server.
