@@ -58,6 +58,11 @@ impl Json {
         Ok(Self(text))
     }
 
+    /// Copies a text that serde_json has checked already.
+    pub fn from_raw(raw: &serde_json::value::RawValue) -> Self {
+        Self(Bytes::copy_from_slice(raw.get().as_bytes()))
+    }
+
     /// Writes `value` down.
     pub fn from_value(value: &serde_json::Value) -> Self {
         Self(value.to_string().into())

@@ -1,0 +1,213 @@
+//! What an HTTP request to a broker gets: the upgrade, or an answer that says why not. Decides only.
+
+use std::net::IpAddr;
+
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::AcceptOptions;
+
+/// What to do with a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Say this and speak WebSocket.
+    Upgrade(String),
+    /// Say this and close.
+    Answer(Answer),
+}
+
+/// A whole answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    status: &'static str,
+    headers: &'static str,
+    body: &'static str,
+}
+
+impl Answer {
+    pub(super) const BAD_REQUEST: Self = Self::plain("400 Bad Request", "bad request");
+    pub(super) const TOO_LARGE: Self =
+        Self::plain("431 Request Header Fields Too Large", "request header fields too large");
+    const HEALTHY: Self = Self::plain("200 OK", "ok");
+    const NOT_FOUND: Self = Self::plain("404 Not Found", "not found");
+    const BAD_ORIGIN: Self = Self::plain("403 Forbidden", "origin not allowed");
+    const BAD_HOST: Self = Self::plain("403 Forbidden", "host not allowed");
+    const BAD_METHOD: Self =
+        Self { headers: "Allow: GET\r\n", ..Self::plain("405 Method Not Allowed", "method not allowed") };
+    const NO_UPGRADE: Self = Self {
+        headers: "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+        ..Self::plain("426 Upgrade Required", "upgrade required")
+    };
+    /// Engine.IO's own way to say it: clients with default options try polling first, and shall fail clearly.
+    const BAD_TRANSPORT: Self = Self::json(r#"{"code":0,"message":"Transport unknown"}"#);
+    const BAD_VERSION: Self = Self::json(r#"{"code":5,"message":"Unsupported protocol version"}"#);
+
+    const fn plain(status: &'static str, body: &'static str) -> Self {
+        Self { status, headers: "Content-Type: text/plain\r\n", body }
+    }
+
+    const fn json(body: &'static str) -> Self {
+        Self { status: "400 Bad Request", headers: "Content-Type: application/json\r\n", body }
+    }
+
+    /// As it goes over the wire.
+    pub(super) fn to_text(&self) -> String {
+        let Self { status, headers, body } = self;
+        format!(
+            "HTTP/1.1 {status}\r\n{headers}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    /// In a few words, for a log.
+    pub(super) fn describe(&self) -> String {
+        format!("http {}: {}", self.status, self.body)
+    }
+}
+
+/// Judges a request whose head is complete.
+pub(super) fn judge(request: &httparse::Request<'_, '_>, options: &AcceptOptions) -> Verdict {
+    match check(request, options) {
+        Ok(key) => Verdict::Upgrade(format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+            derive_accept_key(key.as_bytes())
+        )),
+        Err(answer) => Verdict::Answer(answer),
+    }
+}
+
+fn check<'a>(request: &'a httparse::Request<'_, '_>, options: &AcceptOptions) -> Result<&'a str, Answer> {
+    let target = request.path.unwrap_or_default();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let is_get = request.method == Some("GET");
+    if path == "/healthz" && is_get {
+        return Err(Answer::HEALTHY);
+    }
+    if path.trim_matches('/') != options.path.trim_matches('/') {
+        return Err(Answer::NOT_FOUND);
+    }
+    let host = header(request, "host")?;
+    if options.check_host && !host.is_some_and(is_loopback) {
+        return Err(Answer::BAD_HOST);
+    }
+    let origin = header(request, "origin")?;
+    let is_allowed = |origin: &str| options.allowed_origins.iter().any(|allowed| allowed == origin);
+    if !origin.is_none_or(is_allowed) {
+        return Err(Answer::BAD_ORIGIN);
+    }
+    let parameter = |name: &str| {
+        query
+            .split('&')
+            .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name))
+            .map(|(_, value)| value)
+    };
+    // A polling client may start with a POST: it learns about the transport, not about the method.
+    if parameter("transport") == Some("polling") {
+        return Err(Answer::BAD_TRANSPORT);
+    }
+    if !is_get {
+        return Err(Answer::BAD_METHOD);
+    }
+    if parameter("transport") != Some("websocket") {
+        return Err(Answer::BAD_TRANSPORT);
+    }
+    if parameter("EIO") != Some("4") {
+        return Err(Answer::BAD_VERSION);
+    }
+    if !has_token(request, "upgrade", "websocket") || !has_token(request, "connection", "upgrade") {
+        return Err(Answer::NO_UPGRADE);
+    }
+    if header(request, "sec-websocket-version")? != Some("13") {
+        return Err(Answer::NO_UPGRADE);
+    }
+    // 16 bytes in base64.
+    let key = header(request, "sec-websocket-key")?.filter(|key| key.len() == 24 && key.ends_with("=="));
+    key.ok_or(Answer::BAD_REQUEST)
+}
+
+/// The one header of this name. Two of them are an attempt to be understood in two ways.
+fn header<'a>(request: &'a httparse::Request<'_, '_>, name: &str) -> Result<Option<&'a str>, Answer> {
+    let mut found = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
+    let first = found.next();
+    if found.next().is_some() {
+        return Err(Answer::BAD_REQUEST);
+    }
+    let text = first.map(|header| std::str::from_utf8(header.value)).transpose();
+    text.map(|text| text.map(str::trim)).map_err(|_| Answer::BAD_REQUEST)
+}
+
+fn has_token(request: &httparse::Request<'_, '_>, name: &str, token: &str) -> bool {
+    let named = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
+    named
+        .flat_map(|header| header.value.split(|&byte| byte == b','))
+        .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// Whether a `Host` names this machine: a page that was rebound to a loopback address still sends its own name.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UPGRADE: &str = "Host: localhost:1\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+    fn verdict(line: &str, headers: &str) -> Verdict {
+        let options = AcceptOptions {
+            allowed_origins: vec!["https://good.example".into()],
+            check_host: true,
+            ..AcceptOptions::default()
+        };
+        let text = format!("{line} HTTP/1.1\r\n{headers}\r\n");
+        let mut headers = [httparse::EMPTY_HEADER; 16];
+        let mut request = httparse::Request::new(&mut headers);
+        request.parse(text.as_bytes()).expect(&text);
+        judge(&request, &options)
+    }
+
+    #[test]
+    fn a_proper_request_is_upgraded_with_the_key_of_the_rfc() {
+        for origin in ["", "Origin: https://good.example\r\n"] {
+            let line = "GET /conat/?EIO=4&transport=websocket";
+            let Verdict::Upgrade(text) = verdict(line, &format!("{UPGRADE}{origin}")) else {
+                panic!("{origin}")
+            };
+            assert!(text.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+        }
+    }
+
+    #[test]
+    fn every_other_request_is_told_why_not() {
+        let good = "GET /conat/?EIO=4&transport=websocket";
+        let with = |more: &str| format!("{UPGRADE}{more}");
+        for (line, headers, expected) in [
+            ("GET /healthz", String::new(), Answer::HEALTHY),
+            ("GET /other/?EIO=4&transport=websocket", with(""), Answer::NOT_FOUND),
+            ("GET /conat/?EIO=4&transport=polling&t=x", with(""), Answer::BAD_TRANSPORT),
+            ("POST /conat/?EIO=4&transport=polling", with(""), Answer::BAD_TRANSPORT),
+            ("GET /conat/", with(""), Answer::BAD_TRANSPORT),
+            ("GET /conat/?EIO=3&transport=websocket", with(""), Answer::BAD_VERSION),
+            ("POST /conat/?EIO=4&transport=websocket", with(""), Answer::BAD_METHOD),
+            (good, "Host: 127.0.0.1\r\n".into(), Answer::NO_UPGRADE),
+            (good, UPGRADE.replace(": 13", ": 8"), Answer::NO_UPGRADE),
+            (good, UPGRADE.replace("dGhl", ""), Answer::BAD_REQUEST),
+            (good, with("Origin: https://good.example.evil\r\n"), Answer::BAD_ORIGIN),
+            (good, with("Origin: null\r\n"), Answer::BAD_ORIGIN),
+            (good, with("Host: localhost\r\n"), Answer::BAD_REQUEST),
+            (good, UPGRADE.replace("localhost", "localhost.evil"), Answer::BAD_HOST),
+            (good, UPGRADE.replace("Host", "Not-Host"), Answer::BAD_HOST),
+        ] {
+            assert_eq!(verdict(line, &headers), Verdict::Answer(expected), "{line} {headers}");
+        }
+        for host in ["localhost", "LOCALHOST:3000", "127.0.0.1:1", "127.9.9.9", "[::1]:5", "[::1]"] {
+            assert!(is_loopback(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The link itself: a WebSocket, a codec, and the heartbeat.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::BufMut;
+use futures_util::{Sink, Stream};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::keepalive::{Beat, Keepalive};
+use super::websocket::{FULL_BYTES, Socket, failure, message};
+use crate::transport::{Link, LinkError};
+use crate::wire::socketio::{Codec, EnginePacket, Frames};
+
+/// One end of a connection whose handshake is through.
+pub(super) struct SocketIoLink<C: Codec> {
+    socket: Socket,
+    codec: C,
+    keepalive: Keepalive,
+    frames: Frames,
+    /// Bytes given to the socket since everything was last flushed.
+    unflushed: usize,
+    /// Those of them that the peer caused by asking, not the caller by feeding.
+    answers: usize,
+    /// Reported once what was read before it is out.
+    ended: Option<LinkError>,
+}
+
+impl<C: Codec> SocketIoLink<C> {
+    /// Takes over a socket on which both ends have said all of their handshake.
+    pub(super) fn new(socket: Socket, codec: C, keepalive: Keepalive) -> Self {
+        Self { socket, codec, keepalive, frames: Frames::default(), unflushed: 0, answers: 0, ended: None }
+    }
+
+    /// Reads what is there, up to a bound. `Ready` when the bound is reached.
+    fn poll_frames(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
+        let (start, mut bytes) = (into.len(), 0);
+        while into.len() - start < MAX_RECV_OPS && bytes < MAX_RECV_BYTES {
+            let frame = match Pin::new(&mut self.socket).poll_next(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(Err(LinkError::Closed)),
+                Poll::Ready(Some(frame)) => frame.map_err(failure)?,
+            };
+            self.keepalive.handle_frame();
+            bytes += frame.len();
+            match frame {
+                Message::Text(text) => self.handle_text(text.as_str(), into)?,
+                Message::Binary(bytes) => self.codec.handle_binary(bytes, into, &mut self.frames)?,
+                Message::Close(_) => return Poll::Ready(Err(LinkError::Closed)),
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => self.handle_idle_frame()?,
+            }
+            if !self.frames.is_empty() {
+                self.answers += self.send_frames()?;
+            }
+            if self.answers > MAX_ANSWER_BYTES {
+                return Poll::Ready(Err(LinkError::PeerMisbehaved("asks and does not read answers".into())));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn handle_text(&mut self, text: &str, into: &mut Vec<C::In>) -> Result<(), LinkError> {
+        match EnginePacket::parse(text)? {
+            EnginePacket::Message(packet) => self.codec.handle_text(packet, into, &mut self.frames)?,
+            EnginePacket::Ping(payload) => {
+                self.handle_idle_frame()?;
+                self.keepalive.handle_ping();
+                self.frames.push_text(|out| {
+                    out.put_u8(b'3');
+                    // Only a probe has a payload, and it is short.
+                    out.put_slice(if payload.len() <= MAX_PING_BYTES { payload.as_bytes() } else { b"" });
+                });
+            }
+            EnginePacket::Pong(_) | EnginePacket::Noop => self.handle_idle_frame()?,
+            EnginePacket::Close => return Err(LinkError::Closed),
+            EnginePacket::Open(_) | EnginePacket::Upgrade => {
+                return Err(LinkError::PeerMisbehaved("engine.io packet that does not belong here".into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_idle_frame(&mut self) -> Result<(), LinkError> {
+        if self.keepalive.is_flooded() {
+            return Err(LinkError::PeerMisbehaved("flood of control frames".into()));
+        }
+        Ok(())
+    }
+
+    /// Gives the codec's frames to the socket, which buffers them; tells their size.
+    fn send_frames(&mut self) -> Result<usize, LinkError> {
+        let before = self.unflushed;
+        while let Some(frame) = self.frames.pop() {
+            self.unflushed += frame.len() + FRAME_OVERHEAD_BYTES;
+            Pin::new(&mut self.socket).start_send(message(frame)?).map_err(failure)?;
+        }
+        Ok(self.unflushed - before)
+    }
+
+    fn poll_heartbeat(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
+        while let Poll::Ready(beat) = self.keepalive.poll(cx) {
+            match beat {
+                Beat::Silent => return Err(LinkError::Silent),
+                Beat::Ping => {
+                    self.frames.push_text(|out| out.put_u8(b'2'));
+                    self.answers += self.send_frames()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers why it is over, and tells the peer as far as that goes without waiting.
+    fn end(&mut self, cx: &mut Context<'_>, error: LinkError) {
+        if let LinkError::PeerMisbehaved(_) = &error {
+            let close = CloseFrame { code: CloseCode::Policy, reason: "protocol error".into() };
+            let _ = Pin::new(&mut self.socket).start_send(Message::Close(Some(close)));
+        }
+        let _ = Pin::new(&mut self.socket).poll_flush(cx);
+        self.ended = Some(error);
+    }
+}
+
+impl<C: Codec> Link for SocketIoLink<C> {
+    type Out = C::Out;
+    type In = C::In;
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
+        let start = into.len();
+        loop {
+            if let Some(error) = self.ended.take() {
+                self.ended = Some(LinkError::Closed);
+                return Poll::Ready(Err(error));
+            }
+            let progress = match self.poll_frames(cx, into) {
+                Poll::Ready(outcome) => outcome.map(|()| true),
+                Poll::Pending => self.poll_heartbeat(cx).map(|()| false),
+            };
+            if let Err(error) = &progress {
+                tracing::debug!(%error, "link ends");
+            }
+            let progress = progress.unwrap_or_else(|error| {
+                self.end(cx, error);
+                true
+            });
+            if self.answers > 0 {
+                // Nobody else flushes what the language says by itself. A failure shows in the next read.
+                let _ = self.poll_flush(cx);
+            }
+            if into.len() > start {
+                return Poll::Ready(Ok(()));
+            }
+            if !progress {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn feed(&mut self, op: C::Out) -> Result<(), LinkError> {
+        self.codec.encode(op, &mut self.frames);
+        self.send_frames().map(drop)
+    }
+
+    fn is_full(&self) -> bool {
+        self.unflushed >= FULL_BYTES
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        if self.unflushed == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx).map_err(failure);
+        if let Poll::Ready(Ok(())) = flushed {
+            (self.unflushed, self.answers) = (0, 0);
+        }
+        flushed
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        // No Socket.IO disconnect packet: its own clients take that for an order never to come back.
+        Pin::new(&mut self.socket).poll_close(cx).map_err(failure)
+    }
+}
+
+/// Operations that one read takes at most (a frame may add one more).
+const MAX_RECV_OPS: usize = 256;
+/// Bytes that one read takes at most, and the frame that passes the mark.
+const MAX_RECV_BYTES: usize = 1024 * 1024;
+/// Answers that a peer may leave unread: errors, pongs, acknowledgements of `info`.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
+/// Longest ping that is echoed.
+const MAX_PING_BYTES: usize = 125;
+/// A WebSocket header at its longest.
+const FRAME_OVERHEAD_BYTES: usize = 14;
