@@ -1,1 +1,8 @@
-//! Room node.
+//! The only room with napi: batches of commands down, slabs of events up (`docs/boundary.md`). Converts and forwards, decides nothing.
+
+mod batch;
+mod exports;
+mod failure;
+mod options;
+mod session;
+mod slab;

@@ -19,7 +19,13 @@ use crate::wire::{ClientOp, ServerOp};
 type ClientLink = BoxedLink<ClientOp, ServerOp>;
 
 /// Starts a client. It reads commands from `mailbox` until it is told to close, and reports to `events` as `handle`.
-pub fn spawn_client(handle: Handle, endpoint: Endpoint, dialer: Dialer, mailbox: Arc<Mailbox>, events: Arc<EventQueue>) {
+pub fn spawn_client(
+    handle: Handle,
+    endpoint: Endpoint,
+    dialer: Dialer,
+    mailbox: Arc<Mailbox>,
+    events: Arc<EventQueue>,
+) {
     let mut task = ClientTask {
         handle,
         endpoint,
@@ -103,7 +109,9 @@ impl ClientTask {
     }
 
     fn poll_dialing(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(Poll::Ready(dialed)) = self.dialing.as_mut().map(|dialing| dialing.as_mut().poll(cx)) else { return false };
+        let Some(Poll::Ready(dialed)) = self.dialing.as_mut().map(|dialing| dialing.as_mut().poll(cx)) else {
+            return false;
+        };
         self.dialing = None;
         match dialed {
             Ok(link) => {
@@ -119,7 +127,9 @@ impl ClientTask {
     }
 
     fn poll_link(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(link) = self.link.as_mut().filter(|_| self.events.poll_room(cx.waker())) else { return false };
+        let Some(link) = self.link.as_mut().filter(|_| self.events.poll_room(cx.waker())) else {
+            return false;
+        };
         match link.poll_recv(cx, &mut self.ops) {
             Poll::Pending => false,
             Poll::Ready(Ok(())) => {

@@ -19,7 +19,8 @@ pub enum Dialer {
 }
 
 /// A link to come.
-pub(super) type Dialing = Pin<Box<dyn Future<Output = Result<BoxedLink<ClientOp, ServerOp>, LinkError>> + Send>>;
+pub(super) type Dialing =
+    Pin<Box<dyn Future<Output = Result<BoxedLink<ClientOp, ServerOp>, LinkError>> + Send>>;
 
 impl Dialer {
     pub(super) fn dial(&self) -> Dialing {
@@ -33,5 +34,11 @@ impl Dialer {
 /// The fabric that every client without an address joins: one a process, whichever thread it is on.
 pub fn own_fabric() -> Arc<BrokerHandle> {
     static OWN: OnceLock<Arc<BrokerHandle>> = OnceLock::new();
-    OWN.get_or_init(|| BrokerHandle::start(BrokerConfig { max_subscriptions_per_client: usize::MAX, ..BrokerConfig::default() })).clone()
+    OWN.get_or_init(|| {
+        BrokerHandle::start(BrokerConfig {
+            max_subscriptions_per_client: usize::MAX,
+            ..BrokerConfig::default()
+        })
+    })
+    .clone()
 }

@@ -8,10 +8,13 @@ use tracing_subscriber::EnvFilter;
 pub fn start_log() {
     static START: Once = Once::new();
     START.call_once(|| {
-        let Some(filter) = std::env::var("SELVEDGE_LOG").ok().filter(|filter| !filter.is_empty()) else { return };
+        let Some(filter) = std::env::var("SELVEDGE_LOG").ok().filter(|filter| !filter.is_empty()) else {
+            return;
+        };
         // An invalid part of a filter is left out with a note on standard error: a typo must not stop a program.
         let filter = EnvFilter::builder().parse_lossy(filter);
-        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+        let subscriber =
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
         // Fails only when the program that embeds us has a subscriber of its own; then ours is not wanted.
         let _ = subscriber.try_init();
     });

@@ -1,0 +1,213 @@
+//! Reads batches: what JavaScript wants, packed into one byte string (`docs/boundary.md`, "Commands").
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::options::{SocketOptions, milliseconds};
+use crate::client::{Many, Question, QuestionKind};
+use crate::endpoint::{Command, Failure, Handle, SocketQuestion};
+use crate::subject::{Pattern, Subject};
+use crate::wire::{Encoding, Headers, Json, Message, Payload};
+
+/// Calls `visit` with each command and its client. What `lib` writes is well-formed; a record that is not is a bug, left out, and the first
+/// such is reported.
+pub fn read_batch(batch: &[u8], mut visit: impl FnMut(Handle, Command)) -> Result<(), Failure> {
+    let (mut rest, mut outcome) = (batch, Ok(()));
+    while !rest.is_empty() {
+        let mut head = Record(rest);
+        let length = head.u32()? as usize;
+        let (record, next) = head.0.split_at_checked(length).ok_or_else(truncated)?;
+        rest = next;
+        let mut record = Record(record);
+        let kind = record.u8()?;
+        let client = record.u32()?;
+        match record.command(kind) {
+            Ok(command) => visit(client, command),
+            Err(failure) => outcome = outcome.and(Err(failure)),
+        }
+    }
+    outcome
+}
+
+struct Record<'a>(&'a [u8]);
+
+impl<'a> Record<'a> {
+    fn command(&mut self, kind: u8) -> Result<Command, Failure> {
+        Ok(match kind {
+            1 => self.publish()?,
+            2 => self.request()?,
+            3 => Command::Cancel(self.u32()?),
+            4 => self.subscribe()?,
+            5 => Command::Unsubscribe(self.u32()?),
+            6 => self.interest()?,
+            7 | 8 => self.open_socket(kind)?,
+            9 => {
+                let sockets = vec![self.u32()?];
+                Command::SocketWrite { sockets, json: self.json()?, payload: self.payload()? }
+            }
+            10 => {
+                let count = self.u32()?;
+                let sockets = (0..count).map(|_| self.u32()).collect::<Result<_, _>>()?;
+                Command::SocketWrite { sockets, json: self.json()?, payload: self.payload()? }
+            }
+            11 => self.socket_request()?,
+            12 => Command::Consumed { socket: self.u32()?, count: self.u32()?.into() },
+            13 => Command::SocketDisconnect(self.u32()?),
+            14 => Command::SocketReconnect(self.u32()?),
+            15 => Command::SocketClose(self.u32()?),
+            16 => Command::SocketEnd { ticket: self.u32()?, socket: self.u32()?, timeout: self.duration()? },
+            17 => Command::ServerChosen { socket: self.u32()?, id: self.opt_str()?.map(str::to_owned) },
+            18 => Command::ListenerClose(self.u32()?),
+            19 => {
+                Command::ListenerEnd { ticket: self.u32()?, listener: self.u32()?, timeout: self.duration()? }
+            }
+            20 => Command::Connect,
+            21 => Command::Disconnect,
+            22 => Command::Close,
+            23 => Command::DropTransport,
+            other => return Err(internal(format!("unknown command {other}"))),
+        })
+    }
+
+    fn publish(&mut self) -> Result<Command, Failure> {
+        let (ticket, timeout, wait_for_interest) = (self.ticket()?, self.duration()?, self.u8()? & 1 != 0);
+        let message = self.message()?;
+        if ticket.is_none() && !wait_for_interest {
+            return Ok(Command::Publish(message));
+        }
+        let question = Question { kind: QuestionKind::Publish, message, timeout, wait_for_interest };
+        Ok(Command::Ask { ticket, question })
+    }
+
+    fn request(&mut self) -> Result<Command, Failure> {
+        let (ticket, timeout, wait_for_interest) = (self.ticket()?, self.duration()?, self.u8()? & 1 != 0);
+        let kind = self.answers()?;
+        let question = Question { kind, message: self.message()?, timeout, wait_for_interest };
+        Ok(Command::Ask { ticket, question })
+    }
+
+    fn socket_request(&mut self) -> Result<Command, Failure> {
+        let (ticket, socket, timeout) = (self.u32()?, self.u32()?, self.duration()?);
+        let wait_for_interest = self.u8()? & 1 != 0;
+        let kind = self.answers()?;
+        let (json, payload) = (self.json()?, self.payload()?);
+        Ok(Command::SocketAsk(SocketQuestion {
+            ticket,
+            socket,
+            kind,
+            timeout,
+            payload,
+            json,
+            wait_for_interest,
+        }))
+    }
+
+    /// How many answers are wanted.
+    fn answers(&mut self) -> Result<QuestionKind, Failure> {
+        let (max_messages, max_wait) = (self.u32()?, self.u32()?);
+        Ok(match max_messages {
+            0 => QuestionKind::Request,
+            _ => QuestionKind::RequestMany(Many {
+                max_messages: (max_messages != ABSENT).then_some(max_messages),
+                max_wait: (max_wait != 0).then(|| milliseconds(max_wait.into())),
+            }),
+        })
+    }
+
+    fn subscribe(&mut self) -> Result<Command, Failure> {
+        let (subscription, ticket) = (self.u32()?, self.ticket()?);
+        let pattern = Pattern::parse(self.str()?)?;
+        let queue = self.opt_str()?.map(Arc::from);
+        Ok(Command::Subscribe { subscription, ticket, pattern, queue })
+    }
+
+    fn interest(&mut self) -> Result<Command, Failure> {
+        let (ticket, timeout) = (self.ticket()?, self.duration()?);
+        let message = Message {
+            subject: Subject::parse(self.str()?)?,
+            payload: Payload::NIL,
+            headers: Headers::default(),
+        };
+        let question = Question { kind: QuestionKind::Interest, message, timeout, wait_for_interest: false };
+        Ok(Command::Ask { ticket, question })
+    }
+
+    fn open_socket(&mut self, kind: u8) -> Result<Command, Failure> {
+        let (handle, subject) = (self.u32()?, self.str()?.to_owned());
+        let options =
+            SocketOptions::parse(std::str::from_utf8(self.0).map_err(|_| internal("options are no text"))?)?;
+        let config = options.config();
+        let id = options.id;
+        Ok(if kind == 7 {
+            Command::Listen { listener: handle, subject, id, config }
+        } else {
+            Command::SocketConnect { socket: handle, subject, id, config }
+        })
+    }
+
+    fn message(&mut self) -> Result<Message, Failure> {
+        let subject = Subject::parse(self.str()?)?;
+        let headers = Headers { json: self.json()?, ..Headers::default() };
+        Ok(Message { subject, headers, payload: self.payload()? })
+    }
+
+    fn json(&mut self) -> Result<Option<Json>, Failure> {
+        let Some(text) = self.opt_str()? else { return Ok(None) };
+        let json = Json::parse(Bytes::copy_from_slice(text.as_bytes()));
+        json.map(Some)
+            .map_err(|error| Failure::new("ERR_INVALID_ARG_VALUE", format!("headers are no JSON: {error}")))
+    }
+
+    /// The rest of the record. Copied: JavaScript uses its buffer again.
+    fn payload(&mut self) -> Result<Payload, Failure> {
+        let encoding = Encoding(self.u8()?);
+        Ok(Payload { encoding, raw: Bytes::copy_from_slice(std::mem::take(&mut self.0)) })
+    }
+
+    fn ticket(&mut self) -> Result<Option<Handle>, Failure> {
+        Ok(Some(self.u32()?).filter(|ticket| *ticket != 0))
+    }
+
+    fn duration(&mut self) -> Result<Duration, Failure> {
+        Ok(milliseconds(self.u32()?.into()))
+    }
+
+    fn str(&mut self) -> Result<&'a str, Failure> {
+        self.opt_str()?.ok_or_else(|| internal("a text is absent"))
+    }
+
+    fn opt_str(&mut self) -> Result<Option<&'a str>, Failure> {
+        let length = self.u32()?;
+        if length == ABSENT {
+            return Ok(None);
+        }
+        let (text, rest) = self.0.split_at_checked(length as usize).ok_or_else(truncated)?;
+        self.0 = rest;
+        std::str::from_utf8(text).map(Some).map_err(|_| internal("a text is not UTF-8"))
+    }
+
+    fn u32(&mut self) -> Result<u32, Failure> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or_else(truncated)?;
+        self.0 = rest;
+        Ok(u32::from_le_bytes(*bytes))
+    }
+
+    fn u8(&mut self) -> Result<u8, Failure> {
+        let (byte, rest) = self.0.split_first().ok_or_else(truncated)?;
+        self.0 = rest;
+        Ok(*byte)
+    }
+}
+
+fn truncated() -> Failure {
+    internal("a record is truncated")
+}
+
+fn internal(message: impl ToString) -> Failure {
+    Failure::new("ERR_INTERNAL", format!("malformed batch: {}", message.to_string()))
+}
+
+/// As a length: no text. As a count: no limit.
+const ABSENT: u32 = u32::MAX;

@@ -1,0 +1,120 @@
+//! The functions that `lib/native.ts` calls.
+
+use napi::Env;
+use napi::bindgen_prelude::{BufferSlice, Function};
+use napi_derive::napi;
+
+use super::batch::read_batch;
+use super::failure::JsFailure;
+use super::options::{BrokerOptions, ClientOptions, defaults as engine_defaults};
+use super::session;
+use crate::endpoint::{Command, Failure, Handle};
+use crate::entropy::{Entropy, OsEntropy};
+use crate::runtime::start_log;
+use crate::subject::{Pattern, Subject};
+
+/// Opens a session, once for each copy of `lib` in an environment. `wake` is called when events wait.
+#[napi(catch_unwind)]
+pub fn open(env: &Env, wake: Function<'_, (), ()>) -> napi::Result<u32> {
+    start_log();
+    session::open(env, &wake)
+}
+
+/// Whether the session keeps the event loop alive.
+#[napi(catch_unwind)]
+pub fn hold(env: &Env, session: u32, on: bool) {
+    session::with_session(session, |session| session.hold(env, on));
+}
+
+/// Takes over a batch of commands; copies it. Returns the bytes that the engine has not taken yet.
+#[napi(catch_unwind)]
+pub fn submit(session: u32, batch: &[u8]) -> napi::Result<f64> {
+    let outcome = session::with_session(session, |session| {
+        // Most batches are for one client: hand over runs, not single commands.
+        let (mut current, mut run): (Handle, Vec<Command>) = (0, Vec::new());
+        let outcome = read_batch(batch, |client, command| {
+            if client != current {
+                session.command(current, run.drain(..));
+                current = client;
+            }
+            let closes = matches!(command, Command::Close);
+            run.push(command);
+            if closes {
+                session.command(current, run.drain(..));
+                session.forget(current);
+            }
+        });
+        session.command(current, run);
+        outcome.map(|()| session.waiting() as f64)
+    });
+    outcome.unwrap_or(Ok(0.0)).map_err(|failure| napi::Error::from_reason(failure.message))
+}
+
+/// What happened since: `null`, or the slab followed by the payloads that were too big for it.
+#[napi(catch_unwind)]
+pub fn drain<'env>(env: &'env Env, session: u32) -> napi::Result<Option<Vec<BufferSlice<'env>>>> {
+    let drained = session::with_session(session, |session| {
+        session.drain(|slab| {
+            let parts = std::iter::once(slab.bytes.as_slice()).chain(slab.big.iter().map(|big| big.as_ref()));
+            parts.map(|part| BufferSlice::copy_from(env, part)).collect::<napi::Result<Vec<_>>>()
+        })
+    });
+    drained.flatten().transpose()
+}
+
+/// Starts a client.
+#[napi(catch_unwind)]
+pub fn client_open(session: u32, handle: u32, options: String) -> Option<JsFailure> {
+    let open = |session: &mut session::Session| session.open_client(handle, &ClientOptions::parse(&options)?);
+    answer(session::with_session(session, open))
+}
+
+/// Starts an embedded broker.
+#[napi(catch_unwind)]
+pub fn broker_open(session: u32, handle: u32, options: String) -> Option<JsFailure> {
+    answer(session::with_session(session, |session| {
+        session.open_broker(handle, &BrokerOptions::parse(&options)?);
+        Ok(())
+    }))
+}
+
+/// Stops an embedded broker.
+#[napi(catch_unwind)]
+pub fn broker_close(session: u32, handle: u32) {
+    session::with_session(session, |session| session.close_broker(handle));
+}
+
+/// Whether one can publish to it.
+#[napi(catch_unwind)]
+pub fn check_subject(text: String) -> bool {
+    Subject::parse(&text).is_ok()
+}
+
+/// Whether one can subscribe to it.
+#[napi(catch_unwind)]
+pub fn check_pattern(text: String) -> bool {
+    Pattern::parse(&text).is_ok()
+}
+
+/// Whether the pattern stands for the subject.
+#[napi(catch_unwind)]
+pub fn matches(pattern: String, subject: String) -> bool {
+    Pattern::parse(&pattern).is_ok_and(|pattern| pattern.matches(&subject))
+}
+
+/// A fresh id: 32 hex digits from the operating system's source.
+#[napi(catch_unwind)]
+pub fn random_id() -> String {
+    OsEntropy.id()
+}
+
+/// The engine's defaults, as JSON text.
+#[napi(catch_unwind)]
+pub fn defaults() -> String {
+    engine_defaults()
+}
+
+fn answer(outcome: Option<Result<(), Failure>>) -> Option<JsFailure> {
+    let ended = || Err(Failure::new("ERR_CLOSED", "this JavaScript environment has ended"));
+    outcome.unwrap_or_else(ended).err().map(JsFailure::from)
+}

@@ -1,0 +1,213 @@
+//! Options as they come from JavaScript, and what the engine makes of them. Defaults are the engine's own.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::broker::BrokerConfig;
+use crate::client::{ClientConfig, ReconnectConfig};
+use crate::endpoint::Failure;
+use crate::runtime::ListenOptions;
+use crate::socket::{Dialect, SocketConfig};
+use crate::subject::Subject;
+use crate::transport::{AcceptOptions, DialOptions};
+
+/// Of `clientOpen`. Durations are milliseconds, here and below.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ClientOptions {
+    /// `http://host:port/base`; absent: a broker of this process.
+    pub address: Option<String>,
+    /// The handle of an embedded broker; absent: the process's own fabric.
+    pub broker: Option<u32>,
+    id: Option<String>,
+    path: Option<String>,
+    inbox_prefix: Option<String>,
+    extra_headers: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Whether to dial at once.
+    pub auto_connect: Option<bool>,
+    reconnection: Option<bool>,
+    reconnection_delay: Option<f64>,
+    reconnection_delay_max: Option<f64>,
+    randomization_factor: Option<f64>,
+}
+
+impl ClientOptions {
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        parse(text)
+    }
+
+    pub fn config(&self) -> Result<ClientConfig, Failure> {
+        let defaults = ClientConfig::default();
+        let inbox_prefix = self.inbox_prefix.clone().unwrap_or(defaults.inbox_prefix);
+        if !inbox_prefix.starts_with("_INBOX") || Subject::parse(&inbox_prefix).is_err() {
+            return Err(Failure::new(
+                "ERR_INVALID_ARG_VALUE",
+                "inboxPrefix must be a subject that starts with _INBOX",
+            ));
+        }
+        let reconnect = ReconnectConfig {
+            enabled: self.reconnection.unwrap_or(defaults.reconnect.enabled),
+            delay: self.reconnection_delay.map_or(defaults.reconnect.delay, milliseconds),
+            delay_max: self.reconnection_delay_max.map_or(defaults.reconnect.delay_max, milliseconds),
+            jitter: self.randomization_factor.unwrap_or(defaults.reconnect.jitter),
+        };
+        Ok(ClientConfig { inbox_prefix, reconnect, ..defaults })
+    }
+
+    /// How to reach `address`, if there is one.
+    pub fn dial(&self) -> Option<DialOptions> {
+        let headers = self.extra_headers.iter().flatten();
+        let headers =
+            headers.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
+        Some(DialOptions {
+            address: self.address.clone()?,
+            path: self.path.clone().unwrap_or_else(|| DEFAULT_PATH.to_owned()),
+            headers,
+            connect_timeout: CONNECT_TIMEOUT,
+        })
+    }
+}
+
+/// Of `brokerOpen`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct BrokerOptions {
+    id: Option<String>,
+    host: Option<String>,
+    port: Option<u16>,
+    path: Option<String>,
+    cluster_name: Option<String>,
+    max_payload: Option<usize>,
+    max_subscriptions_per_client: Option<usize>,
+    max_subscriptions_per_hub: Option<usize>,
+    max_connections: Option<usize>,
+    max_connections_per_user: Option<usize>,
+    allowed_origins: Option<Vec<String>>,
+}
+
+impl BrokerOptions {
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        parse(text)
+    }
+
+    pub fn config(&self) -> BrokerConfig {
+        let defaults = BrokerConfig::default();
+        BrokerConfig {
+            id: self.id.clone().unwrap_or(defaults.id),
+            cluster_name: self.cluster_name.clone().or(defaults.cluster_name),
+            max_payload: self.max_payload.unwrap_or(defaults.max_payload),
+            max_subscriptions_per_client: self
+                .max_subscriptions_per_client
+                .unwrap_or(defaults.max_subscriptions_per_client),
+            max_subscriptions_per_hub: self
+                .max_subscriptions_per_hub
+                .unwrap_or(defaults.max_subscriptions_per_hub),
+            max_connections: self.max_connections.unwrap_or(defaults.max_connections),
+            max_connections_per_user: self
+                .max_connections_per_user
+                .unwrap_or(defaults.max_connections_per_user),
+            ..defaults
+        }
+    }
+
+    pub fn listen(&self) -> ListenOptions {
+        let host = self.host.clone().unwrap_or_else(|| LOOPBACK.to_owned());
+        // A web page can be made to ask a loopback port by any name; on other interfaces the name is the operator's business.
+        let check_host = host == LOOPBACK || host == "localhost" || host == "::1";
+        let accept = AcceptOptions {
+            path: self.path.clone().unwrap_or_else(|| DEFAULT_PATH.to_owned()),
+            max_payload: self.config().max_payload,
+            allowed_origins: self.allowed_origins.clone().unwrap_or_default(),
+            check_host,
+            ..AcceptOptions::default()
+        };
+        ListenOptions { host, port: self.port.unwrap_or(DEFAULT_PORT), accept }
+    }
+}
+
+/// Of the commands *listen* and *socket connect*.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SocketOptions {
+    /// The server's or the socket's id.
+    pub id: String,
+    max_queue_size: Option<usize>,
+    reconnection: Option<bool>,
+    keep_alive: Option<f64>,
+    keep_alive_timeout: Option<f64>,
+    command_timeout: Option<f64>,
+    load_balancer: Option<bool>,
+    load_balancer_timeout: Option<f64>,
+    dialect: Option<String>,
+}
+
+impl SocketOptions {
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        parse(text)
+    }
+
+    pub fn config(&self) -> SocketConfig {
+        let defaults = SocketConfig::default();
+        SocketConfig {
+            max_queue: self.max_queue_size.unwrap_or(defaults.max_queue),
+            reconnection: self.reconnection.unwrap_or(defaults.reconnection),
+            // Zero and less turn it off.
+            keep_alive: self
+                .keep_alive
+                .map_or(defaults.keep_alive, |ms| (ms > 0.0).then(|| milliseconds(ms))),
+            keep_alive_timeout: self.keep_alive_timeout.map_or(defaults.keep_alive_timeout, milliseconds),
+            command_timeout: self.command_timeout.map_or(defaults.command_timeout, milliseconds),
+            load_balancer: self.load_balancer.unwrap_or(defaults.load_balancer),
+            load_balancer_timeout: self
+                .load_balancer_timeout
+                .map_or(defaults.load_balancer_timeout, milliseconds),
+            dialect: match self.dialect.as_deref() {
+                Some("classic") => Dialect::Classic,
+                Some("attempt") => Dialect::Attempt,
+                _ => defaults.dialect,
+            },
+            ..defaults
+        }
+    }
+}
+
+/// The engine's defaults for `lib`, as JSON text: milliseconds and counts.
+pub fn defaults() -> String {
+    let socket = SocketConfig::default();
+    serde_json::json!({
+        "request": 30_000,
+        "publish": 30_000,
+        "interest": 30_000,
+        "end": 3_000,
+        "command": millis(socket.command_timeout),
+        "keepAlive": socket.keep_alive.map_or(0, millis),
+        "keepAliveTimeout": millis(socket.keep_alive_timeout),
+        "maxQueueSize": socket.max_queue,
+        "port": DEFAULT_PORT,
+        "path": DEFAULT_PATH,
+    })
+    .to_string()
+}
+
+/// A duration from JavaScript. `lib` has refused what makes no sense; what is left is capped.
+pub fn milliseconds(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms.max(0.0) / 1000.0).unwrap_or(LONGEST).min(LONGEST)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Failure> {
+    serde_json::from_str(text)
+        .map_err(|error| Failure::new("ERR_INVALID_ARG_VALUE", format!("invalid options: {error}")))
+}
+
+/// A year: as good as for ever, and safe to add to any instant.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+const DEFAULT_PATH: &str = "/conat";
+const DEFAULT_PORT: u16 = 3000;
+const LOOPBACK: &str = "127.0.0.1";
+/// How long connecting and the handshake may take together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);

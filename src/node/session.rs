@@ -1,0 +1,224 @@
+//! What one copy of `lib` in one JavaScript environment owns: its event queue, its wake, its clients and brokers.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use napi::bindgen_prelude::Function;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Status};
+
+use super::options::{BrokerOptions, ClientOptions};
+use super::slab::Slab;
+use crate::endpoint::{Command, Endpoint, EndpointConfig, Failure, Handle};
+use crate::entropy::OsEntropy;
+use crate::runtime::{
+    BrokerHandle, Dialer, EventQueue, ListenOptions, Mailbox, News, listen, own_fabric, spawn, spawn_client,
+};
+
+/// Wakes JavaScript. Weak: it does not keep the process alive until it is referenced.
+type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
+
+/// One session. Lives on the thread of its environment.
+pub struct Session {
+    events: Arc<EventQueue>,
+    /// Taken out when the environment ends, so that the function is released on its own thread.
+    wake: Arc<Mutex<Option<Wake>>>,
+    clients: HashMap<Handle, Arc<Mailbox>>,
+    brokers: HashMap<Handle, RunningBroker>,
+    /// Handles of accepted sockets.
+    handles: Arc<AtomicU32>,
+    /// Used again for every slab.
+    slab: Slab,
+}
+
+/// A broker, and what stops it from listening.
+struct RunningBroker {
+    handle: Arc<BrokerHandle>,
+    listening: Arc<Mutex<Listening>>,
+}
+
+/// How far the port has come.
+enum Listening {
+    Opening,
+    Open { _port: crate::runtime::Listening },
+    Closed,
+}
+
+thread_local! {
+    static SESSIONS: RefCell<HashMap<u32, Session>> = RefCell::default();
+}
+
+/// Does something with a session of this thread.
+pub fn with_session<R>(id: u32, act: impl FnOnce(&mut Session) -> R) -> Option<R> {
+    SESSIONS.with_borrow_mut(|sessions| sessions.get_mut(&id).map(act))
+}
+
+/// Opens a session. The first of an environment registers the hook that ends them all.
+pub fn open(env: &Env, wake: &Function<'_, (), ()>) -> napi::Result<u32> {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let function: Wake =
+        wake.build_threadsafe_function::<()>().callee_handled::<false>().weak::<true>().build()?;
+    let wake = Arc::new(Mutex::new(Some(function)));
+    let caller = wake.clone();
+    let events = Arc::new(EventQueue::new(move || {
+        if let Some(wake) = &*caller.lock().unwrap_or_else(PoisonError::into_inner) {
+            // Refused only while the environment ends: then there is nobody to tell.
+            let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }));
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    let handles = EndpointConfig::default().handles;
+    let (clients, brokers) = (HashMap::new(), HashMap::new());
+    let session = Session { events, wake, clients, brokers, handles, slab: Slab::default() };
+    let first = SESSIONS.with_borrow_mut(|sessions| {
+        sessions.insert(id, session);
+        sessions.len() == 1
+    });
+    if first {
+        env.add_env_cleanup_hook((), |()| SESSIONS.with_borrow_mut(HashMap::clear))?;
+    }
+    Ok(id)
+}
+
+impl Session {
+    /// Starts a client.
+    pub fn open_client(&mut self, handle: Handle, options: &ClientOptions) -> Result<(), Failure> {
+        let dialer = match (options.dial(), options.broker) {
+            (Some(dial), _) => Dialer::SocketIo(Arc::new(dial)),
+            (None, Some(broker)) => Dialer::InProcess(self.broker(broker)?),
+            (None, None) => Dialer::InProcess(own_fabric()),
+        };
+        let config = EndpointConfig { client: options.config()?, handles: self.handles.clone() };
+        let mailbox = Arc::new(Mailbox::default());
+        if options.auto_connect.unwrap_or(true) {
+            mailbox.put([Command::Connect]);
+        }
+        self.clients.insert(handle, mailbox.clone());
+        spawn_client(
+            handle,
+            Endpoint::new(config, Box::new(OsEntropy)),
+            dialer,
+            mailbox,
+            self.events.clone(),
+        );
+        Ok(())
+    }
+
+    /// Starts a broker. That it is ready, or why it is not, is news.
+    pub fn open_broker(&mut self, handle: Handle, options: &BrokerOptions) {
+        let broker = BrokerHandle::start(options.config());
+        let listening = Arc::new(Mutex::new(Listening::Opening));
+        self.brokers.insert(handle, RunningBroker { handle: broker.clone(), listening: listening.clone() });
+        spawn(open_port(handle, broker, options.listen(), listening, self.events.clone()));
+    }
+
+    /// Stops a broker.
+    pub fn close_broker(&mut self, handle: Handle) {
+        if let Some(broker) = self.brokers.remove(&handle) {
+            broker.stop();
+            self.events.put([News::BrokerClosed(handle)]);
+        }
+    }
+
+    /// Hands commands to a client, in order.
+    pub fn command(&mut self, client: Handle, commands: impl IntoIterator<Item = Command>) {
+        if let Some(mailbox) = self.clients.get(&client) {
+            mailbox.put(commands);
+        }
+    }
+
+    /// Forgets a client that has been told to close: nothing can be said to it any more.
+    pub fn forget(&mut self, client: Handle) {
+        self.clients.remove(&client);
+    }
+
+    /// Bytes that the engine has not taken yet.
+    pub fn waiting(&self) -> usize {
+        self.clients.values().map(|mailbox| mailbox.weight()).sum()
+    }
+
+    /// Packs what happened; calls `visit` with the slab if there is anything in it.
+    pub fn drain<R>(&mut self, visit: impl FnOnce(&Slab) -> R) -> Option<R> {
+        let Self { events, slab, .. } = self;
+        slab.bytes.clear();
+        slab.big.clear();
+        events.take(MOST_EVENTS, MOST_BYTES, |news| slab.put(news));
+        let result = (!slab.bytes.is_empty()).then(|| visit(slab));
+        slab.big.clear();
+        result
+    }
+
+    /// Whether the engine keeps the event loop alive.
+    pub fn hold(&self, env: &Env, on: bool) {
+        let wake = self.wake.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(wake) = &*wake else { return };
+        // SAFETY: we are on the thread of the environment that made the function, and it has not been released: it is still in `wake`.
+        unsafe {
+            if on {
+                napi::sys::napi_ref_threadsafe_function(env.raw(), wake.raw());
+            } else {
+                napi::sys::napi_unref_threadsafe_function(env.raw(), wake.raw());
+            }
+        }
+    }
+
+    fn broker(&self, handle: Handle) -> Result<Arc<BrokerHandle>, Failure> {
+        let broker = self.brokers.get(&handle).map(|broker| broker.handle.clone());
+        broker.ok_or_else(|| Failure::new("ERR_CLOSED", "the broker is closed"))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.events.close();
+        self.clients.values().for_each(|mailbox| mailbox.abandon());
+        self.brokers.values().for_each(RunningBroker::stop);
+        self.wake.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl RunningBroker {
+    fn stop(&self) {
+        *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = Listening::Closed;
+        self.handle.close();
+    }
+}
+
+async fn open_port(
+    handle: Handle,
+    broker: Arc<BrokerHandle>,
+    options: ListenOptions,
+    listening: Arc<Mutex<Listening>>,
+    events: Arc<EventQueue>,
+) {
+    let place = format!("{}:{}", options.host, options.port);
+    match listen(broker.clone(), options).await {
+        Ok(port) => {
+            let address = port.address();
+            let mut listening = listening.lock().unwrap_or_else(PoisonError::into_inner);
+            if !matches!(*listening, Listening::Closed) {
+                *listening = Listening::Open { _port: port };
+                events.put([News::BrokerReady(handle, address)]);
+            }
+        }
+        Err(error) => {
+            broker.close();
+            let code = match error.kind() {
+                std::io::ErrorKind::AddrInUse => "EADDRINUSE",
+                std::io::ErrorKind::PermissionDenied => "EACCES",
+                std::io::ErrorKind::AddrNotAvailable => "EADDRNOTAVAIL",
+                _ => "ERR_LISTEN",
+            };
+            events.put([News::BrokerFailed(
+                handle,
+                Failure::new(code, format!("cannot listen on {place}: {error}")),
+            )]);
+        }
+    }
+}
+
+/// What one slab takes at most.
+const MOST_EVENTS: usize = 512;
+const MOST_BYTES: usize = 1024 * 1024;

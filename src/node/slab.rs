@@ -1,0 +1,196 @@
+//! Writes slabs: what happened, packed into one byte string (`docs/boundary.md`, "Events").
+
+use bytes::Bytes;
+
+use crate::client::SessionState;
+use crate::endpoint::{Event, Failure, Handle};
+use crate::runtime::News;
+use crate::socket::State;
+use crate::wire::{Info, Json, Message, Payload};
+
+/// One slab, and the payloads that are too big for it.
+#[derive(Debug, Default)]
+pub struct Slab {
+    /// The records.
+    pub bytes: Vec<u8>,
+    /// Each becomes a buffer of its own.
+    pub big: Vec<Bytes>,
+}
+
+impl Slab {
+    /// Appends one record.
+    pub fn put(&mut self, news: News) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 4]);
+        match news {
+            News::Client(client, event) => self.event(client, event),
+            News::BrokerReady(broker, address) => {
+                let text = serde_json::json!({
+                    "address": address.ip().to_string(),
+                    "family": if address.is_ipv4() { "IPv4" } else { "IPv6" },
+                    "port": address.port(),
+                });
+                self.broker(broker, 1, None, &text.to_string());
+            }
+            News::BrokerClosed(broker) => self.broker(broker, 4, None, ""),
+            News::BrokerFailed(broker, failure) => {
+                self.broker(broker, 5, Some(&failure.code), &failure.message)
+            }
+        }
+        let length = u32::try_from(self.bytes.len() - start - 4).unwrap_or(u32::MAX);
+        self.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    }
+
+    fn event(&mut self, client: Handle, event: Event) {
+        match event {
+            Event::Delivered { subscription, message } => self.message(1, subscription, &message),
+            Event::Published { ticket, bytes, count } => {
+                self.head(2, ticket);
+                self.number(bytes as u64);
+                self.u32(u32::try_from(count).unwrap_or(u32::MAX));
+            }
+            Event::Reply { ticket, message } => self.message(3, ticket, &message),
+            Event::Done { ticket, value } => {
+                self.head(4, ticket);
+                self.u32(value.into());
+            }
+            Event::Failed { ticket, failure } => {
+                self.head(5, ticket);
+                self.str(&failure.code);
+                self.str(&failure.message);
+            }
+            Event::Session(state) => self.session(client, &state),
+            Event::Socket { socket, state } => self.state(7, socket, state, None, 0),
+            Event::SocketClosed { socket, failure, undelivered } => {
+                self.state(7, socket, State::Closed, failure.as_ref(), undelivered);
+            }
+            Event::Data { socket, payload, json } => {
+                self.head(8, socket);
+                self.json(json.as_ref());
+                self.payload(&payload);
+            }
+            Event::Request { socket, message } => self.message(9, socket, &message),
+            Event::Acked { socket, total } => {
+                self.head(10, socket);
+                self.number(total);
+            }
+            Event::Accepted { listener, socket, id, subject } => {
+                self.head(11, listener);
+                self.u32(socket);
+                self.str(&id);
+                self.str(&subject);
+            }
+            Event::Listener { listener, state } => self.state(12, listener, state, None, 0),
+            Event::ListenerClosed { listener, failure } => {
+                self.state(12, listener, State::Closed, failure.as_ref(), 0)
+            }
+            Event::ChooseServer(socket) => self.head(13, socket),
+            Event::Permission(news) => {
+                self.head(14, client);
+                self.str(news.as_str());
+            }
+        }
+    }
+
+    fn session(&mut self, client: Handle, state: &SessionState) {
+        let (number, text) = match state {
+            SessionState::Disconnected(reason) => (0, reason.clone()),
+            SessionState::Connected => (1, String::new()),
+            SessionState::SignedIn(info) => (2, info_json(info)),
+            SessionState::Ready => (3, String::new()),
+            SessionState::Closed => (4, String::new()),
+            SessionState::SignInFailed(reason) => (5, reason.clone()),
+        };
+        self.head(6, client);
+        self.bytes.push(number);
+        self.str(&text);
+    }
+
+    fn state(
+        &mut self,
+        kind: u8,
+        handle: Handle,
+        state: State,
+        failure: Option<&Failure>,
+        undelivered: usize,
+    ) {
+        self.head(kind, handle);
+        self.bytes.push(match state {
+            State::Disconnected => 0,
+            State::Connecting => 1,
+            State::Ready => 2,
+            State::Closed => 3,
+        });
+        self.opt_str(failure.map(|failure| failure.code.as_str()));
+        self.str(failure.map_or("", |failure| &failure.message));
+        self.u32(u32::try_from(undelivered).unwrap_or(u32::MAX));
+    }
+
+    fn broker(&mut self, broker: Handle, state: u8, code: Option<&str>, text: &str) {
+        self.head(15, broker);
+        self.bytes.push(state);
+        self.opt_str(code);
+        self.str(text);
+    }
+
+    fn message(&mut self, kind: u8, handle: Handle, message: &Message) {
+        self.head(kind, handle);
+        self.str(message.subject.as_str());
+        self.json(message.headers.json.as_ref());
+        self.opt_str(message.headers.reply.as_ref().map(|reply| reply.as_str()));
+        self.payload(&message.payload);
+    }
+
+    fn payload(&mut self, payload: &Payload) {
+        self.bytes.push(payload.encoding.0);
+        if payload.raw.len() > LARGEST_PACKED {
+            self.big.push(payload.raw.clone());
+            self.u32(u32::try_from(self.big.len()).unwrap_or(u32::MAX));
+        } else {
+            self.u32(0);
+            self.bytes.extend_from_slice(&payload.raw);
+        }
+    }
+
+    fn head(&mut self, kind: u8, handle: Handle) {
+        self.bytes.push(kind);
+        self.u32(handle);
+    }
+
+    fn json(&mut self, json: Option<&Json>) {
+        self.opt_str(json.map(Json::as_str));
+    }
+
+    fn opt_str(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.str(text),
+            None => self.u32(u32::MAX),
+        }
+    }
+
+    fn str(&mut self, text: &str) {
+        self.u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
+        self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    fn u32(&mut self, number: u32) {
+        self.bytes.extend_from_slice(&number.to_le_bytes());
+    }
+
+    /// As JavaScript's number: exact up to 2^53.
+    fn number(&mut self, number: u64) {
+        self.bytes.extend_from_slice(&(number as f64).to_le_bytes());
+    }
+}
+
+fn info_json(info: &Info) -> String {
+    let user = info.user.as_ref().map_or(serde_json::Value::Null, Json::to_value);
+    let mut value = serde_json::json!({ "max_payload": info.max_payload, "id": info.id, "user": user });
+    if let Some(name) = &info.cluster_name {
+        value["clusterName"] = name.as_str().into();
+    }
+    value.to_string()
+}
+
+/// Larger payloads get a buffer of their own: packing them costs more in fresh memory than a buffer does.
+const LARGEST_PACKED: usize = 32 * 1024;
