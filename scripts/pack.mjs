@@ -3,8 +3,15 @@ import { rmSync } from 'node:fs'
 import { bin, run } from './util/run.mjs'
 
 const needed = [
-  'package.json', 'README.md', 'CHANGELOG.md', 'LICENSE-MIT', 'LICENSE-APACHE',
-  'index.d.ts', 'index.mjs', 'native.js', 'dist/index.js',
+  'package.json',
+  'README.md',
+  'CHANGELOG.md',
+  'LICENSE-MIT',
+  'LICENSE-APACHE',
+  'index.d.ts',
+  'index.mjs',
+  'native.js',
+  'dist/index.js',
 ]
 const allowed = name => needed.includes(name) || /^dist\/.*\.js$/.test(name)
 
@@ -21,7 +28,13 @@ export async function pack() {
     if (extra.length > 0) return complain(`in the package by mistake: ${extra.join(', ')}`)
     const publint = await bin('publint', filename, '--strict')
     // One declaration file for import and require: right, since the ESM file re-exports the CommonJS one.
-    const attw = await bin(['@arethetypeswrong/cli', 'attw'], filename, '--ignore-rules', 'false-cjs', '--no-emoji')
+    const attw = await bin(
+      ['@arethetypeswrong/cli', 'attw'],
+      filename,
+      '--ignore-rules',
+      'false-cjs',
+      '--no-emoji',
+    )
     return publint.code === 0 && attw.code === 0
   } finally {
     rmSync(filename, { force: true })

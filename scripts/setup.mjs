@@ -56,7 +56,8 @@ function tool(name, hint) {
 function rust(name) {
   const [, wanted] = /^rust-version = "([\d.]+)"/m.exec(readFileSync('Cargo.toml', 'utf8'))
   const { status, stdout } = spawnSync(name, ['--version'], { encoding: 'utf8' })
-  if (status !== 0) return `${name} is missing (install stable Rust ${wanted} or newer, with rustup for instance).`
+  if (status !== 0)
+    return `${name} is missing (install stable Rust ${wanted} or newer, with rustup for instance).`
   const [, found] = / ([\d.]+)/.exec(stdout)
   if (compare(found, wanted) < 0) return `${name} ${wanted} or newer is needed; this is ${found}.`
 }

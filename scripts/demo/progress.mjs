@@ -15,7 +15,9 @@ export class Progress {
       if (part < 1 && phase === this.#phase && now - this.#drawn < redrawEvery) return
       this.#drawn = now
       const full = Math.round(part * width)
-      this.#out.write(`\r\x1b[2K${phase.padEnd(16)} ${'█'.repeat(full)}${'░'.repeat(width - full)} ${percent(part)}`)
+      this.#out.write(
+        `\r\x1b[2K${phase.padEnd(16)} ${'█'.repeat(full)}${'░'.repeat(width - full)} ${percent(part)}`,
+      )
     } else {
       const fifth = Math.floor(part * 5)
       if (phase === this.#phase && fifth === this.#fifth) return

@@ -9,10 +9,13 @@ export async function programs(list) {
   for (const { name, args, input, expected } of list) {
     const { code, text } = await node(args, input)
     const problem =
-      code === null ? `did not exit by itself in ${limit / 1000} s`
-      : code !== 0 ? `exited with ${code}`
-      : expected !== undefined && text.trimEnd() !== expected ? 'printed something else than it says'
-      : undefined
+      code === null
+        ? `did not exit by itself in ${limit / 1000} s`
+        : code !== 0
+          ? `exited with ${code}`
+          : expected !== undefined && text.trimEnd() !== expected
+            ? 'printed something else than it says'
+            : undefined
     console.log(`${problem ? 'FAILED' : 'ok    '} ${name}${problem ? `: ${problem}` : ''}`)
     if (!problem) continue
     whole = false
@@ -24,9 +27,12 @@ export async function programs(list) {
 
 function node(args, input) {
   return new Promise(resolve => {
-    const child = spawn(process.execPath, args, { stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, args, {
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    })
     let text = ''
-    for (const out of [child.stdout, child.stderr]) out.setEncoding('utf8').on('data', chunk => (text += chunk))
+    for (const out of [child.stdout, child.stderr])
+      out.setEncoding('utf8').on('data', chunk => (text += chunk))
     const timer = setTimeout(() => child.kill('SIGKILL'), limit)
     child.stdin?.end(input)
     child.on('close', code => {
