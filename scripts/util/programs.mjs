@@ -25,9 +25,13 @@ export async function programs(list) {
   return whole
 }
 
+// What the caller's shell says about servers is not meant for these.
+const { CONAT_SERVER: _, ...env } = process.env
+
 function node(args, input) {
   return new Promise(resolve => {
     const child = spawn(process.execPath, args, {
+      env,
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     })
     let text = ''
