@@ -25,7 +25,7 @@ const steps = {
   // Formatting, lint rules and sorted imports of everything that is not Rust.
   lint: () =>
     ok(
-      () => bin(['@biomejs/biome', 'biome'], 'ci', '.'),
+      () => bin(['@biomejs/biome', 'biome'], 'ci', `--colors=${process.stdout.isTTY ? 'force' : 'off'}`, '.'),
       cargo('clippy', '--no-default-features', '--all-targets', ...denied),
       cargo('clippy', '--features', 'node', ...denied),
     ),
