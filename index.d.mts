@@ -1,0 +1,2 @@
+// The same contract for `import`: what index.mjs re-exports is index.d.ts.
+export * from './index.js'

@@ -1,0 +1,41 @@
+// Is what npm would publish whole, and nothing but that? Then publint and attw on the same tarball.
+import { rmSync } from 'node:fs'
+import { bin, run } from './util/run.mjs'
+
+const needed = [
+  'package.json',
+  'README.md',
+  'CHANGELOG.md',
+  'LICENSE-MIT',
+  'LICENSE-APACHE',
+  'index.d.ts',
+  'index.d.mts',
+  'index.mjs',
+  'native.js',
+  'dist/index.js',
+]
+const allowed = name => needed.includes(name) || /^dist\/.*\.js$/.test(name)
+
+export async function pack() {
+  const { code, text } = await run('npm', ['pack', '--json', '--silent'], { quiet: true })
+  if (code !== 0) return complain(text)
+  const [{ filename, files, size }] = Object.values(JSON.parse(text.slice(text.search(/^[[{]/m))))
+  try {
+    const names = files.map(file => file.path)
+    const missing = needed.filter(name => !names.includes(name))
+    const extra = names.filter(name => !allowed(name))
+    console.log(`${filename}: ${names.length} files, ${(size / 1024).toFixed(0)} KiB`)
+    if (missing.length > 0) return complain(`not in the package: ${missing.join(', ')}`)
+    if (extra.length > 0) return complain(`in the package by mistake: ${extra.join(', ')}`)
+    const publint = await bin('publint', filename, '--strict')
+    const attw = await bin(['@arethetypeswrong/cli', 'attw'], filename, '--no-emoji')
+    return publint.code === 0 && attw.code === 0
+  } finally {
+    rmSync(filename, { force: true })
+  }
+}
+
+function complain(what) {
+  console.log(`FAILED ${what}`)
+  return false
+}
