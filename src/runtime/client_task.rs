@@ -34,8 +34,7 @@ pub fn spawn_client(
         events: events.clone(),
         link: None,
         dialing: None,
-        timer: Box::pin(sleep_until(now().into())),
-        armed: None,
+        timer: None,
         commands: Vec::new(),
         ops: Vec::new(),
         farewell: None,
@@ -62,9 +61,8 @@ struct ClientTask {
     events: Arc<EventQueue>,
     link: Option<ClientLink>,
     dialing: Option<Dialing>,
-    timer: Pin<Box<Sleep>>,
-    /// What the timer is set to.
-    armed: Option<Instant>,
+    /// Set to the endpoint's next deadline, if it has one.
+    timer: Option<(Instant, Pin<Box<Sleep>>)>,
     commands: Vec<Command>,
     ops: Vec<ServerOp>,
     /// What is still being said over a link that has been given up.
@@ -148,15 +146,18 @@ impl ClientTask {
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
         let wanted = self.endpoint.poll_timeout();
-        if wanted != self.armed {
-            self.armed = wanted;
-            if let Some(at) = wanted {
-                self.timer.as_mut().reset(at.into());
+        match (wanted, &mut self.timer) {
+            (None, timer) => *timer = None,
+            (Some(at), Some((set, _))) if *set == at => {}
+            (Some(at), Some((set, sleep))) => {
+                *set = at;
+                sleep.as_mut().reset(at.into());
             }
+            (Some(at), timer) => *timer = Some((at, Box::pin(sleep_until(at.into())))),
         }
-        let due = self.armed.is_some() && self.timer.as_mut().poll(cx).is_ready();
+        let due = self.timer.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready());
         if due {
-            self.armed = None;
+            self.timer = None;
             self.endpoint.handle_timeout(now());
         }
         due
