@@ -80,22 +80,27 @@ class Receiver implements Target {
   #abort = (): void => this.stop(abortFailure(this.#signal as AbortSignal))
 }
 
-/** The iterator alone: what awaiting gives. */
-class AnswerIterator implements AsyncIterableIterator<Message, undefined> {
-  protected readonly receiver: Receiver
+/** What awaiting a requestMany gives. */
+export type AnswerIterator = AsyncIterableIterator<Message, undefined>
+
+/** Iterate it, or await it to be told first whether anybody listens. */
+export type Answers = Promise<AnswerIterator> & AnswerIterator
+
+class Iterator implements AsyncIterableIterator<Message, undefined> {
+  readonly #receiver: Receiver
 
   constructor(receiver: Receiver) {
-    this.receiver = receiver
+    this.#receiver = receiver
   }
 
   async next(): Promise<IteratorResult<Message, undefined>> {
-    const result = await this.receiver.pulls.next()
-    if (!result.done) this.receiver.pulled(result.value)
+    const result = await this.#receiver.pulls.next()
+    if (!result.done) this.#receiver.pulled(result.value)
     return result
   }
 
   async return(): Promise<IteratorResult<Message, undefined>> {
-    this.receiver.stop()
+    this.#receiver.stop()
     return { value: undefined, done: true }
   }
 
@@ -104,26 +109,52 @@ class AnswerIterator implements AsyncIterableIterator<Message, undefined> {
   }
 }
 
-/** Iterate it, or await it to be told first whether anybody listens. */
-export class Answers extends AnswerIterator implements PromiseLike<AsyncIterableIterator<Message, undefined>> {
-  /** `send` writes the request with the ticket that it is given. */
-  constructor(core: Core, responder: Responder, signal: AbortSignal | undefined, send: (ticket: number) => void) {
-    super(new Receiver(core, responder, signal))
-    send(this.receiver.handle)
-    if (signal?.aborted) this.receiver.stop(abortFailure(signal))
+/** `send` checks, encodes and returns what writes the request with the ticket that it is given. */
+export function ask(
+  core: Core,
+  responder: Responder,
+  signal: AbortSignal | undefined,
+  send: () => (ticket: number) => void,
+): Answers {
+  try {
+    const write = send()
+    const receiver = new Receiver(core, responder, signal)
+    write(receiver.handle)
+    if (signal?.aborted) receiver.stop(abortFailure(signal))
+    return both(opened(receiver), new Iterator(receiver))
+  } catch (error) {
+    return both(Promise.reject(error), refusing(error))
   }
+}
 
-  // biome-ignore lint/suspicious/noThenProperty: the original returns a promise here, so awaiting must work
-  then<A = AsyncIterableIterator<Message, undefined>, B = never>(
-    onFulfilled?: ((answers: AsyncIterableIterator<Message, undefined>) => A | PromiseLike<A>) | null,
-    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
-  ): Promise<A | B> {
-    return this.#opened().then(onFulfilled, onRejected)
-  }
+async function opened(receiver: Receiver): Promise<AnswerIterator> {
+  const failure = await receiver.first
+  if (failure !== undefined) throw errorFrom(failure)
+  return new Iterator(receiver)
+}
 
-  async #opened(): Promise<AsyncIterableIterator<Message, undefined>> {
-    const failure = await this.receiver.first
-    if (failure !== undefined) throw errorFrom(failure)
-    return new AnswerIterator(this.receiver)
+async function* refusing(error: unknown): AsyncGenerator<Message, undefined> {
+  yield await Promise.reject(error)
+  return undefined
+}
+
+/** A promise with an iterator's methods. Who iterates is told by the iterator and need not handle the promise. */
+function both(promise: Promise<AnswerIterator>, iterator: AnswerIterator): Answers {
+  const handled = (): void => {
+    promise.catch(() => {})
   }
+  return Object.assign(promise, {
+    next: () => {
+      handled()
+      return iterator.next()
+    },
+    return: () => {
+      handled()
+      return iterator.return?.() ?? Promise.resolve({ value: undefined, done: true as const })
+    },
+    [Symbol.asyncIterator]: () => {
+      handled()
+      return iterator
+    },
+  }) as Answers
 }
