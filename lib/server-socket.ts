@@ -30,7 +30,7 @@ export class ServerSocket extends ConatSocketBase {
   disconnect(): void {
     if (this.state === 'closed') return
     commands.socketDisconnect(this.client, this.handle)
-    this.state = 'disconnected'
+    this.leaveReady()
   }
 
   protected describe(): string {

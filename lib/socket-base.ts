@@ -3,7 +3,7 @@ import { type Answers, ask } from './answers'
 import { decodeAt } from './codec'
 import * as commands from './commands'
 import type { Core } from './core'
-import { abortFailure, errorFrom, FabricError, Failed, rethrowLater } from './errors'
+import { abortFailure, errorFrom, FabricError, Failed } from './errors'
 import { SOCKET_ACKNOWLEDGED, SOCKET_DATA, SOCKET_REQUEST, SOCKET_STATE } from './events'
 import { type Headers, parseHeaders } from './headers'
 import type { Message, MessageOptions, Responder } from './message'
@@ -78,7 +78,7 @@ export abstract class ConatSocketBase extends Stateful implements commands.Consu
     this.keepAliveTimeout = options.keepAliveTimeout ?? defaults.keepAliveTimeout
     this.#responder = responder
     this.#data = new SocketData({
-      emitData: (data, headers) => this.#emitSafely('data', data, headers),
+      emitData: (data, headers) => this.announce('data', data, headers),
       handleConsumed: () => commands.consumed(this),
     })
   }
@@ -230,6 +230,12 @@ export abstract class ConatSocketBase extends Stateful implements commands.Consu
     super.enter(state)
   }
 
+  /** The state at once; its event comes when the engine has done it. */
+  protected leaveReady(): void {
+    if (this.state === 'ready') this.#writtenReady = this.#written
+    this.state = 'disconnected'
+  }
+
   #receive(slab: Slab): void {
     const text = slab.optStr()
     const { source, start, end, encoding } = slab.payload()
@@ -250,7 +256,7 @@ export abstract class ConatSocketBase extends Stateful implements commands.Consu
 
   #receiveRequest(slab: Slab): void {
     const message = readMessage(this.core, this.#responder, slab, true)
-    if (this.#requests.length === 0 && this.#emitSafely('request', message)) return
+    if (this.#requests.length === 0 && this.announce('request', message)) return
     // Nobody has registered yet. More than a window of requests is more than any peer may have under way.
     if (this.#requests.length < this.maxQueueSize) this.#requests.push(message)
   }
@@ -260,7 +266,7 @@ export abstract class ConatSocketBase extends Stateful implements commands.Consu
     this.#acknowledged = total
     if (total !== this.#written) return
     this.#drained.settle()
-    this.emit('drain')
+    this.announce('drain')
   }
 
   #handleListener(name: string | symbol): void {
@@ -270,17 +276,7 @@ export abstract class ConatSocketBase extends Stateful implements commands.Consu
 
   #releaseRequests(): void {
     while (this.#requests.length > 0 && this.listenerCount('request') > 0) {
-      this.#emitSafely('request', this.#requests.shift())
-    }
-  }
-
-  /** Whether there was a listener. One that throws has been called all the same. */
-  #emitSafely(name: string, ...args: unknown[]): boolean {
-    try {
-      return this.emit(name, ...args)
-    } catch (error) {
-      rethrowLater(error)
-      return true
+      this.announce('request', this.#requests.shift())
     }
   }
 

@@ -66,8 +66,7 @@ export class ConatSocketClient extends ConatSocketBase {
   disconnect(): void {
     if (this.state === 'closed') return
     commands.socketDisconnect(this.client, this.handle)
-    if (this.state === 'ready') super.enter(this.state)
-    this.state = 'disconnected'
+    this.leaveReady()
   }
 
   /** Another socket to the same server, on a subject one token longer. */

@@ -1,7 +1,7 @@
 // A socket server: accepts sockets on a subject and knows them by id.
 import * as commands from './commands'
 import type { Core } from './core'
-import { FabricError, type Failed, rethrowLater } from './errors'
+import { FabricError, type Failed } from './errors'
 import { ACCEPTED, LISTENER_STATE, route } from './events'
 import type { Headers } from './headers'
 import type { Message, Responder } from './message'
@@ -161,11 +161,7 @@ export class ConatSocketServer extends Stateful {
       if (this.sockets[id] === gone) delete this.sockets[id]
     })
     this.sockets[id] = socket
-    try {
-      this.emit('connection', socket)
-    } catch (error) {
-      rethrowLater(error)
-    }
+    this.announce('connection', socket)
   }
 
   #pipeError(): FabricError {

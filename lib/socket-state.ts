@@ -1,7 +1,7 @@
 // What sockets and socket servers have in common: a state that is announced, waiting for it, closing, and the hold.
 import { EventEmitter } from 'node:events'
 import type { Child, Core } from './core'
-import { closedFailure, errorFrom, Failed, FabricError } from './errors'
+import { closedFailure, errorFrom, type FabricError, Failed, rethrowLater } from './errors'
 import { forget, type Target } from './events'
 import { Hold } from './lifetime'
 import { isTimeout } from './options'
@@ -115,7 +115,17 @@ export abstract class Stateful extends EventEmitter implements Target, Child {
     if (state === this.#announced) return
     this.#announced = state
     if (state === 'ready') this.#ready.settle()
-    this.emit(state)
+    this.announce(state)
+  }
+
+  /** Emits to handlers that may throw; whether there were any. One that throws has been called all the same. */
+  protected announce(name: string, ...args: unknown[]): boolean {
+    try {
+      return this.emit(name, ...args)
+    } catch (error) {
+      rethrowLater(error)
+      return true
+    }
   }
 
   #finish(reason: FabricError | undefined): void {
@@ -126,7 +136,7 @@ export abstract class Stateful extends EventEmitter implements Target, Child {
     this.handleGone()
     this.#hold.set(false)
     this.#closed.settle()
-    this.emit('closed', this.closeReason ?? reason)
+    this.announce('closed', this.closeReason ?? reason)
   }
 
   /** Called just before `closed` is emitted. */

@@ -25,6 +25,10 @@ export class Waiters {
     })
   }
 
+  get size(): number {
+    return this.#waiting?.size ?? 0
+  }
+
   settle(failure?: Failed): void {
     if (this.#waiting === undefined) return
     for (const settle of this.#waiting) settle(failure)
