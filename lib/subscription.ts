@@ -57,9 +57,9 @@ export class Subscriptions {
     return subscription
   }
 
-  /** Ends all of them, as when the client closes. */
+  /** Ends all of them at once, as when the client closes. */
   close(): void {
-    for (const shared of Object.values(this.subs)) shared.end(undefined)
+    for (const shared of Object.values(this.subs)) for (const member of [...shared.members]) member.close()
   }
 
   #create(pattern: string, queue: string = native.randomId()): Shared {
