@@ -53,7 +53,12 @@ export function init(options: ServerOptions = {}): ConatServer {
   return new ConatServer(options)
 }
 
-export class ConatServer extends EventEmitter {
+export interface ServerEvents {
+  ready: []
+  closed: [reason: FabricError | undefined]
+}
+
+export class ConatServer extends EventEmitter<ServerEvents> {
   readonly #handle: number = nextHandle()
   readonly id: string
   readonly options: Readonly<ServerOptions>

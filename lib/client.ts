@@ -27,7 +27,22 @@ export interface WaitOptions {
 /** The numbers of *client state* in docs/boundary.md. */
 const [DISCONNECTED, CONNECTED, SIGNED_IN, READY, CLOSED, REFUSED] = [0, 1, 2, 3, 4, 5]
 
-export class Client extends EventEmitter implements Target, Responder {
+export interface ClientEvents {
+  connected: []
+  disconnected: []
+  info: [info: Record<string, unknown>]
+  inbox: []
+  permission: [refusal: Refusal]
+  closed: [reason: FabricError | undefined]
+}
+
+interface Refusal {
+  message: string
+  subject: string
+  type: 'pub' | 'sub'
+}
+
+export class Client extends EventEmitter<ClientEvents> implements Target, Responder {
   readonly client: number
   readonly options: Readonly<ConnectOptions>
   state: ClientState = 'disconnected'
@@ -183,6 +198,12 @@ export class Client extends EventEmitter implements Target, Responder {
     return requests.publishSync(this.#core, subject, data, options)
   }
 
+  request(
+    subject: string,
+    data?: unknown,
+    options?: requests.RequestOptions & { noThrow?: false },
+  ): Promise<Message>
+  request(subject: string, data?: unknown, options?: requests.RequestOptions): Promise<Message | undefined>
   async request(subject: string, data?: unknown, options?: requests.RequestOptions): Promise<Message | undefined> {
     checkPublishSubject(subject)
     checkOptions('request', options, requests.REQUEST_SHAPE)
@@ -232,7 +253,7 @@ export class Client extends EventEmitter implements Target, Responder {
   handleEvent(kind: number, slab: Slab): void {
     if (kind === PERMISSION) {
       const text = slab.str()
-      if (!this.#core.closed) this.emit('permission', JSON.parse(text))
+      if (!this.#core.closed) this.emit('permission', JSON.parse(text) as Refusal)
     } else if (kind === CLIENT_STATE) {
       const state = slab.u8()
       const text = slab.str()

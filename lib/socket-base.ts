@@ -21,7 +21,7 @@ import {
 } from './requests'
 import type { Slab } from './slab'
 import { type DataIterator, SocketData } from './socket-data'
-import { Stateful, type State } from './socket-state'
+import { type State, Stateful, type StateEvents } from './socket-state'
 import { Waiters } from './waiters'
 
 export type { State }
@@ -43,7 +43,13 @@ export function writeOptions(second: Headers | WriteOptions | null | undefined):
   return second
 }
 
-export abstract class ConatSocketBase extends Stateful implements commands.Consumer {
+export interface SocketEvents extends StateEvents {
+  data: [data: unknown, headers: Headers]
+  request: [message: Message]
+  drain: []
+}
+
+export abstract class ConatSocketBase extends Stateful<SocketEvents> implements commands.Consumer {
   readonly id: string
   abstract readonly role: 'client' | 'server'
   readonly desc: string | undefined
@@ -81,6 +87,7 @@ export abstract class ConatSocketBase extends Stateful implements commands.Consu
       emitData: (data, headers) => this.announce('data', data, headers),
       handleConsumed: () => commands.consumed(this),
     })
+    this.emitter.on('newListener', this.#handleListener)
   }
 
   /** Views that programs of the original look at. */
@@ -109,6 +116,8 @@ export abstract class ConatSocketBase extends Stateful implements commands.Consu
     return this.countWrite()
   }
 
+  request(data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
+  request(data?: unknown, options?: RequestOptions): Promise<Message | undefined>
   async request(data?: unknown, options?: RequestOptions): Promise<Message | undefined> {
     this.checkOpen()
     checkOptions('request', options, REQUEST_SHAPE)
@@ -177,19 +186,9 @@ export abstract class ConatSocketBase extends Stateful implements commands.Consu
     await this.end()
   }
 
-  override on(name: string | symbol, listener: (...args: never[]) => void): this {
-    super.on(name, listener as (...args: unknown[]) => void)
-    this.#handleListener(name)
-    return this
-  }
-
-  override addListener(name: string | symbol, listener: (...args: never[]) => void): this {
-    return this.on(name, listener)
-  }
-
-  override prependListener(name: string | symbol, listener: (...args: never[]) => void): this {
-    super.prependListener(name, listener as (...args: unknown[]) => void)
-    this.#handleListener(name)
+  override removeAllListeners(name?: unknown): this {
+    super.removeAllListeners(name)
+    if (this.emitter.listenerCount('newListener') === 0) this.emitter.on('newListener', this.#handleListener)
     return this
   }
 
@@ -269,7 +268,8 @@ export abstract class ConatSocketBase extends Stateful implements commands.Consu
     this.announce('drain')
   }
 
-  #handleListener(name: string | symbol): void {
+  /** What is held for the first listener comes after its registration, not inside. */
+  #handleListener = (name: string | symbol): void => {
     if (name === 'data') this.#data.flow()
     else if (name === 'request' && this.#requests.length > 0) process.nextTick(() => this.#releaseRequests())
   }

@@ -11,7 +11,7 @@ import type { Slab } from './slab'
 import { ServerSocket } from './server-socket'
 import { END_SHAPE, type EndOptions, type SocketSettings, type WriteOptions, writeOptions } from './socket-base'
 import { SETTINGS_SHAPE } from './socket-client'
-import { Stateful } from './socket-state'
+import { Stateful, type StateEvents } from './socket-state'
 import { checkId, checkListenSubject } from './subjects'
 
 export interface SocketListenOptions extends SocketSettings {
@@ -24,7 +24,11 @@ export interface ServerRequestOptions extends RequestOptions {
 
 const SERVER_REQUEST_SHAPE = { ...REQUEST_SHAPE, race: isBoolean }
 
-export class ConatSocketServer extends Stateful {
+export interface SocketServerEvents extends StateEvents {
+  connection: [socket: ServerSocket]
+}
+
+export class ConatSocketServer extends Stateful<SocketServerEvents> {
   readonly id: string
   readonly role = 'server'
   readonly desc: string | undefined
@@ -90,11 +94,13 @@ export class ConatSocketServer extends Stateful {
   }
 
   /** Asks every socket: all answers in the order of the sockets, an error in a failed slot; or only the first. */
+  request(data: unknown, options: RequestOptions & { race: true }): Promise<Message>
+  request(data?: unknown, options?: RequestOptions & { race?: false }): Promise<(Message | Error)[]>
   async request(data?: unknown, options: ServerRequestOptions = {}): Promise<(Message | Error)[] | Message> {
     this.checkOpen()
     checkOptions('request', options, SERVER_REQUEST_SHAPE)
-    const { race = false, noThrow: _all, ...rest } = options
-    const asked = Object.values(this.sockets).map(socket => socket.request(data, rest) as Promise<Message>)
+    const { race = false, ...rest } = options
+    const asked = Object.values(this.sockets).map(socket => socket.request(data, { ...rest, noThrow: false }))
     if (!race) return await Promise.all(asked.map(answer => answer.catch((error: Error) => error)))
     try {
       return await Promise.any(asked)

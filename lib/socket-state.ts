@@ -13,7 +13,18 @@ export type State = 'disconnected' | 'connecting' | 'ready' | 'closed'
 /** In the order of the numbers in docs/boundary.md. */
 const STATES: readonly State[] = ['disconnected', 'connecting', 'ready', 'closed']
 
-export abstract class Stateful extends EventEmitter implements Target, Child {
+/** The events of a state; each object adds its own. */
+export interface StateEvents {
+  disconnected: []
+  connecting: []
+  ready: []
+  closed: [reason: FabricError | undefined]
+}
+
+export abstract class Stateful<Events extends StateEvents & Record<keyof Events, unknown[]>>
+  extends EventEmitter<Events>
+  implements Target, Child
+{
   readonly client: number
   readonly subject: string
   state: State = 'disconnected'
@@ -35,6 +46,11 @@ export abstract class Stateful extends EventEmitter implements Target, Child {
     this.subject = subject
     core.children.add(this)
     this.#hold.set(true)
+  }
+
+  /** Itself, without the types of its events: TypeScript cannot see through `Events` here. */
+  protected get emitter(): EventEmitter {
+    return this as unknown as EventEmitter
   }
 
   abstract handleEvent(kind: number, slab: Slab): void
@@ -121,7 +137,7 @@ export abstract class Stateful extends EventEmitter implements Target, Child {
   /** Emits to handlers that may throw; whether there were any. One that throws has been called all the same. */
   protected announce(name: string, ...args: unknown[]): boolean {
     try {
-      return this.emit(name, ...args)
+      return this.emitter.emit(name, ...args)
     } catch (error) {
       rethrowLater(error)
       return true
