@@ -75,6 +75,7 @@ impl ClientOptions {
 pub struct BrokerOptions {
     id: Option<String>,
     host: Option<String>,
+    /// Absent: no port at all.
     port: Option<u16>,
     path: Option<String>,
     cluster_name: Option<String>,
@@ -111,7 +112,8 @@ impl BrokerOptions {
         }
     }
 
-    pub fn listen(&self) -> ListenOptions {
+    /// How to listen, if it is to.
+    pub fn listen(&self) -> Option<ListenOptions> {
         let host = self.host.clone().unwrap_or_else(|| LOOPBACK.to_owned());
         // A web page can be made to ask a loopback port by any name; on other interfaces the name is the operator's business.
         let check_host = host == LOOPBACK || host == "localhost" || host == "::1";
@@ -122,7 +124,7 @@ impl BrokerOptions {
             check_host,
             ..AcceptOptions::default()
         };
-        ListenOptions { host, port: self.port.unwrap_or(DEFAULT_PORT), accept }
+        Some(ListenOptions { host, port: self.port?, accept })
     }
 }
 

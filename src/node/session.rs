@@ -111,7 +111,10 @@ impl Session {
         let broker = BrokerHandle::start(options.config());
         let listening = Arc::new(Mutex::new(Listening::Opening));
         self.brokers.insert(handle, RunningBroker { handle: broker.clone(), listening: listening.clone() });
-        spawn(open_port(handle, broker, options.listen(), listening, self.events.clone()));
+        match options.listen() {
+            Some(options) => drop(spawn(open_port(handle, broker, options, listening, self.events.clone()))),
+            None => self.events.put([News::BrokerReady(handle, None)]),
+        }
     }
 
     /// Stops a broker.
@@ -200,7 +203,7 @@ async fn open_port(
             let mut listening = listening.lock().unwrap_or_else(PoisonError::into_inner);
             if !matches!(*listening, Listening::Closed) {
                 *listening = Listening::Open { _port: port };
-                events.put([News::BrokerReady(handle, address)]);
+                events.put([News::BrokerReady(handle, Some(address))]);
             }
         }
         Err(error) => {

@@ -24,7 +24,8 @@ impl Slab {
         self.bytes.extend_from_slice(&[0; 4]);
         match news {
             News::Client(client, event) => self.event(client, event),
-            News::BrokerReady(broker, address) => {
+            News::BrokerReady(broker, None) => self.broker(broker, 1, None, ""),
+            News::BrokerReady(broker, Some(address)) => {
                 let text = serde_json::json!({
                     "address": address.ip().to_string(),
                     "family": if address.is_ipv4() { "IPv4" } else { "IPv6" },

@@ -11,8 +11,8 @@ use crate::endpoint::{Event, Failure, Handle};
 pub enum News {
     /// Of a client.
     Client(Handle, Event),
-    /// A broker listens on this address.
-    BrokerReady(Handle, std::net::SocketAddr),
+    /// A broker can be joined: at this address, or only within the process.
+    BrokerReady(Handle, Option<std::net::SocketAddr>),
     /// A broker is closed.
     BrokerClosed(Handle),
     /// A broker could not start.

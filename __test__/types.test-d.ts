@@ -1,0 +1,56 @@
+// Compile-only: a typical program for Conat's sockets, against the contract.
+import * as conat from 'selvedge'
+
+async function program(): Promise<void> {
+  const server: conat.ConatServer = conat.init({ port: 0, maxSubscriptionsPerClient: 20_000 })
+  if (server.state !== 'ready') await new Promise<void>(ready => server.once('ready', ready))
+  const client = conat.connect({ address: `http://127.0.0.1:${server.address()?.port}`, noCache: true })
+  await client.waitUntilSignedIn({ timeout: 1000 })
+
+  const listener = client.socket.listen('echo', { maxQueueSize: 10 })
+  listener.on('connection', socket => {
+    socket.on('data', (data, headers) => {
+      socket.write(`${data}`, { headers: { ...headers, back: true } })
+    })
+    socket.on('request', async message => {
+      await message.respond({ asked: message.data })
+      message.respondSync(null)
+    })
+  })
+  await listener.waitUntilReady(5000)
+
+  await using socket = client.socket.connect('echo', { loadBalancer: async subject => subject })
+  socket.on('closed', reason => reason?.code === 'ERR_SOCKET_LOST' && reason.undelivered)
+  const hasRoom: boolean = socket.write('hello', { my: 'header' })
+  if (!hasRoom) await socket.drain()
+  for await (const [data, headers] of socket.iter()) if (data === headers.end) break
+  const answer: conat.Message = await socket.request('question', { timeout: 500 })
+  const perhaps: conat.Message | undefined = await client.request('a.b', answer.data, { noThrow: true })
+
+  listener.write('to all')
+  const all: (conat.Message | Error)[] = await listener.request('who?')
+  const first: conat.Message = await listener.request('who?', { race: true })
+
+  const subscription = await client.subscribe('news.>', { queue: '0' })
+  subscription.emitter.on('message', (message: conat.Message) => message.subject)
+  for await (const message of subscription) if (message.isRequest()) break
+  for await (const reply of client.requestMany('a.b', null, { maxWait: 100 })) reply.data
+  for await (const reply of await client.requestMany('a.b', null, { maxMessages: 2 })) reply.data
+
+  try {
+    await client.publish('a.b', [perhaps, all.length, first.length])
+  } catch (error) {
+    if (error instanceof conat.ConatError && error.code === 408) await client.close()
+  }
+  const { bytes, count } = await client.pub('a.b', conat.messageData(1))
+  const data = conat.decode({ data: conat.encode({ encoding: conat.DataEncoding.MsgPack, mesg: bytes + count }) })
+  await server.close()
+  return data as undefined
+}
+
+program satisfies () => Promise<void>
+
+// @ts-expect-error an unknown option
+conat.connect({ adress: 'http://127.0.0.1' })
+// @ts-expect-error sockets are made by a client
+new conat.ConatSocketClient()

@@ -1,0 +1,637 @@
+/**
+ * selvedge: reliable, ordered sockets over a pub/sub fabric; drop-in for the socket module of Conat.
+ *
+ * All durations are milliseconds, all sizes bytes. No object emits `error`: `closed` carries the reason, once, and is the
+ * last event. Nothing is emitted inside the call that caused it. Options with unknown names are refused
+ * (`"ERR_UNKNOWN_OPTION"`), as are values of a wrong type (`"ERR_INVALID_ARG_TYPE"`) or range (`"ERR_OUT_OF_RANGE"`); an
+ * async method rejects with these, a sync one throws.
+ */
+
+import type { EventEmitter } from 'node:events'
+
+/** Headers of a message: any JSON object. Keys that start with `CN-` are reserved and never sent by sockets. */
+export type Headers = Record<string, unknown>
+
+/** How a payload is encoded. */
+export declare enum DataEncoding {
+  /** MessagePack: the default, and what other programs on the fabric expect. */
+  MsgPack = 0,
+  /** JSON in UTF-8. */
+  JsonCodec = 1,
+}
+
+/**
+ * Every error that selvedge throws, rejects with, or hands to `closed`.
+ *
+ * `code` is a number for what the fabric refuses: `403` not permitted, `408` no answer in time, `429` over a limit,
+ * `503` nobody listens. It is a string for the rest: `"ENOBUFS"`, `"EPIPE"`, `"ABORT_ERR"`, `"ERR_…"`.
+ */
+export declare class FabricError extends Error {
+  constructor(message: string, code: number | string, options?: { cause?: unknown })
+  readonly code: number | string
+  /** On the reason of a closed socket: how many messages were written and not acknowledged. */
+  readonly undelivered?: number
+  /** On the error of a server's `write`: the ids of the sockets that did not take the message. */
+  readonly ids?: string[]
+}
+
+/** The same class under Conat's name. */
+export { FabricError as ConatError }
+
+/** How a value is sent. */
+export interface MessageOptions {
+  /** @default DataEncoding.MsgPack */
+  encoding?: DataEncoding
+  /** These bytes are sent as they are, in place of the value; say their `encoding`. */
+  raw?: Uint8Array
+  /** Travel beside the payload. @default none */
+  headers?: Headers | null
+}
+
+/** How a message is published and confirmed. */
+export interface PublishOptions extends MessageOptions {
+  /** Milliseconds until it gives up. @default 30_000 */
+  timeout?: number
+  /** When nobody listens, wait until somebody does, at most `timeout`, and send once more. @default false */
+  waitForInterest?: boolean
+  /** Swallow what the fabric answers: `publish` resolves with a count of 0, `request` with `undefined`. @default false */
+  noThrow?: boolean
+}
+
+/** How an answer is waited for. */
+export interface RequestOptions extends PublishOptions {
+  /** Stops the waiting, not what is already on its way. Rejects with `"ABORT_ERR"`, `cause` is the signal's reason. */
+  signal?: AbortSignal
+}
+
+/** How several answers are waited for. */
+export interface RequestManyOptions extends RequestOptions {
+  /** Ends after so many answers. @default no limit */
+  maxMessages?: number
+  /** Ends after so many milliseconds without an answer. @default until `timeout` */
+  maxWait?: number
+}
+
+/** What the broker said to a publish. */
+export interface Published {
+  /** Length of the encoded payload. */
+  bytes: number
+  /** How many subscribers got it: one for each queue group of each pattern; a subscriber to `>` does not count. */
+  count: number
+}
+
+/** A payload with its headers: made by `messageData`, or received. */
+export declare class MessageData {
+  constructor(options: { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null })
+  readonly encoding: DataEncoding
+  /** The encoded payload. Yours to keep. */
+  get raw(): Buffer
+  get headers(): Headers | null | undefined
+  /** Length of `raw`, in bytes. */
+  get length(): number
+  /** The decoded payload; decoded when it is first asked for. @throws {FabricError} `"ERR_DECODE"` it is damaged */
+  get data(): unknown
+}
+
+/** A message that was received. A request has its reply subject in the header `CN-Reply`. */
+export declare class Message extends MessageData {
+  private constructor()
+  readonly subject: string
+  /** Whether the sender waits for an answer. */
+  isRequest(): boolean
+  /**
+   * Answers, and resolves when the answer is confirmed. Waits for the asker's interest unless told otherwise.
+   *
+   * @throws {FabricError} `"ERR_NOT_A_REQUEST"` nobody asked · `408` the asker is gone · and as `Client.publish`
+   */
+  respond(data?: unknown, options?: PublishOptions): Promise<Published>
+  /** Answers and forgets. @throws {FabricError} `"ERR_NOT_A_REQUEST"` · `"ERR_ENCODE"` · `"ERR_CLOSED"` · `"ENOBUFS"` */
+  respondSync(data?: unknown, options?: MessageOptions): { bytes: number }
+}
+
+/**
+ * Encodes a value once, to send it often: publish, respond and write take the result in place of a value.
+ *
+ * @throws {FabricError} `"ERR_ENCODE"` it has a BigInt or a function in it
+ */
+export declare function messageData(data: unknown, options?: MessageOptions): MessageData
+
+/** The bytes of a value, as they travel. @throws {FabricError} `"ERR_ENCODE"` */
+export declare function encode(options: { encoding?: DataEncoding; mesg: unknown }): Buffer
+
+/** The value of some bytes; of none, `undefined`. @throws {FabricError} `"ERR_DECODE"` */
+export declare function decode(options: { encoding?: DataEncoding; data: Uint8Array }): unknown
+
+/** How a client connects. */
+export interface ConnectOptions {
+  /**
+   * `http(s)://host:port/base` of a server. @default the environment variable `CONAT_SERVER`, else the fabric inside this
+   * process
+   */
+  address?: string
+  /** A client of one's own; without it equal options share one, which closes when all have closed it. @default false */
+  noCache?: boolean
+  /** Path of the server below the address. @default "/conat" */
+  path?: string
+  /** First token of the subject where answers arrive. Must start with `_INBOX`. @default "_INBOX" */
+  inboxPrefix?: string
+  /** HTTP headers for the connection, such as a cookie. */
+  extraHeaders?: Record<string, string>
+  /** Connect without being asked. @default true */
+  autoConnect?: boolean
+  /** Connect again, for ever, when the connection is lost. @default true */
+  reconnection?: boolean
+  /** First pause before connecting again, in ms; grows. @default 500 */
+  reconnectionDelay?: number
+  /** Longest pause, in ms. @default 15_000 */
+  reconnectionDelayMax?: number
+  /** How much chance there is in a pause, 0 to 1. @default 0.5 */
+  randomizationFactor?: number
+}
+
+/**
+ * A client of the fabric. Returns at once and connects in the background.
+ *
+ * The process stays alive until it is connected, then only for what is open: sockets, subscriptions, pending answers.
+ *
+ * @throws {FabricError} an option is wrong; never for a reason of the network
+ * @example
+ * const client = connect({ address: 'http://localhost:3000' })
+ * await client.waitUntilSignedIn()
+ */
+export declare function connect(options?: ConnectOptions): Client
+
+/** The client that all callers of this function in this process share. */
+export declare function getClient(): Client
+
+/** Counters of one direction. */
+export interface Traffic {
+  messages: number
+  bytes: number
+}
+
+/** The events of a client and what listeners get. */
+export interface ClientEvents {
+  connected: []
+  disconnected: []
+  /** Signed in; what the server said. */
+  info: [info: Record<string, unknown>]
+  /** Answers can arrive and every subscription stands. */
+  inbox: []
+  /** The server refused a publish or a subscribe. */
+  permission: [refusal: { message: string; subject: string; type: 'pub' | 'sub' }]
+  closed: [reason: FabricError | undefined]
+}
+
+/** Publishes, subscribes, asks, and makes sockets. Keeps its subscriptions and sockets over reconnects. */
+export declare class Client extends EventEmitter<ClientEvents> {
+  constructor(options?: ConnectOptions)
+  readonly id: string
+  readonly state: 'disconnected' | 'connected' | 'closed'
+  readonly options: Readonly<ConnectOptions>
+  /** What the server said at the last sign-in. */
+  readonly info: Record<string, unknown> | undefined
+  /** What this client and its sockets have sent and received. */
+  readonly stats: { readonly sent: Traffic; readonly recv: Traffic }
+  readonly conn: {
+    readonly connected: boolean
+    readonly id: string | undefined
+    /** `close()` cuts the connection as if the network had failed: a test of reconnecting. */
+    readonly io: { readonly engine: { close(): void } }
+  }
+  /** A look at what is subscribed, by pattern. */
+  readonly subs: Readonly<Record<string, { readonly refCount: number }>>
+  /** The queue group of each subscribed pattern. */
+  readonly queueGroups: Readonly<Record<string, string>>
+  readonly socket: {
+    /**
+     * Listens for sockets on a subject; a pattern serves all subjects that match.
+     *
+     * @throws {FabricError} `"ERR_ALREADY_LISTENING"` this client has a server there · `"ERR_INVALID_SUBJECT"` it is no
+     *   pattern, or ends in `>` · `"ERR_CLOSED"`
+     * @example
+     * const server = client.socket.listen('chat')
+     * server.on('connection', socket => socket.on('data', data => socket.write(data)))
+     */
+    listen(subject: string, options?: SocketListenOptions): ConatSocketServer
+    /**
+     * Connects a socket to a server that listens on `subject`. Returns at once; writes are queued until it is ready.
+     *
+     * @throws {FabricError} `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
+     * @example
+     * const socket = client.socket.connect('chat')
+     * socket.on('data', data => console.log(data))
+     * socket.write('hello')
+     */
+    connect(subject: string, options?: SocketConnectOptions): ConatSocketClient
+  }
+
+  /** Connects, after `disconnect()` or with `autoConnect: false`. @throws {FabricError} `"ERR_CLOSED"` */
+  connect(): void
+  /** Disconnects until `connect()`. Subscriptions and sockets stay and wait. */
+  disconnect(): void
+  /**
+   * Closes the client with its subscriptions and sockets, and resolves when it has. What still waits rejects with
+   * `"ERR_CLOSED"`. Never rejects. A shared client closes when everybody who connected has closed it.
+   */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+  /** Lets the client keep the process alive again while it connects or closes. */
+  ref(): this
+  /** Lets the process end although the client connects or closes. */
+  unref(): this
+
+  /** Waits for the connection. `timeout` in ms, default none. @throws {FabricError} `408` · `"ERR_CLOSED"` */
+  waitUntilConnected(options?: { timeout?: number }): Promise<void>
+  /**
+   * Waits until the server has let the client in. `timeout` in ms, default none.
+   *
+   * @throws {FabricError} `"ERR_SIGN_IN"` it refused (`failed to sign in`) · `408` · `"ERR_CLOSED"`
+   */
+  waitUntilSignedIn(options?: { timeout?: number }): Promise<void>
+  /** Waits until answers can arrive and all subscriptions stand. @throws {FabricError} as `waitUntilSignedIn` */
+  waitUntilReady(options?: { timeout?: number }): Promise<void>
+
+  /**
+   * Subscribes to a pattern (`*` one token, a final `>` one or more), and resolves when messages flow.
+   *
+   * Subscriptions of one client to one pattern share one of the server; each gets every message. The subscription keeps
+   * the process alive until it is closed.
+   *
+   * @throws {FabricError} `403` not permitted · `408` not confirmed within 60 s · `429` too many ·
+   *   `"ERR_QUEUE_GROUP"` the pattern has another queue here · `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
+   * @example
+   * for await (const message of await client.subscribe('sensors.*')) console.log(message.subject, message.data)
+   */
+  subscribe(subject: string, options?: SubscriptionOptions): Promise<Subscription>
+  /** Short for `subscribe`. */
+  sub(subject: string, options?: SubscriptionOptions): Promise<Subscription>
+  /** Subscribes without waiting; when the server refuses, iterating throws what `subscribe` would. */
+  subscribeSync(subject: string, options?: SubscriptionOptions): Subscription
+  /** How many patterns are subscribed. */
+  numSubscriptions(): number
+
+  /**
+   * Publishes, and resolves when the server has confirmed. Waits for the sign-in.
+   *
+   * @param subject A literal subject; wildcards are refused.
+   * @throws {FabricError} `403` not permitted · `408` not confirmed in time · `"ENOBUFS"` over 64 MiB are queued ·
+   *   `"ERR_ENCODE"` the value has a BigInt or a function in it · `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
+   */
+  publish(subject: string, data?: unknown, options?: PublishOptions): Promise<Published>
+  /** Short for `publish`. */
+  pub(subject: string, data?: unknown, options?: PublishOptions): Promise<Published>
+  /**
+   * Publishes and forgets. What is published before the client is connected is dropped.
+   *
+   * @throws {FabricError} `"ENOBUFS"` over 64 MiB are queued · `"ERR_ENCODE"` · `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
+   */
+  publishSync(subject: string, data?: unknown, options?: MessageOptions): { bytes: number }
+
+  /**
+   * Sends a request and resolves with the first answer.
+   *
+   * Rejects at once, without waiting for `timeout`, when nobody listens.
+   *
+   * @throws {FabricError} `503` nobody listens · `408` no answer in time · `403` not permitted · `"ABORT_ERR"` ·
+   *   `"ENOBUFS"` · `"ERR_ENCODE"` · `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
+   * @example
+   * const reply = await client.request('sensors.roof.read', { unit: 'C' }, { timeout: 500 })
+   */
+  request(subject: string, data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
+  request(subject: string, data?: unknown, options?: RequestOptions): Promise<Message | undefined>
+  /**
+   * Sends a request and iterates over the answers. Await it to be told first whether anybody listens. Over 64 MiB of
+   * answers that were not read end it with `"ENOBUFS"`.
+   *
+   * @throws {FabricError} as `request`, when awaited or iterated
+   * @example
+   * for await (const reply of client.requestMany('sensors.*.ping', null, { maxWait: 200 })) console.log(reply.data)
+   */
+  requestMany(subject: string, data?: unknown, options?: RequestManyOptions): Answers
+
+  /** Whether anybody listens on `subject` now. @throws {FabricError} `403` · `"ERR_CLOSED"` */
+  interest(subject: string): Promise<boolean>
+  /**
+   * Resolves with `true` when somebody listens. `timeout` in ms, default 30_000, at most 90_000; 0 answers at once.
+   *
+   * @throws {FabricError} `408` nobody came · `403` · `"ABORT_ERR"` · `"ERR_CLOSED"`
+   */
+  waitForInterest(subject: string, options?: { timeout?: number; signal?: AbortSignal }): Promise<boolean>
+  /** As the function `messageData`. */
+  message(data: unknown, options?: MessageOptions): MessageData
+}
+
+/** The iterator that awaiting `requestMany` gives. */
+export type AnswerIterator = AsyncIterableIterator<Message, undefined>
+
+/** Iterate it, or await it first. Leaving the loop stops the waiting. */
+export type Answers = Promise<AnswerIterator> & AnswerIterator
+
+/** How a subscription receives. */
+export interface SubscriptionOptions {
+  /** Members of one queue share the messages, one gets each. @default a queue of its own */
+  queue?: string
+  /** Ends after so many messages. @default no limit */
+  maxMessages?: number
+  /** Bytes that may wait to be read; beyond them the newest are dropped and counted. @default 64 MiB */
+  maxQueueBytes?: number
+}
+
+/** Messages to one pattern: iterate it. Leaving a `for await` closes it. It outlives reconnects. */
+export interface Subscription extends AsyncIterableIterator<Message, undefined> {
+  readonly subject: string
+  readonly queue: string
+  readonly ended: boolean
+  /** Messages lost because more than `maxQueueBytes` waited. */
+  readonly dropped: number
+  /** Emits `message`. While it has listeners and nobody iterates, nothing is queued. */
+  readonly emitter: EventEmitter
+  return(): Promise<IteratorResult<Message, undefined>>
+  /** Ends it; what was not read is dropped. */
+  close(): void
+  /** The same as `close`. */
+  stop(): void
+  /** The same as `close`. */
+  end(): void
+  /** Lets nothing more in, and resolves when what has arrived was read. */
+  drain(): Promise<void>
+  ref(): this
+  /** Lets the process end although it is open. */
+  unref(): this
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** What both sides of a socket can set. */
+export interface SocketSettings {
+  /** A name for logs. */
+  desc?: string
+  /** How many messages may be unacknowledged before `write` throws. @default 1000 */
+  maxQueueSize?: number
+  /** Asks after the other side when nothing was heard for so many ms; 0 or less: never. @default 45_000 */
+  keepAlive?: number
+  /** Milliseconds for the other side to show life. @default 30_000 */
+  keepAliveTimeout?: number
+}
+
+export interface SocketListenOptions extends SocketSettings {
+  /** One token. @default the client's id */
+  id?: string
+}
+
+export interface SocketConnectOptions extends SocketSettings {
+  /** One token. @default a random one */
+  id?: string
+  /** Connect again when the connection is lost. @default true */
+  reconnection?: boolean
+  /** Chooses the server by its id. One that throws is asked again later. @default the first server that answers */
+  loadBalancer?: (subject: string) => Promise<string> | string
+  /** Milliseconds for `loadBalancer`. */
+  loadBalancerTimeout?: number
+  /** How to say hello; both ways at once by default. */
+  dialect?: 'classic' | 'attempt'
+}
+
+/** How a value is written. */
+export type WriteOptions = MessageOptions
+
+/** `closed` is final; the other three come and go. */
+export type State = 'disconnected' | 'connecting' | 'ready' | 'closed'
+
+/** The events of a socket and what listeners get. */
+export interface SocketEvents {
+  /** In order, each exactly once. Held back until there is a listener or an iterator. */
+  data: [data: any, headers: Headers]
+  /** Answer with `respond`. */
+  request: [message: Message]
+  /** Nothing is unacknowledged. */
+  drain: []
+  disconnected: []
+  connecting: []
+  ready: []
+  /** The reason, when the socket did not close because `close` or `end` was called here. */
+  closed: [reason: FabricError | undefined]
+}
+
+/**
+ * A reliable socket: what is written arrives in order, exactly once, over reconnects, or `closed` says what is missing.
+ *
+ * A message is acknowledged when the handler on the other side was called, so a slow reader holds back the writer. The
+ * socket keeps the process alive until it is closed.
+ */
+declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
+  readonly id: string
+  readonly subject: string
+  readonly state: State
+  readonly desc: string | undefined
+  readonly role: 'client' | 'server'
+  readonly maxQueueSize: number
+  readonly keepAlive: number
+  readonly keepAliveTimeout: number
+  /** `close` or `end` was called, or the other side closed. */
+  readonly ended: boolean
+  readonly conn: { readonly id: string }
+  /** The fabric hides addresses: `ip` is empty. */
+  readonly address: { readonly ip: string }
+  /** Writes that wait for the socket to be ready. */
+  readonly queuedWrites: { readonly length: number }
+  /** `send.unsent`: writes that are not acknowledged. */
+  readonly tcp: { readonly send: { readonly unsent: number } }
+  /** `last`: when something of the other side was last seen here, in ms since 1970. */
+  readonly alive: { readonly last: number }
+
+  /**
+   * Writes a value. Returns whether more than half of the window is free; after `false`, wait for `drain`.
+   *
+   * @param second The headers; or options, when all its keys are names of write options.
+   * @throws {FabricError} `"ENOBUFS"` `maxQueueSize` messages are unacknowledged · `"EPIPE"` the socket is closed or
+   *   ending · `"ERR_ENCODE"` the value has a BigInt or a function in it. Nothing was written then.
+   * @example
+   * if (!socket.write(row, { headers: { table: 'users' } })) await socket.drain()
+   */
+  write(data: unknown, second?: Headers | WriteOptions | null): boolean
+  /** Asks the other side. @throws {FabricError} `503` · `408` · `"ABORT_ERR"` · `"ERR_ENCODE"` · `"ERR_CLOSED"` */
+  request(data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
+  request(data?: unknown, options?: RequestOptions): Promise<Message | undefined>
+  /** Asks the other side for several answers. As `Client.requestMany`. */
+  requestMany(data?: unknown, options?: RequestManyOptions): Answers
+  /**
+   * The data as `[data, headers]`. A message is acknowledged when the next one is asked for, or the loop is left. With
+   * several iterators each gets everything, and the last one acknowledges.
+   *
+   * @example
+   * for await (const [data, headers] of socket.iter()) await store(data)
+   */
+  iter(): AsyncIterableIterator<[data: any, headers: Headers], undefined>
+  /** Resolves when everything written is acknowledged. @throws {FabricError} `"ERR_CLOSED"` it never will be */
+  drain(): Promise<void>
+  /** The same as `drain`. */
+  waitUntilDrain(): Promise<void>
+  /** Waits for the state `ready`. `timeout` in ms, default none. @throws {FabricError} `408` · `"ERR_CLOSED"` */
+  waitUntilReady(timeout?: number): Promise<void>
+  /** Cuts the socket off; a client connects again by itself if `reconnection` is on. */
+  disconnect(): void
+  /** Closes at once and tells the other side. Afterwards only `closed` is emitted. A second call does nothing. */
+  close(): void
+  /** The same as `close`. */
+  destroy(): void
+  /** Ends in order: resolves when the other side has answered, or after `timeout` ms (default 3000). Never rejects. */
+  end(options?: { timeout?: number }): Promise<void>
+  [Symbol.asyncIterator](): AsyncIterableIterator<[data: any, headers: Headers], undefined>
+  /** As `end()`. */
+  [Symbol.asyncDispose](): Promise<void>
+  ref(): this
+  /** Lets the process end although the socket is open. */
+  unref(): this
+}
+
+/** The side that connects. Made by `client.socket.connect`. */
+export declare class ConatSocketClient extends ConatSocketBase {
+  private constructor()
+  readonly role: 'client'
+  readonly reconnection: boolean
+  /** `close()` cuts the socket off, as a test of reconnecting. */
+  readonly sub: { close(): void }
+  /** Connects again, after `disconnect()`. @throws {FabricError} `"ERR_CLOSED"` */
+  connect(): void
+  /** Another socket with the same options, on the subject `<subject>.<name>`. */
+  channel(name: string): ConatSocketClient
+}
+
+/** The side that was connected to. Handed over, ready, by a server's `connection`. */
+export declare class ServerSocket extends ConatSocketBase {
+  private constructor()
+  readonly role: 'server'
+}
+
+/** The events of a socket server and what listeners get. */
+export interface SocketServerEvents {
+  connection: [socket: ServerSocket]
+  disconnected: []
+  connecting: []
+  ready: []
+  closed: [reason: FabricError | undefined]
+}
+
+/** Accepts sockets. Made by `client.socket.listen`. Keeps the process alive until it is closed. */
+export declare class ConatSocketServer extends EventEmitter<SocketServerEvents> {
+  private constructor()
+  readonly id: string
+  readonly subject: string
+  readonly state: State
+  readonly desc: string | undefined
+  readonly role: 'server'
+  /** The open sockets by id. */
+  readonly sockets: Record<string, ServerSocket>
+  forEach(visit: (socket: ServerSocket, id: string) => void): void
+  /**
+   * Writes to every socket that can take it. Returns whether all have more than half of their window free.
+   *
+   * @throws {FabricError} `"ENOBUFS"` the windows of the sockets in `error.ids` are full: these did not get it, all others
+   *   did · `"EPIPE"` the server is closed · `"ERR_ENCODE"`
+   */
+  write(data: unknown, second?: Headers | WriteOptions | null): boolean
+  /** The same as `write`. */
+  broadcast(data: unknown, second?: Headers | WriteOptions | null): boolean
+  /**
+   * Asks every socket. Resolves with all answers in the order of the sockets, an error in a failed slot.
+   *
+   * @param options.race Resolves with the first answer instead. @throws {FabricError} `503` there are no sockets
+   */
+  request(data: unknown, options: RequestOptions & { race: true }): Promise<Message>
+  request(data?: unknown, options?: RequestOptions & { race?: false }): Promise<(Message | Error)[]>
+  /** Another server with the same options, on the subject `<subject>.<name>`. */
+  channel(name: string): ConatSocketServer
+  /** Waits for the state `ready`. `timeout` in ms, default none. @throws {FabricError} `408` · `"ERR_CLOSED"` */
+  waitUntilReady(timeout?: number): Promise<void>
+  /** Closes the server and its sockets at once, and tells the other sides. */
+  close(): void
+  /** The same as `close`. */
+  destroy(): void
+  /** Accepts nothing more, ends all sockets in order, at most `timeout` ms (default 3000). Never rejects. */
+  end(options?: { timeout?: number }): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+  ref(): this
+  /** Lets the process end although the server is open. */
+  unref(): this
+}
+
+/** How a broker is set up. */
+export interface ServerOptions {
+  /** TCP port; 0: any free one; `null`: none, only for clients made by `server.client()`. @default 3000 */
+  port?: number | null
+  /** Address to listen on. */
+  host?: string
+  /** @default "0" */
+  id?: string
+  /** @default "/conat" */
+  path?: string
+  /** @default 500 */
+  maxSubscriptionsPerClient?: number
+  /** The same for users with a `hub_id`. @default 15_000 */
+  maxSubscriptionsPerHub?: number
+  clusterName?: string
+}
+
+/** The events of a broker and what listeners get. */
+export interface ServerEvents {
+  ready: []
+  closed: [reason: FabricError | undefined]
+}
+
+/**
+ * Starts a broker in this process.
+ *
+ * Returns at once; `ready` is emitted when it listens. When it cannot, `closed` carries the reason (`"EADDRINUSE"`); with
+ * nobody to hear that it is thrown as an uncaught exception.
+ *
+ * @example
+ * const server = init({ port: 0 })
+ * await server.waitUntilReady()
+ * const client = connect({ address: `http://localhost:${server.address()?.port}` })
+ */
+export declare function init(options?: ServerOptions): ConatServer
+
+/** A broker in this process. With a port it keeps the process alive until it is closed. */
+export interface ConatServer extends EventEmitter<ServerEvents> {
+  readonly id: string
+  readonly options: Readonly<ServerOptions>
+  readonly state: 'starting' | 'ready' | 'closed'
+  /** Where it listens; `null` before `ready` and without a port. */
+  address(): { address: string; family: string; port: number } | null
+  /** A new client of this broker that needs no network. */
+  client(options?: ConnectOptions): Client
+  /** Waits until it listens. `timeout` in ms. @throws {FabricError} `408` · `"EADDRINUSE"` … why it cannot */
+  waitUntilReady(timeout?: number): Promise<void>
+  /** Disconnects everybody, and resolves when the port is free. Never rejects. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+  ref(): this
+  /** Lets the process end although the broker is open. */
+  unref(): this
+}
+
+/** Whether `subject` may be subscribed to: tokens joined by `.`, `*` as a token, `>` as the last one. */
+export declare function isValidSubject(subject: string): boolean
+
+/** Whether `subject` may be published to: no wildcards. */
+export declare function isValidSubjectWithoutWildcards(subject: string): boolean
+
+/** Whether a message to `subject` reaches a subscription to `pattern`. */
+export declare function matchesPattern(options: { pattern: string; subject: string }): boolean
+
+/** Sets the timeouts, in ms, of all later calls that name none. */
+export declare function setDefaultTimeouts(timeouts: { request?: number; publish?: number }): void
+
+/** Sets the times, in ms, of all sockets that are made later. */
+export declare function setDefaultSocketTimeouts(timeouts: {
+  command?: number
+  keepAlive?: number
+  keepAliveTimeout?: number
+}): void
+
+/** The header with a socket's command, on the wire. */
+export declare const SOCKET_HEADER_CMD: 'CN-SocketCmd'
+
+/** The header with a socket's sequence number, on the wire. */
+export declare const SOCKET_HEADER_SEQ: 'CN-SocketSeq'

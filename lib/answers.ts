@@ -1,0 +1,160 @@
+// The answers to a requestMany: an async iterator, and a promise of one that rejects when nobody listens.
+import * as commands from './commands'
+import type { Core } from './core'
+import { abortFailure, closedFailure, errorFrom, Failed } from './errors'
+import { DONE, FAILED, forget, REPLY, route, type Target } from './events'
+import { release, retain } from './lifetime'
+import type { Message, Responder } from './message'
+import { Pulls } from './pulls'
+import { readFailed, readMessage } from './requests'
+import type { Slab } from './slab'
+
+/** Answers that nobody has pulled yet may take this many bytes; then the iteration fails. */
+const MAX_BYTES = 64 * 1024 * 1024
+
+/** Receives the answers. */
+class Receiver implements Target {
+  readonly client: number
+  readonly handle: number = commands.nextHandle()
+  readonly pulls: Pulls<Message> = new Pulls()
+  /** Settles with the first answer or the end. */
+  readonly first: Promise<Failed | undefined>
+  readonly #core: Core
+  readonly #responder: Responder
+  #started: (failure: Failed | undefined) => void = () => {}
+  #bytes = 0
+  #signal: AbortSignal | undefined
+
+  constructor(core: Core, responder: Responder, signal: AbortSignal | undefined) {
+    this.client = core.handle
+    this.#core = core
+    this.#responder = responder
+    this.first = new Promise(resolve => {
+      this.#started = resolve
+    })
+    route(this.handle, this)
+    retain()
+    this.#signal = signal
+    signal?.addEventListener('abort', this.#abort, { once: true })
+  }
+
+  handleEvent(kind: number, slab: Slab): void {
+    if (kind === REPLY) this.#receive(readMessage(this.#core, this.#responder, slab, false))
+    else if (kind === DONE) this.end()
+    else if (kind === FAILED) this.end(readFailed(slab))
+  }
+
+  handleClientClosed(): void {
+    this.end(closedFailure('the client'))
+  }
+
+  pulled(message: Message): void {
+    this.#bytes -= message.length
+  }
+
+  stop(failure?: Failed): void {
+    if (this.pulls.ended) return
+    commands.cancel(this.client, this.handle)
+    this.end(failure)
+  }
+
+  end(failure?: Failed): void {
+    if (this.pulls.ended) return
+    this.pulls.end(failure)
+    this.#started(failure)
+    forget(this.handle)
+    release()
+    this.#signal?.removeEventListener('abort', this.#abort)
+  }
+
+  #receive(message: Message): void {
+    this.#bytes += message.length
+    if (this.#bytes > MAX_BYTES) {
+      this.stop(new Failed('ENOBUFS', `requestMany: more than ${MAX_BYTES} bytes of answers were not read`))
+      return
+    }
+    this.pulls.push(message)
+    this.#started(undefined)
+  }
+
+  #abort = (): void => this.stop(abortFailure(this.#signal as AbortSignal))
+}
+
+/** What awaiting a requestMany gives. */
+export type AnswerIterator = AsyncIterableIterator<Message, undefined>
+
+/** Iterate it, or await it to be told first whether anybody listens. */
+export type Answers = Promise<AnswerIterator> & AnswerIterator
+
+class Iterator implements AsyncIterableIterator<Message, undefined> {
+  readonly #receiver: Receiver
+
+  constructor(receiver: Receiver) {
+    this.#receiver = receiver
+  }
+
+  async next(): Promise<IteratorResult<Message, undefined>> {
+    const result = await this.#receiver.pulls.next()
+    if (!result.done) this.#receiver.pulled(result.value)
+    return result
+  }
+
+  async return(): Promise<IteratorResult<Message, undefined>> {
+    this.#receiver.stop()
+    return { value: undefined, done: true }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+}
+
+/** `send` checks, encodes and returns what writes the request with the ticket that it is given. */
+export function ask(
+  core: Core,
+  responder: Responder,
+  signal: AbortSignal | undefined,
+  send: () => (ticket: number) => void,
+): Answers {
+  try {
+    const write = send()
+    const receiver = new Receiver(core, responder, signal)
+    write(receiver.handle)
+    if (signal?.aborted) receiver.stop(abortFailure(signal))
+    return both(opened(receiver), new Iterator(receiver))
+  } catch (error) {
+    return both(Promise.reject(error), refusing(error))
+  }
+}
+
+async function opened(receiver: Receiver): Promise<AnswerIterator> {
+  const failure = await receiver.first
+  if (failure !== undefined) throw errorFrom(failure)
+  return new Iterator(receiver)
+}
+
+async function* refusing(error: unknown): AsyncGenerator<Message, undefined> {
+  yield await Promise.reject(error)
+  return undefined
+}
+
+/** A promise with an iterator's methods. Who iterates is told by the iterator and need not handle the promise. */
+function both(promise: Promise<AnswerIterator>, iterator: AnswerIterator): Answers {
+  const handled = (): void => {
+    promise.catch(() => {})
+  }
+  return Object.assign(promise, {
+    next: () => {
+      handled()
+      return iterator.next()
+    },
+    return: () => {
+      handled()
+      return iterator.return?.() ?? Promise.resolve({ value: undefined, done: true as const })
+    },
+    [Symbol.asyncIterator]: () => {
+      handled()
+      return iterator
+    },
+  }) as Answers
+}

@@ -1,0 +1,99 @@
+// A growable byte buffer in the layout of docs/boundary.md. Knows pieces, not commands.
+
+/** Below this length a loop over characters beats the native string writer. */
+const SHORT = 64
+const ABSENT = 0xffffffff
+const FIRST_SIZE = 64 * 1024
+/** What is kept between batches: one 100 MB payload must not stay for ever. */
+const KEPT_SIZE = 1024 * 1024
+
+export class Batch {
+  buf: Buffer = Buffer.allocUnsafeSlow(FIRST_SIZE)
+  pos = 0
+  #start = 0
+
+  /** Starts a record. Nothing that runs the user's code may be called before `end`. */
+  begin(kind: number, handle: number): void {
+    this.reserve(9)
+    this.#start = this.pos
+    this.buf[this.pos + 4] = kind
+    this.pos += 5
+    this.u32(handle)
+  }
+
+  end(): void {
+    const pos = this.pos
+    this.pos = this.#start
+    this.u32(pos - this.#start - 4)
+    this.pos = pos
+  }
+
+  reserve(bytes: number): void {
+    const needed = this.pos + bytes
+    if (needed <= this.buf.length) return
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.buf.length * 2))
+    this.buf.copy(grown, 0, 0, this.pos)
+    this.buf = grown
+  }
+
+  u8(value: number): void {
+    this.reserve(1)
+    this.buf[this.pos++] = value
+  }
+
+  u32(value: number): void {
+    this.reserve(4)
+    const { buf, pos } = this
+    buf[pos] = value
+    buf[pos + 1] = value >>> 8
+    buf[pos + 2] = value >>> 16
+    buf[pos + 3] = value >>> 24
+    this.pos = pos + 4
+  }
+
+  bytes(value: Uint8Array): void {
+    this.reserve(value.byteLength)
+    this.buf.set(value, this.pos)
+    this.pos += value.byteLength
+  }
+
+  /** The UTF-8 bytes of `text`, without a length. */
+  text(text: string): void {
+    this.reserve(text.length * 3)
+    this.pos = this.#ascii(text) ?? this.pos + this.buf.write(text, this.pos, 'utf8')
+  }
+
+  str(text: string): void {
+    const at = this.pos
+    this.u32(0)
+    this.text(text)
+    const end = this.pos
+    this.pos = at
+    this.u32(end - at - 4)
+    this.pos = end
+  }
+
+  optStr(text: string | null): void {
+    if (text === null) this.u32(ABSENT)
+    else this.str(text)
+  }
+
+  /** The finished batch, valid until the next write. */
+  take(): Buffer {
+    const taken = this.buf.subarray(0, this.pos)
+    this.pos = 0
+    if (this.buf.length > KEPT_SIZE) this.buf = Buffer.allocUnsafeSlow(FIRST_SIZE)
+    return taken
+  }
+
+  #ascii(text: string): number | undefined {
+    if (text.length > SHORT) return undefined
+    const { buf, pos } = this
+    for (let i = 0; i < text.length; i++) {
+      const unit = text.charCodeAt(i)
+      if (unit > 127) return undefined
+      buf[pos + i] = unit
+    }
+    return pos + text.length
+  }
+}

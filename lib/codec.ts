@@ -1,0 +1,172 @@
+// Values to MessagePack or JSON bytes and back. Same bytes as `encode(value, {ignoreUndefined: true})` of
+// @msgpack/msgpack; bin and short strings take a short cut.
+import { Decoder, Encoder } from '@msgpack/msgpack'
+import type { Batch } from './batch'
+import { FabricError, invalidType, invalidValue } from './errors'
+
+export enum DataEncoding {
+  MsgPack = 0,
+  JsonCodec = 1,
+}
+
+/** The longest string of MessagePack's one-byte header. */
+const FIXSTR = 31
+const NIL = 0xc0
+const BIN8 = 0xc4
+/** An encoder that has grown past this is dropped: it would keep its buffer for ever. */
+const KEPT_SIZE = 1024 * 1024
+/** A bin value is copied out when it is smaller than this part of the bytes that it would keep alive. */
+const SMALL_PART = 8
+
+let encoder = new Encoder({ ignoreUndefined: true })
+const decoder = new Decoder()
+
+function packed(value: unknown): Uint8Array {
+  try {
+    const bytes = encoder.encodeSharedRef(value)
+    if (bytes.byteLength > KEPT_SIZE) encoder = new Encoder({ ignoreUndefined: true })
+    return bytes
+  } catch (cause) {
+    throw unencodable(cause)
+  }
+}
+
+function unencodable(cause: unknown): FabricError {
+  if (cause instanceof FabricError) return cause
+  return new FabricError(cause instanceof Error ? cause.message : String(cause), 'ERR_ENCODE', { cause })
+}
+
+function json(value: unknown): Uint8Array {
+  try {
+    return Buffer.from(JSON.stringify(value) ?? 'null')
+  } catch (cause) {
+    throw unencodable(cause)
+  }
+}
+
+function isShortAscii(text: string): boolean {
+  if (text.length > FIXSTR) return false
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false
+  return true
+}
+
+/**
+ * One payload between encoding and writing. There is one of these: encoding may run getters of the user, which may
+ * write too, so all of it happens in `prepare`; from there to `writeTo` no code of the user runs.
+ */
+class Outgoing {
+  #encoding = 0
+  #bytes: Uint8Array | undefined
+  #text: string | undefined
+  #isBin = false
+
+  /** The bytes are valid until the next `prepare`, which code of the user may cause. */
+  prepare(value: unknown, encoding: number, raw: Uint8Array | undefined): void {
+    let bytes: Uint8Array | undefined
+    let text: string | undefined
+    let isBin = false
+    if (raw !== undefined) bytes = raw
+    else if (encoding !== DataEncoding.MsgPack) bytes = json(value)
+    else if (value instanceof Uint8Array) {
+      bytes = value
+      isBin = true
+    } else if (typeof value === 'string' && isShortAscii(value)) text = value
+    else bytes = packed(value)
+    this.#encoding = encoding
+    this.#bytes = bytes
+    this.#text = text
+    this.#isBin = isBin
+  }
+
+  /** The length of the encoded payload. */
+  get length(): number {
+    if (this.#text !== undefined) return this.#text.length + 1
+    const bytes = this.#bytes as Uint8Array
+    return bytes.byteLength + (this.#isBin ? binHeader(bytes.byteLength) : 0)
+  }
+
+  writeTo(batch: Batch): void {
+    batch.u8(this.#encoding)
+    if (this.#text !== undefined) {
+      batch.u8(0xa0 | this.#text.length)
+      batch.text(this.#text)
+      return
+    }
+    const bytes = this.#bytes as Uint8Array
+    if (this.#isBin) writeBinHeader(batch, bytes.byteLength)
+    batch.bytes(bytes)
+    this.#bytes = undefined
+  }
+}
+
+export const outgoing = new Outgoing()
+
+function binHeader(length: number): number {
+  return length < 0x100 ? 2 : length < 0x10000 ? 3 : 5
+}
+
+function writeBinHeader(batch: Batch, length: number): void {
+  const size = binHeader(length) - 1
+  batch.u8(BIN8 + (size >> 1))
+  for (let shift = (size - 1) * 8; shift >= 0; shift -= 8) batch.u8(length >>> shift)
+}
+
+/** Copies what is small against the bytes that a view of it would keep alive. */
+export function copyOut(source: Buffer, start: number, end: number): Buffer {
+  if ((end - start) * SMALL_PART >= source.length) return source.subarray(start, end)
+  const copy = Buffer.allocUnsafe(end - start)
+  source.copy(copy, 0, start, end)
+  return copy
+}
+
+/** The value in `source[start..end]`. An empty payload is `undefined`. */
+export function decodeAt(source: Buffer, start: number, end: number, encoding: number): unknown {
+  if (start === end) return undefined
+  if (encoding === DataEncoding.MsgPack) {
+    const first = source[start] as number
+    if (first >= BIN8 && first <= BIN8 + 2) {
+      const size = 1 << (first - BIN8)
+      if (start + 1 + size <= end && end - start - 1 - size === source.readUIntBE(start + 1, size)) {
+        return copyOut(source, start + 1 + size, end)
+      }
+    } else if (first >= 0xa0 && first <= 0xbf && end - start - 1 === (first & 31)) {
+      if (isAscii(source, start + 1, end)) return source.toString('latin1', start + 1, end)
+    } else if (first === NIL && end - start === 1) return null
+  }
+  return decodeBytes(copyOut(source, start, end), encoding)
+}
+
+function isAscii(source: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if ((source[i] as number) > 127) return false
+  return true
+}
+
+function decodeBytes(bytes: Buffer, encoding: number): unknown {
+  try {
+    if (encoding === DataEncoding.MsgPack) return decoder.decode(bytes)
+    if (encoding === DataEncoding.JsonCodec) return JSON.parse(bytes.toString())
+  } catch (cause) {
+    throw new FabricError(cause instanceof Error ? cause.message : String(cause), 'ERR_DECODE', { cause })
+  }
+  throw new FabricError(`unknown encoding ${encoding}`, 'ERR_DECODE')
+}
+
+/** The bytes of a value, the caller's to keep. */
+export function encode({ encoding = 0, mesg }: { encoding?: DataEncoding; mesg: unknown }): Buffer {
+  checkEncoding(encoding)
+  return Buffer.from(encoding === DataEncoding.MsgPack ? packed(mesg) : json(mesg))
+}
+
+/** The value of some bytes. */
+export function decode({ encoding = 0, data }: { encoding?: DataEncoding; data: Uint8Array }): unknown {
+  checkEncoding(encoding)
+  if (!(data instanceof Uint8Array)) throw invalidType('data', 'a Uint8Array', data)
+  if (data.byteLength === 0) return undefined
+  return decodeBytes(Buffer.from(data.buffer, data.byteOffset, data.byteLength), encoding)
+}
+
+export function checkEncoding(encoding: unknown): asserts encoding is DataEncoding {
+  if (encoding !== DataEncoding.MsgPack && encoding !== DataEncoding.JsonCodec) {
+    throw invalidValue('encoding', 'a DataEncoding (0 or 1)', encoding)
+  }
+}

@@ -1,0 +1,54 @@
+// What a client can be told when it is made, and how the engine reads it.
+import { FabricError } from './errors'
+import { isBoolean, isDuration, isHeaders, isNumber, isString, pick, type Shape } from './options'
+
+export interface ConnectOptions {
+  address?: string
+  noCache?: boolean
+  path?: string
+  inboxPrefix?: string
+  extraHeaders?: Record<string, string>
+  autoConnect?: boolean
+  reconnection?: boolean
+  reconnectionDelay?: number
+  reconnectionDelayMax?: number
+  randomizationFactor?: number
+}
+
+export const CLIENT_SHAPE: Shape = {
+  address: isString,
+  noCache: isBoolean,
+  path: isString,
+  inboxPrefix: isInboxPrefix,
+  extraHeaders: isHeaders,
+  autoConnect: isBoolean,
+  reconnection: isBoolean,
+  reconnectionDelay: isDuration,
+  reconnectionDelayMax: isDuration,
+  randomizationFactor: isNumber,
+}
+
+const PASSED_ON = Object.keys(CLIENT_SHAPE).filter(name => name !== 'address' && name !== 'noCache')
+
+function isInboxPrefix(name: string, value: unknown): void {
+  isString(name, value)
+  if ((value as string).startsWith('_INBOX')) return
+  throw new FabricError(`${name} must start with _INBOX, got '${value}'`, 'ERR_INVALID_ARG_VALUE')
+}
+
+/** Where a client with these options connects; `null` is the fabric inside this process. */
+function addressOf(options: ConnectOptions): string | null {
+  return options.address || process.env.CONAT_SERVER || null
+}
+
+/** The options of `clientOpen`. */
+export function openSettings(id: string, options: ConnectOptions, broker: number | undefined): string {
+  const address = broker === undefined ? addressOf(options) : null
+  return JSON.stringify({ ...pick(options, PASSED_ON), id, address, broker: broker ?? null })
+}
+
+/** Equal for options that make equal clients. */
+export function cacheKey(options: ConnectOptions): string {
+  const entries = Object.entries({ ...options, address: addressOf(options) })
+  return JSON.stringify(entries.filter(([, value]) => value !== undefined).sort(([a], [b]) => (a < b ? -1 : 1)))
+}

@@ -1,0 +1,91 @@
+// Takes over slabs of events and hands each to the object with its handle (docs/boundary.md).
+import { flush } from './commands'
+import { rethrowLater } from './errors'
+import { native } from './native'
+import { Slab } from './slab'
+
+/** How many slabs a wake-up may take before timers and I/O get their turn. */
+const SLABS_A_TURN = 8
+
+/** Event kinds of docs/boundary.md. */
+export const DELIVERED = 1
+export const PUBLISHED = 2
+export const REPLY = 3
+export const DONE = 4
+export const FAILED = 5
+export const CLIENT_STATE = 6
+export const SOCKET_STATE = 7
+export const SOCKET_DATA = 8
+export const SOCKET_REQUEST = 9
+export const SOCKET_ACKNOWLEDGED = 10
+export const ACCEPTED = 11
+export const LISTENER_STATE = 12
+export const CHOOSE_SERVER = 13
+export const PERMISSION = 14
+export const BROKER_STATE = 15
+
+/** Whatever has a handle. */
+export interface Target {
+  /** The handle of the client that it belongs to, or its own. */
+  readonly client: number
+  handleEvent(kind: number, slab: Slab): void
+  /** Its client has closed, and the engine said nothing about this object before. */
+  handleClientClosed(): void
+}
+
+const targets = new Map<number, Target>()
+const slab = new Slab()
+let opened = false
+
+/** Gives events with this handle to `target`, until `forget`. */
+export function route(handle: number, target: Target): void {
+  if (!opened) {
+    opened = true
+    native.open(turn)
+  }
+  targets.set(handle, target)
+}
+
+export function forget(handle: number): void {
+  targets.delete(handle)
+}
+
+/** Ends everything of a client that is still there. */
+export function endAllOf(client: number): void {
+  for (const [handle, target] of targets) {
+    if (target.client === client && handle !== client) target.handleClientClosed()
+  }
+}
+
+/** One turn: called when events wait, and again until there are none. */
+function turn(): void {
+  for (let taken = 0; taken < SLABS_A_TURN; taken++) {
+    const parts = native.drain()
+    if (parts === null) {
+      slab.drop()
+      return
+    }
+    dispatch(parts)
+    flush()
+  }
+  setImmediate(turn)
+}
+
+function dispatch(parts: readonly Buffer[]): void {
+  slab.take(parts)
+  const length = slab.buf.length
+  let next = 0
+  while (next < length) {
+    slab.pos = next
+    next += slab.u32() + 4
+    slab.end = next
+    const kind = slab.u8()
+    const target = targets.get(slab.u32())
+    if (target === undefined) continue
+    try {
+      target.handleEvent(kind, slab)
+    } catch (error) {
+      rethrowLater(error)
+    }
+  }
+}

@@ -1,0 +1,13 @@
+// Everything that is public, by name. The contract with its documentation is index.d.ts.
+export { type ConatServer, init } from './broker'
+export { Client } from './client'
+export { DataEncoding, decode, encode } from './codec'
+export { connect, getClient } from './connect'
+export { FabricError, FabricError as ConatError } from './errors'
+export { SOCKET_HEADER_CMD, SOCKET_HEADER_SEQ } from './headers'
+export { Message, MessageData, messageData } from './message'
+export { setDefaultSocketTimeouts, setDefaultTimeouts } from './options'
+export { ServerSocket } from './server-socket'
+export { ConatSocketClient } from './socket-client'
+export { ConatSocketServer } from './socket-server'
+export { isValidSubject, isValidSubjectWithoutWildcards, matchesPattern } from './subjects'

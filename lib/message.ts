@@ -1,0 +1,137 @@
+// A message as the application sees it: decodes when its data is asked for.
+import { copyOut, DataEncoding, decodeAt, encode } from './codec'
+import { FabricError } from './errors'
+import { type Headers, headersText, parseHeaders, REPLY_HEADER } from './headers'
+import { checkOptions, isBytes, isEncoding, isHeaders } from './options'
+import type { PublishOptions, Published } from './requests'
+import type { Incoming } from './slab'
+
+const EMPTY = Buffer.alloc(0)
+
+/** What a message needs of the client that received it, to be answered. */
+export interface Responder {
+  respond(subject: string, data: unknown, options: PublishOptions | undefined): Promise<Published>
+  respondSync(subject: string, data: unknown, options: PublishOptions | undefined): { bytes: number }
+}
+
+export interface MessageOptions {
+  encoding?: DataEncoding
+  raw?: Uint8Array
+  headers?: Headers | null
+}
+
+/** A payload with its headers, not yet sent or already received. */
+export class MessageData {
+  readonly encoding: DataEncoding
+  #bytes: Buffer
+  #start: number
+  #end: number
+  #headers: Headers | null | undefined
+  #data: unknown
+  #decoded = false
+
+  constructor(options: { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null }) {
+    const { encoding = 0, raw } = options
+    this.encoding = encoding
+    this.#bytes = Buffer.isBuffer(raw) ? raw : Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength)
+    this.#start = 0
+    this.#end = raw.byteLength
+    this.#headers = options.headers
+  }
+
+  /** The encoded payload. */
+  get raw(): Buffer {
+    if (this.#end - this.#start !== this.#bytes.length) {
+      this.#bytes = copyOut(this.#bytes, this.#start, this.#end)
+      this.#start = 0
+      this.#end = this.#bytes.length
+    }
+    return this.#bytes
+  }
+
+  get headers(): Headers | null | undefined {
+    return this.#headers
+  }
+
+  get length(): number {
+    return this.#end - this.#start
+  }
+
+  /** The decoded payload. */
+  get data(): unknown {
+    if (!this.#decoded) {
+      this.#data = decodeAt(this.#bytes, this.#start, this.#end, this.encoding)
+      this.#decoded = true
+    }
+    return this.#data
+  }
+
+  /** Takes the bytes of an event without copying them. */
+  protected adopt(incoming: Incoming): void {
+    this.#bytes = incoming.source
+    this.#start = incoming.start
+    this.#end = incoming.end
+  }
+}
+
+/** A message that was received. */
+export class Message extends MessageData {
+  readonly subject: string
+  readonly #reply: string | null
+  readonly #responder: Responder
+  #headersText: string | null
+  #parsed: Headers | null | undefined
+
+  constructor(
+    responder: Responder,
+    subject: string,
+    headers: string | null,
+    reply: string | null,
+    incoming: Incoming,
+  ) {
+    super({ encoding: incoming.encoding, raw: EMPTY })
+    this.adopt(incoming)
+    this.subject = subject
+    this.#responder = responder
+    this.#headersText = headers
+    this.#reply = reply
+  }
+
+  override get headers(): Headers | null | undefined {
+    if (this.#headersText !== null) {
+      this.#parsed = parseHeaders(this.#headersText)
+      this.#headersText = null
+    }
+    if (this.#reply === null || this.#parsed?.[REPLY_HEADER] !== undefined) return this.#parsed
+    this.#parsed = { ...this.#parsed, [REPLY_HEADER]: this.#reply }
+    return this.#parsed
+  }
+
+  isRequest(): boolean {
+    return this.#reply !== null
+  }
+
+  async respond(data?: unknown, options?: PublishOptions): Promise<Published> {
+    return await this.#responder.respond(this.#replySubject(), data, options)
+  }
+
+  respondSync(data?: unknown, options?: PublishOptions): { bytes: number } {
+    return this.#responder.respondSync(this.#replySubject(), data, options)
+  }
+
+  #replySubject(): string {
+    if (this.#reply !== null) return this.#reply
+    throw new FabricError(`message to '${this.subject}' is no request: nobody waits for an answer`, 'ERR_NOT_A_REQUEST')
+  }
+}
+
+const MESSAGE_SHAPE = { encoding: isEncoding, raw: isBytes, headers: isHeaders }
+
+/** A message to send later or often: the value is encoded once. */
+export function messageData(data: unknown, options?: MessageOptions): MessageData {
+  checkOptions('messageData', options, MESSAGE_SHAPE)
+  const encoding = options?.encoding ?? DataEncoding.MsgPack
+  headersText(options?.headers)
+  const raw = options?.raw ?? encode({ encoding, mesg: data })
+  return new MessageData({ encoding, raw, headers: options?.headers })
+}

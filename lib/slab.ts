@@ -1,0 +1,79 @@
+// Reads the pieces of a slab in the layout of docs/boundary.md. Knows pieces, not events.
+
+const ABSENT = 0xffffffff
+
+/** Where the bytes of a payload are. Read it at once: the same object is used for every event. */
+export class Incoming {
+  encoding = 0
+  source: Buffer = Buffer.alloc(0)
+  start = 0
+  end = 0
+}
+
+export class Slab {
+  /** When it was taken over, ms epoch. */
+  now = 0
+  buf: Buffer = Buffer.alloc(0)
+  pos = 0
+  /** The end of the current record. */
+  end = 0
+  readonly incoming: Incoming = new Incoming()
+  #big: readonly Buffer[] = []
+
+  take(parts: readonly Buffer[]): void {
+    this.buf = parts[0] as Buffer
+    this.#big = parts
+    this.pos = 0
+    this.end = 0
+    this.now = Date.now()
+  }
+
+  /** Lets go of the bytes, so that an idle process does not keep them. */
+  drop(): void {
+    this.buf = this.incoming.source = Buffer.alloc(0)
+    this.#big = []
+  }
+
+  u8(): number {
+    return this.buf[this.pos++] as number
+  }
+
+  u32(): number {
+    const { buf, pos } = this
+    this.pos = pos + 4
+    return buf.readUInt32LE(pos)
+  }
+
+  f64(): number {
+    const { buf, pos } = this
+    this.pos = pos + 8
+    return buf.readDoubleLE(pos)
+  }
+
+  str(): string {
+    return this.#text(this.u32())
+  }
+
+  optStr(): string | null {
+    const length = this.u32()
+    return length === ABSENT ? null : this.#text(length)
+  }
+
+  /** The last piece of a record. */
+  payload(): Incoming {
+    const incoming = this.incoming
+    incoming.encoding = this.u8()
+    const big = this.u32()
+    incoming.source = big === 0 ? this.buf : (this.#big[big] as Buffer)
+    incoming.start = big === 0 ? this.pos : 0
+    incoming.end = big === 0 ? this.end : incoming.source.length
+    return incoming
+  }
+
+  #text(length: number): string {
+    const start = this.pos
+    const end = start + length
+    this.pos = end
+    return this.buf.toString('utf8', start, end)
+  }
+}

@@ -1,0 +1,110 @@
+// The side that connects.
+import * as commands from './commands'
+import type { Core } from './core'
+import { CHOOSE_SERVER, route } from './events'
+import type { Responder } from './message'
+import { checkOptions, defaults, isBoolean, isCount, isDuration, isFunction, isString, isTimeout, pick } from './options'
+import type { Slab } from './slab'
+import { ConatSocketBase, type SocketSettings } from './socket-base'
+import { checkConnectSubject, checkId } from './subjects'
+import { native } from './native'
+
+export interface SocketConnectOptions extends SocketSettings {
+  id?: string
+  reconnection?: boolean
+  loadBalancer?: (subject: string) => Promise<string> | string
+  loadBalancerTimeout?: number
+  dialect?: 'classic' | 'attempt'
+}
+
+export const SETTINGS_SHAPE = {
+  id: isString,
+  desc: isString,
+  maxQueueSize: isCount,
+  keepAlive: isDuration,
+  keepAliveTimeout: isTimeout,
+}
+
+const SHAPE = {
+  ...SETTINGS_SHAPE,
+  reconnection: isBoolean,
+  loadBalancer: isFunction,
+  loadBalancerTimeout: isTimeout,
+  dialect: isString,
+}
+
+const PASSED_ON = ['maxQueueSize', 'reconnection', 'loadBalancerTimeout', 'dialect'] as const
+
+export class ConatSocketClient extends ConatSocketBase {
+  readonly role = 'client'
+  readonly reconnection: boolean
+  /** Its way to the server. Closing it is a reconnect, as a test of one. */
+  readonly sub: { close: () => void } = { close: () => this.disconnect() }
+  readonly #responder: Responder
+  readonly #options: SocketConnectOptions
+
+  /** @internal */
+  constructor(core: Core, responder: Responder, subject: string, options: SocketConnectOptions = {}) {
+    core.checkOpen()
+    checkConnectSubject(subject)
+    checkOptions('socket.connect', options, SHAPE)
+    const id = options.id ?? native.randomId()
+    checkId(id)
+    super(core, responder, commands.nextHandle(), subject, id, options)
+    this.reconnection = options.reconnection ?? true
+    this.#responder = responder
+    this.#options = { ...options }
+    route(this.handle, this)
+    commands.socketConnect(core.handle, this.handle, subject, this.#settings())
+  }
+
+  connect(): void {
+    this.checkOpen()
+    commands.socketReconnect(this.client, this.handle)
+  }
+
+  disconnect(): void {
+    if (this.state === 'closed') return
+    commands.socketDisconnect(this.client, this.handle)
+    this.leaveReady()
+  }
+
+  /** Another socket to the same server, on a subject one token longer. */
+  channel(name: string): ConatSocketClient {
+    const { id: _own, ...options } = this.#options
+    return new ConatSocketClient(this.core, this.#responder, `${this.subject}.${name}`, options)
+  }
+
+  override handleEvent(kind: number, slab: Slab): void {
+    if (kind !== CHOOSE_SERVER) super.handleEvent(kind, slab)
+    else if (this.state !== 'closed') void this.#chooseServer()
+  }
+
+  protected describe(): string {
+    return `socket client '${this.subject}' (id '${this.id}')`
+  }
+
+  /** A load balancer that throws or names no server has failed: the engine tries again. */
+  async #chooseServer(): Promise<void> {
+    let id: string | null = null
+    try {
+      id = (await this.#options.loadBalancer?.(this.subject)) ?? null
+    } catch {
+      // Answered with `null`.
+    }
+    if (this.state !== 'closed') {
+      commands.serverChosen(this.client, this.handle, typeof id === 'string' ? id : null)
+    }
+  }
+
+  #settings(): string {
+    return JSON.stringify({
+      ...pick(this.#options, PASSED_ON),
+      id: this.id,
+      keepAlive: this.keepAlive,
+      keepAliveTimeout: this.keepAliveTimeout,
+      commandTimeout: defaults.command,
+      loadBalancer: this.#options.loadBalancer !== undefined,
+    })
+  }
+}

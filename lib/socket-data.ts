@@ -1,0 +1,143 @@
+// Data that has arrived at a socket: to listeners, to iterators, or held until there is one.
+// A message counts as consumed when a listener was called, or when an iterator has gone past it.
+import type { Failed } from './errors'
+import type { Headers } from './headers'
+import { Pulls } from './pulls'
+
+export type Item = [data: unknown, headers: Headers]
+
+/** A message in the hands of iterators; the last one to go past it consumes it. */
+interface Cell {
+  readonly item: Item
+  waiting: number
+}
+
+/** What the data needs of its socket. */
+export interface Sink {
+  /** Calls the listeners, and says whether there were any. */
+  emitData(data: unknown, headers: Headers): boolean
+  /** One more message is consumed. */
+  handleConsumed(): void
+}
+
+export class SocketData {
+  readonly #sink: Sink
+  #held: Item[] = []
+  #iterators: DataIterator[] = []
+  #isFlowing = false
+  #failure: Failed | undefined
+  #ended = false
+
+  constructor(sink: Sink) {
+    this.#sink = sink
+  }
+
+  push(data: unknown, headers: Headers): void {
+    if (this.#held.length > 0) this.#held.push([data, headers])
+    else this.#give(data, headers)
+  }
+
+  /** A listener has come: gives it what is held, but not inside its own registration. */
+  flow(): void {
+    if (this.#isFlowing || this.#held.length === 0) return
+    this.#isFlowing = true
+    process.nextTick(() => {
+      this.#isFlowing = false
+      this.#release()
+    })
+  }
+
+  iterate(): DataIterator {
+    const iterator = new DataIterator(this.#leave, this.#pass)
+    if (this.#ended) iterator.end(this.#failure)
+    else this.#iterators.push(iterator)
+    const held = this.#held
+    this.#held = []
+    for (const item of held) iterator.push({ item, waiting: 1 })
+    return iterator
+  }
+
+  /** Nothing comes any more: what is held for listeners that never came is dropped. */
+  end(failure?: Failed): void {
+    this.#ended = true
+    this.#failure = failure
+    this.#held = []
+    for (const iterator of this.#iterators) iterator.end(failure)
+    this.#iterators = []
+  }
+
+  /** Listeners that throw do not keep the rest from coming: the caller reports it. */
+  #give(data: unknown, headers: Headers): void {
+    if (this.#iterators.length > 0) {
+      const cell: Cell = { item: [data, headers], waiting: this.#iterators.length }
+      for (const iterator of this.#iterators) iterator.push(cell)
+      this.#sink.emitData(data, headers)
+    } else if (this.#sink.emitData(data, headers)) this.#sink.handleConsumed()
+    else if (!this.#ended) this.#held.push([data, headers])
+  }
+
+  #release(): void {
+    const held = this.#held
+    this.#held = []
+    for (const [data, headers] of held) {
+      if (this.#ended) return
+      this.push(data, headers)
+    }
+  }
+
+  #pass = (cell: Cell): void => {
+    cell.waiting -= 1
+    if (cell.waiting === 0 && !this.#ended) this.#sink.handleConsumed()
+  }
+
+  #leave = (iterator: DataIterator): void => {
+    this.#iterators = this.#iterators.filter(other => other !== iterator)
+  }
+}
+
+/** The messages of a socket, pulled. */
+export class DataIterator implements AsyncIterableIterator<Item, undefined> {
+  readonly #pulls: Pulls<Cell> = new Pulls()
+  readonly #leave: (iterator: DataIterator) => void
+  readonly #pass: (cell: Cell) => void
+  #current: Cell | undefined
+
+  constructor(leave: (iterator: DataIterator) => void, pass: (cell: Cell) => void) {
+    this.#leave = leave
+    this.#pass = pass
+  }
+
+  async next(): Promise<IteratorResult<Item, undefined>> {
+    this.#passCurrent()
+    const result = await this.#pulls.next()
+    if (result.done) return result
+    this.#current = result.value
+    return { value: result.value.item, done: false }
+  }
+
+  async return(): Promise<IteratorResult<Item, undefined>> {
+    this.#leave(this)
+    this.#pulls.end()
+    this.#passCurrent()
+    for (let cell = this.#pulls.take(); cell !== undefined; cell = this.#pulls.take()) this.#pass(cell)
+    return { value: undefined, done: true }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  push(cell: Cell): void {
+    this.#pulls.push(cell)
+  }
+
+  end(failure?: Failed): void {
+    this.#pulls.end(failure)
+  }
+
+  #passCurrent(): void {
+    if (this.#current === undefined) return
+    this.#pass(this.#current)
+    this.#current = undefined
+  }
+}

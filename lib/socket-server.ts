@@ -1,0 +1,193 @@
+// A socket server: accepts sockets on a subject and knows them by id.
+import * as commands from './commands'
+import type { Core } from './core'
+import { FabricError, type Failed } from './errors'
+import { ACCEPTED, LISTENER_STATE, route } from './events'
+import type { Headers } from './headers'
+import type { Message, Responder } from './message'
+import { checkOptions, defaults, isBoolean, pick } from './options'
+import { prepare, REQUEST_SHAPE, type RequestOptions, Ticket } from './requests'
+import type { Slab } from './slab'
+import { ServerSocket } from './server-socket'
+import { END_SHAPE, type EndOptions, type SocketSettings, type WriteOptions, writeOptions } from './socket-base'
+import { SETTINGS_SHAPE } from './socket-client'
+import { Stateful, type StateEvents } from './socket-state'
+import { checkId, checkListenSubject } from './subjects'
+
+export interface SocketListenOptions extends SocketSettings {
+  id?: string
+}
+
+export interface ServerRequestOptions extends RequestOptions {
+  race?: boolean
+}
+
+const SERVER_REQUEST_SHAPE = { ...REQUEST_SHAPE, race: isBoolean }
+
+export interface SocketServerEvents extends StateEvents {
+  connection: [socket: ServerSocket]
+}
+
+export class ConatSocketServer extends Stateful<SocketServerEvents> {
+  readonly id: string
+  readonly role = 'server'
+  readonly desc: string | undefined
+  readonly handle: number = commands.nextHandle()
+  readonly sockets: Record<string, ServerSocket> = Object.create(null) as Record<string, ServerSocket>
+  readonly #responder: Responder
+  readonly #options: SocketListenOptions
+  #isEnding = false
+
+  /** @internal */
+  constructor(core: Core, responder: Responder, subject: string, options: SocketListenOptions = {}) {
+    core.checkOpen()
+    checkListenSubject(subject)
+    checkOptions('socket.listen', options, SETTINGS_SHAPE)
+    if (core.listening.has(subject)) {
+      throw new FabricError(
+        `there can be at most one socket server per client listening on a subject (subject='${subject}')`,
+        'ERR_ALREADY_LISTENING',
+      )
+    }
+    const id = options.id ?? core.id
+    checkId(id)
+    super(core, subject)
+    core.listening.add(subject)
+    this.id = id
+    this.desc = options.desc
+    this.#responder = responder
+    this.#options = { ...options }
+    route(this.handle, this)
+    commands.listen(core.handle, this.handle, subject, this.#settings())
+  }
+
+  forEach(visit: (socket: ServerSocket, id: string) => void): void {
+    for (const [id, socket] of Object.entries(this.sockets)) visit(socket, id)
+  }
+
+  /** Another server on a subject one token longer. */
+  channel(name: string): ConatSocketServer {
+    return new ConatSocketServer(this.core, this.#responder, `${this.subject}.${name}`, this.#options)
+  }
+
+  /** Writes to every socket that can take it; then throws one error that names the others. */
+  write(data: unknown, second?: Headers | WriteOptions | null): boolean {
+    if (this.state === 'closed' || this.#isEnding) throw this.#pipeError()
+    const headers = prepare(data, writeOptions(second), true)
+    const full: ServerSocket[] = []
+    const taking: ServerSocket[] = []
+    for (const socket of Object.values(this.sockets)) {
+      if (!socket.ended) (socket.hasRoom ? taking : full).push(socket)
+    }
+    let hasRoom = full.length === 0
+    if (taking.length > 0) {
+      const handles = taking.map(socket => socket.handle)
+      this.core.countSent(commands.broadcast(this.client, handles, headers))
+      for (const socket of taking) if (!socket.countWrite()) hasRoom = false
+    }
+    if (full.length > 0) throw fullError(full)
+    return hasRoom
+  }
+
+  broadcast(data: unknown, second?: Headers | WriteOptions | null): boolean {
+    return this.write(data, second)
+  }
+
+  /** Asks every socket: all answers in the order of the sockets, an error in a failed slot; or only the first. */
+  request(data: unknown, options: RequestOptions & { race: true }): Promise<Message>
+  request(data?: unknown, options?: RequestOptions & { race?: false }): Promise<(Message | Error)[]>
+  async request(data?: unknown, options: ServerRequestOptions = {}): Promise<(Message | Error)[] | Message> {
+    this.checkOpen()
+    checkOptions('request', options, SERVER_REQUEST_SHAPE)
+    const { race = false, ...rest } = options
+    const asked = Object.values(this.sockets).map(socket => socket.request(data, { ...rest, noThrow: false }))
+    if (!race) return await Promise.all(asked.map(answer => answer.catch((error: Error) => error)))
+    try {
+      return await Promise.any(asked)
+    } catch (cause) {
+      const first = (cause as AggregateError).errors[0] as FabricError | undefined
+      if (first !== undefined) throw first
+      throw new FabricError(`request -- no sockets connected to '${this.subject}'`, 503)
+    }
+  }
+
+  close(): void {
+    if (this.state === 'closed') return
+    commands.listenerClose(this.client, this.handle)
+    this.beginClose()
+  }
+
+  destroy(): void {
+    this.close()
+  }
+
+  /** Accepts nothing more, ends every socket, and resolves when all have answered or the time is over. */
+  async end(options?: EndOptions): Promise<void> {
+    checkOptions('end', options, END_SHAPE)
+    if (this.state !== 'closed' && !this.#isEnding) {
+      this.#isEnding = true
+      for (const socket of Object.values(this.sockets)) socket.ended = true
+      const ticket = new Ticket(this.core, this.#responder)
+      const timeout = Math.ceil(options?.timeout ?? defaults.end)
+      commands.listenerEnd(this.client, ticket.handle, this.handle, timeout)
+      await ticket.outcome
+      this.close()
+    }
+    await this.whenGone()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end()
+  }
+
+  handleEvent(kind: number, slab: Slab): void {
+    if (kind === LISTENER_STATE) this.handleState(slab)
+    else if (kind === ACCEPTED && this.state !== 'closed' && !this.#isEnding) this.#accept(slab)
+  }
+
+  protected describe(): string {
+    return `socket server '${this.subject}'`
+  }
+
+  protected override handleClosing(_failure: Failed): void {
+    this.core.listening.delete(this.subject)
+    for (const socket of Object.values(this.sockets)) socket.handleClientClosing()
+  }
+
+  /** The engine closes its sockets first; whatever it forgot ends here. */
+  protected override handleGone(): void {
+    for (const socket of Object.values(this.sockets)) socket.handleClientClosed()
+  }
+
+  #accept(slab: Slab): void {
+    const handle = slab.u32()
+    const id = slab.str()
+    const subject = slab.str()
+    const socket = new ServerSocket(this.core, this.#responder, handle, subject, id, this.#options, gone => {
+      if (this.sockets[id] === gone) delete this.sockets[id]
+    })
+    this.sockets[id] = socket
+    this.announce('connection', socket)
+  }
+
+  #pipeError(): FabricError {
+    return new FabricError(`closed: ${this.describe()}`, 'EPIPE')
+  }
+
+  #settings(): string {
+    return JSON.stringify({
+      ...pick(this.#options, ['maxQueueSize']),
+      id: this.id,
+      keepAlive: this.#options.keepAlive ?? defaults.keepAlive,
+      keepAliveTimeout: this.#options.keepAliveTimeout ?? defaults.keepAliveTimeout,
+      commandTimeout: defaults.command,
+    })
+  }
+}
+
+function fullError(full: readonly ServerSocket[]): FabricError {
+  const ids = full.map(socket => socket.id)
+  const size = (full[0] as ServerSocket).maxQueueSize
+  const text = `WRITE FAILED: socket buffer size ${size} exceeded by ${ids.length} sockets: ${ids.join(', ')}`
+  return new FabricError(text, 'ENOBUFS', { ids })
+}

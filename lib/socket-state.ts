@@ -1,0 +1,160 @@
+// What sockets and socket servers have in common: a state that is announced, waiting for it, closing, and the hold.
+import { EventEmitter } from 'node:events'
+import type { Child, Core } from './core'
+import { closedFailure, errorFrom, type FabricError, Failed, rethrowLater } from './errors'
+import { forget, type Target } from './events'
+import { Hold } from './lifetime'
+import { isTimeout } from './options'
+import type { Slab } from './slab'
+import { Waiters } from './waiters'
+
+export type State = 'disconnected' | 'connecting' | 'ready' | 'closed'
+
+/** In the order of the numbers in docs/boundary.md. */
+const STATES: readonly State[] = ['disconnected', 'connecting', 'ready', 'closed']
+
+/** The events of a state; each object adds its own. */
+export interface StateEvents {
+  disconnected: []
+  connecting: []
+  ready: []
+  closed: [reason: FabricError | undefined]
+}
+
+export abstract class Stateful<Events extends StateEvents & Record<keyof Events, unknown[]>>
+  extends EventEmitter<Events>
+  implements Target, Child
+{
+  readonly client: number
+  readonly subject: string
+  state: State = 'disconnected'
+  protected readonly core: Core
+  /** Set when the other side or the decoder is to blame for a close from here. */
+  protected closeReason: FabricError | undefined
+  readonly #hold = new Hold()
+  readonly #ready = new Waiters()
+  readonly #closed = new Waiters()
+  #announced: State = 'disconnected'
+  #isGone = false
+
+  abstract readonly handle: number
+
+  constructor(core: Core, subject: string) {
+    super()
+    this.core = core
+    this.client = core.handle
+    this.subject = subject
+    core.children.add(this)
+    this.#hold.set(true)
+  }
+
+  /** Itself, without the types of its events: TypeScript cannot see through `Events` here. */
+  protected get emitter(): EventEmitter {
+    return this as unknown as EventEmitter
+  }
+
+  abstract handleEvent(kind: number, slab: Slab): void
+
+  ref(): this {
+    this.#hold.want(true)
+    return this
+  }
+
+  unref(): this {
+    this.#hold.want(false)
+    return this
+  }
+
+  /** Resolves when the state is `ready`. */
+  async waitUntilReady(timeout?: number): Promise<void> {
+    if (timeout !== undefined) isTimeout('timeout', timeout)
+    if (this.state === 'ready') return
+    if (this.state === 'closed') throw this.closedError()
+    const failure = await this.#ready.wait(`${this.describe()} is not ready`, timeout)
+    if (failure !== undefined) throw errorFrom(failure)
+  }
+
+  /** Throws what a call on a closed object gets. */
+  protected checkOpen(): void {
+    if (this.state === 'closed') throw this.closedError()
+    this.core.checkOpen()
+  }
+
+  protected closedError(): FabricError {
+    return errorFrom(closedFailure(this.describe()))
+  }
+
+  protected abstract describe(): string
+
+  /** Closes from this side; `closed` is emitted when the engine has said so. Whether there was something to do. */
+  protected beginClose(): boolean {
+    if (this.state === 'closed') return false
+    this.state = 'closed'
+    const failure = closedFailure(this.describe())
+    this.#ready.settle(failure)
+    this.handleClosing(failure)
+    return true
+  }
+
+  /** Called once, as soon as it is closed from either side. */
+  protected abstract handleClosing(failure: Failed): void
+
+  /** Settles when `closed` has come. */
+  protected whenGone(): Promise<unknown> {
+    return this.#isGone ? Promise.resolve() : this.#closed.wait(this.describe())
+  }
+
+  handleClientClosing(): void {
+    this.beginClose()
+  }
+
+  handleClientClosed(): void {
+    this.beginClose()
+    this.#finish(undefined)
+  }
+
+  /** Reads a *socket state* or a *listener state*. */
+  protected handleState(slab: Slab): void {
+    const state = STATES[slab.u8()] as State
+    const code = slab.optStr()
+    const message = slab.str()
+    const undelivered = slab.u32()
+    if (state === 'closed') {
+      this.beginClose()
+      const failed = code === null ? undefined : new Failed(code, message, undefined, undelivered)
+      this.#finish(failed === undefined ? undefined : errorFrom(failed))
+    } else if (this.state !== 'closed') this.enter(state)
+  }
+
+  protected enter(state: State): void {
+    this.state = state
+    if (state === this.#announced) return
+    this.#announced = state
+    if (state === 'ready') this.#ready.settle()
+    this.announce(state)
+  }
+
+  /** Emits to handlers that may throw; whether there were any. One that throws has been called all the same. */
+  protected announce(name: string, ...args: unknown[]): boolean {
+    try {
+      return this.emitter.emit(name, ...args)
+    } catch (error) {
+      rethrowLater(error)
+      return true
+    }
+  }
+
+  #finish(reason: FabricError | undefined): void {
+    if (this.#isGone) return
+    this.#isGone = true
+    forget(this.handle)
+    this.core.children.delete(this)
+    this.handleGone()
+    this.#hold.set(false)
+    this.#closed.settle()
+    this.announce('closed', this.closeReason ?? reason)
+  }
+
+  /** Called just before `closed` is emitted. */
+  protected handleGone(): void {}
+}

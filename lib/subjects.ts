@@ -1,0 +1,62 @@
+// Names and patterns: the engine has the one validator; what passed it before is remembered, so that a hot subject
+// costs no crossing.
+import { FabricError, invalidType } from './errors'
+import { native } from './native'
+
+const REMEMBERED = 4096
+const LONGEST_REMEMBERED = 256
+const known = new Set<string>()
+
+/** Whether `subject` may be published to: no wildcards. */
+export function isValidSubjectWithoutWildcards(subject: string): boolean {
+  if (typeof subject !== 'string') return false
+  if (known.has(subject)) return true
+  if (!native.checkSubject(subject)) return false
+  if (subject.length <= LONGEST_REMEMBERED) {
+    if (known.size >= REMEMBERED) known.clear()
+    known.add(subject)
+  }
+  return true
+}
+
+/** Whether `subject` may be subscribed to: `*` and a final `>` are allowed. */
+export function isValidSubject(subject: string): boolean {
+  return typeof subject === 'string' && native.checkPattern(subject)
+}
+
+/** Whether a message to `subject` reaches a subscription to `pattern`. */
+export function matchesPattern({ pattern, subject }: { pattern: string; subject: string }): boolean {
+  if (typeof pattern !== 'string') throw invalidType('pattern', 'a string', pattern)
+  if (typeof subject !== 'string') throw invalidType('subject', 'a string', subject)
+  return native.matches(pattern, subject)
+}
+
+export function checkPublishSubject(subject: string): void {
+  if (isValidSubjectWithoutWildcards(subject)) return
+  throw new FabricError(`invalid publish subject ${String(subject)}`, 'ERR_INVALID_SUBJECT')
+}
+
+export function checkSubscribeSubject(subject: string): void {
+  if (isValidSubject(subject)) return
+  throw new FabricError(`invalid subscribe subject '${String(subject)}'`, 'ERR_INVALID_SUBJECT')
+}
+
+/** A socket server listens on a pattern that more tokens can follow. */
+export function checkListenSubject(subject: string): void {
+  if (isValidSubject(subject) && subject !== '>' && !subject.endsWith('.>')) return
+  throw new FabricError(`invalid subject '${String(subject)}'`, 'ERR_INVALID_SUBJECT')
+}
+
+export function checkConnectSubject(subject: string): void {
+  if (isValidSubjectWithoutWildcards(subject)) return
+  throw new FabricError(`invalid subject '${String(subject)}'`, 'ERR_INVALID_SUBJECT')
+}
+
+/** An id becomes one token of a subject. */
+export function checkId(id: string): void {
+  if (isValidSubjectWithoutWildcards(id) && !id.includes('.')) return
+  throw new FabricError(
+    `invalid id '${String(id)}': it must be one token of a subject`,
+    'ERR_INVALID_ARG_VALUE',
+  )
+}

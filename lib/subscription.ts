@@ -1,0 +1,268 @@
+// Subscriptions: one of the engine's a pattern and client, shared by all that the application has to that pattern.
+import { EventEmitter } from 'node:events'
+import * as commands from './commands'
+import type { Core } from './core'
+import { closedFailure, errorFrom, FabricError, Failed, rethrowLater } from './errors'
+import { DELIVERED, forget, route, type Target } from './events'
+import { Hold } from './lifetime'
+import type { Message, Responder } from './message'
+import { checkOptions, isCount, isString } from './options'
+import { Pulls } from './pulls'
+import { readMessage, Ticket } from './requests'
+import type { Slab } from './slab'
+import { checkSubscribeSubject } from './subjects'
+import { native } from './native'
+
+const MAX_QUEUE_BYTES = 64 * 1024 * 1024
+
+export interface SubscriptionOptions {
+  queue?: string
+  maxMessages?: number
+  maxQueueBytes?: number
+}
+
+const SHAPE = { queue: isString, maxMessages: isCount, maxQueueBytes: isCount }
+
+/** What one client has subscribed to. */
+export class Subscriptions {
+  /** Read-only views for programs that look: pattern to shared subscription, pattern to queue group. */
+  readonly subs: Record<string, Shared> = Object.create(null) as Record<string, Shared>
+  readonly queueGroups: Record<string, string> = Object.create(null) as Record<string, string>
+  readonly #core: Core
+  readonly #responder: Responder
+
+  constructor(core: Core, responder: Responder) {
+    this.#core = core
+    this.#responder = responder
+  }
+
+  /** The number of patterns. */
+  get size(): number {
+    return Object.keys(this.subs).length
+  }
+
+  open(pattern: string, options: SubscriptionOptions = {}): Subscription {
+    this.#core.checkOpen()
+    checkSubscribeSubject(pattern)
+    checkOptions('subscribe', options, SHAPE)
+    const shared = this.subs[pattern] ?? this.#create(pattern, options.queue)
+    if (options.queue !== undefined && options.queue !== shared.queue) {
+      throw new FabricError(
+        `a client can have only one queue group on a pattern: '${pattern}' has '${shared.queue}', not '${options.queue}'`,
+        'ERR_QUEUE_GROUP',
+      )
+    }
+    const subscription = new Subscription(shared, pattern, options)
+    shared.members.push(subscription)
+    return subscription
+  }
+
+  /** Ends all of them at once, as when the client closes. */
+  close(): void {
+    for (const shared of Object.values(this.subs)) for (const member of [...shared.members]) member.close()
+  }
+
+  #create(pattern: string, queue: string = native.randomId()): Shared {
+    const shared = new Shared(this.#core, this.#responder, pattern, queue, () => {
+      delete this.subs[pattern]
+      delete this.queueGroups[pattern]
+    })
+    this.subs[pattern] = shared
+    this.queueGroups[pattern] = queue
+    return shared
+  }
+}
+
+/** One subscription of the engine. */
+class Shared implements Target {
+  readonly client: number
+  readonly queue: string
+  readonly members: Subscription[] = []
+  /** Settles when the broker has answered. */
+  readonly confirmed: Promise<Failed | undefined>
+  readonly #handle: number = commands.nextHandle()
+  readonly #core: Core
+  readonly #responder: Responder
+  readonly #gone: () => void
+
+  constructor(core: Core, responder: Responder, pattern: string, queue: string, gone: () => void) {
+    this.client = core.handle
+    this.queue = queue
+    this.#core = core
+    this.#responder = responder
+    this.#gone = gone
+    route(this.#handle, this)
+    const ticket = new Ticket(core, responder)
+    commands.subscribe(core.handle, this.#handle, ticket.handle, pattern, queue)
+    this.confirmed = this.#confirm(ticket)
+  }
+
+  get refCount(): number {
+    return this.members.length
+  }
+
+  handleEvent(kind: number, slab: Slab): void {
+    if (kind !== DELIVERED) return
+    const message = readMessage(this.#core, this.#responder, slab, true)
+    // From the end: a handler may close its subscription, which takes it out of the list.
+    for (let i = this.members.length - 1; i >= 0; i--) this.members[i]?.handleMessage(message)
+  }
+
+  handleClientClosed(): void {
+    this.end(undefined)
+  }
+
+  leave(member: Subscription): void {
+    const at = this.members.indexOf(member)
+    if (at < 0) return
+    this.members.splice(at, 1)
+    if (this.members.length > 0) return
+    if (!this.#core.closed) commands.unsubscribe(this.client, this.#handle)
+    forget(this.#handle)
+    this.#gone()
+  }
+
+  end(failure: Failed | undefined): void {
+    for (const member of [...this.members]) member.finish(failure)
+  }
+
+  async #confirm(ticket: Ticket): Promise<Failed | undefined> {
+    const outcome = await ticket.outcome
+    if (!(outcome instanceof Failed)) return undefined
+    this.end(outcome)
+    return outcome
+  }
+}
+
+/** Messages to one pattern, as an async iterator or as `message` events of `emitter`. */
+export class Subscription implements AsyncIterableIterator<Message, undefined> {
+  readonly subject: string
+  /** Messages that came while more than `maxQueueBytes` were waiting to be read. */
+  dropped = 0
+  readonly #shared: Shared
+  readonly #pulls: Pulls<Message> = new Pulls()
+  readonly #hold = new Hold()
+  readonly #maxQueueBytes: number
+  #left: number
+  #queuedBytes = 0
+  #emitter: EventEmitter | undefined
+  #iterated = false
+  #drained: (() => void) | undefined
+
+  constructor(shared: Shared, subject: string, options: SubscriptionOptions) {
+    this.#shared = shared
+    this.subject = subject
+    this.#maxQueueBytes = options.maxQueueBytes ?? MAX_QUEUE_BYTES
+    this.#left = options.maxMessages ?? Number.POSITIVE_INFINITY
+    this.#hold.set(true)
+  }
+
+  /** Emits `message`. While it has listeners and nobody iterates, nothing is queued. */
+  get emitter(): EventEmitter {
+    this.#emitter ??= new EventEmitter()
+    return this.#emitter
+  }
+
+  get ended(): boolean {
+    return this.#pulls.ended
+  }
+
+  get queue(): string {
+    return this.#shared.queue
+  }
+
+  async next(): Promise<IteratorResult<Message, undefined>> {
+    this.#iterated = true
+    const result = await this.#pulls.next()
+    if (!result.done) this.#queuedBytes -= result.value.length
+    if (this.#pulls.length === 0) this.#drained?.()
+    return result
+  }
+
+  async return(): Promise<IteratorResult<Message, undefined>> {
+    this.close()
+    return { value: undefined, done: true }
+  }
+
+  [Symbol.asyncIterator](): this {
+    this.#iterated = true
+    return this
+  }
+
+  /** Ends it; what nobody has read yet is dropped. */
+  close(): void {
+    this.finish(undefined)
+    while (this.#pulls.take() !== undefined) this.#queuedBytes = 0
+    this.#drained?.()
+  }
+
+  stop(): void {
+    this.close()
+  }
+
+  end(): void {
+    this.close()
+  }
+
+  /** Lets nothing more in, and resolves when what has arrived has been read. */
+  async drain(): Promise<void> {
+    this.finish(undefined)
+    if (this.#pulls.length === 0) return
+    await new Promise<void>(resolve => {
+      this.#drained = resolve
+    })
+  }
+
+  ref(): this {
+    this.#hold.want(true)
+    return this
+  }
+
+  unref(): this {
+    this.#hold.want(false)
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+  }
+
+  /** Resolves when messages flow. */
+  async confirmed(): Promise<this> {
+    const failure = await this.#shared.confirmed
+    if (failure !== undefined) throw errorFrom(failure)
+    if (this.ended) throw errorFrom(closedFailure(`the subscription to '${this.subject}'`))
+    return this
+  }
+
+  /** @internal */
+  handleMessage(message: Message): void {
+    this.#left -= 1
+    const isHeard = this.#emitter !== undefined && this.#emitter.listenerCount('message') > 0
+    if (this.#iterated || !isHeard) this.#enqueue(message)
+    if (this.#left <= 0) this.finish(undefined)
+    if (!isHeard) return
+    try {
+      this.#emitter?.emit('message', message)
+    } catch (error) {
+      rethrowLater(error)
+    }
+  }
+
+  /** @internal */
+  finish(failure: Failed | undefined): void {
+    if (this.#pulls.ended) return
+    this.#pulls.end(failure)
+    this.#hold.set(false)
+    this.#shared.leave(this)
+  }
+
+  #enqueue(message: Message): void {
+    if (this.#queuedBytes + message.length > this.#maxQueueBytes && this.#pulls.length > 0) {
+      this.dropped += 1
+      return
+    }
+    this.#queuedBytes += message.length
+    this.#pulls.push(message)
+  }
+}

@@ -1,0 +1,36 @@
+// Promises for something that happens to an object once, several or never: ready, drained, closed.
+import { type Failed, timeoutFailure } from './errors'
+import { release, retain } from './lifetime'
+
+type Settle = (failure: Failed | undefined) => void
+
+/** Each waiter keeps the process alive until it is settled. */
+export class Waiters {
+  #waiting: Set<Settle> | undefined
+
+  /** Resolves, and never rejects: the error must be made where the caller's frames are (`errorFrom`). */
+  wait(what: string, timeout?: number): Promise<Failed | undefined> {
+    const waiting = (this.#waiting ??= new Set())
+    retain()
+    return new Promise(resolve => {
+      let timer: NodeJS.Timeout | undefined
+      const settle: Settle = failure => {
+        clearTimeout(timer)
+        waiting.delete(settle)
+        release()
+        resolve(failure)
+      }
+      waiting.add(settle)
+      if (timeout !== undefined) timer = setTimeout(() => settle(timeoutFailure(what, timeout)), timeout)
+    })
+  }
+
+  get size(): number {
+    return this.#waiting?.size ?? 0
+  }
+
+  settle(failure?: Failed): void {
+    if (this.#waiting === undefined) return
+    for (const settle of this.#waiting) settle(failure)
+  }
+}
