@@ -185,11 +185,14 @@ impl ClientTask {
     fn send(&mut self, cx: &mut Context<'_>) -> Result<(), crate::transport::LinkError> {
         let Some(link) = self.link.as_mut() else { return Ok(()) };
         loop {
-            while !link.is_full() {
-                let Some(op) = self.endpoint.poll_op() else { break };
-                link.feed(op)?;
+            let mut is_all = false;
+            while !is_all && !link.is_full() {
+                match self.endpoint.poll_op() {
+                    Some(op) => link.feed(op)?,
+                    None => is_all = true,
+                }
             }
-            if link.poll_flush(cx)?.is_pending() || !link.is_full() {
+            if link.poll_flush(cx)?.is_pending() || is_all {
                 return Ok(());
             }
         }
