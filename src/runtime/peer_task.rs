@@ -71,7 +71,9 @@ impl PeerTask {
                 return Poll::Ready(Ok(reason));
             }
             let flushed = self.link.poll_flush(cx)?.is_ready();
-            if !heard && (!said || !flushed) {
+            // With the link full nothing was taken, so there may be more to say once it is flushed.
+            let more = flushed && (said || !takes);
+            if !heard && !more {
                 return Poll::Pending;
             }
         }

@@ -133,6 +133,7 @@ impl Receiver {
                 .take(MAX_MISSING)
                 .collect();
             self.missing.under_way = true;
+            tracing::debug!(count = lacking.len(), first = lacking.first(), "asking for missing messages");
             return Some(Ask::Missing(lacking));
         }
         None
