@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::channel::Verdict;
 use super::config::Pause;
-use super::server_socket::Ending;
+use super::ending::Ending;
 use super::{Channel, CloseReason, CommandError, Dialect, Output, PeerMisbehaved, SocketConfig, SocketEvent};
 use super::{State, Tag, TagKind, WriteError, control};
 use crate::subject::{InvalidSubject, Pattern, Subject};
@@ -22,14 +22,14 @@ pub struct ClientSocket {
     subscribed: Subscribed,
     /// Whom it is, or will be, attached to.
     server: Option<String>,
-    /// Whether that server has ever had this socket: then no other one can take it over.
+    /// Whether that server has ever answered that it has this socket.
     was_ready: bool,
     missing_since: Option<Instant>,
     attempt: u64,
     pause: Pause,
     /// The question that is under way.
     asked: u32,
-    ending: Option<Ending>,
+    ending: Ending,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,13 +87,13 @@ impl ClientSocket {
             attempt: 0,
             pause,
             asked: 0,
-            ending: None,
+            ending: Ending::default(),
         })
     }
 
     /// Queues a message.
     pub fn write(&mut self, now: Instant, payload: Payload, json: Option<Json>) -> Result<u64, WriteError> {
-        if self.is_closing() || self.ending.is_some() {
+        if self.is_closing() || self.ending.is_wanted() {
             return Err(WriteError::Closed);
         }
         self.channel.write(now, payload, json)
@@ -140,6 +140,8 @@ impl ClientSocket {
     /// The fabric is lost.
     pub fn handle_fabric_down(&mut self, now: Instant) {
         self.fabric = false;
+        // While we are away we cannot know whether the server is.
+        self.missing_since = None;
         match self.phase {
             Phase::Disconnected { .. } | Phase::AwaitingFabric | Phase::Closed => {}
             Phase::AwaitingClosed => self.finish(CloseReason::Local),
@@ -178,7 +180,7 @@ impl ClientSocket {
         match message.headers.command {
             Some(SocketCommand::Close) => {
                 self.channel.respond(&message, control::text("closed"));
-                let lost = self.phase == Phase::AwaitingAccept && self.was_ready;
+                let lost = self.phase == Phase::AwaitingAccept && self.resumes();
                 self.finish(if lost {
                     CloseReason::Lost("the server has no such socket any more")
                 } else {
@@ -205,7 +207,7 @@ impl ClientSocket {
             return;
         }
         match choice {
-            Some(id) if self.was_ready && self.server.as_ref().is_some_and(|server| *server != id) => {
+            Some(id) if self.resumes() && self.server.as_ref().is_some_and(|server| *server != id) => {
                 self.close(CloseReason::Moved);
             }
             Some(id) => self.found(now, id),
@@ -259,11 +261,11 @@ impl ClientSocket {
 
     /// Closes when everything written has been handled and the server has answered, or at the deadline.
     pub fn end(&mut self, now: Instant, ticket: u32, deadline: Instant) {
-        if self.is_closing() {
+        if self.is_closed() {
             self.channel.outputs.push_back(Output::Ended(ticket));
             return;
         }
-        self.ending = Some(Ending { ticket, deadline });
+        self.ending.ask(ticket, deadline);
         self.check_end(now);
     }
 
@@ -275,10 +277,7 @@ impl ClientSocket {
             Phase::AwaitingServer { chooses_until } => chooses_until,
             _ => None,
         };
-        [own, self.channel.poll_timeout(), self.ending.map(|ending| ending.deadline)]
-            .into_iter()
-            .flatten()
-            .min()
+        [own, self.channel.poll_timeout(), self.ending.deadline()].into_iter().flatten().min()
     }
 
     /// A deadline has come.
@@ -323,7 +322,7 @@ impl ClientSocket {
                 chooses_until: Some(now + self.channel.config.load_balancer_timeout),
             };
             self.emit(SocketEvent::ChooseServer);
-        } else if let Some(server) = self.server.clone().filter(|_| self.was_ready) {
+        } else if let Some(server) = self.server.clone().filter(|_| self.resumes()) {
             self.found(now, server);
         } else {
             self.phase = Phase::AwaitingServer { chooses_until: None };
@@ -348,12 +347,15 @@ impl ClientSocket {
     fn ask_to_attach(&mut self, now: Instant) {
         self.phase = Phase::AwaitingAccept;
         self.attempt += 1;
-        let id = serde_json::json!({ "id": self.id });
+        let mut json = serde_json::json!({ "id": self.id });
+        if self.resumes() {
+            json[control::RESUME] = true.into();
+        }
         let attempt = (self.channel.config.dialect != Dialect::Classic).then_some(self.attempt);
         let headers = Headers {
             command: Some(SocketCommand::Connect),
             attempt,
-            json: Some(Json::from_value(&id)),
+            json: Some(Json::from_value(&json)),
             ..Headers::default()
         };
         match self.server_subject() {
@@ -391,16 +393,26 @@ impl ClientSocket {
 
     /// Nobody is where our server was. It may be on its way back to the fabric, so it gets some time.
     fn handle_no_server(&mut self, now: Instant, error: CommandError) {
+        if !self.resumes() {
+            self.server = None;
+            return self.retry(now);
+        }
+        if error != CommandError::NoSubscribers {
+            self.missing_since = None;
+            return self.retry(now);
+        }
         let since = *self.missing_since.get_or_insert(now);
         let waited = now.saturating_duration_since(since) + self.channel.config.command_timeout;
-        if !self.was_ready {
-            self.server = None;
-            self.retry(now);
-        } else if error == CommandError::NoSubscribers && waited >= self.channel.config.resume_timeout {
+        if waited >= self.channel.config.resume_timeout {
             self.finish(CloseReason::Lost("its server is not on the fabric any more"));
         } else {
             self.retry(now);
         }
+    }
+
+    /// Whether a server holds this socket, or held it: no other one can take it over, and the same one not from the start.
+    fn resumes(&self) -> bool {
+        self.was_ready || self.channel.has_received()
     }
 
     fn retry(&mut self, now: Instant) {
@@ -419,12 +431,11 @@ impl ClientSocket {
     }
 
     fn check_end(&mut self, now: Instant) {
-        let Some(ending) = self.ending else { return };
-        if self.phase == Phase::Closed {
+        if self.phase == Phase::Closed || !self.ending.is_wanted() {
             return;
         }
         let nothing_left = self.phase != Phase::AwaitingClosed && self.channel.unacked() == 0;
-        if ending.deadline <= now || (nothing_left && !self.channel.is_attached()) {
+        if self.ending.is_over(now) || (nothing_left && !self.channel.is_attached()) {
             self.close(CloseReason::Local);
         } else if nothing_left {
             self.tell_closed();
@@ -461,9 +472,7 @@ impl ClientSocket {
         self.channel.detach();
         self.channel.fail_requests();
         self.emit(SocketEvent::Closed { reason, undelivered });
-        if let Some(ending) = self.ending.take() {
-            self.channel.outputs.push_back(Output::Ended(ending.ticket));
-        }
+        self.channel.outputs.extend(self.ending.take().into_iter().map(Output::Ended));
     }
 
     fn server_subject(&self) -> Option<Subject> {

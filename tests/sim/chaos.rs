@@ -74,7 +74,8 @@ fn try_seeds(mix: u64) {
 fn live(seed: u64) -> World {
     let mix = MIXES[usize::try_from(seed % 4).unwrap_or(0)];
     // Small payloads, so that some messages come in chunks (of 1000 bytes).
-    let mut world = World::with_broker(seed, BrokerConfig { max_payload: 101_000, ..BrokerConfig::default() });
+    let mut world =
+        World::with_broker(seed, BrokerConfig { max_payload: 101_000, ..BrokerConfig::default() });
     let servers = if mix == Mix::Failover { 3 } else { 1 };
     let nodes = servers + 1 + world.dice.below(3);
     let config = config(&mut world, mix);
@@ -85,7 +86,7 @@ fn live(seed: u64) -> World {
         }
     }
     world.net.faults.latency = (1, world.dice.pick(&[3, 30, 200]));
-    let chaos = world.dice.millis(5_000, 40_000);
+    let chaos = world.dice.millis(5_000, 60_000);
     if mix == Mix::LossyFabric {
         let dice = &mut world.dice;
         let loss = dice.pick(&[0.0, 0.05, 0.15, 0.3]);
@@ -99,12 +100,12 @@ fn live(seed: u64) -> World {
         let node = servers + world.dice.below(nodes - servers);
         world.connect(node, SUBJECT, config.clone());
     }
-    for _ in 0..20 + world.dice.below(60) {
+    for _ in 0..50 + world.dice.below(150) {
         let at = world.dice.millis(0, u64::try_from(chaos.as_millis()).unwrap_or(0));
         let config = config.clone();
         world.after(at, move |world| act(world, servers, config));
     }
-    let faults = if mix == Mix::Cuts { 3 + world.dice.below(12) } else { world.dice.below(2) };
+    let faults = if mix == Mix::Cuts { 3 + world.dice.below(20) } else { world.dice.below(2) };
     for _ in 0..faults {
         let at = world.dice.millis(0, u64::try_from(chaos.as_millis()).unwrap_or(0));
         world.after(at, hurt);
@@ -136,8 +137,12 @@ fn config(world: &mut World, mix: Mix) -> SocketConfig {
 /// Something that a user does.
 fn act(world: &mut World, servers: usize, config: SocketConfig) {
     let clients = world.nodes.len() - servers;
-    let open: Vec<Sock> =
-        world.sides.iter().filter(|(_, side)| side.is_open() && !side.ending).map(|(sock, _)| *sock).collect();
+    let open: Vec<Sock> = world
+        .sides
+        .iter()
+        .filter(|(_, side)| side.is_open() && !side.ending)
+        .map(|(sock, _)| *sock)
+        .collect();
     if open.is_empty() || world.dice.chance(0.03) {
         let node = servers + world.dice.below(clients);
         world.connect(node, SUBJECT, config);

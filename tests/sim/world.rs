@@ -30,6 +30,7 @@ pub struct World {
     pub trace: Trace,
     /// What must not have happened.
     pub wrong: Vec<String>,
+    asked_by: BTreeMap<Handle, usize>,
     agenda: BTreeMap<(Instant, u64), Todo>,
     todos: u64,
     next_handle: Handle,
@@ -76,6 +77,7 @@ impl World {
             slowness: 0,
             trace: Trace::new(std::env::var_os("SELVEDGE_SIM_SEED").is_some()),
             wrong: Vec::new(),
+            asked_by: BTreeMap::new(),
             agenda: BTreeMap::new(),
             todos: 0,
             next_handle: 1,
@@ -111,6 +113,9 @@ impl World {
             self.nodes[node].listeners.clear();
             let own = self.sides.iter_mut().filter(|((of, _), _)| *of == node);
             own.for_each(|(_, side)| side.dead = true);
+            // Nobody is left to wait for these.
+            self.tickets
+                .retain(|ticket, outcome| outcome.is_some() || self.asked_by.get(ticket) != Some(&node));
         }
     }
 
@@ -119,9 +124,10 @@ impl World {
         self.next_handle
     }
 
-    pub fn ticket(&mut self) -> Handle {
+    pub fn ticket(&mut self, node: usize) -> Handle {
         let ticket = self.handle();
         self.tickets.insert(ticket, None);
+        self.asked_by.insert(ticket, node);
         ticket
     }
 
@@ -153,7 +159,8 @@ impl World {
             let Some(side) = self.sides.get_mut(&sock).filter(|side| side.room() > 0) else { return index };
             side.written += 1;
             let (seq, payload) = (side.written, payload(side.writer, side.written, size));
-            let json = seq.is_multiple_of(3).then(|| serde_json::json!({ "n": seq, "deep": [1.5, null, "x"] }));
+            let json =
+                seq.is_multiple_of(3).then(|| serde_json::json!({ "n": seq, "deep": [1.5, null, "x"] }));
             let json = json.as_ref().map(selvedge::wire::Json::from_value);
             self.command(sock.0, Command::SocketWrite { sockets: vec![sock.1], payload, json });
         }
@@ -162,7 +169,7 @@ impl World {
 
     /// Asks over a socket; the other side answers with the same payload.
     pub fn ask(&mut self, sock: Sock, timeout: Duration) -> Handle {
-        let ticket = self.ticket();
+        let ticket = self.ticket(sock.0);
         let question = SocketQuestion {
             ticket,
             socket: sock.1,
@@ -181,7 +188,7 @@ impl World {
     }
 
     pub fn end(&mut self, sock: Sock, timeout: Duration) -> Handle {
-        let ticket = self.ticket();
+        let ticket = self.ticket(sock.0);
         if let Some(side) = self.sides.get_mut(&sock) {
             side.ending = true;
         }
