@@ -24,6 +24,8 @@ pub struct ClientSocket {
     server: Option<String>,
     /// Whether that server has ever answered that it has this socket.
     was_ready: bool,
+    /// Whether that server may have this socket without our knowing: asked, and no answer came.
+    may_be_accepted: bool,
     missing_since: Option<Instant>,
     attempt: u64,
     pause: Pause,
@@ -83,6 +85,7 @@ impl ClientSocket {
             subscribed: Subscribed::No,
             server: None,
             was_ready: false,
+            may_be_accepted: false,
             missing_since: None,
             attempt: 0,
             pause,
@@ -123,6 +126,7 @@ impl ClientSocket {
     /// The application wants it detached, until `connect`. Nothing is lost: what is written queues, and the server keeps what it sends.
     pub fn disconnect(&mut self) {
         if !self.is_closing() {
+            self.may_be_accepted |= self.phase == Phase::AwaitingAccept;
             self.drop_subscription();
             self.enter_disconnected(None);
         }
@@ -142,6 +146,7 @@ impl ClientSocket {
         self.fabric = false;
         // While we are away we cannot know whether the server is.
         self.missing_since = None;
+        self.may_be_accepted |= self.phase == Phase::AwaitingAccept;
         match self.phase {
             Phase::Disconnected { .. } | Phase::AwaitingFabric | Phase::Closed => {}
             Phase::AwaitingClosed => self.finish(CloseReason::Local),
@@ -207,7 +212,7 @@ impl ClientSocket {
             return;
         }
         match choice {
-            Some(id) if self.resumes() && self.server.as_ref().is_some_and(|server| *server != id) => {
+            Some(id) if self.is_bound() && self.server.as_ref().is_some_and(|server| *server != id) => {
                 self.close(CloseReason::Moved);
             }
             Some(id) => self.found(now, id),
@@ -227,7 +232,7 @@ impl ClientSocket {
             }
             (TagKind::Connect, Phase::AwaitingAccept) if current => match answer {
                 Ok(message) if control::is_text(&message.payload, "connected") => self.attached(now),
-                Ok(_) => self.retry(now),
+                Ok(_) => self.handle_no_server(now, CommandError::Failed),
                 Err(error) => self.handle_no_server(now, error),
             },
             (TagKind::Close, Phase::AwaitingClosed) if current => self.finish(CloseReason::Local),
@@ -322,7 +327,7 @@ impl ClientSocket {
                 chooses_until: Some(now + self.channel.config.load_balancer_timeout),
             };
             self.emit(SocketEvent::ChooseServer);
-        } else if let Some(server) = self.server.clone().filter(|_| self.resumes()) {
+        } else if let Some(server) = self.server.clone().filter(|_| self.is_bound()) {
             self.found(now, server);
         } else {
             self.phase = Phase::AwaitingServer { chooses_until: None };
@@ -393,12 +398,13 @@ impl ClientSocket {
 
     /// Nobody is where our server was. It may be on its way back to the fabric, so it gets some time.
     fn handle_no_server(&mut self, now: Instant, error: CommandError) {
-        if !self.resumes() {
-            self.server = None;
+        if error != CommandError::NoSubscribers {
+            self.may_be_accepted = true;
+            self.missing_since = None;
             return self.retry(now);
         }
-        if error != CommandError::NoSubscribers {
-            self.missing_since = None;
+        if !self.is_bound() {
+            self.server = None;
             return self.retry(now);
         }
         let since = *self.missing_since.get_or_insert(now);
@@ -410,7 +416,12 @@ impl ClientSocket {
         }
     }
 
-    /// Whether a server holds this socket, or held it: no other one can take it over, and the same one not from the start.
+    /// Whether its server holds this socket, or may: a second one would write to the same subject, and nothing tells them apart.
+    fn is_bound(&self) -> bool {
+        self.may_be_accepted || self.resumes()
+    }
+
+    /// Whether its server has, or had, this socket: not even that one can take it up from the start.
     fn resumes(&self) -> bool {
         self.was_ready || self.channel.has_received()
     }
