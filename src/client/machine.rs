@@ -118,9 +118,14 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.session.drop_link();
     }
 
+    /// Whether it is closed, for good.
+    pub fn is_closed(&self) -> bool {
+        self.session.phase() == Phase::Closed
+    }
+
     /// Subscribes for `token`. `Subscribed` or `Failed` follows.
     pub fn subscribe(&mut self, now: Instant, token: T, pattern: Pattern, queue: Option<Arc<str>>) {
-        if self.session.phase() == Phase::Closed {
+        if self.is_closed() {
             return self.events.push_back(ClientEvent::Failed(token, ClientError::Closed));
         }
         let fresh = self.entropy.id().into();
@@ -156,7 +161,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 
     /// Asks the fabric. `Published`, `Reply`, `Interest`, `Ended` or `Failed` follows for `token`, if there is one.
     pub fn ask(&mut self, now: Instant, token: Option<T>, question: Question) {
-        if self.session.phase() == Phase::Closed {
+        if self.is_closed() {
             return self.events.extend(token.map(|token| ClientEvent::Failed(token, ClientError::Closed)));
         }
         match self.operations.open(now, token, question, self.config.max_waiting_bytes) {

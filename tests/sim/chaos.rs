@@ -87,13 +87,13 @@ fn live(seed: u64) -> World {
     }
     world.net.faults.latency = (1, world.dice.pick(&[3, 30, 200]));
     let chaos = world.dice.millis(5_000, 60_000);
-    if mix == Mix::LossyFabric {
+    if mix == Mix::LossyFabric || (mix == Mix::Failover && world.dice.chance(0.5)) {
         let dice = &mut world.dice;
         let loss = dice.pick(&[0.0, 0.05, 0.15, 0.3]);
         let (duplicate, reorder) = (dice.pick(&[0.0, 0.03, 0.1]), dice.pick(&[0.0, 0.05, 0.2]));
         world.net.faults = Faults { loss, duplicate, reorder, ..world.net.faults };
     }
-    if mix == Mix::SlowConsumers {
+    if mix == Mix::SlowConsumers || world.dice.chance(0.1) {
         world.slowness = world.dice.pick(&[50, 500, 3000]);
     }
     for _ in 0..2 + world.dice.below(4) {

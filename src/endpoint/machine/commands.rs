@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::super::sockets::AnySocket;
 use super::super::{Command, Event, Failure, Handle, Owner, SocketQuestion};
 use super::{Endpoint, Listening, Touched};
+use crate::client::ClientError;
 use crate::socket::{ClientSocket, Listener, SocketConfig};
 use crate::wire::{Json, Payload};
 
@@ -71,6 +72,10 @@ impl Endpoint {
     }
 
     fn listen(&mut self, handle: Handle, subject: &str, id: String, config: SocketConfig) {
+        if self.client.is_closed() {
+            let failure = Some(ClientError::Closed.into());
+            return self.events.push_back(Event::ListenerClosed { listener: handle, failure });
+        }
         match Listener::new(subject, id) {
             Ok(listener) => {
                 self.listeners.insert(handle, Listening { listener, config, ending: Vec::new() });
@@ -83,6 +88,10 @@ impl Endpoint {
     }
 
     fn connect(&mut self, now: Instant, handle: Handle, subject: &str, id: String, config: SocketConfig) {
+        if self.client.is_closed() {
+            let failure = Some(ClientError::Closed.into());
+            return self.events.push_back(Event::SocketClosed { socket: handle, failure, undelivered: 0 });
+        }
         match ClientSocket::new(now, subject, id, config) {
             Ok(mut socket) => {
                 if self.ready {
