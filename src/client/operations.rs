@@ -73,6 +73,7 @@ pub(super) struct Operation<T> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "states are named for what they wait for")]
 pub(super) enum Step {
     /// For the connection to be ready.
     AwaitingConnection,

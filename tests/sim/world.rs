@@ -219,10 +219,6 @@ impl World {
         self.agenda.insert((self.now + delay, self.todos), Box::new(todo));
     }
 
-    pub fn elapsed(&self) -> Duration {
-        self.now - self.start
-    }
-
     pub fn note(&mut self, line: impl std::fmt::Display) {
         self.trace.note(self.now - self.start, line);
     }
