@@ -1,11 +1,13 @@
 //! The client's end of a socket: finds a server, attaches to it, and finds it again after the fabric was lost.
 
+mod attaching;
+
 use std::time::Instant;
 
 use super::channel::Verdict;
 use super::config::Pause;
 use super::ending::Ending;
-use super::{Channel, CloseReason, CommandError, Dialect, Output, PeerMisbehaved, SocketConfig, SocketEvent};
+use super::{Channel, CloseReason, CommandError, Output, PeerMisbehaved, SocketConfig, SocketEvent};
 use super::{State, Tag, TagKind, WriteError, control};
 use crate::subject::{InvalidSubject, Pattern, Subject};
 use crate::wire::{Headers, Json, Message, OpError, Payload, SocketCommand};
@@ -206,20 +208,6 @@ impl ClientSocket {
         self.check_end(now);
     }
 
-    /// The load balancer named a server, or failed.
-    pub fn handle_choice(&mut self, now: Instant, choice: Option<String>) {
-        if !matches!(self.phase, Phase::AwaitingServer { chooses_until: Some(_) }) {
-            return;
-        }
-        match choice {
-            Some(id) if self.is_bound() && self.server.as_ref().is_some_and(|server| *server != id) => {
-                self.close(CloseReason::Moved);
-            }
-            Some(id) => self.found(now, id),
-            None => self.retry(now),
-        }
-    }
-
     /// The answer to a question of this socket.
     pub fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
         let current = tag.number == self.asked;
@@ -311,68 +299,6 @@ impl ClientSocket {
         matches!(self.phase, Phase::Closed | Phase::AwaitingClosed)
     }
 
-    /// Looks for a server and subscribes, both at once.
-    fn begin(&mut self, now: Instant) {
-        if !self.fabric {
-            self.phase = Phase::AwaitingFabric;
-            return;
-        }
-        self.emit(SocketEvent::State(State::Connecting));
-        if self.subscribed == Subscribed::No {
-            self.subscribed = Subscribed::Asked;
-            self.channel.outputs.push_back(Output::Subscribe(self.mine.clone()));
-        }
-        if self.channel.config.load_balancer {
-            self.phase = Phase::AwaitingServer {
-                chooses_until: Some(now + self.channel.config.load_balancer_timeout),
-            };
-            self.emit(SocketEvent::ChooseServer);
-        } else if let Some(server) = self.server.clone().filter(|_| self.is_bound()) {
-            self.found(now, server);
-        } else {
-            self.phase = Phase::AwaitingServer { chooses_until: None };
-            self.ask(
-                TagKind::FindServer,
-                format!("{}.server.status", self.subject),
-                Headers::default(),
-                true,
-            );
-        }
-    }
-
-    fn found(&mut self, now: Instant, server: String) {
-        self.server = Some(server);
-        if self.subscribed == Subscribed::Yes {
-            self.ask_to_attach(now);
-        } else {
-            self.phase = Phase::AwaitingSubscription;
-        }
-    }
-
-    fn ask_to_attach(&mut self, now: Instant) {
-        self.phase = Phase::AwaitingAccept;
-        self.attempt += 1;
-        let mut json = serde_json::json!({ "id": self.id });
-        if self.resumes() {
-            json[control::RESUME] = true.into();
-        }
-        let attempt = (self.channel.config.dialect != Dialect::Classic).then_some(self.attempt);
-        let headers = Headers {
-            command: Some(SocketCommand::Connect),
-            attempt,
-            json: Some(Json::from_value(&json)),
-            ..Headers::default()
-        };
-        match self.server_subject() {
-            Some(server) => self.ask(TagKind::Connect, server.to_string(), headers, true),
-            // A server (or a load balancer) gave an id that is no token.
-            None => {
-                self.server = None;
-                self.retry(now);
-            }
-        }
-    }
-
     /// Asks a question whose answer comes to `handle_reply`.
     fn ask(&mut self, kind: TagKind, subject: String, headers: Headers, wait_for_interest: bool) {
         let tag = self.channel.next_tag(kind);
@@ -381,49 +307,6 @@ impl ClientSocket {
         let message = Message { subject, payload: Payload::NIL, headers };
         let timeout = self.channel.config.command_timeout;
         self.channel.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest });
-    }
-
-    fn attached(&mut self, now: Instant) {
-        if self.phase != Phase::AwaitingAccept {
-            return;
-        }
-        let Some(server) = self.server_subject() else { return };
-        self.phase = Phase::Ready;
-        self.was_ready = true;
-        self.missing_since = None;
-        self.pause.reset();
-        self.emit(SocketEvent::State(State::Ready));
-        self.channel.attach(now, server);
-    }
-
-    /// Nobody is where our server was. It may be on its way back to the fabric, so it gets some time.
-    fn handle_no_server(&mut self, now: Instant, error: CommandError) {
-        if error != CommandError::NoSubscribers {
-            self.may_be_accepted = true;
-            self.missing_since = None;
-            return self.retry(now);
-        }
-        if !self.is_bound() {
-            self.server = None;
-            return self.retry(now);
-        }
-        let since = *self.missing_since.get_or_insert(now);
-        let waited = now.saturating_duration_since(since) + self.channel.config.command_timeout;
-        if waited >= self.channel.config.resume_timeout {
-            self.finish(CloseReason::Lost("its server is not on the fabric any more"));
-        } else {
-            self.retry(now);
-        }
-    }
-
-    /// Whether its server holds this socket, or may: a second one would write to the same subject, and nothing tells them apart.
-    fn is_bound(&self) -> bool {
-        self.may_be_accepted || self.resumes()
-    }
-
-    /// Whether its server has, or had, this socket: not even that one can take it up from the start.
-    fn resumes(&self) -> bool {
-        self.was_ready || self.channel.has_received()
     }
 
     fn retry(&mut self, now: Instant) {
@@ -484,11 +367,6 @@ impl ClientSocket {
         self.channel.fail_requests();
         self.emit(SocketEvent::Closed { reason, undelivered });
         self.channel.outputs.extend(self.ending.take().into_iter().map(Output::Ended));
-    }
-
-    fn server_subject(&self) -> Option<Subject> {
-        let server = self.server.as_ref().filter(|id| !id.contains('.'))?;
-        Subject::parse(&format!("{}.server.{server}.{}", self.subject, self.id)).ok()
     }
 
     fn emit(&mut self, event: SocketEvent) {
