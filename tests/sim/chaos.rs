@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use selvedge::broker::BrokerConfig;
+use selvedge::client::ClientConfig;
 use selvedge::endpoint::Command;
 use selvedge::socket::SocketConfig;
 
@@ -24,7 +25,7 @@ enum Mix {
     Cuts,
     /// Handlers take their time.
     SlowConsumers,
-    /// Servers die for good.
+    /// Servers die: for good, or to come back under the same name with empty hands.
     Failover,
 }
 
@@ -114,7 +115,17 @@ fn live(seed: u64) -> World {
         // One server stays.
         for victim in 0..1 + world.dice.below(2) {
             let at = world.dice.millis(1000, u64::try_from(chaos.as_millis()).unwrap_or(0));
-            world.after(at, move |world| world.kill(victim));
+            let (returns, pause) = (world.dice.chance(0.5), world.dice.millis(0, 10_000));
+            let config = config.clone();
+            world.after(at, move |world| {
+                world.kill(victim);
+                if returns {
+                    world.after(pause, move |world| {
+                        world.boot(victim, ClientConfig::default());
+                        world.listen(victim, SUBJECT, &format!("server{victim}"), config);
+                    });
+                }
+            });
         }
     }
     world.run_for(chaos);
