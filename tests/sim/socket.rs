@@ -272,3 +272,31 @@ fn requests_are_answered_both_ways_and_wait_for_their_socket() {
     assert_eq!(code, "503", "the server's fabric is there, its client is not");
     finish(world);
 }
+
+#[test]
+fn an_attach_sends_the_last_message_at_once_however_long_the_pause_had_become() {
+    let (mut world, near, far) = pair(15, &SocketConfig::default());
+    world.command(near.0, Command::Disconnect);
+    world.run_for(SECOND);
+    world.write(far, 3, 0);
+    world.run_for(60 * SECOND);
+    world.command(near.0, Command::Connect);
+    assert!(world.run_until(SECOND, |world| world.sides[&near].state == State::Ready));
+    assert!(world.run_until(Duration::from_millis(100), |world| world.sides[&far].acked == 3));
+    finish(world);
+}
+
+#[test]
+fn a_ping_from_before_the_attach_says_nothing_about_the_peer_of_now() {
+    let (mut world, near, _) = pair(16, &SocketConfig::default());
+    let quiet = world.connect(near.0, "story", SocketConfig { keep_alive: None, ..SocketConfig::default() });
+    world.run_for(44 * SECOND);
+    let far = *world.sides.iter().find(|(_, side)| !side.is_client && side.writer == 4).expect("accepted").0;
+    // The server's ping gets lost, and then the client is back long before it is overdue.
+    world.net.half_open(world.now, near.0, Direction::ToEndpoint, 2 * SECOND);
+    assert!(world.run_until(10 * SECOND, |world| world.sides[&quiet].state == State::Disconnected));
+    assert!(world.run_until(10 * SECOND, |world| world.sides[&quiet].state == State::Ready));
+    world.run_for(MINUTE);
+    assert!(world.sides[&far].is_open(), "{:?}", world.sides[&far]);
+    finish(world);
+}
