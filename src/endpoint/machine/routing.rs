@@ -81,7 +81,7 @@ impl Endpoint {
                 self.events.push_back(Event::Delivered { subscription, message })
             }
             Owner::SocketSubject(socket) => {
-                drop(self.with_socket(socket, |socket| socket.handle_message(now, message)))
+                self.with_socket(socket, |socket| socket.handle_message(now, message));
             }
             Owner::ListenerStatus(listener) => {
                 self.with_listener(listener, |listener| listener.handle_status(&message));
