@@ -94,7 +94,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.session.connect();
     }
 
-    /// Gives the connection up, until `connect`.
+    /// Gives the connection up, until `connect`. What was said before still leaves with the last flush.
     pub fn disconnect(&mut self) {
         if self.session.disconnect() {
             self.handle_loss("disconnected by hand".to_owned());
@@ -195,6 +195,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// The link is gone, or did not come up.
     pub fn handle_link_down(&mut self, now: Instant, reason: String) {
         if self.session.handle_link_down(now, self.entropy.as_mut()) {
+            self.ops.clear();
             self.handle_loss(reason);
         }
     }

@@ -158,7 +158,11 @@ impl Sender {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.repeat_at.is_some_and(|at| at <= now) {
             self.repeat_last = self.sent > 0;
-            tracing::debug!(acked = self.acked(), sent = self.sent, "no progress, the last message goes again");
+            tracing::debug!(
+                acked = self.acked(),
+                sent = self.sent,
+                "no progress, the last message goes again"
+            );
             self.arm(now);
         }
     }
