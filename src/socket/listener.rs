@@ -184,6 +184,14 @@ impl Listener {
         self.outputs.pop_front()
     }
 
+    /// One of the two subscriptions was not confirmed in time: the fabric may be away for long, so it is asked for again.
+    pub fn handle_unconfirmed(&mut self, is_status: bool) {
+        if self.state != State::Closed {
+            let pattern = if is_status { &self.status } else { &self.mine };
+            self.outputs.push_back(Output::Subscribe(pattern.clone()));
+        }
+    }
+
     /// Whether this is the pattern of status requests.
     pub fn is_status(&self, pattern: &Pattern) -> bool {
         *pattern == self.status

@@ -167,10 +167,18 @@ impl Sender {
         }
     }
 
+    /// A big message gets time to arrive first, or repeats of it would pile up on a slow link.
     fn arm(&mut self, now: Instant) {
-        self.repeat_at = (self.sent > 0).then(|| now + self.pause.take());
+        let last = self.sent.checked_sub(1).and_then(|last| self.unacked.get(last));
+        self.repeat_at = last.map(|last| {
+            let bytes = u32::try_from(last.payload.raw.len()).unwrap_or(u32::MAX);
+            now + self.pause.take() + TIME_A_BYTE * bytes
+        });
     }
 }
+
+/// What a repeat waits for each byte of the message: a link of 1 MB/s.
+const TIME_A_BYTE: Duration = Duration::from_micros(1);
 
 /// Longest pause between two repeats of the last message (Conat's figure). It goes on while the socket is ready: a sender with
 /// unacknowledged data always has a timer (conat.md 10.10).

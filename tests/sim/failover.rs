@@ -162,3 +162,20 @@ fn what_is_asked_of_a_closed_endpoint_fails_at_once() {
     world.come_to_rest();
     world.assert_right("this story");
 }
+
+#[test]
+fn a_listener_and_a_socket_made_while_the_broker_is_away_for_long_wait_for_it() {
+    let mut world = World::new(9);
+    let (server, client) = (world.node(), world.node());
+    world.run_for(SECOND);
+    world.net.kill_broker();
+    world.run_for(SECOND);
+    world.listen(server, "story", "server", SocketConfig::default());
+    let near = world.connect(client, "story", SocketConfig::default());
+    world.write(near, 3, 0);
+    world.run_for(3 * MINUTE);
+    world.net.start_broker(world.now);
+    assert!(world.run_until(MINUTE, |world| world.sides[&near].state == State::Ready), "{:?}", world.sides);
+    world.come_to_rest();
+    world.assert_right("this story");
+}

@@ -139,7 +139,12 @@ impl Endpoint {
                 });
             }
             Owner::ListenerStatus(listener) | Owner::ListenerSockets(listener) => {
-                self.fail_listener(now, listener, error.into());
+                let is_status = matches!(owner, Owner::ListenerStatus(_));
+                if let ClientError::Timeout { .. } = error {
+                    self.with_listener(listener, |listener| listener.handle_unconfirmed(is_status));
+                } else {
+                    self.fail_listener(now, listener, error.into());
+                }
             }
             Owner::Listener(listener, tag) => {
                 self.with_listener(listener, |listener| listener.handle_interest(tag, false));
