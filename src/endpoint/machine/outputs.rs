@@ -117,6 +117,13 @@ impl Endpoint {
     }
 
     fn report_socket(&mut self, socket: Handle, event: SocketEvent) {
+        match &event {
+            SocketEvent::State(state) => tracing::debug!(socket, ?state, "socket"),
+            SocketEvent::Closed { reason, undelivered } => {
+                tracing::debug!(socket, %reason, undelivered, "socket closed")
+            }
+            _ => {}
+        }
         self.events.push_back(match event {
             SocketEvent::State(state) => Event::Socket { socket, state },
             SocketEvent::Closed { reason, undelivered } => {
@@ -159,6 +166,7 @@ impl Endpoint {
                 let mut server_socket = ServerSocket::new(now, id.clone(), client, config);
                 server_socket.handle_message(now, connect);
                 self.with_listener(listener, |listener| listener.insert(id.clone(), socket));
+                tracing::debug!(listener, socket, id, subject, "socket accepted");
                 self.events.push_back(Event::Accepted { listener, socket, id, subject });
                 self.sockets.insert(socket, AnySocket::Server(Box::new(server_socket), listener));
                 self.drain_socket(now, socket);

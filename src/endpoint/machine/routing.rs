@@ -48,6 +48,11 @@ impl Endpoint {
     fn handle_session(&mut self, now: Instant, state: SessionState) {
         let (sockets, listeners): (Vec<Handle>, Vec<Handle>) =
             (self.sockets.keys().copied().collect(), self.listeners.keys().copied().collect());
+        match &state {
+            // The user in it may be a secret of the application.
+            SessionState::SignedIn(info) => tracing::debug!(broker = info.id, info.max_payload, "signed in"),
+            other => tracing::debug!(state = ?other, "session"),
+        }
         match state {
             SessionState::Ready => {
                 self.ready = true;
