@@ -195,6 +195,21 @@ describeFabrics('subscriptions of one client', fabric => {
     expect((await heard)[0].data).toBe('hello')
   })
 
+  test('what came before the first listener of the emitter is emitted to it, in order', async () => {
+    const client = fabric.client()
+    const [early, other] = [await client.subscribe('a'), await client.subscribe('a')]
+    for (const n of [1, 2, 3]) await client.publish('a', n)
+    await read(other, 3)
+    const heard: unknown[] = []
+    const all = new Promise<void>(resolve => {
+      early.emitter.on('message', message => heard.push(message.data) === 4 && resolve())
+    })
+    expect(heard).toEqual([])
+    await client.publish('a', 4)
+    await all
+    expect(heard).toEqual([1, 2, 3, 4])
+  })
+
   test('drain lets nothing more in, and resolves when what has arrived was read', async () => {
     const client = fabric.client()
     const [draining, other] = [await client.subscribe('a'), await client.subscribe('a')]
