@@ -163,10 +163,11 @@ impl Channel {
                 if self.sender.handle_emitted(now, upto)? {
                     self.outputs.push_back(Output::Event(SocketEvent::Acked(self.sender.acked())));
                 }
-                if resumed {
-                    self.sender.repeat();
-                }
                 self.respond(message, control::emitted(upto));
+                if let Some(peer) = self.peer.clone().filter(|_| resumed) {
+                    // What was under way to it may be lost, as after an attach of our own.
+                    self.attach(now, peer);
+                }
             }
             control::Control::Missing(seqs) => match self.sender.resend(&seqs) {
                 Some(messages) => self.respond(message, control::encode_resent(&messages)),

@@ -82,13 +82,18 @@ impl Receiver {
         }
         self.highest = self.highest.max(seq);
         if seq < self.next {
-            // The peer does not know that we have it.
+            // The peer does not know that we have it: a report that is under way has not reached it.
             self.report_wanted = true;
-            self.report_doubted |= seq <= self.reported;
+            self.report_doubted = true;
+            return Ok(());
+        }
+        if self.ahead.contains_key(&seq) {
+            // The peer repeats itself for want of progress: what we asked for is lost, or its answer.
+            self.missing.under_way = false;
             return Ok(());
         }
         let room = seq == self.next || (self.ahead.len() < self.window && self.held_bytes < MAX_HELD_BYTES);
-        if room && !self.ahead.contains_key(&seq) {
+        if room {
             self.held_bytes += data.payload.raw.len();
             self.ahead.insert(seq, data);
         }

@@ -82,11 +82,6 @@ impl Sender {
         self.arm(now);
     }
 
-    /// The peer was away for a moment: the last message goes again at once, and shows it what it missed.
-    pub fn repeat(&mut self) {
-        self.repeat_last = self.attached && self.sent > 0;
-    }
-
     /// The peer is out of reach: nothing leaves.
     pub fn detach(&mut self) {
         self.attached = false;
