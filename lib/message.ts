@@ -3,7 +3,7 @@ import { copyOut, DataEncoding, decodeAt, encode } from './codec'
 import { FabricError } from './errors'
 import { type Headers, headersText, parseHeaders, REPLY_HEADER } from './headers'
 import { checkOptions, isBytes, isEncoding, isHeaders } from './options'
-import type { PublishOptions, Published } from './requests'
+import type { Published, PublishOptions } from './requests'
 import type { Incoming } from './slab'
 
 const EMPTY = Buffer.alloc(0)
@@ -121,7 +121,10 @@ export class Message extends MessageData {
 
   #replySubject(): string {
     if (this.#reply !== null) return this.#reply
-    throw new FabricError(`message to '${this.subject}' is no request: nobody waits for an answer`, 'ERR_NOT_A_REQUEST')
+    throw new FabricError(
+      `message to '${this.subject}' is no request: nobody waits for an answer`,
+      'ERR_NOT_A_REQUEST',
+    )
   }
 }
 

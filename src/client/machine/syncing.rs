@@ -51,7 +51,6 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 self.fail(key, ClientError::ConnectionLost { subject });
             }
         }
-        self.ops.clear();
         self.refused.clear();
         self.retry_at = None;
         self.events.push_back(ClientEvent::Session(SessionState::Disconnected(reason)));
