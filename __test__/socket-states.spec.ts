@@ -171,7 +171,9 @@ describeFabrics('the end of a socket', fabric => {
     const [second] = await join(listener, guest)
     expect(Object.keys(listener.sockets).sort()).toEqual([server.id, second.id].sort())
     const visited: string[] = []
-    listener.forEach((visit, id) => visited.push(visit.id === id ? id : 'wrong'))
+    listener.forEach((visit, id) => {
+      visited.push(visit.id === id ? id : 'wrong')
+    })
     expect(visited).toEqual(Object.keys(listener.sockets))
     socket.close()
     await once(server, 'closed')
