@@ -127,27 +127,86 @@ type Call = (options: unknown) => unknown
 
 /** Every function with options, and a wrong value for each of its options. */
 const TABLE: [string, Call, Record<string, unknown>][] = [
-  ['publish', options => client.publish('a', 1, loose(options)), { headers: 'x', encoding: 7, raw: 'x', timeout: '1', waitForInterest: 1, noThrow: 'no' }],
-  ['publishSync', options => client.publishSync('a', 1, loose(options)), { headers: 5, encoding: 'json', raw: [1] }],
-  ['request', options => client.request('a', 1, loose(options)), { timeout: 'soon', signal: {}, headers: true }],
-  ['requestMany', options => client.requestMany('a', 1, loose(options)), { maxMessages: '1', maxWait: [], signal: 1 }],
-  ['subscribe', options => client.subscribe('a', loose(options)), { queue: 1, maxMessages: '1', maxQueueBytes: {} }],
+  [
+    'publish',
+    options => client.publish('a', 1, loose(options)),
+    { headers: 'x', encoding: 7, raw: 'x', timeout: '1', waitForInterest: 1, noThrow: 'no' },
+  ],
+  [
+    'publishSync',
+    options => client.publishSync('a', 1, loose(options)),
+    { headers: 5, encoding: 'json', raw: [1] },
+  ],
+  [
+    'request',
+    options => client.request('a', 1, loose(options)),
+    { timeout: 'soon', signal: {}, headers: true },
+  ],
+  [
+    'requestMany',
+    options => client.requestMany('a', 1, loose(options)),
+    { maxMessages: '1', maxWait: [], signal: 1 },
+  ],
+  [
+    'subscribe',
+    options => client.subscribe('a', loose(options)),
+    { queue: 1, maxMessages: '1', maxQueueBytes: {} },
+  ],
   ['subscribeSync', options => client.subscribeSync('a', loose(options)), { queue: null }],
   ['waitForInterest', options => client.waitForInterest('a', loose(options)), { timeout: '1', signal: 'x' }],
   ['waitUntilReady', options => client.waitUntilReady(loose(options)), { timeout: '1' }],
   ['waitUntilConnected', options => client.waitUntilConnected(loose(options)), { timeout: {} }],
-  ['listen', options => client.socket.listen('b', loose(options)), { id: 1, desc: 2, maxQueueSize: '3', keepAlive: '4', keepAliveTimeout: {} }],
-  ['connect (socket)', options => client.socket.connect('b', loose(options)), { id: 1, reconnection: 'x', loadBalancer: 'x', loadBalancerTimeout: '1', dialect: 5, maxQueueSize: null }],
+  [
+    'listen',
+    options => client.socket.listen('b', loose(options)),
+    { id: 1, desc: 2, maxQueueSize: '3', keepAlive: '4', keepAliveTimeout: {} },
+  ],
+  [
+    'connect (socket)',
+    options => client.socket.connect('b', loose(options)),
+    { id: 1, reconnection: 'x', loadBalancer: 'x', loadBalancerTimeout: '1', dialect: 5, maxQueueSize: null },
+  ],
   ['socket.request', options => socket.request(1, loose(options)), { timeout: '1', raw: 'x' }],
   ['socket.requestMany', options => socket.requestMany(1, loose(options)), { maxWait: '1' }],
   ['socket.end', options => socket.end(loose(options)), { timeout: '1' }],
   ['server.request', options => server.request(1, loose(options)), { race: 'x', timeout: '1' }],
   ['server.end', options => server.end(loose(options)), { timeout: true }],
   ['messageData', options => messageData(1, loose(options)), { headers: 'x', encoding: 7, raw: {} }],
-  ['connect', options => connect(loose(options)), { address: 1, noCache: 'x', path: 1, inboxPrefix: 5, extraHeaders: 'x', autoConnect: 1, reconnection: 0, reconnectionDelay: '1', reconnectionDelayMax: {}, randomizationFactor: '0' }],
-  ['init', options => init(loose(options)), { port: '3000', host: 1, id: 2, path: 3, maxSubscriptionsPerClient: '1', maxSubscriptionsPerHub: {}, clusterName: 5 }],
+  [
+    'connect',
+    options => connect(loose(options)),
+    {
+      address: 1,
+      noCache: 'x',
+      path: 1,
+      inboxPrefix: 5,
+      extraHeaders: 'x',
+      autoConnect: 1,
+      reconnection: 0,
+      reconnectionDelay: '1',
+      reconnectionDelayMax: {},
+      randomizationFactor: '0',
+    },
+  ],
+  [
+    'init',
+    options => init(loose(options)),
+    {
+      port: '3000',
+      host: 1,
+      id: 2,
+      path: 3,
+      maxSubscriptionsPerClient: '1',
+      maxSubscriptionsPerHub: {},
+      clusterName: 5,
+    },
+  ],
   ['setDefaultTimeouts', options => setDefaultTimeouts(loose(options)), { request: '1', publish: {} }],
-  ['setDefaultSocketTimeouts', options => setDefaultSocketTimeouts(loose(options)), { command: '1', keepAlive: 'x', keepAliveTimeout: null }],
+  [
+    'setDefaultSocketTimeouts',
+    options => setDefaultSocketTimeouts(loose(options)),
+    { command: '1', keepAlive: 'x', keepAliveTimeout: null },
+  ],
 ]
 
 describe.each(TABLE)('%s', (_name, call, wrong) => {
@@ -177,7 +236,10 @@ describe('a number out of range', () => {
     ['subscribe maxMessages', maxMessages => client.subscribe('a', loose({ maxMessages }))],
     ['maxQueueSize', maxQueueSize => client.socket.connect('b', loose({ maxQueueSize }))],
     ['keepAliveTimeout', keepAliveTimeout => client.socket.connect('b', loose({ keepAliveTimeout }))],
-    ['loadBalancerTimeout', loadBalancerTimeout => client.socket.connect('b', loose({ loadBalancerTimeout }))],
+    [
+      'loadBalancerTimeout',
+      loadBalancerTimeout => client.socket.connect('b', loose({ loadBalancerTimeout })),
+    ],
     ['waitUntilReady', timeout => client.waitUntilReady(loose({ timeout }))],
     ['socket.waitUntilReady', timeout => socket.waitUntilReady(loose(timeout))],
     ['broker.waitUntilReady', timeout => broker.waitUntilReady(loose(timeout))],
@@ -216,7 +278,8 @@ describe('a number out of range', () => {
       ['ERR_INVALID_ARG_TYPE', () => new MessageData({ raw: loose('x') })],
       ['ERR_INVALID_ARG_TYPE', () => matchesPattern({ pattern: loose(1), subject: 'a' })],
     ]
-    for (const [code, call] of calls) expect([call.toString(), await codeOf(call)]).toEqual([call.toString(), code])
+    for (const [code, call] of calls)
+      expect([call.toString(), await codeOf(call)]).toEqual([call.toString(), code])
   })
 
   test('secrets in bad headers are not in the error', () => {
@@ -280,7 +343,8 @@ describe('at the wrong time', () => {
       () => own.socket.connect('a'),
       () => own.socket.listen('a'),
     ]
-    for (const call of calls) expect([call.toString(), await codeOf(call)]).toEqual([call.toString(), 'ERR_CLOSED'])
+    for (const call of calls)
+      expect([call.toString(), await codeOf(call)]).toEqual([call.toString(), 'ERR_CLOSED'])
     expect(await codeOf(() => listener.write(1))).toBe('EPIPE')
   })
 

@@ -72,7 +72,10 @@ const throwing = (message: string) => () => {
   throw Error(message)
 }
 
-const trap = new Proxy({}, { get: throwing('trap'), getPrototypeOf: throwing('trap'), ownKeys: throwing('trap') })
+const trap = new Proxy(
+  {},
+  { get: throwing('trap'), getPrototypeOf: throwing('trap'), ownKeys: throwing('trap') },
+)
 
 /** What it is, its value, and how it is encoded. */
 const UNENCODABLE: [string, () => unknown, DataEncoding?][] = [
@@ -83,8 +86,25 @@ const UNENCODABLE: [string, () => unknown, DataEncoding?][] = [
   ['a cycle', cyclic],
   ['a cycle as JSON', cyclic, DataEncoding.JsonCodec],
   ['a BigInt as JSON', () => [1n], DataEncoding.JsonCodec],
-  ['a getter that throws', () => ({ before: 1, get x() { return throwing('getter')() }, after: 2 })],
-  ['a getter that throws, as JSON', () => ({ get x() { return throwing('getter')() } }), DataEncoding.JsonCodec],
+  [
+    'a getter that throws',
+    () => ({
+      before: 1,
+      get x() {
+        return throwing('getter')()
+      },
+      after: 2,
+    }),
+  ],
+  [
+    'a getter that throws, as JSON',
+    () => ({
+      get x() {
+        return throwing('getter')()
+      },
+    }),
+    DataEncoding.JsonCodec,
+  ],
   ['toJSON that throws', () => ({ toJSON: throwing('toJSON') }), DataEncoding.JsonCodec],
   ['a Proxy that throws', () => trap],
   ['a Proxy inside that throws', () => [1, trap]],
@@ -105,10 +125,16 @@ describe.each(UNENCODABLE)('%s', (_name, make, encoding) => {
     expect(codeOf(() => server.broadcast(make(), options))).toBe('ERR_ENCODE')
     expect(codeOf(() => client.publishSync('misuse.plain', make(), options))).toBe('ERR_ENCODE')
     expect(codeOf(() => messageData(make(), options))).toBe('ERR_ENCODE')
-    await expect(client.publish('misuse.plain', make(), options)).rejects.toMatchObject({ code: 'ERR_ENCODE' })
-    await expect(client.request('misuse.plain', make(), options)).rejects.toMatchObject({ code: 'ERR_ENCODE' })
+    await expect(client.publish('misuse.plain', make(), options)).rejects.toMatchObject({
+      code: 'ERR_ENCODE',
+    })
+    await expect(client.request('misuse.plain', make(), options)).rejects.toMatchObject({
+      code: 'ERR_ENCODE',
+    })
     await expect(socket.request(make(), options)).rejects.toMatchObject({ code: 'ERR_ENCODE' })
-    await expect(client.requestMany('misuse.plain', make(), options)).rejects.toMatchObject({ code: 'ERR_ENCODE' })
+    await expect(client.requestMany('misuse.plain', make(), options)).rejects.toMatchObject({
+      code: 'ERR_ENCODE',
+    })
     socket.write('after')
     client.publishSync('misuse.plain', 'after')
     await socket.drain()
@@ -177,7 +203,17 @@ describe('headers', () => {
     ['a BigInt', { a: 1n }, 'ERR_ENCODE'],
     ['a cycle', cyclic(), 'ERR_ENCODE'],
     ['toJSON that throws', { toJSON: throwing('toJSON') }, 'ERR_ENCODE'],
-    ['a getter that throws', { a: { get x() { return throwing('x')() } } }, 'ERR_ENCODE'],
+    [
+      'a getter that throws',
+      {
+        a: {
+          get x() {
+            return throwing('x')()
+          },
+        },
+      },
+      'ERR_ENCODE',
+    ],
     ['63 levels', nested(63), 'ERR_ENCODE'],
     ['100 000 levels', { a: deep(100_000) }, 'ERR_ENCODE'],
     ['a byte too much', sized(896 * 1024 + 1), 'ERR_ENCODE'],
@@ -200,16 +236,18 @@ describe('headers', () => {
     expect(seen).toEqual([['after', {}]])
   })
 
-  test.each([['a text', 'x'], ['a number', 5], ['an array', [1]], ['a boolean', true]])(
-    'of a write that are no object: %s',
-    async (_name, bad) => {
-      expect(codeOf(() => socket.write('data', loose(bad)))).toBe('ERR_INVALID_ARG_TYPE')
-      expect(codeOf(() => server.write('data', loose(bad)))).toBe('ERR_INVALID_ARG_TYPE')
-      socket.write('after')
-      await socket.drain()
-      expect(seen).toEqual([['after', {}]])
-    },
-  )
+  test.each([
+    ['a text', 'x'],
+    ['a number', 5],
+    ['an array', [1]],
+    ['a boolean', true],
+  ])('of a write that are no object: %s', async (_name, bad) => {
+    expect(codeOf(() => socket.write('data', loose(bad)))).toBe('ERR_INVALID_ARG_TYPE')
+    expect(codeOf(() => server.write('data', loose(bad)))).toBe('ERR_INVALID_ARG_TYPE')
+    socket.write('after')
+    await socket.drain()
+    expect(seen).toEqual([['after', {}]])
+  })
 
   test('as large and as deep as they may be arrive', async () => {
     const most = [sized(896 * 1024), nested(62), { text: '[{"\\'.repeat(100) }]
@@ -219,7 +257,9 @@ describe('headers', () => {
   })
 
   test('called __proto__, constructor and toString are data and pollute nothing', async () => {
-    const headers = JSON.parse('{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"toString":1}')
+    const headers = JSON.parse(
+      '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"toString":1}',
+    )
     const subscription = await client.subscribe('misuse.plain')
     socket.write({}, { headers })
     client.publishSync('misuse.plain', JSON.parse('{"__proto__":{"polluted":1}}'), {
@@ -277,7 +317,10 @@ describe('code of the user inside a call', () => {
     })
     expect(codeOf(() => socket.write(closing(() => socket.close())))).toBe('EPIPE')
     const other = broker.client()
-    const published = other.publish('misuse.nobody', closing(() => void other.close()))
+    const published = other.publish(
+      'misuse.nobody',
+      closing(() => void other.close()),
+    )
     await expect(published).rejects.toMatchObject({ code: 'ERR_CLOSED' })
     await other.close()
   })

@@ -31,7 +31,9 @@ describe('what is exported', () => {
   })
 
   test('is the same with import', () => {
-    const { stdout } = node(`import * as all from 'selvedge'; console.log(JSON.stringify(Object.keys(all).sort()))`)
+    const { stdout } = node(
+      `import * as all from 'selvedge'; console.log(JSON.stringify(Object.keys(all).sort()))`,
+    )
     expect(JSON.parse(stdout)).toEqual(names)
   })
 
@@ -152,7 +154,11 @@ describe('a copy of the package', () => {
       })()
     `
     const env = { COPY: copy }
-    expect(node(script(false), env, 'commonjs')).toEqual({ status: 0, stdout: 'false hi hi\nhi hi\n', stderr: '' })
+    expect(node(script(false), env, 'commonjs')).toEqual({
+      status: 0,
+      stdout: 'false hi hi\nhi hi\n',
+      stderr: '',
+    })
     expect(node(script(true), env, 'commonjs')).toEqual({
       status: 0,
       stdout: 'false hi hi\nhi hi hi hi\n',

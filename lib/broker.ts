@@ -105,7 +105,8 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     if (timeout !== undefined) isTimeout('timeout', timeout)
     if (this.state === 'ready') return
     const closed = closedFailure(`server '${this.id}'`)
-    const failure = this.state === 'closed' ? closed : await this.#ready.wait('the server is not ready', timeout)
+    const failure =
+      this.state === 'closed' ? closed : await this.#ready.wait('the server is not ready', timeout)
     if (failure !== undefined) throw errorFrom(failure)
   }
 

@@ -182,7 +182,11 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     return this.#subscriptions.open(subject, options)
   }
 
-  async publish(subject: string, data?: unknown, options?: requests.PublishOptions): Promise<requests.Published> {
+  async publish(
+    subject: string,
+    data?: unknown,
+    options?: requests.PublishOptions,
+  ): Promise<requests.Published> {
     checkPublishSubject(subject)
     checkOptions('publish', options, requests.PUBLISH_SHAPE)
     return await this.#publish(subject, data, options, options?.waitForInterest ?? false)
@@ -204,7 +208,11 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     options?: requests.RequestOptions & { noThrow?: false },
   ): Promise<Message>
   request(subject: string, data?: unknown, options?: requests.RequestOptions): Promise<Message | undefined>
-  async request(subject: string, data?: unknown, options?: requests.RequestOptions): Promise<Message | undefined> {
+  async request(
+    subject: string,
+    data?: unknown,
+    options?: requests.RequestOptions,
+  ): Promise<Message | undefined> {
     checkPublishSubject(subject)
     checkOptions('request', options, requests.REQUEST_SHAPE)
     const outcome = await requests.request(this.#core, this, subject, data, options)
@@ -228,7 +236,10 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     return await this.#interest(subject, { timeout: 0 })
   }
 
-  async waitForInterest(subject: string, options: { timeout?: number; signal?: AbortSignal } = {}): Promise<boolean> {
+  async waitForInterest(
+    subject: string,
+    options: { timeout?: number; signal?: AbortSignal } = {},
+  ): Promise<boolean> {
     checkOptions('waitForInterest', options, requests.INTEREST_SHAPE)
     return await this.#interest(subject, options)
   }
@@ -238,7 +249,11 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   /** @internal */
-  async respond(subject: string, data: unknown, options?: requests.PublishOptions): Promise<requests.Published> {
+  async respond(
+    subject: string,
+    data: unknown,
+    options?: requests.PublishOptions,
+  ): Promise<requests.Published> {
     checkOptions('respond', options, requests.PUBLISH_SHAPE)
     return await this.#publish(subject, data, options, options?.waitForInterest ?? true)
   }

@@ -75,5 +75,7 @@ export function openSettings(id: string, options: ConnectOptions, broker: number
 /** Equal for options that make equal clients. */
 export function cacheKey(options: ConnectOptions): string {
   const entries = Object.entries({ ...options, address: addressOf(options) })
-  return JSON.stringify(entries.filter(([, value]) => value !== undefined).sort(([a], [b]) => (a < b ? -1 : 1)))
+  return JSON.stringify(
+    entries.filter(([, value]) => value !== undefined).sort(([a], [b]) => (a < b ? -1 : 1)),
+  )
 }

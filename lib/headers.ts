@@ -64,7 +64,9 @@ export function socketHeadersText(headers: Headers | null | undefined): string |
   const text = headersText(headers) as string
   if (!text.includes(`"${RESERVED}`)) return text
   const parsed = JSON.parse(text) as Headers
-  return JSON.stringify(Object.fromEntries(Object.entries(parsed).filter(([key]) => !key.startsWith(RESERVED))))
+  return JSON.stringify(
+    Object.fromEntries(Object.entries(parsed).filter(([key]) => !key.startsWith(RESERVED))),
+  )
 }
 
 /** What a message carries; text that is no JSON is the engine's mistake and counts as none. */

@@ -4,7 +4,7 @@ import { checkAttached, checkEncoding, copyOut, DataEncoding, decodeAt, encode }
 import { FabricError, invalidType } from './errors'
 import { type Headers, headersText, parseHeaders, REPLY_HEADER } from './headers'
 import { checkOptions, isBytes, isEncoding, isHeaders } from './options'
-import type { PublishOptions, Published } from './requests'
+import type { Published, PublishOptions } from './requests'
 import type { Incoming } from './slab'
 
 const EMPTY = Buffer.alloc(0)
@@ -130,7 +130,10 @@ export class Message extends MessageData {
 
   #replySubject(): string {
     if (this.#reply !== null) return this.#reply
-    throw new FabricError(`message to '${this.subject}' is no request: nobody waits for an answer`, 'ERR_NOT_A_REQUEST')
+    throw new FabricError(
+      `message to '${this.subject}' is no request: nobody waits for an answer`,
+      'ERR_NOT_A_REQUEST',
+    )
   }
 }
 

@@ -68,7 +68,8 @@ function mustBePositive(name: string, value: unknown): FabricError {
 /** Refuses what is no plain object, has unknown names, or has wrong values. `undefined` counts as left out. */
 export function checkOptions(where: string, options: object | undefined, shape: Shape): void {
   if (options === undefined) return
-  if (options === null || typeof options !== 'object') throw invalidType(`${where} options`, 'an object', options)
+  if (options === null || typeof options !== 'object')
+    throw invalidType(`${where} options`, 'an object', options)
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(shape, name)) {
       throw new FabricError(`${where} has no option '${name}'`, 'ERR_UNKNOWN_OPTION')

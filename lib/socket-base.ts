@@ -21,7 +21,7 @@ import {
 } from './requests'
 import type { Slab } from './slab'
 import { type DataIterator, SocketData } from './socket-data'
-import { type State, Stateful, type StateEvents } from './socket-state'
+import { type State, type StateEvents, Stateful } from './socket-state'
 import { Waiters } from './waiters'
 
 export type { State }
@@ -74,7 +74,14 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
   #writtenReady = 0
   #lastSeen = Date.now()
 
-  constructor(core: Core, responder: Responder, handle: number, subject: string, id: string, options: SocketSettings) {
+  constructor(
+    core: Core,
+    responder: Responder,
+    handle: number,
+    subject: string,
+    id: string,
+    options: SocketSettings,
+  ) {
     super(core, subject)
     this.handle = handle
     this.id = id

@@ -4,11 +4,21 @@ import type { Core } from './core'
 import { invalidValue } from './errors'
 import { CHOOSE_SERVER, route } from './events'
 import type { Responder } from './message'
-import { checkOptions, defaults, isBoolean, isCount, isDuration, isFunction, isString, isTimeout, pick } from './options'
+import { native } from './native'
+import {
+  checkOptions,
+  defaults,
+  isBoolean,
+  isCount,
+  isDuration,
+  isFunction,
+  isString,
+  isTimeout,
+  pick,
+} from './options'
 import type { Slab } from './slab'
 import { ConatSocketBase, type SocketSettings } from './socket-base'
 import { checkConnectSubject, checkId } from './subjects'
-import { native } from './native'
 
 export interface SocketConnectOptions extends SocketSettings {
   id?: string

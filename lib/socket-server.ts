@@ -7,11 +7,17 @@ import type { Headers } from './headers'
 import type { Message, Responder } from './message'
 import { checkOptions, defaults, isBoolean, pick } from './options'
 import { prepare, REQUEST_SHAPE, type RequestOptions, Ticket } from './requests'
-import type { Slab } from './slab'
 import { ServerSocket } from './server-socket'
-import { END_SHAPE, type EndOptions, type SocketSettings, type WriteOptions, writeOptions } from './socket-base'
+import type { Slab } from './slab'
+import {
+  END_SHAPE,
+  type EndOptions,
+  type SocketSettings,
+  type WriteOptions,
+  writeOptions,
+} from './socket-base'
 import { SETTINGS_SHAPE } from './socket-client'
-import { Stateful, type StateEvents } from './socket-state'
+import { type StateEvents, Stateful } from './socket-state'
 import { checkId, checkListenSubject } from './subjects'
 
 export interface SocketListenOptions extends SocketSettings {

@@ -6,12 +6,12 @@ import { closedFailure, errorFrom, FabricError, Failed, rethrowLater } from './e
 import { DELIVERED, forget, route, type Target } from './events'
 import { Hold } from './lifetime'
 import type { Message, Responder } from './message'
+import { native } from './native'
 import { checkOptions, isCount, isString } from './options'
 import { Pulls } from './pulls'
 import { readMessage, Ticket } from './requests'
 import type { Slab } from './slab'
 import { checkSubscribeSubject } from './subjects'
-import { native } from './native'
 
 const MAX_QUEUE_BYTES = 64 * 1024 * 1024
 
