@@ -1,4 +1,4 @@
-// Requests and answers: by hand, as a typed service, and when nobody is there to answer.
+// Requests: one answer, many answers, and when nobody is there to answer.
 import { connect } from 'selvedge'
 
 const client = connect()
@@ -10,10 +10,8 @@ const answering = (async () => {
 const reply = await client.request('math.square', 12)
 console.log('12 squared is', reply.data)
 
-const service = await client.service('math', {
-  add: async (a, b) => a + b,
-})
-console.log('2 + 3 is', await client.call('math').add(2, 3))
+const everyone = client.requestMany('math.square', 5, { maxMessages: 1 })
+for await (const answer of everyone) console.log('5 squared is', answer.data)
 
 try {
   await client.request('math.cube', 3)
@@ -21,12 +19,11 @@ try {
   console.log('nobody listens:', err.code)
 }
 
-service.close()
 questions.close()
 await answering
 client.close()
 
 // prints:
 // 12 squared is 144
-// 2 + 3 is 5
+// 5 squared is 25
 // nobody listens: 503

@@ -282,8 +282,10 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   #enter(state: number, text: string): void {
     if (state === DISCONNECTED) {
+      // Also said of an attempt that came to nothing; then nothing changed.
+      const wasConnected = this.state === 'connected'
       this.#leave()
-      this.emit('disconnected')
+      if (wasConnected) this.emit('disconnected')
     } else if (state === CONNECTED) {
       this.state = 'connected'
       this.#connectionId = text || this.id

@@ -24,6 +24,11 @@ export function release(): void {
   }
 }
 
+/** How many reasons there are: what the suite checks when it has closed everything. @internal */
+export function reasons(): number {
+  return count
+}
+
 function letGo(): void {
   checking = false
   if (count === 0 && held) {

@@ -11,16 +11,15 @@ const MAX_DURATION = 0x7fffffff
 export type Check = (name: string, value: unknown) => void
 export type Shape = Readonly<Record<string, Check>>
 
-function typed(type: 'string' | 'boolean' | 'function', wanted: string): Check {
+function typed(wanted: string, is: (value: unknown) => boolean): Check {
   return (name, value) => {
-    // biome-ignore lint/suspicious/useValidTypeof: `type` is one of the three
-    if (typeof value !== type) throw invalidType(name, wanted, value)
+    if (!is(value)) throw invalidType(name, wanted, value)
   }
 }
 
-export const isString: Check = typed('string', 'a string')
-export const isBoolean: Check = typed('boolean', 'a boolean')
-export const isFunction: Check = typed('function', 'a function')
+export const isString: Check = typed('a string', value => typeof value === 'string')
+export const isBoolean: Check = typed('a boolean', value => typeof value === 'boolean')
+export const isFunction: Check = typed('a function', value => typeof value === 'function')
 
 export const isNumber: Check = (name, value) => {
   if (typeof value !== 'number') throw invalidType(name, 'a number', value)

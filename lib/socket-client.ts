@@ -84,6 +84,7 @@ export class ConatSocketClient extends ConatSocketBase {
     if (this.state === 'closed') return
     commands.socketDisconnect(this.client, this.handle)
     this.leaveReady()
+    if (this.reconnection) commands.socketReconnect(this.client, this.handle)
   }
 
   /** Another socket to the same server, on a subject one token longer. */

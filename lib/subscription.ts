@@ -159,7 +159,13 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
 
   /** Emits `message`. While it has listeners and nobody iterates, nothing is queued. */
   get emitter(): EventEmitter {
-    this.#emitter ??= new EventEmitter()
+    if (this.#emitter === undefined) {
+      this.#emitter = new EventEmitter()
+      // What came before the first listener is its own, but not inside its registration.
+      this.#emitter.on('newListener', name => {
+        if (name === 'message' && this.#pulls.length > 0) process.nextTick(() => this.#release())
+      })
+    }
     return this.#emitter
   }
 
@@ -239,9 +245,24 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   handleMessage(message: Message): void {
     this.#left -= 1
     const isHeard = this.#emitter !== undefined && this.#emitter.listenerCount('message') > 0
-    if (this.#iterated || !isHeard) this.#enqueue(message)
+    // Behind what the first listener has not got yet.
+    const isHeld = !this.#iterated && this.#pulls.length > 0
+    if (this.#iterated || !isHeard || isHeld) this.#enqueue(message)
     if (this.#left <= 0) this.finish(undefined)
-    if (!isHeard) return
+    if (isHeard && !isHeld) this.#emit(message)
+  }
+
+  #release(): void {
+    while (!this.#iterated && this.#emitter !== undefined && this.#emitter.listenerCount('message') > 0) {
+      const message = this.#pulls.take()
+      if (message === undefined) break
+      this.#queuedBytes -= message.length
+      this.#emit(message)
+    }
+    if (this.#pulls.length === 0) this.#drained?.()
+  }
+
+  #emit(message: Message): void {
     try {
       this.#emitter?.emit('message', message)
     } catch (error) {

@@ -101,6 +101,7 @@ impl Broker {
                 self.acknowledge(peer, ack, Reply::Error(error));
             }
             ClientOp::Subscribe { ack, subscriptions, list: _ } => {
+                tracing::trace!(%peer, count = subscriptions.len(), "subscribe");
                 let statuses = subscriptions
                     .into_iter()
                     .map(|subscription| self.subscribe(peer, subscription).map_err(OpError::from))

@@ -33,10 +33,12 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
+    /// Reads what `lib` wrote.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         parse(text)
     }
 
+    /// The engine's settings.
     pub fn config(&self) -> Result<ClientConfig, Failure> {
         let defaults = ClientConfig::default();
         let inbox_prefix = self.inbox_prefix.clone().unwrap_or(defaults.inbox_prefix);
@@ -88,10 +90,12 @@ pub struct BrokerOptions {
 }
 
 impl BrokerOptions {
+    /// Reads what `lib` wrote.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         parse(text)
     }
 
+    /// The engine's settings.
     pub fn config(&self) -> BrokerConfig {
         let defaults = BrokerConfig::default();
         BrokerConfig {
@@ -145,10 +149,12 @@ pub struct SocketOptions {
 }
 
 impl SocketOptions {
+    /// Reads what `lib` wrote.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         parse(text)
     }
 
+    /// The engine's settings.
     pub fn config(&self) -> SocketConfig {
         let defaults = SocketConfig::default();
         SocketConfig {

@@ -45,6 +45,7 @@ impl Drop for Listening {
 pub async fn listen(broker: Arc<BrokerHandle>, options: ListenOptions) -> io::Result<Listening> {
     let listener = TcpListener::bind((options.host.as_str(), options.port)).await?;
     let address = listener.local_addr()?;
+    tracing::info!(%address, "broker listens");
     let task = threads::spawn(let_in(broker, listener, Arc::new(options.accept)));
     Ok(Listening { address, task })
 }

@@ -139,7 +139,12 @@ mod tests {
     fn queue() -> (EventQueue, Arc<AtomicUsize>) {
         let wakes = Arc::new(AtomicUsize::new(0));
         let counter = wakes.clone();
-        (EventQueue::new(move || drop(counter.fetch_add(1, Ordering::SeqCst))), wakes)
+        (
+            EventQueue::new(move || {
+                counter.fetch_add(1, Ordering::SeqCst);
+            }),
+            wakes,
+        )
     }
 
     fn taken(queue: &EventQueue, most: usize) -> usize {

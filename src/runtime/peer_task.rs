@@ -14,6 +14,7 @@ use crate::wire::{ClientOp, Json, ServerOp};
 pub(super) async fn serve(broker: Arc<BrokerHandle>, link: BoxedLink<ServerOp, ClientOp>) {
     let nobody = Json::from_value(&serde_json::Value::Null);
     let peer = broker.with(|machine, now| machine.attach(now, nobody));
+    tracing::debug!(%peer, "peer attached");
     let _detach = Detach { broker: broker.clone(), peer };
     let mut task = PeerTask { broker, peer, link, incoming: Vec::new(), outgoing: Vec::new() };
     match poll_fn(|cx| task.poll(cx)).await {

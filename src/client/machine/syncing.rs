@@ -51,12 +51,6 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 self.fail(key, ClientError::ConnectionLost { subject });
             }
         }
-        for key in self.operations.keys(|operation| operation.step == Step::AwaitingInterest) {
-            if let Some(operation) = self.operations.get_mut(key) {
-                operation.step = Step::AwaitingCount;
-            }
-        }
-        self.ops.clear();
         self.refused.clear();
         self.retry_at = None;
         self.events.push_back(ClientEvent::Session(SessionState::Disconnected(reason)));
@@ -76,10 +70,11 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
         if self.session.handle_synced(now) {
             self.events.push_back(ClientEvent::Session(SessionState::Ready));
-            for key in self.operations.keys(|operation| operation.step == Step::AwaitingConnection) {
-                self.put(key);
+            // These were counted 0 before the loss; what they wait for has not changed. First, since `put` makes more of them.
+            for key in self.operations.keys(|operation| operation.step == Step::AwaitingInterest) {
+                self.await_interest(key);
             }
-            for key in self.operations.keys(|operation| operation.step == Step::AwaitingCount) {
+            for key in self.operations.keys(|operation| operation.step == Step::AwaitingConnection) {
                 self.put(key);
             }
         }

@@ -22,8 +22,10 @@ impl Endpoint {
                 Output::Unsubscribe(_) => self.client.unsubscribe(Owner::SocketSubject(handle)),
                 Output::Forward(ticket, subject) => self.forward(now, ticket, handle, subject),
                 Output::FailRequest(ticket, failure) => {
-                    self.questions.remove(&ticket);
-                    self.events.push_back(Event::Failed { ticket, failure: failure.into() });
+                    // Unless nobody waits for it any more.
+                    if self.questions.remove(&ticket).is_some() {
+                        self.events.push_back(Event::Failed { ticket, failure: failure.into() });
+                    }
                 }
                 Output::Ended(NOBODY) => {}
                 Output::Ended(ticket) => self.events.push_back(Event::Done { ticket, value: true }),
@@ -115,6 +117,13 @@ impl Endpoint {
     }
 
     fn report_socket(&mut self, socket: Handle, event: SocketEvent) {
+        match &event {
+            SocketEvent::State(state) => tracing::debug!(socket, ?state, "socket"),
+            SocketEvent::Closed { reason, undelivered } => {
+                tracing::debug!(socket, %reason, undelivered, "socket closed")
+            }
+            _ => {}
+        }
         self.events.push_back(match event {
             SocketEvent::State(state) => Event::Socket { socket, state },
             SocketEvent::Closed { reason, undelivered } => {
@@ -145,7 +154,7 @@ impl Endpoint {
         match incoming {
             Incoming::Done => {}
             Incoming::Socket(socket, message) => {
-                drop(self.with_socket(socket, |socket| socket.handle_message(now, message)))
+                self.with_socket(socket, |socket| socket.handle_message(now, message));
             }
             Incoming::Accept { id, client, connect } => {
                 let Some(config) = self.listeners.get(&listener).map(|listening| listening.config.clone())
@@ -157,6 +166,7 @@ impl Endpoint {
                 let mut server_socket = ServerSocket::new(now, id.clone(), client, config);
                 server_socket.handle_message(now, connect);
                 self.with_listener(listener, |listener| listener.insert(id.clone(), socket));
+                tracing::debug!(listener, socket, id, subject, "socket accepted");
                 self.events.push_back(Event::Accepted { listener, socket, id, subject });
                 self.sockets.insert(socket, AnySocket::Server(Box::new(server_socket), listener));
                 self.drain_socket(now, socket);

@@ -1,0 +1,146 @@
+import { once } from 'node:events'
+import { describeFabrics } from './support/fabrics'
+import { rejection } from './support/messages'
+import { numbers, pair, take, writeUntilFull } from './support/sockets'
+
+const FULL = expect.objectContaining({
+  code: 'ENOBUFS',
+  message: expect.stringContaining('WRITE FAILED: socket buffer size 10 exceeded'),
+})
+
+describeFabrics('a window that is full', fabric => {
+  test('throws ENOBUFS at the write, and nothing of it is sent', async () => {
+    const { server, socket } = await pair(fabric, { connect: { maxQueueSize: 10 } })
+    expect(writeUntilFull(socket)).toBe(10)
+    expect(() => socket.write('one too many')).toThrow(FULL)
+    expect(await take(server, 10)).toEqual(numbers(0, 9))
+    await socket.drain()
+    socket.write('room again')
+    expect(await take(server, 1)).toEqual(['room again'])
+  })
+
+  test('throws also while the socket is not connected, and drops nothing', async () => {
+    const [host, guest] = [fabric.client(), fabric.client()]
+    const socket = guest.socket.connect('chat', { maxQueueSize: 10 })
+    expect(writeUntilFull(socket)).toBe(10)
+    expect(() => socket.write('one too many')).toThrow(FULL)
+    const [server] = await once(host.socket.listen('chat'), 'connection')
+    expect(await take(server, 10)).toEqual(numbers(0, 9))
+  })
+
+  test('is announced: write says false from the half on, and drain when all is acknowledged', async () => {
+    const { server, socket } = await pair(fabric, { connect: { maxQueueSize: 10 } })
+    const said = numbers(1, 10).map(n => socket.write(n))
+    expect(said).toEqual([true, true, true, true, false, false, false, false, false, false])
+    const drained = once(socket, 'drain')
+    await take(server, 10)
+    await drained
+    expect(socket.tcp.send.unsent).toBe(0)
+  })
+
+  test('of the server side is the option of the listener', async () => {
+    const { server, socket } = await pair(fabric, { listen: { maxQueueSize: 7 } })
+    expect(server.maxQueueSize).toBe(7)
+    expect(writeUntilFull(server)).toBe(7)
+    expect(await take(socket, 7)).toEqual(numbers(0, 6))
+  })
+
+  test('is that of 1000 messages by default', async () => {
+    const { server, socket } = await pair(fabric)
+    expect(writeUntilFull(socket)).toBe(1000)
+    expect(await take(server, 1000)).toEqual(numbers(0, 999))
+  })
+})
+
+describeFabrics('a slow reader', fabric => {
+  test('who does not iterate stops the writer at maxQueueSize', async () => {
+    const { server, socket } = await pair(fabric, { connect: { maxQueueSize: 10 } })
+    server.on('request', message => message.respondSync(null))
+    const reader = server.iter()
+    writeUntilFull(socket)
+    // The answer comes behind all of the data: it was all delivered, and none of it counts as read.
+    await socket.request()
+    expect(socket.tcp.send.unsent).toBe(10)
+    expect(() => socket.write('still full')).toThrow(FULL)
+    for (const n of numbers(0, 4)) expect((await reader.next()).value![0]).toBe(n)
+    await socket.request()
+    // Four of five: the last one is still in the hands of the reader.
+    expect(socket.tcp.send.unsent).toBe(6)
+    const rest = numbers(10, 13)
+    for (const n of rest) socket.write(n)
+    expect(() => socket.write('full again')).toThrow(FULL)
+    for (const n of numbers(5, 13)) expect((await reader.next()).value![0]).toBe(n)
+    await reader.return!()
+    await socket.drain()
+  })
+
+  test('whose loop awaits something stops the writer as well', async () => {
+    const { server, socket } = await pair(fabric, { connect: { maxQueueSize: 5 } })
+    server.on('request', message => message.respondSync(null))
+    let goOn = (): void => {}
+    const gate = new Promise<void>(resolve => {
+      goOn = resolve
+    })
+    const seen: number[] = []
+    const loop = (async () => {
+      for await (const [n] of server) {
+        await gate
+        seen.push(n)
+      }
+    })()
+    expect(writeUntilFull(socket)).toBe(5)
+    await socket.request()
+    expect(socket.tcp.send.unsent).toBe(5)
+    goOn()
+    await socket.drain()
+    await socket.end()
+    await loop
+    expect(seen).toEqual(numbers(0, 4))
+  })
+
+  test('without a listener holds no more than a window, and gets all of it later', async () => {
+    const { server, socket } = await pair(fabric, { connect: { maxQueueSize: 10 } })
+    server.on('request', message => message.respondSync(null))
+    writeUntilFull(socket)
+    await socket.request()
+    expect(socket.tcp.send.unsent).toBe(10)
+    expect(await take(server, 10)).toEqual(numbers(0, 9))
+    await socket.drain()
+  })
+
+  test('does not slow down another socket of the same two clients', async () => {
+    const { listener, guest, server, socket } = await pair(fabric, { connect: { maxQueueSize: 10 } })
+    writeUntilFull(socket)
+    const connection = once(listener, 'connection')
+    const other = guest.socket.connect('chat')
+    const [otherServer] = await connection
+    otherServer.on('data', (n: number) => otherServer.write(n))
+    const received = take(other, 500)
+    for (const n of numbers(1, 500)) other.write(n)
+    expect(await received).toEqual(numbers(1, 500))
+    expect(socket.tcp.send.unsent).toBe(10)
+    expect(server.state).toBe('ready')
+  })
+
+  test('who leaves the loop in the middle lets the rest go to the next reader', async () => {
+    const { server, socket } = await pair(fabric)
+    for (const n of numbers(1, 6)) socket.write(n)
+    for await (const [n] of server.iter()) if (n === 3) break
+    await socket.drain()
+    socket.write('for the next one')
+    expect(await take(server, 1)).toEqual(['for the next one'])
+  })
+})
+
+describeFabrics('end with a full window', fabric => {
+  test('lets nothing more in, and closes when the reader has caught up', async () => {
+    const { server, socket } = await pair(fabric, { connect: { maxQueueSize: 10 } })
+    writeUntilFull(socket)
+    const ending = socket.end()
+    expect(() => socket.write('too late')).toThrow(expect.objectContaining({ code: 'EPIPE' }))
+    expect(await take(server, 10)).toEqual(numbers(0, 9))
+    await ending
+    expect(socket.state).toBe('closed')
+    expect((await rejection(socket.request())).code).toBe('ERR_CLOSED')
+  })
+})

@@ -1,0 +1,28 @@
+// What arrives at a subscription.
+import type { Message, Subscription } from 'selvedge'
+
+/** The next `count` messages. */
+export async function read(subscription: Subscription, count: number): Promise<Message[]> {
+  const messages: Message[] = []
+  while (messages.length < count) {
+    const { value, done } = await subscription.next()
+    if (done) throw new Error(`ended after ${messages.length} of ${count}`)
+    messages.push(value)
+  }
+  return messages
+}
+
+/** The data of the next `count` messages. */
+export async function readData(subscription: Subscription, count: number): Promise<unknown[]> {
+  return (await read(subscription, count)).map(message => message.data)
+}
+
+/** How a promise was rejected; a promise that was not fails the test. */
+export async function rejection(promise: Promise<unknown>): Promise<Error & { code?: number | string }> {
+  const value = await promise.then(
+    value => ({ value }),
+    error => ({ error }),
+  )
+  if ('error' in value) return value.error
+  throw new Error(`resolved with ${JSON.stringify(value.value)}`)
+}
