@@ -44,7 +44,7 @@ export interface MessageOptions {
   encoding?: DataEncoding
   /** These bytes are sent as they are, in place of the value; say their `encoding`. */
   raw?: Uint8Array
-  /** Travel beside the payload. @default none */
+  /** Travel beside the payload: at most 896 KiB of JSON, 62 levels deep, else `"ERR_ENCODE"`. @default none */
   headers?: Headers | null
 }
 

@@ -28,6 +28,11 @@ export class Batch {
     this.pos = pos
   }
 
+  /** Takes back the record that was begun: what follows it must not be read as its rest. */
+  abandon(): void {
+    this.pos = this.#start
+  }
+
   reserve(bytes: number): void {
     const needed = this.pos + bytes
     if (needed <= this.buf.length) return

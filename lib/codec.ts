@@ -1,5 +1,6 @@
 // Values to MessagePack or JSON bytes and back. Same bytes as `encode(value, {ignoreUndefined: true})` of
 // @msgpack/msgpack; bin and short strings take a short cut.
+import { types } from 'node:util'
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import type { Batch } from './batch'
 import { FabricError, invalidType, invalidValue } from './errors'
@@ -67,11 +68,13 @@ class Outgoing {
     let isBin = false
     if (raw !== undefined) bytes = raw
     else if (encoding !== DataEncoding.MsgPack) bytes = json(value)
-    else if (value instanceof Uint8Array) {
+    // Asked of the engine and not by `instanceof`, which a Proxy answers with code of the user.
+    else if (types.isUint8Array(value)) {
       bytes = value
       isBin = true
     } else if (typeof value === 'string' && isShortAscii(value)) text = value
     else bytes = packed(value)
+    if (bytes !== undefined) checkAttached(bytes)
     this.#encoding = encoding
     this.#bytes = bytes
     this.#text = text
@@ -96,6 +99,16 @@ class Outgoing {
     if (this.#isBin) writeBinHeader(batch, bytes.byteLength)
     batch.bytes(bytes)
     this.#bytes = undefined
+  }
+}
+
+/** A buffer that was transferred away looks as if it were empty. */
+export function checkAttached(bytes: Uint8Array): void {
+  if (bytes.byteLength > 0) return
+  try {
+    new Uint8Array(bytes.buffer)
+  } catch (cause) {
+    throw unencodable(cause)
   }
 }
 
@@ -154,6 +167,7 @@ function decodeBytes(bytes: Buffer, encoding: number): unknown {
 /** The bytes of a value, the caller's to keep. */
 export function encode({ encoding = 0, mesg }: { encoding?: DataEncoding; mesg: unknown }): Buffer {
   checkEncoding(encoding)
+  if (types.isUint8Array(mesg)) checkAttached(mesg)
   return Buffer.from(encoding === DataEncoding.MsgPack ? packed(mesg) : json(mesg))
 }
 

@@ -87,9 +87,16 @@ function end(): void {
 
 /** Ends a record with the prepared payload and says how long that was. */
 function endPayload(headers: string | null): number {
-  batch.optStr(headers)
-  const bytes = outgoing.length
-  outgoing.writeTo(batch)
+  let bytes: number
+  try {
+    batch.optStr(headers)
+    bytes = outgoing.length
+    outgoing.writeTo(batch)
+  } catch (error) {
+    // A typed array can lie about its length; out of memory is another way to get here.
+    batch.abandon()
+    throw error
+  }
   end()
   return bytes
 }

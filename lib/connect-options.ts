@@ -1,5 +1,6 @@
 // What a client can be told when it is made, and how the engine reads it.
-import { FabricError } from './errors'
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { FabricError, invalidType, outOfRange } from './errors'
 import { isBoolean, isDuration, isHeaders, isNumber, isString, pick, type Shape } from './options'
 
 export interface ConnectOptions {
@@ -20,15 +21,39 @@ export const CLIENT_SHAPE: Shape = {
   noCache: isBoolean,
   path: isString,
   inboxPrefix: isInboxPrefix,
-  extraHeaders: isHeaders,
+  extraHeaders: isHttpHeaders,
   autoConnect: isBoolean,
   reconnection: isBoolean,
-  reconnectionDelay: isDuration,
-  reconnectionDelayMax: isDuration,
-  randomizationFactor: isNumber,
+  reconnectionDelay: isPause,
+  reconnectionDelayMax: isPause,
+  randomizationFactor: isFraction,
 }
 
 const PASSED_ON = Object.keys(CLIENT_SHAPE).filter(name => name !== 'address' && name !== 'noCache')
+
+function isHttpHeaders(name: string, value: unknown): void {
+  isHeaders(name, value)
+  for (const [header, text] of Object.entries(value ?? {})) {
+    if (typeof text !== 'string') throw invalidType(`${name}.${header}`, 'a string', text)
+    try {
+      validateHeaderName(header)
+      validateHeaderValue(header, text)
+    } catch (cause) {
+      // Not the text, which may be a secret.
+      throw new FabricError(`${name}.${header} is no HTTP header`, 'ERR_INVALID_ARG_VALUE', { cause })
+    }
+  }
+}
+
+function isPause(name: string, value: unknown): void {
+  isDuration(name, value)
+  if ((value as number) < 0) throw outOfRange(name, 'at least 0', value as number)
+}
+
+function isFraction(name: string, value: unknown): void {
+  isNumber(name, value)
+  if ((value as number) < 0 || (value as number) > 1) throw outOfRange(name, 'from 0 to 1', value as number)
+}
 
 function isInboxPrefix(name: string, value: unknown): void {
   isString(name, value)

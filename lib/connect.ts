@@ -1,12 +1,14 @@
 // The clients of this process: equal options share one.
 import { Client } from './client'
-import { type ConnectOptions, cacheKey } from './connect-options'
+import { CLIENT_SHAPE, type ConnectOptions, cacheKey } from './connect-options'
+import { checkOptions } from './options'
 
 const shared = new Map<string, Client>()
 let standard: Client | undefined
 
 /** A client; with equal options the same one, which is closed when everybody has closed it. */
 export function connect(options: ConnectOptions = {}): Client {
+  checkOptions('connect', options, CLIENT_SHAPE)
   if (options.noCache) return new Client(options)
   const key = cacheKey(options)
   const known = shared.get(key)

@@ -72,13 +72,22 @@ export function rethrowLater(error: unknown): void {
   })
 }
 
+/** A value in a text for people: never throws, and never longer than a line or two. */
+export function shown(value: unknown): string {
+  if (value !== null && (typeof value === 'object' || typeof value === 'function')) return `(${typeof value})`
+  const text = String(value)
+  return text.length <= MOST_SHOWN ? text : `${text.slice(0, MOST_SHOWN)}… (${text.length} characters)`
+}
+
+const MOST_SHOWN = 200
+
 export function invalidType(name: string, wanted: string, value: unknown): FabricError {
   const got = value === null ? 'null' : typeof value
   return new FabricError(`${name} must be ${wanted}, got ${got}`, 'ERR_INVALID_ARG_TYPE')
 }
 
 export function invalidValue(name: string, wanted: string, value: unknown): FabricError {
-  return new FabricError(`${name} must be ${wanted}, got ${String(value)}`, 'ERR_INVALID_ARG_VALUE')
+  return new FabricError(`${name} must be ${wanted}, got ${shown(value)}`, 'ERR_INVALID_ARG_VALUE')
 }
 
 export function outOfRange(name: string, wanted: string, value: number): FabricError {

@@ -1,6 +1,7 @@
 // A message as the application sees it: decodes when its data is asked for.
-import { copyOut, DataEncoding, decodeAt, encode } from './codec'
-import { FabricError } from './errors'
+import { types } from 'node:util'
+import { checkAttached, checkEncoding, copyOut, DataEncoding, decodeAt, encode } from './codec'
+import { FabricError, invalidType } from './errors'
 import { type Headers, headersText, parseHeaders, REPLY_HEADER } from './headers'
 import { checkOptions, isBytes, isEncoding, isHeaders } from './options'
 import type { Published, PublishOptions } from './requests'
@@ -32,11 +33,19 @@ export class MessageData {
 
   constructor(options: { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null }) {
     const { encoding = 0, raw } = options
+    if (!types.isUint8Array(raw)) throw invalidType('raw', 'a Uint8Array', raw)
+    checkEncoding(encoding)
+    if (!Buffer.isBuffer(raw)) checkAttached(raw)
     this.encoding = encoding
     this.#bytes = Buffer.isBuffer(raw) ? raw : Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength)
     this.#start = 0
     this.#end = raw.byteLength
     this.#headers = options.headers
+  }
+
+  /** Whether it is one, without running code of the user as `instanceof` does with a Proxy. @internal */
+  static is(value: unknown): value is MessageData {
+    return typeof value === 'object' && value !== null && #bytes in value
   }
 
   /** The encoded payload. */

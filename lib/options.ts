@@ -1,4 +1,5 @@
 // The shape of options: unknown names and wrong types are refused. Defaults are the engine's.
+import { types } from 'node:util'
 import { checkEncoding } from './codec'
 import { FabricError, invalidType, outOfRange } from './errors'
 import { native } from './native'
@@ -50,7 +51,7 @@ export const isHeaders: Check = (name, value) => {
 }
 
 export const isBytes: Check = (name, value) => {
-  if (!(value instanceof Uint8Array)) throw invalidType(name, 'a Uint8Array', value)
+  if (!types.isUint8Array(value)) throw invalidType(name, 'a Uint8Array', value)
 }
 
 export const isSignal: Check = (name, value) => {

@@ -62,7 +62,7 @@ export const INTEREST_SHAPE: Shape = { timeout: isDuration, signal: isSignal }
 /** Encodes what is sent next and returns its headers' text. Nothing that runs code of the user may come between. */
 export function prepare(data: unknown, options: MessageOptions | undefined, toSocket = false): string | null {
   const text = toSocket ? socketHeadersText : headersText
-  if (data instanceof MessageData) {
+  if (MessageData.is(data)) {
     const headers = options?.headers === undefined ? socketHeadersText(data.headers) : text(options.headers)
     outgoing.prepare(undefined, data.encoding, options?.raw ?? data.raw)
     return headers

@@ -3,7 +3,7 @@ import { type Answers, ask } from './answers'
 import { decodeAt } from './codec'
 import * as commands from './commands'
 import type { Core } from './core'
-import { abortFailure, errorFrom, FabricError, Failed } from './errors'
+import { abortFailure, errorFrom, FabricError, Failed, invalidType } from './errors'
 import { SOCKET_ACKNOWLEDGED, SOCKET_DATA, SOCKET_REQUEST, SOCKET_STATE } from './events'
 import { type Headers, parseHeaders } from './headers'
 import type { Message, MessageOptions, Responder } from './message'
@@ -36,6 +36,7 @@ export const END_SHAPE = { timeout: isTimeout }
 /** The second argument of `write`: options when all its keys are option names, else the headers themselves. */
 export function writeOptions(second: Headers | WriteOptions | null | undefined): WriteOptions | undefined {
   if (second === undefined || second === null) return undefined
+  if (typeof second !== 'object') throw invalidType('headers', 'an object', second)
   for (const name of Object.keys(second)) {
     if (!Object.hasOwn(MESSAGE_SHAPE, name)) return { headers: second as Headers }
   }

@@ -1,6 +1,7 @@
 // The side that connects.
 import * as commands from './commands'
 import type { Core } from './core'
+import { invalidValue } from './errors'
 import { CHOOSE_SERVER, route } from './events'
 import type { Responder } from './message'
 import { native } from './native'
@@ -40,7 +41,13 @@ const SHAPE = {
   reconnection: isBoolean,
   loadBalancer: isFunction,
   loadBalancerTimeout: isTimeout,
-  dialect: isString,
+  dialect: isDialect,
+}
+
+function isDialect(name: string, value: unknown): void {
+  isString(name, value)
+  if (value === 'classic' || value === 'attempt') return
+  throw invalidValue(name, "'classic' or 'attempt'", value)
 }
 
 const PASSED_ON = ['maxQueueSize', 'reconnection', 'loadBalancerTimeout', 'dialect'] as const

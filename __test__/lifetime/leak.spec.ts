@@ -15,16 +15,25 @@ for (const [what, cycles] of [
   ['sockets', 300],
   ['clients', 100],
 ] as const) {
-  test.each(['-', 'port'])(`${cycles} ${what} that come, talk and go leave nothing behind: %s`, async place => {
-    const node = ['--expose-gc', '--no-warnings']
-    const ended = await run('leak.cjs', [what, String(cycles), place], { node })
-    expect({ code: ended.code, stderr: ended.stderr }).toEqual({ code: 0, stderr: '' })
-    const { before, after } = JSON.parse(ended.stdout) as { before: Measure; after: Measure }
-    // One client that makes the sockets and one with the server; its subscription answers.
-    expect(after.live).toEqual({ Client: 2, ConatSocketClient: 0, ServerSocket: 0, Ticket: 0, Subscription: 1 })
-    // The broker, the two clients, the server, the subscription.
-    expect({ before: before.handles, after: after.handles }).toEqual({ before: 5, after: 5 })
-    expect(after.resources).toBe(before.resources)
-    expect(after.rss - before.rss).toBeLessThan(MOST_GROWTH)
-  })
+  test.each(['-', 'port'])(
+    `${cycles} ${what} that come, talk and go leave nothing behind: %s`,
+    async place => {
+      const node = ['--expose-gc', '--no-warnings']
+      const ended = await run('leak.cjs', [what, String(cycles), place], { node })
+      expect({ code: ended.code, stderr: ended.stderr }).toEqual({ code: 0, stderr: '' })
+      const { before, after } = JSON.parse(ended.stdout) as { before: Measure; after: Measure }
+      // One client that makes the sockets and one with the server; its subscription answers.
+      expect(after.live).toEqual({
+        Client: 2,
+        ConatSocketClient: 0,
+        ServerSocket: 0,
+        Ticket: 0,
+        Subscription: 1,
+      })
+      // The broker, the two clients, the server, the subscription.
+      expect({ before: before.handles, after: after.handles }).toEqual({ before: 5, after: 5 })
+      expect(after.resources).toBe(before.resources)
+      expect(after.rss - before.rss).toBeLessThan(MOST_GROWTH)
+    },
+  )
 }

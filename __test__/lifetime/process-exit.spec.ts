@@ -32,7 +32,9 @@ function expectCleanEnd(ended: Ended): void {
 describe('a program that is done ends by itself, quickly and in silence', () => {
   for (const place of ['in-process', 'over a port']) {
     for (const closing of ['all', 'sockets', 'unref']) {
-      const how = { all: 'all was closed', sockets: 'only the client is open', unref: 'all was unref-ed' }[closing]
+      const how = { all: 'all was closed', sockets: 'only the client is open', unref: 'all was unref-ed' }[
+        closing
+      ]
       test(`${place}, when ${how}`, async () => {
         const ended = await run('talk.mjs', [place === 'in-process' ? '-' : address, closing])
         expectCleanEnd(ended)
@@ -76,7 +78,10 @@ describe('a program stays alive', () => {
     await program.printed('open')
     if (asked !== undefined) held.push((await asked).value!)
     // Not a wait for something to happen: the time in which a program that holds nothing would have ended.
-    const early = await Promise.race([program.ended, new Promise(resolve => setTimeout(resolve, 400, 'alive'))])
+    const early = await Promise.race([
+      program.ended,
+      new Promise(resolve => setTimeout(resolve, 400, 'alive')),
+    ])
     expect(early).toBe('alive')
     await messages[what]!()
     const ended = await program.ended
@@ -89,7 +94,10 @@ describe('a program stays alive', () => {
   test('with a broker that listens, although what watches it is unref-ed', async () => {
     const program = start('hold.mjs', ['-', 'broker', subject])
     await program.printed('open ')
-    const early = await Promise.race([program.ended, new Promise(resolve => setTimeout(resolve, 400, 'alive'))])
+    const early = await Promise.race([
+      program.ended,
+      new Promise(resolve => setTimeout(resolve, 400, 'alive')),
+    ])
     expect(early).toBe('alive')
     const port = /open (\d+)/.exec(program.output())![1]
     const far = connect({ address: `http://127.0.0.1:${port}`, noCache: true })

@@ -29,7 +29,11 @@ export interface RunOptions {
 /** A program that has not ended after this long is ended, and its test fails by the signal. */
 const LONGEST = 60_000
 
-export function start(program: string, args: string[] = [], { node = [], env = {} }: RunOptions = {}): Program {
+export function start(
+  program: string,
+  args: string[] = [],
+  { node = [], env = {} }: RunOptions = {},
+): Program {
   const file = join(__dirname, 'programs', program)
   const child = spawn(process.execPath, [...node, file, ...args], {
     env: { ...process.env, CONAT_SERVER: '', SELVEDGE_LOG: '', ...env },

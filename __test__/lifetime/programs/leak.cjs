@@ -34,7 +34,6 @@ async function socketCycle(client, subject) {
   await once(socket, 'closed')
 }
 
-
 async function measure() {
   // Promises that have just settled, and what finalizers free.
   for (let i = 0; i < 3; i++) {
