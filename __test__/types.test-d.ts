@@ -43,7 +43,9 @@ async function program(): Promise<void> {
     if (error instanceof conat.ConatError && error.code === 408) await client.close()
   }
   const { bytes, count } = await client.pub('a.b', conat.messageData(1))
-  const data = conat.decode({ data: conat.encode({ encoding: conat.DataEncoding.MsgPack, mesg: bytes + count }) })
+  const data = conat.decode({
+    data: conat.encode({ encoding: conat.DataEncoding.MsgPack, mesg: bytes + count }),
+  })
   await server.close()
   return data as undefined
 }
