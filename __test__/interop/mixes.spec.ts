@@ -53,11 +53,12 @@ describe.each(MIXES)('$broker broker, $server server, $client client', mix => {
 
   test('a broker that restarts loses nothing, repeats nothing', async () => {
     const { client, server, broker, received } = await open()
-    const write = (from: number, to: number) =>
-      numbers(from, to).forEach(i => {
+    const write = (from: number, to: number) => {
+      for (const i of numbers(from, to)) {
         client.write(i)
         server.write(i)
-      })
+      }
+    }
     write(0, 50)
     await received.server.until(20)
     const restarted = broker.restart()

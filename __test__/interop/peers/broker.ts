@@ -70,12 +70,22 @@ export class Broker {
       return
     }
     const subscribed = new Map<string, string>()
-    socket.on('publish', (args: unknown[], ack?: Ack) => ack?.(this.#publish(socket, args)))
-    socket.on('subscribe', (arg: unknown, ack?: Ack) =>
-      ack?.(each(arg, item => this.#subscribe(socket, subscribed, item))),
+    // `ack?.(act())` would not act at all for those who ask for no acknowledgement.
+    const answering = (act: (arg: any) => unknown) => (arg: unknown, ack?: Ack) => {
+      const answer = act(arg)
+      ack?.(answer)
+    }
+    socket.on(
+      'publish',
+      answering(args => this.#publish(socket, args)),
     )
-    socket.on('unsubscribe', (arg: unknown, ack?: Ack) =>
-      ack?.(each(arg, item => this.#unsubscribe(socket, subscribed, item.subject))),
+    socket.on(
+      'subscribe',
+      answering(arg => each(arg, item => this.#subscribe(socket, subscribed, item))),
+    )
+    socket.on(
+      'unsubscribe',
+      answering(arg => each(arg, item => this.#unsubscribe(socket, subscribed, item.subject))),
     )
     // Without its null the acknowledgement is taken for it, and nobody is answered.
     socket.on('subscriptions', (_: unknown, ack?: Ack) => ack?.([...subscribed.keys()]))

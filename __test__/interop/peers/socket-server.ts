@@ -11,8 +11,12 @@ export class SocketServer extends EventEmitter {
   state = 'connecting'
   readonly #subscriptions: { close(): void; confirmed: Promise<void> }[]
   readonly #arriving = new Set<string>()
-  readonly #handleUp = () => this.forEach(socket => socket.resume())
-  readonly #handleDown = () => this.forEach(socket => socket.suspend())
+  readonly #handleUp = () => {
+    for (const socket of Object.values(this.sockets)) socket.resume()
+  }
+  readonly #handleDown = () => {
+    for (const socket of Object.values(this.sockets)) socket.suspend()
+  }
 
   constructor(
     readonly client: Client,
@@ -36,15 +40,11 @@ export class SocketServer extends EventEmitter {
     }, noop)
   }
 
-  forEach(visit: (socket: ServerSocket) => void): void {
-    for (const socket of Object.values(this.sockets)) visit(socket)
-  }
-
   close(): void {
     this.client.off('ready', this.#handleUp)
     this.client.off('down', this.#handleDown)
-    this.forEach(socket => socket.close())
-    for (const subscription of this.#subscriptions) subscription.close()
+    for (const socket of Object.values(this.sockets)) socket.close()
+    for (const { close } of this.#subscriptions) close()
     this.state = 'closed'
     this.emit('closed')
   }
