@@ -156,9 +156,11 @@ export class Broker {
 
   #awaitInterest(socket: Socket, { subject, timeout }: { subject: string; timeout: number }, ack: Ack): void {
     const refusal = this.#refusal(socket, 'pub', subject)
-    if (refusal) return ack(refusal)
     const isThere = () => this.#matching(subject).some(([pattern]) => pattern !== '>')
-    if (isThere() || !timeout) return ack(isThere())
+    if (refusal || isThere() || !timeout) {
+      ack(refusal ?? isThere())
+      return
+    }
     const settle = (answer: unknown) => {
       clearTimeout(timer)
       this.#waits.delete(check)

@@ -1,6 +1,6 @@
 // What both ends of a socket of the original's kind do: numbers, gaps, one report for each message, pings.
 import { EventEmitter } from 'node:events'
-import { type Client, FabricFailure, type Message } from './client'
+import { type Client, FabricFailure, type Message, type SendOptions } from './client'
 import { CMD, decode, encode, type Headers, SEQ } from './wire'
 
 export type Dialect = 'classic' | 'attempt'
@@ -104,9 +104,10 @@ export abstract class Channel extends EventEmitter {
     clearTimeout(this.#alive)
   }
 
-  protected command(name: string, data: unknown, timeout = 10_000): Promise<Message> {
+  protected command(name: string, data: unknown, options: SendOptions = {}): Promise<Message> {
+    const { timeout = 10_000 } = options
     if (this.isMute) return new Promise((_, reject) => setTimeout(reject, timeout, new Error('mute')).unref())
-    return this.client.request(this.peer, data, { headers: { [CMD]: name }, timeout })
+    return this.client.request(this.peer, data, { ...options, headers: { [CMD]: name }, timeout })
   }
 
   /** Data, a request, `ping`, `socket`. Answers are not waited for. */
@@ -251,7 +252,8 @@ export abstract class Channel extends EventEmitter {
 
   async #ping(): Promise<void> {
     try {
-      await this.command('ping', null, this.options.keepAliveTimeout ?? 30_000)
+      const timeout = this.options.keepAliveTimeout ?? 30_000
+      await this.command('ping', null, { timeout, waitForInterest: true })
       this.#keepAlive()
     } catch {
       if (this.state === 'ready') this.reset()

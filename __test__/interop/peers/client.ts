@@ -65,7 +65,10 @@ export class Client extends EventEmitter {
   chunkSize = 900_000
   readonly #subscriptions = new Map<string, { queue: string; handlers: Set<Handler> }>()
   readonly #inbox = `_INBOX.${randomId()}`
-  readonly #answers = new Map<string, Handler>()
+  readonly #answers = new Map<
+    string,
+    { resolve: Handler; reject(reason: Error): void; timer: NodeJS.Timeout }
+  >()
   #wasReady = false
 
   constructor(
@@ -81,7 +84,7 @@ export class Client extends EventEmitter {
       reconnectionDelay: 20,
       reconnectionDelayMax: 100,
     })
-    this.#add(`${this.#inbox}.*`, randomId(), message => this.#answers.get(message.subject)?.(message))
+    this.#add(`${this.#inbox}.*`, randomId(), message => this.#answers.get(message.subject)?.resolve(message))
     this.io.on('info', (info: any, ack?: () => void) => ack && this.#handleInfo(info, ack))
     this.io.on('permission', (refusal: any) => refusal.type && this.emit('permission', refusal))
     this.io.on('disconnect', () => {
@@ -96,7 +99,10 @@ export class Client extends EventEmitter {
   }
 
   close(): void {
+    // What is still buffered would keep its timer.
+    this.io.sendBuffer.length = 0
     this.io.close()
+    for (const { reject } of this.#answers.values()) reject(new FabricFailure('closed', undefined))
     this.removeAllListeners()
   }
 
@@ -138,10 +144,9 @@ export class Client extends EventEmitter {
     if (!this.options.isHasty) await this.untilReady()
     const reply = `${this.#inbox}.${randomId()}`
     const timeout = options.timeout ?? 10_000
-    let timer: NodeJS.Timeout | undefined
     const answer = new Promise<Message>((resolve, reject) => {
-      this.#answers.set(reply, resolve)
-      timer = setTimeout(() => reject(new FabricFailure('timeout', 408)), timeout)
+      const timer = setTimeout(() => reject(new FabricFailure('timeout', 408)), timeout)
+      this.#answers.set(reply, { resolve, reject, timer })
     })
     answer.catch(() => {})
     try {
@@ -150,7 +155,7 @@ export class Client extends EventEmitter {
       if (count === 0) throw new FabricFailure(`request -- no subscribers matching '${subject}'`, 503)
       return await answer
     } finally {
-      clearTimeout(timer)
+      clearTimeout(this.#answers.get(reply)?.timer)
       this.#answers.delete(reply)
     }
   }

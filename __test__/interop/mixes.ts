@@ -1,12 +1,19 @@
 // Every mix of our broker, servers and clients with peers of the original's kind, in both of its dialects.
 import { once } from 'node:events'
-import { MIXES, Pair, type Socket, until } from './parties'
+import { MIXES, type Mix, Pair, type Socket, until } from './parties'
 import type { Channel } from './peers/channel'
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
 const isTheirs = (kind: string) => kind !== 'ours'
 
-describe.each(MIXES)('$broker broker, $server server, $client client', mix => {
+// A file for each broker, so that they run side by side.
+export function testMixes(broker: Mix['broker']): void {
+  describe.each(MIXES)(`${broker} broker, $server server, $client client`, ends =>
+    testMix({ broker, ...ends }),
+  )
+}
+
+function testMix(mix: Mix): void {
   let pair: Pair
   const open = async (options?: object) => (pair = await Pair.open(mix, options))
   afterEach(() => pair.close())
@@ -29,12 +36,14 @@ describe.each(MIXES)('$broker broker, $server server, $client client', mix => {
       [client, server],
       [server, client],
     ] as const) {
-      answerer.on('request', message =>
-        message.respond({ got: message.data }, { headers: { re: message.headers.my } }),
-      )
+      const responses: Promise<unknown>[] = []
+      answerer.on('request', message => {
+        responses.push(message.respond({ got: message.data }, { headers: { re: message.headers.my } }))
+      })
       const answers = await Promise.all(numbers(0, 20).map(i => asker.request(i, { headers: { my: i } })))
       expect(answers.map(answer => answer.data)).toEqual(numbers(0, 20).map(got => ({ got })))
       expect(answers.map(answer => answer.headers)).toEqual(numbers(0, 20).map(re => ({ re })))
+      await Promise.all(responses)
     }
   })
 
@@ -187,4 +196,4 @@ describe.each(MIXES)('$broker broker, $server server, $client client', mix => {
       expect(states).toEqual([])
     })
   }
-})
+}
