@@ -10,8 +10,6 @@ export interface BrokerOptions {
   maxConnections?: number
   /** Which publishes and subscribes are forbidden. */
   isAllowed?: (type: 'pub' | 'sub', subject: string) => boolean
-  /** A publish that is counted and never delivered. */
-  swallows?: (subject: string) => boolean
 }
 
 type Ack = (answer?: unknown) => void
@@ -27,6 +25,8 @@ export class Broker {
   readonly #waits = new Set<() => void>()
   /** How often `info` was said, acknowledged or not. */
   infos = 0
+  /** How many waits for interest it has ended. */
+  lateAnswers = 0
 
   private constructor(readonly options: BrokerOptions) {
     this.#io = new Server(this.#http, {
@@ -114,11 +114,10 @@ export class Broker {
     const refusal = this.#refusal(socket, 'pub', subject)
     if (refusal) return refusal
     let count = 0
-    const isLost = this.options.swallows?.(subject)
     for (const [pattern, groups] of this.#matching(subject)) {
       for (const members of groups.values()) {
         const member = [...members][Math.floor(Math.random() * members.size)]
-        if (!isLost) member!.emit(pattern, { subject, data: chunk as Chunk })
+        member!.emit(pattern, { subject, data: chunk as Chunk })
         if (pattern !== '>') count++
       }
     }
@@ -171,7 +170,10 @@ export class Broker {
       else if (isThere()) settle(true)
     }
     // Late, as the original is; and an error, not `false`.
-    const timer = setTimeout(() => settle({ error: 'Error: timeout' }), timeout + 200)
+    const timer = setTimeout(() => {
+      this.lateAnswers++
+      settle({ error: 'Error: timeout' })
+    }, timeout + 1200)
     this.#waits.add(check)
     socket.on('disconnect', check)
   }

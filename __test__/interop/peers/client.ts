@@ -102,7 +102,10 @@ export class Client extends EventEmitter {
     // What is still buffered would keep its timer.
     this.io.sendBuffer.length = 0
     this.io.close()
-    for (const { reject } of this.#answers.values()) reject(new FabricFailure('closed', undefined))
+    for (const { reject, timer } of this.#answers.values()) {
+      clearTimeout(timer)
+      reject(new FabricFailure('closed', undefined))
+    }
     this.removeAllListeners()
   }
 

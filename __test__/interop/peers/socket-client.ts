@@ -23,7 +23,8 @@ export class SocketClient extends Channel {
   ) {
     super(client, options)
     this.id = options.id ?? randomId()
-    client.on('ready', this.#handleUp)
+    // A hasty one asks for its server before the inbox is subscribed again, as the original does.
+    client.on(client.options.isHasty ? 'signed-in' : 'ready', this.#handleUp)
     client.on('down', this.#handleDown)
     if (client.isReady) void this.#connect()
   }
@@ -114,6 +115,7 @@ export class SocketClient extends Channel {
     this.#subscription?.close()
     this.detach()
     this.client.off('ready', this.#handleUp)
+    this.client.off('signed-in', this.#handleUp)
     this.client.off('down', this.#handleDown)
     this.setState('closed')
   }
