@@ -9,6 +9,7 @@ use super::options::{SocketOptions, milliseconds};
 use crate::client::{Many, Question, QuestionKind};
 use crate::endpoint::{Command, Failure, Handle, SocketQuestion};
 use crate::subject::{Pattern, Subject};
+use crate::wire::socketio::split_json;
 use crate::wire::{Encoding, Headers, Json, Message, Payload};
 
 /// Calls `visit` with each command and its client. What `lib` writes is well-formed; a record that is not is a bug, left out, and the first
@@ -149,7 +150,8 @@ impl<'a> Record<'a> {
 
     fn message(&mut self) -> Result<Message, Failure> {
         let subject = Subject::parse(self.str()?)?;
-        let headers = Headers { json: self.json()?, ..Headers::default() };
+        // An application may speak the sockets' protocol by hand.
+        let headers = self.json()?.map_or_else(Headers::default, split_json);
         Ok(Message { subject, headers, payload: self.payload()? })
     }
 

@@ -6,6 +6,7 @@ use crate::client::SessionState;
 use crate::endpoint::{Event, Failure, Handle};
 use crate::runtime::News;
 use crate::socket::State;
+use crate::wire::socketio::join;
 use crate::wire::{Info, Json, Message, Payload};
 
 /// One slab, and the payloads that are too big for it.
@@ -137,7 +138,13 @@ impl Slab {
     fn message(&mut self, kind: u8, handle: Handle, message: &Message) {
         self.head(kind, handle);
         self.str(message.subject.as_str());
-        self.json(message.headers.json.as_ref());
+        let headers = &message.headers;
+        // The reply subject has its own field; the others are there only when somebody speaks the sockets' protocol by hand.
+        if headers.command.is_some() || headers.seq.is_some() || headers.attempt.is_some() {
+            self.json(join(headers).as_ref());
+        } else {
+            self.json(headers.json.as_ref());
+        }
         self.opt_str(message.headers.reply.as_ref().map(|reply| reply.as_str()));
         self.payload(&message.payload);
     }

@@ -61,6 +61,22 @@ pub fn fits(headers: &Headers) -> bool {
     })
 }
 
+/// All headers as one JSON object, as an application sees them.
+pub fn join(headers: &Headers) -> Option<Json> {
+    if !headers.has_reserved() {
+        return headers.json.clone();
+    }
+    let mut out = BytesMut::new();
+    push_headers(&mut out, headers);
+    Json::parse(out.freeze()).ok()
+}
+
+/// Headers that an application gave, with the reserved ones where they belong.
+pub fn split_json(json: Json) -> Headers {
+    let split = serde_json::from_str(json.as_str()).ok().and_then(|raw| split(raw).ok());
+    split.unwrap_or_else(|| Headers { json: Some(json), ..Headers::default() })
+}
+
 /// Reads the headers of a packet with these attachments.
 pub(super) fn split_headers(raw: &RawValue, attachments: &[Bytes]) -> Result<Headers, DecodeError> {
     let Some(resolved) = resolve(raw.get(), attachments)? else {

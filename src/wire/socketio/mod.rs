@@ -21,7 +21,7 @@ pub use codec::Codec;
 pub use engine_packet::{EnginePacket, Open};
 pub use error::DecodeError;
 pub use frames::{Frame, Frames};
-pub use headers::fits;
+pub use headers::{fits, join, split_json};
 pub use packet::{Packet, PacketKind, push_connected, push_invalid_namespace};
 pub use server::ServerCodec;
 
