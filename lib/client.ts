@@ -189,7 +189,8 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   ): Promise<requests.Published> {
     checkPublishSubject(subject)
     checkOptions('publish', options, requests.PUBLISH_SHAPE)
-    return await this.#publish(subject, data, options, options?.waitForInterest ?? false)
+    const wait = options?.waitForInterest ?? false
+    return await this.#settle(requests.publish(this.#core, this, subject, data, options, wait), options)
   }
 
   async pub(subject: string, data?: unknown, options?: requests.PublishOptions): Promise<requests.Published> {
@@ -249,13 +250,13 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   /** @internal */
-  async respond(
-    subject: string,
-    data: unknown,
-    options?: requests.PublishOptions,
-  ): Promise<requests.Published> {
+  respond(subject: string, data: unknown, options?: requests.PublishOptions): Promise<requests.Published> {
     checkOptions('respond', options, requests.PUBLISH_SHAPE)
-    return await this.#publish(subject, data, options, options?.waitForInterest ?? true)
+    const wait = options?.waitForInterest ?? true
+    const answer = this.#settle(requests.publish(this.#core, this, subject, data, options, wait), options)
+    // Handlers answer without waiting for it: an asker that has gone, or a client closed meanwhile, must not end the process.
+    answer.catch(() => {})
+    return answer
   }
 
   /** @internal */
@@ -364,13 +365,11 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     return outcome === 1
   }
 
-  async #publish(
-    subject: string,
-    data: unknown,
+  async #settle(
+    pending: Promise<requests.Outcome>,
     options: requests.PublishOptions | undefined,
-    waitForInterest: boolean,
   ): Promise<requests.Published> {
-    const outcome = await requests.publish(this.#core, this, subject, data, options, waitForInterest)
+    const outcome = await pending
     if (!(outcome instanceof Failed)) return outcome as requests.Published
     if (options?.noThrow) return { bytes: 0, count: 0 }
     throw errorFrom(outcome)

@@ -121,16 +121,11 @@ export class Message extends MessageData {
   }
 
   respond(data?: unknown, options?: PublishOptions): Promise<Published> {
-    const answer = this.#respond(data, options)
-    // Handlers answer without waiting for it. That the asker has gone, or we have, must not end the process then; a mistake must.
-    answer.catch((error: FabricError) => {
-      if (error.code !== 408 && error.code !== 'ERR_CLOSED') throw error
-    })
-    return answer
-  }
-
-  async #respond(data: unknown, options: PublishOptions | undefined): Promise<Published> {
-    return await this.#responder.respond(this.#replySubject(), data, options)
+    try {
+      return this.#responder.respond(this.#replySubject(), data, options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   respondSync(data?: unknown, options?: PublishOptions): { bytes: number } {
