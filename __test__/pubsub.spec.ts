@@ -244,10 +244,13 @@ describeFabrics(
     test('refuses one too many with 429, and keeps the others', async () => {
       const client = fabric.client()
       const kept = await client.subscribe('a')
-      const outcomes = await Promise.allSettled(['b', 'c', 'd', 'e'].map(subject => client.subscribe(subject)))
+      const outcomes = await Promise.allSettled(
+        ['b', 'c', 'd', 'e'].map(subject => client.subscribe(subject)),
+      )
       const refused = outcomes.filter(outcome => outcome.status === 'rejected')
       expect(refused.length).toBeGreaterThan(0)
-      for (const { reason } of refused) expect(reason).toMatchObject({ code: 429, message: expect.stringContaining('limit') })
+      for (const { reason } of refused)
+        expect(reason).toMatchObject({ code: 429, message: expect.stringContaining('limit') })
       await client.publish('a', 1)
       expect(await readData(kept, 1)).toEqual([1])
     })

@@ -40,25 +40,36 @@ function record(socket: AnySocket) {
 }
 
 describeFabrics('a lost connection', fabric => {
-  test.each(['guest', 'host'] as const)('of the %s, 20 times while both stream, loses and doubles nothing', async side => {
-    const { host, guest, server, socket } = await pair(fabric)
-    const [atServer, atSocket] = [record(server), record(socket)]
-    const stops = [stream(socket), stream(server)]
-    const client = side === 'guest' ? guest : host
-    for (let round = 0; round < 20; round++) {
-      const disconnected = once(client, 'disconnected')
-      client.conn.io.engine.close()
-      await disconnected
-      // Each round goes on only after something has come through on both sides again.
-      await client.waitUntilReady()
-      await Promise.all([atServer.reach(atServer.data.length + 50), atSocket.reach(atSocket.data.length + 50)])
-    }
-    const [fromSocket, fromServer] = await Promise.all(stops.map(stop => stop()))
-    await Promise.all([socket.drain(), server.drain()])
-    expect(atServer.data).toEqual(numbers(1, fromSocket!))
-    expect(atSocket.data).toEqual(numbers(1, fromServer!))
-    expect([socket.state, server.state]).toEqual(['ready', 'ready'])
-  }, 60_000)
+  // The other side of a host that comes back goes on only when its pause of half a second is over, hence fewer rounds.
+  test.each([
+    ['guest', 20],
+    ['host', 5],
+  ] as const)(
+    'of the %s, %d times while both stream, loses and doubles nothing',
+    async (side, rounds) => {
+      const { host, guest, server, socket } = await pair(fabric)
+      const [atServer, atSocket] = [record(server), record(socket)]
+      const stops = [stream(socket), stream(server)]
+      const client = side === 'guest' ? guest : host
+      for (let round = 0; round < rounds; round++) {
+        const disconnected = once(client, 'disconnected')
+        client.conn.io.engine.close()
+        await disconnected
+        // Each round goes on only after something has come through on both sides again.
+        await client.waitUntilReady()
+        await Promise.all([
+          atServer.reach(atServer.data.length + 50),
+          atSocket.reach(atSocket.data.length + 50),
+        ])
+      }
+      const [fromSocket, fromServer] = await Promise.all(stops.map(stop => stop()))
+      await Promise.all([socket.drain(), server.drain()])
+      expect(atServer.data).toEqual(numbers(1, fromSocket!))
+      expect(atSocket.data).toEqual(numbers(1, fromServer!))
+      expect([socket.state, server.state]).toEqual(['ready', 'ready'])
+    },
+    60_000,
+  )
 
   test('is told: disconnected, connected and signed in again, with the same ids', async () => {
     const { guest, server, socket } = await pair(fabric)

@@ -4,7 +4,11 @@ import { describeFabrics } from './support/fabrics'
 import { rejection } from './support/messages'
 
 /** Answers with what `answer` makes of the data. */
-async function answering(client: Client, subject: string, answer: (data: any) => unknown): Promise<Subscription> {
+async function answering(
+  client: Client,
+  subject: string,
+  answer: (data: any) => unknown,
+): Promise<Subscription> {
   const subscription = await client.subscribe(subject)
   subscription.emitter.on('message', message => message.respondSync(answer(message.data)))
   return subscription
@@ -104,7 +108,9 @@ describeFabrics('a request', fabric => {
   test('hands over an answer that says `error` as it is', async () => {
     const client = fabric.client()
     const questions = await client.subscribe('a')
-    questions.emitter.on('message', message => message.respondSync(null, { headers: { error: 'no', code: 7 } }))
+    questions.emitter.on('message', message =>
+      message.respondSync(null, { headers: { error: 'no', code: 7 } }),
+    )
     expect((await client.request('a')).headers).toEqual({ error: 'no', code: 7 })
   })
 

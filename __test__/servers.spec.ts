@@ -85,17 +85,20 @@ describeFabrics('several servers on one subject', fabric => {
 })
 
 describeFabrics('the death of a server', fabric => {
-  test.each(['listener', 'client'] as const)('by closing the %s closes its sockets, with a reason', async what => {
-    const { host, listener, server, socket } = await pair(fabric)
-    const closed = Promise.all([once(socket, 'closed'), once(server, 'closed'), once(listener, 'closed')])
-    if (what === 'listener') listener.close()
-    else await host.close()
-    const [[reason], [own]] = await closed
-    expect(reason).toMatchObject({ code: 'ERR_SOCKET_CLOSED_BY_PEER' })
-    expect(own).toBeUndefined()
-    expect(listener).toMatchObject({ state: 'closed', sockets: {} })
-    expect(() => socket.write(1)).toThrow(expect.objectContaining({ code: 'EPIPE' }))
-  })
+  test.each(['listener', 'client'] as const)(
+    'by closing the %s closes its sockets, with a reason',
+    async what => {
+      const { host, listener, server, socket } = await pair(fabric)
+      const closed = Promise.all([once(socket, 'closed'), once(server, 'closed'), once(listener, 'closed')])
+      if (what === 'listener') listener.close()
+      else await host.close()
+      const [[reason], [own]] = await closed
+      expect(reason).toMatchObject({ code: 'ERR_SOCKET_CLOSED_BY_PEER' })
+      expect(own).toBeUndefined()
+      expect(listener).toMatchObject({ state: 'closed', sockets: {} })
+      expect(() => socket.write(1)).toThrow(expect.objectContaining({ code: 'EPIPE' }))
+    },
+  )
 
   test('by ending delivers what its sockets have written', async () => {
     const { listener, server, socket } = await pair(fabric)
@@ -197,7 +200,8 @@ describeFabrics('a socket server', fabric => {
     const { guest, listener, socket } = await pair(fabric)
     const [, mute] = await join(listener, guest)
     const [, third] = await join(listener, guest)
-    const answer = (who: ConatSocketClient) => (message: Message) => message.respondSync([who.id, message.data])
+    const answer = (who: ConatSocketClient) => (message: Message) =>
+      message.respondSync([who.id, message.data])
     socket.on('request', answer(socket))
     mute.on('request', () => {})
     third.on('request', answer(third))

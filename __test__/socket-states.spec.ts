@@ -90,18 +90,21 @@ describeFabrics('the end of a socket', fabric => {
     expect(far).toMatchObject({ state: 'closed', ended: true })
   })
 
-  test.each(['client', 'server'] as const)('end on the %s side delivers what was written first', async role => {
-    const { server, socket } = await pair(fabric)
-    const [near, far] = role === 'client' ? [socket, server] : [server, socket]
-    const received = take(far, 500)
-    const closed = Promise.all([once(near, 'closed'), once(far, 'closed')])
-    for (let n = 0; n < 500; n++) near.write(n)
-    await near.end()
-    expect(near.state).toBe('closed')
-    expect(await received).toEqual([...Array(500).keys()])
-    const [[nearReason]] = await closed
-    expect(nearReason).toBeUndefined()
-  })
+  test.each(['client', 'server'] as const)(
+    'end on the %s side delivers what was written first',
+    async role => {
+      const { server, socket } = await pair(fabric)
+      const [near, far] = role === 'client' ? [socket, server] : [server, socket]
+      const received = take(far, 500)
+      const closed = Promise.all([once(near, 'closed'), once(far, 'closed')])
+      for (let n = 0; n < 500; n++) near.write(n)
+      await near.end()
+      expect(near.state).toBe('closed')
+      expect(await received).toEqual([...Array(500).keys()])
+      const [[nearReason]] = await closed
+      expect(nearReason).toBeUndefined()
+    },
+  )
 
   test('end gives up after its timeout when the other side does not read', async () => {
     const { server, socket } = await pair(fabric)
@@ -168,7 +171,9 @@ describeFabrics('the end of a socket', fabric => {
     const [second] = await join(listener, guest)
     expect(Object.keys(listener.sockets).sort()).toEqual([server.id, second.id].sort())
     const visited: string[] = []
-    listener.forEach((visit, id) => visited.push(visit.id === id ? id : 'wrong'))
+    listener.forEach((visit, id) => {
+      visited.push(visit.id === id ? id : 'wrong')
+    })
     expect(visited).toEqual(Object.keys(listener.sockets))
     socket.close()
     await once(server, 'closed')

@@ -27,7 +27,11 @@ export interface Fabric {
 }
 
 /** Runs the tests that `define` defines over every way to plug in. */
-export function describeFabrics(name: string, define: (fabric: Fabric) => void, options?: ServerOptions): void {
+export function describeFabrics(
+  name: string,
+  define: (fabric: Fabric) => void,
+  options?: ServerOptions,
+): void {
   for (const kind of ['in-process', 'conat wire'] as const) describeFabric(kind, name, define, options)
 }
 

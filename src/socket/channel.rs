@@ -70,6 +70,12 @@ impl Channel {
         self.pump(now);
     }
 
+    /// We are back at a peer that does not know that we were away: it is told, so that it sends again what was lost meanwhile.
+    pub(super) fn resume(&mut self, now: Instant, peer: Subject) {
+        self.receiver.resume();
+        self.attach(now, peer);
+    }
+
     pub(super) fn detach(&mut self) {
         self.peer = None;
         self.forget_questions();
@@ -153,11 +159,15 @@ impl Channel {
 
     fn handle_control(&mut self, now: Instant, message: &Message) -> Result<(), PeerMisbehaved> {
         match control::Control::decode(&message.payload).ok_or(PeerMisbehaved::BadControl)? {
-            control::Control::Emitted(upto) => {
+            control::Control::Emitted { upto, resumed } => {
                 if self.sender.handle_emitted(now, upto)? {
                     self.outputs.push_back(Output::Event(SocketEvent::Acked(self.sender.acked())));
                 }
                 self.respond(message, control::emitted(upto));
+                if let Some(peer) = self.peer.clone().filter(|_| resumed) {
+                    // What was under way to it may be lost, as after an attach of our own.
+                    self.attach(now, peer);
+                }
             }
             control::Control::Missing(seqs) => match self.sender.resend(&seqs) {
                 Some(messages) => self.respond(message, control::encode_resent(&messages)),
@@ -243,8 +253,8 @@ impl Channel {
         while let Some(ask) = self.receiver.poll_transmit() {
             let timeout = self.config.command_timeout;
             match ask {
-                Ask::Report(upto) => {
-                    let payload = control::Control::Emitted(upto).encode();
+                Ask::Report { upto, resumed } => {
+                    let payload = control::Control::Emitted { upto, resumed }.encode();
                     self.report = self.ask(TagKind::Report, SocketCommand::Socket, payload, timeout, false);
                 }
                 Ask::Missing(seqs) => {

@@ -9,26 +9,32 @@ use crate::wire::{Encoding, Headers, Json, Payload};
 /// The data of a `socket` command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Control {
-    /// `{socket: {emitted: n}}`
-    Emitted(u64),
+    /// `{socket: {emitted: n}}`, with `resumed: true` after an absence that the peer does not know of (ours; originals ignore it).
+    Emitted { upto: u64, resumed: bool },
     /// `{socket: {missing: [seq, …]}}`
     Missing(Vec<u64>),
 }
 
 impl Control {
     pub(super) fn encode(&self) -> Payload {
-        let (key, value) = match self {
-            Self::Emitted(upto) => ("emitted", Value::from(*upto)),
-            Self::Missing(seqs) => ("missing", Value::Array(seqs.iter().copied().map(Value::from).collect())),
+        let body = match self {
+            Self::Emitted { upto, resumed: false } => map([("emitted", (*upto).into())]),
+            Self::Emitted { upto, resumed: true } => {
+                map([("emitted", (*upto).into()), ("resumed", true.into())])
+            }
+            Self::Missing(seqs) => {
+                map([("missing", Value::Array(seqs.iter().copied().map(Value::from).collect()))])
+            }
         };
-        encode(&map([("socket", map([(key, value)]))]))
+        encode(&map([("socket", body)]))
     }
 
     pub(super) fn decode(payload: &Payload) -> Option<Self> {
         let value = decode(payload)?;
         let body = field(&value, "socket")?;
         if let Some(upto) = field(body, "emitted") {
-            return upto.as_u64().map(Self::Emitted);
+            let resumed = field(body, "resumed").and_then(Value::as_bool) == Some(true);
+            return upto.as_u64().map(|upto| Self::Emitted { upto, resumed });
         }
         let seqs = field(body, "missing")?.as_array()?;
         (seqs.len() <= MAX_LIST)
@@ -202,7 +208,10 @@ mod tests {
     #[test]
     fn control_messages_have_the_original_s_bytes() {
         // conat.md section 11.
-        assert_eq!(&*Control::Emitted(1).encode().raw, b"\x81\xa6socket\x81\xa7emitted\x01");
+        assert_eq!(
+            &*Control::Emitted { upto: 1, resumed: false }.encode().raw,
+            b"\x81\xa6socket\x81\xa7emitted\x01"
+        );
         assert_eq!(&*emitted(1).raw, b"\x81\xa7emitted\x01");
         assert_eq!(&*text("connected").raw, b"\xa9connected");
         assert_eq!(decode_server_id(&server_id("7tGHtxAKss")).as_deref(), Some("7tGHtxAKss"));

@@ -13,7 +13,12 @@ use super::{Data, PeerMisbehaved};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
     /// "I have handled so many."
-    Report(u64),
+    Report {
+        /// How many.
+        upto: u64,
+        /// "And I was away: your last messages may be lost, so send the last one again."
+        resumed: bool,
+    },
     /// "I lack these."
     Missing(Vec<u64>),
 }
@@ -38,6 +43,8 @@ pub struct Receiver {
     reported: u64,
     /// A report is due even if it says nothing new.
     report_wanted: bool,
+    /// We were away, and the peer has not confirmed that it knows.
+    resumed: bool,
     /// The peer repeats what the latest report said is handled: that report may be lost.
     report_doubted: bool,
     missing: Question,
@@ -60,6 +67,7 @@ impl Receiver {
             report: Question::new(),
             reported: 0,
             report_wanted: false,
+            resumed: false,
             report_doubted: false,
             missing: Question::new(),
             asked_for: 0,
@@ -74,13 +82,18 @@ impl Receiver {
         }
         self.highest = self.highest.max(seq);
         if seq < self.next {
-            // The peer does not know that we have it.
+            // The peer does not know that we have it: a report that is under way has not reached it.
             self.report_wanted = true;
-            self.report_doubted |= seq <= self.reported;
+            self.report_doubted = true;
+            return Ok(());
+        }
+        if self.ahead.contains_key(&seq) {
+            // The peer repeats itself for want of progress: what we asked for is lost, or its answer.
+            self.missing.under_way = false;
             return Ok(());
         }
         let room = seq == self.next || (self.ahead.len() < self.window && self.held_bytes < MAX_HELD_BYTES);
-        if room && !self.ahead.contains_key(&seq) {
+        if room {
             self.held_bytes += data.payload.raw.len();
             self.ahead.insert(seq, data);
         }
@@ -113,7 +126,12 @@ impl Receiver {
         self.attached = true;
         self.report = Question::new();
         self.missing = Question::new();
-        self.report_wanted = self.highest > 0;
+        self.report_wanted = self.highest > 0 || self.resumed;
+    }
+
+    /// We were away without the peer knowing: with the next attach it hears so, or it would wait for its timer.
+    pub fn resume(&mut self) {
+        self.resumed = true;
     }
 
     /// The peer is out of reach.
@@ -133,7 +151,7 @@ impl Receiver {
             self.report_doubted = false;
             self.report.under_way = true;
             self.reported = upto;
-            return Some(Ask::Report(upto));
+            return Some(Ask::Report { upto, resumed: self.resumed });
         }
         if self.missing.is_free() && self.has_gap() {
             let lacking: Vec<u64> = (self.next..=self.highest)
@@ -151,6 +169,7 @@ impl Receiver {
     /// The sender answered the latest report, or did not.
     pub fn handle_reported(&mut self, now: Instant, answered: bool) {
         self.report_wanted |= !answered;
+        self.resumed &= !answered;
         self.report.settle(now, answered);
     }
 
@@ -299,13 +318,17 @@ mod tests {
         handed_over(&mut receiver);
         assert_eq!(receiver.poll_transmit(), None, "nothing handled yet");
         receiver.consumed(2);
-        assert_eq!(receiver.poll_transmit(), Some(Ask::Report(2)));
+        assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 2, resumed: false }));
         receiver.consumed(1);
         assert_eq!(receiver.poll_transmit(), None, "one is under way");
         receiver.handle_reported(now, true);
-        assert_eq!(receiver.poll_transmit(), Some(Ask::Report(3)));
+        assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 3, resumed: false }));
         receiver.consumed(5);
-        assert_eq!(receiver.poll_transmit(), Some(Ask::Report(8)), "half the window waits");
+        assert_eq!(
+            receiver.poll_transmit(),
+            Some(Ask::Report { upto: 8, resumed: false }),
+            "half the window waits"
+        );
     }
 
     #[test]
@@ -314,18 +337,25 @@ mod tests {
         receiver.handle_data(data(1)).expect("in the window");
         handed_over(&mut receiver);
         receiver.consumed(1);
-        assert_eq!(receiver.poll_transmit(), Some(Ask::Report(1)));
+        assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: false }));
         receiver.handle_reported(now, false);
         assert_eq!(receiver.poll_transmit(), None);
         let at = receiver.poll_timeout().expect("armed");
         receiver.handle_timeout(at);
-        assert_eq!(receiver.poll_transmit(), Some(Ask::Report(1)));
+        assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: false }));
         receiver.handle_reported(at, true);
         receiver.handle_data(data(1)).expect("old");
-        assert_eq!((handed_over(&mut receiver), receiver.poll_transmit()), (vec![], Some(Ask::Report(1))));
+        assert_eq!(
+            (handed_over(&mut receiver), receiver.poll_transmit()),
+            (vec![], Some(Ask::Report { upto: 1, resumed: false }))
+        );
         assert_eq!(receiver.poll_transmit(), None, "one is under way");
         receiver.handle_data(data(1)).expect("old");
-        assert_eq!(receiver.poll_transmit(), Some(Ask::Report(1)), "it did not get there");
+        assert_eq!(
+            receiver.poll_transmit(),
+            Some(Ask::Report { upto: 1, resumed: false }),
+            "it did not get there"
+        );
     }
 
     #[test]

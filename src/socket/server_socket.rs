@@ -60,7 +60,7 @@ impl ServerSocket {
         if self.state == State::Disconnected {
             self.state = State::Ready;
             self.channel.outputs.push_back(Output::Event(SocketEvent::State(State::Ready)));
-            self.channel.attach(now, self.client.clone());
+            self.channel.resume(now, self.client.clone());
         }
     }
 

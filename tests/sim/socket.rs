@@ -300,3 +300,24 @@ fn a_ping_from_before_the_attach_says_nothing_about_the_peer_of_now() {
     assert!(world.sides[&far].is_open(), "{:?}", world.sides[&far]);
     finish(world);
 }
+
+#[test]
+fn a_server_that_was_away_is_caught_up_with_at_once() {
+    // Whatever the client was waiting for when the server's link was cut: nobody waits for the time that a command may take.
+    for seed in 0..40 {
+        let (mut world, near, far) = pair(seed, &SocketConfig::default());
+        for _ in 0..5 {
+            world.write(near, 100, 0);
+            world.write(far, 100, 0);
+            world.run_for(Duration::from_millis(seed % 13));
+            world.net.cut(far.0, "cut");
+            world.run_for(Duration::from_millis(1));
+            assert!(world.run_until(10 * SECOND, |world| world.sides[&far].state == State::Ready));
+            let all = |world: &World| {
+                [near, far].iter().all(|sock| world.sides[sock].acked == world.sides[sock].written)
+            };
+            assert!(world.run_until(2 * SECOND, all), "seed {seed}: {:?}", world.sides);
+        }
+        finish(world);
+    }
+}

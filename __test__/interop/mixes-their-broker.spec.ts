@@ -1,0 +1,3 @@
+import { testMixes } from './mixes'
+
+testMixes('theirs')
