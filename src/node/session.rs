@@ -86,7 +86,11 @@ impl Session {
     /// Starts a client.
     pub fn open_client(&mut self, handle: Handle, options: &ClientOptions) -> Result<(), Failure> {
         let dialer = match (options.dial(), options.broker) {
-            (Some(dial), _) => Dialer::SocketIo(Arc::new(dial)),
+            (Some(dial), _) => {
+                // Said here: nobody hears of a dial that fails, it is only tried again.
+                dial.check().map_err(|what| Failure::new("ERR_INVALID_ARG_VALUE", what))?;
+                Dialer::SocketIo(Arc::new(dial))
+            }
             (None, Some(broker)) => Dialer::InProcess(self.broker(broker)?),
             (None, None) => Dialer::InProcess(own_fabric()),
         };

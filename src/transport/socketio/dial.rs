@@ -32,6 +32,13 @@ pub struct DialOptions {
     pub connect_timeout: Duration,
 }
 
+impl DialOptions {
+    /// What is wrong with the address, if anything: dialing it would fail, now and later. Does not repeat it, as it may hold a password.
+    pub fn check(&self) -> Result<(), &'static str> {
+        Address::parse(&self.address).map(drop)
+    }
+}
+
 /// Connects to a broker that speaks Conat's language.
 ///
 /// [`LinkError::Silent`] when the time is over, [`LinkError::Refused`] when it is no such broker, or it does not want us.
