@@ -165,6 +165,8 @@ export class Client extends EventEmitter {
 
   /** Emits an event and takes its acknowledgement. */
   async ask(event: string, argument: unknown, timeout = 10_000): Promise<any> {
+    // Socket.IO would keep it, with its timer, for a connection that never comes.
+    if (!this.io.connected) throw new FabricFailure('not connected', undefined)
     const answer = await this.io.timeout(timeout + 1500).emitWithAck(event, argument)
     if (answer?.error) throw new FabricFailure(answer.error, (answer as Refusal).code)
     return answer
