@@ -80,7 +80,7 @@ export async function writeNumbers(socket: AnySocket, first: number, last: numbe
 
 /** Fills the window of a socket, and says how many writes that took. */
 export function writeUntilFull(socket: AnySocket): number {
-  for (let written = 0; ; written++) {
+  for (let written = 0; written < 100_000; written++) {
     try {
       socket.write(written)
     } catch (error) {
@@ -88,6 +88,7 @@ export function writeUntilFull(socket: AnySocket): number {
       return written
     }
   }
+  throw new Error('the window has no end')
 }
 
 export function numbers(first: number, last: number): number[] {
