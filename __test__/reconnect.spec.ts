@@ -40,10 +40,9 @@ function record(socket: AnySocket) {
 }
 
 describeFabrics('a lost connection', fabric => {
-  // The other side of a host that comes back goes on only when its pause of half a second is over, hence fewer rounds.
   test.each([
     ['guest', 20],
-    ['host', 5],
+    ['host', 20],
   ] as const)(
     'of the %s, %d times while both stream, loses and doubles nothing',
     async (side, rounds) => {
