@@ -28,6 +28,7 @@ function testMix(mix: Mix): void {
     expect(received.server.headers).toEqual(numbers(0, 200).map(i => ({ my: 'header', i })))
     expect(await received.client.until(200)).toEqual(numbers(0, 200).map(i => `re:${i}`))
     expect(received.client.headers).toEqual(numbers(0, 200).map(i => (i % 2 ? { i } : {})))
+    await Promise.all([client.drain(), server.drain()])
   })
 
   test('both sides ask and answer', async () => {
@@ -192,7 +193,7 @@ function testMix(mix: Mix): void {
         for (const state of ['disconnected', 'closed']) end.on(state, () => states.push(state))
       }
       // Quiet but for keep-alive: our pings arrive, theirs are answered.
-      while (theirs.seen.pings < 3) await new Promise(resolve => setTimeout(resolve, 20))
+      for (const _ of numbers(0, 3)) await once(theirs, 'ping')
       expect(states).toEqual([])
     })
   }

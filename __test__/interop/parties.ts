@@ -19,6 +19,7 @@ export interface Socket extends EventEmitter {
     data: unknown,
     options?: { headers?: Headers },
   ): Promise<{ data: unknown; headers?: Headers | null }>
+  drain(): Promise<void>
   close(): void
 }
 

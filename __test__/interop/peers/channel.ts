@@ -1,5 +1,5 @@
 // What both ends of a socket of the original's kind do: numbers, gaps, one report for each message, pings.
-import { EventEmitter } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { type Client, FabricFailure, type Message, type SendOptions } from './client'
 import { CMD, decode, encode, type Headers, SEQ } from './wire'
 
@@ -25,13 +25,13 @@ interface Sent {
   headers: Headers
 }
 
-/** Emits `data`, `request`, `drain`, and its states. */
+/** Emits `data`, `request`, `drain`, `ping` when it is asked for a sign of life, and its states. */
 export abstract class Channel extends EventEmitter {
   state: 'disconnected' | 'connecting' | 'ready' | 'closed' = 'disconnected'
   /** Hears nothing and says nothing: as good as dead, for a test of keep-alive. */
   isMute = false
   /** What it asked and was asked for, for tests to look at. */
-  readonly seen = { reports: [] as number[], askedFor: [] as number[], asks: [] as number[], pings: 0 }
+  readonly seen = { reports: [] as number[], askedFor: [] as number[], asks: [] as number[] }
   readonly #queued: [unknown, Headers | undefined][] = []
   readonly #unacked = new Map<number, Sent>()
   #seq = 0
@@ -76,6 +76,11 @@ export abstract class Channel extends EventEmitter {
 
   request(data: unknown, options: { headers?: Headers; timeout?: number } = {}): Promise<Message> {
     return this.client.request(this.peer, data, options)
+  }
+
+  /** Resolves when everything written is acknowledged. */
+  async drain(): Promise<void> {
+    if (this.unsent > 0) await once(this, 'drain')
   }
 
   releaseReports(): void {
@@ -123,7 +128,7 @@ export abstract class Channel extends EventEmitter {
   }
 
   #handlePing(message: Message): void {
-    this.seen.pings++
+    this.emit('ping')
     void message.respond(null).catch(noop)
   }
 

@@ -70,6 +70,7 @@ export class Client extends EventEmitter {
     { resolve: Handler; reject(reason: Error): void; timer: NodeJS.Timeout }
   >()
   #wasReady = false
+  #isClosed = false
 
   constructor(
     address: string,
@@ -99,6 +100,7 @@ export class Client extends EventEmitter {
   }
 
   close(): void {
+    this.#isClosed = true
     // What is still buffered would keep its timer.
     this.io.sendBuffer.length = 0
     this.io.close()
@@ -145,6 +147,7 @@ export class Client extends EventEmitter {
 
   async request(subject: string, data: unknown, options: SendOptions = {}): Promise<Message> {
     if (!this.options.isHasty) await this.untilReady()
+    if (this.#isClosed) throw new FabricFailure('closed', undefined)
     const reply = `${this.#inbox}.${randomId()}`
     const timeout = options.timeout ?? 10_000
     const answer = new Promise<Message>((resolve, reject) => {
