@@ -145,7 +145,7 @@ export interface ConnectOptions {
   reconnectionDelay?: number
   /** Longest pause, in ms. @default 15_000 */
   reconnectionDelayMax?: number
-  /** How much chance there is in a pause, 0 to 1. @default 0.5 */
+  /** How much of a pause is chance, 0 to 1. 1 is full jitter: thousands of clients do not come back in step. @default 1 */
   randomizationFactor?: number
 }
 
