@@ -13,7 +13,10 @@ export interface ConnectOptions {
   reconnectionDelay?: number
   reconnectionDelayMax?: number
   randomizationFactor?: number
+  wire?: Wire
 }
+
+export type Wire = 'conat' | 'selvedge'
 
 export const CLIENT_SHAPE: Shape = {
   address: isString,
@@ -26,9 +29,15 @@ export const CLIENT_SHAPE: Shape = {
   reconnectionDelay: isDuration,
   reconnectionDelayMax: isDuration,
   randomizationFactor: isNumber,
+  wire: isWire,
 }
 
 const PASSED_ON = Object.keys(CLIENT_SHAPE).filter(name => name !== 'address' && name !== 'noCache')
+
+function isWire(name: string, value: unknown): void {
+  if (value === 'conat' || value === 'selvedge') return
+  throw new FabricError(`${name} must be 'conat' or 'selvedge', got ${String(value)}`, 'ERR_INVALID_ARG_VALUE')
+}
 
 function isInboxPrefix(name: string, value: unknown): void {
   isString(name, value)

@@ -16,6 +16,7 @@ use crate::entropy::OsEntropy;
 use crate::runtime::{
     BrokerHandle, Dialer, EventQueue, ListenOptions, Mailbox, News, listen, own_fabric, spawn, spawn_client,
 };
+use crate::transport::Remote;
 
 /// Wakes JavaScript. Weak: it does not keep the process alive until it is referenced.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -86,7 +87,7 @@ impl Session {
     /// Starts a client.
     pub fn open_client(&mut self, handle: Handle, options: &ClientOptions) -> Result<(), Failure> {
         let dialer = match (options.dial(), options.broker) {
-            (Some(dial), _) => Dialer::SocketIo(Arc::new(dial)),
+            (Some(dial), _) => Dialer::Remote(Arc::new(Remote::new(dial))),
             (None, Some(broker)) => Dialer::InProcess(self.broker(broker)?),
             (None, None) => Dialer::InProcess(own_fabric()),
         };
