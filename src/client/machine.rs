@@ -94,7 +94,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.session.connect();
     }
 
-    /// Gives the connection up, until `connect`.
+    /// Gives the connection up, until `connect`. What was said before still leaves with the last flush.
     pub fn disconnect(&mut self) {
         if self.session.disconnect() {
             self.handle_loss("disconnected by hand".to_owned());
@@ -118,8 +118,16 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.session.drop_link();
     }
 
+    /// Whether it is closed, for good.
+    pub fn is_closed(&self) -> bool {
+        self.session.phase() == Phase::Closed
+    }
+
     /// Subscribes for `token`. `Subscribed` or `Failed` follows.
     pub fn subscribe(&mut self, now: Instant, token: T, pattern: Pattern, queue: Option<Arc<str>>) {
+        if self.is_closed() {
+            return self.events.push_back(ClientEvent::Failed(token, ClientError::Closed));
+        }
         let fresh = self.entropy.id().into();
         match self.subscriptions.add(
             token,
@@ -153,6 +161,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 
     /// Asks the fabric. `Published`, `Reply`, `Interest`, `Ended` or `Failed` follows for `token`, if there is one.
     pub fn ask(&mut self, now: Instant, token: Option<T>, question: Question) {
+        if self.is_closed() {
+            return self.events.extend(token.map(|token| ClientEvent::Failed(token, ClientError::Closed)));
+        }
         match self.operations.open(now, token, question, self.config.max_waiting_bytes) {
             Ok(key) if self.session.is_ready() => self.put(key),
             Ok(_) => {}
@@ -184,6 +195,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// The link is gone, or did not come up.
     pub fn handle_link_down(&mut self, now: Instant, reason: String) {
         if self.session.handle_link_down(now, self.entropy.as_mut()) {
+            self.ops.clear();
             self.handle_loss(reason);
         }
     }

@@ -73,6 +73,7 @@ pub(super) struct Operation<T> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "states are named for what they wait for")]
 pub(super) enum Step {
     /// For the connection to be ready.
     AwaitingConnection,
@@ -82,6 +83,17 @@ pub(super) enum Step {
     AwaitingInterest,
     /// For the answer.
     AwaitingAnswer,
+}
+
+impl<T> Operation<T> {
+    /// What it adds to the bytes that wait for the connection.
+    fn waiting_bytes(&self) -> usize {
+        if self.step == Step::AwaitingConnection {
+            self.question.message.payload.raw.len() + OVERHEAD
+        } else {
+            0
+        }
+    }
 }
 
 /// All questions that are open.
@@ -131,9 +143,7 @@ impl<T: Copy> Operations<T> {
     /// The question takes its next step.
     pub(super) fn advance(&mut self, key: Key, step: Step) {
         if let Some(operation) = self.open.get_mut(&key) {
-            if operation.step == Step::AwaitingConnection {
-                self.waiting_bytes -= operation.question.message.payload.raw.len() + OVERHEAD;
-            }
+            self.waiting_bytes -= operation.waiting_bytes();
             operation.step = step;
         }
     }
@@ -143,9 +153,10 @@ impl<T: Copy> Operations<T> {
         self.deadlines.set(key, Some(at));
     }
 
+    /// Takes it out, as it stood.
     pub(super) fn close(&mut self, key: Key) -> Option<Operation<T>> {
-        self.advance(key, Step::AwaitingAnswer);
         let operation = self.open.remove(&key)?;
+        self.waiting_bytes -= operation.waiting_bytes();
         self.deadlines.set(key, None);
         Some(operation)
     }

@@ -113,8 +113,12 @@ impl Session {
 
     /// The link is gone, or did not come up. Says whether that is news.
     pub(super) fn handle_link_down(&mut self, now: Instant, entropy: &mut dyn Entropy) -> bool {
-        let expected =
-            matches!(self.phase, Phase::Dialing | Phase::AwaitingInfo { .. } | Phase::Syncing | Phase::Ready);
+        // A link that nobody has dialled yet cannot be the one that is gone: that was the one before.
+        let expected = !self.wants_dial
+            && matches!(
+                self.phase,
+                Phase::Dialing | Phase::AwaitingInfo { .. } | Phase::Syncing | Phase::Ready
+            );
         if expected {
             self.phase = if self.reconnect {
                 Phase::Pausing { until: now + self.backoff.next_pause(now, entropy) }
@@ -156,3 +160,24 @@ impl Session {
 
 /// How long a broker may take to say who it is (an original repeats it every 7.5 s).
 const INFO_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use super::*;
+    use crate::entropy::SeededEntropy;
+
+    #[test]
+    fn the_end_of_the_old_link_does_not_fail_the_dial_for_the_new_one() {
+        let (mut session, now) = (Session::new(ReconnectConfig::default()), Instant::now());
+        let mut entropy = SeededEntropy::new(1);
+        session.connect();
+        assert!(session.poll_dial() && session.handle_link_up(now));
+        assert!(session.disconnect());
+        session.connect();
+        assert!(session.poll_drop());
+        assert!(!session.handle_link_down(now, &mut entropy), "that was the link given up");
+        assert!(session.poll_dial() && session.handle_link_up(now));
+        assert!(session.handle_link_down(now, &mut entropy));
+    }
+}

@@ -38,8 +38,8 @@ pub struct Endpoint {
 struct Listening {
     listener: Listener,
     config: SocketConfig,
-    /// It closes when its last socket has.
-    ending: Option<Handle>,
+    /// Who waits for its end: it closes when its last socket has.
+    ending: Vec<Handle>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -60,6 +60,7 @@ impl Channel {
     /// The peer listens on `peer`. Also when it came back there: whatever was under way may be lost.
     pub(super) fn attach(&mut self, now: Instant, peer: Subject) {
         self.peer = Some(peer.clone());
+        self.forget_questions();
         self.sender.attach(now);
         self.receiver.attach();
         self.keepalive.attach(now);
@@ -71,9 +72,20 @@ impl Channel {
 
     pub(super) fn detach(&mut self) {
         self.peer = None;
+        self.forget_questions();
         self.sender.detach();
         self.receiver.detach();
         self.keepalive.detach();
+    }
+
+    /// What was asked before says nothing about the peer of now.
+    fn forget_questions(&mut self) {
+        (self.report, self.missing, self.ping) = (0, 0, 0);
+    }
+
+    /// Whether the peer has ever sent anything: it believes in this socket.
+    pub(super) fn has_received(&self) -> bool {
+        self.receiver.has_received()
     }
 
     pub(super) fn is_attached(&self) -> bool {
@@ -176,15 +188,15 @@ impl Channel {
         }
         let gone = answer == Err(CommandError::NoSubscribers);
         let verdict = match tag.kind {
-            TagKind::Ping if answer.is_err() => Verdict::Silent,
             TagKind::Ping => {
+                let alive = answer.is_ok() || self.keepalive.was_heard();
                 self.keepalive.handle_pong(now);
-                Verdict::Alive
+                if alive { Verdict::Alive } else { Verdict::Silent }
             }
             TagKind::Missing => {
                 let messages =
                     answer.as_ref().ok().and_then(|message| control::decode_resent(&message.payload));
-                let refused = answer.is_ok() && messages.is_none() && self.receiver.is_lacking();
+                let refused = answer.is_ok() && messages.is_none() && self.receiver.lacks_what_it_asked_for();
                 self.receiver.handle_missing_answered(now, messages)?;
                 if refused { Verdict::Lost } else { Verdict::Alive }
             }

@@ -1,11 +1,13 @@
 //! The client's end of a socket: finds a server, attaches to it, and finds it again after the fabric was lost.
 
+mod attaching;
+
 use std::time::Instant;
 
 use super::channel::Verdict;
 use super::config::Pause;
-use super::server_socket::Ending;
-use super::{Channel, CloseReason, CommandError, Dialect, Output, PeerMisbehaved, SocketConfig, SocketEvent};
+use super::ending::Ending;
+use super::{Channel, CloseReason, CommandError, Output, PeerMisbehaved, SocketConfig, SocketEvent};
 use super::{State, Tag, TagKind, WriteError, control};
 use crate::subject::{InvalidSubject, Pattern, Subject};
 use crate::wire::{Headers, Json, Message, OpError, Payload, SocketCommand};
@@ -22,14 +24,16 @@ pub struct ClientSocket {
     subscribed: Subscribed,
     /// Whom it is, or will be, attached to.
     server: Option<String>,
-    /// Whether that server has ever had this socket: then no other one can take it over.
+    /// Whether that server has ever answered that it has this socket.
     was_ready: bool,
+    /// Whether that server may have this socket without our knowing: asked, and no answer came.
+    may_be_accepted: bool,
     missing_since: Option<Instant>,
     attempt: u64,
     pause: Pause,
     /// The question that is under way.
     asked: u32,
-    ending: Option<Ending>,
+    ending: Ending,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,17 +87,18 @@ impl ClientSocket {
             subscribed: Subscribed::No,
             server: None,
             was_ready: false,
+            may_be_accepted: false,
             missing_since: None,
             attempt: 0,
             pause,
             asked: 0,
-            ending: None,
+            ending: Ending::default(),
         })
     }
 
     /// Queues a message.
     pub fn write(&mut self, now: Instant, payload: Payload, json: Option<Json>) -> Result<u64, WriteError> {
-        if self.is_closing() || self.ending.is_some() {
+        if self.is_closing() || self.ending.is_wanted() {
             return Err(WriteError::Closed);
         }
         self.channel.write(now, payload, json)
@@ -123,6 +128,7 @@ impl ClientSocket {
     /// The application wants it detached, until `connect`. Nothing is lost: what is written queues, and the server keeps what it sends.
     pub fn disconnect(&mut self) {
         if !self.is_closing() {
+            self.may_be_accepted |= self.phase == Phase::AwaitingAccept;
             self.drop_subscription();
             self.enter_disconnected(None);
         }
@@ -140,6 +146,9 @@ impl ClientSocket {
     /// The fabric is lost.
     pub fn handle_fabric_down(&mut self, now: Instant) {
         self.fabric = false;
+        // While we are away we cannot know whether the server is.
+        self.missing_since = None;
+        self.may_be_accepted |= self.phase == Phase::AwaitingAccept;
         match self.phase {
             Phase::Disconnected { .. } | Phase::AwaitingFabric | Phase::Closed => {}
             Phase::AwaitingClosed => self.finish(CloseReason::Local),
@@ -178,7 +187,7 @@ impl ClientSocket {
         match message.headers.command {
             Some(SocketCommand::Close) => {
                 self.channel.respond(&message, control::text("closed"));
-                let lost = self.phase == Phase::AwaitingAccept && self.was_ready;
+                let lost = self.phase == Phase::AwaitingAccept && self.resumes();
                 self.finish(if lost {
                     CloseReason::Lost("the server has no such socket any more")
                 } else {
@@ -199,20 +208,6 @@ impl ClientSocket {
         self.check_end(now);
     }
 
-    /// The load balancer named a server, or failed.
-    pub fn handle_choice(&mut self, now: Instant, choice: Option<String>) {
-        if !matches!(self.phase, Phase::AwaitingServer { chooses_until: Some(_) }) {
-            return;
-        }
-        match choice {
-            Some(id) if self.was_ready && self.server.as_ref().is_some_and(|server| *server != id) => {
-                self.close(CloseReason::Moved);
-            }
-            Some(id) => self.found(now, id),
-            None => self.retry(now),
-        }
-    }
-
     /// The answer to a question of this socket.
     pub fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
         let current = tag.number == self.asked;
@@ -225,7 +220,7 @@ impl ClientSocket {
             }
             (TagKind::Connect, Phase::AwaitingAccept) if current => match answer {
                 Ok(message) if control::is_text(&message.payload, "connected") => self.attached(now),
-                Ok(_) => self.retry(now),
+                Ok(_) => self.handle_no_server(now, CommandError::Failed),
                 Err(error) => self.handle_no_server(now, error),
             },
             (TagKind::Close, Phase::AwaitingClosed) if current => self.finish(CloseReason::Local),
@@ -259,11 +254,11 @@ impl ClientSocket {
 
     /// Closes when everything written has been handled and the server has answered, or at the deadline.
     pub fn end(&mut self, now: Instant, ticket: u32, deadline: Instant) {
-        if self.is_closing() {
+        if self.is_closed() {
             self.channel.outputs.push_back(Output::Ended(ticket));
             return;
         }
-        self.ending = Some(Ending { ticket, deadline });
+        self.ending.ask(ticket, deadline);
         self.check_end(now);
     }
 
@@ -275,10 +270,7 @@ impl ClientSocket {
             Phase::AwaitingServer { chooses_until } => chooses_until,
             _ => None,
         };
-        [own, self.channel.poll_timeout(), self.ending.map(|ending| ending.deadline)]
-            .into_iter()
-            .flatten()
-            .min()
+        [own, self.channel.poll_timeout(), self.ending.deadline()].into_iter().flatten().min()
     }
 
     /// A deadline has come.
@@ -307,65 +299,6 @@ impl ClientSocket {
         matches!(self.phase, Phase::Closed | Phase::AwaitingClosed)
     }
 
-    /// Looks for a server and subscribes, both at once.
-    fn begin(&mut self, now: Instant) {
-        if !self.fabric {
-            self.phase = Phase::AwaitingFabric;
-            return;
-        }
-        self.emit(SocketEvent::State(State::Connecting));
-        if self.subscribed == Subscribed::No {
-            self.subscribed = Subscribed::Asked;
-            self.channel.outputs.push_back(Output::Subscribe(self.mine.clone()));
-        }
-        if self.channel.config.load_balancer {
-            self.phase = Phase::AwaitingServer {
-                chooses_until: Some(now + self.channel.config.load_balancer_timeout),
-            };
-            self.emit(SocketEvent::ChooseServer);
-        } else if let Some(server) = self.server.clone().filter(|_| self.was_ready) {
-            self.found(now, server);
-        } else {
-            self.phase = Phase::AwaitingServer { chooses_until: None };
-            self.ask(
-                TagKind::FindServer,
-                format!("{}.server.status", self.subject),
-                Headers::default(),
-                true,
-            );
-        }
-    }
-
-    fn found(&mut self, now: Instant, server: String) {
-        self.server = Some(server);
-        if self.subscribed == Subscribed::Yes {
-            self.ask_to_attach(now);
-        } else {
-            self.phase = Phase::AwaitingSubscription;
-        }
-    }
-
-    fn ask_to_attach(&mut self, now: Instant) {
-        self.phase = Phase::AwaitingAccept;
-        self.attempt += 1;
-        let id = serde_json::json!({ "id": self.id });
-        let attempt = (self.channel.config.dialect != Dialect::Classic).then_some(self.attempt);
-        let headers = Headers {
-            command: Some(SocketCommand::Connect),
-            attempt,
-            json: Some(Json::from_value(&id)),
-            ..Headers::default()
-        };
-        match self.server_subject() {
-            Some(server) => self.ask(TagKind::Connect, server.to_string(), headers, true),
-            // A server (or a load balancer) gave an id that is no token.
-            None => {
-                self.server = None;
-                self.retry(now);
-            }
-        }
-    }
-
     /// Asks a question whose answer comes to `handle_reply`.
     fn ask(&mut self, kind: TagKind, subject: String, headers: Headers, wait_for_interest: bool) {
         let tag = self.channel.next_tag(kind);
@@ -374,33 +307,6 @@ impl ClientSocket {
         let message = Message { subject, payload: Payload::NIL, headers };
         let timeout = self.channel.config.command_timeout;
         self.channel.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest });
-    }
-
-    fn attached(&mut self, now: Instant) {
-        if self.phase != Phase::AwaitingAccept {
-            return;
-        }
-        let Some(server) = self.server_subject() else { return };
-        self.phase = Phase::Ready;
-        self.was_ready = true;
-        self.missing_since = None;
-        self.pause.reset();
-        self.emit(SocketEvent::State(State::Ready));
-        self.channel.attach(now, server);
-    }
-
-    /// Nobody is where our server was. It may be on its way back to the fabric, so it gets some time.
-    fn handle_no_server(&mut self, now: Instant, error: CommandError) {
-        let since = *self.missing_since.get_or_insert(now);
-        let waited = now.saturating_duration_since(since) + self.channel.config.command_timeout;
-        if !self.was_ready {
-            self.server = None;
-            self.retry(now);
-        } else if error == CommandError::NoSubscribers && waited >= self.channel.config.resume_timeout {
-            self.finish(CloseReason::Lost("its server is not on the fabric any more"));
-        } else {
-            self.retry(now);
-        }
     }
 
     fn retry(&mut self, now: Instant) {
@@ -419,12 +325,11 @@ impl ClientSocket {
     }
 
     fn check_end(&mut self, now: Instant) {
-        let Some(ending) = self.ending else { return };
-        if self.phase == Phase::Closed {
+        if self.phase == Phase::Closed || !self.ending.is_wanted() {
             return;
         }
         let nothing_left = self.phase != Phase::AwaitingClosed && self.channel.unacked() == 0;
-        if ending.deadline <= now || (nothing_left && !self.channel.is_attached()) {
+        if self.ending.is_over(now) || (nothing_left && !self.channel.is_attached()) {
             self.close(CloseReason::Local);
         } else if nothing_left {
             self.tell_closed();
@@ -461,14 +366,7 @@ impl ClientSocket {
         self.channel.detach();
         self.channel.fail_requests();
         self.emit(SocketEvent::Closed { reason, undelivered });
-        if let Some(ending) = self.ending.take() {
-            self.channel.outputs.push_back(Output::Ended(ending.ticket));
-        }
-    }
-
-    fn server_subject(&self) -> Option<Subject> {
-        let server = self.server.as_ref().filter(|id| !id.contains('.'))?;
-        Subject::parse(&format!("{}.server.{server}.{}", self.subject, self.id)).ok()
+        self.channel.outputs.extend(self.ending.take().into_iter().map(Output::Ended));
     }
 
     fn emit(&mut self, event: SocketEvent) {

@@ -72,6 +72,10 @@ pub(super) fn encode_resent(messages: &[Data]) -> Payload {
     let element = |data: &Data| {
         let mut headers =
             data.json.as_ref().map_or_else(|| Value::Map(Vec::new()), |json| from_json(json.to_value()));
+        if !headers.is_map() {
+            // Anything else has no place for the number; Conat's wire cannot carry it in the first place either.
+            headers = Value::Map(Vec::new());
+        }
         if let Value::Map(entries) = &mut headers {
             entries.push((SEQ_HEADER.into(), data.seq.into()));
         }
@@ -170,6 +174,18 @@ fn to_json(value: Value) -> serde_json::Value {
             .collect::<serde_json::Map<_, _>>()
             .into(),
     }
+}
+
+/// In the headers of a connect request: the socket was attached before. A server that does not know it must not start it anew, since the
+/// client's numbers do not start anew either. Original servers ignore it.
+pub(super) const RESUME: &str = "resume";
+
+/// Whether a connect request resumes a socket.
+pub(super) fn is_resume(headers: &Headers) -> bool {
+    headers
+        .json
+        .as_ref()
+        .is_some_and(|json| json.to_value().get(RESUME) == Some(&serde_json::Value::Bool(true)))
 }
 
 const SEQ_HEADER: &str = "CN-SocketSeq";

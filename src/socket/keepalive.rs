@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 pub struct KeepAlive {
     interval: Option<Duration>,
     heard: Instant,
+    /// Whether that was after the ping that is under way.
+    heard_since: bool,
     check_at: Option<Instant>,
     asking: bool,
 }
@@ -14,7 +16,7 @@ pub struct KeepAlive {
 impl KeepAlive {
     /// `None` never asks.
     pub fn new(now: Instant, interval: Option<Duration>) -> Self {
-        Self { interval, heard: now, check_at: None, asking: false }
+        Self { interval, heard: now, heard_since: false, check_at: None, asking: false }
     }
 
     /// The peer is there.
@@ -33,9 +35,15 @@ impl KeepAlive {
     /// Something came from the peer. Cheap: the timer is looked at again only when it fires.
     pub fn handle_traffic(&mut self, now: Instant) {
         self.heard = now;
+        self.heard_since = true;
     }
 
-    /// The ping was answered.
+    /// Whether anything came since the ping left: then a lost answer says nothing.
+    pub fn was_heard(&self) -> bool {
+        self.heard_since
+    }
+
+    /// The ping was answered, or had no need to be.
     pub fn handle_pong(&mut self, now: Instant) {
         self.heard = now;
         self.asking = false;
@@ -58,6 +66,7 @@ impl KeepAlive {
             return false;
         }
         self.asking = true;
+        self.heard_since = false;
         self.check_at = None;
         true
     }
@@ -79,6 +88,9 @@ mod tests {
         assert_eq!(keepalive.poll_timeout(), Some(at(16)));
         assert!(keepalive.handle_timeout(at(16)));
         assert!(!keepalive.handle_timeout(at(17)));
+        assert!(!keepalive.was_heard());
+        keepalive.handle_traffic(at(17));
+        assert!(keepalive.was_heard(), "a busy peer whose pong was lost is no silent one");
         keepalive.handle_pong(at(18));
         assert_eq!(keepalive.poll_timeout(), Some(at(28)));
         keepalive.detach();

@@ -16,6 +16,8 @@ pub struct Listener {
     /// Patterns whose subscription is not confirmed yet.
     unconfirmed: u8,
     state: State,
+    /// Takes no new clients.
+    retired: bool,
     sockets: HashMap<String, u32>,
     /// Clients whose own subject is awaited; the latest connect request of each.
     arriving: HashMap<String, (Tag, Message)>,
@@ -58,6 +60,7 @@ impl Listener {
             mine,
             unconfirmed: 2,
             state: State::Connecting,
+            retired: false,
             sockets,
             arriving,
             number: 0,
@@ -89,8 +92,8 @@ impl Listener {
 
     /// A request to `S.server.status`.
     pub fn handle_status(&mut self, message: &Message) {
-        if let (Some(subject), State::Ready | State::Connecting) = (message.headers.reply.clone(), self.state)
-        {
+        let serves = matches!(self.state, State::Ready | State::Connecting) && !self.retired;
+        if let Some(subject) = message.headers.reply.clone().filter(|_| serves) {
             let payload = control::server_id(&self.id);
             self.outputs.push_back(Output::Respond(Message {
                 subject,
@@ -111,7 +114,7 @@ impl Listener {
         }
         let Some(client) = self.client_subject(&message.subject) else { return Incoming::Done };
         match &message.headers.command {
-            Some(SocketCommand::Connect) => {
+            Some(SocketCommand::Connect) if !control::is_resume(&message.headers) => {
                 let id = id.to_owned();
                 self.arrive(id, client, message);
             }
@@ -160,6 +163,12 @@ impl Listener {
         sockets
     }
 
+    /// Takes no new clients from now on: it is about to end. They look for another server.
+    pub fn retire(&mut self) {
+        self.retired = true;
+        self.arriving.clear();
+    }
+
     /// Stops listening. Its sockets are for the caller to close.
     pub fn close(&mut self) {
         if self.state != State::Closed {
@@ -175,6 +184,14 @@ impl Listener {
         self.outputs.pop_front()
     }
 
+    /// One of the two subscriptions was not confirmed in time: the fabric may be away for long, so it is asked for again.
+    pub fn handle_unconfirmed(&mut self, is_status: bool) {
+        if self.state != State::Closed {
+            let pattern = if is_status { &self.status } else { &self.mine };
+            self.outputs.push_back(Output::Subscribe(pattern.clone()));
+        }
+    }
+
     /// Whether this is the pattern of status requests.
     pub fn is_status(&self, pattern: &Pattern) -> bool {
         *pattern == self.status
@@ -185,7 +202,7 @@ impl Listener {
             *latest = connect;
             return;
         }
-        if self.arriving.len() >= MAX_ARRIVING {
+        if self.retired || self.arriving.len() >= MAX_ARRIVING {
             return;
         }
         self.number = self.number.wrapping_add(1);

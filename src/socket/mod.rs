@@ -15,6 +15,7 @@ mod channel;
 mod client_socket;
 mod config;
 mod control;
+mod ending;
 mod error;
 mod keepalive;
 mod listener;

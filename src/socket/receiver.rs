@@ -1,7 +1,7 @@
 //! Receiving half of a socket: hands messages over in order, each once, asks for what is missing, and reports what has been handled.
 //!
 //! A report is a request of its own on Conat's wire, so reports are coalesced: one is under way at a time, and the next one carries all
-//! that was handled meanwhile. Only a half-used window makes a second one leave early.
+//! that was handled meanwhile. Only a half-used window makes a second one leave early, or a peer that repeats what was reported already.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -38,7 +38,11 @@ pub struct Receiver {
     reported: u64,
     /// A report is due even if it says nothing new.
     report_wanted: bool,
+    /// The peer repeats what the latest report said is handled: that report may be lost.
+    report_doubted: bool,
     missing: Question,
+    /// The first number of the latest request for missing ones.
+    asked_for: u64,
 }
 
 impl Receiver {
@@ -56,7 +60,9 @@ impl Receiver {
             report: Question::new(),
             reported: 0,
             report_wanted: false,
+            report_doubted: false,
             missing: Question::new(),
+            asked_for: 0,
         }
     }
 
@@ -70,6 +76,7 @@ impl Receiver {
         if seq < self.next {
             // The peer does not know that we have it.
             self.report_wanted = true;
+            self.report_doubted |= seq <= self.reported;
             return Ok(());
         }
         let room = seq == self.next || (self.ahead.len() < self.window && self.held_bytes < MAX_HELD_BYTES);
@@ -123,6 +130,7 @@ impl Receiver {
         }
         if let Some(upto) = self.due_report() {
             self.report_wanted = false;
+            self.report_doubted = false;
             self.report.under_way = true;
             self.reported = upto;
             return Some(Ask::Report(upto));
@@ -132,6 +140,7 @@ impl Receiver {
                 .filter(|seq| !self.ahead.contains_key(seq))
                 .take(MAX_MISSING)
                 .collect();
+            self.asked_for = self.next;
             self.missing.under_way = true;
             tracing::debug!(count = lacking.len(), first = lacking.first(), "asking for missing messages");
             return Some(Ask::Missing(lacking));
@@ -160,8 +169,19 @@ impl Receiver {
         Ok(())
     }
 
+    /// Whether the first message of the latest request for missing ones has still not come. If it came meanwhile, the sender was right to
+    /// have forgotten it.
+    pub fn lacks_what_it_asked_for(&self) -> bool {
+        self.is_lacking() && self.next == self.asked_for
+    }
+
+    /// Whether anything ever came.
+    pub fn has_received(&self) -> bool {
+        self.highest > 0
+    }
+
     /// Whether the next message in line is known to exist and has not come.
-    pub fn is_lacking(&self) -> bool {
+    fn is_lacking(&self) -> bool {
         self.highest >= self.next && !self.ahead.contains_key(&self.next)
     }
 
@@ -179,7 +199,7 @@ impl Receiver {
     fn due_report(&self) -> Option<u64> {
         let news = self.consumed - self.reported;
         let due = if self.report.under_way {
-            news >= (self.window as u64).div_ceil(2)
+            self.report_doubted || news >= (self.window as u64).div_ceil(2)
         } else {
             self.report.is_free() && (self.report_wanted || news > 0)
         };
@@ -303,6 +323,22 @@ mod tests {
         receiver.handle_reported(at, true);
         receiver.handle_data(data(1)).expect("old");
         assert_eq!((handed_over(&mut receiver), receiver.poll_transmit()), (vec![], Some(Ask::Report(1))));
+        assert_eq!(receiver.poll_transmit(), None, "one is under way");
+        receiver.handle_data(data(1)).expect("old");
+        assert_eq!(receiver.poll_transmit(), Some(Ask::Report(1)), "it did not get there");
+    }
+
+    #[test]
+    fn a_refusal_counts_only_while_what_was_asked_for_is_still_missing() {
+        let mut receiver = attached(10);
+        receiver.handle_data(data(2)).expect("in the window");
+        assert_eq!(receiver.poll_transmit(), Some(Ask::Missing(vec![1])));
+        assert!(receiver.lacks_what_it_asked_for());
+        // It was only late, and the next gap is another one.
+        receiver.handle_data(data(1)).expect("in the window");
+        handed_over(&mut receiver);
+        receiver.handle_data(data(4)).expect("in the window");
+        assert!(!receiver.lacks_what_it_asked_for());
     }
 
     #[test]

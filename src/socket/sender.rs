@@ -158,15 +158,27 @@ impl Sender {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.repeat_at.is_some_and(|at| at <= now) {
             self.repeat_last = self.sent > 0;
-            tracing::debug!(acked = self.acked(), sent = self.sent, "no progress, the last message goes again");
+            tracing::debug!(
+                acked = self.acked(),
+                sent = self.sent,
+                "no progress, the last message goes again"
+            );
             self.arm(now);
         }
     }
 
+    /// A big message gets time to arrive first, or repeats of it would pile up on a slow link.
     fn arm(&mut self, now: Instant) {
-        self.repeat_at = (self.sent > 0).then(|| now + self.pause.take());
+        let last = self.sent.checked_sub(1).and_then(|last| self.unacked.get(last));
+        self.repeat_at = last.map(|last| {
+            let bytes = u32::try_from(last.payload.raw.len()).unwrap_or(u32::MAX);
+            now + self.pause.take() + TIME_A_BYTE * bytes
+        });
     }
 }
+
+/// What a repeat waits for each byte of the message: a link of 1 MB/s.
+const TIME_A_BYTE: Duration = Duration::from_micros(1);
 
 /// Longest pause between two repeats of the last message (Conat's figure). It goes on while the socket is ready: a sender with
 /// unacknowledged data always has a timer (conat.md 10.10).
@@ -196,7 +208,7 @@ mod tests {
         let (mut sender, now) = (Sender::new(2), Instant::now());
         assert_eq!((write(&mut sender, "a"), write(&mut sender, "b")), (Ok(1), Ok(2)));
         assert_eq!(write(&mut sender, "c"), Err(WriteError::Full { window: 2 }));
-        assert_eq!(transmitted(&mut sender, now), []);
+        assert!(transmitted(&mut sender, now).is_empty());
         sender.attach(now);
         assert_eq!(transmitted(&mut sender, now), [1, 2]);
         assert_eq!(sender.handle_emitted(now, 1), Ok(true));

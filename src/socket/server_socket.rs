@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::channel::Verdict;
+use super::ending::Ending;
 use super::{
     Channel, CloseReason, CommandError, Output, SocketConfig, SocketEvent, State, Tag, WriteError, control,
 };
@@ -17,14 +18,7 @@ pub struct ServerSocket {
     client: Subject,
     channel: Channel,
     state: State,
-    ending: Option<Ending>,
-}
-
-/// An orderly end: everything written first, then the close.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ending {
-    pub(super) ticket: u32,
-    pub(super) deadline: Instant,
+    ending: Ending,
 }
 
 impl ServerSocket {
@@ -32,7 +26,7 @@ impl ServerSocket {
     pub fn new(now: Instant, id: String, client: Subject, config: SocketConfig) -> Self {
         let mut channel = Channel::new(now, config);
         channel.attach(now, client.clone());
-        Self { id, client, channel, state: State::Ready, ending: None }
+        Self { id, client, channel, state: State::Ready, ending: Ending::default() }
     }
 
     /// The id that its client chose.
@@ -42,7 +36,7 @@ impl ServerSocket {
 
     /// Queues a message.
     pub fn write(&mut self, now: Instant, payload: Payload, json: Option<Json>) -> Result<u64, WriteError> {
-        if self.state == State::Closed || self.ending.is_some() {
+        if self.state == State::Closed || self.ending.is_wanted() {
             return Err(WriteError::Closed);
         }
         self.channel.write(now, payload, json)
@@ -142,14 +136,13 @@ impl ServerSocket {
             self.channel.outputs.push_back(Output::Ended(ticket));
             return;
         }
-        self.ending = Some(Ending { ticket, deadline });
+        self.ending.ask(ticket, deadline);
         self.check_end(now);
     }
 
     /// When `handle_timeout` wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let ending = self.ending.map(|ending| ending.deadline);
-        [self.channel.poll_timeout(), ending]
+        [self.channel.poll_timeout(), self.ending.deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -175,7 +168,7 @@ impl ServerSocket {
     }
 
     fn check_end(&mut self, now: Instant) {
-        if self.ending.is_some_and(|ending| self.channel.unacked() == 0 || ending.deadline <= now) {
+        if self.ending.is_over(now) || (self.ending.is_wanted() && self.channel.unacked() == 0) {
             self.close(CloseReason::Local);
         }
     }
@@ -186,9 +179,7 @@ impl ServerSocket {
         self.channel.detach();
         self.channel.fail_requests();
         self.channel.outputs.push_back(Output::Event(SocketEvent::Closed { reason, undelivered }));
-        if let Some(ending) = self.ending.take() {
-            self.channel.outputs.push_back(Output::Ended(ending.ticket));
-        }
+        self.channel.outputs.extend(self.ending.take().into_iter().map(Output::Ended));
     }
 }
 

@@ -56,7 +56,6 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 operation.step = Step::AwaitingCount;
             }
         }
-        self.ops.clear();
         self.refused.clear();
         self.retry_at = None;
         self.events.push_back(ClientEvent::Session(SessionState::Disconnected(reason)));

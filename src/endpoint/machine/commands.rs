@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::super::sockets::AnySocket;
 use super::super::{Command, Event, Failure, Handle, Owner, SocketQuestion};
 use super::{Endpoint, Listening, Touched};
+use crate::client::ClientError;
 use crate::socket::{ClientSocket, Listener, SocketConfig};
 use crate::wire::{Json, Payload};
 
@@ -35,11 +36,13 @@ impl Endpoint {
             }
             Command::SocketAsk(question) => self.ask_over_socket(now, question),
             Command::Consumed { socket, count } => {
-                drop(self.with_socket(socket, |socket| socket.consumed(now, count)))
+                self.with_socket(socket, |socket| socket.consumed(now, count));
             }
             Command::SocketDisconnect(socket) => self.with_client_socket(socket, ClientSocket::disconnect),
             Command::SocketReconnect(socket) => self.with_client_socket(socket, |socket| socket.connect(now)),
-            Command::SocketClose(socket) => drop(self.with_socket(socket, AnySocket::close)),
+            Command::SocketClose(socket) => {
+                self.with_socket(socket, AnySocket::close);
+            }
             Command::SocketEnd { ticket, socket, timeout } => {
                 if self.with_socket(socket, |socket| socket.end(now, ticket, now + timeout)).is_none() {
                     self.events.push_back(Event::Done { ticket, value: true });
@@ -69,9 +72,13 @@ impl Endpoint {
     }
 
     fn listen(&mut self, handle: Handle, subject: &str, id: String, config: SocketConfig) {
+        if self.client.is_closed() {
+            let failure = Some(ClientError::Closed.into());
+            return self.events.push_back(Event::ListenerClosed { listener: handle, failure });
+        }
         match Listener::new(subject, id) {
             Ok(listener) => {
-                self.listeners.insert(handle, Listening { listener, config, ending: None });
+                self.listeners.insert(handle, Listening { listener, config, ending: Vec::new() });
                 self.touch(Touched::Listener(handle));
             }
             Err(error) => {
@@ -81,6 +88,10 @@ impl Endpoint {
     }
 
     fn connect(&mut self, now: Instant, handle: Handle, subject: &str, id: String, config: SocketConfig) {
+        if self.client.is_closed() {
+            let failure = Some(ClientError::Closed.into());
+            return self.events.push_back(Event::SocketClosed { socket: handle, failure, undelivered: 0 });
+        }
         match ClientSocket::new(now, subject, id, config) {
             Ok(mut socket) => {
                 if self.ready {
@@ -132,9 +143,8 @@ impl Endpoint {
         }
         self.with_listener(handle, Listener::close);
         self.drain_listener(now, handle);
-        if let Some(ticket) = self.listeners.remove(&handle).and_then(|listening| listening.ending) {
-            self.events.push_back(Event::Done { ticket, value: true });
-        }
+        let waiting = self.listeners.remove(&handle).map(|listening| listening.ending);
+        self.events.extend(waiting.into_iter().flatten().map(|ticket| Event::Done { ticket, value: true }));
         self.events.push_back(Event::ListenerClosed { listener: handle, failure: None });
     }
 
@@ -142,7 +152,8 @@ impl Endpoint {
         let Some(listening) = self.listeners.get_mut(&handle) else {
             return self.events.push_back(Event::Done { ticket, value: true });
         };
-        listening.ending = Some(ticket);
+        listening.ending.push(ticket);
+        listening.listener.retire();
         for socket in listening.listener.sockets() {
             self.with_socket(socket, |socket| socket.end(now, NOBODY, deadline));
             self.drain_socket(now, socket);
@@ -152,7 +163,7 @@ impl Endpoint {
 
     pub(super) fn check_listener_end(&mut self, now: Instant, handle: Handle) {
         let done =
-            |listening: &Listening| listening.ending.is_some() && listening.listener.sockets().is_empty();
+            |listening: &Listening| !listening.ending.is_empty() && listening.listener.sockets().is_empty();
         if self.listeners.get(&handle).is_some_and(done) {
             self.close_listener(now, handle);
         }

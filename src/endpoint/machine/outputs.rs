@@ -22,8 +22,10 @@ impl Endpoint {
                 Output::Unsubscribe(_) => self.client.unsubscribe(Owner::SocketSubject(handle)),
                 Output::Forward(ticket, subject) => self.forward(now, ticket, handle, subject),
                 Output::FailRequest(ticket, failure) => {
-                    self.questions.remove(&ticket);
-                    self.events.push_back(Event::Failed { ticket, failure: failure.into() });
+                    // Unless nobody waits for it any more.
+                    if self.questions.remove(&ticket).is_some() {
+                        self.events.push_back(Event::Failed { ticket, failure: failure.into() });
+                    }
                 }
                 Output::Ended(NOBODY) => {}
                 Output::Ended(ticket) => self.events.push_back(Event::Done { ticket, value: true }),
@@ -145,7 +147,7 @@ impl Endpoint {
         match incoming {
             Incoming::Done => {}
             Incoming::Socket(socket, message) => {
-                drop(self.with_socket(socket, |socket| socket.handle_message(now, message)))
+                self.with_socket(socket, |socket| socket.handle_message(now, message));
             }
             Incoming::Accept { id, client, connect } => {
                 let Some(config) = self.listeners.get(&listener).map(|listening| listening.config.clone())

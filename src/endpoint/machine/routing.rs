@@ -81,7 +81,7 @@ impl Endpoint {
                 self.events.push_back(Event::Delivered { subscription, message })
             }
             Owner::SocketSubject(socket) => {
-                drop(self.with_socket(socket, |socket| socket.handle_message(now, message)))
+                self.with_socket(socket, |socket| socket.handle_message(now, message));
             }
             Owner::ListenerStatus(listener) => {
                 self.with_listener(listener, |listener| listener.handle_status(&message));
@@ -139,7 +139,12 @@ impl Endpoint {
                 });
             }
             Owner::ListenerStatus(listener) | Owner::ListenerSockets(listener) => {
-                self.fail_listener(now, listener, error.into());
+                let is_status = matches!(owner, Owner::ListenerStatus(_));
+                if let ClientError::Timeout { .. } = error {
+                    self.with_listener(listener, |listener| listener.handle_unconfirmed(is_status));
+                } else {
+                    self.fail_listener(now, listener, error.into());
+                }
             }
             Owner::Listener(listener, tag) => {
                 self.with_listener(listener, |listener| listener.handle_interest(tag, false));

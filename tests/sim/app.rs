@@ -1,0 +1,101 @@
+//! The application above a socket: what it wrote, what it was given, and what it may believe.
+
+use selvedge::endpoint::{Failure, Handle};
+use selvedge::socket::State;
+use selvedge::wire::Payload;
+
+/// Names one end of a socket over the whole run.
+pub type Sock = (usize, Handle);
+
+/// One end of a socket, as its application sees it.
+#[derive(Debug)]
+pub struct Side {
+    pub id: String,
+    pub is_client: bool,
+    /// Goes into all that it writes.
+    pub writer: u32,
+    pub window: u64,
+    pub state: State,
+    pub written: u64,
+    pub acked: u64,
+    /// What it was given, and from which writer.
+    pub received: u64,
+    pub from: Option<u32>,
+    pub consumed: u64,
+    pub closed: Option<(Option<Failure>, usize)>,
+    /// Nothing may be written any more.
+    pub ending: bool,
+    /// Detached by hand.
+    pub detached: bool,
+    /// Its endpoint is gone, and it with it.
+    pub dead: bool,
+}
+
+impl Side {
+    pub fn new(id: String, is_client: bool, writer: u32, window: usize) -> Self {
+        let state = if is_client { State::Connecting } else { State::Ready };
+        Self {
+            id,
+            is_client,
+            writer,
+            window: window as u64,
+            state,
+            written: 0,
+            acked: 0,
+            received: 0,
+            from: None,
+            consumed: 0,
+            closed: None,
+            ending: false,
+            detached: false,
+            dead: false,
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.closed.is_none() && !self.dead
+    }
+
+    /// How many messages it may write now: what the lib counts before it throws `ENOBUFS`.
+    pub fn room(&self) -> u64 {
+        if self.ending || !self.is_open() { 0 } else { self.window - (self.written - self.acked) }
+    }
+
+    /// The code it closed with; empty when the application wanted it.
+    pub fn close_code(&self) -> Option<&str> {
+        let (failure, _) = self.closed.as_ref()?;
+        Some(failure.as_ref().map_or("", |failure| &failure.code))
+    }
+
+    /// Takes a message; says what is wrong with it.
+    pub fn receive(&mut self, payload: &Payload) -> Result<(), String> {
+        let (writer, seq) = parse(payload).ok_or("a payload that nobody wrote")?;
+        if *self.from.get_or_insert(writer) != writer {
+            return Err(format!("a message of writer {writer} among those of {:?}", self.from));
+        }
+        if seq != self.received + 1 {
+            return Err(format!("message {seq} of writer {writer} after {}", self.received));
+        }
+        self.received = seq;
+        Ok(())
+    }
+}
+
+/// Message `seq` of `writer`, with `size` bytes of filling.
+pub fn payload(writer: u32, seq: u64, size: usize) -> Payload {
+    let mut raw = Vec::with_capacity(16 + size);
+    raw.extend(writer.to_be_bytes());
+    raw.extend(seq.to_be_bytes());
+    raw.extend(u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes());
+    raw.resize(16 + size, u8::try_from(seq % 251).unwrap_or(0));
+    Payload::msgpack(raw)
+}
+
+fn parse(payload: &Payload) -> Option<(u32, u64)> {
+    let raw = &payload.raw;
+    let writer = u32::from_be_bytes(raw.get(..4)?.try_into().ok()?);
+    let seq = u64::from_be_bytes(raw.get(4..12)?.try_into().ok()?);
+    let size = u32::from_be_bytes(raw.get(12..16)?.try_into().ok()?) as usize;
+    let filling = u8::try_from(seq % 251).unwrap_or(0);
+    (raw.len() == 16 + size && raw[16..].iter().all(|byte| *byte == filling)).then_some((writer, seq))
+}

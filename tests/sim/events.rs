@@ -1,0 +1,154 @@
+//! What applications do with the news, and what they hold against it at once.
+
+use std::time::Duration;
+
+use selvedge::client::{Question, QuestionKind};
+use selvedge::endpoint::{Command, Event, Handle};
+use selvedge::socket::State;
+use selvedge::wire::{Headers, Message, Payload};
+
+use crate::app::{Side, Sock};
+use crate::world::{Outcome, World};
+
+impl World {
+    pub(crate) fn handle_event(&mut self, node: usize, event: Event) {
+        self.note(Line(node, &event));
+        match event {
+            Event::Session(state) => self.nodes[node].session = Some(state),
+            Event::Permission(_) | Event::Listener { .. } | Event::ChooseServer(_) => {}
+            Event::Delivered { subscription, message } => {
+                self.delivered.entry(subscription).or_default().push(message);
+            }
+            Event::Published { ticket, count, .. } => self.settle_ticket(ticket, Outcome::Published(count)),
+            Event::Reply { ticket, message } => self.settle_ticket(ticket, Outcome::Reply(message.payload)),
+            Event::Done { ticket, value } => self.settle_ticket(ticket, Outcome::Done(value)),
+            Event::Failed { ticket, failure } => self.settle_ticket(ticket, Outcome::Failed(failure.code)),
+            Event::Socket { socket, state } => {
+                self.with_side((node, socket), |side| {
+                    side.state = state;
+                    if state == State::Closed { Err("closed by the wrong event".to_owned()) } else { Ok(()) }
+                });
+            }
+            Event::SocketClosed { socket, failure, undelivered } => {
+                self.with_side((node, socket), |side| {
+                    side.state = State::Closed;
+                    side.closed = Some((failure, undelivered));
+                    Ok(())
+                });
+            }
+            Event::Data { socket, payload, .. } => self.take_data((node, socket), &payload),
+            Event::Request { socket, message } => {
+                self.with_side((node, socket), |_| Ok(()));
+                let delay = self.handler_time();
+                self.after(delay, move |world| world.answer(node, message));
+            }
+            Event::Acked { socket, total } => self.take_ack((node, socket), total),
+            Event::Accepted { listener, socket, id, .. } => {
+                let window = self.nodes[node].listeners.get(&listener).map_or(0, |(window, _)| *window);
+                let writer = self.writer();
+                let side = Side::new(id, false, writer, window);
+                if self.sides.insert((node, socket), side).is_some() {
+                    self.blame(format_args!("{node}: handle {socket} was given twice"));
+                }
+            }
+            Event::ListenerClosed { listener, failure } => {
+                if let Some((_, closed)) = self.nodes[node].listeners.get_mut(&listener) {
+                    *closed = Some(failure.map(|failure| failure.code));
+                }
+            }
+        }
+    }
+
+    /// Looks at one side; nothing may come for one that is closed.
+    fn with_side(&mut self, sock: Sock, act: impl FnOnce(&mut Side) -> Result<(), String>) {
+        let verdict = match self.sides.get_mut(&sock) {
+            None => Err("an event for a socket that was never made".to_owned()),
+            Some(side) if side.closed.is_some() => Err("an event after the close".to_owned()),
+            Some(side) => act(side),
+        };
+        if let Err(what) = verdict {
+            self.blame(format_args!("{sock:?}: {what}"));
+        }
+    }
+
+    fn take_data(&mut self, sock: Sock, payload: &Payload) {
+        self.with_side(sock, |side| side.receive(payload));
+        let Some(side) = self.sides.get(&sock) else { return };
+        let (from, received, id) = (side.from, side.received, side.id.clone());
+        if received == 1 {
+            let reader = |(other, side): (&Sock, &Side)| *other != sock && side.from == from && !side.dead;
+            if self.sides.iter().any(reader) {
+                self.blame(format_args!("{sock:?}: what writer {from:?} wrote came to two sockets"));
+            }
+            if !self.sides.values().any(|side| Some(side.writer) == from && side.id == id) {
+                self.blame(format_args!("{sock:?}: writer {from:?} is not at the other end"));
+            }
+        }
+        let delay = self.handler_time();
+        self.after(delay, move |world| {
+            if let Some(side) = world.sides.get_mut(&sock) {
+                side.consumed += 1;
+            }
+            world.command(sock.0, Command::Consumed { socket: sock.1, count: 1 });
+        });
+    }
+
+    /// An acknowledgement means that the handler was called.
+    fn take_ack(&mut self, sock: Sock, total: u64) {
+        let writer = self.sides.get(&sock).map(|side| side.writer);
+        let handled: u64 =
+            self.sides.values().filter(|side| side.from == writer).map(|side| side.consumed).sum();
+        self.with_side(sock, |side| {
+            let before = std::mem::replace(&mut side.acked, total);
+            if total <= before || total > side.written || total > handled {
+                let written = side.written;
+                return Err(format!("acked {total} after {before}: {written} written, {handled} handled"));
+            }
+            Ok(())
+        });
+    }
+
+    fn settle_ticket(&mut self, ticket: Handle, outcome: Outcome) {
+        match self.tickets.get_mut(&ticket) {
+            Some(open @ None) => *open = Some(outcome),
+            other => {
+                let what = format!("ticket {ticket}: {outcome:?} after {other:?}");
+                self.blame(what);
+            }
+        }
+    }
+
+    fn answer(&mut self, node: usize, request: Message) {
+        let Some(subject) = request.headers.reply else { return };
+        let message = Message { subject, payload: request.payload, headers: Headers::default() };
+        let kind = QuestionKind::Publish;
+        let timeout = Duration::from_secs(30);
+        let question = Question { kind, message, timeout, wait_for_interest: true };
+        self.command(node, Command::Ask { ticket: None, question });
+    }
+
+    fn handler_time(&mut self) -> Duration {
+        if self.slowness == 0 { Duration::ZERO } else { self.dice.millis(0, self.slowness) }
+    }
+}
+
+/// An event in one line, without its payload.
+struct Line<'a>(usize, &'a Event);
+
+impl std::fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(node, event) = self;
+        match event {
+            Event::Data { socket, payload, json } => {
+                let (size, head) = (payload.raw.len(), payload.raw.get(..12));
+                write!(f, "{node} Data {socket} {head:?} {size} {}", json.is_some())
+            }
+            Event::Request { socket, message } => write!(f, "{node} Request {socket} {}", message.subject),
+            Event::Delivered { subscription, message } => {
+                write!(f, "{node} Delivered {subscription} {}", message.subject)
+            }
+            Event::Reply { ticket, .. } => write!(f, "{node} Reply {ticket}"),
+            other => write!(f, "{node} {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Servers that forget, or go away: what their clients are told.
+
+use std::time::Duration;
+
+use selvedge::client::ClientConfig;
+use selvedge::endpoint::Command;
+use selvedge::socket::{SocketConfig, State};
+
+use crate::socket::{MINUTE, SECOND, pair};
+use crate::world::{Outcome, World};
+
+#[test]
+fn a_server_that_lost_its_state_is_not_taken_for_the_old_one() {
+    // What the client is doing meanwhile: nothing, writing, waiting for the server to write.
+    for (seed, written, unacked) in [(1, 0, 0), (2, 5, 0), (3, 5, 3), (4, 0, 3)] {
+        let config = SocketConfig::default();
+        let (mut world, near, far) = pair(seed, &config);
+        world.write(near, written, 0);
+        world.write(far, 2, 0);
+        world.run_for(SECOND);
+        world.boot(far.0, ClientConfig::default());
+        world.write(near, unacked, 0);
+        world.listen(far.0, "story", "server", config);
+        assert!(world.run_until(2 * MINUTE, |world| !world.sides[&near].is_open()), "{:?}", world.sides);
+        let side = &world.sides[&near];
+        let code = side.close_code().expect("closed");
+        assert!(["ERR_SOCKET_LOST", "ERR_SOCKET_CLOSED_BY_PEER"].contains(&code), "{code}");
+        assert_eq!(side.closed.as_ref().expect("closed").1 as u64, unacked);
+        world.come_to_rest();
+        world.assert_right("this story");
+    }
+}
+
+#[test]
+fn a_server_that_lost_its_state_while_the_client_was_away_says_so() {
+    let config = SocketConfig::default();
+    let (mut world, near, far) = pair(5, &config);
+    world.write(near, 4, 0);
+    world.run_for(SECOND);
+    world.net.kill_broker();
+    world.write(near, 2, 0);
+    world.boot(far.0, ClientConfig::default());
+    world.listen(far.0, "story", "server", config);
+    world.net.start_broker(world.now);
+    assert!(world.run_until(MINUTE, |world| !world.sides[&near].is_open()));
+    assert_eq!(world.sides[&near].close_code(), Some("ERR_SOCKET_LOST"));
+    assert!(!world.sides.iter().any(|(sock, side)| sock.0 == far.0 && side.is_open()), "no second socket");
+    world.come_to_rest();
+    world.assert_right("this story");
+}
+
+#[test]
+fn when_a_server_dies_its_clients_are_told_and_new_ones_reach_the_other() {
+    let mut world = World::new(6);
+    let config = SocketConfig {
+        keep_alive: Some(10 * SECOND),
+        keep_alive_timeout: 5 * SECOND,
+        ..SocketConfig::default()
+    };
+    let servers = [world.node(), world.node()];
+    for server in servers {
+        world.listen(server, "story", &format!("server{server}"), config.clone());
+    }
+    let client = world.node();
+    world.run_for(SECOND);
+    let socks: Vec<_> = (0..20).map(|_| world.connect(client, "story", config.clone())).collect();
+    world.run_until(SECOND, |world| socks.iter().all(|sock| world.sides[sock].state == State::Ready));
+    world.kill(servers[0]);
+    let orphans = world.sides.values().filter(|side| side.dead).count();
+    assert!(orphans > 0 && orphans < 20, "both were chosen: {orphans}");
+    for sock in &socks {
+        world.write(*sock, 2, 0);
+    }
+    world.run_for(MINUTE);
+    let lost: Vec<_> = socks.iter().filter(|sock| !world.sides[sock].is_open()).collect();
+    assert_eq!(lost.len(), orphans);
+    for sock in lost {
+        assert_eq!(world.sides[sock].close_code(), Some("ERR_SOCKET_LOST"));
+        assert_eq!(world.sides[sock].closed.as_ref().expect("closed").1, 2);
+    }
+    for _ in 0..10 {
+        let sock = world.connect(client, "story", config.clone());
+        assert!(world.run_until(SECOND, |world| world.sides[&sock].state == State::Ready));
+    }
+    world.come_to_rest();
+    world.assert_right("this story");
+}
+
+#[test]
+fn a_server_may_come_back_later_than_its_clients() {
+    let (mut world, near, far) = pair(7, &SocketConfig::default());
+    world.net.kill_broker();
+    world.net.start_broker(world.now);
+    world.net.partition(world.now, far.0, 14 * SECOND);
+    world.write(near, 5, 0);
+    world.write(far, 5, 0);
+    let both = |world: &World| world.sides[&near].acked == 5 && world.sides[&far].acked == 5;
+    assert!(world.run_until(MINUTE, both), "{:?}", world.sides);
+    world.come_to_rest();
+    world.assert_right("this story");
+}
+
+#[test]
+fn time_without_our_own_link_is_not_held_against_the_server() {
+    let (mut world, near, far) = pair(8, &SocketConfig::default());
+    world.net.cut(near.0, "cut");
+    world.command(far.0, Command::Disconnect);
+    world.run_for(20 * SECOND);
+    // The server's absence has been noticed once. Now the client is away itself, for longer than it would look for the server.
+    world.command(near.0, Command::Disconnect);
+    world.run_for(45 * SECOND);
+    world.command(near.0, Command::Connect);
+    world.run_for(15 * SECOND);
+    assert!(world.sides[&near].is_open(), "{:?}", world.sides);
+    world.command(far.0, Command::Connect);
+    assert!(
+        world.run_until(20 * SECOND, |world| world.sides[&near].state == State::Ready),
+        "{:?}",
+        world.sides
+    );
+    world.come_to_rest();
+    world.assert_right("this story");
+}
+
+#[test]
+fn a_listener_that_ends_takes_nobody_new_and_ends() {
+    let (mut world, near, far) = pair(9, &SocketConfig::default());
+    let listener = *world.nodes[far.0].listeners.keys().next().expect("listening");
+    world.slowness = 2000;
+    world.write(far, 10, 0);
+    let tickets = [world.ticket(far.0), world.ticket(far.0)];
+    for ticket in tickets {
+        world.command(far.0, Command::ListenerEnd { ticket, listener, timeout: 30 * SECOND });
+    }
+    world.sides.get_mut(&far).expect("there").ending = true;
+    let late = world.connect(near.0, "story", SocketConfig::default());
+    assert!(
+        world.run_until(10 * SECOND, |world| tickets.iter().all(|ticket| world.tickets[ticket].is_some()))
+    );
+    assert_eq!(world.tickets[&tickets[0]], Some(Outcome::Done(true)));
+    assert_eq!(world.sides[&near].received, 10, "everything first");
+    assert_eq!(world.sides[&late].state, State::Connecting);
+    world.close(late);
+    world.come_to_rest();
+    world.assert_right("this story");
+}
+
+#[test]
+fn what_is_asked_of_a_closed_endpoint_fails_at_once() {
+    let (mut world, near, far) = pair(10, &SocketConfig::default());
+    world.write(near, 1, 0);
+    world.command(near.0, Command::Close);
+    assert_eq!(world.sides[&near].close_code(), Some(""));
+    let asked = world.ask(near, MINUTE);
+    assert_eq!(world.tickets[&asked], Some(Outcome::Failed("EPIPE".to_owned())));
+    let late = world.connect(near.0, "story", SocketConfig::default());
+    assert_eq!(world.sides[&late].close_code(), Some("ERR_CLOSED"));
+    assert!(
+        world.run_until(Duration::from_millis(100), |world| !world.sides[&far].is_open()),
+        "told in parting"
+    );
+    world.come_to_rest();
+    world.assert_right("this story");
+}
+
+#[test]
+fn a_listener_and_a_socket_made_while_the_broker_is_away_for_long_wait_for_it() {
+    let mut world = World::new(9);
+    let (server, client) = (world.node(), world.node());
+    world.run_for(SECOND);
+    world.net.kill_broker();
+    world.run_for(SECOND);
+    world.listen(server, "story", "server", SocketConfig::default());
+    let near = world.connect(client, "story", SocketConfig::default());
+    world.write(near, 3, 0);
+    world.run_for(3 * MINUTE);
+    world.net.start_broker(world.now);
+    assert!(world.run_until(MINUTE, |world| world.sides[&near].state == State::Ready), "{:?}", world.sides);
+    world.come_to_rest();
+    world.assert_right("this story");
+}

@@ -1,0 +1,134 @@
+//! A stranger publishes straight to the subjects of a socket: that socket closes with a reason, its neighbours do not notice.
+
+use bytes::Bytes;
+use selvedge::endpoint::Command;
+use selvedge::socket::{SocketConfig, State};
+use selvedge::subject::Subject;
+use selvedge::wire::{Headers, Json, Message, Payload, SocketCommand};
+
+use crate::app::Sock;
+use crate::socket::{MINUTE, SECOND, pair};
+use crate::world::World;
+
+/// What the stranger says, and whether a socket may live on after it.
+fn attacks() -> Vec<(&'static str, Headers, Payload)> {
+    let data = |seq| Headers { seq, ..Headers::default() };
+    let control = || Headers { command: Some(SocketCommand::Socket), ..Headers::default() };
+    let raw = |bytes: &'static [u8]| Payload::msgpack(Bytes::from_static(bytes));
+    vec![
+        ("no number", data(None), Payload::NIL),
+        ("number 0", data(Some(0)), Payload::NIL),
+        ("number 2^53", data(Some(1 << 53)), Payload::NIL),
+        ("number 2^64 - 1", data(Some(u64::MAX)), Payload::NIL),
+        ("a number that is none", Headers { malformed: true, ..data(None) }, Payload::NIL),
+        ("an ack of what was never sent", control(), raw(b"\x81\xa6socket\x81\xa7emitted\x64")),
+        ("an ack that is no number", control(), raw(b"\x81\xa6socket\x81\xa7emitted\xa1x")),
+        ("missing ones that are no list", control(), raw(b"\x81\xa6socket\x81\xa7missing\x07")),
+        ("nil for a control message", control(), Payload::NIL),
+        ("an empty control message", control(), raw(b"")),
+        (
+            "a list of 4 thousand million",
+            control(),
+            raw(b"\x81\xa6socket\x81\xa7missing\xdd\xff\xff\xff\xff"),
+        ),
+        ("bytes that are no MessagePack", control(), raw(b"\xc1\xc1\xc1")),
+    ]
+}
+
+fn say(world: &mut World, subject: &str, headers: Headers, payload: Payload) {
+    let subject = Subject::parse(subject).expect("valid");
+    let stranger = world.nodes.len() - 1;
+    world.command(stranger, Command::Publish(Message { subject, payload, headers }));
+}
+
+/// A pair, a neighbour on the same nodes, and a stranger.
+fn stage(seed: u64) -> (World, Sock, Sock, Sock) {
+    let (mut world, near, far) = pair(seed, &SocketConfig::default());
+    let neighbour = world.connect(near.0, "story", SocketConfig::default());
+    world.node();
+    world.run_for(SECOND);
+    assert_eq!(world.sides[&neighbour].state, State::Ready);
+    (world, near, far, neighbour)
+}
+
+fn subject_of(world: &World, near: Sock, to_client: bool) -> String {
+    let id = &world.sides[&near].id;
+    if to_client { format!("story.client.{id}") } else { format!("story.server.server.{id}") }
+}
+
+#[test]
+fn a_broken_rule_closes_that_one_socket_with_a_reason() {
+    for (index, (name, headers, payload)) in attacks().into_iter().enumerate() {
+        for to_client in [false, true] {
+            let (mut world, near, far, neighbour) = stage(index as u64);
+            let victim = if to_client { near } else { far };
+            let subject = subject_of(&world, near, to_client);
+            say(&mut world, &subject, headers.clone(), payload.clone());
+            world.run_for(SECOND);
+            assert_eq!(world.sides[&victim].close_code(), Some("ERR_SOCKET_PROTOCOL"), "{name}");
+            world.write(neighbour, 10, 0);
+            world.run_for(SECOND);
+            assert_eq!(world.sides[&neighbour].acked, 10, "{name}: the neighbour");
+            world.come_to_rest();
+            world.assert_right(name);
+        }
+    }
+}
+
+#[test]
+fn harmless_nonsense_is_survived() {
+    let other = |name: &str| Headers { command: Some(SocketCommand::from_name(name)), ..Headers::default() };
+    let deep = Json::from_value(&serde_json::json!({ "__proto__": { "x": [[[[1]]]] } }));
+    let nonsense = [
+        other("dance"),
+        other("connected"),
+        other("ping"),
+        Headers { reply: Subject::parse("nowhere.at.all").ok(), ..other("dance") },
+        Headers { reply: Subject::parse("nowhere.at.all").ok(), ..other("ping") },
+        Headers { json: Some(deep), ..other("dance") },
+    ];
+    for to_client in [false, true] {
+        let (mut world, near, far, _) = stage(40);
+        let subject = subject_of(&world, near, to_client);
+        for headers in nonsense.clone() {
+            say(&mut world, &subject, headers, Payload::NIL);
+        }
+        world.write(near, 10, 0);
+        world.write(far, 10, 0);
+        world.run_for(SECOND);
+        assert_eq!((world.sides[&near].acked, world.sides[&far].acked), (10, 10));
+        world.come_to_rest();
+        world.assert_right("harmless nonsense");
+    }
+}
+
+#[test]
+fn a_number_that_is_far_ahead_but_possible_ends_in_a_reason() {
+    for to_client in [false, true] {
+        let (mut world, near, far, neighbour) = stage(41);
+        let victim = if to_client { near } else { far };
+        let subject = subject_of(&world, near, to_client);
+        say(&mut world, &subject, Headers { seq: Some(1 << 23), ..Headers::default() }, Payload::NIL);
+        world.run_for(MINUTE);
+        assert_eq!(world.sides[&victim].close_code(), Some("ERR_SOCKET_LOST"), "nobody has what is missing");
+        assert!(world.sides[&neighbour].is_open());
+        world.come_to_rest();
+        world.assert_right("far ahead");
+    }
+}
+
+#[test]
+fn a_thousand_connects_without_a_way_back_hold_up_nobody() {
+    let (mut world, near, _, _) = stage(42);
+    for index in 0..1000 {
+        let headers = Headers { command: Some(SocketCommand::Connect), ..Headers::default() };
+        say(&mut world, &format!("story.server.server.ghost{index}"), headers, Payload::NIL);
+    }
+    world.run_for(std::time::Duration::from_millis(50));
+    let late = world.connect(near.0, "story", SocketConfig::default());
+    assert!(world.run_until(SECOND, |world| world.sides[&late].state == State::Ready));
+    world.run_for(10 * SECOND);
+    assert!(!world.sides.values().any(|side| side.id.starts_with("ghost")), "nobody is there");
+    world.come_to_rest();
+    world.assert_right("ghosts");
+}

@@ -1,0 +1,106 @@
+//! What must hold at the end of every run (reliability.md section 2).
+
+use std::time::Duration;
+
+use selvedge::socket::State;
+
+use crate::app::{Side, Sock};
+use crate::world::World;
+
+/// Everything comes to rest within this time after the last fault: silence is noticed after 45 s, a missing answer to the ping after
+/// 30 s more, and a server that is gone is looked for during 30 s.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+impl World {
+    /// Faults stop; whatever was detached by hand is attached; then everything comes to rest.
+    pub fn come_to_rest(&mut self) {
+        self.note("the faults stop");
+        self.net.heal(self.now);
+        let detached: Vec<Sock> = self
+            .sides
+            .iter()
+            .filter(|(_, side)| side.is_open() && side.is_client && side.state == State::Disconnected)
+            .map(|(sock, _)| *sock)
+            .collect();
+        detached.into_iter().for_each(|sock| self.attach(sock, true));
+        for node in 0..self.nodes.len() {
+            self.command(node, selvedge::endpoint::Command::Connect);
+        }
+        self.run_until(PATIENCE, World::is_at_rest);
+        self.check();
+    }
+
+    pub fn is_at_rest(&self) -> bool {
+        self.tickets.values().all(Option::is_some)
+            && self.sides.iter().all(|(sock, side)| self.unrest(*sock, side).is_none())
+    }
+
+    fn check(&mut self) {
+        let restless: Vec<String> = self
+            .sides
+            .iter()
+            .filter_map(|(sock, side)| Some(format!("{sock:?}: {}: {side:?}", self.unrest(*sock, side)?)))
+            .collect();
+        restless.into_iter().for_each(|line| self.blame(line));
+        let lies: Vec<String> = self
+            .sides
+            .iter()
+            .filter_map(|(sock, side)| Some(format!("{sock:?}: {}: {side:?}", self.lie(side)?)))
+            .collect();
+        lies.into_iter().for_each(|line| self.blame(line));
+        let open: Vec<_> =
+            self.tickets.iter().filter(|(_, outcome)| outcome.is_none()).map(|(ticket, _)| *ticket).collect();
+        if !open.is_empty() {
+            self.blame(format_args!("nothing came of the tickets {open:?}"));
+        }
+    }
+
+    /// Why this side cannot stay as it is.
+    fn unrest(&self, sock: Sock, side: &Side) -> Option<&'static str> {
+        if !side.is_open() {
+            return None;
+        }
+        let mut others = self.sides.iter().filter(|(other, candidate)| {
+            **other != sock
+                && candidate.id == side.id
+                && candidate.is_open()
+                && candidate.is_client != side.is_client
+        });
+        let Some((_, other)) = others.next() else { return Some("open, and nobody at the other end") };
+        if others.next().is_some() {
+            return Some("two at the other end");
+        }
+        match side.state {
+            _ if side.ending => Some("has not come to its end"),
+            State::Ready if side.acked == side.written && other.received == side.written => None,
+            State::Ready => Some("ready, and not everything delivered and acknowledged"),
+            _ => Some("neither ready nor closed"),
+        }
+    }
+
+    /// What a closed side said that was not so.
+    fn lie(&self, side: &Side) -> Option<String> {
+        let (_, undelivered) = side.closed.as_ref().filter(|_| !side.dead)?;
+        let reached: u64 = self
+            .sides
+            .values()
+            .filter(|reader| reader.from == Some(side.writer))
+            .map(|reader| reader.received)
+            .max()
+            .unwrap_or(0);
+        let missing = side.written - reached;
+        if (*undelivered as u64) < missing {
+            return Some(format!("{missing} undelivered, and it says {undelivered}"));
+        }
+        (*undelivered as u64 != side.written - side.acked)
+            .then(|| "the undelivered are not those without acknowledgement".to_owned())
+    }
+
+    /// Fails the test if anything went wrong. `replay` is the command that shows it again.
+    pub fn assert_right(&self, replay: &str) {
+        if !self.wrong.is_empty() {
+            self.trace.print();
+            panic!("{}\nreplay: {replay}", self.wrong.join("\n"));
+        }
+    }
+}

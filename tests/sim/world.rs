@@ -1,0 +1,315 @@
+//! A world of endpoints, one broker and the applications above, in one thread, on a clock that jumps to whatever comes next.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use selvedge::broker::BrokerConfig;
+use selvedge::client::{ClientConfig, SessionState};
+use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Handle, SocketQuestion};
+use selvedge::socket::SocketConfig;
+use selvedge::wire::{Message, Payload};
+
+use crate::app::{Side, Sock, payload};
+use crate::dice::Dice;
+use crate::net::{Net, Notice};
+use crate::trace::Trace;
+
+pub struct World {
+    pub now: Instant,
+    pub start: Instant,
+    pub net: Net,
+    pub dice: Dice,
+    pub nodes: Vec<Node>,
+    pub sides: BTreeMap<Sock, Side>,
+    /// What came of each ticket.
+    pub tickets: BTreeMap<Handle, Option<Outcome>>,
+    /// What application subscriptions got.
+    pub delivered: BTreeMap<Handle, Vec<Message>>,
+    /// Milliseconds that a handler takes, at most.
+    pub slowness: u64,
+    pub trace: Trace,
+    /// What must not have happened.
+    pub wrong: Vec<String>,
+    asked_by: BTreeMap<Handle, usize>,
+    agenda: BTreeMap<(Instant, u64), Todo>,
+    todos: u64,
+    next_handle: Handle,
+    pub(crate) writers: u32,
+}
+
+/// One process with one endpoint.
+pub struct Node {
+    pub endpoint: Option<Endpoint>,
+    pub session: Option<SessionState>,
+    /// Its listeners, and whether they are closed; with the window of their sockets.
+    pub listeners: BTreeMap<Handle, (usize, Option<Option<String>>)>,
+}
+
+/// What came of a ticket.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    Done(bool),
+    Published(u64),
+    Reply(Payload),
+    Failed(String),
+}
+
+pub type Todo = Box<dyn FnOnce(&mut World)>;
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        Self::with_broker(seed, BrokerConfig::default())
+    }
+
+    #[allow(clippy::disallowed_methods)]
+    pub fn with_broker(seed: u64, broker: BrokerConfig) -> Self {
+        // An instant cannot be made from nothing. No other one is ever looked at, so runs do not depend on it.
+        let now = Instant::now();
+        Self {
+            now,
+            start: now,
+            net: Net::new(now, seed ^ 0x6e65_7477_6f72_6b21, broker),
+            dice: Dice::new(seed),
+            nodes: Vec::new(),
+            sides: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            delivered: BTreeMap::new(),
+            slowness: 0,
+            trace: Trace::new(std::env::var_os("SELVEDGE_SIM_SEED").is_some()),
+            wrong: Vec::new(),
+            asked_by: BTreeMap::new(),
+            agenda: BTreeMap::new(),
+            todos: 0,
+            next_handle: 1,
+            writers: 0,
+        }
+    }
+
+    /// A process whose endpoint connects.
+    pub fn node(&mut self) -> usize {
+        let node = self.net.add_endpoint();
+        self.nodes.push(Node { endpoint: None, session: None, listeners: BTreeMap::new() });
+        self.boot(node, ClientConfig::default());
+        node
+    }
+
+    /// The process starts (again), and knows nothing.
+    pub fn boot(&mut self, node: usize, client: ClientConfig) {
+        self.kill(node);
+        let config = EndpointConfig { client, ..EndpointConfig::default() };
+        // Accepted sockets of an earlier life keep their names.
+        let used = self.sides.keys().filter(|(of, handle)| *of == node && *handle >= 1 << 31).count();
+        config.handles.fetch_add(u32::try_from(used).unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
+        self.nodes[node].endpoint = Some(Endpoint::new(config, self.dice.split()));
+        self.command(node, Command::Connect);
+    }
+
+    /// The process dies.
+    pub fn kill(&mut self, node: usize) {
+        if self.nodes[node].endpoint.take().is_some() {
+            self.note(format_args!("{node} dies"));
+            self.net.cut(node, "died");
+            self.nodes[node].session = None;
+            self.nodes[node].listeners.clear();
+            let own = self.sides.iter_mut().filter(|((of, _), _)| *of == node);
+            own.for_each(|(_, side)| side.dead = true);
+            // Nobody is left to wait for these.
+            self.tickets
+                .retain(|ticket, outcome| outcome.is_some() || self.asked_by.get(ticket) != Some(&node));
+        }
+    }
+
+    pub fn handle(&mut self) -> Handle {
+        self.next_handle += 1;
+        self.next_handle
+    }
+
+    pub fn ticket(&mut self, node: usize) -> Handle {
+        let ticket = self.handle();
+        self.tickets.insert(ticket, None);
+        self.asked_by.insert(ticket, node);
+        ticket
+    }
+
+    pub fn listen(&mut self, node: usize, subject: &str, id: &str, config: SocketConfig) -> Handle {
+        let listener = self.handle();
+        self.nodes[node].listeners.insert(listener, (config.max_queue, None));
+        let (subject, id) = (subject.to_owned(), id.to_owned());
+        self.command(node, Command::Listen { listener, subject, id, config });
+        listener
+    }
+
+    pub fn connect(&mut self, node: usize, subject: &str, config: SocketConfig) -> Sock {
+        let socket = self.handle();
+        let id = format!("socket{socket}");
+        let side = Side::new(id.clone(), true, self.writer(), config.max_queue);
+        self.sides.insert((node, socket), side);
+        self.command(node, Command::SocketConnect { socket, subject: subject.to_owned(), id, config });
+        (node, socket)
+    }
+
+    pub(crate) fn writer(&mut self) -> u32 {
+        self.writers += 1;
+        self.writers
+    }
+
+    /// Writes so many messages, or as many as there is room for; says how many that were.
+    pub fn write(&mut self, sock: Sock, count: u64, size: usize) -> u64 {
+        for index in 0..count {
+            let Some(side) = self.sides.get_mut(&sock).filter(|side| side.room() > 0) else { return index };
+            side.written += 1;
+            let (seq, payload) = (side.written, payload(side.writer, side.written, size));
+            let json =
+                seq.is_multiple_of(3).then(|| serde_json::json!({ "n": seq, "deep": [1.5, null, "x"] }));
+            let json = json.as_ref().map(selvedge::wire::Json::from_value);
+            self.command(sock.0, Command::SocketWrite { sockets: vec![sock.1], payload, json });
+        }
+        count
+    }
+
+    /// Asks over a socket; the other side answers with the same payload.
+    pub fn ask(&mut self, sock: Sock, timeout: Duration) -> Handle {
+        let ticket = self.ticket(sock.0);
+        let question = SocketQuestion {
+            ticket,
+            socket: sock.1,
+            kind: selvedge::client::QuestionKind::Request,
+            timeout,
+            payload: payload(0, u64::from(ticket), 9),
+            json: None,
+            wait_for_interest: false,
+        };
+        self.command(sock.0, Command::SocketAsk(question));
+        ticket
+    }
+
+    pub fn close(&mut self, sock: Sock) {
+        self.command(sock.0, Command::SocketClose(sock.1));
+    }
+
+    pub fn end(&mut self, sock: Sock, timeout: Duration) -> Handle {
+        let ticket = self.ticket(sock.0);
+        if let Some(side) = self.sides.get_mut(&sock) {
+            side.ending = true;
+        }
+        self.command(sock.0, Command::SocketEnd { ticket, socket: sock.1, timeout });
+        ticket
+    }
+
+    /// By hand: off, or on again.
+    pub fn attach(&mut self, sock: Sock, attached: bool) {
+        if let Some(side) = self.sides.get_mut(&sock) {
+            side.detached = !attached;
+        }
+        let command = if attached { Command::SocketReconnect } else { Command::SocketDisconnect };
+        self.command(sock.0, command(sock.1));
+    }
+
+    pub fn command(&mut self, node: usize, command: Command) {
+        let now = self.now;
+        if let Some(endpoint) = &mut self.nodes[node].endpoint {
+            endpoint.handle_command(now, command);
+        }
+        self.pump(node);
+    }
+
+    /// Something to do later.
+    pub fn after(&mut self, delay: Duration, todo: impl FnOnce(&mut World) + 'static) {
+        self.todos += 1;
+        self.agenda.insert((self.now + delay, self.todos), Box::new(todo));
+    }
+
+    pub fn note(&mut self, line: impl std::fmt::Display) {
+        self.trace.note(self.now - self.start, line);
+    }
+
+    pub fn blame(&mut self, what: impl std::fmt::Display) {
+        let line = format!("WRONG: {what}");
+        self.note(&line);
+        self.wrong.push(line);
+    }
+
+    pub fn run_for(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.step(until) {}
+    }
+
+    /// Runs until `done`, or for `time` at most; says whether it was done.
+    pub fn run_until(&mut self, time: Duration, mut done: impl FnMut(&World) -> bool) -> bool {
+        let until = self.now + time;
+        while !done(self) {
+            if !self.step(until) {
+                return done(self);
+            }
+        }
+        true
+    }
+
+    /// Goes to what comes next, and does it. False when that is after `until`.
+    fn step(&mut self, until: Instant) -> bool {
+        let endpoints = self.nodes.iter().filter_map(|node| node.endpoint.as_ref()?.poll_timeout());
+        let agenda = self.agenda.first_key_value().map(|((at, _), _)| *at);
+        let next = endpoints.chain(agenda).chain(self.net.next_at()).min();
+        let next = if self.net.has_notices() { Some(self.now) } else { next };
+        let Some(next) = next.filter(|next| *next <= until) else {
+            self.now = until;
+            return false;
+        };
+        self.now = next.max(self.now);
+        while let Some(notice) = self.net.poll_notice(self.now) {
+            self.tell(notice);
+        }
+        while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            entry.remove()(self);
+        }
+        for node in 0..self.nodes.len() {
+            let now = self.now;
+            let Some(endpoint) = &mut self.nodes[node].endpoint else { continue };
+            if endpoint.poll_timeout().is_some_and(|at| at <= now) {
+                endpoint.handle_timeout(now);
+                let again = endpoint.poll_timeout();
+                self.pump(node);
+                let later = self.nodes[node].endpoint.as_ref().and_then(Endpoint::poll_timeout);
+                if again.is_some_and(|at| at <= now) && later.is_some_and(|at| at <= now) {
+                    self.blame(format_args!("{node}: a deadline that has come stays"));
+                    self.now += Duration::from_millis(1);
+                }
+            }
+        }
+        true
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        let now = self.now;
+        let (Notice::Up(node) | Notice::Down(node, _) | Notice::Op(node, _)) = notice;
+        if let Notice::Up(_) | Notice::Down(..) = notice {
+            self.note(format_args!("{notice:?}"));
+        }
+        if let Some(endpoint) = &mut self.nodes[node].endpoint {
+            match notice {
+                Notice::Up(_) => endpoint.handle_link_up(now),
+                Notice::Down(_, why) => endpoint.handle_link_down(now, why.to_owned()),
+                Notice::Op(_, op) => endpoint.handle_op(now, op),
+            }
+        }
+        self.pump(node);
+    }
+
+    /// Carries out what an endpoint wants.
+    fn pump(&mut self, node: usize) {
+        let now = self.now;
+        while let Some(endpoint) = &mut self.nodes[node].endpoint {
+            if let Some(op) = endpoint.poll_op() {
+                self.net.send(now, node, op);
+            } else if endpoint.poll_drop() {
+                self.net.hang_up(now, node);
+            } else if endpoint.poll_dial() {
+                self.net.dial(now, node);
+            } else if let Some(event) = endpoint.poll_event() {
+                self.handle_event(node, event);
+            } else {
+                return;
+            }
+        }
+    }
+}
