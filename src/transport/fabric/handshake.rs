@@ -38,10 +38,9 @@ pub(in crate::transport) async fn connect(
     target: &Target,
 ) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
     let Target { authority, path, headers, .. } = target;
-    let mut request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\nUpgrade: {PROTOCOL}\r\n"
-    )
-    .into_bytes();
+    let mut request =
+        format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\nUpgrade: {PROTOCOL}\r\n")
+            .into_bytes();
     for (name, value) in headers {
         for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
             request.extend_from_slice(part);

@@ -42,7 +42,11 @@ impl Outgoing {
     }
 
     /// Ready when all has been handed to the operating system.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, stream: &mut TcpStream) -> Poll<io::Result<()>> {
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut TcpStream,
+    ) -> Poll<io::Result<()>> {
         self.seal();
         while !self.queue.is_empty() {
             let mut slices = [IoSlice::new(&[]); MOST_SLICES];

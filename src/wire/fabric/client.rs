@@ -46,11 +46,7 @@ impl Codec for ClientCodec {
         }
     }
 
-    fn decode(
-        &mut self,
-        frame: Frame<'_>,
-        into: &mut Vec<ServerOp>,
-    ) -> Result<Heard<ClientOp>, DecodeError> {
+    fn decode(&mut self, frame: Frame<'_>, into: &mut Vec<ServerOp>) -> Result<Heard<ClientOp>, DecodeError> {
         let (kind, mut reader) = frame.open()?;
         match kind {
             kind::DELIVER => {

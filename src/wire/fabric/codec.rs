@@ -16,11 +16,8 @@ pub trait Codec: Send {
     fn encode(&mut self, op: Self::Out, out: &mut BytesMut) -> Option<Bytes>;
 
     /// Reads one whole frame; appends what it means to `into`.
-    fn decode(
-        &mut self,
-        frame: Frame<'_>,
-        into: &mut Vec<Self::In>,
-    ) -> Result<Heard<Self::Out>, DecodeError>;
+    fn decode(&mut self, frame: Frame<'_>, into: &mut Vec<Self::In>)
+    -> Result<Heard<Self::Out>, DecodeError>;
 
     /// Longest frame that is taken, in bytes after the length.
     fn max_frame(&self) -> usize;

@@ -12,13 +12,32 @@ use crate::wire::{AckId, ClientOp, Info, Json, OpError, Reply, ServerOp, Subscri
 #[serde(tag = "op", rename_all = "kebab-case")]
 pub(super) enum Ask {
     /// `[pattern, queue]` each.
-    Subscribe { ack: Option<u64>, subscriptions: Vec<(String, Option<String>)>, list: bool },
-    Unsubscribe { ack: Option<u64>, patterns: Vec<String>, list: bool },
-    Subscriptions { ack: u64 },
+    Subscribe {
+        ack: Option<u64>,
+        subscriptions: Vec<(String, Option<String>)>,
+        list: bool,
+    },
+    Unsubscribe {
+        ack: Option<u64>,
+        patterns: Vec<String>,
+        list: bool,
+    },
+    Subscriptions {
+        ack: u64,
+    },
     /// `timeout` in ms.
-    WaitForInterest { ack: u64, subject: String, timeout: u64 },
-    Cluster { ack: u64 },
-    Stats { messages: u64, bytes: u64 },
+    WaitForInterest {
+        ack: u64,
+        subject: String,
+        timeout: u64,
+    },
+    Cluster {
+        ack: u64,
+    },
+    Stats {
+        messages: u64,
+        bytes: u64,
+    },
     InfoReceived,
     /// From a later version: see [`Unknown`].
     #[serde(other, skip_serializing)]
@@ -47,12 +66,31 @@ pub(super) enum Tell {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         refused: Option<Refusal>,
     },
-    Permission { message: String, subject: String, kind: String },
-    Subscribed { ack: u64, statuses: Vec<Status> },
-    Unsubscribed { ack: u64, count: u64 },
-    Strings { ack: u64, strings: Vec<String> },
-    Interest { ack: u64, interest: bool },
-    Refused { ack: u64, error: Refusal },
+    Permission {
+        message: String,
+        subject: String,
+        kind: String,
+    },
+    Subscribed {
+        ack: u64,
+        statuses: Vec<Status>,
+    },
+    Unsubscribed {
+        ack: u64,
+        count: u64,
+    },
+    Strings {
+        ack: u64,
+        strings: Vec<String>,
+    },
+    Interest {
+        ack: u64,
+        interest: bool,
+    },
+    Refused {
+        ack: u64,
+        error: Refusal,
+    },
     /// From a later version: passed over.
     #[serde(other, skip_serializing)]
     Unknown,

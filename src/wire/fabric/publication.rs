@@ -2,10 +2,10 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::GIVEN_PAYLOAD_BYTES;
 use super::frame::{DecodeError, Reader, begin, finish, kind, push_name, push_text, push_varint};
 use super::headers::{are_needed, push_headers, read_headers};
 use super::slots::{Slots, single_id};
-use super::GIVEN_PAYLOAD_BYTES;
 use crate::subject::{Pattern, Subject};
 use crate::wire::{AckId, Encoding, Headers, MessageId, Payload, Publication};
 
@@ -134,9 +134,13 @@ impl Listener {
         Ok(Published { ack, subject, chunk: self.chunk(flags, reader)? })
     }
 
-    pub(super) fn delivered(&mut self, mut reader: Reader<'_>) -> Result<(Pattern, Publication), DecodeError> {
+    pub(super) fn delivered(
+        &mut self,
+        mut reader: Reader<'_>,
+    ) -> Result<(Pattern, Publication), DecodeError> {
         let flags = flags(&mut reader, SUBJECT | PATTERN | CHUNK | HEADERS)?;
-        let subject = self.subject(flags, &mut reader)?.ok_or(DecodeError("delivery with an invalid subject"))?;
+        let subject =
+            self.subject(flags, &mut reader)?.ok_or(DecodeError("delivery with an invalid subject"))?;
         let slot = reader.u8()?;
         if flags & PATTERN != 0 {
             self.patterns.set(slot, Pattern::parse(reader.name()?).ok());

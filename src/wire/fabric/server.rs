@@ -49,11 +49,7 @@ impl Codec for ServerCodec {
         }
     }
 
-    fn decode(
-        &mut self,
-        frame: Frame<'_>,
-        into: &mut Vec<ClientOp>,
-    ) -> Result<Heard<ServerOp>, DecodeError> {
+    fn decode(&mut self, frame: Frame<'_>, into: &mut Vec<ClientOp>) -> Result<Heard<ServerOp>, DecodeError> {
         let (kind, reader) = frame.open()?;
         match kind {
             kind::PUBLISH => {
@@ -63,9 +59,7 @@ impl Codec for ServerCodec {
                 }
                 into.push(match subject {
                     Some(subject) => ClientOp::Publish { ack, publication: chunk.about(subject) },
-                    None => {
-                        ClientOp::PublishRefused { ack, error: OpError::text("Error: invalid subject") }
-                    }
+                    None => ClientOp::PublishRefused { ack, error: OpError::text("Error: invalid subject") },
                 });
             }
             kind::CONTROL => {
@@ -91,6 +85,9 @@ impl Codec for ServerCodec {
 fn refuse(text: &[u8]) -> Result<Heard<ServerOp>, DecodeError> {
     let unknown: Unknown = serde_json::from_slice(text).map_err(|_| MALFORMED)?;
     Ok(unknown.ack.map_or(Heard::Idle, |ack| {
-        Heard::Answer(ServerOp::Ack { id: AckId(ack), reply: Reply::Error(OpError::text("unknown operation")) })
+        Heard::Answer(ServerOp::Ack {
+            id: AckId(ack),
+            reply: Reply::Error(OpError::text("unknown operation")),
+        })
     }))
 }
