@@ -4,5 +4,7 @@ mod handshake;
 mod incoming;
 mod link;
 mod outgoing;
+#[cfg(test)]
+mod tests;
 
 pub(super) use handshake::{connect, welcome};
