@@ -9,7 +9,7 @@ use crate::wire::{AckId, ClientOp, Info, Json, OpError, Reply, ServerOp, Subscri
 
 /// What a client asks.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "kebab-case")]
+#[serde(tag = "op", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub(super) enum Ask {
     /// `[pattern, queue]` each.
     Subscribe {
@@ -53,7 +53,7 @@ pub(super) struct Unknown {
 
 /// What a broker tells.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "kebab-case")]
+#[serde(tag = "op", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub(super) enum Tell {
     Info {
         max_payload: u64,
