@@ -36,7 +36,10 @@ const PASSED_ON = Object.keys(CLIENT_SHAPE).filter(name => name !== 'address' &&
 
 function isWire(name: string, value: unknown): void {
   if (value === 'conat' || value === 'selvedge') return
-  throw new FabricError(`${name} must be 'conat' or 'selvedge', got ${String(value)}`, 'ERR_INVALID_ARG_VALUE')
+  throw new FabricError(
+    `${name} must be 'conat' or 'selvedge', got ${String(value)}`,
+    'ERR_INVALID_ARG_VALUE',
+  )
 }
 
 function isInboxPrefix(name: string, value: unknown): void {
@@ -59,5 +62,7 @@ export function openSettings(id: string, options: ConnectOptions, broker: number
 /** Equal for options that make equal clients. */
 export function cacheKey(options: ConnectOptions): string {
   const entries = Object.entries({ ...options, address: addressOf(options) })
-  return JSON.stringify(entries.filter(([, value]) => value !== undefined).sort(([a], [b]) => (a < b ? -1 : 1)))
+  return JSON.stringify(
+    entries.filter(([, value]) => value !== undefined).sort(([a], [b]) => (a < b ? -1 : 1)),
+  )
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
-use selvedge::wire::fabric::{self, Codec as _, Heard, push_ping, push_pong};
+use selvedge::wire::fabric::{self, Heard, push_ping, push_pong};
 use selvedge::wire::socketio::{ClientCodec, Codec, EnginePacket, Frame, Frames, ServerCodec};
 
 #[test]

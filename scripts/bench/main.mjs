@@ -25,7 +25,9 @@ const ways = {
 console.log(
   `Node ${process.version}, ${arch()}, ${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, ${dur} ms, ${runs} runs`,
 )
-console.log('net: 2 processes; in-process: 1; selvedge wire and conat wire: 3 (with a broker). CPU: all of them together.\n')
+console.log(
+  'net: 2 processes; in-process: 1; selvedge wire and conat wire: 3 (with a broker). CPU: all of them together.\n',
+)
 const columns = ['size', 'way', 'messages/s', 'MB/s', '÷ net', 'CPU µs/msg', 'p50 µs', 'p99 µs', 'p50 ÷ net']
 const rows = [columns]
 for (const size of sizes) {

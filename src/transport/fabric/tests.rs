@@ -321,7 +321,7 @@ async fn frames_may_come_with_the_request_and_byte_by_byte_and_end_anywhere() {
     let frame = [&[28, 0, 0, 0, 6][..], br#"{"op":"cluster","ack":1234}"#].concat();
     let (mut stream, mut broker) = rude(AcceptOptions::default(), frame.clone()).await;
     let expected = ClientOp::Cluster { ack: AckId(1234) };
-    assert_eq!(heard(&mut broker, 1).await, [expected.clone()]);
+    assert_eq!(heard(&mut broker, 1).await, std::slice::from_ref(&expected));
     let cut = frame[..20].to_vec();
     let writer = tokio::spawn(async move {
         stream.set_nodelay(true).expect("open");

@@ -21,7 +21,9 @@ fn encoded<C: Codec>(codec: &mut C, op: C::Out) -> Bytes {
     out.freeze()
 }
 
-fn decoded<C: Codec>(codec: &mut C, bytes: &[u8]) -> Result<(Vec<C::In>, Heard<C::Out>), DecodeError> {
+type Decoded<C> = Result<(Vec<<C as Codec>::In>, Heard<<C as Codec>::Out>), DecodeError>;
+
+fn decoded<C: Codec>(codec: &mut C, bytes: &[u8]) -> Decoded<C> {
     assert_eq!(frame_length(bytes, codec.max_frame()), Ok(Some(bytes.len())));
     let mut into = Vec::new();
     let heard = codec.decode(Frame::Borrowed(bytes), &mut into)?;
