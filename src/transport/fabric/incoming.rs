@@ -72,7 +72,10 @@ impl Incoming {
     ) -> Poll<io::Result<usize>> {
         let wanted = self.missing.min(self.buffer.len().max(MOST_ON_CREDIT_BYTES)).max(LEAST_READ_BYTES);
         if self.buffer.capacity() - self.buffer.len() < wanted {
-            self.buffer.reserve(wanted.max(READ_BUFFER_BYTES));
+            // Several big frames to a buffer, because what is there of the last one is copied to the next.
+            let frame = self.buffer.len() + self.missing;
+            let room = frame.saturating_mul(4).clamp(READ_BUFFER_BYTES, MOST_ON_CREDIT_BYTES);
+            self.buffer.reserve(wanted.max(room));
         }
         pin!(stream.read_buf(&mut self.buffer)).poll(cx)
     }

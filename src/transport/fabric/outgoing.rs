@@ -29,6 +29,11 @@ impl Outgoing {
 
     /// Appends the frame of `op`.
     pub(super) fn push<C: Codec>(&mut self, codec: &mut C, op: C::Out) {
+        if self.gathered.capacity() - self.gathered.len() < LEAST_ROOM_BYTES {
+            // What is full is not grown, which would copy it. With everything before it written, the next is the old buffer again.
+            self.seal();
+            self.gathered.reserve(WRITE_BUFFER_BYTES);
+        }
         if let Some(payload) = codec.encode(op, &mut self.gathered) {
             self.seal();
             self.queued += payload.len();
@@ -68,10 +73,6 @@ impl Outgoing {
             self.queued += self.gathered.len();
             self.queue.push_back(self.gathered.split().freeze());
         }
-        // With everything before it written, this is the old buffer again.
-        if self.queue.is_empty() && self.gathered.capacity() < LEAST_ROOM_BYTES {
-            self.gathered.reserve(WRITE_BUFFER_BYTES);
-        }
     }
 
     fn advance(&mut self, mut written: usize) {
@@ -91,5 +92,5 @@ impl Outgoing {
 const MOST_SLICES: usize = 64;
 /// Gathered without another allocation.
 const WRITE_BUFFER_BYTES: usize = 64 * 1024;
-/// With less room than this the buffer is worth another look.
+/// With less room than this a buffer is full. Most frames below the payloads that are not gathered fit.
 const LEAST_ROOM_BYTES: usize = 4 * 1024;

@@ -50,10 +50,12 @@ impl Codec for ClientCodec {
         let (kind, mut reader) = frame.open()?;
         match kind {
             kind::DELIVER => {
-                let (pattern, publication) = self.listener.delivered(reader)?;
-                // The fault is another publisher's, who must not be able to cut off whoever listens.
-                if fits(&publication.headers) {
-                    into.push(ServerOp::Deliver { pattern, publication });
+                into.push(self.listener.delivered(reader)?);
+                if let Some(ServerOp::Deliver { publication, .. }) = into.last()
+                    && !fits(&publication.headers)
+                {
+                    // The fault is another publisher's, who must not be able to cut off whoever listens.
+                    into.pop();
                 }
             }
             kind::PUBLISHED => {

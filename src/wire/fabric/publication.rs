@@ -7,7 +7,7 @@ use super::frame::{DecodeError, Reader, begin, finish, kind, push_name, push_tex
 use super::headers::{are_needed, push_headers, read_headers};
 use super::slots::{Slots, single_id};
 use crate::subject::{Pattern, Subject};
-use crate::wire::{AckId, Encoding, Headers, MessageId, Payload, Publication};
+use crate::wire::{AckId, ClientOp, Encoding, Headers, MessageId, OpError, Payload, Publication, ServerOp};
 
 /// Writes publications: one a direction of a connection.
 #[derive(Debug, Default)]
@@ -86,32 +86,6 @@ fn rest(out: &mut BytesMut, start: usize, at: usize, publication: Publication) -
     finish(out, start, payload.raw.len()).then_some(payload.raw)
 }
 
-/// A PUBLISH as read.
-#[derive(Debug)]
-pub(super) struct Published {
-    pub(super) ack: Option<AckId>,
-    /// `None` when it was no valid one.
-    pub(super) subject: Option<Subject>,
-    pub(super) chunk: Chunk,
-}
-
-/// A publication without its names.
-#[derive(Debug)]
-pub(super) struct Chunk {
-    id: MessageId,
-    seq: u32,
-    done: bool,
-    payload: Payload,
-    pub(super) headers: Headers,
-}
-
-impl Chunk {
-    pub(super) fn about(self, subject: Subject) -> Publication {
-        let Self { id, seq, done, payload, headers } = self;
-        Publication { subject, id, seq, done, payload, headers }
-    }
-}
-
 /// Reads publications: one a direction of a connection.
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -127,17 +101,18 @@ impl Default for Listener {
 }
 
 impl Listener {
-    pub(super) fn published(&mut self, mut reader: Reader<'_>) -> Result<Published, DecodeError> {
+    /// The operation that a PUBLISH means.
+    pub(super) fn published(&mut self, mut reader: Reader<'_>) -> Result<ClientOp, DecodeError> {
         let flags = flags(&mut reader, ACK | SUBJECT | CHUNK | HEADERS)?;
         let ack = if flags & ACK == 0 { None } else { Some(AckId(reader.varint()?)) };
-        let subject = self.subject(flags, &mut reader)?;
-        Ok(Published { ack, subject, chunk: self.chunk(flags, reader)? })
+        let Some(subject) = self.subject(flags, &mut reader)? else {
+            return Ok(ClientOp::PublishRefused { ack, error: OpError::text("Error: invalid subject") });
+        };
+        Ok(ClientOp::Publish { ack, publication: self.chunk(flags, subject, reader)? })
     }
 
-    pub(super) fn delivered(
-        &mut self,
-        mut reader: Reader<'_>,
-    ) -> Result<(Pattern, Publication), DecodeError> {
+    /// The operation that a DELIVER means.
+    pub(super) fn delivered(&mut self, mut reader: Reader<'_>) -> Result<ServerOp, DecodeError> {
         let flags = flags(&mut reader, SUBJECT | PATTERN | CHUNK | HEADERS)?;
         let subject =
             self.subject(flags, &mut reader)?.ok_or(DecodeError("delivery with an invalid subject"))?;
@@ -146,7 +121,7 @@ impl Listener {
             self.patterns.set(slot, Pattern::parse(reader.name()?).ok());
         }
         let pattern = self.patterns.at(slot).ok_or(DecodeError("delivery with an invalid pattern"))?.clone();
-        Ok((pattern, self.chunk(flags, reader)?.about(subject)))
+        Ok(ServerOp::Deliver { pattern, publication: self.chunk(flags, subject, reader)? })
     }
 
     /// An invalid one empties its slot, so that nobody can mean by it what stood there before.
@@ -160,7 +135,9 @@ impl Listener {
         self.subjects.at(slot).cloned().map(Some).ok_or(DecodeError("slot without a subject"))
     }
 
-    fn chunk(&self, flags: u8, mut reader: Reader<'_>) -> Result<Chunk, DecodeError> {
+    /// What follows the names. Inlined, because a publication is big, and each move of it shows in a profile.
+    #[inline(always)]
+    fn chunk(&self, flags: u8, subject: Subject, mut reader: Reader<'_>) -> Result<Publication, DecodeError> {
         let (mut id, mut seq, mut done) = (None, 0, true);
         if flags & CHUNK != 0 {
             id = Some(MessageId::from(reader.text()?));
@@ -174,7 +151,8 @@ impl Listener {
         let headers = if flags & HEADERS == 0 { Headers::default() } else { read_headers(&mut reader)? };
         let encoding = Encoding(reader.u8()?);
         let payload = Payload { encoding, raw: reader.payload() };
-        Ok(Chunk { id: id.unwrap_or_else(|| self.single.clone()), seq, done, payload, headers })
+        let id = id.unwrap_or_else(|| self.single.clone());
+        Ok(Publication { subject, id, seq, done, payload, headers })
     }
 }
 

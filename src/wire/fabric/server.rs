@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::client::{MALFORMED, idle_or_unknown, push_control};
 use super::control::{Ask, Tell, Unknown};
 use super::frame::{DecodeError, Frame, begin, finish, kind, push_varint};
-use super::publication::{Listener, Published, Writer};
+use super::publication::{Listener, Writer};
 use super::{Codec, FRAME_SLACK_BYTES, Heard, MAX_CONTROL_BYTES};
 use crate::wire::socketio::fits;
 use crate::wire::{AckId, ClientOp, OpError, Reply, ServerOp};
@@ -53,14 +53,13 @@ impl Codec for ServerCodec {
         let (kind, reader) = frame.open()?;
         match kind {
             kind::PUBLISH => {
-                let Published { ack, subject, chunk } = self.listener.published(reader)?;
-                if !fits(&chunk.headers) {
+                into.push(self.listener.published(reader)?);
+                if let Some(ClientOp::Publish { publication, .. }) = into.last()
+                    && !fits(&publication.headers)
+                {
+                    into.pop();
                     return Err(DecodeError("headers too long or nested too deep"));
                 }
-                into.push(match subject {
-                    Some(subject) => ClientOp::Publish { ack, publication: chunk.about(subject) },
-                    None => ClientOp::PublishRefused { ack, error: OpError::text("Error: invalid subject") },
-                });
             }
             kind::CONTROL => {
                 let text = reader.remainder();
