@@ -147,6 +147,12 @@ export interface ConnectOptions {
   reconnectionDelayMax?: number
   /** How much of a pause is chance, 0 to 1. 1 is full jitter: thousands of clients do not come back in step. @default 1 */
   randomizationFactor?: number
+  /**
+   * What to speak with the server: `'conat'`, the wire of Conat, over a WebSocket; `'selvedge'`, our own, over the bare connection,
+   * where every other server is refused. Makes no difference inside this process. @default our own if the server speaks it, else
+   * Conat's
+   */
+  wire?: 'conat' | 'selvedge'
 }
 
 /**

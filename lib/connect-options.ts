@@ -14,7 +14,10 @@ export interface ConnectOptions {
   reconnectionDelay?: number
   reconnectionDelayMax?: number
   randomizationFactor?: number
+  wire?: Wire
 }
+
+export type Wire = 'conat' | 'selvedge'
 
 export const CLIENT_SHAPE: Shape = {
   address: isString,
@@ -27,6 +30,7 @@ export const CLIENT_SHAPE: Shape = {
   reconnectionDelay: isPause,
   reconnectionDelayMax: isPause,
   randomizationFactor: isFraction,
+  wire: isWire,
 }
 
 const PASSED_ON = Object.keys(CLIENT_SHAPE).filter(name => name !== 'address' && name !== 'noCache')
@@ -53,6 +57,14 @@ function isPause(name: string, value: unknown): void {
 function isFraction(name: string, value: unknown): void {
   isNumber(name, value)
   if ((value as number) < 0 || (value as number) > 1) throw outOfRange(name, 'from 0 to 1', value as number)
+}
+
+function isWire(name: string, value: unknown): void {
+  if (value === 'conat' || value === 'selvedge') return
+  throw new FabricError(
+    `${name} must be 'conat' or 'selvedge', got ${String(value)}`,
+    'ERR_INVALID_ARG_VALUE',
+  )
 }
 
 function isInboxPrefix(name: string, value: unknown): void {

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use selvedge::wire::fabric::{self, Heard, push_ping, push_pong};
 use selvedge::wire::socketio::{ClientCodec, Codec, EnginePacket, Frame, Frames, ServerCodec};
 
 #[test]
@@ -17,6 +18,53 @@ fn recorded_socketio_conversations_are_reproduced() {
         count += replay(&text, &path.display().to_string());
     }
     assert!(count >= 40, "only {count} packets");
+}
+
+#[test]
+fn recorded_fabric_frames_are_reproduced() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fabric/frames.txt");
+    let text = fs::read_to_string(path).expect("utf-8");
+    let mut client = fabric::ClientCodec::new(8_000_000);
+    let mut server = fabric::ServerCodec::new(8_000_000);
+    let mut count = 0;
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (speaker, shown) = line.split_once(' ').expect(line);
+        let bytes = if shown.starts_with('{') { control_frame(shown) } else { unhexed(shown) };
+        let again = match speaker {
+            ">" => frame_again(&mut server, &mut client, &bytes),
+            "<" => frame_again(&mut client, &mut server, &bytes),
+            _ => panic!("{line}"),
+        };
+        assert_eq!(again, bytes, "{line}");
+        count += 1;
+    }
+    assert!(count >= 25, "only {count} frames");
+}
+
+fn control_frame(text: &str) -> Bytes {
+    let length = u32::try_from(text.len() + 1).expect("short");
+    [&length.to_le_bytes()[..], &[6], text.as_bytes()].concat().into()
+}
+
+/// The frame as `hearer` understands it, and `speaker` would say it.
+fn frame_again<H, S>(hearer: &mut H, speaker: &mut S, bytes: &Bytes) -> Bytes
+where
+    H: fabric::Codec,
+    S: fabric::Codec<Out = H::In>,
+{
+    let length = fabric::frame_length(bytes, hearer.max_frame());
+    assert_eq!(length, Ok(Some(bytes.len())));
+    let (mut ops, mut out) = (Vec::new(), BytesMut::new());
+    match hearer.decode(fabric::Frame::Shared(bytes), &mut ops).expect("well formed") {
+        Heard::Op => {
+            let payload = ops.pop().and_then(|op| speaker.encode(op, &mut out));
+            out.extend_from_slice(&payload.unwrap_or_default());
+        }
+        Heard::Ping => push_ping(&mut out),
+        Heard::Idle => push_pong(&mut out),
+        Heard::Answer(_) => panic!("no sample asks for this"),
+    }
+    out.freeze()
 }
 
 /// Plays both parts: what one says is read by the other, and must come out of the first one's codec again.

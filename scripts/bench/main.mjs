@@ -1,4 +1,4 @@
-// npm run bench [-- --dur MS --runs N --size BYTES,…]: sockets over both ways to plug in, beside bare TCP, measured in
+// npm run bench [-- --dur MS --runs N --size BYTES,…]: sockets over every way to plug in, beside bare TCP, measured in
 // turn in the same run. Every message is checked for order and completeness. Figures are medians of the runs.
 import { arch, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -18,13 +18,16 @@ const sizes = options.size.split(',').map(Number)
 const ways = {
   net: { module: 'net' },
   'in-process': { module: 'selvedge', together: true },
-  'conat wire': { module: 'selvedge', broker: true },
+  'selvedge wire': { module: 'selvedge', broker: true, wire: 'selvedge' },
+  'conat wire': { module: 'selvedge', broker: true, wire: 'conat' },
 }
 
 console.log(
   `Node ${process.version}, ${arch()}, ${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, ${dur} ms, ${runs} runs`,
 )
-console.log('net: 2 processes; in-process: 1; conat wire: 3 (with a broker). CPU: all of them together.\n')
+console.log(
+  'net: 2 processes; in-process: 1; selvedge wire and conat wire: 3 (with a broker). CPU: all of them together.\n',
+)
 const columns = ['size', 'way', 'messages/s', 'MB/s', '÷ net', 'CPU µs/msg', 'p50 µs', 'p99 µs', 'p50 ÷ net']
 const rows = [columns]
 for (const size of sizes) {

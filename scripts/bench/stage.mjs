@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 
 const limit = 30_000 // ms for any one task
 
-/** `way`: `{module, together?, broker?}`. Runs `work({send, receive, cpu})` between start and end of the processes. */
+/** `way`: `{module, together?, broker?, wire?}`. Runs `work({send, receive, cpu})` between start and end of the processes. */
 export async function withStage(way, window, work) {
   const processes = []
   const start = () => {
@@ -14,7 +14,7 @@ export async function withStage(way, window, work) {
     return made
   }
   try {
-    const options = { window }
+    const options = { window, wire: way.wire }
     if (way.broker) options.address = (await start().do('broker')).address
     const receiver = start()
     const { address } = await receiver.do('serve', options)

@@ -10,7 +10,7 @@ use crate::endpoint::Failure;
 use crate::runtime::ListenOptions;
 use crate::socket::{Dialect, SocketConfig};
 use crate::subject::Subject;
-use crate::transport::{AcceptOptions, DialOptions};
+use crate::transport::{AcceptOptions, DialOptions, Wire};
 
 /// Of `clientOpen`. Durations are milliseconds, here and below.
 #[derive(Debug, Default, Deserialize)]
@@ -30,6 +30,15 @@ pub struct ClientOptions {
     reconnection_delay: Option<f64>,
     reconnection_delay_max: Option<f64>,
     randomization_factor: Option<f64>,
+    wire: Option<WireName>,
+}
+
+/// A language by the name that `lib` has for it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WireName {
+    Conat,
+    Selvedge,
 }
 
 impl ClientOptions {
@@ -67,6 +76,11 @@ impl ClientOptions {
             path: self.path.clone().unwrap_or_else(|| DEFAULT_PATH.to_owned()),
             headers,
             connect_timeout: CONNECT_TIMEOUT,
+            wire: match self.wire {
+                None => Wire::Best,
+                Some(WireName::Conat) => Wire::Conat,
+                Some(WireName::Selvedge) => Wire::Selvedge,
+            },
         })
     }
 }

@@ -16,6 +16,7 @@ use crate::entropy::OsEntropy;
 use crate::runtime::{
     BrokerHandle, Dialer, EventQueue, ListenOptions, Mailbox, News, listen, own_fabric, spawn, spawn_client,
 };
+use crate::transport::Remote;
 
 /// Wakes JavaScript. Weak: it does not keep the process alive until it is referenced.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -89,7 +90,7 @@ impl Session {
             (Some(dial), _) => {
                 // Said here: nobody hears of a dial that fails, it is only tried again.
                 dial.check().map_err(|what| Failure::new("ERR_INVALID_ARG_VALUE", what))?;
-                Dialer::SocketIo(Arc::new(dial))
+                Dialer::Remote(Arc::new(Remote::new(dial)))
             }
             (None, Some(broker)) => Dialer::InProcess(self.broker(broker)?),
             (None, None) => Dialer::InProcess(own_fabric()),

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::{BrokerHandle, threads};
-use crate::transport::socketio::{AcceptOptions, accept};
+use crate::transport::{AcceptOptions, accept};
 
 /// Where and how to listen.
 #[derive(Debug, Clone)]

@@ -5,8 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::BrokerHandle;
 use crate::broker::BrokerConfig;
-use crate::transport::socketio::{DialOptions, dial};
-use crate::transport::{BoxedLink, LinkError};
+use crate::transport::{BoxedLink, LinkError, Remote};
 use crate::wire::{ClientOp, ServerOp};
 
 /// Where a client's broker is.
@@ -14,8 +13,8 @@ use crate::wire::{ClientOp, ServerOp};
 pub enum Dialer {
     /// In this process.
     InProcess(Arc<BrokerHandle>),
-    /// Behind Conat's own wire.
-    SocketIo(Arc<DialOptions>),
+    /// At the other end of a network.
+    Remote(Arc<Remote>),
 }
 
 /// A link to come.
@@ -26,7 +25,7 @@ impl Dialer {
     pub(super) fn dial(&self) -> Dialing {
         match self.clone() {
             Self::InProcess(broker) => Box::pin(async move { broker.link() }),
-            Self::SocketIo(options) => Box::pin(async move { dial(&options).await }),
+            Self::Remote(remote) => Box::pin(async move { remote.dial().await }),
         }
     }
 }

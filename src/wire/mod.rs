@@ -1,6 +1,7 @@
 //! What travels, and how it is written down: messages, operations and chunks in memory, then one folder for each language.
 
 pub mod chunk;
+pub mod fabric;
 pub mod message;
 pub mod op;
 pub mod socketio;

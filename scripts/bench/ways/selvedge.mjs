@@ -1,4 +1,4 @@
-// Our sockets. With an address over Conat's wire and a broker, without one over the fabric of the process.
+// Our sockets. With an address over a wire and a broker, without one over the fabric of the process.
 import { once } from 'node:events'
 import { connect, init } from 'selvedge'
 
@@ -10,8 +10,8 @@ export async function broker() {
   return { address: `http://127.0.0.1:${server.address().port}` }
 }
 
-export async function serve({ address, window, onData, onRequest }) {
-  const listener = connect({ address, noCache: true }).socket.listen(subject, { maxQueueSize: window })
+export async function serve({ address, wire, window, onData, onRequest }) {
+  const listener = connect({ address, wire, noCache: true }).socket.listen(subject, { maxQueueSize: window })
   listener.on('connection', socket => {
     socket.on('data', data => onData(bytes(data)))
     socket.on('request', message => message.respondSync(onRequest(bytes(message.data))))
@@ -20,8 +20,8 @@ export async function serve({ address, window, onData, onRequest }) {
   return { address }
 }
 
-export async function session({ address, window }) {
-  const socket = connect({ address, noCache: true }).socket.connect(subject, { maxQueueSize: window })
+export async function session({ address, wire, window }) {
+  const socket = connect({ address, wire, noCache: true }).socket.connect(subject, { maxQueueSize: window })
   await socket.waitUntilReady(10_000)
   return { send, request: async data => bytes((await socket.request(data)).data) }
 

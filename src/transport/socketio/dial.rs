@@ -1,56 +1,27 @@
-//! A client's way in: TCP, WebSocket, Engine.IO, Socket.IO, under one deadline.
-
-use std::time::Duration;
+//! A client's handshake in Conat's language: WebSocket, Engine.IO, Socket.IO.
 
 use bytes::BufMut;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
-use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Response};
+use tokio_tungstenite::tungstenite::http::Response;
 
-use super::address::Address;
-use super::keepalive::Keepalive;
 use super::link::SocketIoLink;
 use super::websocket::{Socket, config, failure, next_text, send};
+use crate::transport::keepalive::Keepalive;
+use crate::transport::target::{MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES, Target, refused};
 use crate::transport::{BoxedLink, LinkError};
 use crate::wire::socketio::{ClientCodec, EnginePacket, Frames, Open, Packet, PacketKind};
 use crate::wire::{ClientOp, ServerOp};
 
-/// Where to connect to, and how.
-#[derive(Debug, Clone)]
-pub struct DialOptions {
-    /// `http://host:port/base`; `ws://` means the same. The port is 80 if there is none.
-    pub address: String,
-    /// Where the fabric is below the address: `/conat`.
-    pub path: String,
-    /// Sent with the request: cookies and the like.
-    pub headers: Vec<(String, String)>,
-    /// For all of it, from the name look-up to the last word of the handshake.
-    pub connect_timeout: Duration,
-}
-
-impl DialOptions {
-    /// What is wrong with the address, if anything: dialing it would fail, now and later. Does not repeat it, as it may hold a password.
-    pub fn check(&self) -> Result<(), &'static str> {
-        Address::parse(&self.address).map(drop)
-    }
-}
-
-/// Connects to a broker that speaks Conat's language.
-///
-/// [`LinkError::Silent`] when the time is over, [`LinkError::Refused`] when it is no such broker, or it does not want us.
-pub async fn dial(options: &DialOptions) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
-    let address = Address::parse(&options.address).map_err(refused)?;
-    let request = request(&address, options)?;
-    timeout(options.connect_timeout, connect(&address, request)).await.unwrap_or(Err(LinkError::Silent))
-}
-
-async fn connect(address: &Address, request: Request) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
-    let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
-    stream.set_nodelay(true)?;
+/// Introduces us to a server over a fresh connection.
+pub(in crate::transport) async fn connect(
+    stream: TcpStream,
+    target: &Target,
+) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
+    let request = request(target)?;
     // The bound must be set before the server has told its own.
     let config = config(MAX_PAYLOAD_BYTES);
     let (mut socket, _) =
@@ -93,17 +64,12 @@ async fn await_connected(socket: &mut Socket, frames: &mut Frames) -> Result<(),
     }
 }
 
-fn request(address: &Address, options: &DialOptions) -> Result<Request, LinkError> {
-    let Address { authority, base, .. } = address;
-    let path = options.path.trim_matches('/');
-    let slash = if path.is_empty() { "" } else { "/" };
-    let url = format!("ws://{authority}{base}{slash}{path}/?EIO=4&transport=websocket");
+fn request(target: &Target) -> Result<Request, LinkError> {
+    let Target { authority, path, headers, .. } = target;
+    let url = format!("ws://{authority}{path}?EIO=4&transport=websocket");
     let mut request = url.into_client_request().map_err(|_| refused("malformed address or path"))?;
-    for (name, value) in &options.headers {
-        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) else {
-            return Err(refused("malformed header"));
-        };
-        request.headers_mut().append(name, value);
+    for (name, value) in headers {
+        request.headers_mut().append(name, value.clone());
     }
     Ok(request)
 }
@@ -122,13 +88,5 @@ fn describe(response: &Response<Option<Vec<u8>>>) -> String {
     format!("http {} {}", response.status(), body.trim()).trim_end().to_owned()
 }
 
-fn refused(what: &str) -> LinkError {
-    LinkError::Refused(what.to_owned())
-}
-
-/// A delivery may have this size whatever the server says about packets in the other direction.
-const MIN_PAYLOAD_BYTES: usize = 8_000_000;
-/// And never more than this.
-const MAX_PAYLOAD_BYTES: usize = 64 * 1024 * 1024;
 /// Of a refusal's body this much is shown.
 const MAX_BODY_BYTES: usize = 200;

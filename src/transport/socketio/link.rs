@@ -9,8 +9,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::keepalive::{Beat, Keepalive};
 use super::websocket::{FULL_BYTES, Socket, failure, message};
+use crate::transport::keepalive::{Beat, Keepalive};
 use crate::transport::{Link, LinkError};
 use crate::wire::socketio::{Codec, EnginePacket, Frames};
 

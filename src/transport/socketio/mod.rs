@@ -1,14 +1,9 @@
-//! Conat's language over a WebSocket: dial, accept, and the link that both give.
+//! Conat's language over a WebSocket: both handshakes, and the link that they give.
 
 mod accept;
-mod address;
 mod dial;
-mod http;
-mod keepalive;
 mod link;
-#[cfg(test)]
-mod tests;
 mod websocket;
 
-pub use accept::{AcceptOptions, Handshake, accept, accept_with_handshake};
-pub use dial::{DialOptions, dial};
+pub(super) use accept::welcome;
+pub(super) use dial::connect;

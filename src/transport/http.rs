@@ -5,12 +5,15 @@ use std::net::IpAddr;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::AcceptOptions;
+use crate::wire::fabric::PROTOCOL;
 
 /// What to do with a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Say this and speak WebSocket.
-    Upgrade(String),
+    WebSocket(String),
+    /// Speak our own language.
+    Own,
     /// Say this and close.
     Answer(Answer),
 }
@@ -67,7 +70,8 @@ impl Answer {
 /// Judges a request whose head is complete.
 pub(super) fn judge(request: &httparse::Request<'_, '_>, options: &AcceptOptions) -> Verdict {
     match check(request, options) {
-        Ok(key) => Verdict::Upgrade(format!(
+        Ok(None) => Verdict::Own,
+        Ok(Some(key)) => Verdict::WebSocket(format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
             derive_accept_key(key.as_bytes())
         )),
@@ -75,7 +79,11 @@ pub(super) fn judge(request: &httparse::Request<'_, '_>, options: &AcceptOptions
     }
 }
 
-fn check<'a>(request: &'a httparse::Request<'_, '_>, options: &AcceptOptions) -> Result<&'a str, Answer> {
+/// The key of a WebSocket; `None` for our own language.
+fn check<'a>(
+    request: &'a httparse::Request<'_, '_>,
+    options: &AcceptOptions,
+) -> Result<Option<&'a str>, Answer> {
     let target = request.path.unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let is_get = request.method == Some("GET");
@@ -107,6 +115,12 @@ fn check<'a>(request: &'a httparse::Request<'_, '_>, options: &AcceptOptions) ->
     if !is_get {
         return Err(Answer::BAD_METHOD);
     }
+    if options.own_wire
+        && has_token(request, "upgrade", PROTOCOL)
+        && has_token(request, "connection", "upgrade")
+    {
+        return Ok(None);
+    }
     if parameter("transport") != Some("websocket") {
         return Err(Answer::BAD_TRANSPORT);
     }
@@ -121,7 +135,7 @@ fn check<'a>(request: &'a httparse::Request<'_, '_>, options: &AcceptOptions) ->
     }
     // 16 bytes in base64.
     let key = header(request, "sec-websocket-key")?.filter(|key| key.len() == 24 && key.ends_with("=="));
-    key.ok_or(Answer::BAD_REQUEST)
+    key.map(Some).ok_or(Answer::BAD_REQUEST)
 }
 
 /// The one header of this name. Two of them are an attempt to be understood in two ways.
@@ -176,10 +190,28 @@ mod tests {
     fn a_proper_request_is_upgraded_with_the_key_of_the_rfc() {
         for origin in ["", "Origin: https://good.example\r\n"] {
             let line = "GET /conat/?EIO=4&transport=websocket";
-            let Verdict::Upgrade(text) = verdict(line, &format!("{UPGRADE}{origin}")) else {
+            let Verdict::WebSocket(text) = verdict(line, &format!("{UPGRADE}{origin}")) else {
                 panic!("{origin}")
             };
             assert!(text.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+        }
+    }
+
+    #[test]
+    fn our_own_language_has_the_same_door() {
+        let own = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: selvedge/1\r\n";
+        for line in ["GET /conat/", "GET /conat", "GET /conat/?EIO=4&transport=websocket"] {
+            assert_eq!(verdict(line, own), Verdict::Own, "{line}");
+        }
+        for (line, headers, expected) in [
+            ("GET /other/", own.to_owned(), Answer::NOT_FOUND),
+            ("POST /conat/", own.to_owned(), Answer::BAD_METHOD),
+            ("GET /conat/", own.replace("localhost", "evil.example"), Answer::BAD_HOST),
+            ("GET /conat/", format!("{own}Origin: https://evil.example\r\n"), Answer::BAD_ORIGIN),
+            ("GET /conat/", own.replace("Connection: Upgrade", "Connection: close"), Answer::BAD_TRANSPORT),
+            ("GET /conat/", own.replace("/1", "/2"), Answer::BAD_TRANSPORT),
+        ] {
+            assert_eq!(verdict(line, &headers), Verdict::Answer(expected), "{line} {headers}");
         }
     }
 

@@ -12,8 +12,9 @@ use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
+
 use crate::subject::{Pattern, Subject};
-use crate::transport::{BoxedLink, LinkError};
+
 use crate::wire::*;
 
 type ClientLink = BoxedLink<ClientOp, ServerOp>;
@@ -35,6 +36,7 @@ fn to(address: &str) -> DialOptions {
         path: "/conat".into(),
         headers: vec![("Cookie".into(), "sys=secret".into())],
         connect_timeout: Duration::from_secs(5),
+        wire: Wire::Conat,
     }
 }
 

@@ -1,0 +1,136 @@
+//! A broker's door: one deadline from the first byte to the end of the handshake, and a clear answer to whoever does not belong.
+//! Which language is spoken behind it, the request says.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::head::{MAX_HEAD_BYTES, MAX_HEADERS, read_head};
+use super::http::{Answer, Verdict, judge};
+use super::{BoxedLink, LinkError, fabric, socketio};
+use crate::wire::{ClientOp, ServerOp};
+
+/// Who may come in, and how connections are kept.
+#[derive(Debug, Clone)]
+pub struct AcceptOptions {
+    /// Where the fabric is: `/conat`.
+    pub path: String,
+    /// Largest payload of one packet in bytes. A connection can make us hold one of them: 8 000 000.
+    pub max_payload: usize,
+    /// How often a client is pinged: 25 s.
+    pub ping_interval: Duration,
+    /// How long a ping may go unanswered: 20 s.
+    pub ping_timeout: Duration,
+    /// For the whole handshake: 10 s. Bounds what a silent visitor costs.
+    pub handshake_timeout: Duration,
+    /// Web pages that may connect, by exact `Origin`. Empty: none. Programs send no `Origin` and are not concerned.
+    pub allowed_origins: Vec<String>,
+    /// Take only requests whose `Host` is a loopback name or address. For a broker that listens on loopback only: keeps
+    /// web pages with a rebound name out.
+    pub check_host: bool,
+    /// Whether our own language is offered beside Conat's.
+    pub own_wire: bool,
+}
+
+impl Default for AcceptOptions {
+    fn default() -> Self {
+        Self {
+            path: "/conat".to_owned(),
+            max_payload: 8_000_000,
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            handshake_timeout: Duration::from_secs(10),
+            allowed_origins: Vec::new(),
+            check_host: false,
+            own_wire: true,
+        }
+    }
+}
+
+/// What a client said about itself before it was a client.
+#[derive(Debug, Clone, Default)]
+pub struct Handshake {
+    /// The HTTP headers of its request, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The session's id, which the client knows too.
+    pub sid: String,
+}
+
+/// Takes over a connection from a client, in the language that it asks for: ours or Conat's.
+///
+/// [`LinkError::Refused`] after an HTTP answer that was no upgrade (a health check, too), [`LinkError::Silent`] when the time
+/// is over.
+pub async fn accept(
+    stream: TcpStream,
+    options: &AcceptOptions,
+) -> Result<BoxedLink<ServerOp, ClientOp>, LinkError> {
+    accept_with_handshake(stream, options).await.map(|(link, _)| link)
+}
+
+/// As [`accept`], and tells what the client's request said: what a sign-in looks at.
+pub async fn accept_with_handshake(
+    stream: TcpStream,
+    options: &AcceptOptions,
+) -> Result<(BoxedLink<ServerOp, ClientOp>, Handshake), LinkError> {
+    timeout(options.handshake_timeout, welcome(stream, options)).await.unwrap_or(Err(LinkError::Silent))
+}
+
+async fn welcome(
+    mut stream: TcpStream,
+    options: &AcceptOptions,
+) -> Result<(BoxedLink<ServerOp, ClientOp>, Handshake), LinkError> {
+    stream.set_nodelay(true)?;
+    let mut bytes = Vec::with_capacity(MAX_HEAD_BYTES);
+    let (verdict, headers, length) = match read_head(&mut stream, &mut bytes).await? {
+        Some(length) => judge_head(&bytes[..length], options, length),
+        None => (Verdict::Answer(Answer::TOO_LARGE), Vec::new(), 0),
+    };
+    let rest = bytes.split_off(length);
+    let sid = uuid::Uuid::new_v4().simple().to_string();
+    let link = match verdict {
+        Verdict::Own => fabric::welcome(stream, rest, &sid, options).await?,
+        Verdict::WebSocket(switch) => {
+            stream.write_all(switch.as_bytes()).await?;
+            socketio::welcome(stream, rest, &sid, options).await?
+        }
+        Verdict::Answer(answer) => {
+            refuse(&mut stream, &answer).await?;
+            return Err(LinkError::Refused(answer.describe()));
+        }
+    };
+    Ok((link, Handshake { headers, sid }))
+}
+
+fn judge_head(
+    head: &[u8],
+    options: &AcceptOptions,
+    length: usize,
+) -> (Verdict, Vec<(String, String)>, usize) {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut request = httparse::Request::new(&mut fields);
+    let verdict = match request.parse(head) {
+        Ok(httparse::Status::Complete(_)) => judge(&request, options),
+        Ok(httparse::Status::Partial) => Verdict::Answer(Answer::BAD_REQUEST),
+        Err(httparse::Error::TooManyHeaders) => Verdict::Answer(Answer::TOO_LARGE),
+        Err(_) => Verdict::Answer(Answer::BAD_REQUEST),
+    };
+    let owned = |field: &httparse::Header<'_>| {
+        (field.name.to_ascii_lowercase(), String::from_utf8_lossy(field.value).into_owned())
+    };
+    let headers = request.headers.iter().filter(|field| !field.name.is_empty()).map(owned).collect();
+    (verdict, headers, length)
+}
+
+async fn refuse(stream: &mut TcpStream, answer: &Answer) -> Result<(), LinkError> {
+    stream.write_all(answer.to_text().as_bytes()).await?;
+    stream.shutdown().await?;
+    // Closing over unread bytes resets the connection, and the answer may be lost with it.
+    let mut unread = stream.take(MAX_HEAD_BYTES as u64);
+    let _ = timeout(LINGER, tokio::io::copy(&mut unread, &mut tokio::io::sink())).await;
+    Ok(())
+}
+
+/// How long a refused visitor may take to read its answer.
+const LINGER: Duration = Duration::from_millis(500);

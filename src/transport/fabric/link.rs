@@ -1,0 +1,192 @@
+//! The link itself: a TCP connection, a codec, and the heartbeat.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+
+use super::incoming::{Incoming, Whole};
+use super::outgoing::Outgoing;
+use crate::transport::keepalive::{Beat, Keepalive};
+use crate::transport::{Link, LinkError};
+use crate::wire::fabric::{Codec, DecodeError, Frame, Heard, push_ping, push_pong};
+
+/// One end of a connection whose handshake is through.
+pub(super) struct FabricLink<C: Codec> {
+    stream: TcpStream,
+    codec: C,
+    keepalive: Keepalive,
+    incoming: Incoming,
+    outgoing: Outgoing,
+    /// Of what waits to be written: bytes that the peer caused by asking, not the caller by feeding.
+    answers: usize,
+    /// Reported once what was read before it is out.
+    ended: Option<LinkError>,
+    is_shut: bool,
+}
+
+impl<C: Codec> FabricLink<C> {
+    /// Takes over a connection on which both ends have said all of their handshake; `rest` was read behind it.
+    pub(super) fn new(stream: TcpStream, rest: &[u8], codec: C, keepalive: Keepalive) -> Self {
+        Self {
+            stream,
+            codec,
+            keepalive,
+            incoming: Incoming::new(rest),
+            outgoing: Outgoing::default(),
+            answers: 0,
+            ended: None,
+            is_shut: false,
+        }
+    }
+
+    /// Reads what is there, up to a bound. `Ready` when the bound is reached.
+    fn poll_frames(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
+        let (start, mut bytes) = (into.len(), 0);
+        while into.len() - start < MAX_RECV_OPS && bytes < MAX_RECV_BYTES {
+            match self.incoming.next(self.codec.max_frame())? {
+                Some(frame) => bytes += self.handle_frame(frame, into)?,
+                None => {
+                    if ready!(self.incoming.poll_read(cx, &mut self.stream))? == 0 {
+                        return Poll::Ready(Err(self.end_of_stream()));
+                    }
+                    self.keepalive.handle_frame();
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Tells the frame's length.
+    fn handle_frame(&mut self, frame: Whole, into: &mut Vec<C::In>) -> Result<usize, LinkError> {
+        let (length, heard) = match frame {
+            Whole::Small(length) => {
+                let frame = Frame::Borrowed(&self.incoming.bytes()[..length]);
+                let heard = self.codec.decode(frame, into)?;
+                self.incoming.consume(length);
+                (length, heard)
+            }
+            Whole::Big(bytes) => (bytes.len(), self.codec.decode(Frame::Shared(&bytes), into)?),
+        };
+        let before = self.outgoing.len();
+        match heard {
+            Heard::Op => return Ok(length),
+            Heard::Answer(op) => self.outgoing.push(&mut self.codec, op),
+            Heard::Ping => {
+                self.keepalive.handle_ping();
+                push_pong(self.outgoing.gathered());
+            }
+            Heard::Idle => {}
+        }
+        if self.keepalive.is_flooded() {
+            return Err(LinkError::PeerMisbehaved("flood of frames without content".into()));
+        }
+        self.answers += self.outgoing.len() - before;
+        if self.answers > MAX_ANSWER_BYTES {
+            return Err(LinkError::PeerMisbehaved("asks and does not read answers".into()));
+        }
+        Ok(length)
+    }
+
+    fn end_of_stream(&self) -> LinkError {
+        if self.incoming.is_empty() {
+            LinkError::Closed
+        } else {
+            LinkError::Io(io::Error::new(io::ErrorKind::UnexpectedEof, "connection cut"))
+        }
+    }
+
+    fn poll_heartbeat(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
+        while let Poll::Ready(beat) = self.keepalive.poll(cx) {
+            match beat {
+                Beat::Silent => return Err(LinkError::Silent),
+                Beat::Ping => {
+                    let before = self.outgoing.len();
+                    push_ping(self.outgoing.gathered());
+                    self.answers += self.outgoing.len() - before;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<C: Codec> Link for FabricLink<C> {
+    type Out = C::Out;
+    type In = C::In;
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
+        let start = into.len();
+        loop {
+            if let Some(error) = self.ended.take() {
+                self.ended = Some(LinkError::Closed);
+                return Poll::Ready(Err(error));
+            }
+            let progress = match self.poll_frames(cx, into) {
+                Poll::Ready(outcome) => outcome.map(|()| true),
+                Poll::Pending => self.poll_heartbeat(cx).map(|()| false),
+            };
+            let progress = progress.unwrap_or_else(|error| {
+                tracing::debug!(%error, "link ends");
+                self.ended = Some(error);
+                true
+            });
+            if self.answers > 0 {
+                // Nobody else flushes what the language says by itself. A failure shows in the next read.
+                let _ = self.poll_flush(cx);
+            }
+            if into.len() > start {
+                return Poll::Ready(Ok(()));
+            }
+            if !progress {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn feed(&mut self, op: C::Out) -> Result<(), LinkError> {
+        self.outgoing.push(&mut self.codec, op);
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.outgoing.len() >= FULL_BYTES
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        if self.outgoing.len() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.outgoing.poll_write(cx, &mut self.stream))?;
+        self.answers = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        ready!(self.poll_flush(cx))?;
+        if !self.is_shut {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.is_shut = true;
+        }
+        // Closing over unread bytes resets the connection, and what was said last may be lost with it.
+        while ready!(self.incoming.poll_discard(cx, &mut self.stream))? > 0 {}
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl From<DecodeError> for LinkError {
+    fn from(error: DecodeError) -> Self {
+        Self::PeerMisbehaved(error.to_string())
+    }
+}
+
+/// Operations that one read takes at most.
+const MAX_RECV_OPS: usize = 256;
+/// Bytes that one read takes at most, and the frame that passes the mark.
+const MAX_RECV_BYTES: usize = 1024 * 1024;
+/// Answers that a peer may leave unread.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
+/// A link with this much unflushed is full.
+const FULL_BYTES: usize = 1024 * 1024;

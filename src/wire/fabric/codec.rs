@@ -1,0 +1,37 @@
+//! What both ends of the language have in common.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{DecodeError, Frame};
+
+/// Operations to frames and back, at one end of one connection. Pure.
+pub trait Codec: Send {
+    /// What this end says.
+    type Out;
+    /// What this end hears.
+    type In;
+
+    /// Appends the frame of one operation. A payload of [`super::GIVEN_PAYLOAD_BYTES`] and more is given back instead of copied:
+    /// it must follow right behind.
+    fn encode(&mut self, op: Self::Out, out: &mut BytesMut) -> Option<Bytes>;
+
+    /// Reads one whole frame; appends what it means to `into`.
+    fn decode(&mut self, frame: Frame<'_>, into: &mut Vec<Self::In>)
+    -> Result<Heard<Self::Out>, DecodeError>;
+
+    /// Longest frame that is taken, in bytes after the length.
+    fn max_frame(&self) -> usize;
+}
+
+/// What a frame was.
+#[derive(Debug, PartialEq)]
+pub enum Heard<Out> {
+    /// An operation, or one that was not worth the connection and is left out.
+    Op,
+    /// A question that the language answers by itself.
+    Answer(Out),
+    /// Answer with a pong.
+    Ping,
+    /// Nothing but a sign of life.
+    Idle,
+}

@@ -1,0 +1,197 @@
+//! The frame: `u32 length of what follows`, `u8 type`, body. And the few pieces that bodies are made of.
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::SHARED_PAYLOAD_BYTES;
+
+/// Length and type.
+pub const FRAME_HEADER_BYTES: usize = 5;
+
+/// What a peer did that ends this one connection. Says which rule it broke and quotes nothing, so that it can be logged as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeError(pub &'static str);
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+/// What a frame is about. A type that is not here ends the connection, but for those with the high bit set: they are for later
+/// versions, and skipped.
+pub(super) mod kind {
+    pub(in super::super) const PUBLISH: u8 = 1;
+    pub(in super::super) const DELIVER: u8 = 2;
+    pub(in super::super) const PUBLISHED: u8 = 3;
+    pub(in super::super) const PING: u8 = 4;
+    pub(in super::super) const PONG: u8 = 5;
+    pub(in super::super) const CONTROL: u8 = 6;
+    pub(in super::super) const SKIPPED: u8 = 0x80;
+}
+
+/// The length of the first frame in `buffered`, its header included; `None` until that can be told. Judged by the header alone, so
+/// that nothing is kept for a frame longer than `max` bytes.
+pub fn frame_length(buffered: &[u8], max: usize) -> Result<Option<usize>, DecodeError> {
+    let Some(length) = buffered.first_chunk::<4>() else { return Ok(None) };
+    match u32::from_le_bytes(*length) as usize {
+        0 => Err(DecodeError("frame without a type")),
+        length if length > max => Err(DecodeError("frame too long")),
+        length => Ok(Some(length + 4)),
+    }
+}
+
+/// Appends a ping.
+pub fn push_ping(out: &mut BytesMut) {
+    out.put_slice(&[1, 0, 0, 0, kind::PING]);
+}
+
+/// Appends the answer to a ping.
+pub fn push_pong(out: &mut BytesMut) {
+    out.put_slice(&[1, 0, 0, 0, kind::PONG]);
+}
+
+/// One whole frame, and where its bytes are: in a buffer of the reader's, or shared, so that parts of it can be kept.
+#[derive(Debug, Clone, Copy)]
+pub enum Frame<'a> {
+    /// Everything that is kept of it is copied.
+    Borrowed(&'a [u8]),
+    /// A big payload is kept where it is.
+    Shared(&'a Bytes),
+}
+
+impl<'a> Frame<'a> {
+    /// Its type, and what follows it.
+    pub(super) fn open(self) -> Result<(u8, Reader<'a>), DecodeError> {
+        let (bytes, shared) = match self {
+            Self::Borrowed(bytes) => (bytes, None),
+            Self::Shared(bytes) => (&bytes[..], Some(bytes)),
+        };
+        match bytes {
+            [_, _, _, _, kind, rest @ ..] => Ok((*kind, Reader { rest, shared })),
+            _ => Err(TRUNCATED),
+        }
+    }
+}
+
+/// Reads a body from its front.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    rest: &'a [u8],
+    shared: Option<&'a Bytes>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn u8(&mut self) -> Result<u8, DecodeError> {
+        let (&first, rest) = self.rest.split_first().ok_or(TRUNCATED)?;
+        self.rest = rest;
+        Ok(first)
+    }
+
+    /// A number, seven bits a byte, the lowest first.
+    pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
+        let first = self.u8()?;
+        let mut number = u64::from(first & 0x7f);
+        let (mut byte, mut shift) = (first, 0);
+        while byte & 0x80 != 0 {
+            byte = self.u8()?;
+            shift += 7;
+            let bits = u64::from(byte & 0x7f);
+            if shift > 63 || (shift == 63 && bits > 1) {
+                return Err(DecodeError("number too large"));
+            }
+            number |= bits << shift;
+        }
+        Ok(number)
+    }
+
+    pub(super) fn bytes(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(TRUNCATED)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// A name: u16 length and UTF-8.
+    pub(super) fn name(&mut self) -> Result<&'a str, DecodeError> {
+        let length = self.bytes(2)?;
+        text(self.bytes(usize::from(u16::from_le_bytes([length[0], length[1]])))?)
+    }
+
+    /// A text of any length: varint length and UTF-8.
+    pub(super) fn text(&mut self) -> Result<&'a str, DecodeError> {
+        let length = self.varint()?;
+        text(self.bytes(usize::try_from(length).map_err(|_| TRUNCATED)?)?)
+    }
+
+    /// Bytes with a u32 length.
+    pub(super) fn long(&mut self) -> Result<&'a [u8], DecodeError> {
+        let length = self.bytes(4)?;
+        self.bytes(u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize)
+    }
+
+    /// Everything that is left.
+    pub(super) fn remainder(self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Everything that is left, to be kept.
+    pub(super) fn payload(self) -> Bytes {
+        match self.shared {
+            Some(shared) if self.rest.len() >= SHARED_PAYLOAD_BYTES => shared.slice_ref(self.rest),
+            _ => Bytes::copy_from_slice(self.rest),
+        }
+    }
+
+    /// Nothing must be left.
+    pub(super) fn end(self) -> Result<(), DecodeError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(DecodeError("frame longer than its content")) }
+    }
+}
+
+pub(super) fn push_varint(out: &mut BytesMut, mut number: u64) {
+    while number >= 0x80 {
+        out.put_u8(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    out.put_u8(number.to_le_bytes()[0]);
+}
+
+/// Appends a name. Subjects and patterns are far below the 64 KiB that fit.
+pub(super) fn push_name(out: &mut BytesMut, name: &str) {
+    out.put_u16_le(u16::try_from(name.len()).unwrap_or(u16::MAX));
+    out.put_slice(&name.as_bytes()[..name.len().min(usize::from(u16::MAX))]);
+}
+
+/// Appends a text of any length.
+pub(super) fn push_text(out: &mut BytesMut, text: &str) {
+    push_varint(out, text.len() as u64);
+    out.put_slice(text.as_bytes());
+}
+
+/// Appends the header of a frame whose length is not known yet; tells where it is.
+pub(super) fn begin(out: &mut BytesMut, kind: u8) -> usize {
+    let start = out.len();
+    out.put_slice(&[0, 0, 0, 0, kind]);
+    start
+}
+
+/// Fills in the length of the frame that began at `start` and goes on with `more` bytes beyond `out`. A frame that no length can
+/// tell is taken back: false.
+pub(super) fn finish(out: &mut BytesMut, start: usize, more: usize) -> bool {
+    let Ok(length) = u32::try_from(out.len() - start - 4 + more) else {
+        tracing::debug!("dropped a frame of 4 GiB");
+        out.truncate(start);
+        return false;
+    };
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    true
+}
+
+fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
+    std::str::from_utf8(bytes).map_err(|_| DecodeError("text is not utf-8"))
+}
+
+const TRUNCATED: DecodeError = DecodeError("frame shorter than its content");

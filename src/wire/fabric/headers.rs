@@ -1,0 +1,107 @@
+//! Headers in binary: flags, then what they announce, in the order of the flags.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::frame::{DecodeError, Reader, push_name, push_text, push_varint};
+use crate::subject::Subject;
+use crate::wire::{Headers, Json, SocketCommand};
+
+/// Whether there is anything to write.
+pub(super) fn are_needed(headers: &Headers) -> bool {
+    headers.malformed || !headers.is_empty()
+}
+
+/// Appends `headers`.
+pub(super) fn push_headers(out: &mut BytesMut, headers: &Headers) {
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    out.put_u8(
+        flag(headers.reply.is_some(), REPLY)
+            | flag(headers.command.is_some(), COMMAND)
+            | flag(headers.seq.is_some(), SEQ)
+            | flag(headers.attempt.is_some(), ATTEMPT)
+            | flag(headers.json.is_some(), JSON)
+            | flag(headers.malformed, MALFORMED),
+    );
+    if let Some(reply) = &headers.reply {
+        push_name(out, reply.as_str());
+    }
+    if let Some(command) = &headers.command {
+        let index = COMMANDS.iter().position(|known| known == command).and_then(|at| u8::try_from(at).ok());
+        match index {
+            Some(index) => out.put_u8(index + 1),
+            None => {
+                out.put_u8(0);
+                push_text(out, command.as_str());
+            }
+        }
+    }
+    if let Some(seq) = headers.seq {
+        push_varint(out, seq);
+    }
+    if let Some(attempt) = headers.attempt {
+        push_varint(out, attempt);
+    }
+    if let Some(json) = &headers.json {
+        let bytes = json.as_bytes();
+        // A frame of 4 GiB is refused when it is finished.
+        out.put_u32_le(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        out.put_slice(bytes);
+    }
+}
+
+/// Reads headers. A reserved one with a value that it must not have is left out, and `malformed` set.
+pub(super) fn read_headers(reader: &mut Reader<'_>) -> Result<Headers, DecodeError> {
+    let flags = reader.u8()?;
+    if flags & !KNOWN != 0 {
+        return Err(DecodeError("unknown flags of headers"));
+    }
+    let has = |flag: u8| flags & flag != 0;
+    let mut headers = Headers { malformed: has(MALFORMED), ..Headers::default() };
+    if has(REPLY) {
+        headers.reply = Subject::parse(reader.name()?).ok();
+        headers.malformed |= headers.reply.is_none();
+    }
+    if has(COMMAND) {
+        headers.command = Some(match reader.u8()? {
+            0 => SocketCommand::from_name(reader.text()?),
+            index => {
+                COMMANDS.get(usize::from(index) - 1).cloned().ok_or(DecodeError("unknown command byte"))?
+            }
+        });
+    }
+    if has(SEQ) {
+        headers.seq = Some(reader.varint()?).filter(is_count);
+        headers.malformed |= headers.seq.is_none();
+    }
+    if has(ATTEMPT) {
+        headers.attempt = Some(reader.varint()?).filter(is_count);
+        headers.malformed |= headers.attempt.is_none();
+    }
+    if has(JSON) {
+        let text = Bytes::copy_from_slice(reader.long()?);
+        headers.json = Some(Json::parse(text).map_err(|_| DecodeError("headers are no json"))?);
+    }
+    Ok(headers)
+}
+
+/// 1, 2, 3 … as far as JavaScript's numbers have no gaps.
+fn is_count(number: &u64) -> bool {
+    (1..1 << 53).contains(number)
+}
+
+const REPLY: u8 = 1;
+const COMMAND: u8 = 2;
+const SEQ: u8 = 4;
+const ATTEMPT: u8 = 8;
+const JSON: u8 = 16;
+const MALFORMED: u8 = 32;
+const KNOWN: u8 = 63;
+
+/// Those with a byte of their own, from 1 on; 0 stands before the name of any other.
+const COMMANDS: [SocketCommand; 5] = [
+    SocketCommand::Connect,
+    SocketCommand::Connected,
+    SocketCommand::Close,
+    SocketCommand::Ping,
+    SocketCommand::Socket,
+];

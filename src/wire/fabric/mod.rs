@@ -1,0 +1,33 @@
+//! Our own language: length-prefixed binary frames over any byte stream (docs/wire.md). Bytes to values and back, no I/O.
+
+mod client;
+mod codec;
+mod control;
+mod frame;
+mod headers;
+mod publication;
+mod server;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+pub use client::ClientCodec;
+pub use codec::{Codec, Heard};
+pub use frame::{DecodeError, FRAME_HEADER_BYTES, Frame, frame_length, push_ping, push_pong};
+pub use server::ServerCodec;
+
+/// Name and version of the language, as in the `Upgrade` header that asks for it.
+pub const PROTOCOL: &str = "selvedge/1";
+
+/// What a frame may hold beyond one payload: names, ids and headers.
+pub const FRAME_SLACK_BYTES: usize = 2 * 1024 * 1024;
+
+/// Longest control text that a client may send, in bytes: lists of names, never payload.
+pub const MAX_CONTROL_BYTES: usize = 1024 * 1024;
+
+/// Payloads of at least this many bytes are not copied into the output, but handed on as they are.
+pub const GIVEN_PAYLOAD_BYTES: usize = 16 * 1024;
+
+/// Payloads of at least this many bytes stay in the buffer that they were read into. Smaller ones are copied, so that a message
+/// that is kept for long does not keep a whole buffer with it.
+const SHARED_PAYLOAD_BYTES: usize = 2 * 1024;

@@ -1,0 +1,173 @@
+//! The bodies of PUBLISH and DELIVER from the flags on: they differ by an acknowledgement and a pattern.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::GIVEN_PAYLOAD_BYTES;
+use super::frame::{DecodeError, Reader, begin, finish, kind, push_name, push_text, push_varint};
+use super::headers::{are_needed, push_headers, read_headers};
+use super::slots::{Slots, single_id};
+use crate::subject::{Pattern, Subject};
+use crate::wire::{AckId, ClientOp, Encoding, Headers, MessageId, OpError, Payload, Publication, ServerOp};
+
+/// Writes publications: one a direction of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    subjects: Slots<Subject>,
+    patterns: Slots<Pattern>,
+}
+
+impl Writer {
+    /// Appends a PUBLISH. A big payload is given back: it follows right behind.
+    pub(super) fn publish(
+        &mut self,
+        out: &mut BytesMut,
+        ack: Option<AckId>,
+        publication: Publication,
+    ) -> Option<Bytes> {
+        let start = begin(out, kind::PUBLISH);
+        let at = out.len();
+        out.put_u8(if ack.is_some() { ACK } else { 0 });
+        if let Some(AckId(id)) = ack {
+            push_varint(out, id);
+        }
+        self.subject(out, at, &publication.subject);
+        rest(out, start, at, publication)
+    }
+
+    /// Appends a DELIVER. A big payload is given back: it follows right behind.
+    pub(super) fn deliver(
+        &mut self,
+        out: &mut BytesMut,
+        pattern: &Pattern,
+        publication: Publication,
+    ) -> Option<Bytes> {
+        let start = begin(out, kind::DELIVER);
+        let at = out.len();
+        out.put_u8(0);
+        self.subject(out, at, &publication.subject);
+        let (slot, is_known) = self.patterns.put(pattern, pattern.as_str());
+        out.put_u8(slot);
+        if !is_known {
+            out[at] |= PATTERN;
+            push_name(out, pattern.as_str());
+        }
+        rest(out, start, at, publication)
+    }
+
+    fn subject(&mut self, out: &mut BytesMut, at: usize, subject: &Subject) {
+        let (slot, is_known) = self.subjects.put(subject, subject.as_str());
+        out.put_u8(slot);
+        if !is_known {
+            out[at] |= SUBJECT;
+            push_name(out, subject.as_str());
+        }
+    }
+}
+
+/// What follows the names; `at` is the place of the flags.
+fn rest(out: &mut BytesMut, start: usize, at: usize, publication: Publication) -> Option<Bytes> {
+    let Publication { id, seq, done, payload, headers, .. } = publication;
+    if seq != 0 || !done {
+        out[at] |= CHUNK;
+        push_text(out, &id);
+        push_varint(out, seq.into());
+        out.put_u8(done.into());
+    }
+    if are_needed(&headers) {
+        out[at] |= HEADERS;
+        push_headers(out, &headers);
+    }
+    out.put_u8(payload.encoding.0);
+    if payload.raw.len() < GIVEN_PAYLOAD_BYTES {
+        out.put_slice(&payload.raw);
+        finish(out, start, 0);
+        return None;
+    }
+    finish(out, start, payload.raw.len()).then_some(payload.raw)
+}
+
+/// Reads publications: one a direction of a connection.
+#[derive(Debug)]
+pub(super) struct Listener {
+    subjects: Slots<Subject>,
+    patterns: Slots<Pattern>,
+    single: MessageId,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self { subjects: Slots::default(), patterns: Slots::default(), single: single_id() }
+    }
+}
+
+impl Listener {
+    /// The operation that a PUBLISH means.
+    pub(super) fn published(&mut self, mut reader: Reader<'_>) -> Result<ClientOp, DecodeError> {
+        let flags = flags(&mut reader, ACK | SUBJECT | CHUNK | HEADERS)?;
+        let ack = if flags & ACK == 0 { None } else { Some(AckId(reader.varint()?)) };
+        let Some(subject) = self.subject(flags, &mut reader)? else {
+            return Ok(ClientOp::PublishRefused { ack, error: OpError::text("Error: invalid subject") });
+        };
+        Ok(ClientOp::Publish { ack, publication: self.chunk(flags, subject, reader)? })
+    }
+
+    /// The operation that a DELIVER means.
+    pub(super) fn delivered(&mut self, mut reader: Reader<'_>) -> Result<ServerOp, DecodeError> {
+        let flags = flags(&mut reader, SUBJECT | PATTERN | CHUNK | HEADERS)?;
+        let subject =
+            self.subject(flags, &mut reader)?.ok_or(DecodeError("delivery with an invalid subject"))?;
+        let slot = reader.u8()?;
+        if flags & PATTERN != 0 {
+            self.patterns.set(slot, Pattern::parse(reader.name()?).ok());
+        }
+        let pattern = self.patterns.at(slot).ok_or(DecodeError("delivery with an invalid pattern"))?.clone();
+        Ok(ServerOp::Deliver { pattern, publication: self.chunk(flags, subject, reader)? })
+    }
+
+    /// An invalid one empties its slot, so that nobody can mean by it what stood there before.
+    fn subject(&mut self, flags: u8, reader: &mut Reader<'_>) -> Result<Option<Subject>, DecodeError> {
+        let slot = reader.u8()?;
+        if flags & SUBJECT != 0 {
+            let subject = Subject::parse(reader.name()?).ok();
+            self.subjects.set(slot, subject.clone());
+            return Ok(subject);
+        }
+        self.subjects.at(slot).cloned().map(Some).ok_or(DecodeError("slot without a subject"))
+    }
+
+    /// What follows the names. Inlined, because a publication is big, and each move of it shows in a profile.
+    #[inline(always)]
+    fn chunk(&self, flags: u8, subject: Subject, mut reader: Reader<'_>) -> Result<Publication, DecodeError> {
+        let (mut id, mut seq, mut done) = (None, 0, true);
+        if flags & CHUNK != 0 {
+            id = Some(MessageId::from(reader.text()?));
+            seq = u32::try_from(reader.varint()?).map_err(|_| DecodeError("chunk number too large"))?;
+            done = match reader.u8()? {
+                0 => false,
+                1 => true,
+                _ => return Err(DecodeError("done is neither 0 nor 1")),
+            };
+        }
+        let headers = if flags & HEADERS == 0 { Headers::default() } else { read_headers(&mut reader)? };
+        let encoding = Encoding(reader.u8()?);
+        let payload = Payload { encoding, raw: reader.payload() };
+        let id = id.unwrap_or_else(|| self.single.clone());
+        Ok(Publication { subject, id, seq, done, payload, headers })
+    }
+}
+
+fn flags(reader: &mut Reader<'_>, known: u8) -> Result<u8, DecodeError> {
+    let flags = reader.u8()?;
+    if flags & !known != 0 { Err(DecodeError("unknown flags")) } else { Ok(flags) }
+}
+
+/// An acknowledgement is wanted: its id follows.
+const ACK: u8 = 1;
+/// The subject's slot is filled anew: its text follows.
+const SUBJECT: u8 = 2;
+/// The pattern's slot is filled anew: its text follows.
+const PATTERN: u8 = 4;
+/// One of several chunks: id, number and done follow.
+const CHUNK: u8 = 8;
+/// Headers follow.
+const HEADERS: u8 = 16;

@@ -1,0 +1,92 @@
+//! A broker's end of one connection: [`ServerOp`] to frames, frames to [`ClientOp`].
+
+use bytes::{Bytes, BytesMut};
+
+use super::client::{MALFORMED, idle_or_unknown, push_control};
+use super::control::{Ask, Tell, Unknown};
+use super::frame::{DecodeError, Frame, begin, finish, kind, push_varint};
+use super::publication::{Listener, Writer};
+use super::{Codec, FRAME_SLACK_BYTES, Heard, MAX_CONTROL_BYTES};
+use crate::wire::socketio::fits;
+use crate::wire::{AckId, ClientOp, OpError, Reply, ServerOp};
+
+/// Speaks for a broker.
+#[derive(Debug)]
+pub struct ServerCodec {
+    writer: Writer,
+    listener: Listener,
+    max_frame: usize,
+}
+
+impl ServerCodec {
+    /// For clients whose payloads are at most `max_payload` bytes.
+    pub fn new(max_payload: usize) -> Self {
+        let max_frame = max_payload.saturating_add(FRAME_SLACK_BYTES);
+        Self { writer: Writer::default(), listener: Listener::default(), max_frame }
+    }
+}
+
+impl Codec for ServerCodec {
+    type Out = ServerOp;
+    type In = ClientOp;
+
+    fn encode(&mut self, op: ServerOp, out: &mut BytesMut) -> Option<Bytes> {
+        match op {
+            ServerOp::Deliver { pattern, publication } => self.writer.deliver(out, &pattern, publication),
+            ServerOp::Ack { id: AckId(id), reply: Reply::Published { count } } => {
+                let start = begin(out, kind::PUBLISHED);
+                push_varint(out, id);
+                push_varint(out, count);
+                finish(out, start, 0);
+                None
+            }
+            other => {
+                if let Some(tell) = Tell::from_op(other) {
+                    push_control(out, &tell);
+                }
+                None
+            }
+        }
+    }
+
+    fn decode(&mut self, frame: Frame<'_>, into: &mut Vec<ClientOp>) -> Result<Heard<ServerOp>, DecodeError> {
+        let (kind, reader) = frame.open()?;
+        match kind {
+            kind::PUBLISH => {
+                into.push(self.listener.published(reader)?);
+                if let Some(ClientOp::Publish { publication, .. }) = into.last()
+                    && !fits(&publication.headers)
+                {
+                    into.pop();
+                    return Err(DecodeError("headers too long or nested too deep"));
+                }
+            }
+            kind::CONTROL => {
+                let text = reader.remainder();
+                if text.len() > MAX_CONTROL_BYTES {
+                    return Err(DecodeError("control frame too long"));
+                }
+                let ask: Ask = serde_json::from_slice(text).map_err(|_| MALFORMED)?;
+                let Some(op) = ask.into_op() else { return refuse(text) };
+                into.push(op);
+            }
+            _ => return idle_or_unknown(kind),
+        }
+        Ok(Heard::Op)
+    }
+
+    fn max_frame(&self) -> usize {
+        self.max_frame
+    }
+}
+
+/// The rule for an operation that is not known: whoever waits for an answer is told so, and nobody loses a connection by it.
+fn refuse(text: &[u8]) -> Result<Heard<ServerOp>, DecodeError> {
+    let unknown: Unknown = serde_json::from_slice(text).map_err(|_| MALFORMED)?;
+    Ok(unknown.ack.map_or(Heard::Idle, |ack| {
+        Heard::Answer(ServerOp::Ack {
+            id: AckId(ack),
+            reply: Reply::Error(OpError::text("unknown operation")),
+        })
+    }))
+}
