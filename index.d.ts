@@ -125,7 +125,7 @@ export declare function decode(options: { encoding?: DataEncoding; data: Uint8Ar
 /** How a client connects. */
 export interface ConnectOptions {
   /**
-   * `http(s)://host:port/base` of a server. @default the environment variable `CONAT_SERVER`, else the fabric inside this
+   * `http://host:port/base` of a server (`ws://` too; TLS is not supported yet and refused). @default the environment variable `CONAT_SERVER`, else the fabric inside this
    * process
    */
   address?: string
