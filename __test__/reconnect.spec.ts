@@ -172,32 +172,33 @@ describeFabrics('a lost connection', fabric => {
   })
 })
 
-describeFabric('conat wire', 'a new broker in place of the old one', fabric => {
-  test('goes on with four sockets that talk, and loses and doubles nothing', async () => {
-    const [host, guest] = [fabric.client(), fabric.client()]
-    const listener = await listening(host, 'chat')
-    const pairs: Awaited<ReturnType<typeof join>>[] = []
-    for (let n = 0; n < 4; n++) pairs.push(await join(listener, guest))
-    const sockets = pairs.flat()
-    const records = pairs.flatMap(([server, socket]) => [record(socket), record(server)])
-    const stops = sockets.map(stream)
-    await Promise.all(records.map(one => one.reach(100)))
-    await fabric.replaceBroker()
-    await Promise.all(sockets.map(socket => socket.waitUntilReady()))
-    await Promise.all(records.map(one => one.reach(one.data.length + 100)))
-    const written = await Promise.all(stops.map(stop => stop()))
-    await Promise.all(sockets.map(socket => socket.drain()))
-    for (const [i, one] of records.entries()) expect(one.data).toEqual(numbers(1, written[i]!))
-  }, 60_000)
+for (const kind of ['conat wire', 'selvedge wire'] as const)
+  describeFabric(kind, 'a new broker in place of the old one', fabric => {
+    test('goes on with four sockets that talk, and loses and doubles nothing', async () => {
+      const [host, guest] = [fabric.client(), fabric.client()]
+      const listener = await listening(host, 'chat')
+      const pairs: Awaited<ReturnType<typeof join>>[] = []
+      for (let n = 0; n < 4; n++) pairs.push(await join(listener, guest))
+      const sockets = pairs.flat()
+      const records = pairs.flatMap(([server, socket]) => [record(socket), record(server)])
+      const stops = sockets.map(stream)
+      await Promise.all(records.map(one => one.reach(100)))
+      await fabric.replaceBroker()
+      await Promise.all(sockets.map(socket => socket.waitUntilReady()))
+      await Promise.all(records.map(one => one.reach(one.data.length + 100)))
+      const written = await Promise.all(stops.map(stop => stop()))
+      await Promise.all(sockets.map(socket => socket.drain()))
+      for (const [i, one] of records.entries()) expect(one.data).toEqual(numbers(1, written[i]!))
+    }, 60_000)
 
-  test('has the subscriptions of all clients again', async () => {
-    const [one, two] = [fabric.client(), fabric.client()]
-    const subscription = await one.subscribe('a.*')
-    const losses = Promise.all([once(one, 'disconnected'), once(two, 'disconnected')])
-    await fabric.replaceBroker()
-    await losses
-    await Promise.all([one.waitUntilReady(), two.waitUntilReady()])
-    expect((await two.publish('a.b', 'heard')).count).toBe(1)
-    expect((await read(subscription, 1))[0]!.data).toBe('heard')
+    test('has the subscriptions of all clients again', async () => {
+      const [one, two] = [fabric.client(), fabric.client()]
+      const subscription = await one.subscribe('a.*')
+      const losses = Promise.all([once(one, 'disconnected'), once(two, 'disconnected')])
+      await fabric.replaceBroker()
+      await losses
+      await Promise.all([one.waitUntilReady(), two.waitUntilReady()])
+      expect((await two.publish('a.b', 'heard')).count).toBe(1)
+      expect((await read(subscription, 1))[0]!.data).toBe('heard')
+    })
   })
-})

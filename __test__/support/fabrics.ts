@@ -14,7 +14,9 @@ const QUICK: ConnectOptions = { reconnectionDelay: 5, reconnectionDelayMax: 50 }
 /** The same copy that `selvedge` has loaded: what it counts keeps the process alive. */
 const { reasons } = require('../../dist/lifetime.js') as { reasons(): number }
 
-export type Kind = 'in-process' | 'conat wire'
+export type Kind = 'in-process' | 'conat wire' | 'selvedge wire'
+
+const KINDS: readonly Kind[] = ['in-process', 'conat wire', 'selvedge wire']
 
 /** A broker, fresh for each test, and clients of it. */
 export interface Fabric {
@@ -22,7 +24,7 @@ export interface Fabric {
   readonly broker: ConatServer
   /** A client of its own, closed after the test. */
   client(options?: ConnectOptions): Client
-  /** Replaces the broker by a new one, which the clients find again (`conat wire` only). */
+  /** Replaces the broker by a new one, which the clients find again (not `in-process`). */
   replaceBroker(): Promise<void>
 }
 
@@ -32,7 +34,7 @@ export function describeFabrics(
   define: (fabric: Fabric) => void,
   options?: ServerOptions,
 ): void {
-  for (const kind of ['in-process', 'conat wire'] as const) describeFabric(kind, name, define, options)
+  for (const kind of KINDS) describeFabric(kind, name, define, options)
 }
 
 /** The same over one of them. */
@@ -48,6 +50,10 @@ export function describeFabric(
     afterEach(() => fabric.close())
     define(fabric)
   })
+}
+
+function wireOf(kind: Kind): 'conat' | 'selvedge' {
+  return kind === 'conat wire' ? 'conat' : 'selvedge'
 }
 
 class TestFabric implements Fabric {
@@ -71,7 +77,7 @@ class TestFabric implements Fabric {
     const client =
       this.kind === 'in-process'
         ? this.broker.client(all)
-        : connect({ address: this.#address(), noCache: true, ...all })
+        : connect({ address: this.#address(), noCache: true, wire: wireOf(this.kind), ...all })
     this.#clients.push(client)
     return client
   }
