@@ -7,7 +7,15 @@ import { Core, type Traffic } from './core'
 import { closedFailure, errorFrom, FabricError, Failed } from './errors'
 import { CLIENT_STATE, endAllOf, forget, PERMISSION, route, type Target } from './events'
 import { Hold } from './lifetime'
-import { type Message, type MessageData, type MessageOptions, messageData, type Responder } from './message'
+import {
+  type Message,
+  type MessageData,
+  type MessageOptions,
+  messageData,
+  type Published,
+  type PublishOptions,
+  type Responder,
+} from './message'
 import { native } from './native'
 import { checkOptions, isTimeout } from './options'
 import * as requests from './requests'
@@ -182,18 +190,14 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     return this.#subscriptions.open(subject, options)
   }
 
-  async publish(
-    subject: string,
-    data?: unknown,
-    options?: requests.PublishOptions,
-  ): Promise<requests.Published> {
+  async publish(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
     checkPublishSubject(subject)
     checkOptions('publish', options, requests.PUBLISH_SHAPE)
     const wait = options?.waitForInterest ?? false
     return await this.#settle(requests.publish(this.#core, this, subject, data, options, wait), options)
   }
 
-  async pub(subject: string, data?: unknown, options?: requests.PublishOptions): Promise<requests.Published> {
+  async pub(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
     return await this.publish(subject, data, options)
   }
 
@@ -250,7 +254,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   /** @internal */
-  respond(subject: string, data: unknown, options?: requests.PublishOptions): Promise<requests.Published> {
+  respond(subject: string, data: unknown, options?: PublishOptions): Promise<Published> {
     checkOptions('respond', options, requests.PUBLISH_SHAPE)
     const wait = options?.waitForInterest ?? true
     const answer = this.#settle(requests.publish(this.#core, this, subject, data, options, wait), options)
@@ -365,12 +369,9 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     return outcome === 1
   }
 
-  async #settle(
-    pending: Promise<requests.Outcome>,
-    options: requests.PublishOptions | undefined,
-  ): Promise<requests.Published> {
+  async #settle(pending: Promise<requests.Outcome>, options: PublishOptions | undefined): Promise<Published> {
     const outcome = await pending
-    if (!(outcome instanceof Failed)) return outcome as requests.Published
+    if (!(outcome instanceof Failed)) return outcome as Published
     if (options?.noThrow) return { bytes: 0, count: 0 }
     throw errorFrom(outcome)
   }

@@ -4,10 +4,20 @@ import { checkAttached, checkEncoding, copyOut, DataEncoding, decodeAt, encode }
 import { FabricError, invalidType } from './errors'
 import { type Headers, headersText, parseHeaders, REPLY_HEADER } from './headers'
 import { checkOptions, isBytes, isEncoding, isHeaders } from './options'
-import type { Published, PublishOptions } from './requests'
 import type { Incoming } from './slab'
 
 const EMPTY = Buffer.alloc(0)
+
+export interface Published {
+  bytes: number
+  count: number
+}
+
+export interface PublishOptions extends MessageOptions {
+  timeout?: number
+  waitForInterest?: boolean
+  noThrow?: boolean
+}
 
 /** What a message needs of the client that received it, to be answered. */
 export interface Responder {

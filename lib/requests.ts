@@ -6,7 +6,14 @@ import { abortFailure, closedFailure, Failed } from './errors'
 import { DONE, FAILED, forget, PUBLISHED, REPLY, route, type Target } from './events'
 import { type Headers, headersText, socketHeadersText } from './headers'
 import { release, retain } from './lifetime'
-import { Message, MessageData, type MessageOptions, type Responder } from './message'
+import {
+  Message,
+  MessageData,
+  type MessageOptions,
+  type Published,
+  type PublishOptions,
+  type Responder,
+} from './message'
 import {
   defaults,
   isBoolean,
@@ -20,17 +27,6 @@ import {
   type Shape,
 } from './options'
 import type { Slab } from './slab'
-
-export interface Published {
-  bytes: number
-  count: number
-}
-
-export interface PublishOptions extends MessageOptions {
-  timeout?: number
-  waitForInterest?: boolean
-  noThrow?: boolean
-}
 
 export interface RequestOptions extends PublishOptions {
   signal?: AbortSignal
