@@ -14,7 +14,7 @@ use super::slab::Slab;
 use crate::endpoint::{Command, Endpoint, EndpointConfig, Failure, Handle};
 use crate::entropy::OsEntropy;
 use crate::runtime::{
-    BrokerHandle, Dialer, EventQueue, ListenOptions, Mailbox, News, listen, own_fabric, spawn, spawn_client,
+    BrokerHandle, Dialer, EventQueue, Mailbox, News, OpenPort, open_port, own_fabric, spawn_client,
 };
 use crate::transport::Remote;
 
@@ -34,17 +34,10 @@ pub struct Session {
     slab: Slab,
 }
 
-/// A broker, and what stops it from listening.
+/// A broker, and the port that it holds, if any.
 struct RunningBroker {
     handle: Arc<BrokerHandle>,
-    listening: Arc<Mutex<Listening>>,
-}
-
-/// How far the port has come.
-enum Listening {
-    Opening,
-    Open { _port: crate::runtime::Listening },
-    Closed,
+    port: Option<OpenPort>,
 }
 
 thread_local! {
@@ -114,18 +107,20 @@ impl Session {
     /// Starts a broker. That it is ready, or why it is not, is news.
     pub fn open_broker(&mut self, handle: Handle, options: &BrokerOptions) {
         let broker = BrokerHandle::start(options.config());
-        let listening = Arc::new(Mutex::new(Listening::Opening));
-        self.brokers.insert(handle, RunningBroker { handle: broker.clone(), listening: listening.clone() });
-        match options.listen() {
-            Some(options) => drop(spawn(open_port(handle, broker, options, listening, self.events.clone()))),
-            None => self.events.put([News::BrokerReady(handle, None)]),
+        let port =
+            options.listen().map(|options| open_port(handle, broker.clone(), options, self.events.clone()));
+        if port.is_none() {
+            self.events.put([News::BrokerReady(handle, None)]);
         }
+        self.brokers.insert(handle, RunningBroker { handle: broker, port });
     }
 
     /// Stops a broker.
     pub fn close_broker(&mut self, handle: Handle) {
-        if let Some(broker) = self.brokers.remove(&handle) {
-            broker.stop();
+        let Some(broker) = self.brokers.remove(&handle) else { return };
+        broker.handle.close();
+        // With a port, that it is closed is told once the port is free again.
+        if broker.port.is_none() {
             self.events.put([News::BrokerClosed(handle)]);
         }
     }
@@ -182,48 +177,8 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.events.close();
         self.clients.values().for_each(|mailbox| mailbox.abandon());
-        self.brokers.values().for_each(RunningBroker::stop);
+        self.brokers.values().for_each(|broker| broker.handle.close());
         self.wake.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-}
-
-impl RunningBroker {
-    fn stop(&self) {
-        *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = Listening::Closed;
-        self.handle.close();
-    }
-}
-
-async fn open_port(
-    handle: Handle,
-    broker: Arc<BrokerHandle>,
-    options: ListenOptions,
-    listening: Arc<Mutex<Listening>>,
-    events: Arc<EventQueue>,
-) {
-    let place = format!("{}:{}", options.host, options.port);
-    match listen(broker.clone(), options).await {
-        Ok(port) => {
-            let address = port.address();
-            let mut listening = listening.lock().unwrap_or_else(PoisonError::into_inner);
-            if !matches!(*listening, Listening::Closed) {
-                *listening = Listening::Open { _port: port };
-                events.put([News::BrokerReady(handle, Some(address))]);
-            }
-        }
-        Err(error) => {
-            broker.close();
-            let code = match error.kind() {
-                std::io::ErrorKind::AddrInUse => "EADDRINUSE",
-                std::io::ErrorKind::PermissionDenied => "EACCES",
-                std::io::ErrorKind::AddrNotAvailable => "EADDRNOTAVAIL",
-                _ => "ERR_LISTEN",
-            };
-            events.put([News::BrokerFailed(
-                handle,
-                Failure::new(code, format!("cannot listen on {place}: {error}")),
-            )]);
-        }
     }
 }
 

@@ -1,14 +1,14 @@
 //! Lets peers in from the network.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
-use super::{BrokerHandle, threads};
+use super::{BrokerHandle, EventQueue, News, threads};
+use crate::endpoint::{Failure, Handle};
 use crate::transport::{AcceptOptions, accept};
 
 /// Where and how to listen.
@@ -22,32 +22,68 @@ pub struct ListenOptions {
     pub accept: AcceptOptions,
 }
 
-/// A port that is open until this is dropped.
-pub struct Listening {
-    address: SocketAddr,
-    task: tokio::task::JoinHandle<()>,
+/// A port that is open, or about to be, until this is dropped.
+pub struct OpenPort {
+    _stop: oneshot::Sender<()>,
 }
 
-impl Listening {
-    /// The address that is really listened on.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
+/// Opens the port for the broker known as `handle`. Peers that come are served until it is closed. What becomes of it is news: ready,
+/// failed, or, when the port is free again, closed.
+pub fn open_port(
+    handle: Handle,
+    broker: Arc<BrokerHandle>,
+    options: ListenOptions,
+    events: Arc<EventQueue>,
+) -> OpenPort {
+    let (stop, stopped) = oneshot::channel();
+    threads::spawn(hold_port(handle, broker, options, stopped, events));
+    OpenPort { _stop: stop }
 }
 
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+async fn hold_port(
+    handle: Handle,
+    broker: Arc<BrokerHandle>,
+    options: ListenOptions,
+    mut stopped: oneshot::Receiver<()>,
+    events: Arc<EventQueue>,
+) {
+    let place = format!("{}:{}", options.host, options.port);
+    let listening = async {
+        let listener = TcpListener::bind((options.host.as_str(), options.port)).await?;
+        Ok((listener.local_addr()?, listener))
+    };
+    let news = match listening.await {
+        Ok((address, listener)) => {
+            tracing::info!(%address, "broker listens");
+            events.put([News::BrokerReady(handle, Some(address))]);
+            tokio::select! {
+                _ = &mut stopped => {}
+                () = let_in(broker, listener, Arc::new(options.accept)) => {}
+            }
+            // The listener is gone with its future: the port is free.
+            News::BrokerClosed(handle)
+        }
+        Err(error) => {
+            broker.close();
+            let is_wanted = stopped.try_recv() == Err(oneshot::error::TryRecvError::Empty);
+            if is_wanted {
+                News::BrokerFailed(handle, failure(&place, &error))
+            } else {
+                News::BrokerClosed(handle)
+            }
+        }
+    };
+    events.put([news]);
 }
 
-/// Opens the port. Peers that come are served until the broker is closed.
-pub async fn listen(broker: Arc<BrokerHandle>, options: ListenOptions) -> io::Result<Listening> {
-    let listener = TcpListener::bind((options.host.as_str(), options.port)).await?;
-    let address = listener.local_addr()?;
-    tracing::info!(%address, "broker listens");
-    let task = threads::spawn(let_in(broker, listener, Arc::new(options.accept)));
-    Ok(Listening { address, task })
+fn failure(place: &str, error: &io::Error) -> Failure {
+    let code = match error.kind() {
+        io::ErrorKind::AddrInUse => "EADDRINUSE",
+        io::ErrorKind::PermissionDenied => "EACCES",
+        io::ErrorKind::AddrNotAvailable => "EADDRNOTAVAIL",
+        _ => "ERR_LISTEN",
+    };
+    Failure::new(code, format!("cannot listen on {place}: {error}"))
 }
 
 async fn let_in(broker: Arc<BrokerHandle>, listener: TcpListener, options: Arc<AcceptOptions>) {

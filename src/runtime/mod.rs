@@ -12,10 +12,9 @@ mod peer_task;
 mod threads;
 
 pub use broker_handle::BrokerHandle;
-pub use broker_listener::{ListenOptions, Listening, listen};
+pub use broker_listener::{ListenOptions, OpenPort, open_port};
 pub use client_task::spawn_client;
 pub use dialer::{Dialer, own_fabric};
 pub use event_queue::{EventQueue, News};
 pub use log::start_log;
 pub use mailbox::Mailbox;
-pub use threads::spawn;
