@@ -76,6 +76,9 @@ describeFabrics('a request', fabric => {
     const { value: question } = await questions.next()
     await client.close()
     expect((await pending).code).toBe('ERR_CLOSED')
+    // The broker learns of it when the connection has ended at its side too.
+    const reply = String(question!.headers?.['CN-Reply'])
+    while (await server.interest(reply));
     expect((await rejection(question!.respond('answer', { timeout: 50 }))).code).toBe(408)
   })
 
