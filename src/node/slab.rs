@@ -72,9 +72,22 @@ impl Slab {
                 self.payload(&payload);
             }
             Event::Request { socket, message } => self.message(9, socket, &message),
-            Event::Acked { socket, total } => {
+            Event::Acked { socket, total, bytes } => {
                 self.head(10, socket);
                 self.number(total);
+                self.number(bytes);
+            }
+            Event::Undelivered { socket, seq, payload, json } => {
+                self.head(34, socket);
+                self.number(seq);
+                self.json(json.as_ref());
+                self.payload(&payload);
+            }
+            Event::Collected(socket) => self.head(35, socket),
+            Event::Counted { socket, resent, duplicates } => {
+                self.head(36, socket);
+                self.number(resent);
+                self.number(duplicates);
             }
             Event::Accepted { listener, socket, id, subject } => {
                 self.head(11, listener);
