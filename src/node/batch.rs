@@ -68,6 +68,8 @@ impl<'a> Record<'a> {
             21 => Command::Disconnect,
             22 => Command::Close,
             23 => Command::DropTransport,
+            24 => self.list(QuestionKind::Sync)?,
+            25 => self.list(QuestionKind::Cluster)?,
             other => return Err(internal(format!("unknown command {other}"))),
         })
     }
@@ -133,6 +135,14 @@ impl<'a> Record<'a> {
         };
         let question = Question { kind: QuestionKind::Interest, message, timeout, wait_for_interest: false };
         Ok(Command::Ask { ticket, question })
+    }
+
+    fn list(&mut self, kind: QuestionKind) -> Result<Command, Failure> {
+        let (ticket, timeout) = (self.ticket()?, self.duration()?);
+        // Only shown when it fails.
+        let subject = Subject::parse(kind.name())?;
+        let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
+        Ok(Command::Ask { ticket, question: Question { kind, message, timeout, wait_for_interest: false } })
     }
 
     fn open_socket(&mut self, kind: u8) -> Result<Command, Failure> {

@@ -15,7 +15,10 @@ impl World {
         self.note(Line(node, &event));
         match event {
             Event::Session(state) => self.nodes[node].session = Some(state),
-            Event::Permission(_) | Event::Listener { .. } | Event::ChooseServer(_) => {}
+            Event::Permission(_)
+            | Event::Listener { .. }
+            | Event::ChooseServer(_)
+            | Event::Strings { .. } => {}
             Event::Delivered { subscription, message } => {
                 self.delivered.entry(subscription).or_default().push(message);
             }
