@@ -23,6 +23,7 @@ export const LISTENER_STATE = 12
 export const CHOOSE_SERVER = 13
 export const PERMISSION = 14
 export const BROKER_STATE = 15
+export const STRINGS = 16
 
 /** Whatever has a handle. */
 export interface Target {
