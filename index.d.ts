@@ -392,16 +392,20 @@ export type Results<T> = Promise<AsyncIterableIterator<T, undefined>> & AsyncIte
 export type Answers = Results<Message>
 
 /** The methods of a service, for who calls them. */
-export type Remote<T> = {
-  [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never
-}
+export type Remote<T> = 0 extends 1 & T
+  ? any
+  : {
+      [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never
+    }
 
 /** The methods of several services, for who calls them all. */
-export type RemoteMany<T> = {
-  [K in keyof T]: T[K] extends (...args: infer A) => infer R
-    ? (...args: A) => Results<Awaited<R> | FabricError>
-    : never
-}
+export type RemoteMany<T> = 0 extends 1 & T
+  ? any
+  : {
+      [K in keyof T]: T[K] extends (...args: infer A) => infer R
+        ? (...args: A) => Results<Awaited<R> | FabricError>
+        : never
+    }
 
 /** How a subscription receives. */
 export interface SubscriptionOptions {

@@ -16,7 +16,11 @@ describe('Patterns', () => {
     const patterns = new Patterns<number>().set('a.b', 1).set('a.b.c', 2)
     expect(patterns.delete('a.b')).toBe(true)
     expect(patterns.delete('a.b')).toBe(false)
-    expect([patterns.matches('a.b'), patterns.hasMatch('a.b'), patterns.get('a.b')]).toEqual([[], false, undefined])
+    expect([patterns.matches('a.b'), patterns.hasMatch('a.b'), patterns.get('a.b')]).toEqual([
+      [],
+      false,
+      undefined,
+    ])
     expect(patterns.matches('a.b.c')).toEqual(['a.b.c'])
     expect(patterns.delete('a')).toBe(false)
     expect(patterns.delete('a.b.c.d')).toBe(false)

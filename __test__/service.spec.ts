@@ -88,14 +88,25 @@ describeFabrics('a service', fabric => {
     await host.service('impl', new Impl())
     const api = guest.call('impl')
     expect([await api.own(), await api.inherited()]).toEqual(['own', 'inherited'])
-    const names = ['constructor', '__proto__', 'toString', 'hasOwnProperty', '__defineGetter__', 'value', 'gone']
+    const names = [
+      'constructor',
+      '__proto__',
+      'toString',
+      'hasOwnProperty',
+      '__defineGetter__',
+      'value',
+      'gone',
+    ]
     for (const name of names) {
       // By hand: the proxy of a caller does not even ask for most of these.
       const answer = await guest.request('impl', [name, ['x']])
       expect(answer.headers).toEqual({ error: `${name} not defined`, code: 'ERR_NOT_DEFINED' })
       expect(answer.data).toBeNull()
     }
-    expect(await rejection(api.gone())).toMatchObject({ code: 'ERR_NOT_DEFINED', message: 'gone not defined' })
+    expect(await rejection(api.gone())).toMatchObject({
+      code: 'ERR_NOT_DEFINED',
+      message: 'gone not defined',
+    })
   })
 
   test('answers calls that are none with an error, and ignores what is no request', async () => {

@@ -53,7 +53,8 @@ describe('systemAccountPassword', () => {
     for (const bad of ['a;b', 'a b', 'a\r\nb', 'ü', '']) {
       const make = () => new Client({ address: 'http://127.0.0.1:1', systemAccountPassword: `${bad}` })
       expect(make).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }))
-      if (bad !== '') expect(make).toThrow(expect.objectContaining({ message: expect.not.stringContaining(bad) }))
+      if (bad !== '')
+        expect(make).toThrow(expect.objectContaining({ message: expect.not.stringContaining(bad) }))
     }
     await client.close()
     await server.close()

@@ -11,7 +11,10 @@ describeFabrics('watch', fabric => {
     await member.subscribe('a.*', { queue: '0' })
     const seen: unknown[] = []
     const done = new Promise<void>(resolve => {
-      watcher.watch('a.*', (message: Message) => seen.push([message.subject, message.data]) === 3 && resolve())
+      watcher.watch(
+        'a.*',
+        (message: Message) => seen.push([message.subject, message.data]) === 3 && resolve(),
+      )
     })
     await watcher.syncSubscriptions()
     for (const n of [1, 2, 3]) expect((await publisher.publish(`a.${n}`, n)).count).toBe(2)
@@ -70,7 +73,9 @@ describeFabrics('the lists of the broker', fabric => {
     await client.close()
     expect(await rejection(client.syncSubscriptions())).toMatchObject({ code: 'ERR_CLOSED' })
     expect(await rejection(client.cluster())).toMatchObject({ code: 'ERR_CLOSED' })
-    expect(await rejection(fabric.client().cluster({ timeout: 0 }))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
+    expect(await rejection(fabric.client().cluster({ timeout: 0 }))).toMatchObject({
+      code: 'ERR_OUT_OF_RANGE',
+    })
   })
 })
 
@@ -82,7 +87,10 @@ describe('a broker of the original’s kind', () => {
     await client.waitUntilReady()
     const before = broker.subscriptions()[0]!
     expect(before).toContain('a.*')
-    broker.spoil({ forget: ['a.*', before.find(pattern => pattern.startsWith('_INBOX'))!], add: ['left.over'] })
+    broker.spoil({
+      forget: ['a.*', before.find(pattern => pattern.startsWith('_INBOX'))!],
+      add: ['left.over'],
+    })
     expect((await client.publish('a.b', 'unheard')).count).toBe(0)
     await client.syncSubscriptions()
     expect(broker.subscriptions()[0]!.sort()).toEqual([...before].sort())

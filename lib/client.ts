@@ -246,13 +246,13 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     return await subscription.confirmed()
   }
 
-  call<T>(subject: string, options?: requests.RequestOptions): Remote<T> {
+  call<T = any>(subject: string, options?: requests.RequestOptions): Remote<T> {
     checkPublishSubject(subject)
     checkOptions('call', options, requests.REQUEST_SHAPE)
     return callProxy(data => this.request(subject, data, options))
   }
 
-  callMany<T>(subject: string, options?: requests.RequestManyOptions): RemoteMany<T> {
+  callMany<T = any>(subject: string, options?: requests.RequestManyOptions): RemoteMany<T> {
     checkPublishSubject(subject)
     checkOptions('callMany', options, requests.REQUEST_MANY_SHAPE)
     return callManyProxy(data => this.requestMany(subject, data, options))

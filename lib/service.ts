@@ -6,16 +6,20 @@ import type { Message } from './message'
 import type { Subscription } from './subscription'
 
 /** Every member of one service, called over the fabric: what it returns comes as a promise. */
-export type Remote<T> = {
-  [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never
-}
+export type Remote<T> = 0 extends 1 & T
+  ? any
+  : {
+      [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never
+    }
 
 /** The same for all services on a subject; a failed one is an error among the results. */
-export type RemoteMany<T> = {
-  [K in keyof T]: T[K] extends (...args: infer A) => infer R
-    ? (...args: A) => Results<Awaited<R> | FabricError>
-    : never
-}
+export type RemoteMany<T> = 0 extends 1 & T
+  ? any
+  : {
+      [K in keyof T]: T[K] extends (...args: infer A) => infer R
+        ? (...args: A) => Results<Awaited<R> | FabricError>
+        : never
+    }
 
 /** All services of a client share the calls unless they say otherwise. */
 export const SERVICE_QUEUE = '0'

@@ -1,5 +1,6 @@
 // The service that every broker with a system account offers, as its callers see it.
-import type { Client } from './client'
+import type { AnswerIterator } from './answers'
+import type { Message } from './message'
 import { checkOptions, isString, type Shape } from './options'
 import { REQUEST_MANY_SHAPE, REQUEST_SHAPE, type RequestManyOptions, type RequestOptions } from './requests'
 import { callManyProxy, callProxy, type Remote, type RemoteMany } from './service'
@@ -12,6 +13,14 @@ export interface SysApi {
   disconnect(ids: string | string[]): void
   clusterTopology(): unknown
   clusterAddresses(): unknown
+}
+
+/** What it needs of a client. */
+interface Client {
+  readonly info: Record<string, unknown> | undefined
+  waitUntilSignedIn(): Promise<void>
+  request(subject: string, data: unknown, options: RequestOptions): Promise<unknown>
+  requestMany(subject: string, data: unknown, options: RequestManyOptions): Promise<unknown>
 }
 
 /** Whom to ask. */
@@ -39,7 +48,9 @@ export function sysApi(client: Client, options: SysTarget & RequestOptions = {})
   checkOptions('sysApi', options, { ...REQUEST_SHAPE, ...TARGET_SHAPE })
   const { clusterName, id, ...rest } = options
   return callProxy(async call => {
-    return await client.request(await subjectOf(client, { clusterName, id }), call, rest)
+    return (await client.request(await subjectOf(client, { clusterName, id }), call, rest)) as
+      | Message
+      | undefined
   })
 }
 
@@ -51,6 +62,6 @@ export function sysApiMany(
   checkOptions('sysApiMany', options, { ...REQUEST_MANY_SHAPE, clusterName: isToken })
   const { clusterName, ...rest } = options
   return callManyProxy(async call => {
-    return await client.requestMany(await subjectOf(client, { clusterName }), call, rest)
+    return (await client.requestMany(await subjectOf(client, { clusterName }), call, rest)) as AnswerIterator
   })
 }
