@@ -57,6 +57,11 @@ impl Slab {
                 self.head(4, ticket);
                 self.u32(value.into());
             }
+            Event::Strings { ticket, strings } => {
+                self.head(16, ticket);
+                self.u32(u32::try_from(strings.len()).unwrap_or(u32::MAX));
+                strings.iter().for_each(|text| self.str(text));
+            }
             Event::Failed { ticket, failure } => {
                 self.head(5, ticket);
                 self.str(&failure.code);
