@@ -128,7 +128,11 @@ export function publish(subject: string, payload: Buffer | string, headers = '',
 
 /** In our own language, after the upgrade. */
 export async function own(port: number): Promise<Raw> {
-  const changes = { Upgrade: 'selvedge/1', 'Sec-WebSocket-Version': undefined, 'Sec-WebSocket-Key': undefined }
+  const changes = {
+    Upgrade: 'selvedge/1',
+    'Sec-WebSocket-Version': undefined,
+    'Sec-WebSocket-Key': undefined,
+  }
   const raw = new Raw(port).say(head(port, changes, 'GET /conat/ HTTP/1.1'))
   await raw.hears('"op":"info"')
   return raw
@@ -148,4 +152,3 @@ export async function settle(raw: Raw): Promise<boolean> {
   raw.say(text(`42${id}["cluster"]`))
   return await raw.hears(`43${id}[`)
 }
-

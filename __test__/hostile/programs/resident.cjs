@@ -46,7 +46,11 @@ const roles = {
     socket.write(0)
     commands.latency = () => {
       // A question that is still open counts with its age.
-      const now = { worst: Math.max(worst, socket.tcp.send.unsent > 0 ? Date.now() - asked : 0), answered, disturbed }
+      const now = {
+        worst: Math.max(worst, socket.tcp.send.unsent > 0 ? Date.now() - asked : 0),
+        answered,
+        disturbed,
+      }
       worst = 0
       return now
     }
