@@ -24,9 +24,9 @@ export class Resident {
     this.#child.stderr!.on('data', chunk => {
       this.stderr += chunk
     })
-    this.#child.on('message', ({ id, ...answer }: { id: number }) => {
-      this.#waiting.get(id)?.(answer)
-      this.#waiting.delete(id)
+    this.#child.on('message', ({ question, ...answer }: { question: number }) => {
+      this.#waiting.get(question)?.(answer)
+      this.#waiting.delete(question)
     })
     this.#child.once('exit', () => {
       for (const settle of this.#waiting.values()) settle({ error: `the process is gone: ${this.stderr}` })
@@ -48,13 +48,13 @@ export class Resident {
   }
 
   ask<T = any>(command: string, options: object = {}): Promise<T> {
-    const id = ++this.#id
+    const question = ++this.#id
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, ({ value, error }) => {
+      this.#waiting.set(question, ({ value, error }) => {
         if (error === undefined) resolve(value as T)
         else reject(Error(error))
       })
-      this.#child.send({ id, command, ...options })
+      this.#child.send({ question, command, ...options })
     })
   }
 

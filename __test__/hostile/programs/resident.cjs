@@ -113,12 +113,12 @@ function describe(data) {
   return { keys: Object.keys(data), isPlain: Object.getPrototypeOf(data) === Object.prototype }
 }
 
-process.on('message', async ({ id, command, ...rest }) => {
+process.on('message', async ({ question, command, ...rest }) => {
   try {
-    process.send({ id, value: (await commands[command](rest)) ?? null })
+    process.send({ question, value: (await commands[command](rest)) ?? null })
   } catch (error) {
-    process.send({ id, error: `${command}: ${error.stack}` })
+    process.send({ question, error: `${command}: ${error.stack}` })
   }
 })
 process.once('disconnect', () => process.exit(0))
-roles[role]().then(value => process.send({ id: 0, value: value ?? null }))
+roles[role]().then(value => process.send({ question: 0, value: value ?? null }))
