@@ -388,7 +388,7 @@ async function seenAs(id: string, is: (seen: any) => boolean): Promise<any> {
 }
 
 describe('sessions', () => {
-  test.each([
+  test.each<[string, string, ...Buffer[]]>([
     ['row 28: number 0', '{"CN-SocketSeq":0}'],
     ['row 28: a negative number', '{"CN-SocketSeq":-1}'],
     ['row 28: a fraction', '{"CN-SocketSeq":1.5}'],
@@ -409,10 +409,10 @@ describe('sessions', () => {
       Buffer.from([0xdf, 255, 255, 255, 255]),
     ],
     ['row 23: a reserved header of a wrong type', '{"CN-SocketCmd":7}'],
-  ])('%s ends that socket only, and says so', async (_row, headers, payload?: Buffer) => {
+  ])('%s ends that socket only, and says so', async (_row, headers, ...payload) => {
     const { id, attack } = await atServer()
     const other = await arena.victim.ask('open')
-    await attack(headers, payload)
+    await attack(headers, payload[0])
     expect((await seenAs(id, seen => seen.closed !== null)).closed).toBe('ERR_SOCKET_PROTOCOL')
     await arena.victim.ask('say', { id: other, data: 'on' })
     expect((await arena.victim.ask('drained', { id: other })).data).toEqual(['on', {}])
