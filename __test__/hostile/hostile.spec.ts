@@ -178,11 +178,11 @@ describe('frames', () => {
 
   test('row 14: endless continuation is 1009 at the bound', async () => {
     const raw = await visit(joined)
-    raw.say(frame(2, Buffer.alloc(1000), 0))
-    for (let i = 0; i < 20 && !raw.isGone; i++) {
-      raw.say(frame(0, Buffer.alloc(1_000_000), 0))
-      await new Promise(setImmediate)
-    }
+    // The bound is 8 000 000 bytes and 256 KiB; what passes it is small, since a close over unread bytes may not be heard.
+    for (let i = 0; i < 8; i++) raw.say(frame(i === 0 ? 2 : 0, Buffer.alloc(1_000_000), 0))
+    raw.say(frame(0, Buffer.alloc(262_000), 0))
+    expect(raw.isGone).toBe(false)
+    raw.say(frame(0, Buffer.alloc(200), 0))
     expect(await raw.isCutOff()).toBe(true)
     expect([1008, 1009]).toContain(say.closeCode(raw))
   })
@@ -232,8 +232,8 @@ describe('frames', () => {
 
   test('row 19: every byte of a conversation flipped, and every end cut off', async () => {
     const samples: [(port: number) => Promise<Raw>, Buffer][] = [
-      [joined, publish('plain.flip', NIL, '{"a":1}', '7')],
-      [own, ownFrame(1, Buffer.from('0103ac0259080070 6c61696e2e696f00a26869'.replace(' ', ''), 'hex'))],
+      [joined, publish('flipped.x', NIL, '{"a":1}', '7')],
+      [own, ownFrame(1, Buffer.from('0103ac0259080066 6c69702e696f6f00a26869'.replace(' ', ''), 'hex'))],
       [own, ownFrame(6, '{"op":"subscribe","ack":0,"subscriptions":[["conat.*","0"]],"list":true}')],
     ]
     for (const [kind, sample] of samples) {
@@ -252,6 +252,8 @@ describe('frames', () => {
 
 /** What the victim's subscription to `plain.*` gets of a message that is published with these. */
 async function plain(payload: Buffer, headers = '', encoding = 0): Promise<[unknown, unknown][]> {
+  // What an earlier row has left behind.
+  await arena.victim.ask('plain')
   const raw = await visit(joined)
   const bytes = publish('plain.x', payload, headers, '5')
   raw.say(
