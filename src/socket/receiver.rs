@@ -50,6 +50,8 @@ pub struct Receiver {
     missing: Question,
     /// The first number of the latest request for missing ones.
     asked_for: u64,
+    /// There is no room but for the next message.
+    is_tight: bool,
 }
 
 impl Receiver {
@@ -71,6 +73,7 @@ impl Receiver {
             report_doubted: false,
             missing: Question::new(),
             asked_for: 0,
+            is_tight: false,
         }
     }
 
@@ -92,7 +95,8 @@ impl Receiver {
             self.missing.under_way = false;
             return Ok(());
         }
-        let room = seq == self.next || (self.ahead.len() < self.window && self.held_bytes < MAX_HELD_BYTES);
+        let has_room = self.ahead.len() < self.window && self.held_bytes < MAX_HELD_BYTES && !self.is_tight;
+        let room = seq == self.next || has_room;
         if room {
             self.held_bytes += data.payload.raw.len();
             self.ahead.insert(seq, data);
@@ -114,6 +118,27 @@ impl Receiver {
     /// The application has handled `count` more messages.
     pub fn consumed(&mut self, count: u64) {
         self.consumed = (self.consumed + count).min(self.next - 1);
+    }
+
+    /// What it keeps that came before its turn: messages and bytes.
+    pub fn held(&self) -> (usize, usize) {
+        (self.ahead.len(), self.held_bytes)
+    }
+
+    /// The next report leaves as soon as none is under way, or not before `until` (a simulation's points).
+    pub(super) fn hurry_report(&mut self) {
+        self.report_wanted = true;
+    }
+
+    pub(super) fn hold_report(&mut self, until: Instant) {
+        if self.report.is_free() {
+            self.report.retry_at = Some(until);
+        }
+    }
+
+    /// Whether there is no room for messages before their turn (a simulation's point).
+    pub(super) fn set_tight(&mut self, is_tight: bool) {
+        self.is_tight = is_tight;
     }
 
     /// How many messages the application has been given and has not handled.
