@@ -289,6 +289,12 @@ impl World {
             self.wake(node);
         }
         self.steps += 1;
+        if self.steps == MOST_STEPS {
+            self.blame("this goes on and on");
+        }
+        if self.steps >= MOST_STEPS {
+            return false;
+        }
         self.check_bounds();
         true
     }
@@ -336,3 +342,6 @@ impl World {
         }
     }
 }
+
+/// More than any life takes by far (some 10 000): something goes round in circles.
+const MOST_STEPS: u64 = 1_000_000;
