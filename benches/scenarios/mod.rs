@@ -12,6 +12,7 @@ pub type Work = Box<dyn FnMut(u32)>;
 /// Bytes of every payload.
 pub const PAYLOAD_BYTES: usize = 64;
 
+/// Makes the work of a scenario.
 type Scenario = (&'static str, fn() -> Work);
 
 const SCENARIOS: [Scenario; 9] = [
