@@ -89,10 +89,11 @@ impl World {
                 self.blame(format_args!("{sock:?}: writer {from:?} is not at the other end"));
             }
         }
-        let delay = self.handler_time();
+        let (delay, bytes) = (self.handler_time(), payload.raw.len() as u64);
         self.after(delay, move |world| {
             if let Some(side) = world.sides.get_mut(&sock) {
                 side.consumed += 1;
+                side.consumed_bytes += bytes;
             }
             world.command(sock.0, Command::Consumed { socket: sock.1, count: 1 });
         });

@@ -12,4 +12,5 @@ mod invariants;
 mod net;
 mod socket;
 mod trace;
+mod windows;
 mod world;

@@ -1,6 +1,6 @@
 //! A world of endpoints, one broker and the applications above, in one thread, on a clock that jumps to whatever comes next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use selvedge::broker::BrokerConfig;
@@ -37,6 +37,13 @@ pub struct World {
     pub(crate) writers: u32,
     /// In bytes, by listener.
     pub(crate) byte_windows: BTreeMap<Handle, u64>,
+    /// What waits for processes that are stopped.
+    frozen: BTreeMap<usize, VecDeque<Waiting>>,
+}
+
+enum Waiting {
+    Command(Command),
+    Notice(Notice),
 }
 
 /// One process with one endpoint.
@@ -85,6 +92,7 @@ impl World {
             next_handle: 1,
             writers: 0,
             byte_windows: BTreeMap::new(),
+            frozen: BTreeMap::new(),
         }
     }
 
@@ -144,8 +152,13 @@ impl World {
     }
 
     pub fn connect(&mut self, node: usize, subject: &str, config: SocketConfig) -> Sock {
-        let socket = self.handle();
-        let id = format!("socket{socket}");
+        let id = format!("socket{}", self.next_handle + 1);
+        self.connect_as(node, subject, &id, config)
+    }
+
+    /// A socket by an id that others may have too.
+    pub fn connect_as(&mut self, node: usize, subject: &str, id: &str, config: SocketConfig) -> Sock {
+        let (socket, id) = (self.handle(), id.to_owned());
         let mut side = Side::new(id.clone(), true, self.writer(), config.max_queue);
         side.window_bytes = config.max_queue_bytes as u64;
         self.sides.insert((node, socket), side);
@@ -218,7 +231,39 @@ impl World {
         self.command(sock.0, command(sock.1));
     }
 
+    /// The process stops: what comes for it waits, and so do its timers and what its application does.
+    pub fn freeze(&mut self, node: usize) {
+        self.note(format_args!("{node} freezes"));
+        self.frozen.insert(node, VecDeque::new());
+    }
+
+    /// The process goes on: first with what its application wanted, then with its timers and what came for it.
+    pub fn thaw(&mut self, node: usize) {
+        self.note(format_args!("{node} goes on"));
+        for waiting in self.frozen.remove(&node).unwrap_or_default() {
+            match waiting {
+                Waiting::Command(command) => self.command(node, command),
+                Waiting::Notice(notice) => {
+                    // Its timers are as late as all the rest.
+                    self.fire(node);
+                    self.tell(notice);
+                }
+            }
+        }
+    }
+
+    fn fire(&mut self, node: usize) {
+        let now = self.now;
+        if let Some(endpoint) = &mut self.nodes[node].endpoint {
+            endpoint.handle_timeout(now);
+        }
+        self.pump(node);
+    }
+
     pub fn command(&mut self, node: usize, command: Command) {
+        if let Some(waiting) = self.frozen.get_mut(&node) {
+            return waiting.push_back(Waiting::Command(command));
+        }
         let now = self.now;
         if let Some(endpoint) = &mut self.nodes[node].endpoint {
             endpoint.handle_command(now, command);
@@ -260,7 +305,8 @@ impl World {
 
     /// Goes to what comes next, and does it. False when that is after `until`.
     fn step(&mut self, until: Instant) -> bool {
-        let endpoints = self.nodes.iter().filter_map(|node| node.endpoint.as_ref()?.poll_timeout());
+        let awake = self.nodes.iter().enumerate().filter(|(node, _)| !self.frozen.contains_key(node));
+        let endpoints = awake.filter_map(|(_, node)| node.endpoint.as_ref()?.poll_timeout());
         let agenda = self.agenda.first_key_value().map(|((at, _), _)| *at);
         let next = endpoints.chain(agenda).chain(self.net.next_at()).min();
         let next = if self.net.has_notices() { Some(self.now) } else { next };
@@ -277,6 +323,9 @@ impl World {
         }
         for node in 0..self.nodes.len() {
             let now = self.now;
+            if self.frozen.contains_key(&node) {
+                continue;
+            }
             let Some(endpoint) = &mut self.nodes[node].endpoint else { continue };
             if endpoint.poll_timeout().is_some_and(|at| at <= now) {
                 endpoint.handle_timeout(now);
@@ -295,6 +344,9 @@ impl World {
     fn tell(&mut self, notice: Notice) {
         let now = self.now;
         let (Notice::Up(node) | Notice::Down(node, _) | Notice::Op(node, _)) = notice;
+        if let Some(waiting) = self.frozen.get_mut(&node) {
+            return waiting.push_back(Waiting::Notice(notice));
+        }
         if let Notice::Up(_) | Notice::Down(..) = notice {
             self.note(format_args!("{notice:?}"));
         }
