@@ -137,6 +137,8 @@ export interface ConnectOptions {
   inboxPrefix?: string
   /** HTTP headers for the connection, such as a cookie. */
   extraHeaders?: Record<string, string>
+  /** Signs in as the system account of a server that has this password. Sent as the cookie `sys`; shown nowhere. */
+  systemAccountPassword?: string
   /** Connect without being asked. @default true */
   autoConnect?: boolean
   /** Connect again, for ever, when the connection is lost. @default true */
@@ -184,7 +186,7 @@ export interface ClientEvents {
   info: [info: Record<string, unknown>]
   /** Answers can arrive and every subscription stands. */
   inbox: []
-  /** The server refused a publish or a subscribe. */
+  /** The server refused a publish or a subscribe. For 60 s the same is refused here, at once. */
   permission: [refusal: { message: string; subject: string; type: 'pub' | 'sub' }]
   closed: [reason: FabricError | undefined]
 }
@@ -194,6 +196,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
   constructor(options?: ConnectOptions)
   readonly id: string
   readonly state: 'disconnected' | 'connected' | 'closed'
+  /** As given, without `systemAccountPassword`; `extraHeaders` is there, but not printed. */
   readonly options: Readonly<ConnectOptions>
   /** What the server said at the last sign-in. */
   readonly info: Record<string, unknown> | undefined
@@ -316,6 +319,57 @@ export declare class Client extends EventEmitter<ClientEvents> {
    */
   requestMany(subject: string, data?: unknown, options?: RequestManyOptions): Answers
 
+  /**
+   * Serves a subject, or all subjects that match a pattern: who calls a method of `implementation`, also an inherited one,
+   * gets what it returns. `this` inside a method is the message. What it throws, its caller gets, with text and code. Calls
+   * run side by side. Resolves when calls arrive; closing the subscription ends the service.
+   *
+   * @param options.queue Services with one queue share the calls, one gets each. @default "0"
+   * @throws {FabricError} as `subscribe` · `"ERR_INVALID_ARG_TYPE"` `implementation` is no object
+   * @example
+   * await client.service('math', { add: (a: number, b: number) => a + b })
+   */
+  service(subject: string, implementation: object, options?: { queue?: string }): Promise<Subscription>
+  /**
+   * The service on a subject, as an object: every method sends a request and resolves with the result.
+   *
+   * Methods reject with what the service threw (its `code`; without one `"ERR_SERVICE"`), with `"ERR_NOT_DEFINED"` when it
+   * has no such method (`… not defined`), and as `request`. A service has no methods called `then` or `toJSON`, nor any
+   * of those that every object has, for its callers.
+   *
+   * @throws {FabricError} `"ERR_INVALID_SUBJECT"`
+   * @example
+   * const math = client.call<{ add(a: number, b: number): number }>('math')
+   * await math.add(1, 2)
+   */
+  call<T = any>(subject: string, options?: RequestOptions): Remote<T>
+  /**
+   * All services on a subject, as one object: every method gives their results, in the order in which they come. A
+   * service that threw is an error among them.
+   *
+   * @throws {FabricError} `"ERR_INVALID_SUBJECT"`
+   * @example
+   * const all = client.callMany<{ load(): number }>('workers', { maxWait: 200 })
+   * for await (const load of all.load()) console.log(load)
+   */
+  callMany<T = any>(subject: string, options?: RequestManyOptions): RemoteMany<T>
+  /**
+   * Shows what is published: a subscription with a queue of its own, whose messages are given to `callback`.
+   *
+   * @param callback @default prints time, subject and data
+   * @throws {FabricError} `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
+   */
+  watch(subject: string, callback?: (message: Message) => unknown): Subscription
+  /**
+   * Has the server's list of this client's subscriptions compared with its own, and repaired both ways. Happens by itself
+   * after every reconnect. `timeout` in ms, default 30_000.
+   *
+   * @throws {FabricError} `408` · `"ERR_CLOSED"`
+   */
+  syncSubscriptions(options?: { timeout?: number }): Promise<void>
+  /** The addresses of the servers of the fabric. `timeout` in ms, default 30_000. @throws {FabricError} `408` · `"ERR_CLOSED"` */
+  cluster(options?: { timeout?: number }): Promise<string[]>
+
   /** Whether anybody listens on `subject` now. @throws {FabricError} `403` · `"ERR_CLOSED"` */
   interest(subject: string): Promise<boolean>
   /**
@@ -332,7 +386,26 @@ export declare class Client extends EventEmitter<ClientEvents> {
 export type AnswerIterator = AsyncIterableIterator<Message, undefined>
 
 /** Iterate it, or await it first. Leaving the loop stops the waiting. */
-export type Answers = Promise<AnswerIterator> & AnswerIterator
+export type Results<T> = Promise<AsyncIterableIterator<T, undefined>> & AsyncIterableIterator<T, undefined>
+
+/** The answers to a `requestMany`. */
+export type Answers = Results<Message>
+
+/** The methods of a service, for who calls them. */
+export type Remote<T> = 0 extends 1 & T
+  ? any
+  : {
+      [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never
+    }
+
+/** The methods of several services, for who calls them all. */
+export type RemoteMany<T> = 0 extends 1 & T
+  ? any
+  : {
+      [K in keyof T]: T[K] extends (...args: infer A) => infer R
+        ? (...args: A) => Results<Awaited<R> | FabricError>
+        : never
+    }
 
 /** How a subscription receives. */
 export interface SubscriptionOptions {
@@ -692,6 +765,72 @@ export declare function isValidSubjectWithoutWildcards(subject: string): boolean
 
 /** Whether a message to `subject` reaches a subscription to `pattern`. */
 export declare function matchesPattern(options: { pattern: string; subject: string }): boolean
+
+/**
+ * Patterns with a value each, and those among them that a subject matches. A look costs what matches, not what is held.
+ *
+ * @example
+ * const handlers = new Patterns<string>().set('sensors.*', 'one').set('sensors.>', 'all')
+ * handlers.matches('sensors.roof')
+ */
+export declare class Patterns<T = unknown> implements Iterable<[pattern: string, value: T]> {
+  constructor()
+  /** How many patterns are held. */
+  readonly size: number
+  /** A copy of what is held: patterns to values. */
+  readonly patterns: Record<string, T>
+  /** Adds a pattern, or replaces its value. @throws {FabricError} `"ERR_INVALID_SUBJECT"` it is no pattern */
+  set(pattern: string, value: T): this
+  /** The value of exactly this pattern. */
+  get(pattern: string): T | undefined
+  /** Whether exactly this pattern is held. */
+  hasPattern(pattern: string): boolean
+  /** Takes a pattern out. Returns whether it was there. */
+  delete(pattern: string): boolean
+  clear(): void
+  /** The patterns that match a literal subject, in no particular order. */
+  matches(subject: string): string[]
+  /** Whether any pattern matches. */
+  hasMatch(subject: string): boolean
+  /** What is held, as plain data. */
+  serialize(): { patterns: Record<string, T> }
+  /** Replaces what is held. @throws {FabricError} `"ERR_INVALID_SUBJECT"`; then nothing has changed */
+  deserialize(state: { patterns: Record<string, T> }): void
+  [Symbol.iterator](): IterableIterator<[pattern: string, value: T]>
+}
+
+/** What a server answers about itself and its fabric, to system accounts only. */
+export interface SysApi {
+  /** Counters of each connection. */
+  stats(): any
+  /** Connections and subscriptions, in all and by user. */
+  usage(): any
+  /** Cuts off the connections with these ids. */
+  disconnect(ids: string | string[]): void
+  /** Which servers are connected. Only with `id`. */
+  clusterTopology(): any
+  /** The addresses of the servers. Only with `id`. */
+  clusterAddresses(): any
+}
+
+/**
+ * The system service of one server, as an object; the client must have signed in as the system account.
+ *
+ * @param options.id Which server; without it, the one that answers first. @param options.clusterName @default the one
+ *   that the client's server belongs to
+ * @example
+ * const usage = await sysApi(client).usage()
+ */
+export declare function sysApi(
+  client: Client,
+  options?: { id?: string; clusterName?: string } & RequestOptions,
+): Remote<SysApi>
+
+/** The system service of all servers, as `Client.callMany`. */
+export declare function sysApiMany(
+  client: Client,
+  options?: { clusterName?: string } & RequestManyOptions,
+): RemoteMany<SysApi>
 
 /** Sets the timeouts, in ms, of all later calls that name none. */
 export declare function setDefaultTimeouts(timeouts: { request?: number; publish?: number }): void

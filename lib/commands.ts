@@ -254,3 +254,8 @@ export const clientConnect = (client: number): void => plain(20, client)
 export const clientDisconnect = (client: number): void => plain(21, client)
 export const clientClose = (client: number): void => plain(22, client)
 export const dropTransport = (client: number): void => plain(23, client)
+
+export const syncSubscriptions = (client: number, ticket: number, timeout: number): void =>
+  plain(24, client, ticket, timeout)
+export const cluster = (client: number, ticket: number, timeout: number): void =>
+  plain(25, client, ticket, timeout)

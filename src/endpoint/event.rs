@@ -42,6 +42,13 @@ pub enum Event {
         /// For a wait for interest: whether there is any.
         value: bool,
     },
+    /// A list that was asked for.
+    Strings {
+        /// Whose.
+        ticket: Handle,
+        /// What is in it.
+        strings: Vec<String>,
+    },
     /// It failed.
     Failed {
         /// Whose.
@@ -150,6 +157,9 @@ impl Event {
                 message.payload.raw.len()
             }
             Self::Data { payload, .. } | Self::Undelivered { payload, .. } => payload.raw.len(),
+            Self::Strings { strings, .. } => {
+                strings.iter().map(|text| text.len() + size_of::<String>()).sum()
+            }
             _ => 0,
         };
         payload + size_of::<Self>()

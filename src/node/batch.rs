@@ -72,6 +72,8 @@ impl<'a> Record<'a> {
             23 => Command::DropTransport,
             45 => Command::Collect(self.u32()?),
             46 => Command::ListenerRetire(self.u32()?),
+            24 => self.list(QuestionKind::Sync)?,
+            25 => self.list(QuestionKind::Cluster)?,
             other => return Err(internal(format!("unknown command {other}"))),
         })
     }
@@ -137,6 +139,14 @@ impl<'a> Record<'a> {
         };
         let question = Question { kind: QuestionKind::Interest, message, timeout, wait_for_interest: false };
         Ok(Command::Ask { ticket, question })
+    }
+
+    fn list(&mut self, kind: QuestionKind) -> Result<Command, Failure> {
+        let (ticket, timeout) = (self.ticket()?, self.duration()?);
+        // Only shown when it fails.
+        let subject = Subject::parse(kind.name())?;
+        let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
+        Ok(Command::Ask { ticket, question: Question { kind, message, timeout, wait_for_interest: false } })
     }
 
     fn open_socket(&mut self, kind: u8) -> Result<Command, Failure> {

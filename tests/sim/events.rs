@@ -15,11 +15,14 @@ impl World {
         self.note(Line(node, &event));
         match event {
             Event::Session(state) => self.nodes[node].session = Some(state),
-            Event::Permission(_) | Event::Listener { .. } | Event::ChooseServer(_) => {}
             Event::Counted { .. } | Event::Collected(_) => {}
             Event::Undelivered { socket, seq, payload, .. } => {
                 self.with_side((node, socket), |side| side.take_back(seq, &payload));
             }
+            Event::Permission(_)
+            | Event::Listener { .. }
+            | Event::ChooseServer(_)
+            | Event::Strings { .. } => {}
             Event::Delivered { subscription, message } => {
                 self.delivered.entry(subscription).or_default().push(message);
             }
