@@ -3,6 +3,7 @@ import { type Answers, ask } from './answers'
 import { decodeAt } from './codec'
 import * as commands from './commands'
 import type { Core } from './core'
+import type { Drain } from './drain'
 import { abortFailure, errorFrom, FabricError, Failed, invalidType } from './errors'
 import {
   SOCKET_ACKNOWLEDGED,
@@ -184,7 +185,7 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
       throw refusal
     }
     this.core.countSent(commands.socketWrite(this.client, this.handle, headers, isVolatile))
-    return this.#window.put(size)
+    return this.#window.put(size, isVolatile)
   }
 
   /** Messages that the other side is not known to have handled, in the order of their writing. Empty before `closed`. */
@@ -289,8 +290,8 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
   }
 
   /** Counts a write that the engine has been given. @internal */
-  countWrite(size: number): boolean {
-    return this.#window.put(size)
+  countWrite(size: number, isVolatile: boolean): boolean {
+    return this.#window.put(size, isVolatile)
   }
 
   /** Counts a volatile message that was not written. @internal */
@@ -298,10 +299,14 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     this.#volatileDropped += 1
   }
 
+  async finishWith(drain: Drain): Promise<void> {
+    await this.end({ timeout: drain.left })
+  }
+
   handleEvent(kind: number, slab: Slab): void {
     this.#lastSeen = slab.now
     if (kind === SOCKET_STATE) this.handleState(slab)
-    else if (kind === SOCKET_UNDELIVERED) this.#undelivered.read(slab, this.#window.written)
+    else if (kind === SOCKET_UNDELIVERED) this.#undelivered.read(slab, this.#window)
     else if (kind === SOCKET_COLLECTED) this.#collected?.()
     else if (this.state === 'closed') return
     else if (kind === SOCKET_DATA) this.#receive(slab)

@@ -139,7 +139,8 @@ export class ConatSocketClient extends ConatSocketBase {
       ...windowSettings(this.#options),
       id: this.id,
       // Others may choose the same id; a random one nobody else has.
-      epoch: this.#options.id === undefined ? undefined : 1 + Number.parseInt(native.randomId().slice(0, 13), 16),
+      epoch:
+        this.#options.id === undefined ? undefined : 1 + Number.parseInt(native.randomId().slice(0, 13), 16),
       keepAlive: this.keepAlive,
       keepAliveTimeout: this.keepAliveTimeout,
       commandTimeout: defaults.command,
