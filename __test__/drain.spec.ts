@@ -45,7 +45,9 @@ describeFabrics('drain of a socket server', fabric => {
     await Promise.all(writers.map(writer => writer.socket.waitUntilReady()))
     const second = await listening(next, 'chat', { id: 'second' })
     serve(second)
-    const pump = setInterval(() => writers.forEach(writer => writer.write()), 1)
+    const pump = setInterval(() => {
+      for (const writer of writers) writer.write()
+    }, 1)
     await first.drain({ deadline: 5000, spread: 300 })
     await Promise.all(writers.map(writer => writer.moved))
     clearInterval(pump)

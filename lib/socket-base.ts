@@ -336,9 +336,11 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
       this.#collected = undefined
       finish(this.#undelivered.length)
     }
-    if (!wasOpen || this.#undelivered.length >= this.#window.messages) return done()
-    this.#collected = done
-    commands.collect(this.client, this.handle)
+    if (!wasOpen || this.#undelivered.length >= this.#window.messages) done()
+    else {
+      this.#collected = done
+      commands.collect(this.client, this.handle)
+    }
   }
 
   protected override enter(state: State): void {
