@@ -343,8 +343,6 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   async #drain(drain: Drain): Promise<void> {
     if (!this.#core.closed) {
-      const servers = [...this.#core.children].filter(child => child instanceof ConatSocketServer)
-      await Promise.all(servers.map(server => server.finishWith(drain)))
       await Promise.all([...this.#core.children].map(child => child.finishWith(drain)))
       await this.#subscriptions.drain(drain.left)
       await this.#core.whenIdle(drain.left)

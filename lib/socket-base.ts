@@ -4,7 +4,7 @@ import { decodeAt } from './codec'
 import * as commands from './commands'
 import type { Core } from './core'
 import type { Drain } from './drain'
-import { abortFailure, errorFrom, FabricError, Failed, invalidType } from './errors'
+import { abortFailure, errorFrom, FabricError, Failed } from './errors'
 import {
   SOCKET_ACKNOWLEDGED,
   SOCKET_COLLECTED,
@@ -15,10 +15,9 @@ import {
   SOCKET_UNDELIVERED,
 } from './events'
 import { type Headers, parseHeaders } from './headers'
-import type { Message, MessageOptions, Responder } from './message'
-import { checkOptions, defaults, isBoolean, isTimeout, type Shape } from './options'
+import type { Message, Responder } from './message'
+import { checkOptions, defaults } from './options'
 import {
-  MESSAGE_SHAPE,
   prepare,
   REQUEST_MANY_SHAPE,
   REQUEST_SHAPE,
@@ -30,48 +29,20 @@ import {
 } from './requests'
 import type { Slab } from './slab'
 import { type DataIterator, SocketData } from './socket-data'
+import {
+  END_SHAPE,
+  type EndOptions,
+  type SocketSettings,
+  type SocketStats,
+  type WriteOptions,
+  writeOptions,
+} from './socket-options'
 import { type State, type StateEvents, Stateful } from './socket-state'
 import { SendWindow, sizeOf } from './socket-window'
 import { Undelivered, type UndeliveredMessage } from './undelivered'
 import { Waiters } from './waiters'
 
 export type { State }
-
-export interface WriteOptions extends MessageOptions {
-  volatile?: boolean
-}
-
-const WRITE_SHAPE: Shape = { ...MESSAGE_SHAPE, volatile: isBoolean }
-
-export interface SocketStats {
-  sent: number
-  sentBytes: number
-  acknowledged: number
-  received: number
-  receivedBytes: number
-  resent: number
-  duplicates: number
-  volatileDropped: number
-  pending: number
-  pendingBytes: number
-}
-
-export interface EndOptions {
-  timeout?: number
-}
-
-export const END_SHAPE = { timeout: isTimeout }
-
-/** The second argument of `write`: options when all its keys are option names, else the headers themselves. */
-export function writeOptions(second: Headers | WriteOptions | null | undefined): WriteOptions | undefined {
-  if (second === undefined || second === null) return undefined
-  if (typeof second !== 'object') throw invalidType('headers', 'an object', second)
-  for (const name of Object.keys(second)) {
-    if (!Object.hasOwn(WRITE_SHAPE, name)) return { headers: second as Headers }
-  }
-  checkOptions('write', second, WRITE_SHAPE)
-  return second
-}
 
 export interface SocketEvents extends StateEvents {
   data: [data: unknown, headers: Headers]
@@ -420,15 +391,4 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
   #sendRequest(ticket: number, wait: commands.Wait, headers: string | null): void {
     this.core.countSent(commands.socketRequest(this.client, ticket, this.handle, wait, headers))
   }
-}
-
-/** What both sides can set. */
-export interface SocketSettings {
-  desc?: string
-  maxQueueSize?: number
-  maxQueueBytes?: number
-  slowConsumer?: 'wait' | 'close'
-  slowConsumerTimeout?: number
-  keepAlive?: number
-  keepAliveTimeout?: number
 }

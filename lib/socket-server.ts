@@ -13,11 +13,12 @@ import type { Slab } from './slab'
 import {
   END_SHAPE,
   type EndOptions,
+  SETTINGS_SHAPE,
   type SocketSettings,
   type WriteOptions,
+  windowSettings,
   writeOptions,
-} from './socket-base'
-import { SETTINGS_SHAPE, windowSettings } from './socket-client'
+} from './socket-options'
 import { type StateEvents, Stateful } from './socket-state'
 import { sizeOf } from './socket-window'
 import { checkId, checkListenSubject } from './subjects'

@@ -39,13 +39,15 @@ test.each([
     }
     broker.child.kill('SIGUSR2')
     await broker.ended
-    const [wrote, routed, read] = [writer, broker, reader].map(program => last(program).grown / MIB) as number[]
+    const [wrote, routed, read] = [writer, broker, reader].map(
+      program => last(program).grown / MIB,
+    ) as number[]
     const grown = { wrote, routed, read }
     if (IS_LONG) process.stderr.write(`${wire}, ${size}: grew by MiB ${JSON.stringify(grown)}\n`)
     expect(last(reader)).toMatchObject({ read: Math.ceil(TOTAL / size), inOrder: true })
     expect(last(writer)).toMatchObject({ full: true })
     // All three are shown when one is too much.
-    const most = Object.values(grown).every(mib => mib < MOST_GROWTH) ? grown : { most: MOST_GROWTH }
+    const most = Object.values(grown).every(mib => mib! < MOST_GROWTH) ? grown : { most: MOST_GROWTH }
     expect(grown).toEqual(most)
   },
   60_000,
