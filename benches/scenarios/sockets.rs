@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use selvedge::socket::{Ask, Receiver, Sender};
+use selvedge::socket::{Ask, Receiver, Sender, SocketConfig};
 use selvedge::wire::Payload;
 
 use super::{PAYLOAD_BYTES, Work};
