@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import { Client } from './client'
 import { flush, nextHandle } from './commands'
 import type { ConnectOptions } from './connect-options'
+import { Drain, type DrainOptions } from './drain'
 import { closedFailure, errorFrom, type FabricError, Failed, invalidValue } from './errors'
 import { BROKER_STATE, forget, route } from './events'
 import { Hold } from './lifetime'
@@ -29,7 +30,7 @@ export interface ServerAddress {
 
 export type ServerState = 'starting' | 'ready' | 'closed'
 
-const [READY, CLOSED, FAILED] = [1, 4, 5]
+const [READY, DRAINED, CLOSED, FAILED] = [1, 2, 4, 5]
 
 const SHAPE: Shape = {
   port: isPort,
@@ -65,7 +66,9 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   state: ServerState = 'starting'
   readonly #hold = new Hold()
   readonly #ready = new Waiters()
+  readonly #drained = new Waiters()
   readonly #closed = new Waiters()
+  #draining: Promise<void> | undefined
   #address: ServerAddress | null = null
   #isGone = false
 
@@ -110,6 +113,18 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     if (failure !== undefined) throw errorFrom(failure)
   }
 
+  /** `drain()` was called. */
+  get draining(): boolean {
+    return this.#draining !== undefined
+  }
+
+  /** Lets nobody in any more, sends everybody to another broker, and closes when all have gone or the time is over. */
+  async drain(options?: DrainOptions): Promise<void> {
+    const drain = new Drain(options)
+    this.#draining ??= this.#drain(drain)
+    await this.#draining
+  }
+
   async close(): Promise<void> {
     if (this.state !== 'closed') {
       // What was written before goes out before.
@@ -134,11 +149,21 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     return this
   }
 
+  async #drain(drain: Drain): Promise<void> {
+    if (this.state !== 'closed') {
+      flush()
+      native.brokerDrain(this.#handle, drain.spread)
+      await this.#drained.wait('the server has not drained', drain.left)
+    }
+    await this.close()
+  }
+
   #handleState(slab: Slab): void {
     const state = slab.u8()
     const code = slab.optStr()
     const text = slab.str()
     if (state === READY && this.state === 'starting') this.#start(text)
+    else if (state === DRAINED) this.#drained.settle()
     else if (state === CLOSED) this.#finish(undefined)
     else if (state === FAILED) this.#finish(new Failed(code ?? 'ERR_BROKER', text))
   }
@@ -154,6 +179,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     this.state = 'closed'
     this.#hold.set(true)
     this.#ready.settle(failure)
+    this.#drained.settle(failure)
   }
 
   #finish(failure: Failed | undefined): void {

@@ -14,6 +14,7 @@ interface Addon {
   drain(session: number): Buffer[] | null
   clientOpen(session: number, handle: number, options: string): Failure | null
   brokerOpen(session: number, handle: number, options: string): Failure | null
+  brokerDrain(session: number, handle: number, spread: number): void
   brokerClose(session: number, handle: number): void
   checkSubject(text: string): boolean
   checkPattern(text: string): boolean
@@ -65,6 +66,7 @@ export const native = {
   drain: (): Buffer[] | null => addon.drain(session),
   clientOpen: (handle: number, options: string): Failure | null => addon.clientOpen(session, handle, options),
   brokerOpen: (handle: number, options: string): Failure | null => addon.brokerOpen(session, handle, options),
+  brokerDrain: (handle: number, spread: number): void => addon.brokerDrain(session, handle, spread),
   brokerClose: (handle: number): void => addon.brokerClose(session, handle),
   checkSubject: addon.checkSubject,
   checkPattern: addon.checkPattern,

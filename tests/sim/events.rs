@@ -96,10 +96,11 @@ impl World {
             *self.stuck_with.entry(sock).or_default() += 1;
             return;
         }
-        let delay = self.handler_time();
+        let (delay, bytes) = (self.handler_time(), payload.raw.len() as u64);
         self.after(delay, move |world| {
             if let Some(side) = world.sides.get_mut(&sock) {
                 side.consumed += 1;
+                side.consumed_bytes += bytes;
             }
             world.command(sock.0, Command::Consumed { socket: sock.1, count: 1 });
         });

@@ -162,8 +162,13 @@ impl World {
     }
 
     pub fn connect(&mut self, node: usize, subject: &str, config: SocketConfig) -> Sock {
-        let socket = self.handle();
-        let id = format!("socket{socket}");
+        let id = format!("socket{}", self.next_handle + 1);
+        self.connect_as(node, subject, &id, config)
+    }
+
+    /// A socket by an id that others may have too.
+    pub fn connect_as(&mut self, node: usize, subject: &str, id: &str, config: SocketConfig) -> Sock {
+        let (socket, id) = (self.handle(), id.to_owned());
         let mut side = Side::new(id.clone(), true, self.writer(), config.max_queue);
         side.window_bytes = config.max_queue_bytes as u64;
         self.sides.insert((node, socket), side);
