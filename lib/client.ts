@@ -5,7 +5,7 @@ import * as commands from './commands'
 import { CLIENT_SHAPE, type ConnectOptions, openSettings } from './connect-options'
 import { Core, type Traffic } from './core'
 import { closedFailure, errorFrom, FabricError, Failed } from './errors'
-import { CLIENT_STATE, endAllOf, forget, PERMISSION, route, type Target } from './events'
+import { CLIENT_STATE, CONNECT_FAILED, endAllOf, forget, PERMISSION, route, type Target } from './events'
 import { Hold } from './lifetime'
 import {
   type Message,
@@ -41,6 +41,7 @@ export interface ClientEvents {
   info: [info: Record<string, unknown>]
   inbox: []
   permission: [refusal: Refusal]
+  connectFailed: [reason: FabricError]
   closed: [reason: FabricError | undefined]
 }
 
@@ -74,6 +75,8 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   #isReady = false
   #isGone = false
   #refusal: Failed | undefined
+  /** Why the last attempt to connect failed, until one succeeds. */
+  #obstacle: Failed | undefined
   #users = 1
 
   constructor(options: ConnectOptions = {}, broker?: number) {
@@ -279,6 +282,9 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
       const text = slab.str()
       if (state === CLOSED) this.#finish(text)
       else if (!this.#core.closed) this.#enter(state, text)
+    } else if (kind === CONNECT_FAILED) {
+      this.#obstacle = new Failed(slab.str(), slab.str())
+      if (!this.#core.closed) this.emit('connectFailed', errorFrom(this.#obstacle))
     }
   }
 
@@ -293,6 +299,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
       if (wasConnected) this.emit('disconnected')
     } else if (state === CONNECTED) {
       this.state = 'connected'
+      this.#obstacle = undefined
       this.#connectionId = text || this.id
       this.#hold.set(false)
       this.#connected.settle()
@@ -359,7 +366,10 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     this.#core.checkOpen()
     if (isThere) return
     const failure = await waiters.wait(what, options?.timeout)
-    if (failure !== undefined) throw errorFrom(failure)
+    if (failure === undefined) return
+    const obstacle = failure.code === '408' ? this.#obstacle : undefined
+    if (obstacle === undefined) throw errorFrom(failure)
+    throw errorFrom(new Failed(failure.code, `${failure.message}: ${obstacle.message}`, errorFrom(obstacle)))
   }
 
   async #interest(subject: string, options: { timeout?: number; signal?: AbortSignal }): Promise<boolean> {

@@ -2,8 +2,9 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { FabricError, invalidType, outOfRange } from './errors'
 import { isBoolean, isDuration, isHeaders, isNumber, isString, pick, type Shape } from './options'
+import { clientSettings, TLS_CLIENT_SHAPE, type TlsClientOptions } from './tls'
 
-export interface ConnectOptions {
+export interface ConnectOptions extends TlsClientOptions {
   address?: string
   noCache?: boolean
   path?: string
@@ -31,9 +32,11 @@ export const CLIENT_SHAPE: Shape = {
   reconnectionDelayMax: isPause,
   randomizationFactor: isFraction,
   wire: isWire,
+  ...TLS_CLIENT_SHAPE,
 }
 
-const PASSED_ON = Object.keys(CLIENT_SHAPE).filter(name => name !== 'address' && name !== 'noCache')
+const KEPT = new Set(['address', 'noCache', ...Object.keys(TLS_CLIENT_SHAPE)])
+const PASSED_ON = Object.keys(CLIENT_SHAPE).filter(name => !KEPT.has(name))
 
 function isHttpHeaders(name: string, value: unknown): void {
   isHeaders(name, value)
@@ -81,7 +84,8 @@ function addressOf(options: ConnectOptions): string | null {
 /** The options of `clientOpen`. */
 export function openSettings(id: string, options: ConnectOptions, broker: number | undefined): string {
   const address = broker === undefined ? addressOf(options) : null
-  return JSON.stringify({ ...pick(options, PASSED_ON), id, address, broker: broker ?? null })
+  const tls = /^(https|wss):/i.test(address ?? '') ? clientSettings(options) : undefined
+  return JSON.stringify({ ...pick(options, PASSED_ON), id, address, broker: broker ?? null, tls })
 }
 
 /** Equal for options that make equal clients. */
