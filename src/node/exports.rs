@@ -85,7 +85,8 @@ pub fn broker_secure(session: u32, handle: u32, options: String) -> Option<JsFai
     answer(session::with_session(session, |session| {
         let ServerTlsOptions { cert, key, ca, .. } = parse::<ServerTlsSettings>(&options)?.options();
         let tls = session.door(handle)?.tls();
-        let tls = tls.ok_or_else(|| Failure::new("ERR_INVALID_ARG_VALUE", "the broker does not speak TLS"))?;
+        let tls =
+            tls.ok_or_else(|| Failure::new("ERR_INVALID_ARG_VALUE", "the broker does not speak TLS"))?;
         tls.replace(cert, key, ca).map_err(tls_failure)
     }))
 }

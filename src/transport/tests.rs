@@ -52,10 +52,7 @@ async fn linked(options: AcceptOptions) -> (ClientLink, BrokerLink) {
     linked_by(options, to).await
 }
 
-async fn linked_by(
-    options: AcceptOptions,
-    to: impl FnOnce(&str) -> DialOptions,
-) -> (ClientLink, BrokerLink) {
+async fn linked_by(options: AcceptOptions, to: impl FnOnce(&str) -> DialOptions) -> (ClientLink, BrokerLink) {
     let (address, accepted) = door(options).await;
     let client = dial(&to(&address)).await.expect("dialled");
     let (broker, handshake) = accepted.await.expect("no panic").expect("accepted");

@@ -49,9 +49,10 @@ async fn a_proxy_that_passes_only_websockets_is_got_through() {
         if wire == Wire::Best {
             let mut client = dial(&options).await.expect("dialled");
             let (mut broker, handshake) = accepted.await.expect("no panic").expect("accepted");
-            let offered = handshake.headers.iter().any(|(name, value)| {
-                name == "sec-websocket-protocol" && value == "selvedge.1"
-            });
+            let offered = handshake
+                .headers
+                .iter()
+                .any(|(name, value)| name == "sec-websocket-protocol" && value == "selvedge.1");
             assert!(offered, "{:?}", handshake.headers);
             converse(&mut client, &mut broker).await;
             return;
@@ -78,14 +79,16 @@ async fn a_server_that_repeats_every_subprotocol_is_not_taken_for_ours() {
     let address = listener.local_addr().expect("bound").to_string();
     let server = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.expect("a visitor");
-        let repeat = |request: &tokio_tungstenite::tungstenite::handshake::server::Request,
-                      mut response: tokio_tungstenite::tungstenite::handshake::server::Response| {
-            let offer = request.headers()["sec-websocket-protocol"].clone();
-            response.headers_mut().insert("sec-websocket-protocol", offer);
-            Ok(response)
-        };
+        let repeat =
+            |request: &tokio_tungstenite::tungstenite::handshake::server::Request,
+             mut response: tokio_tungstenite::tungstenite::handshake::server::Response| {
+                let offer = request.headers()["sec-websocket-protocol"].clone();
+                response.headers_mut().insert("sec-websocket-protocol", offer);
+                Ok(response)
+            };
         let mut socket = tokio_tungstenite::accept_hdr_async(stream, repeat).await.expect("upgraded");
-        let open = r#"0{"sid":"a","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
+        let open =
+            r#"0{"sid":"a","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
         socket.send(Message::text(open)).await.expect("sent");
         assert_eq!(socket.next().await.expect("open").expect("open"), Message::text("40"));
         socket.send(Message::text(r#"40{"sid":"b"}"#)).await.expect("sent");
