@@ -203,6 +203,9 @@ pub struct SocketOptions {
     /// The server's or the socket's id.
     pub id: String,
     max_queue_size: Option<usize>,
+    max_queue_bytes: Option<usize>,
+    slow_consumer_timeout: Option<f64>,
+    epoch: Option<u64>,
     reconnection: Option<bool>,
     keep_alive: Option<f64>,
     keep_alive_timeout: Option<f64>,
@@ -223,6 +226,9 @@ impl SocketOptions {
         let defaults = SocketConfig::default();
         SocketConfig {
             max_queue: self.max_queue_size.unwrap_or(defaults.max_queue),
+            max_queue_bytes: self.max_queue_bytes.unwrap_or(defaults.max_queue_bytes),
+            slow_consumer_timeout: self.slow_consumer_timeout.map(milliseconds),
+            epoch: self.epoch,
             reconnection: self.reconnection.unwrap_or(defaults.reconnection),
             // Zero and less turn it off.
             keep_alive: self
@@ -256,6 +262,7 @@ pub fn defaults() -> String {
         "keepAlive": socket.keep_alive.map_or(0, millis),
         "keepAliveTimeout": millis(socket.keep_alive_timeout),
         "maxQueueSize": socket.max_queue,
+        "maxQueueBytes": socket.max_queue_bytes,
         "port": DEFAULT_PORT,
         "path": DEFAULT_PATH,
     })

@@ -57,6 +57,11 @@ impl Slab {
                 self.head(4, ticket);
                 self.u32(value.into());
             }
+            Event::Strings { ticket, strings } => {
+                self.head(16, ticket);
+                self.u32(u32::try_from(strings.len()).unwrap_or(u32::MAX));
+                strings.iter().for_each(|text| self.str(text));
+            }
             Event::Failed { ticket, failure } => {
                 self.head(5, ticket);
                 self.str(&failure.code);
@@ -73,9 +78,22 @@ impl Slab {
                 self.payload(&payload);
             }
             Event::Request { socket, message } => self.message(9, socket, &message),
-            Event::Acked { socket, total } => {
+            Event::Acked { socket, total, bytes } => {
                 self.head(10, socket);
                 self.number(total);
+                self.number(bytes);
+            }
+            Event::Undelivered { socket, seq, payload, json } => {
+                self.head(34, socket);
+                self.number(seq);
+                self.json(json.as_ref());
+                self.payload(&payload);
+            }
+            Event::Collected(socket) => self.head(35, socket),
+            Event::Counted { socket, resent, duplicates } => {
+                self.head(36, socket);
+                self.number(resent);
+                self.number(duplicates);
             }
             Event::Accepted { listener, socket, id, subject } => {
                 self.head(11, listener);
