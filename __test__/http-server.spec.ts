@@ -3,7 +3,14 @@ import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import net, { type AddressInfo } from 'node:net'
-import { type Client, type ConatServer, type ConnectOptions, connect, init, type ServerOptions } from 'selvedge'
+import {
+  type Client,
+  type ConatServer,
+  type ConnectOptions,
+  connect,
+  init,
+  type ServerOptions,
+} from 'selvedge'
 import { io } from 'socket.io-client'
 import { WebSocket, WebSocketServer } from 'ws'
 import { CA, material } from './support/certificates'
@@ -30,7 +37,8 @@ async function application(make: () => Server = () => createServer(routes)): Pro
   const echo = new WebSocketServer({ noServer: true })
   echo.on('connection', socket => socket.on('message', data => socket.send(data)))
   server.on('upgrade', (request, socket, head) => {
-    if (request.url === '/echo') echo.handleUpgrade(request, socket, head, one => echo.emit('connection', one))
+    if (request.url === '/echo')
+      echo.handleUpgrade(request, socket, head, one => echo.emit('connection', one))
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   return (server.address() as AddressInfo).port
@@ -44,7 +52,13 @@ async function attach(options: ServerOptions = {}): Promise<ConatServer> {
 }
 
 function enter(address: string, options: ConnectOptions = {}): Client {
-  const client = connect({ address, noCache: true, reconnectionDelay: 5, reconnectionDelayMax: 20, ...options })
+  const client = connect({
+    address,
+    noCache: true,
+    reconnectionDelay: 5,
+    reconnectionDelayMax: 20,
+    ...options,
+  })
   open.push(client)
   return client
 }

@@ -2,7 +2,14 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import tls from 'node:tls'
-import { type Client, type ConatServer, type ConnectOptions, connect, init, type ServerOptions } from 'selvedge'
+import {
+  type Client,
+  type ConatServer,
+  type ConnectOptions,
+  connect,
+  init,
+  type ServerOptions,
+} from 'selvedge'
 import { CA, material, OTHER_CA } from './support/certificates'
 import { rejection } from './support/messages'
 import { join, listening, numbers, take } from './support/sockets'

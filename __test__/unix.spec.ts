@@ -26,19 +26,22 @@ onUnix('a socket in the file system', () => {
     ['unix:', 'conat'],
     ['unix://', 'selvedge'],
     ['unix:', undefined],
-  ] as const)('takes clients of %s and wire %s, is for its owner, and goes with its broker', async (scheme, wire) => {
-    await using broker = init({ socketPath: file })
-    await broker.waitUntilReady()
-    expect(broker.address()).toEqual({ address: file, family: 'Unix', port: 0 })
-    expect(statSync(file).mode & 0o777).toBe(0o600)
-    await using host = connect({ address: scheme + file, noCache: true, wire })
-    await using guest = connect({ address: scheme + file, noCache: true, wire })
-    const [server, socket] = await join(await listening(host, 'chat'), guest)
-    socket.write('hello')
-    expect(await take(server, 1)).toEqual(['hello'])
-    await broker.close()
-    expect(existsSync(file)).toBe(false)
-  })
+  ] as const)(
+    'takes clients of %s and wire %s, is for its owner, and goes with its broker',
+    async (scheme, wire) => {
+      await using broker = init({ socketPath: file })
+      await broker.waitUntilReady()
+      expect(broker.address()).toEqual({ address: file, family: 'Unix', port: 0 })
+      expect(statSync(file).mode & 0o777).toBe(0o600)
+      await using host = connect({ address: scheme + file, noCache: true, wire })
+      await using guest = connect({ address: scheme + file, noCache: true, wire })
+      const [server, socket] = await join(await listening(host, 'chat'), guest)
+      socket.write('hello')
+      expect(await take(server, 1)).toEqual(['hello'])
+      await broker.close()
+      expect(existsSync(file)).toBe(false)
+    },
+  )
 
   test('may have other permissions', async () => {
     await using broker = init({ socketPath: file, socketMode: 0o666 })
@@ -62,7 +65,9 @@ onUnix('a socket in the file system', () => {
     await client.waitUntilReady()
     const other = path(folder, 'file')
     writeFileSync(other, 'mine')
-    expect(await rejection(init({ socketPath: other }).waitUntilReady())).toMatchObject({ code: 'EADDRINUSE' })
+    expect(await rejection(init({ socketPath: other }).waitUntilReady())).toMatchObject({
+      code: 'EADDRINUSE',
+    })
     const nowhere = path(folder, 'no', 'folder')
     expect(await rejection(init({ socketPath: nowhere }).waitUntilReady())).toMatchObject({ code: 'ENOENT' })
   })

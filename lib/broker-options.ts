@@ -99,7 +99,10 @@ function contradiction(what: string): FabricError {
 export function brokerSettings(options: ServerOptions): string {
   const { ssl, httpServer } = options
   if (ssl === true && !httpServer) {
-    throw new FabricError('init: ssl needs key and cert, or an httpServer that has them', 'ERR_INVALID_ARG_VALUE')
+    throw new FabricError(
+      'init: ssl needs key and cert, or an httpServer that has them',
+      'ERR_INVALID_ARG_VALUE',
+    )
   }
   const tls = typeof ssl === 'object' ? serverSettings(ssl) : undefined
   return JSON.stringify({ ...pick(options, Object.keys(PASSED_ON)), tls })

@@ -1,6 +1,12 @@
 // The embedded broker.
 import { EventEmitter } from 'node:events'
-import { brokerSettings, portOf, SERVER_SHAPE, type ServerAddress, type ServerOptions } from './broker-options'
+import {
+  brokerSettings,
+  portOf,
+  SERVER_SHAPE,
+  type ServerAddress,
+  type ServerOptions,
+} from './broker-options'
 import { Client } from './client'
 import { flush, nextHandle } from './commands'
 import type { ConnectOptions } from './connect-options'
@@ -143,10 +149,11 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   /** Of the HTTP server. */
   #handleListening(failure: Failed | undefined): void {
     this.#isListening = true
-    if (failure === undefined) return this.#startIfReady()
-    if (this.state !== 'starting') return
-    native.brokerClose(this.#handle)
-    this.#finish(failure)
+    if (failure === undefined) this.#startIfReady()
+    else if (this.state === 'starting') {
+      native.brokerClose(this.#handle)
+      this.#finish(failure)
+    }
   }
 
   #startIfReady(): void {

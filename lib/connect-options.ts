@@ -122,7 +122,13 @@ function httpHeaders({
 
 /** What an application may look at, and print: secrets are left out, and cookies do not show. */
 export function shownOptions(options: ConnectOptions): Readonly<ConnectOptions> {
-  const { systemAccountPassword: _secret, key: _key, passphrase: _passphrase, extraHeaders, ...rest } = options
+  const {
+    systemAccountPassword: _secret,
+    key: _key,
+    passphrase: _passphrase,
+    extraHeaders,
+    ...rest
+  } = options
   if (extraHeaders === undefined) return rest
   return Object.defineProperty(rest, 'extraHeaders', { value: { ...extraHeaders }, enumerable: false })
 }

@@ -1,5 +1,5 @@
 // A broker behind an HTTP server of the application's: the connections that ask for it cross into the engine, byte by byte.
-import type { IncomingMessage, Server as HttpServer } from 'node:http'
+import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -42,7 +42,10 @@ export class Attachment {
   /** Calls back once: when the server listens, or cannot. */
   whenListening(done: (failure?: Failed) => void): void {
     const { server } = this
-    if (server.listening) return done()
+    if (server.listening) {
+      done()
+      return
+    }
     const listening = (): void => {
       server.off('error', failed)
       done()

@@ -119,7 +119,9 @@ function material(where: string, options: TlsServerOptions): Settings {
 
 function text(pem: Pem | readonly Pem[]): string {
   const parts: readonly Pem[] = typeof pem === 'string' || types.isUint8Array(pem) ? [pem] : pem
-  return parts.map(part => (typeof part === 'string' ? part : Buffer.from(part).toString('latin1'))).join('\n')
+  return parts
+    .map(part => (typeof part === 'string' ? part : Buffer.from(part).toString('latin1')))
+    .join('\n')
 }
 
 /** Every form of key that Node.js reads, as the one that the engine reads. */
@@ -129,7 +131,9 @@ function openKey(where: string, key: Pem, passphrase: string | undefined): strin
     return opened.export({ type: 'pkcs8', format: 'pem' }).toString()
   } catch (cause) {
     const code = 'ERR_INVALID_ARG_VALUE'
-    throw new FabricError(`${where}: key is no private key in PEM, or its passphrase is wrong`, code, { cause })
+    throw new FabricError(`${where}: key is no private key in PEM, or its passphrase is wrong`, code, {
+      cause,
+    })
   }
 }
 

@@ -1,7 +1,7 @@
 // The ways to plug in: each behaviour is tested over all of them. A test that leaves something open fails.
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import { type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -64,11 +64,7 @@ export function describeFabrics(
 }
 
 /** The same, over the doors too. */
-export function describeDoors(
-  name: string,
-  define: (fabric: Fabric) => void,
-  options?: ServerOptions,
-): void {
+export function describeDoors(name: string, define: (fabric: Fabric) => void, options?: ServerOptions): void {
   for (const kind of [...KINDS, ...DOORS]) describeFabric(kind, name, define, options)
 }
 
