@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import { type ConatServer, connect, init, type ServerOptions } from 'selvedge'
+import { closed } from './support/raw'
 
 let broker: ConatServer
 
@@ -16,13 +17,12 @@ async function serve(options: ServerOptions = {}): Promise<number> {
 /** Everything that is said to somebody who says this; empty when the door is shut in his face. */
 async function answer(port: number, text: string): Promise<string> {
   const socket = net.connect(port, '127.0.0.1')
-  socket.on('error', () => {})
   socket.write(text)
   let said = ''
   socket.on('data', part => {
     said += part
   })
-  await once(socket, 'close')
+  await closed(socket)
   return said
 }
 
@@ -32,10 +32,9 @@ test('who says nothing is sent away in time, and so is who says it slowly', asyn
   const port = await serve({ handshakeTimeout: 200 })
   expect(await answer(port, '')).toBe('')
   const slow = net.connect(port, '127.0.0.1')
-  slow.on('error', () => {})
   const drip = setInterval(() => slow.write('a'), 20)
   slow.write('GET /conat/ HTTP/1.1\r\nX: ')
-  await once(slow.resume(), 'close')
+  await closed(slow)
   clearInterval(drip)
   expect(await answer(port, HEALTH)).toMatch(/200 OK/)
 })
