@@ -8,7 +8,7 @@ import { CLIENT_SHAPE, type ConnectOptions, openSettings, shownOptions } from '.
 import { Core, type Traffic } from './core'
 import { Drain, type DrainOptions } from './drain'
 import { errorFrom, FabricError, Failed } from './errors'
-import { CLIENT_STATE, endAllOf, forget, PERMISSION, route, type Target } from './events'
+import { CLIENT_STATE, CONNECT_FAILED, endAllOf, forget, PERMISSION, route, type Target } from './events'
 import {
   type Message,
   type MessageData,
@@ -44,6 +44,7 @@ export interface ClientEvents {
   info: [info: Record<string, unknown>]
   inbox: []
   permission: [refusal: Refusal]
+  connectFailed: [reason: FabricError]
   closed: [reason: FabricError | undefined]
 }
 
@@ -335,6 +336,10 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
       const text = slab.str()
       if (state === CLOSED) this.#finish(text)
       else if (!this.#core.closed) this.#announce(this.#session.handleState(state, text))
+    } else if (kind === CONNECT_FAILED) {
+      const failure = new Failed(slab.str(), slab.str())
+      this.#session.handleConnectFailed(failure)
+      if (!this.#core.closed) this.emit('connectFailed', errorFrom(failure))
     }
   }
 
