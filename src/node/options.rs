@@ -167,7 +167,8 @@ impl BrokerOptions {
         let is_loopback = host == LOOPBACK || host == "localhost" || host == "::1";
         let max_handshakes = self.max_handshakes.unwrap_or(defaults.max_handshakes);
         let per_address = self.max_handshakes_per_address;
-        let tls = self.tls.as_ref().map(|tls| ServerTls::new(tls.options())).transpose().map_err(tls_failure)?;
+        let tls =
+            self.tls.as_ref().map(|tls| ServerTls::new(tls.options())).transpose().map_err(tls_failure)?;
         Ok(AcceptOptions {
             path: self.path.clone().unwrap_or_else(|| DEFAULT_PATH.to_owned()),
             max_payload: self.config().max_payload,

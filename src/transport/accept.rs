@@ -101,7 +101,9 @@ pub async fn accept_with_handshake(
     visitor: impl Into<Visitor>,
     options: &AcceptOptions,
 ) -> Result<(BoxedLink<ServerOp, ClientOp>, Handshake), LinkError> {
-    timeout(options.handshake_timeout, welcome(visitor.into(), options)).await.unwrap_or(Err(LinkError::Silent))
+    timeout(options.handshake_timeout, welcome(visitor.into(), options))
+        .await
+        .unwrap_or(Err(LinkError::Silent))
 }
 
 async fn welcome(

@@ -128,11 +128,9 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn a_unix_socket_has_a_path_and_nothing_else() {
-        for (text, path) in [
-            ("unix:/run/a.sock", "/run/a.sock"),
-            ("unix:///run/a.sock", "/run/a.sock"),
-            ("unix:a?b", "a?b"),
-        ] {
+        for (text, path) in
+            [("unix:/run/a.sock", "/run/a.sock"), ("unix:///run/a.sock", "/run/a.sock"), ("unix:a?b", "a?b")]
+        {
             assert_eq!(Address::parse(text).expect(text).place, Place::Unix(path.into()), "{text}");
         }
     }

@@ -97,12 +97,7 @@ pub(super) async fn ask(
     let fields = answer.headers.iter().map(|field| {
         (field.name.to_ascii_lowercase(), String::from_utf8_lossy(field.value).trim().to_owned())
     });
-    Ok(Answer {
-        code,
-        reason: answer.reason.unwrap_or_default().to_owned(),
-        fields: fields.collect(),
-        rest,
-    })
+    Ok(Answer { code, reason: answer.reason.unwrap_or_default().to_owned(), fields: fields.collect(), rest })
 }
 
 const HEAD_END: &[u8] = b"\r\n\r\n";

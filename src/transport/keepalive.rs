@@ -58,11 +58,7 @@ enum End {
 impl Keepalive {
     /// Pings every `ping_interval`, and then expects a sign of life within `ping_timeout`. A message that has begun must go on: in
     /// `message_timeout` another [`MIN_PROGRESS_BYTES`], or the rest. That is checked once in so much time, so that it costs nothing.
-    pub(super) fn server(
-        ping_interval: Duration,
-        ping_timeout: Duration,
-        message_timeout: Duration,
-    ) -> Self {
+    pub(super) fn server(ping_interval: Duration, ping_timeout: Duration, message_timeout: Duration) -> Self {
         Self::new(End::ServerIdle, ping_interval, ping_timeout, ping_interval, message_timeout)
     }
 

@@ -2,8 +2,8 @@
 
 mod accept;
 mod address;
-mod dial;
 mod conversation;
+mod dial;
 mod fabric;
 mod gate;
 mod head;
@@ -24,6 +24,6 @@ mod websocket;
 pub use accept::{AcceptOptions, Handshake, accept, accept_with_handshake};
 pub use dial::{DialOptions, Remote, Wire, dial};
 pub use gate::{Gate, Pass};
-pub use listen::{ListenAt, Listener, Listening};
 pub use link::{BoxedLink, Link, LinkError};
+pub use listen::{ListenAt, Listener, Listening};
 pub use stream::{BoxedStream, Stream, Visitor};

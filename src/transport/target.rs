@@ -24,7 +24,8 @@ pub(super) struct Target {
 impl Target {
     /// Reads `options`, so that nothing of them can be taken for something else once it is in a request.
     pub(super) fn new(options: &DialOptions) -> Result<Self, LinkError> {
-        let Address { place, tls, websocket, authority, base } = Address::parse(&options.address).map_err(refused)?;
+        let Address { place, tls, websocket, authority, base } =
+            Address::parse(&options.address).map_err(refused)?;
         let path = options.path.trim_matches('/');
         let slash = if path.is_empty() { "" } else { "/" };
         let path = format!("{base}{slash}{path}/");

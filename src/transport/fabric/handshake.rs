@@ -91,11 +91,7 @@ pub(in crate::transport) async fn connect_in_websocket(
     join(wrap(stream, rest, Role::Client).await?, &[], &terms)
 }
 
-fn join(
-    stream: BoxedStream,
-    rest: &[u8],
-    terms: &Terms,
-) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
+fn join(stream: BoxedStream, rest: &[u8], terms: &Terms) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
     let codec = ClientCodec::new(terms.max_payload.clamp(MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES));
     let keepalive = Keepalive::client(terms.ping_interval, terms.ping_timeout);
     Ok(Box::new(FabricLink::new(stream, rest, codec, keepalive)))

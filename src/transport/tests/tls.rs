@@ -69,11 +69,7 @@ async fn a_client_believes_only_what_it_was_told_to() {
         (server(), other, Some("ERR_TLS_UNTRUSTED")),
         (expired, trusting(), Some("ERR_TLS_EXPIRED")),
         (elsewhere(), trusting(), Some("ERR_TLS_NAME")),
-        (
-            elsewhere(),
-            ClientTlsOptions { server_name: Some("elsewhere.example".into()), ..trusting() },
-            None,
-        ),
+        (elsewhere(), ClientTlsOptions { server_name: Some("elsewhere.example".into()), ..trusting() }, None),
         (elsewhere(), ClientTlsOptions { skip_verification: true, ..ClientTlsOptions::default() }, None),
     ] {
         let got = failure(secured(server).0, client).await;

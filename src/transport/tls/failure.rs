@@ -33,9 +33,10 @@ impl TlsFailure {
     pub(super) fn of(error: &Error) -> Self {
         match error {
             Error::InvalidCertificate(problem) => Self::of_certificate(problem),
-            Error::InvalidMessage(_) => {
-                Self::new("ERR_TLS_PLAIN", "the other end does not speak TLS on this port: use http:// or ws://")
-            }
+            Error::InvalidMessage(_) => Self::new(
+                "ERR_TLS_PLAIN",
+                "the other end does not speak TLS on this port: use http:// or ws://",
+            ),
             Error::AlertReceived(AlertDescription::CertificateRequired) => Self::new(
                 "ERR_TLS_CLIENT_CERTIFICATE",
                 "the server wants a certificate from its clients: the options cert and key",
@@ -61,10 +62,12 @@ impl TlsFailure {
     fn of_certificate(problem: &CertificateError) -> Self {
         use CertificateError as E;
         match problem {
-            E::Expired | E::ExpiredContext { .. } | E::NotValidYet | E::NotValidYetContext { .. } => Self::new(
-                "ERR_TLS_EXPIRED",
-                "the certificate of the other end is not valid now: it has expired, or a clock is wrong",
-            ),
+            E::Expired | E::ExpiredContext { .. } | E::NotValidYet | E::NotValidYetContext { .. } => {
+                Self::new(
+                    "ERR_TLS_EXPIRED",
+                    "the certificate of the other end is not valid now: it has expired, or a clock is wrong",
+                )
+            }
             E::NotValidForName | E::NotValidForNameContext { .. } => Self::new(
                 "ERR_TLS_NAME",
                 format!("the certificate of the other end is for another name: {problem}"),
@@ -74,8 +77,8 @@ impl TlsFailure {
                 format!(
                     "the certificate of the other end cannot be trusted: {}",
                     match other {
-                        E::UnknownIssuer => "nobody whom we know has signed it (the option ca says whom we know)"
-                            .to_owned(),
+                        E::UnknownIssuer =>
+                            "nobody whom we know has signed it (the option ca says whom we know)".to_owned(),
                         other => other.to_string(),
                     }
                 ),

@@ -65,7 +65,8 @@ impl ServerTls {
 }
 
 fn build(options: &ServerTlsOptions) -> Result<ServerConfig, TlsFailure> {
-    let unusable = |error: rustls::Error| TlsFailure::material(format!("cert and key cannot be used: {error}"));
+    let unusable =
+        |error: rustls::Error| TlsFailure::material(format!("cert and key cannot be used: {error}"));
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(options.min_version.and_newer())
         .map_err(unusable)?;
@@ -79,8 +80,7 @@ fn build(options: &ServerTlsOptions) -> Result<ServerConfig, TlsFailure> {
     } else {
         builder.with_no_client_auth()
     };
-    let mut config =
-        builder.with_single_cert(chain(&options.cert)?, key(&options.key)?).map_err(unusable)?;
+    let mut config = builder.with_single_cert(chain(&options.cert)?, key(&options.key)?).map_err(unusable)?;
     if options.request_cert {
         // A resumed session would bring in a client by a certificate that is not believed any more.
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
@@ -90,7 +90,10 @@ fn build(options: &ServerTlsOptions) -> Result<ServerConfig, TlsFailure> {
 }
 
 /// Speaks TLS with a visitor; one that does not is told so.
-pub(in crate::transport) async fn accept(mut visitor: Visitor, tls: &ServerTls) -> Result<Visitor, LinkError> {
+pub(in crate::transport) async fn accept(
+    mut visitor: Visitor,
+    tls: &ServerTls,
+) -> Result<Visitor, LinkError> {
     let first = match visitor.stream.read_u8().await {
         Ok(first) => first,
         Err(_) => return Err(LinkError::Closed),

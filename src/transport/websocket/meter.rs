@@ -148,7 +148,9 @@ mod tests {
     #[test]
     fn crumbs_and_control_frames_are_light_and_fragments_have_a_cap() {
         let mut meter = Meter::default();
-        meter.feed(&[frame(0x02, 0), frame(0x00, 5), frame(0x00, 64), frame(0x80, 1000)].concat()).expect("ok");
+        meter
+            .feed(&[frame(0x02, 0), frame(0x00, 5), frame(0x00, 64), frame(0x80, 1000)].concat())
+            .expect("ok");
         meter.feed(&[frame(0x89, 3), frame(0x8a, 0), frame(0x82, 0)].concat()).expect("ok");
         assert_eq!(meter.take_light(), 4);
         let mut meter = Meter::default();
