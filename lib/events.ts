@@ -23,6 +23,8 @@ export const LISTENER_STATE = 12
 export const CHOOSE_SERVER = 13
 export const PERMISSION = 14
 export const BROKER_STATE = 15
+export const SOCKET_DATA_MANY = 40
+export const DELIVERED_MANY = 41
 
 /** Whatever has a handle. */
 export interface Target {

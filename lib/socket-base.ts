@@ -4,7 +4,7 @@ import { decodeAt } from './codec'
 import * as commands from './commands'
 import type { Core } from './core'
 import { abortFailure, errorFrom, FabricError, Failed, invalidType } from './errors'
-import { SOCKET_ACKNOWLEDGED, SOCKET_DATA, SOCKET_REQUEST, SOCKET_STATE } from './events'
+import { SOCKET_ACKNOWLEDGED, SOCKET_DATA, SOCKET_DATA_MANY, SOCKET_REQUEST, SOCKET_STATE } from './events'
 import { type Headers, parseHeaders } from './headers'
 import type { Message, MessageOptions, Responder } from './message'
 import { checkOptions, defaults, isTimeout } from './options'
@@ -19,7 +19,7 @@ import {
   Ticket,
   waitOf,
 } from './requests'
-import type { Slab } from './slab'
+import type { Incoming, Slab } from './slab'
 import { type DataIterator, SocketData } from './socket-data'
 import { type State, type StateEvents, Stateful } from './socket-state'
 import { Waiters } from './waiters'
@@ -220,7 +220,8 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     this.#lastSeen = slab.now
     if (kind === SOCKET_STATE) this.handleState(slab)
     else if (this.state === 'closed') return
-    else if (kind === SOCKET_DATA) this.#receive(slab)
+    else if (kind === SOCKET_DATA_MANY) this.#receiveMany(slab)
+    else if (kind === SOCKET_DATA) this.#receive(slab.optStr(), slab.payload())
     else if (kind === SOCKET_ACKNOWLEDGED) this.#acknowledge(slab.f64())
     else if (kind === SOCKET_REQUEST) this.#receiveRequest(slab)
   }
@@ -243,9 +244,13 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     this.state = 'disconnected'
   }
 
-  #receive(slab: Slab): void {
-    const text = slab.optStr()
-    const { source, start, end, encoding } = slab.payload()
+  /** A handler may close the socket: then the rest is dropped. */
+  #receiveMany(slab: Slab): void {
+    while (slab.more && this.state !== 'closed') this.#receive(slab.optStr(), slab.part())
+  }
+
+  #receive(text: string | null, incoming: Incoming): void {
+    const { source, start, end, encoding } = incoming
     this.core.countReceived(end - start)
     let data: unknown
     let headers: Headers

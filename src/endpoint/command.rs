@@ -69,6 +69,13 @@ pub enum Command {
         /// The application's headers.
         json: Option<Json>,
     },
+    /// Write several messages to one socket, in order.
+    SocketWriteMany {
+        /// Which one.
+        socket: Handle,
+        /// What, and the application's headers.
+        messages: Vec<(Payload, Option<Json>)>,
+    },
     /// Ask the peer of a socket.
     SocketAsk(SocketQuestion),
     /// The handlers of so many more messages have been called.
@@ -147,6 +154,10 @@ impl Command {
             Self::Publish(message) => message.payload.raw.len(),
             Self::Ask { question, .. } => question.message.payload.raw.len(),
             Self::SocketWrite { payload, .. } => payload.raw.len(),
+            Self::SocketWriteMany { messages, .. } => messages
+                .iter()
+                .map(|(payload, _)| payload.raw.len() + size_of::<(Payload, Option<Json>)>())
+                .sum(),
             Self::SocketAsk(question) => question.payload.raw.len(),
             _ => 0,
         };

@@ -153,18 +153,27 @@ impl World {
         self.writers
     }
 
-    /// Writes so many messages, or as many as there is room for; says how many that were.
+    /// Writes so many messages, or as many as there is room for; says how many that were. In one go, so that they travel in bundles,
+    /// or one by one.
     pub fn write(&mut self, sock: Sock, count: u64, size: usize) -> u64 {
-        for index in 0..count {
-            let Some(side) = self.sides.get_mut(&sock).filter(|side| side.room() > 0) else { return index };
+        let mut messages = Vec::new();
+        while (messages.len() as u64) < count {
+            let Some(side) = self.sides.get_mut(&sock).filter(|side| side.room() > 0) else { break };
             side.written += 1;
             let (seq, payload) = (side.written, payload(side.writer, side.written, size));
             let json =
                 seq.is_multiple_of(3).then(|| serde_json::json!({ "n": seq, "deep": [1.5, null, "x"] }));
-            let json = json.as_ref().map(selvedge::wire::Json::from_value);
-            self.command(sock.0, Command::SocketWrite { sockets: vec![sock.1], payload, json });
+            messages.push((payload, json.as_ref().map(selvedge::wire::Json::from_value)));
         }
-        count
+        let written = messages.len() as u64;
+        if self.dice.chance(0.5) {
+            self.command(sock.0, Command::SocketWriteMany { socket: sock.1, messages });
+        } else {
+            for (payload, json) in messages {
+                self.command(sock.0, Command::SocketWrite { sockets: vec![sock.1], payload, json });
+            }
+        }
+        written
     }
 
     /// Asks over a socket; the other side answers with the same payload.

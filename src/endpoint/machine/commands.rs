@@ -34,6 +34,7 @@ impl Endpoint {
             Command::SocketWrite { sockets, payload, json } => {
                 self.write(now, &sockets, &payload, json.as_ref())
             }
+            Command::SocketWriteMany { socket, messages } => self.write_many(now, socket, messages),
             Command::SocketAsk(question) => self.ask_over_socket(now, question),
             Command::Consumed { socket, count } => {
                 self.with_socket(socket, |socket| socket.consumed(now, count));
@@ -116,6 +117,16 @@ impl Endpoint {
                 tracing::debug!(socket = handle, %error, "write refused");
             }
         }
+    }
+
+    fn write_many(&mut self, now: Instant, handle: Handle, messages: Vec<(Payload, Option<Json>)>) {
+        self.with_socket(handle, |socket| {
+            for (payload, json) in messages {
+                if let Err(error) = socket.write(now, payload, json) {
+                    tracing::debug!(socket = handle, %error, "write refused");
+                }
+            }
+        });
     }
 
     fn ask_over_socket(&mut self, now: Instant, question: SocketQuestion) {
