@@ -11,6 +11,8 @@ mod operations;
 mod outbound;
 mod session;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 
 pub use backoff::Backoff;
 pub use config::{ClientConfig, ReconnectConfig};

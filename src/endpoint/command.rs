@@ -68,6 +68,8 @@ pub enum Command {
         payload: Payload,
         /// The application's headers.
         json: Option<Json>,
+        /// Nobody wants to hear of it when it is lost.
+        volatile: bool,
     },
     /// Write several messages to one socket, in order.
     SocketWriteMany {
@@ -76,6 +78,8 @@ pub enum Command {
         /// What, and the application's headers.
         messages: Vec<(Payload, Option<Json>)>,
     },
+    /// The application knows that a socket is closed: what it wrote before it knew has been told as undelivered.
+    Collect(Handle),
     /// Ask the peer of a socket.
     SocketAsk(SocketQuestion),
     /// The handlers of so many more messages have been called.
@@ -107,6 +111,8 @@ pub enum Command {
         /// The server's id.
         id: Option<String>,
     },
+    /// Take no new sockets from now on; those that are there stay.
+    ListenerRetire(Handle),
     /// Stop serving, close all sockets.
     ListenerClose(Handle),
     /// Stop serving when all sockets have come to their end.
