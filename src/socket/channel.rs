@@ -1,13 +1,15 @@
 //! What both ends of a socket have: a sender, a receiver, a keep-alive, and the questions between them.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::pending::Pending;
 use super::{
-    Ask, Data, KeepAlive, Output, PeerMisbehaved, Receiver, Sender, SocketConfig, SocketEvent, Tag, TagKind,
+    Ask, Data, Held, KeepAlive, Output, PeerMisbehaved, Receiver, Sender, SocketConfig, SocketEvent, Tag,
+    TagKind,
 };
 use super::{CommandError, RequestFailure, WriteError, control};
+use crate::entropy::{Point, Quirks};
 use crate::subject::Subject;
 use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 
@@ -21,13 +23,14 @@ pub struct Channel {
     receiver: Receiver,
     keepalive: KeepAlive,
     pending: Pending,
+    quirks: Quirks,
     /// The number of the latest tag of any kind; a late answer has an older one.
     number: u32,
     report: u32,
     missing: u32,
     ping: u32,
     /// The peer speaks of epochs too: what comes without one is not from it.
-    fenced: bool,
+    pub(super) fenced: bool,
     /// What the application was last told of what went wrong below.
     counted: (u64, u64),
 }
@@ -55,6 +58,7 @@ impl Channel {
             receiver: Receiver::new(config.window()),
             keepalive: KeepAlive::new(now, config.keep_alive),
             pending: Pending::default(),
+            quirks: Quirks::default(),
             number: 0,
             report: 0,
             missing: 0,
@@ -97,35 +101,28 @@ impl Channel {
         (self.report, self.missing, self.ping) = (0, 0, 0);
     }
 
-    /// Whether the peer has ever sent anything: it believes in this socket.
-    pub(super) fn has_received(&self) -> bool {
-        self.receiver.has_received()
+    /// What is rare happens as `quirks` say.
+    pub(super) fn set_quirks(&mut self, quirks: Quirks) {
+        self.quirks = quirks;
     }
 
-    /// The peer speaks of epochs too.
-    pub(super) fn fence(&mut self) {
-        self.fenced = self.config.epoch.is_some();
-    }
-
-    /// Whether a message of the channel is from, or for, another making of this socket. Requests of applications bear no epoch.
-    pub(super) fn is_foreign(&self, headers: &Headers) -> bool {
-        let is_own = headers.command.is_some() || headers.reply.is_none();
-        match (self.config.epoch, headers.attempt) {
-            (Some(own), Some(other)) => own != other,
-            (Some(_), None) => self.fenced && is_own,
-            (None, _) => false,
+    /// What it keeps.
+    pub(super) fn held(&self) -> Held {
+        let (ahead, ahead_bytes) = self.receiver.held();
+        Held {
+            unacked: self.sender.unacked(),
+            unacked_bytes: self.sender.unacked_bytes(),
+            ahead,
+            ahead_bytes,
+            unconsumed: self.receiver.unconsumed(),
+            requests: self.pending.len(),
+            outputs: self.outputs.len(),
         }
     }
 
-    /// Tells the sender of such a message that its time is over, if it asks something.
-    pub(super) fn refuse_foreign(&mut self, message: &Message) -> bool {
-        self.respond_with(message, Payload::NIL, control::superseded(message.headers.attempt));
-        message.headers.reply.is_some()
-    }
-
-    /// What goes with each message of the channel.
-    fn fence_headers(&self, headers: Headers) -> Headers {
-        Headers { attempt: self.config.epoch.filter(|_| self.fenced), ..headers }
+    /// Whether the peer has ever sent anything: it believes in this socket.
+    pub(super) fn has_received(&self) -> bool {
+        self.receiver.has_received()
     }
 
     /// The peer closes: what it says to have handled is its last report.
@@ -209,6 +206,7 @@ impl Channel {
             (None, None) => {
                 let Message { payload, headers, .. } = message;
                 let seq = headers.seq.ok_or(PeerMisbehaved::BadHeader)?;
+                self.receiver.set_tight(self.quirks.takes(Point::TinyWindow));
                 self.receiver.handle_data(Data { seq, payload, json: headers.json })?;
             }
         }
@@ -315,7 +313,15 @@ impl Channel {
             self.outputs.push_back(Output::Event(SocketEvent::Counted { resent, duplicates }));
         }
         let Some(peer) = self.peer.clone() else { return };
-        while let Some(data) = self.sender.poll_transmit(now) {
+        if self.quirks.takes(Point::EarlyAck) {
+            self.receiver.hurry_report();
+        }
+        if self.quirks.takes(Point::DelayedAck) {
+            self.receiver.hold_report(now + DELAYED_ACK);
+        }
+        // What is under way brings us here again.
+        let is_tight = self.sender.is_waiting() && self.quirks.takes(Point::TinyWindow);
+        while !is_tight && let Some(data) = self.sender.poll_transmit(now) {
             let headers = self.fence_headers(control::data_headers(&data));
             self.outputs.push_back(Output::Publish(Message {
                 subject: peer.clone(),
@@ -343,7 +349,7 @@ impl Channel {
         kind: TagKind,
         command: SocketCommand,
         payload: Payload,
-        timeout: std::time::Duration,
+        timeout: Duration,
         wait_for_interest: bool,
     ) -> u32 {
         let Some(subject) = self.peer.clone() else { return 0 };
@@ -369,7 +375,7 @@ impl Channel {
         self.respond_with(message, Payload::NIL, Headers { json: Some(json), ..Headers::default() });
     }
 
-    fn respond_with(&mut self, message: &Message, payload: Payload, headers: Headers) {
+    pub(super) fn respond_with(&mut self, message: &Message, payload: Payload, headers: Headers) {
         if let Some(subject) = message.headers.reply.clone() {
             self.outputs.push_back(Output::Publish(Message { subject, payload, headers }));
         }
@@ -379,3 +385,6 @@ impl Channel {
         self.outputs.push_back(Output::FailRequest(ticket, RequestFailure::Closed));
     }
 }
+
+/// How long a report is held back at [`Point::DelayedAck`].
+const DELAYED_ACK: Duration = Duration::from_millis(200);

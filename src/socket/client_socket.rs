@@ -7,8 +7,9 @@ use std::time::Instant;
 use super::channel::Verdict;
 use super::config::Pause;
 use super::ending::Ending;
-use super::{Channel, CloseReason, CommandError, Output, PeerMisbehaved, SocketConfig, SocketEvent};
+use super::{Channel, CloseReason, CommandError, Held, Output, PeerMisbehaved, SocketConfig, SocketEvent};
 use super::{State, Tag, TagKind, WriteError, control};
+use crate::entropy::Quirks;
 use crate::subject::{InvalidSubject, Pattern, Subject};
 use crate::wire::{Headers, Json, Message, OpError, Payload, SocketCommand};
 
@@ -94,6 +95,16 @@ impl ClientSocket {
             asked: 0,
             ending: Ending::default(),
         })
+    }
+
+    /// What is rare happens as `quirks` say.
+    pub fn set_quirks(&mut self, quirks: Quirks) {
+        self.channel.set_quirks(quirks);
+    }
+
+    /// What it keeps in memory.
+    pub fn held(&self) -> Held {
+        self.channel.held()
     }
 
     /// Queues a message.
@@ -314,10 +325,6 @@ impl ClientSocket {
         self.phase == Phase::Closed
     }
 
-    fn epoch(&self) -> Option<u64> {
-        self.channel.config.epoch
-    }
-
     fn is_closing(&self) -> bool {
         matches!(self.phase, Phase::Closed | Phase::AwaitingClosed)
     }
@@ -330,11 +337,6 @@ impl ClientSocket {
         let message = Message { subject, payload: Payload::NIL, headers };
         let timeout = self.channel.config.command_timeout;
         self.channel.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest });
-    }
-
-    fn retry(&mut self, now: Instant) {
-        let pause = self.pause.take();
-        self.enter_disconnected(Some(now + pause));
     }
 
     fn enter_disconnected(&mut self, retry_at: Option<Instant>) {
