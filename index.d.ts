@@ -195,6 +195,14 @@ export interface Traffic {
   bytes: number
 }
 
+/** An orderly stop. */
+export interface DrainOptions {
+  /** Milliseconds until what is left is cut off. @default 10_000 */
+  deadline?: number
+  /** Milliseconds over which connections or sockets are let go, so that they do not all come to the next server at once. @default 1000 */
+  spread?: number
+}
+
 /** The events of a client and what listeners get. */
 export interface ClientEvents {
   connected: []
@@ -266,6 +274,16 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * `"ERR_CLOSED"`. Never rejects. A shared client closes when everybody who connected has closed it.
    */
   close(): Promise<void>
+  /**
+   * Stops in order: drains its socket servers, ends its sockets, ends subscriptions once what has arrived was read, waits for answers and
+   * confirmations that are under way, and closes, also for others who share it. Resolves when all is done, or `deadline` is over.
+   *
+   * @example
+   * process.once('SIGTERM', () => client.drain({ deadline: 5000 }))
+   */
+  drain(options?: DrainOptions): Promise<void>
+  /** Whether `drain` was called. */
+  readonly draining: boolean
   [Symbol.asyncDispose](): Promise<void>
   /** Lets the client keep the process alive again while it connects or closes. */
   ref(): this
@@ -716,6 +734,14 @@ export declare class ConatSocketServer extends EventEmitter<SocketServerEvents> 
   close(): void
   /** The same as `close`. */
   destroy(): void
+  /**
+   * Accepts nothing more: who looks for a server is answered by others. Ends its sockets one after the other, spread over `spread`: each
+   * when what was written to it is acknowledged. Then closes, at the latest at `deadline`. The other side of each socket gets `closed`
+   * (`"ERR_SOCKET_CLOSED_BY_PEER"`), and finds in `undelivered()` what this server has not handled, to write it to the next one.
+   */
+  drain(options?: DrainOptions): Promise<void>
+  /** Whether `drain` was called. */
+  readonly draining: boolean
   /** Accepts nothing more, ends all sockets in order, at most `timeout` ms (default 3000). Never rejects. */
   end(options?: { timeout?: number }): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -836,6 +862,13 @@ export interface ConatServer extends EventEmitter<ServerEvents> {
   client(options?: ConnectOptions): Client
   /** Waits until it listens. `timeout` in ms. @throws {FabricError} `408` · `"EADDRINUSE"` … why it cannot */
   waitUntilReady(timeout?: number): Promise<void>
+  /**
+   * Lets nobody in any more, and disconnects everybody, spread over `spread`: they connect again, where others share the address to another
+   * server, and their sockets resume there. Then closes, at the latest at `deadline`. `/healthz` answers 503 meanwhile.
+   */
+  drain(options?: DrainOptions): Promise<void>
+  /** Whether `drain` was called. */
+  readonly draining: boolean
   /** Disconnects everybody, and resolves when the port is free. Never rejects. An `httpServer` stays open. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>

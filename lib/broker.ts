@@ -10,6 +10,7 @@ import {
 import { Client } from './client'
 import { flush, nextHandle } from './commands'
 import type { ConnectOptions } from './connect-options'
+import { Drain, type DrainOptions } from './drain'
 import { closedFailure, errorFrom, type FabricError, Failed } from './errors'
 import { BROKER_STATE, forget, route } from './events'
 import { Attachment } from './http-server'
@@ -23,7 +24,7 @@ import { Waiters } from './waiters'
 export type { ServerAddress, ServerOptions }
 export type ServerState = 'starting' | 'ready' | 'closed'
 
-const [READY, CLOSED, FAILED] = [1, 4, 5]
+const [READY, DRAINED, CLOSED, FAILED] = [1, 2, 4, 5]
 
 /** Starts a broker in this process. */
 export function init(options: ServerOptions = {}): ConatServer {
@@ -42,8 +43,10 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   state: ServerState = 'starting'
   readonly #hold = new Hold()
   readonly #ready = new Waiters()
+  readonly #drained = new Waiters()
   readonly #closed = new Waiters()
   readonly #attachment: Attachment | undefined
+  #draining: Promise<void> | undefined
   #address: ServerAddress | null = null
   /** The engine is ready for visitors. */
   #isOpen = false
@@ -106,6 +109,18 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     if (failure !== undefined) throw errorFrom(failure)
   }
 
+  /** `drain()` was called. */
+  get draining(): boolean {
+    return this.#draining !== undefined
+  }
+
+  /** Lets nobody in any more, sends everybody to another broker, and closes when all have gone or the time is over. */
+  async drain(options?: DrainOptions): Promise<void> {
+    const drain = new Drain(options)
+    this.#draining ??= this.#drain(drain)
+    await this.#draining
+  }
+
   async close(): Promise<void> {
     if (this.state !== 'closed') {
       // What was written before goes out before.
@@ -131,11 +146,21 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     return this
   }
 
+  async #drain(drain: Drain): Promise<void> {
+    if (this.state !== 'closed') {
+      flush()
+      native.brokerDrain(this.#handle, drain.spread)
+      await this.#drained.wait('the server has not drained', drain.left)
+    }
+    await this.close()
+  }
+
   #handleState(slab: Slab): void {
     const state = slab.u8()
     const code = slab.optStr()
     const text = slab.str()
     if (state === READY && this.state === 'starting') this.#begin(text)
+    else if (state === DRAINED) this.#drained.settle()
     else if (state === CLOSED) this.#finish(undefined)
     else if (state === FAILED) this.#finish(new Failed(code ?? 'ERR_BROKER', text))
   }
@@ -169,6 +194,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     void this.#attachment?.detach()
     this.#hold.set(true)
     this.#ready.settle(failure)
+    this.#drained.settle(failure)
   }
 
   #finish(failure: Failed | undefined): void {

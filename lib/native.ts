@@ -14,6 +14,7 @@ interface Addon {
   drain(session: number): Buffer[] | null
   clientOpen(session: number, handle: number, options: string): Failure | null
   brokerOpen(session: number, handle: number, options: string): Failure | null
+  brokerDrain(session: number, handle: number, spread: number): void
   brokerClose(session: number, handle: number): void
   brokerSecure(session: number, handle: number, options: string): Failure | null
   trust(certificates: string): void
@@ -78,6 +79,7 @@ export const native = {
   drain: (): Buffer[] | null => addon.drain(session),
   clientOpen: (handle: number, options: string): Failure | null => addon.clientOpen(session, handle, options),
   brokerOpen: (handle: number, options: string): Failure | null => addon.brokerOpen(session, handle, options),
+  brokerDrain: (handle: number, spread: number): void => addon.brokerDrain(session, handle, spread),
   brokerClose: (handle: number): void => addon.brokerClose(session, handle),
   brokerSecure: (handle: number, options: string): Failure | null =>
     addon.brokerSecure(session, handle, options),
