@@ -45,8 +45,8 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   readonly #ready = new Waiters()
   readonly #drained = new Waiters()
   readonly #closed = new Waiters()
-  readonly #attachment: Attachment | undefined
   #draining: Promise<void> | undefined
+  readonly #attachment: Attachment | undefined
   #address: ServerAddress | null = null
   /** The engine is ready for visitors. */
   #isOpen = false
