@@ -47,7 +47,7 @@ describeDoors('a message of 12 MB', fabric => {
   })
 
   test('goes over a socket, between small ones, in order', async () => {
-    const { server, socket } = await pair(fabric)
+    const { server, socket } = await pair(fabric, { connect: { maxQueueBytes: 64 * MB } })
     const received = take(server, 7)
     const sent = numbers(0, 6).map(n => (n % 3 === 1 ? randomBytes(12 * MB) : n))
     for (const data of sent) socket.write(data)
@@ -57,7 +57,7 @@ describeDoors('a message of 12 MB', fabric => {
   })
 
   test('does not hold up the small ones of another socket', async () => {
-    const { guest, listener, server, socket } = await pair(fabric)
+    const { guest, listener, server, socket } = await pair(fabric, { connect: { maxQueueBytes: 64 * MB } })
     const [small, smallSocket] = await join(listener, guest)
     const arrived: string[] = []
     small.on('data', n => {
@@ -88,7 +88,7 @@ describeDoors('a message of 12 MB', fabric => {
   })
 
   test('can be as many as the window holds: none is lost', async () => {
-    const { server, socket } = await pair(fabric, { connect: { maxQueueSize: 4 } })
+    const { server, socket } = await pair(fabric, { connect: { maxQueueSize: 4, maxQueueBytes: 64 * MB } })
     const received = take(server, 4)
     const sent = numbers(1, 4).map(() => randomBytes(12 * MB))
     for (const bytes of sent) socket.write(bytes)

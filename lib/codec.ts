@@ -89,8 +89,20 @@ class Outgoing {
     return bytes.byteLength + (this.#isBin ? binHeader(bytes.byteLength) : 0)
   }
 
+  /** Encoding, length and payload. */
+  writePart(batch: Batch): void {
+    batch.u8(this.#encoding)
+    batch.u32(this.length)
+    this.#write(batch)
+  }
+
+  /** Encoding and payload. */
   writeTo(batch: Batch): void {
     batch.u8(this.#encoding)
+    this.#write(batch)
+  }
+
+  #write(batch: Batch): void {
     if (this.#text !== undefined) {
       batch.u8(0xa0 | this.#text.length)
       batch.text(this.#text)

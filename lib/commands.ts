@@ -31,6 +31,8 @@ const consumers: Consumer[] = []
 let scheduled = false
 let pending = 0
 let handles = 0
+/** The socket whose writes are the last record of the batch; 0: none. */
+let run = 0
 
 /** Handles count up from 1 and are never used again. */
 export function nextHandle(): number {
@@ -42,6 +44,7 @@ export function nextHandle(): number {
 export function flush(): void {
   scheduled = false
   putConsumed()
+  run = 0
   if (batch.pos > 0) pending = native.submit(batch.take())
 }
 
@@ -68,6 +71,7 @@ export function consumed(consumer: Consumer): void {
 /** Throws when the engine has more to send than it may keep. What it has sent meanwhile is asked for first. */
 export function checkPending(): void {
   if (pending + batch.pos <= MAX_PENDING) return
+  run = 0
   pending = native.submit(batch.take())
   if (pending <= MAX_PENDING) return
   throw new FabricError(
@@ -82,7 +86,10 @@ function schedule(): void {
   process.nextTick(flush)
 }
 
-const begin = (kind: number, client: number): void => batch.begin(kind, client)
+function begin(kind: number, client: number): void {
+  run = 0
+  batch.begin(kind, client)
+}
 
 function end(): void {
   batch.end()
@@ -199,15 +206,36 @@ export function socketConnect(client: number, socket: number, subject: string, o
   open(8, client, socket, subject, options)
 }
 
+/** Writes to one socket in a row are one record. */
 export function socketWrite(
   client: number,
   socket: number,
   headers: string | null,
   isVolatile: boolean,
 ): number {
-  begin(isVolatile ? 44 : 9, client)
-  batch.u32(socket)
-  return endPayload(headers)
+  if (isVolatile) {
+    begin(44, client)
+    batch.u32(socket)
+    return endPayload(headers)
+  }
+  if (run === socket) batch.resume()
+  else {
+    begin(50, client)
+    batch.u32(socket)
+  }
+  let bytes: number
+  try {
+    batch.optStr(headers)
+    bytes = outgoing.length
+    outgoing.writePart(batch)
+  } catch (error) {
+    // As in `endPayload`.
+    batch.abandon()
+    throw error
+  }
+  run = socket
+  end()
+  return bytes
 }
 
 export function broadcast(

@@ -10,6 +10,7 @@ import {
   SOCKET_COLLECTED,
   SOCKET_COUNTED,
   SOCKET_DATA,
+  SOCKET_DATA_MANY,
   SOCKET_REQUEST,
   SOCKET_STATE,
   SOCKET_UNDELIVERED,
@@ -27,7 +28,7 @@ import {
   Ticket,
   waitOf,
 } from './requests'
-import type { Slab } from './slab'
+import type { Incoming, Slab } from './slab'
 import { type DataIterator, SocketData } from './socket-data'
 import {
   END_SHAPE,
@@ -280,7 +281,8 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     else if (kind === SOCKET_UNDELIVERED) this.#undelivered.read(slab, this.#window)
     else if (kind === SOCKET_COLLECTED) this.#collected?.()
     else if (this.state === 'closed') return
-    else if (kind === SOCKET_DATA) this.#receive(slab)
+    else if (kind === SOCKET_DATA_MANY) this.#receiveMany(slab)
+    else if (kind === SOCKET_DATA) this.#receive(slab.optStr(), slab.payload())
     else if (kind === SOCKET_ACKNOWLEDGED) this.#acknowledge(slab.f64(), slab.f64())
     else if (kind === SOCKET_REQUEST) this.#receiveRequest(slab)
     else if (kind === SOCKET_COUNTED) {
@@ -325,9 +327,13 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     this.state = 'disconnected'
   }
 
-  #receive(slab: Slab): void {
-    const text = slab.optStr()
-    const { source, start, end, encoding } = slab.payload()
+  /** A handler may close the socket: then the rest is dropped. */
+  #receiveMany(slab: Slab): void {
+    while (slab.more && this.state !== 'closed') this.#receive(slab.optStr(), slab.part())
+  }
+
+  #receive(text: string | null, incoming: Incoming): void {
+    const { source, start, end, encoding } = incoming
     this.core.countReceived(end - start)
     this.#received += 1
     this.#receivedBytes += end - start

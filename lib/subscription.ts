@@ -3,9 +3,9 @@ import { EventEmitter } from 'node:events'
 import * as commands from './commands'
 import type { Core } from './core'
 import { closedFailure, errorFrom, FabricError, Failed, rethrowLater } from './errors'
-import { DELIVERED, forget, route, type Target } from './events'
+import { DELIVERED, DELIVERED_MANY, forget, route, type Target } from './events'
 import { Hold } from './lifetime'
-import type { Message, Responder } from './message'
+import { Message, type Responder } from './message'
 import { native } from './native'
 import { checkOptions, isCount, isString } from './options'
 import type { Permissions } from './permissions'
@@ -119,8 +119,19 @@ class Shared implements Target {
   }
 
   handleEvent(kind: number, slab: Slab): void {
-    if (kind !== DELIVERED) return
-    const message = readMessage(this.#core, this.#responder, slab, true)
+    if (kind === DELIVERED) this.#deliver(readMessage(this.#core, this.#responder, slab, true))
+    else if (kind === DELIVERED_MANY) {
+      const subject = slab.str()
+      while (slab.more && this.members.length > 0) {
+        const headers = slab.optStr()
+        const incoming = slab.part()
+        this.#core.countReceived(incoming.end - incoming.start)
+        this.#deliver(new Message(this.#responder, subject, headers, null, incoming))
+      }
+    }
+  }
+
+  #deliver(message: Message): void {
     // From the end: a handler may close its subscription, which takes it out of the list.
     for (let i = this.members.length - 1; i >= 0; i--) this.members[i]?.handleMessage(message)
   }

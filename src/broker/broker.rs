@@ -284,17 +284,19 @@ impl Broker {
     fn publish(&mut self, now: Instant, publisher: PeerId, publication: Publication) -> Result<u64, Refusal> {
         limits::check_publication(&self.config, &publication)?;
         let Self { peers, router, totals, entropy, .. } = self;
-        let size = publication_size(&publication);
-        let count = router.route(now, publisher, &publication, &mut **entropy, |peer, pattern| {
-            let delivery = ServerOp::Deliver { pattern: pattern.clone(), publication: publication.clone() };
-            let Some(receiver) = peers.send(peer, delivery) else { return false };
-            receiver.delivered.add(size);
-            totals.delivered.add(size);
-            true
-        })?;
-        totals.published.add(size);
+        let count =
+            router.route(now, publisher, &publication, &mut **entropy, |peer, pattern, publication| {
+                let (messages, size) = (publication.count(), publication_size(&publication));
+                let delivery = ServerOp::Deliver { pattern: pattern.clone(), publication };
+                let Some(receiver) = peers.send(peer, delivery) else { return false };
+                receiver.delivered.add(messages, size);
+                totals.delivered.add(messages, size);
+                true
+            })?;
+        let (messages, size) = (publication.count(), publication_size(&publication));
+        totals.published.add(messages, size);
         if let Some(entry) = peers.get_mut(publisher) {
-            entry.published.add(size);
+            entry.published.add(messages, size);
         }
         Ok(count)
     }

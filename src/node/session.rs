@@ -163,8 +163,7 @@ impl Session {
     /// Packs what happened; calls `visit` with the slab if there is anything in it.
     pub fn drain<R>(&mut self, visit: impl FnOnce(&Slab) -> R) -> Option<R> {
         let Self { events, slab, .. } = self;
-        slab.bytes.clear();
-        slab.big.clear();
+        slab.clear();
         events.take(MOST_EVENTS, MOST_BYTES, |news| slab.put(news));
         let result = (!slab.bytes.is_empty()).then(|| visit(slab));
         slab.big.clear();

@@ -30,7 +30,7 @@ pub struct Channel {
     missing: u32,
     ping: u32,
     /// The peer speaks of epochs too: what comes without one is not from it.
-    fenced: bool,
+    pub(super) fenced: bool,
     /// What the application was last told of what went wrong below.
     counted: (u64, u64),
 }
@@ -123,32 +123,6 @@ impl Channel {
     /// Whether the peer has ever sent anything: it believes in this socket.
     pub(super) fn has_received(&self) -> bool {
         self.receiver.has_received()
-    }
-
-    /// The peer speaks of epochs too.
-    pub(super) fn fence(&mut self) {
-        self.fenced = self.config.epoch.is_some();
-    }
-
-    /// Whether a message of the channel is from, or for, another making of this socket. Requests of applications bear no epoch.
-    pub(super) fn is_foreign(&self, headers: &Headers) -> bool {
-        let is_own = headers.command.is_some() || headers.reply.is_none();
-        match (self.config.epoch, headers.attempt) {
-            (Some(own), Some(other)) => own != other,
-            (Some(_), None) => self.fenced && is_own,
-            (None, _) => false,
-        }
-    }
-
-    /// Tells the sender of such a message that its time is over, if it asks something.
-    pub(super) fn refuse_foreign(&mut self, message: &Message) -> bool {
-        self.respond_with(message, Payload::NIL, control::superseded(message.headers.attempt));
-        message.headers.reply.is_some()
-    }
-
-    /// What goes with each message of the channel.
-    fn fence_headers(&self, headers: Headers) -> Headers {
-        Headers { attempt: self.config.epoch.filter(|_| self.fenced), ..headers }
     }
 
     /// The peer closes: what it says to have handled is its last report.
@@ -401,7 +375,7 @@ impl Channel {
         self.respond_with(message, Payload::NIL, Headers { json: Some(json), ..Headers::default() });
     }
 
-    fn respond_with(&mut self, message: &Message, payload: Payload, headers: Headers) {
+    pub(super) fn respond_with(&mut self, message: &Message, payload: Payload, headers: Headers) {
         if let Some(subject) = message.headers.reply.clone() {
             self.outputs.push_back(Output::Publish(Message { subject, payload, headers }));
         }

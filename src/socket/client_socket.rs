@@ -325,10 +325,6 @@ impl ClientSocket {
         self.phase == Phase::Closed
     }
 
-    fn epoch(&self) -> Option<u64> {
-        self.channel.config.epoch
-    }
-
     fn is_closing(&self) -> bool {
         matches!(self.phase, Phase::Closed | Phase::AwaitingClosed)
     }
@@ -341,11 +337,6 @@ impl ClientSocket {
         let message = Message { subject, payload: Payload::NIL, headers };
         let timeout = self.channel.config.command_timeout;
         self.channel.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest });
-    }
-
-    fn retry(&mut self, now: Instant) {
-        let pause = self.pause.take();
-        self.enter_disconnected(Some(now + pause));
     }
 
     fn enter_disconnected(&mut self, retry_at: Option<Instant>) {

@@ -17,6 +17,7 @@ mod config;
 mod control;
 mod ending;
 mod error;
+mod fence;
 mod held;
 mod keepalive;
 mod listener;

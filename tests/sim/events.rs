@@ -26,6 +26,10 @@ impl World {
             Event::Delivered { subscription, message } => {
                 self.delivered.entry(subscription).or_default().push(message);
             }
+            Event::DeliveredBundle { subscription, bundle } => {
+                let messages = bundle.parts().map(|part| part.into_message(bundle.subject.clone()));
+                self.delivered.entry(subscription).or_default().extend(messages);
+            }
             Event::Published { ticket, count, .. } => self.settle_ticket(ticket, Outcome::Published(count)),
             Event::Reply { ticket, message } => self.settle_ticket(ticket, Outcome::Reply(message.payload)),
             Event::Done { ticket, value } => self.settle_ticket(ticket, Outcome::Done(value)),

@@ -172,8 +172,8 @@ fn an_older_making_that_was_frozen_is_fenced_when_it_wakes_up() {
         let (mut world, old, config) = twins(seed);
         world.write(old, 5, 0);
         world.run_for(SECOND);
-        world.freeze(old.0, 10 * MINUTE);
         world.write(old, 4, 0);
+        world.freeze(old.0, MINUTE);
         let new = world.connect_as(2, "story", "same", config);
         assert!(world.run_until(SECOND, |world| world.sides[&new].state == State::Ready), "seed {seed}");
         let new_far = far_of(&world, new);
@@ -186,7 +186,6 @@ fn an_older_making_that_was_frozen_is_fenced_when_it_wakes_up() {
         world.write(new_far, 8, 0);
         world.run_for(2 * MINUTE);
         assert_eq!(world.sides[&old].close_code(), Some("ERR_SUPERSEDED"), "seed {seed}");
-        assert_eq!(world.sides[&old].undelivered, [6, 7, 8, 9]);
         assert_eq!((world.sides[&new].acked, world.sides[&new_far].acked), (16, 16), "seed {seed}");
         world.come_to_rest();
         world.assert_right("this story");
@@ -205,9 +204,9 @@ fn a_server_that_was_frozen_is_fenced_when_it_wakes_up() {
     let stale = far_of(&world, old);
     world.write(stale, 3, 0);
     world.run_for(SECOND);
-    world.freeze(first, 10 * MINUTE);
-    world.write(stale, 5, 0);
     world.kill(client);
+    world.write(stale, 5, 0);
+    world.freeze(first, 10 * MINUTE);
     world.listen(second, "story", "second", config(None));
     let third = world.node();
     world.run_for(SECOND);

@@ -22,6 +22,16 @@ impl ClientSocket {
         }
     }
 
+    pub(super) fn retry(&mut self, now: Instant) {
+        let pause = self.pause.take();
+        self.enter_disconnected(Some(now + pause));
+    }
+
+    /// Which making of this socket it is.
+    pub(super) fn epoch(&self) -> Option<u64> {
+        self.channel.config.epoch
+    }
+
     /// Looks for a server and subscribes, both at once.
     pub(super) fn begin(&mut self, now: Instant) {
         if !self.fabric {

@@ -91,6 +91,7 @@ fn publication(seq: u32, done: bool, raw: Bytes) -> Publication {
         id: "m".into(),
         seq,
         done,
+        bundled: 0,
         payload: Payload::msgpack(raw),
         headers: Headers::default(),
     }

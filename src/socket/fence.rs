@@ -1,0 +1,32 @@
+//! Keeps two makings of one socket apart (docs/socket.md).
+
+use super::{Channel, control};
+use crate::wire::{Headers, Message, Payload};
+
+impl Channel {
+    /// The peer speaks of epochs too.
+    pub(super) fn fence(&mut self) {
+        self.fenced = self.config.epoch.is_some();
+    }
+
+    /// Whether a message of the channel is from, or for, another making of this socket. Requests of applications bear no epoch.
+    pub(super) fn is_foreign(&self, headers: &Headers) -> bool {
+        let is_own = headers.command.is_some() || headers.reply.is_none();
+        match (self.config.epoch, headers.attempt) {
+            (Some(own), Some(other)) => own != other,
+            (Some(_), None) => self.fenced && is_own,
+            (None, _) => false,
+        }
+    }
+
+    /// Tells the sender of such a message that its time is over, if it asks something.
+    pub(super) fn refuse_foreign(&mut self, message: &Message) -> bool {
+        self.respond_with(message, Payload::NIL, control::superseded(message.headers.attempt));
+        message.headers.reply.is_some()
+    }
+
+    /// What goes with each message of the channel.
+    pub(super) fn fence_headers(&self, headers: Headers) -> Headers {
+        Headers { attempt: self.config.epoch.filter(|_| self.fenced), ..headers }
+    }
+}
