@@ -6,9 +6,12 @@ mod client_task;
 mod clock;
 mod dialer;
 mod event_queue;
+#[cfg(all(test, feature = "shuttle"))]
+mod interleavings;
 mod log;
 mod mailbox;
 mod peer_task;
+mod sync;
 mod threads;
 
 pub use broker_handle::BrokerHandle;

@@ -103,6 +103,15 @@ async fn welcome(
     Ok((link, Handshake { headers, sid }))
 }
 
+/// What a request with this head would be told; `None`: to go on in our own language. For fuzzing.
+pub fn answer_to_head(head: &[u8], options: &AcceptOptions) -> Option<String> {
+    match judge_head(head, options, head.len()).0 {
+        Verdict::Own => None,
+        Verdict::WebSocket(switch) => Some(switch),
+        Verdict::Answer(answer) => Some(answer.to_text()),
+    }
+}
+
 fn judge_head(
     head: &[u8],
     options: &AcceptOptions,

@@ -14,6 +14,6 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use accept::{AcceptOptions, Handshake, accept, accept_with_handshake};
+pub use accept::{AcceptOptions, Handshake, accept, accept_with_handshake, answer_to_head};
 pub use dial::{DialOptions, Remote, Wire, dial};
 pub use link::{BoxedLink, Link, LinkError};
