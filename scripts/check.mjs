@@ -5,7 +5,7 @@ import { docs } from './docs.mjs'
 import { examples } from './examples.mjs'
 import { pack } from './pack.mjs'
 import { test } from './test.mjs'
-import { bin, run } from './util/run.mjs'
+import { bin, has, run } from './util/run.mjs'
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 
@@ -38,6 +38,15 @@ const steps = {
   examples,
   docs,
   pack,
+  // Licences, sources and doubles of what we depend on. Building the tool takes longer than all else, so only where it is already.
+  deny: async () => {
+    if (await has('cargo', ['deny', '--version']))
+      return ok(cargo('deny', 'check', 'licenses', 'bans', 'sources'))
+    console.log('skipped: cargo-deny is not installed (cargo install cargo-deny)')
+    return true
+  },
+  // Builds the addon anew: only when asked for.
+  asan: () => ok(() => run(process.execPath, ['scripts/asan.mjs'])),
   test: async () => {
     sum = await test()
     return sum.failed === 0 && sum.passed > 0
@@ -46,7 +55,7 @@ const steps = {
 
 let sum = { passed: 0, failed: 0 }
 const at = process.argv.indexOf('--only')
-const chosen = at < 0 ? Object.keys(steps) : process.argv[at + 1].split(',')
+const chosen = at < 0 ? Object.keys(steps).filter(name => name !== 'asan') : process.argv[at + 1].split(',')
 const report = []
 for (const name of chosen) {
   if (!steps[name]) throw Error(`no step '${name}'; there are ${Object.keys(steps).join(', ')}`)

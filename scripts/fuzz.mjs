@@ -28,9 +28,13 @@ const flags = [
 ]
 const host = /host: (.*)/.exec((await run('rustc', ['-vV'], { quiet: true })).text)?.[1]
 const folder = process.env.CARGO_TARGET_DIR ? `${process.env.CARGO_TARGET_DIR}/fuzz` : 'fuzz/target'
-const built = await run('cargo', ['build', '--release', '--manifest-path', 'fuzz/Cargo.toml', '--target', host], {
-  env: { RUSTC_BOOTSTRAP: '1', RUSTFLAGS: flags.join(' '), CARGO_TARGET_DIR: folder },
-})
+const built = await run(
+  'cargo',
+  ['build', '--release', '--manifest-path', 'fuzz/Cargo.toml', '--target', host],
+  {
+    env: { RUSTC_BOOTSTRAP: '1', RUSTFLAGS: flags.join(' '), CARGO_TARGET_DIR: folder },
+  },
+)
 if (built.code !== 0) process.exit(1)
 
 let failed = 0
@@ -57,7 +61,9 @@ for (const name of targets) {
   const count = Number(/stat::number_of_executed_units: (\d+)/.exec(text)?.[1] ?? 0)
   const coverage = /cov: (\d+)(?!.*cov: )/s.exec(text)?.[1]
   executions += count
-  console.log(`${code === 0 ? 'ok    ' : 'FAILED'} ${name.padEnd(10)} ${count} executions, coverage ${coverage}`)
+  console.log(
+    `${code === 0 ? 'ok    ' : 'FAILED'} ${name.padEnd(10)} ${count} executions, coverage ${coverage}`,
+  )
   if (code !== 0) {
     failed += 1
     console.log(text.slice(-3000))

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::clock::now;
 use super::sync::{Mutex, PoisonError};
 use super::{peer_task, threads};
-use crate::broker::{Broker, BrokerConfig, PeerId};
+use crate::broker::{Broker, BrokerConfig, BrokerStats, PeerId};
 use crate::entropy::OsEntropy;
 use crate::transport::{BoxedLink, LinkError, memory};
 use crate::wire::{ClientOp, ServerOp};
@@ -69,6 +69,11 @@ impl BrokerHandle {
     /// Whether it has been closed.
     pub fn is_closed(&self) -> bool {
         self.core.lock().unwrap_or_else(PoisonError::into_inner).closed
+    }
+
+    /// The broker's numbers.
+    pub fn stats(&self) -> BrokerStats {
+        self.with(|broker, _| broker.stats())
     }
 
     /// Does something with the machine, then wakes the tasks of those who got something.

@@ -21,3 +21,4 @@ pub use dialer::{Dialer, own_fabric};
 pub use event_queue::{EventQueue, News};
 pub use log::start_log;
 pub use mailbox::Mailbox;
+pub use threads::tasks;
