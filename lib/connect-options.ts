@@ -9,6 +9,7 @@ export interface ConnectOptions {
   path?: string
   inboxPrefix?: string
   extraHeaders?: Record<string, string>
+  systemAccountPassword?: string
   autoConnect?: boolean
   reconnection?: boolean
   reconnectionDelay?: number
@@ -25,6 +26,7 @@ export const CLIENT_SHAPE: Shape = {
   path: isString,
   inboxPrefix: isInboxPrefix,
   extraHeaders: isHttpHeaders,
+  systemAccountPassword: isCookieValue,
   autoConnect: isBoolean,
   reconnection: isBoolean,
   reconnectionDelay: isPause,
@@ -33,7 +35,10 @@ export const CLIENT_SHAPE: Shape = {
   wire: isWire,
 }
 
-const PASSED_ON = Object.keys(CLIENT_SHAPE).filter(name => name !== 'address' && name !== 'noCache')
+const NOT_PASSED_ON = ['address', 'noCache', 'extraHeaders', 'systemAccountPassword']
+const PASSED_ON = Object.keys(CLIENT_SHAPE).filter(name => !NOT_PASSED_ON.includes(name))
+/** What a cookie's value may consist of (RFC 6265). */
+const COOKIE_VALUE = /^[!#-+\--:<-[\]-~]+$/
 
 function isHttpHeaders(name: string, value: unknown): void {
   isHeaders(name, value)
@@ -47,6 +52,13 @@ function isHttpHeaders(name: string, value: unknown): void {
       throw new FabricError(`${name}.${header} is no HTTP header`, 'ERR_INVALID_ARG_VALUE', { cause })
     }
   }
+}
+
+function isCookieValue(name: string, value: unknown): void {
+  isString(name, value)
+  if (COOKIE_VALUE.test(value as string)) return
+  // Not the text, which is a secret.
+  throw new FabricError(`${name} has characters that a cookie cannot have`, 'ERR_INVALID_ARG_VALUE')
 }
 
 function isPause(name: string, value: unknown): void {
@@ -81,7 +93,28 @@ function addressOf(options: ConnectOptions): string | null {
 /** The options of `clientOpen`. */
 export function openSettings(id: string, options: ConnectOptions, broker: number | undefined): string {
   const address = broker === undefined ? addressOf(options) : null
-  return JSON.stringify({ ...pick(options, PASSED_ON), id, address, broker: broker ?? null })
+  const extraHeaders = httpHeaders(options)
+  return JSON.stringify({ ...pick(options, PASSED_ON), extraHeaders, id, address, broker: broker ?? null })
+}
+
+/** The system account signs in by a cookie, beside those that the application sets. */
+function httpHeaders({
+  extraHeaders,
+  systemAccountPassword,
+}: ConnectOptions): ConnectOptions['extraHeaders'] {
+  if (systemAccountPassword === undefined) return extraHeaders
+  const isCookie = ([name]: [string, string]): boolean => name.toLowerCase() === 'cookie'
+  const headers = Object.entries(extraHeaders ?? {})
+  const cookies = headers.filter(isCookie).map(([, value]) => value)
+  const others = headers.filter(header => !isCookie(header))
+  return Object.fromEntries([...others, ['Cookie', [...cookies, `sys=${systemAccountPassword}`].join('; ')]])
+}
+
+/** What an application may look at, and print: secrets are left out, and cookies do not show. */
+export function shownOptions(options: ConnectOptions): Readonly<ConnectOptions> {
+  const { systemAccountPassword: _secret, extraHeaders, ...rest } = options
+  if (extraHeaders === undefined) return rest
+  return Object.defineProperty(rest, 'extraHeaders', { value: { ...extraHeaders }, enumerable: false })
 }
 
 /** Equal for options that make equal clients. */

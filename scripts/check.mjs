@@ -3,6 +3,7 @@
 import { fileURLToPath } from 'node:url'
 import { docs } from './docs.mjs'
 import { examples } from './examples.mjs'
+import { instructions } from './instructions/main.mjs'
 import { pack } from './pack.mjs'
 import { test } from './test.mjs'
 import { bin, has, run } from './util/run.mjs'
@@ -47,6 +48,9 @@ const steps = {
   },
   // Builds the addon anew: only when asked for.
   asan: () => ok(() => run(process.execPath, ['scripts/asan.mjs'])),
+  // That the benchmark works and every message comes whole; how fast is for people (docs/performance.md).
+  bench: () => ok(() => run(process.execPath, ['scripts/bench/main.mjs', '--quick'])),
+  instructions,
   test: async () => {
     sum = await test()
     return sum.failed === 0 && sum.passed > 0

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod asking;
+mod listing;
 mod syncing;
 
 pub use accounting::Held;
@@ -60,6 +61,10 @@ enum Awaited {
     Subscription(Pattern),
     /// The inbox and everything else, after the sign-in.
     Sync(Vec<Subscription>),
+    /// A list of the broker's.
+    List(Key),
+    /// What the broker lacked of that list.
+    Repair(Key, Vec<Subscription>),
 }
 
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
@@ -293,7 +298,19 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         match (self.acks.remove(&id), reply) {
             (Some(Awaited::Count(key)), Reply::Published { count }) => self.handle_count(key, count),
             (Some(Awaited::Interest(key)), Reply::Interest(there)) => self.handle_interest(key, there),
-            (Some(Awaited::Count(key) | Awaited::Interest(key)), Reply::Error(error)) => {
+            (Some(Awaited::List(key)), Reply::Strings(list)) => self.handle_list(key, list),
+            (Some(Awaited::Repair(key, missing)), Reply::Subscribed(statuses)) => {
+                self.handle_repair(now, key, &missing, statuses);
+            }
+            (
+                Some(
+                    Awaited::Count(key)
+                    | Awaited::Interest(key)
+                    | Awaited::List(key)
+                    | Awaited::Repair(key, _),
+                ),
+                Reply::Error(error),
+            ) => {
                 self.fail(key, ClientError::Refused(error));
             }
             (Some(Awaited::Subscription(pattern)), Reply::Subscribed(statuses)) => {

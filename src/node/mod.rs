@@ -9,10 +9,13 @@ mod exports;
 mod failure;
 mod options;
 #[cfg(feature = "node")]
+mod pipes;
+#[cfg(feature = "node")]
 mod session;
 mod slab;
 #[cfg(test)]
 mod tests;
+mod tls_options;
 
 pub use batch::read_batch;
 pub use options::{BrokerOptions, ClientOptions, SocketOptions, defaults};

@@ -83,8 +83,8 @@ proptest! {
         let headers = Headers { json: json.clone(), ..Headers::default() };
         let subject = Subject::parse(&subject).expect("valid");
         let expected = [
-            Command::SocketWrite { sockets: vec![socket], payload: payload.clone(), json: json.clone() },
-            Command::SocketWrite { sockets, payload: payload.clone(), json },
+            Command::SocketWrite { sockets: vec![socket], payload: payload.clone(), json: json.clone(), volatile: false },
+            Command::SocketWrite { sockets, payload: payload.clone(), json, volatile: false },
             Command::Consumed { socket, count: count.into() },
             Command::Publish(Message { subject, headers, payload }),
         ];
@@ -132,7 +132,7 @@ proptest! {
             let data = Event::Data { socket: handle, payload: payload(*size), json: None };
             slab.put(News::Client(1, data));
         }
-        slab.put(News::Client(1, Event::Acked { socket: handle, total }));
+        slab.put(News::Client(1, Event::Acked { socket: handle, total, bytes: 9 }));
         let failure = Some(Failure::new("ERR_SOCKET_LOST", &message));
         let undelivered = undelivered as usize;
         slab.put(News::Client(1, Event::SocketClosed { socket: handle, failure, undelivered }));
@@ -150,7 +150,7 @@ proptest! {
         }
         prop_assert!(big.next().is_none());
         let [.., acked, closed, state] = &records[..] else { panic!("three more") };
-        prop_assert_eq!((acked.0, &acked.2[..]), (10, &(total as f64).to_le_bytes()[..]));
+        prop_assert_eq!((acked.0, &acked.2[..]), (10, &[(total as f64).to_le_bytes(), 9_f64.to_le_bytes()].concat()[..]));
         let lasts = [&[3][..], &text("ERR_SOCKET_LOST"), &text(&message), &u32::try_from(undelivered).expect("u32").to_le_bytes()];
         prop_assert_eq!((closed.0, &closed.2), (7, &lasts.concat()));
         prop_assert_eq!((state.0, state.2[0]), (7, 2));

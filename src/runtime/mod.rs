@@ -5,6 +5,7 @@ mod broker_listener;
 mod client_task;
 mod clock;
 mod dialer;
+mod door;
 mod event_queue;
 #[cfg(all(test, feature = "shuttle"))]
 mod interleavings;
@@ -15,9 +16,10 @@ mod sync;
 mod threads;
 
 pub use broker_handle::BrokerHandle;
-pub use broker_listener::{ListenOptions, OpenPort, open_port};
+pub use broker_listener::{OpenPort, open_port};
 pub use client_task::spawn_client;
 pub use dialer::{Dialer, own_fabric};
+pub use door::Door;
 pub use event_queue::{EventQueue, News};
 pub use log::start_log;
 pub use mailbox::Mailbox;

@@ -93,7 +93,12 @@ fn command(u: &mut Unstructured<'_>, watch: &mut Watch) -> Result<Command> {
         1 => {
             Command::SocketConnect { socket: fresh(), subject: "s".to_owned(), id: "sock".to_owned(), config }
         }
-        2 | 3 => Command::SocketWrite { sockets: vec![old, old + 1], payload: Payload::NIL, json: None },
+        2 | 3 => Command::SocketWrite {
+            sockets: vec![old, old + 1],
+            payload: Payload::NIL,
+            json: None,
+            volatile: u.arbitrary()?,
+        },
         4 => Command::SocketAsk(SocketQuestion {
             ticket: fresh(),
             socket: old,

@@ -42,7 +42,7 @@ pub fn reports(data: &[u8]) {
     let mut socket = server(now);
     let mut watch = Watch::new();
     for _ in 0..WINDOW {
-        let _ = socket.write(now, Payload::NIL, None);
+        let _ = socket.write(now, Payload::NIL, None, false);
     }
     let control = |payload| Message {
         subject: Subject::parse("s.server.id.sock").expect("valid"),
@@ -118,7 +118,8 @@ fn step(u: &mut Unstructured<'_>, now: &mut Instant, socket: &mut Either, watch:
             both!(*socket, socket => socket.handle_reply(*now, tag, answer));
         }
         7 | 8 => {
-            let _ = both!(*socket, socket => socket.write(*now, Payload::NIL, None));
+            let volatile = u.ratio(1, 4)?;
+            let _ = both!(*socket, socket => socket.write(*now, Payload::NIL, None, volatile));
         }
         9 => {
             let count = u64::from(u.arbitrary::<u8>()?);
@@ -185,7 +186,7 @@ impl Watch {
     fn take(&mut self, event: SocketEvent) {
         match event {
             SocketEvent::Closed { undelivered, .. } => {
-                assert!(undelivered <= WINDOW);
+                assert!(undelivered.len() <= WINDOW);
                 self.closed = true;
             }
             SocketEvent::State(State::Closed) => panic!("closed by the wrong event"),
