@@ -1,4 +1,4 @@
-// All tests: Rust without Node, thread interleavings, Rust documentation, jest, then a short soak. Shows each runner's own output and ends with
+// All tests: Rust without Node, thread interleavings, Rust documentation, then jest. Shows each runner's own output and ends with
 // one line that sums them up. A runner that fails, or finds no test, fails the whole.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,7 +14,6 @@ export async function test() {
     ['interleavings', interleavings],
     ['cargo --doc', documentation],
     ['jest', javascript],
-    ['soak', soak],
   ]) {
     console.log(`\n── ${name} ──`)
     const { code, passed, failed, mayBeEmpty = false } = await runner()
@@ -40,13 +39,6 @@ async function engine() {
 
 /** The queues between threads, under a scheduler that tries what may happen: another build of the same crate. */
 const interleavings = () => cargoTest(['--features', 'shuttle', '--lib', 'interleavings'])
-
-/** The short form; `npm run soak -- --cycles 10000` is the long one. It counts as one test. */
-async function soak() {
-  const args = ['--expose-gc', '--no-warnings', 'scripts/soak.mjs', '--cycles', '300']
-  const { code } = await run(process.execPath, args)
-  return { code, passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 }
-}
 
 async function documentation() {
   return { ...(await cargoTest(['--doc'])), mayBeEmpty: true }
