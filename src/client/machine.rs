@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::operations::{Key, Operations};
+use super::outbound::Outbound;
 use super::session::{Phase, Session};
 use super::subscriptions::{Added, Subscriptions};
 use super::{ClientConfig, ClientError, ClientEvent, Question, SessionState};
@@ -37,7 +38,7 @@ pub struct Client<T> {
     /// Joins chunked answers.
     answers: Reassembly,
     max_payload: usize,
-    /// Shared by all messages of one chunk: there is nothing to join by it.
+    /// Names messages of several chunks, with a number.
     message_id: MessageId,
     next_message: u64,
     /// Subscriptions that the broker refused after a reconnect.
@@ -45,7 +46,7 @@ pub struct Client<T> {
     retry_at: Option<(Instant, Duration)>,
     /// When messages that have come in part are looked at: what is too old goes, even if nothing comes any more.
     prune_at: Option<Instant>,
-    ops: VecDeque<ClientOp>,
+    ops: Outbound,
     events: VecDeque<ClientEvent<T>>,
     entropy: Box<dyn Entropy>,
 }
@@ -70,6 +71,7 @@ enum Awaited {
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// A client that does not dial before `connect`.
     pub fn new(config: ClientConfig, mut entropy: Box<dyn Entropy>) -> Self {
+        let message_id: MessageId = entropy.id().into();
         let inbox = format!("{}.{}", config.inbox_prefix, entropy.id());
         let inbox_pattern = Pattern::parse(&format!("{inbox}.*"))
             .unwrap_or_else(|_| Pattern::parse("_INBOX.invalid.*").expect("a literal pattern is valid"));
@@ -83,12 +85,12 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             inbox_pattern,
             answers: Reassembly::default(),
             max_payload: DEFAULT_MAX_PAYLOAD,
-            message_id: entropy.id().into(),
             next_message: 0,
             refused: Vec::new(),
             retry_at: None,
             prune_at: None,
-            ops: VecDeque::new(),
+            ops: Outbound::new(message_id.clone()),
+            message_id,
             events: VecDeque::new(),
             entropy,
             config,
@@ -218,7 +220,13 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         match op {
             ServerOp::Deliver { pattern, publication } if pattern == self.inbox_pattern => {
                 self.expect_rest(now, &publication);
-                self.handle_answer(now, publication)
+                publication.for_each_single(|single| self.handle_answer(now, single))
+            }
+            ServerOp::Deliver { pattern, publication } if publication.bundled > 0 => {
+                let Some(bundle) = publication.bundle() else { return };
+                let members = self.subscriptions.members(&pattern).iter();
+                self.events
+                    .extend(members.map(|&token| ClientEvent::Bundle { token, bundle: bundle.clone() }));
             }
             ServerOp::Deliver { pattern, publication } => {
                 self.expect_rest(now, &publication);
@@ -271,7 +279,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 
     /// The next thing to tell the broker.
     pub fn poll_op(&mut self) -> Option<ClientOp> {
-        self.ops.pop_front()
+        self.ops.pop()
     }
 
     /// The next news.
@@ -330,19 +338,17 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         let Message { subject, payload: Payload { encoding, raw }, headers } = message;
         let chunk_size = self.max_payload.saturating_sub(CHUNK_MARGIN).max(LEAST_CHUNK);
         if raw.len() <= chunk_size {
-            let payload = Payload { encoding, raw };
-            let id = self.message_id.clone();
-            let publication = Publication { subject, id, seq: 0, done: true, payload, headers };
-            return self.ops.push_back(ClientOp::Publish { ack, publication });
+            let message = Message { subject, payload: Payload { encoding, raw }, headers };
+            return self.ops.publish(message, ack, chunk_size);
         }
         self.next_message += 1;
         let id: MessageId = format!("{}{}", self.message_id, self.next_message).into();
         for (seq, done, piece) in split(raw, chunk_size) {
             let payload = Payload { encoding, raw: piece };
             let headers = if done { headers.clone() } else { Default::default() };
-            let publication =
-                Publication { subject: subject.clone(), id: id.clone(), seq, done, payload, headers };
-            self.ops.push_back(ClientOp::Publish { ack: ack.filter(|_| done), publication });
+            let (subject, id) = (subject.clone(), id.clone());
+            let publication = Publication { subject, id, seq, done, bundled: 0, payload, headers };
+            self.ops.push(ClientOp::Publish { ack: ack.filter(|_| done), publication });
         }
     }
 

@@ -8,6 +8,7 @@ mod error;
 mod event;
 mod machine;
 mod operations;
+mod outbound;
 mod session;
 mod subscriptions;
 #[cfg(test)]

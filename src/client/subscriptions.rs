@@ -162,6 +162,11 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         }
     }
 
+    /// Who gets the messages for `pattern`.
+    pub(super) fn members(&self, pattern: &Pattern) -> &[T] {
+        self.by_pattern.get(pattern).map_or(&[], |entry| &entry.members)
+    }
+
     /// The next member whose confirmation did not come in time; it is taken out. With it the pattern, and whether that is no longer wanted.
     pub(super) fn pop_expired(&mut self, now: Instant) -> Option<(T, Pattern, bool)> {
         let token = self.waits.pop_due(now)?;

@@ -79,6 +79,12 @@ impl AnySocket {
         }
     }
 
+    pub(super) fn supersede(&mut self) {
+        if let Self::Server(socket, _) = self {
+            socket.supersede();
+        }
+    }
+
     pub(super) fn end(&mut self, now: Instant, ticket: Handle, deadline: Instant) {
         match self {
             Self::Client(socket) => socket.end(now, ticket, deadline),

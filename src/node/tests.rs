@@ -76,6 +76,7 @@ proptest! {
         let mut batch = Batch::default();
         batch.record(9, client, &[&socket.to_le_bytes(), &headers, &[encoding], &raw]);
         batch.record(10, client, &[&length.to_le_bytes(), &many, &headers, &[encoding], &raw]);
+        batch.record(44, client, &[&socket.to_le_bytes(), &headers, &[encoding], &raw]);
         batch.record(12, client, &[&socket.to_le_bytes(), &count.to_le_bytes()]);
         batch.record(1, client, &[&[0; 8], &[0], &text(&subject), &headers, &[encoding], &raw]);
         let payload = Payload { encoding: Encoding(encoding), raw: raw.into() };
@@ -84,7 +85,8 @@ proptest! {
         let subject = Subject::parse(&subject).expect("valid");
         let expected = [
             Command::SocketWrite { sockets: vec![socket], payload: payload.clone(), json: json.clone(), volatile: false },
-            Command::SocketWrite { sockets, payload: payload.clone(), json, volatile: false },
+            Command::SocketWrite { sockets, payload: payload.clone(), json: json.clone(), volatile: false },
+            Command::SocketWrite { sockets: vec![socket], payload: payload.clone(), json, volatile: true },
             Command::Consumed { socket, count: count.into() },
             Command::Publish(Message { subject, headers, payload }),
         ];
@@ -132,7 +134,7 @@ proptest! {
             let data = Event::Data { socket: handle, payload: payload(*size), json: None };
             slab.put(News::Client(1, data));
         }
-        slab.put(News::Client(1, Event::Acked { socket: handle, total, bytes: 9 }));
+        slab.put(News::Client(1, Event::Acked { socket: handle, total, bytes: 2 * total }));
         let failure = Some(Failure::new("ERR_SOCKET_LOST", &message));
         let undelivered = undelivered as usize;
         slab.put(News::Client(1, Event::SocketClosed { socket: handle, failure, undelivered }));
@@ -150,7 +152,8 @@ proptest! {
         }
         prop_assert!(big.next().is_none());
         let [.., acked, closed, state] = &records[..] else { panic!("three more") };
-        prop_assert_eq!((acked.0, &acked.2[..]), (10, &[(total as f64).to_le_bytes(), 9_f64.to_le_bytes()].concat()[..]));
+        let figures = [(total as f64).to_le_bytes(), (2.0 * total as f64).to_le_bytes()].concat();
+        prop_assert_eq!((acked.0, &acked.2), (10, &figures));
         let lasts = [&[3][..], &text("ERR_SOCKET_LOST"), &text(&message), &u32::try_from(undelivered).expect("u32").to_le_bytes()];
         prop_assert_eq!((closed.0, &closed.2), (7, &lasts.concat()));
         prop_assert_eq!((state.0, state.2[0]), (7, 2));

@@ -29,6 +29,8 @@ pub struct Channel {
     report: u32,
     missing: u32,
     ping: u32,
+    /// The peer speaks of epochs too: what comes without one is not from it.
+    fenced: bool,
     /// What the application was last told of what went wrong below.
     counted: (u64, u64),
 }
@@ -43,6 +45,8 @@ pub(super) enum Verdict {
     Gone,
     /// It has forgotten what we lack.
     Lost,
+    /// It belongs to a later making of this socket.
+    Superseded,
 }
 
 impl Channel {
@@ -59,6 +63,7 @@ impl Channel {
             report: 0,
             missing: 0,
             ping: 0,
+            fenced: false,
             counted: (0, 0),
             config,
         }
@@ -118,6 +123,46 @@ impl Channel {
     /// Whether the peer has ever sent anything: it believes in this socket.
     pub(super) fn has_received(&self) -> bool {
         self.receiver.has_received()
+    }
+
+    /// The peer speaks of epochs too.
+    pub(super) fn fence(&mut self) {
+        self.fenced = self.config.epoch.is_some();
+    }
+
+    /// Whether a message of the channel is from, or for, another making of this socket. Requests of applications bear no epoch.
+    pub(super) fn is_foreign(&self, headers: &Headers) -> bool {
+        let is_own = headers.command.is_some() || headers.reply.is_none();
+        match (self.config.epoch, headers.attempt) {
+            (Some(own), Some(other)) => own != other,
+            (Some(_), None) => self.fenced && is_own,
+            (None, _) => false,
+        }
+    }
+
+    /// Tells the sender of such a message that its time is over, if it asks something.
+    pub(super) fn refuse_foreign(&mut self, message: &Message) -> bool {
+        self.respond_with(message, Payload::NIL, control::superseded(message.headers.attempt));
+        message.headers.reply.is_some()
+    }
+
+    /// What goes with each message of the channel.
+    fn fence_headers(&self, headers: Headers) -> Headers {
+        Headers { attempt: self.config.epoch.filter(|_| self.fenced), ..headers }
+    }
+
+    /// The peer closes: what it says to have handled is its last report.
+    pub(super) fn handle_close(&mut self, now: Instant, message: &Message) {
+        self.respond(message, control::text("closed"));
+        let handled = control::handled(&message.headers);
+        if handled.is_some_and(|upto| self.sender.handle_emitted(now, upto) == Ok(true)) {
+            self.report_acked();
+        }
+    }
+
+    /// What `close` says in parting.
+    pub(super) fn closing(&self, id: Option<&str>) -> Headers {
+        control::closing(id, self.config.epoch, self.receiver.handled())
     }
 
     pub(super) fn is_attached(&self) -> bool {
@@ -239,6 +284,9 @@ impl Channel {
         if answer.is_ok() {
             self.keepalive.handle_traffic(now);
         }
+        if answer.as_ref().is_ok_and(|message| control::is_superseded(&message.headers)) {
+            return Ok(Verdict::Superseded);
+        }
         let gone = answer == Err(CommandError::NoSubscribers);
         let verdict = match tag.kind {
             TagKind::Ping => {
@@ -300,7 +348,7 @@ impl Channel {
         // What is under way brings us here again.
         let is_tight = self.sender.is_waiting() && self.quirks.takes(Point::TinyWindow);
         while !is_tight && let Some(data) = self.sender.poll_transmit(now) {
-            let headers = control::data_headers(&data);
+            let headers = self.fence_headers(control::data_headers(&data));
             self.outputs.push_back(Output::Publish(Message {
                 subject: peer.clone(),
                 payload: data.payload,
@@ -331,7 +379,7 @@ impl Channel {
         wait_for_interest: bool,
     ) -> u32 {
         let Some(subject) = self.peer.clone() else { return 0 };
-        let headers = Headers { command: Some(command), ..Headers::default() };
+        let headers = self.fence_headers(Headers { command: Some(command), ..Headers::default() });
         let tag = self.next_tag(kind);
         let message = Message { subject, payload, headers };
         self.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest });

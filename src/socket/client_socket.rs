@@ -202,10 +202,13 @@ impl ClientSocket {
             return self.close(CloseReason::Misbehaved(PeerMisbehaved::BadHeader));
         }
         match message.headers.command {
+            Some(SocketCommand::Close) if control::is_for_another(&message.headers, self.epoch()) => {}
             Some(SocketCommand::Close) => {
-                self.channel.respond(&message, control::text("closed"));
+                self.channel.handle_close(now, &message);
                 let lost = self.phase == Phase::AwaitingAccept && self.resumes();
-                self.finish(if lost {
+                self.finish(if control::is_superseded(&message.headers) {
+                    CloseReason::Superseded
+                } else if lost {
                     CloseReason::Lost("the server has no such socket any more")
                 } else {
                     CloseReason::Peer
@@ -213,8 +216,12 @@ impl ClientSocket {
             }
             Some(SocketCommand::Connected) => {
                 if message.headers.attempt.is_none_or(|attempt| attempt == self.attempt) {
-                    self.attached(now);
+                    self.attached(now, &message.headers);
                 }
+            }
+            _ if self.channel.is_foreign(&message.headers) => {
+                // A server that another making of this socket was attached to.
+                self.channel.refuse_foreign(&message);
             }
             _ => {
                 if let Err(error) = self.channel.handle_message(now, message) {
@@ -236,7 +243,9 @@ impl ClientSocket {
                 }
             }
             (TagKind::Connect, Phase::AwaitingAccept) if current => match answer {
-                Ok(message) if control::is_text(&message.payload, "connected") => self.attached(now),
+                Ok(message) if control::is_text(&message.payload, "connected") => {
+                    self.attached(now, &message.headers)
+                }
                 Ok(_) => self.handle_no_server(now, CommandError::Failed),
                 Err(error) => self.handle_no_server(now, error),
             },
@@ -248,6 +257,7 @@ impl ClientSocket {
                         let delay = self.channel.config.reconnect_delay;
                         self.enter_disconnected(self.channel.config.reconnection.then_some(now + delay));
                     }
+                    Ok(Verdict::Superseded) => self.finish(CloseReason::Superseded),
                     Ok(Verdict::Lost) => {
                         self.close(CloseReason::Lost(
                             "the server no longer has the messages that are missing",
@@ -315,6 +325,10 @@ impl ClientSocket {
         self.phase == Phase::Closed
     }
 
+    fn epoch(&self) -> Option<u64> {
+        self.channel.config.epoch
+    }
+
     fn is_closing(&self) -> bool {
         matches!(self.phase, Phase::Closed | Phase::AwaitingClosed)
     }
@@ -365,9 +379,7 @@ impl ClientSocket {
         }
         self.drop_subscription();
         if let Some(server) = self.server_subject().filter(|_| self.fabric && self.attempt > 0) {
-            let id = Json::from_value(&serde_json::json!({ "id": self.id }));
-            let headers =
-                Headers { command: Some(SocketCommand::Close), json: Some(id), ..Headers::default() };
+            let headers = self.channel.closing(Some(&self.id));
             self.ask(TagKind::Close, server.to_string(), headers, false);
         }
     }

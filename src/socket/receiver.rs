@@ -111,9 +111,9 @@ impl Receiver {
         let bytes = data.bytes();
         self.largest = self.largest.max(bytes);
         // What does not fit is not lost: it is not acknowledged either, and asked for when its turn has come.
-        let fits = self.ahead.len() < self.window.messages
-            && self.held_bytes.saturating_add(bytes) <= self.window.bytes
-            && !self.is_tight;
+        let fits = !self.is_tight
+            && self.ahead.len() < self.window.messages
+            && self.held_bytes.saturating_add(bytes) <= self.window.bytes;
         if seq == self.next || fits {
             self.held_bytes += bytes;
             self.ahead.insert(seq, data);

@@ -36,7 +36,7 @@ struct Partial {
 impl Reassembly {
     /// Takes one chunk; gives the whole message when it was the last one.
     pub fn handle_chunk(&mut self, now: Instant, publication: Publication) -> Option<Message> {
-        let Publication { subject, id, seq, done, payload, headers } = publication;
+        let Publication { subject, id, seq, done, payload, headers, .. } = publication;
         if seq == 0 && done {
             return Some(Message { subject, payload, headers });
         }
@@ -123,6 +123,7 @@ mod tests {
             id: id.into(),
             seq,
             done,
+            bundled: 0,
             payload,
             headers: Headers::default(),
         }

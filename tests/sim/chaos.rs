@@ -94,7 +94,7 @@ pub fn try_seed(seed: u64) -> World {
         live(seed, true).assert_right(&replay);
         panic!("seed {seed} went wrong once, and not again: {:?}", world.wrong);
     }
-    if seed / MIXES.len() as u64 % TWICE == 0 {
+    if (seed / MIXES.len() as u64).is_multiple_of(TWICE) {
         let again = live(seed, false);
         assert_eq!(again.trace.hash(), world.trace.hash(), "seed {seed} runs differently\n{replay}");
     }

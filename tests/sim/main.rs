@@ -18,4 +18,5 @@ mod points;
 mod process;
 mod socket;
 mod trace;
+mod windows;
 mod world;

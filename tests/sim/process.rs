@@ -57,7 +57,7 @@ impl World {
 
     /// When a process next has something to do by itself.
     pub(crate) fn next_of(&self, node: usize) -> Option<Instant> {
-        let Some(node) = self.nodes.get(node) else { return None };
+        let node = self.nodes.get(node)?;
         if node.frozen_until.is_some() {
             return node.frozen_until;
         }

@@ -162,8 +162,13 @@ impl World {
     }
 
     pub fn connect(&mut self, node: usize, subject: &str, config: SocketConfig) -> Sock {
-        let socket = self.handle();
-        let id = format!("socket{socket}");
+        let id = format!("socket{}", self.next_handle + 1);
+        self.connect_as(node, subject, &id, config)
+    }
+
+    /// A socket by an id that others may have too.
+    pub fn connect_as(&mut self, node: usize, subject: &str, id: &str, config: SocketConfig) -> Sock {
+        let (socket, id) = (self.handle(), id.to_owned());
         let mut side = Side::new(id.clone(), true, self.writer(), config.max_queue);
         side.window_bytes = config.max_queue_bytes as u64;
         self.sides.insert((node, socket), side);
@@ -176,28 +181,36 @@ impl World {
         self.writers
     }
 
-    /// Writes so many messages, or as many as there is room for; says how many that were.
+    /// Writes so many messages, or as many as there is room for; says how many that were. In one go, so that they travel in bundles,
+    /// or one by one.
     pub fn write(&mut self, sock: Sock, count: u64, size: usize) -> u64 {
         // The application is as frozen as the rest of its process.
         let count = if self.nodes[sock.0].frozen_until.is_some() { 0 } else { count };
-        for index in 0..count {
-            let Some(side) = self.sides.get_mut(&sock) else { return index };
+        let mut messages = Vec::new();
+        while (messages.len() as u64) < count {
+            let Some(side) = self.sides.get_mut(&sock) else { break };
             let (seq, payload) = (side.written + 1, payload(side.writer, side.written + 1, size));
             let json =
                 seq.is_multiple_of(3).then(|| serde_json::json!({ "n": seq, "deep": [1.5, null, "x"] }));
             let json = json.as_ref().map(selvedge::wire::Json::from_value);
             let bytes = (payload.raw.len() + json.as_ref().map_or(0, |json| json.as_bytes().len())) as u64;
             if !side.fits(bytes) {
-                return index;
+                break;
             }
             side.written += 1;
             side.written_bytes += bytes;
-            self.command(
-                sock.0,
-                Command::SocketWrite { sockets: vec![sock.1], payload, json, volatile: false },
-            );
+            messages.push((payload, json));
         }
-        count
+        let written = messages.len() as u64;
+        if self.dice.chance(0.5) {
+            self.command(sock.0, Command::SocketWriteMany { socket: sock.1, messages });
+        } else {
+            for (payload, json) in messages {
+                let sockets = vec![sock.1];
+                self.command(sock.0, Command::SocketWrite { sockets, payload, json, volatile: false });
+            }
+        }
+        written
     }
 
     /// Asks over a socket; the other side answers with the same payload.

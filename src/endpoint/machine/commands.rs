@@ -35,6 +35,7 @@ impl Endpoint {
             Command::SocketWrite { sockets, payload, json, volatile } => {
                 self.write(now, &sockets, &payload, json.as_ref(), volatile)
             }
+            Command::SocketWriteMany { socket, messages } => self.write_many(now, socket, messages),
             Command::Collect(socket) => self.events.push_back(Event::Collected(socket)),
             Command::SocketAsk(question) => self.ask_over_socket(now, question),
             Command::Consumed { socket, count } => {
@@ -133,6 +134,20 @@ impl Endpoint {
                 }
             }
         }
+    }
+
+    fn write_many(&mut self, now: Instant, handle: Handle, messages: Vec<(Payload, Option<Json>)>) {
+        if !self.sockets.contains_key(&handle) {
+            let told = |(payload, json)| Event::Undelivered { socket: handle, seq: 0, payload, json };
+            return self.events.extend(messages.into_iter().map(told));
+        }
+        self.with_socket(handle, |socket| {
+            for (payload, json) in messages {
+                if let Err(error) = socket.write(now, payload, json, false) {
+                    tracing::debug!(socket = handle, %error, "write refused");
+                }
+            }
+        });
     }
 
     fn ask_over_socket(&mut self, now: Instant, question: SocketQuestion) {

@@ -8,13 +8,14 @@ use super::Endpoint;
 use crate::client::{ClientError, ClientEvent, SessionState};
 use crate::entropy::Point;
 use crate::socket::Listener;
-use crate::wire::{Json, Message};
+use crate::wire::{Bundle, Json, Message};
 
 impl Endpoint {
     pub(super) fn handle_client_event(&mut self, now: Instant, event: ClientEvent<Owner>) {
         match event {
             ClientEvent::Session(state) => self.handle_session(now, state),
             ClientEvent::Delivered { token, message } => self.handle_delivery(now, token, message),
+            ClientEvent::Bundle { token, bundle } => self.handle_bundle(now, token, bundle),
             ClientEvent::Subscribed(owner) => self.handle_subscribed(now, owner),
             ClientEvent::Published { token, bytes, count } => {
                 if let Owner::Ticket(ticket) = token {
@@ -116,6 +117,16 @@ impl Endpoint {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Many messages: for a socket one after the other, for a subscription as they are.
+    fn handle_bundle(&mut self, now: Instant, owner: Owner, bundle: Bundle) {
+        if let Owner::Subscription(subscription) = owner {
+            return self.events.push_back(Event::DeliveredBundle { subscription, bundle });
+        }
+        for part in bundle.parts() {
+            self.handle_delivery(now, owner, part.into_message(bundle.subject.clone()));
         }
     }
 
