@@ -205,6 +205,7 @@ fn null() -> Json {
 
 fn publish() -> ClientOp {
     let publication = Publication {
+        bundled: 0,
         subject: Subject::parse("a").expect("valid"),
         id: "1".into(),
         seq: 0,

@@ -152,6 +152,7 @@ pub fn chunks(data: &[u8]) {
             whole[usize::from(of)].extend(&raw);
         }
         let publication = Publication {
+            bundled: 0,
             subject: Subject::parse("a").expect("valid"),
             id: format!("{of}").as_str().into(),
             seq,

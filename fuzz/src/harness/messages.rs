@@ -104,7 +104,8 @@ pub fn publication(u: &mut Unstructured<'_>) -> Result<Publication> {
     let Message { subject, headers, payload } = message(u)?;
     let (id, seq, done) = (u.choose(&["1", "2", "3"])?, u.int_in_range(0..=3_u32)?, u.ratio(4, 5)?);
     let seq = if u.ratio(3, 4)? { 0 } else { seq };
-    Ok(Publication { subject, id: (*id).into(), seq, done, payload, headers })
+    let bundled = if seq == 0 && done && u.ratio(1, 5)? { u.int_in_range(1..=5)? } else { 0 };
+    Ok(Publication { subject, id: (*id).into(), seq, done, payload, headers, bundled })
 }
 
 pub fn subscription(u: &mut Unstructured<'_>) -> Result<Subscription> {
