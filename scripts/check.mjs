@@ -6,7 +6,7 @@ import { examples } from './examples.mjs'
 import { instructions } from './instructions/main.mjs'
 import { pack } from './pack.mjs'
 import { test } from './test.mjs'
-import { bin, run } from './util/run.mjs'
+import { bin, has, run } from './util/run.mjs'
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 
@@ -39,6 +39,17 @@ const steps = {
   examples,
   docs,
   pack,
+  // Licences, sources and doubles of what we depend on. Building the tool takes longer than all else, so only where it is already.
+  deny: async () => {
+    if (await has('cargo', ['deny', '--version']))
+      return ok(cargo('deny', 'check', 'licenses', 'bans', 'sources'))
+    console.log('skipped: cargo-deny is not installed (cargo install cargo-deny)')
+    return true
+  },
+  // Only when asked for: takes its time, or builds the addon anew.
+  soak: () =>
+    ok(() => run(process.execPath, ['--expose-gc', '--no-warnings', 'scripts/soak.mjs', '--cycles', '300'])),
+  asan: () => ok(() => run(process.execPath, ['scripts/asan.mjs'])),
   // That the benchmark works and every message comes whole; how fast is for people (docs/performance.md).
   bench: () => ok(() => run(process.execPath, ['scripts/bench/main.mjs', '--quick'])),
   instructions,
@@ -50,7 +61,10 @@ const steps = {
 
 let sum = { passed: 0, failed: 0 }
 const at = process.argv.indexOf('--only')
-const chosen = at < 0 ? Object.keys(steps) : process.argv[at + 1].split(',')
+const chosen =
+  at < 0
+    ? Object.keys(steps).filter(name => name !== 'asan' && name !== 'soak')
+    : process.argv[at + 1].split(',')
 const report = []
 for (const name of chosen) {
   if (!steps[name]) throw Error(`no step '${name}'; there are ${Object.keys(steps).join(', ')}`)

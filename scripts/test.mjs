@@ -1,4 +1,4 @@
-// All tests: Rust without Node, Rust documentation, then jest. Shows each runner's own output and ends with
+// All tests: Rust without Node, thread interleavings, Rust documentation, then jest. Shows each runner's own output and ends with
 // one line that sums them up. A runner that fails, or finds no test, fails the whole.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,6 +11,7 @@ export async function test() {
   const sum = { passed: 0, failed: 0 }
   for (const [name, runner] of [
     ['cargo', engine],
+    ['interleavings', interleavings],
     ['cargo --doc', documentation],
     ['jest', javascript],
   ]) {
@@ -35,6 +36,9 @@ async function engine() {
     failed: count(line, /(\d+) (?:failed|timed out|exec failed)/g),
   }
 }
+
+/** The queues between threads, under a scheduler that tries what may happen: another build of the same crate. */
+const interleavings = () => cargoTest(['--features', 'shuttle', '--lib', 'interleavings'])
 
 async function documentation() {
   return { ...(await cargoTest(['--doc'])), mayBeEmpty: true }

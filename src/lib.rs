@@ -11,11 +11,14 @@
 //! 7. `runtime`: the only room with tasks, channels and a clock;
 //! 8. `node`: the only room with napi.
 
+#![deny(unsafe_code)]
+
 pub mod broker;
 pub mod client;
 pub mod deadlines;
 pub mod endpoint;
 pub mod entropy;
+#[allow(unsafe_code, reason = "Node-API is C")]
 pub mod node;
 pub mod runtime;
 pub mod socket;

@@ -63,6 +63,52 @@ fn the_wall_sees_every_form_of_an_import() {
     assert!(!names_crate("let tokio_like = my_tokio::x;", "tokio"));
 }
 
+#[test]
+fn unsafe_code_is_in_the_node_room_only_and_says_why_it_is_sound() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut faults = Vec::new();
+    let mut blocks = 0;
+    for (path, _) in sources(&root) {
+        let text = fs::read_to_string(root.join(&path)).expect("a source is UTF-8 text");
+        for line in unsafe_lines(&text) {
+            blocks += 1;
+            if !path.starts_with("node/") {
+                faults.push(format!("{path}:{line}: unsafe belongs in node"));
+            }
+            if !is_explained(&text, line) {
+                faults.push(format!("{path}:{line}: unsafe without a SAFETY line above"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+    assert!(blocks > 0, "the search finds none; there is one in node/session.rs");
+}
+
+#[test]
+fn the_wall_sees_unsafe_code_and_its_reasons() {
+    let text =
+        "// unsafe in words\nlet a = is_unsafe;\n// SAFETY: because.\nunsafe { f() }\n\nunsafe fn g() {}\n";
+    assert_eq!(unsafe_lines(text), [4, 6]);
+    assert!(is_explained(text, 4) && !is_explained(text, 6));
+}
+
+/// Lines (from 1) with the keyword, outside of comments, lint names and texts.
+fn unsafe_lines(text: &str) -> Vec<usize> {
+    let has = |line: &str| {
+        let code = line.split("//").next().unwrap_or_default();
+        let mut words = code.split(|c| !is_word(c));
+        !code.contains('"') && !code.trim_start().starts_with("#!") && words.any(|word| word == "unsafe")
+    };
+    text.lines().enumerate().filter(|(_, line)| has(line)).map(|(index, _)| index + 1).collect()
+}
+
+/// Whether the comment right above line `line` (from 1) gives the reason.
+fn is_explained(text: &str, line: usize) -> bool {
+    let above: Vec<&str> = text.lines().take(line - 1).collect();
+    let comment = above.iter().rev().take_while(|line| line.trim_start().starts_with("//"));
+    comment.into_iter().any(|line| line.trim_start().starts_with("// SAFETY: "))
+}
+
 /// What follows each `crate::`; of `crate::{a, b::{c, d}}` it is `a` and `b`.
 fn imports(code: &str) -> Vec<&str> {
     let mut found = Vec::new();

@@ -184,6 +184,11 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         self.by_pattern.values().map(|entry| entry.reassembly.bytes()).sum()
     }
 
+    /// Drops all messages that have come in part.
+    pub(super) fn forget_parts(&mut self) {
+        self.by_pattern.values_mut().for_each(|entry| entry.reassembly = Reassembly::default());
+    }
+
     /// Drops messages that have come in part and are too old.
     pub(super) fn prune(&mut self, now: Instant) {
         self.by_pattern.values_mut().for_each(|entry| entry.reassembly.drop_old(now));

@@ -170,6 +170,12 @@ pub fn random_id() -> String {
     OsEntropy.id()
 }
 
+/// What is open in a session, as JSON text: `{tasks, clients, brokers, connections, subscriptions, waits, waitingBytes}`. For tests.
+#[napi(catch_unwind)]
+pub fn counts(session: u32) -> String {
+    session::with_session(session, |session| session.counts()).unwrap_or_default()
+}
+
 /// The engine's defaults, as JSON text.
 #[napi(catch_unwind)]
 pub fn defaults() -> String {

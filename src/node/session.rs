@@ -16,6 +16,7 @@ use crate::endpoint::{Command, Endpoint, EndpointConfig, Failure, Handle};
 use crate::entropy::OsEntropy;
 use crate::runtime::{
     BrokerHandle, Dialer, Door, EventQueue, Mailbox, News, OpenPort, open_port, own_fabric, spawn_client,
+    tasks,
 };
 use crate::transport::Remote;
 use crate::transport::pipe::PipeEnd;
@@ -158,6 +159,21 @@ impl Session {
     /// Bytes that the engine has not taken yet.
     pub fn waiting(&self) -> usize {
         self.clients.values().map(|mailbox| mailbox.weight()).sum()
+    }
+
+    /// What is open, as JSON text: for checks that nothing stays behind.
+    pub fn counts(&self) -> String {
+        let stats: Vec<_> = self.brokers.values().map(|broker| broker.handle.stats()).collect();
+        serde_json::json!({
+            "tasks": tasks(),
+            "clients": self.clients.len(),
+            "brokers": self.brokers.len(),
+            "connections": stats.iter().map(|stats| stats.connections).sum::<usize>(),
+            "subscriptions": stats.iter().map(|stats| stats.subscriptions).sum::<usize>(),
+            "waits": stats.iter().map(|stats| stats.waits).sum::<usize>(),
+            "waitingBytes": self.waiting(),
+        })
+        .to_string()
     }
 
     /// Packs what happened; calls `visit` with the slab if there is anything in it.

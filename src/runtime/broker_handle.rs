@@ -1,15 +1,16 @@
 //! A running broker: the machine behind one lock, taken once a batch, and the wakers of its peers' tasks.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use super::clock::now;
+use super::sync::{Mutex, PoisonError};
 use super::{peer_task, threads};
-use crate::broker::{Broker, BrokerConfig, PeerId};
+use crate::broker::{Broker, BrokerConfig, BrokerStats, PeerId};
 use crate::entropy::OsEntropy;
 use crate::transport::{BoxedLink, LinkError, memory};
 use crate::wire::{ClientOp, ServerOp};
@@ -31,11 +32,16 @@ struct Core {
 impl BrokerHandle {
     /// Starts a broker that nobody can reach yet.
     pub fn start(config: BrokerConfig) -> Arc<Self> {
-        let broker = Broker::new(config, Box::new(OsEntropy));
-        let core = Mutex::new(Core { broker, wakers: HashMap::new(), next_deadline: None, closed: false });
-        let handle = Arc::new(Self { core, rearm: Notify::new() });
+        let handle = Arc::new(Self::new(config));
         threads::spawn(keep_time(handle.clone()));
         handle
+    }
+
+    /// A broker that nobody keeps the time for.
+    pub(super) fn new(config: BrokerConfig) -> Self {
+        let broker = Broker::new(config, Box::new(OsEntropy));
+        let core = Mutex::new(Core { broker, wakers: HashMap::new(), next_deadline: None, closed: false });
+        Self { core, rearm: Notify::new() }
     }
 
     /// A link in memory to this broker.
@@ -83,6 +89,11 @@ impl BrokerHandle {
     /// Whether it has been closed.
     pub fn is_closed(&self) -> bool {
         self.core.lock().unwrap_or_else(PoisonError::into_inner).closed
+    }
+
+    /// The broker's numbers.
+    pub fn stats(&self) -> BrokerStats {
+        self.with(|broker, _| broker.stats())
     }
 
     /// Does something with the machine, then wakes the tasks of those who got something.

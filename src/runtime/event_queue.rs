@@ -1,9 +1,9 @@
 //! News on their way from the tasks of one JavaScript environment to its thread: bounded, and one wake a batch.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use super::sync::{Mutex, MutexGuard, PoisonError};
 use crate::endpoint::{Event, Failure, Handle};
 use crate::transport::Listening;
 use crate::transport::pipe::PipeNews;
@@ -114,12 +114,8 @@ impl EventQueue {
 
     /// The reader is gone.
     pub fn close(&self) {
-        let waiting = {
-            let mut inner = self.lock();
-            *inner = Inner { closed: true, ..Inner::default() };
-            std::mem::take(&mut inner.waiting)
-        };
-        waiting.into_iter().for_each(Waker::wake);
+        let before = std::mem::replace(&mut *self.lock(), Inner { closed: true, ..Inner::default() });
+        before.waiting.into_iter().for_each(Waker::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

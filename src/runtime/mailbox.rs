@@ -1,9 +1,9 @@
 //! Commands on their way from JavaScript to a client's task.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use super::sync::{Mutex, MutexGuard, PoisonError};
 use crate::endpoint::Command;
 
 /// A queue with one reader. Its bound is kept by the writer, who can see `weight` and must not wait: JavaScript refuses (`ENOBUFS`).

@@ -7,9 +7,12 @@ mod clock;
 mod dialer;
 mod door;
 mod event_queue;
+#[cfg(all(test, feature = "shuttle"))]
+mod interleavings;
 mod log;
 mod mailbox;
 mod peer_task;
+mod sync;
 mod threads;
 
 pub use broker_handle::BrokerHandle;
@@ -20,3 +23,4 @@ pub use door::Door;
 pub use event_queue::{EventQueue, News};
 pub use log::start_log;
 pub use mailbox::Mailbox;
+pub use threads::tasks;

@@ -14,6 +14,11 @@ where
     runtime().spawn(task)
 }
 
+/// How many tasks are alive: for checks that nothing stays behind.
+pub fn tasks() -> usize {
+    runtime().metrics().num_alive_tasks()
+}
+
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {

@@ -102,9 +102,9 @@ impl Sender {
         self.unacked.len()
     }
 
-    /// Payload bytes of these.
+    /// Their bytes.
     pub fn unacked_bytes(&self) -> usize {
-        self.unacked.iter().map(|data| data.payload.raw.len()).sum()
+        self.unacked_bytes
     }
 
     /// Whether anything is under way.

@@ -143,6 +143,15 @@ async fn welcome(
     Ok((link, Handshake { headers, sid, address, tls }))
 }
 
+/// What a request with this head would be told; `None`: to go on in our own language. For fuzzing.
+pub fn answer_to_head(head: &[u8], options: &AcceptOptions) -> Option<String> {
+    match judge_head(head, options, head.len()).0 {
+        Verdict::Own | Verdict::OwnInWebSocket(_) => None,
+        Verdict::WebSocket(switch) => Some(switch),
+        Verdict::Answer(answer) => Some(answer.to_text()),
+    }
+}
+
 fn judge_head(
     head: &[u8],
     options: &AcceptOptions,

@@ -21,7 +21,7 @@ mod tests;
 pub mod tls;
 mod websocket;
 
-pub use accept::{AcceptOptions, Handshake, accept, accept_with_handshake};
+pub use accept::{AcceptOptions, Handshake, accept, accept_with_handshake, answer_to_head};
 pub use dial::{DialOptions, Remote, Wire, dial};
 pub use gate::{Gate, Pass};
 pub use link::{BoxedLink, Link, LinkError};

@@ -1,0 +1,177 @@
+//! An endpoint with sockets and listeners, an application that wants anything, and a broker that says anything.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use arbitrary::{Result, Unstructured};
+use selvedge::client::{Question, QuestionKind};
+use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, SocketQuestion};
+use selvedge::entropy::SeededEntropy;
+use selvedge::socket::SocketConfig;
+use selvedge::wire::{AckId, ClientOp, Payload, ServerOp};
+
+use super::messages;
+
+/// A whole life: nothing comes of a socket after its close, tickets are settled once, and nothing is kept after the end.
+pub fn life(data: &[u8]) {
+    let mut endpoint = Endpoint::new(EndpointConfig::default(), Box::new(SeededEntropy::new(1)));
+    let (mut now, mut watch) = (Instant::now(), Watch::default());
+    let _ = live(&mut Unstructured::new(data), &mut now, &mut endpoint, &mut watch);
+    endpoint.handle_command(now, Command::Close);
+    watch.drain(&mut endpoint);
+    let held = endpoint.held();
+    let left = [
+        held.sockets,
+        held.listeners,
+        held.arriving,
+        held.timers,
+        held.operations,
+        held.acks,
+        held.partial_bytes,
+        held.outputs,
+    ];
+    assert_eq!(left, [0; 8], "{held:?}");
+}
+
+#[derive(Default)]
+struct Watch {
+    acks: Vec<AckId>,
+    closed: HashSet<u32>,
+    settled: HashSet<u32>,
+    next: u32,
+}
+
+fn live(
+    u: &mut Unstructured<'_>,
+    now: &mut Instant,
+    endpoint: &mut Endpoint,
+    watch: &mut Watch,
+) -> Result<()> {
+    endpoint.handle_command(*now, Command::Connect);
+    endpoint.handle_link_up(*now);
+    while !u.is_empty() {
+        match u.int_in_range(0..=11)? {
+            0 => endpoint.handle_link_up(*now),
+            1 if u.ratio(1, 3)? => endpoint.handle_link_down(*now, "down".to_owned()),
+            2 => endpoint.handle_op(*now, ServerOp::Info(messages::info(u)?)),
+            3..=5 if !watch.acks.is_empty() => {
+                let id = watch.acks.swap_remove(u.choose_index(watch.acks.len())?);
+                endpoint.handle_op(*now, ServerOp::Ack { id, reply: messages::reply(u)? });
+            }
+            6 | 7 => {
+                let op = ServerOp::Deliver {
+                    pattern: messages::pattern(u)?,
+                    publication: messages::publication(u)?,
+                };
+                endpoint.handle_op(*now, op);
+            }
+            8 => {
+                *now += messages::duration(u)?;
+                if endpoint.poll_timeout().is_some_and(|at| at <= *now) {
+                    endpoint.handle_timeout(*now);
+                }
+            }
+            _ => {
+                let command = command(u, watch)?;
+                endpoint.handle_command(*now, command);
+            }
+        }
+        watch.drain(endpoint);
+    }
+    Ok(())
+}
+
+fn command(u: &mut Unstructured<'_>, watch: &mut Watch) -> Result<Command> {
+    let config = SocketConfig { max_queue: 4, ..SocketConfig::default() };
+    let old = u.int_in_range(0..=watch.next)?;
+    let mut fresh = || {
+        watch.next += 1;
+        watch.next
+    };
+    Ok(match u.int_in_range(0..=16)? {
+        0 => Command::Listen { listener: fresh(), subject: "s".to_owned(), id: "id".to_owned(), config },
+        1 => {
+            Command::SocketConnect { socket: fresh(), subject: "s".to_owned(), id: "sock".to_owned(), config }
+        }
+        2 | 3 => Command::SocketWrite {
+            sockets: vec![old, old + 1],
+            payload: Payload::NIL,
+            json: None,
+            volatile: u.arbitrary()?,
+        },
+        4 => Command::SocketAsk(SocketQuestion {
+            ticket: fresh(),
+            socket: old,
+            kind: QuestionKind::Request,
+            timeout: messages::duration(u)?,
+            payload: Payload::NIL,
+            json: None,
+            wait_for_interest: u.arbitrary()?,
+        }),
+        5 => Command::Consumed { socket: old, count: u64::from(u.arbitrary::<u8>()?) },
+        6 => Command::SocketDisconnect(old),
+        7 => Command::SocketReconnect(old),
+        8 => Command::SocketClose(old),
+        9 => Command::SocketEnd { ticket: fresh(), socket: old, timeout: messages::duration(u)? },
+        10 => Command::ListenerClose(old),
+        11 => Command::ListenerEnd { ticket: fresh(), listener: old, timeout: messages::duration(u)? },
+        12 => Command::Subscribe {
+            subscription: fresh(),
+            ticket: Some(fresh()),
+            pattern: messages::pattern(u)?,
+            queue: None,
+        },
+        13 => Command::Unsubscribe(old),
+        14 => Command::Ask {
+            ticket: Some(fresh()),
+            question: Question {
+                kind: QuestionKind::Request,
+                message: messages::message(u)?,
+                timeout: messages::duration(u)?,
+                wait_for_interest: u.arbitrary()?,
+            },
+        },
+        15 => Command::Connect,
+        _ => u.choose(&[Command::Disconnect, Command::DropTransport, Command::Connect])?.clone(),
+    })
+}
+
+impl Watch {
+    fn drain(&mut self, endpoint: &mut Endpoint) {
+        let _ = (endpoint.poll_dial(), endpoint.poll_drop());
+        for index in 0.. {
+            let Some(op) = endpoint.poll_op() else { break };
+            assert!(index < 100_000, "it never ends");
+            match op {
+                ClientOp::Publish { ack: Some(id), .. }
+                | ClientOp::Subscribe { ack: Some(id), .. }
+                | ClientOp::WaitForInterest { ack: id, .. } => self.acks.push(id),
+                _ => {}
+            }
+        }
+        self.acks.drain(..self.acks.len().saturating_sub(64));
+        for index in 0.. {
+            let Some(event) = endpoint.poll_event() else { break };
+            assert!(index < 100_000, "it never ends");
+            self.take(&event);
+        }
+        assert_eq!(endpoint.held().outputs, 0);
+    }
+
+    fn take(&mut self, event: &Event) {
+        match event {
+            Event::SocketClosed { socket, .. } => assert!(self.closed.insert(*socket), "closed twice"),
+            Event::ListenerClosed { listener, .. } => assert!(self.closed.insert(*listener), "closed twice"),
+            Event::Socket { socket, .. }
+            | Event::Data { socket, .. }
+            | Event::Request { socket, .. }
+            | Event::Acked { socket, .. } => {
+                assert!(!self.closed.contains(socket), "{event:?} after the close")
+            }
+            Event::Done { ticket, .. } | Event::Failed { ticket, .. } | Event::Reply { ticket, .. } => {
+                assert!(self.settled.insert(*ticket), "settled twice: {event:?}");
+            }
+            _ => {}
+        }
+    }
+}

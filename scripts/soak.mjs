@@ -1,0 +1,105 @@
+// Opens, talks and closes again and again, and asks what is left: `npm run soak -- --cycles 10000`. Each cycle makes a client, a socket
+// with traffic both ways, a request and a subscription, over TCP, and closes all of it; every tenth loses its link in between.
+// Fails when memory, file descriptors, what keeps Node alive, tasks, connections or subscriptions are not back where they were.
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+
+const require = createRequire(import.meta.url)
+const native = require('../native.js')
+// Before lib opens its session: its number is what the counts are asked with.
+let session = 0
+const open = native.open
+native.open = wake => {
+  session = open(wake)
+  return session
+}
+const { connect, init } = require(fileURLToPath(new URL('..', import.meta.url)))
+
+const { values } = parseArgs({
+  options: { cycles: { type: 'string', default: '300' }, growth: { type: 'string', default: '16' } },
+})
+const cycles = Number(values.cycles)
+const payload = Buffer.alloc(20_000, 7)
+
+const broker = init({ port: 0 })
+await broker.waitUntilReady()
+const address = `http://127.0.0.1:${broker.address().port}`
+const host = broker.client()
+const server = host.socket.listen('soak')
+server.on('connection', socket => socket.on('data', data => socket.write(data)))
+const questions = await host.subscribe('soak.ask')
+questions.emitter.on('message', message => message.respondSync(message.data))
+await server.waitUntilReady()
+
+async function cycle(n) {
+  const client = connect({ address, noCache: true })
+  const socket = client.socket.connect('soak')
+  let seen = 0
+  const all = new Promise(resolve => socket.on('data', () => (seen += 1) === 5 && resolve()))
+  for (let i = 0; i < 5; i++) socket.write(payload)
+  await all
+  await client.request('soak.ask', n)
+  const own = await client.subscribe(`soak.own.${n}`)
+  own.close()
+  if (n % 10 === 0) {
+    client.disconnect()
+    client.connect()
+  }
+  socket.close()
+  await client.close()
+}
+
+async function many(from, count) {
+  for (let n = from; n < from + count; n += 4) {
+    await Promise.all(Array.from({ length: Math.min(4, from + count - n) }, (_, i) => cycle(n + i)))
+  }
+}
+
+/** What is there, once it has been the same for a while: what was closed last takes a moment. */
+async function measure() {
+  let last = ''
+  let same = 0
+  for (let i = 0; i < 1000 && same < 10; i++) {
+    globalThis.gc?.()
+    await pause(10)
+    const text = JSON.stringify(counts())
+    same = text === last ? same + 1 : 0
+    last = text
+  }
+  return { ...counts(), rss: process.memoryUsage.rss() }
+}
+
+const counts = () => ({
+  ...JSON.parse(native.counts(session)),
+  descriptors: process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0,
+  resources: process.getActiveResourcesInfo().filter(name => name !== 'Timeout').length,
+  sockets: Object.keys(server.sockets).length,
+})
+
+const start = Date.now()
+// Long enough for allocators and compilers to have what they keep.
+const warmUp = Math.max(100, Math.min(1000, Math.floor(cycles / 2)))
+await many(0, warmUp)
+const before = await measure()
+await many(warmUp, cycles)
+const after = await measure()
+const growth = (after.rss - before.rss) / 2 ** 20
+const changed = Object.keys(before).filter(key => key !== 'rss' && before[key] !== after[key])
+
+console.log('before', JSON.stringify(before))
+console.log('after ', JSON.stringify(after))
+console.log(
+  `${cycles} cycles in ${((Date.now() - start) / 1000).toFixed(1)} s, memory grew by ${growth.toFixed(1)} MiB`,
+)
+if (changed.length > 0) console.log(`FAILED: not back where it was: ${changed.join(', ')}`)
+if (growth > Number(values.growth)) console.log(`FAILED: memory grew by more than ${values.growth} MiB`)
+process.exitCode = changed.length > 0 || growth > Number(values.growth) ? 1 : 0
+
+server.close()
+await once(server, 'closed')
+await host.close()
+await broker.close()

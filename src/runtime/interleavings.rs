@@ -1,0 +1,292 @@
+//! The queues between threads under shuttle's scheduler: every test runs thousands of interleavings, and one in which somebody waits for
+//! ever is a deadlock that shuttle reports, with the schedule that leads there.
+//!
+//! `cargo test --no-default-features --features shuttle --lib interleavings`
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use shuttle::future::block_on;
+use shuttle::sync::{Condvar, Mutex};
+use shuttle::thread;
+
+use super::{BrokerHandle, EventQueue, Mailbox, News};
+use crate::broker::{BrokerConfig, CloseReason};
+use crate::endpoint::{Command, Event};
+use crate::subject::{Pattern, Subject};
+use crate::wire::{ClientOp, Encoding, Headers, Json, Payload, Publication, ServerOp, Subscription};
+
+/// Interleavings a test.
+const SCHEDULES: usize = 3000;
+/// Threads may be put off so often in one of them.
+const DEPTH: usize = 3;
+
+fn explore(test: fn()) {
+    shuttle::check_random(test, SCHEDULES);
+    shuttle::check_pct(test, SCHEDULES, DEPTH);
+}
+
+/// A reader that is a task, as `ClientTask` is one: takes what is there, and sleeps when it moved nothing.
+async fn read_mailbox(mailbox: &Mailbox, wanted: usize) -> Vec<Command> {
+    let mut taken = Vec::new();
+    poll_fn(|cx| {
+        loop {
+            let before = taken.len();
+            mailbox.take(cx.waker(), 2, &mut taken);
+            if taken.len() >= wanted || mailbox.is_abandoned() {
+                return Poll::Ready(());
+            }
+            if taken.len() == before {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+    taken
+}
+
+#[test]
+fn commands_reach_a_reader_that_is_about_to_sleep_and_keep_their_order() {
+    explore(|| {
+        let mailbox = Arc::new(Mailbox::default());
+        let writer = thread::spawn({
+            let mailbox = mailbox.clone();
+            move || {
+                mailbox.put([Command::Cancel(1), Command::Cancel(2), Command::Cancel(3)]);
+                mailbox.put([]);
+                mailbox.put([Command::Cancel(4)]);
+            }
+        });
+        let taken = block_on(read_mailbox(&mailbox, 4));
+        writer.join().expect("the writer ends");
+        let order: Vec<u32> = taken
+            .iter()
+            .map(|command| if let Command::Cancel(ticket) = command { *ticket } else { 0 })
+            .collect();
+        assert_eq!((order, mailbox.weight()), (vec![1, 2, 3, 4], 0));
+    });
+}
+
+#[test]
+fn a_reader_whose_writer_is_gone_wakes_up_and_stops() {
+    explore(|| {
+        let mailbox = Arc::new(Mailbox::default());
+        let writer = thread::spawn({
+            let mailbox = mailbox.clone();
+            move || {
+                mailbox.put([Command::Connect]);
+                mailbox.abandon();
+            }
+        });
+        block_on(read_mailbox(&mailbox, usize::MAX));
+        writer.join().expect("the writer ends");
+    });
+}
+
+/// JavaScript: sleeps until it is woken, then drains until there is nothing.
+#[derive(Default)]
+struct JavaScript {
+    woken: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl JavaScript {
+    fn queue(self: &Arc<Self>) -> Arc<EventQueue> {
+        let javascript = self.clone();
+        Arc::new(EventQueue::new(move || {
+            *javascript.woken.lock().expect("unpoisoned") = true;
+            javascript.wake.notify_one();
+        }))
+    }
+
+    fn read(&self, queue: &EventQueue, wanted: usize, mut visit: impl FnMut(News)) {
+        let mut taken = 0;
+        while taken < wanted {
+            let mut woken = self.woken.lock().expect("unpoisoned");
+            while !*woken {
+                woken = self.wake.wait(woken).expect("unpoisoned");
+            }
+            *woken = false;
+            drop(woken);
+            loop {
+                let before = taken;
+                queue.take(2, usize::MAX, |news| {
+                    taken += 1;
+                    visit(news);
+                });
+                if taken == before {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn news_wakes_javascript_however_it_falls_between_two_drains() {
+    explore(|| {
+        let javascript = Arc::new(JavaScript::default());
+        let queue = javascript.queue();
+        let tasks: Vec<_> = (0..2)
+            .map(|task| {
+                let queue = queue.clone();
+                thread::spawn(move || {
+                    for number in 0..3 {
+                        queue.put([News::BrokerClosed(task * 10 + number)]);
+                    }
+                })
+            })
+            .collect();
+        let mut seen = Vec::new();
+        javascript.read(&queue, 6, |news| {
+            if let News::BrokerClosed(number) = news {
+                seen.push(number);
+            }
+        });
+        tasks.into_iter().for_each(|task| task.join().expect("the task ends"));
+        for task in 0..2 {
+            let own: Vec<u32> = seen.iter().copied().filter(|number| number / 10 == task).collect();
+            assert_eq!(own, [task * 10, task * 10 + 1, task * 10 + 2], "in the order of each task");
+        }
+    });
+}
+
+/// News that fills the queue by itself.
+fn heavy() -> News {
+    let payload = Payload { encoding: Encoding::MSGPACK, raw: Bytes::from_static(&[0; 33 * 1024 * 1024]) };
+    News::Client(1, Event::Data { socket: 1, payload, json: None })
+}
+
+/// A task that waits for room before each of its news; how much it got rid of.
+async fn report_when_there_is_room(queue: &EventQueue, count: usize) {
+    for _ in 0..count {
+        poll_fn(|cx| if queue.poll_room(cx.waker()) { Poll::Ready(()) } else { Poll::Pending }).await;
+        queue.put([heavy()]);
+    }
+}
+
+#[test]
+fn tasks_that_found_the_queue_full_go_on_when_javascript_has_read() {
+    explore(|| {
+        let javascript = Arc::new(JavaScript::default());
+        let queue = javascript.queue();
+        let tasks: Vec<_> = (0..2)
+            .map(|_| {
+                let queue = queue.clone();
+                thread::spawn(move || block_on(report_when_there_is_room(&queue, 2)))
+            })
+            .collect();
+        javascript.read(&queue, 4, |_| ());
+        tasks.into_iter().for_each(|task| task.join().expect("the task ends"));
+    });
+}
+
+#[test]
+fn tasks_that_wait_for_room_go_on_when_the_environment_ends() {
+    explore(|| {
+        let queue = Arc::new(EventQueue::new(|| ()));
+        let task = thread::spawn({
+            let queue = queue.clone();
+            move || block_on(report_when_there_is_room(&queue, 3))
+        });
+        queue.close();
+        task.join().expect("the task ends");
+        let mut left = 0;
+        queue.take(9, usize::MAX, |_| left += 1);
+        assert_eq!(left, 0, "a closed queue keeps nothing");
+    });
+}
+
+fn null() -> Json {
+    Json::from_value(&serde_json::Value::Null)
+}
+
+fn publish() -> ClientOp {
+    let publication = Publication {
+        bundled: 0,
+        subject: Subject::parse("a").expect("valid"),
+        id: "1".into(),
+        seq: 0,
+        done: true,
+        payload: Payload::NIL,
+        headers: Headers::default(),
+    };
+    ClientOp::Publish { ack: None, publication }
+}
+
+/// A peer's task, as `PeerTask` is one: counts deliveries until it has seen `wanted`, or the broker wants it gone.
+async fn serve(
+    broker: &BrokerHandle,
+    peer: crate::broker::PeerId,
+    wanted: usize,
+) -> (usize, Option<CloseReason>) {
+    let (mut seen, mut outgoing) = (0, Vec::new());
+    poll_fn(|cx| {
+        broker.register(peer, cx.waker());
+        loop {
+            let closed = broker.with(|machine, _| {
+                machine.take_outbox(peer, &mut outgoing);
+                machine.close_reason(peer)
+            });
+            let is_idle = outgoing.is_empty();
+            seen += outgoing.drain(..).filter(|op| matches!(op, ServerOp::Deliver { .. })).count();
+            if closed.is_some() || seen >= wanted {
+                return Poll::Ready((seen, closed));
+            }
+            if is_idle {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+#[test]
+fn what_is_published_wakes_the_task_of_whoever_listens() {
+    explore(|| {
+        let broker = Arc::new(BrokerHandle::new(BrokerConfig::default()));
+        let listener = broker.with(|machine, now| {
+            let peer = machine.attach(now, null());
+            let pattern = Pattern::parse("a").expect("valid").as_str().into();
+            let subscriptions = vec![Subscription { pattern, queue: Some("q".into()) }];
+            machine.handle_op(now, peer, ClientOp::Subscribe { ack: None, subscriptions, list: false });
+            peer
+        });
+        let publishers: Vec<_> = (0..2)
+            .map(|_| {
+                let broker = broker.clone();
+                thread::spawn(move || {
+                    let peer = broker.with(|machine, now| machine.attach(now, null()));
+                    for _ in 0..2 {
+                        broker.with(|machine, now| machine.handle_op(now, peer, publish()));
+                    }
+                    broker.detach(peer);
+                })
+            })
+            .collect();
+        let (seen, _) = block_on(serve(&broker, listener, 4));
+        publishers.into_iter().for_each(|publisher| publisher.join().expect("the publisher ends"));
+        assert_eq!(seen, 4);
+    });
+}
+
+#[test]
+fn a_broker_that_closes_wakes_the_tasks_of_its_peers() {
+    explore(|| {
+        let broker = Arc::new(BrokerHandle::new(BrokerConfig::default()));
+        let peer = broker.with(|machine, now| machine.attach(now, null()));
+        let task = thread::spawn({
+            let broker = broker.clone();
+            move || {
+                let (_, closed) = block_on(serve(&broker, peer, usize::MAX));
+                broker.detach(peer);
+                closed
+            }
+        });
+        broker.close();
+        assert_eq!(task.join().expect("the task ends"), Some(CloseReason::ShutDown));
+        assert!(broker.is_closed() && broker.with(|machine, _| machine.peers().is_empty()));
+    });
+}
