@@ -43,6 +43,17 @@ export function nextHandle(): number {
 /** Hands over what has been written so far. */
 export function flush(): void {
   scheduled = false
+  putConsumed()
+  if (batch.pos > 0) submit()
+}
+
+function submit(): void {
+  run = 0
+  pending = native.submit(batch.take())
+}
+
+/** What has been handled is told before a close: its last report must not be short of it. */
+function putConsumed(): void {
   for (const consumer of consumers) {
     begin(12, consumer.client)
     batch.u32(consumer.handle)
@@ -51,8 +62,6 @@ export function flush(): void {
     batch.end()
   }
   consumers.length = 0
-  run = 0
-  if (batch.pos > 0) pending = native.submit(batch.take())
 }
 
 /** Counts one handled data event; the sum goes down with the next batch. */
@@ -66,8 +75,7 @@ export function consumed(consumer: Consumer): void {
 /** Throws when the engine has more to send than it may keep. What it has sent meanwhile is asked for first. */
 export function checkPending(): void {
   if (pending + batch.pos <= MAX_PENDING) return
-  run = 0
-  pending = native.submit(batch.take())
+  submit()
   if (pending <= MAX_PENDING) return
   throw new FabricError(
     `publish failed: ${pending} bytes are queued, more than ${MAX_PENDING}; wait for the confirmation of publish()`,
@@ -120,6 +128,11 @@ function plain(kind: number, client: number, ...numbers: number[]): void {
   begin(kind, client)
   for (const number of numbers) batch.u32(number)
   end()
+}
+
+function closing(kind: number, client: number, ...numbers: number[]): void {
+  putConsumed()
+  plain(kind, client, ...numbers)
 }
 
 export function publish(
@@ -256,10 +269,10 @@ export function socketRequest(
 
 export const socketDisconnect = (client: number, socket: number): void => plain(13, client, socket)
 export const socketReconnect = (client: number, socket: number): void => plain(14, client, socket)
-export const socketClose = (client: number, socket: number): void => plain(15, client, socket)
+export const socketClose = (client: number, socket: number): void => closing(15, client, socket)
 
 export function socketEnd(client: number, ticket: number, socket: number, timeout: number): void {
-  plain(16, client, ticket, socket, timeout)
+  closing(16, client, ticket, socket, timeout)
 }
 
 export function serverChosen(client: number, socket: number, id: string | null): void {
@@ -269,10 +282,10 @@ export function serverChosen(client: number, socket: number, id: string | null):
   end()
 }
 
-export const listenerClose = (client: number, listener: number): void => plain(18, client, listener)
+export const listenerClose = (client: number, listener: number): void => closing(18, client, listener)
 
 export function listenerEnd(client: number, ticket: number, listener: number, timeout: number): void {
-  plain(19, client, ticket, listener, timeout)
+  closing(19, client, ticket, listener, timeout)
 }
 
 export const collect = (client: number, socket: number): void => plain(45, client, socket)
@@ -280,7 +293,7 @@ export const listenerRetire = (client: number, listener: number): void => plain(
 
 export const clientConnect = (client: number): void => plain(20, client)
 export const clientDisconnect = (client: number): void => plain(21, client)
-export const clientClose = (client: number): void => plain(22, client)
+export const clientClose = (client: number): void => closing(22, client)
 export const dropTransport = (client: number): void => plain(23, client)
 
 export const syncSubscriptions = (client: number, ticket: number, timeout: number): void =>

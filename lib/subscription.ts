@@ -62,6 +62,18 @@ export class Subscriptions {
     return subscription
   }
 
+  /** Lets nothing more in; what has arrived is read at most so many ms longer. */
+  async drain(timeout: number): Promise<void> {
+    const members = Object.values(this.subs).flatMap(shared => [...shared.members])
+    const read = Promise.all(members.map(member => member.drain()))
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise(resolve => {
+      timer = setTimeout(resolve, timeout)
+    })
+    await Promise.race([read, late])
+    clearTimeout(timer)
+  }
+
   /** Ends all of them at once, as when the client closes. */
   close(): void {
     for (const shared of Object.values(this.subs)) for (const member of [...shared.members]) member.close()

@@ -204,6 +204,21 @@ impl Broker {
         }
     }
 
+    /// Takes nobody in any more; those that are here stay until [`Broker::release_one`].
+    pub fn drain(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// Sends the oldest peer away, with its outbox left to flush, to find itself another broker. Says whether there was one.
+    pub fn release_one(&mut self) -> bool {
+        let oldest = self.peers.all().into_iter().find(|peer| peer.close.is_none()).map(|peer| peer.id);
+        if let Some(peer) = oldest {
+            self.retire(peer);
+            self.peers.close(peer, CloseReason::ShutDown);
+        }
+        oldest.is_some()
+    }
+
     /// The options that it runs with.
     pub fn config(&self) -> &BrokerConfig {
         &self.config
@@ -252,6 +267,11 @@ impl Broker {
             outbox_bytes: all.iter().map(|peer| peer.outbox.bytes()).sum(),
             ..self.totals
         }
+    }
+
+    /// How many choices for messages in chunks it remembers: for checks that nothing stays behind.
+    pub fn unfinished(&self) -> usize {
+        self.router.unfinished()
     }
 
     /// A printable table of peers and patterns, for debugging. Bounded, and escaped: names come from strangers.

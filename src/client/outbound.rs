@@ -52,6 +52,11 @@ impl Outbound {
         self.open = Open::One(message);
     }
 
+    /// How many operations wait.
+    pub(super) fn len(&self) -> usize {
+        self.ops.len() + usize::from(!matches!(self.open, Open::Nothing))
+    }
+
     /// The next operation.
     pub(super) fn pop(&mut self) -> Option<ClientOp> {
         if self.ops.is_empty() {

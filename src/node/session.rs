@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -122,6 +123,14 @@ impl Session {
     pub fn door(&self, handle: Handle) -> Result<&Arc<Door>, Failure> {
         let broker = self.brokers.get(&handle);
         broker.map(|broker| &broker.door).ok_or_else(|| Failure::new("ERR_CLOSED", "the broker is closed"))
+    }
+
+    /// Lets a broker take nobody in any more, and send away those that are there. That they have gone is news.
+    pub fn drain_broker(&mut self, handle: Handle, spread: Duration) {
+        let Some(broker) = self.brokers.get(&handle) else { return };
+        broker.door.set_draining(true);
+        let events = self.events.clone();
+        broker.handle.drain(spread, move || events.put([News::BrokerDrained(handle)]));
     }
 
     /// Stops a broker.

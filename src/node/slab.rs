@@ -38,6 +38,7 @@ impl Slab {
             News::Client(client, event) => self.event(client, event),
             News::BrokerReady(broker, None) => self.broker(broker, 1, None, ""),
             News::BrokerReady(broker, Some(place)) => self.broker(broker, 1, None, &listening_json(&place)),
+            News::BrokerDrained(broker) => self.broker(broker, 2, None, ""),
             News::BrokerClosed(broker) => self.broker(broker, 4, None, ""),
             News::BrokerFailed(broker, failure) => {
                 self.broker(broker, 5, Some(&failure.code), &failure.message)
