@@ -44,8 +44,12 @@ export function nextHandle(): number {
 export function flush(): void {
   scheduled = false
   putConsumed()
+  if (batch.pos > 0) submit()
+}
+
+function submit(): void {
   run = 0
-  if (batch.pos > 0) pending = native.submit(batch.take())
+  pending = native.submit(batch.take())
 }
 
 /** What has been handled is told before a close: its last report must not be short of it. */
@@ -71,8 +75,7 @@ export function consumed(consumer: Consumer): void {
 /** Throws when the engine has more to send than it may keep. What it has sent meanwhile is asked for first. */
 export function checkPending(): void {
   if (pending + batch.pos <= MAX_PENDING) return
-  run = 0
-  pending = native.submit(batch.take())
+  submit()
   if (pending <= MAX_PENDING) return
   throw new FabricError(
     `publish failed: ${pending} bytes are queued, more than ${MAX_PENDING}; wait for the confirmation of publish()`,

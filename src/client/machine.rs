@@ -120,7 +120,6 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             self.session.close();
             self.acks.clear();
             self.answers = Reassembly::default();
-            self.subscriptions.forget_parts();
             self.prune_at = None;
             for key in self.operations.keys(|_| true) {
                 self.fail(key, ClientError::Closed);
@@ -220,8 +219,10 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub fn handle_op(&mut self, now: Instant, op: ServerOp) {
         match op {
             ServerOp::Deliver { pattern, publication } if pattern == self.inbox_pattern => {
-                self.expect_rest(now, &publication);
-                publication.for_each_single(|single| self.handle_answer(now, single))
+                publication.for_each_single(|single| {
+                    self.expect_rest(now, &single);
+                    self.handle_answer(now, single);
+                });
             }
             ServerOp::Deliver { pattern, publication } if publication.bundled > 0 => {
                 let Some(bundle) = publication.bundle() else { return };

@@ -52,7 +52,7 @@ impl Outbound {
         self.open = Open::One(message);
     }
 
-    /// How many operations wait; an open bundle counts as one.
+    /// How many operations wait.
     pub(super) fn len(&self) -> usize {
         self.ops.len() + usize::from(!matches!(self.open, Open::Nothing))
     }
