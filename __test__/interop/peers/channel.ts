@@ -15,6 +15,8 @@ export interface SocketOptions {
   loses?: (seq: number) => boolean
   /** Messages that are lost the first time they arrive. */
   misses?: (seq: number) => boolean
+  /** Every message is sent once more at once, and again after the next one, unless it was acknowledged meanwhile. */
+  repeats?: boolean
   /** No reports until `releaseReports`. */
   holdsReports?: boolean
 }
@@ -225,6 +227,8 @@ export abstract class Channel extends EventEmitter {
     const seq = ++this.#seq
     this.#unacked.set(seq, { encoding: 0, raw: encode(data), headers: { ...given, [SEQ]: seq } })
     this.#transmit(seq)
+    if (this.options.repeats)
+      for (const again of [seq - 1, seq]) if (this.#unacked.has(again)) this.#transmit(again)
     this.#scheduleResend(500)
   }
 
