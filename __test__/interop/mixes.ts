@@ -14,6 +14,7 @@ import {
   fallSilent,
   keepAlive,
   loseMessages,
+  loseThousands,
   repeatMessages,
   reportLate,
   type Sides,
@@ -54,6 +55,8 @@ function sidesOf({ server, client }: Mix): Sides | undefined {
 
 function testMixedEnds(open: Open, sides: Sides): void {
   test('what gets lost either way is asked for', () => loseMessages(open, sides))
+  test('a long gap is asked for in numeric order, at most 1000 numbers at a time', () =>
+    loseThousands(open, sides))
   test('what is sent twice arrives once', () => repeatMessages(open, sides))
   test('late reports fill our window, then empty it', () => reportLate(open, sides))
   test('our reports empty their window', () => emptyTheirWindow(open, sides))

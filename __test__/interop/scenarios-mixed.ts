@@ -37,6 +37,17 @@ export async function loseMessages(open: Open, sides: Sides): Promise<void> {
   expect(theirs.seen.askedFor).toEqual(lost)
 }
 
+export async function loseThousands(open: Open, sides: Sides): Promise<void> {
+  const isLost = (seq: number) => seq > 1 && seq < 2500
+  const window = { maxQueueSize: 5000 }
+  const { pair, theirs } = await openEnds(open, sides, { loses: isLost, ...window }, window)
+  for (const i of numbers(1, 2501)) theirs.write(i)
+  expect(await pair.received[sides.ours].until(2500)).toEqual(numbers(1, 2501))
+  // In numeric order: sorted as strings, 10 would come before 2.
+  expect(theirs.seen.askedFor.slice(0, 2498)).toEqual(numbers(2, 2500))
+  expect(theirs.seen.longestAsk).toBe(1000)
+}
+
 export async function repeatMessages(open: Open, sides: Sides): Promise<void> {
   const { pair, theirs } = await openEnds(open, sides, { repeats: true })
   for (const i of numbers(0, 100)) theirs.write(i)

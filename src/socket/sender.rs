@@ -114,11 +114,15 @@ impl Sender {
     pub fn resend(&self, missing: &[u64]) -> Option<Vec<Data>> {
         let first = self.acked() + 1;
         let (mut found, mut bytes) = (Vec::new(), 0);
+        // The original asks in the order of the numbers' texts: 10 before 2.
+        let mut wanted = missing.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
         let kept = |seq: &u64| {
             self.unacked
                 .get(usize::try_from(seq.checked_sub(first)?).ok().filter(|index| *index < self.sent)?)
         };
-        for data in missing.iter().filter_map(kept) {
+        for data in wanted.iter().filter_map(kept) {
             bytes += data.payload.raw.len() + RESEND_OVERHEAD;
             if !found.is_empty() && bytes > MAX_RESEND_BYTES {
                 break;
@@ -261,6 +265,25 @@ mod tests {
         };
         assert_eq!(seqs(&[2, 3]), Some(vec![2, 3]));
         assert_eq!((seqs(&[1]), seqs(&[4]), seqs(&[])), (None, None, None));
+    }
+
+    #[test]
+    fn an_answer_to_a_missing_list_holds_8_mb_or_one_message_oldest_first() {
+        let (mut sender, now) = (Sender::new(9), Instant::now());
+        sender.attach(now);
+        let big = |megabytes: usize| Payload::msgpack(vec![0; megabytes * 1000 * 1000 - 100]);
+        for megabytes in [3, 3, 3] {
+            sender.write(big(megabytes), None).expect("room");
+        }
+        assert_eq!(transmitted(&mut sender, now), [1, 2, 3]);
+        let seqs = |sender: &Sender, list: &[u64]| {
+            sender.resend(list).map(|found| found.iter().map(|data| data.seq).collect::<Vec<_>>())
+        };
+        assert_eq!(seqs(&sender, &[3, 1, 1, 2]), Some(vec![1, 2]), "the rest is asked for again");
+        sender.handle_emitted(now, 3).expect("sent");
+        sender.write(big(12), None).expect("room");
+        assert_eq!(transmitted(&mut sender, now), [4]);
+        assert_eq!(seqs(&sender, &[4]), Some(vec![4]));
     }
 
     #[test]

@@ -33,7 +33,7 @@ export abstract class Channel extends EventEmitter {
   /** Hears nothing and says nothing: as good as dead, for a test of keep-alive. */
   isMute = false
   /** What it asked and was asked for, for tests to look at. */
-  readonly seen = { reports: [] as number[], askedFor: [] as number[], asks: [] as number[] }
+  readonly seen = { reports: [] as number[], askedFor: [] as number[], asks: [] as number[], longestAsk: 0 }
   readonly #queued: [unknown, Headers | undefined][] = []
   readonly #unacked = new Map<number, Sent>()
   #seq = 0
@@ -138,6 +138,7 @@ export abstract class Channel extends EventEmitter {
     const { emitted, missing } = message.data.socket
     if (missing !== undefined) {
       this.seen.askedFor.push(...missing)
+      this.seen.longestAsk = Math.max(this.seen.longestAsk, missing.length)
       const found = missing.map((seq: number) => this.#unacked.get(seq))
       const isComplete = found.every((sent: Sent | undefined) => sent !== undefined)
       const answer = isComplete
