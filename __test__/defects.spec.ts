@@ -2,7 +2,9 @@
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import type { Message } from 'selvedge'
+import { Client as Peer } from './interop/peers/client'
 import { describeFabric, describeFabrics } from './support/fabrics'
+import { rejection } from './support/messages'
 import { join, listening, numbers, pair, take, writeNumbers } from './support/sockets'
 
 const COMMAND = 'CN-SocketCmd'
@@ -81,6 +83,22 @@ describeFabrics(
 )
 
 describeFabric('conat wire', 'the broker', fabric => {
+  test('outlives lists of subscriptions with anything in them', async () => {
+    const peer = new Peer(`http://127.0.0.1:${fabric.broker.address()!.port}`)
+    await peer.untilReady()
+    for (const list of [[null], [7, 'a', []], [{ subject: '__proto__.polluted', queue: 'q' }, null], null]) {
+      peer.io.emit('subscribe', list)
+      peer.io.emit('unsubscribe', list)
+    }
+    peer.io.emit('publish', ['__proto__.polluted', 'id', 0, 1, 0, Buffer.from([1])])
+    const client = fabric.client()
+    const subscription = await client.subscribe('a')
+    expect((await client.publish('a', 'alive')).count).toBe(1)
+    expect((await subscription.next()).value?.data).toBe('alive')
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined()
+    peer.close()
+  })
+
   test('agrees to no compression', async () => {
     const { port } = fabric.broker.address()!
     const asked = httpRequest({
@@ -141,16 +159,11 @@ describeFabrics('a service whose process is gone', fabric => {
     host.conn.io.engine.close()
     await lost
     // The broker learns of it a moment after the client.
-    let code: unknown
-    while (code === undefined) {
-      code = await guest
-        .call('math', { timeout: 60_000 })
-        .add(1, 2)
-        .then(
-          () => undefined,
-          (error: { code: unknown }) => error.code,
-        )
-    }
-    expect(code).toBe(503)
+    while (await guest.interest('math'));
+    const asked = [
+      guest.call('math', { timeout: 60_000 }).add(1, 2),
+      guest.request('math', null, { timeout: 60_000 }),
+    ]
+    for (const one of asked) expect(await rejection(one)).toMatchObject({ code: 503 })
   })
 })
