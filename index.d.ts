@@ -447,6 +447,18 @@ export interface SocketSettings {
   desc?: string
   /** How many messages may be unacknowledged before `write` throws. @default 1000 */
   maxQueueSize?: number
+  /**
+   * How many bytes of them, payloads and headers together. One message that is larger by itself is taken when nothing else is unacknowledged.
+   * The side that reads keeps at most as much that is not handled. @default 16 MiB
+   */
+  maxQueueBytes?: number
+  /**
+   * What becomes of a socket whose other side acknowledges nothing, be it slow or away: `'wait'` for ever, or `'close'` it with
+   * `"ERR_SLOW_CONSUMER"`. @default 'wait'
+   */
+  slowConsumer?: 'wait' | 'close'
+  /** With `'close'`: so many ms with no acknowledgement while half of the window is used. @default 30_000 */
+  slowConsumerTimeout?: number
   /** Asks after the other side when nothing was heard for so many ms; 0 or less: never. @default 45_000 */
   keepAlive?: number
   /** Milliseconds for the other side to show life. @default 30_000 */
@@ -472,7 +484,40 @@ export interface SocketConnectOptions extends SocketSettings {
 }
 
 /** How a value is written. */
-export type WriteOptions = MessageOptions
+export interface WriteOptions extends MessageOptions {
+  /**
+   * At most once: dropped, and counted, when the socket is not ready or its window is full; never throws `"ENOBUFS"`. Once taken it is sent
+   * and acknowledged like all others, in order, but not reported as undelivered. `write` returns `false` when it was dropped. @default false
+   */
+  volatile?: boolean
+}
+
+/** Counters of one socket, since it was made. Bytes are those of payloads, on the sending side with their headers. */
+export interface SocketStats {
+  /** Messages written. */
+  readonly sent: number
+  readonly sentBytes: number
+  /** Of them, those that the other side has handled. */
+  readonly acknowledged: number
+  /** Messages that arrived here, in order and once. */
+  readonly received: number
+  readonly receivedBytes: number
+  /** Messages that were sent a second time, or a third. */
+  readonly resent: number
+  /** Messages that came although they were here already. */
+  readonly duplicates: number
+  /** Volatile messages that were not written. */
+  readonly volatileDropped: number
+  /** Messages written and not acknowledged. */
+  readonly pending: number
+  readonly pendingBytes: number
+}
+
+/** A message that the other side of a closed socket is not known to have handled. Write it to another socket as it is. */
+export interface UndeliveredMessage extends MessageData {
+  /** 1 for the first message that was written to its socket. */
+  readonly seq: number
+}
 
 /** `closed` is final; the other three come and go. */
 export type State = 'disconnected' | 'connecting' | 'ready' | 'closed'
@@ -505,6 +550,9 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   readonly desc: string | undefined
   readonly role: 'client' | 'server'
   readonly maxQueueSize: number
+  readonly maxQueueBytes: number
+  /** What this socket has sent and received. */
+  readonly stats: SocketStats
   readonly keepAlive: number
   readonly keepAliveTimeout: number
   /** `close` or `end` was called, or the other side closed. */
@@ -520,10 +568,11 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   readonly alive: { readonly last: number }
 
   /**
-   * Writes a value. Returns whether more than half of the window is free; after `false`, wait for `drain`.
+   * Writes a value. Returns whether more than half of the window is free, in messages and in bytes; after `false`, wait for `drain`, which
+   * comes when all is acknowledged.
    *
    * @param second The headers; or options, when all its keys are names of write options.
-   * @throws {FabricError} `"ENOBUFS"` `maxQueueSize` messages are unacknowledged · `"EPIPE"` the socket is closed or
+   * @throws {FabricError} `"ENOBUFS"` `maxQueueSize` messages or `maxQueueBytes` bytes are unacknowledged · `"EPIPE"` the socket is closed or
    *   ending · `"ERR_ENCODE"` the value has a BigInt or a function in it. Nothing was written then.
    * @example
    * if (!socket.write(row, { headers: { table: 'users' } })) await socket.drain()
@@ -548,6 +597,24 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   waitUntilDrain(): Promise<void>
   /** Waits for the state `ready`. `timeout` in ms, default none. @throws {FabricError} `408` · `"ERR_CLOSED"` */
   waitUntilReady(timeout?: number): Promise<void>
+  /**
+   * Gives listeners and iterators nothing more until `resume()`: what arrives is held, unacknowledged, so that the other side's window fills.
+   * Requests still come.
+   */
+  pause(): this
+  resume(): this
+  isPaused(): boolean
+  /**
+   * After `closed`: the messages that the other side is not known to have handled, in the order of their writing, without volatile ones. As
+   * many as `undelivered` of the reason says; also when the socket or its client was closed here.
+   *
+   * @example
+   * socket.on('closed', () => {
+   *   const next = client.socket.connect('chat')
+   *   for (const message of socket.undelivered()) next.write(message)
+   * })
+   */
+  undelivered(): UndeliveredMessage[]
   /** Cuts the socket off; a client connects again by itself if `reconnection` is on. */
   disconnect(): void
   /** Closes at once and tells the other side. Afterwards only `closed` is emitted. A second call does nothing. */

@@ -189,14 +189,24 @@ export function socketConnect(client: number, socket: number, subject: string, o
   open(8, client, socket, subject, options)
 }
 
-export function socketWrite(client: number, socket: number, headers: string | null): number {
-  begin(9, client)
+export function socketWrite(
+  client: number,
+  socket: number,
+  headers: string | null,
+  isVolatile: boolean,
+): number {
+  begin(isVolatile ? 44 : 9, client)
   batch.u32(socket)
   return endPayload(headers)
 }
 
-export function broadcast(client: number, sockets: readonly number[], headers: string | null): number {
-  begin(10, client)
+export function broadcast(
+  client: number,
+  sockets: readonly number[],
+  headers: string | null,
+  isVolatile: boolean,
+): number {
+  begin(isVolatile ? 47 : 10, client)
   batch.u32(sockets.length)
   for (const socket of sockets) batch.u32(socket)
   return endPayload(headers)
@@ -236,6 +246,9 @@ export const listenerClose = (client: number, listener: number): void => plain(1
 export function listenerEnd(client: number, ticket: number, listener: number, timeout: number): void {
   plain(19, client, ticket, listener, timeout)
 }
+
+export const collect = (client: number, socket: number): void => plain(45, client, socket)
+export const listenerRetire = (client: number, listener: number): void => plain(46, client, listener)
 
 export const clientConnect = (client: number): void => plain(20, client)
 export const clientDisconnect = (client: number): void => plain(21, client)

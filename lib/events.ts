@@ -24,6 +24,9 @@ export const CHOOSE_SERVER = 13
 export const PERMISSION = 14
 export const BROKER_STATE = 15
 export const STRINGS = 16
+export const SOCKET_UNDELIVERED = 34
+export const SOCKET_COLLECTED = 35
+export const SOCKET_COUNTED = 36
 
 /** Whatever has a handle. */
 export interface Target {

@@ -44,14 +44,16 @@ impl<'a> Record<'a> {
             5 => Command::Unsubscribe(self.u32()?),
             6 => self.interest()?,
             7 | 8 => self.open_socket(kind)?,
-            9 => {
+            9 | 44 => {
                 let sockets = vec![self.u32()?];
-                Command::SocketWrite { sockets, json: self.json()?, payload: self.payload()? }
+                let (json, payload) = (self.json()?, self.payload()?);
+                Command::SocketWrite { sockets, json, payload, volatile: kind == 44 }
             }
-            10 => {
+            10 | 47 => {
                 let count = self.u32()?;
                 let sockets = (0..count).map(|_| self.u32()).collect::<Result<_, _>>()?;
-                Command::SocketWrite { sockets, json: self.json()?, payload: self.payload()? }
+                let (json, payload) = (self.json()?, self.payload()?);
+                Command::SocketWrite { sockets, json, payload, volatile: kind == 47 }
             }
             11 => self.socket_request()?,
             12 => Command::Consumed { socket: self.u32()?, count: self.u32()?.into() },
@@ -68,6 +70,8 @@ impl<'a> Record<'a> {
             21 => Command::Disconnect,
             22 => Command::Close,
             23 => Command::DropTransport,
+            45 => Command::Collect(self.u32()?),
+            46 => Command::ListenerRetire(self.u32()?),
             24 => self.list(QuestionKind::Sync)?,
             25 => self.list(QuestionKind::Cluster)?,
             other => return Err(internal(format!("unknown command {other}"))),

@@ -4,5 +4,7 @@ mod batch;
 mod exports;
 mod failure;
 mod options;
+mod pipes;
 mod session;
 mod slab;
+mod tls_options;
