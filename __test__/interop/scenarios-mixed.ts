@@ -43,9 +43,10 @@ export async function loseThousands(open: Open, sides: Sides): Promise<void> {
   const { pair, theirs } = await openEnds(open, sides, { loses: isLost, ...window }, window)
   for (const i of numbers(1, 2501)) theirs.write(i)
   expect(await pair.received[sides.ours].until(2500)).toEqual(numbers(1, 2501))
-  // In numeric order: sorted as strings, 10 would come before 2.
-  expect(theirs.seen.askedFor.slice(0, 2498)).toEqual(numbers(2, 2500))
-  expect(theirs.seen.longestAsk).toBe(1000)
+  // In numeric order: sorted as strings, 10 would come before 2. A late answer may make it ask for some of them twice.
+  expect(theirs.seen.unsortedAsks).toBe(0)
+  expect(new Set(theirs.seen.askedFor)).toEqual(new Set(numbers(2, 2500)))
+  expect(theirs.seen.longestAsk).toBeLessThanOrEqual(1000)
 }
 
 export async function repeatMessages(open: Open, sides: Sides): Promise<void> {

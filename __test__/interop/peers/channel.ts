@@ -33,7 +33,13 @@ export abstract class Channel extends EventEmitter {
   /** Hears nothing and says nothing: as good as dead, for a test of keep-alive. */
   isMute = false
   /** What it asked and was asked for, for tests to look at. */
-  readonly seen = { reports: [] as number[], askedFor: [] as number[], asks: [] as number[], longestAsk: 0 }
+  readonly seen = {
+    reports: [] as number[],
+    askedFor: [] as number[],
+    asks: [] as number[],
+    longestAsk: 0,
+    unsortedAsks: 0,
+  }
   readonly #queued: [unknown, Headers | undefined][] = []
   readonly #unacked = new Map<number, Sent>()
   #seq = 0
@@ -139,6 +145,7 @@ export abstract class Channel extends EventEmitter {
     if (missing !== undefined) {
       this.seen.askedFor.push(...missing)
       this.seen.longestAsk = Math.max(this.seen.longestAsk, missing.length)
+      if (missing.some((seq: number, i: number) => i > 0 && seq <= missing[i - 1])) this.seen.unsortedAsks++
       const found = missing.map((seq: number) => this.#unacked.get(seq))
       const isComplete = found.every((sent: Sent | undefined) => sent !== undefined)
       const answer = isComplete
