@@ -8,6 +8,8 @@
  */
 
 import type { EventEmitter } from 'node:events'
+import type { Server as HttpServer } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
 
 /** Headers of a message: any JSON object. Keys that start with `CN-` are reserved and never sent by sockets. */
 export type Headers = Record<string, unknown>
@@ -125,10 +127,25 @@ export declare function decode(options: { encoding?: DataEncoding; data: Uint8Ar
 /** How a client connects. */
 export interface ConnectOptions {
   /**
-   * `http://host:port/base` of a server (`ws://` too; TLS is not supported yet and refused). @default the environment variable `CONAT_SERVER`, else the fabric inside this
-   * process
+   * `http://host:port/base` of a server, `https://` for TLS; `ws://` and `wss://` put everything inside a WebSocket from the start, for
+   * proxies that pass nothing else; `unix:/path` is a socket in the file system. @default the environment variable `CONAT_SERVER`, else
+   * the fabric inside this process
    */
   address?: string
+  /** For `https` and `wss`: whose certificates are believed, in PEM. @default those that Node.js believes */
+  ca?: Pem | readonly Pem[]
+  /** For servers that ask for a certificate: ours, in PEM, the chain behind it. */
+  cert?: Pem
+  /** The key to `cert`, in PEM. */
+  key?: Pem
+  /** Opens `key`. */
+  passphrase?: string
+  /** `false`: any certificate will do. What is said is then secret, but nobody knows from whom. @default true */
+  rejectUnauthorized?: boolean
+  /** The name that the certificate must be for. @default the host of `address` */
+  servername?: string
+  /** @default 'TLSv1.2' */
+  minVersion?: 'TLSv1.2' | 'TLSv1.3'
   /** A client of one's own; without it equal options share one, which closes when all have closed it. @default false */
   noCache?: boolean
   /** Path of the server below the address. @default "/conat" */
@@ -150,8 +167,8 @@ export interface ConnectOptions {
   /** How much of a pause is chance, 0 to 1. 1 is full jitter: thousands of clients do not come back in step. @default 1 */
   randomizationFactor?: number
   /**
-   * What to speak with the server: `'conat'`, the wire of Conat, over a WebSocket; `'selvedge'`, our own, over the bare connection,
-   * where every other server is refused. Makes no difference inside this process. @default our own if the server speaks it, else
+   * What to speak with the server: `'conat'`, the wire of Conat, inside a WebSocket; `'selvedge'`, our own, on the bare connection or,
+   * where that is refused, inside a WebSocket, and every other server is refused. Makes no difference inside this process. @default our own if the server speaks it, else
    * Conat's
    */
   wire?: 'conat' | 'selvedge'
@@ -178,6 +195,14 @@ export interface Traffic {
   bytes: number
 }
 
+/** An orderly stop. */
+export interface DrainOptions {
+  /** Milliseconds until what is left is cut off. @default 10_000 */
+  deadline?: number
+  /** Milliseconds over which connections or sockets are let go, so that they do not all come to the next server at once. @default 1000 */
+  spread?: number
+}
+
 /** The events of a client and what listeners get. */
 export interface ClientEvents {
   connected: []
@@ -188,6 +213,11 @@ export interface ClientEvents {
   inbox: []
   /** The server refused a publish or a subscribe. For 60 s the same is refused here, at once. */
   permission: [refusal: { message: string; subject: string; type: 'pub' | 'sub' }]
+  /**
+   * An attempt to connect came to nothing, and why: `"ECONNREFUSED"` · `"ENOENT"` · `"ETIMEDOUT"` · `"ERR_REFUSED"` ·
+   * `"ERR_TLS_UNTRUSTED"` and others of docs/errors.md. With `reconnection` the next attempt follows.
+   */
+  connectFailed: [reason: FabricError]
   closed: [reason: FabricError | undefined]
 }
 
@@ -244,6 +274,16 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * `"ERR_CLOSED"`. Never rejects. A shared client closes when everybody who connected has closed it.
    */
   close(): Promise<void>
+  /**
+   * Stops in order: drains its socket servers, ends its sockets, ends subscriptions once what has arrived was read, waits for answers and
+   * confirmations that are under way, and closes, also for others who share it. Resolves when all is done, or `deadline` is over.
+   *
+   * @example
+   * process.once('SIGTERM', () => client.drain({ deadline: 5000 }))
+   */
+  drain(options?: DrainOptions): Promise<void>
+  /** Whether `drain` was called. */
+  readonly draining: boolean
   [Symbol.asyncDispose](): Promise<void>
   /** Lets the client keep the process alive again while it connects or closes. */
   ref(): this
@@ -694,6 +734,14 @@ export declare class ConatSocketServer extends EventEmitter<SocketServerEvents> 
   close(): void
   /** The same as `close`. */
   destroy(): void
+  /**
+   * Accepts nothing more: who looks for a server is answered by others. Ends its sockets one after the other, spread over `spread`: each
+   * when what was written to it is acknowledged. Then closes, at the latest at `deadline`. The other side of each socket gets `closed`
+   * (`"ERR_SOCKET_CLOSED_BY_PEER"`), and finds in `undelivered()` what this server has not handled, to write it to the next one.
+   */
+  drain(options?: DrainOptions): Promise<void>
+  /** Whether `drain` was called. */
+  readonly draining: boolean
   /** Accepts nothing more, ends all sockets in order, at most `timeout` ms (default 3000). Never rejects. */
   end(options?: { timeout?: number }): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -717,6 +765,63 @@ export interface ServerOptions {
   /** The same for users with a `hub_id`. @default 15_000 */
   maxSubscriptionsPerHub?: number
   clusterName?: string
+  /**
+   * Speak TLS at the port, and nothing else. `true` only says that `httpServer` does. A certificate that is about to expire is replaced by
+   * `setSecureContext`.
+   */
+  ssl?: boolean | TlsServerOptions
+  /**
+   * Serve the upgrades below `path` of this server of `node:http` or `node:https`, which stays yours: its other requests and upgrades are
+   * not touched, and `close()` leaves it open. Every byte crosses from JavaScript to the engine and back: a port of the broker's
+   * own is several times as fast. Excludes `port`.
+   */
+  httpServer?: HttpServer | HttpsServer
+  /** Listen at this socket in the file system instead of a port. Not on Windows. What a dead process left there is replaced. */
+  socketPath?: string
+  /** Permissions of `socketPath`. @default 0o600 */
+  socketMode?: number
+  /**
+   * Web pages that may connect, by exact `Origin`: `'https://app.example'`. Programs send no `Origin` and are not concerned.
+   * @default none
+   */
+  allowedOrigins?: readonly string[]
+  /**
+   * Names, without a port, that the header `Host` may have; others are refused. At a port on loopback loopback's own names always pass.
+   * @default at a port on loopback: only loopback's names, so that no page with a rebound name gets in; else any
+   */
+  allowedHosts?: readonly string[]
+  /** For a whole handshake, TLS and HTTP together, in ms. @default 10_000 */
+  handshakeTimeout?: number
+  /**
+   * A message that has begun must make progress (64 KiB, or its end) in this time, in ms, or its connection is closed; at the latest in
+   * twice the time. @default 30_000
+   */
+  messageTimeout?: number
+  /** Connections in their handshake at once; more are dropped, and come again. @default 1000 */
+  maxHandshakes?: number
+  /** The same from one address (of IPv6, one /64). @default half of `maxHandshakes` */
+  maxHandshakesPerAddress?: number
+}
+
+/** Certificates and keys: text or bytes in PEM. */
+export type Pem = string | Uint8Array
+
+/** What a server shows, and whom it asks for what: as in `node:tls`. */
+export interface TlsServerOptions {
+  /** PEM; PKCS #8, PKCS #1 or SEC1. */
+  key?: Pem
+  /** PEM, the server's own certificate first. */
+  cert?: Pem
+  /** Whose signature is enough on a client's certificate. */
+  ca?: Pem | readonly Pem[]
+  /** Opens `key`. */
+  passphrase?: string
+  /** Ask clients for a certificate. Needs `ca`. @default false */
+  requestCert?: boolean
+  /** `false`: clients without a certificate come in too; one that is not in order is refused all the same. @default true */
+  rejectUnauthorized?: boolean
+  /** @default 'TLSv1.2' */
+  minVersion?: 'TLSv1.2' | 'TLSv1.3'
 }
 
 /** The events of a broker and what listeners get. */
@@ -743,13 +848,28 @@ export interface ConatServer extends EventEmitter<ServerEvents> {
   readonly id: string
   readonly options: Readonly<ServerOptions>
   readonly state: 'starting' | 'ready' | 'closed'
-  /** Where it listens; `null` before `ready` and without a port. */
+  /**
+   * Where it listens; `null` before `ready` and without a port. With `socketPath`: its path, family `'Unix'`, port 0. With `httpServer`:
+   * where that listens.
+   */
   address(): { address: string; family: string; port: number } | null
+  /**
+   * Shows another certificate from the next handshake on; connections that are open stay open. Without `ca` the one from before stays.
+   * @throws {FabricError} `"ERR_INVALID_ARG_VALUE"` they cannot be used, and all is as it was · `"ERR_CLOSED"`
+   */
+  setSecureContext(options: { key: Pem; cert: Pem; ca?: Pem | readonly Pem[]; passphrase?: string }): void
   /** A new client of this broker that needs no network. */
   client(options?: ConnectOptions): Client
   /** Waits until it listens. `timeout` in ms. @throws {FabricError} `408` · `"EADDRINUSE"` … why it cannot */
   waitUntilReady(timeout?: number): Promise<void>
-  /** Disconnects everybody, and resolves when the port is free. Never rejects. */
+  /**
+   * Lets nobody in any more, and disconnects everybody, spread over `spread`: they connect again, where others share the address to another
+   * server, and their sockets resume there. Then closes, at the latest at `deadline`. `/healthz` answers 503 meanwhile.
+   */
+  drain(options?: DrainOptions): Promise<void>
+  /** Whether `drain` was called. */
+  readonly draining: boolean
+  /** Disconnects everybody, and resolves when the port is free. Never rejects. An `httpServer` stays open. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
   ref(): this

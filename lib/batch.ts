@@ -11,11 +11,13 @@ export class Batch {
   buf: Buffer = Buffer.allocUnsafeSlow(FIRST_SIZE)
   pos = 0
   #start = 0
+  /** Where `abandon` goes back to. */
+  #mark = 0
 
   /** Starts a record. Nothing that runs the user's code may be called before `end`. */
   begin(kind: number, handle: number): void {
     this.reserve(9)
-    this.#start = this.pos
+    this.#start = this.#mark = this.pos
     this.buf[this.pos + 4] = kind
     this.pos += 5
     this.u32(handle)
@@ -28,9 +30,14 @@ export class Batch {
     this.pos = pos
   }
 
-  /** Takes back the record that was begun: what follows it must not be read as its rest. */
+  /** Goes on with the last record, which has been ended and is still the last. */
+  resume(): void {
+    this.#mark = this.pos
+  }
+
+  /** Takes back what was written since `begin` or `resume`: what follows must not be read as its rest. */
   abandon(): void {
-    this.pos = this.#start
+    this.pos = this.#mark
   }
 
   reserve(bytes: number): void {

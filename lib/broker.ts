@@ -1,52 +1,30 @@
 // The embedded broker.
 import { EventEmitter } from 'node:events'
+import {
+  brokerSettings,
+  portOf,
+  SERVER_SHAPE,
+  type ServerAddress,
+  type ServerOptions,
+} from './broker-options'
 import { Client } from './client'
 import { flush, nextHandle } from './commands'
 import type { ConnectOptions } from './connect-options'
-import { closedFailure, errorFrom, type FabricError, Failed, invalidValue } from './errors'
+import { Drain, type DrainOptions } from './drain'
+import { closedFailure, errorFrom, type FabricError, Failed } from './errors'
 import { BROKER_STATE, forget, route } from './events'
+import { Attachment } from './http-server'
 import { Hold } from './lifetime'
 import { native } from './native'
-import { checkOptions, defaults, isCount, isNumber, isString, isTimeout, pick, type Shape } from './options'
+import { checkOptions, defaults, isTimeout } from './options'
 import type { Slab } from './slab'
+import { type SecureContextOptions, secureContextSettings } from './tls'
 import { Waiters } from './waiters'
 
-export interface ServerOptions {
-  port?: number | null
-  host?: string
-  id?: string
-  path?: string
-  maxSubscriptionsPerClient?: number
-  maxSubscriptionsPerHub?: number
-  clusterName?: string
-}
-
-export interface ServerAddress {
-  address: string
-  family: string
-  port: number
-}
-
+export type { ServerAddress, ServerOptions }
 export type ServerState = 'starting' | 'ready' | 'closed'
 
-const [READY, CLOSED, FAILED] = [1, 4, 5]
-
-const SHAPE: Shape = {
-  port: isPort,
-  host: isString,
-  id: isString,
-  path: isString,
-  maxSubscriptionsPerClient: isCount,
-  maxSubscriptionsPerHub: isCount,
-  clusterName: isString,
-}
-
-function isPort(name: string, value: unknown): void {
-  if (value === null) return
-  isNumber(name, value)
-  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff) return
-  throw invalidValue(name, 'an integer from 0 to 65535, or null', value)
-}
+const [READY, DRAINED, CLOSED, FAILED] = [1, 2, 4, 5]
 
 /** Starts a broker in this process. */
 export function init(options: ServerOptions = {}): ConatServer {
@@ -65,17 +43,27 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   state: ServerState = 'starting'
   readonly #hold = new Hold()
   readonly #ready = new Waiters()
+  readonly #drained = new Waiters()
   readonly #closed = new Waiters()
+  #draining: Promise<void> | undefined
+  readonly #attachment: Attachment | undefined
   #address: ServerAddress | null = null
+  /** The engine is ready for visitors. */
+  #isOpen = false
+  /** The HTTP server is, or has failed. */
+  #isListening = false
   #isGone = false
 
   /** @internal */
   constructor(options: ServerOptions) {
     super()
-    checkOptions('init', options, SHAPE)
+    checkOptions('init', options, SERVER_SHAPE)
     this.id = options.id ?? '0'
-    const port = options.port === undefined ? defaults.port : options.port
-    this.options = { ...options, id: this.id, port, path: options.path ?? defaults.path }
+    const port = portOf(options)
+    const [path, ssl] = [options.path ?? defaults.path, Boolean(options.ssl)]
+    const settings = brokerSettings({ ...options, id: this.id, port, path })
+    // Not its keys, which nobody should find here.
+    this.options = { ...options, id: this.id, port, path, ...(options.ssl === undefined ? {} : { ssl }) }
     route(this.#handle, {
       client: this.#handle,
       handleEvent: (kind, slab) => {
@@ -83,17 +71,28 @@ export class ConatServer extends EventEmitter<ServerEvents> {
       },
       handleClientClosed: () => {},
     })
-    const failure = native.brokerOpen(this.#handle, JSON.stringify(pick(this.options, Object.keys(SHAPE))))
+    const failure = native.brokerOpen(this.#handle, settings)
     if (failure !== null) {
       forget(this.#handle)
       throw errorFrom(failure)
     }
-    this.#hold.set(port !== null)
+    const { httpServer, socketPath } = options
+    if (httpServer) {
+      this.#attachment = new Attachment(httpServer, path, this.#handle)
+      this.#attachment.whenListening(failure => this.#handleListening(failure))
+    }
+    this.#hold.set(port !== null || socketPath !== undefined)
   }
 
   /** Where it listens; `null` before `ready` and without a port. */
   address(): ServerAddress | null {
-    return this.#address
+    return this.#attachment && this.state === 'ready' ? this.#attachment.address() : this.#address
+  }
+
+  setSecureContext(options: SecureContextOptions): void {
+    const settings = secureContextSettings(options)
+    const failure = native.brokerSecure(this.#handle, JSON.stringify(settings))
+    if (failure !== null) throw errorFrom(failure)
   }
 
   /** A new client of this broker, inside the process. */
@@ -110,6 +109,18 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     if (failure !== undefined) throw errorFrom(failure)
   }
 
+  /** `drain()` was called. */
+  get draining(): boolean {
+    return this.#draining !== undefined
+  }
+
+  /** Lets nobody in any more, sends everybody to another broker, and closes when all have gone or the time is over. */
+  async drain(options?: DrainOptions): Promise<void> {
+    const drain = new Drain(options)
+    this.#draining ??= this.#drain(drain)
+    await this.#draining
+  }
+
   async close(): Promise<void> {
     if (this.state !== 'closed') {
       // What was written before goes out before.
@@ -118,6 +129,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
       this.#beginClose(closedFailure(`server '${this.id}'`))
     }
     if (!this.#isGone) await this.#closed.wait('the server')
+    await this.#attachment?.detach()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -134,26 +146,55 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     return this
   }
 
+  async #drain(drain: Drain): Promise<void> {
+    if (this.state !== 'closed') {
+      flush()
+      native.brokerDrain(this.#handle, drain.spread)
+      await this.#drained.wait('the server has not drained', drain.left)
+    }
+    await this.close()
+  }
+
   #handleState(slab: Slab): void {
     const state = slab.u8()
     const code = slab.optStr()
     const text = slab.str()
-    if (state === READY && this.state === 'starting') this.#start(text)
+    if (state === READY && this.state === 'starting') this.#begin(text)
+    else if (state === DRAINED) this.#drained.settle()
     else if (state === CLOSED) this.#finish(undefined)
     else if (state === FAILED) this.#finish(new Failed(code ?? 'ERR_BROKER', text))
   }
 
-  #start(text: string): void {
-    this.state = 'ready'
+  #begin(text: string): void {
     this.#address = text === '' ? null : (JSON.parse(text) as ServerAddress | null)
+    this.#isOpen = true
+    this.#startIfReady()
+  }
+
+  /** Of the HTTP server. */
+  #handleListening(failure: Failed | undefined): void {
+    this.#isListening = true
+    if (failure === undefined) this.#startIfReady()
+    else if (this.state === 'starting') {
+      native.brokerClose(this.#handle)
+      this.#finish(failure)
+    }
+  }
+
+  #startIfReady(): void {
+    if (this.state !== 'starting' || !this.#isOpen) return
+    if (this.#attachment !== undefined && !this.#isListening) return
+    this.state = 'ready'
     this.#ready.settle()
     this.emit('ready')
   }
 
   #beginClose(failure: Failed): void {
     this.state = 'closed'
+    void this.#attachment?.detach()
     this.#hold.set(true)
     this.#ready.settle(failure)
+    this.#drained.settle(failure)
   }
 
   #finish(failure: Failed | undefined): void {

@@ -31,6 +31,8 @@ export class Session {
   #isSignedIn = false
   #isReady = false
   #refusal: Failed | undefined
+  /** Why the last attempt to connect failed, until one succeeds. */
+  #obstacle: Failed | undefined
 
   /** Takes over what the engine says, and tells which event the application gets. */
   handleState(state: number, text: string): Change {
@@ -43,6 +45,7 @@ export class Session {
       }
       case CONNECTED:
         this.state = 'connected'
+        this.#obstacle = undefined
         this.connectionId = text || undefined
         this.hold.set(false)
         this.#connected.settle()
@@ -65,6 +68,10 @@ export class Session {
     }
   }
 
+  handleConnectFailed(failure: Failed): void {
+    this.#obstacle = failure
+  }
+
   leave(): void {
     this.state = 'disconnected'
     this.#isSignedIn = false
@@ -82,17 +89,17 @@ export class Session {
   }
 
   async untilConnected(options?: WaitOptions): Promise<void> {
-    await wait(this.state === 'connected', this.#connected, 'the client is not connected', options)
+    await this.#wait(this.state === 'connected', this.#connected, 'the client is not connected', options)
   }
 
   async untilSignedIn(options?: WaitOptions): Promise<void> {
     if (this.#refusal !== undefined) throw errorFrom(this.#refusal)
-    await wait(this.#isSignedIn, this.#signedIn, 'the client is not signed in', options)
+    await this.#wait(this.#isSignedIn, this.#signedIn, 'the client is not signed in', options)
   }
 
   async untilReady(options?: WaitOptions): Promise<void> {
     if (this.#refusal !== undefined) throw errorFrom(this.#refusal)
-    await wait(this.#isReady, this.#ready, 'the client is not ready', options)
+    await this.#wait(this.#isReady, this.#ready, 'the client is not ready', options)
   }
 
   #refuse(text: string): void {
@@ -101,11 +108,14 @@ export class Session {
     this.#signedIn.settle(this.#refusal)
     this.#ready.settle(this.#refusal)
   }
-}
 
-async function wait(isThere: boolean, waiters: Waiters, what: string, options?: WaitOptions): Promise<void> {
-  checkOptions('wait', options, { timeout: isTimeout })
-  if (isThere) return
-  const failure = await waiters.wait(what, options?.timeout)
-  if (failure !== undefined) throw errorFrom(failure)
+  async #wait(isThere: boolean, waiters: Waiters, what: string, options?: WaitOptions): Promise<void> {
+    checkOptions('wait', options, { timeout: isTimeout })
+    if (isThere) return
+    const failure = await waiters.wait(what, options?.timeout)
+    if (failure === undefined) return
+    const obstacle = failure.code === '408' ? this.#obstacle : undefined
+    if (obstacle === undefined) throw errorFrom(failure)
+    throw errorFrom(new Failed(failure.code, `${failure.message}: ${obstacle.message}`, errorFrom(obstacle)))
+  }
 }

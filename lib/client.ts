@@ -6,8 +6,9 @@ import { type Change, CLOSED, type ClientState, Session, type WaitOptions } from
 import * as commands from './commands'
 import { CLIENT_SHAPE, type ConnectOptions, openSettings, shownOptions } from './connect-options'
 import { Core, type Traffic } from './core'
+import { Drain, type DrainOptions } from './drain'
 import { errorFrom, FabricError, Failed } from './errors'
-import { CLIENT_STATE, endAllOf, forget, PERMISSION, route, type Target } from './events'
+import { CLIENT_STATE, CONNECT_FAILED, endAllOf, forget, PERMISSION, route, type Target } from './events'
 import {
   type Message,
   type MessageData,
@@ -43,6 +44,7 @@ export interface ClientEvents {
   info: [info: Record<string, unknown>]
   inbox: []
   permission: [refusal: Refusal]
+  connectFailed: [reason: FabricError]
   closed: [reason: FabricError | undefined]
 }
 
@@ -62,6 +64,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   readonly #session = new Session()
   readonly #permissions = new Permissions()
   #isGone = false
+  #drained: Promise<void> | undefined
   #users = 1
 
   constructor(options: ConnectOptions = {}, broker?: number) {
@@ -144,6 +147,18 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   share(): this {
     this.#users += 1
     return this
+  }
+
+  /** `drain()` was called. */
+  get draining(): boolean {
+    return this.#drained !== undefined
+  }
+
+  /** Ends servers and sockets in order, lets subscriptions be read out and answers arrive, and closes; whoever shares it. */
+  async drain(options?: DrainOptions): Promise<void> {
+    const drain = new Drain(options)
+    this.#drained ??= this.#drain(drain)
+    await this.#drained
   }
 
   async close(): Promise<void> {
@@ -321,11 +336,25 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
       const text = slab.str()
       if (state === CLOSED) this.#finish(text)
       else if (!this.#core.closed) this.#announce(this.#session.handleState(state, text))
+    } else if (kind === CONNECT_FAILED) {
+      const failure = new Failed(slab.str(), slab.str())
+      this.#session.handleConnectFailed(failure)
+      if (!this.#core.closed) this.emit('connectFailed', errorFrom(failure))
     }
   }
 
   /** @internal */
   handleClientClosed(): void {}
+
+  async #drain(drain: Drain): Promise<void> {
+    if (!this.#core.closed) {
+      await Promise.all([...this.#core.children].map(child => child.finishWith(drain)))
+      await this.#subscriptions.drain(drain.left)
+      await this.#core.whenIdle(drain.left)
+      this.#users = 1
+    }
+    await this.close()
+  }
 
   #announce(change: Change): void {
     if (change === 'info') {

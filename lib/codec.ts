@@ -4,6 +4,7 @@ import { types } from 'node:util'
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import type { Batch } from './batch'
 import { FabricError, invalidType, invalidValue } from './errors'
+import { findLie, isTooDeep, MAX_DEPTH } from './msgpack-scan'
 
 export enum DataEncoding {
   MsgPack = 0,
@@ -88,8 +89,20 @@ class Outgoing {
     return bytes.byteLength + (this.#isBin ? binHeader(bytes.byteLength) : 0)
   }
 
+  /** Encoding, length and payload. */
+  writePart(batch: Batch): void {
+    batch.u8(this.#encoding)
+    batch.u32(this.length)
+    this.#write(batch)
+  }
+
+  /** Encoding and payload. */
   writeTo(batch: Batch): void {
     batch.u8(this.#encoding)
+    this.#write(batch)
+  }
+
+  #write(batch: Batch): void {
     if (this.#text !== undefined) {
       batch.u8(0xa0 | this.#text.length)
       batch.text(this.#text)
@@ -156,8 +169,16 @@ function isAscii(source: Buffer, start: number, end: number): boolean {
 
 function decodeBytes(bytes: Buffer, encoding: number): unknown {
   try {
-    if (encoding === DataEncoding.MsgPack) return decoder.decode(bytes)
-    if (encoding === DataEncoding.JsonCodec) return JSON.parse(bytes.toString())
+    if (encoding === DataEncoding.MsgPack) {
+      const lie = findLie(bytes)
+      if (lie !== undefined) throw Error(lie)
+      return decoder.decode(bytes)
+    }
+    if (encoding === DataEncoding.JsonCodec) {
+      const text = bytes.toString()
+      if (isTooDeep(text)) throw Error(`nested deeper than ${MAX_DEPTH} levels`)
+      return JSON.parse(text)
+    }
   } catch (cause) {
     throw new FabricError(cause instanceof Error ? cause.message : String(cause), 'ERR_DECODE', { cause })
   }

@@ -31,6 +31,8 @@ const consumers: Consumer[] = []
 let scheduled = false
 let pending = 0
 let handles = 0
+/** The socket whose writes are the last record of the batch; 0: none. */
+let run = 0
 
 /** Handles count up from 1 and are never used again. */
 export function nextHandle(): number {
@@ -41,6 +43,13 @@ export function nextHandle(): number {
 /** Hands over what has been written so far. */
 export function flush(): void {
   scheduled = false
+  putConsumed()
+  run = 0
+  if (batch.pos > 0) pending = native.submit(batch.take())
+}
+
+/** What has been handled is told before a close: its last report must not be short of it. */
+function putConsumed(): void {
   for (const consumer of consumers) {
     begin(12, consumer.client)
     batch.u32(consumer.handle)
@@ -49,7 +58,6 @@ export function flush(): void {
     batch.end()
   }
   consumers.length = 0
-  if (batch.pos > 0) pending = native.submit(batch.take())
 }
 
 /** Counts one handled data event; the sum goes down with the next batch. */
@@ -63,6 +71,7 @@ export function consumed(consumer: Consumer): void {
 /** Throws when the engine has more to send than it may keep. What it has sent meanwhile is asked for first. */
 export function checkPending(): void {
   if (pending + batch.pos <= MAX_PENDING) return
+  run = 0
   pending = native.submit(batch.take())
   if (pending <= MAX_PENDING) return
   throw new FabricError(
@@ -77,7 +86,10 @@ function schedule(): void {
   process.nextTick(flush)
 }
 
-const begin = (kind: number, client: number): void => batch.begin(kind, client)
+function begin(kind: number, client: number): void {
+  run = 0
+  batch.begin(kind, client)
+}
 
 function end(): void {
   batch.end()
@@ -113,6 +125,11 @@ function plain(kind: number, client: number, ...numbers: number[]): void {
   begin(kind, client)
   for (const number of numbers) batch.u32(number)
   end()
+}
+
+function closing(kind: number, client: number, ...numbers: number[]): void {
+  putConsumed()
+  plain(kind, client, ...numbers)
 }
 
 export function publish(
@@ -189,15 +206,36 @@ export function socketConnect(client: number, socket: number, subject: string, o
   open(8, client, socket, subject, options)
 }
 
+/** Writes to one socket in a row are one record. */
 export function socketWrite(
   client: number,
   socket: number,
   headers: string | null,
   isVolatile: boolean,
 ): number {
-  begin(isVolatile ? 44 : 9, client)
-  batch.u32(socket)
-  return endPayload(headers)
+  if (isVolatile) {
+    begin(44, client)
+    batch.u32(socket)
+    return endPayload(headers)
+  }
+  if (run === socket) batch.resume()
+  else {
+    begin(50, client)
+    batch.u32(socket)
+  }
+  let bytes: number
+  try {
+    batch.optStr(headers)
+    bytes = outgoing.length
+    outgoing.writePart(batch)
+  } catch (error) {
+    // As in `endPayload`.
+    batch.abandon()
+    throw error
+  }
+  run = socket
+  end()
+  return bytes
 }
 
 export function broadcast(
@@ -228,10 +266,10 @@ export function socketRequest(
 
 export const socketDisconnect = (client: number, socket: number): void => plain(13, client, socket)
 export const socketReconnect = (client: number, socket: number): void => plain(14, client, socket)
-export const socketClose = (client: number, socket: number): void => plain(15, client, socket)
+export const socketClose = (client: number, socket: number): void => closing(15, client, socket)
 
 export function socketEnd(client: number, ticket: number, socket: number, timeout: number): void {
-  plain(16, client, ticket, socket, timeout)
+  closing(16, client, ticket, socket, timeout)
 }
 
 export function serverChosen(client: number, socket: number, id: string | null): void {
@@ -241,10 +279,10 @@ export function serverChosen(client: number, socket: number, id: string | null):
   end()
 }
 
-export const listenerClose = (client: number, listener: number): void => plain(18, client, listener)
+export const listenerClose = (client: number, listener: number): void => closing(18, client, listener)
 
 export function listenerEnd(client: number, ticket: number, listener: number, timeout: number): void {
-  plain(19, client, ticket, listener, timeout)
+  closing(19, client, ticket, listener, timeout)
 }
 
 export const collect = (client: number, socket: number): void => plain(45, client, socket)
@@ -252,7 +290,7 @@ export const listenerRetire = (client: number, listener: number): void => plain(
 
 export const clientConnect = (client: number): void => plain(20, client)
 export const clientDisconnect = (client: number): void => plain(21, client)
-export const clientClose = (client: number): void => plain(22, client)
+export const clientClose = (client: number): void => closing(22, client)
 export const dropTransport = (client: number): void => plain(23, client)
 
 export const syncSubscriptions = (client: number, ticket: number, timeout: number): void =>

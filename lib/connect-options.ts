@@ -2,8 +2,9 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { FabricError, invalidType, outOfRange } from './errors'
 import { isBoolean, isDuration, isHeaders, isNumber, isString, pick, type Shape } from './options'
+import { clientSettings, TLS_CLIENT_SHAPE, type TlsClientOptions } from './tls'
 
-export interface ConnectOptions {
+export interface ConnectOptions extends TlsClientOptions {
   address?: string
   noCache?: boolean
   path?: string
@@ -33,9 +34,16 @@ export const CLIENT_SHAPE: Shape = {
   reconnectionDelayMax: isPause,
   randomizationFactor: isFraction,
   wire: isWire,
+  ...TLS_CLIENT_SHAPE,
 }
 
-const NOT_PASSED_ON = ['address', 'noCache', 'extraHeaders', 'systemAccountPassword']
+const NOT_PASSED_ON = [
+  'address',
+  'noCache',
+  'extraHeaders',
+  'systemAccountPassword',
+  ...Object.keys(TLS_CLIENT_SHAPE),
+]
 const PASSED_ON = Object.keys(CLIENT_SHAPE).filter(name => !NOT_PASSED_ON.includes(name))
 /** What a cookie's value may consist of (RFC 6265). */
 const COOKIE_VALUE = /^[!#-+\--:<-[\]-~]+$/
@@ -94,7 +102,9 @@ function addressOf(options: ConnectOptions): string | null {
 export function openSettings(id: string, options: ConnectOptions, broker: number | undefined): string {
   const address = broker === undefined ? addressOf(options) : null
   const extraHeaders = httpHeaders(options)
-  return JSON.stringify({ ...pick(options, PASSED_ON), extraHeaders, id, address, broker: broker ?? null })
+  const tls = /^(https|wss):/i.test(address ?? '') ? clientSettings(options) : undefined
+  const rest = { extraHeaders, id, address, broker: broker ?? null, tls }
+  return JSON.stringify({ ...pick(options, PASSED_ON), ...rest })
 }
 
 /** The system account signs in by a cookie, beside those that the application sets. */
@@ -112,7 +122,13 @@ function httpHeaders({
 
 /** What an application may look at, and print: secrets are left out, and cookies do not show. */
 export function shownOptions(options: ConnectOptions): Readonly<ConnectOptions> {
-  const { systemAccountPassword: _secret, extraHeaders, ...rest } = options
+  const {
+    systemAccountPassword: _secret,
+    key: _key,
+    passphrase: _passphrase,
+    extraHeaders,
+    ...rest
+  } = options
   if (extraHeaders === undefined) return rest
   return Object.defineProperty(rest, 'extraHeaders', { value: { ...extraHeaders }, enumerable: false })
 }

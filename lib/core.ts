@@ -1,6 +1,8 @@
 // What the objects of one client share: its handle, its counters, and who has to know when it closes.
 import { checkPending, nextHandle } from './commands'
+import type { Drain } from './drain'
 import { closedFailure, errorFrom } from './errors'
+import { Waiters } from './waiters'
 
 export interface Traffic {
   messages: number
@@ -9,6 +11,8 @@ export interface Traffic {
 
 /** A socket or a listener: closed together with its client. */
 export interface Child {
+  /** Its orderly end, with the client's. */
+  finishWith(drain: Drain): Promise<void>
   handleClientClosing(): void
 }
 
@@ -25,6 +29,10 @@ export class Core {
   /** Subjects with a socket server. */
   readonly listening: Set<string> = new Set()
 
+  /** Answers that are awaited. */
+  #awaited = 0
+  readonly #idle = new Waiters()
+
   constructor(id: string) {
     this.id = id
   }
@@ -37,6 +45,16 @@ export class Core {
   checkSend(): void {
     this.checkOpen()
     checkPending()
+  }
+
+  countAwaited(change: 1 | -1): void {
+    this.#awaited += change
+    if (this.#awaited === 0) this.#idle.settle()
+  }
+
+  /** Waits until no answer is awaited, at most so many ms. */
+  async whenIdle(timeout: number): Promise<void> {
+    if (this.#awaited > 0) await this.#idle.wait('answers are awaited', timeout)
   }
 
   countSent(bytes: number): void {

@@ -14,7 +14,21 @@ interface Addon {
   drain(session: number): Buffer[] | null
   clientOpen(session: number, handle: number, options: string): Failure | null
   brokerOpen(session: number, handle: number, options: string): Failure | null
+  brokerDrain(session: number, handle: number, spread: number): void
   brokerClose(session: number, handle: number): void
+  brokerSecure(session: number, handle: number, options: string): Failure | null
+  trust(certificates: string): void
+  pipeOpen(
+    session: number,
+    handle: number,
+    broker: number,
+    address: string | null,
+    certificate: Uint8Array | null,
+    head: Uint8Array,
+  ): Failure | null
+  pipeBring(session: number, handle: number, bytes: Uint8Array): void
+  pipeWrote(session: number, handle: number, count: number): void
+  pipeEnd(session: number, handle: number, orderly: boolean): void
   checkSubject(text: string): boolean
   checkPattern(text: string): boolean
   matches(pattern: string, subject: string): boolean
@@ -65,7 +79,21 @@ export const native = {
   drain: (): Buffer[] | null => addon.drain(session),
   clientOpen: (handle: number, options: string): Failure | null => addon.clientOpen(session, handle, options),
   brokerOpen: (handle: number, options: string): Failure | null => addon.brokerOpen(session, handle, options),
+  brokerDrain: (handle: number, spread: number): void => addon.brokerDrain(session, handle, spread),
   brokerClose: (handle: number): void => addon.brokerClose(session, handle),
+  brokerSecure: (handle: number, options: string): Failure | null =>
+    addon.brokerSecure(session, handle, options),
+  trust: addon.trust,
+  pipeOpen: (
+    handle: number,
+    broker: number,
+    address: string | null,
+    certificate: Uint8Array | null,
+    head: Uint8Array,
+  ): Failure | null => addon.pipeOpen(session, handle, broker, address, certificate, head),
+  pipeBring: (handle: number, bytes: Uint8Array): void => addon.pipeBring(session, handle, bytes),
+  pipeWrote: (handle: number, count: number): void => addon.pipeWrote(session, handle, count),
+  pipeEnd: (handle: number, orderly: boolean): void => addon.pipeEnd(session, handle, orderly),
   checkSubject: addon.checkSubject,
   checkPattern: addon.checkPattern,
   matches: addon.matches,

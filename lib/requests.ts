@@ -88,6 +88,7 @@ export class Ticket implements Target {
       this.#settle = resolve
     })
     route(this.handle, this)
+    core.countAwaited(1)
     retain()
     if (signal !== undefined) this.#watch(signal)
   }
@@ -110,6 +111,7 @@ export class Ticket implements Target {
     this.#settle(outcome)
     this.#settle = undefined
     forget(this.handle)
+    this.#core.countAwaited(-1)
     release()
     if (this.#abort !== undefined) this.#signal?.removeEventListener('abort', this.#abort)
   }

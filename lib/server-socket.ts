@@ -3,7 +3,8 @@ import * as commands from './commands'
 import type { Core } from './core'
 import { route } from './events'
 import type { Responder } from './message'
-import { ConatSocketBase, type SocketSettings } from './socket-base'
+import { ConatSocketBase } from './socket-base'
+import type { SocketSettings } from './socket-options'
 
 export class ServerSocket extends ConatSocketBase {
   readonly role = 'server'
@@ -32,6 +33,9 @@ export class ServerSocket extends ConatSocketBase {
     commands.socketDisconnect(this.client, this.handle)
     this.leaveReady()
   }
+
+  /** Its server does that. */
+  override async finishWith(): Promise<void> {}
 
   protected describe(): string {
     return `server socket '${this.subject}'`

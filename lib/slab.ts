@@ -70,6 +70,22 @@ export class Slab {
     return incoming
   }
 
+  /** Whether the current record of many has another message. */
+  get more(): boolean {
+    return this.pos < this.end
+  }
+
+  /** The payload of one message of many. */
+  part(): Incoming {
+    const incoming = this.incoming
+    incoming.encoding = this.u8()
+    const length = this.u32()
+    incoming.source = this.buf
+    incoming.start = this.pos
+    incoming.end = this.pos += length
+    return incoming
+  }
+
   #text(length: number): string {
     const start = this.pos
     const end = start + length

@@ -3,21 +3,22 @@ import { type Answers, ask } from './answers'
 import { decodeAt } from './codec'
 import * as commands from './commands'
 import type { Core } from './core'
-import { abortFailure, errorFrom, FabricError, Failed, invalidType } from './errors'
+import type { Drain } from './drain'
+import { abortFailure, errorFrom, FabricError, Failed } from './errors'
 import {
   SOCKET_ACKNOWLEDGED,
   SOCKET_COLLECTED,
   SOCKET_COUNTED,
   SOCKET_DATA,
+  SOCKET_DATA_MANY,
   SOCKET_REQUEST,
   SOCKET_STATE,
   SOCKET_UNDELIVERED,
 } from './events'
 import { type Headers, parseHeaders } from './headers'
-import type { Message, MessageOptions, Responder } from './message'
-import { checkOptions, defaults, isBoolean, isTimeout, type Shape } from './options'
+import type { Message, Responder } from './message'
+import { checkOptions, defaults } from './options'
 import {
-  MESSAGE_SHAPE,
   prepare,
   REQUEST_MANY_SHAPE,
   REQUEST_SHAPE,
@@ -27,50 +28,22 @@ import {
   Ticket,
   waitOf,
 } from './requests'
-import type { Slab } from './slab'
+import type { Incoming, Slab } from './slab'
 import { type DataIterator, SocketData } from './socket-data'
+import {
+  END_SHAPE,
+  type EndOptions,
+  type SocketSettings,
+  type SocketStats,
+  type WriteOptions,
+  writeOptions,
+} from './socket-options'
 import { type State, type StateEvents, Stateful } from './socket-state'
 import { SendWindow, sizeOf } from './socket-window'
 import { Undelivered, type UndeliveredMessage } from './undelivered'
 import { Waiters } from './waiters'
 
 export type { State }
-
-export interface WriteOptions extends MessageOptions {
-  volatile?: boolean
-}
-
-const WRITE_SHAPE: Shape = { ...MESSAGE_SHAPE, volatile: isBoolean }
-
-export interface SocketStats {
-  sent: number
-  sentBytes: number
-  acknowledged: number
-  received: number
-  receivedBytes: number
-  resent: number
-  duplicates: number
-  volatileDropped: number
-  pending: number
-  pendingBytes: number
-}
-
-export interface EndOptions {
-  timeout?: number
-}
-
-export const END_SHAPE = { timeout: isTimeout }
-
-/** The second argument of `write`: options when all its keys are option names, else the headers themselves. */
-export function writeOptions(second: Headers | WriteOptions | null | undefined): WriteOptions | undefined {
-  if (second === undefined || second === null) return undefined
-  if (typeof second !== 'object') throw invalidType('headers', 'an object', second)
-  for (const name of Object.keys(second)) {
-    if (!Object.hasOwn(WRITE_SHAPE, name)) return { headers: second as Headers }
-  }
-  checkOptions('write', second, WRITE_SHAPE)
-  return second
-}
 
 export interface SocketEvents extends StateEvents {
   data: [data: unknown, headers: Headers]
@@ -184,7 +157,7 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
       throw refusal
     }
     this.core.countSent(commands.socketWrite(this.client, this.handle, headers, isVolatile))
-    return this.#window.put(size)
+    return this.#window.put(size, isVolatile)
   }
 
   /** Messages that the other side is not known to have handled, in the order of their writing. Empty before `closed`. */
@@ -289,8 +262,8 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
   }
 
   /** Counts a write that the engine has been given. @internal */
-  countWrite(size: number): boolean {
-    return this.#window.put(size)
+  countWrite(size: number, isVolatile: boolean): boolean {
+    return this.#window.put(size, isVolatile)
   }
 
   /** Counts a volatile message that was not written. @internal */
@@ -298,13 +271,18 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     this.#volatileDropped += 1
   }
 
+  async finishWith(drain: Drain): Promise<void> {
+    await this.end({ timeout: drain.left })
+  }
+
   handleEvent(kind: number, slab: Slab): void {
     this.#lastSeen = slab.now
     if (kind === SOCKET_STATE) this.handleState(slab)
-    else if (kind === SOCKET_UNDELIVERED) this.#undelivered.read(slab, this.#window.written)
+    else if (kind === SOCKET_UNDELIVERED) this.#undelivered.read(slab, this.#window)
     else if (kind === SOCKET_COLLECTED) this.#collected?.()
     else if (this.state === 'closed') return
-    else if (kind === SOCKET_DATA) this.#receive(slab)
+    else if (kind === SOCKET_DATA_MANY) this.#receiveMany(slab)
+    else if (kind === SOCKET_DATA) this.#receive(slab.optStr(), slab.payload())
     else if (kind === SOCKET_ACKNOWLEDGED) this.#acknowledge(slab.f64(), slab.f64())
     else if (kind === SOCKET_REQUEST) this.#receiveRequest(slab)
     else if (kind === SOCKET_COUNTED) {
@@ -331,9 +309,11 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
       this.#collected = undefined
       finish(this.#undelivered.length)
     }
-    if (!wasOpen || this.#undelivered.length >= this.#window.messages) return done()
-    this.#collected = done
-    commands.collect(this.client, this.handle)
+    if (!wasOpen || this.#undelivered.length >= this.#window.messages) done()
+    else {
+      this.#collected = done
+      commands.collect(this.client, this.handle)
+    }
   }
 
   protected override enter(state: State): void {
@@ -347,9 +327,13 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     this.state = 'disconnected'
   }
 
-  #receive(slab: Slab): void {
-    const text = slab.optStr()
-    const { source, start, end, encoding } = slab.payload()
+  /** A handler may close the socket: then the rest is dropped. */
+  #receiveMany(slab: Slab): void {
+    while (slab.more && this.state !== 'closed') this.#receive(slab.optStr(), slab.part())
+  }
+
+  #receive(text: string | null, incoming: Incoming): void {
+    const { source, start, end, encoding } = incoming
     this.core.countReceived(end - start)
     this.#received += 1
     this.#receivedBytes += end - start
@@ -413,15 +397,4 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
   #sendRequest(ticket: number, wait: commands.Wait, headers: string | null): void {
     this.core.countSent(commands.socketRequest(this.client, ticket, this.handle, wait, headers))
   }
-}
-
-/** What both sides can set. */
-export interface SocketSettings {
-  desc?: string
-  maxQueueSize?: number
-  maxQueueBytes?: number
-  slowConsumer?: 'wait' | 'close'
-  slowConsumerTimeout?: number
-  keepAlive?: number
-  keepAliveTimeout?: number
 }

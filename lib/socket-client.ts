@@ -5,19 +5,10 @@ import { invalidValue } from './errors'
 import { CHOOSE_SERVER, route } from './events'
 import type { Responder } from './message'
 import { native } from './native'
-import {
-  checkOptions,
-  defaults,
-  isBoolean,
-  isCount,
-  isDuration,
-  isFunction,
-  isString,
-  isTimeout,
-  pick,
-} from './options'
+import { checkOptions, defaults, isBoolean, isFunction, isString, isTimeout, pick } from './options'
 import type { Slab } from './slab'
-import { ConatSocketBase, type SocketSettings } from './socket-base'
+import { ConatSocketBase } from './socket-base'
+import { SETTINGS_SHAPE, type SocketSettings, windowSettings } from './socket-options'
 import { checkConnectSubject, checkId } from './subjects'
 
 export interface SocketConnectOptions extends SocketSettings {
@@ -27,32 +18,6 @@ export interface SocketConnectOptions extends SocketSettings {
   loadBalancerTimeout?: number
   dialect?: 'classic' | 'attempt'
 }
-
-export const SETTINGS_SHAPE = {
-  id: isString,
-  desc: isString,
-  maxQueueSize: isCount,
-  maxQueueBytes: isCount,
-  slowConsumer: isPolicy,
-  slowConsumerTimeout: isTimeout,
-  keepAlive: isDuration,
-  keepAliveTimeout: isTimeout,
-}
-
-function isPolicy(name: string, value: unknown): void {
-  isString(name, value)
-  if (value === 'wait' || value === 'close') return
-  throw invalidValue(name, "'wait' or 'close'", value)
-}
-
-/** What both sides tell the engine of their windows. */
-export function windowSettings(options: SocketSettings): Record<string, unknown> {
-  const timeout =
-    options.slowConsumer === 'close' ? (options.slowConsumerTimeout ?? SLOW_CONSUMER_TIMEOUT) : undefined
-  return { ...pick(options, ['maxQueueSize', 'maxQueueBytes']), slowConsumerTimeout: timeout }
-}
-
-const SLOW_CONSUMER_TIMEOUT = 30_000
 
 const SHAPE = {
   ...SETTINGS_SHAPE,
@@ -139,7 +104,8 @@ export class ConatSocketClient extends ConatSocketBase {
       ...windowSettings(this.#options),
       id: this.id,
       // Others may choose the same id; a random one nobody else has.
-      epoch: this.#options.id === undefined ? undefined : Number.parseInt(native.randomId().slice(0, 13), 16),
+      epoch:
+        this.#options.id === undefined ? undefined : 1 + Number.parseInt(native.randomId().slice(0, 13), 16),
       keepAlive: this.keepAlive,
       keepAliveTimeout: this.keepAliveTimeout,
       commandTimeout: defaults.command,

@@ -1,6 +1,7 @@
 // A socket server: accepts sockets on a subject and knows them by id.
 import * as commands from './commands'
 import type { Core } from './core'
+import { Drain, type DrainOptions } from './drain'
 import { FabricError, type Failed } from './errors'
 import { ACCEPTED, LISTENER_STATE, route } from './events'
 import type { Headers } from './headers'
@@ -12,11 +13,12 @@ import type { Slab } from './slab'
 import {
   END_SHAPE,
   type EndOptions,
+  SETTINGS_SHAPE,
   type SocketSettings,
   type WriteOptions,
+  windowSettings,
   writeOptions,
-} from './socket-base'
-import { SETTINGS_SHAPE, windowSettings } from './socket-client'
+} from './socket-options'
 import { type StateEvents, Stateful } from './socket-state'
 import { sizeOf } from './socket-window'
 import { checkId, checkListenSubject } from './subjects'
@@ -44,6 +46,7 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
   readonly #responder: Responder
   readonly #options: SocketListenOptions
   #isEnding = false
+  #draining: Promise<void> | undefined
   #isWanted = true
 
   /** @internal */
@@ -71,14 +74,14 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
 
   override ref(): this {
     this.#isWanted = true
-    this.forEach(socket => socket.ref())
+    for (const socket of Object.values(this.sockets)) socket.ref()
     return super.ref()
   }
 
   /** Also of the sockets that it has accepted, and will. */
   override unref(): this {
     this.#isWanted = false
-    this.forEach(socket => socket.unref())
+    for (const socket of Object.values(this.sockets)) socket.unref()
     return super.unref()
   }
 
@@ -110,7 +113,7 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
     if (taking.length > 0) {
       const handles = taking.map(socket => socket.handle)
       this.core.countSent(commands.broadcast(this.client, handles, headers, isVolatile))
-      for (const socket of taking) if (!socket.countWrite(size)) hasRoom = false
+      for (const socket of taking) if (!socket.countWrite(size, isVolatile)) hasRoom = false
     }
     if (full.length === 0) return hasRoom
     if (!isVolatile) throw fullError(full)
@@ -165,8 +168,24 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
     await this.whenGone()
   }
 
+  /** `drain()` was called. */
+  get draining(): boolean {
+    return this.#draining !== undefined
+  }
+
+  /** Accepts nothing more, and ends its sockets one after the other: new ones go to other servers meanwhile. */
+  async drain(options?: DrainOptions): Promise<void> {
+    const drain = new Drain(options)
+    this.#draining ??= this.#drain(drain)
+    await this.#draining
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end()
+  }
+
+  finishWith(drain: Drain): Promise<void> {
+    return this.drain({ deadline: drain.left, spread: drain.spread })
   }
 
   handleEvent(kind: number, slab: Slab): void {
@@ -186,6 +205,17 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
   /** The engine closes its sockets first; whatever it forgot ends here. */
   protected override handleGone(): void {
     for (const socket of Object.values(this.sockets)) socket.handleClientClosed()
+  }
+
+  async #drain(drain: Drain): Promise<void> {
+    if (!this.#isEnding && this.state !== 'closed') {
+      commands.listenerRetire(this.client, this.handle)
+      // Paused: what a handler got after the last report would be told as undelivered, and handled twice.
+      await drain.spreadOver(Object.values(this.sockets), socket =>
+        socket.pause().end({ timeout: drain.left }),
+      )
+    }
+    await this.end({ timeout: drain.left })
   }
 
   #accept(slab: Slab): void {

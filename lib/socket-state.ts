@@ -1,6 +1,7 @@
 // What sockets and socket servers have in common: a state that is announced, waiting for it, closing, and the hold.
 import { EventEmitter } from 'node:events'
 import type { Child, Core } from './core'
+import type { Drain } from './drain'
 import { closedFailure, errorFrom, type FabricError, Failed, rethrowLater } from './errors'
 import { forget, type Target } from './events'
 import { Hold } from './lifetime'
@@ -54,6 +55,8 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
   }
 
   abstract handleEvent(kind: number, slab: Slab): void
+
+  abstract finishWith(drain: Drain): Promise<void>
 
   ref(): this {
     this.#hold.want(true)

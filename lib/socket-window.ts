@@ -12,6 +12,8 @@ export class SendWindow {
   acknowledged = 0
   writtenBytes = 0
   #acknowledgedBytes = 0
+  /** Numbers of volatile messages that are not acknowledged. */
+  #volatile: number[] = []
 
   constructor(
     readonly maxMessages: number,
@@ -35,8 +37,9 @@ export class SendWindow {
   }
 
   /** Counts a message that the engine has been given. Whether more than half of both bounds is free. */
-  put(size: number): boolean {
+  put(size: number, isVolatile: boolean): boolean {
     this.written += 1
+    if (isVolatile) this.#volatile.push(this.written)
     this.writtenBytes += size
     return this.messages * 2 < this.maxMessages && this.bytes * 2 < this.maxBytes
   }
@@ -46,7 +49,15 @@ export class SendWindow {
     if (messages <= this.acknowledged) return false
     this.acknowledged = messages
     this.#acknowledgedBytes = bytes
+    if (this.#volatile.length > 0) this.#volatile = this.#volatile.filter(seq => seq > messages)
     return true
+  }
+
+  /** The number of the first message after `seq` that is not volatile. */
+  next(seq: number): number {
+    let next = Math.max(seq, this.acknowledged) + 1
+    while (this.#volatile.includes(next)) next += 1
+    return next
   }
 }
 

@@ -3,9 +3,9 @@ import { EventEmitter } from 'node:events'
 import * as commands from './commands'
 import type { Core } from './core'
 import { closedFailure, errorFrom, FabricError, Failed, rethrowLater } from './errors'
-import { DELIVERED, forget, route, type Target } from './events'
+import { DELIVERED, DELIVERED_MANY, forget, route, type Target } from './events'
 import { Hold } from './lifetime'
-import type { Message, Responder } from './message'
+import { Message, type Responder } from './message'
 import { native } from './native'
 import { checkOptions, isCount, isString } from './options'
 import type { Permissions } from './permissions'
@@ -62,6 +62,18 @@ export class Subscriptions {
     return subscription
   }
 
+  /** Lets nothing more in; what has arrived is read at most so many ms longer. */
+  async drain(timeout: number): Promise<void> {
+    const members = Object.values(this.subs).flatMap(shared => [...shared.members])
+    const read = Promise.all(members.map(member => member.drain()))
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise(resolve => {
+      timer = setTimeout(resolve, timeout)
+    })
+    await Promise.race([read, late])
+    clearTimeout(timer)
+  }
+
   /** Ends all of them at once, as when the client closes. */
   close(): void {
     for (const shared of Object.values(this.subs)) for (const member of [...shared.members]) member.close()
@@ -107,8 +119,19 @@ class Shared implements Target {
   }
 
   handleEvent(kind: number, slab: Slab): void {
-    if (kind !== DELIVERED) return
-    const message = readMessage(this.#core, this.#responder, slab, true)
+    if (kind === DELIVERED) this.#deliver(readMessage(this.#core, this.#responder, slab, true))
+    else if (kind === DELIVERED_MANY) {
+      const subject = slab.str()
+      while (slab.more && this.members.length > 0) {
+        const headers = slab.optStr()
+        const incoming = slab.part()
+        this.#core.countReceived(incoming.end - incoming.start)
+        this.#deliver(new Message(this.#responder, subject, headers, null, incoming))
+      }
+    }
+  }
+
+  #deliver(message: Message): void {
     // From the end: a handler may close its subscription, which takes it out of the list.
     for (let i = this.members.length - 1; i >= 0; i--) this.members[i]?.handleMessage(message)
   }

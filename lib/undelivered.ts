@@ -3,6 +3,7 @@ import { copyOut } from './codec'
 import { type Headers, parseHeaders } from './headers'
 import { MessageData } from './message'
 import type { Slab } from './slab'
+import type { SendWindow } from './socket-window'
 
 /** One of them. `write` of another socket takes it in place of a value, with its headers. */
 export class UndeliveredMessage extends MessageData {
@@ -30,18 +31,14 @@ export class Undelivered {
   }
 
   /** Reads an event *undelivered*. One without a number was written last, after the engine had closed the socket. */
-  read(slab: Slab, written: number): void {
+  read(slab: Slab, window: SendWindow): void {
     const seq = slab.f64()
     const text = slab.optStr()
     const { source, start, end, encoding } = slab.payload()
     const raw = copyOut(source, start, end)
     const headers = text === null ? undefined : parseHeaders(text)
-    const message = new UndeliveredMessage(seq === 0 ? this.#next(written) : seq, { encoding, raw, headers })
-    this.#messages.push(message)
-  }
-
-  #next(written: number): number {
-    const last = this.#messages[this.#messages.length - 1]
-    return last === undefined ? written : last.seq + 1
+    const last = this.#messages[this.#messages.length - 1]?.seq ?? 0
+    const number = seq === 0 ? window.next(last) : seq
+    this.#messages.push(new UndeliveredMessage(number, { encoding, raw, headers }))
   }
 }

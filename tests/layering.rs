@@ -16,9 +16,11 @@ const FLOORS: [&[&str]; 8] = [
 /// Rooms that may import from fewer rooms than all those above them.
 const NARROW: [(&str, &[&str]); 1] = [("transport", &["subject", "wire"])];
 /// Foreign crates, and the only rooms that may name them.
-const FENCED: [(&str, &[&str]); 4] = [
+const FENCED: [(&str, &[&str]); 6] = [
     ("tokio", &["transport", "runtime"]),
     ("tokio_tungstenite", &["transport"]),
+    ("rustls", &["transport"]),
+    ("tokio_rustls", &["transport"]),
     ("napi", &["node"]),
     ("napi_derive", &["node"]),
 ];

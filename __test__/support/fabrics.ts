@@ -1,4 +1,9 @@
 // The ways to plug in: each behaviour is tested over all of them. A test that leaves something open fails.
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   type Client,
   type ConatServer,
@@ -7,6 +12,7 @@ import {
   init,
   type ServerOptions,
 } from 'selvedge'
+import { CA, material } from './certificates'
 
 /** Quick to come back after a cut, so that a test of reconnecting takes no longer than it must. */
 const QUICK: ConnectOptions = { reconnectionDelay: 5, reconnectionDelayMax: 50 }
@@ -14,9 +20,29 @@ const QUICK: ConnectOptions = { reconnectionDelay: 5, reconnectionDelayMax: 50 }
 /** The same copy that `selvedge` has loaded: what it counts keeps the process alive. */
 const { reasons } = require('../../dist/lifetime.js') as { reasons(): number }
 
-export type Kind = 'in-process' | 'conat wire' | 'selvedge wire'
+export type Kind =
+  | 'in-process'
+  | 'conat wire'
+  | 'selvedge wire'
+  | 'conat wire over TLS'
+  | 'selvedge wire over TLS'
+  | 'selvedge wire over WebSocket'
+  | 'conat wire over a unix socket'
+  | 'selvedge wire over a unix socket'
+  | 'conat wire through an HTTP server'
+  | 'selvedge wire through an HTTP server'
 
 const KINDS: readonly Kind[] = ['in-process', 'conat wire', 'selvedge wire']
+
+/** The other doors: the languages are the same, the way is not. For the suites that move bytes in bulk, cut and come back. */
+export const DOORS: readonly Kind[] = [
+  'conat wire over TLS',
+  'selvedge wire over TLS',
+  'selvedge wire over WebSocket',
+  'selvedge wire over a unix socket',
+  'conat wire through an HTTP server',
+  'selvedge wire through an HTTP server',
+]
 
 /** A broker, fresh for each test, and clients of it. */
 export interface Fabric {
@@ -37,6 +63,11 @@ export function describeFabrics(
   for (const kind of KINDS) describeFabric(kind, name, define, options)
 }
 
+/** The same, over the doors too. */
+export function describeDoors(name: string, define: (fabric: Fabric) => void, options?: ServerOptions): void {
+  for (const kind of [...KINDS, ...DOORS]) describeFabric(kind, name, define, options)
+}
+
 /** The same over one of them. */
 export function describeFabric(
   kind: Kind,
@@ -53,11 +84,15 @@ export function describeFabric(
 }
 
 function wireOf(kind: Kind): 'conat' | 'selvedge' {
-  return kind === 'conat wire' ? 'conat' : 'selvedge'
+  return kind.startsWith('conat') ? 'conat' : 'selvedge'
 }
+
+let files = 0
 
 class TestFabric implements Fabric {
   broker!: ConatServer
+  #http: Server | undefined
+  #file = ''
   #clients: Client[] = []
   #unhandled: unknown[] = []
 
@@ -69,7 +104,13 @@ class TestFabric implements Fabric {
   async open(): Promise<void> {
     this.#unhandled = []
     process.on('unhandledRejection', this.#handleUnhandled)
-    this.broker = await this.#start(this.kind === 'in-process' ? null : 0)
+    if (this.kind.endsWith('HTTP server')) {
+      this.#http = createServer((_, response) => response.end('the application'))
+      await once(this.#http.listen(0, '127.0.0.1'), 'listening')
+    }
+    files += 1
+    this.#file = join(tmpdir(), `selvedge-${process.pid}-${files}.sock`)
+    this.broker = await this.#start(0)
   }
 
   client(options: ConnectOptions = {}): Client {
@@ -77,7 +118,13 @@ class TestFabric implements Fabric {
     const client =
       this.kind === 'in-process'
         ? this.broker.client(all)
-        : connect({ address: this.#address(), noCache: true, wire: wireOf(this.kind), ...all })
+        : connect({
+            address: this.#address(),
+            noCache: true,
+            wire: wireOf(this.kind),
+            ...(this.kind.endsWith('TLS') ? { ca: CA } : {}),
+            ...all,
+          })
     this.#clients.push(client)
     return client
   }
@@ -93,20 +140,31 @@ class TestFabric implements Fabric {
     await Promise.all(this.#clients.map(client => client.close()))
     this.#clients = []
     await this.broker.close()
+    if (this.#http !== undefined) await once(this.#http.close(), 'close')
     // Promises that were rejected in this turn are reported at its end.
     await new Promise(setImmediate)
     process.off('unhandledRejection', this.#handleUnhandled)
     expect({ unhandled: this.#unhandled, leftOpen: reasons() }).toEqual({ unhandled: [], leftOpen: 0 })
   }
 
-  async #start(port: number | null): Promise<ConatServer> {
-    const broker = init({ ...this.options, port, ...(port === null ? {} : { host: '127.0.0.1' }) })
+  async #start(port: number): Promise<ConatServer> {
+    const broker = init({ ...this.options, ...this.#place(port) })
     await broker.waitUntilReady()
     return broker
   }
 
+  #place(port: number): ServerOptions {
+    if (this.kind === 'in-process') return { port: null }
+    if (this.#http !== undefined) return { httpServer: this.#http }
+    if (this.kind.endsWith('unix socket')) return { socketPath: this.#file }
+    const ssl = this.kind.endsWith('TLS') ? { ssl: material('server') } : {}
+    return { port, host: '127.0.0.1', ...ssl }
+  }
+
   #address(): string {
-    return `http://127.0.0.1:${this.broker.address()!.port}`
+    if (this.kind.endsWith('unix socket')) return `unix:${this.#file}`
+    const scheme = this.kind.endsWith('TLS') ? 'https' : this.kind.endsWith('WebSocket') ? 'ws' : 'http'
+    return `${scheme}://127.0.0.1:${(this.broker.address() as AddressInfo).port}`
   }
 
   #handleUnhandled = (reason: unknown): void => {

@@ -162,6 +162,22 @@ test('a cut resets both ends, and the next connection is taken', async () => {
   expect(String(await take(there, 5))).toBe('again')
 })
 
+test('a cut amid the closing of a connection ends it, too', async () => {
+  await start()
+  for (let round = 0; round < 20; round++) {
+    const [client, socket] = await pair()
+    socket.on('error', () => {})
+    const gone = once(client, 'close')
+    client.write('x')
+    proxy.halfClose('toClient')
+    if (round % 2 === 0) await new Promise(setImmediate)
+    expect(await proxy.cut()).toBe(1)
+    client.destroy()
+    await gone
+  }
+  expect(proxy.connections).toBe(0)
+})
+
 test('refused connections are taken after restore, on the same port', async () => {
   await start()
   const { port } = proxy

@@ -60,6 +60,7 @@ pub fn publication(subject: &str) -> Publication {
         id: Arc::from("0123456789abcdef0123456789abcdef"),
         seq: 0,
         done: true,
+        bundled: 0,
         payload: Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES])),
         headers: Headers { seq: Some(123_456), ..Headers::default() },
     }

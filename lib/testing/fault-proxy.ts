@@ -213,7 +213,11 @@ class Connection {
 
   async reset(): Promise<void> {
     for (const pipe of Object.values(this.#pipes)) pipe.stop()
-    for (const side of [this.#client, this.#server]) side.resetAndDestroy()
+    for (const side of [this.#client, this.#server]) {
+      // Node.js cannot reset what it is shutting down, and would never close it.
+      if (side.writableEnded) side.destroy()
+      else side.resetAndDestroy()
+    }
     await this.gone
   }
 }

@@ -204,6 +204,21 @@ impl Broker {
         }
     }
 
+    /// Takes nobody in any more; those that are here stay until [`Broker::release_one`].
+    pub fn drain(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// Sends the oldest peer away, with its outbox left to flush, to find itself another broker. Says whether there was one.
+    pub fn release_one(&mut self) -> bool {
+        let oldest = self.peers.all().into_iter().find(|peer| peer.close.is_none()).map(|peer| peer.id);
+        if let Some(peer) = oldest {
+            self.retire(peer);
+            self.peers.close(peer, CloseReason::ShutDown);
+        }
+        oldest.is_some()
+    }
+
     /// The options that it runs with.
     pub fn config(&self) -> &BrokerConfig {
         &self.config
@@ -254,6 +269,11 @@ impl Broker {
         }
     }
 
+    /// How many choices for messages in chunks it remembers: for checks that nothing stays behind.
+    pub fn unfinished(&self) -> usize {
+        self.router.unfinished()
+    }
+
     /// A printable table of peers and patterns, for debugging. Bounded, and escaped: names come from strangers.
     pub fn snapshot(&self) -> String {
         let peers: Vec<(PeerId, PeerStats)> =
@@ -264,17 +284,19 @@ impl Broker {
     fn publish(&mut self, now: Instant, publisher: PeerId, publication: Publication) -> Result<u64, Refusal> {
         limits::check_publication(&self.config, &publication)?;
         let Self { peers, router, totals, entropy, .. } = self;
-        let size = publication_size(&publication);
-        let count = router.route(now, publisher, &publication, &mut **entropy, |peer, pattern| {
-            let delivery = ServerOp::Deliver { pattern: pattern.clone(), publication: publication.clone() };
-            let Some(receiver) = peers.send(peer, delivery) else { return false };
-            receiver.delivered.add(size);
-            totals.delivered.add(size);
-            true
-        })?;
-        totals.published.add(size);
+        let count =
+            router.route(now, publisher, &publication, &mut **entropy, |peer, pattern, publication| {
+                let (messages, size) = (publication.count(), publication_size(&publication));
+                let delivery = ServerOp::Deliver { pattern: pattern.clone(), publication };
+                let Some(receiver) = peers.send(peer, delivery) else { return false };
+                receiver.delivered.add(messages, size);
+                totals.delivered.add(messages, size);
+                true
+            })?;
+        let (messages, size) = (publication.count(), publication_size(&publication));
+        totals.published.add(messages, size);
         if let Some(entry) = peers.get_mut(publisher) {
-            entry.published.add(size);
+            entry.published.add(messages, size);
         }
         Ok(count)
     }

@@ -89,12 +89,10 @@ fn cost(op: &ServerOp) -> usize {
         }
 }
 
-/// The bytes of a publication: subject, id, payload and headers.
+/// The bytes of a publication: subject, id, payload and headers. In a bundle every message counts its own names, as it would alone.
 pub(super) fn publication_size(publication: &Publication) -> usize {
-    publication.subject.as_str().len()
-        + publication.id.len()
-        + publication.payload.raw.len()
-        + headers_size(&publication.headers)
+    let names = publication.subject.as_str().len() + publication.id.len();
+    names * publication.count() as usize + publication.payload.raw.len() + headers_size(&publication.headers)
 }
 
 fn headers_size(headers: &Headers) -> usize {

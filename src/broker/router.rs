@@ -45,6 +45,11 @@ impl Router {
         self.subscriptions += 1;
     }
 
+    /// How many choices for messages in chunks are remembered.
+    pub(super) fn unfinished(&self) -> usize {
+        self.unfinished.choices
+    }
+
     /// Takes `peer` out of a group, and removes what is empty then.
     pub(super) fn unsubscribe(&mut self, pattern: &Pattern, queue: &Arc<str>, peer: PeerId) {
         let Some(groups) = self.interest.get_mut(pattern) else { return };
@@ -61,15 +66,15 @@ impl Router {
         }
     }
 
-    /// Calls `deliver` for one member of each group of each pattern that the subject matches; it says whether it could.
-    /// Gives the number of deliveries, taps not counted.
+    /// Calls `deliver` for one member of each group of each pattern that the subject matches; it says whether it could. A group with
+    /// more than one member shares the messages of a bundle. Gives the number of deliveries, taps not counted.
     pub(super) fn route(
         &mut self,
         now: Instant,
         publisher: PeerId,
         publication: &Publication,
         entropy: &mut dyn Entropy,
-        mut deliver: impl FnMut(PeerId, &Pattern) -> bool,
+        mut deliver: impl FnMut(PeerId, &Pattern, Publication) -> bool,
     ) -> Result<u64, Refusal> {
         let Publication { subject, id, seq, done, .. } = publication;
         let mut part = match (seq, done) {
@@ -86,8 +91,16 @@ impl Router {
         let mut count = 0;
         self.interest.for_each_match(subject.as_str(), |pattern, groups| {
             for group in groups.values() {
+                if publication.bundled > 0 && group.members.len() > 1 {
+                    publication.clone().for_each_single(|single| {
+                        if let Some(peer) = part.pick(group, entropy) {
+                            deliver(peer, pattern, single);
+                        }
+                    });
+                    continue;
+                }
                 if let Some(peer) = part.pick(group, entropy)
-                    && deliver(peer, pattern)
+                    && deliver(peer, pattern, publication.clone())
                     && !pattern.is_silent()
                 {
                     count += 1;

@@ -13,9 +13,9 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// Counts one more message. Saturates: numbers to look at must never stop the broker.
-    pub(super) fn add(&mut self, bytes: usize) {
-        self.messages = self.messages.saturating_add(1);
+    /// Counts more messages. Saturates: numbers to look at must never stop the broker.
+    pub(super) fn add(&mut self, messages: u32, bytes: usize) {
+        self.messages = self.messages.saturating_add(messages.into());
         self.bytes = self.bytes.saturating_add(bytes as u64);
     }
 }

@@ -1,7 +1,7 @@
 //! News from the fabric client.
 
 use super::ClientError;
-use crate::wire::{Info, Message};
+use crate::wire::{Bundle, Info, Message};
 
 /// What happened. `T` names whose it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +14,13 @@ pub enum ClientEvent<T> {
         token: T,
         /// The message, whole.
         message: Message,
+    },
+    /// Several messages for a subscription.
+    Bundle {
+        /// Whose.
+        token: T,
+        /// The messages.
+        bundle: Bundle,
     },
     /// A subscription stands: messages flow.
     Subscribed(T),

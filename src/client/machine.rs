@@ -1,14 +1,18 @@
 //! The fabric client: joins the session, the subscriptions and the open questions.
 
+mod accounting;
 mod asking;
 mod listing;
 mod syncing;
+
+pub use accounting::Held;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::operations::{Key, Operations};
+use super::outbound::Outbound;
 use super::session::{Phase, Session};
 use super::subscriptions::{Added, Subscriptions};
 use super::{ClientConfig, ClientError, ClientEvent, Question, SessionState};
@@ -34,13 +38,15 @@ pub struct Client<T> {
     /// Joins chunked answers.
     answers: Reassembly,
     max_payload: usize,
-    /// Shared by all messages of one chunk: there is nothing to join by it.
+    /// Names messages of several chunks, with a number.
     message_id: MessageId,
     next_message: u64,
     /// Subscriptions that the broker refused after a reconnect.
     refused: Vec<Pattern>,
     retry_at: Option<(Instant, Duration)>,
-    ops: VecDeque<ClientOp>,
+    /// When messages that have come in part are looked at: what is too old goes, even if nothing comes any more.
+    prune_at: Option<Instant>,
+    ops: Outbound,
     events: VecDeque<ClientEvent<T>>,
     entropy: Box<dyn Entropy>,
 }
@@ -65,6 +71,7 @@ enum Awaited {
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// A client that does not dial before `connect`.
     pub fn new(config: ClientConfig, mut entropy: Box<dyn Entropy>) -> Self {
+        let message_id: MessageId = entropy.id().into();
         let inbox = format!("{}.{}", config.inbox_prefix, entropy.id());
         let inbox_pattern = Pattern::parse(&format!("{inbox}.*"))
             .unwrap_or_else(|_| Pattern::parse("_INBOX.invalid.*").expect("a literal pattern is valid"));
@@ -78,11 +85,12 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             inbox_pattern,
             answers: Reassembly::default(),
             max_payload: DEFAULT_MAX_PAYLOAD,
-            message_id: entropy.id().into(),
             next_message: 0,
             refused: Vec::new(),
             retry_at: None,
-            ops: VecDeque::new(),
+            prune_at: None,
+            ops: Outbound::new(message_id.clone()),
+            message_id,
             events: VecDeque::new(),
             entropy,
             config,
@@ -111,6 +119,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         if self.session.phase() != Phase::Closed {
             self.session.close();
             self.acks.clear();
+            self.answers = Reassembly::default();
+            self.prune_at = None;
             for key in self.operations.keys(|_| true) {
                 self.fail(key, ClientError::Closed);
             }
@@ -209,9 +219,17 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub fn handle_op(&mut self, now: Instant, op: ServerOp) {
         match op {
             ServerOp::Deliver { pattern, publication } if pattern == self.inbox_pattern => {
-                self.handle_answer(now, publication)
+                self.expect_rest(now, &publication);
+                publication.for_each_single(|single| self.handle_answer(now, single))
+            }
+            ServerOp::Deliver { pattern, publication } if publication.bundled > 0 => {
+                let Some(bundle) = publication.bundle() else { return };
+                let members = self.subscriptions.members(&pattern).iter();
+                self.events
+                    .extend(members.map(|&token| ClientEvent::Bundle { token, bundle: bundle.clone() }));
             }
             ServerOp::Deliver { pattern, publication } => {
+                self.expect_rest(now, &publication);
                 let events = &mut self.events;
                 self.subscriptions.handle_chunk(now, &pattern, publication, |token, message| {
                     events.push_back(ClientEvent::Delivered { token, message });
@@ -233,6 +251,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             self.operations.next_deadline(),
             self.subscriptions.next_deadline(),
             retry,
+            self.prune_at,
         ];
         all.into_iter().flatten().min()
     }
@@ -253,11 +272,14 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         if self.retry_at.is_some_and(|(at, _)| at <= now) {
             self.retry_refused();
         }
+        if self.prune_at.is_some_and(|at| at <= now) {
+            self.prune(now);
+        }
     }
 
     /// The next thing to tell the broker.
     pub fn poll_op(&mut self) -> Option<ClientOp> {
-        self.ops.pop_front()
+        self.ops.pop()
     }
 
     /// The next news.
@@ -316,19 +338,17 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         let Message { subject, payload: Payload { encoding, raw }, headers } = message;
         let chunk_size = self.max_payload.saturating_sub(CHUNK_MARGIN).max(LEAST_CHUNK);
         if raw.len() <= chunk_size {
-            let payload = Payload { encoding, raw };
-            let id = self.message_id.clone();
-            let publication = Publication { subject, id, seq: 0, done: true, payload, headers };
-            return self.ops.push_back(ClientOp::Publish { ack, publication });
+            let message = Message { subject, payload: Payload { encoding, raw }, headers };
+            return self.ops.publish(message, ack, chunk_size);
         }
         self.next_message += 1;
         let id: MessageId = format!("{}{}", self.message_id, self.next_message).into();
         for (seq, done, piece) in split(raw, chunk_size) {
             let payload = Payload { encoding, raw: piece };
             let headers = if done { headers.clone() } else { Default::default() };
-            let publication =
-                Publication { subject: subject.clone(), id: id.clone(), seq, done, payload, headers };
-            self.ops.push_back(ClientOp::Publish { ack: ack.filter(|_| done), publication });
+            let (subject, id) = (subject.clone(), id.clone());
+            let publication = Publication { subject, id, seq, done, bundled: 0, payload, headers };
+            self.ops.push(ClientOp::Publish { ack: ack.filter(|_| done), publication });
         }
     }
 

@@ -8,6 +8,7 @@ mod error;
 mod event;
 mod machine;
 mod operations;
+mod outbound;
 mod session;
 mod subscriptions;
 #[cfg(test)]
@@ -17,5 +18,5 @@ pub use backoff::Backoff;
 pub use config::{ClientConfig, ReconnectConfig};
 pub use error::ClientError;
 pub use event::{ClientEvent, SessionState};
-pub use machine::Client;
+pub use machine::{Client, Held};
 pub use operations::{Many, Question, QuestionKind};

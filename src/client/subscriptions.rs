@@ -162,12 +162,31 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         }
     }
 
+    /// Who gets the messages for `pattern`.
+    pub(super) fn members(&self, pattern: &Pattern) -> &[T] {
+        self.by_pattern.get(pattern).map_or(&[], |entry| &entry.members)
+    }
+
     /// The next member whose confirmation did not come in time; it is taken out. With it the pattern, and whether that is no longer wanted.
     pub(super) fn pop_expired(&mut self, now: Instant) -> Option<(T, Pattern, bool)> {
         let token = self.waits.pop_due(now)?;
         let pattern = self.by_token.get(&token)?.clone();
         let unwanted = self.remove(token).is_some();
         Some((token, pattern, unwanted))
+    }
+
+    pub(super) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.by_pattern.keys()
+    }
+
+    /// Bytes of messages that have come in part.
+    pub(super) fn partial_bytes(&self) -> usize {
+        self.by_pattern.values().map(|entry| entry.reassembly.bytes()).sum()
+    }
+
+    /// Drops messages that have come in part and are too old.
+    pub(super) fn prune(&mut self, now: Instant) {
+        self.by_pattern.values_mut().for_each(|entry| entry.reassembly.drop_old(now));
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {

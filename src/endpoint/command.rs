@@ -71,6 +71,13 @@ pub enum Command {
         /// Nobody wants to hear of it when it is lost.
         volatile: bool,
     },
+    /// Write several messages to one socket, in order.
+    SocketWriteMany {
+        /// Which one.
+        socket: Handle,
+        /// What, and the application's headers.
+        messages: Vec<(Payload, Option<Json>)>,
+    },
     /// The application knows that a socket is closed: what it wrote before it knew has been told as undelivered.
     Collect(Handle),
     /// Ask the peer of a socket.
@@ -153,6 +160,10 @@ impl Command {
             Self::Publish(message) => message.payload.raw.len(),
             Self::Ask { question, .. } => question.message.payload.raw.len(),
             Self::SocketWrite { payload, .. } => payload.raw.len(),
+            Self::SocketWriteMany { messages, .. } => messages
+                .iter()
+                .map(|(payload, _)| payload.raw.len() + size_of::<(Payload, Option<Json>)>())
+                .sum(),
             Self::SocketAsk(question) => question.payload.raw.len(),
             _ => 0,
         };

@@ -3,7 +3,7 @@
 use super::{Failure, Handle};
 use crate::client::SessionState;
 use crate::socket::State;
-use crate::wire::{Json, Message, Payload};
+use crate::wire::{Bundle, Json, Message, Payload};
 
 /// One piece of news.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +18,13 @@ pub enum Event {
         subscription: Handle,
         /// The message.
         message: Message,
+    },
+    /// Several messages for a subscription.
+    DeliveredBundle {
+        /// Which one.
+        subscription: Handle,
+        /// The messages.
+        bundle: Bundle,
     },
     /// A confirmed publish.
     Published {
@@ -156,6 +163,7 @@ impl Event {
             Self::Delivered { message, .. } | Self::Reply { message, .. } | Self::Request { message, .. } => {
                 message.payload.raw.len()
             }
+            Self::DeliveredBundle { bundle, .. } => bundle.len(),
             Self::Data { payload, .. } | Self::Undelivered { payload, .. } => payload.raw.len(),
             Self::Strings { strings, .. } => {
                 strings.iter().map(|text| text.len() + size_of::<String>()).sum()

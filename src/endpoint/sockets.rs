@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use super::Handle;
-use crate::socket::{ClientSocket, CloseReason, CommandError, Output, ServerSocket, Tag, WriteError};
+use crate::socket::{
+    ClientSocket, CloseReason, CommandError, Held as SocketHeld, Output, ServerSocket, Tag, WriteError,
+};
 use crate::wire::{Json, Message, Payload};
 
 /// One socket of an endpoint.
@@ -77,6 +79,12 @@ impl AnySocket {
         }
     }
 
+    pub(super) fn supersede(&mut self) {
+        if let Self::Server(socket, _) = self {
+            socket.supersede();
+        }
+    }
+
     pub(super) fn end(&mut self, now: Instant, ticket: Handle, deadline: Instant) {
         match self {
             Self::Client(socket) => socket.end(now, ticket, deadline),
@@ -102,6 +110,13 @@ impl AnySocket {
         match self {
             Self::Client(socket) => socket.poll_output(),
             Self::Server(socket, _) => socket.poll_output(),
+        }
+    }
+
+    pub(super) fn held(&self) -> SocketHeld {
+        match self {
+            Self::Client(socket) => socket.held(),
+            Self::Server(socket, _) => socket.held(),
         }
     }
 

@@ -70,6 +70,7 @@ impl<'a> Record<'a> {
             21 => Command::Disconnect,
             22 => Command::Close,
             23 => Command::DropTransport,
+            50 => self.socket_writes()?,
             45 => Command::Collect(self.u32()?),
             46 => Command::ListenerRetire(self.u32()?),
             24 => self.list(QuestionKind::Sync)?,
@@ -109,6 +110,25 @@ impl<'a> Record<'a> {
             json,
             wait_for_interest,
         }))
+    }
+
+    /// The messages to the end of the record. They share one copy of it.
+    fn socket_writes(&mut self) -> Result<Command, Failure> {
+        let socket = self.u32()?;
+        let shared = Bytes::copy_from_slice(self.0);
+        let whole = std::mem::take(&mut self.0);
+        let mut rest = Record(whole);
+        let mut messages = Vec::new();
+        while !rest.0.is_empty() {
+            let json = rest.json()?;
+            let encoding = Encoding(rest.u8()?);
+            let length = rest.u32()? as usize;
+            let start = whole.len() - rest.0.len();
+            let (_, after) = rest.0.split_at_checked(length).ok_or_else(truncated)?;
+            rest.0 = after;
+            messages.push((Payload { encoding, raw: shared.slice(start..start + length) }, json));
+        }
+        Ok(Command::SocketWriteMany { socket, messages })
     }
 
     /// How many answers are wanted.

@@ -6,7 +6,9 @@ use napi_derive::napi;
 
 use super::batch::read_batch;
 use super::failure::JsFailure;
-use super::options::{BrokerOptions, ClientOptions, defaults as engine_defaults, parse, tls_failure};
+use super::options::{
+    BrokerOptions, ClientOptions, defaults as engine_defaults, milliseconds, parse, tls_failure,
+};
 use super::session;
 use super::tls_options::ServerTlsSettings;
 use crate::endpoint::{Command, Failure, Handle};
@@ -130,6 +132,12 @@ pub fn pipe_wrote(session: u32, handle: u32, count: u32) {
 #[napi(catch_unwind)]
 pub fn pipe_end(session: u32, handle: u32, orderly: bool) {
     session::with_session(session, |session| session.end_pipe(handle, orderly));
+}
+
+/// Lets an embedded broker take nobody in any more, and send everybody away within so many milliseconds.
+#[napi(catch_unwind)]
+pub fn broker_drain(session: u32, handle: u32, spread: f64) {
+    session::with_session(session, |session| session.drain_broker(handle, milliseconds(spread)));
 }
 
 /// Stops an embedded broker.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -124,6 +125,14 @@ impl Session {
         broker.map(|broker| &broker.door).ok_or_else(|| Failure::new("ERR_CLOSED", "the broker is closed"))
     }
 
+    /// Lets a broker take nobody in any more, and send away those that are there. That they have gone is news.
+    pub fn drain_broker(&mut self, handle: Handle, spread: Duration) {
+        let Some(broker) = self.brokers.get(&handle) else { return };
+        broker.door.set_draining(true);
+        let events = self.events.clone();
+        broker.handle.drain(spread, move || events.put([News::BrokerDrained(handle)]));
+    }
+
     /// Stops a broker.
     pub fn close_broker(&mut self, handle: Handle) {
         let Some(broker) = self.brokers.remove(&handle) else { return };
@@ -154,8 +163,7 @@ impl Session {
     /// Packs what happened; calls `visit` with the slab if there is anything in it.
     pub fn drain<R>(&mut self, visit: impl FnOnce(&Slab) -> R) -> Option<R> {
         let Self { events, slab, .. } = self;
-        slab.bytes.clear();
-        slab.big.clear();
+        slab.clear();
         events.take(MOST_EVENTS, MOST_BYTES, |news| slab.put(news));
         let result = (!slab.bytes.is_empty()).then(|| visit(slab));
         slab.big.clear();

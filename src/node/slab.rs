@@ -18,17 +18,27 @@ pub struct Slab {
     pub bytes: Vec<u8>,
     /// Each becomes a buffer of its own.
     pub big: Vec<Bytes>,
+    /// The last record is a *socket data* of many, of this socket: it begins here, and the next message joins it.
+    run: Option<(Handle, usize)>,
 }
 
 impl Slab {
     /// Appends one record.
     pub fn put(&mut self, news: News) {
+        let news = match news {
+            News::Client(_, Event::Data { socket, payload, json }) if payload.raw.len() <= LARGEST_PACKED => {
+                return self.data(socket, &payload, json.as_ref());
+            }
+            other => other,
+        };
+        self.run = None;
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&[0; 4]);
         match news {
             News::Client(client, event) => self.event(client, event),
             News::BrokerReady(broker, None) => self.broker(broker, 1, None, ""),
             News::BrokerReady(broker, Some(place)) => self.broker(broker, 1, None, &listening_json(&place)),
+            News::BrokerDrained(broker) => self.broker(broker, 2, None, ""),
             News::BrokerClosed(broker) => self.broker(broker, 4, None, ""),
             News::BrokerFailed(broker, failure) => {
                 self.broker(broker, 5, Some(&failure.code), &failure.message)
@@ -40,6 +50,42 @@ impl Slab {
             }
             News::Pipe(pipe, news) => self.pipe(pipe, news),
         }
+        self.close(start);
+    }
+
+    /// Begins anew.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.big.clear();
+        self.run = None;
+    }
+
+    /// One more message of a socket, in the same record as the one before if that is the socket's too.
+    fn data(&mut self, socket: Handle, payload: &Payload, json: Option<&Json>) {
+        let start = match self.run {
+            Some((open, start)) if open == socket => start,
+            _ => {
+                let start = self.bytes.len();
+                self.bytes.extend_from_slice(&[0; 4]);
+                self.head(40, socket);
+                self.run = Some((socket, start));
+                start
+            }
+        };
+        self.part(payload, json);
+        self.close(start);
+    }
+
+    /// One message of several.
+    fn part(&mut self, payload: &Payload, json: Option<&Json>) {
+        self.json(json);
+        self.bytes.push(payload.encoding.0);
+        self.u32(u32::try_from(payload.raw.len()).unwrap_or(u32::MAX));
+        self.bytes.extend_from_slice(&payload.raw);
+    }
+
+    /// Fills in the length of the record that began at `start`.
+    fn close(&mut self, start: usize) {
         let length = u32::try_from(self.bytes.len() - start - 4).unwrap_or(u32::MAX);
         self.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
     }
@@ -47,6 +93,11 @@ impl Slab {
     fn event(&mut self, client: Handle, event: Event) {
         match event {
             Event::Delivered { subscription, message } => self.message(1, subscription, &message),
+            Event::DeliveredBundle { subscription, bundle } => {
+                self.head(41, subscription);
+                self.str(bundle.subject.as_str());
+                bundle.parts().for_each(|part| self.part(&part.payload, part.json.as_ref()));
+            }
             Event::Published { ticket, bytes, count } => {
                 self.head(2, ticket);
                 self.number(bytes as u64);

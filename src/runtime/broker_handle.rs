@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -58,6 +58,26 @@ impl BrokerHandle {
         self.with(|broker, _| broker.close());
         self.core.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         self.rearm.notify_one();
+    }
+
+    /// Takes nobody in any more, and sends away those that are here one after the other, so that they come to the next broker spread over
+    /// this time. Calls `done` when the last one has gone, unless it is closed before.
+    pub fn drain(self: &Arc<Self>, spread: Duration, done: impl FnOnce() + Send + 'static) {
+        let handle = self.clone();
+        threads::spawn(async move {
+            let count = handle.with(|broker, _| {
+                broker.drain();
+                broker.connections()
+            });
+            let pause = spread / u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+            while !handle.is_closed() && handle.with(|broker, _| broker.release_one()) {
+                tokio::time::sleep(pause).await;
+            }
+            while !handle.is_closed() && handle.with(|broker, _| !broker.peers().is_empty()) {
+                tokio::time::sleep(GONE_INTERVAL).await;
+            }
+            done();
+        });
     }
 
     /// Whether it has been closed.
@@ -121,3 +141,6 @@ async fn keep_time(handle: Arc<BrokerHandle>) {
         }
     }
 }
+
+/// How often to look whether those that were sent away have gone.
+const GONE_INTERVAL: Duration = Duration::from_millis(10);

@@ -15,6 +15,8 @@ pub enum News {
     Client(Handle, Event),
     /// A broker can be joined: at this address, or only within the process.
     BrokerReady(Handle, Option<Listening>),
+    /// All peers of a broker that drains have gone.
+    BrokerDrained(Handle),
     /// A broker is closed.
     BrokerClosed(Handle),
     /// A broker could not start.

@@ -1,13 +1,15 @@
 //! What both ends of a socket have: a sender, a receiver, a keep-alive, and the questions between them.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::pending::Pending;
 use super::{
-    Ask, Data, KeepAlive, Output, PeerMisbehaved, Receiver, Sender, SocketConfig, SocketEvent, Tag, TagKind,
+    Ask, Data, Held, KeepAlive, Output, PeerMisbehaved, Receiver, Sender, SocketConfig, SocketEvent, Tag,
+    TagKind,
 };
 use super::{CommandError, RequestFailure, WriteError, control};
+use crate::entropy::{Point, Quirks};
 use crate::subject::Subject;
 use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 
@@ -21,11 +23,14 @@ pub struct Channel {
     receiver: Receiver,
     keepalive: KeepAlive,
     pending: Pending,
+    quirks: Quirks,
     /// The number of the latest tag of any kind; a late answer has an older one.
     number: u32,
     report: u32,
     missing: u32,
     ping: u32,
+    /// The peer speaks of epochs too: what comes without one is not from it.
+    fenced: bool,
     /// What the application was last told of what went wrong below.
     counted: (u64, u64),
 }
@@ -40,6 +45,8 @@ pub(super) enum Verdict {
     Gone,
     /// It has forgotten what we lack.
     Lost,
+    /// It belongs to a later making of this socket.
+    Superseded,
 }
 
 impl Channel {
@@ -51,10 +58,12 @@ impl Channel {
             receiver: Receiver::new(config.window()),
             keepalive: KeepAlive::new(now, config.keep_alive),
             pending: Pending::default(),
+            quirks: Quirks::default(),
             number: 0,
             report: 0,
             missing: 0,
             ping: 0,
+            fenced: false,
             counted: (0, 0),
             config,
         }
@@ -92,9 +101,68 @@ impl Channel {
         (self.report, self.missing, self.ping) = (0, 0, 0);
     }
 
+    /// What is rare happens as `quirks` say.
+    pub(super) fn set_quirks(&mut self, quirks: Quirks) {
+        self.quirks = quirks;
+    }
+
+    /// What it keeps.
+    pub(super) fn held(&self) -> Held {
+        let (ahead, ahead_bytes) = self.receiver.held();
+        Held {
+            unacked: self.sender.unacked(),
+            unacked_bytes: self.sender.unacked_bytes(),
+            ahead,
+            ahead_bytes,
+            unconsumed: self.receiver.unconsumed(),
+            requests: self.pending.len(),
+            outputs: self.outputs.len(),
+        }
+    }
+
     /// Whether the peer has ever sent anything: it believes in this socket.
     pub(super) fn has_received(&self) -> bool {
         self.receiver.has_received()
+    }
+
+    /// The peer speaks of epochs too.
+    pub(super) fn fence(&mut self) {
+        self.fenced = self.config.epoch.is_some();
+    }
+
+    /// Whether a message of the channel is from, or for, another making of this socket. Requests of applications bear no epoch.
+    pub(super) fn is_foreign(&self, headers: &Headers) -> bool {
+        let is_own = headers.command.is_some() || headers.reply.is_none();
+        match (self.config.epoch, headers.attempt) {
+            (Some(own), Some(other)) => own != other,
+            (Some(_), None) => self.fenced && is_own,
+            (None, _) => false,
+        }
+    }
+
+    /// Tells the sender of such a message that its time is over, if it asks something.
+    pub(super) fn refuse_foreign(&mut self, message: &Message) -> bool {
+        self.respond_with(message, Payload::NIL, control::superseded(message.headers.attempt));
+        message.headers.reply.is_some()
+    }
+
+    /// What goes with each message of the channel.
+    fn fence_headers(&self, headers: Headers) -> Headers {
+        Headers { attempt: self.config.epoch.filter(|_| self.fenced), ..headers }
+    }
+
+    /// The peer closes: what it says to have handled is its last report.
+    pub(super) fn handle_close(&mut self, now: Instant, message: &Message) {
+        self.respond(message, control::text("closed"));
+        let handled = control::handled(&message.headers);
+        if handled.is_some_and(|upto| self.sender.handle_emitted(now, upto) == Ok(true)) {
+            self.report_acked();
+        }
+    }
+
+    /// What `close` says in parting.
+    pub(super) fn closing(&self, id: Option<&str>) -> Headers {
+        control::closing(id, self.config.epoch, self.receiver.handled())
     }
 
     pub(super) fn is_attached(&self) -> bool {
@@ -164,6 +232,7 @@ impl Channel {
             (None, None) => {
                 let Message { payload, headers, .. } = message;
                 let seq = headers.seq.ok_or(PeerMisbehaved::BadHeader)?;
+                self.receiver.set_tight(self.quirks.takes(Point::TinyWindow));
                 self.receiver.handle_data(Data { seq, payload, json: headers.json })?;
             }
         }
@@ -214,6 +283,9 @@ impl Channel {
         }
         if answer.is_ok() {
             self.keepalive.handle_traffic(now);
+        }
+        if answer.as_ref().is_ok_and(|message| control::is_superseded(&message.headers)) {
+            return Ok(Verdict::Superseded);
         }
         let gone = answer == Err(CommandError::NoSubscribers);
         let verdict = match tag.kind {
@@ -267,8 +339,16 @@ impl Channel {
             self.outputs.push_back(Output::Event(SocketEvent::Counted { resent, duplicates }));
         }
         let Some(peer) = self.peer.clone() else { return };
-        while let Some(data) = self.sender.poll_transmit(now) {
-            let headers = control::data_headers(&data);
+        if self.quirks.takes(Point::EarlyAck) {
+            self.receiver.hurry_report();
+        }
+        if self.quirks.takes(Point::DelayedAck) {
+            self.receiver.hold_report(now + DELAYED_ACK);
+        }
+        // What is under way brings us here again.
+        let is_tight = self.sender.is_waiting() && self.quirks.takes(Point::TinyWindow);
+        while !is_tight && let Some(data) = self.sender.poll_transmit(now) {
+            let headers = self.fence_headers(control::data_headers(&data));
             self.outputs.push_back(Output::Publish(Message {
                 subject: peer.clone(),
                 payload: data.payload,
@@ -295,11 +375,11 @@ impl Channel {
         kind: TagKind,
         command: SocketCommand,
         payload: Payload,
-        timeout: std::time::Duration,
+        timeout: Duration,
         wait_for_interest: bool,
     ) -> u32 {
         let Some(subject) = self.peer.clone() else { return 0 };
-        let headers = Headers { command: Some(command), ..Headers::default() };
+        let headers = self.fence_headers(Headers { command: Some(command), ..Headers::default() });
         let tag = self.next_tag(kind);
         let message = Message { subject, payload, headers };
         self.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest });
@@ -331,3 +411,6 @@ impl Channel {
         self.outputs.push_back(Output::FailRequest(ticket, RequestFailure::Closed));
     }
 }
+
+/// How long a report is held back at [`Point::DelayedAck`].
+const DELAYED_ACK: Duration = Duration::from_millis(200);

@@ -7,8 +7,9 @@ use std::time::Instant;
 use super::channel::Verdict;
 use super::config::Pause;
 use super::ending::Ending;
-use super::{Channel, CloseReason, CommandError, Output, PeerMisbehaved, SocketConfig, SocketEvent};
+use super::{Channel, CloseReason, CommandError, Held, Output, PeerMisbehaved, SocketConfig, SocketEvent};
 use super::{State, Tag, TagKind, WriteError, control};
+use crate::entropy::Quirks;
 use crate::subject::{InvalidSubject, Pattern, Subject};
 use crate::wire::{Headers, Json, Message, OpError, Payload, SocketCommand};
 
@@ -94,6 +95,16 @@ impl ClientSocket {
             asked: 0,
             ending: Ending::default(),
         })
+    }
+
+    /// What is rare happens as `quirks` say.
+    pub fn set_quirks(&mut self, quirks: Quirks) {
+        self.channel.set_quirks(quirks);
+    }
+
+    /// What it keeps in memory.
+    pub fn held(&self) -> Held {
+        self.channel.held()
     }
 
     /// Queues a message.
@@ -191,10 +202,13 @@ impl ClientSocket {
             return self.close(CloseReason::Misbehaved(PeerMisbehaved::BadHeader));
         }
         match message.headers.command {
+            Some(SocketCommand::Close) if control::is_for_another(&message.headers, self.epoch()) => {}
             Some(SocketCommand::Close) => {
-                self.channel.respond(&message, control::text("closed"));
+                self.channel.handle_close(now, &message);
                 let lost = self.phase == Phase::AwaitingAccept && self.resumes();
-                self.finish(if lost {
+                self.finish(if control::is_superseded(&message.headers) {
+                    CloseReason::Superseded
+                } else if lost {
                     CloseReason::Lost("the server has no such socket any more")
                 } else {
                     CloseReason::Peer
@@ -202,8 +216,12 @@ impl ClientSocket {
             }
             Some(SocketCommand::Connected) => {
                 if message.headers.attempt.is_none_or(|attempt| attempt == self.attempt) {
-                    self.attached(now);
+                    self.attached(now, &message.headers);
                 }
+            }
+            _ if self.channel.is_foreign(&message.headers) => {
+                // A server that another making of this socket was attached to.
+                self.channel.refuse_foreign(&message);
             }
             _ => {
                 if let Err(error) = self.channel.handle_message(now, message) {
@@ -225,7 +243,9 @@ impl ClientSocket {
                 }
             }
             (TagKind::Connect, Phase::AwaitingAccept) if current => match answer {
-                Ok(message) if control::is_text(&message.payload, "connected") => self.attached(now),
+                Ok(message) if control::is_text(&message.payload, "connected") => {
+                    self.attached(now, &message.headers)
+                }
                 Ok(_) => self.handle_no_server(now, CommandError::Failed),
                 Err(error) => self.handle_no_server(now, error),
             },
@@ -237,6 +257,7 @@ impl ClientSocket {
                         let delay = self.channel.config.reconnect_delay;
                         self.enter_disconnected(self.channel.config.reconnection.then_some(now + delay));
                     }
+                    Ok(Verdict::Superseded) => self.finish(CloseReason::Superseded),
                     Ok(Verdict::Lost) => {
                         self.close(CloseReason::Lost(
                             "the server no longer has the messages that are missing",
@@ -304,6 +325,10 @@ impl ClientSocket {
         self.phase == Phase::Closed
     }
 
+    fn epoch(&self) -> Option<u64> {
+        self.channel.config.epoch
+    }
+
     fn is_closing(&self) -> bool {
         matches!(self.phase, Phase::Closed | Phase::AwaitingClosed)
     }
@@ -354,9 +379,7 @@ impl ClientSocket {
         }
         self.drop_subscription();
         if let Some(server) = self.server_subject().filter(|_| self.fabric && self.attempt > 0) {
-            let id = Json::from_value(&serde_json::json!({ "id": self.id }));
-            let headers =
-                Headers { command: Some(SocketCommand::Close), json: Some(id), ..Headers::default() };
+            let headers = self.channel.closing(Some(&self.id));
             self.ask(TagKind::Close, server.to_string(), headers, false);
         }
     }

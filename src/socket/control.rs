@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rmpv::Value;
 
 use super::Data;
-use crate::wire::{Encoding, Headers, Json, Payload};
+use crate::wire::{Encoding, Headers, Json, Payload, SocketCommand};
 
 /// The data of a `socket` command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,6 +192,62 @@ pub(super) fn is_resume(headers: &Headers) -> bool {
         .json
         .as_ref()
         .is_some_and(|json| json.to_value().get(RESUME) == Some(&serde_json::Value::Bool(true)))
+}
+
+/// In the headers of `connect`, of its answer and of `close`: which making of the socket is meant, of those that have the same id. Original
+/// peers ignore it.
+const EPOCH: &str = "epoch";
+/// In the headers of `close` and of a refusal: why.
+const CODE: &str = "code";
+const SUPERSEDED: &str = "ERR_SUPERSEDED";
+/// In the headers of `close`: how many messages the application has handled. The last report, which nothing can overtake.
+const EMITTED: &str = "emitted";
+
+/// Which making of its socket a `connect` or its answer is about.
+pub(super) fn epoch(headers: &Headers) -> Option<u64> {
+    headers.json.as_ref()?.to_value().get(EPOCH)?.as_u64()
+}
+
+/// The headers' object with the epoch in it, if there is one.
+pub(super) fn with_epoch(mut json: serde_json::Value, epoch: Option<u64>) -> serde_json::Value {
+    if let Some(epoch) = epoch {
+        json[EPOCH] = epoch.into();
+    }
+    json
+}
+
+/// Says that a later making has taken the place of this one; `None`: of one that has no epoch.
+pub(super) fn superseded(epoch: Option<u64>) -> Headers {
+    let json = serde_json::json!({ EPOCH: epoch, CODE: SUPERSEDED });
+    Headers { json: Some(Json::from_value(&json)), ..Headers::default() }
+}
+
+/// Whether a `close` or a refusal says so.
+pub(super) fn is_superseded(headers: &Headers) -> bool {
+    headers.json.as_ref().is_some_and(|json| json.to_value().get(CODE) == Some(&SUPERSEDED.into()))
+}
+
+/// What a `close` says in parting.
+pub(super) fn closing(id: Option<&str>, epoch: Option<u64>, handled: u64) -> Headers {
+    let mut json = with_epoch(serde_json::json!({ EMITTED: handled }), epoch);
+    if let Some(id) = id {
+        json["id"] = id.into();
+    }
+    Headers { command: Some(SocketCommand::Close), json: Some(Json::from_value(&json)), ..Headers::default() }
+}
+
+/// Whether a `close` is for another making of the socket than this one.
+pub(super) fn is_for_another(headers: &Headers, own: Option<u64>) -> bool {
+    let json = headers.json.as_ref().map(Json::to_value);
+    match (own, json.as_ref().and_then(|json| json.get(EPOCH))) {
+        (Some(own), Some(epoch)) => epoch.as_u64() != Some(own),
+        _ => false,
+    }
+}
+
+/// How many messages the peer had handled when it closed, if it says so.
+pub(super) fn handled(headers: &Headers) -> Option<u64> {
+    headers.json.as_ref()?.to_value().get(EMITTED)?.as_u64()
 }
 
 const SEQ_HEADER: &str = "CN-SocketSeq";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Output, SocketEvent, State, Tag, TagKind, control};
 use crate::subject::{InvalidSubject, Pattern, Subject};
-use crate::wire::{Headers, Message, Payload, SocketCommand};
+use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 
 /// Listens on one subject (or pattern) for one server.
 #[derive(Debug)]
@@ -18,11 +18,20 @@ pub struct Listener {
     state: State,
     /// Takes no new clients.
     retired: bool,
-    sockets: HashMap<String, u32>,
+    sockets: HashMap<String, Held>,
+    /// Makings of sockets that were superseded, latest last: a late connect of one must not take the place back.
+    superseded: VecDeque<(String, u64)>,
     /// Clients whose own subject is awaited; the latest connect request of each.
     arriving: HashMap<String, (Tag, Message)>,
     number: u32,
     outputs: VecDeque<Output>,
+}
+
+/// A socket that it knows, and which making of it.
+#[derive(Debug)]
+struct Held {
+    socket: u32,
+    epoch: Option<u64>,
 }
 
 /// What to do with a message from a client.
@@ -32,6 +41,8 @@ pub enum Incoming {
     Done,
     /// It is for this socket.
     Socket(u32, Message),
+    /// The client has been made anew under the same id: supersede this socket, then hand the message in again.
+    Supersede(u32, Message),
     /// Make a socket, call [`Listener::insert`], and give it the connect request.
     Accept {
         /// The id that the client chose.
@@ -40,6 +51,8 @@ pub enum Incoming {
         client: Subject,
         /// The connect request.
         connect: Message,
+        /// Which making of the client it is.
+        epoch: Option<u64>,
     },
 }
 
@@ -62,6 +75,7 @@ impl Listener {
             state: State::Connecting,
             retired: false,
             sockets,
+            superseded: VecDeque::new(),
             arriving,
             number: 0,
             outputs,
@@ -109,27 +123,56 @@ impl Listener {
             return Incoming::Done;
         }
         let id = message.subject.last_token();
-        if let Some(&socket) = self.sockets.get(id) {
-            return Incoming::Socket(socket, message);
+        let connects = message.headers.command == Some(SocketCommand::Connect);
+        let epoch = if connects { control::epoch(&message.headers) } else { None };
+        let held = self.sockets.get(id);
+        if let Some(held) = held.filter(|held| !connects || held.epoch == epoch) {
+            return Incoming::Socket(held.socket, message);
         }
+        let held = held.map(|held| (held.socket, held.epoch));
         let Some(client) = self.client_subject(&message.subject) else { return Incoming::Done };
+        let is_old =
+            epoch.is_some_and(|epoch| self.superseded.iter().any(|old| old.1 == epoch && old.0 == id));
         match &message.headers.command {
+            Some(SocketCommand::Connect) if is_old => self.say_close(client, control::superseded(epoch)),
             Some(SocketCommand::Connect) if !control::is_resume(&message.headers) => {
                 let id = id.to_owned();
-                self.arrive(id, client, message);
+                match held {
+                    Some(_) if self.retired => {}
+                    Some((socket, old)) => {
+                        self.remember(id, old);
+                        return Incoming::Supersede(socket, message);
+                    }
+                    None => self.arrive(id, client, message),
+                }
+            }
+            Some(SocketCommand::Connect) if held.is_some() => {
+                self.say_close(client, control::superseded(epoch))
             }
             Some(SocketCommand::Close) => {}
             _ => {
                 // It believes in a socket that we do not have: say so, rather than let it write into nothing.
-                let headers = Headers { command: Some(SocketCommand::Close), ..Headers::default() };
-                self.outputs.push_back(Output::Publish(Message {
-                    subject: client,
-                    payload: Payload::NIL,
-                    headers,
-                }));
+                let epoch = epoch.or(message.headers.attempt.filter(|_| !connects));
+                let json = epoch.map(|_| control::with_epoch(serde_json::json!({}), epoch));
+                let json = json.as_ref().map(Json::from_value);
+                self.say_close(client, Headers { json, ..Headers::default() });
             }
         }
         Incoming::Done
+    }
+
+    fn say_close(&mut self, client: Subject, headers: Headers) {
+        let headers = Headers { command: Some(SocketCommand::Close), ..headers };
+        self.outputs.push_back(Output::Publish(Message { subject: client, payload: Payload::NIL, headers }));
+    }
+
+    fn remember(&mut self, id: String, epoch: Option<u64>) {
+        if let Some(epoch) = epoch {
+            self.superseded.push_back((id, epoch));
+        }
+        if self.superseded.len() > MAX_SUPERSEDED {
+            self.superseded.pop_front();
+        }
     }
 
     /// The client's own subject is subscribed, or was not in time: then the client is forgotten.
@@ -141,14 +184,17 @@ impl Listener {
         };
         let connect = self.arriving.remove(&id).map(|(_, connect)| connect).filter(|_| there);
         match connect.and_then(|connect| Some((self.client_subject(&connect.subject)?, connect))) {
-            Some((client, connect)) => Incoming::Accept { id, client, connect },
+            Some((client, connect)) => {
+                let epoch = control::epoch(&connect.headers);
+                Incoming::Accept { id, client, connect, epoch }
+            }
             None => Incoming::Done,
         }
     }
 
     /// From now on messages of the client `id` are for `socket`.
-    pub fn insert(&mut self, id: String, socket: u32) {
-        self.sockets.insert(id, socket);
+    pub fn insert(&mut self, id: String, socket: u32, epoch: Option<u64>) {
+        self.sockets.insert(id, Held { socket, epoch });
     }
 
     /// The socket of client `id` is closed.
@@ -158,9 +204,14 @@ impl Listener {
 
     /// Its sockets, in the order of their making.
     pub fn sockets(&self) -> Vec<u32> {
-        let mut sockets: Vec<u32> = self.sockets.values().copied().collect();
+        let mut sockets: Vec<u32> = self.sockets.values().map(|held| held.socket).collect();
         sockets.sort_unstable();
         sockets
+    }
+
+    /// Clients whose own subject is awaited: at most 10 000.
+    pub fn arriving(&self) -> usize {
+        self.arriving.len()
     }
 
     /// Takes no new clients from now on: it is about to end. They look for another server.
@@ -226,5 +277,7 @@ impl Listener {
 
 /// How long a new client's own subject may take to be subscribed (conat.md section 6). Other clients are not held up meanwhile.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Superseded makings that are remembered.
+const MAX_SUPERSEDED: usize = 256;
 /// Clients that may be waited for at once; more are ignored, and ask again.
 const MAX_ARRIVING: usize = 10_000;

@@ -5,8 +5,10 @@ use std::time::Instant;
 use super::channel::Verdict;
 use super::ending::Ending;
 use super::{
-    Channel, CloseReason, CommandError, Output, SocketConfig, SocketEvent, State, Tag, WriteError, control,
+    Channel, CloseReason, CommandError, Held, Output, SocketConfig, SocketEvent, State, Tag, WriteError,
+    control,
 };
+use crate::entropy::Quirks;
 use crate::subject::Subject;
 use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 
@@ -25,6 +27,7 @@ impl ServerSocket {
     /// A socket whose client has been seen on the fabric: ready at once.
     pub fn new(now: Instant, id: String, client: Subject, config: SocketConfig) -> Self {
         let mut channel = Channel::new(now, config);
+        channel.fence();
         channel.attach(now, client.clone());
         Self { id, client, channel, state: State::Ready, ending: Ending::default() }
     }
@@ -32,6 +35,16 @@ impl ServerSocket {
     /// The id that its client chose.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// What is rare happens as `quirks` say.
+    pub fn set_quirks(&mut self, quirks: Quirks) {
+        self.channel.set_quirks(quirks);
+    }
+
+    /// What it keeps in memory.
+    pub fn held(&self) -> Held {
+        self.channel.held()
     }
 
     /// Queues a message.
@@ -95,9 +108,17 @@ impl ServerSocket {
                     self.channel.attach(now, self.client.clone());
                 }
             }
-            Some(SocketCommand::Close) => {
+            Some(SocketCommand::Close) if control::is_for_another(&message.headers, self.epoch()) => {
                 self.channel.respond(&message, control::text("closed"));
+            }
+            Some(SocketCommand::Close) => {
+                self.channel.handle_close(now, &message);
                 self.finish(CloseReason::Peer);
+            }
+            _ if self.channel.is_foreign(&message.headers) => {
+                if !self.channel.refuse_foreign(&message) {
+                    self.say_close(control::superseded(message.headers.attempt));
+                }
             }
             Some(SocketCommand::Ping) if self.state != State::Ready => {}
             _ => {
@@ -116,6 +137,7 @@ impl ServerSocket {
         }
         match self.channel.handle_reply(now, tag, answer) {
             Ok(Verdict::Silent) => self.close(CloseReason::Timeout),
+            Ok(Verdict::Superseded) => self.finish(CloseReason::Superseded),
             Ok(Verdict::Lost) => {
                 self.close(CloseReason::Lost("the client no longer has the messages that are missing"))
             }
@@ -129,11 +151,27 @@ impl ServerSocket {
     /// Closes now, and tells the client.
     pub fn close(&mut self, reason: CloseReason) {
         if self.state != State::Closed {
-            let headers = Headers { command: Some(SocketCommand::Close), ..Headers::default() };
-            let message = Message { subject: self.client.clone(), payload: Payload::NIL, headers };
-            self.channel.outputs.push_back(Output::Publish(message));
+            self.say_close(self.channel.closing(None));
             self.finish(reason);
         }
+    }
+
+    /// A newer making of the same socket takes its place. The older client is told; the newer one knows by the epoch that it is not meant.
+    pub fn supersede(&mut self) {
+        if self.state != State::Closed {
+            self.say_close(control::superseded(self.epoch()));
+            self.finish(CloseReason::Superseded);
+        }
+    }
+
+    fn say_close(&mut self, headers: Headers) {
+        let headers = Headers { command: Some(SocketCommand::Close), ..headers };
+        let message = Message { subject: self.client.clone(), payload: Payload::NIL, headers };
+        self.channel.outputs.push_back(Output::Publish(message));
+    }
+
+    fn epoch(&self) -> Option<u64> {
+        self.channel.config.epoch
     }
 
     /// Closes when everything written has been handled, or at the deadline.
@@ -194,13 +232,17 @@ impl ServerSocket {
 
 /// Answers a connect request in the dialect it came in.
 pub(super) fn answer_connect(channel: &mut Channel, client: &Subject, message: &Message) {
+    let epoch = channel.config.epoch;
+    let json = epoch.map(|_| Json::from_value(&control::with_epoch(serde_json::json!({}), epoch)));
     if let Some(subject) = message.headers.reply.clone() {
         let payload = control::text("connected");
-        channel.outputs.push_back(Output::Respond(Message { subject, payload, headers: Headers::default() }));
+        let headers = Headers { json, ..Headers::default() };
+        channel.outputs.push_back(Output::Respond(Message { subject, payload, headers }));
     } else {
         let headers = Headers {
             command: Some(SocketCommand::Connected),
             attempt: message.headers.attempt,
+            json,
             ..Headers::default()
         };
         channel.outputs.push_back(Output::Publish(Message {

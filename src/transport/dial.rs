@@ -116,14 +116,16 @@ impl Remote {
             Place::Net(host, port) => (host.as_str(), *port),
             Place::Unix(path) => return unix(path).await,
         };
+        let tls = self.options.tls.as_ref().filter(|_| target.tls);
+        if target.tls && tls.is_none() {
+            return Err(refused("no settings for TLS"));
+        }
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
-        let stream: BoxedStream = Box::new(stream);
-        if !target.tls {
-            return Ok(stream);
+        match tls {
+            Some(tls) => tls::connect(Box::new(stream), tls, host).await,
+            None => Ok(Box::new(stream)),
         }
-        let tls = self.options.tls.as_ref().ok_or_else(|| refused("no settings for TLS"))?;
-        tls::connect(stream, tls, host).await
     }
 }
 

@@ -282,4 +282,39 @@ mod tests {
             assert!(is_loopback(host), "{host}");
         }
     }
+
+    #[test]
+    fn a_health_check_is_told_when_to_go_elsewhere() {
+        let options = AcceptOptions::default();
+        let ask = || {
+            let mut headers = [httparse::EMPTY_HEADER; 1];
+            let mut request = httparse::Request::new(&mut headers);
+            request.parse(b"GET /healthz HTTP/1.1\r\n\r\n").expect("well formed");
+            judge(&request, &options)
+        };
+        assert_eq!(ask(), Verdict::Answer(Answer::HEALTHY));
+        options.draining.store(true, Ordering::Relaxed);
+        assert_eq!(ask(), Verdict::Answer(Answer::DRAINING));
+    }
+
+    #[test]
+    fn names_that_are_allowed_exclude_all_others_but_loopback_where_that_is_meant() {
+        let own = "Connection: Upgrade\r\nUpgrade: selvedge/1\r\n";
+        for (check_host, host, is_in) in [
+            (false, "App.example:443", true),
+            (false, "localhost", false),
+            (false, "evil.app.example", false),
+            (true, "app.example", true),
+            (true, "localhost:1", true),
+            (true, "evil.example", false),
+        ] {
+            let allowed_hosts = vec!["app.example".to_owned()];
+            let options = AcceptOptions { check_host, allowed_hosts, ..AcceptOptions::default() };
+            let text = format!("GET /conat/ HTTP/1.1\r\nHost: {host}\r\n{own}\r\n");
+            let mut headers = [httparse::EMPTY_HEADER; 16];
+            let mut request = httparse::Request::new(&mut headers);
+            request.parse(text.as_bytes()).expect(&text);
+            assert_eq!(judge(&request, &options) == Verdict::Own, is_in, "{check_host} {host}");
+        }
+    }
 }

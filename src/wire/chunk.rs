@@ -36,7 +36,7 @@ struct Partial {
 impl Reassembly {
     /// Takes one chunk; gives the whole message when it was the last one.
     pub fn handle_chunk(&mut self, now: Instant, publication: Publication) -> Option<Message> {
-        let Publication { subject, id, seq, done, payload, headers } = publication;
+        let Publication { subject, id, seq, done, payload, headers, .. } = publication;
         if seq == 0 && done {
             return Some(Message { subject, payload, headers });
         }
@@ -77,7 +77,13 @@ impl Reassembly {
         self.dropped
     }
 
-    fn drop_old(&mut self, now: Instant) {
+    /// How many bytes of unfinished messages it keeps.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Gives up what is too old. Done with every chunk; to be called when none comes any more.
+    pub fn drop_old(&mut self, now: Instant) {
         let before = self.partials.len();
         let bytes = &mut self.bytes;
         self.partials.retain(|_, partial| {
@@ -117,6 +123,7 @@ mod tests {
             id: id.into(),
             seq,
             done,
+            bundled: 0,
             payload,
             headers: Headers::default(),
         }

@@ -58,6 +58,11 @@ impl Json {
         Ok(Self(text))
     }
 
+    /// A text that was checked by `parse` before.
+    pub(super) fn trusted(text: Bytes) -> Self {
+        Self(text)
+    }
+
     /// Copies a text that serde_json has checked already.
     pub fn from_raw(raw: &serde_json::value::RawValue) -> Self {
         Self(Bytes::copy_from_slice(raw.get().as_bytes()))

@@ -1,11 +1,13 @@
 //! What travels, and how it is written down: messages, operations and chunks in memory, then one folder for each language.
 
+pub mod bundle;
 pub mod chunk;
 pub mod fabric;
 pub mod message;
 pub mod op;
 pub mod socketio;
 
+pub use bundle::{Bundle, BundleBuilder, Part, can_be_bundled};
 pub use chunk::{Reassembly, split};
 pub use message::{Encoding, Headers, Json, Message, Payload, SocketCommand};
 pub use op::{

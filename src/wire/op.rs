@@ -13,7 +13,7 @@ pub struct AckId(pub u64);
 /// Names a message, so that its chunks can be joined.
 pub type MessageId = Arc<str>;
 
-/// One chunk of a message; most messages are one chunk.
+/// One chunk of a message, and most messages are one chunk; or a bundle of whole ones (`bundle.rs`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Publication {
     /// Where it goes.
@@ -24,6 +24,8 @@ pub struct Publication {
     pub seq: u32,
     /// Set on the last chunk.
     pub done: bool,
+    /// How many messages `payload` holds as a [`super::Bundle`]; 0: it is one, or a chunk of one.
+    pub bundled: u32,
     /// The chunk's bytes, and the encoding of the whole.
     pub payload: Payload,
     /// On the last chunk only.

@@ -26,7 +26,9 @@ pub struct Side {
     /// What it was given, and from which writer.
     pub received: u64,
     pub from: Option<u32>,
+    pub received_bytes: u64,
     pub consumed: u64,
+    pub consumed_bytes: u64,
     pub closed: Option<(Option<Failure>, usize)>,
     /// Nothing may be written any more.
     pub ending: bool,
@@ -53,7 +55,9 @@ impl Side {
             acked: 0,
             received: 0,
             from: None,
+            received_bytes: 0,
             consumed: 0,
+            consumed_bytes: 0,
             closed: None,
             ending: false,
             detached: false,
@@ -102,6 +106,7 @@ impl Side {
             return Err(format!("message {seq} of writer {writer} after {}", self.received));
         }
         self.received = seq;
+        self.received_bytes += payload.raw.len() as u64;
         Ok(())
     }
 }

@@ -26,6 +26,10 @@ impl World {
             Event::Delivered { subscription, message } => {
                 self.delivered.entry(subscription).or_default().push(message);
             }
+            Event::DeliveredBundle { subscription, bundle } => {
+                let messages = bundle.parts().map(|part| part.into_message(bundle.subject.clone()));
+                self.delivered.entry(subscription).or_default().extend(messages);
+            }
             Event::Published { ticket, count, .. } => self.settle_ticket(ticket, Outcome::Published(count)),
             Event::Reply { ticket, message } => self.settle_ticket(ticket, Outcome::Reply(message.payload)),
             Event::Done { ticket, value } => self.settle_ticket(ticket, Outcome::Done(value)),
@@ -92,10 +96,15 @@ impl World {
                 self.blame(format_args!("{sock:?}: writer {from:?} is not at the other end"));
             }
         }
-        let delay = self.handler_time();
+        if self.sides.get(&sock).is_some_and(|side| self.stuck.contains(&side.id)) {
+            *self.stuck_with.entry(sock).or_default() += 1;
+            return;
+        }
+        let (delay, bytes) = (self.handler_time(), payload.raw.len() as u64);
         self.after(delay, move |world| {
             if let Some(side) = world.sides.get_mut(&sock) {
                 side.consumed += 1;
+                side.consumed_bytes += bytes;
             }
             world.command(sock.0, Command::Consumed { socket: sock.1, count: 1 });
         });

@@ -14,7 +14,8 @@ use super::{Broker, BrokerConfig, PeerId};
 use crate::entropy::SeededEntropy;
 use crate::subject::Subject;
 use crate::wire::{
-    AckId, ClientOp, Headers, Json, MessageId, Payload, Publication, Reply, ServerOp, Subscription,
+    AckId, BundleBuilder, ClientOp, Headers, Json, Message, MessageId, Payload, Publication, Reply, ServerOp,
+    Subscription,
 };
 
 /// A broker with a clock, and what each of its peers has received.
@@ -96,13 +97,14 @@ impl Stage {
 
     /// What was delivered since the last time, as `pattern: payload`.
     pub(super) fn received(&mut self, peer: PeerId) -> Vec<String> {
-        let ops = self.take(peer);
-        ops.iter()
-            .filter_map(|op| {
-                let ServerOp::Deliver { pattern, publication } = op else { return None };
-                Some(format!("{pattern}: {}", String::from_utf8_lossy(&publication.payload.raw)))
-            })
-            .collect()
+        let mut lines = Vec::new();
+        for op in self.take(peer) {
+            let ServerOp::Deliver { pattern, publication } = op else { continue };
+            publication.for_each_single(|single| {
+                lines.push(format!("{pattern}: {}", String::from_utf8_lossy(&single.payload.raw)));
+            });
+        }
+        lines
     }
 
     pub(super) fn subscribe(&mut self, peer: PeerId, pattern: &str, queue: &str) -> Reply {
@@ -154,9 +156,22 @@ pub(super) fn publication(subject: &str, id: &str, seq: u32, done: bool, text: &
         id: MessageId::from(id),
         seq,
         done,
+        bundled: 0,
         payload: Payload::msgpack(text.to_owned()),
         headers: Headers::default(),
     }
+}
+
+/// One that holds a message of each text.
+pub(super) fn bundle(subject: &str, texts: &[String]) -> Publication {
+    let message = |text: &String| Message {
+        subject: Subject::parse(subject).expect("valid subject"),
+        payload: Payload::msgpack(text.clone()),
+        headers: Headers::default(),
+    };
+    let mut builder = BundleBuilder::new(&message(&texts[0]));
+    texts[1..].iter().for_each(|text| builder.push(&message(text)));
+    Publication::of_bundle(builder.finish(), "1".into())
 }
 
 pub(super) fn error_of(reply: Reply) -> (String, Option<u16>) {

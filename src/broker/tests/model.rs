@@ -58,6 +58,7 @@ impl History {
             0..8 => self.detach(),
             8..35 => self.subscribe(),
             35..50 => self.unsubscribe(),
+            50..60 => self.publish_bundle(),
             _ => self.publish(),
         }
         self.step += 1;
@@ -131,6 +132,40 @@ impl History {
         } else if done && seq > 0 {
             self.model.unfinished.remove(&(peer, id));
         }
+    }
+
+    /// What a bundle does is what its messages would do: each group gets each of them once, in order where the group is one peer.
+    fn publish_bundle(&mut self) {
+        let (peer, subject) = (self.peer(), self.any(&SUBJECTS));
+        let texts: Vec<String> =
+            (0..2 + self.random.below(5)).map(|n| format!("{}-{n}", self.step)).collect();
+        let before = self.stage.broker.stats();
+        let publication = bundle(&subject, &texts);
+        self.stage.handle(peer, ClientOp::Publish { ack: None, publication });
+
+        let mut got: BTreeMap<GroupName, Vec<(PeerId, String)>> = BTreeMap::new();
+        for receiver in self.model.peers.clone() {
+            for line in self.stage.received(receiver) {
+                let (pattern, payload) = line.split_once(": ").unwrap();
+                let queue = &self.model.subscriptions[&(receiver, pattern.to_owned())].0;
+                let group = (pattern.to_owned(), queue.clone());
+                got.entry(group).or_default().push((receiver, payload.to_owned()));
+            }
+        }
+        let candidates = self.model.candidates(&subject);
+        assert!(candidates.keys().eq(got.keys()), "{:?} got it, not {:?}", got.keys(), candidates.keys());
+        let deliveries: usize = got.values().map(Vec::len).sum();
+        for (group, mut messages) in got {
+            let members = &candidates[&group];
+            assert!(messages.iter().all(|(to, _)| members.iter().any(|(member, _)| member == to)));
+            if members.len() > 1 {
+                messages.sort_by(|(_, a), (_, b)| a.cmp(b));
+            }
+            assert!(messages.iter().map(|(_, text)| text).eq(&texts), "{group:?}: {messages:?}");
+        }
+        let after = self.stage.broker.stats();
+        assert_eq!(after.published.messages - before.published.messages, texts.len() as u64);
+        assert_eq!(after.delivered.messages - before.delivered.messages, deliveries as u64);
     }
 
     fn check_totals(&self) {

@@ -112,6 +112,6 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             (operation.question.message.subject.as_str().into(), operation.question.timeout);
         self.operations.advance(key, Step::AwaitingInterest);
         let ack = self.await_ack(Awaited::Interest(key));
-        self.ops.push_back(ClientOp::WaitForInterest { ack, subject, timeout });
+        self.ops.push(ClientOp::WaitForInterest { ack, subject, timeout });
     }
 }

@@ -15,7 +15,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         let Some(kind) = self.operations.get(key).map(|operation| operation.question.kind) else { return };
         self.operations.advance(key, Step::AwaitingList);
         let ack = self.await_ack(Awaited::List(key));
-        self.ops.push_back(match kind {
+        self.ops.push(match kind {
             QuestionKind::Cluster => ClientOp::Cluster { ack },
             _ => ClientOp::Subscriptions { ack },
         });
@@ -40,13 +40,13 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         let unwanted: Vec<Arc<str>> =
             list.iter().filter(|text| !self.is_wanted(text)).map(|text| text.as_str().into()).collect();
         if !unwanted.is_empty() {
-            self.ops.push_back(ClientOp::Unsubscribe { ack: None, patterns: unwanted, list: true });
+            self.ops.push(ClientOp::Unsubscribe { ack: None, patterns: unwanted, list: true });
         }
         if missing.is_empty() {
             return self.finish_sync(key);
         }
         let ack = self.await_ack(Awaited::Repair(key, missing.clone()));
-        self.ops.push_back(ClientOp::Subscribe { ack: Some(ack), subscriptions: missing, list: true });
+        self.ops.push(ClientOp::Subscribe { ack: Some(ack), subscriptions: missing, list: true });
     }
 
     pub(super) fn handle_repair(

@@ -7,7 +7,7 @@ use super::super::session::Phase;
 use super::super::{ClientError, ClientEvent, SessionState};
 use super::{Awaited, Client};
 use crate::subject::Pattern;
-use crate::wire::{ClientOp, Info, OpError, Reply, Subscription};
+use crate::wire::{ClientOp, Info, OpError, Reassembly, Reply, Subscription};
 
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub(super) fn handle_info(&mut self, info: Info) {
@@ -21,13 +21,14 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
         self.session.handle_info();
         self.max_payload = info.max_payload;
-        self.ops.push_back(ClientOp::InfoReceived);
+        self.ops.push(ClientOp::InfoReceived);
         self.events.push_back(ClientEvent::Session(SessionState::SignedIn(info)));
         let inbox = self.inbox_subscription();
+        self.answers = Reassembly::default();
         let mut subscriptions = self.subscriptions.resubscribe();
         subscriptions.insert(0, inbox);
         let ack = self.await_ack(Awaited::Sync(subscriptions.clone()));
-        self.ops.push_back(ClientOp::Subscribe { ack: Some(ack), subscriptions, list: true });
+        self.ops.push(ClientOp::Subscribe { ack: Some(ack), subscriptions, list: true });
     }
 
     pub(super) fn handle_loss(&mut self, reason: String) {
@@ -113,7 +114,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub(super) fn send_subscribe(&mut self, pattern: Pattern, subscription: Subscription) {
         if self.session.is_signed_in() {
             let ack = self.await_ack(Awaited::Subscription(pattern));
-            self.ops.push_back(ClientOp::Subscribe {
+            self.ops.push(ClientOp::Subscribe {
                 ack: Some(ack),
                 subscriptions: vec![subscription],
                 list: false,
@@ -124,7 +125,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub(super) fn send_unsubscribe(&mut self, pattern: &Pattern) {
         if self.session.is_signed_in() {
             let patterns = vec![pattern.as_str().into()];
-            self.ops.push_back(ClientOp::Unsubscribe { ack: None, patterns, list: false });
+            self.ops.push(ClientOp::Unsubscribe { ack: None, patterns, list: false });
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::wire::{Json, Payload};
 impl Endpoint {
     /// Does what the application wants.
     pub fn handle_command(&mut self, now: Instant, command: Command) {
+        self.reconnect_for_no_reason();
         match command {
             Command::Publish(message) => drop(self.client.publish(message)),
             Command::Ask { ticket, question } => self.client.ask(now, ticket.map(Owner::Ticket), question),
@@ -34,6 +35,7 @@ impl Endpoint {
             Command::SocketWrite { sockets, payload, json, volatile } => {
                 self.write(now, &sockets, &payload, json.as_ref(), volatile)
             }
+            Command::SocketWriteMany { socket, messages } => self.write_many(now, socket, messages),
             Command::Collect(socket) => self.events.push_back(Event::Collected(socket)),
             Command::SocketAsk(question) => self.ask_over_socket(now, question),
             Command::Consumed { socket, count } => {
@@ -96,6 +98,7 @@ impl Endpoint {
         }
         match ClientSocket::new(now, subject, id, config) {
             Ok(mut socket) => {
+                socket.set_quirks(self.client.quirks());
                 if self.ready {
                     socket.handle_fabric_up(now);
                 }
@@ -131,6 +134,20 @@ impl Endpoint {
                 }
             }
         }
+    }
+
+    fn write_many(&mut self, now: Instant, handle: Handle, messages: Vec<(Payload, Option<Json>)>) {
+        if !self.sockets.contains_key(&handle) {
+            let told = |(payload, json)| Event::Undelivered { socket: handle, seq: 0, payload, json };
+            return self.events.extend(messages.into_iter().map(told));
+        }
+        self.with_socket(handle, |socket| {
+            for (payload, json) in messages {
+                if let Err(error) = socket.write(now, payload, json, false) {
+                    tracing::debug!(socket = handle, %error, "write refused");
+                }
+            }
+        });
     }
 
     fn ask_over_socket(&mut self, now: Instant, question: SocketQuestion) {

@@ -7,7 +7,9 @@ use super::super::{Event, Failure, Handle, Owner};
 use super::commands::NOBODY;
 use super::{ANSWER_TIMEOUT, Endpoint};
 use crate::client::{ClientError, Question, QuestionKind};
-use crate::socket::{CommandError, Data, Incoming, Output, ServerSocket, SocketEvent, Tag, TagKind};
+use crate::socket::{
+    CommandError, Data, Incoming, Output, ServerSocket, SocketConfig, SocketEvent, Tag, TagKind,
+};
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Headers, Message, Payload};
 
@@ -163,18 +165,25 @@ impl Endpoint {
             Incoming::Socket(socket, message) => {
                 self.with_socket(socket, |socket| socket.handle_message(now, message));
             }
-            Incoming::Accept { id, client, connect } => {
-                let Some(config) = self.listeners.get(&listener).map(|listening| listening.config.clone())
-                else {
-                    return;
-                };
+            Incoming::Supersede(socket, connect) => {
+                self.with_socket(socket, AnySocket::supersede);
+                self.drain_socket(now, socket);
+                if let Some(again) = self.with_listener(listener, |listener| listener.handle_message(connect))
+                {
+                    self.handle_incoming(now, listener, again);
+                }
+            }
+            Incoming::Accept { id, client, connect, epoch } => {
+                let Some(listening) = self.listeners.get(&listener) else { return };
+                let config = SocketConfig { epoch, ..listening.config.clone() };
                 let socket = self.next_accepted();
                 let subject = connect.subject.to_string();
                 let mut server_socket = ServerSocket::new(now, id.clone(), client, config);
                 server_socket.handle_message(now, connect);
-                self.with_listener(listener, |listener| listener.insert(id.clone(), socket));
+                self.with_listener(listener, |listener| listener.insert(id.clone(), socket, epoch));
                 tracing::debug!(listener, socket, id, subject, "socket accepted");
                 self.events.push_back(Event::Accepted { listener, socket, id, subject });
+                server_socket.set_quirks(self.client.quirks());
                 self.sockets.insert(socket, AnySocket::Server(Box::new(server_socket), listener));
                 self.drain_socket(now, socket);
             }

@@ -6,14 +6,16 @@ use super::super::sockets::AnySocket;
 use super::super::{Event, Failure, Handle, Owner};
 use super::Endpoint;
 use crate::client::{ClientError, ClientEvent, SessionState};
+use crate::entropy::Point;
 use crate::socket::Listener;
-use crate::wire::{Json, Message};
+use crate::wire::{Bundle, Json, Message};
 
 impl Endpoint {
     pub(super) fn handle_client_event(&mut self, now: Instant, event: ClientEvent<Owner>) {
         match event {
             ClientEvent::Session(state) => self.handle_session(now, state),
             ClientEvent::Delivered { token, message } => self.handle_delivery(now, token, message),
+            ClientEvent::Bundle { token, bundle } => self.handle_bundle(now, token, bundle),
             ClientEvent::Subscribed(owner) => self.handle_subscribed(now, owner),
             ClientEvent::Published { token, bytes, count } => {
                 if let Owner::Ticket(ticket) = token {
@@ -87,6 +89,16 @@ impl Endpoint {
     }
 
     fn handle_delivery(&mut self, now: Instant, owner: Owner, message: Message) {
+        // Only data has numbers, and with them a promise to hold.
+        let is_data = message.headers.seq.is_some()
+            && matches!(owner, Owner::SocketSubject(_) | Owner::ListenerSockets(_));
+        if is_data && self.client.takes(Point::DuplicateDelivery) {
+            self.route_delivery(now, owner, message.clone());
+        }
+        self.route_delivery(now, owner, message);
+    }
+
+    fn route_delivery(&mut self, now: Instant, owner: Owner, message: Message) {
         match owner {
             Owner::Subscription(subscription) => {
                 self.events.push_back(Event::Delivered { subscription, message })
@@ -105,6 +117,16 @@ impl Endpoint {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Many messages: for a socket one after the other, for a subscription as they are.
+    fn handle_bundle(&mut self, now: Instant, owner: Owner, bundle: Bundle) {
+        if let Owner::Subscription(subscription) = owner {
+            return self.events.push_back(Event::DeliveredBundle { subscription, bundle });
+        }
+        for part in bundle.parts() {
+            self.handle_delivery(now, owner, part.into_message(bundle.subject.clone()));
         }
     }
 

@@ -63,7 +63,7 @@ impl ClientSocket {
     pub(super) fn ask_to_attach(&mut self, now: Instant) {
         self.phase = Phase::AwaitingAccept;
         self.attempt += 1;
-        let mut json = serde_json::json!({ "id": self.id });
+        let mut json = control::with_epoch(serde_json::json!({ "id": self.id }), self.epoch());
         if self.resumes() {
             json[control::RESUME] = true.into();
         }
@@ -84,7 +84,12 @@ impl ClientSocket {
         }
     }
 
-    pub(super) fn attached(&mut self, now: Instant) {
+    pub(super) fn attached(&mut self, now: Instant, answer: &Headers) {
+        let epoch = control::epoch(answer);
+        // The answer to another making of this socket.
+        if epoch.is_some() && epoch != self.epoch() {
+            return;
+        }
         if self.phase != Phase::AwaitingAccept {
             return;
         }
@@ -94,6 +99,9 @@ impl ClientSocket {
         self.missing_since = None;
         self.pause.reset();
         self.emit(SocketEvent::State(State::Ready));
+        if epoch.is_some() {
+            self.channel.fence();
+        }
         self.channel.attach(now, server);
     }
 

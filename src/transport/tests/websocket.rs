@@ -44,20 +44,10 @@ async fn our_own_language_goes_inside_a_websocket_both_ways() {
 async fn a_proxy_that_passes_only_websockets_is_got_through() {
     let (address, accepted) = door(AcceptOptions::default()).await;
     let proxy = proxy_before(address).await;
-    for wire in [Wire::Best, Wire::Selvedge] {
-        let options = DialOptions { wire, ..to(&proxy) };
-        if wire == Wire::Best {
-            let mut client = dial(&options).await.expect("dialled");
-            let (mut broker, handshake) = accepted.await.expect("no panic").expect("accepted");
-            let offered = handshake
-                .headers
-                .iter()
-                .any(|(name, value)| name == "sec-websocket-protocol" && value == "selvedge.1");
-            assert!(offered, "{:?}", handshake.headers);
-            converse(&mut client, &mut broker).await;
-            return;
-        }
-    }
+    let options = DialOptions { wire: Wire::Selvedge, ..to(&proxy) };
+    let mut client = dial(&options).await.expect("dialled");
+    let (mut broker, _) = accepted.await.expect("no panic").expect("accepted");
+    converse(&mut client, &mut broker).await;
 }
 
 #[tokio::test]
@@ -74,6 +64,7 @@ async fn what_is_in_the_websocket_is_found_out_in_one_request() {
 }
 
 #[tokio::test]
+#[expect(clippy::result_large_err, reason = "the library's own type")]
 async fn a_server_that_repeats_every_subprotocol_is_not_taken_for_ours() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = listener.local_addr().expect("bound").to_string();
@@ -96,4 +87,65 @@ async fn a_server_that_repeats_every_subprotocol_is_not_taken_for_ours() {
     });
     assert!(dial(&inside(&address, Wire::Best)).await.is_ok());
     drop(server.await.expect("no panic"));
+}
+
+/// The heads of `tests/data/fabric/doors.txt`, requests and answers by turns.
+fn samples() -> Vec<String> {
+    let text = include_str!("../../../tests/data/fabric/doors.txt");
+    let mut heads = vec![String::new()];
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let line = line[1..].trim_start();
+        let head = heads.last_mut().expect("one at least");
+        head.push_str(line);
+        head.push_str("\r\n");
+        if line.is_empty() {
+            heads.push(String::new());
+        }
+    }
+    heads.pop();
+    heads
+}
+
+/// With those values that differ each time as they are in the samples.
+fn like_a_sample(head: &str) -> String {
+    let fixed = [
+        ("Host", "localhost:3000"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Selvedge-Session", "0123456789abcdef0123456789abcdef"),
+    ];
+    let line = |line: &str| {
+        let name = line.split(':').next().unwrap_or_default();
+        let fixed = fixed.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        fixed.map_or_else(|| line.to_owned(), |(_, value)| format!("{name}: {value}"))
+    };
+    head.split("\r\n").map(line).collect::<Vec<_>>().join("\r\n").replace("cookie:", "Cookie:")
+}
+
+async fn read_a_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.expect("a whole head"));
+    }
+    String::from_utf8(head).expect("text")
+}
+
+#[tokio::test]
+async fn both_doors_are_asked_for_and_opened_as_in_the_samples() {
+    let samples = samples();
+    let [bare, granted, websocket, granted_inside] = &samples[..] else { panic!("{samples:?}") };
+    for (request, answer, scheme) in [(bare, granted, "http"), (websocket, granted_inside, "ws")] {
+        let (address, accepted) = door(AcceptOptions::default()).await;
+        let mut stream = TcpStream::connect(&address).await.expect("connected");
+        stream.write_all(request.as_bytes()).await.expect("open");
+        assert_eq!(&like_a_sample(&read_a_head(&mut stream).await), answer);
+        assert!(accepted.await.expect("no panic").is_ok());
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("bound");
+        let options = DialOptions { address: format!("{scheme}://{address}"), wire: Wire::Best, ..to("") };
+        let dialing = tokio::spawn(async move { dial(&options).await.map(drop) });
+        let (mut stream, _) = listener.accept().await.expect("a visitor");
+        assert_eq!(&like_a_sample(&read_a_head(&mut stream).await), request);
+        dialing.abort();
+    }
 }

@@ -18,11 +18,13 @@ pub(in crate::transport) struct WebSocketBytes {
     socket: Socket,
     /// Of the last message, what was not asked for yet.
     rest: Bytes,
+    /// We have said goodbye: whoever just goes then has heard it.
+    is_shut: bool,
 }
 
 impl WebSocketBytes {
     pub(in crate::transport) fn new(socket: Socket) -> Self {
-        Self { socket, rest: Bytes::new() }
+        Self { socket, rest: Bytes::new(), is_shut: false }
     }
 
     /// The largest message that is taken: far more than is ever sent.
@@ -43,6 +45,7 @@ impl AsyncRead for WebSocketBytes {
                 }
                 Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(())),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Err(_)) if self.is_shut => return Poll::Ready(Ok(())),
                 Some(Err(error)) => return Poll::Ready(ended(error)),
             }
         }
@@ -86,6 +89,7 @@ impl AsyncWrite for WebSocketBytes {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.is_shut = true;
         Pin::new(&mut self.socket).poll_close(cx).map_err(to_io)
     }
 }

@@ -7,7 +7,9 @@ use super::frame::{DecodeError, Reader, begin, finish, kind, push_name, push_tex
 use super::headers::{are_needed, push_headers, read_headers};
 use super::slots::{Slots, single_id};
 use crate::subject::{Pattern, Subject};
-use crate::wire::{AckId, ClientOp, Encoding, Headers, MessageId, OpError, Payload, Publication, ServerOp};
+use crate::wire::{
+    AckId, Bundle, ClientOp, Encoding, Headers, MessageId, OpError, Payload, Publication, ServerOp,
+};
 
 /// Writes publications: one a direction of a connection.
 #[derive(Debug, Default)]
@@ -66,7 +68,7 @@ impl Writer {
 
 /// What follows the names; `at` is the place of the flags.
 fn rest(out: &mut BytesMut, start: usize, at: usize, publication: Publication) -> Option<Bytes> {
-    let Publication { id, seq, done, payload, headers, .. } = publication;
+    let Publication { id, seq, done, bundled, payload, headers, .. } = publication;
     if seq != 0 || !done {
         out[at] |= CHUNK;
         push_text(out, &id);
@@ -77,7 +79,12 @@ fn rest(out: &mut BytesMut, start: usize, at: usize, publication: Publication) -
         out[at] |= HEADERS;
         push_headers(out, &headers);
     }
-    out.put_u8(payload.encoding.0);
+    if bundled > 0 {
+        out[at] |= BUNDLE;
+        push_varint(out, bundled.into());
+    } else {
+        out.put_u8(payload.encoding.0);
+    }
     if payload.raw.len() < GIVEN_PAYLOAD_BYTES {
         out.put_slice(&payload.raw);
         finish(out, start, 0);
@@ -103,7 +110,7 @@ impl Default for Listener {
 impl Listener {
     /// The operation that a PUBLISH means.
     pub(super) fn published(&mut self, mut reader: Reader<'_>) -> Result<ClientOp, DecodeError> {
-        let flags = flags(&mut reader, ACK | SUBJECT | CHUNK | HEADERS)?;
+        let flags = flags(&mut reader, ACK | SUBJECT | CHUNK | HEADERS | BUNDLE)?;
         let ack = if flags & ACK == 0 { None } else { Some(AckId(reader.varint()?)) };
         let Some(subject) = self.subject(flags, &mut reader)? else {
             return Ok(ClientOp::PublishRefused { ack, error: OpError::text("Error: invalid subject") });
@@ -113,7 +120,7 @@ impl Listener {
 
     /// The operation that a DELIVER means.
     pub(super) fn delivered(&mut self, mut reader: Reader<'_>) -> Result<ServerOp, DecodeError> {
-        let flags = flags(&mut reader, SUBJECT | PATTERN | CHUNK | HEADERS)?;
+        let flags = flags(&mut reader, SUBJECT | PATTERN | CHUNK | HEADERS | BUNDLE)?;
         let subject =
             self.subject(flags, &mut reader)?.ok_or(DecodeError("delivery with an invalid subject"))?;
         let slot = reader.u8()?;
@@ -149,10 +156,31 @@ impl Listener {
             };
         }
         let headers = if flags & HEADERS == 0 { Headers::default() } else { read_headers(&mut reader)? };
+        if flags & BUNDLE != 0 {
+            return self.bundle(flags, subject, &headers, reader);
+        }
         let encoding = Encoding(reader.u8()?);
         let payload = Payload { encoding, raw: reader.payload() };
         let id = id.unwrap_or_else(|| self.single.clone());
-        Ok(Publication { subject, id, seq, done, payload, headers })
+        Ok(Publication { subject, id, seq, done, bundled: 0, payload, headers })
+    }
+
+    /// The whole of it is looked at, so that nobody behind a broker is handed one that is none.
+    fn bundle(
+        &self,
+        flags: u8,
+        subject: Subject,
+        headers: &Headers,
+        mut reader: Reader<'_>,
+    ) -> Result<Publication, DecodeError> {
+        let only_seq = Headers { seq: headers.seq, ..Headers::default() } == *headers;
+        if flags & (ACK | CHUNK) != 0 || !only_seq {
+            return Err(DecodeError("bundle with what only a single message has"));
+        }
+        let count = reader.varint()?;
+        let bundle = Bundle::parse(subject, headers.seq, count, reader.payload());
+        let bundle = bundle.ok_or(DecodeError("malformed bundle"))?;
+        Ok(Publication::of_bundle(bundle, self.single.clone()))
     }
 }
 
@@ -171,3 +199,5 @@ const PATTERN: u8 = 4;
 const CHUNK: u8 = 8;
 /// Headers follow.
 const HEADERS: u8 = 16;
+/// Several messages: their number follows, then they.
+const BUNDLE: u8 = 32;

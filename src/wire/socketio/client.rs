@@ -114,6 +114,11 @@ impl Codec for ClientCodec {
         }
         self.outstanding.insert(&op);
         match op {
+            ClientOp::Publish { publication, .. } if publication.bundled > 0 => {
+                publication.for_each_single(|publication| {
+                    self.encode(ClientOp::Publish { ack: None, publication }, frames);
+                });
+            }
             ClientOp::Publish { ack, publication } => {
                 frames.push_text(|out| {
                     push_event_start(out, 1, ack.map(|AckId(id)| id));

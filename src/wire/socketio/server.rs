@@ -143,6 +143,11 @@ impl Codec for ServerCodec {
 
     fn encode(&mut self, op: ServerOp, frames: &mut Frames) {
         match op {
+            ServerOp::Deliver { pattern, publication } if publication.bundled > 0 => {
+                publication.for_each_single(|publication| {
+                    self.encode(ServerOp::Deliver { pattern: pattern.clone(), publication }, frames);
+                });
+            }
             ServerOp::Deliver { pattern, publication } => {
                 frames.push_text(|out| {
                     push_event_start(out, 1, None);

@@ -73,6 +73,7 @@ fn sample() -> Publication {
         id: "aB3dE6gH9k".into(),
         seq: 0,
         done: true,
+        bundled: 0,
         payload: Payload::msgpack("hi"),
         headers: Headers { json: Some(json(r#"{"my":"header"}"#)), ..Headers::default() },
     }

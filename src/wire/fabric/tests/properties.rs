@@ -49,14 +49,38 @@ prop_compose! {
             (any::<u8>(), 0..40_000_usize).prop_map(|(byte, count)| vec![byte; count]),
         ],
         headers in any_headers(),
+        more in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 0..9),
     ) -> Option<Publication> {
+        if chunk.is_none() && raw.len() < 1000 && let Some(bundle) = bundle(&text, encoding, &raw, &headers, &more) {
+            return Some(Publication::of_bundle(bundle, "1".into()));
+        }
         // A message of one chunk has no id of its own.
         let (id, seq, done) = chunk.filter(|(_, seq, done)| *seq != 0 || !done).unwrap_or(("1".into(), 0, true));
         Subject::parse(&text).ok().map(|subject| Publication {
-            subject, id: id.as_str().into(), seq, done,
+            subject, id: id.as_str().into(), seq, done, bundled: 0,
             payload: Payload { encoding: Encoding(encoding), raw: raw.into() }, headers,
         })
     }
+}
+
+/// One of the first message and `more`, if there are more.
+fn bundle(text: &str, encoding: u8, raw: &[u8], headers: &Headers, more: &[Vec<u8>]) -> Option<Bundle> {
+    let subject = Subject::parse(text).ok().filter(|_| !more.is_empty())?;
+    let messages: Vec<Message> = (0..)
+        .zip(std::iter::once(raw).chain(more.iter().map(Vec::as_slice)))
+        .map(|(index, raw)| Message {
+            subject: subject.clone(),
+            payload: Payload { encoding: Encoding(encoding), raw: raw.to_vec().into() },
+            headers: Headers {
+                seq: headers.attempt.map(|first| first + index),
+                json: headers.json.clone().filter(|_| index % 2 == 0),
+                ..Headers::default()
+            },
+        })
+        .collect();
+    let mut builder = BundleBuilder::of_two(&messages[0], &messages[1], usize::MAX)?;
+    messages[2..].iter().for_each(|message| builder.push(message));
+    Some(builder.finish())
 }
 
 proptest! {
@@ -87,7 +111,11 @@ proptest! {
             ClientOp::InfoReceived,
         ];
         for (publication, ack) in publications {
-            ops.extend(publication.map(|publication| ClientOp::Publish { ack: ack.map(AckId), publication }));
+            ops.extend(publication.map(|publication| {
+                // Nobody asks for the acknowledgement of a bundle.
+                let ack = ack.map(AckId).filter(|_| publication.bundled == 0);
+                ClientOp::Publish { ack, publication }
+            }));
         }
         for op in ops {
             prop_assert_eq!(carried(&mut client, op.clone(), &mut server), Ok(vec![op]));

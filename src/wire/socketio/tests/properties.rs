@@ -63,7 +63,7 @@ prop_compose! {
         headers in any_headers(),
     ) -> Option<Publication> {
         Subject::parse(&subject).ok().map(|subject| Publication {
-            subject, id: id.as_str().into(), seq, done,
+            subject, id: id.as_str().into(), seq, done, bundled: 0,
             payload: Payload { encoding: Encoding(encoding), raw: raw.into() }, headers,
         })
     }
@@ -96,6 +96,35 @@ proptest! {
         for op in ops {
             prop_assert_eq!(carried(&mut client, op.clone(), &mut server), Ok((vec![op], vec![])));
         }
+    }
+
+    #[test]
+    fn a_bundle_is_written_as_its_messages(
+        texts in prop::collection::vec("[a-z]{0,20}", 2..20),
+        first in prop::option::of(1..1000_u64),
+    ) {
+        let subject = Subject::parse("a.b").expect("valid");
+        let singles: Vec<Publication> = texts.into_iter().zip(0..).map(|(text, index)| Publication {
+            payload: Payload::msgpack(text),
+            headers: Headers { seq: first.map(|first| first + index), ..Headers::default() },
+            subject: subject.clone(),
+            ..sample()
+        }).collect();
+        let message = |single: &Publication| {
+            let Publication { subject, payload, headers, .. } = single.clone();
+            Message { subject, payload, headers }
+        };
+        let mut builder = BundleBuilder::new(&message(&singles[0]));
+        singles[1..].iter().for_each(|single| builder.push(&message(single)));
+        let publication = Publication::of_bundle(builder.finish(), sample().id);
+        let (mut client, mut server) = codecs();
+        let heard = singles.iter().cloned().map(|publication| ClientOp::Publish { ack: None, publication }).collect();
+        let op = ClientOp::Publish { ack: None, publication: publication.clone() };
+        prop_assert_eq!(carried(&mut client, op, &mut server), Ok((heard, vec![])));
+        let pattern = Pattern::parse("a.*").expect("valid");
+        let heard = singles.into_iter().map(|publication| ServerOp::Deliver { pattern: pattern.clone(), publication });
+        let heard = heard.collect();
+        prop_assert_eq!(carried(&mut server, ServerOp::Deliver { pattern: pattern.clone(), publication }, &mut client), Ok((heard, vec![])));
     }
 
     #[test]

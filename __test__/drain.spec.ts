@@ -1,0 +1,149 @@
+import { once } from 'node:events'
+import { type ConatSocketClient, connect, init } from 'selvedge'
+import { describeFabrics } from './support/fabrics'
+import { rejection } from './support/messages'
+import { join, listening, numbers, pair, take } from './support/sockets'
+
+describeFabrics('drain of a socket server', fabric => {
+  test('lets everything arrive, takes nobody new, and closes', async () => {
+    const { host, listener, guest, server, socket } = await pair(fabric)
+    const elsewhere = await listening(fabric.client(), 'chat')
+    socket.pause()
+    const received = take(socket, 50)
+    for (const n of numbers(1, 50)) server.write(n)
+    const drained = listener.drain({ deadline: 5000, spread: 0 })
+    expect([listener.draining, listener.state]).toEqual([true, 'ready'])
+    const next = guest.socket.connect('chat')
+    await once(elsewhere, 'connection')
+    await next.waitUntilReady()
+    socket.resume()
+    expect(await received).toEqual(numbers(1, 50))
+    await drained
+    expect([listener.state, server.undelivered()]).toEqual(['closed', []])
+    await host.close()
+  })
+
+  test('cuts off at the deadline, and says what is left', async () => {
+    const { listener, server, socket } = await pair(fabric)
+    socket.pause()
+    server.write('never read')
+    const closed = once(server, 'closed')
+    await Promise.all([listener.drain({ deadline: 100 }), listener.drain({ deadline: 100 })])
+    await closed
+    expect(server.undelivered().map(message => message.data)).toEqual(['never read'])
+  })
+
+  test('loses nothing in a rolling deploy: clients go on at the next server', async () => {
+    const [old, next] = [fabric.client(), fabric.client()]
+    const first = await listening(old, 'chat', { id: 'first' })
+    const handled: string[] = []
+    const serve = (server: typeof first) =>
+      server.on('connection', socket => socket.on('data', (text: string) => handled.push(text)))
+    serve(first)
+    const guests = numbers(1, 10).map(() => fabric.client())
+    const writers = guests.map((guest, index) => new Writer(() => guest.socket.connect('chat'), `w${index}`))
+    await Promise.all(writers.map(writer => writer.socket.waitUntilReady()))
+    const second = await listening(next, 'chat', { id: 'second' })
+    serve(second)
+    const pump = setInterval(() => {
+      for (const writer of writers) writer.write()
+    }, 1)
+    await first.drain({ deadline: 5000, spread: 300 })
+    await Promise.all(writers.map(writer => writer.moved))
+    clearInterval(pump)
+    await Promise.all(writers.map(writer => writer.socket.drain()))
+    for (const writer of writers) {
+      const own = handled.filter(text => text.startsWith(`${writer.name}:`))
+      expect(own).toEqual(numbers(1, writer.written).map(n => `${writer.name}:${n}`))
+    }
+    expect(Object.keys(second.sockets)).toHaveLength(10)
+  })
+})
+
+/** Writes numbered texts, and goes on with a new socket when the old one is closed: first with what that has left behind. */
+class Writer {
+  socket: ConatSocketClient
+  written = 0
+  readonly moved: Promise<void>
+
+  constructor(
+    open: () => ConatSocketClient,
+    readonly name: string,
+  ) {
+    this.socket = open()
+    this.moved = new Promise(resolve => {
+      this.socket.once('closed', () => {
+        const left = this.socket.undelivered()
+        this.socket = open()
+        for (const message of left) this.socket.write(message)
+        this.socket.once('ready', resolve)
+      })
+    })
+  }
+
+  write(): void {
+    if (this.socket.state === 'closed') return
+    this.socket.write(`${this.name}:${this.written + 1}`)
+    this.written += 1
+  }
+}
+
+describeFabrics('drain of a client', fabric => {
+  test('waits for what is under way, both ways, and closes', async () => {
+    const { host, guest, server, socket } = await pair(fabric)
+    server.pause()
+    const received = take(server, 20)
+    const responder = await host.subscribe('slow')
+    for (const n of numbers(1, 20)) socket.write(n)
+    const asked = guest.request('slow', 'question')
+    const [question] = [(await responder.next()).value!]
+    const drained = guest.drain({ deadline: 5000 })
+    expect(guest.draining).toBe(true)
+    server.resume()
+    expect(await received).toEqual(numbers(1, 20))
+    await question.respond('answer')
+    expect((await asked).data).toBe('answer')
+    await drained
+    expect(guest.state).toBe('closed')
+  })
+
+  test('drains its servers, and gives up at the deadline', async () => {
+    const { host, server, socket } = await pair(fabric)
+    socket.pause()
+    server.write('never read')
+    const asked = host.request('nobody.answers', null, { waitForInterest: true })
+    const refused = rejection(asked)
+    await host.drain({ deadline: 200, spread: 0 })
+    expect((await refused).code).toBe('ERR_CLOSED')
+    expect(server.undelivered()).toHaveLength(1)
+  })
+
+  test('refuses what it does not know', async () => {
+    const client = fabric.client()
+    expect(await rejection(client.drain({ dead: 1 } as never))).toMatchObject({ code: 'ERR_UNKNOWN_OPTION' })
+    expect(await rejection(client.drain({ deadline: 0 }))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
+    expect(client.state).not.toBe('closed')
+  })
+})
+
+describe('drain of a broker', () => {
+  test.each(['conat', 'selvedge'] as const)('sends everybody to the next one: wire %s', async wire => {
+    const old = init({ port: 0 })
+    await old.waitUntilReady()
+    const { port } = old.address()!
+    const quick = { noCache: true, wire, reconnectionDelay: 5, reconnectionDelayMax: 50 }
+    const clients = numbers(1, 6).map(() => connect({ address: `http://127.0.0.1:${port}`, ...quick }))
+    const listener = await listening(clients[0]!, 'chat')
+    const [server, socket] = await join(listener, clients[1]!)
+    const received = take(server, 200)
+    for (const n of numbers(1, 100)) socket.write(n)
+    await old.drain({ deadline: 5000, spread: 50 })
+    expect([old.state, old.draining]).toEqual(['closed', true])
+    for (const n of numbers(101, 200)) socket.write(n)
+    const next = init({ port })
+    await next.waitUntilReady()
+    expect(await received).toEqual(numbers(1, 200))
+    await Promise.all(clients.map(client => client.close()))
+    await next.close()
+  })
+})

@@ -1,0 +1,170 @@
+// One server of three is killed under a crowd of clients; one is frozen, replaced, and wakes up.
+import { endAll, Party, sleep, until } from './party'
+
+const CROWD = Number(process.env.CROWD ?? 300)
+const PROCESSES = 3
+
+afterEach(endAll)
+
+interface Member {
+  clientReady: number[]
+  socketReady?: number
+  state: string
+  codes: string[]
+  got: number
+}
+
+/** How many came back in each tenth of the time that all took. */
+function histogram(times: number[]): number[] {
+  const bins = Array<number>(10).fill(0)
+  const last = Math.max(...times) + 1
+  for (const time of times) bins[Math.floor((time / last) * 10)]! += 1
+  return bins
+}
+
+async function crowd(
+  port: number,
+  wire: string,
+): Promise<{ members: Party[]; ask: (since: number) => Promise<Member[]> }> {
+  const members = await Promise.all(Array.from({ length: PROCESSES }, () => Party.start()))
+  const options = { address: `http://127.0.0.1:${port}`, wire }
+  const socket = { keepAlive: 500, keepAliveTimeout: 2000 }
+  const each = { count: CROWD / PROCESSES, options, subject: 'shared', socket }
+  await Promise.all(members.map(party => party.ask('many', each)))
+  const ask = async (since: number): Promise<Member[]> => {
+    const reports = await Promise.all(members.map(party => party.ask('crowd', { since })))
+    expect(reports.flatMap(report => report.broken)).toEqual([])
+    return reports.flatMap(report => report.members)
+  }
+  return { members, ask }
+}
+
+test(`one of three servers is killed under ${CROWD} clients: all of its sockets are told, and find another`, async () => {
+  const broker = await Party.broker()
+  const options = { address: `http://127.0.0.1:${broker.port}` }
+  const servers = await Promise.all([0, 1, 2].map(() => Party.client(options)))
+  await Promise.all(servers.map(server => server.ask('listen', { subject: 'shared', echo: true })))
+  const { ask } = await crowd(broker.port, 'selvedge')
+  const victims = (await servers[0]!.report()).ends.length
+  const killed = Date.now()
+  await servers[0]!.kill()
+  // A server that is away is looked for during 30 s: it might have lost its broker only.
+  const isBack = (all: Member[]): boolean =>
+    all.filter(({ codes }) => codes.length > 0).length >= victims &&
+    all.every(({ state }) => state === 'ready')
+  const all = await until(() => ask(killed), isBack, 75_000)
+  const moved = all.filter(({ codes }) => codes.length > 0)
+  expect(moved).toHaveLength(victims)
+  expect(moved.every(({ codes }) => codes.length === 1 && codes[0] === 'ERR_SOCKET_LOST')).toBe(true)
+  const times = moved.map(({ socketReady }) => socketReady!)
+  console.info(
+    `${victims} sockets of ${CROWD} moved, ${Math.min(...times)} to ${Math.max(...times)} ms after the kill:`,
+    histogram(times),
+  )
+  // Every socket that lives has its other end at one of the two, and no end is left without a client.
+  const ends = await until(
+    async () =>
+      (await Promise.all(servers.slice(1).map(server => server.report()))).flatMap(report => report.ends),
+    list => list.filter(({ state }) => state === 'ready').length === CROWD,
+    20_000,
+  )
+  expect(ends.filter(({ state }) => state !== 'closed')).toHaveLength(CROWD)
+}, 150_000)
+
+test.each(['conat', 'selvedge'])(
+  `a broker is killed under ${CROWD} clients: they come back, and not in step; %s wire`,
+  async wire => {
+    let broker = await Party.broker()
+    const options = { address: `http://127.0.0.1:${broker.port}`, wire, reconnectionDelay: 500 }
+    const server = await Party.client(options)
+    await server.ask('listen', { subject: 'shared', echo: true })
+    const { ask } = await crowd(broker.port, wire)
+    const killed = Date.now()
+    await broker.party.kill()
+    broker = await Party.broker(broker.port)
+    const all = await until(
+      () => ask(killed),
+      list => list.every(one => one.clientReady.length > 0 && one.state === 'ready'),
+      60_000,
+    )
+    const times = all.map(({ clientReady }) => clientReady[0]!)
+    const bins = histogram(times)
+    console.info(`${wire}: ${CROWD} clients back within ${Math.max(...times)} ms:`, bins)
+    expect(all.flatMap(({ codes }) => codes)).toEqual([])
+    // Full jitter spreads them; in step they would be in one or two of the bins.
+    expect(Math.max(...bins)).toBeLessThan(CROWD * 0.6)
+    expect(bins.filter(count => count > 0).length).toBeGreaterThanOrEqual(5)
+  },
+  150_000,
+)
+
+test.each([
+  [1, 'ready'],
+  // Longer than a client looks for the server that it is attached to.
+  [40, 'closed'],
+])(
+  'a server frozen for %d s: its sockets are %s on both sides, and nothing comes twice',
+  async (seconds, state) => {
+    const broker = await Party.broker()
+    const options = { address: `http://127.0.0.1:${broker.port}` }
+    const quick = { keepAlive: 200, keepAliveTimeout: 400 }
+    const server = await Party.client(options)
+    await server.ask('listen', { subject: 'frozen', options: quick })
+    const guest = await Party.client(options)
+    await guest.ask('connect', { subject: 'frozen', count: 3, options: quick })
+    await guest.ask('talk')
+    await server.ask('talk')
+    await until(
+      () => server.report(),
+      ({ ends }) => ends.length === 3 && ends.every(({ got }) => got > 20),
+      20_000,
+    )
+    server.freeze()
+    await until(
+      () => guest.report(),
+      ({ ends }) => ends.every(end => end.events.includes('disconnected')),
+      30_000,
+    )
+    await sleep(seconds * 1000)
+    server.thaw()
+    await guest.ask('hush')
+    await server.ask('hush')
+    // Each pair goes on whole, or both of its ends say why not.
+    const both = async () => {
+      const [there, here] = [(await server.report()).ends, (await guest.report()).ends]
+      return here.map(end => [end, there.find(({ id }) => id === end.id)!] as const)
+    }
+    const pairs = await until(
+      both,
+      all =>
+        all.every(([a, b]) =>
+          a.state === 'closed'
+            ? b.state === 'closed'
+            : a.got === b.written && b.got === a.written && a.unsent + b.unsent === 0,
+        ),
+      60_000,
+    )
+    expect(pairs.flat().map(end => end.state)).toEqual(Array(6).fill(state))
+    for (const [a, b] of pairs) {
+      expect([a.wrong, b.wrong]).toEqual([[], []])
+      expect(a.got).toBeLessThanOrEqual(b.written)
+      expect(b.got).toBeLessThanOrEqual(a.written)
+      for (const [end, peer] of [
+        [a, b],
+        [b, a],
+      ] as const) {
+        if (end.state !== 'closed') continue
+        expect(end.closed).toHaveLength(1)
+        expect(end.closed[0]).toMatch(/^ERR_(SUPERSEDED|SOCKET_LOST|SOCKET_TIMEOUT|SOCKET_CLOSED_BY_PEER)$/)
+        // What the other side has not got is among what is not known to be delivered.
+        expect(end.undelivered).toBeGreaterThanOrEqual(end.written - peer.got)
+      }
+    }
+    console.info(
+      'after the freeze:',
+      pairs.map(([a, b]) => `${a.state} ${a.closed} / ${b.state} ${b.closed}`),
+    )
+    expect([(await guest.report()).broken, (await server.report()).broken]).toEqual([[], []])
+  },
+  120_000,
+)

@@ -1,0 +1,124 @@
+// One process of those that live beside the attacker: the broker, the neighbour, or the victim.
+const { connect, init } = require('selvedge')
+
+const [role, address] = process.argv.slice(2)
+const broken = []
+process.on('uncaughtException', error => broken.push(String(error.stack)))
+process.on('unhandledRejection', error => broken.push(String(error?.stack ?? error)))
+
+const commands = { report: () => ({ broken, rss: process.memoryUsage.rss(), polluted: pollution() }) }
+
+/** What has been added to the prototypes of all objects. */
+function pollution() {
+  return [{}, [], () => {}].flatMap(value => {
+    const names = []
+    for (const name in value) names.push(name)
+    return value.polluted === undefined ? names : [...names, 'polluted']
+  })
+}
+
+const roles = {
+  async broker() {
+    const broker = init({ port: 0, host: '127.0.0.1' })
+    await broker.waitUntilReady()
+    return broker.address().port
+  },
+
+  /** An echo among honest people; notes the longest that an answer took. */
+  async neighbour() {
+    const [host, guest] = [connect({ address, noCache: true }), connect({ address, noCache: true })]
+    host.socket.listen('honest').on('connection', socket => socket.on('data', data => socket.write(data)))
+    const socket = guest.socket.connect('honest')
+    await socket.waitUntilReady()
+    let worst = 0
+    let answered = 0
+    let asked = Date.now()
+    const disturbed = []
+    for (const name of ['disconnected', 'closed']) socket.on(name, () => disturbed.push(name))
+    socket.on('data', n => {
+      worst = Math.max(worst, Date.now() - asked)
+      answered += 1
+      setTimeout(() => {
+        asked = Date.now()
+        socket.write(n + 1)
+      }, 10)
+    })
+    socket.write(0)
+    commands.latency = () => {
+      // A question that is still open counts with its age.
+      const now = {
+        worst: Math.max(worst, socket.tcp.send.unsent > 0 ? Date.now() - asked : 0),
+        answered,
+        disturbed,
+      }
+      worst = 0
+      return now
+    }
+  },
+
+  /** Sockets, a subscription and a service that the attacker writes to. */
+  async victim() {
+    const [host, guest] = [connect({ address, noCache: true }), connect({ address, noCache: true })]
+    const server = host.socket.listen('victim')
+    const seen = {}
+    server.on('connection', socket => {
+      const record = { data: [], requests: 0, closed: null }
+      seen[socket.id] = record
+      socket.on('data', (data, headers) => record.data.push(describe(data), headers))
+      socket.on('request', message => {
+        record.requests += 1
+        message.respondSync(null)
+      })
+      socket.once('closed', reason => {
+        record.closed = reason?.code ?? 'none'
+      })
+    })
+    await server.waitUntilReady()
+    const subscription = await host.subscribe('plain.*')
+    const plain = []
+    subscription.emitter.on('message', message => {
+      try {
+        plain.push([describe(message.data), message.headers ?? null])
+      } catch (error) {
+        plain.push([error.code, null])
+      }
+    })
+    commands.server = () => server.id
+    commands.seen = ({ id }) => seen[id] ?? null
+    commands.plain = () => plain.splice(0)
+    commands.open = async () => {
+      const socket = guest.socket.connect('victim')
+      await socket.waitUntilReady()
+      const own = { data: [], closed: null }
+      socket.on('data', data => own.data.push(describe(data)))
+      socket.once('closed', reason => {
+        own.closed = reason?.code ?? 'none'
+      })
+      opened[socket.id] = { socket, own }
+      return socket.id
+    }
+    const opened = {}
+    commands.own = ({ id }) => opened[id].own
+    commands.say = ({ id, data, headers }) => void opened[id].socket.write(data, headers)
+    commands.drained = async ({ id }) => {
+      await opened[id].socket.drain()
+      return seen[id]
+    }
+  },
+}
+
+/** What a value is, short enough to be sent. */
+function describe(data) {
+  if (data === null || typeof data !== 'object') return data
+  return { keys: Object.keys(data), isPlain: Object.getPrototypeOf(data) === Object.prototype }
+}
+
+process.on('message', async ({ question, command, ...rest }) => {
+  try {
+    process.send({ question, value: (await commands[command](rest)) ?? null })
+  } catch (error) {
+    process.send({ question, error: `${command}: ${error.stack}` })
+  }
+})
+process.once('disconnect', () => process.exit(0))
+roles[role]().then(value => process.send({ question: 0, value: value ?? null }))

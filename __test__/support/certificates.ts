@@ -1,0 +1,18 @@
+// Certificates for tests, made by tests/data/tls/make.sh. Test keys: they protect nothing.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const read = (name: string): string => readFileSync(join(__dirname, '../../tests/data/tls', name), 'utf8')
+
+/** Has signed all that `material` gives. */
+export const CA = read('ca.pem')
+/** Has signed none of them. */
+export const OTHER_CA = read('other-ca.pem')
+
+/** `server` and `renewed` are for localhost, `elsewhere` for another name; `expired` was; `client` is Ada's. */
+export function material(name: 'server' | 'renewed' | 'elsewhere' | 'expired' | 'client'): {
+  key: string
+  cert: string
+} {
+  return { key: read(`${name}.key.pem`), cert: read(`${name}.pem`) }
+}

@@ -1,0 +1,109 @@
+// What a broker can be told when it is made, and how the engine reads it.
+import { EventEmitter } from 'node:events'
+import { FabricError, invalidType, invalidValue } from './errors'
+import type { AnyHttpServer } from './http-server'
+import { type Check, defaults, isCount, isNumber, isString, isTimeout, pick, type Shape } from './options'
+import { isSsl, serverSettings, type TlsServerOptions } from './tls'
+
+export interface ServerOptions {
+  port?: number | null
+  host?: string
+  id?: string
+  path?: string
+  maxSubscriptionsPerClient?: number
+  maxSubscriptionsPerHub?: number
+  clusterName?: string
+  ssl?: boolean | TlsServerOptions
+  httpServer?: AnyHttpServer
+  socketPath?: string
+  socketMode?: number
+  allowedOrigins?: readonly string[]
+  allowedHosts?: readonly string[]
+  handshakeTimeout?: number
+  messageTimeout?: number
+  maxHandshakes?: number
+  maxHandshakesPerAddress?: number
+}
+
+export interface ServerAddress {
+  address: string
+  family: string
+  port: number
+}
+
+const isPort: Check = (name, value) => {
+  if (value === null) return
+  isNumber(name, value)
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff) return
+  throw invalidValue(name, 'an integer from 0 to 65535, or null', value)
+}
+
+const isMode: Check = (name, value) => {
+  isNumber(name, value)
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0o777) return
+  throw invalidValue(name, 'permissions from 0 to 0o777', value)
+}
+
+const isStrings: Check = (name, value) => {
+  if (!Array.isArray(value)) throw invalidType(name, 'an array of strings', value)
+  for (const [index, item] of value.entries()) isString(`${name}[${index}]`, item)
+}
+
+const isHttpServer: Check = (name, value) => {
+  if (!(value instanceof EventEmitter) || !('listening' in value))
+    throw invalidType(name, 'a server of node:http or node:https', value)
+}
+
+const isFile: Check = (name, value) => {
+  isString(name, value)
+  if (value === '') throw invalidValue(name, 'a path', value)
+}
+
+/** Handed on to the engine as they are. */
+const PASSED_ON: Shape = {
+  port: isPort,
+  host: isString,
+  id: isString,
+  path: isString,
+  maxSubscriptionsPerClient: isCount,
+  maxSubscriptionsPerHub: isCount,
+  clusterName: isString,
+  socketPath: isFile,
+  socketMode: isMode,
+  allowedOrigins: isStrings,
+  allowedHosts: isStrings,
+  handshakeTimeout: isTimeout,
+  messageTimeout: isTimeout,
+  maxHandshakes: isCount,
+  maxHandshakesPerAddress: isCount,
+}
+
+export const SERVER_SHAPE: Shape = { ...PASSED_ON, ssl: isSsl, httpServer: isHttpServer }
+
+/** The port of a broker: the default only if nothing else says where it listens. */
+export function portOf(options: ServerOptions): number | null {
+  const { httpServer, socketPath, port, ssl } = options
+  const elsewhere = httpServer ? 'httpServer' : socketPath === undefined ? undefined : 'socketPath'
+  if (elsewhere === undefined) return port === undefined ? defaults.port : port
+  if (port !== undefined && port !== null) throw contradiction(`${elsewhere} and port`)
+  if (httpServer && socketPath !== undefined) throw contradiction('httpServer and socketPath')
+  if (typeof ssl === 'object') throw contradiction(`${elsewhere} and certificates in ssl`)
+  return null
+}
+
+function contradiction(what: string): FabricError {
+  return new FabricError(`init: ${what} exclude each other`, 'ERR_INVALID_ARG_VALUE')
+}
+
+/** The options of `brokerOpen`. */
+export function brokerSettings(options: ServerOptions): string {
+  const { ssl, httpServer } = options
+  if (ssl === true && !httpServer) {
+    throw new FabricError(
+      'init: ssl needs key and cert, or an httpServer that has them',
+      'ERR_INVALID_ARG_VALUE',
+    )
+  }
+  const tls = typeof ssl === 'object' ? serverSettings(ssl) : undefined
+  return JSON.stringify({ ...pick(options, Object.keys(PASSED_ON)), tls })
+}
