@@ -283,7 +283,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
    */
   drain(options?: DrainOptions): Promise<void>
   /** Whether `drain` was called. */
-  readonly draining: boolean
+  readonly draining: boolean;
   [Symbol.asyncDispose](): Promise<void>
   /** Lets the client keep the process alive again while it connects or closes. */
   ref(): this

@@ -89,7 +89,7 @@ async function services(client: conat.Client): Promise<void> {
   await client.syncSubscriptions({ timeout: 1000 })
   const system = conat.sysApi(client, { id: '0' })
   await system.disconnect(['a', 'b'])
-  for await (const usage of conat.sysApiMany(client, { maxWait: 100 }).usage()) usage
+  for await (const usage of conat.sysApiMany(client, { maxWait: 100 }).usage()) console.log(usage)
   const patterns = new conat.Patterns<{ weight: number }>().set('a.*', { weight: 1 })
   const weight: number | undefined = patterns.get('a.*')?.weight
   const matching: string[] = patterns.matches('a.b')

@@ -192,11 +192,15 @@ impl Sender {
     pub fn resend(&mut self, missing: &[u64]) -> Option<Vec<Data>> {
         let first = self.acked() + 1;
         let (mut found, mut bytes) = (Vec::new(), 0);
+        // The original asks in the order of the numbers' texts: 10 before 2.
+        let mut wanted = missing.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
         let kept = |seq: &u64| {
             self.unacked
                 .get(usize::try_from(seq.checked_sub(first)?).ok().filter(|index| *index < self.sent)?)
         };
-        for data in missing.iter().filter_map(kept) {
+        for data in wanted.iter().filter_map(kept) {
             bytes += data.bytes() + RESEND_OVERHEAD;
             if !found.is_empty() && bytes > MAX_RESEND_BYTES {
                 break;

@@ -15,6 +15,8 @@ export interface SocketOptions {
   loses?: (seq: number) => boolean
   /** Messages that are lost the first time they arrive. */
   misses?: (seq: number) => boolean
+  /** Every message is sent once more at once, and again after the next one, unless it was acknowledged meanwhile. */
+  repeats?: boolean
   /** No reports until `releaseReports`. */
   holdsReports?: boolean
 }
@@ -31,7 +33,13 @@ export abstract class Channel extends EventEmitter {
   /** Hears nothing and says nothing: as good as dead, for a test of keep-alive. */
   isMute = false
   /** What it asked and was asked for, for tests to look at. */
-  readonly seen = { reports: [] as number[], askedFor: [] as number[], asks: [] as number[] }
+  readonly seen = {
+    reports: [] as number[],
+    askedFor: [] as number[],
+    asks: [] as number[],
+    longestAsk: 0,
+    unsortedAsks: 0,
+  }
   readonly #queued: [unknown, Headers | undefined][] = []
   readonly #unacked = new Map<number, Sent>()
   #seq = 0
@@ -136,6 +144,8 @@ export abstract class Channel extends EventEmitter {
     const { emitted, missing } = message.data.socket
     if (missing !== undefined) {
       this.seen.askedFor.push(...missing)
+      this.seen.longestAsk = Math.max(this.seen.longestAsk, missing.length)
+      if (missing.some((seq: number, i: number) => i > 0 && seq <= missing[i - 1])) this.seen.unsortedAsks++
       const found = missing.map((seq: number) => this.#unacked.get(seq))
       const isComplete = found.every((sent: Sent | undefined) => sent !== undefined)
       const answer = isComplete
@@ -225,6 +235,8 @@ export abstract class Channel extends EventEmitter {
     const seq = ++this.#seq
     this.#unacked.set(seq, { encoding: 0, raw: encode(data), headers: { ...given, [SEQ]: seq } })
     this.#transmit(seq)
+    if (this.options.repeats)
+      for (const again of [seq - 1, seq]) if (this.#unacked.has(again)) this.#transmit(again)
     this.#scheduleResend(500)
   }
 

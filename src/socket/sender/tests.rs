@@ -72,6 +72,26 @@ fn resends_what_is_kept_and_refuses_what_is_not() {
 }
 
 #[test]
+fn an_answer_to_a_missing_list_holds_8_mb_or_one_message_oldest_first() {
+    let config = SocketConfig { max_queue_bytes: 4 * MAX_IN_FLIGHT_BYTES, ..SocketConfig::default() };
+    let (mut sender, now) = (Sender::new(&config), Instant::now());
+    let big = |megabytes: usize| Payload::msgpack(vec![0; megabytes * 1000 * 1000 - 100]);
+    sender.attach(now);
+    for megabytes in [3, 3, 3] {
+        sender.write(now, big(megabytes), None, false).expect("room");
+    }
+    assert_eq!(transmitted(&mut sender, now), [1, 2, 3]);
+    let seqs = |sender: &mut Sender, list: &[u64]| {
+        sender.resend(list).map(|found| found.iter().map(|data| data.seq).collect::<Vec<_>>())
+    };
+    assert_eq!(seqs(&mut sender, &[3, 1, 1, 2]), Some(vec![1, 2]), "the rest is asked for again");
+    sender.handle_emitted(now, 3).expect("sent");
+    sender.write(now, big(12), None, false).expect("room");
+    assert_eq!(transmitted(&mut sender, now), [4]);
+    assert_eq!(seqs(&mut sender, &[4]), Some(vec![4]));
+}
+
+#[test]
 fn bytes_in_flight_are_bounded_but_one_message_always_goes() {
     let config = SocketConfig { max_queue_bytes: 4 * MAX_IN_FLIGHT_BYTES, ..SocketConfig::default() };
     let (mut sender, now) = (Sender::new(&config), Instant::now());
