@@ -151,7 +151,7 @@ impl<C: Codec> Link for FabricLink<C> {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
-        if self.outgoing.len() == 0 {
+        if self.outgoing.is_done() {
             return Poll::Ready(Ok(()));
         }
         ready!(self.outgoing.poll_write(cx, &mut self.stream))?;

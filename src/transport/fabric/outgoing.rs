@@ -19,12 +19,19 @@ pub(super) struct Outgoing {
     /// What comes before them.
     queue: VecDeque<Bytes>,
     queued: usize,
+    /// Something was handed to the stream, which may still have it.
+    is_unflushed: bool,
 }
 
 impl Outgoing {
     /// Bytes that wait.
     pub(super) fn len(&self) -> usize {
         self.queued + self.gathered.len()
+    }
+
+    /// Whether nothing waits, here or in the stream.
+    pub(super) fn is_done(&self) -> bool {
+        self.len() == 0 && !self.is_unflushed
     }
 
     /// Appends the frame of `op`.
@@ -63,10 +70,13 @@ impl Outgoing {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.is_unflushed = true;
             self.advance(written);
         }
         // TLS and WebSocket keep what the connection below did not take at once.
-        Pin::new(stream).poll_flush(cx)
+        ready!(Pin::new(stream).poll_flush(cx))?;
+        self.is_unflushed = false;
+        Poll::Ready(Ok(()))
     }
 
     fn seal(&mut self) {
