@@ -49,6 +49,29 @@ fn records(slab: &Slab) -> Vec<(u8, u32, Vec<u8>)> {
 }
 
 #[test]
+fn writes_to_one_socket_in_a_row_share_one_copy_and_a_part_cut_short_is_refused() {
+    let part =
+        |length: u32, raw: &[u8]| [&u32::MAX.to_le_bytes()[..], &[1], &length.to_le_bytes(), raw].concat();
+    let with_headers = [&text("{}")[..], &[0], &0_u32.to_le_bytes()].concat();
+    let mut batch = Batch::default();
+    let socket = 9_u32.to_le_bytes();
+    batch.record(50, 7, &[&socket, &part(2, b"hi"), &with_headers, &part(1, b"x")]);
+    batch.record(50, 7, &[&socket, &part(2, b"hi"), &part(9, b"short")]);
+    let (mut writes, mut starts) = (Vec::new(), Vec::new());
+    let outcome = read_batch(&batch.0, |_, command| {
+        let Command::SocketWriteMany { socket: 9, messages } = command else { panic!("{command:?}") };
+        for (Payload { encoding, raw }, json) in messages {
+            starts.push(raw.as_ptr().addr());
+            writes.push((encoding.0, raw, json.is_some()));
+        }
+    });
+    let written = |encoding, text: &'static str, json| (encoding, Bytes::from_static(text.as_bytes()), json);
+    assert_eq!(writes, [written(1, "hi", false), written(0, "", true), written(1, "x", false)]);
+    assert!(starts.is_sorted() && starts[2] - starts[0] < 40, "one allocation");
+    assert!(outcome.expect_err("refused").message.contains("truncated"));
+}
+
+#[test]
 fn a_list_that_claims_more_than_it_has_is_refused_and_costs_nothing() {
     let mut batch = Batch::default();
     batch.record(10, 7, &[&u32::MAX.to_le_bytes(), &[1, 0, 0, 0]]);
@@ -121,7 +144,7 @@ proptest! {
     }
 
     #[test]
-    fn every_event_is_one_record_and_big_payloads_are_beside_it(
+    fn data_in_a_row_is_one_record_any_other_event_its_own_and_big_payloads_are_beside_it(
         handle in any::<u32>(),
         sizes in prop::collection::vec(prop_oneof![0..100_usize, 32_700..32_900_usize], 1..6),
         total in 0..1_u64 << 53,
@@ -140,16 +163,28 @@ proptest! {
         slab.put(News::Client(1, Event::SocketClosed { socket: handle, failure, undelivered }));
         slab.put(News::Client(1, Event::Socket { socket: handle, state: State::Ready }));
         let records = records(&slab);
-        prop_assert_eq!(records.len(), sizes.len() + 3);
         let (mut big, absent) = (slab.big.iter(), u32::MAX.to_le_bytes());
-        for ((kind, of, body), size) in records.iter().zip(&sizes) {
-            prop_assert_eq!((*kind, *of), (8, handle));
+        let mut came = Vec::new();
+        for (kind, of, mut body) in records[..records.len() - 3].iter().cloned() {
+            prop_assert_eq!(of, handle);
             prop_assert_eq!(&body[..4], &absent[..]);
-            let packed = body.len() - 9;
-            let beside = body[5..9] != [0; 4];
-            prop_assert_eq!(if beside { big.next().map_or(0, Bytes::len) } else { packed }, *size);
-            prop_assert_eq!(beside, *size > 32 * 1024);
+            if kind == 8 {
+                prop_assert_ne!(&body[5..9], &[0; 4]);
+                came.push(big.next().map_or(0, Bytes::len));
+                continue;
+            }
+            prop_assert_eq!(kind, 40);
+            while !body.is_empty() {
+                prop_assert_eq!(&body[..4], &absent[..]);
+                let length = u32::from_le_bytes([body[5], body[6], body[7], body[8]]) as usize;
+                prop_assert!(length <= 32 * 1024);
+                came.push(body[9..9 + length].len());
+                body.drain(..9 + length);
+            }
         }
+        // Those in a row are one record.
+        let runs = sizes.chunk_by(|a, b| a.max(b) <= &(32 * 1024)).count();
+        prop_assert_eq!((&came, records.len()), (&sizes, runs + 3));
         prop_assert!(big.next().is_none());
         let [.., acked, closed, state] = &records[..] else { panic!("three more") };
         let figures = [(total as f64).to_le_bytes(), (2.0 * total as f64).to_le_bytes()].concat();
