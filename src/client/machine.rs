@@ -120,6 +120,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             self.session.close();
             self.acks.clear();
             self.answers = Reassembly::default();
+            self.subscriptions.forget_parts();
             self.prune_at = None;
             for key in self.operations.keys(|_| true) {
                 self.fail(key, ClientError::Closed);
