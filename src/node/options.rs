@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::broker::BrokerConfig;
+use crate::broker::{AuthorityConfig, BrokerConfig, Visitor};
 use crate::client::{ClientConfig, ReconnectConfig};
 use crate::endpoint::Failure;
-use crate::runtime::ListenOptions;
+use crate::runtime::{Guest, ListenOptions};
 use crate::socket::{Dialect, SocketConfig};
 use crate::subject::Subject;
 use crate::transport::{AcceptOptions, DialOptions, Wire};
@@ -31,6 +31,8 @@ pub struct ClientOptions {
     reconnection_delay_max: Option<f64>,
     randomization_factor: Option<f64>,
     wire: Option<WireName>,
+    /// It is the broker's own (`broker` names it).
+    own: bool,
 }
 
 /// A language by the name that `lib` has for it.
@@ -66,15 +68,26 @@ impl ClientOptions {
         Ok(ClientConfig { inbox_prefix, reconnect, ..defaults })
     }
 
+    /// What a broker of this process learns about it.
+    pub fn guest(&self) -> Guest {
+        if self.own {
+            return Guest::Own;
+        }
+        let headers = self.headers().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        Guest::Visitor(Visitor { headers, ..Visitor::default() })
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (String, String)> {
+        let headers = self.extra_headers.iter().flatten();
+        headers.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+    }
+
     /// How to reach `address`, if there is one.
     pub fn dial(&self) -> Option<DialOptions> {
-        let headers = self.extra_headers.iter().flatten();
-        let headers =
-            headers.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
         Some(DialOptions {
             address: self.address.clone()?,
             path: self.path.clone().unwrap_or_else(|| DEFAULT_PATH.to_owned()),
-            headers,
+            headers: self.headers().collect(),
             connect_timeout: CONNECT_TIMEOUT,
             wire: match self.wire {
                 None => Wire::Best,
@@ -101,6 +114,34 @@ pub struct BrokerOptions {
     max_connections: Option<usize>,
     max_connections_per_user: Option<usize>,
     allowed_origins: Option<Vec<String>>,
+    authority: Option<AuthorityOptions>,
+}
+
+/// What the broker is to ask of the application.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct AuthorityOptions {
+    asks_user: bool,
+    asks_permission: bool,
+    guards_system: bool,
+    sign_in_timeout: Option<f64>,
+    permission_timeout: Option<f64>,
+    permission_cache: Option<f64>,
+}
+
+impl AuthorityOptions {
+    fn config(&self) -> AuthorityConfig {
+        let defaults = AuthorityConfig::default();
+        let &Self { asks_user, asks_permission, guards_system, .. } = self;
+        AuthorityConfig {
+            asks_user,
+            asks_permission,
+            guards_system,
+            sign_in_timeout: self.sign_in_timeout.map_or(defaults.sign_in_timeout, milliseconds),
+            permission_timeout: self.permission_timeout.map_or(defaults.permission_timeout, milliseconds),
+            permission_cache: self.permission_cache.map_or(defaults.permission_cache, milliseconds),
+        }
+    }
 }
 
 impl BrokerOptions {
@@ -126,6 +167,7 @@ impl BrokerOptions {
             max_connections_per_user: self
                 .max_connections_per_user
                 .unwrap_or(defaults.max_connections_per_user),
+            authority: self.authority.as_ref().map(AuthorityOptions::config),
             ..defaults
         }
     }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{BrokerHandle, EventQueue, News, threads};
+use super::{BrokerHandle, EventQueue, Guest, News, threads};
+use crate::broker::Visitor;
 use crate::endpoint::{Failure, Handle};
-use crate::transport::{AcceptOptions, accept};
+use crate::transport::{AcceptOptions, accept_with_handshake};
 
 /// Where and how to listen.
 #[derive(Debug, Clone)]
@@ -89,8 +90,8 @@ fn failure(place: &str, error: &io::Error) -> Failure {
 async fn let_in(broker: Arc<BrokerHandle>, listener: TcpListener, options: Arc<AcceptOptions>) {
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: what is open goes on, and closes make room.
                 tracing::warn!(%error, "cannot accept");
@@ -104,10 +105,14 @@ async fn let_in(broker: Arc<BrokerHandle>, listener: TcpListener, options: Arc<A
         };
         let (broker, options) = (broker.clone(), options.clone());
         threads::spawn(async move {
-            let link = accept(stream, &options).await;
+            let link = accept_with_handshake(stream, &options).await;
             drop(permit);
             match link {
-                Ok(link) => broker.serve(link),
+                Ok((link, handshake)) => {
+                    let address = address.ip().to_string();
+                    let visitor = Visitor { id: handshake.sid, address, headers: handshake.headers };
+                    broker.serve(link, Guest::Visitor(visitor));
+                }
                 Err(error) => tracing::debug!(%error, "handshake failed"),
             }
         });

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use crate::broker::Inquiry;
 use crate::endpoint::{Event, Failure, Handle};
 
 /// Something to tell JavaScript.
@@ -17,6 +18,8 @@ pub enum News {
     BrokerClosed(Handle),
     /// A broker could not start.
     BrokerFailed(Handle, Failure),
+    /// A broker asks.
+    Inquiry(Handle, Inquiry),
 }
 
 impl News {

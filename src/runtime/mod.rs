@@ -11,7 +11,7 @@ mod mailbox;
 mod peer_task;
 mod threads;
 
-pub use broker_handle::BrokerHandle;
+pub use broker_handle::{BrokerHandle, Guest};
 pub use broker_listener::{ListenOptions, OpenPort, open_port};
 pub use client_task::spawn_client;
 pub use dialer::{Dialer, own_fabric};
