@@ -1,25 +1,19 @@
 // The embedded broker.
 import { EventEmitter } from 'node:events'
+import { Authority } from './authority'
+import { brokerSettings, checkSystemNames, hasAuthority, SERVER_SHAPE, type ServerOptions, visibleOptions } from './broker-options'
+import * as views from './broker-views'
 import { Client } from './client'
 import { flush, nextHandle } from './commands'
 import type { ConnectOptions } from './connect-options'
-import { closedFailure, errorFrom, type FabricError, Failed, invalidValue } from './errors'
+import { closedFailure, errorFrom, FabricError, Failed } from './errors'
 import { BROKER_STATE, forget, route } from './events'
 import { Hold } from './lifetime'
 import { native } from './native'
-import { checkOptions, defaults, isCount, isNumber, isString, isTimeout, pick, type Shape } from './options'
+import { checkOptions, defaults, isTimeout } from './options'
 import type { Slab } from './slab'
+import { SystemService } from './system-service'
 import { Waiters } from './waiters'
-
-export interface ServerOptions {
-  port?: number | null
-  host?: string
-  id?: string
-  path?: string
-  maxSubscriptionsPerClient?: number
-  maxSubscriptionsPerHub?: number
-  clusterName?: string
-}
 
 export interface ServerAddress {
   address: string
@@ -31,23 +25,6 @@ export type ServerState = 'starting' | 'ready' | 'closed'
 
 const [READY, CLOSED, FAILED] = [1, 4, 5]
 
-const SHAPE: Shape = {
-  port: isPort,
-  host: isString,
-  id: isString,
-  path: isString,
-  maxSubscriptionsPerClient: isCount,
-  maxSubscriptionsPerHub: isCount,
-  clusterName: isString,
-}
-
-function isPort(name: string, value: unknown): void {
-  if (value === null) return
-  isNumber(name, value)
-  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff) return
-  throw invalidValue(name, 'an integer from 0 to 65535, or null', value)
-}
-
 /** Starts a broker in this process. */
 export function init(options: ServerOptions = {}): ConatServer {
   return new ConatServer(options)
@@ -56,6 +33,7 @@ export function init(options: ServerOptions = {}): ConatServer {
 export interface ServerEvents {
   ready: []
   closed: [reason: FabricError | undefined]
+  callbackFailed: [error: unknown, callback: 'getUser' | 'isAllowed']
 }
 
 export class ConatServer extends EventEmitter<ServerEvents> {
@@ -66,29 +44,87 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   readonly #hold = new Hold()
   readonly #ready = new Waiters()
   readonly #closed = new Waiters()
+  readonly interest: views.Interest
+  #authority: Authority | undefined
+  #system: SystemService | undefined
+  #own: Client | undefined
   #address: ServerAddress | null = null
   #isGone = false
 
   /** @internal */
   constructor(options: ServerOptions) {
     super()
-    checkOptions('init', options, SHAPE)
-    this.id = options.id ?? '0'
-    const port = options.port === undefined ? defaults.port : options.port
-    this.options = { ...options, id: this.id, port, path: options.path ?? defaults.path }
+    checkOptions('init', options, SERVER_SHAPE)
+    checkSystemNames(options)
+    this.options = visibleOptions(options)
+    this.id = this.options.id as string
+    this.interest = new views.Interest(this.#handle)
+    if (hasAuthority(options)) this.#authority = this.#makeAuthority(options)
     route(this.#handle, {
       client: this.#handle,
       handleEvent: (kind, slab) => {
         if (kind === BROKER_STATE) this.#handleState(slab)
+        else this.#authority?.handleEvent(kind, slab)
       },
       handleClientClosed: () => {},
     })
-    const failure = native.brokerOpen(this.#handle, JSON.stringify(pick(this.options, Object.keys(SHAPE))))
+    const failure = native.brokerOpen(this.#handle, brokerSettings({ ...options, ...this.options }))
     if (failure !== null) {
       forget(this.#handle)
       throw errorFrom(failure)
     }
-    this.#hold.set(port !== null)
+    this.#hold.set(this.options.port !== null)
+    if (options.systemAccountPassword !== undefined) this.#system = new SystemService(this.#ownClient(), this)
+  }
+
+  get clusterName(): string | undefined {
+    return this.options.clusterName
+  }
+
+  /** Every connection by its id. */
+  get sockets(): Record<string, views.ConnectionView> {
+    return views.sockets(this.#handle)
+  }
+
+  /** What each connection has sent and received, by its id. */
+  get stats(): Record<string, views.ConnectionStats> {
+    return views.stats(this.#handle)
+  }
+
+  /** The broker's numbers; `undefined` when it is closed. */
+  get totals(): views.BrokerTotals | undefined {
+    return views.totals(this.#handle)
+  }
+
+  getUsage(): views.Usage {
+    return views.usage(this.#handle)
+  }
+
+  async isHealthy(): Promise<boolean> {
+    return this.state === 'ready' && views.totals(this.#handle) !== undefined
+  }
+
+  disconnect(ids: string | readonly string[]): number {
+    return views.disconnect(this.#handle, ids)
+  }
+
+  revalidate(ids?: string | readonly string[]): number {
+    return views.revalidate(this.#handle, ids)
+  }
+
+  /** Whether somebody listens, at the latest when the time is over. */
+  async waitForInterest(
+    subject: string,
+    timeout: number = defaults.interest,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<boolean> {
+    if (this.state === 'closed') throw errorFrom(closedFailure(`server '${this.id}'`))
+    try {
+      return await this.#ownClient().waitForInterest(subject, { timeout, ...options })
+    } catch (error) {
+      if (error instanceof FabricError && error.code === 408) return false
+      throw error
+    }
   }
 
   /** Where it listens; `null` before `ready` and without a port. */
@@ -103,19 +139,22 @@ export class ConatServer extends EventEmitter<ServerEvents> {
 
   async waitUntilReady(timeout?: number): Promise<void> {
     if (timeout !== undefined) isTimeout('timeout', timeout)
-    if (this.state === 'ready') return
+    if (this.state === 'ready') return await this.#system?.confirmed()
     const closed = closedFailure(`server '${this.id}'`)
     const failure =
       this.state === 'closed' ? closed : await this.#ready.wait('the server is not ready', timeout)
     if (failure !== undefined) throw errorFrom(failure)
+    await this.#system?.confirmed()
   }
 
   async close(): Promise<void> {
     if (this.state !== 'closed') {
+      const own = this.#own?.close()
       // What was written before goes out before.
       flush()
       native.brokerClose(this.#handle)
       this.#beginClose(closedFailure(`server '${this.id}'`))
+      await own
     }
     if (!this.#isGone) await this.#closed.wait('the server')
   }
@@ -132,6 +171,19 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   unref(): this {
     this.#hold.want(false)
     return this
+  }
+
+  #makeAuthority(options: ServerOptions): Authority {
+    const times = { signInTimeout: defaults.signInTimeout, permissionTimeout: defaults.permissionTimeout }
+    return new Authority(this.#handle, { ...times, ...defined(options) }, (error, callback) => {
+      this.emit('callbackFailed', error, callback)
+    })
+  }
+
+  /** A client that may do everything, for what the broker itself does. It does not keep the process alive. */
+  #ownClient(): Client {
+    this.#own ??= new Client({}, this.#handle, true).unref()
+    return this.#own
   }
 
   #handleState(slab: Slab): void {
@@ -152,6 +204,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
 
   #beginClose(failure: Failed): void {
     this.state = 'closed'
+    this.#authority?.stop()
     this.#hold.set(true)
     this.#ready.settle(failure)
   }
@@ -161,6 +214,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     this.#isGone = true
     const isNoticed = this.#ready.size > 0
     if (this.state !== 'closed') this.#beginClose(failure ?? closedFailure(`server '${this.id}'`))
+    void this.#own?.close()
     forget(this.#handle)
     this.#hold.set(false)
     this.#closed.settle()
@@ -168,4 +222,9 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     // As Node's servers do: a broker that could not start and that nobody watches must not fail in silence.
     if (!this.emit('closed', reason) && reason !== undefined && !isNoticed) throw reason
   }
+}
+
+/** `undefined` counts as left out. */
+function defined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
 }

@@ -76,7 +76,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   #refusal: Failed | undefined
   #users = 1
 
-  constructor(options: ConnectOptions = {}, broker?: number) {
+  constructor(options: ConnectOptions = {}, broker?: number, own = false) {
     super()
     checkOptions('connect', options, CLIENT_SHAPE)
     this.options = { ...options }
@@ -84,7 +84,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     this.client = this.#core.handle
     this.#subscriptions = new Subscriptions(this.#core, this)
     route(this.client, this)
-    const failure = native.clientOpen(this.client, openSettings(this.#core.id, options, broker))
+    const failure = native.clientOpen(this.client, openSettings(this.#core.id, options, broker, own))
     if (failure !== null) {
       forget(this.client)
       throw errorFrom(failure)
@@ -194,6 +194,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     checkPublishSubject(subject)
     checkOptions('publish', options, requests.PUBLISH_SHAPE)
     const wait = options?.waitForInterest ?? false
+    if (options?.noThrow !== true) this.#core.refusals.check('pub', subject)
     return await this.#settle(requests.publish(this.#core, this, subject, data, options, wait), options)
   }
 
@@ -204,6 +205,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   publishSync(subject: string, data?: unknown, options?: MessageOptions): { bytes: number } {
     checkPublishSubject(subject)
     checkOptions('publishSync', options, requests.MESSAGE_SHAPE)
+    this.#core.refusals.check('pub', subject)
     return requests.publishSync(this.#core, subject, data, options)
   }
 
@@ -220,6 +222,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   ): Promise<Message | undefined> {
     checkPublishSubject(subject)
     checkOptions('request', options, requests.REQUEST_SHAPE)
+    if (options?.noThrow !== true) this.#core.refusals.check('pub', subject)
     const outcome = await requests.request(this.#core, this, subject, data, options)
     if (!(outcome instanceof Failed)) return outcome as Message
     if (options?.noThrow) return undefined
@@ -230,6 +233,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     return ask(this.#core, this, options?.signal, () => {
       checkPublishSubject(subject)
       checkOptions('requestMany', options, requests.REQUEST_MANY_SHAPE)
+      this.#core.refusals.check('pub', subject)
       this.#core.checkSend()
       const wait = requests.waitOf(options, true)
       const headers = requests.prepare(data, options)
@@ -273,7 +277,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   handleEvent(kind: number, slab: Slab): void {
     if (kind === PERMISSION) {
       const text = slab.str()
-      if (!this.#core.closed) this.emit('permission', JSON.parse(text) as Refusal)
+      if (!this.#core.closed) this.#handleRefusal(JSON.parse(text) as Refusal)
     } else if (kind === CLIENT_STATE) {
       const state = slab.u8()
       const text = slab.str()
@@ -300,6 +304,8 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     } else if (state === SIGNED_IN) {
       this.#isSignedIn = true
       this.#refusal = undefined
+      // It may be somebody else who has signed in.
+      this.#core.refusals.clear()
       this.info = JSON.parse(text) as Record<string, unknown>
       this.#signedIn.settle()
       this.emit('info', this.info)
@@ -310,6 +316,11 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     } else if (state === REFUSED) {
       this.#refuse(text)
     }
+  }
+
+  #handleRefusal(refusal: Refusal): void {
+    this.#core.refusals.remember(refusal.type, refusal.subject, refusal.message)
+    this.emit('permission', refusal)
   }
 
   #leave(): void {
@@ -364,6 +375,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   async #interest(subject: string, options: { timeout?: number; signal?: AbortSignal }): Promise<boolean> {
     checkPublishSubject(subject)
+    this.#core.refusals.check('pub', subject)
     const outcome = await requests.interest(this.#core, this, subject, options)
     if (outcome instanceof Failed) throw errorFrom(outcome)
     return outcome === 1

@@ -1,5 +1,6 @@
 // What a client can be told when it is made, and how the engine reads it.
 import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { isPassword } from './broker-options'
 import { FabricError, invalidType, outOfRange } from './errors'
 import { isBoolean, isDuration, isHeaders, isNumber, isString, pick, type Shape } from './options'
 
@@ -15,6 +16,7 @@ export interface ConnectOptions {
   reconnectionDelayMax?: number
   randomizationFactor?: number
   wire?: Wire
+  systemAccountPassword?: string
 }
 
 export type Wire = 'conat' | 'selvedge'
@@ -31,9 +33,11 @@ export const CLIENT_SHAPE: Shape = {
   reconnectionDelayMax: isPause,
   randomizationFactor: isFraction,
   wire: isWire,
+  systemAccountPassword: isPassword,
 }
 
-const PASSED_ON = Object.keys(CLIENT_SHAPE).filter(name => name !== 'address' && name !== 'noCache')
+const NOT_PASSED_ON = ['address', 'noCache', 'extraHeaders', 'systemAccountPassword']
+const PASSED_ON = Object.keys(CLIENT_SHAPE).filter(name => !NOT_PASSED_ON.includes(name))
 
 function isHttpHeaders(name: string, value: unknown): void {
   isHeaders(name, value)
@@ -79,9 +83,25 @@ function addressOf(options: ConnectOptions): string | null {
 }
 
 /** The options of `clientOpen`. */
-export function openSettings(id: string, options: ConnectOptions, broker: number | undefined): string {
+export function openSettings(
+  id: string,
+  options: ConnectOptions,
+  broker: number | undefined,
+  own: boolean,
+): string {
   const address = broker === undefined ? addressOf(options) : null
-  return JSON.stringify({ ...pick(options, PASSED_ON), id, address, broker: broker ?? null })
+  const extraHeaders = headersOf(options)
+  return JSON.stringify({ ...pick(options, PASSED_ON), extraHeaders, id, address, broker: broker ?? null, own })
+}
+
+/** The application's headers, with the system account's cookie. */
+function headersOf(options: ConnectOptions): Record<string, string> {
+  const headers = { ...options.extraHeaders }
+  if (options.systemAccountPassword === undefined) return headers
+  const sys = `sys=${options.systemAccountPassword}`
+  const name = Object.keys(headers).find(header => header.toLowerCase() === 'cookie') ?? 'Cookie'
+  headers[name] = headers[name] === undefined ? sys : `${headers[name]}; ${sys}`
+  return headers
 }
 
 /** Equal for options that make equal clients. */

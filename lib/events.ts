@@ -23,6 +23,9 @@ export const LISTENER_STATE = 12
 export const CHOOSE_SERVER = 13
 export const PERMISSION = 14
 export const BROKER_STATE = 15
+export const ASKED_USER = 20
+export const ASKED_PERMISSION = 21
+export const CONNECTION_GONE = 22
 
 /** Whatever has a handle. */
 export interface Target {

@@ -15,6 +15,7 @@ interface Addon {
   clientOpen(session: number, handle: number, options: string): Failure | null
   brokerOpen(session: number, handle: number, options: string): Failure | null
   brokerClose(session: number, handle: number): void
+  brokerQuery(session: number, handle: number, query: string): string | null
   checkSubject(text: string): boolean
   checkPattern(text: string): boolean
   matches(pattern: string, subject: string): boolean
@@ -66,6 +67,7 @@ export const native = {
   clientOpen: (handle: number, options: string): Failure | null => addon.clientOpen(session, handle, options),
   brokerOpen: (handle: number, options: string): Failure | null => addon.brokerOpen(session, handle, options),
   brokerClose: (handle: number): void => addon.brokerClose(session, handle),
+  brokerQuery: (handle: number, query: string): string | null => addon.brokerQuery(session, handle, query),
   checkSubject: addon.checkSubject,
   checkPattern: addon.checkPattern,
   matches: addon.matches,

@@ -100,6 +100,8 @@ export interface Defaults {
   maxQueueSize: number
   port: number
   path: string
+  signInTimeout: number
+  permissionTimeout: number
 }
 
 export const defaults: Defaults = JSON.parse(native.defaults()) as Defaults

@@ -45,6 +45,7 @@ export class Subscriptions {
     this.#core.checkOpen()
     checkSubscribeSubject(pattern)
     checkOptions('subscribe', options, SHAPE)
+    this.#core.refusals.check('sub', pattern)
     const shared = this.subs[pattern] ?? this.#create(pattern, options.queue)
     if (options.queue !== undefined && options.queue !== shared.queue) {
       throw new FabricError(

@@ -272,7 +272,8 @@ impl Authority {
         for question in open {
             self.deadlines.set(*question, None);
             if let Some(asked) = self.questions.get_mut(question) {
-                *asked = Asked::Stale { is_user: matches!(asked, Asked::User(_)) };
+                let is_user = matches!(asked, Asked::User(_) | Asked::Stale { is_user: true });
+                *asked = Asked::Stale { is_user };
             }
         }
     }

@@ -239,6 +239,7 @@ impl SocketOptions {
 /// The engine's defaults for `lib`, as JSON text: milliseconds and counts.
 pub fn defaults() -> String {
     let socket = SocketConfig::default();
+    let authority = AuthorityConfig::default();
     serde_json::json!({
         "request": 30_000,
         "publish": 30_000,
@@ -248,6 +249,8 @@ pub fn defaults() -> String {
         "keepAlive": socket.keep_alive.map_or(0, millis),
         "keepAliveTimeout": millis(socket.keep_alive_timeout),
         "maxQueueSize": socket.max_queue,
+        "signInTimeout": millis(authority.sign_in_timeout),
+        "permissionTimeout": millis(authority.permission_timeout),
         "port": DEFAULT_PORT,
         "path": DEFAULT_PATH,
     })

@@ -212,6 +212,12 @@ impl Broker {
         }
     }
 
+    /// For tests.
+    #[cfg(test)]
+    pub(in crate::broker) fn authority_for_tests(&self) -> &Authority {
+        self.authority.as_ref().expect("it has one")
+    }
+
     fn gate_mut(&mut self, peer: PeerId) -> Option<&mut Gate> {
         self.authority.as_mut()?.gate_mut(peer)
     }
