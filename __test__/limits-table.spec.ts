@@ -15,7 +15,12 @@ interface Row {
 function rows(): Row[] {
   const text = readFileSync(join(ROOT, 'docs/limits.md'), 'utf8')
   const found = text.matchAll(/^\| (.+) \| (.+) \| .*\| `([^`]+)` `([^`]+)` \|$/gm)
-  return [...found].map(([, what, most, file, name]) => ({ what: what!, most: most!, file: file!, name: name! }))
+  return [...found].map(([, what, most, file, name]) => ({
+    what: what!,
+    most: most!,
+    file: file!,
+    name: name!,
+  }))
 }
 
 /** `10 s` in ms, `64 MiB` in bytes, `1000 in 25 s` the first number. */
@@ -32,10 +37,10 @@ function coded({ file, name }: Row): number {
   const pattern = isConstant ? `const ${name}(?:: \\w+)? = ([^;\\n]+)` : `^            ${name}: ([^\\n]+),$`
   const expression = new RegExp(pattern, 'm').exec(code)?.[1]
   if (expression === undefined) throw Error(`${file} has no ${name}`)
-  return valueOf(expression, file)
+  return evaluate(expression, file)
 }
 
-function valueOf(expression: string, file: string): number {
+function evaluate(expression: string, file: string): number {
   const plain = expression
     .replace(/Duration::from_secs\(([\d_]+)\)/, '$1 * 1000')
     .replace(/Duration::from_millis\(([\d_]+)\)/, '$1')

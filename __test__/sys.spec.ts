@@ -10,7 +10,8 @@ for (const kind of ['in-process', 'conat wire', 'selvedge wire'] as const) {
     kind,
     'the system service',
     fabric => {
-      const system = (options?: ConnectOptions) => fabric.client({ systemAccountPassword: PASSWORD, ...options })
+      const system = (options?: ConnectOptions) =>
+        fabric.client({ systemAccountPassword: PASSWORD, ...options })
       const call = async (client: Client, subject: string, name: string, ...args: unknown[]) =>
         await client.request(subject, [name, args])
 
@@ -32,7 +33,9 @@ for (const kind of ['in-process', 'conat wire', 'selvedge wire'] as const) {
       test('disconnects who is named', async () => {
         const [client, victim] = [system(), fabric.client()]
         await victim.waitUntilReady()
-        const [id] = Object.values(fabric.broker.sockets).flatMap(({ id, user }) => (user === null ? [id] : []))
+        const [id] = Object.values(fabric.broker.sockets).flatMap(({ id, user }) =>
+          user === null ? [id] : [],
+        )
         const gone = new Promise<void>(done => victim.once('disconnected', done))
         expect((await call(client, 'sys.conat.default', 'disconnect', [id])).data).toBeNull()
         await gone
@@ -45,7 +48,9 @@ for (const kind of ['in-process', 'conat wire', 'selvedge wire'] as const) {
         const unknown = await call(client, 'sys.conat.default', 'clusterTopology')
         expect(unknown.headers).toMatchObject({ error: 'clusterTopology not defined' })
         for (const data of [['__proto__', []], ['constructor', []], null, 5, [{}], ['disconnect', [[7]]]]) {
-          expect((await client.request('sys.conat.default.0', data)).headers!.error).toEqual(expect.any(String))
+          expect((await client.request('sys.conat.default.0', data)).headers!.error).toEqual(
+            expect.any(String),
+          )
         }
       })
 
@@ -55,7 +60,10 @@ for (const kind of ['in-process', 'conat wire', 'selvedge wire'] as const) {
         const heard: string[] = []
         tap.emitter.on('message', message => heard.push(message.subject))
         const denied = `permission denied publishing to 'sys.conat.default' from null`
-        expect(await rejection(call(other, 'sys.conat.default', 'usage'))).toMatchObject({ code: 403, message: denied })
+        expect(await rejection(call(other, 'sys.conat.default', 'usage'))).toMatchObject({
+          code: 403,
+          message: denied,
+        })
         expect(await rejection(other.subscribe('sys.conat.>'))).toMatchObject({ code: 403 })
         expect(await rejection(client.subscribe('sys.conat.default'))).toMatchObject({ code: 403 })
         await call(client, 'sys.conat.default', 'usage')
@@ -68,7 +76,9 @@ for (const kind of ['in-process', 'conat wire', 'selvedge wire'] as const) {
       test('refuses a wrong password', async () => {
         for (const password of ['wrong', `${PASSWORD}x`, 's3cret']) {
           const client = fabric.client({ systemAccountPassword: password, reconnection: false })
-          expect((await rejection(client.waitUntilSignedIn())).message).toContain('wrong system account password')
+          expect((await rejection(client.waitUntilSignedIn())).message).toContain(
+            'wrong system account password',
+          )
         }
       })
     },
@@ -113,7 +123,10 @@ test('without a password there is no service', async () => {
 
 test('a password that no cookie can carry is refused, and not shown', () => {
   for (const password of ['', 'a b', 'a;b', 'ü']) {
-    for (const make of [() => init({ port: null, systemAccountPassword: password }), () => connect({ systemAccountPassword: password })]) {
+    for (const make of [
+      () => init({ port: null, systemAccountPassword: password }),
+      () => connect({ systemAccountPassword: password }),
+    ]) {
       expect(make).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }))
     }
   }

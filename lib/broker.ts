@@ -1,7 +1,14 @@
 // The embedded broker.
 import { EventEmitter } from 'node:events'
 import { Authority } from './authority'
-import { brokerSettings, checkSystemNames, hasAuthority, SERVER_SHAPE, type ServerOptions, visibleOptions } from './broker-options'
+import {
+  brokerSettings,
+  checkSystemNames,
+  hasAuthority,
+  SERVER_SHAPE,
+  type ServerOptions,
+  visibleOptions,
+} from './broker-options'
 import * as views from './broker-views'
 import { Client } from './client'
 import { flush, nextHandle } from './commands'

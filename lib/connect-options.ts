@@ -91,7 +91,14 @@ export function openSettings(
 ): string {
   const address = broker === undefined ? addressOf(options) : null
   const extraHeaders = headersOf(options)
-  return JSON.stringify({ ...pick(options, PASSED_ON), extraHeaders, id, address, broker: broker ?? null, own })
+  return JSON.stringify({
+    ...pick(options, PASSED_ON),
+    extraHeaders,
+    id,
+    address,
+    broker: broker ?? null,
+    own,
+  })
 }
 
 /** The application's headers, with the system account's cookie. */

@@ -16,7 +16,7 @@ export class SystemService {
     // Without a queue of its own every broker of a cluster answers.
     this.#serve(client.subscribeSync(`sys.conat.${cluster}`), common)
     const own = client.subscribeSync(`sys.conat.${cluster}.${server.id}`, { queue: '0' })
-    this.#serve(own, { ...common, ...clusterMethodsOf(server) })
+    this.#serve(own, methods(common, clusterMethodsOf(server)))
   }
 
   /** Resolves when it can be asked. */
@@ -24,15 +24,20 @@ export class SystemService {
     await Promise.all(this.#subscriptions.map(subscription => subscription.confirmed()))
   }
 
-  #serve(subscription: Subscription, methods: Methods): void {
+  #serve(subscription: Subscription, known: Methods): void {
     subscription.unref()
     this.#subscriptions.push(subscription)
-    subscription.emitter.on('message', (message: Message) => answer(message, methods))
+    subscription.emitter.on('message', (message: Message) => answer(message, known))
   }
 }
 
+/** Without a prototype: its members are no methods of the service. */
+function methods(...parts: Methods[]): Methods {
+  return Object.assign(Object.create(null) as Methods, ...parts)
+}
+
 function methodsOf(server: ConatServer): Methods {
-  return Object.assign(Object.create(null) as Methods, {
+  return methods({
     stats: () => ({ [server.id]: server.stats }),
     usage: () => ({ [server.id]: server.getUsage() }),
     disconnect: (ids: unknown) => {
@@ -49,7 +54,7 @@ function clusterMethodsOf(server: ConatServer): Methods {
     const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
     return [`http://${host}:${address.port}`]
   }
-  return Object.assign(Object.create(null) as Methods, {
+  return methods({
     clusterAddresses: addresses,
     clusterTopology: () => ({
       [server.options.clusterName ?? 'default']: { [server.id]: addresses()[0] ?? null },
@@ -58,13 +63,13 @@ function clusterMethodsOf(server: ConatServer): Methods {
 }
 
 /** The request's data is `[name, args]`; the answer's is the result, or the header `error` says why there is none. */
-function answer(message: Message, methods: Methods): void {
+function answer(message: Message, known: Methods): void {
   if (!message.isRequest()) return
   let result: unknown
   let headers: { error: string } | undefined
   try {
     const [name, args] = message.data as [string, unknown[]]
-    const method = typeof name === 'string' ? methods[name] : undefined
+    const method = typeof name === 'string' ? known[name] : undefined
     if (method === undefined) throw Error(`${String(name)} not defined`)
     result = method(...(Array.isArray(args) ? args : []))
   } catch (error) {
