@@ -137,6 +137,8 @@ export interface ConnectOptions {
   inboxPrefix?: string
   /** HTTP headers for the connection, such as a cookie. */
   extraHeaders?: Record<string, string>
+  /** Signs in as the system account of a server that has this password. Sent as the cookie `sys`; shown nowhere. */
+  systemAccountPassword?: string
   /** Connect without being asked. @default true */
   autoConnect?: boolean
   /** Connect again, for ever, when the connection is lost. @default true */
@@ -153,8 +155,6 @@ export interface ConnectOptions {
    * Conat's
    */
   wire?: 'conat' | 'selvedge'
-  /** Sign in as the system user of a server that has this password: sent as the cookie `sys`. Visible ASCII without `;`. */
-  systemAccountPassword?: string
 }
 
 /**
@@ -199,6 +199,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
   constructor(options?: ConnectOptions)
   readonly id: string
   readonly state: 'disconnected' | 'connected' | 'closed'
+  /** As given, without `systemAccountPassword`; `extraHeaders` is there, but not printed. */
   readonly options: Readonly<ConnectOptions>
   /** What the server said at the last sign-in. */
   readonly info: Record<string, unknown> | undefined
@@ -321,6 +322,57 @@ export declare class Client extends EventEmitter<ClientEvents> {
    */
   requestMany(subject: string, data?: unknown, options?: RequestManyOptions): Answers
 
+  /**
+   * Serves a subject, or all subjects that match a pattern: who calls a method of `implementation`, also an inherited one,
+   * gets what it returns. `this` inside a method is the message. What it throws, its caller gets, with text and code. Calls
+   * run side by side. Resolves when calls arrive; closing the subscription ends the service.
+   *
+   * @param options.queue Services with one queue share the calls, one gets each. @default "0"
+   * @throws {FabricError} as `subscribe` · `"ERR_INVALID_ARG_TYPE"` `implementation` is no object
+   * @example
+   * await client.service('math', { add: (a: number, b: number) => a + b })
+   */
+  service(subject: string, implementation: object, options?: { queue?: string }): Promise<Subscription>
+  /**
+   * The service on a subject, as an object: every method sends a request and resolves with the result.
+   *
+   * Methods reject with what the service threw (its `code`; without one `"ERR_SERVICE"`), with `"ERR_NOT_DEFINED"` when it
+   * has no such method (`… not defined`), and as `request`. A service has no methods called `then` or `toJSON`, nor any
+   * of those that every object has, for its callers.
+   *
+   * @throws {FabricError} `"ERR_INVALID_SUBJECT"`
+   * @example
+   * const math = client.call<{ add(a: number, b: number): number }>('math')
+   * await math.add(1, 2)
+   */
+  call<T = any>(subject: string, options?: RequestOptions): Remote<T>
+  /**
+   * All services on a subject, as one object: every method gives their results, in the order in which they come. A
+   * service that threw is an error among them.
+   *
+   * @throws {FabricError} `"ERR_INVALID_SUBJECT"`
+   * @example
+   * const all = client.callMany<{ load(): number }>('workers', { maxWait: 200 })
+   * for await (const load of all.load()) console.log(load)
+   */
+  callMany<T = any>(subject: string, options?: RequestManyOptions): RemoteMany<T>
+  /**
+   * Shows what is published: a subscription with a queue of its own, whose messages are given to `callback`.
+   *
+   * @param callback @default prints time, subject and data
+   * @throws {FabricError} `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
+   */
+  watch(subject: string, callback?: (message: Message) => unknown): Subscription
+  /**
+   * Has the server's list of this client's subscriptions compared with its own, and repaired both ways. Happens by itself
+   * after every reconnect. `timeout` in ms, default 30_000.
+   *
+   * @throws {FabricError} `408` · `"ERR_CLOSED"`
+   */
+  syncSubscriptions(options?: { timeout?: number }): Promise<void>
+  /** The addresses of the servers of the fabric. `timeout` in ms, default 30_000. @throws {FabricError} `408` · `"ERR_CLOSED"` */
+  cluster(options?: { timeout?: number }): Promise<string[]>
+
   /** Whether anybody listens on `subject` now. @throws {FabricError} `403` · `"ERR_CLOSED"` */
   interest(subject: string): Promise<boolean>
   /**
@@ -337,7 +389,26 @@ export declare class Client extends EventEmitter<ClientEvents> {
 export type AnswerIterator = AsyncIterableIterator<Message, undefined>
 
 /** Iterate it, or await it first. Leaving the loop stops the waiting. */
-export type Answers = Promise<AnswerIterator> & AnswerIterator
+export type Results<T> = Promise<AsyncIterableIterator<T, undefined>> & AsyncIterableIterator<T, undefined>
+
+/** The answers to a `requestMany`. */
+export type Answers = Results<Message>
+
+/** The methods of a service, for who calls them. */
+export type Remote<T> = 0 extends 1 & T
+  ? any
+  : {
+      [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never
+    }
+
+/** The methods of several services, for who calls them all. */
+export type RemoteMany<T> = 0 extends 1 & T
+  ? any
+  : {
+      [K in keyof T]: T[K] extends (...args: infer A) => infer R
+        ? (...args: A) => Results<Awaited<R> | FabricError>
+        : never
+    }
 
 /** How a subscription receives. */
 export interface SubscriptionOptions {
@@ -379,6 +450,18 @@ export interface SocketSettings {
   desc?: string
   /** How many messages may be unacknowledged before `write` throws. @default 1000 */
   maxQueueSize?: number
+  /**
+   * How many bytes of them, payloads and headers together. One message that is larger by itself is taken when nothing else is unacknowledged.
+   * The side that reads keeps at most as much that is not handled. @default 16 MiB
+   */
+  maxQueueBytes?: number
+  /**
+   * What becomes of a socket whose other side acknowledges nothing, be it slow or away: `'wait'` for ever, or `'close'` it with
+   * `"ERR_SLOW_CONSUMER"`. @default 'wait'
+   */
+  slowConsumer?: 'wait' | 'close'
+  /** With `'close'`: so many ms with no acknowledgement while half of the window is used. @default 30_000 */
+  slowConsumerTimeout?: number
   /** Asks after the other side when nothing was heard for so many ms; 0 or less: never. @default 45_000 */
   keepAlive?: number
   /** Milliseconds for the other side to show life. @default 30_000 */
@@ -404,7 +487,40 @@ export interface SocketConnectOptions extends SocketSettings {
 }
 
 /** How a value is written. */
-export type WriteOptions = MessageOptions
+export interface WriteOptions extends MessageOptions {
+  /**
+   * At most once: dropped, and counted, when the socket is not ready or its window is full; never throws `"ENOBUFS"`. Once taken it is sent
+   * and acknowledged like all others, in order, but not reported as undelivered. `write` returns `false` when it was dropped. @default false
+   */
+  volatile?: boolean
+}
+
+/** Counters of one socket, since it was made. Bytes are those of payloads, on the sending side with their headers. */
+export interface SocketStats {
+  /** Messages written. */
+  readonly sent: number
+  readonly sentBytes: number
+  /** Of them, those that the other side has handled. */
+  readonly acknowledged: number
+  /** Messages that arrived here, in order and once. */
+  readonly received: number
+  readonly receivedBytes: number
+  /** Messages that were sent a second time, or a third. */
+  readonly resent: number
+  /** Messages that came although they were here already. */
+  readonly duplicates: number
+  /** Volatile messages that were not written. */
+  readonly volatileDropped: number
+  /** Messages written and not acknowledged. */
+  readonly pending: number
+  readonly pendingBytes: number
+}
+
+/** A message that the other side of a closed socket is not known to have handled. Write it to another socket as it is. */
+export interface UndeliveredMessage extends MessageData {
+  /** 1 for the first message that was written to its socket. */
+  readonly seq: number
+}
 
 /** `closed` is final; the other three come and go. */
 export type State = 'disconnected' | 'connecting' | 'ready' | 'closed'
@@ -437,6 +553,9 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   readonly desc: string | undefined
   readonly role: 'client' | 'server'
   readonly maxQueueSize: number
+  readonly maxQueueBytes: number
+  /** What this socket has sent and received. */
+  readonly stats: SocketStats
   readonly keepAlive: number
   readonly keepAliveTimeout: number
   /** `close` or `end` was called, or the other side closed. */
@@ -452,10 +571,11 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   readonly alive: { readonly last: number }
 
   /**
-   * Writes a value. Returns whether more than half of the window is free; after `false`, wait for `drain`.
+   * Writes a value. Returns whether more than half of the window is free, in messages and in bytes; after `false`, wait for `drain`, which
+   * comes when all is acknowledged.
    *
    * @param second The headers; or options, when all its keys are names of write options.
-   * @throws {FabricError} `"ENOBUFS"` `maxQueueSize` messages are unacknowledged · `"EPIPE"` the socket is closed or
+   * @throws {FabricError} `"ENOBUFS"` `maxQueueSize` messages or `maxQueueBytes` bytes are unacknowledged · `"EPIPE"` the socket is closed or
    *   ending · `"ERR_ENCODE"` the value has a BigInt or a function in it. Nothing was written then.
    * @example
    * if (!socket.write(row, { headers: { table: 'users' } })) await socket.drain()
@@ -480,6 +600,24 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   waitUntilDrain(): Promise<void>
   /** Waits for the state `ready`. `timeout` in ms, default none. @throws {FabricError} `408` · `"ERR_CLOSED"` */
   waitUntilReady(timeout?: number): Promise<void>
+  /**
+   * Gives listeners and iterators nothing more until `resume()`: what arrives is held, unacknowledged, so that the other side's window fills.
+   * Requests still come.
+   */
+  pause(): this
+  resume(): this
+  isPaused(): boolean
+  /**
+   * After `closed`: the messages that the other side is not known to have handled, in the order of their writing, without volatile ones. As
+   * many as `undelivered` of the reason says; also when the socket or its client was closed here.
+   *
+   * @example
+   * socket.on('closed', () => {
+   *   const next = client.socket.connect('chat')
+   *   for (const message of socket.undelivered()) next.write(message)
+   * })
+   */
+  undelivered(): UndeliveredMessage[]
   /** Cuts the socket off; a client connects again by itself if `reconnection` is on. */
   disconnect(): void
   /** Closes at once and tells the other side. Afterwards only `closed` is emitted. A second call does nothing. */
@@ -601,7 +739,7 @@ export interface ServerOptions {
   isAllowed?: (question: { type: 'pub' | 'sub'; user: any; subject: string }) => boolean | Promise<boolean>
   /**
    * Turns on the system service (`sys.conat.…`). Only users with `hub_id: "system"` may publish there, whatever `isAllowed` says, and only
-   * the server hears it. Visible ASCII without `;`. @default none
+   * the server hears it. Characters that a cookie can have. @default none
    */
   systemAccountPassword?: string
   /** How long `getUser` may take, in ms. @default 10_000 */
@@ -737,6 +875,72 @@ export declare function isValidSubjectWithoutWildcards(subject: string): boolean
 
 /** Whether a message to `subject` reaches a subscription to `pattern`. */
 export declare function matchesPattern(options: { pattern: string; subject: string }): boolean
+
+/**
+ * Patterns with a value each, and those among them that a subject matches. A look costs what matches, not what is held.
+ *
+ * @example
+ * const handlers = new Patterns<string>().set('sensors.*', 'one').set('sensors.>', 'all')
+ * handlers.matches('sensors.roof')
+ */
+export declare class Patterns<T = unknown> implements Iterable<[pattern: string, value: T]> {
+  constructor()
+  /** How many patterns are held. */
+  readonly size: number
+  /** A copy of what is held: patterns to values. */
+  readonly patterns: Record<string, T>
+  /** Adds a pattern, or replaces its value. @throws {FabricError} `"ERR_INVALID_SUBJECT"` it is no pattern */
+  set(pattern: string, value: T): this
+  /** The value of exactly this pattern. */
+  get(pattern: string): T | undefined
+  /** Whether exactly this pattern is held. */
+  hasPattern(pattern: string): boolean
+  /** Takes a pattern out. Returns whether it was there. */
+  delete(pattern: string): boolean
+  clear(): void
+  /** The patterns that match a literal subject, in no particular order. */
+  matches(subject: string): string[]
+  /** Whether any pattern matches. */
+  hasMatch(subject: string): boolean
+  /** What is held, as plain data. */
+  serialize(): { patterns: Record<string, T> }
+  /** Replaces what is held. @throws {FabricError} `"ERR_INVALID_SUBJECT"`; then nothing has changed */
+  deserialize(state: { patterns: Record<string, T> }): void
+  [Symbol.iterator](): IterableIterator<[pattern: string, value: T]>
+}
+
+/** What a server answers about itself and its fabric, to system accounts only. */
+export interface SysApi {
+  /** Counters of each connection. */
+  stats(): any
+  /** Connections and subscriptions, in all and by user. */
+  usage(): any
+  /** Cuts off the connections with these ids. */
+  disconnect(ids: string | string[]): void
+  /** Which servers are connected. Only with `id`. */
+  clusterTopology(): any
+  /** The addresses of the servers. Only with `id`. */
+  clusterAddresses(): any
+}
+
+/**
+ * The system service of one server, as an object; the client must have signed in as the system account.
+ *
+ * @param options.id Which server; without it, the one that answers first. @param options.clusterName @default the one
+ *   that the client's server belongs to
+ * @example
+ * const usage = await sysApi(client).usage()
+ */
+export declare function sysApi(
+  client: Client,
+  options?: { id?: string; clusterName?: string } & RequestOptions,
+): Remote<SysApi>
+
+/** The system service of all servers, as `Client.callMany`. */
+export declare function sysApiMany(
+  client: Client,
+  options?: { clusterName?: string } & RequestManyOptions,
+): RemoteMany<SysApi>
 
 /** Sets the timeouts, in ms, of all later calls that name none. */
 export declare function setDefaultTimeouts(timeouts: { request?: number; publish?: number }): void

@@ -10,6 +10,7 @@ export const {
   FabricError,
   Message,
   MessageData,
+  Patterns,
   ServerSocket,
   SOCKET_HEADER_CMD,
   SOCKET_HEADER_SEQ,
@@ -24,4 +25,6 @@ export const {
   messageData,
   setDefaultSocketTimeouts,
   setDefaultTimeouts,
+  sysApi,
+  sysApiMany,
 } = selvedge

@@ -37,6 +37,25 @@ describe('what is exported', () => {
     expect(JSON.parse(stdout)).toEqual(names)
   })
 
+  test('for tests is by name what testing.d.ts promises, with import and require, and is the same', () => {
+    const names = promised(readFileSync(join(ROOT, 'testing.d.ts'), 'utf8'))
+    const ended = node(`
+      import * as imported from 'selvedge/testing'
+      import { createRequire } from 'node:module'
+      const required = createRequire(import.meta.url)('selvedge/testing')
+      console.log(JSON.stringify([Object.keys(imported).sort(), Object.keys(required).sort()]))
+      const fabric = imported.memoryFabric()
+      const { Client } = await import('selvedge')
+      console.log(imported.memoryFabric === required.memoryFabric, fabric.client() instanceof Client)
+      await fabric.close()
+    `)
+    expect(ended).toEqual({
+      status: 0,
+      stdout: `${JSON.stringify([names, names])}\ntrue true\n`,
+      stderr: '',
+    })
+  })
+
   test('is one and the same by import and by require: state lives once', () => {
     const ended = node(`
       import * as imported from 'selvedge'

@@ -52,6 +52,56 @@ async function program(): Promise<void> {
 
 program satisfies () => Promise<void>
 
+interface Users {
+  name(id: string): string
+  groups(id: string, options?: { deep: boolean }): Promise<string[]>
+  version: number
+}
+
+async function services(client: conat.Client): Promise<void> {
+  const service: conat.Subscription = await client.service(
+    'users.*',
+    {
+      name(this: conat.Message, id: string) {
+        return `${this.subject} ${id}`
+      },
+      groups: async () => ['all'],
+    },
+    { queue: 'q' },
+  )
+  const users = client.call<Users>('users.a', { timeout: 100, headers: { as: 'me' } })
+  const name: string = await users.name('1')
+  const groups: string[] = await users.groups('1', { deep: true })
+  // @ts-expect-error it wants an id
+  await users.name()
+  // @ts-expect-error it has no such method
+  await users.other('1')
+  // @ts-expect-error no method
+  users.version()
+  const untyped = client.call('users.a')
+  const anything: number = await untyped.whatever(1, 2)
+  for await (const one of client.callMany<Users>('users.a', { maxWait: 100 }).name('1')) {
+    if (one instanceof conat.ConatError) one.code
+    else one.charAt(0)
+  }
+  const watch: conat.Subscription = client.watch('>', message => message.data)
+  const addresses: string[] = await client.cluster()
+  await client.syncSubscriptions({ timeout: 1000 })
+  const system = conat.sysApi(client, { id: '0' })
+  await system.disconnect(['a', 'b'])
+  for await (const usage of conat.sysApiMany(client, { maxWait: 100 }).usage()) usage
+  const patterns = new conat.Patterns<{ weight: number }>().set('a.*', { weight: 1 })
+  const weight: number | undefined = patterns.get('a.*')?.weight
+  const matching: string[] = patterns.matches('a.b')
+  const views: [number, string] = [client.subs['a.*']!.refCount, client.queueGroups['a.*']!]
+  for (const one of [service, watch]) one.close()
+  conat.setDefaultTimeouts({ request: anything, publish: weight ?? matching.length })
+  conat.setDefaultSocketTimeouts({ command: groups.length, keepAlive: name.length })
+  conat.connect({ address: addresses[0]!, systemAccountPassword: views[1], extraHeaders: { Cookie: 'a=1' } })
+}
+
+services satisfies (client: conat.Client) => Promise<void>
+
 // @ts-expect-error an unknown option
 conat.connect({ adress: 'http://127.0.0.1' })
 // @ts-expect-error sockets are made by a client

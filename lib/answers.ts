@@ -84,7 +84,9 @@ class Receiver implements Target {
 export type AnswerIterator = AsyncIterableIterator<Message, undefined>
 
 /** Iterate it, or await it to be told first whether anybody listens. */
-export type Answers = Promise<AnswerIterator> & AnswerIterator
+export type Results<T> = Promise<AsyncIterableIterator<T, undefined>> & AsyncIterableIterator<T, undefined>
+
+export type Answers = Results<Message>
 
 class Iterator implements AsyncIterableIterator<Message, undefined> {
   readonly #receiver: Receiver
@@ -138,8 +140,64 @@ async function* refusing(error: unknown): AsyncGenerator<Message, undefined> {
   return undefined
 }
 
+/** The same with something made of each answer. */
+export function mapAnswers<T>(answers: Promise<AnswerIterator>, make: (answer: Message) => T): Results<T> {
+  const opened = answers.then(iterator => new Mapped(iterator, make))
+  // Who only awaits gets the promise's own rejection; who iterates, the iterator's.
+  return both(opened, 'next' in answers ? new Mapped(answers as Answers, make) : new Later(opened))
+}
+
+class Mapped<T> implements AsyncIterableIterator<T, undefined> {
+  readonly #answers: AnswerIterator
+  readonly #make: (answer: Message) => T
+
+  constructor(answers: AnswerIterator, make: (answer: Message) => T) {
+    this.#answers = answers
+    this.#make = make
+  }
+
+  async next(): Promise<IteratorResult<T, undefined>> {
+    const result = await this.#answers.next()
+    return result.done ? result : { value: this.#make(result.value), done: false }
+  }
+
+  async return(): Promise<IteratorResult<T, undefined>> {
+    await this.#answers.return?.()
+    return { value: undefined, done: true }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+}
+
+/** An iterator that is still to come. */
+class Later<T> implements AsyncIterableIterator<T, undefined> {
+  readonly #iterator: Promise<AsyncIterableIterator<T, undefined>>
+
+  constructor(iterator: Promise<AsyncIterableIterator<T, undefined>>) {
+    this.#iterator = iterator
+  }
+
+  async next(): Promise<IteratorResult<T, undefined>> {
+    return await (await this.#iterator).next()
+  }
+
+  async return(): Promise<IteratorResult<T, undefined>> {
+    await (await this.#iterator).return?.()
+    return { value: undefined, done: true }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+}
+
 /** A promise with an iterator's methods. Who iterates is told by the iterator and need not handle the promise. */
-function both(promise: Promise<AnswerIterator>, iterator: AnswerIterator): Answers {
+function both<T>(
+  promise: Promise<AsyncIterableIterator<T, undefined>>,
+  iterator: AsyncIterableIterator<T, undefined>,
+): Results<T> {
   const handled = (): void => {
     promise.catch(() => {})
   }
@@ -156,5 +214,5 @@ function both(promise: Promise<AnswerIterator>, iterator: AnswerIterator): Answe
       handled()
       return iterator
     },
-  }) as Answers
+  }) as Results<T>
 }

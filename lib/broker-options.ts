@@ -1,6 +1,7 @@
 // What a broker can be told when it is made, and how the engine reads it.
 import type { GetUser, IsAllowed } from './authority'
-import { FabricError, invalidValue, outOfRange } from './errors'
+import { isCookieValue } from './connect-options'
+import { invalidValue, outOfRange } from './errors'
 import {
   defaults,
   isCount,
@@ -49,7 +50,7 @@ export const SERVER_SHAPE: Shape = {
   ...PLAIN,
   getUser: isFunction,
   isAllowed: isFunction,
-  systemAccountPassword: isPassword,
+  systemAccountPassword: isCookieValue,
   signInTimeout: isTimeout,
   permissionTimeout: isTimeout,
   permissionCache: isCacheTime,
@@ -65,13 +66,6 @@ function isPort(name: string, value: unknown): void {
 function isCacheTime(name: string, value: unknown): void {
   isDuration(name, value)
   if ((value as number) < 0) throw outOfRange(name, 'at least 0', value as number)
-}
-
-/** It travels in a cookie. The text of the error has no password in it. */
-export function isPassword(name: string, value: unknown): void {
-  isString(name, value)
-  if (/^[\x21-\x3a\x3c-\x7e]+$/.test(value as string)) return
-  throw new FabricError(`${name} must be visible ASCII without ';' or white space`, 'ERR_INVALID_ARG_VALUE')
 }
 
 /** Whether the broker has to ask JavaScript who its visitors are. */

@@ -22,6 +22,8 @@ import type { Slab } from './slab'
 import { SystemService } from './system-service'
 import { Waiters } from './waiters'
 
+export type { ServerOptions }
+
 export interface ServerAddress {
   address: string
   family: string

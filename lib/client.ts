@@ -1,12 +1,13 @@
-// The client: publishes, subscribes, asks, and makes sockets. Its work is done in requests.ts and subscription.ts.
+// The client: publishes, subscribes, asks, serves, and makes sockets. Its work is done in client-session.ts, requests.ts,
+// service.ts and subscription.ts.
 import { EventEmitter } from 'node:events'
 import { type Answers, ask } from './answers'
+import { type Change, CLOSED, type ClientState, Session, type WaitOptions } from './client-session'
 import * as commands from './commands'
-import { CLIENT_SHAPE, type ConnectOptions, openSettings } from './connect-options'
+import { CLIENT_SHAPE, type ConnectOptions, openSettings, shownOptions } from './connect-options'
 import { Core, type Traffic } from './core'
-import { closedFailure, errorFrom, FabricError, Failed } from './errors'
+import { errorFrom, FabricError, Failed } from './errors'
 import { CLIENT_STATE, endAllOf, forget, PERMISSION, route, type Target } from './events'
-import { Hold } from './lifetime'
 import {
   type Message,
   type MessageData,
@@ -17,23 +18,24 @@ import {
   type Responder,
 } from './message'
 import { native } from './native'
-import { checkOptions, isTimeout } from './options'
+import { checkOptions, isFunction, isString } from './options'
+import { Permissions, type Refusal } from './permissions'
 import * as requests from './requests'
+import {
+  callManyProxy,
+  callProxy,
+  checkImplementation,
+  type Remote,
+  type RemoteMany,
+  SERVICE_QUEUE,
+  serve,
+} from './service'
 import type { Slab } from './slab'
 import { ConatSocketClient, type SocketConnectOptions } from './socket-client'
 import { ConatSocketServer, type SocketListenOptions } from './socket-server'
 import { checkPublishSubject } from './subjects'
 import { type Subscription, type SubscriptionOptions, Subscriptions } from './subscription'
-import { Waiters } from './waiters'
-
-export type ClientState = 'disconnected' | 'connected' | 'closed'
-
-export interface WaitOptions {
-  timeout?: number
-}
-
-/** The numbers of *client state* in docs/boundary.md. */
-const [DISCONNECTED, CONNECTED, SIGNED_IN, READY, CLOSED, REFUSED] = [0, 1, 2, 3, 4, 5]
+import { print } from './watch'
 
 export interface ClientEvents {
   connected: []
@@ -44,18 +46,11 @@ export interface ClientEvents {
   closed: [reason: FabricError | undefined]
 }
 
-interface Refusal {
-  message: string
-  subject: string
-  type: 'pub' | 'sub'
-}
+const SERVICE_SHAPE = { queue: isString }
 
 export class Client extends EventEmitter<ClientEvents> implements Target, Responder {
   readonly client: number
   readonly options: Readonly<ConnectOptions>
-  state: ClientState = 'disconnected'
-  /** What the server said at sign-in. */
-  info: Record<string, unknown> | undefined
   readonly socket = {
     listen: (subject: string, options?: SocketListenOptions): ConatSocketServer =>
       new ConatSocketServer(this.#core, this, subject, options),
@@ -64,36 +59,37 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
   readonly #core: Core
   readonly #subscriptions: Subscriptions
-  readonly #hold = new Hold()
-  readonly #connected = new Waiters()
-  readonly #signedIn = new Waiters()
-  readonly #ready = new Waiters()
-  readonly #closed = new Waiters()
-  #connectionId: string | undefined
-  #isSignedIn = false
-  #isReady = false
+  readonly #session = new Session()
+  readonly #permissions = new Permissions()
   #isGone = false
-  #refusal: Failed | undefined
   #users = 1
 
   constructor(options: ConnectOptions = {}, broker?: number, own = false) {
     super()
     checkOptions('connect', options, CLIENT_SHAPE)
-    this.options = { ...options }
+    this.options = shownOptions(options)
     this.#core = new Core(native.randomId())
     this.client = this.#core.handle
-    this.#subscriptions = new Subscriptions(this.#core, this)
+    this.#subscriptions = new Subscriptions(this.#core, this, this.#permissions)
     route(this.client, this)
     const failure = native.clientOpen(this.client, openSettings(this.#core.id, options, broker, own))
     if (failure !== null) {
       forget(this.client)
       throw errorFrom(failure)
     }
-    this.#hold.set(options.autoConnect !== false)
+    this.#session.hold.set(options.autoConnect !== false)
   }
 
   get id(): string {
     return this.#core.id
+  }
+
+  get state(): ClientState {
+    return this.#session.state
+  }
+
+  get info(): Record<string, unknown> | undefined {
+    return this.#session.info
   }
 
   get stats(): { readonly sent: Traffic; readonly recv: Traffic } {
@@ -111,7 +107,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   get conn() {
     return {
       connected: this.state === 'connected',
-      id: this.#connectionId,
+      id: this.#session.connectionId ?? (this.state === 'connected' ? this.id : undefined),
       io: { engine: { close: () => this.#dropTransport() } },
     }
   }
@@ -121,27 +117,27 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   ref(): this {
-    this.#hold.want(true)
+    this.#session.hold.want(true)
     return this
   }
 
   unref(): this {
-    this.#hold.want(false)
+    this.#session.hold.want(false)
     return this
   }
 
   connect(): void {
     this.#core.checkOpen()
     if (this.state === 'connected') return
-    this.#hold.set(true)
+    this.#session.hold.set(true)
     commands.clientConnect(this.client)
   }
 
   disconnect(): void {
     if (this.#core.closed) return
     commands.clientDisconnect(this.client)
-    this.#hold.set(false)
-    this.#leave()
+    this.#session.hold.set(false)
+    this.#session.leave()
   }
 
   /** One more `connect()` has been given this client, and will close it. @internal */
@@ -157,7 +153,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
       commands.clientClose(this.client)
       this.#beginClose()
     }
-    if (!this.#isGone) await this.#closed.wait('the client')
+    if (!this.#isGone) await this.#session.gone.wait('the client')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -165,17 +161,18 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   async waitUntilConnected(options?: WaitOptions): Promise<void> {
-    await this.#wait(this.state === 'connected', this.#connected, 'the client is not connected', options)
+    this.#core.checkOpen()
+    await this.#session.untilConnected(options)
   }
 
   async waitUntilSignedIn(options?: WaitOptions): Promise<void> {
-    if (this.#refusal !== undefined) throw errorFrom(this.#refusal)
-    await this.#wait(this.#isSignedIn, this.#signedIn, 'the client is not signed in', options)
+    this.#core.checkOpen()
+    await this.#session.untilSignedIn(options)
   }
 
   async waitUntilReady(options?: WaitOptions): Promise<void> {
-    if (this.#refusal !== undefined) throw errorFrom(this.#refusal)
-    await this.#wait(this.#isReady, this.#ready, 'the client is not ready', options)
+    this.#core.checkOpen()
+    await this.#session.untilReady(options)
   }
 
   async subscribe(subject: string, options?: SubscriptionOptions): Promise<Subscription> {
@@ -191,10 +188,9 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   async publish(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
-    checkPublishSubject(subject)
+    this.#checkPublish(subject)
     checkOptions('publish', options, requests.PUBLISH_SHAPE)
     const wait = options?.waitForInterest ?? false
-    if (options?.noThrow !== true) this.#core.refusals.check('pub', subject)
     return await this.#settle(requests.publish(this.#core, this, subject, data, options, wait), options)
   }
 
@@ -203,9 +199,8 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   publishSync(subject: string, data?: unknown, options?: MessageOptions): { bytes: number } {
-    checkPublishSubject(subject)
+    this.#checkPublish(subject)
     checkOptions('publishSync', options, requests.MESSAGE_SHAPE)
-    this.#core.refusals.check('pub', subject)
     return requests.publishSync(this.#core, subject, data, options)
   }
 
@@ -220,9 +215,8 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     data?: unknown,
     options?: requests.RequestOptions,
   ): Promise<Message | undefined> {
-    checkPublishSubject(subject)
+    this.#checkPublish(subject)
     checkOptions('request', options, requests.REQUEST_SHAPE)
-    if (options?.noThrow !== true) this.#core.refusals.check('pub', subject)
     const outcome = await requests.request(this.#core, this, subject, data, options)
     if (!(outcome instanceof Failed)) return outcome as Message
     if (options?.noThrow) return undefined
@@ -231,14 +225,57 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   requestMany(subject: string, data?: unknown, options?: requests.RequestManyOptions): Answers {
     return ask(this.#core, this, options?.signal, () => {
-      checkPublishSubject(subject)
+      this.#checkPublish(subject)
       checkOptions('requestMany', options, requests.REQUEST_MANY_SHAPE)
-      this.#core.refusals.check('pub', subject)
       this.#core.checkSend()
       const wait = requests.waitOf(options, true)
       const headers = requests.prepare(data, options)
       return ticket => this.#core.countSent(commands.request(this.client, ticket, wait, subject, headers))
     })
+  }
+
+  async service(
+    subject: string,
+    implementation: object,
+    options: { queue?: string } = {},
+  ): Promise<Subscription> {
+    checkImplementation(implementation)
+    checkOptions('service', options, SERVICE_SHAPE)
+    const subscription = this.subscribeSync(subject, { queue: options.queue ?? SERVICE_QUEUE })
+    serve(subscription, implementation)
+    return await subscription.confirmed()
+  }
+
+  call<T = any>(subject: string, options?: requests.RequestOptions): Remote<T> {
+    checkPublishSubject(subject)
+    checkOptions('call', options, requests.REQUEST_SHAPE)
+    return callProxy(data => this.request(subject, data, options))
+  }
+
+  callMany<T = any>(subject: string, options?: requests.RequestManyOptions): RemoteMany<T> {
+    checkPublishSubject(subject)
+    checkOptions('callMany', options, requests.REQUEST_MANY_SHAPE)
+    return callManyProxy(data => this.requestMany(subject, data, options))
+  }
+
+  watch(subject: string, handle: (message: Message) => unknown = print): Subscription {
+    isFunction('the callback', handle)
+    const subscription = this.subscribeSync(subject)
+    subscription.emitter.on('message', handle)
+    return subscription
+  }
+
+  async syncSubscriptions(options?: WaitOptions): Promise<void> {
+    checkOptions('syncSubscriptions', options, requests.LIST_SHAPE)
+    const outcome = await requests.list(this.#core, this, 'subscriptions', options)
+    if (outcome instanceof Failed) throw errorFrom(outcome)
+  }
+
+  async cluster(options?: WaitOptions): Promise<string[]> {
+    checkOptions('cluster', options, requests.LIST_SHAPE)
+    const outcome = await requests.list(this.#core, this, 'cluster', options)
+    if (outcome instanceof Failed) throw errorFrom(outcome)
+    return outcome as string[]
   }
 
   async interest(subject: string): Promise<boolean> {
@@ -276,76 +313,31 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   /** @internal */
   handleEvent(kind: number, slab: Slab): void {
     if (kind === PERMISSION) {
-      const text = slab.str()
-      if (!this.#core.closed) this.#handleRefusal(JSON.parse(text) as Refusal)
+      const refusal = JSON.parse(slab.str()) as Refusal
+      this.#permissions.remember(refusal)
+      if (!this.#core.closed) this.emit('permission', refusal)
     } else if (kind === CLIENT_STATE) {
       const state = slab.u8()
       const text = slab.str()
       if (state === CLOSED) this.#finish(text)
-      else if (!this.#core.closed) this.#enter(state, text)
+      else if (!this.#core.closed) this.#announce(this.#session.handleState(state, text))
     }
   }
 
   /** @internal */
   handleClientClosed(): void {}
 
-  #enter(state: number, text: string): void {
-    if (state === DISCONNECTED) {
-      // Also said of an attempt that came to nothing; then nothing changed.
-      const wasConnected = this.state === 'connected'
-      this.#leave()
-      if (wasConnected) this.emit('disconnected')
-    } else if (state === CONNECTED) {
-      this.state = 'connected'
-      this.#connectionId = text || this.id
-      this.#hold.set(false)
-      this.#connected.settle()
-      this.emit('connected')
-    } else if (state === SIGNED_IN) {
-      this.#isSignedIn = true
-      this.#refusal = undefined
-      // It may be somebody else who has signed in.
-      this.#core.refusals.clear()
-      this.info = JSON.parse(text) as Record<string, unknown>
-      this.#signedIn.settle()
-      this.emit('info', this.info)
-    } else if (state === READY) {
-      this.#isReady = true
-      this.#ready.settle()
-      this.emit('inbox')
-    } else if (state === REFUSED) {
-      this.#refuse(text)
-    }
-  }
-
-  #handleRefusal(refusal: Refusal): void {
-    this.#core.refusals.remember(refusal.type, refusal.subject, refusal.message)
-    this.emit('permission', refusal)
-  }
-
-  #leave(): void {
-    this.state = 'disconnected'
-    this.#isSignedIn = false
-    this.#isReady = false
-    this.#connectionId = undefined
-  }
-
-  #refuse(text: string): void {
-    const message = text.includes('failed to sign in') ? text : `failed to sign in - ${text}`
-    this.#refusal = new Failed('ERR_SIGN_IN', message)
-    this.#signedIn.settle(this.#refusal)
-    this.#ready.settle(this.#refusal)
+  #announce(change: Change): void {
+    if (change === 'info') {
+      this.#permissions.clear()
+      this.emit('info', this.info as Record<string, unknown>)
+    } else if (change !== undefined) this.emit(change)
   }
 
   #beginClose(): void {
     this.#core.closed = true
-    this.#leave()
-    this.state = 'closed'
     this.#users = 0
-    // Until `closed` has come.
-    this.#hold.set(true)
-    const failure = closedFailure('the client')
-    for (const waiters of [this.#connected, this.#signedIn, this.#ready]) waiters.settle(failure)
+    this.#session.close()
     this.#subscriptions.close()
     for (const child of [...this.#core.children]) child.handleClientClosing()
   }
@@ -356,8 +348,8 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     this.#isGone = true
     endAllOf(this.client)
     forget(this.client)
-    this.#hold.set(false)
-    this.#closed.settle()
+    this.#session.hold.set(false)
+    this.#session.gone.settle()
     this.emit('closed', text === '' ? undefined : new FabricError(text, 'ERR_CLIENT_CLOSED'))
   }
 
@@ -365,17 +357,15 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     if (!this.#core.closed) commands.dropTransport(this.client)
   }
 
-  async #wait(isThere: boolean, waiters: Waiters, what: string, options?: WaitOptions): Promise<void> {
-    checkOptions('wait', options, { timeout: isTimeout })
-    this.#core.checkOpen()
-    if (isThere) return
-    const failure = await waiters.wait(what, options?.timeout)
-    if (failure !== undefined) throw errorFrom(failure)
+  /** What the server has just refused is refused without asking it. */
+  #checkPublish(subject: string): void {
+    checkPublishSubject(subject)
+    const refusal = this.#permissions.refused('pub', subject)
+    if (refusal !== undefined) throw errorFrom(refusal)
   }
 
   async #interest(subject: string, options: { timeout?: number; signal?: AbortSignal }): Promise<boolean> {
-    checkPublishSubject(subject)
-    this.#core.refusals.check('pub', subject)
+    this.#checkPublish(subject)
     const outcome = await requests.interest(this.#core, this, subject, options)
     if (outcome instanceof Failed) throw errorFrom(outcome)
     return outcome === 1

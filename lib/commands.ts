@@ -189,14 +189,24 @@ export function socketConnect(client: number, socket: number, subject: string, o
   open(8, client, socket, subject, options)
 }
 
-export function socketWrite(client: number, socket: number, headers: string | null): number {
-  begin(9, client)
+export function socketWrite(
+  client: number,
+  socket: number,
+  headers: string | null,
+  isVolatile: boolean,
+): number {
+  begin(isVolatile ? 44 : 9, client)
   batch.u32(socket)
   return endPayload(headers)
 }
 
-export function broadcast(client: number, sockets: readonly number[], headers: string | null): number {
-  begin(10, client)
+export function broadcast(
+  client: number,
+  sockets: readonly number[],
+  headers: string | null,
+  isVolatile: boolean,
+): number {
+  begin(isVolatile ? 47 : 10, client)
   batch.u32(sockets.length)
   for (const socket of sockets) batch.u32(socket)
   return endPayload(headers)
@@ -237,11 +247,18 @@ export function listenerEnd(client: number, ticket: number, listener: number, ti
   plain(19, client, ticket, listener, timeout)
 }
 
+export const collect = (client: number, socket: number): void => plain(45, client, socket)
+export const listenerRetire = (client: number, listener: number): void => plain(46, client, listener)
+
 export const clientConnect = (client: number): void => plain(20, client)
 export const clientDisconnect = (client: number): void => plain(21, client)
 export const clientClose = (client: number): void => plain(22, client)
 export const dropTransport = (client: number): void => plain(23, client)
 
+export const syncSubscriptions = (client: number, ticket: number, timeout: number): void =>
+  plain(24, client, ticket, timeout)
+export const cluster = (client: number, ticket: number, timeout: number): void =>
+  plain(25, client, ticket, timeout)
 /** A broker's question by its two halves: it is only handed back. */
 export type Question = readonly [low: number, high: number]
 

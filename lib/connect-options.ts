@@ -1,6 +1,5 @@
 // What a client can be told when it is made, and how the engine reads it.
 import { validateHeaderName, validateHeaderValue } from 'node:http'
-import { isPassword } from './broker-options'
 import { FabricError, invalidType, outOfRange } from './errors'
 import { isBoolean, isDuration, isHeaders, isNumber, isString, pick, type Shape } from './options'
 
@@ -10,13 +9,13 @@ export interface ConnectOptions {
   path?: string
   inboxPrefix?: string
   extraHeaders?: Record<string, string>
+  systemAccountPassword?: string
   autoConnect?: boolean
   reconnection?: boolean
   reconnectionDelay?: number
   reconnectionDelayMax?: number
   randomizationFactor?: number
   wire?: Wire
-  systemAccountPassword?: string
 }
 
 export type Wire = 'conat' | 'selvedge'
@@ -27,17 +26,19 @@ export const CLIENT_SHAPE: Shape = {
   path: isString,
   inboxPrefix: isInboxPrefix,
   extraHeaders: isHttpHeaders,
+  systemAccountPassword: isCookieValue,
   autoConnect: isBoolean,
   reconnection: isBoolean,
   reconnectionDelay: isPause,
   reconnectionDelayMax: isPause,
   randomizationFactor: isFraction,
   wire: isWire,
-  systemAccountPassword: isPassword,
 }
 
 const NOT_PASSED_ON = ['address', 'noCache', 'extraHeaders', 'systemAccountPassword']
 const PASSED_ON = Object.keys(CLIENT_SHAPE).filter(name => !NOT_PASSED_ON.includes(name))
+/** What a cookie's value may consist of (RFC 6265). */
+const COOKIE_VALUE = /^[!#-+\--:<-[\]-~]+$/
 
 function isHttpHeaders(name: string, value: unknown): void {
   isHeaders(name, value)
@@ -51,6 +52,13 @@ function isHttpHeaders(name: string, value: unknown): void {
       throw new FabricError(`${name}.${header} is no HTTP header`, 'ERR_INVALID_ARG_VALUE', { cause })
     }
   }
+}
+
+export function isCookieValue(name: string, value: unknown): void {
+  isString(name, value)
+  if (COOKIE_VALUE.test(value as string)) return
+  // Not the text, which is a secret.
+  throw new FabricError(`${name} has characters that a cookie cannot have`, 'ERR_INVALID_ARG_VALUE')
 }
 
 function isPause(name: string, value: unknown): void {
@@ -90,25 +98,29 @@ export function openSettings(
   own: boolean,
 ): string {
   const address = broker === undefined ? addressOf(options) : null
-  const extraHeaders = headersOf(options)
-  return JSON.stringify({
-    ...pick(options, PASSED_ON),
-    extraHeaders,
-    id,
-    address,
-    broker: broker ?? null,
-    own,
-  })
+  const extraHeaders = httpHeaders(options)
+  const settings = { ...pick(options, PASSED_ON), extraHeaders, id, address, broker: broker ?? null, own }
+  return JSON.stringify(settings)
 }
 
-/** The application's headers, with the system account's cookie. */
-function headersOf(options: ConnectOptions): Record<string, string> {
-  const headers = { ...options.extraHeaders }
-  if (options.systemAccountPassword === undefined) return headers
-  const sys = `sys=${options.systemAccountPassword}`
-  const name = Object.keys(headers).find(header => header.toLowerCase() === 'cookie') ?? 'Cookie'
-  headers[name] = headers[name] === undefined ? sys : `${headers[name]}; ${sys}`
-  return headers
+/** The system account signs in by a cookie, beside those that the application sets. */
+function httpHeaders({
+  extraHeaders,
+  systemAccountPassword,
+}: ConnectOptions): ConnectOptions['extraHeaders'] {
+  if (systemAccountPassword === undefined) return extraHeaders
+  const isCookie = ([name]: [string, string]): boolean => name.toLowerCase() === 'cookie'
+  const headers = Object.entries(extraHeaders ?? {})
+  const cookies = headers.filter(isCookie).map(([, value]) => value)
+  const others = headers.filter(header => !isCookie(header))
+  return Object.fromEntries([...others, ['Cookie', [...cookies, `sys=${systemAccountPassword}`].join('; ')]])
+}
+
+/** What an application may look at, and print: secrets are left out, and cookies do not show. */
+export function shownOptions(options: ConnectOptions): Readonly<ConnectOptions> {
+  const { systemAccountPassword: _secret, extraHeaders, ...rest } = options
+  if (extraHeaders === undefined) return rest
+  return Object.defineProperty(rest, 'extraHeaders', { value: { ...extraHeaders }, enumerable: false })
 }
 
 /** Equal for options that make equal clients. */

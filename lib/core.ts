@@ -1,7 +1,6 @@
 // What the objects of one client share: its handle, its counters, and who has to know when it closes.
 import { checkPending, nextHandle } from './commands'
 import { closedFailure, errorFrom } from './errors'
-import { Refusals } from './refusals'
 
 export interface Traffic {
   messages: number
@@ -23,8 +22,6 @@ export class Core {
   /** `close()` was called, or the engine gave up. */
   closed = false
   readonly children: Set<Child> = new Set()
-  /** What the server has refused. */
-  readonly refusals: Refusals = new Refusals()
   /** Subjects with a socket server. */
   readonly listening: Set<string> = new Set()
 

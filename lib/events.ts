@@ -26,6 +26,10 @@ export const BROKER_STATE = 15
 export const ASKED_USER = 20
 export const ASKED_PERMISSION = 21
 export const CONNECTION_GONE = 22
+export const STRINGS = 16
+export const SOCKET_UNDELIVERED = 34
+export const SOCKET_COLLECTED = 35
+export const SOCKET_COUNTED = 36
 
 /** Whatever has a handle. */
 export interface Target {

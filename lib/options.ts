@@ -98,6 +98,7 @@ export interface Defaults {
   keepAlive: number
   keepAliveTimeout: number
   maxQueueSize: number
+  maxQueueBytes: number
   port: number
   path: string
   signInTimeout: number

@@ -3,7 +3,7 @@ import { outgoing } from './codec'
 import * as commands from './commands'
 import type { Core } from './core'
 import { abortFailure, closedFailure, Failed } from './errors'
-import { DONE, FAILED, forget, PUBLISHED, REPLY, route, type Target } from './events'
+import { DONE, FAILED, forget, PUBLISHED, REPLY, route, STRINGS, type Target } from './events'
 import { type Headers, headersText, socketHeadersText } from './headers'
 import { release, retain } from './lifetime'
 import {
@@ -38,7 +38,7 @@ export interface RequestManyOptions extends RequestOptions {
 }
 
 /** How something ended, before it is a value or an error of the caller. */
-export type Outcome = Message | Published | number | Failed
+export type Outcome = Message | Published | number | string[] | Failed
 
 export const MESSAGE_SHAPE: Shape = { headers: isHeaders, encoding: isEncoding, raw: isBytes }
 
@@ -96,6 +96,7 @@ export class Ticket implements Target {
     if (kind === REPLY) this.#end(readMessage(this.#core, this.#responder, slab, false))
     else if (kind === PUBLISHED) this.#end({ bytes: slab.f64(), count: slab.u32() })
     else if (kind === DONE) this.#end(slab.u32())
+    else if (kind === STRINGS) this.#end(readStrings(slab))
     else if (kind === FAILED) this.#end(readFailed(slab))
   }
 
@@ -121,6 +122,10 @@ export class Ticket implements Target {
     }
     signal.addEventListener('abort', this.#abort, { once: true })
   }
+}
+
+function readStrings(slab: Slab): string[] {
+  return Array.from({ length: slab.u32() }, () => slab.str())
 }
 
 export function readFailed(slab: Slab): Failed {
@@ -210,5 +215,22 @@ export function interest(
   const ticket = new Ticket(core, responder, options.signal)
   const timeout = milliseconds(options.timeout ?? defaults.interest)
   commands.waitForInterest(core.handle, ticket.handle, timeout, subject)
+  return ticket.outcome
+}
+
+export const LIST_SHAPE: Shape = { timeout: isTimeout }
+
+/** Has the broker's list of subscriptions compared with this client's (0 when they agree), or asks for its servers. */
+export function list(
+  core: Core,
+  responder: Responder,
+  kind: 'subscriptions' | 'cluster',
+  options: { timeout?: number } | undefined,
+): Promise<Outcome> {
+  core.checkOpen()
+  const ticket = new Ticket(core, responder)
+  const timeout = milliseconds(options?.timeout ?? defaults.request)
+  const ask = kind === 'cluster' ? commands.cluster : commands.syncSubscriptions
+  ask(core.handle, ticket.handle, timeout)
   return ticket.outcome
 }

@@ -4,10 +4,18 @@ import { decodeAt } from './codec'
 import * as commands from './commands'
 import type { Core } from './core'
 import { abortFailure, errorFrom, FabricError, Failed, invalidType } from './errors'
-import { SOCKET_ACKNOWLEDGED, SOCKET_DATA, SOCKET_REQUEST, SOCKET_STATE } from './events'
+import {
+  SOCKET_ACKNOWLEDGED,
+  SOCKET_COLLECTED,
+  SOCKET_COUNTED,
+  SOCKET_DATA,
+  SOCKET_REQUEST,
+  SOCKET_STATE,
+  SOCKET_UNDELIVERED,
+} from './events'
 import { type Headers, parseHeaders } from './headers'
 import type { Message, MessageOptions, Responder } from './message'
-import { checkOptions, defaults, isTimeout } from './options'
+import { checkOptions, defaults, isBoolean, isTimeout, type Shape } from './options'
 import {
   MESSAGE_SHAPE,
   prepare,
@@ -22,10 +30,30 @@ import {
 import type { Slab } from './slab'
 import { type DataIterator, SocketData } from './socket-data'
 import { type State, type StateEvents, Stateful } from './socket-state'
+import { SendWindow, sizeOf } from './socket-window'
+import { Undelivered, type UndeliveredMessage } from './undelivered'
 import { Waiters } from './waiters'
 
 export type { State }
-export type WriteOptions = MessageOptions
+
+export interface WriteOptions extends MessageOptions {
+  volatile?: boolean
+}
+
+const WRITE_SHAPE: Shape = { ...MESSAGE_SHAPE, volatile: isBoolean }
+
+export interface SocketStats {
+  sent: number
+  sentBytes: number
+  acknowledged: number
+  received: number
+  receivedBytes: number
+  resent: number
+  duplicates: number
+  volatileDropped: number
+  pending: number
+  pendingBytes: number
+}
 
 export interface EndOptions {
   timeout?: number
@@ -38,9 +66,9 @@ export function writeOptions(second: Headers | WriteOptions | null | undefined):
   if (second === undefined || second === null) return undefined
   if (typeof second !== 'object') throw invalidType('headers', 'an object', second)
   for (const name of Object.keys(second)) {
-    if (!Object.hasOwn(MESSAGE_SHAPE, name)) return { headers: second as Headers }
+    if (!Object.hasOwn(WRITE_SHAPE, name)) return { headers: second as Headers }
   }
-  checkOptions('write', second, MESSAGE_SHAPE)
+  checkOptions('write', second, WRITE_SHAPE)
   return second
 }
 
@@ -55,6 +83,7 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
   abstract readonly role: 'client' | 'server'
   readonly desc: string | undefined
   readonly maxQueueSize: number
+  readonly maxQueueBytes: number
   readonly keepAlive: number
   readonly keepAliveTimeout: number
   readonly conn: { readonly id: string }
@@ -67,11 +96,18 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
   readonly #responder: Responder
   readonly #drained = new Waiters()
   readonly #data: SocketData
+  readonly #window: SendWindow
+  readonly #undelivered = new Undelivered()
   #requests: Message[] = []
-  #written = 0
-  #acknowledged = 0
-  /** `#written` when the socket was last ready. */
+  /** What had been written when the socket was last ready. */
   #writtenReady = 0
+  #received = 0
+  #receivedBytes = 0
+  #volatileDropped = 0
+  #resent = 0
+  #duplicates = 0
+  /** What is to be done when the engine has said everything about a socket that it closed. */
+  #collected: (() => void) | undefined
   #lastSeen = Date.now()
 
   constructor(
@@ -88,6 +124,8 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     this.conn = { id }
     this.desc = options.desc
     this.maxQueueSize = options.maxQueueSize ?? defaults.maxQueueSize
+    this.maxQueueBytes = options.maxQueueBytes ?? defaults.maxQueueBytes
+    this.#window = new SendWindow(this.maxQueueSize, this.maxQueueBytes)
     this.keepAlive = options.keepAlive ?? defaults.keepAlive
     this.keepAliveTimeout = options.keepAliveTimeout ?? defaults.keepAliveTimeout
     this.#responder = responder
@@ -101,11 +139,26 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
   /** Views that programs of the original look at. */
   get queuedWrites(): { readonly length: number } {
     if (this.state === 'ready') return { length: 0 }
-    return { length: this.#written - Math.max(this.#acknowledged, this.#writtenReady) }
+    return { length: this.#window.written - Math.max(this.#window.acknowledged, this.#writtenReady) }
   }
 
   get tcp(): { readonly send: { readonly unsent: number } } {
-    return { send: { unsent: this.#written - this.#acknowledged } }
+    return { send: { unsent: this.#window.messages } }
+  }
+
+  get stats(): SocketStats {
+    return {
+      sent: this.#window.written,
+      sentBytes: this.#window.writtenBytes,
+      acknowledged: this.#window.acknowledged,
+      received: this.#received,
+      receivedBytes: this.#receivedBytes,
+      resent: this.#resent,
+      duplicates: this.#duplicates,
+      volatileDropped: this.#volatileDropped,
+      pending: this.#window.messages,
+      pendingBytes: this.#window.bytes,
+    }
   }
 
   get alive(): { readonly last: number } {
@@ -114,14 +167,44 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
 
   /** `true` while more than half of the window is free. */
   write(data: unknown, second?: Headers | WriteOptions | null): boolean {
-    if (this.ended || this.core.closed) throw new FabricError(`closed: ${this.describe()}`, 'EPIPE')
-    if (!this.hasRoom) throw this.fullError()
-    const headers = prepare(data, writeOptions(second), true)
+    const options = writeOptions(second)
+    this.#checkWritable()
+    const isVolatile = options?.volatile === true
+    if (isVolatile && this.state !== 'ready') return this.#drop()
+    // A writer that tries again and again does not pay for the encoding.
+    const full = isVolatile ? undefined : this.#window.refusal(0)
+    if (full !== undefined) throw full
+    const headers = prepare(data, options, true)
+    const size = sizeOf(headers)
     // Encoding may have run code of the user, which may have written to this socket or closed it.
-    if (this.ended) throw new FabricError(`closed: ${this.describe()}`, 'EPIPE')
-    if (!this.hasRoom) throw this.fullError()
-    this.core.countSent(commands.socketWrite(this.client, this.handle, headers))
-    return this.countWrite()
+    this.#checkWritable()
+    const refusal = this.#window.refusal(size)
+    if (refusal !== undefined) {
+      if (isVolatile) return this.#drop()
+      throw refusal
+    }
+    this.core.countSent(commands.socketWrite(this.client, this.handle, headers, isVolatile))
+    return this.#window.put(size)
+  }
+
+  /** Messages that the other side is not known to have handled, in the order of their writing. Empty before `closed`. */
+  undelivered(): UndeliveredMessage[] {
+    return this.#undelivered.list()
+  }
+
+  /** Gives the application nothing more until `resume()`: the other side's window fills. */
+  pause(): this {
+    this.#data.pause()
+    return this
+  }
+
+  resume(): this {
+    this.#data.resume()
+    return this
+  }
+
+  isPaused(): boolean {
+    return this.#data.isPaused
   }
 
   request(data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
@@ -156,7 +239,7 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
 
   /** Resolves when everything that was written is acknowledged. */
   async drain(): Promise<void> {
-    if (this.#written === this.#acknowledged) return
+    if (this.#window.messages === 0) return
     if (this.state === 'closed') throw this.closedError()
     const failure = await this.#drained.wait(`${this.describe()} has not drained`)
     if (failure !== undefined) throw errorFrom(failure)
@@ -200,29 +283,39 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     return this
   }
 
-  /** @internal */
-  get hasRoom(): boolean {
-    return this.#written - this.#acknowledged < this.maxQueueSize
+  /** Why a message of this size cannot be written now. @internal */
+  refusal(size: number): FabricError | undefined {
+    return this.#window.refusal(size)
   }
 
   /** Counts a write that the engine has been given. @internal */
-  countWrite(): boolean {
-    this.#written += 1
-    return (this.#written - this.#acknowledged) * 2 < this.maxQueueSize
+  countWrite(size: number): boolean {
+    return this.#window.put(size)
   }
 
-  /** @internal */
-  fullError(): FabricError {
-    return new FabricError(`WRITE FAILED: socket buffer size ${this.maxQueueSize} exceeded`, 'ENOBUFS')
+  /** Counts a volatile message that was not written. @internal */
+  countDropped(): void {
+    this.#volatileDropped += 1
   }
 
   handleEvent(kind: number, slab: Slab): void {
     this.#lastSeen = slab.now
     if (kind === SOCKET_STATE) this.handleState(slab)
+    else if (kind === SOCKET_UNDELIVERED) this.#undelivered.read(slab, this.#window.written)
+    else if (kind === SOCKET_COLLECTED) this.#collected?.()
     else if (this.state === 'closed') return
     else if (kind === SOCKET_DATA) this.#receive(slab)
-    else if (kind === SOCKET_ACKNOWLEDGED) this.#acknowledge(slab.f64())
+    else if (kind === SOCKET_ACKNOWLEDGED) this.#acknowledge(slab.f64(), slab.f64())
     else if (kind === SOCKET_REQUEST) this.#receiveRequest(slab)
+    else if (kind === SOCKET_COUNTED) {
+      this.#resent = slab.f64()
+      this.#duplicates = slab.f64()
+    }
+  }
+
+  override handleClientClosed(): void {
+    if (this.#collected !== undefined) this.#collected()
+    else super.handleClientClosed()
   }
 
   protected override handleClosing(failure: Failed): void {
@@ -232,14 +325,25 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     this.#drained.settle(failure)
   }
 
+  /** What was written after the engine had closed the socket, and before this was known here, is told by the engine as well. */
+  protected override beforeGone(wasOpen: boolean, finish: (undelivered: number) => void): void {
+    const done = (): void => {
+      this.#collected = undefined
+      finish(this.#undelivered.length)
+    }
+    if (!wasOpen || this.#undelivered.length >= this.#window.messages) return done()
+    this.#collected = done
+    commands.collect(this.client, this.handle)
+  }
+
   protected override enter(state: State): void {
-    if (state === 'ready' || this.state === 'ready') this.#writtenReady = this.#written
+    if (state === 'ready' || this.state === 'ready') this.#writtenReady = this.#window.written
     super.enter(state)
   }
 
   /** The state at once; its event comes when the engine has done it. */
   protected leaveReady(): void {
-    if (this.state === 'ready') this.#writtenReady = this.#written
+    if (this.state === 'ready') this.#writtenReady = this.#window.written
     this.state = 'disconnected'
   }
 
@@ -247,6 +351,8 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     const text = slab.optStr()
     const { source, start, end, encoding } = slab.payload()
     this.core.countReceived(end - start)
+    this.#received += 1
+    this.#receivedBytes += end - start
     let data: unknown
     let headers: Headers
     try {
@@ -268,12 +374,19 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     if (this.#requests.length < this.maxQueueSize) this.#requests.push(message)
   }
 
-  #acknowledge(total: number): void {
-    if (total <= this.#acknowledged) return
-    this.#acknowledged = total
-    if (total !== this.#written) return
+  #acknowledge(messages: number, bytes: number): void {
+    if (!this.#window.acknowledge(messages, bytes) || this.#window.messages > 0) return
     this.#drained.settle()
     this.announce('drain')
+  }
+
+  #checkWritable(): void {
+    if (this.ended || this.core.closed) throw new FabricError(`closed: ${this.describe()}`, 'EPIPE')
+  }
+
+  #drop(): false {
+    this.#volatileDropped += 1
+    return false
   }
 
   /** What is held for the first listener comes after its registration, not inside. */
@@ -306,6 +419,9 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
 export interface SocketSettings {
   desc?: string
   maxQueueSize?: number
+  maxQueueBytes?: number
+  slowConsumer?: 'wait' | 'close'
+  slowConsumerTimeout?: number
   keepAlive?: number
   keepAliveTimeout?: number
 }

@@ -32,9 +32,27 @@ export const SETTINGS_SHAPE = {
   id: isString,
   desc: isString,
   maxQueueSize: isCount,
+  maxQueueBytes: isCount,
+  slowConsumer: isPolicy,
+  slowConsumerTimeout: isTimeout,
   keepAlive: isDuration,
   keepAliveTimeout: isTimeout,
 }
+
+function isPolicy(name: string, value: unknown): void {
+  isString(name, value)
+  if (value === 'wait' || value === 'close') return
+  throw invalidValue(name, "'wait' or 'close'", value)
+}
+
+/** What both sides tell the engine of their windows. */
+export function windowSettings(options: SocketSettings): Record<string, unknown> {
+  const timeout =
+    options.slowConsumer === 'close' ? (options.slowConsumerTimeout ?? SLOW_CONSUMER_TIMEOUT) : undefined
+  return { ...pick(options, ['maxQueueSize', 'maxQueueBytes']), slowConsumerTimeout: timeout }
+}
+
+const SLOW_CONSUMER_TIMEOUT = 30_000
 
 const SHAPE = {
   ...SETTINGS_SHAPE,
@@ -50,7 +68,7 @@ function isDialect(name: string, value: unknown): void {
   throw invalidValue(name, "'classic' or 'attempt'", value)
 }
 
-const PASSED_ON = ['maxQueueSize', 'reconnection', 'loadBalancerTimeout', 'dialect'] as const
+const PASSED_ON = ['reconnection', 'loadBalancerTimeout', 'dialect'] as const
 
 export class ConatSocketClient extends ConatSocketBase {
   readonly role = 'client'
@@ -118,7 +136,10 @@ export class ConatSocketClient extends ConatSocketBase {
   #settings(): string {
     return JSON.stringify({
       ...pick(this.#options, PASSED_ON),
+      ...windowSettings(this.#options),
       id: this.id,
+      // Others may choose the same id; a random one nobody else has.
+      epoch: this.#options.id === undefined ? undefined : Number.parseInt(native.randomId().slice(0, 13), 16),
       keepAlive: this.keepAlive,
       keepAliveTimeout: this.keepAliveTimeout,
       commandTimeout: defaults.command,

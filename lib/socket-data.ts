@@ -25,6 +25,7 @@ export class SocketData {
   #held: Item[] = []
   #iterators: DataIterator[] = []
   #isFlowing = false
+  #isPaused = false
   #failure: Failed | undefined
   #ended = false
 
@@ -32,14 +33,27 @@ export class SocketData {
     this.#sink = sink
   }
 
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.flow()
+  }
+
   push(data: unknown, headers: Headers): void {
-    if (this.#held.length > 0) this.#held.push([data, headers])
+    if (this.#isPaused || this.#held.length > 0) this.#held.push([data, headers])
     else this.#give(data, headers)
   }
 
   /** A listener has come: gives it what is held, but not inside its own registration. */
   flow(): void {
-    if (this.#isFlowing || this.#held.length === 0) return
+    if (this.#isPaused || this.#isFlowing || this.#held.length === 0) return
     this.#isFlowing = true
     process.nextTick(() => {
       this.#isFlowing = false
@@ -51,6 +65,7 @@ export class SocketData {
     const iterator = new DataIterator(this.#leave, this.#pass)
     if (this.#ended) iterator.end(this.#failure)
     else this.#iterators.push(iterator)
+    if (this.#isPaused) return iterator
     const held = this.#held
     this.#held = []
     for (const item of held) iterator.push({ item, waiting: 1 })
@@ -79,6 +94,7 @@ export class SocketData {
   #release(): void {
     const held = this.#held
     this.#held = []
+    // A listener that pauses, or that goes away, leaves the rest where it was: `push` holds it again.
     for (const [data, headers] of held) {
       if (this.#ended) return
       this.push(data, headers)

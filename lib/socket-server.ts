@@ -5,7 +5,7 @@ import { FabricError, type Failed } from './errors'
 import { ACCEPTED, LISTENER_STATE, route } from './events'
 import type { Headers } from './headers'
 import type { Message, Responder } from './message'
-import { checkOptions, defaults, isBoolean, pick } from './options'
+import { checkOptions, defaults, isBoolean } from './options'
 import { prepare, REQUEST_SHAPE, type RequestOptions, Ticket } from './requests'
 import { ServerSocket } from './server-socket'
 import type { Slab } from './slab'
@@ -16,8 +16,9 @@ import {
   type WriteOptions,
   writeOptions,
 } from './socket-base'
-import { SETTINGS_SHAPE } from './socket-client'
+import { SETTINGS_SHAPE, windowSettings } from './socket-client'
 import { type StateEvents, Stateful } from './socket-state'
+import { sizeOf } from './socket-window'
 import { checkId, checkListenSubject } from './subjects'
 
 export interface SocketListenOptions extends SocketSettings {
@@ -43,6 +44,7 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
   readonly #responder: Responder
   readonly #options: SocketListenOptions
   #isEnding = false
+  #isWanted = true
 
   /** @internal */
   constructor(core: Core, responder: Responder, subject: string, options: SocketListenOptions = {}) {
@@ -67,6 +69,19 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
     commands.listen(core.handle, this.handle, subject, this.#settings())
   }
 
+  override ref(): this {
+    this.#isWanted = true
+    this.forEach(socket => socket.ref())
+    return super.ref()
+  }
+
+  /** Also of the sockets that it has accepted, and will. */
+  override unref(): this {
+    this.#isWanted = false
+    this.forEach(socket => socket.unref())
+    return super.unref()
+  }
+
   forEach(visit: (socket: ServerSocket, id: string) => void): void {
     for (const [id, socket] of Object.entries(this.sockets)) visit(socket, id)
   }
@@ -79,20 +94,28 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
   /** Writes to every socket that can take it; then throws one error that names the others. */
   write(data: unknown, second?: Headers | WriteOptions | null): boolean {
     if (this.state === 'closed' || this.#isEnding) throw this.#pipeError()
-    const headers = prepare(data, writeOptions(second), true)
+    const options = writeOptions(second)
+    const isVolatile = options?.volatile === true
+    const headers = prepare(data, options, true)
+    const size = sizeOf(headers)
     const full: ServerSocket[] = []
     const taking: ServerSocket[] = []
     for (const socket of Object.values(this.sockets)) {
-      if (!socket.ended) (socket.hasRoom ? taking : full).push(socket)
+      if (socket.ended) continue
+      const isFull = socket.refusal(size) !== undefined || (isVolatile && socket.state !== 'ready')
+      const list = isFull ? full : taking
+      list.push(socket)
     }
     let hasRoom = full.length === 0
     if (taking.length > 0) {
       const handles = taking.map(socket => socket.handle)
-      this.core.countSent(commands.broadcast(this.client, handles, headers))
-      for (const socket of taking) if (!socket.countWrite()) hasRoom = false
+      this.core.countSent(commands.broadcast(this.client, handles, headers, isVolatile))
+      for (const socket of taking) if (!socket.countWrite(size)) hasRoom = false
     }
-    if (full.length > 0) throw fullError(full)
-    return hasRoom
+    if (full.length === 0) return hasRoom
+    if (!isVolatile) throw fullError(full)
+    for (const socket of full) socket.countDropped()
+    return false
   }
 
   broadcast(data: unknown, second?: Headers | WriteOptions | null): boolean {
@@ -173,6 +196,7 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
       if (this.sockets[id] === gone) delete this.sockets[id]
     })
     this.sockets[id] = socket
+    if (!this.#isWanted) socket.unref()
     this.announce('connection', socket)
   }
 
@@ -182,7 +206,7 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
 
   #settings(): string {
     return JSON.stringify({
-      ...pick(this.#options, ['maxQueueSize']),
+      ...windowSettings(this.#options),
       id: this.id,
       keepAlive: this.#options.keepAlive ?? defaults.keepAlive,
       keepAliveTimeout: this.#options.keepAliveTimeout ?? defaults.keepAliveTimeout,

@@ -120,10 +120,16 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
     const message = slab.str()
     const undelivered = slab.u32()
     if (state === 'closed') {
-      this.beginClose()
-      const failed = code === null ? undefined : new Failed(code, message, undefined, undelivered)
-      this.#finish(failed === undefined ? undefined : errorFrom(failed))
+      this.beforeGone(this.beginClose(), (left = undelivered) => {
+        const failed = code === null ? undefined : new Failed(code, message, undefined, left)
+        this.#finish(failed === undefined ? undefined : errorFrom(failed))
+      })
     } else if (this.state !== 'closed') this.enter(state)
+  }
+
+  /** Calls `finish` when everything has been said about what the engine closed, with what is undelivered if that is known better here. */
+  protected beforeGone(_wasOpen: boolean, finish: (undelivered?: number) => void): void {
+    finish()
   }
 
   protected enter(state: State): void {

@@ -8,6 +8,7 @@ import { Hold } from './lifetime'
 import type { Message, Responder } from './message'
 import { native } from './native'
 import { checkOptions, isCount, isString } from './options'
+import type { Permissions } from './permissions'
 import { Pulls } from './pulls'
 import { readMessage, Ticket } from './requests'
 import type { Slab } from './slab'
@@ -30,10 +31,12 @@ export class Subscriptions {
   readonly queueGroups: Record<string, string> = Object.create(null) as Record<string, string>
   readonly #core: Core
   readonly #responder: Responder
+  readonly #permissions: Permissions
 
-  constructor(core: Core, responder: Responder) {
+  constructor(core: Core, responder: Responder, permissions: Permissions) {
     this.#core = core
     this.#responder = responder
+    this.#permissions = permissions
   }
 
   /** The number of patterns. */
@@ -45,7 +48,8 @@ export class Subscriptions {
     this.#core.checkOpen()
     checkSubscribeSubject(pattern)
     checkOptions('subscribe', options, SHAPE)
-    this.#core.refusals.check('sub', pattern)
+    const refusal = this.#permissions.refused('sub', pattern)
+    if (refusal !== undefined) throw errorFrom(refusal)
     const shared = this.subs[pattern] ?? this.#create(pattern, options.queue)
     if (options.queue !== undefined && options.queue !== shared.queue) {
       throw new FabricError(

@@ -3,6 +3,7 @@
 import { fileURLToPath } from 'node:url'
 import { docs } from './docs.mjs'
 import { examples } from './examples.mjs'
+import { instructions } from './instructions/main.mjs'
 import { pack } from './pack.mjs'
 import { test } from './test.mjs'
 import { bin, run } from './util/run.mjs'
@@ -38,6 +39,9 @@ const steps = {
   examples,
   docs,
   pack,
+  // That the benchmark works and every message comes whole; how fast is for people (docs/performance.md).
+  bench: () => ok(() => run(process.execPath, ['scripts/bench/main.mjs', '--quick'])),
+  instructions,
   test: async () => {
     sum = await test()
     return sum.failed === 0 && sum.passed > 0

@@ -1,9 +1,11 @@
-// Runs every ```js block of README.md and docs/authority.md as a program of its own. Expected output, if a block states any, are its
+// Runs every ```js block of README.md and of the pages named below as a program of its own. Expected output, if a block states any, are its
 // `console.log(…) // text` comments, in order.
 import { readFileSync } from 'node:fs'
 import { programs } from './util/programs.mjs'
 
-export const docs = () => programs(['README.md', 'docs/authority.md'].flatMap(blocks))
+const pages = ['README.md', 'docs/testing.md', 'docs/authority.md']
+
+export const docs = () => programs(pages.flatMap(blocks))
 
 function blocks(file) {
   const text = readFileSync(file, 'utf8')

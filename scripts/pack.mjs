@@ -13,6 +13,11 @@ const needed = [
   'index.mjs',
   'native.js',
   'dist/index.js',
+  'testing.d.ts',
+  'testing.d.mts',
+  'testing.js',
+  'testing.mjs',
+  'dist/testing/index.js',
 ]
 const allowed = name => needed.includes(name) || /^dist\/.*\.js$/.test(name)
 

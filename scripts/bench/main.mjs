@@ -1,98 +1,81 @@
-// npm run bench [-- --dur MS --runs N --size BYTES,…]: sockets over every way to plug in, beside bare TCP, measured in
-// turn in the same run. Every message is checked for order and completeness. Figures are medians of the runs.
+// npm run bench: our links beside their peers, in separate processes, every message checked.
+//   --work oneway,rtt,… --ways net,nats,…   which ones (all)
+//   --dur MS (1500)   --runs N (3)           how long and how often; figures are medians
+//   --quiet MS (0)                           before each measurement wait up to so long for the machine to be idle
+//   --out FILE                               all results as JSON, written after every measurement
+//   --quick                                  few workloads, once and briefly: shows that it works, not how fast
+import { writeFileSync } from 'node:fs'
 import { arch, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { chosenCases, figures } from './cases.mjs'
+import { verdict } from './floors.mjs'
+import { quiet } from './quiet.mjs'
+import { median, significant, table } from './report.mjs'
 import { withStage } from './stage.mjs'
+import { chosenWays } from './ways.mjs'
 
-const { values: options } = parseArgs({
+const { values: given } = parseArgs({
   options: {
-    dur: { type: 'string', default: '1500' },
-    runs: { type: 'string', default: '3' },
-    size: { type: 'string', default: '16,1024,65536,1048576' },
+    work: { type: 'string' },
+    ways: { type: 'string' },
+    dur: { type: 'string' },
+    runs: { type: 'string' },
+    quiet: { type: 'string', default: '0' },
+    out: { type: 'string' },
+    quick: { type: 'boolean', default: false },
   },
 })
-const dur = Number(options.dur)
-const runs = Number(options.runs)
-const sizes = options.size.split(',').map(Number)
+const dur = Number(given.dur ?? (given.quick ? 100 : 1500))
+const runs = Number(given.runs ?? (given.quick ? 1 : 3))
+const ways = chosenWays(given.ways?.split(','))
+const cases = chosenCases(given.work?.split(','), given.quick)
 
-const ways = {
-  net: { module: 'net' },
-  'in-process': { module: 'selvedge', together: true },
-  'selvedge wire': { module: 'selvedge', broker: true, wire: 'selvedge' },
-  'conat wire': { module: 'selvedge', broker: true, wire: 'conat' },
-}
-
-console.log(
-  `Node ${process.version}, ${arch()}, ${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, ${dur} ms, ${runs} runs`,
-)
-console.log(
-  'net: 2 processes; in-process: 1; selvedge wire and conat wire: 3 (with a broker). CPU: all of them together.\n',
-)
-const columns = ['size', 'way', 'messages/s', 'MB/s', '÷ net', 'CPU µs/msg', 'p50 µs', 'p99 µs', 'p50 ÷ net']
-const rows = [columns]
-for (const size of sizes) {
-  const results = Object.fromEntries(Object.keys(ways).map(name => [name, []]))
-  // The ways take turns, so that a busy minute of the machine hits all of them.
-  for (let run = 1; run <= runs; run++) {
-    for (const name of Object.keys(ways)) {
-      process.stderr.write(`${bytes(size)}, ${name}, run ${run} of ${runs}\n`)
-      results[name].push(await measure(ways[name], size))
+/** By name of the case, then of the way: a result for each run. */
+const results = {}
+const failures = []
+// The ways take turns, so that a busy minute of the machine hits all of them.
+for (let run = 1; run <= runs; run++) {
+  for (const each of cases) {
+    for (const [name, way] of Object.entries(ways)) {
+      if (way.works.includes(each.work)) await measure(each, name, way, run)
     }
   }
-  const net = middle(results.net)
-  for (const name of Object.keys(ways)) rows.push(row(size, name, middle(results[name]), net))
 }
-print(rows)
+report()
 
-function measure(way, size) {
-  // At most 1000 messages or 64 MiB under way.
-  const window = Math.max(16, Math.min(1000, Math.floor((64 << 20) / size)))
-  return withStage(way, window, async ({ sender, receiver, cpu }) => {
-    await flow(300)
-    const before = cpu()
-    const { sent, wall } = await flow(dur)
-    const cost = ((cpu() - before) * 1000) / sent
-    await sender.do('trips', { dur: 200, size })
-    const { p50, p99 } = await sender.do('trips', { dur: dur / 2, size })
-    return { rate: (sent / wall) * 1000, cost, p50: p50 * 1000, p99: p99 * 1000 }
-
-    async function flow(dur) {
-      await receiver.do('reset')
-      const { start, sent } = await sender.do('flow', { dur, size })
-      const { last } = await receiver.do('all', { count: sent })
-      return { sent, wall: last - start }
-    }
-  })
-}
-
-function middle(results) {
-  const median = key => results.map(result => result[key]).sort((a, b) => a - b)[(results.length - 1) >> 1]
-  return { rate: median('rate'), cost: median('cost'), p50: median('p50'), p99: median('p99') }
-}
-
-function row(size, name, { rate, cost, p50, p99 }, net) {
-  return [
-    bytes(size),
-    name,
-    Math.round(rate).toLocaleString('en-US'),
-    ((rate * size) / 1e6).toFixed(1),
-    (rate / net.rate).toFixed(2),
-    Number.isNaN(cost) ? '–' : cost.toFixed(cost < 10 ? 2 : 0),
-    p50.toFixed(0),
-    p99.toFixed(0),
-    (p50 / net.p50).toFixed(2),
-  ]
-}
-
-function print(rows) {
-  const widths = rows[0].map((_, i) => Math.max(...rows.map(cells => cells[i].length)))
-  for (const cells of rows) {
-    console.log(
-      cells.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  '),
-    )
+async function measure(each, name, way, run) {
+  await quiet(Number(given.quiet))
+  const label = `run ${run} of ${runs}, ${each.name}, ${name}`
+  try {
+    const result = await withStage(way, stage => each.measure(stage, each, dur))
+    const ofCase = (results[each.name] ??= {})
+    ;(ofCase[name] ??= []).push(result)
+    process.stderr.write(`${label}: ${figures[each.figure].show(result[each.figure])}\n`)
+  } catch (err) {
+    failures.push(`${label}: ${err.message}`)
+    process.stderr.write(`${label}: FAILED\n`)
   }
+  if (given.out) writeFileSync(given.out, JSON.stringify({ dur, results, failures }, undefined, 1))
 }
 
-function bytes(n) {
-  return n < 1024 ? `${n} B` : n < 1 << 20 ? `${n / 1024} KiB` : `${n / (1 << 20)} MiB`
+function report() {
+  const medians = map(results, ofCase => map(ofCase, median))
+  const foreign = Object.values(results).flatMap(ofCase =>
+    Object.values(ofCase)
+      .flat()
+      .map(r => r.foreign),
+  )
+  const cpu = `${arch()}, ${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}`
+  console.log(`\nNode ${process.version}, ${cpu}; ${dur} ms, ${runs} runs, medians.`)
+  console.log(
+    `Cores that other work kept busy: ${significant(median(foreign.map(value => ({ value }))).value)}.`,
+  )
+  console.log(`\n${table(cases, ways, medians)}\n`)
+  if (!given.quick) console.log(`Floors:\n\n${verdict(medians)}\n`)
+  for (const failure of failures) console.log(`FAILED ${failure}`)
+  if (failures.length > 0) process.exitCode = 1
+}
+
+function map(object, change) {
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]))
 }

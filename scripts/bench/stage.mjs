@@ -1,78 +1,95 @@
 // The processes of one measurement, and what they cost.
-import { fork } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { now } from './clock.mjs'
+import { Process } from './process.mjs'
+import { cpuOf, machineCpu, memoryOf } from './usage.mjs'
 
-const limit = 30_000 // ms for any one task
+/** Runs `work(stage)` between start and end of the processes. */
+export async function withStage(way, work) {
+  const stage = new Stage(way)
+  try {
+    await stage.start()
+    return await work(stage)
+  } finally {
+    await stage.end()
+  }
+}
 
-/** `way`: `{module, together?, broker?, wire?}`. Runs `work({send, receive, cpu})` between start and end of the processes. */
-export async function withStage(way, window, work) {
-  const processes = []
-  const start = () => {
-    const made = new Process(way.module)
-    processes.push(made)
+class Stage {
+  #way
+  #address
+  #processes = []
+  /** Process ids by role. */
+  #pids = {}
+
+  constructor(way) {
+    this.#way = way
+  }
+
+  async start() {
+    const { broker, together } = this.#way
+    let first
+    if (broker) {
+      first = this.process(together ? 'all' : 'broker')
+      const { address, pid } = await first.do('broker', this.#way)
+      this.#address = address
+      if (pid) this.#pids.broker = pid
+    }
+    this.receiver = together ? first : this.process('receiver')
+    this.sender = together ? first : this.process('sender')
+  }
+
+  /** One more process, whose cost counts under the name of `role`; without a role it does not count. */
+  process(role) {
+    const made = new Process(this.#way.module)
+    this.#processes.push(made)
+    if (role) this.#pids[role] = made.pid
     return made
   }
-  try {
-    const options = { window, wire: way.wire }
-    if (way.broker) options.address = (await start().do('broker')).address
-    const receiver = start()
-    const { address } = await receiver.do('serve', options)
-    const sender = way.together ? receiver : start()
-    await sender.do('session', { ...options, address })
-    return await work({ sender, receiver, cpu: () => sum(processes.map(cpuOf)) })
-  } finally {
-    for (const made of processes) made.end()
-  }
-}
 
-class Process {
-  #child
-  #ids = 0
-  #pending = new Map()
-
-  constructor(module) {
-    this.#child = fork(fileURLToPath(new URL('./worker.mjs', import.meta.url)), [module])
-    this.pid = this.#child.pid
-    this.#child.on('message', ({ id, result, error }) => {
-      const { resolve, reject } = this.#pending.get(id)
-      this.#pending.delete(id)
-      if (error) reject(Error(error))
-      else resolve(result)
-    })
-    this.#child.on('exit', code => {
-      for (const { reject } of this.#pending.values()) reject(Error(`a process ended (exit status ${code})`))
-    })
+  get together() {
+    return this.#way.together === true
   }
 
-  async do(task, options = {}) {
-    const id = ++this.#ids
-    let timer
-    try {
-      return await new Promise((resolve, reject) => {
-        this.#pending.set(id, { resolve, reject })
-        timer = setTimeout(() => reject(Error(`'${task}' took longer than ${limit / 1000} s`)), limit)
-        this.#child.send({ id, task, options })
-      })
-    } finally {
-      clearTimeout(timer)
-    }
+  /** What every task of a way needs. */
+  get options() {
+    return { ...this.#way, address: this.#address }
   }
 
-  end() {
-    this.#child.kill('SIGKILL')
+  /** A server, and a session that can open sockets to it. */
+  async sockets({ window }) {
+    const { address } = await this.receiver.do('serve', { ...this.options, window })
+    await this.sender.do('session', { ...this.options, address, window })
   }
-}
 
-/** User and system milliseconds of a process so far, or NaN where there is no /proc. */
-function cpuOf({ pid }) {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    // In ticks of 10 ms, on every Linux that Node.js runs on.
-    return (Number(fields[11]) + Number(fields[12])) * 10
-  } catch {
-    return Number.NaN
+  /** Measures `work`, which resolves with `{count, …}`: adds CPU µs a message by role, and the cores that others kept busy. */
+  async costs(work) {
+    const before = this.#used()
+    const result = await work()
+    const after = this.#used()
+    const cpu = Object.fromEntries(
+      Object.keys(this.#pids).map(role => [
+        role,
+        ((after.cpu[role] - before.cpu[role]) * 1000) / result.count,
+      ]),
+    )
+    const ours =
+      after.own - before.own + sum(Object.keys(cpu).map(role => after.cpu[role] - before.cpu[role]))
+    const foreign = Math.max(0, (after.machine - before.machine - ours) / (after.at - before.at))
+    return { ...result, cpu: { total: sum(Object.values(cpu)), ...cpu }, foreign }
+  }
+
+  /** Resident bytes by role. */
+  memory() {
+    return Object.fromEntries(Object.entries(this.#pids).map(([role, pid]) => [role, memoryOf(pid)]))
+  }
+
+  async end() {
+    await Promise.all(this.#processes.map(process => process.end()))
+  }
+
+  #used() {
+    const cpu = Object.fromEntries(Object.entries(this.#pids).map(([role, pid]) => [role, cpuOf(pid)]))
+    return { at: now(), machine: machineCpu(), own: cpuOf(process.pid), cpu }
   }
 }
 

@@ -1,78 +1,89 @@
-// One process of a measurement: `worker.mjs WAY`. Does what main.mjs asks; any role, or all of them.
-import { check, make } from './payload.mjs'
+// One process of a measurement: `worker.mjs MODULE`. Does what a workload asks for; any role, or all of them.
+import { Arrivals } from './arrivals.mjs'
+import { now } from './clock.mjs'
+import { flow, opens, trips } from './loops.mjs'
+import { make } from './payload.mjs'
 
 const way = await import(`./ways/${process.argv[2]}.mjs`)
-
-// One clock for all processes of a machine.
-const now = () => Number(process.hrtime.bigint()) / 1e6
-
+const arrivals = new Arrivals()
+const sockets = []
+let server
 let session
-let arrived
-let limit = Infinity
-
-function onData(data) {
-  const n = check(data)
-  if (n !== arrived.next) arrived.wrong ??= n < 0 ? 'damaged' : `${n} came instead of ${arrived.next}`
-  arrived.next++
-  if (arrived.next === limit) arrived.done(now())
-}
+let publisher
 
 const tasks = {
-  broker: () => way.broker(),
-  serve: options => way.serve({ ...options, onData, onRequest: data => data }),
-  session: async options => {
+  broker: options => way.broker(options),
+
+  // The receiver.
+  async serve(options) {
+    server = await way.serve({ ...options, accept: () => arrivals.reader(), onRequest: data => data })
+    return { address: server.address }
+  },
+  async subscribe({ subject, ...options }) {
+    const client = await way.subjects(options)
+    await client.subscribe(subject, arrivals.reader())
+  },
+  async respond({ subject, ...options }) {
+    const client = await way.subjects(options)
+    await client.respond(subject, data => data)
+  },
+  reset: () => arrivals.reset(),
+  all: async ({ count }) => ({ last: await arrivals.all(count) }),
+  accepted: () => ({ count: server.count() }),
+
+  // The sender.
+  async session(options) {
     session = await way.session(options)
   },
-
-  /** Counts from 0 again. */
-  reset() {
-    limit = Infinity
-    arrived = { next: 0, wrong: undefined, done: undefined }
-    arrived.last = new Promise(resolve => {
-      arrived.done = resolve
-    })
+  async publisher(options) {
+    publisher = await way.subjects(options)
   },
+  /** Opens `count` more sockets, which read if they are to `listen`. */
+  async open({ count, listen = false }) {
+    for (let n = 0; n < count; n++) {
+      sockets.push(await session.open({ onData: listen ? arrivals.reader() : undefined }))
+    }
+  },
+  opens: options => opens({ ...options, open: async () => sockets.push(await session.open()) }),
+  /** Writes for `dur` ms: `burst` messages to each socket in turn. */
+  flow: options => flow({ ...options, sends: sockets.map(socket => data => socket.send(data)) }),
+  trips: options => trips({ ...options, request: data => sockets[0].request(data) }),
+  /** Publishes for `dur` ms; each `batch`-th message is confirmed before the next. */
+  publish({ subject, batch, ...options }) {
+    let n = 0
+    const send = data => (++n % batch === 0 ? publisher.confirm : publisher.publish)(subject, data)
+    return flow({ ...options, sends: [send] })
+  },
+  requests: ({ subject, ...options }) =>
+    trips({ ...options, request: data => publisher.request(subject, data) }),
 
-  async flow({ dur, size }) {
+  /** The receiver writes to everybody; `batch` messages, then all must have been handled. */
+  async broadcast({ dur, size, batch }) {
     const start = now()
     let sent = 0
     while (now() < start + dur) {
-      const waits = session.send(make(sent++, size))
-      if (waits) await waits
+      for (let n = 0; n < batch; n++) server.broadcast(make(sent++, size))
+      await server.drained()
     }
     return { start, sent }
   },
 
-  /** Resolves with the time at which the last of `count` messages had come. */
-  async all({ count }) {
-    limit = count
-    if (arrived.next >= count) arrived.done(now())
-    const last = await arrived.last
-    if (arrived.next !== count) throw Error(`${arrived.next} messages came, ${count} were sent`)
-    if (arrived.wrong) throw Error(`wrong message: ${arrived.wrong}`)
-    return { last }
+  /** Holds `count` subscriptions that nothing matches. */
+  async crowd({ count, ...options }) {
+    const client = await way.subjects(options)
+    await client.crowd(Array.from({ length: count }, (_, n) => `crowd.${n % 1000}.${n}.*`))
   },
-
-  async trips({ dur, size }) {
-    const times = []
-    const stop = now() + dur
-    for (let n = 0; now() < stop || n < 10; n++) {
-      const start = now()
-      const echo = await session.request(make(n, size))
-      times.push(now() - start)
-      if (check(echo) !== n) throw Error(`request ${n} got another answer`)
-    }
-    times.sort((a, b) => a - b)
-    const at = part => times[Math.min(times.length - 1, Math.floor(part * times.length))]
-    return { p50: at(0.5), p99: at(0.99) }
+  collect() {
+    globalThis.gc()
+    globalThis.gc()
   },
 }
 
-process.on('disconnect', () => process.exit(1))
+process.on('disconnect', () => process.exit(0))
 process.on('message', async ({ id, task, options }) => {
   try {
     process.send({ id, result: (await tasks[task](options)) ?? {} })
   } catch (err) {
-    process.send({ id, error: err.stack })
+    process.send({ id, error: String(err.stack) })
   }
 })

@@ -37,6 +37,10 @@ pub enum ClientEvent<T> {
     Ended(T),
     /// Whether there is interest.
     Interest(T, bool),
+    /// The addresses of the fabric's servers.
+    Cluster(T, Vec<String>),
+    /// The broker has the subscriptions that this client has.
+    Synced(T),
     /// It failed.
     Failed(T, ClientError),
     /// The broker refused something with 403.

@@ -1,6 +1,7 @@
 //! The fabric client: joins the session, the subscriptions and the open questions.
 
 mod asking;
+mod listing;
 mod syncing;
 
 use std::collections::{HashMap, VecDeque};
@@ -55,6 +56,10 @@ enum Awaited {
     Subscription(Pattern),
     /// The inbox and everything else, after the sign-in.
     Sync(Vec<Subscription>),
+    /// A list of the broker's.
+    List(Key),
+    /// What the broker lacked of that list.
+    Repair(Key, Vec<Subscription>),
 }
 
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
@@ -282,7 +287,19 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         match (self.acks.remove(&id), reply) {
             (Some(Awaited::Count(key)), Reply::Published { count }) => self.handle_count(key, count),
             (Some(Awaited::Interest(key)), Reply::Interest(there)) => self.handle_interest(key, there),
-            (Some(Awaited::Count(key) | Awaited::Interest(key)), Reply::Error(error)) => {
+            (Some(Awaited::List(key)), Reply::Strings(list)) => self.handle_list(key, list),
+            (Some(Awaited::Repair(key, missing)), Reply::Subscribed(statuses)) => {
+                self.handle_repair(now, key, &missing, statuses);
+            }
+            (
+                Some(
+                    Awaited::Count(key)
+                    | Awaited::Interest(key)
+                    | Awaited::List(key)
+                    | Awaited::Repair(key, _),
+                ),
+                Reply::Error(error),
+            ) => {
                 self.fail(key, ClientError::Refused(error));
             }
             (Some(Awaited::Subscription(pattern)), Reply::Subscribed(statuses)) => {

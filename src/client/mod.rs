@@ -10,6 +10,8 @@ mod machine;
 mod operations;
 mod session;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 
 pub use backoff::Backoff;
 pub use config::{ClientConfig, ReconnectConfig};

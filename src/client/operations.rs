@@ -12,7 +12,7 @@ use crate::wire::Message;
 pub struct Question {
     /// What is wanted.
     pub kind: QuestionKind,
-    /// What is published. For a wait for interest only its subject counts.
+    /// What is published. For a wait for interest only its subject counts, for a list nothing.
     pub message: Message,
     /// How long to wait in all.
     pub timeout: Duration,
@@ -33,6 +33,10 @@ pub enum QuestionKind {
     RequestMany(Many),
     /// To know whether somebody listens.
     Interest,
+    /// The addresses of the fabric's servers.
+    Cluster,
+    /// That the broker has the subscriptions that this client has, no more and no fewer.
+    Sync,
 }
 
 /// Limits of a request for many answers.
@@ -46,17 +50,24 @@ pub struct Many {
 
 impl QuestionKind {
     /// Its name in error texts.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Publish => "publish",
             Self::Request | Self::Command => "request",
             Self::RequestMany(_) => "requestMany",
             Self::Interest => "waitForInterest",
+            Self::Cluster => "cluster",
+            Self::Sync => "syncSubscriptions",
         }
     }
 
     pub(super) fn wants_answer(self) -> bool {
         matches!(self, Self::Request | Self::Command | Self::RequestMany(_))
+    }
+
+    /// Whether the broker answers with a list. Asked again when the connection is lost: nothing is done twice by it.
+    pub(super) fn wants_list(self) -> bool {
+        matches!(self, Self::Cluster | Self::Sync)
     }
 }
 
@@ -83,6 +94,8 @@ pub(super) enum Step {
     AwaitingInterest,
     /// For the answer.
     AwaitingAnswer,
+    /// For a list of the broker, and what follows from it.
+    AwaitingList,
 }
 
 impl<T> Operation<T> {

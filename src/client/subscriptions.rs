@@ -1,6 +1,6 @@
 //! What the client is subscribed to: pattern by pattern, shared by all who want it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -134,6 +134,15 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
             .collect();
         all.sort_unstable_by(|a, b| a.pattern.cmp(&b.pattern));
         all
+    }
+
+    /// What the broker lacks of all this, if `listed` is what it has; in a fixed order.
+    pub(super) fn missing(&self, listed: &HashSet<&str>) -> Vec<Subscription> {
+        let is_missing = |pattern: &&Pattern| !listed.contains(pattern.as_str());
+        let mut missing: Vec<Subscription> =
+            self.by_pattern.keys().filter(is_missing).filter_map(|pattern| self.again(pattern)).collect();
+        missing.sort_unstable_by(|a, b| a.pattern.cmp(&b.pattern));
+        missing
     }
 
     /// A subscription that the broker refused after a reconnect, to be tried again.

@@ -68,7 +68,11 @@ pub enum Command {
         payload: Payload,
         /// The application's headers.
         json: Option<Json>,
+        /// Nobody wants to hear of it when it is lost.
+        volatile: bool,
     },
+    /// The application knows that a socket is closed: what it wrote before it knew has been told as undelivered.
+    Collect(Handle),
     /// Ask the peer of a socket.
     SocketAsk(SocketQuestion),
     /// The handlers of so many more messages have been called.
@@ -100,6 +104,8 @@ pub enum Command {
         /// The server's id.
         id: Option<String>,
     },
+    /// Take no new sockets from now on; those that are there stay.
+    ListenerRetire(Handle),
     /// Stop serving, close all sockets.
     ListenerClose(Handle),
     /// Stop serving when all sockets have come to their end.

@@ -42,6 +42,13 @@ pub enum Event {
         /// For a wait for interest: whether there is any.
         value: bool,
     },
+    /// A list that was asked for.
+    Strings {
+        /// Whose.
+        ticket: Handle,
+        /// What is in it.
+        strings: Vec<String>,
+    },
     /// It failed.
     Failed {
         /// Whose.
@@ -81,13 +88,38 @@ pub enum Event {
         /// The question, with the subject for the answer.
         message: Message,
     },
-    /// The peer has handled so many messages since the socket was made.
+    /// What the peer has handled since the socket was made.
     Acked {
         /// Which one.
         socket: Handle,
-        /// How many.
+        /// How many messages.
         total: u64,
+        /// Their bytes.
+        bytes: u64,
     },
+    /// What had to be sent again, and what came again, since the socket was made.
+    Counted {
+        /// Which one.
+        socket: Handle,
+        /// Messages sent a second time, or a third.
+        resent: u64,
+        /// Messages that were here already.
+        duplicates: u64,
+    },
+    /// A message that the peer is not known to have handled: before the close of its socket, oldest first, or after it, if it was written
+    /// before the application could know.
+    Undelivered {
+        /// Which one.
+        socket: Handle,
+        /// Its number; 0: that after the one before.
+        seq: u64,
+        /// What it carries.
+        payload: Payload,
+        /// The application's headers.
+        json: Option<Json>,
+    },
+    /// The answer to `Collect`: nothing more comes for this socket.
+    Collected(Handle),
     /// A client has connected.
     Accepted {
         /// To which listener.
@@ -124,7 +156,10 @@ impl Event {
             Self::Delivered { message, .. } | Self::Reply { message, .. } | Self::Request { message, .. } => {
                 message.payload.raw.len()
             }
-            Self::Data { payload, .. } => payload.raw.len(),
+            Self::Data { payload, .. } | Self::Undelivered { payload, .. } => payload.raw.len(),
+            Self::Strings { strings, .. } => {
+                strings.iter().map(|text| text.len() + size_of::<String>()).sum()
+            }
             _ => 0,
         };
         payload + size_of::<Self>()

@@ -26,6 +26,8 @@ impl Failure {
             CloseReason::Peer => "ERR_SOCKET_CLOSED_BY_PEER",
             CloseReason::Lost(_) | CloseReason::Moved => "ERR_SOCKET_LOST",
             CloseReason::Timeout => "ERR_SOCKET_TIMEOUT",
+            CloseReason::SlowConsumer => "ERR_SLOW_CONSUMER",
+            CloseReason::Superseded => "ERR_SUPERSEDED",
             CloseReason::Misbehaved(_) => "ERR_SOCKET_PROTOCOL",
             CloseReason::Refused(error) => return Some(Self::new(refusal(error.code), &error.message)),
         };

@@ -20,10 +20,11 @@ impl AnySocket {
         now: Instant,
         payload: Payload,
         json: Option<Json>,
+        volatile: bool,
     ) -> Result<u64, WriteError> {
         match self {
-            Self::Client(socket) => socket.write(now, payload, json),
-            Self::Server(socket, _) => socket.write(now, payload, json),
+            Self::Client(socket) => socket.write(now, payload, json, volatile),
+            Self::Server(socket, _) => socket.write(now, payload, json, volatile),
         }
     }
 

@@ -65,14 +65,16 @@ impl<'a> Record<'a> {
             5 => Command::Unsubscribe(self.u32()?),
             6 => self.interest()?,
             7 | 8 => self.open_socket(kind)?,
-            9 => {
+            9 | 44 => {
                 let sockets = vec![self.u32()?];
-                Command::SocketWrite { sockets, json: self.json()?, payload: self.payload()? }
+                let (json, payload) = (self.json()?, self.payload()?);
+                Command::SocketWrite { sockets, json, payload, volatile: kind == 44 }
             }
-            10 => {
+            10 | 47 => {
                 let count = self.u32()?;
                 let sockets = (0..count).map(|_| self.u32()).collect::<Result<_, _>>()?;
-                Command::SocketWrite { sockets, json: self.json()?, payload: self.payload()? }
+                let (json, payload) = (self.json()?, self.payload()?);
+                Command::SocketWrite { sockets, json, payload, volatile: kind == 47 }
             }
             11 => self.socket_request()?,
             12 => Command::Consumed { socket: self.u32()?, count: self.u32()?.into() },
@@ -89,6 +91,10 @@ impl<'a> Record<'a> {
             21 => Command::Disconnect,
             22 => Command::Close,
             23 => Command::DropTransport,
+            45 => Command::Collect(self.u32()?),
+            46 => Command::ListenerRetire(self.u32()?),
+            24 => self.list(QuestionKind::Sync)?,
+            25 => self.list(QuestionKind::Cluster)?,
             other => return Err(internal(format!("unknown command {other}"))),
         })
     }
@@ -177,6 +183,14 @@ impl<'a> Record<'a> {
         };
         let question = Question { kind: QuestionKind::Interest, message, timeout, wait_for_interest: false };
         Ok(Command::Ask { ticket, question })
+    }
+
+    fn list(&mut self, kind: QuestionKind) -> Result<Command, Failure> {
+        let (ticket, timeout) = (self.ticket()?, self.duration()?);
+        // Only shown when it fails.
+        let subject = Subject::parse(kind.name())?;
+        let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
+        Ok(Command::Ask { ticket, question: Question { kind, message, timeout, wait_for_interest: false } })
     }
 
     fn open_socket(&mut self, kind: u8) -> Result<Command, Failure> {

@@ -7,12 +7,14 @@ use napi_derive::napi;
 use super::batch::{Order, read_batch};
 use super::broker_queries;
 use super::failure::JsFailure;
-use super::options::{BrokerOptions, ClientOptions, defaults as engine_defaults};
+use super::options::{BrokerOptions, ClientOptions, defaults as engine_defaults, parse, tls_failure};
 use super::session;
+use super::tls_options::ServerTlsSettings;
 use crate::endpoint::{Command, Failure, Handle};
 use crate::entropy::{Entropy, OsEntropy};
 use crate::runtime::start_log;
 use crate::subject::{Pattern, Subject};
+use crate::transport::tls::{self, PeerCertificate, ServerTlsOptions};
 
 /// Opens a session, once for each copy of `lib` in an environment. `wake` is called when events wait.
 #[napi(catch_unwind)]
@@ -78,9 +80,61 @@ pub fn client_open(session: u32, handle: u32, options: String) -> Option<JsFailu
 #[napi(catch_unwind)]
 pub fn broker_open(session: u32, handle: u32, options: String) -> Option<JsFailure> {
     answer(session::with_session(session, |session| {
-        session.open_broker(handle, &BrokerOptions::parse(&options)?);
-        Ok(())
+        session.open_broker(handle, &BrokerOptions::parse(&options)?)
     }))
+}
+
+/// Gives a broker another certificate for the handshakes to come.
+#[napi(catch_unwind)]
+pub fn broker_secure(session: u32, handle: u32, options: String) -> Option<JsFailure> {
+    answer(session::with_session(session, |session| {
+        let ServerTlsOptions { cert, key, ca, .. } = parse::<ServerTlsSettings>(&options)?.options();
+        let tls = session.door(handle)?.tls();
+        let tls =
+            tls.ok_or_else(|| Failure::new("ERR_INVALID_ARG_VALUE", "the broker does not speak TLS"))?;
+        tls.replace(cert, key, ca).map_err(tls_failure)
+    }))
+}
+
+/// Whom clients trust that are not told otherwise: certificates in PEM. Only the first call of a process counts.
+#[napi(catch_unwind)]
+pub fn trust(certificates: String) {
+    tls::trust(&certificates);
+}
+
+/// Hands a connection of an HTTP server to a broker: where it comes from, its certificate if it was verified, its request.
+#[napi(catch_unwind)]
+pub fn pipe_open(
+    session: u32,
+    handle: u32,
+    broker: u32,
+    address: Option<String>,
+    certificate: Option<&[u8]>,
+    head: &[u8],
+) -> Option<JsFailure> {
+    answer(session::with_session(session, |session| {
+        let address = address.and_then(|address| address.parse().ok());
+        let certificate = certificate.and_then(PeerCertificate::from_der);
+        session.open_pipe(handle, broker, address, certificate, head)
+    }))
+}
+
+/// What the connection has received; copied.
+#[napi(catch_unwind)]
+pub fn pipe_bring(session: u32, handle: u32, bytes: &[u8]) {
+    session::with_session(session, |session| session.bring(handle, bytes));
+}
+
+/// So many bytes of what it was to send are out.
+#[napi(catch_unwind)]
+pub fn pipe_wrote(session: u32, handle: u32, count: u32) {
+    session::with_session(session, |session| session.wrote(handle, count as usize));
+}
+
+/// It is over.
+#[napi(catch_unwind)]
+pub fn pipe_end(session: u32, handle: u32, orderly: bool) {
+    session::with_session(session, |session| session.end_pipe(handle, orderly));
 }
 
 /// Stops an embedded broker.

@@ -5,5 +5,7 @@ mod broker_queries;
 mod exports;
 mod failure;
 mod options;
+mod pipes;
 mod session;
 mod slab;
+mod tls_options;

@@ -1,5 +1,6 @@
 //! Options as they come from JavaScript, and what the engine makes of them. Defaults are the engine's own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -7,13 +8,16 @@ use serde::Deserialize;
 use crate::broker::{AuthorityConfig, BrokerConfig, Visitor};
 use crate::client::{ClientConfig, ReconnectConfig};
 use crate::endpoint::Failure;
-use crate::runtime::{Guest, ListenOptions};
+use crate::runtime::Guest;
 use crate::socket::{Dialect, SocketConfig};
 use crate::subject::Subject;
-use crate::transport::{AcceptOptions, DialOptions, Wire};
+use crate::transport::tls::{ClientTls, ClientTlsOptions, ServerTls, TlsFailure};
+use crate::transport::{AcceptOptions, DialOptions, ListenAt, Wire};
+
+use super::tls_options::{ClientTlsSettings, ServerTlsSettings};
 
 /// Of `clientOpen`. Durations are milliseconds, here and below.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ClientOptions {
     /// `http://host:port/base`; absent: a broker of this process.
@@ -33,6 +37,7 @@ pub struct ClientOptions {
     wire: Option<WireName>,
     /// It is the broker's own (`broker` names it).
     own: bool,
+    tls: Option<ClientTlsSettings>,
 }
 
 /// A language by the name that `lib` has for it.
@@ -83,9 +88,10 @@ impl ClientOptions {
     }
 
     /// How to reach `address`, if there is one.
-    pub fn dial(&self) -> Option<DialOptions> {
-        Some(DialOptions {
-            address: self.address.clone()?,
+    pub fn dial(&self) -> Result<Option<DialOptions>, Failure> {
+        let Some(address) = self.address.clone() else { return Ok(None) };
+        let mut options = DialOptions {
+            address,
             path: self.path.clone().unwrap_or_else(|| DEFAULT_PATH.to_owned()),
             headers: self.headers().collect(),
             connect_timeout: CONNECT_TIMEOUT,
@@ -94,12 +100,20 @@ impl ClientOptions {
                 Some(WireName::Conat) => Wire::Conat,
                 Some(WireName::Selvedge) => Wire::Selvedge,
             },
-        })
+            tls: None,
+        };
+        // Said here: nobody can mend it later, and it would only be tried again.
+        options.check().map_err(|what| Failure::new("ERR_INVALID_ARG_VALUE", what))?;
+        if options.wants_tls() {
+            let settings = self.tls.as_ref().map_or_else(ClientTlsOptions::default, |tls| tls.options());
+            options.tls = Some(ClientTls::new(&settings).map_err(tls_failure)?);
+        }
+        Ok(Some(options))
     }
 }
 
 /// Of `brokerOpen`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct BrokerOptions {
     id: Option<String>,
@@ -114,6 +128,15 @@ pub struct BrokerOptions {
     max_connections: Option<usize>,
     max_connections_per_user: Option<usize>,
     allowed_origins: Option<Vec<String>>,
+    allowed_hosts: Option<Vec<String>>,
+    handshake_timeout: Option<f64>,
+    message_timeout: Option<f64>,
+    max_handshakes: Option<usize>,
+    max_handshakes_per_address: Option<usize>,
+    /// Instead of a port.
+    socket_path: Option<String>,
+    socket_mode: Option<u32>,
+    tls: Option<ServerTlsSettings>,
     authority: Option<AuthorityOptions>,
 }
 
@@ -172,20 +195,48 @@ impl BrokerOptions {
         }
     }
 
-    /// How to listen, if it is to.
-    pub fn listen(&self) -> Option<ListenOptions> {
-        let host = self.host.clone().unwrap_or_else(|| LOOPBACK.to_owned());
-        // A web page can be made to ask a loopback port by any name; on other interfaces the name is the operator's business.
-        let check_host = host == LOOPBACK || host == "localhost" || host == "::1";
-        let accept = AcceptOptions {
+    /// Where to listen, if it is to.
+    pub fn listen(&self) -> Option<ListenAt> {
+        if let Some(path) = &self.socket_path {
+            return Some(ListenAt::Unix(path.into(), self.socket_mode.unwrap_or(SOCKET_MODE)));
+        }
+        Some(ListenAt::Net(self.host(), self.port?))
+    }
+
+    /// Whom to let in.
+    pub fn accept(&self) -> Result<AcceptOptions, Failure> {
+        let defaults = AcceptOptions::default();
+        let host = self.host();
+        let is_loopback = host == LOOPBACK || host == "localhost" || host == "::1";
+        let max_handshakes = self.max_handshakes.unwrap_or(defaults.max_handshakes);
+        let per_address = self.max_handshakes_per_address;
+        let tls =
+            self.tls.as_ref().map(|tls| ServerTls::new(tls.options())).transpose().map_err(tls_failure)?;
+        Ok(AcceptOptions {
             path: self.path.clone().unwrap_or_else(|| DEFAULT_PATH.to_owned()),
             max_payload: self.config().max_payload,
             allowed_origins: self.allowed_origins.clone().unwrap_or_default(),
-            check_host,
-            ..AcceptOptions::default()
-        };
-        Some(ListenOptions { host, port: self.port?, accept })
+            // A web page can be made to ask a loopback port by any name; on other interfaces the name is the operator's business, and no
+            // page reaches a file or, unasked, a server of the application's.
+            check_host: is_loopback && self.port.is_some(),
+            allowed_hosts: self.allowed_hosts.clone().unwrap_or_default(),
+            handshake_timeout: self.handshake_timeout.map_or(defaults.handshake_timeout, milliseconds),
+            message_timeout: self.message_timeout.map_or(defaults.message_timeout, milliseconds),
+            max_handshakes,
+            max_handshakes_per_address: per_address.unwrap_or_else(|| max_handshakes.div_ceil(2)),
+            tls: tls.map(Arc::new),
+            ..defaults
+        })
     }
+
+    fn host(&self) -> String {
+        self.host.clone().unwrap_or_else(|| LOOPBACK.to_owned())
+    }
+}
+
+/// As `lib` is told.
+pub fn tls_failure(failure: TlsFailure) -> Failure {
+    Failure::new(failure.code, failure.message)
 }
 
 /// Of the commands *listen* and *socket connect*.
@@ -195,6 +246,9 @@ pub struct SocketOptions {
     /// The server's or the socket's id.
     pub id: String,
     max_queue_size: Option<usize>,
+    max_queue_bytes: Option<usize>,
+    slow_consumer_timeout: Option<f64>,
+    epoch: Option<u64>,
     reconnection: Option<bool>,
     keep_alive: Option<f64>,
     keep_alive_timeout: Option<f64>,
@@ -215,6 +269,9 @@ impl SocketOptions {
         let defaults = SocketConfig::default();
         SocketConfig {
             max_queue: self.max_queue_size.unwrap_or(defaults.max_queue),
+            max_queue_bytes: self.max_queue_bytes.unwrap_or(defaults.max_queue_bytes),
+            slow_consumer_timeout: self.slow_consumer_timeout.map(milliseconds),
+            epoch: self.epoch,
             reconnection: self.reconnection.unwrap_or(defaults.reconnection),
             // Zero and less turn it off.
             keep_alive: self
@@ -251,6 +308,7 @@ pub fn defaults() -> String {
         "maxQueueSize": socket.max_queue,
         "signInTimeout": millis(authority.sign_in_timeout),
         "permissionTimeout": millis(authority.permission_timeout),
+        "maxQueueBytes": socket.max_queue_bytes,
         "port": DEFAULT_PORT,
         "path": DEFAULT_PATH,
     })
@@ -266,7 +324,8 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Failure> {
+/// Reads a JSON text that `lib` wrote.
+pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Failure> {
     serde_json::from_str(text)
         .map_err(|error| Failure::new("ERR_INVALID_ARG_VALUE", format!("invalid options: {error}")))
 }
@@ -276,5 +335,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 const DEFAULT_PATH: &str = "/conat";
 const DEFAULT_PORT: u16 = 3000;
 const LOOPBACK: &str = "127.0.0.1";
+/// Of a socket in the file system: for its owner only.
+const SOCKET_MODE: u32 = 0o600;
 /// How long connecting and the handshake may take together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);

@@ -15,20 +15,23 @@ use super::slab::Slab;
 use crate::endpoint::{Command, Endpoint, EndpointConfig, Failure, Handle};
 use crate::entropy::OsEntropy;
 use crate::runtime::{
-    BrokerHandle, Dialer, EventQueue, Mailbox, News, OpenPort, open_port, own_fabric, spawn_client,
+    BrokerHandle, Dialer, Door, EventQueue, Mailbox, News, OpenPort, open_port, own_fabric, spawn_client,
 };
 use crate::transport::Remote;
+use crate::transport::pipe::PipeEnd;
 
 /// Wakes JavaScript. Weak: it does not keep the process alive until it is referenced.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// One session. Lives on the thread of its environment.
 pub struct Session {
-    events: Arc<EventQueue>,
+    pub(super) events: Arc<EventQueue>,
     /// Taken out when the environment ends, so that the function is released on its own thread.
     wake: Arc<Mutex<Option<Wake>>>,
     clients: HashMap<Handle, Arc<Mailbox>>,
     brokers: HashMap<Handle, RunningBroker>,
+    /// Connections of the application's own HTTP servers.
+    pub(super) pipes: HashMap<Handle, PipeEnd>,
     /// Handles of accepted sockets.
     handles: Arc<AtomicU32>,
     /// Used again for every slab.
@@ -38,6 +41,7 @@ pub struct Session {
 /// A broker, and the port that it holds, if any.
 struct RunningBroker {
     handle: Arc<BrokerHandle>,
+    door: Arc<Door>,
     port: Option<OpenPort>,
 }
 
@@ -65,8 +69,8 @@ pub fn open(env: &Env, wake: &Function<'_, (), ()>) -> napi::Result<u32> {
     }));
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let handles = EndpointConfig::default().handles;
-    let (clients, brokers) = (HashMap::new(), HashMap::new());
-    let session = Session { events, wake, clients, brokers, handles, slab: Slab::default() };
+    let (clients, brokers, pipes) = (HashMap::new(), HashMap::new(), HashMap::new());
+    let session = Session { events, wake, clients, brokers, pipes, handles, slab: Slab::default() };
     let first = SESSIONS.with_borrow_mut(|sessions| {
         sessions.insert(id, session);
         sessions.len() == 1
@@ -80,12 +84,8 @@ pub fn open(env: &Env, wake: &Function<'_, (), ()>) -> napi::Result<u32> {
 impl Session {
     /// Starts a client.
     pub fn open_client(&mut self, handle: Handle, options: &ClientOptions) -> Result<(), Failure> {
-        let dialer = match (options.dial(), options.broker) {
-            (Some(dial), _) => {
-                // Said here: nobody hears of a dial that fails, it is only tried again.
-                dial.check().map_err(|what| Failure::new("ERR_INVALID_ARG_VALUE", what))?;
-                Dialer::Remote(Arc::new(Remote::new(dial)))
-            }
+        let dialer = match (options.dial()?, options.broker) {
+            (Some(dial), _) => Dialer::Remote(Arc::new(Remote::new(dial))),
             (None, Some(broker)) => Dialer::InProcess(self.broker(broker)?, options.guest()),
             (None, None) => Dialer::InProcess(own_fabric(), options.guest()),
         };
@@ -106,14 +106,23 @@ impl Session {
     }
 
     /// Starts a broker. That it is ready, or why it is not, is news.
-    pub fn open_broker(&mut self, handle: Handle, options: &BrokerOptions) {
+    pub fn open_broker(&mut self, handle: Handle, options: &BrokerOptions) -> Result<(), Failure> {
+        let accept = options.accept()?;
         let broker = BrokerHandle::start(options.config(), Some((handle, self.events.clone())));
-        let port =
-            options.listen().map(|options| open_port(handle, broker.clone(), options, self.events.clone()));
+        let door = Door::new(broker.clone(), accept);
+        let open = |place| open_port(handle, broker.clone(), place, door.clone(), self.events.clone());
+        let port = options.listen().map(open);
         if port.is_none() {
             self.events.put([News::BrokerReady(handle, None)]);
         }
-        self.brokers.insert(handle, RunningBroker { handle: broker, port });
+        self.brokers.insert(handle, RunningBroker { handle: broker, door, port });
+        Ok(())
+    }
+
+    /// The door of a broker.
+    pub fn door(&self, handle: Handle) -> Result<&Arc<Door>, Failure> {
+        let broker = self.brokers.get(&handle);
+        broker.map(|broker| &broker.door).ok_or_else(|| Failure::new("ERR_CLOSED", "the broker is closed"))
     }
 
     /// Stops a broker.
@@ -192,6 +201,7 @@ impl Drop for Session {
         self.events.close();
         self.clients.values().for_each(|mailbox| mailbox.abandon());
         self.brokers.values().for_each(|broker| broker.handle.close());
+        self.pipes.values().for_each(|pipe| pipe.end(false));
         self.wake.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }

@@ -7,8 +7,10 @@ use crate::client::SessionState;
 use crate::endpoint::{Event, Failure, Handle};
 use crate::runtime::News;
 use crate::socket::State;
+use crate::transport::Listening;
+use crate::transport::pipe::PipeNews;
 use crate::wire::socketio::join;
-use crate::wire::{Info, Json, Message, Payload};
+use crate::wire::{Encoding, Info, Json, Message, Payload};
 
 /// One slab, and the payloads that are too big for it.
 #[derive(Debug, Default)]
@@ -27,19 +29,18 @@ impl Slab {
         match news {
             News::Client(client, event) => self.event(client, event),
             News::BrokerReady(broker, None) => self.broker(broker, 1, None, ""),
-            News::BrokerReady(broker, Some(address)) => {
-                let text = serde_json::json!({
-                    "address": address.ip().to_string(),
-                    "family": if address.is_ipv4() { "IPv4" } else { "IPv6" },
-                    "port": address.port(),
-                });
-                self.broker(broker, 1, None, &text.to_string());
-            }
+            News::BrokerReady(broker, Some(place)) => self.broker(broker, 1, None, &listening_json(&place)),
             News::BrokerClosed(broker) => self.broker(broker, 4, None, ""),
             News::BrokerFailed(broker, failure) => {
                 self.broker(broker, 5, Some(&failure.code), &failure.message)
             }
             News::Inquiry(broker, inquiry) => self.inquiry(broker, inquiry),
+            News::ConnectFailed(client, failure) => {
+                self.head(30, client);
+                self.str(&failure.code);
+                self.str(&failure.message);
+            }
+            News::Pipe(pipe, news) => self.pipe(pipe, news),
         }
         let length = u32::try_from(self.bytes.len() - start - 4).unwrap_or(u32::MAX);
         self.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
@@ -58,6 +59,11 @@ impl Slab {
                 self.head(4, ticket);
                 self.u32(value.into());
             }
+            Event::Strings { ticket, strings } => {
+                self.head(16, ticket);
+                self.u32(u32::try_from(strings.len()).unwrap_or(u32::MAX));
+                strings.iter().for_each(|text| self.str(text));
+            }
             Event::Failed { ticket, failure } => {
                 self.head(5, ticket);
                 self.str(&failure.code);
@@ -74,9 +80,22 @@ impl Slab {
                 self.payload(&payload);
             }
             Event::Request { socket, message } => self.message(9, socket, &message),
-            Event::Acked { socket, total } => {
+            Event::Acked { socket, total, bytes } => {
                 self.head(10, socket);
                 self.number(total);
+                self.number(bytes);
+            }
+            Event::Undelivered { socket, seq, payload, json } => {
+                self.head(34, socket);
+                self.number(seq);
+                self.json(json.as_ref());
+                self.payload(&payload);
+            }
+            Event::Collected(socket) => self.head(35, socket),
+            Event::Counted { socket, resent, duplicates } => {
+                self.head(36, socket);
+                self.number(resent);
+                self.number(duplicates);
             }
             Event::Accepted { listener, socket, id, subject } => {
                 self.head(11, listener);
@@ -165,6 +184,20 @@ impl Slab {
         self.number(peer.serial());
     }
 
+    fn pipe(&mut self, pipe: Handle, news: PipeNews) {
+        match news {
+            PipeNews::Bytes(raw) => {
+                self.head(31, pipe);
+                self.payload(&Payload { encoding: Encoding(0), raw });
+            }
+            PipeNews::Taken(count) => {
+                self.head(32, pipe);
+                self.u32(u32::try_from(count).unwrap_or(u32::MAX));
+            }
+            PipeNews::End => self.head(33, pipe),
+        }
+    }
+
     fn message(&mut self, kind: u8, handle: Handle, message: &Message) {
         self.head(kind, handle);
         self.str(message.subject.as_str());
@@ -219,6 +252,20 @@ impl Slab {
     fn number(&mut self, number: u64) {
         self.bytes.extend_from_slice(&(number as f64).to_le_bytes());
     }
+}
+
+fn listening_json(place: &Listening) -> String {
+    let value = match place {
+        Listening::Net(address) => serde_json::json!({
+            "address": address.ip().to_string(),
+            "family": if address.is_ipv4() { "IPv4" } else { "IPv6" },
+            "port": address.port(),
+        }),
+        Listening::Unix(path) => {
+            serde_json::json!({ "address": path.to_string_lossy(), "family": "Unix", "port": 0 })
+        }
+    };
+    value.to_string()
 }
 
 fn info_json(info: &Info) -> String {

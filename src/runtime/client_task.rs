@@ -12,7 +12,7 @@ use super::clock::now;
 use super::dialer::Dialing;
 use super::{Dialer, EventQueue, Mailbox, News, threads};
 use crate::client::SessionState;
-use crate::endpoint::{Command, Endpoint, Event, Handle};
+use crate::endpoint::{Command, Endpoint, Event, Failure, Handle};
 use crate::transport::BoxedLink;
 use crate::wire::{ClientOp, ServerOp};
 
@@ -118,6 +118,8 @@ impl ClientTask {
             }
             Err(error) => {
                 tracing::debug!(client = self.handle, %error, "cannot connect");
+                let failure = Failure::new(error.code(), format!("cannot connect: {error}"));
+                self.events.put([News::ConnectFailed(self.handle, failure)]);
                 self.endpoint.handle_link_down(now(), error.to_string());
             }
         }

@@ -6,6 +6,8 @@ use std::task::Waker;
 
 use crate::broker::Inquiry;
 use crate::endpoint::{Event, Failure, Handle};
+use crate::transport::Listening;
+use crate::transport::pipe::PipeNews;
 
 /// Something to tell JavaScript.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,19 +15,24 @@ pub enum News {
     /// Of a client.
     Client(Handle, Event),
     /// A broker can be joined: at this address, or only within the process.
-    BrokerReady(Handle, Option<std::net::SocketAddr>),
+    BrokerReady(Handle, Option<Listening>),
     /// A broker is closed.
     BrokerClosed(Handle),
     /// A broker could not start.
     BrokerFailed(Handle, Failure),
     /// A broker asks.
     Inquiry(Handle, Inquiry),
+    /// A client's attempt to connect came to nothing; the next one follows if it is to.
+    ConnectFailed(Handle, Failure),
+    /// Of a pipe.
+    Pipe(Handle, PipeNews),
 }
 
 impl News {
     fn weight(&self) -> usize {
         match self {
             Self::Client(_, event) => event.weight(),
+            Self::Pipe(_, PipeNews::Bytes(bytes)) => size_of::<Self>() + bytes.len(),
             _ => size_of::<Self>(),
         }
     }

@@ -26,6 +26,8 @@ pub struct Channel {
     report: u32,
     missing: u32,
     ping: u32,
+    /// What the application was last told of what went wrong below.
+    counted: (u64, u64),
 }
 
 /// What an answer, or its absence, says about the peer.
@@ -45,14 +47,15 @@ impl Channel {
         Self {
             outputs: VecDeque::new(),
             peer: None,
-            sender: Sender::new(config.max_queue),
-            receiver: Receiver::new(config.max_queue),
+            sender: Sender::new(&config),
+            receiver: Receiver::new(config.window()),
             keepalive: KeepAlive::new(now, config.keep_alive),
             pending: Pending::default(),
             number: 0,
             report: 0,
             missing: 0,
             ping: 0,
+            counted: (0, 0),
             config,
         }
     }
@@ -103,8 +106,9 @@ impl Channel {
         now: Instant,
         payload: Payload,
         json: Option<Json>,
+        volatile: bool,
     ) -> Result<u64, WriteError> {
-        let seq = self.sender.write(payload, json)?;
+        let seq = self.sender.write(now, payload, json, volatile)?;
         self.pump(now);
         Ok(seq)
     }
@@ -135,6 +139,16 @@ impl Channel {
         self.sender.unacked()
     }
 
+    /// Takes out what the peer is not known to have handled: the socket is at its end.
+    pub(super) fn take_undelivered(&mut self) -> Vec<Data> {
+        self.sender.take_undelivered()
+    }
+
+    /// Whether the peer has acknowledged nothing for too long.
+    pub(super) fn is_stalled(&self, now: Instant) -> bool {
+        self.sender.is_stalled(now)
+    }
+
     /// A message of the channel: data, a request, a ping, or a `socket` command.
     pub(super) fn handle_message(&mut self, now: Instant, message: Message) -> Result<(), PeerMisbehaved> {
         self.keepalive.handle_traffic(now);
@@ -157,11 +171,16 @@ impl Channel {
         Ok(())
     }
 
+    fn report_acked(&mut self) {
+        let (messages, bytes) = (self.sender.acked(), self.sender.acked_bytes());
+        self.outputs.push_back(Output::Event(SocketEvent::Acked { messages, bytes }));
+    }
+
     fn handle_control(&mut self, now: Instant, message: &Message) -> Result<(), PeerMisbehaved> {
         match control::Control::decode(&message.payload).ok_or(PeerMisbehaved::BadControl)? {
             control::Control::Emitted { upto, resumed } => {
                 if self.sender.handle_emitted(now, upto)? {
-                    self.outputs.push_back(Output::Event(SocketEvent::Acked(self.sender.acked())));
+                    self.report_acked();
                 }
                 self.respond(message, control::emitted(upto));
                 if let Some(peer) = self.peer.clone().filter(|_| resumed) {
@@ -240,6 +259,12 @@ impl Channel {
         while let Some(data) = self.receiver.poll_data() {
             self.outputs
                 .push_back(Output::Event(SocketEvent::Data { payload: data.payload, json: data.json }));
+        }
+        let counted = (self.sender.resent(), self.receiver.duplicates());
+        if counted != self.counted {
+            self.counted = counted;
+            let (resent, duplicates) = counted;
+            self.outputs.push_back(Output::Event(SocketEvent::Counted { resent, duplicates }));
         }
         let Some(peer) = self.peer.clone() else { return };
         while let Some(data) = self.sender.poll_transmit(now) {

@@ -97,11 +97,17 @@ impl ClientSocket {
     }
 
     /// Queues a message.
-    pub fn write(&mut self, now: Instant, payload: Payload, json: Option<Json>) -> Result<u64, WriteError> {
+    pub fn write(
+        &mut self,
+        now: Instant,
+        payload: Payload,
+        json: Option<Json>,
+        volatile: bool,
+    ) -> Result<u64, WriteError> {
         if self.is_closing() || self.ending.is_wanted() {
             return Err(WriteError::Closed);
         }
-        self.channel.write(now, payload, json)
+        self.channel.write(now, payload, json, volatile)
     }
 
     /// The application has handled `count` more messages.
@@ -282,6 +288,9 @@ impl ClientSocket {
             _ => {}
         }
         self.channel.handle_timeout(now);
+        if self.channel.is_stalled(now) {
+            self.close(CloseReason::SlowConsumer);
+        }
         self.check_end(now);
     }
 
@@ -362,7 +371,7 @@ impl ClientSocket {
     fn finish(&mut self, reason: CloseReason) {
         self.drop_subscription();
         self.phase = Phase::Closed;
-        let undelivered = self.channel.unacked();
+        let undelivered = self.channel.take_undelivered();
         self.channel.detach();
         self.channel.fail_requests();
         self.emit(SocketEvent::Closed { reason, undelivered });

@@ -2,11 +2,20 @@
 
 use std::time::Duration;
 
+use super::Window;
+
 /// Settings of one socket. Both ends have their own.
 #[derive(Debug, Clone)]
 pub struct SocketConfig {
     /// Messages that may be written and not yet acknowledged; `write` fails above it. Default 1000. Memory is held for each.
     pub max_queue: usize,
+    /// Bytes of them, payloads and headers. Default 16 MiB. One larger message is taken when nothing else is unacknowledged. Too low: one
+    /// round trip a message; too high: that much memory for each slow reader, in the writer and in the reader.
+    pub max_queue_bytes: usize,
+    /// How long the peer may acknowledge nothing while half of the window is used, before the socket is closed. Default `None`: for ever.
+    pub slow_consumer_timeout: Option<Duration>,
+    /// Names this making of a client socket among all that have its id; `None` for an id that nobody else can have.
+    pub epoch: Option<u64>,
     /// Whether a client socket attaches again by itself. Default true.
     pub reconnection: bool,
     /// Pause before it does. Default 500 ms.
@@ -44,6 +53,9 @@ impl Default for SocketConfig {
     fn default() -> Self {
         Self {
             max_queue: 1000,
+            max_queue_bytes: 16 * 1024 * 1024,
+            slow_consumer_timeout: None,
+            epoch: None,
             reconnection: true,
             reconnect_delay: Duration::from_millis(500),
             keep_alive: Some(Duration::from_secs(45)),
@@ -54,6 +66,13 @@ impl Default for SocketConfig {
             load_balancer_timeout: Duration::from_secs(10),
             dialect: Dialect::Both,
         }
+    }
+}
+
+impl SocketConfig {
+    /// The bounds of what may be unacknowledged.
+    pub fn window(&self) -> Window {
+        Window { messages: self.max_queue, bytes: self.max_queue_bytes }
     }
 }
 

@@ -15,6 +15,11 @@ pub enum WriteError {
         /// The window.
         window: usize,
     },
+    /// So many bytes are unacknowledged that the message would exceed the window.
+    FullBytes {
+        /// The window.
+        window: usize,
+    },
 }
 
 impl fmt::Display for WriteError {
@@ -22,6 +27,9 @@ impl fmt::Display for WriteError {
         match self {
             Self::Closed => f.write_str("closed"),
             Self::Full { window } => write!(f, "WRITE FAILED: socket buffer size {window} exceeded"),
+            Self::FullBytes { window } => {
+                write!(f, "WRITE FAILED: socket buffer size {window} bytes exceeded")
+            }
         }
     }
 }
@@ -77,6 +85,10 @@ pub enum CloseReason {
     Lost(&'static str),
     /// The peer gave no sign of life.
     Timeout,
+    /// The peer acknowledged nothing for too long.
+    SlowConsumer,
+    /// A later making of the same socket has taken its place.
+    Superseded,
     /// The peer broke the rules.
     Misbehaved(PeerMisbehaved),
     /// The broker refused its subscription.
@@ -92,6 +104,10 @@ impl fmt::Display for CloseReason {
             Self::Peer => f.write_str("closed by the peer"),
             Self::Lost(what) => write!(f, "the socket cannot be resumed: {what}"),
             Self::Timeout => f.write_str("the peer gave no sign of life: keep-alive timeout"),
+            Self::SlowConsumer => {
+                f.write_str("slow consumer: the peer acknowledged nothing while the window was full")
+            }
+            Self::Superseded => f.write_str("superseded by a newer socket of the same id"),
             Self::Misbehaved(error) => write!(f, "{error}"),
             Self::Refused(error) => write!(f, "{error}"),
             Self::Moved => {

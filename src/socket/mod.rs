@@ -24,6 +24,7 @@ mod pending;
 mod receiver;
 mod sender;
 mod server_socket;
+mod window;
 
 pub use channel::Channel;
 pub use client_socket::ClientSocket;
@@ -35,3 +36,4 @@ pub use output::{Output, RequestFailure, SocketEvent, State, Tag, TagKind};
 pub use receiver::{Ask, Receiver};
 pub use sender::{Data, Sender};
 pub use server_socket::ServerSocket;
+pub use window::Window;

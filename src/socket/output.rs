@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::CloseReason;
+use super::{CloseReason, Data};
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Json, Message, Payload};
 
@@ -80,12 +80,12 @@ pub enum TagKind {
 pub enum SocketEvent {
     /// The state changed (to anything but closed).
     State(State),
-    /// Final. `undelivered` messages are not known to have been handled by the peer.
+    /// Final.
     Closed {
         /// Why.
         reason: CloseReason,
-        /// How many.
-        undelivered: usize,
+        /// What is not known to have been handled by the peer, in order.
+        undelivered: Vec<Data>,
     },
     /// A message, in order.
     Data {
@@ -96,8 +96,20 @@ pub enum SocketEvent {
     },
     /// The peer asks.
     Request(Message),
-    /// The peer has handled so many messages since the socket was made.
-    Acked(u64),
+    /// What the peer has handled since the socket was made.
+    Acked {
+        /// How many messages.
+        messages: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// What had to be sent again, and what came again, since the socket was made.
+    Counted {
+        /// Messages sent a second time, or a third.
+        resent: u64,
+        /// Messages that were here already.
+        duplicates: u64,
+    },
     /// Ask the load balancer for a server.
     ChooseServer,
 }

@@ -3,11 +3,11 @@
 //! A report is a request of its own on Conat's wire, so reports are coalesced: one is under way at a time, and the next one carries all
 //! that was handled meanwhile. Only a half-used window makes a second one leave early, or a peer that repeats what was reported already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::config::Pause;
-use super::{Data, PeerMisbehaved};
+use super::{Data, PeerMisbehaved, Window};
 
 /// What the receiver wants to tell the sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +33,17 @@ pub struct Receiver {
     highest: u64,
     /// How many the application has handled.
     consumed: u64,
+    /// The sizes of those that it has been given and has not handled.
+    unconsumed: VecDeque<u32>,
+    unconsumed_bytes: usize,
     /// Came before their turn.
     ahead: BTreeMap<u64, Data>,
     held_bytes: usize,
+    /// The largest message so far: how many of them are asked for at once.
+    largest: usize,
     unconsumed_limit: u64,
-    window: usize,
+    window: Window,
+    duplicates: u64,
     report: Question,
     /// What the latest report said.
     reported: u64,
@@ -53,17 +59,22 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver that keeps at most `window` messages that came before their turn.
-    pub fn new(window: usize) -> Self {
+    /// A receiver that keeps at most a window of messages that came before their turn, and hands over at most as many bytes that are not
+    /// handled.
+    pub fn new(window: Window) -> Self {
         Self {
             attached: false,
             next: 1,
             highest: 0,
             consumed: 0,
+            unconsumed: VecDeque::new(),
+            unconsumed_bytes: 0,
             ahead: BTreeMap::new(),
             held_bytes: 0,
-            unconsumed_limit: (window as u64).max(LEAST_UNCONSUMED),
+            largest: 0,
+            unconsumed_limit: (window.messages as u64).max(LEAST_UNCONSUMED),
             window,
+            duplicates: 0,
             report: Question::new(),
             reported: 0,
             report_wanted: false,
@@ -85,16 +96,22 @@ impl Receiver {
             // The peer does not know that we have it: a report that is under way has not reached it.
             self.report_wanted = true;
             self.report_doubted = true;
+            self.duplicates += 1;
             return Ok(());
         }
         if self.ahead.contains_key(&seq) {
             // The peer repeats itself for want of progress: what we asked for is lost, or its answer.
             self.missing.under_way = false;
+            self.duplicates += 1;
             return Ok(());
         }
-        let room = seq == self.next || (self.ahead.len() < self.window && self.held_bytes < MAX_HELD_BYTES);
-        if room {
-            self.held_bytes += data.payload.raw.len();
+        let bytes = data.bytes();
+        self.largest = self.largest.max(bytes);
+        // What does not fit is not lost: it is not acknowledged either, and asked for when its turn has come.
+        let fits = self.ahead.len() < self.window.messages
+            && self.held_bytes.saturating_add(bytes) <= self.window.bytes;
+        if seq == self.next || fits {
+            self.held_bytes += bytes;
             self.ahead.insert(seq, data);
         }
         Ok(())
@@ -102,18 +119,38 @@ impl Receiver {
 
     /// The next message for the application, in order.
     pub fn poll_data(&mut self) -> Option<Data> {
-        if self.next - 1 - self.consumed >= self.unconsumed_limit {
+        if self.is_loaded() {
             return None;
         }
         let data = self.ahead.remove(&self.next)?;
-        self.held_bytes -= data.payload.raw.len();
+        let bytes = data.bytes();
+        self.held_bytes -= bytes;
+        self.unconsumed_bytes += bytes;
+        self.unconsumed.push_back(u32::try_from(bytes).unwrap_or(u32::MAX));
         self.next += 1;
         Some(data)
     }
 
     /// The application has handled `count` more messages.
     pub fn consumed(&mut self, count: u64) {
-        self.consumed = (self.consumed + count).min(self.next - 1);
+        let count = usize::try_from(count).unwrap_or(usize::MAX).min(self.unconsumed.len());
+        self.consumed += count as u64;
+        self.unconsumed_bytes -= self.unconsumed.drain(..count).map(|bytes| bytes as usize).sum::<usize>();
+    }
+
+    /// How many messages came that were here already.
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
+    /// How many the application has handled.
+    pub fn handled(&self) -> u64 {
+        self.consumed
+    }
+
+    /// The application has been given as much as it may leave unhandled.
+    fn is_loaded(&self) -> bool {
+        self.unconsumed() >= self.unconsumed_limit || self.unconsumed_bytes >= self.window.bytes
     }
 
     /// How many messages the application has been given and has not handled.
@@ -154,10 +191,10 @@ impl Receiver {
             return Some(Ask::Report { upto, resumed: self.resumed });
         }
         if self.missing.is_free() && self.has_gap() {
-            let lacking: Vec<u64> = (self.next..=self.highest)
-                .filter(|seq| !self.ahead.contains_key(seq))
-                .take(MAX_MISSING)
-                .collect();
+            // No more than can be kept: an original answers with all that it is asked for.
+            let most = (self.window.bytes / self.largest.max(1)).clamp(1, MAX_MISSING);
+            let lacking: Vec<u64> =
+                (self.next..=self.highest).filter(|seq| !self.ahead.contains_key(seq)).take(most).collect();
             self.asked_for = self.next;
             self.missing.under_way = true;
             tracing::debug!(count = lacking.len(), first = lacking.first(), "asking for missing messages");
@@ -218,7 +255,7 @@ impl Receiver {
     fn due_report(&self) -> Option<u64> {
         let news = self.consumed - self.reported;
         let due = if self.report.under_way {
-            self.report_doubted || news >= (self.window as u64).div_ceil(2)
+            self.report_doubted || news >= (self.window.messages as u64).div_ceil(2)
         } else {
             self.report.is_free() && (self.report_wanted || news > 0)
         };
@@ -227,7 +264,7 @@ impl Receiver {
 
     /// A gap that is worth asking about now. When only the application holds things up, asking would fill memory.
     fn has_gap(&self) -> bool {
-        self.is_lacking() && self.unconsumed() < self.unconsumed_limit
+        self.is_lacking() && !self.is_loaded()
     }
 }
 
@@ -268,8 +305,6 @@ impl Question {
 const LEAST_UNCONSUMED: u64 = 10_000;
 /// No window is that wide: a number further ahead is no number of this channel.
 const FURTHEST_JUMP: u64 = 1 << 24;
-/// Bytes kept of messages before their turn; the rest is asked for again.
-const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
 /// Most numbers in one request for missing messages (conat.md 10.5).
 const MAX_MISSING: usize = 1000;
 /// Longest pause before a failed question is asked again (Conat's figure).
@@ -277,123 +312,4 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]
-mod tests {
-    use super::*;
-    use crate::wire::Payload;
-
-    fn data(seq: u64) -> Data {
-        Data { seq, payload: Payload::NIL, json: None }
-    }
-
-    fn handed_over(receiver: &mut Receiver) -> Vec<u64> {
-        std::iter::from_fn(|| receiver.poll_data()).map(|data| data.seq).collect()
-    }
-
-    fn attached(window: usize) -> Receiver {
-        let mut receiver = Receiver::new(window);
-        receiver.attach();
-        receiver
-    }
-
-    #[test]
-    fn messages_come_in_order_each_once_and_gaps_are_asked_for() {
-        let mut receiver = attached(10);
-        for seq in [1, 4, 4, 3] {
-            receiver.handle_data(data(seq)).expect("in the window");
-        }
-        assert_eq!(handed_over(&mut receiver), [1]);
-        assert_eq!(receiver.poll_transmit(), Some(Ask::Missing(vec![2])));
-        assert_eq!(receiver.poll_transmit(), None);
-        receiver.handle_missing_answered(Instant::now(), Some(vec![data(2)])).expect("in the window");
-        assert_eq!(handed_over(&mut receiver), [2, 3, 4]);
-        assert_eq!(receiver.poll_transmit(), None);
-    }
-
-    #[test]
-    fn reports_say_what_was_handled_one_at_a_time() {
-        let (mut receiver, now) = (attached(10), Instant::now());
-        for seq in 1..=9 {
-            receiver.handle_data(data(seq)).expect("in the window");
-        }
-        handed_over(&mut receiver);
-        assert_eq!(receiver.poll_transmit(), None, "nothing handled yet");
-        receiver.consumed(2);
-        assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 2, resumed: false }));
-        receiver.consumed(1);
-        assert_eq!(receiver.poll_transmit(), None, "one is under way");
-        receiver.handle_reported(now, true);
-        assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 3, resumed: false }));
-        receiver.consumed(5);
-        assert_eq!(
-            receiver.poll_transmit(),
-            Some(Ask::Report { upto: 8, resumed: false }),
-            "half the window waits"
-        );
-    }
-
-    #[test]
-    fn a_duplicate_is_answered_with_a_fresh_report_and_a_lost_report_is_repeated() {
-        let (mut receiver, now) = (attached(10), Instant::now());
-        receiver.handle_data(data(1)).expect("in the window");
-        handed_over(&mut receiver);
-        receiver.consumed(1);
-        assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: false }));
-        receiver.handle_reported(now, false);
-        assert_eq!(receiver.poll_transmit(), None);
-        let at = receiver.poll_timeout().expect("armed");
-        receiver.handle_timeout(at);
-        assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: false }));
-        receiver.handle_reported(at, true);
-        receiver.handle_data(data(1)).expect("old");
-        assert_eq!(
-            (handed_over(&mut receiver), receiver.poll_transmit()),
-            (vec![], Some(Ask::Report { upto: 1, resumed: false }))
-        );
-        assert_eq!(receiver.poll_transmit(), None, "one is under way");
-        receiver.handle_data(data(1)).expect("old");
-        assert_eq!(
-            receiver.poll_transmit(),
-            Some(Ask::Report { upto: 1, resumed: false }),
-            "it did not get there"
-        );
-    }
-
-    #[test]
-    fn a_refusal_counts_only_while_what_was_asked_for_is_still_missing() {
-        let mut receiver = attached(10);
-        receiver.handle_data(data(2)).expect("in the window");
-        assert_eq!(receiver.poll_transmit(), Some(Ask::Missing(vec![1])));
-        assert!(receiver.lacks_what_it_asked_for());
-        // It was only late, and the next gap is another one.
-        receiver.handle_data(data(1)).expect("in the window");
-        handed_over(&mut receiver);
-        receiver.handle_data(data(4)).expect("in the window");
-        assert!(!receiver.lacks_what_it_asked_for());
-    }
-
-    #[test]
-    fn what_came_before_its_turn_is_bounded_and_absurd_numbers_are_misbehaviour() {
-        let mut receiver = attached(3);
-        for seq in 2..=9 {
-            receiver.handle_data(data(seq)).expect("in reach");
-        }
-        assert_eq!(receiver.ahead.len(), 3);
-        receiver.handle_data(data(1)).expect("its turn");
-        assert_eq!(handed_over(&mut receiver), [1, 2, 3, 4]);
-        assert_eq!(receiver.poll_transmit(), Some(Ask::Missing(vec![5, 6, 7, 8, 9])));
-        for seq in [0, 1 << 53, u64::MAX] {
-            assert_eq!(receiver.handle_data(data(seq)), Err(PeerMisbehaved::SeqTooFar { seq }));
-        }
-    }
-
-    #[test]
-    fn an_application_that_handles_nothing_gets_a_bounded_number() {
-        let mut receiver = attached(1);
-        for seq in 1..=LEAST_UNCONSUMED + 5 {
-            receiver.handle_data(data(seq)).expect("in reach");
-            receiver.poll_data();
-        }
-        assert_eq!(receiver.unconsumed(), LEAST_UNCONSUMED);
-        assert_eq!(receiver.poll_transmit(), None, "asking for more would only fill memory");
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::config::Pause;
-use super::{PeerMisbehaved, WriteError};
+use super::{PeerMisbehaved, SocketConfig, Window, WriteError};
 use crate::wire::{Json, Payload};
 
 /// One numbered message.
@@ -21,15 +21,30 @@ pub struct Data {
     pub json: Option<Json>,
 }
 
+impl Data {
+    /// What it takes of a window of bytes: payload and headers. JavaScript counts the same.
+    pub fn bytes(&self) -> usize {
+        self.payload.raw.len() + self.json.as_ref().map_or(0, |json| json.as_bytes().len())
+    }
+}
+
 /// The sending half.
 #[derive(Debug)]
 pub struct Sender {
     /// Oldest first, without gaps. The first `sent` of them have left at least once.
     unacked: VecDeque<Data>,
+    unacked_bytes: usize,
     sent: usize,
     sent_bytes: usize,
     next: u64,
-    window: usize,
+    acked_bytes: u64,
+    window: Window,
+    /// Numbers of those that nobody wants to hear of when they are lost.
+    volatile: VecDeque<u64>,
+    resent: u64,
+    /// How long the peer may acknowledge nothing while half of the window is used; `None`: for ever.
+    patience: Option<Duration>,
+    stalls_at: Option<Instant>,
     attached: bool,
     /// The last sent message goes (again) with the next `poll_transmit`.
     repeat_last: bool,
@@ -38,14 +53,20 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// A sender whose `write` fails above `window` unacknowledged messages.
-    pub fn new(window: usize) -> Self {
+    /// A sender whose `write` fails when its window is full.
+    pub fn new(config: &SocketConfig) -> Self {
         Self {
             unacked: VecDeque::new(),
+            unacked_bytes: 0,
             sent: 0,
             sent_bytes: 0,
             next: 1,
-            window,
+            acked_bytes: 0,
+            window: config.window(),
+            volatile: VecDeque::new(),
+            resent: 0,
+            patience: config.slow_consumer_timeout,
+            stalls_at: None,
             attached: false,
             repeat_last: false,
             repeat_at: None,
@@ -54,13 +75,25 @@ impl Sender {
     }
 
     /// Queues a message. It leaves when `poll_transmit` is next called with a peer attached.
-    pub fn write(&mut self, payload: Payload, json: Option<Json>) -> Result<u64, WriteError> {
-        if self.unacked.len() >= self.window {
-            return Err(WriteError::Full { window: self.window });
-        }
+    pub fn write(
+        &mut self,
+        now: Instant,
+        payload: Payload,
+        json: Option<Json>,
+        volatile: bool,
+    ) -> Result<u64, WriteError> {
+        let data = Data { seq: self.next, payload, json };
+        self.window.check(self.unacked.len(), self.unacked_bytes, data.bytes())?;
         let seq = self.next;
         self.next += 1;
-        self.unacked.push_back(Data { seq, payload, json });
+        self.unacked_bytes += data.bytes();
+        self.unacked.push_back(data);
+        if volatile {
+            self.volatile.push_back(seq);
+        }
+        if self.patience.is_some() && self.stalls_at.is_none() {
+            self.watch(now);
+        }
         Ok(seq)
     }
 
@@ -72,6 +105,31 @@ impl Sender {
     /// How many messages the peer has handled.
     pub fn acked(&self) -> u64 {
         self.next - 1 - self.unacked.len() as u64
+    }
+
+    /// The bytes of what the peer has handled.
+    pub fn acked_bytes(&self) -> u64 {
+        self.acked_bytes
+    }
+
+    /// How many messages went out a second time, or a third.
+    pub fn resent(&self) -> u64 {
+        self.resent
+    }
+
+    /// Takes out what the peer is not known to have handled, in order, without the volatile ones. The socket is at its end.
+    pub fn take_undelivered(&mut self) -> Vec<Data> {
+        let mut undelivered = Vec::from(std::mem::take(&mut self.unacked));
+        if !self.volatile.is_empty() {
+            undelivered.retain(|data| self.volatile.binary_search(&data.seq).is_err());
+        }
+        (self.unacked_bytes, self.sent, self.sent_bytes) = (0, 0, 0);
+        undelivered
+    }
+
+    /// Whether the peer has used up the patience with it.
+    pub fn is_stalled(&self, now: Instant) -> bool {
+        self.stalls_at.is_some_and(|at| at <= now)
     }
 
     /// The peer is there (again): what left before may be lost, so the last of it goes again.
@@ -97,9 +155,19 @@ impl Sender {
         if upto < first {
             return Ok(false);
         }
+        let mut bytes = 0;
         for data in self.unacked.drain(..usize::try_from(upto + 1 - first).unwrap_or(usize::MAX)) {
             self.sent -= 1;
-            self.sent_bytes -= data.payload.raw.len();
+            bytes += data.bytes();
+        }
+        self.sent_bytes -= bytes;
+        self.unacked_bytes -= bytes;
+        self.acked_bytes += bytes as u64;
+        while self.volatile.front().is_some_and(|seq| *seq <= upto) {
+            self.volatile.pop_front();
+        }
+        if self.patience.is_some() {
+            self.watch(now);
         }
         self.pause.reset();
         self.repeat_last &= self.sent > 0;
@@ -111,7 +179,7 @@ impl Sender {
 
     /// The messages that the peer lacks: as many as fit, oldest first. What it has acknowledged meanwhile is left out; `None` when
     /// nothing is left to send.
-    pub fn resend(&self, missing: &[u64]) -> Option<Vec<Data>> {
+    pub fn resend(&mut self, missing: &[u64]) -> Option<Vec<Data>> {
         let first = self.acked() + 1;
         let (mut found, mut bytes) = (Vec::new(), 0);
         let kept = |seq: &u64| {
@@ -119,12 +187,13 @@ impl Sender {
                 .get(usize::try_from(seq.checked_sub(first)?).ok().filter(|index| *index < self.sent)?)
         };
         for data in missing.iter().filter_map(kept) {
-            bytes += data.payload.raw.len() + RESEND_OVERHEAD;
+            bytes += data.bytes() + RESEND_OVERHEAD;
             if !found.is_empty() && bytes > MAX_RESEND_BYTES {
                 break;
             }
             found.push(data.clone());
         }
+        self.resent += found.len() as u64;
         (!found.is_empty()).then_some(found)
     }
 
@@ -134,14 +203,16 @@ impl Sender {
             return None;
         }
         if std::mem::take(&mut self.repeat_last) {
+            self.resent += u64::from(self.sent > 0);
             return self.sent.checked_sub(1).map(|last| self.unacked[last].clone());
         }
         let data = self.unacked.get(self.sent)?;
-        if self.sent > 0 && self.sent_bytes + data.payload.raw.len() > MAX_IN_FLIGHT_BYTES {
+        let bytes = data.bytes();
+        if self.sent > 0 && self.sent_bytes + bytes > MAX_IN_FLIGHT_BYTES {
             return None;
         }
         self.sent += 1;
-        self.sent_bytes += data.payload.raw.len();
+        self.sent_bytes += bytes;
         let data = data.clone();
         if self.repeat_at.is_none() {
             self.arm(now);
@@ -151,7 +222,7 @@ impl Sender {
 
     /// When `handle_timeout` wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.repeat_at
+        [self.repeat_at, self.stalls_at].into_iter().flatten().min()
     }
 
     /// Nothing was acknowledged for a while: the last message goes again.
@@ -165,6 +236,12 @@ impl Sender {
             );
             self.arm(now);
         }
+    }
+
+    /// Starts to wait for an acknowledgement, if half of the window is used.
+    fn watch(&mut self, now: Instant) {
+        let used = self.window.is_half_used(self.unacked.len(), self.unacked_bytes);
+        self.stalls_at = self.patience.filter(|_| used).map(|patience| now + patience);
     }
 
     /// A big message gets time to arrive first, or repeats of it would pile up on a slow link.
@@ -183,7 +260,8 @@ const TIME_A_BYTE: Duration = Duration::from_micros(1);
 /// Longest pause between two repeats of the last message (Conat's figure). It goes on while the socket is ready: a sender with
 /// unacknowledged data always has a timer (conat.md 10.10).
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// Bytes sent and not acknowledged, a socket. Bounds what a slow reader can pile up in brokers; a single larger message goes alone.
+/// Bytes sent and not acknowledged, a socket, however wide its window. Bounds what a slow reader can pile up in brokers; a single larger
+/// message goes alone.
 const MAX_IN_FLIGHT_BYTES: usize = 16 * 1024 * 1024;
 /// Payload bytes in one answer to a resend request (conat.md 10.5).
 const MAX_RESEND_BYTES: usize = 8 * 1000 * 1000;
@@ -192,87 +270,4 @@ const RESEND_OVERHEAD: usize = 64;
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]
-mod tests {
-    use super::*;
-
-    fn write(sender: &mut Sender, text: &'static str) -> Result<u64, WriteError> {
-        sender.write(Payload::msgpack(text), None)
-    }
-
-    fn transmitted(sender: &mut Sender, now: Instant) -> Vec<u64> {
-        std::iter::from_fn(|| sender.poll_transmit(now)).map(|data| data.seq).collect()
-    }
-
-    #[test]
-    fn writes_queue_until_a_peer_is_attached_and_fail_at_the_window() {
-        let (mut sender, now) = (Sender::new(2), Instant::now());
-        assert_eq!((write(&mut sender, "a"), write(&mut sender, "b")), (Ok(1), Ok(2)));
-        assert_eq!(write(&mut sender, "c"), Err(WriteError::Full { window: 2 }));
-        assert!(transmitted(&mut sender, now).is_empty());
-        sender.attach(now);
-        assert_eq!(transmitted(&mut sender, now), [1, 2]);
-        assert_eq!(sender.handle_emitted(now, 1), Ok(true));
-        assert_eq!((sender.unacked(), write(&mut sender, "c")), (1, Ok(3)));
-    }
-
-    #[test]
-    fn the_last_message_goes_again_after_a_pause_and_after_a_reattach() {
-        let (mut sender, now) = (Sender::new(9), Instant::now());
-        sender.attach(now);
-        for text in ["a", "b"] {
-            write(&mut sender, text).expect("room");
-        }
-        assert_eq!(transmitted(&mut sender, now), [1, 2]);
-        let at = sender.poll_timeout().expect("armed");
-        sender.handle_timeout(at);
-        assert_eq!(transmitted(&mut sender, at), [2]);
-        sender.detach();
-        assert_eq!(sender.poll_timeout(), None);
-        write(&mut sender, "c").expect("room");
-        sender.attach(at);
-        assert_eq!(transmitted(&mut sender, at), [2, 3]);
-        assert_eq!(sender.handle_emitted(at, 3), Ok(true));
-        assert_eq!((sender.poll_timeout(), transmitted(&mut sender, at)), (None, vec![]));
-    }
-
-    #[test]
-    fn acknowledging_what_was_never_sent_is_misbehaviour_and_an_old_ack_is_not() {
-        let (mut sender, now) = (Sender::new(9), Instant::now());
-        write(&mut sender, "a").expect("room");
-        assert_eq!(sender.handle_emitted(now, 1), Err(PeerMisbehaved::AckedUnsent { upto: 1 }));
-        sender.attach(now);
-        transmitted(&mut sender, now);
-        assert_eq!(sender.handle_emitted(now, 1), Ok(true));
-        assert_eq!(sender.handle_emitted(now, 0), Ok(false));
-        assert_eq!(sender.handle_emitted(now, u64::MAX), Err(PeerMisbehaved::AckedUnsent { upto: u64::MAX }));
-    }
-
-    #[test]
-    fn resends_what_is_kept_and_refuses_what_is_not() {
-        let (mut sender, now) = (Sender::new(9), Instant::now());
-        sender.attach(now);
-        for text in ["a", "b", "c"] {
-            write(&mut sender, text).expect("room");
-        }
-        transmitted(&mut sender, now);
-        sender.handle_emitted(now, 1).expect("sent");
-        let seqs = |list: &[u64]| {
-            sender.resend(list).map(|found| found.iter().map(|data| data.seq).collect::<Vec<_>>())
-        };
-        assert_eq!(seqs(&[2, 3]), Some(vec![2, 3]));
-        assert_eq!((seqs(&[1]), seqs(&[4]), seqs(&[])), (None, None, None));
-    }
-
-    #[test]
-    fn bytes_in_flight_are_bounded_but_one_message_always_goes() {
-        let (mut sender, now) = (Sender::new(9), Instant::now());
-        let big = || Payload::msgpack(vec![0; MAX_IN_FLIGHT_BYTES + 1]);
-        sender.attach(now);
-        for _ in 0..2 {
-            sender.write(big(), None).expect("room");
-        }
-        assert_eq!(transmitted(&mut sender, now), [1]);
-        sender.handle_emitted(now, 1).expect("sent");
-        assert_eq!(transmitted(&mut sender, now), [2]);
-    }
-}
+mod tests;

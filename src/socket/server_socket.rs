@@ -35,11 +35,17 @@ impl ServerSocket {
     }
 
     /// Queues a message.
-    pub fn write(&mut self, now: Instant, payload: Payload, json: Option<Json>) -> Result<u64, WriteError> {
+    pub fn write(
+        &mut self,
+        now: Instant,
+        payload: Payload,
+        json: Option<Json>,
+        volatile: bool,
+    ) -> Result<u64, WriteError> {
         if self.state == State::Closed || self.ending.is_wanted() {
             return Err(WriteError::Closed);
         }
-        self.channel.write(now, payload, json)
+        self.channel.write(now, payload, json, volatile)
     }
 
     /// The application has handled `count` more messages.
@@ -153,6 +159,9 @@ impl ServerSocket {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.state != State::Closed {
             self.channel.handle_timeout(now);
+            if self.channel.is_stalled(now) {
+                self.close(CloseReason::SlowConsumer);
+            }
             self.check_end(now);
         }
     }
@@ -175,7 +184,7 @@ impl ServerSocket {
 
     fn finish(&mut self, reason: CloseReason) {
         self.state = State::Closed;
-        let undelivered = self.channel.unacked();
+        let undelivered = self.channel.take_undelivered();
         self.channel.detach();
         self.channel.fail_requests();
         self.channel.outputs.push_back(Output::Event(SocketEvent::Closed { reason, undelivered }));

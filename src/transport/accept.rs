@@ -1,15 +1,20 @@
 //! A broker's door: one deadline from the first byte to the end of the handshake, and a clear answer to whoever does not belong.
 //! Which language is spoken behind it, the request says.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::head::{MAX_HEAD_BYTES, MAX_HEADERS, read_head};
 use super::http::{Answer, Verdict, judge};
-use super::{BoxedLink, LinkError, fabric, socketio};
+use super::keepalive::MESSAGE_TIMEOUT;
+use super::stream::{BoxedStream, Visitor};
+use super::tls::{HANDSHAKE_RECORD, PeerCertificate, ServerTls};
+use super::{BoxedLink, LinkError, fabric, socketio, tls};
 use crate::wire::{ClientOp, ServerOp};
 
 /// Who may come in, and how connections are kept.
@@ -23,15 +28,27 @@ pub struct AcceptOptions {
     pub ping_interval: Duration,
     /// How long a ping may go unanswered: 20 s.
     pub ping_timeout: Duration,
-    /// For the whole handshake: 10 s. Bounds what a silent visitor costs.
+    /// For the whole handshake, TLS and HTTP together: 10 s. Bounds what a silent visitor costs.
     pub handshake_timeout: Duration,
+    /// How long a message that has begun may make no progress: 30 s.
+    pub message_timeout: Duration,
     /// Web pages that may connect, by exact `Origin`. Empty: none. Programs send no `Origin` and are not concerned.
     pub allowed_origins: Vec<String>,
     /// Take only requests whose `Host` is a loopback name or address. For a broker that listens on loopback only: keeps
     /// web pages with a rebound name out.
     pub check_host: bool,
+    /// Names that `Host` may have. If there are any, all others are refused, but for loopback's under `check_host`.
+    pub allowed_hosts: Vec<String>,
     /// Whether our own language is offered beside Conat's.
     pub own_wire: bool,
+    /// Speak TLS, and nothing else.
+    pub tls: Option<Arc<ServerTls>>,
+    /// How many may be in their handshake at once; more are dropped: 1000.
+    pub max_handshakes: usize,
+    /// The same for each address, so that one cannot keep the others out: 500.
+    pub max_handshakes_per_address: usize,
+    /// What a health check is told: whether visitors should go elsewhere.
+    pub draining: Arc<AtomicBool>,
 }
 
 impl Default for AcceptOptions {
@@ -42,9 +59,15 @@ impl Default for AcceptOptions {
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
             handshake_timeout: Duration::from_secs(10),
+            message_timeout: MESSAGE_TIMEOUT,
             allowed_origins: Vec::new(),
             check_host: false,
+            allowed_hosts: Vec::new(),
             own_wire: true,
+            tls: None,
+            max_handshakes: 1000,
+            max_handshakes_per_address: 500,
+            draining: Arc::default(),
         }
     }
 }
@@ -56,6 +79,10 @@ pub struct Handshake {
     pub headers: Vec<(String, String)>,
     /// The session's id, which the client knows too.
     pub sid: String,
+    /// Where it comes from; absent over a Unix socket.
+    pub address: Option<SocketAddr>,
+    /// The certificate that it has shown, verified.
+    pub tls: Option<PeerCertificate>,
 }
 
 /// Takes over a connection from a client, in the language that it asks for: ours or Conat's.
@@ -63,34 +90,47 @@ pub struct Handshake {
 /// [`LinkError::Refused`] after an HTTP answer that was no upgrade (a health check, too), [`LinkError::Silent`] when the time
 /// is over.
 pub async fn accept(
-    stream: TcpStream,
+    visitor: impl Into<Visitor>,
     options: &AcceptOptions,
 ) -> Result<BoxedLink<ServerOp, ClientOp>, LinkError> {
-    accept_with_handshake(stream, options).await.map(|(link, _)| link)
+    accept_with_handshake(visitor, options).await.map(|(link, _)| link)
 }
 
 /// As [`accept`], and tells what the client's request said: what a sign-in looks at.
 pub async fn accept_with_handshake(
-    stream: TcpStream,
+    visitor: impl Into<Visitor>,
     options: &AcceptOptions,
 ) -> Result<(BoxedLink<ServerOp, ClientOp>, Handshake), LinkError> {
-    timeout(options.handshake_timeout, welcome(stream, options)).await.unwrap_or(Err(LinkError::Silent))
+    timeout(options.handshake_timeout, welcome(visitor.into(), options))
+        .await
+        .unwrap_or(Err(LinkError::Silent))
 }
 
 async fn welcome(
-    mut stream: TcpStream,
+    visitor: Visitor,
     options: &AcceptOptions,
 ) -> Result<(BoxedLink<ServerOp, ClientOp>, Handshake), LinkError> {
-    stream.set_nodelay(true)?;
+    let visitor = match &options.tls {
+        Some(tls) => tls::accept(visitor, tls).await?,
+        None => visitor,
+    };
+    let Visitor { mut stream, address, tls } = visitor;
     let mut bytes = Vec::with_capacity(MAX_HEAD_BYTES);
-    let (verdict, headers, length) = match read_head(&mut stream, &mut bytes).await? {
-        Some(length) => judge_head(&bytes[..length], options, length),
-        None => (Verdict::Answer(Answer::TOO_LARGE), Vec::new(), 0),
+    let (verdict, headers, length) = match read_head(&mut stream, &mut bytes).await {
+        Ok(Some(length)) => judge_head(&bytes[..length], options, length),
+        Ok(None) => (Verdict::Answer(Answer::TOO_LARGE), Vec::new(), 0),
+        Err(_) if bytes.first() == Some(&HANDSHAKE_RECORD) => {
+            (Verdict::Answer(Answer::NO_TLS), Vec::new(), 0)
+        }
+        Err(error) => return Err(error),
     };
     let rest = bytes.split_off(length);
     let sid = uuid::Uuid::new_v4().simple().to_string();
     let link = match verdict {
         Verdict::Own => fabric::welcome(stream, rest, &sid, options).await?,
+        Verdict::OwnInWebSocket(key) => {
+            fabric::welcome_in_websocket(stream, rest, &key, &sid, options).await?
+        }
         Verdict::WebSocket(switch) => {
             stream.write_all(switch.as_bytes()).await?;
             socketio::welcome(stream, rest, &sid, options).await?
@@ -100,7 +140,7 @@ async fn welcome(
             return Err(LinkError::Refused(answer.describe()));
         }
     };
-    Ok((link, Handshake { headers, sid }))
+    Ok((link, Handshake { headers, sid, address, tls }))
 }
 
 fn judge_head(
@@ -123,7 +163,8 @@ fn judge_head(
     (verdict, headers, length)
 }
 
-async fn refuse(stream: &mut TcpStream, answer: &Answer) -> Result<(), LinkError> {
+/// Says why not, and closes.
+pub(super) async fn refuse(stream: &mut BoxedStream, answer: &Answer) -> Result<(), LinkError> {
     stream.write_all(answer.to_text().as_bytes()).await?;
     stream.shutdown().await?;
     // Closing over unread bytes resets the connection, and the answer may be lost with it.

@@ -6,15 +6,19 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::address::Address;
-use super::target::Target;
+use super::address::{Address, Place};
+use super::stream::BoxedStream;
+use super::target::{Target, refused};
+use super::tls::{self, ClientTls};
+use super::websocket::{self, Upgraded};
 use super::{BoxedLink, LinkError, fabric, socketio};
 use crate::wire::{ClientOp, ServerOp};
 
 /// Where to connect to, and how.
 #[derive(Debug, Clone)]
 pub struct DialOptions {
-    /// `http://host:port/base`; `ws://` means the same. The port is 80 if there is none.
+    /// `http://host:port/base`, or `https` for TLS; `ws` and `wss` go inside a WebSocket in any case. The port is 80 or 443 if there is
+    /// none. `unix:/path` is a socket in the file system.
     pub address: String,
     /// Where the fabric is below the address: `/conat`.
     pub path: String,
@@ -24,9 +28,16 @@ pub struct DialOptions {
     pub connect_timeout: Duration,
     /// Which language to speak.
     pub wire: Wire,
+    /// For `https` and `wss`.
+    pub tls: Option<ClientTls>,
 }
 
 impl DialOptions {
+    /// Whether the address asks for TLS.
+    pub fn wants_tls(&self) -> bool {
+        Address::parse(&self.address).is_ok_and(|address| address.tls)
+    }
+
     /// What is wrong with the address, if anything: dialing it would fail, now and later. Does not repeat it, as it may hold a password.
     pub fn check(&self) -> Result<(), &'static str> {
         Address::parse(&self.address).map(drop)
@@ -49,14 +60,14 @@ pub enum Wire {
 #[derive(Debug)]
 pub struct Remote {
     options: DialOptions,
-    /// It refused our language and took Conat's.
-    is_conat: AtomicBool,
+    /// It refused our language outside a WebSocket, and granted one.
+    needs_websocket: AtomicBool,
 }
 
 impl Remote {
     /// A server that nothing is known about.
     pub fn new(options: DialOptions) -> Self {
-        Self { options, is_conat: AtomicBool::new(false) }
+        Self { options, needs_websocket: AtomicBool::new(false) }
     }
 
     /// Connects.
@@ -70,33 +81,65 @@ impl Remote {
 
     async fn dial_target(&self, target: &Target) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
         let wire = self.options.wire;
-        if wire == Wire::Conat || (wire == Wire::Best && self.is_conat.load(Ordering::Relaxed)) {
-            return socketio::connect(stream(target).await?, target).await;
+        let known = target.websocket || self.needs_websocket.load(Ordering::Relaxed);
+        if wire == Wire::Conat || known {
+            return self.dial_websocket(target).await;
         }
-        let first = stream(target).await?;
+        let first = self.stream(target).await?;
         // A server that neither takes nor refuses the request must not use up all the time there is.
         let patience = PATIENCE.min(self.options.connect_timeout / 2);
         let own = timeout(patience, fabric::connect(first, target)).await.unwrap_or(Err(LinkError::Silent));
         let refusal = match own {
-            Err(refusal) if wire == Wire::Best => refusal,
+            // TLS fails the same way again.
+            Err(refusal) if !matches!(refusal, LinkError::Tls(_)) => refusal,
             decided => return decided,
         };
-        tracing::debug!(%refusal, "the server does not speak our language; trying conat's");
-        let link = socketio::connect(stream(target).await?, target).await?;
-        self.is_conat.store(true, Ordering::Relaxed);
+        tracing::debug!(%refusal, "the server does not speak our language on a bare connection; trying a websocket");
+        let link = self.dial_websocket(target).await?;
+        self.needs_websocket.store(true, Ordering::Relaxed);
         Ok(link)
     }
+
+    /// A WebSocket, and in it whatever the server knows of what we want.
+    async fn dial_websocket(&self, target: &Target) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
+        let stream = self.stream(target).await?;
+        let upgraded = websocket::upgrade(stream, target, self.options.wire).await?;
+        if upgraded.is_own {
+            return fabric::connect_in_websocket(upgraded).await;
+        }
+        let Upgraded { stream, answer, .. } = upgraded;
+        socketio::introduce(stream, answer.rest).await
+    }
+
+    async fn stream(&self, target: &Target) -> Result<BoxedStream, LinkError> {
+        let (host, port) = match &target.place {
+            Place::Net(host, port) => (host.as_str(), *port),
+            Place::Unix(path) => return unix(path).await,
+        };
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        let stream: BoxedStream = Box::new(stream);
+        if !target.tls {
+            return Ok(stream);
+        }
+        let tls = self.options.tls.as_ref().ok_or_else(|| refused("no settings for TLS"))?;
+        tls::connect(stream, tls, host).await
+    }
+}
+
+#[cfg(unix)]
+async fn unix(path: &std::path::Path) -> Result<BoxedStream, LinkError> {
+    Ok(Box::new(tokio::net::UnixStream::connect(path).await?))
+}
+
+#[cfg(not(unix))]
+async fn unix(_: &std::path::Path) -> Result<BoxedStream, LinkError> {
+    Err(refused("no unix sockets on this platform"))
 }
 
 /// Connects once: [`Remote::dial`] with a server that nothing is known about.
 pub async fn dial(options: &DialOptions) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
     Remote::new(options.clone()).dial().await
-}
-
-async fn stream(target: &Target) -> Result<TcpStream, LinkError> {
-    let stream = TcpStream::connect((target.host.as_str(), target.port)).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 /// How long a server may think about our language.

@@ -1,14 +1,16 @@
-//! Reads the head of an HTTP request or answer, within a bound, and nothing of what follows it is lost.
+//! The head of an HTTP request or answer, read within a bound, and nothing of what follows it is lost.
 
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::LinkError;
+use super::stream::BoxedStream;
+use super::target::Target;
+use super::tls::TlsFailure;
 
 /// Reads into `bytes` up to the empty line that ends a head; gives the head's length. `None` when it is too long. What came
 /// behind the head is in `bytes` too.
 pub(super) async fn read_head(
-    stream: &mut TcpStream,
+    stream: &mut BoxedStream,
     bytes: &mut Vec<u8>,
 ) -> Result<Option<usize>, LinkError> {
     loop {
@@ -31,8 +33,79 @@ pub(super) async fn read_head(
     }
 }
 
+/// A server's answer.
+pub(super) struct Answer {
+    pub(super) code: u16,
+    reason: String,
+    fields: Vec<(String, String)>,
+    /// What came behind its head.
+    pub(super) rest: Vec<u8>,
+}
+
+impl Answer {
+    /// The first field of this name, which is in lower case.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What an answer that grants nothing means.
+    pub(super) fn refusal(&self) -> LinkError {
+        let wants_tls =
+            self.code == 426 && self.field("upgrade").is_some_and(|value| value.starts_with("TLS/"));
+        if wants_tls {
+            return LinkError::Tls(TlsFailure::required());
+        }
+        let body = String::from_utf8_lossy(&self.rest[..self.rest.len().min(MAX_BODY_BYTES)]);
+        let text = format!("http {} {} {}", self.code, self.reason, body.trim());
+        LinkError::Refused(text.trim_end().to_owned())
+    }
+}
+
+/// Sends a request for an upgrade with `fields`, lines of their own, and the application's; reads the answer's head.
+pub(super) async fn ask(
+    stream: &mut BoxedStream,
+    target: &Target,
+    query: &str,
+    fields: &str,
+) -> Result<Answer, LinkError> {
+    let Target { authority, path, headers, .. } = target;
+    let mut request =
+        format!("GET {path}{query} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\n{fields}")
+            .into_bytes();
+    for (name, value) in headers {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            request.extend_from_slice(part);
+        }
+    }
+    request.extend_from_slice(b"\r\n");
+    stream.write_all(&request).await?;
+    stream.flush().await?;
+    let mut bytes = Vec::with_capacity(MAX_HEAD_BYTES);
+    let length = match read_head(stream, &mut bytes).await {
+        Ok(Some(length)) => length,
+        Ok(None) => return Err(LinkError::Refused("the answer's head is too long".into())),
+        Err(_) if bytes.first() == Some(&TLS_ALERT) => return Err(LinkError::Tls(TlsFailure::required())),
+        Err(error) => return Err(error),
+    };
+    let rest = bytes.split_off(length);
+    let mut parsed = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut answer = httparse::Response::new(&mut parsed);
+    let code = match answer.parse(&bytes) {
+        Ok(httparse::Status::Complete(_)) => answer.code.unwrap_or_default(),
+        _ => return Err(LinkError::Refused("the answer is no http".into())),
+    };
+    let fields = answer.headers.iter().map(|field| {
+        (field.name.to_ascii_lowercase(), String::from_utf8_lossy(field.value).trim().to_owned())
+    });
+    Ok(Answer { code, reason: answer.reason.unwrap_or_default().to_owned(), fields: fields.collect(), rest })
+}
+
 const HEAD_END: &[u8] = b"\r\n\r\n";
 /// Longest head in bytes, cookies included.
 pub(super) const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Most headers of a head.
 pub(super) const MAX_HEADERS: usize = 64;
+/// Of a refusal's body this much is shown.
+const MAX_BODY_BYTES: usize = 200;
+/// How a TLS server answers what is no TLS.
+const TLS_ALERT: u8 = 0x15;

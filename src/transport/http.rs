@@ -1,19 +1,22 @@
 //! What an HTTP request to a broker gets: the upgrade, or an answer that says why not. Decides only.
 
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::AcceptOptions;
-use crate::wire::fabric::PROTOCOL;
+use crate::wire::fabric::{PROTOCOL, SUBPROTOCOL};
 
 /// What to do with a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Say this and speak WebSocket.
     WebSocket(String),
-    /// Speak our own language.
+    /// Speak our own language, from the next byte on.
     Own,
+    /// Speak our own language inside a WebSocket; the answer to its key.
+    OwnInWebSocket(String),
     /// Say this and close.
     Answer(Answer),
 }
@@ -30,7 +33,15 @@ impl Answer {
     pub(super) const BAD_REQUEST: Self = Self::plain("400 Bad Request", "bad request");
     pub(super) const TOO_LARGE: Self =
         Self::plain("431 Request Header Fields Too Large", "request header fields too large");
+    /// RFC 2817 has this for a server that wants TLS.
+    pub(super) const NEEDS_TLS: Self = Self {
+        headers: "Content-Type: text/plain\r\nUpgrade: TLS/1.2, HTTP/1.1\r\n",
+        ..Self::plain("426 Upgrade Required", "this port speaks TLS: use https:// or wss://")
+    };
+    pub(super) const NO_TLS: Self =
+        Self::plain("400 Bad Request", "this port does not speak TLS: use http:// or ws://");
     const HEALTHY: Self = Self::plain("200 OK", "ok");
+    const DRAINING: Self = Self::plain("503 Service Unavailable", "draining");
     const NOT_FOUND: Self = Self::plain("404 Not Found", "not found");
     const BAD_ORIGIN: Self = Self::plain("403 Forbidden", "origin not allowed");
     const BAD_HOST: Self = Self::plain("403 Forbidden", "host not allowed");
@@ -70,8 +81,9 @@ impl Answer {
 /// Judges a request whose head is complete.
 pub(super) fn judge(request: &httparse::Request<'_, '_>, options: &AcceptOptions) -> Verdict {
     match check(request, options) {
-        Ok(None) => Verdict::Own,
-        Ok(Some(key)) => Verdict::WebSocket(format!(
+        Ok(Language::Own) => Verdict::Own,
+        Ok(Language::OwnInWebSocket(key)) => Verdict::OwnInWebSocket(derive_accept_key(key.as_bytes())),
+        Ok(Language::Conat(key)) => Verdict::WebSocket(format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
             derive_accept_key(key.as_bytes())
         )),
@@ -79,29 +91,28 @@ pub(super) fn judge(request: &httparse::Request<'_, '_>, options: &AcceptOptions
     }
 }
 
-/// The key of a WebSocket; `None` for our own language.
+/// What is asked for, with the key of the WebSocket that it is to be in.
+enum Language<'a> {
+    Own,
+    OwnInWebSocket(&'a str),
+    Conat(&'a str),
+}
+
 fn check<'a>(
     request: &'a httparse::Request<'_, '_>,
     options: &AcceptOptions,
-) -> Result<Option<&'a str>, Answer> {
+) -> Result<Language<'a>, Answer> {
     let target = request.path.unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let is_get = request.method == Some("GET");
     if path == "/healthz" && is_get {
-        return Err(Answer::HEALTHY);
+        let is_draining = options.draining.load(Ordering::Relaxed);
+        return Err(if is_draining { Answer::DRAINING } else { Answer::HEALTHY });
     }
     if path.trim_matches('/') != options.path.trim_matches('/') {
         return Err(Answer::NOT_FOUND);
     }
-    let host = header(request, "host")?;
-    if options.check_host && !host.is_some_and(is_loopback) {
-        return Err(Answer::BAD_HOST);
-    }
-    let origin = header(request, "origin")?;
-    let is_allowed = |origin: &str| options.allowed_origins.iter().any(|allowed| allowed == origin);
-    if !origin.is_none_or(is_allowed) {
-        return Err(Answer::BAD_ORIGIN);
-    }
+    check_names(request, options)?;
     let parameter = |name: &str| {
         query
             .split('&')
@@ -119,7 +130,10 @@ fn check<'a>(
         && has_token(request, "upgrade", PROTOCOL)
         && has_token(request, "connection", "upgrade")
     {
-        return Ok(None);
+        return Ok(Language::Own);
+    }
+    if options.own_wire && has_token(request, "sec-websocket-protocol", SUBPROTOCOL) {
+        return websocket_key(request).map(Language::OwnInWebSocket);
     }
     if parameter("transport") != Some("websocket") {
         return Err(Answer::BAD_TRANSPORT);
@@ -127,6 +141,27 @@ fn check<'a>(
     if parameter("EIO") != Some("4") {
         return Err(Answer::BAD_VERSION);
     }
+    websocket_key(request).map(Language::Conat)
+}
+
+/// `Host` and `Origin`: what keeps web pages out that are not meant to come in.
+fn check_names(request: &httparse::Request<'_, '_>, options: &AcceptOptions) -> Result<(), Answer> {
+    let host = header(request, "host")?;
+    let is_named = |host: &str| {
+        let name = host_name(host);
+        options.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
+    };
+    let checks = options.check_host || !options.allowed_hosts.is_empty();
+    let passes = |host: &str| is_named(host) || (options.check_host && is_loopback(host));
+    if checks && !host.is_some_and(passes) {
+        return Err(Answer::BAD_HOST);
+    }
+    let origin = header(request, "origin")?;
+    let is_allowed = |origin: &str| options.allowed_origins.iter().any(|allowed| allowed == origin);
+    if origin.is_none_or(is_allowed) { Ok(()) } else { Err(Answer::BAD_ORIGIN) }
+}
+
+fn websocket_key<'a>(request: &'a httparse::Request<'_, '_>) -> Result<&'a str, Answer> {
     if !has_token(request, "upgrade", "websocket") || !has_token(request, "connection", "upgrade") {
         return Err(Answer::NO_UPGRADE);
     }
@@ -135,7 +170,7 @@ fn check<'a>(
     }
     // 16 bytes in base64.
     let key = header(request, "sec-websocket-key")?.filter(|key| key.len() == 24 && key.ends_with("=="));
-    key.map(Some).ok_or(Answer::BAD_REQUEST)
+    key.ok_or(Answer::BAD_REQUEST)
 }
 
 /// The one header of this name. Two of them are an attempt to be understood in two ways.
@@ -156,12 +191,17 @@ fn has_token(request: &httparse::Request<'_, '_>, name: &str, token: &str) -> bo
         .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// Whether a `Host` names this machine: a page that was rebound to a loopback address still sends its own name.
-fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
+/// A `Host` without its port, and without brackets.
+fn host_name(host: &str) -> &str {
+    match host.strip_prefix('[') {
         Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
-    };
+    }
+}
+
+/// Whether a `Host` names this machine: a page that was rebound to a loopback address still sends its own name.
+fn is_loopback(host: &str) -> bool {
+    let name = host_name(host);
     name.eq_ignore_ascii_case("localhost")
         || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -14,6 +14,19 @@ pub(super) enum Beat {
     Ping,
     /// The other end is gone.
     Silent,
+    /// The other end has begun a message and does not finish it.
+    Stalled,
+}
+
+/// How far reading has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Messages that came whole.
+    pub(super) whole: u64,
+    /// Bytes, of whatever.
+    pub(super) bytes: u64,
+    /// Whether a message has begun and is not over.
+    pub(super) is_mid_message: bool,
 }
 
 /// One end's timer. Frames of any kind are signs of life: behind much data a pong can be late.
@@ -27,6 +40,9 @@ pub(super) struct Keepalive {
     /// Frames without content in this period.
     idle_frames: u32,
     period: Pin<Box<Sleep>>,
+    message_timeout: Duration,
+    /// At the end of the last period.
+    progress: Progress,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -40,17 +56,25 @@ enum End {
 }
 
 impl Keepalive {
-    /// Pings every `ping_interval`, and then expects a sign of life within `ping_timeout`.
-    pub(super) fn server(ping_interval: Duration, ping_timeout: Duration) -> Self {
-        Self::new(End::ServerIdle, ping_interval, ping_timeout, ping_interval)
+    /// Pings every `ping_interval`, and then expects a sign of life within `ping_timeout`. A message that has begun must go on: in
+    /// `message_timeout` another [`MIN_PROGRESS_BYTES`], or the rest. That is checked once in so much time, so that it costs nothing.
+    pub(super) fn server(ping_interval: Duration, ping_timeout: Duration, message_timeout: Duration) -> Self {
+        Self::new(End::ServerIdle, ping_interval, ping_timeout, ping_interval, message_timeout)
     }
 
     /// Expects a ping within `ping_interval` and `ping_timeout`, or else frames.
     pub(super) fn client(ping_interval: Duration, ping_timeout: Duration) -> Self {
-        Self::new(End::Client, ping_interval, ping_timeout, ping_interval.saturating_add(ping_timeout))
+        let first = ping_interval.saturating_add(ping_timeout);
+        Self::new(End::Client, ping_interval, ping_timeout, first, MESSAGE_TIMEOUT)
     }
 
-    fn new(end: End, ping_interval: Duration, ping_timeout: Duration, first: Duration) -> Self {
+    fn new(
+        end: End,
+        ping_interval: Duration,
+        ping_timeout: Duration,
+        first: Duration,
+        message_timeout: Duration,
+    ) -> Self {
         Self {
             end,
             ping_interval,
@@ -58,7 +82,9 @@ impl Keepalive {
             heard: false,
             timer: Box::pin(sleep(first)),
             idle_frames: 0,
-            period: Box::pin(sleep(PERIOD)),
+            period: Box::pin(sleep(message_timeout)),
+            message_timeout,
+            progress: Progress::default(),
         }
     }
 
@@ -83,12 +109,16 @@ impl Keepalive {
     }
 
     /// Call it when nothing is left to read, so that the timer never overtakes what arrived in time.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Beat> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, progress: Progress) -> Poll<Beat> {
         if self.period.as_mut().poll(cx).is_ready() {
             self.idle_frames = 0;
-            self.period = Box::pin(sleep(PERIOD));
+            self.period = Box::pin(sleep(self.message_timeout));
             // A new timer wakes nobody before it was polled.
             let _ = self.period.as_mut().poll(cx);
+            let last = std::mem::replace(&mut self.progress, progress);
+            if progress.is_stalled_since(last) {
+                return Poll::Ready(Beat::Stalled);
+            }
         }
         loop {
             if self.timer.as_mut().poll(cx).is_pending() {
@@ -112,7 +142,16 @@ impl Keepalive {
     }
 }
 
-/// Over which frames without content are counted.
-const PERIOD: Duration = Duration::from_secs(25);
-/// How many there may be. An honest peer sends one or two.
+impl Progress {
+    fn is_stalled_since(self, last: Self) -> bool {
+        let is_same_message = self.is_mid_message && last.is_mid_message && self.whole == last.whole;
+        is_same_message && self.bytes - last.bytes < MIN_PROGRESS_BYTES
+    }
+}
+
+/// How long a message may make no progress.
+pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// What counts as progress of a message: a slow network does more, somebody who wants to keep us busy does less.
+const MIN_PROGRESS_BYTES: u64 = 64 * 1024;
+/// How many frames without content there may be in the time of a message. An honest peer sends one or two.
 const MAX_IDLE_FRAMES: u32 = 1000;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::task::{Context, Poll};
 
+use super::tls::{self, TlsFailure};
+
 /// One end of a connection between a client and a broker. `Out` is [`crate::wire::ClientOp`] at the client and
 /// [`crate::wire::ServerOp`] at the broker; `In` the other.
 ///
@@ -47,6 +49,28 @@ pub enum LinkError {
     Silent,
     /// This is no fabric server, or it refused us: the HTTP status, or what it said instead.
     Refused(String),
+    /// TLS failed, or was wanted on one side only.
+    Tls(TlsFailure),
+}
+
+impl LinkError {
+    /// As in docs/errors.md. Never renamed.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Closed => "ERR_CONNECT",
+            Self::Io(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => "ECONNREFUSED",
+                io::ErrorKind::ConnectionReset => "ECONNRESET",
+                io::ErrorKind::NotFound => "ENOENT",
+                io::ErrorKind::PermissionDenied => "EACCES",
+                _ => "ERR_CONNECT",
+            },
+            Self::PeerMisbehaved(_) => "ERR_CONNECT",
+            Self::Silent => "ETIMEDOUT",
+            Self::Refused(_) => "ERR_REFUSED",
+            Self::Tls(failure) => failure.code,
+        }
+    }
 }
 
 impl fmt::Display for LinkError {
@@ -57,6 +81,7 @@ impl fmt::Display for LinkError {
             Self::PeerMisbehaved(what) => write!(f, "the other end broke the protocol: {what}"),
             Self::Silent => f.write_str("nothing heard from the other end for too long"),
             Self::Refused(what) => write!(f, "refused: {what}"),
+            Self::Tls(failure) => write!(f, "{failure}"),
         }
     }
 }
@@ -65,6 +90,28 @@ impl std::error::Error for LinkError {}
 
 impl From<io::Error> for LinkError {
     fn from(error: io::Error) -> Self {
-        Self::Io(error)
+        if let Some(failure) = tls::from_io(&error) {
+            return Self::Tls(failure);
+        }
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Misbehaviour>()) {
+            Some(Misbehaviour(what)) => Self::PeerMisbehaved(what.clone()),
+            None => Self::Io(error),
+        }
     }
 }
+
+/// What a stream fails with when the fault is the peer's: [`LinkError::PeerMisbehaved`] for the link above it.
+pub(super) fn misbehaved(what: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, Misbehaviour(what.into()))
+}
+
+#[derive(Debug)]
+struct Misbehaviour(String);
+
+impl fmt::Display for Misbehaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Misbehaviour {}

@@ -2,18 +2,28 @@
 
 mod accept;
 mod address;
+mod conversation;
 mod dial;
 mod fabric;
+mod gate;
 mod head;
 mod http;
 mod keepalive;
 pub mod link;
+mod listen;
 pub mod memory;
+pub mod pipe;
 mod socketio;
+mod stream;
 mod target;
 #[cfg(test)]
 mod tests;
+pub mod tls;
+mod websocket;
 
 pub use accept::{AcceptOptions, Handshake, accept, accept_with_handshake};
 pub use dial::{DialOptions, Remote, Wire, dial};
+pub use gate::{Gate, Pass};
 pub use link::{BoxedLink, Link, LinkError};
+pub use listen::{ListenAt, Listener, Listening};
+pub use stream::{BoxedStream, Stream, Visitor};

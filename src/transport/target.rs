@@ -2,14 +2,17 @@
 
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
-use super::address::Address;
+use super::address::{Address, Place};
 use super::{DialOptions, LinkError};
 
 /// Where to go, and what to say at the door.
 #[derive(Debug)]
 pub(super) struct Target {
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(super) place: Place,
+    /// Speak TLS.
+    pub(super) tls: bool,
+    /// Speak nothing outside a WebSocket.
+    pub(super) websocket: bool,
     /// As it belongs into a URL, and into `Host`.
     pub(super) authority: String,
     /// Starts and ends with `/`.
@@ -21,7 +24,8 @@ pub(super) struct Target {
 impl Target {
     /// Reads `options`, so that nothing of them can be taken for something else once it is in a request.
     pub(super) fn new(options: &DialOptions) -> Result<Self, LinkError> {
-        let Address { host, port, authority, base } = Address::parse(&options.address).map_err(refused)?;
+        let Address { place, tls, websocket, authority, base } =
+            Address::parse(&options.address).map_err(refused)?;
         let path = options.path.trim_matches('/');
         let slash = if path.is_empty() { "" } else { "/" };
         let path = format!("{base}{slash}{path}/");
@@ -35,7 +39,7 @@ impl Target {
             };
             headers.append(name, value);
         }
-        Ok(Self { host, port, authority, path, headers })
+        Ok(Self { place, tls, websocket, authority, path, headers })
     }
 }
 

@@ -13,6 +13,13 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
 
+mod pipe;
+mod stalls;
+mod tls;
+#[cfg(unix)]
+mod unix;
+mod websocket;
+
 use crate::subject::{Pattern, Subject};
 
 use crate::wire::*;
@@ -37,10 +44,15 @@ fn to(address: &str) -> DialOptions {
         headers: vec![("Cookie".into(), "sys=secret".into())],
         connect_timeout: Duration::from_secs(5),
         wire: Wire::Conat,
+        tls: None,
     }
 }
 
 async fn linked(options: AcceptOptions) -> (ClientLink, BrokerLink) {
+    linked_by(options, to).await
+}
+
+async fn linked_by(options: AcceptOptions, to: impl FnOnce(&str) -> DialOptions) -> (ClientLink, BrokerLink) {
     let (address, accepted) = door(options).await;
     let client = dial(&to(&address)).await.expect("dialled");
     let (broker, handshake) = accepted.await.expect("no panic").expect("accepted");
@@ -54,6 +66,35 @@ async fn heard<Out, In>(link: &mut BoxedLink<Out, In>, count: usize) -> Vec<In> 
         poll_fn(|cx| link.poll_recv(cx, &mut ops)).await.expect("open");
     }
     ops
+}
+
+/// A small word each way.
+async fn converse(client: &mut ClientLink, broker: &mut BrokerLink) {
+    client.feed(ClientOp::Cluster { ack: AckId(7) }).expect("open");
+    flushed(client).await;
+    assert_eq!(heard(broker, 1).await, [ClientOp::Cluster { ack: AckId(7) }]);
+    let answer = ServerOp::Ack { id: AckId(7), reply: Reply::Published { count: 3 } };
+    broker.feed(answer).expect("open");
+    flushed(broker).await;
+    assert_eq!(heard(client, 1).await.len(), 1);
+}
+
+/// Much each way, in pieces of many sizes, while the other side reads.
+async fn carry_much(client: &mut ClientLink, broker: &mut BrokerLink) {
+    let sizes = [0, 10, 3000, 70_000, 2_000_000, 5];
+    for seq in 0..60_u32 {
+        let raw = Bytes::from(vec![seq.to_le_bytes()[0]; sizes[seq as usize % sizes.len()]]);
+        let publication = publication(seq, true, raw);
+        client.feed(ClientOp::Publish { ack: None, publication: publication.clone() }).expect("open");
+        let (_, got) = tokio::join!(flushed(client), heard(broker, 1));
+        assert_eq!(got, [ClientOp::Publish { ack: None, publication: publication.clone() }]);
+        let pattern = Pattern::parse("conat.*").expect("valid");
+        broker
+            .feed(ServerOp::Deliver { pattern: pattern.clone(), publication: publication.clone() })
+            .expect("open");
+        let (_, got) = tokio::join!(flushed(broker), heard(client, 1));
+        assert_eq!(got, [ServerOp::Deliver { pattern, publication }]);
+    }
 }
 
 async fn ended<Out, In>(link: &mut BoxedLink<Out, In>) -> LinkError {
@@ -291,7 +332,7 @@ async fn dialling_says_why_it_failed() {
     assert!(what.contains("404"), "{what}");
     let tls = DialOptions { address: "https://localhost".into(), ..to("") };
     let Err(LinkError::Refused(what)) = dial(&tls).await.map(drop) else { panic!("not refused") };
-    assert!(what.contains("tls"), "{what}");
+    assert!(what.contains("TLS"), "{what}");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = listener.local_addr().expect("bound").to_string();
     let hasty = DialOptions { connect_timeout: Duration::from_millis(100), ..to(&address) };

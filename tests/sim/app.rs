@@ -15,6 +15,11 @@ pub struct Side {
     /// Goes into all that it writes.
     pub writer: u32,
     pub window: u64,
+    pub window_bytes: u64,
+    pub written_bytes: u64,
+    pub acked_bytes: u64,
+    /// The numbers of what came back as undelivered, in the order of their coming.
+    pub undelivered: Vec<u64>,
     pub state: State,
     pub written: u64,
     pub acked: u64,
@@ -39,6 +44,10 @@ impl Side {
             is_client,
             writer,
             window: window as u64,
+            window_bytes: u64::MAX,
+            written_bytes: 0,
+            acked_bytes: 0,
+            undelivered: Vec::new(),
             state,
             written: 0,
             acked: 0,
@@ -61,10 +70,26 @@ impl Side {
         if self.ending || !self.is_open() { 0 } else { self.window - (self.written - self.acked) }
     }
 
+    /// Whether a message of so many bytes fits beside those that are not acknowledged; one alone always does.
+    pub fn fits(&self, bytes: u64) -> bool {
+        let unacked = self.written_bytes - self.acked_bytes;
+        self.room() > 0 && (self.written == self.acked || unacked + bytes <= self.window_bytes)
+    }
+
     /// The code it closed with; empty when the application wanted it.
     pub fn close_code(&self) -> Option<&str> {
         let (failure, _) = self.closed.as_ref()?;
         Some(failure.as_ref().map_or("", |failure| &failure.code))
+    }
+
+    /// Takes back a message that is not known to have been handled: as it was written, in order, after all that are acknowledged.
+    pub fn take_back(&mut self, seq: u64, payload: &Payload) -> Result<(), String> {
+        if parse(payload) != Some((self.writer, seq)) {
+            return Err(format!("undelivered {seq} is not what was written"));
+        }
+        let before = self.undelivered.last().copied().unwrap_or(self.acked);
+        self.undelivered.push(seq);
+        if seq == before + 1 { Ok(()) } else { Err(format!("undelivered {seq} after {before}")) }
     }
 
     /// Takes a message; says what is wrong with it.

@@ -15,7 +15,14 @@ impl World {
         self.note(Line(node, &event));
         match event {
             Event::Session(state) => self.nodes[node].session = Some(state),
-            Event::Permission(_) | Event::Listener { .. } | Event::ChooseServer(_) => {}
+            Event::Counted { .. } | Event::Collected(_) => {}
+            Event::Undelivered { socket, seq, payload, .. } => {
+                self.with_side((node, socket), |side| side.take_back(seq, &payload));
+            }
+            Event::Permission(_)
+            | Event::Listener { .. }
+            | Event::ChooseServer(_)
+            | Event::Strings { .. } => {}
             Event::Delivered { subscription, message } => {
                 self.delivered.entry(subscription).or_default().push(message);
             }
@@ -42,11 +49,12 @@ impl World {
                 let delay = self.handler_time();
                 self.after(delay, move |world| world.answer(node, message));
             }
-            Event::Acked { socket, total } => self.take_ack((node, socket), total),
+            Event::Acked { socket, total, bytes } => self.take_ack((node, socket), total, bytes),
             Event::Accepted { listener, socket, id, .. } => {
                 let window = self.nodes[node].listeners.get(&listener).map_or(0, |(window, _)| *window);
                 let writer = self.writer();
-                let side = Side::new(id, false, writer, window);
+                let mut side = Side::new(id, false, writer, window);
+                side.window_bytes = self.byte_windows.get(&listener).copied().unwrap_or(u64::MAX);
                 if self.sides.insert((node, socket), side).is_some() {
                     self.blame(format_args!("{node}: handle {socket} was given twice"));
                 }
@@ -94,12 +102,16 @@ impl World {
     }
 
     /// An acknowledgement means that the handler was called.
-    fn take_ack(&mut self, sock: Sock, total: u64) {
+    fn take_ack(&mut self, sock: Sock, total: u64, bytes: u64) {
         let writer = self.sides.get(&sock).map(|side| side.writer);
         let handled: u64 =
             self.sides.values().filter(|side| side.from == writer).map(|side| side.consumed).sum();
         self.with_side(sock, |side| {
             let before = std::mem::replace(&mut side.acked, total);
+            side.acked_bytes = bytes;
+            if bytes > side.written_bytes || (total == side.written && bytes != side.written_bytes) {
+                return Err(format!("acked {bytes} of {} bytes", side.written_bytes));
+            }
             if total <= before || total > side.written || total > handled {
                 let written = side.written;
                 return Err(format!("acked {total} after {before}: {written} written, {handled} handled"));

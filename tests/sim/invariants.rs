@@ -92,6 +92,9 @@ impl World {
         if (*undelivered as u64) < missing {
             return Some(format!("{missing} undelivered, and it says {undelivered}"));
         }
+        if side.undelivered.len() != *undelivered {
+            return Some(format!("{undelivered} undelivered, and it hands over {:?}", side.undelivered));
+        }
         (*undelivered as u64 != side.written - side.acked)
             .then(|| "the undelivered are not those without acknowledgement".to_owned())
     }

@@ -65,9 +65,14 @@ fn a_client_may_connect_before_anybody_listens() {
     finish(world);
 }
 
+/// Some big messages fit beside each other.
+fn wide() -> SocketConfig {
+    SocketConfig { max_queue_bytes: 64 << 20, ..SocketConfig::default() }
+}
+
 #[test]
 fn twelve_megabytes_arrive_whole_and_hold_up_nobody() {
-    let (mut world, near, far) = pair(2, &SocketConfig::default());
+    let (mut world, near, far) = pair(2, &wide());
     let other = world.connect(near.0, "story", SocketConfig::default());
     world.run_until(SECOND, |world| world.sides[&other].state == State::Ready);
     for _ in 0..3 {
@@ -83,7 +88,7 @@ fn twelve_megabytes_arrive_whole_and_hold_up_nobody() {
 
 #[test]
 fn a_lost_big_message_is_sent_again_in_chunks() {
-    let (mut world, near, far) = pair(3, &SocketConfig::default());
+    let (mut world, near, far) = pair(3, &wide());
     world.net.faults = lossy(0.2);
     world.write(near, 2, 9_000_000);
     world.write(far, 2, 9_000_000);

@@ -35,6 +35,8 @@ pub struct World {
     todos: u64,
     next_handle: Handle,
     pub(crate) writers: u32,
+    /// In bytes, by listener.
+    pub(crate) byte_windows: BTreeMap<Handle, u64>,
 }
 
 /// One process with one endpoint.
@@ -82,6 +84,7 @@ impl World {
             todos: 0,
             next_handle: 1,
             writers: 0,
+            byte_windows: BTreeMap::new(),
         }
     }
 
@@ -134,6 +137,7 @@ impl World {
     pub fn listen(&mut self, node: usize, subject: &str, id: &str, config: SocketConfig) -> Handle {
         let listener = self.handle();
         self.nodes[node].listeners.insert(listener, (config.max_queue, None));
+        self.byte_windows.insert(listener, config.max_queue_bytes as u64);
         let (subject, id) = (subject.to_owned(), id.to_owned());
         self.command(node, Command::Listen { listener, subject, id, config });
         listener
@@ -142,7 +146,8 @@ impl World {
     pub fn connect(&mut self, node: usize, subject: &str, config: SocketConfig) -> Sock {
         let socket = self.handle();
         let id = format!("socket{socket}");
-        let side = Side::new(id.clone(), true, self.writer(), config.max_queue);
+        let mut side = Side::new(id.clone(), true, self.writer(), config.max_queue);
+        side.window_bytes = config.max_queue_bytes as u64;
         self.sides.insert((node, socket), side);
         self.command(node, Command::SocketConnect { socket, subject: subject.to_owned(), id, config });
         (node, socket)
@@ -156,13 +161,21 @@ impl World {
     /// Writes so many messages, or as many as there is room for; says how many that were.
     pub fn write(&mut self, sock: Sock, count: u64, size: usize) -> u64 {
         for index in 0..count {
-            let Some(side) = self.sides.get_mut(&sock).filter(|side| side.room() > 0) else { return index };
-            side.written += 1;
-            let (seq, payload) = (side.written, payload(side.writer, side.written, size));
+            let Some(side) = self.sides.get_mut(&sock) else { return index };
+            let (seq, payload) = (side.written + 1, payload(side.writer, side.written + 1, size));
             let json =
                 seq.is_multiple_of(3).then(|| serde_json::json!({ "n": seq, "deep": [1.5, null, "x"] }));
             let json = json.as_ref().map(selvedge::wire::Json::from_value);
-            self.command(sock.0, Command::SocketWrite { sockets: vec![sock.1], payload, json });
+            let bytes = (payload.raw.len() + json.as_ref().map_or(0, |json| json.as_bytes().len())) as u64;
+            if !side.fits(bytes) {
+                return index;
+            }
+            side.written += 1;
+            side.written_bytes += bytes;
+            self.command(
+                sock.0,
+                Command::SocketWrite { sockets: vec![sock.1], payload, json, volatile: false },
+            );
         }
         count
     }

@@ -23,6 +23,8 @@ export class Broker {
   readonly #io: Server
   readonly #interest: Interest = new Map()
   readonly #waits = new Set<() => void>()
+  /** Each with its patterns and their queues. */
+  readonly #connections = new Map<Socket, Map<string, string>>()
   /** How often `info` was said, acknowledged or not. */
   infos = 0
   /** How many waits for interest it has ended. */
@@ -50,6 +52,19 @@ export class Broker {
     return (this.#http.address() as AddressInfo).port
   }
 
+  /** What each connection is subscribed to. */
+  subscriptions(): string[][] {
+    return [...this.#connections.values()].map(subscribed => [...subscribed.keys()])
+  }
+
+  /** Loses and adds subscriptions of every connection without telling it. */
+  spoil({ forget = [], add = [] }: { forget?: string[]; add?: string[] }): void {
+    for (const [socket, subscribed] of this.#connections) {
+      for (const pattern of forget) this.#unsubscribe(socket, subscribed, pattern)
+      for (const subject of add) this.#subscribe(socket, subscribed, { subject, queue: 'spoilt' })
+    }
+  }
+
   /** Cuts the transport of every connection. */
   cut(): void {
     for (const socket of this.#io.sockets.sockets.values()) socket.conn.close()
@@ -70,6 +85,7 @@ export class Broker {
       return
     }
     const subscribed = new Map<string, string>()
+    this.#connections.set(socket, subscribed)
     // `ack?.(act())` would not act at all for those who ask for no acknowledgement.
     const answering = (act: (arg: any) => unknown) => (arg: unknown, ack?: Ack) => {
       const answer = act(arg)
@@ -94,6 +110,7 @@ export class Broker {
     socket.on('wait-for-interest', (arg: any, ack: Ack) => this.#awaitInterest(socket, arg, ack))
     socket.on('stats', () => {})
     socket.on('disconnect', () => {
+      this.#connections.delete(socket)
       for (const pattern of [...subscribed.keys()]) this.#unsubscribe(socket, subscribed, pattern)
     })
   }

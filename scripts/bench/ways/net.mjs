@@ -1,8 +1,10 @@
 // The yardstick: a bare TCP connection with a length prefix, cumulative acknowledgements and gathered writes. What
 // JavaScript can do when it needs no broker, no names and no reconnection.
-// Frame: u32 length of the rest, u8 kind, body. Data is counted, not numbered; ACK holds the count that was read.
+// Frame: u32 length of the rest, u8 kind, body. Data is counted, not numbered; ACK holds the count that was read;
+// REQUEST and RESPONSE begin with a u32 number.
 import { once } from 'node:events'
 import net from 'node:net'
+import { Credit } from './credit.mjs'
 
 const DATA = 0
 const ACK = 1
@@ -10,68 +12,91 @@ const REQUEST = 2
 const RESPONSE = 3
 const gather = 64 * 1024
 const small = 8 * 1024
+const nothing = Buffer.alloc(0)
 
-export const needsBroker = false
-
-export async function serve({ window, onData, onRequest }) {
-  const server = net.createServer(raw => new Connection(raw, { window, onData, onRequest }))
-  server.listen(0, '127.0.0.1')
+export async function serve({ window, accept, onRequest }) {
+  const connections = new Set()
+  const server = net.createServer(raw => {
+    const connection = new Connection(raw, window, accept(), onRequest)
+    connections.add(connection)
+    raw.on('close', () => connections.delete(connection))
+  })
+  server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 })
   await once(server, 'listening')
-  return { address: server.address().port }
+  return {
+    address: server.address().port,
+    count: () => connections.size,
+    broadcast: data => {
+      for (const connection of connections) connection.send(data)
+    },
+    drained: () => Promise.all([...connections].map(connection => connection.drained())),
+  }
 }
 
 export async function session({ address, window }) {
-  const raw = net.connect(address, '127.0.0.1')
-  await once(raw, 'connect')
-  return new Connection(raw, { window })
+  return { open }
+
+  async function open({ onData } = {}) {
+    const raw = net.connect(address, '127.0.0.1')
+    const connection = new Connection(raw, window, onData)
+    await once(raw, 'connect')
+    return connection
+  }
 }
 
 class Connection {
   #raw
+  #window
+  #credit
+  #onData
+  #onRequest
   #out = Buffer.allocUnsafe(gather)
   #used = 0
   #scheduled = false
   #parts = []
   #have = 0
   #need = 4
-  #sent = 0
-  #acked = 0
   #read = 0
   #reported = 0
-  #waiting = []
-  #answer
+  #asked = 0
+  #answers = new Map()
 
-  constructor(raw, options) {
+  constructor(raw, window, onData, onRequest) {
     this.#raw = raw
-    this.options = options
+    this.#window = window
+    this.#credit = new Credit(window)
+    this.#onData = onData
+    this.#onRequest = onRequest
     raw.setNoDelay(true)
     raw.on('data', chunk => this.#take(chunk))
     raw.on('error', () => {})
   }
 
   send(data) {
-    if (this.#sent - this.#acked >= this.options.window) {
-      return new Promise(resolve => this.#waiting.push(resolve)).then(() => this.send(data))
-    }
-    this.#sent++
-    this.#frame(DATA, data)
+    if (this.#credit.used()) return this.#credit.below(this.#window >> 1).then(() => this.send(data))
+    this.#credit.sent++
+    this.#frame(DATA, undefined, data)
   }
 
-  /** One at a time. */
+  drained() {
+    return this.#credit.below(0)
+  }
+
   request(data) {
-    this.#frame(REQUEST, data)
-    return new Promise(resolve => {
-      this.#answer = resolve
-    })
+    const id = this.#asked++
+    this.#frame(REQUEST, id, data)
+    return new Promise(resolve => this.#answers.set(id, resolve))
   }
 
-  #frame(kind, body) {
+  #frame(kind, number, body) {
+    const head = number === undefined ? 5 : 9
     const copied = body.length <= small ? body.length : 0
-    if (this.#used + 5 + copied > gather) this.#flush()
-    this.#out.writeUInt32LE(1 + body.length, this.#used)
+    if (this.#used + head + copied > gather) this.#flush()
+    this.#out.writeUInt32LE(head - 4 + body.length, this.#used)
     this.#out[this.#used + 4] = kind
-    if (copied > 0) body.copy(this.#out, this.#used + 5)
-    this.#used += 5 + copied
+    if (number !== undefined) this.#out.writeUInt32LE(number, this.#used + 5)
+    if (copied > 0) body.copy(this.#out, this.#used + head)
+    this.#used += head + copied
     if (copied < body.length) {
       this.#flush()
       this.#raw.write(body)
@@ -109,21 +134,19 @@ class Connection {
     this.#have = bytes.length - at
     if (this.#read === this.#reported) return
     this.#reported = this.#read
-    const ack = Buffer.allocUnsafe(4)
-    ack.writeUInt32LE(this.#read)
-    this.#frame(ACK, ack)
+    this.#frame(ACK, this.#read, nothing)
   }
 
   #handle(kind, body) {
     if (kind === DATA) {
       this.#read++
-      this.options.onData(body)
-    } else if (kind === ACK) {
-      this.#acked = body.readUInt32LE(0)
-      // As a socket's `drain`: everything was handled.
-      if (this.#acked < this.#sent) return
-      for (const resolve of this.#waiting.splice(0)) resolve()
-    } else if (kind === REQUEST) this.#frame(RESPONSE, this.options.onRequest(body))
-    else this.#answer(body)
+      this.#onData(body)
+    } else if (kind === ACK) this.#credit.acknowledge(body.readUInt32LE(0))
+    else if (kind === REQUEST) this.#frame(RESPONSE, body.readUInt32LE(0), this.#onRequest(body.subarray(4)))
+    else {
+      const id = body.readUInt32LE(0)
+      this.#answers.get(id)(body.subarray(4))
+      this.#answers.delete(id)
+    }
   }
 }

@@ -1,38 +1,86 @@
-// Our sockets. With an address over a wire and a broker, without one over the fabric of the process.
-import { once } from 'node:events'
+// Ours. All sockets of a process share one client connection, as they are meant to.
 import { connect, init } from 'selvedge'
 
 const subject = 'bench.socket'
+// 1000 sockets, or 100 000 other subscriptions, must fit one client.
+const limits = { maxSubscriptionsPerClient: 200_000 }
 
-export async function broker() {
-  const server = init({ port: 0 })
-  await once(server, 'ready')
-  return { address: `http://127.0.0.1:${server.address().port}` }
+let server
+
+export async function broker({ together, init: options }) {
+  server = init({ port: together ? null : 0, ...limits, ...options })
+  await server.waitUntilReady(10_000)
+  return { address: together ? undefined : `http://127.0.0.1:${server.address().port}` }
 }
 
-export async function serve({ address, wire, window, onData, onRequest }) {
-  const listener = connect({ address, wire, noCache: true }).socket.listen(subject, { maxQueueSize: window })
+export async function serve({ window, accept, onRequest, ...way }) {
+  const client = await open(way)
+  const listener = client.socket.listen(subject, { maxQueueSize: window })
   listener.on('connection', socket => {
+    const onData = accept()
     socket.on('data', data => onData(bytes(data)))
     socket.on('request', message => message.respondSync(onRequest(bytes(message.data))))
   })
   await listener.waitUntilReady(10_000)
-  return { address }
+  const sockets = () => Object.values(listener.sockets)
+  return {
+    address: way.address,
+    count: () => sockets().length,
+    broadcast: data => listener.write(data),
+    drained: () => Promise.all(sockets().map(socket => socket.waitUntilDrain())),
+  }
 }
 
-export async function session({ address, wire, window }) {
-  const socket = connect({ address, wire, noCache: true }).socket.connect(subject, { maxQueueSize: window })
-  await socket.waitUntilReady(10_000)
-  return { send, request: async data => bytes((await socket.request(data)).data) }
-
-  function send(data) {
-    try {
-      socket.write(data)
-    } catch (err) {
-      if (err.code !== 'ENOBUFS') throw err
-      return socket.waitUntilDrain().then(() => send(data))
-    }
+export async function session({ window, ...way }) {
+  const client = await open(way)
+  return {
+    async open({ onData } = {}) {
+      const socket = client.socket.connect(subject, { maxQueueSize: window })
+      if (onData) socket.on('data', data => onData(bytes(data)))
+      await socket.waitUntilReady(10_000)
+      return {
+        send: data => send(socket, data),
+        request: async data => bytes((await socket.request(data)).data),
+      }
+    },
   }
+}
+
+function send(socket, data) {
+  try {
+    socket.write(data)
+  } catch (err) {
+    if (err.code !== 'ENOBUFS') throw err
+    return socket.waitUntilDrain().then(() => send(socket, data))
+  }
+}
+
+export async function subjects(way) {
+  const client = await open(way)
+  return {
+    subscribe: (pattern, onData) => each(pattern, message => onData(bytes(message.data))),
+    respond: (pattern, answer) => each(pattern, message => message.respondSync(answer(bytes(message.data)))),
+    publish: (to, data) => void client.publishSync(to, data),
+    confirm: (to, data) => client.publish(to, data),
+    request: async (to, data) => bytes((await client.request(to, data)).data),
+    async crowd(patterns) {
+      for (const pattern of patterns) client.subscribeSync(pattern)
+      await client.waitUntilReady({ timeout: 30_000 })
+    },
+  }
+
+  async function each(pattern, handle) {
+    const messages = await client.subscribe(pattern)
+    ;(async () => {
+      for await (const message of messages) handle(message)
+    })()
+  }
+}
+
+async function open({ address, connect: options }) {
+  const client = address ? connect({ address, noCache: true, ...options }) : server.client()
+  await client.waitUntilSignedIn({ timeout: 10_000 })
+  return client
 }
 
 const bytes = data =>

@@ -93,6 +93,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         if kind == QuestionKind::Interest {
             return self.await_interest(key);
         }
+        if kind.wants_list() {
+            return self.ask_list(key);
+        }
         let mut message = operation.question.message.clone();
         if kind.wants_answer() {
             message.headers.reply = Subject::parse(&format!("{}.{key}", self.inbox)).ok();

@@ -23,10 +23,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.max_payload = info.max_payload;
         self.ops.push_back(ClientOp::InfoReceived);
         self.events.push_back(ClientEvent::Session(SessionState::SignedIn(info)));
-        let inbox = Subscription {
-            pattern: self.inbox_pattern.as_str().into(),
-            queue: Some(self.entropy.id().into()),
-        };
+        let inbox = self.inbox_subscription();
         let mut subscriptions = self.subscriptions.resubscribe();
         subscriptions.insert(0, inbox);
         let ack = self.await_ack(Awaited::Sync(subscriptions.clone()));
@@ -74,10 +71,16 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             for key in self.operations.keys(|operation| operation.step == Step::AwaitingInterest) {
                 self.await_interest(key);
             }
-            for key in self.operations.keys(|operation| operation.step == Step::AwaitingConnection) {
+            let is_open = |step| matches!(step, Step::AwaitingConnection | Step::AwaitingList);
+            for key in self.operations.keys(|operation| is_open(operation.step)) {
                 self.put(key);
             }
         }
+    }
+
+    /// One a connection: nobody shares it.
+    pub(super) fn inbox_subscription(&mut self) -> Subscription {
+        Subscription { pattern: self.inbox_pattern.as_str().into(), queue: Some(self.entropy.id().into()) }
     }
 
     pub(super) fn handle_subscription(&mut self, now: Instant, pattern: &Pattern, error: Option<OpError>) {

@@ -31,9 +31,10 @@ impl Endpoint {
             Command::SocketConnect { socket, subject, id, config } => {
                 self.connect(now, socket, &subject, id, config)
             }
-            Command::SocketWrite { sockets, payload, json } => {
-                self.write(now, &sockets, &payload, json.as_ref())
+            Command::SocketWrite { sockets, payload, json, volatile } => {
+                self.write(now, &sockets, &payload, json.as_ref(), volatile)
             }
+            Command::Collect(socket) => self.events.push_back(Event::Collected(socket)),
             Command::SocketAsk(question) => self.ask_over_socket(now, question),
             Command::Consumed { socket, count } => {
                 self.with_socket(socket, |socket| socket.consumed(now, count));
@@ -51,6 +52,7 @@ impl Endpoint {
             Command::ServerChosen { socket, id } => {
                 self.with_client_socket(socket, |socket| socket.handle_choice(now, id))
             }
+            Command::ListenerRetire(listener) => drop(self.with_listener(listener, Listener::retire)),
             Command::ListenerClose(listener) => self.close_listener(now, listener),
             Command::ListenerEnd { ticket, listener, timeout } => {
                 self.end_listener(now, ticket, listener, now + timeout)
@@ -107,13 +109,26 @@ impl Endpoint {
         }
     }
 
-    /// The application counts the window itself, and a closed socket reports what was not delivered: a refusal here is no news to it.
-    fn write(&mut self, now: Instant, sockets: &[Handle], payload: &Payload, json: Option<&Json>) {
+    /// The application counts the window itself, so that a refusal is a bug, or the socket is at its end without its knowing. Then what was
+    /// accepted there has to be told as undelivered.
+    fn write(
+        &mut self,
+        now: Instant,
+        sockets: &[Handle],
+        payload: &Payload,
+        json: Option<&Json>,
+        volatile: bool,
+    ) {
         for &handle in sockets {
-            let written =
-                self.with_socket(handle, |socket| socket.write(now, payload.clone(), json.cloned()));
-            if let Some(Err(error)) = written {
-                tracing::debug!(socket = handle, %error, "write refused");
+            let write = |socket: &mut AnySocket| socket.write(now, payload.clone(), json.cloned(), volatile);
+            match self.with_socket(handle, write) {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => tracing::debug!(socket = handle, %error, "write refused"),
+                None if volatile => {}
+                None => {
+                    let (payload, json) = (payload.clone(), json.cloned());
+                    self.events.push_back(Event::Undelivered { socket: handle, seq: 0, payload, json });
+                }
             }
         }
     }

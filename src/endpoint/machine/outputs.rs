@@ -7,7 +7,7 @@ use super::super::{Event, Failure, Handle, Owner};
 use super::commands::NOBODY;
 use super::{ANSWER_TIMEOUT, Endpoint};
 use crate::client::{ClientError, Question, QuestionKind};
-use crate::socket::{CommandError, Incoming, Output, ServerSocket, SocketEvent, Tag, TagKind};
+use crate::socket::{CommandError, Data, Incoming, Output, ServerSocket, SocketEvent, Tag, TagKind};
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Headers, Message, Payload};
 
@@ -120,20 +120,27 @@ impl Endpoint {
         match &event {
             SocketEvent::State(state) => tracing::debug!(socket, ?state, "socket"),
             SocketEvent::Closed { reason, undelivered } => {
-                tracing::debug!(socket, %reason, undelivered, "socket closed")
+                tracing::debug!(socket, %reason, undelivered = undelivered.len(), "socket closed")
             }
             _ => {}
         }
-        self.events.push_back(match event {
+        let event = match event {
             SocketEvent::State(state) => Event::Socket { socket, state },
             SocketEvent::Closed { reason, undelivered } => {
-                Event::SocketClosed { socket, failure: Failure::from_close(&reason), undelivered }
+                let count = undelivered.len();
+                self.events.extend(undelivered.into_iter().map(|data| {
+                    let Data { seq, payload, json } = data;
+                    Event::Undelivered { socket, seq, payload, json }
+                }));
+                Event::SocketClosed { socket, failure: Failure::from_close(&reason), undelivered: count }
             }
             SocketEvent::Data { payload, json } => Event::Data { socket, payload, json },
             SocketEvent::Request(message) => Event::Request { socket, message },
-            SocketEvent::Acked(total) => Event::Acked { socket, total },
+            SocketEvent::Acked { messages, bytes } => Event::Acked { socket, total: messages, bytes },
+            SocketEvent::Counted { resent, duplicates } => Event::Counted { socket, resent, duplicates },
             SocketEvent::ChooseServer => Event::ChooseServer(socket),
-        });
+        };
+        self.events.push_back(event);
     }
 
     fn remove_socket(&mut self, now: Instant, handle: Handle) {

@@ -36,6 +36,12 @@ impl Endpoint {
                 }
             }
             ClientEvent::Interest(owner, there) => self.done(owner, there),
+            ClientEvent::Synced(owner) => self.done(owner, true),
+            ClientEvent::Cluster(owner, strings) => {
+                if let Owner::Ticket(ticket) = owner {
+                    self.events.push_back(Event::Strings { ticket, strings });
+                }
+            }
             ClientEvent::Failed(owner, error) => self.handle_failure(now, owner, error),
             ClientEvent::Permission { message, subject, kind } => {
                 let news = serde_json::json!({ "message": message, "subject": subject, "type": kind });

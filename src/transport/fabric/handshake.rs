@@ -3,59 +3,98 @@
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::link::FabricLink;
-use crate::transport::head::{MAX_HEAD_BYTES, MAX_HEADERS, read_head};
+use crate::transport::head::{Answer, ask};
 use crate::transport::keepalive::Keepalive;
+use crate::transport::stream::BoxedStream;
 use crate::transport::target::{MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES, Target};
+use crate::transport::websocket::{Upgraded, WebSocketBytes, open};
 use crate::transport::{AcceptOptions, BoxedLink, LinkError};
-use crate::wire::fabric::{ClientCodec, PROTOCOL, ServerCodec};
+use crate::wire::fabric::{ClientCodec, PROTOCOL, SUBPROTOCOL, ServerCodec};
 use crate::wire::{ClientOp, ServerOp};
 
 /// Tells a client that its request was granted; `rest` is what it has said since.
 pub(in crate::transport) async fn welcome(
-    mut stream: TcpStream,
+    mut stream: BoxedStream,
     rest: Vec<u8>,
     sid: &str,
     options: &AcceptOptions,
 ) -> Result<BoxedLink<ServerOp, ClientOp>, LinkError> {
+    grant(&mut stream, &format!("Upgrade: {PROTOCOL}\r\n"), sid, options).await?;
+    Ok(serve(stream, &rest, options))
+}
+
+/// The same for one who has asked for a WebSocket around it, and gets `key` for an answer.
+pub(in crate::transport) async fn welcome_in_websocket(
+    mut stream: BoxedStream,
+    rest: Vec<u8>,
+    key: &str,
+    sid: &str,
+    options: &AcceptOptions,
+) -> Result<BoxedLink<ServerOp, ClientOp>, LinkError> {
+    let fields = format!(
+        "Upgrade: websocket\r\nSec-WebSocket-Accept: {key}\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n"
+    );
+    grant(&mut stream, &fields, sid, options).await?;
+    Ok(serve(wrap(stream, rest, Role::Server).await?, &[], options))
+}
+
+async fn grant(
+    stream: &mut BoxedStream,
+    fields: &str,
+    sid: &str,
+    options: &AcceptOptions,
+) -> Result<(), LinkError> {
     let &AcceptOptions { max_payload, ping_interval, ping_timeout, .. } = options;
     let answer = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: {PROTOCOL}\r\nConnection: Upgrade\r\n\
+        "HTTP/1.1 101 Switching Protocols\r\n{fields}Connection: Upgrade\r\n\
         {SESSION}: {sid}\r\n{MAX_PAYLOAD}: {max_payload}\r\n{PING_INTERVAL}: {}\r\n{PING_TIMEOUT}: {}\r\n\r\n",
         ping_interval.as_millis(),
         ping_timeout.as_millis(),
     );
     stream.write_all(answer.as_bytes()).await?;
-    let keepalive = Keepalive::server(ping_interval, ping_timeout);
-    Ok(Box::new(FabricLink::new(stream, &rest, ServerCodec::new(max_payload), keepalive)))
+    Ok(stream.flush().await?)
+}
+
+fn serve(stream: BoxedStream, rest: &[u8], options: &AcceptOptions) -> BoxedLink<ServerOp, ClientOp> {
+    let &AcceptOptions { max_payload, ping_interval, ping_timeout, message_timeout, .. } = options;
+    let keepalive = Keepalive::server(ping_interval, ping_timeout, message_timeout);
+    Box::new(FabricLink::new(stream, rest, ServerCodec::new(max_payload), keepalive))
+}
+
+async fn wrap(stream: BoxedStream, rest: Vec<u8>, role: Role) -> Result<BoxedStream, LinkError> {
+    let socket = open(stream, rest, role, WebSocketBytes::MAX_MESSAGE_BYTES).await?;
+    Ok(Box::new(WebSocketBytes::new(socket)))
 }
 
 /// Asks a server for our language. [`LinkError::Refused`] when it answers anything else.
 pub(in crate::transport) async fn connect(
-    mut stream: TcpStream,
+    mut stream: BoxedStream,
     target: &Target,
 ) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
-    let Target { authority, path, headers, .. } = target;
-    let mut request =
-        format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\nUpgrade: {PROTOCOL}\r\n")
-            .into_bytes();
-    for (name, value) in headers {
-        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-            request.extend_from_slice(part);
-        }
+    let answer = ask(&mut stream, target, "", &format!("Upgrade: {PROTOCOL}\r\n")).await?;
+    if answer.code != 101 || answer.field("upgrade") != Some(PROTOCOL) {
+        return Err(answer.refusal());
     }
-    request.extend_from_slice(b"\r\n");
-    stream.write_all(&request).await?;
-    let mut bytes = Vec::with_capacity(MAX_HEAD_BYTES);
-    let Some(length) = read_head(&mut stream, &mut bytes).await? else {
-        return Err(LinkError::Refused("the answer's head is too long".into()));
-    };
-    let terms = Terms::read(&bytes[..length])?;
+    join(stream, &answer.rest, &Terms::read(&answer)?)
+}
+
+/// Goes on where a server has granted our language inside a WebSocket.
+pub(in crate::transport) async fn connect_in_websocket(
+    granted: Upgraded,
+) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
+    let Upgraded { stream, mut answer, .. } = granted;
+    let terms = Terms::read(&answer)?;
+    let rest = std::mem::take(&mut answer.rest);
+    join(wrap(stream, rest, Role::Client).await?, &[], &terms)
+}
+
+fn join(stream: BoxedStream, rest: &[u8], terms: &Terms) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
     let codec = ClientCodec::new(terms.max_payload.clamp(MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES));
     let keepalive = Keepalive::client(terms.ping_interval, terms.ping_timeout);
-    Ok(Box::new(FabricLink::new(stream, &bytes[length..], codec, keepalive)))
+    Ok(Box::new(FabricLink::new(stream, rest, codec, keepalive)))
 }
 
 /// What a server says about the connection.
@@ -66,20 +105,10 @@ struct Terms {
 }
 
 impl Terms {
-    fn read(head: &[u8]) -> Result<Self, LinkError> {
-        let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut answer = httparse::Response::new(&mut fields);
-        let is_whole = answer.parse(head).is_ok_and(|status| status.is_complete());
-        let field = |name: &str| {
-            let found = answer.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;
-            std::str::from_utf8(found.value).ok().map(str::trim)
-        };
-        if !is_whole || answer.code != Some(101) || field("upgrade") != Some(PROTOCOL) {
-            let code = answer.code.unwrap_or_default();
-            return Err(LinkError::Refused(format!("http {code} {}", answer.reason.unwrap_or_default())));
-        }
+    fn read(answer: &Answer) -> Result<Self, LinkError> {
         let number = |name: &str| -> Result<u32, LinkError> {
-            let number = field(name).and_then(|text| text.parse().ok()).filter(|&number| number > 0);
+            let text = answer.field(&name.to_ascii_lowercase());
+            let number = text.and_then(|text| text.parse().ok()).filter(|&number| number > 0);
             number.ok_or_else(|| LinkError::PeerMisbehaved(format!("answer without a {name}")))
         };
         Ok(Self {

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 
+use crate::transport::BoxedStream;
 use crate::wire::fabric::{DecodeError, frame_length};
 
 /// Bytes on their way in.
@@ -68,7 +68,7 @@ impl Incoming {
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        stream: &mut TcpStream,
+        stream: &mut BoxedStream,
     ) -> Poll<io::Result<usize>> {
         let wanted = self.missing.min(self.buffer.len().max(MOST_ON_CREDIT_BYTES)).max(LEAST_READ_BYTES);
         if self.buffer.capacity() - self.buffer.len() < wanted {
@@ -84,7 +84,7 @@ impl Incoming {
     pub(super) fn poll_discard(
         &mut self,
         cx: &mut Context<'_>,
-        stream: &mut TcpStream,
+        stream: &mut BoxedStream,
     ) -> Poll<io::Result<usize>> {
         self.buffer.clear();
         self.missing = 0;

@@ -1,21 +1,21 @@
-//! The link itself: a TCP connection, a codec, and the heartbeat.
+//! The link itself: a stream, a codec, and the heartbeat.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 
 use super::incoming::{Incoming, Whole};
 use super::outgoing::Outgoing;
-use crate::transport::keepalive::{Beat, Keepalive};
-use crate::transport::{Link, LinkError};
+use crate::transport::conversation::{self, Conversation};
+use crate::transport::keepalive::{Keepalive, Progress};
+use crate::transport::{BoxedStream, Link, LinkError};
 use crate::wire::fabric::{Codec, DecodeError, Frame, Heard, push_ping, push_pong};
 
 /// One end of a connection whose handshake is through.
 pub(super) struct FabricLink<C: Codec> {
-    stream: TcpStream,
+    stream: BoxedStream,
     codec: C,
     keepalive: Keepalive,
     incoming: Incoming,
@@ -25,11 +25,12 @@ pub(super) struct FabricLink<C: Codec> {
     /// Reported once what was read before it is out.
     ended: Option<LinkError>,
     is_shut: bool,
+    progress: Progress,
 }
 
 impl<C: Codec> FabricLink<C> {
     /// Takes over a connection on which both ends have said all of their handshake; `rest` was read behind it.
-    pub(super) fn new(stream: TcpStream, rest: &[u8], codec: C, keepalive: Keepalive) -> Self {
+    pub(super) fn new(stream: BoxedStream, rest: &[u8], codec: C, keepalive: Keepalive) -> Self {
         Self {
             stream,
             codec,
@@ -39,24 +40,8 @@ impl<C: Codec> FabricLink<C> {
             answers: 0,
             ended: None,
             is_shut: false,
+            progress: Progress::default(),
         }
-    }
-
-    /// Reads what is there, up to a bound. `Ready` when the bound is reached.
-    fn poll_frames(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
-        let (start, mut bytes) = (into.len(), 0);
-        while into.len() - start < MAX_RECV_OPS && bytes < MAX_RECV_BYTES {
-            match self.incoming.next(self.codec.max_frame())? {
-                Some(frame) => bytes += self.handle_frame(frame, into)?,
-                None => {
-                    if ready!(self.incoming.poll_read(cx, &mut self.stream))? == 0 {
-                        return Poll::Ready(Err(self.end_of_stream()));
-                    }
-                    self.keepalive.handle_frame();
-                }
-            }
-        }
-        Poll::Ready(Ok(()))
     }
 
     /// Tells the frame's length.
@@ -97,20 +82,55 @@ impl<C: Codec> FabricLink<C> {
             LinkError::Io(io::Error::new(io::ErrorKind::UnexpectedEof, "connection cut"))
         }
     }
+}
 
-    fn poll_heartbeat(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
-        while let Poll::Ready(beat) = self.keepalive.poll(cx) {
-            match beat {
-                Beat::Silent => return Err(LinkError::Silent),
-                Beat::Ping => {
-                    let before = self.outgoing.len();
-                    push_ping(self.outgoing.gathered());
-                    self.answers += self.outgoing.len() - before;
+impl<C: Codec> Conversation for FabricLink<C> {
+    fn poll_frames(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
+        let (start, mut bytes) = (into.len(), 0);
+        while into.len() - start < MAX_RECV_OPS && bytes < MAX_RECV_BYTES {
+            match self.incoming.next(self.codec.max_frame())? {
+                Some(frame) => {
+                    self.progress.whole += 1;
+                    bytes += self.handle_frame(frame, into)?;
+                }
+                None => {
+                    let read = ready!(self.incoming.poll_read(cx, &mut self.stream))?;
+                    if read == 0 {
+                        return Poll::Ready(Err(self.end_of_stream()));
+                    }
+                    self.progress.bytes += read as u64;
+                    self.keepalive.handle_frame();
                 }
             }
         }
+        Poll::Ready(Ok(()))
+    }
+
+    fn keepalive(&mut self) -> &mut Keepalive {
+        &mut self.keepalive
+    }
+
+    fn progress(&self) -> Progress {
+        Progress { is_mid_message: !self.incoming.is_empty(), ..self.progress }
+    }
+
+    fn ping(&mut self) -> Result<(), LinkError> {
+        let before = self.outgoing.len();
+        push_ping(self.outgoing.gathered());
+        self.answers += self.outgoing.len() - before;
         Ok(())
     }
+
+    fn owes_answers(&self) -> bool {
+        self.answers > 0
+    }
+
+    fn ended(&mut self) -> &mut Option<LinkError> {
+        &mut self.ended
+    }
+
+    /// The language has no word for it.
+    fn say_why(&mut self, _: &mut Context<'_>, _: &LinkError) {}
 }
 
 impl<C: Codec> Link for FabricLink<C> {
@@ -118,32 +138,7 @@ impl<C: Codec> Link for FabricLink<C> {
     type In = C::In;
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
-        let start = into.len();
-        loop {
-            if let Some(error) = self.ended.take() {
-                self.ended = Some(LinkError::Closed);
-                return Poll::Ready(Err(error));
-            }
-            let progress = match self.poll_frames(cx, into) {
-                Poll::Ready(outcome) => outcome.map(|()| true),
-                Poll::Pending => self.poll_heartbeat(cx).map(|()| false),
-            };
-            let progress = progress.unwrap_or_else(|error| {
-                tracing::debug!(%error, "link ends");
-                self.ended = Some(error);
-                true
-            });
-            if self.answers > 0 {
-                // Nobody else flushes what the language says by itself. A failure shows in the next read.
-                let _ = self.poll_flush(cx);
-            }
-            if into.len() > start {
-                return Poll::Ready(Ok(()));
-            }
-            if !progress {
-                return Poll::Pending;
-            }
-        }
+        conversation::poll_recv(self, cx, into)
     }
 
     fn feed(&mut self, op: C::Out) -> Result<(), LinkError> {

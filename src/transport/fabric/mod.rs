@@ -1,4 +1,4 @@
-//! Our own language over TCP: both handshakes, and the link that they give.
+//! Our own language over a stream: both handshakes, and the link that they give.
 
 mod handshake;
 mod incoming;
@@ -7,4 +7,4 @@ mod outgoing;
 #[cfg(test)]
 mod tests;
 
-pub(super) use handshake::{connect, welcome};
+pub(super) use handshake::{connect, connect_in_websocket, welcome, welcome_in_websocket};

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 
+use crate::transport::BoxedStream;
 use crate::wire::fabric::Codec;
 
 /// Bytes on their way out.
@@ -50,7 +50,7 @@ impl Outgoing {
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
-        stream: &mut TcpStream,
+        stream: &mut BoxedStream,
     ) -> Poll<io::Result<()>> {
         self.seal();
         while !self.queue.is_empty() {
@@ -65,7 +65,8 @@ impl Outgoing {
             }
             self.advance(written);
         }
-        Poll::Ready(Ok(()))
+        // TLS and WebSocket keep what the connection below did not take at once.
+        Pin::new(stream).poll_flush(cx)
     }
 
     fn seal(&mut self) {

@@ -42,6 +42,7 @@ fn to(address: &str, wire: Wire) -> DialOptions {
         headers: vec![("Cookie".into(), "sys=secret".into())],
         connect_timeout: Duration::from_secs(5),
         wire,
+        tls: None,
     }
 }
 

@@ -1,12 +1,12 @@
 //! A broker's handshake in Conat's language, once HTTP has been left behind.
 
-use tokio::net::TcpStream;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+use super::frames::{max_message, next_text, send};
 use super::link::SocketIoLink;
-use super::websocket::{Socket, config, next_text, send};
 use crate::transport::keepalive::Keepalive;
+use crate::transport::stream::BoxedStream;
+use crate::transport::websocket::{Socket, open};
 use crate::transport::{AcceptOptions, BoxedLink, LinkError};
 use crate::wire::socketio::{
     EnginePacket, Frames, Open, Packet, PacketKind, ServerCodec, push_connected, push_invalid_namespace,
@@ -15,14 +15,13 @@ use crate::wire::{ClientOp, ServerOp};
 
 /// Greets a client that has been told to speak WebSocket; `rest` is what it has said since.
 pub(in crate::transport) async fn welcome(
-    stream: TcpStream,
+    stream: BoxedStream,
     rest: Vec<u8>,
     sid: &str,
     options: &AcceptOptions,
 ) -> Result<BoxedLink<ServerOp, ClientOp>, LinkError> {
-    let &AcceptOptions { max_payload, ping_interval, ping_timeout, .. } = options;
-    let config = config(max_payload);
-    let mut socket = WebSocketStream::from_partially_read(stream, rest, Role::Server, Some(config)).await;
+    let &AcceptOptions { max_payload, ping_interval, ping_timeout, message_timeout, .. } = options;
+    let mut socket = open(stream, rest, Role::Server, max_message(max_payload)).await?;
     let mut frames = Frames::default();
     let open = Open { sid: sid.to_owned(), ping_interval, ping_timeout, max_payload };
     frames.push_text(|out| open.write(out));
@@ -31,7 +30,7 @@ pub(in crate::transport) async fn welcome(
     // Socket.IO has a session id of its own; nothing needs it to be another one.
     frames.push_text(|out| push_connected(out, sid));
     send(&mut socket, &mut frames).await?;
-    let keepalive = Keepalive::server(ping_interval, ping_timeout);
+    let keepalive = Keepalive::server(ping_interval, ping_timeout, message_timeout);
     Ok(Box::new(SocketIoLink::new(socket, ServerCodec::new(max_payload), keepalive)))
 }
 

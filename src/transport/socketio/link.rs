@@ -9,8 +9,10 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::websocket::{FULL_BYTES, Socket, failure, message};
-use crate::transport::keepalive::{Beat, Keepalive};
+use super::frames::message;
+use crate::transport::conversation::{self, Conversation};
+use crate::transport::keepalive::{Keepalive, Progress};
+use crate::transport::websocket::{FULL_BYTES, Socket, failure};
 use crate::transport::{Link, LinkError};
 use crate::wire::socketio::{Codec, EnginePacket, Frames};
 
@@ -26,39 +28,15 @@ pub(super) struct SocketIoLink<C: Codec> {
     answers: usize,
     /// Reported once what was read before it is out.
     ended: Option<LinkError>,
+    /// Packets that came with all their attachments.
+    whole: u64,
 }
 
 impl<C: Codec> SocketIoLink<C> {
     /// Takes over a socket on which both ends have said all of their handshake.
     pub(super) fn new(socket: Socket, codec: C, keepalive: Keepalive) -> Self {
-        Self { socket, codec, keepalive, frames: Frames::default(), unflushed: 0, answers: 0, ended: None }
-    }
-
-    /// Reads what is there, up to a bound. `Ready` when the bound is reached.
-    fn poll_frames(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
-        let (start, mut bytes) = (into.len(), 0);
-        while into.len() - start < MAX_RECV_OPS && bytes < MAX_RECV_BYTES {
-            let frame = match Pin::new(&mut self.socket).poll_next(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => return Poll::Ready(Err(LinkError::Closed)),
-                Poll::Ready(Some(frame)) => frame.map_err(failure)?,
-            };
-            self.keepalive.handle_frame();
-            bytes += frame.len();
-            match frame {
-                Message::Text(text) => self.handle_text(text.as_str(), into)?,
-                Message::Binary(bytes) => self.codec.handle_binary(bytes, into, &mut self.frames)?,
-                Message::Close(_) => return Poll::Ready(Err(LinkError::Closed)),
-                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => self.handle_idle_frame()?,
-            }
-            if !self.frames.is_empty() {
-                self.answers += self.send_frames()?;
-            }
-            if self.answers > MAX_ANSWER_BYTES {
-                return Poll::Ready(Err(LinkError::PeerMisbehaved("asks and does not read answers".into())));
-            }
-        }
-        Poll::Ready(Ok(()))
+        let frames = Frames::default();
+        Self { socket, codec, keepalive, frames, unflushed: 0, answers: 0, ended: None, whole: 0 }
     }
 
     fn handle_text(&mut self, text: &str, into: &mut Vec<C::In>) -> Result<(), LinkError> {
@@ -98,28 +76,72 @@ impl<C: Codec> SocketIoLink<C> {
         }
         Ok(self.unflushed - before)
     }
+}
 
-    fn poll_heartbeat(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
-        while let Poll::Ready(beat) = self.keepalive.poll(cx) {
-            match beat {
-                Beat::Silent => return Err(LinkError::Silent),
-                Beat::Ping => {
-                    self.frames.push_text(|out| out.put_u8(b'2'));
-                    self.answers += self.send_frames()?;
-                }
+impl<C: Codec> Conversation for SocketIoLink<C> {
+    fn poll_frames(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
+        let (start, mut bytes) = (into.len(), 0);
+        while into.len() - start < MAX_RECV_OPS && bytes < MAX_RECV_BYTES {
+            let frame = match Pin::new(&mut self.socket).poll_next(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(Err(LinkError::Closed)),
+                Poll::Ready(Some(frame)) => frame.map_err(failure)?,
+            };
+            self.keepalive.handle_frame();
+            bytes += frame.len();
+            match frame {
+                Message::Text(text) => self.handle_text(text.as_str(), into)?,
+                Message::Binary(bytes) => self.codec.handle_binary(bytes, into, &mut self.frames)?,
+                Message::Close(_) => return Poll::Ready(Err(LinkError::Closed)),
+                // Counted below, and answered there.
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
+            }
+            if !self.codec.awaits_attachments() {
+                self.whole += 1;
+            }
+            if !self.frames.is_empty() {
+                self.answers += self.send_frames()?;
+            }
+            if self.answers > MAX_ANSWER_BYTES {
+                return Poll::Ready(Err(LinkError::PeerMisbehaved("asks and does not read answers".into())));
             }
         }
+        Poll::Ready(Ok(()))
+    }
+
+    fn keepalive(&mut self) -> &mut Keepalive {
+        &mut self.keepalive
+    }
+
+    fn progress(&self) -> Progress {
+        let stream = self.socket.get_ref();
+        Progress {
+            whole: self.whole,
+            bytes: stream.bytes(),
+            is_mid_message: stream.is_mid_message() || self.codec.awaits_attachments(),
+        }
+    }
+
+    fn ping(&mut self) -> Result<(), LinkError> {
+        self.frames.push_text(|out| out.put_u8(b'2'));
+        self.answers += self.send_frames()?;
         Ok(())
     }
 
-    /// Remembers why it is over, and tells the peer as far as that goes without waiting.
-    fn end(&mut self, cx: &mut Context<'_>, error: LinkError) {
-        if let LinkError::PeerMisbehaved(_) = &error {
+    fn owes_answers(&self) -> bool {
+        self.answers > 0
+    }
+
+    fn ended(&mut self) -> &mut Option<LinkError> {
+        &mut self.ended
+    }
+
+    fn say_why(&mut self, cx: &mut Context<'_>, error: &LinkError) {
+        if let LinkError::PeerMisbehaved(_) = error {
             let close = CloseFrame { code: CloseCode::Policy, reason: "protocol error".into() };
             let _ = Pin::new(&mut self.socket).start_send(Message::Close(Some(close)));
         }
         let _ = Pin::new(&mut self.socket).poll_flush(cx);
-        self.ended = Some(error);
     }
 }
 
@@ -128,34 +150,7 @@ impl<C: Codec> Link for SocketIoLink<C> {
     type In = C::In;
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
-        let start = into.len();
-        loop {
-            if let Some(error) = self.ended.take() {
-                self.ended = Some(LinkError::Closed);
-                return Poll::Ready(Err(error));
-            }
-            let progress = match self.poll_frames(cx, into) {
-                Poll::Ready(outcome) => outcome.map(|()| true),
-                Poll::Pending => self.poll_heartbeat(cx).map(|()| false),
-            };
-            if let Err(error) = &progress {
-                tracing::debug!(%error, "link ends");
-            }
-            let progress = progress.unwrap_or_else(|error| {
-                self.end(cx, error);
-                true
-            });
-            if self.answers > 0 {
-                // Nobody else flushes what the language says by itself. A failure shows in the next read.
-                let _ = self.poll_flush(cx);
-            }
-            if into.len() > start {
-                return Poll::Ready(Ok(()));
-            }
-            if !progress {
-                return Poll::Pending;
-            }
-        }
+        conversation::poll_recv(self, cx, into)
     }
 
     fn feed(&mut self, op: C::Out) -> Result<(), LinkError> {

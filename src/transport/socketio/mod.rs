@@ -2,8 +2,8 @@
 
 mod accept;
 mod dial;
+mod frames;
 mod link;
-mod websocket;
 
 pub(super) use accept::welcome;
-pub(super) use dial::connect;
+pub(super) use dial::introduce;

@@ -19,6 +19,9 @@ pub use server::ServerCodec;
 /// Name and version of the language, as in the `Upgrade` header that asks for it.
 pub const PROTOCOL: &str = "selvedge/1";
 
+/// The same as a subprotocol of WebSocket, whose names have no slash.
+pub const SUBPROTOCOL: &str = "selvedge.1";
+
 /// What a frame may hold beyond one payload: names, ids and headers.
 pub const FRAME_SLACK_BYTES: usize = 2 * 1024 * 1024;
 

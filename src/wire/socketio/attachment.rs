@@ -50,6 +50,11 @@ impl Assembly {
         Self { limits, waiting: None, spare: String::new() }
     }
 
+    /// Whether attachments are to come.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
     /// A packet's text is there. Tells whether to read it now: not if attachments are to come, or if it is to be dropped.
     pub(super) fn handle_text(
         &mut self,

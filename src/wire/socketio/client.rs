@@ -180,6 +180,10 @@ impl Codec for ClientCodec {
     ) -> Result<(), DecodeError> {
         self.handle_packet_binary(bytes, into, frames)
     }
+
+    fn awaits_attachments(&self) -> bool {
+        self.assembly.is_waiting()
+    }
 }
 
 impl HandlePacket for ClientCodec {

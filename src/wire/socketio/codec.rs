@@ -36,6 +36,9 @@ pub trait Codec: Send {
         into: &mut Vec<Self::In>,
         frames: &mut Frames,
     ) -> Result<(), DecodeError>;
+
+    /// Whether a packet has come and not all of its attachments.
+    fn awaits_attachments(&self) -> bool;
 }
 
 /// The part of a codec that sees whole packets only.

@@ -201,6 +201,10 @@ impl Codec for ServerCodec {
     ) -> Result<(), DecodeError> {
         self.handle_packet_binary(bytes, into, frames)
     }
+
+    fn awaits_attachments(&self) -> bool {
+        self.assembly.is_waiting()
+    }
 }
 
 impl HandlePacket for ServerCodec {

@@ -1,30 +1,18 @@
-//! How the WebSocket is set up, and what both handshakes read from it.
+//! Frames as the WebSocket wants them, and what both handshakes read from it.
 
 use std::io;
 use std::pin::Pin;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::transport::LinkError;
+use crate::transport::websocket::{Socket, failure};
 use crate::wire::socketio::{DecodeError, Frame, Frames, MAX_TEXT_BYTES};
 
-/// The WebSocket of every link.
-pub(super) type Socket = WebSocketStream<TcpStream>;
-
-/// Buffers and bounds for payloads of at most `max_payload` bytes.
-pub(super) fn config(max_payload: usize) -> WebSocketConfig {
-    let message = max_payload.max(MAX_TEXT_BYTES) + MESSAGE_SLACK_BYTES;
-    WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_write_buffer_size(FULL_BYTES + message + MAX_TEXT_BYTES + MESSAGE_SLACK_BYTES)
-        .max_message_size(Some(message))
-        .max_frame_size(Some(message))
+/// The largest message of a WebSocket for payloads of at most `max_payload` bytes.
+pub(super) fn max_message(max_payload: usize) -> usize {
+    max_payload.max(MAX_TEXT_BYTES) + MESSAGE_SLACK_BYTES
 }
 
 /// The next text frame; during a handshake nothing else is legal but a few control frames.
@@ -60,22 +48,6 @@ pub(super) fn message(frame: Frame) -> Result<Message, LinkError> {
     }
 }
 
-/// What an error of the WebSocket means for the link.
-pub(super) fn failure(error: Error) -> LinkError {
-    match error {
-        Error::ConnectionClosed | Error::AlreadyClosed => LinkError::Closed,
-        Error::Io(error) => LinkError::Io(error),
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
-            LinkError::Io(io::Error::new(io::ErrorKind::UnexpectedEof, "connection cut"))
-        }
-        Error::Protocol(ProtocolError::SendAfterClosing) => LinkError::Closed,
-        Error::WriteBufferFull(_) => {
-            LinkError::Io(io::Error::new(io::ErrorKind::OutOfMemory, "message larger than the write buffer"))
-        }
-        other => LinkError::PeerMisbehaved(other.to_string()),
-    }
-}
-
 impl From<DecodeError> for LinkError {
     fn from(error: DecodeError) -> Self {
         match error {
@@ -86,12 +58,6 @@ impl From<DecodeError> for LinkError {
     }
 }
 
-/// A link with this much unflushed is full.
-pub(super) const FULL_BYTES: usize = 1024 * 1024;
-/// Read at once. Half of tungstenite's default: a broker has one for each connection.
-const READ_BUFFER_BYTES: usize = 64 * 1024;
-/// Written at once.
-const WRITE_BUFFER_BYTES: usize = 128 * 1024;
 /// A frame may be larger than a payload by this much.
 const MESSAGE_SLACK_BYTES: usize = 256 * 1024;
 /// Pings before the handshake is through.

@@ -1,0 +1,192 @@
+//! The whole way of a message through the machines: a socket of one endpoint, the broker, a socket of another endpoint, and the
+//! acknowledgement back.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use selvedge::broker::{Broker, BrokerConfig, PeerId};
+use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, Handle};
+use selvedge::entropy::SeededEntropy;
+use selvedge::socket::{SocketConfig, State};
+use selvedge::wire::{ClientOp, Json, Payload, ServerOp};
+
+use super::wires::{Conat, Fabric, Wire};
+use super::{PAYLOAD_BYTES, Work};
+
+/// Without a language between.
+pub fn memory() -> Work {
+    work(|| Box::new(Memory))
+}
+
+/// Over our wire.
+pub fn fabric() -> Work {
+    work(|| Box::new(Fabric::new()))
+}
+
+/// Over Conat's wire.
+pub fn conat() -> Work {
+    work(|| Box::new(Conat::new()))
+}
+
+/// Messages until the application gets its turn: what about one tick of a program writes.
+const BATCH: u32 = 100;
+const LISTENER: Handle = 1;
+const SOCKET: Handle = 2;
+const WRITER: usize = 0;
+const READER: usize = 1;
+
+fn work(wire: fn() -> Box<dyn Wire>) -> Work {
+    let mut path = Path::new(wire);
+    Box::new(move |messages| {
+        for start in (0..messages).step_by(BATCH as usize) {
+            path.send(BATCH.min(messages - start));
+        }
+    })
+}
+
+struct Path {
+    now: Instant,
+    broker: Broker,
+    ends: [End; 2],
+    ops: Vec<ServerOp>,
+    /// The socket that the reader accepted.
+    accepted: Option<Handle>,
+    is_ready: bool,
+    /// Messages that came since the application last had its turn.
+    unhandled: u64,
+    acked: u64,
+    sent: u64,
+}
+
+struct End {
+    endpoint: Endpoint,
+    peer: PeerId,
+    wire: Box<dyn Wire>,
+    up: Vec<ClientOp>,
+    down: Vec<ServerOp>,
+}
+
+impl Path {
+    #[allow(clippy::disallowed_methods)]
+    fn new(wire: fn() -> Box<dyn Wire>) -> Self {
+        // The only look at the clock; no work depends on it.
+        let now = Instant::now();
+        let mut broker = Broker::new(BrokerConfig::default(), Box::new(SeededEntropy::new(1)));
+        let ends = [2, 3].map(|seed| {
+            let mut endpoint = Endpoint::new(EndpointConfig::default(), Box::new(SeededEntropy::new(seed)));
+            endpoint.handle_command(now, Command::Connect);
+            assert!(endpoint.poll_dial());
+            endpoint.handle_link_up(now);
+            let peer = broker.attach(now, Json::from_value(&serde_json::Value::Null));
+            End { endpoint, peer, wire: wire(), up: Vec::new(), down: Vec::new() }
+        });
+        let mut path = Self {
+            now,
+            broker,
+            ends,
+            ops: Vec::new(),
+            accepted: None,
+            is_ready: false,
+            unhandled: 0,
+            acked: 0,
+            sent: 0,
+        };
+        path.settle();
+        let subject = || "bench.path".to_owned();
+        let config = SocketConfig::default();
+        path.command(
+            READER,
+            Command::Listen { listener: LISTENER, subject: subject(), id: "server".into(), config },
+        );
+        path.settle();
+        let config = SocketConfig::default();
+        path.command(
+            WRITER,
+            Command::SocketConnect { socket: SOCKET, subject: subject(), id: "socket".into(), config },
+        );
+        path.settle();
+        assert!(path.is_ready && path.accepted.is_some(), "the socket is open");
+        path
+    }
+
+    /// Writes so many messages, lets the reader handle them, and waits until the writer knows.
+    fn send(&mut self, messages: u32) {
+        for _ in 0..messages {
+            let payload = Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
+            self.command(WRITER, Command::SocketWrite { sockets: vec![SOCKET], payload, json: None });
+        }
+        self.sent += u64::from(messages);
+        while self.acked < self.sent {
+            self.settle();
+            let count = std::mem::take(&mut self.unhandled);
+            assert!(count > 0 || self.acked == self.sent, "{} of {} came back", self.acked, self.sent);
+            if let Some(socket) = self.accepted.filter(|_| count > 0) {
+                self.command(READER, Command::Consumed { socket, count });
+            }
+        }
+    }
+
+    fn command(&mut self, end: usize, command: Command) {
+        self.ends[end].endpoint.handle_command(self.now, command);
+    }
+
+    /// Carries operations to and fro until nobody has anything to say.
+    fn settle(&mut self) {
+        let mut is_busy = true;
+        while is_busy {
+            is_busy = false;
+            for end in [WRITER, READER] {
+                is_busy |= self.speak(end);
+            }
+            while let Some(peer) = self.broker.poll_woken() {
+                is_busy |= self.deliver(peer);
+            }
+        }
+    }
+
+    /// What an endpoint says goes to the broker; what it tells is for the application.
+    fn speak(&mut self, at: usize) -> bool {
+        let end = &mut self.ends[at];
+        let mut is_busy = false;
+        while let Some(op) = end.endpoint.poll_op() {
+            is_busy = true;
+            end.wire.up(op, &mut end.up);
+            end.up.drain(..).for_each(|op| self.broker.handle_op(self.now, end.peer, op));
+        }
+        while let Some(event) = end.endpoint.poll_event() {
+            is_busy = true;
+            match event {
+                Event::Accepted { socket, .. } => self.accepted = Some(socket),
+                Event::Socket { socket: SOCKET, state: State::Ready } => self.is_ready = true,
+                Event::Data { .. } => self.unhandled += 1,
+                Event::Acked { total, .. } => self.acked = total,
+                _ => {}
+            }
+        }
+        is_busy
+    }
+
+    fn deliver(&mut self, peer: PeerId) -> bool {
+        self.broker.take_outbox(peer, &mut self.ops);
+        let Some(end) = self.ends.iter_mut().find(|end| end.peer == peer) else { return false };
+        let is_busy = !self.ops.is_empty();
+        for op in self.ops.drain(..) {
+            end.wire.down(op, &mut end.down);
+            end.down.drain(..).for_each(|op| end.endpoint.handle_op(self.now, op));
+        }
+        is_busy
+    }
+}
+
+/// Operations as they are, as between a client and a broker of one process.
+struct Memory;
+
+impl Wire for Memory {
+    fn up(&mut self, op: ClientOp, into: &mut Vec<ClientOp>) {
+        into.push(op);
+    }
+
+    fn down(&mut self, op: ServerOp, into: &mut Vec<ServerOp>) {
+        into.push(op);
+    }
+}

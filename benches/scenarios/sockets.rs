@@ -1,0 +1,42 @@
+//! The reliable socket alone: written, sent, received, handled, reported, and forgotten by the sender.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use selvedge::socket::{Ask, Receiver, Sender};
+use selvedge::wire::Payload;
+
+use super::{PAYLOAD_BYTES, Work};
+
+/// Messages until the receiver reports: what about one read of a connection brings.
+const BATCH: u32 = 100;
+
+/// Both halves, with nothing between them.
+#[allow(clippy::disallowed_methods)]
+pub fn socket() -> Work {
+    // The only look at the clock; no work depends on it.
+    let now = Instant::now();
+    let (mut sender, mut receiver) = (Sender::new(1000), Receiver::new(1000));
+    sender.attach(now);
+    receiver.attach();
+    let payload = Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
+    Box::new(move |messages| {
+        let before = sender.acked();
+        for start in (0..messages).step_by(BATCH as usize) {
+            for _ in start..messages.min(start + BATCH) {
+                sender.write(payload.clone(), None).expect("the window is wide enough");
+            }
+            while let Some(data) = sender.poll_transmit(now) {
+                receiver.handle_data(data).expect("in order");
+            }
+            let handled = std::iter::from_fn(|| receiver.poll_data()).count();
+            receiver.consumed(handled as u64);
+            while let Some(ask) = receiver.poll_transmit() {
+                let Ask::Report { upto, .. } = ask else { panic!("nothing is missing") };
+                sender.handle_emitted(now, upto).expect("it was sent");
+                receiver.handle_reported(now, true);
+            }
+        }
+        assert_eq!(sender.acked() - before, u64::from(messages));
+    })
+}

@@ -1,0 +1,55 @@
+// What is written and not acknowledged, in messages and bytes: counted here, so that a full window is told without asking the engine.
+import { outgoing } from './codec'
+import { FabricError } from './errors'
+
+/** What a message takes of a window: the payload that was just prepared, and its headers. The engine counts the same. */
+export function sizeOf(headers: string | null): number {
+  return outgoing.length + (headers === null ? 0 : Buffer.byteLength(headers))
+}
+
+export class SendWindow {
+  written = 0
+  acknowledged = 0
+  writtenBytes = 0
+  #acknowledgedBytes = 0
+
+  constructor(
+    readonly maxMessages: number,
+    readonly maxBytes: number,
+  ) {}
+
+  get messages(): number {
+    return this.written - this.acknowledged
+  }
+
+  get bytes(): number {
+    return this.writtenBytes - this.#acknowledgedBytes
+  }
+
+  /** Why `size` bytes more cannot be taken; one message alone always can. */
+  refusal(size: number): FabricError | undefined {
+    const { messages } = this
+    if (messages >= this.maxMessages) return fullError(this.maxMessages)
+    if (messages > 0 && this.bytes + size > this.maxBytes) return fullError(`${this.maxBytes} bytes`)
+    return undefined
+  }
+
+  /** Counts a message that the engine has been given. Whether more than half of both bounds is free. */
+  put(size: number): boolean {
+    this.written += 1
+    this.writtenBytes += size
+    return this.messages * 2 < this.maxMessages && this.bytes * 2 < this.maxBytes
+  }
+
+  /** Takes the totals of an acknowledgement; whether they are news. */
+  acknowledge(messages: number, bytes: number): boolean {
+    if (messages <= this.acknowledged) return false
+    this.acknowledged = messages
+    this.#acknowledgedBytes = bytes
+    return true
+  }
+}
+
+function fullError(size: number | string): FabricError {
+  return new FabricError(`WRITE FAILED: socket buffer size ${size} exceeded`, 'ENOBUFS')
+}

@@ -1,0 +1,238 @@
+// A TCP relay that a test puts between a client and a server, and whose faults it chooses.
+import { EventEmitter, once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { invalidType, invalidValue } from '../errors'
+import { checkOptions, isNumber, isString, type Shape } from '../options'
+import { checkFaults, type Direction, type Faults, type OneWay, ways } from './faults'
+import { type Lane, Pipe } from './pipe'
+import { Random } from './random'
+
+export interface FaultProxyOptions {
+  target: string | number
+  seed?: number
+  host?: string
+  port?: number
+  toServer?: Faults
+  toClient?: Faults
+}
+
+export interface FaultProxyStats {
+  connections: number
+  bytes: { toServer: number; toClient: number }
+  flipped: number
+  resets: number
+}
+
+export interface FaultProxyEvents {
+  connection: [number: number]
+}
+
+interface Target {
+  host: string
+  port: number
+}
+
+const SHAPE: Shape = {
+  target: () => {},
+  seed: isNumber,
+  host: isString,
+  port: isNumber,
+  toServer: (_name, value) => checkFaults(value as Faults),
+  toClient: (_name, value) => checkFaults(value as Faults),
+}
+
+/** Resolves when it listens. */
+export async function faultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
+  checkOptions('faultProxy', options, SHAPE)
+  const target = targetOf(options?.target)
+  const proxy = new FaultProxy(target, options.seed ?? Math.floor(Math.random() * 2 ** 32), options.host)
+  if (options.toServer !== undefined) proxy.set(options.toServer, 'toServer')
+  if (options.toClient !== undefined) proxy.set(options.toClient, 'toClient')
+  await proxy.listen(options.port ?? 0)
+  return proxy
+}
+
+export class FaultProxy extends EventEmitter<FaultProxyEvents> {
+  readonly seed: number
+  readonly host: string
+  #target: Target
+  readonly #random: Random
+  readonly #lanes: Record<OneWay, Lane> = { toServer: newLane(), toClient: newLane() }
+  readonly #connections = new Set<Connection>()
+  #server: Server | undefined
+  #port = 0
+  #count = 0
+  #isClosed = false
+
+  /** @internal */
+  constructor(target: Target, seed: number, host = '127.0.0.1') {
+    super()
+    this.#target = target
+    this.seed = seed
+    this.host = host
+    this.#random = new Random(seed)
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  get address(): string {
+    return `http://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.#port}`
+  }
+
+  /** How many connections are open. */
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  get stats(): FaultProxyStats {
+    const { toServer, toClient } = this.#lanes
+    return {
+      connections: this.#count,
+      bytes: { toServer: toServer.passed.bytes, toClient: toClient.passed.bytes },
+      flipped: toServer.passed.flipped + toClient.passed.flipped,
+      resets: toServer.passed.resets + toClient.passed.resets,
+    }
+  }
+
+  /** Where new connections go from now on. */
+  retarget(target: string | number): void {
+    this.#target = targetOf(target)
+  }
+
+  /** Sets the named faults; the others stay as they are. */
+  set(faults: Faults, direction: Direction = 'both'): void {
+    checkFaults(faults)
+    for (const way of ways(direction)) Object.assign(this.#lanes[way].faults, faults)
+    this.#pump()
+  }
+
+  blackhole(direction: Direction = 'both'): void {
+    for (const way of ways(direction)) this.#lanes[way].isHeld = true
+  }
+
+  flip(count = 1, direction: Direction = 'both'): void {
+    for (const way of ways(direction)) this.#lanes[way].flips += count
+  }
+
+  halfClose(direction: OneWay): void {
+    for (const way of ways(direction)) for (const connection of this.#connections) connection.halfClose(way)
+  }
+
+  /** Resets every connection, and takes new ones. Resolves with how many there were. */
+  async cut(): Promise<number> {
+    const all = [...this.#connections]
+    await Promise.all(all.map(connection => connection.reset()))
+    return all.length
+  }
+
+  /** Cuts, and refuses new connections until `restore`. */
+  async refuse(): Promise<void> {
+    const server = this.#server
+    this.#server = undefined
+    const closed = server === undefined ? undefined : new Promise(resolve => server.close(resolve))
+    await this.cut()
+    await closed
+  }
+
+  /** Ends every fault: what was held passes, and new connections are taken. */
+  async restore(): Promise<void> {
+    for (const lane of Object.values(this.#lanes)) {
+      for (const name of Object.keys(lane.faults)) delete lane.faults[name as keyof Faults]
+      lane.isHeld = false
+      lane.flips = 0
+    }
+    if (this.#server === undefined && !this.#isClosed) await this.listen(this.#port)
+    this.#pump()
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.refuse()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** @internal */
+  async listen(port: number): Promise<void> {
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: false }, client =>
+      this.#accept(client),
+    )
+    this.#server = server
+    server.listen(port, this.host)
+    await once(server, 'listening')
+    this.#port = (server.address() as AddressInfo).port
+  }
+
+  #accept(client: Socket): void {
+    const number = this.#count++
+    const connection = new Connection(client, this.#target, this.#lanes, this.#random.fork(number))
+    this.#connections.add(connection)
+    void connection.gone.then(() => this.#connections.delete(connection))
+    this.emit('connection', number)
+  }
+
+  #pump(): void {
+    for (const connection of this.#connections) connection.pump()
+  }
+}
+
+/** A client, the server, and what passes between them. */
+class Connection {
+  readonly gone: Promise<unknown>
+  readonly #client: Socket
+  readonly #server: Socket
+  readonly #pipes: Record<OneWay, Pipe>
+
+  constructor(client: Socket, target: Target, lanes: Record<OneWay, Lane>, random: Random) {
+    this.#client = client
+    this.#server = connect({ ...target, allowHalfOpen: true, noDelay: true })
+    client.setNoDelay(true)
+    const reset = (): void => void this.reset()
+    const [toServer, toClient] = [random.fork(0), random.fork(1)]
+    this.#pipes = {
+      toServer: new Pipe(client, this.#server, lanes.toServer, toServer, reset),
+      toClient: new Pipe(this.#server, client, lanes.toClient, toClient, reset),
+    }
+    const sides = [client, this.#server]
+    // A side that was reset, or cannot be reached: so is the other one.
+    for (const side of sides) side.on('error', reset)
+    this.gone = Promise.all(sides.map(side => new Promise(resolve => side.once('close', resolve))))
+  }
+
+  pump(): void {
+    for (const pipe of Object.values(this.#pipes)) pipe.pump()
+  }
+
+  halfClose(way: OneWay): void {
+    this.#pipes[way].halfClose()
+  }
+
+  async reset(): Promise<void> {
+    for (const pipe of Object.values(this.#pipes)) pipe.stop()
+    for (const side of [this.#client, this.#server]) side.resetAndDestroy()
+    await this.gone
+  }
+}
+
+function newLane(): Lane {
+  return { faults: {}, isHeld: false, flips: 0, passed: { bytes: 0, flipped: 0, resets: 0 } }
+}
+
+/** `http://host:port`, `host:port`, or a port of this machine. */
+function targetOf(target: unknown): Target {
+  if (typeof target !== 'string' && typeof target !== 'number')
+    throw invalidType('target', 'an address or a port', target)
+  const text = typeof target === 'number' ? `127.0.0.1:${target}` : target
+  try {
+    const hasScheme = /^\w+:\/\//.test(text)
+    // A scheme that has no port of its own, so that none is left out.
+    const { hostname, port, protocol } = new URL(hasScheme ? text : `tcp://${text}`)
+    const number = Number(port || { 'http:': 80, 'ws:': 80, 'https:': 443, 'wss:': 443 }[protocol])
+    if (number > 0) return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: number }
+  } catch {}
+  throw invalidValue('target', 'http://host:port, host:port or a port', target)
+}

@@ -1,0 +1,45 @@
+// The faults that can be set, and their checks.
+import { invalidValue, outOfRange } from '../errors'
+import { checkOptions, isCount, isDuration, isNumber, type Shape } from '../options'
+
+export interface Faults {
+  latency?: number
+  jitter?: number
+  bandwidth?: number
+  slice?: number
+  flip?: number
+  reset?: number
+}
+
+export type Direction = 'both' | 'toServer' | 'toClient'
+export type OneWay = Exclude<Direction, 'both'>
+
+const SHAPE: Shape = {
+  latency: isPause,
+  jitter: isPause,
+  bandwidth: isCount,
+  slice: isCount,
+  flip: isChance,
+  reset: isChance,
+}
+
+export function checkFaults(faults: Faults): void {
+  checkOptions('faults', faults, SHAPE)
+}
+
+/** The directions that `direction` names. */
+export function ways(direction: Direction): readonly OneWay[] {
+  if (direction === 'both') return ['toServer', 'toClient']
+  if (direction === 'toServer' || direction === 'toClient') return [direction]
+  throw invalidValue('direction', "'both', 'toServer' or 'toClient'", direction)
+}
+
+function isPause(name: string, value: unknown): void {
+  isDuration(name, value)
+  if ((value as number) < 0) throw outOfRange(name, 'at least 0', value as number)
+}
+
+function isChance(name: string, value: unknown): void {
+  isNumber(name, value)
+  if ((value as number) < 0 || (value as number) > 1) throw outOfRange(name, 'from 0 to 1', value as number)
+}

@@ -1,0 +1,46 @@
+// A fabric for one test: a broker without a port, and clients of it. Isolated from the fabric that a process shares.
+import { type ConatServer, init, type ServerOptions } from '../broker'
+import type { Client } from '../client'
+import type { ConnectOptions } from '../connect-options'
+import { FabricError } from '../errors'
+
+export type MemoryFabricOptions = Omit<ServerOptions, 'port' | 'host' | 'path'>
+
+/** Quick to come back, so that a test of reconnecting takes no longer than it must. */
+const QUICK: ConnectOptions = { reconnectionDelay: 5, reconnectionDelayMax: 50 }
+
+export function memoryFabric(options: MemoryFabricOptions = {}): MemoryFabric {
+  return new MemoryFabric(options)
+}
+
+export class MemoryFabric {
+  readonly broker: ConatServer
+  readonly #clients = new Set<Client>()
+
+  /** @internal */
+  constructor(options: MemoryFabricOptions) {
+    if (Object.hasOwn(options, 'port'))
+      throw new FabricError(`memoryFabric has no option 'port'`, 'ERR_UNKNOWN_OPTION')
+    this.broker = init({ ...options, port: null })
+  }
+
+  client(options: ConnectOptions = {}): Client {
+    const client = this.broker.client({ ...QUICK, ...options })
+    this.#clients.add(client)
+    client.once('closed', () => this.#clients.delete(client))
+    return client
+  }
+
+  dropConnections(...clients: Client[]): void {
+    for (const client of clients.length > 0 ? clients : this.#clients) client.conn.io.engine.close()
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#clients].map(client => client.close()))
+    await this.broker.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}

@@ -1,0 +1,175 @@
+//! Stories of one client against a broker that the test plays by hand.
+#![allow(clippy::disallowed_methods)]
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::entropy::SeededEntropy;
+use crate::subject::{Pattern, Subject};
+use crate::wire::{
+    AckId, ClientOp, Headers, Info, Json, Message, OpError, Payload, Reply, ServerOp, SubscribeStatus,
+    Subscription,
+};
+
+const SYNC: u32 = 1;
+const CLUSTER: u32 = 2;
+const TAP: u32 = 3;
+const NEWS: u32 = 4;
+
+struct Stage {
+    client: Client<u32>,
+    now: Instant,
+}
+
+impl Stage {
+    /// A client that has subscribed to `news.>` and `tap`, and is ready.
+    fn ready() -> Self {
+        let client = Client::new(ClientConfig::default(), Box::new(SeededEntropy::new(7)));
+        let mut stage = Self { client, now: Instant::now() };
+        stage.client.subscribe(stage.now, NEWS, Pattern::parse("news.>").expect("valid"), None);
+        stage.client.subscribe(stage.now, TAP, Pattern::parse("tap").expect("valid"), None);
+        stage.client.connect();
+        stage.sign_in();
+        stage
+    }
+
+    fn sign_in(&mut self) {
+        assert!(self.client.poll_dial());
+        self.client.handle_link_up(self.now);
+        let user = Ok(Json::from_value(&serde_json::Value::Null));
+        let info = Info { max_payload: 1_000_000, id: "0".to_owned(), cluster_name: None, user };
+        self.client.handle_op(self.now, ServerOp::Info(info));
+        let ops = self.ops();
+        let [ClientOp::InfoReceived, ClientOp::Subscribe { ack: Some(ack), subscriptions, .. }] =
+            ops.as_slice()
+        else {
+            panic!("no sign-in: {ops:?}")
+        };
+        self.added(*ack, subscriptions.len());
+    }
+
+    fn lose(&mut self) {
+        self.client.drop_link();
+        assert!(self.client.poll_drop());
+        self.client.handle_link_down(self.now, "cut".to_owned());
+        self.now += Duration::from_secs(1);
+        self.client.handle_timeout(self.now);
+    }
+
+    fn added(&mut self, ack: AckId, count: usize) {
+        let statuses = (0..count).map(|_| Ok(SubscribeStatus::Added)).collect();
+        self.client.handle_op(self.now, ServerOp::Ack { id: ack, reply: Reply::Subscribed(statuses) });
+    }
+
+    fn listed(&mut self, ack: AckId, strings: &[&str]) {
+        let reply = Reply::Strings(strings.iter().map(ToString::to_string).collect());
+        self.client.handle_op(self.now, ServerOp::Ack { id: ack, reply });
+    }
+
+    fn ask(&mut self, token: u32, kind: QuestionKind) {
+        let subject = Subject::parse("list").expect("valid");
+        let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
+        let timeout = Duration::from_secs(10);
+        self.client.ask(self.now, Some(token), Question { kind, message, timeout, wait_for_interest: false });
+    }
+
+    /// The acknowledgement that the one question about a list wants.
+    fn list_ack(&mut self) -> AckId {
+        let ops = self.ops();
+        let [ClientOp::Subscriptions { ack } | ClientOp::Cluster { ack }] = ops.as_slice() else {
+            panic!("not one question about a list: {ops:?}")
+        };
+        *ack
+    }
+
+    fn ops(&mut self) -> Vec<ClientOp> {
+        std::iter::from_fn(|| self.client.poll_op()).collect()
+    }
+
+    /// What happened to the two questions.
+    fn news(&mut self) -> Vec<ClientEvent<u32>> {
+        std::iter::from_fn(|| self.client.poll_event())
+            .filter(|event| !matches!(event, ClientEvent::Session(_) | ClientEvent::Subscribed(_)))
+            .collect()
+    }
+
+    fn inbox(&self) -> String {
+        format!("{}.*", self.client.inbox())
+    }
+}
+
+fn patterns(subscriptions: &[Subscription]) -> Vec<&str> {
+    subscriptions.iter().map(|subscription| &*subscription.pattern).collect()
+}
+
+#[test]
+fn a_sync_repairs_both_ways_and_leaves_the_inbox() {
+    let mut stage = Stage::ready();
+    stage.ask(SYNC, QuestionKind::Sync);
+    let ack = stage.list_ack();
+    let inbox = stage.inbox();
+    stage.listed(ack, &[&inbox, "tap", "left.over", "a..b"]);
+    assert_eq!(stage.news(), [], "not before the broker has confirmed");
+    let ops = stage.ops();
+    let [ClientOp::Unsubscribe { patterns: unwanted, .. }, ClientOp::Subscribe { ack, subscriptions, .. }] =
+        ops.as_slice()
+    else {
+        panic!("{ops:?}")
+    };
+    assert_eq!(unwanted.iter().map(|text| &**text).collect::<Vec<_>>(), ["left.over", "a..b"]);
+    assert_eq!(patterns(subscriptions), ["news.>"]);
+    assert!(subscriptions.iter().all(|one| one.queue.is_some()));
+    stage.added(ack.expect("it waits"), 1);
+    assert_eq!(stage.news(), [ClientEvent::Synced(SYNC)]);
+}
+
+#[test]
+fn a_sync_brings_a_lost_inbox_back_and_says_nothing_when_all_is_well() {
+    let mut stage = Stage::ready();
+    let inbox = stage.inbox();
+    stage.ask(SYNC, QuestionKind::Sync);
+    let ack = stage.list_ack();
+    stage.listed(ack, &["news.>", "tap", &inbox]);
+    assert_eq!((stage.ops(), stage.news()), (vec![], vec![ClientEvent::Synced(SYNC)]));
+    stage.ask(SYNC, QuestionKind::Sync);
+    let ack = stage.list_ack();
+    stage.listed(ack, &["news.>", "tap"]);
+    let ops = stage.ops();
+    let [ClientOp::Subscribe { subscriptions, .. }] = ops.as_slice() else { panic!("{ops:?}") };
+    assert_eq!(patterns(subscriptions), [inbox]);
+}
+
+#[test]
+fn lists_are_asked_for_again_after_a_loss() {
+    let mut stage = Stage::ready();
+    stage.ask(CLUSTER, QuestionKind::Cluster);
+    stage.list_ack();
+    stage.lose();
+    assert_eq!(stage.news(), []);
+    stage.sign_in();
+    let ack = stage.list_ack();
+    stage.listed(ack, &["http://a", "http://b"]);
+    assert_eq!(
+        stage.news(),
+        [ClientEvent::Cluster(CLUSTER, vec!["http://a".to_owned(), "http://b".to_owned()])]
+    );
+}
+
+#[test]
+fn a_list_that_never_comes_times_out_and_one_that_is_refused_fails() {
+    let mut stage = Stage::ready();
+    stage.ask(CLUSTER, QuestionKind::Cluster);
+    stage.list_ack();
+    stage.now += Duration::from_secs(11);
+    stage.client.handle_timeout(stage.now);
+    let news = stage.news();
+    assert!(
+        matches!(news.as_slice(), [ClientEvent::Failed(CLUSTER, ClientError::Timeout { .. })]),
+        "{news:?}"
+    );
+    stage.ask(SYNC, QuestionKind::Sync);
+    let id = stage.list_ack();
+    let reply = Reply::Error(OpError::text("no"));
+    stage.client.handle_op(stage.now, ServerOp::Ack { id, reply });
+    assert_eq!(stage.news(), [ClientEvent::Failed(SYNC, ClientError::Refused(OpError::text("no")))]);
+}

@@ -1,0 +1,53 @@
+//! Connections of an HTTP server of the application's: JavaScript brings what they receive, and takes away what they are to send.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::session::Session;
+use crate::endpoint::{Failure, Handle};
+use crate::runtime::News;
+use crate::transport::Visitor;
+use crate::transport::pipe::pipe;
+use crate::transport::tls::PeerCertificate;
+
+impl Session {
+    /// Somebody has come to the application's server and asks for the broker: `head` is the request, and what came behind it.
+    pub fn open_pipe(
+        &mut self,
+        handle: Handle,
+        broker: Handle,
+        address: Option<SocketAddr>,
+        certificate: Option<PeerCertificate>,
+        head: &[u8],
+    ) -> Result<(), Failure> {
+        let door = self.door(broker)?.clone();
+        let events = self.events.clone();
+        let (stream, end) = pipe(move |news| events.put([News::Pipe(handle, news)]));
+        end.bring(Bytes::copy_from_slice(head));
+        self.pipes.insert(handle, end);
+        door.let_in(Visitor::new(stream, address).with_certificate(certificate));
+        Ok(())
+    }
+
+    /// Bytes have come.
+    pub fn bring(&self, handle: Handle, bytes: &[u8]) {
+        if let Some(pipe) = self.pipes.get(&handle) {
+            pipe.bring(Bytes::copy_from_slice(bytes));
+        }
+    }
+
+    /// So many bytes have been written.
+    pub fn wrote(&self, handle: Handle, count: usize) {
+        if let Some(pipe) = self.pipes.get(&handle) {
+            pipe.wrote(count);
+        }
+    }
+
+    /// The connection is over. What was brought before is still read.
+    pub fn end_pipe(&mut self, handle: Handle, orderly: bool) {
+        if let Some(pipe) = self.pipes.remove(&handle) {
+            pipe.end(orderly);
+        }
+    }
+}

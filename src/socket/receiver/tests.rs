@@ -1,0 +1,137 @@
+use super::*;
+use crate::wire::Payload;
+
+const BYTES: usize = 1 << 20;
+
+fn data(seq: u64) -> Data {
+    Data { seq, payload: Payload::NIL, json: None }
+}
+
+fn handed_over(receiver: &mut Receiver) -> Vec<u64> {
+    std::iter::from_fn(|| receiver.poll_data()).map(|data| data.seq).collect()
+}
+
+fn attached(window: usize) -> Receiver {
+    let mut receiver = Receiver::new(Window { messages: window, bytes: BYTES });
+    receiver.attach();
+    receiver
+}
+
+#[test]
+fn messages_come_in_order_each_once_and_gaps_are_asked_for() {
+    let mut receiver = attached(10);
+    for seq in [1, 4, 4, 3] {
+        receiver.handle_data(data(seq)).expect("in the window");
+    }
+    assert_eq!(handed_over(&mut receiver), [1]);
+    assert_eq!(receiver.poll_transmit(), Some(Ask::Missing(vec![2])));
+    assert_eq!(receiver.poll_transmit(), None);
+    receiver.handle_missing_answered(Instant::now(), Some(vec![data(2)])).expect("in the window");
+    assert_eq!(handed_over(&mut receiver), [2, 3, 4]);
+    assert_eq!(receiver.poll_transmit(), None);
+}
+
+#[test]
+fn reports_say_what_was_handled_one_at_a_time() {
+    let (mut receiver, now) = (attached(10), Instant::now());
+    for seq in 1..=9 {
+        receiver.handle_data(data(seq)).expect("in the window");
+    }
+    handed_over(&mut receiver);
+    assert_eq!(receiver.poll_transmit(), None, "nothing handled yet");
+    receiver.consumed(2);
+    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 2, resumed: false }));
+    receiver.consumed(1);
+    assert_eq!(receiver.poll_transmit(), None, "one is under way");
+    receiver.handle_reported(now, true);
+    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 3, resumed: false }));
+    receiver.consumed(5);
+    assert_eq!(
+        receiver.poll_transmit(),
+        Some(Ask::Report { upto: 8, resumed: false }),
+        "half the window waits"
+    );
+}
+
+#[test]
+fn a_duplicate_is_answered_with_a_fresh_report_and_a_lost_report_is_repeated() {
+    let (mut receiver, now) = (attached(10), Instant::now());
+    receiver.handle_data(data(1)).expect("in the window");
+    handed_over(&mut receiver);
+    receiver.consumed(1);
+    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: false }));
+    receiver.handle_reported(now, false);
+    assert_eq!(receiver.poll_transmit(), None);
+    let at = receiver.poll_timeout().expect("armed");
+    receiver.handle_timeout(at);
+    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: false }));
+    receiver.handle_reported(at, true);
+    receiver.handle_data(data(1)).expect("old");
+    assert_eq!(
+        (handed_over(&mut receiver), receiver.poll_transmit()),
+        (vec![], Some(Ask::Report { upto: 1, resumed: false }))
+    );
+    assert_eq!(receiver.poll_transmit(), None, "one is under way");
+    receiver.handle_data(data(1)).expect("old");
+    assert_eq!(
+        receiver.poll_transmit(),
+        Some(Ask::Report { upto: 1, resumed: false }),
+        "it did not get there"
+    );
+}
+
+#[test]
+fn a_refusal_counts_only_while_what_was_asked_for_is_still_missing() {
+    let mut receiver = attached(10);
+    receiver.handle_data(data(2)).expect("in the window");
+    assert_eq!(receiver.poll_transmit(), Some(Ask::Missing(vec![1])));
+    assert!(receiver.lacks_what_it_asked_for());
+    // It was only late, and the next gap is another one.
+    receiver.handle_data(data(1)).expect("in the window");
+    handed_over(&mut receiver);
+    receiver.handle_data(data(4)).expect("in the window");
+    assert!(!receiver.lacks_what_it_asked_for());
+}
+
+#[test]
+fn what_came_before_its_turn_is_bounded_and_absurd_numbers_are_misbehaviour() {
+    let mut receiver = attached(3);
+    for seq in 2..=9 {
+        receiver.handle_data(data(seq)).expect("in reach");
+    }
+    assert_eq!(receiver.ahead.len(), 3);
+    receiver.handle_data(data(1)).expect("its turn");
+    assert_eq!(handed_over(&mut receiver), [1, 2, 3, 4]);
+    assert_eq!(receiver.poll_transmit(), Some(Ask::Missing(vec![5, 6, 7, 8, 9])));
+    for seq in [0, 1 << 53, u64::MAX] {
+        assert_eq!(receiver.handle_data(data(seq)), Err(PeerMisbehaved::SeqTooFar { seq }));
+    }
+}
+
+#[test]
+fn an_application_that_handles_nothing_gets_a_bounded_number() {
+    let mut receiver = attached(1);
+    for seq in 1..=LEAST_UNCONSUMED + 5 {
+        receiver.handle_data(data(seq)).expect("in reach");
+        receiver.poll_data();
+    }
+    assert_eq!(receiver.unconsumed(), LEAST_UNCONSUMED);
+    assert_eq!(receiver.poll_transmit(), None, "asking for more would only fill memory");
+}
+
+#[test]
+fn bytes_that_came_before_their_turn_and_bytes_that_are_not_handled_are_bounded() {
+    let mut receiver = Receiver::new(Window { messages: 100, bytes: 1000 });
+    receiver.attach();
+    let data = |seq| Data { seq, payload: Payload::msgpack(vec![0; 400]), json: None };
+    for seq in 2..=9 {
+        receiver.handle_data(data(seq)).expect("in reach");
+    }
+    assert_eq!((receiver.ahead.len(), receiver.held_bytes), (2, 800));
+    receiver.handle_data(data(1)).expect("its turn");
+    assert_eq!(handed_over(&mut receiver), [1, 2, 3], "no more than the window, and the one that reaches it");
+    assert_eq!(receiver.poll_transmit(), None, "asking for more would only fill memory");
+    receiver.consumed(3);
+    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 3, resumed: false }));
+    assert_eq!(receiver.poll_transmit(), Some(Ask::Missing(vec![4, 5])), "as many as can be kept");
+}

@@ -1,0 +1,139 @@
+use super::*;
+
+fn sender(messages: usize) -> Sender {
+    Sender::new(&SocketConfig { max_queue: messages, ..SocketConfig::default() })
+}
+
+fn write(sender: &mut Sender, text: &'static str) -> Result<u64, WriteError> {
+    sender.write(Instant::now(), Payload::msgpack(text), None, false)
+}
+
+fn transmitted(sender: &mut Sender, now: Instant) -> Vec<u64> {
+    std::iter::from_fn(|| sender.poll_transmit(now)).map(|data| data.seq).collect()
+}
+
+#[test]
+fn writes_queue_until_a_peer_is_attached_and_fail_at_the_window() {
+    let (mut sender, now) = (sender(2), Instant::now());
+    assert_eq!((write(&mut sender, "a"), write(&mut sender, "b")), (Ok(1), Ok(2)));
+    assert_eq!(write(&mut sender, "c"), Err(WriteError::Full { window: 2 }));
+    assert!(transmitted(&mut sender, now).is_empty());
+    sender.attach(now);
+    assert_eq!(transmitted(&mut sender, now), [1, 2]);
+    assert_eq!(sender.handle_emitted(now, 1), Ok(true));
+    assert_eq!((sender.unacked(), write(&mut sender, "c")), (1, Ok(3)));
+}
+
+#[test]
+fn the_last_message_goes_again_after_a_pause_and_after_a_reattach() {
+    let (mut sender, now) = (sender(9), Instant::now());
+    sender.attach(now);
+    for text in ["a", "b"] {
+        write(&mut sender, text).expect("room");
+    }
+    assert_eq!(transmitted(&mut sender, now), [1, 2]);
+    let at = sender.poll_timeout().expect("armed");
+    sender.handle_timeout(at);
+    assert_eq!(transmitted(&mut sender, at), [2]);
+    sender.detach();
+    assert_eq!(sender.poll_timeout(), None);
+    write(&mut sender, "c").expect("room");
+    sender.attach(at);
+    assert_eq!(transmitted(&mut sender, at), [2, 3]);
+    assert_eq!(sender.handle_emitted(at, 3), Ok(true));
+    assert_eq!((sender.poll_timeout(), transmitted(&mut sender, at)), (None, vec![]));
+}
+
+#[test]
+fn acknowledging_what_was_never_sent_is_misbehaviour_and_an_old_ack_is_not() {
+    let (mut sender, now) = (sender(9), Instant::now());
+    write(&mut sender, "a").expect("room");
+    assert_eq!(sender.handle_emitted(now, 1), Err(PeerMisbehaved::AckedUnsent { upto: 1 }));
+    sender.attach(now);
+    transmitted(&mut sender, now);
+    assert_eq!(sender.handle_emitted(now, 1), Ok(true));
+    assert_eq!(sender.handle_emitted(now, 0), Ok(false));
+    assert_eq!(sender.handle_emitted(now, u64::MAX), Err(PeerMisbehaved::AckedUnsent { upto: u64::MAX }));
+}
+
+#[test]
+fn resends_what_is_kept_and_refuses_what_is_not() {
+    let (mut sender, now) = (sender(9), Instant::now());
+    sender.attach(now);
+    for text in ["a", "b", "c"] {
+        write(&mut sender, text).expect("room");
+    }
+    transmitted(&mut sender, now);
+    sender.handle_emitted(now, 1).expect("sent");
+    let mut seqs =
+        |list: &[u64]| sender.resend(list).map(|found| found.iter().map(|data| data.seq).collect::<Vec<_>>());
+    assert_eq!(seqs(&[2, 3]), Some(vec![2, 3]));
+    assert_eq!((seqs(&[1]), seqs(&[4]), seqs(&[])), (None, None, None));
+}
+
+#[test]
+fn bytes_in_flight_are_bounded_but_one_message_always_goes() {
+    let config = SocketConfig { max_queue_bytes: 4 * MAX_IN_FLIGHT_BYTES, ..SocketConfig::default() };
+    let (mut sender, now) = (Sender::new(&config), Instant::now());
+    let big = || Payload::msgpack(vec![0; MAX_IN_FLIGHT_BYTES + 1]);
+    sender.attach(now);
+    for _ in 0..2 {
+        sender.write(now, big(), None, false).expect("room");
+    }
+    assert_eq!(transmitted(&mut sender, now), [1]);
+    sender.handle_emitted(now, 1).expect("sent");
+    assert_eq!(transmitted(&mut sender, now), [2]);
+}
+
+#[test]
+fn bytes_are_bounded_like_messages_and_headers_count() {
+    let config = SocketConfig { max_queue_bytes: 100, ..SocketConfig::default() };
+    let (mut sender, now) = (Sender::new(&config), Instant::now());
+    let put = |sender: &mut Sender, size: usize, json| {
+        sender.write(now, Payload::msgpack(vec![0; size]), json, false)
+    };
+    assert_eq!(put(&mut sender, 60, None), Ok(1));
+    assert_eq!(put(&mut sender, 41, None), Err(WriteError::FullBytes { window: 100 }));
+    let json = Json::from_value(&serde_json::json!({ "a": "x".repeat(40) }));
+    assert_eq!(put(&mut sender, 1, Some(json)), Err(WriteError::FullBytes { window: 100 }));
+    assert_eq!(put(&mut sender, 40, None), Ok(2));
+    sender.attach(now);
+    transmitted(&mut sender, now);
+    sender.handle_emitted(now, 2).expect("sent");
+    assert_eq!((sender.acked_bytes(), put(&mut sender, 1000, None)), (100, Ok(3)), "a large one goes alone");
+    assert_eq!(put(&mut sender, 0, None), Err(WriteError::FullBytes { window: 100 }));
+}
+
+#[test]
+fn what_is_left_at_the_end_comes_out_in_order_without_the_volatile_ones() {
+    let (mut sender, now) = (sender(9), Instant::now());
+    sender.attach(now);
+    for (seq, volatile) in [(1, true), (2, false), (3, true), (4, false), (5, true)] {
+        assert_eq!(sender.write(now, Payload::NIL, None, volatile), Ok(seq));
+    }
+    transmitted(&mut sender, now);
+    sender.handle_emitted(now, 2).expect("sent");
+    let left: Vec<u64> = sender.take_undelivered().iter().map(|data| data.seq).collect();
+    assert_eq!(left, [4]);
+}
+
+#[test]
+fn a_peer_that_acknowledges_nothing_while_the_window_is_used_is_noticed() {
+    let patience = Some(Duration::from_secs(3));
+    let config = SocketConfig { max_queue: 4, slow_consumer_timeout: patience, ..SocketConfig::default() };
+    let (mut sender, start) = (Sender::new(&config), Instant::now());
+    let at = |seconds| start + Duration::from_secs(seconds);
+    sender.attach(start);
+    let put = |sender: &mut Sender, now| sender.write(now, Payload::NIL, None, false).expect("room");
+    put(&mut sender, start);
+    assert!(!sender.is_stalled(at(99)), "less than half is used");
+    put(&mut sender, at(1));
+    put(&mut sender, at(2));
+    transmitted(&mut sender, at(2));
+    assert!(!sender.is_stalled(at(3)) && sender.is_stalled(at(4)));
+    assert!(sender.poll_timeout().is_some_and(|at_most| at_most <= at(4)));
+    sender.handle_emitted(at(3), 1).expect("sent");
+    assert!(!sender.is_stalled(at(5)) && sender.is_stalled(at(6)), "an acknowledgement buys time");
+    sender.handle_emitted(at(5), 2).expect("sent");
+    assert!(!sender.is_stalled(at(99)), "it has caught up");
+}

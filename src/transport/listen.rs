@@ -1,0 +1,146 @@
+//! Where a broker waits for visitors: a port, or a socket in the file system.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio::net::TcpListener;
+
+use super::stream::Visitor;
+
+/// Where to listen.
+#[derive(Debug, Clone)]
+pub enum ListenAt {
+    /// A name or address, and a port; 0 is any free one.
+    Net(String, u16),
+    /// A file that nobody else listens at, with permissions. It is removed when the listener is dropped.
+    Unix(PathBuf, u32),
+}
+
+impl fmt::Display for ListenAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Net(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path, _) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// Where a listener listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listening {
+    /// At a port.
+    Net(SocketAddr),
+    /// At a file.
+    Unix(PathBuf),
+}
+
+/// An open door.
+pub struct Listener {
+    kind: Kind,
+    /// Where it is.
+    pub at: Listening,
+}
+
+enum Kind {
+    Net(TcpListener),
+    #[cfg(unix)]
+    Unix(unix::Listener),
+}
+
+impl Listener {
+    /// Opens it.
+    pub async fn bind(place: &ListenAt) -> io::Result<Self> {
+        match place {
+            ListenAt::Net(host, port) => {
+                let listener = TcpListener::bind((host.as_str(), *port)).await?;
+                Ok(Self { at: Listening::Net(listener.local_addr()?), kind: Kind::Net(listener) })
+            }
+            #[cfg(unix)]
+            ListenAt::Unix(path, mode) => {
+                let listener = unix::Listener::bind(path, *mode).await?;
+                Ok(Self { at: Listening::Unix(path.clone()), kind: Kind::Unix(listener) })
+            }
+            #[cfg(not(unix))]
+            ListenAt::Unix(..) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// The next visitor.
+    pub async fn accept(&self) -> io::Result<Visitor> {
+        match &self.kind {
+            Kind::Net(listener) => Ok(listener.accept().await?.0.into()),
+            #[cfg(unix)]
+            Kind::Unix(listener) => listener.accept().await,
+        }
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fs::{self, Permissions};
+    use std::io;
+    use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+    use std::path::{Path, PathBuf};
+
+    use tokio::net::{UnixListener, UnixSocket, UnixStream};
+
+    use crate::transport::stream::Visitor;
+
+    /// A socket in the file system, removed when this is dropped.
+    pub(super) struct Listener {
+        listener: UnixListener,
+        path: PathBuf,
+        /// Which file is ours: somebody may have put another one there.
+        inode: u64,
+    }
+
+    impl Listener {
+        pub(super) async fn bind(path: &Path, mode: u32) -> io::Result<Self> {
+            let socket = match bound(path) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path).await => {
+                    fs::remove_file(path)?;
+                    bound(path)?
+                }
+                decided => decided?,
+            };
+            // Nobody can connect before `listen`, so there is no moment with other permissions.
+            fs::set_permissions(path, Permissions::from_mode(mode))?;
+            let inode = fs::symlink_metadata(path)?.ino();
+            Ok(Self { listener: socket.listen(BACKLOG)?, path: path.to_owned(), inode })
+        }
+
+        pub(super) async fn accept(&self) -> io::Result<Visitor> {
+            let (stream, _) = self.listener.accept().await?;
+            Ok(Visitor::new(stream, None))
+        }
+    }
+
+    impl Drop for Listener {
+        fn drop(&mut self) {
+            if fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode) {
+                // Gone already is just as well.
+                let _ = fs::remove_file(&self.path);
+            }
+        }
+    }
+
+    fn bound(path: &Path) -> io::Result<UnixSocket> {
+        let socket = UnixSocket::new_stream()?;
+        socket.bind(path)?;
+        Ok(socket)
+    }
+
+    /// Whether this is the socket of a process that has died.
+    async fn is_stale(path: &Path) -> bool {
+        let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+        is_socket
+            && UnixStream::connect(path)
+                .await
+                .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    }
+
+    /// Visitors who wait to be accepted.
+    const BACKLOG: u32 = 1024;
+}

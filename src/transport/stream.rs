@@ -1,0 +1,94 @@
+//! A connection as the languages see it: bytes in both directions, whatever they go over.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::tls::PeerCertificate;
+
+/// Bytes in both directions.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// TCP, TLS, a Unix socket, a pipe from JavaScript, or a WebSocket.
+pub type BoxedStream = Box<dyn Stream>;
+
+/// Somebody at a broker's door, of whom nothing is known but how they came.
+pub struct Visitor {
+    pub(super) stream: BoxedStream,
+    pub(super) address: Option<SocketAddr>,
+    pub(super) tls: Option<PeerCertificate>,
+}
+
+impl Visitor {
+    /// Over `stream`, from `address` if there is such a thing.
+    pub fn new(stream: impl Stream + 'static, address: Option<SocketAddr>) -> Self {
+        Self { stream: Box::new(stream), address, tls: None }
+    }
+
+    /// Where it comes from; absent over a Unix socket.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// With a certificate that somebody else has verified.
+    pub fn with_certificate(self, certificate: Option<PeerCertificate>) -> Self {
+        Self { tls: certificate, ..self }
+    }
+}
+
+impl From<TcpStream> for Visitor {
+    fn from(stream: TcpStream) -> Self {
+        // Without it answers wait for acknowledgements. A connection that is gone already shows at the first read.
+        let _ = stream.set_nodelay(true);
+        let address = stream.peer_addr().ok();
+        Self::new(stream, address)
+    }
+}
+
+/// A stream of which the first byte was read already.
+pub(super) struct Prefixed {
+    first: Option<u8>,
+    stream: BoxedStream,
+}
+
+impl Prefixed {
+    pub(super) fn new(first: u8, stream: BoxedStream) -> Self {
+        Self { first: Some(first), stream }
+    }
+}
+
+impl AsyncRead for Prefixed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if into.remaining() > 0
+            && let Some(first) = self.first.take()
+        {
+            into.put_slice(&[first]);
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Prefixed {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,155 @@
+//! A client's side: whom it trusts, and what it shows.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio_rustls::TlsConnector;
+
+use super::material::{TlsVersion, chain, key, provider, roots};
+use super::{TlsFailure, from_io};
+use crate::transport::LinkError;
+use crate::transport::stream::BoxedStream;
+
+/// How a client does TLS. Texts are PEM.
+#[derive(Default)]
+pub struct ClientTlsOptions {
+    /// Those whose signature is enough, instead of those that [`trust`] was told.
+    pub ca: Option<String>,
+    /// Its own certificate and key, for servers that ask.
+    pub identity: Option<(String, String)>,
+    /// Take any certificate: the connection is secret, and nobody knows with whom.
+    pub skip_verification: bool,
+    /// The name that the certificate must have, and that is asked for; else the address's host.
+    pub server_name: Option<String>,
+    /// The oldest version that will do.
+    pub min_version: TlsVersion,
+}
+
+/// The same, checked.
+#[derive(Clone)]
+pub struct ClientTls {
+    config: Arc<ClientConfig>,
+    server_name: Option<ServerName<'static>>,
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientTls").field("server_name", &self.server_name).finish_non_exhaustive()
+    }
+}
+
+impl ClientTls {
+    /// Reads certificates and keys.
+    pub fn new(options: &ClientTlsOptions) -> Result<Self, TlsFailure> {
+        let unusable = |error: Error| TlsFailure::material(format!("cert and key cannot be used: {error}"));
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(options.min_version.and_newer())
+            .map_err(unusable)?;
+        let builder = if options.skip_verification {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider())))
+        } else {
+            let roots = options.ca.as_deref().map_or_else(|| Ok(trusted()), |ca| roots(ca).map(Arc::new))?;
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
+            let verifier = verifier.map_err(|_| TlsFailure::material("no certificate authority is known"))?;
+            builder.with_webpki_verifier(verifier)
+        };
+        let mut config = match &options.identity {
+            Some((cert, own)) => builder.with_client_auth_cert(chain(cert)?, key(own)?).map_err(unusable)?,
+            None => builder.with_no_client_auth(),
+        };
+        // A proxy that could choose would choose HTTP/2, which has no upgrade.
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // One client, one server.
+        config.resumption = Resumption::in_memory_sessions(1);
+        let server_name = options.server_name.as_deref().map(name).transpose()?;
+        Ok(Self { config: Arc::new(config), server_name })
+    }
+}
+
+/// Speaks TLS with a server known as `host`.
+pub(in crate::transport) async fn connect(
+    stream: BoxedStream,
+    tls: &ClientTls,
+    host: &str,
+) -> Result<BoxedStream, LinkError> {
+    let name = match &tls.server_name {
+        Some(name) => name.clone(),
+        None => name(host).map_err(LinkError::Tls)?,
+    };
+    let connected = TlsConnector::from(tls.config.clone()).connect(name, stream).await;
+    let stream = connected.map_err(|error| match from_io(&error) {
+        Some(failure) => LinkError::Tls(failure),
+        None if error.kind() == std::io::ErrorKind::UnexpectedEof => LinkError::Tls(TlsFailure::new(
+            "ERR_TLS",
+            "TLS failed: the other end closed the connection; perhaps it does not speak TLS on this port",
+        )),
+        None => LinkError::Io(error),
+    })?;
+    Ok(Box::new(stream))
+}
+
+/// Tells whom every client of this process trusts that is not told otherwise. Only the first call counts.
+pub fn trust(pem: &str) {
+    TRUSTED.get_or_init(|| {
+        use rustls::pki_types::pem::PemObject;
+        let mut roots = RootCertStore::empty();
+        // One odd certificate among many is not worth a failure: nobody who is needed is missing, or somebody will say so.
+        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem.as_bytes()).flatten());
+        Arc::new(roots)
+    });
+}
+
+static TRUSTED: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+
+fn trusted() -> Arc<RootCertStore> {
+    TRUSTED.get().cloned().unwrap_or_else(|| Arc::new(RootCertStore::empty()))
+}
+
+fn name(host: &str) -> Result<ServerName<'static>, TlsFailure> {
+    ServerName::try_from(host.to_owned())
+        .map_err(|_| TlsFailure::material("no certificate can be for such a host name"))
+}
+
+/// Takes every certificate, if its owner has signed the handshake with it.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

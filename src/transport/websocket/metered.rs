@@ -1,0 +1,89 @@
+//! A stream whose incoming frames are counted on their way to the WebSocket.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+use super::meter::{Meter, TooManyFragments};
+use crate::transport::link::misbehaved;
+use crate::transport::stream::BoxedStream;
+
+/// Fails to read when the peer cuts its messages to crumbs, or floods us with control frames.
+pub(in crate::transport) struct Metered {
+    stream: BoxedStream,
+    meter: Meter,
+    light: u32,
+    period: Pin<Box<Sleep>>,
+}
+
+impl Metered {
+    /// `rest` was read already.
+    pub(super) fn new(stream: BoxedStream, rest: &[u8]) -> io::Result<Self> {
+        let mut meter = Meter::default();
+        meter.feed(rest).map_err(cut_to_crumbs)?;
+        Ok(Self { stream, meter, light: 0, period: Box::pin(sleep(PERIOD)) })
+    }
+
+    /// Whether a message has begun and is not over.
+    pub(in crate::transport) fn is_mid_message(&self) -> bool {
+        self.meter.is_mid_message()
+    }
+
+    /// All bytes that ever came.
+    pub(in crate::transport) fn bytes(&self) -> u64 {
+        self.meter.bytes()
+    }
+
+    fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.light = self.light.saturating_add(self.meter.take_light());
+        if self.light <= MAX_LIGHT_FRAMES {
+            return Ok(());
+        }
+        if self.period.as_mut().poll(cx).is_pending() {
+            return Err(misbehaved("flood of frames with little or no content"));
+        }
+        self.period = Box::pin(sleep(PERIOD));
+        self.light = 0;
+        Ok(())
+    }
+}
+
+impl AsyncRead for Metered {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, into))?;
+        self.meter.feed(&into.filled()[before..]).map_err(cut_to_crumbs)?;
+        Poll::Ready(self.check(cx))
+    }
+}
+
+impl AsyncWrite for Metered {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+fn cut_to_crumbs(TooManyFragments: TooManyFragments) -> io::Error {
+    misbehaved("message in too many fragments")
+}
+
+/// Over which light frames are counted, at least.
+const PERIOD: Duration = Duration::from_secs(25);
+/// How many there may be. An honest peer sends one or two.
+const MAX_LIGHT_FRAMES: u32 = 1000;
