@@ -20,6 +20,53 @@ pub trait Entropy: Send {
     fn fraction(&mut self) -> f64 {
         self.below(1 << 53) as f64 / (1_u64 << 53) as f64
     }
+
+    /// Whether to do what is allowed and rare at this point. Only a simulation ever says yes.
+    fn buggify(&mut self, _point: Point) -> bool {
+        false
+    }
+
+    /// A source for the points of another machine. Only a simulation has one.
+    fn fork(&mut self) -> Option<Box<dyn Entropy>> {
+        None
+    }
+}
+
+/// What machines may do at any time and hardly ever do, so that a simulation makes them do it often (FoundationDB's "buggify").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// A report leaves before it is due.
+    EarlyAck,
+    /// A report that is due waits.
+    DelayedAck,
+    /// There is no room but for the next message.
+    TinyWindow,
+    /// The link is given up for no reason.
+    SpuriousReconnect,
+    /// A message is taken for one that came twice.
+    DuplicateDelivery,
+}
+
+/// The points of one machine; none by default.
+#[derive(Default)]
+pub struct Quirks(Option<Box<dyn Entropy>>);
+
+impl Quirks {
+    /// Those that `source` asks for.
+    pub fn fork(source: &mut dyn Entropy) -> Self {
+        Self(source.fork())
+    }
+
+    /// Whether to do what is allowed and rare at this point.
+    pub fn takes(&mut self, point: Point) -> bool {
+        self.0.as_mut().is_some_and(|source| source.buggify(point))
+    }
+}
+
+impl std::fmt::Debug for Quirks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Quirks({})", self.0.is_some())
+    }
 }
 
 /// The operating system's cryptographic source.
@@ -85,5 +132,11 @@ mod tests {
             assert!((0.0..1.0).contains(&source.fraction()));
             assert_eq!(source.id().len(), 32);
         }
+    }
+
+    #[test]
+    fn outside_of_a_simulation_no_point_is_ever_taken() {
+        let mut quirks = Quirks::fork(&mut OsEntropy);
+        assert!((0..1000).all(|_| !quirks.takes(Point::EarlyAck) && !OsEntropy.buggify(Point::TinyWindow)));
     }
 }

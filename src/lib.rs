@@ -16,8 +16,7 @@ pub mod client;
 pub mod deadlines;
 pub mod endpoint;
 pub mod entropy;
-#[cfg(feature = "node")]
-mod node;
+pub mod node;
 pub mod runtime;
 pub mod socket;
 pub mod subject;

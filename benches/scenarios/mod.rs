@@ -12,7 +12,10 @@ pub type Work = Box<dyn FnMut(u32)>;
 /// Bytes of every payload.
 pub const PAYLOAD_BYTES: usize = 64;
 
-const SCENARIOS: [(&str, fn() -> Work); 9] = [
+/// Makes the work of a scenario.
+type Scenario = (&'static str, fn() -> Work);
+
+const SCENARIOS: [Scenario; 9] = [
     ("fabric-wire", wires::fabric),
     ("conat-wire", wires::conat),
     ("match", routing::matches),

@@ -113,7 +113,10 @@ impl Path {
     fn send(&mut self, messages: u32) {
         for _ in 0..messages {
             let payload = Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
-            self.command(WRITER, Command::SocketWrite { sockets: vec![SOCKET], payload, json: None });
+            self.command(
+                WRITER,
+                Command::SocketWrite { sockets: vec![SOCKET], payload, json: None, volatile: false },
+            );
         }
         self.sent += u64::from(messages);
         while self.acked < self.sent {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use selvedge::socket::{Ask, Receiver, Sender};
+use selvedge::socket::{Ask, Receiver, Sender, SocketConfig};
 use selvedge::wire::Payload;
 
 use super::{PAYLOAD_BYTES, Work};
@@ -16,7 +16,8 @@ const BATCH: u32 = 100;
 pub fn socket() -> Work {
     // The only look at the clock; no work depends on it.
     let now = Instant::now();
-    let (mut sender, mut receiver) = (Sender::new(1000), Receiver::new(1000));
+    let config = SocketConfig::default();
+    let (mut sender, mut receiver) = (Sender::new(&config), Receiver::new(config.window()));
     sender.attach(now);
     receiver.attach();
     let payload = Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
@@ -24,7 +25,7 @@ pub fn socket() -> Work {
         let before = sender.acked();
         for start in (0..messages).step_by(BATCH as usize) {
             for _ in start..messages.min(start + BATCH) {
-                sender.write(payload.clone(), None).expect("the window is wide enough");
+                sender.write(now, payload.clone(), None, false).expect("the window is wide enough");
             }
             while let Some(data) = sender.poll_transmit(now) {
                 receiver.handle_data(data).expect("in order");

@@ -3,8 +3,10 @@
 //   --dur MS (1500)   --runs N (3)           how long and how often; figures are medians
 //   --quiet MS (0)                           before each measurement wait up to so long for the machine to be idle
 //   --out FILE                               all results as JSON, written after every measurement
+//   --from FILE                              measures nothing, tells about these results
+//   --update                                 puts what it tells into docs/performance.md
 //   --quick                                  few workloads, once and briefly: shows that it works, not how fast
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { arch, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { chosenCases, figures } from './cases.mjs'
@@ -22,29 +24,44 @@ const { values: given } = parseArgs({
     runs: { type: 'string' },
     quiet: { type: 'string', default: '0' },
     out: { type: 'string' },
+    from: { type: 'string' },
+    update: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
   },
 })
-const dur = Number(given.dur ?? (given.quick ? 100 : 1500))
 const runs = Number(given.runs ?? (given.quick ? 1 : 3))
+const dur = Number(given.dur ?? (given.quick ? 100 : 1500))
 const ways = chosenWays(given.ways?.split(','))
 const cases = chosenCases(given.work?.split(','), given.quick)
+const cpu = `${arch()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'CPU'}`
+const setting = `Node ${process.version}, ${cpu}; ${dur} ms, ${runs} runs, medians; ${new Date().toISOString().slice(0, 10)}.`
 
-/** By name of the case, then of the way: a result for each run. */
-const results = {}
-const failures = []
-// The ways take turns, so that a busy minute of the machine hits all of them.
-for (let run = 1; run <= runs; run++) {
-  for (const each of cases) {
-    for (const [name, way] of Object.entries(ways)) {
-      if (way.works.includes(each.work)) await measure(each, name, way, run)
+// `results`: by name of the case, then of the way, a result for each run.
+const all = given.from ? JSON.parse(readFileSync(given.from, 'utf8')) : await measureAll()
+const told = tell(all)
+console.log(`\n${told}\n`)
+// The rest of it, where it happened, is in the file.
+for (const failure of all.failures) console.log(`FAILED ${failure.split('\n')[0]}`)
+if (all.failures.length > 0) process.exitCode = 1
+if (given.update) updateDocument(told)
+
+async function measureAll() {
+  const all = { setting, results: {}, failures: [] }
+  // The ways take turns, so that a busy minute of the machine hits all of them.
+  for (let run = 1; run <= runs; run++) {
+    for (const each of cases) {
+      for (const [name, way] of Object.entries(ways)) {
+        if (!way.works.includes(each.work)) continue
+        await quiet(Number(given.quiet))
+        await measure(all, each, name, way, run)
+        if (given.out) writeFileSync(given.out, JSON.stringify(all, undefined, 1))
+      }
     }
   }
+  return all
 }
-report()
 
-async function measure(each, name, way, run) {
-  await quiet(Number(given.quiet))
+async function measure({ results, failures }, each, name, way, run) {
   const label = `run ${run} of ${runs}, ${each.name}, ${name}`
   try {
     const result = await withStage(way, stage => each.measure(stage, each, dur))
@@ -55,25 +72,29 @@ async function measure(each, name, way, run) {
     failures.push(`${label}: ${err.message}`)
     process.stderr.write(`${label}: FAILED\n`)
   }
-  if (given.out) writeFileSync(given.out, JSON.stringify({ dur, results, failures }, undefined, 1))
 }
 
-function report() {
+function tell({ setting, results }) {
+  const each = Object.values(results).flatMap(ofCase => Object.values(ofCase).flat())
+  if (each.length === 0) return 'Nothing was measured.'
   const medians = map(results, ofCase => map(ofCase, median))
-  const foreign = Object.values(results).flatMap(ofCase =>
-    Object.values(ofCase)
-      .flat()
-      .map(r => r.foreign),
+  const foreign = median(each.map(({ foreign }) => ({ foreign }))).foreign
+  const lines = [
+    `${setting} Cores that other work kept busy meanwhile: ${significant(foreign)}.`,
+    table(cases, ways, medians),
+    // Floors are for whoever measures properly.
+    ...(given.quick ? [] : ['The floors:', verdict(medians)]),
+  ]
+  return lines.join('\n\n')
+}
+
+function updateDocument(told) {
+  const file = new URL('../../docs/performance.md', import.meta.url)
+  const block = /(<!-- npm run bench -- --update -->\n)[\s\S]*(<!-- end -->)/
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8').replace(block, (_, begin, end) => `${begin}\n${told}\n\n${end}`),
   )
-  const cpu = `${arch()}, ${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}`
-  console.log(`\nNode ${process.version}, ${cpu}; ${dur} ms, ${runs} runs, medians.`)
-  console.log(
-    `Cores that other work kept busy: ${significant(median(foreign.map(value => ({ value }))).value)}.`,
-  )
-  console.log(`\n${table(cases, ways, medians)}\n`)
-  if (!given.quick) console.log(`Floors:\n\n${verdict(medians)}\n`)
-  for (const failure of failures) console.log(`FAILED ${failure}`)
-  if (failures.length > 0) process.exitCode = 1
 }
 
 function map(object, change) {

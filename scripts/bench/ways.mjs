@@ -1,13 +1,14 @@
-// What is measured: our links, and the peers beside them. One line each; `connect` and `init` are options of ours.
+// What is measured, a line each: our links (their doors are in ways/doors.mjs), and the peers beside them.
 import { natsServer } from './ways/nats-server.mjs'
 
 const sockets = ['oneway', 'rtt', 'connect', 'broadcast', 'memory', 'sockets']
 const everything = [...sockets, 'pubsub', 'request', 'subscriptions']
 
 export const ways = {
-  'in-process': { module: 'selvedge', broker: true, together: true, works: everything },
-  'selvedge wire': { module: 'selvedge', broker: true, works: everything, connect: { wire: 'selvedge' } },
-  'conat wire': { module: 'selvedge', broker: true, works: everything, connect: { wire: 'conat' } },
+  'in-process': { module: 'selvedge', broker: true, door: 'none', together: true, works: everything },
+  'selvedge wire': { module: 'selvedge', broker: true, door: 'tcp', wire: 'selvedge', works: everything },
+  websocket: { module: 'selvedge', broker: true, door: 'websocket', wire: 'selvedge', works: everything },
+  'conat wire': { module: 'selvedge', broker: true, door: 'tcp', wire: 'conat', works: everything },
   net: { module: 'net', works: sockets },
   ws: { module: 'ws', works: sockets },
   'socket.io': { module: 'socketio', works: sockets },

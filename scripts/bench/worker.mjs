@@ -1,6 +1,6 @@
 // One process of a measurement: `worker.mjs MODULE`. Does what a workload asks for; any role, or all of them.
 import { Arrivals } from './arrivals.mjs'
-import { now } from './clock.mjs'
+import { now, sleep } from './clock.mjs'
 import { flow, opens, trips } from './loops.mjs'
 import { make } from './payload.mjs'
 
@@ -29,7 +29,10 @@ const tasks = {
   },
   reset: () => arrivals.reset(),
   all: async ({ count }) => ({ last: await arrivals.all(count) }),
-  accepted: () => ({ count: server.count() }),
+  /** Resolves when the server has so many sockets; at the latest when the task's time is over. */
+  async accepted({ count }) {
+    while (server.count() !== count) await sleep(5)
+  },
 
   // The sender.
   async session(options) {

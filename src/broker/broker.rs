@@ -200,6 +200,11 @@ impl Broker {
         }
     }
 
+    /// How many choices for messages in chunks it remembers: for checks that nothing stays behind.
+    pub fn unfinished(&self) -> usize {
+        self.router.unfinished()
+    }
+
     /// A printable table of peers and patterns, for debugging. Bounded, and escaped: names come from strangers.
     pub fn snapshot(&self) -> String {
         let peers: Vec<(PeerId, PeerStats)> =

@@ -45,6 +45,11 @@ impl Router {
         self.subscriptions += 1;
     }
 
+    /// How many choices for messages in chunks are remembered.
+    pub(super) fn unfinished(&self) -> usize {
+        self.unfinished.choices
+    }
+
     /// Takes `peer` out of a group, and removes what is empty then.
     pub(super) fn unsubscribe(&mut self, pattern: &Pattern, queue: &Arc<str>, peer: PeerId) {
         let Some(groups) = self.interest.get_mut(pattern) else { return };

@@ -14,7 +14,7 @@ use crate::wire::MessageId;
 pub(super) struct Unfinished {
     /// For each publisher, oldest first.
     by_publisher: HashMap<PeerId, VecDeque<Message>>,
-    choices: usize,
+    pub(super) choices: usize,
     /// When the oldest message of a publisher is given up.
     deadlines: Deadlines<PeerId>,
 }

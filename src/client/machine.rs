@@ -1,8 +1,11 @@
 //! The fabric client: joins the session, the subscriptions and the open questions.
 
+mod accounting;
 mod asking;
 mod listing;
 mod syncing;
+
+pub use accounting::Held;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -40,6 +43,8 @@ pub struct Client<T> {
     /// Subscriptions that the broker refused after a reconnect.
     refused: Vec<Pattern>,
     retry_at: Option<(Instant, Duration)>,
+    /// When messages that have come in part are looked at: what is too old goes, even if nothing comes any more.
+    prune_at: Option<Instant>,
     ops: VecDeque<ClientOp>,
     events: VecDeque<ClientEvent<T>>,
     entropy: Box<dyn Entropy>,
@@ -82,6 +87,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             next_message: 0,
             refused: Vec::new(),
             retry_at: None,
+            prune_at: None,
             ops: VecDeque::new(),
             events: VecDeque::new(),
             entropy,
@@ -111,6 +117,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         if self.session.phase() != Phase::Closed {
             self.session.close();
             self.acks.clear();
+            self.answers = Reassembly::default();
+            self.prune_at = None;
             for key in self.operations.keys(|_| true) {
                 self.fail(key, ClientError::Closed);
             }
@@ -209,9 +217,11 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub fn handle_op(&mut self, now: Instant, op: ServerOp) {
         match op {
             ServerOp::Deliver { pattern, publication } if pattern == self.inbox_pattern => {
+                self.expect_rest(now, &publication);
                 self.handle_answer(now, publication)
             }
             ServerOp::Deliver { pattern, publication } => {
+                self.expect_rest(now, &publication);
                 let events = &mut self.events;
                 self.subscriptions.handle_chunk(now, &pattern, publication, |token, message| {
                     events.push_back(ClientEvent::Delivered { token, message });
@@ -236,6 +246,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             self.operations.next_deadline(),
             self.subscriptions.next_deadline(),
             retry,
+            self.prune_at,
         ];
         all.into_iter().flatten().min()
     }
@@ -255,6 +266,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
         if self.retry_at.is_some_and(|(at, _)| at <= now) {
             self.retry_refused();
+        }
+        if self.prune_at.is_some_and(|at| at <= now) {
+            self.prune(now);
         }
     }
 

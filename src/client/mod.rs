@@ -17,5 +17,5 @@ pub use backoff::Backoff;
 pub use config::{ClientConfig, ReconnectConfig};
 pub use error::ClientError;
 pub use event::{ClientEvent, SessionState};
-pub use machine::Client;
+pub use machine::{Client, Held};
 pub use operations::{Many, Question, QuestionKind};

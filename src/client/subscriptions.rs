@@ -175,6 +175,20 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         Some((token, pattern, unwanted))
     }
 
+    pub(super) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.by_pattern.keys()
+    }
+
+    /// Bytes of messages that have come in part.
+    pub(super) fn partial_bytes(&self) -> usize {
+        self.by_pattern.values().map(|entry| entry.reassembly.bytes()).sum()
+    }
+
+    /// Drops messages that have come in part and are too old.
+    pub(super) fn prune(&mut self, now: Instant) {
+        self.by_pattern.values_mut().for_each(|entry| entry.reassembly.drop_old(now));
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.waits.next()
     }

@@ -1,5 +1,6 @@
 //! The endpoint: takes commands and operations, keeps the fabric client, the sockets and the listeners, and joins them.
 
+mod accounting;
 mod commands;
 mod outputs;
 mod routing;
@@ -12,7 +13,7 @@ use super::sockets::AnySocket;
 use super::{EndpointConfig, Event, Handle, Owner, SocketQuestion};
 use crate::client::Client;
 use crate::deadlines::Deadlines;
-use crate::entropy::Entropy;
+use crate::entropy::{Entropy, Point};
 use crate::socket::{Listener, SocketConfig};
 use crate::wire::{ClientOp, ServerOp};
 
@@ -96,6 +97,7 @@ impl Endpoint {
     /// A deadline has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.client.handle_timeout(now);
+        self.reconnect_for_no_reason();
         while let Some(handle) = self.deadlines.pop_due(now) {
             self.with_socket(handle, |socket| socket.handle_timeout(now));
         }
@@ -135,6 +137,13 @@ impl Endpoint {
             } else {
                 return;
             }
+        }
+    }
+
+    /// Links may fall at any time.
+    fn reconnect_for_no_reason(&mut self) {
+        if self.client.takes(Point::SpuriousReconnect) {
+            self.client.drop_link();
         }
     }
 

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use super::Handle;
-use crate::socket::{ClientSocket, CloseReason, CommandError, Output, ServerSocket, Tag, WriteError};
+use crate::socket::{
+    ClientSocket, CloseReason, CommandError, Held as SocketHeld, Output, ServerSocket, Tag, WriteError,
+};
 use crate::wire::{Json, Message, Payload};
 
 /// One socket of an endpoint.
@@ -102,6 +104,13 @@ impl AnySocket {
         match self {
             Self::Client(socket) => socket.poll_output(),
             Self::Server(socket, _) => socket.poll_output(),
+        }
+    }
+
+    pub(super) fn held(&self) -> SocketHeld {
+        match self {
+            Self::Client(socket) => socket.held(),
+            Self::Server(socket, _) => socket.held(),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::wire::socketio::split_json;
 use crate::wire::{Encoding, Headers, Json, Message, OpError, Payload};
 
 /// What a record is for.
+#[derive(Debug)]
 pub enum Order {
     /// A client, in any case the one that it names.
     Client(Command),
@@ -22,6 +23,7 @@ pub enum Order {
 }
 
 /// An answer to a broker's question.
+#[derive(Debug)]
 pub enum Answer {
     /// Who somebody is, or why he may not come in.
     User(QuestionId, Result<Json, OpError>),

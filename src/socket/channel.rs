@@ -1,13 +1,15 @@
 //! What both ends of a socket have: a sender, a receiver, a keep-alive, and the questions between them.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::pending::Pending;
 use super::{
-    Ask, Data, KeepAlive, Output, PeerMisbehaved, Receiver, Sender, SocketConfig, SocketEvent, Tag, TagKind,
+    Ask, Data, Held, KeepAlive, Output, PeerMisbehaved, Receiver, Sender, SocketConfig, SocketEvent, Tag,
+    TagKind,
 };
 use super::{CommandError, RequestFailure, WriteError, control};
+use crate::entropy::{Point, Quirks};
 use crate::subject::Subject;
 use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 
@@ -21,6 +23,7 @@ pub struct Channel {
     receiver: Receiver,
     keepalive: KeepAlive,
     pending: Pending,
+    quirks: Quirks,
     /// The number of the latest tag of any kind; a late answer has an older one.
     number: u32,
     report: u32,
@@ -51,6 +54,7 @@ impl Channel {
             receiver: Receiver::new(config.window()),
             keepalive: KeepAlive::new(now, config.keep_alive),
             pending: Pending::default(),
+            quirks: Quirks::default(),
             number: 0,
             report: 0,
             missing: 0,
@@ -90,6 +94,25 @@ impl Channel {
     /// What was asked before says nothing about the peer of now.
     fn forget_questions(&mut self) {
         (self.report, self.missing, self.ping) = (0, 0, 0);
+    }
+
+    /// What is rare happens as `quirks` say.
+    pub(super) fn set_quirks(&mut self, quirks: Quirks) {
+        self.quirks = quirks;
+    }
+
+    /// What it keeps.
+    pub(super) fn held(&self) -> Held {
+        let (ahead, ahead_bytes) = self.receiver.held();
+        Held {
+            unacked: self.sender.unacked(),
+            unacked_bytes: self.sender.unacked_bytes(),
+            ahead,
+            ahead_bytes,
+            unconsumed: self.receiver.unconsumed(),
+            requests: self.pending.len(),
+            outputs: self.outputs.len(),
+        }
     }
 
     /// Whether the peer has ever sent anything: it believes in this socket.
@@ -164,6 +187,7 @@ impl Channel {
             (None, None) => {
                 let Message { payload, headers, .. } = message;
                 let seq = headers.seq.ok_or(PeerMisbehaved::BadHeader)?;
+                self.receiver.set_tight(self.quirks.takes(Point::TinyWindow));
                 self.receiver.handle_data(Data { seq, payload, json: headers.json })?;
             }
         }
@@ -267,7 +291,15 @@ impl Channel {
             self.outputs.push_back(Output::Event(SocketEvent::Counted { resent, duplicates }));
         }
         let Some(peer) = self.peer.clone() else { return };
-        while let Some(data) = self.sender.poll_transmit(now) {
+        if self.quirks.takes(Point::EarlyAck) {
+            self.receiver.hurry_report();
+        }
+        if self.quirks.takes(Point::DelayedAck) {
+            self.receiver.hold_report(now + DELAYED_ACK);
+        }
+        // What is under way brings us here again.
+        let is_tight = self.sender.is_waiting() && self.quirks.takes(Point::TinyWindow);
+        while !is_tight && let Some(data) = self.sender.poll_transmit(now) {
             let headers = control::data_headers(&data);
             self.outputs.push_back(Output::Publish(Message {
                 subject: peer.clone(),
@@ -295,7 +327,7 @@ impl Channel {
         kind: TagKind,
         command: SocketCommand,
         payload: Payload,
-        timeout: std::time::Duration,
+        timeout: Duration,
         wait_for_interest: bool,
     ) -> u32 {
         let Some(subject) = self.peer.clone() else { return 0 };
@@ -331,3 +363,6 @@ impl Channel {
         self.outputs.push_back(Output::FailRequest(ticket, RequestFailure::Closed));
     }
 }
+
+/// How long a report is held back at [`Point::DelayedAck`].
+const DELAYED_ACK: Duration = Duration::from_millis(200);

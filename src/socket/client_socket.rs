@@ -7,8 +7,9 @@ use std::time::Instant;
 use super::channel::Verdict;
 use super::config::Pause;
 use super::ending::Ending;
-use super::{Channel, CloseReason, CommandError, Output, PeerMisbehaved, SocketConfig, SocketEvent};
+use super::{Channel, CloseReason, CommandError, Held, Output, PeerMisbehaved, SocketConfig, SocketEvent};
 use super::{State, Tag, TagKind, WriteError, control};
+use crate::entropy::Quirks;
 use crate::subject::{InvalidSubject, Pattern, Subject};
 use crate::wire::{Headers, Json, Message, OpError, Payload, SocketCommand};
 
@@ -94,6 +95,16 @@ impl ClientSocket {
             asked: 0,
             ending: Ending::default(),
         })
+    }
+
+    /// What is rare happens as `quirks` say.
+    pub fn set_quirks(&mut self, quirks: Quirks) {
+        self.channel.set_quirks(quirks);
+    }
+
+    /// What it keeps in memory.
+    pub fn held(&self) -> Held {
+        self.channel.held()
     }
 
     /// Queues a message.

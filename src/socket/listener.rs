@@ -163,6 +163,11 @@ impl Listener {
         sockets
     }
 
+    /// Clients whose own subject is awaited: at most 10 000.
+    pub fn arriving(&self) -> usize {
+        self.arriving.len()
+    }
+
     /// Takes no new clients from now on: it is about to end. They look for another server.
     pub fn retire(&mut self) {
         self.retired = true;

@@ -20,6 +20,10 @@ impl Pending {
         Ok(())
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.tickets.len()
+    }
+
     pub(super) fn pop(&mut self) -> Option<u32> {
         self.tickets.pop_front().map(|(ticket, _)| ticket)
     }

@@ -56,6 +56,8 @@ pub struct Receiver {
     missing: Question,
     /// The first number of the latest request for missing ones.
     asked_for: u64,
+    /// There is no room but for the next message.
+    is_tight: bool,
 }
 
 impl Receiver {
@@ -82,6 +84,7 @@ impl Receiver {
             report_doubted: false,
             missing: Question::new(),
             asked_for: 0,
+            is_tight: false,
         }
     }
 
@@ -108,7 +111,8 @@ impl Receiver {
         let bytes = data.bytes();
         self.largest = self.largest.max(bytes);
         // What does not fit is not lost: it is not acknowledged either, and asked for when its turn has come.
-        let fits = self.ahead.len() < self.window.messages
+        let fits = !self.is_tight
+            && self.ahead.len() < self.window.messages
             && self.held_bytes.saturating_add(bytes) <= self.window.bytes;
         if seq == self.next || fits {
             self.held_bytes += bytes;
@@ -151,6 +155,27 @@ impl Receiver {
     /// The application has been given as much as it may leave unhandled.
     fn is_loaded(&self) -> bool {
         self.unconsumed() >= self.unconsumed_limit || self.unconsumed_bytes >= self.window.bytes
+    }
+
+    /// What it keeps that came before its turn: messages and bytes.
+    pub fn held(&self) -> (usize, usize) {
+        (self.ahead.len(), self.held_bytes)
+    }
+
+    /// The next report leaves as soon as none is under way, or not before `until` (a simulation's points).
+    pub(super) fn hurry_report(&mut self) {
+        self.report_wanted = true;
+    }
+
+    pub(super) fn hold_report(&mut self, until: Instant) {
+        if self.report.is_free() {
+            self.report.retry_at = Some(until);
+        }
+    }
+
+    /// Whether there is no room for messages before their turn (a simulation's point).
+    pub(super) fn set_tight(&mut self, is_tight: bool) {
+        self.is_tight = is_tight;
     }
 
     /// How many messages the application has been given and has not handled.

@@ -102,6 +102,16 @@ impl Sender {
         self.unacked.len()
     }
 
+    /// Payload bytes of these.
+    pub fn unacked_bytes(&self) -> usize {
+        self.unacked.iter().map(|data| data.payload.raw.len()).sum()
+    }
+
+    /// Whether anything is under way.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.sent > 0
+    }
+
     /// How many messages the peer has handled.
     pub fn acked(&self) -> u64 {
         self.next - 1 - self.unacked.len() as u64

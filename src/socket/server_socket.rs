@@ -5,8 +5,10 @@ use std::time::Instant;
 use super::channel::Verdict;
 use super::ending::Ending;
 use super::{
-    Channel, CloseReason, CommandError, Output, SocketConfig, SocketEvent, State, Tag, WriteError, control,
+    Channel, CloseReason, CommandError, Held, Output, SocketConfig, SocketEvent, State, Tag, WriteError,
+    control,
 };
+use crate::entropy::Quirks;
 use crate::subject::Subject;
 use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 
@@ -32,6 +34,16 @@ impl ServerSocket {
     /// The id that its client chose.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// What is rare happens as `quirks` say.
+    pub fn set_quirks(&mut self, quirks: Quirks) {
+        self.channel.set_quirks(quirks);
+    }
+
+    /// What it keeps in memory.
+    pub fn held(&self) -> Held {
+        self.channel.held()
     }
 
     /// Queues a message.

@@ -77,7 +77,13 @@ impl Reassembly {
         self.dropped
     }
 
-    fn drop_old(&mut self, now: Instant) {
+    /// How many bytes of unfinished messages it keeps.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Gives up what is too old. Done with every chunk; to be called when none comes any more.
+    pub fn drop_old(&mut self, now: Instant) {
         let before = self.partials.len();
         let bytes = &mut self.bytes;
         self.partials.retain(|_, partial| {

@@ -1,11 +1,64 @@
 //! The one source of chance in a simulated run.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use selvedge::entropy::{Entropy, SeededEntropy};
+use selvedge::entropy::{Entropy, Point, SeededEntropy};
 
 /// Throws that replay from a seed.
 pub struct Dice(SeededEntropy);
+
+/// Whether machines do what is allowed and rare, and how often: one world's points, taken from its seed.
+#[derive(Clone, Default)]
+pub struct Rare(Arc<RareInner>);
+
+#[derive(Default)]
+struct RareInner {
+    /// Bit by bit, the points that this seed uses.
+    points: AtomicU8,
+    /// In 1/1000.
+    often: AtomicU64,
+    taken: AtomicU64,
+}
+
+impl Rare {
+    /// From now on at these points, so often.
+    pub fn set(&self, points: u8, often: u64) {
+        self.0.points.store(points, Ordering::Relaxed);
+        self.0.often.store(often, Ordering::Relaxed);
+    }
+
+    /// How often it came to that.
+    pub fn taken(&self) -> u64 {
+        self.0.taken.load(Ordering::Relaxed)
+    }
+}
+
+/// A machine's source: its own throws, and the world's points.
+struct Source(SeededEntropy, Rare);
+
+impl Entropy for Source {
+    fn bits(&mut self) -> u128 {
+        self.0.bits()
+    }
+
+    fn buggify(&mut self, point: Point) -> bool {
+        let Rare(rare) = &self.1;
+        let bit = 1_u8 << point as u8;
+        if rare.points.load(Ordering::Relaxed) & bit == 0 {
+            return false;
+        }
+        let taken = self.0.below(1000) < usize::try_from(rare.often.load(Ordering::Relaxed)).unwrap_or(0);
+        rare.taken.fetch_add(u64::from(taken), Ordering::Relaxed);
+        taken
+    }
+
+    fn fork(&mut self) -> Option<Box<dyn Entropy>> {
+        let seed = u64::try_from(self.0.bits() >> 64).unwrap_or(0);
+        Some(Box::new(Self(SeededEntropy::new(seed), self.1.clone())))
+    }
+}
 
 impl Dice {
     pub fn new(seed: u64) -> Self {
@@ -34,7 +87,8 @@ impl Dice {
     }
 
     /// A source of its own for a machine.
-    pub fn split(&mut self) -> Box<dyn Entropy> {
-        Box::new(SeededEntropy::new(u64::try_from(self.0.bits() >> 64).unwrap_or(0)))
+    pub fn split(&mut self, rare: &Rare) -> Box<dyn Entropy> {
+        let seed = u64::try_from(self.0.bits() >> 64).unwrap_or(0);
+        Box::new(Source(SeededEntropy::new(seed), rare.clone()))
     }
 }

@@ -92,6 +92,10 @@ impl World {
                 self.blame(format_args!("{sock:?}: writer {from:?} is not at the other end"));
             }
         }
+        if self.sides.get(&sock).is_some_and(|side| self.stuck.contains(&side.id)) {
+            *self.stuck_with.entry(sock).or_default() += 1;
+            return;
+        }
         let delay = self.handler_time();
         self.after(delay, move |world| {
             if let Some(side) = world.sides.get_mut(&sock) {

@@ -16,6 +16,7 @@ impl World {
     pub fn come_to_rest(&mut self) {
         self.note("the faults stop");
         self.net.heal(self.now);
+        (0..self.nodes.len()).for_each(|node| self.thaw(node));
         let detached: Vec<Sock> = self
             .sides
             .iter()
@@ -26,8 +27,38 @@ impl World {
         for node in 0..self.nodes.len() {
             self.command(node, selvedge::endpoint::Command::Connect);
         }
+        if !self.stuck.is_empty() {
+            // Handlers that never return hold up their own sockets, and no other.
+            self.run_until(PATIENCE, |world| world.restless(false).is_empty());
+            self.restless(false)
+                .into_iter()
+                .for_each(|line| self.blame(format_args!("beside a stuck socket: {line}")));
+            self.unstick();
+        }
         self.run_until(PATIENCE, World::is_at_rest);
         self.check();
+        self.check_interest();
+    }
+
+    /// The handlers that never returned do.
+    fn unstick(&mut self) {
+        self.note("the stuck handlers return");
+        self.stuck.clear();
+        for (sock, count) in std::mem::take(&mut self.stuck_with) {
+            if let Some(side) = self.sides.get_mut(&sock) {
+                side.consumed += count;
+            }
+            self.command(sock.0, selvedge::endpoint::Command::Consumed { socket: sock.1, count });
+        }
+    }
+
+    /// The sides that cannot stay as they are, those that are stuck included or not.
+    fn restless(&self, all: bool) -> Vec<String> {
+        self.sides
+            .iter()
+            .filter(|(_, side)| all || !self.stuck.contains(&side.id))
+            .filter_map(|(sock, side)| Some(format!("{sock:?}: {}: {side:?}", self.unrest(*sock, side)?)))
+            .collect()
     }
 
     pub fn is_at_rest(&self) -> bool {
@@ -36,12 +67,7 @@ impl World {
     }
 
     fn check(&mut self) {
-        let restless: Vec<String> = self
-            .sides
-            .iter()
-            .filter_map(|(sock, side)| Some(format!("{sock:?}: {}: {side:?}", self.unrest(*sock, side)?)))
-            .collect();
-        restless.into_iter().for_each(|line| self.blame(line));
+        self.restless(true).into_iter().for_each(|line| self.blame(line));
         let lies: Vec<String> = self
             .sides
             .iter()
@@ -102,7 +128,7 @@ impl World {
     /// Fails the test if anything went wrong. `replay` is the command that shows it again.
     pub fn assert_right(&self, replay: &str) {
         if !self.wrong.is_empty() {
-            self.trace.print();
+            self.trace.print(replay);
             panic!("{}\nreplay: {replay}", self.wrong.join("\n"));
         }
     }

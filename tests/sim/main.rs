@@ -1,6 +1,7 @@
 //! Whole systems of endpoints, sockets and a broker on virtual time, from a seed: reliability.md, section 2.
 //!
-//! `SELVEDGE_SIM_SEEDS=n` sets how many seeds the standing tests try; `SELVEDGE_SIM_SEED=n` replays one and prints its trace.
+//! `npm run sim` runs it for longer (`--minutes 30`), and replays a seed with its trace (`--seed n`). It sets `SELVEDGE_SIM_MINUTES` and
+//! `SELVEDGE_SIM_SEED`; `SELVEDGE_SIM_SEEDS` is how many seeds the standing tests try.
 
 mod app;
 mod chaos;
@@ -8,8 +9,13 @@ mod dice;
 mod events;
 mod failover;
 mod hostile;
+mod interest;
 mod invariants;
+mod long;
+mod memory;
 mod net;
+mod points;
+mod process;
 mod socket;
 mod trace;
 mod world;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use selvedge::broker::{Broker, BrokerConfig, PeerId};
 use selvedge::wire::{ClientOp, Json, ServerOp};
 
-use crate::dice::Dice;
+use crate::dice::{Dice, Rare};
 
 /// What may happen to a delivery, and how long links take.
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +39,19 @@ pub enum Notice {
     Op(usize, ServerOp),
 }
 
+impl Notice {
+    pub fn endpoint(&self) -> usize {
+        let (Self::Up(endpoint) | Self::Down(endpoint, _) | Self::Op(endpoint, _)) = self;
+        *endpoint
+    }
+}
+
 pub struct Net {
     pub faults: Faults,
     pub dice: Dice,
+    pub rare: Rare,
+    /// What went wrong so far, by kind.
+    pub harm: BTreeMap<&'static str, u64>,
     config: BrokerConfig,
     broker: Option<Broker>,
     /// By endpoint.
@@ -79,6 +89,8 @@ impl Net {
         let mut net = Self {
             faults: QUIET,
             dice: Dice::new(seed),
+            rare: Rare::default(),
+            harm: BTreeMap::new(),
             config,
             broker: None,
             links: Vec::new(),
@@ -109,12 +121,18 @@ impl Net {
     /// A fresh broker, which knows nobody.
     pub fn start_broker(&mut self, _now: Instant) {
         if self.broker.is_none() {
-            self.broker = Some(Broker::new(self.config.clone(), self.dice.split()));
+            self.broker = Some(Broker::new(self.config.clone(), self.dice.split(&self.rare)));
         }
+    }
+
+    /// Counts something that went wrong.
+    pub fn count(&mut self, what: &'static str) {
+        *self.harm.entry(what).or_default() += 1;
     }
 
     /// The broker dies with all that it knew.
     pub fn kill_broker(&mut self) {
+        self.count("broker death");
         for endpoint in 0..self.links.len() {
             self.cut(endpoint, "the broker died");
         }
@@ -146,12 +164,19 @@ impl Net {
             self.endpoint_of.remove(&link.peer);
             self.fly(link.last[0].max(now), Flight::HungUp(link.peer));
         }
-        self.notices.push_back(Notice::Down(endpoint, "hung up"));
+        // What was heard and not told yet is not told any more.
+        self.notices.retain(|notice| notice.endpoint() != endpoint);
+    }
+
+    /// The process that dials is gone.
+    pub fn stop_dialing(&mut self, endpoint: usize) {
+        self.dialing[endpoint] = None;
     }
 
     /// The link breaks; everything under way is lost.
     pub fn cut(&mut self, endpoint: usize, why: &'static str) {
         let Some(link) = self.links[endpoint].take() else { return };
+        self.count("cut");
         self.endpoint_of.remove(&link.peer);
         if let Some(broker) = &mut self.broker {
             broker.detach(link.last[0], link.peer);
@@ -164,18 +189,21 @@ impl Net {
         let Some(link) = &mut self.links[endpoint] else { return };
         link.silent = Some(direction);
         let generation = link.generation;
+        self.count("half-open link");
         self.fly(now + patience, Flight::GivenUp(endpoint, generation));
     }
 
     /// The endpoint loses its link and gets no other one for so long.
     pub fn partition(&mut self, now: Instant, endpoint: usize, length: Duration) {
         self.blocked_until[endpoint] = Some(now + length);
+        self.count("partition");
         self.cut(endpoint, "partitioned");
     }
 
     /// Everybody may reach the broker again.
     pub fn heal(&mut self, now: Instant) {
         self.faults = QUIET;
+        self.rare.set(0, 0);
         self.blocked_until.fill(None);
         self.start_broker(now);
     }
@@ -277,18 +305,24 @@ impl Net {
         let is_delivery = matches!(op, ServerOp::Deliver { .. });
         let latency = self.latency();
         let Some(link) = &mut self.links[endpoint] else { return };
-        if link.silent == Some(Direction::ToEndpoint) || (is_delivery && self.dice.chance(faults.loss)) {
+        if link.silent == Some(Direction::ToEndpoint) {
             return;
         }
         let generation = link.generation;
+        if is_delivery && self.dice.chance(faults.loss) {
+            return self.count("loss");
+        }
         let late = is_delivery && self.dice.chance(faults.reorder);
         let at = if late {
+            self.count("reorder");
             now + latency + self.dice.millis(1, 800)
         } else {
+            let Some(link) = &mut self.links[endpoint] else { return };
             link.last[1] = link.last[1].max(now + latency);
             link.last[1]
         };
         if is_delivery && self.dice.chance(faults.duplicate) {
+            self.count("duplicate");
             let again = at + self.dice.millis(0, 800);
             self.fly(again, Flight::ToEndpoint(endpoint, generation, op.clone()));
         }

@@ -1,6 +1,6 @@
 //! A world of endpoints, one broker and the applications above, in one thread, on a clock that jumps to whatever comes next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use selvedge::broker::BrokerConfig;
@@ -12,6 +12,7 @@ use selvedge::wire::{Message, Payload};
 use crate::app::{Side, Sock, payload};
 use crate::dice::Dice;
 use crate::net::{Net, Notice};
+use crate::process::Pending;
 use crate::trace::Trace;
 
 pub struct World {
@@ -30,6 +31,12 @@ pub struct World {
     pub trace: Trace,
     /// What must not have happened.
     pub wrong: Vec<String>,
+    /// The sockets (by id) whose handlers never return, until the faults stop.
+    pub stuck: BTreeSet<String>,
+    /// What they have been given meanwhile.
+    pub stuck_with: BTreeMap<Sock, u64>,
+    /// Moments that the clock jumped to.
+    pub steps: u64,
     asked_by: BTreeMap<Handle, usize>,
     agenda: BTreeMap<(Instant, u64), Todo>,
     todos: u64,
@@ -40,11 +47,18 @@ pub struct World {
 }
 
 /// One process with one endpoint.
+#[derive(Default)]
 pub struct Node {
     pub endpoint: Option<Endpoint>,
     pub session: Option<SessionState>,
     /// Its listeners, and whether they are closed; with the window of their sockets.
     pub listeners: BTreeMap<Handle, (usize, Option<Option<String>>)>,
+    /// How far its clock is ahead.
+    pub skew: Duration,
+    /// Until then it does nothing, as after SIGSTOP.
+    pub frozen_until: Option<Instant>,
+    /// What it will find then.
+    pub backlog: VecDeque<Pending>,
 }
 
 /// What came of a ticket.
@@ -79,6 +93,9 @@ impl World {
             slowness: 0,
             trace: Trace::new(std::env::var_os("SELVEDGE_SIM_SEED").is_some()),
             wrong: Vec::new(),
+            stuck: BTreeSet::new(),
+            stuck_with: BTreeMap::new(),
+            steps: 0,
             asked_by: BTreeMap::new(),
             agenda: BTreeMap::new(),
             todos: 0,
@@ -91,7 +108,7 @@ impl World {
     /// A process whose endpoint connects.
     pub fn node(&mut self) -> usize {
         let node = self.net.add_endpoint();
-        self.nodes.push(Node { endpoint: None, session: None, listeners: BTreeMap::new() });
+        self.nodes.push(Node::default());
         self.boot(node, ClientConfig::default());
         node
     }
@@ -103,7 +120,7 @@ impl World {
         // Accepted sockets of an earlier life keep their names.
         let used = self.sides.keys().filter(|(of, handle)| *of == node && *handle >= 1 << 31).count();
         config.handles.fetch_add(u32::try_from(used).unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
-        self.nodes[node].endpoint = Some(Endpoint::new(config, self.dice.split()));
+        self.nodes[node].endpoint = Some(Endpoint::new(config, self.dice.split(&self.net.rare)));
         self.command(node, Command::Connect);
     }
 
@@ -111,9 +128,10 @@ impl World {
     pub fn kill(&mut self, node: usize) {
         if self.nodes[node].endpoint.take().is_some() {
             self.note(format_args!("{node} dies"));
+            self.net.stop_dialing(node);
             self.net.cut(node, "died");
-            self.nodes[node].session = None;
-            self.nodes[node].listeners.clear();
+            self.nodes[node] = Node::default();
+            self.net.count("process death");
             let own = self.sides.iter_mut().filter(|((of, _), _)| *of == node);
             own.for_each(|(_, side)| side.dead = true);
             // Nobody is left to wait for these.
@@ -160,6 +178,8 @@ impl World {
 
     /// Writes so many messages, or as many as there is room for; says how many that were.
     pub fn write(&mut self, sock: Sock, count: u64, size: usize) -> u64 {
+        // The application is as frozen as the rest of its process.
+        let count = if self.nodes[sock.0].frozen_until.is_some() { 0 } else { count };
         for index in 0..count {
             let Some(side) = self.sides.get_mut(&sock) else { return index };
             let (seq, payload) = (side.written + 1, payload(side.writer, side.written + 1, size));
@@ -219,7 +239,10 @@ impl World {
     }
 
     pub fn command(&mut self, node: usize, command: Command) {
-        let now = self.now;
+        let now = self.clock(node);
+        if self.nodes[node].frozen_until.is_some() {
+            return self.nodes[node].backlog.push_back(Pending::Command(command));
+        }
         if let Some(endpoint) = &mut self.nodes[node].endpoint {
             endpoint.handle_command(now, command);
         }
@@ -260,7 +283,7 @@ impl World {
 
     /// Goes to what comes next, and does it. False when that is after `until`.
     fn step(&mut self, until: Instant) -> bool {
-        let endpoints = self.nodes.iter().filter_map(|node| node.endpoint.as_ref()?.poll_timeout());
+        let endpoints = (0..self.nodes.len()).filter_map(|node| self.next_of(node));
         let agenda = self.agenda.first_key_value().map(|((at, _), _)| *at);
         let next = endpoints.chain(agenda).chain(self.net.next_at()).min();
         let next = if self.net.has_notices() { Some(self.now) } else { next };
@@ -276,25 +299,25 @@ impl World {
             entry.remove()(self);
         }
         for node in 0..self.nodes.len() {
-            let now = self.now;
-            let Some(endpoint) = &mut self.nodes[node].endpoint else { continue };
-            if endpoint.poll_timeout().is_some_and(|at| at <= now) {
-                endpoint.handle_timeout(now);
-                let again = endpoint.poll_timeout();
-                self.pump(node);
-                let later = self.nodes[node].endpoint.as_ref().and_then(Endpoint::poll_timeout);
-                if again.is_some_and(|at| at <= now) && later.is_some_and(|at| at <= now) {
-                    self.blame(format_args!("{node}: a deadline that has come stays"));
-                    self.now += Duration::from_millis(1);
-                }
-            }
+            self.wake(node);
         }
+        self.steps += 1;
+        if self.steps == MOST_STEPS {
+            self.blame("this goes on and on");
+        }
+        if self.steps >= MOST_STEPS {
+            return false;
+        }
+        self.check_bounds();
         true
     }
 
-    fn tell(&mut self, notice: Notice) {
-        let now = self.now;
-        let (Notice::Up(node) | Notice::Down(node, _) | Notice::Op(node, _)) = notice;
+    pub(crate) fn tell(&mut self, notice: Notice) {
+        let node = notice.endpoint();
+        if self.nodes[node].frozen_until.is_some() {
+            return self.nodes[node].backlog.push_back(Pending::Notice(notice));
+        }
+        let now = self.clock(node);
         if let Notice::Up(_) | Notice::Down(..) = notice {
             self.note(format_args!("{notice:?}"));
         }
@@ -309,15 +332,21 @@ impl World {
     }
 
     /// Carries out what an endpoint wants.
-    fn pump(&mut self, node: usize) {
-        let now = self.now;
+    pub(crate) fn pump(&mut self, node: usize) {
+        let now = self.clock(node);
         while let Some(endpoint) = &mut self.nodes[node].endpoint {
             if let Some(op) = endpoint.poll_op() {
-                self.net.send(now, node, op);
+                self.net.send(self.now, node, op);
             } else if endpoint.poll_drop() {
-                self.net.hang_up(now, node);
+                // Told at once, as the runtime does: what is dialled next is another link.
+                self.net.hang_up(self.now, node);
+                self.note(format_args!("{node} hangs up"));
+                self.nodes[node].backlog.retain(|pending| matches!(pending, Pending::Command(_)));
+                if let Some(endpoint) = &mut self.nodes[node].endpoint {
+                    endpoint.handle_link_down(now, "hung up".to_owned());
+                }
             } else if endpoint.poll_dial() {
-                self.net.dial(now, node);
+                self.net.dial(self.now, node);
             } else if let Some(event) = endpoint.poll_event() {
                 self.handle_event(node, event);
             } else {
@@ -326,3 +355,6 @@ impl World {
         }
     }
 }
+
+/// More than any life takes by far (some 10 000): something goes round in circles.
+const MOST_STEPS: u64 = 1_000_000;

@@ -1,21 +1,24 @@
 // Ours. All sockets of a process share one client connection, as they are meant to.
 import { connect, init } from 'selvedge'
+import { doors } from './doors.mjs'
 
 const subject = 'bench.socket'
 // 1000 sockets, or 100 000 other subscriptions, must fit one client.
 const limits = { maxSubscriptionsPerClient: 200_000 }
+// As much as the peers may have under way.
+const maxQueueBytes = 64 << 20
 
 let server
 
-export async function broker({ together, init: options }) {
-  server = init({ port: together ? null : 0, ...limits, ...options })
+export async function broker({ door }) {
+  server = init({ ...limits, ...doors[door].init() })
   await server.waitUntilReady(10_000)
-  return { address: together ? undefined : `http://127.0.0.1:${server.address().port}` }
+  return { address: doors[door].address(server) }
 }
 
 export async function serve({ window, accept, onRequest, ...way }) {
   const client = await open(way)
-  const listener = client.socket.listen(subject, { maxQueueSize: window })
+  const listener = client.socket.listen(subject, { maxQueueSize: window, maxQueueBytes })
   listener.on('connection', socket => {
     const onData = accept()
     socket.on('data', data => onData(bytes(data)))
@@ -35,7 +38,7 @@ export async function session({ window, ...way }) {
   const client = await open(way)
   return {
     async open({ onData } = {}) {
-      const socket = client.socket.connect(subject, { maxQueueSize: window })
+      const socket = client.socket.connect(subject, { maxQueueSize: window, maxQueueBytes })
       if (onData) socket.on('data', data => onData(bytes(data)))
       await socket.waitUntilReady(10_000)
       return {
@@ -77,8 +80,9 @@ export async function subjects(way) {
   }
 }
 
-async function open({ address, connect: options }) {
-  const client = address ? connect({ address, noCache: true, ...options }) : server.client()
+async function open({ address, door, wire }) {
+  const options = { address, wire, noCache: true, ...doors[door].connect?.() }
+  const client = address ? connect(options) : server.client()
   await client.waitUntilSignedIn({ timeout: 10_000 })
   return client
 }

@@ -7,7 +7,7 @@ use super::super::session::Phase;
 use super::super::{ClientError, ClientEvent, SessionState};
 use super::{Awaited, Client};
 use crate::subject::Pattern;
-use crate::wire::{ClientOp, Info, OpError, Reply, Subscription};
+use crate::wire::{ClientOp, Info, OpError, Reassembly, Reply, Subscription};
 
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub(super) fn handle_info(&mut self, info: Info) {
@@ -24,6 +24,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.ops.push_back(ClientOp::InfoReceived);
         self.events.push_back(ClientEvent::Session(SessionState::SignedIn(info)));
         let inbox = self.inbox_subscription();
+        self.answers = Reassembly::default();
         let mut subscriptions = self.subscriptions.resubscribe();
         subscriptions.insert(0, inbox);
         let ack = self.await_ack(Awaited::Sync(subscriptions.clone()));

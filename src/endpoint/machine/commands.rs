@@ -12,6 +12,7 @@ use crate::wire::{Json, Payload};
 impl Endpoint {
     /// Does what the application wants.
     pub fn handle_command(&mut self, now: Instant, command: Command) {
+        self.reconnect_for_no_reason();
         match command {
             Command::Publish(message) => drop(self.client.publish(message)),
             Command::Ask { ticket, question } => self.client.ask(now, ticket.map(Owner::Ticket), question),
@@ -96,6 +97,7 @@ impl Endpoint {
         }
         match ClientSocket::new(now, subject, id, config) {
             Ok(mut socket) => {
+                socket.set_quirks(self.client.quirks());
                 if self.ready {
                     socket.handle_fabric_up(now);
                 }

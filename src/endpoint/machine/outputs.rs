@@ -175,6 +175,7 @@ impl Endpoint {
                 self.with_listener(listener, |listener| listener.insert(id.clone(), socket));
                 tracing::debug!(listener, socket, id, subject, "socket accepted");
                 self.events.push_back(Event::Accepted { listener, socket, id, subject });
+                server_socket.set_quirks(self.client.quirks());
                 self.sockets.insert(socket, AnySocket::Server(Box::new(server_socket), listener));
                 self.drain_socket(now, socket);
             }

@@ -6,6 +6,7 @@ use super::super::sockets::AnySocket;
 use super::super::{Event, Failure, Handle, Owner};
 use super::Endpoint;
 use crate::client::{ClientError, ClientEvent, SessionState};
+use crate::entropy::Point;
 use crate::socket::Listener;
 use crate::wire::{Json, Message};
 
@@ -87,6 +88,16 @@ impl Endpoint {
     }
 
     fn handle_delivery(&mut self, now: Instant, owner: Owner, message: Message) {
+        // Only data has numbers, and with them a promise to hold.
+        let is_data = message.headers.seq.is_some()
+            && matches!(owner, Owner::SocketSubject(_) | Owner::ListenerSockets(_));
+        if is_data && self.client.takes(Point::DuplicateDelivery) {
+            self.route_delivery(now, owner, message.clone());
+        }
+        self.route_delivery(now, owner, message);
+    }
+
+    fn route_delivery(&mut self, now: Instant, owner: Owner, message: Message) {
         match owner {
             Owner::Subscription(subscription) => {
                 self.events.push_back(Event::Delivered { subscription, message })

@@ -74,6 +74,7 @@ async fn what_is_in_the_websocket_is_found_out_in_one_request() {
 }
 
 #[tokio::test]
+#[allow(clippy::result_large_err, reason = "the shape of the library")]
 async fn a_server_that_repeats_every_subprotocol_is_not_taken_for_ours() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = listener.local_addr().expect("bound").to_string();

@@ -1,0 +1,68 @@
+//! What a client keeps in memory, and the points at which a simulation makes rare things happen.
+
+use std::time::Instant;
+
+use super::Client;
+use crate::entropy::{Point, Quirks};
+use crate::subject::Pattern;
+use crate::wire::Publication;
+use crate::wire::chunk::PARTIAL_LIFETIME;
+
+/// Counts; all but the patterns are 0 once the client is closed and drained.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Open questions.
+    pub operations: usize,
+    /// Acknowledgements that the broker owes.
+    pub acks: usize,
+    /// Patterns with members.
+    pub patterns: usize,
+    /// Bytes of messages that have come in part.
+    pub partial_bytes: usize,
+    /// Operations and events that nobody has fetched.
+    pub outputs: usize,
+}
+
+impl<T: Copy + Ord + std::hash::Hash> Client<T> {
+    /// A chunk that is not the last: the rest may never come.
+    pub(super) fn expect_rest(&mut self, now: Instant, publication: &Publication) {
+        if !publication.done && self.prune_at.is_none() {
+            self.prune_at = Some(now + PARTIAL_LIFETIME);
+        }
+    }
+
+    /// Drops messages that have come in part and are too old.
+    pub(super) fn prune(&mut self, now: Instant) {
+        self.answers.drop_old(now);
+        self.subscriptions.prune(now);
+        let partial_bytes = self.subscriptions.partial_bytes() + self.answers.bytes();
+        self.prune_at = (partial_bytes > 0).then(|| now + PARTIAL_LIFETIME);
+    }
+
+    /// What it keeps.
+    pub fn held(&self) -> Held {
+        Held {
+            operations: self.operations.keys(|_| true).len(),
+            acks: self.acks.len(),
+            patterns: self.subscriptions.patterns().count(),
+            partial_bytes: self.subscriptions.partial_bytes() + self.answers.bytes(),
+            outputs: self.ops.len() + self.events.len(),
+        }
+    }
+
+    /// What the broker should have of it while it is ready: the inbox, and each pattern once. Nothing once it is closed.
+    pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        let all = std::iter::once(&self.inbox_pattern).chain(self.subscriptions.patterns());
+        all.filter(|_| !self.is_closed())
+    }
+
+    /// Whether to do what is allowed and rare at this point: never outside of a simulation.
+    pub fn takes(&mut self, point: Point) -> bool {
+        self.entropy.buggify(point)
+    }
+
+    /// The points of a machine that this client is joined with.
+    pub fn quirks(&mut self) -> Quirks {
+        Quirks::fork(self.entropy.as_mut())
+    }
+}

@@ -1,0 +1,161 @@
+//! The two formats of the boundary, without Node: what one end writes the other reads, and no bytes can harm.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::endpoint::{Command, Event, Failure, Handle};
+use crate::runtime::News;
+use crate::socket::State;
+use crate::subject::Subject;
+use crate::wire::{Encoding, Headers, Json, Message, Payload};
+
+/// Writes batches as `lib/batch.ts` does.
+#[derive(Default)]
+struct Batch(Vec<u8>);
+
+impl Batch {
+    fn record(&mut self, kind: u8, client: u32, body: &[&[u8]]) {
+        let length = 5 + body.iter().map(|part| part.len()).sum::<usize>();
+        self.0.extend(u32::try_from(length).expect("short").to_le_bytes());
+        self.0.push(kind);
+        self.0.extend(client.to_le_bytes());
+        body.iter().for_each(|part| self.0.extend(*part));
+    }
+}
+
+fn text(text: &str) -> Vec<u8> {
+    let length = u32::try_from(text.len()).expect("short");
+    [&length.to_le_bytes()[..], text.as_bytes()].concat()
+}
+
+fn read(batch: &[u8]) -> (Vec<(Handle, String)>, Result<(), Failure>) {
+    let mut commands = Vec::new();
+    let outcome = read_batch(batch, |client, command| commands.push((client, format!("{command:?}"))));
+    (commands, outcome)
+}
+
+/// Reads a slab as `lib/slab.ts` does: kind, handle and body of each record.
+fn records(slab: &Slab) -> Vec<(u8, u32, Vec<u8>)> {
+    let (mut rest, mut records) = (&slab.bytes[..], Vec::new());
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (record, next) = after.split_at(u32::from_le_bytes(*length) as usize);
+        let handle = u32::from_le_bytes(record[1..5].try_into().expect("a handle"));
+        records.push((record[0], handle, record[5..].to_vec()));
+        rest = next;
+    }
+    assert!(rest.is_empty(), "half a record");
+    records
+}
+
+#[test]
+fn a_list_that_claims_more_than_it_has_is_refused_and_costs_nothing() {
+    let mut batch = Batch::default();
+    batch.record(10, 7, &[&u32::MAX.to_le_bytes(), &[1, 0, 0, 0]]);
+    batch.record(20, 7, &[]);
+    let (commands, outcome) = read(&batch.0);
+    assert_eq!(commands, [(7, "Connect".to_owned())], "the next record is read all the same");
+    assert!(outcome.expect_err("refused").message.contains("truncated"));
+}
+
+proptest! {
+    #[test]
+    fn what_lib_writes_is_what_the_engine_reads(
+        client in any::<u32>(),
+        socket in any::<u32>(),
+        count in any::<u32>(),
+        sockets in prop::collection::vec(any::<u32>(), 0..9),
+        raw in prop::collection::vec(any::<u8>(), 0..300),
+        encoding in any::<u8>(),
+        json in prop::option::of("\\{\"[a-z]{0,9}\":[0-9]\\}"),
+        subject in "[a-z]{1,5}(\\.[a-z]{1,5}){0,3}",
+    ) {
+        let headers = json.as_ref().map_or_else(|| u32::MAX.to_le_bytes().to_vec(), |json| text(json));
+        let many: Vec<u8> = sockets.iter().flat_map(|socket| socket.to_le_bytes()).collect();
+        let length = u32::try_from(sockets.len()).expect("few");
+        let mut batch = Batch::default();
+        batch.record(9, client, &[&socket.to_le_bytes(), &headers, &[encoding], &raw]);
+        batch.record(10, client, &[&length.to_le_bytes(), &many, &headers, &[encoding], &raw]);
+        batch.record(44, client, &[&socket.to_le_bytes(), &headers, &[encoding], &raw]);
+        batch.record(12, client, &[&socket.to_le_bytes(), &count.to_le_bytes()]);
+        batch.record(1, client, &[&[0; 8], &[0], &text(&subject), &headers, &[encoding], &raw]);
+        let payload = Payload { encoding: Encoding(encoding), raw: raw.into() };
+        let json = json.map(|json| Json::parse(json.into()).expect("valid"));
+        let headers = Headers { json: json.clone(), ..Headers::default() };
+        let subject = Subject::parse(&subject).expect("valid");
+        let expected = [
+            Command::SocketWrite { sockets: vec![socket], payload: payload.clone(), json: json.clone(), volatile: false },
+            Command::SocketWrite { sockets, payload: payload.clone(), json: json.clone(), volatile: false },
+            Command::SocketWrite { sockets: vec![socket], payload: payload.clone(), json, volatile: true },
+            Command::Consumed { socket, count: count.into() },
+            Command::Publish(Message { subject, headers, payload }),
+        ];
+        let (commands, outcome) = read(&batch.0);
+        prop_assert_eq!(outcome, Ok(()));
+        let expected: Vec<_> = expected.iter().map(|command| (client, format!("{command:?}"))).collect();
+        prop_assert_eq!(commands, expected);
+    }
+
+    #[test]
+    fn a_cut_batch_gives_the_whole_records_before_the_cut(
+        count in 0..20_usize,
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut batch = Batch::default();
+        (0..count).for_each(|_| batch.record(20, 1, &[]));
+        let cut = cut.index(batch.0.len() + 1);
+        let (commands, outcome) = read(&batch.0[..cut]);
+        prop_assert_eq!(commands.len(), cut / 9);
+        prop_assert_eq!(outcome.is_ok(), cut % 9 == 0);
+    }
+
+    #[test]
+    fn noise_is_an_error_and_never_a_panic(
+        records in prop::collection::vec((any::<u8>(), prop::collection::vec(prop_oneof![Just(0), any::<u8>()], 0..60)), 0..9),
+        noise in prop::collection::vec(any::<u8>(), 0..60),
+    ) {
+        let mut batch = Batch::default();
+        records.iter().for_each(|(kind, body)| batch.record(kind % 70, 1, &[body]));
+        let _ = read(&batch.0);
+        let _ = read(&noise);
+    }
+
+    #[test]
+    fn every_event_is_one_record_and_big_payloads_are_beside_it(
+        handle in any::<u32>(),
+        sizes in prop::collection::vec(prop_oneof![0..100_usize, 32_700..32_900_usize], 1..6),
+        total in 0..1_u64 << 53,
+        message in any::<String>(),
+        undelivered in any::<u32>(),
+    ) {
+        let mut slab = Slab::default();
+        let payload = |size| Payload { encoding: Encoding::MSGPACK, raw: Bytes::from(vec![7; size]) };
+        for size in &sizes {
+            let data = Event::Data { socket: handle, payload: payload(*size), json: None };
+            slab.put(News::Client(1, data));
+        }
+        slab.put(News::Client(1, Event::Acked { socket: handle, total, bytes: 2 * total }));
+        let failure = Some(Failure::new("ERR_SOCKET_LOST", &message));
+        let undelivered = undelivered as usize;
+        slab.put(News::Client(1, Event::SocketClosed { socket: handle, failure, undelivered }));
+        slab.put(News::Client(1, Event::Socket { socket: handle, state: State::Ready }));
+        let records = records(&slab);
+        prop_assert_eq!(records.len(), sizes.len() + 3);
+        let (mut big, absent) = (slab.big.iter(), u32::MAX.to_le_bytes());
+        for ((kind, of, body), size) in records.iter().zip(&sizes) {
+            prop_assert_eq!((*kind, *of), (8, handle));
+            prop_assert_eq!(&body[..4], &absent[..]);
+            let packed = body.len() - 9;
+            let beside = body[5..9] != [0; 4];
+            prop_assert_eq!(if beside { big.next().map_or(0, Bytes::len) } else { packed }, *size);
+            prop_assert_eq!(beside, *size > 32 * 1024);
+        }
+        prop_assert!(big.next().is_none());
+        let [.., acked, closed, state] = &records[..] else { panic!("three more") };
+        let figures = [(total as f64).to_le_bytes(), (2.0 * total as f64).to_le_bytes()].concat();
+        prop_assert_eq!((acked.0, &acked.2), (10, &figures));
+        let lasts = [&[3][..], &text("ERR_SOCKET_LOST"), &text(&message), &u32::try_from(undelivered).expect("u32").to_le_bytes()];
+        prop_assert_eq!((closed.0, &closed.2), (7, &lasts.concat()));
+        prop_assert_eq!((state.0, state.2[0]), (7, 2));
+    }
+}
