@@ -120,6 +120,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             self.session.close();
             self.acks.clear();
             self.answers = Reassembly::default();
+            self.subscriptions.forget_parts();
             self.prune_at = None;
             for key in self.operations.keys(|_| true) {
                 self.fail(key, ClientError::Closed);
@@ -240,6 +241,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             ServerOp::Ack { id, reply } => self.handle_ack(now, id, reply),
             ServerOp::Info(info) => self.handle_info(info),
             ServerOp::Permission { message, subject, kind } => {
+                if kind == "sub" {
+                    self.handle_revoked(now, &subject);
+                }
                 self.events.push_back(ClientEvent::Permission { message, subject, kind });
             }
         }
