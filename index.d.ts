@@ -211,7 +211,10 @@ export interface ClientEvents {
   info: [info: Record<string, unknown>]
   /** Answers can arrive and every subscription stands. */
   inbox: []
-  /** The server refused a publish or a subscribe. For 60 s the same is refused here, at once. */
+  /**
+   * The server refused a publish, a subscribe or a wait for interest, or took back a subscription that it had confirmed (which is
+   * tried again from then on). For 60 s, or until the next sign-in, the client refuses the same again by itself, at once.
+   */
   permission: [refusal: { message: string; subject: string; type: 'pub' | 'sub' }]
   /**
    * An attempt to connect came to nothing, and why: `"ECONNREFUSED"` · `"ENOENT"` · `"ETIMEDOUT"` · `"ERR_REFUSED"` ·
@@ -764,6 +767,10 @@ export interface ServerOptions {
   maxSubscriptionsPerClient?: number
   /** The same for users with a `hub_id`. @default 15_000 */
   maxSubscriptionsPerHub?: number
+  /** Connections at once; more are refused with `429`. @default 10_000 */
+  maxConnections?: number
+  /** Connections at once of one user, by his JSON; nobody (`null`) is not counted. @default 100 */
+  maxConnectionsPerUser?: number
   clusterName?: string
   /**
    * Speak TLS at the port, and nothing else. `true` only says that `httpServer` does. A certificate that is about to expire is replaced by
@@ -801,6 +808,33 @@ export interface ServerOptions {
   maxHandshakes?: number
   /** The same from one address (of IPv6, one /64). @default half of `maxHandshakes` */
   maxHandshakesPerAddress?: number
+  /**
+   * Who connects: called once for each connection, before anything that it says is looked at. What it gives, or resolves with,
+   * is the user: any JSON, seen by the client (`info.user`) and by `isAllowed`. A throw is a failed sign-in: the client is
+   * told its `message` and `code` (a number), and disconnected. @default everybody is `null`, and the system user who has
+   * the `systemAccountPassword`
+   */
+  getUser?: (visitor: Visitor, systemAccounts?: SystemAccounts) => unknown
+  /**
+   * What they may do: called before a publish or wait for interest (`"pub"`), and for each pattern of a subscribe (`"sub"`), inboxes
+   * (`_INBOX.…`) included. Decisions are kept for `permissionCache`. Anything but true, a throw, and a promise that takes longer than
+   * `permissionTimeout` deny; what follows on that connection waits, in order. @default everything is allowed
+   */
+  isAllowed?: (question: { type: 'pub' | 'sub'; user: any; subject: string }) => boolean | Promise<boolean>
+  /**
+   * Turns on the system service (`sys.conat.…`). Only users with `hub_id: "system"` may publish there, whatever `isAllowed` says, and only
+   * the server hears it. Characters that a cookie can have. @default none
+   */
+  systemAccountPassword?: string
+  /** How long `getUser` may take, in ms. @default 10_000 */
+  signInTimeout?: number
+  /** How long `isAllowed` may take, in ms. @default 10_000 */
+  permissionTimeout?: number
+  /**
+   * For how long a decision of `isAllowed`, either way, is believed for the same connection, type and subject, in ms; 0: not at all.
+   * `revalidate()` ends it sooner. @default 1000
+   */
+  permissionCache?: number
 }
 
 /** Certificates and keys: text or bytes in PEM. */
@@ -824,10 +858,38 @@ export interface TlsServerOptions {
   minVersion?: 'TLSv1.2' | 'TLSv1.3'
 }
 
+/** A connection that asks to be let in. */
+export interface Visitor {
+  /** Of the connection; a reconnect is another one. */
+  readonly id: string
+  readonly handshake: {
+    /** HTTP headers, names in lower case; of a client inside the process its `extraHeaders`. */
+    readonly headers: Readonly<Record<string, string>>
+    /** Network address; empty for a client inside the process. */
+    readonly address: string
+  }
+}
+
+/** The accounts that a server has by itself, by the cookie that holds the password. */
+export type SystemAccounts = Record<string, { password: string; user: Record<string, unknown> }>
+
+/** A connection of a server, as it is when it is looked at. */
+export interface ConnectionView {
+  id: string
+  user: any
+  /** Network address; empty for a client inside the process. */
+  address: string
+  subscriptions: string[]
+  /** `recv`: what it published. `send`: what was delivered to it. */
+  stats: { recv: Traffic; send: Traffic }
+}
+
 /** The events of a broker and what listeners get. */
 export interface ServerEvents {
   ready: []
   closed: [reason: FabricError | undefined]
+  /** A callback threw, rejected, took too long, or gave something else than it should. */
+  callbackFailed: [error: unknown, callback: 'getUser' | 'isAllowed']
 }
 
 /**
@@ -846,8 +908,41 @@ export declare function init(options?: ServerOptions): ConatServer
 /** A broker in this process. With a port it keeps the process alive until it is closed. */
 export interface ConatServer extends EventEmitter<ServerEvents> {
   readonly id: string
+  readonly clusterName: string | undefined
+  /** Without the password. */
   readonly options: Readonly<ServerOptions>
   readonly state: 'starting' | 'ready' | 'closed'
+  /** Every connection by its id. This and the next three are empty when the server is closed. */
+  readonly sockets: Record<string, ConnectionView>
+  /** What each connection published (`recv`) and was sent (`send`), and its number of subscriptions, by its id. */
+  readonly stats: Record<string, { user: any; address: string; recv: Traffic; send: Traffic; subs: number }>
+  /** How many connections there are, and of each user, by his JSON. */
+  getUsage(): { total: number; perUser: Record<string, number> }
+  /** Who listens. */
+  readonly interest: {
+    /** Every pattern with the number of its subscriptions. */
+    serialize(): { patterns: Record<string, number> }
+    /** The patterns that `subject` matches. */
+    matches(subject: string): string[]
+    /** Whether somebody other than a tap (`>`) listens on `subject`. */
+    hasMatch(subject: string): boolean
+  }
+  /** The server's numbers since it began; `undefined` when it is closed. */
+  readonly totals:
+    | {
+        connections: number
+        subscriptions: number
+        patterns: number
+        waits: number
+        /** What waits to be read by clients. */
+        outbox: Traffic
+        published: Traffic
+        delivered: Traffic
+        publishesRefused: number
+        connectionsRefused: number
+        slowConsumers: number
+      }
+    | undefined
   /**
    * Where it listens; `null` before `ready` and without a port. With `socketPath`: its path, family `'Unix'`, port 0. With `httpServer`:
    * where that listens.
@@ -860,6 +955,21 @@ export interface ConatServer extends EventEmitter<ServerEvents> {
   setSecureContext(options: { key: Pem; cert: Pem; ca?: Pem | readonly Pem[]; passphrase?: string }): void
   /** A new client of this broker that needs no network. */
   client(options?: ConnectOptions): Client
+  /** Whether it is ready and its engine answers. */
+  isHealthy(): Promise<boolean>
+  /**
+   * Resolves with true when somebody listens on `subject`, with false when nobody came. `timeout` in ms, default 30_000, at most 90_000.
+   *
+   * @throws {FabricError} `"ERR_INVALID_SUBJECT"` · `"ABORT_ERR"` · `"ERR_CLOSED"`
+   */
+  waitForInterest(subject: string, timeout?: number, options?: { signal?: AbortSignal }): Promise<boolean>
+  /** Disconnects these connections, which may come back and sign in again. Gives the number of those that were there. */
+  disconnect(ids: string | readonly string[]): number
+  /**
+   * Forgets every decision of `isAllowed` about these connections (default all), and asks about each of their subscriptions again: those
+   * that are denied end, and the client hears `permission`. Call it when permissions change. Gives the number of connections.
+   */
+  revalidate(ids?: string | readonly string[]): number
   /** Waits until it listens. `timeout` in ms. @throws {FabricError} `408` · `"EADDRINUSE"` … why it cannot */
   waitUntilReady(timeout?: number): Promise<void>
   /**

@@ -1,8 +1,22 @@
 // What a broker can be told when it is made, and how the engine reads it.
 import { EventEmitter } from 'node:events'
-import { FabricError, invalidType, invalidValue } from './errors'
+import type { GetUser, IsAllowed } from './authority'
+import { isCookieValue } from './connect-options'
+import { FabricError, invalidType, invalidValue, outOfRange } from './errors'
 import type { AnyHttpServer } from './http-server'
-import { type Check, defaults, isCount, isNumber, isString, isTimeout, pick, type Shape } from './options'
+import {
+  type Check,
+  defaults,
+  isCount,
+  isDuration,
+  isFunction,
+  isNumber,
+  isString,
+  isTimeout,
+  pick,
+  type Shape,
+} from './options'
+import { isValidSubjectWithoutWildcards } from './subjects'
 import { isSsl, serverSettings, type TlsServerOptions } from './tls'
 
 export interface ServerOptions {
@@ -12,6 +26,14 @@ export interface ServerOptions {
   path?: string
   maxSubscriptionsPerClient?: number
   maxSubscriptionsPerHub?: number
+  maxConnections?: number
+  maxConnectionsPerUser?: number
+  getUser?: GetUser
+  isAllowed?: IsAllowed
+  systemAccountPassword?: string
+  signInTimeout?: number
+  permissionTimeout?: number
+  permissionCache?: number
   clusterName?: string
   ssl?: boolean | TlsServerOptions
   httpServer?: AnyHttpServer
@@ -67,6 +89,8 @@ const PASSED_ON: Shape = {
   path: isString,
   maxSubscriptionsPerClient: isCount,
   maxSubscriptionsPerHub: isCount,
+  maxConnections: isCount,
+  maxConnectionsPerUser: isCount,
   clusterName: isString,
   socketPath: isFile,
   socketMode: isMode,
@@ -78,7 +102,27 @@ const PASSED_ON: Shape = {
   maxHandshakesPerAddress: isCount,
 }
 
-export const SERVER_SHAPE: Shape = { ...PASSED_ON, ssl: isSsl, httpServer: isHttpServer }
+export const SERVER_SHAPE: Shape = {
+  ...PASSED_ON,
+  ssl: isSsl,
+  httpServer: isHttpServer,
+  getUser: isFunction,
+  isAllowed: isFunction,
+  systemAccountPassword: isCookieValue,
+  signInTimeout: isTimeout,
+  permissionTimeout: isTimeout,
+  permissionCache: isCacheTime,
+}
+
+function isCacheTime(name: string, value: unknown): void {
+  isDuration(name, value)
+  if ((value as number) < 0) throw outOfRange(name, 'at least 0', value as number)
+}
+
+/** Whether the broker has to ask JavaScript who its visitors are. */
+export function hasAuthority(options: ServerOptions): boolean {
+  return (options.getUser ?? options.isAllowed ?? options.systemAccountPassword) !== undefined
+}
 
 /** The port of a broker: the default only if nothing else says where it listens. */
 export function portOf(options: ServerOptions): number | null {
@@ -105,5 +149,30 @@ export function brokerSettings(options: ServerOptions): string {
     )
   }
   const tls = typeof ssl === 'object' ? serverSettings(ssl) : undefined
-  return JSON.stringify({ ...pick(options, Object.keys(PASSED_ON)), tls })
+  const authority = hasAuthority(options)
+    ? {
+        asksUser: true,
+        asksPermission: options.isAllowed !== undefined,
+        guardsSystem: options.systemAccountPassword !== undefined,
+        ...pick(options, ['signInTimeout', 'permissionTimeout', 'permissionCache']),
+      }
+    : undefined
+  return JSON.stringify({ ...pick(options, Object.keys(PASSED_ON)), tls, authority })
+}
+
+/** The options with the defaults that a program can see: no password and no keys, which nobody should find there. */
+export function visibleOptions(options: ServerOptions): ServerOptions {
+  const { systemAccountPassword: _, ssl, ...visible } = options
+  const shown = ssl === undefined ? visible : { ...visible, ssl: Boolean(ssl) }
+  return { ...shown, id: options.id ?? '0', port: portOf(options), path: options.path ?? defaults.path }
+}
+
+/** Id and cluster name become tokens of the system service's subjects. */
+export function checkSystemNames(options: ServerOptions): void {
+  if (options.systemAccountPassword === undefined) return
+  for (const name of ['id', 'clusterName'] as const) {
+    const value = options[name]
+    if (value === undefined || (isValidSubjectWithoutWildcards(value) && !value.includes('.'))) continue
+    throw invalidValue(name, 'one token of a subject (with systemAccountPassword)', value)
+  }
 }

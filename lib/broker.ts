@@ -1,23 +1,28 @@
 // The embedded broker.
 import { EventEmitter } from 'node:events'
+import { Authority } from './authority'
 import {
   brokerSettings,
-  portOf,
+  checkSystemNames,
+  hasAuthority,
   SERVER_SHAPE,
   type ServerAddress,
   type ServerOptions,
+  visibleOptions,
 } from './broker-options'
+import * as views from './broker-views'
 import { Client } from './client'
 import { flush, nextHandle } from './commands'
 import type { ConnectOptions } from './connect-options'
 import { Drain, type DrainOptions } from './drain'
-import { closedFailure, errorFrom, type FabricError, Failed } from './errors'
+import { closedFailure, errorFrom, FabricError, Failed } from './errors'
 import { BROKER_STATE, forget, route } from './events'
 import { Attachment } from './http-server'
 import { Hold } from './lifetime'
 import { native } from './native'
 import { checkOptions, defaults, isTimeout } from './options'
 import type { Slab } from './slab'
+import { SystemService } from './system-service'
 import { type SecureContextOptions, secureContextSettings } from './tls'
 import { Waiters } from './waiters'
 
@@ -34,6 +39,7 @@ export function init(options: ServerOptions = {}): ConatServer {
 export interface ServerEvents {
   ready: []
   closed: [reason: FabricError | undefined]
+  callbackFailed: [error: unknown, callback: 'getUser' | 'isAllowed']
 }
 
 export class ConatServer extends EventEmitter<ServerEvents> {
@@ -47,6 +53,10 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   readonly #closed = new Waiters()
   #draining: Promise<void> | undefined
   readonly #attachment: Attachment | undefined
+  readonly interest: views.Interest
+  #authority: Authority | undefined
+  #system: SystemService | undefined
+  #own: Client | undefined
   #address: ServerAddress | null = null
   /** The engine is ready for visitors. */
   #isOpen = false
@@ -58,30 +68,84 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   constructor(options: ServerOptions) {
     super()
     checkOptions('init', options, SERVER_SHAPE)
-    this.id = options.id ?? '0'
-    const port = portOf(options)
-    const [path, ssl] = [options.path ?? defaults.path, Boolean(options.ssl)]
-    const settings = brokerSettings({ ...options, id: this.id, port, path })
-    // Not its keys, which nobody should find here.
-    this.options = { ...options, id: this.id, port, path, ...(options.ssl === undefined ? {} : { ssl }) }
+    checkSystemNames(options)
+    this.options = visibleOptions(options)
+    this.id = this.options.id as string
+    this.interest = new views.Interest(this.#handle)
+    if (hasAuthority(options)) this.#authority = this.#makeAuthority(options)
     route(this.#handle, {
       client: this.#handle,
       handleEvent: (kind, slab) => {
         if (kind === BROKER_STATE) this.#handleState(slab)
+        else this.#authority?.handleEvent(kind, slab)
       },
       handleClientClosed: () => {},
     })
-    const failure = native.brokerOpen(this.#handle, settings)
+    const failure = native.brokerOpen(
+      this.#handle,
+      brokerSettings({ ...options, ...this.options, ssl: options.ssl }),
+    )
     if (failure !== null) {
       forget(this.#handle)
       throw errorFrom(failure)
     }
     const { httpServer, socketPath } = options
     if (httpServer) {
-      this.#attachment = new Attachment(httpServer, path, this.#handle)
+      this.#attachment = new Attachment(httpServer, this.options.path as string, this.#handle)
       this.#attachment.whenListening(failure => this.#handleListening(failure))
     }
-    this.#hold.set(port !== null || socketPath !== undefined)
+    this.#hold.set(this.options.port !== null || socketPath !== undefined)
+    if (options.systemAccountPassword !== undefined) this.#system = new SystemService(this.#ownClient(), this)
+  }
+
+  get clusterName(): string | undefined {
+    return this.options.clusterName
+  }
+
+  /** Every connection by its id. */
+  get sockets(): Record<string, views.ConnectionView> {
+    return views.sockets(this.#handle)
+  }
+
+  /** What each connection has sent and received, by its id. */
+  get stats(): Record<string, views.ConnectionStats> {
+    return views.stats(this.#handle)
+  }
+
+  /** The broker's numbers; `undefined` when it is closed. */
+  get totals(): views.BrokerTotals | undefined {
+    return views.totals(this.#handle)
+  }
+
+  getUsage(): views.Usage {
+    return views.usage(this.#handle)
+  }
+
+  async isHealthy(): Promise<boolean> {
+    return this.state === 'ready' && views.totals(this.#handle) !== undefined
+  }
+
+  disconnect(ids: string | readonly string[]): number {
+    return views.disconnect(this.#handle, ids)
+  }
+
+  revalidate(ids?: string | readonly string[]): number {
+    return views.revalidate(this.#handle, ids)
+  }
+
+  /** Whether somebody listens, at the latest when the time is over. */
+  async waitForInterest(
+    subject: string,
+    timeout: number = defaults.interest,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<boolean> {
+    if (this.state === 'closed') throw errorFrom(closedFailure(`server '${this.id}'`))
+    try {
+      return await this.#ownClient().waitForInterest(subject, { timeout, ...options })
+    } catch (error) {
+      if (error instanceof FabricError && error.code === 408) return false
+      throw error
+    }
   }
 
   /** Where it listens; `null` before `ready` and without a port. */
@@ -102,11 +166,12 @@ export class ConatServer extends EventEmitter<ServerEvents> {
 
   async waitUntilReady(timeout?: number): Promise<void> {
     if (timeout !== undefined) isTimeout('timeout', timeout)
-    if (this.state === 'ready') return
+    if (this.state === 'ready') return await this.#system?.confirmed()
     const closed = closedFailure(`server '${this.id}'`)
     const failure =
       this.state === 'closed' ? closed : await this.#ready.wait('the server is not ready', timeout)
     if (failure !== undefined) throw errorFrom(failure)
+    await this.#system?.confirmed()
   }
 
   /** `drain()` was called. */
@@ -123,10 +188,12 @@ export class ConatServer extends EventEmitter<ServerEvents> {
 
   async close(): Promise<void> {
     if (this.state !== 'closed') {
+      const own = this.#own?.close()
       // What was written before goes out before.
       flush()
       native.brokerClose(this.#handle)
       this.#beginClose(closedFailure(`server '${this.id}'`))
+      await own
     }
     if (!this.#isGone) await this.#closed.wait('the server')
     await this.#attachment?.detach()
@@ -153,6 +220,19 @@ export class ConatServer extends EventEmitter<ServerEvents> {
       await this.#drained.wait('the server has not drained', drain.left)
     }
     await this.close()
+  }
+
+  #makeAuthority(options: ServerOptions): Authority {
+    const times = { signInTimeout: defaults.signInTimeout, permissionTimeout: defaults.permissionTimeout }
+    return new Authority(this.#handle, { ...times, ...defined(options) }, (error, callback) => {
+      this.emit('callbackFailed', error, callback)
+    })
+  }
+
+  /** A client that may do everything, for what the broker itself does. It does not keep the process alive. */
+  #ownClient(): Client {
+    this.#own ??= new Client({}, this.#handle, true).unref()
+    return this.#own
   }
 
   #handleState(slab: Slab): void {
@@ -192,6 +272,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   #beginClose(failure: Failed): void {
     this.state = 'closed'
     void this.#attachment?.detach()
+    this.#authority?.stop()
     this.#hold.set(true)
     this.#ready.settle(failure)
     this.#drained.settle(failure)
@@ -202,6 +283,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     this.#isGone = true
     const isNoticed = this.#ready.size > 0
     if (this.state !== 'closed') this.#beginClose(failure ?? closedFailure(`server '${this.id}'`))
+    void this.#own?.close()
     forget(this.#handle)
     this.#hold.set(false)
     this.#closed.settle()
@@ -209,4 +291,9 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     // As Node's servers do: a broker that could not start and that nobody watches must not fail in silence.
     if (!this.emit('closed', reason) && reason !== undefined && !isNoticed) throw reason
   }
+}
+
+/** `undefined` counts as left out. */
+function defined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
 }

@@ -67,7 +67,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   #drained: Promise<void> | undefined
   #users = 1
 
-  constructor(options: ConnectOptions = {}, broker?: number) {
+  constructor(options: ConnectOptions = {}, broker?: number, own = false) {
     super()
     checkOptions('connect', options, CLIENT_SHAPE)
     this.options = shownOptions(options)
@@ -75,7 +75,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     this.client = this.#core.handle
     this.#subscriptions = new Subscriptions(this.#core, this, this.#permissions)
     route(this.client, this)
-    const failure = native.clientOpen(this.client, openSettings(this.#core.id, options, broker))
+    const failure = native.clientOpen(this.client, openSettings(this.#core.id, options, broker, own))
     if (failure !== null) {
       forget(this.client)
       throw errorFrom(failure)
@@ -203,7 +203,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   async publish(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
-    this.#checkPublish(subject)
+    this.#checkPublish(subject, options?.noThrow)
     checkOptions('publish', options, requests.PUBLISH_SHAPE)
     const wait = options?.waitForInterest ?? false
     return await this.#settle(requests.publish(this.#core, this, subject, data, options, wait), options)
@@ -230,7 +230,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     data?: unknown,
     options?: requests.RequestOptions,
   ): Promise<Message | undefined> {
-    this.#checkPublish(subject)
+    this.#checkPublish(subject, options?.noThrow)
     checkOptions('request', options, requests.REQUEST_SHAPE)
     const outcome = await requests.request(this.#core, this, subject, data, options)
     if (!(outcome instanceof Failed)) return outcome as Message
@@ -387,9 +387,10 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   /** What the server has just refused is refused without asking it. */
-  #checkPublish(subject: string): void {
+  #checkPublish(subject: string, noThrow = false): void {
     checkPublishSubject(subject)
-    const refusal = this.#permissions.refused('pub', subject)
+    // With `noThrow` the server may say it once more: nobody hears it.
+    const refusal = noThrow ? undefined : this.#permissions.refused('pub', subject)
     if (refusal !== undefined) throw errorFrom(refusal)
   }
 

@@ -300,3 +300,31 @@ export const syncSubscriptions = (client: number, ticket: number, timeout: numbe
   plain(24, client, ticket, timeout)
 export const cluster = (client: number, ticket: number, timeout: number): void =>
   plain(25, client, ticket, timeout)
+/** A broker's question by its two halves: it is only handed back. */
+export type Question = readonly [low: number, high: number]
+
+function answer(kind: number, broker: number, question: Question, what: number): void {
+  begin(kind, broker)
+  batch.u32(question[0])
+  batch.u32(question[1])
+  batch.u8(what)
+}
+
+/** `user` is JSON. */
+export function userFound(broker: number, question: Question, user: string): void {
+  answer(30, broker, question, 1)
+  batch.str(user)
+  end()
+}
+
+export function userRefused(broker: number, question: Question, message: string, code: number): void {
+  answer(30, broker, question, 0)
+  batch.str(message)
+  batch.u32(code)
+  end()
+}
+
+export function permissionDecided(broker: number, question: Question, decision: number): void {
+  answer(31, broker, question, decision)
+  end()
+}

@@ -62,7 +62,7 @@ function isHttpHeaders(name: string, value: unknown): void {
   }
 }
 
-function isCookieValue(name: string, value: unknown): void {
+export function isCookieValue(name: string, value: unknown): void {
   isString(name, value)
   if (COOKIE_VALUE.test(value as string)) return
   // Not the text, which is a secret.
@@ -99,11 +99,16 @@ function addressOf(options: ConnectOptions): string | null {
 }
 
 /** The options of `clientOpen`. */
-export function openSettings(id: string, options: ConnectOptions, broker: number | undefined): string {
+export function openSettings(
+  id: string,
+  options: ConnectOptions,
+  broker: number | undefined,
+  own: boolean,
+): string {
   const address = broker === undefined ? addressOf(options) : null
   const extraHeaders = httpHeaders(options)
   const tls = /^(https|wss):/i.test(address ?? '') ? clientSettings(options) : undefined
-  const rest = { extraHeaders, id, address, broker: broker ?? null, tls }
+  const rest = { extraHeaders, id, address, broker: broker ?? null, own, tls }
   return JSON.stringify({ ...pick(options, PASSED_ON), ...rest })
 }
 

@@ -29,6 +29,7 @@ interface Addon {
   pipeBring(session: number, handle: number, bytes: Uint8Array): void
   pipeWrote(session: number, handle: number, count: number): void
   pipeEnd(session: number, handle: number, orderly: boolean): void
+  brokerQuery(session: number, handle: number, query: string): string | null
   checkSubject(text: string): boolean
   checkPattern(text: string): boolean
   matches(pattern: string, subject: string): boolean
@@ -94,6 +95,7 @@ export const native = {
   pipeBring: (handle: number, bytes: Uint8Array): void => addon.pipeBring(session, handle, bytes),
   pipeWrote: (handle: number, count: number): void => addon.pipeWrote(session, handle, count),
   pipeEnd: (handle: number, orderly: boolean): void => addon.pipeEnd(session, handle, orderly),
+  brokerQuery: (handle: number, query: string): string | null => addon.brokerQuery(session, handle, query),
   checkSubject: addon.checkSubject,
   checkPattern: addon.checkPattern,
   matches: addon.matches,

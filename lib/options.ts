@@ -101,6 +101,8 @@ export interface Defaults {
   maxQueueBytes: number
   port: number
   path: string
+  signInTimeout: number
+  permissionTimeout: number
 }
 
 export const defaults: Defaults = JSON.parse(native.defaults()) as Defaults

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { programs } from './util/programs.mjs'
 
-const pages = ['README.md', 'docs/from-conat.md', 'docs/testing.md']
+const pages = ['README.md', 'docs/from-conat.md', 'docs/testing.md', 'docs/authority.md']
 
 export const docs = () => programs(pages.flatMap(blocks))
 

@@ -1,10 +1,14 @@
 //! The broker as a whole: takes operations, keeps the rules, and joins peers, router and waits.
 
+mod authorizing;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::authority::Authority;
 use super::error::Refusal;
+use super::gate::Verdict;
 use super::limits::{self, Admission};
 use super::outbox::publication_size;
 use super::peers::Peers;
@@ -23,7 +27,8 @@ use crate::wire::{
 /// Whoever drives it attaches a peer for each link, hands over its operations, and after each call drains
 /// [`Broker::poll_woken`]: for each peer named there it calls [`Broker::take_outbox`] and looks at
 /// [`Broker::close_reason`]. When [`Broker::poll_timeout`] is reached it calls [`Broker::handle_timeout`].
-/// Permissions are its business too: a forbidden operation does not come here, its refusal does ([`Broker::send`]).
+/// With [`BrokerConfig::authority`] it also drains [`Broker::poll_inquiry`], and does not read from a peer while
+/// [`Broker::is_held_up`].
 pub struct Broker {
     config: BrokerConfig,
     entropy: Box<dyn Entropy>,
@@ -35,6 +40,7 @@ pub struct Broker {
     repeats: Deadlines<PeerId>,
     totals: BrokerStats,
     is_closed: bool,
+    authority: Option<Authority>,
 }
 
 impl Broker {
@@ -42,6 +48,7 @@ impl Broker {
     pub fn new(config: BrokerConfig, entropy: Box<dyn Entropy>) -> Self {
         Self {
             peers: Peers::new(&config),
+            authority: config.authority.clone().map(Authority::new),
             config,
             entropy,
             router: Router::default(),
@@ -56,25 +63,9 @@ impl Broker {
     /// A connection whose link is up and whose user is known. Its first output is [`ServerOp::Info`]: with this
     /// user, or with code 429 and then a close reason when there are too many connections.
     pub fn attach(&mut self, now: Instant, user: Json) -> PeerId {
-        let peer = self.peers.attach(user.clone(), limits::max_subscriptions(&self.config, &user));
-        if self.is_closed {
-            self.peers.close(peer, CloseReason::ShutDown);
-            return peer;
-        }
-        match self.admission.admit(&self.config, &user) {
-            Ok(()) => {
-                if let Some(entry) = self.peers.get_mut(peer) {
-                    entry.is_admitted = true;
-                    entry.info_until = Some(now + INFO_PATIENCE);
-                }
-                self.repeats.set(peer, Some(now + INFO_INTERVAL));
-                self.peers.send(peer, self.info(Ok(user)));
-            }
-            Err(refusal) => {
-                self.totals.connections_refused += 1;
-                self.peers.send(peer, self.info(Err(refusal.into())));
-                self.peers.close(peer, CloseReason::SignInRefused);
-            }
+        let peer = self.peers.attach(String::new(), String::new());
+        if self.enter(peer) {
+            self.sign_in(now, peer, user);
         }
         self.retire_fallen();
         peer
@@ -85,58 +76,10 @@ impl Broker {
         if self.peers.open_mut(peer).is_none() {
             return;
         }
-        match op {
-            ClientOp::Publish { ack, publication } => {
-                let reply = match self.publish(now, peer, publication) {
-                    Ok(count) => Reply::Published { count },
-                    Err(refusal) => {
-                        self.totals.publishes_refused += 1;
-                        Reply::Error(refusal.into())
-                    }
-                };
-                self.acknowledge(peer, ack, reply);
-            }
-            ClientOp::PublishRefused { ack, error } => {
-                self.totals.publishes_refused += 1;
-                self.acknowledge(peer, ack, Reply::Error(error));
-            }
-            ClientOp::Subscribe { ack, subscriptions, list: _ } => {
-                tracing::trace!(%peer, count = subscriptions.len(), "subscribe");
-                let statuses = subscriptions
-                    .into_iter()
-                    .map(|subscription| self.subscribe(peer, subscription).map_err(OpError::from))
-                    .collect();
-                self.acknowledge(peer, ack, Reply::Subscribed(statuses));
-            }
-            ClientOp::Unsubscribe { ack, patterns, list: _ } => {
-                for pattern in &patterns {
-                    self.unsubscribe(peer, pattern);
-                }
-                self.acknowledge(peer, ack, Reply::Unsubscribed { count: patterns.len() });
-            }
-            ClientOp::Subscriptions { ack } => {
-                let own = self.peers.get(peer).map(|entry| &entry.subscriptions);
-                let patterns = own.into_iter().flat_map(BTreeMap::keys).map(Pattern::to_string).collect();
-                self.acknowledge(peer, Some(ack), Reply::Strings(patterns));
-            }
-            ClientOp::WaitForInterest { ack, subject, timeout } => {
-                self.wait_for_interest(now, peer, ack, subject, timeout);
-            }
-            ClientOp::Cluster { ack } => {
-                self.acknowledge(peer, Some(ack), Reply::Strings(self.config.addresses.clone()));
-            }
-            ClientOp::Stats { messages, bytes } => {
-                if let Some(entry) = self.peers.get_mut(peer) {
-                    entry.reported.messages = messages;
-                    entry.reported.bytes = bytes;
-                }
-            }
-            ClientOp::InfoReceived => {
-                if let Some(entry) = self.peers.get_mut(peer) {
-                    entry.info_until = None;
-                }
-                self.repeats.set(peer, None);
-            }
+        if self.authority.is_some() {
+            self.judge(now, peer, op);
+        } else {
+            self.carry_out(now, peer, op, &[]);
         }
         self.retire_fallen();
     }
@@ -184,12 +127,15 @@ impl Broker {
             }
         }
         self.router.handle_timeout(now);
+        self.handle_overdue_inquiries(now);
         self.retire_fallen();
     }
 
     /// When [`Broker::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let timeouts = [self.waits.poll_timeout(), self.repeats.next(), self.router.poll_timeout()];
+        let inquiries = self.authority.as_ref().and_then(Authority::poll_timeout);
+        let timeouts =
+            [self.waits.poll_timeout(), self.repeats.next(), self.router.poll_timeout(), inquiries];
         timeouts.into_iter().flatten().min()
     }
 
@@ -229,9 +175,9 @@ impl Broker {
         self.admission.total()
     }
 
-    /// Every connection, oldest first, also those that are to be closed.
+    /// Every connection, oldest first, also those that are to be closed. The broker's own is not among them.
     pub fn peers(&self) -> Vec<PeerId> {
-        self.peers.all().into_iter().map(|peer| peer.id).collect()
+        self.peers.all().into_iter().filter(|peer| !peer.is_own).map(|peer| peer.id).collect()
     }
 
     /// One connection's numbers.
@@ -239,10 +185,10 @@ impl Broker {
         Some(self.peers.get(peer)?.stats())
     }
 
-    /// Every pattern with the number of its subscriptions. Walks over all of them: for debugging and tools.
+    /// Every pattern with the number of its subscriptions, but for the broker's own. Walks over all of them: for debugging and tools.
     pub fn patterns(&self) -> BTreeMap<Pattern, usize> {
         let mut patterns = BTreeMap::new();
-        for peer in self.peers.all() {
+        for peer in self.peers.all().into_iter().filter(|peer| !peer.is_own) {
             for pattern in peer.subscriptions.keys() {
                 *patterns.entry(pattern.clone()).or_default() += 1;
             }
@@ -281,11 +227,81 @@ impl Broker {
         snapshot::render(&self.config.id, &self.stats(), &peers, &self.patterns())
     }
 
+    /// Does what a peer wants, but for what it may not. `verdicts` are on the subjects that `op` names; none: all are allowed.
+    fn carry_out(&mut self, now: Instant, peer: PeerId, op: ClientOp, verdicts: &[Verdict]) {
+        match op {
+            ClientOp::Publish { ack, publication } if is_denied(verdicts) => {
+                self.deny_publish(peer, ack, publication.subject.as_str());
+            }
+            ClientOp::Publish { ack, publication } => {
+                let reply = match self.publish(now, peer, publication) {
+                    Ok(count) => Reply::Published { count },
+                    Err(refusal) => {
+                        self.totals.publishes_refused += 1;
+                        Reply::Error(refusal.into())
+                    }
+                };
+                self.acknowledge(peer, ack, reply);
+            }
+            ClientOp::PublishRefused { ack, error } => {
+                self.totals.publishes_refused += 1;
+                self.acknowledge(peer, ack, Reply::Error(error));
+            }
+            ClientOp::Subscribe { ack, subscriptions, list: _ } => {
+                tracing::trace!(%peer, count = subscriptions.len(), "subscribe");
+                if is_denied(verdicts) {
+                    return self.subscribe_allowed(peer, ack, subscriptions, verdicts);
+                }
+                let statuses = subscriptions
+                    .into_iter()
+                    .map(|subscription| self.subscribe(peer, subscription).map_err(OpError::from))
+                    .collect();
+                self.acknowledge(peer, ack, Reply::Subscribed(statuses));
+            }
+            ClientOp::Unsubscribe { ack, patterns, list: _ } => {
+                for pattern in &patterns {
+                    self.unsubscribe(peer, pattern);
+                }
+                self.acknowledge(peer, ack, Reply::Unsubscribed { count: patterns.len() });
+            }
+            ClientOp::Subscriptions { ack } => {
+                let own = self.peers.get(peer).map(|entry| &entry.subscriptions);
+                let patterns = own.into_iter().flat_map(BTreeMap::keys).map(Pattern::to_string).collect();
+                self.acknowledge(peer, Some(ack), Reply::Strings(patterns));
+            }
+            ClientOp::WaitForInterest { ack, subject, .. } if is_denied(verdicts) => {
+                self.deny_publish(peer, Some(ack), &subject);
+            }
+            ClientOp::WaitForInterest { ack, subject, timeout } => {
+                self.wait_for_interest(now, peer, ack, subject, timeout);
+            }
+            ClientOp::Cluster { ack } => {
+                self.acknowledge(peer, Some(ack), Reply::Strings(self.config.addresses.clone()));
+            }
+            ClientOp::Stats { messages, bytes } => {
+                if let Some(entry) = self.peers.get_mut(peer) {
+                    entry.reported.messages = messages;
+                    entry.reported.bytes = bytes;
+                }
+            }
+            ClientOp::InfoReceived => {
+                if let Some(entry) = self.peers.get_mut(peer) {
+                    entry.info_until = None;
+                }
+                self.repeats.set(peer, None);
+            }
+        }
+    }
+
     fn publish(&mut self, now: Instant, publisher: PeerId, publication: Publication) -> Result<u64, Refusal> {
         limits::check_publication(&self.config, &publication)?;
+        let is_private = self.is_private(&publication);
         let Self { peers, router, totals, entropy, .. } = self;
         let count =
             router.route(now, publisher, &publication, &mut **entropy, |peer, pattern, publication| {
+                if is_private && !peers.get(peer).is_some_and(|receiver| receiver.is_own) {
+                    return false;
+                }
                 let (messages, size) = (publication.count(), publication_size(&publication));
                 let delivery = ServerOp::Deliver { pattern: pattern.clone(), publication };
                 let Some(receiver) = peers.send(peer, delivery) else { return false };
@@ -377,14 +393,23 @@ impl Broker {
         if !std::mem::take(&mut entry.is_admitted) {
             return;
         }
-        self.admission.release(&entry.user);
+        if !entry.is_own {
+            self.admission.release(&entry.user);
+        }
         for (pattern, queue) in std::mem::take(&mut entry.subscriptions) {
             self.router.unsubscribe(&pattern, &queue, peer);
         }
         self.router.forget_publisher(peer);
         self.waits.forget(peer);
         self.repeats.set(peer, None);
+        if let Some(authority) = &mut self.authority {
+            authority.forget(peer);
+        }
     }
+}
+
+fn is_denied(verdicts: &[Verdict]) -> bool {
+    verdicts.contains(&Verdict::Denied)
 }
 
 /// How often `info` is repeated until the client has it (Conat's).

@@ -31,6 +31,8 @@ pub struct BrokerConfig {
     pub max_outbox_bytes: usize,
     /// Operations that may wait for one peer. Default 262 144: what 64 MiB hold when all are tiny. The same policy.
     pub max_outbox_ops: usize,
+    /// What is asked of the application. Default: nothing, everybody is `null` and may do everything.
+    pub authority: Option<super::AuthorityConfig>,
 }
 
 impl Default for BrokerConfig {
@@ -46,6 +48,7 @@ impl Default for BrokerConfig {
             max_connections_per_user: 100,
             max_outbox_bytes: 64 * 1024 * 1024,
             max_outbox_ops: 262_144,
+            authority: None,
         }
     }
 }

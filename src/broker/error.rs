@@ -10,8 +10,10 @@ use crate::wire::OpError;
 pub enum CloseReason {
     /// It does not read as fast as messages come for it. Its outbox was dropped.
     SlowConsumer,
-    /// There are too many connections. Its outbox holds the `info` that says so.
+    /// It may not come in. Its outbox holds the `info` that says why.
     SignInRefused,
+    /// The application wants it gone.
+    Disconnected,
     /// The broker shuts down.
     ShutDown,
 }
@@ -21,6 +23,7 @@ impl fmt::Display for CloseReason {
         f.write_str(match self {
             Self::SlowConsumer => "slow consumer",
             Self::SignInRefused => "sign-in refused",
+            Self::Disconnected => "disconnected",
             Self::ShutDown => "broker shut down",
         })
     }
@@ -51,6 +54,10 @@ pub(super) enum Refusal {
     TooManyConnections { limit: usize },
     /// The user has.
     TooManyConnectionsOfUser { limit: usize },
+    /// It is being found out who others are.
+    TooManySigningIn { limit: usize },
+    /// It was not found out in time who this is.
+    SignInTimeout,
 }
 
 impl Refusal {
@@ -60,7 +67,9 @@ impl Refusal {
             | Self::TooManyWaits { .. }
             | Self::TooManyUnfinished { .. }
             | Self::TooManyConnections { .. }
-            | Self::TooManyConnectionsOfUser { .. } => Some(429),
+            | Self::TooManyConnectionsOfUser { .. }
+            | Self::TooManySigningIn { .. } => Some(429),
+            Self::SignInTimeout => Some(408),
             Self::InvalidSubject
             | Self::ReservedPattern
             | Self::NoQueue
@@ -97,6 +106,10 @@ impl fmt::Display for Refusal {
             Self::TooManyConnectionsOfUser { limit } => {
                 write!(f, "there is a limit of at most {limit} connections for each user")
             }
+            Self::TooManySigningIn { limit } => {
+                write!(f, "there is a limit of at most {limit} connections that are signing in")
+            }
+            Self::SignInTimeout => write!(f, "timeout - the sign-in was not decided in time"),
         }
     }
 }

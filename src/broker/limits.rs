@@ -18,11 +18,17 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// Takes a place for `user`, or says why there is none.
-    pub(super) fn admit(&mut self, config: &BrokerConfig, user: &Json) -> Result<(), Refusal> {
+    /// Takes a place for somebody who is not known yet, or says why there is none.
+    pub(super) fn enter(&mut self, config: &BrokerConfig) -> Result<(), Refusal> {
         if self.total >= config.max_connections {
             return Err(Refusal::TooManyConnections { limit: config.max_connections });
         }
+        self.total += 1;
+        Ok(())
+    }
+
+    /// Whoever took a place is `user`, and takes one of his too.
+    pub(super) fn sign_in(&mut self, config: &BrokerConfig, user: &Json) -> Result<(), Refusal> {
         if !is_nobody(user) {
             let limit = config.max_connections_per_user;
             if self.by_user.get(user.as_bytes()).copied().unwrap_or(0) >= limit {
@@ -30,11 +36,10 @@ impl Admission {
             }
             *self.by_user.entry(user.as_bytes().clone()).or_default() += 1;
         }
-        self.total += 1;
         Ok(())
     }
 
-    /// Gives back a place that was taken for `user`.
+    /// Gives back what was taken for `user`; `null` as long as he was not known.
     pub(super) fn release(&mut self, user: &Json) {
         self.total = self.total.saturating_sub(1);
         if let Some(count) = self.by_user.get_mut(user.as_bytes()) {
@@ -43,6 +48,11 @@ impl Admission {
                 self.by_user.remove(user.as_bytes());
             }
         }
+    }
+
+    /// How many connections each user has. Nobody is not among them.
+    pub(super) fn by_user(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.by_user.iter().map(|(user, count)| (std::str::from_utf8(user).unwrap_or_default(), *count))
     }
 
     /// How many places are taken.
@@ -61,6 +71,11 @@ pub(super) fn max_subscriptions(config: &BrokerConfig, user: &Json) -> usize {
         Some(_) => true,
     };
     if is_hub { config.max_subscriptions_per_hub } else { config.max_subscriptions_per_client }
+}
+
+/// Whether this is the user of the system account.
+pub(super) fn is_system_user(user: &Json) -> bool {
+    user.to_value().get("hub_id").and_then(serde_json::Value::as_str) == Some("system")
 }
 
 /// Whether a publish is small enough. Headers count with the payload: they are stored and sent as it is.

@@ -18,6 +18,13 @@ pub struct PeerId {
     pub(super) slot: u32,
 }
 
+impl PeerId {
+    /// The same as a number.
+    pub fn serial(self) -> u64 {
+        self.serial
+    }
+}
+
 impl fmt::Display for PeerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.serial)
@@ -28,6 +35,11 @@ impl fmt::Display for PeerId {
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) id: PeerId,
+    /// The connection's id as the application knows it, and its network address.
+    pub(super) name: String,
+    pub(super) address: String,
+    /// It is the broker's own: it may do everything, and counts nowhere.
+    pub(super) is_own: bool,
     pub(super) user: Json,
     /// It takes a place among the connections.
     pub(super) is_admitted: bool,
@@ -50,15 +62,18 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// A connection of `user`, with nothing yet.
-    pub(super) fn new(id: PeerId, user: Json, max_subscriptions: usize) -> Self {
+    /// A connection with nothing yet. Nobody knows whose it is.
+    pub(super) fn new(id: PeerId, name: String, address: String) -> Self {
         Self {
             id,
-            user,
+            name,
+            address,
+            is_own: false,
+            user: Json::from_value(&serde_json::Value::Null),
             is_admitted: false,
             close: None,
             subscriptions: BTreeMap::new(),
-            max_subscriptions,
+            max_subscriptions: 0,
             outbox: Outbox::default(),
             is_woken: false,
             info_until: None,
@@ -71,6 +86,8 @@ impl Peer {
     /// The numbers to show.
     pub(super) fn stats(&self) -> PeerStats {
         PeerStats {
+            name: self.name.clone(),
+            address: self.address.clone(),
             user: self.user.clone(),
             close_reason: self.close,
             has_info: self.info_until.is_none(),

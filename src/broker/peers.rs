@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::outbox::OutboxLimits;
 use super::peer::{Peer, PeerId};
 use super::{BrokerConfig, CloseReason};
-use crate::wire::{Json, ServerOp};
+use crate::wire::ServerOp;
 
 /// The table of connections. Finding one is an index into a vector: it happens once a delivery.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Peers {
     }
 
     /// Adds a connection.
-    pub(super) fn attach(&mut self, user: Json, max_subscriptions: usize) -> PeerId {
+    pub(super) fn attach(&mut self, name: String, address: String) -> PeerId {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             // Four thousand million open connections do not fit into any memory.
@@ -42,7 +42,7 @@ impl Peers {
         });
         let id = PeerId { serial: self.attached, slot };
         self.attached += 1;
-        self.slots[slot as usize] = Some(Peer::new(id, user, max_subscriptions));
+        self.slots[slot as usize] = Some(Peer::new(id, name, address));
         id
     }
 
@@ -95,6 +95,14 @@ impl Peers {
         let Self { slots, woken, .. } = self;
         if let Some(peer) = find(slots, id).filter(|peer| peer.close.is_none()) {
             peer.close = Some(reason);
+            wake(woken, peer);
+        }
+    }
+
+    /// Names `id` to whoever asks whom something happened to.
+    pub(super) fn wake(&mut self, id: PeerId) {
+        let Self { slots, woken, .. } = self;
+        if let Some(peer) = find(slots, id) {
             wake(woken, peer);
         }
     }

@@ -50,6 +50,10 @@ pub struct BrokerStats {
 /// One connection's numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerStats {
+    /// The connection's id, as the application knows it.
+    pub name: String,
+    /// Its network address; empty within the process.
+    pub address: String,
     /// Who it is.
     pub user: Json,
     /// Set when the broker wants it gone.

@@ -241,6 +241,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             ServerOp::Ack { id, reply } => self.handle_ack(now, id, reply),
             ServerOp::Info(info) => self.handle_info(info),
             ServerOp::Permission { message, subject, kind } => {
+                if kind == "sub" {
+                    self.handle_revoked(now, &subject);
+                }
                 self.events.push_back(ClientEvent::Permission { message, subject, kind });
             }
         }

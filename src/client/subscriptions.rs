@@ -112,6 +112,11 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         waiting
     }
 
+    /// The broker does not know it any more. Says whether it had confirmed it.
+    pub(super) fn unconfirm(&mut self, pattern: &Pattern) -> bool {
+        self.by_pattern.get_mut(pattern).is_some_and(|entry| std::mem::take(&mut entry.confirmed))
+    }
+
     pub(super) fn contains(&self, pattern: &Pattern) -> bool {
         self.by_pattern.contains_key(pattern)
     }

@@ -6,15 +6,34 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::options::{SocketOptions, milliseconds};
+use crate::broker::{Decision, QuestionId};
 use crate::client::{Many, Question, QuestionKind};
 use crate::endpoint::{Command, Failure, Handle, SocketQuestion};
 use crate::subject::{Pattern, Subject};
 use crate::wire::socketio::split_json;
-use crate::wire::{Encoding, Headers, Json, Message, Payload};
+use crate::wire::{Encoding, Headers, Json, Message, OpError, Payload};
 
-/// Calls `visit` with each command and its client. What `lib` writes is well-formed; a record that is not is a bug, left out, and the first
+/// What a record is for.
+#[derive(Debug)]
+pub enum Order {
+    /// A client, in any case the one that it names.
+    Client(Command),
+    /// A broker: an answer to what it asked.
+    Broker(Answer),
+}
+
+/// An answer to a broker's question.
+#[derive(Debug)]
+pub enum Answer {
+    /// Who somebody is, or why he may not come in.
+    User(QuestionId, Result<Json, OpError>),
+    /// What somebody may do.
+    Permission(QuestionId, Decision),
+}
+
+/// Calls `visit` with each command and its client or broker. What `lib` writes is well-formed; a record that is not is a bug, left out, and the first
 /// such is reported.
-pub fn read_batch(batch: &[u8], mut visit: impl FnMut(Handle, Command)) -> Result<(), Failure> {
+pub fn read_batch(batch: &[u8], mut visit: impl FnMut(Handle, Order)) -> Result<(), Failure> {
     let (mut rest, mut outcome) = (batch, Ok(()));
     while !rest.is_empty() {
         let mut head = Record(rest);
@@ -24,8 +43,12 @@ pub fn read_batch(batch: &[u8], mut visit: impl FnMut(Handle, Command)) -> Resul
         let mut record = Record(record);
         let kind = record.u8()?;
         let client = record.u32()?;
-        match record.command(kind) {
-            Ok(command) => visit(client, command),
+        let order = match kind {
+            30 | 31 => record.answer(kind).map(Order::Broker),
+            _ => record.command(kind).map(Order::Client),
+        };
+        match order {
+            Ok(order) => visit(client, order),
             Err(failure) => outcome = outcome.and(Err(failure)),
         }
     }
@@ -77,6 +100,29 @@ impl<'a> Record<'a> {
             25 => self.list(QuestionKind::Cluster)?,
             other => return Err(internal(format!("unknown command {other}"))),
         })
+    }
+
+    fn answer(&mut self, kind: u8) -> Result<Answer, Failure> {
+        let (question, what) = (self.u64()?, self.u8()?);
+        if kind == 31 {
+            let decision = match what {
+                1 => Decision::Allowed,
+                0 => Decision::Denied,
+                _ => Decision::Failed,
+            };
+            return Ok(Answer::Permission(question, decision));
+        }
+        let text = self.str()?;
+        let user = if what == 1 {
+            Json::parse(Bytes::copy_from_slice(text.as_bytes())).map_err(|_| internal("a user is no JSON"))
+        } else {
+            let code = self.u32()?;
+            return Ok(Answer::User(
+                question,
+                Err(OpError { message: text.to_owned(), code: u16::try_from(code).ok() }),
+            ));
+        };
+        Ok(Answer::User(question, Ok(user?)))
     }
 
     fn publish(&mut self) -> Result<Command, Failure> {
@@ -228,6 +274,12 @@ impl<'a> Record<'a> {
         let (bytes, rest) = self.0.split_first_chunk().ok_or_else(truncated)?;
         self.0 = rest;
         Ok(u32::from_le_bytes(*bytes))
+    }
+
+    fn u64(&mut self) -> Result<u64, Failure> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or_else(truncated)?;
+        self.0 = rest;
+        Ok(u64::from_le_bytes(*bytes))
     }
 
     fn u8(&mut self) -> Result<u8, Failure> {

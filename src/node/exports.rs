@@ -4,7 +4,8 @@ use napi::Env;
 use napi::bindgen_prelude::{BufferSlice, Function};
 use napi_derive::napi;
 
-use super::batch::read_batch;
+use super::batch::{Order, read_batch};
+use super::broker_queries;
 use super::failure::JsFailure;
 use super::options::{
     BrokerOptions, ClientOptions, defaults as engine_defaults, milliseconds, parse, tls_failure,
@@ -36,7 +37,11 @@ pub fn submit(session: u32, batch: &[u8]) -> napi::Result<f64> {
     let outcome = session::with_session(session, |session| {
         // Most batches are for one client: hand over runs, not single commands.
         let (mut current, mut run): (Handle, Vec<Command>) = (0, Vec::new());
-        let outcome = read_batch(batch, |client, command| {
+        let outcome = read_batch(batch, |client, order| {
+            let command = match order {
+                Order::Client(command) => command,
+                Order::Broker(answer) => return session.answer(client, answer),
+            };
             if client != current {
                 session.command(current, run.drain(..));
                 current = client;
@@ -144,6 +149,14 @@ pub fn broker_drain(session: u32, handle: u32, spread: f64) {
 #[napi(catch_unwind)]
 pub fn broker_close(session: u32, handle: u32) {
     session::with_session(session, |session| session.close_broker(handle));
+}
+
+/// Asks an embedded broker something, or tells it; both as JSON. `null` when it is closed.
+#[napi(catch_unwind)]
+pub fn broker_query(session: u32, handle: u32, query: String) -> Option<String> {
+    session::with_session(session, |session| {
+        session.running_broker(handle).map(|broker| broker_queries::answer(&broker, &query))
+    })?
 }
 
 /// Whether one can publish to it.

@@ -4,6 +4,8 @@
 
 mod batch;
 #[cfg(feature = "node")]
+mod broker_queries;
+#[cfg(feature = "node")]
 mod exports;
 #[cfg(feature = "node")]
 mod failure;
@@ -17,6 +19,6 @@ mod slab;
 mod tests;
 mod tls_options;
 
-pub use batch::read_batch;
+pub use batch::{Answer, Order, read_batch};
 pub use options::{BrokerOptions, ClientOptions, SocketOptions, defaults};
 pub use slab::Slab;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::broker::BrokerConfig;
+use crate::broker::{AuthorityConfig, BrokerConfig, Visitor};
 use crate::client::{ClientConfig, ReconnectConfig};
 use crate::endpoint::Failure;
+use crate::runtime::Guest;
 use crate::socket::{Dialect, SocketConfig};
 use crate::subject::Subject;
 use crate::transport::tls::{ClientTls, ClientTlsOptions, ServerTls, TlsFailure};
@@ -34,6 +35,8 @@ pub struct ClientOptions {
     reconnection_delay_max: Option<f64>,
     randomization_factor: Option<f64>,
     wire: Option<WireName>,
+    /// It is the broker's own (`broker` names it).
+    own: bool,
     tls: Option<ClientTlsSettings>,
 }
 
@@ -70,16 +73,27 @@ impl ClientOptions {
         Ok(ClientConfig { inbox_prefix, reconnect, ..defaults })
     }
 
+    /// What a broker of this process learns about it.
+    pub fn guest(&self) -> Guest {
+        if self.own {
+            return Guest::Own;
+        }
+        let headers = self.headers().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        Guest::Visitor(Visitor { headers, ..Visitor::default() })
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (String, String)> {
+        let headers = self.extra_headers.iter().flatten();
+        headers.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+    }
+
     /// How to reach `address`, if there is one.
     pub fn dial(&self) -> Result<Option<DialOptions>, Failure> {
         let Some(address) = self.address.clone() else { return Ok(None) };
-        let headers = self.extra_headers.iter().flatten();
-        let headers =
-            headers.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
         let mut options = DialOptions {
             address,
             path: self.path.clone().unwrap_or_else(|| DEFAULT_PATH.to_owned()),
-            headers,
+            headers: self.headers().collect(),
             connect_timeout: CONNECT_TIMEOUT,
             wire: match self.wire {
                 None => Wire::Best,
@@ -123,6 +137,34 @@ pub struct BrokerOptions {
     socket_path: Option<String>,
     socket_mode: Option<u32>,
     tls: Option<ServerTlsSettings>,
+    authority: Option<AuthorityOptions>,
+}
+
+/// What the broker is to ask of the application.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct AuthorityOptions {
+    asks_user: bool,
+    asks_permission: bool,
+    guards_system: bool,
+    sign_in_timeout: Option<f64>,
+    permission_timeout: Option<f64>,
+    permission_cache: Option<f64>,
+}
+
+impl AuthorityOptions {
+    fn config(&self) -> AuthorityConfig {
+        let defaults = AuthorityConfig::default();
+        let &Self { asks_user, asks_permission, guards_system, .. } = self;
+        AuthorityConfig {
+            asks_user,
+            asks_permission,
+            guards_system,
+            sign_in_timeout: self.sign_in_timeout.map_or(defaults.sign_in_timeout, milliseconds),
+            permission_timeout: self.permission_timeout.map_or(defaults.permission_timeout, milliseconds),
+            permission_cache: self.permission_cache.map_or(defaults.permission_cache, milliseconds),
+        }
+    }
 }
 
 impl BrokerOptions {
@@ -148,6 +190,7 @@ impl BrokerOptions {
             max_connections_per_user: self
                 .max_connections_per_user
                 .unwrap_or(defaults.max_connections_per_user),
+            authority: self.authority.as_ref().map(AuthorityOptions::config),
             ..defaults
         }
     }
@@ -253,6 +296,7 @@ impl SocketOptions {
 /// The engine's defaults for `lib`, as JSON text: milliseconds and counts.
 pub fn defaults() -> String {
     let socket = SocketConfig::default();
+    let authority = AuthorityConfig::default();
     serde_json::json!({
         "request": 30_000,
         "publish": 30_000,
@@ -262,6 +306,8 @@ pub fn defaults() -> String {
         "keepAlive": socket.keep_alive.map_or(0, millis),
         "keepAliveTimeout": millis(socket.keep_alive_timeout),
         "maxQueueSize": socket.max_queue,
+        "signInTimeout": millis(authority.sign_in_timeout),
+        "permissionTimeout": millis(authority.permission_timeout),
         "maxQueueBytes": socket.max_queue_bytes,
         "port": DEFAULT_PORT,
         "path": DEFAULT_PATH,

@@ -10,6 +10,7 @@ use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 
+use super::batch::Answer;
 use super::options::{BrokerOptions, ClientOptions};
 use super::slab::Slab;
 use crate::endpoint::{Command, Endpoint, EndpointConfig, Failure, Handle};
@@ -87,8 +88,8 @@ impl Session {
     pub fn open_client(&mut self, handle: Handle, options: &ClientOptions) -> Result<(), Failure> {
         let dialer = match (options.dial()?, options.broker) {
             (Some(dial), _) => Dialer::Remote(Arc::new(Remote::new(dial))),
-            (None, Some(broker)) => Dialer::InProcess(self.broker(broker)?),
-            (None, None) => Dialer::InProcess(own_fabric()),
+            (None, Some(broker)) => Dialer::InProcess(self.broker(broker)?, options.guest()),
+            (None, None) => Dialer::InProcess(own_fabric(), options.guest()),
         };
         let config = EndpointConfig { client: options.config()?, handles: self.handles.clone() };
         let mailbox = Arc::new(Mailbox::default());
@@ -109,7 +110,7 @@ impl Session {
     /// Starts a broker. That it is ready, or why it is not, is news.
     pub fn open_broker(&mut self, handle: Handle, options: &BrokerOptions) -> Result<(), Failure> {
         let accept = options.accept()?;
-        let broker = BrokerHandle::start(options.config());
+        let broker = BrokerHandle::start(options.config(), Some((handle, self.events.clone())));
         let door = Door::new(broker.clone(), accept);
         let open = |place| open_port(handle, broker.clone(), place, door.clone(), self.events.clone());
         let port = options.listen().map(open);
@@ -142,6 +143,20 @@ impl Session {
         if broker.port.is_none() {
             self.events.put([News::BrokerClosed(handle)]);
         }
+    }
+
+    /// The broker, unless it was stopped.
+    pub fn running_broker(&self, handle: Handle) -> Option<Arc<BrokerHandle>> {
+        self.brokers.get(&handle).map(|broker| broker.handle.clone())
+    }
+
+    /// Brings an answer to the broker that asked.
+    pub fn answer(&self, broker: Handle, answer: Answer) {
+        let Some(broker) = self.brokers.get(&broker) else { return };
+        broker.handle.with(|machine, now| match answer {
+            Answer::User(question, user) => machine.handle_user(now, question, user),
+            Answer::Permission(question, decision) => machine.handle_decision(now, question, decision),
+        });
     }
 
     /// Hands commands to a client, in order.
@@ -201,8 +216,7 @@ impl Session {
     }
 
     fn broker(&self, handle: Handle) -> Result<Arc<BrokerHandle>, Failure> {
-        let broker = self.brokers.get(&handle).map(|broker| broker.handle.clone());
-        broker.ok_or_else(|| Failure::new("ERR_CLOSED", "the broker is closed"))
+        self.running_broker(handle).ok_or_else(|| Failure::new("ERR_CLOSED", "the broker is closed"))
     }
 }
 

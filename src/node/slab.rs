@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::broker::{Inquiry, PeerId, QuestionId, Right};
 use crate::client::SessionState;
 use crate::endpoint::{Event, Failure, Handle};
 use crate::runtime::News;
@@ -43,6 +44,7 @@ impl Slab {
             News::BrokerFailed(broker, failure) => {
                 self.broker(broker, 5, Some(&failure.code), &failure.message)
             }
+            News::Inquiry(broker, inquiry) => self.inquiry(broker, inquiry),
             News::ConnectFailed(client, failure) => {
                 self.head(30, client);
                 self.str(&failure.code);
@@ -203,6 +205,34 @@ impl Slab {
         self.bytes.push(state);
         self.opt_str(code);
         self.str(text);
+    }
+
+    fn inquiry(&mut self, broker: Handle, inquiry: Inquiry) {
+        match inquiry {
+            Inquiry::User { question, peer, visitor } => {
+                self.head(20, broker);
+                self.question(question, peer);
+                let headers: Vec<_> = visitor.headers.iter().map(|(name, value)| [name, value]).collect();
+                let text =
+                    serde_json::json!({ "id": visitor.id, "address": visitor.address, "headers": headers });
+                self.str(&text.to_string());
+            }
+            Inquiry::Permission { question, peer, right, subject } => {
+                self.head(21, broker);
+                self.question(question, peer);
+                self.bytes.push(u8::from(right == Right::Subscribe));
+                self.str(&subject);
+            }
+            Inquiry::Gone(peer) => {
+                self.head(22, broker);
+                self.number(peer.serial());
+            }
+        }
+    }
+
+    fn question(&mut self, question: QuestionId, peer: PeerId) {
+        self.bytes.extend_from_slice(&question.to_le_bytes());
+        self.number(peer.serial());
     }
 
     fn pipe(&mut self, pipe: Handle, news: PipeNews) {

@@ -31,7 +31,13 @@ fn text(text: &str) -> Vec<u8> {
 
 fn read(batch: &[u8]) -> (Vec<(Handle, String)>, Result<(), Failure>) {
     let mut commands = Vec::new();
-    let outcome = read_batch(batch, |client, command| commands.push((client, format!("{command:?}"))));
+    let outcome = read_batch(batch, |client, order| {
+        let text = match order {
+            Order::Client(command) => format!("{command:?}"),
+            Order::Broker(answer) => format!("{answer:?}"),
+        };
+        commands.push((client, text));
+    });
     (commands, outcome)
 }
 

@@ -9,9 +9,10 @@ use tokio::sync::Notify;
 
 use super::clock::now;
 use super::sync::{Mutex, PoisonError};
-use super::{peer_task, threads};
-use crate::broker::{Broker, BrokerConfig, BrokerStats, PeerId};
-use crate::entropy::OsEntropy;
+use super::{EventQueue, News, peer_task, threads};
+use crate::broker::{Broker, BrokerConfig, BrokerStats, PeerId, Visitor};
+use crate::endpoint::Handle;
+use crate::entropy::{Entropy, OsEntropy};
 use crate::transport::{BoxedLink, LinkError, memory};
 use crate::wire::{ClientOp, ServerOp};
 
@@ -20,6 +21,27 @@ pub struct BrokerHandle {
     core: Mutex<Core>,
     /// The earliest deadline may have changed, or the broker has been closed.
     rearm: Notify,
+    /// Where it asks who somebody is and what he may do, and as whom.
+    application: Option<(Handle, Arc<EventQueue>)>,
+}
+
+/// Who is at the other end of a link.
+#[derive(Debug, Clone)]
+pub enum Guest {
+    /// Somebody who has to say who he is.
+    Visitor(Visitor),
+    /// The broker itself.
+    Own,
+}
+
+impl Guest {
+    /// The same one on another connection.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Visitor(visitor) => Self::Visitor(Visitor { id: OsEntropy.id(), ..visitor.clone() }),
+            Self::Own => Self::Own,
+        }
+    }
 }
 
 struct Core {
@@ -30,33 +52,33 @@ struct Core {
 }
 
 impl BrokerHandle {
-    /// Starts a broker that nobody can reach yet.
-    pub fn start(config: BrokerConfig) -> Arc<Self> {
-        let handle = Arc::new(Self::new(config));
+    /// Starts a broker that nobody can reach yet. What it asks of the application goes to `application`.
+    pub fn start(config: BrokerConfig, application: Option<(Handle, Arc<EventQueue>)>) -> Arc<Self> {
+        let handle = Arc::new(Self::new(config, application));
         threads::spawn(keep_time(handle.clone()));
         handle
     }
 
     /// A broker that nobody keeps the time for.
-    pub(super) fn new(config: BrokerConfig) -> Self {
+    pub(super) fn new(config: BrokerConfig, application: Option<(Handle, Arc<EventQueue>)>) -> Self {
         let broker = Broker::new(config, Box::new(OsEntropy));
         let core = Mutex::new(Core { broker, wakers: HashMap::new(), next_deadline: None, closed: false });
-        Self { core, rearm: Notify::new() }
+        Self { core, rearm: Notify::new(), application }
     }
 
     /// A link in memory to this broker.
-    pub fn link(self: &Arc<Self>) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
+    pub fn link(self: &Arc<Self>, guest: Guest) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
         if self.is_closed() {
             return Err(LinkError::Closed);
         }
         let (ours, theirs) = memory::pair();
-        self.serve(theirs);
+        self.serve(theirs, guest);
         Ok(ours)
     }
 
     /// Serves a peer over `link`, in a task of its own.
-    pub(super) fn serve(self: &Arc<Self>, link: BoxedLink<ServerOp, ClientOp>) {
-        threads::spawn(peer_task::serve(self.clone(), link));
+    pub(super) fn serve(self: &Arc<Self>, link: BoxedLink<ServerOp, ClientOp>, guest: Guest) {
+        threads::spawn(peer_task::serve(self.clone(), link, guest));
     }
 
     /// Closes the broker: every peer's link is closed after a flush.
@@ -97,13 +119,20 @@ impl BrokerHandle {
     }
 
     /// Does something with the machine, then wakes the tasks of those who got something.
-    pub(super) fn with<R>(&self, act: impl FnOnce(&mut Broker, Instant) -> R) -> R {
+    pub fn with<R>(&self, act: impl FnOnce(&mut Broker, Instant) -> R) -> R {
         let mut woken = Vec::new();
         let (result, rearm) = {
             let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
             let result = act(&mut core.broker, now());
             while let Some(peer) = core.broker.poll_woken() {
                 woken.extend(core.wakers.get(&peer).cloned());
+            }
+            if let Some((handle, events)) = &self.application {
+                // Within the lock: what is told of a connection must not overtake what was asked about it.
+                events.put(
+                    std::iter::from_fn(|| core.broker.poll_inquiry())
+                        .map(|item| News::Inquiry(*handle, item)),
+                );
             }
             let deadline = core.broker.poll_timeout();
             let rearm = deadline.is_some_and(|at| core.next_deadline.is_none_or(|armed| at < armed));

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
-use super::BrokerHandle;
+use super::{BrokerHandle, Guest};
 use crate::broker::BrokerConfig;
 use crate::transport::{BoxedLink, LinkError, Remote};
 use crate::wire::{ClientOp, ServerOp};
@@ -11,8 +11,8 @@ use crate::wire::{ClientOp, ServerOp};
 /// Where a client's broker is.
 #[derive(Clone)]
 pub enum Dialer {
-    /// In this process.
-    InProcess(Arc<BrokerHandle>),
+    /// In this process; what the client says about itself.
+    InProcess(Arc<BrokerHandle>, Guest),
     /// At the other end of a network.
     Remote(Arc<Remote>),
 }
@@ -24,7 +24,7 @@ pub(super) type Dialing =
 impl Dialer {
     pub(super) fn dial(&self) -> Dialing {
         match self.clone() {
-            Self::InProcess(broker) => Box::pin(async move { broker.link() }),
+            Self::InProcess(broker, guest) => Box::pin(async move { broker.link(guest.again()) }),
             Self::Remote(remote) => Box::pin(async move { remote.dial().await }),
         }
     }
@@ -34,10 +34,8 @@ impl Dialer {
 pub fn own_fabric() -> Arc<BrokerHandle> {
     static OWN: OnceLock<Arc<BrokerHandle>> = OnceLock::new();
     OWN.get_or_init(|| {
-        BrokerHandle::start(BrokerConfig {
-            max_subscriptions_per_client: usize::MAX,
-            ..BrokerConfig::default()
-        })
+        let config = BrokerConfig { max_subscriptions_per_client: usize::MAX, ..BrokerConfig::default() };
+        BrokerHandle::start(config, None)
     })
     .clone()
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{BrokerHandle, threads};
+use super::{BrokerHandle, Guest, threads};
+use crate::broker;
 use crate::transport::tls::ServerTls;
 use crate::transport::{AcceptOptions, Gate, Visitor, accept_with_handshake};
 
@@ -33,7 +34,12 @@ impl Door {
             let accepted = accept_with_handshake(visitor, &door.options).await;
             drop(pass);
             match accepted {
-                Ok((link, _)) => door.broker.serve(link),
+                Ok((link, handshake)) => {
+                    let address = address.map_or_else(String::new, |address| address.ip().to_string());
+                    let headers = handshake.headers;
+                    let visitor = broker::Visitor { id: handshake.sid, address, headers };
+                    door.broker.serve(link, Guest::Visitor(visitor));
+                }
                 Err(error) => tracing::debug!(?address, %error, "handshake failed"),
             }
         });

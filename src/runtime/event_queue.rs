@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use super::sync::{Mutex, MutexGuard, PoisonError};
+use crate::broker::Inquiry;
 use crate::endpoint::{Event, Failure, Handle};
 use crate::transport::Listening;
 use crate::transport::pipe::PipeNews;
@@ -21,6 +22,8 @@ pub enum News {
     BrokerClosed(Handle),
     /// A broker could not start.
     BrokerFailed(Handle, Failure),
+    /// A broker asks.
+    Inquiry(Handle, Inquiry),
     /// A client's attempt to connect came to nothing; the next one follows if it is to.
     ConnectFailed(Handle, Failure),
     /// Of a pipe.

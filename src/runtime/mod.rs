@@ -15,7 +15,7 @@ mod peer_task;
 mod sync;
 mod threads;
 
-pub use broker_handle::BrokerHandle;
+pub use broker_handle::{BrokerHandle, Guest};
 pub use broker_listener::{OpenPort, open_port};
 pub use client_task::spawn_client;
 pub use dialer::{Dialer, own_fabric};

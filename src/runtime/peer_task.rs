@@ -5,18 +5,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::BrokerHandle;
+use super::{BrokerHandle, Guest};
 use crate::broker::{CloseReason, PeerId};
 use crate::transport::{BoxedLink, LinkError};
-use crate::wire::{ClientOp, Json, ServerOp};
+use crate::wire::{ClientOp, ServerOp};
 
 /// Serves the peer until its link ends, or the broker wants it gone.
-pub(super) async fn serve(broker: Arc<BrokerHandle>, link: BoxedLink<ServerOp, ClientOp>) {
-    let nobody = Json::from_value(&serde_json::Value::Null);
-    let peer = broker.with(|machine, now| machine.attach(now, nobody));
+pub(super) async fn serve(broker: Arc<BrokerHandle>, link: BoxedLink<ServerOp, ClientOp>, guest: Guest) {
+    let peer = broker.with(|machine, now| match guest {
+        Guest::Visitor(visitor) => machine.attach_visitor(now, visitor),
+        Guest::Own => machine.attach_own(now),
+    });
     tracing::debug!(%peer, "peer attached");
     let _detach = Detach { broker: broker.clone(), peer };
-    let mut task = PeerTask { broker, peer, link, incoming: Vec::new(), outgoing: Vec::new() };
+    let mut task =
+        PeerTask { broker, peer, link, incoming: Vec::new(), outgoing: Vec::new(), held_up: false };
     match poll_fn(|cx| task.poll(cx)).await {
         Ok(reason) => {
             tracing::info!(%peer, ?reason, "peer closed by the broker");
@@ -44,26 +47,30 @@ struct PeerTask {
     link: BoxedLink<ServerOp, ClientOp>,
     incoming: Vec<ClientOp>,
     outgoing: Vec<ServerOp>,
+    /// The broker wants to decide what it has before it takes more.
+    held_up: bool,
 }
 
 impl PeerTask {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<CloseReason, LinkError>> {
         self.broker.register(self.peer, cx.waker());
         for _ in 0..MOST_ROUNDS {
-            let heard = match self.link.poll_recv(cx, &mut self.incoming) {
-                Poll::Ready(Ok(())) => true,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => false,
-            };
+            let heard = !self.held_up
+                && match self.link.poll_recv(cx, &mut self.incoming) {
+                    Poll::Ready(Ok(())) => true,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => false,
+                };
             let takes = !self.link.is_full();
             let (peer, incoming, outgoing) = (self.peer, &mut self.incoming, &mut self.outgoing);
-            let closed = self.broker.with(|machine, now| {
+            let (closed, held_up) = self.broker.with(|machine, now| {
                 incoming.drain(..).for_each(|op| machine.handle_op(now, peer, op));
                 if takes {
                     machine.take_outbox(peer, outgoing);
                 }
-                machine.close_reason(peer)
+                (machine.close_reason(peer), machine.is_held_up(peer))
             });
+            let released = std::mem::replace(&mut self.held_up, held_up) && !held_up;
             let said = !self.outgoing.is_empty();
             for op in self.outgoing.drain(..) {
                 self.link.feed(op)?;
@@ -74,7 +81,7 @@ impl PeerTask {
             let flushed = self.link.poll_flush(cx)?.is_ready();
             // With the link full nothing was taken, so there may be more to say once it is flushed.
             let more = flushed && (said || !takes);
-            if !heard && !more {
+            if !heard && !more && !released {
                 return Poll::Pending;
             }
         }

@@ -1,6 +1,7 @@
 //! Stories about the broker as a whole, told through its public calls.
 #![allow(clippy::disallowed_methods)]
 
+mod authority;
 mod connections;
 mod model;
 mod routing;

@@ -99,6 +99,20 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
+    /// The broker lets us subscribe to this no longer. What flowed until now is tried again, for as long as it is wanted here.
+    pub(super) fn handle_revoked(&mut self, now: Instant, subject: &str) {
+        let Ok(pattern) = Pattern::parse(subject) else { return };
+        if pattern == self.inbox_pattern {
+            if self.session.is_ready() {
+                // Without an inbox this connection is of no use.
+                self.session.drop_link();
+            }
+        } else if self.subscriptions.unconfirm(&pattern) {
+            self.refused.push(pattern);
+            self.retry_at = self.retry_at.or(Some((now + FIRST_RETRY, FIRST_RETRY)));
+        }
+    }
+
     pub(super) fn retry_refused(&mut self) {
         let Some((at, pause)) = self.retry_at.take() else { return };
         let refused = std::mem::take(&mut self.refused);

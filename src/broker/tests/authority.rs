@@ -1,0 +1,517 @@
+//! Stories about who comes in and what he may do. The application is played here: it answers when the story wants it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{Stage, error_of, publication, subscribe};
+use crate::broker::authority::{MAX_OPEN, MAX_SIGNING_IN};
+use crate::broker::gate::MAX_HELD_OPS;
+use crate::broker::{
+    AuthorityConfig, BrokerConfig, CloseReason, Decision, Inquiry, PeerId, QuestionId, Right, Visitor,
+};
+use crate::entropy::{Entropy, SeededEntropy};
+use crate::wire::{AckId, ClientOp, Json, OpError, Reply, ServerOp, SubscribeStatus};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn strict() -> AuthorityConfig {
+    AuthorityConfig { asks_user: true, asks_permission: true, ..AuthorityConfig::default() }
+}
+
+fn stage(authority: AuthorityConfig) -> Stage {
+    Stage::with(BrokerConfig { authority: Some(authority), ..BrokerConfig::default() }, 1)
+}
+
+impl Stage {
+    fn visit(&mut self, name: &str) -> PeerId {
+        let visitor = Visitor { id: name.into(), ..Visitor::default() };
+        self.broker.attach_visitor(self.now, visitor)
+    }
+
+    fn inquiries(&mut self) -> Vec<Inquiry> {
+        std::iter::from_fn(|| self.broker.poll_inquiry()).collect()
+    }
+
+    fn greet(&mut self, question: QuestionId, user: &str) {
+        let user = Json::parse(user.to_owned().into()).expect("valid JSON");
+        self.broker.handle_user(self.now, question, Ok(user));
+    }
+
+    /// A connection that is signed in as `user`.
+    fn welcome(&mut self, name: &str, user: &str) -> PeerId {
+        let peer = self.visit(name);
+        let [Inquiry::User { question, .. }] = self.inquiries()[..] else { panic!("not asked who it is") };
+        self.greet(question, user);
+        self.take(peer);
+        peer
+    }
+
+    /// Everything that is asked, as `pub a.b`, with its question.
+    fn asked(&mut self) -> Vec<(String, QuestionId)> {
+        let text = |inquiry| match inquiry {
+            Inquiry::Permission { question, right, subject, .. } => {
+                Some((format!("{} {subject}", right.name()), question))
+            }
+            _ => None,
+        };
+        self.inquiries().into_iter().filter_map(text).collect()
+    }
+
+    fn decide(&mut self, question: QuestionId, is_allowed: bool) {
+        let decision = if is_allowed { Decision::Allowed } else { Decision::Denied };
+        self.broker.handle_decision(self.now, question, decision);
+    }
+
+    /// Answers all that is asked, also what is asked then.
+    fn decide_all(&mut self, is_allowed: impl Fn(&str) -> bool) {
+        loop {
+            let asked = self.asked();
+            if asked.is_empty() {
+                return;
+            }
+            for (what, question) in asked {
+                self.decide(question, is_allowed(&what));
+            }
+        }
+    }
+
+    fn say(&mut self, peer: PeerId, subject: &str, text: &str) {
+        self.handle(
+            peer,
+            ClientOp::Publish { ack: None, publication: publication(subject, "m", 0, true, text) },
+        );
+    }
+
+    fn refusals(&mut self, peer: PeerId) -> Vec<(String, String, String)> {
+        let refusal = |op| match op {
+            ServerOp::Permission { message, subject, kind } => Some((kind, subject, message)),
+            _ => None,
+        };
+        self.take(peer).into_iter().filter_map(refusal).collect()
+    }
+
+    fn open_questions(&self) -> (usize, usize) {
+        self.broker.authority_for_tests().open()
+    }
+}
+
+#[test]
+fn what_a_visitor_says_before_it_is_known_waits_in_order_and_stops_its_reading() {
+    let mut stage = stage(AuthorityConfig { asks_permission: false, ..strict() });
+    let peer = stage.visit("s1");
+    assert!(!stage.broker.is_held_up(peer));
+    let first = stage.begin(peer, |ack| subscribe(Some(ack), [("a.*", Some("0"))]));
+    assert!(stage.broker.is_held_up(peer), "one read of a stranger is enough");
+    let second = stage.begin(peer, |ack| ClientOp::Publish {
+        ack: Some(ack),
+        publication: publication("a.b", "m", 0, true, "hi"),
+    });
+    assert!(stage.take(peer).is_empty());
+    let [Inquiry::User { question, peer: asked, ref visitor }] = stage.inquiries()[..] else { panic!() };
+    assert_eq!((asked, visitor.id.as_str()), (peer, "s1"));
+    stage.greet(question, r#"{"account_id":"x"}"#);
+    let ops = stage.take(peer);
+    let [
+        ServerOp::Info(info),
+        ServerOp::Ack { id: one, .. },
+        ServerOp::Deliver { .. },
+        ServerOp::Ack { id: two, reply },
+    ] = &ops[..]
+    else {
+        panic!("{ops:?}")
+    };
+    assert_eq!(info.user.as_ref().unwrap().as_str(), r#"{"account_id":"x"}"#);
+    assert_eq!((*one, *two, reply), (first, second, &Reply::Published { count: 1 }));
+    assert!(!stage.broker.is_held_up(peer));
+}
+
+#[test]
+fn a_refused_sign_in_is_told_why_closed_and_leaves_nothing() {
+    let mut stage = stage(strict());
+    let peer = stage.visit("s1");
+    stage.begin(peer, |ack| subscribe(Some(ack), [("a", Some("0"))]));
+    let [Inquiry::User { question, .. }] = stage.inquiries()[..] else { panic!() };
+    let error = OpError { message: "no such user".into(), code: Some(401) };
+    stage.broker.handle_user(stage.now, question, Err(error.clone()));
+    let ops = stage.take(peer);
+    assert!(matches!(&ops[..], [ServerOp::Info(info)] if info.user == Err(error)), "{ops:?}");
+    assert_eq!(stage.broker.close_reason(peer), Some(CloseReason::SignInRefused));
+    assert_eq!(stage.inquiries(), [Inquiry::Gone(peer)]);
+    stage.broker.detach(stage.now, peer);
+    let stats = stage.broker.stats();
+    assert_eq!((stats.connections, stats.subscriptions, stats.connections_refused), (0, 0, 1));
+    assert_eq!((stage.open_questions(), stage.broker.poll_timeout()), ((0, 0), None));
+    // A second answer is none.
+    stage.greet(question, "null");
+    assert_eq!(stage.broker.stats().connections, 0);
+}
+
+#[test]
+fn a_sign_in_that_hangs_fails_in_time_and_its_late_answer_changes_nothing() {
+    let mut stage = stage(strict());
+    let peer = stage.visit("s1");
+    let [Inquiry::User { question, .. }] = stage.inquiries()[..] else { panic!() };
+    stage.pass(9 * SECOND);
+    assert_eq!(stage.broker.close_reason(peer), None);
+    stage.pass(2 * SECOND);
+    let ops = stage.take(peer);
+    let [ServerOp::Info(info)] = &ops[..] else { panic!("{ops:?}") };
+    assert_eq!(info.user.as_ref().unwrap_err().code, Some(408));
+    assert_eq!(stage.broker.close_reason(peer), Some(CloseReason::SignInRefused));
+    assert_eq!(stage.open_questions(), (0, 1), "the application still owes an answer");
+    stage.greet(question, "null");
+    assert_eq!((stage.open_questions(), stage.broker.stats().connections), ((0, 0), 0));
+}
+
+#[test]
+fn only_so_many_are_asked_about_at_once_also_when_they_come_and_go() {
+    let mut stage = stage(strict());
+    for index in 0..MAX_SIGNING_IN {
+        let peer = stage.visit(&index.to_string());
+        if index % 2 == 0 {
+            stage.broker.detach(stage.now, peer);
+        }
+    }
+    let last = stage.visit("last");
+    let ops = stage.take(last);
+    assert!(
+        matches!(&ops[..], [ServerOp::Info(info)] if info.user.as_ref().is_err_and(|error| error.code == Some(429)))
+    );
+    let question = stage.inquiries().into_iter().find_map(|inquiry| match inquiry {
+        Inquiry::User { question, .. } => Some(question),
+        _ => None,
+    });
+    stage.greet(question.unwrap(), "null");
+    let next = stage.visit("next");
+    assert_eq!(stage.broker.close_reason(next), None);
+}
+
+#[test]
+fn a_user_beyond_his_connections_is_refused_at_sign_in() {
+    let config =
+        BrokerConfig { max_connections_per_user: 1, authority: Some(strict()), ..BrokerConfig::default() };
+    let mut stage = Stage::with(config, 1);
+    stage.welcome("s1", r#"{"a":1}"#);
+    stage.welcome("s2", r#"{"a":2}"#);
+    let third = stage.visit("s3");
+    let [Inquiry::User { question, .. }] = stage.inquiries()[..] else { panic!() };
+    stage.greet(question, r#"{"a":1}"#);
+    assert_eq!(stage.broker.close_reason(third), Some(CloseReason::SignInRefused));
+    assert_eq!(stage.broker.connections(), 2);
+}
+
+#[test]
+fn what_is_denied_is_answered_with_403_and_told_as_an_event() {
+    let mut stage = stage(strict());
+    let peer = stage.welcome("s1", r#"{"id":7}"#);
+    let publish = stage.begin(peer, |ack| ClientOp::Publish {
+        ack: Some(ack),
+        publication: publication("secret.x", "m", 0, true, "hi"),
+    });
+    let list = stage.begin(peer, |ack| {
+        subscribe(Some(ack), [("open.*", Some("0")), ("secret.*", Some("0")), ("not..valid", Some("0"))])
+    });
+    let wait = stage.begin(peer, |ack| ClientOp::WaitForInterest {
+        ack,
+        subject: "secret.y".into(),
+        timeout: SECOND,
+    });
+    let asked = stage.asked();
+    let texts: Vec<&str> = asked.iter().map(|(what, _)| what.as_str()).collect();
+    assert_eq!(texts, ["pub secret.x", "sub open.*", "sub secret.*", "pub secret.y"]);
+    // In any order.
+    for (what, question) in asked.into_iter().rev() {
+        assert!(stage.take(peer).is_empty(), "nothing overtakes the first");
+        stage.decide(question, !what.contains("secret"));
+    }
+    let text = "permission denied publishing to 'secret.x' from {\"id\":7}";
+    assert_eq!(error_of(stage.answer(peer, publish).unwrap()), (text.into(), Some(403)));
+    let Some(Reply::Subscribed(statuses)) = stage.answer(peer, list) else { panic!() };
+    assert_eq!(statuses[0], Ok(SubscribeStatus::Added));
+    let refused = "permission denied subscribing to 'secret.*' from {\"id\":7}".to_owned();
+    assert_eq!(statuses[1], Err(OpError { message: refused.clone(), code: Some(403) }));
+    assert_eq!(statuses[2].as_ref().unwrap_err().code, None);
+    assert_eq!(error_of(stage.answer(peer, wait).unwrap()).1, Some(403));
+    let refusals = stage.refusals(peer);
+    assert_eq!(refusals[0], ("pub".into(), "secret.x".into(), text.into()));
+    assert_eq!(refusals[1], ("sub".into(), "secret.*".into(), refused));
+    assert_eq!((refusals[2].1.as_str(), refusals.len()), ("secret.y", 3));
+    assert_eq!(stage.broker.stats().publishes_refused, 2);
+}
+
+#[test]
+fn a_decision_is_believed_for_a_second_by_its_connection_and_right_alone() {
+    let mut stage = stage(strict());
+    let [one, other] = ["s1", "s2"].map(|name| stage.welcome(name, "null"));
+    for _ in 0..100 {
+        stage.say(one, "a", "x");
+    }
+    let asked = stage.asked();
+    assert_eq!(asked.len(), 1, "a hundred messages on one subject are one question");
+    stage.decide(asked[0].1, true);
+    assert_eq!(stage.broker.stats().published.messages, 100);
+    stage.say(one, "a", "x");
+    assert_eq!((stage.asked().len(), stage.broker.stats().published.messages), (0, 101));
+    stage.say(other, "a", "x");
+    stage.begin(one, |ack| subscribe(Some(ack), [("a", Some("0"))]));
+    assert_eq!(stage.asked().len(), 2);
+    stage.pass(SECOND);
+    stage.say(one, "b", "x");
+    stage.say(one, "a", "x");
+    let texts: Vec<String> = stage.asked().into_iter().map(|(what, _)| what).collect();
+    assert_eq!(texts, ["pub b", "pub a"]);
+}
+
+#[test]
+fn without_a_cache_every_operation_is_asked_about() {
+    let mut stage = stage(AuthorityConfig { permission_cache: Duration::ZERO, ..strict() });
+    let peer = stage.welcome("s1", "null");
+    for _ in 0..3 {
+        stage.say(peer, "a", "x");
+    }
+    let asked = stage.asked();
+    assert_eq!(asked.len(), 3);
+    stage.decide(asked[0].1, true);
+    stage.decide(asked[1].1, false);
+    stage.decide(asked[2].1, true);
+    let stats = stage.broker.stats();
+    assert_eq!((stats.published.messages, stats.publishes_refused, stage.open_questions().1), (2, 1, 0));
+}
+
+#[test]
+fn what_could_not_be_decided_is_denied_and_asked_again() {
+    let mut stage = stage(strict());
+    let peer = stage.welcome("s1", "null");
+    stage.say(peer, "a", "x");
+    let question = stage.asked()[0].1;
+    stage.broker.handle_decision(stage.now, question, Decision::Failed);
+    assert_eq!(stage.refusals(peer).len(), 1);
+    stage.say(peer, "a", "x");
+    let question = stage.asked()[0].1;
+    stage.pass(11 * SECOND);
+    assert_eq!(stage.refusals(peer).len(), 1, "it hung");
+    stage.decide(question, true);
+    stage.say(peer, "a", "x");
+    assert_eq!(stage.asked().len(), 1, "a late answer is not believed");
+}
+
+#[test]
+fn a_revoked_subscription_ends_and_its_holder_is_told() {
+    let mut stage = stage(strict());
+    let [reader, writer] = ["reader", "writer"].map(|name| stage.welcome(name, "null"));
+    stage.begin(reader, |ack| subscribe(Some(ack), [("news.*", Some("0")), ("mail", Some("0"))]));
+    stage.decide_all(|_| true);
+    stage.take(reader);
+    let names = BTreeSet::from(["reader".to_owned()]);
+    assert_eq!(stage.broker.revalidate(stage.now, Some(&names)), 1);
+    let asked = stage.asked();
+    assert_eq!(asked.len(), 2, "a decision of a moment ago does not count");
+    stage.say(writer, "news.a", "before");
+    stage.decide_all(|_| true);
+    assert_eq!(stage.received(reader), ["news.*: before"], "until it is decided it flows");
+    for (what, question) in asked {
+        stage.decide(question, what != "sub news.*");
+    }
+    let refusals = stage.refusals(reader);
+    assert_eq!(refusals.len(), 1);
+    assert_eq!((refusals[0].0.as_str(), refusals[0].1.as_str()), ("sub", "news.*"));
+    stage.say(writer, "news.a", "after");
+    stage.say(writer, "mail", "still");
+    stage.decide_all(|_| true);
+    assert_eq!(stage.received(reader), ["mail: still"]);
+    assert_eq!(stage.broker.stats().subscriptions, 1);
+}
+
+#[test]
+fn a_decision_from_before_a_revocation_does_not_count_after_it() {
+    let mut stage = stage(strict());
+    let peer = stage.welcome("s1", "null");
+    stage.say(peer, "a", "x");
+    let old = stage.asked()[0].1;
+    stage.broker.revalidate(stage.now, None);
+    let new = stage.asked()[0].1;
+    stage.decide(old, true);
+    assert_eq!(stage.broker.stats().published.messages, 0);
+    stage.decide(new, false);
+    assert_eq!((stage.broker.stats().published.messages, stage.refusals(peer).len()), (0, 1));
+    stage.say(peer, "a", "x");
+    assert_eq!(stage.refusals(peer).len(), 1, "the new decision is the one that is believed");
+    assert_eq!(stage.open_questions().1, 0);
+}
+
+#[test]
+fn a_connection_has_a_window_of_questions_and_of_operations_and_is_read_again_after_it() {
+    let mut stage = stage(strict());
+    let peer = stage.welcome("s1", "null");
+    let innocent = stage.welcome("s2", "null");
+    for index in 0..MAX_HELD_OPS {
+        assert!(!stage.broker.is_held_up(peer));
+        stage.say(peer, &format!("a.{index}"), "x");
+    }
+    let wanted: Vec<(String, Option<&str>)> =
+        (0..1000).map(|index| (format!("s.{index}"), Some("0"))).collect();
+    let subscriptions = wanted
+        .iter()
+        .map(|(pattern, _)| crate::wire::Subscription {
+            pattern: pattern.as_str().into(),
+            queue: Some("0".into()),
+        })
+        .collect();
+    stage.handle(peer, ClientOp::Subscribe { ack: Some(AckId(9999)), subscriptions, list: true });
+    assert!(stage.broker.is_held_up(peer));
+    let asked = stage.asked();
+    assert_eq!(asked.len(), MAX_OPEN);
+    stage.say(innocent, "b", "x");
+    stage.decide_all(|what| what == "pub b");
+    assert_eq!(stage.broker.stats().published.messages, 1, "others do not wait");
+    while stage.broker.poll_woken().is_some() {}
+    for (_, question) in asked {
+        stage.decide(question, true);
+    }
+    assert!(!stage.broker.is_held_up(peer));
+    assert!(std::iter::from_fn(|| stage.broker.poll_woken()).any(|woken| woken == peer));
+    stage.decide_all(|_| true);
+    let Some(Reply::Subscribed(statuses)) = stage.answer(peer, AckId(9999)) else { panic!() };
+    assert_eq!(statuses.iter().filter(|status| status.is_ok()).count(), 500);
+    assert_eq!(stage.open_questions().1, 0);
+}
+
+#[test]
+fn who_leaves_is_forgotten_and_the_application_is_told() {
+    let mut stage = stage(strict());
+    let peer = stage.welcome("s1", "null");
+    stage.say(peer, "a", "x");
+    let question = stage.asked()[0].1;
+    stage.broker.detach(stage.now, peer);
+    assert_eq!(stage.inquiries(), [Inquiry::Gone(peer)]);
+    assert_eq!(stage.broker.poll_timeout(), None);
+    stage.decide(question, true);
+    assert_eq!((stage.open_questions(), stage.broker.stats().published.messages), ((0, 0), 0));
+}
+
+#[test]
+fn the_applications_own_disconnects_name_connections_by_id() {
+    let mut stage = stage(AuthorityConfig { asks_permission: false, ..strict() });
+    let [one, other] = ["s1", "s2"].map(|name| stage.welcome(name, "null"));
+    stage.subscribe(one, "a", "0");
+    let names = BTreeSet::from(["s1".to_owned(), "nobody".to_owned()]);
+    assert_eq!(stage.broker.disconnect(&names), 1);
+    assert_eq!(stage.broker.close_reason(one), Some(CloseReason::Disconnected));
+    assert_eq!(stage.broker.close_reason(other), None);
+    assert_eq!((stage.broker.connections(), stage.broker.stats().subscriptions), (1, 0));
+}
+
+#[test]
+fn the_systems_subjects_are_for_system_users_and_heard_by_the_broker_alone() {
+    let guarded = AuthorityConfig { asks_permission: false, guards_system: true, ..strict() };
+    let mut stage = stage(guarded);
+    let own = stage.broker.attach_own(stage.now);
+    let [user, system] = [("s1", r#"{"hub_id":"other"}"#), ("s2", r#"{"hub_id":"system"}"#)]
+        .map(|(name, user)| stage.welcome(name, user));
+    assert_eq!(stage.broker.connections(), 2, "the broker's own takes no place");
+    stage.subscribe(own, "sys.conat.default", "0");
+    stage.subscribe(user, "*.conat.default", "0");
+    stage.subscribe(user, ">", "0");
+    for pattern in ["sys.conat.default", "sys.>", "sys.*.default"] {
+        assert_eq!(error_of(stage.subscribe(user, pattern, "0")).1, Some(403), "{pattern}");
+        assert_eq!(error_of(stage.subscribe(system, pattern, "0")).1, Some(403), "{pattern}");
+    }
+    let publish = |ack| ClientOp::Publish {
+        ack: Some(ack),
+        publication: publication("sys.conat.default", "m", 0, true, "x"),
+    };
+    assert_eq!(error_of(stage.ask(user, publish)).1, Some(403));
+    stage.take(user);
+    assert_eq!(stage.ask(system, publish), Reply::Published { count: 1 });
+    assert_eq!(stage.received(own), ["sys.conat.default: x"]);
+    assert!(stage.received(user).is_empty(), "not even by a tap");
+    // Others are what they always were.
+    assert_eq!(stage.publish(user, "sys", "y"), 0);
+    assert_eq!(stage.publish(user, "system.conat.default", "y"), 1);
+    assert_eq!(stage.received(user).len(), 3);
+}
+
+/// Clients publish numbers, the application answers in any order, late or never: what gets through is what was allowed, in order.
+#[test]
+fn whatever_the_answers_do_order_is_kept_and_only_what_was_allowed_gets_through() {
+    for seed in 0..200 {
+        let mut entropy = SeededEntropy::new(seed);
+        let mut stage = stage(AuthorityConfig {
+            permission_cache: if seed % 2 == 0 { Duration::ZERO } else { SECOND },
+            asks_user: seed % 3 == 0,
+            ..strict()
+        });
+        let tap = stage.broker.attach_own(stage.now);
+        stage.subscribe(tap, "m.>", "tap");
+        stage.take(tap);
+        let peers: Vec<PeerId> = (0..3).map(|index| stage.visit(&format!("s{index}"))).collect();
+        let mut open: Vec<Inquiry> = Vec::new();
+        let (mut sent, mut acks) = ([0_u64; 3], Vec::new());
+        for _ in 0..150 {
+            open.extend(stage.inquiries().into_iter().filter(|inquiry| !matches!(inquiry, Inquiry::Gone(_))));
+            match entropy.below(10) {
+                0..=4 => {
+                    let who = entropy.below(3);
+                    if !stage.broker.is_held_up(peers[who]) {
+                        sent[who] += 1;
+                        let kind = ["yes", "no"][entropy.below(2)];
+                        let subject = format!("m.{who}.{kind}.{}", entropy.below(3));
+                        let publication = publication(&subject, "m", 0, true, &sent[who].to_string());
+                        acks.push((
+                            who,
+                            stage.begin(peers[who], |ack| ClientOp::Publish { ack: Some(ack), publication }),
+                        ));
+                    }
+                }
+                5..=7 if !open.is_empty() => {
+                    let inquiry = open.swap_remove(entropy.below(open.len()));
+                    answer(&mut stage, inquiry);
+                }
+                8 => stage.pass(Duration::from_millis(entropy.below(300) as u64)),
+                _ => drop(stage.broker.revalidate(stage.now, None)),
+            }
+        }
+        loop {
+            open.extend(stage.inquiries().into_iter().filter(|inquiry| !matches!(inquiry, Inquiry::Gone(_))));
+            let Some(inquiry) = open.pop() else { break };
+            answer(&mut stage, inquiry);
+        }
+        check(&mut stage, tap, &peers, &acks, seed);
+        assert_eq!(stage.open_questions().1, 0, "seed {seed}");
+    }
+}
+
+fn answer(stage: &mut Stage, inquiry: Inquiry) {
+    match inquiry {
+        Inquiry::User { question, .. } => stage.greet(question, "null"),
+        Inquiry::Permission { question, right, subject, .. } => {
+            stage.decide(question, right == Right::Publish && subject.contains("yes"));
+        }
+        Inquiry::Gone(_) => {}
+    }
+}
+
+fn check(stage: &mut Stage, tap: PeerId, peers: &[PeerId], acks: &[(usize, AckId)], seed: u64) {
+    let mut last = [0_u64; 3];
+    let ops = stage.take(tap);
+    let mut heard = 0;
+    for op in &ops {
+        let ServerOp::Deliver { publication, .. } = op else { continue };
+        let subject = publication.subject.as_str();
+        assert!(subject.contains("yes"), "seed {seed}: {subject}");
+        let who: usize = subject.split('.').nth(1).unwrap().parse().unwrap();
+        let number: u64 = String::from_utf8_lossy(&publication.payload.raw).parse().unwrap();
+        assert!(number > last[who], "seed {seed}: {number} after {}", last[who]);
+        last[who] = number;
+        heard += 1;
+    }
+    let mut allowed = 0;
+    for (who, ack) in acks {
+        match stage.answer(peers[*who], *ack) {
+            Some(Reply::Published { .. }) => allowed += 1,
+            Some(Reply::Error(error)) => assert_eq!(error.code, Some(403), "seed {seed}"),
+            other => panic!("seed {seed}: every operation is answered, not {other:?}"),
+        }
+    }
+    assert_eq!(heard, allowed, "seed {seed}");
+}

@@ -1,0 +1,107 @@
+//! What JavaScript wants to know of a broker, or tells it, at once: JSON both ways (`docs/boundary.md`, "Queries").
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::broker::{Broker, PeerStats, Volume};
+use crate::runtime::BrokerHandle;
+use crate::subject::Subject;
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "op", rename_all = "camelCase")]
+enum Query {
+    /// The broker's numbers.
+    Totals,
+    /// Every connection that is signed in or about to be.
+    Connections,
+    /// How many connections each user has.
+    Usage,
+    /// Every pattern, with the number of its subscriptions.
+    Patterns,
+    /// The patterns that a subject matches.
+    Matches {
+        subject: String,
+    },
+    /// Whether somebody other than a tap listens.
+    HasMatch {
+        subject: String,
+    },
+    Disconnect {
+        ids: BTreeSet<String>,
+    },
+    /// Absent: all.
+    Revalidate {
+        ids: Option<BTreeSet<String>>,
+    },
+}
+
+/// The answer. `lib` writes the queries: one that is not known is a bug, and answered with `null`.
+pub fn answer(broker: &BrokerHandle, query: &str) -> String {
+    let Ok(query) = serde_json::from_str::<Query>(query) else { return "null".to_owned() };
+    broker
+        .with(|machine, now| match query {
+            Query::Totals => totals(machine),
+            Query::Connections => connections(machine),
+            Query::Usage => {
+                let by_user: Map<_, _> = machine
+                    .connections_by_user()
+                    .into_iter()
+                    .map(|(user, count)| (user, Value::from(count)))
+                    .collect();
+                json!({ "total": machine.connections(), "perUser": by_user })
+            }
+            Query::Patterns => {
+                let patterns = machine.patterns().into_iter();
+                patterns.map(|(pattern, count)| (pattern.to_string(), Value::from(count))).collect()
+            }
+            Query::Matches { subject } => {
+                let patterns = machine.patterns().into_keys().filter(|pattern| pattern.matches(&subject));
+                patterns.map(|pattern| Value::from(pattern.to_string())).collect()
+            }
+            Query::HasMatch { subject } => {
+                Subject::parse(&subject).is_ok_and(|subject| machine.has_interest(&subject)).into()
+            }
+            Query::Disconnect { ids } => machine.disconnect(&ids).into(),
+            Query::Revalidate { ids } => machine.revalidate(now, ids.as_ref()).into(),
+        })
+        .to_string()
+}
+
+fn totals(machine: &Broker) -> Value {
+    let stats = machine.stats();
+    json!({
+        "connections": stats.connections,
+        "subscriptions": stats.subscriptions,
+        "patterns": stats.patterns,
+        "waits": stats.waits,
+        "outbox": { "messages": stats.outbox_ops, "bytes": stats.outbox_bytes },
+        "published": volume(stats.published),
+        "delivered": volume(stats.delivered),
+        "publishesRefused": stats.publishes_refused,
+        "connectionsRefused": stats.connections_refused,
+        "slowConsumers": stats.slow_consumers,
+    })
+}
+
+fn connections(machine: &Broker) -> Value {
+    let peers = machine.peers().into_iter().filter_map(|peer| Some((peer, machine.peer_stats(peer)?)));
+    let open = peers.filter(|(_, stats)| stats.close_reason.is_none());
+    open.map(|(peer, stats)| connection(&stats, machine.patterns_of(peer))).collect()
+}
+
+fn connection(stats: &PeerStats, patterns: Vec<String>) -> Value {
+    json!({
+        "id": stats.name,
+        "user": stats.user.to_value(),
+        "address": stats.address,
+        "subscriptions": patterns,
+        "recv": volume(stats.published),
+        "send": volume(stats.delivered),
+    })
+}
+
+fn volume(volume: Volume) -> Value {
+    json!({ "messages": volume.messages, "bytes": volume.bytes })
+}
