@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::batch::Order;
 use super::*;
 use crate::endpoint::{Command, Event, Failure, Handle};
 use crate::runtime::News;
@@ -65,7 +66,9 @@ fn writes_to_one_socket_in_a_row_share_one_copy_and_a_part_cut_short_is_refused(
     batch.record(50, 7, &[&socket, &part(2, b"hi"), &part(9, b"short")]);
     let (mut writes, mut starts) = (Vec::new(), Vec::new());
     let outcome = read_batch(&batch.0, |_, command| {
-        let Command::SocketWriteMany { socket: 9, messages } = command else { panic!("{command:?}") };
+        let Order::Client(Command::SocketWriteMany { socket: 9, messages }) = command else {
+            panic!("{command:?}")
+        };
         for (Payload { encoding, raw }, json) in messages {
             starts.push(raw.as_ptr().addr());
             writes.push((encoding.0, raw, json.is_some()));
