@@ -216,8 +216,11 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// The broker says something.
+    /// The broker says something. Not heard by a client that is closed.
     pub fn handle_op(&mut self, now: Instant, op: ServerOp) {
+        if self.session.phase() == Phase::Closed {
+            return;
+        }
         match op {
             ServerOp::Deliver { pattern, publication } if pattern == self.inbox_pattern => {
                 publication.for_each_single(|single| {

@@ -123,7 +123,9 @@ impl ClientSocket {
 
     /// The application has handled `count` more messages.
     pub fn consumed(&mut self, now: Instant, count: u64) {
-        self.channel.consumed(now, count);
+        if self.phase != Phase::Closed {
+            self.channel.consumed(now, count);
+        }
     }
 
     /// The application asks the server.

@@ -63,7 +63,9 @@ impl ServerSocket {
 
     /// The application has handled `count` more messages.
     pub fn consumed(&mut self, now: Instant, count: u64) {
-        self.channel.consumed(now, count);
+        if self.state != State::Closed {
+            self.channel.consumed(now, count);
+        }
     }
 
     /// The application asks the client.
