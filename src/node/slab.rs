@@ -10,7 +10,7 @@ use crate::socket::State;
 use crate::transport::Listening;
 use crate::transport::pipe::PipeNews;
 use crate::wire::socketio::join;
-use crate::wire::{Encoding, Info, Json, Message, Payload};
+use crate::wire::{Encoding, Headers, Info, Json, Message, Payload};
 
 /// One slab, and the payloads that are too big for it.
 #[derive(Debug, Default)]
@@ -98,7 +98,13 @@ impl Slab {
             Event::DeliveredBundle { subscription, bundle } => {
                 self.head(41, subscription);
                 self.str(bundle.subject.as_str());
-                bundle.parts().for_each(|part| self.part(&part.payload, part.json.as_ref()));
+                for part in bundle.parts() {
+                    let numbered = part.seq.map(|seq| {
+                        join(&Headers { seq: Some(seq), json: part.json.clone(), ..Headers::default() })
+                    });
+                    let json = numbered.unwrap_or(part.json);
+                    self.part(&part.payload, json.as_ref());
+                }
             }
             Event::Published { ticket, bytes, count } => {
                 self.head(2, ticket);
