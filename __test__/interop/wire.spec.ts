@@ -304,7 +304,8 @@ describe('our client, frame by frame', () => {
     const close = closing.find(event => event.name === 'publish')!
     expect(close.argument).toEqual([
       ...[peer, expect.any(String), 0, 1, 0, null],
-      { ...command, 'CN-SocketCmd': 'close' },
+      // The same goes for its last report.
+      { ...command, 'CN-SocketCmd': 'close', emitted: 0, epoch: expect.any(Number) },
     ])
   })
 })
