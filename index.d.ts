@@ -237,6 +237,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
   readonly stats: { readonly sent: Traffic; readonly recv: Traffic }
   readonly conn: {
     readonly connected: boolean
+    /** What the server calls this connection: a key of its `sockets`, `Visitor.id` there. A reconnect is another one. */
     readonly id: string | undefined
     /** `close()` cuts the connection as if the network had failed: a test of reconnecting. */
     readonly io: { readonly engine: { close(): void } }

@@ -248,8 +248,48 @@ describeFabrics('the surface', fabric => {
   })
 
   test('of a broker', async () => {
-    has(fabric.broker, { state: s, id: s, options: o, address: f, client: f, close: f, waitUntilReady: f })
-    expect([fabric.broker.id, fabric.broker.state]).toEqual(['0', 'ready'])
+    const { broker } = fabric
+    expect(broker).toBeInstanceOf(EventEmitter)
+    has(broker, {
+      state: s,
+      id: s,
+      options: o,
+      address: f,
+      client: f,
+      close: f,
+      isHealthy: f,
+      getUsage: f,
+      interest: o,
+      waitForInterest: f,
+      stats: o,
+      sockets: o,
+      waitUntilReady: f,
+    })
+    expect([broker.id, broker.state, await broker.isHealthy()]).toEqual(['0', 'ready', true])
+    const client = fabric.client()
+    await client.subscribe('a.*')
+    has(broker.interest, { serialize: f, matches: f, hasMatch: f })
+    expect(broker.interest.serialize().patterns['a.*']).toBe(1)
+    expect([broker.interest.matches('a.b'), broker.interest.hasMatch('b')]).toEqual([['a.*'], false])
+    expect(await broker.waitForInterest('a.b', 5000)).toBe(true)
+    expect(broker.getUsage()).toEqual({ total: 1, perUser: expect.any(Object) })
+    const id = Object.keys(broker.sockets)[0]!
+    has(broker.sockets[id]!, { id: s, address: s, subscriptions: 'array', stats: o })
+    has(broker.stats[id]!, { address: s, recv: o, send: o, subs: n })
+  })
+
+  test('of a connection: both ends call it by one name, and a reconnect is another one', async () => {
+    const client = fabric.client()
+    await client.waitUntilReady()
+    const first = client.conn.id!
+    expect(Object.keys(fabric.broker.sockets)).toEqual([first])
+    const down = once(client, 'disconnected')
+    client.conn.io.engine.close()
+    await down
+    expect(client.conn.id).toBeUndefined()
+    await client.waitUntilReady()
+    expect(client.conn.id).not.toBe(first)
+    expect(Object.keys(fabric.broker.sockets)).toContain(client.conn.id)
   })
 })
 

@@ -20,6 +20,7 @@ import {
 } from './message'
 import { native } from './native'
 import { checkOptions, isFunction, isString } from './options'
+import { settle, settleAnswer, unwrap } from './outcome'
 import { Permissions, type Refusal } from './permissions'
 import * as requests from './requests'
 import {
@@ -110,7 +111,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   get conn() {
     return {
       connected: this.state === 'connected',
-      id: this.#session.connectionId ?? (this.state === 'connected' ? this.id : undefined),
+      id: this.#session.connectionId,
       io: { engine: { close: () => this.#dropTransport() } },
     }
   }
@@ -206,7 +207,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     this.#checkPublish(subject, options?.noThrow)
     checkOptions('publish', options, requests.PUBLISH_SHAPE)
     const wait = options?.waitForInterest ?? false
-    return await this.#settle(requests.publish(this.#core, this, subject, data, options, wait), options)
+    return await settle(requests.publish(this.#core, this, subject, data, options, wait), options)
   }
 
   async pub(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
@@ -233,9 +234,8 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     this.#checkPublish(subject, options?.noThrow)
     checkOptions('request', options, requests.REQUEST_SHAPE)
     const outcome = await requests.request(this.#core, this, subject, data, options)
-    if (!(outcome instanceof Failed)) return outcome as Message
-    if (options?.noThrow) return undefined
-    throw errorFrom(outcome)
+    if (options?.noThrow && outcome instanceof Failed) return undefined
+    return unwrap<Message>(outcome)
   }
 
   requestMany(subject: string, data?: unknown, options?: requests.RequestManyOptions): Answers {
@@ -282,15 +282,12 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   async syncSubscriptions(options?: WaitOptions): Promise<void> {
     checkOptions('syncSubscriptions', options, requests.LIST_SHAPE)
-    const outcome = await requests.list(this.#core, this, 'subscriptions', options)
-    if (outcome instanceof Failed) throw errorFrom(outcome)
+    unwrap(await requests.list(this.#core, this, 'subscriptions', options))
   }
 
   async cluster(options?: WaitOptions): Promise<string[]> {
     checkOptions('cluster', options, requests.LIST_SHAPE)
-    const outcome = await requests.list(this.#core, this, 'cluster', options)
-    if (outcome instanceof Failed) throw errorFrom(outcome)
-    return outcome as string[]
+    return unwrap<string[]>(await requests.list(this.#core, this, 'cluster', options))
   }
 
   async interest(subject: string): Promise<boolean> {
@@ -313,10 +310,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   respond(subject: string, data: unknown, options?: PublishOptions): Promise<Published> {
     checkOptions('respond', options, requests.PUBLISH_SHAPE)
     const wait = options?.waitForInterest ?? true
-    const answer = this.#settle(requests.publish(this.#core, this, subject, data, options, wait), options)
-    // Handlers answer without waiting for it: an asker that has gone, or a client closed meanwhile, must not end the process.
-    answer.catch(() => {})
-    return answer
+    return settleAnswer(requests.publish(this.#core, this, subject, data, options, wait), options)
   }
 
   /** @internal */
@@ -396,15 +390,6 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   async #interest(subject: string, options: { timeout?: number; signal?: AbortSignal }): Promise<boolean> {
     this.#checkPublish(subject)
-    const outcome = await requests.interest(this.#core, this, subject, options)
-    if (outcome instanceof Failed) throw errorFrom(outcome)
-    return outcome === 1
-  }
-
-  async #settle(pending: Promise<requests.Outcome>, options: PublishOptions | undefined): Promise<Published> {
-    const outcome = await pending
-    if (!(outcome instanceof Failed)) return outcome as Published
-    if (options?.noThrow) return { bytes: 0, count: 0 }
-    throw errorFrom(outcome)
+    return unwrap(await requests.interest(this.#core, this, subject, options)) === 1
   }
 }

@@ -76,7 +76,7 @@ impl Path {
             let mut endpoint = Endpoint::new(EndpointConfig::default(), Box::new(SeededEntropy::new(seed)));
             endpoint.handle_command(now, Command::Connect);
             assert!(endpoint.poll_dial());
-            endpoint.handle_link_up(now);
+            endpoint.handle_link_up(now, "");
             let peer = broker.attach(now, Json::from_value(&serde_json::Value::Null));
             End { endpoint, peer, wire: wire(), up: Vec::new(), down: Vec::new() }
         });

@@ -64,8 +64,8 @@ pub enum ClientEvent<T> {
 /// What the connection is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SessionState {
-    /// The link is up.
-    Connected,
+    /// The link is up; what the broker calls it, or nothing.
+    Connected(String),
     /// The broker knows who we are.
     SignedIn(Info),
     /// It does not want us; the link will close.

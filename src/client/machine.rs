@@ -201,10 +201,10 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// The link that was asked for is up.
-    pub fn handle_link_up(&mut self, now: Instant) {
+    /// The link that was asked for is up; what the broker calls it, or nothing.
+    pub fn handle_link_up(&mut self, now: Instant, id: &str) {
         if self.session.handle_link_up(now) {
-            self.events.push_back(ClientEvent::Session(SessionState::Connected));
+            self.events.push_back(ClientEvent::Session(SessionState::Connected(id.to_owned())));
         }
     }
 

@@ -35,7 +35,7 @@ impl Stage {
 
     fn sign_in(&mut self) {
         assert!(self.client.poll_dial());
-        self.client.handle_link_up(self.now);
+        self.client.handle_link_up(self.now, "");
         let user = Ok(Json::from_value(&serde_json::Value::Null));
         let info = Info { max_payload: 1_000_000, id: "0".to_owned(), cluster_name: None, user };
         self.client.handle_op(self.now, ServerOp::Info(info));

@@ -71,9 +71,9 @@ impl Endpoint {
         self.client.inbox()
     }
 
-    /// The link that was asked for is up.
-    pub fn handle_link_up(&mut self, now: Instant) {
-        self.client.handle_link_up(now);
+    /// The link that was asked for is up; what the broker calls it, or nothing.
+    pub fn handle_link_up(&mut self, now: Instant, id: &str) {
+        self.client.handle_link_up(now, id);
         self.settle(now);
     }
 

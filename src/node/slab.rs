@@ -175,7 +175,7 @@ impl Slab {
     fn session(&mut self, client: Handle, state: &SessionState) {
         let (number, text) = match state {
             SessionState::Disconnected(reason) => (0, reason.clone()),
-            SessionState::Connected => (1, String::new()),
+            SessionState::Connected(id) => (1, id.clone()),
             SessionState::SignedIn(info) => (2, info_json(info)),
             SessionState::Ready => (3, String::new()),
             SessionState::Closed => (4, String::new()),

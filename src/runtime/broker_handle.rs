@@ -42,6 +42,14 @@ impl Guest {
             Self::Own => Self::Own,
         }
     }
+
+    /// What its connection is called.
+    fn id(&self) -> &str {
+        match self {
+            Self::Visitor(visitor) => &visitor.id,
+            Self::Own => "",
+        }
+    }
 }
 
 struct Core {
@@ -71,7 +79,7 @@ impl BrokerHandle {
         if self.is_closed() {
             return Err(LinkError::Closed);
         }
-        let (ours, theirs) = memory::pair();
+        let (ours, theirs) = memory::pair(guest.id());
         self.serve(theirs, guest);
         Ok(ours)
     }

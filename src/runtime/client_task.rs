@@ -113,8 +113,8 @@ impl ClientTask {
         self.dialing = None;
         match dialed {
             Ok(link) => {
+                self.endpoint.handle_link_up(now(), link.id());
                 self.link = Some(link);
-                self.endpoint.handle_link_up(now());
             }
             Err(error) => {
                 tracing::debug!(client = self.handle, %error, "cannot connect");

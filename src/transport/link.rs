@@ -16,6 +16,11 @@ pub trait Link: Send {
     /// What this end hears.
     type In;
 
+    /// What the broker calls this connection, at a client's end; empty where it has told no name.
+    fn id(&self) -> &str {
+        ""
+    }
+
     /// Appends at least one operation to `into`, or fails for good. Takes a bounded amount in one call.
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<Self::In>) -> Poll<Result<(), LinkError>>;
 

@@ -10,15 +10,16 @@ use crate::wire::{ClientOp, Publication, ServerOp};
 ///
 /// Each direction holds at most two batches of [`MAX_BATCH_OPS`] operations or [`MAX_BATCH_BYTES`] (and one operation): one that
 /// waits for its reader, one that waits for its flush. Dropping an end closes both directions; what was flushed before is
-/// still read.
-pub fn pair() -> (BoxedLink<ClientOp, ServerOp>, BoxedLink<ServerOp, ClientOp>) {
+/// still read. `id` is the broker's name for the connection.
+pub fn pair(id: &str) -> (BoxedLink<ClientOp, ServerOp>, BoxedLink<ServerOp, ClientOp>) {
     let (up, down) = (Arc::new(Lane::default()), Arc::new(Lane::default()));
-    let client = MemoryLink::new(Arc::clone(&up), Arc::clone(&down));
-    let broker = MemoryLink::new(down, up);
+    let client = MemoryLink::new(id, Arc::clone(&up), Arc::clone(&down));
+    let broker = MemoryLink::new("", down, up);
     (Box::new(client), Box::new(broker))
 }
 
 struct MemoryLink<Out, In> {
+    id: Box<str>,
     /// Fed and not yet flushed.
     batch: Vec<Out>,
     batch_bytes: usize,
@@ -27,14 +28,18 @@ struct MemoryLink<Out, In> {
 }
 
 impl<Out, In> MemoryLink<Out, In> {
-    fn new(out: Arc<Lane<Out>>, inward: Arc<Lane<In>>) -> Self {
-        Self { batch: Vec::new(), batch_bytes: 0, out, inward }
+    fn new(id: &str, out: Arc<Lane<Out>>, inward: Arc<Lane<In>>) -> Self {
+        Self { id: id.into(), batch: Vec::new(), batch_bytes: 0, out, inward }
     }
 }
 
 impl<Out: Weigh + Send, In: Send> Link for MemoryLink<Out, In> {
     type Out = Out;
     type In = In;
+
+    fn id(&self) -> &str {
+        &self.id
+    }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<In>) -> Poll<Result<(), LinkError>> {
         let mut lane = self.inward.lock();
@@ -196,7 +201,7 @@ mod tests {
 
     #[tokio::test]
     async fn operations_arrive_in_order_and_the_slow_reader_holds_the_writer() {
-        let (mut client, mut broker) = pair();
+        let (mut client, mut broker) = pair("");
         let reader = tokio::spawn(async move {
             let mut heard = Vec::new();
             while poll_fn(|cx| broker.poll_recv(cx, &mut heard)).await.is_ok() {
@@ -217,7 +222,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_lane_is_pending_until_it_is_read() {
-        let (mut client, mut broker) = pair();
+        let (mut client, mut broker) = pair("");
         let mut flush = |ids: std::ops::Range<u64>| {
             ids.for_each(|id| client.feed(ask(id)).expect("open"));
             let mut cx = Context::from_waker(Waker::noop());
@@ -232,7 +237,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_flushed_is_read_after_the_other_end_is_gone() {
-        let (mut client, mut broker) = pair();
+        let (mut client, mut broker) = pair("");
         client.feed(ask(1)).expect("open");
         poll_fn(|cx| client.poll_flush(cx)).await.expect("open");
         drop(client);

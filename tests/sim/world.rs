@@ -336,7 +336,7 @@ impl World {
         }
         if let Some(endpoint) = &mut self.nodes[node].endpoint {
             match notice {
-                Notice::Up(_) => endpoint.handle_link_up(now),
+                Notice::Up(_) => endpoint.handle_link_up(now, ""),
                 Notice::Down(_, why) => endpoint.handle_link_down(now, why.to_owned()),
                 Notice::Op(_, op) => endpoint.handle_op(now, op),
             }

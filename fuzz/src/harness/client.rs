@@ -40,7 +40,7 @@ fn live(
     while !u.is_empty() {
         match u.int_in_range(0..=15)? {
             0 => client.connect(),
-            1 => client.handle_link_up(*now),
+            1 => client.handle_link_up(*now, ""),
             2 => client.handle_link_down(*now, "down".to_owned()),
             3 | 4 => client.handle_op(*now, ServerOp::Info(messages::info(u)?)),
             5..=7 => {

@@ -48,10 +48,10 @@ fn live(
     watch: &mut Watch,
 ) -> Result<()> {
     endpoint.handle_command(*now, Command::Connect);
-    endpoint.handle_link_up(*now);
+    endpoint.handle_link_up(*now, "");
     while !u.is_empty() {
         match u.int_in_range(0..=11)? {
-            0 => endpoint.handle_link_up(*now),
+            0 => endpoint.handle_link_up(*now, ""),
             1 if u.ratio(1, 3)? => endpoint.handle_link_down(*now, "down".to_owned()),
             2 => endpoint.handle_op(*now, ServerOp::Info(messages::info(u)?)),
             3..=5 if !watch.acks.is_empty() => {

@@ -61,7 +61,7 @@ async fn grant(
 fn serve(stream: BoxedStream, rest: &[u8], options: &AcceptOptions) -> BoxedLink<ServerOp, ClientOp> {
     let &AcceptOptions { max_payload, ping_interval, ping_timeout, message_timeout, .. } = options;
     let keepalive = Keepalive::server(ping_interval, ping_timeout, message_timeout);
-    Box::new(FabricLink::new(stream, rest, ServerCodec::new(max_payload), keepalive))
+    Box::new(FabricLink::new(String::new(), stream, rest, ServerCodec::new(max_payload), keepalive))
 }
 
 async fn wrap(stream: BoxedStream, rest: Vec<u8>, role: Role) -> Result<BoxedStream, LinkError> {
@@ -78,7 +78,8 @@ pub(in crate::transport) async fn connect(
     if answer.code != 101 || answer.field("upgrade") != Some(PROTOCOL) {
         return Err(answer.refusal());
     }
-    join(stream, &answer.rest, &Terms::read(&answer)?)
+    let terms = Terms::read(&answer)?;
+    join(stream, &answer.rest, terms)
 }
 
 /// Goes on where a server has granted our language inside a WebSocket.
@@ -88,17 +89,19 @@ pub(in crate::transport) async fn connect_in_websocket(
     let Upgraded { stream, mut answer, .. } = granted;
     let terms = Terms::read(&answer)?;
     let rest = std::mem::take(&mut answer.rest);
-    join(wrap(stream, rest, Role::Client).await?, &[], &terms)
+    join(wrap(stream, rest, Role::Client).await?, &[], terms)
 }
 
-fn join(stream: BoxedStream, rest: &[u8], terms: &Terms) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
+fn join(stream: BoxedStream, rest: &[u8], terms: Terms) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
     let codec = ClientCodec::new(terms.max_payload.clamp(MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES));
     let keepalive = Keepalive::client(terms.ping_interval, terms.ping_timeout);
-    Ok(Box::new(FabricLink::new(stream, rest, codec, keepalive)))
+    Ok(Box::new(FabricLink::new(terms.session, stream, rest, codec, keepalive)))
 }
 
 /// What a server says about the connection.
 struct Terms {
+    /// What it calls the connection.
+    session: String,
     max_payload: usize,
     ping_interval: Duration,
     ping_timeout: Duration,
@@ -112,6 +115,7 @@ impl Terms {
             number.ok_or_else(|| LinkError::PeerMisbehaved(format!("answer without a {name}")))
         };
         Ok(Self {
+            session: answer.field(&SESSION.to_ascii_lowercase()).unwrap_or_default().to_owned(),
             max_payload: number(MAX_PAYLOAD)? as usize,
             ping_interval: Duration::from_millis(number(PING_INTERVAL)?.into()),
             ping_timeout: Duration::from_millis(number(PING_TIMEOUT)?.into()),

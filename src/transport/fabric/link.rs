@@ -15,6 +15,8 @@ use crate::wire::fabric::{Codec, DecodeError, Frame, Heard, push_ping, push_pong
 
 /// One end of a connection whose handshake is through.
 pub(super) struct FabricLink<C: Codec> {
+    /// The server's name for it, at a client's end.
+    id: String,
     stream: BoxedStream,
     codec: C,
     keepalive: Keepalive,
@@ -30,8 +32,9 @@ pub(super) struct FabricLink<C: Codec> {
 
 impl<C: Codec> FabricLink<C> {
     /// Takes over a connection on which both ends have said all of their handshake; `rest` was read behind it.
-    pub(super) fn new(stream: BoxedStream, rest: &[u8], codec: C, keepalive: Keepalive) -> Self {
+    pub(super) fn new(id: String, stream: BoxedStream, rest: &[u8], codec: C, keepalive: Keepalive) -> Self {
         Self {
+            id,
             stream,
             codec,
             keepalive,
@@ -136,6 +139,10 @@ impl<C: Codec> Conversation for FabricLink<C> {
 impl<C: Codec> Link for FabricLink<C> {
     type Out = C::Out;
     type In = C::In;
+
+    fn id(&self) -> &str {
+        &self.id
+    }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
         conversation::poll_recv(self, cx, into)

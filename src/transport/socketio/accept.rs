@@ -31,7 +31,7 @@ pub(in crate::transport) async fn welcome(
     frames.push_text(|out| push_connected(out, sid));
     send(&mut socket, &mut frames).await?;
     let keepalive = Keepalive::server(ping_interval, ping_timeout, message_timeout);
-    Ok(Box::new(SocketIoLink::new(socket, ServerCodec::new(max_payload), keepalive)))
+    Ok(Box::new(SocketIoLink::new(String::new(), socket, ServerCodec::new(max_payload), keepalive)))
 }
 
 /// Before it has joined the namespace a client has two legal words: to join it, and to ask for another one.

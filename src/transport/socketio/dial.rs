@@ -27,21 +27,21 @@ pub(in crate::transport) async fn introduce(
     let mut frames = Frames::default();
     frames.push_text(|out| out.put_slice(b"40"));
     send(&mut socket, &mut frames).await?;
-    await_connected(&mut socket, &mut frames).await?;
+    let id = await_connected(&mut socket, &mut frames).await?;
     let keepalive = Keepalive::client(open.ping_interval, open.ping_timeout);
     let codec = ClientCodec::new(open.max_payload.clamp(MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES));
-    Ok(Box::new(SocketIoLink::new(socket, codec, keepalive)))
+    Ok(Box::new(SocketIoLink::new(id, socket, codec, keepalive)))
 }
 
-/// Waits for the namespace; answers pings meanwhile, as a slow sign-in may take a while.
-async fn await_connected(socket: &mut Socket, frames: &mut Frames) -> Result<(), LinkError> {
+/// Waits for the namespace, and what the server calls us there; answers pings meanwhile, as a slow sign-in may take a while.
+async fn await_connected(socket: &mut Socket, frames: &mut Frames) -> Result<String, LinkError> {
     loop {
         let text = next_text(socket).await?;
         match EnginePacket::parse(text.as_str())? {
             EnginePacket::Message(packet) => {
                 let packet = Packet::parse(packet)?;
                 return match packet.kind {
-                    PacketKind::Connect if packet.namespace == "/" => Ok(()),
+                    PacketKind::Connect if packet.namespace == "/" => Ok(packet.sid()),
                     PacketKind::ConnectError => Err(LinkError::Refused(packet.refusal())),
                     PacketKind::Disconnect => Err(LinkError::Closed),
                     _ => Err(LinkError::PeerMisbehaved("packet before the namespace is joined".into())),

@@ -18,6 +18,8 @@ use crate::wire::socketio::{Codec, EnginePacket, Frames};
 
 /// One end of a connection whose handshake is through.
 pub(super) struct SocketIoLink<C: Codec> {
+    /// The server's name for it, at a client's end.
+    id: String,
     socket: Socket,
     codec: C,
     keepalive: Keepalive,
@@ -34,9 +36,9 @@ pub(super) struct SocketIoLink<C: Codec> {
 
 impl<C: Codec> SocketIoLink<C> {
     /// Takes over a socket on which both ends have said all of their handshake.
-    pub(super) fn new(socket: Socket, codec: C, keepalive: Keepalive) -> Self {
+    pub(super) fn new(id: String, socket: Socket, codec: C, keepalive: Keepalive) -> Self {
         let frames = Frames::default();
-        Self { socket, codec, keepalive, frames, unflushed: 0, answers: 0, ended: None, whole: 0 }
+        Self { id, socket, codec, keepalive, frames, unflushed: 0, answers: 0, ended: None, whole: 0 }
     }
 
     fn handle_text(&mut self, text: &str, into: &mut Vec<C::In>) -> Result<(), LinkError> {
@@ -148,6 +150,10 @@ impl<C: Codec> Conversation for SocketIoLink<C> {
 impl<C: Codec> Link for SocketIoLink<C> {
     type Out = C::Out;
     type In = C::In;
+
+    fn id(&self) -> &str {
+        &self.id
+    }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
         conversation::poll_recv(self, cx, into)

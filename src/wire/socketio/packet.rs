@@ -55,6 +55,12 @@ impl<'a> Packet<'a> {
         Ok(Self { kind, attachments, namespace, ack, data })
     }
 
+    /// What a [`PacketKind::Connect`] from a server calls the client; empty when it does not.
+    pub fn sid(&self) -> String {
+        let value: serde_json::Value = serde_json::from_str(self.data).unwrap_or_default();
+        value.get("sid").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+    }
+
     /// What a [`PacketKind::ConnectError`] says, in words.
     pub fn refusal(&self) -> String {
         let value: serde_json::Value = serde_json::from_str(self.data).unwrap_or_default();
