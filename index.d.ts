@@ -352,6 +352,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * const reply = await client.request('sensors.roof.read', { unit: 'C' }, { timeout: 500 })
    */
   request(subject: string, data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
+  /** With `noThrow`: resolves with `undefined` where the fabric has no answer. @throws {FabricError} as above, what is wrong at once */
   request(subject: string, data?: unknown, options?: RequestOptions): Promise<Message | undefined>
   /**
    * Sends a request and iterates over the answers. Await it to be told first whether anybody listens. Over 64 MiB of
@@ -509,11 +510,13 @@ export interface SocketSettings {
   keepAliveTimeout?: number
 }
 
+/** How a socket server is made. */
 export interface SocketListenOptions extends SocketSettings {
   /** One token. @default the client's id */
   id?: string
 }
 
+/** How a socket is connected. */
 export interface SocketConnectOptions extends SocketSettings {
   /** One token. @default a random one */
   id?: string
@@ -624,6 +627,7 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   write(data: unknown, second?: Headers | WriteOptions | null): boolean
   /** Asks the other side. @throws {FabricError} `503` · `408` · `"ABORT_ERR"` · `"ERR_ENCODE"` · `"ERR_CLOSED"` */
   request(data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
+  /** With `noThrow`: resolves with `undefined` where there is no answer. @throws {FabricError} as above, what is wrong at once */
   request(data?: unknown, options?: RequestOptions): Promise<Message | undefined>
   /** Asks the other side for several answers. As `Client.requestMany`. */
   requestMany(data?: unknown, options?: RequestManyOptions): Answers
@@ -726,9 +730,10 @@ export declare class ConatSocketServer extends EventEmitter<SocketServerEvents> 
   /**
    * Asks every socket. Resolves with all answers in the order of the sockets, an error in a failed slot.
    *
-   * @param options.race Resolves with the first answer instead. @throws {FabricError} `503` there are no sockets
+   * @param options.race Resolves with the first answer instead; without any socket `503`. @throws {FabricError} `"ERR_CLOSED"`
    */
   request(data: unknown, options: RequestOptions & { race: true }): Promise<Message>
+  /** Without `race`: all answers. @throws {FabricError} `"ERR_CLOSED"` */
   request(data?: unknown, options?: RequestOptions & { race?: false }): Promise<(Message | Error)[]>
   /** Another server with the same options, on the subject `<subject>.<name>`. */
   channel(name: string): ConatSocketServer

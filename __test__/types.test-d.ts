@@ -102,6 +102,50 @@ async function services(client: conat.Client): Promise<void> {
 
 services satisfies (client: conat.Client) => Promise<void>
 
+interface User {
+  name: string
+  hub_id?: string
+}
+
+async function brokers(key: Buffer, cert: string, http: import('node:http').Server): Promise<void> {
+  const server = conat.init({
+    httpServer: http,
+    path: '/conat',
+    clusterName: 'mine',
+    systemAccountPassword: 'secret',
+    getUser: async (visitor, systemAccounts): Promise<User> => {
+      const cookie: string | undefined = visitor.handshake.headers.cookie
+      if (cookie === systemAccounts?.sys?.password) return { name: 'sys', hub_id: 'system' }
+      return { name: `${visitor.handshake.address} ${visitor.id}` }
+    },
+    isAllowed: async ({ type, user, subject }: { type: 'pub' | 'sub'; user: User; subject: string }) =>
+      type === 'sub' || subject.startsWith(user.name),
+  })
+  server.on('callbackFailed', (error, callback: 'getUser' | 'isAllowed') => console.log(error, callback))
+  const secure = conat.init({ port: 0, ssl: { key, cert, requestCert: true, ca: [cert] } })
+  secure.setSecureContext({ key, cert })
+  const guest: conat.Client = conat.connect({
+    address: 'https://localhost:1',
+    ca: cert,
+    rejectUnauthorized: false,
+  })
+  const inside: conat.Client = secure.client({ inboxPrefix: '_INBOX.me' })
+  const usage: { total: number; perUser: Record<string, number> } = server.getUsage()
+  const patterns: string[] = Object.keys(server.interest.serialize().patterns)
+  const matching: string[] = server.interest.matches(patterns[0]!)
+  const isThere: boolean = server.interest.hasMatch('a') || (await server.waitForInterest('a', usage.total))
+  for (const [id, { subscriptions }] of Object.entries(server.sockets)) console.log(id, subscriptions.length)
+  const connection: string | undefined = inside.conn.id
+  if (connection && isThere) server.disconnect([connection, ...matching])
+  await Promise.all([guest.drain({ deadline: 100 }), secure.drain({ spread: 0 }), server.close()])
+  // @ts-expect-error it is called with a question, not with a user
+  conat.init({ isAllowed: (user: User) => user.name === 'me' })
+  // @ts-expect-error a port is a number
+  conat.init({ port: '3000' })
+}
+
+brokers satisfies (key: Buffer, cert: string, http: import('node:http').Server) => Promise<void>
+
 // @ts-expect-error an unknown option
 conat.connect({ adress: 'http://127.0.0.1' })
 // @ts-expect-error sockets are made by a client
