@@ -727,13 +727,13 @@ export declare class ConatSocketServer extends EventEmitter<SocketServerEvents> 
   write(data: unknown, second?: Headers | WriteOptions | null): boolean
   /** The same as `write`. */
   broadcast(data: unknown, second?: Headers | WriteOptions | null): boolean
+  /** Asks every socket, and resolves with the first answer. @throws {FabricError} `503` there are no sockets · `"ERR_CLOSED"` */
+  request(data: unknown, options: RequestOptions & { race: true }): Promise<Message>
   /**
    * Asks every socket. Resolves with all answers in the order of the sockets, an error in a failed slot.
    *
-   * @param options.race Resolves with the first answer instead; without any socket `503`. @throws {FabricError} `"ERR_CLOSED"`
+   * @throws {FabricError} `"ERR_CLOSED"`
    */
-  request(data: unknown, options: RequestOptions & { race: true }): Promise<Message>
-  /** Without `race`: all answers. @throws {FabricError} `"ERR_CLOSED"` */
   request(data?: unknown, options?: RequestOptions & { race?: false }): Promise<(Message | Error)[]>
   /** Another server with the same options, on the subject `<subject>.<name>`. */
   channel(name: string): ConatSocketServer

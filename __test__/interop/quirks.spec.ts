@@ -31,6 +31,12 @@ describe('our client on a broker of the original', () => {
     expect((await subscription.next()).value?.data).toBe('hi')
   })
 
+  test('is called what Socket.IO calls it', async () => {
+    await open()
+    await client.waitUntilReady()
+    expect(broker.ids()).toEqual([client.conn.id])
+  })
+
   test('a refused sign-in fails those who wait for it', async () => {
     await open({ maxConnections: 0 })
     await expect(client.waitUntilSignedIn()).rejects.toThrow('failed to sign in')

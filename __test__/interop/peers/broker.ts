@@ -52,6 +52,11 @@ export class Broker {
     return (this.#http.address() as AddressInfo).port
   }
 
+  /** What Socket.IO calls each connection. */
+  ids(): string[] {
+    return [...this.#io.sockets.sockets.keys()]
+  }
+
   /** What each connection is subscribed to. */
   subscriptions(): string[][] {
     return [...this.#connections.values()].map(subscribed => [...subscribed.keys()])
