@@ -867,7 +867,17 @@ export interface Visitor {
     readonly headers: Readonly<Record<string, string>>
     /** Network address; empty for a client inside the process. */
     readonly address: string
+    /** The client's own certificate, verified against `ca` in this handshake; `null` without one. Needs `ssl.requestCert`, or the like of an `httpServer`. */
+    readonly certificate: VisitorCertificate | null
   }
+}
+
+/** Who a client is by its certificate. Compare whole strings; the subject line is not offered, because patterns on it let impostors in. */
+export interface VisitorCertificate {
+  /** SHA-256 of the certificate, as Node.js writes it: `AB:CD:…`. */
+  readonly fingerprint256: string
+  /** The names that it was issued for: `DNS:…`, `URI:…`. Only as good as whoever signs: he can sign any name. */
+  readonly subjectAltNames: readonly string[]
 }
 
 /** The accounts that a server has by itself, by the cookie that holds the password. */
