@@ -339,13 +339,13 @@ describe.each<Kind>(['in-process', 'conat wire', 'selvedge wire'])('authority, %
     const [asker, other] = [join(), join()]
     await Promise.all([asker.waitUntilReady(), other.waitUntilReady()])
     const outcome = rejection(asker.waitForInterest('secret.w', { timeout: 60_000 }))
-    await until(() => server.stats !== undefined && waitsOf(server) === 1)
+    await until(() => server.totals?.waits === 1)
     isAllowed = false
     const before = Date.now()
     server.revalidate()
     expect(await outcome).toMatchObject({ code: 403 })
     expect(Date.now() - before).toBeLessThan(1000)
-    expect(waitsOf(server)).toBe(0)
+    expect(server.totals?.waits).toBe(0)
     await other.subscribe('secret.w')
   })
 
