@@ -976,7 +976,7 @@ export interface ConatServer extends EventEmitter<ServerEvents> {
   /** Disconnects these connections, which may come back and sign in again. Gives the number of those that were there. */
   disconnect(ids: string | readonly string[]): number
   /**
-   * Forgets every decision of `isAllowed` about these connections (default all), and asks about each of their subscriptions again: those
+   * Forgets every decision of `isAllowed` about these connections (default all), and asks about each of their subscriptions and open waits again: those
    * that are denied end, and the client hears `permission`. Call it when permissions change. Gives the number of connections.
    */
   revalidate(ids?: string | readonly string[]): number
