@@ -204,7 +204,7 @@ describe('who somebody is by a certificate', () => {
       connect({ address, ca: CA, noCache: true, reconnection: false, ...options })
     const [client, foreign, nobody] = [join(material('client')), join(material('expired')), join({})]
     await client.waitUntilSignedIn({ timeout: 5000 })
-    expect(client.info!.user.isAda).toBe(true)
+    expect((client.info!.user as { isAda: boolean }).isAda).toBe(true)
     for (const one of [foreign, nobody]) {
       expect((await rejection(one.waitUntilSignedIn({ timeout: 5000 }))).message).toMatch(/no certificate/)
     }
