@@ -873,7 +873,17 @@ export interface Visitor {
     readonly headers: Readonly<Record<string, string>>
     /** Network address; empty for a client inside the process. */
     readonly address: string
+    /** The client's own certificate, verified against `ca` in this handshake; `null` without one. Needs `ssl.requestCert`, or the like of an `httpServer`. */
+    readonly certificate: VisitorCertificate | null
   }
+}
+
+/** Who a client is by its certificate. Compare whole strings; the subject line is not offered, because patterns on it let impostors in. */
+export interface VisitorCertificate {
+  /** SHA-256 of the certificate, as Node.js writes it: `AB:CD:…`. */
+  readonly fingerprint256: string
+  /** The names that it was issued for: `DNS:…`, `URI:…`. Only as good as whoever signs: he can sign any name. */
+  readonly subjectAltNames: readonly string[]
 }
 
 /** The accounts that a server has by itself, by the cookie that holds the password. */
@@ -972,7 +982,7 @@ export interface ConatServer extends EventEmitter<ServerEvents> {
   /** Disconnects these connections, which may come back and sign in again. Gives the number of those that were there. */
   disconnect(ids: string | readonly string[]): number
   /**
-   * Forgets every decision of `isAllowed` about these connections (default all), and asks about each of their subscriptions again: those
+   * Forgets every decision of `isAllowed` about these connections (default all), and asks about each of their subscriptions and open waits again: those
    * that are denied end, and the client hears `permission`. Call it when permissions change. Gives the number of connections.
    */
   revalidate(ids?: string | readonly string[]): number

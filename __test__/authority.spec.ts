@@ -333,6 +333,22 @@ describe.each<Kind>(['in-process', 'conat wire', 'selvedge wire'])('authority, %
     subscription.close()
   })
 
+  test('a wait for interest that is not allowed any more ends at once, and hears of nobody', async () => {
+    let isAllowed = true
+    await start({ isAllowed: ({ type, subject }) => isAllowed || type === 'sub' || subject !== 'secret.w' })
+    const [asker, other] = [join(), join()]
+    await Promise.all([asker.waitUntilReady(), other.waitUntilReady()])
+    const outcome = rejection(asker.waitForInterest('secret.w', { timeout: 60_000 }))
+    await until(() => server.totals?.waits === 1)
+    isAllowed = false
+    const before = Date.now()
+    server.revalidate()
+    expect(await outcome).toMatchObject({ code: 403 })
+    expect(Date.now() - before).toBeLessThan(1000)
+    expect(server.totals?.waits).toBe(0)
+    await other.subscribe('secret.w')
+  })
+
   test('a callback may use the broker, disconnect whom it is asked about, and close everything', async () => {
     let inner: Client | undefined
     await start({

@@ -1,5 +1,7 @@
 // TLS: who is believed, who is let in, new certificates under traffic, and peers that are not ours.
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
+import { createServer } from 'node:https'
 import net from 'node:net'
 import tls from 'node:tls'
 import {
@@ -9,6 +11,7 @@ import {
   connect,
   init,
   type ServerOptions,
+  type Visitor,
 } from 'selvedge'
 import { CA, material, OTHER_CA } from './support/certificates'
 import { rejection } from './support/messages'
@@ -161,6 +164,65 @@ describe('clients with certificates', () => {
     await enter(broker, { ca: CA, ...material('client') }).waitUntilReady({ timeout: 5000 })
     const refused = await obstacle(broker, { ca: CA, ...material('expired') })
     expect(refused).toMatchObject({ code: 'ERR_TLS_CLIENT_CERTIFICATE' })
+  })
+})
+
+describe('who somebody is by a certificate', () => {
+  const ssl = { ...material('server'), ca: CA, requestCert: true, rejectUnauthorized: false }
+  const ada = new X509Certificate(material('client').cert)
+
+  /** A program that knows its users by their certificates, and by nothing that they say. */
+  const getUser = ({ handshake }: Visitor): unknown => {
+    const shown = handshake.certificate
+    if (shown === null) throw Object.assign(Error('no certificate'), { code: 401 })
+    const names = [...shown.subjectAltNames]
+    return { isAda: shown.fingerprint256 === ada.fingerprint256, names }
+  }
+
+  test.each(['conat', 'selvedge'] as const)(
+    'reaches getUser, wire %s; without one there is none',
+    async wire => {
+      const broker = await serve(ssl, { getUser })
+      const client = enter(broker, { ca: CA, ...material('client'), wire })
+      await client.waitUntilSignedIn({ timeout: 5000 })
+      const names = ['DNS:ada.users.example', 'URI:spiffe://example/ada']
+      expect(client.info!.user).toEqual({ isAda: true, names })
+      // Headers of that name are data.
+      const extraHeaders = { certificate: ada.fingerprint256, 'X-Client-Cert': ada.fingerprint256 }
+      const liar = enter(broker, { ca: CA, wire, extraHeaders, reconnection: false })
+      expect((await rejection(liar.waitUntilSignedIn({ timeout: 5000 }))).message).toMatch(/no certificate/)
+    },
+  )
+
+  test('reaches getUser from an HTTP server, if Node.js has verified it', async () => {
+    const server = createServer({ ...ssl, maxVersion: 'TLSv1.3' })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const broker = init({ httpServer: server, getUser })
+    await broker.waitUntilReady()
+    const address = `https://localhost:${(server.address() as net.AddressInfo).port}`
+    const join = (options: ConnectOptions): Client =>
+      connect({ address, ca: CA, noCache: true, reconnection: false, ...options })
+    const [client, foreign, nobody] = [join(material('client')), join(material('expired')), join({})]
+    await client.waitUntilSignedIn({ timeout: 5000 })
+    expect((client.info!.user as { isAda: boolean }).isAda).toBe(true)
+    for (const one of [foreign, nobody]) {
+      expect((await rejection(one.waitUntilSignedIn({ timeout: 5000 }))).message).toMatch(/no certificate/)
+    }
+    for (const one of [client, foreign, nobody, broker]) await one.close()
+    server.close()
+  })
+
+  test('is null within the process and without TLS', async () => {
+    const seen: unknown[] = []
+    const options = { getUser: (visitor: Visitor) => seen.push(visitor.handshake.certificate) }
+    const broker = await serve(undefined, options)
+    const [inside, outside] = [
+      broker.client(),
+      connect({ address: `http://127.0.0.1:${port(broker)}`, noCache: true }),
+    ]
+    open.push(inside, outside)
+    await Promise.all([inside.waitUntilSignedIn(), outside.waitUntilSignedIn()])
+    expect(seen).toEqual([null, null])
   })
 })
 

@@ -13,7 +13,14 @@ export interface Visitor {
     readonly headers: Readonly<Record<string, string>>
     /** Empty within the process. */
     readonly address: string
+    /** Only one that was verified. */
+    readonly certificate: VisitorCertificate | null
   }
+}
+
+export interface VisitorCertificate {
+  readonly fingerprint256: string
+  readonly subjectAltNames: readonly string[]
 }
 
 export type SystemAccounts = Record<string, { password: string; user: Record<string, unknown> }>
@@ -219,10 +226,11 @@ function isSame(a: string, b: string): boolean {
 }
 
 function visitorOf(text: string): Visitor {
-  const { id, address, headers } = JSON.parse(text) as {
+  const { id, address, headers, certificate } = JSON.parse(text) as {
     id: string
     address: string
     headers: [string, string][]
+    certificate: VisitorCertificate | null
   }
   const joined = new Map<string, string>()
   for (const [name, value] of headers) {
@@ -230,7 +238,7 @@ function visitorOf(text: string): Visitor {
     joined.set(name, known === undefined ? value : `${known}${name === 'cookie' ? ';' : ','} ${value}`)
   }
   // `fromEntries` defines own properties: a header `__proto__` is one like the others.
-  return { id, handshake: { headers: Object.fromEntries(joined), address } }
+  return { id, handshake: { headers: Object.fromEntries(joined), address, certificate } }
 }
 
 function isObject(value: unknown): value is object {

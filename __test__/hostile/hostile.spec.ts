@@ -1,5 +1,5 @@
 // The bad inputs of spec rows 1–50, said to a real broker and to real sockets, while an honest neighbour's traffic is watched.
-// What each row is, and which do not apply: docs/reliability-tests.md.
+// What each row is, and which do not apply: docs/reliability.md.
 import { encode as pack } from '@msgpack/msgpack'
 import { Arena } from './arena'
 import * as say from './attacker'

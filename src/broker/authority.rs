@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::PeerId;
-use super::gate::{Gate, Verdict, Waiter, claim, claims};
+use super::gate::{Claim, Gate, Verdict, Waiter, claim, claims};
 use super::inquiry::{AuthorityConfig, Decision, Inquiry, QuestionId, Right, Visitor};
 use crate::deadlines::Deadlines;
-use crate::subject::Pattern;
 use crate::wire::ClientOp;
 
 /// A gate for each connection, and what was asked for them.
@@ -150,13 +149,13 @@ impl Authority {
         }
     }
 
-    /// Believes nothing that was decided about a connection, and asks about its subscriptions again.
-    pub(super) fn revalidate(&mut self, now: Instant, peer: PeerId, subscriptions: Vec<Pattern>) {
+    /// Believes nothing that was decided about a connection, and asks again about what it has.
+    pub(super) fn revalidate(&mut self, now: Instant, peer: PeerId, existing: Vec<Claim>) {
         if !self.config.asks_permission {
             return;
         }
         let Some(gate) = self.gates.get_mut(&peer).filter(|gate| gate.is_signed_in) else { return };
-        let open = gate.revalidate(subscriptions);
+        let open = gate.revalidate(existing);
         self.abandon(&open);
         self.ask_more(now, peer);
     }

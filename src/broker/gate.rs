@@ -16,10 +16,10 @@ pub(super) struct Gate {
     first: u64,
     /// What comes next to be asked about: a serial, and a place in what that operation names.
     cursor: (u64, usize),
-    /// Patterns that it is subscribed to, to be asked about again.
-    review: VecDeque<Pattern>,
-    /// Those of them that it may not have any more.
-    revoked: Vec<Pattern>,
+    /// What it has, to be asked about again.
+    review: VecDeque<Claim>,
+    /// What of that it may not have any more.
+    revoked: Vec<Claim>,
     bytes: usize,
     /// It is known who this is.
     pub(super) is_signed_in: bool,
@@ -58,9 +58,12 @@ pub(super) enum Verdict {
 pub(super) enum Waiter {
     /// An operation by its serial, and which of its subjects.
     Op(u64, usize),
-    /// A subscription that exists.
-    Subscription(Pattern),
+    /// A subscription, or a wait for interest, that exists.
+    Existing(Claim),
 }
+
+/// A right on a subject or pattern.
+pub(super) type Claim = (Right, Arc<str>);
 
 impl Gate {
     /// Whether nothing is held.
@@ -90,9 +93,8 @@ impl Gate {
         if !self.is_signed_in {
             return None;
         }
-        if let Some(pattern) = self.review.pop_front() {
-            let subject = Arc::from(pattern.as_str());
-            return Some((Waiter::Subscription(pattern), Right::Subscribe, subject));
+        if let Some((right, subject)) = self.review.pop_front() {
+            return Some((Waiter::Existing((right, subject.clone())), right, subject));
         }
         loop {
             let (serial, index) = self.cursor;
@@ -122,8 +124,8 @@ impl Gate {
                 }
                 held.verdicts[index] = if is_allowed { Verdict::Allowed } else { Verdict::Denied };
             }
-            Waiter::Subscription(pattern) if !is_allowed => self.revoked.push(pattern),
-            Waiter::Subscription(_) => {}
+            Waiter::Existing(claim) if !is_allowed => self.revoked.push(claim),
+            Waiter::Existing(_) => {}
         }
     }
 
@@ -141,14 +143,14 @@ impl Gate {
         Some((held.op, held.verdicts))
     }
 
-    /// The subscriptions that it has lost.
-    pub(super) fn take_revoked(&mut self) -> Vec<Pattern> {
+    /// The subscriptions and waits that it has lost.
+    pub(super) fn take_revoked(&mut self) -> Vec<Claim> {
         std::mem::take(&mut self.revoked)
     }
 
-    /// Believes nothing that was decided before, and has these subscriptions asked about again. Gives the questions that do not
+    /// Believes nothing that was decided before, and has what exists asked about again. Gives the questions that do not
     /// count any more.
-    pub(super) fn revalidate(&mut self, subscriptions: Vec<Pattern>) -> BTreeSet<QuestionId> {
+    pub(super) fn revalidate(&mut self, existing: Vec<Claim>) -> BTreeSet<QuestionId> {
         self.decisions.clear();
         self.asked.clear();
         for held in &mut self.held {
@@ -156,7 +158,7 @@ impl Gate {
             held.missing = held.verdicts.len();
         }
         self.cursor = (self.first, 0);
-        self.review = subscriptions.into();
+        self.review = existing.into();
         std::mem::take(&mut self.open)
     }
 }

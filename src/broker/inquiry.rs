@@ -47,6 +47,17 @@ pub struct Visitor {
     pub address: String,
     /// HTTP headers, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// The certificate that it has shown, if it was verified.
+    pub certificate: Option<Certificate>,
+}
+
+/// Who somebody is by a verified certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// SHA-256 of all of it, as Node.js writes it.
+    pub fingerprint256: String,
+    /// The names it was issued for, as `DNS:…` and `URI:…`.
+    pub alternative_names: Vec<String>,
 }
 
 /// What one may want to do on a subject.

@@ -28,6 +28,6 @@ mod waits;
 pub use broker::Broker;
 pub use config::BrokerConfig;
 pub use error::CloseReason;
-pub use inquiry::{AuthorityConfig, Decision, Inquiry, QuestionId, Right, Visitor};
+pub use inquiry::{AuthorityConfig, Certificate, Decision, Inquiry, QuestionId, Right, Visitor};
 pub use peer::PeerId;
 pub use stats::{BrokerStats, PeerStats, Volume};

@@ -98,6 +98,20 @@ impl Waits {
         }
     }
 
+    /// The subjects that a peer waits for, each once.
+    pub(super) fn subjects_of(&self, peer: PeerId) -> BTreeSet<Arc<str>> {
+        let of_peer = self.by_peer.get(&peer).into_iter().flatten();
+        of_peer.filter_map(|id| Some(self.open.get(id)?.subject.clone())).collect()
+    }
+
+    /// Drops the waits of a peer for one subject. Gives what is to be answered.
+    pub(super) fn forget_subject(&mut self, peer: PeerId, subject: &str) -> Vec<AckId> {
+        let of_peer = self.by_peer.get(&peer).into_iter().flatten();
+        let is_same = |id: &&WaitId| self.open.get(*id).is_some_and(|wait| &*wait.subject == subject);
+        let ended: Vec<WaitId> = of_peer.filter(is_same).copied().collect();
+        ended.into_iter().filter_map(|id| Some(self.end(id)?.ack)).collect()
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.open.len()

@@ -219,8 +219,12 @@ impl Slab {
                 self.head(20, broker);
                 self.question(question, peer);
                 let headers: Vec<_> = visitor.headers.iter().map(|(name, value)| [name, value]).collect();
-                let text =
-                    serde_json::json!({ "id": visitor.id, "address": visitor.address, "headers": headers });
+                let certificate = visitor.certificate.map(|shown| {
+                    serde_json::json!({ "fingerprint256": shown.fingerprint256, "subjectAltNames": shown.alternative_names })
+                });
+                let text = serde_json::json!({
+                    "id": visitor.id, "address": visitor.address, "headers": headers, "certificate": certificate,
+                });
                 self.str(&text.to_string());
             }
             Inquiry::Permission { question, peer, right, subject } => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{BrokerHandle, Guest, threads};
-use crate::broker;
+use crate::broker::{self, Certificate};
 use crate::transport::tls::ServerTls;
 use crate::transport::{AcceptOptions, Gate, Visitor, accept_with_handshake};
 
@@ -37,7 +37,11 @@ impl Door {
                 Ok((link, handshake)) => {
                     let address = address.map_or_else(String::new, |address| address.ip().to_string());
                     let headers = handshake.headers;
-                    let visitor = broker::Visitor { id: handshake.sid, address, headers };
+                    let certificate = handshake.tls.map(|shown| Certificate {
+                        fingerprint256: shown.fingerprint256,
+                        alternative_names: shown.alternative_names,
+                    });
+                    let visitor = broker::Visitor { id: handshake.sid, address, headers, certificate };
                     door.broker.serve(link, Guest::Visitor(visitor));
                 }
                 Err(error) => tracing::debug!(?address, %error, "handshake failed"),

@@ -231,7 +231,8 @@ impl Channel {
                     self.attach(now, peer);
                 }
             }
-            control::Control::Missing(seqs) => match self.sender.resend(&seqs) {
+            control::Control::Missing(seqs) => match self.sender.resend(now, &seqs) {
+                Some(messages) if messages.is_empty() => {}
                 Some(messages) => self.respond(message, control::encode_resent(&messages)),
                 None => self.respond_nodata(message),
             },

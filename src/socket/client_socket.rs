@@ -11,7 +11,7 @@ use super::{Channel, CloseReason, CommandError, Held, Output, PeerMisbehaved, So
 use super::{State, Tag, TagKind, WriteError, control};
 use crate::entropy::Quirks;
 use crate::subject::{InvalidSubject, Pattern, Subject};
-use crate::wire::{Headers, Json, Message, OpError, Payload, SocketCommand};
+use crate::wire::{Json, Message, OpError, Payload, SocketCommand};
 
 /// The client's end.
 #[derive(Debug)]
@@ -331,16 +331,6 @@ impl ClientSocket {
         matches!(self.phase, Phase::Closed | Phase::AwaitingClosed)
     }
 
-    /// Asks a question whose answer comes to `handle_reply`.
-    fn ask(&mut self, kind: TagKind, subject: String, headers: Headers, wait_for_interest: bool) {
-        let tag = self.channel.next_tag(kind);
-        self.asked = tag.number;
-        let Ok(subject) = Subject::parse(&subject) else { return };
-        let message = Message { subject, payload: Payload::NIL, headers };
-        let timeout = self.channel.config.command_timeout;
-        self.channel.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest });
-    }
-
     fn enter_disconnected(&mut self, retry_at: Option<Instant>) {
         let was_disconnected = matches!(self.phase, Phase::Disconnected { .. } | Phase::AwaitingFabric);
         self.phase = Phase::Disconnected { retry_at };
@@ -373,7 +363,7 @@ impl ClientSocket {
         self.drop_subscription();
         if let Some(server) = self.server_subject().filter(|_| self.fabric && self.attempt > 0) {
             let headers = self.channel.closing(Some(&self.id));
-            self.ask(TagKind::Close, server.to_string(), headers, false);
+            self.ask(TagKind::Close, server.to_string(), headers, false, self.channel.config.command_timeout);
         }
     }
 

@@ -26,8 +26,9 @@ pub struct SocketConfig {
     pub keep_alive_timeout: Duration,
     /// How long a command (connect, close, resend request) may take. Default 10 s.
     pub command_timeout: Duration,
-    /// How long a client keeps looking for the one server it is attached to before it gives the socket up. Default 30 s, twice the longest
-    /// reconnect pause: a server that lost its broker with us must be able to come back later than we do.
+    /// How long a client keeps looking for the one server it is attached to before it gives the socket up, at least: each for
+    /// up to half as long again, by its id. Default 30 s, twice the longest reconnect pause: a server that lost its broker with us must be
+    /// able to come back later than we do.
     pub resume_timeout: Duration,
     /// Whether the application chooses the server. Default false.
     pub load_balancer: bool,

@@ -3,12 +3,15 @@
 //! Pure: no clock, no transport. What was lost is found out by the receiver: the sender only repeats its last message until it is
 //! acknowledged, and answers requests for missing ones (spec: the original's protocol, `docs/socket.md`).
 
+mod replay;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::config::Pause;
 use super::{PeerMisbehaved, SocketConfig, Window, WriteError};
 use crate::wire::{Json, Payload};
+use replay::Replay;
 
 /// One numbered message.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +45,7 @@ pub struct Sender {
     /// Numbers of those that nobody wants to hear of when they are lost.
     volatile: VecDeque<u64>,
     resent: u64,
+    replay: Replay,
     /// How long the peer may acknowledge nothing while half of the window is used; `None`: for ever.
     patience: Option<Duration>,
     stalls_at: Option<Instant>,
@@ -65,6 +69,7 @@ impl Sender {
             window: config.window(),
             volatile: VecDeque::new(),
             resent: 0,
+            replay: Replay::default(),
             patience: config.slow_consumer_timeout,
             stalls_at: None,
             attached: false,
@@ -173,6 +178,7 @@ impl Sender {
         self.sent_bytes -= bytes;
         self.unacked_bytes -= bytes;
         self.acked_bytes += bytes as u64;
+        self.replay.progress(bytes);
         while self.volatile.front().is_some_and(|seq| *seq <= upto) {
             self.volatile.pop_front();
         }
@@ -188,8 +194,11 @@ impl Sender {
     }
 
     /// The messages that the peer lacks: as many as fit, oldest first. What it has acknowledged meanwhile is left out; `None` when
-    /// nothing is left to send.
-    pub fn resend(&mut self, missing: &[u64]) -> Option<Vec<Data>> {
+    /// nothing is left to send. Empty when it has had too much again: no answer, and it asks again later.
+    pub fn resend(&mut self, now: Instant, missing: &[u64]) -> Option<Vec<Data>> {
+        if !self.replay.is_open(now) {
+            return Some(Vec::new());
+        }
         let first = self.acked() + 1;
         let (mut found, mut bytes) = (Vec::new(), 0);
         // The original asks in the order of the numbers' texts: 10 before 2.
@@ -207,6 +216,7 @@ impl Sender {
             }
             found.push(data.clone());
         }
+        self.replay.spend(bytes);
         self.resent += found.len() as u64;
         (!found.is_empty()).then_some(found)
     }

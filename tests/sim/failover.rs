@@ -87,6 +87,37 @@ fn when_a_server_dies_its_clients_are_told_and_new_ones_reach_the_other() {
 }
 
 #[test]
+fn sockets_of_a_server_that_died_give_it_up_one_after_the_other_and_not_before_their_time() {
+    let mut world = World::new(9);
+    let config = SocketConfig {
+        keep_alive: Some(10 * SECOND),
+        keep_alive_timeout: 5 * SECOND,
+        ..SocketConfig::default()
+    };
+    let server = world.node();
+    world.listen(server, "story", "server", config.clone());
+    let client = world.node();
+    world.run_for(SECOND);
+    let socks: Vec<_> = (0..100).map(|_| world.connect(client, "story", config.clone())).collect();
+    world.run_until(SECOND, |world| socks.iter().all(|sock| world.sides[sock].state == State::Ready));
+    world.kill(server);
+    let mut lost = Vec::new();
+    for second in 0..90 {
+        world.run_for(SECOND);
+        let closed = socks.iter().filter(|sock| !world.sides[sock].is_open()).count();
+        lost.extend(std::iter::repeat_n(second, closed - lost.len()));
+    }
+    assert_eq!(lost.len(), 100, "all were told");
+    // The keep-alive notices after 10 to 15 s; from then on it is looked for during 30 to 45 s.
+    assert!(lost[0] >= 30 && lost[99] <= 62, "{lost:?}");
+    let most = (0..90).map(|from| lost.iter().filter(|at| (from..from + 5).contains(*at)).count()).max();
+    assert!(most <= Some(50), "{lost:?}");
+    assert!(lost[99] - lost[0] >= 10, "{lost:?}");
+    world.come_to_rest();
+    world.assert_right("this story");
+}
+
+#[test]
 fn a_server_may_come_back_later_than_its_clients() {
     let (mut world, near, far) = pair(7, &SocketConfig::default());
     world.net.kill_broker();

@@ -7,7 +7,7 @@ use selvedge::node::{ClientOptions, SocketOptions, read_batch};
 use selvedge::subject::{Interest, Pattern, Subject};
 use selvedge::transport::{AcceptOptions, answer_to_head};
 use selvedge::wire::chunk::{MAX_PARTIAL_BYTES, Reassembly};
-use selvedge::wire::{Encoding, Headers, Json, Payload, Publication};
+use selvedge::wire::{ClientOp, Encoding, Headers, Json, Payload, Publication};
 
 const MAX_PAYLOAD: usize = 1_000_000;
 
@@ -37,10 +37,21 @@ pub fn fabric(data: &[u8]) {
                 listener
                     .decode(Frame::Shared(&out.freeze()), &mut again)
                     .expect("what was heard can be said");
-                assert_eq!(again, [op]);
+                assert_eq!(again.into_iter().map(without_id).collect::<Vec<_>>(), [without_id(op)]);
             }
         }
     }
+}
+
+/// A message in one chunk has an id that joins nothing, and is said without it.
+fn without_id(mut op: ClientOp) -> ClientOp {
+    if let ClientOp::Publish { publication, .. } = &mut op
+        && publication.seq == 0
+        && publication.done
+    {
+        publication.id = "".into();
+    }
+    op
 }
 
 /// The text of a control frame, at both ends.

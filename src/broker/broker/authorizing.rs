@@ -1,11 +1,12 @@
 //! Who comes in, and what he may do: what the application was asked, carried out.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::authority::{Authority, is_system};
 use super::super::error::Refusal;
-use super::super::gate::{Gate, Verdict};
+use super::super::gate::{Claim, Gate, Verdict};
 use super::super::inquiry::{Decision, Inquiry, QuestionId, Right, Visitor};
 use super::super::limits;
 use super::super::{CloseReason, PeerId};
@@ -83,18 +84,22 @@ impl Broker {
     }
 
     /// Believes no decision any more about the connections of these names (`None`: about any), and asks about their
-    /// subscriptions again. Gives their number.
+    /// subscriptions and open waits again. Gives their number.
     pub fn revalidate(&mut self, now: Instant, names: Option<&BTreeSet<String>>) -> usize {
         let mut chosen = Vec::new();
         for peer in self.peers.all() {
             if peer.is_admitted && !peer.is_own && names.is_none_or(|names| names.contains(&peer.name)) {
-                chosen.push((peer.id, peer.subscriptions.keys().cloned().collect::<Vec<Pattern>>()));
+                let subscriptions =
+                    peer.subscriptions.keys().map(|pattern| (Right::Subscribe, Arc::from(pattern.as_str())));
+                let waits = self.waits.subjects_of(peer.id).into_iter();
+                let waits = waits.map(|subject| (Right::Publish, subject));
+                chosen.push((peer.id, subscriptions.chain(waits).collect::<Vec<Claim>>()));
             }
         }
         let count = chosen.len();
         if let Some(authority) = &mut self.authority {
-            for (peer, subscriptions) in chosen {
-                authority.revalidate(now, peer, subscriptions);
+            for (peer, existing) in chosen {
+                authority.revalidate(now, peer, existing);
             }
         }
         self.settle(now);
@@ -198,8 +203,11 @@ impl Broker {
     fn settle(&mut self, now: Instant) {
         while let Some(peer) = self.authority.as_mut().and_then(Authority::poll_touched) {
             let was_full = self.is_held_up(peer);
-            for pattern in self.gate_mut(peer).map(Gate::take_revoked).unwrap_or_default() {
-                self.revoke(peer, &pattern);
+            for (right, subject) in self.gate_mut(peer).map(Gate::take_revoked).unwrap_or_default() {
+                match right {
+                    Right::Subscribe => self.revoke(peer, &subject),
+                    Right::Publish => self.revoke_waits(peer, &subject),
+                }
             }
             // Carrying one out can close the peer, and then its gate is gone.
             while let Some((op, verdicts)) = self.gate_mut(peer).and_then(Gate::pop_decided) {
@@ -223,13 +231,21 @@ impl Broker {
     }
 
     /// A subscription that exists is not allowed any more.
-    fn revoke(&mut self, peer: PeerId, pattern: &Pattern) {
-        let had = self.peers.open_mut(peer).is_some_and(|entry| entry.subscriptions.contains_key(pattern));
+    fn revoke(&mut self, peer: PeerId, pattern: &str) {
+        let Ok(parsed) = Pattern::parse(pattern) else { return };
+        let had = self.peers.open_mut(peer).is_some_and(|entry| entry.subscriptions.contains_key(&parsed));
         if had {
             tracing::info!(%peer, %pattern, "subscription revoked");
-            self.unsubscribe(peer, pattern.as_str());
-            let error = self.denial(peer, Right::Subscribe, pattern.as_str());
-            self.tell_denial(peer, Right::Subscribe, pattern.as_str(), error.message);
+            self.unsubscribe(peer, pattern);
+            let error = self.denial(peer, Right::Subscribe, pattern);
+            self.tell_denial(peer, Right::Subscribe, pattern, error.message);
+        }
+    }
+
+    /// Who may not publish there any more need not know when somebody listens.
+    fn revoke_waits(&mut self, peer: PeerId, subject: &str) {
+        for ack in self.waits.forget_subject(peer, subject) {
+            self.deny_publish(peer, Some(ack), subject);
         }
     }
 

@@ -323,6 +323,28 @@ fn a_revoked_subscription_ends_and_its_holder_is_told() {
 }
 
 #[test]
+fn a_wait_for_interest_that_is_not_allowed_any_more_ends_and_hears_of_nobody() {
+    let mut stage = stage(strict());
+    let [asker, listener] = ["asker", "listener"].map(|name| stage.welcome(name, "null"));
+    let wait = |subject: &'static str| {
+        move |ack| ClientOp::WaitForInterest { ack, subject: subject.into(), timeout: 60 * SECOND }
+    };
+    let waits = ["secret", "secret", "open"].map(|subject| stage.begin(asker, wait(subject)));
+    stage.decide_all(|_| true);
+    assert_eq!(stage.broker.stats().waits, 3);
+    assert_eq!(stage.broker.revalidate(stage.now, Some(&BTreeSet::from(["asker".to_owned()]))), 1);
+    stage.decide_all(|what| what != "pub secret");
+    for wait in &waits[..2] {
+        assert_eq!(error_of(stage.answer(asker, *wait).expect("it ended")).1, Some(403));
+    }
+    assert_eq!(stage.broker.stats().waits, 1, "the other goes on");
+    stage.begin(listener, |ack| subscribe(Some(ack), [("secret", Some("0")), ("open", Some("0"))]));
+    stage.decide_all(|_| true);
+    assert_eq!(stage.answer(asker, waits[2]), Some(Reply::Interest(true)));
+    assert_eq!((stage.broker.stats().waits, stage.open_questions().1), (0, 0));
+}
+
+#[test]
 fn a_decision_from_before_a_revocation_does_not_count_after_it() {
     let mut stage = stage(strict());
     let peer = stage.welcome("s1", "null");

@@ -1,11 +1,13 @@
 //! How a client socket finds its server and attaches to it: the first time, and again.
 
-use std::time::Instant;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
 
 use super::super::{CloseReason, CommandError, Dialect, SocketEvent, State, TagKind, control};
 use super::{ClientSocket, Output, Phase, Subscribed};
+use crate::entropy::{Entropy, SeededEntropy};
 use crate::subject::Subject;
-use crate::wire::{Headers, Json, SocketCommand};
+use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 
 impl ClientSocket {
     /// The load balancer named a server, or failed.
@@ -23,7 +25,8 @@ impl ClientSocket {
     }
 
     pub(super) fn retry(&mut self, now: Instant) {
-        let pause = self.pause.take();
+        let pause = self.pause.take().mul_f64(1.0 - RETRY_SPREAD * self.place());
+        let pause = self.patience(now).map_or(pause, |left| pause.min(left));
         self.enter_disconnected(Some(now + pause));
     }
 
@@ -52,13 +55,33 @@ impl ClientSocket {
             self.found(now, server);
         } else {
             self.phase = Phase::AwaitingServer { chooses_until: None };
-            self.ask(
+            self.ask_for(
                 TagKind::FindServer,
                 format!("{}.server.status", self.subject),
                 Headers::default(),
-                true,
+                self.channel.config.command_timeout,
             );
         }
+    }
+
+    /// Asks a question whose answer comes to `handle_reply`, waiting for whoever is to answer it.
+    pub(super) fn ask_for(&mut self, kind: TagKind, subject: String, headers: Headers, timeout: Duration) {
+        self.ask(kind, subject, headers, true, timeout);
+    }
+
+    pub(super) fn ask(
+        &mut self,
+        kind: TagKind,
+        subject: String,
+        headers: Headers,
+        wait_for_interest: bool,
+        timeout: Duration,
+    ) {
+        let tag = self.channel.next_tag(kind);
+        self.asked = tag.number;
+        let Ok(subject) = Subject::parse(&subject) else { return };
+        let message = Message { subject, payload: Payload::NIL, headers };
+        self.channel.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest });
     }
 
     pub(super) fn found(&mut self, now: Instant, server: String) {
@@ -85,7 +108,13 @@ impl ClientSocket {
             ..Headers::default()
         };
         match self.server_subject() {
-            Some(server) => self.ask(TagKind::Connect, server.to_string(), headers, true),
+            Some(server) => {
+                // The last attempt ends when the patience does.
+                let left = self.patience(now).map(|left| left.max(SHORTEST_ATTEMPT));
+                let timeout = self.channel.config.command_timeout;
+                let timeout = left.map_or(timeout, |left| left.min(timeout));
+                self.ask_for(TagKind::Connect, server.to_string(), headers, timeout);
+            }
             // A server (or a load balancer) gave an id that is no token.
             None => {
                 self.server = None;
@@ -126,13 +155,28 @@ impl ClientSocket {
             self.server = None;
             return self.retry(now);
         }
-        let since = *self.missing_since.get_or_insert(now);
-        let waited = now.saturating_duration_since(since) + self.channel.config.command_timeout;
-        if waited >= self.channel.config.resume_timeout {
+        self.missing_since.get_or_insert(now);
+        if self.patience(now).is_some_and(|left| left.is_zero()) {
             self.finish(CloseReason::Lost("its server is not on the fabric any more"));
         } else {
             self.retry(now);
         }
+    }
+
+    /// For how long it goes on looking for a server that is missing. Sockets of one server give up one after the other, so that
+    /// what their programs do then does not come all at once.
+    fn patience(&self, now: Instant) -> Option<Duration> {
+        let config = &self.channel.config;
+        let waited = now.saturating_duration_since(self.missing_since?) + config.command_timeout;
+        let limit = config.resume_timeout.mul_f64(1.0 + RESUME_SPREAD * self.place());
+        Some(limit.saturating_sub(waited))
+    }
+
+    /// Where among all sockets it is, in `0.0..1.0`: by its id, so that a run replays.
+    fn place(&self) -> f64 {
+        let mut hasher = DefaultHasher::new();
+        self.id.hash(&mut hasher);
+        SeededEntropy::new(hasher.finish()).fraction()
     }
 
     /// Whether its server holds this socket, or may: a second one would write to the same subject, and nothing tells them apart.
@@ -150,3 +194,12 @@ impl ClientSocket {
         Subject::parse(&format!("{}.server.{server}.{}", self.subject, self.id)).ok()
     }
 }
+
+/// By how much of it the resume timeout of one socket may be longer than that of another.
+const RESUME_SPREAD: f64 = 0.5;
+
+/// By how much of it a pause before another attempt may be shorter than Conat's.
+const RETRY_SPREAD: f64 = 0.25;
+
+/// A server that is there answers in this time.
+const SHORTEST_ATTEMPT: Duration = Duration::from_secs(1);

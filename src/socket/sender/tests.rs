@@ -65,8 +65,9 @@ fn resends_what_is_kept_and_refuses_what_is_not() {
     }
     transmitted(&mut sender, now);
     sender.handle_emitted(now, 1).expect("sent");
-    let mut seqs =
-        |list: &[u64]| sender.resend(list).map(|found| found.iter().map(|data| data.seq).collect::<Vec<_>>());
+    let mut seqs = |list: &[u64]| {
+        sender.resend(now, list).map(|found| found.iter().map(|data| data.seq).collect::<Vec<_>>())
+    };
     assert_eq!(seqs(&[2, 3]), Some(vec![2, 3]));
     assert_eq!((seqs(&[1]), seqs(&[4]), seqs(&[])), (None, None, None));
 }
@@ -82,7 +83,7 @@ fn an_answer_to_a_missing_list_holds_8_mb_or_one_message_oldest_first() {
     }
     assert_eq!(transmitted(&mut sender, now), [1, 2, 3]);
     let seqs = |sender: &mut Sender, list: &[u64]| {
-        sender.resend(list).map(|found| found.iter().map(|data| data.seq).collect::<Vec<_>>())
+        sender.resend(now, list).map(|found| found.iter().map(|data| data.seq).collect::<Vec<_>>())
     };
     assert_eq!(seqs(&mut sender, &[3, 1, 1, 2]), Some(vec![1, 2]), "the rest is asked for again");
     sender.handle_emitted(now, 3).expect("sent");
@@ -156,4 +157,30 @@ fn a_peer_that_acknowledges_nothing_while_the_window_is_used_is_noticed() {
     assert!(!sender.is_stalled(at(5)) && sender.is_stalled(at(6)), "an acknowledgement buys time");
     sender.handle_emitted(at(5), 2).expect("sent");
     assert!(!sender.is_stalled(at(99)), "it has caught up");
+}
+
+#[test]
+fn asking_a_million_times_for_everything_is_paced_and_an_honest_peer_is_served_again() {
+    let now = Instant::now();
+    let mut sender = sender(1000);
+    sender.attach(now);
+    for _ in 0..100 {
+        sender.write(now, Payload::msgpack(vec![7; 100_000]), None, false).expect("room");
+    }
+    transmitted(&mut sender, now);
+    let all: Vec<u64> = (0..=100).collect();
+    let mut sent = 0;
+    for _ in 0..1_000_000 {
+        sent += sender.resend(now, &all).expect("not refused").iter().map(Data::bytes).sum::<usize>();
+    }
+    assert!((replay::REPLAY_BUDGET..replay::REPLAY_BUDGET + MAX_RESEND_BYTES).contains(&sent), "{sent}");
+    // Two seconds forgive 16 MB, and progress as much as it was.
+    let later = now + Duration::from_secs(2);
+    let mut more = 0;
+    for _ in 0..1000 {
+        more += sender.resend(later, &all).expect("kept").iter().map(Data::bytes).sum::<usize>();
+    }
+    assert!((1..=16_000_000 + MAX_RESEND_BYTES).contains(&more), "{more}");
+    assert_eq!(sender.handle_emitted(later, 99), Ok(true));
+    assert_eq!(sender.resend(later, &all).expect("kept").len(), 1);
 }

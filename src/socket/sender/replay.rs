@@ -1,0 +1,41 @@
+//! What a peer may have sent again: enough for every honest loss, and no more of a small question than that.
+
+use std::time::{Duration, Instant};
+
+/// Bytes that were sent again and are not made up for, by time or by progress.
+#[derive(Debug, Default)]
+pub(super) struct Replay {
+    owed: usize,
+    since: Option<Instant>,
+}
+
+impl Replay {
+    /// Whether the peer may have more now.
+    pub(super) fn is_open(&mut self, now: Instant) -> bool {
+        let since = self.since.replace(now).unwrap_or(now);
+        let seconds = now.saturating_duration_since(since).min(LONGEST_DEBT).as_secs_f64();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let earned = (seconds * REPLAY_RATE) as usize;
+        self.owed = self.owed.saturating_sub(earned);
+        self.owed < REPLAY_BUDGET
+    }
+
+    /// So much was sent again.
+    pub(super) fn spend(&mut self, bytes: usize) {
+        self.owed += bytes;
+    }
+
+    /// The peer has handled so much.
+    pub(super) fn progress(&mut self, bytes: usize) {
+        self.owed = self.owed.saturating_sub(bytes);
+    }
+}
+
+/// Four times what can be under way.
+pub(super) const REPLAY_BUDGET: usize = 4 * super::MAX_IN_FLIGHT_BYTES;
+
+/// Bytes a second that are forgiven: one full answer.
+const REPLAY_RATE: f64 = 8e6;
+
+/// After so long nothing is left of the largest debt.
+const LONGEST_DEBT: Duration = Duration::from_secs(60);
