@@ -263,7 +263,7 @@ async fn serve(
 #[test]
 fn what_is_published_wakes_the_task_of_whoever_listens() {
     explore(|| {
-        let broker = Arc::new(BrokerHandle::new(BrokerConfig::default()));
+        let broker = Arc::new(BrokerHandle::new(BrokerConfig::default(), None));
         let listener = broker.with(|machine, now| {
             let peer = machine.attach(now, null());
             let pattern = Pattern::parse("a").expect("valid").as_str().into();
@@ -292,7 +292,7 @@ fn what_is_published_wakes_the_task_of_whoever_listens() {
 #[test]
 fn a_broker_that_closes_wakes_the_tasks_of_its_peers() {
     explore(|| {
-        let broker = Arc::new(BrokerHandle::new(BrokerConfig::default()));
+        let broker = Arc::new(BrokerHandle::new(BrokerConfig::default(), None));
         let peer = broker.with(|machine, now| machine.attach(now, null()));
         let task = thread::spawn({
             let broker = broker.clone();

@@ -10,6 +10,7 @@ mod door;
 mod event_queue;
 #[cfg(all(test, feature = "shuttle"))]
 mod interleavings;
+mod local_link;
 mod log;
 mod mailbox;
 mod peer_task;
