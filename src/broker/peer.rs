@@ -19,6 +19,11 @@ pub struct PeerId {
 }
 
 impl PeerId {
+    /// A small number that no other connection of today has.
+    pub(crate) fn slot(self) -> usize {
+        self.slot as usize
+    }
+
     /// The same as a number.
     pub fn serial(self) -> u64 {
         self.serial

@@ -16,8 +16,7 @@ use super::slab::Slab;
 use crate::endpoint::{Command, Endpoint, EndpointConfig, Failure, Handle};
 use crate::entropy::OsEntropy;
 use crate::runtime::{
-    BrokerHandle, Dialer, Door, EventQueue, Mailbox, News, OpenPort, open_port, own_fabric, spawn_client,
-    tasks,
+    BrokerHandle, ClientHandle, Dialer, Door, EventQueue, News, OpenPort, open_port, own_fabric, tasks,
 };
 use crate::transport::Remote;
 use crate::transport::pipe::PipeEnd;
@@ -30,7 +29,7 @@ pub struct Session {
     pub(super) events: Arc<EventQueue>,
     /// Taken out when the environment ends, so that the function is released on its own thread.
     wake: Arc<Mutex<Option<Wake>>>,
-    clients: HashMap<Handle, Arc<Mailbox>>,
+    clients: HashMap<Handle, ClientHandle>,
     brokers: HashMap<Handle, RunningBroker>,
     /// Connections of the application's own HTTP servers.
     pub(super) pipes: HashMap<Handle, PipeEnd>,
@@ -92,18 +91,10 @@ impl Session {
             (None, None) => Dialer::InProcess(own_fabric(), options.guest()),
         };
         let config = EndpointConfig { client: options.config()?, handles: self.handles.clone() };
-        let mailbox = Arc::new(Mailbox::default());
-        if options.auto_connect.unwrap_or(true) {
-            mailbox.put([Command::Connect]);
-        }
-        self.clients.insert(handle, mailbox.clone());
-        spawn_client(
-            handle,
-            Endpoint::new(config, Box::new(OsEntropy)),
-            dialer,
-            mailbox,
-            self.events.clone(),
-        );
+        let first = options.auto_connect.unwrap_or(true).then_some(Command::Connect);
+        let endpoint = Endpoint::new(config, Box::new(OsEntropy));
+        self.clients
+            .insert(handle, ClientHandle::spawn(handle, endpoint, dialer, self.events.clone(), first));
         Ok(())
     }
 
@@ -161,8 +152,8 @@ impl Session {
 
     /// Hands commands to a client, in order.
     pub fn command(&mut self, client: Handle, commands: impl IntoIterator<Item = Command>) {
-        if let Some(mailbox) = self.clients.get(&client) {
-            mailbox.put(commands);
+        if let Some(client) = self.clients.get(&client) {
+            client.put(commands);
         }
     }
 
@@ -173,7 +164,7 @@ impl Session {
 
     /// Bytes that the engine has not taken yet.
     pub fn waiting(&self) -> usize {
-        self.clients.values().map(|mailbox| mailbox.weight()).sum()
+        self.clients.values().map(ClientHandle::weight).sum()
     }
 
     /// What is open, as JSON text: for checks that nothing stays behind.
@@ -223,7 +214,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.events.close();
-        self.clients.values().for_each(|mailbox| mailbox.abandon());
+        self.clients.values().for_each(ClientHandle::abandon);
         self.brokers.values().for_each(|broker| broker.handle.close());
         self.pipes.values().for_each(|pipe| pipe.end(false));
         self.wake.lock().unwrap_or_else(PoisonError::into_inner).take();

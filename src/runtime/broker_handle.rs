@@ -1,6 +1,5 @@
 //! A running broker: the machine behind one lock, taken once a batch, and the wakers of its peers' tasks.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -8,12 +7,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::clock::now;
+use super::local_link::LocalLink;
 use super::sync::{Mutex, PoisonError};
 use super::{EventQueue, News, peer_task, threads};
 use crate::broker::{Broker, BrokerConfig, BrokerStats, PeerId, Visitor};
 use crate::endpoint::Handle;
 use crate::entropy::{Entropy, OsEntropy};
-use crate::transport::{BoxedLink, LinkError, memory};
+use crate::transport::{BoxedLink, LinkError};
 use crate::wire::{ClientOp, ServerOp};
 
 /// One broker of this process. Closed by `close`, not by dropping it.
@@ -44,7 +44,7 @@ impl Guest {
     }
 
     /// What its connection is called.
-    fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         match self {
             Self::Visitor(visitor) => &visitor.id,
             Self::Own => "",
@@ -54,9 +54,17 @@ impl Guest {
 
 struct Core {
     broker: Broker,
-    wakers: HashMap<PeerId, Waker>,
+    /// By slot.
+    wakers: Vec<Option<(PeerId, Waker)>>,
     next_deadline: Option<Instant>,
     closed: bool,
+}
+
+impl Core {
+    fn waker(&self, peer: PeerId) -> Option<&Waker> {
+        let (known, waker) = self.wakers.get(peer.slot())?.as_ref()?;
+        (*known == peer).then_some(waker)
+    }
 }
 
 impl BrokerHandle {
@@ -70,18 +78,16 @@ impl BrokerHandle {
     /// A broker that nobody keeps the time for.
     pub(super) fn new(config: BrokerConfig, application: Option<(Handle, Arc<EventQueue>)>) -> Self {
         let broker = Broker::new(config, Box::new(OsEntropy));
-        let core = Mutex::new(Core { broker, wakers: HashMap::new(), next_deadline: None, closed: false });
+        let core = Mutex::new(Core { broker, wakers: Vec::new(), next_deadline: None, closed: false });
         Self { core, rearm: Notify::new(), application }
     }
 
-    /// A link in memory to this broker.
+    /// A link to this broker, within the process.
     pub fn link(self: &Arc<Self>, guest: Guest) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
         if self.is_closed() {
             return Err(LinkError::Closed);
         }
-        let (ours, theirs) = memory::pair(guest.id());
-        self.serve(theirs, guest);
-        Ok(ours)
+        Ok(Box::new(LocalLink::new(self.clone(), guest)))
     }
 
     /// Serves a peer over `link`, in a task of its own.
@@ -133,7 +139,7 @@ impl BrokerHandle {
             let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
             let result = act(&mut core.broker, now());
             while let Some(peer) = core.broker.poll_woken() {
-                woken.extend(core.wakers.get(&peer).cloned());
+                woken.extend(core.waker(peer).cloned());
             }
             if let Some((handle, events)) = &self.application {
                 // Within the lock: what is told of a connection must not overtake what was asked about it.
@@ -157,16 +163,22 @@ impl BrokerHandle {
     /// Remembers whom to wake for `peer`.
     pub(super) fn register(&self, peer: PeerId, waker: &Waker) {
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
-        match core.wakers.get_mut(&peer) {
-            Some(known) => known.clone_from(waker),
-            None => drop(core.wakers.insert(peer, waker.clone())),
+        if core.wakers.len() <= peer.slot() {
+            core.wakers.resize_with(peer.slot() + 1, || None);
+        }
+        match &mut core.wakers[peer.slot()] {
+            Some((known, old)) if *known == peer => old.clone_from(waker),
+            place => *place = Some((peer, waker.clone())),
         }
     }
 
     /// Forgets a peer whose link is gone.
     pub(super) fn detach(&self, peer: PeerId) {
         self.with(|broker, now| broker.detach(now, peer));
-        self.core.lock().unwrap_or_else(PoisonError::into_inner).wakers.remove(&peer);
+        let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+        if core.waker(peer).is_some() {
+            core.wakers[peer.slot()] = None;
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{Sleep, sleep_until};
 
+use super::actor::{Actor, Behaviour, Panicked};
 use super::clock::now;
 use super::dialer::Dialing;
 use super::{Dialer, EventQueue, Mailbox, News, threads};
@@ -18,50 +19,67 @@ use crate::wire::{ClientOp, ServerOp};
 
 type ClientLink = BoxedLink<ClientOp, ServerOp>;
 
-/// Starts a client. It reads commands from `mailbox` until it is told to close, and reports to `events` as `handle`.
-pub fn spawn_client(
-    handle: Handle,
-    endpoint: Endpoint,
-    dialer: Dialer,
-    mailbox: Arc<Mailbox>,
-    events: Arc<EventQueue>,
-) {
-    let mut task = ClientTask {
-        handle,
-        endpoint,
-        dialer,
-        mailbox,
-        events: events.clone(),
-        link: None,
-        dialing: None,
-        timer: None,
-        commands: Vec::new(),
-        ops: Vec::new(),
-        farewell: None,
-        finished: false,
-    };
-    let task = threads::spawn(async move {
-        poll_fn(|cx| task.poll(cx)).await;
-        task.finish().await;
-    });
-    threads::spawn(async move {
-        if let Err(error) = task.await {
+/// A client, for the thread that commands it.
+pub struct ClientHandle(Arc<Actor<ClientTask>>);
+
+impl ClientHandle {
+    /// Starts a client. It obeys `first` and what is put in later, until it is told to close, and reports to `events` as `handle`.
+    pub fn spawn(
+        handle: Handle,
+        endpoint: Endpoint,
+        dialer: Dialer,
+        events: Arc<EventQueue>,
+        first: Option<Command>,
+    ) -> Self {
+        let actor = Arc::new(Actor::new(ClientTask::new(handle, endpoint, dialer, events.clone())));
+        actor.put(first);
+        let task = threads::spawn({
+            let actor = actor.clone();
+            async move {
+                let ended = actor.run().await;
+                if let Ok(Some(mut task)) = ended {
+                    task.finish().await;
+                    return Ok(());
+                }
+                ended.map(|_| ())
+            }
+        });
+        threads::spawn(async move {
             // A bug of ours. The application is told that the client is closed, rather than left to wait.
-            tracing::error!(client = handle, %error, "client task failed");
-        }
-        events.put([News::Client(handle, Event::Session(SessionState::Closed))]);
-    });
+            match task.await {
+                Ok(Ok(())) => {}
+                Ok(Err(Panicked)) => tracing::error!(client = handle, "client failed at a command"),
+                Err(error) => tracing::error!(client = handle, %error, "client task failed"),
+            }
+            events.put([News::Client(handle, Event::Session(SessionState::Closed))]);
+        });
+        Self(actor)
+    }
+
+    /// Hands over commands, in order.
+    pub fn put(&self, commands: impl IntoIterator<Item = Command>) {
+        self.0.put(commands);
+    }
+
+    /// Bytes that it has not taken yet.
+    pub fn weight(&self) -> usize {
+        self.0.weight()
+    }
+
+    /// Nobody commands it any more: it stops where it is.
+    pub fn abandon(&self) {
+        self.0.abandon();
+    }
 }
 
 struct ClientTask {
     handle: Handle,
     endpoint: Endpoint,
     dialer: Dialer,
-    mailbox: Arc<Mailbox>,
     events: Arc<EventQueue>,
     link: Option<ClientLink>,
     dialing: Option<Dialing>,
-    /// Set to the endpoint's next deadline, if it has one.
+    /// Set to the endpoint's next deadline or earlier: most deadlines move on before they come, and setting a timer may wake a thread.
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
     commands: Vec<Command>,
     ops: Vec<ServerOp>,
@@ -70,16 +88,16 @@ struct ClientTask {
     finished: bool,
 }
 
-impl ClientTask {
+impl Behaviour for ClientTask {
     /// Ready when the client is closed, or JavaScript is gone.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..MOST_ROUNDS {
-            let mut moved = self.poll_commands(cx);
+            let mut moved = self.poll_commands(mailbox, cx);
             moved |= self.poll_dialing(cx);
             moved |= self.poll_link(cx);
             moved |= self.poll_timer(cx);
             moved |= self.carry_out(cx);
-            if self.finished || self.mailbox.is_abandoned() {
+            if self.finished || mailbox.is_abandoned() {
                 return Poll::Ready(());
             }
             if !moved {
@@ -91,13 +109,42 @@ impl ClientTask {
         Poll::Pending
     }
 
+    /// Sends what follows from the commands. Reading is left to the task: JavaScript waits for this.
+    fn act(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+        let _timers = threads::enter();
+        self.poll_commands(mailbox, cx);
+        let mut moved = self.carry_out(cx);
+        moved |= self.poll_timer(cx);
+        if moved || self.finished || !mailbox.is_empty() {
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+impl ClientTask {
+    fn new(handle: Handle, endpoint: Endpoint, dialer: Dialer, events: Arc<EventQueue>) -> Self {
+        Self {
+            handle,
+            endpoint,
+            dialer,
+            events,
+            link: None,
+            dialing: None,
+            timer: None,
+            commands: Vec::new(),
+            ops: Vec::new(),
+            farewell: None,
+            finished: false,
+        }
+    }
+
     /// Takes no commands while the link is full: they wait in the mailbox, where JavaScript sees their weight.
-    fn poll_commands(&mut self, cx: &Context<'_>) -> bool {
+    fn poll_commands(&mut self, mailbox: &Mailbox, cx: &Context<'_>) -> bool {
         if self.link.as_ref().is_some_and(|link| link.is_full()) {
-            self.mailbox.register(cx.waker());
+            mailbox.register(cx.waker());
             return false;
         }
-        self.mailbox.take(cx.waker(), MOST_COMMANDS, &mut self.commands);
+        mailbox.take(cx.waker(), MOST_COMMANDS, &mut self.commands);
         let now = now();
         let moved = !self.commands.is_empty();
         for command in self.commands.drain(..) {
@@ -147,22 +194,21 @@ impl ClientTask {
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
-        let wanted = self.endpoint.poll_timeout();
-        match (wanted, &mut self.timer) {
-            (None, timer) => *timer = None,
-            (Some(at), Some((set, _))) if *set == at => {}
-            (Some(at), Some((set, sleep))) => {
-                *set = at;
-                sleep.as_mut().reset(at.into());
+        let Some(at) = self.endpoint.poll_timeout() else { return false };
+        let (set, sleep) = self.timer.get_or_insert_with(|| (at, Box::pin(sleep_until(at.into()))));
+        if at < *set {
+            *set = at;
+            sleep.as_mut().reset(at.into());
+        }
+        while sleep.as_mut().poll(cx).is_ready() {
+            if *set == at {
+                self.endpoint.handle_timeout(now());
+                return true;
             }
-            (Some(at), timer) => *timer = Some((at, Box::pin(sleep_until(at.into())))),
+            *set = at;
+            sleep.as_mut().reset(at.into());
         }
-        let due = self.timer.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready());
-        if due {
-            self.timer = None;
-            self.endpoint.handle_timeout(now());
-        }
-        due
+        false
     }
 
     /// Carries what the endpoint wants: operations to the link, news to JavaScript, a link made or given up.

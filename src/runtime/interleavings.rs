@@ -5,13 +5,14 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use shuttle::future::block_on;
 use shuttle::sync::{Condvar, Mutex};
 use shuttle::thread;
 
+use super::actor::{Actor, Behaviour};
 use super::{BrokerHandle, EventQueue, Mailbox, News};
 use crate::broker::{BrokerConfig, CloseReason};
 use crate::endpoint::{Command, Event};
@@ -28,59 +29,75 @@ fn explore(test: fn()) {
     shuttle::check_pct(test, SCHEDULES, DEPTH);
 }
 
-/// A reader that is a task, as `ClientTask` is one: takes what is there, and sleeps when it moved nothing.
-async fn read_mailbox(mailbox: &Mailbox, wanted: usize) -> Vec<Command> {
-    let mut taken = Vec::new();
-    poll_fn(|cx| {
-        loop {
-            let before = taken.len();
-            mailbox.take(cx.waker(), 2, &mut taken);
-            if taken.len() >= wanted || mailbox.is_abandoned() {
-                return Poll::Ready(());
-            }
-            if taken.len() == before {
-                return Poll::Pending;
-            }
+/// Takes what is there, as `ClientTask` does: in its task, or one command on the thread of the writer.
+struct Reader {
+    taken: Vec<u32>,
+    wanted: usize,
+}
+
+impl Reader {
+    fn actor(wanted: usize) -> Arc<Actor<Self>> {
+        Arc::new(Actor::new(Self { taken: Vec::new(), wanted }))
+    }
+
+    fn take(&mut self, most: usize, mailbox: &Mailbox, cx: &Context<'_>) -> bool {
+        let mut commands = Vec::new();
+        mailbox.take(cx.waker(), most, &mut commands);
+        let tickets =
+            commands.iter().map(|command| if let Command::Cancel(ticket) = command { *ticket } else { 0 });
+        self.taken.extend(tickets);
+        !commands.is_empty()
+    }
+}
+
+impl Behaviour for Reader {
+    fn poll(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) -> Poll<()> {
+        while self.take(2, mailbox, cx) {}
+        if self.taken.len() >= self.wanted || mailbox.is_abandoned() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
-    })
-    .await;
-    taken
+    }
+
+    fn act(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+        self.take(1, mailbox, cx);
+        if self.taken.len() >= self.wanted || !mailbox.is_empty() {
+            cx.waker().wake_by_ref();
+        }
+    }
 }
 
 #[test]
 fn commands_reach_a_reader_that_is_about_to_sleep_and_keep_their_order() {
     explore(|| {
-        let mailbox = Arc::new(Mailbox::default());
+        let reader = Reader::actor(4);
         let writer = thread::spawn({
-            let mailbox = mailbox.clone();
+            let reader = reader.clone();
             move || {
-                mailbox.put([Command::Cancel(1), Command::Cancel(2), Command::Cancel(3)]);
-                mailbox.put([]);
-                mailbox.put([Command::Cancel(4)]);
+                reader.put([Command::Cancel(1), Command::Cancel(2), Command::Cancel(3)]);
+                reader.put([]);
+                reader.put([Command::Cancel(4)]);
             }
         });
-        let taken = block_on(read_mailbox(&mailbox, 4));
+        let ended = block_on(reader.run()).expect("no panic").expect("still there");
         writer.join().expect("the writer ends");
-        let order: Vec<u32> = taken
-            .iter()
-            .map(|command| if let Command::Cancel(ticket) = command { *ticket } else { 0 })
-            .collect();
-        assert_eq!((order, mailbox.weight()), (vec![1, 2, 3, 4], 0));
+        assert_eq!((ended.taken, reader.weight()), (vec![1, 2, 3, 4], 0));
     });
 }
 
 #[test]
 fn a_reader_whose_writer_is_gone_wakes_up_and_stops() {
     explore(|| {
-        let mailbox = Arc::new(Mailbox::default());
+        let reader = Reader::actor(usize::MAX);
         let writer = thread::spawn({
-            let mailbox = mailbox.clone();
+            let reader = reader.clone();
             move || {
-                mailbox.put([Command::Connect]);
-                mailbox.abandon();
+                reader.put([Command::Connect]);
+                reader.abandon();
             }
         });
-        block_on(read_mailbox(&mailbox, usize::MAX));
+        block_on(reader.run()).expect("no panic");
         writer.join().expect("the writer ends");
     });
 }

@@ -8,7 +8,7 @@ use crate::endpoint::Command;
 
 /// A queue with one reader. Its bound is kept by the writer, who can see `weight` and must not wait: JavaScript refuses (`ENOBUFS`).
 #[derive(Debug, Default)]
-pub struct Mailbox {
+pub(super) struct Mailbox {
     inner: Mutex<Inner>,
 }
 
@@ -21,28 +21,24 @@ struct Inner {
 }
 
 impl Mailbox {
-    /// Puts commands in, in order, and wakes the reader once.
-    pub fn put(&self, commands: impl IntoIterator<Item = Command>) {
-        let waker = {
-            let mut inner = self.lock();
-            for command in commands {
-                inner.weight += command.weight();
-                inner.commands.push_back(command);
-            }
-            inner.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
+    /// Puts commands in, in order. Gives the waker of a reader that sleeps, to be used by the caller, and the bytes that wait.
+    pub(super) fn put_quietly(&self, commands: impl IntoIterator<Item = Command>) -> Option<(Waker, usize)> {
+        let mut inner = self.lock();
+        for command in commands {
+            inner.weight += command.weight();
+            inner.commands.push_back(command);
         }
+        let weight = inner.weight;
+        inner.waker.take().map(|waker| (waker, weight))
     }
 
     /// Bytes that the reader has not taken yet.
-    pub fn weight(&self) -> usize {
+    pub(super) fn weight(&self) -> usize {
         self.lock().weight
     }
 
     /// The writer is gone: the reader stops where it is.
-    pub fn abandon(&self) {
+    pub(super) fn abandon(&self) {
         let waker = {
             let mut inner = self.lock();
             inner.abandoned = true;
@@ -51,6 +47,11 @@ impl Mailbox {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Whether there is something to take.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().commands.is_empty()
     }
 
     pub(super) fn is_abandoned(&self) -> bool {

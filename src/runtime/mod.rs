@@ -1,5 +1,6 @@
 //! The only room that spawns tasks, owns queues between threads, and reads a clock. It carries; it decides nothing.
 
+mod actor;
 mod broker_handle;
 mod broker_listener;
 mod client_task;
@@ -9,6 +10,7 @@ mod door;
 mod event_queue;
 #[cfg(all(test, feature = "shuttle"))]
 mod interleavings;
+mod local_link;
 mod log;
 mod mailbox;
 mod peer_task;
@@ -17,10 +19,10 @@ mod threads;
 
 pub use broker_handle::{BrokerHandle, Guest};
 pub use broker_listener::{OpenPort, open_port};
-pub use client_task::spawn_client;
+pub use client_task::ClientHandle;
 pub use dialer::{Dialer, own_fabric};
 pub use door::Door;
 pub use event_queue::{EventQueue, News};
 pub use log::start_log;
-pub use mailbox::Mailbox;
+use mailbox::Mailbox;
 pub use threads::tasks;

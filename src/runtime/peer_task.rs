@@ -12,12 +12,8 @@ use crate::wire::{ClientOp, ServerOp};
 
 /// Serves the peer until its link ends, or the broker wants it gone.
 pub(super) async fn serve(broker: Arc<BrokerHandle>, link: BoxedLink<ServerOp, ClientOp>, guest: Guest) {
-    let peer = broker.with(|machine, now| match guest {
-        Guest::Visitor(visitor) => machine.attach_visitor(now, visitor),
-        Guest::Own => machine.attach_own(now),
-    });
-    tracing::debug!(%peer, "peer attached");
-    let _detach = Detach { broker: broker.clone(), peer };
+    let attachment = Attachment::new(broker.clone(), guest);
+    let peer = attachment.peer;
     let mut task =
         PeerTask { broker, peer, link, incoming: Vec::new(), outgoing: Vec::new(), held_up: false };
     match poll_fn(|cx| task.poll(cx)).await {
@@ -29,13 +25,24 @@ pub(super) async fn serve(broker: Arc<BrokerHandle>, link: BoxedLink<ServerOp, C
     }
 }
 
-/// Also when the task is aborted or panics, the broker must not keep the peer.
-struct Detach {
-    broker: Arc<BrokerHandle>,
-    peer: PeerId,
+/// A peer that a broker knows; also when its task is aborted or panics, the broker must not keep it longer than this.
+pub(super) struct Attachment {
+    pub(super) broker: Arc<BrokerHandle>,
+    pub(super) peer: PeerId,
 }
 
-impl Drop for Detach {
+impl Attachment {
+    pub(super) fn new(broker: Arc<BrokerHandle>, guest: Guest) -> Self {
+        let peer = broker.with(|machine, now| match guest {
+            Guest::Visitor(visitor) => machine.attach_visitor(now, visitor),
+            Guest::Own => machine.attach_own(now),
+        });
+        tracing::debug!(%peer, "peer attached");
+        Self { broker, peer }
+    }
+}
+
+impl Drop for Attachment {
     fn drop(&mut self) {
         self.broker.detach(self.peer);
     }

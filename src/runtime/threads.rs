@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::OnceLock;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, EnterGuard, Runtime};
 
 /// Runs `task` on the workers, to its end. A panic in it is reported to the log, and to nobody else: callers that must know wrap it.
 pub fn spawn<F>(task: F) -> tokio::task::JoinHandle<F::Output>
@@ -12,6 +12,11 @@ where
     F::Output: Send + 'static,
 {
     runtime().spawn(task)
+}
+
+/// Lets this thread use timers and network of the runtime, while the guard lives.
+pub(super) fn enter() -> EnterGuard<'static> {
+    runtime().enter()
 }
 
 /// How many tasks are alive: for checks that nothing stays behind.
@@ -23,7 +28,7 @@ fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let workers = cores.min(MOST_WORKERS);
+        let workers = (cores / 2).clamp(1, MOST_WORKERS);
         Builder::new_multi_thread()
             .worker_threads(workers)
             .thread_name("selvedge")

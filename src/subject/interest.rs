@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::Pattern;
 
 /// A map from patterns to values that can be asked for every pattern a subject matches.
@@ -31,7 +33,7 @@ impl<V> Interest<V> {
     pub fn get_mut(&mut self, pattern: &Pattern) -> Option<&mut V> {
         let mut node = &mut self.root;
         for token in pattern.as_str().split('.') {
-            node = node.children.get_mut(token)?;
+            node = node.child_mut(token)?;
         }
         node.value.as_mut().map(|(_, value)| value)
     }
@@ -40,10 +42,7 @@ impl<V> Interest<V> {
     pub fn get_or_insert_with(&mut self, pattern: &Pattern, make: impl FnOnce() -> V) -> &mut V {
         let mut node = &mut self.root;
         for token in pattern.as_str().split('.') {
-            if !node.children.contains_key(token) {
-                node.children.insert(token.into(), Node::new());
-            }
-            node = node.children.get_mut(token).expect("inserted above");
+            node = node.child_or_new(token);
         }
         if node.value.is_none() {
             self.len += 1;
@@ -80,13 +79,39 @@ impl<V> Default for Interest<V> {
 
 #[derive(Debug)]
 struct Node<V> {
-    children: HashMap<Box<str>, Node<V>>,
+    /// By literal token. Tokens come from strangers: the hash has a key.
+    children: HashMap<Box<str>, Self, RandomState>,
+    /// Below `*`.
+    any: Option<Box<Self>>,
+    /// Below `>`.
+    rest: Option<Box<Self>>,
     value: Option<(Pattern, V)>,
 }
 
 impl<V> Node<V> {
     fn new() -> Self {
-        Self { children: HashMap::new(), value: None }
+        Self { children: HashMap::default(), any: None, rest: None, value: None }
+    }
+
+    fn child_mut(&mut self, token: &str) -> Option<&mut Self> {
+        match token {
+            "*" => self.any.as_deref_mut(),
+            ">" => self.rest.as_deref_mut(),
+            _ => self.children.get_mut(token),
+        }
+    }
+
+    fn child_or_new(&mut self, token: &str) -> &mut Self {
+        let new = || Box::new(Self::new());
+        match token {
+            "*" => self.any.get_or_insert_with(new),
+            ">" => self.rest.get_or_insert_with(new),
+            _ => self.children.entry(token.into()).or_insert_with(Self::new),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.value.is_none() && self.children.is_empty() && self.any.is_none() && self.rest.is_none()
     }
 
     /// `rest` is what is left of the subject; `None` at its end. Literal first, then `*`, then `>`: a fixed order.
@@ -101,16 +126,16 @@ impl<V> Node<V> {
             Some((token, tail)) => (token, Some(tail)),
             None => (rest, None),
         };
-        // A published `>` in the middle of a subject is an ordinary token, and must not walk into the wildcard's branch.
-        if token != ">"
+        // A published `>` in the middle of a subject is an ordinary token, which no pattern has as a literal.
+        if !self.children.is_empty()
             && let Some(child) = self.children.get(token)
         {
             child.visit(tail, visit);
         }
-        if let Some(child) = self.children.get("*") {
+        if let Some(child) = &self.any {
             child.visit(tail, visit);
         }
-        if let Some((pattern, value)) = self.children.get(">").and_then(|node| node.value.as_ref()) {
+        if let Some((pattern, value)) = self.rest.as_ref().and_then(|node| node.value.as_ref()) {
             visit(pattern, value);
         }
     }
@@ -119,10 +144,14 @@ impl<V> Node<V> {
         let Some((first, rest)) = tokens.split_first() else {
             return self.value.take().map(|(_, value)| value);
         };
-        let child = self.children.get_mut(*first)?;
+        let child = self.child_mut(first)?;
         let value = child.remove(rest);
-        if child.value.is_none() && child.children.is_empty() {
-            self.children.remove(*first);
+        if child.is_empty() {
+            match *first {
+                "*" => self.any = None,
+                ">" => self.rest = None,
+                literal => drop(self.children.remove(literal)),
+            }
         }
         value
     }
@@ -168,7 +197,7 @@ mod tests {
         for text in patterns {
             interest.remove(&pattern(text));
         }
-        assert!(interest.is_empty() && interest.root.children.is_empty());
+        assert!(interest.is_empty() && interest.root.is_empty());
     }
 
     proptest! {

@@ -30,7 +30,7 @@ pub trait Link: Send {
     /// Whether so much waits to be flushed that the caller should flush first.
     fn is_full(&self) -> bool;
 
-    /// Ready when everything fed has been handed to the operating system (or the peer, in memory).
+    /// Ready when everything fed has been handed to the operating system (or to the broker, within its process).
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>>;
 
     /// Says goodbye if the language has a way to, after a flush.

@@ -11,7 +11,6 @@ mod http;
 mod keepalive;
 pub mod link;
 mod listen;
-pub mod memory;
 pub mod pipe;
 mod socketio;
 mod stream;

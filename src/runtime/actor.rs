@@ -1,0 +1,165 @@
+//! Something with a mailbox that runs in a task of its own, or, when that sleeps, on the thread that has something for it: no hop to another
+//! thread then stands before what it does about it.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll, Waker};
+
+use super::Mailbox;
+use super::sync::{Mutex, PoisonError};
+use crate::endpoint::Command;
+
+/// What an actor does. Called by one thread at a time, always with the waker of its task.
+pub(super) trait Behaviour: Send {
+    /// Does what there is to do. Ready when it is over; not called again then.
+    fn poll(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Does the part of it that follows from what is in the mailbox, and wakes the task if there is more to do.
+    fn act(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>);
+}
+
+/// The actor, for its task and for those who write to it.
+pub(super) struct Actor<B> {
+    mailbox: Mailbox,
+    state: Mutex<State<B>>,
+}
+
+enum State<B> {
+    Alive(B),
+    /// A panic on a writer's thread; the task has to end.
+    Panicked,
+    /// Its task has ended.
+    Gone,
+}
+
+/// It panicked on the thread of a writer.
+#[derive(Debug)]
+pub(super) struct Panicked;
+
+impl<B: Behaviour> Actor<B> {
+    /// An actor whose task does not run yet.
+    pub(super) fn new(behaviour: B) -> Self {
+        Self { mailbox: Mailbox::default(), state: Mutex::new(State::Alive(behaviour)) }
+    }
+
+    /// Hands over commands, in order. Little of them is acted on before this returns, if the actor has nothing else to do.
+    pub(super) fn put(&self, commands: impl IntoIterator<Item = Command>) {
+        // Without a waker the task is about to look into the mailbox by itself.
+        let Some((waker, weight)) = self.mailbox.put_quietly(commands) else { return };
+        if weight > MOST_INLINE_BYTES || !self.try_act(&waker) {
+            waker.wake();
+        }
+    }
+
+    /// Bytes that the actor has not taken yet.
+    pub(super) fn weight(&self) -> usize {
+        self.mailbox.weight()
+    }
+
+    /// The writer is gone: the actor stops where it is.
+    pub(super) fn abandon(&self) {
+        self.mailbox.abandon();
+    }
+
+    /// The task's part: runs until it is over. What remains is handed back.
+    pub(super) async fn run(&self) -> Result<Option<B>, Panicked> {
+        let _gone = Gone(self);
+        poll_fn(|cx| {
+            // A poisoned lock is a panic of this task, which does not get here again.
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            match &mut *state {
+                State::Alive(behaviour) => behaviour.poll(&self.mailbox, cx).map(|()| Ok(())),
+                State::Panicked => Poll::Ready(Err(Panicked)),
+                State::Gone => Poll::Ready(Ok(())),
+            }
+        })
+        .await?;
+        Ok(self.take())
+    }
+
+    /// Acts on this thread, unless the task is at it.
+    fn try_act(&self, waker: &Waker) -> bool {
+        let Ok(mut state) = self.state.try_lock() else { return false };
+        let State::Alive(behaviour) = &mut *state else { return false };
+        let mut cx = Context::from_waker(waker);
+        let outcome = catch_unwind(AssertUnwindSafe(|| behaviour.act(&self.mailbox, &mut cx)));
+        if outcome.is_err() {
+            *state = State::Panicked;
+        }
+        outcome.is_ok()
+    }
+
+    fn take(&self) -> Option<B> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *state, State::Gone) {
+            State::Alive(behaviour) => Some(behaviour),
+            State::Panicked | State::Gone => None,
+        }
+    }
+}
+
+/// Also when the task is aborted or panics, nothing of the actor stays with those who can write to it.
+struct Gone<'a, B: Behaviour>(&'a Actor<B>);
+
+impl<B: Behaviour> Drop for Gone<'_, B> {
+    fn drop(&mut self) {
+        drop(self.0.take());
+    }
+}
+
+/// More than this is for the task, which works on it while the writer makes more.
+const MOST_INLINE_BYTES: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::sync::Arc;
+
+    /// Fails at the second command that it acts on.
+    struct Brittle {
+        acted: usize,
+        kept: Arc<()>,
+    }
+
+    impl Behaviour for Brittle {
+        fn poll(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) -> Poll<()> {
+            mailbox.register(cx.waker());
+            Poll::Pending
+        }
+
+        fn act(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+            self.acted += 1;
+            assert!(self.acted < 2, "the second one");
+            mailbox.take(cx.waker(), 1, &mut Vec::new());
+        }
+    }
+
+    #[test]
+    fn a_panic_on_the_thread_of_the_writer_ends_the_actor_and_nothing_else() {
+        let kept = Arc::new(());
+        let actor = Actor::new(Brittle { acted: 0, kept: kept.clone() });
+        let mut run = pin!(actor.run());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(run.as_mut().poll(&mut cx).is_pending());
+        actor.put([Command::Cancel(1)]);
+        assert_eq!(actor.weight(), 0, "acted on at once");
+        assert!(run.as_mut().poll(&mut cx).is_pending());
+        actor.put([Command::Cancel(2)]);
+        assert!(matches!(run.as_mut().poll(&mut cx), Poll::Ready(Err(Panicked))));
+        actor.put([Command::Cancel(3)]);
+        assert_eq!(Arc::strong_count(&kept), 1, "nothing of it is left");
+    }
+
+    #[test]
+    fn a_big_batch_is_left_to_the_task() {
+        let actor = Actor::new(Brittle { acted: 1, kept: Arc::default() });
+        let mut run = pin!(actor.run());
+        assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        actor.put(vec![Command::Connect; MOST_INLINE_BYTES]);
+        assert!(actor.weight() > MOST_INLINE_BYTES);
+        let Some(brittle) = actor.take() else { panic!("it acted") };
+        drop(brittle.kept);
+    }
+}
