@@ -33,7 +33,12 @@ pub struct Channel {
     pub(super) fenced: bool,
     /// What the application was last told of what went wrong below.
     counted: (u64, u64),
+    /// When the peer last said that it was away, and was believed.
+    returned_at: Option<Instant>,
 }
+
+/// A peer that says more often that it was away is not answered with everything again: the timer of the last message does that.
+const RETURN_PAUSE: Duration = Duration::from_millis(500);
 
 /// What an answer, or its absence, says about the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +70,7 @@ impl Channel {
             ping: 0,
             fenced: false,
             counted: (0, 0),
+            returned_at: None,
             config,
         }
     }
@@ -226,8 +232,10 @@ impl Channel {
                     self.report_acked();
                 }
                 self.respond(message, control::emitted(upto));
-                if let Some(peer) = self.peer.clone().filter(|_| resumed) {
+                let is_back = resumed && self.returned_at.is_none_or(|at| now >= at + RETURN_PAUSE);
+                if let Some(peer) = self.peer.clone().filter(|_| is_back) {
                     // What was under way to it may be lost, as after an attach of our own.
+                    self.returned_at = Some(now);
                     self.attach(now, peer);
                 }
             }

@@ -99,6 +99,8 @@ impl Receiver {
             // The peer does not know that we have it: a report that is under way has not reached it.
             self.report_wanted = true;
             self.report_doubted = true;
+            // It does repeat itself, which is all that it was to hear of our absence. Saying so again would make it repeat itself again.
+            self.resumed = false;
             self.duplicates += 1;
             return Ok(());
         }

@@ -237,6 +237,12 @@ impl Net {
         }
     }
 
+    /// Forgets all that is under way: a run that has gone wrong must end.
+    pub fn hush(&mut self) {
+        self.flying.clear();
+        self.notices.clear();
+    }
+
     fn land(&mut self, now: Instant, flight: Flight) {
         match flight {
             Flight::ToBroker(peer, op) => {

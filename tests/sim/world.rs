@@ -305,7 +305,14 @@ impl World {
             return false;
         };
         self.now = next.max(self.now);
+        let mut told = 0;
         while let Some(notice) = self.net.poll_notice(self.now) {
+            told += 1;
+            if told > MOST_AT_ONCE {
+                self.blame("so much at one time is a storm");
+                self.net.hush();
+                break;
+            }
             self.tell(notice);
         }
         while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= self.now) {
@@ -318,7 +325,7 @@ impl World {
         if self.steps == MOST_STEPS {
             self.blame("this goes on and on");
         }
-        if self.steps >= MOST_STEPS {
+        if self.steps >= MOST_STEPS || told > MOST_AT_ONCE {
             // Whoever runs it until some time must get there.
             self.now = until;
             return false;
@@ -373,3 +380,6 @@ impl World {
 
 /// More than any life takes by far (some 10 000): something goes round in circles.
 const MOST_STEPS: u64 = 1_000_000;
+
+/// What reaches all processes together at one moment; thousands are normal when a link comes back.
+const MOST_AT_ONCE: u64 = 20_000;
