@@ -97,6 +97,8 @@ impl Behaviour for ClientTask {
             moved |= self.poll_link(cx);
             moved |= self.poll_timer(cx);
             moved |= self.carry_out(cx);
+            // The link may have been full when they were last looked at; nobody else will wake us for them.
+            moved |= !mailbox.is_empty() && !self.is_link_full();
             if self.finished || mailbox.is_abandoned() {
                 return Poll::Ready(());
             }
@@ -140,7 +142,7 @@ impl ClientTask {
 
     /// Takes no commands while the link is full: they wait in the mailbox, where JavaScript sees their weight.
     fn poll_commands(&mut self, mailbox: &Mailbox, cx: &Context<'_>) -> bool {
-        if self.link.as_ref().is_some_and(|link| link.is_full()) {
+        if self.is_link_full() {
             mailbox.register(cx.waker());
             return false;
         }
@@ -151,6 +153,10 @@ impl ClientTask {
             self.endpoint.handle_command(now, command);
         }
         moved
+    }
+
+    fn is_link_full(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.is_full())
     }
 
     fn poll_dialing(&mut self, cx: &mut Context<'_>) -> bool {
