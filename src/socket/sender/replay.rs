@@ -14,7 +14,7 @@ impl Replay {
     pub(super) fn is_open(&mut self, now: Instant) -> bool {
         let since = self.since.replace(now).unwrap_or(now);
         let seconds = now.saturating_duration_since(since).min(LONGEST_DEBT).as_secs_f64();
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and not negative")]
         let earned = (seconds * REPLAY_RATE) as usize;
         self.owed = self.owed.saturating_sub(earned);
         self.owed < REPLAY_BUDGET
