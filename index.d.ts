@@ -471,6 +471,7 @@ export interface Subscription extends AsyncIterableIterator<Message, undefined> 
   readonly dropped: number
   /** Emits `message`. While it has listeners and nobody iterates, nothing is queued. */
   readonly emitter: EventEmitter
+  /** Ends it, as leaving a `for await` does. */
   return(): Promise<IteratorResult<Message, undefined>>
   /** Ends it; what was not read is dropped. */
   close(): void
@@ -480,6 +481,7 @@ export interface Subscription extends AsyncIterableIterator<Message, undefined> 
   end(): void
   /** Lets nothing more in, and resolves when what has arrived was read. */
   drain(): Promise<void>
+  /** Lets it keep the process alive again. */
   ref(): this
   /** Lets the process end although it is open. */
   unref(): this
@@ -650,7 +652,9 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
    * Requests still come.
    */
   pause(): this
+  /** Lets data come again. */
   resume(): this
+  /** Whether `pause` holds data back. */
   isPaused(): boolean
   /**
    * After `closed`: the messages that the other side is not known to have handled, in the order of their writing, without volatile ones. As
@@ -674,6 +678,7 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   [Symbol.asyncIterator](): AsyncIterableIterator<[data: any, headers: Headers], undefined>
   /** As `end()`. */
   [Symbol.asyncDispose](): Promise<void>
+  /** Lets it keep the process alive again. */
   ref(): this
   /** Lets the process end although the socket is open. */
   unref(): this
@@ -754,6 +759,7 @@ export declare class ConatSocketServer extends EventEmitter<SocketServerEvents> 
   /** Accepts nothing more, ends all sockets in order, at most `timeout` ms (default 3000). Never rejects. */
   end(options?: { timeout?: number }): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
+  /** Lets it keep the process alive again. */
   ref(): this
   /** Lets the process end although the server is open. */
   unref(): this
@@ -998,6 +1004,7 @@ export interface ConatServer extends EventEmitter<ServerEvents> {
   /** Disconnects everybody, and resolves when the port is free. Never rejects. An `httpServer` stays open. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
+  /** Lets it keep the process alive again. */
   ref(): this
   /** Lets the process end although the broker is open. */
   unref(): this
