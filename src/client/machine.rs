@@ -19,7 +19,7 @@ use super::{ClientConfig, ClientError, ClientEvent, Question, SessionState};
 use crate::entropy::Entropy;
 use crate::subject::Pattern;
 use crate::wire::{
-    AckId, ClientOp, Message, MessageId, Payload, Publication, Reassembly, Reply, ServerOp, Subscription,
+    AckId, Bundle, ClientOp, Message, MessageId, Payload, Publication, Reassembly, Reply, ServerOp, Subscription,
     split,
 };
 
@@ -175,6 +175,17 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         signed_in
     }
 
+    /// Publishes messages in a row, if it is signed in. Says whether.
+    pub fn publish_bundle(&mut self, bundle: Bundle) -> bool {
+        let signed_in = self.session.is_signed_in();
+        if signed_in && bundle.len() <= self.chunk_size() {
+            self.ops.publish_bundle(bundle);
+        } else if signed_in {
+            bundle.messages().for_each(|message| self.send(message, None));
+        }
+        signed_in
+    }
+
     /// Asks the fabric. `Published`, `Reply`, `Interest`, `Ended` or `Failed` follows for `token`, if there is one.
     pub fn ask(&mut self, now: Instant, token: Option<T>, question: Question) {
         if self.is_closed() {
@@ -229,7 +240,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 });
             }
             ServerOp::Deliver { pattern, publication } if publication.bundled > 0 => {
-                let Some(bundle) = publication.bundle() else { return };
+                let Ok(bundle) = publication.into_bundle() else { return };
                 let members = self.subscriptions.members(&pattern).iter();
                 self.events
                     .extend(members.map(|&token| ClientEvent::Bundle { token, bundle: bundle.clone() }));
@@ -345,7 +356,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// One operation a chunk; the last one carries the headers and asks for the acknowledgement.
     fn send(&mut self, message: Message, ack: Option<AckId>) {
         let Message { subject, payload: Payload { encoding, raw }, headers } = message;
-        let chunk_size = self.max_payload.saturating_sub(CHUNK_MARGIN).max(LEAST_CHUNK);
+        let chunk_size = self.chunk_size();
         if raw.len() <= chunk_size {
             let message = Message { subject, payload: Payload { encoding, raw }, headers };
             return self.ops.publish(message, ack, chunk_size);
@@ -359,6 +370,10 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             let publication = Publication { subject, id, seq, done, bundled: 0, payload, headers };
             self.ops.push(ClientOp::Publish { ack: ack.filter(|_| done), publication });
         }
+    }
+
+    fn chunk_size(&self) -> usize {
+        self.max_payload.saturating_sub(CHUNK_MARGIN).max(LEAST_CHUNK)
     }
 
     fn await_ack(&mut self, awaited: Awaited) -> AckId {
