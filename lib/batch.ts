@@ -63,6 +63,14 @@ export class Batch {
     this.pos = pos + 4
   }
 
+  /** Seven bits a byte, the lowest first. */
+  varint(value: number): void {
+    this.reserve(5)
+    let rest = value
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.buf[this.pos++] = (rest % 0x80) | 0x80
+    this.buf[this.pos++] = rest
+  }
+
   bytes(value: Uint8Array): void {
     this.reserve(value.byteLength)
     this.buf.set(value, this.pos)

@@ -89,10 +89,15 @@ class Outgoing {
     return bytes.byteLength + (this.#isBin ? binHeader(bytes.byteLength) : 0)
   }
 
-  /** Encoding, length and payload. */
-  writePart(batch: Batch): void {
+  /** As one message of many: lengths, headers, encoding and payload. */
+  writePart(batch: Batch, headers: string | null): void {
+    if (headers === null) batch.varint(this.length * 2)
+    else {
+      batch.varint(this.length * 2 + 1)
+      batch.varint(Buffer.byteLength(headers))
+      batch.text(headers)
+    }
     batch.u8(this.#encoding)
-    batch.u32(this.length)
     this.#write(batch)
   }
 

@@ -18,6 +18,8 @@ export class Slab {
   /** The end of the current record. */
   end = 0
   readonly incoming: Incoming = new Incoming()
+  /** The headers of the latest `part`, as JSON. */
+  partHeaders: string | null = null
   #big: readonly Buffer[] = []
 
   take(parts: readonly Buffer[]): void {
@@ -42,6 +44,18 @@ export class Slab {
     const { buf, pos } = this
     this.pos = pos + 4
     return buf.readUInt32LE(pos)
+  }
+
+  /** Seven bits a byte, the lowest first. */
+  varint(): number {
+    const { buf } = this
+    let byte = buf[this.pos++] as number
+    let value = byte & 0x7f
+    for (let factor = 0x80; byte >= 0x80; factor *= 0x80) {
+      byte = buf[this.pos++] as number
+      value += (byte & 0x7f) * factor
+    }
+    return value
   }
 
   f64(): number {
@@ -75,14 +89,15 @@ export class Slab {
     return this.pos < this.end
   }
 
-  /** The payload of one message of many. */
+  /** One message of many: its payload. Its headers are in `partHeaders`. */
   part(): Incoming {
     const incoming = this.incoming
+    const head = this.varint()
+    this.partHeaders = head % 2 === 0 ? null : this.#text(this.varint())
     incoming.encoding = this.u8()
-    const length = this.u32()
     incoming.source = this.buf
     incoming.start = this.pos
-    incoming.end = this.pos += length
+    incoming.end = this.pos += Math.floor(head / 2)
     return incoming
   }
 

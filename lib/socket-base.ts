@@ -340,7 +340,10 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
 
   /** A handler may close the socket: then the rest is dropped. */
   #receiveMany(slab: Slab): void {
-    while (slab.more && this.state !== 'closed') this.#receive(slab.optStr(), slab.part())
+    while (slab.more && this.state !== 'closed') {
+      const incoming = slab.part()
+      this.#receive(slab.partHeaders, incoming)
+    }
   }
 
   #receive(text: string | null, incoming: Incoming): void {

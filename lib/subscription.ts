@@ -123,10 +123,9 @@ class Shared implements Target {
     else if (kind === DELIVERED_MANY) {
       const subject = slab.str()
       while (slab.more && this.members.length > 0) {
-        const headers = slab.optStr()
         const incoming = slab.part()
         this.#core.countReceived(incoming.end - incoming.start)
-        this.#deliver(new Message(this.#responder, subject, headers, null, incoming))
+        this.#deliver(new Message(this.#responder, subject, slab.partHeaders, null, incoming))
       }
     }
   }

@@ -216,8 +216,11 @@ impl ClientSocket {
                 }
             }
             _ if self.channel.is_foreign(&message.headers) => {
-                // A server that another making of this socket was attached to.
-                self.channel.refuse_foreign(&message);
+                // A server that another making of this socket is attached to, or was. Only the newest making speaks for all: an older one may
+                // not know yet that its time is over.
+                if message.headers.attempt.is_none_or(|other| self.epoch() > Some(other)) {
+                    self.channel.refuse_foreign(&message);
+                }
             }
             _ => {
                 if let Err(error) = self.channel.handle_message(now, message) {
