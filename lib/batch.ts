@@ -1,4 +1,5 @@
 // A growable byte buffer in the layout of docs/boundary.md. Knows pieces, not commands.
+import { Buffer } from 'node:buffer'
 
 /** Below this length a loop over characters beats the native string writer. */
 const SHORT = 64
@@ -71,10 +72,18 @@ export class Batch {
     this.buf[this.pos++] = rest
   }
 
-  bytes(value: Uint8Array): void {
-    this.reserve(value.byteLength)
+  bytes(value: Uint8Array, length: number): void {
+    this.reserve(length)
     this.buf.set(value, this.pos)
-    this.pos += value.byteLength
+    this.pos += length
+  }
+
+  /** The same by a loop. */
+  shortBytes(value: Uint8Array, length: number): void {
+    this.reserve(length)
+    const { buf, pos } = this
+    for (let i = 0; i < length; i++) buf[pos + i] = value[i] as number
+    this.pos = pos + length
   }
 
   /** The UTF-8 bytes of `text`, without a length. */

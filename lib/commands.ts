@@ -1,4 +1,5 @@
 // Commands to the engine: everything that is written in one tick goes down in one call (docs/boundary.md).
+import { nextTick } from 'node:process'
 import { Batch } from './batch'
 import { outgoing } from './codec'
 import { FabricError } from './errors'
@@ -88,7 +89,7 @@ export function checkPending(): void {
 function schedule(): void {
   if (scheduled) return
   scheduled = true
-  process.nextTick(flush)
+  nextTick(flush)
 }
 
 function begin(kind: number, client: number): void {

@@ -1,11 +1,15 @@
 // Reads the pieces of a slab in the layout of docs/boundary.md. Knows pieces, not events.
 
+import { Buffer } from 'node:buffer'
+import { dropChunk } from './codec'
+
 const ABSENT = 0xffffffff
+const EMPTY = Buffer.alloc(0)
 
 /** Where the bytes of a payload are. Read it at once: the same object is used for every event. */
 export class Incoming {
   encoding = 0
-  source: Buffer = Buffer.alloc(0)
+  source: Buffer = EMPTY
   start = 0
   end = 0
 }
@@ -13,7 +17,7 @@ export class Incoming {
 export class Slab {
   /** When it was taken over, ms epoch. */
   now = 0
-  buf: Buffer = Buffer.alloc(0)
+  buf: Buffer = EMPTY
   pos = 0
   /** The end of the current record. */
   end = 0
@@ -32,7 +36,8 @@ export class Slab {
 
   /** Lets go of the bytes, so that an idle process does not keep them. */
   drop(): void {
-    this.buf = this.incoming.source = Buffer.alloc(0)
+    this.buf = this.incoming.source = EMPTY
+    dropChunk()
     this.#big = []
   }
 

@@ -1,7 +1,9 @@
 // A socket of either side: writes, data, requests. What differs is in socket-client.ts and server-socket.ts.
 import { type Answers, ask } from './answers'
 import { decodeAt } from './codec'
-import * as commands from './commands'
+
+import commands = require('./commands')
+
 import type { Core } from './core'
 import type { Drain } from './drain'
 import { abortFailure, errorFrom, FabricError, Failed } from './errors'

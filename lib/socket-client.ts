@@ -1,5 +1,6 @@
 // The side that connects.
-import * as commands from './commands'
+import commands = require('./commands')
+
 import type { Core } from './core'
 import { invalidValue } from './errors'
 import { CHOOSE_SERVER, route } from './events'

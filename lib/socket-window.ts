@@ -1,4 +1,5 @@
 // What is written and not acknowledged, in messages and bytes: counted here, so that a full window is told without asking the engine.
+import { Buffer } from 'node:buffer'
 import { outgoing } from './codec'
 import { FabricError } from './errors'
 

@@ -1,6 +1,8 @@
 // Subscriptions: one of the engine's a pattern and client, shared by all that the application has to that pattern.
 import { EventEmitter } from 'node:events'
-import * as commands from './commands'
+
+import commands = require('./commands')
+
 import type { Core } from './core'
 import { closedFailure, errorFrom, FabricError, Failed, rethrowLater } from './errors'
 import { DELIVERED, DELIVERED_MANY, forget, route, type Target } from './events'

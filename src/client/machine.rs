@@ -19,8 +19,8 @@ use super::{ClientConfig, ClientError, ClientEvent, Question, SessionState};
 use crate::entropy::Entropy;
 use crate::subject::Pattern;
 use crate::wire::{
-    AckId, Bundle, ClientOp, Message, MessageId, Payload, Publication, Reassembly, Reply, ServerOp, Subscription,
-    split,
+    AckId, Bundle, ClientOp, Message, MessageId, Payload, Publication, Reassembly, Reply, ServerOp,
+    Subscription, split,
 };
 
 /// One client. Drain `poll_op`, `poll_event`, `poll_dial` and `poll_drop` after every call, and call `handle_timeout` at `poll_timeout`.
@@ -240,7 +240,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 });
             }
             ServerOp::Deliver { pattern, publication } if publication.bundled > 0 => {
-                let Ok(bundle) = publication.into_bundle() else { return };
+                let Some(bundle) = publication.bundle() else { return };
                 let members = self.subscriptions.members(&pattern).iter();
                 self.events
                     .extend(members.map(|&token| ClientEvent::Bundle { token, bundle: bundle.clone() }));

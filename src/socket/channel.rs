@@ -352,9 +352,12 @@ impl Channel {
                     let headers = self.fence_headers(Headers { seq: Some(seq), json, ..Headers::default() });
                     Output::Publish(Message { subject, payload, headers })
                 }
-                Parcel::Many(run) => {
-                    Output::PublishBundle(Bundle { subject, first: Some(seq), attempt: self.fence_epoch(), run })
-                }
+                Parcel::Many(run) => Output::PublishBundle(Bundle {
+                    subject,
+                    first: Some(seq),
+                    attempt: self.fence_epoch(),
+                    run,
+                }),
             });
         }
         while let Some(ask) = self.receiver.poll_transmit() {

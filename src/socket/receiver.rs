@@ -163,13 +163,15 @@ impl Receiver {
     pub fn consumed(&mut self, count: u64) {
         let mut left = count.min(self.unconsumed());
         self.consumed += left;
-        while left > 0 && let Some((count, bytes)) = self.unconsumed.front_mut() {
-            let handled = left.min((*count).into());
-            // Of a part of a run its share: what is not handled yet counts as a whole in the end.
+        while left > 0
+            && let Some((count, bytes)) = self.unconsumed.front_mut()
+        {
+            let handled = u32::try_from(left).unwrap_or(*count).min(*count);
+            // Of a part of a run its share: in the end it is the whole.
             let share = *bytes * handled as usize / *count as usize;
-            *count -= u32::try_from(handled).unwrap_or(*count);
+            *count -= handled;
             *bytes -= share;
-            left -= handled;
+            left -= u64::from(handled);
             self.unconsumed_bytes -= share;
             if *count == 0 {
                 self.unconsumed.pop_front();

@@ -248,9 +248,10 @@ impl Sender {
 
     /// A big message gets time to arrive first, or repeats of it would pile up on a slow link.
     fn arm(&mut self, now: Instant) {
-        self.repeat_at = self.queue.last_sent_bytes().map(|bytes| {
-            now + self.pause.take() + TIME_A_BYTE * u32::try_from(bytes).unwrap_or(u32::MAX)
-        });
+        self.repeat_at = self
+            .queue
+            .last_sent_bytes()
+            .map(|bytes| now + self.pause.take() + TIME_A_BYTE * u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 }
 

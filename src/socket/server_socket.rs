@@ -129,8 +129,9 @@ impl ServerSocket {
     /// A bundle for this socket. Says whether it took all of it; if not, its messages have to be handed in one by one.
     pub fn takes_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
         let headers = Headers { attempt: bundle.attempt, ..Headers::default() };
-        let is_open = !(self.state == State::Closed) && !self.channel.is_foreign(&headers);
-        let takes = is_open && bundle.first.is_some_and(|first| self.channel.takes_run(now, first, &bundle.run));
+        let is_open = self.state != State::Closed && !self.channel.is_foreign(&headers);
+        let takes =
+            is_open && bundle.first.is_some_and(|first| self.channel.takes_run(now, first, &bundle.run));
         if takes {
             self.check_end(now);
         }

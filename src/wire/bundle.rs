@@ -64,13 +64,11 @@ impl Publication {
     }
 
     /// What it holds, if that is a bundle.
-    pub fn into_bundle(self) -> Result<Bundle, Self> {
-        if self.bundled == 0 {
-            return Err(self);
-        }
+    pub fn bundle(&self) -> Option<Bundle> {
         let Self { subject, bundled, payload, headers, .. } = self;
-        let run = Run::trusted(bundled, payload.raw);
-        Ok(Bundle { subject, first: headers.seq, attempt: headers.attempt, run })
+        let bundle =
+            |run| Bundle { subject: subject.clone(), first: headers.seq, attempt: headers.attempt, run };
+        (*bundled > 0).then(|| bundle(Run::trusted(*bundled, payload.raw.clone())))
     }
 
     /// How many messages, or chunks of one, it is.
@@ -80,12 +78,9 @@ impl Publication {
 
     /// Calls `visit` with each of its messages: itself, unless it holds a bundle.
     pub fn for_each_single(self, mut visit: impl FnMut(Self)) {
-        let id = self.id.clone();
-        match self.into_bundle() {
-            Err(single) => visit(single),
-            Ok(bundle) => bundle.messages().for_each(|Message { subject, payload, headers }| {
-                visit(Self { subject, id: id.clone(), seq: 0, done: true, bundled: 0, payload, headers });
-            }),
+        let Some(bundle) = self.bundle() else { return visit(self) };
+        for Message { subject, payload, headers } in bundle.messages() {
+            visit(Self { subject, id: self.id.clone(), seq: 0, done: true, bundled: 0, payload, headers });
         }
     }
 }

@@ -126,8 +126,11 @@ impl Endpoint {
             };
             if self.with_socket(handle, write).is_none() && !volatile {
                 let parts = parcels.iter().flat_map(Parcel::parts);
-                self.events.extend(parts.map(|Part { payload, json }| {
-                    Event::Undelivered { socket: handle, seq: 0, payload, json }
+                self.events.extend(parts.map(|Part { payload, json }| Event::Undelivered {
+                    socket: handle,
+                    seq: 0,
+                    payload,
+                    json,
                 }));
             }
         }

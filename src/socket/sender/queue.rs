@@ -62,25 +62,27 @@ impl Queue {
 
     /// Removes the messages up to the number `upto`, which have left, and gives their bytes.
     pub(super) fn remove_upto(&mut self, upto: u64) -> usize {
-        let (mut left, mut bytes) = (upto.saturating_sub(self.removed), 0);
-        while left > 0 && let Some(front) = self.parcels.front_mut() {
-            let count = u64::from(front.count());
-            let removed = match front {
-                Parcel::Many(run) if count > left => {
-                    bytes += run.advance(u32::try_from(left).unwrap_or(u32::MAX));
+        let mut bytes = 0;
+        while upto > self.removed
+            && let Some(front) = self.parcels.front_mut()
+        {
+            let left = u32::try_from(upto - self.removed).unwrap_or(u32::MAX);
+            let count = match front {
+                Parcel::Many(run) if run.count() > left => {
+                    bytes += run.advance(left);
                     left
                 }
                 whole => {
+                    let count = whole.count();
                     bytes += whole.bytes();
                     self.parcels.pop_front();
                     self.sent_parcels -= 1;
                     count
                 }
             };
-            left -= removed;
-            self.removed += removed;
-            self.messages -= removed as usize;
-            self.sent -= removed as usize;
+            self.removed += u64::from(count);
+            self.messages -= count as usize;
+            self.sent -= count as usize;
         }
         self.bytes -= bytes;
         self.sent_bytes -= bytes;
@@ -115,9 +117,10 @@ impl Queue {
             }
             let mut here = here.into_iter().peekable();
             let parts = here.peek().is_some().then(|| parcel.parts().zip(first..));
-            parts.into_iter().flatten().filter_map(move |(part, seq)| {
-                here.next_if_eq(&seq).map(|seq| Data::new(seq, part))
-            })
+            parts
+                .into_iter()
+                .flatten()
+                .filter_map(move |(part, seq)| here.next_if_eq(&seq).map(|seq| Data::new(seq, part)))
         })
     }
 

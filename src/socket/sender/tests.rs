@@ -12,7 +12,9 @@ fn write(sender: &mut Sender, text: &'static str) -> Result<u64, WriteError> {
 }
 
 fn transmitted(sender: &mut Sender, now: Instant) -> Vec<u64> {
-    std::iter::from_fn(|| sender.poll_transmit(now)).flat_map(|(first, parcel)| first..first + u64::from(parcel.count())).collect()
+    std::iter::from_fn(|| sender.poll_transmit(now))
+        .flat_map(|(first, parcel)| first..first + u64::from(parcel.count()))
+        .collect()
 }
 
 #[test]
@@ -148,7 +150,8 @@ fn a_peer_that_acknowledges_nothing_while_the_window_is_used_is_noticed() {
     let (mut sender, start) = (Sender::new(&config), Instant::now());
     let at = |seconds| start + Duration::from_secs(seconds);
     sender.attach(start);
-    let put = |sender: &mut Sender, now| sender.write(now, Parcel::one(Payload::NIL, None), false).expect("room");
+    let put =
+        |sender: &mut Sender, now| sender.write(now, Parcel::one(Payload::NIL, None), false).expect("room");
     put(&mut sender, start);
     assert!(!sender.is_stalled(at(99)), "less than half is used");
     put(&mut sender, at(1));
@@ -204,8 +207,9 @@ fn a_run_leaves_as_it_was_written_and_each_of_its_messages_is_acknowledged_and_r
     assert_eq!(sender.write(now, run("m", 5..=9), false), Ok(9));
     assert_eq!((sender.unacked(), sender.unacked_bytes()), (9, 18));
     sender.attach(now);
-    let counts: Vec<_> =
-        std::iter::from_fn(|| sender.poll_transmit(now)).map(|(first, parcel)| (first, parcel.count())).collect();
+    let counts: Vec<_> = std::iter::from_fn(|| sender.poll_transmit(now))
+        .map(|(first, parcel)| (first, parcel.count()))
+        .collect();
     assert_eq!(counts, [(1, 3), (4, 1), (5, 5)]);
     let resent = |sender: &mut Sender, wanted: &[u64]| {
         let found = sender.resend(now, wanted).unwrap_or_default().into_iter();

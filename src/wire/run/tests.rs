@@ -29,7 +29,10 @@ fn what_was_written_is_cut_within_the_bounds_of_a_run() {
     let kibibytes = (0, vec![2; 10 * 1024], None);
     assert_eq!(sizes(&cut(&vec![kibibytes; 13])), [6, 6, 1]);
     let big = (0, vec![3; 1024 * 1024], None);
-    assert_eq!(sizes(&cut(&[small.clone(), small.clone(), big.clone(), big, small.clone(), small])), [2, 1, 1, 2]);
+    assert_eq!(
+        sizes(&cut(&[small.clone(), small.clone(), big.clone(), big, small.clone(), small])),
+        [2, 1, 1, 2]
+    );
     assert_eq!(Parcel::cut(&Bytes::new()), Some(Vec::new()));
 }
 
