@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::operations::{Key, Operations};
+use super::operations::{Key, Operation, Operations};
 use super::outbound::Outbound;
 use super::session::{Phase, Session};
 use super::subscriptions::{Added, Subscriptions};
@@ -66,6 +66,16 @@ enum Awaited {
     List(Key),
     /// What the broker lacked of that list.
     Repair(Key, Vec<Subscription>),
+}
+
+/// When a publish is to be acknowledged.
+#[derive(Clone, Copy)]
+enum Confirm {
+    Never,
+    /// With the count of those who got it.
+    Always(AckId),
+    /// When nobody got it.
+    WhenUnheard(AckId),
 }
 
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
@@ -170,7 +180,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub fn publish(&mut self, message: Message) -> bool {
         let signed_in = self.session.is_signed_in();
         if signed_in {
-            self.send(message, None);
+            self.send(message, Confirm::Never);
         }
         signed_in
     }
@@ -190,7 +200,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// Nobody waits for the answers to these questions any more.
     pub fn cancel_where(&mut self, wanted: impl Fn(T) -> bool) {
         for key in self.operations.keys(|operation| operation.token.is_some_and(&wanted)) {
-            self.operations.close(key);
+            self.close_question(key);
         }
     }
 
@@ -343,12 +353,21 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 
     /// One operation a chunk; the last one carries the headers and asks for the acknowledgement.
-    fn send(&mut self, message: Message, ack: Option<AckId>) {
+    fn send(&mut self, message: Message, confirm: Confirm) {
         let Message { subject, payload: Payload { encoding, raw }, headers } = message;
         let chunk_size = self.max_payload.saturating_sub(CHUNK_MARGIN).max(LEAST_CHUNK);
         if raw.len() <= chunk_size {
-            let message = Message { subject, payload: Payload { encoding, raw }, headers };
-            return self.ops.publish(message, ack, chunk_size);
+            let (id, payload) = (self.message_id.clone(), Payload { encoding, raw });
+            let ack = match confirm {
+                Confirm::WhenUnheard(ack) => {
+                    let publication =
+                        Publication { subject, id, seq: 0, done: true, bundled: 0, payload, headers };
+                    return self.ops.push(ClientOp::Request { ack, publication });
+                }
+                Confirm::Always(ack) => Some(ack),
+                Confirm::Never => None,
+            };
+            return self.ops.publish(Message { subject, payload, headers }, ack, chunk_size);
         }
         self.next_message += 1;
         let id: MessageId = format!("{}{}", self.message_id, self.next_message).into();
@@ -357,7 +376,11 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             let headers = if done { headers.clone() } else { Default::default() };
             let (subject, id) = (subject.clone(), id.clone());
             let publication = Publication { subject, id, seq, done, bundled: 0, payload, headers };
-            self.ops.push(ClientOp::Publish { ack: ack.filter(|_| done), publication });
+            self.ops.push(match confirm {
+                Confirm::WhenUnheard(ack) if done => ClientOp::Request { ack, publication },
+                Confirm::Always(ack) if done => ClientOp::Publish { ack: Some(ack), publication },
+                _ => ClientOp::Publish { ack: None, publication },
+            });
         }
     }
 
@@ -368,8 +391,17 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         id
     }
 
+    /// Takes a question out, as it stood. Its acknowledgement may never come: a request that somebody got has none.
+    fn close_question(&mut self, key: Key) -> Option<Operation<T>> {
+        let operation = self.operations.close(key)?;
+        if let Some(ack) = operation.ack {
+            self.acks.remove(&ack);
+        }
+        Some(operation)
+    }
+
     fn fail(&mut self, key: Key, error: ClientError) {
-        let token = self.operations.close(key).and_then(|operation| operation.token);
+        let token = self.close_question(key).and_then(|operation| operation.token);
         self.events.extend(token.map(|token| ClientEvent::Failed(token, error)));
     }
 }
