@@ -3,6 +3,7 @@
 mod accounting;
 mod asking;
 mod listing;
+mod sending;
 mod syncing;
 
 pub use accounting::Held;
@@ -11,6 +12,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
+
+use sending::Confirm;
+
 use super::operations::{Key, Operation, Operations};
 use super::outbound::Outbound;
 use super::session::{Phase, Session};
@@ -18,10 +23,7 @@ use super::subscriptions::{Added, Subscriptions};
 use super::{ClientConfig, ClientError, ClientEvent, Question, SessionState};
 use crate::entropy::Entropy;
 use crate::subject::Pattern;
-use crate::wire::{
-    AckId, ClientOp, Message, MessageId, Payload, Publication, Reassembly, Reply, ServerOp, Subscription,
-    split,
-};
+use crate::wire::{AckId, ClientOp, Message, MessageId, Reassembly, Reply, ServerOp, Subscription};
 
 /// One client. Drain `poll_op`, `poll_event`, `poll_dial` and `poll_drop` after every call, and call `handle_timeout` at `poll_timeout`.
 pub struct Client<T> {
@@ -30,7 +32,7 @@ pub struct Client<T> {
     subscriptions: Subscriptions<T>,
     operations: Operations<T>,
     /// What acknowledgements are awaited for, on this link.
-    acks: HashMap<AckId, Awaited>,
+    acks: HashMap<AckId, Awaited, RandomState>,
     next_ack: u64,
     /// `<prefix>.<random>`: answers come to `<inbox>.<key>`.
     inbox: String,
@@ -68,16 +70,6 @@ enum Awaited {
     Repair(Key, Vec<Subscription>),
 }
 
-/// When a publish is to be acknowledged.
-#[derive(Clone, Copy)]
-enum Confirm {
-    Never,
-    /// With the count of those who got it.
-    Always(AckId),
-    /// When nobody got it.
-    WhenUnheard(AckId),
-}
-
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// A client that does not dial before `connect`.
     pub fn new(config: ClientConfig, mut entropy: Box<dyn Entropy>) -> Self {
@@ -89,7 +81,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             session: Session::new(config.reconnect.clone()),
             subscriptions: Subscriptions::new(),
             operations: Operations::new(),
-            acks: HashMap::new(),
+            acks: HashMap::default(),
             next_ack: 0,
             inbox,
             inbox_pattern,
@@ -352,38 +344,6 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// One operation a chunk; the last one carries the headers and asks for the acknowledgement.
-    fn send(&mut self, message: Message, confirm: Confirm) {
-        let Message { subject, payload: Payload { encoding, raw }, headers } = message;
-        let chunk_size = self.max_payload.saturating_sub(CHUNK_MARGIN).max(LEAST_CHUNK);
-        if raw.len() <= chunk_size {
-            let (id, payload) = (self.message_id.clone(), Payload { encoding, raw });
-            let ack = match confirm {
-                Confirm::WhenUnheard(ack) => {
-                    let publication =
-                        Publication { subject, id, seq: 0, done: true, bundled: 0, payload, headers };
-                    return self.ops.push(ClientOp::Request { ack, publication });
-                }
-                Confirm::Always(ack) => Some(ack),
-                Confirm::Never => None,
-            };
-            return self.ops.publish(Message { subject, payload, headers }, ack, chunk_size);
-        }
-        self.next_message += 1;
-        let id: MessageId = format!("{}{}", self.message_id, self.next_message).into();
-        for (seq, done, piece) in split(raw, chunk_size) {
-            let payload = Payload { encoding, raw: piece };
-            let headers = if done { headers.clone() } else { Default::default() };
-            let (subject, id) = (subject.clone(), id.clone());
-            let publication = Publication { subject, id, seq, done, bundled: 0, payload, headers };
-            self.ops.push(match confirm {
-                Confirm::WhenUnheard(ack) if done => ClientOp::Request { ack, publication },
-                Confirm::Always(ack) if done => ClientOp::Publish { ack: Some(ack), publication },
-                _ => ClientOp::Publish { ack: None, publication },
-            });
-        }
-    }
-
     fn await_ack(&mut self, awaited: Awaited) -> AckId {
         let id = AckId(self.next_ack);
         self.next_ack += 1;
@@ -408,7 +368,3 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 
 /// Until the broker says otherwise.
 const DEFAULT_MAX_PAYLOAD: usize = 1_000_000;
-/// What a chunk stays below the largest payload, for headers and framing (conat.md section 2).
-const CHUNK_MARGIN: usize = 100_000;
-/// Smallest chunk size, however small the largest payload.
-const LEAST_CHUNK: usize = 1000;

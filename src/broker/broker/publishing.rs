@@ -27,9 +27,10 @@ impl Broker {
     ) -> Result<u64, Refusal> {
         limits::check_publication(&self.config, &publication)?;
         let is_private = self.is_private(&publication);
+        let (messages, size) = (publication.count(), publication_size(&publication));
         let Self { peers, router, totals, entropy, .. } = self;
         let count =
-            router.route(now, publisher, &publication, &mut **entropy, |peer, pattern, publication| {
+            router.route(now, publisher, publication, &mut **entropy, |peer, pattern, publication| {
                 if is_private && !peers.get(peer).is_some_and(|receiver| receiver.is_own) {
                     return false;
                 }
@@ -40,7 +41,6 @@ impl Broker {
                 totals.delivered.add(messages, size);
                 true
             })?;
-        let (messages, size) = (publication.count(), publication_size(&publication));
         totals.published.add(messages, size);
         if let Some(entry) = peers.get_mut(publisher) {
             entry.published.add(messages, size);
