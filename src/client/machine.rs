@@ -23,7 +23,7 @@ use super::subscriptions::{Added, Subscriptions};
 use super::{ClientConfig, ClientError, ClientEvent, Question, SessionState};
 use crate::entropy::Entropy;
 use crate::subject::Pattern;
-use crate::wire::{AckId, ClientOp, Message, MessageId, Reassembly, Reply, ServerOp, Subscription};
+use crate::wire::{AckId, Bundle, ClientOp, Message, MessageId, Reassembly, Reply, ServerOp, Subscription};
 
 /// One client. Drain `poll_op`, `poll_event`, `poll_dial` and `poll_drop` after every call, and call `handle_timeout` at `poll_timeout`.
 pub struct Client<T> {
@@ -173,6 +173,17 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         let signed_in = self.session.is_signed_in();
         if signed_in {
             self.send(message, Confirm::Never);
+        }
+        signed_in
+    }
+
+    /// Publishes messages in a row, if it is signed in. Says whether.
+    pub fn publish_bundle(&mut self, bundle: Bundle) -> bool {
+        let signed_in = self.session.is_signed_in();
+        if signed_in && bundle.len() <= self.chunk_size() {
+            self.ops.publish_bundle(bundle);
+        } else if signed_in {
+            bundle.messages().for_each(|message| self.send(message, Confirm::Never));
         }
         signed_in
     }

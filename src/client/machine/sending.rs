@@ -17,7 +17,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// One operation a chunk; the last one carries the headers and asks for the acknowledgement.
     pub(super) fn send(&mut self, message: Message, confirm: Confirm) {
         let Message { subject, payload: Payload { encoding, raw }, headers } = message;
-        let chunk_size = self.max_payload.saturating_sub(CHUNK_MARGIN).max(LEAST_CHUNK);
+        let chunk_size = self.chunk_size();
         if raw.len() <= chunk_size {
             let (id, payload) = (self.message_id.clone(), Payload { encoding, raw });
             let ack = match confirm {
@@ -44,6 +44,10 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 _ => ClientOp::Publish { ack: None, publication },
             });
         }
+    }
+
+    pub(super) fn chunk_size(&self) -> usize {
+        self.max_payload.saturating_sub(CHUNK_MARGIN).max(LEAST_CHUNK)
     }
 }
 
