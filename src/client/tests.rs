@@ -7,8 +7,8 @@ use super::*;
 use crate::entropy::SeededEntropy;
 use crate::subject::{Pattern, Subject};
 use crate::wire::{
-    AckId, ClientOp, Headers, Info, Json, Message, OpError, Payload, Reply, ServerOp, SubscribeStatus,
-    Subscription,
+    AckId, ClientOp, Headers, Info, Json, Message, OpError, Payload, Publication, Reply, ServerOp,
+    SubscribeStatus, Subscription,
 };
 
 const SYNC: u32 = 1;
@@ -172,4 +172,48 @@ fn a_list_that_never_comes_times_out_and_one_that_is_refused_fails() {
     let reply = Reply::Error(OpError::text("no"));
     stage.client.handle_op(stage.now, ServerOp::Ack { id, reply });
     assert_eq!(stage.news(), [ClientEvent::Failed(SYNC, ClientError::Refused(OpError::text("no")))]);
+}
+
+#[test]
+fn a_request_that_somebody_has_is_not_acknowledged_and_leaves_nothing_behind() {
+    let mut stage = Stage::ready();
+    stage.ask(NEWS, QuestionKind::Request);
+    let ops = stage.ops();
+    let [ClientOp::Request { publication, .. }] = ops.as_slice() else { panic!("{ops:?}") };
+    let reply = publication.headers.reply.clone().expect("somewhere for the answer");
+    let answer = Publication { subject: reply, headers: Headers::default(), ..publication.clone() };
+    let pattern = Pattern::parse(&stage.inbox()).expect("valid");
+    stage.client.handle_op(stage.now, ServerOp::Deliver { pattern, publication: answer });
+    let news = stage.news();
+    assert!(matches!(news.as_slice(), [ClientEvent::Reply { token: NEWS, .. }]), "{news:?}");
+    let held = stage.client.held();
+    assert_eq!((held.operations, held.acks), (0, 0), "nobody waits for the acknowledgement");
+}
+
+#[test]
+fn a_request_that_nobody_has_fails_at_once_or_waits_and_is_sent_whole_again() {
+    let mut stage = Stage::ready();
+    stage.ask(NEWS, QuestionKind::Request);
+    let ops = stage.ops();
+    let [ClientOp::Request { ack, .. }] = ops.as_slice() else { panic!("{ops:?}") };
+    stage.client.handle_op(stage.now, ServerOp::Ack { id: *ack, reply: Reply::Published { count: 0 } });
+    let news = stage.news();
+    let [ClientEvent::Failed(NEWS, ClientError::NoSubscribers { .. })] = news.as_slice() else {
+        panic!("{news:?}")
+    };
+    let subject = Subject::parse("later").expect("valid");
+    let message = Message { subject, payload: Payload::msgpack("hi"), headers: Headers::default() };
+    let timeout = Duration::from_secs(10);
+    let kind = QuestionKind::Request;
+    let question = Question { kind, message, timeout, wait_for_interest: true };
+    stage.client.ask(stage.now, Some(TAP), question);
+    let ops = stage.ops();
+    let [ClientOp::Request { ack, publication: first }] = ops.as_slice() else { panic!("{ops:?}") };
+    stage.client.handle_op(stage.now, ServerOp::Ack { id: *ack, reply: Reply::Published { count: 0 } });
+    let ops = stage.ops();
+    let [ClientOp::WaitForInterest { ack, .. }] = ops.as_slice() else { panic!("{ops:?}") };
+    stage.client.handle_op(stage.now, ServerOp::Ack { id: *ack, reply: Reply::Interest(true) });
+    let ops = stage.ops();
+    let [ClientOp::Request { publication: second, .. }] = ops.as_slice() else { panic!("{ops:?}") };
+    assert_eq!((second, &second.payload), (first, &Payload::msgpack("hi")));
 }
