@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::sockets::AnySocket;
+use super::spare::Spare;
 use super::{EndpointConfig, Event, Handle, Owner, SocketQuestion};
 use crate::client::Client;
 use crate::deadlines::Deadlines;
@@ -25,6 +26,7 @@ pub struct Endpoint {
     listeners: BTreeMap<Handle, Listening>,
     /// Sockets and listeners whose outputs have not been drained.
     touched: VecDeque<Touched>,
+    spare: Spare,
     deadlines: Deadlines<Handle>,
     /// Requests over sockets that have not left yet, by ticket.
     questions: HashMap<Handle, (SocketQuestion, Instant)>,
@@ -57,6 +59,7 @@ impl Endpoint {
             sockets: BTreeMap::new(),
             listeners: BTreeMap::new(),
             touched: VecDeque::new(),
+            spare: Spare::default(),
             deadlines: Deadlines::new(),
             questions: HashMap::new(),
             confirmations: HashMap::new(),
@@ -149,7 +152,9 @@ impl Endpoint {
 
     /// Does something with a socket, if it is there, and remembers to look at what came of it.
     fn with_socket<R>(&mut self, handle: Handle, act: impl FnOnce(&mut AnySocket) -> R) -> Option<R> {
-        let result = act(self.sockets.get_mut(&handle)?);
+        let socket = self.sockets.get_mut(&handle)?;
+        self.spare.lend(socket.outputs());
+        let result = act(socket);
         self.touch(Touched::Socket(handle));
         Some(result)
     }

@@ -2,6 +2,7 @@
 
 mod attaching;
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::channel::Verdict;
@@ -320,6 +321,11 @@ impl ClientSocket {
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.channel.outputs.pop_front()
+    }
+
+    /// All that there is to do.
+    pub fn outputs(&mut self) -> &mut VecDeque<Output> {
+        &mut self.channel.outputs
     }
 
     /// Whether nothing will come of it any more.

@@ -1,5 +1,6 @@
 //! The server's end of a socket: made by a listener, ready as long as the fabric is there.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::channel::Verdict;
@@ -209,6 +210,11 @@ impl ServerSocket {
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.channel.outputs.pop_front()
+    }
+
+    /// All that there is to do.
+    pub fn outputs(&mut self) -> &mut VecDeque<Output> {
+        &mut self.channel.outputs
     }
 
     /// Whether nothing will come of it any more.

@@ -34,7 +34,8 @@ impl Endpoint {
                 other => self.say(now, other, |tag| Owner::Socket(handle, tag)),
             }
         }
-        let Some(socket) = self.sockets.get(&handle) else { return };
+        let Some(socket) = self.sockets.get_mut(&handle) else { return };
+        self.spare.take_back(socket.outputs());
         self.deadlines.set(handle, socket.poll_timeout());
         if socket.is_closed() {
             self.remove_socket(now, handle);
