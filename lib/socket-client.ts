@@ -36,10 +36,7 @@ function isDialect(name: string, value: unknown): void {
 const PASSED_ON = ['reconnection', 'loadBalancerTimeout', 'dialect'] as const
 
 export class ConatSocketClient extends ConatSocketBase {
-  readonly role = 'client'
-  readonly reconnection: boolean
-  /** Its way to the server. Closing it is a reconnect, as a test of one. */
-  readonly sub: { close: () => void } = { close: () => this.disconnect() }
+  #sub: { close: () => void } | undefined
   readonly #responder: Responder
   readonly #options: SocketConnectOptions
 
@@ -50,12 +47,25 @@ export class ConatSocketClient extends ConatSocketBase {
     checkOptions('socket.connect', options, SHAPE)
     const id = options.id ?? native.randomId()
     checkId(id)
-    super(core, responder, commands.nextHandle(), subject, id, options)
-    this.reconnection = options.reconnection ?? true
+    const kept = { ...options }
+    super(core, responder, commands.nextHandle(), subject, id, kept)
     this.#responder = responder
-    this.#options = { ...options }
+    this.#options = kept
     route(this.handle, this)
     commands.socketConnect(core.handle, this.handle, subject, this.#settings())
+  }
+
+  get role(): 'client' {
+    return 'client'
+  }
+
+  get reconnection(): boolean {
+    return this.#options.reconnection ?? true
+  }
+
+  /** Its way to the server. Closing it is a reconnect, as a test of one. */
+  get sub(): { close: () => void } {
+    return (this.#sub ??= { close: () => this.disconnect() })
   }
 
   connect(): void {

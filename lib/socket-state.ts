@@ -33,8 +33,8 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
   /** Set when the other side or the decoder is to blame for a close from here. */
   protected closeReason: FabricError | undefined
   readonly #hold = new Hold()
-  readonly #ready = new Waiters()
-  readonly #closed = new Waiters()
+  #ready: Waiters | undefined
+  #closed: Waiters | undefined
   #announced: State = 'disconnected'
   #isGone = false
 
@@ -73,7 +73,7 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
     if (timeout !== undefined) isTimeout('timeout', timeout)
     if (this.state === 'ready') return
     if (this.state === 'closed') throw this.closedError()
-    const failure = await this.#ready.wait(`${this.describe()} is not ready`, timeout)
+    const failure = await (this.#ready ??= new Waiters()).wait(`${this.describe()} is not ready`, timeout)
     if (failure !== undefined) throw errorFrom(failure)
   }
 
@@ -94,7 +94,7 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
     if (this.state === 'closed') return false
     this.state = 'closed'
     const failure = closedFailure(this.describe())
-    this.#ready.settle(failure)
+    this.#settleReady(failure)
     this.handleClosing(failure)
     return true
   }
@@ -104,7 +104,7 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
 
   /** Settles when `closed` has come. */
   protected whenGone(): Promise<unknown> {
-    return this.#isGone ? Promise.resolve() : this.#closed.wait(this.describe())
+    return this.#isGone ? Promise.resolve() : (this.#closed ??= new Waiters()).wait(this.describe())
   }
 
   handleClientClosing(): void {
@@ -139,7 +139,7 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
     this.state = state
     if (state === this.#announced) return
     this.#announced = state
-    if (state === 'ready') this.#ready.settle()
+    if (state === 'ready') this.#settleReady()
     this.announce(state)
   }
 
@@ -153,6 +153,12 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
     }
   }
 
+  #settleReady(failure?: Failed): void {
+    const ready = this.#ready
+    this.#ready = undefined
+    ready?.settle(failure)
+  }
+
   #finish(reason: FabricError | undefined): void {
     if (this.#isGone) return
     this.#isGone = true
@@ -160,7 +166,7 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
     this.core.children.delete(this)
     this.handleGone()
     this.#hold.set(false)
-    this.#closed.settle()
+    this.#closed?.settle()
     this.announce('closed', this.closeReason ?? reason)
   }
 
