@@ -6,6 +6,7 @@ mod outputs;
 mod routing;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,8 @@ pub struct Endpoint {
     /// Who waits for the confirmation of a subscription.
     confirmations: HashMap<Handle, Handle>,
     config: EndpointConfig,
+    /// Of the socket that was made last: the next one will be like it.
+    made_with: Arc<SocketConfig>,
     events: VecDeque<Event>,
     ready: bool,
 }
@@ -40,7 +43,7 @@ pub struct Endpoint {
 /// A listener and what its sockets are made with.
 struct Listening {
     listener: Listener,
-    config: SocketConfig,
+    config: Arc<SocketConfig>,
     /// Who waits for its end: it closes when its last socket has.
     ending: Vec<Handle>,
 }
@@ -64,6 +67,7 @@ impl Endpoint {
             questions: HashMap::new(),
             confirmations: HashMap::new(),
             config,
+            made_with: Arc::default(),
             events: VecDeque::new(),
             ready: false,
         }

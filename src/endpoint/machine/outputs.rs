@@ -176,10 +176,14 @@ impl Endpoint {
             }
             Incoming::Accept { id, client, connect, epoch } => {
                 let Some(listening) = self.listeners.get(&listener) else { return };
-                let config = SocketConfig { epoch, ..listening.config.clone() };
+                let config = if epoch == listening.config.epoch {
+                    listening.config.clone()
+                } else {
+                    SocketConfig { epoch, ..(*listening.config).clone() }.into()
+                };
                 let socket = self.next_accepted();
                 let subject = connect.subject.to_string();
-                let mut server_socket = ServerSocket::new(now, id.clone(), client, config);
+                let mut server_socket = ServerSocket::new(now, client, config);
                 server_socket.handle_message(now, connect);
                 self.with_listener(listener, |listener| listener.insert(id.clone(), socket, epoch));
                 tracing::debug!(listener, socket, id, subject, "socket accepted");
