@@ -58,7 +58,7 @@ export abstract class ConatSocketBase extends SocketMade<SocketEvents> implement
   /** @internal */
   uncounted = 0
   readonly handle: number
-  readonly #responder: Responder
+  protected readonly responder: Responder
   readonly #window: SendWindow
   // A program has thousands of sockets, most of them idle: what few need is made when it is needed.
   #drained: Waiters | undefined
@@ -87,7 +87,7 @@ export abstract class ConatSocketBase extends SocketMade<SocketEvents> implement
     super(core, subject, id, settings)
     this.handle = handle
     this.#window = new SendWindow(this.maxQueueSize, this.maxQueueBytes)
-    this.#responder = responder
+    this.responder = responder
     this.emitter.on('newListener', handleListener)
   }
 
@@ -176,7 +176,7 @@ export abstract class ConatSocketBase extends SocketMade<SocketEvents> implement
   }
 
   requestMany(data?: unknown, options?: RequestManyOptions): Answers {
-    return ask(this.core, this.#responder, options?.signal, () => {
+    return ask(this.core, this.responder, options?.signal, () => {
       this.checkOpen()
       checkOptions('requestMany', options, REQUEST_MANY_SHAPE)
       const wait = waitOf(options, true)
@@ -221,7 +221,7 @@ export abstract class ConatSocketBase extends SocketMade<SocketEvents> implement
     checkOptions('end', options, END_SHAPE)
     if (this.state !== 'closed' && !this.ended) {
       this.ended = true
-      const ticket = new Ticket(this.core, this.#responder)
+      const ticket = new Ticket(this.core, this.responder)
       const timeout = Math.ceil(options?.timeout ?? defaults.end)
       commands.socketEnd(this.client, ticket.handle, this.handle, timeout)
       await ticket.outcome
@@ -338,7 +338,7 @@ export abstract class ConatSocketBase extends SocketMade<SocketEvents> implement
   }
 
   #receiveRequest(slab: Slab): void {
-    const message = readMessage(this.core, this.#responder, slab, true)
+    const message = readMessage(this.core, this.responder, slab, true)
     if (this.#requests === undefined && this.announce('request', message)) return
     // Nobody has registered yet. More than a window of requests is more than any peer may have under way.
     const requests = (this.#requests ??= [])
@@ -398,7 +398,7 @@ export abstract class ConatSocketBase extends SocketMade<SocketEvents> implement
     if (options?.signal?.aborted) return abortFailure(options.signal)
     const wait = waitOf(options, false)
     const headers = prepare(data, options, true)
-    const ticket = new Ticket(this.core, this.#responder, options?.signal)
+    const ticket = new Ticket(this.core, this.responder, options?.signal)
     this.#sendRequest(ticket.handle, wait, headers)
     return ticket.outcome
   }

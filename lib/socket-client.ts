@@ -37,7 +37,6 @@ const PASSED_ON = ['reconnection', 'loadBalancerTimeout', 'dialect'] as const
 
 export class ConatSocketClient extends ConatSocketBase {
   #sub: { close: () => void } | undefined
-  readonly #responder: Responder
   readonly #options: SocketConnectOptions
 
   /** @internal */
@@ -49,7 +48,6 @@ export class ConatSocketClient extends ConatSocketBase {
     checkId(id)
     const kept = { ...options }
     super(core, responder, commands.nextHandle(), subject, id, kept)
-    this.#responder = responder
     this.#options = kept
     route(this.handle, this)
     commands.socketConnect(core.handle, this.handle, subject, this.#settings())
@@ -83,7 +81,7 @@ export class ConatSocketClient extends ConatSocketBase {
   /** Another socket to the same server, on a subject one token longer. */
   channel(name: string): ConatSocketClient {
     const { id: _own, ...options } = this.#options
-    return new ConatSocketClient(this.core, this.#responder, `${this.subject}.${name}`, options)
+    return new ConatSocketClient(this.core, this.responder, `${this.subject}.${name}`, options)
   }
 
   override handleEvent(kind: number, slab: Slab): void {

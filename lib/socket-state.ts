@@ -26,7 +26,6 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
   extends EventEmitter<Events>
   implements Target, Child
 {
-  readonly client: number
   readonly subject: string
   state: State = 'disconnected'
   protected readonly core: Core
@@ -40,10 +39,13 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
 
   abstract readonly handle: number
 
+  get client(): number {
+    return this.core.handle
+  }
+
   constructor(core: Core, subject: string) {
     super()
     this.core = core
-    this.client = core.handle
     this.subject = subject
     core.children.add(this)
     this.#hold.set(true)
