@@ -1,10 +1,10 @@
-// A socket of either side: writes, data, requests. What differs is in socket-client.ts and server-socket.ts.
-import { type Answers, ask } from './answers'
 import { decodeAt } from './codec'
-import * as commands from './commands'
+
+import commands = require('./commands')
+
 import type { Core } from './core'
 import type { Drain } from './drain'
-import { abortFailure, errorFrom, FabricError, Failed } from './errors'
+import { errorFrom, FabricError, type Failed } from './errors'
 import {
   SOCKET_ACKNOWLEDGED,
   SOCKET_COLLECTED,
@@ -18,16 +18,7 @@ import {
 import { type Headers, parseHeaders } from './headers'
 import type { Message, Responder } from './message'
 import { checkOptions, defaults } from './options'
-import {
-  prepare,
-  REQUEST_MANY_SHAPE,
-  REQUEST_SHAPE,
-  type RequestManyOptions,
-  type RequestOptions,
-  readMessage,
-  Ticket,
-  waitOf,
-} from './requests'
+import { prepare, readMessage, Ticket } from './requests'
 import type { Incoming, Slab } from './slab'
 import { type DataIterator, type Sink, SocketData } from './socket-data'
 import {
@@ -38,7 +29,7 @@ import {
   type WriteOptions,
   writeOptions,
 } from './socket-options'
-import { SocketMade } from './socket-settings'
+import { SocketAsking } from './socket-requests'
 import type { State, StateEvents } from './socket-state'
 import { SendWindow, sizeOf } from './socket-window'
 import { Undelivered, type UndeliveredMessage } from './undelivered'
@@ -52,16 +43,16 @@ export interface SocketEvents extends StateEvents {
   drain: []
 }
 
-export abstract class ConatSocketBase extends SocketMade<SocketEvents> implements commands.Consumer, Sink {
+export abstract class ConatSocketBase extends SocketAsking<SocketEvents> implements commands.Consumer, Sink {
   /** `end()` or `close()` was called, or the other side closed. */
   ended = false
   /** @internal */
   uncounted = 0
   readonly handle: number
-  protected readonly responder: Responder
   readonly #window: SendWindow
   // A program has thousands of sockets, most of them idle: what few need is made when it is needed.
   #drained: Waiters | undefined
+  #writable: Waiters | undefined
   #data: SocketData | undefined
   #undelivered: Undelivered | undefined
   #requests: Message[] | undefined
@@ -84,10 +75,9 @@ export abstract class ConatSocketBase extends SocketMade<SocketEvents> implement
     id: string,
     settings: SocketSettings,
   ) {
-    super(core, subject, id, settings)
+    super(core, responder, subject, id, settings)
     this.handle = handle
     this.#window = new SendWindow(this.maxQueueSize, this.maxQueueBytes)
-    this.responder = responder
     this.emitter.on('newListener', handleListener)
   }
 
@@ -164,27 +154,6 @@ export abstract class ConatSocketBase extends SocketMade<SocketEvents> implement
     return this.#data?.isPaused ?? false
   }
 
-  request(data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
-  request(data?: unknown, options?: RequestOptions): Promise<Message | undefined>
-  async request(data?: unknown, options?: RequestOptions): Promise<Message | undefined> {
-    this.checkOpen()
-    checkOptions('request', options, REQUEST_SHAPE)
-    const outcome = await this.#ask(data, options)
-    if (!(outcome instanceof Failed)) return outcome as Message
-    if (options?.noThrow) return undefined
-    throw errorFrom(outcome)
-  }
-
-  requestMany(data?: unknown, options?: RequestManyOptions): Answers {
-    return ask(this.core, this.responder, options?.signal, () => {
-      this.checkOpen()
-      checkOptions('requestMany', options, REQUEST_MANY_SHAPE)
-      const wait = waitOf(options, true)
-      const headers = prepare(data, options, true)
-      return ticket => this.#sendRequest(ticket, wait, headers)
-    })
-  }
-
   /** All data as `[data, headers]`; a message is consumed when the next one is asked for. */
   iter(): DataIterator {
     return this.#incoming.iterate()
@@ -204,6 +173,15 @@ export abstract class ConatSocketBase extends SocketMade<SocketEvents> implement
 
   async waitUntilDrain(): Promise<void> {
     await this.drain()
+  }
+
+  /** Resolves when more than half of the window is free: the pipe to the other side does not run dry, as it does by `drain`. */
+  async waitUntilWritable(): Promise<void> {
+    while (!this.#window.isWritable) {
+      if (this.state === 'closed') throw this.closedError()
+      const failure = await (this.#writable ??= new Waiters()).wait(`${this.describe()} is not writable`)
+      if (failure !== undefined) throw errorFrom(failure)
+    }
   }
 
   close(): void {
@@ -287,6 +265,7 @@ export abstract class ConatSocketBase extends SocketMade<SocketEvents> implement
     this.#requests = undefined
     this.#data?.end()
     this.#drained?.settle(failure)
+    this.#writable?.settle(failure)
   }
 
   /** What was written after the engine had closed the socket, and before this was known here, is told by the engine as well. */
@@ -315,7 +294,10 @@ export abstract class ConatSocketBase extends SocketMade<SocketEvents> implement
 
   /** A handler may close the socket: then the rest is dropped. */
   #receiveMany(slab: Slab): void {
-    while (slab.more && this.state !== 'closed') this.#receive(slab.optStr(), slab.part())
+    while (slab.more && this.state !== 'closed') {
+      const incoming = slab.part()
+      this.#receive(slab.partHeaders, incoming)
+    }
   }
 
   #receive(text: string | null, incoming: Incoming): void {
@@ -365,7 +347,9 @@ export abstract class ConatSocketBase extends SocketMade<SocketEvents> implement
   }
 
   #acknowledge(messages: number, bytes: number): void {
-    if (!this.#window.acknowledge(messages, bytes) || this.#window.messages > 0) return
+    if (!this.#window.acknowledge(messages, bytes)) return
+    if (this.#window.isWritable) this.#writable?.settle()
+    if (this.#window.messages > 0) return
     this.#drained?.settle()
     this.announce('drain')
   }
@@ -392,19 +376,6 @@ export abstract class ConatSocketBase extends SocketMade<SocketEvents> implement
       if (this.#requests.length === 0) this.#requests = undefined
       if (message !== undefined) this.announce('request', message)
     }
-  }
-
-  #ask(data: unknown, options: RequestOptions | undefined): Promise<unknown> | Failed {
-    if (options?.signal?.aborted) return abortFailure(options.signal)
-    const wait = waitOf(options, false)
-    const headers = prepare(data, options, true)
-    const ticket = new Ticket(this.core, this.responder, options?.signal)
-    this.#sendRequest(ticket.handle, wait, headers)
-    return ticket.outcome
-  }
-
-  #sendRequest(ticket: number, wait: commands.Wait, headers: string | null): void {
-    this.core.countSent(commands.socketRequest(this.client, ticket, this.handle, wait, headers))
   }
 }
 
