@@ -54,6 +54,8 @@ export async function connect(stage, { parallel, max }, dur) {
 export async function memory(stage, { count }, dur) {
   await stage.sockets({ window: 1000 })
   await stage.sender.do('open', { count: 10 })
+  await stage.receiver.do('grow')
+  await stage.sender.do('grow')
   const before = await settled(stage)
   await stage.sender.do('open', { count })
   const after = await settled(stage)
