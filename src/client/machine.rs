@@ -249,6 +249,11 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 }
                 self.events.push_back(ClientEvent::Permission { message, subject, kind });
             }
+            ServerOp::Closing { code, message } => {
+                let message = message.chars().take(LONGEST_FAREWELL).collect();
+                let why = ClientError::CutOff { code, message };
+                self.events.push_back(ClientEvent::Session(SessionState::Ending(why)));
+            }
         }
     }
 
@@ -380,3 +385,5 @@ const DEFAULT_MAX_PAYLOAD: usize = 1_000_000;
 const CHUNK_MARGIN: usize = 100_000;
 /// Smallest chunk size, however small the largest payload.
 const LEAST_CHUNK: usize = 1000;
+/// Characters of a broker's last words that are kept.
+const LONGEST_FAREWELL: usize = 1000;
