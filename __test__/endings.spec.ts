@@ -2,9 +2,10 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { type Broker, type Client, connect, init } from 'selvedge'
+import { type Client, connect, init } from 'selvedge'
 import { rejection } from './support/messages'
 
+type Broker = ReturnType<typeof init>
 const WIRES = ['selvedge', 'conat'] as const
 const addressOf = (broker: Broker) => `http://127.0.0.1:${broker.address()!.port}`
 
