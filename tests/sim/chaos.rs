@@ -310,8 +310,11 @@ fn leave(world: &mut World, node: usize) {
 
 /// Something that an operating system does.
 fn stop_or_leap(world: &mut World) {
-    let node = world.dice.below(world.nodes.len());
-    if world.dice.chance(0.6) {
+    let node = world.dice.below(world.nodes.len() + 1);
+    if node == world.nodes.len() {
+        let by = world.dice.pick(&[1, 20, 100, 3600]);
+        world.net.leap_broker(Duration::from_secs(by));
+    } else if world.dice.chance(0.6) {
         let length = world.dice.millis(100, 40_000);
         world.freeze(node, length);
     } else {
