@@ -1,6 +1,8 @@
 // Who connects, and what they may do: calls the application's callbacks, within a time, and answers the engine.
 import { createHash, timingSafeEqual } from 'node:crypto'
-import * as commands from './commands'
+
+import commands = require('./commands')
+
 import { rethrowLater } from './errors'
 import { ASKED_PERMISSION, ASKED_USER, CONNECTION_GONE } from './events'
 import type { Slab } from './slab'

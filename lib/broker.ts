@@ -10,7 +10,9 @@ import {
   type ServerOptions,
   visibleOptions,
 } from './broker-options'
-import * as views from './broker-views'
+
+import views = require('./broker-views')
+
 import { Client } from './client'
 import { flush, nextHandle } from './commands'
 import type { ConnectOptions } from './connect-options'

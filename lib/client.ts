@@ -3,7 +3,9 @@
 import { EventEmitter } from 'node:events'
 import { type Answers, ask } from './answers'
 import { type Change, CLOSED, type ClientState, Session, type WaitOptions } from './client-session'
-import * as commands from './commands'
+
+import commands = require('./commands')
+
 import { CLIENT_SHAPE, type ConnectOptions, openSettings, shownOptions } from './connect-options'
 import { Core, type Traffic } from './core'
 import { Drain, type DrainOptions } from './drain'
@@ -31,7 +33,9 @@ import { native } from './native'
 import { checkOptions, isFunction, isString } from './options'
 import { settle, settleAnswer, unwrap } from './outcome'
 import { Permissions, type Refusal } from './permissions'
-import * as requests from './requests'
+
+import requests = require('./requests')
+
 import {
   callManyProxy,
   callProxy,

@@ -1,6 +1,8 @@
 // Publishing and asking: what a client and its sockets send, and the one answer that comes back.
 import { outgoing } from './codec'
-import * as commands from './commands'
+
+import commands = require('./commands')
+
 import type { Core } from './core'
 import { abortFailure, closedFailure, Failed } from './errors'
 import { DONE, FAILED, forget, PUBLISHED, REPLY, route, STRINGS, type Target } from './events'

@@ -1,5 +1,6 @@
 // The side that was connected to: one for each client of a socket server.
-import * as commands from './commands'
+import commands = require('./commands')
+
 import type { Core } from './core'
 import { route } from './events'
 import type { Responder } from './message'

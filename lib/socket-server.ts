@@ -1,5 +1,6 @@
 // A socket server: accepts sockets on a subject and knows them by id.
-import * as commands from './commands'
+import commands = require('./commands')
+
 import type { Core } from './core'
 import { Drain, type DrainOptions } from './drain'
 import { FabricError, type Failed } from './errors'
