@@ -224,7 +224,10 @@ impl World {
         side.written_bytes += bytes;
         side.volatile.insert(side.written);
         let sockets = vec![sock.1];
-        self.command(sock.0, Command::SocketWrite { sockets, payload, json: None, volatile: true });
+        self.command(
+            sock.0,
+            Command::SocketWrite { sockets, parcels: vec![Parcel::one(payload, None)], volatile: true },
+        );
     }
 
     /// A newer making of a socket takes the place of an older one, somewhere else.
