@@ -10,7 +10,16 @@ import { CLIENT_SHAPE, type ConnectOptions, openSettings, shownOptions } from '.
 import { Core, type Traffic } from './core'
 import { Drain, type DrainOptions } from './drain'
 import { errorFrom, FabricError, Failed } from './errors'
-import { CLIENT_STATE, CONNECT_FAILED, endAllOf, forget, PERMISSION, route, type Target } from './events'
+import {
+  CLIENT_ENDING,
+  CLIENT_STATE,
+  CONNECT_FAILED,
+  endAllOf,
+  forget,
+  PERMISSION,
+  route,
+  type Target,
+} from './events'
 import {
   type Message,
   type MessageData,
@@ -45,7 +54,7 @@ import { print } from './watch'
 
 export interface ClientEvents {
   connected: []
-  disconnected: []
+  disconnected: [reason?: FabricError]
   info: [info: Record<string, unknown>]
   inbox: []
   permission: [refusal: Refusal]
@@ -334,6 +343,9 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
       const text = slab.str()
       if (state === CLOSED) this.#finish(text)
       else if (!this.#core.closed) this.#announce(this.#session.handleState(state, text))
+    } else if (kind === CLIENT_ENDING) {
+      const isInbox = slab.u8() === 1
+      this.#session.handleEnding(new Failed(slab.str(), slab.str()), isInbox)
     } else if (kind === CONNECT_FAILED) {
       const failure = new Failed(slab.str(), slab.str())
       this.#session.handleConnectFailed(failure)
@@ -358,6 +370,10 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     if (change === 'info') {
       this.#permissions.clear()
       this.emit('info', this.info as Record<string, unknown>)
+    } else if (change === 'disconnected') {
+      const ending = this.#session.takeEnding()
+      if (ending === undefined) this.emit('disconnected')
+      else this.emit('disconnected', errorFrom(ending))
     } else if (change !== undefined) this.emit(change)
   }
 

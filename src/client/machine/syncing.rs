@@ -54,12 +54,23 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.events.push_back(ClientEvent::Session(SessionState::Disconnected(reason)));
     }
 
+    /// Without an inbox this connection is of no use. What waited for it hears so; another one may be allowed more.
+    fn handle_inbox_refused(&mut self, error: OpError) {
+        let why = ClientError::InboxRefused { inbox: self.inbox_pattern.to_string(), error };
+        for key in self.operations.keys(|operation| operation.step == Step::AwaitingConnection) {
+            self.fail(key, why.clone());
+        }
+        self.events.push_back(ClientEvent::Session(SessionState::Ending(why)));
+        self.session.drop_link();
+    }
+
     /// Everything is subscribed again, or what could not be is tried again later. Only now may questions go: their answers find the inbox.
     pub(super) fn handle_sync(&mut self, now: Instant, subscriptions: &[Subscription], reply: Reply) {
         let statuses = if let Reply::Subscribed(statuses) = reply { statuses } else { Vec::new() };
-        if !statuses.first().is_some_and(Result::is_ok) {
-            // Without an inbox this connection is of no use.
-            return self.session.drop_link();
+        match statuses.first() {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return self.handle_inbox_refused(error.clone()),
+            None => return self.session.drop_link(),
         }
         for (subscription, status) in subscriptions.iter().zip(statuses).skip(1) {
             if let Ok(pattern) = Pattern::parse(&subscription.pattern) {
