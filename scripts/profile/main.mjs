@@ -33,7 +33,7 @@ async function main() {
   const [way] = Object.values(chosenWays([given.way]))
   process.env.NAPI_RS_NATIVE_LIBRARY_PATH = await build()
   const { result, samples } = await profile(measured, way)
-  const told = tell(result.cpu, samples, pids)
+  const told = tell(result.cpu, samples)
   console.log(`\n${told}\n`)
   if (given.update) update(told)
 }
@@ -65,9 +65,16 @@ function tell(cpu, samples) {
   const rows = roles.flatMap(([role, taken]) => {
     const cost = count => significant((cpu[role] * count) / taken.length)
     const parts = counted(taken.map(({ part }) => part))
-    const functions = counted(taken.map(({ part, name }) => `${part}: \`${name}\``)).slice(0, Number(given.top))
+    const functions = counted(taken.map(({ part, name }) => `${part}: \`${name}\``)).slice(
+      0,
+      Number(given.top),
+    )
     return [
-      [`**${role}**`, parts.map(([part, count]) => `${part} ${cost(count)}`).join(', '), significant(cpu[role])],
+      [
+        `**${role}**`,
+        parts.map(([part, count]) => `${part} ${cost(count)}`).join(', '),
+        significant(cpu[role]),
+      ],
       ...functions.map(([name, count]) => ['', name, cost(count)]),
     ]
   })
@@ -85,5 +92,8 @@ function counted(values) {
 function update(told) {
   const block = /(<!-- npm run profile -- --update -->\n)[\s\S]*?(<!-- end of the profile -->)/
   const text = readFileSync('docs/performance.md', 'utf8')
-  writeFileSync('docs/performance.md', text.replace(block, (_, begin, end) => `${begin}\n${told}\n\n${end}`))
+  writeFileSync(
+    'docs/performance.md',
+    text.replace(block, (_, begin, end) => `${begin}\n${told}\n\n${end}`),
+  )
 }

@@ -67,11 +67,14 @@ function part(object, symbol) {
   return 'libc'
 }
 
-/** Without what compilers add, and without folders. */
+/** Without what compilers add, and without folders, modules and columns. */
 function name(symbol) {
   return symbol
     .replace(/^JS:[*^~+]?/, '')
-    .replace(/ (?:file:\/\/)?\S*\/([^/\s]+?)(?::\d+)*$/, ' $1')
+    .replace(/(?:file:\/\/)?\S*\/([^/\s]+?:\d+):\d+$/, '$1')
     .replace(/::h[0-9a-f]{16}$/, '')
     .replace(/\+0x[0-9a-f]+$/, '')
+    .replace(/\b(?:[a-z_][a-z_0-9]*::)+(?=[A-Z<])/g, '')
+    .replace(/^selvedge::/, '')
+    .trim()
 }
