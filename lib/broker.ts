@@ -1,5 +1,14 @@
 // The embedded broker.
 import { EventEmitter } from 'node:events'
+import type {
+  ConnectionStats,
+  ConnectionView,
+  ConnectOptions,
+  DrainOptions,
+  ServerEvents,
+  ServerOptions,
+  Usage,
+} from '../index'
 import { Authority } from './authority'
 import {
   brokerSettings,
@@ -7,14 +16,12 @@ import {
   hasAuthority,
   SERVER_SHAPE,
   type ServerAddress,
-  type ServerOptions,
   visibleOptions,
 } from './broker-options'
 import * as views from './broker-views'
 import { Client } from './client'
 import { flush, nextHandle } from './commands'
-import type { ConnectOptions } from './connect-options'
-import { Drain, type DrainOptions } from './drain'
+import { Drain } from './drain'
 import { closedFailure, errorFrom, FabricError, Failed } from './errors'
 import { BROKER_STATE, forget, route } from './events'
 import { Attachment } from './http-server'
@@ -26,9 +33,6 @@ import { SystemService } from './system-service'
 import { type SecureContextOptions, secureContextSettings } from './tls'
 import { Waiters } from './waiters'
 
-export type { ServerAddress, ServerOptions }
-export type ServerState = 'starting' | 'ready' | 'closed'
-
 const [READY, DRAINED, CLOSED, FAILED] = [1, 2, 4, 5]
 
 /** Starts a broker in this process. */
@@ -36,17 +40,11 @@ export function init(options: ServerOptions = {}): ConatServer {
   return new ConatServer(options)
 }
 
-export interface ServerEvents {
-  ready: []
-  closed: [reason: FabricError | undefined]
-  callbackFailed: [error: unknown, callback: 'getUser' | 'isAllowed']
-}
-
 export class ConatServer extends EventEmitter<ServerEvents> {
   readonly #handle: number = nextHandle()
   readonly id: string
   readonly options: Readonly<ServerOptions>
-  state: ServerState = 'starting'
+  state: 'starting' | 'ready' | 'closed' = 'starting'
   readonly #hold = new Hold()
   readonly #ready = new Waiters()
   readonly #drained = new Waiters()
@@ -103,12 +101,12 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   }
 
   /** Every connection by its id. */
-  get sockets(): Record<string, views.ConnectionView> {
+  get sockets(): Record<string, ConnectionView> {
     return views.sockets(this.#handle)
   }
 
   /** What each connection has sent and received, by its id. */
-  get stats(): Record<string, views.ConnectionStats> {
+  get stats(): Record<string, ConnectionStats> {
     return views.stats(this.#handle)
   }
 
@@ -117,7 +115,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     return views.totals(this.#handle)
   }
 
-  getUsage(): views.Usage {
+  getUsage(): Usage {
     return views.usage(this.#handle)
   }
 

@@ -1,10 +1,10 @@
 // The side that was connected to: one for each client of a socket server.
+import type { SocketSettings } from '../index'
 import * as commands from './commands'
 import type { Core } from './core'
 import { route } from './events'
 import type { Responder } from './message'
 import { ConatSocketBase } from './socket-base'
-import type { SocketSettings } from './socket-options'
 
 export class ServerSocket extends ConatSocketBase {
   readonly role = 'server'

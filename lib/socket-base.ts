@@ -1,4 +1,13 @@
 // A socket of either side: writes, data, requests. What differs is in socket-client.ts and server-socket.ts.
+import type {
+  Headers,
+  RequestManyOptions,
+  RequestOptions,
+  SocketSettings,
+  SocketStats,
+  State,
+  WriteOptions,
+} from '../index'
 import { type Answers, ask } from './answers'
 import { decodeAt } from './codec'
 import * as commands from './commands'
@@ -15,30 +24,14 @@ import {
   SOCKET_STATE,
   SOCKET_UNDELIVERED,
 } from './events'
-import { type Headers, parseHeaders } from './headers'
+import { parseHeaders } from './headers'
 import type { Message, Responder } from './message'
 import { checkOptions, defaults } from './options'
-import {
-  prepare,
-  REQUEST_MANY_SHAPE,
-  REQUEST_SHAPE,
-  type RequestManyOptions,
-  type RequestOptions,
-  readMessage,
-  Ticket,
-  waitOf,
-} from './requests'
+import { prepare, REQUEST_MANY_SHAPE, REQUEST_SHAPE, readMessage, Ticket, waitOf } from './requests'
 import type { Incoming, Slab } from './slab'
 import { type DataIterator, SocketData } from './socket-data'
-import {
-  END_SHAPE,
-  type EndOptions,
-  type SocketSettings,
-  type SocketStats,
-  type WriteOptions,
-  writeOptions,
-} from './socket-options'
-import { type State, type StateEvents, Stateful } from './socket-state'
+import { END_SHAPE, type EndOptions, writeOptions } from './socket-options'
+import { type StateEvents, Stateful } from './socket-state'
 import { SendWindow, sizeOf } from './socket-window'
 import { Undelivered, type UndeliveredMessage } from './undelivered'
 import { Waiters } from './waiters'

@@ -1,5 +1,6 @@
 // Subscriptions: one of the engine's a pattern and client, shared by all that the application has to that pattern.
 import { EventEmitter } from 'node:events'
+import type { SubscriptionOptions } from '../index'
 import * as commands from './commands'
 import type { Core } from './core'
 import { closedFailure, errorFrom, FabricError, Failed, rethrowLater } from './errors'
@@ -7,7 +8,7 @@ import { DELIVERED, DELIVERED_MANY, forget, route, type Target } from './events'
 import { Hold } from './lifetime'
 import { Message, type Responder } from './message'
 import { native } from './native'
-import { checkOptions, isCount, isString } from './options'
+import { checkOptions, isCount, isString, type ShapeOf } from './options'
 import type { Permissions } from './permissions'
 import { Pulls } from './pulls'
 import { readMessage, Ticket } from './requests'
@@ -16,13 +17,7 @@ import { checkSubscribeSubject } from './subjects'
 
 const MAX_QUEUE_BYTES = 64 * 1024 * 1024
 
-export interface SubscriptionOptions {
-  queue?: string
-  maxMessages?: number
-  maxQueueBytes?: number
-}
-
-const SHAPE = { queue: isString, maxMessages: isCount, maxQueueBytes: isCount }
+const SHAPE: ShapeOf<SubscriptionOptions> = { queue: isString, maxMessages: isCount, maxQueueBytes: isCount }
 
 /** What one client has subscribed to. */
 export class Subscriptions {
