@@ -932,7 +932,10 @@ export interface Usage {
 export interface ServerEvents {
   ready: []
   closed: [reason: FabricError | undefined]
-  /** A callback threw, rejected, took too long, or gave something else than it should. */
+  /**
+   * A callback threw, rejected, took too long, or gave something else than it should. With nobody to hear it the first failure of
+   * `isAllowed` is a warning of the process.
+   */
   callbackFailed: [error: unknown, callback: 'getUser' | 'isAllowed']
 }
 

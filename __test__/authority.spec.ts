@@ -333,6 +333,41 @@ describe.each<Kind>(['in-process', 'conat wire', 'selvedge wire'])('authority, %
     subscription.close()
   })
 
+  test('an isAllowed that fails and is not listened to is a warning of the process, once', async () => {
+    await start({
+      getUser: byCookie,
+      isAllowed: ({ subject }) => (subject.startsWith('_INBOX') ? true : loose('yes')),
+    })
+    server.removeAllListeners('callbackFailed')
+    const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const ann = as('ann')
+    for (const subject of ['one', 'two']) {
+      expect(await rejection(ann.publish(subject, 1))).toMatchObject({ code: 403 })
+    }
+    expect(warned.mock.calls).toEqual([
+      [expect.stringContaining('must give a boolean, got string'), { code: 'SELVEDGE_CALLBACK_FAILED' }],
+    ])
+    warned.mockRestore()
+  })
+
+  test('who is denied his inbox is told so at once, and gets on when he has it', async () => {
+    let mayHear = false
+    await start({
+      getUser: byCookie,
+      isAllowed: ({ type, subject }) => mayHear || type === 'pub' || !subject.startsWith('_INBOX'),
+    })
+    const ann = as('ann')
+    const refusal = {
+      code: 403,
+      message: expect.stringContaining("permission denied subscribing to '_INBOX."),
+    }
+    expect(await rejection(ann.request('anybody'))).toMatchObject(refusal)
+    expect(await rejection(ann.publish('anybody', 1))).toMatchObject(refusal)
+    mayHear = true
+    await ann.waitUntilReady({ timeout: 20_000 })
+    expect(await ann.publish('anybody', 1)).toMatchObject({ count: 0 })
+  })
+
   test('a wait for interest that is not allowed any more ends at once, and hears of nobody', async () => {
     let isAllowed = true
     await start({ isAllowed: ({ type, subject }) => isAllowed || type === 'sub' || subject !== 'secret.w' })

@@ -227,7 +227,7 @@ function isThenable(value: object): boolean {
 }
 
 /** What a stranger is told of an error. */
-function textOf(error: unknown): string {
+export function textOf(error: unknown): string {
   try {
     const text = error instanceof Error ? error.message : String(error)
     return text.slice(0, MOST_ERROR_TEXT) || 'sign-in refused'

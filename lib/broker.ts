@@ -9,7 +9,7 @@ import type {
   ServerOptions,
   Usage,
 } from '../index'
-import { Authority } from './authority'
+import { Authority, textOf } from './authority'
 import {
   brokerSettings,
   checkSystemNames,
@@ -61,6 +61,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   /** The HTTP server is, or has failed. */
   #isListening = false
   #isGone = false
+  #isWarned = false
 
   /** @internal */
   constructor(options: ServerOptions) {
@@ -223,8 +224,16 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   #makeAuthority(options: ServerOptions): Authority {
     const times = { signInTimeout: defaults.signInTimeout, permissionTimeout: defaults.permissionTimeout }
     return new Authority(this.#handle, { ...times, ...defined(options) }, (error, callback) => {
-      this.emit('callbackFailed', error, callback)
+      if (!this.emit('callbackFailed', error, callback)) this.#warnOf(callback, error)
     })
+  }
+
+  /** Who is not let in by `getUser` is told so; who is denied by a broken `isAllowed` hears nothing of what is broken. */
+  #warnOf(callback: 'getUser' | 'isAllowed', error: unknown): void {
+    if (callback === 'getUser' || this.#isWarned) return
+    this.#isWarned = true
+    const text = `isAllowed failed, which denies: ${textOf(error)}. The broker's event 'callbackFailed' tells of every time.`
+    process.emitWarning(text, { code: 'SELVEDGE_CALLBACK_FAILED' })
   }
 
   /** A client that may do everything, for what the broker itself does. It does not keep the process alive. */

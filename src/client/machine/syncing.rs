@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::operations::{Key, Step};
+use super::super::operations::{Key, Operation, QuestionKind, Step};
 use super::super::session::Phase;
 use super::super::{ClientError, ClientEvent, SessionState};
 use super::{Awaited, Client};
@@ -57,9 +57,10 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// Everything is subscribed again, or what could not be is tried again later. Only now may questions go: their answers find the inbox.
     pub(super) fn handle_sync(&mut self, now: Instant, subscriptions: &[Subscription], reply: Reply) {
         let statuses = if let Reply::Subscribed(statuses) = reply { statuses } else { Vec::new() };
-        if !statuses.first().is_some_and(Result::is_ok) {
-            // Without an inbox this connection is of no use.
-            return self.session.drop_link();
+        match statuses.first() {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return self.handle_inbox_refused(error),
+            None => return self.session.drop_link(),
         }
         for (subscription, status) in subscriptions.iter().zip(statuses).skip(1) {
             if let Ok(pattern) = Pattern::parse(&subscription.pattern) {
@@ -77,6 +78,19 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 self.put(key);
             }
         }
+    }
+
+    /// Without an inbox this connection is of no use. Who waits for it hears why, less the sockets' own commands: the next connection asks
+    /// again, and a permission that failed for a moment must not cost a session.
+    fn handle_inbox_refused(&mut self, error: &OpError) {
+        tracing::warn!(%error, "inbox refused");
+        let waits = |operation: &Operation<T>| {
+            operation.step == Step::AwaitingConnection && operation.question.kind != QuestionKind::Command
+        };
+        for key in self.operations.keys(waits) {
+            self.fail(key, ClientError::Refused(error.clone()));
+        }
+        self.session.drop_link();
     }
 
     /// One a connection: nobody shares it.
