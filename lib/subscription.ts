@@ -127,8 +127,10 @@ class Shared implements Target {
   }
 
   #deliver(message: Message): void {
-    // From the end: a handler may close its subscription, which takes it out of the list.
-    for (let i = this.members.length - 1; i >= 0; i--) this.members[i]?.handleMessage(message)
+    const [only] = this.members
+    if (this.members.length === 1) return only?.handleMessage(message)
+    // A copy: a handler may close its subscription, or another one, which takes them out of the list.
+    for (const member of [...this.members]) if (!member.ended) member.handleMessage(message)
   }
 
   handleClientClosed(): void {
@@ -171,6 +173,8 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   #emitter: EventEmitter | undefined
   #iterated = false
   #drained: (() => void) | undefined
+  /** One for all who wait for it. */
+  #draining: Promise<void> | undefined
 
   constructor(shared: Shared, subject: string, options: SubscriptionOptions) {
     this.#shared = shared
@@ -237,9 +241,10 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   async drain(): Promise<void> {
     this.finish(undefined)
     if (this.#pulls.length === 0) return
-    await new Promise<void>(resolve => {
+    this.#draining ??= new Promise<void>(resolve => {
       this.#drained = resolve
     })
+    await this.#draining
   }
 
   ref(): this {
