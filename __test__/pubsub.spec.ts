@@ -144,6 +144,27 @@ describeFabrics('subscriptions of one client', fabric => {
     expect(subscription.ended).toBe(false)
   })
 
+  test('waitUntilReady waits for those that were made without waiting, also of a client that is ready', async () => {
+    const [client, other] = [fabric.client(), fabric.client()]
+    await client.waitUntilReady()
+    const counts: number[] = []
+    for (let n = 0; n < 50; n++) {
+      client.subscribeSync(`a.${n}`)
+      await client.waitUntilReady({ timeout: 10_000 })
+      counts.push((await other.publish(`a.${n}`, n)).count)
+    }
+    expect(counts).toEqual(Array(50).fill(1))
+    // Not for one that is gone, and not for ever.
+    client.disconnect()
+    client.subscribeSync('b').close()
+    client.connect()
+    await client.waitUntilReady()
+    client.subscribeSync('c')
+    const waiting = client.waitUntilReady()
+    void client.close()
+    expect((await rejection(waiting)).code).toBe('ERR_CLOSED')
+  })
+
   test('closing a subscription ends its iterator, also one that waits', async () => {
     const client = fabric.client()
     const subscription = await client.subscribe('a')

@@ -178,7 +178,11 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   async waitUntilReady(options?: WaitOptions): Promise<void> {
     this.#core.checkOpen()
+    const begun = Date.now()
     await this.#session.untilReady(options)
+    const left = options?.timeout === undefined ? undefined : options.timeout - (Date.now() - begun)
+    await this.#subscriptions.untilConfirmed(left)
+    this.#core.checkOpen()
   }
 
   async subscribe(subject: string, options?: SubscriptionOptions): Promise<Subscription> {

@@ -14,6 +14,7 @@ import { Pulls } from './pulls'
 import { readMessage, Ticket } from './requests'
 import type { Slab } from './slab'
 import { checkSubscribeSubject } from './subjects'
+import { Waiters } from './waiters'
 
 const MAX_QUEUE_BYTES = 64 * 1024 * 1024
 
@@ -27,6 +28,9 @@ export class Subscriptions {
   readonly #core: Core
   readonly #responder: Responder
   readonly #permissions: Permissions
+  /** What the broker has not confirmed yet. */
+  readonly #pending = new Set<Shared>()
+  readonly #confirmed = new Waiters()
 
   constructor(core: Core, responder: Responder, permissions: Permissions) {
     this.#core = core
@@ -57,6 +61,13 @@ export class Subscriptions {
     return subscription
   }
 
+  /** Waits until the broker has answered about all of them. */
+  async untilConfirmed(timeout?: number): Promise<void> {
+    if (this.#pending.size === 0) return
+    const failure = await this.#confirmed.wait('a subscription does not stand', timeout)
+    if (failure !== undefined) throw errorFrom(failure)
+  }
+
   /** Lets nothing more in; what has arrived is read at most so many ms longer. */
   async drain(timeout: number): Promise<void> {
     const members = Object.values(this.subs).flatMap(shared => [...shared.members])
@@ -78,10 +89,17 @@ export class Subscriptions {
     const shared = new Shared(this.#core, this.#responder, pattern, queue, () => {
       delete this.subs[pattern]
       delete this.queueGroups[pattern]
+      this.#settle(shared)
     })
+    this.#pending.add(shared)
+    void shared.confirmed.then(() => this.#settle(shared))
     this.subs[pattern] = shared
     this.queueGroups[pattern] = queue
     return shared
+  }
+
+  #settle(shared: Shared): void {
+    if (this.#pending.delete(shared) && this.#pending.size === 0) this.#confirmed.settle()
   }
 }
 
