@@ -145,10 +145,9 @@ class Shared implements Target {
   }
 
   #deliver(message: Message): void {
-    const [only] = this.members
-    if (this.members.length === 1) return only?.handleMessage(message)
     // A copy: a handler may close its subscription, or another one, which takes them out of the list.
-    for (const member of [...this.members]) if (!member.ended) member.handleMessage(message)
+    const members = this.members.length === 1 ? this.members : [...this.members]
+    for (const member of members) if (!member.ended) member.handleMessage(message)
   }
 
   handleClientClosed(): void {
