@@ -623,14 +623,14 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   readonly alive: { readonly last: number }
 
   /**
-   * Writes a value. Returns whether more than half of the window is free, in messages and in bytes; after `false`, wait for `drain`, which
-   * comes when all is acknowledged.
+   * Writes a value. Returns whether more than half of the window is free, in messages and in bytes; after `false`, wait for
+   * `waitUntilWritable()`, or for `drain`, which comes when all is acknowledged.
    *
    * @param second The headers; or options, when all its keys are names of write options.
    * @throws {FabricError} `"ENOBUFS"` `maxQueueSize` messages or `maxQueueBytes` bytes are unacknowledged · `"EPIPE"` the socket is closed or
    *   ending · `"ERR_ENCODE"` the value has a BigInt or a function in it. Nothing was written then.
    * @example
-   * if (!socket.write(row, { headers: { table: 'users' } })) await socket.drain()
+   * if (!socket.write(row, { headers: { table: 'users' } })) await socket.waitUntilWritable()
    */
   write(data: unknown, second?: Headers | WriteOptions | null): boolean
   /** Asks the other side. @throws {FabricError} `503` · `408` · `"ABORT_ERR"` · `"ERR_ENCODE"` · `"ERR_CLOSED"` */
@@ -651,6 +651,11 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   drain(): Promise<void>
   /** The same as `drain`. */
   waitUntilDrain(): Promise<void>
+  /**
+   * Resolves when more than half of the window is free, which is when `write` returns `true`: a writer that waits for this keeps the other
+   * side busy, one that waits for `drain` lets it run dry first. @throws {FabricError} `"ERR_CLOSED"` it never will be
+   */
+  waitUntilWritable(): Promise<void>
   /** Waits for the state `ready`. `timeout` in ms, default none. @throws {FabricError} `408` · `"ERR_CLOSED"` */
   waitUntilReady(timeout?: number): Promise<void>
   /**

@@ -1,6 +1,8 @@
 // The answers to a requestMany: an async iterator, and a promise of one that rejects when nobody listens.
 import type { Results } from '../index'
-import * as commands from './commands'
+
+import commands = require('./commands')
+
 import type { Core } from './core'
 import { abortFailure, closedFailure, errorFrom, Failed } from './errors'
 import { DONE, FAILED, forget, REPLY, route, type Target } from './events'

@@ -1,7 +1,9 @@
 // Who connects, and what they may do: calls the application's callbacks, within a time, and answers the engine.
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { ServerOptions, SystemAccounts, Visitor, VisitorCertificate } from '../index'
-import * as commands from './commands'
+
+import commands = require('./commands')
+
 import { rethrowLater } from './errors'
 import { ASKED_PERMISSION, ASKED_USER, CONNECTION_GONE } from './events'
 import type { Slab } from './slab'

@@ -1,4 +1,5 @@
 // A growable byte buffer in the layout of docs/boundary.md. Knows pieces, not commands.
+import { Buffer } from 'node:buffer'
 
 /** Below this length a loop over characters beats the native string writer. */
 const SHORT = 64
@@ -63,10 +64,26 @@ export class Batch {
     this.pos = pos + 4
   }
 
-  bytes(value: Uint8Array): void {
-    this.reserve(value.byteLength)
+  /** Seven bits a byte, the lowest first. */
+  varint(value: number): void {
+    this.reserve(5)
+    let rest = value
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.buf[this.pos++] = (rest % 0x80) | 0x80
+    this.buf[this.pos++] = rest
+  }
+
+  bytes(value: Uint8Array, length: number): void {
+    this.reserve(length)
     this.buf.set(value, this.pos)
-    this.pos += value.byteLength
+    this.pos += length
+  }
+
+  /** The same by a loop. */
+  shortBytes(value: Uint8Array, length: number): void {
+    this.reserve(length)
+    const { buf, pos } = this
+    for (let i = 0; i < length; i++) buf[pos + i] = value[i] as number
+    this.pos = pos + length
   }
 
   /** The UTF-8 bytes of `text`, without a length. */

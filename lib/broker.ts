@@ -18,7 +18,9 @@ import {
   type ServerAddress,
   visibleOptions,
 } from './broker-options'
-import * as views from './broker-views'
+
+import views = require('./broker-views')
+
 import { Client } from './client'
 import { flush, nextHandle } from './commands'
 import { Drain } from './drain'

@@ -19,7 +19,9 @@ import type {
 } from '../index'
 import { type Answers, ask } from './answers'
 import { type Change, CLOSED, type ClientState, Session, type WaitOptions } from './client-session'
-import * as commands from './commands'
+
+import commands = require('./commands')
+
 import { CLIENT_SHAPE, openSettings, shownOptions } from './connect-options'
 import { Core } from './core'
 import { Drain } from './drain'
@@ -30,7 +32,9 @@ import { native } from './native'
 import { checkOptions, isFunction, isString } from './options'
 import { settle, settleAnswer, unwrap } from './outcome'
 import { Permissions, type Refusal } from './permissions'
-import * as requests from './requests'
+
+import requests = require('./requests')
+
 import { callManyProxy, callProxy, checkImplementation, SERVICE_QUEUE, serve } from './service'
 import type { Slab } from './slab'
 import { ConatSocketClient } from './socket-client'

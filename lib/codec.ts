@@ -1,5 +1,6 @@
 // Values to MessagePack or JSON bytes and back. Same bytes as `encode(value, {ignoreUndefined: true})` of
 // @msgpack/msgpack; bin and short strings take a short cut.
+import { Buffer } from 'node:buffer'
 import { types } from 'node:util'
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import type { Batch } from './batch'
@@ -19,6 +20,14 @@ const BIN8 = 0xc4
 const KEPT_SIZE = 1024 * 1024
 /** A bin value is copied out when it is smaller than this part of the bytes that it would keep alive. */
 const SMALL_PART = 8
+/** Small values share copies of this size, as in Node's own pool. */
+const CHUNK_SIZE = 8 * 1024
+/** Up to here a loop over bytes beats the native copy. */
+const SHORT_BYTES = 32
+
+/** The true one: a subclass of the user may say another. */
+const byteLength = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'length')
+  ?.get as (this: Uint8Array) => number
 
 let encoder = new Encoder({ ignoreUndefined: true })
 const decoder = new Decoder()
@@ -57,7 +66,11 @@ function isShortAscii(text: string): boolean {
  * write too, so all of it happens in `prepare`; from there to `writeTo` no code of the user runs.
  */
 class Outgoing {
+  /** Of the encoded payload. */
+  length = 0
   #encoding = 0
+  /** Of the text, or the bytes, alone. */
+  #size = 0
   #bytes: Uint8Array | undefined
   #text: string | undefined
   #isBin = false
@@ -80,19 +93,20 @@ class Outgoing {
     this.#bytes = bytes
     this.#text = text
     this.#isBin = isBin
+    const size = bytes === undefined ? (text as string).length + 1 : byteLength.call(bytes)
+    this.#size = size
+    this.length = isBin ? size + binHeader(size) : size
   }
 
-  /** The length of the encoded payload. */
-  get length(): number {
-    if (this.#text !== undefined) return this.#text.length + 1
-    const bytes = this.#bytes as Uint8Array
-    return bytes.byteLength + (this.#isBin ? binHeader(bytes.byteLength) : 0)
-  }
-
-  /** Encoding, length and payload. */
-  writePart(batch: Batch): void {
+  /** As one message of many: lengths, headers, encoding and payload. */
+  writePart(batch: Batch, headers: string | null): void {
+    if (headers === null) batch.varint(this.length * 2)
+    else {
+      batch.varint(this.length * 2 + 1)
+      batch.varint(Buffer.byteLength(headers))
+      batch.text(headers)
+    }
     batch.u8(this.#encoding)
-    batch.u32(this.length)
     this.#write(batch)
   }
 
@@ -109,15 +123,17 @@ class Outgoing {
       return
     }
     const bytes = this.#bytes as Uint8Array
-    if (this.#isBin) writeBinHeader(batch, bytes.byteLength)
-    batch.bytes(bytes)
+    const size = this.#size
+    if (this.#isBin) writeBinHeader(batch, size)
+    if (size <= SHORT_BYTES) batch.shortBytes(bytes, size)
+    else batch.bytes(bytes, size)
     this.#bytes = undefined
   }
 }
 
 /** A buffer that was transferred away looks as if it were empty. */
 export function checkAttached(bytes: Uint8Array): void {
-  if (bytes.byteLength > 0) return
+  if (byteLength.call(bytes) > 0) return
   try {
     new Uint8Array(bytes.buffer)
   } catch (cause) {
@@ -139,10 +155,40 @@ function writeBinHeader(batch: Batch, length: number): void {
 
 /** Copies what is small against the bytes that a view of it would keep alive. */
 export function copyOut(source: Buffer, start: number, end: number): Buffer {
-  if ((end - start) * SMALL_PART >= source.length) return source.subarray(start, end)
-  const copy = Buffer.allocUnsafe(end - start)
+  const size = end - start
+  if (size * SMALL_PART >= source.length) return source.subarray(start, end)
+  if (size * 2 > CHUNK_SIZE) return Buffer.from(source.subarray(start, end))
+  // Each byte is given away once: what is before is in other hands.
+  if (source !== chunk.source || start < chunk.start || end > chunk.end) nextChunk(source, start)
+  const at = start - chunk.offset
+  chunk.start = end
+  return Buffer.from(chunk.bytes, at, size)
+}
+
+/** A copy of a part of `source`, which is cut into small values. */
+const chunk = {
+  source: undefined as Buffer | undefined,
+  /** What of `source` is there and has not been given away. */
+  start: 0,
+  end: 0,
+  /** Where in `source` it begins. */
+  offset: 0,
+  bytes: new ArrayBuffer(0) as ArrayBufferLike,
+}
+
+function nextChunk(source: Buffer, start: number): void {
+  const end = Math.min(source.length, start + CHUNK_SIZE)
+  const copy = Buffer.allocUnsafeSlow(end - start)
   source.copy(copy, 0, start, end)
-  return copy
+  chunk.source = source
+  chunk.start = chunk.offset = start
+  chunk.end = end
+  chunk.bytes = copy.buffer
+}
+
+/** Lets go of the bytes of the latest slab. */
+export function dropChunk(): void {
+  chunk.source = undefined
 }
 
 /** The value in `source[start..end]`. An empty payload is `undefined`. */

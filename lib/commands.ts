@@ -1,4 +1,5 @@
 // Commands to the engine: everything that is written in one tick goes down in one call (docs/boundary.md).
+import { nextTick } from 'node:process'
 import { Batch } from './batch'
 import { outgoing } from './codec'
 import { FabricError } from './errors'
@@ -31,8 +32,10 @@ const consumers: Consumer[] = []
 let scheduled = false
 let pending = 0
 let handles = 0
-/** The socket whose writes are the last record of the batch; 0: none. */
-let run = 0
+/** Where the messages of the last record go, if more may join them: a socket (less than 0: volatile), sockets, or a subject of a client. */
+let run: number | readonly number[] | string | undefined
+let runClient = 0
+let runKind = 0
 
 /** Handles count up from 1 and are never used again. */
 export function nextHandle(): number {
@@ -48,7 +51,7 @@ export function flush(): void {
 }
 
 function submit(): void {
-  run = 0
+  run = undefined
   pending = native.submit(batch.take())
 }
 
@@ -86,11 +89,11 @@ export function checkPending(): void {
 function schedule(): void {
   if (scheduled) return
   scheduled = true
-  process.nextTick(flush)
+  nextTick(flush)
 }
 
 function begin(kind: number, client: number): void {
-  run = 0
+  run = undefined
   batch.begin(kind, client)
 }
 
@@ -112,6 +115,22 @@ function endPayload(headers: string | null): number {
     batch.abandon()
     throw error
   }
+  end()
+  return bytes
+}
+
+/** Appends the prepared message to a record of many, and says how long it was. */
+function endPart(to: number | readonly number[] | string, headers: string | null): number {
+  let bytes: number
+  try {
+    bytes = outgoing.length
+    outgoing.writePart(batch, headers)
+  } catch (error) {
+    // As in `endPayload`.
+    batch.abandon()
+    throw error
+  }
+  run = to
   end()
   return bytes
 }
@@ -143,12 +162,25 @@ export function publish(
   subject: string,
   headers: string | null,
 ): number {
+  // Headers may have reserved names, which a record of many has no place for.
+  if (ticket === 0 && !waitForInterest && headers === null) return publishMany(client, subject)
   begin(1, client)
   batch.u32(ticket)
   batch.u32(timeout)
   batch.u8(waitForInterest ? 1 : 0)
   batch.str(subject)
   return endPayload(headers)
+}
+
+/** Publishing to one subject in a row is one record. */
+function publishMany(client: number, subject: string): number {
+  if (run === subject && runClient === client) batch.resume()
+  else {
+    begin(50, client)
+    batch.str(subject)
+    runClient = client
+  }
+  return endPart(subject, null)
 }
 
 export function request(
@@ -216,41 +248,37 @@ export function socketWrite(
   headers: string | null,
   isVolatile: boolean,
 ): number {
-  if (isVolatile) {
-    begin(44, client)
-    batch.u32(socket)
-    return endPayload(headers)
-  }
-  if (run === socket) batch.resume()
+  const to = isVolatile ? -socket : socket
+  if (run === to) batch.resume()
   else {
-    begin(50, client)
+    begin(isVolatile ? 44 : 9, client)
     batch.u32(socket)
   }
-  let bytes: number
-  try {
-    batch.optStr(headers)
-    bytes = outgoing.length
-    outgoing.writePart(batch)
-  } catch (error) {
-    // As in `endPayload`.
-    batch.abandon()
-    throw error
-  }
-  run = socket
-  end()
-  return bytes
+  return endPart(to, headers)
 }
 
+/** Writes to the same sockets in a row are one record. `sockets` is the callee's. */
 export function broadcast(
   client: number,
   sockets: readonly number[],
   headers: string | null,
   isVolatile: boolean,
 ): number {
-  begin(isVolatile ? 47 : 10, client)
-  batch.u32(sockets.length)
-  for (const socket of sockets) batch.u32(socket)
-  return endPayload(headers)
+  const kind = isVolatile ? 47 : 10
+  if (isRun(sockets) && runKind === kind) batch.resume()
+  else {
+    begin(kind, client)
+    batch.u32(sockets.length)
+    for (const socket of sockets) batch.u32(socket)
+    runKind = kind
+  }
+  return endPart(sockets, headers)
+}
+
+function isRun(sockets: readonly number[]): boolean {
+  if (typeof run !== 'object' || run.length !== sockets.length) return false
+  for (let i = 0; i < sockets.length; i++) if (run[i] !== sockets[i]) return false
+  return true
 }
 
 export function socketRequest(

@@ -1,4 +1,5 @@
 // A message as the application sees it: decodes when its data is asked for.
+import { Buffer } from 'node:buffer'
 import { types } from 'node:util'
 import type { Headers, MessageOptions, Published, PublishOptions } from '../index'
 import { checkAttached, checkEncoding, copyOut, DataEncoding, decodeAt, encode } from './codec'

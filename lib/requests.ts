@@ -8,7 +8,9 @@ import type {
   RequestOptions,
 } from '../index'
 import { outgoing } from './codec'
-import * as commands from './commands'
+
+import commands = require('./commands')
+
 import type { Core } from './core'
 import { abortFailure, closedFailure, Failed } from './errors'
 import { DONE, FAILED, forget, PUBLISHED, REPLY, route, STRINGS, type Target } from './events'

@@ -1,6 +1,8 @@
 // The side that was connected to: one for each client of a socket server.
 import type { SocketSettings } from '../index'
-import * as commands from './commands'
+
+import commands = require('./commands')
+
 import type { Core } from './core'
 import { route } from './events'
 import type { Responder } from './message'

@@ -1,11 +1,15 @@
 // Reads the pieces of a slab in the layout of docs/boundary.md. Knows pieces, not events.
 
+import { Buffer } from 'node:buffer'
+import { dropChunk } from './codec'
+
 const ABSENT = 0xffffffff
+const EMPTY = Buffer.alloc(0)
 
 /** Where the bytes of a payload are. Read it at once: the same object is used for every event. */
 export class Incoming {
   encoding = 0
-  source: Buffer = Buffer.alloc(0)
+  source: Buffer = EMPTY
   start = 0
   end = 0
 }
@@ -13,11 +17,13 @@ export class Incoming {
 export class Slab {
   /** When it was taken over, ms epoch. */
   now = 0
-  buf: Buffer = Buffer.alloc(0)
+  buf: Buffer = EMPTY
   pos = 0
   /** The end of the current record. */
   end = 0
   readonly incoming: Incoming = new Incoming()
+  /** The headers of the latest `part`, as JSON. */
+  partHeaders: string | null = null
   #big: readonly Buffer[] = []
 
   take(parts: readonly Buffer[]): void {
@@ -30,7 +36,8 @@ export class Slab {
 
   /** Lets go of the bytes, so that an idle process does not keep them. */
   drop(): void {
-    this.buf = this.incoming.source = Buffer.alloc(0)
+    this.buf = this.incoming.source = EMPTY
+    dropChunk()
     this.#big = []
   }
 
@@ -42,6 +49,18 @@ export class Slab {
     const { buf, pos } = this
     this.pos = pos + 4
     return buf.readUInt32LE(pos)
+  }
+
+  /** Seven bits a byte, the lowest first. */
+  varint(): number {
+    const { buf } = this
+    let byte = buf[this.pos++] as number
+    let value = byte & 0x7f
+    for (let factor = 0x80; byte >= 0x80; factor *= 0x80) {
+      byte = buf[this.pos++] as number
+      value += (byte & 0x7f) * factor
+    }
+    return value
   }
 
   f64(): number {
@@ -75,14 +94,15 @@ export class Slab {
     return this.pos < this.end
   }
 
-  /** The payload of one message of many. */
+  /** One message of many: its payload. Its headers are in `partHeaders`. */
   part(): Incoming {
     const incoming = this.incoming
+    const head = this.varint()
+    this.partHeaders = head % 2 === 0 ? null : this.#text(this.varint())
     incoming.encoding = this.u8()
-    const length = this.u32()
     incoming.source = this.buf
     incoming.start = this.pos
-    incoming.end = this.pos += length
+    incoming.end = this.pos += Math.floor(head / 2)
     return incoming
   }
 

@@ -10,7 +10,9 @@ import type {
 } from '../index'
 import { type Answers, ask } from './answers'
 import { decodeAt } from './codec'
-import * as commands from './commands'
+
+import commands = require('./commands')
+
 import type { Core } from './core'
 import type { Drain } from './drain'
 import { abortFailure, errorFrom, FabricError, Failed } from './errors'
@@ -61,6 +63,7 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
   readonly handle: number
   readonly #responder: Responder
   readonly #drained = new Waiters()
+  readonly #writable = new Waiters()
   readonly #data: SocketData
   readonly #window: SendWindow
   readonly #undelivered = new Undelivered()
@@ -215,6 +218,15 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     await this.drain()
   }
 
+  /** Resolves when more than half of the window is free: the pipe to the other side does not run dry, as it does by `drain`. */
+  async waitUntilWritable(): Promise<void> {
+    while (!this.#window.isWritable) {
+      if (this.state === 'closed') throw this.closedError()
+      const failure = await this.#writable.wait(`${this.describe()} is not writable`)
+      if (failure !== undefined) throw errorFrom(failure)
+    }
+  }
+
   close(): void {
     if (this.state === 'closed') return
     commands.socketClose(this.client, this.handle)
@@ -294,6 +306,7 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     this.#requests = []
     this.#data.end()
     this.#drained.settle(failure)
+    this.#writable.settle(failure)
   }
 
   /** What was written after the engine had closed the socket, and before this was known here, is told by the engine as well. */
@@ -322,7 +335,10 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
 
   /** A handler may close the socket: then the rest is dropped. */
   #receiveMany(slab: Slab): void {
-    while (slab.more && this.state !== 'closed') this.#receive(slab.optStr(), slab.part())
+    while (slab.more && this.state !== 'closed') {
+      const incoming = slab.part()
+      this.#receive(slab.partHeaders, incoming)
+    }
   }
 
   #receive(text: string | null, incoming: Incoming): void {
@@ -352,7 +368,9 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
   }
 
   #acknowledge(messages: number, bytes: number): void {
-    if (!this.#window.acknowledge(messages, bytes) || this.#window.messages > 0) return
+    if (!this.#window.acknowledge(messages, bytes)) return
+    if (this.#window.isWritable) this.#writable.settle()
+    if (this.#window.messages > 0) return
     this.#drained.settle()
     this.announce('drain')
   }

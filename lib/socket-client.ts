@@ -1,6 +1,8 @@
 // The side that connects.
 import type { SocketConnectOptions } from '../index'
-import * as commands from './commands'
+
+import commands = require('./commands')
+
 import type { Core } from './core'
 import { invalidValue } from './errors'
 import { CHOOSE_SERVER, route } from './events'
@@ -106,12 +108,16 @@ export class ConatSocketClient extends ConatSocketBase {
       ...windowSettings(this.#options),
       id: this.id,
       // Others may choose the same id; a random one nobody else has.
-      epoch:
-        this.#options.id === undefined ? undefined : 1 + Number.parseInt(native.randomId().slice(0, 13), 16),
+      epoch: this.#options.id === undefined ? undefined : newEpoch(),
       keepAlive: this.keepAlive,
       keepAliveTimeout: this.keepAliveTimeout,
       commandTimeout: defaults.command,
       loadBalancer: this.#options.loadBalancer !== undefined,
     })
   }
+}
+
+/** Tells one making of a socket from another: later ones are greater. Milliseconds, and 11 random bits for those of the same one. */
+function newEpoch(): number {
+  return Date.now() * 2048 + (Number.parseInt(native.randomId().slice(0, 4), 16) % 2048)
 }

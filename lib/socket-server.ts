@@ -1,6 +1,8 @@
 // A socket server: accepts sockets on a subject and knows them by id.
 import type { DrainOptions, Headers, RequestOptions, SocketListenOptions, WriteOptions } from '../index'
-import * as commands from './commands'
+
+import commands = require('./commands')
+
 import type { Core } from './core'
 import { Drain } from './drain'
 import { FabricError, type Failed } from './errors'

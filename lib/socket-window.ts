@@ -1,4 +1,5 @@
 // What is written and not acknowledged, in messages and bytes: counted here, so that a full window is told without asking the engine.
+import { Buffer } from 'node:buffer'
 import { outgoing } from './codec'
 import { FabricError } from './errors'
 
@@ -36,11 +37,16 @@ export class SendWindow {
     return undefined
   }
 
-  /** Counts a message that the engine has been given. Whether more than half of both bounds is free. */
+  /** Counts a message that the engine has been given. Whether it `isWritable` then. */
   put(size: number, isVolatile: boolean): boolean {
     this.written += 1
     if (isVolatile) this.#volatile.push(this.written)
     this.writtenBytes += size
+    return this.isWritable
+  }
+
+  /** Whether more than half of both bounds is free. */
+  get isWritable(): boolean {
     return this.messages * 2 < this.maxMessages && this.bytes * 2 < this.maxBytes
   }
 

@@ -1,7 +1,9 @@
 // Subscriptions: one of the engine's a pattern and client, shared by all that the application has to that pattern.
 import { EventEmitter } from 'node:events'
 import type { SubscriptionOptions } from '../index'
-import * as commands from './commands'
+
+import commands = require('./commands')
+
 import type { Core } from './core'
 import { closedFailure, errorFrom, FabricError, Failed, rethrowLater } from './errors'
 import { DELIVERED, DELIVERED_MANY, forget, route, type Target } from './events'
@@ -136,10 +138,9 @@ class Shared implements Target {
     else if (kind === DELIVERED_MANY) {
       const subject = slab.str()
       while (slab.more && this.members.length > 0) {
-        const headers = slab.optStr()
         const incoming = slab.part()
         this.#core.countReceived(incoming.end - incoming.start)
-        this.#deliver(new Message(this.#responder, subject, headers, null, incoming))
+        this.#deliver(new Message(this.#responder, subject, slab.partHeaders, null, incoming))
       }
     }
   }

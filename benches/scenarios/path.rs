@@ -8,7 +8,7 @@ use selvedge::broker::{Broker, BrokerConfig, PeerId};
 use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, Handle};
 use selvedge::entropy::SeededEntropy;
 use selvedge::socket::{SocketConfig, State};
-use selvedge::wire::{ClientOp, Json, Payload, ServerOp};
+use selvedge::wire::{ClientOp, Json, Parcel, Payload, ServerOp, push_part};
 
 use super::wires::{Conat, Fabric, Wire};
 use super::{PAYLOAD_BYTES, Work};
@@ -109,15 +109,13 @@ impl Path {
         path
     }
 
-    /// Writes so many messages, lets the reader handle them, and waits until the writer knows.
+    /// Writes so many messages in one go, as a program does in one tick, lets the reader handle them, and waits until the writer knows.
     fn send(&mut self, messages: u32) {
-        for _ in 0..messages {
-            let payload = Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
-            self.command(
-                WRITER,
-                Command::SocketWrite { sockets: vec![SOCKET], payload, json: None, volatile: false },
-            );
-        }
+        let payload = Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
+        let mut written = Vec::new();
+        (0..messages).for_each(|_| push_part(&mut written, &payload, None));
+        let parcels = Parcel::cut(&written.into()).expect("messages");
+        self.command(WRITER, Command::SocketWrite { sockets: vec![SOCKET], parcels, volatile: false });
         self.sent += u64::from(messages);
         while self.acked < self.sent {
             self.settle();
@@ -161,7 +159,7 @@ impl Path {
             match event {
                 Event::Accepted { socket, .. } => self.accepted = Some(socket),
                 Event::Socket { socket: SOCKET, state: State::Ready } => self.is_ready = true,
-                Event::Data { .. } => self.unhandled += 1,
+                Event::Data { parcel, .. } => self.unhandled += u64::from(parcel.count()),
                 Event::Acked { total, .. } => self.acked = total,
                 _ => {}
             }

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use selvedge::socket::{Ask, Receiver, Sender, SocketConfig};
-use selvedge::wire::Payload;
+use selvedge::socket::{Ask, Data, Receiver, Sender, SocketConfig};
+use selvedge::wire::{Parcel, Payload};
 
 use super::{PAYLOAD_BYTES, Work};
 
@@ -25,10 +25,12 @@ pub fn socket() -> Work {
         let before = sender.acked();
         for start in (0..messages).step_by(BATCH as usize) {
             for _ in start..messages.min(start + BATCH) {
-                sender.write(now, payload.clone(), None, false).expect("the window is wide enough");
+                let parcel = Parcel::one(payload.clone(), None);
+                sender.write(now, parcel, false).expect("the window is wide enough");
             }
-            while let Some(data) = sender.poll_transmit(now) {
-                receiver.handle_data(data).expect("in order");
+            while let Some((seq, parcel)) = sender.poll_transmit(now) {
+                let Parcel::One(part) = parcel else { panic!("one by one") };
+                receiver.handle_data(Data::new(seq, part)).expect("in order");
             }
             let handled = std::iter::from_fn(|| receiver.poll_data()).count();
             receiver.consumed(handled as u64);

@@ -19,8 +19,8 @@ use super::{ClientConfig, ClientError, ClientEvent, Question, SessionState};
 use crate::entropy::Entropy;
 use crate::subject::Pattern;
 use crate::wire::{
-    AckId, ClientOp, Message, MessageId, Payload, Publication, Reassembly, Reply, ServerOp, Subscription,
-    split,
+    AckId, Bundle, ClientOp, Message, MessageId, Payload, Publication, Reassembly, Reply, ServerOp,
+    Subscription, split,
 };
 
 /// One client. Drain `poll_op`, `poll_event`, `poll_dial` and `poll_drop` after every call, and call `handle_timeout` at `poll_timeout`.
@@ -171,6 +171,17 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         let signed_in = self.session.is_signed_in();
         if signed_in {
             self.send(message, None);
+        }
+        signed_in
+    }
+
+    /// Publishes messages in a row, if it is signed in. Says whether.
+    pub fn publish_bundle(&mut self, bundle: Bundle) -> bool {
+        let signed_in = self.session.is_signed_in();
+        if signed_in && bundle.len() <= self.chunk_size() {
+            self.ops.publish_bundle(bundle);
+        } else if signed_in {
+            bundle.messages().for_each(|message| self.send(message, None));
         }
         signed_in
     }
@@ -345,7 +356,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// One operation a chunk; the last one carries the headers and asks for the acknowledgement.
     fn send(&mut self, message: Message, ack: Option<AckId>) {
         let Message { subject, payload: Payload { encoding, raw }, headers } = message;
-        let chunk_size = self.max_payload.saturating_sub(CHUNK_MARGIN).max(LEAST_CHUNK);
+        let chunk_size = self.chunk_size();
         if raw.len() <= chunk_size {
             let message = Message { subject, payload: Payload { encoding, raw }, headers };
             return self.ops.publish(message, ack, chunk_size);
@@ -359,6 +370,10 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             let publication = Publication { subject, id, seq, done, bundled: 0, payload, headers };
             self.ops.push(ClientOp::Publish { ack: ack.filter(|_| done), publication });
         }
+    }
+
+    fn chunk_size(&self) -> usize {
+        self.max_payload.saturating_sub(CHUNK_MARGIN).max(LEAST_CHUNK)
     }
 
     fn await_ack(&mut self, awaited: Awaited) -> AckId {

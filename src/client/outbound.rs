@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::wire::{AckId, BundleBuilder, ClientOp, Message, MessageId, Publication, can_be_bundled};
+use crate::wire::{AckId, Bundle, BundleBuilder, ClientOp, Message, MessageId, Publication, can_be_bundled};
 
 /// Operations, oldest first.
 #[derive(Debug)]
@@ -50,6 +50,12 @@ impl Outbound {
         }
         self.close();
         self.open = Open::One(message);
+    }
+
+    /// Appends messages in a row.
+    pub(super) fn publish_bundle(&mut self, bundle: Bundle) {
+        let publication = Publication::of_bundle(bundle, self.message_id.clone());
+        self.push(ClientOp::Publish { ack: None, publication });
     }
 
     /// How many operations wait.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::client::{Question, QuestionKind};
 use crate::socket::SocketConfig;
-use crate::subject::Pattern;
-use crate::wire::{Json, Message, Payload};
+use crate::subject::{Pattern, Subject};
+use crate::wire::{Json, Message, Parcel, Payload};
 
 /// Names a socket, listener, subscription or ticket. Chosen by the application, except for accepted sockets; never used twice.
 pub type Handle = u32;
@@ -60,23 +60,21 @@ pub enum Command {
         /// Its settings.
         config: SocketConfig,
     },
+    /// Publish messages in a row without confirmation.
+    PublishMany {
+        /// Where.
+        subject: Subject,
+        /// What, in order.
+        parcels: Vec<Parcel>,
+    },
     /// Write to one or more sockets.
     SocketWrite {
         /// Which ones.
         sockets: Vec<Handle>,
-        /// What.
-        payload: Payload,
-        /// The application's headers.
-        json: Option<Json>,
+        /// What, in order.
+        parcels: Vec<Parcel>,
         /// Nobody wants to hear of it when it is lost.
         volatile: bool,
-    },
-    /// Write several messages to one socket, in order.
-    SocketWriteMany {
-        /// Which one.
-        socket: Handle,
-        /// What, and the application's headers.
-        messages: Vec<(Payload, Option<Json>)>,
     },
     /// The application knows that a socket is closed: what it wrote before it knew has been told as undelivered.
     Collect(Handle),
@@ -159,11 +157,9 @@ impl Command {
         let payload = match self {
             Self::Publish(message) => message.payload.raw.len(),
             Self::Ask { question, .. } => question.message.payload.raw.len(),
-            Self::SocketWrite { payload, .. } => payload.raw.len(),
-            Self::SocketWriteMany { messages, .. } => messages
-                .iter()
-                .map(|(payload, _)| payload.raw.len() + size_of::<(Payload, Option<Json>)>())
-                .sum(),
+            Self::SocketWrite { parcels, .. } | Self::PublishMany { parcels, .. } => {
+                parcels.iter().map(|parcel| parcel.bytes() + size_of::<Parcel>()).sum()
+            }
             Self::SocketAsk(question) => question.payload.raw.len(),
             _ => 0,
         };

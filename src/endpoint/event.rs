@@ -3,7 +3,7 @@
 use super::{Failure, Handle};
 use crate::client::SessionState;
 use crate::socket::State;
-use crate::wire::{Bundle, Json, Message, Payload};
+use crate::wire::{Bundle, Json, Message, Parcel, Payload};
 
 /// One piece of news.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,14 +79,12 @@ pub enum Event {
         /// How many messages are not known to have been handled by the peer.
         undelivered: usize,
     },
-    /// A message on a socket, in order.
+    /// Messages on a socket, in order.
     Data {
         /// Which one.
         socket: Handle,
-        /// What it carries.
-        payload: Payload,
-        /// The application's headers.
-        json: Option<Json>,
+        /// They.
+        parcel: Parcel,
     },
     /// The peer of a socket asks.
     Request {
@@ -164,7 +162,8 @@ impl Event {
                 message.payload.raw.len()
             }
             Self::DeliveredBundle { bundle, .. } => bundle.len(),
-            Self::Data { payload, .. } | Self::Undelivered { payload, .. } => payload.raw.len(),
+            Self::Data { parcel, .. } => parcel.bytes(),
+            Self::Undelivered { payload, .. } => payload.raw.len(),
             Self::Strings { strings, .. } => {
                 strings.iter().map(|text| text.len() + size_of::<String>()).sum()
             }

@@ -6,7 +6,7 @@ use super::Handle;
 use crate::socket::{
     ClientSocket, CloseReason, CommandError, Held as SocketHeld, Output, ServerSocket, Tag, WriteError,
 };
-use crate::wire::{Json, Message, Payload};
+use crate::wire::{Bundle, Message, Parcel};
 
 /// One socket of an endpoint.
 #[derive(Debug)]
@@ -17,16 +17,17 @@ pub(super) enum AnySocket {
 }
 
 impl AnySocket {
-    pub(super) fn write(
-        &mut self,
-        now: Instant,
-        payload: Payload,
-        json: Option<Json>,
-        volatile: bool,
-    ) -> Result<u64, WriteError> {
+    pub(super) fn write(&mut self, now: Instant, parcel: Parcel, volatile: bool) -> Result<u64, WriteError> {
         match self {
-            Self::Client(socket) => socket.write(now, payload, json, volatile),
-            Self::Server(socket, _) => socket.write(now, payload, json, volatile),
+            Self::Client(socket) => socket.write(now, parcel, volatile),
+            Self::Server(socket, _) => socket.write(now, parcel, volatile),
+        }
+    }
+
+    pub(super) fn takes_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
+        match self {
+            Self::Client(socket) => socket.takes_bundle(now, bundle),
+            Self::Server(socket, _) => socket.takes_bundle(now, bundle),
         }
     }
 

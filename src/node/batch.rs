@@ -11,7 +11,7 @@ use crate::client::{Many, Question, QuestionKind};
 use crate::endpoint::{Command, Failure, Handle, SocketQuestion};
 use crate::subject::{Pattern, Subject};
 use crate::wire::socketio::split_json;
-use crate::wire::{Encoding, Headers, Json, Message, OpError, Payload};
+use crate::wire::{Encoding, Headers, Json, Message, OpError, Parcel, Payload};
 
 /// What a record is for.
 #[derive(Debug)]
@@ -69,14 +69,12 @@ impl<'a> Record<'a> {
             7 | 8 => self.open_socket(kind)?,
             9 | 44 => {
                 let sockets = vec![self.u32()?];
-                let (json, payload) = (self.json()?, self.payload()?);
-                Command::SocketWrite { sockets, json, payload, volatile: kind == 44 }
+                Command::SocketWrite { sockets, parcels: self.messages()?, volatile: kind == 44 }
             }
             10 | 47 => {
                 let count = self.u32()?;
                 let sockets = (0..count).map(|_| self.u32()).collect::<Result<_, _>>()?;
-                let (json, payload) = (self.json()?, self.payload()?);
-                Command::SocketWrite { sockets, json, payload, volatile: kind == 47 }
+                Command::SocketWrite { sockets, parcels: self.messages()?, volatile: kind == 47 }
             }
             11 => self.socket_request()?,
             12 => Command::Consumed { socket: self.u32()?, count: self.u32()?.into() },
@@ -93,7 +91,7 @@ impl<'a> Record<'a> {
             21 => Command::Disconnect,
             22 => Command::Close,
             23 => Command::DropTransport,
-            50 => self.socket_writes()?,
+            50 => Command::PublishMany { subject: Subject::parse(self.str()?)?, parcels: self.messages()? },
             45 => Command::Collect(self.u32()?),
             46 => Command::ListenerRetire(self.u32()?),
             24 => self.list(QuestionKind::Sync)?,
@@ -159,22 +157,11 @@ impl<'a> Record<'a> {
     }
 
     /// The messages to the end of the record. They share one copy of it.
-    fn socket_writes(&mut self) -> Result<Command, Failure> {
-        let socket = self.u32()?;
-        let shared = Bytes::copy_from_slice(self.0);
-        let whole = std::mem::take(&mut self.0);
-        let mut rest = Record(whole);
-        let mut messages = Vec::new();
-        while !rest.0.is_empty() {
-            let json = rest.json()?;
-            let encoding = Encoding(rest.u8()?);
-            let length = rest.u32()? as usize;
-            let start = whole.len() - rest.0.len();
-            let (_, after) = rest.0.split_at_checked(length).ok_or_else(truncated)?;
-            rest.0 = after;
-            messages.push((Payload { encoding, raw: shared.slice(start..start + length) }, json));
-        }
-        Ok(Command::SocketWriteMany { socket, messages })
+    fn messages(&mut self) -> Result<Vec<Parcel>, Failure> {
+        let raw = Bytes::copy_from_slice(std::mem::take(&mut self.0));
+        Parcel::cut(&raw).ok_or_else(|| {
+            Failure::new("ERR_INVALID_ARG_VALUE", "malformed messages, or headers that are no JSON")
+        })
     }
 
     /// How many answers are wanted.

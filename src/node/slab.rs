@@ -10,7 +10,7 @@ use crate::socket::State;
 use crate::transport::Listening;
 use crate::transport::pipe::PipeNews;
 use crate::wire::socketio::join;
-use crate::wire::{Encoding, Headers, Info, Json, Message, Payload};
+use crate::wire::{Encoding, Info, Json, Message, Parcel, Part, Payload, push_part};
 
 /// One slab, and the payloads that are too big for it.
 #[derive(Debug, Default)]
@@ -27,8 +27,13 @@ impl Slab {
     /// Appends one record.
     pub fn put(&mut self, news: News) {
         let news = match news {
-            News::Client(_, Event::Data { socket, payload, json }) if payload.raw.len() <= LARGEST_PACKED => {
-                return self.data(socket, &payload, json.as_ref());
+            News::Client(_, Event::Data { socket, parcel: Parcel::Many(run) }) => {
+                return self.data(socket, |out| out.extend_from_slice(run.raw()));
+            }
+            News::Client(_, Event::Data { socket, parcel: Parcel::One(Part { payload, json }) })
+                if payload.raw.len() <= LARGEST_PACKED =>
+            {
+                return self.data(socket, |out| push_part(out, &payload, json.as_ref()));
             }
             other => other,
         };
@@ -62,8 +67,8 @@ impl Slab {
         self.run = None;
     }
 
-    /// One more message of a socket, in the same record as the one before if that is the socket's too.
-    fn data(&mut self, socket: Handle, payload: &Payload, json: Option<&Json>) {
+    /// More messages of a socket, in the same record as those before if they are the socket's too.
+    fn data(&mut self, socket: Handle, push: impl FnOnce(&mut Vec<u8>)) {
         let start = match self.run {
             Some((open, start)) if open == socket => start,
             _ => {
@@ -74,16 +79,8 @@ impl Slab {
                 start
             }
         };
-        self.part(payload, json);
+        push(&mut self.bytes);
         self.close(start);
-    }
-
-    /// One message of several.
-    fn part(&mut self, payload: &Payload, json: Option<&Json>) {
-        self.json(json);
-        self.bytes.push(payload.encoding.0);
-        self.u32(u32::try_from(payload.raw.len()).unwrap_or(u32::MAX));
-        self.bytes.extend_from_slice(&payload.raw);
     }
 
     /// Fills in the length of the record that began at `start`.
@@ -98,12 +95,12 @@ impl Slab {
             Event::DeliveredBundle { subscription, bundle } => {
                 self.head(41, subscription);
                 self.str(bundle.subject.as_str());
-                for part in bundle.parts() {
-                    let numbered = part.seq.map(|seq| {
-                        join(&Headers { seq: Some(seq), json: part.json.clone(), ..Headers::default() })
-                    });
-                    let json = numbered.unwrap_or(part.json);
-                    self.part(&part.payload, json.as_ref());
+                if bundle.first.is_none() && bundle.attempt.is_none() {
+                    return self.bytes.extend_from_slice(bundle.run.raw());
+                }
+                // Somebody listens to what is for a socket.
+                for Message { payload, headers, .. } in bundle.messages() {
+                    push_part(&mut self.bytes, &payload, join(&headers).as_ref());
                 }
             }
             Event::Published { ticket, bytes, count } => {
@@ -131,11 +128,13 @@ impl Slab {
             Event::SocketClosed { socket, failure, undelivered } => {
                 self.state(7, socket, State::Closed, failure.as_ref(), undelivered);
             }
-            Event::Data { socket, payload, json } => {
+            Event::Data { socket, parcel: Parcel::One(Part { payload, json }) } => {
                 self.head(8, socket);
                 self.json(json.as_ref());
                 self.payload(&payload);
             }
+            // They have a record of their own in `put`.
+            Event::Data { parcel: Parcel::Many(_), .. } => {}
             Event::Request { socket, message } => self.message(9, socket, &message),
             Event::Acked { socket, total, bytes } => {
                 self.head(10, socket);

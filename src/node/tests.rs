@@ -9,7 +9,7 @@ use crate::endpoint::{Command, Event, Failure, Handle};
 use crate::runtime::News;
 use crate::socket::State;
 use crate::subject::Subject;
-use crate::wire::{Encoding, Headers, Json, Message, Payload};
+use crate::wire::{Encoding, Headers, Json, Message, Parcel, Part, Payload, RunBuilder, push_part};
 
 /// Writes batches as `lib/batch.ts` does.
 #[derive(Default)]
@@ -57,27 +57,27 @@ fn records(slab: &Slab) -> Vec<(u8, u32, Vec<u8>)> {
 
 #[test]
 fn writes_to_one_socket_in_a_row_share_one_copy_and_a_part_cut_short_is_refused() {
-    let part =
-        |length: u32, raw: &[u8]| [&u32::MAX.to_le_bytes()[..], &[1], &length.to_le_bytes(), raw].concat();
-    let with_headers = [&text("{}")[..], &[0], &0_u32.to_le_bytes()].concat();
+    let part = |length: u8, raw: &[u8]| [&[length << 1, 1], raw].concat();
+    let with_headers = [3, 2, b'{', b'}', 0, b'y'];
     let mut batch = Batch::default();
     let socket = 9_u32.to_le_bytes();
-    batch.record(50, 7, &[&socket, &part(2, b"hi"), &with_headers, &part(1, b"x")]);
-    batch.record(50, 7, &[&socket, &part(2, b"hi"), &part(9, b"short")]);
+    batch.record(9, 7, &[&socket, &part(2, b"hi"), &with_headers, &part(1, b"x")]);
+    batch.record(9, 7, &[&socket, &part(2, b"hi"), &part(9, b"short")]);
     let (mut writes, mut starts) = (Vec::new(), Vec::new());
     let outcome = read_batch(&batch.0, |_, command| {
-        let Order::Client(Command::SocketWriteMany { socket: 9, messages }) = command else {
+        let Order::Client(Command::SocketWrite { sockets, parcels, volatile: false }) = command else {
             panic!("{command:?}")
         };
-        for (Payload { encoding, raw }, json) in messages {
+        assert_eq!((&sockets[..], parcels.len()), (&[9][..], 1));
+        for Part { payload: Payload { encoding, raw }, json } in parcels[0].parts() {
             starts.push(raw.as_ptr().addr());
             writes.push((encoding.0, raw, json.is_some()));
         }
     });
     let written = |encoding, text: &'static str, json| (encoding, Bytes::from_static(text.as_bytes()), json);
-    assert_eq!(writes, [written(1, "hi", false), written(0, "", true), written(1, "x", false)]);
+    assert_eq!(writes, [written(1, "hi", false), written(0, "y", true), written(1, "x", false)]);
     assert!(starts.is_sorted() && starts[2] - starts[0] < 40, "one allocation");
-    assert!(outcome.expect_err("refused").message.contains("truncated"));
+    assert!(outcome.expect_err("refused").message.contains("malformed messages"));
 }
 
 #[test]
@@ -93,12 +93,21 @@ fn a_list_that_claims_more_than_it_has_is_refused_and_costs_nothing() {
 /// The lengths of the messages in a record of kind 40: each without headers.
 fn parts(mut body: &[u8]) -> Vec<usize> {
     let mut lengths = Vec::new();
-    while let [255, 255, 255, 255, _encoding, a, b, c, d, rest @ ..] = body {
-        let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
-        lengths.push(length);
-        body = &rest[length..];
+    while !body.is_empty() {
+        let (mut head, mut shift) = (0, 0);
+        loop {
+            let byte = body[0];
+            body = &body[1..];
+            head |= usize::from(byte & 127) << shift;
+            shift += 7;
+            if byte < 128 {
+                break;
+            }
+        }
+        assert_eq!(head & 1, 0, "headers");
+        lengths.push(head >> 1);
+        body = &body[1 + (head >> 1)..];
     }
-    assert!(body.is_empty());
     lengths
 }
 
@@ -118,19 +127,29 @@ proptest! {
         let many: Vec<u8> = sockets.iter().flat_map(|socket| socket.to_le_bytes()).collect();
         let length = u32::try_from(sockets.len()).expect("few");
         let mut batch = Batch::default();
-        batch.record(9, client, &[&socket.to_le_bytes(), &headers, &[encoding], &raw]);
-        batch.record(10, client, &[&length.to_le_bytes(), &many, &headers, &[encoding], &raw]);
-        batch.record(44, client, &[&socket.to_le_bytes(), &headers, &[encoding], &raw]);
+        let payload = Payload { encoding: Encoding(encoding), raw: Bytes::copy_from_slice(&raw) };
+        let json = json.map(|json| Json::parse(json.into()).expect("valid"));
+        let mut message = Vec::new();
+        push_part(&mut message, &payload, json.as_ref());
+        batch.record(9, client, &[&socket.to_le_bytes(), &message]);
+        batch.record(10, client, &[&length.to_le_bytes(), &many, &message]);
+        batch.record(44, client, &[&socket.to_le_bytes(), &message]);
+        batch.record(47, client, &[&length.to_le_bytes(), &many, &message, &message]);
+        batch.record(50, client, &[&text(&subject), &message]);
         batch.record(12, client, &[&socket.to_le_bytes(), &count.to_le_bytes()]);
         batch.record(1, client, &[&[0; 8], &[0], &text(&subject), &headers, &[encoding], &raw]);
-        let payload = Payload { encoding: Encoding(encoding), raw: raw.into() };
-        let json = json.map(|json| Json::parse(json.into()).expect("valid"));
         let headers = Headers { json: json.clone(), ..Headers::default() };
         let subject = Subject::parse(&subject).expect("valid");
+        let one = vec![Parcel::one(payload.clone(), json.clone())];
+        let mut two = RunBuilder::new(&payload, json.as_ref());
+        two.push(&payload, json.as_ref());
+        let two = two.finish();
         let expected = [
-            Command::SocketWrite { sockets: vec![socket], payload: payload.clone(), json: json.clone(), volatile: false },
-            Command::SocketWrite { sockets, payload: payload.clone(), json: json.clone(), volatile: false },
-            Command::SocketWrite { sockets: vec![socket], payload: payload.clone(), json, volatile: true },
+            Command::SocketWrite { sockets: vec![socket], parcels: one.clone(), volatile: false },
+            Command::SocketWrite { sockets: sockets.clone(), parcels: one.clone(), volatile: false },
+            Command::SocketWrite { sockets: vec![socket], parcels: one.clone(), volatile: true },
+            Command::SocketWrite { sockets, parcels: vec![Parcel::Many(two)], volatile: true },
+            Command::PublishMany { subject: subject.clone(), parcels: one },
             Command::Consumed { socket, count: count.into() },
             Command::Publish(Message { subject, headers, payload }),
         ];
@@ -175,7 +194,7 @@ proptest! {
         let mut slab = Slab::default();
         let payload = |size| Payload { encoding: Encoding::MSGPACK, raw: Bytes::from(vec![7; size]) };
         for size in &sizes {
-            let data = Event::Data { socket: handle, payload: payload(*size), json: None };
+            let data = Event::Data { socket: handle, parcel: Parcel::one(payload(*size), None) };
             slab.put(News::Client(1, data));
         }
         slab.put(News::Client(1, Event::Acked { socket: handle, total, bytes: 2 * total }));

@@ -11,7 +11,7 @@ use super::{
 use super::{CommandError, RequestFailure, WriteError, control};
 use crate::entropy::{Point, Quirks};
 use crate::subject::Subject;
-use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
+use crate::wire::{Bundle, Headers, Json, Message, Parcel, Part, Payload, Run, SocketCommand};
 
 /// Both directions of one socket.
 #[derive(Debug)]
@@ -149,16 +149,18 @@ impl Channel {
         self.peer.is_some()
     }
 
-    pub(super) fn write(
-        &mut self,
-        now: Instant,
-        payload: Payload,
-        json: Option<Json>,
-        volatile: bool,
-    ) -> Result<u64, WriteError> {
-        let seq = self.sender.write(now, payload, json, volatile)?;
+    /// Queues what there is room for; of a run that is too long the first messages.
+    pub(super) fn write(&mut self, now: Instant, parcel: Parcel, volatile: bool) -> Result<u64, WriteError> {
+        let outcome = match parcel {
+            Parcel::Many(_) if self.sender.has_room(&parcel).is_err() => {
+                let mut parts = parcel.parts().map(Parcel::One);
+                let mut write = |parcel| self.sender.write(now, parcel, volatile);
+                parts.try_fold(0, |_, parcel| write(parcel))
+            }
+            parcel => self.sender.write(now, parcel, volatile),
+        };
         self.pump(now);
-        Ok(seq)
+        outcome
     }
 
     pub(super) fn consumed(&mut self, now: Instant, count: u64) {
@@ -218,6 +220,19 @@ impl Channel {
         }
         self.pump(now);
         Ok(())
+    }
+
+    /// Messages in a row, the first of them with this number. Says whether they were exactly what was next; if not, they have to be handed in
+    /// one by one.
+    pub(super) fn takes_run(&mut self, now: Instant, first: u64, run: &Run) -> bool {
+        self.receiver.set_tight(self.quirks.takes(Point::TinyWindow));
+        let takes = self.receiver.takes_run(first, run);
+        if takes {
+            self.keepalive.handle_traffic(now);
+            self.outputs.push_back(Output::Event(SocketEvent::Data(Parcel::Many(run.clone()))));
+            self.pump(now);
+        }
+        takes
     }
 
     fn report_acked(&mut self) {
@@ -312,8 +327,8 @@ impl Channel {
     /// Moves what the halves have to say to the outputs.
     fn pump(&mut self, now: Instant) {
         while let Some(data) = self.receiver.poll_data() {
-            self.outputs
-                .push_back(Output::Event(SocketEvent::Data { payload: data.payload, json: data.json }));
+            let parcel = Parcel::one(data.payload, data.json);
+            self.outputs.push_back(Output::Event(SocketEvent::Data(parcel)));
         }
         let counted = (self.sender.resent(), self.receiver.duplicates());
         if counted != self.counted {
@@ -330,13 +345,20 @@ impl Channel {
         }
         // What is under way brings us here again.
         let is_tight = self.sender.is_waiting() && self.quirks.takes(Point::TinyWindow);
-        while !is_tight && let Some(data) = self.sender.poll_transmit(now) {
-            let headers = self.fence_headers(control::data_headers(&data));
-            self.outputs.push_back(Output::Publish(Message {
-                subject: peer.clone(),
-                payload: data.payload,
-                headers,
-            }));
+        while !is_tight && let Some((seq, parcel)) = self.sender.poll_transmit(now) {
+            let subject = peer.clone();
+            self.outputs.push_back(match parcel {
+                Parcel::One(Part { payload, json }) => {
+                    let headers = self.fence_headers(Headers { seq: Some(seq), json, ..Headers::default() });
+                    Output::Publish(Message { subject, payload, headers })
+                }
+                Parcel::Many(run) => Output::PublishBundle(Bundle {
+                    subject,
+                    first: Some(seq),
+                    attempt: self.fence_epoch(),
+                    run,
+                }),
+            });
         }
         while let Some(ask) = self.receiver.poll_transmit() {
             let timeout = self.config.command_timeout;

@@ -11,7 +11,7 @@ use super::{Channel, CloseReason, CommandError, Held, Output, PeerMisbehaved, So
 use super::{State, Tag, TagKind, WriteError, control};
 use crate::entropy::Quirks;
 use crate::subject::{InvalidSubject, Pattern, Subject};
-use crate::wire::{Json, Message, OpError, Payload, SocketCommand};
+use crate::wire::{Bundle, Headers, Message, OpError, Parcel, SocketCommand};
 
 /// The client's end.
 #[derive(Debug)]
@@ -107,18 +107,12 @@ impl ClientSocket {
         self.channel.held()
     }
 
-    /// Queues a message.
-    pub fn write(
-        &mut self,
-        now: Instant,
-        payload: Payload,
-        json: Option<Json>,
-        volatile: bool,
-    ) -> Result<u64, WriteError> {
+    /// Queues messages.
+    pub fn write(&mut self, now: Instant, parcel: Parcel, volatile: bool) -> Result<u64, WriteError> {
         if self.is_closing() || self.ending.is_wanted() {
             return Err(WriteError::Closed);
         }
-        self.channel.write(now, payload, json, volatile)
+        self.channel.write(now, parcel, volatile)
     }
 
     /// The application has handled `count` more messages.
@@ -222,8 +216,11 @@ impl ClientSocket {
                 }
             }
             _ if self.channel.is_foreign(&message.headers) => {
-                // A server that another making of this socket was attached to.
-                self.channel.refuse_foreign(&message);
+                // A server that another making of this socket is attached to, or was. Only the newest making speaks for all: an older one may
+                // not know yet that its time is over.
+                if message.headers.attempt.is_none_or(|other| self.epoch() > Some(other)) {
+                    self.channel.refuse_foreign(&message);
+                }
             }
             _ => {
                 if let Err(error) = self.channel.handle_message(now, message) {
@@ -232,6 +229,19 @@ impl ClientSocket {
             }
         }
         self.check_end(now);
+    }
+
+    /// A bundle for this socket. Says whether it took all of it; if not, its messages have to be handed in one by one.
+    pub fn takes_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
+        let headers = Headers { attempt: bundle.attempt, ..Headers::default() };
+        let is_open =
+            !self.is_closing() && self.subscribed != Subscribed::No && !self.channel.is_foreign(&headers);
+        let takes =
+            is_open && bundle.first.is_some_and(|first| self.channel.takes_run(now, first, &bundle.run));
+        if takes {
+            self.check_end(now);
+        }
+        takes
     }
 
     /// The answer to a question of this socket.

@@ -109,11 +109,6 @@ fn resent_element(element: Value) -> Option<Data> {
     Some(Data { seq, payload: Payload { encoding, raw: Bytes::from(raw) }, json })
 }
 
-/// The headers of a data message.
-pub(super) fn data_headers(data: &Data) -> Headers {
-    Headers { seq: Some(data.seq), json: data.json.clone(), ..Headers::default() }
-}
-
 fn encode(value: &Value) -> Payload {
     let mut raw = Vec::new();
     // Writing to a Vec cannot fail; were it to, the peer would see an empty payload and refuse it.

@@ -27,6 +27,11 @@ impl Channel {
 
     /// What goes with each message of the channel.
     pub(super) fn fence_headers(&self, headers: Headers) -> Headers {
-        Headers { attempt: self.config.epoch.filter(|_| self.fenced), ..headers }
+        Headers { attempt: self.fence_epoch(), ..headers }
+    }
+
+    /// What it says in them.
+    pub(super) fn fence_epoch(&self) -> Option<u64> {
+        self.config.epoch.filter(|_| self.fenced)
     }
 }

@@ -161,6 +161,12 @@ impl Listener {
         Incoming::Done
     }
 
+    /// The socket that data on this subject is for.
+    pub fn socket_of(&self, subject: &Subject) -> Option<u32> {
+        let held = self.sockets.get(subject.last_token()).filter(|_| self.state != State::Closed);
+        held.map(|held| held.socket)
+    }
+
     fn say_close(&mut self, client: Subject, headers: Headers) {
         let headers = Headers { command: Some(SocketCommand::Close), ..headers };
         self.outputs.push_back(Output::Publish(Message { subject: client, payload: Payload::NIL, headers }));

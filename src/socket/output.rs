@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use super::{CloseReason, Data};
 use crate::subject::{Pattern, Subject};
-use crate::wire::{Json, Message, Payload};
+use crate::wire::{Bundle, Message, Parcel};
 
 /// One thing to do, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
     /// Publish without acknowledgement.
     Publish(Message),
+    /// Publish messages in a row without acknowledgement.
+    PublishBundle(Bundle),
     /// Answer a request. Patiently: once more when the asker's inbox is not there yet (it reconnects).
     Respond(Message),
     /// Ask, and report the answer to `handle_reply` with this tag.
@@ -87,13 +89,8 @@ pub enum SocketEvent {
         /// What is not known to have been handled by the peer, in order.
         undelivered: Vec<Data>,
     },
-    /// A message, in order.
-    Data {
-        /// What it carries.
-        payload: Payload,
-        /// The application's headers.
-        json: Option<Json>,
-    },
+    /// Messages, in order.
+    Data(Parcel),
     /// The peer asks.
     Request(Message),
     /// What the peer has handled since the socket was made.

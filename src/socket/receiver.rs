@@ -6,8 +6,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::config::Pause;
 use super::{Data, PeerMisbehaved, Window};
+use crate::wire::{Payload, Run};
 
 /// What the receiver wants to tell the sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +36,8 @@ pub struct Receiver {
     highest: u64,
     /// How many the application has handled.
     consumed: u64,
-    /// The sizes of those that it has been given and has not handled.
-    unconsumed: VecDeque<u32>,
+    /// What it has been given in one go and has not handled: how many messages, and their bytes.
+    unconsumed: VecDeque<(u32, usize)>,
     unconsumed_bytes: usize,
     /// Came before their turn.
     ahead: BTreeMap<u64, Data>,
@@ -118,9 +121,28 @@ impl Receiver {
             && self.held_bytes.saturating_add(bytes) <= self.window.bytes;
         if seq == self.next || fits {
             self.held_bytes += bytes;
-            self.ahead.insert(seq, data);
+            self.ahead.insert(seq, if seq == self.next { data } else { data.detached() });
         }
         Ok(())
+    }
+
+    /// Messages in a row arrived, the first with this number. Says whether they are exactly what is next, and there is room: then they may be
+    /// handed over as they are. If not, they have to be handed in one by one.
+    pub fn takes_run(&mut self, first: u64, run: &Run) -> bool {
+        let (count, bytes) = (run.count(), run.bytes());
+        let takes = first == self.next
+            && self.ahead.is_empty()
+            && !self.is_tight
+            && self.unconsumed() + u64::from(count) <= self.unconsumed_limit
+            && self.unconsumed_bytes.saturating_add(bytes) <= self.window.bytes;
+        if takes {
+            self.next += u64::from(count);
+            self.highest = self.highest.max(self.next - 1);
+            self.largest = self.largest.max(bytes / count.max(1) as usize);
+            self.unconsumed.push_back((count, bytes));
+            self.unconsumed_bytes += bytes;
+        }
+        takes
     }
 
     /// The next message for the application, in order.
@@ -132,16 +154,29 @@ impl Receiver {
         let bytes = data.bytes();
         self.held_bytes -= bytes;
         self.unconsumed_bytes += bytes;
-        self.unconsumed.push_back(u32::try_from(bytes).unwrap_or(u32::MAX));
+        self.unconsumed.push_back((1, bytes));
         self.next += 1;
         Some(data)
     }
 
     /// The application has handled `count` more messages.
     pub fn consumed(&mut self, count: u64) {
-        let count = usize::try_from(count).unwrap_or(usize::MAX).min(self.unconsumed.len());
-        self.consumed += count as u64;
-        self.unconsumed_bytes -= self.unconsumed.drain(..count).map(|bytes| bytes as usize).sum::<usize>();
+        let mut left = count.min(self.unconsumed());
+        self.consumed += left;
+        while left > 0
+            && let Some((count, bytes)) = self.unconsumed.front_mut()
+        {
+            let handled = u32::try_from(left).unwrap_or(*count).min(*count);
+            // Of a part of a run its share: in the end it is the whole.
+            let share = *bytes * handled as usize / *count as usize;
+            *count -= handled;
+            *bytes -= share;
+            left -= u64::from(handled);
+            self.unconsumed_bytes -= share;
+            if *count == 0 {
+                self.unconsumed.pop_front();
+            }
+        }
     }
 
     /// How many messages came that were here already.
@@ -295,6 +330,18 @@ impl Receiver {
     }
 }
 
+impl Data {
+    /// With bytes of its own where it is small: what waits must not keep alive all that it arrived with.
+    fn detached(self) -> Self {
+        let own = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+        if self.bytes() > LARGEST_DETACHED {
+            return self;
+        }
+        let payload = Payload { raw: own(&self.payload.raw), ..self.payload };
+        Self { payload, json: self.json.map(|json| json.detached()), ..self }
+    }
+}
+
 /// Something asked of the peer: at most one is under way, and a failed one is asked again after a pause.
 #[derive(Debug)]
 struct Question {
@@ -332,6 +379,8 @@ impl Question {
 const LEAST_UNCONSUMED: u64 = 10_000;
 /// No window is that wide: a number further ahead is no number of this channel.
 const FURTHEST_JUMP: u64 = 1 << 24;
+/// A larger message that waits keeps what it arrived with: at most about as much again.
+const LARGEST_DETACHED: usize = 32 * 1024;
 /// Most numbers in one request for missing messages (conat.md 10.5).
 const MAX_MISSING: usize = 1000;
 /// Longest pause before a failed question is asked again (Conat's figure).

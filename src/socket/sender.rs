@@ -3,6 +3,7 @@
 //! Pure: no clock, no transport. What was lost is found out by the receiver: the sender only repeats its last message until it is
 //! acknowledged, and answers requests for missing ones (spec: the original's protocol, `docs/socket.md`).
 
+mod queue;
 mod replay;
 
 use std::collections::VecDeque;
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::config::Pause;
 use super::{PeerMisbehaved, SocketConfig, Window, WriteError};
-use crate::wire::{Json, Payload};
+use crate::wire::{Json, Parcel, Part, Payload};
+use queue::Queue;
 use replay::Replay;
 
 /// One numbered message.
@@ -25,6 +27,12 @@ pub struct Data {
 }
 
 impl Data {
+    /// A message with its number.
+    pub fn new(seq: u64, part: Part) -> Self {
+        let Part { payload, json } = part;
+        Self { seq, payload, json }
+    }
+
     /// What it takes of a window of bytes: payload and headers. JavaScript counts the same.
     pub fn bytes(&self) -> usize {
         self.payload.raw.len() + self.json.as_ref().map_or(0, |json| json.as_bytes().len())
@@ -34,12 +42,7 @@ impl Data {
 /// The sending half.
 #[derive(Debug)]
 pub struct Sender {
-    /// Oldest first, without gaps. The first `sent` of them have left at least once.
-    unacked: VecDeque<Data>,
-    unacked_bytes: usize,
-    sent: usize,
-    sent_bytes: usize,
-    next: u64,
+    queue: Queue,
     acked_bytes: u64,
     window: Window,
     /// Numbers of those that nobody wants to hear of when they are lost.
@@ -60,11 +63,7 @@ impl Sender {
     /// A sender whose `write` fails when its window is full.
     pub fn new(config: &SocketConfig) -> Self {
         Self {
-            unacked: VecDeque::new(),
-            unacked_bytes: 0,
-            sent: 0,
-            sent_bytes: 0,
-            next: 1,
+            queue: Queue::default(),
             acked_bytes: 0,
             window: config.window(),
             volatile: VecDeque::new(),
@@ -79,47 +78,44 @@ impl Sender {
         }
     }
 
-    /// Queues a message. It leaves when `poll_transmit` is next called with a peer attached.
-    pub fn write(
-        &mut self,
-        now: Instant,
-        payload: Payload,
-        json: Option<Json>,
-        volatile: bool,
-    ) -> Result<u64, WriteError> {
-        let data = Data { seq: self.next, payload, json };
-        self.window.check(self.unacked.len(), self.unacked_bytes, data.bytes())?;
-        let seq = self.next;
-        self.next += 1;
-        self.unacked_bytes += data.bytes();
-        self.unacked.push_back(data);
+    /// Whether the window has room for all of it.
+    pub fn has_room(&self, parcel: &Parcel) -> Result<(), WriteError> {
+        let (messages, bytes) = (self.queue.messages(), self.queue.bytes());
+        self.window.check(messages + parcel.count() as usize - 1, bytes, parcel.bytes())
+    }
+
+    /// Queues what it has room for. It leaves when `poll_transmit` is next called with a peer attached.
+    pub fn write(&mut self, now: Instant, parcel: Parcel, volatile: bool) -> Result<u64, WriteError> {
+        self.has_room(&parcel)?;
+        let count = u64::from(parcel.count());
+        let last = self.queue.push(parcel);
         if volatile {
-            self.volatile.push_back(seq);
+            self.volatile.extend(last + 1 - count..=last);
         }
         if self.patience.is_some() && self.stalls_at.is_none() {
             self.watch(now);
         }
-        Ok(seq)
+        Ok(last)
     }
 
     /// How many messages the peer is not known to have handled.
     pub fn unacked(&self) -> usize {
-        self.unacked.len()
+        self.queue.messages()
     }
 
     /// Their bytes.
     pub fn unacked_bytes(&self) -> usize {
-        self.unacked_bytes
+        self.queue.bytes()
     }
 
     /// Whether anything is under way.
     pub(super) fn is_waiting(&self) -> bool {
-        self.sent > 0
+        self.queue.sent() > 0
     }
 
     /// How many messages the peer has handled.
     pub fn acked(&self) -> u64 {
-        self.next - 1 - self.unacked.len() as u64
+        self.queue.first() - 1
     }
 
     /// The bytes of what the peer has handled.
@@ -134,11 +130,10 @@ impl Sender {
 
     /// Takes out what the peer is not known to have handled, in order, without the volatile ones. The socket is at its end.
     pub fn take_undelivered(&mut self) -> Vec<Data> {
-        let mut undelivered = Vec::from(std::mem::take(&mut self.unacked));
+        let mut undelivered = std::mem::take(&mut self.queue).into_messages();
         if !self.volatile.is_empty() {
             undelivered.retain(|data| self.volatile.binary_search(&data.seq).is_err());
         }
-        (self.unacked_bytes, self.sent, self.sent_bytes) = (0, 0, 0);
         undelivered
     }
 
@@ -151,7 +146,7 @@ impl Sender {
     pub fn attach(&mut self, now: Instant) {
         self.attached = true;
         self.pause.reset();
-        self.repeat_last = self.sent > 0;
+        self.repeat_last = self.is_waiting();
         self.arm(now);
     }
 
@@ -163,20 +158,14 @@ impl Sender {
 
     /// The peer has handled everything up to and including `upto`. Says whether that is news.
     pub fn handle_emitted(&mut self, now: Instant, upto: u64) -> Result<bool, PeerMisbehaved> {
-        let first = self.acked() + 1;
-        if upto >= first + self.sent as u64 {
+        let first = self.queue.first();
+        if upto >= first + self.queue.sent() as u64 {
             return Err(PeerMisbehaved::AckedUnsent { upto });
         }
         if upto < first {
             return Ok(false);
         }
-        let mut bytes = 0;
-        for data in self.unacked.drain(..usize::try_from(upto + 1 - first).unwrap_or(usize::MAX)) {
-            self.sent -= 1;
-            bytes += data.bytes();
-        }
-        self.sent_bytes -= bytes;
-        self.unacked_bytes -= bytes;
+        let bytes = self.queue.remove_upto(upto);
         self.acked_bytes += bytes as u64;
         self.replay.progress(bytes);
         while self.volatile.front().is_some_and(|seq| *seq <= upto) {
@@ -186,7 +175,7 @@ impl Sender {
             self.watch(now);
         }
         self.pause.reset();
-        self.repeat_last &= self.sent > 0;
+        self.repeat_last &= self.is_waiting();
         if self.attached {
             self.arm(now);
         }
@@ -199,49 +188,38 @@ impl Sender {
         if !self.replay.is_open(now) {
             return Some(Vec::new());
         }
-        let first = self.acked() + 1;
         let (mut found, mut bytes) = (Vec::new(), 0);
         // The original asks in the order of the numbers' texts: 10 before 2.
         let mut wanted = missing.to_vec();
         wanted.sort_unstable();
         wanted.dedup();
-        let kept = |seq: &u64| {
-            self.unacked
-                .get(usize::try_from(seq.checked_sub(first)?).ok().filter(|index| *index < self.sent)?)
-        };
-        for data in wanted.iter().filter_map(kept) {
+        for data in self.queue.sent_among(&wanted) {
             bytes += data.bytes() + RESEND_OVERHEAD;
             if !found.is_empty() && bytes > MAX_RESEND_BYTES {
                 break;
             }
-            found.push(data.clone());
+            found.push(data);
         }
         self.replay.spend(bytes);
         self.resent += found.len() as u64;
         (!found.is_empty()).then_some(found)
     }
 
-    /// The next message to put on the fabric.
-    pub fn poll_transmit(&mut self, now: Instant) -> Option<Data> {
+    /// What to put on the fabric next, and the number of its first message.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<(u64, Parcel)> {
         if !self.attached {
             return None;
         }
         if std::mem::take(&mut self.repeat_last) {
-            self.resent += u64::from(self.sent > 0);
-            return self.sent.checked_sub(1).map(|last| self.unacked[last].clone());
+            let last = self.queue.last_sent()?;
+            self.resent += 1;
+            return Some((last.seq, Parcel::one(last.payload, last.json)));
         }
-        let data = self.unacked.get(self.sent)?;
-        let bytes = data.bytes();
-        if self.sent > 0 && self.sent_bytes + bytes > MAX_IN_FLIGHT_BYTES {
-            return None;
-        }
-        self.sent += 1;
-        self.sent_bytes += bytes;
-        let data = data.clone();
+        let sent = self.queue.send(MAX_IN_FLIGHT_BYTES)?;
         if self.repeat_at.is_none() {
             self.arm(now);
         }
-        Some(data)
+        Some(sent)
     }
 
     /// When `handle_timeout` wants to be called.
@@ -252,10 +230,10 @@ impl Sender {
     /// Nothing was acknowledged for a while: the last message goes again.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.repeat_at.is_some_and(|at| at <= now) {
-            self.repeat_last = self.sent > 0;
+            self.repeat_last = self.is_waiting();
             tracing::debug!(
                 acked = self.acked(),
-                sent = self.sent,
+                sent = self.queue.sent(),
                 "no progress, the last message goes again"
             );
             self.arm(now);
@@ -264,17 +242,16 @@ impl Sender {
 
     /// Starts to wait for an acknowledgement, if half of the window is used.
     fn watch(&mut self, now: Instant) {
-        let used = self.window.is_half_used(self.unacked.len(), self.unacked_bytes);
+        let used = self.window.is_half_used(self.queue.messages(), self.queue.bytes());
         self.stalls_at = self.patience.filter(|_| used).map(|patience| now + patience);
     }
 
     /// A big message gets time to arrive first, or repeats of it would pile up on a slow link.
     fn arm(&mut self, now: Instant) {
-        let last = self.sent.checked_sub(1).and_then(|last| self.unacked.get(last));
-        self.repeat_at = last.map(|last| {
-            let bytes = u32::try_from(last.payload.raw.len()).unwrap_or(u32::MAX);
-            now + self.pause.take() + TIME_A_BYTE * bytes
-        });
+        self.repeat_at = self
+            .queue
+            .last_sent_bytes()
+            .map(|bytes| now + self.pause.take() + TIME_A_BYTE * u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 }
 

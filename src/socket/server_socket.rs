@@ -10,7 +10,7 @@ use super::{
 };
 use crate::entropy::Quirks;
 use crate::subject::Subject;
-use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
+use crate::wire::{Bundle, Headers, Json, Message, Parcel, Payload, SocketCommand};
 
 /// The server's end.
 #[derive(Debug)]
@@ -47,18 +47,12 @@ impl ServerSocket {
         self.channel.held()
     }
 
-    /// Queues a message.
-    pub fn write(
-        &mut self,
-        now: Instant,
-        payload: Payload,
-        json: Option<Json>,
-        volatile: bool,
-    ) -> Result<u64, WriteError> {
+    /// Queues messages.
+    pub fn write(&mut self, now: Instant, parcel: Parcel, volatile: bool) -> Result<u64, WriteError> {
         if self.state == State::Closed || self.ending.is_wanted() {
             return Err(WriteError::Closed);
         }
-        self.channel.write(now, payload, json, volatile)
+        self.channel.write(now, parcel, volatile)
     }
 
     /// The application has handled `count` more messages.
@@ -130,6 +124,18 @@ impl ServerSocket {
             }
         }
         self.check_end(now);
+    }
+
+    /// A bundle for this socket. Says whether it took all of it; if not, its messages have to be handed in one by one.
+    pub fn takes_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
+        let headers = Headers { attempt: bundle.attempt, ..Headers::default() };
+        let is_open = self.state != State::Closed && !self.channel.is_foreign(&headers);
+        let takes =
+            is_open && bundle.first.is_some_and(|first| self.channel.takes_run(now, first, &bundle.run));
+        if takes {
+            self.check_end(now);
+        }
+        takes
     }
 
     /// The answer to a question of this socket.

@@ -3,101 +3,72 @@
 //! Kept as the bytes that our own language writes (docs/wire.md, "Bundles"), so that who only passes it on looks at nothing in it.
 //! Languages without bundles write the messages one by one.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::socketio::fits;
-use super::{Encoding, Headers, Json, Message, MessageId, Payload, Publication};
+use super::run::{Part, Run, RunBuilder, is_small};
+use super::{Headers, Message, MessageId, Payload, Publication};
 use crate::subject::Subject;
 
-/// Messages of one subject, oldest first: two and more, at most [`MAX_BUNDLED`] in [`MAX_BUNDLE_BYTES`].
+/// Messages of one subject, oldest first: two and more.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bundle {
     /// Where they were published.
     pub subject: Subject,
     /// The number of the first in its socket, if they have any; the others count up from it.
-    first: Option<u64>,
-    count: u32,
-    raw: Bytes,
-}
-
-/// One message of a bundle.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Part {
-    /// Its number in its socket.
-    pub seq: Option<u64>,
-    /// What it carries.
-    pub payload: Payload,
-    /// The application's headers.
-    pub json: Option<Json>,
+    pub first: Option<u64>,
+    /// Which making of the socket they belong to.
+    pub attempt: Option<u64>,
+    /// They.
+    pub run: Run,
 }
 
 impl Bundle {
-    /// Takes `raw` if it is exactly `count` messages, within the bounds.
-    pub fn parse(subject: Subject, first: Option<u64>, count: u64, raw: Bytes) -> Option<Self> {
-        let count = u32::try_from(count).ok().filter(|count| (2..=MAX_BUNDLED).contains(count))?;
-        if raw.len() > MAX_BUNDLE_BYTES || first.is_some_and(|first| first + u64::from(count) > 1 << 53) {
+    /// Takes `raw` if it is exactly `count` messages, within the bounds, and `headers` has only what a bundle may have.
+    pub fn parse(subject: Subject, headers: &Headers, count: u64, raw: Bytes) -> Option<Self> {
+        let &Headers { seq: first, attempt, .. } = headers;
+        let is_plain = Headers { seq: first, attempt, ..Headers::default() } == *headers;
+        if count < 2 || !is_plain || first.is_some_and(|first| first.saturating_add(count) > 1 << 53) {
             return None;
         }
-        let mut rest = &raw[..];
-        for _ in 0..count {
-            let part = split_part(&mut rest)?;
-            if let Some(json) = part.json {
-                let json = Json::parse(Bytes::copy_from_slice(json)).ok();
-                json.filter(|json| fits(&Headers { json: Some(json.clone()), ..Headers::default() }))?;
-            }
-        }
-        rest.is_empty().then_some(Self { subject, first, count, raw })
+        Some(Self { subject, first, attempt, run: Run::parse(count, raw)? })
     }
 
     /// How many messages there are.
     pub fn count(&self) -> u32 {
-        self.count
+        self.run.count()
     }
 
     /// How many bytes they take.
     #[expect(clippy::len_without_is_empty, reason = "none is empty")]
     pub fn len(&self) -> usize {
-        self.raw.len()
+        self.run.raw().len()
     }
 
-    /// Its messages. They share its bytes.
-    pub fn parts(&self) -> impl Iterator<Item = Part> + '_ {
-        let mut rest = &self.raw[..];
-        (0..self.count).map_while(move |index| {
-            let part = split_part(&mut rest)?;
-            Some(Part {
-                seq: self.first.map(|first| first + u64::from(index)),
-                payload: Payload { encoding: part.encoding, raw: self.raw.slice_ref(part.payload) },
-                json: part.json.map(|json| Json::trusted(self.raw.slice_ref(json))),
-            })
+    /// Each as a message of its own. They share its bytes.
+    pub fn messages(&self) -> impl Iterator<Item = Message> + '_ {
+        self.run.parts().zip(0..).map(|(Part { payload, json }, index)| {
+            let seq = self.first.map(|first| first + index);
+            let headers = Headers { seq, attempt: self.attempt, json, ..Headers::default() };
+            Message { subject: self.subject.clone(), payload, headers }
         })
-    }
-}
-
-impl Part {
-    /// As a message of its own.
-    pub fn into_message(self, subject: Subject) -> Message {
-        let headers = Headers { seq: self.seq, json: self.json, ..Headers::default() };
-        Message { subject, payload: self.payload, headers }
     }
 }
 
 impl Publication {
     /// One that holds `bundle`.
     pub fn of_bundle(bundle: Bundle, id: MessageId) -> Self {
-        let Bundle { subject, first, count, raw } = bundle;
-        let headers = Headers { seq: first, ..Headers::default() };
-        Self { subject, id, seq: 0, done: true, bundled: count, payload: Payload::msgpack(raw), headers }
+        let Bundle { subject, first, attempt, run } = bundle;
+        let (bundled, payload) = (run.count(), Payload::msgpack(run.into_raw()));
+        let headers = Headers { seq: first, attempt, ..Headers::default() };
+        Self { subject, id, seq: 0, done: true, bundled, payload, headers }
     }
 
     /// What it holds, if that is a bundle.
     pub fn bundle(&self) -> Option<Bundle> {
-        (self.bundled > 0).then(|| Bundle {
-            subject: self.subject.clone(),
-            first: self.headers.seq,
-            count: self.bundled,
-            raw: self.payload.raw.clone(),
-        })
+        let Self { subject, bundled, payload, headers, .. } = self;
+        let bundle =
+            |run| Bundle { subject: subject.clone(), first: headers.seq, attempt: headers.attempt, run };
+        (*bundled > 0).then(|| bundle(Run::trusted(*bundled, payload.raw.clone())))
     }
 
     /// How many messages, or chunks of one, it is.
@@ -108,8 +79,7 @@ impl Publication {
     /// Calls `visit` with each of its messages: itself, unless it holds a bundle.
     pub fn for_each_single(self, mut visit: impl FnMut(Self)) {
         let Some(bundle) = self.bundle() else { return visit(self) };
-        for part in bundle.parts() {
-            let Message { subject, payload, headers } = part.into_message(self.subject.clone());
+        for Message { subject, payload, headers } in bundle.messages() {
             visit(Self { subject, id: self.id.clone(), seq: 0, done: true, bundled: 0, payload, headers });
         }
     }
@@ -120,137 +90,62 @@ impl Publication {
 pub struct BundleBuilder {
     subject: Subject,
     first: Option<u64>,
-    count: u32,
-    raw: BytesMut,
+    attempt: Option<u64>,
+    run: RunBuilder,
 }
 
 impl BundleBuilder {
-    /// Begins with a message that [`can_be_bundled`].
-    pub fn new(message: &Message) -> Self {
-        let room = (length(message) * 16).clamp(LEAST_ROOM_BYTES, MAX_BUNDLE_BYTES);
-        let mut builder = Self {
-            subject: message.subject.clone(),
-            first: message.headers.seq,
-            count: 0,
-            raw: BytesMut::with_capacity(room),
-        };
-        builder.push(message);
-        builder
-    }
-
     /// Begins with two messages that [`can_be_bundled`], if they may follow each other within `limit` bytes.
     pub fn of_two(first: &Message, second: &Message, limit: usize) -> Option<Self> {
-        let follows =
-            second.headers.seq == first.headers.seq.map(|seq| seq + 1) && second.subject == first.subject;
-        let mut builder = (follows && length(first) + length(second) <= limit).then(|| Self::new(first))?;
-        builder.push(second);
+        if first.subject != second.subject {
+            return None;
+        }
+        let mut builder = Self::new(first);
+        builder.takes(second, limit).then(|| builder.push(second))?;
         Some(builder)
+    }
+
+    /// Begins with a message that [`can_be_bundled`].
+    pub fn new(message: &Message) -> Self {
+        let Headers { seq: first, attempt, .. } = message.headers;
+        let run = RunBuilder::new(&message.payload, message.headers.json.as_ref());
+        Self { subject: message.subject.clone(), first, attempt, run }
     }
 
     /// Whether `message`, which [`can_be_bundled`], may be the next one, within `limit` bytes.
     pub fn takes(&self, message: &Message, limit: usize) -> bool {
-        self.count < MAX_BUNDLED
-            && message.headers.seq == self.first.map(|first| first + u64::from(self.count))
-            && self.raw.len() + length(message) <= limit.min(MAX_BUNDLE_BYTES)
-            && message.subject == self.subject
+        let Message { subject, headers, payload } = message;
+        headers.seq == self.first.map(|first| first + u64::from(self.run.count()))
+            && headers.attempt == self.attempt
+            && *subject == self.subject
+            && self.run.takes(payload, headers.json.as_ref(), limit)
     }
 
     /// Appends a message that it takes.
     pub fn push(&mut self, message: &Message) {
-        let Message { payload, headers, .. } = message;
-        let json = headers.json.as_ref().map(Json::as_bytes);
-        push_length(&mut self.raw, payload.raw.len() << 1 | usize::from(json.is_some()));
-        if let Some(json) = json {
-            push_length(&mut self.raw, json.len());
-            self.raw.put_slice(json);
-        }
-        self.raw.put_u8(payload.encoding.0);
-        self.raw.put_slice(&payload.raw);
-        self.count += 1;
+        self.run.push(&message.payload, message.headers.json.as_ref());
     }
 
     /// The bundle. Of two messages and more.
     pub fn finish(self) -> Bundle {
-        let Self { subject, first, count, raw } = self;
-        Bundle { subject, first, count, raw: raw.freeze() }
+        let Self { subject, first, attempt, run } = self;
+        Bundle { subject, first, attempt, run: run.finish() }
     }
 }
 
-/// Whether a message may travel in a bundle: small, with no reserved header but its number, and with headers that everybody takes.
+/// Whether a message may travel in a bundle: small, with no reserved header but its number and its making, and with headers that everybody
+/// takes.
 pub fn can_be_bundled(message: &Message) -> bool {
-    let Headers { reply, command, attempt, malformed, json, .. } = &message.headers;
-    let reserved = reply.is_some() || command.is_some() || attempt.is_some() || *malformed;
-    let json_length = json.as_ref().map_or(0, |json| json.as_bytes().len());
-    !reserved
-        && message.payload.raw.len() + json_length <= MAX_PART_BYTES
-        && (json.is_none() || fits(&message.headers))
+    let Headers { reply, command, malformed, json, .. } = &message.headers;
+    let reserved = reply.is_some() || command.is_some() || *malformed;
+    !reserved && is_small(&message.payload, json.as_ref())
 }
-
-/// At least what it takes in a bundle.
-fn length(message: &Message) -> usize {
-    let json = message.headers.json.as_ref().map_or(0, |json| json.as_bytes().len());
-    message.payload.raw.len() + json + PART_OVERHEAD_BYTES
-}
-
-struct RawPart<'a> {
-    encoding: Encoding,
-    payload: &'a [u8],
-    json: Option<&'a [u8]>,
-}
-
-/// Takes the next message from the front of `rest`.
-fn split_part<'a>(rest: &mut &'a [u8]) -> Option<RawPart<'a>> {
-    let head = split_length(rest)?;
-    let json = if head & 1 == 0 {
-        None
-    } else {
-        let length = split_length(rest)?;
-        let (json, after) = rest.split_at_checked(length)?;
-        *rest = after;
-        Some(json)
-    };
-    let (&encoding, after) = rest.split_first()?;
-    let (payload, after) = after.split_at_checked(head >> 1)?;
-    *rest = after;
-    Some(RawPart { encoding: Encoding(encoding), payload, json })
-}
-
-/// Seven bits a byte, the lowest first; three bytes at most, which is more than a bundle has.
-fn split_length(rest: &mut &[u8]) -> Option<usize> {
-    let mut length = 0;
-    for shift in [0, 7, 14] {
-        let (&byte, after) = rest.split_first()?;
-        *rest = after;
-        length |= usize::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(length);
-        }
-    }
-    None
-}
-
-fn push_length(out: &mut BytesMut, mut length: usize) {
-    while length >= 0x80 {
-        out.put_u8(length.to_le_bytes()[0] | 0x80);
-        length >>= 7;
-    }
-    out.put_u8(length.to_le_bytes()[0]);
-}
-
-/// Most messages of a bundle: with fewer the bundle itself would show in the cost of a small message.
-pub const MAX_BUNDLED: u32 = 256;
-/// Most bytes of a bundle: with this many, one message more or less makes no difference, and others get their turn.
-pub const MAX_BUNDLE_BYTES: usize = 64 * 1024;
-/// A message larger than this, headers included, gains nothing in a bundle.
-const MAX_PART_BYTES: usize = 16 * 1024;
-/// The lengths of payload and headers, and the encoding.
-const PART_OVERHEAD_BYTES: usize = 7;
-/// Where a buffer for small messages begins.
-const LEAST_ROOM_BYTES: usize = 512;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::run::{MAX_PART_BYTES, MAX_RUN};
+    use crate::wire::{Encoding, Json};
     use proptest::prelude::*;
 
     fn message(seq: Option<u64>, encoding: u8, raw: Vec<u8>, json: Option<String>) -> Message {
@@ -258,7 +153,7 @@ mod tests {
         Message {
             subject: Subject::parse("a.b").expect("valid"),
             payload: Payload { encoding: Encoding(encoding), raw: raw.into() },
-            headers: Headers { seq, json, ..Headers::default() },
+            headers: Headers { seq, attempt: Some(7), json, ..Headers::default() },
         }
     }
 
@@ -280,13 +175,16 @@ mod tests {
         assert!(builder.takes(&small(6), 100) && !builder.takes(&small(6), 20));
         let other = Message { subject: Subject::parse("a.c").expect("valid"), ..small(6) };
         assert!(!builder.takes(&other, usize::MAX));
-        for seq in 6..u64::from(5 + MAX_BUNDLED) {
+        let mut fenced = small(6);
+        fenced.headers.attempt = None;
+        assert!(!builder.takes(&fenced, usize::MAX));
+        for seq in 6..u64::from(5 + MAX_RUN) {
             assert!(builder.takes(&small(seq), usize::MAX));
             builder.push(&small(seq));
         }
-        assert!(!builder.takes(&small(u64::from(5 + MAX_BUNDLED)), usize::MAX));
+        assert!(!builder.takes(&small(u64::from(5 + MAX_RUN)), usize::MAX));
         let kibibytes = message(None, 0, vec![0; 16 * 1024 - 100], None);
-        assert!(!built(&vec![kibibytes.clone(); 4]).raw.is_empty());
+        assert_eq!(built(&vec![kibibytes.clone(); 4]).count(), 4);
         let full = BundleBuilder::new(&kibibytes);
         assert!(full.takes(&kibibytes, usize::MAX) && !full.takes(&kibibytes, 20_000));
     }
@@ -317,20 +215,21 @@ mod tests {
                 message(first.map(|first| first + index), encoding, raw, json)
             }).collect();
             let bundle = built(&messages);
-            let again: Vec<Message> = bundle.parts().map(|part| part.into_message(bundle.subject.clone())).collect();
+            let again: Vec<Message> = bundle.messages().collect();
             prop_assert_eq!(&again, &messages);
-            let parse = |count, raw: Bytes| Bundle::parse(bundle.subject.clone(), first, count, raw);
+            let headers = Headers { seq: first, attempt: Some(7), ..Headers::default() };
+            let parse = |count, raw: Bytes| Bundle::parse(bundle.subject.clone(), &headers, count, raw);
             let count = u64::from(bundle.count());
-            prop_assert_eq!(parse(count, bundle.raw.clone()), Some(bundle.clone()));
-            prop_assert_eq!(parse(count + 1, bundle.raw.clone()), None);
-            prop_assert_eq!(parse(count - 1, bundle.raw.clone()), None);
-            let cut = cut.index(bundle.raw.len());
-            prop_assert_eq!(parse(count, bundle.raw.slice(..cut)), None);
+            prop_assert_eq!(parse(count, bundle.run.raw().clone()), Some(bundle.clone()));
+            prop_assert_eq!(parse(count + 1, bundle.run.raw().clone()), None);
+            prop_assert_eq!(parse(count - 1, bundle.run.raw().clone()), None);
+            let cut = cut.index(bundle.len());
+            prop_assert_eq!(parse(count, bundle.run.raw().slice(..cut)), None);
             // Noise may be another bundle, but never a panic.
-            let mut noisy = bundle.raw.to_vec();
+            let mut noisy = bundle.run.raw().to_vec();
             noisy[cut] ^= noise;
             if let Some(other) = parse(count, noisy.into()) {
-                prop_assert_eq!(other.parts().count() as u64, count);
+                prop_assert_eq!(other.messages().count() as u64, count);
             }
             let mut singles = Vec::new();
             Publication::of_bundle(bundle, "1".into()).for_each_single(|single| singles.push(single));

@@ -73,6 +73,11 @@ impl Json {
         Self(value.to_string().into())
     }
 
+    /// The same text in bytes of its own.
+    pub fn detached(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+
     /// The text.
     pub fn as_bytes(&self) -> &Bytes {
         &self.0

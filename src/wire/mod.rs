@@ -5,11 +5,13 @@ pub mod chunk;
 pub mod fabric;
 pub mod message;
 pub mod op;
+pub mod run;
 pub mod socketio;
 
-pub use bundle::{Bundle, BundleBuilder, Part, can_be_bundled};
+pub use bundle::{Bundle, BundleBuilder, can_be_bundled};
 pub use chunk::{Reassembly, split};
 pub use message::{Encoding, Headers, Json, Message, Payload, SocketCommand};
 pub use op::{
     AckId, ClientOp, Info, MessageId, OpError, Publication, Reply, ServerOp, SubscribeStatus, Subscription,
 };
+pub use run::{Parcel, Part, Run, RunBuilder, push_part};

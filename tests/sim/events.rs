@@ -5,7 +5,7 @@ use std::time::Duration;
 use selvedge::client::{Question, QuestionKind};
 use selvedge::endpoint::{Command, Event, Handle};
 use selvedge::socket::State;
-use selvedge::wire::{Headers, Message, Payload};
+use selvedge::wire::{Headers, Message, Part, Payload};
 
 use crate::app::{Side, Sock};
 use crate::world::{Outcome, World};
@@ -27,7 +27,7 @@ impl World {
                 self.delivered.entry(subscription).or_default().push(message);
             }
             Event::DeliveredBundle { subscription, bundle } => {
-                let messages = bundle.parts().map(|part| part.into_message(bundle.subject.clone()));
+                let messages = bundle.messages();
                 self.delivered.entry(subscription).or_default().extend(messages);
             }
             Event::Published { ticket, count, .. } => self.settle_ticket(ticket, Outcome::Published(count)),
@@ -47,7 +47,9 @@ impl World {
                     Ok(())
                 });
             }
-            Event::Data { socket, payload, .. } => self.take_data((node, socket), &payload),
+            Event::Data { socket, parcel } => {
+                parcel.parts().for_each(|part| self.take_data((node, socket), &part.payload));
+            }
             Event::Request { socket, message } => {
                 self.with_side((node, socket), |_| Ok(()));
                 let delay = self.handler_time();
@@ -160,10 +162,10 @@ impl std::fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self(node, event) = self;
         match event {
-            Event::Data { socket, payload, json } => {
+            Event::Data { socket, parcel } => parcel.parts().try_for_each(|Part { payload, json }| {
                 let (size, head) = (payload.raw.len(), payload.raw.get(..12));
-                write!(f, "{node} Data {socket} {head:?} {size} {}", json.is_some())
-            }
+                write!(f, "{node} Data {socket} {head:?} {size} {}; ", json.is_some())
+            }),
             Event::Request { socket, message } => write!(f, "{node} Request {socket} {}", message.subject),
             Event::Delivered { subscription, message } => {
                 write!(f, "{node} Delivered {subscription} {}", message.subject)

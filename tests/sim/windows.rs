@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use selvedge::endpoint::Command;
 use selvedge::socket::{SocketConfig, State};
+use selvedge::wire::Parcel;
 
 use crate::app::{Side, Sock, payload};
 use crate::net::{Faults, QUIET};
@@ -238,7 +239,10 @@ fn volatile_messages_come_in_order_at_most_once_and_are_not_told_as_undelivered(
         side.written += 1;
         side.written_bytes += payload.raw.len() as u64;
         let sockets = vec![near.1];
-        world.command(near.0, Command::SocketWrite { sockets, payload, json: None, volatile });
+        world.command(
+            near.0,
+            Command::SocketWrite { sockets, parcels: vec![Parcel::one(payload, None)], volatile },
+        );
     }
     assert!(world.run_until(2 * MINUTE, |world| world.sides[&near].acked == 30));
     assert_eq!(world.sides[&far].received, 30);

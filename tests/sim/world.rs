@@ -7,7 +7,7 @@ use selvedge::broker::BrokerConfig;
 use selvedge::client::{ClientConfig, SessionState};
 use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Handle, SocketQuestion};
 use selvedge::socket::SocketConfig;
-use selvedge::wire::{Message, Payload};
+use selvedge::wire::{Message, Parcel, Payload, push_part};
 
 use crate::app::{Side, Sock, payload};
 use crate::dice::Dice;
@@ -181,13 +181,13 @@ impl World {
         self.writers
     }
 
-    /// Writes so many messages, or as many as there is room for; says how many that were. In one go, so that they travel in bundles,
+    /// Writes so many messages, or as many as there is room for; says how many that were. In one go, so that they travel in runs,
     /// or one by one.
     pub fn write(&mut self, sock: Sock, count: u64, size: usize) -> u64 {
         // The application is as frozen as the rest of its process.
         let count = if self.nodes[sock.0].frozen_until.is_some() { 0 } else { count };
-        let mut messages = Vec::new();
-        while (messages.len() as u64) < count {
+        let (mut written, mut messages) = (0, Vec::new());
+        while written < count {
             let Some(side) = self.sides.get_mut(&sock) else { break };
             let (seq, payload) = (side.written + 1, payload(side.writer, side.written + 1, size));
             let json =
@@ -199,16 +199,13 @@ impl World {
             }
             side.written += 1;
             side.written_bytes += bytes;
-            messages.push((payload, json));
+            push_part(&mut messages, &payload, json.as_ref());
+            written += 1;
         }
-        let written = messages.len() as u64;
-        if self.dice.chance(0.5) {
-            self.command(sock.0, Command::SocketWriteMany { socket: sock.1, messages });
-        } else {
-            for (payload, json) in messages {
-                let sockets = vec![sock.1];
-                self.command(sock.0, Command::SocketWrite { sockets, payload, json, volatile: false });
-            }
+        let parcels = Parcel::cut(&messages.into()).expect("messages");
+        let singles = || parcels.iter().flat_map(Parcel::parts).map(|part| vec![Parcel::One(part)]).collect();
+        for parcels in if self.dice.chance(0.5) { vec![parcels.clone()] } else { singles() } {
+            self.command(sock.0, Command::SocketWrite { sockets: vec![sock.1], parcels, volatile: false });
         }
         written
     }

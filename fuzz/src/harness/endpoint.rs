@@ -95,8 +95,7 @@ fn command(u: &mut Unstructured<'_>, watch: &mut Watch) -> Result<Command> {
         }
         2 | 3 => Command::SocketWrite {
             sockets: vec![old, old + 1],
-            payload: Payload::NIL,
-            json: None,
+            parcels: messages::parcels(u)?,
             volatile: u.arbitrary()?,
         },
         4 => Command::SocketAsk(SocketQuestion {

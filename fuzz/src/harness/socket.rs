@@ -8,7 +8,7 @@ use selvedge::socket::{
     ClientSocket, CommandError, Output, ServerSocket, SocketConfig, SocketEvent, State, Tag,
 };
 use selvedge::subject::Subject;
-use selvedge::wire::{Headers, Message, Payload, SocketCommand};
+use selvedge::wire::{Headers, Message, Parcel, Payload, SocketCommand};
 
 use super::messages;
 
@@ -42,7 +42,7 @@ pub fn reports(data: &[u8]) {
     let mut socket = server(now);
     let mut watch = Watch::new();
     for _ in 0..WINDOW {
-        let _ = socket.write(now, Payload::NIL, None, false);
+        let _ = socket.write(now, Parcel::one(Payload::NIL, None), false);
     }
     let control = |payload| Message {
         subject: Subject::parse("s.server.id.sock").expect("valid"),
@@ -119,7 +119,9 @@ fn step(u: &mut Unstructured<'_>, now: &mut Instant, socket: &mut Either, watch:
         }
         7 | 8 => {
             let volatile = u.ratio(1, 4)?;
-            let _ = both!(*socket, socket => socket.write(*now, Payload::NIL, None, volatile));
+            for parcel in messages::parcels(u)? {
+                let _ = both!(*socket, socket => socket.write(*now, parcel.clone(), volatile));
+            }
         }
         9 => {
             let count = u64::from(u.arbitrary::<u8>()?);
@@ -138,6 +140,14 @@ fn step(u: &mut Unstructured<'_>, now: &mut Instant, socket: &mut Either, watch:
             let due = both!(*socket, socket => socket.poll_timeout());
             if due.is_some_and(|at| at <= *now) {
                 both!(*socket, socket => socket.handle_timeout(*now));
+            }
+        }
+        13 => {
+            let bundle = messages::bundle(u)?;
+            if !both!(*socket, socket => socket.takes_bundle(*now, &bundle)) {
+                for message in bundle.messages() {
+                    both!(*socket, socket => socket.handle_message(*now, message));
+                }
             }
         }
         _ => turn(u, *now, socket)?,
@@ -190,18 +200,20 @@ impl Watch {
                 self.closed = true;
             }
             SocketEvent::State(State::Closed) => panic!("closed by the wrong event"),
-            SocketEvent::Data { payload, .. } => {
-                self.given += 1;
-                let raw = &payload.raw;
-                if raw.len() == 8 || raw.len() == 1 {
-                    let mut number = [0; 8];
-                    number[..raw.len()].copy_from_slice(raw);
-                    assert_eq!(u64::from_le_bytes(number), self.next, "out of order");
-                }
-                self.next += 1;
-            }
+            SocketEvent::Data(parcel) => parcel.parts().for_each(|part| self.take_data(&part.payload)),
             _ => {}
         }
+    }
+
+    fn take_data(&mut self, payload: &Payload) {
+        self.given += 1;
+        let raw = &payload.raw;
+        if raw.len() == 8 || raw.len() == 1 {
+            let mut number = [0; 8];
+            number[..raw.len()].copy_from_slice(raw);
+            assert_eq!(u64::from_le_bytes(number), self.next, "out of order");
+        }
+        self.next += 1;
     }
 }
 

@@ -54,7 +54,8 @@ function send(socket, data) {
     socket.write(data)
   } catch (err) {
     if (err.code !== 'ENOBUFS') throw err
-    return socket.waitUntilDrain().then(() => send(socket, data))
+    // At half of the window, as the peers.
+    return socket.waitUntilWritable().then(() => send(socket, data))
   }
 }
 

@@ -7,7 +7,8 @@ use super::super::{Command, Event, Failure, Handle, Owner, SocketQuestion};
 use super::{Endpoint, Listening, Touched};
 use crate::client::ClientError;
 use crate::socket::{ClientSocket, Listener, SocketConfig};
-use crate::wire::{Json, Payload};
+use crate::subject::Subject;
+use crate::wire::{Bundle, Headers, Message, Parcel, Part};
 
 impl Endpoint {
     /// Does what the application wants.
@@ -32,10 +33,10 @@ impl Endpoint {
             Command::SocketConnect { socket, subject, id, config } => {
                 self.connect(now, socket, &subject, id, config)
             }
-            Command::SocketWrite { sockets, payload, json, volatile } => {
-                self.write(now, &sockets, &payload, json.as_ref(), volatile)
+            Command::PublishMany { subject, parcels } => self.publish_many(&subject, parcels),
+            Command::SocketWrite { sockets, parcels, volatile } => {
+                self.write(now, &sockets, &parcels, volatile)
             }
-            Command::SocketWriteMany { socket, messages } => self.write_many(now, socket, messages),
             Command::Collect(socket) => self.events.push_back(Event::Collected(socket)),
             Command::SocketAsk(question) => self.ask_over_socket(now, question),
             Command::Consumed { socket, count } => {
@@ -114,40 +115,40 @@ impl Endpoint {
 
     /// The application counts the window itself, so that a refusal is a bug, or the socket is at its end without its knowing. Then what was
     /// accepted there has to be told as undelivered.
-    fn write(
-        &mut self,
-        now: Instant,
-        sockets: &[Handle],
-        payload: &Payload,
-        json: Option<&Json>,
-        volatile: bool,
-    ) {
+    fn write(&mut self, now: Instant, sockets: &[Handle], parcels: &[Parcel], volatile: bool) {
         for &handle in sockets {
-            let write = |socket: &mut AnySocket| socket.write(now, payload.clone(), json.cloned(), volatile);
-            match self.with_socket(handle, write) {
-                Some(Ok(_)) => {}
-                Some(Err(error)) => tracing::debug!(socket = handle, %error, "write refused"),
-                None if volatile => {}
-                None => {
-                    let (payload, json) = (payload.clone(), json.cloned());
-                    self.events.push_back(Event::Undelivered { socket: handle, seq: 0, payload, json });
+            let write = |socket: &mut AnySocket| {
+                for parcel in parcels {
+                    if let Err(error) = socket.write(now, parcel.clone(), volatile) {
+                        tracing::debug!(socket = handle, %error, "write refused");
+                    }
                 }
+            };
+            if self.with_socket(handle, write).is_none() && !volatile {
+                let parts = parcels.iter().flat_map(Parcel::parts);
+                self.events.extend(parts.map(|Part { payload, json }| Event::Undelivered {
+                    socket: handle,
+                    seq: 0,
+                    payload,
+                    json,
+                }));
             }
         }
     }
 
-    fn write_many(&mut self, now: Instant, handle: Handle, messages: Vec<(Payload, Option<Json>)>) {
-        if !self.sockets.contains_key(&handle) {
-            let told = |(payload, json)| Event::Undelivered { socket: handle, seq: 0, payload, json };
-            return self.events.extend(messages.into_iter().map(told));
-        }
-        self.with_socket(handle, |socket| {
-            for (payload, json) in messages {
-                if let Err(error) = socket.write(now, payload, json, false) {
-                    tracing::debug!(socket = handle, %error, "write refused");
+    fn publish_many(&mut self, subject: &Subject, parcels: Vec<Parcel>) {
+        for parcel in parcels {
+            let subject = subject.clone();
+            match parcel {
+                Parcel::One(Part { payload, json }) => {
+                    let headers = Headers { json, ..Headers::default() };
+                    self.client.publish(Message { subject, payload, headers });
+                }
+                Parcel::Many(run) => {
+                    self.client.publish_bundle(Bundle { subject, first: None, attempt: None, run });
                 }
             }
-        });
+        }
     }
 
     fn ask_over_socket(&mut self, now: Instant, question: SocketQuestion) {

@@ -72,6 +72,7 @@ impl Endpoint {
     fn say(&mut self, now: Instant, output: Output, owner: impl Fn(Tag) -> Owner) {
         match output {
             Output::Publish(message) => drop(self.client.publish(message)),
+            Output::PublishBundle(bundle) => drop(self.client.publish_bundle(bundle)),
             Output::Respond(message) => {
                 let kind = QuestionKind::Publish;
                 self.client.ask(
@@ -136,7 +137,7 @@ impl Endpoint {
                 }));
                 Event::SocketClosed { socket, failure: Failure::from_close(&reason), undelivered: count }
             }
-            SocketEvent::Data { payload, json } => Event::Data { socket, payload, json },
+            SocketEvent::Data(parcel) => Event::Data { socket, parcel },
             SocketEvent::Request(message) => Event::Request { socket, message },
             SocketEvent::Acked { messages, bytes } => Event::Acked { socket, total: messages, bytes },
             SocketEvent::Counted { resent, duplicates } => Event::Counted { socket, resent, duplicates },

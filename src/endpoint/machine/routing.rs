@@ -120,13 +120,30 @@ impl Endpoint {
         }
     }
 
-    /// Many messages: for a socket one after the other, for a subscription as they are.
+    /// Many messages: as they are for a subscription, and for a socket that waits for just these.
     fn handle_bundle(&mut self, now: Instant, owner: Owner, bundle: Bundle) {
         if let Owner::Subscription(subscription) = owner {
             return self.events.push_back(Event::DeliveredBundle { subscription, bundle });
         }
-        for part in bundle.parts() {
-            self.handle_delivery(now, owner, part.into_message(bundle.subject.clone()));
+        if self.client.takes(Point::DuplicateDelivery) {
+            self.route_bundle(now, owner, &bundle);
+        }
+        self.route_bundle(now, owner, &bundle);
+    }
+
+    fn route_bundle(&mut self, now: Instant, owner: Owner, bundle: &Bundle) {
+        let socket = match owner {
+            Owner::SocketSubject(socket) => Some(socket),
+            Owner::ListenerSockets(listener) => {
+                self.with_listener(listener, |listener| listener.socket_of(&bundle.subject)).flatten()
+            }
+            _ => None,
+        };
+        let takes = |socket| self.with_socket(socket, |socket| socket.takes_bundle(now, bundle));
+        if socket.and_then(takes) != Some(true) {
+            for message in bundle.messages() {
+                self.handle_delivery(now, owner, message);
+            }
         }
     }
 

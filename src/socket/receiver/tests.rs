@@ -1,10 +1,17 @@
 use super::*;
-use crate::wire::Payload;
+use crate::wire::{Payload, Run, RunBuilder};
 
 const BYTES: usize = 1 << 20;
 
 fn data(seq: u64) -> Data {
     Data { seq, payload: Payload::NIL, json: None }
+}
+
+/// So many messages of one byte.
+fn run(count: u32) -> Run {
+    let mut builder = RunBuilder::new(&Payload::NIL, None);
+    (1..count).for_each(|_| builder.push(&Payload::NIL, None));
+    builder.finish()
 }
 
 fn handed_over(receiver: &mut Receiver) -> Vec<u64> {
@@ -134,4 +141,59 @@ fn bytes_that_came_before_their_turn_and_bytes_that_are_not_handled_are_bounded(
     receiver.consumed(3);
     assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 3, resumed: false }));
     assert_eq!(receiver.poll_transmit(), Some(Ask::Missing(vec![4, 5])), "as many as can be kept");
+}
+
+#[test]
+fn a_run_is_taken_whole_only_where_it_is_exactly_next_and_there_is_room() {
+    let mut receiver = Receiver::new(Window { messages: 10, bytes: 30 });
+    receiver.attach();
+    assert!(receiver.takes_run(1, &run(5)));
+    assert!(!receiver.takes_run(1, &run(5)) && !receiver.takes_run(5, &run(5)), "known");
+    assert!(!receiver.takes_run(7, &run(2)), "something is missing in front");
+    receiver.handle_data(data(8)).expect("in the window");
+    assert!(!receiver.takes_run(6, &run(2)), "something waits behind");
+    for seq in [6, 7] {
+        receiver.handle_data(data(seq)).expect("in the window");
+    }
+    assert_eq!(handed_over(&mut receiver), [6, 7, 8]);
+    assert!(receiver.takes_run(9, &run(20)), "28 bytes");
+    assert!(!receiver.takes_run(29, &run(3)), "too many bytes");
+    assert_eq!((receiver.unconsumed(), receiver.handled()), (28, 0));
+    // In the middle of a run, over several, and more than there is.
+    receiver.consumed(3);
+    assert_eq!((receiver.unconsumed(), receiver.handled()), (25, 3));
+    assert!(receiver.takes_run(29, &run(5)));
+    receiver.consumed(20);
+    assert_eq!(receiver.handled(), 23);
+    receiver.consumed(99);
+    assert_eq!((receiver.unconsumed(), receiver.handled(), receiver.unconsumed_bytes), (0, 33, 0));
+    let mut tight = Receiver::new(Window { messages: 10, bytes: 30 });
+    tight.set_tight(true);
+    assert!(!tight.takes_run(1, &run(2)));
+}
+
+#[test]
+fn more_messages_than_may_be_unhandled_are_not_taken_whole() {
+    let mut receiver = attached(10);
+    for first in 0..LEAST_UNCONSUMED / 250 {
+        assert!(receiver.takes_run(250 * first + 1, &run(250)));
+    }
+    assert!(!receiver.takes_run(LEAST_UNCONSUMED + 1, &run(2)));
+    receiver.consumed(1);
+    assert!(!receiver.takes_run(LEAST_UNCONSUMED + 1, &run(2)));
+    receiver.consumed(1);
+    assert!(receiver.takes_run(LEAST_UNCONSUMED + 1, &run(2)));
+}
+
+#[test]
+fn a_small_message_that_waits_has_bytes_of_its_own() {
+    let mut receiver = attached(10);
+    let frame = Bytes::from(vec![7; 1000]);
+    let part = |seq| Data { seq, payload: Payload::msgpack(frame.slice(10..20)), json: None };
+    receiver.handle_data(part(2)).expect("in the window");
+    receiver.handle_data(part(1)).expect("in the window");
+    let own: Vec<bool> = std::iter::from_fn(|| receiver.poll_data())
+        .map(|data| data.payload.raw.as_ptr() != frame[10..].as_ptr())
+        .collect();
+    assert_eq!(own, [false, true]);
 }

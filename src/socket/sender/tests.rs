@@ -1,15 +1,20 @@
+use bytes::Bytes;
+
 use super::*;
+use crate::wire::RunBuilder;
 
 fn sender(messages: usize) -> Sender {
     Sender::new(&SocketConfig { max_queue: messages, ..SocketConfig::default() })
 }
 
 fn write(sender: &mut Sender, text: &'static str) -> Result<u64, WriteError> {
-    sender.write(Instant::now(), Payload::msgpack(text), None, false)
+    sender.write(Instant::now(), Parcel::one(Payload::msgpack(text), None), false)
 }
 
 fn transmitted(sender: &mut Sender, now: Instant) -> Vec<u64> {
-    std::iter::from_fn(|| sender.poll_transmit(now)).map(|data| data.seq).collect()
+    std::iter::from_fn(|| sender.poll_transmit(now))
+        .flat_map(|(first, parcel)| first..first + u64::from(parcel.count()))
+        .collect()
 }
 
 #[test]
@@ -79,7 +84,7 @@ fn an_answer_to_a_missing_list_holds_8_mb_or_one_message_oldest_first() {
     let big = |megabytes: usize| Payload::msgpack(vec![0; megabytes * 1000 * 1000 - 100]);
     sender.attach(now);
     for megabytes in [3, 3, 3] {
-        sender.write(now, big(megabytes), None, false).expect("room");
+        sender.write(now, Parcel::one(big(megabytes), None), false).expect("room");
     }
     assert_eq!(transmitted(&mut sender, now), [1, 2, 3]);
     let seqs = |sender: &mut Sender, list: &[u64]| {
@@ -87,7 +92,7 @@ fn an_answer_to_a_missing_list_holds_8_mb_or_one_message_oldest_first() {
     };
     assert_eq!(seqs(&mut sender, &[3, 1, 1, 2]), Some(vec![1, 2]), "the rest is asked for again");
     sender.handle_emitted(now, 3).expect("sent");
-    sender.write(now, big(12), None, false).expect("room");
+    sender.write(now, Parcel::one(big(12), None), false).expect("room");
     assert_eq!(transmitted(&mut sender, now), [4]);
     assert_eq!(seqs(&mut sender, &[4]), Some(vec![4]));
 }
@@ -99,7 +104,7 @@ fn bytes_in_flight_are_bounded_but_one_message_always_goes() {
     let big = || Payload::msgpack(vec![0; MAX_IN_FLIGHT_BYTES + 1]);
     sender.attach(now);
     for _ in 0..2 {
-        sender.write(now, big(), None, false).expect("room");
+        sender.write(now, Parcel::one(big(), None), false).expect("room");
     }
     assert_eq!(transmitted(&mut sender, now), [1]);
     sender.handle_emitted(now, 1).expect("sent");
@@ -111,7 +116,7 @@ fn bytes_are_bounded_like_messages_and_headers_count() {
     let config = SocketConfig { max_queue_bytes: 100, ..SocketConfig::default() };
     let (mut sender, now) = (Sender::new(&config), Instant::now());
     let put = |sender: &mut Sender, size: usize, json| {
-        sender.write(now, Payload::msgpack(vec![0; size]), json, false)
+        sender.write(now, Parcel::one(Payload::msgpack(vec![0; size]), json), false)
     };
     assert_eq!(put(&mut sender, 60, None), Ok(1));
     assert_eq!(put(&mut sender, 41, None), Err(WriteError::FullBytes { window: 100 }));
@@ -130,7 +135,7 @@ fn what_is_left_at_the_end_comes_out_in_order_without_the_volatile_ones() {
     let (mut sender, now) = (sender(9), Instant::now());
     sender.attach(now);
     for (seq, volatile) in [(1, true), (2, false), (3, true), (4, false), (5, true)] {
-        assert_eq!(sender.write(now, Payload::NIL, None, volatile), Ok(seq));
+        assert_eq!(sender.write(now, Parcel::one(Payload::NIL, None), volatile), Ok(seq));
     }
     transmitted(&mut sender, now);
     sender.handle_emitted(now, 2).expect("sent");
@@ -145,7 +150,8 @@ fn a_peer_that_acknowledges_nothing_while_the_window_is_used_is_noticed() {
     let (mut sender, start) = (Sender::new(&config), Instant::now());
     let at = |seconds| start + Duration::from_secs(seconds);
     sender.attach(start);
-    let put = |sender: &mut Sender, now| sender.write(now, Payload::NIL, None, false).expect("room");
+    let put =
+        |sender: &mut Sender, now| sender.write(now, Parcel::one(Payload::NIL, None), false).expect("room");
     put(&mut sender, start);
     assert!(!sender.is_stalled(at(99)), "less than half is used");
     put(&mut sender, at(1));
@@ -165,7 +171,7 @@ fn asking_a_million_times_for_everything_is_paced_and_an_honest_peer_is_served_a
     let mut sender = sender(1000);
     sender.attach(now);
     for _ in 0..100 {
-        sender.write(now, Payload::msgpack(vec![7; 100_000]), None, false).expect("room");
+        sender.write(now, Parcel::one(Payload::msgpack(vec![7; 100_000]), None), false).expect("room");
     }
     transmitted(&mut sender, now);
     let all: Vec<u64> = (0..=100).collect();
@@ -183,4 +189,56 @@ fn asking_a_million_times_for_everything_is_paced_and_an_honest_peer_is_served_a
     assert!((1..=16_000_000 + MAX_RESEND_BYTES).contains(&more), "{more}");
     assert_eq!(sender.handle_emitted(later, 99), Ok(true));
     assert_eq!(sender.resend(later, &all).expect("kept").len(), 1);
+}
+
+/// So many small messages in one go, `text` and its number each.
+fn run(text: &str, numbers: std::ops::RangeInclusive<u64>) -> Parcel {
+    let payload = |number| Payload::msgpack(format!("{text}{number}"));
+    let mut builder = RunBuilder::new(&payload(*numbers.start()), None);
+    numbers.skip(1).for_each(|number| builder.push(&payload(number), None));
+    Parcel::Many(builder.finish())
+}
+
+#[test]
+fn a_run_leaves_as_it_was_written_and_each_of_its_messages_is_acknowledged_and_resent_by_itself() {
+    let (mut sender, now) = (sender(20), Instant::now());
+    assert_eq!(sender.write(now, run("m", 1..=3), false), Ok(3));
+    assert_eq!(write(&mut sender, "m4"), Ok(4));
+    assert_eq!(sender.write(now, run("m", 5..=9), false), Ok(9));
+    assert_eq!((sender.unacked(), sender.unacked_bytes()), (9, 18));
+    sender.attach(now);
+    let counts: Vec<_> = std::iter::from_fn(|| sender.poll_transmit(now))
+        .map(|(first, parcel)| (first, parcel.count()))
+        .collect();
+    assert_eq!(counts, [(1, 3), (4, 1), (5, 5)]);
+    let resent = |sender: &mut Sender, wanted: &[u64]| {
+        let found = sender.resend(now, wanted).unwrap_or_default().into_iter();
+        found.map(|data| (data.seq, data.payload.raw)).collect::<Vec<_>>()
+    };
+    let kept = |numbers: &[u64]| {
+        numbers.iter().map(|number| (*number, Bytes::from(format!("m{number}")))).collect::<Vec<_>>()
+    };
+    assert_eq!(resent(&mut sender, &[9, 2, 4, 6, 99]), kept(&[2, 4, 6, 9]));
+    // In the middle of the first, then of the last.
+    assert_eq!(sender.handle_emitted(now, 2), Ok(true));
+    assert_eq!((sender.unacked(), sender.unacked_bytes(), sender.acked_bytes()), (7, 14, 4));
+    assert_eq!(resent(&mut sender, &[1, 2, 3]), kept(&[3]));
+    assert_eq!(sender.handle_emitted(now, 7), Ok(true));
+    assert_eq!(resent(&mut sender, &[7, 8, 9]), kept(&[8, 9]));
+    let at = sender.poll_timeout().expect("armed");
+    sender.handle_timeout(at);
+    assert_eq!(transmitted(&mut sender, at), [9], "the last one goes again, alone");
+    assert_eq!(sender.handle_emitted(now, 10), Err(PeerMisbehaved::AckedUnsent { upto: 10 }));
+    assert_eq!(sender.handle_emitted(now, 9), Ok(true));
+    assert_eq!((sender.unacked(), sender.unacked_bytes(), sender.is_waiting()), (0, 0, false));
+}
+
+#[test]
+fn a_run_that_does_not_fit_is_refused_whole() {
+    let (mut sender, now) = (sender(4), Instant::now());
+    assert_eq!(sender.write(now, run("m", 1..=3), false), Ok(3));
+    assert_eq!(sender.write(now, run("m", 4..=5), false), Err(WriteError::Full { window: 4 }));
+    assert_eq!(sender.write(now, run("m", 4..=4), true), Ok(4));
+    let left: Vec<u64> = sender.take_undelivered().iter().map(|data| data.seq).collect();
+    assert_eq!(left, [1, 2, 3], "without the volatile one");
 }

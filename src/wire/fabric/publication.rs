@@ -173,12 +173,11 @@ impl Listener {
         headers: &Headers,
         mut reader: Reader<'_>,
     ) -> Result<Publication, DecodeError> {
-        let only_seq = Headers { seq: headers.seq, ..Headers::default() } == *headers;
-        if flags & (ACK | CHUNK) != 0 || !only_seq {
+        if flags & (ACK | CHUNK) != 0 {
             return Err(DecodeError("bundle with what only a single message has"));
         }
         let count = reader.varint()?;
-        let bundle = Bundle::parse(subject, headers.seq, count, reader.payload());
+        let bundle = Bundle::parse(subject, headers, count, reader.payload());
         let bundle = bundle.ok_or(DecodeError("malformed bundle"))?;
         Ok(Publication::of_bundle(bundle, self.single.clone()))
     }

@@ -184,7 +184,7 @@ fn what_breaks_the_rules_is_an_error() {
         (framed(1, b"\x22\x05\x01\x00a\xff\xff\xff\xff\xff\x01\x02\x00x"), "malformed bundle"),
         (framed(1, b"\x22\x05\x01\x00a\x02\x02\x00x\x03\x02{]\x00x"), "malformed bundle"),
         (framed(1, b"\x23\x01\x05\x01\x00a\x02\x02\x00x\x02\x00x"), "single"),
-        (framed(1, b"\x32\x05\x01\x00a\x02\x01\x02\x02\x00x\x02\x00x"), "single"),
+        (framed(1, b"\x32\x05\x01\x00a\x02\x01\x02\x02\x00x\x02\x00x"), "malformed bundle"),
         (framed(6, b"{}"), "malformed"),
         (framed(6, b"\xff"), "malformed"),
         (framed(6, br#"{"op":"cluster","ack":"1"}"#), "malformed"),
