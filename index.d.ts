@@ -418,7 +418,11 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * @throws {FabricError} `408` · `"ERR_CLOSED"`
    */
   syncSubscriptions(options?: { timeout?: number }): Promise<void>
-  /** The addresses of the servers of the fabric. `timeout` in ms, default 30_000. @throws {FabricError} `408` · `"ERR_CLOSED"` */
+  /**
+   * The addresses of the servers of the fabric, as the server tells them; ours forms no cluster and tells none. `timeout` in ms, default 30_000.
+   *
+   * @throws {FabricError} `408` · `"ERR_CLOSED"`
+   */
   cluster(options?: { timeout?: number }): Promise<string[]>
 
   /** Whether anybody listens on `subject` now. @throws {FabricError} `403` · `"ERR_CLOSED"` */

@@ -31,7 +31,8 @@ impl Address {
         if let Some(path) = text.strip_prefix("unix:") {
             return Self::unix(path.strip_prefix("//").unwrap_or(path));
         }
-        let (scheme, rest) = text.split_once("://").ok_or("address without a scheme: http, https, ws, wss or unix")?;
+        let (scheme, rest) =
+            text.split_once("://").ok_or("address without a scheme: http, https, ws, wss or unix")?;
         let (tls, websocket) = match scheme.to_ascii_lowercase().as_str() {
             "http" => (false, false),
             "ws" => (false, true),
