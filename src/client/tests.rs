@@ -201,3 +201,17 @@ fn without_an_inbox_questions_are_told_why_and_the_next_connection_asks_again() 
     stage.sign_in();
     assert!(matches!(stage.ops()[..], [ClientOp::Publish { .. }]), "now it is said");
 }
+
+#[test]
+fn what_is_asked_behind_a_cut_waits_for_the_next_connection() {
+    let mut stage = Stage::ready();
+    stage.client.drop_link();
+    stage.ask(1, QuestionKind::Request);
+    assert_eq!((stage.ops(), stage.news()), (vec![], vec![]));
+    assert!(stage.client.poll_drop());
+    stage.client.handle_link_down(stage.now, "cut".to_owned());
+    stage.now += Duration::from_secs(1);
+    stage.client.handle_timeout(stage.now);
+    stage.sign_in();
+    assert!(matches!(stage.ops()[..], [ClientOp::Publish { .. }]), "once");
+}

@@ -197,7 +197,7 @@ pub async fn carry_batches(
 pub async fn ping_and_fall_silent(wire: Wire) {
     let quick = AcceptOptions {
         ping_interval: Duration::from_millis(40),
-        ping_timeout: Duration::from_millis(200),
+        ping_timeout: Duration::from_secs(1),
         ..AcceptOptions::default()
     };
     let (mut client, mut broker) = linked(quick, wire).await;
