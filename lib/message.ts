@@ -6,9 +6,7 @@ import { checkAttached, checkEncoding, copyOut, DataEncoding, decodeAt, encode }
 import { FabricError, invalidType } from './errors'
 import { headersText, parseHeaders, REPLY_HEADER } from './headers'
 import { checkOptions, isBytes, isEncoding, isHeaders } from './options'
-import type { Incoming } from './slab'
-
-const EMPTY = Buffer.alloc(0)
+import { Incoming } from './slab'
 
 /** What a message needs of the client that received it, to be answered. */
 export interface Responder {
@@ -26,7 +24,15 @@ export class MessageData {
   #data: unknown
   #decoded = false
 
-  constructor(options: { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null }) {
+  constructor(options: Incoming | { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null }) {
+    if (options instanceof Incoming) {
+      // The bytes of an event, without copying them.
+      this.encoding = options.encoding
+      this.#bytes = options.source
+      this.#start = options.start
+      this.#end = options.end
+      return
+    }
     const { encoding = 0, raw } = options
     if (!types.isUint8Array(raw)) throw invalidType('raw', 'a Uint8Array', raw)
     checkEncoding(encoding)
@@ -69,13 +75,6 @@ export class MessageData {
     }
     return this.#data
   }
-
-  /** Takes the bytes of an event without copying them. */
-  protected adopt(incoming: Incoming): void {
-    this.#bytes = incoming.source
-    this.#start = incoming.start
-    this.#end = incoming.end
-  }
 }
 
 /** A message that was received. */
@@ -93,8 +92,7 @@ export class Message extends MessageData {
     reply: string | null,
     incoming: Incoming,
   ) {
-    super({ encoding: incoming.encoding, raw: EMPTY })
-    this.adopt(incoming)
+    super(incoming)
     this.subject = subject
     this.#responder = responder
     this.#headersText = headers

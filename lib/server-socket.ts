@@ -8,10 +8,13 @@ import { route } from './events'
 import type { Responder } from './message'
 import { ConatSocketBase } from './socket-base'
 
+/** Who has it on its list. */
+interface Owner {
+  handleSocketGone(socket: ServerSocket): void
+}
+
 export class ServerSocket extends ConatSocketBase {
-  readonly role = 'server'
-  /** Takes the socket off its server's list. */
-  readonly #gone: (socket: ServerSocket) => void
+  readonly #owner: Owner
 
   /** @internal */
   constructor(
@@ -21,13 +24,17 @@ export class ServerSocket extends ConatSocketBase {
     subject: string,
     id: string,
     options: SocketSettings,
-    gone: (socket: ServerSocket) => void,
+    owner: Owner,
   ) {
     super(core, responder, handle, subject, id, options)
-    this.#gone = gone
+    this.#owner = owner
     route(handle, this)
     // `connection` hands it over ready; nobody could have listened for the event.
     this.enter('ready')
+  }
+
+  get role(): 'server' {
+    return 'server'
   }
 
   disconnect(): void {
@@ -44,6 +51,6 @@ export class ServerSocket extends ConatSocketBase {
   }
 
   protected override handleGone(): void {
-    this.#gone(this)
+    this.#owner.handleSocketGone(this)
   }
 }

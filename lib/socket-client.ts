@@ -40,11 +40,7 @@ function isDialect(name: string, value: unknown): void {
 const PASSED_ON = ['reconnection', 'loadBalancerTimeout', 'dialect'] as const
 
 export class ConatSocketClient extends ConatSocketBase {
-  readonly role = 'client'
-  readonly reconnection: boolean
-  /** Its way to the server. Closing it is a reconnect, as a test of one. */
-  readonly sub: { close: () => void } = { close: () => this.disconnect() }
-  readonly #responder: Responder
+  #sub: { close: () => void } | undefined
   readonly #options: SocketConnectOptions
 
   /** @internal */
@@ -54,12 +50,24 @@ export class ConatSocketClient extends ConatSocketBase {
     checkOptions('socket.connect', options, SHAPE)
     const id = options.id ?? native.randomId()
     checkId(id)
-    super(core, responder, commands.nextHandle(), subject, id, options)
-    this.reconnection = options.reconnection ?? true
-    this.#responder = responder
-    this.#options = { ...options }
+    const kept = { ...options }
+    super(core, responder, commands.nextHandle(), subject, id, kept)
+    this.#options = kept
     route(this.handle, this)
     commands.socketConnect(core.handle, this.handle, subject, this.#settings())
+  }
+
+  get role(): 'client' {
+    return 'client'
+  }
+
+  get reconnection(): boolean {
+    return this.#options.reconnection ?? true
+  }
+
+  /** Its way to the server. Closing it is a reconnect, as a test of one. */
+  get sub(): { close: () => void } {
+    return (this.#sub ??= { close: () => this.disconnect() })
   }
 
   connect(): void {
@@ -77,7 +85,7 @@ export class ConatSocketClient extends ConatSocketBase {
   /** Another socket to the same server, on a subject one token longer. */
   channel(name: string): ConatSocketClient {
     const { id: _own, ...options } = this.#options
-    return new ConatSocketClient(this.core, this.#responder, `${this.subject}.${name}`, options)
+    return new ConatSocketClient(this.core, this.responder, `${this.subject}.${name}`, options)
   }
 
   override handleEvent(kind: number, slab: Slab): void {

@@ -212,12 +212,15 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
     const handle = slab.u32()
     const id = slab.str()
     const subject = slab.str()
-    const socket = new ServerSocket(this.core, this.#responder, handle, subject, id, this.#options, gone => {
-      if (this.sockets[id] === gone) delete this.sockets[id]
-    })
+    const socket = new ServerSocket(this.core, this.#responder, handle, subject, id, this.#options, this)
     this.sockets[id] = socket
     if (!this.#isWanted) socket.unref()
     this.announce('connection', socket)
+  }
+
+  /** @internal */
+  handleSocketGone(socket: ServerSocket): void {
+    if (this.sockets[socket.id] === socket) delete this.sockets[socket.id]
   }
 
   #pipeError(): FabricError {

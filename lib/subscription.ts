@@ -222,12 +222,25 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     return this.#shared.queue
   }
 
-  async next(): Promise<IteratorResult<Message, undefined>> {
+  /** What is there already costs one promise. */
+  next(): Promise<IteratorResult<Message, undefined>> {
     this.#iterated = true
+    const message = this.#pulls.take()
+    if (message === undefined) return this.#nextToCome()
+    this.#handleRead(message)
+    return Promise.resolve({ value: message, done: false })
+  }
+
+  async #nextToCome(): Promise<IteratorResult<Message, undefined>> {
     const result = await this.#pulls.next()
-    if (!result.done) this.#queuedBytes -= result.value.length
-    if (this.#pulls.length === 0) this.#drained?.()
+    if (!result.done) this.#handleRead(result.value)
+    else this.#drained?.()
     return result
+  }
+
+  #handleRead(message: Message): void {
+    this.#queuedBytes -= message.length
+    if (this.#pulls.length === 0) this.#drained?.()
   }
 
   async return(): Promise<IteratorResult<Message, undefined>> {

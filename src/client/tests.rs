@@ -7,8 +7,8 @@ use super::*;
 use crate::entropy::SeededEntropy;
 use crate::subject::{Pattern, Subject};
 use crate::wire::{
-    AckId, ClientOp, Headers, Info, Json, Message, OpError, Payload, Reply, ServerOp, SubscribeStatus,
-    Subscription,
+    AckId, ClientOp, Headers, Info, Json, Message, OpError, Payload, Publication, Reply, ServerOp,
+    SubscribeStatus, Subscription,
 };
 
 const SYNC: u32 = 1;
@@ -199,7 +199,10 @@ fn without_an_inbox_questions_are_told_why_and_the_next_connection_asks_again() 
     stage.now += Duration::from_secs(2);
     stage.client.handle_timeout(stage.now);
     stage.sign_in();
-    assert!(matches!(stage.ops()[..], [ClientOp::Publish { .. }]), "now it is said");
+    assert!(
+        matches!(stage.ops()[..], [ClientOp::Publish { .. } | ClientOp::Request { .. }]),
+        "now it is said"
+    );
 }
 
 #[test]
@@ -213,5 +216,49 @@ fn what_is_asked_behind_a_cut_waits_for_the_next_connection() {
     stage.now += Duration::from_secs(1);
     stage.client.handle_timeout(stage.now);
     stage.sign_in();
-    assert!(matches!(stage.ops()[..], [ClientOp::Publish { .. }]), "once");
+    assert!(matches!(stage.ops()[..], [ClientOp::Request { .. }]), "once");
+}
+
+#[test]
+fn a_request_that_somebody_has_is_not_acknowledged_and_leaves_nothing_behind() {
+    let mut stage = Stage::ready();
+    stage.ask(NEWS, QuestionKind::Request);
+    let ops = stage.ops();
+    let [ClientOp::Request { publication, .. }] = ops.as_slice() else { panic!("{ops:?}") };
+    let reply = publication.headers.reply.clone().expect("somewhere for the answer");
+    let answer = Publication { subject: reply, headers: Headers::default(), ..publication.clone() };
+    let pattern = Pattern::parse(&stage.inbox()).expect("valid");
+    stage.client.handle_op(stage.now, ServerOp::Deliver { pattern, publication: answer });
+    let news = stage.news();
+    assert!(matches!(news.as_slice(), [ClientEvent::Reply { token: NEWS, .. }]), "{news:?}");
+    let held = stage.client.held();
+    assert_eq!((held.operations, held.acks), (0, 0), "nobody waits for the acknowledgement");
+}
+
+#[test]
+fn a_request_that_nobody_has_fails_at_once_or_waits_and_is_sent_whole_again() {
+    let mut stage = Stage::ready();
+    stage.ask(NEWS, QuestionKind::Request);
+    let ops = stage.ops();
+    let [ClientOp::Request { ack, .. }] = ops.as_slice() else { panic!("{ops:?}") };
+    stage.client.handle_op(stage.now, ServerOp::Ack { id: *ack, reply: Reply::Published { count: 0 } });
+    let news = stage.news();
+    let [ClientEvent::Failed(NEWS, ClientError::NoSubscribers { .. })] = news.as_slice() else {
+        panic!("{news:?}")
+    };
+    let subject = Subject::parse("later").expect("valid");
+    let message = Message { subject, payload: Payload::msgpack("hi"), headers: Headers::default() };
+    let timeout = Duration::from_secs(10);
+    let kind = QuestionKind::Request;
+    let question = Question { kind, message, timeout, wait_for_interest: true };
+    stage.client.ask(stage.now, Some(TAP), question);
+    let ops = stage.ops();
+    let [ClientOp::Request { ack, publication: first }] = ops.as_slice() else { panic!("{ops:?}") };
+    stage.client.handle_op(stage.now, ServerOp::Ack { id: *ack, reply: Reply::Published { count: 0 } });
+    let ops = stage.ops();
+    let [ClientOp::WaitForInterest { ack, .. }] = ops.as_slice() else { panic!("{ops:?}") };
+    stage.client.handle_op(stage.now, ServerOp::Ack { id: *ack, reply: Reply::Interest(true) });
+    let ops = stage.ops();
+    let [ClientOp::Request { publication: second, .. }] = ops.as_slice() else { panic!("{ops:?}") };
+    assert_eq!((second, &second.payload), (first, &Payload::msgpack("hi")));
 }
