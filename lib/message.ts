@@ -1,33 +1,17 @@
 // A message as the application sees it: decodes when its data is asked for.
 import { Buffer } from 'node:buffer'
 import { types } from 'node:util'
+import type { Headers, MessageOptions, Published, PublishOptions } from '../index'
 import { checkAttached, checkEncoding, copyOut, DataEncoding, decodeAt, encode } from './codec'
 import { FabricError, invalidType } from './errors'
-import { type Headers, headersText, parseHeaders, REPLY_HEADER } from './headers'
+import { headersText, parseHeaders, REPLY_HEADER } from './headers'
 import { checkOptions, isBytes, isEncoding, isHeaders } from './options'
 import { Incoming } from './slab'
-
-export interface Published {
-  bytes: number
-  count: number
-}
-
-export interface PublishOptions extends MessageOptions {
-  timeout?: number
-  waitForInterest?: boolean
-  noThrow?: boolean
-}
 
 /** What a message needs of the client that received it, to be answered. */
 export interface Responder {
   respond(subject: string, data: unknown, options: PublishOptions | undefined): Promise<Published>
   respondSync(subject: string, data: unknown, options: PublishOptions | undefined): { bytes: number }
-}
-
-export interface MessageOptions {
-  encoding?: DataEncoding
-  raw?: Uint8Array
-  headers?: Headers | null
 }
 
 /** A payload with its headers, not yet sent or already received. */

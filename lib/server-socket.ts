@@ -1,11 +1,12 @@
 // The side that was connected to: one for each client of a socket server.
+import type { SocketSettings } from '../index'
+
 import commands = require('./commands')
 
 import type { Core } from './core'
 import { route } from './events'
 import type { Responder } from './message'
 import { ConatSocketBase } from './socket-base'
-import type { SocketSettings } from './socket-options'
 
 /** Who has it on its list. */
 interface Owner {

@@ -1,3 +1,5 @@
+// A socket of either side: writes and data; requests are in socket-requests.ts. What differs is in socket-client.ts and server-socket.ts.
+import type { Headers, SocketSettings, SocketStats, State, WriteOptions } from '../index'
 import { decodeAt } from './codec'
 
 import commands = require('./commands')
@@ -15,22 +17,15 @@ import {
   SOCKET_STATE,
   SOCKET_UNDELIVERED,
 } from './events'
-import { type Headers, parseHeaders } from './headers'
+import { parseHeaders } from './headers'
 import type { Message, Responder } from './message'
 import { checkOptions, defaults } from './options'
 import { prepare, readMessage, Ticket } from './requests'
 import type { Incoming, Slab } from './slab'
 import { type DataIterator, type Sink, SocketData } from './socket-data'
-import {
-  END_SHAPE,
-  type EndOptions,
-  type SocketSettings,
-  type SocketStats,
-  type WriteOptions,
-  writeOptions,
-} from './socket-options'
+import { END_SHAPE, type EndOptions, writeOptions } from './socket-options'
 import { SocketAsking } from './socket-requests'
-import type { State, StateEvents } from './socket-state'
+import type { StateEvents } from './socket-state'
 import { SendWindow, sizeOf } from './socket-window'
 import { Undelivered, type UndeliveredMessage } from './undelivered'
 import { Waiters } from './waiters'

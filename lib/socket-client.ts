@@ -1,4 +1,6 @@
 // The side that connects.
+import type { SocketConnectOptions } from '../index'
+
 import commands = require('./commands')
 
 import type { Core } from './core'
@@ -6,21 +8,22 @@ import { invalidValue } from './errors'
 import { CHOOSE_SERVER, route } from './events'
 import type { Responder } from './message'
 import { native } from './native'
-import { checkOptions, defaults, isBoolean, isFunction, isString, isTimeout, pick } from './options'
+import {
+  checkOptions,
+  defaults,
+  isBoolean,
+  isFunction,
+  isString,
+  isTimeout,
+  pick,
+  type ShapeOf,
+} from './options'
 import type { Slab } from './slab'
 import { ConatSocketBase } from './socket-base'
-import { SETTINGS_SHAPE, type SocketSettings, windowSettings } from './socket-options'
+import { SETTINGS_SHAPE, windowSettings } from './socket-options'
 import { checkConnectSubject, checkId } from './subjects'
 
-export interface SocketConnectOptions extends SocketSettings {
-  id?: string
-  reconnection?: boolean
-  loadBalancer?: (subject: string) => Promise<string> | string
-  loadBalancerTimeout?: number
-  dialect?: 'classic' | 'attempt'
-}
-
-const SHAPE = {
+const SHAPE: ShapeOf<SocketConnectOptions> = {
   ...SETTINGS_SHAPE,
   reconnection: isBoolean,
   loadBalancer: isFunction,

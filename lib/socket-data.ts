@@ -1,7 +1,7 @@
 // Data that has arrived at a socket: to listeners, to iterators, or held until there is one.
 // A message counts as consumed when a listener was called, or when an iterator has gone past it.
+import type { Headers } from '../index'
 import type { Failed } from './errors'
-import type { Headers } from './headers'
 import { Pulls } from './pulls'
 
 export type Item = [data: unknown, headers: Headers]

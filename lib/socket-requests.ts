@@ -1,20 +1,12 @@
 // Requests over a socket, of either side.
+import type { RequestManyOptions, RequestOptions, SocketSettings } from '../index'
 import { type Answers, ask } from './answers'
 import * as commands from './commands'
 import type { Core } from './core'
 import { abortFailure, errorFrom, Failed } from './errors'
 import type { Message, Responder } from './message'
 import { checkOptions } from './options'
-import {
-  prepare,
-  REQUEST_MANY_SHAPE,
-  REQUEST_SHAPE,
-  type RequestManyOptions,
-  type RequestOptions,
-  Ticket,
-  waitOf,
-} from './requests'
-import type { SocketSettings } from './socket-options'
+import { prepare, REQUEST_MANY_SHAPE, REQUEST_SHAPE, Ticket, waitOf } from './requests'
 import { SocketMade } from './socket-settings'
 import type { StateEvents } from './socket-state'
 

@@ -1,7 +1,7 @@
 // What a socket was made with, for programs to look at. Nothing here is a field of each: a program has thousands of sockets.
+import type { SocketSettings } from '../index'
 import type { Core } from './core'
 import { defaults } from './options'
-import type { SocketSettings } from './socket-options'
 import { type StateEvents, Stateful } from './socket-state'
 
 /** None of the fabric's connections is a socket's own. */

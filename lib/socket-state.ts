@@ -1,5 +1,6 @@
 // What sockets and socket servers have in common: a state that is announced, waiting for it, closing, and the hold.
 import { EventEmitter } from 'node:events'
+import type { State } from '../index'
 import type { Child, Core } from './core'
 import type { Drain } from './drain'
 import { closedFailure, errorFrom, type FabricError, Failed, rethrowLater } from './errors'
@@ -8,8 +9,6 @@ import { Hold } from './lifetime'
 import { isTimeout } from './options'
 import type { Slab } from './slab'
 import { Waiters } from './waiters'
-
-export type State = 'disconnected' | 'connecting' | 'ready' | 'closed'
 
 /** In the order of the numbers in docs/boundary.md. */
 const STATES: readonly State[] = ['disconnected', 'connecting', 'ready', 'closed']
