@@ -212,7 +212,12 @@ export interface DrainOptions {
 /** The events of a client and what listeners get. */
 export interface ClientEvents {
   connected: []
-  disconnected: []
+  /**
+   * The connection is gone; with `reconnection` another one follows. The reason where one is known: `"ERR_SLOW_CONSUMER"` this client did
+   * not read what came for it, the server dropped that, and the client's subscriptions have lost it · `403` and others of docs/errors.md: the
+   * server does not let this client subscribe to its inbox, so that it is never ready; what waited for that was rejected with the same.
+   */
+  disconnected: [reason?: FabricError]
   /** Signed in; what the server said. */
   info: [info: Record<string, unknown>]
   /** Answers can arrive and every subscription stands. */

@@ -82,6 +82,30 @@ test.each<[string, Buffer]>([
   expect(process.memoryUsage().rss - before).toBeLessThan(50 * 2 ** 20)
 })
 
+// Row 26 of the list of bad inputs, as far as plain values go.
+test.each<[string, number[], unknown]>([
+  ['a string that is no UTF-8', [0xa2, 0xff, 0xfe], expect.any(String)],
+  ['NaN', [0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0], Number.NaN],
+  ['negative zero', [0xcb, 0x80, 0, 0, 0, 0, 0, 0, 0], -0],
+  ['2^64 - 1', [0xcf, ...Array(8).fill(0xff)], 2 ** 64],
+  ['a date at the end of 32 bits', [0xd6, 0xff, 0xff, 0xff, 0xff, 0xff], new Date(0xffffffff * 1000)],
+  [
+    'a date beyond all dates',
+    [0xc7, 12, ...Array(5).fill(0xff), 0x7f, ...Array(7).fill(0xff)],
+    expect.any(Date),
+  ],
+  ['an extension that nobody knows', [0xd4, 0x55, 1], expect.objectContaining({ type: 0x55 })],
+])('%s is a value like others', (_name, bytes, value) => {
+  expect(decode({ encoding: DataEncoding.MsgPack, data: Buffer.from(bytes) })).toEqual(value)
+})
+
+test.each<[string, number[]]>([
+  ['a date of three bytes', [0xc7, 3, 0xff, 1, 2, 3]],
+  ['a type that is not used', [0xc1]],
+])('%s is ERR_DECODE', (_name, bytes) => {
+  expect(codeOf(Buffer.from(bytes))).toBe('ERR_DECODE')
+})
+
 test('1024 levels are decoded, and in JSON as many', () => {
   expect(codeOf(nested(1024))).toBe('decoded')
   const json = (levels: number): Buffer => Buffer.from(`${'['.repeat(levels)}"[[\\"["${']'.repeat(levels)}`)

@@ -1,4 +1,5 @@
 // The system's service: for who has its password, and nobody else.
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -40,7 +41,7 @@ for (const kind of ['in-process', 'conat wire', 'selvedge wire'] as const) {
         const [id] = Object.values(fabric.broker.sockets).flatMap(({ id, user }) =>
           user === null ? [id] : [],
         )
-        const gone = new Promise<void>(done => victim.once('disconnected', done))
+        const gone = once(victim, 'disconnected')
         expect((await call(client, 'sys.conat.default', 'disconnect', [id])).data).toBeNull()
         await gone
         await victim.waitUntilReady()

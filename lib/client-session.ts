@@ -35,6 +35,8 @@ export class Session {
   #refusal: Failed | undefined
   /** Why the last attempt to connect failed, until one succeeds. */
   #obstacle: Failed | undefined
+  /** Why the connection is about to end, if the engine knows. */
+  #ending: Failed | undefined
 
   /** Takes over what the engine says, and tells which event the application gets. */
   handleState(state: number, text: string): Change {
@@ -50,6 +52,7 @@ export class Session {
         this.state = 'connected'
         this.#isAnnounced = true
         this.#obstacle = undefined
+        this.#ending = undefined
         this.connectionId = text || undefined
         this.hold.set(false)
         this.#connected.settle()
@@ -70,6 +73,19 @@ export class Session {
       default:
         return undefined
     }
+  }
+
+  /** `isInbox`: this connection can never be ready. */
+  handleEnding(failure: Failed, isInbox: boolean): void {
+    this.#ending = failure
+    if (isInbox) this.#ready.settle(failure)
+  }
+
+  /** Why the connection that ended did so, if that is known; once. */
+  takeEnding(): Failed | undefined {
+    const ending = this.#ending
+    this.#ending = undefined
+    return ending
   }
 
   handleConnectFailed(failure: Failed): void {

@@ -26,7 +26,16 @@ import { CLIENT_SHAPE, openSettings, shownOptions } from './connect-options'
 import { Core } from './core'
 import { Drain } from './drain'
 import { errorFrom, FabricError, Failed } from './errors'
-import { CLIENT_STATE, CONNECT_FAILED, endAllOf, forget, PERMISSION, route, type Target } from './events'
+import {
+  CLIENT_ENDING,
+  CLIENT_STATE,
+  CONNECT_FAILED,
+  endAllOf,
+  forget,
+  PERMISSION,
+  route,
+  type Target,
+} from './events'
 import { type Message, type MessageData, messageData, type Responder } from './message'
 import { native } from './native'
 import { checkOptions, isFunction, isString } from './options'
@@ -320,6 +329,9 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
       const text = slab.str()
       if (state === CLOSED) this.#finish(text)
       else if (!this.#core.closed) this.#announce(this.#session.handleState(state, text))
+    } else if (kind === CLIENT_ENDING) {
+      const isInbox = slab.u8() === 1
+      this.#session.handleEnding(new Failed(slab.str(), slab.str()), isInbox)
     } else if (kind === CONNECT_FAILED) {
       const failure = new Failed(slab.str(), slab.str())
       this.#session.handleConnectFailed(failure)
@@ -344,6 +356,10 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     if (change === 'info') {
       this.#permissions.clear()
       this.emit('info', this.info as Record<string, unknown>)
+    } else if (change === 'disconnected') {
+      const ending = this.#session.takeEnding()
+      if (ending === undefined) this.emit('disconnected')
+      else this.emit('disconnected', errorFrom(ending))
     } else if (change !== undefined) this.emit(change)
   }
 

@@ -33,6 +33,7 @@ export const CONNECT_FAILED = 30
 export const PIPE_BYTES = 31
 export const PIPE_TAKEN = 32
 export const PIPE_END = 33
+export const CLIENT_ENDING = 70
 export const SOCKET_UNDELIVERED = 34
 export const SOCKET_COLLECTED = 35
 export const SOCKET_COUNTED = 36

@@ -46,9 +46,9 @@ const steps = {
     console.log('skipped: cargo-deny is not installed (cargo install cargo-deny)')
     return true
   },
-  // Only when asked for: takes its time, or builds the addon anew.
+  // The short forms of `npm run soak` and `npm run asan`.
   soak: () =>
-    ok(() => run(process.execPath, ['--expose-gc', '--no-warnings', 'scripts/soak.mjs', '--cycles', '300'])),
+    ok(() => run(process.execPath, ['--expose-gc', '--no-warnings', 'scripts/soak.mjs', '--cycles', '600'])),
   asan: () => ok(() => run(process.execPath, ['scripts/asan.mjs'])),
   // That the benchmark works and every message comes whole; how fast is for people (docs/performance.md).
   bench: () => ok(() => run(process.execPath, ['scripts/bench/main.mjs', '--quick'])),
@@ -61,10 +61,7 @@ const steps = {
 
 let sum = { passed: 0, failed: 0 }
 const at = process.argv.indexOf('--only')
-const chosen =
-  at < 0
-    ? Object.keys(steps).filter(name => name !== 'asan' && name !== 'soak')
-    : process.argv[at + 1].split(',')
+const chosen = at < 0 ? Object.keys(steps) : process.argv[at + 1].split(',')
 const report = []
 for (const name of chosen) {
   if (!steps[name]) throw Error(`no step '${name}'; there are ${Object.keys(steps).join(', ')}`)

@@ -199,3 +199,55 @@ test('a server that was frozen past its keep-alive goes on whole, or both ends s
   )
   expect([(await guest.report()).broken, (await server.report()).broken]).toEqual([[], []])
 }, 120_000)
+
+test('a server that was frozen until another one had its socket is fenced when it wakes up', async () => {
+  const broker = await Party.broker()
+  const options = { address: `http://127.0.0.1:${broker.port}` }
+  const quick = { keepAlive: 200, keepAliveTimeout: 400 }
+  const listen = { subject: 'standby', options: quick }
+  const [old, next, guest] = await Promise.all([0, 1, 2].map(() => Party.client(options)))
+  await old!.ask('listen', listen)
+  const same = { subject: 'standby', count: 1, options: { ...quick, id: 'same' } }
+  await guest!.ask('connect', same)
+  await guest!.ask('talk')
+  await old!.ask('talk')
+  await until(
+    () => old!.report(),
+    ({ ends }) => ends[0]!.got > 20,
+    20_000,
+  )
+  old!.freeze()
+  await next!.ask('listen', listen)
+  // The broker cuts it off after 45 s without a pong, and the guest gives it up 30 to 45 s later.
+  const [lost] = (
+    await until(
+      () => guest!.report(),
+      ({ ends }) => ends[0]!.state === 'closed',
+      120_000,
+    )
+  ).ends
+  expect(lost!.closed).toEqual(['ERR_SOCKET_LOST'])
+  await guest!.ask('hush')
+  await guest!.ask('connect', same)
+  await guest!.ask('write', { count: 50 })
+  await guest!.ask('drain')
+  old!.thaw()
+  const [fenced] = (
+    await until(
+      () => old!.report(),
+      ({ ends }) => ends[0]!.state === 'closed',
+      60_000,
+    )
+  ).ends
+  expect(fenced!.closed).toEqual(['ERR_SUPERSEDED'])
+  // What the old one had is whole, and what it said meanwhile came to nobody. What it lacks is told to the guest.
+  expect(fenced!.wrong).toEqual([])
+  expect(lost!.undelivered).toBeGreaterThanOrEqual(lost!.written - fenced!.got)
+  await guest!.ask('write', { count: 50 })
+  await guest!.ask('drain')
+  const [there] = (await next!.report()).ends
+  const here = (await guest!.report()).ends[1]!
+  expect([there!.got, there!.wrong, there!.state]).toEqual([100, [], 'ready'])
+  expect([here.got, here.wrong, here.state]).toEqual([0, [], 'ready'])
+  for (const party of [old!, next!, guest!]) expect((await party.report()).broken).toEqual([])
+}, 240_000)

@@ -33,12 +33,13 @@ export async function has(command, args = ['--version']) {
   return (await run(command, args, { quiet: true })).code === 0
 }
 
-/** A command of an installed package, run with our own node: no shell, no PATH. */
+/** A command of an installed package, run with our own node: no shell, no PATH. The last argument may be options of `run`. */
 export function bin(name, ...args) {
+  const options = typeof args.at(-1) === 'object' ? args.pop() : {}
   const [owner, command] = Array.isArray(name) ? name : [name, name.split('/').pop()]
   const folder = new URL(`../../node_modules/${owner}/`, import.meta.url)
   const { bin: bins } = JSON.parse(readFileSync(new URL('package.json', folder)))
-  return run(process.execPath, [fileURLToPath(new URL(bins[command] ?? bins, folder)), ...args])
+  return run(process.execPath, [fileURLToPath(new URL(bins[command] ?? bins, folder)), ...args], options)
 }
 
 // Our pipes are no terminals: what a terminal would get must be asked for.

@@ -8,7 +8,7 @@ use crate::wire::OpError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// It does not read as fast as messages come for it. Its outbox was dropped.
+    /// It does not read as fast as messages come for it. Its outbox was dropped, and holds only the word that says so.
     SlowConsumer,
     /// It may not come in. Its outbox holds the `info` that says why.
     SignInRefused,

@@ -90,6 +90,7 @@ fn cost(op: &ServerOp) -> usize {
                     + info.cluster_name.as_ref().map_or(0, String::len)
                     + info.user.as_ref().map_or_else(refusal_size, |user| user.as_bytes().len())
             }
+            ServerOp::Closing { code, message } => code.len() + message.len(),
             ServerOp::Permission { message, subject, kind } => message.len() + subject.len() + kind.len(),
             ServerOp::Deliver { pattern, publication } => {
                 pattern.as_str().len() + publication_size(publication)

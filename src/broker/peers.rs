@@ -82,7 +82,10 @@ impl Peers {
         let Self { slots, woken, fallen, limits, .. } = self;
         let peer = find(slots, id).filter(|peer| peer.close.is_none())?;
         if peer.outbox.push(*limits, op).is_err() {
+            let (ops, bytes) = (peer.outbox.len(), peer.outbox.bytes());
             peer.outbox.clear();
+            // Bounds so narrow that this does not fit are a test's.
+            let _ = peer.outbox.push(*limits, farewell(ops, bytes));
             peer.close = Some(CloseReason::SlowConsumer);
             fallen.push(id);
         }
@@ -138,6 +141,14 @@ impl Peers {
 
 fn find(slots: &mut [Option<Peer>], id: PeerId) -> Option<&mut Peer> {
     slots.get_mut(id.slot as usize)?.as_mut().filter(|peer| peer.id == id)
+}
+
+/// What a slow consumer is told, in place of all that waited for it.
+fn farewell(ops: usize, bytes: usize) -> ServerOp {
+    ServerOp::Closing {
+        code: "ERR_SLOW_CONSUMER".to_owned(),
+        message: format!("slow consumer: {ops} operations of {bytes} bytes were not read, and are dropped"),
+    }
 }
 
 fn wake(woken: &mut VecDeque<PeerId>, peer: &mut Peer) {

@@ -39,6 +39,20 @@ pub enum ClientError {
         /// The pattern.
         pattern: String,
     },
+    /// The broker ends the connection.
+    CutOff {
+        /// As the broker calls it.
+        code: String,
+        /// In the broker's words.
+        message: String,
+    },
+    /// The broker does not let answers come: without an inbox a connection is of no use.
+    InboxRefused {
+        /// Where they would come.
+        inbox: String,
+        /// Why not.
+        error: OpError,
+    },
     /// The client is closed.
     Closed,
 }
@@ -68,6 +82,10 @@ impl fmt::Display for ClientError {
                     f,
                     "there can be at most one queue group per client on a subject (subject='{pattern}')"
                 )
+            }
+            Self::CutOff { message, .. } => write!(f, "the server ended the connection: {message}"),
+            Self::InboxRefused { inbox, error } => {
+                write!(f, "the server does not let this client subscribe to its inbox '{inbox}': {error}")
             }
             Self::Closed => f.write_str("closed"),
         }

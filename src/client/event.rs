@@ -72,6 +72,8 @@ pub enum SessionState {
     SignInFailed(String),
     /// The inbox and every subscription stand.
     Ready,
+    /// The link will close, and why; `Disconnected` follows.
+    Ending(ClientError),
     /// The link is gone.
     Disconnected(String),
     /// Final.

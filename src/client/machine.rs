@@ -262,6 +262,11 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 }
                 self.events.push_back(ClientEvent::Permission { message, subject, kind });
             }
+            ServerOp::Closing { code, message } => {
+                let message = message.chars().take(LONGEST_FAREWELL).collect();
+                let why = ClientError::CutOff { code, message };
+                self.events.push_back(ClientEvent::Session(SessionState::Ending(why)));
+            }
         }
     }
 
@@ -379,3 +384,5 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 
 /// Until the broker says otherwise.
 const DEFAULT_MAX_PAYLOAD: usize = 1_000_000;
+/// Characters of a broker's last words that are kept.
+const LONGEST_FAREWELL: usize = 1000;

@@ -192,8 +192,11 @@ fn without_an_inbox_questions_are_told_why_and_the_next_connection_asks_again() 
     let mut statuses = vec![Ok(SubscribeStatus::Added); count];
     statuses[0] = Err(refusal.clone());
     stage.client.handle_op(stage.now, ServerOp::Ack { id, reply: Reply::Subscribed(statuses) });
-    let told = |token| ClientEvent::Failed(token, ClientError::Refused(refusal.clone()));
-    assert_eq!(stage.news(), [told(1), told(2)], "a socket's command waits on");
+    let why = ClientError::InboxRefused { inbox: stage.inbox(), error: refusal };
+    let told = |token| ClientEvent::Failed(token, why.clone());
+    let failed: Vec<_> =
+        stage.news().into_iter().filter(|event| matches!(event, ClientEvent::Failed(..))).collect();
+    assert_eq!(failed, [told(1), told(2)], "a socket's command waits on");
     assert!(stage.client.poll_drop());
     stage.client.handle_link_down(stage.now, "dropped".to_owned());
     stage.now += Duration::from_secs(2);
@@ -261,4 +264,51 @@ fn a_request_that_nobody_has_fails_at_once_or_waits_and_is_sent_whole_again() {
     let ops = stage.ops();
     let [ClientOp::Request { publication: second, .. }] = ops.as_slice() else { panic!("{ops:?}") };
     assert_eq!((second, &second.payload), (first, &Payload::msgpack("hi")));
+}
+
+#[test]
+fn why_the_broker_ends_the_connection_is_told_before_it_is_gone() {
+    let mut stage = Stage::ready();
+    while stage.client.poll_event().is_some() {}
+    let message = "x".repeat(5000);
+    stage.client.handle_op(stage.now, ServerOp::Closing { code: "ERR_SLOW_CONSUMER".into(), message });
+    stage.client.handle_link_down(stage.now, "cut".to_owned());
+    let told: Vec<_> = std::iter::from_fn(|| stage.client.poll_event()).collect();
+    let kept = ClientError::CutOff { code: "ERR_SLOW_CONSUMER".into(), message: "x".repeat(1000) };
+    assert_eq!(
+        told,
+        [
+            ClientEvent::Session(SessionState::Ending(kept)),
+            ClientEvent::Session(SessionState::Disconnected("cut".into()))
+        ]
+    );
+}
+
+#[test]
+fn a_client_without_an_inbox_fails_what_waits_and_tries_another_connection() {
+    let mut stage = Stage::ready();
+    stage.lose();
+    stage.ask(CLUSTER, QuestionKind::Request);
+    assert!(stage.client.poll_dial());
+    stage.client.handle_link_up(stage.now, "");
+    let user = Ok(Json::from_value(&serde_json::Value::Null));
+    let info = Info { max_payload: 1_000_000, id: "0".to_owned(), cluster_name: None, user };
+    stage.client.handle_op(stage.now, ServerOp::Info(info));
+    let Some(ClientOp::Subscribe { ack: Some(id), .. }) = stage.ops().pop() else { panic!("no sign-in") };
+    let no = OpError { message: "permission denied".into(), code: Some(403) };
+    let statuses = vec![Err(no.clone()), Ok(SubscribeStatus::Added), Ok(SubscribeStatus::Added)];
+    stage.client.handle_op(stage.now, ServerOp::Ack { id, reply: Reply::Subscribed(statuses) });
+    let why = ClientError::InboxRefused { inbox: stage.inbox(), error: no };
+    let told: Vec<_> = std::iter::from_fn(|| stage.client.poll_event()).collect();
+    assert!(told.contains(&ClientEvent::Failed(CLUSTER, why.clone())), "{told:?}");
+    assert_eq!(told.last(), Some(&ClientEvent::Session(SessionState::Ending(why))));
+    assert!(stage.client.poll_drop());
+    stage.client.handle_link_down(stage.now, "given up".to_owned());
+    stage.now += Duration::from_secs(60);
+    stage.client.handle_timeout(stage.now);
+    stage.sign_in();
+    assert_eq!(
+        stage.client.poll_event(),
+        Some(ClientEvent::Session(SessionState::Disconnected("given up".into())))
+    );
 }

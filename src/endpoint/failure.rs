@@ -43,6 +43,10 @@ impl From<ClientError> for Failure {
             ClientError::Refused(error) => refusal(error.code),
             ClientError::Full { .. } => "ENOBUFS".to_owned(),
             ClientError::QueueGroup { .. } => "ERR_QUEUE_GROUP".to_owned(),
+            ClientError::InboxRefused { error, .. } => refusal(error.code),
+            ClientError::CutOff { code, .. } if code == "ERR_SLOW_CONSUMER" => code.clone(),
+            // A code of a later version is nothing that a program could match on.
+            ClientError::CutOff { .. } => "ERR_REFUSED".to_owned(),
             ClientError::Closed => "ERR_CLOSED".to_owned(),
         };
         Self::new(code, error)

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::broker::{Inquiry, PeerId, QuestionId, Right};
-use crate::client::SessionState;
+use crate::client::{ClientError, SessionState};
 use crate::endpoint::{Event, Failure, Handle};
 use crate::runtime::News;
 use crate::socket::State;
@@ -178,11 +178,20 @@ impl Slab {
             SessionState::SignedIn(info) => (2, info_json(info)),
             SessionState::Ready => (3, String::new()),
             SessionState::Closed => (4, String::new()),
+            SessionState::Ending(why) => return self.ending(client, why),
             SessionState::SignInFailed(reason) => (5, reason.clone()),
         };
         self.head(6, client);
         self.bytes.push(number);
         self.str(&text);
+    }
+
+    fn ending(&mut self, client: Handle, why: &ClientError) {
+        let failure = Failure::from(why.clone());
+        self.head(70, client);
+        self.bytes.push(u8::from(matches!(why, ClientError::InboxRefused { .. })));
+        self.str(&failure.code);
+        self.str(&failure.message);
     }
 
     fn state(

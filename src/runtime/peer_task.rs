@@ -19,7 +19,9 @@ pub(super) async fn serve(broker: Arc<BrokerHandle>, link: BoxedLink<ServerOp, C
     match poll_fn(|cx| task.poll(cx)).await {
         Ok(reason) => {
             tracing::info!(%peer, ?reason, "peer closed by the broker");
-            task.say_goodbye().await;
+            // Who reads too little is still reading what came before the word that says so.
+            let patience = if reason == CloseReason::SlowConsumer { 5 } else { 1 };
+            task.say_goodbye(Duration::from_secs(patience)).await;
         }
         Err(error) => tracing::debug!(%peer, %error, "peer gone"),
     }
@@ -72,10 +74,12 @@ impl PeerTask {
             let (peer, incoming, outgoing) = (self.peer, &mut self.incoming, &mut self.outgoing);
             let (closed, held_up) = self.broker.with(|machine, now| {
                 incoming.drain(..).for_each(|op| machine.handle_op(now, peer, op));
-                if takes {
+                let closed = machine.close_reason(peer);
+                // The last words go on top of what the link still has to say.
+                if takes || closed.is_some() {
                     machine.take_outbox(peer, outgoing);
                 }
-                (machine.close_reason(peer), machine.is_held_up(peer))
+                (closed, machine.is_held_up(peer))
             });
             let released = std::mem::replace(&mut self.held_up, held_up) && !held_up;
             let said = !self.outgoing.is_empty();
@@ -97,15 +101,15 @@ impl PeerTask {
         Poll::Pending
     }
 
-    /// What the broker said last still goes out, if the peer takes it within a second.
-    async fn say_goodbye(&mut self) {
+    /// What the broker said last still goes out, if the peer takes it in time.
+    async fn say_goodbye(&mut self, patience: Duration) {
         let farewell = async {
             poll_fn(|cx| self.link.poll_flush(cx)).await?;
             // The original disconnects a refused client some 25 ms after it has told it why; clients count on reading it first.
             tokio::time::sleep(Duration::from_millis(25)).await;
             poll_fn(|cx| self.link.poll_close(cx)).await
         };
-        if !matches!(tokio::time::timeout(Duration::from_secs(1), farewell).await, Ok(Ok(()))) {
+        if !matches!(tokio::time::timeout(patience, farewell).await, Ok(Ok(()))) {
             tracing::debug!(peer = %self.peer, "peer did not take the goodbye");
         }
     }

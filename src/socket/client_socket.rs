@@ -220,12 +220,17 @@ impl ClientSocket {
                 }
             }
             _ if self.channel.is_foreign(&message.headers) => {
-                // A server that another making of this socket is attached to, or was. Only the newest making speaks for all: an older one may
-                // not know yet that its time is over.
+                // A server that another making of this socket is attached to, or was. Only the newest making speaks for all; an older one
+                // hears by this that its time is over. It may have a server of its own that does not know.
                 if message.headers.attempt.is_none_or(|other| self.epoch() > Some(other)) {
                     self.channel.refuse_foreign(&message);
+                } else {
+                    self.close(CloseReason::Superseded);
                 }
             }
+            // From a server that has taken us and whose word of it has not come. It may be gone before we hear of it, and whoever comes back
+            // under its name begins anew: what the two send must not be mixed. Nothing is lost: it is not acknowledged.
+            None if !self.was_ready && message.headers.seq.is_some() => {}
             _ => {
                 if let Err(error) = self.channel.handle_message(now, message) {
                     self.close(CloseReason::Misbehaved(error));
@@ -238,8 +243,10 @@ impl ClientSocket {
     /// A bundle for this socket. Says whether it took all of it; if not, its messages have to be handed in one by one.
     pub fn takes_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
         let headers = Headers { attempt: bundle.attempt, ..Headers::default() };
-        let is_open =
-            !self.is_closing() && self.subscribed != Subscribed::No && !self.channel.is_foreign(&headers);
+        let is_open = !self.is_closing()
+            && self.was_ready
+            && !self.channel.is_foreign(&headers)
+            && self.subscribed != Subscribed::No;
         let takes =
             is_open && bundle.first.is_some_and(|first| self.channel.takes_run(now, first, &bundle.run));
         if takes {

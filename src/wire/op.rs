@@ -128,6 +128,13 @@ pub enum ServerOp {
         /// `"pub"` or `"sub"`.
         kind: String,
     },
+    /// The broker ends this connection, and why. Nothing follows. Conat's wire has no word for it.
+    Closing {
+        /// A code of docs/errors.md; who does not know it goes by the words.
+        code: String,
+        /// In words.
+        message: String,
+    },
     /// A chunk for the subscription `pattern`.
     Deliver {
         /// The pattern as subscribed.

@@ -1,5 +1,7 @@
 //! The application above a socket: what it wrote, what it was given, and what it may believe.
 
+use std::collections::BTreeSet;
+
 use selvedge::endpoint::{Failure, Handle};
 use selvedge::socket::State;
 use selvedge::wire::Payload;
@@ -21,6 +23,8 @@ pub struct Side {
     /// The numbers of what came back as undelivered, in the order of their coming.
     pub undelivered: Vec<u64>,
     pub state: State,
+    /// Nobody wants to hear that these were lost.
+    pub volatile: BTreeSet<u64>,
     pub written: u64,
     pub acked: u64,
     /// What it was given, and from which writer.
@@ -30,6 +34,8 @@ pub struct Side {
     pub consumed: u64,
     pub consumed_bytes: u64,
     pub closed: Option<(Option<Failure>, usize)>,
+    /// Made with an epoch: a newer one may take its place.
+    pub knows_epochs: bool,
     /// Nothing may be written any more.
     pub ending: bool,
     /// Detached by hand.
@@ -51,6 +57,7 @@ impl Side {
             acked_bytes: 0,
             undelivered: Vec::new(),
             state,
+            volatile: BTreeSet::new(),
             written: 0,
             acked: 0,
             received: 0,
@@ -59,6 +66,7 @@ impl Side {
             consumed: 0,
             consumed_bytes: 0,
             closed: None,
+            knows_epochs: false,
             ending: false,
             detached: false,
             dead: false,
@@ -93,7 +101,16 @@ impl Side {
         }
         let before = self.undelivered.last().copied().unwrap_or(self.acked);
         self.undelivered.push(seq);
-        if seq == before + 1 { Ok(()) } else { Err(format!("undelivered {seq} after {before}")) }
+        if !self.volatile.contains(&seq) && self.owed(before, seq) == 1 {
+            Ok(())
+        } else {
+            Err(format!("undelivered {seq} after {before}"))
+        }
+    }
+
+    /// How many of the messages after `from` and up to `to` are to be handed back when the socket breaks.
+    pub fn owed(&self, from: u64, to: u64) -> u64 {
+        (from + 1..=to).filter(|seq| !self.volatile.contains(seq)).count() as u64
     }
 
     /// Takes a message; says what is wrong with it.

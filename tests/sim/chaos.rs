@@ -18,6 +18,8 @@ const SEEDS: u64 = 2000;
 const TWICE: u64 = 10;
 /// Users and servers that go away are back by then.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(20);
+/// A window in bytes that is no bound.
+const WIDE: usize = 16 * 1024 * 1024;
 const SUBJECT: &str = "chaos";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +147,7 @@ pub fn live(seed: u64, keep_trace: bool) -> World {
     }
     for index in 0..2 + world.dice.below(4) {
         let node = servers + world.dice.below(nodes - servers);
-        let sock = world.connect(node, SUBJECT, config.clone());
+        let sock = connect(&mut world, node, config.clone());
         if mix == Mix::Stuck && index == 0 {
             let id = world.sides[&sock].id.clone();
             world.stuck.insert(id);
@@ -194,8 +196,11 @@ fn config(world: &mut World, mix: Mix) -> SocketConfig {
     let dice = &mut world.dice;
     let windows: &[usize] = if mix == Mix::Failover { &[1000] } else { &[1, 2, 3, 8, 1000] };
     let keep_alive = Some(Duration::from_secs(dice.pick(&[45, 45, 45, 5])));
+    // Most messages are larger than the smallest of these: one alone always fits.
+    let bytes: &[usize] = if mix == Mix::Failover { &[WIDE] } else { &[20, 100, 1000, 10_000, WIDE, WIDE] };
     SocketConfig {
         max_queue: dice.pick(windows),
+        max_queue_bytes: dice.pick(bytes),
         keep_alive,
         keep_alive_timeout: Duration::from_secs(dice.pick(&[30, 30, 10])),
         ..SocketConfig::default()
@@ -213,12 +218,19 @@ fn act(world: &mut World, servers: usize, config: SocketConfig) {
         .collect();
     if open.is_empty() || world.dice.chance(0.03) {
         let node = servers + world.dice.below(clients);
-        world.connect(node, SUBJECT, config);
+        connect(world, node, config);
         return;
     }
     let sock = world.dice.pick(&open);
     match world.dice.below(100) {
-        0..70 => {
+        0..2 => supersede(world, servers, sock, config),
+        2..10 => {
+            for _ in 0..1 + world.dice.below(5) {
+                let size = world.dice.pick(&[0, 10, 3500]);
+                world.write_volatile(sock, size);
+            }
+        }
+        10..70 => {
             let (count, size) = (1 + world.dice.below(30) as u64, world.dice.pick(&[0, 0, 10, 200, 3500]));
             world.write(sock, count, size);
         }
@@ -240,6 +252,24 @@ fn act(world: &mut World, servers: usize, config: SocketConfig) {
         }
         _ => world.command(sock.0, Command::DropTransport),
     }
+}
+
+/// Half of all sockets come from ends that know epochs, and each later one is newer.
+fn connect(world: &mut World, node: usize, config: SocketConfig) -> Sock {
+    let epoch = world.dice.chance(0.5).then(|| u64::from(world.writers) + 1);
+    world.connect(node, SUBJECT, SocketConfig { epoch, ..config })
+}
+
+/// Somebody makes a socket anew under its id, while the older one may still be there.
+fn supersede(world: &mut World, servers: usize, older: Sock, config: SocketConfig) {
+    let side = &world.sides[&older];
+    if !side.is_client || !side.knows_epochs || world.stuck.contains(&side.id) {
+        return;
+    }
+    let node = servers + world.dice.below(world.nodes.len() - servers);
+    let epoch = Some(u64::from(world.writers) + 1);
+    world.net.count("supersession");
+    world.supersede(node, SUBJECT, older, SocketConfig { epoch, ..config });
 }
 
 /// Something that the network does.
@@ -280,8 +310,11 @@ fn leave(world: &mut World, node: usize) {
 
 /// Something that an operating system does.
 fn stop_or_leap(world: &mut World) {
-    let node = world.dice.below(world.nodes.len());
-    if world.dice.chance(0.6) {
+    let node = world.dice.below(world.nodes.len() + 1);
+    if node == world.nodes.len() {
+        let by = world.dice.pick(&[1, 20, 100, 3600]);
+        world.net.leap_broker(Duration::from_secs(by));
+    } else if world.dice.chance(0.6) {
         let length = world.dice.millis(100, 40_000);
         world.freeze(node, length);
     } else {

@@ -114,14 +114,14 @@ impl World {
             .map(|reader| reader.received)
             .max()
             .unwrap_or(0);
-        let missing = side.written - reached;
+        let missing = side.owed(reached, side.written);
         if (*undelivered as u64) < missing {
             return Some(format!("{missing} undelivered, and it says {undelivered}"));
         }
         if side.undelivered.len() != *undelivered {
             return Some(format!("{undelivered} undelivered, and it hands over {:?}", side.undelivered));
         }
-        (*undelivered as u64 != side.written - side.acked)
+        (*undelivered as u64 != side.owed(side.acked, side.written))
             .then(|| "the undelivered are not those without acknowledgement".to_owned())
     }
 

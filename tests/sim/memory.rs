@@ -5,6 +5,7 @@ use std::time::Duration;
 use selvedge::endpoint::{Command, Held};
 use selvedge::socket::Held as SocketHeld;
 
+use crate::app::Side;
 use crate::world::World;
 
 /// Bytes before their turn that one socket keeps (docs/socket.md), and the message that went over.
@@ -27,7 +28,7 @@ impl World {
                     faults.push(format!("{index}: socket {socket} is one that nobody knows"));
                     continue;
                 };
-                if let Some(what) = excess(&held, side.window) {
+                if let Some(what) = excess(&held, side) {
                     faults.push(format!("{:?}: {what}: {held:?}", (index, socket)));
                 }
             }
@@ -81,8 +82,13 @@ impl World {
 }
 
 /// Which bound is broken.
-fn excess(held: &SocketHeld, window: u64) -> Option<&'static str> {
+fn excess(held: &SocketHeld, side: &Side) -> Option<&'static str> {
+    let window = side.window;
     let bounds = [
+        (
+            held.unacked > 1 && held.unacked_bytes as u64 > side.window_bytes,
+            "more bytes unacknowledged than the window",
+        ),
         (held.unacked as u64 > window, "more unacknowledged than the window"),
         (held.ahead as u64 > window + 1, "more before its turn than the window"),
         (held.ahead_bytes > MOST_AHEAD_BYTES, "more bytes before their turn than the bound"),

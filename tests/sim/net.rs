@@ -54,6 +54,8 @@ pub struct Net {
     pub harm: BTreeMap<&'static str, u64>,
     config: BrokerConfig,
     broker: Option<Broker>,
+    /// How far the broker's clock is ahead.
+    broker_skew: Duration,
     /// By endpoint.
     links: Vec<Option<Link>>,
     blocked_until: Vec<Option<Instant>>,
@@ -93,6 +95,7 @@ impl Net {
             harm: BTreeMap::new(),
             config,
             broker: None,
+            broker_skew: Duration::ZERO,
             links: Vec::new(),
             blocked_until: Vec::new(),
             endpoint_of: HashMap::new(),
@@ -123,6 +126,12 @@ impl Net {
         if self.broker.is_none() {
             self.broker = Some(Broker::new(self.config.clone(), self.dice.split(&self.rare)));
         }
+    }
+
+    /// The broker's clock jumps ahead: what it waits for is overdue at once.
+    pub fn leap_broker(&mut self, by: Duration) {
+        self.count("clock leap of the broker");
+        self.broker_skew += by;
     }
 
     /// Counts something that went wrong.
@@ -211,6 +220,8 @@ impl Net {
     pub fn next_at(&self) -> Option<Instant> {
         let flight = self.flying.first_key_value().map(|((at, _), _)| *at);
         let broker = self.broker.as_ref().and_then(Broker::poll_timeout);
+        // It may be overdue, and time does not go back.
+        let broker = broker.map(|at| at.checked_sub(self.broker_skew).unwrap_or(at));
         flight.into_iter().chain(broker).min()
     }
 
@@ -225,10 +236,11 @@ impl Net {
             if let Some(notice) = self.notices.pop_front() {
                 return Some(notice);
             }
+            let its_now = now + self.broker_skew;
             if let Some(broker) = &mut self.broker
-                && broker.poll_timeout().is_some_and(|at| at <= now)
+                && broker.poll_timeout().is_some_and(|at| at <= its_now)
             {
-                broker.handle_timeout(now);
+                broker.handle_timeout(its_now);
                 self.drain_broker(now);
             }
             let first = self.flying.first_entry().filter(|first| first.key().0 <= now)?;
@@ -247,7 +259,7 @@ impl Net {
         match flight {
             Flight::ToBroker(peer, op) => {
                 if let Some(broker) = &mut self.broker {
-                    broker.handle_op(now, peer, op);
+                    broker.handle_op(now + self.broker_skew, peer, op);
                     self.drain_broker(now);
                 }
             }
@@ -258,7 +270,7 @@ impl Net {
             }
             Flight::HungUp(peer) => {
                 if let Some(broker) = &mut self.broker {
-                    broker.detach(now, peer);
+                    broker.detach(now + self.broker_skew, peer);
                 }
             }
             Flight::Dialed(endpoint, generation) => self.answer_dial(now, endpoint, generation),
@@ -279,7 +291,7 @@ impl Net {
         let Some(broker) = self.broker.as_mut().filter(|_| !blocked) else {
             return self.notices.push_back(Notice::Down(endpoint, "refused"));
         };
-        let peer = broker.attach(now, Json::from_value(&serde_json::json!(null)));
+        let peer = broker.attach(now + self.broker_skew, Json::from_value(&serde_json::json!(null)));
         self.endpoint_of.insert(peer, endpoint);
         self.links[endpoint] = Some(Link { generation, peer, last: [now; 2], silent: None });
         self.notices.push_back(Notice::Up(endpoint));

@@ -228,6 +228,35 @@ fn a_server_that_was_frozen_is_fenced_when_it_wakes_up() {
     world.assert_right("this story");
 }
 
+/// Found by the chaos (seed 129): each making had a server of its own, and nobody told the older one.
+#[test]
+fn two_makings_at_two_servers_are_one_as_soon_as_the_newer_one_hears_something() {
+    let mut world = World::new(62);
+    let (first, second, client) = (world.node(), world.node(), world.node());
+    let config = |epoch| SocketConfig { epoch, ..SocketConfig::default() };
+    world.listen(first, "story", "first", config(None));
+    let old = world.connect_as(client, "story", "same", config(Some(1)));
+    assert!(world.run_until(SECOND, |world| world.sides[&old].state == State::Ready));
+    let old_far = far_of(&world, old);
+    // The newer one is made where the older one's server does not answer.
+    world.freeze(first, 10 * MINUTE);
+    world.listen(second, "story", "second", config(None));
+    let other = world.node();
+    world.run_for(SECOND);
+    let new = world.connect_as(other, "story", "same", config(Some(2)));
+    assert!(world.run_until(SECOND, |world| world.sides[&new].state == State::Ready));
+    let far = far_of(&world, new);
+    assert_ne!(far, old_far);
+    world.thaw(first);
+    world.write(far, 3, 0);
+    world.write(new, 3, 0);
+    world.run_for(SECOND);
+    assert_eq!(world.sides[&old].close_code(), Some("ERR_SUPERSEDED"), "{:?}", world.sides[&old]);
+    assert_eq!((world.sides[&new].acked, world.sides[&far].acked), (3, 3));
+    world.come_to_rest();
+    world.assert_right("this story");
+}
+
 #[test]
 fn volatile_messages_come_in_order_at_most_once_and_are_not_told_as_undelivered() {
     let (mut world, near, far) = pair(61, &SocketConfig::default());

@@ -171,6 +171,7 @@ impl World {
         let (socket, id) = (self.handle(), id.to_owned());
         let mut side = Side::new(id.clone(), true, self.writer(), config.max_queue);
         side.window_bytes = config.max_queue_bytes as u64;
+        side.knows_epochs = config.epoch.is_some();
         self.sides.insert((node, socket), side);
         self.command(node, Command::SocketConnect { socket, subject: subject.to_owned(), id, config });
         (node, socket)
@@ -208,6 +209,31 @@ impl World {
             self.command(sock.0, Command::SocketWrite { sockets: vec![sock.1], parcels, volatile: false });
         }
         written
+    }
+
+    /// Writes one message that may be lost, if there is room for it.
+    pub fn write_volatile(&mut self, sock: Sock, size: usize) {
+        let is_frozen = self.nodes[sock.0].frozen_until.is_some();
+        let Some(side) = self.sides.get_mut(&sock).filter(|_| !is_frozen) else { return };
+        let payload = payload(side.writer, side.written + 1, size);
+        let bytes = payload.raw.len() as u64;
+        if !side.fits(bytes) {
+            return;
+        }
+        side.written += 1;
+        side.written_bytes += bytes;
+        side.volatile.insert(side.written);
+        let sockets = vec![sock.1];
+        self.command(
+            sock.0,
+            Command::SocketWrite { sockets, parcels: vec![Parcel::one(payload, None)], volatile: true },
+        );
+    }
+
+    /// A newer making of a socket takes the place of an older one, somewhere else.
+    pub fn supersede(&mut self, node: usize, subject: &str, older: Sock, config: SocketConfig) -> Sock {
+        let id = self.sides[&older].id.clone();
+        self.connect_as(node, subject, &id, config)
     }
 
     /// Asks over a socket; the other side answers with the same payload.

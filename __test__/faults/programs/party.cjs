@@ -102,7 +102,8 @@ const commands = {
     for (let i = 0; i < count; i++) for (const end of ends) end.write({ marker })
   },
   async drain() {
-    await Promise.all(ends.map(end => end.socket.drain()))
+    const open = ends.filter(end => end.socket.state !== 'closed')
+    await Promise.all(open.map(end => end.socket.drain()))
   },
   report: () => ({ ends: ends.map(end => end.report), broken }),
   rss: () => process.memoryUsage.rss(),

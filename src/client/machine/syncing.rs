@@ -54,12 +54,26 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.events.push_back(ClientEvent::Session(SessionState::Disconnected(reason)));
     }
 
+    /// Without an inbox this connection is of no use. What waited for it hears so, less the sockets' own commands: another one may be allowed
+    /// more, and a permission that failed for a moment must not cost a session.
+    fn handle_inbox_refused(&mut self, error: OpError) {
+        let why = ClientError::InboxRefused { inbox: self.inbox_pattern.to_string(), error };
+        let waits = |operation: &Operation<T>| {
+            operation.step == Step::AwaitingConnection && operation.question.kind != QuestionKind::Command
+        };
+        for key in self.operations.keys(waits) {
+            self.fail(key, why.clone());
+        }
+        self.events.push_back(ClientEvent::Session(SessionState::Ending(why)));
+        self.session.drop_link();
+    }
+
     /// Everything is subscribed again, or what could not be is tried again later. Only now may questions go: their answers find the inbox.
     pub(super) fn handle_sync(&mut self, now: Instant, subscriptions: &[Subscription], reply: Reply) {
         let statuses = if let Reply::Subscribed(statuses) = reply { statuses } else { Vec::new() };
         match statuses.first() {
             Some(Ok(_)) => {}
-            Some(Err(error)) => return self.handle_inbox_refused(error),
+            Some(Err(error)) => return self.handle_inbox_refused(error.clone()),
             None => return self.session.drop_link(),
         }
         for (subscription, status) in subscriptions.iter().zip(statuses).skip(1) {
@@ -78,19 +92,6 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 self.put(key);
             }
         }
-    }
-
-    /// Without an inbox this connection is of no use. Who waits for it hears why, less the sockets' own commands: the next connection asks
-    /// again, and a permission that failed for a moment must not cost a session.
-    fn handle_inbox_refused(&mut self, error: &OpError) {
-        tracing::warn!(%error, "inbox refused");
-        let waits = |operation: &Operation<T>| {
-            operation.step == Step::AwaitingConnection && operation.question.kind != QuestionKind::Command
-        };
-        for key in self.operations.keys(waits) {
-            self.fail(key, ClientError::Refused(error.clone()));
-        }
-        self.session.drop_link();
     }
 
     /// One a connection: nobody shares it.

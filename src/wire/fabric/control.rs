@@ -71,6 +71,10 @@ pub(super) enum Tell {
         subject: String,
         kind: String,
     },
+    Closing {
+        code: String,
+        message: String,
+    },
     Subscribed {
         ack: u64,
         statuses: Vec<Status>,
@@ -184,6 +188,7 @@ impl Tell {
                 Self::Info { max_payload: max_payload as u64, id, cluster_name, user, refused }
             }
             ServerOp::Permission { message, subject, kind } => Self::Permission { message, subject, kind },
+            ServerOp::Closing { code, message } => Self::Closing { code, message },
             ServerOp::Ack { id: AckId(ack), reply } => match reply {
                 Reply::Published { .. } => return None,
                 Reply::Subscribed(statuses) => {
@@ -209,6 +214,7 @@ impl Tell {
             Self::Permission { message, subject, kind } => {
                 Some(ServerOp::Permission { message, subject, kind })
             }
+            Self::Closing { code, message } => Some(ServerOp::Closing { code, message }),
             Self::Subscribed { ack, statuses } => {
                 answer(ack, Reply::Subscribed(statuses.into_iter().map(Into::into).collect()))
             }

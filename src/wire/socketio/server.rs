@@ -186,6 +186,8 @@ impl Codec for ServerCodec {
                 push_string(out, &kind);
                 out.put_slice(b"}]");
             }),
+            // A disconnect packet would say no more, and Socket.IO's clients do not come back after one.
+            ServerOp::Closing { .. } => {}
         }
     }
 

@@ -152,6 +152,7 @@ proptest! {
             let info = Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user };
             ops.push(ServerOp::Info(info));
         }
+        ops.push(ServerOp::Closing { code: pattern.clone(), message: strings.concat() });
         ops.push(ServerOp::Permission { message: pattern.clone(), subject: pattern.clone(), kind: "sub".into() });
         if let Ok(pattern) = Pattern::parse(&pattern) {
             let deliver = |publication| ServerOp::Deliver { pattern: pattern.clone(), publication };
