@@ -37,7 +37,7 @@ describeStages('callbacks of a broker', stage => {
     ],
   ])('a getUser that %s refuses that connection and no other', async (_name, misbehave, text) => {
     await stage.start({
-      signInTimeout: 50,
+      signInTimeout: 1000,
       getUser: visitor => {
         const user = byCookie(loose(visitor))
         return user.name === 'bad' ? misbehave!() : user
@@ -65,7 +65,7 @@ describeStages('callbacks of a broker', stage => {
     ['gives a promise of no boolean', async () => 1],
   ])('an isAllowed that %s denies, and a neighbour goes on', async (_name, misbehave) => {
     await stage.start({
-      permissionTimeout: 100,
+      permissionTimeout: 1000,
       isAllowed: ({ subject }) => (subject === 'odd' ? misbehave() : true),
     })
     const neighbour = stage.join()
