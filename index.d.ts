@@ -11,6 +11,12 @@ import type { EventEmitter } from 'node:events'
 import type { Server as HttpServer } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 
+/**
+ * A value whose type is between sender and receiver, and unknown here: payloads, users. `any`, because programs written for Conat read such
+ * values as they are; say the type where it is known: `Message<Order>`.
+ */
+type Agreed = any
+
 /** Headers of a message: any JSON object. Keys that start with `CN-` are reserved and never sent by sockets. */
 export type Headers = Record<string, unknown>
 
@@ -83,7 +89,7 @@ export interface Published {
 }
 
 /** A payload with its headers: made by `messageData`, or received. */
-export declare class MessageData {
+export declare class MessageData<T = Agreed> {
   constructor(options: { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null })
   readonly encoding: DataEncoding
   /** The encoded payload. Yours to keep. */
@@ -92,11 +98,11 @@ export declare class MessageData {
   /** Length of `raw`, in bytes. */
   get length(): number
   /** The decoded payload; decoded when it is first asked for. @throws {FabricError} `"ERR_DECODE"` it is damaged */
-  get data(): unknown
+  get data(): T
 }
 
 /** A message that was received. A request has its reply subject in the header `CN-Reply`. */
-export declare class Message extends MessageData {
+export declare class Message<T = Agreed> extends MessageData<T> {
   private constructor()
   readonly subject: string
   /** Whether the sender waits for an answer. */
@@ -122,7 +128,7 @@ export declare function messageData(data: unknown, options?: MessageOptions): Me
 export declare function encode(options: { encoding?: DataEncoding; mesg: unknown }): Buffer
 
 /** The value of some bytes; of none, `undefined`. @throws {FabricError} `"ERR_DECODE"` */
-export declare function decode(options: { encoding?: DataEncoding; data: Uint8Array }): unknown
+export declare function decode(options: { encoding?: DataEncoding; data: Uint8Array }): Agreed
 
 /** How a client connects. */
 export interface ConnectOptions {
@@ -392,7 +398,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * const math = client.call<{ add(a: number, b: number): number }>('math')
    * await math.add(1, 2)
    */
-  call<T = any>(subject: string, options?: RequestOptions): Remote<T>
+  call<T = Agreed>(subject: string, options?: RequestOptions): Remote<T>
   /**
    * All services on a subject, as one object: every method gives their results, in the order in which they come. A
    * service that threw is an error among them.
@@ -402,7 +408,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * const all = client.callMany<{ load(): number }>('workers', { maxWait: 200 })
    * for await (const load of all.load()) console.log(load)
    */
-  callMany<T = any>(subject: string, options?: RequestManyOptions): RemoteMany<T>
+  callMany<T = Agreed>(subject: string, options?: RequestManyOptions): RemoteMany<T>
   /**
    * Shows what is published: a subscription with a queue of its own, whose messages are given to `callback`.
    *
@@ -417,7 +423,11 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * @throws {FabricError} `408` · `"ERR_CLOSED"`
    */
   syncSubscriptions(options?: { timeout?: number }): Promise<void>
-  /** The addresses of the servers of the fabric. `timeout` in ms, default 30_000. @throws {FabricError} `408` · `"ERR_CLOSED"` */
+  /**
+   * The addresses of the servers of the fabric, as the server tells them; ours forms no cluster and tells none. `timeout` in ms, default 30_000.
+   *
+   * @throws {FabricError} `408` · `"ERR_CLOSED"`
+   */
   cluster(options?: { timeout?: number }): Promise<string[]>
 
   /** Whether anybody listens on `subject` now. @throws {FabricError} `403` · `"ERR_CLOSED"` */
@@ -443,14 +453,14 @@ export type Answers = Results<Message>
 
 /** The methods of a service, for who calls them. */
 export type Remote<T> = 0 extends 1 & T
-  ? any
+  ? Agreed
   : {
       [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never
     }
 
 /** The methods of several services, for who calls them all. */
 export type RemoteMany<T> = 0 extends 1 & T
-  ? any
+  ? Agreed
   : {
       [K in keyof T]: T[K] extends (...args: infer A) => infer R
         ? (...args: A) => Results<Awaited<R> | FabricError>
@@ -579,7 +589,7 @@ export type State = 'disconnected' | 'connecting' | 'ready' | 'closed'
 /** The events of a socket and what listeners get. */
 export interface SocketEvents {
   /** In order, each exactly once. Held back until there is a listener or an iterator. */
-  data: [data: any, headers: Headers]
+  data: [data: Agreed, headers: Headers]
   /** Answer with `respond`. */
   request: [message: Message]
   /** Nothing is unacknowledged. */
@@ -645,7 +655,7 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
    * @example
    * for await (const [data, headers] of socket.iter()) await store(data)
    */
-  iter(): AsyncIterableIterator<[data: any, headers: Headers], undefined>
+  iter(): AsyncIterableIterator<[data: Agreed, headers: Headers], undefined>
   /** Resolves when everything written is acknowledged. @throws {FabricError} `"ERR_CLOSED"` it never will be */
   drain(): Promise<void>
   /** The same as `drain`. */
@@ -685,7 +695,7 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   destroy(): void
   /** Ends in order: resolves when the other side has answered, or after `timeout` ms (default 3000). Never rejects. */
   end(options?: { timeout?: number }): Promise<void>
-  [Symbol.asyncIterator](): AsyncIterableIterator<[data: any, headers: Headers], undefined>
+  [Symbol.asyncIterator](): AsyncIterableIterator<[data: Agreed, headers: Headers], undefined>
   /** As `end()`. */
   [Symbol.asyncDispose](): Promise<void>
   /** Lets it keep the process alive again. */
@@ -842,7 +852,7 @@ export interface ServerOptions {
    * (`_INBOX.…`) included. Decisions are kept for `permissionCache`. Anything but true, a throw, and a promise that takes longer than
    * `permissionTimeout` deny; what follows on that connection waits, in order. @default everything is allowed
    */
-  isAllowed?: (question: { type: 'pub' | 'sub'; user: any; subject: string }) => boolean | Promise<boolean>
+  isAllowed?: (question: { type: 'pub' | 'sub'; user: Agreed; subject: string }) => boolean | Promise<boolean>
   /**
    * Turns on the system service (`sys.conat.…`). Only users with `hub_id: "system"` may publish there, whatever `isAllowed` says, and only
    * the server hears it. Characters that a cookie can have. @default none
@@ -908,7 +918,7 @@ export type SystemAccounts = Record<string, { password: string; user: Record<str
 /** A connection of a server, as it is when it is looked at. */
 export interface ConnectionView {
   id: string
-  user: any
+  user: Agreed
   /** Network address; empty for a client inside the process. */
   address: string
   subscriptions: string[]
@@ -916,11 +926,30 @@ export interface ConnectionView {
   stats: { recv: Traffic; send: Traffic }
 }
 
+/** What a connection published (`recv`), what was delivered to it (`send`), and its number of subscriptions. */
+export interface ConnectionStats {
+  user: Agreed
+  /** Network address; empty for a client inside the process. */
+  address: string
+  recv: Traffic
+  send: Traffic
+  subs: number
+}
+
+/** How many connections there are, and of each user, by his JSON. */
+export interface Usage {
+  total: number
+  perUser: Record<string, number>
+}
+
 /** The events of a broker and what listeners get. */
 export interface ServerEvents {
   ready: []
   closed: [reason: FabricError | undefined]
-  /** A callback threw, rejected, took too long, or gave something else than it should. */
+  /**
+   * A callback threw, rejected, took too long, or gave something else than it should. With nobody to hear it the first failure of
+   * `isAllowed` is a warning of the process.
+   */
   callbackFailed: [error: unknown, callback: 'getUser' | 'isAllowed']
 }
 
@@ -947,9 +976,9 @@ export interface ConatServer extends EventEmitter<ServerEvents> {
   /** Every connection by its id. This and the next three are empty when the server is closed. */
   readonly sockets: Record<string, ConnectionView>
   /** What each connection published (`recv`) and was sent (`send`), and its number of subscriptions, by its id. */
-  readonly stats: Record<string, { user: any; address: string; recv: Traffic; send: Traffic; subs: number }>
+  readonly stats: Record<string, ConnectionStats>
   /** How many connections there are, and of each user, by his JSON. */
-  getUsage(): { total: number; perUser: Record<string, number> }
+  getUsage(): Usage
   /** Who listens. */
   readonly interest: {
     /** Every pattern with the number of its subscriptions. */
@@ -1064,16 +1093,16 @@ export declare class Patterns<T = unknown> implements Iterable<[pattern: string,
 
 /** What a server answers about itself and its fabric, to system accounts only. */
 export interface SysApi {
-  /** Counters of each connection. */
-  stats(): any
-  /** Connections and subscriptions, in all and by user. */
-  usage(): any
+  /** Counters of each connection: by id of the server, then of the connection. */
+  stats(): Record<string, Record<string, ConnectionStats>>
+  /** Connections, in all and by user: by id of the server. */
+  usage(): Record<string, Usage>
   /** Cuts off the connections with these ids. */
   disconnect(ids: string | string[]): void
-  /** Which servers are connected. Only with `id`. */
-  clusterTopology(): any
+  /** Which servers are connected: by cluster, then by id of the server, its address. Only with `id`. */
+  clusterTopology(): Record<string, Record<string, string | null>>
   /** The addresses of the servers. Only with `id`. */
-  clusterAddresses(): any
+  clusterAddresses(): string[]
 }
 
 /**

@@ -36,6 +36,17 @@ afterAll(async () => {
   await broker.close()
 })
 
+test('an error has only what there is to say', () => {
+  expect(Object.keys(new FabricError('full', 'ENOBUFS'))).toEqual(['code'])
+  let thrown: unknown
+  try {
+    client.subscribeSync('a..b')
+  } catch (error) {
+    thrown = error
+  }
+  expect(Object.keys(thrown as FabricError)).toEqual(['code'])
+})
+
 /** What a call threw or rejected with. */
 async function codeOf(call: () => unknown): Promise<unknown> {
   try {

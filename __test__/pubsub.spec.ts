@@ -144,6 +144,27 @@ describeFabrics('subscriptions of one client', fabric => {
     expect(subscription.ended).toBe(false)
   })
 
+  test('waitUntilReady waits for those that were made without waiting, also of a client that is ready', async () => {
+    const [client, other] = [fabric.client(), fabric.client()]
+    await client.waitUntilReady()
+    const counts: number[] = []
+    for (let n = 0; n < 50; n++) {
+      client.subscribeSync(`a.${n}`)
+      await client.waitUntilReady({ timeout: 10_000 })
+      counts.push((await other.publish(`a.${n}`, n)).count)
+    }
+    expect(counts).toEqual(Array(50).fill(1))
+    // Not for one that is gone, and not for ever.
+    client.disconnect()
+    client.subscribeSync('b').close()
+    client.connect()
+    await client.waitUntilReady()
+    client.subscribeSync('c')
+    const waiting = client.waitUntilReady()
+    void client.close()
+    expect((await rejection(waiting)).code).toBe('ERR_CLOSED')
+  })
+
   test('closing a subscription ends its iterator, also one that waits', async () => {
     const client = fabric.client()
     const subscription = await client.subscribe('a')
@@ -210,12 +231,29 @@ describeFabrics('subscriptions of one client', fabric => {
     expect(heard).toEqual([1, 2, 3, 4])
   })
 
+  test('a handler may close other subscriptions: who stays gets the message once, who is gone not at all', async () => {
+    const client = fabric.client()
+    const all = await Promise.all(['1', '2', '3', '4'].map(() => client.subscribe('a')))
+    const heard: unknown[] = []
+    for (const [index, subscription] of all.entries()) {
+      subscription.emitter.on('message', ({ data }) => {
+        heard.push([index, data])
+        if (heard.length === 1) for (const other of [0, 3]) if (other !== index) all[other]!.close()
+      })
+    }
+    const end = await client.subscribe('end')
+    for (const subject of ['a', 'a', 'end']) await client.publish(subject, subject)
+    await read(end, 1)
+    const others = [0, 1, 2, 3].map(index => heard.filter(([who]: any) => who === index).length)
+    expect(others).toEqual([2, 2, 2, 0])
+  })
+
   test('drain lets nothing more in, and resolves when what has arrived was read', async () => {
     const client = fabric.client()
     const [draining, other] = [await client.subscribe('a'), await client.subscribe('a')]
     for (const n of [1, 2]) await client.publish('a', n)
     await read(other, 2)
-    const drained = draining.drain()
+    const drained = Promise.all([draining.drain(), draining.drain()])
     await client.publish('a', 3)
     await read(other, 1)
     const data: unknown[] = []

@@ -145,6 +145,18 @@ describeDoors('a lost connection', fabric => {
     expect(await received).toEqual([1, 2, 3])
   })
 
+  test('a request and a publish right behind a cut wait for the next connection', async () => {
+    const { guest, server, socket } = await pair(fabric)
+    server.on('request', message => message.respondSync(message.data))
+    const heard = await fabric.client().subscribe('a')
+    for (let n = 0; n < 5; n++) {
+      guest.conn.io.engine.close()
+      const [answer, { count }] = await Promise.all([socket.request(n), guest.publish('a', n)])
+      expect([answer.data, count]).toEqual([n, 1])
+    }
+    heard.close()
+  })
+
   test('leaves a request its answer, if that comes after the reconnect', async () => {
     const [host, guest] = [fabric.client(), fabric.client()]
     const questions = await host.subscribe('a')

@@ -84,6 +84,8 @@ describeFabrics('the end of a socket', fabric => {
     near.close()
     near.close()
     expect(near).toMatchObject({ state: 'closed', ended: true })
+    // Nothing has come to it yet, and nothing will.
+    expect(await near.iter().next()).toEqual({ value: undefined, done: true })
     const [[nearReason], [farReason]] = await closed
     expect(nearReason).toBeUndefined()
     expect(farReason).toMatchObject({ code: 'ERR_SOCKET_CLOSED_BY_PEER', undelivered: 0 })

@@ -26,6 +26,9 @@ describeDoors('a socket', fabric => {
     expect(server).toMatchObject({ id: 'me', role: 'server', state: 'ready' })
     expect(listener.sockets).toEqual({ me: server })
     expect([socket.conn.id, socket.address.ip]).toEqual(['me', ''])
+    // They are made when they are asked for, and then stay what they are.
+    expect(socket.conn).toBe(socket.conn)
+    expect(socket.sub).toBe(socket.sub)
   })
 
   test('takes headers as options and as they are, and hands them over', async () => {

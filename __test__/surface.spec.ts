@@ -152,9 +152,15 @@ describeFabrics('the surface', fabric => {
     client.conn.io.engine.close()
     await down
     await client.waitUntilReady()
+    const byHand = once(client, 'disconnected')
+    client.disconnect()
+    expect(client.state).toBe('disconnected')
+    await byHand
+    client.connect()
+    await client.waitUntilReady()
     await client.close()
     const up = ['connected', 'info', 'inbox']
-    expect(seen).toEqual([...up, 'disconnected', ...up, 'closed'])
+    expect(seen).toEqual([...up, 'disconnected', ...up, 'disconnected', ...up, 'closed'])
     expect(client.state).toBe('closed')
   })
 

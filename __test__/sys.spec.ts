@@ -1,6 +1,10 @@
 // The system's service: for who has its password, and nobody else.
 import { once } from 'node:events'
-import { type Client, type ConatServer, type ConnectOptions, connect, init } from 'selvedge'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Client, type ConatServer, type ConnectOptions, connect, init, sysApi } from 'selvedge'
+import { CA, material } from './support/certificates'
 import { describeFabric } from './support/fabrics'
 import { rejection } from './support/messages'
 
@@ -112,6 +116,26 @@ test('the system accounts are handed to getUser', async () => {
   expect(seen).toEqual([{ sys: { password: PASSWORD, user: { hub_id: 'system' } } }])
   await client.close()
   await server.close()
+})
+
+test('the addresses of a server are such as a client connects to', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'selvedge-'))
+  const socketPath = join(folder, 'socket')
+  for (const [options, wanted, tls] of [
+    [{ port: 0, ssl: material('server') }, /^https:\/\/127\.0\.0\.1:\d+$/, { ca: CA }],
+    [{ socketPath }, /^unix:\/.*socket$/, {}],
+  ] as const) {
+    const server = init({ ...options, systemAccountPassword: PASSWORD })
+    await server.waitUntilReady()
+    const inside = server.client({ systemAccountPassword: PASSWORD })
+    const [address] = await sysApi(inside, { id: server.id }).clusterAddresses()
+    expect(address).toMatch(wanted)
+    const client = connect({ address, noCache: true, systemAccountPassword: PASSWORD, ...tls })
+    await client.waitUntilSignedIn({ timeout: 10_000 })
+    await Promise.all([client.close(), inside.close()])
+    await server.close()
+  }
+  rmSync(folder, { recursive: true })
 })
 
 test('without a password there is no service', async () => {

@@ -27,7 +27,15 @@ async function program(): Promise<void> {
   const answer: conat.Message = await socket.request('question', { timeout: 500 })
   const perhaps: conat.Message | undefined = await client.request('a.b', answer.data, { noThrow: true })
 
-  listener.write('to all')
+  // As Conat's programs read what they were sent, and as they may say what it is.
+  const { rows, next }: { rows: string[]; next?: number } = answer.data
+  const total: number = answer.data.total + rows.length + (next ?? 0)
+  const order = answer as conat.Message<{ id: string; items: string[] }>
+  const items: string[] = order.data.items
+  // @ts-expect-error an order has no such field
+  order.data.price
+
+  listener.write(total, { items })
   const all: (conat.Message | Error)[] = await listener.request('who?')
   const first: conat.Message = await listener.request('who?', { race: true })
 
@@ -89,13 +97,15 @@ async function services(client: conat.Client): Promise<void> {
   await client.syncSubscriptions({ timeout: 1000 })
   const system = conat.sysApi(client, { id: '0' })
   await system.disconnect(['a', 'b'])
+  const connections: number | undefined = (await system.usage())['0']?.total
+  const sent: number | undefined = (await system.stats())['0']?.['connection']?.send.bytes
   for await (const usage of conat.sysApiMany(client, { maxWait: 100 }).usage()) console.log(usage)
   const patterns = new conat.Patterns<{ weight: number }>().set('a.*', { weight: 1 })
   const weight: number | undefined = patterns.get('a.*')?.weight
   const matching: string[] = patterns.matches('a.b')
   const views: [number, string] = [client.subs['a.*']!.refCount, client.queueGroups['a.*']!]
   for (const one of [service, watch]) one.close()
-  conat.setDefaultTimeouts({ request: anything, publish: weight ?? matching.length })
+  conat.setDefaultTimeouts({ request: anything, publish: weight ?? connections ?? sent ?? matching.length })
   conat.setDefaultSocketTimeouts({ command: groups.length, keepAlive: name.length })
   conat.connect({ address: addresses[0]!, systemAccountPassword: views[1], extraHeaders: { Cookie: 'a=1' } })
 }

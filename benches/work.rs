@@ -12,6 +12,8 @@ fn main() {
         [name, messages] => {
             let mut work = scenarios::prepare(name).expect("a name from the list");
             work(messages.parse().expect("how many messages"));
+            // What is kept in the end is counted as well.
+            std::mem::forget(work);
         }
         _ => panic!("usage: work [SCENARIO MESSAGES]"),
     }

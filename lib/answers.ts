@@ -1,4 +1,6 @@
 // The answers to a requestMany: an async iterator, and a promise of one that rejects when nobody listens.
+import type { Results } from '../index'
+
 import commands = require('./commands')
 
 import type { Core } from './core'
@@ -83,9 +85,6 @@ class Receiver implements Target {
 
 /** What awaiting a requestMany gives. */
 export type AnswerIterator = AsyncIterableIterator<Message, undefined>
-
-/** Iterate it, or await it to be told first whether anybody listens. */
-export type Results<T> = Promise<AsyncIterableIterator<T, undefined>> & AsyncIterableIterator<T, undefined>
 
 export type Answers = Results<Message>
 

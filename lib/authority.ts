@@ -1,5 +1,6 @@
 // Who connects, and what they may do: calls the application's callbacks, within a time, and answers the engine.
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { ServerOptions, SystemAccounts, Visitor, VisitorCertificate } from '../index'
 
 import commands = require('./commands')
 
@@ -7,40 +8,11 @@ import { rethrowLater } from './errors'
 import { ASKED_PERMISSION, ASKED_USER, CONNECTION_GONE } from './events'
 import type { Slab } from './slab'
 
-/** What is known of a connection when it is asked who it is. */
-export interface Visitor {
-  readonly id: string
-  readonly handshake: {
-    /** Names in lower case. */
-    readonly headers: Readonly<Record<string, string>>
-    /** Empty within the process. */
-    readonly address: string
-    /** Only one that was verified. */
-    readonly certificate: VisitorCertificate | null
-  }
-}
+type Callbacks = Required<Pick<ServerOptions, 'getUser' | 'isAllowed'>>
 
-export interface VisitorCertificate {
-  readonly fingerprint256: string
-  readonly subjectAltNames: readonly string[]
-}
-
-export type SystemAccounts = Record<string, { password: string; user: Record<string, unknown> }>
-
-export type GetUser = (visitor: Visitor, systemAccounts?: SystemAccounts) => unknown
-
-export interface PermissionQuestion {
-  type: 'pub' | 'sub'
-  user: any
-  subject: string
-}
-
-export type IsAllowed = (question: PermissionQuestion) => boolean | Promise<boolean>
-
-export interface AuthorityOptions {
-  getUser?: GetUser
-  isAllowed?: IsAllowed
-  systemAccountPassword?: string
+/** The callbacks, and how long they may take. */
+export interface AuthorityOptions
+  extends Pick<ServerOptions, 'getUser' | 'isAllowed' | 'systemAccountPassword'> {
   /** Milliseconds. */
   signInTimeout: number
   permissionTimeout: number
@@ -55,8 +27,8 @@ const NO_CODE = 0xffffffff
 /** The callbacks of one broker. Nothing that they do gets out of here but an answer. */
 export class Authority {
   readonly #broker: number
-  readonly #getUser: GetUser
-  readonly #isAllowed: IsAllowed | undefined
+  readonly #getUser: Callbacks['getUser']
+  readonly #isAllowed: Callbacks['isAllowed'] | undefined
   readonly #accounts: SystemAccounts | undefined
   readonly #options: AuthorityOptions
   readonly #failed: (error: unknown, callback: 'getUser' | 'isAllowed') => void
@@ -257,7 +229,7 @@ function isThenable(value: object): boolean {
 }
 
 /** What a stranger is told of an error. */
-function textOf(error: unknown): string {
+export function textOf(error: unknown): string {
   try {
     const text = error instanceof Error ? error.message : String(error)
     return text.slice(0, MOST_ERROR_TEXT) || 'sign-in refused'

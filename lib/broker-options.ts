@@ -1,9 +1,8 @@
 // What a broker can be told when it is made, and how the engine reads it.
 import { EventEmitter } from 'node:events'
-import type { GetUser, IsAllowed } from './authority'
+import type { ConatServer, ServerOptions } from '../index'
 import { isCookieValue } from './connect-options'
 import { FabricError, invalidType, invalidValue, outOfRange } from './errors'
-import type { AnyHttpServer } from './http-server'
 import {
   type Check,
   defaults,
@@ -14,44 +13,12 @@ import {
   isString,
   isTimeout,
   pick,
-  type Shape,
+  type ShapeOf,
 } from './options'
 import { isValidSubjectWithoutWildcards } from './subjects'
-import { isSsl, serverSettings, type TlsServerOptions } from './tls'
+import { isSsl, serverSettings } from './tls'
 
-export interface ServerOptions {
-  port?: number | null
-  host?: string
-  id?: string
-  path?: string
-  maxSubscriptionsPerClient?: number
-  maxSubscriptionsPerHub?: number
-  maxConnections?: number
-  maxConnectionsPerUser?: number
-  getUser?: GetUser
-  isAllowed?: IsAllowed
-  systemAccountPassword?: string
-  signInTimeout?: number
-  permissionTimeout?: number
-  permissionCache?: number
-  clusterName?: string
-  ssl?: boolean | TlsServerOptions
-  httpServer?: AnyHttpServer
-  socketPath?: string
-  socketMode?: number
-  allowedOrigins?: readonly string[]
-  allowedHosts?: readonly string[]
-  handshakeTimeout?: number
-  messageTimeout?: number
-  maxHandshakes?: number
-  maxHandshakesPerAddress?: number
-}
-
-export interface ServerAddress {
-  address: string
-  family: string
-  port: number
-}
+export type ServerAddress = NonNullable<ReturnType<ConatServer['address']>>
 
 const isPort: Check = (name, value) => {
   if (value === null) return
@@ -82,7 +49,7 @@ const isFile: Check = (name, value) => {
 }
 
 /** Handed on to the engine as they are. */
-const PASSED_ON: Shape = {
+const PASSED_ON = {
   port: isPort,
   host: isString,
   id: isString,
@@ -102,7 +69,7 @@ const PASSED_ON: Shape = {
   maxHandshakesPerAddress: isCount,
 }
 
-export const SERVER_SHAPE: Shape = {
+export const SERVER_SHAPE: ShapeOf<ServerOptions> = {
   ...PASSED_ON,
   ssl: isSsl,
   httpServer: isHttpServer,

@@ -1,54 +1,18 @@
 // What a broker shows of itself: asked of the engine when it is looked at.
+import type { ConatServer, ConnectionStats, ConnectionView, Traffic, Usage } from '../index'
 import { invalidType } from './errors'
 import { native } from './native'
 
-export interface Volume {
-  messages: number
-  bytes: number
-}
+export type BrokerTotals = NonNullable<ConatServer['totals']>
 
-/** One connection. `recv` is what it published, `send` what went to it. */
-export interface ConnectionStats {
-  user: any
-  address: string
-  recv: Volume
-  send: Volume
-  subs: number
-}
-
-export interface ConnectionView {
-  id: string
-  user: any
-  address: string
-  subscriptions: string[]
-  stats: { recv: Volume; send: Volume }
-}
-
-export interface Usage {
-  total: number
-  perUser: Record<string, number>
-}
-
-export interface BrokerTotals {
-  connections: number
-  subscriptions: number
-  patterns: number
-  waits: number
-  outbox: Volume
-  published: Volume
-  delivered: Volume
-  publishesRefused: number
-  connectionsRefused: number
-  slowConsumers: number
-}
-
+/** As the engine tells of it. */
 interface Connection {
   id: string
   user: unknown
   address: string
   subscriptions: string[]
-  recv: Volume
-  send: Volume
+  recv: Traffic
+  send: Traffic
 }
 
 /** `undefined` when the broker is closed. */

@@ -1,13 +1,21 @@
 // The embedded broker.
 import { EventEmitter } from 'node:events'
-import { Authority } from './authority'
+import type {
+  ConnectionStats,
+  ConnectionView,
+  ConnectOptions,
+  DrainOptions,
+  ServerEvents,
+  ServerOptions,
+  Usage,
+} from '../index'
+import { Authority, textOf } from './authority'
 import {
   brokerSettings,
   checkSystemNames,
   hasAuthority,
   SERVER_SHAPE,
   type ServerAddress,
-  type ServerOptions,
   visibleOptions,
 } from './broker-options'
 
@@ -15,8 +23,7 @@ import views = require('./broker-views')
 
 import { Client } from './client'
 import { flush, nextHandle } from './commands'
-import type { ConnectOptions } from './connect-options'
-import { Drain, type DrainOptions } from './drain'
+import { Drain } from './drain'
 import { closedFailure, errorFrom, FabricError, Failed } from './errors'
 import { BROKER_STATE, forget, route } from './events'
 import { Attachment } from './http-server'
@@ -28,9 +35,6 @@ import { SystemService } from './system-service'
 import { type SecureContextOptions, secureContextSettings } from './tls'
 import { Waiters } from './waiters'
 
-export type { ServerAddress, ServerOptions }
-export type ServerState = 'starting' | 'ready' | 'closed'
-
 const [READY, DRAINED, CLOSED, FAILED] = [1, 2, 4, 5]
 
 /** Starts a broker in this process. */
@@ -38,17 +42,11 @@ export function init(options: ServerOptions = {}): ConatServer {
   return new ConatServer(options)
 }
 
-export interface ServerEvents {
-  ready: []
-  closed: [reason: FabricError | undefined]
-  callbackFailed: [error: unknown, callback: 'getUser' | 'isAllowed']
-}
-
 export class ConatServer extends EventEmitter<ServerEvents> {
   readonly #handle: number = nextHandle()
   readonly id: string
   readonly options: Readonly<ServerOptions>
-  state: ServerState = 'starting'
+  state: 'starting' | 'ready' | 'closed' = 'starting'
   readonly #hold = new Hold()
   readonly #ready = new Waiters()
   readonly #drained = new Waiters()
@@ -65,6 +63,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   /** The HTTP server is, or has failed. */
   #isListening = false
   #isGone = false
+  #isWarned = false
 
   /** @internal */
   constructor(options: ServerOptions) {
@@ -105,12 +104,12 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   }
 
   /** Every connection by its id. */
-  get sockets(): Record<string, views.ConnectionView> {
+  get sockets(): Record<string, ConnectionView> {
     return views.sockets(this.#handle)
   }
 
   /** What each connection has sent and received, by its id. */
-  get stats(): Record<string, views.ConnectionStats> {
+  get stats(): Record<string, ConnectionStats> {
     return views.stats(this.#handle)
   }
 
@@ -119,7 +118,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     return views.totals(this.#handle)
   }
 
-  getUsage(): views.Usage {
+  getUsage(): Usage {
     return views.usage(this.#handle)
   }
 
@@ -227,8 +226,16 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   #makeAuthority(options: ServerOptions): Authority {
     const times = { signInTimeout: defaults.signInTimeout, permissionTimeout: defaults.permissionTimeout }
     return new Authority(this.#handle, { ...times, ...defined(options) }, (error, callback) => {
-      this.emit('callbackFailed', error, callback)
+      if (!this.emit('callbackFailed', error, callback)) this.#warnOf(callback, error)
     })
+  }
+
+  /** Who is not let in by `getUser` is told so; who is denied by a broken `isAllowed` hears nothing of what is broken. */
+  #warnOf(callback: 'getUser' | 'isAllowed', error: unknown): void {
+    if (callback === 'getUser' || this.#isWarned) return
+    this.#isWarned = true
+    const text = `isAllowed failed, which denies: ${textOf(error)}. The broker's event 'callbackFailed' tells of every time.`
+    process.emitWarning(text, { code: 'SELVEDGE_CALLBACK_FAILED' })
   }
 
   /** A client that may do everything, for what the broker itself does. It does not keep the process alive. */

@@ -28,6 +28,8 @@ export class Session {
   readonly #connected = new Waiters()
   readonly #signedIn = new Waiters()
   readonly #ready = new Waiters()
+  /** The application has heard `connected`, and not `disconnected` since. */
+  #isAnnounced = false
   #isSignedIn = false
   #isReady = false
   #refusal: Failed | undefined
@@ -40,13 +42,15 @@ export class Session {
   handleState(state: number, text: string): Change {
     switch (state) {
       case DISCONNECTED: {
-        // Also said of an attempt that came to nothing; then nothing changed.
-        const wasConnected = this.state === 'connected'
+        // Also said of an attempt that came to nothing; then nothing changed. The state may know already, by `disconnect()`.
+        const wasConnected = this.#isAnnounced
+        this.#isAnnounced = false
         this.leave()
         return wasConnected ? 'disconnected' : undefined
       }
       case CONNECTED:
         this.state = 'connected'
+        this.#isAnnounced = true
         this.#obstacle = undefined
         this.#ending = undefined
         this.connectionId = text || undefined

@@ -1,14 +1,30 @@
 // The client: publishes, subscribes, asks, serves, and makes sockets. Its work is done in client-session.ts, requests.ts,
 // service.ts and subscription.ts.
 import { EventEmitter } from 'node:events'
+import type {
+  ClientEvents,
+  ConnectOptions,
+  DrainOptions,
+  MessageOptions,
+  Published,
+  PublishOptions,
+  Remote,
+  RemoteMany,
+  RequestManyOptions,
+  RequestOptions,
+  SocketConnectOptions,
+  SocketListenOptions,
+  SubscriptionOptions,
+  Traffic,
+} from '../index'
 import { type Answers, ask } from './answers'
 import { type Change, CLOSED, type ClientState, Session, type WaitOptions } from './client-session'
 
 import commands = require('./commands')
 
-import { CLIENT_SHAPE, type ConnectOptions, openSettings, shownOptions } from './connect-options'
-import { Core, type Traffic } from './core'
-import { Drain, type DrainOptions } from './drain'
+import { CLIENT_SHAPE, openSettings, shownOptions } from './connect-options'
+import { Core } from './core'
+import { Drain } from './drain'
 import { errorFrom, FabricError, Failed } from './errors'
 import {
   CLIENT_ENDING,
@@ -20,15 +36,7 @@ import {
   route,
   type Target,
 } from './events'
-import {
-  type Message,
-  type MessageData,
-  type MessageOptions,
-  messageData,
-  type Published,
-  type PublishOptions,
-  type Responder,
-} from './message'
+import { type Message, type MessageData, messageData, type Responder } from './message'
 import { native } from './native'
 import { checkOptions, isFunction, isString } from './options'
 import { settle, settleAnswer, unwrap } from './outcome'
@@ -36,31 +44,13 @@ import { Permissions, type Refusal } from './permissions'
 
 import requests = require('./requests')
 
-import {
-  callManyProxy,
-  callProxy,
-  checkImplementation,
-  type Remote,
-  type RemoteMany,
-  SERVICE_QUEUE,
-  serve,
-} from './service'
+import { callManyProxy, callProxy, checkImplementation, SERVICE_QUEUE, serve } from './service'
 import type { Slab } from './slab'
-import { ConatSocketClient, type SocketConnectOptions } from './socket-client'
-import { ConatSocketServer, type SocketListenOptions } from './socket-server'
+import { ConatSocketClient } from './socket-client'
+import { ConatSocketServer } from './socket-server'
 import { checkPublishSubject } from './subjects'
-import { type Subscription, type SubscriptionOptions, Subscriptions } from './subscription'
+import { type Subscription, Subscriptions } from './subscription'
 import { print } from './watch'
-
-export interface ClientEvents {
-  connected: []
-  disconnected: [reason?: FabricError]
-  info: [info: Record<string, unknown>]
-  inbox: []
-  permission: [refusal: Refusal]
-  connectFailed: [reason: FabricError]
-  closed: [reason: FabricError | undefined]
-}
 
 const SERVICE_SHAPE = { queue: isString }
 
@@ -201,7 +191,11 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   async waitUntilReady(options?: WaitOptions): Promise<void> {
     this.#core.checkOpen()
+    const begun = Date.now()
     await this.#session.untilReady(options)
+    const left = options?.timeout === undefined ? undefined : options.timeout - (Date.now() - begun)
+    await this.#subscriptions.untilConfirmed(left)
+    this.#core.checkOpen()
   }
 
   async subscribe(subject: string, options?: SubscriptionOptions): Promise<Subscription> {
@@ -233,17 +227,9 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     return requests.publishSync(this.#core, subject, data, options)
   }
 
-  request(
-    subject: string,
-    data?: unknown,
-    options?: requests.RequestOptions & { noThrow?: false },
-  ): Promise<Message>
-  request(subject: string, data?: unknown, options?: requests.RequestOptions): Promise<Message | undefined>
-  async request(
-    subject: string,
-    data?: unknown,
-    options?: requests.RequestOptions,
-  ): Promise<Message | undefined> {
+  request(subject: string, data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
+  request(subject: string, data?: unknown, options?: RequestOptions): Promise<Message | undefined>
+  async request(subject: string, data?: unknown, options?: RequestOptions): Promise<Message | undefined> {
     this.#checkPublish(subject, options?.noThrow)
     checkOptions('request', options, requests.REQUEST_SHAPE)
     const outcome = await requests.request(this.#core, this, subject, data, options)
@@ -251,7 +237,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     return unwrap<Message>(outcome)
   }
 
-  requestMany(subject: string, data?: unknown, options?: requests.RequestManyOptions): Answers {
+  requestMany(subject: string, data?: unknown, options?: RequestManyOptions): Answers {
     return ask(this.#core, this, options?.signal, () => {
       this.#checkPublish(subject)
       checkOptions('requestMany', options, requests.REQUEST_MANY_SHAPE)
@@ -274,13 +260,13 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     return await subscription.confirmed()
   }
 
-  call<T = any>(subject: string, options?: requests.RequestOptions): Remote<T> {
+  call<T = any>(subject: string, options?: RequestOptions): Remote<T> {
     checkPublishSubject(subject)
     checkOptions('call', options, requests.REQUEST_SHAPE)
     return callProxy(data => this.request(subject, data, options))
   }
 
-  callMany<T = any>(subject: string, options?: requests.RequestManyOptions): RemoteMany<T> {
+  callMany<T = any>(subject: string, options?: RequestManyOptions): RemoteMany<T> {
     checkPublishSubject(subject)
     checkOptions('callMany', options, requests.REQUEST_MANY_SHAPE)
     return callManyProxy(data => this.requestMany(subject, data, options))

@@ -1,27 +1,11 @@
 // What a client can be told when it is made, and how the engine reads it.
 import { validateHeaderName, validateHeaderValue } from 'node:http'
+import type { ConnectOptions } from '../index'
 import { FabricError, invalidType, outOfRange } from './errors'
-import { isBoolean, isDuration, isHeaders, isNumber, isString, pick, type Shape } from './options'
-import { clientSettings, TLS_CLIENT_SHAPE, type TlsClientOptions } from './tls'
+import { isBoolean, isDuration, isHeaders, isNumber, isString, pick, type ShapeOf } from './options'
+import { clientSettings, TLS_CLIENT_SHAPE } from './tls'
 
-export interface ConnectOptions extends TlsClientOptions {
-  address?: string
-  noCache?: boolean
-  path?: string
-  inboxPrefix?: string
-  extraHeaders?: Record<string, string>
-  systemAccountPassword?: string
-  autoConnect?: boolean
-  reconnection?: boolean
-  reconnectionDelay?: number
-  reconnectionDelayMax?: number
-  randomizationFactor?: number
-  wire?: Wire
-}
-
-export type Wire = 'conat' | 'selvedge'
-
-export const CLIENT_SHAPE: Shape = {
+export const CLIENT_SHAPE: ShapeOf<ConnectOptions> = {
   address: isString,
   noCache: isBoolean,
   path: isString,

@@ -1,6 +1,7 @@
 // The clients of this process: equal options share one.
+import type { ConnectOptions } from '../index'
 import { Client } from './client'
-import { CLIENT_SHAPE, type ConnectOptions, cacheKey } from './connect-options'
+import { CLIENT_SHAPE, cacheKey } from './connect-options'
 import { checkOptions } from './options'
 
 const shared = new Map<string, Client>()

@@ -1,13 +1,9 @@
 // What the objects of one client share: its handle, its counters, and who has to know when it closes.
+import type { Traffic } from '../index'
 import { checkPending, nextHandle } from './commands'
 import type { Drain } from './drain'
 import { closedFailure, errorFrom } from './errors'
 import { Waiters } from './waiters'
-
-export interface Traffic {
-  messages: number
-  bytes: number
-}
 
 /** A socket or a listener: closed together with its client. */
 export interface Child {

@@ -1,11 +1,8 @@
 // An orderly stop: nothing new, what is there comes to its end, spread over time, within a deadline.
-import { checkOptions, isDuration, isTimeout } from './options'
+import type { DrainOptions } from '../index'
+import { checkOptions, isDuration, isTimeout, type ShapeOf } from './options'
 
-export interface DrainOptions {
-  deadline?: number
-  spread?: number
-}
-
+const SHAPE: ShapeOf<DrainOptions> = { deadline: isTimeout, spread: isDuration }
 const DEADLINE = 10_000
 const SPREAD = 1000
 
@@ -15,7 +12,7 @@ export class Drain {
   readonly #until: number
 
   constructor(options: DrainOptions | undefined) {
-    checkOptions('drain', options, { deadline: isTimeout, spread: isDuration })
+    checkOptions('drain', options, SHAPE)
     const deadline = options?.deadline ?? DEADLINE
     this.#until = Date.now() + deadline
     this.spread = Math.max(0, Math.min(options?.spread ?? SPREAD, deadline))

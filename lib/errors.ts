@@ -10,10 +10,11 @@ export interface FabricErrorOptions {
 /** Every error that selvedge throws, rejects with, or hands to `closed`. */
 export class FabricError extends Error {
   readonly code: number | string
+  // `declare`: an error has only what there is to say, so that a print of it shows no `undefined`.
   /** On the reason of a closed socket: messages that were written and not acknowledged. */
-  readonly undelivered?: number
+  declare readonly undelivered?: number
   /** On the error of a broadcast: the sockets that did not take the message. */
-  readonly ids?: string[]
+  declare readonly ids?: string[]
 
   constructor(message: string, code: number | string, options?: FabricErrorOptions) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause })

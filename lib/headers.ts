@@ -1,7 +1,6 @@
 // Headers to JSON text and back.
+import type { Headers } from '../index'
 import { FabricError, invalidType } from './errors'
-
-export type Headers = Record<string, unknown>
 
 export const SOCKET_HEADER_CMD = 'CN-SocketCmd'
 export const SOCKET_HEADER_SEQ = 'CN-SocketSeq'

@@ -1,35 +1,17 @@
 // A message as the application sees it: decodes when its data is asked for.
 import { Buffer } from 'node:buffer'
 import { types } from 'node:util'
+import type { Headers, MessageOptions, Published, PublishOptions } from '../index'
 import { checkAttached, checkEncoding, copyOut, DataEncoding, decodeAt, encode } from './codec'
 import { FabricError, invalidType } from './errors'
-import { type Headers, headersText, parseHeaders, REPLY_HEADER } from './headers'
+import { headersText, parseHeaders, REPLY_HEADER } from './headers'
 import { checkOptions, isBytes, isEncoding, isHeaders } from './options'
-import type { Incoming } from './slab'
-
-const EMPTY = Buffer.alloc(0)
-
-export interface Published {
-  bytes: number
-  count: number
-}
-
-export interface PublishOptions extends MessageOptions {
-  timeout?: number
-  waitForInterest?: boolean
-  noThrow?: boolean
-}
+import { Incoming } from './slab'
 
 /** What a message needs of the client that received it, to be answered. */
 export interface Responder {
   respond(subject: string, data: unknown, options: PublishOptions | undefined): Promise<Published>
   respondSync(subject: string, data: unknown, options: PublishOptions | undefined): { bytes: number }
-}
-
-export interface MessageOptions {
-  encoding?: DataEncoding
-  raw?: Uint8Array
-  headers?: Headers | null
 }
 
 /** A payload with its headers, not yet sent or already received. */
@@ -42,7 +24,15 @@ export class MessageData {
   #data: unknown
   #decoded = false
 
-  constructor(options: { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null }) {
+  constructor(options: Incoming | { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null }) {
+    if (options instanceof Incoming) {
+      // The bytes of an event, without copying them.
+      this.encoding = options.encoding
+      this.#bytes = options.source
+      this.#start = options.start
+      this.#end = options.end
+      return
+    }
     const { encoding = 0, raw } = options
     if (!types.isUint8Array(raw)) throw invalidType('raw', 'a Uint8Array', raw)
     checkEncoding(encoding)
@@ -85,13 +75,6 @@ export class MessageData {
     }
     return this.#data
   }
-
-  /** Takes the bytes of an event without copying them. */
-  protected adopt(incoming: Incoming): void {
-    this.#bytes = incoming.source
-    this.#start = incoming.start
-    this.#end = incoming.end
-  }
 }
 
 /** A message that was received. */
@@ -109,8 +92,7 @@ export class Message extends MessageData {
     reply: string | null,
     incoming: Incoming,
   ) {
-    super({ encoding: incoming.encoding, raw: EMPTY })
-    this.adopt(incoming)
+    super(incoming)
     this.subject = subject
     this.#responder = responder
     this.#headersText = headers

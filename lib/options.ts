@@ -10,6 +10,8 @@ const MAX_DURATION = 0x7fffffff
 
 export type Check = (name: string, value: unknown) => void
 export type Shape = Readonly<Record<string, Check>>
+/** A check for every option of the contract, and for nothing else. */
+export type ShapeOf<Options> = { readonly [Name in keyof Options]-?: Check }
 
 function typed(wanted: string, is: (value: unknown) => boolean): Check {
   return (name, value) => {

@@ -1,6 +1,6 @@
 // From what the engine answers to what the application gets: a value, or an error that shows the line of whoever waits.
+import type { Published, PublishOptions } from '../index'
 import { errorFrom, Failed } from './errors'
-import type { Published, PublishOptions } from './message'
 import type { Outcome } from './requests'
 
 /** The value, or the failure thrown. Call it in the async method that the user awaits (see `errorFrom`). */

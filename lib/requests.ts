@@ -1,4 +1,12 @@
 // Publishing and asking: what a client and its sockets send, and the one answer that comes back.
+import type {
+  Headers,
+  MessageOptions,
+  Published,
+  PublishOptions,
+  RequestManyOptions,
+  RequestOptions,
+} from '../index'
 import { outgoing } from './codec'
 
 import commands = require('./commands')
@@ -6,16 +14,9 @@ import commands = require('./commands')
 import type { Core } from './core'
 import { abortFailure, closedFailure, Failed } from './errors'
 import { DONE, FAILED, forget, PUBLISHED, REPLY, route, STRINGS, type Target } from './events'
-import { type Headers, headersText, socketHeadersText } from './headers'
+import { headersText, socketHeadersText } from './headers'
 import { release, retain } from './lifetime'
-import {
-  Message,
-  MessageData,
-  type MessageOptions,
-  type Published,
-  type PublishOptions,
-  type Responder,
-} from './message'
+import { Message, MessageData, type Responder } from './message'
 import {
   defaults,
   isBoolean,
@@ -26,36 +27,35 @@ import {
   isHeaders,
   isSignal,
   isTimeout,
-  type Shape,
+  type ShapeOf,
 } from './options'
 import type { Slab } from './slab'
-
-export interface RequestOptions extends PublishOptions {
-  signal?: AbortSignal
-}
-
-export interface RequestManyOptions extends RequestOptions {
-  maxMessages?: number
-  maxWait?: number
-}
 
 /** How something ended, before it is a value or an error of the caller. */
 export type Outcome = Message | Published | number | string[] | Failed
 
-export const MESSAGE_SHAPE: Shape = { headers: isHeaders, encoding: isEncoding, raw: isBytes }
+export const MESSAGE_SHAPE: ShapeOf<MessageOptions> = {
+  headers: isHeaders,
+  encoding: isEncoding,
+  raw: isBytes,
+}
 
-export const PUBLISH_SHAPE: Shape = {
+export const PUBLISH_SHAPE: ShapeOf<PublishOptions> = {
   ...MESSAGE_SHAPE,
   timeout: isTimeout,
   waitForInterest: isBoolean,
   noThrow: isBoolean,
 }
 
-export const REQUEST_SHAPE: Shape = { ...PUBLISH_SHAPE, signal: isSignal }
+export const REQUEST_SHAPE: ShapeOf<RequestOptions> = { ...PUBLISH_SHAPE, signal: isSignal }
 
-export const REQUEST_MANY_SHAPE: Shape = { ...REQUEST_SHAPE, maxMessages: isCount, maxWait: isTimeout }
+export const REQUEST_MANY_SHAPE: ShapeOf<RequestManyOptions> = {
+  ...REQUEST_SHAPE,
+  maxMessages: isCount,
+  maxWait: isTimeout,
+}
 
-export const INTEREST_SHAPE: Shape = { timeout: isDuration, signal: isSignal }
+export const INTEREST_SHAPE = { timeout: isDuration, signal: isSignal }
 
 /** Encodes what is sent next and returns its headers' text. Nothing that runs code of the user may come between. */
 export function prepare(data: unknown, options: MessageOptions | undefined, toSocket = false): string | null {
@@ -222,7 +222,7 @@ export function interest(
   return ticket.outcome
 }
 
-export const LIST_SHAPE: Shape = { timeout: isTimeout }
+export const LIST_SHAPE = { timeout: isTimeout }
 
 /** Has the broker's list of subscriptions compared with this client's (0 when they agree), or asks for its servers. */
 export function list(

@@ -1,16 +1,20 @@
 // The side that was connected to: one for each client of a socket server.
+import type { SocketSettings } from '../index'
+
 import commands = require('./commands')
 
 import type { Core } from './core'
 import { route } from './events'
 import type { Responder } from './message'
 import { ConatSocketBase } from './socket-base'
-import type { SocketSettings } from './socket-options'
+
+/** Who has it on its list. */
+interface Owner {
+  handleSocketGone(socket: ServerSocket): void
+}
 
 export class ServerSocket extends ConatSocketBase {
-  readonly role = 'server'
-  /** Takes the socket off its server's list. */
-  readonly #gone: (socket: ServerSocket) => void
+  readonly #owner: Owner
 
   /** @internal */
   constructor(
@@ -20,13 +24,17 @@ export class ServerSocket extends ConatSocketBase {
     subject: string,
     id: string,
     options: SocketSettings,
-    gone: (socket: ServerSocket) => void,
+    owner: Owner,
   ) {
     super(core, responder, handle, subject, id, options)
-    this.#gone = gone
+    this.#owner = owner
     route(handle, this)
     // `connection` hands it over ready; nobody could have listened for the event.
     this.enter('ready')
+  }
+
+  get role(): 'server' {
+    return 'server'
   }
 
   disconnect(): void {
@@ -43,6 +51,6 @@ export class ServerSocket extends ConatSocketBase {
   }
 
   protected override handleGone(): void {
-    this.#gone(this)
+    this.#owner.handleSocketGone(this)
   }
 }

@@ -1,25 +1,9 @@
 // Services: methods behind a subject. A call is a request with the data `[name, args]`; its answer is the result, or
 // says in its headers what was thrown.
-import { type AnswerIterator, mapAnswers, type Results } from './answers'
+import { type AnswerIterator, mapAnswers } from './answers'
 import { FabricError, invalidType, shown } from './errors'
 import type { Message } from './message'
 import type { Subscription } from './subscription'
-
-/** Every member of one service, called over the fabric: what it returns comes as a promise. */
-export type Remote<T> = 0 extends 1 & T
-  ? any
-  : {
-      [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never
-    }
-
-/** The same for all services on a subject; a failed one is an error among the results. */
-export type RemoteMany<T> = 0 extends 1 & T
-  ? any
-  : {
-      [K in keyof T]: T[K] extends (...args: infer A) => infer R
-        ? (...args: A) => Results<Awaited<R> | FabricError>
-        : never
-    }
 
 /** All services of a client share the calls unless they say otherwise. */
 export const SERVICE_QUEUE = '0'

@@ -1,12 +1,12 @@
-// A socket of either side: writes, data, requests. What differs is in socket-client.ts and server-socket.ts.
-import { type Answers, ask } from './answers'
+// A socket of either side: writes and data; requests are in socket-requests.ts. What differs is in socket-client.ts and server-socket.ts.
+import type { Headers, SocketSettings, SocketStats, State, WriteOptions } from '../index'
 import { decodeAt } from './codec'
 
 import commands = require('./commands')
 
 import type { Core } from './core'
 import type { Drain } from './drain'
-import { abortFailure, errorFrom, FabricError, Failed } from './errors'
+import { errorFrom, FabricError, type Failed } from './errors'
 import {
   SOCKET_ACKNOWLEDGED,
   SOCKET_COLLECTED,
@@ -17,30 +17,15 @@ import {
   SOCKET_STATE,
   SOCKET_UNDELIVERED,
 } from './events'
-import { type Headers, parseHeaders } from './headers'
+import { parseHeaders } from './headers'
 import type { Message, Responder } from './message'
 import { checkOptions, defaults } from './options'
-import {
-  prepare,
-  REQUEST_MANY_SHAPE,
-  REQUEST_SHAPE,
-  type RequestManyOptions,
-  type RequestOptions,
-  readMessage,
-  Ticket,
-  waitOf,
-} from './requests'
+import { prepare, readMessage, Ticket } from './requests'
 import type { Incoming, Slab } from './slab'
-import { type DataIterator, SocketData } from './socket-data'
-import {
-  END_SHAPE,
-  type EndOptions,
-  type SocketSettings,
-  type SocketStats,
-  type WriteOptions,
-  writeOptions,
-} from './socket-options'
-import { type State, type StateEvents, Stateful } from './socket-state'
+import { type DataIterator, type Sink, SocketData } from './socket-data'
+import { END_SHAPE, type EndOptions, writeOptions } from './socket-options'
+import { SocketAsking } from './socket-requests'
+import type { StateEvents } from './socket-state'
 import { SendWindow, sizeOf } from './socket-window'
 import { Undelivered, type UndeliveredMessage } from './undelivered'
 import { Waiters } from './waiters'
@@ -53,28 +38,19 @@ export interface SocketEvents extends StateEvents {
   drain: []
 }
 
-export abstract class ConatSocketBase extends Stateful<SocketEvents> implements commands.Consumer {
-  readonly id: string
-  abstract readonly role: 'client' | 'server'
-  readonly desc: string | undefined
-  readonly maxQueueSize: number
-  readonly maxQueueBytes: number
-  readonly keepAlive: number
-  readonly keepAliveTimeout: number
-  readonly conn: { readonly id: string }
-  readonly address: { readonly ip: string } = { ip: '' }
+export abstract class ConatSocketBase extends SocketAsking<SocketEvents> implements commands.Consumer, Sink {
   /** `end()` or `close()` was called, or the other side closed. */
   ended = false
   /** @internal */
   uncounted = 0
   readonly handle: number
-  readonly #responder: Responder
-  readonly #drained = new Waiters()
-  readonly #writable = new Waiters()
-  readonly #data: SocketData
   readonly #window: SendWindow
-  readonly #undelivered = new Undelivered()
-  #requests: Message[] = []
+  // A program has thousands of sockets, most of them idle: what few need is made when it is needed.
+  #drained: Waiters | undefined
+  #writable: Waiters | undefined
+  #data: SocketData | undefined
+  #undelivered: Undelivered | undefined
+  #requests: Message[] | undefined
   /** What had been written when the socket was last ready. */
   #writtenReady = 0
   #received = 0
@@ -92,25 +68,15 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     handle: number,
     subject: string,
     id: string,
-    options: SocketSettings,
+    settings: SocketSettings,
   ) {
-    super(core, subject)
+    super(core, responder, subject, id, settings)
     this.handle = handle
-    this.id = id
-    this.conn = { id }
-    this.desc = options.desc
-    this.maxQueueSize = options.maxQueueSize ?? defaults.maxQueueSize
-    this.maxQueueBytes = options.maxQueueBytes ?? defaults.maxQueueBytes
     this.#window = new SendWindow(this.maxQueueSize, this.maxQueueBytes)
-    this.keepAlive = options.keepAlive ?? defaults.keepAlive
-    this.keepAliveTimeout = options.keepAliveTimeout ?? defaults.keepAliveTimeout
-    this.#responder = responder
-    this.#data = new SocketData({
-      emitData: (data, headers) => this.announce('data', data, headers),
-      handleConsumed: () => commands.consumed(this),
-    })
-    this.emitter.on('newListener', this.#handleListener)
+    this.emitter.on('newListener', handleListener)
   }
+
+  abstract get role(): 'client' | 'server'
 
   /** Views that programs of the original look at. */
   get queuedWrites(): { readonly length: number } {
@@ -165,48 +131,27 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
 
   /** Messages that the other side is not known to have handled, in the order of their writing. Empty before `closed`. */
   undelivered(): UndeliveredMessage[] {
-    return this.#undelivered.list()
+    return this.#undelivered?.list() ?? []
   }
 
   /** Gives the application nothing more until `resume()`: the other side's window fills. */
   pause(): this {
-    this.#data.pause()
+    this.#incoming.pause()
     return this
   }
 
   resume(): this {
-    this.#data.resume()
+    this.#data?.resume()
     return this
   }
 
   isPaused(): boolean {
-    return this.#data.isPaused
-  }
-
-  request(data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
-  request(data?: unknown, options?: RequestOptions): Promise<Message | undefined>
-  async request(data?: unknown, options?: RequestOptions): Promise<Message | undefined> {
-    this.checkOpen()
-    checkOptions('request', options, REQUEST_SHAPE)
-    const outcome = await this.#ask(data, options)
-    if (!(outcome instanceof Failed)) return outcome as Message
-    if (options?.noThrow) return undefined
-    throw errorFrom(outcome)
-  }
-
-  requestMany(data?: unknown, options?: RequestManyOptions): Answers {
-    return ask(this.core, this.#responder, options?.signal, () => {
-      this.checkOpen()
-      checkOptions('requestMany', options, REQUEST_MANY_SHAPE)
-      const wait = waitOf(options, true)
-      const headers = prepare(data, options, true)
-      return ticket => this.#sendRequest(ticket, wait, headers)
-    })
+    return this.#data?.isPaused ?? false
   }
 
   /** All data as `[data, headers]`; a message is consumed when the next one is asked for. */
   iter(): DataIterator {
-    return this.#data.iterate()
+    return this.#incoming.iterate()
   }
 
   [Symbol.asyncIterator](): DataIterator {
@@ -217,7 +162,7 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
   async drain(): Promise<void> {
     if (this.#window.messages === 0) return
     if (this.state === 'closed') throw this.closedError()
-    const failure = await this.#drained.wait(`${this.describe()} has not drained`)
+    const failure = await (this.#drained ??= new Waiters()).wait(`${this.describe()} has not drained`)
     if (failure !== undefined) throw errorFrom(failure)
   }
 
@@ -229,7 +174,7 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
   async waitUntilWritable(): Promise<void> {
     while (!this.#window.isWritable) {
       if (this.state === 'closed') throw this.closedError()
-      const failure = await this.#writable.wait(`${this.describe()} is not writable`)
+      const failure = await (this.#writable ??= new Waiters()).wait(`${this.describe()} is not writable`)
       if (failure !== undefined) throw errorFrom(failure)
     }
   }
@@ -249,7 +194,7 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     checkOptions('end', options, END_SHAPE)
     if (this.state !== 'closed' && !this.ended) {
       this.ended = true
-      const ticket = new Ticket(this.core, this.#responder)
+      const ticket = new Ticket(this.core, this.responder)
       const timeout = Math.ceil(options?.timeout ?? defaults.end)
       commands.socketEnd(this.client, ticket.handle, this.handle, timeout)
       await ticket.outcome
@@ -264,7 +209,9 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
 
   override removeAllListeners(name?: unknown): this {
     super.removeAllListeners(name)
-    if (this.emitter.listenerCount('newListener') === 0) this.emitter.on('newListener', this.#handleListener)
+    if (this.emitter.listenerCount('newListener') === 0) {
+      this.emitter.on('newListener', handleListener)
+    }
     return this
   }
 
@@ -290,7 +237,7 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
   handleEvent(kind: number, slab: Slab): void {
     this.#lastSeen = slab.now
     if (kind === SOCKET_STATE) this.handleState(slab)
-    else if (kind === SOCKET_UNDELIVERED) this.#undelivered.read(slab, this.#window)
+    else if (kind === SOCKET_UNDELIVERED) (this.#undelivered ??= new Undelivered()).read(slab, this.#window)
     else if (kind === SOCKET_COLLECTED) this.#collected?.()
     else if (this.state === 'closed') return
     else if (kind === SOCKET_DATA_MANY) this.#receiveMany(slab)
@@ -310,19 +257,19 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
 
   protected override handleClosing(failure: Failed): void {
     this.ended = true
-    this.#requests = []
-    this.#data.end()
-    this.#drained.settle(failure)
-    this.#writable.settle(failure)
+    this.#requests = undefined
+    this.#data?.end()
+    this.#drained?.settle(failure)
+    this.#writable?.settle(failure)
   }
 
   /** What was written after the engine had closed the socket, and before this was known here, is told by the engine as well. */
   protected override beforeGone(wasOpen: boolean, finish: (undelivered: number) => void): void {
     const done = (): void => {
       this.#collected = undefined
-      finish(this.#undelivered.length)
+      finish(this.#undelivered?.length ?? 0)
     }
-    if (!wasOpen || this.#undelivered.length >= this.#window.messages) done()
+    if (!wasOpen || (this.#undelivered?.length ?? 0) >= this.#window.messages) done()
     else {
       this.#collected = done
       commands.collect(this.client, this.handle)
@@ -364,21 +311,41 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
       this.close()
       return
     }
-    this.#data.push(data, headers)
+    this.#incoming.push(data, headers)
   }
 
   #receiveRequest(slab: Slab): void {
-    const message = readMessage(this.core, this.#responder, slab, true)
-    if (this.#requests.length === 0 && this.announce('request', message)) return
+    const message = readMessage(this.core, this.responder, slab, true)
+    if (this.#requests === undefined && this.announce('request', message)) return
     // Nobody has registered yet. More than a window of requests is more than any peer may have under way.
-    if (this.#requests.length < this.maxQueueSize) this.#requests.push(message)
+    const requests = (this.#requests ??= [])
+    if (requests.length < this.maxQueueSize) requests.push(message)
+  }
+
+  get #incoming(): SocketData {
+    if (this.#data === undefined) {
+      this.#data = new SocketData(this)
+      // As `handleClosing` has left it.
+      if (this.state === 'closed') this.#data.end()
+    }
+    return this.#data
+  }
+
+  /** Calls the listeners, and says whether there were any. @internal */
+  emitData(data: unknown, headers: Headers): boolean {
+    return this.announce('data', data, headers)
+  }
+
+  /** One more message is consumed. @internal */
+  handleConsumed(): void {
+    commands.consumed(this)
   }
 
   #acknowledge(messages: number, bytes: number): void {
     if (!this.#window.acknowledge(messages, bytes)) return
-    if (this.#window.isWritable) this.#writable.settle()
+    if (this.#window.isWritable) this.#writable?.settle()
     if (this.#window.messages > 0) return
-    this.#drained.settle()
+    this.#drained?.settle()
     this.announce('drain')
   }
 
@@ -391,28 +358,23 @@ export abstract class ConatSocketBase extends Stateful<SocketEvents> implements 
     return false
   }
 
-  /** What is held for the first listener comes after its registration, not inside. */
-  #handleListener = (name: string | symbol): void => {
-    if (name === 'data') this.#data.flow()
-    else if (name === 'request' && this.#requests.length > 0) process.nextTick(() => this.#releaseRequests())
+  /** What is held for the first listener comes after its registration, not inside. @internal */
+  handleListener(name: string | symbol): void {
+    if (name === 'data') this.#data?.flow()
+    else if (name === 'request' && this.#requests !== undefined)
+      process.nextTick(() => this.#releaseRequests())
   }
 
   #releaseRequests(): void {
-    while (this.#requests.length > 0 && this.listenerCount('request') > 0) {
-      this.announce('request', this.#requests.shift())
+    while (this.#requests !== undefined && this.listenerCount('request') > 0) {
+      const message = this.#requests.shift()
+      if (this.#requests.length === 0) this.#requests = undefined
+      if (message !== undefined) this.announce('request', message)
     }
   }
+}
 
-  #ask(data: unknown, options: RequestOptions | undefined): Promise<unknown> | Failed {
-    if (options?.signal?.aborted) return abortFailure(options.signal)
-    const wait = waitOf(options, false)
-    const headers = prepare(data, options, true)
-    const ticket = new Ticket(this.core, this.#responder, options?.signal)
-    this.#sendRequest(ticket.handle, wait, headers)
-    return ticket.outcome
-  }
-
-  #sendRequest(ticket: number, wait: commands.Wait, headers: string | null): void {
-    this.core.countSent(commands.socketRequest(this.client, ticket, this.handle, wait, headers))
-  }
+/** The same for all sockets. */
+function handleListener(this: ConatSocketBase, name: string | symbol): void {
+  this.handleListener(name)
 }

@@ -1,4 +1,6 @@
 // The side that connects.
+import type { SocketConnectOptions } from '../index'
+
 import commands = require('./commands')
 
 import type { Core } from './core'
@@ -6,21 +8,22 @@ import { invalidValue } from './errors'
 import { CHOOSE_SERVER, route } from './events'
 import type { Responder } from './message'
 import { native } from './native'
-import { checkOptions, defaults, isBoolean, isFunction, isString, isTimeout, pick } from './options'
+import {
+  checkOptions,
+  defaults,
+  isBoolean,
+  isFunction,
+  isString,
+  isTimeout,
+  pick,
+  type ShapeOf,
+} from './options'
 import type { Slab } from './slab'
 import { ConatSocketBase } from './socket-base'
-import { SETTINGS_SHAPE, type SocketSettings, windowSettings } from './socket-options'
+import { SETTINGS_SHAPE, windowSettings } from './socket-options'
 import { checkConnectSubject, checkId } from './subjects'
 
-export interface SocketConnectOptions extends SocketSettings {
-  id?: string
-  reconnection?: boolean
-  loadBalancer?: (subject: string) => Promise<string> | string
-  loadBalancerTimeout?: number
-  dialect?: 'classic' | 'attempt'
-}
-
-const SHAPE = {
+const SHAPE: ShapeOf<SocketConnectOptions> = {
   ...SETTINGS_SHAPE,
   reconnection: isBoolean,
   loadBalancer: isFunction,
@@ -37,11 +40,7 @@ function isDialect(name: string, value: unknown): void {
 const PASSED_ON = ['reconnection', 'loadBalancerTimeout', 'dialect'] as const
 
 export class ConatSocketClient extends ConatSocketBase {
-  readonly role = 'client'
-  readonly reconnection: boolean
-  /** Its way to the server. Closing it is a reconnect, as a test of one. */
-  readonly sub: { close: () => void } = { close: () => this.disconnect() }
-  readonly #responder: Responder
+  #sub: { close: () => void } | undefined
   readonly #options: SocketConnectOptions
 
   /** @internal */
@@ -51,12 +50,24 @@ export class ConatSocketClient extends ConatSocketBase {
     checkOptions('socket.connect', options, SHAPE)
     const id = options.id ?? native.randomId()
     checkId(id)
-    super(core, responder, commands.nextHandle(), subject, id, options)
-    this.reconnection = options.reconnection ?? true
-    this.#responder = responder
-    this.#options = { ...options }
+    const kept = { ...options }
+    super(core, responder, commands.nextHandle(), subject, id, kept)
+    this.#options = kept
     route(this.handle, this)
     commands.socketConnect(core.handle, this.handle, subject, this.#settings())
+  }
+
+  get role(): 'client' {
+    return 'client'
+  }
+
+  get reconnection(): boolean {
+    return this.#options.reconnection ?? true
+  }
+
+  /** Its way to the server. Closing it is a reconnect, as a test of one. */
+  get sub(): { close: () => void } {
+    return (this.#sub ??= { close: () => this.disconnect() })
   }
 
   connect(): void {
@@ -74,7 +85,7 @@ export class ConatSocketClient extends ConatSocketBase {
   /** Another socket to the same server, on a subject one token longer. */
   channel(name: string): ConatSocketClient {
     const { id: _own, ...options } = this.#options
-    return new ConatSocketClient(this.core, this.#responder, `${this.subject}.${name}`, options)
+    return new ConatSocketClient(this.core, this.responder, `${this.subject}.${name}`, options)
   }
 
   override handleEvent(kind: number, slab: Slab): void {

@@ -1,7 +1,7 @@
 // Data that has arrived at a socket: to listeners, to iterators, or held until there is one.
 // A message counts as consumed when a listener was called, or when an iterator has gone past it.
+import type { Headers } from '../index'
 import type { Failed } from './errors'
-import type { Headers } from './headers'
 import { Pulls } from './pulls'
 
 export type Item = [data: unknown, headers: Headers]
@@ -20,10 +20,13 @@ export interface Sink {
   handleConsumed(): void
 }
 
+/** What most sockets have of everything here. */
+const NONE: readonly never[] = Object.freeze([])
+
 export class SocketData {
   readonly #sink: Sink
-  #held: Item[] = []
-  #iterators: DataIterator[] = []
+  #held: readonly Item[] = NONE
+  #iterators: readonly DataIterator[] = NONE
   #isFlowing = false
   #isPaused = false
   #failure: Failed | undefined
@@ -47,7 +50,7 @@ export class SocketData {
   }
 
   push(data: unknown, headers: Headers): void {
-    if (this.#isPaused || this.#held.length > 0) this.#held.push([data, headers])
+    if (this.#isPaused || this.#held.length > 0) this.#hold([data, headers])
     else this.#give(data, headers)
   }
 
@@ -62,12 +65,12 @@ export class SocketData {
   }
 
   iterate(): DataIterator {
-    const iterator = new DataIterator(this.#leave, this.#pass)
+    const iterator = new DataIterator(this)
     if (this.#ended) iterator.end(this.#failure)
-    else this.#iterators.push(iterator)
+    else this.#iterators = [...this.#iterators, iterator]
     if (this.#isPaused) return iterator
     const held = this.#held
-    this.#held = []
+    this.#held = NONE
     for (const item of held) iterator.push({ item, waiting: 1 })
     return iterator
   }
@@ -76,9 +79,9 @@ export class SocketData {
   end(failure?: Failed): void {
     this.#ended = true
     this.#failure = failure
-    this.#held = []
+    this.#held = NONE
     for (const iterator of this.#iterators) iterator.end(failure)
-    this.#iterators = []
+    this.#iterators = NONE
   }
 
   /** Listeners that throw do not keep the rest from coming: the caller reports it. */
@@ -88,12 +91,17 @@ export class SocketData {
       for (const iterator of this.#iterators) iterator.push(cell)
       this.#sink.emitData(data, headers)
     } else if (this.#sink.emitData(data, headers)) this.#sink.handleConsumed()
-    else if (!this.#ended) this.#held.push([data, headers])
+    else if (!this.#ended) this.#hold([data, headers])
+  }
+
+  #hold(item: Item): void {
+    if (this.#held === NONE) this.#held = [item]
+    else (this.#held as Item[]).push(item)
   }
 
   #release(): void {
     const held = this.#held
-    this.#held = []
+    this.#held = NONE
     // A listener that pauses, or that goes away, leaves the rest where it was: `push` holds it again.
     for (const [data, headers] of held) {
       if (this.#ended) return
@@ -101,12 +109,14 @@ export class SocketData {
     }
   }
 
-  #pass = (cell: Cell): void => {
+  /** An iterator has gone past a message. */
+  pass(cell: Cell): void {
     cell.waiting -= 1
     if (cell.waiting === 0 && !this.#ended) this.#sink.handleConsumed()
   }
 
-  #leave = (iterator: DataIterator): void => {
+  /** An iterator is not used any more. */
+  leave(iterator: DataIterator): void {
     this.#iterators = this.#iterators.filter(other => other !== iterator)
   }
 }
@@ -114,13 +124,12 @@ export class SocketData {
 /** The messages of a socket, pulled. */
 export class DataIterator implements AsyncIterableIterator<Item, undefined> {
   readonly #pulls: Pulls<Cell> = new Pulls()
-  readonly #leave: (iterator: DataIterator) => void
-  readonly #pass: (cell: Cell) => void
+  readonly #data: SocketData
   #current: Cell | undefined
 
-  constructor(leave: (iterator: DataIterator) => void, pass: (cell: Cell) => void) {
-    this.#leave = leave
-    this.#pass = pass
+  /** @internal */
+  constructor(data: SocketData) {
+    this.#data = data
   }
 
   async next(): Promise<IteratorResult<Item, undefined>> {
@@ -132,10 +141,10 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
   }
 
   async return(): Promise<IteratorResult<Item, undefined>> {
-    this.#leave(this)
+    this.#data.leave(this)
     this.#pulls.end()
     this.#passCurrent()
-    for (let cell = this.#pulls.take(); cell !== undefined; cell = this.#pulls.take()) this.#pass(cell)
+    for (let cell = this.#pulls.take(); cell !== undefined; cell = this.#pulls.take()) this.#data.pass(cell)
     return { value: undefined, done: true }
   }
 
@@ -153,7 +162,7 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
 
   #passCurrent(): void {
     if (this.#current === undefined) return
-    this.#pass(this.#current)
+    this.#data.pass(this.#current)
     this.#current = undefined
   }
 }

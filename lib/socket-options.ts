@@ -1,7 +1,6 @@
 // What can be said about a socket, a write and an end.
+import type { Headers, SocketListenOptions, SocketSettings, WriteOptions } from '../index'
 import { invalidType, invalidValue } from './errors'
-import type { Headers } from './headers'
-import type { MessageOptions } from './message'
 import {
   checkOptions,
   isBoolean,
@@ -10,39 +9,11 @@ import {
   isString,
   isTimeout,
   pick,
-  type Shape,
+  type ShapeOf,
 } from './options'
 import { MESSAGE_SHAPE } from './requests'
 
-/** What both sides can set. */
-export interface SocketSettings {
-  desc?: string
-  maxQueueSize?: number
-  maxQueueBytes?: number
-  slowConsumer?: 'wait' | 'close'
-  slowConsumerTimeout?: number
-  keepAlive?: number
-  keepAliveTimeout?: number
-}
-
-export interface WriteOptions extends MessageOptions {
-  volatile?: boolean
-}
-
-const WRITE_SHAPE: Shape = { ...MESSAGE_SHAPE, volatile: isBoolean }
-
-export interface SocketStats {
-  sent: number
-  sentBytes: number
-  acknowledged: number
-  received: number
-  receivedBytes: number
-  resent: number
-  duplicates: number
-  volatileDropped: number
-  pending: number
-  pendingBytes: number
-}
+const WRITE_SHAPE: ShapeOf<WriteOptions> = { ...MESSAGE_SHAPE, volatile: isBoolean }
 
 export interface EndOptions {
   timeout?: number
@@ -61,7 +32,7 @@ export function writeOptions(second: Headers | WriteOptions | null | undefined):
   return second
 }
 
-export const SETTINGS_SHAPE = {
+export const SETTINGS_SHAPE: ShapeOf<SocketListenOptions> = {
   id: isString,
   desc: isString,
   maxQueueSize: isCount,

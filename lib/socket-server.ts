@@ -1,32 +1,21 @@
 // A socket server: accepts sockets on a subject and knows them by id.
+import type { DrainOptions, Headers, RequestOptions, SocketListenOptions, WriteOptions } from '../index'
+
 import commands = require('./commands')
 
 import type { Core } from './core'
-import { Drain, type DrainOptions } from './drain'
+import { Drain } from './drain'
 import { FabricError, type Failed } from './errors'
 import { ACCEPTED, LISTENER_STATE, route } from './events'
-import type { Headers } from './headers'
 import type { Message, Responder } from './message'
 import { checkOptions, defaults, isBoolean } from './options'
-import { prepare, REQUEST_SHAPE, type RequestOptions, Ticket } from './requests'
+import { prepare, REQUEST_SHAPE, Ticket } from './requests'
 import { ServerSocket } from './server-socket'
 import type { Slab } from './slab'
-import {
-  END_SHAPE,
-  type EndOptions,
-  SETTINGS_SHAPE,
-  type SocketSettings,
-  type WriteOptions,
-  windowSettings,
-  writeOptions,
-} from './socket-options'
+import { END_SHAPE, type EndOptions, SETTINGS_SHAPE, windowSettings, writeOptions } from './socket-options'
 import { type StateEvents, Stateful } from './socket-state'
 import { sizeOf } from './socket-window'
 import { checkId, checkListenSubject } from './subjects'
-
-export interface SocketListenOptions extends SocketSettings {
-  id?: string
-}
 
 export interface ServerRequestOptions extends RequestOptions {
   race?: boolean
@@ -223,12 +212,15 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
     const handle = slab.u32()
     const id = slab.str()
     const subject = slab.str()
-    const socket = new ServerSocket(this.core, this.#responder, handle, subject, id, this.#options, gone => {
-      if (this.sockets[id] === gone) delete this.sockets[id]
-    })
+    const socket = new ServerSocket(this.core, this.#responder, handle, subject, id, this.#options, this)
     this.sockets[id] = socket
     if (!this.#isWanted) socket.unref()
     this.announce('connection', socket)
+  }
+
+  /** @internal */
+  handleSocketGone(socket: ServerSocket): void {
+    if (this.sockets[socket.id] === socket) delete this.sockets[socket.id]
   }
 
   #pipeError(): FabricError {

@@ -1,5 +1,6 @@
 // What sockets and socket servers have in common: a state that is announced, waiting for it, closing, and the hold.
 import { EventEmitter } from 'node:events'
+import type { State } from '../index'
 import type { Child, Core } from './core'
 import type { Drain } from './drain'
 import { closedFailure, errorFrom, type FabricError, Failed, rethrowLater } from './errors'
@@ -8,8 +9,6 @@ import { Hold } from './lifetime'
 import { isTimeout } from './options'
 import type { Slab } from './slab'
 import { Waiters } from './waiters'
-
-export type State = 'disconnected' | 'connecting' | 'ready' | 'closed'
 
 /** In the order of the numbers in docs/boundary.md. */
 const STATES: readonly State[] = ['disconnected', 'connecting', 'ready', 'closed']
@@ -26,24 +25,26 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
   extends EventEmitter<Events>
   implements Target, Child
 {
-  readonly client: number
   readonly subject: string
   state: State = 'disconnected'
   protected readonly core: Core
   /** Set when the other side or the decoder is to blame for a close from here. */
   protected closeReason: FabricError | undefined
   readonly #hold = new Hold()
-  readonly #ready = new Waiters()
-  readonly #closed = new Waiters()
+  #ready: Waiters | undefined
+  #closed: Waiters | undefined
   #announced: State = 'disconnected'
   #isGone = false
 
   abstract readonly handle: number
 
+  get client(): number {
+    return this.core.handle
+  }
+
   constructor(core: Core, subject: string) {
     super()
     this.core = core
-    this.client = core.handle
     this.subject = subject
     core.children.add(this)
     this.#hold.set(true)
@@ -73,7 +74,7 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
     if (timeout !== undefined) isTimeout('timeout', timeout)
     if (this.state === 'ready') return
     if (this.state === 'closed') throw this.closedError()
-    const failure = await this.#ready.wait(`${this.describe()} is not ready`, timeout)
+    const failure = await (this.#ready ??= new Waiters()).wait(`${this.describe()} is not ready`, timeout)
     if (failure !== undefined) throw errorFrom(failure)
   }
 
@@ -94,7 +95,7 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
     if (this.state === 'closed') return false
     this.state = 'closed'
     const failure = closedFailure(this.describe())
-    this.#ready.settle(failure)
+    this.#settleReady(failure)
     this.handleClosing(failure)
     return true
   }
@@ -104,7 +105,7 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
 
   /** Settles when `closed` has come. */
   protected whenGone(): Promise<unknown> {
-    return this.#isGone ? Promise.resolve() : this.#closed.wait(this.describe())
+    return this.#isGone ? Promise.resolve() : (this.#closed ??= new Waiters()).wait(this.describe())
   }
 
   handleClientClosing(): void {
@@ -139,7 +140,7 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
     this.state = state
     if (state === this.#announced) return
     this.#announced = state
-    if (state === 'ready') this.#ready.settle()
+    if (state === 'ready') this.#settleReady()
     this.announce(state)
   }
 
@@ -153,6 +154,12 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
     }
   }
 
+  #settleReady(failure?: Failed): void {
+    const ready = this.#ready
+    this.#ready = undefined
+    ready?.settle(failure)
+  }
+
   #finish(reason: FabricError | undefined): void {
     if (this.#isGone) return
     this.#isGone = true
@@ -160,7 +167,7 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
     this.core.children.delete(this)
     this.handleGone()
     this.#hold.set(false)
-    this.#closed.settle()
+    this.#closed?.settle()
     this.announce('closed', this.closeReason ?? reason)
   }
 

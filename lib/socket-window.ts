@@ -14,7 +14,7 @@ export class SendWindow {
   writtenBytes = 0
   #acknowledgedBytes = 0
   /** Numbers of volatile messages that are not acknowledged. */
-  #volatile: number[] = []
+  #volatile: number[] | undefined
 
   constructor(
     readonly maxMessages: number,
@@ -40,7 +40,7 @@ export class SendWindow {
   /** Counts a message that the engine has been given. Whether it `isWritable` then. */
   put(size: number, isVolatile: boolean): boolean {
     this.written += 1
-    if (isVolatile) this.#volatile.push(this.written)
+    if (isVolatile) (this.#volatile ??= []).push(this.written)
     this.writtenBytes += size
     return this.isWritable
   }
@@ -55,15 +55,20 @@ export class SendWindow {
     if (messages <= this.acknowledged) return false
     this.acknowledged = messages
     this.#acknowledgedBytes = bytes
-    if (this.#volatile.length > 0) this.#volatile = this.#volatile.filter(seq => seq > messages)
+    if (this.#volatile !== undefined) this.#forget(messages)
     return true
   }
 
   /** The number of the first message after `seq` that is not volatile. */
   next(seq: number): number {
     let next = Math.max(seq, this.acknowledged) + 1
-    while (this.#volatile.includes(next)) next += 1
+    while (this.#volatile?.includes(next)) next += 1
     return next
+  }
+
+  #forget(acknowledged: number): void {
+    const left = this.#volatile?.filter(seq => seq > acknowledged) ?? []
+    this.#volatile = left.length > 0 ? left : undefined
   }
 }
 

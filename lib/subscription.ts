@@ -1,5 +1,6 @@
 // Subscriptions: one of the engine's a pattern and client, shared by all that the application has to that pattern.
 import { EventEmitter } from 'node:events'
+import type { SubscriptionOptions } from '../index'
 
 import commands = require('./commands')
 
@@ -9,22 +10,17 @@ import { DELIVERED, DELIVERED_MANY, forget, route, type Target } from './events'
 import { Hold } from './lifetime'
 import { Message, type Responder } from './message'
 import { native } from './native'
-import { checkOptions, isCount, isString } from './options'
+import { checkOptions, isCount, isString, type ShapeOf } from './options'
 import type { Permissions } from './permissions'
 import { Pulls } from './pulls'
 import { readMessage, Ticket } from './requests'
 import type { Slab } from './slab'
 import { checkSubscribeSubject } from './subjects'
+import { Waiters } from './waiters'
 
 const MAX_QUEUE_BYTES = 64 * 1024 * 1024
 
-export interface SubscriptionOptions {
-  queue?: string
-  maxMessages?: number
-  maxQueueBytes?: number
-}
-
-const SHAPE = { queue: isString, maxMessages: isCount, maxQueueBytes: isCount }
+const SHAPE: ShapeOf<SubscriptionOptions> = { queue: isString, maxMessages: isCount, maxQueueBytes: isCount }
 
 /** What one client has subscribed to. */
 export class Subscriptions {
@@ -34,6 +30,9 @@ export class Subscriptions {
   readonly #core: Core
   readonly #responder: Responder
   readonly #permissions: Permissions
+  /** What the broker has not confirmed yet. */
+  readonly #pending = new Set<Shared>()
+  readonly #confirmed = new Waiters()
 
   constructor(core: Core, responder: Responder, permissions: Permissions) {
     this.#core = core
@@ -64,6 +63,13 @@ export class Subscriptions {
     return subscription
   }
 
+  /** Waits until the broker has answered about all of them. */
+  async untilConfirmed(timeout?: number): Promise<void> {
+    if (this.#pending.size === 0) return
+    const failure = await this.#confirmed.wait('a subscription does not stand', timeout)
+    if (failure !== undefined) throw errorFrom(failure)
+  }
+
   /** Lets nothing more in; what has arrived is read at most so many ms longer. */
   async drain(timeout: number): Promise<void> {
     const members = Object.values(this.subs).flatMap(shared => [...shared.members])
@@ -85,10 +91,17 @@ export class Subscriptions {
     const shared = new Shared(this.#core, this.#responder, pattern, queue, () => {
       delete this.subs[pattern]
       delete this.queueGroups[pattern]
+      this.#settle(shared)
     })
+    this.#pending.add(shared)
+    void shared.confirmed.then(() => this.#settle(shared))
     this.subs[pattern] = shared
     this.queueGroups[pattern] = queue
     return shared
+  }
+
+  #settle(shared: Shared): void {
+    if (this.#pending.delete(shared) && this.#pending.size === 0) this.#confirmed.settle()
   }
 }
 
@@ -133,8 +146,9 @@ class Shared implements Target {
   }
 
   #deliver(message: Message): void {
-    // From the end: a handler may close its subscription, which takes it out of the list.
-    for (let i = this.members.length - 1; i >= 0; i--) this.members[i]?.handleMessage(message)
+    // A copy: a handler may close its subscription, or another one, which takes them out of the list.
+    const members = this.members.length === 1 ? this.members : [...this.members]
+    for (const member of members) if (!member.ended) member.handleMessage(message)
   }
 
   handleClientClosed(): void {
@@ -177,6 +191,8 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   #emitter: EventEmitter | undefined
   #iterated = false
   #drained: (() => void) | undefined
+  /** One for all who wait for it. */
+  #draining: Promise<void> | undefined
 
   constructor(shared: Shared, subject: string, options: SubscriptionOptions) {
     this.#shared = shared
@@ -206,12 +222,25 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     return this.#shared.queue
   }
 
-  async next(): Promise<IteratorResult<Message, undefined>> {
+  /** What is there already costs one promise. */
+  next(): Promise<IteratorResult<Message, undefined>> {
     this.#iterated = true
+    const message = this.#pulls.take()
+    if (message === undefined) return this.#nextToCome()
+    this.#handleRead(message)
+    return Promise.resolve({ value: message, done: false })
+  }
+
+  async #nextToCome(): Promise<IteratorResult<Message, undefined>> {
     const result = await this.#pulls.next()
-    if (!result.done) this.#queuedBytes -= result.value.length
-    if (this.#pulls.length === 0) this.#drained?.()
+    if (!result.done) this.#handleRead(result.value)
+    else this.#drained?.()
     return result
+  }
+
+  #handleRead(message: Message): void {
+    this.#queuedBytes -= message.length
+    if (this.#pulls.length === 0) this.#drained?.()
   }
 
   async return(): Promise<IteratorResult<Message, undefined>> {
@@ -243,9 +272,10 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   async drain(): Promise<void> {
     this.finish(undefined)
     if (this.#pulls.length === 0) return
-    await new Promise<void>(resolve => {
+    this.#draining ??= new Promise<void>(resolve => {
       this.#drained = resolve
     })
+    await this.#draining
   }
 
   ref(): this {

@@ -1,19 +1,11 @@
 // The service that every broker with a system account offers, as its callers see it.
+import type { Remote, RemoteMany, RequestManyOptions, RequestOptions, SysApi } from '../index'
 import type { AnswerIterator } from './answers'
 import type { Message } from './message'
 import { checkOptions, isString, type Shape } from './options'
-import { REQUEST_MANY_SHAPE, REQUEST_SHAPE, type RequestManyOptions, type RequestOptions } from './requests'
-import { callManyProxy, callProxy, type Remote, type RemoteMany } from './service'
+import { REQUEST_MANY_SHAPE, REQUEST_SHAPE } from './requests'
+import { callManyProxy, callProxy } from './service'
 import { checkId } from './subjects'
-
-/** What a broker answers about itself. */
-export interface SysApi {
-  stats(): unknown
-  usage(): unknown
-  disconnect(ids: string | string[]): void
-  clusterTopology(): unknown
-  clusterAddresses(): unknown
-}
 
 /** What it needs of a client. */
 interface Client {

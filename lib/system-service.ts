@@ -51,8 +51,9 @@ function clusterMethodsOf(server: ConatServer): Methods {
   const addresses = () => {
     const address = server.address()
     if (address === null) return []
+    if (address.family === 'Unix') return [`unix:${address.address}`]
     const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
-    return [`http://${host}:${address.port}`]
+    return [`${server.options.ssl ? 'https' : 'http'}://${host}:${address.port}`]
   }
   return methods({
     clusterAddresses: addresses,

@@ -3,40 +3,13 @@ import { createPrivateKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import tls from 'node:tls'
 import { types } from 'node:util'
+import type { ConatServer, ConnectOptions, Pem, TlsServerOptions } from '../index'
 import { FabricError, invalidType, invalidValue } from './errors'
 import { native } from './native'
-import { type Check, checkOptions, isBoolean, isString, type Shape } from './options'
+import { type Check, checkOptions, isBoolean, isString, type ShapeOf } from './options'
 
-/** PEM. */
-export type Pem = string | Uint8Array
-export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
-
-export interface TlsServerOptions {
-  key?: Pem
-  cert?: Pem
-  ca?: Pem | readonly Pem[]
-  passphrase?: string
-  requestCert?: boolean
-  rejectUnauthorized?: boolean
-  minVersion?: TlsVersion
-}
-
-export interface SecureContextOptions {
-  key: Pem
-  cert: Pem
-  ca?: Pem | readonly Pem[]
-  passphrase?: string
-}
-
-export interface TlsClientOptions {
-  ca?: Pem | readonly Pem[]
-  cert?: Pem
-  key?: Pem
-  passphrase?: string
-  rejectUnauthorized?: boolean
-  servername?: string
-  minVersion?: TlsVersion
-}
+export type SecureContextOptions = Parameters<ConatServer['setSecureContext']>[0]
+type TlsClientOptions = Pick<ConnectOptions, keyof typeof TLS_CLIENT_SHAPE>
 
 const isPem: Check = (name, value) => {
   if (typeof value !== 'string' && !types.isUint8Array(value))
@@ -52,16 +25,16 @@ const isVersion: Check = (name, value) => {
   if (value !== 'TLSv1.2' && value !== 'TLSv1.3') throw invalidValue(name, "'TLSv1.2' or 'TLSv1.3'", value)
 }
 
-const MATERIAL: Shape = { key: isPem, cert: isPem, ca: isPems, passphrase: isString }
+const MATERIAL = { key: isPem, cert: isPem, ca: isPems, passphrase: isString }
 
-export const TLS_CLIENT_SHAPE: Shape = {
+export const TLS_CLIENT_SHAPE = {
   ...MATERIAL,
   rejectUnauthorized: isBoolean,
   servername: isString,
   minVersion: isVersion,
 }
 
-const SERVER_SHAPE: Shape = {
+const SERVER_SHAPE: ShapeOf<TlsServerOptions> = {
   ...MATERIAL,
   requestCert: isBoolean,
   rejectUnauthorized: isBoolean,

@@ -1,6 +1,7 @@
 // What a socket leaves behind: messages that the other side is not known to have handled.
+import type { Headers } from '../index'
 import { copyOut } from './codec'
-import { type Headers, parseHeaders } from './headers'
+import { parseHeaders } from './headers'
 import { MessageData } from './message'
 import type { Slab } from './slab'
 import type { SendWindow } from './socket-window'

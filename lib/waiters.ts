@@ -17,6 +17,8 @@ export class Waiters {
       const settle: Settle = failure => {
         clearTimeout(timer)
         waiting.delete(settle)
+        // Sockets are many, and wait once: the table goes with the last of them.
+        if (waiting.size === 0 && this.#waiting === waiting) this.#waiting = undefined
         release()
         resolve(failure)
       }

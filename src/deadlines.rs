@@ -4,17 +4,20 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::time::Instant;
 
+use foldhash::fast::RandomState;
+
 /// At most one deadline a key; equal instants come out in key order, so that a run replays.
 #[derive(Debug)]
 pub struct Deadlines<K> {
-    by_key: HashMap<K, Instant>,
+    /// Keys are our own, never a peer's choice.
+    by_key: HashMap<K, Instant, RandomState>,
     by_time: BTreeSet<(Instant, K)>,
 }
 
 impl<K: Copy + Ord + Hash> Deadlines<K> {
     /// An empty table.
     pub fn new() -> Self {
-        Self { by_key: HashMap::new(), by_time: BTreeSet::new() }
+        Self { by_key: HashMap::default(), by_time: BTreeSet::new() }
     }
 
     /// Sets, moves or (with `None`) removes the deadline of `key`.

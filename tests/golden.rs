@@ -24,7 +24,7 @@ fn recorded_socketio_conversations_are_reproduced() {
 fn recorded_fabric_frames_are_reproduced() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fabric/frames.txt");
     let text = fs::read_to_string(path).expect("utf-8");
-    let mut client = fabric::ClientCodec::new(8_000_000);
+    let mut client = fabric::ClientCodec::new(8_000_000).with_extensions(fabric::EXTENSIONS);
     let mut server = fabric::ServerCodec::new(8_000_000);
     let mut count = 0;
     for line in text.lines().filter(|line| !line.starts_with('#')) {

@@ -28,9 +28,21 @@ pub fn conat() -> Work {
     work(|| Box::new(Conat::new()))
 }
 
+/// One more socket that stays open and does nothing, for each message.
+pub fn idle() -> Work {
+    let mut path = Path::new(|| Box::new(Memory));
+    Box::new(move |sockets| {
+        for _ in 0..sockets {
+            path.open();
+        }
+    })
+}
+
 /// Messages until the application gets its turn: what about one tick of a program writes.
 const BATCH: u32 = 100;
+const SUBJECT: &str = "bench.path";
 const LISTENER: Handle = 1;
+/// The first of the sockets.
 const SOCKET: Handle = 2;
 const WRITER: usize = 0;
 const READER: usize = 1;
@@ -51,7 +63,9 @@ struct Path {
     ops: Vec<ServerOp>,
     /// The socket that the reader accepted.
     accepted: Option<Handle>,
-    is_ready: bool,
+    /// Sockets of the writer, and those of them that are ready.
+    opened: Handle,
+    ready: Handle,
     /// Messages that came since the application last had its turn.
     unhandled: u64,
     acked: u64,
@@ -71,7 +85,8 @@ impl Path {
     fn new(wire: fn() -> Box<dyn Wire>) -> Self {
         // The only look at the clock; no work depends on it.
         let now = Instant::now();
-        let mut broker = Broker::new(BrokerConfig::default(), Box::new(SeededEntropy::new(1)));
+        let config = BrokerConfig { max_subscriptions_per_client: 1_000_000, ..BrokerConfig::default() };
+        let mut broker = Broker::new(config, Box::new(SeededEntropy::new(1)));
         let ends = [2, 3].map(|seed| {
             let mut endpoint = Endpoint::new(EndpointConfig::default(), Box::new(SeededEntropy::new(seed)));
             endpoint.handle_command(now, Command::Connect);
@@ -86,27 +101,29 @@ impl Path {
             ends,
             ops: Vec::new(),
             accepted: None,
-            is_ready: false,
+            opened: 0,
+            ready: 0,
             unhandled: 0,
             acked: 0,
             sent: 0,
         };
         path.settle();
-        let subject = || "bench.path".to_owned();
-        let config = SocketConfig::default();
-        path.command(
-            READER,
-            Command::Listen { listener: LISTENER, subject: subject(), id: "server".into(), config },
-        );
+        let (subject, config) = (SUBJECT.to_owned(), SocketConfig::default());
+        path.command(READER, Command::Listen { listener: LISTENER, subject, id: "server".into(), config });
         path.settle();
-        let config = SocketConfig::default();
-        path.command(
-            WRITER,
-            Command::SocketConnect { socket: SOCKET, subject: subject(), id: "socket".into(), config },
-        );
-        path.settle();
-        assert!(path.is_ready && path.accepted.is_some(), "the socket is open");
+        path.open();
         path
+    }
+
+    /// Opens a socket. Its id is as long as those of programs.
+    fn open(&mut self) {
+        let (socket, subject, config) = (SOCKET + self.opened, SUBJECT.to_owned(), SocketConfig::default());
+        let id = format!("{socket:032x}");
+        self.opened += 1;
+        self.accepted = None;
+        self.command(WRITER, Command::SocketConnect { socket, subject, id, config });
+        self.settle();
+        assert!(self.ready == self.opened && self.accepted.is_some(), "the socket is open");
     }
 
     /// Writes so many messages in one go, as a program does in one tick, lets the reader handle them, and waits until the writer knows.
@@ -158,7 +175,7 @@ impl Path {
             is_busy = true;
             match event {
                 Event::Accepted { socket, .. } => self.accepted = Some(socket),
-                Event::Socket { socket: SOCKET, state: State::Ready } => self.is_ready = true,
+                Event::Socket { state: State::Ready, .. } => self.ready += 1,
                 Event::Data { parcel, .. } => self.unhandled += u64::from(parcel.count()),
                 Event::Acked { total, .. } => self.acked = total,
                 _ => {}

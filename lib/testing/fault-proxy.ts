@@ -1,27 +1,12 @@
 // A TCP relay that a test puts between a client and a server, and whose faults it chooses.
 import { EventEmitter, once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import type { Direction, FaultProxyOptions, Faults, FaultProxy as Promised } from '../../testing'
 import { invalidType, invalidValue } from '../errors'
-import { checkOptions, isNumber, isString, type Shape } from '../options'
-import { checkFaults, type Direction, type Faults, type OneWay, ways } from './faults'
+import { checkOptions, isNumber, isString, type ShapeOf } from '../options'
+import { checkFaults, type OneWay, ways } from './faults'
 import { type Lane, Pipe } from './pipe'
 import { Random } from './random'
-
-export interface FaultProxyOptions {
-  target: string | number
-  seed?: number
-  host?: string
-  port?: number
-  toServer?: Faults
-  toClient?: Faults
-}
-
-export interface FaultProxyStats {
-  connections: number
-  bytes: { toServer: number; toClient: number }
-  flipped: number
-  resets: number
-}
 
 export interface FaultProxyEvents {
   connection: [number: number]
@@ -32,7 +17,7 @@ interface Target {
   port: number
 }
 
-const SHAPE: Shape = {
+const SHAPE: ShapeOf<FaultProxyOptions> = {
   target: () => {},
   seed: isNumber,
   host: isString,
@@ -86,7 +71,7 @@ export class FaultProxy extends EventEmitter<FaultProxyEvents> {
     return this.#connections.size
   }
 
-  get stats(): FaultProxyStats {
+  get stats(): Promised['stats'] {
     const { toServer, toClient } = this.#lanes
     return {
       connections: this.#count,

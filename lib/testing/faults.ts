@@ -1,20 +1,11 @@
 // The faults that can be set, and their checks.
+import type { Direction, Faults } from '../../testing'
 import { invalidValue, outOfRange } from '../errors'
-import { checkOptions, isCount, isDuration, isNumber, type Shape } from '../options'
+import { checkOptions, isCount, isDuration, isNumber, type ShapeOf } from '../options'
 
-export interface Faults {
-  latency?: number
-  jitter?: number
-  bandwidth?: number
-  slice?: number
-  flip?: number
-  reset?: number
-}
-
-export type Direction = 'both' | 'toServer' | 'toClient'
 export type OneWay = Exclude<Direction, 'both'>
 
-const SHAPE: Shape = {
+const SHAPE: ShapeOf<Faults> = {
   latency: isPause,
   jitter: isPause,
   bandwidth: isCount,

@@ -19,6 +19,8 @@ const floors = [
   { of: 'rtt', atMost: 0.75, take: p50, to: 'nats' },
   { of: 'rtt, 64 in flight', atLeast: 0.4, to: 'net' },
   { of: 'rtt, 64 in flight', atLeast: 4, to: 'nats' },
+  { of: 'request', atMost: 0.75, take: p50, to: 'nats' },
+  { of: 'request, 64 in flight', atLeast: 4, to: 'nats' },
   { of: 'pubsub 16 B', atLeast: 2, to: 'nats' },
   { of: 'broadcast to 100', atLeast: 0.5, to: 'net' },
   { of: 'broadcast to 100', atLeast: 1.6, to: 'nats' },
@@ -29,6 +31,8 @@ const floors = [
   { of: 'oneway 16 B', by: 'conat wire', atLeast: 3, to: 'socket.io' },
   { of: 'oneway 16 B', by: 'in-process', atMost: 2 / 3, take: cpu, to: link },
   { of: '100 000 subscriptions', atLeast: 0.85, toCase: 'oneway 16 B' },
+  { of: '10 sockets', atMost: 1.15, take: cpu, toCase: '1 socket' },
+  { of: '100 sockets', atMost: 1.15, take: cpu, toCase: '1 socket' },
   { of: '1000 sockets', atMost: 1.15, take: cpu, toCase: '1 socket' },
 ]
 

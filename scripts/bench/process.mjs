@@ -11,9 +11,9 @@ export class Process {
   #ids = 0
   #pending = new Map()
 
-  constructor(module) {
+  constructor(module, execArgv) {
     this.#child = fork(fileURLToPath(new URL('./worker.mjs', import.meta.url)), [module], {
-      execArgv: ['--expose-gc'],
+      execArgv: ['--expose-gc', ...execArgv],
     })
     this.pid = this.#child.pid
     this.#child.on('message', ({ id, result, error }) => {

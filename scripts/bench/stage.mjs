@@ -3,9 +3,12 @@ import { now } from './clock.mjs'
 import { Process } from './process.mjs'
 import { cpuOf, machineCpu, memoryOf } from './usage.mjs'
 
-/** Runs `work(stage)` between start and end of the processes. */
-export async function withStage(way, work) {
-  const stage = new Stage(way)
+/**
+ * Runs `work(stage)` between start and end of the processes. `execArgv`: more options for their Node.js; `during(measure, pids)`
+ * may do something of its own around what is measured.
+ */
+export async function withStage(way, work, { execArgv = [], during = measure => measure() } = {}) {
+  const stage = new Stage(way, execArgv, during)
   try {
     await stage.start()
     return await work(stage)
@@ -16,13 +19,17 @@ export async function withStage(way, work) {
 
 class Stage {
   #way
+  #execArgv
+  #during
   #address
   #processes = []
   /** Process ids by role. */
   #pids = {}
 
-  constructor(way) {
+  constructor(way, execArgv, during) {
     this.#way = way
+    this.#execArgv = execArgv
+    this.#during = during
   }
 
   async start() {
@@ -40,7 +47,7 @@ class Stage {
 
   /** One more process, whose cost counts under the name of `role`; without a role it does not count. */
   process(role) {
-    const made = new Process(this.#way.module)
+    const made = new Process(this.#way.module, this.#execArgv)
     this.#processes.push(made)
     if (role) this.#pids[role] = made.pid
     return made
@@ -62,7 +69,11 @@ class Stage {
   }
 
   /** Measures `work`, which resolves with `{count, …}`: adds CPU µs a message by role, and the cores that others kept busy. */
-  async costs(work) {
+  costs(work) {
+    return this.#during(() => this.#measured(work), this.#pids)
+  }
+
+  async #measured(work) {
     const before = this.#used()
     const result = await work()
     const after = this.#used()

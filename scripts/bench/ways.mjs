@@ -7,6 +7,8 @@ const everything = [...sockets, 'pubsub', 'request', 'subscriptions']
 export const ways = {
   'in-process': { module: 'selvedge', broker: true, door: 'none', together: true, works: everything },
   'selvedge wire': { module: 'selvedge', broker: true, door: 'tcp', wire: 'selvedge', works: everything },
+  unix: { module: 'selvedge', broker: true, door: 'unix', wire: 'selvedge', works: everything },
+  tls: { module: 'selvedge', broker: true, door: 'tls', wire: 'selvedge', works: everything },
   websocket: { module: 'selvedge', broker: true, door: 'websocket', wire: 'selvedge', works: everything },
   'conat wire': { module: 'selvedge', broker: true, door: 'tcp', wire: 'conat', works: everything },
   net: { module: 'net', works: sockets },

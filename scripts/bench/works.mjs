@@ -9,8 +9,8 @@ export async function oneway(stage, { size, sockets = 1, burst = 1, crowd = 0 },
     const holder = stage.together ? stage.sender : stage.process()
     await holder.do('crowd', { ...stage.options, count: crowd })
   }
-  // At most 1000 messages or 64 MiB under way; over many sockets two bursts each.
-  const window = Math.max(16, 2 * burst, Math.min(1000 / sockets, (64 << 20) / size) | 0)
+  // At most 1000 messages or 64 MiB under way; over many sockets at least four bursts each.
+  const window = Math.max(16, 4 * burst, Math.min(1000 / sockets, (64 << 20) / size) | 0)
   await stage.sockets({ window })
   await stage.sender.do('open', { count: sockets })
   return received(stage, stage.receiver, dur, dur => stage.sender.do('flow', { dur, size, burst }))
@@ -54,6 +54,8 @@ export async function connect(stage, { parallel, max }, dur) {
 export async function memory(stage, { count }, dur) {
   await stage.sockets({ window: 1000 })
   await stage.sender.do('open', { count: 10 })
+  await stage.receiver.do('grow')
+  await stage.sender.do('grow')
   const before = await settled(stage)
   await stage.sender.do('open', { count })
   const after = await settled(stage)

@@ -8,17 +8,17 @@ const many = 3000
 const slow = ['route-100000']
 
 const tools = {
-  instructions: {
+  callgrind: {
     args: ['--tool=callgrind', '--callgrind-out-file=/dev/null'],
-    pattern: /Collected : (\d+)/,
+    patterns: { instructions: /Collected : (\d+)/ },
   },
-  allocations: {
+  memcheck: {
     args: ['--tool=memcheck', '--leak-check=no', '--undef-value-errors=no'],
-    pattern: /total heap usage: ([\d,]+) allocs/,
+    patterns: { allocations: /total heap usage: ([\d,]+) allocs/, kept: /in use at exit: ([\d,]+) bytes/ },
   },
 }
 
-/** By scenario `{instructions, allocations}` a message; `undefined` when it does not build or run. */
+/** By scenario `{instructions, allocations, kept}` a message, the last in bytes; `undefined` when it does not build or run. */
 export async function measure() {
   const program = await build()
   if (!program) return
@@ -26,12 +26,15 @@ export async function measure() {
   const counts = {}
   for (const name of text.trim().split('\n')) {
     if (slow.includes(name)) continue
-    const [instructions, allocations] = await Promise.all(
-      Object.values(tools).map(tool => perMessage(program, name, tool)),
-    )
-    if (Number.isNaN(instructions + allocations))
+    const counted = await Promise.all(Object.values(tools).map(tool => perMessage(program, name, tool)))
+    const { instructions, allocations, kept } = Object.assign({}, ...counted)
+    if (Number.isNaN(instructions + allocations + kept))
       return console.log(`FAILED ${name}: valgrind counted nothing`)
-    counts[name] = { instructions: Math.round(instructions), allocations: Number(allocations.toFixed(2)) }
+    counts[name] = {
+      instructions: Math.round(instructions),
+      allocations: Number(allocations.toFixed(2)),
+      kept: Math.round(kept),
+    }
   }
   return counts
 }
@@ -45,12 +48,12 @@ async function build() {
   return JSON.parse(built.at(-1)).executable
 }
 
-async function perMessage(program, name, tool) {
+async function perMessage(program, name, { args, patterns }) {
   const count = async messages => {
-    const { code, text } = await run('valgrind', [...tool.args, program, name, String(messages)], {
-      quiet: true,
-    })
-    return code === 0 ? Number(tool.pattern.exec(text)?.[1].replaceAll(',', '')) : Number.NaN
+    const { text } = await run('valgrind', [...args, program, name, String(messages)], { quiet: true })
+    return unit => Number(patterns[unit].exec(text)?.[1].replaceAll(',', ''))
   }
-  return ((await count(many)) - (await count(few))) / (many - few)
+  const [all, start] = [await count(many), await count(few)]
+  const units = Object.keys(patterns)
+  return Object.fromEntries(units.map(unit => [unit, (all(unit) - start(unit)) / (many - few)]))
 }

@@ -1,6 +1,7 @@
 //! The broker as a whole: takes operations, keeps the rules, and joins peers, router and waits.
 
 mod authorizing;
+mod publishing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,9 +19,7 @@ use super::{BrokerConfig, BrokerStats, CloseReason, PeerId, PeerStats, snapshot}
 use crate::deadlines::Deadlines;
 use crate::entropy::Entropy;
 use crate::subject::{Pattern, Subject};
-use crate::wire::{
-    AckId, ClientOp, Info, Json, OpError, Publication, Reply, ServerOp, SubscribeStatus, Subscription,
-};
+use crate::wire::{AckId, ClientOp, Info, Json, OpError, Reply, ServerOp, SubscribeStatus, Subscription};
 
 /// An embedded broker.
 ///
@@ -233,15 +232,19 @@ impl Broker {
             ClientOp::Publish { ack, publication } if is_denied(verdicts) => {
                 self.deny_publish(peer, ack, publication.subject.as_str());
             }
+            ClientOp::Request { ack, publication } if is_denied(verdicts) => {
+                self.deny_publish(peer, Some(ack), publication.subject.as_str());
+            }
             ClientOp::Publish { ack, publication } => {
-                let reply = match self.publish(now, peer, publication) {
-                    Ok(count) => Reply::Published { count },
-                    Err(refusal) => {
-                        self.totals.publishes_refused += 1;
-                        Reply::Error(refusal.into())
-                    }
-                };
+                let reply = self.publish(now, peer, publication);
                 self.acknowledge(peer, ack, reply);
+            }
+            ClientOp::Request { ack, publication } => {
+                let reply = self.publish(now, peer, publication);
+                // That somebody has it, his answer will say.
+                if !matches!(reply, Reply::Published { count: 1.. }) {
+                    self.acknowledge(peer, Some(ack), reply);
+                }
             }
             ClientOp::PublishRefused { ack, error } => {
                 self.totals.publishes_refused += 1;
@@ -291,30 +294,6 @@ impl Broker {
                 self.repeats.set(peer, None);
             }
         }
-    }
-
-    fn publish(&mut self, now: Instant, publisher: PeerId, publication: Publication) -> Result<u64, Refusal> {
-        limits::check_publication(&self.config, &publication)?;
-        let is_private = self.is_private(&publication);
-        let Self { peers, router, totals, entropy, .. } = self;
-        let count =
-            router.route(now, publisher, &publication, &mut **entropy, |peer, pattern, publication| {
-                if is_private && !peers.get(peer).is_some_and(|receiver| receiver.is_own) {
-                    return false;
-                }
-                let (messages, size) = (publication.count(), publication_size(&publication));
-                let delivery = ServerOp::Deliver { pattern: pattern.clone(), publication };
-                let Some(receiver) = peers.send(peer, delivery) else { return false };
-                receiver.delivered.add(messages, size);
-                totals.delivered.add(messages, size);
-                true
-            })?;
-        let (messages, size) = (publication.count(), publication_size(&publication));
-        totals.published.add(messages, size);
-        if let Some(entry) = peers.get_mut(publisher) {
-            entry.published.add(messages, size);
-        }
-        Ok(count)
     }
 
     fn subscribe(&mut self, peer: PeerId, subscription: Subscription) -> Result<SubscribeStatus, Refusal> {

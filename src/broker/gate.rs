@@ -166,7 +166,9 @@ impl Gate {
 /// The right that an operation needs, and on how many subjects.
 pub(super) fn claims(op: &ClientOp) -> Option<(Right, usize)> {
     match op {
-        ClientOp::Publish { .. } | ClientOp::WaitForInterest { .. } => Some((Right::Publish, 1)),
+        ClientOp::Publish { .. } | ClientOp::Request { .. } | ClientOp::WaitForInterest { .. } => {
+            Some((Right::Publish, 1))
+        }
         ClientOp::Subscribe { subscriptions, .. } => Some((Right::Subscribe, subscriptions.len())),
         _ => None,
     }
@@ -175,7 +177,9 @@ pub(super) fn claims(op: &ClientOp) -> Option<(Right, usize)> {
 /// One of these subjects.
 pub(super) fn claim(op: &ClientOp, index: usize) -> &str {
     match op {
-        ClientOp::Publish { publication, .. } => publication.subject.as_str(),
+        ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. } => {
+            publication.subject.as_str()
+        }
         ClientOp::WaitForInterest { subject, .. } => subject,
         ClientOp::Subscribe { subscriptions, .. } => {
             subscriptions.get(index).map_or("", |subscription| &subscription.pattern)
@@ -194,7 +198,9 @@ fn is_valid(right: Right, name: &str) -> bool {
 /// What an operation costs while it is held.
 fn cost(op: &ClientOp) -> usize {
     let own = match op {
-        ClientOp::Publish { publication, .. } => super::outbox::publication_size(publication),
+        ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. } => {
+            super::outbox::publication_size(publication)
+        }
         ClientOp::Subscribe { subscriptions, .. } => {
             let size = |item: &crate::wire::Subscription| {
                 size_of_val(item) + item.pattern.len() + item.queue.as_ref().map_or(0, |queue| queue.len())

@@ -39,6 +39,11 @@ impl Outbox {
     /// Moves operations to `into`, oldest first: at least one if there is one, then up to [`TAKE_OPS`] and
     /// [`TAKE_BYTES`].
     pub(super) fn take(&mut self, into: &mut Vec<ServerOp>) {
+        if self.bytes < TAKE_BYTES && self.ops.len() <= TAKE_OPS {
+            into.extend(self.ops.drain(..));
+            self.bytes = 0;
+            return self.shrink();
+        }
         let mut bytes = 0;
         for _ in 0..TAKE_OPS {
             if bytes >= TAKE_BYTES {
@@ -49,7 +54,11 @@ impl Outbox {
             into.push(op);
         }
         self.bytes -= bytes;
-        // A burst must not leave its memory with a peer for good.
+        self.shrink();
+    }
+
+    /// A burst must not leave its memory with a peer for good.
+    fn shrink(&mut self) {
         if self.ops.is_empty() && self.ops.capacity() > KEPT_CAPACITY {
             self.ops = VecDeque::new();
         }

@@ -50,6 +50,10 @@ impl<K: Clone + Eq + Hash, V> Roster<K, V> {
             if let Some(index) = &mut self.index {
                 index.insert(key.clone(), position);
             }
+            if self.entries.is_empty() {
+                // Most have one entry for good, and there are two rosters a subscription.
+                self.entries.reserve_exact(1);
+            }
             self.entries.push((key, make()));
             if self.index.is_none() && self.entries.len() > LINEAR {
                 self.index =

@@ -67,51 +67,62 @@ impl Router {
     }
 
     /// Calls `deliver` for one member of each group of each pattern that the subject matches; it says whether it could. A group with
-    /// more than one member shares the messages of a bundle. Gives the number of deliveries, taps not counted.
+    /// more than one member shares the messages of a bundle. Gives the number of deliveries, taps not counted. The last receiver gets
+    /// the publication itself, so that nothing is copied for an only one.
     pub(super) fn route(
         &mut self,
         now: Instant,
         publisher: PeerId,
-        publication: &Publication,
+        publication: Publication,
         entropy: &mut dyn Entropy,
         mut deliver: impl FnMut(PeerId, &Pattern, Publication) -> bool,
     ) -> Result<u64, Refusal> {
-        let Publication { subject, id, seq, done, .. } = publication;
-        let mut part = match (seq, done) {
+        let mut part = match (publication.seq, publication.done) {
             (0, true) => Part::Whole,
             (0, false) => {
                 self.unfinished.check_room()?;
                 Part::First(Choices::new())
             }
-            _ => match self.unfinished.choices(now, publisher, id) {
+            _ => match self.unfinished.choices(now, publisher, &publication.id) {
                 Some(choices) => Part::Later(choices),
                 None => return Ok(0),
             },
         };
         let mut count = 0;
-        self.interest.for_each_match(subject.as_str(), |pattern, groups| {
+        let mut deliver_counted = |(peer, pattern): (PeerId, &Pattern), publication: Publication| {
+            if deliver(peer, pattern, publication) && !pattern.is_silent() {
+                count += 1;
+            }
+        };
+        let mut last = None;
+        self.interest.for_each_match(publication.subject.as_str(), |pattern, groups| {
             for group in groups.values() {
                 if publication.bundled > 0 && group.members.len() > 1 {
+                    if let Some(before) = last.take() {
+                        deliver_counted(before, publication.clone());
+                    }
                     publication.clone().for_each_single(|single| {
                         if let Some(peer) = part.pick(group, entropy) {
-                            deliver(peer, pattern, single);
+                            deliver_counted((peer, pattern), single);
                         }
                     });
                     continue;
                 }
                 if let Some(peer) = part.pick(group, entropy)
-                    && deliver(peer, pattern, publication.clone())
-                    && !pattern.is_silent()
+                    && let Some(before) = last.replace((peer, pattern))
                 {
-                    count += 1;
+                    deliver_counted(before, publication.clone());
                 }
             }
         });
         match part {
             Part::Whole => {}
-            Part::First(choices) => self.unfinished.begin(now, publisher, id.clone(), choices),
-            Part::Later(_) if *done => self.unfinished.end(publisher, id),
+            Part::First(choices) => self.unfinished.begin(now, publisher, publication.id.clone(), choices),
+            Part::Later(_) if publication.done => self.unfinished.end(publisher, &publication.id),
             Part::Later(_) => {}
+        }
+        if let Some(last) = last {
+            deliver_counted(last, publication);
         }
         Ok(count)
     }

@@ -3,6 +3,7 @@
 mod accounting;
 mod asking;
 mod listing;
+mod sending;
 mod syncing;
 
 pub use accounting::Held;
@@ -11,17 +12,18 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::operations::{Key, Operations};
+use foldhash::fast::RandomState;
+
+use sending::Confirm;
+
+use super::operations::{Key, Operation, Operations};
 use super::outbound::Outbound;
 use super::session::{Phase, Session};
 use super::subscriptions::{Added, Subscriptions};
 use super::{ClientConfig, ClientError, ClientEvent, Question, SessionState};
 use crate::entropy::Entropy;
 use crate::subject::Pattern;
-use crate::wire::{
-    AckId, Bundle, ClientOp, Message, MessageId, Payload, Publication, Reassembly, Reply, ServerOp,
-    Subscription, split,
-};
+use crate::wire::{AckId, Bundle, ClientOp, Message, MessageId, Reassembly, Reply, ServerOp, Subscription};
 
 /// One client. Drain `poll_op`, `poll_event`, `poll_dial` and `poll_drop` after every call, and call `handle_timeout` at `poll_timeout`.
 pub struct Client<T> {
@@ -30,7 +32,7 @@ pub struct Client<T> {
     subscriptions: Subscriptions<T>,
     operations: Operations<T>,
     /// What acknowledgements are awaited for, on this link.
-    acks: HashMap<AckId, Awaited>,
+    acks: HashMap<AckId, Awaited, RandomState>,
     next_ack: u64,
     /// `<prefix>.<random>`: answers come to `<inbox>.<key>`.
     inbox: String,
@@ -79,7 +81,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             session: Session::new(config.reconnect.clone()),
             subscriptions: Subscriptions::new(),
             operations: Operations::new(),
-            acks: HashMap::new(),
+            acks: HashMap::default(),
             next_ack: 0,
             inbox,
             inbox_pattern,
@@ -170,7 +172,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub fn publish(&mut self, message: Message) -> bool {
         let signed_in = self.session.is_signed_in();
         if signed_in {
-            self.send(message, None);
+            self.send(message, Confirm::Never);
         }
         signed_in
     }
@@ -181,7 +183,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         if signed_in && bundle.len() <= self.chunk_size() {
             self.ops.publish_bundle(bundle);
         } else if signed_in {
-            bundle.messages().for_each(|message| self.send(message, None));
+            bundle.messages().for_each(|message| self.send(message, Confirm::Never));
         }
         signed_in
     }
@@ -201,7 +203,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// Nobody waits for the answers to these questions any more.
     pub fn cancel_where(&mut self, wanted: impl Fn(T) -> bool) {
         for key in self.operations.keys(|operation| operation.token.is_some_and(&wanted)) {
-            self.operations.close(key);
+            self.close_question(key);
         }
     }
 
@@ -358,29 +360,6 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// One operation a chunk; the last one carries the headers and asks for the acknowledgement.
-    fn send(&mut self, message: Message, ack: Option<AckId>) {
-        let Message { subject, payload: Payload { encoding, raw }, headers } = message;
-        let chunk_size = self.chunk_size();
-        if raw.len() <= chunk_size {
-            let message = Message { subject, payload: Payload { encoding, raw }, headers };
-            return self.ops.publish(message, ack, chunk_size);
-        }
-        self.next_message += 1;
-        let id: MessageId = format!("{}{}", self.message_id, self.next_message).into();
-        for (seq, done, piece) in split(raw, chunk_size) {
-            let payload = Payload { encoding, raw: piece };
-            let headers = if done { headers.clone() } else { Default::default() };
-            let (subject, id) = (subject.clone(), id.clone());
-            let publication = Publication { subject, id, seq, done, bundled: 0, payload, headers };
-            self.ops.push(ClientOp::Publish { ack: ack.filter(|_| done), publication });
-        }
-    }
-
-    fn chunk_size(&self) -> usize {
-        self.max_payload.saturating_sub(CHUNK_MARGIN).max(LEAST_CHUNK)
-    }
-
     fn await_ack(&mut self, awaited: Awaited) -> AckId {
         let id = AckId(self.next_ack);
         self.next_ack += 1;
@@ -388,17 +367,22 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         id
     }
 
+    /// Takes a question out, as it stood. Its acknowledgement may never come: a request that somebody got has none.
+    fn close_question(&mut self, key: Key) -> Option<Operation<T>> {
+        let operation = self.operations.close(key)?;
+        if let Some(ack) = operation.ack {
+            self.acks.remove(&ack);
+        }
+        Some(operation)
+    }
+
     fn fail(&mut self, key: Key, error: ClientError) {
-        let token = self.operations.close(key).and_then(|operation| operation.token);
+        let token = self.close_question(key).and_then(|operation| operation.token);
         self.events.extend(token.map(|token| ClientEvent::Failed(token, error)));
     }
 }
 
 /// Until the broker says otherwise.
 const DEFAULT_MAX_PAYLOAD: usize = 1_000_000;
-/// What a chunk stays below the largest payload, for headers and framing (conat.md section 2).
-const CHUNK_MARGIN: usize = 100_000;
-/// Smallest chunk size, however small the largest payload.
-const LEAST_CHUNK: usize = 1000;
 /// Characters of a broker's last words that are kept.
 const LONGEST_FAREWELL: usize = 1000;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::ClientError;
 use crate::deadlines::Deadlines;
-use crate::wire::Message;
+use crate::wire::{AckId, Message, Payload};
 
 /// One question.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,6 +81,10 @@ pub(super) struct Operation<T> {
     pub(super) question: Question,
     pub(super) step: Step,
     pub(super) received: u32,
+    /// Of the payload.
+    pub(super) size: usize,
+    /// The acknowledgement that was asked for last.
+    pub(super) ack: Option<AckId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,13 +103,20 @@ pub(super) enum Step {
 }
 
 impl<T> Operation<T> {
+    /// The message, to be sent. Only one that may have to be sent again is kept.
+    pub(super) fn take_message(&mut self) -> Message {
+        let message = &mut self.question.message;
+        if self.question.wait_for_interest {
+            return message.clone();
+        }
+        let subject = message.subject.clone();
+        let payload = std::mem::replace(&mut message.payload, Payload::NIL);
+        Message { subject, payload, headers: std::mem::take(&mut message.headers) }
+    }
+
     /// What it adds to the bytes that wait for the connection.
     fn waiting_bytes(&self) -> usize {
-        if self.step == Step::AwaitingConnection {
-            self.question.message.payload.raw.len() + OVERHEAD
-        } else {
-            0
-        }
+        if self.step == Step::AwaitingConnection { self.size + OVERHEAD } else { 0 }
     }
 }
 
@@ -131,7 +142,8 @@ impl<T: Copy> Operations<T> {
         question: Question,
         limit: usize,
     ) -> Result<Key, ClientError> {
-        let bytes = question.message.payload.raw.len() + OVERHEAD;
+        let size = question.message.payload.raw.len();
+        let bytes = size + OVERHEAD;
         if self.waiting_bytes > 0 && self.waiting_bytes + bytes > limit {
             return Err(ClientError::Full { limit });
         }
@@ -141,7 +153,8 @@ impl<T: Copy> Operations<T> {
         // A wait of no time asks for the present state, which takes a moment to come.
         let timeout = if question.timeout.is_zero() { PRESENT_STATE_TIMEOUT } else { question.timeout };
         self.deadlines.set(key, Some(now + timeout));
-        self.open.insert(key, Operation { token, question, step: Step::AwaitingConnection, received: 0 });
+        let step = Step::AwaitingConnection;
+        self.open.insert(key, Operation { token, question, step, received: 0, size, ack: None });
         Ok(key)
     }
 

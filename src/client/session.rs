@@ -53,9 +53,9 @@ impl Session {
         matches!(self.phase, Phase::Syncing | Phase::Ready)
     }
 
-    /// Whether answers find us: questions may go.
+    /// Whether answers find us: questions may go. Not on a link that is being given up.
     pub(super) fn is_ready(&self) -> bool {
-        self.phase == Phase::Ready
+        self.phase == Phase::Ready && !self.wants_drop
     }
 
     pub(super) fn connect(&mut self) {

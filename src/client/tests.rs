@@ -7,8 +7,8 @@ use super::*;
 use crate::entropy::SeededEntropy;
 use crate::subject::{Pattern, Subject};
 use crate::wire::{
-    AckId, ClientOp, Headers, Info, Json, Message, OpError, Payload, Reply, ServerOp, SubscribeStatus,
-    Subscription,
+    AckId, ClientOp, Headers, Info, Json, Message, OpError, Payload, Publication, Reply, ServerOp,
+    SubscribeStatus, Subscription,
 };
 
 const SYNC: u32 = 1;
@@ -34,6 +34,12 @@ impl Stage {
     }
 
     fn sign_in(&mut self) {
+        let (ack, count) = self.let_in();
+        self.added(ack, count);
+    }
+
+    /// Up to the subscriptions: how many want to be confirmed, the inbox first.
+    fn let_in(&mut self) -> (AckId, usize) {
         assert!(self.client.poll_dial());
         self.client.handle_link_up(self.now, "");
         let user = Ok(Json::from_value(&serde_json::Value::Null));
@@ -45,7 +51,7 @@ impl Stage {
         else {
             panic!("no sign-in: {ops:?}")
         };
-        self.added(*ack, subscriptions.len());
+        (*ack, subscriptions.len())
     }
 
     fn lose(&mut self) {
@@ -172,6 +178,92 @@ fn a_list_that_never_comes_times_out_and_one_that_is_refused_fails() {
     let reply = Reply::Error(OpError::text("no"));
     stage.client.handle_op(stage.now, ServerOp::Ack { id, reply });
     assert_eq!(stage.news(), [ClientEvent::Failed(SYNC, ClientError::Refused(OpError::text("no")))]);
+}
+
+#[test]
+fn without_an_inbox_questions_are_told_why_and_the_next_connection_asks_again() {
+    let mut stage = Stage::ready();
+    stage.lose();
+    stage.ask(1, QuestionKind::Request);
+    stage.ask(2, QuestionKind::Publish);
+    stage.ask(3, QuestionKind::Command);
+    let (id, count) = stage.let_in();
+    let refusal = OpError { code: Some(403), message: "permission denied".to_owned() };
+    let mut statuses = vec![Ok(SubscribeStatus::Added); count];
+    statuses[0] = Err(refusal.clone());
+    stage.client.handle_op(stage.now, ServerOp::Ack { id, reply: Reply::Subscribed(statuses) });
+    let why = ClientError::InboxRefused { inbox: stage.inbox(), error: refusal };
+    let told = |token| ClientEvent::Failed(token, why.clone());
+    let failed: Vec<_> =
+        stage.news().into_iter().filter(|event| matches!(event, ClientEvent::Failed(..))).collect();
+    assert_eq!(failed, [told(1), told(2)], "a socket's command waits on");
+    assert!(stage.client.poll_drop());
+    stage.client.handle_link_down(stage.now, "dropped".to_owned());
+    stage.now += Duration::from_secs(2);
+    stage.client.handle_timeout(stage.now);
+    stage.sign_in();
+    assert!(
+        matches!(stage.ops()[..], [ClientOp::Publish { .. } | ClientOp::Request { .. }]),
+        "now it is said"
+    );
+}
+
+#[test]
+fn what_is_asked_behind_a_cut_waits_for_the_next_connection() {
+    let mut stage = Stage::ready();
+    stage.client.drop_link();
+    stage.ask(1, QuestionKind::Request);
+    assert_eq!((stage.ops(), stage.news()), (vec![], vec![]));
+    assert!(stage.client.poll_drop());
+    stage.client.handle_link_down(stage.now, "cut".to_owned());
+    stage.now += Duration::from_secs(1);
+    stage.client.handle_timeout(stage.now);
+    stage.sign_in();
+    assert!(matches!(stage.ops()[..], [ClientOp::Request { .. }]), "once");
+}
+
+#[test]
+fn a_request_that_somebody_has_is_not_acknowledged_and_leaves_nothing_behind() {
+    let mut stage = Stage::ready();
+    stage.ask(NEWS, QuestionKind::Request);
+    let ops = stage.ops();
+    let [ClientOp::Request { publication, .. }] = ops.as_slice() else { panic!("{ops:?}") };
+    let reply = publication.headers.reply.clone().expect("somewhere for the answer");
+    let answer = Publication { subject: reply, headers: Headers::default(), ..publication.clone() };
+    let pattern = Pattern::parse(&stage.inbox()).expect("valid");
+    stage.client.handle_op(stage.now, ServerOp::Deliver { pattern, publication: answer });
+    let news = stage.news();
+    assert!(matches!(news.as_slice(), [ClientEvent::Reply { token: NEWS, .. }]), "{news:?}");
+    let held = stage.client.held();
+    assert_eq!((held.operations, held.acks), (0, 0), "nobody waits for the acknowledgement");
+}
+
+#[test]
+fn a_request_that_nobody_has_fails_at_once_or_waits_and_is_sent_whole_again() {
+    let mut stage = Stage::ready();
+    stage.ask(NEWS, QuestionKind::Request);
+    let ops = stage.ops();
+    let [ClientOp::Request { ack, .. }] = ops.as_slice() else { panic!("{ops:?}") };
+    stage.client.handle_op(stage.now, ServerOp::Ack { id: *ack, reply: Reply::Published { count: 0 } });
+    let news = stage.news();
+    let [ClientEvent::Failed(NEWS, ClientError::NoSubscribers { .. })] = news.as_slice() else {
+        panic!("{news:?}")
+    };
+    let subject = Subject::parse("later").expect("valid");
+    let message = Message { subject, payload: Payload::msgpack("hi"), headers: Headers::default() };
+    let timeout = Duration::from_secs(10);
+    let kind = QuestionKind::Request;
+    let question = Question { kind, message, timeout, wait_for_interest: true };
+    stage.client.ask(stage.now, Some(TAP), question);
+    let ops = stage.ops();
+    let [ClientOp::Request { ack, publication: first }] = ops.as_slice() else { panic!("{ops:?}") };
+    stage.client.handle_op(stage.now, ServerOp::Ack { id: *ack, reply: Reply::Published { count: 0 } });
+    let ops = stage.ops();
+    let [ClientOp::WaitForInterest { ack, .. }] = ops.as_slice() else { panic!("{ops:?}") };
+    stage.client.handle_op(stage.now, ServerOp::Ack { id: *ack, reply: Reply::Interest(true) });
+    let ops = stage.ops();
+    let [ClientOp::Request { publication: second, .. }] = ops.as_slice() else { panic!("{ops:?}") };
+    assert_eq!((second, &second.payload), (first, &Payload::msgpack("hi")));
 }
 
 #[test]

@@ -6,10 +6,12 @@ mod outputs;
 mod routing;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::sockets::AnySocket;
+use super::spare::Spare;
 use super::{EndpointConfig, Event, Handle, Owner, SocketQuestion};
 use crate::client::Client;
 use crate::deadlines::Deadlines;
@@ -25,12 +27,15 @@ pub struct Endpoint {
     listeners: BTreeMap<Handle, Listening>,
     /// Sockets and listeners whose outputs have not been drained.
     touched: VecDeque<Touched>,
+    spare: Spare,
     deadlines: Deadlines<Handle>,
     /// Requests over sockets that have not left yet, by ticket.
     questions: HashMap<Handle, (SocketQuestion, Instant)>,
     /// Who waits for the confirmation of a subscription.
     confirmations: HashMap<Handle, Handle>,
     config: EndpointConfig,
+    /// Of the socket that was made last: the next one will be like it.
+    made_with: Arc<SocketConfig>,
     events: VecDeque<Event>,
     ready: bool,
 }
@@ -38,7 +43,7 @@ pub struct Endpoint {
 /// A listener and what its sockets are made with.
 struct Listening {
     listener: Listener,
-    config: SocketConfig,
+    config: Arc<SocketConfig>,
     /// Who waits for its end: it closes when its last socket has.
     ending: Vec<Handle>,
 }
@@ -57,10 +62,12 @@ impl Endpoint {
             sockets: BTreeMap::new(),
             listeners: BTreeMap::new(),
             touched: VecDeque::new(),
+            spare: Spare::default(),
             deadlines: Deadlines::new(),
             questions: HashMap::new(),
             confirmations: HashMap::new(),
             config,
+            made_with: Arc::default(),
             events: VecDeque::new(),
             ready: false,
         }
@@ -149,7 +156,9 @@ impl Endpoint {
 
     /// Does something with a socket, if it is there, and remembers to look at what came of it.
     fn with_socket<R>(&mut self, handle: Handle, act: impl FnOnce(&mut AnySocket) -> R) -> Option<R> {
-        let result = act(self.sockets.get_mut(&handle)?);
+        let socket = self.sockets.get_mut(&handle)?;
+        self.spare.lend(socket.outputs());
+        let result = act(socket);
         self.touch(Touched::Socket(handle));
         Some(result)
     }

@@ -9,6 +9,7 @@ mod held;
 mod machine;
 mod owner;
 mod sockets;
+mod spare;
 
 pub use command::{Command, Handle, SocketQuestion};
 pub use endpoint_config::EndpointConfig;

@@ -1,5 +1,6 @@
 //! Either end of a socket behind one set of names.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::Handle;
@@ -111,6 +112,14 @@ impl AnySocket {
         match self {
             Self::Client(socket) => socket.poll_output(),
             Self::Server(socket, _) => socket.poll_output(),
+        }
+    }
+
+    /// What it has to say.
+    pub(super) fn outputs(&mut self) -> &mut VecDeque<Output> {
+        match self {
+            Self::Client(socket) => socket.outputs(),
+            Self::Server(socket, _) => socket.outputs(),
         }
     }
 

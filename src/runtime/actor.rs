@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 
 use super::Mailbox;
+use super::company::lead;
 use super::sync::{Mutex, PoisonError};
 use crate::endpoint::Command;
 
@@ -16,6 +17,9 @@ pub(super) trait Behaviour: Send {
 
     /// Does the part of it that follows from what is in the mailbox, and wakes the task if there is more to do.
     fn act(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>);
+
+    /// Does the part of it that follows from what has come over its link, and wakes the task if there is more to do.
+    fn follow(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>);
 }
 
 /// The actor, for its task and for those who write to it.
@@ -46,9 +50,14 @@ impl<B: Behaviour> Actor<B> {
     pub(super) fn put(&self, commands: impl IntoIterator<Item = Command>) {
         // Without a waker the task is about to look into the mailbox by itself.
         let Some((waker, weight)) = self.mailbox.put_quietly(commands) else { return };
-        if weight > MOST_INLINE_BYTES || !self.try_act(&waker) {
+        if weight > MOST_INLINE_BYTES || !lead(|| self.try_do(&waker, B::act)) {
             waker.wake();
         }
+    }
+
+    /// Goes along with a writer on its thread. Says whether it could.
+    pub(super) fn follow(&self, waker: &Waker) -> bool {
+        self.try_do(waker, B::follow)
     }
 
     /// Bytes that the actor has not taken yet.
@@ -78,11 +87,11 @@ impl<B: Behaviour> Actor<B> {
     }
 
     /// Acts on this thread, unless the task is at it.
-    fn try_act(&self, waker: &Waker) -> bool {
+    fn try_do(&self, waker: &Waker, act: fn(&mut B, &Mailbox, &mut Context<'_>)) -> bool {
         let Ok(mut state) = self.state.try_lock() else { return false };
         let State::Alive(behaviour) = &mut *state else { return false };
         let mut cx = Context::from_waker(waker);
-        let outcome = catch_unwind(AssertUnwindSafe(|| behaviour.act(&self.mailbox, &mut cx)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| act(behaviour, &self.mailbox, &mut cx)));
         if outcome.is_err() {
             *state = State::Panicked;
         }
@@ -133,6 +142,10 @@ mod tests {
             self.acted += 1;
             assert!(self.acted < 2, "the second one");
             mailbox.take(cx.waker(), 1, &mut Vec::new());
+        }
+
+        fn follow(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+            self.act(mailbox, cx);
         }
     }
 

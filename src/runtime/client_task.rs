@@ -2,14 +2,15 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::time::{Sleep, sleep_until};
 
 use super::actor::{Actor, Behaviour, Panicked};
 use super::clock::now;
+use super::company::{Follower, FollowerWaker};
 use super::dialer::Dialing;
 use super::{Dialer, EventQueue, Mailbox, News, threads};
 use crate::client::SessionState;
@@ -31,7 +32,9 @@ impl ClientHandle {
         events: Arc<EventQueue>,
         first: Option<Command>,
     ) -> Self {
-        let actor = Arc::new(Actor::new(ClientTask::new(handle, endpoint, dialer, events.clone())));
+        let actor = Arc::new_cyclic(|actor: &Weak<Actor<ClientTask>>| {
+            Actor::new(ClientTask::new(handle, endpoint, dialer, events.clone(), actor.clone()))
+        });
         actor.put(first);
         let task = threads::spawn({
             let actor = actor.clone();
@@ -78,6 +81,9 @@ struct ClientTask {
     dialer: Dialer,
     events: Arc<EventQueue>,
     link: Option<ClientLink>,
+    actor: Weak<Actor<Self>>,
+    /// What the link wakes.
+    link_waker: Option<Waker>,
     dialing: Option<Dialing>,
     /// Set to the endpoint's next deadline or earlier: most deadlines move on before they come, and setting a timer may wake a thread.
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
@@ -121,12 +127,43 @@ impl Behaviour for ClientTask {
             cx.waker().wake_by_ref();
         }
     }
+
+    /// What was read may bring about more to read, once.
+    fn follow(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+        let _timers = threads::enter();
+        let mut moved = true;
+        for _ in 0..MOST_ROUNDS_BEHIND {
+            moved = self.poll_link(cx);
+            moved |= self.carry_out(cx);
+            moved |= self.poll_timer(cx);
+            if !moved || self.finished {
+                break;
+            }
+        }
+        if moved || self.finished || !mailbox.is_empty() {
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+impl Follower for Weak<Actor<ClientTask>> {
+    fn follow(&self, task: &Waker) -> bool {
+        self.upgrade().is_some_and(|actor| actor.follow(task))
+    }
 }
 
 impl ClientTask {
-    fn new(handle: Handle, endpoint: Endpoint, dialer: Dialer, events: Arc<EventQueue>) -> Self {
+    fn new(
+        handle: Handle,
+        endpoint: Endpoint,
+        dialer: Dialer,
+        events: Arc<EventQueue>,
+        actor: Weak<Actor<Self>>,
+    ) -> Self {
         Self {
             handle,
+            actor,
+            link_waker: None,
             endpoint,
             dialer,
             events,
@@ -180,10 +217,12 @@ impl ClientTask {
     }
 
     fn poll_link(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(link) = self.link.as_mut().filter(|_| self.events.poll_room(cx.waker())) else {
+        if !self.events.poll_room(cx.waker()) {
             return false;
-        };
-        match link.poll_recv(cx, &mut self.ops) {
+        }
+        let Some(link) = &mut self.link else { return false };
+        let waker = link_waker(&mut self.link_waker, &self.actor, cx);
+        match link.poll_recv(&mut Context::from_waker(waker), &mut self.ops) {
             Poll::Pending => false,
             Poll::Ready(Ok(())) => {
                 let now = now();
@@ -237,7 +276,9 @@ impl ClientTask {
     }
 
     fn send(&mut self, cx: &mut Context<'_>) -> Result<(), crate::transport::LinkError> {
-        let Some(link) = self.link.as_mut() else { return Ok(()) };
+        let Some(link) = &mut self.link else { return Ok(()) };
+        let waker = link_waker(&mut self.link_waker, &self.actor, cx);
+        let cx = &mut Context::from_waker(waker);
         loop {
             let mut is_all = false;
             while !is_all && !link.is_full() {
@@ -295,6 +336,15 @@ impl ClientTask {
     }
 }
 
+/// The waker of a task stays the same.
+fn link_waker<'a>(
+    made: &'a mut Option<Waker>,
+    actor: &Weak<Actor<ClientTask>>,
+    cx: &Context<'_>,
+) -> &'a Waker {
+    made.get_or_insert_with(|| Arc::new(FollowerWaker::new(actor.clone(), cx.waker().clone())).into())
+}
+
 async fn say_goodbye(mut link: ClientLink, ops: Vec<ClientOp>) {
     let farewell = async {
         for op in ops {
@@ -313,6 +363,8 @@ async fn say_goodbye(mut link: ClientLink, ops: Vec<ClientOp>) {
 
 /// Rounds in a row before other tasks get their turn.
 const MOST_ROUNDS: usize = 16;
+/// The same on a writer's thread.
+const MOST_ROUNDS_BEHIND: usize = 4;
 /// Commands taken at once.
 const MOST_COMMANDS: usize = 1024;
 /// How long a broker may take to take what was said last.

@@ -5,6 +5,7 @@ mod broker_handle;
 mod broker_listener;
 mod client_task;
 mod clock;
+mod company;
 mod dialer;
 mod door;
 mod event_queue;

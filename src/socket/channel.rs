@@ -1,6 +1,7 @@
 //! What both ends of a socket have: a sender, a receiver, a keep-alive, and the questions between them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::pending::Pending;
@@ -16,7 +17,7 @@ use crate::wire::{Bundle, Headers, Json, Message, Parcel, Part, Payload, Run, So
 /// Both directions of one socket.
 #[derive(Debug)]
 pub struct Channel {
-    pub(super) config: SocketConfig,
+    pub(super) config: Arc<SocketConfig>,
     pub(super) outputs: VecDeque<Output>,
     peer: Option<Subject>,
     sender: Sender,
@@ -55,7 +56,7 @@ pub(super) enum Verdict {
 }
 
 impl Channel {
-    pub(super) fn new(now: Instant, config: SocketConfig) -> Self {
+    pub(super) fn new(now: Instant, config: Arc<SocketConfig>) -> Self {
         Self {
             outputs: VecDeque::new(),
             peer: None,

@@ -2,6 +2,8 @@
 
 mod attaching;
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::channel::Verdict;
@@ -16,9 +18,10 @@ use crate::wire::{Bundle, Headers, Message, OpError, Parcel, SocketCommand};
 /// The client's end.
 #[derive(Debug)]
 pub struct ClientSocket {
-    subject: String,
-    id: String,
+    /// `<subject>.client.<id>`
     mine: Pattern,
+    /// Where in it the id begins.
+    id_at: usize,
     channel: Channel,
     phase: Phase,
     fabric: bool,
@@ -71,17 +74,18 @@ impl ClientSocket {
     pub fn new(
         now: Instant,
         subject: &str,
-        id: String,
-        config: SocketConfig,
+        id: &str,
+        config: impl Into<Arc<SocketConfig>>,
     ) -> Result<Self, InvalidSubject> {
         let invalid = || InvalidSubject::Publish(subject.to_owned());
         Subject::parse(&format!("{subject}.server.{id}.{id}")).map_err(|_| invalid())?;
         let mine = Pattern::parse(&format!("{subject}.client.{id}")).map_err(|_| invalid())?;
+        let id_at = mine.as_str().len() - id.len();
+        let config = config.into();
         let pause = Pause::new(config.command_timeout);
         Ok(Self {
-            subject: subject.to_owned(),
-            id,
             mine,
+            id_at,
             channel: Channel::new(now, config),
             phase: Phase::AwaitingFabric,
             fabric: false,
@@ -339,9 +343,23 @@ impl ClientSocket {
         self.channel.outputs.pop_front()
     }
 
+    /// All that there is to do.
+    pub fn outputs(&mut self) -> &mut VecDeque<Output> {
+        &mut self.channel.outputs
+    }
+
     /// Whether nothing will come of it any more.
     pub fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
+    }
+
+    fn id(&self) -> &str {
+        &self.mine.as_str()[self.id_at..]
+    }
+
+    /// What the server listens on.
+    fn subject(&self) -> &str {
+        &self.mine.as_str()[..self.id_at - ".client.".len()]
     }
 
     fn is_closing(&self) -> bool {
@@ -379,7 +397,7 @@ impl ClientSocket {
         }
         self.drop_subscription();
         if let Some(server) = self.server_subject().filter(|_| self.fabric && self.attempt > 0) {
-            let headers = self.channel.closing(Some(&self.id));
+            let headers = self.channel.closing(Some(self.id()));
             self.ask(TagKind::Close, server.to_string(), headers, false, self.channel.config.command_timeout);
         }
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Window;
 
-/// Settings of one socket. Both ends have their own.
-#[derive(Debug, Clone)]
+/// Settings of a socket, shared by those that were made alike. Both ends have their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketConfig {
     /// Messages that may be written and not yet acknowledged; `write` fails above it. Default 1000. Memory is held for each.
     pub max_queue: usize,

@@ -1,7 +1,7 @@
 //! Receiving half of a socket: hands messages over in order, each once, asks for what is missing, and reports what has been handled.
 //!
 //! A report is a request of its own on Conat's wire, so reports are coalesced: one is under way at a time, and the next one carries all
-//! that was handled meanwhile. Only a half-used window makes a second one leave early, or a peer that repeats what was reported already.
+//! that was handled meanwhile. Only a good part of a window makes a second one leave early, or a peer that repeats what was reported already.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::config::Pause;
+use super::sender::MAX_IN_FLIGHT_BYTES;
 use super::{Data, PeerMisbehaved, Window};
 use crate::wire::{Payload, Run};
 
@@ -50,6 +51,8 @@ pub struct Receiver {
     report: Question,
     /// What the latest report said.
     reported: u64,
+    /// The bytes that the application has handled since.
+    unreported_bytes: usize,
     /// A report is due even if it says nothing new.
     report_wanted: bool,
     /// We were away, and the peer has not confirmed that it knows.
@@ -82,6 +85,7 @@ impl Receiver {
             duplicates: 0,
             report: Question::new(),
             reported: 0,
+            unreported_bytes: 0,
             report_wanted: false,
             resumed: false,
             report_doubted: false,
@@ -173,6 +177,7 @@ impl Receiver {
             *bytes -= share;
             left -= u64::from(handled);
             self.unconsumed_bytes -= share;
+            self.unreported_bytes += share;
             if *count == 0 {
                 self.unconsumed.pop_front();
             }
@@ -250,6 +255,7 @@ impl Receiver {
             self.report_doubted = false;
             self.report.under_way = true;
             self.reported = upto;
+            self.unreported_bytes = 0;
             return Some(Ask::Report { upto, resumed: self.resumed });
         }
         if self.missing.is_free() && self.has_gap() {
@@ -317,7 +323,10 @@ impl Receiver {
     fn due_report(&self) -> Option<u64> {
         let news = self.consumed - self.reported;
         let due = if self.report.under_way {
-            self.report_doubted || news >= (self.window.messages as u64).div_ceil(2)
+            let Window { messages, bytes } = self.window;
+            let bytes = bytes.min(MAX_IN_FLIGHT_BYTES) / EARLY_PART;
+            let is_much = news >= messages.div_ceil(EARLY_PART) as u64 || self.unreported_bytes >= bytes;
+            self.report_doubted || (news > 0 && is_much)
         } else {
             self.report.is_free() && (self.report_wanted || news > 0)
         };
@@ -375,6 +384,8 @@ impl Question {
     }
 }
 
+/// A window of which this part has been handled since the last report: the writer should know, or it runs out of room.
+const EARLY_PART: usize = 4;
 /// How many handed-over messages the application may leave unhandled, at least; a peer with a larger window than ours is slowed, not cut.
 const LEAST_UNCONSUMED: u64 = 10_000;
 /// No window is that wide: a number further ahead is no number of this channel.

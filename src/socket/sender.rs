@@ -263,7 +263,7 @@ const TIME_A_BYTE: Duration = Duration::from_micros(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Bytes sent and not acknowledged, a socket, however wide its window. Bounds what a slow reader can pile up in brokers; a single larger
 /// message goes alone.
-const MAX_IN_FLIGHT_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const MAX_IN_FLIGHT_BYTES: usize = 16 * 1024 * 1024;
 /// Payload bytes in one answer to a resend request (conat.md 10.5).
 const MAX_RESEND_BYTES: usize = 8 * 1000 * 1000;
 /// What an element of that answer costs beside its payload.

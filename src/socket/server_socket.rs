@@ -1,5 +1,7 @@
 //! The server's end of a socket: made by a listener, ready as long as the fabric is there.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::channel::Verdict;
@@ -15,8 +17,7 @@ use crate::wire::{Bundle, Headers, Json, Message, Parcel, Payload, SocketCommand
 /// The server's end.
 #[derive(Debug)]
 pub struct ServerSocket {
-    id: String,
-    /// Where the client listens.
+    /// Where the client listens. Its last token is the id that the client chose.
     client: Subject,
     channel: Channel,
     state: State,
@@ -25,16 +26,16 @@ pub struct ServerSocket {
 
 impl ServerSocket {
     /// A socket whose client has been seen on the fabric: ready at once.
-    pub fn new(now: Instant, id: String, client: Subject, config: SocketConfig) -> Self {
-        let mut channel = Channel::new(now, config);
+    pub fn new(now: Instant, client: Subject, config: impl Into<Arc<SocketConfig>>) -> Self {
+        let mut channel = Channel::new(now, config.into());
         channel.fence();
         channel.attach(now, client.clone());
-        Self { id, client, channel, state: State::Ready, ending: Ending::default() }
+        Self { client, channel, state: State::Ready, ending: Ending::default() }
     }
 
     /// The id that its client chose.
     pub fn id(&self) -> &str {
-        &self.id
+        self.client.last_token()
     }
 
     /// What is rare happens as `quirks` say.
@@ -215,6 +216,11 @@ impl ServerSocket {
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.channel.outputs.pop_front()
+    }
+
+    /// All that there is to do.
+    pub fn outputs(&mut self) -> &mut VecDeque<Output> {
+        &mut self.channel.outputs
     }
 
     /// Whether nothing will come of it any more.

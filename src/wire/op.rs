@@ -51,6 +51,14 @@ pub enum ClientOp {
         /// The chunk.
         publication: Publication,
     },
+    /// Publish one chunk for somebody to answer: [`Reply::Published`] comes only when nobody got it. Over a language that has no
+    /// word for that, it always comes.
+    Request {
+        /// Wanted acknowledgement.
+        ack: AckId,
+        /// The chunk.
+        publication: Publication,
+    },
     /// A publish that the broker must answer, not route: its subject is invalid.
     PublishRefused {
         /// Wanted acknowledgement.

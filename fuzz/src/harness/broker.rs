@@ -74,7 +74,8 @@ fn op(u: &mut Unstructured<'_>) -> Result<ClientOp> {
     let ack = if u.arbitrary()? { Some(messages::ack(u)?) } else { None };
     let id = ack.unwrap_or(selvedge::wire::AckId(0));
     Ok(match u.int_in_range(0..=9)? {
-        0..=3 => ClientOp::Publish { ack, publication: messages::publication(u)? },
+        0..=2 => ClientOp::Publish { ack, publication: messages::publication(u)? },
+        3 => ClientOp::Request { ack: id, publication: messages::publication(u)? },
         4 | 5 => {
             let count = u.int_in_range(0..=4)?;
             let subscriptions = (0..count).map(|_| messages::subscription(u)).collect::<Result<_>>()?;

@@ -120,6 +120,7 @@ impl Watch {
             assert!(index < 100_000, "it never ends");
             match op {
                 ClientOp::Publish { ack: Some(id), .. }
+                | ClientOp::Request { ack: id, .. }
                 | ClientOp::Subscribe { ack: Some(id), .. }
                 | ClientOp::WaitForInterest { ack: id, .. } => self.acks.push(id),
                 _ => {}

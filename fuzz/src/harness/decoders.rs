@@ -15,7 +15,8 @@ const MAX_PAYLOAD: usize = 1_000_000;
 pub fn fabric(data: &[u8]) {
     use selvedge::wire::fabric::{ClientCodec, Codec, Frame, ServerCodec, frame_length};
     let (mut client, mut server) = (ClientCodec::new(MAX_PAYLOAD), ServerCodec::new(MAX_PAYLOAD));
-    let (mut speaker, mut listener) = (ClientCodec::new(MAX_PAYLOAD), ServerCodec::new(MAX_PAYLOAD));
+    let speaker = ClientCodec::new(MAX_PAYLOAD).with_extensions(selvedge::wire::fabric::EXTENSIONS);
+    let (mut speaker, mut listener) = (speaker, ServerCodec::new(MAX_PAYLOAD));
     let (mut rest, mut alive) = (data, [true; 2]);
     while let Ok(Some(length)) = frame_length(rest, server.max_frame()) {
         let Some((frame, next)) = rest.split_at_checked(length) else { return };
@@ -45,7 +46,7 @@ pub fn fabric(data: &[u8]) {
 
 /// A message in one chunk has an id that joins nothing, and is said without it.
 fn without_id(mut op: ClientOp) -> ClientOp {
-    if let ClientOp::Publish { publication, .. } = &mut op
+    if let ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. } = &mut op
         && publication.seq == 0
         && publication.done
     {

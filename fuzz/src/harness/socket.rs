@@ -81,7 +81,7 @@ fn live(u: &mut Unstructured<'_>) -> Result<()> {
     let mut socket = if u.arbitrary()? {
         let config =
             SocketConfig { max_queue: WINDOW, reconnection: u.arbitrary()?, ..SocketConfig::default() };
-        Either::Client(Box::new(ClientSocket::new(now, "s", "sock".to_owned(), config).expect("valid")))
+        Either::Client(Box::new(ClientSocket::new(now, "s", "sock", config).expect("valid")))
     } else {
         Either::Server(Box::new(server(now)))
     };
@@ -232,5 +232,5 @@ fn server(now: Instant) -> ServerSocket {
         keep_alive: Some(Duration::from_secs(5)),
         ..SocketConfig::default()
     };
-    ServerSocket::new(now, "sock".to_owned(), client, config)
+    ServerSocket::new(now, client, config)
 }

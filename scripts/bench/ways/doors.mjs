@@ -1,5 +1,5 @@
 // The ways into a broker of ours: what the broker is told, where it is then, and what its clients are told.
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -19,7 +19,14 @@ export const doors = {
     connect: () => ({ ca: certificate('ca') }),
   },
   unix: {
-    init: () => ({ socketPath: join(mkdtempSync(join(tmpdir(), 'selvedge-bench-')), 'socket') }),
+    init: () => ({ socketPath: join(folder(), 'socket') }),
     address: server => `unix:${server.address().address}`,
   },
+}
+
+/** A folder that goes with this process. */
+function folder() {
+  const made = mkdtempSync(join(tmpdir(), 'selvedge-bench-'))
+  process.on('exit', () => rmSync(made, { recursive: true, force: true }))
+  return made
 }

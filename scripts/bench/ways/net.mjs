@@ -5,6 +5,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import { Credit } from './credit.mjs'
+import { served } from './served.mjs'
 
 const DATA = 0
 const ACK = 1
@@ -23,14 +24,7 @@ export async function serve({ window, accept, onRequest }) {
   })
   server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 })
   await once(server, 'listening')
-  return {
-    address: server.address().port,
-    count: () => connections.size,
-    broadcast: data => {
-      for (const connection of connections) connection.send(data)
-    },
-    drained: () => Promise.all([...connections].map(connection => connection.drained())),
-  }
+  return served(server.address().port, connections)
 }
 
 export async function session({ address, window }) {

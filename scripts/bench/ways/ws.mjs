@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { WebSocket, WebSocketServer } from 'ws'
 import { Credit } from './credit.mjs'
+import { served } from './served.mjs'
 
 const DATA = 0
 const ACK = 1
@@ -19,14 +20,7 @@ export async function serve({ window, accept, onRequest }) {
     raw.on('close', () => connections.delete(connection))
   })
   await once(server, 'listening')
-  return {
-    address: `ws://127.0.0.1:${server.address().port}`,
-    count: () => connections.size,
-    broadcast: data => {
-      for (const connection of connections) connection.send(data)
-    },
-    drained: () => Promise.all([...connections].map(connection => connection.drained())),
-  }
+  return served(`ws://127.0.0.1:${server.address().port}`, connections)
 }
 
 export async function session({ address, window }) {

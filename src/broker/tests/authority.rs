@@ -208,6 +208,10 @@ fn what_is_denied_is_answered_with_403_and_told_as_an_event() {
         ack: Some(ack),
         publication: publication("secret.x", "m", 0, true, "hi"),
     });
+    let request = stage.begin(peer, |ack| ClientOp::Request {
+        ack,
+        publication: publication("secret.z", "m", 0, true, "hi"),
+    });
     let list = stage.begin(peer, |ack| {
         subscribe(Some(ack), [("open.*", Some("0")), ("secret.*", Some("0")), ("not..valid", Some("0"))])
     });
@@ -218,7 +222,7 @@ fn what_is_denied_is_answered_with_403_and_told_as_an_event() {
     });
     let asked = stage.asked();
     let texts: Vec<&str> = asked.iter().map(|(what, _)| what.as_str()).collect();
-    assert_eq!(texts, ["pub secret.x", "sub open.*", "sub secret.*", "pub secret.y"]);
+    assert_eq!(texts, ["pub secret.x", "pub secret.z", "sub open.*", "sub secret.*", "pub secret.y"]);
     // In any order.
     for (what, question) in asked.into_iter().rev() {
         assert!(stage.take(peer).is_empty(), "nothing overtakes the first");
@@ -226,6 +230,7 @@ fn what_is_denied_is_answered_with_403_and_told_as_an_event() {
     }
     let text = "permission denied publishing to 'secret.x' from {\"id\":7}";
     assert_eq!(error_of(stage.answer(peer, publish).unwrap()), (text.into(), Some(403)));
+    assert_eq!(error_of(stage.answer(peer, request).unwrap()).1, Some(403));
     let Some(Reply::Subscribed(statuses)) = stage.answer(peer, list) else { panic!() };
     assert_eq!(statuses[0], Ok(SubscribeStatus::Added));
     let refused = "permission denied subscribing to 'secret.*' from {\"id\":7}".to_owned();
@@ -234,9 +239,10 @@ fn what_is_denied_is_answered_with_403_and_told_as_an_event() {
     assert_eq!(error_of(stage.answer(peer, wait).unwrap()).1, Some(403));
     let refusals = stage.refusals(peer);
     assert_eq!(refusals[0], ("pub".into(), "secret.x".into(), text.into()));
-    assert_eq!(refusals[1], ("sub".into(), "secret.*".into(), refused));
-    assert_eq!((refusals[2].1.as_str(), refusals.len()), ("secret.y", 3));
-    assert_eq!(stage.broker.stats().publishes_refused, 2);
+    assert_eq!((refusals[1].0.as_str(), refusals[1].1.as_str()), ("pub", "secret.z"));
+    assert_eq!(refusals[2], ("sub".into(), "secret.*".into(), refused));
+    assert_eq!((refusals[3].1.as_str(), refusals.len()), ("secret.y", 4));
+    assert_eq!(stage.broker.stats().publishes_refused, 3);
 }
 
 #[test]

@@ -70,6 +70,25 @@ fn a_publisher_that_listens_gets_its_messages_in_order_and_before_the_acknowledg
 }
 
 #[test]
+fn a_request_is_acknowledged_only_when_nobody_gets_it() {
+    let mut stage = Stage::with(BrokerConfig { max_payload: 100, ..Default::default() }, 1);
+    let [tap, listener, publisher] = stage.joined();
+    let request = |stage: &mut Stage, text: &str| {
+        let publication = publication("a", "m", 0, true, text);
+        let ack = stage.begin(publisher, |ack| ClientOp::Request { ack, publication });
+        stage.answer(publisher, ack)
+    };
+    stage.subscribe(tap, ">", "q");
+    assert_eq!(request(&mut stage, "1"), Some(Reply::Published { count: 0 }), "a tap is nobody");
+    stage.subscribe(listener, "a", "q");
+    assert_eq!(request(&mut stage, "2"), None);
+    assert!(matches!(request(&mut stage, &"x".repeat(101)), Some(Reply::Error(_))));
+    assert_eq!(stage.received(listener), ["a: 2"]);
+    assert!(stage.take(publisher).is_empty());
+    assert_eq!(stage.broker.stats().publishes_refused, 1);
+}
+
+#[test]
 fn too_big_a_payload_is_refused_headers_included() {
     let mut stage = Stage::with(BrokerConfig { max_payload: 100, ..Default::default() }, 1);
     let [listener, publisher] = stage.joined();

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use super::super::operations::{Key, Operation, Step};
 use super::super::{ClientError, ClientEvent, QuestionKind};
-use super::{Awaited, Client};
+use super::{Awaited, Client, Confirm};
 use crate::subject::Subject;
 use crate::wire::{ClientOp, Publication};
 
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub(super) fn handle_count(&mut self, key: Key, count: u64) {
-        let Some(Operation { question, token, .. }) = self.operations.get(key) else { return };
+        let Some(Operation { question, token, size, .. }) = self.operations.get(key) else { return };
         let (kind, subject) = (question.kind, question.message.subject.to_string());
         if count == 0 && question.wait_for_interest {
             if let Some(operation) = self.operations.get_mut(key) {
@@ -20,13 +20,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
         match kind {
             QuestionKind::Publish => {
-                let event = token.map(|token| ClientEvent::Published {
-                    token,
-                    bytes: question.message.payload.raw.len(),
-                    count,
-                });
+                let event = token.map(|token| ClientEvent::Published { token, bytes: *size, count });
                 self.events.extend(event);
-                self.operations.close(key);
+                self.close_question(key);
             }
             _ if count == 0 => self.fail(key, ClientError::NoSubscribers { what: kind.name(), subject }),
             _ => self.operations.advance(key, Step::AwaitingAnswer),
@@ -37,7 +33,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         let Some(Operation { question, token, .. }) = self.operations.get(key) else { return };
         if question.kind == QuestionKind::Interest && (there || question.timeout.is_zero()) {
             self.events.extend(token.map(|token| ClientEvent::Interest(token, there)));
-            self.operations.close(key);
+            self.close_question(key);
         } else if question.kind == QuestionKind::Interest
             || (question.kind == QuestionKind::Publish && !there)
         {
@@ -60,12 +56,12 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         operation.received += 1;
         let (token, received) = (operation.token, operation.received);
         let QuestionKind::RequestMany(many) = operation.question.kind else {
-            self.operations.close(key);
+            self.close_question(key);
             return self.events.extend(token.map(|token| ClientEvent::Reply { token, message }));
         };
         self.events.extend(token.map(|token| ClientEvent::Reply { token, message }));
         if many.max_messages.is_some_and(|most| received >= most) {
-            self.operations.close(key);
+            self.close_question(key);
             self.events.extend(token.map(ClientEvent::Ended));
         } else if let Some(max_wait) = many.max_wait {
             self.operations.postpone(key, now + max_wait);
@@ -73,7 +69,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 
     pub(super) fn handle_overdue(&mut self, key: Key) {
-        let Some(Operation { token, question, step, .. }) = self.operations.close(key) else { return };
+        let Some(Operation { token, question, step, .. }) = self.close_question(key) else { return };
         let Some(token) = token else { return };
         let subject = question.message.subject.to_string();
         let what = question.kind.name();
@@ -96,14 +92,22 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         if kind.wants_list() {
             return self.ask_list(key);
         }
-        let mut message = operation.question.message.clone();
+        let is_confirmed = kind != QuestionKind::Command || operation.question.wait_for_interest;
+        self.operations.advance(key, if is_confirmed { Step::AwaitingCount } else { Step::AwaitingAnswer });
+        let ack = is_confirmed.then(|| self.await_ack(Awaited::Count(key)));
+        let Some(operation) = self.operations.get_mut(key) else { return };
+        operation.ack = ack;
+        let mut message = operation.take_message();
         if kind.wants_answer() {
             message.headers.reply = Subject::parse(&format!("{}.{key}", self.inbox)).ok();
         }
-        let confirmed = kind != QuestionKind::Command || operation.question.wait_for_interest;
-        self.operations.advance(key, if confirmed { Step::AwaitingCount } else { Step::AwaitingAnswer });
-        let ack = confirmed.then(|| self.await_ack(Awaited::Count(key)));
-        self.send(message, ack);
+        let confirm = match ack {
+            None => Confirm::Never,
+            // How many have it decides nothing: that nobody has it does.
+            Some(ack) if kind == QuestionKind::Request => Confirm::WhenUnheard(ack),
+            Some(ack) => Confirm::Always(ack),
+        };
+        self.send(message, confirm);
     }
 
     pub(super) fn await_interest(&mut self, key: Key) {

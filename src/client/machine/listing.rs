@@ -27,7 +27,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             return self.repair(key, &list);
         }
         self.events.extend(operation.token.map(|token| ClientEvent::Cluster(token, list)));
-        self.operations.close(key);
+        self.close_question(key);
     }
 
     /// The broker hears of what it lacks and of what it has too much. What has changed here meanwhile is said to it anyway, and does no harm twice.
@@ -65,7 +65,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 
     fn finish_sync(&mut self, key: Key) {
-        let token = self.operations.close(key).and_then(|operation| operation.token);
+        let token = self.close_question(key).and_then(|operation| operation.token);
         self.events.extend(token.map(ClientEvent::Synced));
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::operations::{Key, Step};
+use super::super::operations::{Key, Operation, QuestionKind, Step};
 use super::super::session::Phase;
 use super::super::{ClientError, ClientEvent, SessionState};
 use super::{Awaited, Client};
@@ -54,10 +54,14 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.events.push_back(ClientEvent::Session(SessionState::Disconnected(reason)));
     }
 
-    /// Without an inbox this connection is of no use. What waited for it hears so; another one may be allowed more.
+    /// Without an inbox this connection is of no use. What waited for it hears so, less the sockets' own commands: another one may be allowed
+    /// more, and a permission that failed for a moment must not cost a session.
     fn handle_inbox_refused(&mut self, error: OpError) {
         let why = ClientError::InboxRefused { inbox: self.inbox_pattern.to_string(), error };
-        for key in self.operations.keys(|operation| operation.step == Step::AwaitingConnection) {
+        let waits = |operation: &Operation<T>| {
+            operation.step == Step::AwaitingConnection && operation.question.kind != QuestionKind::Command
+        };
+        for key in self.operations.keys(waits) {
             self.fail(key, why.clone());
         }
         self.events.push_back(ClientEvent::Session(SessionState::Ending(why)));

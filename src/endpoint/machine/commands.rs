@@ -83,7 +83,8 @@ impl Endpoint {
         }
         match Listener::new(subject, id) {
             Ok(listener) => {
-                self.listeners.insert(handle, Listening { listener, config, ending: Vec::new() });
+                self.listeners
+                    .insert(handle, Listening { listener, config: config.into(), ending: Vec::new() });
                 self.touch(Touched::Listener(handle));
             }
             Err(error) => {
@@ -97,7 +98,10 @@ impl Endpoint {
             let failure = Some(ClientError::Closed.into());
             return self.events.push_back(Event::SocketClosed { socket: handle, failure, undelivered: 0 });
         }
-        match ClientSocket::new(now, subject, id, config) {
+        if *self.made_with != config {
+            self.made_with = config.into();
+        }
+        match ClientSocket::new(now, subject, &id, self.made_with.clone()) {
             Ok(mut socket) => {
                 socket.set_quirks(self.client.quirks());
                 if self.ready {

@@ -34,7 +34,8 @@ impl Endpoint {
                 other => self.say(now, other, |tag| Owner::Socket(handle, tag)),
             }
         }
-        let Some(socket) = self.sockets.get(&handle) else { return };
+        let Some(socket) = self.sockets.get_mut(&handle) else { return };
+        self.spare.take_back(socket.outputs());
         self.deadlines.set(handle, socket.poll_timeout());
         if socket.is_closed() {
             self.remove_socket(now, handle);
@@ -176,10 +177,14 @@ impl Endpoint {
             }
             Incoming::Accept { id, client, connect, epoch } => {
                 let Some(listening) = self.listeners.get(&listener) else { return };
-                let config = SocketConfig { epoch, ..listening.config.clone() };
+                let config = if epoch == listening.config.epoch {
+                    listening.config.clone()
+                } else {
+                    SocketConfig { epoch, ..(*listening.config).clone() }.into()
+                };
                 let socket = self.next_accepted();
                 let subject = connect.subject.to_string();
-                let mut server_socket = ServerSocket::new(now, id.clone(), client, config);
+                let mut server_socket = ServerSocket::new(now, client, config);
                 server_socket.handle_message(now, connect);
                 self.with_listener(listener, |listener| listener.insert(id.clone(), socket, epoch));
                 tracing::debug!(listener, socket, id, subject, "socket accepted");

@@ -57,7 +57,7 @@ impl ClientSocket {
             self.phase = Phase::AwaitingServer { chooses_until: None };
             self.ask_for(
                 TagKind::FindServer,
-                format!("{}.server.status", self.subject),
+                format!("{}.server.status", self.subject()),
                 Headers::default(),
                 self.channel.config.command_timeout,
             );
@@ -96,7 +96,7 @@ impl ClientSocket {
     pub(super) fn ask_to_attach(&mut self, now: Instant) {
         self.phase = Phase::AwaitingAccept;
         self.attempt += 1;
-        let mut json = control::with_epoch(serde_json::json!({ "id": self.id }), self.epoch());
+        let mut json = control::with_epoch(serde_json::json!({ "id": self.id() }), self.epoch());
         if self.resumes() {
             json[control::RESUME] = true.into();
         }
@@ -175,7 +175,7 @@ impl ClientSocket {
     /// Where among all sockets it is, in `0.0..1.0`: by its id, so that a run replays.
     fn place(&self) -> f64 {
         let mut hasher = DefaultHasher::new();
-        self.id.hash(&mut hasher);
+        self.id().hash(&mut hasher);
         SeededEntropy::new(hasher.finish()).fraction()
     }
 
@@ -191,7 +191,7 @@ impl ClientSocket {
 
     pub(super) fn server_subject(&self) -> Option<Subject> {
         let server = self.server.as_ref().filter(|id| !id.contains('.'))?;
-        Subject::parse(&format!("{}.server.{server}.{}", self.subject, self.id)).ok()
+        Subject::parse(&format!("{}.server.{server}.{}", self.subject(), self.id())).ok()
     }
 }
 

@@ -56,8 +56,25 @@ fn reports_say_what_was_handled_one_at_a_time() {
     assert_eq!(
         receiver.poll_transmit(),
         Some(Ask::Report { upto: 8, resumed: false }),
-        "half the window waits"
+        "a quarter of the window waits"
     );
+}
+
+#[test]
+fn a_report_leaves_early_too_when_much_of_the_window_of_bytes_was_handled() {
+    let mut receiver = Receiver::new(Window { messages: 1000, bytes: 100 });
+    receiver.attach();
+    for (first, count) in [(1, 1), (2, 20), (22, 30)] {
+        assert!(receiver.takes_run(first, &run(count)));
+    }
+    receiver.consumed(1);
+    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: false }));
+    receiver.consumed(20);
+    assert_eq!(receiver.poll_transmit(), None, "one is under way");
+    receiver.consumed(5);
+    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 26, resumed: false }));
+    receiver.consumed(20);
+    assert_eq!(receiver.poll_transmit(), None);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::transport::stream::BoxedStream;
 use crate::transport::target::{MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES, Target};
 use crate::transport::websocket::{Upgraded, WebSocketBytes, open};
 use crate::transport::{AcceptOptions, BoxedLink, LinkError};
-use crate::wire::fabric::{ClientCodec, PROTOCOL, SUBPROTOCOL, ServerCodec};
+use crate::wire::fabric::{ClientCodec, EXTENSIONS, PROTOCOL, SUBPROTOCOL, ServerCodec};
 use crate::wire::{ClientOp, ServerOp};
 
 /// Tells a client that its request was granted; `rest` is what it has said since.
@@ -50,7 +50,8 @@ async fn grant(
     let &AcceptOptions { max_payload, ping_interval, ping_timeout, .. } = options;
     let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\n{fields}Connection: Upgrade\r\n\
-        {SESSION}: {sid}\r\n{MAX_PAYLOAD}: {max_payload}\r\n{PING_INTERVAL}: {}\r\n{PING_TIMEOUT}: {}\r\n\r\n",
+        {SESSION}: {sid}\r\n{MAX_PAYLOAD}: {max_payload}\r\n{PING_INTERVAL}: {}\r\n{PING_TIMEOUT}: {}\r\n\
+        {EXTENSIONS_FIELD}: {EXTENSIONS}\r\n\r\n",
         ping_interval.as_millis(),
         ping_timeout.as_millis(),
     );
@@ -93,7 +94,8 @@ pub(in crate::transport) async fn connect_in_websocket(
 }
 
 fn join(stream: BoxedStream, rest: &[u8], terms: Terms) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
-    let codec = ClientCodec::new(terms.max_payload.clamp(MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES));
+    let codec = ClientCodec::new(terms.max_payload.clamp(MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES))
+        .with_extensions(&terms.extensions);
     let keepalive = Keepalive::client(terms.ping_interval, terms.ping_timeout);
     Ok(Box::new(FabricLink::new(terms.session, stream, rest, codec, keepalive)))
 }
@@ -105,6 +107,8 @@ struct Terms {
     max_payload: usize,
     ping_interval: Duration,
     ping_timeout: Duration,
+    /// What it can do beyond what every server of this version can.
+    extensions: String,
 }
 
 impl Terms {
@@ -119,6 +123,7 @@ impl Terms {
             max_payload: number(MAX_PAYLOAD)? as usize,
             ping_interval: Duration::from_millis(number(PING_INTERVAL)?.into()),
             ping_timeout: Duration::from_millis(number(PING_TIMEOUT)?.into()),
+            extensions: answer.field(&EXTENSIONS_FIELD.to_ascii_lowercase()).unwrap_or_default().to_owned(),
         })
     }
 }
@@ -127,3 +132,4 @@ const SESSION: &str = "Selvedge-Session";
 const MAX_PAYLOAD: &str = "Selvedge-Max-Payload";
 const PING_INTERVAL: &str = "Selvedge-Ping-Interval";
 const PING_TIMEOUT: &str = "Selvedge-Ping-Timeout";
+const EXTENSIONS_FIELD: &str = "Selvedge-Extensions";

@@ -1,141 +1,35 @@
 //! Dialling against accepting in our own language over loopback, servers that know only Conat's, and strangers.
 
 use std::future::poll_fn;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
 
-use crate::subject::{Pattern, Subject};
-use crate::transport::{
-    AcceptOptions, BoxedLink, DialOptions, Handshake, LinkError, Remote, Wire, accept_with_handshake, dial,
-};
+use crate::transport::tests::support::*;
+use crate::transport::{AcceptOptions, LinkError, Remote, Wire, accept_with_handshake, dial};
 use crate::wire::*;
-
-type ClientLink = BoxedLink<ClientOp, ServerOp>;
-type BrokerLink = BoxedLink<ServerOp, ClientOp>;
-
-/// A door for one visitor after the other; the answers in order.
-async fn door(
-    options: AcceptOptions,
-    visitors: usize,
-) -> (String, JoinHandle<Vec<Result<(BrokerLink, Handshake), LinkError>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
-    let address = listener.local_addr().expect("bound").to_string();
-    let accepted = tokio::spawn(async move {
-        let mut outcomes = Vec::new();
-        for _ in 0..visitors {
-            let (stream, _) = listener.accept().await.expect("a visitor");
-            outcomes.push(accept_with_handshake(stream, &options).await);
-        }
-        outcomes
-    });
-    (address, accepted)
-}
-
-fn to(address: &str, wire: Wire) -> DialOptions {
-    DialOptions {
-        address: format!("http://{address}"),
-        path: "/conat".into(),
-        headers: vec![("Cookie".into(), "sys=secret".into())],
-        connect_timeout: Duration::from_secs(5),
-        wire,
-        tls: None,
-    }
-}
-
-async fn linked(options: AcceptOptions) -> (ClientLink, BrokerLink) {
-    let (address, accepted) = door(options, 1).await;
-    let client = dial(&to(&address, Wire::Selvedge)).await.expect("dialled");
-    let (broker, handshake) = accepted.await.expect("no panic").remove(0).expect("accepted");
-    assert!(handshake.headers.contains(&("cookie".into(), "sys=secret".into())));
-    (client, broker)
-}
 
 /// A visitor that was let in and speaks bytes of its own.
 async fn rude(options: AcceptOptions, bytes: Vec<u8>) -> (TcpStream, BrokerLink) {
-    let (address, accepted) = door(options, 1).await;
+    let (address, accepted) = door(options).await;
     let mut stream = TcpStream::connect(&address).await.expect("connected");
     let request = b"GET /conat/ HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: selvedge/1\r\n\r\n";
     stream.write_all(&[&request[..], &bytes].concat()).await.expect("written");
-    let (broker, _) = accepted.await.expect("no panic").remove(0).expect("accepted");
+    let (broker, _) = accepted.await.expect("no panic").expect("accepted");
     (stream, broker)
-}
-
-async fn heard<Out, In>(link: &mut BoxedLink<Out, In>, count: usize) -> Vec<In> {
-    let mut ops = Vec::new();
-    while ops.len() < count {
-        poll_fn(|cx| link.poll_recv(cx, &mut ops)).await.expect("open");
-    }
-    ops
-}
-
-async fn ended<Out, In>(link: &mut BoxedLink<Out, In>) -> LinkError {
-    let mut ops = Vec::new();
-    loop {
-        if let Err(error) = poll_fn(|cx| link.poll_recv(cx, &mut ops)).await {
-            return error;
-        }
-    }
-}
-
-async fn flushed<Out, In>(link: &mut BoxedLink<Out, In>) {
-    poll_fn(|cx| link.poll_flush(cx)).await.expect("open");
-}
-
-fn publication(seq: u32, done: bool, raw: Bytes) -> Publication {
-    Publication {
-        subject: Subject::parse("conat.io").expect("valid"),
-        id: "m".into(),
-        seq,
-        done,
-        bundled: 0,
-        payload: Payload::msgpack(raw),
-        headers: Headers::default(),
-    }
 }
 
 #[tokio::test]
 async fn a_conversation_goes_both_ways_and_chunks_arrive_whole() {
-    let (mut client, mut broker) = linked(AcceptOptions::default()).await;
+    let (mut client, mut broker) = linked(AcceptOptions::default(), Wire::Selvedge).await;
     let user = Ok(Json::from_value(&serde_json::Value::Null));
     let info = Info { max_payload: 8_000_000, id: "0".into(), cluster_name: None, user };
     broker.feed(ServerOp::Info(info.clone())).expect("open");
     flushed(&mut broker).await;
     assert_eq!(heard(&mut client, 1).await, [ServerOp::Info(info)]);
 
-    let whole = Bytes::from((0..20_000_000_u32).map(|index| index.to_le_bytes()[0]).collect::<Vec<_>>());
-    let chunks: Vec<_> =
-        split(whole.clone(), 7_900_000).map(|(seq, done, raw)| publication(seq, done, raw)).collect();
-    let asked = chunks.clone();
-    let writer = tokio::spawn(async move {
-        for (id, publication) in (0..).zip(asked) {
-            client.feed(ClientOp::Publish { ack: Some(AckId(id)), publication }).expect("open");
-            flushed(&mut client).await;
-        }
-        client
-    });
-    let got = heard(&mut broker, chunks.len()).await;
-    let mut client = writer.await.expect("no panic");
-    let pattern = Pattern::parse("conat.*").expect("valid");
-    let reader = tokio::spawn(async move { (heard(&mut client, 6).await, client) });
-    for op in got {
-        let ClientOp::Publish { ack: Some(id), publication } = op else { panic!("{op:?}") };
-        broker.feed(ServerOp::Ack { id, reply: Reply::Published { count: 1 } }).expect("open");
-        broker.feed(ServerOp::Deliver { pattern: pattern.clone(), publication }).expect("open");
-        flushed(&mut broker).await;
-    }
-    let (got, mut client) = reader.await.expect("no panic");
-    let delivered: Vec<_> = got
-        .into_iter()
-        .filter_map(|op| match op {
-            ServerOp::Deliver { publication, .. } => Some(publication),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(delivered, chunks);
+    let (mut client, mut broker) = carry_chunks(client, broker).await;
     let goodbye = tokio::spawn(async move { poll_fn(|cx| broker.poll_close(cx)).await });
     assert!(matches!(ended(&mut client).await, LinkError::Closed));
     drop(client);
@@ -144,64 +38,20 @@ async fn a_conversation_goes_both_ways_and_chunks_arrive_whole() {
 
 #[tokio::test]
 async fn many_operations_of_all_sizes_come_in_batches_and_in_order() {
-    let (mut client, mut broker) = linked(AcceptOptions::default()).await;
+    let (client, broker) = linked(AcceptOptions::default(), Wire::Selvedge).await;
     let raw =
         |seq: u32| Bytes::from(vec![seq.to_le_bytes()[0]; [5, 900, 3000, 20_000, 300][seq as usize % 5]]);
-    let writer = tokio::spawn(async move {
-        for seq in 0..20_000 {
-            if client.is_full() {
-                flushed(&mut client).await;
-            }
-            let publication = publication(seq, true, raw(seq));
-            client.feed(ClientOp::Publish { ack: None, publication }).expect("open");
-        }
-        flushed(&mut client).await;
-        client
-    });
-    let (mut ops, mut reads) = (Vec::new(), 0);
-    while ops.len() < 20_000 {
-        poll_fn(|cx| broker.poll_recv(cx, &mut ops)).await.expect("open");
-        reads += 1;
-    }
-    assert!(reads < 10_000, "{reads} reads are no batches");
-    for (expected, op) in (0..).zip(&ops) {
-        let ClientOp::Publish { publication, .. } = op else { panic!("{op:?}") };
-        assert_eq!((publication.seq, &publication.payload.raw), (expected, &raw(expected)));
-    }
-    drop(writer.await.expect("no panic"));
-    assert!(matches!(ended(&mut broker).await, LinkError::Io(_) | LinkError::Closed));
+    carry_batches(client, broker, raw).await;
 }
 
 #[tokio::test]
 async fn pings_keep_a_quiet_connection_and_silence_ends_it_on_both_sides() {
-    let quick = AcceptOptions {
-        ping_interval: Duration::from_millis(40),
-        ping_timeout: Duration::from_millis(200),
-        ..AcceptOptions::default()
-    };
-    let (mut client, mut broker) = linked(quick).await;
-    let (mut ops, mut more) = (Vec::new(), Vec::new());
-    // Several pings long. Nothing ends as long as both are polled.
-    tokio::select! {
-        ended = poll_fn(|cx| client.poll_recv(cx, &mut ops)) => panic!("{ended:?}"),
-        ended = poll_fn(|cx| broker.poll_recv(cx, &mut more)) => panic!("{ended:?}"),
-        () = tokio::time::sleep(Duration::from_millis(600)) => {}
-    }
-    // From here on only one of them is polled: the other is as good as dead, with its connection open.
-    assert!(matches!(ended(&mut broker).await, LinkError::Silent));
-    let (mut client, unpolled) = linked(AcceptOptions {
-        ping_interval: Duration::from_millis(100),
-        ping_timeout: Duration::from_millis(100),
-        ..AcceptOptions::default()
-    })
-    .await;
-    assert!(matches!(ended(&mut client).await, LinkError::Silent));
-    drop(unpolled);
+    ping_and_fall_silent(Wire::Selvedge).await;
 }
 
 #[tokio::test]
 async fn what_was_said_last_arrives_although_answers_were_not_read() {
-    let (mut client, mut broker) = linked(AcceptOptions::default()).await;
+    let (mut client, mut broker) = linked(AcceptOptions::default(), Wire::Selvedge).await;
     broker.feed(ServerOp::Ack { id: AckId(1), reply: Reply::Interest(true) }).expect("open");
     flushed(&mut broker).await;
     for seq in 0..100 {
@@ -218,8 +68,8 @@ async fn what_was_said_last_arrives_although_answers_were_not_read() {
 #[tokio::test]
 async fn a_server_that_knows_only_conats_wire_is_spoken_to_in_it_from_then_on() {
     let old = AcceptOptions { own_wire: false, ..AcceptOptions::default() };
-    let (address, accepted) = door(old, 3).await;
-    let remote = Remote::new(to(&address, Wire::Best));
+    let (address, accepted) = doors(old, 3).await;
+    let remote = Remote::new(dialling(&address, Wire::Best));
     let first = remote.dial().await.expect("dialled");
     let second = remote.dial().await.expect("dialled");
     let outcomes = accepted.await.expect("no panic");
@@ -227,8 +77,8 @@ async fn a_server_that_knows_only_conats_wire_is_spoken_to_in_it_from_then_on() 
     assert!(outcomes[1].is_ok() && outcomes[2].is_ok());
     drop((first, second));
     // Asked once outside a WebSocket and once inside.
-    let (address, _accepted) = door(AcceptOptions { own_wire: false, ..AcceptOptions::default() }, 2).await;
-    let Err(LinkError::Refused(what)) = dial(&to(&address, Wire::Selvedge)).await.map(drop) else {
+    let (address, _accepted) = doors(AcceptOptions { own_wire: false, ..AcceptOptions::default() }, 2).await;
+    let Err(LinkError::Refused(what)) = dial(&dialling(&address, Wire::Selvedge)).await.map(drop) else {
         panic!("not refused")
     };
     assert!(what.contains("400"), "{what}");
@@ -256,7 +106,7 @@ async fn a_server_that_hangs_up_or_says_nothing_sensible_is_tried_in_conats_wire
             accept_with_handshake(second, &AcceptOptions { own_wire: false, ..AcceptOptions::default() })
                 .await
         });
-        let link = dial(&to(&address, Wire::Best)).await.map(drop);
+        let link = dial(&dialling(&address, Wire::Best)).await.map(drop);
         assert!(link.is_ok(), "{answer:?} {link:?}");
         assert!(server.await.expect("no panic").is_ok());
     }
@@ -264,10 +114,10 @@ async fn a_server_that_hangs_up_or_says_nothing_sensible_is_tried_in_conats_wire
 
 #[tokio::test]
 async fn both_languages_share_a_port() {
-    let (address, accepted) = door(AcceptOptions::default(), 2).await;
+    let (address, accepted) = doors(AcceptOptions::default(), 2).await;
     let mut clients = Vec::new();
     for wire in [Wire::Conat, Wire::Best] {
-        clients.push(dial(&to(&address, wire)).await.expect("dialled"));
+        clients.push(dial(&dialling(&address, wire)).await.expect("dialled"));
     }
     for (outcome, client) in accepted.await.expect("no panic").into_iter().zip(&mut clients) {
         let (mut broker, _) = outcome.expect("accepted");
@@ -295,7 +145,7 @@ async fn terms_that_make_no_sense_are_refused() {
             let _ = stream.read(&mut [0; 1000]).await;
             stream
         });
-        assert_eq!(dial(&to(&address, Wire::Selvedge)).await.is_ok(), is_good);
+        assert_eq!(dial(&dialling(&address, Wire::Selvedge)).await.is_ok(), is_good);
         drop(server.await.expect("no panic"));
     }
 }

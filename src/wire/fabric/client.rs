@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::control::{Ask, Tell};
 use super::frame::{DecodeError, Frame, begin, finish, kind};
 use super::publication::{Listener, Writer};
-use super::{Codec, FRAME_SLACK_BYTES, Heard};
+use super::{Codec, FRAME_SLACK_BYTES, Heard, REQUESTS};
 use crate::wire::socketio::fits;
 use crate::wire::{AckId, ClientOp, Reply, ServerOp};
 
@@ -15,13 +15,21 @@ pub struct ClientCodec {
     writer: Writer,
     listener: Listener,
     max_frame: usize,
+    /// The server knows requests from publishes.
+    knows_requests: bool,
 }
 
 impl ClientCodec {
     /// For a server whose payloads are at most `max_payload` bytes.
     pub fn new(max_payload: usize) -> Self {
         let max_frame = max_payload.saturating_add(FRAME_SLACK_BYTES);
-        Self { writer: Writer::default(), listener: Listener::default(), max_frame }
+        Self { writer: Writer::default(), listener: Listener::default(), max_frame, knows_requests: false }
+    }
+
+    /// The same, for a server with these [`EXTENSIONS`].
+    pub fn with_extensions(self, extensions: &str) -> Self {
+        let knows_requests = extensions.split(',').any(|one| one.trim() == REQUESTS);
+        Self { knows_requests, ..self }
     }
 }
 
@@ -31,12 +39,18 @@ impl Codec for ClientCodec {
 
     fn encode(&mut self, op: ClientOp, out: &mut BytesMut) -> Option<Bytes> {
         match op {
-            ClientOp::Publish { publication, .. } if !fits(&publication.headers) => {
+            ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. }
+                if !fits(&publication.headers) =>
+            {
                 // Lost alone, it costs its publisher an answer. Sent, it costs everybody on this client the connection.
                 tracing::debug!("dropped a publish whose headers no server takes");
                 None
             }
             ClientOp::Publish { ack, publication } => self.writer.publish(out, ack, publication),
+            ClientOp::Request { ack, publication } if self.knows_requests => {
+                self.writer.request(out, ack, publication)
+            }
+            ClientOp::Request { ack, publication } => self.writer.publish(out, Some(ack), publication),
             other => {
                 if let Some(ask) = Ask::from_op(other) {
                     push_control(out, &ask);

@@ -120,7 +120,7 @@ impl Ask {
     pub(super) fn from_op(op: ClientOp) -> Option<Self> {
         let number = |ack: Option<AckId>| ack.map(|AckId(id)| id);
         Some(match op {
-            ClientOp::Publish { .. } => return None,
+            ClientOp::Publish { .. } | ClientOp::Request { .. } => return None,
             // Made by a decoder of what a client said: no client says it.
             ClientOp::PublishRefused { .. } => return None,
             ClientOp::Subscribe { ack, subscriptions, list } => {

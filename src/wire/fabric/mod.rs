@@ -22,6 +22,12 @@ pub const PROTOCOL: &str = "selvedge/1";
 /// The same as a subprotocol of WebSocket, whose names have no slash.
 pub const SUBPROTOCOL: &str = "selvedge.1";
 
+/// What this version may have and need not, as a server lists it.
+pub const EXTENSIONS: &str = REQUESTS;
+
+/// A publish may ask to be acknowledged only when nobody gets it.
+const REQUESTS: &str = "requests";
+
 /// What a frame may hold beyond one payload: names, ids and headers.
 pub const FRAME_SLACK_BYTES: usize = 2 * 1024 * 1024;
 

@@ -26,9 +26,29 @@ impl Writer {
         ack: Option<AckId>,
         publication: Publication,
     ) -> Option<Bytes> {
+        self.published(out, if ack.is_some() { ACK } else { 0 }, ack, publication)
+    }
+
+    /// Appends a PUBLISH that is acknowledged only when nobody gets it. A big payload is given back, too.
+    pub(super) fn request(
+        &mut self,
+        out: &mut BytesMut,
+        ack: AckId,
+        publication: Publication,
+    ) -> Option<Bytes> {
+        self.published(out, ACK | REQUEST, Some(ack), publication)
+    }
+
+    fn published(
+        &mut self,
+        out: &mut BytesMut,
+        flags: u8,
+        ack: Option<AckId>,
+        publication: Publication,
+    ) -> Option<Bytes> {
         let start = begin(out, kind::PUBLISH);
         let at = out.len();
-        out.put_u8(if ack.is_some() { ACK } else { 0 });
+        out.put_u8(flags);
         if let Some(AckId(id)) = ack {
             push_varint(out, id);
         }
@@ -110,12 +130,19 @@ impl Default for Listener {
 impl Listener {
     /// The operation that a PUBLISH means.
     pub(super) fn published(&mut self, mut reader: Reader<'_>) -> Result<ClientOp, DecodeError> {
-        let flags = flags(&mut reader, ACK | SUBJECT | CHUNK | HEADERS | BUNDLE)?;
+        let flags = flags(&mut reader, ACK | SUBJECT | CHUNK | HEADERS | BUNDLE | REQUEST)?;
         let ack = if flags & ACK == 0 { None } else { Some(AckId(reader.varint()?)) };
+        if flags & REQUEST != 0 && ack.is_none() {
+            return Err(DecodeError("request without an acknowledgement id"));
+        }
         let Some(subject) = self.subject(flags, &mut reader)? else {
             return Ok(ClientOp::PublishRefused { ack, error: OpError::text("Error: invalid subject") });
         };
-        Ok(ClientOp::Publish { ack, publication: self.chunk(flags, subject, reader)? })
+        let publication = self.chunk(flags, subject, reader)?;
+        Ok(match ack {
+            Some(ack) if flags & REQUEST != 0 => ClientOp::Request { ack, publication },
+            ack => ClientOp::Publish { ack, publication },
+        })
     }
 
     /// The operation that a DELIVER means.
@@ -200,3 +227,5 @@ const CHUNK: u8 = 8;
 const HEADERS: u8 = 16;
 /// Several messages: their number follows, then they.
 const BUNDLE: u8 = 32;
+/// The acknowledgement is wanted only when nobody gets it.
+const REQUEST: u8 = 64;

@@ -54,7 +54,8 @@ impl Codec for ServerCodec {
         match kind {
             kind::PUBLISH => {
                 into.push(self.listener.published(reader)?);
-                if let Some(ClientOp::Publish { publication, .. }) = into.last()
+                if let Some(ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. }) =
+                    into.last()
                     && !fits(&publication.headers)
                 {
                     into.pop();

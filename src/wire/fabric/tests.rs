@@ -11,7 +11,7 @@ use crate::wire::*;
 mod properties;
 
 fn codecs() -> (ClientCodec, ServerCodec) {
-    (ClientCodec::new(8_000_000), ServerCodec::new(8_000_000))
+    (ClientCodec::new(8_000_000).with_extensions(EXTENSIONS), ServerCodec::new(8_000_000))
 }
 
 fn encoded<C: Codec>(codec: &mut C, op: C::Out) -> Bytes {
@@ -166,7 +166,8 @@ fn what_breaks_the_rules_is_an_error() {
         (framed(0, b""), "unknown frame"),
         (framed(2, b""), "unknown frame"),
         (framed(1, b""), "shorter"),
-        (framed(1, b"\x40\x05\x00"), "unknown flags"),
+        (framed(1, b"\x80\x05\x00"), "unknown flags"),
+        (framed(1, b"\x42\x00\x01\x00a\x00"), "without an acknowledgement id"),
         (framed(1, b"\x04\x05\x00"), "unknown flags"),
         (framed(1, b"\x02\x05\x09\x00a"), "shorter"),
         (framed(1, b"\x02\x05\x01\x00\xff\x00"), "utf-8"),
@@ -236,4 +237,21 @@ fn durations_are_capped() {
     let wait = |timeout| ClientOp::WaitForInterest { ack: AckId(1), subject: "a".into(), timeout };
     let hour = Duration::from_secs(3600);
     assert_eq!(carried(&mut client, wait(hour * 9), &mut server), Ok(vec![wait(hour)]));
+}
+
+#[test]
+fn a_request_is_an_acknowledged_publish_to_a_server_that_does_not_know_requests() {
+    let request = ClientOp::Request { ack: AckId(7), publication: sample("a") };
+    let publish = ClientOp::Publish { ack: Some(AckId(7)), publication: sample("a") };
+    for (extensions, heard) in
+        [("", &publish), ("requestsx,other", &publish), ("requests", &request), ("other, requests", &request)]
+    {
+        let mut client = ClientCodec::new(1000).with_extensions(extensions);
+        let mut server = ServerCodec::new(1000);
+        assert_eq!(
+            carried(&mut client, request.clone(), &mut server),
+            Ok(vec![heard.clone()]),
+            "{extensions}"
+        );
+    }
 }

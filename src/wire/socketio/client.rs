@@ -119,6 +119,10 @@ impl Codec for ClientCodec {
                     self.encode(ClientOp::Publish { ack: None, publication }, frames);
                 });
             }
+            // This language always tells the count.
+            ClientOp::Request { ack, publication } => {
+                self.encode(ClientOp::Publish { ack: Some(ack), publication }, frames);
+            }
             ClientOp::Publish { ack, publication } => {
                 frames.push_text(|out| {
                     push_event_start(out, 1, ack.map(|AckId(id)| id));

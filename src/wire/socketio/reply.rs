@@ -36,6 +36,8 @@ impl Outstanding {
             }
             ClientOp::Subscriptions { ack } | ClientOp::Cluster { ack } => (Some(*ack), Asked::Strings),
             ClientOp::WaitForInterest { ack, .. } => (Some(*ack), Asked::Interest),
+            // Said as a publish.
+            ClientOp::Request { .. } => return,
             ClientOp::PublishRefused { .. } | ClientOp::Stats { .. } | ClientOp::InfoReceived => return,
         };
         let Some(AckId(id)) = ack else { return };

@@ -90,6 +90,7 @@ proptest! {
         ack in prop::option::of(any::<u64>()),
         names in prop::collection::vec((any_text(), prop::option::of(any_text())), 0..5),
         list in any::<bool>(),
+        is_request in any::<bool>(),
         millis in 0..100_000_u64,
     ) {
         let (mut client, mut server) = codecs();
@@ -114,7 +115,10 @@ proptest! {
             ops.extend(publication.map(|publication| {
                 // Nobody asks for the acknowledgement of a bundle.
                 let ack = ack.map(AckId).filter(|_| publication.bundled == 0);
-                ClientOp::Publish { ack, publication }
+                match ack {
+                    Some(ack) if is_request => ClientOp::Request { ack, publication },
+                    ack => ClientOp::Publish { ack, publication },
+                }
             }));
         }
         for op in ops {
