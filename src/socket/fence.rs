@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn once_the_peer_speaks_of_epochs_what_bears_none_is_not_from_it() {
         let config = SocketConfig { epoch: Some(5), ..SocketConfig::default() };
-        let mut channel = Channel::new(Instant::now(), config);
+        let mut channel = Channel::new(Instant::now(), config.into());
         let data = |attempt| Headers { seq: Some(1), attempt, ..Headers::default() };
         assert!(!channel.is_foreign(&data(None)));
         channel.fence();
