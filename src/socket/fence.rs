@@ -35,3 +35,27 @@ impl Channel {
         self.config.epoch.filter(|_| self.fenced)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::socket::SocketConfig;
+    use crate::subject::Subject;
+
+    #[test]
+    fn once_the_peer_speaks_of_epochs_what_bears_none_is_not_from_it() {
+        let config = SocketConfig { epoch: Some(5), ..SocketConfig::default() };
+        let mut channel = Channel::new(Instant::now(), config.into());
+        let data = |attempt| Headers { seq: Some(1), attempt, ..Headers::default() };
+        assert!(!channel.is_foreign(&data(None)));
+        channel.fence();
+        let judged = [None, Some(4), Some(5), Some(6)].map(|attempt| channel.is_foreign(&data(attempt)));
+        assert_eq!(judged, [true, true, false, true]);
+        // A request of the application.
+        let reply = Subject::parse("_INBOX.a").ok();
+        assert!(!channel.is_foreign(&Headers { reply, ..Headers::default() }));
+    }
+}

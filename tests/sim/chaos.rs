@@ -77,6 +77,18 @@ fn a_return_beside_a_stuck_reader_makes_no_storm() {
     try_seed(1_795_253_479_301);
 }
 
+/// A server took a socket and died before its word of that came; the next one of its name took it, too, and what both had sent was mixed.
+#[test]
+fn what_two_servers_of_one_name_send_is_not_mixed() {
+    try_seed(747);
+}
+
+/// Two makings of one socket, each with a server of its own.
+#[test]
+fn an_older_making_does_not_go_on_beside_a_newer_one() {
+    try_seed(129);
+}
+
 fn try_seeds(mix: u64) {
     let seeds = match number("SELVEDGE_SIM_SEED") {
         Some(seed) => seed..seed + 1,
