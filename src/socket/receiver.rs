@@ -385,7 +385,7 @@ impl Question {
 }
 
 /// A window of which this part has been handled since the last report: the writer should know, or it runs out of room.
-const EARLY_PART: usize = 4;
+const EARLY_PART: usize = 8;
 /// How many handed-over messages the application may leave unhandled, at least; a peer with a larger window than ours is slowed, not cut.
 const LEAST_UNCONSUMED: u64 = 10_000;
 /// No window is that wide: a number further ahead is no number of this channel.
