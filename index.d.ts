@@ -642,6 +642,16 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
    * if (!socket.write(row, { headers: { table: 'users' } })) await socket.waitUntilWritable()
    */
   write(data: unknown, second?: Headers | WriteOptions | null): boolean
+  /**
+   * Writes a value, and resolves when the other side's handler has been called with it. What is sent in a row travels in a row: each need not
+   * wait for the one before.
+   *
+   * @throws {FabricError} as `write`, and nothing was written · `"ERR_INVALID_ARG_VALUE"` with `volatile` · when the socket closed before it
+   *   was known to arrive, the reason, as in `closed`; then it is one of `undelivered()`
+   * @example
+   * await socket.send(order)
+   */
+  send(data: unknown, second?: Headers | WriteOptions | null): Promise<void>
   /** Asks the other side. @throws {FabricError} `503` · `408` · `"ABORT_ERR"` · `"ERR_ENCODE"` · `"ERR_CLOSED"` */
   request(data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
   /** With `noThrow`: resolves with `undefined` where there is no answer. @throws {FabricError} as above, what is wrong at once */

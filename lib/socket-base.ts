@@ -5,8 +5,9 @@ import { decodeAt } from './codec'
 import commands = require('./commands')
 
 import type { Core } from './core'
+import { Deliveries } from './deliveries'
 import type { Drain } from './drain'
-import { errorFrom, FabricError, type Failed } from './errors'
+import { errorFrom, FabricError, type Failed, invalidValue } from './errors'
 import {
   SOCKET_ACKNOWLEDGED,
   SOCKET_COLLECTED,
@@ -47,6 +48,7 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
   readonly #window: SendWindow
   // A program has thousands of sockets, most of them idle: what few need is made when it is needed.
   #drained: Waiters | undefined
+  #deliveries: Deliveries | undefined
   #writable: Waiters | undefined
   #data: SocketData | undefined
   #undelivered: Undelivered | undefined
@@ -127,6 +129,14 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
     }
     this.core.countSent(commands.socketWrite(this.client, this.handle, headers, isVolatile))
     return this.#window.put(size, isVolatile)
+  }
+
+  /** Writes, and resolves when the other side has handled it. */
+  async send(data: unknown, second?: Headers | WriteOptions | null): Promise<void> {
+    if (writeOptions(second)?.volatile === true) throw invalidValue('volatile', 'absent in send()', true)
+    this.write(data, second)
+    const failure = await (this.#deliveries ??= new Deliveries()).wait(this.#window.written)
+    if (failure !== undefined) throw errorFrom(failure)
   }
 
   /** Messages that the other side is not known to have handled, in the order of their writing. Empty before `closed`. */
@@ -259,6 +269,7 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
     this.ended = true
     this.#requests = undefined
     this.#data?.end()
+    this.#deliveries?.fail(failure)
     this.#drained?.settle(failure)
     this.#writable?.settle(failure)
   }
@@ -343,6 +354,7 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
 
   #acknowledge(messages: number, bytes: number): void {
     if (!this.#window.acknowledge(messages, bytes)) return
+    this.#deliveries?.settle(messages)
     if (this.#window.isWritable) this.#writable?.settle()
     if (this.#window.messages > 0) return
     this.#drained?.settle()

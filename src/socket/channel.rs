@@ -420,3 +420,7 @@ impl Channel {
 
 /// How long a report is held back at [`Point::DelayedAck`].
 const DELAYED_ACK: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests;

@@ -61,6 +61,22 @@ fn reports_say_what_was_handled_one_at_a_time() {
 }
 
 #[test]
+fn a_peer_that_has_repeated_itself_is_not_told_again_that_we_were_away() {
+    let (mut receiver, now) = (attached(10), Instant::now());
+    receiver.handle_data(data(1)).expect("in the window");
+    handed_over(&mut receiver);
+    receiver.consumed(1);
+    receiver.resume();
+    receiver.attach();
+    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: true }));
+    receiver.handle_data(data(1)).expect("known");
+    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: false }));
+    receiver.handle_reported(now, false);
+    receiver.handle_timeout(now + LONGEST_PAUSE);
+    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: false }), "nor later");
+}
+
+#[test]
 fn a_report_leaves_early_too_when_much_of_the_window_of_bytes_was_handled() {
     let mut receiver = Receiver::new(Window { messages: 1000, bytes: 100 });
     receiver.attach();
