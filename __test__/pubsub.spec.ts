@@ -86,8 +86,13 @@ describeDoors('publish and subscribe', fabric => {
     const [alice, bob] = [fabric.client(), fabric.client()]
     const subscription = await bob.subscribe('a')
     await alice.waitUntilReady()
-    for (let n = 0; n < 500; n++) n % 2 ? alice.publishSync('a', n) : void alice.publish('a', n)
+    const confirmed: Promise<unknown>[] = []
+    for (let n = 0; n < 500; n++) {
+      if (n % 2) alice.publishSync('a', n)
+      else confirmed.push(alice.publish('a', n))
+    }
     expect(await readData(subscription, 500)).toEqual([...Array(500).keys()])
+    await Promise.all(confirmed)
   })
 
   test('publishSync before the client is connected is dropped, publish waits', async () => {

@@ -95,7 +95,8 @@ impl Router {
             }
         };
         let mut last = None;
-        self.interest.for_each_match(publication.subject.as_str(), |pattern, groups| {
+        let route = self.interest.route(&publication.subject);
+        for (pattern, groups) in self.interest.on(&route) {
             for group in groups.values() {
                 if publication.bundled > 0 && group.members.len() > 1 {
                     if let Some(before) = last.take() {
@@ -114,7 +115,7 @@ impl Router {
                     deliver_counted(before, publication.clone());
                 }
             }
-        });
+        }
         match part {
             Part::Whole => {}
             Part::First(choices) => self.unfinished.begin(now, publisher, publication.id.clone(), choices),

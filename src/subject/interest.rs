@@ -4,29 +4,34 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::Pattern;
+use super::routes::Routes;
+use super::{Pattern, Route, Subject};
 
 /// A map from patterns to values that can be asked for every pattern a subject matches.
 #[derive(Debug)]
 pub struct Interest<V> {
-    root: Node<V>,
-    len: usize,
+    root: Node,
+    /// What the nodes name by number.
+    entries: Vec<Option<(Pattern, V)>>,
+    /// Numbers that are free.
+    free: Vec<u32>,
+    routes: Routes,
 }
 
 impl<V> Interest<V> {
     /// An empty table.
     pub fn new() -> Self {
-        Self { root: Node::new(), len: 0 }
+        Self { root: Node::new(), entries: Vec::new(), free: Vec::new(), routes: Routes::default() }
     }
 
     /// How many patterns are in the table.
     pub fn len(&self) -> usize {
-        self.len
+        self.entries.len() - self.free.len()
     }
 
     /// Whether the table is empty.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// The value of `pattern` itself.
@@ -35,7 +40,7 @@ impl<V> Interest<V> {
         for token in pattern.as_str().split('.') {
             node = node.child_mut(token)?;
         }
-        node.value.as_mut().map(|(_, value)| value)
+        self.entries.get_mut(node.entry? as usize)?.as_mut().map(|(_, value)| value)
     }
 
     /// The value of `pattern`, made by `make` when it is not there yet.
@@ -44,23 +49,56 @@ impl<V> Interest<V> {
         for token in pattern.as_str().split('.') {
             node = node.child_or_new(token);
         }
-        if node.value.is_none() {
-            self.len += 1;
-        }
-        &mut node.value.get_or_insert_with(|| (pattern.clone(), make())).1
+        let number = *node.entry.get_or_insert_with(|| {
+            self.routes.invalidate();
+            self.free.pop().unwrap_or_else(|| {
+                self.entries.push(None);
+                u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
+            })
+        });
+        &mut self.entries[number as usize].get_or_insert_with(|| (pattern.clone(), make())).1
     }
 
     /// Takes out `pattern`, and with it every branch that held only it.
     pub fn remove(&mut self, pattern: &Pattern) -> Option<V> {
         let tokens: Vec<&str> = pattern.as_str().split('.').collect();
-        let value = self.root.remove(&tokens)?;
-        self.len -= 1;
-        Some(value)
+        let number = self.root.remove(&tokens)?;
+        self.routes.invalidate();
+        self.free.push(number);
+        let entry = self.entries[number as usize].take();
+        if self.is_empty() {
+            // A crowd that has left leaves no room behind.
+            (self.entries, self.free) = (Vec::new(), Vec::new());
+        }
+        entry.map(|(_, value)| value)
+    }
+
+    /// What `subject` matches, for [`Self::on`]. What is asked often is remembered.
+    pub fn route(&mut self, subject: &Subject) -> Route {
+        let root = &self.root;
+        self.routes.get(subject, || {
+            let mut found = Vec::new();
+            root.visit(Some(subject.as_str()), &mut |number| found.push(number));
+            found.into()
+        })
+    }
+
+    /// The patterns of a route that was asked for since the last change, and their values.
+    pub fn on<'a>(&'a self, route: &'a Route) -> impl Iterator<Item = (&'a Pattern, &'a V)> {
+        route.iter().filter_map(|&number| self.entry(number))
+    }
+
+    fn entry(&self, number: u32) -> Option<(&Pattern, &V)> {
+        self.entries.get(number as usize)?.as_ref().map(|(pattern, value)| (pattern, value))
     }
 
     /// Calls `visit` for every pattern that `subject` matches.
     pub fn for_each_match<'a>(&'a self, subject: &str, mut visit: impl FnMut(&'a Pattern, &'a V)) {
-        self.root.visit(Some(subject), &mut visit);
+        self.root.visit(Some(subject), &mut |number| {
+            if let Some((pattern, value)) = self.entry(number) {
+                visit(pattern, value);
+            }
+        });
     }
 
     /// Whether any pattern that `subject` matches satisfies `wanted`.
@@ -78,19 +116,20 @@ impl<V> Default for Interest<V> {
 }
 
 #[derive(Debug)]
-struct Node<V> {
+struct Node {
     /// By literal token. Tokens come from strangers: the hash has a key.
     children: HashMap<Box<str>, Self, RandomState>,
     /// Below `*`.
     any: Option<Box<Self>>,
     /// Below `>`.
     rest: Option<Box<Self>>,
-    value: Option<(Pattern, V)>,
+    /// The number of the pattern that ends here.
+    entry: Option<u32>,
 }
 
-impl<V> Node<V> {
+impl Node {
     fn new() -> Self {
-        Self { children: HashMap::default(), any: None, rest: None, value: None }
+        Self { children: HashMap::default(), any: None, rest: None, entry: None }
     }
 
     fn child_mut(&mut self, token: &str) -> Option<&mut Self> {
@@ -111,17 +150,12 @@ impl<V> Node<V> {
     }
 
     fn is_empty(&self) -> bool {
-        self.value.is_none() && self.children.is_empty() && self.any.is_none() && self.rest.is_none()
+        self.entry.is_none() && self.children.is_empty() && self.any.is_none() && self.rest.is_none()
     }
 
     /// `rest` is what is left of the subject; `None` at its end. Literal first, then `*`, then `>`: a fixed order.
-    fn visit<'a>(&'a self, rest: Option<&str>, visit: &mut impl FnMut(&'a Pattern, &'a V)) {
-        let Some(rest) = rest else {
-            if let Some((pattern, value)) = &self.value {
-                visit(pattern, value);
-            }
-            return;
-        };
+    fn visit(&self, rest: Option<&str>, visit: &mut impl FnMut(u32)) {
+        let Some(rest) = rest else { return self.entry.into_iter().for_each(visit) };
         let (token, tail) = match rest.split_once('.') {
             Some((token, tail)) => (token, Some(tail)),
             None => (rest, None),
@@ -135,17 +169,13 @@ impl<V> Node<V> {
         if let Some(child) = &self.any {
             child.visit(tail, visit);
         }
-        if let Some((pattern, value)) = self.rest.as_ref().and_then(|node| node.value.as_ref()) {
-            visit(pattern, value);
-        }
+        self.rest.iter().filter_map(|node| node.entry).for_each(visit);
     }
 
-    fn remove(&mut self, tokens: &[&str]) -> Option<V> {
-        let Some((first, rest)) = tokens.split_first() else {
-            return self.value.take().map(|(_, value)| value);
-        };
+    fn remove(&mut self, tokens: &[&str]) -> Option<u32> {
+        let Some((first, rest)) = tokens.split_first() else { return self.entry.take() };
         let child = self.child_mut(first)?;
-        let value = child.remove(rest);
+        let entry = child.remove(rest);
         if child.is_empty() {
             match *first {
                 "*" => self.any = None,
@@ -153,7 +183,7 @@ impl<V> Node<V> {
                 literal => drop(self.children.remove(literal)),
             }
         }
-        value
+        entry
     }
 }
 
@@ -201,6 +231,30 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_route_is_what_a_walk_finds_however_often_it_is_asked_for_and_whatever_changes_between(
+            patterns in prop::collection::vec("([ab*]\\.){0,2}([ab*>])", 1..12),
+            steps in prop::collection::vec((any::<prop::sample::Index>(), 0..4_u8, "([ab]\\.){0,2}[ab]"), 0..60),
+        ) {
+            let mut interest = Interest::new();
+            for (index, what, text) in steps {
+                let pattern = Pattern::parse(&patterns[index.index(patterns.len())]).expect("valid");
+                match what {
+                    0 => *interest.get_or_insert_with(&pattern, || 0) += 1,
+                    1 => drop(interest.remove(&pattern)),
+                    _ => {}
+                }
+                let subject = Subject::parse(&text).expect("valid");
+                let mut walked = Vec::new();
+                interest.for_each_match(&text, |pattern, value| walked.push((pattern.clone(), *value)));
+                for _ in 0..3 {
+                    let route = interest.route(&subject);
+                    let routed: Vec<_> = interest.on(&route).map(|(pattern, value)| (pattern.clone(), *value)).collect();
+                    prop_assert_eq!(&routed, &walked);
+                }
+            }
+        }
+
         #[test]
         fn the_trie_finds_what_a_walk_over_all_patterns_finds(
             patterns in prop::collection::hash_set("([ab*]\\.){0,3}([ab*>])", 0..20),

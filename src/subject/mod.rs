@@ -3,12 +3,14 @@
 mod error;
 mod interest;
 mod pattern;
+mod routes;
 #[expect(clippy::module_inception, reason = "the file is named after its type, as everywhere")]
 mod subject;
 
 pub use error::InvalidSubject;
 pub use interest::Interest;
 pub use pattern::Pattern;
+pub use routes::Route;
 pub use subject::Subject;
 
 /// Longest subject or pattern in bytes. A bound for memory and matching time, far above any real name.

@@ -1,0 +1,121 @@
+//! What the trie was asked before: the matches of subjects that come again and again, until the patterns change.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+use super::Subject;
+
+/// The entries that a subject matches, in the order of the trie.
+pub type Route = Arc<[u32]>;
+
+/// A direct-mapped table. A subject gets its place when it is asked for a second time in a row there: what comes once (the subject of an
+/// answer) does not drive out what comes often.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    /// Made with the first subject.
+    places: Vec<Place>,
+    /// Counts changes of the patterns: what was found before one is not believed after it.
+    generation: u64,
+    /// Subjects come from strangers: the hash has a key.
+    hasher: RandomState,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Place {
+    /// The hash of the subject that was last not found here.
+    missed: u64,
+    known: Option<Known>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    generation: u64,
+    subject: Subject,
+    route: Route,
+}
+
+impl Routes {
+    /// The patterns have changed.
+    pub(super) fn invalidate(&mut self) {
+        self.generation += 1;
+    }
+
+    /// The route of `subject`: known, or what `find` finds.
+    pub(super) fn get(&mut self, subject: &Subject, find: impl FnOnce() -> Route) -> Route {
+        if subject.as_str().len() > LONGEST_SUBJECT {
+            return find();
+        }
+        if self.places.is_empty() {
+            self.places.resize(PLACES, Place::default());
+        }
+        let hash = self.hasher.hash_one(subject.as_str());
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits choose the place")]
+        let place = &mut self.places[hash as usize % PLACES];
+        if let Some(known) = &place.known
+            && known.generation == self.generation
+            && known.subject == *subject
+        {
+            return known.route.clone();
+        }
+        let route = find();
+        if place.missed == hash && route.len() <= LONGEST_ROUTE {
+            place.known =
+                Some(Known { generation: self.generation, subject: subject.clone(), route: route.clone() });
+        }
+        place.missed = hash;
+        route
+    }
+}
+
+/// Subjects that are remembered: with the bounds below, less than 1 MiB.
+const PLACES: usize = 1024;
+/// Longer subjects are looked for each time.
+const LONGEST_SUBJECT: usize = 256;
+/// So are subjects that more patterns match: there the walk is the smaller part.
+const LONGEST_ROUTE: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject(text: &str) -> Subject {
+        Subject::parse(text).expect(text)
+    }
+
+    /// Asks for `text`, and says whether it had to be found.
+    fn is_found(routes: &mut Routes, text: &str) -> bool {
+        let mut found = false;
+        routes.get(&subject(text), || {
+            found = true;
+            Route::from([1])
+        });
+        found
+    }
+
+    #[test]
+    fn what_is_asked_again_is_known_until_the_patterns_change() {
+        let mut routes = Routes::default();
+        let asked = |routes: &mut Routes| [0; 4].map(|_| is_found(routes, "a.b"));
+        assert_eq!(asked(&mut routes), [true, true, false, false]);
+        routes.invalidate();
+        assert_eq!(asked(&mut routes), [true, false, false, false]);
+    }
+
+    #[test]
+    fn what_comes_once_drives_nothing_out_and_what_is_long_is_not_kept() {
+        let mut routes = Routes::default();
+        for _ in 0..3 {
+            is_found(&mut routes, "often");
+        }
+        for n in 0..10 * PLACES {
+            assert!(is_found(&mut routes, &format!("once.{n}")));
+        }
+        assert!(!is_found(&mut routes, "often"));
+        let long = "x".repeat(LONGEST_SUBJECT + 1);
+        assert!((0..4).all(|_| is_found(&mut routes, &long)));
+        let mut wide = || routes.get(&subject("wide"), || vec![7; LONGEST_ROUTE + 1].into());
+        assert_eq!((wide().len(), wide().len()), (LONGEST_ROUTE + 1, LONGEST_ROUTE + 1));
+    }
+}
