@@ -1,5 +1,7 @@
 //! What both ends of a socket have: a sender, a receiver, a keep-alive, and the questions between them.
 
+mod answering;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +14,7 @@ use super::{
 use super::{CommandError, RequestFailure, WriteError, control};
 use crate::entropy::{Point, Quirks};
 use crate::subject::Subject;
-use crate::wire::{Bundle, Headers, Json, Message, Parcel, Part, Payload, Run, SocketCommand};
+use crate::wire::{Bundle, Headers, Message, Parcel, Part, Payload, Run, SocketCommand};
 
 /// Both directions of one socket.
 #[derive(Debug)]
@@ -236,34 +238,6 @@ impl Channel {
         takes
     }
 
-    fn report_acked(&mut self) {
-        let (messages, bytes) = (self.sender.acked(), self.sender.acked_bytes());
-        self.outputs.push_back(Output::Event(SocketEvent::Acked { messages, bytes }));
-    }
-
-    fn handle_control(&mut self, now: Instant, message: &Message) -> Result<(), PeerMisbehaved> {
-        match control::Control::decode(&message.payload).ok_or(PeerMisbehaved::BadControl)? {
-            control::Control::Emitted { upto, resumed } => {
-                if self.sender.handle_emitted(now, upto)? {
-                    self.report_acked();
-                }
-                self.respond(message, control::emitted(upto));
-                let is_back = resumed && self.returned_at.is_none_or(|at| now >= at + RETURN_PAUSE);
-                if let Some(peer) = self.peer.clone().filter(|_| is_back) {
-                    // What was under way to it may be lost, as after an attach of our own.
-                    self.returned_at = Some(now);
-                    self.attach(now, peer);
-                }
-            }
-            control::Control::Missing(seqs) => match self.sender.resend(now, &seqs) {
-                Some(messages) if messages.is_empty() => {}
-                Some(messages) => self.respond(message, control::encode_resent(&messages)),
-                None => self.respond_nodata(message),
-            },
-        }
-        Ok(())
-    }
-
     /// The answer to a question of this channel.
     pub(super) fn handle_reply(
         &mut self,
@@ -395,22 +369,6 @@ impl Channel {
     pub(super) fn next_tag(&mut self, kind: TagKind) -> Tag {
         self.number = self.number.wrapping_add(1);
         Tag { kind, number: self.number }
-    }
-
-    /// Answers `message`, if it wants an answer. A lost answer costs nothing: the question is asked again.
-    pub(super) fn respond(&mut self, message: &Message, payload: Payload) {
-        self.respond_with(message, payload, Headers::default());
-    }
-
-    fn respond_nodata(&mut self, message: &Message) {
-        let json = Json::from_value(&serde_json::json!({ "error": "nodata" }));
-        self.respond_with(message, Payload::NIL, Headers { json: Some(json), ..Headers::default() });
-    }
-
-    pub(super) fn respond_with(&mut self, message: &Message, payload: Payload, headers: Headers) {
-        if let Some(subject) = message.headers.reply.clone() {
-            self.outputs.push_back(Output::Publish(Message { subject, payload, headers }));
-        }
     }
 
     pub(super) fn fail_request(&mut self, ticket: u32) {

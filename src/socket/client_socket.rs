@@ -1,6 +1,7 @@
 //! The client's end of a socket: finds a server, attaches to it, and finds it again after the fabric was lost.
 
 mod attaching;
+mod closing;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -374,49 +375,6 @@ impl ClientSocket {
         if !was_disconnected {
             self.emit(SocketEvent::State(State::Disconnected));
         }
-    }
-
-    fn check_end(&mut self, now: Instant) {
-        if self.phase == Phase::Closed || !self.ending.is_wanted() {
-            return;
-        }
-        let nothing_left = self.phase != Phase::AwaitingClosed && self.channel.unacked() == 0;
-        if self.ending.is_over(now) || (nothing_left && !self.channel.is_attached()) {
-            self.close(CloseReason::Local);
-        } else if nothing_left {
-            self.tell_closed();
-            self.phase = Phase::AwaitingClosed;
-        }
-    }
-
-    /// Unsubscribes and says `close` to the server, if there is one to say it to. A request, as the original's servers expect; only
-    /// `end` waits for the answer.
-    fn tell_closed(&mut self) {
-        if self.phase == Phase::AwaitingClosed {
-            return;
-        }
-        self.drop_subscription();
-        if let Some(server) = self.server_subject().filter(|_| self.fabric && self.attempt > 0) {
-            let headers = self.channel.closing(Some(self.id()));
-            self.ask(TagKind::Close, server.to_string(), headers, false, self.channel.config.command_timeout);
-        }
-    }
-
-    fn drop_subscription(&mut self) {
-        if self.subscribed != Subscribed::No {
-            self.subscribed = Subscribed::No;
-            self.channel.outputs.push_back(Output::Unsubscribe(self.mine.clone()));
-        }
-    }
-
-    fn finish(&mut self, reason: CloseReason) {
-        self.drop_subscription();
-        self.phase = Phase::Closed;
-        let undelivered = self.channel.take_undelivered();
-        self.channel.detach();
-        self.channel.fail_requests();
-        self.emit(SocketEvent::Closed { reason, undelivered });
-        self.channel.outputs.extend(self.ending.take().into_iter().map(Output::Ended));
     }
 
     fn emit(&mut self, event: SocketEvent) {

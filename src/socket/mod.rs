@@ -23,6 +23,7 @@ mod keepalive;
 mod listener;
 mod output;
 mod pending;
+mod question;
 mod receiver;
 mod sender;
 mod server_socket;

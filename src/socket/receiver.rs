@@ -4,11 +4,11 @@
 //! that was handled meanwhile. Only a good part of a window makes a second one leave early, or a peer that repeats what was reported already.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::config::Pause;
+use super::question::Question;
 use super::sender::MAX_IN_FLIGHT_BYTES;
 use super::{Data, PeerMisbehaved, Window};
 use crate::wire::{Payload, Run};
@@ -351,39 +351,6 @@ impl Data {
     }
 }
 
-/// Something asked of the peer: at most one is under way, and a failed one is asked again after a pause.
-#[derive(Debug)]
-struct Question {
-    under_way: bool,
-    retry_at: Option<Instant>,
-    pause: Pause,
-}
-
-impl Question {
-    fn new() -> Self {
-        Self { under_way: false, retry_at: None, pause: Pause::new(LONGEST_PAUSE) }
-    }
-
-    fn is_free(&self) -> bool {
-        !self.under_way && self.retry_at.is_none()
-    }
-
-    fn settle(&mut self, now: Instant, answered: bool) {
-        self.under_way = false;
-        if answered {
-            self.pause.reset();
-        } else {
-            self.retry_at = Some(now + self.pause.take());
-        }
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        if self.retry_at.is_some_and(|at| at <= now) {
-            self.retry_at = None;
-        }
-    }
-}
-
 /// A window of which this part has been handled since the last report: the writer should know, or it runs out of room.
 const EARLY_PART: usize = 8;
 /// How many handed-over messages the application may leave unhandled, at least; a peer with a larger window than ours is slowed, not cut.
@@ -394,8 +361,6 @@ const FURTHEST_JUMP: u64 = 1 << 24;
 const LARGEST_DETACHED: usize = 32 * 1024;
 /// Most numbers in one request for missing messages (conat.md 10.5).
 const MAX_MISSING: usize = 1000;
-/// Longest pause before a failed question is asked again (Conat's figure).
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]

@@ -1,3 +1,4 @@
+use super::super::question::LONGEST_PAUSE;
 use super::*;
 use crate::wire::{Payload, Run, RunBuilder};
 
