@@ -752,6 +752,7 @@ export declare class ConatSocketServer extends EventEmitter<SocketServerEvents> 
   readonly role: 'server'
   /** The open sockets by id. */
   readonly sockets: Record<string, ServerSocket>
+  /** Calls `visit` with each of them. */
   forEach(visit: (socket: ServerSocket, id: string) => void): void
   /**
    * Writes to every socket that can take it. Returns whether all have more than half of their window free.
@@ -1089,6 +1090,7 @@ export declare class Patterns<T = unknown> implements Iterable<[pattern: string,
   hasPattern(pattern: string): boolean
   /** Takes a pattern out. Returns whether it was there. */
   delete(pattern: string): boolean
+  /** Takes all patterns out. */
   clear(): void
   /** The patterns that match a literal subject, in no particular order. */
   matches(subject: string): string[]
