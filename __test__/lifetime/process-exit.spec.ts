@@ -137,6 +137,16 @@ describe('process.exit in the middle of traffic', () => {
   })
 })
 
+describe('process.exit while everything is open and quiet', () => {
+  // What was left open used to wake somebody while the thread ended: an abort, in about one of three.
+  test.each(['-', 'port'])('ends with its code and nothing on stderr: %s', async place => {
+    const ends = Array.from({ length: 10 }, () => run('exit-quiet.mjs', [place === '-' ? '-' : address, '7']))
+    for (const { code, signal, stderr } of await Promise.all(ends)) {
+      expect({ code, signal, stderr }).toEqual({ code: 7, signal: null, stderr: '' })
+    }
+  })
+})
+
 describe('a data handler that throws', () => {
   test('ends the process as Node does: status 1, the stack on stderr', async () => {
     const ended = await run('throw.mjs')

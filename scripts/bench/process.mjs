@@ -41,13 +41,15 @@ export class Process {
     }
   }
 
-  /** Resolves when it has ended. */
+  /** Resolves when it has ended; a crash at the end is a failure too. */
   async end() {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const ended = once(this.#child, 'exit')
     this.#child.disconnect()
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), grace)
-    await ended
+    const [code, signal] = await ended
     clearTimeout(timer)
+    if (code !== 0 && signal !== 'SIGKILL')
+      throw Error(`a process ended badly (${signal ?? `exit status ${code}`})`)
   }
 }

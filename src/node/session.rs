@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,12 +48,13 @@ struct RunningBroker {
 }
 
 thread_local! {
-    static SESSIONS: RefCell<HashMap<u32, Session>> = RefCell::default();
+    /// Dropped by the hook of its environment only: `process.exit()` runs no hooks, and a thread that ends has no state left for what sessions wake.
+    static SESSIONS: ManuallyDrop<RefCell<HashMap<u32, Session>>> = ManuallyDrop::default();
 }
 
 /// Does something with a session of this thread.
 pub fn with_session<R>(id: u32, act: impl FnOnce(&mut Session) -> R) -> Option<R> {
-    SESSIONS.with_borrow_mut(|sessions| sessions.get_mut(&id).map(act))
+    SESSIONS.with(|sessions| sessions.borrow_mut().get_mut(&id).map(act))
 }
 
 /// Opens a session. The first of an environment registers the hook that ends them all.
@@ -72,12 +74,13 @@ pub fn open(env: &Env, wake: &Function<'_, (), ()>) -> napi::Result<u32> {
     let handles = EndpointConfig::default().handles;
     let (clients, brokers, pipes) = (HashMap::new(), HashMap::new(), HashMap::new());
     let session = Session { events, wake, clients, brokers, pipes, handles, slab: Slab::default() };
-    let first = SESSIONS.with_borrow_mut(|sessions| {
+    let first = SESSIONS.with(|sessions| {
+        let mut sessions = sessions.borrow_mut();
         sessions.insert(id, session);
         sessions.len() == 1
     });
     if first {
-        env.add_env_cleanup_hook((), |()| SESSIONS.with_borrow_mut(HashMap::clear))?;
+        env.add_env_cleanup_hook((), |()| drop(SESSIONS.with(|sessions| sessions.take())))?;
     }
     Ok(id)
 }

@@ -36,14 +36,16 @@ impl Wake for FollowerWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let joined = FOLLOWERS.with_borrow_mut(|followers| {
-            let Some(followers) = followers else { return false };
+        // A thread that ends leads nobody: what it drops last may still wake somebody.
+        let joined = FOLLOWERS.try_with(|followers| {
+            let mut followers = followers.borrow_mut();
+            let Some(followers) = &mut *followers else { return false };
             if !followers.iter().any(|known| Arc::ptr_eq(known, self)) {
                 followers.push_back(self.clone());
             }
             true
         });
-        if !joined {
+        if joined != Ok(true) {
             self.task.wake_by_ref();
         }
     }
@@ -87,6 +89,7 @@ const MOST_FOLLOWERS: usize = 32;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Counts how often it is woken.
@@ -140,6 +143,25 @@ mod tests {
         assert_eq!(counts(&second_follows, &second_task), (1, 0));
         first.wake_by_ref();
         assert_eq!(counts(&first_follows, &first_task), (1, 2));
+    }
+
+    #[test]
+    fn a_thread_that_ends_wakes_tasks() {
+        /// Wakes when its thread ends, after everything that the thread used later has gone.
+        struct Last(Cell<Option<Waker>>);
+        impl Drop for Last {
+            fn drop(&mut self) {
+                self.0.take().expect("set").wake();
+            }
+        }
+        thread_local!(static LAST: Last = const { Last(Cell::new(None)) });
+        let (waker, follows, task) = chain(None, true);
+        let ends = std::thread::spawn(move || {
+            LAST.with(|last| last.0.set(Some(waker.clone())));
+            lead(|| waker.wake_by_ref());
+        });
+        ends.join().expect("its end is not a panic");
+        assert_eq!(counts(&follows, &task), (1, 1));
     }
 
     #[test]
