@@ -29,6 +29,7 @@ const steps = {
       () => bin(['@biomejs/biome', 'biome'], 'ci', `--colors=${process.stdout.isTTY ? 'force' : 'off'}`, '.'),
       cargo('clippy', '--no-default-features', '--all-targets', ...denied),
       cargo('clippy', '--features', 'node', ...denied),
+      cargo('clippy', '--no-default-features', '--features', 'shuttle', '--all-targets', ...denied),
     ),
   types: () =>
     ok(

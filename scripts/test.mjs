@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { bin, has, run } from './util/run.mjs'
 
-/** Resolves with `{passed, failed}`. */
+/** Resolves with `{passed, failed, broken}`: the last are the runners that did not end well. */
 export async function test() {
-  const sum = { passed: 0, failed: 0 }
+  const sum = { passed: 0, failed: 0, broken: [] }
   for (const [name, runner] of [
     ['cargo', engine],
     ['interleavings', interleavings],
@@ -20,7 +20,9 @@ export async function test() {
     if (passed + failed === 0 && !mayBeEmpty) console.log(`${name}: no test ran`)
     sum.passed += passed
     // A runner that broke down without a failing test (does not compile, crashed) counts as one.
-    sum.failed += Math.max(failed, code !== 0 || (passed === 0 && !mayBeEmpty) ? 1 : 0)
+    const isBroken = failed > 0 || code !== 0 || (passed === 0 && !mayBeEmpty)
+    sum.failed += Math.max(failed, isBroken ? 1 : 0)
+    if (isBroken) sum.broken.push(name)
   }
   return sum
 }
@@ -69,7 +71,8 @@ const count = (text, pattern) => [...text.matchAll(pattern)].reduce((sum, match)
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   process.chdir(fileURLToPath(new URL('..', import.meta.url)))
-  const { passed, failed } = await test()
+  const { passed, failed, broken } = await test()
+  if (broken.length > 0) console.log(`\nFAILED: ${broken.join(', ')}`)
   console.log(`\n${passed} passed, ${failed} failed`)
   process.exitCode = failed > 0 || passed === 0 ? 1 : 0
 }

@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
+use super::sync::thread_local;
+
 /// Somebody who can act on any thread.
 pub(super) trait Follower: Send + Sync {
     /// Acts on what it was woken for. Says whether it could: if not, its task has to.
@@ -45,7 +47,7 @@ impl Wake for FollowerWaker {
             }
             true
         });
-        if joined != Ok(true) {
+        if !joined.unwrap_or(false) {
             self.task.wake_by_ref();
         }
     }
@@ -53,14 +55,14 @@ impl Wake for FollowerWaker {
 
 /// Acts, then lets those follow whom that woke, and whom they wake; not for ever: what is left then is for the tasks.
 pub(super) fn lead<R>(act: impl FnOnce() -> R) -> R {
-    if FOLLOWERS.with_borrow(Option::is_some) {
+    if FOLLOWERS.with(|followers| followers.borrow().is_some()) {
         return act();
     }
-    FOLLOWERS.set(Some(VecDeque::new()));
+    FOLLOWERS.with(|followers| followers.replace(Some(VecDeque::new())));
     let led = Led;
     let result = act();
     for _ in 0..MOST_FOLLOWERS {
-        let next = FOLLOWERS.with_borrow_mut(|followers| followers.as_mut().and_then(VecDeque::pop_front));
+        let next = FOLLOWERS.with(|followers| followers.borrow_mut().as_mut().and_then(VecDeque::pop_front));
         let Some(next) = next else { break };
         next.follow();
     }
@@ -73,7 +75,7 @@ struct Led;
 
 impl Drop for Led {
     fn drop(&mut self) {
-        let left = FOLLOWERS.take();
+        let left = FOLLOWERS.with(RefCell::take);
         left.into_iter().flatten().for_each(|follower| follower.task.wake_by_ref());
     }
 }
@@ -154,7 +156,7 @@ mod tests {
                 self.0.take().expect("set").wake();
             }
         }
-        thread_local!(static LAST: Last = const { Last(Cell::new(None)) });
+        std::thread_local!(static LAST: Last = const { Last(Cell::new(None)) });
         let (waker, follows, task) = chain(None, true);
         let ends = std::thread::spawn(move || {
             LAST.with(|last| last.0.set(Some(waker.clone())));

@@ -17,7 +17,7 @@ use super::{BrokerHandle, EventQueue, Mailbox, News};
 use crate::broker::{BrokerConfig, CloseReason};
 use crate::endpoint::{Command, Event};
 use crate::subject::{Pattern, Subject};
-use crate::wire::{ClientOp, Encoding, Headers, Json, Payload, Publication, ServerOp, Subscription};
+use crate::wire::{ClientOp, Encoding, Headers, Json, Parcel, Payload, Publication, ServerOp, Subscription};
 
 /// Interleavings a test.
 const SCHEDULES: usize = 3000;
@@ -65,6 +65,10 @@ impl Behaviour for Reader {
         if self.taken.len() >= self.wanted || !mailbox.is_empty() {
             cx.waker().wake_by_ref();
         }
+    }
+
+    fn follow(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+        self.act(mailbox, cx);
     }
 }
 
@@ -173,7 +177,7 @@ fn news_wakes_javascript_however_it_falls_between_two_drains() {
 /// News that fills the queue by itself.
 fn heavy() -> News {
     let payload = Payload { encoding: Encoding::MSGPACK, raw: Bytes::from_static(&[0; 33 * 1024 * 1024]) };
-    News::Client(1, Event::Data { socket: 1, payload, json: None })
+    News::Client(1, Event::Data { socket: 1, parcel: Parcel::one(payload, None) })
 }
 
 /// A task that waits for room before each of its news; how much it got rid of.
