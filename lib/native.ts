@@ -8,7 +8,7 @@ export interface Failure {
 
 /** The addon's functions. What they do is said in docs/boundary.md. */
 interface Addon {
-  open(wake: () => void): number
+  open(wake: () => void, watches: boolean): number
   hold(session: number, on: boolean): void
   submit(session: number, batch: Uint8Array): number
   drain(session: number): Buffer[] | null
@@ -67,7 +67,8 @@ function libc(): string {
 const addon: Addon = load()
 let wake: () => void = () => {}
 /** This copy of `lib` at the engine: other copies in the process (a bundle, a test runner's) have sessions of their own. */
-const session = addon.open(() => wake())
+// Bun has libuv's functions only to fail at them.
+const session = addon.open(() => wake(), !('bun' in process.versions))
 
 /** The addon, for this session. */
 export const native = {

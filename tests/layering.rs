@@ -16,11 +16,14 @@ const FLOORS: [&[&str]; 8] = [
 /// Rooms that may import from fewer rooms than all those above them.
 const NARROW: [(&str, &[&str]); 1] = [("transport", &["subject", "wire"])];
 /// Foreign crates, and the only rooms that may name them.
-const FENCED: [(&str, &[&str]); 6] = [
+const FENCED: [(&str, &[&str]); 9] = [
     ("tokio", &["transport", "runtime"]),
     ("tokio_tungstenite", &["transport"]),
+    ("mio", &["transport"]),
     ("rustls", &["transport"]),
+    ("socket2", &["transport"]),
     ("tokio_rustls", &["transport"]),
+    ("libloading", &["node"]),
     ("napi", &["node"]),
     ("napi_derive", &["node"]),
 ];

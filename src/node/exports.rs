@@ -18,11 +18,12 @@ use crate::runtime::start_log;
 use crate::subject::{Pattern, Subject};
 use crate::transport::tls::{self, PeerCertificate, ServerTlsOptions};
 
-/// Opens a session, once for each copy of `lib` in an environment. `wake` is called when events wait.
+/// Opens a session, once for each copy of `lib` in an environment. `wake` is called when events wait. `watches`: whether the event loop of the
+/// environment may be asked to watch connections.
 #[napi(catch_unwind)]
-pub fn open(env: &Env, wake: Function<'_, (), ()>) -> napi::Result<u32> {
+pub fn open(env: &Env, wake: Function<'_, (), ()>, watches: bool) -> napi::Result<u32> {
     start_log();
-    session::open(env, &wake)
+    session::open(env, &wake, watches)
 }
 
 /// Whether the session keeps the event loop alive.

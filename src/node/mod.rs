@@ -9,6 +9,9 @@ mod broker_queries;
 mod exports;
 #[cfg(feature = "node")]
 mod failure;
+#[cfg(feature = "node")]
+#[cfg_attr(not(target_os = "linux"), path = "no_loop_watch.rs")]
+mod loop_watch;
 mod options;
 #[cfg(feature = "node")]
 mod pipes;

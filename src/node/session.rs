@@ -12,6 +12,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 
 use super::batch::Answer;
+use super::loop_watch::LoopWatch;
 use super::options::{BrokerOptions, ClientOptions};
 use super::slab::Slab;
 use crate::endpoint::{Command, Endpoint, EndpointConfig, Failure, Handle};
@@ -38,6 +39,8 @@ pub struct Session {
     handles: Arc<AtomicU32>,
     /// Used again for every slab.
     slab: Slab,
+    /// This thread's own view of the connections of its clients, where there is one.
+    lookout: Option<LoopWatch>,
 }
 
 /// A broker, and the port that it holds, if any.
@@ -58,7 +61,7 @@ pub fn with_session<R>(id: u32, act: impl FnOnce(&mut Session) -> R) -> Option<R
 }
 
 /// Opens a session. The first of an environment registers the hook that ends them all.
-pub fn open(env: &Env, wake: &Function<'_, (), ()>) -> napi::Result<u32> {
+pub fn open(env: &Env, wake: &Function<'_, (), ()>, watches: bool) -> napi::Result<u32> {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let function: Wake =
         wake.build_threadsafe_function::<()>().callee_handled::<false>().weak::<true>().build()?;
@@ -73,7 +76,8 @@ pub fn open(env: &Env, wake: &Function<'_, (), ()>) -> napi::Result<u32> {
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let handles = EndpointConfig::default().handles;
     let (clients, brokers, pipes) = (HashMap::new(), HashMap::new(), HashMap::new());
-    let session = Session { events, wake, clients, brokers, pipes, handles, slab: Slab::default() };
+    let lookout = watches.then(|| LoopWatch::open(env, id)).flatten();
+    let session = Session { events, wake, clients, brokers, pipes, handles, slab: Slab::default(), lookout };
     let first = SESSIONS.with(|sessions| {
         let mut sessions = sessions.borrow_mut();
         sessions.insert(id, session);
@@ -89,7 +93,10 @@ impl Session {
     /// Starts a client.
     pub fn open_client(&mut self, handle: Handle, options: &ClientOptions) -> Result<(), Failure> {
         let dialer = match (options.dial()?, options.broker) {
-            (Some(dial), _) => Dialer::Remote(Arc::new(Remote::new(dial))),
+            (Some(dial), _) => {
+                let watch = self.lookout.as_ref().map(|lookout| lookout.watch(handle));
+                Dialer::Remote(Arc::new(Remote::new(dial).watched(watch)))
+            }
             (None, Some(broker)) => Dialer::InProcess(self.broker(broker)?, options.guest()),
             (None, None) => Dialer::InProcess(own_fabric(), options.guest()),
         };
@@ -163,6 +170,16 @@ impl Session {
     /// Forgets a client that has been told to close: nothing can be said to it any more.
     pub fn forget(&mut self, client: Handle) {
         self.clients.remove(&client);
+    }
+
+    /// Reads what has come for clients.
+    pub(super) fn look(&mut self) {
+        let Self { lookout: Some(lookout), clients, .. } = self else { return };
+        lookout.look(|client| {
+            if let Some(client) = clients.get(&client) {
+                client.look();
+            }
+        });
     }
 
     /// Bytes that the engine has not taken yet.

@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 
 use super::Mailbox;
@@ -26,6 +27,8 @@ pub(super) trait Behaviour: Send {
 pub(super) struct Actor<B> {
     mailbox: Mailbox,
     state: Mutex<State<B>>,
+    /// Wakes its task, once that runs.
+    task: OnceLock<Waker>,
 }
 
 enum State<B> {
@@ -43,7 +46,11 @@ pub(super) struct Panicked;
 impl<B: Behaviour> Actor<B> {
     /// An actor whose task does not run yet.
     pub(super) fn new(behaviour: B) -> Self {
-        Self { mailbox: Mailbox::default(), state: Mutex::new(State::Alive(behaviour)) }
+        Self {
+            mailbox: Mailbox::default(),
+            state: Mutex::new(State::Alive(behaviour)),
+            task: OnceLock::new(),
+        }
     }
 
     /// Hands over commands, in order. Little of them is acted on before this returns, if the actor has nothing else to do.
@@ -60,6 +67,15 @@ impl<B: Behaviour> Actor<B> {
         self.try_do(waker, B::follow)
     }
 
+    /// Something may have come over its link: acts on it on this thread, if nobody else is at it.
+    pub(super) fn look(&self) {
+        // Before its task has run there is no link.
+        let Some(task) = self.task.get() else { return };
+        if !lead(|| self.try_do(task, B::follow)) {
+            task.wake_by_ref();
+        }
+    }
+
     /// Bytes that the actor has not taken yet.
     pub(super) fn weight(&self) -> usize {
         self.mailbox.weight()
@@ -74,6 +90,7 @@ impl<B: Behaviour> Actor<B> {
     pub(super) async fn run(&self) -> Result<Option<B>, Panicked> {
         let _gone = Gone(self);
         poll_fn(|cx| {
+            self.task.get_or_init(|| cx.waker().clone());
             // A poisoned lock is a panic of this task, which does not get here again.
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             match &mut *state {

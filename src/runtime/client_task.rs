@@ -64,6 +64,11 @@ impl ClientHandle {
         self.0.put(commands);
     }
 
+    /// Its connection has something to read, and this thread has nothing better to do.
+    pub fn look(&self) {
+        self.0.look();
+    }
+
     /// Bytes that it has not taken yet.
     pub fn weight(&self) -> usize {
         self.0.weight()

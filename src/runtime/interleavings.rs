@@ -91,6 +91,24 @@ fn commands_reach_a_reader_that_is_about_to_sleep_and_keep_their_order() {
 }
 
 #[test]
+fn a_thread_that_looks_while_others_write_and_read_takes_nothing_from_them_and_keeps_the_order() {
+    explore(|| {
+        let reader = Reader::actor(3);
+        let looker = thread::spawn({
+            let reader = reader.clone();
+            move || (0..3).for_each(|_| reader.look())
+        });
+        let writer = thread::spawn({
+            let reader = reader.clone();
+            move || (1..=3).for_each(|n| reader.put([Command::Cancel(n)]))
+        });
+        let ended = block_on(reader.run()).expect("no panic").expect("still there");
+        [looker, writer].into_iter().for_each(|thread| thread.join().expect("it ends"));
+        assert_eq!((ended.taken, reader.weight()), (vec![1, 2, 3], 0));
+    });
+}
+
+#[test]
 fn a_reader_whose_writer_is_gone_wakes_up_and_stops() {
     explore(|| {
         let reader = Reader::actor(usize::MAX);

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::address::{Address, Place};
+use super::lookout::{Watch, watched};
 use super::stream::BoxedStream;
 use super::target::{Target, refused};
 use super::tls::{self, ClientTls};
@@ -62,12 +63,19 @@ pub struct Remote {
     options: DialOptions,
     /// It refused our language outside a WebSocket, and granted one.
     needs_websocket: AtomicBool,
+    /// Who else sees what comes.
+    watch: Option<Watch>,
 }
 
 impl Remote {
     /// A server that nothing is known about.
     pub fn new(options: DialOptions) -> Self {
-        Self { options, needs_websocket: AtomicBool::new(false) }
+        Self { options, needs_websocket: AtomicBool::new(false), watch: None }
+    }
+
+    /// The same, with connections that somebody else watches too.
+    pub fn watched(self, watch: Option<Watch>) -> Self {
+        Self { watch, ..self }
     }
 
     /// Connects.
@@ -114,7 +122,7 @@ impl Remote {
     async fn stream(&self, target: &Target) -> Result<BoxedStream, LinkError> {
         let (host, port) = match &target.place {
             Place::Net(host, port) => (host.as_str(), *port),
-            Place::Unix(path) => return unix(path).await,
+            Place::Unix(path) => return unix(path, self.watch.as_ref()).await,
         };
         let tls = self.options.tls.as_ref().filter(|_| target.tls);
         if target.tls && tls.is_none() {
@@ -123,19 +131,19 @@ impl Remote {
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
         match tls {
-            Some(tls) => tls::connect(Box::new(stream), tls, host).await,
-            None => Ok(Box::new(stream)),
+            Some(tls) => tls::connect(watched(stream, self.watch.as_ref()), tls, host).await,
+            None => Ok(watched(stream, self.watch.as_ref())),
         }
     }
 }
 
 #[cfg(unix)]
-async fn unix(path: &std::path::Path) -> Result<BoxedStream, LinkError> {
-    Ok(Box::new(tokio::net::UnixStream::connect(path).await?))
+async fn unix(path: &std::path::Path, watch: Option<&Watch>) -> Result<BoxedStream, LinkError> {
+    Ok(watched(tokio::net::UnixStream::connect(path).await?, watch))
 }
 
 #[cfg(not(unix))]
-async fn unix(_: &std::path::Path) -> Result<BoxedStream, LinkError> {
+async fn unix(_: &std::path::Path, _: Option<&Watch>) -> Result<BoxedStream, LinkError> {
     Err(refused("no unix sockets on this platform"))
 }
 

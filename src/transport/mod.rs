@@ -11,6 +11,8 @@ mod http;
 mod keepalive;
 pub mod link;
 mod listen;
+#[cfg_attr(not(target_os = "linux"), path = "no_lookout.rs")]
+mod lookout;
 pub mod pipe;
 mod socketio;
 mod stream;
@@ -25,4 +27,7 @@ pub use dial::{DialOptions, Remote, Wire, dial};
 pub use gate::{Gate, Pass};
 pub use link::{BoxedLink, Link, LinkError};
 pub use listen::{ListenAt, Listener, Listening};
+#[cfg(target_os = "linux")]
+pub use lookout::Lookout;
+pub use lookout::Watch;
 pub use stream::{BoxedStream, Stream, Visitor};

@@ -13,6 +13,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
 
+#[cfg(target_os = "linux")]
+mod lookout;
 mod pipe;
 mod stalls;
 pub(super) mod support;
