@@ -1,37 +1,17 @@
 // The bad inputs of spec rows 1–50, said to a real broker and to real sockets, while an honest neighbour's traffic is watched.
 // What each row is, and which do not apply: docs/reliability.md.
 import { encode as pack } from '@msgpack/msgpack'
-import { Arena } from './arena'
 import * as say from './attacker'
 import { frame, frameHead, head, joined, opened, own, ownFrame, publish, Raw, settle, text } from './attacker'
+import { allEnd, arena, besiege, knock, plain, visit } from './siege'
 
-let arena: Arena
-let raws: Raw[] = []
+const NIL = Buffer.from([0xc0])
 /** Begun first and looked at last: a deadline that runs while everything else goes on. */
 let silent: Raw[] = []
 
-const NIL = Buffer.from([0xc0])
-const keep = (raw: Raw): Raw => {
-  raws.push(raw)
-  return raw
-}
-const visit = async (kind: (port: number) => Promise<Raw>): Promise<Raw> => keep(await kind(arena.port))
-const knock = (...parts: (string | Buffer)[]): Raw => keep(new Raw(arena.port).say(...parts))
-
-/** Each is said on a connection of its own, which must be ended. */
-async function allEnd(kind: (port: number) => Promise<Raw>, inputs: [string, ...Buffer[]][]): Promise<void> {
-  const survivors: string[] = []
-  for (const [name, ...parts] of inputs) {
-    const raw = await visit(kind)
-    raw.say(...parts)
-    if (!(await raw.isCutOff())) survivors.push(name)
-    raw.end()
-  }
-  expect(survivors).toEqual([])
-}
+besiege()
 
 beforeAll(async () => {
-  arena = await Arena.open()
   const trickle = new Raw(arena.port)
   const line = head(arena.port)
   let at = 0
@@ -42,20 +22,10 @@ beforeAll(async () => {
     trickle,
     ...(await Promise.all([opened(arena.port), opened(arena.port)])),
   ]
-}, 30_000)
-
-afterEach(async () => {
-  for (const raw of raws) raw.end()
-  raws = []
-  await arena.look(expect.getState().currentTestName!)
 })
 
-afterAll(async () => {
+afterAll(() => {
   for (const raw of silent) raw.end()
-  if (process.env.HOSTILE_TABLE) console.info(arena.table())
-  const alive = [arena.broker, arena.neighbour, arena.victim].map(one => one.isAlive)
-  await arena.close()
-  expect(alive).toEqual([true, true, true])
 })
 
 describe('before sign-in', () => {
@@ -250,24 +220,6 @@ describe('frames', () => {
   }, 30_000)
 })
 
-/** What the victim's subscription to `plain.*` gets of a message that is published with these. */
-async function plain(payload: Buffer, headers = '', encoding = 0): Promise<[unknown, unknown][]> {
-  // What an earlier row has left behind.
-  await arena.victim.ask('plain')
-  const raw = await visit(joined)
-  const bytes = publish('plain.x', payload, headers, '5')
-  raw.say(
-    encoding === 0
-      ? bytes
-      : Buffer.from(bytes.toString('latin1').replace(',0,1,0,', `,0,1,${encoding},`), 'latin1'),
-  )
-  expect(await raw.hears('435[{"count":1}]')).toBe(true)
-  for (const end = Date.now() + 5000; ; ) {
-    const seen = await arena.victim.ask('plain')
-    if (seen.length > 0 || Date.now() > end) return seen
-  }
-}
-
 describe('payloads and headers', () => {
   test('row 20: nesting of 100 000 levels, in MessagePack, JSON and headers', async () => {
     expect(await plain(Buffer.concat([Buffer.alloc(100_000, 0x91), NIL]))).toEqual([['ERR_DECODE', null]])
@@ -360,123 +312,6 @@ describe('payloads and headers', () => {
       ['text amid attachments', publishing('1', '0'), text('2'), text('42["cluster"]')],
     ])
   }, 30_000)
-})
-
-/** An attacker who knows a socket of the victim's server, and where it listens. */
-async function atServer(): Promise<{
-  id: string
-  attack: (headers: string, payload?: Buffer) => Promise<void>
-}> {
-  const id = await arena.victim.ask('open')
-  const server = await arena.victim.ask('server')
-  const raw = await visit(joined)
-  let ack = 100
-  const attack = async (headers: string, payload: Buffer = NIL): Promise<void> => {
-    raw.say(publish(`victim.server.${server}.${id}`, payload, headers, String(++ack)))
-    expect(await raw.hears(`43${ack}[`)).toBe(true)
-  }
-  return { id, attack }
-}
-
-const control = (value: unknown): Buffer => Buffer.from(pack({ socket: value }))
-
-/** The server's side of a socket, once it is as it should be. */
-async function seenAs(id: string, is: (seen: any) => boolean): Promise<any> {
-  const end = Date.now() + 5000
-  for (;;) {
-    const seen = await arena.victim.ask('seen', { id })
-    if (is(seen) || Date.now() > end) return seen
-  }
-}
-
-describe('sessions', () => {
-  test.each<[string, string, ...Buffer[]]>([
-    ['row 28: number 0', '{"CN-SocketSeq":0}'],
-    ['row 28: a negative number', '{"CN-SocketSeq":-1}'],
-    ['row 28: a fraction', '{"CN-SocketSeq":1.5}'],
-    ['row 28: a text', '{"CN-SocketSeq":"1"}'],
-    ['row 28: beyond 2^53', '{"CN-SocketSeq":9007199254740993}'],
-    ['row 28: far ahead', '{"CN-SocketSeq":900000000}'],
-    ['row 30: no number', '{"x":1}'],
-    [
-      'row 29: an acknowledgement of what was never sent',
-      '{"CN-SocketCmd":"socket"}',
-      control({ emitted: 1000 }),
-    ],
-    ['row 29: a negative one', '{"CN-SocketCmd":"socket"}', control({ emitted: -1 })],
-    ['row 29: a control message that is none', '{"CN-SocketCmd":"socket"}', Buffer.from([0xc1])],
-    [
-      'row 21: a control message that claims 4 G',
-      '{"CN-SocketCmd":"socket"}',
-      Buffer.from([0xdf, 255, 255, 255, 255]),
-    ],
-    ['row 23: a reserved header of a wrong type', '{"CN-SocketCmd":7}'],
-  ])('%s ends that socket only, and says so', async (_row, headers, ...payload) => {
-    const { id, attack } = await atServer()
-    const other = await arena.victim.ask('open')
-    await attack(headers, payload[0])
-    expect((await seenAs(id, seen => seen.closed !== null)).closed).toBe('ERR_SOCKET_PROTOCOL')
-    await arena.victim.ask('say', { id: other, data: 'on' })
-    expect((await arena.victim.ask('drained', { id: other })).data).toEqual(['on', {}])
-  })
-
-  test('row 31: past, doubled and replayed numbers are delivered once', async () => {
-    const { id, attack } = await atServer()
-    await arena.victim.ask('say', { id, data: 'first' })
-    await arena.victim.ask('drained', { id })
-    for (let i = 0; i < 50; i++) await attack('{"CN-SocketSeq":1}', Buffer.from([0xa1, 0x78]))
-    await arena.victim.ask('say', { id, data: 'second' })
-    expect((await arena.victim.ask('drained', { id })).data).toEqual(['first', {}, 'second', {}])
-  })
-
-  test('row 29: a flood of acknowledgements that go back', async () => {
-    const { id, attack } = await atServer()
-    for (let i = 0; i < 300; i++) await attack('{"CN-SocketCmd":"socket"}', control({ emitted: 0 }))
-    await arena.victim.ask('say', { id, data: 'on' })
-    expect((await arena.victim.ask('drained', { id })).data).toEqual(['on', {}])
-  })
-
-  test('row 35: asking again and again for everything', async () => {
-    const { id, attack } = await atServer()
-    const all = control({ missing: Array.from({ length: 10_000 }, (_, i) => i + 1) })
-    for (let i = 0; i < 100; i++) await attack('{"CN-SocketCmd":"socket"}', all)
-    await arena.victim.ask('say', { id, data: 'on' })
-    expect((await arena.victim.ask('drained', { id })).data).toEqual(['on', {}])
-    // A longer list than anybody needs is a breach.
-    await attack(
-      '{"CN-SocketCmd":"socket"}',
-      control({ missing: Array.from({ length: 10_001 }, (_, i) => i) }),
-    )
-    expect((await seenAs(id, seen => seen.closed !== null)).closed).toBe('ERR_SOCKET_PROTOCOL')
-  }, 20_000)
-
-  test('row 32: 3000 messages begun and none finished', async () => {
-    const raw = await visit(joined)
-    const before = (await arena.victim.ask('report')).rss
-    const piece = Buffer.alloc(20_000)
-    for (let i = 0; i < 3000; i++) {
-      const bytes = publish('plain.unfinished', piece)
-      raw.say(Buffer.from(bytes.toString('latin1').replace(',0,1,0,', ',0,0,0,'), 'latin1'))
-      if (i % 100 === 99) expect(await settle(raw)).toBe(true)
-    }
-    expect((await arena.victim.ask('report')).rss - before).toBeLessThan(100 * 2 ** 20)
-    expect(await plain(NIL)).toEqual([[null, null]])
-  }, 20_000)
-
-  test('row 33: 300 who ask to connect and do not listen', async () => {
-    const server = await arena.victim.ask('server')
-    const raw = await visit(joined)
-    for (let i = 0; i < 300; i++) {
-      const headers = '{"CN-SocketCmd":"connect","CN-SocketConnectAttempt":1,"CN-Reply":"_INBOX.nobody.here"}'
-      raw.say(publish(`victim.server.${server}.deaf${i}`, NIL, headers))
-    }
-    expect(await settle(raw)).toBe(true)
-    const before = Date.now()
-    const id = await arena.victim.ask('open')
-    expect(Date.now() - before).toBeLessThan(1000)
-    await arena.victim.ask('say', { id, data: 'on' })
-    expect((await arena.victim.ask('drained', { id })).data).toEqual(['on', {}])
-  })
 })
 
 describe('the fabric', () => {

@@ -1,0 +1,68 @@
+// An arena for the tests of a file: a broker under attack, a victim's server, and a neighbour who is looked at after each test.
+import { Arena } from './arena'
+import { joined, publish, Raw } from './attacker'
+
+export let arena: Arena
+let raws: Raw[] = []
+
+/** Ends with the test. */
+export const keep = (raw: Raw): Raw => {
+  raws.push(raw)
+  return raw
+}
+export const visit = async (kind: (port: number) => Promise<Raw>): Promise<Raw> =>
+  keep(await kind(arena.port))
+export const knock = (...parts: (string | Buffer)[]): Raw => keep(new Raw(arena.port).say(...parts))
+
+/** Each is said on a connection of its own, which must be ended. */
+export async function allEnd(
+  kind: (port: number) => Promise<Raw>,
+  inputs: [string, ...Buffer[]][],
+): Promise<void> {
+  const survivors: string[] = []
+  for (const [name, ...parts] of inputs) {
+    const raw = await visit(kind)
+    raw.say(...parts)
+    if (!(await raw.isCutOff())) survivors.push(name)
+    raw.end()
+  }
+  expect(survivors).toEqual([])
+}
+
+/** What the victim's subscription to `plain.*` gets of a message that is published with these. */
+export async function plain(payload: Buffer, headers = '', encoding = 0): Promise<[unknown, unknown][]> {
+  // What an earlier row has left behind.
+  await arena.victim.ask('plain')
+  const raw = await visit(joined)
+  const bytes = publish('plain.x', payload, headers, '5')
+  raw.say(
+    encoding === 0
+      ? bytes
+      : Buffer.from(bytes.toString('latin1').replace(',0,1,0,', `,0,1,${encoding},`), 'latin1'),
+  )
+  expect(await raw.hears('435[{"count":1}]')).toBe(true)
+  for (const end = Date.now() + 5000; ; ) {
+    const seen = await arena.victim.ask('plain')
+    if (seen.length > 0 || Date.now() > end) return seen
+  }
+}
+
+/** Opens the arena for a file, and sees that nobody in it was hurt. */
+export function besiege(): void {
+  beforeAll(async () => {
+    arena = await Arena.open()
+  }, 30_000)
+
+  afterEach(async () => {
+    for (const raw of raws) raw.end()
+    raws = []
+    await arena.look(expect.getState().currentTestName!)
+  })
+
+  afterAll(async () => {
+    if (process.env.HOSTILE_TABLE) console.info(arena.table())
+    const alive = [arena.broker, arena.neighbour, arena.victim].map(one => one.isAlive)
+    await arena.close()
+    expect(alive).toEqual([true, true, true])
+  })
+}
