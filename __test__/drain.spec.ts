@@ -127,6 +127,34 @@ describeFabrics('drain of a client', fabric => {
 })
 
 describe('drain of a broker', () => {
+  test.each(['conat', 'selvedge'] as const)(
+    'is told to who asks, lets nobody in, and ends when all have gone: wire %s',
+    async wire => {
+      const broker = init({ port: 0 })
+      await broker.waitUntilReady()
+      const address = `http://127.0.0.1:${broker.address()!.port}`
+      const health = async () => (await fetch(`${address}/healthz`)).status
+      const open = () => connect({ address, noCache: true, wire, reconnectionDelay: 5 })
+      // The first goes at once, the second after half of the time.
+      const clients = [open(), open()]
+      await Promise.all(clients.map(client => client.waitUntilSignedIn()))
+      expect(await health()).toBe(200)
+      const told = clients.map(client => once(client, 'disconnected'))
+      const drained = broker.drain({ deadline: 20_000, spread: 2000 })
+      await told[0]
+      expect([await health(), broker.state]).toEqual([503, 'ready'])
+      const newcomer = open()
+      const entered = jest.fn()
+      newcomer.on('info', entered)
+      await once(newcomer, 'disconnected')
+      await told[1]
+      newcomer.close()
+      for (const client of clients) client.close()
+      await drained
+      expect(entered).toHaveBeenCalledTimes(0)
+    },
+  )
+
   test.each(['conat', 'selvedge'] as const)('sends everybody to the next one: wire %s', async wire => {
     const old = init({ port: 0 })
     await old.waitUntilReady()
