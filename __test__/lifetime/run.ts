@@ -24,6 +24,8 @@ export interface Program {
 export interface RunOptions {
   node?: string[]
   env?: NodeJS.ProcessEnv
+  /** Whether its standard input stays open until the test ends it. */
+  input?: boolean
 }
 
 /** A program that has not ended after this long is ended, and its test fails by the signal. */
@@ -32,24 +34,24 @@ const LONGEST = 60_000
 export function start(
   program: string,
   args: string[] = [],
-  { node = [], env = {} }: RunOptions = {},
+  { node = [], env = {}, input = false }: RunOptions = {},
 ): Program {
   const file = join(__dirname, 'programs', program)
   const child = spawn(process.execPath, [...node, file, ...args], {
     env: { ...process.env, CONAT_SERVER: '', SELVEDGE_LOG: '', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     timeout: LONGEST,
   })
   let stdout = ''
   let stderr = ''
   let lastOutput = Date.now()
   const waiting = new Set<() => void>()
-  child.stdout.on('data', chunk => {
+  child.stdout!.on('data', chunk => {
     stdout += chunk
     lastOutput = Date.now()
     for (const look of waiting) look()
   })
-  child.stderr.on('data', chunk => {
+  child.stderr!.on('data', chunk => {
     stderr += chunk
   })
   const ended = new Promise<Ended>(resolve => {
