@@ -278,8 +278,8 @@ describe('our client, frame by frame', () => {
     const command = { 'CN-SocketCmd': 'connect', id: 'So06srZN18', 'CN-Reply': expect.any(String) }
     expect(connect.argument).toEqual([
       ...[peer, expect.any(String), 0, 1, 0, null],
-      // Originals pass over the epoch, as over every header that is not theirs.
-      { ...command, 'CN-SocketConnectAttempt': 1, epoch: expect.any(Number) },
+      // Originals pass over the epoch and the rest, as over every header that is not theirs.
+      { ...command, 'CN-SocketConnectAttempt': 1, epoch: expect.any(Number), resume: false },
     ])
     ack(connect.id, { count: 1 })
     answer(connect.argument[6]['CN-Reply'], 'connected')

@@ -183,10 +183,12 @@ pub(super) const RESUME: &str = "resume";
 
 /// Whether a connect request resumes a socket.
 pub(super) fn is_resume(headers: &Headers) -> bool {
-    headers
-        .json
-        .as_ref()
-        .is_some_and(|json| json.to_value().get(RESUME) == Some(&serde_json::Value::Bool(true)))
+    resume(headers) == Some(true)
+}
+
+/// What a connect request says about it; `None`: nothing, as original clients do.
+pub(super) fn resume(headers: &Headers) -> Option<bool> {
+    headers.json.as_ref()?.to_value().get(RESUME)?.as_bool()
 }
 
 /// In the headers of `connect`, of its answer and of `close`: which making of the socket is meant, of those that have the same id. Original

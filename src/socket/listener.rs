@@ -21,6 +21,8 @@ pub struct Listener {
     sockets: HashMap<String, Held>,
     /// Makings of sockets that were superseded, latest last: a late connect of one must not take the place back.
     superseded: VecDeque<(String, u64)>,
+    /// Sockets that have ended, latest last, with the latest attempt to connect each: the fabric may still bring that one again.
+    ended: VecDeque<(String, Held)>,
     /// Clients whose own subject is awaited; the latest connect request of each.
     arriving: HashMap<String, (Tag, Message)>,
     number: u32,
@@ -32,6 +34,8 @@ pub struct Listener {
 struct Held {
     socket: u32,
     epoch: Option<u64>,
+    /// Of the latest connect request.
+    attempt: Option<u64>,
 }
 
 /// What to do with a message from a client.
@@ -76,6 +80,7 @@ impl Listener {
             retired: false,
             sockets,
             superseded: VecDeque::new(),
+            ended: VecDeque::new(),
             arriving,
             number: 0,
             outputs,
@@ -125,11 +130,16 @@ impl Listener {
         let id = message.subject.last_token();
         let connects = message.headers.command == Some(SocketCommand::Connect);
         let epoch = if connects { control::epoch(&message.headers) } else { None };
-        let held = self.sockets.get(id);
-        if let Some(held) = held.filter(|held| !connects || held.epoch == epoch) {
-            return Incoming::Socket(held.socket, message);
+        let held = self.sockets.get_mut(id);
+        if let Some(held) = held {
+            if !connects || held.epoch == epoch {
+                held.attempt = held.attempt.max(message.headers.attempt.filter(|_| connects));
+                return Incoming::Socket(held.socket, message);
+            }
+        } else if connects && self.is_of_ended(id, epoch, &message.headers) {
+            return Incoming::Done;
         }
-        let held = held.map(|held| (held.socket, held.epoch));
+        let held = self.sockets.get(id).map(|held| (held.socket, held.epoch));
         let Some(client) = self.client_subject(&message.subject) else { return Incoming::Done };
         let is_old =
             epoch.is_some_and(|epoch| self.superseded.iter().any(|old| old.1 == epoch && old.0 == id));
@@ -172,6 +182,15 @@ impl Listener {
         self.outputs.push_back(Output::Publish(Message { subject: client, payload: Payload::NIL, headers }));
     }
 
+    /// Whether it was said on behalf of a socket that has had its end since. A client that is still there, and knows no better, says it again with a
+    /// higher number; one of an original client, which says nothing about resuming, may begin anew under the same id.
+    fn is_of_ended(&self, id: &str, epoch: Option<u64>, headers: &Headers) -> bool {
+        let is_late = |ended: &Held| ended.epoch == epoch && headers.attempt <= ended.attempt;
+        headers.attempt.is_some()
+            && control::resume(headers) == Some(false)
+            && self.ended.iter().any(|(ended, held)| ended == id && is_late(held))
+    }
+
     fn remember(&mut self, id: String, epoch: Option<u64>) {
         if let Some(epoch) = epoch {
             self.superseded.push_back((id, epoch));
@@ -199,13 +218,16 @@ impl Listener {
     }
 
     /// From now on messages of the client `id` are for `socket`.
-    pub fn insert(&mut self, id: String, socket: u32, epoch: Option<u64>) {
-        self.sockets.insert(id, Held { socket, epoch });
+    pub fn insert(&mut self, id: String, socket: u32, epoch: Option<u64>, attempt: Option<u64>) {
+        self.sockets.insert(id, Held { socket, epoch, attempt });
     }
 
     /// The socket of client `id` is closed.
     pub fn remove(&mut self, id: &str) {
-        self.sockets.remove(id);
+        self.ended.extend(self.sockets.remove_entry(id));
+        if self.ended.len() > MAX_ENDED {
+            self.ended.pop_front();
+        }
     }
 
     /// Its sockets, in the order of their making.
@@ -285,5 +307,59 @@ impl Listener {
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Superseded makings that are remembered.
 const MAX_SUPERSEDED: usize = 256;
+/// Ended sockets that are remembered.
+const MAX_ENDED: usize = 256;
 /// Clients that may be waited for at once; more are ignored, and ask again.
 const MAX_ARRIVING: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connect(attempt: u64, resume: Option<bool>) -> Message {
+        let json = serde_json::json!({ "id": "sock", (control::RESUME): resume });
+        let headers = Headers {
+            command: Some(SocketCommand::Connect),
+            attempt: Some(attempt),
+            json: Some(Json::from_value(&json)),
+            ..Headers::default()
+        };
+        Message {
+            subject: Subject::parse("s.server.srv.sock").expect("valid"),
+            payload: Payload::NIL,
+            headers,
+        }
+    }
+
+    /// Whether it is asked for somebody who connects.
+    fn is_awaited(listener: &mut Listener) -> Option<Tag> {
+        let outputs = std::iter::from_fn(|| listener.poll_output());
+        outputs.fold(None, |found, output| match output {
+            Output::AwaitInterest { tag, .. } => Some(tag),
+            _ => found,
+        })
+    }
+
+    #[test]
+    fn a_connect_that_comes_late_brings_no_second_socket_after_the_end_of_the_first() {
+        let mut listener = Listener::new("s", "srv".into()).expect("valid");
+        assert!(matches!(listener.handle_message(connect(2, Some(false))), Incoming::Done));
+        let tag = is_awaited(&mut listener).expect("it arrives");
+        let Incoming::Accept { id, epoch, connect: accepted, .. } = listener.handle_interest(tag, true)
+        else {
+            panic!("it is there")
+        };
+        listener.insert(id, 7, epoch, accepted.headers.attempt);
+        assert!(matches!(listener.handle_message(connect(3, Some(false))), Incoming::Socket(7, _)));
+        listener.remove("sock");
+        for late in [1, 2, 3] {
+            assert!(matches!(listener.handle_message(connect(late, Some(false))), Incoming::Done));
+            assert!(is_awaited(&mut listener).is_none(), "attempt {late} was the ended socket's");
+        }
+        listener.handle_message(connect(4, Some(false)));
+        let tag = is_awaited(&mut listener).expect("a client that does not know may begin");
+        listener.handle_interest(tag, false);
+        listener.handle_message(connect(1, None));
+        assert!(is_awaited(&mut listener).is_some(), "an original client counts from 1 again");
+    }
+}

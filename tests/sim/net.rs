@@ -177,9 +177,11 @@ impl Net {
         self.notices.retain(|notice| notice.endpoint() != endpoint);
     }
 
-    /// The process that dials is gone.
-    pub fn stop_dialing(&mut self, endpoint: usize) {
+    /// The process is gone, with its link; the next one at this place hears nothing of it.
+    pub fn kill(&mut self, endpoint: usize) {
         self.dialing[endpoint] = None;
+        self.cut(endpoint, "died");
+        self.notices.retain(|notice| notice.endpoint() != endpoint);
     }
 
     /// The link breaks; everything under way is lost.

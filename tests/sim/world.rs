@@ -128,8 +128,7 @@ impl World {
     pub fn kill(&mut self, node: usize) {
         if self.nodes[node].endpoint.take().is_some() {
             self.note(format_args!("{node} dies"));
-            self.net.stop_dialing(node);
-            self.net.cut(node, "died");
+            self.net.kill(node);
             self.nodes[node] = Node::default();
             self.net.count("process death");
             let own = self.sides.iter_mut().filter(|((of, _), _)| *of == node);

@@ -183,10 +183,10 @@ impl Endpoint {
                     SocketConfig { epoch, ..(*listening.config).clone() }.into()
                 };
                 let socket = self.next_accepted();
-                let subject = connect.subject.to_string();
+                let (subject, attempt) = (connect.subject.to_string(), connect.headers.attempt);
                 let mut server_socket = ServerSocket::new(now, client, config);
                 server_socket.handle_message(now, connect);
-                self.with_listener(listener, |listener| listener.insert(id.clone(), socket, epoch));
+                self.with_listener(listener, |listener| listener.insert(id.clone(), socket, epoch, attempt));
                 tracing::debug!(listener, socket, id, subject, "socket accepted");
                 self.events.push_back(Event::Accepted { listener, socket, id, subject });
                 server_socket.set_quirks(self.client.quirks());

@@ -96,10 +96,8 @@ impl ClientSocket {
     pub(super) fn ask_to_attach(&mut self, now: Instant) {
         self.phase = Phase::AwaitingAccept;
         self.attempt += 1;
-        let mut json = control::with_epoch(serde_json::json!({ "id": self.id() }), self.epoch());
-        if self.resumes() {
-            json[control::RESUME] = true.into();
-        }
+        let json = serde_json::json!({ "id": self.id(), (control::RESUME): self.resumes() });
+        let json = control::with_epoch(json, self.epoch());
         let attempt = (self.channel.config.dialect != Dialect::Classic).then_some(self.attempt);
         let headers = Headers {
             command: Some(SocketCommand::Connect),
