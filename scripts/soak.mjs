@@ -13,8 +13,8 @@ const native = require('../native.js')
 // Before lib opens its session: its number is what the counts are asked with.
 let session = 0
 const open = native.open
-native.open = wake => {
-  session = open(wake)
+native.open = (...given) => {
+  session = open(...given)
   return session
 }
 const { connect, init } = require(fileURLToPath(new URL('..', import.meta.url)))

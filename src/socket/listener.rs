@@ -187,8 +187,8 @@ impl Listener {
     fn is_of_ended(&self, id: &str, epoch: Option<u64>, headers: &Headers) -> bool {
         let is_late = |ended: &Held| ended.epoch == epoch && headers.attempt <= ended.attempt;
         headers.attempt.is_some()
-            && control::resume(headers) == Some(false)
             && self.ended.iter().any(|(ended, held)| ended == id && is_late(held))
+            && control::resume(headers) == Some(false)
     }
 
     fn remember(&mut self, id: String, epoch: Option<u64>) {
