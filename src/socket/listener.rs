@@ -130,13 +130,12 @@ impl Listener {
         let id = message.subject.last_token();
         let connects = message.headers.command == Some(SocketCommand::Connect);
         let epoch = if connects { control::epoch(&message.headers) } else { None };
-        let held = self.sockets.get_mut(id);
-        if let Some(held) = held {
-            if !connects || held.epoch == epoch {
-                held.attempt = held.attempt.max(message.headers.attempt.filter(|_| connects));
-                return Incoming::Socket(held.socket, message);
-            }
-        } else if connects && self.is_of_ended(id, epoch, &message.headers) {
+        if let Some(held) = self.sockets.get_mut(id).filter(|held| !connects || held.epoch == epoch) {
+            held.attempt = held.attempt.max(message.headers.attempt.filter(|_| connects));
+            return Incoming::Socket(held.socket, message);
+        }
+        // Also beside a newer making, which it must not supersede.
+        if connects && self.is_of_ended(id, epoch, &message.headers) {
             return Incoming::Done;
         }
         let held = self.sockets.get(id).map(|held| (held.socket, held.epoch));
@@ -278,7 +277,11 @@ impl Listener {
 
     fn arrive(&mut self, id: String, client: Subject, connect: Message) {
         if let Some((_, latest)) = self.arriving.get_mut(&id) {
-            *latest = connect;
+            let is_late = control::epoch(&connect.headers) == control::epoch(&latest.headers)
+                && connect.headers.attempt < latest.headers.attempt;
+            if !is_late {
+                *latest = connect;
+            }
             return;
         }
         if self.retired || self.arriving.len() >= MAX_ARRIVING {
@@ -317,7 +320,12 @@ mod tests {
     use super::*;
 
     fn connect(attempt: u64, resume: Option<bool>) -> Message {
+        connect_of(None, attempt, resume)
+    }
+
+    fn connect_of(epoch: Option<u64>, attempt: u64, resume: Option<bool>) -> Message {
         let json = serde_json::json!({ "id": "sock", (control::RESUME): resume });
+        let json = control::with_epoch(json, epoch);
         let headers = Headers {
             command: Some(SocketCommand::Connect),
             attempt: Some(attempt),
@@ -338,6 +346,31 @@ mod tests {
             Output::AwaitInterest { tag, .. } => Some(tag),
             _ => found,
         })
+    }
+
+    #[test]
+    fn a_late_connect_of_a_making_that_has_ended_does_not_supersede_the_one_after_it() {
+        let mut listener = Listener::new("s", "srv".into()).expect("valid");
+        listener.insert("sock".into(), 7, Some(1), Some(3));
+        listener.remove("sock");
+        listener.insert("sock".into(), 8, Some(2), Some(1));
+        let late = listener.handle_message(connect_of(Some(1), 3, Some(false)));
+        assert!(matches!(late, Incoming::Done), "{late:?}");
+        assert_eq!(listener.sockets(), [8]);
+        let newer = listener.handle_message(connect_of(Some(3), 1, Some(false)));
+        assert!(matches!(newer, Incoming::Supersede(8, _)), "{newer:?}");
+    }
+
+    #[test]
+    fn of_two_connects_out_of_order_the_later_attempt_counts() {
+        let mut listener = Listener::new("s", "srv".into()).expect("valid");
+        listener.handle_message(connect(2, Some(false)));
+        listener.handle_message(connect(1, Some(false)));
+        let tag = is_awaited(&mut listener).expect("it arrives");
+        let Incoming::Accept { connect, .. } = listener.handle_interest(tag, true) else {
+            panic!("it is there")
+        };
+        assert_eq!(connect.headers.attempt, Some(2));
     }
 
     #[test]
