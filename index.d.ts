@@ -822,8 +822,9 @@ export interface ServerOptions {
   ssl?: boolean | TlsServerOptions
   /**
    * Serve the upgrades below `path` of this server of `node:http` or `node:https`, which stays yours: its other requests and upgrades are
-   * not touched, and `close()` leaves it open. Every byte crosses from JavaScript to the engine and back: a port of the broker's
-   * own is several times as fast. Excludes `port`.
+   * not touched, and `close()` leaves it open. Clients then go on knocking: an `upgrade` listener of yours that answers nothing keeps
+   * each such connection, as with any upgrade that nobody takes. Every byte crosses from JavaScript to the engine and back: a port
+   * of the broker's own is several times as fast. Excludes `port`.
    */
   httpServer?: HttpServer | HttpsServer
   /** Listen at this socket in the file system instead of a port. Not on Windows. What a dead process left there is replaced. */

@@ -26,7 +26,7 @@ afterEach(async () => {
   if (server.listening) await once(server.close(), 'close')
 })
 
-/** The application: routes, and an upgrade of its own at /echo. */
+/** The application: routes, and an upgrade of its own at /echo. It ends upgrades that nobody else can want. */
 const routes: RequestListener = (request, response) => {
   response.statusCode = request.url === '/hello' ? 200 : 404
   response.end(request.url === '/hello' ? 'hello' : 'no such route')
@@ -39,6 +39,7 @@ async function application(make: () => Server = () => createServer(routes)): Pro
   server.on('upgrade', (request, socket, head) => {
     if (request.url === '/echo')
       echo.handleUpgrade(request, socket, head, one => echo.emit('connection', one))
+    else if (server.listenerCount('upgrade') === 1) socket.destroy()
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   return (server.address() as AddressInfo).port
@@ -113,6 +114,8 @@ test('closing the broker leaves the server open, and another broker takes its pl
   const lost = once(client, 'disconnected')
   await first.close()
   await lost
+  // It knocks while no broker is there.
+  await once(client, 'connectFailed')
   expect(first.address()).toBe(null)
   expect(server.listening).toBe(true)
   expect(await (await fetch(`${address}/hello`)).text()).toBe('hello')
