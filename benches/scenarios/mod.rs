@@ -15,7 +15,7 @@ pub const PAYLOAD_BYTES: usize = 64;
 /// Makes the work of a scenario.
 type Scenario = (&'static str, fn() -> Work);
 
-const SCENARIOS: [Scenario; 10] = [
+const SCENARIOS: [Scenario; 11] = [
     ("fabric-wire", wires::fabric),
     ("conat-wire", wires::conat),
     ("match", routing::matches),
@@ -25,6 +25,7 @@ const SCENARIOS: [Scenario; 10] = [
     ("path-memory", path::memory),
     ("path-fabric-wire", path::fabric),
     ("path-conat-wire", path::conat),
+    ("path-requests", path::requests),
     ("idle-sockets", path::idle),
 ];
 

@@ -1,14 +1,16 @@
 //! The whole way of a message through the machines: a socket of one endpoint, the broker, a socket of another endpoint, and the
 //! acknowledgement back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use selvedge::broker::{Broker, BrokerConfig, PeerId};
-use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, Handle};
+use selvedge::client::QuestionKind;
+use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, Handle, SocketQuestion};
 use selvedge::entropy::SeededEntropy;
 use selvedge::socket::{SocketConfig, State};
-use selvedge::wire::{ClientOp, Json, Parcel, Payload, ServerOp, push_part};
+use selvedge::subject::Subject;
+use selvedge::wire::{ClientOp, Headers, Json, Message, Parcel, Payload, ServerOp, push_part};
 
 use super::wires::{Conat, Fabric, Wire};
 use super::{PAYLOAD_BYTES, Work};
@@ -28,6 +30,16 @@ pub fn conat() -> Work {
     work(|| Box::new(Conat::new()))
 }
 
+/// Requests over a socket, many at a time, over our wire.
+pub fn requests() -> Work {
+    let mut path = Path::new(|| Box::new(Fabric::new()));
+    Box::new(move |requests| {
+        for start in (0..requests).step_by(IN_FLIGHT as usize) {
+            path.ask(IN_FLIGHT.min(requests - start));
+        }
+    })
+}
+
 /// One more socket that stays open and does nothing, for each message.
 pub fn idle() -> Work {
     let mut path = Path::new(|| Box::new(Memory));
@@ -40,10 +52,13 @@ pub fn idle() -> Work {
 
 /// Messages until the application gets its turn: what about one tick of a program writes.
 const BATCH: u32 = 100;
+/// Requests that wait for their answers together.
+const IN_FLIGHT: u32 = 50;
 const SUBJECT: &str = "bench.path";
 const LISTENER: Handle = 1;
 /// The first of the sockets.
 const SOCKET: Handle = 2;
+const FIRST_TICKET: Handle = 1_000_000;
 const WRITER: usize = 0;
 const READER: usize = 1;
 
@@ -70,6 +85,10 @@ struct Path {
     unhandled: u64,
     acked: u64,
     sent: u64,
+    /// Where answers are wanted.
+    asked: Vec<Subject>,
+    ticket: Handle,
+    answered: u32,
 }
 
 struct End {
@@ -106,6 +125,9 @@ impl Path {
             unhandled: 0,
             acked: 0,
             sent: 0,
+            asked: Vec::new(),
+            ticket: FIRST_TICKET,
+            answered: 0,
         };
         path.settle();
         let (subject, config) = (SUBJECT.to_owned(), SocketConfig::default());
@@ -144,6 +166,26 @@ impl Path {
         }
     }
 
+    /// Asks so many times in one go, and has all of it answered in one go.
+    fn ask(&mut self, requests: u32) {
+        let payload = || Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
+        for ticket in self.ticket..self.ticket + requests {
+            let (payload, json, kind) = (payload(), None, QuestionKind::Request);
+            let (timeout, wait_for_interest) = (Duration::from_secs(10), false);
+            let question =
+                SocketQuestion { ticket, socket: SOCKET, kind, payload, json, timeout, wait_for_interest };
+            self.command(WRITER, Command::SocketAsk(question));
+        }
+        self.ticket += requests;
+        self.settle();
+        for subject in std::mem::take(&mut self.asked) {
+            let message = Message { subject, payload: payload(), headers: Headers::default() };
+            self.command(READER, Command::Publish(message));
+        }
+        self.settle();
+        assert_eq!(std::mem::take(&mut self.answered), requests, "every request is answered");
+    }
+
     fn command(&mut self, end: usize, command: Command) {
         self.ends[end].endpoint.handle_command(self.now, command);
     }
@@ -177,6 +219,8 @@ impl Path {
                 Event::Accepted { socket, .. } => self.accepted = Some(socket),
                 Event::Socket { state: State::Ready, .. } => self.ready += 1,
                 Event::Data { parcel, .. } => self.unhandled += u64::from(parcel.count()),
+                Event::Request { message, .. } => self.asked.extend(message.headers.reply),
+                Event::Reply { .. } => self.answered += 1,
                 Event::Acked { total, .. } => self.acked = total,
                 _ => {}
             }
