@@ -368,7 +368,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 
     /// Takes a question out, as it stood. Its acknowledgement may never come: a request that somebody got has none.
-    fn close_question(&mut self, key: Key) -> Option<Operation<T>> {
+    fn close_question(&mut self, key: Key) -> Option<Box<Operation<T>>> {
         let operation = self.operations.close(key)?;
         if let Some(ack) = operation.ack {
             self.acks.remove(&ack);

@@ -123,7 +123,8 @@ impl<T> Operation<T> {
 /// All questions that are open.
 #[derive(Debug)]
 pub(super) struct Operations<T> {
-    open: BTreeMap<Key, Operation<T>>,
+    /// Boxed, because a tree moves what it holds.
+    open: BTreeMap<Key, Box<Operation<T>>>,
     deadlines: Deadlines<Key>,
     next: Key,
     waiting_bytes: usize,
@@ -154,16 +155,16 @@ impl<T: Copy> Operations<T> {
         let timeout = if question.timeout.is_zero() { PRESENT_STATE_TIMEOUT } else { question.timeout };
         self.deadlines.set(key, Some(now + timeout));
         let step = Step::AwaitingConnection;
-        self.open.insert(key, Operation { token, question, step, received: 0, size, ack: None });
+        self.open.insert(key, Box::new(Operation { token, question, step, received: 0, size, ack: None }));
         Ok(key)
     }
 
     pub(super) fn get(&self, key: Key) -> Option<&Operation<T>> {
-        self.open.get(&key)
+        self.open.get(&key).map(|operation| &**operation)
     }
 
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Operation<T>> {
-        self.open.get_mut(&key)
+        self.open.get_mut(&key).map(|operation| &mut **operation)
     }
 
     /// The question takes its next step.
@@ -180,7 +181,7 @@ impl<T: Copy> Operations<T> {
     }
 
     /// Takes it out, as it stood.
-    pub(super) fn close(&mut self, key: Key) -> Option<Operation<T>> {
+    pub(super) fn close(&mut self, key: Key) -> Option<Box<Operation<T>>> {
         let operation = self.open.remove(&key)?;
         self.waiting_bytes -= operation.waiting_bytes();
         self.deadlines.set(key, None);

@@ -1,5 +1,6 @@
 //! The life of a question: said to the broker, counted, waited for, answered.
 
+use std::fmt::Write;
 use std::time::Instant;
 
 use super::super::operations::{Key, Operation, Step};
@@ -69,7 +70,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 
     pub(super) fn handle_overdue(&mut self, key: Key) {
-        let Some(Operation { token, question, step, .. }) = self.close_question(key) else { return };
+        let Some(operation) = self.close_question(key) else { return };
+        let Operation { token, question, step, .. } = *operation;
         let Some(token) = token else { return };
         let subject = question.message.subject.to_string();
         let what = question.kind.name();
@@ -99,7 +101,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         operation.ack = ack;
         let mut message = operation.take_message();
         if kind.wants_answer() {
-            message.headers.reply = Subject::parse(&format!("{}.{key}", self.inbox)).ok();
+            message.headers.reply = self.answer_subject(key);
         }
         let confirm = match ack {
             None => Confirm::Never,
@@ -108,6 +110,12 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             Some(ack) => Confirm::Always(ack),
         };
         self.send(message, confirm);
+    }
+
+    fn answer_subject(&self, key: Key) -> Option<Subject> {
+        let mut text = String::with_capacity(self.inbox.len() + KEY_LENGTH);
+        write!(text, "{}.{key}", self.inbox).ok()?;
+        Subject::parse(&text).ok()
     }
 
     pub(super) fn await_interest(&mut self, key: Key) {
@@ -119,3 +127,6 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.ops.push(ClientOp::WaitForInterest { ack, subject, timeout });
     }
 }
+
+/// A dot, and the digits of the largest key.
+const KEY_LENGTH: usize = 21;
