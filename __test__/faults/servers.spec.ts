@@ -45,9 +45,12 @@ test(`one of three servers is killed under ${CROWD} clients: all of its sockets 
   const servers = await Promise.all([0, 1, 2].map(() => Party.client(options)))
   await Promise.all(servers.map(server => server.ask('listen', { subject: 'shared', echo: true })))
   const { ask } = await crowd(broker.port, 'selvedge')
-  const victims = (await servers[0]!.report()).ends.length
+  // The one that has most of them.
+  const held = await Promise.all(servers.map(async server => (await server.report()).ends.length))
+  const victims = Math.max(...held)
+  const [victim] = servers.splice(held.indexOf(victims), 1)
   const killed = Date.now()
-  await servers[0]!.kill()
+  await victim!.kill()
   // A server that is away is looked for during 30 s: it might have lost its broker only.
   const isBack = (all: Member[]): boolean =>
     all.filter(({ codes }) => codes.length > 0).length >= victims &&
@@ -62,12 +65,11 @@ test(`one of three servers is killed under ${CROWD} clients: all of its sockets 
     histogram(times),
   )
   // Each has its own patience, so that what programs do then does not come all at once.
-  expect(Math.max(...histogram(times))).toBeLessThanOrEqual(victims / 2)
+  expect(Math.max(...histogram(times))).toBeLessThan(victims * 0.6)
   expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(5000)
   // Every socket that lives has its other end at one of the two, and no end is left without a client.
   const ends = await until(
-    async () =>
-      (await Promise.all(servers.slice(1).map(server => server.report()))).flatMap(report => report.ends),
+    async () => (await Promise.all(servers.map(server => server.report()))).flatMap(report => report.ends),
     list => list.filter(({ state }) => state === 'ready').length === CROWD,
     20_000,
   )
@@ -78,7 +80,7 @@ test.each(['conat', 'selvedge'])(
   `a broker is killed under ${CROWD} clients: they come back, and not in step; %s wire`,
   async wire => {
     let broker = await Party.broker()
-    const options = { address: `http://127.0.0.1:${broker.port}`, wire, reconnectionDelay: 500 }
+    const options = { address: `http://127.0.0.1:${broker.port}`, wire }
     const server = await Party.client(options)
     await server.ask('listen', { subject: 'shared', echo: true })
     const { ask } = await crowd(broker.port, wire)
@@ -91,12 +93,11 @@ test.each(['conat', 'selvedge'])(
       60_000,
     )
     const times = all.map(({ clientReady }) => clientReady[0]!)
-    const bins = histogram(times)
-    console.info(`${wire}: ${CROWD} clients back within ${Math.max(...times)} ms:`, bins)
+    console.info(`${wire}: ${CROWD} clients back within ${Math.max(...times)} ms:`, histogram(times))
     expect(all.flatMap(({ codes }) => codes)).toEqual([])
-    // Full jitter spreads them; in step they would be in one or two of the bins.
-    expect(Math.max(...bins)).toBeLessThan(CROWD * 0.6)
-    expect(bins.filter(count => count > 0).length).toBeGreaterThanOrEqual(5)
+    // Full jitter spreads them over the pauses, 500 and 1000 ms, in 15 to 25 slots; in step they come in one or two bunches, of 3 or 4 each.
+    const slots = new Set(times.map(time => Math.floor(time / 50)))
+    expect(slots.size).toBeGreaterThan(10)
   },
   150_000,
 )
