@@ -74,9 +74,10 @@ pub fn drain<'env>(env: &'env Env, session: u32) -> napi::Result<Option<Vec<Buff
 
 /// Starts a client.
 #[napi(catch_unwind)]
-pub fn client_open(session: u32, handle: u32, options: String) -> Option<JsFailure> {
-    let open = |session: &mut session::Session| session.open_client(handle, &ClientOptions::parse(&options)?);
-    answer(session::with_session(session, open))
+pub fn client_open(env: &Env, session: u32, handle: u32, options: String) -> Option<JsFailure> {
+    answer(session::with_session(session, |session| {
+        session.open_client(env, handle, &ClientOptions::parse(&options)?)
+    }))
 }
 
 /// Starts an embedded broker.

@@ -18,16 +18,17 @@ use super::slab::Slab;
 use crate::endpoint::{Command, Endpoint, EndpointConfig, Failure, Handle};
 use crate::entropy::OsEntropy;
 use crate::runtime::{
-    BrokerHandle, ClientHandle, Dialer, Door, EventQueue, News, OpenPort, open_port, own_fabric, tasks,
+    BrokerHandle, ClientHandle, Dialer, Door, EventQueue, News, OpenPort, now, open_port, own_fabric, tasks,
 };
-use crate::transport::Remote;
 use crate::transport::pipe::PipeEnd;
+use crate::transport::{Remote, Watch};
 
 /// Wakes JavaScript. Weak: it does not keep the process alive until it is referenced.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// One session. Lives on the thread of its environment.
 pub struct Session {
+    id: u32,
     pub(super) events: Arc<EventQueue>,
     /// Taken out when the environment ends, so that the function is released on its own thread.
     wake: Arc<Mutex<Option<Wake>>>,
@@ -39,8 +40,17 @@ pub struct Session {
     handles: Arc<AtomicU32>,
     /// Used again for every slab.
     slab: Slab,
-    /// This thread's own view of the connections of its clients, where there is one.
-    lookout: Option<LoopWatch>,
+    /// This thread's own view of the connections of its clients.
+    lookout: Watching,
+}
+
+/// Whether the event loop watches connections.
+enum Watching {
+    /// It may; no client has one yet.
+    May,
+    On(LoopWatch),
+    /// It may not, or cannot.
+    Off,
 }
 
 /// A broker, and the port that it holds, if any.
@@ -60,7 +70,7 @@ pub fn with_session<R>(id: u32, act: impl FnOnce(&mut Session) -> R) -> Option<R
     SESSIONS.with(|sessions| sessions.borrow_mut().get_mut(&id).map(act))
 }
 
-/// Opens a session. The first of an environment registers the hook that ends them all.
+/// Opens a session, which ends with its environment.
 pub fn open(env: &Env, wake: &Function<'_, (), ()>, watches: bool) -> napi::Result<u32> {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let function: Wake =
@@ -76,27 +86,19 @@ pub fn open(env: &Env, wake: &Function<'_, (), ()>, watches: bool) -> napi::Resu
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let handles = EndpointConfig::default().handles;
     let (clients, brokers, pipes) = (HashMap::new(), HashMap::new(), HashMap::new());
-    let lookout = watches.then(|| LoopWatch::open(env, id)).flatten();
-    let session = Session { events, wake, clients, brokers, pipes, handles, slab: Slab::default(), lookout };
-    let first = SESSIONS.with(|sessions| {
-        let mut sessions = sessions.borrow_mut();
-        sessions.insert(id, session);
-        sessions.len() == 1
-    });
-    if first {
-        env.add_env_cleanup_hook((), |()| drop(SESSIONS.with(|sessions| sessions.take())))?;
-    }
+    let lookout = if watches { Watching::May } else { Watching::Off };
+    let session =
+        Session { id, events, wake, clients, brokers, pipes, handles, slab: Slab::default(), lookout };
+    SESSIONS.with(|sessions| sessions.borrow_mut().insert(id, session));
+    env.add_env_cleanup_hook(id, |id| drop(SESSIONS.with(|sessions| sessions.borrow_mut().remove(&id))))?;
     Ok(id)
 }
 
 impl Session {
     /// Starts a client.
-    pub fn open_client(&mut self, handle: Handle, options: &ClientOptions) -> Result<(), Failure> {
+    pub fn open_client(&mut self, env: &Env, handle: Handle, options: &ClientOptions) -> Result<(), Failure> {
         let dialer = match (options.dial()?, options.broker) {
-            (Some(dial), _) => {
-                let watch = self.lookout.as_ref().map(|lookout| lookout.watch(handle));
-                Dialer::Remote(Arc::new(Remote::new(dial).watched(watch)))
-            }
+            (Some(dial), _) => Dialer::Remote(Arc::new(Remote::new(dial).watched(self.watch(env, handle)))),
             (None, Some(broker)) => Dialer::InProcess(self.broker(broker)?, options.guest()),
             (None, None) => Dialer::InProcess(own_fabric(), options.guest()),
         };
@@ -106,6 +108,15 @@ impl Session {
         self.clients
             .insert(handle, ClientHandle::spawn(handle, endpoint, dialer, self.events.clone(), first));
         Ok(())
+    }
+
+    /// Has the connections of a client watched by the event loop, too.
+    fn watch(&mut self, env: &Env, client: Handle) -> Option<Watch> {
+        if let Watching::May = self.lookout {
+            self.lookout = LoopWatch::open(env, self.id).map_or(Watching::Off, Watching::On);
+        }
+        let Watching::On(lookout) = &self.lookout else { return None };
+        Some(lookout.watch(client))
     }
 
     /// Starts a broker. That it is ready, or why it is not, is news.
@@ -172,11 +183,12 @@ impl Session {
         self.clients.remove(&client);
     }
 
-    /// Reads what has come for clients.
+    /// Reads what has come for clients, as long as that does not hold JavaScript up: their tasks have been woken, too.
     pub(super) fn look(&mut self) {
-        let Self { lookout: Some(lookout), clients, .. } = self else { return };
+        let Self { lookout: Watching::On(lookout), clients, .. } = self else { return };
+        let until = now() + MOST_LOOK;
         lookout.look(|client| {
-            if let Some(client) = clients.get(&client) {
+            if let Some(client) = clients.get(&client).filter(|_| now() < until) {
                 client.look();
             }
         });
@@ -241,6 +253,8 @@ impl Drop for Session {
     }
 }
 
+/// No further client is looked at after this time.
+const MOST_LOOK: Duration = Duration::from_millis(2);
 /// What one slab takes at most.
 const MOST_EVENTS: usize = 512;
 const MOST_BYTES: usize = 1024 * 1024;

@@ -118,7 +118,9 @@ impl BrokerHandle {
             while !handle.is_closed() && handle.with(|broker, _| !broker.peers().is_empty()) {
                 tokio::time::sleep(GONE_INTERVAL).await;
             }
-            done();
+            if !handle.is_closed() {
+                done();
+            }
         });
     }
 

@@ -136,12 +136,12 @@ impl Behaviour for ClientTask {
     /// What was read may bring about more to read, once.
     fn follow(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
         let _timers = threads::enter();
-        let mut moved = true;
+        let (mut moved, until) = (true, now() + MOST_TIME_BEHIND);
         for _ in 0..MOST_ROUNDS_BEHIND {
             moved = self.poll_link(cx);
             moved |= self.carry_out(cx);
             moved |= self.poll_timer(cx);
-            if !moved || self.finished {
+            if !moved || self.finished || now() >= until {
                 break;
             }
         }
@@ -370,6 +370,8 @@ async fn say_goodbye(mut link: ClientLink, ops: Vec<ClientOp>) {
 const MOST_ROUNDS: usize = 16;
 /// The same on a writer's thread.
 const MOST_ROUNDS_BEHIND: usize = 4;
+/// No further round begins there after this time.
+const MOST_TIME_BEHIND: Duration = Duration::from_millis(1);
 /// Commands taken at once.
 const MOST_COMMANDS: usize = 1024;
 /// How long a broker may take to take what was said last.

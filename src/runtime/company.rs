@@ -42,6 +42,10 @@ impl Wake for FollowerWaker {
         let joined = FOLLOWERS.try_with(|followers| {
             let mut followers = followers.borrow_mut();
             let Some(followers) = &mut *followers else { return false };
+            // It would not get its turn here.
+            if followers.len() >= MOST_FOLLOWERS {
+                return false;
+            }
             if !followers.iter().any(|known| Arc::ptr_eq(known, self)) {
                 followers.push_back(self.clone());
             }

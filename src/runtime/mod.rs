@@ -21,6 +21,7 @@ mod threads;
 pub use broker_handle::{BrokerHandle, Guest};
 pub use broker_listener::{OpenPort, open_port};
 pub use client_task::ClientHandle;
+pub use clock::now;
 pub use dialer::{Dialer, own_fabric};
 pub use door::Door;
 pub use event_queue::{EventQueue, News};
