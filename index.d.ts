@@ -659,8 +659,8 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   /** Asks the other side for several answers. As `Client.requestMany`. */
   requestMany(data?: unknown, options?: RequestManyOptions): Answers
   /**
-   * The data as `[data, headers]`. A message is acknowledged when the next one is asked for, or the loop is left. With
-   * several iterators each gets everything, and the last one acknowledges.
+   * The data as `[data, headers]`. A message is acknowledged when the next one is asked for, or the loop is left. What a loop has not given out
+   * when it is left waits for the next listener or iterator. With several iterators each gets everything, and the last one acknowledges.
    *
    * @example
    * for await (const [data, headers] of socket.iter()) await store(data)

@@ -125,10 +125,67 @@ describeFabrics('a slow reader', fabric => {
   test('who leaves the loop in the middle lets the rest go to the next reader', async () => {
     const { server, socket } = await pair(fabric)
     for (const n of numbers(1, 6)) socket.write(n)
-    for await (const [n] of server.iter()) if (n === 3) break
+    const reader = server.iter()
+    for await (const [n] of reader) if (n === 3) break
+    socket.write(7)
+    expect(await take(server, 4)).toEqual(numbers(4, 7))
     await socket.drain()
-    socket.write('for the next one')
-    expect(await take(server, 1)).toEqual(['for the next one'])
+    expect(socket.stats).toMatchObject({ acknowledged: 7, duplicates: 0 })
+  })
+
+  test('who leaves the loop by an error has taken no more than he was given', async () => {
+    const { server, socket } = await pair(fabric)
+    const taken: number[] = []
+    const sent = numbers(1, 5).map(n => socket.send(n).then(() => taken.push(n)))
+    const reading = async (): Promise<void> => {
+      for await (const [n] of server) if (n === 2) throw Error('full')
+    }
+    await expect(reading()).rejects.toThrow('full')
+    await sent[1]
+    // A round trip later nothing more has been taken.
+    server.on('request', message => message.respondSync(null))
+    await socket.request()
+    expect(taken).toEqual([1, 2])
+    expect(await take(server, 3)).toEqual([3, 4, 5])
+    await Promise.all(sent)
+  })
+
+  test('what another iterator or a listener has had is not given twice', async () => {
+    const { server, socket } = await pair(fabric)
+    const [first, second] = [server.iter(), server.iter()]
+    for (const n of numbers(1, 4)) socket.write(n)
+    const all = [await first.next(), await first.next(), await first.next(), await second.next()]
+    expect(all.map(({ value }) => value![0])).toEqual([1, 2, 3, 1])
+    await first.return()
+    const heard = take(server, 1)
+    await second.return()
+    expect(await heard).toEqual([4])
+    await socket.drain()
+  })
+
+  test('who pauses holds iterators, too', async () => {
+    const { server, socket } = await pair(fabric)
+    const reader = server.iter()
+    for (const n of numbers(1, 3)) socket.write(n)
+    expect((await reader.next()).value![0]).toBe(1)
+    server.pause()
+    let isGiven = false
+    const next = reader.next().then(result => {
+      isGiven = true
+      return result.value![0]
+    })
+    server.on('request', message => message.respondSync(null))
+    await socket.request()
+    expect(isGiven).toBe(false)
+    expect(socket.stats.pending).toBe(2)
+    server.resume()
+    expect(await next).toBe(2)
+    server.pause()
+    const last = reader.next()
+    await reader.return()
+    expect(await last).toEqual({ value: undefined, done: true })
+    server.resume()
+    expect(await take(server, 1)).toEqual([3])
   })
 })
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { describeFabrics } from './support/fabrics'
+import { rejection } from './support/messages'
 import { numbers, pair, take } from './support/sockets'
 
 describeFabrics('send', fabric => {
@@ -54,12 +55,12 @@ describeFabrics('send', fabric => {
     const { server, socket } = await pair(fabric)
     server.pause()
     const gone = once(socket, 'closed')
-    const sent = ['x', 'y'].map(data =>
-      expect(socket.send(data)).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_/) }),
-    )
+    const sent = ['x', 'y'].map(data => rejection(socket.send(data)))
     server.close()
-    await Promise.all(sent)
-    await gone
+    const codes = (await Promise.all(sent)).map(({ code }) => code)
+    expect(codes).toEqual(['ERR_SOCKET_CLOSED_BY_PEER', 'ERR_SOCKET_CLOSED_BY_PEER'])
+    expect((await gone)[0]).toMatchObject({ code: 'ERR_SOCKET_CLOSED_BY_PEER', undelivered: 2 })
+    await expect(socket.waitUntilWritable()).rejects.toMatchObject({ code: 'ERR_CLOSED' })
     expect(socket.undelivered().map(({ data }) => data)).toEqual(['x', 'y'])
   })
 })

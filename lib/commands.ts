@@ -1,8 +1,8 @@
 // Commands to the engine: everything that is written in one tick goes down in one call (docs/boundary.md).
-import { nextTick } from 'node:process'
 import { Batch } from './batch'
 import { outgoing } from './codec'
 import { FabricError } from './errors'
+import { nextTick } from './later'
 import { native } from './native'
 
 /** A batch over this goes at once, so that the engine can start on it. */

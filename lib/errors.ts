@@ -1,4 +1,5 @@
 // The one error class, and how failures of the engine and of arguments become errors of the caller.
+import { nextTick } from './later'
 import type { Failure } from './native'
 
 export interface FabricErrorOptions {
@@ -68,7 +69,7 @@ export function abortFailure(signal: AbortSignal): Failed {
 
 /** Throws what a user's handler threw where it cannot break a drain: as an uncaught exception, as Node does. */
 export function rethrowLater(error: unknown): void {
-  process.nextTick(() => {
+  nextTick(() => {
     throw error
   })
 }

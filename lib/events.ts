@@ -1,6 +1,7 @@
 // Takes over slabs of events and hands each to the object with its handle (docs/boundary.md).
 import { flush } from './commands'
 import { rethrowLater } from './errors'
+import { nextTurn } from './later'
 import { native } from './native'
 import { Slab } from './slab'
 
@@ -73,16 +74,24 @@ export function endAllOf(client: number): void {
 
 /** One turn: called when events wait, and again until there are none. */
 function turn(): void {
-  for (let taken = 0; taken < SLABS_A_TURN; taken++) {
-    const parts = native.drain()
-    if (parts === null) {
-      slab.drop()
-      return
-    }
-    dispatch(parts)
-    flush()
+  let isMore = true
+  try {
+    for (let taken = 0; taken < SLABS_A_TURN && isMore; taken++) isMore = takeSlab()
+  } finally {
+    // Also after something was thrown (no memory): nobody else calls again before a drain has found nothing.
+    if (isMore) nextTurn(turn)
   }
-  setImmediate(turn)
+}
+
+function takeSlab(): boolean {
+  const parts = native.drain()
+  if (parts === null) {
+    slab.drop()
+    return false
+  }
+  dispatch(parts)
+  flush()
+  return true
 }
 
 function dispatch(parts: readonly Buffer[]): void {

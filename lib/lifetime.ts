@@ -1,4 +1,5 @@
 // Counts what keeps the process alive, and tells the engine when there is something or nothing left.
+import { nextTurn } from './later'
 import { native } from './native'
 
 let count = 0
@@ -20,7 +21,7 @@ export function release(): void {
   if (count === 0 && !checking) {
     checking = true
     // Not at once: a loop of requests would cross the boundary twice for each.
-    setImmediate(letGo)
+    nextTurn(letGo)
   }
 }
 

@@ -19,6 +19,7 @@ import {
   SOCKET_UNDELIVERED,
 } from './events'
 import { parseHeaders } from './headers'
+import { nextTick } from './later'
 import type { Message, Responder } from './message'
 import { checkOptions, defaults } from './options'
 import { prepare, readMessage, Ticket } from './requests'
@@ -182,8 +183,8 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
 
   /** Resolves when more than half of the window is free: the pipe to the other side does not run dry, as it does by `drain`. */
   async waitUntilWritable(): Promise<void> {
+    if (this.state === 'closed') throw this.closedError()
     while (!this.#window.isWritable) {
-      if (this.state === 'closed') throw this.closedError()
       const failure = await (this.#writable ??= new Waiters()).wait(`${this.describe()} is not writable`)
       if (failure !== undefined) throw errorFrom(failure)
     }
@@ -265,11 +266,11 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
     else super.handleClientClosed()
   }
 
-  protected override handleClosing(failure: Failed): void {
+  protected override handleClosing(failure: Failed, reason: Failed): void {
     this.ended = true
     this.#requests = undefined
     this.#data?.end()
-    this.#deliveries?.fail(failure)
+    this.#deliveries?.fail(reason)
     this.#drained?.settle(failure)
     this.#writable?.settle(failure)
   }
@@ -373,8 +374,7 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
   /** What is held for the first listener comes after its registration, not inside. @internal */
   handleListener(name: string | symbol): void {
     if (name === 'data') this.#data?.flow()
-    else if (name === 'request' && this.#requests !== undefined)
-      process.nextTick(() => this.#releaseRequests())
+    else if (name === 'request' && this.#requests !== undefined) nextTick(() => this.#releaseRequests())
   }
 
   #releaseRequests(): void {

@@ -2,7 +2,9 @@
 // A message counts as consumed when a listener was called, or when an iterator has gone past it.
 import type { Headers } from '../index'
 import type { Failed } from './errors'
+import { nextTick } from './later'
 import { Pulls } from './pulls'
+import { Waiters } from './waiters'
 
 export type Item = [data: unknown, headers: Headers]
 
@@ -10,6 +12,8 @@ export type Item = [data: unknown, headers: Headers]
 interface Cell {
   readonly item: Item
   waiting: number
+  /** A listener was called with it, or an iterator has gone past it. */
+  isTaken: boolean
 }
 
 /** What the data needs of its socket. */
@@ -31,6 +35,7 @@ export class SocketData {
   #isPaused = false
   #failure: Failed | undefined
   #ended = false
+  #resumed: Waiters | undefined
 
   constructor(sink: Sink) {
     this.#sink = sink
@@ -46,7 +51,13 @@ export class SocketData {
 
   resume(): void {
     this.#isPaused = false
+    this.#resumed?.settle()
     this.flow()
+  }
+
+  /** Settles when an iterator is to look again whether it may go on. */
+  async whenResumed(): Promise<void> {
+    await (this.#resumed ??= new Waiters()).wait('the socket is paused')
   }
 
   push(data: unknown, headers: Headers): void {
@@ -58,7 +69,7 @@ export class SocketData {
   flow(): void {
     if (this.#isPaused || this.#isFlowing || this.#held.length === 0) return
     this.#isFlowing = true
-    process.nextTick(() => {
+    nextTick(() => {
       this.#isFlowing = false
       this.#release()
     })
@@ -71,7 +82,7 @@ export class SocketData {
     if (this.#isPaused) return iterator
     const held = this.#held
     this.#held = NONE
-    for (const item of held) iterator.push({ item, waiting: 1 })
+    for (const item of held) iterator.push({ item, waiting: 1, isTaken: false })
     return iterator
   }
 
@@ -82,14 +93,15 @@ export class SocketData {
     this.#held = NONE
     for (const iterator of this.#iterators) iterator.end(failure)
     this.#iterators = NONE
+    this.#resumed?.settle()
   }
 
   /** Listeners that throw do not keep the rest from coming: the caller reports it. */
   #give(data: unknown, headers: Headers): void {
     if (this.#iterators.length > 0) {
-      const cell: Cell = { item: [data, headers], waiting: this.#iterators.length }
+      const cell: Cell = { item: [data, headers], waiting: this.#iterators.length, isTaken: false }
       for (const iterator of this.#iterators) iterator.push(cell)
-      this.#sink.emitData(data, headers)
+      if (this.#sink.emitData(data, headers)) cell.isTaken = true
     } else if (this.#sink.emitData(data, headers)) this.#sink.handleConsumed()
     else if (!this.#ended) this.#hold([data, headers])
   }
@@ -111,13 +123,25 @@ export class SocketData {
 
   /** An iterator has gone past a message. */
   pass(cell: Cell): void {
-    cell.waiting -= 1
-    if (cell.waiting === 0 && !this.#ended) this.#sink.handleConsumed()
+    cell.isTaken = true
+    this.#drop(cell)
   }
 
-  /** An iterator is not used any more. */
-  leave(iterator: DataIterator): void {
+  /** One that has a cell no more; whether nobody has it any more, nor ever took it. */
+  #drop(cell: Cell): boolean {
+    cell.waiting -= 1
+    if (cell.waiting > 0 || this.#ended) return false
+    if (cell.isTaken) this.#sink.handleConsumed()
+    return !cell.isTaken
+  }
+
+  /** An iterator is not used any more. What it has not given to anybody, and nobody else has had, is for those who come next. */
+  leave(iterator: DataIterator, rest: readonly Cell[]): void {
     this.#iterators = this.#iterators.filter(other => other !== iterator)
+    const left = rest.filter(cell => this.#drop(cell)).map(({ item }) => item)
+    if (left.length > 0) this.#held = [...left, ...this.#held]
+    this.#resumed?.settle()
+    this.flow()
   }
 }
 
@@ -134,6 +158,7 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
 
   async next(): Promise<IteratorResult<Item, undefined>> {
     this.#passCurrent()
+    while (this.#data.isPaused && !this.#pulls.ended) await this.#data.whenResumed()
     const result = await this.#pulls.next()
     if (result.done) return result
     this.#current = result.value
@@ -141,10 +166,11 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
   }
 
   async return(): Promise<IteratorResult<Item, undefined>> {
-    this.#data.leave(this)
     this.#pulls.end()
     this.#passCurrent()
-    for (let cell = this.#pulls.take(); cell !== undefined; cell = this.#pulls.take()) this.#data.pass(cell)
+    const rest: Cell[] = []
+    for (let cell = this.#pulls.take(); cell !== undefined; cell = this.#pulls.take()) rest.push(cell)
+    this.#data.leave(this, rest)
     return { value: undefined, done: true }
   }
 

@@ -91,17 +91,18 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
   protected abstract describe(): string
 
   /** Closes from this side; `closed` is emitted when the engine has said so. Whether there was something to do. */
-  protected beginClose(): boolean {
+  protected beginClose(reason?: Failed): boolean {
     if (this.state === 'closed') return false
     this.state = 'closed'
     const failure = closedFailure(this.describe())
     this.#settleReady(failure)
-    this.handleClosing(failure)
+    const own = this.closeReason
+    this.handleClosing(failure, reason ?? (own && new Failed(String(own.code), own.message)) ?? failure)
     return true
   }
 
-  /** Called once, as soon as it is closed from either side. */
-  protected abstract handleClosing(failure: Failed): void
+  /** Called once, as soon as it is closed from either side: with what waits for it gets, and with the reason. */
+  protected abstract handleClosing(failure: Failed, reason: Failed): void
 
   /** Settles when `closed` has come. */
   protected whenGone(): Promise<unknown> {
@@ -124,8 +125,10 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
     const message = slab.str()
     const undelivered = slab.u32()
     if (state === 'closed') {
-      this.beforeGone(this.beginClose(), (left = undelivered) => {
-        const failed = code === null ? undefined : new Failed(code, message, undefined, left)
+      const reason = (left: number): Failed | undefined =>
+        code === null ? undefined : new Failed(code, message, undefined, left)
+      this.beforeGone(this.beginClose(reason(undelivered)), (left = undelivered) => {
+        const failed = reason(left)
         this.#finish(failed === undefined ? undefined : errorFrom(failed))
       })
     } else if (this.state !== 'closed') this.enter(state)

@@ -7,6 +7,7 @@ import commands = require('./commands')
 import type { Core } from './core'
 import { closedFailure, errorFrom, FabricError, Failed, rethrowLater } from './errors'
 import { DELIVERED, DELIVERED_MANY, forget, route, type Target } from './events'
+import { nextTick } from './later'
 import { Hold } from './lifetime'
 import { Message, type Responder } from './message'
 import { native } from './native'
@@ -208,7 +209,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
       this.#emitter = new EventEmitter()
       // What came before the first listener is its own, but not inside its registration.
       this.#emitter.on('newListener', name => {
-        if (name === 'message' && this.#pulls.length > 0) process.nextTick(() => this.#release())
+        if (name === 'message' && this.#pulls.length > 0) nextTick(() => this.#release())
       })
     }
     return this.#emitter

@@ -147,6 +147,20 @@ describe('process.exit while everything is open and quiet', () => {
   })
 })
 
+describe('events go on coming', () => {
+  test('when the application has replaced its timers', async () => {
+    const ended = await run('odd-loop.cjs', ['fake', '20000'])
+    expectCleanEnd(ended)
+    expect(ended.stdout).toBe('20000\n')
+  })
+
+  test('after handing them over has failed once', async () => {
+    const ended = await run('odd-loop.cjs', ['throw', '100'])
+    expectCleanEnd(ended)
+    expect(ended.stdout).toBe('no memory, once\n100\n')
+  })
+})
+
 describe('a data handler that throws', () => {
   test('ends the process as Node does: status 1, the stack on stderr', async () => {
     const ended = await run('throw.mjs')
