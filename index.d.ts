@@ -62,7 +62,10 @@ export interface PublishOptions extends MessageOptions {
   timeout?: number
   /** When nobody listens, wait until somebody does, at most `timeout`, and send once more. @default false */
   waitForInterest?: boolean
-  /** Swallow what the fabric answers: `publish` resolves with a count of 0, `request` with `undefined`. @default false */
+  /**
+   * Swallow what became of it, an abort included: `publish` resolves with a count of 0, `request` with `undefined`, the iterator of
+   * `requestMany` ends. Wrong arguments and a closed client still throw. @default false
+   */
   noThrow?: boolean
 }
 
@@ -166,7 +169,7 @@ export interface ConnectOptions {
   autoConnect?: boolean
   /** Connect again, for ever, when the connection is lost. @default true */
   reconnection?: boolean
-  /** First pause before connecting again, in ms; grows. @default 500 */
+  /** First pause before connecting again, in ms; doubles, and is the first again after a connection that lasted 5 s. @default 500 */
   reconnectionDelay?: number
   /** Longest pause, in ms. @default 15_000 */
   reconnectionDelayMax?: number
@@ -290,8 +293,10 @@ export declare class Client extends EventEmitter<ClientEvents> {
    */
   close(): Promise<void>
   /**
-   * Stops in order: drains its socket servers, ends its sockets, ends subscriptions once what has arrived was read, waits for answers and
-   * confirmations that are under way, and closes, also for others who share it. Resolves when all is done, or `deadline` is over.
+   * Stops in order: drains its socket servers, ends its sockets when requests over them are answered (after half of the time in any case), ends
+   * subscriptions once what has arrived was read and the request that a loop is at answered, waits for methods of its services that run and for
+   * answers and confirmations that are under way, and closes, also for others who share it. What handlers do behind a `message` event, and what is
+   * begun meanwhile, is not waited for. Resolves when all is done, or `deadline` is over.
    *
    * @example
    * process.once('SIGTERM', () => client.drain({ deadline: 5000 }))
@@ -652,7 +657,7 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
    * await socket.send(order)
    */
   send(data: unknown, second?: Headers | WriteOptions | null): Promise<void>
-  /** Asks the other side. @throws {FabricError} `503` · `408` · `"ABORT_ERR"` · `"ERR_ENCODE"` · `"ERR_CLOSED"` */
+  /** Asks the other side. @throws {FabricError} `503` · `408` · `"ABORT_ERR"` · `"ERR_ENCODE"` · `"EPIPE"` it closed meanwhile · `"ERR_CLOSED"` */
   request(data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
   /** With `noThrow`: resolves with `undefined` where there is no answer. @throws {FabricError} as above, what is wrong at once */
   request(data?: unknown, options?: RequestOptions): Promise<Message | undefined>
@@ -781,7 +786,7 @@ export declare class ConatSocketServer extends EventEmitter<SocketServerEvents> 
   destroy(): void
   /**
    * Accepts nothing more: who looks for a server is answered by others. Ends its sockets one after the other, spread over `spread`: each
-   * when what was written to it is acknowledged. Then closes, at the latest at `deadline`. The other side of each socket gets `closed`
+   * when requests over it are answered (after half of the time in any case) and what was written to it is acknowledged. Then closes, at the latest at `deadline`. The other side of each socket gets `closed`
    * (`"ERR_SOCKET_CLOSED_BY_PEER"`), and finds in `undelivered()` what this server has not handled, to write it to the next one.
    */
   drain(options?: DrainOptions): Promise<void>

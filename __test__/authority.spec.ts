@@ -27,6 +27,18 @@ describeStages('authority', stage => {
     expect(visitors[1].id).not.toBe(visitors[0].id)
   })
 
+  test.each([undefined, () => 'ann'])(
+    'who is %p is nobody: a forgotten return lets nobody in',
+    async user => {
+      await stage.start({ getUser: () => user })
+      const stranger = stage.join({ reconnection: false })
+      expect(await rejection(stranger.waitUntilSignedIn())).toMatchObject({ code: 'ERR_SIGN_IN' })
+      expect(stage.failures).toEqual([
+        [expect.objectContaining({ message: expect.stringContaining('must give JSON') }), 'getUser'],
+      ])
+    },
+  )
+
   test('a refused sign-in is told why and leaves nothing behind', async () => {
     await stage.start({ getUser: async visitor => byCookie(loose(visitor)) })
     const stranger = stage.join({ reconnection: false })

@@ -107,6 +107,85 @@ describeFabrics('drain of a client', fabric => {
     expect(guest.state).toBe('closed')
   })
 
+  /** Work that goes on until it is told to end. */
+  function work(): { end: () => void; done: Promise<void>; begun: Promise<void>; begin: () => void } {
+    let [begin, end] = [() => {}, () => {}]
+    const begun = new Promise<void>(resolve => (begin = resolve))
+    const done = new Promise<void>(resolve => (end = resolve))
+    return { begin, begun, end, done }
+  }
+
+  test('waits for the methods of its services', async () => {
+    const [host, guest] = [fabric.client(), fabric.client()]
+    const job = work()
+    await host.service('math', {
+      async square(n: number) {
+        job.begin()
+        await job.done
+        return n * n
+      },
+    })
+    const asked = guest.call<{ square(n: number): Promise<number> }>('math').square(7)
+    await job.begun
+    const drained = host.drain({ deadline: 5000 })
+    job.end()
+    expect(await asked).toBe(49)
+    await drained
+  })
+
+  test('waits for the request that a loop is at', async () => {
+    const [host, guest] = [fabric.client(), fabric.client()]
+    const questions = await host.subscribe('questions')
+    const job = work()
+    const loop = (async () => {
+      for await (const question of questions) {
+        job.begin()
+        await job.done
+        question.respondSync(`answer to ${question.data}`)
+      }
+    })()
+    const asked = ['first', 'second'].map(data => guest.request('questions', data))
+    await job.begun
+    await guest.publish('elsewhere', null)
+    const drained = host.drain({ deadline: 5000 })
+    job.end()
+    expect((await Promise.all(asked)).map(({ data }) => data)).toEqual([
+      'answer to first',
+      'answer to second',
+    ])
+    await Promise.all([loop, drained])
+  })
+
+  test.each(['asks', 'answers'])('who %s waits for requests over its sockets', async who => {
+    const { host, guest, server, socket } = await pair(fabric)
+    const job = work()
+    server.on('request', async question => {
+      job.begin()
+      await job.done
+      question.respondSync('late, but here')
+    })
+    const asked = socket.request('anybody?')
+    await job.begun
+    const drained = (who === 'asks' ? guest : host).drain({ deadline: 5000, spread: 0 })
+    job.end()
+    expect((await asked).data).toBe('late, but here')
+    await drained
+    expect([socket.state, server.state]).toEqual(['closed', 'closed'])
+  })
+
+  test('does not wait for answers that nobody gives for longer than half of its time', async () => {
+    const { host, server, socket } = await pair(fabric)
+    const came = once(server, 'request')
+    const asked = rejection(socket.request('anybody?', { timeout: 60_000 }))
+    await came
+    server.write('read')
+    const received = take(socket, 1)
+    await host.drain({ deadline: 400, spread: 0 })
+    expect(await received).toEqual(['read'])
+    expect(server.undelivered()).toEqual([])
+    expect((await asked).code).toBe('EPIPE')
+  })
+
   test('drains its servers, and gives up at the deadline', async () => {
     const { host, server, socket } = await pair(fabric)
     socket.pause()

@@ -1,6 +1,7 @@
 import { DataEncoding, decode, encode, MessageData, messageData } from 'selvedge'
 import { describeFabrics } from './support/fabrics'
 import { read, rejection } from './support/messages'
+import { pair, take } from './support/sockets'
 
 const VALUE = { text: 'Grüße 🌍', list: [1, null, [true]], deep: { n: 1.5 } }
 
@@ -78,6 +79,24 @@ describeFabrics('the encoding of a message', fabric => {
     }
     await client.publish('a', 'after')
     expect((await read(subscription, 1))[0]!.data).toBe('after')
+  })
+
+  test('that no reader takes is refused where it is written, and costs no socket', async () => {
+    const { server, socket } = await pair(fabric)
+    const deep = JSON.parse(`${'['.repeat(1500)}${']'.repeat(1500)}`)
+    for (const [value, encoding] of [
+      [JSON.parse('{"a":{"__proto__":1}}'), 0],
+      [[JSON.parse('{"__proto__":1}'), 'x'.repeat(1000)], 0],
+      [deep, 1],
+    ]) {
+      const refused = expect.objectContaining({ code: 'ERR_ENCODE' })
+      expect(() => socket.write(value, { encoding })).toThrow(refused)
+    }
+    const taken = [{ a: '__proto__' }, { proto: '__proto__', b: 'x'.repeat(1000) }]
+    for (const value of taken) socket.write(value)
+    socket.write(JSON.parse('{"__proto__":1}'), { encoding: 1 })
+    const [, , last] = (await take(server, 3)) as object[]
+    expect(Object.keys(last!)).toEqual(['__proto__'])
   })
 
   test('of bytes that are reused after the call does not change what was sent', async () => {

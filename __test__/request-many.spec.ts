@@ -27,6 +27,12 @@ async function all(answers: AsyncIterable<Message>): Promise<unknown[]> {
 }
 
 describeFabrics('requestMany', fabric => {
+  test('with noThrow ends without an answer where nobody listens', async () => {
+    const client = fabric.client()
+    expect(await all(client.requestMany('nobody', 1, { noThrow: true }))).toEqual([])
+    expect(await all(await client.requestMany('nobody', 1, { noThrow: true }))).toEqual([])
+  })
+
   test('iterates over the answers of all listeners, and ends after maxMessages', async () => {
     await crowd(fabric, 4)
     const answers = await all(fabric.client().requestMany('ping', null, { maxMessages: 4 }))

@@ -1,5 +1,5 @@
 // The answers to a requestMany: an async iterator, and a promise of one that rejects when nobody listens.
-import type { Results } from '../index'
+import type { RequestManyOptions, Results } from '../index'
 
 import commands = require('./commands')
 
@@ -25,10 +25,11 @@ class Receiver implements Target {
   readonly #core: Core
   readonly #responder: Responder
   #started: (failure: Failed | undefined) => void = () => {}
+  readonly #isQuiet: boolean
   #bytes = 0
   #signal: AbortSignal | undefined
 
-  constructor(core: Core, responder: Responder, signal: AbortSignal | undefined) {
+  constructor(core: Core, responder: Responder, options: RequestManyOptions | undefined) {
     this.client = core.handle
     this.#core = core
     this.#responder = responder
@@ -37,7 +38,8 @@ class Receiver implements Target {
     })
     route(this.handle, this)
     retain()
-    this.#signal = signal
+    this.#isQuiet = options?.noThrow === true
+    const signal = (this.#signal = options?.signal)
     signal?.addEventListener('abort', this.#abort, { once: true })
   }
 
@@ -63,8 +65,9 @@ class Receiver implements Target {
 
   end(failure?: Failed): void {
     if (this.pulls.ended) return
-    this.pulls.end(failure)
-    this.#started(failure)
+    const told = this.#isQuiet ? undefined : failure
+    this.pulls.end(told)
+    this.#started(told)
     forget(this.handle)
     release()
     this.#signal?.removeEventListener('abort', this.#abort)
@@ -115,14 +118,14 @@ class Iterator implements AsyncIterableIterator<Message, undefined> {
 export function ask(
   core: Core,
   responder: Responder,
-  signal: AbortSignal | undefined,
+  options: RequestManyOptions | undefined,
   send: () => (ticket: number) => void,
 ): Answers {
   try {
     const write = send()
-    const receiver = new Receiver(core, responder, signal)
+    const receiver = new Receiver(core, responder, options)
     write(receiver.handle)
-    if (signal?.aborted) receiver.stop(abortFailure(signal))
+    if (options?.signal?.aborted) receiver.stop(abortFailure(options.signal))
     return both(opened(receiver), new Iterator(receiver))
   } catch (error) {
     return both(Promise.reject(error), refusing(error))

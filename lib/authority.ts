@@ -92,12 +92,15 @@ export class Authority {
   #admit(question: commands.Question, connection: number, user: unknown): void {
     let text: string
     try {
-      text = JSON.stringify(user) ?? 'null'
+      // A forgotten `return` is nobody's identity.
+      const found = JSON.stringify(user)
+      if (found === undefined) throw TypeError(`getUser must give JSON, got ${typeof user}`)
+      text = found
     } catch (error) {
       this.#refuse(question, error)
       return
     }
-    if (this.#users.has(connection)) this.#users.set(connection, user ?? null)
+    if (this.#users.has(connection)) this.#users.set(connection, user)
     commands.userFound(this.#broker, question, text)
   }
 

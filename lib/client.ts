@@ -238,7 +238,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   requestMany(subject: string, data?: unknown, options?: RequestManyOptions): Answers {
-    return ask(this.#core, this, options?.signal, () => {
+    return ask(this.#core, this, options, () => {
       this.#checkPublish(subject)
       checkOptions('requestMany', options, requests.REQUEST_MANY_SHAPE)
       this.#core.checkSend()
@@ -256,7 +256,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     checkImplementation(implementation)
     checkOptions('service', options, SERVICE_SHAPE)
     const subscription = this.subscribeSync(subject, { queue: options.queue ?? SERVICE_QUEUE })
-    serve(subscription, implementation)
+    serve(subscription, implementation, this.#core.serving)
     return await subscription.confirmed()
   }
 
@@ -344,9 +344,10 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   async #drain(drain: Drain): Promise<void> {
     if (!this.#core.closed) {
-      await Promise.all([...this.#core.children].map(child => child.finishWith(drain)))
-      await this.#subscriptions.drain(drain.left)
-      await this.#core.whenIdle(drain.left)
+      const children = [...this.#core.children].map(child => child.finishWith(drain))
+      await Promise.all([...children, this.#subscriptions.drain(drain.left)])
+      await this.#core.serving.whenNone(drain.left)
+      await this.#core.awaited.whenNone(drain.left)
       this.#users = 1
     }
     await this.close()

@@ -24,10 +24,15 @@ const SMALL_PART = 8
 const CHUNK_SIZE = 8 * 1024
 /** Up to here a loop over bytes beats the native copy. */
 const SHORT_BYTES = 32
+/** Up to here a loop over bytes beats the native search. */
+const SHORT_SEARCH = 128
 
 /** The true one: a subclass of the user may say another. */
 const byteLength = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'length')
   ?.get as (this: Uint8Array) => number
+
+/** Of any bytes. */
+const indexOf = Buffer.prototype.indexOf as (this: Uint8Array, text: string) => number
 
 let encoder = new Encoder({ ignoreUndefined: true })
 const decoder = new Decoder()
@@ -36,10 +41,19 @@ function packed(value: unknown): Uint8Array {
   try {
     const bytes = encoder.encodeSharedRef(value)
     if (bytes.byteLength > KEPT_SIZE) encoder = new Encoder({ ignoreUndefined: true })
+    // Somebody else's JSON may have such a key, and no reader takes it: it would cost the socket.
+    if (mayHoldProto(bytes)) decoder.decode(bytes)
     return bytes
   } catch (cause) {
     throw unencodable(cause)
   }
+}
+
+/** As a key, or in a text. */
+function mayHoldProto(bytes: Uint8Array): boolean {
+  if (bytes.length > SHORT_SEARCH) return indexOf.call(bytes, '__proto__') >= 0
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] === 0xa9 && bytes[i + 1] === 0x5f) return true
+  return false
 }
 
 function unencodable(cause: unknown): FabricError {
@@ -49,7 +63,10 @@ function unencodable(cause: unknown): FabricError {
 
 function json(value: unknown): Uint8Array {
   try {
-    return Buffer.from(JSON.stringify(value) ?? 'null')
+    const text = JSON.stringify(value) ?? 'null'
+    // No reader takes it.
+    if (isTooDeep(text)) throw Error(`nested deeper than ${MAX_DEPTH} levels`)
+    return Buffer.from(text)
   } catch (cause) {
     throw unencodable(cause)
   }

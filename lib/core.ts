@@ -3,7 +3,7 @@ import type { Traffic } from '../index'
 import { checkPending, nextHandle } from './commands'
 import type { Drain } from './drain'
 import { closedFailure, errorFrom } from './errors'
-import { Waiters } from './waiters'
+import { UnderWay } from './under-way'
 
 /** A socket or a listener: closed together with its client. */
 export interface Child {
@@ -26,8 +26,9 @@ export class Core {
   readonly listening: Set<string> = new Set()
 
   /** Answers that are awaited. */
-  #awaited = 0
-  readonly #idle = new Waiters()
+  readonly awaited: UnderWay = new UnderWay()
+  /** Methods of services that run. */
+  readonly serving: UnderWay = new UnderWay()
 
   constructor(id: string) {
     this.id = id
@@ -41,16 +42,6 @@ export class Core {
   checkSend(): void {
     this.checkOpen()
     checkPending()
-  }
-
-  countAwaited(change: 1 | -1): void {
-    this.#awaited += change
-    if (this.#awaited === 0) this.#idle.settle()
-  }
-
-  /** Waits until no answer is awaited, at most so many ms. */
-  async whenIdle(timeout: number): Promise<void> {
-    if (this.#awaited > 0) await this.#idle.wait('answers are awaited', timeout)
   }
 
   countSent(bytes: number): void {

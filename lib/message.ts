@@ -82,6 +82,8 @@ export class Message extends MessageData {
   readonly subject: string
   readonly #reply: string | null
   readonly #responder: Responder
+  #isAnswered = false
+  #onAnswer: (() => void) | undefined
   #headersText: string | null
   #parsed: Headers | null | undefined
 
@@ -115,14 +117,35 @@ export class Message extends MessageData {
 
   respond(data?: unknown, options?: PublishOptions): Promise<Published> {
     try {
-      return this.#responder.respond(this.#replySubject(), data, options)
+      const sent = this.#responder.respond(this.#replySubject(), data, options)
+      this.#handleAnswer()
+      return sent
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
   respondSync(data?: unknown, options?: PublishOptions): { bytes: number } {
-    return this.#responder.respondSync(this.#replySubject(), data, options)
+    const sent = this.#responder.respondSync(this.#replySubject(), data, options)
+    this.#handleAnswer()
+    return sent
+  }
+
+  /** Whether somebody waits for an answer that has not been sent. @internal */
+  get awaitsAnswer(): boolean {
+    return this.#reply !== null && !this.#isAnswered
+  }
+
+  /** Calls back when the first answer is sent. @internal */
+  onAnswer(call: () => void): void {
+    this.#onAnswer = call
+  }
+
+  #handleAnswer(): void {
+    if (this.#isAnswered) return
+    this.#isAnswered = true
+    this.#onAnswer?.()
+    this.#onAnswer = undefined
   }
 
   #replySubject(): string {

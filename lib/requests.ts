@@ -30,6 +30,7 @@ import {
   type ShapeOf,
 } from './options'
 import type { Slab } from './slab'
+import type { UnderWay } from './under-way'
 
 /** How something ended, before it is a value or an error of the caller. */
 export type Outcome = Message | Published | number | string[] | Failed
@@ -78,11 +79,13 @@ export class Ticket implements Target {
   readonly outcome: Promise<Outcome>
   readonly #core: Core
   readonly #responder: Responder
+  /** Of the socket that asks. */
+  readonly #underWay: UnderWay | undefined
   #settle: ((outcome: Outcome) => void) | undefined
   #signal: AbortSignal | undefined
   #abort: (() => void) | undefined
 
-  constructor(core: Core, responder: Responder, signal?: AbortSignal) {
+  constructor(core: Core, responder: Responder, signal?: AbortSignal, underWay?: UnderWay) {
     this.client = core.handle
     this.#core = core
     this.#responder = responder
@@ -90,7 +93,9 @@ export class Ticket implements Target {
       this.#settle = resolve
     })
     route(this.handle, this)
-    core.countAwaited(1)
+    this.#underWay = underWay
+    underWay?.begin()
+    core.awaited.begin()
     retain()
     if (signal !== undefined) this.#watch(signal)
   }
@@ -113,7 +118,8 @@ export class Ticket implements Target {
     this.#settle(outcome)
     this.#settle = undefined
     forget(this.handle)
-    this.#core.countAwaited(-1)
+    this.#underWay?.end()
+    this.#core.awaited.end()
     release()
     if (this.#abort !== undefined) this.#signal?.removeEventListener('abort', this.#abort)
   }

@@ -4,6 +4,7 @@ import { type AnswerIterator, mapAnswers } from './answers'
 import { FabricError, invalidType, shown } from './errors'
 import type { Message } from './message'
 import type { Subscription } from './subscription'
+import type { UnderWay } from './under-way'
 
 /** All services of a client share the calls unless they say otherwise. */
 export const SERVICE_QUEUE = '0'
@@ -18,9 +19,11 @@ export function checkImplementation(implementation: unknown): asserts implementa
 }
 
 /** Answers the calls that arrive. Each is on its own: one that hangs holds up no other. */
-export function serve(subscription: Subscription, implementation: object): void {
+export function serve(subscription: Subscription, implementation: object, serving: UnderWay): void {
   subscription.emitter.on('message', (message: Message) => {
-    if (message.isRequest()) void answer(message, implementation)
+    if (!message.isRequest()) return
+    serving.begin()
+    void answer(message, implementation).then(serving.end)
   })
 }
 

@@ -242,6 +242,8 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
   }
 
   async finishWith(drain: Drain): Promise<void> {
+    // Somebody may ask and ask: there must be time left for the end.
+    await this.whenQuiet(drain.left / 2)
     await this.end({ timeout: drain.left })
   }
 
@@ -269,6 +271,7 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
   protected override handleClosing(failure: Failed, reason: Failed): void {
     this.ended = true
     this.#requests = undefined
+    this.forgetRequests()
     this.#data?.end()
     this.#deliveries?.fail(reason)
     this.#drained?.settle(failure)
@@ -328,6 +331,8 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
 
   #receiveRequest(slab: Slab): void {
     const message = readMessage(this.core, this.responder, slab, true)
+    this.underWay.begin()
+    message.onAnswer(this.underWay.end)
     if (this.#requests === undefined && this.announce('request', message)) return
     // Nobody has registered yet. More than a window of requests is more than any peer may have under way.
     const requests = (this.#requests ??= [])

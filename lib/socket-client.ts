@@ -84,6 +84,7 @@ export class ConatSocketClient extends ConatSocketBase {
 
   /** Another socket to the same server, on a subject one token longer. */
   channel(name: string): ConatSocketClient {
+    isString('name', name)
     const { id: _own, ...options } = this.#options
     return new ConatSocketClient(this.core, this.responder, `${this.subject}.${name}`, options)
   }

@@ -9,11 +9,13 @@ import { checkOptions } from './options'
 import { prepare, REQUEST_MANY_SHAPE, REQUEST_SHAPE, Ticket, waitOf } from './requests'
 import { SocketMade } from './socket-settings'
 import type { StateEvents } from './socket-state'
+import { UnderWay } from './under-way'
 
 export abstract class SocketAsking<
   Events extends StateEvents & Record<keyof Events, unknown[]>,
 > extends SocketMade<Events> {
   protected readonly responder: Responder
+  #underWay: UnderWay | undefined
 
   constructor(core: Core, responder: Responder, subject: string, id: string, settings: SocketSettings) {
     super(core, subject, id, settings)
@@ -32,7 +34,7 @@ export abstract class SocketAsking<
   }
 
   requestMany(data?: unknown, options?: RequestManyOptions): Answers {
-    return ask(this.core, this.responder, options?.signal, () => {
+    return ask(this.core, this.responder, options, () => {
       this.checkOpen()
       checkOptions('requestMany', options, REQUEST_MANY_SHAPE)
       const wait = waitOf(options, true)
@@ -41,11 +43,27 @@ export abstract class SocketAsking<
     })
   }
 
+  /** Requests, of either side. */
+  protected get underWay(): UnderWay {
+    this.#underWay ??= new UnderWay()
+    return this.#underWay
+  }
+
+  /** Waits until no request is under way, at most so many ms. @internal */
+  async whenQuiet(timeout: number): Promise<void> {
+    await this.#underWay?.whenNone(timeout)
+  }
+
+  /** Its requests, and its peer's, come to nothing. */
+  protected forgetRequests(): void {
+    this.#underWay?.forget()
+  }
+
   #ask(data: unknown, options: RequestOptions | undefined): Promise<unknown> | Failed {
     if (options?.signal?.aborted) return abortFailure(options.signal)
     const wait = waitOf(options, false)
     const headers = prepare(data, options, true)
-    const ticket = new Ticket(this.core, this.responder, options?.signal)
+    const ticket = new Ticket(this.core, this.responder, options?.signal, this.underWay)
     this.#sendRequest(ticket.handle, wait, headers)
     return ticket.outcome
   }

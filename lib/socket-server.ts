@@ -8,7 +8,7 @@ import { Drain } from './drain'
 import { FabricError, type Failed } from './errors'
 import { ACCEPTED, LISTENER_STATE, route } from './events'
 import type { Message, Responder } from './message'
-import { checkOptions, defaults, isBoolean } from './options'
+import { checkOptions, defaults, isBoolean, isString } from './options'
 import { prepare, REQUEST_SHAPE, Ticket } from './requests'
 import { ServerSocket } from './server-socket'
 import type { Slab } from './slab'
@@ -81,6 +81,7 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
 
   /** Another server on a subject one token longer. */
   channel(name: string): ConatSocketServer {
+    isString('name', name)
     return new ConatSocketServer(this.core, this.#responder, `${this.subject}.${name}`, this.#options)
   }
 
@@ -201,9 +202,10 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
     if (!this.#isEnding && this.state !== 'closed') {
       commands.listenerRetire(this.client, this.handle)
       // Paused: what a handler got after the last report would be told as undelivered, and handled twice.
-      await drain.spreadOver(Object.values(this.sockets), socket =>
-        socket.pause().end({ timeout: drain.left }),
-      )
+      await drain.spreadOver(Object.values(this.sockets), async socket => {
+        await socket.whenQuiet(drain.left / 2)
+        await socket.pause().end({ timeout: drain.left })
+      })
     }
     await this.end({ timeout: drain.left })
   }

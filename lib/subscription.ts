@@ -191,6 +191,8 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   #queuedBytes = 0
   #emitter: EventEmitter | undefined
   #iterated = false
+  /** The request that an iterator was given last, while it has not come back. */
+  #inHand: Message | undefined
   #drained: (() => void) | undefined
   /** One for all who wait for it. */
   #draining: Promise<void> | undefined
@@ -226,6 +228,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   /** What is there already costs one promise. */
   next(): Promise<IteratorResult<Message, undefined>> {
     this.#iterated = true
+    this.#inHand = undefined
     const message = this.#pulls.take()
     if (message === undefined) return this.#nextToCome()
     this.#handleRead(message)
@@ -233,15 +236,25 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   }
 
   async #nextToCome(): Promise<IteratorResult<Message, undefined>> {
+    this.#checkDrained()
     const result = await this.#pulls.next()
     if (!result.done) this.#handleRead(result.value)
-    else this.#drained?.()
     return result
   }
 
   #handleRead(message: Message): void {
     this.#queuedBytes -= message.length
-    if (this.#pulls.length === 0) this.#drained?.()
+    if (message.isRequest()) this.#inHand = message
+    if (this.#drained !== undefined) message.onAnswer(this.#checkDrained)
+    this.#checkDrained()
+  }
+
+  get #isReadOut(): boolean {
+    return this.#pulls.length === 0 && this.#inHand?.awaitsAnswer !== true
+  }
+
+  #checkDrained = (): void => {
+    if (this.#isReadOut) this.#drained?.()
   }
 
   async return(): Promise<IteratorResult<Message, undefined>> {
@@ -269,10 +282,11 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     this.close()
   }
 
-  /** Lets nothing more in, and resolves when what has arrived has been read. */
+  /** Lets nothing more in, and resolves when what has arrived has been read, and the last request answered or gone past. */
   async drain(): Promise<void> {
     this.finish(undefined)
-    if (this.#pulls.length === 0) return
+    if (this.#isReadOut) return
+    this.#inHand?.onAnswer(this.#checkDrained)
     this.#draining ??= new Promise<void>(resolve => {
       this.#drained = resolve
     })
@@ -319,7 +333,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
       this.#queuedBytes -= message.length
       this.#emit(message)
     }
-    if (this.#pulls.length === 0) this.#drained?.()
+    this.#checkDrained()
   }
 
   #emit(message: Message): void {

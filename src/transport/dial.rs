@@ -41,7 +41,11 @@ impl DialOptions {
 
     /// What is wrong with the address, if anything: dialing it would fail, now and later. Does not repeat it, as it may hold a password.
     pub fn check(&self) -> Result<(), &'static str> {
-        Address::parse(&self.address).map(drop)
+        Address::parse(&self.address)?;
+        match Target::new(self) {
+            Ok(_) => Ok(()),
+            Err(_) => Err("malformed address, path or header"),
+        }
     }
 }
 
