@@ -63,6 +63,10 @@ await look(
   'workers are terminated',
   program(`${programs}/workers.cjs`, 'terminate', isLong ? '200' : '50', '5'),
 )
+await look(
+  'also over a port',
+  program(`${programs}/workers.cjs`, 'terminate', isLong ? '200' : '50', '5', 'port'),
+)
 await look('sockets come and go', program(`${programs}/leak.cjs`, 'sockets', '60', '-'))
 await look('clients come and go', program(`${programs}/leak.cjs`, 'clients', '40', 'port'))
 await look(

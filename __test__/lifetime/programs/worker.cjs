@@ -1,9 +1,9 @@
-// A worker of workers.cjs: echoes what it is sent, or writes as fast as it may, over the process's own fabric.
+// A worker of workers.cjs: echoes what it is sent, or writes as fast as it may, over the process's own fabric, or a broker's port.
 const { workerData, parentPort } = require('node:worker_threads')
 const { connect } = require('selvedge')
 
-const { job, subject } = workerData
-const client = connect()
+const { job, subject, address } = workerData
+const client = connect({ address })
 
 if (job === 'echo') {
   const server = client.socket.listen(subject)

@@ -1,16 +1,18 @@
-// Workers over the process's own fabric: [share|terminate] [how many workers] [how many at a time].
+// Workers over the process's own fabric: [share|terminate] [how many workers] [how many at a time] [port: over a broker's instead].
 const { once } = require('node:events')
 const { join } = require('node:path')
 const { Worker } = require('node:worker_threads')
-const { connect } = require('selvedge')
+const { connect, init } = require('selvedge')
 
-const [mode, count, atATime] = process.argv.slice(2)
-const client = connect()
+const [mode, count, atATime, port] = process.argv.slice(2)
+const broker = port === undefined ? undefined : init({ port: 0 })
+let address
+let client
 const spawn = data => new Worker(join(__dirname, 'worker.cjs'), { workerData: data })
 
 async function share() {
   const subjects = Array.from({ length: Number(count) }, (_, i) => `worker.${i}`)
-  const workers = subjects.map(subject => spawn({ job: 'echo', subject }))
+  const workers = subjects.map(subject => spawn({ job: 'echo', subject, address }))
   const exits = workers.map(worker => once(worker, 'exit'))
   await Promise.all(workers.map(worker => once(worker, 'message')))
   const answers = subjects.map(async subject => {
@@ -45,13 +47,15 @@ async function terminate() {
   })
   await server.waitUntilReady()
   for (let done = 0; done < Number(count); done += Number(atATime)) {
-    const workers = Array.from({ length: Number(atATime) }, () => spawn({ job: 'flood', subject: 'flood' }))
+    const workers = Array.from({ length: Number(atATime) }, () =>
+      spawn({ job: 'flood', subject: 'flood', address }),
+    )
     await Promise.all(workers.map(worker => once(worker, 'message')))
     await Promise.all(workers.map(worker => worker.terminate()))
   }
   await Promise.all(gone)
   // The fabric still works for those that are left.
-  const other = connect({ noCache: true }).socket.connect('flood')
+  const other = connect({ address, noCache: true }).socket.connect('flood')
   other.write('still here')
   const [data] = await once(other, 'data')
   console.log(JSON.stringify({ accepted, left: Object.keys(server.sockets).length, data }))
@@ -59,4 +63,15 @@ async function terminate() {
   server.close()
 }
 
-;(mode === 'share' ? share() : terminate()).then(() => client.close())
+async function main() {
+  if (broker !== undefined) {
+    await broker.waitUntilReady()
+    address = `http://127.0.0.1:${broker.address().port}`
+  }
+  client = connect({ address })
+  await (mode === 'share' ? share() : terminate())
+  await client.close()
+  await broker?.close()
+}
+
+main()
