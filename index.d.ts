@@ -295,8 +295,8 @@ export declare class Client extends EventEmitter<ClientEvents> {
   /**
    * Stops in order: drains its socket servers, ends its sockets when requests over them are answered (after half of the time in any case), ends
    * subscriptions once what has arrived was read and the request that a loop is at answered, waits for methods of its services that run and for
-   * answers and confirmations that are under way, and closes, also for others who share it. What handlers do behind a `message` event, and what is
-   * begun meanwhile, is not waited for. Resolves when all is done, or `deadline` is over.
+   * answers and confirmations that are under way, and closes, also for others who share it. What handlers do behind a `message` event, a `requestMany`, and
+   * what is begun meanwhile is not waited for. Resolves when all is done, or `deadline` is over.
    *
    * @example
    * process.once('SIGTERM', () => client.drain({ deadline: 5000 }))
@@ -665,7 +665,8 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   requestMany(data?: unknown, options?: RequestManyOptions): Answers
   /**
    * The data as `[data, headers]`. A message is acknowledged when the next one is asked for, or the loop is left. What a loop has not given out
-   * when it is left waits for the next listener or iterator. With several iterators each gets everything, and the last one acknowledges.
+   * when it is left waits for the next listener or iterator, if nobody else has had something newer. With several iterators each gets everything
+   * that comes while it is there, and the last one acknowledges.
    *
    * @example
    * for await (const [data, headers] of socket.iter()) await store(data)

@@ -163,6 +163,53 @@ describeFabrics('a slow reader', fabric => {
     await socket.drain()
   })
 
+  test('a listener that ends an iterator gets nothing twice, and nothing out of order', async () => {
+    const { server, socket } = await pair(fabric)
+    const reader = server.iter()
+    const got: unknown[] = []
+    const all = new Promise<void>(resolve =>
+      server.on('data', n => {
+        got.push(n)
+        if (n === 2) void reader.return!()
+        if (n === 4) resolve()
+      }),
+    )
+    for (const n of numbers(1, 4)) socket.write(n)
+    await all
+    expect(got).toEqual([1, 2, 3, 4])
+    await socket.drain()
+  })
+
+  test('who has something newer gets nothing older from an iterator that is left', async () => {
+    const { server, socket } = await pair(fabric)
+    const first = server.iter()
+    for (const n of numbers(1, 3)) socket.write(n)
+    expect((await first.next()).value![0]).toBe(1)
+    const second = server.iter()
+    socket.write(4)
+    expect((await second.next()).value![0]).toBe(4)
+    await first.return!()
+    socket.write(5)
+    expect((await second.next()).value![0]).toBe(5)
+    const last = second.next()
+    await socket.drain()
+    socket.write(6)
+    expect((await last).value![0]).toBe(6)
+  })
+
+  test('calls that do not wait for each other are all gone past', async () => {
+    const { server, socket } = await pair(fabric)
+    const reader = server.iter()
+    for (const n of numbers(1, 3)) socket.write(n)
+    const three = await Promise.all([reader.next(), reader.next(), reader.next()])
+    expect(three.map(({ value }) => value![0])).toEqual([1, 2, 3])
+    expect(socket.stats.acknowledged).toBe(0)
+    const waiting = reader.next()
+    await socket.drain()
+    await reader.return!()
+    expect(await waiting).toEqual({ value: undefined, done: true })
+  })
+
   test('who pauses holds iterators, too', async () => {
     const { server, socket } = await pair(fabric)
     const reader = server.iter()

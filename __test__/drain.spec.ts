@@ -23,6 +23,26 @@ describeFabrics('drain of a socket server', fabric => {
     await host.close()
   })
 
+  test('what a loop has handled is not told as undelivered, and the rest is not handled', async () => {
+    const { listener, server, socket } = await pair(fabric)
+    const closed = once(socket, 'closed')
+    const handled: unknown[] = []
+    let drained: Promise<void> | undefined
+    const loop = (async () => {
+      for await (const [n] of server) {
+        if (n === 3) drained = listener.drain({ deadline: 5000, spread: 0 })
+        await new Promise(setImmediate)
+        handled.push(n)
+      }
+    })()
+    for (const n of numbers(1, 20)) socket.write(n)
+    await loop
+    await drained
+    await closed
+    expect(handled).toEqual([1, 2, 3])
+    expect(socket.undelivered().map(({ data }) => data)).toEqual(numbers(4, 20))
+  })
+
   test('cuts off at the deadline, and says what is left', async () => {
     const { listener, server, socket } = await pair(fabric)
     socket.pause()
@@ -154,6 +174,32 @@ describeFabrics('drain of a client', fabric => {
       'answer to second',
     ])
     await Promise.all([loop, drained])
+  })
+
+  test('waits for all who work on one subscription, and for nobody who has left it', async () => {
+    const [host, guest] = [fabric.client(), fabric.client()]
+    const questions = await host.subscribe('questions')
+    const job = work()
+    const answer = async (): Promise<void> => {
+      for (let next = await questions.next(); !next.done; next = await questions.next()) {
+        if (next.value.data === 'slow') await job.done
+        next.value.respondSync(`answer to ${next.value.data}`)
+      }
+    }
+    const workers = [answer(), answer()]
+    const slow = guest.request('questions', 'slow')
+    expect((await guest.request('questions', 'fast')).data).toBe('answer to fast')
+    const other = await host.subscribe('others')
+    const unanswered = rejection(guest.request('others', null, { timeout: 60_000 }))
+    for await (const _ of other) break
+    await other.drain()
+    const drained = host.drain({ deadline: 5000 })
+    await new Promise(setImmediate)
+    job.end()
+    expect((await slow).data).toBe('answer to slow')
+    await Promise.all([drained, ...workers])
+    await guest.close()
+    expect((await unanswered).code).toBe('ERR_CLOSED')
   })
 
   test.each(['asks', 'answers'])('who %s waits for requests over its sockets', async who => {

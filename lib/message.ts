@@ -136,9 +136,16 @@ export class Message extends MessageData {
     return this.#reply !== null && !this.#isAnswered
   }
 
-  /** Calls back when the first answer is sent. @internal */
+  /** Calls back when the first answer is sent. Several subscriptions may have the same message. @internal */
   onAnswer(call: () => void): void {
-    this.#onAnswer = call
+    const before = this.#onAnswer
+    this.#onAnswer =
+      before === undefined
+        ? call
+        : () => {
+            before()
+            call()
+          }
   }
 
   #handleAnswer(): void {

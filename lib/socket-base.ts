@@ -247,6 +247,11 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
     await this.end({ timeout: drain.left })
   }
 
+  /** Waits until loops have come back for more, at most so many ms. @internal */
+  async whenHandled(timeout: number): Promise<void> {
+    await this.#data?.inHand.whenNone(timeout)
+  }
+
   handleEvent(kind: number, slab: Slab): void {
     this.#lastSeen = slab.now
     if (kind === SOCKET_STATE) this.handleState(slab)
@@ -331,12 +336,18 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
 
   #receiveRequest(slab: Slab): void {
     const message = readMessage(this.core, this.responder, slab, true)
-    this.underWay.begin()
-    message.onAnswer(this.underWay.end)
-    if (this.#requests === undefined && this.announce('request', message)) return
+    if (this.#requests === undefined && this.#giveRequest(message)) return
     // Nobody has registered yet. More than a window of requests is more than any peer may have under way.
     const requests = (this.#requests ??= [])
     if (requests.length < this.maxQueueSize) requests.push(message)
+  }
+
+  /** Whether somebody took it. It is under way until it is answered. */
+  #giveRequest(message: Message): boolean {
+    if (this.listenerCount('request') === 0) return false
+    this.underWay.begin()
+    message.onAnswer(this.underWay.end)
+    return this.announce('request', message)
   }
 
   get #incoming(): SocketData {
@@ -386,7 +397,7 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
     while (this.#requests !== undefined && this.listenerCount('request') > 0) {
       const message = this.#requests.shift()
       if (this.#requests.length === 0) this.#requests = undefined
-      if (message !== undefined) this.announce('request', message)
+      if (message !== undefined) this.#giveRequest(message)
     }
   }
 }

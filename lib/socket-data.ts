@@ -4,13 +4,14 @@ import type { Headers } from '../index'
 import type { Failed } from './errors'
 import { nextTick } from './later'
 import { Pulls } from './pulls'
-import { Waiters } from './waiters'
+import { UnderWay } from './under-way'
 
 export type Item = [data: unknown, headers: Headers]
 
-/** A message in the hands of iterators; the last one to go past it consumes it. */
+/** A message for iterators; the last one to go past it consumes it. */
 interface Cell {
   readonly item: Item
+  /** How many have it before them. */
   waiting: number
   /** A listener was called with it, or an iterator has gone past it. */
   isTaken: boolean
@@ -35,7 +36,10 @@ export class SocketData {
   #isPaused = false
   #failure: Failed | undefined
   #ended = false
-  #resumed: Waiters | undefined
+  /** Iterators that wait while it is paused. */
+  #resumed: (() => void)[] | undefined
+  /** Messages in the hands of loops. */
+  #inHand: UnderWay | undefined
 
   constructor(sink: Sink) {
     this.#sink = sink
@@ -51,13 +55,22 @@ export class SocketData {
 
   resume(): void {
     this.#isPaused = false
-    this.#resumed?.settle()
+    this.#wakeIterators()
     this.flow()
   }
 
-  /** Settles when an iterator is to look again whether it may go on. */
-  async whenResumed(): Promise<void> {
-    await (this.#resumed ??= new Waiters()).wait('the socket is paused')
+  /** Settles when an iterator is to look again whether it may go on. Keeps no process alive, as other pulls do not. */
+  whenResumed(): Promise<void> {
+    return new Promise(resolve => {
+      this.#resumed ??= []
+      this.#resumed.push(resolve)
+    })
+  }
+
+  /** Messages that loops have been given and have not come back for. */
+  get inHand(): UnderWay {
+    this.#inHand ??= new UnderWay()
+    return this.#inHand
   }
 
   push(data: unknown, headers: Headers): void {
@@ -77,7 +90,7 @@ export class SocketData {
 
   iterate(): DataIterator {
     const iterator = new DataIterator(this)
-    if (this.#ended) iterator.end(this.#failure)
+    if (this.#ended) iterator.end(this.#failure, false)
     else this.#iterators = [...this.#iterators, iterator]
     if (this.#isPaused) return iterator
     const held = this.#held
@@ -91,17 +104,27 @@ export class SocketData {
     this.#ended = true
     this.#failure = failure
     this.#held = NONE
-    for (const iterator of this.#iterators) iterator.end(failure)
+    // While it was paused nobody was to get more: the other side hears that it was not handled.
+    for (const iterator of this.#iterators) iterator.end(failure, this.#isPaused)
     this.#iterators = NONE
-    this.#resumed?.settle()
+    this.#wakeIterators()
+    this.#inHand?.forget()
+  }
+
+  #wakeIterators(): void {
+    const resumed = this.#resumed
+    this.#resumed = undefined
+    if (resumed !== undefined) for (const resume of resumed) resume()
   }
 
   /** Listeners that throw do not keep the rest from coming: the caller reports it. */
   #give(data: unknown, headers: Headers): void {
     if (this.#iterators.length > 0) {
-      const cell: Cell = { item: [data, headers], waiting: this.#iterators.length, isTaken: false }
+      // The listeners are one more who have it before them: one of them may end an iterator.
+      const cell: Cell = { item: [data, headers], waiting: this.#iterators.length + 1, isTaken: false }
       for (const iterator of this.#iterators) iterator.push(cell)
       if (this.#sink.emitData(data, headers)) cell.isTaken = true
+      this.#drop(cell)
     } else if (this.#sink.emitData(data, headers)) this.#sink.handleConsumed()
     else if (!this.#ended) this.#hold([data, headers])
   }
@@ -135,12 +158,21 @@ export class SocketData {
     return !cell.isTaken
   }
 
-  /** An iterator is not used any more. What it has not given to anybody, and nobody else has had, is for those who come next. */
+  /**
+   * An iterator is not used any more. What it has not given to anybody is for those who come next, unless somebody has had, or is to get, something
+   * newer: to them it would come out of order.
+   */
   leave(iterator: DataIterator, rest: readonly Cell[]): void {
     this.#iterators = this.#iterators.filter(other => other !== iterator)
-    const left = rest.filter(cell => this.#drop(cell)).map(({ item }) => item)
-    if (left.length > 0) this.#held = [...left, ...this.#held]
-    this.#resumed?.settle()
+    const isElsewhere = rest.map(cell => cell.isTaken || cell.waiting > 1)
+    const first = this.#iterators.length > 0 ? rest.length : isElsewhere.lastIndexOf(true) + 1
+    for (const cell of rest.slice(0, first)) {
+      if (cell.waiting === 1) cell.isTaken = true
+      this.#drop(cell)
+    }
+    const left = rest.slice(first).filter(cell => this.#drop(cell))
+    if (left.length > 0) this.#held = [...left.map(({ item }) => item), ...this.#held]
+    this.#wakeIterators()
     this.flow()
   }
 }
@@ -149,7 +181,9 @@ export class SocketData {
 export class DataIterator implements AsyncIterableIterator<Item, undefined> {
   readonly #pulls: Pulls<Cell> = new Pulls()
   readonly #data: SocketData
-  #current: Cell | undefined
+  /** What was given since the last call. More than one where calls do not wait for each other. */
+  #given: Cell[] = []
+  #isLeft = false
 
   /** @internal */
   constructor(data: SocketData) {
@@ -157,20 +191,23 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
   }
 
   async next(): Promise<IteratorResult<Item, undefined>> {
-    this.#passCurrent()
+    this.#passGiven()
     while (this.#data.isPaused && !this.#pulls.ended) await this.#data.whenResumed()
     const result = await this.#pulls.next()
     if (result.done) return result
-    this.#current = result.value
+    if (this.#isLeft) this.#data.pass(result.value)
+    else {
+      this.#given.push(result.value)
+      this.#data.inHand.begin()
+    }
     return { value: result.value.item, done: false }
   }
 
   async return(): Promise<IteratorResult<Item, undefined>> {
+    this.#isLeft = true
     this.#pulls.end()
-    this.#passCurrent()
-    const rest: Cell[] = []
-    for (let cell = this.#pulls.take(); cell !== undefined; cell = this.#pulls.take()) rest.push(cell)
-    this.#data.leave(this, rest)
+    this.#passGiven()
+    this.#data.leave(this, this.#takeAll())
     return { value: undefined, done: true }
   }
 
@@ -182,13 +219,22 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
     this.#pulls.push(cell)
   }
 
-  end(failure?: Failed): void {
+  end(failure: Failed | undefined, dropsRest: boolean): void {
+    if (dropsRest) this.#takeAll()
     this.#pulls.end(failure)
   }
 
-  #passCurrent(): void {
-    if (this.#current === undefined) return
-    this.#data.pass(this.#current)
-    this.#current = undefined
+  #takeAll(): Cell[] {
+    const rest: Cell[] = []
+    for (let cell = this.#pulls.take(); cell !== undefined; cell = this.#pulls.take()) rest.push(cell)
+    return rest
+  }
+
+  #passGiven(): void {
+    for (const cell of this.#given) {
+      this.#data.pass(cell)
+      this.#data.inHand.end()
+    }
+    this.#given.length = 0
   }
 }

@@ -203,8 +203,9 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
       commands.listenerRetire(this.client, this.handle)
       // Paused: what a handler got after the last report would be told as undelivered, and handled twice.
       await drain.spreadOver(Object.values(this.sockets), async socket => {
-        await socket.whenQuiet(drain.left / 2)
-        await socket.pause().end({ timeout: drain.left })
+        const patience = drain.left / 2
+        await Promise.all([socket.pause().whenHandled(patience), socket.whenQuiet(patience)])
+        await socket.end({ timeout: drain.left })
       })
     }
     await this.end({ timeout: drain.left })

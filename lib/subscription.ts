@@ -191,8 +191,10 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   #queuedBytes = 0
   #emitter: EventEmitter | undefined
   #iterated = false
-  /** The request that an iterator was given last, while it has not come back. */
-  #inHand: Message | undefined
+  /** Requests that were handed out and are not answered, oldest first. */
+  #unanswered: Message[] = []
+  /** How many messages were handed out that nobody has come back from. */
+  #handedOut = 0
   #drained: (() => void) | undefined
   /** One for all who wait for it. */
   #draining: Promise<void> | undefined
@@ -228,7 +230,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   /** What is there already costs one promise. */
   next(): Promise<IteratorResult<Message, undefined>> {
     this.#iterated = true
-    this.#inHand = undefined
+    this.#comeBack()
     const message = this.#pulls.take()
     if (message === undefined) return this.#nextToCome()
     this.#handleRead(message)
@@ -244,13 +246,22 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
 
   #handleRead(message: Message): void {
     this.#queuedBytes -= message.length
-    if (message.isRequest()) this.#inHand = message
+    this.#handedOut += 1
+    if (message.isRequest()) this.#unanswered.push(message)
     if (this.#drained !== undefined) message.onAnswer(this.#checkDrained)
     this.#checkDrained()
   }
 
+  /** Somebody asks for more. He may have gone past a request without an answer: who that was is known by the number of those that are out. */
+  #comeBack(): void {
+    if (this.#handedOut > 0) this.#handedOut -= 1
+    if (this.#unanswered.length === 0) return
+    this.#unanswered = this.#unanswered.filter(request => request.awaitsAnswer)
+    if (this.#unanswered.length > this.#handedOut) this.#unanswered.shift()
+  }
+
   get #isReadOut(): boolean {
-    return this.#pulls.length === 0 && this.#inHand?.awaitsAnswer !== true
+    return this.#pulls.length === 0 && !this.#unanswered.some(request => request.awaitsAnswer)
   }
 
   #checkDrained = (): void => {
@@ -270,6 +281,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   /** Ends it; what nobody has read yet is dropped. */
   close(): void {
     this.finish(undefined)
+    this.#unanswered = []
     while (this.#pulls.take() !== undefined) this.#queuedBytes = 0
     this.#drained?.()
   }
@@ -286,7 +298,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   async drain(): Promise<void> {
     this.finish(undefined)
     if (this.#isReadOut) return
-    this.#inHand?.onAnswer(this.#checkDrained)
+    for (const request of this.#unanswered) request.onAnswer(this.#checkDrained)
     this.#draining ??= new Promise<void>(resolve => {
       this.#drained = resolve
     })
