@@ -197,6 +197,32 @@ describeFabrics('a slow reader', fabric => {
     expect((await last).value![0]).toBe(6)
   })
 
+  test('who has nothing newer gets what an iterator that is left was to get', async () => {
+    const { server, socket } = await pair(fabric)
+    const first = server.iter()
+    const sent = numbers(1, 3).map(n => socket.send(n))
+    expect((await first.next()).value![0]).toBe(1)
+    const second = server.iter()
+    await first.return!()
+    for (const n of [2, 3]) expect((await second.next()).value![0]).toBe(n)
+    await second.return!()
+    await Promise.all(sent)
+  })
+
+  test('what was held is for all iterators, also for one that is there already', async () => {
+    const { server, socket } = await pair(fabric)
+    server.on('request', message => message.respondSync(null))
+    const first = server.iter()
+    server.pause()
+    for (const n of numbers(1, 3)) socket.write(n)
+    await socket.request()
+    server.resume()
+    const second = server.iter()
+    for (const reader of [first, second]) {
+      for (const n of numbers(1, 3)) expect((await reader.next()).value![0]).toBe(n)
+    }
+  })
+
   test('calls that do not wait for each other are all gone past', async () => {
     const { server, socket } = await pair(fabric)
     const reader = server.iter()

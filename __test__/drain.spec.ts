@@ -148,6 +148,9 @@ describeFabrics('drain of a client', fabric => {
     const asked = guest.call<{ square(n: number): Promise<number> }>('math').square(7)
     await job.begun
     const drained = host.drain({ deadline: 5000 })
+    // Some time later it is still at it.
+    for (let i = 0; i < 3; i++) expect((await rejection(guest.request('nobody'))).code).toBe(503)
+    expect(host.state).not.toBe('closed')
     job.end()
     expect(await asked).toBe(49)
     await drained

@@ -92,7 +92,8 @@ export class SocketData {
     const iterator = new DataIterator(this)
     if (this.#ended) iterator.end(this.#failure, false)
     else this.#iterators = [...this.#iterators, iterator]
-    if (this.#isPaused) return iterator
+    // With others there, what is held is for all of them, and about to come.
+    if (this.#isPaused || this.#iterators.length > 1) return iterator
     const held = this.#held
     this.#held = NONE
     for (const item of held) iterator.push({ item, waiting: 1, isTaken: false })
@@ -160,12 +161,12 @@ export class SocketData {
 
   /**
    * An iterator is not used any more. What it has not given to anybody is for those who come next, unless somebody has had, or is to get, something
-   * newer: to them it would come out of order.
+   * newer (then that is in `rest`, too): to them it would come out of order.
    */
   leave(iterator: DataIterator, rest: readonly Cell[]): void {
     this.#iterators = this.#iterators.filter(other => other !== iterator)
     const isElsewhere = rest.map(cell => cell.isTaken || cell.waiting > 1)
-    const first = this.#iterators.length > 0 ? rest.length : isElsewhere.lastIndexOf(true) + 1
+    const first = isElsewhere.lastIndexOf(true) + 1
     for (const cell of rest.slice(0, first)) {
       if (cell.waiting === 1) cell.isTaken = true
       this.#drop(cell)
