@@ -206,6 +206,8 @@ for (const kind of ['conat wire', 'selvedge wire', ...DOORS] as const)
     test('has the subscriptions of all clients again', async () => {
       const [one, two] = [fabric.client(), fabric.client()]
       const subscription = await one.subscribe('a.*')
+      // A client that is not connected yet when the broker goes loses nothing, and says nothing.
+      await two.waitUntilReady()
       const losses = Promise.all([once(one, 'disconnected'), once(two, 'disconnected')])
       await fabric.replaceBroker()
       await losses
