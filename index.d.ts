@@ -217,7 +217,7 @@ export interface ClientEvents {
   connected: []
   /**
    * The connection is gone; with `reconnection` another one follows. The reason where one is known: `"ERR_SLOW_CONSUMER"` this client did
-   * not read what came for it, the server dropped that, and the client's subscriptions have lost it · `403` and others of docs/errors.md: the
+   * not read what came for it, the server dropped that, and the client's subscriptions have lost it · `403` and others of docs/reference/errors.md: the
    * server does not let this client subscribe to its inbox, so that it is never ready; what waited for that was rejected with the same.
    */
   disconnected: [reason?: FabricError]
@@ -232,7 +232,7 @@ export interface ClientEvents {
   permission: [refusal: { message: string; subject: string; type: 'pub' | 'sub' }]
   /**
    * An attempt to connect came to nothing, and why: `"ECONNREFUSED"` · `"ENOENT"` · `"ETIMEDOUT"` · `"ERR_REFUSED"` ·
-   * `"ERR_TLS_UNTRUSTED"` and others of docs/errors.md. With `reconnection` the next attempt follows.
+   * `"ERR_TLS_UNTRUSTED"` and others of docs/reference/errors.md. With `reconnection` the next attempt follows.
    */
   connectFailed: [reason: FabricError]
   closed: [reason: FabricError | undefined]

@@ -1,7 +1,7 @@
 /**
  * selvedge/testing: faults for tests of programs that talk over a network, and a fabric for one test.
  *
- * Durations are milliseconds, sizes bytes. See docs/testing.md.
+ * Durations are milliseconds, sizes bytes. See docs/guide/testing.md.
  */
 
 import type { EventEmitter } from 'node:events'

@@ -1,4 +1,4 @@
-// What the original is known to get wrong and we must not, where no other test shows it (docs/from-conat.md lists them all).
+// What the original is known to get wrong and we must not, where no other test shows it (docs/guide/from-conat.md lists them all).
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import type { Message } from 'selvedge'

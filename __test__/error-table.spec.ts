@@ -1,4 +1,4 @@
-// docs/errors.md has one row for each code that the sources can produce, and none for others.
+// docs/reference/errors.md has one row for each code that the sources can produce, and none for others.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -25,14 +25,14 @@ function codes(): Set<string> {
 }
 
 test('every code has its row, and every row its code', () => {
-  const text = readFileSync(join(ROOT, 'docs/errors.md'), 'utf8')
+  const text = readFileSync(join(ROOT, 'docs/reference/errors.md'), 'utf8')
   const rows = [...text.matchAll(/^\| `([A-Z_0-9]+)` \|/gm)].map(([, code]) => code!)
   expect(new Set(rows).size).toBe(rows.length)
   expect(rows.sort()).toEqual([...codes()].sort())
 })
 
 test('every code that index.d.ts names has its row', () => {
-  const text = readFileSync(join(ROOT, 'docs/errors.md'), 'utf8')
+  const text = readFileSync(join(ROOT, 'docs/reference/errors.md'), 'utf8')
   const named = readFileSync(join(ROOT, 'index.d.ts'), 'utf8').matchAll(/"(E[A-Z]+|(?:ERR|ABORT)_[A-Z_]+)"/g)
   for (const [, code] of named) expect(text).toContain(`| \`${code}\` |`)
 })

@@ -1,9 +1,9 @@
-// docs/from-conat.md names a test for each of the twenty defects: it must be there, by that name.
+// docs/guide/from-conat.md names a test for each of the twenty defects: it must be there, by that name.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const ROOT = join(__dirname, '..')
-const page = readFileSync(join(ROOT, 'docs/from-conat.md'), 'utf8')
+const page = readFileSync(join(ROOT, 'docs/guide/from-conat.md'), 'utf8')
 const rows = [...page.matchAll(/^\| (\d+) \|.*$/gm)].map(([row, number]) => ({ row, number: Number(number) }))
 
 test('has a row for each defect', () => {

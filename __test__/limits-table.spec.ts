@@ -1,4 +1,4 @@
-// The numbers in docs/limits.md are the code's.
+// The numbers in docs/reference/limits.md are the code's.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -13,7 +13,7 @@ interface Row {
 }
 
 function rows(): Row[] {
-  const text = readFileSync(join(ROOT, 'docs/limits.md'), 'utf8')
+  const text = readFileSync(join(ROOT, 'docs/reference/limits.md'), 'utf8')
   const found = text.matchAll(/^\| (.+) \| (.+) \| .*\| `([^`]+)` `([^`]+)` \|$/gm)
   return [...found].map(([, what, most, file, name]) => ({
     what: what!,
@@ -62,7 +62,7 @@ test('every number in the table is the one in the code', () => {
 })
 
 test('every row but those without a number names its place', () => {
-  const text = readFileSync(join(ROOT, 'docs/limits.md'), 'utf8')
+  const text = readFileSync(join(ROOT, 'docs/reference/limits.md'), 'utf8')
   const lines = text.split('\n').filter(line => line.startsWith('| ') && !/^\| (what|---)/.test(line))
   const unnamed = lines.filter(line => !/` `[^`]+` \|$/.test(line))
   expect(unnamed).toEqual([expect.stringContaining('one read')])

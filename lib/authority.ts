@@ -18,7 +18,7 @@ export interface AuthorityOptions
   permissionTimeout: number
 }
 
-/** The numbers of *permission decided* in docs/boundary.md. */
+/** The numbers of *permission decided* in docs/internals/boundary.md. */
 const [DENIED, ALLOWED, UNDECIDED] = [0, 1, 2]
 const MOST_ERROR_TEXT = 1000
 const MAX_CODE = 0xffff

@@ -1,4 +1,4 @@
-// A growable byte buffer in the layout of docs/boundary.md. Knows pieces, not commands.
+// A growable byte buffer in the layout of docs/internals/boundary.md. Knows pieces, not commands.
 import { Buffer } from 'node:buffer'
 
 /** Below this length a loop over characters beats the native string writer. */

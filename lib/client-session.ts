@@ -10,7 +10,7 @@ export interface WaitOptions {
   timeout?: number
 }
 
-/** The numbers of *client state* in docs/boundary.md. */
+/** The numbers of *client state* in docs/internals/boundary.md. */
 const [DISCONNECTED, CONNECTED, SIGNED_IN, READY, REFUSED] = [0, 1, 2, 3, 5]
 export const CLOSED = 4
 

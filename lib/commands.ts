@@ -1,4 +1,4 @@
-// Commands to the engine: everything that is written in one tick goes down in one call (docs/boundary.md).
+// Commands to the engine: everything that is written in one tick goes down in one call (docs/internals/boundary.md).
 import { Batch } from './batch'
 import { outgoing } from './codec'
 import { FabricError } from './errors'

@@ -1,4 +1,4 @@
-// Takes over slabs of events and hands each to the object with its handle (docs/boundary.md).
+// Takes over slabs of events and hands each to the object with its handle (docs/internals/boundary.md).
 import { flush } from './commands'
 import { rethrowLater } from './errors'
 import { nextTurn } from './later'
@@ -8,7 +8,7 @@ import { Slab } from './slab'
 /** How many slabs a wake-up may take before timers and I/O get their turn. */
 const SLABS_A_TURN = 8
 
-/** Event kinds of docs/boundary.md. */
+/** Event kinds of docs/internals/boundary.md. */
 export const DELIVERED = 1
 export const PUBLISHED = 2
 export const REPLY = 3

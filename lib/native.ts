@@ -1,4 +1,4 @@
-// The only import of the generated addon, and its type (docs/boundary.md). Nothing else in lib/ crosses over.
+// The only import of the generated addon, and its type (docs/internals/boundary.md). Nothing else in lib/ crosses over.
 
 /** What a native call answers when it could not do what was asked. */
 export interface Failure {
@@ -6,7 +6,7 @@ export interface Failure {
   message: string
 }
 
-/** The addon's functions. What they do is said in docs/boundary.md. */
+/** The addon's functions. What they do is said in docs/internals/boundary.md. */
 interface Addon {
   open(wake: () => void, watches: boolean): number
   hold(session: number, on: boolean): void

@@ -90,7 +90,7 @@ export function pick(options: object, names: readonly string[]): Record<string, 
   return picked
 }
 
-/** The engine's defaults, ms and counts: what `native.defaults()` says (docs/boundary.md). */
+/** The engine's defaults, ms and counts: what `native.defaults()` says (docs/internals/boundary.md). */
 export interface Defaults {
   request: number
   publish: number

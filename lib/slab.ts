@@ -1,4 +1,4 @@
-// Reads the pieces of a slab in the layout of docs/boundary.md. Knows pieces, not events.
+// Reads the pieces of a slab in the layout of docs/internals/boundary.md. Knows pieces, not events.
 
 import { Buffer } from 'node:buffer'
 import { dropChunk } from './codec'

@@ -10,7 +10,7 @@ import { isTimeout } from './options'
 import type { Slab } from './slab'
 import { Waiters } from './waiters'
 
-/** In the order of the numbers in docs/boundary.md. */
+/** In the order of the numbers in docs/internals/boundary.md. */
 const STATES: readonly State[] = ['disconnected', 'connecting', 'ready', 'closed']
 
 /** The events of a state; each object adds its own. */

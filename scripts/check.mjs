@@ -51,7 +51,7 @@ const steps = {
   soak: () =>
     ok(() => run(process.execPath, ['--expose-gc', '--no-warnings', 'scripts/soak.mjs', '--cycles', '600'])),
   asan: () => ok(() => run(process.execPath, ['scripts/asan.mjs'])),
-  // That the benchmark works and every message comes whole; how fast is for people (docs/performance.md).
+  // That the benchmark works and every message comes whole; how fast is for people (docs/internals/performance.md).
   bench: () => ok(() => run(process.execPath, ['scripts/bench/main.mjs', '--quick'])),
   instructions,
   test: async () => {

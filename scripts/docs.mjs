@@ -1,11 +1,21 @@
-// Runs every ```js block of README.md and of the pages named below as a program of its own. Expected output, if a block states any, are its
-// `console.log(…) // text` comments, in order.
-import { readFileSync } from 'node:fs'
+// Checks the pages: every ```js block runs as a program of its own, and every link leads somewhere. Expected output, if a block states any,
+// are its `console.log(…) // text` comments, in order.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { programs } from './util/programs.mjs'
 
-const pages = ['README.md', 'docs/from-conat.md', 'docs/testing.md', 'docs/authority.md']
+const pages = ['.', 'docs'].flatMap(folder =>
+  readdirSync(folder, { recursive: folder !== '.', encoding: 'utf8' })
+    .filter(name => name.endsWith('.md'))
+    .sort()
+    .map(name => join(folder, name).replaceAll('\\', '/')),
+)
 
-export const docs = () => programs(pages.flatMap(blocks))
+export async function docs() {
+  const broken = pages.flatMap(brokenLinks)
+  for (const link of broken) console.log(`FAILED ${link}`)
+  return (await programs(pages.flatMap(blocks))) && broken.length === 0
+}
 
 function blocks(file) {
   const text = readFileSync(file, 'utf8')
@@ -14,11 +24,37 @@ function blocks(file) {
     // From stdin a program resolves `selvedge` from the working folder: the package itself.
     args: ['--input-type=module', '-'],
     input: code,
-    expected: said(code),
+    expected: printed(code),
   }))
 }
 
-function said(code) {
+function printed(code) {
   const lines = [...code.matchAll(/console\.log\(.*\) \/\/ (.*)$/gm)].map(match => match[1])
   return lines.length > 0 ? lines.join('\n') : undefined
 }
+
+/** Links of a page to a file or heading that does not exist. */
+function brokenLinks(file) {
+  const text = withoutCode(readFileSync(file, 'utf8'))
+  return [...text.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link]) => {
+    if (/^[a-z]+:/.test(link)) return []
+    const [path, heading] = link.split('#')
+    const target = path === '' ? file : join(dirname(file), path)
+    if (!existsSync(target)) return [`${file}: ${link}: no such file`]
+    if (heading !== undefined && !headings(target).includes(heading))
+      return [`${file}: ${link}: no such heading`]
+    return []
+  })
+}
+
+/** The anchors of a page's headings, as GitHub makes them. */
+function headings(file) {
+  return [...withoutCode(readFileSync(file, 'utf8')).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+const withoutCode = text => text.replaceAll(/^```[\s\S]*?^```$/gm, '')

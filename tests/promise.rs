@@ -7,7 +7,7 @@ const PROMISE: &str = "while both endpoints live and the session is not declared
 
 #[test]
 fn the_readme_and_the_page_on_reliability_carry_the_promise_word_for_word() {
-    for name in ["README.md", "docs/reliability.md"] {
+    for name in ["README.md", "docs/internals/reliability.md"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         let text = std::fs::read_to_string(path).expect("the page is there");
         // Lines may be broken anywhere, and quoted.
@@ -22,14 +22,15 @@ const MADE_BY_A_FUZZER: &str = "fuzz/artifacts";
 #[test]
 fn every_test_that_the_page_on_reliability_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("docs/reliability.md")).expect("the page is there");
+    let page =
+        std::fs::read_to_string(root.join("docs/internals/reliability.md")).expect("the page is there");
     let mut named = 0;
     for code in page.split('`').skip(1).step_by(2) {
         let is_path =
             ["tests/", "__test__/", "src/", "scripts/", "fuzz/"].iter().any(|start| code.starts_with(start));
         if is_path && !code.contains('*') && code != MADE_BY_A_FUZZER {
             let path = code.split([' ', ':']).next().unwrap_or_default();
-            assert!(root.join(path).exists(), "docs/reliability.md names {path}");
+            assert!(root.join(path).exists(), "docs/internals/reliability.md names {path}");
             named += 1;
         }
     }

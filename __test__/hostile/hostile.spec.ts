@@ -1,5 +1,5 @@
 // The bad inputs of spec rows 1–50, said to a real broker and to real sockets, while an honest neighbour's traffic is watched.
-// What each row is, and which do not apply: docs/reliability.md.
+// What each row is, and which do not apply: docs/internals/reliability.md.
 import { encode as pack } from '@msgpack/msgpack'
 import * as say from './attacker'
 import { frame, frameHead, head, joined, opened, own, ownFrame, publish, Raw, settle, text } from './attacker'

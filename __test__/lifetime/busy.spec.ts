@@ -1,4 +1,4 @@
-// While JavaScript is busy the engine reads on; while it is idle it reads by itself (docs/boundary.md).
+// While JavaScript is busy the engine reads on; while it is idle it reads by itself (docs/internals/boundary.md).
 import { type Client, type ConatServer, connect, init } from 'selvedge'
 import { start } from './run'
 

@@ -4,12 +4,13 @@
 //   --quiet MS (0)                           before each measurement wait up to so long for the machine to be idle
 //   --out FILE                               all results as JSON, written after every measurement
 //   --from FILE                              measures nothing, tells about these results
-//   --update                                 puts what it tells into docs/performance.md
+//   --update                                 puts what it tells into docs/benchmarks.md
 //   --quick                                  few workloads, once and briefly: shows that it works, not how fast
 import { readFileSync, writeFileSync } from 'node:fs'
 import { arch, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { chosenCases, figures } from './cases.mjs'
+import { updateSection } from './document.mjs'
 import { verdict } from './floors.mjs'
 import { quiet } from './quiet.mjs'
 import { median, significant, table } from './report.mjs'
@@ -43,7 +44,7 @@ console.log(`\n${told}\n`)
 // The rest of it, where it happened, is in the file.
 for (const failure of all.failures) console.log(`FAILED ${failure.split('\n')[0]}`)
 if (all.failures.length > 0) process.exitCode = 1
-if (given.update) updateDocument(told)
+if (given.update) updateSection('benchmark', told)
 
 async function measureAll() {
   const all = { setting, results: {}, failures: [] }
@@ -83,18 +84,9 @@ function tell({ setting, results }) {
     `${setting} Cores that other work kept busy meanwhile: ${significant(foreign)}.`,
     table(cases, ways, medians),
     // Floors are for whoever measures properly.
-    ...(given.quick ? [] : ['The floors:', verdict(medians)]),
+    ...(given.quick ? [] : ['### Floors', verdict(medians)]),
   ]
   return lines.join('\n\n')
-}
-
-function updateDocument(told) {
-  const file = new URL('../../docs/performance.md', import.meta.url)
-  const block = /(<!-- npm run bench -- --update -->\n)[\s\S]*(<!-- end -->)/
-  writeFileSync(
-    file,
-    readFileSync(file, 'utf8').replace(block, (_, begin, end) => `${begin}\n${told}\n\n${end}`),
-  )
 }
 
 function map(object, change) {

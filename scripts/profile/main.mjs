@@ -1,13 +1,13 @@
 // npm run profile: where the time of a message goes, in each process; one workload over one of our links, as the benchmark runs it.
 //   --case 'oneway 16 B' --way 'selvedge wire'   which (these)
 //   --dur MS (3000)   --top N (8)                how long, and how many functions of each process
-//   --update                                     puts what it tells into docs/performance.md
+//   --update                                     puts what it tells into docs/benchmarks.md
 // Needs Linux and `perf` (`apt install linux-perf`), and a kernel that lets it look (root, or perf_event_paranoid below 3).
-import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { cases } from '../bench/cases.mjs'
+import { updateSection } from '../bench/document.mjs'
 import { markdown, significant } from '../bench/report.mjs'
 import { withStage } from '../bench/stage.mjs'
 import { chosenWays } from '../bench/ways.mjs'
@@ -35,7 +35,7 @@ async function main() {
   const { result, samples } = await profile(measured, way)
   const told = tell(result.cpu, samples)
   console.log(`\n${told}\n`)
-  if (given.update) update(told)
+  if (given.update) updateSection('profile', told)
 }
 
 /** Of a release with names: the path of the addon. */
@@ -87,13 +87,4 @@ function counted(values) {
   const counts = new Map()
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
   return [...counts].sort(([, a], [, b]) => b - a)
-}
-
-function update(told) {
-  const block = /(<!-- npm run profile -- --update -->\n)[\s\S]*?(<!-- end of the profile -->)/
-  const text = readFileSync('docs/performance.md', 'utf8')
-  writeFileSync(
-    'docs/performance.md',
-    text.replace(block, (_, begin, end) => `${begin}\n${told}\n\n${end}`),
-  )
 }

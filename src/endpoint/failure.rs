@@ -1,4 +1,4 @@
-//! Errors as the application sees them: a stable code and a text. The whole code table of the engine is here; `docs/errors.md` explains it.
+//! Errors as the application sees them: a stable code and a text. The whole code table of the engine is here; `docs/reference/errors.md` explains it.
 
 use crate::client::ClientError;
 use crate::socket::{CloseReason, RequestFailure};

@@ -1,4 +1,4 @@
-//! Reads batches: what JavaScript wants, packed into one byte string (`docs/boundary.md`, "Commands").
+//! Reads batches: what JavaScript wants, packed into one byte string (`docs/internals/boundary.md`, "Commands").
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What JavaScript wants to know of a broker, or tells it, at once: JSON both ways (`docs/boundary.md`, "Queries").
+//! What JavaScript wants to know of a broker, or tells it, at once: JSON both ways (`docs/internals/boundary.md`, "Queries").
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Writes slabs: what happened, packed into one byte string (`docs/boundary.md`, "Events").
+//! Writes slabs: what happened, packed into one byte string (`docs/internals/boundary.md`, "Events").
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! Keeps two makings of one socket apart (docs/socket.md).
+//! Keeps two makings of one socket apart (docs/protocols/socket.md).
 
 use super::{Channel, control};
 use crate::wire::{Headers, Message, Payload};

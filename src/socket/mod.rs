@@ -9,7 +9,7 @@
 //!
 //! A [`ClientSocket`] goes the whole way; a [`ServerSocket`] is made ready by its [`Listener`] and moves between `ready` and
 //! `disconnected` with the fabric. Both hold a [`Channel`]: a [`Sender`], a [`Receiver`] and a [`KeepAlive`].
-//! `docs/socket.md` tells the protocol.
+//! `docs/protocols/socket.md` tells the protocol.
 
 mod channel;
 mod client_socket;

@@ -1,7 +1,7 @@
 //! Sending half of a socket: numbers messages and keeps each one until the peer has handled it.
 //!
 //! Pure: no clock, no transport. What was lost is found out by the receiver: the sender only repeats its last message until it is
-//! acknowledged, and answers requests for missing ones (spec: the original's protocol, `docs/socket.md`).
+//! acknowledged, and answers requests for missing ones (spec: the original's protocol, `docs/protocols/socket.md`).
 
 mod queue;
 mod replay;

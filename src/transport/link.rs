@@ -59,7 +59,7 @@ pub enum LinkError {
 }
 
 impl LinkError {
-    /// As in docs/errors.md. Never renamed.
+    /// As in docs/reference/errors.md. Never renamed.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Closed => "ERR_CONNECT",

@@ -1,6 +1,6 @@
 //! Whole messages that were published in one go on one subject: many of them at the cost of one.
 //!
-//! Kept as the bytes that our own language writes (docs/wire.md, "Bundles"), so that who only passes it on looks at nothing in it.
+//! Kept as the bytes that our own language writes (docs/protocols/fabric.md, "Bundles"), so that who only passes it on looks at nothing in it.
 //! Languages without bundles write the messages one by one.
 
 use bytes::Bytes;

@@ -130,7 +130,7 @@ pub enum ServerOp {
     },
     /// The broker ends this connection, and why. Nothing follows. Conat's wire has no word for it.
     Closing {
-        /// A code of docs/errors.md; who does not know it goes by the words.
+        /// A code of docs/reference/errors.md; who does not know it goes by the words.
         code: String,
         /// In words.
         message: String,

@@ -1,5 +1,5 @@
-//! Whole messages in a row, kept as bytes: what a bundle carries (docs/wire.md, "Bundles"), what a socket writes and hands over in one go,
-//! and what crosses to JavaScript and back (docs/boundary.md). One layout for all, so that a run goes from end to end without being taken apart.
+//! Whole messages in a row, kept as bytes: what a bundle carries (docs/protocols/fabric.md, "Bundles"), what a socket writes and hands over in one go,
+//! and what crosses to JavaScript and back (docs/internals/boundary.md). One layout for all, so that a run goes from end to end without being taken apart.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

@@ -8,11 +8,11 @@ use selvedge::socket::Held as SocketHeld;
 use crate::app::Side;
 use crate::world::World;
 
-/// Bytes before their turn that one socket keeps (docs/socket.md), and the message that went over.
+/// Bytes before their turn that one socket keeps (docs/protocols/socket.md), and the message that went over.
 const MOST_AHEAD_BYTES: usize = 64 * 1024 * 1024 + 1_000_000;
-/// Messages handed over and not handled, at least (docs/socket.md).
+/// Messages handed over and not handled, at least (docs/protocols/socket.md).
 const LEAST_UNCONSUMED: u64 = 10_000;
-/// Requests that wait on one socket (docs/socket.md).
+/// Requests that wait on one socket (docs/protocols/socket.md).
 const MOST_REQUESTS: usize = 10_000;
 /// Everything that a closed world may still wait for: sockets' farewells, unfinished messages at the broker (120 s).
 const AFTERMATH: Duration = Duration::from_secs(150);

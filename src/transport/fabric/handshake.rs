@@ -1,4 +1,4 @@
-//! From HTTP to frames: one request, one answer, and both ends know all they need (docs/wire.md).
+//! From HTTP to frames: one request, one answer, and both ends know all they need (docs/protocols/fabric.md).
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-/// A failure, in words and as a code of docs/errors.md.
+/// A failure, in words and as a code of docs/reference/errors.md.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFailure {
     /// Never renamed.

@@ -1,4 +1,4 @@
-//! Our own language: length-prefixed binary frames over any byte stream (docs/wire.md). Bytes to values and back, no I/O.
+//! Our own language: length-prefixed binary frames over any byte stream (docs/protocols/fabric.md). Bytes to values and back, no I/O.
 
 mod client;
 mod codec;
