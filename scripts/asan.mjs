@@ -45,9 +45,17 @@ const sanitized = {
 const programs = '__test__/lifetime/programs'
 const isOurs = `require('./dist'); process.exit(require('fs').readFileSync('/proc/self/maps', 'utf8').includes('${addon}') ? 0 : 1)`
 const suites = [
-  ...['socket', 'back-pressure', 'undelivered', 'windows', 'http-server', 'tls', 'unix', 'request-many'],
-  ...['pubsub', 'values', 'decode-bounds', 'misuse', 'slow-consumer', 'drain'],
-  ...(isLong ? ['big', 'authority', 'reconnect', 'servers', 'service', 'errors', 'socket-states'] : []),
+  ...[
+    'socket/socket',
+    'socket/back-pressure',
+    'socket/undelivered',
+    'socket/windows',
+    'socket/slow-consumer',
+  ],
+  ...['broker/http-server', 'broker/tls', 'broker/unix', 'messaging/request-many', 'messaging/pubsub'],
+  ...['values/values', 'values/decode-bounds', 'values/misuse', 'client/drain'],
+  ...(isLong ? ['socket/big', 'socket/servers', 'socket/states', 'broker/authorizer'] : []),
+  ...(isLong ? ['client/reconnect', 'messaging/service', 'values/errors'] : []),
 ]
 const settings = join(target, 'jest.config.cjs')
 const jest = { rootDir: root, testTimeout: 120_000, moduleNameMapper: { 'native\\.js$': addon } }

@@ -34,7 +34,7 @@ const steps = {
   types: () =>
     ok(
       () => bin(['typescript', 'tsc'], '--project', 'tsconfig.json', '--noEmit'),
-      // Tests, and that lib/ fits index.d.ts (__test__/parity.test-d.ts).
+      // Tests, and that lib/ fits index.d.ts (__test__/package/parity.test-d.ts).
       () => bin(['typescript', 'tsc'], '--project', 'tsconfig.test.json'),
     ),
   examples,

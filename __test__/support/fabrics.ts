@@ -18,7 +18,7 @@ import { CA, material } from './certificates'
 const QUICK: ConnectOptions = { reconnectionDelay: 5, reconnectionDelayMax: 50 }
 
 /** The same copy that `selvedge` has loaded: what it counts keeps the process alive. */
-const { reasons } = require('../../dist/lifetime.js') as { reasons(): number }
+const { refCount } = require('../../dist/engine/process-ref.js') as { refCount(): number }
 
 export type Kind =
   | 'in-process'
@@ -144,7 +144,7 @@ class TestFabric implements Fabric {
     // Promises that were rejected in this turn are reported at its end.
     await new Promise(setImmediate)
     process.off('unhandledRejection', this.#handleUnhandled)
-    expect({ unhandled: this.#unhandled, leftOpen: reasons() }).toEqual({ unhandled: [], leftOpen: 0 })
+    expect({ unhandled: this.#unhandled, leftOpen: refCount() }).toEqual({ unhandled: [], leftOpen: 0 })
   }
 
   async #start(port: number): Promise<ConatServer> {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'selvedge'
 import { type MemoryFabric, memoryFabric } from 'selvedge/testing'
 
-const { reasons } = require('../../dist/lifetime.js') as { reasons(): number }
+const { refCount } = require('../../dist/engine/process-ref.js') as { refCount(): number }
 
 let fabric: MemoryFabric
 
@@ -13,7 +13,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   await fabric.close()
-  expect(reasons()).toBe(0)
+  expect(refCount()).toBe(0)
 })
 
 test('sockets talk over it', async () => {

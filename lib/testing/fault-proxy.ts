@@ -2,13 +2,13 @@
 import { EventEmitter, once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import type { Direction, FaultProxyOptions, Faults, FaultProxy as Promised } from '../../testing'
-import { invalidType, invalidValue } from '../errors'
-import { checkOptions, isNumber, isString, type ShapeOf } from '../options'
+import { invalidType, invalidValue } from '../values/errors'
+import { checkOptions, isNumber, isString, type ShapeOf } from '../values/option-checks'
 import { checkFaults, type OneWay, ways } from './faults'
 import { type Lane, Pipe } from './pipe'
 import { Random } from './random'
 
-export interface FaultProxyEvents {
+interface FaultProxyEvents {
   connection: [number: number]
 }
 
@@ -17,7 +17,7 @@ interface Target {
   port: number
 }
 
-const SHAPE: ShapeOf<FaultProxyOptions> = {
+const PROXY_SHAPE: ShapeOf<FaultProxyOptions> = {
   target: () => {},
   seed: isNumber,
   host: isString,
@@ -28,7 +28,7 @@ const SHAPE: ShapeOf<FaultProxyOptions> = {
 
 /** Resolves when it listens. */
 export async function faultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
-  checkOptions('faultProxy', options, SHAPE)
+  checkOptions('faultProxy', options, PROXY_SHAPE)
   const target = targetOf(options?.target)
   const proxy = new FaultProxy(target, options.seed ?? Math.floor(Math.random() * 2 ** 32), options.host)
   if (options.toServer !== undefined) proxy.set(options.toServer, 'toServer')

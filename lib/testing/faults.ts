@@ -1,11 +1,11 @@
 // The faults that can be set, and their checks.
 import type { Direction, Faults } from '../../testing'
-import { invalidValue, outOfRange } from '../errors'
-import { checkOptions, isCount, isDuration, isNumber, type ShapeOf } from '../options'
+import { invalidValue, outOfRange } from '../values/errors'
+import { checkOptions, isCount, isDuration, isNumber, type ShapeOf } from '../values/option-checks'
 
 export type OneWay = Exclude<Direction, 'both'>
 
-const SHAPE: ShapeOf<Faults> = {
+const FAULTS_SHAPE: ShapeOf<Faults> = {
   latency: isPause,
   jitter: isPause,
   bandwidth: isCount,
@@ -15,7 +15,7 @@ const SHAPE: ShapeOf<Faults> = {
 }
 
 export function checkFaults(faults: Faults): void {
-  checkOptions('faults', faults, SHAPE)
+  checkOptions('faults', faults, FAULTS_SHAPE)
 }
 
 /** The directions that `direction` names. */

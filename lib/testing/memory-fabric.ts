@@ -1,9 +1,9 @@
 // A fabric for one test: a broker without a port, and clients of it. Isolated from the fabric that a process shares.
 import type { ConnectOptions } from '../../index'
 import type { MemoryFabricOptions } from '../../testing'
-import { type ConatServer, init } from '../broker'
-import type { Client } from '../client'
-import { FabricError } from '../errors'
+import { type ConatServer, init } from '../broker/broker'
+import type { Client } from '../client/client'
+import { FabricError } from '../values/errors'
 
 /** Quick to come back, so that a test of reconnecting takes no longer than it must. */
 const QUICK: ConnectOptions = { reconnectionDelay: 5, reconnectionDelayMax: 50 }

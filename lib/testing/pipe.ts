@@ -19,9 +19,9 @@ interface Piece {
 }
 
 /** Bytes that a pipe holds before it stops reading. */
-const MOST_HELD = 1024 * 1024
+const MAX_HELD_BYTES = 1024 * 1024
 /** The same in pieces, which can be bytes. */
-const MOST_PIECES = 4096
+const MAX_PIECES = 4096
 /** A limited bandwidth is spent in pieces of so many ms. */
 const BANDWIDTH_STEP = 20
 
@@ -110,7 +110,7 @@ export class Pipe {
   }
 
   #hasRoom(): boolean {
-    return this.#held < MOST_HELD && this.#pieces.length < MOST_PIECES
+    return this.#held < MAX_HELD_BYTES && this.#pieces.length < MAX_PIECES
   }
 
   #sizeOfNext(): number {

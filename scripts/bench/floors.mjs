@@ -3,7 +3,7 @@ import { markdown, significant } from './report.mjs'
 
 const link = 'selvedge wire'
 
-// `at least` or `at most` `bound` × the figure of `to` (a way, or another case of the same way), or absolutely.
+// `at least` or `at most` `bound` × the figure of `to` (a contender, or another case of the same contender), or absolutely.
 const floors = [
   { of: 'oneway 16 B', atLeast: 0.3, to: 'net' },
   { of: 'oneway 16 B', atLeast: 2, to: 'nats' },
@@ -44,7 +44,7 @@ export function verdict(medians) {
     const reached = floor.atLeast ? measured >= floor.atLeast : measured <= floor.atMost
     return [[floor.of, floor.by ?? link, promise(floor), significant(measured), reached ? 'yes' : 'NO']]
   })
-  return markdown(['workload', 'way', 'floor', 'measured', 'reached'], rows)
+  return markdown(['workload', 'contender', 'floor', 'measured', 'reached'], rows)
 }
 
 function measure({ of, by = link, take = result => result.rate, to, toCase }, medians) {

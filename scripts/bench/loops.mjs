@@ -23,7 +23,7 @@ export async function flow({ dur, size, sends, burst = 1 }) {
   }
 }
 
-/** Asks for `dur` ms, with `parallel` questions under way. */
+/** Asks for `dur` ms, with `parallel` questions in flight. */
 export async function trips({ dur, size, parallel, request }) {
   const times = []
   const start = now()

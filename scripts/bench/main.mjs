@@ -1,5 +1,5 @@
 // npm run bench: our links beside their peers, in separate processes, every message checked.
-//   --work oneway,rtt,… --ways net,nats,…   which ones (all)
+//   --workloads oneway,rtt,… --contenders net,nats,…  which ones (all)
 //   --dur MS (1500)   --runs N (3)           how long and how often; figures are medians
 //   --quiet MS (0)                           before each measurement wait up to so long for the machine to be idle
 //   --out FILE                               all results as JSON, written after every measurement
@@ -10,17 +10,17 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { arch, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { chosenCases, figures } from './cases.mjs'
+import { chosenContenders } from './contenders.mjs'
 import { updateSection } from './document.mjs'
 import { verdict } from './floors.mjs'
+import { withHarness } from './harness.mjs'
 import { quiet } from './quiet.mjs'
 import { median, significant, table } from './report.mjs'
-import { withStage } from './stage.mjs'
-import { chosenWays } from './ways.mjs'
 
 const { values: given } = parseArgs({
   options: {
-    work: { type: 'string' },
-    ways: { type: 'string' },
+    workloads: { type: 'string' },
+    contenders: { type: 'string' },
     dur: { type: 'string' },
     runs: { type: 'string' },
     quiet: { type: 'string', default: '0' },
@@ -32,12 +32,12 @@ const { values: given } = parseArgs({
 })
 const runs = Number(given.runs ?? (given.quick ? 1 : 3))
 const dur = Number(given.dur ?? (given.quick ? 100 : 1500))
-const ways = chosenWays(given.ways?.split(','))
-const cases = chosenCases(given.work?.split(','), given.quick)
+const contenders = chosenContenders(given.contenders?.split(','))
+const cases = chosenCases(given.workloads?.split(','), given.quick)
 const cpu = `${arch()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'CPU'}`
 const setting = `Node ${process.version}, ${cpu}; ${dur} ms, ${runs} runs, medians; ${new Date().toISOString().slice(0, 10)}.`
 
-// `results`: by name of the case, then of the way, a result for each run.
+// `results`: by name of the case, then of the contender, a result for each run.
 const all = given.from ? JSON.parse(readFileSync(given.from, 'utf8')) : await measureAll()
 const told = tell(all)
 console.log(`\n${told}\n`)
@@ -48,13 +48,13 @@ if (given.update) updateSection('benchmark', told)
 
 async function measureAll() {
   const all = { setting, results: {}, failures: [] }
-  // The ways take turns, so that a busy minute of the machine hits all of them.
+  // The contenders take turns, so that a busy minute of the machine hits all of them.
   for (let run = 1; run <= runs; run++) {
     for (const each of cases) {
-      for (const [name, way] of Object.entries(ways)) {
-        if (!way.works.includes(each.work)) continue
+      for (const [name, contender] of Object.entries(contenders)) {
+        if (!contender.workloads.includes(each.workload)) continue
         await quiet(Number(given.quiet))
-        await measure(all, each, name, way, run)
+        await measure(all, each, name, contender, run)
         if (given.out) writeFileSync(given.out, JSON.stringify(all, undefined, 1))
       }
     }
@@ -62,10 +62,10 @@ async function measureAll() {
   return all
 }
 
-async function measure({ results, failures }, each, name, way, run) {
+async function measure({ results, failures }, each, name, contender, run) {
   const label = `run ${run} of ${runs}, ${each.name}, ${name}`
   try {
-    const result = await withStage(way, stage => each.measure(stage, each, dur))
+    const result = await withHarness(contender, harness => each.measure(harness, each, dur))
     const ofCase = (results[each.name] ??= {})
     ;(ofCase[name] ??= []).push(result)
     process.stderr.write(`${label}: ${figures[each.figure].show(result[each.figure])}\n`)
@@ -82,7 +82,7 @@ function tell({ setting, results }) {
   const foreign = median(each.map(({ foreign }) => ({ foreign }))).foreign
   const lines = [
     `${setting} Cores that other work kept busy meanwhile: ${significant(foreign)}.`,
-    table(cases, ways, medians),
+    table(cases, contenders, medians),
     // Floors are for whoever measures properly.
     ...(given.quick ? [] : ['### Floors', verdict(medians)]),
   ]

@@ -16,17 +16,17 @@ export function median(runs) {
   )
 }
 
-/** `medians`: by name of the case, then of the way. */
-export function table(cases, ways, medians) {
-  const compared = peers.filter(peer => ways[peer])
-  const head = ['workload', 'way', 'median', ...compared.map(peer => `÷ ${peer}`), 'CPU µs', ...roles]
+/** `medians`: by name of the case, then of the contender. */
+export function table(cases, contenders, medians) {
+  const compared = peers.filter(peer => contenders[peer])
+  const head = ['workload', 'contender', 'median', ...compared.map(peer => `÷ ${peer}`), 'CPU µs', ...roles]
   const rows = cases.flatMap(({ name, figure }) =>
-    Object.keys(ways).flatMap(way => {
-      const result = medians[name]?.[way]
+    Object.keys(contenders).flatMap(contender => {
+      const result = medians[name]?.[contender]
       if (!result) return []
       const ratios = compared.map(peer => ratio(result[figure], medians[name][peer]?.[figure]))
       const cpu = [result.cpu.total, ...roles.map(role => result.cpu[role])]
-      return [[name, way, figures[figure].show(result[figure]), ...ratios, ...cpu.map(significant)]]
+      return [[name, contender, figures[figure].show(result[figure]), ...ratios, ...cpu.map(significant)]]
     }),
   )
   return markdown(head, rows)

@@ -4,7 +4,7 @@ import { now, sleep } from './clock.mjs'
 import { flow, opens, trips } from './loops.mjs'
 import { make } from './payload.mjs'
 
-const way = await import(`./ways/${process.argv[2]}.mjs`)
+const contender = await import(`./contenders/${process.argv[2]}.mjs`)
 const arrivals = new Arrivals()
 const sockets = []
 let server
@@ -12,19 +12,19 @@ let session
 let publisher
 
 const tasks = {
-  broker: options => way.broker(options),
+  broker: options => contender.broker(options),
 
   // The receiver.
   async serve(options) {
-    server = await way.serve({ ...options, accept: () => arrivals.reader(), onRequest: data => data })
+    server = await contender.serve({ ...options, accept: () => arrivals.reader(), onRequest: data => data })
     return { address: server.address }
   },
   async subscribe({ subject, ...options }) {
-    const client = await way.subjects(options)
+    const client = await contender.subjects(options)
     await client.subscribe(subject, arrivals.reader())
   },
   async respond({ subject, ...options }) {
-    const client = await way.subjects(options)
+    const client = await contender.subjects(options)
     await client.respond(subject, data => data)
   },
   reset: () => arrivals.reset(),
@@ -36,10 +36,10 @@ const tasks = {
 
   // The sender.
   async session(options) {
-    session = await way.session(options)
+    session = await contender.session(options)
   },
   async publisher(options) {
-    publisher = await way.subjects(options)
+    publisher = await contender.subjects(options)
   },
   /** Opens `count` more sockets, which read if they are to `listen`. */
   async open({ count, listen = false }) {
@@ -73,10 +73,10 @@ const tasks = {
 
   /** Holds `count` subscriptions that nothing matches. */
   async crowd({ count, ...options }) {
-    const client = await way.subjects(options)
+    const client = await contender.subjects(options)
     await client.crowd(Array.from({ length: count }, (_, n) => `crowd.${n % 1000}.${n}.*`))
   },
-  /** Lets V8's young generation grow: any work makes it do so, and no socket is to be charged with it. */
+  /** Lets V8's young generation grow: any workload makes it do so, and no socket is to be charged with it. */
   grow() {
     // Each lives for a while and dies young, so that nothing is left behind for sockets to use.
     const objects = Array(10_000)

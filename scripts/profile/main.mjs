@@ -1,5 +1,5 @@
 // npm run profile: where the time of a message goes, in each process; one workload over one of our links, as the benchmark runs it.
-//   --case 'oneway 16 B' --way 'selvedge wire'   which (these)
+//   --case 'oneway 16 B' --contender 'selvedge wire'   which (these)
 //   --dur MS (3000)   --top N (8)                how long, and how many functions of each process
 //   --update                                     puts what it tells into docs/benchmarks.md
 // Needs Linux and `perf` (`apt install linux-perf`), and a kernel that lets it look (root, or perf_event_paranoid below 3).
@@ -7,17 +7,17 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { cases } from '../bench/cases.mjs'
+import { chosenContenders } from '../bench/contenders.mjs'
 import { updateSection } from '../bench/document.mjs'
+import { withHarness } from '../bench/harness.mjs'
 import { markdown, significant } from '../bench/report.mjs'
-import { withStage } from '../bench/stage.mjs'
-import { chosenWays } from '../bench/ways.mjs'
 import { has, run } from '../util/run.mjs'
 import { execArgv, sampled } from './perf.mjs'
 
 const { values: given } = parseArgs({
   options: {
     case: { type: 'string', default: 'oneway 16 B' },
-    way: { type: 'string', default: 'selvedge wire' },
+    contender: { type: 'string', default: 'selvedge wire' },
     dur: { type: 'string', default: '3000' },
     top: { type: 'string', default: '8' },
     update: { type: 'boolean', default: false },
@@ -30,9 +30,9 @@ else console.log('SKIPPED: no perf here (`apt install linux-perf`), so nothing w
 async function main() {
   const measured = cases.find(({ name }) => name === given.case)
   if (!measured) throw Error(`no case '${given.case}'; there are ${cases.map(({ name }) => name).join(', ')}`)
-  const [way] = Object.values(chosenWays([given.way]))
+  const [contender] = Object.values(chosenContenders([given.contender]))
   process.env.NAPI_RS_NATIVE_LIBRARY_PATH = await build()
-  const { result, samples } = await profile(measured, way)
+  const { result, samples } = await profile(measured, contender)
   const told = tell(result.cpu, samples)
   console.log(`\n${told}\n`)
   if (given.update) updateSection('profile', told)
@@ -46,17 +46,21 @@ async function build() {
 }
 
 /** `samples` by role, of what lies between the first send and the last arrival. */
-async function profile(measured, way) {
+async function profile(measured, contender) {
   let samples
   const during = async (measure, pids) => {
     const taken = await sampled(measure, Object.values(pids))
     samples = Object.entries(pids).map(([role, pid]) => [role, taken.samples.filter(one => one.pid === pid)])
     return taken.result
   }
-  const result = await withStage(way, stage => measured.measure(stage, measured, Number(given.dur)), {
-    execArgv,
-    during,
-  })
+  const result = await withHarness(
+    contender,
+    harness => measured.measure(harness, measured, Number(given.dur)),
+    {
+      execArgv,
+      during,
+    },
+  )
   return { result, samples: Object.fromEntries(samples) }
 }
 
@@ -78,7 +82,7 @@ function tell(cpu, samples) {
       ...functions.map(([name, count]) => ['', name, cost(count)]),
     ]
   })
-  const setting = `${given.case}, ${given.way}, ${given.dur} ms; µs of CPU a message, by samples of what runs.`
+  const setting = `${given.case}, ${given.contender}, ${given.dur} ms; µs of CPU a message, by samples of what runs.`
   return `${setting}\n\n${markdown(['process', 'where', 'µs'], rows)}`
 }
 

@@ -1,4 +1,4 @@
-//! The functions that `lib/native.ts` calls.
+//! The functions that `lib/engine/native.ts` calls.
 
 use napi::Env;
 use napi::bindgen_prelude::{BufferSlice, Function};

@@ -11,7 +11,7 @@ use crate::socket::State;
 use crate::subject::Subject;
 use crate::wire::{Encoding, Headers, Json, Message, Parcel, Part, Payload, RunBuilder, push_part};
 
-/// Writes batches as `lib/batch.ts` does.
+/// Writes batches as `lib/engine/batch.ts` does.
 #[derive(Default)]
 struct Batch(Vec<u8>);
 
@@ -42,7 +42,7 @@ fn read(batch: &[u8]) -> (Vec<(Handle, String)>, Result<(), Failure>) {
     (commands, outcome)
 }
 
-/// Reads a slab as `lib/slab.ts` does: kind, handle and body of each record.
+/// Reads a slab as `lib/engine/event-reader.ts` does: kind, handle and body of each record.
 fn records(slab: &Slab) -> Vec<(u8, u32, Vec<u8>)> {
     let (mut rest, mut records) = (&slab.bytes[..], Vec::new());
     while let Some((length, after)) = rest.split_first_chunk::<4>() {

@@ -3,11 +3,11 @@
 const { once } = require('node:events')
 const v8 = require('node:v8')
 const { Client, connect, ConatSocketClient, ServerSocket, init } = require('selvedge')
-const { Ticket } = require('../../../dist/requests.js')
-const { Subscription } = require('../../../dist/subscription.js')
+const { Ticket } = require('../../../dist/messaging/requests.js')
+const { Subscription } = require('../../../dist/messaging/subscription.js')
 
 // Every handle that events are routed to, until it is forgotten.
-const events = require('../../../dist/events.js')
+const events = require('../../../dist/engine/events.js')
 const { route, forget } = events
 const routed = new Set()
 events.route = (handle, target) => {

@@ -10,7 +10,7 @@ async function main() {
   // As test frameworks do.
   if (mode === 'fake') globalThis.setImmediate = timers.setImmediate = () => {}
   else {
-    const { native } = require('../../../dist/native')
+    const { native } = require('../../../dist/engine/native')
     const { drain } = native
     native.drain = () => {
       native.drain = drain

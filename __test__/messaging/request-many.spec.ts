@@ -1,0 +1,101 @@
+import type { Client, Message } from 'selvedge'
+import { describeFabrics, type Fabric } from '../support/fabrics'
+import { rejection } from '../support/messages'
+
+/** Clients that answer with their number and never again. */
+async function crowd(fabric: Fabric, count: number): Promise<void> {
+  await Promise.all(
+    Array.from({ length: count }, async (_, n) => {
+      const subscription = await fabric.client().subscribe('ping')
+      subscription.emitter.on('message', message => message.respondSync(n))
+    }),
+  )
+}
+
+/** A client that answers with 1, 2, 3 and so on, one after the other has left. */
+async function counter(client: Client, last: number): Promise<void> {
+  const subscription = await client.subscribe('count')
+  subscription.emitter.on('message', async (message: Message) => {
+    for (let n = 1; n <= last; n++) message.respondSync(n)
+  })
+}
+
+async function all(answers: AsyncIterable<Message>): Promise<unknown[]> {
+  const data: unknown[] = []
+  for await (const message of answers) data.push(message.data)
+  return data
+}
+
+describeFabrics('requestMany', fabric => {
+  test('with noThrow ends without an answer where nobody listens', async () => {
+    const client = fabric.client()
+    expect(await all(client.requestMany('nobody', 1, { noThrow: true }))).toEqual([])
+    expect(await all(await client.requestMany('nobody', 1, { noThrow: true }))).toEqual([])
+  })
+
+  test('iterates over the answers of all listeners, and ends after maxMessages', async () => {
+    await crowd(fabric, 4)
+    const answers = await all(fabric.client().requestMany('ping', null, { maxMessages: 4 }))
+    expect(answers.sort()).toEqual([0, 1, 2, 3])
+  })
+
+  test('ends after maxWait without an answer', async () => {
+    await crowd(fabric, 3)
+    const answers = await all(fabric.client().requestMany('ping', null, { maxWait: 100 }))
+    expect(answers.sort()).toEqual([0, 1, 2])
+  })
+
+  test('ends at its timeout', async () => {
+    await crowd(fabric, 2)
+    const answers = await all(fabric.client().requestMany('ping', null, { timeout: 150 }))
+    expect(answers.sort()).toEqual([0, 1])
+  })
+
+  test('can be awaited first, to be told whether anybody listens', async () => {
+    const client = fabric.client()
+    const error = await rejection(client.requestMany('count'))
+    expect(error).toMatchObject({ code: 503 })
+    expect(error.message).toContain('requestMany -- no subscribers matching')
+    await counter(fabric.client(), 3)
+    expect(await all(await client.requestMany('count', null, { maxMessages: 3 }))).toEqual([1, 2, 3])
+  })
+
+  test('throws 503 into the loop when it was not awaited', async () => {
+    expect((await rejection(all(fabric.client().requestMany('count')))).code).toBe(503)
+  })
+
+  test('hands one responder’s answers over in order', async () => {
+    await counter(fabric.client(), 1000)
+    const answers = await all(fabric.client().requestMany('count', null, { maxMessages: 1000 }))
+    expect(answers).toEqual(Array.from({ length: 1000 }, (_, i) => i + 1))
+  })
+
+  test('stops waiting when the loop is left', async () => {
+    await counter(fabric.client(), 10)
+    for await (const message of fabric.client().requestMany('count')) if (message.data === 2) break
+    // Nothing waits any more: the fabric helper sees what would keep the process alive.
+  })
+
+  test('is aborted by its signal', async () => {
+    await counter(fabric.client(), 2)
+    const controller = new AbortController()
+    const seen: unknown[] = []
+    const loop = async () => {
+      for await (const message of fabric.client().requestMany('count', null, { signal: controller.signal })) {
+        seen.push(message.data)
+        if (message.data === 2) controller.abort()
+      }
+    }
+    expect((await rejection(loop())).code).toBe('ABORT_ERR')
+    expect(seen).toEqual([1, 2])
+  })
+
+  test.each([{ maxMessages: 0 }, { maxWait: -1 }, { timeout: 0 }])(
+    'refuses limits that are not positive: %p',
+    async options => {
+      const error = await rejection(fabric.client().requestMany('count', null, options))
+      expect(error).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
+      expect(error.message).toContain('must be positive')
+    },
+  )
+})

@@ -1,0 +1,39 @@
+// Promises for something that happens to an object once, several or never: ready, drained, closed.
+
+import { release, retain } from '../engine/process-ref'
+import { type Failure, timeoutFailure } from '../values/errors'
+
+type Settle = (failure: Failure | undefined) => void
+
+/** Each waiter keeps the process alive until it is settled. */
+export class Waiters {
+  #waiting: Set<Settle> | undefined
+
+  /** Resolves, and never rejects: the error must be made where the caller's frames are (`errorFrom`). */
+  wait(what: string, timeout?: number): Promise<Failure | undefined> {
+    const waiting = (this.#waiting ??= new Set())
+    retain()
+    return new Promise(resolve => {
+      let timer: NodeJS.Timeout | undefined
+      const settle: Settle = failure => {
+        clearTimeout(timer)
+        waiting.delete(settle)
+        // Sockets are many, and wait once: the table goes with the last of them.
+        if (waiting.size === 0 && this.#waiting === waiting) this.#waiting = undefined
+        release()
+        resolve(failure)
+      }
+      waiting.add(settle)
+      if (timeout !== undefined) timer = setTimeout(() => settle(timeoutFailure(what, timeout)), timeout)
+    })
+  }
+
+  get size(): number {
+    return this.#waiting?.size ?? 0
+  }
+
+  settle(failure?: Failure): void {
+    if (this.#waiting === undefined) return
+    for (const settle of this.#waiting) settle(failure)
+  }
+}

@@ -1,0 +1,251 @@
+// Who connects, and what they may do: calls the application's callbacks, within a time, and answers the engine.
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { ServerOptions, SystemAccounts, Visitor, VisitorCertificate } from '../../index'
+
+import * as commands from '../engine/commands'
+import type { EventReader } from '../engine/event-reader'
+import { ASKED_PERMISSION, ASKED_USER, CONNECTION_GONE } from '../engine/events'
+import { throwAsync } from '../values/errors'
+
+type Callbacks = Required<Pick<ServerOptions, 'getUser' | 'isAllowed'>>
+
+/** The callbacks, and how long they may take. */
+interface AuthorizerOptions extends Pick<ServerOptions, 'getUser' | 'isAllowed' | 'systemAccountPassword'> {
+  /** Milliseconds. */
+  signInTimeout: number
+  permissionTimeout: number
+}
+
+/** The numbers of *permission decided* in docs/internals/boundary.md. */
+const [DENIED, ALLOWED, UNDECIDED] = [0, 1, 2]
+const MAX_ERROR_TEXT = 1000
+const MAX_CODE = 0xffff
+const NO_CODE = 0xffffffff
+
+/** The callbacks of one broker. Nothing that they do gets out of here but an answer. */
+export class Authorizer {
+  readonly #broker: number
+  readonly #getUser: Callbacks['getUser']
+  readonly #isAllowed: Callbacks['isAllowed'] | undefined
+  readonly #accounts: SystemAccounts | undefined
+  readonly #options: AuthorizerOptions
+  readonly #failed: (error: unknown, callback: 'getUser' | 'isAllowed') => void
+  /** What `getUser` said, by connection: `isAllowed` gets the same object. */
+  readonly #users = new Map<number, unknown>()
+  readonly #timers = new Set<NodeJS.Timeout>()
+  #isStopped = false
+
+  constructor(
+    broker: number,
+    options: AuthorizerOptions,
+    failed: (error: unknown, callback: 'getUser' | 'isAllowed') => void,
+  ) {
+    this.#broker = broker
+    this.#options = options
+    this.#getUser = options.getUser ?? standardUser
+    this.#isAllowed = options.isAllowed
+    this.#failed = failed
+    const password = options.systemAccountPassword
+    if (password !== undefined) this.#accounts = { sys: { password, user: { hub_id: 'system' } } }
+  }
+
+  /** Connections that it remembers the user of. */
+  get size(): number {
+    return this.#users.size
+  }
+
+  handleEvent(kind: number, event: EventReader): void {
+    if (kind === CONNECTION_GONE) {
+      this.#users.delete(event.f64())
+      return
+    }
+    const question: commands.Question = [event.u32(), event.u32()]
+    const connection = event.f64()
+    if (kind === ASKED_USER) this.#askUser(question, connection, event.str())
+    else if (kind === ASKED_PERMISSION) this.#askPermission(question, connection, event)
+  }
+
+  /** Nobody waits for an answer any more. */
+  stop(): void {
+    this.#isStopped = true
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.#timers.clear()
+    this.#users.clear()
+  }
+
+  #askUser(question: commands.Question, connection: number, text: string): void {
+    // Until the answer is there `null` stands for the user: it is taken out when the connection is gone.
+    this.#users.set(connection, null)
+    const visitor = visitorOf(text)
+    // A copy, so that a callback cannot change the password for the others.
+    const accounts = this.#accounts === undefined ? undefined : structuredClone(this.#accounts)
+    this.#settle(
+      () => this.#getUser(visitor, accounts),
+      this.#options.signInTimeout,
+      user => this.#admit(question, connection, user),
+      error => this.#refuse(question, error),
+    )
+  }
+
+  #admit(question: commands.Question, connection: number, user: unknown): void {
+    let text: string
+    try {
+      // A forgotten `return` is nobody's identity.
+      const found = JSON.stringify(user)
+      if (found === undefined) throw TypeError(`getUser must give JSON, got ${typeof user}`)
+      text = found
+    } catch (error) {
+      this.#refuse(question, error)
+      return
+    }
+    if (this.#users.has(connection)) this.#users.set(connection, user)
+    commands.userFound(this.#broker, question, text)
+  }
+
+  #refuse(question: commands.Question, error: unknown): void {
+    this.#report(error, 'getUser')
+    const code = codeOf(error)
+    commands.userRefused(this.#broker, question, textOf(error), code)
+  }
+
+  #askPermission(question: commands.Question, connection: number, event: EventReader): void {
+    const type = event.u8() === 0 ? 'pub' : 'sub'
+    const subject = event.str()
+    const user = this.#users.get(connection) ?? null
+    this.#settle(
+      () => this.#isAllowed?.({ type, user, subject }),
+      this.#options.permissionTimeout,
+      allowed => {
+        if (typeof allowed === 'boolean') {
+          commands.permissionDecided(this.#broker, question, allowed ? ALLOWED : DENIED)
+        } else {
+          this.#undecided(question, TypeError(`isAllowed must give a boolean, got ${typeof allowed}`))
+        }
+      },
+      error => this.#undecided(question, error),
+    )
+  }
+
+  #undecided(question: commands.Question, error: unknown): void {
+    commands.permissionDecided(this.#broker, question, UNDECIDED)
+    this.#report(error, 'isAllowed')
+  }
+
+  #report(error: unknown, callback: 'getUser' | 'isAllowed'): void {
+    try {
+      this.#failed(error, callback)
+    } catch (thrown) {
+      throwAsync(thrown)
+    }
+  }
+
+  /** Calls, and hears one answer: what it returns, what its promise comes to, or that the time is over. */
+  #settle(
+    call: () => unknown,
+    timeout: number,
+    succeed: (value: unknown) => void,
+    fail: (error: unknown) => void,
+  ): void {
+    let result: unknown
+    try {
+      result = call()
+    } catch (error) {
+      if (!this.#isStopped) fail(error)
+      return
+    }
+    if (this.#isStopped) return
+    if (!isObject(result) || !isThenable(result)) {
+      succeed(result)
+      return
+    }
+    let isOpen = true
+    const once = (settle: () => void): void => {
+      if (!isOpen || this.#isStopped) return
+      isOpen = false
+      clearTimeout(timer)
+      this.#timers.delete(timer)
+      settle()
+    }
+    const timer = setTimeout(
+      () => once(() => fail(Error(`timeout: no answer within ${timeout} ms`))),
+      timeout,
+    ).unref()
+    this.#timers.add(timer)
+    Promise.resolve(result).then(
+      value => once(() => succeed(value)),
+      error => once(() => fail(error)),
+    )
+  }
+}
+
+/** Who one is if the application does not say: nobody, or the system for who has its password. */
+function standardUser(visitor: Visitor, accounts: SystemAccounts | undefined): unknown {
+  const given = cookieOf(visitor.handshake.headers.cookie, 'sys')
+  if (accounts?.sys === undefined || given === undefined) return null
+  if (!isSame(given, accounts.sys.password)) throw Error('wrong system account password')
+  return accounts.sys.user
+}
+
+function cookieOf(header: string | undefined, name: string): string | undefined {
+  for (const pair of header?.split(';') ?? []) {
+    const at = pair.indexOf('=')
+    if (at > 0 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim()
+  }
+  return undefined
+}
+
+/** Takes the same time wherever the difference is. */
+function isSame(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(a), digest(b))
+}
+
+function visitorOf(text: string): Visitor {
+  const { id, address, headers, certificate } = JSON.parse(text) as {
+    id: string
+    address: string
+    headers: [string, string][]
+    certificate: VisitorCertificate | null
+  }
+  const joined = new Map<string, string>()
+  for (const [name, value] of headers) {
+    const known = joined.get(name)
+    joined.set(name, known === undefined ? value : `${known}${name === 'cookie' ? ';' : ','} ${value}`)
+  }
+  // `fromEntries` defines own properties: a header `__proto__` is one like the others.
+  return { id, handshake: { headers: Object.fromEntries(joined), address, certificate } }
+}
+
+function isObject(value: unknown): value is object {
+  return value !== null && (typeof value === 'object' || typeof value === 'function')
+}
+
+function isThenable(value: object): boolean {
+  try {
+    return typeof (value as { then?: unknown }).then === 'function'
+  } catch {
+    // Its promise rejects with what the getter threw.
+    return true
+  }
+}
+
+/** What a stranger is told of an error. */
+export function textOf(error: unknown): string {
+  try {
+    const text = error instanceof Error ? error.message : String(error)
+    return text.slice(0, MAX_ERROR_TEXT) || 'sign-in refused'
+  } catch {
+    return 'sign-in refused'
+  }
+}
+
+function codeOf(error: unknown): number {
+  try {
+    const code = isObject(error) ? (error as { code?: unknown }).code : undefined
+    return Number.isInteger(code) && (code as number) >= 0 && (code as number) <= MAX_CODE
+      ? (code as number)
+      : NO_CODE
+  } catch {
+    return NO_CODE
+  }
+}

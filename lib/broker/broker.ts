@@ -1,0 +1,307 @@
+// The embedded broker.
+import { EventEmitter } from 'node:events'
+import type {
+  ConnectionStats,
+  ConnectionView,
+  ConnectOptions,
+  DrainOptions,
+  ServerEvents,
+  ServerOptions,
+  Usage,
+} from '../../index'
+import { Drain } from '../async/drain'
+import { Waiters } from '../async/waiters'
+import { Client } from '../client/client'
+import { flush, nextHandle } from '../engine/commands'
+import { defaults } from '../engine/defaults'
+import type { EventReader } from '../engine/event-reader'
+import { BROKER_STATE, forget, route } from '../engine/events'
+import { native } from '../engine/native'
+import { ProcessRef } from '../engine/process-ref'
+import { type SecureContextOptions, secureContextSettings } from '../engine/tls'
+import { closedFailure, errorFrom, FabricError, Failure } from '../values/errors'
+import { checkOptions, isTimeout } from '../values/option-checks'
+import { Authorizer, textOf } from './authorizer'
+import { Attachment } from './http-server'
+import {
+  brokerSettings,
+  checkSystemNames,
+  hasAuthorizer,
+  SERVER_SHAPE,
+  type ServerAddress,
+  visibleOptions,
+} from './options'
+import { SystemService } from './system-service'
+import * as views from './views'
+
+const [READY, DRAINED, CLOSED, FAILED] = [1, 2, 4, 5]
+
+/** Starts a broker in this process. */
+export function init(options: ServerOptions = {}): ConatServer {
+  return new ConatServer(options)
+}
+
+export class ConatServer extends EventEmitter<ServerEvents> {
+  readonly #handle: number = nextHandle()
+  readonly id: string
+  readonly options: Readonly<ServerOptions>
+  state: 'starting' | 'ready' | 'closed' = 'starting'
+  readonly #ref = new ProcessRef()
+  readonly #ready = new Waiters()
+  readonly #drained = new Waiters()
+  readonly #closed = new Waiters()
+  #draining: Promise<void> | undefined
+  readonly #attachment: Attachment | undefined
+  readonly interest: views.Interest
+  #authorizer: Authorizer | undefined
+  #system: SystemService | undefined
+  #own: Client | undefined
+  #address: ServerAddress | null = null
+  /** The engine is ready for visitors. */
+  #isOpen = false
+  /** The HTTP server is, or has failed. */
+  #isListening = false
+  #isGone = false
+  #isWarned = false
+
+  /** @internal */
+  constructor(options: ServerOptions) {
+    super()
+    checkOptions('init', options, SERVER_SHAPE)
+    checkSystemNames(options)
+    this.options = visibleOptions(options)
+    this.id = this.options.id as string
+    this.interest = new views.Interest(this.#handle)
+    if (hasAuthorizer(options)) this.#authorizer = this.#makeAuthority(options)
+    route(this.#handle, {
+      client: this.#handle,
+      handleEvent: (kind, event) => {
+        if (kind === BROKER_STATE) this.#handleState(event)
+        else this.#authorizer?.handleEvent(kind, event)
+      },
+      handleClientClosed: () => {},
+    })
+    const failure = native.brokerOpen(
+      this.#handle,
+      brokerSettings({ ...options, ...this.options, ssl: options.ssl }),
+    )
+    if (failure !== null) {
+      forget(this.#handle)
+      throw errorFrom(failure)
+    }
+    const { httpServer, socketPath } = options
+    if (httpServer) {
+      this.#attachment = new Attachment(httpServer, this.options.path as string, this.#handle)
+      this.#attachment.whenListening(failure => this.#handleListening(failure))
+    }
+    this.#ref.set(this.options.port !== null || socketPath !== undefined)
+    if (options.systemAccountPassword !== undefined) this.#system = new SystemService(this.#ownClient(), this)
+  }
+
+  get clusterName(): string | undefined {
+    return this.options.clusterName
+  }
+
+  /** Every connection by its id. */
+  get sockets(): Record<string, ConnectionView> {
+    return views.sockets(this.#handle)
+  }
+
+  /** What each connection has sent and received, by its id. */
+  get stats(): Record<string, ConnectionStats> {
+    return views.stats(this.#handle)
+  }
+
+  /** The broker's numbers; `undefined` when it is closed. */
+  get totals(): views.BrokerTotals | undefined {
+    return views.totals(this.#handle)
+  }
+
+  getUsage(): Usage {
+    return views.usage(this.#handle)
+  }
+
+  async isHealthy(): Promise<boolean> {
+    return this.state === 'ready' && views.totals(this.#handle) !== undefined
+  }
+
+  disconnect(ids: string | readonly string[]): number {
+    return views.disconnect(this.#handle, ids)
+  }
+
+  revalidate(ids?: string | readonly string[]): number {
+    return views.revalidate(this.#handle, ids)
+  }
+
+  /** Whether somebody listens, at the latest when the time is over. */
+  async waitForInterest(
+    subject: string,
+    timeout: number = defaults.interest,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<boolean> {
+    if (this.state === 'closed') throw errorFrom(closedFailure(`server '${this.id}'`))
+    try {
+      return await this.#ownClient().waitForInterest(subject, { timeout, ...options })
+    } catch (error) {
+      if (error instanceof FabricError && error.code === 408) return false
+      throw error
+    }
+  }
+
+  /** Where it listens; `null` before `ready` and without a port. */
+  address(): ServerAddress | null {
+    return this.#attachment && this.state === 'ready' ? this.#attachment.address() : this.#address
+  }
+
+  setSecureContext(options: SecureContextOptions): void {
+    const settings = secureContextSettings(options)
+    const failure = native.brokerSecure(this.#handle, JSON.stringify(settings))
+    if (failure !== null) throw errorFrom(failure)
+  }
+
+  /** A new client of this broker, inside the process. */
+  client(options: ConnectOptions = {}): Client {
+    return new Client(options, this.#handle)
+  }
+
+  async waitUntilReady(timeout?: number): Promise<void> {
+    if (timeout !== undefined) isTimeout('timeout', timeout)
+    if (this.state === 'ready') return await this.#system?.confirmed()
+    const closed = closedFailure(`server '${this.id}'`)
+    const failure =
+      this.state === 'closed' ? closed : await this.#ready.wait('the server is not ready', timeout)
+    if (failure !== undefined) throw errorFrom(failure)
+    await this.#system?.confirmed()
+  }
+
+  /** `drain()` was called. */
+  get draining(): boolean {
+    return this.#draining !== undefined
+  }
+
+  /** Lets nobody in any more, sends everybody to another broker, and closes when all have gone or the time is over. */
+  async drain(options?: DrainOptions): Promise<void> {
+    const drain = new Drain(options)
+    this.#draining ??= this.#drain(drain)
+    await this.#draining
+  }
+
+  async close(): Promise<void> {
+    if (this.state !== 'closed') {
+      const own = this.#own?.close()
+      // What was written before goes out before.
+      flush()
+      native.brokerClose(this.#handle)
+      this.#beginClose(closedFailure(`server '${this.id}'`))
+      await own
+    }
+    if (!this.#isGone) await this.#closed.wait('the server')
+    await this.#attachment?.detach()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  ref(): this {
+    this.#ref.want(true)
+    return this
+  }
+
+  unref(): this {
+    this.#ref.want(false)
+    return this
+  }
+
+  async #drain(drain: Drain): Promise<void> {
+    if (this.state !== 'closed') {
+      flush()
+      native.brokerDrain(this.#handle, drain.spread)
+      await this.#drained.wait('the server has not drained', drain.left)
+    }
+    await this.close()
+  }
+
+  #makeAuthority(options: ServerOptions): Authorizer {
+    const times = { signInTimeout: defaults.signInTimeout, permissionTimeout: defaults.permissionTimeout }
+    return new Authorizer(this.#handle, { ...times, ...defined(options) }, (error, callback) => {
+      if (!this.emit('callbackFailed', error, callback)) this.#warnOf(callback, error)
+    })
+  }
+
+  /** Who is not let in by `getUser` is told so; who is denied by a broken `isAllowed` hears nothing of what is broken. */
+  #warnOf(callback: 'getUser' | 'isAllowed', error: unknown): void {
+    if (callback === 'getUser' || this.#isWarned) return
+    this.#isWarned = true
+    const text = `isAllowed failed, which denies: ${textOf(error)}. The broker's event 'callbackFailed' tells of every time.`
+    process.emitWarning(text, { code: 'SELVEDGE_CALLBACK_FAILED' })
+  }
+
+  /** A client that may do everything, for what the broker itself does. It does not keep the process alive. */
+  #ownClient(): Client {
+    this.#own ??= new Client({}, this.#handle, true).unref()
+    return this.#own
+  }
+
+  #handleState(event: EventReader): void {
+    const state = event.u8()
+    const code = event.optStr()
+    const text = event.str()
+    if (state === READY && this.state === 'starting') this.#begin(text)
+    else if (state === DRAINED) this.#drained.settle()
+    else if (state === CLOSED) this.#finish(undefined)
+    else if (state === FAILED) this.#finish(new Failure(code ?? 'ERR_BROKER', text))
+  }
+
+  #begin(text: string): void {
+    this.#address = text === '' ? null : (JSON.parse(text) as ServerAddress | null)
+    this.#isOpen = true
+    this.#startIfReady()
+  }
+
+  /** Of the HTTP server. */
+  #handleListening(failure: Failure | undefined): void {
+    this.#isListening = true
+    if (failure === undefined) this.#startIfReady()
+    else if (this.state === 'starting') {
+      native.brokerClose(this.#handle)
+      this.#finish(failure)
+    }
+  }
+
+  #startIfReady(): void {
+    if (this.state !== 'starting' || !this.#isOpen) return
+    if (this.#attachment !== undefined && !this.#isListening) return
+    this.state = 'ready'
+    this.#ready.settle()
+    this.emit('ready')
+  }
+
+  #beginClose(failure: Failure): void {
+    this.state = 'closed'
+    void this.#attachment?.detach()
+    this.#authorizer?.stop()
+    this.#ref.set(true)
+    this.#ready.settle(failure)
+    this.#drained.settle(failure)
+  }
+
+  #finish(failure: Failure | undefined): void {
+    if (this.#isGone) return
+    this.#isGone = true
+    const isNoticed = this.#ready.size > 0
+    if (this.state !== 'closed') this.#beginClose(failure ?? closedFailure(`server '${this.id}'`))
+    void this.#own?.close()
+    forget(this.#handle)
+    this.#ref.set(false)
+    this.#closed.settle()
+    const reason: FabricError | undefined = failure && errorFrom(failure)
+    // As Node's servers do: a broker that could not start and that nobody watches must not fail in silence.
+    if (!this.emit('closed', reason) && reason !== undefined && !isNoticed) throw reason
+  }
+}
+
+/** `undefined` counts as left out. */
+function defined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
+}

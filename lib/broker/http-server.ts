@@ -1,0 +1,187 @@
+// A broker behind an HTTP server of the application's: the connections that ask for it cross into the engine, byte by byte.
+import type { Server as HttpServer, IncomingMessage } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { nextHandle } from '../engine/commands'
+import type { EventReader } from '../engine/event-reader'
+import { forget, PIPE_BYTES, PIPE_END, PIPE_TAKEN, route, type Target } from '../engine/events'
+import { native } from '../engine/native'
+import { Failure } from '../values/errors'
+import type { ServerAddress } from './options'
+
+type AnyHttpServer = HttpServer | HttpsServer
+
+/** Bytes that the engine has not taken yet before a socket is read no more, and again. */
+const PAUSE_AT = 1024 * 1024
+const RESUME_AT = PAUSE_AT / 2
+/** How long a socket may take to send what was said last, ms. */
+const CLOSE_TIMEOUT = 1000
+
+/** The upgrades of one server for one broker. */
+export class Attachment {
+  readonly #connections = new Set<Connection>()
+  readonly #path: string
+  readonly #waiting: (() => void)[] = []
+
+  constructor(
+    private readonly server: AnyHttpServer,
+    path: string,
+    private readonly broker: number,
+  ) {
+    this.#path = trimmed(path)
+    server.on('upgrade', this.#handleUpgrade)
+  }
+
+  address(): ServerAddress | null {
+    const address = this.server.address()
+    if (typeof address === 'string') return { address, family: 'Unix', port: 0 }
+    return address
+  }
+
+  /** Calls back once: when the server listens, or cannot. */
+  whenListening(done: (failure?: Failure) => void): void {
+    const { server } = this
+    if (server.listening) {
+      done()
+      return
+    }
+    const listening = (): void => {
+      server.off('error', failed)
+      done()
+    }
+    const failed = (error: NodeJS.ErrnoException): void => {
+      server.off('listening', listening)
+      done(new Failure(error.code ?? 'ERR_LISTEN', `the HTTP server cannot listen: ${error.message}`, error))
+    }
+    server.once('listening', listening)
+    server.once('error', failed)
+  }
+
+  /** Takes no more; resolves when nobody is left. */
+  async detach(): Promise<void> {
+    this.server.off('upgrade', this.#handleUpgrade)
+    if (this.#connections.size === 0) return
+    await new Promise<void>(resolve => {
+      this.#waiting.push(resolve)
+    })
+  }
+
+  #handleUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
+    if (trimmed((request.url ?? '').split('?', 1)[0] as string) !== this.#path) {
+      // With nobody else to ask, Node.js would leave the socket open for ever.
+      if (this.server.listenerCount('upgrade') === 1) socket.end(NOT_FOUND, () => socket.destroy())
+      return
+    }
+    const connection = new Connection(this.broker, request, socket, head, () => {
+      this.#connections.delete(connection)
+      if (this.#connections.size === 0) for (const settle of this.#waiting.splice(0)) settle()
+    })
+    this.#connections.add(connection)
+  }
+}
+
+const NOT_FOUND =
+  'HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: 9\r\n\r\nnot found'
+
+/** One socket, and the pipe that it goes through. */
+class Connection implements Target {
+  readonly client: number = nextHandle()
+  /** Brought, and not taken yet. */
+  #brought = 0
+  /** Given to the socket while it was full. */
+  #unwritten = 0
+
+  constructor(
+    broker: number,
+    request: IncomingMessage,
+    private readonly socket: Socket,
+    head: Buffer,
+    gone: () => void,
+  ) {
+    route(this.client, this)
+    socket.setTimeout(0)
+    socket.setNoDelay(true)
+    // What breaks it also closes it.
+    socket.on('error', () => {})
+    socket.once('close', () => {
+      native.pipeEnd(this.client, false)
+      forget(this.client)
+      gone()
+    })
+    const said = Buffer.concat([headOf(request), head])
+    this.#brought = said.length
+    const failure = native.pipeOpen(this.client, broker, addressOf(socket), certificateOf(socket), said)
+    if (failure !== null) {
+      socket.destroy()
+      return
+    }
+    socket.on('data', bytes => this.#bring(bytes))
+    socket.once('end', () => native.pipeEnd(this.client, true))
+    socket.on('drain', () => this.#wrote())
+  }
+
+  handleEvent(kind: number, event: EventReader): void {
+    if (kind === PIPE_BYTES) this.#write(event)
+    else if (kind === PIPE_TAKEN) this.#take(event.u32())
+    else if (kind === PIPE_END) this.#end()
+  }
+
+  handleClientClosed(): void {}
+
+  #bring(bytes: Buffer): void {
+    this.#brought += bytes.length
+    native.pipeBring(this.client, bytes)
+    if (this.#brought >= PAUSE_AT) this.socket.pause()
+  }
+
+  #take(count: number): void {
+    this.#brought -= count
+    if (this.#brought < RESUME_AT && this.socket.isPaused()) this.socket.resume()
+  }
+
+  #write(event: EventReader): void {
+    const { source, start, end } = event.payload()
+    if (this.socket.destroyed) return
+    const isRoom = this.socket.write(source.subarray(start, end))
+    this.#unwritten += end - start
+    if (isRoom) this.#wrote()
+  }
+
+  #wrote(): void {
+    if (this.#unwritten === 0) return
+    native.pipeWrote(this.client, this.#unwritten)
+    this.#unwritten = 0
+  }
+
+  #end(): void {
+    // What still comes is nothing to anybody; unread it would reset the connection, and take what was said last with it.
+    this.socket.removeAllListeners('data')
+    this.socket.resume()
+    this.socket.setTimeout(CLOSE_TIMEOUT, () => this.socket.destroy())
+    this.socket.end()
+  }
+}
+
+function trimmed(path: string): string {
+  return path.replace(/^\/+|\/+$/g, '')
+}
+
+/** The request as it came: the engine judges it as it does those at a port of its own. */
+function headOf(request: IncomingMessage): Buffer {
+  let text = `${request.method} ${request.url} HTTP/1.1\r\n`
+  const { rawHeaders } = request
+  for (let i = 0; i < rawHeaders.length; i += 2) text += `${rawHeaders[i]}: ${rawHeaders[i + 1]}\r\n`
+  return Buffer.from(`${text}\r\n`, 'latin1')
+}
+
+function addressOf({ remoteAddress, remotePort }: Socket): string | null {
+  if (remoteAddress === undefined) return null
+  return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`
+}
+
+/** Only one that Node.js has verified. */
+function certificateOf(socket: Socket | TLSSocket): Buffer | null {
+  if (!('authorized' in socket) || !socket.authorized) return null
+  return socket.getPeerCertificate().raw ?? null
+}

@@ -1,0 +1,145 @@
+// What a broker can be told when it is made, and how the engine reads it.
+import { EventEmitter } from 'node:events'
+import type { ConatServer, ServerOptions } from '../../index'
+import { isCookieValue } from '../client/options'
+import { defaults } from '../engine/defaults'
+import { isSsl, serverSettings } from '../engine/tls'
+import { FabricError, invalidType, invalidValue, outOfRange } from '../values/errors'
+import {
+  type Check,
+  isCount,
+  isDuration,
+  isFunction,
+  isNumber,
+  isString,
+  isTimeout,
+  pick,
+  type ShapeOf,
+} from '../values/option-checks'
+import { isValidSubjectWithoutWildcards } from '../values/subjects'
+
+export type ServerAddress = NonNullable<ReturnType<ConatServer['address']>>
+
+const isPort: Check = (name, value) => {
+  if (value === null) return
+  isNumber(name, value)
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff) return
+  throw invalidValue(name, 'an integer from 0 to 65535, or null', value)
+}
+
+const isMode: Check = (name, value) => {
+  isNumber(name, value)
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0o777) return
+  throw invalidValue(name, 'permissions from 0 to 0o777', value)
+}
+
+const isStrings: Check = (name, value) => {
+  if (!Array.isArray(value)) throw invalidType(name, 'an array of strings', value)
+  for (const [index, item] of value.entries()) isString(`${name}[${index}]`, item)
+}
+
+const isHttpServer: Check = (name, value) => {
+  if (!(value instanceof EventEmitter) || !('listening' in value))
+    throw invalidType(name, 'a server of node:http or node:https', value)
+}
+
+const isFile: Check = (name, value) => {
+  isString(name, value)
+  if (value === '') throw invalidValue(name, 'a path', value)
+}
+
+/** Handed on to the engine as they are. */
+const ENGINE_SHAPE = {
+  port: isPort,
+  host: isString,
+  id: isString,
+  path: isString,
+  maxSubscriptionsPerClient: isCount,
+  maxSubscriptionsPerHub: isCount,
+  maxConnections: isCount,
+  maxConnectionsPerUser: isCount,
+  clusterName: isString,
+  socketPath: isFile,
+  socketMode: isMode,
+  allowedOrigins: isStrings,
+  allowedHosts: isStrings,
+  handshakeTimeout: isTimeout,
+  messageTimeout: isTimeout,
+  maxHandshakes: isCount,
+  maxHandshakesPerAddress: isCount,
+}
+
+export const SERVER_SHAPE: ShapeOf<ServerOptions> = {
+  ...ENGINE_SHAPE,
+  ssl: isSsl,
+  httpServer: isHttpServer,
+  getUser: isFunction,
+  isAllowed: isFunction,
+  systemAccountPassword: isCookieValue,
+  signInTimeout: isTimeout,
+  permissionTimeout: isTimeout,
+  permissionCache: isCacheTime,
+}
+
+function isCacheTime(name: string, value: unknown): void {
+  isDuration(name, value)
+  if ((value as number) < 0) throw outOfRange(name, 'at least 0', value as number)
+}
+
+/** Whether the broker has to ask JavaScript who its visitors are. */
+export function hasAuthorizer(options: ServerOptions): boolean {
+  return (options.getUser ?? options.isAllowed ?? options.systemAccountPassword) !== undefined
+}
+
+/** The port of a broker: the default only if nothing else says where it listens. */
+function portOf(options: ServerOptions): number | null {
+  const { httpServer, socketPath, port, ssl } = options
+  const elsewhere = httpServer ? 'httpServer' : socketPath === undefined ? undefined : 'socketPath'
+  if (elsewhere === undefined) return port === undefined ? defaults.port : port
+  if (port !== undefined && port !== null) throw contradiction(`${elsewhere} and port`)
+  if (httpServer && socketPath !== undefined) throw contradiction('httpServer and socketPath')
+  if (typeof ssl === 'object') throw contradiction(`${elsewhere} and certificates in ssl`)
+  return null
+}
+
+function contradiction(what: string): FabricError {
+  return new FabricError(`init: ${what} exclude each other`, 'ERR_INVALID_ARG_VALUE')
+}
+
+/** The options of `brokerOpen`. */
+export function brokerSettings(options: ServerOptions): string {
+  const { ssl, httpServer } = options
+  if (ssl === true && !httpServer) {
+    throw new FabricError(
+      'init: ssl needs key and cert, or an httpServer that has them',
+      'ERR_INVALID_ARG_VALUE',
+    )
+  }
+  const tls = typeof ssl === 'object' ? serverSettings(ssl) : undefined
+  const authority = hasAuthorizer(options)
+    ? {
+        asksUser: true,
+        asksPermission: options.isAllowed !== undefined,
+        guardsSystem: options.systemAccountPassword !== undefined,
+        ...pick(options, ['signInTimeout', 'permissionTimeout', 'permissionCache']),
+      }
+    : undefined
+  return JSON.stringify({ ...pick(options, Object.keys(ENGINE_SHAPE)), tls, authority })
+}
+
+/** The options with the defaults that a program can see: no password and no keys, which nobody should find there. */
+export function visibleOptions(options: ServerOptions): ServerOptions {
+  const { systemAccountPassword: _, ssl, ...visible } = options
+  const shown = ssl === undefined ? visible : { ...visible, ssl: Boolean(ssl) }
+  return { ...shown, id: options.id ?? '0', port: portOf(options), path: options.path ?? defaults.path }
+}
+
+/** Id and cluster name become tokens of the system service's subjects. */
+export function checkSystemNames(options: ServerOptions): void {
+  if (options.systemAccountPassword === undefined) return
+  for (const name of ['id', 'clusterName'] as const) {
+    const value = options[name]
+    if (value === undefined || (isValidSubjectWithoutWildcards(value) && !value.includes('.'))) continue
+    throw invalidValue(name, 'one token of a subject (with systemAccountPassword)', value)
+  }
+}

@@ -1,0 +1,82 @@
+// The service `sys.conat.…`: what system users may ask of every broker, or of one.
+import type { ConatServer } from '../../index'
+import type { Client } from '../client/client'
+import type { Message } from '../messaging/message'
+import type { Subscription } from '../messaging/subscription'
+
+type Methods = Record<string, (...args: unknown[]) => unknown>
+
+/** Answers requests until its client is closed. */
+export class SystemService {
+  readonly #subscriptions: Subscription[] = []
+
+  constructor(client: Client, server: ConatServer) {
+    const cluster = server.options.clusterName ?? 'default'
+    const common = methodsOf(server)
+    // Without a queue of its own every broker of a cluster answers.
+    this.#serve(client.subscribeSync(`sys.conat.${cluster}`), common)
+    const own = client.subscribeSync(`sys.conat.${cluster}.${server.id}`, { queue: '0' })
+    this.#serve(own, methods(common, clusterMethodsOf(server)))
+  }
+
+  /** Resolves when it can be asked. */
+  async confirmed(): Promise<void> {
+    await Promise.all(this.#subscriptions.map(subscription => subscription.confirmed()))
+  }
+
+  #serve(subscription: Subscription, known: Methods): void {
+    subscription.unref()
+    this.#subscriptions.push(subscription)
+    subscription.emitter.on('message', (message: Message) => answer(message, known))
+  }
+}
+
+/** Without a prototype: its members are no methods of the service. */
+function methods(...parts: Methods[]): Methods {
+  return Object.assign(Object.create(null) as Methods, ...parts)
+}
+
+function methodsOf(server: ConatServer): Methods {
+  return methods({
+    stats: () => ({ [server.id]: server.stats }),
+    usage: () => ({ [server.id]: server.getUsage() }),
+    disconnect: (ids: unknown) => {
+      server.disconnect(ids as string[])
+      return null
+    },
+  })
+}
+
+function clusterMethodsOf(server: ConatServer): Methods {
+  const addresses = () => {
+    const address = server.address()
+    if (address === null) return []
+    if (address.family === 'Unix') return [`unix:${address.address}`]
+    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+    return [`${server.options.ssl ? 'https' : 'http'}://${host}:${address.port}`]
+  }
+  return methods({
+    clusterAddresses: addresses,
+    clusterTopology: () => ({
+      [server.options.clusterName ?? 'default']: { [server.id]: addresses()[0] ?? null },
+    }),
+  })
+}
+
+/** The request's data is `[name, args]`; the answer's is the result, or the header `error` says why there is none. */
+function answer(message: Message, known: Methods): void {
+  if (!message.isRequest()) return
+  let result: unknown
+  let headers: { error: string } | undefined
+  try {
+    const [name, args] = message.data as [string, unknown[]]
+    const method = typeof name === 'string' ? known[name] : undefined
+    if (method === undefined) throw Error(`${String(name)} not defined`)
+    result = method(...(Array.isArray(args) ? args : []))
+  } catch (error) {
+    result = null
+    headers = { error: error instanceof Error ? error.message : 'malformed request' }
+  }
+  // Who asked may be gone: nobody to tell.
+  message.respond(result, { noThrow: true, ...(headers && { headers }) }).catch(() => {})
+}

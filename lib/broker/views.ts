@@ -1,0 +1,92 @@
+// What a broker shows of itself: asked of the engine when it is looked at.
+import type { ConatServer, ConnectionStats, ConnectionView, Traffic, Usage } from '../../index'
+import { native } from '../engine/native'
+import { invalidType } from '../values/errors'
+
+export type BrokerTotals = NonNullable<ConatServer['totals']>
+
+/** As the engine tells of it. */
+interface Connection {
+  id: string
+  user: unknown
+  address: string
+  subscriptions: string[]
+  recv: Traffic
+  send: Traffic
+}
+
+/** `undefined` when the broker is closed. */
+function ask<T>(broker: number, query: object): T | undefined {
+  const answer = native.brokerQuery(broker, JSON.stringify(query))
+  return answer === null ? undefined : (JSON.parse(answer) as T)
+}
+
+export function totals(broker: number): BrokerTotals | undefined {
+  return ask(broker, { op: 'totals' })
+}
+
+export function usage(broker: number): Usage {
+  return ask(broker, { op: 'usage' }) ?? { total: 0, perUser: {} }
+}
+
+function connections(broker: number): Connection[] {
+  return ask(broker, { op: 'connections' }) ?? []
+}
+
+export function sockets(broker: number): Record<string, ConnectionView> {
+  const views = connections(broker).map(({ id, user, address, subscriptions, recv, send }) => {
+    return [id, { id, user, address, subscriptions, stats: { recv, send } }] as const
+  })
+  return Object.fromEntries(views)
+}
+
+export function stats(broker: number): Record<string, ConnectionStats> {
+  const all = connections(broker).map(({ id, user, address, subscriptions, recv, send }) => {
+    return [id, { user, address, recv, send, subs: subscriptions.length }] as const
+  })
+  return Object.fromEntries(all)
+}
+
+/** Who listens, as Conat's servers show it. */
+export class Interest {
+  readonly #broker: number
+
+  constructor(broker: number) {
+    this.#broker = broker
+  }
+
+  /** Every pattern with the number of its subscriptions. */
+  serialize(): { patterns: Record<string, number> } {
+    return { patterns: ask(this.#broker, { op: 'patterns' }) ?? {} }
+  }
+
+  /** The patterns that `subject` matches. */
+  matches(subject: string): string[] {
+    checkString('subject', subject)
+    return ask(this.#broker, { op: 'matches', subject }) ?? []
+  }
+
+  /** Whether somebody other than a tap (`>`) listens on `subject`. */
+  hasMatch(subject: string): boolean {
+    checkString('subject', subject)
+    return ask(this.#broker, { op: 'hasMatch', subject }) ?? false
+  }
+}
+
+export function disconnect(broker: number, ids: string | readonly string[]): number {
+  return ask(broker, { op: 'disconnect', ids: idList(ids) }) ?? 0
+}
+
+export function revalidate(broker: number, ids: string | readonly string[] | undefined): number {
+  return ask(broker, { op: 'revalidate', ids: ids === undefined ? null : idList(ids) }) ?? 0
+}
+
+function idList(ids: unknown): string[] {
+  const list: unknown[] = Array.isArray(ids) ? ids : [ids]
+  for (const id of list) checkString('id', id)
+  return list as string[]
+}
+
+function checkString(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string') throw invalidType(name, 'a string', value)
+}

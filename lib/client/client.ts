@@ -1,0 +1,404 @@
+// The client: publishes, subscribes, asks, serves, and makes sockets. Its work is done in client-session.ts, requests.ts,
+// service.ts and subscription.ts.
+import { EventEmitter } from 'node:events'
+import type {
+  ClientEvents,
+  ConnectOptions,
+  DrainOptions,
+  MessageOptions,
+  Published,
+  PublishOptions,
+  Remote,
+  RemoteMany,
+  RequestManyOptions,
+  RequestOptions,
+  SocketConnectOptions,
+  SocketListenOptions,
+  SubscriptionOptions,
+  Traffic,
+} from '../../index'
+import { Drain } from '../async/drain'
+import * as commands from '../engine/commands'
+import type { EventReader } from '../engine/event-reader'
+import {
+  CLIENT_ENDING,
+  CLIENT_STATE,
+  CONNECT_FAILED,
+  endAllOf,
+  forget,
+  PERMISSION,
+  route,
+  type Target,
+} from '../engine/events'
+import { native } from '../engine/native'
+import { type Answers, ask } from '../messaging/answers'
+import { ClientContext } from '../messaging/client-context'
+import {
+  MESSAGE_SHAPE,
+  type Message,
+  type MessageData,
+  messageData,
+  type Responder,
+} from '../messaging/message'
+import { resolvePublish, resolveReply, unwrap } from '../messaging/outcome'
+import { Permissions, type Refusal } from '../messaging/permissions'
+import * as requests from '../messaging/requests'
+import { callManyProxy, callProxy, checkImplementation, SERVICE_QUEUE, serve } from '../messaging/service'
+import { type Subscription, Subscriptions } from '../messaging/subscription'
+import { print } from '../messaging/watch'
+import { ConatSocketClient } from '../socket/client-socket'
+import { ConatSocketServer } from '../socket/server'
+import { errorFrom, FabricError, Failure } from '../values/errors'
+import { checkOptions, isFunction, isString } from '../values/option-checks'
+import { checkPublishSubject } from '../values/subjects'
+import { CLIENT_SHAPE, openSettings, shownOptions } from './options'
+import { type Change, CLOSED, type ClientState, Session, type WaitOptions } from './session'
+
+const SERVICE_SHAPE = { queue: isString }
+
+export class Client extends EventEmitter<ClientEvents> implements Target, Responder {
+  readonly client: number
+  readonly options: Readonly<ConnectOptions>
+  readonly socket = {
+    listen: (subject: string, options?: SocketListenOptions): ConatSocketServer =>
+      new ConatSocketServer(this.#context, this, subject, options),
+    connect: (subject: string, options?: SocketConnectOptions): ConatSocketClient =>
+      new ConatSocketClient(this.#context, this, subject, options),
+  }
+  readonly #context: ClientContext
+  readonly #subscriptions: Subscriptions
+  readonly #session = new Session()
+  readonly #permissions = new Permissions()
+  #isGone = false
+  #drained: Promise<void> | undefined
+  #users = 1
+
+  constructor(options: ConnectOptions = {}, broker?: number, own = false) {
+    super()
+    checkOptions('connect', options, CLIENT_SHAPE)
+    this.options = shownOptions(options)
+    this.#context = new ClientContext(native.randomId())
+    this.client = this.#context.handle
+    this.#subscriptions = new Subscriptions(this.#context, this, this.#permissions)
+    route(this.client, this)
+    const failure = native.clientOpen(this.client, openSettings(this.#context.id, options, broker, own))
+    if (failure !== null) {
+      forget(this.client)
+      throw errorFrom(failure)
+    }
+    this.#session.ref.set(options.autoConnect !== false)
+  }
+
+  get id(): string {
+    return this.#context.id
+  }
+
+  get state(): ClientState {
+    return this.#session.state
+  }
+
+  get info(): Record<string, unknown> | undefined {
+    return this.#session.info
+  }
+
+  get stats(): { readonly sent: Traffic; readonly recv: Traffic } {
+    return this.#context.stats
+  }
+
+  get subs(): Readonly<Record<string, { readonly refCount: number }>> {
+    return this.#subscriptions.subs
+  }
+
+  get queueGroups(): Readonly<Record<string, string>> {
+    return this.#subscriptions.queueGroups
+  }
+
+  get conn() {
+    return {
+      connected: this.state === 'connected',
+      id: this.#session.connectionId,
+      io: { engine: { close: () => this.#dropTransport() } },
+    }
+  }
+
+  numSubscriptions(): number {
+    return this.#subscriptions.size
+  }
+
+  ref(): this {
+    this.#session.ref.want(true)
+    return this
+  }
+
+  unref(): this {
+    this.#session.ref.want(false)
+    return this
+  }
+
+  connect(): void {
+    this.#context.checkOpen()
+    if (this.state === 'connected') return
+    this.#session.ref.set(true)
+    commands.clientConnect(this.client)
+  }
+
+  disconnect(): void {
+    if (this.#context.closed) return
+    commands.clientDisconnect(this.client)
+    this.#session.ref.set(false)
+    this.#session.leave()
+  }
+
+  /** One more `connect()` has been given this client, and will close it. @internal */
+  share(): this {
+    this.#users += 1
+    return this
+  }
+
+  /** `drain()` was called. */
+  get draining(): boolean {
+    return this.#drained !== undefined
+  }
+
+  /** Ends servers and sockets in order, lets subscriptions be read out and answers arrive, and closes; whoever shares it. */
+  async drain(options?: DrainOptions): Promise<void> {
+    const drain = new Drain(options)
+    this.#drained ??= this.#drain(drain)
+    await this.#drained
+  }
+
+  async close(): Promise<void> {
+    if (this.#users > 0) this.#users -= 1
+    if (this.#users > 0) return
+    if (!this.#context.closed) {
+      commands.clientClose(this.client)
+      this.#beginClose()
+    }
+    if (!this.#isGone) await this.#session.gone.wait('the client')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async waitUntilConnected(options?: WaitOptions): Promise<void> {
+    this.#context.checkOpen()
+    await this.#session.untilConnected(options)
+  }
+
+  async waitUntilSignedIn(options?: WaitOptions): Promise<void> {
+    this.#context.checkOpen()
+    await this.#session.untilSignedIn(options)
+  }
+
+  async waitUntilReady(options?: WaitOptions): Promise<void> {
+    this.#context.checkOpen()
+    const begun = Date.now()
+    await this.#session.untilReady(options)
+    const left = options?.timeout === undefined ? undefined : options.timeout - (Date.now() - begun)
+    await this.#subscriptions.untilConfirmed(left)
+    this.#context.checkOpen()
+  }
+
+  async subscribe(subject: string, options?: SubscriptionOptions): Promise<Subscription> {
+    return await this.#subscriptions.open(subject, options).confirmed()
+  }
+
+  async sub(subject: string, options?: SubscriptionOptions): Promise<Subscription> {
+    return await this.#subscriptions.open(subject, options).confirmed()
+  }
+
+  subscribeSync(subject: string, options?: SubscriptionOptions): Subscription {
+    return this.#subscriptions.open(subject, options)
+  }
+
+  async publish(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
+    this.#checkPublish(subject, options?.noThrow)
+    checkOptions('publish', options, requests.PUBLISH_SHAPE)
+    const wait = options?.waitForInterest ?? false
+    return await resolvePublish(requests.publish(this.#context, this, subject, data, options, wait), options)
+  }
+
+  async pub(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
+    return await this.publish(subject, data, options)
+  }
+
+  publishSync(subject: string, data?: unknown, options?: MessageOptions): { bytes: number } {
+    this.#checkPublish(subject)
+    checkOptions('publishSync', options, MESSAGE_SHAPE)
+    return requests.publishSync(this.#context, subject, data, options)
+  }
+
+  request(subject: string, data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
+  request(subject: string, data?: unknown, options?: RequestOptions): Promise<Message | undefined>
+  async request(subject: string, data?: unknown, options?: RequestOptions): Promise<Message | undefined> {
+    this.#checkPublish(subject, options?.noThrow)
+    checkOptions('request', options, requests.REQUEST_SHAPE)
+    const outcome = await requests.request(this.#context, this, subject, data, options)
+    if (options?.noThrow && outcome instanceof Failure) return undefined
+    return unwrap<Message>(outcome)
+  }
+
+  requestMany(subject: string, data?: unknown, options?: RequestManyOptions): Answers {
+    return ask(this.#context, this, options, () => {
+      this.#checkPublish(subject)
+      checkOptions('requestMany', options, requests.REQUEST_MANY_SHAPE)
+      this.#context.checkSend()
+      const wait = requests.waitOf(options, true)
+      const headers = requests.prepare(data, options)
+      return ticket => this.#context.countSent(commands.request(this.client, ticket, wait, subject, headers))
+    })
+  }
+
+  async service(
+    subject: string,
+    implementation: object,
+    options: { queue?: string } = {},
+  ): Promise<Subscription> {
+    checkImplementation(implementation)
+    checkOptions('service', options, SERVICE_SHAPE)
+    const subscription = this.subscribeSync(subject, { queue: options.queue ?? SERVICE_QUEUE })
+    serve(subscription, implementation, this.#context.serving)
+    return await subscription.confirmed()
+  }
+
+  call<T = any>(subject: string, options?: RequestOptions): Remote<T> {
+    checkPublishSubject(subject)
+    checkOptions('call', options, requests.REQUEST_SHAPE)
+    return callProxy(data => this.request(subject, data, options))
+  }
+
+  callMany<T = any>(subject: string, options?: RequestManyOptions): RemoteMany<T> {
+    checkPublishSubject(subject)
+    checkOptions('callMany', options, requests.REQUEST_MANY_SHAPE)
+    return callManyProxy(data => this.requestMany(subject, data, options))
+  }
+
+  watch(subject: string, handle: (message: Message) => unknown = print): Subscription {
+    isFunction('the callback', handle)
+    const subscription = this.subscribeSync(subject)
+    subscription.emitter.on('message', handle)
+    return subscription
+  }
+
+  async syncSubscriptions(options?: WaitOptions): Promise<void> {
+    checkOptions('syncSubscriptions', options, requests.LIST_SHAPE)
+    unwrap(await requests.list(this.#context, this, 'subscriptions', options))
+  }
+
+  async cluster(options?: WaitOptions): Promise<string[]> {
+    checkOptions('cluster', options, requests.LIST_SHAPE)
+    return unwrap<string[]>(await requests.list(this.#context, this, 'cluster', options))
+  }
+
+  async interest(subject: string): Promise<boolean> {
+    return await this.#interest(subject, { timeout: 0 })
+  }
+
+  async waitForInterest(
+    subject: string,
+    options: { timeout?: number; signal?: AbortSignal } = {},
+  ): Promise<boolean> {
+    checkOptions('waitForInterest', options, requests.INTEREST_SHAPE)
+    return await this.#interest(subject, options)
+  }
+
+  message(data: unknown, options?: MessageOptions): MessageData {
+    return messageData(data, options)
+  }
+
+  /** @internal */
+  respond(subject: string, data: unknown, options?: PublishOptions): Promise<Published> {
+    checkOptions('respond', options, requests.PUBLISH_SHAPE)
+    const wait = options?.waitForInterest ?? true
+    return resolveReply(requests.publish(this.#context, this, subject, data, options, wait), options)
+  }
+
+  /** @internal */
+  respondSync(subject: string, data: unknown, options?: MessageOptions): { bytes: number } {
+    checkOptions('respondSync', options, MESSAGE_SHAPE)
+    return requests.publishSync(this.#context, subject, data, options)
+  }
+
+  /** @internal */
+  handleEvent(kind: number, event: EventReader): void {
+    if (kind === PERMISSION) {
+      const refusal = JSON.parse(event.str()) as Refusal
+      this.#permissions.remember(refusal)
+      if (!this.#context.closed) this.emit('permission', refusal)
+    } else if (kind === CLIENT_STATE) {
+      const state = event.u8()
+      const text = event.str()
+      if (state === CLOSED) this.#finish(text)
+      else if (!this.#context.closed) this.#announce(this.#session.handleState(state, text))
+    } else if (kind === CLIENT_ENDING) {
+      const isInbox = event.u8() === 1
+      this.#session.handleEnding(new Failure(event.str(), event.str()), isInbox)
+    } else if (kind === CONNECT_FAILED) {
+      const failure = new Failure(event.str(), event.str())
+      this.#session.handleConnectFailed(failure)
+      if (!this.#context.closed) this.emit('connectFailed', errorFrom(failure))
+    }
+  }
+
+  /** @internal */
+  handleClientClosed(): void {}
+
+  async #drain(drain: Drain): Promise<void> {
+    if (!this.#context.closed) {
+      const children = [...this.#context.children].map(child => child.finishWith(drain))
+      await Promise.all([...children, this.#subscriptions.drain(drain.left)])
+      await this.#context.serving.whenNone(drain.left)
+      await this.#context.awaited.whenNone(drain.left)
+      this.#users = 1
+    }
+    await this.close()
+  }
+
+  #announce(change: Change): void {
+    if (change === 'info') {
+      this.#permissions.clear()
+      this.emit('info', this.info as Record<string, unknown>)
+    } else if (change === 'disconnected') {
+      const ending = this.#session.takeEnding()
+      if (ending === undefined) this.emit('disconnected')
+      else this.emit('disconnected', errorFrom(ending))
+    } else if (change !== undefined) this.emit(change)
+  }
+
+  #beginClose(): void {
+    this.#context.closed = true
+    this.#users = 0
+    this.#session.close()
+    this.#subscriptions.close()
+    for (const child of [...this.#context.children]) child.handleClientClosing()
+  }
+
+  #finish(text: string): void {
+    if (this.#isGone) return
+    if (!this.#context.closed) this.#beginClose()
+    this.#isGone = true
+    endAllOf(this.client)
+    forget(this.client)
+    this.#session.ref.set(false)
+    this.#session.gone.settle()
+    this.emit('closed', text === '' ? undefined : new FabricError(text, 'ERR_CLIENT_CLOSED'))
+  }
+
+  #dropTransport(): void {
+    if (!this.#context.closed) commands.dropTransport(this.client)
+  }
+
+  /** What the server has just refused is refused without asking it. */
+  #checkPublish(subject: string, noThrow = false): void {
+    checkPublishSubject(subject)
+    // With `noThrow` the server may say it once more: nobody hears it.
+    const refusal = noThrow ? undefined : this.#permissions.refused('pub', subject)
+    if (refusal !== undefined) throw errorFrom(refusal)
+  }
+
+  async #interest(subject: string, options: { timeout?: number; signal?: AbortSignal }): Promise<boolean> {
+    this.#checkPublish(subject)
+    return unwrap(await requests.interest(this.#context, this, subject, options)) === 1
+  }
+}

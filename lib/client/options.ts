@@ -1,0 +1,139 @@
+// What a client can be told when it is made, and how the engine reads it.
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+import type { ConnectOptions } from '../../index'
+import { clientSettings, TLS_CLIENT_SHAPE } from '../engine/tls'
+import { FabricError, invalidType, outOfRange } from '../values/errors'
+import {
+  isBoolean,
+  isDuration,
+  isHeaders,
+  isNumber,
+  isString,
+  pick,
+  type ShapeOf,
+} from '../values/option-checks'
+
+export const CLIENT_SHAPE: ShapeOf<ConnectOptions> = {
+  address: isString,
+  noCache: isBoolean,
+  path: isString,
+  inboxPrefix: isInboxPrefix,
+  extraHeaders: isHttpHeaders,
+  systemAccountPassword: isCookieValue,
+  autoConnect: isBoolean,
+  reconnection: isBoolean,
+  reconnectionDelay: isPause,
+  reconnectionDelayMax: isPause,
+  randomizationFactor: isFraction,
+  wire: isWire,
+  ...TLS_CLIENT_SHAPE,
+}
+
+const OWN_OPTIONS = [
+  'address',
+  'noCache',
+  'extraHeaders',
+  'systemAccountPassword',
+  ...Object.keys(TLS_CLIENT_SHAPE),
+]
+const ENGINE_OPTIONS = Object.keys(CLIENT_SHAPE).filter(name => !OWN_OPTIONS.includes(name))
+/** What a cookie's value may consist of (RFC 6265). */
+const COOKIE_VALUE = /^[!#-+\--:<-[\]-~]+$/
+
+function isHttpHeaders(name: string, value: unknown): void {
+  isHeaders(name, value)
+  for (const [header, text] of Object.entries(value ?? {})) {
+    if (typeof text !== 'string') throw invalidType(`${name}.${header}`, 'a string', text)
+    try {
+      validateHeaderName(header)
+      validateHeaderValue(header, text)
+    } catch (cause) {
+      // Not the text, which may be a secret.
+      throw new FabricError(`${name}.${header} is no HTTP header`, 'ERR_INVALID_ARG_VALUE', { cause })
+    }
+  }
+}
+
+export function isCookieValue(name: string, value: unknown): void {
+  isString(name, value)
+  if (COOKIE_VALUE.test(value as string)) return
+  // Not the text, which is a secret.
+  throw new FabricError(`${name} has characters that a cookie cannot have`, 'ERR_INVALID_ARG_VALUE')
+}
+
+function isPause(name: string, value: unknown): void {
+  isDuration(name, value)
+  if ((value as number) < 0) throw outOfRange(name, 'at least 0', value as number)
+}
+
+function isFraction(name: string, value: unknown): void {
+  isNumber(name, value)
+  if ((value as number) < 0 || (value as number) > 1) throw outOfRange(name, 'from 0 to 1', value as number)
+}
+
+function isWire(name: string, value: unknown): void {
+  if (value === 'conat' || value === 'selvedge') return
+  throw new FabricError(
+    `${name} must be 'conat' or 'selvedge', got ${String(value)}`,
+    'ERR_INVALID_ARG_VALUE',
+  )
+}
+
+function isInboxPrefix(name: string, value: unknown): void {
+  isString(name, value)
+  if ((value as string).startsWith('_INBOX')) return
+  throw new FabricError(`${name} must start with _INBOX, got '${value}'`, 'ERR_INVALID_ARG_VALUE')
+}
+
+/** Where a client with these options connects; `null` is the fabric inside this process. */
+function addressOf(options: ConnectOptions): string | null {
+  return options.address || process.env.CONAT_SERVER || null
+}
+
+/** The options of `clientOpen`. */
+export function openSettings(
+  id: string,
+  options: ConnectOptions,
+  broker: number | undefined,
+  own: boolean,
+): string {
+  const address = broker === undefined ? addressOf(options) : null
+  const extraHeaders = httpHeaders(options)
+  const tls = /^(https|wss):/i.test(address ?? '') ? clientSettings(options) : undefined
+  const rest = { extraHeaders, id, address, broker: broker ?? null, own, tls }
+  return JSON.stringify({ ...pick(options, ENGINE_OPTIONS), ...rest })
+}
+
+/** The system account signs in by a cookie, beside those that the application sets. */
+function httpHeaders({
+  extraHeaders,
+  systemAccountPassword,
+}: ConnectOptions): ConnectOptions['extraHeaders'] {
+  if (systemAccountPassword === undefined) return extraHeaders
+  const isCookie = ([name]: [string, string]): boolean => name.toLowerCase() === 'cookie'
+  const headers = Object.entries(extraHeaders ?? {})
+  const cookies = headers.filter(isCookie).map(([, value]) => value)
+  const others = headers.filter(header => !isCookie(header))
+  return Object.fromEntries([...others, ['Cookie', [...cookies, `sys=${systemAccountPassword}`].join('; ')]])
+}
+
+/** What an application may look at, and print: secrets are left out, and cookies do not show. */
+export function shownOptions(options: ConnectOptions): Readonly<ConnectOptions> {
+  const {
+    systemAccountPassword: _secret,
+    key: _key,
+    passphrase: _passphrase,
+    extraHeaders,
+    ...rest
+  } = options
+  if (extraHeaders === undefined) return rest
+  return Object.defineProperty(rest, 'extraHeaders', { value: { ...extraHeaders }, enumerable: false })
+}
+
+/** Equal for options that make equal clients. */
+export function cacheKey(options: ConnectOptions): string {
+  const entries = Object.entries({ ...options, address: addressOf(options) })
+  return JSON.stringify(
+    entries.filter(([, value]) => value !== undefined).sort(([a], [b]) => (a < b ? -1 : 1)),
+  )
+}

@@ -1,0 +1,359 @@
+// Commands to the engine: everything that is written in one tick goes down in one call (docs/internals/boundary.md).
+
+import { FabricError } from '../values/errors'
+import { nextTick } from '../values/platform'
+import { Batch } from './batch'
+import { native } from './native'
+import { outgoing } from './outgoing'
+
+/** A batch over this goes at once, so that the engine can start on it. */
+const FLUSH_AT = 256 * 1024
+/** Publishing throws `ENOBUFS` while the engine has more bytes than this to send. */
+const MAX_PENDING = 64 * 1024 * 1024
+
+/** A socket with data events whose handlers have been called and not yet counted to the engine. */
+export interface Consumer {
+  readonly client: number
+  readonly handle: number
+  /** Consumed and not yet told. */
+  uncounted: number
+}
+
+/** How an answer is waited for. */
+export interface Wait {
+  timeout: number
+  waitForInterest: boolean
+  /** 0: one answer. */
+  maxMessages: number
+  maxWait: number
+}
+
+const batch = new Batch()
+const consumers: Consumer[] = []
+let scheduled = false
+let pending = 0
+let handles = 0
+/** Where the messages of the last record go, if more may join them: a socket (less than 0: volatile), sockets, or a subject of a client. */
+let run: number | readonly number[] | string | undefined
+let runClient = 0
+let runKind = 0
+
+/** Handles count up from 1 and are never used again. */
+export function nextHandle(): number {
+  handles += 1
+  return handles
+}
+
+/** Hands over what has been written so far. */
+export function flush(): void {
+  scheduled = false
+  putConsumed()
+  if (batch.pos > 0) submit()
+}
+
+function submit(): void {
+  run = undefined
+  pending = native.submit(batch.take())
+}
+
+/** What has been handled is told before a close: its last report must not be short of it. */
+function putConsumed(): void {
+  for (const consumer of consumers) {
+    begin(12, consumer.client)
+    batch.u32(consumer.handle)
+    batch.u32(consumer.uncounted)
+    consumer.uncounted = 0
+    batch.end()
+  }
+  consumers.length = 0
+}
+
+/** Counts one handled data event; the sum goes down with the next batch. */
+export function consumed(consumer: Consumer): void {
+  consumer.uncounted += 1
+  if (consumer.uncounted > 1) return
+  consumers.push(consumer)
+  schedule()
+}
+
+/** Throws when the engine has more to send than it may keep. What it has sent meanwhile is asked for first. */
+export function checkPending(): void {
+  if (pending + batch.pos <= MAX_PENDING) return
+  submit()
+  if (pending <= MAX_PENDING) return
+  throw new FabricError(
+    `publish failed: ${pending} bytes are queued, more than ${MAX_PENDING}; wait for the confirmation of publish()`,
+    'ENOBUFS',
+  )
+}
+
+function schedule(): void {
+  if (scheduled) return
+  scheduled = true
+  nextTick(flush)
+}
+
+function begin(kind: number, client: number): void {
+  run = undefined
+  batch.begin(kind, client)
+}
+
+function end(): void {
+  batch.end()
+  if (batch.pos >= FLUSH_AT) flush()
+  else schedule()
+}
+
+/** Ends a record with the prepared payload and says how long that was. */
+function endPayload(headers: string | null): number {
+  let bytes: number
+  try {
+    batch.optStr(headers)
+    bytes = outgoing.length
+    outgoing.writeTo(batch)
+  } catch (error) {
+    // A typed array can lie about its length; out of memory is another way to get here.
+    batch.abandon()
+    throw error
+  }
+  end()
+  return bytes
+}
+
+/** Appends the prepared message to a record of many, and says how long it was. */
+function endPart(to: number | readonly number[] | string, headers: string | null): number {
+  let bytes: number
+  try {
+    bytes = outgoing.length
+    outgoing.writePart(batch, headers)
+  } catch (error) {
+    // As in `endPayload`.
+    batch.abandon()
+    throw error
+  }
+  run = to
+  end()
+  return bytes
+}
+
+function wait(options: Wait): void {
+  batch.u32(options.timeout)
+  batch.u8(options.waitForInterest ? 1 : 0)
+  batch.u32(options.maxMessages)
+  batch.u32(options.maxWait)
+}
+
+/** A record of numbers only. */
+function plain(kind: number, client: number, ...numbers: number[]): void {
+  begin(kind, client)
+  for (const number of numbers) batch.u32(number)
+  end()
+}
+
+function closing(kind: number, client: number, ...numbers: number[]): void {
+  putConsumed()
+  plain(kind, client, ...numbers)
+}
+
+export function publish(
+  client: number,
+  ticket: number,
+  timeout: number,
+  waitForInterest: boolean,
+  subject: string,
+  headers: string | null,
+): number {
+  // Headers may have reserved names, which a record of many has no place for.
+  if (ticket === 0 && !waitForInterest && headers === null) return publishMany(client, subject)
+  begin(1, client)
+  batch.u32(ticket)
+  batch.u32(timeout)
+  batch.u8(waitForInterest ? 1 : 0)
+  batch.str(subject)
+  return endPayload(headers)
+}
+
+/** Publishing to one subject in a row is one record. */
+function publishMany(client: number, subject: string): number {
+  if (run === subject && runClient === client) batch.resume()
+  else {
+    begin(50, client)
+    batch.str(subject)
+    runClient = client
+  }
+  return endPart(subject, null)
+}
+
+export function request(
+  client: number,
+  ticket: number,
+  options: Wait,
+  subject: string,
+  headers: string | null,
+): number {
+  begin(2, client)
+  batch.u32(ticket)
+  wait(options)
+  batch.str(subject)
+  return endPayload(headers)
+}
+
+export const cancel = (client: number, ticket: number): void => plain(3, client, ticket)
+
+export function subscribe(
+  client: number,
+  subscription: number,
+  ticket: number,
+  pattern: string,
+  queue: string,
+): void {
+  begin(4, client)
+  batch.u32(subscription)
+  batch.u32(ticket)
+  batch.str(pattern)
+  batch.optStr(queue)
+  end()
+}
+
+export const unsubscribe = (client: number, subscription: number): void => plain(5, client, subscription)
+
+export function waitForInterest(client: number, ticket: number, timeout: number, subject: string): void {
+  begin(6, client)
+  batch.u32(ticket)
+  batch.u32(timeout)
+  batch.str(subject)
+  end()
+}
+
+/** `options` is JSON. */
+function open(kind: number, client: number, handle: number, subject: string, options: string): void {
+  begin(kind, client)
+  batch.u32(handle)
+  batch.str(subject)
+  batch.text(options)
+  end()
+}
+
+export function listen(client: number, listener: number, subject: string, options: string): void {
+  open(7, client, listener, subject, options)
+}
+
+export function socketConnect(client: number, socket: number, subject: string, options: string): void {
+  open(8, client, socket, subject, options)
+}
+
+/** Writes to one socket in a row are one record. */
+export function socketWrite(
+  client: number,
+  socket: number,
+  headers: string | null,
+  isVolatile: boolean,
+): number {
+  const to = isVolatile ? -socket : socket
+  if (run === to) batch.resume()
+  else {
+    begin(isVolatile ? 44 : 9, client)
+    batch.u32(socket)
+  }
+  return endPart(to, headers)
+}
+
+/** Writes to the same sockets in a row are one record. `sockets` is the callee's. */
+export function broadcast(
+  client: number,
+  sockets: readonly number[],
+  headers: string | null,
+  isVolatile: boolean,
+): number {
+  const kind = isVolatile ? 47 : 10
+  if (isRun(sockets) && runKind === kind) batch.resume()
+  else {
+    begin(kind, client)
+    batch.u32(sockets.length)
+    for (const socket of sockets) batch.u32(socket)
+    runKind = kind
+  }
+  return endPart(sockets, headers)
+}
+
+function isRun(sockets: readonly number[]): boolean {
+  if (typeof run !== 'object' || run.length !== sockets.length) return false
+  for (let i = 0; i < sockets.length; i++) if (run[i] !== sockets[i]) return false
+  return true
+}
+
+export function socketRequest(
+  client: number,
+  ticket: number,
+  socket: number,
+  options: Wait,
+  headers: string | null,
+): number {
+  begin(11, client)
+  batch.u32(ticket)
+  batch.u32(socket)
+  wait(options)
+  return endPayload(headers)
+}
+
+export const socketDisconnect = (client: number, socket: number): void => plain(13, client, socket)
+export const socketReconnect = (client: number, socket: number): void => plain(14, client, socket)
+export const socketClose = (client: number, socket: number): void => closing(15, client, socket)
+
+export function socketEnd(client: number, ticket: number, socket: number, timeout: number): void {
+  closing(16, client, ticket, socket, timeout)
+}
+
+export function serverChosen(client: number, socket: number, id: string | null): void {
+  begin(17, client)
+  batch.u32(socket)
+  batch.optStr(id)
+  end()
+}
+
+export const listenerClose = (client: number, listener: number): void => closing(18, client, listener)
+
+export function listenerEnd(client: number, ticket: number, listener: number, timeout: number): void {
+  closing(19, client, ticket, listener, timeout)
+}
+
+export const collect = (client: number, socket: number): void => plain(45, client, socket)
+export const listenerRetire = (client: number, listener: number): void => plain(46, client, listener)
+
+export const clientConnect = (client: number): void => plain(20, client)
+export const clientDisconnect = (client: number): void => plain(21, client)
+export const clientClose = (client: number): void => closing(22, client)
+export const dropTransport = (client: number): void => plain(23, client)
+
+export const syncSubscriptions = (client: number, ticket: number, timeout: number): void =>
+  plain(24, client, ticket, timeout)
+export const cluster = (client: number, ticket: number, timeout: number): void =>
+  plain(25, client, ticket, timeout)
+/** A broker's question by its two halves: it is only handed back. */
+export type Question = readonly [low: number, high: number]
+
+function answer(kind: number, broker: number, question: Question, what: number): void {
+  begin(kind, broker)
+  batch.u32(question[0])
+  batch.u32(question[1])
+  batch.u8(what)
+}
+
+/** `user` is JSON. */
+export function userFound(broker: number, question: Question, user: string): void {
+  answer(30, broker, question, 1)
+  batch.str(user)
+  end()
+}
+
+export function userRefused(broker: number, question: Question, message: string, code: number): void {
+  answer(30, broker, question, 0)
+  batch.str(message)
+  batch.u32(code)
+  end()
+}
+
+export function permissionDecided(broker: number, question: Question, decision: number): void {
+  answer(31, broker, question, decision)
+  end()
+}

@@ -1,0 +1,115 @@
+// Reads the pieces of a buffer of events in the layout of docs/internals/boundary.md. Knows pieces, not events.
+
+import { Buffer } from 'node:buffer'
+import { dropChunk } from '../values/copy-out'
+
+const ABSENT = 0xffffffff
+const EMPTY = Buffer.alloc(0)
+
+/** Where the bytes of a payload are. Read it at once: the same object is used for every event. */
+export class Incoming {
+  encoding = 0
+  source: Buffer = EMPTY
+  start = 0
+  end = 0
+}
+
+export class EventReader {
+  /** When it was taken over, ms epoch. */
+  now = 0
+  buf: Buffer = EMPTY
+  pos = 0
+  /** The end of the current record. */
+  end = 0
+  readonly incoming: Incoming = new Incoming()
+  /** The headers of the latest `part`, as JSON. */
+  partHeaders: string | null = null
+  #big: readonly Buffer[] = []
+
+  take(parts: readonly Buffer[]): void {
+    this.buf = parts[0] as Buffer
+    this.#big = parts
+    this.pos = 0
+    this.end = 0
+    this.now = Date.now()
+  }
+
+  /** Lets go of the bytes, so that an idle process does not keep them. */
+  drop(): void {
+    this.buf = this.incoming.source = EMPTY
+    dropChunk()
+    this.#big = []
+  }
+
+  u8(): number {
+    return this.buf[this.pos++] as number
+  }
+
+  u32(): number {
+    const { buf, pos } = this
+    this.pos = pos + 4
+    return buf.readUInt32LE(pos)
+  }
+
+  /** Seven bits a byte, the lowest first. */
+  varint(): number {
+    const { buf } = this
+    let byte = buf[this.pos++] as number
+    let value = byte & 0x7f
+    for (let factor = 0x80; byte >= 0x80; factor *= 0x80) {
+      byte = buf[this.pos++] as number
+      value += (byte & 0x7f) * factor
+    }
+    return value
+  }
+
+  f64(): number {
+    const { buf, pos } = this
+    this.pos = pos + 8
+    return buf.readDoubleLE(pos)
+  }
+
+  str(): string {
+    return this.#text(this.u32())
+  }
+
+  optStr(): string | null {
+    const length = this.u32()
+    return length === ABSENT ? null : this.#text(length)
+  }
+
+  /** The last piece of a record. */
+  payload(): Incoming {
+    const incoming = this.incoming
+    incoming.encoding = this.u8()
+    const big = this.u32()
+    incoming.source = big === 0 ? this.buf : (this.#big[big] as Buffer)
+    incoming.start = big === 0 ? this.pos : 0
+    incoming.end = big === 0 ? this.end : incoming.source.length
+    return incoming
+  }
+
+  /** Whether the current record of many has another message. */
+  get more(): boolean {
+    return this.pos < this.end
+  }
+
+  /** One message of many: its payload. Its headers are in `partHeaders`. */
+  part(): Incoming {
+    const incoming = this.incoming
+    const head = this.varint()
+    this.partHeaders = head % 2 === 0 ? null : this.#text(this.varint())
+    incoming.encoding = this.u8()
+    incoming.source = this.buf
+    incoming.start = this.pos
+    incoming.end = this.pos += Math.floor(head / 2)
+    return incoming
+  }
+
+  #text(length: number): string {
+    const start = this.pos
+    const end = start + length
+    this.pos = end
+    return this.buf.toString('utf8', start, end)
+  }
+}

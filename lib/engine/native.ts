@@ -1,0 +1,101 @@
+// The only import of the generated addon, and its type (docs/internals/boundary.md). Nothing else in lib/ crosses over.
+
+/** What a native call returns when it could not do what was asked. */
+interface EngineFailure {
+  code: string
+  message: string
+}
+
+/** The addon's functions. What they do is said in docs/internals/boundary.md. */
+interface Addon {
+  open(wake: () => void, watches: boolean): number
+  hold(session: number, on: boolean): void
+  submit(session: number, batch: Uint8Array): number
+  drain(session: number): Buffer[] | null
+  clientOpen(session: number, handle: number, options: string): EngineFailure | null
+  brokerOpen(session: number, handle: number, options: string): EngineFailure | null
+  brokerDrain(session: number, handle: number, spread: number): void
+  brokerClose(session: number, handle: number): void
+  brokerSecure(session: number, handle: number, options: string): EngineFailure | null
+  trust(certificates: string): void
+  pipeOpen(
+    session: number,
+    handle: number,
+    broker: number,
+    address: string | null,
+    certificate: Uint8Array | null,
+    head: Uint8Array,
+  ): EngineFailure | null
+  pipeBring(session: number, handle: number, bytes: Uint8Array): void
+  pipeWrote(session: number, handle: number, count: number): void
+  pipeEnd(session: number, handle: number, orderly: boolean): void
+  brokerQuery(session: number, handle: number, query: string): string | null
+  randomId(): string
+  defaults(): string
+}
+
+function load(): Addon {
+  try {
+    return require('../../native.js') as Addon
+  } catch (cause) {
+    throw missing(cause)
+  }
+}
+
+/** One error that says where we are, what was tried and what to do. */
+function missing(cause: unknown): Error {
+  const platform = `${process.platform}-${process.arch}${libc()}, Node ${process.version}`
+  const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
+  const text =
+    `selvedge has no native binary for ${platform}. Tried the generated loader ${__dirname}/../../native.js ` +
+    '(a local selvedge.*.node, then the package of this platform): ' +
+    `${why}. Fix: in a checkout, run "npm run build:release"; as a dependency, delete node_modules and the lockfile ` +
+    'and install again without --omit=optional, or set NAPI_RS_NATIVE_LIBRARY_PATH to the .node file.'
+  return Object.assign(new Error(text, { cause }), { code: 'ERR_NATIVE_MISSING' })
+}
+
+function libc(): string {
+  if (process.platform !== 'linux') return ''
+  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined
+  const glibc = report?.header?.glibcVersionRuntime
+  return glibc ? ` (glibc ${glibc})` : ' (musl)'
+}
+
+const addon: Addon = load()
+let wake: () => void = () => {}
+/** This copy of `lib` at the engine: other copies in the process (a bundle, a test runner's) have sessions of their own. */
+// Bun has libuv's functions only to fail at them.
+const session = addon.open(() => wake(), !('bun' in process.versions))
+
+/** The addon, for this session. */
+export const native = {
+  /** From now on `turn` is called when events wait. */
+  open(turn: () => void): void {
+    wake = turn
+  },
+  hold: (on: boolean): void => addon.hold(session, on),
+  submit: (batch: Uint8Array): number => addon.submit(session, batch),
+  drain: (): Buffer[] | null => addon.drain(session),
+  clientOpen: (handle: number, options: string): EngineFailure | null =>
+    addon.clientOpen(session, handle, options),
+  brokerOpen: (handle: number, options: string): EngineFailure | null =>
+    addon.brokerOpen(session, handle, options),
+  brokerDrain: (handle: number, spread: number): void => addon.brokerDrain(session, handle, spread),
+  brokerClose: (handle: number): void => addon.brokerClose(session, handle),
+  brokerSecure: (handle: number, options: string): EngineFailure | null =>
+    addon.brokerSecure(session, handle, options),
+  trust: addon.trust,
+  pipeOpen: (
+    handle: number,
+    broker: number,
+    address: string | null,
+    certificate: Uint8Array | null,
+    head: Uint8Array,
+  ): EngineFailure | null => addon.pipeOpen(session, handle, broker, address, certificate, head),
+  pipeBring: (handle: number, bytes: Uint8Array): void => addon.pipeBring(session, handle, bytes),
+  pipeWrote: (handle: number, count: number): void => addon.pipeWrote(session, handle, count),
+  pipeEnd: (handle: number, orderly: boolean): void => addon.pipeEnd(session, handle, orderly),
+  brokerQuery: (handle: number, query: string): string | null => addon.brokerQuery(session, handle, query),
+  randomId: addon.randomId,
+  defaults: addon.defaults,
+}

@@ -1,0 +1,97 @@
+// The payload that is written next: between its encoding and its place in the batch.
+import {
+  BIN8,
+  byteLengthOf,
+  checkAttached,
+  DataEncoding,
+  encodeJson,
+  encodeMsgPack,
+  isShortAscii,
+} from '../values/codec'
+import { Buffer, isUint8Array } from '../values/platform'
+import type { Batch } from './batch'
+
+/** Up to here a loop over bytes beats the native copy. */
+const SHORT_BYTES = 32
+
+/**
+ * One payload between encoding and writing. There is one of these: encoding may run getters of the user, which may
+ * write too, so all of it happens in `prepare`; from there to `writeTo` no code of the user runs.
+ */
+class Outgoing {
+  /** Of the encoded payload. */
+  length = 0
+  #encoding = 0
+  /** Of the text, or the bytes, alone. */
+  #size = 0
+  #bytes: Uint8Array | undefined
+  #text: string | undefined
+  #isBin = false
+
+  /** The bytes are valid until the next `prepare`, which code of the user may cause. */
+  prepare(value: unknown, encoding: number, raw: Uint8Array | undefined): void {
+    let bytes: Uint8Array | undefined
+    let text: string | undefined
+    let isBin = false
+    if (raw !== undefined) bytes = raw
+    else if (encoding !== DataEncoding.MsgPack) bytes = encodeJson(value)
+    // Asked of the engine and not by `instanceof`, which a Proxy answers with code of the user.
+    else if (isUint8Array(value)) {
+      bytes = value
+      isBin = true
+    } else if (typeof value === 'string' && isShortAscii(value)) text = value
+    else bytes = encodeMsgPack(value)
+    if (bytes !== undefined) checkAttached(bytes)
+    this.#encoding = encoding
+    this.#bytes = bytes
+    this.#text = text
+    this.#isBin = isBin
+    const size = bytes === undefined ? (text as string).length + 1 : byteLengthOf.call(bytes)
+    this.#size = size
+    this.length = isBin ? size + binHeader(size) : size
+  }
+
+  /** As one message of many: lengths, headers, encoding and payload. */
+  writePart(batch: Batch, headers: string | null): void {
+    if (headers === null) batch.varint(this.length * 2)
+    else {
+      batch.varint(this.length * 2 + 1)
+      batch.varint(Buffer.byteLength(headers))
+      batch.text(headers)
+    }
+    batch.u8(this.#encoding)
+    this.#write(batch)
+  }
+
+  /** Encoding and payload. */
+  writeTo(batch: Batch): void {
+    batch.u8(this.#encoding)
+    this.#write(batch)
+  }
+
+  #write(batch: Batch): void {
+    if (this.#text !== undefined) {
+      batch.u8(0xa0 | this.#text.length)
+      batch.text(this.#text)
+      return
+    }
+    const bytes = this.#bytes as Uint8Array
+    const size = this.#size
+    if (this.#isBin) writeBinHeader(batch, size)
+    if (size <= SHORT_BYTES) batch.shortBytes(bytes, size)
+    else batch.bytes(bytes, size)
+    this.#bytes = undefined
+  }
+}
+
+export const outgoing = new Outgoing()
+
+function binHeader(length: number): number {
+  return length < 0x100 ? 2 : length < 0x10000 ? 3 : 5
+}
+
+function writeBinHeader(batch: Batch, length: number): void {
+  const size = binHeader(length) - 1
+  batch.u8(BIN8 + (size >> 1))
+  for (let shift = (size - 1) * 8; shift >= 0; shift -= 8) batch.u8(length >>> shift)
+}

@@ -1,0 +1,137 @@
+// TLS as Node.js's options have it, made ready for the engine: PEM texts, keys opened, whom we trust.
+import { createPrivateKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import tls from 'node:tls'
+import { types } from 'node:util'
+import type { ConatServer, ConnectOptions, Pem, TlsServerOptions } from '../../index'
+import { FabricError, invalidType, invalidValue } from '../values/errors'
+import { type Check, checkOptions, isBoolean, isString, type ShapeOf } from '../values/option-checks'
+import { native } from './native'
+
+export type SecureContextOptions = Parameters<ConatServer['setSecureContext']>[0]
+type TlsClientOptions = Pick<ConnectOptions, keyof typeof TLS_CLIENT_SHAPE>
+
+const isPem: Check = (name, value) => {
+  if (typeof value !== 'string' && !types.isUint8Array(value))
+    throw invalidType(name, 'a string or a Buffer', value)
+}
+
+const isPems: Check = (name, value) => {
+  if (!Array.isArray(value)) return isPem(name, value)
+  for (const [index, item] of value.entries()) isPem(`${name}[${index}]`, item)
+}
+
+const isVersion: Check = (name, value) => {
+  if (value !== 'TLSv1.2' && value !== 'TLSv1.3') throw invalidValue(name, "'TLSv1.2' or 'TLSv1.3'", value)
+}
+
+const MATERIAL = { key: isPem, cert: isPem, ca: isPems, passphrase: isString }
+
+export const TLS_CLIENT_SHAPE = {
+  ...MATERIAL,
+  rejectUnauthorized: isBoolean,
+  servername: isString,
+  minVersion: isVersion,
+}
+
+const TLS_SERVER_SHAPE: ShapeOf<TlsServerOptions> = {
+  ...MATERIAL,
+  requestCert: isBoolean,
+  rejectUnauthorized: isBoolean,
+  minVersion: isVersion,
+}
+
+/** What the engine gets: texts. */
+type Settings = Record<string, string | boolean | undefined>
+
+/** The option `ssl` of a broker: `true` says that somebody else does it. */
+export const isSsl: Check = (name, value) => {
+  if (typeof value === 'boolean') return
+  if (value === null || typeof value !== 'object') throw invalidType(name, 'a boolean or an object', value)
+  checkOptions(name, value, TLS_SERVER_SHAPE)
+}
+
+export function serverSettings(options: TlsServerOptions): Settings {
+  const { requestCert, rejectUnauthorized, minVersion } = options
+  return { ...material('ssl', options), requestCert: requestCert ?? false, rejectUnauthorized, minVersion }
+}
+
+export function secureContextSettings(options: SecureContextOptions): Settings {
+  checkOptions('setSecureContext', options, MATERIAL)
+  return material('setSecureContext', options ?? {})
+}
+
+/** Of a client that is to speak TLS. */
+export function clientSettings(options: TlsClientOptions): Settings {
+  const { ca, cert, key, passphrase, rejectUnauthorized, servername, minVersion } = options
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new FabricError('cert and key go together', 'ERR_INVALID_ARG_VALUE')
+  }
+  if (ca === undefined && rejectUnauthorized !== false) trustAsNodeDoes()
+  return {
+    ca: ca === undefined ? undefined : text(ca),
+    cert: cert && text(cert),
+    key: key && openKey('connect', key, passphrase),
+    rejectUnauthorized,
+    servername,
+    minVersion,
+  }
+}
+
+function material(where: string, options: TlsServerOptions): Settings {
+  const { key, cert, ca, passphrase } = options
+  if (key === undefined || cert === undefined) {
+    throw new FabricError(`${where} needs key and cert`, 'ERR_INVALID_ARG_VALUE')
+  }
+  return {
+    key: openKey(where, key, passphrase),
+    cert: text(cert),
+    ca: ca === undefined ? undefined : text(ca),
+  }
+}
+
+function text(pem: Pem | readonly Pem[]): string {
+  const parts: readonly Pem[] = typeof pem === 'string' || types.isUint8Array(pem) ? [pem] : pem
+  return parts
+    .map(part => (typeof part === 'string' ? part : Buffer.from(part).toString('latin1')))
+    .join('\n')
+}
+
+/** Every form of key that Node.js reads, as the one that the engine reads. */
+function openKey(where: string, key: Pem, passphrase: string | undefined): string {
+  try {
+    const opened = createPrivateKey({ key: text(key), passphrase })
+    return opened.export({ type: 'pkcs8', format: 'pem' }).toString()
+  } catch (cause) {
+    const code = 'ERR_INVALID_ARG_VALUE'
+    throw new FabricError(`${where}: key is no private key in PEM, or its passphrase is wrong`, code, {
+      cause,
+    })
+  }
+}
+
+let hasTrust = false
+
+/** Clients that name no `ca` trust whom Node.js trusts. */
+function trustAsNodeDoes(): void {
+  if (hasTrust) return
+  hasTrust = true
+  const all = 'getCACertificates' in tls ? newer(tls) : [...tls.rootCertificates, ...extra()]
+  native.trust(all.join('\n'))
+}
+
+/** Since Node.js 22.15: what `NODE_EXTRA_CA_CERTS` and `--use-system-ca` say is in it. */
+function newer(module: object): string[] {
+  return (module as { getCACertificates(type: 'default'): string[] }).getCACertificates('default')
+}
+
+function extra(): string[] {
+  const file = process.env.NODE_EXTRA_CA_CERTS
+  if (!file) return []
+  try {
+    return [readFileSync(file, 'latin1')]
+  } catch {
+    // Node.js has warned about it at its start.
+    return []
+  }
+}

@@ -1,0 +1,219 @@
+// The answers to a requestMany: an async iterator, and a promise of one that rejects when nobody listens.
+import type { RequestManyOptions, Results } from '../../index'
+import { AsyncQueue } from '../async/async-queue'
+import * as commands from '../engine/commands'
+import type { EventReader } from '../engine/event-reader'
+import { DONE, FAILED, forget, REPLY, route, type Target } from '../engine/events'
+import { release, retain } from '../engine/process-ref'
+import { abortFailure, closedFailure, errorFrom, Failure } from '../values/errors'
+import type { ClientContext } from './client-context'
+import type { Message, Responder } from './message'
+import { readFailed, readMessage } from './requests'
+
+/** Answers that nobody has pulled yet may take this many bytes; then the iteration fails. */
+const MAX_BYTES = 64 * 1024 * 1024
+
+/** Receives the answers. */
+class Receiver implements Target {
+  readonly client: number
+  readonly handle: number = commands.nextHandle()
+  readonly unread: AsyncQueue<Message> = new AsyncQueue()
+  /** Settles with the first answer or the end. */
+  readonly first: Promise<Failure | undefined>
+  readonly #context: ClientContext
+  readonly #responder: Responder
+  #started: (failure: Failure | undefined) => void = () => {}
+  readonly #isQuiet: boolean
+  #bytes = 0
+  #signal: AbortSignal | undefined
+
+  constructor(context: ClientContext, responder: Responder, options: RequestManyOptions | undefined) {
+    this.client = context.handle
+    this.#context = context
+    this.#responder = responder
+    this.first = new Promise(resolve => {
+      this.#started = resolve
+    })
+    route(this.handle, this)
+    retain()
+    this.#isQuiet = options?.noThrow === true
+    const signal = (this.#signal = options?.signal)
+    signal?.addEventListener('abort', this.#abort, { once: true })
+  }
+
+  handleEvent(kind: number, event: EventReader): void {
+    if (kind === REPLY) this.#receive(readMessage(this.#context, this.#responder, event, false))
+    else if (kind === DONE) this.end()
+    else if (kind === FAILED) this.end(readFailed(event))
+  }
+
+  handleClientClosed(): void {
+    this.end(closedFailure('the client'))
+  }
+
+  pulled(message: Message): void {
+    this.#bytes -= message.length
+  }
+
+  stop(failure?: Failure): void {
+    if (this.unread.ended) return
+    commands.cancel(this.client, this.handle)
+    this.end(failure)
+  }
+
+  end(failure?: Failure): void {
+    if (this.unread.ended) return
+    const told = this.#isQuiet ? undefined : failure
+    this.unread.end(told)
+    this.#started(told)
+    forget(this.handle)
+    release()
+    this.#signal?.removeEventListener('abort', this.#abort)
+  }
+
+  #receive(message: Message): void {
+    this.#bytes += message.length
+    if (this.#bytes > MAX_BYTES) {
+      this.stop(new Failure('ENOBUFS', `requestMany: more than ${MAX_BYTES} bytes of answers were not read`))
+      return
+    }
+    this.unread.push(message)
+    this.#started(undefined)
+  }
+
+  #abort = (): void => this.stop(abortFailure(this.#signal as AbortSignal))
+}
+
+/** What awaiting a requestMany gives. */
+export type AnswerIterator = AsyncIterableIterator<Message, undefined>
+
+export type Answers = Results<Message>
+
+class Iterator implements AsyncIterableIterator<Message, undefined> {
+  readonly #receiver: Receiver
+
+  constructor(receiver: Receiver) {
+    this.#receiver = receiver
+  }
+
+  async next(): Promise<IteratorResult<Message, undefined>> {
+    const result = await this.#receiver.unread.next()
+    if (!result.done) this.#receiver.pulled(result.value)
+    return result
+  }
+
+  async return(): Promise<IteratorResult<Message, undefined>> {
+    this.#receiver.stop()
+    return { value: undefined, done: true }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+}
+
+/** `send` checks, encodes and returns what writes the request with the ticket that it is given. */
+export function ask(
+  context: ClientContext,
+  responder: Responder,
+  options: RequestManyOptions | undefined,
+  send: () => (ticket: number) => void,
+): Answers {
+  try {
+    const write = send()
+    const receiver = new Receiver(context, responder, options)
+    write(receiver.handle)
+    if (options?.signal?.aborted) receiver.stop(abortFailure(options.signal))
+    return both(opened(receiver), new Iterator(receiver))
+  } catch (error) {
+    return both(Promise.reject(error), refusing(error))
+  }
+}
+
+async function opened(receiver: Receiver): Promise<AnswerIterator> {
+  const failure = await receiver.first
+  if (failure !== undefined) throw errorFrom(failure)
+  return new Iterator(receiver)
+}
+
+async function* refusing(error: unknown): AsyncGenerator<Message, undefined> {
+  yield await Promise.reject(error)
+  return undefined
+}
+
+/** The same with something made of each answer. */
+export function mapAnswers<T>(answers: Promise<AnswerIterator>, make: (answer: Message) => T): Results<T> {
+  const opened = answers.then(iterator => new Mapped(iterator, make))
+  // Who only awaits gets the promise's own rejection; who iterates, the iterator's.
+  return both(opened, 'next' in answers ? new Mapped(answers as Answers, make) : new Later(opened))
+}
+
+class Mapped<T> implements AsyncIterableIterator<T, undefined> {
+  readonly #answers: AnswerIterator
+  readonly #make: (answer: Message) => T
+
+  constructor(answers: AnswerIterator, make: (answer: Message) => T) {
+    this.#answers = answers
+    this.#make = make
+  }
+
+  async next(): Promise<IteratorResult<T, undefined>> {
+    const result = await this.#answers.next()
+    return result.done ? result : { value: this.#make(result.value), done: false }
+  }
+
+  async return(): Promise<IteratorResult<T, undefined>> {
+    await this.#answers.return?.()
+    return { value: undefined, done: true }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+}
+
+/** An iterator that is still to come. */
+class Later<T> implements AsyncIterableIterator<T, undefined> {
+  readonly #iterator: Promise<AsyncIterableIterator<T, undefined>>
+
+  constructor(iterator: Promise<AsyncIterableIterator<T, undefined>>) {
+    this.#iterator = iterator
+  }
+
+  async next(): Promise<IteratorResult<T, undefined>> {
+    return await (await this.#iterator).next()
+  }
+
+  async return(): Promise<IteratorResult<T, undefined>> {
+    await (await this.#iterator).return?.()
+    return { value: undefined, done: true }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+}
+
+/** A promise with an iterator's methods. Who iterates is told by the iterator and need not handle the promise. */
+function both<T>(
+  promise: Promise<AsyncIterableIterator<T, undefined>>,
+  iterator: AsyncIterableIterator<T, undefined>,
+): Results<T> {
+  const handled = (): void => {
+    promise.catch(() => {})
+  }
+  return Object.assign(promise, {
+    next: () => {
+      handled()
+      return iterator.next()
+    },
+    return: () => {
+      handled()
+      return iterator.return?.() ?? Promise.resolve({ value: undefined, done: true as const })
+    },
+    [Symbol.asyncIterator]: () => {
+      handled()
+      return iterator
+    },
+  }) as Results<T>
+}

@@ -1,0 +1,56 @@
+// What the objects of one client share: its handle, its counters, and who has to know when it closes.
+import type { Traffic } from '../../index'
+import type { Drain } from '../async/drain'
+import { InFlight } from '../async/in-flight'
+import { checkPending, nextHandle } from '../engine/commands'
+import { closedFailure, errorFrom } from '../values/errors'
+
+/** A socket or a listener: closed together with its client. */
+export interface Child {
+  /** Its orderly end, with the client's. */
+  finishWith(drain: Drain): Promise<void>
+  handleClientClosing(): void
+}
+
+export class ClientContext {
+  readonly handle: number = nextHandle()
+  readonly id: string
+  readonly stats: { readonly sent: Traffic; readonly recv: Traffic } = {
+    sent: { messages: 0, bytes: 0 },
+    recv: { messages: 0, bytes: 0 },
+  }
+  /** `close()` was called, or the engine gave up. */
+  closed = false
+  readonly children: Set<Child> = new Set()
+  /** Subjects with a socket server. */
+  readonly listening: Set<string> = new Set()
+
+  /** Answers that are awaited. */
+  readonly awaited: InFlight = new InFlight()
+  /** Methods of services that run. */
+  readonly serving: InFlight = new InFlight()
+
+  constructor(id: string) {
+    this.id = id
+  }
+
+  checkOpen(): void {
+    if (this.closed) throw errorFrom(closedFailure('the client'))
+  }
+
+  /** Called before a message is encoded. */
+  checkSend(): void {
+    this.checkOpen()
+    checkPending()
+  }
+
+  countSent(bytes: number): void {
+    this.stats.sent.messages += 1
+    this.stats.sent.bytes += bytes
+  }
+
+  countReceived(bytes: number): void {
+    this.stats.recv.messages += 1
+    this.stats.recv.bytes += bytes
+  }
+}

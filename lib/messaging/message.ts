@@ -1,0 +1,181 @@
+// A message as the application sees it: decodes when its data is asked for.
+import { Buffer } from 'node:buffer'
+import { types } from 'node:util'
+import type { Headers, MessageOptions, Published, PublishOptions } from '../../index'
+import { Incoming } from '../engine/event-reader'
+import { checkAttached, checkEncoding, DataEncoding, decodeAt, encode } from '../values/codec'
+import { copyOut } from '../values/copy-out'
+import { FabricError, invalidType } from '../values/errors'
+import { headersText, parseHeaders, REPLY_HEADER } from '../values/headers'
+import { checkOptions, isBytes, isEncoding, isHeaders, type ShapeOf } from '../values/option-checks'
+
+/** What a message needs of the client that received it, to be answered. */
+export interface Responder {
+  respond(subject: string, data: unknown, options: PublishOptions | undefined): Promise<Published>
+  respondSync(subject: string, data: unknown, options: PublishOptions | undefined): { bytes: number }
+}
+
+/** A payload with its headers, not yet sent or already received. */
+export class MessageData {
+  readonly encoding: DataEncoding
+  #bytes: Buffer
+  #start: number
+  #end: number
+  #headers: Headers | null | undefined
+  #data: unknown
+  #decoded = false
+
+  constructor(options: Incoming | { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null }) {
+    if (options instanceof Incoming) {
+      // The bytes of an event, without copying them.
+      this.encoding = options.encoding
+      this.#bytes = options.source
+      this.#start = options.start
+      this.#end = options.end
+      return
+    }
+    const { encoding = 0, raw } = options
+    if (!types.isUint8Array(raw)) throw invalidType('raw', 'a Uint8Array', raw)
+    checkEncoding(encoding)
+    if (!Buffer.isBuffer(raw)) checkAttached(raw)
+    this.encoding = encoding
+    this.#bytes = Buffer.isBuffer(raw) ? raw : Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength)
+    this.#start = 0
+    this.#end = raw.byteLength
+    this.#headers = options.headers
+  }
+
+  /** Whether it is one, without running code of the user as `instanceof` does with a Proxy. @internal */
+  static is(value: unknown): value is MessageData {
+    return typeof value === 'object' && value !== null && #bytes in value
+  }
+
+  /** The encoded payload. */
+  get raw(): Buffer {
+    if (this.#end - this.#start !== this.#bytes.length) {
+      this.#bytes = copyOut(this.#bytes, this.#start, this.#end)
+      this.#start = 0
+      this.#end = this.#bytes.length
+    }
+    return this.#bytes
+  }
+
+  get headers(): Headers | null | undefined {
+    return this.#headers
+  }
+
+  get length(): number {
+    return this.#end - this.#start
+  }
+
+  /** The decoded payload. */
+  get data(): unknown {
+    if (!this.#decoded) {
+      this.#data = decodeAt(this.#bytes, this.#start, this.#end, this.encoding)
+      this.#decoded = true
+    }
+    return this.#data
+  }
+}
+
+/** A message that was received. */
+export class Message extends MessageData {
+  readonly subject: string
+  readonly #reply: string | null
+  readonly #responder: Responder
+  #isAnswered = false
+  #onAnswer: (() => void) | undefined
+  #headersText: string | null
+  #parsed: Headers | null | undefined
+
+  constructor(
+    responder: Responder,
+    subject: string,
+    headers: string | null,
+    reply: string | null,
+    incoming: Incoming,
+  ) {
+    super(incoming)
+    this.subject = subject
+    this.#responder = responder
+    this.#headersText = headers
+    this.#reply = reply
+  }
+
+  override get headers(): Headers | null | undefined {
+    if (this.#headersText !== null) {
+      this.#parsed = parseHeaders(this.#headersText)
+      this.#headersText = null
+    }
+    if (this.#reply === null || this.#parsed?.[REPLY_HEADER] !== undefined) return this.#parsed
+    this.#parsed = { ...this.#parsed, [REPLY_HEADER]: this.#reply }
+    return this.#parsed
+  }
+
+  isRequest(): boolean {
+    return this.#reply !== null
+  }
+
+  respond(data?: unknown, options?: PublishOptions): Promise<Published> {
+    try {
+      const sent = this.#responder.respond(this.#replySubject(), data, options)
+      this.#handleAnswer()
+      return sent
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  respondSync(data?: unknown, options?: PublishOptions): { bytes: number } {
+    const sent = this.#responder.respondSync(this.#replySubject(), data, options)
+    this.#handleAnswer()
+    return sent
+  }
+
+  /** Whether somebody waits for an answer that has not been sent. @internal */
+  get awaitsAnswer(): boolean {
+    return this.#reply !== null && !this.#isAnswered
+  }
+
+  /** Calls back when the first answer is sent. Several subscriptions may have the same message. @internal */
+  onAnswer(call: () => void): void {
+    const before = this.#onAnswer
+    this.#onAnswer =
+      before === undefined
+        ? call
+        : () => {
+            before()
+            call()
+          }
+  }
+
+  #handleAnswer(): void {
+    if (this.#isAnswered) return
+    this.#isAnswered = true
+    this.#onAnswer?.()
+    this.#onAnswer = undefined
+  }
+
+  #replySubject(): string {
+    if (this.#reply !== null) return this.#reply
+    throw new FabricError(
+      `message to '${this.subject}' is no request: nobody waits for an answer`,
+      'ERR_NOT_A_REQUEST',
+    )
+  }
+}
+
+export const MESSAGE_SHAPE: ShapeOf<MessageOptions> = {
+  encoding: isEncoding,
+  raw: isBytes,
+  headers: isHeaders,
+}
+
+/** A message to send later or often: the value is encoded once. */
+export function messageData(data: unknown, options?: MessageOptions): MessageData {
+  checkOptions('messageData', options, MESSAGE_SHAPE)
+  const encoding = options?.encoding ?? DataEncoding.MsgPack
+  headersText(options?.headers)
+  const raw = options?.raw ?? encode({ encoding, mesg: data })
+  return new MessageData({ encoding, raw, headers: options?.headers })
+}

@@ -1,0 +1,383 @@
+// Subscriptions: one of the engine's a pattern and client, shared by all that the application has to that pattern.
+import { EventEmitter } from 'node:events'
+import type { SubscriptionOptions } from '../../index'
+import { AsyncQueue } from '../async/async-queue'
+import { Waiters } from '../async/waiters'
+import * as commands from '../engine/commands'
+import type { EventReader } from '../engine/event-reader'
+import { DELIVERED, DELIVERED_MANY, forget, route, type Target } from '../engine/events'
+import { native } from '../engine/native'
+import { ProcessRef } from '../engine/process-ref'
+import { closedFailure, errorFrom, FabricError, Failure, throwAsync } from '../values/errors'
+import { checkOptions, isCount, isString, type ShapeOf } from '../values/option-checks'
+import { nextTick } from '../values/platform'
+import { checkSubscribeSubject } from '../values/subjects'
+import type { ClientContext } from './client-context'
+import { Message, type Responder } from './message'
+import type { Permissions } from './permissions'
+import { readMessage, Ticket } from './requests'
+
+const MAX_QUEUE_BYTES = 64 * 1024 * 1024
+
+const SUBSCRIPTION_SHAPE: ShapeOf<SubscriptionOptions> = {
+  queue: isString,
+  maxMessages: isCount,
+  maxQueueBytes: isCount,
+}
+
+/** What one client has subscribed to. */
+export class Subscriptions {
+  /** Read-only views for programs that look: pattern to shared subscription, pattern to queue group. */
+  readonly subs: Record<string, Shared> = Object.create(null) as Record<string, Shared>
+  readonly queueGroups: Record<string, string> = Object.create(null) as Record<string, string>
+  readonly #context: ClientContext
+  readonly #responder: Responder
+  readonly #permissions: Permissions
+  /** What the broker has not confirmed yet. */
+  readonly #pending = new Set<Shared>()
+  readonly #confirmed = new Waiters()
+
+  constructor(context: ClientContext, responder: Responder, permissions: Permissions) {
+    this.#context = context
+    this.#responder = responder
+    this.#permissions = permissions
+  }
+
+  /** The number of patterns. */
+  get size(): number {
+    return Object.keys(this.subs).length
+  }
+
+  open(pattern: string, options: SubscriptionOptions = {}): Subscription {
+    this.#context.checkOpen()
+    checkSubscribeSubject(pattern)
+    checkOptions('subscribe', options, SUBSCRIPTION_SHAPE)
+    const refusal = this.#permissions.refused('sub', pattern)
+    if (refusal !== undefined) throw errorFrom(refusal)
+    const shared = this.subs[pattern] ?? this.#create(pattern, options.queue)
+    if (options.queue !== undefined && options.queue !== shared.queue) {
+      throw new FabricError(
+        `a client can have only one queue group on a pattern: '${pattern}' has '${shared.queue}', not '${options.queue}'`,
+        'ERR_QUEUE_GROUP',
+      )
+    }
+    const subscription = new Subscription(shared, pattern, options)
+    shared.members.push(subscription)
+    return subscription
+  }
+
+  /** Waits until the broker has answered about all of them. */
+  async untilConfirmed(timeout?: number): Promise<void> {
+    if (this.#pending.size === 0) return
+    const failure = await this.#confirmed.wait('a subscription does not stand', timeout)
+    if (failure !== undefined) throw errorFrom(failure)
+  }
+
+  /** Lets nothing more in; what has arrived is read at most so many ms longer. */
+  async drain(timeout: number): Promise<void> {
+    const members = Object.values(this.subs).flatMap(shared => [...shared.members])
+    const read = Promise.all(members.map(member => member.drain()))
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise(resolve => {
+      timer = setTimeout(resolve, timeout)
+    })
+    await Promise.race([read, late])
+    clearTimeout(timer)
+  }
+
+  /** Ends all of them at once, as when the client closes. */
+  close(): void {
+    for (const shared of Object.values(this.subs)) for (const member of [...shared.members]) member.close()
+  }
+
+  #create(pattern: string, queue: string = native.randomId()): Shared {
+    const shared = new Shared(this.#context, this.#responder, pattern, queue, () => {
+      delete this.subs[pattern]
+      delete this.queueGroups[pattern]
+      this.#settle(shared)
+    })
+    this.#pending.add(shared)
+    void shared.confirmed.then(() => this.#settle(shared))
+    this.subs[pattern] = shared
+    this.queueGroups[pattern] = queue
+    return shared
+  }
+
+  #settle(shared: Shared): void {
+    if (this.#pending.delete(shared) && this.#pending.size === 0) this.#confirmed.settle()
+  }
+}
+
+/** One subscription of the engine. */
+class Shared implements Target {
+  readonly client: number
+  readonly queue: string
+  readonly members: Subscription[] = []
+  /** Settles when the broker has answered. */
+  readonly confirmed: Promise<Failure | undefined>
+  readonly #handle: number = commands.nextHandle()
+  readonly #context: ClientContext
+  readonly #responder: Responder
+  readonly #gone: () => void
+
+  constructor(
+    context: ClientContext,
+    responder: Responder,
+    pattern: string,
+    queue: string,
+    gone: () => void,
+  ) {
+    this.client = context.handle
+    this.queue = queue
+    this.#context = context
+    this.#responder = responder
+    this.#gone = gone
+    route(this.#handle, this)
+    const ticket = new Ticket(context, responder)
+    commands.subscribe(context.handle, this.#handle, ticket.handle, pattern, queue)
+    this.confirmed = this.#confirm(ticket)
+  }
+
+  get refCount(): number {
+    return this.members.length
+  }
+
+  handleEvent(kind: number, event: EventReader): void {
+    if (kind === DELIVERED) this.#deliver(readMessage(this.#context, this.#responder, event, true))
+    else if (kind === DELIVERED_MANY) {
+      const subject = event.str()
+      while (event.more && this.members.length > 0) {
+        const incoming = event.part()
+        this.#context.countReceived(incoming.end - incoming.start)
+        this.#deliver(new Message(this.#responder, subject, event.partHeaders, null, incoming))
+      }
+    }
+  }
+
+  #deliver(message: Message): void {
+    // A copy: a handler may close its subscription, or another one, which takes them out of the list.
+    const members = this.members.length === 1 ? this.members : [...this.members]
+    for (const member of members) if (!member.ended) member.handleMessage(message)
+  }
+
+  handleClientClosed(): void {
+    this.end(undefined)
+  }
+
+  leave(member: Subscription): void {
+    const at = this.members.indexOf(member)
+    if (at < 0) return
+    this.members.splice(at, 1)
+    if (this.members.length > 0) return
+    if (!this.#context.closed) commands.unsubscribe(this.client, this.#handle)
+    forget(this.#handle)
+    this.#gone()
+  }
+
+  end(failure: Failure | undefined): void {
+    for (const member of [...this.members]) member.finish(failure)
+  }
+
+  async #confirm(ticket: Ticket): Promise<Failure | undefined> {
+    const outcome = await ticket.outcome
+    if (!(outcome instanceof Failure)) return undefined
+    this.end(outcome)
+    return outcome
+  }
+}
+
+/** Messages to one pattern, as an async iterator or as `message` events of `emitter`. */
+export class Subscription implements AsyncIterableIterator<Message, undefined> {
+  readonly subject: string
+  /** Messages that came while more than `maxQueueBytes` were waiting to be read. */
+  dropped = 0
+  readonly #shared: Shared
+  readonly #unread: AsyncQueue<Message> = new AsyncQueue()
+  readonly #ref = new ProcessRef()
+  readonly #maxQueueBytes: number
+  #left: number
+  #queuedBytes = 0
+  #emitter: EventEmitter | undefined
+  #iterated = false
+  /** Requests that were handed out and are not answered, oldest first. */
+  #unanswered: Message[] = []
+  /** How many messages were handed out that nobody has come back from. */
+  #handedOut = 0
+  #drained: (() => void) | undefined
+  /** One for all who wait for it. */
+  #draining: Promise<void> | undefined
+
+  constructor(shared: Shared, subject: string, options: SubscriptionOptions) {
+    this.#shared = shared
+    this.subject = subject
+    this.#maxQueueBytes = options.maxQueueBytes ?? MAX_QUEUE_BYTES
+    this.#left = options.maxMessages ?? Number.POSITIVE_INFINITY
+    this.#ref.set(true)
+  }
+
+  /** Emits `message`. While it has listeners and nobody iterates, nothing is queued. */
+  get emitter(): EventEmitter {
+    if (this.#emitter === undefined) {
+      this.#emitter = new EventEmitter()
+      // What came before the first listener is its own, but not inside its registration.
+      this.#emitter.on('newListener', name => {
+        if (name === 'message' && this.#unread.length > 0) nextTick(() => this.#release())
+      })
+    }
+    return this.#emitter
+  }
+
+  get ended(): boolean {
+    return this.#unread.ended
+  }
+
+  get queue(): string {
+    return this.#shared.queue
+  }
+
+  /** What is there already costs one promise. */
+  next(): Promise<IteratorResult<Message, undefined>> {
+    this.#iterated = true
+    this.#onNextPull()
+    const message = this.#unread.take()
+    if (message === undefined) return this.#nextToCome()
+    this.#handleRead(message)
+    return Promise.resolve({ value: message, done: false })
+  }
+
+  async #nextToCome(): Promise<IteratorResult<Message, undefined>> {
+    this.#checkDrained()
+    const result = await this.#unread.next()
+    if (!result.done) this.#handleRead(result.value)
+    return result
+  }
+
+  #handleRead(message: Message): void {
+    this.#queuedBytes -= message.length
+    this.#handedOut += 1
+    if (message.isRequest()) this.#unanswered.push(message)
+    if (this.#drained !== undefined) message.onAnswer(this.#checkDrained)
+    this.#checkDrained()
+  }
+
+  /** Somebody asks for more. He may have gone past a request without an answer: who that was is known by the number of those that are out. */
+  #onNextPull(): void {
+    if (this.#handedOut > 0) this.#handedOut -= 1
+    if (this.#unanswered.length === 0) return
+    this.#unanswered = this.#unanswered.filter(request => request.awaitsAnswer)
+    if (this.#unanswered.length > this.#handedOut) this.#unanswered.shift()
+  }
+
+  get #isReadOut(): boolean {
+    return this.#unread.length === 0 && !this.#unanswered.some(request => request.awaitsAnswer)
+  }
+
+  #checkDrained = (): void => {
+    if (this.#isReadOut) this.#drained?.()
+  }
+
+  async return(): Promise<IteratorResult<Message, undefined>> {
+    this.close()
+    return { value: undefined, done: true }
+  }
+
+  [Symbol.asyncIterator](): this {
+    this.#iterated = true
+    return this
+  }
+
+  /** Ends it; what nobody has read yet is dropped. */
+  close(): void {
+    this.finish(undefined)
+    this.#unanswered = []
+    while (this.#unread.take() !== undefined) this.#queuedBytes = 0
+    this.#drained?.()
+  }
+
+  stop(): void {
+    this.close()
+  }
+
+  end(): void {
+    this.close()
+  }
+
+  /** Lets nothing more in, and resolves when what has arrived has been read, and the last request answered or gone past. */
+  async drain(): Promise<void> {
+    this.finish(undefined)
+    if (this.#isReadOut) return
+    for (const request of this.#unanswered) request.onAnswer(this.#checkDrained)
+    this.#draining ??= new Promise<void>(resolve => {
+      this.#drained = resolve
+    })
+    await this.#draining
+  }
+
+  ref(): this {
+    this.#ref.want(true)
+    return this
+  }
+
+  unref(): this {
+    this.#ref.want(false)
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+  }
+
+  /** Resolves when messages flow. */
+  async confirmed(): Promise<this> {
+    const failure = await this.#shared.confirmed
+    if (failure !== undefined) throw errorFrom(failure)
+    if (this.ended) throw errorFrom(closedFailure(`the subscription to '${this.subject}'`))
+    return this
+  }
+
+  /** @internal */
+  handleMessage(message: Message): void {
+    this.#left -= 1
+    const isHeard = this.#emitter !== undefined && this.#emitter.listenerCount('message') > 0
+    // Behind what the first listener has not got yet.
+    const isHeld = !this.#iterated && this.#unread.length > 0
+    if (this.#iterated || !isHeard || isHeld) this.#enqueue(message)
+    if (this.#left <= 0) this.finish(undefined)
+    if (isHeard && !isHeld) this.#emit(message)
+  }
+
+  #release(): void {
+    while (!this.#iterated && this.#emitter !== undefined && this.#emitter.listenerCount('message') > 0) {
+      const message = this.#unread.take()
+      if (message === undefined) break
+      this.#queuedBytes -= message.length
+      this.#emit(message)
+    }
+    this.#checkDrained()
+  }
+
+  #emit(message: Message): void {
+    try {
+      this.#emitter?.emit('message', message)
+    } catch (error) {
+      throwAsync(error)
+    }
+  }
+
+  /** @internal */
+  finish(failure: Failure | undefined): void {
+    if (this.#unread.ended) return
+    this.#unread.end(failure)
+    this.#ref.set(false)
+    this.#shared.leave(this)
+  }
+
+  #enqueue(message: Message): void {
+    if (this.#queuedBytes + message.length > this.#maxQueueBytes && this.#unread.length > 0) {
+      this.dropped += 1
+      return
+    }
+    this.#queuedBytes += message.length
+    this.#unread.push(message)
+  }
+}

@@ -1,0 +1,59 @@
+// The service that every broker with a system account offers, as its callers see it.
+import type { Remote, RemoteMany, RequestManyOptions, RequestOptions, SysApi } from '../../index'
+import { checkOptions, isString, type Shape } from '../values/option-checks'
+import { checkId } from '../values/subjects'
+import type { AnswerIterator } from './answers'
+import type { Message } from './message'
+import { REQUEST_MANY_SHAPE, REQUEST_SHAPE } from './requests'
+import { callManyProxy, callProxy } from './service'
+
+/** What it needs of a client. */
+interface Client {
+  readonly info: Record<string, unknown> | undefined
+  waitUntilSignedIn(): Promise<void>
+  request(subject: string, data: unknown, options: RequestOptions): Promise<unknown>
+  requestMany(subject: string, data: unknown, options: RequestManyOptions): Promise<unknown>
+}
+
+/** Whom to ask. */
+interface SysTarget {
+  clusterName?: string
+  id?: string
+}
+
+const TARGET_SHAPE: Shape = { clusterName: isToken, id: isToken }
+
+function isToken(name: string, value: unknown): void {
+  isString(name, value)
+  checkId(value as string)
+}
+
+/** The server says its cluster's name when it lets the client in. */
+async function subjectOf(client: Client, { clusterName, id }: SysTarget): Promise<string> {
+  if (clusterName === undefined && client.info === undefined) await client.waitUntilSignedIn()
+  const name = clusterName ?? client.info?.clusterName ?? 'default'
+  return id === undefined ? `sys.conat.${name}` : `sys.conat.${name}.${id}`
+}
+
+/** One broker: the one with `id`, else whichever answers first. */
+export function sysApi(client: Client, options: SysTarget & RequestOptions = {}): Remote<SysApi> {
+  checkOptions('sysApi', options, { ...REQUEST_SHAPE, ...TARGET_SHAPE })
+  const { clusterName, id, ...rest } = options
+  return callProxy(async call => {
+    return (await client.request(await subjectOf(client, { clusterName, id }), call, rest)) as
+      | Message
+      | undefined
+  })
+}
+
+/** All brokers of the fabric. */
+export function sysApiMany(
+  client: Client,
+  options: { clusterName?: string } & RequestManyOptions = {},
+): RemoteMany<SysApi> {
+  checkOptions('sysApiMany', options, { ...REQUEST_MANY_SHAPE, clusterName: isToken })
+  const { clusterName, ...rest } = options
+  return callManyProxy(async call => {
+    return (await client.requestMany(await subjectOf(client, { clusterName }), call, rest)) as AnswerIterator
+  })
+}

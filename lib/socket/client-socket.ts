@@ -1,0 +1,136 @@
+// The side that connects.
+import type { SocketConnectOptions } from '../../index'
+
+import * as commands from '../engine/commands'
+import { defaults } from '../engine/defaults'
+import type { EventReader } from '../engine/event-reader'
+import { CHOOSE_SERVER, route } from '../engine/events'
+import { native } from '../engine/native'
+import type { ClientContext } from '../messaging/client-context'
+import type { Responder } from '../messaging/message'
+import { invalidValue } from '../values/errors'
+import {
+  checkOptions,
+  isBoolean,
+  isFunction,
+  isString,
+  isTimeout,
+  pick,
+  type ShapeOf,
+} from '../values/option-checks'
+import { checkConnectSubject, checkId } from '../values/subjects'
+import { ConatSocketBase } from './base'
+import { SETTINGS_SHAPE, windowSettings } from './options'
+
+const CONNECT_SHAPE: ShapeOf<SocketConnectOptions> = {
+  ...SETTINGS_SHAPE,
+  reconnection: isBoolean,
+  loadBalancer: isFunction,
+  loadBalancerTimeout: isTimeout,
+  dialect: isDialect,
+}
+
+function isDialect(name: string, value: unknown): void {
+  isString(name, value)
+  if (value === 'classic' || value === 'attempt') return
+  throw invalidValue(name, "'classic' or 'attempt'", value)
+}
+
+const ENGINE_OPTIONS = ['reconnection', 'loadBalancerTimeout', 'dialect'] as const
+
+export class ConatSocketClient extends ConatSocketBase {
+  #sub: { close: () => void } | undefined
+  readonly #options: SocketConnectOptions
+
+  /** @internal */
+  constructor(
+    context: ClientContext,
+    responder: Responder,
+    subject: string,
+    options: SocketConnectOptions = {},
+  ) {
+    context.checkOpen()
+    checkConnectSubject(subject)
+    checkOptions('socket.connect', options, CONNECT_SHAPE)
+    const id = options.id ?? native.randomId()
+    checkId(id)
+    const kept = { ...options }
+    super(context, responder, commands.nextHandle(), subject, id, kept)
+    this.#options = kept
+    route(this.handle, this)
+    commands.socketConnect(context.handle, this.handle, subject, this.#settings())
+  }
+
+  get role(): 'client' {
+    return 'client'
+  }
+
+  get reconnection(): boolean {
+    return this.#options.reconnection ?? true
+  }
+
+  /** Its way to the server. Closing it is a reconnect, as a test of one. */
+  get sub(): { close: () => void } {
+    return (this.#sub ??= { close: () => this.disconnect() })
+  }
+
+  connect(): void {
+    this.checkOpen()
+    commands.socketReconnect(this.client, this.handle)
+  }
+
+  disconnect(): void {
+    if (this.state === 'closed') return
+    commands.socketDisconnect(this.client, this.handle)
+    this.leaveReady()
+    if (this.reconnection) commands.socketReconnect(this.client, this.handle)
+  }
+
+  /** Another socket to the same server, on a subject one token longer. */
+  channel(name: string): ConatSocketClient {
+    isString('name', name)
+    const { id: _own, ...options } = this.#options
+    return new ConatSocketClient(this.context, this.responder, `${this.subject}.${name}`, options)
+  }
+
+  override handleEvent(kind: number, event: EventReader): void {
+    if (kind !== CHOOSE_SERVER) super.handleEvent(kind, event)
+    else if (this.state !== 'closed') void this.#chooseServer()
+  }
+
+  protected describe(): string {
+    return `socket client '${this.subject}' (id '${this.id}')`
+  }
+
+  /** A load balancer that throws or names no server has failed: the engine tries again. */
+  async #chooseServer(): Promise<void> {
+    let id: string | null = null
+    try {
+      id = (await this.#options.loadBalancer?.(this.subject)) ?? null
+    } catch {
+      // Answered with `null`.
+    }
+    if (this.state !== 'closed') {
+      commands.serverChosen(this.client, this.handle, typeof id === 'string' ? id : null)
+    }
+  }
+
+  #settings(): string {
+    return JSON.stringify({
+      ...pick(this.#options, ENGINE_OPTIONS),
+      ...windowSettings(this.#options),
+      id: this.id,
+      // Others may choose the same id; a random one nobody else has.
+      epoch: this.#options.id === undefined ? undefined : newEpoch(),
+      keepAlive: this.keepAlive,
+      keepAliveTimeout: this.keepAliveTimeout,
+      commandTimeout: defaults.command,
+      loadBalancer: this.#options.loadBalancer !== undefined,
+    })
+  }
+}
+
+/** Tells one making of a socket from another: later ones are greater. Milliseconds, and 11 random bits for those of the same one. */
+function newEpoch(): number {
+  return Date.now() * 2048 + (Number.parseInt(native.randomId().slice(0, 4), 16) % 2048)
+}

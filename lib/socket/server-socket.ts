@@ -1,0 +1,55 @@
+// The side that was connected to: one for each client of a socket server.
+import type { SocketSettings } from '../../index'
+
+import * as commands from '../engine/commands'
+import { route } from '../engine/events'
+import type { ClientContext } from '../messaging/client-context'
+import type { Responder } from '../messaging/message'
+import { ConatSocketBase } from './base'
+
+/** Who has it on its list. */
+interface Owner {
+  handleSocketGone(socket: ServerSocket): void
+}
+
+export class ServerSocket extends ConatSocketBase {
+  readonly #owner: Owner
+
+  /** @internal */
+  constructor(
+    context: ClientContext,
+    responder: Responder,
+    handle: number,
+    subject: string,
+    id: string,
+    options: SocketSettings,
+    owner: Owner,
+  ) {
+    super(context, responder, handle, subject, id, options)
+    this.#owner = owner
+    route(handle, this)
+    // `connection` hands it over ready; nobody could have listened for the event.
+    this.enter('ready')
+  }
+
+  get role(): 'server' {
+    return 'server'
+  }
+
+  disconnect(): void {
+    if (this.state === 'closed') return
+    commands.socketDisconnect(this.client, this.handle)
+    this.leaveReady()
+  }
+
+  /** Its server does that. */
+  override async finishWith(): Promise<void> {}
+
+  protected describe(): string {
+    return `server socket '${this.subject}'`
+  }
+
+  protected override handleGone(): void {
+    this.#owner.handleSocketGone(this)
+  }
+}

@@ -1,0 +1,253 @@
+// A socket server: accepts sockets on a subject and knows them by id.
+import type { DrainOptions, Headers, RequestOptions, SocketListenOptions, WriteOptions } from '../../index'
+import { Drain } from '../async/drain'
+import * as commands from '../engine/commands'
+import { defaults } from '../engine/defaults'
+import type { EventReader } from '../engine/event-reader'
+import { ACCEPTED, LISTENER_STATE, route } from '../engine/events'
+import type { ClientContext } from '../messaging/client-context'
+import type { Message, Responder } from '../messaging/message'
+import { prepare, REQUEST_SHAPE, Ticket } from '../messaging/requests'
+import { FabricError, type Failure } from '../values/errors'
+import { checkOptions, isBoolean, isString } from '../values/option-checks'
+import { checkId, checkListenSubject } from '../values/subjects'
+import { type StateEvents, Stateful } from './lifecycle'
+import { END_SHAPE, type EndOptions, SETTINGS_SHAPE, windowSettings, writeOptions } from './options'
+import { ServerSocket } from './server-socket'
+import { sizeOf } from './window'
+
+interface ServerRequestOptions extends RequestOptions {
+  race?: boolean
+}
+
+const SERVER_REQUEST_SHAPE = { ...REQUEST_SHAPE, race: isBoolean }
+
+interface SocketServerEvents extends StateEvents {
+  connection: [socket: ServerSocket]
+}
+
+export class ConatSocketServer extends Stateful<SocketServerEvents> {
+  readonly id: string
+  readonly role = 'server'
+  readonly desc: string | undefined
+  readonly handle: number = commands.nextHandle()
+  readonly sockets: Record<string, ServerSocket> = Object.create(null) as Record<string, ServerSocket>
+  readonly #responder: Responder
+  readonly #options: SocketListenOptions
+  #isEnding = false
+  #draining: Promise<void> | undefined
+  #isWanted = true
+
+  /** @internal */
+  constructor(
+    context: ClientContext,
+    responder: Responder,
+    subject: string,
+    options: SocketListenOptions = {},
+  ) {
+    context.checkOpen()
+    checkListenSubject(subject)
+    checkOptions('socket.listen', options, SETTINGS_SHAPE)
+    if (context.listening.has(subject)) {
+      throw new FabricError(
+        `there can be at most one socket server per client listening on a subject (subject='${subject}')`,
+        'ERR_ALREADY_LISTENING',
+      )
+    }
+    const id = options.id ?? context.id
+    checkId(id)
+    super(context, subject)
+    context.listening.add(subject)
+    this.id = id
+    this.desc = options.desc
+    this.#responder = responder
+    this.#options = { ...options }
+    route(this.handle, this)
+    commands.listen(context.handle, this.handle, subject, this.#settings())
+  }
+
+  override ref(): this {
+    this.#isWanted = true
+    for (const socket of Object.values(this.sockets)) socket.ref()
+    return super.ref()
+  }
+
+  /** Also of the sockets that it has accepted, and will. */
+  override unref(): this {
+    this.#isWanted = false
+    for (const socket of Object.values(this.sockets)) socket.unref()
+    return super.unref()
+  }
+
+  forEach(visit: (socket: ServerSocket, id: string) => void): void {
+    for (const [id, socket] of Object.entries(this.sockets)) visit(socket, id)
+  }
+
+  /** Another server on a subject one token longer. */
+  channel(name: string): ConatSocketServer {
+    isString('name', name)
+    return new ConatSocketServer(this.context, this.#responder, `${this.subject}.${name}`, this.#options)
+  }
+
+  /** Writes to every socket that can take it; then throws one error that names the others. */
+  write(data: unknown, second?: Headers | WriteOptions | null): boolean {
+    if (this.state === 'closed' || this.#isEnding) throw this.#pipeError()
+    const options = writeOptions(second)
+    const isVolatile = options?.volatile === true
+    const headers = prepare(data, options, true)
+    const size = sizeOf(headers)
+    const full: ServerSocket[] = []
+    const taking: ServerSocket[] = []
+    for (const socket of Object.values(this.sockets)) {
+      if (socket.ended) continue
+      const isFull = socket.refusal(size) !== undefined || (isVolatile && socket.state !== 'ready')
+      const list = isFull ? full : taking
+      list.push(socket)
+    }
+    let hasRoom = full.length === 0
+    if (taking.length > 0) {
+      const handles = taking.map(socket => socket.handle)
+      this.context.countSent(commands.broadcast(this.client, handles, headers, isVolatile))
+      for (const socket of taking) if (!socket.countWrite(size, isVolatile)) hasRoom = false
+    }
+    if (full.length === 0) return hasRoom
+    if (!isVolatile) throw fullError(full)
+    for (const socket of full) socket.countDropped()
+    return false
+  }
+
+  broadcast(data: unknown, second?: Headers | WriteOptions | null): boolean {
+    return this.write(data, second)
+  }
+
+  /** Asks every socket: all answers in the order of the sockets, an error in a failed slot; or only the first. */
+  request(data: unknown, options: RequestOptions & { race: true }): Promise<Message>
+  request(data?: unknown, options?: RequestOptions & { race?: false }): Promise<(Message | Error)[]>
+  async request(data?: unknown, options: ServerRequestOptions = {}): Promise<(Message | Error)[] | Message> {
+    this.checkOpen()
+    checkOptions('request', options, SERVER_REQUEST_SHAPE)
+    const { race = false, ...rest } = options
+    const asked = Object.values(this.sockets).map(socket => socket.request(data, { ...rest, noThrow: false }))
+    if (!race) return await Promise.all(asked.map(answer => answer.catch((error: Error) => error)))
+    try {
+      return await Promise.any(asked)
+    } catch (cause) {
+      const first = (cause as AggregateError).errors[0] as FabricError | undefined
+      if (first !== undefined) throw first
+      throw new FabricError(`request -- no sockets connected to '${this.subject}'`, 503)
+    }
+  }
+
+  close(): void {
+    if (this.state === 'closed') return
+    commands.listenerClose(this.client, this.handle)
+    this.beginClose()
+  }
+
+  destroy(): void {
+    this.close()
+  }
+
+  /** Accepts nothing more, ends every socket, and resolves when all have answered or the time is over. */
+  async end(options?: EndOptions): Promise<void> {
+    checkOptions('end', options, END_SHAPE)
+    if (this.state !== 'closed' && !this.#isEnding) {
+      this.#isEnding = true
+      for (const socket of Object.values(this.sockets)) socket.ended = true
+      const ticket = new Ticket(this.context, this.#responder)
+      const timeout = Math.ceil(options?.timeout ?? defaults.end)
+      commands.listenerEnd(this.client, ticket.handle, this.handle, timeout)
+      await ticket.outcome
+      this.close()
+    }
+    await this.whenGone()
+  }
+
+  /** `drain()` was called. */
+  get draining(): boolean {
+    return this.#draining !== undefined
+  }
+
+  /** Accepts nothing more, and ends its sockets one after the other: new ones go to other servers meanwhile. */
+  async drain(options?: DrainOptions): Promise<void> {
+    const drain = new Drain(options)
+    this.#draining ??= this.#drain(drain)
+    await this.#draining
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end()
+  }
+
+  finishWith(drain: Drain): Promise<void> {
+    return this.drain({ deadline: drain.left, spread: drain.spread })
+  }
+
+  handleEvent(kind: number, event: EventReader): void {
+    if (kind === LISTENER_STATE) this.handleState(event)
+    else if (kind === ACCEPTED && this.state !== 'closed' && !this.#isEnding) this.#accept(event)
+  }
+
+  protected describe(): string {
+    return `socket server '${this.subject}'`
+  }
+
+  protected override handleClosing(_failure: Failure): void {
+    this.context.listening.delete(this.subject)
+    for (const socket of Object.values(this.sockets)) socket.handleClientClosing()
+  }
+
+  /** The engine closes its sockets first; whatever it forgot ends here. */
+  protected override handleGone(): void {
+    for (const socket of Object.values(this.sockets)) socket.handleClientClosed()
+  }
+
+  async #drain(drain: Drain): Promise<void> {
+    if (!this.#isEnding && this.state !== 'closed') {
+      commands.listenerRetire(this.client, this.handle)
+      // Paused: what a handler got after the last report would be told as undelivered, and handled twice.
+      await drain.spreadOver(Object.values(this.sockets), async socket => {
+        const patience = drain.left / 2
+        await Promise.all([socket.pause().whenHandled(patience), socket.whenQuiet(patience)])
+        await socket.end({ timeout: drain.left })
+      })
+    }
+    await this.end({ timeout: drain.left })
+  }
+
+  #accept(event: EventReader): void {
+    const handle = event.u32()
+    const id = event.str()
+    const subject = event.str()
+    const socket = new ServerSocket(this.context, this.#responder, handle, subject, id, this.#options, this)
+    this.sockets[id] = socket
+    if (!this.#isWanted) socket.unref()
+    this.announce('connection', socket)
+  }
+
+  /** @internal */
+  handleSocketGone(socket: ServerSocket): void {
+    if (this.sockets[socket.id] === socket) delete this.sockets[socket.id]
+  }
+
+  #pipeError(): FabricError {
+    return new FabricError(`closed: ${this.describe()}`, 'EPIPE')
+  }
+
+  #settings(): string {
+    return JSON.stringify({
+      ...windowSettings(this.#options),
+      id: this.id,
+      keepAlive: this.#options.keepAlive ?? defaults.keepAlive,
+      keepAliveTimeout: this.#options.keepAliveTimeout ?? defaults.keepAliveTimeout,
+      commandTimeout: defaults.command,
+    })
+  }
+}
+
+function fullError(full: readonly ServerSocket[]): FabricError {
+  const ids = full.map(socket => socket.id)
+  const size = (full[0] as ServerSocket).maxQueueSize
+  const text = `WRITE FAILED: socket buffer size ${size} exceeded by ${ids.length} sockets: ${ids.join(', ')}`
+  return new FabricError(text, 'ENOBUFS', { ids })
+}

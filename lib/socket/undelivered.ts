@@ -1,0 +1,45 @@
+// What a socket leaves behind: messages that the other side is not known to have handled.
+import type { Headers } from '../../index'
+import type { EventReader } from '../engine/event-reader'
+import { MessageData } from '../messaging/message'
+import { copyOut } from '../values/copy-out'
+import { parseHeaders } from '../values/headers'
+import type { SendWindow } from './window'
+
+/** One of them. `write` of another socket takes it in place of a value, with its headers. */
+export class UndeliveredMessage extends MessageData {
+  /** 1 for the first message that was written to the socket. */
+  readonly seq: number
+
+  constructor(
+    seq: number,
+    options: { encoding: number; raw: Uint8Array; headers: Headers | null | undefined },
+  ) {
+    super(options)
+    this.seq = seq
+  }
+}
+
+export class Undelivered {
+  #messages: UndeliveredMessage[] = []
+
+  get length(): number {
+    return this.#messages.length
+  }
+
+  list(): UndeliveredMessage[] {
+    return [...this.#messages]
+  }
+
+  /** Reads an event *undelivered*. One without a number was written last, after the engine had closed the socket. */
+  read(event: EventReader, window: SendWindow): void {
+    const seq = event.f64()
+    const text = event.optStr()
+    const { source, start, end, encoding } = event.payload()
+    const raw = copyOut(source, start, end)
+    const headers = text === null ? undefined : parseHeaders(text)
+    const last = this.#messages[this.#messages.length - 1]?.seq ?? 0
+    const number = seq === 0 ? window.next(last) : seq
+    this.#messages.push(new UndeliveredMessage(number, { encoding, raw, headers }))
+  }
+}

@@ -1,0 +1,145 @@
+// Values to MessagePack or JSON bytes and back. Same bytes as `encode(value, {ignoreUndefined: true})` of
+// @msgpack/msgpack; bin and short strings take a short cut.
+import { Decoder, Encoder } from '@msgpack/msgpack'
+import { copyOut } from './copy-out'
+import { FabricError, invalidType, invalidValue } from './errors'
+import { findBadLength, isTooDeep, MAX_DEPTH } from './msgpack-scan'
+import { Buffer, isUint8Array } from './platform'
+
+export enum DataEncoding {
+  MsgPack = 0,
+  JsonCodec = 1,
+}
+
+/** The longest string of MessagePack's one-byte header. */
+const FIXSTR = 31
+const NIL = 0xc0
+export const BIN8 = 0xc4
+/** An encoder that has grown past this is dropped: it would keep its buffer for ever. */
+const KEPT_SIZE = 1024 * 1024
+/** Up to here a loop over bytes beats the native search. */
+const SHORT_SEARCH = 128
+
+/** The true one: a subclass of the user may say another. */
+export const byteLengthOf = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  'length',
+)?.get as (this: Uint8Array) => number
+
+/** Of any bytes. */
+const indexOf = Buffer.prototype.indexOf as (this: Uint8Array, text: string) => number
+
+let encoder = new Encoder({ ignoreUndefined: true })
+const decoder = new Decoder()
+
+export function encodeMsgPack(value: unknown): Uint8Array {
+  try {
+    const bytes = encoder.encodeSharedRef(value)
+    if (bytes.byteLength > KEPT_SIZE) encoder = new Encoder({ ignoreUndefined: true })
+    // Somebody else's JSON may have such a key, and no reader takes it: it would cost the socket.
+    if (mayHoldProto(bytes)) decoder.decode(bytes)
+    return bytes
+  } catch (cause) {
+    throw unencodable(cause)
+  }
+}
+
+/** As a key, or in a text. */
+function mayHoldProto(bytes: Uint8Array): boolean {
+  if (bytes.length > SHORT_SEARCH) return indexOf.call(bytes, '__proto__') >= 0
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] === 0xa9 && bytes[i + 1] === 0x5f) return true
+  return false
+}
+
+function unencodable(cause: unknown): FabricError {
+  if (cause instanceof FabricError) return cause
+  return new FabricError(cause instanceof Error ? cause.message : String(cause), 'ERR_ENCODE', { cause })
+}
+
+export function encodeJson(value: unknown): Uint8Array {
+  try {
+    const text = JSON.stringify(value) ?? 'null'
+    // No reader takes it.
+    if (isTooDeep(text)) throw Error(`nested deeper than ${MAX_DEPTH} levels`)
+    return Buffer.from(text)
+  } catch (cause) {
+    throw unencodable(cause)
+  }
+}
+
+export function isShortAscii(text: string): boolean {
+  if (text.length > FIXSTR) return false
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false
+  return true
+}
+
+/** A buffer that was transferred away looks as if it were empty. */
+export function checkAttached(bytes: Uint8Array): void {
+  if (byteLengthOf.call(bytes) > 0) return
+  try {
+    new Uint8Array(bytes.buffer)
+  } catch (cause) {
+    throw unencodable(cause)
+  }
+}
+
+/** The value in `source[start..end]`. An empty payload is `undefined`. */
+export function decodeAt(source: Buffer, start: number, end: number, encoding: number): unknown {
+  if (start === end) return undefined
+  if (encoding === DataEncoding.MsgPack) {
+    const first = source[start] as number
+    if (first >= BIN8 && first <= BIN8 + 2) {
+      const size = 1 << (first - BIN8)
+      if (start + 1 + size <= end && end - start - 1 - size === source.readUIntBE(start + 1, size)) {
+        return copyOut(source, start + 1 + size, end)
+      }
+    } else if (first >= 0xa0 && first <= 0xbf && end - start - 1 === (first & 31)) {
+      if (isAscii(source, start + 1, end)) return source.toString('latin1', start + 1, end)
+    } else if (first === NIL && end - start === 1) return null
+  }
+  return decodeBytes(copyOut(source, start, end), encoding)
+}
+
+function isAscii(source: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if ((source[i] as number) > 127) return false
+  return true
+}
+
+function decodeBytes(bytes: Buffer, encoding: number): unknown {
+  try {
+    if (encoding === DataEncoding.MsgPack) {
+      const lie = findBadLength(bytes)
+      if (lie !== undefined) throw Error(lie)
+      return decoder.decode(bytes)
+    }
+    if (encoding === DataEncoding.JsonCodec) {
+      const text = bytes.toString()
+      if (isTooDeep(text)) throw Error(`nested deeper than ${MAX_DEPTH} levels`)
+      return JSON.parse(text)
+    }
+  } catch (cause) {
+    throw new FabricError(cause instanceof Error ? cause.message : String(cause), 'ERR_DECODE', { cause })
+  }
+  throw new FabricError(`unknown encoding ${encoding}`, 'ERR_DECODE')
+}
+
+/** The bytes of a value, the caller's to keep. */
+export function encode({ encoding = 0, mesg }: { encoding?: DataEncoding; mesg: unknown }): Buffer {
+  checkEncoding(encoding)
+  if (isUint8Array(mesg)) checkAttached(mesg)
+  return Buffer.from(encoding === DataEncoding.MsgPack ? encodeMsgPack(mesg) : encodeJson(mesg))
+}
+
+/** The value of some bytes. */
+export function decode({ encoding = 0, data }: { encoding?: DataEncoding; data: Uint8Array }): unknown {
+  checkEncoding(encoding)
+  if (!(data instanceof Uint8Array)) throw invalidType('data', 'a Uint8Array', data)
+  if (data.byteLength === 0) return undefined
+  return decodeBytes(Buffer.from(data.buffer, data.byteOffset, data.byteLength), encoding)
+}
+
+export function checkEncoding(encoding: unknown): asserts encoding is DataEncoding {
+  if (encoding !== DataEncoding.MsgPack && encoding !== DataEncoding.JsonCodec) {
+    throw invalidValue('encoding', 'a DataEncoding (0 or 1)', encoding)
+  }
+}

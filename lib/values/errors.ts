@@ -1,0 +1,96 @@
+// The one error class, and how failures of the engine and of arguments become errors of the caller.
+import { nextTick } from './platform'
+
+interface FabricErrorOptions {
+  cause?: unknown
+  undelivered?: number
+  ids?: string[]
+}
+
+/** Every error that selvedge throws, rejects with, or hands to `closed`. */
+export class FabricError extends Error {
+  readonly code: number | string
+  // `declare`: an error has only what there is to say, so that a print of it shows no `undefined`.
+  /** On the reason of a closed socket: messages that were written and not acknowledged. */
+  declare readonly undelivered?: number
+  /** On the error of a broadcast: the sockets that did not take the message. */
+  declare readonly ids?: string[]
+
+  constructor(message: string, code: number | string, options?: FabricErrorOptions) {
+    super(message, options?.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    if (options?.undelivered !== undefined) this.undelivered = options.undelivered
+    if (options?.ids !== undefined) this.ids = options.ids
+  }
+}
+
+// On the prototype, as for the built-in errors: an own property would show in every print of an error.
+Object.defineProperty(FabricError.prototype, 'name', {
+  value: 'FabricError',
+  configurable: true,
+  writable: true,
+})
+
+/** What went wrong, before it is an error: the error is made where the caller's frames are on the stack. */
+export class Failure {
+  constructor(
+    readonly code: string,
+    readonly message: string,
+    readonly cause?: unknown,
+    readonly undelivered?: number,
+  ) {}
+}
+
+/** Digits only stand for a number: `"503"` is the number 503. */
+function codeOf(code: string): number | string {
+  return /^\d+$/.test(code) ? Number(code) : code
+}
+
+/** Call it in the async method that the user awaits, so that V8's async stack has the caller's line. */
+export function errorFrom(failure: Failure): FabricError {
+  const { code, message, cause, undelivered } = failure
+  const error = new FabricError(message, codeOf(code), { cause, undelivered })
+  if (code === 'ABORT_ERR') Object.defineProperty(error, 'name', { value: 'AbortError' })
+  return error
+}
+
+export function closedFailure(what: string): Failure {
+  return new Failure('ERR_CLOSED', `closed: ${what}`)
+}
+
+export function timeoutFailure(what: string, timeout: number): Failure {
+  return new Failure('408', `timeout: ${what} after ${timeout} ms`)
+}
+
+export function abortFailure(signal: AbortSignal): Failure {
+  return new Failure('ABORT_ERR', 'The operation was aborted', signal.reason)
+}
+
+/** Throws what a user's handler threw where it cannot break a drain: as an uncaught exception, as Node does. */
+export function throwAsync(error: unknown): void {
+  nextTick(() => {
+    throw error
+  })
+}
+
+/** A value in a text for people: never throws, and never longer than a line or two. */
+export function shown(value: unknown): string {
+  if (value !== null && (typeof value === 'object' || typeof value === 'function')) return `(${typeof value})`
+  const text = String(value)
+  return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}… (${text.length} characters)`
+}
+
+const MAX_SHOWN = 200
+
+export function invalidType(name: string, wanted: string, value: unknown): FabricError {
+  const got = value === null ? 'null' : typeof value
+  return new FabricError(`${name} must be ${wanted}, got ${got}`, 'ERR_INVALID_ARG_TYPE')
+}
+
+export function invalidValue(name: string, wanted: string, value: unknown): FabricError {
+  return new FabricError(`${name} must be ${wanted}, got ${shown(value)}`, 'ERR_INVALID_ARG_VALUE')
+}
+
+export function outOfRange(name: string, wanted: string, value: number): FabricError {
+  return new FabricError(`${name} must be ${wanted}, got ${value}`, 'ERR_OUT_OF_RANGE')
+}

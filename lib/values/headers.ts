@@ -1,0 +1,75 @@
+// Headers to JSON text and back.
+import type { Headers } from '../../index'
+import { FabricError, invalidType } from './errors'
+import { Buffer } from './platform'
+
+export const SOCKET_HEADER_CMD = 'CN-SocketCmd'
+export const SOCKET_HEADER_SEQ = 'CN-SocketSeq'
+export const REPLY_HEADER = 'CN-Reply'
+
+const RESERVED = 'CN-'
+/** What a server of this wire takes of a publish: `MAX_HEADERS_BYTES` and `MAX_HEADERS_DEPTH` of src/wire/socketio. */
+const MAX_BYTES = 896 * 1024
+const MAX_DEPTH = 62
+const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [34, 92, 91, 93, 123, 125]
+
+/** The text of some headers; `undefined` is none. */
+export function headersText(headers: Headers | null | undefined): string | null {
+  if (headers === undefined) return null
+  let text: string | undefined
+  try {
+    text = JSON.stringify(headers)
+  } catch (cause) {
+    throw new FabricError(cause instanceof Error ? cause.message : String(cause), 'ERR_ENCODE', { cause })
+  }
+  if (text === undefined || (text.charCodeAt(0) !== OPEN_OBJECT && text !== 'null')) {
+    throw invalidType('headers', 'an object', headers)
+  }
+  checkFits(text)
+  return text
+}
+
+/** The engine drops what no server takes: that must be said here, where the caller hears it. */
+function checkFits(text: string): void {
+  // Each level has two brackets, so that short headers need no look at all.
+  if (text.length > 2 * MAX_DEPTH && depthOf(text) > MAX_DEPTH) {
+    throw new FabricError(`headers are nested deeper than ${MAX_DEPTH} levels`, 'ERR_ENCODE')
+  }
+  // A UTF-16 unit takes at most three bytes of UTF-8.
+  const bytes = text.length * 3 <= MAX_BYTES ? 0 : Buffer.byteLength(text)
+  if (bytes <= MAX_BYTES) return
+  throw new FabricError(`headers take ${bytes} bytes as JSON, more than ${MAX_BYTES}`, 'ERR_ENCODE')
+}
+
+/** How deep arrays and objects of a valid JSON text are nested. */
+function depthOf(text: string): number {
+  let depth = 0
+  let deepest = 0
+  let isQuoted = false
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (isQuoted) {
+      if (unit === BACKSLASH) i += 1
+      else if (unit === QUOTE) isQuoted = false
+    } else if (unit === QUOTE) isQuoted = true
+    else if (unit === OPEN_ARRAY || unit === OPEN_OBJECT) deepest = Math.max(deepest, ++depth)
+    else if (unit === CLOSE_ARRAY || unit === CLOSE_OBJECT) depth -= 1
+  }
+  return deepest
+}
+
+/** The same for a socket, whose own headers an application must not set: it may pass on what it received. */
+export function socketHeadersText(headers: Headers | null | undefined): string | null {
+  if (headers === undefined || headers === null) return null
+  const text = headersText(headers) as string
+  if (!text.includes(`"${RESERVED}`)) return text
+  const parsed = JSON.parse(text) as Headers
+  return JSON.stringify(
+    Object.fromEntries(Object.entries(parsed).filter(([key]) => !key.startsWith(RESERVED))),
+  )
+}
+
+/** What a message carries; text that is no JSON is the engine's mistake and counts as none. */
+export function parseHeaders(text: string): Headers | null {
+  return JSON.parse(text) as Headers | null
+}

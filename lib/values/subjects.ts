@@ -1,0 +1,91 @@
+// Names and patterns: the rules of src/subject, which __test__/values/subjects.spec.ts compares with these.
+import { FabricError, invalidType, shown } from './errors'
+import { Buffer } from './platform'
+
+/** UTF-8 bytes of a subject or pattern: a bound for memory and matching time, far above any real name. */
+const MAX_SUBJECT_BYTES = 8 * 1024
+/** Tokens of a subject or pattern: bounds the depth of the engine's trie. */
+const MAX_SUBJECT_TOKENS = 512
+const [DOT, SPACE, TILDE] = [46, 32, 126]
+/**
+ * White space and NUL, in Unicode's sense and in JavaScript's; and half of a surrogate pair, which has no UTF-8: the
+ * engine would see U+FFFD, and take different subjects for one.
+ */
+const FORBIDDEN = /[\s\0\x85]|\p{Surrogate}/u
+/** A token `>` that another one follows. */
+const REST_INSIDE = /(?:^|\.)>\./
+
+/** Returns whether `subject` may be published to: no wildcards. */
+export function isValidSubjectWithoutWildcards(subject: string): boolean {
+  return (
+    typeof subject === 'string' && hasValidTokens(subject) && !subject.includes('*') && !subject.endsWith('>')
+  )
+}
+
+/** Returns whether `subject` may be subscribed to: `*` and a final `>` are allowed. */
+export function isValidSubject(subject: string): boolean {
+  return typeof subject === 'string' && hasValidTokens(subject) && !REST_INSIDE.test(subject)
+}
+
+/** Returns whether a message to `subject` reaches a subscription to `pattern`. */
+export function matchesPattern({ pattern, subject }: { pattern: string; subject: string }): boolean {
+  if (typeof pattern !== 'string') throw invalidType('pattern', 'a string', pattern)
+  if (typeof subject !== 'string') throw invalidType('subject', 'a string', subject)
+  if (!isValidSubject(pattern) || /\p{Surrogate}/u.test(subject)) return false
+  const tokens = subject.split('.')
+  const expected = pattern.split('.')
+  for (const [index, token] of expected.entries()) {
+    if (index >= tokens.length) return false
+    if (token === '>') return true
+    if (token !== '*' && token !== tokens[index]) return false
+  }
+  return tokens.length === expected.length
+}
+
+/** Every subject that is sent passes here: one look at each character, and more only at unusual ones. */
+function hasValidTokens(text: string): boolean {
+  // A UTF-16 unit takes at most three bytes of UTF-8.
+  if (text.length * 3 > MAX_SUBJECT_BYTES && Buffer.byteLength(text) > MAX_SUBJECT_BYTES) return false
+  let tokens = 1
+  let previous = DOT
+  let isUnusual = false
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit === DOT) {
+      if (previous === DOT) return false
+      tokens += 1
+    } else if (unit <= SPACE || unit > TILDE) isUnusual = true
+    previous = unit
+  }
+  return previous !== DOT && tokens <= MAX_SUBJECT_TOKENS && !(isUnusual && FORBIDDEN.test(text))
+}
+
+export function checkPublishSubject(subject: string): void {
+  if (isValidSubjectWithoutWildcards(subject)) return
+  throw new FabricError(`invalid publish subject ${shown(subject)}`, 'ERR_INVALID_SUBJECT')
+}
+
+export function checkSubscribeSubject(subject: string): void {
+  if (isValidSubject(subject)) return
+  throw new FabricError(`invalid subscribe subject '${shown(subject)}'`, 'ERR_INVALID_SUBJECT')
+}
+
+/** A socket server listens on a pattern that more tokens can follow. */
+export function checkListenSubject(subject: string): void {
+  if (isValidSubject(subject) && subject !== '>' && !subject.endsWith('.>')) return
+  throw new FabricError(`invalid subject '${shown(subject)}'`, 'ERR_INVALID_SUBJECT')
+}
+
+export function checkConnectSubject(subject: string): void {
+  if (isValidSubjectWithoutWildcards(subject)) return
+  throw new FabricError(`invalid subject '${shown(subject)}'`, 'ERR_INVALID_SUBJECT')
+}
+
+/** An id becomes one token of a subject. */
+export function checkId(id: string): void {
+  if (isValidSubjectWithoutWildcards(id) && !id.includes('.')) return
+  throw new FabricError(
+    `invalid id '${shown(id)}': it must be one token of a subject`,
+    'ERR_INVALID_ARG_VALUE',
+  )
+}
