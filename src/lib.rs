@@ -2,7 +2,7 @@
 //!
 //! The rooms, top down; each imports only from rooms above it (`tests/layering.rs` is the wall):
 //!
-//! 1. `entropy`, `deadlines`: randomness and timers as values, so that machines need no clock;
+//! 1. `base`: randomness, faults and timers as values, so that machines need no clock;
 //! 2. `subject`: names, patterns, and the trie that matches them;
 //! 3. `wire`: messages, operations, chunks, and each language they travel in;
 //! 4. `socket`: reliable in-order sockets; `client`: the fabric client; `broker`: the embedded broker — machines without I/O;
@@ -13,11 +13,10 @@
 
 #![deny(unsafe_code)]
 
+pub mod base;
 pub mod broker;
 pub mod client;
-pub mod deadlines;
 pub mod endpoint;
-pub mod entropy;
 #[allow(unsafe_code, reason = "Node-API is C")]
 pub mod node;
 pub mod runtime;

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
-use selvedge::wire::fabric::{self, Heard, push_ping, push_pong};
-use selvedge::wire::socketio::{ClientCodec, Codec, EnginePacket, Frame, Frames, ServerCodec};
+use selvedge::wire::conat::{ClientCodec, Codec, EnginePacket, Frame, Frames, ServerCodec};
+use selvedge::wire::fabric::{self, Decoded, push_ping, push_pong};
 
 #[test]
-fn recorded_socketio_conversations_are_reproduced() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/socketio");
+fn recorded_conat_conversations_are_reproduced() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/conat");
     let mut count = 0;
     for entry in fs::read_dir(folder).expect("the samples") {
         let path = entry.expect("a sample").path();
@@ -56,13 +56,13 @@ where
     assert_eq!(length, Ok(Some(bytes.len())));
     let (mut ops, mut out) = (Vec::new(), BytesMut::new());
     match hearer.decode(fabric::Frame::Shared(bytes), &mut ops).expect("well formed") {
-        Heard::Op => {
+        Decoded::Op => {
             let payload = ops.pop().and_then(|op| speaker.encode(op, &mut out));
             out.extend_from_slice(&payload.unwrap_or_default());
         }
-        Heard::Ping => push_ping(&mut out),
-        Heard::Idle => push_pong(&mut out),
-        Heard::Answer(_) => panic!("no sample asks for this"),
+        Decoded::Ping => push_ping(&mut out),
+        Decoded::Idle => push_pong(&mut out),
+        Decoded::Reply(_) => panic!("no sample asks for this"),
     }
     out.freeze()
 }

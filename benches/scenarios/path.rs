@@ -4,13 +4,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use selvedge::base::SeededEntropy;
 use selvedge::broker::{Broker, BrokerConfig, PeerId};
-use selvedge::client::QuestionKind;
-use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, Handle, SocketQuestion};
-use selvedge::entropy::SeededEntropy;
+use selvedge::client::RequestKind;
+use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, Handle, SocketRequest};
 use selvedge::socket::{SocketConfig, State};
 use selvedge::subject::Subject;
-use selvedge::wire::{ClientOp, Headers, Json, Message, Parcel, Payload, ServerOp, push_part};
+use selvedge::wire::{ClientOp, Headers, Json, Message, Messages, Payload, ServerOp, push_item};
 
 use super::wires::{Conat, Fabric, Wire};
 use super::{PAYLOAD_BYTES, Work};
@@ -152,9 +152,9 @@ impl Path {
     fn send(&mut self, messages: u32) {
         let payload = Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
         let mut written = Vec::new();
-        (0..messages).for_each(|_| push_part(&mut written, &payload, None));
-        let parcels = Parcel::cut(&written.into()).expect("messages");
-        self.command(WRITER, Command::SocketWrite { sockets: vec![SOCKET], parcels, volatile: false });
+        (0..messages).for_each(|_| push_item(&mut written, &payload, None));
+        let batches = Messages::split(&written.into()).expect("messages");
+        self.command(WRITER, Command::SocketWrite { sockets: vec![SOCKET], batches, volatile: false });
         self.sent += u64::from(messages);
         while self.acked < self.sent {
             self.settle();
@@ -170,11 +170,11 @@ impl Path {
     fn ask(&mut self, requests: u32) {
         let payload = || Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
         for ticket in self.ticket..self.ticket + requests {
-            let (payload, json, kind) = (payload(), None, QuestionKind::Request);
+            let (payload, json, kind) = (payload(), None, RequestKind::Request);
             let (timeout, wait_for_interest) = (Duration::from_secs(10), false);
             let question =
-                SocketQuestion { ticket, socket: SOCKET, kind, payload, json, timeout, wait_for_interest };
-            self.command(WRITER, Command::SocketAsk(question));
+                SocketRequest { ticket, socket: SOCKET, kind, payload, json, timeout, wait_for_interest };
+            self.command(WRITER, Command::SocketRequest(question));
         }
         self.ticket += requests;
         self.settle();
@@ -218,7 +218,7 @@ impl Path {
             match event {
                 Event::Accepted { socket, .. } => self.accepted = Some(socket),
                 Event::Socket { state: State::Ready, .. } => self.ready += 1,
-                Event::Data { parcel, .. } => self.unhandled += u64::from(parcel.count()),
+                Event::Data { batch, .. } => self.unhandled += u64::from(batch.count()),
                 Event::Request { message, .. } => self.asked.extend(message.headers.reply),
                 Event::Reply { .. } => self.answered += 1,
                 Event::Acked { total, .. } => self.acked = total,

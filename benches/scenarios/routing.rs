@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use selvedge::base::SeededEntropy;
 use selvedge::broker::{Broker, BrokerConfig};
-use selvedge::entropy::SeededEntropy;
 use selvedge::subject::{Pattern, Subject};
 use selvedge::wire::{ClientOp, Headers, Json, Payload, Publication, Subscription};
 

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use selvedge::socket::{Ask, Data, Receiver, Sender, SocketConfig};
-use selvedge::wire::{Parcel, Payload};
+use selvedge::socket::{Data, Outgoing, Receiver, Sender, SocketConfig};
+use selvedge::wire::{Messages, Payload};
 
 use super::{PAYLOAD_BYTES, Work};
 
@@ -25,20 +25,20 @@ pub fn socket() -> Work {
         let before = sender.acked();
         for start in (0..messages).step_by(BATCH as usize) {
             for _ in start..messages.min(start + BATCH) {
-                let parcel = Parcel::one(payload.clone(), None);
-                sender.write(now, parcel, false).expect("the window is wide enough");
+                let batch = Messages::one(payload.clone(), None);
+                sender.write(now, batch, false).expect("the window is wide enough");
             }
             let mut handled = 0;
-            while let Some((seq, parcel)) = sender.poll_transmit(now) {
-                let Parcel::One(part) = parcel else { panic!("one by one") };
+            while let Some((seq, batch)) = sender.poll_transmit(now) {
+                let Messages::One(part) = batch else { panic!("one by one") };
                 receiver.handle_data(Data::new(seq, part)).expect("in order");
                 handled += u64::from(receiver.poll_data().is_some());
             }
             receiver.consumed(handled);
             while let Some(ask) = receiver.poll_transmit() {
-                let Ask::Report { upto, .. } = ask else { panic!("nothing is missing") };
-                sender.handle_emitted(now, upto).expect("it was sent");
-                receiver.handle_reported(now, true);
+                let Outgoing::Ack { upto, .. } = ask else { panic!("nothing is missing") };
+                sender.handle_ack(now, upto).expect("it was sent");
+                receiver.handle_ack_reply(now, true);
             }
         }
         assert_eq!(sender.acked() - before, u64::from(messages));

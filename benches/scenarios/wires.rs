@@ -2,8 +2,8 @@
 
 use bytes::BytesMut;
 use selvedge::subject::Pattern;
+use selvedge::wire::conat::{self, EnginePacket, Frames};
 use selvedge::wire::fabric::{self, frame_length};
-use selvedge::wire::socketio::{self, EnginePacket, Frames};
 use selvedge::wire::{ClientOp, ServerOp};
 
 use super::Work;
@@ -86,15 +86,14 @@ where
 
 /// Conat's Socket.IO packets, without the WebSocket around them.
 pub struct Conat {
-    client: socketio::ClientCodec,
-    server: socketio::ServerCodec,
+    client: conat::ClientCodec,
+    server: conat::ServerCodec,
 }
 
 impl Conat {
     /// A fresh connection.
     pub fn new() -> Self {
-        let (client, server) =
-            (socketio::ClientCodec::new(MAX_PAYLOAD), socketio::ServerCodec::new(MAX_PAYLOAD));
+        let (client, server) = (conat::ClientCodec::new(MAX_PAYLOAD), conat::ServerCodec::new(MAX_PAYLOAD));
         Self { client, server }
     }
 }
@@ -114,24 +113,24 @@ impl Wire for Conat {
 /// What the language itself answers is returned.
 fn packed<S, H>(speaker: &mut S, hearer: &mut H, op: S::Out, into: &mut Vec<H::In>) -> Frames
 where
-    S: socketio::Codec,
-    H: socketio::Codec<In = S::Out>,
+    S: conat::Codec,
+    H: conat::Codec<In = S::Out>,
 {
     let mut frames = Frames::default();
     speaker.encode(op, &mut frames);
     heard(hearer, frames, into)
 }
 
-fn heard<H: socketio::Codec>(hearer: &mut H, mut frames: Frames, into: &mut Vec<H::In>) -> Frames {
+fn heard<H: conat::Codec>(hearer: &mut H, mut frames: Frames, into: &mut Vec<H::In>) -> Frames {
     let mut answers = Frames::default();
     while let Some(frame) = frames.pop() {
         match frame {
-            socketio::Frame::Text(text) => {
+            conat::Frame::Text(text) => {
                 let text = std::str::from_utf8(&text).expect("text");
                 let Ok(EnginePacket::Message(packet)) = EnginePacket::parse(text) else { panic!("{text}") };
                 hearer.handle_text(packet, into, &mut answers).expect("well formed");
             }
-            socketio::Frame::Binary(bytes) => {
+            conat::Frame::Binary(bytes) => {
                 hearer.handle_binary(bytes, into, &mut answers).expect("well formed");
             }
         }

@@ -32,7 +32,7 @@ pub struct BrokerConfig {
     /// Operations that may wait for one peer. Default 262 144: what 64 MiB hold when all are tiny. The same policy.
     pub max_outbox_ops: usize,
     /// What is asked of the application. Default: nothing, everybody is `null` and may do everything.
-    pub authority: Option<super::AuthorityConfig>,
+    pub authorizer: Option<super::AuthorizerConfig>,
 }
 
 impl Default for BrokerConfig {
@@ -48,7 +48,7 @@ impl Default for BrokerConfig {
             max_connections_per_user: 100,
             max_outbox_bytes: 64 * 1024 * 1024,
             max_outbox_ops: 262_144,
-            authority: None,
+            authorizer: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::wire::OpError;
 /// Why the broker wants a peer gone. Whoever holds the link flushes the peer's outbox and closes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum CloseReason {
+pub enum DisconnectReason {
     /// It does not read as fast as messages come for it. Its outbox was dropped, and holds only the word that says so.
     SlowConsumer,
     /// It may not come in. Its outbox holds the `info` that says why.
@@ -18,7 +18,7 @@ pub enum CloseReason {
     ShutDown,
 }
 
-impl fmt::Display for CloseReason {
+impl fmt::Display for DisconnectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::SlowConsumer => "slow consumer",

@@ -1,33 +1,34 @@
 //! The embedded broker: connections in, deliveries out. A pure state machine: no I/O, no clock, no tasks, no locks.
 //!
-//! Who somebody is and what he may do it asks of the application, if it is to (`Broker::poll_inquiry`), and holds what cannot be
+//! Who somebody is and what he may do it asks of the application, if it is to (`Broker::poll_auth_request`), and holds what cannot be
 //! decided yet. Knows nothing of languages. A peer gets what waits for it in its outbox; `Broker::poll_woken` says whose outbox to
 //! look into.
 
-mod authority;
-#[expect(clippy::module_inception, reason = "the file is named after its type, as everywhere")]
-mod broker;
+mod auth_request;
+mod authorizer;
+mod chunk_assignments;
 mod config;
-mod decisions;
+mod decision_cache;
 mod error;
-mod gate;
-mod inquiry;
+mod index_map;
+mod interest_waits;
 mod limits;
+mod machine;
 mod outbox;
 mod peer;
 mod peers;
-mod roster;
+mod pending_ops;
 mod router;
 mod snapshot;
 mod stats;
 #[cfg(test)]
 mod tests;
-mod unfinished;
-mod waits;
 
-pub use broker::Broker;
+pub use auth_request::{
+    Action, AuthRequest, AuthRequestId, AuthorizerConfig, Certificate, ConnectionInfo, Decision,
+};
 pub use config::BrokerConfig;
-pub use error::CloseReason;
-pub use inquiry::{AuthorityConfig, Certificate, Decision, Inquiry, QuestionId, Right, Visitor};
+pub use error::DisconnectReason;
+pub use machine::Broker;
 pub use peer::PeerId;
 pub use stats::{BrokerStats, PeerStats, Volume};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::outbox::Outbox;
-use super::{CloseReason, PeerStats, Volume};
+use super::{DisconnectReason, PeerStats, Volume};
 use crate::subject::Pattern;
 use crate::wire::Json;
 
@@ -44,12 +44,12 @@ pub(super) struct Peer {
     pub(super) name: String,
     pub(super) address: String,
     /// It is the broker's own: it may do everything, and counts nowhere.
-    pub(super) is_own: bool,
+    pub(super) is_internal: bool,
     pub(super) user: Json,
     /// It takes a place among the connections.
     pub(super) is_admitted: bool,
     /// Set once: the broker wants it gone.
-    pub(super) close: Option<CloseReason>,
+    pub(super) close: Option<DisconnectReason>,
     /// Each with its queue.
     pub(super) subscriptions: BTreeMap<Pattern, Arc<str>>,
     pub(super) max_subscriptions: usize,
@@ -73,7 +73,7 @@ impl Peer {
             id,
             name,
             address,
-            is_own: false,
+            is_internal: false,
             user: Json::from_value(&serde_json::Value::Null),
             is_admitted: false,
             close: None,

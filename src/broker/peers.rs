@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::outbox::OutboxLimits;
 use super::peer::{Peer, PeerId};
-use super::{BrokerConfig, CloseReason};
+use super::{BrokerConfig, DisconnectReason};
 use crate::wire::ServerOp;
 
 /// The table of connections. Finding one is an index into a vector: it happens once a delivery.
@@ -16,7 +16,7 @@ pub(super) struct Peers {
     limits: OutboxLimits,
     woken: VecDeque<PeerId>,
     /// Closed while something was sent to them; their subscriptions are still in the router.
-    fallen: Vec<PeerId>,
+    evicted: Vec<PeerId>,
 }
 
 impl Peers {
@@ -29,7 +29,7 @@ impl Peers {
             attached: 0,
             limits,
             woken: VecDeque::new(),
-            fallen: Vec::new(),
+            evicted: Vec::new(),
         }
     }
 
@@ -79,22 +79,22 @@ impl Peers {
     /// Puts `op` into the outbox of `id`. `None` if it is gone or going; then, or when this was too much for it, `op`
     /// is dropped.
     pub(super) fn send(&mut self, id: PeerId, op: ServerOp) -> Option<&mut Peer> {
-        let Self { slots, woken, fallen, limits, .. } = self;
+        let Self { slots, woken, evicted, limits, .. } = self;
         let peer = find(slots, id).filter(|peer| peer.close.is_none())?;
         if peer.outbox.push(*limits, op).is_err() {
             let (ops, bytes) = (peer.outbox.len(), peer.outbox.bytes());
             peer.outbox.clear();
             // Bounds so narrow that this does not fit are a test's.
-            let _ = peer.outbox.push(*limits, farewell(ops, bytes));
-            peer.close = Some(CloseReason::SlowConsumer);
-            fallen.push(id);
+            let _ = peer.outbox.push(*limits, slow_consumer_notice(ops, bytes));
+            peer.close = Some(DisconnectReason::SlowConsumer);
+            evicted.push(id);
         }
         wake(woken, peer);
         peer.close.is_none().then_some(peer)
     }
 
     /// Marks `id` as one to be closed, with its outbox as it is.
-    pub(super) fn close(&mut self, id: PeerId, reason: CloseReason) {
+    pub(super) fn close(&mut self, id: PeerId, reason: DisconnectReason) {
         let Self { slots, woken, .. } = self;
         if let Some(peer) = find(slots, id).filter(|peer| peer.close.is_none()) {
             peer.close = Some(reason);
@@ -111,8 +111,8 @@ impl Peers {
     }
 
     /// A connection that `send` closed and that was not asked about yet.
-    pub(super) fn pop_fallen(&mut self) -> Option<PeerId> {
-        self.fallen.pop()
+    pub(super) fn pop_evicted(&mut self) -> Option<PeerId> {
+        self.evicted.pop()
     }
 
     /// Moves a part of what waits for `id`; when there is more, it is woken again, so that others have their turn.
@@ -144,7 +144,7 @@ fn find(slots: &mut [Option<Peer>], id: PeerId) -> Option<&mut Peer> {
 }
 
 /// What a slow consumer is told, in place of all that waited for it.
-fn farewell(ops: usize, bytes: usize) -> ServerOp {
+fn slow_consumer_notice(ops: usize, bytes: usize) -> ServerOp {
     ServerOp::Closing {
         code: "ERR_SLOW_CONSUMER".to_owned(),
         message: format!("slow consumer: {ops} operations of {bytes} bytes were not read, and are dropped"),

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::chunk_assignments::{Assignment, Assignments, ChunkAssignments, GroupId};
 use super::error::Refusal;
+use super::index_map::IndexMap;
 use super::peer::PeerId;
-use super::roster::Roster;
-use super::unfinished::{Choice, Choices, GroupId, Unfinished};
-use crate::entropy::Entropy;
+use crate::base::Entropy;
 use crate::subject::{Interest, Pattern};
 use crate::wire::Publication;
 
@@ -18,20 +18,20 @@ use crate::wire::Publication;
 #[derive(Debug, Default)]
 pub(super) struct Router {
     interest: Interest<Groups>,
-    unfinished: Unfinished,
+    unfinished: ChunkAssignments,
     subscriptions: usize,
     /// Names for groups and memberships.
     names: u64,
 }
 
 /// The groups of one pattern, by queue.
-type Groups = Roster<Arc<str>, Group>;
+type Groups = IndexMap<Arc<str>, Group>;
 
 #[derive(Debug)]
 struct Group {
     id: GroupId,
     /// Each with its membership.
-    members: Roster<PeerId, u64>,
+    members: IndexMap<PeerId, u64>,
 }
 
 impl Router {
@@ -39,15 +39,15 @@ impl Router {
     pub(super) fn subscribe(&mut self, pattern: &Pattern, queue: Arc<str>, peer: PeerId) {
         let (id, membership) = (self.names, self.names + 1);
         self.names += 2;
-        let groups = self.interest.get_or_insert_with(pattern, Roster::new);
-        let group = groups.get_or_insert_with(queue, || Group { id, members: Roster::new() });
+        let groups = self.interest.get_or_insert_with(pattern, IndexMap::new);
+        let group = groups.get_or_insert_with(queue, || Group { id, members: IndexMap::new() });
         group.members.get_or_insert_with(peer, || membership);
         self.subscriptions += 1;
     }
 
-    /// How many choices for messages in chunks are remembered.
+    /// How many assignments for messages in chunks are remembered.
     pub(super) fn unfinished(&self) -> usize {
-        self.unfinished.choices
+        self.unfinished.assignments
     }
 
     /// Takes `peer` out of a group, and removes what is empty then.
@@ -81,10 +81,10 @@ impl Router {
             (0, true) => Part::Whole,
             (0, false) => {
                 self.unfinished.check_room()?;
-                Part::First(Choices::new())
+                Part::First(Assignments::new())
             }
-            _ => match self.unfinished.choices(now, publisher, &publication.id) {
-                Some(choices) => Part::Later(choices),
+            _ => match self.unfinished.assignments(now, publisher, &publication.id) {
+                Some(assignments) => Part::Later(assignments),
                 None => return Ok(0),
             },
         };
@@ -118,7 +118,9 @@ impl Router {
         }
         match part {
             Part::Whole => {}
-            Part::First(choices) => self.unfinished.begin(now, publisher, publication.id.clone(), choices),
+            Part::First(assignments) => {
+                self.unfinished.begin(now, publisher, publication.id.clone(), assignments)
+            }
             Part::Later(_) if publication.done => self.unfinished.end(publisher, &publication.id),
             Part::Later(_) => {}
         }
@@ -164,23 +166,24 @@ enum Part<'a> {
     /// All of it: any member will do.
     Whole,
     /// The first chunk: who gets it gets the others.
-    First(Choices),
+    First(Assignments),
     /// Another chunk, for those who had the first.
-    Later(&'a Choices),
+    Later(&'a Assignments),
 }
 
 impl Part<'_> {
     /// The member of `group` that gets this part. Nobody, if the one that had the first chunk has left since.
     fn pick(&mut self, group: &Group, entropy: &mut dyn Entropy) -> Option<PeerId> {
-        if let Self::Later(choices) = self {
-            let choice = choices.get(&group.id)?;
-            return (group.members.get(&choice.peer) == Some(&choice.membership)).then_some(choice.peer);
+        if let Self::Later(assignments) = self {
+            let assignment = assignments.get(&group.id)?;
+            return (group.members.get(&assignment.peer) == Some(&assignment.membership))
+                .then_some(assignment.peer);
         }
         // Most groups have one member, and random bits may cost a system call.
         let position = if group.members.len() == 1 { 0 } else { entropy.below(group.members.len()) };
         let &(peer, membership) = group.members.nth(position)?;
-        if let Self::First(choices) = self {
-            choices.insert(group.id, Choice { peer, membership });
+        if let Self::First(assignments) = self {
+            assignments.insert(group.id, Assignment { peer, membership });
         }
         Some(peer)
     }

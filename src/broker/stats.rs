@@ -1,6 +1,6 @@
 //! The numbers that a broker shows.
 
-use super::CloseReason;
+use super::DisconnectReason;
 use crate::wire::Json;
 
 /// How much went one way.
@@ -57,7 +57,7 @@ pub struct PeerStats {
     /// Who it is.
     pub user: Json,
     /// Set when the broker wants it gone.
-    pub close_reason: Option<CloseReason>,
+    pub close_reason: Option<DisconnectReason>,
     /// Whether it has said that it knows who the broker is.
     pub has_info: bool,
     /// Its subscriptions.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::ReconnectConfig;
-use crate::entropy::Entropy;
+use crate::base::Entropy;
 
 /// Exponential pauses with full jitter. Only a connection that lasted starts them small again: one that is lost at once is no success.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ const STABLE: Duration = Duration::from_secs(5);
 #[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
-    use crate::entropy::SeededEntropy;
+    use crate::base::SeededEntropy;
 
     #[test]
     fn pauses_grow_to_the_cap_and_spread_over_all_of_it() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Settings of one client.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
-    /// First token or tokens of the subject that answers come to. Default `_INBOX`.
+    /// First token or tokens of the subject that replies come to. Default `_INBOX`.
     pub inbox_prefix: String,
     /// How long a subscription may take to be confirmed. Default 60 s.
     pub subscribe_timeout: Duration,

@@ -46,7 +46,7 @@ pub enum ClientError {
         /// In the broker's words.
         message: String,
     },
-    /// The broker does not let answers come: without an inbox a connection is of no use.
+    /// The broker does not let replies come: without an inbox a connection is of no use.
     InboxRefused {
         /// Where they would come.
         inbox: String,
@@ -67,13 +67,13 @@ impl fmt::Display for ClientError {
                 write!(f, "{what} -- no subscribers matching '{subject}'")
             }
             Self::Timeout { what, subject } => {
-                write!(f, "timeout - Error: operation has timed out ({what} '{subject}')")
+                write!(f, "timeout - Error: pending has timed out ({what} '{subject}')")
             }
             Self::Refused(error) => write!(f, "{error}"),
             Self::ConnectionLost { subject } => {
                 write!(
                     f,
-                    "timeout - Error: operation has timed out (the connection was lost before '{subject}' was confirmed)"
+                    "timeout - Error: pending has timed out (the connection was lost before '{subject}' was confirmed)"
                 )
             }
             Self::Full { limit } => write!(f, "more than {limit} bytes wait for the connection"),

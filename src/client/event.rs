@@ -40,7 +40,7 @@ pub enum ClientEvent<T> {
         /// The answer.
         message: Message,
     },
-    /// A request for many answers has come to its end.
+    /// A request for many replies has come to its end.
     Ended(T),
     /// Whether there is interest.
     Interest(T, bool),

@@ -1,4 +1,4 @@
-//! The fabric client: joins the session, the subscriptions and the open questions.
+//! The fabric client: joins the session, the subscriptions and the open requests.
 
 mod accounting;
 mod asking;
@@ -6,7 +6,7 @@ mod listing;
 mod sending;
 mod syncing;
 
-pub use accounting::Held;
+pub use accounting::ClientUsage;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use foldhash::fast::RandomState;
 
 use sending::Confirm;
 
-use super::operations::{Key, Operation, Operations};
 use super::outbound::Outbound;
+use super::requests::{PendingRequest, PendingRequests, RequestId};
 use super::session::{Phase, Session};
 use super::subscriptions::{Added, Subscriptions};
-use super::{ClientConfig, ClientError, ClientEvent, Question, SessionState};
-use crate::entropy::Entropy;
+use super::{ClientConfig, ClientError, ClientEvent, Request, SessionState};
+use crate::base::Entropy;
 use crate::subject::Pattern;
 use crate::wire::{AckId, Bundle, ClientOp, Message, MessageId, Reassembly, Reply, ServerOp, Subscription};
 
@@ -30,15 +30,15 @@ pub struct Client<T> {
     config: ClientConfig,
     session: Session,
     subscriptions: Subscriptions<T>,
-    operations: Operations<T>,
+    requests: PendingRequests<T>,
     /// What acknowledgements are awaited for, on this link.
     acks: HashMap<AckId, Awaited, RandomState>,
     next_ack: u64,
-    /// `<prefix>.<random>`: answers come to `<inbox>.<key>`.
+    /// `<prefix>.<random>`: replies come to `<inbox>.<id>`.
     inbox: String,
     inbox_pattern: Pattern,
-    /// Joins chunked answers.
-    answers: Reassembly,
+    /// Joins chunked replies.
+    replies: Reassembly,
     max_payload: usize,
     /// Names messages of several chunks, with a number.
     message_id: MessageId,
@@ -56,18 +56,18 @@ pub struct Client<T> {
 /// What an acknowledgement is for.
 #[derive(Debug)]
 enum Awaited {
-    /// The count of a question.
-    Count(Key),
-    /// Whether there is interest in a question's subject.
-    Interest(Key),
+    /// The count of a request.
+    Count(RequestId),
+    /// Whether there is interest in a request's subject.
+    Interest(RequestId),
     /// A subscription made while the session was up.
     Subscription(Pattern),
     /// The inbox and everything else, after the sign-in.
     Sync(Vec<Subscription>),
     /// A list of the broker's.
-    List(Key),
+    List(RequestId),
     /// What the broker lacked of that list.
-    Repair(Key, Vec<Subscription>),
+    Repair(RequestId, Vec<Subscription>),
 }
 
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
@@ -80,12 +80,12 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         Self {
             session: Session::new(config.reconnect.clone()),
             subscriptions: Subscriptions::new(),
-            operations: Operations::new(),
+            requests: PendingRequests::new(),
             acks: HashMap::default(),
             next_ack: 0,
             inbox,
             inbox_pattern,
-            answers: Reassembly::default(),
+            replies: Reassembly::default(),
             max_payload: DEFAULT_MAX_PAYLOAD,
             next_message: 0,
             refused: Vec::new(),
@@ -99,7 +99,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// Where answers come to.
+    /// Where replies come to.
     pub fn inbox(&self) -> &str {
         &self.inbox
     }
@@ -121,11 +121,11 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         if self.session.phase() != Phase::Closed {
             self.session.close();
             self.acks.clear();
-            self.answers = Reassembly::default();
+            self.replies = Reassembly::default();
             self.subscriptions.forget_parts();
             self.prune_at = None;
-            for key in self.operations.keys(|_| true) {
-                self.fail(key, ClientError::Closed);
+            for id in self.requests.keys(|_| true) {
+                self.fail(id, ClientError::Closed);
             }
             self.events.push_back(ClientEvent::Session(SessionState::Closed));
         }
@@ -189,28 +189,28 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 
     /// Asks the fabric. `Published`, `Reply`, `Interest`, `Ended` or `Failed` follows for `token`, if there is one.
-    pub fn ask(&mut self, now: Instant, token: Option<T>, question: Question) {
+    pub fn request(&mut self, now: Instant, token: Option<T>, request: Request) {
         if self.is_closed() {
             return self.events.extend(token.map(|token| ClientEvent::Failed(token, ClientError::Closed)));
         }
-        match self.operations.open(now, token, question, self.config.max_waiting_bytes) {
-            Ok(key) if self.session.is_ready() => self.put(key),
+        match self.requests.open(now, token, request, self.config.max_waiting_bytes) {
+            Ok(id) if self.session.is_ready() => self.put(id),
             Ok(_) => {}
             Err(error) => self.events.extend(token.map(|token| ClientEvent::Failed(token, error))),
         }
     }
 
-    /// Nobody waits for the answers to these questions any more.
+    /// Nobody waits for the replies to these requests any more.
     pub fn cancel_where(&mut self, wanted: impl Fn(T) -> bool) {
-        for key in self.operations.keys(|operation| operation.token.is_some_and(&wanted)) {
-            self.close_question(key);
+        for id in self.requests.keys(|pending| pending.token.is_some_and(&wanted)) {
+            self.close_request(id);
         }
     }
 
-    /// Fails every open question whose token is `wanted`.
+    /// Fails every open request whose token is `wanted`.
     pub fn fail_where(&mut self, error: &ClientError, wanted: impl Fn(T) -> bool) {
-        for key in self.operations.keys(|operation| operation.token.is_some_and(&wanted)) {
-            self.fail(key, error.clone());
+        for id in self.requests.keys(|pending| pending.token.is_some_and(&wanted)) {
+            self.fail(id, error.clone());
         }
     }
 
@@ -238,7 +238,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             ServerOp::Deliver { pattern, publication } if pattern == self.inbox_pattern => {
                 publication.for_each_single(|single| {
                     self.expect_rest(now, &single);
-                    self.handle_answer(now, single);
+                    self.handle_reply(now, single);
                 });
             }
             ServerOp::Deliver { pattern, publication } if publication.bundled > 0 => {
@@ -263,7 +263,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 self.events.push_back(ClientEvent::Permission { message, subject, kind });
             }
             ServerOp::Closing { code, message } => {
-                let message = message.chars().take(LONGEST_FAREWELL).collect();
+                let message = message.chars().take(MAX_CLOSE_MESSAGE_CHARS).collect();
                 let why = ClientError::CutOff { code, message };
                 self.events.push_back(ClientEvent::Session(SessionState::Ending(why)));
             }
@@ -275,7 +275,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         let retry = self.retry_at.map(|(at, _)| at);
         let all = [
             self.session.poll_timeout(),
-            self.operations.next_deadline(),
+            self.requests.next_deadline(),
             self.subscriptions.next_deadline(),
             retry,
             self.prune_at,
@@ -286,8 +286,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// A deadline has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.session.handle_timeout(now);
-        while let Some(key) = self.operations.pop_due(now) {
-            self.handle_overdue(key);
+        while let Some(id) = self.requests.pop_due(now) {
+            self.handle_overdue(id);
         }
         while let Some((token, pattern, unwanted)) = self.subscriptions.pop_expired(now) {
             if unwanted {
@@ -331,22 +331,17 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 
     fn handle_ack(&mut self, now: Instant, id: AckId, reply: Reply) {
         match (self.acks.remove(&id), reply) {
-            (Some(Awaited::Count(key)), Reply::Published { count }) => self.handle_count(key, count),
-            (Some(Awaited::Interest(key)), Reply::Interest(there)) => self.handle_interest(key, there),
-            (Some(Awaited::List(key)), Reply::Strings(list)) => self.handle_list(key, list),
-            (Some(Awaited::Repair(key, missing)), Reply::Subscribed(statuses)) => {
-                self.handle_repair(now, key, &missing, statuses);
+            (Some(Awaited::Count(id)), Reply::Published { count }) => self.handle_count(id, count),
+            (Some(Awaited::Interest(id)), Reply::Interest(there)) => self.handle_interest(id, there),
+            (Some(Awaited::List(id)), Reply::Strings(list)) => self.handle_list(id, list),
+            (Some(Awaited::Repair(id, missing)), Reply::Subscribed(statuses)) => {
+                self.handle_repair(now, id, &missing, statuses);
             }
             (
-                Some(
-                    Awaited::Count(key)
-                    | Awaited::Interest(key)
-                    | Awaited::List(key)
-                    | Awaited::Repair(key, _),
-                ),
+                Some(Awaited::Count(id) | Awaited::Interest(id) | Awaited::List(id) | Awaited::Repair(id, _)),
                 Reply::Error(error),
             ) => {
-                self.fail(key, ClientError::Refused(error));
+                self.fail(id, ClientError::Refused(error));
             }
             (Some(Awaited::Subscription(pattern)), Reply::Subscribed(statuses)) => {
                 let status = statuses.into_iter().next().map_or(Ok(()), |status| status.map(drop));
@@ -367,17 +362,17 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         id
     }
 
-    /// Takes a question out, as it stood. Its acknowledgement may never come: a request that somebody got has none.
-    fn close_question(&mut self, key: Key) -> Option<Box<Operation<T>>> {
-        let operation = self.operations.close(key)?;
-        if let Some(ack) = operation.ack {
+    /// Takes a request out, as it stood. Its acknowledgement may never come: a request that somebody got has none.
+    fn close_request(&mut self, id: RequestId) -> Option<Box<PendingRequest<T>>> {
+        let pending = self.requests.close(id)?;
+        if let Some(ack) = pending.ack {
             self.acks.remove(&ack);
         }
-        Some(operation)
+        Some(pending)
     }
 
-    fn fail(&mut self, key: Key, error: ClientError) {
-        let token = self.close_question(key).and_then(|operation| operation.token);
+    fn fail(&mut self, id: RequestId, error: ClientError) {
+        let token = self.close_request(id).and_then(|pending| pending.token);
         self.events.extend(token.map(|token| ClientEvent::Failed(token, error)));
     }
 }
@@ -385,4 +380,4 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 /// Until the broker says otherwise.
 const DEFAULT_MAX_PAYLOAD: usize = 1_000_000;
 /// Characters of a broker's last words that are kept.
-const LONGEST_FAREWELL: usize = 1000;
+const MAX_CLOSE_MESSAGE_CHARS: usize = 1000;

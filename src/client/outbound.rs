@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::wire::{AckId, Bundle, BundleBuilder, ClientOp, Message, MessageId, Publication, can_be_bundled};
 
-/// Operations, oldest first.
+/// PendingRequests, oldest first.
 #[derive(Debug)]
 pub(super) struct Outbound {
     ops: VecDeque<ClientOp>,
@@ -18,7 +18,7 @@ pub(super) struct Outbound {
 enum Open {
     Nothing,
     One(Message),
-    Many(BundleBuilder),
+    ReplyLimits(BundleBuilder),
 }
 
 impl Outbound {
@@ -26,7 +26,7 @@ impl Outbound {
         Self { ops: VecDeque::new(), open: Open::Nothing, message_id }
     }
 
-    /// Appends an operation.
+    /// Appends an pending.
     pub(super) fn push(&mut self, op: ClientOp) {
         self.close();
         self.ops.push_back(op);
@@ -39,10 +39,10 @@ impl Outbound {
             return self.push(ClientOp::Publish { ack, publication });
         }
         match &mut self.open {
-            Open::Many(builder) if builder.takes(&message, limit) => return builder.push(&message),
+            Open::ReplyLimits(builder) if builder.takes(&message, limit) => return builder.push(&message),
             Open::One(first) => {
                 if let Some(builder) = BundleBuilder::of_two(first, &message, limit) {
-                    self.open = Open::Many(builder);
+                    self.open = Open::ReplyLimits(builder);
                     return;
                 }
             }
@@ -58,12 +58,12 @@ impl Outbound {
         self.push(ClientOp::Publish { ack: None, publication });
     }
 
-    /// How many operations wait.
+    /// How many requests wait.
     pub(super) fn len(&self) -> usize {
         self.ops.len() + usize::from(!matches!(self.open, Open::Nothing))
     }
 
-    /// The next operation.
+    /// The next pending.
     pub(super) fn pop(&mut self) -> Option<ClientOp> {
         if self.ops.is_empty() {
             self.close();
@@ -81,7 +81,7 @@ impl Outbound {
         let publication = match std::mem::replace(&mut self.open, Open::Nothing) {
             Open::Nothing => return,
             Open::One(message) => self.single(message),
-            Open::Many(builder) => Publication::of_bundle(builder.finish(), self.message_id.clone()),
+            Open::ReplyLimits(builder) => Publication::of_bundle(builder.finish(), self.message_id.clone()),
         };
         self.ops.push_back(ClientOp::Publish { ack: None, publication });
     }
@@ -103,7 +103,7 @@ mod tests {
         Message { subject: Subject::parse(subject).expect("valid"), payload: Payload::msgpack("x"), headers }
     }
 
-    /// Each operation as `subject × messages`; anything else as its acknowledgement.
+    /// Each pending as `subject × messages`; anything else as its acknowledgement.
     fn popped(outbound: &mut Outbound) -> Vec<String> {
         std::iter::from_fn(|| outbound.pop())
             .map(|op| match op {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Backoff, ReconnectConfig};
-use crate::entropy::Entropy;
+use crate::base::Entropy;
 
 /// How far the connection has come.
 ///
@@ -53,7 +53,7 @@ impl Session {
         matches!(self.phase, Phase::Syncing | Phase::Ready)
     }
 
-    /// Whether answers find us: questions may go. Not on a link that is being given up.
+    /// Whether replies find us: requests may go. Not on a link that is being given up.
     pub(super) fn is_ready(&self) -> bool {
         self.phase == Phase::Ready && !self.wants_drop
     }
@@ -165,7 +165,7 @@ const INFO_TIMEOUT: Duration = Duration::from_secs(30);
 #[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
-    use crate::entropy::SeededEntropy;
+    use crate::base::SeededEntropy;
 
     #[test]
     fn the_end_of_the_old_link_does_not_fail_the_dial_for_the_new_one() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::ClientError;
-use crate::deadlines::Deadlines;
+use crate::base::Deadlines;
 use crate::subject::Pattern;
 use crate::wire::{Message, Publication, Reassembly, Subscription};
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::entropy::SeededEntropy;
+use crate::base::SeededEntropy;
 use crate::subject::{Pattern, Subject};
 use crate::wire::{
     AckId, ClientOp, Headers, Info, Json, Message, OpError, Payload, Publication, Reply, ServerOp,
@@ -72,18 +72,22 @@ impl Stage {
         self.client.handle_op(self.now, ServerOp::Ack { id: ack, reply });
     }
 
-    fn ask(&mut self, token: u32, kind: QuestionKind) {
+    fn ask(&mut self, token: u32, kind: RequestKind) {
         let subject = Subject::parse("list").expect("valid");
         let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
         let timeout = Duration::from_secs(10);
-        self.client.ask(self.now, Some(token), Question { kind, message, timeout, wait_for_interest: false });
+        self.client.request(
+            self.now,
+            Some(token),
+            Request { kind, message, timeout, wait_for_interest: false },
+        );
     }
 
-    /// The acknowledgement that the one question about a list wants.
+    /// The acknowledgement that the one request about a list wants.
     fn list_ack(&mut self) -> AckId {
         let ops = self.ops();
         let [ClientOp::Subscriptions { ack } | ClientOp::Cluster { ack }] = ops.as_slice() else {
-            panic!("not one question about a list: {ops:?}")
+            panic!("not one request about a list: {ops:?}")
         };
         *ack
     }
@@ -92,7 +96,7 @@ impl Stage {
         std::iter::from_fn(|| self.client.poll_op()).collect()
     }
 
-    /// What happened to the two questions.
+    /// What happened to the two requests.
     fn news(&mut self) -> Vec<ClientEvent<u32>> {
         std::iter::from_fn(|| self.client.poll_event())
             .filter(|event| !matches!(event, ClientEvent::Session(_) | ClientEvent::Subscribed(_)))
@@ -111,7 +115,7 @@ fn patterns(subscriptions: &[Subscription]) -> Vec<&str> {
 #[test]
 fn a_sync_repairs_both_ways_and_leaves_the_inbox() {
     let mut stage = Stage::ready();
-    stage.ask(SYNC, QuestionKind::Sync);
+    stage.ask(SYNC, RequestKind::Sync);
     let ack = stage.list_ack();
     let inbox = stage.inbox();
     stage.listed(ack, &[&inbox, "tap", "left.over", "a..b"]);
@@ -133,11 +137,11 @@ fn a_sync_repairs_both_ways_and_leaves_the_inbox() {
 fn a_sync_brings_a_lost_inbox_back_and_says_nothing_when_all_is_well() {
     let mut stage = Stage::ready();
     let inbox = stage.inbox();
-    stage.ask(SYNC, QuestionKind::Sync);
+    stage.ask(SYNC, RequestKind::Sync);
     let ack = stage.list_ack();
     stage.listed(ack, &["news.>", "tap", &inbox]);
     assert_eq!((stage.ops(), stage.news()), (vec![], vec![ClientEvent::Synced(SYNC)]));
-    stage.ask(SYNC, QuestionKind::Sync);
+    stage.ask(SYNC, RequestKind::Sync);
     let ack = stage.list_ack();
     stage.listed(ack, &["news.>", "tap"]);
     let ops = stage.ops();
@@ -148,7 +152,7 @@ fn a_sync_brings_a_lost_inbox_back_and_says_nothing_when_all_is_well() {
 #[test]
 fn lists_are_asked_for_again_after_a_loss() {
     let mut stage = Stage::ready();
-    stage.ask(CLUSTER, QuestionKind::Cluster);
+    stage.ask(CLUSTER, RequestKind::Cluster);
     stage.list_ack();
     stage.lose();
     assert_eq!(stage.news(), []);
@@ -164,7 +168,7 @@ fn lists_are_asked_for_again_after_a_loss() {
 #[test]
 fn a_list_that_never_comes_times_out_and_one_that_is_refused_fails() {
     let mut stage = Stage::ready();
-    stage.ask(CLUSTER, QuestionKind::Cluster);
+    stage.ask(CLUSTER, RequestKind::Cluster);
     stage.list_ack();
     stage.now += Duration::from_secs(11);
     stage.client.handle_timeout(stage.now);
@@ -173,7 +177,7 @@ fn a_list_that_never_comes_times_out_and_one_that_is_refused_fails() {
         matches!(news.as_slice(), [ClientEvent::Failed(CLUSTER, ClientError::Timeout { .. })]),
         "{news:?}"
     );
-    stage.ask(SYNC, QuestionKind::Sync);
+    stage.ask(SYNC, RequestKind::Sync);
     let id = stage.list_ack();
     let reply = Reply::Error(OpError::text("no"));
     stage.client.handle_op(stage.now, ServerOp::Ack { id, reply });
@@ -184,9 +188,9 @@ fn a_list_that_never_comes_times_out_and_one_that_is_refused_fails() {
 fn without_an_inbox_questions_are_told_why_and_the_next_connection_asks_again() {
     let mut stage = Stage::ready();
     stage.lose();
-    stage.ask(1, QuestionKind::Request);
-    stage.ask(2, QuestionKind::Publish);
-    stage.ask(3, QuestionKind::Command);
+    stage.ask(1, RequestKind::Request);
+    stage.ask(2, RequestKind::Publish);
+    stage.ask(3, RequestKind::Command);
     let (id, count) = stage.let_in();
     let refusal = OpError { code: Some(403), message: "permission denied".to_owned() };
     let mut statuses = vec![Ok(SubscribeStatus::Added); count];
@@ -212,7 +216,7 @@ fn without_an_inbox_questions_are_told_why_and_the_next_connection_asks_again() 
 fn what_is_asked_behind_a_cut_waits_for_the_next_connection() {
     let mut stage = Stage::ready();
     stage.client.drop_link();
-    stage.ask(1, QuestionKind::Request);
+    stage.ask(1, RequestKind::Request);
     assert_eq!((stage.ops(), stage.news()), (vec![], vec![]));
     assert!(stage.client.poll_drop());
     stage.client.handle_link_down(stage.now, "cut".to_owned());
@@ -225,7 +229,7 @@ fn what_is_asked_behind_a_cut_waits_for_the_next_connection() {
 #[test]
 fn a_request_that_somebody_has_is_not_acknowledged_and_leaves_nothing_behind() {
     let mut stage = Stage::ready();
-    stage.ask(NEWS, QuestionKind::Request);
+    stage.ask(NEWS, RequestKind::Request);
     let ops = stage.ops();
     let [ClientOp::Request { publication, .. }] = ops.as_slice() else { panic!("{ops:?}") };
     let reply = publication.headers.reply.clone().expect("somewhere for the answer");
@@ -234,14 +238,14 @@ fn a_request_that_somebody_has_is_not_acknowledged_and_leaves_nothing_behind() {
     stage.client.handle_op(stage.now, ServerOp::Deliver { pattern, publication: answer });
     let news = stage.news();
     assert!(matches!(news.as_slice(), [ClientEvent::Reply { token: NEWS, .. }]), "{news:?}");
-    let held = stage.client.held();
-    assert_eq!((held.operations, held.acks), (0, 0), "nobody waits for the acknowledgement");
+    let usage = stage.client.usage();
+    assert_eq!((usage.requests, usage.acks), (0, 0), "nobody waits for the acknowledgement");
 }
 
 #[test]
 fn a_request_that_nobody_has_fails_at_once_or_waits_and_is_sent_whole_again() {
     let mut stage = Stage::ready();
-    stage.ask(NEWS, QuestionKind::Request);
+    stage.ask(NEWS, RequestKind::Request);
     let ops = stage.ops();
     let [ClientOp::Request { ack, .. }] = ops.as_slice() else { panic!("{ops:?}") };
     stage.client.handle_op(stage.now, ServerOp::Ack { id: *ack, reply: Reply::Published { count: 0 } });
@@ -252,9 +256,9 @@ fn a_request_that_nobody_has_fails_at_once_or_waits_and_is_sent_whole_again() {
     let subject = Subject::parse("later").expect("valid");
     let message = Message { subject, payload: Payload::msgpack("hi"), headers: Headers::default() };
     let timeout = Duration::from_secs(10);
-    let kind = QuestionKind::Request;
-    let question = Question { kind, message, timeout, wait_for_interest: true };
-    stage.client.ask(stage.now, Some(TAP), question);
+    let kind = RequestKind::Request;
+    let request = Request { kind, message, timeout, wait_for_interest: true };
+    stage.client.request(stage.now, Some(TAP), request);
     let ops = stage.ops();
     let [ClientOp::Request { ack, publication: first }] = ops.as_slice() else { panic!("{ops:?}") };
     stage.client.handle_op(stage.now, ServerOp::Ack { id: *ack, reply: Reply::Published { count: 0 } });
@@ -288,7 +292,7 @@ fn why_the_broker_ends_the_connection_is_told_before_it_is_gone() {
 fn a_client_without_an_inbox_fails_what_waits_and_tries_another_connection() {
     let mut stage = Stage::ready();
     stage.lose();
-    stage.ask(CLUSTER, QuestionKind::Request);
+    stage.ask(CLUSTER, RequestKind::Request);
     assert!(stage.client.poll_dial());
     stage.client.handle_link_up(stage.now, "");
     let user = Ok(Json::from_value(&serde_json::Value::Null));

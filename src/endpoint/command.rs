@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::{Question, QuestionKind};
+use crate::client::{Request, RequestKind};
 use crate::socket::SocketConfig;
 use crate::subject::{Pattern, Subject};
-use crate::wire::{Json, Message, Parcel, Payload};
+use crate::wire::{Json, Message, Messages, Payload};
 
 /// Names a socket, listener, subscription or ticket. Chosen by the application, except for accepted sockets; never used twice.
 pub type Handle = u32;
@@ -17,11 +17,11 @@ pub enum Command {
     /// Publish and forget.
     Publish(Message),
     /// Publish with confirmation, request, or wait for interest. Without a ticket nobody waits for what comes of it.
-    Ask {
+    Request {
         /// Who waits.
         ticket: Option<Handle>,
         /// What is asked.
-        question: Question,
+        request: Request,
     },
     /// Nobody waits for this ticket any more.
     Cancel(Handle),
@@ -65,21 +65,21 @@ pub enum Command {
         /// Where.
         subject: Subject,
         /// What, in order.
-        parcels: Vec<Parcel>,
+        batches: Vec<Messages>,
     },
     /// Write to one or more sockets.
     SocketWrite {
         /// Which ones.
         sockets: Vec<Handle>,
         /// What, in order.
-        parcels: Vec<Parcel>,
+        batches: Vec<Messages>,
         /// Nobody wants to hear of it when it is lost.
         volatile: bool,
     },
     /// The application knows that a socket is closed: what it wrote before it knew has been told as undelivered.
     Collect(Handle),
     /// Ask the peer of a socket.
-    SocketAsk(SocketQuestion),
+    SocketRequest(SocketRequest),
     /// The handlers of so many more messages have been called.
     Consumed {
         /// Of this socket.
@@ -134,13 +134,13 @@ pub enum Command {
 
 /// A request over a socket.
 #[derive(Debug, Clone)]
-pub struct SocketQuestion {
+pub struct SocketRequest {
     /// Who waits.
     pub ticket: Handle,
     /// Over which socket.
     pub socket: Handle,
     /// One answer, or many.
-    pub kind: QuestionKind,
+    pub kind: RequestKind,
     /// How long to wait in all.
     pub timeout: Duration,
     /// What is asked.
@@ -156,11 +156,11 @@ impl Command {
     pub fn weight(&self) -> usize {
         let payload = match self {
             Self::Publish(message) => message.payload.raw.len(),
-            Self::Ask { question, .. } => question.message.payload.raw.len(),
-            Self::SocketWrite { parcels, .. } | Self::PublishMany { parcels, .. } => {
-                parcels.iter().map(|parcel| parcel.bytes() + size_of::<Parcel>()).sum()
+            Self::Request { request, .. } => request.message.payload.raw.len(),
+            Self::SocketWrite { batches, .. } | Self::PublishMany { batches, .. } => {
+                batches.iter().map(|batch| batch.bytes() + size_of::<Messages>()).sum()
             }
-            Self::SocketAsk(question) => question.payload.raw.len(),
+            Self::SocketRequest(request) => request.payload.raw.len(),
             _ => 0,
         };
         payload + size_of::<Self>()

@@ -3,7 +3,7 @@
 use super::{Failure, Handle};
 use crate::client::SessionState;
 use crate::socket::State;
-use crate::wire::{Bundle, Json, Message, Parcel, Payload};
+use crate::wire::{Bundle, Json, Message, Messages, Payload};
 
 /// One piece of news.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,13 +84,13 @@ pub enum Event {
         /// Which one.
         socket: Handle,
         /// They.
-        parcel: Parcel,
+        batch: Messages,
     },
     /// The peer of a socket asks.
     Request {
         /// Which one.
         socket: Handle,
-        /// The question, with the subject for the answer.
+        /// The request, with the subject for the answer.
         message: Message,
     },
     /// What the peer has handled since the socket was made.
@@ -162,7 +162,7 @@ impl Event {
                 message.payload.raw.len()
             }
             Self::DeliveredBundle { bundle, .. } => bundle.len(),
-            Self::Data { parcel, .. } => parcel.bytes(),
+            Self::Data { batch, .. } => batch.bytes(),
             Self::Undelivered { payload, .. } => payload.raw.len(),
             Self::Strings { strings, .. } => {
                 strings.iter().map(|text| text.len() + size_of::<String>()).sum()

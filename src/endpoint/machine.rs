@@ -10,38 +10,37 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::queue_pool::QueuePool;
 use super::sockets::AnySocket;
-use super::spare::Spare;
-use super::{EndpointConfig, Event, Handle, Owner, SocketQuestion};
+use super::{EndpointConfig, Event, Handle, SocketRequest, Token};
+use crate::base::{Deadlines, Entropy, FaultPoint};
 use crate::client::Client;
-use crate::deadlines::Deadlines;
-use crate::entropy::{Entropy, Point};
 use crate::socket::{Listener, SocketConfig};
 use crate::wire::{ClientOp, ServerOp};
 
 /// One endpoint. Drain the `poll_*` functions after every call, and call `handle_timeout` at `poll_timeout`.
 pub struct Endpoint {
-    client: Client<Owner>,
+    client: Client<Token>,
     /// In the order of their making, so that a simulated run replays.
     sockets: BTreeMap<Handle, AnySocket>,
-    listeners: BTreeMap<Handle, Listening>,
+    listeners: BTreeMap<Handle, ListenerEntry>,
     /// Sockets and listeners whose outputs have not been drained.
-    touched: VecDeque<Touched>,
-    spare: Spare,
+    dirty: VecDeque<Dirty>,
+    queue_pool: QueuePool,
     deadlines: Deadlines<Handle>,
     /// Requests over sockets that have not left yet, by ticket.
-    questions: HashMap<Handle, (SocketQuestion, Instant)>,
+    requests: HashMap<Handle, (SocketRequest, Instant)>,
     /// Who waits for the confirmation of a subscription.
     confirmations: HashMap<Handle, Handle>,
     config: EndpointConfig,
     /// Of the socket that was made last: the next one will be like it.
-    made_with: Arc<SocketConfig>,
+    shared_config: Arc<SocketConfig>,
     events: VecDeque<Event>,
     ready: bool,
 }
 
 /// A listener and what its sockets are made with.
-struct Listening {
+struct ListenerEntry {
     listener: Listener,
     config: Arc<SocketConfig>,
     /// Who waits for its end: it closes when its last socket has.
@@ -49,7 +48,7 @@ struct Listening {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Touched {
+enum Dirty {
     Socket(Handle),
     Listener(Handle),
 }
@@ -61,13 +60,13 @@ impl Endpoint {
             client: Client::new(config.client.clone(), entropy),
             sockets: BTreeMap::new(),
             listeners: BTreeMap::new(),
-            touched: VecDeque::new(),
-            spare: Spare::default(),
+            dirty: VecDeque::new(),
+            queue_pool: QueuePool::default(),
             deadlines: Deadlines::new(),
-            questions: HashMap::new(),
+            requests: HashMap::new(),
             confirmations: HashMap::new(),
             config,
-            made_with: Arc::default(),
+            shared_config: Arc::default(),
             events: VecDeque::new(),
             ready: false,
         }
@@ -104,7 +103,7 @@ impl Endpoint {
     /// A deadline has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.client.handle_timeout(now);
-        self.reconnect_for_no_reason();
+        self.maybe_inject_reconnect();
         while let Some(handle) = self.deadlines.pop_due(now) {
             self.with_socket(handle, |socket| socket.handle_timeout(now));
         }
@@ -136,10 +135,10 @@ impl Endpoint {
         loop {
             if let Some(event) = self.client.poll_event() {
                 self.handle_client_event(now, event);
-            } else if let Some(touched) = self.touched.pop_front() {
-                match touched {
-                    Touched::Socket(handle) => self.drain_socket(now, handle),
-                    Touched::Listener(handle) => self.drain_listener(now, handle),
+            } else if let Some(dirty) = self.dirty.pop_front() {
+                match dirty {
+                    Dirty::Socket(handle) => self.drain_socket(now, handle),
+                    Dirty::Listener(handle) => self.drain_listener(now, handle),
                 }
             } else {
                 return;
@@ -148,8 +147,8 @@ impl Endpoint {
     }
 
     /// Links may fall at any time.
-    fn reconnect_for_no_reason(&mut self) {
-        if self.client.takes(Point::SpuriousReconnect) {
+    fn maybe_inject_reconnect(&mut self) {
+        if self.client.should_inject(FaultPoint::SpuriousReconnect) {
             self.client.drop_link();
         }
     }
@@ -157,22 +156,22 @@ impl Endpoint {
     /// Does something with a socket, if it is there, and remembers to look at what came of it.
     fn with_socket<R>(&mut self, handle: Handle, act: impl FnOnce(&mut AnySocket) -> R) -> Option<R> {
         let socket = self.sockets.get_mut(&handle)?;
-        self.spare.lend(socket.outputs());
+        self.queue_pool.fill(socket.outputs());
         let result = act(socket);
-        self.touch(Touched::Socket(handle));
+        self.mark_dirty(Dirty::Socket(handle));
         Some(result)
     }
 
     fn with_listener<R>(&mut self, handle: Handle, act: impl FnOnce(&mut Listener) -> R) -> Option<R> {
         let result = act(&mut self.listeners.get_mut(&handle)?.listener);
-        self.touch(Touched::Listener(handle));
+        self.mark_dirty(Dirty::Listener(handle));
         Some(result)
     }
 
-    fn touch(&mut self, touched: Touched) {
+    fn mark_dirty(&mut self, dirty: Dirty) {
         // A burst of messages is for one socket most of the time.
-        if self.touched.back() != Some(&touched) {
-            self.touched.push_back(touched);
+        if self.dirty.back() != Some(&dirty) {
+            self.dirty.push_back(dirty);
         }
     }
 
@@ -182,4 +181,4 @@ impl Endpoint {
 }
 
 /// How long the answer to a client that looks for a server waits for the client's inbox.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(30);

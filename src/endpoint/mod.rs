@@ -2,19 +2,19 @@
 //! operations, events and deadlines come out.
 
 mod command;
-mod endpoint_config;
+mod config;
 mod event;
 mod failure;
-mod held;
 mod machine;
-mod owner;
+mod queue_pool;
 mod sockets;
-mod spare;
+mod token;
+mod usage;
 
-pub use command::{Command, Handle, SocketQuestion};
-pub use endpoint_config::EndpointConfig;
+pub use command::{Command, Handle, SocketRequest};
+pub use config::EndpointConfig;
 pub use event::Event;
 pub use failure::Failure;
-pub use held::Held;
 pub use machine::Endpoint;
-pub use owner::Owner;
+pub use token::Token;
+pub use usage::EndpointUsage;

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use super::Handle;
 use crate::socket::{
-    ClientSocket, CloseReason, CommandError, Held as SocketHeld, Output, ServerSocket, Tag, WriteError,
+    ClientSocket, CloseReason, CommandError, Output, ServerSocket, SocketUsage, Tag, WriteError,
 };
-use crate::wire::{Bundle, Message, Parcel};
+use crate::wire::{Bundle, Message, Messages};
 
 /// One socket of an endpoint.
 #[derive(Debug)]
@@ -18,17 +18,17 @@ pub(super) enum AnySocket {
 }
 
 impl AnySocket {
-    pub(super) fn write(&mut self, now: Instant, parcel: Parcel, volatile: bool) -> Result<u64, WriteError> {
+    pub(super) fn write(&mut self, now: Instant, batch: Messages, volatile: bool) -> Result<u64, WriteError> {
         match self {
-            Self::Client(socket) => socket.write(now, parcel, volatile),
-            Self::Server(socket, _) => socket.write(now, parcel, volatile),
+            Self::Client(socket) => socket.write(now, batch, volatile),
+            Self::Server(socket, _) => socket.write(now, batch, volatile),
         }
     }
 
-    pub(super) fn takes_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
+    pub(super) fn try_accept_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
         match self {
-            Self::Client(socket) => socket.takes_bundle(now, bundle),
-            Self::Server(socket, _) => socket.takes_bundle(now, bundle),
+            Self::Client(socket) => socket.try_accept_bundle(now, bundle),
+            Self::Server(socket, _) => socket.try_accept_bundle(now, bundle),
         }
     }
 
@@ -123,10 +123,10 @@ impl AnySocket {
         }
     }
 
-    pub(super) fn held(&self) -> SocketHeld {
+    pub(super) fn usage(&self) -> SocketUsage {
         match self {
-            Self::Client(socket) => socket.held(),
-            Self::Server(socket, _) => socket.held(),
+            Self::Client(socket) => socket.usage(),
+            Self::Server(socket, _) => socket.usage(),
         }
     }
 

@@ -6,46 +6,46 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::options::{SocketOptions, milliseconds};
-use crate::broker::{Decision, QuestionId};
-use crate::client::{Many, Question, QuestionKind};
-use crate::endpoint::{Command, Failure, Handle, SocketQuestion};
+use crate::broker::{AuthRequestId, Decision};
+use crate::client::{ReplyLimits, Request, RequestKind};
+use crate::endpoint::{Command, Failure, Handle, SocketRequest};
 use crate::subject::{Pattern, Subject};
-use crate::wire::socketio::split_json;
-use crate::wire::{Encoding, Headers, Json, Message, OpError, Parcel, Payload};
+use crate::wire::conat::split_json;
+use crate::wire::{Encoding, Headers, Json, Message, Messages, OpError, Payload};
 
 /// What a record is for.
 #[derive(Debug)]
-pub enum Order {
+pub enum Record {
     /// A client, in any case the one that it names.
     Client(Command),
     /// A broker: an answer to what it asked.
-    Broker(Answer),
+    Broker(AuthReply),
 }
 
-/// An answer to a broker's question.
+/// An answer to a broker's request.
 #[derive(Debug)]
-pub enum Answer {
+pub enum AuthReply {
     /// Who somebody is, or why he may not come in.
-    User(QuestionId, Result<Json, OpError>),
+    User(AuthRequestId, Result<Json, OpError>),
     /// What somebody may do.
-    Permission(QuestionId, Decision),
+    Permission(AuthRequestId, Decision),
 }
 
 /// Calls `visit` with each command and its client or broker. What `lib` writes is well-formed; a record that is not is a bug, left out, and the first
 /// such is reported.
-pub fn read_batch(batch: &[u8], mut visit: impl FnMut(Handle, Order)) -> Result<(), Failure> {
+pub fn read_batch(batch: &[u8], mut visit: impl FnMut(Handle, Record)) -> Result<(), Failure> {
     let (mut rest, mut outcome) = (batch, Ok(()));
     while !rest.is_empty() {
-        let mut head = Record(rest);
+        let mut head = RecordReader(rest);
         let length = head.u32()? as usize;
         let (record, next) = head.0.split_at_checked(length).ok_or_else(truncated)?;
         rest = next;
-        let mut record = Record(record);
+        let mut record = RecordReader(record);
         let kind = record.u8()?;
         let client = record.u32()?;
         let order = match kind {
-            30 | 31 => record.answer(kind).map(Order::Broker),
-            _ => record.command(kind).map(Order::Client),
+            30 | 31 => record.answer(kind).map(Record::Broker),
+            _ => record.command(kind).map(Record::Client),
         };
         match order {
             Ok(order) => visit(client, order),
@@ -55,9 +55,9 @@ pub fn read_batch(batch: &[u8], mut visit: impl FnMut(Handle, Order)) -> Result<
     outcome
 }
 
-struct Record<'a>(&'a [u8]);
+struct RecordReader<'a>(&'a [u8]);
 
-impl<'a> Record<'a> {
+impl<'a> RecordReader<'a> {
     fn command(&mut self, kind: u8) -> Result<Command, Failure> {
         Ok(match kind {
             1 => self.publish()?,
@@ -69,12 +69,12 @@ impl<'a> Record<'a> {
             7 | 8 => self.open_socket(kind)?,
             9 | 44 => {
                 let sockets = vec![self.u32()?];
-                Command::SocketWrite { sockets, parcels: self.messages()?, volatile: kind == 44 }
+                Command::SocketWrite { sockets, batches: self.messages()?, volatile: kind == 44 }
             }
             10 | 47 => {
                 let count = self.u32()?;
                 let sockets = (0..count).map(|_| self.u32()).collect::<Result<_, _>>()?;
-                Command::SocketWrite { sockets, parcels: self.messages()?, volatile: kind == 47 }
+                Command::SocketWrite { sockets, batches: self.messages()?, volatile: kind == 47 }
             }
             11 => self.socket_request()?,
             12 => Command::Consumed { socket: self.u32()?, count: self.u32()?.into() },
@@ -91,36 +91,36 @@ impl<'a> Record<'a> {
             21 => Command::Disconnect,
             22 => Command::Close,
             23 => Command::DropTransport,
-            50 => Command::PublishMany { subject: Subject::parse(self.str()?)?, parcels: self.messages()? },
+            50 => Command::PublishMany { subject: Subject::parse(self.str()?)?, batches: self.messages()? },
             45 => Command::Collect(self.u32()?),
             46 => Command::ListenerRetire(self.u32()?),
-            24 => self.list(QuestionKind::Sync)?,
-            25 => self.list(QuestionKind::Cluster)?,
+            24 => self.list(RequestKind::Sync)?,
+            25 => self.list(RequestKind::Cluster)?,
             other => return Err(internal(format!("unknown command {other}"))),
         })
     }
 
-    fn answer(&mut self, kind: u8) -> Result<Answer, Failure> {
-        let (question, what) = (self.u64()?, self.u8()?);
+    fn answer(&mut self, kind: u8) -> Result<AuthReply, Failure> {
+        let (request, what) = (self.u64()?, self.u8()?);
         if kind == 31 {
             let decision = match what {
                 1 => Decision::Allowed,
                 0 => Decision::Denied,
                 _ => Decision::Failed,
             };
-            return Ok(Answer::Permission(question, decision));
+            return Ok(AuthReply::Permission(request, decision));
         }
         let text = self.str()?;
         let user = if what == 1 {
             Json::parse(Bytes::copy_from_slice(text.as_bytes())).map_err(|_| internal("a user is no JSON"))
         } else {
             let code = self.u32()?;
-            return Ok(Answer::User(
-                question,
+            return Ok(AuthReply::User(
+                request,
                 Err(OpError { message: text.to_owned(), code: u16::try_from(code).ok() }),
             ));
         };
-        Ok(Answer::User(question, Ok(user?)))
+        Ok(AuthReply::User(request, Ok(user?)))
     }
 
     fn publish(&mut self) -> Result<Command, Failure> {
@@ -129,15 +129,15 @@ impl<'a> Record<'a> {
         if ticket.is_none() && !wait_for_interest {
             return Ok(Command::Publish(message));
         }
-        let question = Question { kind: QuestionKind::Publish, message, timeout, wait_for_interest };
-        Ok(Command::Ask { ticket, question })
+        let request = Request { kind: RequestKind::Publish, message, timeout, wait_for_interest };
+        Ok(Command::Request { ticket, request })
     }
 
     fn request(&mut self) -> Result<Command, Failure> {
         let (ticket, timeout, wait_for_interest) = (self.ticket()?, self.duration()?, self.u8()? & 1 != 0);
         let kind = self.answers()?;
-        let question = Question { kind, message: self.message()?, timeout, wait_for_interest };
-        Ok(Command::Ask { ticket, question })
+        let request = Request { kind, message: self.message()?, timeout, wait_for_interest };
+        Ok(Command::Request { ticket, request })
     }
 
     fn socket_request(&mut self) -> Result<Command, Failure> {
@@ -145,7 +145,7 @@ impl<'a> Record<'a> {
         let wait_for_interest = self.u8()? & 1 != 0;
         let kind = self.answers()?;
         let (json, payload) = (self.json()?, self.payload()?);
-        Ok(Command::SocketAsk(SocketQuestion {
+        Ok(Command::SocketRequest(SocketRequest {
             ticket,
             socket,
             kind,
@@ -157,19 +157,19 @@ impl<'a> Record<'a> {
     }
 
     /// The messages to the end of the record. They share one copy of it.
-    fn messages(&mut self) -> Result<Vec<Parcel>, Failure> {
+    fn messages(&mut self) -> Result<Vec<Messages>, Failure> {
         let raw = Bytes::copy_from_slice(std::mem::take(&mut self.0));
-        Parcel::cut(&raw).ok_or_else(|| {
+        Messages::split(&raw).ok_or_else(|| {
             Failure::new("ERR_INVALID_ARG_VALUE", "malformed messages, or headers that are no JSON")
         })
     }
 
     /// How many answers are wanted.
-    fn answers(&mut self) -> Result<QuestionKind, Failure> {
+    fn answers(&mut self) -> Result<RequestKind, Failure> {
         let (max_messages, max_wait) = (self.u32()?, self.u32()?);
         Ok(match max_messages {
-            0 => QuestionKind::Request,
-            _ => QuestionKind::RequestMany(Many {
+            0 => RequestKind::Request,
+            _ => RequestKind::RequestMany(ReplyLimits {
                 max_messages: (max_messages != ABSENT).then_some(max_messages),
                 max_wait: (max_wait != 0).then(|| milliseconds(max_wait.into())),
             }),
@@ -190,16 +190,16 @@ impl<'a> Record<'a> {
             payload: Payload::NIL,
             headers: Headers::default(),
         };
-        let question = Question { kind: QuestionKind::Interest, message, timeout, wait_for_interest: false };
-        Ok(Command::Ask { ticket, question })
+        let request = Request { kind: RequestKind::Interest, message, timeout, wait_for_interest: false };
+        Ok(Command::Request { ticket, request })
     }
 
-    fn list(&mut self, kind: QuestionKind) -> Result<Command, Failure> {
+    fn list(&mut self, kind: RequestKind) -> Result<Command, Failure> {
         let (ticket, timeout) = (self.ticket()?, self.duration()?);
         // Only shown when it fails.
         let subject = Subject::parse(kind.name())?;
         let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
-        Ok(Command::Ask { ticket, question: Question { kind, message, timeout, wait_for_interest: false } })
+        Ok(Command::Request { ticket, request: Request { kind, message, timeout, wait_for_interest: false } })
     }
 
     fn open_socket(&mut self, kind: u8) -> Result<Command, Failure> {

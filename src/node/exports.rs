@@ -4,7 +4,7 @@ use napi::Env;
 use napi::bindgen_prelude::{BufferSlice, Function};
 use napi_derive::napi;
 
-use super::batch::{Order, read_batch};
+use super::batch::{Record, read_batch};
 use super::broker_queries;
 use super::failure::JsFailure;
 use super::options::{
@@ -12,8 +12,8 @@ use super::options::{
 };
 use super::session;
 use super::tls_options::ServerTlsSettings;
+use crate::base::{Entropy, OsEntropy};
 use crate::endpoint::{Command, Failure, Handle};
-use crate::entropy::{Entropy, OsEntropy};
 use crate::runtime::start_log;
 use crate::subject::{Pattern, Subject};
 use crate::transport::tls::{self, PeerCertificate, ServerTlsOptions};
@@ -40,8 +40,8 @@ pub fn submit(session: u32, batch: &[u8]) -> napi::Result<f64> {
         let (mut current, mut run): (Handle, Vec<Command>) = (0, Vec::new());
         let outcome = read_batch(batch, |client, order| {
             let command = match order {
-                Order::Client(command) => command,
-                Order::Broker(answer) => return session.answer(client, answer),
+                Record::Client(command) => command,
+                Record::Broker(answer) => return session.answer(client, answer),
             };
             if client != current {
                 session.command(current, run.drain(..));
@@ -60,12 +60,13 @@ pub fn submit(session: u32, batch: &[u8]) -> napi::Result<f64> {
     outcome.unwrap_or(Ok(0.0)).map_err(|failure| napi::Error::from_reason(failure.message))
 }
 
-/// What happened since: `null`, or the slab followed by the payloads that were too big for it.
+/// What happened since: `null`, or the buffer followed by the payloads that were too big for it.
 #[napi(catch_unwind)]
 pub fn drain<'env>(env: &'env Env, session: u32) -> napi::Result<Option<Vec<BufferSlice<'env>>>> {
     let drained = session::with_session(session, |session| {
-        session.drain(|slab| {
-            let parts = std::iter::once(slab.bytes.as_slice()).chain(slab.big.iter().map(|big| big.as_ref()));
+        session.drain(|buffer| {
+            let parts =
+                std::iter::once(buffer.bytes.as_slice()).chain(buffer.big.iter().map(|big| big.as_ref()));
             parts.map(|part| BufferSlice::copy_from(env, part)).collect::<napi::Result<Vec<_>>>()
         })
     });
@@ -93,7 +94,7 @@ pub fn broker_open(session: u32, handle: u32, options: String) -> Option<JsFailu
 pub fn broker_secure(session: u32, handle: u32, options: String) -> Option<JsFailure> {
     answer(session::with_session(session, |session| {
         let ServerTlsOptions { cert, key, ca, .. } = parse::<ServerTlsSettings>(&options)?.options();
-        let tls = session.door(handle)?.tls();
+        let tls = session.acceptor(handle)?.tls();
         let tls =
             tls.ok_or_else(|| Failure::new("ERR_INVALID_ARG_VALUE", "the broker does not speak TLS"))?;
         tls.replace(cert, key, ca).map_err(tls_failure)

@@ -5,23 +5,23 @@
 mod batch;
 #[cfg(feature = "node")]
 mod broker_queries;
+mod event_buffer;
 #[cfg(feature = "node")]
 mod exports;
 #[cfg(feature = "node")]
 mod failure;
-#[cfg(feature = "node")]
-#[cfg_attr(not(target_os = "linux"), path = "no_loop_watch.rs")]
-mod loop_watch;
 mod options;
 #[cfg(feature = "node")]
 mod pipes;
 #[cfg(feature = "node")]
 mod session;
-mod slab;
 #[cfg(test)]
 mod tests;
 mod tls_options;
+#[cfg(feature = "node")]
+#[cfg_attr(not(target_os = "linux"), path = "no_uv_poll.rs")]
+mod uv_poll;
 
-pub use batch::{Answer, Order, read_batch};
+pub use batch::{AuthReply, Record, read_batch};
+pub use event_buffer::EventBuffer;
 pub use options::{BrokerOptions, ClientOptions, SocketOptions, defaults};
-pub use slab::Slab;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::broker::{AuthorityConfig, BrokerConfig, Visitor};
+use crate::broker::{AuthorizerConfig, BrokerConfig, ConnectionInfo};
 use crate::client::{ClientConfig, ReconnectConfig};
 use crate::endpoint::Failure;
-use crate::runtime::Guest;
+use crate::runtime::PeerIdentity;
 use crate::socket::{Dialect, SocketConfig};
 use crate::subject::Subject;
 use crate::transport::tls::{ClientTls, ClientTlsOptions, ServerTls, TlsFailure};
@@ -74,12 +74,12 @@ impl ClientOptions {
     }
 
     /// What a broker of this process learns about it.
-    pub fn guest(&self) -> Guest {
+    pub fn identity(&self) -> PeerIdentity {
         if self.own {
-            return Guest::Own;
+            return PeerIdentity::Internal;
         }
         let headers = self.headers().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-        Guest::Visitor(Visitor { headers, ..Visitor::default() })
+        PeerIdentity::Connection(ConnectionInfo { headers, ..ConnectionInfo::default() })
     }
 
     fn headers(&self) -> impl Iterator<Item = (String, String)> {
@@ -137,13 +137,13 @@ pub struct BrokerOptions {
     socket_path: Option<String>,
     socket_mode: Option<u32>,
     tls: Option<ServerTlsSettings>,
-    authority: Option<AuthorityOptions>,
+    authority: Option<AuthorizerOptions>,
 }
 
 /// What the broker is to ask of the application.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct AuthorityOptions {
+struct AuthorizerOptions {
     asks_user: bool,
     asks_permission: bool,
     guards_system: bool,
@@ -152,11 +152,11 @@ struct AuthorityOptions {
     permission_cache: Option<f64>,
 }
 
-impl AuthorityOptions {
-    fn config(&self) -> AuthorityConfig {
-        let defaults = AuthorityConfig::default();
+impl AuthorizerOptions {
+    fn config(&self) -> AuthorizerConfig {
+        let defaults = AuthorizerConfig::default();
         let &Self { asks_user, asks_permission, guards_system, .. } = self;
-        AuthorityConfig {
+        AuthorizerConfig {
             asks_user,
             asks_permission,
             guards_system,
@@ -190,7 +190,7 @@ impl BrokerOptions {
             max_connections_per_user: self
                 .max_connections_per_user
                 .unwrap_or(defaults.max_connections_per_user),
-            authority: self.authority.as_ref().map(AuthorityOptions::config),
+            authorizer: self.authority.as_ref().map(AuthorizerOptions::config),
             ..defaults
         }
     }
@@ -296,7 +296,7 @@ impl SocketOptions {
 /// The engine's defaults for `lib`, as JSON text: milliseconds and counts.
 pub fn defaults() -> String {
     let socket = SocketConfig::default();
-    let authority = AuthorityConfig::default();
+    let authority = AuthorizerConfig::default();
     serde_json::json!({
         "request": 30_000,
         "publish": 30_000,
@@ -317,7 +317,7 @@ pub fn defaults() -> String {
 
 /// A duration from JavaScript. `lib` has refused what makes no sense; what is left is capped.
 pub fn milliseconds(ms: f64) -> Duration {
-    Duration::try_from_secs_f64(ms.max(0.0) / 1000.0).unwrap_or(LONGEST).min(LONGEST)
+    Duration::try_from_secs_f64(ms.max(0.0) / 1000.0).unwrap_or(MAX_DURATION).min(MAX_DURATION)
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -331,7 +331,7 @@ pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Failure> {
 }
 
 /// A year: as good as for ever, and safe to add to any instant.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 const DEFAULT_PATH: &str = "/conat";
 const DEFAULT_PORT: u16 = 3000;
 const LOOPBACK: &str = "127.0.0.1";

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::session::Session;
 use crate::endpoint::{Failure, Handle};
-use crate::runtime::News;
-use crate::transport::Visitor;
+use crate::runtime::HostEvent;
+use crate::transport::IncomingConnection;
 use crate::transport::pipe::pipe;
 use crate::transport::tls::PeerCertificate;
 
@@ -21,26 +21,26 @@ impl Session {
         certificate: Option<PeerCertificate>,
         head: &[u8],
     ) -> Result<(), Failure> {
-        let door = self.door(broker)?.clone();
+        let acceptor = self.acceptor(broker)?.clone();
         let events = self.events.clone();
-        let (stream, end) = pipe(move |news| events.put([News::Pipe(handle, news)]));
-        end.bring(Bytes::copy_from_slice(head));
+        let (stream, end) = pipe(move |news| events.put([HostEvent::Pipe(handle, news)]));
+        end.push(Bytes::copy_from_slice(head));
         self.pipes.insert(handle, end);
-        door.let_in(Visitor::new(stream, address).with_certificate(certificate));
+        acceptor.accept(IncomingConnection::new(stream, address).with_certificate(certificate));
         Ok(())
     }
 
     /// Bytes have come.
     pub fn bring(&self, handle: Handle, bytes: &[u8]) {
         if let Some(pipe) = self.pipes.get(&handle) {
-            pipe.bring(Bytes::copy_from_slice(bytes));
+            pipe.push(Bytes::copy_from_slice(bytes));
         }
     }
 
     /// So many bytes have been written.
     pub fn wrote(&self, handle: Handle, count: usize) {
         if let Some(pipe) = self.pipes.get(&handle) {
-            pipe.wrote(count);
+            pipe.on_written(count);
         }
     }
 

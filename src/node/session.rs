@@ -11,17 +11,18 @@ use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 
-use super::batch::Answer;
-use super::loop_watch::LoopWatch;
+use super::batch::AuthReply;
+use super::event_buffer::EventBuffer;
 use super::options::{BrokerOptions, ClientOptions};
-use super::slab::Slab;
+use super::uv_poll::UvPoll;
+use crate::base::OsEntropy;
 use crate::endpoint::{Command, Endpoint, EndpointConfig, Failure, Handle};
-use crate::entropy::OsEntropy;
 use crate::runtime::{
-    BrokerHandle, ClientHandle, Dialer, Door, EventQueue, News, OpenPort, now, open_port, own_fabric, tasks,
+    Acceptor, BrokerHandle, ClientHandle, Dialer, EventQueue, HostEvent, OpenPort, now, open_port,
+    own_fabric, tasks,
 };
 use crate::transport::pipe::PipeEnd;
-use crate::transport::{Remote, Watch};
+use crate::transport::{Registration, Remote};
 
 /// Wakes JavaScript. Weak: it does not keep the process alive until it is referenced.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -38,17 +39,17 @@ pub struct Session {
     pub(super) pipes: HashMap<Handle, PipeEnd>,
     /// Handles of accepted sockets.
     handles: Arc<AtomicU32>,
-    /// Used again for every slab.
-    slab: Slab,
-    /// This thread's own view of the connections of its clients.
-    lookout: Watching,
+    /// Used again for every buffer.
+    buffer: EventBuffer,
+    /// This thread's own state of the connections of its clients.
+    readiness: Readiness,
 }
 
 /// Whether the event loop watches connections.
-enum Watching {
+enum Readiness {
     /// It may; no client has one yet.
     May,
-    On(LoopWatch),
+    On(UvPoll),
     /// It may not, or cannot.
     Off,
 }
@@ -56,7 +57,7 @@ enum Watching {
 /// A broker, and the port that it holds, if any.
 struct RunningBroker {
     handle: Arc<BrokerHandle>,
-    door: Arc<Door>,
+    acceptor: Arc<Acceptor>,
     port: Option<OpenPort>,
 }
 
@@ -86,9 +87,18 @@ pub fn open(env: &Env, wake: &Function<'_, (), ()>, watches: bool) -> napi::Resu
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let handles = EndpointConfig::default().handles;
     let (clients, brokers, pipes) = (HashMap::new(), HashMap::new(), HashMap::new());
-    let lookout = if watches { Watching::May } else { Watching::Off };
-    let session =
-        Session { id, events, wake, clients, brokers, pipes, handles, slab: Slab::default(), lookout };
+    let readiness = if watches { Readiness::May } else { Readiness::Off };
+    let session = Session {
+        id,
+        events,
+        wake,
+        clients,
+        brokers,
+        pipes,
+        handles,
+        buffer: EventBuffer::default(),
+        readiness,
+    };
     SESSIONS.with(|sessions| sessions.borrow_mut().insert(id, session));
     env.add_env_cleanup_hook(id, |id| drop(SESSIONS.with(|sessions| sessions.borrow_mut().remove(&id))))?;
     Ok(id)
@@ -98,9 +108,11 @@ impl Session {
     /// Starts a client.
     pub fn open_client(&mut self, env: &Env, handle: Handle, options: &ClientOptions) -> Result<(), Failure> {
         let dialer = match (options.dial()?, options.broker) {
-            (Some(dial), _) => Dialer::Remote(Arc::new(Remote::new(dial).watched(self.watch(env, handle)))),
-            (None, Some(broker)) => Dialer::InProcess(self.broker(broker)?, options.guest()),
-            (None, None) => Dialer::InProcess(own_fabric(), options.guest()),
+            (Some(dial), _) => {
+                Dialer::Remote(Arc::new(Remote::new(dial).with_registration(self.registration(env, handle))))
+            }
+            (None, Some(broker)) => Dialer::InProcess(self.broker(broker)?, options.identity()),
+            (None, None) => Dialer::InProcess(own_fabric(), options.identity()),
         };
         let config = EndpointConfig { client: options.config()?, handles: self.handles.clone() };
         let first = options.auto_connect.unwrap_or(true).then_some(Command::Connect);
@@ -111,40 +123,42 @@ impl Session {
     }
 
     /// Has the connections of a client watched by the event loop, too.
-    fn watch(&mut self, env: &Env, client: Handle) -> Option<Watch> {
-        if let Watching::May = self.lookout {
-            self.lookout = LoopWatch::open(env, self.id).map_or(Watching::Off, Watching::On);
+    fn registration(&mut self, env: &Env, client: Handle) -> Option<Registration> {
+        if let Readiness::May = self.readiness {
+            self.readiness = UvPoll::open(env, self.id).map_or(Readiness::Off, Readiness::On);
         }
-        let Watching::On(lookout) = &self.lookout else { return None };
-        Some(lookout.watch(client))
+        let Readiness::On(readiness) = &self.readiness else { return None };
+        Some(readiness.registration(client))
     }
 
     /// Starts a broker. That it is ready, or why it is not, is news.
     pub fn open_broker(&mut self, handle: Handle, options: &BrokerOptions) -> Result<(), Failure> {
         let accept = options.accept()?;
         let broker = BrokerHandle::start(options.config(), Some((handle, self.events.clone())));
-        let door = Door::new(broker.clone(), accept);
-        let open = |place| open_port(handle, broker.clone(), place, door.clone(), self.events.clone());
+        let acceptor = Acceptor::new(broker.clone(), accept);
+        let open = |place| open_port(handle, broker.clone(), place, acceptor.clone(), self.events.clone());
         let port = options.listen().map(open);
         if port.is_none() {
-            self.events.put([News::BrokerReady(handle, None)]);
+            self.events.put([HostEvent::BrokerReady(handle, None)]);
         }
-        self.brokers.insert(handle, RunningBroker { handle: broker, door, port });
+        self.brokers.insert(handle, RunningBroker { handle: broker, acceptor, port });
         Ok(())
     }
 
-    /// The door of a broker.
-    pub fn door(&self, handle: Handle) -> Result<&Arc<Door>, Failure> {
+    /// The acceptor of a broker.
+    pub fn acceptor(&self, handle: Handle) -> Result<&Arc<Acceptor>, Failure> {
         let broker = self.brokers.get(&handle);
-        broker.map(|broker| &broker.door).ok_or_else(|| Failure::new("ERR_CLOSED", "the broker is closed"))
+        broker
+            .map(|broker| &broker.acceptor)
+            .ok_or_else(|| Failure::new("ERR_CLOSED", "the broker is closed"))
     }
 
     /// Lets a broker take nobody in any more, and send away those that are there. That they have gone is news.
     pub fn drain_broker(&mut self, handle: Handle, spread: Duration) {
         let Some(broker) = self.brokers.get(&handle) else { return };
-        broker.door.set_draining(true);
+        broker.acceptor.set_draining(true);
         let events = self.events.clone();
-        broker.handle.drain(spread, move || events.put([News::BrokerDrained(handle)]));
+        broker.handle.drain(spread, move || events.put([HostEvent::BrokerDrained(handle)]));
     }
 
     /// Stops a broker.
@@ -153,7 +167,7 @@ impl Session {
         broker.handle.close();
         // With a port, that it is closed is told once the port is free again.
         if broker.port.is_none() {
-            self.events.put([News::BrokerClosed(handle)]);
+            self.events.put([HostEvent::BrokerClosed(handle)]);
         }
     }
 
@@ -163,11 +177,11 @@ impl Session {
     }
 
     /// Brings an answer to the broker that asked.
-    pub fn answer(&self, broker: Handle, answer: Answer) {
+    pub fn answer(&self, broker: Handle, answer: AuthReply) {
         let Some(broker) = self.brokers.get(&broker) else { return };
         broker.handle.with(|machine, now| match answer {
-            Answer::User(question, user) => machine.handle_user(now, question, user),
-            Answer::Permission(question, decision) => machine.handle_decision(now, question, decision),
+            AuthReply::User(request, user) => machine.handle_user(now, request, user),
+            AuthReply::Permission(request, decision) => machine.handle_decision(now, request, decision),
         });
     }
 
@@ -184,12 +198,12 @@ impl Session {
     }
 
     /// Reads what has come for clients, as long as that does not hold JavaScript up: their tasks have been woken, too.
-    pub(super) fn look(&mut self) {
-        let Self { lookout: Watching::On(lookout), clients, .. } = self else { return };
-        let until = now() + MOST_LOOK;
-        lookout.look(|client| {
+    pub(super) fn poll_ready(&mut self) {
+        let Self { readiness: Readiness::On(readiness), clients, .. } = self else { return };
+        let until = now() + MAX_INLINE_READ;
+        readiness.poll_ready(|client| {
             if let Some(client) = clients.get(&client).filter(|_| now() < until) {
-                client.look();
+                client.read_ready();
             }
         });
     }
@@ -214,13 +228,13 @@ impl Session {
         .to_string()
     }
 
-    /// Packs what happened; calls `visit` with the slab if there is anything in it.
-    pub fn drain<R>(&mut self, visit: impl FnOnce(&Slab) -> R) -> Option<R> {
-        let Self { events, slab, .. } = self;
-        slab.clear();
-        events.take(MOST_EVENTS, MOST_BYTES, |news| slab.put(news));
-        let result = (!slab.bytes.is_empty()).then(|| visit(slab));
-        slab.big.clear();
+    /// Packs what happened; calls `visit` with the buffer if there is anything in it.
+    pub fn drain<R>(&mut self, visit: impl FnOnce(&EventBuffer) -> R) -> Option<R> {
+        let Self { events, buffer, .. } = self;
+        buffer.clear();
+        events.take(MAX_DRAIN_EVENTS, MAX_DRAIN_BYTES, |news| buffer.put(news));
+        let result = (!buffer.bytes.is_empty()).then(|| visit(buffer));
+        buffer.big.clear();
         result
     }
 
@@ -254,7 +268,7 @@ impl Drop for Session {
 }
 
 /// No further client is looked at after this time.
-const MOST_LOOK: Duration = Duration::from_millis(2);
-/// What one slab takes at most.
-const MOST_EVENTS: usize = 512;
-const MOST_BYTES: usize = 1024 * 1024;
+const MAX_INLINE_READ: Duration = Duration::from_millis(2);
+/// What one buffer takes at most.
+const MAX_DRAIN_EVENTS: usize = 512;
+const MAX_DRAIN_BYTES: usize = 1024 * 1024;

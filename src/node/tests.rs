@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::batch::Order;
+use super::batch::Record;
 use super::*;
 use crate::endpoint::{Command, Event, Failure, Handle};
-use crate::runtime::News;
+use crate::runtime::HostEvent;
 use crate::socket::State;
 use crate::subject::Subject;
-use crate::wire::{Encoding, Headers, Json, Message, Parcel, Part, Payload, RunBuilder, push_part};
+use crate::wire::{Encoding, Headers, Item, Json, Message, Messages, PackedBuilder, Payload, push_item};
 
 /// Writes batches as `lib/engine/batch.ts` does.
 #[derive(Default)]
@@ -34,17 +34,17 @@ fn read(batch: &[u8]) -> (Vec<(Handle, String)>, Result<(), Failure>) {
     let mut commands = Vec::new();
     let outcome = read_batch(batch, |client, order| {
         let text = match order {
-            Order::Client(command) => format!("{command:?}"),
-            Order::Broker(answer) => format!("{answer:?}"),
+            Record::Client(command) => format!("{command:?}"),
+            Record::Broker(answer) => format!("{answer:?}"),
         };
         commands.push((client, text));
     });
     (commands, outcome)
 }
 
-/// Reads a slab as `lib/engine/event-reader.ts` does: kind, handle and body of each record.
-fn records(slab: &Slab) -> Vec<(u8, u32, Vec<u8>)> {
-    let (mut rest, mut records) = (&slab.bytes[..], Vec::new());
+/// Reads an event buffer as `lib/engine/event-reader.ts` does: kind, handle and body of each record.
+fn records(event_buffer: &EventBuffer) -> Vec<(u8, u32, Vec<u8>)> {
+    let (mut rest, mut records) = (&event_buffer.bytes[..], Vec::new());
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
         let (record, next) = after.split_at(u32::from_le_bytes(*length) as usize);
         let handle = u32::from_le_bytes(record[1..5].try_into().expect("a handle"));
@@ -65,11 +65,11 @@ fn writes_to_one_socket_in_a_row_share_one_copy_and_a_part_cut_short_is_refused(
     batch.record(9, 7, &[&socket, &part(2, b"hi"), &part(9, b"short")]);
     let (mut writes, mut starts) = (Vec::new(), Vec::new());
     let outcome = read_batch(&batch.0, |_, command| {
-        let Order::Client(Command::SocketWrite { sockets, parcels, volatile: false }) = command else {
+        let Record::Client(Command::SocketWrite { sockets, batches, volatile: false }) = command else {
             panic!("{command:?}")
         };
-        assert_eq!((&sockets[..], parcels.len()), (&[9][..], 1));
-        for Part { payload: Payload { encoding, raw }, json } in parcels[0].parts() {
+        assert_eq!((&sockets[..], batches.len()), (&[9][..], 1));
+        for Item { payload: Payload { encoding, raw }, json } in batches[0].items() {
             starts.push(raw.as_ptr().addr());
             writes.push((encoding.0, raw, json.is_some()));
         }
@@ -130,7 +130,7 @@ proptest! {
         let payload = Payload { encoding: Encoding(encoding), raw: Bytes::copy_from_slice(&raw) };
         let json = json.map(|json| Json::parse(json.into()).expect("valid"));
         let mut message = Vec::new();
-        push_part(&mut message, &payload, json.as_ref());
+        push_item(&mut message, &payload, json.as_ref());
         batch.record(9, client, &[&socket.to_le_bytes(), &message]);
         batch.record(10, client, &[&length.to_le_bytes(), &many, &message]);
         batch.record(44, client, &[&socket.to_le_bytes(), &message]);
@@ -140,16 +140,16 @@ proptest! {
         batch.record(1, client, &[&[0; 8], &[0], &text(&subject), &headers, &[encoding], &raw]);
         let headers = Headers { json: json.clone(), ..Headers::default() };
         let subject = Subject::parse(&subject).expect("valid");
-        let one = vec![Parcel::one(payload.clone(), json.clone())];
-        let mut two = RunBuilder::new(&payload, json.as_ref());
+        let one = vec![Messages::one(payload.clone(), json.clone())];
+        let mut two = PackedBuilder::new(&payload, json.as_ref());
         two.push(&payload, json.as_ref());
         let two = two.finish();
         let expected = [
-            Command::SocketWrite { sockets: vec![socket], parcels: one.clone(), volatile: false },
-            Command::SocketWrite { sockets: sockets.clone(), parcels: one.clone(), volatile: false },
-            Command::SocketWrite { sockets: vec![socket], parcels: one.clone(), volatile: true },
-            Command::SocketWrite { sockets, parcels: vec![Parcel::Many(two)], volatile: true },
-            Command::PublishMany { subject: subject.clone(), parcels: one },
+            Command::SocketWrite { sockets: vec![socket], batches: one.clone(), volatile: false },
+            Command::SocketWrite { sockets: sockets.clone(), batches: one.clone(), volatile: false },
+            Command::SocketWrite { sockets: vec![socket], batches: one.clone(), volatile: true },
+            Command::SocketWrite { sockets, batches: vec![Messages::Packed(two)], volatile: true },
+            Command::PublishMany { subject: subject.clone(), batches: one },
             Command::Consumed { socket, count: count.into() },
             Command::Publish(Message { subject, headers, payload }),
         ];
@@ -191,25 +191,25 @@ proptest! {
         message in any::<String>(),
         undelivered in any::<u32>(),
     ) {
-        let mut slab = Slab::default();
+        let mut event_buffer = EventBuffer::default();
         let payload = |size| Payload { encoding: Encoding::MSGPACK, raw: Bytes::from(vec![7; size]) };
         for size in &sizes {
-            let data = Event::Data { socket: handle, parcel: Parcel::one(payload(*size), None) };
-            slab.put(News::Client(1, data));
+            let data = Event::Data { socket: handle, batch: Messages::one(payload(*size), None) };
+            event_buffer.put(HostEvent::Client(1, data));
         }
-        slab.put(News::Client(1, Event::Acked { socket: handle, total, bytes: 2 * total }));
+        event_buffer.put(HostEvent::Client(1, Event::Acked { socket: handle, total, bytes: 2 * total }));
         let failure = Some(Failure::new("ERR_SOCKET_LOST", &message));
         let undelivered = undelivered as usize;
-        slab.put(News::Client(1, Event::SocketClosed { socket: handle, failure, undelivered }));
-        slab.put(News::Client(1, Event::Socket { socket: handle, state: State::Ready }));
-        let records = records(&slab);
-        let (mut big, mut came) = (slab.big.iter(), Vec::new());
+        event_buffer.put(HostEvent::Client(1, Event::SocketClosed { socket: handle, failure, undelivered }));
+        event_buffer.put(HostEvent::Client(1, Event::Socket { socket: handle, state: State::Ready }));
+        let records = records(&event_buffer);
+        let (mut big, mut came) = (event_buffer.big.iter(), Vec::new());
         for (kind, of, body) in &records[..records.len() - 3] {
             prop_assert_eq!(*of, handle);
             match kind {
                 40 => came.extend(parts(body)),
                 8 => {
-                    prop_assert!(body[..4] == u32::MAX.to_le_bytes() && body[5..9] != [0; 4], "beside the slab");
+                    prop_assert!(body[..4] == u32::MAX.to_le_bytes() && body[5..9] != [0; 4], "beside the event_buffer");
                     came.push(big.next().map_or(0, Bytes::len));
                 }
                 other => prop_assert!(false, "{other} is no kind of data"),

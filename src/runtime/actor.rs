@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 
 use super::Mailbox;
-use super::company::lead;
+use super::inline_wake::run_inline;
 use super::sync::{Mutex, PoisonError};
 use crate::endpoint::Command;
 
@@ -17,10 +17,10 @@ pub(super) trait Behaviour: Send {
     fn poll(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Does the part of it that follows from what is in the mailbox, and wakes the task if there is more to do.
-    fn act(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>);
+    fn run_commands(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>);
 
     /// Does the part of it that follows from what has come over its link, and wakes the task if there is more to do.
-    fn follow(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>);
+    fn run_incoming(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>);
 }
 
 /// The actor, for its task and for those who write to it.
@@ -56,22 +56,22 @@ impl<B: Behaviour> Actor<B> {
     /// Hands over commands, in order. Little of them is acted on before this returns, if the actor has nothing else to do.
     pub(super) fn put(&self, commands: impl IntoIterator<Item = Command>) {
         // Without a waker the task is about to look into the mailbox by itself.
-        let Some((waker, weight)) = self.mailbox.put_quietly(commands) else { return };
-        if weight > MOST_INLINE_BYTES || !lead(|| self.try_do(&waker, B::act)) {
+        let Some((waker, weight)) = self.mailbox.put_without_wake(commands) else { return };
+        if weight > MAX_INLINE_BYTES || !run_inline(|| self.try_do(&waker, B::run_commands)) {
             waker.wake();
         }
     }
 
     /// Goes along with a writer on its thread. Says whether it could.
-    pub(super) fn follow(&self, waker: &Waker) -> bool {
-        self.try_do(waker, B::follow)
+    pub(super) fn run_incoming(&self, waker: &Waker) -> bool {
+        self.try_do(waker, B::run_incoming)
     }
 
     /// Something may have come over its link: acts on it on this thread, if nobody else is at it.
-    pub(super) fn look(&self) {
+    pub(super) fn read_ready(&self) {
         // Before its task has run there is no link.
         let Some(task) = self.task.get() else { return };
-        if !lead(|| self.try_do(task, B::follow)) {
+        if !run_inline(|| self.try_do(task, B::run_incoming)) {
             task.wake_by_ref();
         }
     }
@@ -134,7 +134,7 @@ impl<B: Behaviour> Drop for Gone<'_, B> {
 }
 
 /// More than this is for the task, which works on it while the writer makes more.
-const MOST_INLINE_BYTES: usize = 8 * 1024;
+const MAX_INLINE_BYTES: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -155,14 +155,14 @@ mod tests {
             Poll::Pending
         }
 
-        fn act(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+        fn run_commands(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
             self.acted += 1;
             assert!(self.acted < 2, "the second one");
             mailbox.take(cx.waker(), 1, &mut Vec::new());
         }
 
-        fn follow(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
-            self.act(mailbox, cx);
+        fn run_incoming(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+            self.run_commands(mailbox, cx);
         }
     }
 
@@ -187,8 +187,8 @@ mod tests {
         let actor = Actor::new(Brittle { acted: 1, kept: Arc::default() });
         let mut run = pin!(actor.run());
         assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        actor.put(vec![Command::Connect; MOST_INLINE_BYTES]);
-        assert!(actor.weight() > MOST_INLINE_BYTES);
+        actor.put(vec![Command::Connect; MAX_INLINE_BYTES]);
+        assert!(actor.weight() > MAX_INLINE_BYTES);
         let Some(brittle) = actor.take() else { panic!("it acted") };
         drop(brittle.kept);
     }

@@ -9,10 +9,10 @@ use tokio::sync::Notify;
 use super::clock::now;
 use super::local_link::LocalLink;
 use super::sync::{Mutex, PoisonError};
-use super::{EventQueue, News, peer_task, threads};
-use crate::broker::{Broker, BrokerConfig, BrokerStats, PeerId, Visitor};
+use super::{EventQueue, HostEvent, peer_task, threads};
+use crate::base::{Entropy, OsEntropy};
+use crate::broker::{Broker, BrokerConfig, BrokerStats, ConnectionInfo, PeerId};
 use crate::endpoint::Handle;
-use crate::entropy::{Entropy, OsEntropy};
 use crate::transport::{BoxedLink, LinkError};
 use crate::wire::{ClientOp, ServerOp};
 
@@ -27,27 +27,29 @@ pub struct BrokerHandle {
 
 /// Who is at the other end of a link.
 #[derive(Debug, Clone)]
-pub enum Guest {
+pub enum PeerIdentity {
     /// Somebody who has to say who he is.
-    Visitor(Visitor),
+    Connection(ConnectionInfo),
     /// The broker itself.
-    Own,
+    Internal,
 }
 
-impl Guest {
+impl PeerIdentity {
     /// The same one on another connection.
-    pub(super) fn again(&self) -> Self {
+    pub(super) fn reconnected(&self) -> Self {
         match self {
-            Self::Visitor(visitor) => Self::Visitor(Visitor { id: OsEntropy.id(), ..visitor.clone() }),
-            Self::Own => Self::Own,
+            Self::Connection(connection) => {
+                Self::Connection(ConnectionInfo { id: OsEntropy.id(), ..connection.clone() })
+            }
+            Self::Internal => Self::Internal,
         }
     }
 
     /// What its connection is called.
     pub(super) fn id(&self) -> &str {
         match self {
-            Self::Visitor(visitor) => &visitor.id,
-            Self::Own => "",
+            Self::Connection(connection) => &connection.id,
+            Self::Internal => "",
         }
     }
 }
@@ -71,7 +73,7 @@ impl BrokerHandle {
     /// Starts a broker that nobody can reach yet. What it asks of the application goes to `application`.
     pub fn start(config: BrokerConfig, application: Option<(Handle, Arc<EventQueue>)>) -> Arc<Self> {
         let handle = Arc::new(Self::new(config, application));
-        threads::spawn(keep_time(handle.clone()));
+        threads::spawn(drive_timers(handle.clone()));
         handle
     }
 
@@ -83,16 +85,19 @@ impl BrokerHandle {
     }
 
     /// A link to this broker, within the process.
-    pub fn link(self: &Arc<Self>, guest: Guest) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
+    pub fn link(
+        self: &Arc<Self>,
+        identity: PeerIdentity,
+    ) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
         if self.is_closed() {
             return Err(LinkError::Closed);
         }
-        Ok(Box::new(LocalLink::new(self.clone(), guest)))
+        Ok(Box::new(LocalLink::new(self.clone(), identity)))
     }
 
     /// Serves a peer over `link`, in a task of its own.
-    pub(super) fn serve(self: &Arc<Self>, link: BoxedLink<ServerOp, ClientOp>, guest: Guest) {
-        threads::spawn(peer_task::serve(self.clone(), link, guest));
+    pub(super) fn serve(self: &Arc<Self>, link: BoxedLink<ServerOp, ClientOp>, identity: PeerIdentity) {
+        threads::spawn(peer_task::serve(self.clone(), link, identity));
     }
 
     /// Closes the broker: every peer's link is closed after a flush.
@@ -146,8 +151,8 @@ impl BrokerHandle {
             if let Some((handle, events)) = &self.application {
                 // Within the lock: what is told of a connection must not overtake what was asked about it.
                 events.put(
-                    std::iter::from_fn(|| core.broker.poll_inquiry())
-                        .map(|item| News::Inquiry(*handle, item)),
+                    std::iter::from_fn(|| core.broker.poll_auth_request())
+                        .map(|item| HostEvent::AuthRequest(*handle, item)),
                 );
             }
             let deadline = core.broker.poll_timeout();
@@ -185,7 +190,7 @@ impl BrokerHandle {
 }
 
 /// Calls the machine at its deadlines.
-async fn keep_time(handle: Arc<BrokerHandle>) {
+async fn drive_timers(handle: Arc<BrokerHandle>) {
     loop {
         let deadline = {
             let core = handle.core.lock().unwrap_or_else(PoisonError::into_inner);

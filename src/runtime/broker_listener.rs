@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::{BrokerHandle, Door, EventQueue, News, threads};
+use super::{Acceptor, BrokerHandle, EventQueue, HostEvent, threads};
 use crate::endpoint::{Failure, Handle};
-use crate::transport::{ListenAt, Listener};
+use crate::transport::{ListenAt, StreamListener};
 
 /// A port that is open, or about to be, until this is dropped.
 pub struct OpenPort {
@@ -21,11 +21,11 @@ pub fn open_port(
     handle: Handle,
     broker: Arc<BrokerHandle>,
     place: ListenAt,
-    door: Arc<Door>,
+    acceptor: Arc<Acceptor>,
     events: Arc<EventQueue>,
 ) -> OpenPort {
     let (stop, stopped) = oneshot::channel();
-    threads::spawn(hold_port(handle, broker, place, door, stopped, events));
+    threads::spawn(hold_port(handle, broker, place, acceptor, stopped, events));
     OpenPort { _stop: stop }
 }
 
@@ -33,28 +33,28 @@ async fn hold_port(
     handle: Handle,
     broker: Arc<BrokerHandle>,
     place: ListenAt,
-    door: Arc<Door>,
+    acceptor: Arc<Acceptor>,
     mut stopped: oneshot::Receiver<()>,
     events: Arc<EventQueue>,
 ) {
-    let news = match Listener::bind(&place).await {
+    let news = match StreamListener::bind(&place).await {
         Ok(listener) => {
             tracing::info!(at = ?listener.at, "broker listens");
-            events.put([News::BrokerReady(handle, Some(listener.at.clone()))]);
+            events.put([HostEvent::BrokerReady(handle, Some(listener.at.clone()))]);
             tokio::select! {
                 _ = &mut stopped => {}
-                () = let_in(&door, listener) => {}
+                () = accept(&acceptor, listener) => {}
             }
             // The listener is gone with its future: the port is free.
-            News::BrokerClosed(handle)
+            HostEvent::BrokerClosed(handle)
         }
         Err(error) => {
             broker.close();
             let is_wanted = stopped.try_recv() == Err(oneshot::error::TryRecvError::Empty);
             if is_wanted {
-                News::BrokerFailed(handle, failure(&place, &error))
+                HostEvent::BrokerFailed(handle, failure(&place, &error))
             } else {
-                News::BrokerClosed(handle)
+                HostEvent::BrokerClosed(handle)
             }
         }
     };
@@ -72,10 +72,10 @@ fn failure(place: &ListenAt, error: &io::Error) -> Failure {
     Failure::new(code, format!("cannot listen on {place}: {error}"))
 }
 
-async fn let_in(door: &Arc<Door>, listener: Listener) {
+async fn accept(acceptor: &Arc<Acceptor>, listener: StreamListener) {
     loop {
         match listener.accept().await {
-            Ok(visitor) => door.let_in(visitor),
+            Ok(connection) => acceptor.accept(connection),
             Err(error) => {
                 // Out of file descriptors, most likely: what is open goes on, and closes make room.
                 tracing::warn!(%error, "cannot accept");

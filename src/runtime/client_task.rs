@@ -10,9 +10,9 @@ use tokio::time::{Sleep, sleep_until};
 
 use super::actor::{Actor, Behaviour, Panicked};
 use super::clock::now;
-use super::company::{Follower, FollowerWaker};
 use super::dialer::Dialing;
-use super::{Dialer, EventQueue, Mailbox, News, threads};
+use super::inline_wake::{InlineTask, InlineWaker};
+use super::{Dialer, EventQueue, HostEvent, Mailbox, threads};
 use crate::client::SessionState;
 use crate::endpoint::{Command, Endpoint, Event, Failure, Handle};
 use crate::transport::BoxedLink;
@@ -54,7 +54,7 @@ impl ClientHandle {
                 Ok(Err(Panicked)) => tracing::error!(client = handle, "client failed at a command"),
                 Err(error) => tracing::error!(client = handle, %error, "client task failed"),
             }
-            events.put([News::Client(handle, Event::Session(SessionState::Closed))]);
+            events.put([HostEvent::Client(handle, Event::Session(SessionState::Closed))]);
         });
         Self(actor)
     }
@@ -65,8 +65,8 @@ impl ClientHandle {
     }
 
     /// Its connection has something to read, and this thread has nothing better to do.
-    pub fn look(&self) {
-        self.0.look();
+    pub fn read_ready(&self) {
+        self.0.read_ready();
     }
 
     /// Bytes that it has not taken yet.
@@ -95,14 +95,14 @@ struct ClientTask {
     commands: Vec<Command>,
     ops: Vec<ServerOp>,
     /// What is still being said over a link that has been given up.
-    farewell: Option<tokio::task::JoinHandle<()>>,
+    closing: Option<tokio::task::JoinHandle<()>>,
     finished: bool,
 }
 
 impl Behaviour for ClientTask {
     /// Ready when the client is closed, or JavaScript is gone.
     fn poll(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) -> Poll<()> {
-        for _ in 0..MOST_ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let mut moved = self.poll_commands(mailbox, cx);
             moved |= self.poll_dialing(cx);
             moved |= self.poll_link(cx);
@@ -123,7 +123,7 @@ impl Behaviour for ClientTask {
     }
 
     /// Sends what follows from the commands. Reading is left to the task: JavaScript waits for this.
-    fn act(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+    fn run_commands(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
         let _timers = threads::enter();
         self.poll_commands(mailbox, cx);
         let mut moved = self.carry_out(cx);
@@ -134,10 +134,10 @@ impl Behaviour for ClientTask {
     }
 
     /// What was read may bring about more to read, once.
-    fn follow(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+    fn run_incoming(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
         let _timers = threads::enter();
-        let (mut moved, until) = (true, now() + MOST_TIME_BEHIND);
-        for _ in 0..MOST_ROUNDS_BEHIND {
+        let (mut moved, until) = (true, now() + MAX_TIME_BEHIND);
+        for _ in 0..MAX_ROUNDS_BEHIND {
             moved = self.poll_link(cx);
             moved |= self.carry_out(cx);
             moved |= self.poll_timer(cx);
@@ -151,9 +151,9 @@ impl Behaviour for ClientTask {
     }
 }
 
-impl Follower for Weak<Actor<ClientTask>> {
-    fn follow(&self, task: &Waker) -> bool {
-        self.upgrade().is_some_and(|actor| actor.follow(task))
+impl InlineTask for Weak<Actor<ClientTask>> {
+    fn run(&self, task: &Waker) -> bool {
+        self.upgrade().is_some_and(|actor| actor.run_incoming(task))
     }
 }
 
@@ -177,7 +177,7 @@ impl ClientTask {
             timer: None,
             commands: Vec::new(),
             ops: Vec::new(),
-            farewell: None,
+            closing: None,
             finished: false,
         }
     }
@@ -188,7 +188,7 @@ impl ClientTask {
             mailbox.register(cx.waker());
             return false;
         }
-        mailbox.take(cx.waker(), MOST_COMMANDS, &mut self.commands);
+        mailbox.take(cx.waker(), MAX_COMMANDS, &mut self.commands);
         let now = now();
         let moved = !self.commands.is_empty();
         for command in self.commands.drain(..) {
@@ -214,7 +214,7 @@ impl ClientTask {
             Err(error) => {
                 tracing::debug!(client = self.handle, %error, "cannot connect");
                 let failure = Failure::new(error.code(), format!("cannot connect: {error}"));
-                self.events.put([News::ConnectFailed(self.handle, failure)]);
+                self.events.put([HostEvent::ConnectFailed(self.handle, failure)]);
                 self.endpoint.handle_link_down(now(), error.to_string());
             }
         }
@@ -309,9 +309,9 @@ impl ClientTask {
         self.dialing = None;
         if let Some(link) = self.link.take() {
             let ops = std::iter::from_fn(|| self.endpoint.poll_op()).collect();
-            let farewell = threads::spawn(say_goodbye(link, ops));
+            let closing = threads::spawn(close_gracefully(link, ops));
             self.endpoint.handle_link_down(now(), "given up".to_owned());
-            self.farewell = Some(farewell);
+            self.closing = Some(closing);
         } else {
             self.endpoint.handle_link_down(now(), "given up".to_owned());
         }
@@ -326,7 +326,7 @@ impl ClientTask {
                 *finished |= closed;
                 !closed
             })
-            .map(|event| News::Client(handle, event))
+            .map(|event| HostEvent::Client(handle, event))
             .peekable();
         if news.peek().is_some() {
             self.events.put(news);
@@ -334,9 +334,9 @@ impl ClientTask {
     }
 
     async fn finish(&mut self) {
-        if let Some(farewell) = self.farewell.take() {
+        if let Some(closing) = self.closing.take() {
             // It cannot fail but by a panic, which its own task has reported.
-            let _ = farewell.await;
+            let _ = closing.await;
         }
     }
 }
@@ -347,11 +347,11 @@ fn link_waker<'a>(
     actor: &Weak<Actor<ClientTask>>,
     cx: &Context<'_>,
 ) -> &'a Waker {
-    made.get_or_insert_with(|| Arc::new(FollowerWaker::new(actor.clone(), cx.waker().clone())).into())
+    made.get_or_insert_with(|| Arc::new(InlineWaker::new(actor.clone(), cx.waker().clone())).into())
 }
 
-async fn say_goodbye(mut link: ClientLink, ops: Vec<ClientOp>) {
-    let farewell = async {
+async fn close_gracefully(mut link: ClientLink, ops: Vec<ClientOp>) {
+    let closing = async {
         for op in ops {
             if link.is_full() {
                 poll_fn(|cx| link.poll_flush(cx)).await?;
@@ -361,18 +361,18 @@ async fn say_goodbye(mut link: ClientLink, ops: Vec<ClientOp>) {
         poll_fn(|cx| link.poll_flush(cx)).await?;
         poll_fn(|cx| link.poll_close(cx)).await
     };
-    if !matches!(tokio::time::timeout(GOODBYE_TIMEOUT, farewell).await, Ok(Ok(()))) {
+    if !matches!(tokio::time::timeout(CLOSE_TIMEOUT, closing).await, Ok(Ok(()))) {
         tracing::debug!("the broker did not take the goodbye");
     }
 }
 
 /// Rounds in a row before other tasks get their turn.
-const MOST_ROUNDS: usize = 16;
+const MAX_ROUNDS: usize = 16;
 /// The same on a writer's thread.
-const MOST_ROUNDS_BEHIND: usize = 4;
+const MAX_ROUNDS_BEHIND: usize = 4;
 /// No further round begins there after this time.
-const MOST_TIME_BEHIND: Duration = Duration::from_millis(1);
+const MAX_TIME_BEHIND: Duration = Duration::from_millis(1);
 /// Commands taken at once.
-const MOST_COMMANDS: usize = 1024;
+const MAX_COMMANDS: usize = 1024;
 /// How long a broker may take to take what was said last.
-const GOODBYE_TIMEOUT: Duration = Duration::from_millis(800);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(800);

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
-use super::{BrokerHandle, Guest};
+use super::{BrokerHandle, PeerIdentity};
 use crate::broker::BrokerConfig;
 use crate::transport::{BoxedLink, LinkError, Remote};
 use crate::wire::{ClientOp, ServerOp};
@@ -12,7 +12,7 @@ use crate::wire::{ClientOp, ServerOp};
 #[derive(Clone)]
 pub enum Dialer {
     /// In this process; what the client says about itself.
-    InProcess(Arc<BrokerHandle>, Guest),
+    InProcess(Arc<BrokerHandle>, PeerIdentity),
     /// At the other end of a network.
     Remote(Arc<Remote>),
 }
@@ -24,7 +24,7 @@ pub(super) type Dialing =
 impl Dialer {
     pub(super) fn dial(&self) -> Dialing {
         match self.clone() {
-            Self::InProcess(broker, guest) => Box::pin(async move { broker.link(guest.again()) }),
+            Self::InProcess(broker, identity) => Box::pin(async move { broker.link(identity.reconnected()) }),
             Self::Remote(remote) => Box::pin(async move { remote.dial().await }),
         }
     }

@@ -1,21 +1,21 @@
-//! News on their way from the tasks of one JavaScript environment to its thread: bounded, and one wake a batch.
+//! HostEvent on their way from the tasks of one JavaScript environment to its thread: bounded, and one wake a batch.
 
 use std::collections::VecDeque;
 use std::task::Waker;
 
 use super::sync::{Mutex, MutexGuard, PoisonError};
-use crate::broker::Inquiry;
+use crate::broker::AuthRequest;
 use crate::endpoint::{Event, Failure, Handle};
-use crate::transport::Listening;
-use crate::transport::pipe::PipeNews;
+use crate::transport::ListenAddress;
+use crate::transport::pipe::PipeEvent;
 
 /// Something to tell JavaScript.
 #[derive(Debug, Clone, PartialEq)]
-pub enum News {
+pub enum HostEvent {
     /// Of a client.
     Client(Handle, Event),
     /// A broker can be joined: at this address, or only within the process.
-    BrokerReady(Handle, Option<Listening>),
+    BrokerReady(Handle, Option<ListenAddress>),
     /// All peers of a broker that drains have gone.
     BrokerDrained(Handle),
     /// A broker is closed.
@@ -23,18 +23,18 @@ pub enum News {
     /// A broker could not start.
     BrokerFailed(Handle, Failure),
     /// A broker asks.
-    Inquiry(Handle, Inquiry),
+    AuthRequest(Handle, AuthRequest),
     /// A client's attempt to connect came to nothing; the next one follows if it is to.
     ConnectFailed(Handle, Failure),
     /// Of a pipe.
-    Pipe(Handle, PipeNews),
+    Pipe(Handle, PipeEvent),
 }
 
-impl News {
+impl HostEvent {
     fn weight(&self) -> usize {
         match self {
             Self::Client(_, event) => event.weight(),
-            Self::Pipe(_, PipeNews::Bytes(bytes)) => size_of::<Self>() + bytes.len(),
+            Self::Pipe(_, PipeEvent::Bytes(bytes)) => size_of::<Self>() + bytes.len(),
             _ => size_of::<Self>(),
         }
     }
@@ -48,7 +48,7 @@ pub struct EventQueue {
 
 #[derive(Default)]
 struct Inner {
-    news: VecDeque<News>,
+    news: VecDeque<HostEvent>,
     weight: usize,
     /// The reader has been woken and has not found the queue empty since.
     awake: bool,
@@ -63,7 +63,7 @@ impl EventQueue {
     }
 
     /// Puts news in, in order. After `close` it drops them.
-    pub fn put(&self, news: impl IntoIterator<Item = News>) {
+    pub fn put(&self, news: impl IntoIterator<Item = HostEvent>) {
         let wake = {
             let mut inner = self.lock();
             if inner.closed {
@@ -82,7 +82,7 @@ impl EventQueue {
 
     /// Takes what fits: at least one item if there is any, then as long as neither bound is exceeded. When it finds nothing, the
     /// next news wakes the reader.
-    pub fn take(&self, most_items: usize, most_weight: usize, mut visit: impl FnMut(News)) {
+    pub fn take(&self, most_items: usize, most_weight: usize, mut visit: impl FnMut(HostEvent)) {
         let (batch, waiting) = {
             let mut inner = self.lock();
             let mut weight = 0;
@@ -96,7 +96,7 @@ impl EventQueue {
                 count += 1;
             }
             inner.weight -= weight;
-            let batch: Vec<News> = inner.news.drain(..count).collect();
+            let batch: Vec<HostEvent> = inner.news.drain(..count).collect();
             inner.awake = !batch.is_empty();
             let waiting = if inner.has_room() { std::mem::take(&mut inner.waiting) } else { Vec::new() };
             (batch, waiting)
@@ -165,24 +165,24 @@ mod tests {
     fn a_reader_is_woken_once_until_it_has_found_the_queue_empty() {
         let (queue, wakes) = queue();
         for _ in 0..3 {
-            queue.put([News::BrokerClosed(1)]);
+            queue.put([HostEvent::BrokerClosed(1)]);
         }
         assert_eq!((taken(&queue, 2), wakes.load(Ordering::SeqCst)), (2, 1));
-        queue.put([News::BrokerClosed(1)]);
+        queue.put([HostEvent::BrokerClosed(1)]);
         assert_eq!((taken(&queue, 9), taken(&queue, 9), wakes.load(Ordering::SeqCst)), (2, 0, 1));
-        queue.put([News::BrokerClosed(1)]);
+        queue.put([HostEvent::BrokerClosed(1)]);
         assert_eq!(wakes.load(Ordering::SeqCst), 2);
     }
 
     #[test]
     fn a_full_queue_has_no_room_until_it_is_read_and_a_closed_one_takes_nothing() {
         let (queue, wakes) = queue();
-        queue.put((0..MAX_ITEMS).map(|_| News::BrokerClosed(1)));
+        queue.put((0..MAX_ITEMS).map(|_| HostEvent::BrokerClosed(1)));
         assert!(!queue.poll_room(Waker::noop()));
         assert_eq!(taken(&queue, 1), 1);
         assert!(queue.poll_room(Waker::noop()));
         queue.close();
-        queue.put([News::BrokerClosed(1)]);
+        queue.put([HostEvent::BrokerClosed(1)]);
         assert_eq!((taken(&queue, 9), wakes.load(Ordering::SeqCst)), (0, 1));
     }
 }

@@ -13,11 +13,13 @@ use shuttle::sync::{Condvar, Mutex};
 use shuttle::thread;
 
 use super::actor::{Actor, Behaviour};
-use super::{BrokerHandle, EventQueue, Mailbox, News};
-use crate::broker::{BrokerConfig, CloseReason};
+use super::{BrokerHandle, EventQueue, HostEvent, Mailbox};
+use crate::broker::{BrokerConfig, DisconnectReason};
 use crate::endpoint::{Command, Event};
 use crate::subject::{Pattern, Subject};
-use crate::wire::{ClientOp, Encoding, Headers, Json, Parcel, Payload, Publication, ServerOp, Subscription};
+use crate::wire::{
+    ClientOp, Encoding, Headers, Json, Messages, Payload, Publication, ServerOp, Subscription,
+};
 
 /// Interleavings a test.
 const SCHEDULES: usize = 3000;
@@ -60,15 +62,15 @@ impl Behaviour for Reader {
         }
     }
 
-    fn act(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+    fn run_commands(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
         self.take(1, mailbox, cx);
         if self.taken.len() >= self.wanted || !mailbox.is_empty() {
             cx.waker().wake_by_ref();
         }
     }
 
-    fn follow(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
-        self.act(mailbox, cx);
+    fn run_incoming(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+        self.run_commands(mailbox, cx);
     }
 }
 
@@ -96,7 +98,7 @@ fn a_thread_that_looks_while_others_write_and_read_takes_nothing_from_them_and_k
         let reader = Reader::actor(3);
         let looker = thread::spawn({
             let reader = reader.clone();
-            move || (0..3).for_each(|_| reader.look())
+            move || (0..3).for_each(|_| reader.read_ready())
         });
         let writer = thread::spawn({
             let reader = reader.clone();
@@ -140,7 +142,7 @@ impl JavaScript {
         }))
     }
 
-    fn read(&self, queue: &EventQueue, wanted: usize, mut visit: impl FnMut(News)) {
+    fn read(&self, queue: &EventQueue, wanted: usize, mut visit: impl FnMut(HostEvent)) {
         let mut taken = 0;
         while taken < wanted {
             let mut woken = self.woken.lock().expect("unpoisoned");
@@ -173,14 +175,14 @@ fn news_wakes_javascript_however_it_falls_between_two_drains() {
                 let queue = queue.clone();
                 thread::spawn(move || {
                     for number in 0..3 {
-                        queue.put([News::BrokerClosed(task * 10 + number)]);
+                        queue.put([HostEvent::BrokerClosed(task * 10 + number)]);
                     }
                 })
             })
             .collect();
         let mut seen = Vec::new();
         javascript.read(&queue, 6, |news| {
-            if let News::BrokerClosed(number) = news {
+            if let HostEvent::BrokerClosed(number) = news {
                 seen.push(number);
             }
         });
@@ -192,10 +194,10 @@ fn news_wakes_javascript_however_it_falls_between_two_drains() {
     });
 }
 
-/// News that fills the queue by itself.
-fn heavy() -> News {
+/// HostEvent that fills the queue by itself.
+fn heavy() -> HostEvent {
     let payload = Payload { encoding: Encoding::MSGPACK, raw: Bytes::from_static(&[0; 33 * 1024 * 1024]) };
-    News::Client(1, Event::Data { socket: 1, parcel: Parcel::one(payload, None) })
+    HostEvent::Client(1, Event::Data { socket: 1, batch: Messages::one(payload, None) })
 }
 
 /// A task that waits for room before each of its news; how much it got rid of.
@@ -260,7 +262,7 @@ async fn serve(
     broker: &BrokerHandle,
     peer: crate::broker::PeerId,
     wanted: usize,
-) -> (usize, Option<CloseReason>) {
+) -> (usize, Option<DisconnectReason>) {
     let (mut seen, mut outgoing) = (0, Vec::new());
     poll_fn(|cx| {
         broker.register(peer, cx.waker());
@@ -325,7 +327,7 @@ fn a_broker_that_closes_wakes_the_tasks_of_its_peers() {
             }
         });
         broker.close();
-        assert_eq!(task.join().expect("the task ends"), Some(CloseReason::ShutDown));
+        assert_eq!(task.join().expect("the task ends"), Some(DisconnectReason::ShutDown));
         assert!(broker.is_closed() && broker.with(|machine, _| machine.peers().is_empty()));
     });
 }

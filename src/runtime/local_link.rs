@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::peer_task::Attachment;
-use super::{BrokerHandle, Guest};
+use super::{BrokerHandle, PeerIdentity};
 use crate::transport::{Link, LinkError};
 use crate::wire::{ClientOp, ServerOp};
 
@@ -19,9 +19,9 @@ pub(super) struct LocalLink {
 }
 
 impl LocalLink {
-    pub(super) fn new(broker: Arc<BrokerHandle>, guest: Guest) -> Self {
-        let id = guest.id().to_owned();
-        Self { id, attachment: Attachment::new(broker, guest), batch: Vec::new(), must_yield: false }
+    pub(super) fn new(broker: Arc<BrokerHandle>, identity: PeerIdentity) -> Self {
+        let id = identity.id().to_owned();
+        Self { id, attachment: Attachment::new(broker, identity), batch: Vec::new(), must_yield: false }
     }
 }
 
@@ -71,7 +71,7 @@ impl Link for LocalLink {
         let batch = &mut self.batch;
         let took = broker.with(|machine, now| {
             // It names the peer as woken once it has decided what it has.
-            let takes = !machine.is_held_up(*peer);
+            let takes = !machine.is_paused(*peer);
             if takes {
                 batch.drain(..).for_each(|op| machine.handle_op(now, *peer, op));
             }
@@ -101,7 +101,7 @@ mod tests {
 
     fn link() -> (Arc<BrokerHandle>, LocalLink) {
         let broker = Arc::new(BrokerHandle::new(BrokerConfig::default(), None));
-        let link = LocalLink::new(broker.clone(), Guest::Own);
+        let link = LocalLink::new(broker.clone(), PeerIdentity::Internal);
         (broker, link)
     }
 
@@ -156,8 +156,8 @@ mod tests {
     #[test]
     fn a_dropped_link_leaves_nothing_at_the_broker() {
         let broker = Arc::new(BrokerHandle::new(BrokerConfig::default(), None));
-        let guest = Guest::Visitor(crate::broker::Visitor::default());
-        let link = LocalLink::new(broker.clone(), guest);
+        let identity = PeerIdentity::Connection(crate::broker::ConnectionInfo::default());
+        let link = LocalLink::new(broker.clone(), identity);
         assert_eq!(broker.stats().connections, 1);
         drop(link);
         assert_eq!(broker.stats().connections, 0);

@@ -22,7 +22,10 @@ struct Inner {
 
 impl Mailbox {
     /// Puts commands in, in order. Gives the waker of a reader that sleeps, to be used by the caller, and the bytes that wait.
-    pub(super) fn put_quietly(&self, commands: impl IntoIterator<Item = Command>) -> Option<(Waker, usize)> {
+    pub(super) fn put_without_wake(
+        &self,
+        commands: impl IntoIterator<Item = Command>,
+    ) -> Option<(Waker, usize)> {
         let mut inner = self.lock();
         for command in commands {
             inner.weight += command.weight();

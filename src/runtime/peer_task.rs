@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::{BrokerHandle, Guest};
-use crate::broker::{CloseReason, PeerId};
+use super::{BrokerHandle, PeerIdentity};
+use crate::broker::{DisconnectReason, PeerId};
 use crate::transport::{BoxedLink, LinkError};
 use crate::wire::{ClientOp, ServerOp};
 
 /// Serves the peer until its link ends, or the broker wants it gone.
-pub(super) async fn serve(broker: Arc<BrokerHandle>, link: BoxedLink<ServerOp, ClientOp>, guest: Guest) {
-    let attachment = Attachment::new(broker.clone(), guest);
+pub(super) async fn serve(
+    broker: Arc<BrokerHandle>,
+    link: BoxedLink<ServerOp, ClientOp>,
+    identity: PeerIdentity,
+) {
+    let attachment = Attachment::new(broker.clone(), identity);
     let peer = attachment.peer;
     let mut task =
         PeerTask { broker, peer, link, incoming: Vec::new(), outgoing: Vec::new(), held_up: false };
@@ -20,8 +24,8 @@ pub(super) async fn serve(broker: Arc<BrokerHandle>, link: BoxedLink<ServerOp, C
         Ok(reason) => {
             tracing::info!(%peer, ?reason, "peer closed by the broker");
             // Who reads too little is still reading what came before the word that says so.
-            let patience = if reason == CloseReason::SlowConsumer { 5 } else { 1 };
-            task.say_goodbye(Duration::from_secs(patience)).await;
+            let patience = if reason == DisconnectReason::SlowConsumer { 5 } else { 1 };
+            task.close_gracefully(Duration::from_secs(patience)).await;
         }
         Err(error) => tracing::debug!(%peer, %error, "peer gone"),
     }
@@ -34,10 +38,10 @@ pub(super) struct Attachment {
 }
 
 impl Attachment {
-    pub(super) fn new(broker: Arc<BrokerHandle>, guest: Guest) -> Self {
-        let peer = broker.with(|machine, now| match guest {
-            Guest::Visitor(visitor) => machine.attach_visitor(now, visitor),
-            Guest::Own => machine.attach_own(now),
+    pub(super) fn new(broker: Arc<BrokerHandle>, identity: PeerIdentity) -> Self {
+        let peer = broker.with(|machine, now| match identity {
+            PeerIdentity::Connection(connection) => machine.attach_connection(now, connection),
+            PeerIdentity::Internal => machine.attach_internal(now),
         });
         tracing::debug!(%peer, "peer attached");
         Self { broker, peer }
@@ -61,9 +65,9 @@ struct PeerTask {
 }
 
 impl PeerTask {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<CloseReason, LinkError>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<DisconnectReason, LinkError>> {
         self.broker.register(self.peer, cx.waker());
-        for _ in 0..MOST_ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let heard = !self.held_up
                 && match self.link.poll_recv(cx, &mut self.incoming) {
                     Poll::Ready(Ok(())) => true,
@@ -79,7 +83,7 @@ impl PeerTask {
                 if takes || closed.is_some() {
                     machine.take_outbox(peer, outgoing);
                 }
-                (closed, machine.is_held_up(peer))
+                (closed, machine.is_paused(peer))
             });
             let released = std::mem::replace(&mut self.held_up, held_up) && !held_up;
             let said = !self.outgoing.is_empty();
@@ -102,18 +106,18 @@ impl PeerTask {
     }
 
     /// What the broker said last still goes out, if the peer takes it in time.
-    async fn say_goodbye(&mut self, patience: Duration) {
-        let farewell = async {
+    async fn close_gracefully(&mut self, patience: Duration) {
+        let closing = async {
             poll_fn(|cx| self.link.poll_flush(cx)).await?;
             // The original disconnects a refused client some 25 ms after it has told it why; clients count on reading it first.
             tokio::time::sleep(Duration::from_millis(25)).await;
             poll_fn(|cx| self.link.poll_close(cx)).await
         };
-        if !matches!(tokio::time::timeout(patience, farewell).await, Ok(Ok(()))) {
+        if !matches!(tokio::time::timeout(patience, closing).await, Ok(Ok(()))) {
             tracing::debug!(peer = %self.peer, "peer did not take the goodbye");
         }
     }
 }
 
 /// Batches in a row before other tasks get their turn.
-const MOST_ROUNDS: usize = 16;
+const MAX_ROUNDS: usize = 16;

@@ -28,7 +28,7 @@ fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let workers = (cores / 2).clamp(1, MOST_WORKERS);
+        let workers = (cores / 2).clamp(1, MAX_WORKERS);
         Builder::new_multi_thread()
             .worker_threads(workers)
             .thread_name("selvedge")
@@ -39,4 +39,4 @@ fn runtime() -> &'static Runtime {
 }
 
 /// More would only take turns: one connection is one task, and JavaScript one thread.
-const MOST_WORKERS: usize = 4;
+const MAX_WORKERS: usize = 4;

@@ -6,15 +6,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::pending::Pending;
-use super::{
-    Ask, Data, Held, KeepAlive, Output, PeerMisbehaved, Receiver, Sender, SocketConfig, SocketEvent, Tag,
-    TagKind,
-};
+use super::queued_requests::QueuedRequests;
 use super::{CommandError, RequestFailure, WriteError, control};
-use crate::entropy::{Point, Quirks};
+use super::{
+    Data, KeepAlive, Outgoing, Output, PeerMisbehaved, Receiver, Sender, SocketConfig, SocketEvent,
+    SocketUsage, Tag, TagKind,
+};
+use crate::base::{FaultInjector, FaultPoint};
 use crate::subject::Subject;
-use crate::wire::{Bundle, Headers, Message, Parcel, Part, Payload, Run, SocketCommand};
+use crate::wire::{Bundle, Headers, Item, Message, Messages, PackedMessages, Payload, SocketCommand};
 
 /// Both directions of one socket.
 #[derive(Debug)]
@@ -25,11 +25,11 @@ pub struct Channel {
     sender: Sender,
     receiver: Receiver,
     keepalive: KeepAlive,
-    pending: Pending,
-    quirks: Quirks,
+    pending: QueuedRequests,
+    faults: FaultInjector,
     /// The number of the latest tag of any kind; a late answer has an older one.
     number: u32,
-    report: u32,
+    ack: u32,
     missing: u32,
     ping: u32,
     /// The peer speaks of epochs too: what comes without one is not from it.
@@ -45,7 +45,7 @@ const RETURN_PAUSE: Duration = Duration::from_millis(500);
 
 /// What an answer, or its absence, says about the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum PeerStatus {
     Alive,
     /// It gave no sign of life.
     Silent,
@@ -65,10 +65,10 @@ impl Channel {
             sender: Sender::new(&config),
             receiver: Receiver::new(config.window()),
             keepalive: KeepAlive::new(now, config.keep_alive),
-            pending: Pending::default(),
-            quirks: Quirks::default(),
+            pending: QueuedRequests::default(),
+            faults: FaultInjector::default(),
             number: 0,
-            report: 0,
+            ack: 0,
             missing: 0,
             ping: 0,
             fenced: false,
@@ -107,22 +107,22 @@ impl Channel {
 
     /// What was asked before says nothing about the peer of now.
     fn forget_questions(&mut self) {
-        (self.report, self.missing, self.ping) = (0, 0, 0);
+        (self.ack, self.missing, self.ping) = (0, 0, 0);
     }
 
-    /// What is rare happens as `quirks` say.
-    pub(super) fn set_quirks(&mut self, quirks: Quirks) {
-        self.quirks = quirks;
+    /// What is rare happens as `faults` say.
+    pub(super) fn set_faults(&mut self, faults: FaultInjector) {
+        self.faults = faults;
     }
 
     /// What it keeps.
-    pub(super) fn held(&self) -> Held {
-        let (ahead, ahead_bytes) = self.receiver.held();
-        Held {
+    pub(super) fn usage(&self) -> SocketUsage {
+        let (out_of_order, out_of_order_bytes) = self.receiver.usage();
+        SocketUsage {
             unacked: self.sender.unacked(),
             unacked_bytes: self.sender.unacked_bytes(),
-            ahead,
-            ahead_bytes,
+            out_of_order,
+            out_of_order_bytes,
             unconsumed: self.receiver.unconsumed(),
             requests: self.pending.len(),
             outputs: self.outputs.len(),
@@ -138,8 +138,8 @@ impl Channel {
     pub(super) fn handle_close(&mut self, now: Instant, message: &Message) {
         self.respond(message, control::text("closed"));
         let handled = control::handled(&message.headers);
-        if handled.is_some_and(|upto| self.sender.handle_emitted(now, upto) == Ok(true)) {
-            self.report_acked();
+        if handled.is_some_and(|upto| self.sender.handle_ack(now, upto) == Ok(true)) {
+            self.emit_acked();
         }
     }
 
@@ -152,15 +152,15 @@ impl Channel {
         self.peer.is_some()
     }
 
-    /// Queues what there is room for; of a run that is too long the first messages.
-    pub(super) fn write(&mut self, now: Instant, parcel: Parcel, volatile: bool) -> Result<u64, WriteError> {
-        let outcome = match parcel {
-            Parcel::Many(_) if self.sender.has_room(&parcel).is_err() => {
-                let mut parts = parcel.parts().map(Parcel::One);
-                let mut write = |parcel| self.sender.write(now, parcel, volatile);
-                parts.try_fold(0, |_, parcel| write(parcel))
+    /// Queues what there is room for; of a packed that is too long the first messages.
+    pub(super) fn write(&mut self, now: Instant, batch: Messages, volatile: bool) -> Result<u64, WriteError> {
+        let outcome = match batch {
+            Messages::Packed(_) if self.sender.has_room(&batch).is_err() => {
+                let mut items = batch.items().map(Messages::One);
+                let mut write = |batch| self.sender.write(now, batch, volatile);
+                items.try_fold(0, |_, batch| write(batch))
             }
-            parcel => self.sender.write(now, parcel, volatile),
+            batch => self.sender.write(now, batch, volatile),
         };
         self.pump(now);
         outcome
@@ -217,7 +217,7 @@ impl Channel {
             (None, None) => {
                 let Message { payload, headers, .. } = message;
                 let seq = headers.seq.ok_or(PeerMisbehaved::BadHeader)?;
-                self.receiver.set_tight(self.quirks.takes(Point::TinyWindow));
+                self.receiver.force_small_window(self.faults.should_inject(FaultPoint::TinyWindow));
                 self.receiver.handle_data(Data { seq, payload, json: headers.json })?;
             }
         }
@@ -227,60 +227,60 @@ impl Channel {
 
     /// Messages in a row, the first of them with this number. Says whether they were exactly what was next; if not, they have to be handed in
     /// one by one.
-    pub(super) fn takes_run(&mut self, now: Instant, first: u64, run: &Run) -> bool {
-        self.receiver.set_tight(self.quirks.takes(Point::TinyWindow));
-        let takes = self.receiver.takes_run(first, run);
+    pub(super) fn try_accept_packed(&mut self, now: Instant, first: u64, packed: &PackedMessages) -> bool {
+        self.receiver.force_small_window(self.faults.should_inject(FaultPoint::TinyWindow));
+        let takes = self.receiver.try_accept_packed(first, packed);
         if takes {
             self.keepalive.handle_traffic(now);
-            self.outputs.push_back(Output::Event(SocketEvent::Data(Parcel::Many(run.clone()))));
+            self.outputs.push_back(Output::Event(SocketEvent::Data(Messages::Packed(packed.clone()))));
             self.pump(now);
         }
         takes
     }
 
-    /// The answer to a question of this channel.
+    /// The answer to a retrying_request of this channel.
     pub(super) fn handle_reply(
         &mut self,
         now: Instant,
         tag: Tag,
         answer: Result<Message, CommandError>,
-    ) -> Result<Verdict, PeerMisbehaved> {
+    ) -> Result<PeerStatus, PeerMisbehaved> {
         let current = match tag.kind {
-            TagKind::Report => self.report,
+            TagKind::Ack => self.ack,
             TagKind::Missing => self.missing,
             TagKind::Ping => self.ping,
-            _ => return Ok(Verdict::Alive),
+            _ => return Ok(PeerStatus::Alive),
         };
         if current != tag.number || !self.is_attached() {
-            return Ok(Verdict::Alive);
+            return Ok(PeerStatus::Alive);
         }
         if answer.is_ok() {
             self.keepalive.handle_traffic(now);
         }
         if answer.as_ref().is_ok_and(|message| control::is_superseded(&message.headers)) {
-            return Ok(Verdict::Superseded);
+            return Ok(PeerStatus::Superseded);
         }
         let gone = answer == Err(CommandError::NoSubscribers);
         let verdict = match tag.kind {
             TagKind::Ping => {
                 let alive = answer.is_ok() || self.keepalive.was_heard();
                 self.keepalive.handle_pong(now);
-                if alive { Verdict::Alive } else { Verdict::Silent }
+                if alive { PeerStatus::Alive } else { PeerStatus::Silent }
             }
             TagKind::Missing => {
                 let messages =
                     answer.as_ref().ok().and_then(|message| control::decode_resent(&message.payload));
-                let refused = answer.is_ok() && messages.is_none() && self.receiver.lacks_what_it_asked_for();
-                self.receiver.handle_missing_answered(now, messages)?;
-                if refused { Verdict::Lost } else { Verdict::Alive }
+                let refused = answer.is_ok() && messages.is_none() && self.receiver.is_resend_unanswered();
+                self.receiver.handle_missing_reply(now, messages)?;
+                if refused { PeerStatus::Lost } else { PeerStatus::Alive }
             }
             _ => {
-                self.receiver.handle_reported(now, answer.is_ok());
-                Verdict::Alive
+                self.receiver.handle_ack_reply(now, answer.is_ok());
+                PeerStatus::Alive
             }
         };
         self.pump(now);
-        Ok(if gone && verdict == Verdict::Alive { Verdict::Gone } else { verdict })
+        Ok(if gone && verdict == PeerStatus::Alive { PeerStatus::Gone } else { verdict })
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -302,8 +302,8 @@ impl Channel {
     /// Moves what the halves have to say to the outputs.
     fn pump(&mut self, now: Instant) {
         while let Some(data) = self.receiver.poll_data() {
-            let parcel = Parcel::one(data.payload, data.json);
-            self.outputs.push_back(Output::Event(SocketEvent::Data(parcel)));
+            let batch = Messages::one(data.payload, data.json);
+            self.outputs.push_back(Output::Event(SocketEvent::Data(batch)));
         }
         let counted = (self.sender.resent(), self.receiver.duplicates());
         if counted != self.counted {
@@ -312,37 +312,38 @@ impl Channel {
             self.outputs.push_back(Output::Event(SocketEvent::Counted { resent, duplicates }));
         }
         let Some(peer) = self.peer.clone() else { return };
-        if self.quirks.takes(Point::EarlyAck) {
-            self.receiver.hurry_report();
+        if self.faults.should_inject(FaultPoint::EarlyAck) {
+            self.receiver.force_ack();
         }
-        if self.quirks.takes(Point::DelayedAck) {
-            self.receiver.hold_report(now + DELAYED_ACK);
+        if self.faults.should_inject(FaultPoint::DelayedAck) {
+            self.receiver.delay_ack(now + DELAYED_ACK);
         }
         // What is under way brings us here again.
-        let is_tight = self.sender.is_waiting() && self.quirks.takes(Point::TinyWindow);
-        while !is_tight && let Some((seq, parcel)) = self.sender.poll_transmit(now) {
+        let is_window_forced_small =
+            self.sender.is_waiting() && self.faults.should_inject(FaultPoint::TinyWindow);
+        while !is_window_forced_small && let Some((seq, batch)) = self.sender.poll_transmit(now) {
             let subject = peer.clone();
-            self.outputs.push_back(match parcel {
-                Parcel::One(Part { payload, json }) => {
+            self.outputs.push_back(match batch {
+                Messages::One(Item { payload, json }) => {
                     let headers = self.fence_headers(Headers { seq: Some(seq), json, ..Headers::default() });
                     Output::Publish(Message { subject, payload, headers })
                 }
-                Parcel::Many(run) => Output::PublishBundle(Bundle {
+                Messages::Packed(packed) => Output::PublishBundle(Bundle {
                     subject,
                     first: Some(seq),
                     attempt: self.fence_epoch(),
-                    run,
+                    packed,
                 }),
             });
         }
         while let Some(ask) = self.receiver.poll_transmit() {
             let timeout = self.config.command_timeout;
             match ask {
-                Ask::Report { upto, resumed } => {
-                    let payload = control::Control::Emitted { upto, resumed }.encode();
-                    self.report = self.ask(TagKind::Report, SocketCommand::Socket, payload, timeout, false);
+                Outgoing::Ack { upto, resumed } => {
+                    let payload = control::Control::Ack { upto, resumed }.encode();
+                    self.ack = self.ask(TagKind::Ack, SocketCommand::Socket, payload, timeout, false);
                 }
-                Ask::Missing(seqs) => {
+                Outgoing::Missing(seqs) => {
                     let payload = control::Control::Missing(seqs).encode();
                     self.missing = self.ask(TagKind::Missing, SocketCommand::Socket, payload, timeout, false);
                 }
@@ -376,7 +377,7 @@ impl Channel {
     }
 }
 
-/// How long a report is held back at [`Point::DelayedAck`].
+/// How long a report is usage back at [`FaultPoint::DelayedAck`].
 const DELAYED_ACK: Duration = Duration::from_millis(200);
 
 #[cfg(test)]

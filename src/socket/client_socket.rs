@@ -7,14 +7,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::channel::Verdict;
+use super::channel::PeerStatus;
 use super::config::Pause;
-use super::ending::Ending;
-use super::{Channel, CloseReason, CommandError, Held, Output, PeerMisbehaved, SocketConfig, SocketEvent};
+use super::pending_close::PendingClose;
+use super::{
+    Channel, CloseReason, CommandError, Output, PeerMisbehaved, SocketConfig, SocketEvent, SocketUsage,
+};
 use super::{State, Tag, TagKind, WriteError, control};
-use crate::entropy::Quirks;
+use crate::base::FaultInjector;
 use crate::subject::{InvalidSubject, Pattern, Subject};
-use crate::wire::{Bundle, Headers, Message, OpError, Parcel, SocketCommand};
+use crate::wire::{Bundle, Headers, Message, Messages, OpError, SocketCommand};
 
 /// The client's end.
 #[derive(Debug)]
@@ -36,9 +38,9 @@ pub struct ClientSocket {
     missing_since: Option<Instant>,
     attempt: u64,
     pause: Pause,
-    /// The question that is under way.
+    /// The retrying_request that is under way.
     asked: u32,
-    ending: Ending,
+    pending_close: PendingClose,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,26 +100,26 @@ impl ClientSocket {
             attempt: 0,
             pause,
             asked: 0,
-            ending: Ending::default(),
+            pending_close: PendingClose::default(),
         })
     }
 
-    /// What is rare happens as `quirks` say.
-    pub fn set_quirks(&mut self, quirks: Quirks) {
-        self.channel.set_quirks(quirks);
+    /// What is rare happens as `faults` say.
+    pub fn set_faults(&mut self, faults: FaultInjector) {
+        self.channel.set_faults(faults);
     }
 
     /// What it keeps in memory.
-    pub fn held(&self) -> Held {
-        self.channel.held()
+    pub fn usage(&self) -> SocketUsage {
+        self.channel.usage()
     }
 
     /// Queues messages.
-    pub fn write(&mut self, now: Instant, parcel: Parcel, volatile: bool) -> Result<u64, WriteError> {
-        if self.is_closing() || self.ending.is_wanted() {
+    pub fn write(&mut self, now: Instant, batch: Messages, volatile: bool) -> Result<u64, WriteError> {
+        if self.is_closing() || self.pending_close.is_requested() {
             return Err(WriteError::Closed);
         }
-        self.channel.write(now, parcel, volatile)
+        self.channel.write(now, batch, volatile)
     }
 
     /// The application has handled `count` more messages.
@@ -242,21 +244,21 @@ impl ClientSocket {
     }
 
     /// A bundle for this socket. Says whether it took all of it; if not, its messages have to be handed in one by one.
-    pub fn takes_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
+    pub fn try_accept_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
         let headers = Headers { attempt: bundle.attempt, ..Headers::default() };
         let is_open = !self.is_closing()
             && self.was_ready
             && !self.channel.is_foreign(&headers)
             && self.subscribed != Subscribed::No;
-        let takes =
-            is_open && bundle.first.is_some_and(|first| self.channel.takes_run(now, first, &bundle.run));
+        let takes = is_open
+            && bundle.first.is_some_and(|first| self.channel.try_accept_packed(now, first, &bundle.packed));
         if takes {
             self.check_end(now);
         }
         takes
     }
 
-    /// The answer to a question of this socket.
+    /// The answer to a retrying_request of this socket.
     pub fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
         let current = tag.number == self.asked;
         match (tag.kind, self.phase) {
@@ -274,15 +276,15 @@ impl ClientSocket {
                 Err(error) => self.handle_no_server(now, error),
             },
             (TagKind::Close, Phase::AwaitingClosed) if current => self.finish(CloseReason::Local),
-            (TagKind::Report | TagKind::Missing | TagKind::Ping, Phase::Ready) => {
+            (TagKind::Ack | TagKind::Missing | TagKind::Ping, Phase::Ready) => {
                 match self.channel.handle_reply(now, tag, answer) {
-                    Ok(Verdict::Alive) => {}
-                    Ok(Verdict::Silent | Verdict::Gone) => {
+                    Ok(PeerStatus::Alive) => {}
+                    Ok(PeerStatus::Silent | PeerStatus::Gone) => {
                         let delay = self.channel.config.reconnect_delay;
                         self.enter_disconnected(self.channel.config.reconnection.then_some(now + delay));
                     }
-                    Ok(Verdict::Superseded) => self.finish(CloseReason::Superseded),
-                    Ok(Verdict::Lost) => {
+                    Ok(PeerStatus::Superseded) => self.finish(CloseReason::Superseded),
+                    Ok(PeerStatus::Lost) => {
                         self.close(CloseReason::Lost(
                             "the server no longer has the messages that are missing",
                         ));
@@ -309,7 +311,7 @@ impl ClientSocket {
             self.channel.outputs.push_back(Output::Ended(ticket));
             return;
         }
-        self.ending.ask(ticket, deadline);
+        self.pending_close.request(ticket, deadline);
         self.check_end(now);
     }
 
@@ -321,7 +323,7 @@ impl ClientSocket {
             Phase::AwaitingServer { chooses_until } => chooses_until,
             _ => None,
         };
-        [own, self.channel.poll_timeout(), self.ending.deadline()].into_iter().flatten().min()
+        [own, self.channel.poll_timeout(), self.pending_close.deadline()].into_iter().flatten().min()
     }
 
     /// A deadline has come.

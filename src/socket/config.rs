@@ -7,7 +7,7 @@ use super::Window;
 /// Settings of a socket, shared by those that were made alike. Both ends have their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketConfig {
-    /// Messages that may be written and not yet acknowledged; `write` fails above it. Default 1000. Memory is held for each.
+    /// Messages that may be written and not yet acknowledged; `write` fails above it. Default 1000. Memory is usage for each.
     pub max_queue: usize,
     /// Bytes of them, payloads and headers. Default 16 MiB. One larger message is taken when nothing else is unacknowledged. Too low: one
     /// round trip a message; too high: that much memory for each slow reader, in the writer and in the reader.

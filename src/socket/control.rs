@@ -10,7 +10,7 @@ use crate::wire::{Encoding, Headers, Json, Payload, SocketCommand};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Control {
     /// `{socket: {emitted: n}}`, with `resumed: true` after an absence that the peer does not know of (ours; originals ignore it).
-    Emitted { upto: u64, resumed: bool },
+    Ack { upto: u64, resumed: bool },
     /// `{socket: {missing: [seq, …]}}`
     Missing(Vec<u64>),
 }
@@ -18,10 +18,8 @@ pub(super) enum Control {
 impl Control {
     pub(super) fn encode(&self) -> Payload {
         let body = match self {
-            Self::Emitted { upto, resumed: false } => map([("emitted", (*upto).into())]),
-            Self::Emitted { upto, resumed: true } => {
-                map([("emitted", (*upto).into()), ("resumed", true.into())])
-            }
+            Self::Ack { upto, resumed: false } => map([("emitted", (*upto).into())]),
+            Self::Ack { upto, resumed: true } => map([("emitted", (*upto).into()), ("resumed", true.into())]),
             Self::Missing(seqs) => {
                 map([("missing", Value::Array(seqs.iter().copied().map(Value::from).collect()))])
             }
@@ -34,7 +32,7 @@ impl Control {
         let body = field(&value, "socket")?;
         if let Some(upto) = field(body, "emitted") {
             let resumed = field(body, "resumed").and_then(Value::as_bool) == Some(true);
-            return upto.as_u64().map(|upto| Self::Emitted { upto, resumed });
+            return upto.as_u64().map(|upto| Self::Ack { upto, resumed });
         }
         let seqs = field(body, "missing")?.as_array()?;
         (seqs.len() <= MAX_LIST)
@@ -44,7 +42,7 @@ impl Control {
 }
 
 /// `{emitted: n}`: the answer to a report.
-pub(super) fn emitted(upto: u64) -> Payload {
+pub(super) fn ack_reply(upto: u64) -> Payload {
     encode(&map([("emitted", Value::from(upto))]))
 }
 
@@ -262,10 +260,10 @@ mod tests {
     fn control_messages_have_the_original_s_bytes() {
         // conat.md section 11.
         assert_eq!(
-            &*Control::Emitted { upto: 1, resumed: false }.encode().raw,
+            &*Control::Ack { upto: 1, resumed: false }.encode().raw,
             b"\x81\xa6socket\x81\xa7emitted\x01"
         );
-        assert_eq!(&*emitted(1).raw, b"\x81\xa7emitted\x01");
+        assert_eq!(&*ack_reply(1).raw, b"\x81\xa7emitted\x01");
         assert_eq!(&*text("connected").raw, b"\xa9connected");
         assert_eq!(decode_server_id(&server_id("7tGHtxAKss")).as_deref(), Some("7tGHtxAKss"));
     }

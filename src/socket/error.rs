@@ -8,7 +8,7 @@ use crate::wire::OpError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// The socket is closed, or ending.
+    /// The socket is closed, or pending_close.
     Closed,
     /// As many messages as the window allows are unacknowledged.
     Full {
@@ -45,7 +45,7 @@ pub enum PeerMisbehaved {
         /// What it claims to have.
         upto: u64,
     },
-    /// Its sequence number is further ahead than any window.
+    /// Its sequence number is further out_of_order than any window.
     SeqTooFar {
         /// The number.
         seq: u64,

@@ -11,10 +11,10 @@ impl Channel {
 
     /// Whether a message of the channel is from, or for, another making of this socket. Requests of applications bear no epoch.
     pub(super) fn is_foreign(&self, headers: &Headers) -> bool {
-        let is_own = headers.command.is_some() || headers.reply.is_none();
+        let is_internal = headers.command.is_some() || headers.reply.is_none();
         match (self.config.epoch, headers.attempt) {
             (Some(own), Some(other)) => own != other,
-            (Some(_), None) => self.fenced && is_own,
+            (Some(_), None) => self.fenced && is_internal,
             (None, _) => false,
         }
     }

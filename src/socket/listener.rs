@@ -18,11 +18,11 @@ pub struct Listener {
     state: State,
     /// Takes no new clients.
     retired: bool,
-    sockets: HashMap<String, Held>,
+    sockets: HashMap<String, Entry>,
     /// Makings of sockets that were superseded, latest last: a late connect of one must not take the place back.
     superseded: VecDeque<(String, u64)>,
     /// Sockets that have ended, latest last, with the latest attempt to connect each: the fabric may still bring that one again.
-    ended: VecDeque<(String, Held)>,
+    ended: VecDeque<(String, Entry)>,
     /// Clients whose own subject is awaited; the latest connect request of each.
     arriving: HashMap<String, (Tag, Message)>,
     number: u32,
@@ -31,7 +31,7 @@ pub struct Listener {
 
 /// A socket that it knows, and which making of it.
 #[derive(Debug)]
-struct Held {
+struct Entry {
     socket: u32,
     epoch: Option<u64>,
     /// Of the latest connect request.
@@ -40,7 +40,7 @@ struct Held {
 
 /// What to do with a message from a client.
 #[derive(Debug, PartialEq)]
-pub enum Incoming {
+pub enum ListenerAction {
     /// It has been dealt with.
     Done,
     /// It is for this socket.
@@ -123,39 +123,39 @@ impl Listener {
     }
 
     /// A message to `S.server.<id>.*`.
-    pub fn handle_message(&mut self, message: Message) -> Incoming {
+    pub fn handle_message(&mut self, message: Message) -> ListenerAction {
         if self.state == State::Closed {
-            return Incoming::Done;
+            return ListenerAction::Done;
         }
         let id = message.subject.last_token();
         let connects = message.headers.command == Some(SocketCommand::Connect);
         let epoch = if connects { control::epoch(&message.headers) } else { None };
-        if let Some(held) = self.sockets.get_mut(id).filter(|held| !connects || held.epoch == epoch) {
-            held.attempt = held.attempt.max(message.headers.attempt.filter(|_| connects));
-            return Incoming::Socket(held.socket, message);
+        if let Some(entry) = self.sockets.get_mut(id).filter(|entry| !connects || entry.epoch == epoch) {
+            entry.attempt = entry.attempt.max(message.headers.attempt.filter(|_| connects));
+            return ListenerAction::Socket(entry.socket, message);
         }
         // Also beside a newer making, which it must not supersede.
         if connects && self.is_of_ended(id, epoch, &message.headers) {
-            return Incoming::Done;
+            return ListenerAction::Done;
         }
-        let held = self.sockets.get(id).map(|held| (held.socket, held.epoch));
-        let Some(client) = self.client_subject(&message.subject) else { return Incoming::Done };
+        let entry = self.sockets.get(id).map(|entry| (entry.socket, entry.epoch));
+        let Some(client) = self.client_subject(&message.subject) else { return ListenerAction::Done };
         let is_old =
             epoch.is_some_and(|epoch| self.superseded.iter().any(|old| old.1 == epoch && old.0 == id));
         match &message.headers.command {
             Some(SocketCommand::Connect) if is_old => self.say_close(client, control::superseded(epoch)),
             Some(SocketCommand::Connect) if !control::is_resume(&message.headers) => {
                 let id = id.to_owned();
-                match held {
+                match entry {
                     Some(_) if self.retired => {}
                     Some((socket, old)) => {
                         self.remember(id, old);
-                        return Incoming::Supersede(socket, message);
+                        return ListenerAction::Supersede(socket, message);
                     }
                     None => self.arrive(id, client, message),
                 }
             }
-            Some(SocketCommand::Connect) if held.is_some() => {
+            Some(SocketCommand::Connect) if entry.is_some() => {
                 self.say_close(client, control::superseded(epoch))
             }
             Some(SocketCommand::Close) => {}
@@ -167,13 +167,13 @@ impl Listener {
                 self.say_close(client, Headers { json, ..Headers::default() });
             }
         }
-        Incoming::Done
+        ListenerAction::Done
     }
 
     /// The socket that data on this subject is for.
     pub fn socket_of(&self, subject: &Subject) -> Option<u32> {
-        let held = self.sockets.get(subject.last_token()).filter(|_| self.state != State::Closed);
-        held.map(|held| held.socket)
+        let entry = self.sockets.get(subject.last_token()).filter(|_| self.state != State::Closed);
+        entry.map(|entry| entry.socket)
     }
 
     fn say_close(&mut self, client: Subject, headers: Headers) {
@@ -184,9 +184,9 @@ impl Listener {
     /// Whether it was said on behalf of a socket that has had its end since. A client that is still there, and knows no better, says it again with a
     /// higher number; one of an original client, which says nothing about resuming, may begin anew under the same id.
     fn is_of_ended(&self, id: &str, epoch: Option<u64>, headers: &Headers) -> bool {
-        let is_late = |ended: &Held| ended.epoch == epoch && headers.attempt <= ended.attempt;
+        let is_late = |ended: &Entry| ended.epoch == epoch && headers.attempt <= ended.attempt;
         headers.attempt.is_some()
-            && self.ended.iter().any(|(ended, held)| ended == id && is_late(held))
+            && self.ended.iter().any(|(ended, entry)| ended == id && is_late(entry))
             && control::resume(headers) == Some(false)
     }
 
@@ -200,25 +200,25 @@ impl Listener {
     }
 
     /// The client's own subject is subscribed, or was not in time: then the client is forgotten.
-    pub fn handle_interest(&mut self, tag: Tag, there: bool) -> Incoming {
+    pub fn handle_interest(&mut self, tag: Tag, there: bool) -> ListenerAction {
         let Some(id) =
             self.arriving.iter().find(|(_, (awaited, _))| *awaited == tag).map(|(id, _)| id.clone())
         else {
-            return Incoming::Done;
+            return ListenerAction::Done;
         };
         let connect = self.arriving.remove(&id).map(|(_, connect)| connect).filter(|_| there);
         match connect.and_then(|connect| Some((self.client_subject(&connect.subject)?, connect))) {
             Some((client, connect)) => {
                 let epoch = control::epoch(&connect.headers);
-                Incoming::Accept { id, client, connect, epoch }
+                ListenerAction::Accept { id, client, connect, epoch }
             }
-            None => Incoming::Done,
+            None => ListenerAction::Done,
         }
     }
 
     /// From now on messages of the client `id` are for `socket`.
     pub fn insert(&mut self, id: String, socket: u32, epoch: Option<u64>, attempt: Option<u64>) {
-        self.sockets.insert(id, Held { socket, epoch, attempt });
+        self.sockets.insert(id, Entry { socket, epoch, attempt });
     }
 
     /// The socket of client `id` is closed.
@@ -231,7 +231,7 @@ impl Listener {
 
     /// Its sockets, in the order of their making.
     pub fn sockets(&self) -> Vec<u32> {
-        let mut sockets: Vec<u32> = self.sockets.values().map(|held| held.socket).collect();
+        let mut sockets: Vec<u32> = self.sockets.values().map(|entry| entry.socket).collect();
         sockets.sort_unstable();
         sockets
     }
@@ -306,7 +306,7 @@ impl Listener {
     }
 }
 
-/// How long a new client's own subject may take to be subscribed (conat.md section 6). Other clients are not held up meanwhile.
+/// How long a new client's own subject may take to be subscribed (conat.md section 6). Other clients are not entry up meanwhile.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Superseded makings that are remembered.
 const MAX_SUPERSEDED: usize = 256;
@@ -355,10 +355,10 @@ mod tests {
         listener.remove("sock");
         listener.insert("sock".into(), 8, Some(2), Some(1));
         let late = listener.handle_message(connect_of(Some(1), 3, Some(false)));
-        assert!(matches!(late, Incoming::Done), "{late:?}");
+        assert!(matches!(late, ListenerAction::Done), "{late:?}");
         assert_eq!(listener.sockets(), [8]);
         let newer = listener.handle_message(connect_of(Some(3), 1, Some(false)));
-        assert!(matches!(newer, Incoming::Supersede(8, _)), "{newer:?}");
+        assert!(matches!(newer, ListenerAction::Supersede(8, _)), "{newer:?}");
     }
 
     #[test]
@@ -367,7 +367,7 @@ mod tests {
         listener.handle_message(connect(2, Some(false)));
         listener.handle_message(connect(1, Some(false)));
         let tag = is_awaited(&mut listener).expect("it arrives");
-        let Incoming::Accept { connect, .. } = listener.handle_interest(tag, true) else {
+        let ListenerAction::Accept { connect, .. } = listener.handle_interest(tag, true) else {
             panic!("it is there")
         };
         assert_eq!(connect.headers.attempt, Some(2));
@@ -376,17 +376,17 @@ mod tests {
     #[test]
     fn a_connect_that_comes_late_brings_no_second_socket_after_the_end_of_the_first() {
         let mut listener = Listener::new("s", "srv".into()).expect("valid");
-        assert!(matches!(listener.handle_message(connect(2, Some(false))), Incoming::Done));
+        assert!(matches!(listener.handle_message(connect(2, Some(false))), ListenerAction::Done));
         let tag = is_awaited(&mut listener).expect("it arrives");
-        let Incoming::Accept { id, epoch, connect: accepted, .. } = listener.handle_interest(tag, true)
+        let ListenerAction::Accept { id, epoch, connect: accepted, .. } = listener.handle_interest(tag, true)
         else {
             panic!("it is there")
         };
         listener.insert(id, 7, epoch, accepted.headers.attempt);
-        assert!(matches!(listener.handle_message(connect(3, Some(false))), Incoming::Socket(7, _)));
+        assert!(matches!(listener.handle_message(connect(3, Some(false))), ListenerAction::Socket(7, _)));
         listener.remove("sock");
         for late in [1, 2, 3] {
-            assert!(matches!(listener.handle_message(connect(late, Some(false))), Incoming::Done));
+            assert!(matches!(listener.handle_message(connect(late, Some(false))), ListenerAction::Done));
             assert!(is_awaited(&mut listener).is_none(), "attempt {late} was the ended socket's");
         }
         listener.handle_message(connect(4, Some(false)));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{CloseReason, Data};
 use crate::subject::{Pattern, Subject};
-use crate::wire::{Bundle, Message, Parcel};
+use crate::wire::{Bundle, Message, Messages};
 
 /// One thing to do, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,11 +15,11 @@ pub enum Output {
     PublishBundle(Bundle),
     /// Answer a request. Patiently: once more when the asker's inbox is not there yet (it reconnects).
     Respond(Message),
-    /// Ask, and report the answer to `handle_reply` with this tag.
+    /// Outgoing, and report the answer to `handle_reply` with this tag.
     Request {
         /// Comes back with the answer.
         tag: Tag,
-        /// The question; `CN-Reply` is not set yet.
+        /// The retrying_request; `CN-Reply` is not set yet.
         message: Message,
         /// How long to wait for the answer.
         timeout: Duration,
@@ -49,7 +49,7 @@ pub enum Output {
     Ended(u32),
 }
 
-/// Names one outstanding question of a socket. The number tells a late answer from the current one.
+/// Names one outstanding retrying_request of a socket. The number tells a late answer from the current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag {
     /// What was asked.
@@ -68,7 +68,7 @@ pub enum TagKind {
     /// Is the client's subject subscribed?
     Interest,
     /// I have handled so many.
-    Report,
+    Ack,
     /// I lack these.
     Missing,
     /// Are you there?
@@ -90,7 +90,7 @@ pub enum SocketEvent {
         undelivered: Vec<Data>,
     },
     /// Messages, in order.
-    Data(Parcel),
+    Data(Messages),
     /// The peer asks.
     Request(Message),
     /// What the peer has handled since the socket was made.
@@ -107,7 +107,7 @@ pub enum SocketEvent {
         /// Messages that were here already.
         duplicates: u64,
     },
-    /// Ask the load balancer for a server.
+    /// Outgoing the load balancer for a server.
     ChooseServer,
 }
 

@@ -1,23 +1,23 @@
 //! Receiving half of a socket: hands messages over in order, each once, asks for what is missing, and reports what has been handled.
 //!
 //! A report is a request of its own on Conat's wire, so reports are coalesced: one is under way at a time, and the next one carries all
-//! that was handled meanwhile. Only a good part of a window makes a second one leave early, or a peer that repeats what was reported already.
+//! that was handled meanwhile. Only a good part of a window makes a second one leave early, or a peer that repeats what was last_ack already.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::question::Question;
+use super::retrying_request::RetryingRequest;
 use super::sender::MAX_IN_FLIGHT_BYTES;
 use super::{Data, PeerMisbehaved, Window};
-use crate::wire::{Payload, Run};
+use crate::wire::{PackedMessages, Payload};
 
 /// What the receiver wants to tell the sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
+pub enum Outgoing {
     /// "I have handled so many."
-    Report {
+    Ack {
         /// How many.
         upto: u64,
         /// "And I was away: your last messages may be lost, so send the last one again."
@@ -36,34 +36,34 @@ pub struct Receiver {
     /// The highest number seen, kept or not.
     highest: u64,
     /// How many the application has handled.
-    consumed: u64,
+    acked_by_app: u64,
     /// What it has been given in one go and has not handled: how many messages, and their bytes.
     unconsumed: VecDeque<(u32, usize)>,
     unconsumed_bytes: usize,
     /// Came before their turn.
-    ahead: BTreeMap<u64, Data>,
+    out_of_order: BTreeMap<u64, Data>,
     held_bytes: usize,
     /// The largest message so far: how many of them are asked for at once.
     largest: usize,
     unconsumed_limit: u64,
     window: Window,
     duplicates: u64,
-    report: Question,
+    ack: RetryingRequest,
     /// What the latest report said.
-    reported: u64,
+    last_ack: u64,
     /// The bytes that the application has handled since.
-    unreported_bytes: usize,
+    unacked_bytes: usize,
     /// A report is due even if it says nothing new.
-    report_wanted: bool,
+    ack_wanted: bool,
     /// We were away, and the peer has not confirmed that it knows.
     resumed: bool,
     /// The peer repeats what the latest report said is handled: that report may be lost.
-    report_doubted: bool,
-    missing: Question,
+    ack_may_be_lost: bool,
+    missing: RetryingRequest,
     /// The first number of the latest request for missing ones.
-    asked_for: u64,
+    resend_from: u64,
     /// There is no room but for the next message.
-    is_tight: bool,
+    is_window_forced_small: bool,
 }
 
 impl Receiver {
@@ -74,69 +74,69 @@ impl Receiver {
             attached: false,
             next: 1,
             highest: 0,
-            consumed: 0,
+            acked_by_app: 0,
             unconsumed: VecDeque::new(),
             unconsumed_bytes: 0,
-            ahead: BTreeMap::new(),
+            out_of_order: BTreeMap::new(),
             held_bytes: 0,
             largest: 0,
-            unconsumed_limit: (window.messages as u64).max(LEAST_UNCONSUMED),
+            unconsumed_limit: (window.messages as u64).max(MIN_UNCONSUMED),
             window,
             duplicates: 0,
-            report: Question::new(),
-            reported: 0,
-            unreported_bytes: 0,
-            report_wanted: false,
+            ack: RetryingRequest::new(),
+            last_ack: 0,
+            unacked_bytes: 0,
+            ack_wanted: false,
             resumed: false,
-            report_doubted: false,
-            missing: Question::new(),
-            asked_for: 0,
-            is_tight: false,
+            ack_may_be_lost: false,
+            missing: RetryingRequest::new(),
+            resend_from: 0,
+            is_window_forced_small: false,
         }
     }
 
     /// A message arrived. What may be handed over now comes out of `poll_data`.
     pub fn handle_data(&mut self, data: Data) -> Result<(), PeerMisbehaved> {
         let seq = data.seq;
-        if seq == 0 || seq >= self.next.saturating_add(FURTHEST_JUMP) {
+        if seq == 0 || seq >= self.next.saturating_add(MAX_SEQ_JUMP) {
             return Err(PeerMisbehaved::SeqTooFar { seq });
         }
         self.highest = self.highest.max(seq);
         if seq < self.next {
             // The peer does not know that we have it: a report that is under way has not reached it.
-            self.report_wanted = true;
-            self.report_doubted = true;
+            self.ack_wanted = true;
+            self.ack_may_be_lost = true;
             // It does repeat itself, which is all that it was to hear of our absence. Saying so again would make it repeat itself again.
             self.resumed = false;
             self.duplicates += 1;
             return Ok(());
         }
-        if self.ahead.contains_key(&seq) {
+        if self.out_of_order.contains_key(&seq) {
             // The peer repeats itself for want of progress: what we asked for is lost, or its answer.
-            self.missing.under_way = false;
+            self.missing.in_flight = false;
             self.duplicates += 1;
             return Ok(());
         }
         let bytes = data.bytes();
         self.largest = self.largest.max(bytes);
         // What does not fit is not lost: it is not acknowledged either, and asked for when its turn has come.
-        let fits = !self.is_tight
-            && self.ahead.len() < self.window.messages
+        let fits = !self.is_window_forced_small
+            && self.out_of_order.len() < self.window.messages
             && self.held_bytes.saturating_add(bytes) <= self.window.bytes;
         if seq == self.next || fits {
             self.held_bytes += bytes;
-            self.ahead.insert(seq, if seq == self.next { data } else { data.detached() });
+            self.out_of_order.insert(seq, if seq == self.next { data } else { data.detached() });
         }
         Ok(())
     }
 
     /// Messages in a row arrived, the first with this number. Says whether they are exactly what is next, and there is room: then they may be
     /// handed over as they are. If not, they have to be handed in one by one.
-    pub fn takes_run(&mut self, first: u64, run: &Run) -> bool {
-        let (count, bytes) = (run.count(), run.bytes());
+    pub fn try_accept_packed(&mut self, first: u64, packed: &PackedMessages) -> bool {
+        let (count, bytes) = (packed.count(), packed.bytes());
         let takes = first == self.next
-            && self.ahead.is_empty()
-            && !self.is_tight
+            && self.out_of_order.is_empty()
+            && !self.is_window_forced_small
             && self.unconsumed() + u64::from(count) <= self.unconsumed_limit
             && self.unconsumed_bytes.saturating_add(bytes) <= self.window.bytes;
         if takes {
@@ -151,10 +151,10 @@ impl Receiver {
 
     /// The next message for the application, in order.
     pub fn poll_data(&mut self) -> Option<Data> {
-        if self.is_loaded() {
+        if self.is_at_limit() {
             return None;
         }
-        let data = self.ahead.remove(&self.next)?;
+        let data = self.out_of_order.remove(&self.next)?;
         let bytes = data.bytes();
         self.held_bytes -= bytes;
         self.unconsumed_bytes += bytes;
@@ -166,18 +166,18 @@ impl Receiver {
     /// The application has handled `count` more messages.
     pub fn consumed(&mut self, count: u64) {
         let mut left = count.min(self.unconsumed());
-        self.consumed += left;
+        self.acked_by_app += left;
         while left > 0
             && let Some((count, bytes)) = self.unconsumed.front_mut()
         {
             let handled = u32::try_from(left).unwrap_or(*count).min(*count);
-            // Of a part of a run its share: in the end it is the whole.
+            // Of a part of a packed its share: in the end it is the whole.
             let share = *bytes * handled as usize / *count as usize;
             *count -= handled;
             *bytes -= share;
             left -= u64::from(handled);
             self.unconsumed_bytes -= share;
-            self.unreported_bytes += share;
+            self.unacked_bytes += share;
             if *count == 0 {
                 self.unconsumed.pop_front();
             }
@@ -191,46 +191,46 @@ impl Receiver {
 
     /// How many the application has handled.
     pub fn handled(&self) -> u64 {
-        self.consumed
+        self.acked_by_app
     }
 
     /// The application has been given as much as it may leave unhandled.
-    fn is_loaded(&self) -> bool {
+    fn is_at_limit(&self) -> bool {
         self.unconsumed() >= self.unconsumed_limit || self.unconsumed_bytes >= self.window.bytes
     }
 
     /// What it keeps that came before its turn: messages and bytes.
-    pub fn held(&self) -> (usize, usize) {
-        (self.ahead.len(), self.held_bytes)
+    pub fn usage(&self) -> (usize, usize) {
+        (self.out_of_order.len(), self.held_bytes)
     }
 
     /// The next report leaves as soon as none is under way, or not before `until` (a simulation's points).
-    pub(super) fn hurry_report(&mut self) {
-        self.report_wanted = true;
+    pub(super) fn force_ack(&mut self) {
+        self.ack_wanted = true;
     }
 
-    pub(super) fn hold_report(&mut self, until: Instant) {
-        if self.report.is_free() {
-            self.report.retry_at = Some(until);
+    pub(super) fn delay_ack(&mut self, until: Instant) {
+        if self.ack.is_idle() {
+            self.ack.retry_at = Some(until);
         }
     }
 
     /// Whether there is no room for messages before their turn (a simulation's point).
-    pub(super) fn set_tight(&mut self, is_tight: bool) {
-        self.is_tight = is_tight;
+    pub(super) fn force_small_window(&mut self, is_window_forced_small: bool) {
+        self.is_window_forced_small = is_window_forced_small;
     }
 
     /// How many messages the application has been given and has not handled.
     pub fn unconsumed(&self) -> u64 {
-        self.next - 1 - self.consumed
+        self.next - 1 - self.acked_by_app
     }
 
     /// The peer is there (again): it may have lost our last report, or we its last message.
     pub fn attach(&mut self) {
         self.attached = true;
-        self.report = Question::new();
-        self.missing = Question::new();
-        self.report_wanted = self.highest > 0 || self.resumed;
+        self.ack = RetryingRequest::new();
+        self.missing = RetryingRequest::new();
+        self.ack_wanted = self.highest > 0 || self.resumed;
     }
 
     /// We were away without the peer knowing: with the next attach it hears so, or it would wait for its timer.
@@ -241,62 +241,64 @@ impl Receiver {
     /// The peer is out of reach.
     pub fn detach(&mut self) {
         self.attached = false;
-        self.report = Question::new();
-        self.missing = Question::new();
+        self.ack = RetryingRequest::new();
+        self.missing = RetryingRequest::new();
     }
 
     /// The next thing to tell the sender.
-    pub fn poll_transmit(&mut self) -> Option<Ask> {
+    pub fn poll_transmit(&mut self) -> Option<Outgoing> {
         if !self.attached {
             return None;
         }
-        if let Some(upto) = self.due_report() {
-            self.report_wanted = false;
-            self.report_doubted = false;
-            self.report.under_way = true;
-            self.reported = upto;
-            self.unreported_bytes = 0;
-            return Some(Ask::Report { upto, resumed: self.resumed });
+        if let Some(upto) = self.due_ack() {
+            self.ack_wanted = false;
+            self.ack_may_be_lost = false;
+            self.ack.in_flight = true;
+            self.last_ack = upto;
+            self.unacked_bytes = 0;
+            return Some(Outgoing::Ack { upto, resumed: self.resumed });
         }
-        if self.missing.is_free() && self.has_gap() {
+        if self.missing.is_idle() && self.has_gap() {
             // No more than can be kept: an original answers with all that it is asked for.
             let most = (self.window.bytes / self.largest.max(1)).clamp(1, MAX_MISSING);
-            let lacking: Vec<u64> =
-                (self.next..=self.highest).filter(|seq| !self.ahead.contains_key(seq)).take(most).collect();
-            self.asked_for = self.next;
-            self.missing.under_way = true;
+            let lacking: Vec<u64> = (self.next..=self.highest)
+                .filter(|seq| !self.out_of_order.contains_key(seq))
+                .take(most)
+                .collect();
+            self.resend_from = self.next;
+            self.missing.in_flight = true;
             tracing::debug!(count = lacking.len(), first = lacking.first(), "asking for missing messages");
-            return Some(Ask::Missing(lacking));
+            return Some(Outgoing::Missing(lacking));
         }
         None
     }
 
     /// The sender answered the latest report, or did not.
-    pub fn handle_reported(&mut self, now: Instant, answered: bool) {
-        self.report_wanted |= !answered;
+    pub fn handle_ack_reply(&mut self, now: Instant, answered: bool) {
+        self.ack_wanted |= !answered;
         self.resumed &= !answered;
-        self.report.settle(now, answered);
+        self.ack.complete(now, answered);
     }
 
     /// The sender answered the request for missing messages with some of them, or did not. An answer without news counts as none:
     /// asking again at once would be a loop.
-    pub fn handle_missing_answered(
+    pub fn handle_missing_reply(
         &mut self,
         now: Instant,
         messages: Option<Vec<Data>>,
     ) -> Result<(), PeerMisbehaved> {
-        let before = (self.next, self.ahead.len());
+        let before = (self.next, self.out_of_order.len());
         for data in messages.into_iter().flatten() {
             self.handle_data(data)?;
         }
-        self.missing.settle(now, before != (self.next, self.ahead.len()));
+        self.missing.complete(now, before != (self.next, self.out_of_order.len()));
         Ok(())
     }
 
     /// Whether the first message of the latest request for missing ones has still not come. If it came meanwhile, the sender was right to
     /// have forgotten it.
-    pub fn lacks_what_it_asked_for(&self) -> bool {
-        self.is_lacking() && self.next == self.asked_for
+    pub fn is_resend_unanswered(&self) -> bool {
+        self.is_lacking() && self.next == self.resend_from
     }
 
     /// Whether anything ever came.
@@ -306,36 +308,36 @@ impl Receiver {
 
     /// Whether the next message in line is known to exist and has not come.
     fn is_lacking(&self) -> bool {
-        self.highest >= self.next && !self.ahead.contains_key(&self.next)
+        self.highest >= self.next && !self.out_of_order.contains_key(&self.next)
     }
 
     /// When `handle_timeout` wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.report.retry_at, self.missing.retry_at].into_iter().flatten().min()
+        [self.ack.retry_at, self.missing.retry_at].into_iter().flatten().min()
     }
 
     /// A pause is over.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.report.handle_timeout(now);
+        self.ack.handle_timeout(now);
         self.missing.handle_timeout(now);
     }
 
-    fn due_report(&self) -> Option<u64> {
-        let news = self.consumed - self.reported;
-        let due = if self.report.under_way {
+    fn due_ack(&self) -> Option<u64> {
+        let news = self.acked_by_app - self.last_ack;
+        let due = if self.ack.in_flight {
             let Window { messages, bytes } = self.window;
             let bytes = bytes.min(MAX_IN_FLIGHT_BYTES) / EARLY_PART;
-            let is_much = news >= messages.div_ceil(EARLY_PART) as u64 || self.unreported_bytes >= bytes;
-            self.report_doubted || (news > 0 && is_much)
+            let is_much = news >= messages.div_ceil(EARLY_PART) as u64 || self.unacked_bytes >= bytes;
+            self.ack_may_be_lost || (news > 0 && is_much)
         } else {
-            self.report.is_free() && (self.report_wanted || news > 0)
+            self.ack.is_idle() && (self.ack_wanted || news > 0)
         };
-        due.then_some(self.consumed)
+        due.then_some(self.acked_by_app)
     }
 
     /// A gap that is worth asking about now. When only the application holds things up, asking would fill memory.
     fn has_gap(&self) -> bool {
-        self.is_lacking() && !self.is_loaded()
+        self.is_lacking() && !self.is_at_limit()
     }
 }
 
@@ -343,7 +345,7 @@ impl Data {
     /// With bytes of its own where it is small: what waits must not keep alive all that it arrived with.
     fn detached(self) -> Self {
         let own = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
-        if self.bytes() > LARGEST_DETACHED {
+        if self.bytes() > MAX_DETACHED_BYTES {
             return self;
         }
         let payload = Payload { raw: own(&self.payload.raw), ..self.payload };
@@ -354,11 +356,11 @@ impl Data {
 /// A window of which this part has been handled since the last report: the writer should know, or it runs out of room.
 const EARLY_PART: usize = 8;
 /// How many handed-over messages the application may leave unhandled, at least; a peer with a larger window than ours is slowed, not cut.
-const LEAST_UNCONSUMED: u64 = 10_000;
-/// No window is that wide: a number further ahead is no number of this channel.
-const FURTHEST_JUMP: u64 = 1 << 24;
+const MIN_UNCONSUMED: u64 = 10_000;
+/// No window is that wide: a number further out_of_order is no number of this channel.
+const MAX_SEQ_JUMP: u64 = 1 << 24;
 /// A larger message that waits keeps what it arrived with: at most about as much again.
-const LARGEST_DETACHED: usize = 32 * 1024;
+const MAX_DETACHED_BYTES: usize = 32 * 1024;
 /// Most numbers in one request for missing messages (conat.md 10.5).
 const MAX_MISSING: usize = 1000;
 

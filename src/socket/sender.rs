@@ -4,16 +4,16 @@
 //! acknowledged, and answers requests for missing ones (spec: the original's protocol, `docs/protocols/socket.md`).
 
 mod queue;
-mod replay;
+mod resend_budget;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::config::Pause;
 use super::{PeerMisbehaved, SocketConfig, Window, WriteError};
-use crate::wire::{Json, Parcel, Part, Payload};
+use crate::wire::{Item, Json, Messages, Payload};
 use queue::Queue;
-use replay::Replay;
+use resend_budget::ResendBudget;
 
 /// One numbered message.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,8 +28,8 @@ pub struct Data {
 
 impl Data {
     /// A message with its number.
-    pub fn new(seq: u64, part: Part) -> Self {
-        let Part { payload, json } = part;
+    pub fn new(seq: u64, item: Item) -> Self {
+        let Item { payload, json } = item;
         Self { seq, payload, json }
     }
 
@@ -48,9 +48,9 @@ pub struct Sender {
     /// Numbers of those that nobody wants to hear of when they are lost.
     volatile: VecDeque<u64>,
     resent: u64,
-    replay: Replay,
+    resend_budget: ResendBudget,
     /// How long the peer may acknowledge nothing while half of the window is used; `None`: for ever.
-    patience: Option<Duration>,
+    stall_timeout: Option<Duration>,
     stalls_at: Option<Instant>,
     attached: bool,
     /// The last sent message goes (again) with the next `poll_transmit`.
@@ -68,31 +68,31 @@ impl Sender {
             window: config.window(),
             volatile: VecDeque::new(),
             resent: 0,
-            replay: Replay::default(),
-            patience: config.slow_consumer_timeout,
+            resend_budget: ResendBudget::default(),
+            stall_timeout: config.slow_consumer_timeout,
             stalls_at: None,
             attached: false,
             repeat_last: false,
             repeat_at: None,
-            pause: Pause::new(LONGEST_PAUSE),
+            pause: Pause::new(MAX_PAUSE),
         }
     }
 
     /// Whether the window has room for all of it.
-    pub fn has_room(&self, parcel: &Parcel) -> Result<(), WriteError> {
+    pub fn has_room(&self, batch: &Messages) -> Result<(), WriteError> {
         let (messages, bytes) = (self.queue.messages(), self.queue.bytes());
-        self.window.check(messages + parcel.count() as usize - 1, bytes, parcel.bytes())
+        self.window.check(messages + batch.count() as usize - 1, bytes, batch.bytes())
     }
 
     /// Queues what it has room for. It leaves when `poll_transmit` is next called with a peer attached.
-    pub fn write(&mut self, now: Instant, parcel: Parcel, volatile: bool) -> Result<u64, WriteError> {
-        self.has_room(&parcel)?;
-        let count = u64::from(parcel.count());
-        let last = self.queue.push(parcel);
+    pub fn write(&mut self, now: Instant, batch: Messages, volatile: bool) -> Result<u64, WriteError> {
+        self.has_room(&batch)?;
+        let count = u64::from(batch.count());
+        let last = self.queue.push(batch);
         if volatile {
             self.volatile.extend(last + 1 - count..=last);
         }
-        if self.patience.is_some() && self.stalls_at.is_none() {
+        if self.stall_timeout.is_some() && self.stalls_at.is_none() {
             self.watch(now);
         }
         Ok(last)
@@ -137,7 +137,7 @@ impl Sender {
         undelivered
     }
 
-    /// Whether the peer has used up the patience with it.
+    /// Whether the peer has used up the stall_timeout with it.
     pub fn is_stalled(&self, now: Instant) -> bool {
         self.stalls_at.is_some_and(|at| at <= now)
     }
@@ -157,7 +157,7 @@ impl Sender {
     }
 
     /// The peer has handled everything up to and including `upto`. Says whether that is news.
-    pub fn handle_emitted(&mut self, now: Instant, upto: u64) -> Result<bool, PeerMisbehaved> {
+    pub fn handle_ack(&mut self, now: Instant, upto: u64) -> Result<bool, PeerMisbehaved> {
         let first = self.queue.first();
         if upto >= first + self.queue.sent() as u64 {
             return Err(PeerMisbehaved::AckedUnsent { upto });
@@ -167,11 +167,11 @@ impl Sender {
         }
         let bytes = self.queue.remove_upto(upto);
         self.acked_bytes += bytes as u64;
-        self.replay.progress(bytes);
+        self.resend_budget.credit(bytes);
         while self.volatile.front().is_some_and(|seq| *seq <= upto) {
             self.volatile.pop_front();
         }
-        if self.patience.is_some() {
+        if self.stall_timeout.is_some() {
             self.watch(now);
         }
         self.pause.reset();
@@ -185,7 +185,7 @@ impl Sender {
     /// The messages that the peer lacks: as many as fit, oldest first. What it has acknowledged meanwhile is left out; `None` when
     /// nothing is left to send. Empty when it has had too much again: no answer, and it asks again later.
     pub fn resend(&mut self, now: Instant, missing: &[u64]) -> Option<Vec<Data>> {
-        if !self.replay.is_open(now) {
+        if !self.resend_budget.is_open(now) {
             return Some(Vec::new());
         }
         let (mut found, mut bytes) = (Vec::new(), 0);
@@ -200,20 +200,20 @@ impl Sender {
             }
             found.push(data);
         }
-        self.replay.spend(bytes);
+        self.resend_budget.spend(bytes);
         self.resent += found.len() as u64;
         (!found.is_empty()).then_some(found)
     }
 
     /// What to put on the fabric next, and the number of its first message.
-    pub fn poll_transmit(&mut self, now: Instant) -> Option<(u64, Parcel)> {
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<(u64, Messages)> {
         if !self.attached {
             return None;
         }
         if std::mem::take(&mut self.repeat_last) {
             let last = self.queue.last_sent()?;
             self.resent += 1;
-            return Some((last.seq, Parcel::one(last.payload, last.json)));
+            return Some((last.seq, Messages::one(last.payload, last.json)));
         }
         let sent = self.queue.send(MAX_IN_FLIGHT_BYTES)?;
         if self.repeat_at.is_none() {
@@ -243,7 +243,7 @@ impl Sender {
     /// Starts to wait for an acknowledgement, if half of the window is used.
     fn watch(&mut self, now: Instant) {
         let used = self.window.is_half_used(self.queue.messages(), self.queue.bytes());
-        self.stalls_at = self.patience.filter(|_| used).map(|patience| now + patience);
+        self.stalls_at = self.stall_timeout.filter(|_| used).map(|stall_timeout| now + stall_timeout);
     }
 
     /// A big message gets time to arrive first, or repeats of it would pile up on a slow link.
@@ -260,7 +260,7 @@ const TIME_A_BYTE: Duration = Duration::from_micros(1);
 
 /// Longest pause between two repeats of the last message (Conat's figure). It goes on while the socket is ready: a sender with
 /// unacknowledged data always has a timer (conat.md 10.10).
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+const MAX_PAUSE: Duration = Duration::from_secs(15);
 /// Bytes sent and not acknowledged, a socket, however wide its window. Bounds what a slow reader can pile up in brokers; a single larger
 /// message goes alone.
 pub(super) const MAX_IN_FLIGHT_BYTES: usize = 16 * 1024 * 1024;

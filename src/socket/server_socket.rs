@@ -4,15 +4,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::channel::Verdict;
-use super::ending::Ending;
+use super::channel::PeerStatus;
+use super::pending_close::PendingClose;
 use super::{
-    Channel, CloseReason, CommandError, Held, Output, SocketConfig, SocketEvent, State, Tag, WriteError,
-    control,
+    Channel, CloseReason, CommandError, Output, SocketConfig, SocketEvent, SocketUsage, State, Tag,
+    WriteError, control,
 };
-use crate::entropy::Quirks;
+use crate::base::FaultInjector;
 use crate::subject::Subject;
-use crate::wire::{Bundle, Headers, Json, Message, Parcel, Payload, SocketCommand};
+use crate::wire::{Bundle, Headers, Json, Message, Messages, Payload, SocketCommand};
 
 /// The server's end.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct ServerSocket {
     client: Subject,
     channel: Channel,
     state: State,
-    ending: Ending,
+    pending_close: PendingClose,
 }
 
 impl ServerSocket {
@@ -30,7 +30,7 @@ impl ServerSocket {
         let mut channel = Channel::new(now, config.into());
         channel.fence();
         channel.attach(now, client.clone());
-        Self { client, channel, state: State::Ready, ending: Ending::default() }
+        Self { client, channel, state: State::Ready, pending_close: PendingClose::default() }
     }
 
     /// The id that its client chose.
@@ -38,22 +38,22 @@ impl ServerSocket {
         self.client.last_token()
     }
 
-    /// What is rare happens as `quirks` say.
-    pub fn set_quirks(&mut self, quirks: Quirks) {
-        self.channel.set_quirks(quirks);
+    /// What is rare happens as `faults` say.
+    pub fn set_faults(&mut self, faults: FaultInjector) {
+        self.channel.set_faults(faults);
     }
 
     /// What it keeps in memory.
-    pub fn held(&self) -> Held {
-        self.channel.held()
+    pub fn usage(&self) -> SocketUsage {
+        self.channel.usage()
     }
 
     /// Queues messages.
-    pub fn write(&mut self, now: Instant, parcel: Parcel, volatile: bool) -> Result<u64, WriteError> {
-        if self.state == State::Closed || self.ending.is_wanted() {
+    pub fn write(&mut self, now: Instant, batch: Messages, volatile: bool) -> Result<u64, WriteError> {
+        if self.state == State::Closed || self.pending_close.is_requested() {
             return Err(WriteError::Closed);
         }
-        self.channel.write(now, parcel, volatile)
+        self.channel.write(now, batch, volatile)
     }
 
     /// The application has handled `count` more messages.
@@ -128,30 +128,30 @@ impl ServerSocket {
     }
 
     /// A bundle for this socket. Says whether it took all of it; if not, its messages have to be handed in one by one.
-    pub fn takes_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
+    pub fn try_accept_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
         let headers = Headers { attempt: bundle.attempt, ..Headers::default() };
         let is_open = self.state != State::Closed && !self.channel.is_foreign(&headers);
-        let takes =
-            is_open && bundle.first.is_some_and(|first| self.channel.takes_run(now, first, &bundle.run));
+        let takes = is_open
+            && bundle.first.is_some_and(|first| self.channel.try_accept_packed(now, first, &bundle.packed));
         if takes {
             self.check_end(now);
         }
         takes
     }
 
-    /// The answer to a question of this socket.
+    /// The answer to a retrying_request of this socket.
     pub fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
         if self.state == State::Closed {
             return;
         }
         match self.channel.handle_reply(now, tag, answer) {
-            Ok(Verdict::Silent) => self.close(CloseReason::Timeout),
-            Ok(Verdict::Superseded) => self.finish(CloseReason::Superseded),
-            Ok(Verdict::Lost) => {
+            Ok(PeerStatus::Silent) => self.close(CloseReason::Timeout),
+            Ok(PeerStatus::Superseded) => self.finish(CloseReason::Superseded),
+            Ok(PeerStatus::Lost) => {
                 self.close(CloseReason::Lost("the client no longer has the messages that are missing"))
             }
             // The client may be on its way back; keep-alive decides.
-            Ok(Verdict::Alive | Verdict::Gone) => {}
+            Ok(PeerStatus::Alive | PeerStatus::Gone) => {}
             Err(error) => self.close(CloseReason::Misbehaved(error)),
         }
         self.check_end(now);
@@ -189,13 +189,13 @@ impl ServerSocket {
             self.channel.outputs.push_back(Output::Ended(ticket));
             return;
         }
-        self.ending.ask(ticket, deadline);
+        self.pending_close.request(ticket, deadline);
         self.check_end(now);
     }
 
     /// When `handle_timeout` wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.channel.poll_timeout(), self.ending.deadline()]
+        [self.channel.poll_timeout(), self.pending_close.deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -229,7 +229,9 @@ impl ServerSocket {
     }
 
     fn check_end(&mut self, now: Instant) {
-        if self.ending.is_over(now) || (self.ending.is_wanted() && self.channel.unacked() == 0) {
+        if self.pending_close.is_overdue(now)
+            || (self.pending_close.is_requested() && self.channel.unacked() == 0)
+        {
             self.close(CloseReason::Local);
         }
     }
@@ -240,7 +242,7 @@ impl ServerSocket {
         self.channel.detach();
         self.channel.fail_requests();
         self.channel.outputs.push_back(Output::Event(SocketEvent::Closed { reason, undelivered }));
-        self.channel.outputs.extend(self.ending.take().into_iter().map(Output::Ended));
+        self.channel.outputs.extend(self.pending_close.take().into_iter().map(Output::Ended));
     }
 }
 

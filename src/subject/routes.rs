@@ -44,7 +44,7 @@ impl Routes {
 
     /// The route of `subject`: known, or what `find` finds.
     pub(super) fn get(&mut self, subject: &Subject, find: impl FnOnce() -> Route) -> Route {
-        if subject.as_str().len() > LONGEST_SUBJECT {
+        if subject.as_str().len() > MAX_CACHED_SUBJECT_BYTES {
             return find();
         }
         if self.places.is_empty() {
@@ -60,7 +60,7 @@ impl Routes {
             return known.route.clone();
         }
         let route = find();
-        if place.missed == hash && route.len() <= LONGEST_ROUTE {
+        if place.missed == hash && route.len() <= MAX_CACHED_ROUTE {
             place.known =
                 Some(Known { generation: self.generation, subject: subject.clone(), route: route.clone() });
         }
@@ -72,9 +72,9 @@ impl Routes {
 /// Subjects that are remembered: with the bounds below, less than 1 MiB.
 const PLACES: usize = 1024;
 /// Longer subjects are looked for each time.
-const LONGEST_SUBJECT: usize = 256;
+const MAX_CACHED_SUBJECT_BYTES: usize = 256;
 /// So are subjects that more patterns match: there the walk is the smaller part.
-const LONGEST_ROUTE: usize = 64;
+const MAX_CACHED_ROUTE: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -113,9 +113,9 @@ mod tests {
             assert!(is_found(&mut routes, &format!("once.{n}")));
         }
         assert!(!is_found(&mut routes, "often"));
-        let long = "x".repeat(LONGEST_SUBJECT + 1);
+        let long = "x".repeat(MAX_CACHED_SUBJECT_BYTES + 1);
         assert!((0..4).all(|_| is_found(&mut routes, &long)));
-        let mut wide = || routes.get(&subject("wide"), || vec![7; LONGEST_ROUTE + 1].into());
-        assert_eq!((wide().len(), wide().len()), (LONGEST_ROUTE + 1, LONGEST_ROUTE + 1));
+        let mut wide = || routes.get(&subject("wide"), || vec![7; MAX_CACHED_ROUTE + 1].into());
+        assert_eq!((wide().len(), wide().len()), (MAX_CACHED_ROUTE + 1, MAX_CACHED_ROUTE + 1));
     }
 }

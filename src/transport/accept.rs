@@ -10,11 +10,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::head::{MAX_HEAD_BYTES, MAX_HEADERS, read_head};
-use super::http::{Answer, Verdict, judge};
-use super::keepalive::MESSAGE_TIMEOUT;
-use super::stream::{BoxedStream, Visitor};
+use super::heartbeat::MESSAGE_TIMEOUT;
+use super::http::{ErrorResponse, Negotiation, judge};
+use super::stream::{BoxedStream, IncomingConnection};
 use super::tls::{HANDSHAKE_RECORD, PeerCertificate, ServerTls};
-use super::{BoxedLink, LinkError, fabric, socketio, tls};
+use super::{BoxedLink, LinkError, conat, fabric, tls};
 use crate::wire::{ClientOp, ServerOp};
 
 /// Who may come in, and how connections are kept.
@@ -90,7 +90,7 @@ pub struct Handshake {
 /// [`LinkError::Refused`] after an HTTP answer that was no upgrade (a health check, too), [`LinkError::Silent`] when the time
 /// is over.
 pub async fn accept(
-    visitor: impl Into<Visitor>,
+    visitor: impl Into<IncomingConnection>,
     options: &AcceptOptions,
 ) -> Result<BoxedLink<ServerOp, ClientOp>, LinkError> {
     accept_with_handshake(visitor, options).await.map(|(link, _)| link)
@@ -98,44 +98,44 @@ pub async fn accept(
 
 /// As [`accept`], and tells what the client's request said: what a sign-in looks at.
 pub async fn accept_with_handshake(
-    visitor: impl Into<Visitor>,
+    visitor: impl Into<IncomingConnection>,
     options: &AcceptOptions,
 ) -> Result<(BoxedLink<ServerOp, ClientOp>, Handshake), LinkError> {
-    timeout(options.handshake_timeout, welcome(visitor.into(), options))
+    timeout(options.handshake_timeout, accept_connection(visitor.into(), options))
         .await
         .unwrap_or(Err(LinkError::Silent))
 }
 
-async fn welcome(
-    visitor: Visitor,
+async fn accept_connection(
+    visitor: IncomingConnection,
     options: &AcceptOptions,
 ) -> Result<(BoxedLink<ServerOp, ClientOp>, Handshake), LinkError> {
     let visitor = match &options.tls {
         Some(tls) => tls::accept(visitor, tls).await?,
         None => visitor,
     };
-    let Visitor { mut stream, address, tls } = visitor;
+    let IncomingConnection { mut stream, address, tls } = visitor;
     let mut bytes = Vec::with_capacity(MAX_HEAD_BYTES);
     let (verdict, headers, length) = match read_head(&mut stream, &mut bytes).await {
         Ok(Some(length)) => judge_head(&bytes[..length], options, length),
-        Ok(None) => (Verdict::Answer(Answer::TOO_LARGE), Vec::new(), 0),
+        Ok(None) => (Negotiation::ErrorResponse(ErrorResponse::TOO_LARGE), Vec::new(), 0),
         Err(_) if bytes.first() == Some(&HANDSHAKE_RECORD) => {
-            (Verdict::Answer(Answer::NO_TLS), Vec::new(), 0)
+            (Negotiation::ErrorResponse(ErrorResponse::NO_TLS), Vec::new(), 0)
         }
         Err(error) => return Err(error),
     };
     let rest = bytes.split_off(length);
     let sid = uuid::Uuid::new_v4().simple().to_string();
     let link = match verdict {
-        Verdict::Own => fabric::welcome(stream, rest, &sid, options).await?,
-        Verdict::OwnInWebSocket(key) => {
-            fabric::welcome_in_websocket(stream, rest, &key, &sid, options).await?
+        Negotiation::Own => fabric::accept(stream, rest, &sid, options).await?,
+        Negotiation::OwnInWebSocket(key) => {
+            fabric::accept_in_websocket(stream, rest, &key, &sid, options).await?
         }
-        Verdict::WebSocket(switch) => {
+        Negotiation::WebSocket(switch) => {
             stream.write_all(switch.as_bytes()).await?;
-            socketio::welcome(stream, rest, &sid, options).await?
+            conat::accept(stream, rest, &sid, options).await?
         }
-        Verdict::Answer(answer) => {
+        Negotiation::ErrorResponse(answer) => {
             refuse(&mut stream, &answer).await?;
             return Err(LinkError::Refused(answer.describe()));
         }
@@ -146,9 +146,9 @@ async fn welcome(
 /// What a request with this head would be told; `None`: to go on in our own language. For fuzzing.
 pub fn answer_to_head(head: &[u8], options: &AcceptOptions) -> Option<String> {
     match judge_head(head, options, head.len()).0 {
-        Verdict::Own | Verdict::OwnInWebSocket(_) => None,
-        Verdict::WebSocket(switch) => Some(switch),
-        Verdict::Answer(answer) => Some(answer.to_text()),
+        Negotiation::Own | Negotiation::OwnInWebSocket(_) => None,
+        Negotiation::WebSocket(switch) => Some(switch),
+        Negotiation::ErrorResponse(answer) => Some(answer.to_text()),
     }
 }
 
@@ -156,14 +156,14 @@ fn judge_head(
     head: &[u8],
     options: &AcceptOptions,
     length: usize,
-) -> (Verdict, Vec<(String, String)>, usize) {
+) -> (Negotiation, Vec<(String, String)>, usize) {
     let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut fields);
     let verdict = match request.parse(head) {
         Ok(httparse::Status::Complete(_)) => judge(&request, options),
-        Ok(httparse::Status::Partial) => Verdict::Answer(Answer::BAD_REQUEST),
-        Err(httparse::Error::TooManyHeaders) => Verdict::Answer(Answer::TOO_LARGE),
-        Err(_) => Verdict::Answer(Answer::BAD_REQUEST),
+        Ok(httparse::Status::Partial) => Negotiation::ErrorResponse(ErrorResponse::BAD_REQUEST),
+        Err(httparse::Error::TooManyHeaders) => Negotiation::ErrorResponse(ErrorResponse::TOO_LARGE),
+        Err(_) => Negotiation::ErrorResponse(ErrorResponse::BAD_REQUEST),
     };
     let owned = |field: &httparse::Header<'_>| {
         (field.name.to_ascii_lowercase(), String::from_utf8_lossy(field.value).into_owned())
@@ -173,7 +173,7 @@ fn judge_head(
 }
 
 /// Says why not, and closes.
-pub(super) async fn refuse(stream: &mut BoxedStream, answer: &Answer) -> Result<(), LinkError> {
+pub(super) async fn refuse(stream: &mut BoxedStream, answer: &ErrorResponse) -> Result<(), LinkError> {
     stream.write_all(answer.to_text().as_bytes()).await?;
     stream.shutdown().await?;
     // Closing over unread bytes resets the connection, and the answer may be lost with it.

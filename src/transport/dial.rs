@@ -7,12 +7,12 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::address::{Address, Place};
-use super::lookout::{Watch, watched};
+use super::readiness::{Registration, register};
 use super::stream::BoxedStream;
 use super::target::{Target, refused};
 use super::tls::{self, ClientTls};
 use super::websocket::{self, Upgraded};
-use super::{BoxedLink, LinkError, fabric, socketio};
+use super::{BoxedLink, LinkError, conat, fabric};
 use crate::wire::{ClientOp, ServerOp};
 
 /// Where to connect to, and how.
@@ -25,7 +25,7 @@ pub struct DialOptions {
     pub path: String,
     /// Sent with the request: cookies and the like.
     pub headers: Vec<(String, String)>,
-    /// For all of it, from the name look-up to the last word of the handshake.
+    /// For all of it, from the name poll_ready-up to the last word of the handshake.
     pub connect_timeout: Duration,
     /// Which language to speak.
     pub wire: Wire,
@@ -68,18 +68,18 @@ pub struct Remote {
     /// It refused our language outside a WebSocket, and granted one.
     needs_websocket: AtomicBool,
     /// Who else sees what comes.
-    watch: Option<Watch>,
+    registration: Option<Registration>,
 }
 
 impl Remote {
     /// A server that nothing is known about.
     pub fn new(options: DialOptions) -> Self {
-        Self { options, needs_websocket: AtomicBool::new(false), watch: None }
+        Self { options, needs_websocket: AtomicBool::new(false), registration: None }
     }
 
     /// The same, with connections that somebody else watches too.
-    pub fn watched(self, watch: Option<Watch>) -> Self {
-        Self { watch, ..self }
+    pub fn with_registration(self, registration: Option<Registration>) -> Self {
+        Self { registration, ..self }
     }
 
     /// Connects.
@@ -120,13 +120,13 @@ impl Remote {
             return fabric::connect_in_websocket(upgraded).await;
         }
         let Upgraded { stream, answer, .. } = upgraded;
-        socketio::introduce(stream, answer.rest).await
+        conat::connect(stream, answer.rest).await
     }
 
     async fn stream(&self, target: &Target) -> Result<BoxedStream, LinkError> {
         let (host, port) = match &target.place {
             Place::Net(host, port) => (host.as_str(), *port),
-            Place::Unix(path) => return unix(path, self.watch.as_ref()).await,
+            Place::Unix(path) => return unix(path, self.registration.as_ref()).await,
         };
         let tls = self.options.tls.as_ref().filter(|_| target.tls);
         if target.tls && tls.is_none() {
@@ -135,19 +135,19 @@ impl Remote {
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
         match tls {
-            Some(tls) => tls::connect(watched(stream, self.watch.as_ref()), tls, host).await,
-            None => Ok(watched(stream, self.watch.as_ref())),
+            Some(tls) => tls::connect(register(stream, self.registration.as_ref()), tls, host).await,
+            None => Ok(register(stream, self.registration.as_ref())),
         }
     }
 }
 
 #[cfg(unix)]
-async fn unix(path: &std::path::Path, watch: Option<&Watch>) -> Result<BoxedStream, LinkError> {
-    Ok(watched(tokio::net::UnixStream::connect(path).await?, watch))
+async fn unix(path: &std::path::Path, registration: Option<&Registration>) -> Result<BoxedStream, LinkError> {
+    Ok(register(tokio::net::UnixStream::connect(path).await?, registration))
 }
 
 #[cfg(not(unix))]
-async fn unix(_: &std::path::Path, _: Option<&Watch>) -> Result<BoxedStream, LinkError> {
+async fn unix(_: &std::path::Path, _: Option<&Registration>) -> Result<BoxedStream, LinkError> {
     Err(refused("no unix sockets on this platform"))
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn read_head(
 }
 
 /// A server's answer.
-pub(super) struct Answer {
+pub(super) struct UpgradeResponse {
     pub(super) code: u16,
     reason: String,
     fields: Vec<(String, String)>,
@@ -42,7 +42,7 @@ pub(super) struct Answer {
     pub(super) rest: Vec<u8>,
 }
 
-impl Answer {
+impl UpgradeResponse {
     /// The first field of this name, which is in lower case.
     pub(super) fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -67,7 +67,7 @@ pub(super) async fn ask(
     target: &Target,
     query: &str,
     fields: &str,
-) -> Result<Answer, LinkError> {
+) -> Result<UpgradeResponse, LinkError> {
     let Target { authority, path, headers, .. } = target;
     let mut request =
         format!("GET {path}{query} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\n{fields}")
@@ -97,7 +97,12 @@ pub(super) async fn ask(
     let fields = answer.headers.iter().map(|field| {
         (field.name.to_ascii_lowercase(), String::from_utf8_lossy(field.value).trim().to_owned())
     });
-    Ok(Answer { code, reason: answer.reason.unwrap_or_default().to_owned(), fields: fields.collect(), rest })
+    Ok(UpgradeResponse {
+        code,
+        reason: answer.reason.unwrap_or_default().to_owned(),
+        fields: fields.collect(),
+        rest,
+    })
 }
 
 const HEAD_END: &[u8] = b"\r\n\r\n";

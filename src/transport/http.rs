@@ -10,7 +10,7 @@ use crate::wire::fabric::{PROTOCOL, SUBPROTOCOL};
 
 /// What to do with a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Negotiation {
     /// Say this and speak WebSocket.
     WebSocket(String),
     /// Speak our own language, from the next byte on.
@@ -18,18 +18,18 @@ pub(super) enum Verdict {
     /// Speak our own language inside a WebSocket; the answer to its key.
     OwnInWebSocket(String),
     /// Say this and close.
-    Answer(Answer),
+    ErrorResponse(ErrorResponse),
 }
 
 /// A whole answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct ErrorResponse {
     status: &'static str,
     headers: &'static str,
     body: &'static str,
 }
 
-impl Answer {
+impl ErrorResponse {
     pub(super) const BAD_REQUEST: Self = Self::plain("400 Bad Request", "bad request");
     pub(super) const TOO_LARGE: Self =
         Self::plain("431 Request Header Fields Too Large", "request header fields too large");
@@ -79,15 +79,15 @@ impl Answer {
 }
 
 /// Judges a request whose head is complete.
-pub(super) fn judge(request: &httparse::Request<'_, '_>, options: &AcceptOptions) -> Verdict {
+pub(super) fn judge(request: &httparse::Request<'_, '_>, options: &AcceptOptions) -> Negotiation {
     match check(request, options) {
-        Ok(Language::Own) => Verdict::Own,
-        Ok(Language::OwnInWebSocket(key)) => Verdict::OwnInWebSocket(derive_accept_key(key.as_bytes())),
-        Ok(Language::Conat(key)) => Verdict::WebSocket(format!(
+        Ok(Language::Own) => Negotiation::Own,
+        Ok(Language::OwnInWebSocket(key)) => Negotiation::OwnInWebSocket(derive_accept_key(key.as_bytes())),
+        Ok(Language::Conat(key)) => Negotiation::WebSocket(format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
             derive_accept_key(key.as_bytes())
         )),
-        Err(answer) => Verdict::Answer(answer),
+        Err(answer) => Negotiation::ErrorResponse(answer),
     }
 }
 
@@ -101,16 +101,16 @@ enum Language<'a> {
 fn check<'a>(
     request: &'a httparse::Request<'_, '_>,
     options: &AcceptOptions,
-) -> Result<Language<'a>, Answer> {
+) -> Result<Language<'a>, ErrorResponse> {
     let target = request.path.unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let is_get = request.method == Some("GET");
     if path == "/healthz" && is_get {
         let is_draining = options.draining.load(Ordering::Relaxed);
-        return Err(if is_draining { Answer::DRAINING } else { Answer::HEALTHY });
+        return Err(if is_draining { ErrorResponse::DRAINING } else { ErrorResponse::HEALTHY });
     }
     if path.trim_matches('/') != options.path.trim_matches('/') {
-        return Err(Answer::NOT_FOUND);
+        return Err(ErrorResponse::NOT_FOUND);
     }
     check_names(request, options)?;
     let parameter = |name: &str| {
@@ -121,10 +121,10 @@ fn check<'a>(
     };
     // A polling client may start with a POST: it learns about the transport, not about the method.
     if parameter("transport") == Some("polling") {
-        return Err(Answer::BAD_TRANSPORT);
+        return Err(ErrorResponse::BAD_TRANSPORT);
     }
     if !is_get {
-        return Err(Answer::BAD_METHOD);
+        return Err(ErrorResponse::BAD_METHOD);
     }
     if options.own_wire
         && has_token(request, "upgrade", PROTOCOL)
@@ -136,16 +136,16 @@ fn check<'a>(
         return websocket_key(request).map(Language::OwnInWebSocket);
     }
     if parameter("transport") != Some("websocket") {
-        return Err(Answer::BAD_TRANSPORT);
+        return Err(ErrorResponse::BAD_TRANSPORT);
     }
     if parameter("EIO") != Some("4") {
-        return Err(Answer::BAD_VERSION);
+        return Err(ErrorResponse::BAD_VERSION);
     }
     websocket_key(request).map(Language::Conat)
 }
 
 /// `Host` and `Origin`: what keeps web pages out that are not meant to come in.
-fn check_names(request: &httparse::Request<'_, '_>, options: &AcceptOptions) -> Result<(), Answer> {
+fn check_names(request: &httparse::Request<'_, '_>, options: &AcceptOptions) -> Result<(), ErrorResponse> {
     let host = header(request, "host")?;
     let is_named = |host: &str| {
         let name = host_name(host);
@@ -154,34 +154,34 @@ fn check_names(request: &httparse::Request<'_, '_>, options: &AcceptOptions) -> 
     let checks = options.check_host || !options.allowed_hosts.is_empty();
     let passes = |host: &str| is_named(host) || (options.check_host && is_loopback(host));
     if checks && !host.is_some_and(passes) {
-        return Err(Answer::BAD_HOST);
+        return Err(ErrorResponse::BAD_HOST);
     }
     let origin = header(request, "origin")?;
     let is_allowed = |origin: &str| options.allowed_origins.iter().any(|allowed| allowed == origin);
-    if origin.is_none_or(is_allowed) { Ok(()) } else { Err(Answer::BAD_ORIGIN) }
+    if origin.is_none_or(is_allowed) { Ok(()) } else { Err(ErrorResponse::BAD_ORIGIN) }
 }
 
-fn websocket_key<'a>(request: &'a httparse::Request<'_, '_>) -> Result<&'a str, Answer> {
+fn websocket_key<'a>(request: &'a httparse::Request<'_, '_>) -> Result<&'a str, ErrorResponse> {
     if !has_token(request, "upgrade", "websocket") || !has_token(request, "connection", "upgrade") {
-        return Err(Answer::NO_UPGRADE);
+        return Err(ErrorResponse::NO_UPGRADE);
     }
     if header(request, "sec-websocket-version")? != Some("13") {
-        return Err(Answer::NO_UPGRADE);
+        return Err(ErrorResponse::NO_UPGRADE);
     }
     // 16 bytes in base64.
     let key = header(request, "sec-websocket-key")?.filter(|key| key.len() == 24 && key.ends_with("=="));
-    key.ok_or(Answer::BAD_REQUEST)
+    key.ok_or(ErrorResponse::BAD_REQUEST)
 }
 
 /// The one header of this name. Two of them are an attempt to be understood in two ways.
-fn header<'a>(request: &'a httparse::Request<'_, '_>, name: &str) -> Result<Option<&'a str>, Answer> {
+fn header<'a>(request: &'a httparse::Request<'_, '_>, name: &str) -> Result<Option<&'a str>, ErrorResponse> {
     let mut found = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
     let first = found.next();
     if found.next().is_some() {
-        return Err(Answer::BAD_REQUEST);
+        return Err(ErrorResponse::BAD_REQUEST);
     }
     let text = first.map(|header| std::str::from_utf8(header.value)).transpose();
-    text.map(|text| text.map(str::trim)).map_err(|_| Answer::BAD_REQUEST)
+    text.map(|text| text.map(str::trim)).map_err(|_| ErrorResponse::BAD_REQUEST)
 }
 
 fn has_token(request: &httparse::Request<'_, '_>, name: &str, token: &str) -> bool {
@@ -213,7 +213,7 @@ mod tests {
     const UPGRADE: &str = "Host: localhost:1\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-    fn verdict(line: &str, headers: &str) -> Verdict {
+    fn verdict(line: &str, headers: &str) -> Negotiation {
         let options = AcceptOptions {
             allowed_origins: vec!["https://good.example".into()],
             check_host: true,
@@ -230,7 +230,7 @@ mod tests {
     fn a_proper_request_is_upgraded_with_the_key_of_the_rfc() {
         for origin in ["", "Origin: https://good.example\r\n"] {
             let line = "GET /conat/?EIO=4&transport=websocket";
-            let Verdict::WebSocket(text) = verdict(line, &format!("{UPGRADE}{origin}")) else {
+            let Negotiation::WebSocket(text) = verdict(line, &format!("{UPGRADE}{origin}")) else {
                 panic!("{origin}")
             };
             assert!(text.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
@@ -241,17 +241,21 @@ mod tests {
     fn our_own_language_has_the_same_door() {
         let own = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: selvedge/1\r\n";
         for line in ["GET /conat/", "GET /conat", "GET /conat/?EIO=4&transport=websocket"] {
-            assert_eq!(verdict(line, own), Verdict::Own, "{line}");
+            assert_eq!(verdict(line, own), Negotiation::Own, "{line}");
         }
         for (line, headers, expected) in [
-            ("GET /other/", own.to_owned(), Answer::NOT_FOUND),
-            ("POST /conat/", own.to_owned(), Answer::BAD_METHOD),
-            ("GET /conat/", own.replace("localhost", "evil.example"), Answer::BAD_HOST),
-            ("GET /conat/", format!("{own}Origin: https://evil.example\r\n"), Answer::BAD_ORIGIN),
-            ("GET /conat/", own.replace("Connection: Upgrade", "Connection: close"), Answer::BAD_TRANSPORT),
-            ("GET /conat/", own.replace("/1", "/2"), Answer::BAD_TRANSPORT),
+            ("GET /other/", own.to_owned(), ErrorResponse::NOT_FOUND),
+            ("POST /conat/", own.to_owned(), ErrorResponse::BAD_METHOD),
+            ("GET /conat/", own.replace("localhost", "evil.example"), ErrorResponse::BAD_HOST),
+            ("GET /conat/", format!("{own}Origin: https://evil.example\r\n"), ErrorResponse::BAD_ORIGIN),
+            (
+                "GET /conat/",
+                own.replace("Connection: Upgrade", "Connection: close"),
+                ErrorResponse::BAD_TRANSPORT,
+            ),
+            ("GET /conat/", own.replace("/1", "/2"), ErrorResponse::BAD_TRANSPORT),
         ] {
-            assert_eq!(verdict(line, &headers), Verdict::Answer(expected), "{line} {headers}");
+            assert_eq!(verdict(line, &headers), Negotiation::ErrorResponse(expected), "{line} {headers}");
         }
     }
 
@@ -260,23 +264,23 @@ mod tests {
         let good = "GET /conat/?EIO=4&transport=websocket";
         let with = |more: &str| format!("{UPGRADE}{more}");
         for (line, headers, expected) in [
-            ("GET /healthz", String::new(), Answer::HEALTHY),
-            ("GET /other/?EIO=4&transport=websocket", with(""), Answer::NOT_FOUND),
-            ("GET /conat/?EIO=4&transport=polling&t=x", with(""), Answer::BAD_TRANSPORT),
-            ("POST /conat/?EIO=4&transport=polling", with(""), Answer::BAD_TRANSPORT),
-            ("GET /conat/", with(""), Answer::BAD_TRANSPORT),
-            ("GET /conat/?EIO=3&transport=websocket", with(""), Answer::BAD_VERSION),
-            ("POST /conat/?EIO=4&transport=websocket", with(""), Answer::BAD_METHOD),
-            (good, "Host: 127.0.0.1\r\n".into(), Answer::NO_UPGRADE),
-            (good, UPGRADE.replace(": 13", ": 8"), Answer::NO_UPGRADE),
-            (good, UPGRADE.replace("dGhl", ""), Answer::BAD_REQUEST),
-            (good, with("Origin: https://good.example.evil\r\n"), Answer::BAD_ORIGIN),
-            (good, with("Origin: null\r\n"), Answer::BAD_ORIGIN),
-            (good, with("Host: localhost\r\n"), Answer::BAD_REQUEST),
-            (good, UPGRADE.replace("localhost", "localhost.evil"), Answer::BAD_HOST),
-            (good, UPGRADE.replace("Host", "Not-Host"), Answer::BAD_HOST),
+            ("GET /healthz", String::new(), ErrorResponse::HEALTHY),
+            ("GET /other/?EIO=4&transport=websocket", with(""), ErrorResponse::NOT_FOUND),
+            ("GET /conat/?EIO=4&transport=polling&t=x", with(""), ErrorResponse::BAD_TRANSPORT),
+            ("POST /conat/?EIO=4&transport=polling", with(""), ErrorResponse::BAD_TRANSPORT),
+            ("GET /conat/", with(""), ErrorResponse::BAD_TRANSPORT),
+            ("GET /conat/?EIO=3&transport=websocket", with(""), ErrorResponse::BAD_VERSION),
+            ("POST /conat/?EIO=4&transport=websocket", with(""), ErrorResponse::BAD_METHOD),
+            (good, "Host: 127.0.0.1\r\n".into(), ErrorResponse::NO_UPGRADE),
+            (good, UPGRADE.replace(": 13", ": 8"), ErrorResponse::NO_UPGRADE),
+            (good, UPGRADE.replace("dGhl", ""), ErrorResponse::BAD_REQUEST),
+            (good, with("Origin: https://good.example.evil\r\n"), ErrorResponse::BAD_ORIGIN),
+            (good, with("Origin: null\r\n"), ErrorResponse::BAD_ORIGIN),
+            (good, with("Host: localhost\r\n"), ErrorResponse::BAD_REQUEST),
+            (good, UPGRADE.replace("localhost", "localhost.evil"), ErrorResponse::BAD_HOST),
+            (good, UPGRADE.replace("Host", "Not-Host"), ErrorResponse::BAD_HOST),
         ] {
-            assert_eq!(verdict(line, &headers), Verdict::Answer(expected), "{line} {headers}");
+            assert_eq!(verdict(line, &headers), Negotiation::ErrorResponse(expected), "{line} {headers}");
         }
         for host in ["localhost", "LOCALHOST:3000", "127.0.0.1:1", "127.9.9.9", "[::1]:5", "[::1]"] {
             assert!(is_loopback(host), "{host}");
@@ -292,9 +296,9 @@ mod tests {
             request.parse(b"GET /healthz HTTP/1.1\r\n\r\n").expect("well formed");
             judge(&request, &options)
         };
-        assert_eq!(ask(), Verdict::Answer(Answer::HEALTHY));
+        assert_eq!(ask(), Negotiation::ErrorResponse(ErrorResponse::HEALTHY));
         options.draining.store(true, Ordering::Relaxed);
-        assert_eq!(ask(), Verdict::Answer(Answer::DRAINING));
+        assert_eq!(ask(), Negotiation::ErrorResponse(ErrorResponse::DRAINING));
     }
 
     #[test]
@@ -314,7 +318,7 @@ mod tests {
             let mut headers = [httparse::EMPTY_HEADER; 16];
             let mut request = httparse::Request::new(&mut headers);
             request.parse(text.as_bytes()).expect(&text);
-            assert_eq!(judge(&request, &options) == Verdict::Own, is_in, "{check_host} {host}");
+            assert_eq!(judge(&request, &options) == Negotiation::Own, is_in, "{check_host} {host}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use tokio::net::TcpListener;
 
-use super::stream::Visitor;
+use super::stream::IncomingConnection;
 
 /// Where to listen.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ impl fmt::Display for ListenAt {
 
 /// Where a listener listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listening {
+pub enum ListenAddress {
     /// At a port.
     Net(SocketAddr),
     /// At a file.
@@ -37,30 +37,30 @@ pub enum Listening {
 }
 
 /// An open door.
-pub struct Listener {
+pub struct StreamListener {
     kind: Kind,
     /// Where it is.
-    pub at: Listening,
+    pub at: ListenAddress,
 }
 
 enum Kind {
     Net(TcpListener),
     #[cfg(unix)]
-    Unix(unix::Listener),
+    Unix(unix::StreamListener),
 }
 
-impl Listener {
+impl StreamListener {
     /// Opens it.
     pub async fn bind(place: &ListenAt) -> io::Result<Self> {
         match place {
             ListenAt::Net(host, port) => {
                 let listener = TcpListener::bind((host.as_str(), *port)).await?;
-                Ok(Self { at: Listening::Net(listener.local_addr()?), kind: Kind::Net(listener) })
+                Ok(Self { at: ListenAddress::Net(listener.local_addr()?), kind: Kind::Net(listener) })
             }
             #[cfg(unix)]
             ListenAt::Unix(path, mode) => {
-                let listener = unix::Listener::bind(path, *mode).await?;
-                Ok(Self { at: Listening::Unix(path.clone()), kind: Kind::Unix(listener) })
+                let listener = unix::StreamListener::bind(path, *mode).await?;
+                Ok(Self { at: ListenAddress::Unix(path.clone()), kind: Kind::Unix(listener) })
             }
             #[cfg(not(unix))]
             ListenAt::Unix(..) => Err(io::ErrorKind::Unsupported.into()),
@@ -68,7 +68,7 @@ impl Listener {
     }
 
     /// The next visitor.
-    pub async fn accept(&self) -> io::Result<Visitor> {
+    pub async fn accept(&self) -> io::Result<IncomingConnection> {
         match &self.kind {
             Kind::Net(listener) => Ok(listener.accept().await?.0.into()),
             #[cfg(unix)]
@@ -86,17 +86,17 @@ mod unix {
 
     use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
-    use crate::transport::stream::Visitor;
+    use crate::transport::stream::IncomingConnection;
 
     /// A socket in the file system, removed when this is dropped.
-    pub(super) struct Listener {
+    pub(super) struct StreamListener {
         listener: UnixListener,
         path: PathBuf,
         /// Which file is ours: somebody may have put another one there.
         inode: u64,
     }
 
-    impl Listener {
+    impl StreamListener {
         pub(super) async fn bind(path: &Path, mode: u32) -> io::Result<Self> {
             let socket = match bound(path) {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path).await => {
@@ -111,13 +111,13 @@ mod unix {
             Ok(Self { listener: socket.listen(BACKLOG)?, path: path.to_owned(), inode })
         }
 
-        pub(super) async fn accept(&self) -> io::Result<Visitor> {
+        pub(super) async fn accept(&self) -> io::Result<IncomingConnection> {
             let (stream, _) = self.listener.accept().await?;
-            Ok(Visitor::new(stream, None))
+            Ok(IncomingConnection::new(stream, None))
         }
     }
 
-    impl Drop for Listener {
+    impl Drop for StreamListener {
         fn drop(&mut self) {
             if fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode) {
                 // Gone already is just as well.

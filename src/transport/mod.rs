@@ -2,19 +2,19 @@
 
 mod accept;
 mod address;
-mod conversation;
+mod conat;
 mod dial;
 mod fabric;
-mod gate;
+mod handshake_limiter;
 mod head;
+mod heartbeat;
+mod heartbeat_link;
 mod http;
-mod keepalive;
 pub mod link;
 mod listen;
-#[cfg_attr(not(target_os = "linux"), path = "no_lookout.rs")]
-mod lookout;
 pub mod pipe;
-mod socketio;
+#[cfg_attr(not(target_os = "linux"), path = "no_readiness.rs")]
+mod readiness;
 mod stream;
 mod target;
 #[cfg(test)]
@@ -24,10 +24,10 @@ mod websocket;
 
 pub use accept::{AcceptOptions, Handshake, accept, accept_with_handshake, answer_to_head};
 pub use dial::{DialOptions, Remote, Wire, dial};
-pub use gate::{Gate, Pass};
+pub use handshake_limiter::{HandshakeLimiter, HandshakePermit};
 pub use link::{BoxedLink, Link, LinkError};
-pub use listen::{ListenAt, Listener, Listening};
+pub use listen::{ListenAddress, ListenAt, StreamListener};
 #[cfg(target_os = "linux")]
-pub use lookout::Lookout;
-pub use lookout::Watch;
-pub use stream::{BoxedStream, Stream, Visitor};
+pub use readiness::ReadinessPoller;
+pub use readiness::Registration;
+pub use stream::{BoxedStream, IncomingConnection, Stream};

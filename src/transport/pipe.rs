@@ -1,4 +1,4 @@
-//! A stream whose other side is somewhere else in this process: bytes are brought and taken away by hand, with a bound both ways.
+//! A stream whose other side is somewhere else in this process: bytes are incoming and taken away by hand, with a bound both ways.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What the stream's side wants the other side to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PipeNews {
-    /// So many bytes of what was brought have been read: room for as many.
-    Taken(usize),
+pub enum PipeEvent {
+    /// So many bytes of what was incoming have been read: room for as many.
+    Consumed(usize),
     /// To be written.
     Bytes(Bytes),
     /// Nothing more will be written, and nothing read. The last.
@@ -33,16 +33,16 @@ pub struct PipeEnd {
 
 struct Shared {
     inner: Mutex<Inner>,
-    tell: Box<dyn Fn(PipeNews) + Send + Sync>,
+    notify: Box<dyn Fn(PipeEvent) + Send + Sync>,
 }
 
 #[derive(Default)]
 struct Inner {
-    brought: VecDeque<Bytes>,
-    /// Nothing more will be brought: why.
+    incoming: VecDeque<Bytes>,
+    /// Nothing more will be incoming: why.
     ended: Option<io::ErrorKind>,
     /// Read and not told yet.
-    untold: usize,
+    unreported: usize,
     /// Given to the other side, and not written by it yet.
     unwritten: usize,
     reader: Option<Waker>,
@@ -50,24 +50,24 @@ struct Inner {
     is_shut: bool,
 }
 
-/// Both sides. `tell` is called, from any thread, with what the other side has to know.
-pub fn pipe(tell: impl Fn(PipeNews) + Send + Sync + 'static) -> (Pipe, PipeEnd) {
-    let shared = Arc::new(Shared { inner: Mutex::default(), tell: Box::new(tell) });
+/// Both sides. `notify` is called, from any thread, with what the other side has to know.
+pub fn pipe(notify: impl Fn(PipeEvent) + Send + Sync + 'static) -> (Pipe, PipeEnd) {
+    let shared = Arc::new(Shared { inner: Mutex::default(), notify: Box::new(notify) });
     (Pipe { shared: shared.clone() }, PipeEnd { shared })
 }
 
 impl PipeEnd {
-    /// Brings bytes. What was not taken yet is the caller's to bound: it is told in [`PipeNews::Taken`].
-    pub fn bring(&self, bytes: Bytes) {
+    /// Brings bytes. What was not taken yet is the caller's to bound: it is told in [`PipeEvent::Consumed`].
+    pub fn push(&self, bytes: Bytes) {
         let mut inner = self.shared.lock();
         if inner.ended.is_none() && !bytes.is_empty() {
-            inner.brought.push_back(bytes);
+            inner.incoming.push_back(bytes);
         }
         wake(&mut inner.reader);
     }
 
     /// So many bytes have been written: room for as many.
-    pub fn wrote(&self, count: usize) {
+    pub fn on_written(&self, count: usize) {
         let mut inner = self.shared.lock();
         inner.unwritten = inner.unwritten.saturating_sub(count);
         wake(&mut inner.writer);
@@ -88,13 +88,13 @@ impl AsyncRead for Pipe {
         let mut inner = self.shared.lock();
         let before = into.filled().len();
         while into.remaining() > 0
-            && let Some(first) = inner.brought.front_mut()
+            && let Some(first) = inner.incoming.front_mut()
         {
             let length = first.len().min(into.remaining());
             into.put_slice(&first[..length]);
             first.advance(length);
             if first.is_empty() {
-                inner.brought.pop_front();
+                inner.incoming.pop_front();
             }
         }
         let read = into.filled().len() - before;
@@ -108,13 +108,14 @@ impl AsyncRead for Pipe {
                 }
             };
         }
-        inner.untold += read;
+        inner.unreported += read;
         // Told in large steps, or when the other side may be waiting for it.
-        let is_told = inner.untold > 0 && (inner.brought.is_empty() || inner.untold >= TOLD_BYTES);
-        let taken = if is_told { std::mem::take(&mut inner.untold) } else { 0 };
+        let is_reported =
+            inner.unreported > 0 && (inner.incoming.is_empty() || inner.unreported >= REPORT_BYTES);
+        let taken = if is_reported { std::mem::take(&mut inner.unreported) } else { 0 };
         drop(inner);
         if taken > 0 {
-            (self.shared.tell)(PipeNews::Taken(taken));
+            (self.shared.notify)(PipeEvent::Consumed(taken));
         }
         Poll::Ready(Ok(()))
     }
@@ -134,7 +135,7 @@ impl AsyncWrite for Pipe {
         if inner.ended.is_some() || inner.is_shut {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let room = MOST_UNWRITTEN_BYTES - inner.unwritten.min(MOST_UNWRITTEN_BYTES);
+        let room = MAX_UNWRITTEN_BYTES - inner.unwritten.min(MAX_UNWRITTEN_BYTES);
         if room == 0 {
             inner.writer = Some(cx.waker().clone());
             return Poll::Pending;
@@ -149,7 +150,7 @@ impl AsyncWrite for Pipe {
         inner.unwritten += length;
         drop(inner);
         if length > 0 {
-            (self.shared.tell)(PipeNews::Bytes(bytes.freeze()));
+            (self.shared.notify)(PipeEvent::Bytes(bytes.freeze()));
         }
         Poll::Ready(Ok(length))
     }
@@ -170,7 +171,7 @@ impl AsyncWrite for Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        self.shared.lock().brought.clear();
+        self.shared.lock().incoming.clear();
         self.shared.shut();
     }
 }
@@ -179,7 +180,7 @@ impl Shared {
     /// Tells of the end once.
     fn shut(&self) {
         if !std::mem::replace(&mut self.lock().is_shut, true) {
-            (self.tell)(PipeNews::End);
+            (self.notify)(PipeEvent::End);
         }
     }
 
@@ -195,6 +196,6 @@ fn wake(waker: &mut Option<Waker>) {
 }
 
 /// Bytes that wait to be written by the other side before this one writes no more.
-const MOST_UNWRITTEN_BYTES: usize = 1024 * 1024;
+const MAX_UNWRITTEN_BYTES: usize = 1024 * 1024;
 /// So many bytes are told in one piece of news.
-const TOLD_BYTES: usize = 256 * 1024;
+const REPORT_BYTES: usize = 256 * 1024;

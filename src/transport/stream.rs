@@ -19,13 +19,13 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 pub type BoxedStream = Box<dyn Stream>;
 
 /// Somebody at a broker's door, of whom nothing is known but how they came.
-pub struct Visitor {
+pub struct IncomingConnection {
     pub(super) stream: BoxedStream,
     pub(super) address: Option<SocketAddr>,
     pub(super) tls: Option<PeerCertificate>,
 }
 
-impl Visitor {
+impl IncomingConnection {
     /// Over `stream`, from `address` if there is such a thing.
     pub fn new(stream: impl Stream + 'static, address: Option<SocketAddr>) -> Self {
         Self { stream: Box::new(stream), address, tls: None }
@@ -42,7 +42,7 @@ impl Visitor {
     }
 }
 
-impl From<TcpStream> for Visitor {
+impl From<TcpStream> for IncomingConnection {
     fn from(stream: TcpStream) -> Self {
         // Without it answers wait for acknowledgements. A connection that is gone already shows at the first read.
         let _ = stream.set_nodelay(true);

@@ -13,9 +13,9 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
 
-#[cfg(target_os = "linux")]
-mod lookout;
 mod pipe;
+#[cfg(target_os = "linux")]
+mod readiness;
 mod stalls;
 pub(super) mod support;
 mod tls;

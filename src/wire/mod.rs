@@ -1,17 +1,13 @@
-//! What travels, and how it is written down: messages, operations and chunks in memory, then one folder for each language.
+//! Bytes to values and back: the messages and operations that every protocol carries, then one folder a protocol.
+//!
+//! Protocols import `message` only, never each other (`tests/layering.rs`).
 
-pub mod bundle;
-pub mod chunk;
+pub mod conat;
 pub mod fabric;
 pub mod message;
-pub mod op;
-pub mod run;
-pub mod socketio;
 
-pub use bundle::{Bundle, BundleBuilder, can_be_bundled};
-pub use chunk::{Reassembly, split};
-pub use message::{Encoding, Headers, Json, Message, Payload, SocketCommand};
-pub use op::{
-    AckId, ClientOp, Info, MessageId, OpError, Publication, Reply, ServerOp, SubscribeStatus, Subscription,
+pub use message::{
+    AckId, Bundle, BundleBuilder, ClientOp, Encoding, Headers, Info, Item, Json, Message, MessageId,
+    Messages, OpError, PackedBuilder, PackedMessages, Payload, Publication, Reassembly, Reply, ServerOp,
+    SocketCommand, SubscribeStatus, Subscription, can_be_bundled, push_item, split,
 };
-pub use run::{Parcel, Part, Run, RunBuilder, push_part};

@@ -17,7 +17,7 @@ const SEEDS: u64 = 2000;
 /// One seed in so many runs twice.
 const TWICE: u64 = 10;
 /// Users and servers that go away are back by then.
-const LONGEST_ABSENCE: Duration = Duration::from_secs(20);
+const MAX_ABSENCE: Duration = Duration::from_secs(20);
 /// A window in bytes that is no bound.
 const WIDE: usize = 16 * 1024 * 1024;
 const SUBJECT: &str = "chaos";
@@ -198,7 +198,7 @@ pub fn live(seed: u64, keep_trace: bool) -> World {
     }
     world.run_for(chaos);
     // Whoever went away for a while comes back.
-    world.run_for(LONGEST_ABSENCE);
+    world.run_for(MAX_ABSENCE);
     world.come_to_rest();
     world.tear_down();
     world

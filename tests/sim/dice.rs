@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use selvedge::entropy::{Entropy, Point, SeededEntropy};
+use selvedge::base::{Entropy, FaultPoint, SeededEntropy};
 
 /// Throws that replay from a seed.
 pub struct Dice(SeededEntropy);
@@ -43,7 +43,7 @@ impl Entropy for Source {
         self.0.bits()
     }
 
-    fn buggify(&mut self, point: Point) -> bool {
+    fn should_inject(&mut self, point: FaultPoint) -> bool {
         let Rare(rare) = &self.1;
         let bit = 1_u8 << point as u8;
         if rare.points.load(Ordering::Relaxed) & bit == 0 {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use selvedge::client::{Question, QuestionKind};
+use selvedge::client::{Request, RequestKind};
 use selvedge::endpoint::{Command, Event, Handle};
 use selvedge::socket::State;
-use selvedge::wire::{Headers, Message, Part, Payload};
+use selvedge::wire::{Headers, Item, Message, Payload};
 
 use crate::app::{Side, Sock};
 use crate::world::{Outcome, World};
@@ -47,8 +47,8 @@ impl World {
                     Ok(())
                 });
             }
-            Event::Data { socket, parcel } => {
-                parcel.parts().for_each(|part| self.take_data((node, socket), &part.payload));
+            Event::Data { socket, batch } => {
+                batch.items().for_each(|part| self.take_data((node, socket), &part.payload));
             }
             Event::Request { socket, message } => {
                 self.with_side((node, socket), |_| Ok(()));
@@ -144,10 +144,10 @@ impl World {
     fn answer(&mut self, node: usize, request: Message) {
         let Some(subject) = request.headers.reply else { return };
         let message = Message { subject, payload: request.payload, headers: Headers::default() };
-        let kind = QuestionKind::Publish;
+        let kind = RequestKind::Publish;
         let timeout = Duration::from_secs(30);
-        let question = Question { kind, message, timeout, wait_for_interest: true };
-        self.command(node, Command::Ask { ticket: None, question });
+        let request = Request { kind, message, timeout, wait_for_interest: true };
+        self.command(node, Command::Request { ticket: None, request });
     }
 
     fn handler_time(&mut self) -> Duration {
@@ -162,7 +162,7 @@ impl std::fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self(node, event) = self;
         match event {
-            Event::Data { socket, parcel } => parcel.parts().try_for_each(|Part { payload, json }| {
+            Event::Data { socket, batch } => batch.items().try_for_each(|Item { payload, json }| {
                 let (size, head) = (payload.raw.len(), payload.raw.get(..12));
                 write!(f, "{node} Data {socket} {head:?} {size} {}; ", json.is_some())
             }),

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use selvedge::endpoint::{Command, Held};
-use selvedge::socket::Held as SocketHeld;
+use selvedge::endpoint::{Command, EndpointUsage};
+use selvedge::socket::SocketUsage;
 
 use crate::app::Side;
 use crate::world::World;
 
 /// Bytes before their turn that one socket keeps (docs/protocols/socket.md), and the message that went over.
-const MOST_AHEAD_BYTES: usize = 64 * 1024 * 1024 + 1_000_000;
+const MAX_OUT_OF_ORDER_BYTES: usize = 64 * 1024 * 1024 + 1_000_000;
 /// Messages handed over and not handled, at least (docs/protocols/socket.md).
-const LEAST_UNCONSUMED: u64 = 10_000;
+const MIN_UNCONSUMED: u64 = 10_000;
 /// Requests that wait on one socket (docs/protocols/socket.md).
-const MOST_REQUESTS: usize = 10_000;
+const MAX_REQUESTS: usize = 10_000;
 /// Everything that a closed world may still wait for: sockets' farewells, unfinished messages at the broker (120 s).
 const AFTERMATH: Duration = Duration::from_secs(150);
 
@@ -23,18 +23,18 @@ impl World {
         let mut faults = Vec::new();
         for (index, node) in self.nodes.iter().enumerate() {
             let Some(endpoint) = &node.endpoint else { continue };
-            for (socket, held) in endpoint.sockets_held() {
+            for (socket, usage) in endpoint.socket_usage() {
                 let Some(side) = self.sides.get(&(index, socket)) else {
                     faults.push(format!("{index}: socket {socket} is one that nobody knows"));
                     continue;
                 };
-                if let Some(what) = excess(&held, side) {
-                    faults.push(format!("{:?}: {what}: {held:?}", (index, socket)));
+                if let Some(what) = excess(&usage, side) {
+                    faults.push(format!("{:?}: {what}: {usage:?}", (index, socket)));
                 }
             }
-            let held = endpoint.held();
-            if held.outputs > 0 || held.timers > held.sockets {
-                faults.push(format!("{index}: left over: {held:?}"));
+            let usage = endpoint.usage();
+            if usage.outputs > 0 || usage.timers > usage.sockets {
+                faults.push(format!("{index}: left over: {usage:?}"));
             }
         }
         if let Some(broker) = self.net.broker() {
@@ -55,9 +55,9 @@ impl World {
         self.run_for(AFTERMATH);
         let mut faults = Vec::new();
         for (index, node) in self.nodes.iter().enumerate() {
-            let held = node.endpoint.as_ref().map(|endpoint| endpoint.held()).unwrap_or_default();
-            if held != Held::default() {
-                faults.push(format!("{index}: closed, and still there: {held:?}"));
+            let usage = node.endpoint.as_ref().map(|endpoint| endpoint.usage()).unwrap_or_default();
+            if usage != EndpointUsage::default() {
+                faults.push(format!("{index}: closed, and still there: {usage:?}"));
             }
         }
         for (sock, side) in self.sides.iter().filter(|(_, side)| side.is_open()) {
@@ -82,19 +82,19 @@ impl World {
 }
 
 /// Which bound is broken.
-fn excess(held: &SocketHeld, side: &Side) -> Option<&'static str> {
+fn excess(usage: &SocketUsage, side: &Side) -> Option<&'static str> {
     let window = side.window;
     let bounds = [
         (
-            held.unacked > 1 && held.unacked_bytes as u64 > side.window_bytes,
+            usage.unacked > 1 && usage.unacked_bytes as u64 > side.window_bytes,
             "more bytes unacknowledged than the window",
         ),
-        (held.unacked as u64 > window, "more unacknowledged than the window"),
-        (held.ahead as u64 > window + 1, "more before its turn than the window"),
-        (held.ahead_bytes > MOST_AHEAD_BYTES, "more bytes before their turn than the bound"),
-        (held.unconsumed > window.max(LEAST_UNCONSUMED), "more handed over than may be unhandled"),
-        (held.requests > MOST_REQUESTS, "more requests than may wait"),
-        (held.outputs > 0, "outputs that nobody fetched"),
+        (usage.unacked as u64 > window, "more unacknowledged than the window"),
+        (usage.out_of_order as u64 > window + 1, "more before its turn than the window"),
+        (usage.out_of_order_bytes > MAX_OUT_OF_ORDER_BYTES, "more bytes before their turn than the bound"),
+        (usage.unconsumed > window.max(MIN_UNCONSUMED), "more handed over than may be unhandled"),
+        (usage.requests > MAX_REQUESTS, "more requests than may wait"),
+        (usage.outputs > 0, "outputs that nobody fetched"),
     ];
     bounds.into_iter().find(|(broken, _)| *broken).map(|(_, what)| what)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use selvedge::entropy::Point;
+use selvedge::base::FaultPoint;
 use selvedge::socket::SocketConfig;
 
 use crate::socket::pair;
@@ -10,11 +10,11 @@ use crate::socket::pair;
 #[test]
 fn every_point_is_reached_and_breaks_nothing() {
     let points = [
-        Point::EarlyAck,
-        Point::DelayedAck,
-        Point::TinyWindow,
-        Point::SpuriousReconnect,
-        Point::DuplicateDelivery,
+        FaultPoint::EarlyAck,
+        FaultPoint::DelayedAck,
+        FaultPoint::TinyWindow,
+        FaultPoint::SpuriousReconnect,
+        FaultPoint::DuplicateDelivery,
     ];
     for point in points {
         let (mut world, near, far) = pair(point as u64, &SocketConfig::default());

@@ -32,15 +32,15 @@ impl Trace {
     /// Prints the end of what was kept; all of it goes to a file, if it is long.
     pub fn print(&self, replay: &str) {
         let Some(lines) = &self.lines else { return };
-        if lines.len() > MOST_LINES {
+        if lines.len() > MAX_LINES {
             let file = std::env::temp_dir().join(format!("selvedge-sim-{:016x}.trace", self.hash));
             let kept = std::fs::write(&file, lines.join("\n")).map(|()| file.display().to_string());
-            eprintln!("{} lines before these: {kept:?}", lines.len() - MOST_LINES);
+            eprintln!("{} lines before these: {kept:?}", lines.len() - MAX_LINES);
         }
-        lines.iter().skip(lines.len().saturating_sub(MOST_LINES)).for_each(|line| eprintln!("{line}"));
+        lines.iter().skip(lines.len().saturating_sub(MAX_LINES)).for_each(|line| eprintln!("{line}"));
         eprintln!("replay: {replay}");
     }
 }
 
 /// Lines that are printed of a trace.
-const MOST_LINES: usize = 300;
+const MAX_LINES: usize = 300;

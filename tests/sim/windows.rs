@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use selvedge::endpoint::Command;
 use selvedge::socket::{SocketConfig, State};
-use selvedge::wire::Parcel;
+use selvedge::wire::Messages;
 
 use crate::app::{Side, Sock, payload};
 use crate::net::{Faults, QUIET};
@@ -270,7 +270,7 @@ fn volatile_messages_come_in_order_at_most_once_and_are_not_told_as_undelivered(
         let sockets = vec![near.1];
         world.command(
             near.0,
-            Command::SocketWrite { sockets, parcels: vec![Parcel::one(payload, None)], volatile },
+            Command::SocketWrite { sockets, batches: vec![Messages::one(payload, None)], volatile },
         );
     }
     assert!(world.run_until(2 * MINUTE, |world| world.sides[&near].acked == 30));

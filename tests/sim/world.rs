@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use selvedge::broker::BrokerConfig;
 use selvedge::client::{ClientConfig, SessionState};
-use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Handle, SocketQuestion};
+use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Handle, SocketRequest};
 use selvedge::socket::SocketConfig;
-use selvedge::wire::{Message, Parcel, Payload, push_part};
+use selvedge::wire::{Message, Messages, Payload, push_item};
 
 use crate::app::{Side, Sock, payload};
 use crate::dice::Dice;
@@ -199,13 +199,14 @@ impl World {
             }
             side.written += 1;
             side.written_bytes += bytes;
-            push_part(&mut messages, &payload, json.as_ref());
+            push_item(&mut messages, &payload, json.as_ref());
             written += 1;
         }
-        let parcels = Parcel::cut(&messages.into()).expect("messages");
-        let singles = || parcels.iter().flat_map(Parcel::parts).map(|part| vec![Parcel::One(part)]).collect();
-        for parcels in if self.dice.chance(0.5) { vec![parcels.clone()] } else { singles() } {
-            self.command(sock.0, Command::SocketWrite { sockets: vec![sock.1], parcels, volatile: false });
+        let batches = Messages::split(&messages.into()).expect("messages");
+        let singles =
+            || batches.iter().flat_map(Messages::items).map(|part| vec![Messages::One(part)]).collect();
+        for batches in if self.dice.chance(0.5) { vec![batches.clone()] } else { singles() } {
+            self.command(sock.0, Command::SocketWrite { sockets: vec![sock.1], batches, volatile: false });
         }
         written
     }
@@ -225,7 +226,7 @@ impl World {
         let sockets = vec![sock.1];
         self.command(
             sock.0,
-            Command::SocketWrite { sockets, parcels: vec![Parcel::one(payload, None)], volatile: true },
+            Command::SocketWrite { sockets, batches: vec![Messages::one(payload, None)], volatile: true },
         );
     }
 
@@ -238,16 +239,16 @@ impl World {
     /// Asks over a socket; the other side answers with the same payload.
     pub fn ask(&mut self, sock: Sock, timeout: Duration) -> Handle {
         let ticket = self.ticket(sock.0);
-        let question = SocketQuestion {
+        let request = SocketRequest {
             ticket,
             socket: sock.1,
-            kind: selvedge::client::QuestionKind::Request,
+            kind: selvedge::client::RequestKind::Request,
             timeout,
             payload: payload(0, u64::from(ticket), 9),
             json: None,
             wait_for_interest: false,
         };
-        self.command(sock.0, Command::SocketAsk(question));
+        self.command(sock.0, Command::SocketRequest(request));
         ticket
     }
 
@@ -330,7 +331,7 @@ impl World {
         let mut told = 0;
         while let Some(notice) = self.net.poll_notice(self.now) {
             told += 1;
-            if told > MOST_AT_ONCE {
+            if told > MAX_AT_ONCE {
                 self.blame("so much at one time is a storm");
                 self.net.hush();
                 break;
@@ -344,10 +345,10 @@ impl World {
             self.wake(node);
         }
         self.steps += 1;
-        if self.steps == MOST_STEPS {
+        if self.steps == MAX_STEPS {
             self.blame("this goes on and on");
         }
-        if self.steps >= MOST_STEPS || told > MOST_AT_ONCE {
+        if self.steps >= MAX_STEPS || told > MAX_AT_ONCE {
             // Whoever runs it until some time must get there.
             self.now = until;
             return false;
@@ -401,7 +402,7 @@ impl World {
 }
 
 /// More than any life takes by far (some 10 000): something goes round in circles.
-const MOST_STEPS: u64 = 1_000_000;
+const MAX_STEPS: u64 = 1_000_000;
 
 /// What reaches all processes together at one moment; thousands are normal when a link comes back.
-const MOST_AT_ONCE: u64 = 20_000;
+const MAX_AT_ONCE: u64 = 20_000;

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use arbitrary::{Result, Unstructured};
+use selvedge::base::SeededEntropy;
 use selvedge::broker::{Broker, BrokerConfig, PeerId};
-use selvedge::entropy::SeededEntropy;
 use selvedge::wire::{ClientOp, Json, ServerOp};
 
 use super::messages;

@@ -3,8 +3,10 @@
 use std::time::Instant;
 
 use arbitrary::{Result, Unstructured};
-use selvedge::client::{Client, ClientConfig, ClientEvent, Held, Many, Question, QuestionKind, SessionState};
-use selvedge::entropy::SeededEntropy;
+use selvedge::base::SeededEntropy;
+use selvedge::client::{
+    Client, ClientConfig, ClientEvent, ClientUsage, ReplyLimits, Request, RequestKind, SessionState,
+};
 use selvedge::wire::{ClientOp, ServerOp};
 
 use super::messages;
@@ -19,8 +21,8 @@ pub fn life(data: &[u8]) {
     let _ = live(&mut u, &mut now, &mut client, &mut watch);
     client.close();
     watch.drain(&mut client);
-    let patterns = client.held().patterns;
-    assert_eq!(client.held(), Held { patterns, ..Held::default() });
+    let patterns = client.usage().patterns;
+    assert_eq!(client.usage(), ClientUsage { patterns, ..ClientUsage::default() });
 }
 
 #[derive(Default)]
@@ -90,16 +92,16 @@ fn live(
 }
 
 fn ask(u: &mut Unstructured<'_>, now: Instant, client: &mut Client<u32>, watch: &mut Watch) -> Result<()> {
-    let many = Many {
+    let many = ReplyLimits {
         max_messages: u.arbitrary::<Option<u8>>()?.map(u32::from),
         max_wait: Some(messages::duration(u)?),
     };
     let kinds = [
-        QuestionKind::Publish,
-        QuestionKind::Request,
-        QuestionKind::Command,
-        QuestionKind::RequestMany(many),
-        QuestionKind::Interest,
+        RequestKind::Publish,
+        RequestKind::Request,
+        RequestKind::Command,
+        RequestKind::RequestMany(many),
+        RequestKind::Interest,
     ];
     let kind = *u.choose(&kinds)?;
     let message = messages::message(u)?;
@@ -107,7 +109,7 @@ fn ask(u: &mut Unstructured<'_>, now: Instant, client: &mut Client<u32>, watch: 
     let token = u32::try_from(watch.open.len()).expect("few");
     if token < 1000 {
         watch.open.push(true);
-        client.ask(now, Some(token), Question { kind, message, timeout, wait_for_interest });
+        client.request(now, Some(token), Request { kind, message, timeout, wait_for_interest });
     }
     Ok(())
 }
@@ -132,7 +134,7 @@ impl Watch {
             assert!(index < 100_000, "it never ends");
             self.take(event);
         }
-        assert_eq!(client.held().outputs, 0);
+        assert_eq!(client.usage().outputs, 0);
     }
 
     fn take(&mut self, event: ClientEvent<u32>) {

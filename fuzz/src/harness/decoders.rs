@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use selvedge::node::{ClientOptions, SocketOptions, read_batch};
 use selvedge::subject::{Interest, Pattern, Subject};
 use selvedge::transport::{AcceptOptions, answer_to_head};
-use selvedge::wire::chunk::{MAX_PARTIAL_BYTES, Reassembly};
+use selvedge::wire::message::chunk::{MAX_PARTIAL_BYTES, Reassembly};
 use selvedge::wire::{ClientOp, Encoding, Headers, Json, Payload, Publication};
 
 const MAX_PAYLOAD: usize = 1_000_000;
@@ -65,8 +65,8 @@ pub fn control(data: &[u8]) {
 }
 
 /// WebSocket messages of Conat's wire, at both ends: a line is a text, one that begins with `b` is binary.
-pub fn socketio(data: &[u8]) {
-    use selvedge::wire::socketio::{ClientCodec, Codec, Frames, ServerCodec};
+pub fn conat(data: &[u8]) {
+    use selvedge::wire::conat::{ClientCodec, Codec, Frames, ServerCodec};
     let (mut client, mut server) = (ClientCodec::new(MAX_PAYLOAD), ServerCodec::new(MAX_PAYLOAD));
     let mut alive = [true; 2];
     for line in data.split(|byte| *byte == b'\n') {
@@ -94,7 +94,7 @@ pub fn socketio(data: &[u8]) {
 
 /// Engine.IO and Socket.IO packets.
 pub fn engine(data: &[u8]) {
-    use selvedge::wire::socketio::{EnginePacket, Open, Packet};
+    use selvedge::wire::conat::{EnginePacket, Open, Packet};
     let Ok(text) = std::str::from_utf8(data) else { return };
     let _ = EnginePacket::parse(text);
     if let Ok(open) = Open::parse(text) {
@@ -111,10 +111,10 @@ pub fn engine(data: &[u8]) {
 
 /// Headers of the application: what is split can be joined, and split again it is the same.
 pub fn headers(data: &[u8]) {
-    use selvedge::wire::socketio::{fits, join, split_json};
+    use selvedge::wire::conat::{join, split_json};
     let Ok(json) = Json::parse(Bytes::copy_from_slice(data)) else { return };
     let headers = split_json(json);
-    if fits(&headers)
+    if headers.are_accepted()
         && !headers.malformed
         && let Some(joined) = join(&headers)
     {

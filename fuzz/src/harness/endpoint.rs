@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use arbitrary::{Result, Unstructured};
-use selvedge::client::{Question, QuestionKind};
-use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, SocketQuestion};
-use selvedge::entropy::SeededEntropy;
+use selvedge::base::SeededEntropy;
+use selvedge::client::{Request, RequestKind};
+use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, SocketRequest};
 use selvedge::socket::SocketConfig;
 use selvedge::wire::{AckId, ClientOp, Payload, ServerOp};
 
@@ -19,18 +19,18 @@ pub fn life(data: &[u8]) {
     let _ = live(&mut Unstructured::new(data), &mut now, &mut endpoint, &mut watch);
     endpoint.handle_command(now, Command::Close);
     watch.drain(&mut endpoint);
-    let held = endpoint.held();
+    let usage = endpoint.usage();
     let left = [
-        held.sockets,
-        held.listeners,
-        held.arriving,
-        held.timers,
-        held.operations,
-        held.acks,
-        held.partial_bytes,
-        held.outputs,
+        usage.sockets,
+        usage.listeners,
+        usage.arriving,
+        usage.timers,
+        usage.operations,
+        usage.acks,
+        usage.partial_bytes,
+        usage.outputs,
     ];
-    assert_eq!(left, [0; 8], "{held:?}");
+    assert_eq!(left, [0; 8], "{usage:?}");
 }
 
 #[derive(Default)]
@@ -95,13 +95,13 @@ fn command(u: &mut Unstructured<'_>, watch: &mut Watch) -> Result<Command> {
         }
         2 | 3 => Command::SocketWrite {
             sockets: vec![old, old + 1],
-            parcels: messages::parcels(u)?,
+            batches: messages::batches(u)?,
             volatile: u.arbitrary()?,
         },
-        4 => Command::SocketAsk(SocketQuestion {
+        4 => Command::SocketRequest(SocketRequest {
             ticket: fresh(),
             socket: old,
-            kind: QuestionKind::Request,
+            kind: RequestKind::Request,
             timeout: messages::duration(u)?,
             payload: Payload::NIL,
             json: None,
@@ -121,10 +121,10 @@ fn command(u: &mut Unstructured<'_>, watch: &mut Watch) -> Result<Command> {
             queue: None,
         },
         13 => Command::Unsubscribe(old),
-        14 => Command::Ask {
+        14 => Command::Request {
             ticket: Some(fresh()),
-            question: Question {
-                kind: QuestionKind::Request,
+            request: Request {
+                kind: RequestKind::Request,
                 message: messages::message(u)?,
                 timeout: messages::duration(u)?,
                 wait_for_interest: u.arbitrary()?,
@@ -155,7 +155,7 @@ impl Watch {
             assert!(index < 100_000, "it never ends");
             self.take(&event);
         }
-        assert_eq!(endpoint.held().outputs, 0);
+        assert_eq!(endpoint.usage().outputs, 0);
     }
 
     fn take(&mut self, event: &Event) {

@@ -6,8 +6,8 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
 use selvedge::subject::{Pattern, Subject};
 use selvedge::wire::{
-    AckId, Bundle, Headers, Info, Json, Message, OpError, Parcel, Payload, Publication, Reply, RunBuilder,
-    SocketCommand, SubscribeStatus, Subscription, push_part,
+    AckId, Bundle, Headers, Info, Json, Message, Messages, OpError, PackedBuilder, Payload, Publication,
+    Reply, SocketCommand, SubscribeStatus, Subscription, push_item,
 };
 
 pub const SUBJECTS: [&str; 8] = [
@@ -101,24 +101,24 @@ pub fn message(u: &mut Unstructured<'_>) -> Result<Message> {
 }
 
 /// What is written in one go: single messages, and runs.
-pub fn parcels(u: &mut Unstructured<'_>) -> Result<Vec<Parcel>> {
+pub fn batches(u: &mut Unstructured<'_>) -> Result<Vec<Messages>> {
     let mut written = Vec::new();
     for _ in 0..u.int_in_range(1..=9)? {
-        push_part(&mut written, &payload(u)?, None);
+        push_item(&mut written, &payload(u)?, None);
     }
-    Ok(Parcel::cut(&written.into()).expect("messages"))
+    Ok(Messages::split(&written.into()).expect("messages"))
 }
 
 /// Data in a row, each with its own number in it.
 pub fn bundle(u: &mut Unstructured<'_>) -> Result<Bundle> {
     let first = u64::from(u.int_in_range(1..=20_u8)?);
     let number = |seq: u64| Payload::msgpack(Bytes::from(seq.to_le_bytes().to_vec()));
-    let mut run = RunBuilder::new(&number(first), None);
+    let mut packed = PackedBuilder::new(&number(first), None);
     for seq in first + 1..=first + u64::from(u.int_in_range(1..=9_u8)?) {
-        run.push(&number(seq), None);
+        packed.push(&number(seq), None);
     }
     let attempt = u.arbitrary::<Option<bool>>()?.map(u64::from);
-    Ok(Bundle { subject: subject(u)?, first: Some(first), attempt, run: run.finish() })
+    Ok(Bundle { subject: subject(u)?, first: Some(first), attempt, packed: packed.finish() })
 }
 
 pub fn publication(u: &mut Unstructured<'_>) -> Result<Publication> {

@@ -8,7 +8,7 @@ use selvedge::socket::{
     ClientSocket, CommandError, Output, ServerSocket, SocketConfig, SocketEvent, State, Tag,
 };
 use selvedge::subject::Subject;
-use selvedge::wire::{Headers, Message, Parcel, Payload, SocketCommand};
+use selvedge::wire::{Headers, Message, Messages, Payload, SocketCommand};
 
 use super::messages;
 
@@ -37,12 +37,12 @@ struct Watch {
 }
 
 /// One control message, or the answer to a resend request, at a socket that has a gap and something unacknowledged.
-pub fn reports(data: &[u8]) {
+pub fn acks(data: &[u8]) {
     let now = Instant::now();
     let mut socket = server(now);
     let mut watch = Watch::new();
     for _ in 0..WINDOW {
-        let _ = socket.write(now, Parcel::one(Payload::NIL, None), false);
+        let _ = socket.write(now, Messages::one(Payload::NIL, None), false);
     }
     let control = |payload| Message {
         subject: Subject::parse("s.server.id.sock").expect("valid"),
@@ -119,8 +119,8 @@ fn step(u: &mut Unstructured<'_>, now: &mut Instant, socket: &mut Either, watch:
         }
         7 | 8 => {
             let volatile = u.ratio(1, 4)?;
-            for parcel in messages::parcels(u)? {
-                let _ = both!(*socket, socket => socket.write(*now, parcel.clone(), volatile));
+            for batch in messages::batches(u)? {
+                let _ = both!(*socket, socket => socket.write(*now, batch.clone(), volatile));
             }
         }
         9 => {
@@ -144,7 +144,7 @@ fn step(u: &mut Unstructured<'_>, now: &mut Instant, socket: &mut Either, watch:
         }
         13 => {
             let bundle = messages::bundle(u)?;
-            if !both!(*socket, socket => socket.takes_bundle(*now, &bundle)) {
+            if !both!(*socket, socket => socket.try_accept_bundle(*now, &bundle)) {
                 for message in bundle.messages() {
                     both!(*socket, socket => socket.handle_message(*now, message));
                 }
@@ -200,7 +200,7 @@ impl Watch {
                 self.closed = true;
             }
             SocketEvent::State(State::Closed) => panic!("closed by the wrong event"),
-            SocketEvent::Data(parcel) => parcel.parts().for_each(|part| self.take_data(&part.payload)),
+            SocketEvent::Data(batch) => batch.items().for_each(|part| self.take_data(&part.payload)),
             _ => {}
         }
     }
@@ -218,11 +218,11 @@ impl Watch {
 }
 
 fn check(either: &Either) {
-    let held = match either {
-        Either::Client(socket) => socket.held(),
-        Either::Server(socket) => socket.held(),
+    let usage = match either {
+        Either::Client(socket) => socket.usage(),
+        Either::Server(socket) => socket.usage(),
     };
-    assert!(held.unacked <= WINDOW && held.ahead <= WINDOW + 1 && held.outputs == 0, "{held:?}");
+    assert!(usage.unacked <= WINDOW && usage.out_of_order <= WINDOW + 1 && usage.outputs == 0, "{usage:?}");
 }
 
 fn server(now: Instant) -> ServerSocket {

@@ -1,8 +1,8 @@
 //! Coming and going: info, limits on connections, slow consumers, shutting down.
 
 use super::*;
-use crate::broker::CloseReason;
-use crate::broker::broker::{INFO_INTERVAL, INFO_PATIENCE};
+use crate::broker::DisconnectReason;
+use crate::broker::machine::{INFO_INTERVAL, INFO_REPEAT_TIMEOUT};
 use crate::wire::{Info, OpError};
 
 fn infos(stage: &mut Stage, peer: PeerId) -> Vec<Info> {
@@ -37,7 +37,7 @@ fn info_is_repeated_until_the_client_has_it() {
 fn a_client_that_never_says_so_gets_info_for_two_minutes() {
     let mut stage = Stage::new();
     let peer = stage.attach("null");
-    stage.pass(INFO_PATIENCE * 10);
+    stage.pass(INFO_REPEAT_TIMEOUT * 10);
     assert_eq!(infos(&mut stage, peer).len(), 1 + 16);
     assert_eq!(stage.broker.poll_timeout(), None);
     assert_eq!(stage.broker.close_reason(peer), None);
@@ -48,7 +48,7 @@ fn one_connection_too_many_is_told_so_and_closed() {
     let mut stage = Stage::with(BrokerConfig { max_connections: 2, ..Default::default() }, 1);
     let [first, _second] = stage.joined();
     let third = stage.attach("null");
-    assert_eq!(stage.broker.close_reason(third), Some(CloseReason::SignInRefused));
+    assert_eq!(stage.broker.close_reason(third), Some(DisconnectReason::SignInRefused));
     let message = "there is a limit of at most 2 connections".to_owned();
     let [info] = &infos(&mut stage, third)[..] else { panic!("one info") };
     assert_eq!(info.user, Err(OpError { message, code: Some(429) }));
@@ -113,7 +113,7 @@ fn a_slow_consumer_is_closed_and_others_go_on() {
     assert_eq!(stage.received(quick).len(), 1);
     // The slow one has room for one of its two deliveries; the other is what closes it.
     assert_eq!(stage.publish(publisher, "a", "m2"), 2);
-    assert_eq!(stage.broker.close_reason(slow), Some(CloseReason::SlowConsumer));
+    assert_eq!(stage.broker.close_reason(slow), Some(DisconnectReason::SlowConsumer));
     let last_words = stage.take(slow);
     assert!(
         matches!(&last_words[..], [ServerOp::Closing { code, .. }] if code == "ERR_SLOW_CONSUMER"),
@@ -134,7 +134,7 @@ fn a_slow_consumer_is_noticed_by_its_bytes_too() {
     stage.subscribe(slow, "a", "1");
     assert_eq!(stage.publish(publisher, "a", &"x".repeat(6_000)), 1);
     assert_eq!(stage.publish(publisher, "a", &"x".repeat(6_000)), 0);
-    assert_eq!(stage.broker.close_reason(slow), Some(CloseReason::SlowConsumer));
+    assert_eq!(stage.broker.close_reason(slow), Some(DisconnectReason::SlowConsumer));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn who_does_not_read_its_answers_is_a_slow_consumer_as_well() {
     for _ in 0..6 {
         stage.begin(peer, |ack| ClientOp::Cluster { ack });
     }
-    assert_eq!(stage.broker.close_reason(peer), Some(CloseReason::SlowConsumer));
+    assert_eq!(stage.broker.close_reason(peer), Some(DisconnectReason::SlowConsumer));
     assert_eq!(stage.broker.connections(), 0);
 }
 
@@ -157,10 +157,10 @@ fn shutting_down_closes_all_and_leaves_their_output_to_be_flushed() {
     while stage.broker.poll_woken().is_some() {}
     stage.broker.close();
     assert_eq!(std::iter::from_fn(|| stage.broker.poll_woken()).collect::<Vec<_>>(), [reader, publisher]);
-    assert_eq!(stage.broker.close_reason(reader), Some(CloseReason::ShutDown));
+    assert_eq!(stage.broker.close_reason(reader), Some(DisconnectReason::ShutDown));
     assert_eq!(stage.received(reader), ["a: last"]);
     let late = stage.attach("null");
-    assert_eq!(stage.broker.close_reason(late), Some(CloseReason::ShutDown));
+    assert_eq!(stage.broker.close_reason(late), Some(DisconnectReason::ShutDown));
     assert_eq!((stage.broker.connections(), stage.broker.poll_timeout()), (0, None));
 }
 

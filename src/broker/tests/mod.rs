@@ -1,7 +1,7 @@
 //! Stories about the broker as a whole, told through its public calls.
 #![allow(clippy::disallowed_methods)]
 
-mod authority;
+mod authorizer;
 mod connections;
 mod model;
 mod routing;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::{Broker, BrokerConfig, PeerId};
-use crate::entropy::SeededEntropy;
+use crate::base::SeededEntropy;
 use crate::subject::Subject;
 use crate::wire::{
     AckId, BundleBuilder, ClientOp, Headers, Json, Message, MessageId, Payload, Publication, Reply, ServerOp,

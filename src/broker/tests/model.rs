@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::entropy::Entropy;
+use crate::base::Entropy;
 use crate::subject::Pattern;
 use crate::wire::SubscribeStatus;
 
@@ -44,8 +44,8 @@ impl History {
         self.model.peers[self.random.below(self.model.peers.len())]
     }
 
-    fn any(&mut self, choices: &[&str]) -> String {
-        choices[self.random.below(choices.len())].to_owned()
+    fn any(&mut self, assignments: &[&str]) -> String {
+        assignments[self.random.below(assignments.len())].to_owned()
     }
 
     fn run(&mut self) {

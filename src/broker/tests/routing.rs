@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::broker::unfinished::{LIFETIME, MAX_PER_PUBLISHER};
+use crate::broker::chunk_assignments::{LIFETIME, MAX_PER_PUBLISHER};
 
 #[test]
 fn each_group_of_each_matching_pattern_gets_a_message_under_its_own_pattern() {
@@ -108,10 +108,10 @@ fn too_big_a_payload_is_refused_headers_included() {
 /// Two members of one group, and a publisher.
 fn group_of_two() -> (Stage, [PeerId; 2], PeerId) {
     let mut stage = Stage::new();
-    let [left, right, publisher] = stage.joined();
+    let [left, action, publisher] = stage.joined();
     stage.subscribe(left, "a", "shared");
-    stage.subscribe(right, "a", "shared");
-    (stage, [left, right], publisher)
+    stage.subscribe(action, "a", "shared");
+    (stage, [left, action], publisher)
 }
 
 #[test]

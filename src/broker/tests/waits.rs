@@ -1,7 +1,7 @@
 //! Waiting until somebody listens.
 
 use super::*;
-use crate::broker::waits::{MAX_TIMEOUT, MAX_WAITS_PER_PEER};
+use crate::broker::interest_waits::{MAX_TIMEOUT, MAX_WAITS_PER_PEER};
 
 fn wait(subject: &str, seconds: u64) -> impl FnOnce(AckId) -> ClientOp {
     move |ack| ClientOp::WaitForInterest {

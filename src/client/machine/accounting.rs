@@ -3,23 +3,23 @@
 use std::time::Instant;
 
 use super::Client;
-use crate::entropy::{Point, Quirks};
+use crate::base::{FaultInjector, FaultPoint};
 use crate::subject::Pattern;
 use crate::wire::Publication;
-use crate::wire::chunk::PARTIAL_LIFETIME;
+use crate::wire::message::chunk::PARTIAL_LIFETIME;
 
 /// Counts; all but the patterns are 0 once the client is closed and drained.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Held {
-    /// Open questions.
-    pub operations: usize,
+pub struct ClientUsage {
+    /// Open requests.
+    pub requests: usize,
     /// Acknowledgements that the broker owes.
     pub acks: usize,
     /// Patterns with members.
     pub patterns: usize,
     /// Bytes of messages that have come in part.
     pub partial_bytes: usize,
-    /// Operations and events that nobody has fetched.
+    /// PendingRequests and events that nobody has fetched.
     pub outputs: usize,
 }
 
@@ -33,19 +33,19 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 
     /// Drops messages that have come in part and are too old.
     pub(super) fn prune(&mut self, now: Instant) {
-        self.answers.drop_old(now);
+        self.replies.drop_old(now);
         self.subscriptions.prune(now);
-        let partial_bytes = self.subscriptions.partial_bytes() + self.answers.bytes();
+        let partial_bytes = self.subscriptions.partial_bytes() + self.replies.bytes();
         self.prune_at = (partial_bytes > 0).then(|| now + PARTIAL_LIFETIME);
     }
 
     /// What it keeps.
-    pub fn held(&self) -> Held {
-        Held {
-            operations: self.operations.keys(|_| true).len(),
+    pub fn usage(&self) -> ClientUsage {
+        ClientUsage {
+            requests: self.requests.keys(|_| true).len(),
             acks: self.acks.len(),
             patterns: self.subscriptions.patterns().count(),
-            partial_bytes: self.subscriptions.partial_bytes() + self.answers.bytes(),
+            partial_bytes: self.subscriptions.partial_bytes() + self.replies.bytes(),
             outputs: self.ops.len() + self.events.len(),
         }
     }
@@ -57,12 +57,12 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 
     /// Whether to do what is allowed and rare at this point: never outside of a simulation.
-    pub fn takes(&mut self, point: Point) -> bool {
-        self.entropy.buggify(point)
+    pub fn should_inject(&mut self, point: FaultPoint) -> bool {
+        self.entropy.should_inject(point)
     }
 
     /// The points of a machine that this client is joined with.
-    pub fn quirks(&mut self) -> Quirks {
-        Quirks::fork(self.entropy.as_mut())
+    pub fn fork_faults(&mut self) -> FaultInjector {
+        FaultInjector::fork(self.entropy.as_mut())
     }
 }

@@ -4,34 +4,34 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::operations::{Key, Step};
-use super::super::{ClientEvent, QuestionKind};
+use super::super::requests::{RequestId, Step};
+use super::super::{ClientEvent, RequestKind};
 use super::{Awaited, Client};
 use crate::subject::Pattern;
 use crate::wire::{ClientOp, OpError, SubscribeStatus, Subscription};
 
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
-    pub(super) fn ask_list(&mut self, key: Key) {
-        let Some(kind) = self.operations.get(key).map(|operation| operation.question.kind) else { return };
-        self.operations.advance(key, Step::AwaitingList);
-        let ack = self.await_ack(Awaited::List(key));
+    pub(super) fn request_list(&mut self, id: RequestId) {
+        let Some(kind) = self.requests.get(id).map(|pending| pending.request.kind) else { return };
+        self.requests.advance(id, Step::AwaitingList);
+        let ack = self.await_ack(Awaited::List(id));
         self.ops.push(match kind {
-            QuestionKind::Cluster => ClientOp::Cluster { ack },
+            RequestKind::Cluster => ClientOp::Cluster { ack },
             _ => ClientOp::Subscriptions { ack },
         });
     }
 
-    pub(super) fn handle_list(&mut self, key: Key, list: Vec<String>) {
-        let Some(operation) = self.operations.get(key) else { return };
-        if operation.question.kind == QuestionKind::Sync {
-            return self.repair(key, &list);
+    pub(super) fn handle_list(&mut self, id: RequestId, list: Vec<String>) {
+        let Some(pending) = self.requests.get(id) else { return };
+        if pending.request.kind == RequestKind::Sync {
+            return self.repair(id, &list);
         }
-        self.events.extend(operation.token.map(|token| ClientEvent::Cluster(token, list)));
-        self.close_question(key);
+        self.events.extend(pending.token.map(|token| ClientEvent::Cluster(token, list)));
+        self.close_request(id);
     }
 
     /// The broker hears of what it lacks and of what it has too much. What has changed here meanwhile is said to it anyway, and does no harm twice.
-    fn repair(&mut self, key: Key, list: &[String]) {
+    fn repair(&mut self, id: RequestId, list: &[String]) {
         let listed: HashSet<&str> = list.iter().map(String::as_str).collect();
         let mut missing = self.subscriptions.missing(&listed);
         if !listed.contains(self.inbox_pattern.as_str()) {
@@ -43,16 +43,16 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             self.ops.push(ClientOp::Unsubscribe { ack: None, patterns: unwanted, list: true });
         }
         if missing.is_empty() {
-            return self.finish_sync(key);
+            return self.finish_sync(id);
         }
-        let ack = self.await_ack(Awaited::Repair(key, missing.clone()));
+        let ack = self.await_ack(Awaited::Repair(id, missing.clone()));
         self.ops.push(ClientOp::Subscribe { ack: Some(ack), subscriptions: missing, list: true });
     }
 
     pub(super) fn handle_repair(
         &mut self,
         now: Instant,
-        key: Key,
+        id: RequestId,
         missing: &[Subscription],
         statuses: Vec<Result<SubscribeStatus, OpError>>,
     ) {
@@ -61,11 +61,11 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 self.handle_subscription(now, &pattern, status.err());
             }
         }
-        self.finish_sync(key);
+        self.finish_sync(id);
     }
 
-    fn finish_sync(&mut self, key: Key) {
-        let token = self.close_question(key).and_then(|operation| operation.token);
+    fn finish_sync(&mut self, id: RequestId) {
+        let token = self.close_request(id).and_then(|pending| pending.token);
         self.events.extend(token.map(ClientEvent::Synced));
     }
 

@@ -14,7 +14,7 @@ pub(super) enum Confirm {
 }
 
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
-    /// One operation a chunk; the last one carries the headers and asks for the acknowledgement.
+    /// One pending a chunk; the last one carries the headers and asks for the acknowledgement.
     pub(super) fn send(&mut self, message: Message, confirm: Confirm) {
         let Message { subject, payload: Payload { encoding, raw }, headers } = message;
         let chunk_size = self.chunk_size();
@@ -47,11 +47,11 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 
     pub(super) fn chunk_size(&self) -> usize {
-        self.max_payload.saturating_sub(CHUNK_MARGIN).max(LEAST_CHUNK)
+        self.max_payload.saturating_sub(CHUNK_MARGIN).max(MIN_CHUNK_BYTES)
     }
 }
 
 /// What a chunk stays below the largest payload, for headers and framing (conat.md section 2).
 const CHUNK_MARGIN: usize = 100_000;
 /// Smallest chunk size, however small the largest payload.
-const LEAST_CHUNK: usize = 1000;
+const MIN_CHUNK_BYTES: usize = 1000;

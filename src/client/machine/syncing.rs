@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::operations::{Key, Operation, QuestionKind, Step};
+use super::super::requests::{PendingRequest, RequestId, RequestKind, Step};
 use super::super::session::Phase;
 use super::super::{ClientError, ClientEvent, SessionState};
 use super::{Awaited, Client};
@@ -24,7 +24,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.ops.push(ClientOp::InfoReceived);
         self.events.push_back(ClientEvent::Session(SessionState::SignedIn(info)));
         let inbox = self.inbox_subscription();
-        self.answers = Reassembly::default();
+        self.replies = Reassembly::default();
         let mut subscriptions = self.subscriptions.resubscribe();
         subscriptions.insert(0, inbox);
         let ack = self.await_ack(Awaited::Sync(subscriptions.clone()));
@@ -32,21 +32,21 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 
     pub(super) fn handle_loss(&mut self, reason: String) {
-        let mut lost: Vec<Key> = Vec::new();
+        let mut lost: Vec<RequestId> = Vec::new();
         for awaited in std::mem::take(&mut self.acks).into_values() {
-            if let Awaited::Count(key) = awaited {
-                lost.push(key);
+            if let Awaited::Count(id) = awaited {
+                lost.push(id);
             }
         }
         lost.sort_unstable();
-        for key in lost {
+        for id in lost {
             // A request may have been heard, and its answer finds the inbox again; a mere confirmation cannot come any more.
-            let Some(operation) = self.operations.get(key) else { continue };
-            if operation.question.kind.wants_answer() {
-                self.operations.advance(key, Step::AwaitingAnswer);
+            let Some(pending) = self.requests.get(id) else { continue };
+            if pending.request.kind.wants_reply() {
+                self.requests.advance(id, Step::AwaitingReply);
             } else {
-                let subject = operation.question.message.subject.to_string();
-                self.fail(key, ClientError::ConnectionLost { subject });
+                let subject = pending.request.message.subject.to_string();
+                self.fail(id, ClientError::ConnectionLost { subject });
             }
         }
         self.refused.clear();
@@ -58,17 +58,17 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// more, and a permission that failed for a moment must not cost a session.
     fn handle_inbox_refused(&mut self, error: OpError) {
         let why = ClientError::InboxRefused { inbox: self.inbox_pattern.to_string(), error };
-        let waits = |operation: &Operation<T>| {
-            operation.step == Step::AwaitingConnection && operation.question.kind != QuestionKind::Command
+        let waits = |pending: &PendingRequest<T>| {
+            pending.step == Step::AwaitingConnection && pending.request.kind != RequestKind::Command
         };
-        for key in self.operations.keys(waits) {
-            self.fail(key, why.clone());
+        for id in self.requests.keys(waits) {
+            self.fail(id, why.clone());
         }
         self.events.push_back(ClientEvent::Session(SessionState::Ending(why)));
         self.session.drop_link();
     }
 
-    /// Everything is subscribed again, or what could not be is tried again later. Only now may questions go: their answers find the inbox.
+    /// Everything is subscribed again, or what could not be is tried again later. Only now may requests go: their replies find the inbox.
     pub(super) fn handle_sync(&mut self, now: Instant, subscriptions: &[Subscription], reply: Reply) {
         let statuses = if let Reply::Subscribed(statuses) = reply { statuses } else { Vec::new() };
         match statuses.first() {
@@ -84,12 +84,12 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         if self.session.handle_synced(now) {
             self.events.push_back(ClientEvent::Session(SessionState::Ready));
             // These were counted 0 before the loss; what they wait for has not changed. First, since `put` makes more of them.
-            for key in self.operations.keys(|operation| operation.step == Step::AwaitingInterest) {
-                self.await_interest(key);
+            for id in self.requests.keys(|pending| pending.step == Step::AwaitingInterest) {
+                self.await_interest(id);
             }
             let is_open = |step| matches!(step, Step::AwaitingConnection | Step::AwaitingList);
-            for key in self.operations.keys(|operation| is_open(operation.step)) {
-                self.put(key);
+            for id in self.requests.keys(|pending| is_open(pending.step)) {
+                self.put(id);
             }
         }
     }
@@ -134,7 +134,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         for pattern in refused {
             if let Some(subscription) = self.subscriptions.again(&pattern) {
                 self.send_subscribe(pattern, subscription);
-                let pause = (pause * 2).min(LONGEST_RETRY);
+                let pause = (pause * 2).min(MAX_RETRY);
                 self.retry_at = Some((at + pause, pause));
             }
         }
@@ -161,4 +161,4 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 
 /// First and longest pause before a refused subscription is tried again after a reconnect.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LONGEST_RETRY: Duration = Duration::from_secs(15);
+const MAX_RETRY: Duration = Duration::from_secs(15);

@@ -1,31 +1,31 @@
 //! What an endpoint keeps in memory, and whether a simulation wants something rare.
 
-use super::super::{Handle, Held};
+use super::super::{EndpointUsage, Handle};
 use super::Endpoint;
-use crate::socket::Held as SocketHeld;
+use crate::socket::SocketUsage;
 use crate::subject::Pattern;
 
 impl Endpoint {
     /// What it keeps, in all.
-    pub fn held(&self) -> Held {
-        let client = self.client.held();
-        Held {
+    pub fn usage(&self) -> EndpointUsage {
+        let client = self.client.usage();
+        EndpointUsage {
             sockets: self.sockets.len(),
             listeners: self.listeners.len(),
-            arriving: self.listeners.values().map(|listening| listening.listener.arriving()).sum(),
+            arriving: self.listeners.values().map(|entry| entry.listener.arriving()).sum(),
             timers: self.deadlines.len(),
-            questions: self.questions.len() + self.confirmations.len(),
-            operations: client.operations,
+            requests: self.requests.len() + self.confirmations.len(),
+            operations: client.requests,
             acks: client.acks,
             patterns: client.patterns,
             partial_bytes: client.partial_bytes,
-            outputs: client.outputs + self.events.len() + self.touched.len(),
+            outputs: client.outputs + self.events.len() + self.dirty.len(),
         }
     }
 
     /// What each of its sockets keeps.
-    pub fn sockets_held(&self) -> impl Iterator<Item = (Handle, SocketHeld)> {
-        self.sockets.iter().map(|(handle, socket)| (*handle, socket.held()))
+    pub fn socket_usage(&self) -> impl Iterator<Item = (Handle, SocketUsage)> {
+        self.sockets.iter().map(|(handle, socket)| (*handle, socket.usage()))
     }
 
     /// What the broker should have of it while it is ready.

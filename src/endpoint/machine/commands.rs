@@ -3,27 +3,29 @@
 use std::time::Instant;
 
 use super::super::sockets::AnySocket;
-use super::super::{Command, Event, Failure, Handle, Owner, SocketQuestion};
-use super::{Endpoint, Listening, Touched};
+use super::super::{Command, Event, Failure, Handle, SocketRequest, Token};
+use super::{Dirty, Endpoint, ListenerEntry};
 use crate::client::ClientError;
 use crate::socket::{ClientSocket, Listener, SocketConfig};
 use crate::subject::Subject;
-use crate::wire::{Bundle, Headers, Message, Parcel, Part};
+use crate::wire::{Bundle, Headers, Item, Message, Messages};
 
 impl Endpoint {
     /// Does what the application wants.
     pub fn handle_command(&mut self, now: Instant, command: Command) {
-        self.reconnect_for_no_reason();
+        self.maybe_inject_reconnect();
         match command {
             Command::Publish(message) => drop(self.client.publish(message)),
-            Command::Ask { ticket, question } => self.client.ask(now, ticket.map(Owner::Ticket), question),
+            Command::Request { ticket, request } => {
+                self.client.request(now, ticket.map(Token::Ticket), request)
+            }
             Command::Cancel(ticket) => self.cancel(ticket),
             Command::Subscribe { subscription, ticket, pattern, queue } => {
                 self.confirmations.extend(ticket.map(|ticket| (subscription, ticket)));
-                self.client.subscribe(now, Owner::Subscription(subscription), pattern, queue);
+                self.client.subscribe(now, Token::Subscription(subscription), pattern, queue);
             }
             Command::Unsubscribe(subscription) => {
-                self.client.unsubscribe(Owner::Subscription(subscription));
+                self.client.unsubscribe(Token::Subscription(subscription));
                 if let Some(ticket) = self.confirmations.remove(&subscription) {
                     self.events
                         .push_back(Event::Failed { ticket, failure: Failure::new("ERR_CLOSED", "closed") });
@@ -33,12 +35,12 @@ impl Endpoint {
             Command::SocketConnect { socket, subject, id, config } => {
                 self.connect(now, socket, &subject, id, config)
             }
-            Command::PublishMany { subject, parcels } => self.publish_many(&subject, parcels),
-            Command::SocketWrite { sockets, parcels, volatile } => {
-                self.write(now, &sockets, &parcels, volatile)
+            Command::PublishMany { subject, batches } => self.publish_many(&subject, batches),
+            Command::SocketWrite { sockets, batches, volatile } => {
+                self.write(now, &sockets, &batches, volatile)
             }
             Command::Collect(socket) => self.events.push_back(Event::Collected(socket)),
-            Command::SocketAsk(question) => self.ask_over_socket(now, question),
+            Command::SocketRequest(request) => self.request_over_socket(now, request),
             Command::Consumed { socket, count } => {
                 self.with_socket(socket, |socket| socket.consumed(now, count));
             }
@@ -69,9 +71,9 @@ impl Endpoint {
     }
 
     fn cancel(&mut self, ticket: Handle) {
-        self.questions.remove(&ticket);
-        self.client.cancel_where(|owner| match owner {
-            Owner::Ticket(open) | Owner::SocketTicket(open, _) => open == ticket,
+        self.requests.remove(&ticket);
+        self.client.cancel_where(|token| match token {
+            Token::Ticket(open) | Token::SocketTicket(open, _) => open == ticket,
             _ => false,
         });
     }
@@ -84,8 +86,8 @@ impl Endpoint {
         match Listener::new(subject, id) {
             Ok(listener) => {
                 self.listeners
-                    .insert(handle, Listening { listener, config: config.into(), ending: Vec::new() });
-                self.touch(Touched::Listener(handle));
+                    .insert(handle, ListenerEntry { listener, config: config.into(), ending: Vec::new() });
+                self.mark_dirty(Dirty::Listener(handle));
             }
             Err(error) => {
                 self.events.push_back(Event::ListenerClosed { listener: handle, failure: Some(error.into()) })
@@ -98,17 +100,17 @@ impl Endpoint {
             let failure = Some(ClientError::Closed.into());
             return self.events.push_back(Event::SocketClosed { socket: handle, failure, undelivered: 0 });
         }
-        if *self.made_with != config {
-            self.made_with = config.into();
+        if *self.shared_config != config {
+            self.shared_config = config.into();
         }
-        match ClientSocket::new(now, subject, &id, self.made_with.clone()) {
+        match ClientSocket::new(now, subject, &id, self.shared_config.clone()) {
             Ok(mut socket) => {
-                socket.set_quirks(self.client.quirks());
+                socket.set_faults(self.client.fork_faults());
                 if self.ready {
                     socket.handle_fabric_up(now);
                 }
                 self.sockets.insert(handle, AnySocket::Client(Box::new(socket)));
-                self.touch(Touched::Socket(handle));
+                self.mark_dirty(Dirty::Socket(handle));
             }
             Err(error) => {
                 let failure = Some(error.into());
@@ -119,18 +121,18 @@ impl Endpoint {
 
     /// The application counts the window itself, so that a refusal is a bug, or the socket is at its end without its knowing. Then what was
     /// accepted there has to be told as undelivered.
-    fn write(&mut self, now: Instant, sockets: &[Handle], parcels: &[Parcel], volatile: bool) {
+    fn write(&mut self, now: Instant, sockets: &[Handle], batches: &[Messages], volatile: bool) {
         for &handle in sockets {
             let write = |socket: &mut AnySocket| {
-                for parcel in parcels {
-                    if let Err(error) = socket.write(now, parcel.clone(), volatile) {
+                for batch in batches {
+                    if let Err(error) = socket.write(now, batch.clone(), volatile) {
                         tracing::debug!(socket = handle, %error, "write refused");
                     }
                 }
             };
             if self.with_socket(handle, write).is_none() && !volatile {
-                let parts = parcels.iter().flat_map(Parcel::parts);
-                self.events.extend(parts.map(|Part { payload, json }| Event::Undelivered {
+                let items = batches.iter().flat_map(Messages::items);
+                self.events.extend(items.map(|Item { payload, json }| Event::Undelivered {
                     socket: handle,
                     seq: 0,
                     payload,
@@ -140,26 +142,26 @@ impl Endpoint {
         }
     }
 
-    fn publish_many(&mut self, subject: &Subject, parcels: Vec<Parcel>) {
-        for parcel in parcels {
+    fn publish_many(&mut self, subject: &Subject, batches: Vec<Messages>) {
+        for batch in batches {
             let subject = subject.clone();
-            match parcel {
-                Parcel::One(Part { payload, json }) => {
+            match batch {
+                Messages::One(Item { payload, json }) => {
                     let headers = Headers { json, ..Headers::default() };
                     self.client.publish(Message { subject, payload, headers });
                 }
-                Parcel::Many(run) => {
-                    self.client.publish_bundle(Bundle { subject, first: None, attempt: None, run });
+                Messages::Packed(packed) => {
+                    self.client.publish_bundle(Bundle { subject, first: None, attempt: None, packed });
                 }
             }
         }
     }
 
-    fn ask_over_socket(&mut self, now: Instant, question: SocketQuestion) {
-        let (ticket, socket, deadline) = (question.ticket, question.socket, now + question.timeout);
-        self.questions.insert(ticket, (question, deadline));
+    fn request_over_socket(&mut self, now: Instant, request: SocketRequest) {
+        let (ticket, socket, deadline) = (request.ticket, request.socket, now + request.timeout);
+        self.requests.insert(ticket, (request, deadline));
         if self.with_socket(socket, |socket| socket.request(ticket, deadline)).is_none() {
-            self.questions.remove(&ticket);
+            self.requests.remove(&ticket);
             self.events.push_back(Event::Failed { ticket, failure: Failure::new("EPIPE", "closed") });
         }
     }
@@ -180,18 +182,18 @@ impl Endpoint {
         }
         self.with_listener(handle, Listener::close);
         self.drain_listener(now, handle);
-        let waiting = self.listeners.remove(&handle).map(|listening| listening.ending);
+        let waiting = self.listeners.remove(&handle).map(|entry| entry.ending);
         self.events.extend(waiting.into_iter().flatten().map(|ticket| Event::Done { ticket, value: true }));
         self.events.push_back(Event::ListenerClosed { listener: handle, failure: None });
     }
 
     fn end_listener(&mut self, now: Instant, ticket: Handle, handle: Handle, deadline: Instant) {
-        let Some(listening) = self.listeners.get_mut(&handle) else {
+        let Some(entry) = self.listeners.get_mut(&handle) else {
             return self.events.push_back(Event::Done { ticket, value: true });
         };
-        listening.ending.push(ticket);
-        listening.listener.retire();
-        for socket in listening.listener.sockets() {
+        entry.ending.push(ticket);
+        entry.listener.retire();
+        for socket in entry.listener.sockets() {
             self.with_socket(socket, |socket| socket.end(now, NOBODY, deadline));
             self.drain_socket(now, socket);
         }
@@ -199,8 +201,7 @@ impl Endpoint {
     }
 
     pub(super) fn check_listener_end(&mut self, now: Instant, handle: Handle) {
-        let done =
-            |listening: &Listening| !listening.ending.is_empty() && listening.listener.sockets().is_empty();
+        let done = |entry: &ListenerEntry| !entry.ending.is_empty() && entry.listener.sockets().is_empty();
         if self.listeners.get(&handle).is_some_and(done) {
             self.close_listener(now, handle);
         }

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use super::super::sockets::AnySocket;
-use super::super::{Event, Failure, Handle, Owner};
+use super::super::{Event, Failure, Handle, Token};
 use super::commands::NOBODY;
-use super::{ANSWER_TIMEOUT, Endpoint};
-use crate::client::{ClientError, Question, QuestionKind};
+use super::{Endpoint, REPLY_TIMEOUT};
+use crate::client::{ClientError, Request, RequestKind};
 use crate::socket::{
-    CommandError, Data, Incoming, Output, ServerSocket, SocketConfig, SocketEvent, Tag, TagKind,
+    CommandError, Data, ListenerAction, Output, ServerSocket, SocketConfig, SocketEvent, Tag, TagKind,
 };
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Headers, Message, Payload};
@@ -19,23 +19,23 @@ impl Endpoint {
             match output {
                 Output::Event(event) => self.report_socket(handle, event),
                 Output::Subscribe(pattern) => {
-                    self.client.subscribe(now, Owner::SocketSubject(handle), pattern, None)
+                    self.client.subscribe(now, Token::SocketSubject(handle), pattern, None)
                 }
-                Output::Unsubscribe(_) => self.client.unsubscribe(Owner::SocketSubject(handle)),
+                Output::Unsubscribe(_) => self.client.unsubscribe(Token::SocketSubject(handle)),
                 Output::Forward(ticket, subject) => self.forward(now, ticket, handle, subject),
                 Output::FailRequest(ticket, failure) => {
                     // Unless nobody waits for it any more.
-                    if self.questions.remove(&ticket).is_some() {
+                    if self.requests.remove(&ticket).is_some() {
                         self.events.push_back(Event::Failed { ticket, failure: failure.into() });
                     }
                 }
                 Output::Ended(NOBODY) => {}
                 Output::Ended(ticket) => self.events.push_back(Event::Done { ticket, value: true }),
-                other => self.say(now, other, |tag| Owner::Socket(handle, tag)),
+                other => self.say(now, other, |tag| Token::Socket(handle, tag)),
             }
         }
         let Some(socket) = self.sockets.get_mut(&handle) else { return };
-        self.spare.take_back(socket.outputs());
+        self.queue_pool.reclaim(socket.outputs());
         self.deadlines.set(handle, socket.poll_timeout());
         if socket.is_closed() {
             self.remove_socket(now, handle);
@@ -43,62 +43,61 @@ impl Endpoint {
     }
 
     pub(super) fn drain_listener(&mut self, now: Instant, handle: Handle) {
-        while let Some(listening) = self.listeners.get_mut(&handle) {
-            let Some(output) = listening.listener.poll_output() else { return };
+        while let Some(entry) = self.listeners.get_mut(&handle) {
+            let Some(output) = entry.listener.poll_output() else { return };
             match output {
                 Output::Event(SocketEvent::State(crate::socket::State::Closed)) => {}
                 Output::Event(SocketEvent::State(state)) => {
                     self.events.push_back(Event::Listener { listener: handle, state })
                 }
                 Output::Subscribe(pattern) => {
-                    let owner = self.owner_of(handle, &pattern);
-                    self.client.subscribe(now, owner, pattern, None);
+                    let token = self.token_of(handle, &pattern);
+                    self.client.subscribe(now, token, pattern, None);
                 }
-                Output::Unsubscribe(pattern) => self.client.unsubscribe(self.owner_of(handle, &pattern)),
-                other => self.say(now, other, |tag| Owner::Listener(handle, tag)),
+                Output::Unsubscribe(pattern) => self.client.unsubscribe(self.token_of(handle, &pattern)),
+                other => self.say(now, other, |tag| Token::Listener(handle, tag)),
             }
         }
     }
 
-    fn owner_of(&self, listener: Handle, pattern: &Pattern) -> Owner {
-        let is_status = |listening: &super::Listening| listening.listener.is_status(pattern);
+    fn token_of(&self, listener: Handle, pattern: &Pattern) -> Token {
+        let is_status = |entry: &super::ListenerEntry| entry.listener.is_status(pattern);
         if self.listeners.get(&listener).is_some_and(is_status) {
-            Owner::ListenerStatus(listener)
+            Token::ListenerStatus(listener)
         } else {
-            Owner::ListenerSockets(listener)
+            Token::ListenerSockets(listener)
         }
     }
 
     /// What concerns the fabric only.
-    fn say(&mut self, now: Instant, output: Output, owner: impl Fn(Tag) -> Owner) {
+    fn say(&mut self, now: Instant, output: Output, token: impl Fn(Tag) -> Token) {
         match output {
             Output::Publish(message) => drop(self.client.publish(message)),
             Output::PublishBundle(bundle) => drop(self.client.publish_bundle(bundle)),
             Output::Respond(message) => {
-                let kind = QuestionKind::Publish;
-                self.client.ask(
+                let kind = RequestKind::Publish;
+                self.client.request(
                     now,
                     None,
-                    Question { kind, message, timeout: ANSWER_TIMEOUT, wait_for_interest: true },
+                    Request { kind, message, timeout: REPLY_TIMEOUT, wait_for_interest: true },
                 );
             }
             Output::Request { tag, message, timeout, wait_for_interest } => {
                 // A report needs no count: its answer says enough.
-                let kind =
-                    if tag.kind == TagKind::Report { QuestionKind::Command } else { QuestionKind::Request };
-                self.client.ask(
+                let kind = if tag.kind == TagKind::Ack { RequestKind::Command } else { RequestKind::Request };
+                self.client.request(
                     now,
-                    Some(owner(tag)),
-                    Question { kind, message, timeout, wait_for_interest },
+                    Some(token(tag)),
+                    Request { kind, message, timeout, wait_for_interest },
                 );
             }
             Output::AwaitInterest { tag, subject, timeout } => {
                 let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
-                let kind = QuestionKind::Interest;
-                self.client.ask(
+                let kind = RequestKind::Interest;
+                self.client.request(
                     now,
-                    Some(owner(tag)),
-                    Question { kind, message, timeout, wait_for_interest: false },
+                    Some(token(tag)),
+                    Request { kind, message, timeout, wait_for_interest: false },
                 );
             }
             // The rest is between a socket and the application, and has been dealt with.
@@ -107,16 +106,16 @@ impl Endpoint {
     }
 
     fn forward(&mut self, now: Instant, ticket: Handle, socket: Handle, subject: Subject) {
-        let Some((question, deadline)) = self.questions.remove(&ticket) else { return };
-        let headers = Headers { json: question.json, ..Headers::default() };
-        let message = Message { subject, payload: question.payload, headers };
+        let Some((request, deadline)) = self.requests.remove(&ticket) else { return };
+        let headers = Headers { json: request.json, ..Headers::default() };
+        let message = Message { subject, payload: request.payload, headers };
         let timeout = deadline.saturating_duration_since(now);
-        let wait_for_interest = question.wait_for_interest;
-        let owner = Owner::SocketTicket(ticket, socket);
-        self.client.ask(
+        let wait_for_interest = request.wait_for_interest;
+        let token = Token::SocketTicket(ticket, socket);
+        self.client.request(
             now,
-            Some(owner),
-            Question { kind: question.kind, message, timeout, wait_for_interest },
+            Some(token),
+            Request { kind: request.kind, message, timeout, wait_for_interest },
         );
     }
 
@@ -138,7 +137,7 @@ impl Endpoint {
                 }));
                 Event::SocketClosed { socket, failure: Failure::from_close(&reason), undelivered: count }
             }
-            SocketEvent::Data(parcel) => Event::Data { socket, parcel },
+            SocketEvent::Data(batch) => Event::Data { socket, batch },
             SocketEvent::Request(message) => Event::Request { socket, message },
             SocketEvent::Acked { messages, bytes } => Event::Acked { socket, total: messages, bytes },
             SocketEvent::Counted { resent, duplicates } => Event::Counted { socket, resent, duplicates },
@@ -152,7 +151,7 @@ impl Endpoint {
         self.deadlines.set(handle, None);
         self.client.fail_where(
             &ClientError::Closed,
-            |owner| matches!(owner, Owner::SocketTicket(_, socket) if socket == handle),
+            |token| matches!(token, Token::SocketTicket(_, socket) if socket == handle),
         );
         if let Some(AnySocket::Server(socket, listener)) = socket {
             self.with_listener(listener, |listener| listener.remove(socket.id()));
@@ -161,13 +160,13 @@ impl Endpoint {
     }
 
     /// What became of a message to a listener.
-    pub(super) fn handle_incoming(&mut self, now: Instant, listener: Handle, incoming: Incoming) {
+    pub(super) fn handle_incoming(&mut self, now: Instant, listener: Handle, incoming: ListenerAction) {
         match incoming {
-            Incoming::Done => {}
-            Incoming::Socket(socket, message) => {
+            ListenerAction::Done => {}
+            ListenerAction::Socket(socket, message) => {
                 self.with_socket(socket, |socket| socket.handle_message(now, message));
             }
-            Incoming::Supersede(socket, connect) => {
+            ListenerAction::Supersede(socket, connect) => {
                 self.with_socket(socket, AnySocket::supersede);
                 self.drain_socket(now, socket);
                 if let Some(again) = self.with_listener(listener, |listener| listener.handle_message(connect))
@@ -175,12 +174,12 @@ impl Endpoint {
                     self.handle_incoming(now, listener, again);
                 }
             }
-            Incoming::Accept { id, client, connect, epoch } => {
-                let Some(listening) = self.listeners.get(&listener) else { return };
-                let config = if epoch == listening.config.epoch {
-                    listening.config.clone()
+            ListenerAction::Accept { id, client, connect, epoch } => {
+                let Some(entry) = self.listeners.get(&listener) else { return };
+                let config = if epoch == entry.config.epoch {
+                    entry.config.clone()
                 } else {
-                    SocketConfig { epoch, ..(*listening.config).clone() }.into()
+                    SocketConfig { epoch, ..(*entry.config).clone() }.into()
                 };
                 let socket = self.next_accepted();
                 let (subject, attempt) = (connect.subject.to_string(), connect.headers.attempt);
@@ -189,15 +188,15 @@ impl Endpoint {
                 self.with_listener(listener, |listener| listener.insert(id.clone(), socket, epoch, attempt));
                 tracing::debug!(listener, socket, id, subject, "socket accepted");
                 self.events.push_back(Event::Accepted { listener, socket, id, subject });
-                server_socket.set_quirks(self.client.quirks());
+                server_socket.set_faults(self.client.fork_faults());
                 self.sockets.insert(socket, AnySocket::Server(Box::new(server_socket), listener));
                 self.drain_socket(now, socket);
             }
         }
     }
 
-    /// The answer to a question of a socket, or why there is none.
-    pub(super) fn answer_socket(
+    /// The answer to a request of a socket, or why there is none.
+    pub(super) fn handle_socket_reply(
         &mut self,
         now: Instant,
         socket: Handle,

@@ -3,48 +3,48 @@
 use std::time::Instant;
 
 use super::super::sockets::AnySocket;
-use super::super::{Event, Failure, Handle, Owner};
+use super::super::{Event, Failure, Handle, Token};
 use super::Endpoint;
+use crate::base::FaultPoint;
 use crate::client::{ClientError, ClientEvent, SessionState};
-use crate::entropy::Point;
 use crate::socket::Listener;
 use crate::wire::{Bundle, Json, Message};
 
 impl Endpoint {
-    pub(super) fn handle_client_event(&mut self, now: Instant, event: ClientEvent<Owner>) {
+    pub(super) fn handle_client_event(&mut self, now: Instant, event: ClientEvent<Token>) {
         match event {
             ClientEvent::Session(state) => self.handle_session(now, state),
             ClientEvent::Delivered { token, message } => self.handle_delivery(now, token, message),
             ClientEvent::Bundle { token, bundle } => self.handle_bundle(now, token, bundle),
-            ClientEvent::Subscribed(owner) => self.handle_subscribed(now, owner),
+            ClientEvent::Subscribed(token) => self.handle_subscribed(now, token),
             ClientEvent::Published { token, bytes, count } => {
-                if let Owner::Ticket(ticket) = token {
+                if let Token::Ticket(ticket) = token {
                     self.events.push_back(Event::Published { ticket, bytes, count });
                 }
             }
             ClientEvent::Reply { token, message } => match token {
-                Owner::Ticket(ticket) | Owner::SocketTicket(ticket, _) => {
+                Token::Ticket(ticket) | Token::SocketTicket(ticket, _) => {
                     self.events.push_back(Event::Reply { ticket, message });
                 }
-                Owner::Socket(socket, tag) => self.answer_socket(now, socket, tag, Ok(message)),
+                Token::Socket(socket, tag) => self.handle_socket_reply(now, socket, tag, Ok(message)),
                 _ => {}
             },
-            ClientEvent::Ended(owner) => self.done(owner, true),
-            ClientEvent::Interest(Owner::Listener(listener, tag), there) => {
+            ClientEvent::Ended(token) => self.done(token, true),
+            ClientEvent::Interest(Token::Listener(listener, tag), there) => {
                 if let Some(incoming) =
                     self.with_listener(listener, |listener| listener.handle_interest(tag, there))
                 {
                     self.handle_incoming(now, listener, incoming);
                 }
             }
-            ClientEvent::Interest(owner, there) => self.done(owner, there),
-            ClientEvent::Synced(owner) => self.done(owner, true),
-            ClientEvent::Cluster(owner, strings) => {
-                if let Owner::Ticket(ticket) = owner {
+            ClientEvent::Interest(token, there) => self.done(token, there),
+            ClientEvent::Synced(token) => self.done(token, true),
+            ClientEvent::Cluster(token, strings) => {
+                if let Token::Ticket(ticket) = token {
                     self.events.push_back(Event::Strings { ticket, strings });
                 }
             }
-            ClientEvent::Failed(owner, error) => self.handle_failure(now, owner, error),
+            ClientEvent::Failed(token, error) => self.handle_failure(now, token, error),
             ClientEvent::Permission { message, subject, kind } => {
                 let news = serde_json::json!({ "message": message, "subject": subject, "type": kind });
                 self.events.push_back(Event::Permission(Json::from_value(&news)));
@@ -88,28 +88,28 @@ impl Endpoint {
         }
     }
 
-    fn handle_delivery(&mut self, now: Instant, owner: Owner, message: Message) {
+    fn handle_delivery(&mut self, now: Instant, token: Token, message: Message) {
         // Only data has numbers, and with them a promise to hold.
         let is_data = message.headers.seq.is_some()
-            && matches!(owner, Owner::SocketSubject(_) | Owner::ListenerSockets(_));
-        if is_data && self.client.takes(Point::DuplicateDelivery) {
-            self.route_delivery(now, owner, message.clone());
+            && matches!(token, Token::SocketSubject(_) | Token::ListenerSockets(_));
+        if is_data && self.client.should_inject(FaultPoint::DuplicateDelivery) {
+            self.route_delivery(now, token, message.clone());
         }
-        self.route_delivery(now, owner, message);
+        self.route_delivery(now, token, message);
     }
 
-    fn route_delivery(&mut self, now: Instant, owner: Owner, message: Message) {
-        match owner {
-            Owner::Subscription(subscription) => {
+    fn route_delivery(&mut self, now: Instant, token: Token, message: Message) {
+        match token {
+            Token::Subscription(subscription) => {
                 self.events.push_back(Event::Delivered { subscription, message })
             }
-            Owner::SocketSubject(socket) => {
+            Token::SocketSubject(socket) => {
                 self.with_socket(socket, |socket| socket.handle_message(now, message));
             }
-            Owner::ListenerStatus(listener) => {
+            Token::ListenerStatus(listener) => {
                 self.with_listener(listener, |listener| listener.handle_status(&message));
             }
-            Owner::ListenerSockets(listener) => {
+            Token::ListenerSockets(listener) => {
                 if let Some(incoming) =
                     self.with_listener(listener, |listener| listener.handle_message(message))
                 {
@@ -121,66 +121,66 @@ impl Endpoint {
     }
 
     /// Many messages: as they are for a subscription, and for a socket that waits for just these.
-    fn handle_bundle(&mut self, now: Instant, owner: Owner, bundle: Bundle) {
-        if let Owner::Subscription(subscription) = owner {
+    fn handle_bundle(&mut self, now: Instant, token: Token, bundle: Bundle) {
+        if let Token::Subscription(subscription) = token {
             return self.events.push_back(Event::DeliveredBundle { subscription, bundle });
         }
-        if self.client.takes(Point::DuplicateDelivery) {
-            self.route_bundle(now, owner, &bundle);
+        if self.client.should_inject(FaultPoint::DuplicateDelivery) {
+            self.route_bundle(now, token, &bundle);
         }
-        self.route_bundle(now, owner, &bundle);
+        self.route_bundle(now, token, &bundle);
     }
 
-    fn route_bundle(&mut self, now: Instant, owner: Owner, bundle: &Bundle) {
-        let socket = match owner {
-            Owner::SocketSubject(socket) => Some(socket),
-            Owner::ListenerSockets(listener) => {
+    fn route_bundle(&mut self, now: Instant, token: Token, bundle: &Bundle) {
+        let socket = match token {
+            Token::SocketSubject(socket) => Some(socket),
+            Token::ListenerSockets(listener) => {
                 self.with_listener(listener, |listener| listener.socket_of(&bundle.subject)).flatten()
             }
             _ => None,
         };
-        let takes = |socket| self.with_socket(socket, |socket| socket.takes_bundle(now, bundle));
+        let takes = |socket| self.with_socket(socket, |socket| socket.try_accept_bundle(now, bundle));
         if socket.and_then(takes) != Some(true) {
             for message in bundle.messages() {
-                self.handle_delivery(now, owner, message);
+                self.handle_delivery(now, token, message);
             }
         }
     }
 
-    fn handle_subscribed(&mut self, now: Instant, owner: Owner) {
-        match owner {
-            Owner::Subscription(subscription) => {
+    fn handle_subscribed(&mut self, now: Instant, token: Token) {
+        match token {
+            Token::Subscription(subscription) => {
                 if let Some(ticket) = self.confirmations.remove(&subscription) {
                     self.events.push_back(Event::Done { ticket, value: true });
                 }
             }
-            Owner::SocketSubject(socket) => drop(self.with_socket(socket, |socket| {
+            Token::SocketSubject(socket) => drop(self.with_socket(socket, |socket| {
                 if let AnySocket::Client(socket) = socket {
                     socket.handle_subscribed(now);
                 }
             })),
-            Owner::ListenerStatus(listener) | Owner::ListenerSockets(listener) => {
+            Token::ListenerStatus(listener) | Token::ListenerSockets(listener) => {
                 self.with_listener(listener, Listener::handle_subscribed);
             }
             _ => {}
         }
     }
 
-    fn handle_failure(&mut self, now: Instant, owner: Owner, error: ClientError) {
-        match owner {
-            Owner::Ticket(ticket) => self.events.push_back(Event::Failed { ticket, failure: error.into() }),
-            Owner::SocketTicket(ticket, _) => {
+    fn handle_failure(&mut self, now: Instant, token: Token, error: ClientError) {
+        match token {
+            Token::Ticket(ticket) => self.events.push_back(Event::Failed { ticket, failure: error.into() }),
+            Token::SocketTicket(ticket, _) => {
                 let closed = Failure::new("EPIPE", "closed");
                 let failure = if error == ClientError::Closed { closed } else { error.into() };
                 self.events.push_back(Event::Failed { ticket, failure });
             }
-            Owner::Subscription(subscription) => {
+            Token::Subscription(subscription) => {
                 if let Some(ticket) = self.confirmations.remove(&subscription) {
                     self.events.push_back(Event::Failed { ticket, failure: error.into() });
                 }
             }
-            Owner::Socket(socket, tag) => self.answer_socket(now, socket, tag, Err(error)),
-            Owner::SocketSubject(socket) => {
+            Token::Socket(socket, tag) => self.handle_socket_reply(now, socket, tag, Err(error)),
+            Token::SocketSubject(socket) => {
                 let refused = if let ClientError::Refused(error) = error { Some(error) } else { None };
                 self.with_socket(socket, |socket| {
                     if let AnySocket::Client(socket) = socket {
@@ -188,15 +188,15 @@ impl Endpoint {
                     }
                 });
             }
-            Owner::ListenerStatus(listener) | Owner::ListenerSockets(listener) => {
-                let is_status = matches!(owner, Owner::ListenerStatus(_));
+            Token::ListenerStatus(listener) | Token::ListenerSockets(listener) => {
+                let is_status = matches!(token, Token::ListenerStatus(_));
                 if let ClientError::Timeout { .. } = error {
                     self.with_listener(listener, |listener| listener.handle_unconfirmed(is_status));
                 } else {
                     self.fail_listener(now, listener, error.into());
                 }
             }
-            Owner::Listener(listener, tag) => {
+            Token::Listener(listener, tag) => {
                 self.with_listener(listener, |listener| listener.handle_interest(tag, false));
             }
         }
@@ -212,8 +212,8 @@ impl Endpoint {
         }
     }
 
-    fn done(&mut self, owner: Owner, value: bool) {
-        if let Owner::Ticket(ticket) | Owner::SocketTicket(ticket, _) = owner {
+    fn done(&mut self, token: Token, value: bool) {
+        if let Token::Ticket(ticket) | Token::SocketTicket(ticket, _) = token {
             self.events.push_back(Event::Done { ticket, value });
         }
     }

@@ -7,18 +7,18 @@ use crate::socket::{Output, PeerMisbehaved, SocketEvent, control};
 use crate::wire::{Headers, Json, Message, Payload};
 
 impl Channel {
-    pub(super) fn report_acked(&mut self) {
+    pub(super) fn emit_acked(&mut self) {
         let (messages, bytes) = (self.sender.acked(), self.sender.acked_bytes());
         self.outputs.push_back(Output::Event(SocketEvent::Acked { messages, bytes }));
     }
 
     pub(super) fn handle_control(&mut self, now: Instant, message: &Message) -> Result<(), PeerMisbehaved> {
         match control::Control::decode(&message.payload).ok_or(PeerMisbehaved::BadControl)? {
-            control::Control::Emitted { upto, resumed } => {
-                if self.sender.handle_emitted(now, upto)? {
-                    self.report_acked();
+            control::Control::Ack { upto, resumed } => {
+                if self.sender.handle_ack(now, upto)? {
+                    self.emit_acked();
                 }
-                self.respond(message, control::emitted(upto));
+                self.respond(message, control::ack_reply(upto));
                 let is_back = resumed && self.returned_at.is_none_or(|at| now >= at + RETURN_PAUSE);
                 if let Some(peer) = self.peer.clone().filter(|_| is_back) {
                     // What was under way to it may be lost, as after an attach of our own.
@@ -35,7 +35,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Answers `message`, if it wants an answer. A lost answer costs nothing: the question is asked again.
+    /// Answers `message`, if it wants an answer. A lost answer costs nothing: the retrying_request is asked again.
     pub(in crate::socket) fn respond(&mut self, message: &Message, payload: Payload) {
         self.respond_with(message, payload, Headers::default());
     }

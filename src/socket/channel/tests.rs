@@ -6,7 +6,7 @@ fn server_with(now: Instant, written: u64) -> ServerSocket {
     let client = Subject::parse("s.client.id").expect("valid");
     let mut socket = ServerSocket::new(now, client, SocketConfig::default());
     for _ in 0..written {
-        socket.write(now, Parcel::one(Payload::NIL, None), false).expect("room");
+        socket.write(now, Messages::one(Payload::NIL, None), false).expect("room");
     }
     sent(&mut socket);
     socket
@@ -27,7 +27,7 @@ fn a_peer_that_says_again_and_again_that_it_was_away_is_answered_with_everything
     let mut socket = server_with(start, 3);
     let was_away = Message {
         subject: Subject::parse("s.server.x.id").expect("valid"),
-        payload: control::Control::Emitted { upto: 1, resumed: true }.encode(),
+        payload: control::Control::Ack { upto: 1, resumed: true }.encode(),
         headers: Headers { command: Some(SocketCommand::Socket), ..Headers::default() },
     };
     socket.handle_message(start, was_away.clone());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::{CloseReason, CommandError, Dialect, SocketEvent, State, TagKind, control};
 use super::{ClientSocket, Output, Phase, Subscribed};
-use crate::entropy::{Entropy, SeededEntropy};
+use crate::base::{Entropy, SeededEntropy};
 use crate::subject::Subject;
 use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 
@@ -25,8 +25,8 @@ impl ClientSocket {
     }
 
     pub(super) fn retry(&mut self, now: Instant) {
-        let pause = self.pause.take().mul_f64(1.0 - RETRY_SPREAD * self.place());
-        let pause = self.patience(now).map_or(pause, |left| pause.min(left));
+        let pause = self.pause.take().mul_f64(1.0 - RETRY_SPREAD * self.jitter());
+        let pause = self.remaining_resume_time(now).map_or(pause, |left| pause.min(left));
         self.enter_disconnected(Some(now + pause));
     }
 
@@ -64,7 +64,7 @@ impl ClientSocket {
         }
     }
 
-    /// Asks a question whose answer comes to `handle_reply`, waiting for whoever is to answer it.
+    /// Asks a retrying_request whose answer comes to `handle_reply`, waiting for whoever is to answer it.
     pub(super) fn ask_for(&mut self, kind: TagKind, subject: String, headers: Headers, timeout: Duration) {
         self.ask(kind, subject, headers, true, timeout);
     }
@@ -108,7 +108,7 @@ impl ClientSocket {
         match self.server_subject() {
             Some(server) => {
                 // The last attempt ends when the patience does.
-                let left = self.patience(now).map(|left| left.max(SHORTEST_ATTEMPT));
+                let left = self.remaining_resume_time(now).map(|left| left.max(MIN_ATTEMPT));
                 let timeout = self.channel.config.command_timeout;
                 let timeout = left.map_or(timeout, |left| left.min(timeout));
                 self.ask_for(TagKind::Connect, server.to_string(), headers, timeout);
@@ -154,7 +154,7 @@ impl ClientSocket {
             return self.retry(now);
         }
         self.missing_since.get_or_insert(now);
-        if self.patience(now).is_some_and(|left| left.is_zero()) {
+        if self.remaining_resume_time(now).is_some_and(|left| left.is_zero()) {
             self.finish(CloseReason::Lost("its server is not on the fabric any more"));
         } else {
             self.retry(now);
@@ -163,15 +163,15 @@ impl ClientSocket {
 
     /// For how long it goes on looking for a server that is missing. Sockets of one server give up one after the other, so that
     /// what their programs do then does not come all at once.
-    fn patience(&self, now: Instant) -> Option<Duration> {
+    fn remaining_resume_time(&self, now: Instant) -> Option<Duration> {
         let config = &self.channel.config;
         let waited = now.saturating_duration_since(self.missing_since?) + config.command_timeout;
-        let limit = config.resume_timeout.mul_f64(1.0 + RESUME_SPREAD * self.place());
+        let limit = config.resume_timeout.mul_f64(1.0 + RESUME_SPREAD * self.jitter());
         Some(limit.saturating_sub(waited))
     }
 
     /// Where among all sockets it is, in `0.0..1.0`: by its id, so that a run replays.
-    fn place(&self) -> f64 {
+    fn jitter(&self) -> f64 {
         let mut hasher = DefaultHasher::new();
         self.id().hash(&mut hasher);
         SeededEntropy::new(hasher.finish()).fraction()
@@ -200,4 +200,4 @@ const RESUME_SPREAD: f64 = 0.5;
 const RETRY_SPREAD: f64 = 0.25;
 
 /// A server that is there answers in this time.
-const SHORTEST_ATTEMPT: Duration = Duration::from_secs(1);
+const MIN_ATTEMPT: Duration = Duration::from_secs(1);

@@ -7,11 +7,11 @@ use super::{ClientSocket, Output, Phase, Subscribed};
 
 impl ClientSocket {
     pub(super) fn check_end(&mut self, now: Instant) {
-        if self.phase == Phase::Closed || !self.ending.is_wanted() {
+        if self.phase == Phase::Closed || !self.pending_close.is_requested() {
             return;
         }
         let nothing_left = self.phase != Phase::AwaitingClosed && self.channel.unacked() == 0;
-        if self.ending.is_over(now) || (nothing_left && !self.channel.is_attached()) {
+        if self.pending_close.is_overdue(now) || (nothing_left && !self.channel.is_attached()) {
             self.close(CloseReason::Local);
         } else if nothing_left {
             self.tell_closed();
@@ -46,6 +46,6 @@ impl ClientSocket {
         self.channel.detach();
         self.channel.fail_requests();
         self.emit(SocketEvent::Closed { reason, undelivered });
-        self.channel.outputs.extend(self.ending.take().into_iter().map(Output::Ended));
+        self.channel.outputs.extend(self.pending_close.take().into_iter().map(Output::Ended));
     }
 }

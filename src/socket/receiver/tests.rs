@@ -1,6 +1,6 @@
-use super::super::question::LONGEST_PAUSE;
+use super::super::retrying_request::MAX_PAUSE;
 use super::*;
-use crate::wire::{Payload, Run, RunBuilder};
+use crate::wire::{PackedBuilder, PackedMessages, Payload};
 
 const BYTES: usize = 1 << 20;
 
@@ -9,8 +9,8 @@ fn data(seq: u64) -> Data {
 }
 
 /// So many messages of one byte.
-fn run(count: u32) -> Run {
-    let mut builder = RunBuilder::new(&Payload::NIL, None);
+fn packed(count: u32) -> PackedMessages {
+    let mut builder = PackedBuilder::new(&Payload::NIL, None);
     (1..count).for_each(|_| builder.push(&Payload::NIL, None));
     builder.finish()
 }
@@ -32,9 +32,9 @@ fn messages_come_in_order_each_once_and_gaps_are_asked_for() {
         receiver.handle_data(data(seq)).expect("in the window");
     }
     assert_eq!(handed_over(&mut receiver), [1]);
-    assert_eq!(receiver.poll_transmit(), Some(Ask::Missing(vec![2])));
+    assert_eq!(receiver.poll_transmit(), Some(Outgoing::Missing(vec![2])));
     assert_eq!(receiver.poll_transmit(), None);
-    receiver.handle_missing_answered(Instant::now(), Some(vec![data(2)])).expect("in the window");
+    receiver.handle_missing_reply(Instant::now(), Some(vec![data(2)])).expect("in the window");
     assert_eq!(handed_over(&mut receiver), [2, 3, 4]);
     assert_eq!(receiver.poll_transmit(), None);
 }
@@ -48,15 +48,15 @@ fn reports_say_what_was_handled_one_at_a_time() {
     handed_over(&mut receiver);
     assert_eq!(receiver.poll_transmit(), None, "nothing handled yet");
     receiver.consumed(2);
-    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 2, resumed: false }));
+    assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 2, resumed: false }));
     receiver.consumed(1);
     assert_eq!(receiver.poll_transmit(), None, "one is under way");
-    receiver.handle_reported(now, true);
-    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 3, resumed: false }));
+    receiver.handle_ack_reply(now, true);
+    assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 3, resumed: false }));
     receiver.consumed(5);
     assert_eq!(
         receiver.poll_transmit(),
-        Some(Ask::Report { upto: 8, resumed: false }),
+        Some(Outgoing::Ack { upto: 8, resumed: false }),
         "a good part of the window waits"
     );
 }
@@ -69,12 +69,12 @@ fn a_peer_that_has_repeated_itself_is_not_told_again_that_we_were_away() {
     receiver.consumed(1);
     receiver.resume();
     receiver.attach();
-    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: true }));
+    assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 1, resumed: true }));
     receiver.handle_data(data(1)).expect("known");
-    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: false }));
-    receiver.handle_reported(now, false);
-    receiver.handle_timeout(now + LONGEST_PAUSE);
-    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: false }), "nor later");
+    assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 1, resumed: false }));
+    receiver.handle_ack_reply(now, false);
+    receiver.handle_timeout(now + MAX_PAUSE);
+    assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 1, resumed: false }), "nor later");
 }
 
 #[test]
@@ -82,14 +82,14 @@ fn a_report_leaves_early_too_when_much_of_the_window_of_bytes_was_handled() {
     let mut receiver = Receiver::new(Window { messages: 1000, bytes: 100 });
     receiver.attach();
     for (first, count) in [(1, 1), (2, 20), (22, 30)] {
-        assert!(receiver.takes_run(first, &run(count)));
+        assert!(receiver.try_accept_packed(first, &packed(count)));
     }
     receiver.consumed(1);
-    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: false }));
+    assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 1, resumed: false }));
     receiver.consumed(10);
     assert_eq!(receiver.poll_transmit(), None, "one is under way");
     receiver.consumed(5);
-    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 16, resumed: false }));
+    assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 16, resumed: false }));
     receiver.consumed(10);
     assert_eq!(receiver.poll_transmit(), None);
 }
@@ -100,23 +100,23 @@ fn a_duplicate_is_answered_with_a_fresh_report_and_a_lost_report_is_repeated() {
     receiver.handle_data(data(1)).expect("in the window");
     handed_over(&mut receiver);
     receiver.consumed(1);
-    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: false }));
-    receiver.handle_reported(now, false);
+    assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 1, resumed: false }));
+    receiver.handle_ack_reply(now, false);
     assert_eq!(receiver.poll_transmit(), None);
     let at = receiver.poll_timeout().expect("armed");
     receiver.handle_timeout(at);
-    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 1, resumed: false }));
-    receiver.handle_reported(at, true);
+    assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 1, resumed: false }));
+    receiver.handle_ack_reply(at, true);
     receiver.handle_data(data(1)).expect("old");
     assert_eq!(
         (handed_over(&mut receiver), receiver.poll_transmit()),
-        (vec![], Some(Ask::Report { upto: 1, resumed: false }))
+        (vec![], Some(Outgoing::Ack { upto: 1, resumed: false }))
     );
     assert_eq!(receiver.poll_transmit(), None, "one is under way");
     receiver.handle_data(data(1)).expect("old");
     assert_eq!(
         receiver.poll_transmit(),
-        Some(Ask::Report { upto: 1, resumed: false }),
+        Some(Outgoing::Ack { upto: 1, resumed: false }),
         "it did not get there"
     );
 }
@@ -125,13 +125,13 @@ fn a_duplicate_is_answered_with_a_fresh_report_and_a_lost_report_is_repeated() {
 fn a_refusal_counts_only_while_what_was_asked_for_is_still_missing() {
     let mut receiver = attached(10);
     receiver.handle_data(data(2)).expect("in the window");
-    assert_eq!(receiver.poll_transmit(), Some(Ask::Missing(vec![1])));
-    assert!(receiver.lacks_what_it_asked_for());
+    assert_eq!(receiver.poll_transmit(), Some(Outgoing::Missing(vec![1])));
+    assert!(receiver.is_resend_unanswered());
     // It was only late, and the next gap is another one.
     receiver.handle_data(data(1)).expect("in the window");
     handed_over(&mut receiver);
     receiver.handle_data(data(4)).expect("in the window");
-    assert!(!receiver.lacks_what_it_asked_for());
+    assert!(!receiver.is_resend_unanswered());
 }
 
 #[test]
@@ -140,10 +140,10 @@ fn what_came_before_its_turn_is_bounded_and_absurd_numbers_are_misbehaviour() {
     for seq in 2..=9 {
         receiver.handle_data(data(seq)).expect("in reach");
     }
-    assert_eq!(receiver.ahead.len(), 3);
+    assert_eq!(receiver.out_of_order.len(), 3);
     receiver.handle_data(data(1)).expect("its turn");
     assert_eq!(handed_over(&mut receiver), [1, 2, 3, 4]);
-    assert_eq!(receiver.poll_transmit(), Some(Ask::Missing(vec![5, 6, 7, 8, 9])));
+    assert_eq!(receiver.poll_transmit(), Some(Outgoing::Missing(vec![5, 6, 7, 8, 9])));
     for seq in [0, 1 << 53, u64::MAX] {
         assert_eq!(receiver.handle_data(data(seq)), Err(PeerMisbehaved::SeqTooFar { seq }));
     }
@@ -152,11 +152,11 @@ fn what_came_before_its_turn_is_bounded_and_absurd_numbers_are_misbehaviour() {
 #[test]
 fn an_application_that_handles_nothing_gets_a_bounded_number() {
     let mut receiver = attached(1);
-    for seq in 1..=LEAST_UNCONSUMED + 5 {
+    for seq in 1..=MIN_UNCONSUMED + 5 {
         receiver.handle_data(data(seq)).expect("in reach");
         receiver.poll_data();
     }
-    assert_eq!(receiver.unconsumed(), LEAST_UNCONSUMED);
+    assert_eq!(receiver.unconsumed(), MIN_UNCONSUMED);
     assert_eq!(receiver.poll_transmit(), None, "asking for more would only fill memory");
 }
 
@@ -168,55 +168,58 @@ fn bytes_that_came_before_their_turn_and_bytes_that_are_not_handled_are_bounded(
     for seq in 2..=9 {
         receiver.handle_data(data(seq)).expect("in reach");
     }
-    assert_eq!((receiver.ahead.len(), receiver.held_bytes), (2, 800));
+    assert_eq!((receiver.out_of_order.len(), receiver.held_bytes), (2, 800));
     receiver.handle_data(data(1)).expect("its turn");
     assert_eq!(handed_over(&mut receiver), [1, 2, 3], "no more than the window, and the one that reaches it");
     assert_eq!(receiver.poll_transmit(), None, "asking for more would only fill memory");
     receiver.consumed(3);
-    assert_eq!(receiver.poll_transmit(), Some(Ask::Report { upto: 3, resumed: false }));
-    assert_eq!(receiver.poll_transmit(), Some(Ask::Missing(vec![4, 5])), "as many as can be kept");
+    assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 3, resumed: false }));
+    assert_eq!(receiver.poll_transmit(), Some(Outgoing::Missing(vec![4, 5])), "as many as can be kept");
 }
 
 #[test]
 fn a_run_is_taken_whole_only_where_it_is_exactly_next_and_there_is_room() {
     let mut receiver = Receiver::new(Window { messages: 10, bytes: 30 });
     receiver.attach();
-    assert!(receiver.takes_run(1, &run(5)));
-    assert!(!receiver.takes_run(1, &run(5)) && !receiver.takes_run(5, &run(5)), "known");
-    assert!(!receiver.takes_run(7, &run(2)), "something is missing in front");
+    assert!(receiver.try_accept_packed(1, &packed(5)));
+    assert!(
+        !receiver.try_accept_packed(1, &packed(5)) && !receiver.try_accept_packed(5, &packed(5)),
+        "known"
+    );
+    assert!(!receiver.try_accept_packed(7, &packed(2)), "something is missing in front");
     receiver.handle_data(data(8)).expect("in the window");
-    assert!(!receiver.takes_run(6, &run(2)), "something waits behind");
+    assert!(!receiver.try_accept_packed(6, &packed(2)), "something waits behind");
     for seq in [6, 7] {
         receiver.handle_data(data(seq)).expect("in the window");
     }
     assert_eq!(handed_over(&mut receiver), [6, 7, 8]);
-    assert!(receiver.takes_run(9, &run(20)), "28 bytes");
-    assert!(!receiver.takes_run(29, &run(3)), "too many bytes");
+    assert!(receiver.try_accept_packed(9, &packed(20)), "28 bytes");
+    assert!(!receiver.try_accept_packed(29, &packed(3)), "too many bytes");
     assert_eq!((receiver.unconsumed(), receiver.handled()), (28, 0));
-    // In the middle of a run, over several, and more than there is.
+    // In the middle of a packed, over several, and more than there is.
     receiver.consumed(3);
     assert_eq!((receiver.unconsumed(), receiver.handled()), (25, 3));
-    assert!(receiver.takes_run(29, &run(5)));
+    assert!(receiver.try_accept_packed(29, &packed(5)));
     receiver.consumed(20);
     assert_eq!(receiver.handled(), 23);
     receiver.consumed(99);
     assert_eq!((receiver.unconsumed(), receiver.handled(), receiver.unconsumed_bytes), (0, 33, 0));
     let mut tight = Receiver::new(Window { messages: 10, bytes: 30 });
-    tight.set_tight(true);
-    assert!(!tight.takes_run(1, &run(2)));
+    tight.force_small_window(true);
+    assert!(!tight.try_accept_packed(1, &packed(2)));
 }
 
 #[test]
 fn more_messages_than_may_be_unhandled_are_not_taken_whole() {
     let mut receiver = attached(10);
-    for first in 0..LEAST_UNCONSUMED / 250 {
-        assert!(receiver.takes_run(250 * first + 1, &run(250)));
+    for first in 0..MIN_UNCONSUMED / 250 {
+        assert!(receiver.try_accept_packed(250 * first + 1, &packed(250)));
     }
-    assert!(!receiver.takes_run(LEAST_UNCONSUMED + 1, &run(2)));
+    assert!(!receiver.try_accept_packed(MIN_UNCONSUMED + 1, &packed(2)));
     receiver.consumed(1);
-    assert!(!receiver.takes_run(LEAST_UNCONSUMED + 1, &run(2)));
+    assert!(!receiver.try_accept_packed(MIN_UNCONSUMED + 1, &packed(2)));
     receiver.consumed(1);
-    assert!(receiver.takes_run(LEAST_UNCONSUMED + 1, &run(2)));
+    assert!(receiver.try_accept_packed(MIN_UNCONSUMED + 1, &packed(2)));
 }
 
 #[test]

@@ -3,18 +3,18 @@
 use std::collections::VecDeque;
 
 use super::Data;
-use crate::wire::Parcel;
+use crate::wire::Messages;
 
 /// Messages without gaps, oldest first. Those in front have left at least once.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    parcels: VecDeque<Parcel>,
+    batches: VecDeque<Messages>,
     /// How many were removed: the number of the first message, less one.
     removed: u64,
     messages: usize,
     bytes: usize,
-    /// How many of the parcels have left, and what is in them.
-    sent_parcels: usize,
+    /// How many of the batches have left, and what is in them.
+    sent_batches: usize,
     sent: usize,
     sent_bytes: usize,
 }
@@ -39,44 +39,44 @@ impl Queue {
     }
 
     /// Appends, and gives the number of the last message.
-    pub(super) fn push(&mut self, parcel: Parcel) -> u64 {
-        self.messages += parcel.count() as usize;
-        self.bytes += parcel.bytes();
-        self.parcels.push_back(parcel);
+    pub(super) fn push(&mut self, batch: Messages) -> u64 {
+        self.messages += batch.count() as usize;
+        self.bytes += batch.bytes();
+        self.batches.push_back(batch);
         self.removed + self.messages as u64
     }
 
-    /// Lets the next parcel leave, if what has left stays within `limit` bytes or is nothing. Gives it with the number of its first message.
-    pub(super) fn send(&mut self, limit: usize) -> Option<(u64, Parcel)> {
-        let parcel = self.parcels.get(self.sent_parcels)?;
-        let bytes = parcel.bytes();
+    /// Lets the next batch leave, if what has left stays within `limit` bytes or is nothing. Gives it with the number of its first message.
+    pub(super) fn send(&mut self, limit: usize) -> Option<(u64, Messages)> {
+        let batch = self.batches.get(self.sent_batches)?;
+        let bytes = batch.bytes();
         if self.sent > 0 && self.sent_bytes + bytes > limit {
             return None;
         }
         let first = self.first() + self.sent as u64;
-        self.sent_parcels += 1;
-        self.sent += parcel.count() as usize;
+        self.sent_batches += 1;
+        self.sent += batch.count() as usize;
         self.sent_bytes += bytes;
-        Some((first, parcel.clone()))
+        Some((first, batch.clone()))
     }
 
     /// Removes the messages up to the number `upto`, which have left, and gives their bytes.
     pub(super) fn remove_upto(&mut self, upto: u64) -> usize {
         let mut bytes = 0;
         while upto > self.removed
-            && let Some(front) = self.parcels.front_mut()
+            && let Some(front) = self.batches.front_mut()
         {
             let left = u32::try_from(upto - self.removed).unwrap_or(u32::MAX);
             let count = match front {
-                Parcel::Many(run) if run.count() > left => {
-                    bytes += run.advance(left);
+                Messages::Packed(packed) if packed.count() > left => {
+                    bytes += packed.advance(left);
                     left
                 }
                 whole => {
                     let count = whole.count();
                     bytes += whole.bytes();
-                    self.parcels.pop_front();
-                    self.sent_parcels -= 1;
+                    self.batches.pop_front();
+                    self.sent_batches -= 1;
                     count
                 }
             };
@@ -91,42 +91,42 @@ impl Queue {
 
     /// The last message that has left.
     pub(super) fn last_sent(&self) -> Option<Data> {
-        let part = self.last_sent_parcel()?.parts().last()?;
-        Some(Data::new(self.removed + self.sent as u64, part))
+        let item = self.last_sent_batch()?.items().last()?;
+        Some(Data::new(self.removed + self.sent as u64, item))
     }
 
     /// The bytes of what left last.
     pub(super) fn last_sent_bytes(&self) -> Option<usize> {
-        self.last_sent_parcel().map(Parcel::bytes)
+        self.last_sent_batch().map(Messages::bytes)
     }
 
-    fn last_sent_parcel(&self) -> Option<&Parcel> {
-        self.parcels.get(self.sent_parcels.checked_sub(1)?)
+    fn last_sent_batch(&self) -> Option<&Messages> {
+        self.batches.get(self.sent_batches.checked_sub(1)?)
     }
 
     /// Those of the `wanted` messages, in ascending order, that have left.
     pub(super) fn sent_among<'a>(&'a self, wanted: &'a [u64]) -> impl Iterator<Item = Data> + 'a {
         let mut wanted = wanted.iter().copied().skip_while(|seq| *seq < self.first()).peekable();
         let mut next = self.first();
-        self.parcels.iter().take(self.sent_parcels).flat_map(move |parcel| {
-            let (first, end) = (next, next + u64::from(parcel.count()));
+        self.batches.iter().take(self.sent_batches).flat_map(move |batch| {
+            let (first, end) = (next, next + u64::from(batch.count()));
             next = end;
             let mut here = Vec::new();
             while let Some(seq) = wanted.next_if(|seq| *seq < end) {
                 here.push(seq);
             }
             let mut here = here.into_iter().peekable();
-            let parts = here.peek().is_some().then(|| parcel.parts().zip(first..));
-            parts
+            let items = here.peek().is_some().then(|| batch.items().zip(first..));
+            items
                 .into_iter()
                 .flatten()
-                .filter_map(move |(part, seq)| here.next_if_eq(&seq).map(|seq| Data::new(seq, part)))
+                .filter_map(move |(item, seq)| here.next_if_eq(&seq).map(|seq| Data::new(seq, item)))
         })
     }
 
     /// All messages.
     pub(super) fn into_messages(self) -> Vec<Data> {
-        let parts = self.parcels.iter().flat_map(Parcel::parts);
-        parts.zip(self.first()..).map(|(part, seq)| Data::new(seq, part)).collect()
+        let items = self.batches.iter().flat_map(Messages::items);
+        items.zip(self.first()..).map(|(item, seq)| Data::new(seq, item)).collect()
     }
 }

@@ -6,8 +6,8 @@ use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::link::FabricLink;
-use crate::transport::head::{Answer, ask};
-use crate::transport::keepalive::Keepalive;
+use crate::transport::head::{UpgradeResponse, ask};
+use crate::transport::heartbeat::Heartbeat;
 use crate::transport::stream::BoxedStream;
 use crate::transport::target::{MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES, Target};
 use crate::transport::websocket::{Upgraded, WebSocketBytes, open};
@@ -16,7 +16,7 @@ use crate::wire::fabric::{ClientCodec, EXTENSIONS, PROTOCOL, SUBPROTOCOL, Server
 use crate::wire::{ClientOp, ServerOp};
 
 /// Tells a client that its request was granted; `rest` is what it has said since.
-pub(in crate::transport) async fn welcome(
+pub(in crate::transport) async fn accept(
     mut stream: BoxedStream,
     rest: Vec<u8>,
     sid: &str,
@@ -27,7 +27,7 @@ pub(in crate::transport) async fn welcome(
 }
 
 /// The same for one who has asked for a WebSocket around it, and gets `key` for an answer.
-pub(in crate::transport) async fn welcome_in_websocket(
+pub(in crate::transport) async fn accept_in_websocket(
     mut stream: BoxedStream,
     rest: Vec<u8>,
     key: &str,
@@ -61,8 +61,8 @@ async fn grant(
 
 fn serve(stream: BoxedStream, rest: &[u8], options: &AcceptOptions) -> BoxedLink<ServerOp, ClientOp> {
     let &AcceptOptions { max_payload, ping_interval, ping_timeout, message_timeout, .. } = options;
-    let keepalive = Keepalive::server(ping_interval, ping_timeout, message_timeout);
-    Box::new(FabricLink::new(String::new(), stream, rest, ServerCodec::new(max_payload), keepalive))
+    let heartbeat = Heartbeat::server(ping_interval, ping_timeout, message_timeout);
+    Box::new(FabricLink::new(String::new(), stream, rest, ServerCodec::new(max_payload), heartbeat))
 }
 
 async fn wrap(stream: BoxedStream, rest: Vec<u8>, role: Role) -> Result<BoxedStream, LinkError> {
@@ -96,8 +96,8 @@ pub(in crate::transport) async fn connect_in_websocket(
 fn join(stream: BoxedStream, rest: &[u8], terms: Terms) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
     let codec = ClientCodec::new(terms.max_payload.clamp(MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES))
         .with_extensions(&terms.extensions);
-    let keepalive = Keepalive::client(terms.ping_interval, terms.ping_timeout);
-    Ok(Box::new(FabricLink::new(terms.session, stream, rest, codec, keepalive)))
+    let heartbeat = Heartbeat::client(terms.ping_interval, terms.ping_timeout);
+    Ok(Box::new(FabricLink::new(terms.session, stream, rest, codec, heartbeat)))
 }
 
 /// What a server says about the connection.
@@ -112,7 +112,7 @@ struct Terms {
 }
 
 impl Terms {
-    fn read(answer: &Answer) -> Result<Self, LinkError> {
+    fn read(answer: &UpgradeResponse) -> Result<Self, LinkError> {
         let number = |name: &str| -> Result<u32, LinkError> {
             let text = answer.field(&name.to_ascii_lowercase());
             let number = text.and_then(|text| text.parse().ok()).filter(|&number| number > 0);

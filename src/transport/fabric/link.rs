@@ -6,12 +6,12 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-use super::incoming::{Incoming, Whole};
-use super::outgoing::Outgoing;
-use crate::transport::conversation::{self, Conversation};
-use crate::transport::keepalive::{Keepalive, Progress};
+use super::read_buffer::{ReadBuffer, WholeFrame};
+use super::write_buffer::WriteBuffer;
+use crate::transport::heartbeat::{Heartbeat, Progress};
+use crate::transport::heartbeat_link::{self, HeartbeatLink};
 use crate::transport::{BoxedStream, Link, LinkError};
-use crate::wire::fabric::{Codec, DecodeError, Frame, Heard, push_ping, push_pong};
+use crate::wire::fabric::{Codec, DecodeError, Decoded, Frame, push_ping, push_pong};
 
 /// One end of a connection whose handshake is through.
 pub(super) struct FabricLink<C: Codec> {
@@ -19,9 +19,9 @@ pub(super) struct FabricLink<C: Codec> {
     id: String,
     stream: BoxedStream,
     codec: C,
-    keepalive: Keepalive,
-    incoming: Incoming,
-    outgoing: Outgoing,
+    heartbeat: Heartbeat,
+    incoming: ReadBuffer,
+    outgoing: WriteBuffer,
     /// Of what waits to be written: bytes that the peer caused by asking, not the caller by feeding.
     answers: usize,
     /// Reported once what was read before it is out.
@@ -32,14 +32,14 @@ pub(super) struct FabricLink<C: Codec> {
 
 impl<C: Codec> FabricLink<C> {
     /// Takes over a connection on which both ends have said all of their handshake; `rest` was read behind it.
-    pub(super) fn new(id: String, stream: BoxedStream, rest: &[u8], codec: C, keepalive: Keepalive) -> Self {
+    pub(super) fn new(id: String, stream: BoxedStream, rest: &[u8], codec: C, heartbeat: Heartbeat) -> Self {
         Self {
             id,
             stream,
             codec,
-            keepalive,
-            incoming: Incoming::new(rest),
-            outgoing: Outgoing::default(),
+            heartbeat,
+            incoming: ReadBuffer::new(rest),
+            outgoing: WriteBuffer::default(),
             answers: 0,
             ended: None,
             is_shut: false,
@@ -48,27 +48,27 @@ impl<C: Codec> FabricLink<C> {
     }
 
     /// Tells the frame's length.
-    fn handle_frame(&mut self, frame: Whole, into: &mut Vec<C::In>) -> Result<usize, LinkError> {
-        let (length, heard) = match frame {
-            Whole::Small(length) => {
+    fn handle_frame(&mut self, frame: WholeFrame, into: &mut Vec<C::In>) -> Result<usize, LinkError> {
+        let (length, decoded) = match frame {
+            WholeFrame::Small(length) => {
                 let frame = Frame::Borrowed(&self.incoming.bytes()[..length]);
-                let heard = self.codec.decode(frame, into)?;
+                let decoded = self.codec.decode(frame, into)?;
                 self.incoming.consume(length);
-                (length, heard)
+                (length, decoded)
             }
-            Whole::Big(bytes) => (bytes.len(), self.codec.decode(Frame::Shared(&bytes), into)?),
+            WholeFrame::Big(bytes) => (bytes.len(), self.codec.decode(Frame::Shared(&bytes), into)?),
         };
         let before = self.outgoing.len();
-        match heard {
-            Heard::Op => return Ok(length),
-            Heard::Answer(op) => self.outgoing.push(&mut self.codec, op),
-            Heard::Ping => {
-                self.keepalive.handle_ping();
+        match decoded {
+            Decoded::Op => return Ok(length),
+            Decoded::Reply(op) => self.outgoing.push(&mut self.codec, op),
+            Decoded::Ping => {
+                self.heartbeat.handle_ping();
                 push_pong(self.outgoing.gathered());
             }
-            Heard::Idle => {}
+            Decoded::Idle => {}
         }
-        if self.keepalive.is_flooded() {
+        if self.heartbeat.count_idle_frame() {
             return Err(LinkError::PeerMisbehaved("flood of frames without content".into()));
         }
         self.answers += self.outgoing.len() - before;
@@ -87,7 +87,7 @@ impl<C: Codec> FabricLink<C> {
     }
 }
 
-impl<C: Codec> Conversation for FabricLink<C> {
+impl<C: Codec> HeartbeatLink for FabricLink<C> {
     fn poll_frames(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
         let (start, mut bytes) = (into.len(), 0);
         while into.len() - start < MAX_RECV_OPS && bytes < MAX_RECV_BYTES {
@@ -102,15 +102,15 @@ impl<C: Codec> Conversation for FabricLink<C> {
                         return Poll::Ready(Err(self.end_of_stream()));
                     }
                     self.progress.bytes += read as u64;
-                    self.keepalive.handle_frame();
+                    self.heartbeat.handle_frame();
                 }
             }
         }
         Poll::Ready(Ok(()))
     }
 
-    fn keepalive(&mut self) -> &mut Keepalive {
-        &mut self.keepalive
+    fn heartbeat(&mut self) -> &mut Heartbeat {
+        &mut self.heartbeat
     }
 
     fn progress(&self) -> Progress {
@@ -124,7 +124,7 @@ impl<C: Codec> Conversation for FabricLink<C> {
         Ok(())
     }
 
-    fn owes_answers(&self) -> bool {
+    fn has_unflushed_replies(&self) -> bool {
         self.answers > 0
     }
 
@@ -133,7 +133,7 @@ impl<C: Codec> Conversation for FabricLink<C> {
     }
 
     /// The language has no word for it.
-    fn say_why(&mut self, _: &mut Context<'_>, _: &LinkError) {}
+    fn send_close_reason(&mut self, _: &mut Context<'_>, _: &LinkError) {}
 }
 
 impl<C: Codec> Link for FabricLink<C> {
@@ -145,7 +145,7 @@ impl<C: Codec> Link for FabricLink<C> {
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
-        conversation::poll_recv(self, cx, into)
+        heartbeat_link::poll_recv(self, cx, into)
     }
 
     fn feed(&mut self, op: C::Out) -> Result<(), LinkError> {

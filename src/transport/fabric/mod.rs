@@ -1,10 +1,10 @@
 //! Our own language over a stream: both handshakes, and the link that they give.
 
 mod handshake;
-mod incoming;
 mod link;
-mod outgoing;
+mod read_buffer;
 #[cfg(test)]
 mod tests;
+mod write_buffer;
 
-pub(super) use handshake::{connect, connect_in_websocket, welcome, welcome_in_websocket};
+pub(super) use handshake::{accept, accept_in_websocket, connect, connect_in_websocket};

@@ -1,11 +1,11 @@
 //! Over a pipe that somebody else fills and empties: as JavaScript does for its own HTTP server.
 
 use super::*;
-use crate::transport::pipe::{PipeEnd, PipeNews, pipe};
+use crate::transport::pipe::{PipeEnd, PipeEvent, pipe};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A broker behind a pipe that is joined to TCP by hand; tells how much was in the pipe at most.
-async fn carry(mut outside: TcpStream, end: PipeEnd, mut news: UnboundedReceiver<PipeNews>) -> usize {
+async fn carry(mut outside: TcpStream, end: PipeEnd, mut news: UnboundedReceiver<PipeEvent>) -> usize {
     let (mut brought, mut most) = (0, 0);
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -19,17 +19,17 @@ async fn carry(mut outside: TcpStream, end: PipeEnd, mut news: UnboundedReceiver
                 length => {
                     brought += length;
                     most = most.max(brought);
-                    end.bring(Bytes::copy_from_slice(&buffer[..length]));
+                    end.push(Bytes::copy_from_slice(&buffer[..length]));
                 }
             },
             item = news.recv() => match item.expect("the last is the end") {
-                PipeNews::Taken(count) => brought -= count,
-                PipeNews::Bytes(bytes) => {
+                PipeEvent::Consumed(count) => brought -= count,
+                PipeEvent::Bytes(bytes) => {
                     if outside.write_all(&bytes).await.is_ok() {
-                        end.wrote(bytes.len());
+                        end.on_written(bytes.len());
                     }
                 }
-                PipeNews::End => return most,
+                PipeEvent::End => return most,
             },
         }
     }
@@ -46,8 +46,10 @@ async fn piped(wire: Wire) -> (ClientLink, BrokerLink, JoinHandle<usize>) {
     });
     let options = DialOptions { wire, ..to(&address) };
     let accept_options = AcceptOptions::default();
-    let (client, accepted) =
-        tokio::join!(dial(&options), accept_with_handshake(Visitor::new(stream, None), &accept_options));
+    let (client, accepted) = tokio::join!(
+        dial(&options),
+        accept_with_handshake(IncomingConnection::new(stream, None), &accept_options)
+    );
     (client.expect("dialled"), accepted.expect("accepted").0, carrier)
 }
 
@@ -82,11 +84,11 @@ async fn who_is_not_read_is_not_written_to_for_ever() {
         }
     };
     assert_eq!(fill().await, 1024 * 1024);
-    end.wrote(1000);
+    end.on_written(1000);
     assert_eq!(fill().await, 1024 * 1024 + 1000);
     let given: usize = std::iter::from_fn(|| news.try_recv().ok())
         .map(|item| match item {
-            PipeNews::Bytes(bytes) => bytes.len(),
+            PipeEvent::Bytes(bytes) => bytes.len(),
             other => panic!("{other:?}"),
         })
         .sum();

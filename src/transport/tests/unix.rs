@@ -29,8 +29,8 @@ impl Drop for Folder {
 async fn both_languages_go_over_a_socket_that_only_its_owner_can_open() {
     let folder = Folder::new();
     let path = folder.file("broker.sock");
-    let listener = Listener::bind(&ListenAt::Unix(path.clone(), 0o600)).await.expect("bound");
-    assert_eq!(listener.at, Listening::Unix(path.clone()));
+    let listener = StreamListener::bind(&ListenAt::Unix(path.clone(), 0o600)).await.expect("bound");
+    assert_eq!(listener.at, ListenAddress::Unix(path.clone()));
     assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
     for wire in [Wire::Conat, Wire::Selvedge] {
         let options = DialOptions { address: format!("unix:{}", path.display()), wire, ..to("") };
@@ -55,16 +55,16 @@ async fn what_a_dead_process_left_is_replaced_and_nothing_else_is() {
     // A listener of the standard library leaves its file behind, as a process does that was killed.
     drop(std::os::unix::net::UnixListener::bind(&path).expect("bound"));
     let place = ListenAt::Unix(path.clone(), 0o660);
-    let listener = Listener::bind(&place).await.expect("replaced");
+    let listener = StreamListener::bind(&place).await.expect("replaced");
     assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o660);
-    let taken = Listener::bind(&place).await.map(drop).expect_err("somebody lives there");
+    let taken = StreamListener::bind(&place).await.map(drop).expect_err("somebody lives there");
     assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
     // What somebody else has put there in the meantime is not ours to remove.
     std::fs::remove_file(&path).expect("removed");
     std::fs::write(&path, "a file").expect("written");
     drop(listener);
     assert!(path.exists());
-    let taken = Listener::bind(&place).await.map(drop).expect_err("no socket");
+    let taken = StreamListener::bind(&place).await.map(drop).expect_err("no socket");
     assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
     assert_eq!(std::fs::read_to_string(&path).expect("there"), "a file");
 }

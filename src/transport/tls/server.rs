@@ -11,8 +11,8 @@ use super::material::{TlsVersion, chain, key, provider, roots};
 use super::{PeerCertificate, TlsFailure};
 use crate::transport::LinkError;
 use crate::transport::accept::refuse;
-use crate::transport::http::Answer;
-use crate::transport::stream::{Prefixed, Visitor};
+use crate::transport::http::ErrorResponse;
+use crate::transport::stream::{IncomingConnection, Prefixed};
 
 /// How a broker does TLS. Texts are PEM.
 #[derive(Clone, Default)]
@@ -91,16 +91,16 @@ fn build(options: &ServerTlsOptions) -> Result<ServerConfig, TlsFailure> {
 
 /// Speaks TLS with a visitor; one that does not is told so.
 pub(in crate::transport) async fn accept(
-    mut visitor: Visitor,
+    mut visitor: IncomingConnection,
     tls: &ServerTls,
-) -> Result<Visitor, LinkError> {
+) -> Result<IncomingConnection, LinkError> {
     let first = match visitor.stream.read_u8().await {
         Ok(first) => first,
         Err(_) => return Err(LinkError::Closed),
     };
     if first != HANDSHAKE_RECORD {
         if first.is_ascii_uppercase() {
-            refuse(&mut visitor.stream, &Answer::NEEDS_TLS).await?;
+            refuse(&mut visitor.stream, &ErrorResponse::NEEDS_TLS).await?;
         }
         return Err(LinkError::Refused("no TLS on the TLS port".into()));
     }
@@ -108,7 +108,7 @@ pub(in crate::transport) async fn accept(
     let stream = TlsAcceptor::from(tls.config()).accept(stream).await?;
     let certificates = stream.get_ref().1.peer_certificates();
     let certificate = certificates.and_then(|chain| PeerCertificate::from_der(chain.first()?));
-    Ok(Visitor { stream: Box::new(stream), address: visitor.address, tls: certificate })
+    Ok(IncomingConnection { stream: Box::new(stream), address: visitor.address, tls: certificate })
 }
 
 /// The first byte of every TLS connection, and of no HTTP request.

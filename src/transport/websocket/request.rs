@@ -3,7 +3,7 @@
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::transport::head::{Answer, ask};
+use crate::transport::head::{UpgradeResponse, ask};
 use crate::transport::stream::BoxedStream;
 use crate::transport::target::Target;
 use crate::transport::{LinkError, Wire};
@@ -13,7 +13,7 @@ use crate::wire::fabric::SUBPROTOCOL;
 pub(in crate::transport) struct Upgraded {
     pub(in crate::transport) stream: BoxedStream,
     /// With what the server has sent behind its head.
-    pub(in crate::transport) answer: Answer,
+    pub(in crate::transport) answer: UpgradeResponse,
     /// Whether it took our offer. Servers that do not know it may repeat its name all the same.
     pub(in crate::transport) is_own: bool,
 }

@@ -2,18 +2,17 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::control::{Ask, Tell};
+use super::control::{ClientControl, ServerControl};
 use super::frame::{DecodeError, Frame, begin, finish, kind};
-use super::publication::{Listener, Writer};
-use super::{Codec, FRAME_SLACK_BYTES, Heard, REQUESTS};
-use crate::wire::socketio::fits;
-use crate::wire::{AckId, ClientOp, Reply, ServerOp};
+use super::publication::{PublicationDecoder, PublicationEncoder};
+use super::{Codec, Decoded, FRAME_SLACK_BYTES, REQUESTS};
+use crate::wire::message::{AckId, ClientOp, Reply, ServerOp};
 
 /// Speaks for a client.
 #[derive(Debug)]
 pub struct ClientCodec {
-    writer: Writer,
-    listener: Listener,
+    encoder: PublicationEncoder,
+    decoder: PublicationDecoder,
     max_frame: usize,
     /// The server knows requests from publishes.
     knows_requests: bool,
@@ -23,7 +22,12 @@ impl ClientCodec {
     /// For a server whose payloads are at most `max_payload` bytes.
     pub fn new(max_payload: usize) -> Self {
         let max_frame = max_payload.saturating_add(FRAME_SLACK_BYTES);
-        Self { writer: Writer::default(), listener: Listener::default(), max_frame, knows_requests: false }
+        Self {
+            encoder: PublicationEncoder::default(),
+            decoder: PublicationDecoder::default(),
+            max_frame,
+            knows_requests: false,
+        }
     }
 
     /// The same, for a server with these [`EXTENSIONS`].
@@ -40,33 +44,37 @@ impl Codec for ClientCodec {
     fn encode(&mut self, op: ClientOp, out: &mut BytesMut) -> Option<Bytes> {
         match op {
             ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. }
-                if !fits(&publication.headers) =>
+                if !publication.headers.are_accepted() =>
             {
                 // Lost alone, it costs its publisher an answer. Sent, it costs everybody on this client the connection.
                 tracing::debug!("dropped a publish whose headers no server takes");
                 None
             }
-            ClientOp::Publish { ack, publication } => self.writer.publish(out, ack, publication),
+            ClientOp::Publish { ack, publication } => self.encoder.publish(out, ack, publication),
             ClientOp::Request { ack, publication } if self.knows_requests => {
-                self.writer.request(out, ack, publication)
+                self.encoder.request(out, ack, publication)
             }
-            ClientOp::Request { ack, publication } => self.writer.publish(out, Some(ack), publication),
+            ClientOp::Request { ack, publication } => self.encoder.publish(out, Some(ack), publication),
             other => {
-                if let Some(ask) = Ask::from_op(other) {
-                    push_control(out, &ask);
+                if let Some(control) = ClientControl::from_op(other) {
+                    push_control(out, &control);
                 }
                 None
             }
         }
     }
 
-    fn decode(&mut self, frame: Frame<'_>, into: &mut Vec<ServerOp>) -> Result<Heard<ClientOp>, DecodeError> {
+    fn decode(
+        &mut self,
+        frame: Frame<'_>,
+        into: &mut Vec<ServerOp>,
+    ) -> Result<Decoded<ClientOp>, DecodeError> {
         let (kind, mut reader) = frame.open()?;
         match kind {
             kind::DELIVER => {
-                into.push(self.listener.delivered(reader)?);
+                into.push(self.decoder.delivered(reader)?);
                 if let Some(ServerOp::Deliver { publication, .. }) = into.last()
-                    && !fits(&publication.headers)
+                    && !publication.headers.are_accepted()
                 {
                     // The fault is another publisher's, who must not be able to cut off whoever listens.
                     into.pop();
@@ -78,12 +86,13 @@ impl Codec for ClientCodec {
                 into.push(ServerOp::Ack { id, reply: Reply::Published { count } });
             }
             kind::CONTROL => {
-                let tell: Tell = serde_json::from_slice(reader.remainder()).map_err(|_| MALFORMED)?;
-                into.extend(tell.into_op());
+                let control: ServerControl =
+                    serde_json::from_slice(reader.remainder()).map_err(|_| MALFORMED)?;
+                into.extend(control.into_op());
             }
             _ => return idle_or_unknown(kind),
         }
-        Ok(Heard::Op)
+        Ok(Decoded::Op)
     }
 
     fn max_frame(&self) -> usize {
@@ -92,11 +101,11 @@ impl Codec for ClientCodec {
 }
 
 /// What both ends make of a frame that carries no operation.
-pub(super) fn idle_or_unknown<Out>(kind: u8) -> Result<Heard<Out>, DecodeError> {
+pub(super) fn idle_or_unknown<Out>(kind: u8) -> Result<Decoded<Out>, DecodeError> {
     match kind {
-        kind::PING => Ok(Heard::Ping),
-        kind::PONG => Ok(Heard::Idle),
-        kind if kind & kind::SKIPPED != 0 => Ok(Heard::Idle),
+        kind::PING => Ok(Decoded::Ping),
+        kind::PONG => Ok(Decoded::Idle),
+        kind if kind & kind::SKIPPED != 0 => Ok(Decoded::Idle),
         _ => Err(DecodeError("unknown frame")),
     }
 }

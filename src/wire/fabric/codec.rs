@@ -16,8 +16,11 @@ pub trait Codec: Send {
     fn encode(&mut self, op: Self::Out, out: &mut BytesMut) -> Option<Bytes>;
 
     /// Reads one whole frame; appends what it means to `into`.
-    fn decode(&mut self, frame: Frame<'_>, into: &mut Vec<Self::In>)
-    -> Result<Heard<Self::Out>, DecodeError>;
+    fn decode(
+        &mut self,
+        frame: Frame<'_>,
+        into: &mut Vec<Self::In>,
+    ) -> Result<Decoded<Self::Out>, DecodeError>;
 
     /// Longest frame that is taken, in bytes after the length.
     fn max_frame(&self) -> usize;
@@ -25,11 +28,11 @@ pub trait Codec: Send {
 
 /// What a frame was.
 #[derive(Debug, PartialEq)]
-pub enum Heard<Out> {
+pub enum Decoded<Out> {
     /// An operation, or one that was not worth the connection and is left out.
     Op,
     /// A question that the language answers by itself.
-    Answer(Out),
+    Reply(Out),
     /// Answer with a pong.
     Ping,
     /// Nothing but a sign of life.

@@ -5,12 +5,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::wire::{AckId, ClientOp, Info, Json, OpError, Reply, ServerOp, SubscribeStatus, Subscription};
+use crate::wire::message::{
+    AckId, ClientOp, Info, Json, OpError, Reply, ServerOp, SubscribeStatus, Subscription,
+};
 
 /// What a client asks.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case", rename_all_fields = "camelCase")]
-pub(super) enum Ask {
+pub(super) enum ClientControl {
     /// `[pattern, queue]` each.
     Subscribe {
         ack: Option<u64>,
@@ -54,7 +56,7 @@ pub(super) struct Unknown {
 /// What a broker tells.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case", rename_all_fields = "camelCase")]
-pub(super) enum Tell {
+pub(super) enum ServerControl {
     Info {
         max_payload: u64,
         id: String,
@@ -64,7 +66,7 @@ pub(super) enum Tell {
         #[serde(default)]
         user: Value,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        refused: Option<Refusal>,
+        refused: Option<ErrorBody>,
     },
     Permission {
         message: String,
@@ -93,7 +95,7 @@ pub(super) enum Tell {
     },
     Refused {
         ack: u64,
-        error: Refusal,
+        error: ErrorBody,
     },
     /// From a later version: passed over.
     #[serde(other, skip_serializing)]
@@ -101,7 +103,7 @@ pub(super) enum Tell {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Refusal {
+pub(super) struct ErrorBody {
     message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     code: Option<u16>,
@@ -112,10 +114,10 @@ pub(super) struct Refusal {
 pub(super) enum Status {
     Added,
     AlreadyAdded,
-    Refused(Refusal),
+    Refused(ErrorBody),
 }
 
-impl Ask {
+impl ClientControl {
     /// `None` for what has another frame, or none at all.
     pub(super) fn from_op(op: ClientOp) -> Option<Self> {
         let number = |ack: Option<AckId>| ack.map(|AckId(id)| id);
@@ -165,7 +167,7 @@ impl Ask {
             Self::WaitForInterest { ack, subject, timeout } => ClientOp::WaitForInterest {
                 ack: AckId(ack),
                 subject: subject.into(),
-                timeout: Duration::from_millis(timeout.min(LONGEST_WAIT_MS)),
+                timeout: Duration::from_millis(timeout.min(MAX_WAIT_MS)),
             },
             Self::Cluster { ack } => ClientOp::Cluster { ack: AckId(ack) },
             Self::Stats { messages, bytes } => ClientOp::Stats { messages, bytes },
@@ -175,7 +177,7 @@ impl Ask {
     }
 }
 
-impl Tell {
+impl ServerControl {
     /// `None` for what has another frame.
     pub(super) fn from_op(op: ServerOp) -> Option<Self> {
         Some(match op {
@@ -229,14 +231,14 @@ impl Tell {
     }
 }
 
-impl From<OpError> for Refusal {
+impl From<OpError> for ErrorBody {
     fn from(error: OpError) -> Self {
         Self { message: error.message, code: error.code }
     }
 }
 
-impl From<Refusal> for OpError {
-    fn from(refusal: Refusal) -> Self {
+impl From<ErrorBody> for OpError {
+    fn from(refusal: ErrorBody) -> Self {
         Self { message: refusal.message, code: refusal.code }
     }
 }
@@ -262,4 +264,4 @@ impl From<Status> for Result<SubscribeStatus, OpError> {
 }
 
 /// An hour is beyond what any broker waits.
-const LONGEST_WAIT_MS: u64 = 3_600_000;
+const MAX_WAIT_MS: u64 = 3_600_000;

@@ -179,7 +179,7 @@ pub(super) fn begin(out: &mut BytesMut, kind: u8) -> usize {
 }
 
 /// Fills in the length of the frame that began at `start` and goes on with `more` bytes beyond `out`. A frame that no length can
-/// tell is taken back: false.
+/// control is taken back: false.
 pub(super) fn finish(out: &mut BytesMut, start: usize, more: usize) -> bool {
     let Ok(length) = u32::try_from(out.len() - start - 4 + more) else {
         tracing::debug!("dropped a frame of 4 GiB");

@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::frame::{DecodeError, Reader, push_name, push_text, push_varint};
 use crate::subject::Subject;
-use crate::wire::{Headers, Json, SocketCommand};
+use crate::wire::message::{Headers, Json, SocketCommand};
 
 /// Whether there is anything to write.
 pub(super) fn are_needed(headers: &Headers) -> bool {

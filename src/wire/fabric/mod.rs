@@ -12,7 +12,7 @@ mod slots;
 mod tests;
 
 pub use client::ClientCodec;
-pub use codec::{Codec, Heard};
+pub use codec::{Codec, Decoded};
 pub use frame::{DecodeError, FRAME_HEADER_BYTES, Frame, frame_length, push_ping, push_pong};
 pub use server::ServerCodec;
 
@@ -25,7 +25,7 @@ pub const SUBPROTOCOL: &str = "selvedge.1";
 /// What this version may have and need not, as a server lists it.
 pub const EXTENSIONS: &str = REQUESTS;
 
-/// A publish may ask to be acknowledged only when nobody gets it.
+/// A publish may control to be acknowledged only when nobody gets it.
 const REQUESTS: &str = "requests";
 
 /// What a frame may hold beyond one payload: names, ids and headers.

@@ -7,18 +7,18 @@ use super::frame::{DecodeError, Reader, begin, finish, kind, push_name, push_tex
 use super::headers::{are_needed, push_headers, read_headers};
 use super::slots::{Slots, single_id};
 use crate::subject::{Pattern, Subject};
-use crate::wire::{
+use crate::wire::message::{
     AckId, Bundle, ClientOp, Encoding, Headers, MessageId, OpError, Payload, Publication, ServerOp,
 };
 
 /// Writes publications: one a direction of a connection.
 #[derive(Debug, Default)]
-pub(super) struct Writer {
+pub(super) struct PublicationEncoder {
     subjects: Slots<Subject>,
     patterns: Slots<Pattern>,
 }
 
-impl Writer {
+impl PublicationEncoder {
     /// Appends a PUBLISH. A big payload is given back: it follows right behind.
     pub(super) fn publish(
         &mut self,
@@ -115,19 +115,19 @@ fn rest(out: &mut BytesMut, start: usize, at: usize, publication: Publication) -
 
 /// Reads publications: one a direction of a connection.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(super) struct PublicationDecoder {
     subjects: Slots<Subject>,
     patterns: Slots<Pattern>,
     single: MessageId,
 }
 
-impl Default for Listener {
+impl Default for PublicationDecoder {
     fn default() -> Self {
         Self { subjects: Slots::default(), patterns: Slots::default(), single: single_id() }
     }
 }
 
-impl Listener {
+impl PublicationDecoder {
     /// The operation that a PUBLISH means.
     pub(super) fn published(&mut self, mut reader: Reader<'_>) -> Result<ClientOp, DecodeError> {
         let flags = flags(&mut reader, ACK | SUBJECT | CHUNK | HEADERS | BUNDLE | REQUEST)?;

@@ -3,18 +3,17 @@
 use bytes::{Bytes, BytesMut};
 
 use super::client::{MALFORMED, idle_or_unknown, push_control};
-use super::control::{Ask, Tell, Unknown};
+use super::control::{ClientControl, ServerControl, Unknown};
 use super::frame::{DecodeError, Frame, begin, finish, kind, push_varint};
-use super::publication::{Listener, Writer};
-use super::{Codec, FRAME_SLACK_BYTES, Heard, MAX_CONTROL_BYTES};
-use crate::wire::socketio::fits;
-use crate::wire::{AckId, ClientOp, OpError, Reply, ServerOp};
+use super::publication::{PublicationDecoder, PublicationEncoder};
+use super::{Codec, Decoded, FRAME_SLACK_BYTES, MAX_CONTROL_BYTES};
+use crate::wire::message::{AckId, ClientOp, OpError, Reply, ServerOp};
 
 /// Speaks for a broker.
 #[derive(Debug)]
 pub struct ServerCodec {
-    writer: Writer,
-    listener: Listener,
+    encoder: PublicationEncoder,
+    decoder: PublicationDecoder,
     max_frame: usize,
 }
 
@@ -22,7 +21,7 @@ impl ServerCodec {
     /// For clients whose payloads are at most `max_payload` bytes.
     pub fn new(max_payload: usize) -> Self {
         let max_frame = max_payload.saturating_add(FRAME_SLACK_BYTES);
-        Self { writer: Writer::default(), listener: Listener::default(), max_frame }
+        Self { encoder: PublicationEncoder::default(), decoder: PublicationDecoder::default(), max_frame }
     }
 }
 
@@ -32,7 +31,7 @@ impl Codec for ServerCodec {
 
     fn encode(&mut self, op: ServerOp, out: &mut BytesMut) -> Option<Bytes> {
         match op {
-            ServerOp::Deliver { pattern, publication } => self.writer.deliver(out, &pattern, publication),
+            ServerOp::Deliver { pattern, publication } => self.encoder.deliver(out, &pattern, publication),
             ServerOp::Ack { id: AckId(id), reply: Reply::Published { count } } => {
                 let start = begin(out, kind::PUBLISHED);
                 push_varint(out, id);
@@ -41,22 +40,26 @@ impl Codec for ServerCodec {
                 None
             }
             other => {
-                if let Some(tell) = Tell::from_op(other) {
-                    push_control(out, &tell);
+                if let Some(control) = ServerControl::from_op(other) {
+                    push_control(out, &control);
                 }
                 None
             }
         }
     }
 
-    fn decode(&mut self, frame: Frame<'_>, into: &mut Vec<ClientOp>) -> Result<Heard<ServerOp>, DecodeError> {
+    fn decode(
+        &mut self,
+        frame: Frame<'_>,
+        into: &mut Vec<ClientOp>,
+    ) -> Result<Decoded<ServerOp>, DecodeError> {
         let (kind, reader) = frame.open()?;
         match kind {
             kind::PUBLISH => {
-                into.push(self.listener.published(reader)?);
+                into.push(self.decoder.published(reader)?);
                 if let Some(ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. }) =
                     into.last()
-                    && !fits(&publication.headers)
+                    && !publication.headers.are_accepted()
                 {
                     into.pop();
                     return Err(DecodeError("headers too long or nested too deep"));
@@ -67,13 +70,13 @@ impl Codec for ServerCodec {
                 if text.len() > MAX_CONTROL_BYTES {
                     return Err(DecodeError("control frame too long"));
                 }
-                let ask: Ask = serde_json::from_slice(text).map_err(|_| MALFORMED)?;
-                let Some(op) = ask.into_op() else { return refuse(text) };
+                let control: ClientControl = serde_json::from_slice(text).map_err(|_| MALFORMED)?;
+                let Some(op) = control.into_op() else { return refuse(text) };
                 into.push(op);
             }
             _ => return idle_or_unknown(kind),
         }
-        Ok(Heard::Op)
+        Ok(Decoded::Op)
     }
 
     fn max_frame(&self) -> usize {
@@ -82,10 +85,10 @@ impl Codec for ServerCodec {
 }
 
 /// The rule for an operation that is not known: whoever waits for an answer is told so, and nobody loses a connection by it.
-fn refuse(text: &[u8]) -> Result<Heard<ServerOp>, DecodeError> {
+fn refuse(text: &[u8]) -> Result<Decoded<ServerOp>, DecodeError> {
     let unknown: Unknown = serde_json::from_slice(text).map_err(|_| MALFORMED)?;
-    Ok(unknown.ack.map_or(Heard::Idle, |ack| {
-        Heard::Answer(ServerOp::Ack {
+    Ok(unknown.ack.map_or(Decoded::Idle, |ack| {
+        Decoded::Reply(ServerOp::Ack {
             id: AckId(ack),
             reply: Reply::Error(OpError::text("unknown operation")),
         })

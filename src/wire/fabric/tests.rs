@@ -21,9 +21,9 @@ fn encoded<C: Codec>(codec: &mut C, op: C::Out) -> Bytes {
     out.freeze()
 }
 
-type Decoded<C> = Result<(Vec<<C as Codec>::In>, Heard<<C as Codec>::Out>), DecodeError>;
+type DecodedFrame<C> = Result<(Vec<<C as Codec>::In>, Decoded<<C as Codec>::Out>), DecodeError>;
 
-fn decoded<C: Codec>(codec: &mut C, bytes: &[u8]) -> Decoded<C> {
+fn decoded<C: Codec>(codec: &mut C, bytes: &[u8]) -> DecodedFrame<C> {
     assert_eq!(frame_length(bytes, codec.max_frame()), Ok(Some(bytes.len())));
     let mut into = Vec::new();
     let heard = codec.decode(Frame::Borrowed(bytes), &mut into)?;
@@ -73,7 +73,7 @@ fn a_name_is_written_once() {
     assert_eq!(hex(&first), format!("0b0000000102{slot:02x}0300612e62006869"));
     assert_eq!(hex(&second), format!("060000000100{slot:02x}006869"));
     for bytes in [first, second] {
-        assert_eq!(decoded(&mut server, &bytes), Ok((vec![publish("a.b")], Heard::Op)));
+        assert_eq!(decoded(&mut server, &bytes), Ok((vec![publish("a.b")], Decoded::Op)));
     }
 }
 
@@ -121,7 +121,7 @@ fn an_invalid_subject_is_answered_and_empties_its_slot() {
     let bad = framed(1, b"\x03\x09\x05\x03\x00a.*\x00hi");
     let refused =
         ClientOp::PublishRefused { ack: Some(AckId(9)), error: OpError::text("Error: invalid subject") };
-    assert_eq!(decoded(&mut server, &bad), Ok((vec![refused], Heard::Op)));
+    assert_eq!(decoded(&mut server, &bad), Ok((vec![refused], Decoded::Op)));
     let again = framed(1, b"\x00\x05\x00hi");
     assert_eq!(decoded(&mut server, &again), Err(DecodeError("slot without a subject")));
 }
@@ -143,17 +143,17 @@ fn reserved_headers_with_values_they_must_not_have_are_malformed() {
 #[test]
 fn unknown_frames_and_operations_have_their_rules() {
     let (mut client, mut server) = codecs();
-    assert_eq!(decoded(&mut server, &framed(0x80, b"later")), Ok((vec![], Heard::Idle)));
-    assert_eq!(decoded(&mut client, &framed(0xff, b"")), Ok((vec![], Heard::Idle)));
-    assert_eq!(decoded(&mut server, &framed(4, b"")), Ok((vec![], Heard::Ping)));
-    assert_eq!(decoded(&mut server, &framed(5, b"")), Ok((vec![], Heard::Idle)));
+    assert_eq!(decoded(&mut server, &framed(0x80, b"later")), Ok((vec![], Decoded::Idle)));
+    assert_eq!(decoded(&mut client, &framed(0xff, b"")), Ok((vec![], Decoded::Idle)));
+    assert_eq!(decoded(&mut server, &framed(4, b"")), Ok((vec![], Decoded::Ping)));
+    assert_eq!(decoded(&mut server, &framed(5, b"")), Ok((vec![], Decoded::Idle)));
     let reply = Reply::Error(OpError::text("unknown operation"));
     assert_eq!(
         decoded(&mut server, &framed(6, br#"{"op":"fly","ack":7,"high":[]}"#)),
-        Ok((vec![], Heard::Answer(ServerOp::Ack { id: AckId(7), reply })))
+        Ok((vec![], Decoded::Reply(ServerOp::Ack { id: AckId(7), reply })))
     );
-    assert_eq!(decoded(&mut server, &framed(6, br#"{"op":"fly"}"#)), Ok((vec![], Heard::Idle)));
-    assert_eq!(decoded(&mut client, &framed(6, br#"{"op":"fly","ack":7}"#)), Ok((vec![], Heard::Op)));
+    assert_eq!(decoded(&mut server, &framed(6, br#"{"op":"fly"}"#)), Ok((vec![], Decoded::Idle)));
+    assert_eq!(decoded(&mut client, &framed(6, br#"{"op":"fly","ack":7}"#)), Ok((vec![], Decoded::Op)));
 }
 
 #[test]

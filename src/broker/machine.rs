@@ -1,0 +1,397 @@
+//! The broker as a whole: takes operations, keeps the rules, and joins peers, router and waits.
+
+mod authorizing;
+mod publishing;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::authorizer::Authorizer;
+use super::error::Refusal;
+use super::interest_waits::InterestWaits;
+use super::limits::{self, Admission};
+use super::outbox::publication_size;
+use super::peers::Peers;
+use super::pending_ops::Verdict;
+use super::router::Router;
+use super::{BrokerConfig, BrokerStats, DisconnectReason, PeerId, PeerStats, snapshot};
+use crate::base::{Deadlines, Entropy};
+use crate::subject::{Pattern, Subject};
+use crate::wire::{AckId, ClientOp, Info, Json, OpError, Reply, ServerOp, SubscribeStatus, Subscription};
+
+/// An embedded broker.
+///
+/// Whoever drives it attaches a peer for each link, hands over its operations, and after each call drains
+/// [`Broker::poll_woken`]: for each peer named there it calls [`Broker::take_outbox`] and looks at
+/// [`Broker::close_reason`]. When [`Broker::poll_timeout`] is reached it calls [`Broker::handle_timeout`].
+/// With [`BrokerConfig::authorizer`] it also drains [`Broker::poll_auth_request`], and does not read from a peer while
+/// [`Broker::is_paused`].
+pub struct Broker {
+    config: BrokerConfig,
+    entropy: Box<dyn Entropy>,
+    peers: Peers,
+    router: Router,
+    waits: InterestWaits,
+    admission: Admission,
+    /// When to send `info` again to a peer that has not said that it has it.
+    repeats: Deadlines<PeerId>,
+    totals: BrokerStats,
+    is_closed: bool,
+    authorizer: Option<Authorizer>,
+}
+
+impl Broker {
+    /// A broker without connections.
+    pub fn new(config: BrokerConfig, entropy: Box<dyn Entropy>) -> Self {
+        Self {
+            peers: Peers::new(&config),
+            authorizer: config.authorizer.clone().map(Authorizer::new),
+            config,
+            entropy,
+            router: Router::default(),
+            waits: InterestWaits::default(),
+            admission: Admission::default(),
+            repeats: Deadlines::new(),
+            totals: BrokerStats::default(),
+            is_closed: false,
+        }
+    }
+
+    /// A connection whose link is up and whose user is known. Its first output is [`ServerOp::Info`]: with this
+    /// user, or with code 429 and then a close reason when there are too many connections.
+    pub fn attach(&mut self, now: Instant, user: Json) -> PeerId {
+        let peer = self.peers.attach(String::new(), String::new());
+        if self.enter(peer) {
+            self.sign_in(now, peer, user);
+        }
+        self.evict_slow_consumers();
+        peer
+    }
+
+    /// What a peer wants. Ignored when it is gone, or to be closed.
+    pub fn handle_op(&mut self, now: Instant, peer: PeerId, op: ClientOp) {
+        if self.peers.open_mut(peer).is_none() {
+            return;
+        }
+        if self.authorizer.is_some() {
+            self.authorize(now, peer, op);
+        } else {
+            self.execute(now, peer, op, &[]);
+        }
+        self.evict_slow_consumers();
+    }
+
+    /// The link is gone: drops the peer's subscriptions, waits and outbox at once.
+    pub fn detach(&mut self, _now: Instant, peer: PeerId) {
+        self.retire(peer);
+        self.peers.remove(peer);
+    }
+
+    /// Puts an operation into a peer's outbox, behind what is there: for answers that are decided outside, such as
+    /// missing permissions.
+    pub fn send(&mut self, peer: PeerId, op: ServerOp) {
+        self.peers.send(peer, op);
+        self.evict_slow_consumers();
+    }
+
+    /// Moves what waits for this peer to `into`, oldest first: at most 1024 operations and about 1 MiB a call. When
+    /// more is left the peer is woken again.
+    pub fn take_outbox(&mut self, peer: PeerId, into: &mut Vec<ServerOp>) {
+        self.peers.take_outbox(peer, into);
+    }
+
+    /// A peer that got output, or was closed, since it was last named here.
+    pub fn poll_woken(&mut self) -> Option<PeerId> {
+        self.peers.poll_woken()
+    }
+
+    /// Set when the broker wants this peer gone: flush its outbox, close the link, and detach it.
+    pub fn close_reason(&self, peer: PeerId) -> Option<DisconnectReason> {
+        self.peers.get(peer)?.close
+    }
+
+    /// Does what is due: ends waits, repeats `info`, forgets unfinished messages.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((peer, ack)) = self.waits.pop_due(now) {
+            self.peers.send(peer, ServerOp::Ack { id: ack, reply: Reply::Interest(false) });
+        }
+        while let Some(peer) = self.repeats.pop_due(now) {
+            let Some(entry) = self.peers.get(peer) else { continue };
+            if entry.info_until.is_some_and(|until| now <= until) {
+                let info = self.info(Ok(entry.user.clone()));
+                self.repeats.set(peer, Some(now + INFO_INTERVAL));
+                self.peers.send(peer, info);
+            }
+        }
+        self.router.handle_timeout(now);
+        self.handle_overdue_auth_requests(now);
+        self.evict_slow_consumers();
+    }
+
+    /// When [`Broker::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let auth_requests = self.authorizer.as_ref().and_then(Authorizer::poll_timeout);
+        let timeouts =
+            [self.waits.poll_timeout(), self.repeats.next(), self.router.poll_timeout(), auth_requests];
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// Shuts down: every peer gets a close reason, with its outbox left to flush, and so does whoever comes later.
+    pub fn close(&mut self) {
+        self.is_closed = true;
+        let open: Vec<PeerId> =
+            self.peers.all().into_iter().filter(|peer| peer.close.is_none()).map(|peer| peer.id).collect();
+        for peer in open {
+            self.retire(peer);
+            self.peers.close(peer, DisconnectReason::ShutDown);
+        }
+    }
+
+    /// Takes nobody in any more; those that are here stay until [`Broker::release_one`].
+    pub fn drain(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// Sends the oldest peer away, with its outbox left to flush, to find itself another broker. Says whether there was one.
+    pub fn release_one(&mut self) -> bool {
+        let oldest = self.peers.all().into_iter().find(|peer| peer.close.is_none()).map(|peer| peer.id);
+        if let Some(peer) = oldest {
+            self.retire(peer);
+            self.peers.close(peer, DisconnectReason::ShutDown);
+        }
+        oldest.is_some()
+    }
+
+    /// The options that it runs with.
+    pub fn config(&self) -> &BrokerConfig {
+        &self.config
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.admission.total()
+    }
+
+    /// Every connection, oldest first, also those that are to be closed. The broker's own is not among them.
+    pub fn peers(&self) -> Vec<PeerId> {
+        self.peers.all().into_iter().filter(|peer| !peer.is_internal).map(|peer| peer.id).collect()
+    }
+
+    /// One connection's numbers.
+    pub fn peer_stats(&self, peer: PeerId) -> Option<PeerStats> {
+        Some(self.peers.get(peer)?.stats())
+    }
+
+    /// Every pattern with the number of its subscriptions, but for the broker's own. Walks over all of them: for debugging and tools.
+    pub fn patterns(&self) -> BTreeMap<Pattern, usize> {
+        let mut patterns = BTreeMap::new();
+        for peer in self.peers.all().into_iter().filter(|peer| !peer.is_internal) {
+            for pattern in peer.subscriptions.keys() {
+                *patterns.entry(pattern.clone()).or_default() += 1;
+            }
+        }
+        patterns
+    }
+
+    /// Whether somebody other than a tap listens on `subject`.
+    pub fn has_interest(&self, subject: &Subject) -> bool {
+        self.router.has_interest(subject.as_str())
+    }
+
+    /// The broker's numbers.
+    pub fn stats(&self) -> BrokerStats {
+        let all = self.peers.all();
+        BrokerStats {
+            connections: self.admission.total(),
+            subscriptions: self.router.subscriptions(),
+            patterns: self.router.patterns(),
+            waits: self.waits.len(),
+            outbox_ops: all.iter().map(|peer| peer.outbox.len()).sum(),
+            outbox_bytes: all.iter().map(|peer| peer.outbox.bytes()).sum(),
+            ..self.totals
+        }
+    }
+
+    /// How many assignments for messages in chunks it remembers: for checks that nothing stays behind.
+    pub fn unfinished(&self) -> usize {
+        self.router.unfinished()
+    }
+
+    /// A printable table of peers and patterns, for debugging. Bounded, and escaped: names come from strangers.
+    pub fn snapshot(&self) -> String {
+        let peers: Vec<(PeerId, PeerStats)> =
+            self.peers.all().into_iter().map(|peer| (peer.id, peer.stats())).collect();
+        snapshot::render(&self.config.id, &self.stats(), &peers, &self.patterns())
+    }
+
+    /// Does what a peer wants, but for what it may not. `verdicts` are on the subjects that `op` names; none: all are allowed.
+    fn execute(&mut self, now: Instant, peer: PeerId, op: ClientOp, verdicts: &[Verdict]) {
+        match op {
+            ClientOp::Publish { ack, publication } if is_denied(verdicts) => {
+                self.deny_publish(peer, ack, publication.subject.as_str());
+            }
+            ClientOp::Request { ack, publication } if is_denied(verdicts) => {
+                self.deny_publish(peer, Some(ack), publication.subject.as_str());
+            }
+            ClientOp::Publish { ack, publication } => {
+                let reply = self.publish(now, peer, publication);
+                self.acknowledge(peer, ack, reply);
+            }
+            ClientOp::Request { ack, publication } => {
+                let reply = self.publish(now, peer, publication);
+                // That somebody has it, his answer will say.
+                if !matches!(reply, Reply::Published { count: 1.. }) {
+                    self.acknowledge(peer, Some(ack), reply);
+                }
+            }
+            ClientOp::PublishRefused { ack, error } => {
+                self.totals.publishes_refused += 1;
+                self.acknowledge(peer, ack, Reply::Error(error));
+            }
+            ClientOp::Subscribe { ack, subscriptions, list: _ } => {
+                tracing::trace!(%peer, count = subscriptions.len(), "subscribe");
+                if is_denied(verdicts) {
+                    return self.subscribe_allowed(peer, ack, subscriptions, verdicts);
+                }
+                let statuses = subscriptions
+                    .into_iter()
+                    .map(|subscription| self.subscribe(peer, subscription).map_err(OpError::from))
+                    .collect();
+                self.acknowledge(peer, ack, Reply::Subscribed(statuses));
+            }
+            ClientOp::Unsubscribe { ack, patterns, list: _ } => {
+                for pattern in &patterns {
+                    self.unsubscribe(peer, pattern);
+                }
+                self.acknowledge(peer, ack, Reply::Unsubscribed { count: patterns.len() });
+            }
+            ClientOp::Subscriptions { ack } => {
+                let own = self.peers.get(peer).map(|entry| &entry.subscriptions);
+                let patterns = own.into_iter().flat_map(BTreeMap::keys).map(Pattern::to_string).collect();
+                self.acknowledge(peer, Some(ack), Reply::Strings(patterns));
+            }
+            ClientOp::WaitForInterest { ack, subject, .. } if is_denied(verdicts) => {
+                self.deny_publish(peer, Some(ack), &subject);
+            }
+            ClientOp::WaitForInterest { ack, subject, timeout } => {
+                self.wait_for_interest(now, peer, ack, subject, timeout);
+            }
+            ClientOp::Cluster { ack } => {
+                self.acknowledge(peer, Some(ack), Reply::Strings(self.config.addresses.clone()));
+            }
+            ClientOp::Stats { messages, bytes } => {
+                if let Some(entry) = self.peers.get_mut(peer) {
+                    entry.reported.messages = messages;
+                    entry.reported.bytes = bytes;
+                }
+            }
+            ClientOp::InfoReceived => {
+                if let Some(entry) = self.peers.get_mut(peer) {
+                    entry.info_until = None;
+                }
+                self.repeats.set(peer, None);
+            }
+        }
+    }
+
+    fn subscribe(&mut self, peer: PeerId, subscription: Subscription) -> Result<SubscribeStatus, Refusal> {
+        let (pattern, queue) = limits::check_subscription(subscription)?;
+        // It can fall within a list, by the answers to its own waits; then it gets none of these statuses either.
+        let Some(entry) = self.peers.open_mut(peer) else { return Ok(SubscribeStatus::AlreadyAdded) };
+        if entry.subscriptions.contains_key(&pattern) {
+            return Ok(SubscribeStatus::AlreadyAdded);
+        }
+        if entry.subscriptions.len() >= entry.max_subscriptions {
+            return Err(Refusal::TooManySubscriptions { limit: entry.max_subscriptions });
+        }
+        entry.subscriptions.insert(pattern.clone(), queue.clone());
+        self.router.subscribe(&pattern, queue, peer);
+        let peers = &mut self.peers;
+        self.waits.handle_interest(&pattern, |waiting, ack| {
+            peers.send(waiting, ServerOp::Ack { id: ack, reply: Reply::Interest(true) });
+        });
+        Ok(SubscribeStatus::Added)
+    }
+
+    fn unsubscribe(&mut self, peer: PeerId, pattern: &str) {
+        let Ok(pattern) = Pattern::parse(pattern) else { return };
+        let Some(entry) = self.peers.open_mut(peer) else { return };
+        if let Some(queue) = entry.subscriptions.remove(&pattern) {
+            self.router.unsubscribe(&pattern, &queue, peer);
+        }
+    }
+
+    fn wait_for_interest(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        ack: AckId,
+        subject: Arc<str>,
+        timeout: Duration,
+    ) {
+        let reply = if Subject::parse(&subject).is_err() {
+            Reply::Error(Refusal::InvalidSubject.into())
+        } else if self.router.has_interest(&subject) {
+            Reply::Interest(true)
+        } else if timeout.is_zero() {
+            Reply::Interest(false)
+        } else {
+            match self.waits.begin(now, peer, ack, subject, timeout) {
+                Ok(()) => return,
+                Err(refusal) => Reply::Error(refusal.into()),
+            }
+        };
+        self.acknowledge(peer, Some(ack), reply);
+    }
+
+    fn acknowledge(&mut self, peer: PeerId, ack: Option<AckId>, reply: Reply) {
+        if let Some(id) = ack {
+            self.peers.send(peer, ServerOp::Ack { id, reply });
+        }
+    }
+
+    fn info(&self, user: Result<Json, OpError>) -> ServerOp {
+        let BrokerConfig { max_payload, id, cluster_name, .. } = &self.config;
+        let (id, cluster_name) = (id.clone(), cluster_name.clone());
+        ServerOp::Info(Info { max_payload: *max_payload, id, cluster_name, user })
+    }
+
+    /// Retires those that became slow consumers meanwhile. Not at once: they fall while the router is walked.
+    fn evict_slow_consumers(&mut self) {
+        while let Some(peer) = self.peers.pop_evicted() {
+            self.totals.slow_consumers += 1;
+            self.retire(peer);
+        }
+    }
+
+    /// Takes back all that a peer has in other tables, once. One that was refused has nothing there.
+    fn retire(&mut self, peer: PeerId) {
+        let Some(entry) = self.peers.get_mut(peer) else { return };
+        if !std::mem::take(&mut entry.is_admitted) {
+            return;
+        }
+        if !entry.is_internal {
+            self.admission.release(&entry.user);
+        }
+        for (pattern, queue) in std::mem::take(&mut entry.subscriptions) {
+            self.router.unsubscribe(&pattern, &queue, peer);
+        }
+        self.router.forget_publisher(peer);
+        self.waits.forget(peer);
+        self.repeats.set(peer, None);
+        if let Some(authorizer) = &mut self.authorizer {
+            authorizer.forget(peer);
+        }
+    }
+}
+
+fn is_denied(verdicts: &[Verdict]) -> bool {
+    verdicts.contains(&Verdict::Denied)
+}
+
+/// How often `info` is repeated until the client has it (Conat's).
+pub(super) const INFO_INTERVAL: Duration = Duration::from_millis(7500);
+
+/// For how long (Conat's). A client that is silent for longer has a keep-alive problem, which its link notices.
+pub(super) const INFO_REPEAT_TIMEOUT: Duration = Duration::from_secs(120);

@@ -1,0 +1,303 @@
+//! Who comes in, and what he may do: what the application was asked, carried out.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::super::auth_request::{Action, AuthRequest, AuthRequestId, ConnectionInfo, Decision};
+use super::super::authorizer::{Authorizer, is_system};
+use super::super::error::Refusal;
+use super::super::limits;
+use super::super::pending_ops::{Claim, PendingOps, Verdict};
+use super::super::{DisconnectReason, PeerId};
+use super::{Broker, INFO_INTERVAL, INFO_REPEAT_TIMEOUT, is_denied};
+use crate::subject::Pattern;
+use crate::wire::{AckId, ClientOp, Json, OpError, Publication, Reply, ServerOp, Subscription};
+
+impl Broker {
+    /// A connection whose link is up and whose user is to be found out, if the configuration says so; else he is `null`.
+    pub fn attach_connection(&mut self, now: Instant, connection: ConnectionInfo) -> PeerId {
+        let peer = self.peers.attach(connection.id.clone(), connection.address.clone());
+        if !self.enter(peer) {
+            return peer;
+        }
+        match &mut self.authorizer {
+            Some(authorizer) if authorizer.config().asks_user => {
+                if !authorizer.ask_user(now, peer, connection) {
+                    let limit = super::super::authorizer::MAX_SIGNING_IN;
+                    self.refuse_sign_in(peer, Refusal::TooManySigningIn { limit }.into());
+                }
+            }
+            _ => self.sign_in(now, peer, nobody()),
+        }
+        self.evict_slow_consumers();
+        peer
+    }
+
+    /// A connection of the broker's own: a system user that nobody is asked about, and that takes no place.
+    pub fn attach_internal(&mut self, _now: Instant) -> PeerId {
+        let peer = self.peers.attach(String::new(), String::new());
+        if self.is_closed {
+            self.peers.close(peer, DisconnectReason::ShutDown);
+            return peer;
+        }
+        let user = Json::from_value(&serde_json::json!({ "hub_id": "system" }));
+        if let Some(entry) = self.peers.get_mut(peer) {
+            (entry.is_admitted, entry.is_internal) = (true, true);
+            entry.user = user.clone();
+            entry.max_subscriptions = usize::MAX;
+        }
+        self.peers.send(peer, self.info(Ok(user)));
+        peer
+    }
+
+    /// The answer to [`AuthRequest::Authenticate`]: who it is, or why he may not come in.
+    pub fn handle_user(&mut self, now: Instant, request: AuthRequestId, user: Result<Json, OpError>) {
+        let Some(peer) = self.authorizer.as_mut().and_then(|authorizer| authorizer.handle_user(request))
+        else {
+            return;
+        };
+        match user {
+            Ok(user) => self.sign_in(now, peer, user),
+            Err(error) => self.refuse_sign_in(peer, error),
+        }
+        self.settle(now);
+        self.evict_slow_consumers();
+    }
+
+    /// The answer to [`AuthRequest::Authorize`].
+    pub fn handle_decision(&mut self, now: Instant, request: AuthRequestId, decision: Decision) {
+        if let Some(authorizer) = &mut self.authorizer {
+            authorizer.handle_decision(now, request, decision);
+        }
+        self.settle(now);
+        self.evict_slow_consumers();
+    }
+
+    /// The next thing that the application is to be asked, or told.
+    pub fn poll_auth_request(&mut self) -> Option<AuthRequest> {
+        self.authorizer.as_mut()?.poll_auth_request()
+    }
+
+    /// Whether nothing more is to be read from a peer, until it is woken.
+    pub fn is_paused(&self, peer: PeerId) -> bool {
+        self.authorizer.as_ref().is_some_and(|authorizer| authorizer.is_full(peer))
+    }
+
+    /// Believes no decision any more about the connections of these names (`None`: about any), and asks about their
+    /// subscriptions and open waits again. Gives their number.
+    pub fn revalidate(&mut self, now: Instant, names: Option<&BTreeSet<String>>) -> usize {
+        let mut chosen = Vec::new();
+        for peer in self.peers.all() {
+            if peer.is_admitted && !peer.is_internal && names.is_none_or(|names| names.contains(&peer.name)) {
+                let subscriptions =
+                    peer.subscriptions.keys().map(|pattern| (Action::Subscribe, Arc::from(pattern.as_str())));
+                let waits = self.waits.subjects_of(peer.id).into_iter();
+                let waits = waits.map(|subject| (Action::Publish, subject));
+                chosen.push((peer.id, subscriptions.chain(waits).collect::<Vec<Claim>>()));
+            }
+        }
+        let count = chosen.len();
+        if let Some(authorizer) = &mut self.authorizer {
+            for (peer, existing) in chosen {
+                authorizer.revalidate(now, peer, existing);
+            }
+        }
+        self.settle(now);
+        self.evict_slow_consumers();
+        count
+    }
+
+    /// Wants the connections of these names gone. Gives the number of those that were there.
+    pub fn disconnect(&mut self, names: &BTreeSet<String>) -> usize {
+        let wanted = |peer: &&&super::super::peer::Peer| {
+            peer.close.is_none() && !peer.is_internal && names.contains(&peer.name)
+        };
+        let chosen: Vec<PeerId> = self.peers.all().iter().filter(wanted).map(|peer| peer.id).collect();
+        for peer in &chosen {
+            self.retire(*peer);
+            self.peers.close(*peer, DisconnectReason::Disconnected);
+        }
+        chosen.len()
+    }
+
+    /// The patterns that a connection is subscribed to.
+    pub fn patterns_of(&self, peer: PeerId) -> Vec<String> {
+        let own = self.peers.get(peer).map(|entry| &entry.subscriptions);
+        own.into_iter().flat_map(|patterns| patterns.keys()).map(Pattern::to_string).collect()
+    }
+
+    /// How many connections each user has, by his JSON text. Those of `null` are not counted.
+    pub fn connections_by_user(&self) -> Vec<(String, usize)> {
+        self.admission.by_user().map(|(user, count)| (user.to_owned(), count)).collect()
+    }
+
+    /// Takes a place for a connection. False: it was told why there is none.
+    pub(super) fn enter(&mut self, peer: PeerId) -> bool {
+        if self.is_closed {
+            self.peers.close(peer, DisconnectReason::ShutDown);
+            return false;
+        }
+        match self.admission.enter(&self.config) {
+            Ok(()) => {
+                if let Some(entry) = self.peers.get_mut(peer) {
+                    entry.is_admitted = true;
+                }
+                true
+            }
+            Err(refusal) => {
+                self.refuse_sign_in(peer, refusal.into());
+                false
+            }
+        }
+    }
+
+    pub(super) fn sign_in(&mut self, now: Instant, peer: PeerId, user: Json) {
+        if let Err(refusal) = self.admission.sign_in(&self.config, &user) {
+            return self.refuse_sign_in(peer, refusal.into());
+        }
+        if let Some(entry) = self.peers.get_mut(peer) {
+            entry.user = user.clone();
+            entry.max_subscriptions = limits::max_subscriptions(&self.config, &user);
+            entry.info_until = Some(now + INFO_REPEAT_TIMEOUT);
+        }
+        self.repeats.set(peer, Some(now + INFO_INTERVAL));
+        if let Some(authorizer) = &mut self.authorizer {
+            authorizer.admit(now, peer, limits::is_system_user(&user));
+        }
+        self.peers.send(peer, self.info(Ok(user)));
+    }
+
+    fn refuse_sign_in(&mut self, peer: PeerId, error: OpError) {
+        self.totals.connections_refused += 1;
+        self.peers.send(peer, self.info(Err(error)));
+        self.retire(peer);
+        self.peers.close(peer, DisconnectReason::SignInRefused);
+    }
+
+    /// Carries the operation out, or holds it until it is decided.
+    pub(super) fn authorize(&mut self, now: Instant, peer: PeerId, op: ClientOp) {
+        let Some(authorizer) = &mut self.authorizer else { return };
+        match authorizer.take_in(now, peer, op) {
+            Some(op) => self.execute(now, peer, op, &[]),
+            None => self.settle(now),
+        }
+    }
+
+    pub(super) fn handle_overdue_auth_requests(&mut self, now: Instant) {
+        while let Some(due) = self.authorizer.as_mut().and_then(|authorizer| authorizer.pop_due(now)) {
+            if let Some(peer) = due {
+                self.refuse_sign_in(peer, Refusal::SignInTimeout.into());
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Whether only the broker itself may receive this.
+    pub(super) fn is_private(&self, publication: &Publication) -> bool {
+        self.authorizer.as_ref().is_some_and(|authorizer| {
+            authorizer.config().guards_system && is_system(publication.subject.as_str())
+        })
+    }
+
+    /// Carries out what has been decided.
+    fn settle(&mut self, now: Instant) {
+        while let Some(peer) = self.authorizer.as_mut().and_then(Authorizer::poll_dirty) {
+            let was_full = self.is_paused(peer);
+            for (action, subject) in self.pending_mut(peer).map(PendingOps::take_revoked).unwrap_or_default()
+            {
+                match action {
+                    Action::Subscribe => self.revoke(peer, &subject),
+                    Action::Publish => self.revoke_waits(peer, &subject),
+                }
+            }
+            // Carrying one out can close the peer, and then its pending is gone.
+            while let Some((op, verdicts)) = self.pending_mut(peer).and_then(PendingOps::pop_decided) {
+                self.execute(now, peer, op, &verdicts);
+                self.evict_slow_consumers();
+            }
+            if was_full && !self.is_paused(peer) {
+                self.peers.wake(peer);
+            }
+        }
+    }
+
+    /// For tests.
+    #[cfg(test)]
+    pub(in crate::broker) fn authority_for_tests(&self) -> &Authorizer {
+        self.authorizer.as_ref().expect("it has one")
+    }
+
+    fn pending_mut(&mut self, peer: PeerId) -> Option<&mut PendingOps> {
+        self.authorizer.as_mut()?.pending_mut(peer)
+    }
+
+    /// A subscription that exists is not allowed any more.
+    fn revoke(&mut self, peer: PeerId, pattern: &str) {
+        let Ok(parsed) = Pattern::parse(pattern) else { return };
+        let had = self.peers.open_mut(peer).is_some_and(|entry| entry.subscriptions.contains_key(&parsed));
+        if had {
+            tracing::info!(%peer, %pattern, "subscription revoked");
+            self.unsubscribe(peer, pattern);
+            let error = self.denial(peer, Action::Subscribe, pattern);
+            self.tell_denial(peer, Action::Subscribe, pattern, error.message);
+        }
+    }
+
+    /// Who may not publish there any more need not know when somebody listens.
+    fn revoke_waits(&mut self, peer: PeerId, subject: &str) {
+        for ack in self.waits.forget_subject(peer, subject) {
+            self.deny_publish(peer, Some(ack), subject);
+        }
+    }
+
+    pub(super) fn deny_publish(&mut self, peer: PeerId, ack: Option<AckId>, subject: &str) {
+        self.totals.publishes_refused += 1;
+        let error = self.denial(peer, Action::Publish, subject);
+        self.acknowledge(peer, ack, Reply::Error(error.clone()));
+        self.tell_denial(peer, Action::Publish, subject, error.message);
+    }
+
+    pub(super) fn subscribe_allowed(
+        &mut self,
+        peer: PeerId,
+        ack: Option<AckId>,
+        subscriptions: Vec<Subscription>,
+        verdicts: &[Verdict],
+    ) {
+        let mut denied = Vec::new();
+        let mut statuses = Vec::with_capacity(subscriptions.len());
+        for (subscription, verdict) in subscriptions.into_iter().zip(verdicts) {
+            if is_denied(std::slice::from_ref(verdict)) {
+                let error = self.denial(peer, Action::Subscribe, &subscription.pattern);
+                denied.push((subscription.pattern, error.message.clone()));
+                statuses.push(Err(error));
+            } else {
+                statuses.push(self.subscribe(peer, subscription).map_err(OpError::from));
+            }
+        }
+        self.acknowledge(peer, ack, Reply::Subscribed(statuses));
+        for (pattern, message) in denied {
+            self.tell_denial(peer, Action::Subscribe, &pattern, message);
+        }
+    }
+
+    /// Conat's text, which programs match on.
+    fn denial(&self, peer: PeerId, action: Action, subject: &str) -> OpError {
+        let user = self.peers.get(peer).map_or("null", |entry| entry.user.as_str());
+        let what = match action {
+            Action::Publish => "publishing",
+            Action::Subscribe => "subscribing",
+        };
+        OpError { message: format!("permission denied {what} to '{subject}' from {user}"), code: Some(403) }
+    }
+
+    fn tell_denial(&mut self, peer: PeerId, action: Action, subject: &str, message: String) {
+        let (subject, kind) = (subject.to_owned(), action.name().to_owned());
+        self.peers.send(peer, ServerOp::Permission { message, subject, kind });
+    }
+}
+
+fn nobody() -> Json {
+    Json::from_value(&serde_json::Value::Null)
+}

@@ -1,0 +1,50 @@
+//! Publications on their way through: checked, routed, counted.
+
+use std::time::Instant;
+
+use super::super::error::Refusal;
+use super::super::{PeerId, limits};
+use super::{Broker, publication_size};
+use crate::wire::{Publication, Reply, ServerOp};
+
+impl Broker {
+    /// The count of those who got it, or why it goes to nobody.
+    pub(super) fn publish(&mut self, now: Instant, publisher: PeerId, publication: Publication) -> Reply {
+        match self.try_publish(now, publisher, publication) {
+            Ok(count) => Reply::Published { count },
+            Err(refusal) => {
+                self.totals.publishes_refused += 1;
+                Reply::Error(refusal.into())
+            }
+        }
+    }
+
+    fn try_publish(
+        &mut self,
+        now: Instant,
+        publisher: PeerId,
+        publication: Publication,
+    ) -> Result<u64, Refusal> {
+        limits::check_publication(&self.config, &publication)?;
+        let is_private = self.is_private(&publication);
+        let (messages, size) = (publication.count(), publication_size(&publication));
+        let Self { peers, router, totals, entropy, .. } = self;
+        let count =
+            router.route(now, publisher, publication, &mut **entropy, |peer, pattern, publication| {
+                if is_private && !peers.get(peer).is_some_and(|receiver| receiver.is_internal) {
+                    return false;
+                }
+                let (messages, size) = (publication.count(), publication_size(&publication));
+                let delivery = ServerOp::Deliver { pattern: pattern.clone(), publication };
+                let Some(receiver) = peers.send(peer, delivery) else { return false };
+                receiver.delivered.add(messages, size);
+                totals.delivered.add(messages, size);
+                true
+            })?;
+        totals.published.add(messages, size);
+        if let Some(entry) = peers.get_mut(publisher) {
+            entry.published.add(messages, size);
+        }
+        Ok(count)
+    }
+}

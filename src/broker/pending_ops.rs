@@ -1,0 +1,221 @@
+//! What one connection wants and is not decided yet: held in order, so that nothing overtakes what came before it.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::auth_request::{Action, AuthRequestId};
+use super::decision_cache::DecisionCache;
+use crate::subject::{Pattern, Subject};
+use crate::wire::ClientOp;
+
+/// The pending of one connection.
+#[derive(Debug, Default)]
+pub(super) struct PendingOps {
+    held: VecDeque<PendingOp>,
+    /// The serial of the first that is held.
+    first: u64,
+    /// What comes next to be asked about: a serial, and a place in what that operation names.
+    cursor: (u64, usize),
+    /// What it has, to be asked about again.
+    review: VecDeque<Claim>,
+    /// What of that it may not have any more.
+    revoked: Vec<Claim>,
+    bytes: usize,
+    /// It is known who this is.
+    pub(super) is_signed_in: bool,
+    /// It is a system user.
+    pub(super) is_system: bool,
+    pub(super) decisions: DecisionCache,
+    /// Questions that are open.
+    pub(super) open: BTreeSet<AuthRequestId>,
+    /// The same by what they ask, for what else wants to know it.
+    pub(super) asked: HashMap<(Action, Arc<str>), AuthRequestId>,
+    /// It waits until others need fewer questions.
+    pub(super) is_throttled: bool,
+}
+
+#[derive(Debug)]
+struct PendingOp {
+    op: ClientOp,
+    /// One for each subject that it names.
+    verdicts: Vec<Verdict>,
+    /// Those that are not in.
+    missing: usize,
+    bytes: usize,
+}
+
+/// What became of one subject of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// To come.
+    Open,
+    Allowed,
+    Denied,
+}
+
+/// Who waits for a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Waiter {
+    /// An operation by its serial, and which of its subjects.
+    Op(u64, usize),
+    /// A subscription, or a wait for interest, that exists.
+    Existing(Claim),
+}
+
+/// A action on a subject or pattern.
+pub(super) type Claim = (Action, Arc<str>);
+
+impl PendingOps {
+    /// Whether nothing is held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Whether the connection is not to be read from. A stranger has one read, a user has a window.
+    pub(super) fn is_full(&self) -> bool {
+        if self.is_signed_in {
+            self.held.len() >= MAX_PENDING_OPS || self.bytes >= MAX_PENDING_BYTES
+        } else {
+            !self.held.is_empty()
+        }
+    }
+
+    /// Puts an operation behind the others.
+    pub(super) fn hold(&mut self, op: ClientOp) {
+        let count = claims(&op).map_or(0, |(_, count)| count);
+        let bytes = cost(&op);
+        self.bytes += bytes;
+        self.held.push_back(PendingOp { op, verdicts: vec![Verdict::Open; count], missing: count, bytes });
+    }
+
+    /// The next that is not decided. Names that are no subjects are not asked about: the broker refuses them anyway.
+    pub(super) fn next_claim(&mut self) -> Option<(Waiter, Action, Arc<str>)> {
+        if !self.is_signed_in {
+            return None;
+        }
+        if let Some((action, subject)) = self.review.pop_front() {
+            return Some((Waiter::Existing((action, subject.clone())), action, subject));
+        }
+        loop {
+            let (serial, index) = self.cursor;
+            let held = self.held.get(usize::try_from(serial - self.first).ok()?)?;
+            if index >= held.verdicts.len() {
+                self.cursor = (serial + 1, 0);
+                continue;
+            }
+            self.cursor.1 += 1;
+            let (action, _) = claims(&held.op)?;
+            let name = claim(&held.op, index);
+            if is_valid(action, name) {
+                return Some((Waiter::Op(serial, index), action, name.into()));
+            }
+            self.decide(Waiter::Op(serial, index), true);
+        }
+    }
+
+    /// A decision is in.
+    pub(super) fn decide(&mut self, waiter: Waiter, is_allowed: bool) {
+        match waiter {
+            Waiter::Op(serial, index) => {
+                let place = serial.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+                let Some(held) = place.and_then(|place| self.held.get_mut(place)) else { return };
+                if held.verdicts[index] == Verdict::Open {
+                    held.missing -= 1;
+                }
+                held.verdicts[index] = if is_allowed { Verdict::Allowed } else { Verdict::Denied };
+            }
+            Waiter::Existing(claim) if !is_allowed => self.revoked.push(claim),
+            Waiter::Existing(_) => {}
+        }
+    }
+
+    /// The oldest operation, once everything about it is decided.
+    pub(super) fn pop_decided(&mut self) -> Option<(ClientOp, Vec<Verdict>)> {
+        if !self.is_signed_in || self.held.front()?.missing > 0 {
+            return None;
+        }
+        let held = self.held.pop_front()?;
+        self.first += 1;
+        if self.cursor.0 < self.first {
+            self.cursor = (self.first, 0);
+        }
+        self.bytes -= held.bytes;
+        Some((held.op, held.verdicts))
+    }
+
+    /// The subscriptions and waits that it has lost.
+    pub(super) fn take_revoked(&mut self) -> Vec<Claim> {
+        std::mem::take(&mut self.revoked)
+    }
+
+    /// Believes nothing that was decided before, and has what exists asked about again. Gives the questions that do not
+    /// count any more.
+    pub(super) fn revalidate(&mut self, existing: Vec<Claim>) -> BTreeSet<AuthRequestId> {
+        self.decisions.clear();
+        self.asked.clear();
+        for held in &mut self.held {
+            held.verdicts.fill(Verdict::Open);
+            held.missing = held.verdicts.len();
+        }
+        self.cursor = (self.first, 0);
+        self.review = existing.into();
+        std::mem::take(&mut self.open)
+    }
+}
+
+/// The action that an operation needs, and on how many subjects.
+pub(super) fn claims(op: &ClientOp) -> Option<(Action, usize)> {
+    match op {
+        ClientOp::Publish { .. } | ClientOp::Request { .. } | ClientOp::WaitForInterest { .. } => {
+            Some((Action::Publish, 1))
+        }
+        ClientOp::Subscribe { subscriptions, .. } => Some((Action::Subscribe, subscriptions.len())),
+        _ => None,
+    }
+}
+
+/// One of these subjects.
+pub(super) fn claim(op: &ClientOp, index: usize) -> &str {
+    match op {
+        ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. } => {
+            publication.subject.as_str()
+        }
+        ClientOp::WaitForInterest { subject, .. } => subject,
+        ClientOp::Subscribe { subscriptions, .. } => {
+            subscriptions.get(index).map_or("", |subscription| &subscription.pattern)
+        }
+        _ => "",
+    }
+}
+
+fn is_valid(action: Action, name: &str) -> bool {
+    match action {
+        Action::Publish => Subject::parse(name).is_ok(),
+        Action::Subscribe => Pattern::parse(name).is_ok(),
+    }
+}
+
+/// What an operation costs while it is held.
+fn cost(op: &ClientOp) -> usize {
+    let own = match op {
+        ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. } => {
+            super::outbox::publication_size(publication)
+        }
+        ClientOp::Subscribe { subscriptions, .. } => {
+            let size = |item: &crate::wire::Subscription| {
+                size_of_val(item) + item.pattern.len() + item.queue.as_ref().map_or(0, |queue| queue.len())
+            };
+            subscriptions.iter().map(size).sum()
+        }
+        ClientOp::Unsubscribe { patterns, .. } => patterns.iter().map(|pattern| pattern.len() + 16).sum(),
+        ClientOp::WaitForInterest { subject, .. } => subject.len(),
+        _ => 0,
+    };
+    own + size_of::<ClientOp>()
+}
+
+/// Operations that one connection may have held before it is not read from any more. What one read brings still goes in.
+pub(super) const MAX_PENDING_OPS: usize = 256;
+
+/// Their bytes.
+pub(super) const MAX_PENDING_BYTES: usize = 1024 * 1024;

@@ -1,0 +1,25 @@
+//! Whose a subscription or an open request is.
+
+use super::Handle;
+use crate::socket::Tag;
+
+/// The token by which the endpoint knows what it asked of its fabric client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Token {
+    /// A request of the application.
+    Ticket(Handle),
+    /// A subscription of the application.
+    Subscription(Handle),
+    /// A request of the application over a socket: ticket and socket.
+    SocketTicket(Handle, Handle),
+    /// A request of a socket itself.
+    Socket(Handle, Tag),
+    /// The own subject of a client socket.
+    SocketSubject(Handle),
+    /// A listener's subject for status requests.
+    ListenerStatus(Handle),
+    /// A listener's subjects of its sockets.
+    ListenerSockets(Handle),
+    /// A request of a listener.
+    Listener(Handle, Tag),
+}

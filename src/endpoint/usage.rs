@@ -1,0 +1,26 @@
+//! What one endpoint keeps in memory: for checks of bounds, and that nothing stays behind.
+
+/// Counts. All are 0 once the endpoint is closed and drained.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EndpointUsage {
+    /// Open sockets.
+    pub sockets: usize,
+    /// Open listeners.
+    pub listeners: usize,
+    /// Clients that listeners wait for.
+    pub arriving: usize,
+    /// Deadlines of sockets.
+    pub timers: usize,
+    /// Requests over sockets that have not left, and subscriptions whose confirmation somebody awaits.
+    pub requests: usize,
+    /// Questions to the fabric, of the application and of sockets.
+    pub operations: usize,
+    /// Acknowledgements that the broker owes.
+    pub acks: usize,
+    /// Patterns that the application, sockets and listeners are subscribed to.
+    pub patterns: usize,
+    /// Bytes of messages that have come in part.
+    pub partial_bytes: usize,
+    /// Operations and events that nobody has fetched.
+    pub outputs: usize,
+}

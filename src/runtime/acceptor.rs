@@ -1,0 +1,61 @@
+//! A broker's acceptor: everybody who comes goes through the same handshake, wherever they came from.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{BrokerHandle, PeerIdentity, threads};
+use crate::broker::{self, Certificate};
+use crate::transport::tls::ServerTls;
+use crate::transport::{AcceptOptions, HandshakeLimiter, IncomingConnection, accept_with_handshake};
+
+/// What stands between visitors and a broker.
+pub struct Acceptor {
+    broker: Arc<BrokerHandle>,
+    options: AcceptOptions,
+    limiter: HandshakeLimiter,
+}
+
+impl Acceptor {
+    /// A acceptor to `broker`.
+    pub fn new(broker: Arc<BrokerHandle>, options: AcceptOptions) -> Arc<Self> {
+        let limiter = HandshakeLimiter::new(options.max_handshakes, options.max_handshakes_per_address);
+        Arc::new(Self { broker, options, limiter })
+    }
+
+    /// Takes a connection through the handshake, in a task of its own, and serves it; drops it when too many are at that.
+    pub fn accept(self: &Arc<Self>, connection: IncomingConnection) {
+        let address = connection.address();
+        let Some(permit) = self.limiter.try_acquire(address.map(|address| address.ip())) else {
+            tracing::debug!(?address, "too many handshakes at once, connection dropped");
+            return;
+        };
+        let acceptor = self.clone();
+        threads::spawn(async move {
+            let accepted = accept_with_handshake(connection, &acceptor.options).await;
+            drop(permit);
+            match accepted {
+                Ok((link, handshake)) => {
+                    let address = address.map_or_else(String::new, |address| address.ip().to_string());
+                    let headers = handshake.headers;
+                    let certificate = handshake.tls.map(|shown| Certificate {
+                        fingerprint256: shown.fingerprint256,
+                        alternative_names: shown.alternative_names,
+                    });
+                    let info = broker::ConnectionInfo { id: handshake.sid, address, headers, certificate };
+                    acceptor.broker.serve(link, PeerIdentity::Connection(info));
+                }
+                Err(error) => tracing::debug!(?address, %error, "handshake failed"),
+            }
+        });
+    }
+
+    /// What is shown to visitors, if TLS is spoken.
+    pub fn tls(&self) -> Option<&ServerTls> {
+        self.options.tls.as_deref()
+    }
+
+    /// Tells health checks whether visitors should go elsewhere.
+    pub fn set_draining(&self, is_draining: bool) {
+        self.options.draining.store(is_draining, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,63 @@
+//! A broker's handshake in Conat's language, once HTTP has been left behind.
+
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use super::frames::{max_message, next_text, send};
+use super::link::ConatLink;
+use crate::transport::heartbeat::Heartbeat;
+use crate::transport::stream::BoxedStream;
+use crate::transport::websocket::{Socket, open};
+use crate::transport::{AcceptOptions, BoxedLink, LinkError};
+use crate::wire::conat::{
+    EnginePacket, Frames, Open, Packet, PacketKind, ServerCodec, push_connected, push_invalid_namespace,
+};
+use crate::wire::{ClientOp, ServerOp};
+
+/// Greets a client that has been told to speak WebSocket; `rest` is what it has said since.
+pub(in crate::transport) async fn accept(
+    stream: BoxedStream,
+    rest: Vec<u8>,
+    sid: &str,
+    options: &AcceptOptions,
+) -> Result<BoxedLink<ServerOp, ClientOp>, LinkError> {
+    let &AcceptOptions { max_payload, ping_interval, ping_timeout, message_timeout, .. } = options;
+    let mut socket = open(stream, rest, Role::Server, max_message(max_payload)).await?;
+    let mut frames = Frames::default();
+    let open = Open { sid: sid.to_owned(), ping_interval, ping_timeout, max_payload };
+    frames.push_text(|out| open.write(out));
+    send(&mut socket, &mut frames).await?;
+    await_connect(&mut socket, &mut frames).await?;
+    // Socket.IO has a session id of its own; nothing needs it to be another one.
+    frames.push_text(|out| push_connected(out, sid));
+    send(&mut socket, &mut frames).await?;
+    let heartbeat = Heartbeat::server(ping_interval, ping_timeout, message_timeout);
+    Ok(Box::new(ConatLink::new(String::new(), socket, ServerCodec::new(max_payload), heartbeat)))
+}
+
+/// Before it has joined the namespace a client has two legal words: to join it, and to ask for another one.
+async fn await_connect(socket: &mut Socket, frames: &mut Frames) -> Result<(), LinkError> {
+    for _ in 0..MAX_NAMESPACES {
+        let text = next_text(socket).await?;
+        let packet = match EnginePacket::parse(text.as_str())? {
+            EnginePacket::Message(packet) => Packet::parse(packet)?,
+            EnginePacket::Close => return Err(LinkError::Closed),
+            _ => {
+                return Err(LinkError::PeerMisbehaved(
+                    "engine.io packet before the namespace is joined".into(),
+                ));
+            }
+        };
+        if packet.kind != PacketKind::Connect {
+            return Err(LinkError::PeerMisbehaved("packet before the namespace is joined".into()));
+        }
+        if packet.namespace == "/" {
+            return Ok(());
+        }
+        frames.push_text(|out| push_invalid_namespace(out, packet.namespace));
+        send(socket, frames).await?;
+    }
+    Err(LinkError::PeerMisbehaved("asks for one namespace after the other".into()))
+}
+
+/// Other namespaces that a client may ask for first.
+const MAX_NAMESPACES: usize = 8;

@@ -1,0 +1,102 @@
+//! What was read and not understood yet: one buffer, from which big frames are taken without a copy.
+
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::AsyncReadExt;
+
+use crate::transport::BoxedStream;
+use crate::wire::fabric::{DecodeError, frame_length};
+
+/// Bytes on their way in.
+#[derive(Debug)]
+pub(super) struct ReadBuffer {
+    buffer: BytesMut,
+    /// What is missing of the first frame, if that is known.
+    missing: usize,
+}
+
+/// A whole frame.
+pub(super) enum WholeFrame {
+    /// The first bytes of [`ReadBuffer::bytes`]; to be consumed.
+    Small(usize),
+    /// Taken out.
+    Big(Bytes),
+}
+
+impl ReadBuffer {
+    /// Begins with what was read already.
+    pub(super) fn new(rest: &[u8]) -> Self {
+        Self { buffer: BytesMut::from(rest), missing: 0 }
+    }
+
+    /// The next whole frame, or `None` until more was read.
+    pub(super) fn next(&mut self, max: usize) -> Result<Option<WholeFrame>, DecodeError> {
+        let Some(length) = frame_length(&self.buffer, max)? else {
+            self.missing = 0;
+            return Ok(None);
+        };
+        if self.buffer.len() < length {
+            self.missing = length - self.buffer.len();
+            return Ok(None);
+        }
+        Ok(Some(if length < BIG_FRAME_BYTES {
+            WholeFrame::Small(length)
+        } else {
+            WholeFrame::Big(self.buffer.split_to(length).freeze())
+        }))
+    }
+
+    /// What was read.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// A small frame has been understood.
+    pub(super) fn consume(&mut self, length: usize) {
+        self.buffer.advance(length);
+    }
+
+    /// Whether nothing is left over.
+    pub(super) fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// Reads what is there, at most a buffer; 0 at the end. Makes room for a frame only as fast as it comes: a length is a claim.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut BoxedStream,
+    ) -> Poll<io::Result<usize>> {
+        let wanted = self.missing.min(self.buffer.len().max(MAX_ON_CREDIT_BYTES)).max(MIN_READ_BYTES);
+        if self.buffer.capacity() - self.buffer.len() < wanted {
+            // Several big frames to a buffer, because what is there of the last one is copied to the next.
+            let frame = self.buffer.len() + self.missing;
+            let room = frame.saturating_mul(4).clamp(READ_BUFFER_BYTES, MAX_ON_CREDIT_BYTES);
+            self.buffer.reserve(wanted.max(room));
+        }
+        pin!(stream.read_buf(&mut self.buffer)).poll(cx)
+    }
+
+    /// Throws away what comes; 0 at the end.
+    pub(super) fn poll_discard(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut BoxedStream,
+    ) -> Poll<io::Result<usize>> {
+        self.buffer.clear();
+        self.missing = 0;
+        self.poll_read(cx, stream)
+    }
+}
+
+/// Frames from this size on are taken out of the buffer, so that their payload needs no copy.
+const BIG_FRAME_BYTES: usize = 2 * 1024;
+/// Read at once. A broker has one such buffer for each connection.
+const READ_BUFFER_BYTES: usize = 128 * 1024;
+/// With less room than this no read is worth its call.
+const MIN_READ_BYTES: usize = 16 * 1024;
+/// Room that a frame gets on its mere claim.
+const MAX_ON_CREDIT_BYTES: usize = 1024 * 1024;

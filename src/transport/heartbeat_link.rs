@@ -1,0 +1,77 @@
+//! What the links of all languages have in common: how reading goes on until there is something to tell.
+
+use std::task::{Context, Poll};
+
+use super::heartbeat::{Beat, Heartbeat, Progress};
+use super::{Link, LinkError};
+
+/// A link that reads frames and has a heartbeat.
+pub(super) trait HeartbeatLink: Link {
+    /// Reads what is there, up to a bound. `Ready` when the bound is reached.
+    fn poll_frames(&mut self, cx: &mut Context<'_>, into: &mut Vec<Self::In>) -> Poll<Result<(), LinkError>>;
+
+    fn heartbeat(&mut self) -> &mut Heartbeat;
+
+    fn progress(&self) -> Progress;
+
+    /// Queues a ping.
+    fn ping(&mut self) -> Result<(), LinkError>;
+
+    /// Whether something is to be flushed that nobody has fed.
+    fn has_unflushed_replies(&self) -> bool;
+
+    /// Why it is over, if it is.
+    fn ended(&mut self) -> &mut Option<LinkError>;
+
+    /// Tells the peer why it is over, as far as that goes without waiting.
+    fn send_close_reason(&mut self, cx: &mut Context<'_>, error: &LinkError);
+}
+
+/// [`Link::poll_recv`] of a heartbeat_link.
+pub(super) fn poll_recv<C: HeartbeatLink>(
+    link: &mut C,
+    cx: &mut Context<'_>,
+    into: &mut Vec<C::In>,
+) -> Poll<Result<(), LinkError>> {
+    let start = into.len();
+    loop {
+        if let Some(error) = link.ended().take() {
+            *link.ended() = Some(LinkError::Closed);
+            return Poll::Ready(Err(error));
+        }
+        let progress = match link.poll_frames(cx, into) {
+            Poll::Ready(outcome) => outcome.map(|()| true),
+            Poll::Pending => poll_heartbeat(link, cx).map(|()| false),
+        };
+        let progress = progress.unwrap_or_else(|error| {
+            tracing::debug!(%error, "link ends");
+            link.send_close_reason(cx, &error);
+            *link.ended() = Some(error);
+            true
+        });
+        if link.has_unflushed_replies() {
+            // Nobody else flushes what the language says by itself. A failure shows in the next read.
+            let _ = link.poll_flush(cx);
+        }
+        if into.len() > start {
+            return Poll::Ready(Ok(()));
+        }
+        if !progress {
+            return Poll::Pending;
+        }
+    }
+}
+
+fn poll_heartbeat<C: HeartbeatLink>(link: &mut C, cx: &mut Context<'_>) -> Result<(), LinkError> {
+    let progress = link.progress();
+    while let Poll::Ready(beat) = link.heartbeat().poll(cx, progress) {
+        match beat {
+            Beat::Silent => return Err(LinkError::Silent),
+            Beat::Stalled => {
+                return Err(LinkError::PeerMisbehaved("begins a message and does not finish it".into()));
+            }
+            Beat::Ping => link.ping()?,
+        }
+    }
+    Ok(())
+}

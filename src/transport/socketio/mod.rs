@@ -1,9 +1,0 @@
-//! Conat's language over a WebSocket: both handshakes, and the link that they give.
-
-mod accept;
-mod dial;
-mod frames;
-mod link;
-
-pub(super) use accept::welcome;
-pub(super) use dial::introduce;

@@ -1,0 +1,244 @@
+//! Whole messages that were published in one go on one subject: many of them at the cost of one.
+//!
+//! Kept as the bytes that our own language writes (docs/protocols/fabric.md, "Bundles"), so that who only passes it on looks at nothing in it.
+//! Languages without bundles write the messages one by one.
+
+use bytes::Bytes;
+
+use super::packed::{Item, PackedBuilder, PackedMessages, is_small};
+use super::{Headers, Message, MessageId, Payload, Publication};
+use crate::subject::Subject;
+
+/// Messages of one subject, oldest first: two and more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bundle {
+    /// Where they were published.
+    pub subject: Subject,
+    /// The number of the first in its socket, if they have any; the others count up from it.
+    pub first: Option<u64>,
+    /// Which making of the socket they belong to.
+    pub attempt: Option<u64>,
+    /// They.
+    pub packed: PackedMessages,
+}
+
+impl Bundle {
+    /// Takes `raw` if it is exactly `count` messages, within the bounds, and `headers` has only what a bundle may have.
+    pub fn parse(subject: Subject, headers: &Headers, count: u64, raw: Bytes) -> Option<Self> {
+        let &Headers { seq: first, attempt, .. } = headers;
+        let is_plain = Headers { seq: first, attempt, ..Headers::default() } == *headers;
+        if count < 2 || !is_plain || first.is_some_and(|first| first.saturating_add(count) > 1 << 53) {
+            return None;
+        }
+        Some(Self { subject, first, attempt, packed: PackedMessages::parse(count, raw)? })
+    }
+
+    /// How many messages there are.
+    pub fn count(&self) -> u32 {
+        self.packed.count()
+    }
+
+    /// How many bytes they take.
+    #[expect(clippy::len_without_is_empty, reason = "none is empty")]
+    pub fn len(&self) -> usize {
+        self.packed.raw().len()
+    }
+
+    /// Each as a message of its own. They share its bytes.
+    pub fn messages(&self) -> impl Iterator<Item = Message> + '_ {
+        self.packed.items().zip(0..).map(|(Item { payload, json }, index)| {
+            let seq = self.first.map(|first| first + index);
+            let headers = Headers { seq, attempt: self.attempt, json, ..Headers::default() };
+            Message { subject: self.subject.clone(), payload, headers }
+        })
+    }
+}
+
+impl Publication {
+    /// One that holds `bundle`.
+    pub fn of_bundle(bundle: Bundle, id: MessageId) -> Self {
+        let Bundle { subject, first, attempt, packed } = bundle;
+        let (bundled, payload) = (packed.count(), Payload::msgpack(packed.into_raw()));
+        let headers = Headers { seq: first, attempt, ..Headers::default() };
+        Self { subject, id, seq: 0, done: true, bundled, payload, headers }
+    }
+
+    /// What it holds, if that is a bundle.
+    pub fn bundle(&self) -> Option<Bundle> {
+        let Self { subject, bundled, payload, headers, .. } = self;
+        let bundle = |packed| Bundle {
+            subject: subject.clone(),
+            first: headers.seq,
+            attempt: headers.attempt,
+            packed,
+        };
+        (*bundled > 0).then(|| bundle(PackedMessages::trusted(*bundled, payload.raw.clone())))
+    }
+
+    /// How many messages, or chunks of one, it is.
+    pub fn count(&self) -> u32 {
+        self.bundled.max(1)
+    }
+
+    /// Calls `visit` with each of its messages: itself, unless it holds a bundle.
+    pub fn for_each_single(self, mut visit: impl FnMut(Self)) {
+        let Some(bundle) = self.bundle() else { return visit(self) };
+        for Message { subject, payload, headers } in bundle.messages() {
+            visit(Self { subject, id: self.id.clone(), seq: 0, done: true, bundled: 0, payload, headers });
+        }
+    }
+}
+
+/// Makes a bundle, message by message.
+#[derive(Debug)]
+pub struct BundleBuilder {
+    subject: Subject,
+    first: Option<u64>,
+    attempt: Option<u64>,
+    packed: PackedBuilder,
+}
+
+impl BundleBuilder {
+    /// Begins with two messages that [`can_be_bundled`], if they may follow each other within `limit` bytes.
+    pub fn of_two(first: &Message, second: &Message, limit: usize) -> Option<Self> {
+        if first.subject != second.subject {
+            return None;
+        }
+        let mut builder = Self::new(first);
+        builder.takes(second, limit).then(|| builder.push(second))?;
+        Some(builder)
+    }
+
+    /// Begins with a message that [`can_be_bundled`].
+    pub fn new(message: &Message) -> Self {
+        let Headers { seq: first, attempt, .. } = message.headers;
+        let packed = PackedBuilder::new(&message.payload, message.headers.json.as_ref());
+        Self { subject: message.subject.clone(), first, attempt, packed }
+    }
+
+    /// Whether `message`, which [`can_be_bundled`], may be the next one, within `limit` bytes.
+    pub fn takes(&self, message: &Message, limit: usize) -> bool {
+        let Message { subject, headers, payload } = message;
+        headers.seq == self.first.map(|first| first + u64::from(self.packed.count()))
+            && headers.attempt == self.attempt
+            && *subject == self.subject
+            && self.packed.takes(payload, headers.json.as_ref(), limit)
+    }
+
+    /// Appends a message that it takes.
+    pub fn push(&mut self, message: &Message) {
+        self.packed.push(&message.payload, message.headers.json.as_ref());
+    }
+
+    /// The bundle. Of two messages and more.
+    pub fn finish(self) -> Bundle {
+        let Self { subject, first, attempt, packed } = self;
+        Bundle { subject, first, attempt, packed: packed.finish() }
+    }
+}
+
+/// Whether a message may travel in a bundle: small, with no reserved header but its number and its making, and with headers that everybody
+/// takes.
+pub fn can_be_bundled(message: &Message) -> bool {
+    let Headers { reply, command, malformed, json, .. } = &message.headers;
+    let reserved = reply.is_some() || command.is_some() || *malformed;
+    !reserved && is_small(&message.payload, json.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::message::packed::{MAX_ITEM_BYTES, MAX_PACKED};
+    use crate::wire::{Encoding, Json};
+    use proptest::prelude::*;
+
+    fn message(seq: Option<u64>, encoding: u8, raw: Vec<u8>, json: Option<String>) -> Message {
+        let json = json.map(|text| Json::parse(text.into()).expect("valid"));
+        Message {
+            subject: Subject::parse("a.b").expect("valid"),
+            payload: Payload { encoding: Encoding(encoding), raw: raw.into() },
+            headers: Headers { seq, attempt: Some(7), json, ..Headers::default() },
+        }
+    }
+
+    fn built(messages: &[Message]) -> Bundle {
+        let mut builder = BundleBuilder::new(&messages[0]);
+        for message in &messages[1..] {
+            assert!(can_be_bundled(message) && builder.takes(message, usize::MAX));
+            builder.push(message);
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn a_bundle_is_bounded_in_number_in_bytes_and_to_one_subject_and_its_next_numbers() {
+        let small = |seq| message(Some(seq), 0, vec![1; 10], None);
+        let mut builder = BundleBuilder::new(&small(5));
+        assert!(!builder.takes(&small(5), usize::MAX) && !builder.takes(&small(7), usize::MAX));
+        assert!(!builder.takes(&message(None, 0, vec![], None), usize::MAX));
+        assert!(builder.takes(&small(6), 100) && !builder.takes(&small(6), 20));
+        let other = Message { subject: Subject::parse("a.c").expect("valid"), ..small(6) };
+        assert!(!builder.takes(&other, usize::MAX));
+        let mut fenced = small(6);
+        fenced.headers.attempt = None;
+        assert!(!builder.takes(&fenced, usize::MAX));
+        for seq in 6..u64::from(5 + MAX_PACKED) {
+            assert!(builder.takes(&small(seq), usize::MAX));
+            builder.push(&small(seq));
+        }
+        assert!(!builder.takes(&small(u64::from(5 + MAX_PACKED)), usize::MAX));
+        let kibibytes = message(None, 0, vec![0; 16 * 1024 - 100], None);
+        assert_eq!(built(&vec![kibibytes.clone(); 4]).count(), 4);
+        let full = BundleBuilder::new(&kibibytes);
+        assert!(full.takes(&kibibytes, usize::MAX) && !full.takes(&kibibytes, 20_000));
+    }
+
+    #[test]
+    fn what_needs_reserved_headers_or_is_big_travels_alone() {
+        assert!(can_be_bundled(&message(Some(1), 0, vec![0; 1000], Some("{}".into()))));
+        assert!(!can_be_bundled(&message(Some(1), 0, vec![0; MAX_ITEM_BYTES + 1], None)));
+        let mut asks = message(None, 0, vec![], None);
+        asks.headers.reply = Subject::parse("r").ok();
+        assert!(!can_be_bundled(&asks));
+        let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
+        assert!(!can_be_bundled(&message(None, 0, vec![], Some(deep))));
+    }
+
+    proptest! {
+        #[test]
+        fn what_went_in_comes_out_and_nothing_else_is_taken(
+            first in prop::option::of(1..1000_u64),
+            parts in prop::collection::vec(
+                (any::<u8>(), prop::collection::vec(any::<u8>(), 0..300), prop::option::of("\\{\"[a-z]{0,9}\":[0-9]\\}")),
+                2..40,
+            ),
+            cut in any::<prop::sample::Index>(),
+            noise in any::<u8>(),
+        ) {
+            let messages: Vec<Message> = parts.into_iter().zip(0_u64..).map(|((encoding, raw, json), index)| {
+                message(first.map(|first| first + index), encoding, raw, json)
+            }).collect();
+            let bundle = built(&messages);
+            let again: Vec<Message> = bundle.messages().collect();
+            prop_assert_eq!(&again, &messages);
+            let headers = Headers { seq: first, attempt: Some(7), ..Headers::default() };
+            let parse = |count, raw: Bytes| Bundle::parse(bundle.subject.clone(), &headers, count, raw);
+            let count = u64::from(bundle.count());
+            prop_assert_eq!(parse(count, bundle.packed.raw().clone()), Some(bundle.clone()));
+            prop_assert_eq!(parse(count + 1, bundle.packed.raw().clone()), None);
+            prop_assert_eq!(parse(count - 1, bundle.packed.raw().clone()), None);
+            let cut = cut.index(bundle.len());
+            prop_assert_eq!(parse(count, bundle.packed.raw().slice(..cut)), None);
+            // Noise may be another bundle, but never a panic.
+            let mut noisy = bundle.packed.raw().to_vec();
+            noisy[cut] ^= noise;
+            if let Some(other) = parse(count, noisy.into()) {
+                prop_assert_eq!(other.messages().count() as u64, count);
+            }
+            let mut singles = Vec::new();
+            Publication::of_bundle(bundle, "1".into()).for_each_single(|single| singles.push(single));
+            prop_assert!(singles.iter().map(|single| &single.payload).eq(messages.iter().map(|message| &message.payload)));
+            prop_assert!(singles.iter().all(|single| single.bundled == 0));
+        }
+    }
+}

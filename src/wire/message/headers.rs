@@ -1,0 +1,91 @@
+//! The headers of a message: the reserved ones stand apart from the application's.
+
+use std::sync::Arc;
+
+use super::Json;
+use crate::subject::Subject;
+
+/// What travels beside a payload. The reserved headers stand apart from the application's, so that a link in memory
+/// and our own frames need no JSON for them; the languages that write them into one object join and split them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Headers {
+    /// `CN-Reply`: where an answer goes.
+    pub reply: Option<Subject>,
+    /// `CN-SocketCmd`.
+    pub command: Option<SocketCommand>,
+    /// `CN-SocketSeq`: 1, 2, 3 …
+    pub seq: Option<u64>,
+    /// `CN-SocketConnectAttempt`: 1, 2, 3 …
+    pub attempt: Option<u64>,
+    /// A reserved header is there with a value that it must not have. It stays in `json`, as it came.
+    pub malformed: bool,
+    /// The application's headers: any JSON value, normally an object. `None` when there are none.
+    pub json: Option<Json>,
+}
+
+impl Headers {
+    /// No headers at all.
+    pub fn is_empty(&self) -> bool {
+        self.json.is_none() && !self.has_reserved()
+    }
+
+    /// Whether any of the reserved headers is set.
+    pub fn has_reserved(&self) -> bool {
+        self.reply.is_some() || self.command.is_some() || self.seq.is_some() || self.attempt.is_some()
+    }
+
+    /// Returns whether a server takes a publish with these headers. It ends the connection over others, so whoever
+    /// accepts headers from an application refuses them there.
+    pub fn are_accepted(&self) -> bool {
+        self.json.as_ref().is_none_or(Json::fits_headers)
+    }
+}
+
+/// The value of `CN-SocketCmd`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SocketCommand {
+    /// A client attaches.
+    Connect,
+    /// A server of the newer dialect answers a connect.
+    Connected,
+    /// Either side closes.
+    Close,
+    /// Keep-alive.
+    Ping,
+    /// Progress and resend requests of the reliable channel.
+    Socket,
+    /// Something we do not know.
+    Other(Arc<str>),
+}
+
+impl SocketCommand {
+    /// As it stands on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Connect => "connect",
+            Self::Connected => "connected",
+            Self::Close => "close",
+            Self::Ping => "ping",
+            Self::Socket => "socket",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// From the wire. Never fails: an unknown command is one that its receiver answers with an error.
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "connect" => Self::Connect,
+            "connected" => Self::Connected,
+            "close" => Self::Close,
+            "ping" => Self::Ping,
+            "socket" => Self::Socket,
+            other => Self::Other(other.into()),
+        }
+    }
+}
+
+/// Longest application headers of a message in bytes of JSON, in every protocol.
+pub const MAX_HEADERS_BYTES: usize = 896 * 1024;
+
+/// Deepest nesting of arrays and objects in application headers.
+pub const MAX_HEADERS_DEPTH: usize = 62;

@@ -1,0 +1,34 @@
+//! What every protocol carries: messages, the operations around them, chunks of big ones and bundles of small ones.
+//!
+//! Rules that hold for all protocols live here, such as the limit of a message's headers. Protocols import nothing
+//! else of `wire`.
+
+mod bundle;
+pub mod chunk;
+mod headers;
+mod op;
+pub mod packed;
+mod payload;
+
+pub use bundle::{Bundle, BundleBuilder, can_be_bundled};
+pub use chunk::{Reassembly, split};
+pub use headers::{Headers, MAX_HEADERS_BYTES, MAX_HEADERS_DEPTH, SocketCommand};
+pub use op::{
+    AckId, ClientOp, Info, MessageId, OpError, Publication, Reply, ServerOp, SubscribeStatus, Subscription,
+};
+pub use packed::{Item, Messages, PackedBuilder, PackedMessages, push_item};
+pub(in crate::wire) use payload::is_depth_within;
+pub use payload::{Encoding, Json, Payload};
+
+use crate::subject::Subject;
+
+/// One whole message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Where it was published.
+    pub subject: Subject,
+    /// What it carries.
+    pub payload: Payload,
+    /// What travels beside the payload.
+    pub headers: Headers,
+}

@@ -1,0 +1,339 @@
+//! Whole messages in a row, kept as bytes: what a bundle carries (docs/protocols/fabric.md, "Bundles"), what a socket writes and hands over in one go,
+//! and what crosses to JavaScript and back (docs/internals/boundary.md). One layout for all, so that a packed goes from end to end without being taken apart.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Encoding, Json, Payload};
+
+/// One message: what it carries, and the application's headers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// What it carries.
+    pub payload: Payload,
+    /// The application's headers.
+    pub json: Option<Json>,
+}
+
+/// Small messages, oldest first: at most [`MAX_PACKED`] in [`MAX_PACKED_BYTES`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct PackedMessages {
+    count: u32,
+    bytes: usize,
+    raw: Bytes,
+}
+
+/// What is written, or handed over, in one go.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Messages {
+    /// A message.
+    One(Item),
+    /// Several small ones.
+    Packed(PackedMessages),
+}
+
+impl Item {
+    /// What it takes of a window of bytes: payload and headers. JavaScript counts the same.
+    pub fn bytes(&self) -> usize {
+        size(&self.payload, self.json.as_ref())
+    }
+}
+
+/// What a message takes of a window.
+fn size(payload: &Payload, json: Option<&Json>) -> usize {
+    payload.raw.len() + json.map_or(0, |json| json.as_bytes().len())
+}
+
+/// Whether a message may be one of several: small, with headers that everybody takes.
+pub(super) fn is_small(payload: &Payload, json: Option<&Json>) -> bool {
+    let taken = |json: &Json| json.fits_headers();
+    size(payload, json) <= MAX_ITEM_BYTES && json.is_none_or(taken)
+}
+
+impl PackedMessages {
+    /// Takes `raw` if it is exactly `count` messages, within the bounds, with headers that everybody takes.
+    pub fn parse(count: u64, raw: Bytes) -> Option<Self> {
+        let count = u32::try_from(count).ok().filter(|count| (1..=MAX_PACKED).contains(count))?;
+        if raw.len() > MAX_PACKED_BYTES {
+            return None;
+        }
+        let (mut rest, mut bytes) = (&raw[..], 0);
+        for _ in 0..count {
+            let item = split_item(&mut rest)?;
+            bytes += item.bytes();
+            if let Some(json) = item.json {
+                let json = Json::parse(Bytes::copy_from_slice(json)).ok();
+                json.filter(|json| json.fits_headers())?;
+            }
+        }
+        rest.is_empty().then_some(Self { count, bytes, raw })
+    }
+
+    /// Takes `raw`, which was parsed before.
+    pub(super) fn trusted(count: u32, raw: Bytes) -> Self {
+        let (mut rest, mut packed) = (&raw[..], Self { count: 0, bytes: 0, raw: Bytes::new() });
+        for item in (0..count).map_while(|_| split_item(&mut rest)) {
+            packed.count += 1;
+            packed.bytes += item.bytes();
+        }
+        Self { raw, ..packed }
+    }
+
+    /// How many messages there are.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// What they take of a window of bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// All of it, without its count.
+    pub fn into_raw(self) -> Bytes {
+        self.raw
+    }
+
+    /// All of it.
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// Its messages. They share its bytes.
+    pub fn items(&self) -> impl Iterator<Item = Item> + '_ {
+        let mut rest = &self.raw[..];
+        (0..self.count).map_while(move |_| Some(split_item(&mut rest)?.shared(&self.raw)))
+    }
+
+    /// Drops the first `count` messages; all of them leave an empty packed. Gives what they took of a window of bytes.
+    pub fn advance(&mut self, count: u32) -> usize {
+        let (mut rest, mut bytes) = (&self.raw[..], 0);
+        for _ in 0..count.min(self.count) {
+            bytes += split_item(&mut rest).map_or(0, |item| item.bytes());
+        }
+        self.raw = self.raw.slice_ref(rest);
+        self.count -= count.min(self.count);
+        self.bytes -= bytes;
+        bytes
+    }
+}
+
+impl Messages {
+    /// A message.
+    pub fn one(payload: Payload, json: Option<Json>) -> Self {
+        Self::One(Item { payload, json })
+    }
+
+    /// How many messages there are.
+    pub fn count(&self) -> u32 {
+        match self {
+            Self::One(_) => 1,
+            Self::Packed(packed) => packed.count,
+        }
+    }
+
+    /// What they take of a window of bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::One(item) => item.bytes(),
+            Self::Packed(packed) => packed.bytes,
+        }
+    }
+
+    /// Its messages.
+    pub fn items(&self) -> impl Iterator<Item = Item> + '_ {
+        let (one, many) = match self {
+            Self::One(item) => (Some(item.clone()), None),
+            Self::Packed(packed) => (None, Some(packed.items())),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+
+    /// What `raw`, messages to its end, is best sent as. `None`: it is no messages.
+    pub fn split(raw: &Bytes) -> Option<Vec<Self>> {
+        let mut cut = Splitter { raw, batches: Vec::new(), start: 0, count: 0, bytes: 0 };
+        let mut rest = &raw[..];
+        while !rest.is_empty() {
+            let start = raw.len() - rest.len();
+            let item = split_item(&mut rest)?;
+            cut.put(start, raw.len() - rest.len(), &item)?;
+        }
+        cut.close(raw.len());
+        Some(cut.batches)
+    }
+}
+
+/// Cuts messages in a row into batches.
+struct Splitter<'a> {
+    raw: &'a Bytes,
+    batches: Vec<Messages>,
+    /// Where the open packed begins, how many messages it has, and what they take of a window.
+    start: usize,
+    count: u32,
+    bytes: usize,
+}
+
+impl Splitter<'_> {
+    fn put(&mut self, start: usize, end: usize, item: &RawItem<'_>) -> Option<()> {
+        let small = if item.json.is_none() {
+            item.payload.len() <= MAX_ITEM_BYTES
+        } else {
+            let item = item.checked(self.raw)?;
+            is_small(&item.payload, item.json.as_ref())
+        };
+        if !small {
+            self.close(start);
+            self.batches.push(Messages::One(item.shared(self.raw)));
+            self.start = end;
+            return Some(());
+        }
+        if self.count == MAX_PACKED || end - self.start > MAX_PACKED_BYTES {
+            self.close(start);
+        }
+        self.count += 1;
+        self.bytes += item.bytes();
+        Some(())
+    }
+
+    fn close(&mut self, end: usize) {
+        let raw = self.raw.slice(self.start..end);
+        match self.count {
+            0 => {}
+            1 => self.batches.extend(split_item(&mut &raw[..]).map(|item| Messages::One(item.shared(&raw)))),
+            count => self.batches.push(Messages::Packed(PackedMessages { count, bytes: self.bytes, raw })),
+        }
+        (self.start, self.count, self.bytes) = (end, 0, 0);
+    }
+}
+
+/// Makes a packed, message by message.
+#[derive(Debug)]
+pub struct PackedBuilder {
+    count: u32,
+    bytes: usize,
+    raw: BytesMut,
+}
+
+impl PackedBuilder {
+    /// Begins with a small message.
+    pub fn new(payload: &Payload, json: Option<&Json>) -> Self {
+        let room = (room(payload, json) * 16).clamp(MIN_CAPACITY_BYTES, MAX_PACKED_BYTES);
+        let mut builder = Self { count: 0, bytes: 0, raw: BytesMut::with_capacity(room) };
+        builder.push(payload, json);
+        builder
+    }
+
+    /// How many messages there are.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether a small message may be the next one, within `limit` bytes.
+    pub fn takes(&self, payload: &Payload, json: Option<&Json>, limit: usize) -> bool {
+        self.count < MAX_PACKED && self.raw.len() + room(payload, json) <= limit.min(MAX_PACKED_BYTES)
+    }
+
+    /// Appends a message that it takes.
+    pub fn push(&mut self, payload: &Payload, json: Option<&Json>) {
+        push_item(&mut self.raw, payload, json);
+        self.bytes += size(payload, json);
+        self.count += 1;
+    }
+
+    /// The packed.
+    pub fn finish(self) -> PackedMessages {
+        let Self { count, bytes, raw } = self;
+        PackedMessages { count, bytes, raw: raw.freeze() }
+    }
+}
+
+/// At least what a message takes in a packed.
+fn room(payload: &Payload, json: Option<&Json>) -> usize {
+    size(payload, json) + ITEM_OVERHEAD_BYTES
+}
+
+struct RawItem<'a> {
+    encoding: Encoding,
+    payload: &'a [u8],
+    json: Option<&'a [u8]>,
+}
+
+impl RawItem<'_> {
+    fn bytes(&self) -> usize {
+        self.payload.len() + self.json.map_or(0, <[u8]>::len)
+    }
+
+    /// The message, whose headers have been looked at before.
+    fn shared(&self, raw: &Bytes) -> Item {
+        let payload = Payload { encoding: self.encoding, raw: raw.slice_ref(self.payload) };
+        Item { payload, json: self.json.map(|json| Json::trusted(raw.slice_ref(json))) }
+    }
+
+    /// The message, if its headers are JSON.
+    fn checked(&self, raw: &Bytes) -> Option<Item> {
+        self.json.is_none_or(|json| Json::parse(raw.slice_ref(json)).is_ok()).then(|| self.shared(raw))
+    }
+}
+
+/// Takes the next message from the front of `rest`.
+fn split_item<'a>(rest: &mut &'a [u8]) -> Option<RawItem<'a>> {
+    let head = split_length(rest)?;
+    let json = if head & 1 == 0 {
+        None
+    } else {
+        let length = split_length(rest)?;
+        let (json, after) = rest.split_at_checked(length)?;
+        *rest = after;
+        Some(json)
+    };
+    let (&encoding, after) = rest.split_first()?;
+    let (payload, after) = after.split_at_checked(head >> 1)?;
+    *rest = after;
+    Some(RawItem { encoding: Encoding(encoding), payload, json })
+}
+
+/// Seven bits a byte, the lowest first; five bytes at most.
+fn split_length(rest: &mut &[u8]) -> Option<usize> {
+    let mut length = 0;
+    for shift in [0, 7, 14, 21, 28] {
+        let (&byte, after) = rest.split_first()?;
+        *rest = after;
+        length |= usize::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(length);
+        }
+    }
+    None
+}
+
+/// Writes one message as it stands in a packed, whatever its size.
+pub fn push_item(out: &mut impl BufMut, payload: &Payload, json: Option<&Json>) {
+    push_length(out, payload.raw.len() << 1 | usize::from(json.is_some()));
+    if let Some(json) = json.map(Json::as_bytes) {
+        push_length(out, json.len());
+        out.put_slice(json);
+    }
+    out.put_u8(payload.encoding.0);
+    out.put_slice(&payload.raw);
+}
+
+fn push_length(out: &mut impl BufMut, mut length: usize) {
+    while length >= 0x80 {
+        out.put_u8(length.to_le_bytes()[0] | 0x80);
+        length >>= 7;
+    }
+    out.put_u8(length.to_le_bytes()[0]);
+}
+
+/// Most messages of a packed: with fewer the packed itself would show in the cost of a small message.
+pub const MAX_PACKED: u32 = 256;
+/// Most bytes of a packed: with this many, one message more or less makes no difference, and others get their turn.
+pub const MAX_PACKED_BYTES: usize = 64 * 1024;
+/// A message larger than this, headers included, gains nothing in a packed.
+pub(super) const MAX_ITEM_BYTES: usize = 16 * 1024;
+/// The lengths of payload and headers, and the encoding.
+const ITEM_OVERHEAD_BYTES: usize = 7;
+/// Where a buffer for small messages begins.
+const MIN_CAPACITY_BYTES: usize = 512;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! The payload of a message, and JSON text: both opaque to the engine.
+
+use bytes::Bytes;
+
+use super::{MAX_HEADERS_BYTES, MAX_HEADERS_DEPTH};
+
+/// An encoded value. The engine never decodes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    /// How `raw` is to be read.
+    pub encoding: Encoding,
+    /// The bytes.
+    pub raw: Bytes,
+}
+
+impl Payload {
+    /// MessagePack's nil: what commands carry.
+    pub const NIL: Self = Self { encoding: Encoding::MSGPACK, raw: Bytes::from_static(b"\xc0") };
+
+    /// A MessagePack payload.
+    pub fn msgpack(raw: impl Into<Bytes>) -> Self {
+        Self { encoding: Encoding::MSGPACK, raw: raw.into() }
+    }
+}
+
+/// The number that names a payload's encoding on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encoding(pub u8);
+
+impl Encoding {
+    /// MessagePack, the default.
+    pub const MSGPACK: Self = Self(0);
+    /// JSON in UTF-8.
+    pub const JSON: Self = Self(1);
+}
+
+/// A valid JSON text in UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Json(Bytes);
+
+impl Json {
+    /// Takes `text` if it is valid JSON (no deeper than serde_json allows, 128 levels).
+    pub fn parse(text: Bytes) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice::<&serde_json::value::RawValue>(&text)?;
+        Ok(Self(text))
+    }
+
+    /// A text that was checked by `parse` before.
+    pub(in crate::wire) fn trusted(text: Bytes) -> Self {
+        Self(text)
+    }
+
+    /// Copies a text that serde_json has checked already.
+    pub fn from_raw(raw: &serde_json::value::RawValue) -> Self {
+        Self(Bytes::copy_from_slice(raw.get().as_bytes()))
+    }
+
+    /// Writes `value` down.
+    pub fn from_value(value: &serde_json::Value) -> Self {
+        Self(value.to_string().into())
+    }
+
+    /// Returns whether it may be the application's headers of a message.
+    pub fn fits_headers(&self) -> bool {
+        self.0.len() <= MAX_HEADERS_BYTES && is_depth_within(self.as_str(), MAX_HEADERS_DEPTH)
+    }
+
+    /// The same text in bytes of its own.
+    pub fn detached(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+
+    /// The text.
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The text. Empty only if an invariant of this type is broken.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The value that the text stands for.
+    pub fn to_value(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.0).unwrap_or_default()
+    }
+}
+
+/// Returns whether arrays and objects nest at most `max` deep. Looks at brackets only: what is no JSON fails later, without recursion
+/// deeper than this.
+pub(in crate::wire) fn is_depth_within(text: &str, max: usize) -> bool {
+    let is_open = |byte: u8| byte == b'[' || byte == b'{';
+    // Nearly every packet has fewer brackets than levels allowed, strings included: one fast pass settles it.
+    if text.bytes().filter(|&byte| is_open(byte)).count() <= max {
+        return true;
+    }
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        if in_string {
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+        } else if byte == b'"' {
+            in_string = true;
+        } else if is_open(byte) {
+            depth += 1;
+            if depth > max {
+                return false;
+            }
+        } else if byte == b']' || byte == b'}' {
+            depth = depth.saturating_sub(1);
+        }
+    }
+    true
+}
