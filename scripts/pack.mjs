@@ -1,6 +1,7 @@
 // Is what npm would publish whole, and nothing but that? Then publint and attw on the same tarball.
 import { rmSync } from 'node:fs'
 import { bin, run } from './util/run.mjs'
+import { subpaths } from './util/subpaths.cjs'
 
 const needed = [
   'package.json',
@@ -8,16 +9,8 @@ const needed = [
   'CHANGELOG.md',
   'LICENSE-MIT',
   'LICENSE-APACHE',
-  'index.d.ts',
-  'index.d.mts',
-  'index.mjs',
   'native.js',
-  'dist/index.js',
-  'testing.d.ts',
-  'testing.d.mts',
-  'testing.js',
-  'testing.mjs',
-  'dist/testing/index.js',
+  ...subpaths.flatMap(({ contract, entry, module, declarations }) => [contract, entry, module, declarations]),
 ]
 const allowed = name => needed.includes(name) || /^dist\/.*\.js$/.test(name)
 
@@ -33,7 +26,8 @@ export async function pack() {
     if (missing.length > 0) return complain(`not in the package: ${missing.join(', ')}`)
     if (extra.length > 0) return complain(`in the package by mistake: ${extra.join(', ')}`)
     const publint = await bin('publint', filename, '--strict')
-    const attw = await bin(['@arethetypeswrong/cli', 'attw'], filename, '--no-emoji')
+    // Sub-paths are in `exports` only, which resolution as of Node.js 10 does not read.
+    const attw = await bin(['@arethetypeswrong/cli', 'attw'], filename, '--no-emoji', '--profile', 'node16')
     return publint.code === 0 && attw.code === 0
   } finally {
     rmSync(filename, { force: true })

@@ -1,6 +1,7 @@
 // docs/reference/errors.md has one row for each code that the sources can produce, and none for others.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { subpaths } from '../../scripts/util/subpaths.cjs'
 
 const ROOT = join(__dirname, '../..')
 /** No errors of ours: the query that starts a connection of Engine.IO. */
@@ -31,8 +32,8 @@ test('every code has its row, and every row its code', () => {
   expect(rows.sort()).toEqual([...codes()].sort())
 })
 
-test('every code that index.d.ts names has its row', () => {
+test.each(subpaths)('every code that $contract names has its row', ({ contract }) => {
   const text = readFileSync(join(ROOT, 'docs/reference/errors.md'), 'utf8')
-  const named = readFileSync(join(ROOT, 'index.d.ts'), 'utf8').matchAll(/"(E[A-Z]+|(?:ERR|ABORT)_[A-Z_]+)"/g)
+  const named = readFileSync(join(ROOT, contract), 'utf8').matchAll(/"(E[A-Z]+|(?:ERR|ABORT)_[A-Z_]+)"/g)
   for (const [, code] of named) expect(text).toContain(`| \`${code}\` |`)
 })

@@ -4,8 +4,12 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as selvedge from 'selvedge'
+import { exportsEntry, subpaths } from '../../scripts/util/subpaths.cjs'
 
 const ROOT = join(__dirname, '../..')
+const { exports: exported } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  exports: Record<string, unknown>
+}
 
 function node(code: string, env: NodeJS.ProcessEnv = {}, type = 'module') {
   const args = [`--input-type=${type}`, '--eval', code]
@@ -22,38 +26,41 @@ function promised(text: string): string[] {
   return [...new Set([...declared, ...renamed].map(([, name]) => name!))].sort()
 }
 
-describe('what is exported', () => {
-  const names = promised(readFileSync(join(ROOT, 'index.d.ts'), 'utf8'))
+describe.each(subpaths)('$specifier', module => {
+  const names = promised(readFileSync(join(ROOT, module.contract), 'utf8'))
 
-  test('is by name what index.d.ts promises, with require', () => {
-    expect(names).toContain('ConatError')
-    expect(Object.keys(selvedge).sort()).toEqual(names)
+  test('is exported as all are, and its contract has something in it', () => {
+    const key = module.name === 'index' ? '.' : `./${module.name}`
+    expect(exported[key]).toEqual(exportsEntry(module))
+    expect(names.length).toBeGreaterThan(0)
   })
 
-  test('is the same with import', () => {
-    const { stdout } = node(
-      `import * as all from 'selvedge'; console.log(JSON.stringify(Object.keys(all).sort()))`,
-    )
-    expect(JSON.parse(stdout)).toEqual(names)
-  })
-
-  test('for tests is by name what testing.d.ts promises, with import and require, and is the same', () => {
-    const names = promised(readFileSync(join(ROOT, 'testing.d.ts'), 'utf8'))
+  test('exports by name what its contract promises, and the same to import and to require', () => {
     const ended = node(`
-      import * as imported from 'selvedge/testing'
+      import * as imported from '${module.specifier}'
       import { createRequire } from 'node:module'
-      const required = createRequire(import.meta.url)('selvedge/testing')
-      console.log(JSON.stringify([Object.keys(imported).sort(), Object.keys(required).sort()]))
-      const fabric = imported.memoryFabric()
-      const { Client } = await import('selvedge')
-      console.log(imported.memoryFabric === required.memoryFabric, fabric.client() instanceof Client)
+      const required = createRequire(import.meta.url)('${module.specifier}')
+      const differing = Object.keys(required).filter(name => required[name] !== imported[name])
+      console.log(JSON.stringify([Object.keys(imported).sort(), Object.keys(required).sort(), differing]))
+    `)
+    expect(ended).toEqual({ status: 0, stdout: `${JSON.stringify([names, names, []])}\n`, stderr: '' })
+  })
+})
+
+describe('what is exported', () => {
+  test('has the names of Conat beside its own', () => {
+    expect(Object.keys(selvedge)).toContain('ConatError')
+  })
+
+  test('for tests makes clients of the same class', () => {
+    const ended = node(`
+      import { memoryFabric } from 'selvedge/testing'
+      import { Client } from 'selvedge'
+      const fabric = memoryFabric()
+      console.log(fabric.client() instanceof Client)
       await fabric.close()
     `)
-    expect(ended).toEqual({
-      status: 0,
-      stdout: `${JSON.stringify([names, names])}\ntrue true\n`,
-      stderr: '',
-    })
+    expect(ended).toEqual({ status: 0, stdout: 'true\n', stderr: '' })
   })
 
   test('is one and the same by import and by require: state lives once', () => {

@@ -1,7 +1,7 @@
 // A TCP relay that a test puts between a client and a server, and whose faults it chooses.
 import { EventEmitter, once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import type { Direction, FaultProxyOptions, Faults, FaultProxy as Promised } from '../../testing'
+import type { Direction, FaultProxyOptions, Faults, FaultProxy as Promised } from '../../types/testing'
 import { invalidType, invalidValue } from '../values/errors'
 import { checkOptions, isNumber, isString, type ShapeOf } from '../values/option-checks'
 import { checkFaults, type OneWay, ways } from './faults'

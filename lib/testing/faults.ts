@@ -1,5 +1,5 @@
 // The faults that can be set, and their checks.
-import type { Direction, Faults } from '../../testing'
+import type { Direction, Faults } from '../../types/testing'
 import { invalidValue, outOfRange } from '../values/errors'
 import { checkOptions, isCount, isDuration, isNumber, type ShapeOf } from '../values/option-checks'
 

@@ -1,6 +1,6 @@
 // A fabric for one test: a broker without a port, and clients of it. Isolated from the fabric that a process shares.
 import type { ConnectOptions } from '../../index'
-import type { MemoryFabricOptions } from '../../testing'
+import type { MemoryFabricOptions } from '../../types/testing'
 import { type ConatServer, init } from '../broker/broker'
 import type { Client } from '../client/client'
 import { FabricError } from '../values/errors'

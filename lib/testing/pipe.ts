@@ -1,6 +1,6 @@
 // One direction of one connection: takes bytes from one side, and gives them to the other when and as the faults say.
 import type { Socket } from 'node:net'
-import type { Faults } from '../../testing'
+import type { Faults } from '../../types/testing'
 import type { Random } from './random'
 
 /** What a direction of all connections has in common. */

@@ -5,7 +5,7 @@
  */
 
 import type { EventEmitter } from 'node:events'
-import type { Client, ConatServer, ConnectOptions, ServerOptions } from './index'
+import type { Client, ConatServer, ConnectOptions, ServerOptions } from '../index'
 
 /** What goes wrong in one direction, as long as it is set. Order is kept, whatever else happens: it is still TCP. */
 export interface Faults {

@@ -1,2 +1,0 @@
-// The same contract for `import`: what index.mjs re-exports is index.d.ts.
-export * from './index.js'
