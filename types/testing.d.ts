@@ -7,7 +7,10 @@
 import type { EventEmitter } from 'node:events'
 import type { Client, ConatServer, ConnectOptions, ServerOptions } from '../index'
 
-/** What goes wrong in one direction, as long as it is set. Order is kept, whatever else happens: it is still TCP. */
+/**
+ * What goes wrong in one direction, as long as it is set. Order is kept, whatever else happens: it is still
+ * TCP.
+ */
 export interface Faults {
   /** Everything arrives so much later. @default 0 */
   latency?: number
@@ -41,8 +44,8 @@ export interface FaultProxyOptions {
 }
 
 /**
- * Starts a TCP relay to `target`, and resolves when it listens. Without faults it only relays. It keeps the process
- * alive until it is closed.
+ * Starts a TCP relay to `target`, and resolves when it listens. Without faults it only relays. It keeps the
+ * process alive until it is closed.
  *
  * @throws {FabricError} `"ERR_UNKNOWN_OPTION"` · `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_ARG_VALUE"` ·
  *   `"ERR_OUT_OF_RANGE"`; an `Error` of Node when it cannot listen (`"EADDRINUSE"`)
@@ -72,8 +75,8 @@ export interface FaultProxy extends EventEmitter<{ connection: [number: number] 
   /** Sets the named faults for what comes from now on; `undefined` ends one. */
   set(faults: Faults, direction?: Direction): void
   /**
-   * Nothing passes any more and nobody is told, until `restore`: a network that went away. What was sent arrives after
-   * that, as TCP repeats it. New connections are taken, and nothing passes on them either.
+   * Nothing passes any more and nobody is told, until `restore`: a network that went away. What was sent
+   * arrives after that, as TCP repeats it. New connections are taken, and nothing passes on them either.
    */
   blackhole(direction?: Direction): void
   /** Flips one bit in each of the next `count` pieces (default 1). */
@@ -97,8 +100,8 @@ export interface FaultProxy extends EventEmitter<{ connection: [number: number] 
 export type MemoryFabricOptions = Omit<ServerOptions, 'port' | 'host' | 'path'>
 
 /**
- * Makes a fabric of its own inside this process: a broker without a port. Clients of other fabrics, also of the one
- * that a process shares, neither see it nor are seen.
+ * Makes a fabric of its own inside this process: a broker without a port. Clients of other fabrics, also of
+ * the one that a process shares, neither see it nor are seen.
  *
  * @throws {FabricError} as `init`
  * @example
@@ -114,7 +117,10 @@ export interface MemoryFabric {
   readonly broker: ConatServer
   /** A new client. Unless told otherwise it comes back within 50 ms after its connection was lost. */
   client(options?: ConnectOptions): Client
-  /** Cuts the connections of these clients, or of all, as if the network had failed. They come back by themselves. */
+  /**
+   * Cuts the connections of these clients, or of all, as if the network had failed. They come back by
+   * themselves.
+   */
   dropConnections(...clients: Client[]): void
   /** Closes the clients and the broker. Never rejects. */
   close(): Promise<void>
