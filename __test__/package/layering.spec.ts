@@ -23,11 +23,13 @@ const NEIGHBOURS: Readonly<Record<string, readonly string[]>> = {}
 /** Beside those of the sub-paths. */
 const MAX_ROOMS = 12
 /** Rooms that browsers get: no module of Node.js and none of its globals, except in the one file that is replaced for them. */
-const PORTABLE = { rooms: ['values', 'browser'], platform: 'values/platform.ts' }
+const PORTABLE = { rooms: ['values', 'packets', 'browser'], platform: 'values/platform.ts' }
 const NODE_GLOBALS = ['Buffer', 'process', 'setImmediate', '__dirname', 'require']
 const ADDON = 'engine/native.ts'
-/** Packages, and the only file that may import each. */
-const FENCED: Readonly<Record<string, string>> = { '@msgpack/msgpack': 'values/codec.ts' }
+/** Packages, and the only files that may import each. */
+const FENCED: Readonly<Record<string, readonly string[]>> = {
+  '@msgpack/msgpack': ['values/codec.ts', 'packets/packed.ts'],
+}
 
 /** Sources by path below lib/. */
 type Sources = ReadonlyMap<string, string>
@@ -86,7 +88,8 @@ function faults(sources: Sources): string[] {
       ) {
         found.push(`${path}: only ${ADDON} loads the addon`)
       }
-      if (name in FENCED && FENCED[name] !== path) found.push(`${path}: ${name} belongs in ${FENCED[name]}`)
+      const fence = FENCED[name]
+      if (fence?.includes(path) === false) found.push(`${path}: ${name} belongs in ${fence[0]}`)
       if (isPortable(path) && (name.startsWith('node:') || builtinModules.includes(name))) {
         found.push(`${path}: ${name} belongs in ${PORTABLE.platform}`)
       }

@@ -4,11 +4,13 @@ import type { exports } from '../../package.json'
 
 interface Contracts {
   '.': typeof import('../../index')
+  './packets': typeof import('../../types/packets')
   './testing': typeof import('../../types/testing')
 }
 
 interface Sources {
   '.': typeof import('../../lib/index')
+  './packets': typeof import('../../lib/packets/index')
   './testing': typeof import('../../lib/testing/index')
 }
 
