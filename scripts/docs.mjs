@@ -1,5 +1,5 @@
-// Checks the pages: every ```js block runs as a program of its own, and every link leads somewhere. Expected output, if a block states any,
-// are its `console.log(…) // text` comments, in order.
+// Checks the pages: every ```js block runs as a program of its own, every link leads somewhere, and every source file that is named exists.
+// Expected output, if a block states any, are its `console.log(…) // text` comments, in order.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { programs } from './util/programs.mjs'
@@ -12,8 +12,8 @@ const pages = ['.', 'docs'].flatMap(folder =>
 )
 
 export async function docs() {
-  const broken = pages.flatMap(brokenLinks)
-  for (const link of broken) console.log(`FAILED ${link}`)
+  const broken = pages.flatMap(page => [...brokenLinks(page), ...missingFiles(page)])
+  for (const complaint of broken) console.log(`FAILED ${complaint}`)
   return (await programs(pages.flatMap(blocks))) && broken.length === 0
 }
 
@@ -45,6 +45,18 @@ function brokenLinks(file) {
       return [`${file}: ${link}: no such heading`]
     return []
   })
+}
+
+/** Source files in code spans, such as `socket/sender.rs`, that are neither at the root nor in src/ or lib/. */
+function missingFiles(file) {
+  const spans = withoutCode(readFileSync(file, 'utf8')).matchAll(
+    /`((?:[\w-]+\/)+[\w.-]+\.(?:rs|ts|mjs|txt|json))[:`]/g,
+  )
+  return [...spans]
+    .filter(
+      ([, path]) => !path.includes('NAME') && !['', 'src', 'lib'].some(root => existsSync(join(root, path))),
+    )
+    .map(([, path]) => `${file}: no such file: ${path}`)
 }
 
 /** The anchors of a page's headings, as GitHub makes them. */
