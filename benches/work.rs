@@ -1,5 +1,5 @@
-//! Does one scenario for so many messages, and nothing else: what scripts/instructions.mjs runs under valgrind.
-//! Without arguments it lists the scenarios.
+//! Does one scenario for so many messages, and nothing else: what scripts/instructions.mjs runs under
+//! valgrind. Without arguments it lists the scenarios.
 
 mod scenarios;
 

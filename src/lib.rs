@@ -4,8 +4,9 @@
 //!
 //! 1. `base`: randomness, faults and timers as values, so that machines need no clock;
 //! 2. `subject`: names, patterns, and the trie that matches them;
-//! 3. `wire`: messages, operations, chunks, and each language they travel in;
-//! 4. `socket`: reliable in-order sockets; `client`: the fabric client; `broker`: the embedded broker — machines without I/O;
+//! 3. `wire`: messages, operations, chunks, and each protocol;
+//! 4. `socket`: reliable in-order sockets; `client`: the fabric client; `broker`: the embedded
+//!    broker — machines without I/O;
 //! 5. `endpoint`: one client joined with all its sockets;
 //! 6. `transport`: operations over something real;
 //! 7. `runtime`: the only room with tasks, channels and a clock;

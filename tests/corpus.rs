@@ -1,4 +1,5 @@
-//! Replays the corpus of the fuzzers on stable Rust: what they have once found stays found, and each target still reads what it read.
+//! Replays the corpus of the fuzzers on stable Rust: what they have once found stays found, and each target
+//! still reads what it read.
 //!
 //! `npm run fuzz` lets the fuzzers look for more.
 

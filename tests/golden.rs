@@ -1,5 +1,5 @@
-//! Committed samples of what goes over the wire: each is read, and written again byte for byte.
-//! The samples are the promise that other implementations build on; a change of one is a change of the language.
+//! Committed samples of what goes over the wire: each is read, and written again byte for byte. The samples
+//! are the promise that other implementations build on; a change of one is a change of the protocol.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! The wall between the rooms: nothing imports from a room below its own, and tokio and napi stay where they belong.
+//! The wall between the rooms: nothing imports from a room below its own, and tokio and napi stay where they
+//! belong.
 
 use std::{fs, path::Path};
 
@@ -105,14 +106,14 @@ fn unsafe_lines(text: &str) -> Vec<usize> {
     text.lines().enumerate().filter(|(_, line)| has(line)).map(|(index, _)| index + 1).collect()
 }
 
-/// Whether the comment right above line `line` (from 1) gives the reason.
+/// Returns whether the comment right above line `line` (from 1) gives the reason.
 fn is_explained(text: &str, line: usize) -> bool {
     let above: Vec<&str> = text.lines().take(line - 1).collect();
     let comment = above.iter().rev().take_while(|line| line.trim_start().starts_with("//"));
     comment.into_iter().any(|line| line.trim_start().starts_with("// SAFETY: "))
 }
 
-/// What follows each `crate::`; of `crate::{a, b::{c, d}}` it is `a` and `b`.
+/// Returns what follows each `crate::`; of `crate::{a, b::{c, d}}` it is `a` and `b`.
 fn imports(code: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for rest in code.split("crate::").skip(1) {
@@ -140,7 +141,8 @@ fn imports(code: &str) -> Vec<&str> {
     found
 }
 
-/// Whether the code names a crate as a path (`tokio::…`), an import (`use tokio;`) or an attribute (`#[napi]`).
+/// Returns whether the code names a crate as a path (`tokio::…`), an import (`use tokio;`) or an attribute
+/// (`#[napi]`).
 fn names_crate(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
         let (before, after) = (&code[..at], &code[at + name.len()..]);

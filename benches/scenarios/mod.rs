@@ -1,5 +1,5 @@
-//! The hot paths, piece by piece and whole: each is prepared once, and then does its work for as many messages as asked.
-//! No I/O, no clock, no chance: the same work every time.
+//! The hot paths, piece by piece and whole: each is prepared once, and then does its work for as many
+//! messages as asked. No I/O, no clock, no chance: the same work every time.
 
 mod path;
 mod routing;
@@ -29,7 +29,7 @@ const SCENARIOS: [Scenario; 11] = [
     ("idle-sockets", path::idle),
 ];
 
-/// What there is.
+/// Returns what there is.
 pub fn names() -> Vec<&'static str> {
     SCENARIOS.iter().map(|(name, _)| *name).collect()
 }

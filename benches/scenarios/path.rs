@@ -1,5 +1,5 @@
-//! The whole way of a message through the machines: a socket of one endpoint, the broker, a socket of another endpoint, and the
-//! acknowledgement back.
+//! The whole way of a message through the machines: a socket of one endpoint, the broker, a socket of another
+//! endpoint, and the acknowledgement back.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use selvedge::wire::{ClientOp, Headers, Json, Message, Messages, Payload, Server
 use super::wires::{Conat, Fabric, Wire};
 use super::{PAYLOAD_BYTES, Work};
 
-/// Without a language between.
+/// Without a protocol between.
 pub fn memory() -> Work {
     work(|| Box::new(Memory))
 }
@@ -148,7 +148,8 @@ impl Path {
         assert!(self.ready == self.opened && self.accepted.is_some(), "the socket is open");
     }
 
-    /// Writes so many messages in one go, as a program does in one tick, lets the reader handle them, and waits until the writer knows.
+    /// Writes so many messages in one go, as a program does in one tick, lets the reader handle them, and
+    /// waits until the writer knows.
     fn send(&mut self, messages: u32) {
         let payload = Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
         let mut written = Vec::new();
@@ -204,7 +205,7 @@ impl Path {
         }
     }
 
-    /// What an endpoint says goes to the broker; what it tells is for the application.
+    /// Returns what an endpoint says goes to the broker; what it tells is for the application.
     fn speak(&mut self, at: usize) -> bool {
         let end = &mut self.ends[at];
         let mut is_busy = false;

@@ -1,4 +1,4 @@
-//! The languages alone: what a client says is read by the broker, said by it to a subscriber, and read there.
+//! The protocols alone: what a client says is read by the broker, said by it to a subscriber, and read there.
 
 use bytes::BytesMut;
 use selvedge::subject::Pattern;
@@ -11,7 +11,8 @@ use super::routing::publication;
 
 const MAX_PAYLOAD: usize = 8_000_000;
 
-/// One connection between a client and a broker, in memory: operations go in as bytes and come out as operations.
+/// One connection between a client and a broker, in memory: operations go in as bytes and come out as
+/// operations.
 pub trait Wire {
     /// From the client to the broker.
     fn up(&mut self, op: ClientOp, into: &mut Vec<ClientOp>);
@@ -110,7 +111,7 @@ impl Wire for Conat {
     }
 }
 
-/// What the language itself answers is returned.
+/// Returns what the protocol itself answers is returned.
 fn packed<S, H>(speaker: &mut S, hearer: &mut H, op: S::Out, into: &mut Vec<H::In>) -> Frames
 where
     S: conat::Codec,

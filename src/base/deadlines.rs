@@ -37,17 +37,17 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
         }
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     pub fn len(&self) -> usize {
         self.by_key.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.by_key.is_empty()
     }
 
-    /// Whether `key` has a deadline.
+    /// Returns whether `key` has a deadline.
     pub fn contains(&self, key: K) -> bool {
         self.by_key.contains_key(&key)
     }

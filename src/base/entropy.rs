@@ -1,4 +1,5 @@
-//! Where machines get their randomness: ids nobody can guess, and jitter. Given to them, so that a simulation can replay a seed.
+//! Randomness as a value: unguessable ids, and jitter. Machines are given their source, so that a simulation
+//! can replay a seed.
 
 use super::FaultPoint;
 
@@ -23,7 +24,7 @@ pub trait Entropy: Send {
         self.below(1 << 53) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Whether to do what is allowed and rare at this point. Only a simulation ever says yes.
+    /// Returns whether to do what is allowed but rare at this point. True only in a simulation.
     fn should_inject(&mut self, _point: FaultPoint) -> bool {
         false
     }

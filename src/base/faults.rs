@@ -2,12 +2,13 @@
 
 use super::Entropy;
 
-/// What machines may do at any time and hardly ever do, so that a simulation makes them do it often (FoundationDB's "should_inject").
+/// Things that machines may do at any time and hardly ever do, so that a simulation makes them do it often
+/// (FoundationDB's "buggify").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultPoint {
-    /// A report leaves before it is due.
+    /// An ack leaves before it is due.
     EarlyAck,
-    /// A report that is due waits.
+    /// An ack that is due waits.
     DelayedAck,
     /// There is no room but for the next message.
     TinyWindow,
@@ -27,7 +28,7 @@ impl FaultInjector {
         Self(source.fork())
     }
 
-    /// Whether to do what is allowed and rare at this point.
+    /// Returns whether to do what is allowed but rare at this point.
     pub fn should_inject(&mut self, point: FaultPoint) -> bool {
         self.0.as_mut().is_some_and(|source| source.should_inject(point))
     }

@@ -1,27 +1,30 @@
-//! What a broker asks of the application: who somebody is, and what he may do.
+//! What a broker asks of the application: who a user is, and what they may do.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::PeerId;
 
-/// What is asked, and for how long an answer is waited for and believed.
+/// Which requests are made, how long a reply may take, and for how long it is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthorizerConfig {
-    /// Ask who each new connection is. Else everybody is `null`.
+    /// Ask who each new connection is. Otherwise every user is `null`.
     pub asks_user: bool,
     /// Ask before each publish, subscription and wait for interest. Else everything is allowed.
     pub asks_permission: bool,
-    /// Keep `sys.conat.…` for the broker's own service: only system users publish there, only the broker listens.
+    /// Keep `sys.conat.…` for the broker's own service: only system users publish there, only the broker
+    /// listens.
     pub guards_system: bool,
-    /// How long it may take to find out who somebody is; then the sign-in has failed. Default 10 s, as for the handshake.
-    /// Too low: users of a slow directory are refused. Too high: strangers hold places that others need.
+    /// The time that authentication may take before the sign-in fails. Default 10 s, as for the handshake.
+    /// Too low: users of a slow directory are refused. Too high: unauthenticated clients hold places that
+    /// others need.
     pub sign_in_timeout: Duration,
-    /// How long a decision may take; then it is no. Default 10 s. Too high: a callback that hangs holds up what its
-    /// connection does for that long.
+    /// The time that a decision may take before it counts as denied. Default 10 s. Too high: a callback that
+    /// hangs holds up its connection for that long.
     pub permission_timeout: Duration,
-    /// For how long a decision is believed for the same connection, action and subject. Default 1 s. Zero: asked every
-    /// time. Too high: who loses a permission keeps it for that long, unless it is asked again by hand.
+    /// For how long a decision is believed for the same connection, action and subject. Default 1 s. Zero:
+    /// asked every time. Too high: who loses a permission keeps it for that long, unless it is asked again by
+    /// hand.
     pub permission_cache: Duration,
 }
 
@@ -38,7 +41,7 @@ impl Default for AuthorizerConfig {
     }
 }
 
-/// What is known of a connection before it is known who it is.
+/// What is known of a connection before it is authenticated.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConnectionInfo {
     /// The connection's id, by which the application names it. Never used again.
@@ -51,7 +54,7 @@ pub struct ConnectionInfo {
     pub certificate: Option<Certificate>,
 }
 
-/// Who somebody is by a verified certificate.
+/// The identity in a verified certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     /// SHA-256 of all of it, as Node.js writes it.
@@ -60,10 +63,10 @@ pub struct Certificate {
     pub alternative_names: Vec<String>,
 }
 
-/// What one may want to do on a subject.
+/// An action on a subject that needs permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// To publish to it, or to ask whether somebody listens.
+    /// To publish to it, or to ask whether it has subscribers.
     Publish,
     /// To subscribe to it.
     Subscribe,
@@ -87,20 +90,20 @@ pub type AuthRequestId = u64;
 pub enum AuthRequest {
     /// Who is this? Answered with `Broker::handle_user`.
     Authenticate {
-        /// Of the answer.
+        /// Comes back with the reply.
         request: AuthRequestId,
-        /// Whose connection.
+        /// The connection.
         peer: PeerId,
-        /// What it said.
+        /// What it sent in its handshake.
         connection: ConnectionInfo,
     },
     /// May it do this? Answered with `Broker::handle_decision`.
     Authorize {
-        /// Of the answer.
+        /// Comes back with the reply.
         request: AuthRequestId,
-        /// Whose connection.
+        /// The connection.
         peer: PeerId,
-        /// What it wants to do.
+        /// The action it asks for.
         action: Action,
         /// On which valid subject, or pattern.
         subject: Arc<str>,
@@ -109,7 +112,7 @@ pub enum AuthRequest {
     Disconnected(PeerId),
 }
 
-/// What the application decided.
+/// The application's decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// Yes.

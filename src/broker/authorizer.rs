@@ -1,4 +1,5 @@
-//! The requests that are open, of all connections: asks within bounds, and brings each answer to who waits for it.
+//! The requests that are open, of all connections: asks within bounds, and brings each answer to who waits
+//! for it.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use crate::wire::ClientOp;
 pub(super) struct Authorizer {
     config: AuthorizerConfig,
     pending: HashMap<PeerId, PendingOps>,
-    /// Each until its answer comes, whoever is still there to hear it: so what the application has to do is bounded.
+    /// Each until its reply comes, even when nothing waits for it any more: so the application's work is
+    /// bounded.
     requests: HashMap<AuthRequestId, AuthCall>,
     deadlines: Deadlines<AuthRequestId>,
     asked: AuthRequestId,
@@ -37,7 +39,7 @@ enum AuthCall {
         subject: Arc<str>,
         waiters: Vec<Waiter>,
     },
-    /// Nobody waits for it any more.
+    /// Nothing waits for it any more.
     Stale {
         is_user: bool,
     },
@@ -62,7 +64,7 @@ impl Authorizer {
         &self.config
     }
 
-    /// Asks who this is. False when too many others are asked about.
+    /// Asks who this is. Returns false when too many others are asked about.
     pub(super) fn ask_user(&mut self, now: Instant, peer: PeerId, connection: ConnectionInfo) -> bool {
         if self.signing_in >= MAX_SIGNING_IN {
             return false;
@@ -77,7 +79,7 @@ impl Authorizer {
         true
     }
 
-    /// It is known who this is: what it said meanwhile can be asked about.
+    /// The connection is authenticated: what it sent meanwhile can be asked about.
     pub(super) fn admit(&mut self, now: Instant, peer: PeerId, is_system: bool) {
         let pending = self.pending.entry(peer).or_default();
         pending.is_signed_in = true;
@@ -85,7 +87,7 @@ impl Authorizer {
         self.ask_more(now, peer);
     }
 
-    /// Gives the operation back when it may be carried out at once; else it is held.
+    /// Returns the operation when it may be carried out at once; otherwise holds it.
     pub(super) fn take_in(&mut self, now: Instant, peer: PeerId, op: ClientOp) -> Option<ClientOp> {
         let Self { pending, config, .. } = self;
         let Some(pending) = pending.get_mut(&peer) else { return Some(op) };
@@ -103,7 +105,7 @@ impl Authorizer {
         None
     }
 
-    /// Who an answer is about, if somebody still waits for it.
+    /// Takes the reply to an authentication. Returns the connection it is about, if that is still open.
     pub(super) fn handle_user(&mut self, request: AuthRequestId) -> Option<PeerId> {
         if !matches!(self.requests.get(&request), Some(AuthCall::User(_) | AuthCall::Stale { is_user: true }))
         {
@@ -151,7 +153,7 @@ impl Authorizer {
         }
     }
 
-    /// Believes nothing that was decided about a connection, and asks again about what it has.
+    /// Forgets the decisions about a connection, and asks again about what it has.
     pub(super) fn revalidate(&mut self, now: Instant, peer: PeerId, existing: Vec<Claim>) {
         if !self.config.asks_permission {
             return;
@@ -171,7 +173,7 @@ impl Authorizer {
         self.auth_requests.push_back(AuthRequest::Disconnected(peer));
     }
 
-    /// An answer that did not come in time. Gives the connection if it was about who it is.
+    /// An answer that did not come in time. Returns the connection if it was about who it is.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Option<PeerId>> {
         let request = self.deadlines.pop_due(now)?;
         let is_user = matches!(self.requests.get(&request), Some(AuthCall::User(_)));
@@ -204,7 +206,7 @@ impl Authorizer {
         self.pending.get_mut(&peer)
     }
 
-    /// Whether a connection is not to be read from.
+    /// Returns whether a connection is not to be read from.
     pub(super) fn is_full(&self, peer: PeerId) -> bool {
         self.pending.get(&peer).is_some_and(PendingOps::is_full)
     }
@@ -283,7 +285,7 @@ impl Authorizer {
     }
 }
 
-/// What is known without asking.
+/// Returns what is known without asking.
 fn verdict(
     config: &AuthorizerConfig,
     pending: &PendingOps,
@@ -304,17 +306,18 @@ fn verdict(
     }
 }
 
-/// Whether a subject, or a pattern by its first tokens, belongs to the system's service.
+/// Returns whether a subject, or a pattern by its first tokens, belongs to the system's service.
 pub(super) fn is_system(subject: &str) -> bool {
     let mut tokens = subject.split('.');
     tokens.next() == Some("sys") && matches!(tokens.next(), Some("conat" | "*" | ">"))
 }
 
-/// Connections that the application is asked about at once; more are refused. Each holds a head of up to 16 KiB.
+/// Connections that the application is asked about at once; more are refused. Each holds a head of up to 16
+/// KiB.
 pub(super) const MAX_SIGNING_IN: usize = 1000;
 
-/// Questions about one connection that are open at once.
+/// Open requests about one connection.
 pub(super) const MAX_OPEN: usize = 256;
 
-/// Questions about all of them; others wait for their turn. About 20 MB.
+/// Open requests about all of them; others wait for their turn. About 20 MB.
 pub(super) const MAX_QUESTIONS: usize = 65_536;

@@ -8,8 +8,8 @@ use super::peer::PeerId;
 use crate::base::Deadlines;
 use crate::wire::MessageId;
 
-/// The memory of chosen members. Bounded: a publisher that begins more than [`MAX_PER_PUBLISHER`] messages loses the
-/// rest of its own oldest one; above [`MAX_ASSIGNMENTS`] in all, no message in chunks may begin.
+/// The memory of chosen members. Bounded: a publisher that begins more than [`MAX_PER_PUBLISHER`] messages
+/// loses the rest of its own oldest one; above [`MAX_ASSIGNMENTS`] in all, no message in chunks may begin.
 #[derive(Debug, Default)]
 pub(super) struct ChunkAssignments {
     /// For each publisher, oldest first.
@@ -22,7 +22,7 @@ pub(super) struct ChunkAssignments {
 /// Names a queue group under one pattern. Never used again.
 pub(super) type GroupId = u64;
 
-/// Who has a message, by group.
+/// The members that have a message, by group.
 pub(super) type Assignments = HashMap<GroupId, Assignment>;
 
 /// A member of a group, for as long as it stays one: who leaves and comes back is another.
@@ -42,7 +42,8 @@ struct Message {
 }
 
 impl ChunkAssignments {
-    /// Whether one more message may begin. A single one may exceed the bound by as many groups as it goes to.
+    /// Returns whether one more message may begin. A single one may exceed the bound by as many groups as it
+    /// goes to.
     pub(super) fn check_room(&self) -> Result<(), Refusal> {
         if self.assignments >= MAX_ASSIGNMENTS {
             return Err(Refusal::TooManyUnfinished { limit: MAX_ASSIGNMENTS });
@@ -68,7 +69,7 @@ impl ChunkAssignments {
         self.update_deadline(publisher);
     }
 
-    /// Who gets the other chunks.
+    /// Returns the members that get the other chunks.
     pub(super) fn assignments(
         &self,
         now: Instant,
@@ -112,7 +113,7 @@ impl ChunkAssignments {
         }
     }
 
-    /// When something gets too old.
+    /// Returns when something gets too old.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.deadlines.next()
     }
@@ -126,7 +127,7 @@ impl ChunkAssignments {
     }
 }
 
-/// How long the rest of a message may take. Receivers give up at the same age (conat.md 2).
+/// The time that the rest of a message may take. Receivers give up at the same age (conat.md 2).
 pub(super) const LIFETIME: Duration = Duration::from_secs(120);
 
 /// ChunkAssignments messages of one publisher; as many as a receiver holds.

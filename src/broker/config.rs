@@ -1,37 +1,39 @@
-//! What the one who runs a broker may choose, and what is taken otherwise.
+//! The settings of a broker, and their defaults.
 
 /// Options of a broker. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerConfig {
-    /// The broker's name in its cluster, told to every client. Default `"0"`, as Conat calls a server that stands alone.
-    /// Two brokers of one cluster must not share it: the system service addresses them by it.
+    /// The broker's name in its cluster, told to every client. Default `"0"`, as Conat calls a server that
+    /// stands alone. Two brokers of one cluster must not share it: the system service addresses them by it.
     pub id: String,
     /// The cluster's name, told to every client. Default: none.
     pub cluster_name: Option<String>,
     /// Where the servers of this cluster are reached: the answer to a client that asks. Default: none.
     pub addresses: Vec<String>,
-    /// Largest payload with headers of one publish. Default 8 000 000, Conat's; longer messages come in chunks.
-    /// Too low: more chunks a message, and below 101 000 chunks of 1000 bytes. Too high: one message blocks a
-    /// link for as long as it takes, and each connection may hold that much before it is refused.
+    /// Largest payload with headers of one publish. Default 8 000 000, Conat's; longer messages come in
+    /// chunks. Too low: more chunks a message, and below 101 000 chunks of 1000 bytes. Too high: one message
+    /// blocks a link for as long as it takes, and each connection may hold that much before it is refused.
     pub max_payload: usize,
     /// Subscriptions of one connection. Default 500, Conat's. Too low: clients with many sockets are refused.
     /// Too high: one client can hold that many patterns of up to 8 KiB in the broker's memory.
     pub max_subscriptions_per_client: usize,
-    /// The same for a connection whose user has a `hub_id`: the fabric's own services. Default 15 000, Conat's.
+    /// The same for a connection whose user has a `hub_id`: the fabric's own services. Default 15 000,
+    /// Conat's.
     pub max_subscriptions_per_hub: usize,
-    /// Connections at once. Default 10 000, Conat's. Too low: clients are refused with 429. Too high: the process
-    /// runs out of file descriptors, and then nobody gets in.
+    /// Connections at once. Default 10 000, Conat's. Too low: clients are refused with 429. Too high: the
+    /// process runs out of file descriptors, and then nobody gets in.
     pub max_connections: usize,
-    /// Connections at once of one user, unless the user is `null` (which is everybody). Default 100, Conat's.
-    /// Too low: a user with many tabs is refused. Too high: one user can take the places of all others.
+    /// Connections at once of one user, unless the user is `null` (anonymous). Default 100, Conat's. Too low:
+    /// a user with many tabs is refused. Too high: one user can take the places of all others.
     pub max_connections_per_user: usize,
-    /// Output that may wait for one peer, with the broker's own cost of each operation. Default 64 MiB. Above it
-    /// the peer is a slow consumer: closed, its output dropped. Below `max_payload` a single message does that;
-    /// too high, and a few stalled readers take the memory of the process.
+    /// Output that may wait for one peer, with the broker's own cost of each operation. Default 64 MiB. Above
+    /// it the peer is a slow consumer: closed, its output dropped. Below `max_payload` a single message does
+    /// that; too high, and a few stalled readers take the memory of the process.
     pub max_outbox_bytes: usize,
-    /// Operations that may wait for one peer. Default 262 144: what 64 MiB hold when all are tiny. The same policy.
+    /// Operations that may wait for one peer. Default 262 144: what 64 MiB hold when all are tiny. The same
+    /// policy.
     pub max_outbox_ops: usize,
-    /// What is asked of the application. Default: nothing, everybody is `null` and may do everything.
+    /// What the application is asked. Default: nothing; every user is `null` and may do everything.
     pub authorizer: Option<super::AuthorizerConfig>,
 }
 

@@ -1,4 +1,4 @@
-//! What was decided about one connection a moment ago: a stream of messages on one subject is asked about once.
+//! Recent decisions about one connection: a stream of messages on one subject is asked about once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ struct CachedDecision {
 }
 
 impl DecisionCache {
-    /// What was decided, as long as it holds.
+    /// Returns what was decided, as long as it holds.
     pub(super) fn get(&self, now: Instant, action: Action, subject: &str) -> Option<bool> {
         let decisions = match action {
             Action::Publish => &self.publish,

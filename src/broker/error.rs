@@ -1,16 +1,17 @@
-//! Why the broker refuses something, or wants a peer gone.
+//! Why the broker refuses an operation, or disconnects a peer.
 
 use std::fmt;
 
 use crate::wire::OpError;
 
-/// Why the broker wants a peer gone. Whoever holds the link flushes the peer's outbox and closes it.
+/// Why the broker disconnects a peer. The owner of the link flushes the peer's outbox and closes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DisconnectReason {
-    /// It does not read as fast as messages come for it. Its outbox was dropped, and holds only the word that says so.
+    /// It does not read as fast as messages come for it. Its outbox was dropped, and holds only the notice of
+    /// it.
     SlowConsumer,
-    /// It may not come in. Its outbox holds the `info` that says why.
+    /// It was refused. Its outbox holds the `info` with the reason.
     SignInRefused,
     /// The application wants it gone.
     Disconnected,

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Keys with values, in an order that depends only on what was done to it, never on a hash. Every operation is
-/// constant time; a small index_map, as nearly all are, has no hash table.
+/// Keys with values, in an order that depends only on what was done to it, never on a hash. Every operation
+/// is constant time; a small index_map, as nearly all are, has no hash table.
 #[derive(Debug)]
 pub(super) struct IndexMap<K, V> {
     entries: Vec<(K, V)>,
@@ -18,12 +18,12 @@ impl<K: Clone + Eq + Hash, V> IndexMap<K, V> {
         Self { entries: Vec::new(), index: None }
     }
 
-    /// How many entries there are.
+    /// Returns how many entries there are.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

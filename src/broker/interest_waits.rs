@@ -1,4 +1,4 @@
-//! Clients that wait until somebody listens on a subject.
+//! Clients that wait until a subject has subscribers.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use crate::base::Deadlines;
 use crate::subject::Pattern;
 use crate::wire::AckId;
 
-/// Open waits. A new pattern looks only at waits that share its literal beginning; a pattern that begins with a
-/// wildcard looks at all, which is acceptable because there are at most [`MAX_WAITS`].
+/// Open waits. A new pattern looks only at waits that share its literal beginning; a pattern that begins with
+/// a wildcard looks at all, which is acceptable because there are at most [`MAX_WAITS`].
 #[derive(Debug, Default)]
 pub(super) struct InterestWaits {
     open: HashMap<WaitId, Wait>,
@@ -32,7 +32,8 @@ struct Wait {
 }
 
 impl InterestWaits {
-    /// Begins to wait for at most `timeout` (and [`MAX_TIMEOUT`]). `subject` is a valid one that nobody listens on.
+    /// Begins to wait for at most `timeout` (and [`MAX_TIMEOUT`]). `subject` is a valid one that nobody
+    /// listens on.
     pub(super) fn begin(
         &mut self,
         now: Instant,
@@ -57,7 +58,8 @@ impl InterestWaits {
         Ok(())
     }
 
-    /// Somebody listens on `pattern` now: ends the waits that this satisfies and calls `answer` for each.
+    /// A subscription to `pattern` exists now: ends the waits that this satisfies and calls `answer` for
+    /// each.
     pub(super) fn handle_interest(&mut self, pattern: &Pattern, mut answer: impl FnMut(PeerId, AckId)) {
         if self.open.is_empty() || pattern.is_silent() {
             return;
@@ -86,7 +88,7 @@ impl InterestWaits {
         self.end(id).map(|wait| (wait.peer, wait.ack))
     }
 
-    /// When the next wait is over.
+    /// Returns when the next wait is over.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.deadlines.next()
     }
@@ -104,7 +106,7 @@ impl InterestWaits {
         of_peer.filter_map(|id| Some(self.open.get(id)?.subject.clone())).collect()
     }
 
-    /// Drops the waits of a peer for one subject. Gives what is to be answered.
+    /// Drops the waits of a peer for one subject. Returns what is to be answered.
     pub(super) fn forget_subject(&mut self, peer: PeerId, subject: &str) -> Vec<AckId> {
         let of_peer = self.by_peer.get(&peer).into_iter().flatten();
         let is_same = |id: &&WaitId| self.open.get(*id).is_some_and(|wait| &*wait.subject == subject);
@@ -112,7 +114,7 @@ impl InterestWaits {
         ended.into_iter().filter_map(|id| Some(self.end(id)?.ack)).collect()
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     pub(super) fn len(&self) -> usize {
         self.open.len()
     }
@@ -131,7 +133,7 @@ impl InterestWaits {
     }
 }
 
-/// What every subject that `pattern` matches begins with; the whole pattern if it has no wildcard.
+/// Returns what every subject that `pattern` matches begins with; the whole pattern if it has no wildcard.
 fn literal_prefix(pattern: &str) -> &str {
     let mut length = 0;
     for token in pattern.split('.') {
@@ -149,7 +151,8 @@ pub(super) const MAX_TIMEOUT: Duration = Duration::from_secs(90);
 /// InterestWaits of one connection. A client has one for each publish or socket that waits for its receiver.
 pub(super) const MAX_WAITS_PER_PEER: usize = 1000;
 
-/// InterestWaits of all connections: about 10 MB, and some milliseconds for a pattern that has to look at all of them.
+/// InterestWaits of all connections: about 10 MB, and some milliseconds for a pattern that has to look at all
+/// of them.
 pub(super) const MAX_WAITS: usize = 65_536;
 
 #[cfg(test)]

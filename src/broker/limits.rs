@@ -1,4 +1,4 @@
-//! Who may come in, and how much one operation may carry. Slow consumers are the outbox's business.
+//! Limits on connections and on single operations. Slow consumers are the outbox's business.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// Takes a place for somebody who is not known yet, or says why there is none.
+    /// Takes a place for a connection that is not authenticated yet, or returns why there is none.
     pub(super) fn enter(&mut self, config: &BrokerConfig) -> Result<(), Refusal> {
         if self.total >= config.max_connections {
             return Err(Refusal::TooManyConnections { limit: config.max_connections });
@@ -27,7 +27,7 @@ impl Admission {
         Ok(())
     }
 
-    /// Whoever took a place is `user`, and takes one of his too.
+    /// The connection that took a place belongs to `user`: takes one of theirs too.
     pub(super) fn sign_in(&mut self, config: &BrokerConfig, user: &Json) -> Result<(), Refusal> {
         if !is_nobody(user) {
             let limit = config.max_connections_per_user;
@@ -39,7 +39,7 @@ impl Admission {
         Ok(())
     }
 
-    /// Gives back what was taken for `user`; `null` as long as he was not known.
+    /// Releases what was taken for `user`, which is `null` until they are known.
     pub(super) fn release(&mut self, user: &Json) {
         self.total = self.total.saturating_sub(1);
         if let Some(count) = self.by_user.get_mut(user.as_bytes()) {
@@ -50,18 +50,18 @@ impl Admission {
         }
     }
 
-    /// How many connections each user has. Nobody is not among them.
+    /// Returns how many connections each user has. Nobody is not among them.
     pub(super) fn by_user(&self) -> impl Iterator<Item = (&str, usize)> {
         self.by_user.iter().map(|(user, count)| (std::str::from_utf8(user).unwrap_or_default(), *count))
     }
 
-    /// How many places are taken.
+    /// Returns how many places are taken.
     pub(super) fn total(&self) -> usize {
         self.total
     }
 }
 
-/// How many subscriptions a connection of `user` may have.
+/// Returns how many subscriptions a connection of `user` may have.
 pub(super) fn max_subscriptions(config: &BrokerConfig, user: &Json) -> usize {
     // As JavaScript sees truth: an empty hub_id is none.
     let value = user.to_value();
@@ -73,12 +73,13 @@ pub(super) fn max_subscriptions(config: &BrokerConfig, user: &Json) -> usize {
     if is_hub { config.max_subscriptions_per_hub } else { config.max_subscriptions_per_client }
 }
 
-/// Whether this is the user of the system account.
+/// Returns whether this is the user of the system account.
 pub(super) fn is_system_user(user: &Json) -> bool {
     user.to_value().get("hub_id").and_then(serde_json::Value::as_str) == Some("system")
 }
 
-/// Whether a publish is small enough. Headers count with the payload: they are stored and sent as it is.
+/// Returns whether a publish is small enough. Headers count with the payload: they are stored and sent as it
+/// is.
 pub(super) fn check_publication(config: &BrokerConfig, publication: &Publication) -> Result<(), Refusal> {
     if publication.id.len() > MAX_ID_BYTES {
         return Err(Refusal::IdTooLong { limit: MAX_ID_BYTES });
@@ -115,7 +116,8 @@ pub(super) const MAX_ID_BYTES: usize = 1024;
 /// Longest name of a queue in bytes: a bound for memory, far above any real name.
 pub(super) const MAX_QUEUE_BYTES: usize = 8 * 1024;
 
-/// Deliveries travel as Socket.IO events named after the pattern, and its libraries keep these names for themselves:
-/// a subscriber would break on them, and in the original every later publish to them failed (conat.md 3).
+/// Deliveries travel as Socket.IO events named after the pattern, and its libraries keep these names for
+/// themselves: a subscriber would break on them, and in the original every later publish to them failed
+/// (conat.md 3).
 const RESERVED_PATTERNS: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];

@@ -22,11 +22,11 @@ use crate::wire::{AckId, ClientOp, Info, Json, OpError, Reply, ServerOp, Subscri
 
 /// An embedded broker.
 ///
-/// Whoever drives it attaches a peer for each link, hands over its operations, and after each call drains
+/// Its driver attaches a peer for each link, hands over its operations, and after each call drains
 /// [`Broker::poll_woken`]: for each peer named there it calls [`Broker::take_outbox`] and looks at
 /// [`Broker::close_reason`]. When [`Broker::poll_timeout`] is reached it calls [`Broker::handle_timeout`].
-/// With [`BrokerConfig::authorizer`] it also drains [`Broker::poll_auth_request`], and does not read from a peer while
-/// [`Broker::is_paused`].
+/// With [`BrokerConfig::authorizer`] it also drains [`Broker::poll_auth_request`], and does not read from a
+/// peer while [`Broker::is_paused`].
 pub struct Broker {
     config: BrokerConfig,
     entropy: Box<dyn Entropy>,
@@ -58,8 +58,8 @@ impl Broker {
         }
     }
 
-    /// A connection whose link is up and whose user is known. Its first output is [`ServerOp::Info`]: with this
-    /// user, or with code 429 and then a close reason when there are too many connections.
+    /// A connection whose link is up and whose user is known. Its first output is [`ServerOp::Info`]: with
+    /// this user, or with code 429 and then a close reason when there are too many connections.
     pub fn attach(&mut self, now: Instant, user: Json) -> PeerId {
         let peer = self.peers.attach(String::new(), String::new());
         if self.enter(peer) {
@@ -69,7 +69,7 @@ impl Broker {
         peer
     }
 
-    /// What a peer wants. Ignored when it is gone, or to be closed.
+    /// Takes an operation of a peer. Ignored when the peer is gone, or about to be closed.
     pub fn handle_op(&mut self, now: Instant, peer: PeerId, op: ClientOp) {
         if self.peers.open_mut(peer).is_none() {
             return;
@@ -88,15 +88,15 @@ impl Broker {
         self.peers.remove(peer);
     }
 
-    /// Puts an operation into a peer's outbox, behind what is there: for answers that are decided outside, such as
-    /// missing permissions.
+    /// Puts an operation into a peer's outbox, behind what is there: for answers that are decided outside,
+    /// such as missing permissions.
     pub fn send(&mut self, peer: PeerId, op: ServerOp) {
         self.peers.send(peer, op);
         self.evict_slow_consumers();
     }
 
-    /// Moves what waits for this peer to `into`, oldest first: at most 1024 operations and about 1 MiB a call. When
-    /// more is left the peer is woken again.
+    /// Moves what waits for this peer to `into`, oldest first: at most 1024 operations and about 1 MiB a
+    /// call. When more is left the peer is woken again.
     pub fn take_outbox(&mut self, peer: PeerId, into: &mut Vec<ServerOp>) {
         self.peers.take_outbox(peer, into);
     }
@@ -129,7 +129,7 @@ impl Broker {
         self.evict_slow_consumers();
     }
 
-    /// When [`Broker::handle_timeout`] has something to do.
+    /// Returns when [`Broker::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let auth_requests = self.authorizer.as_ref().and_then(Authorizer::poll_timeout);
         let timeouts =
@@ -137,7 +137,7 @@ impl Broker {
         timeouts.into_iter().flatten().min()
     }
 
-    /// Shuts down: every peer gets a close reason, with its outbox left to flush, and so does whoever comes later.
+    /// Shuts down: every peer gets a close reason, with its outbox left to flush; so does every later one.
     pub fn close(&mut self) {
         self.is_closed = true;
         let open: Vec<PeerId> =
@@ -153,7 +153,8 @@ impl Broker {
         self.is_closed = true;
     }
 
-    /// Sends the oldest peer away, with its outbox left to flush, to find itself another broker. Says whether there was one.
+    /// Sends the oldest peer away, with its outbox left to flush, to find itself another broker. Returns
+    /// whether there was one.
     pub fn release_one(&mut self) -> bool {
         let oldest = self.peers.all().into_iter().find(|peer| peer.close.is_none()).map(|peer| peer.id);
         if let Some(peer) = oldest {
@@ -168,7 +169,7 @@ impl Broker {
         &self.config
     }
 
-    /// How many connections are open.
+    /// Returns how many connections are open.
     pub fn connections(&self) -> usize {
         self.admission.total()
     }
@@ -183,7 +184,8 @@ impl Broker {
         Some(self.peers.get(peer)?.stats())
     }
 
-    /// Every pattern with the number of its subscriptions, but for the broker's own. Walks over all of them: for debugging and tools.
+    /// Every pattern with the number of its subscriptions, but for the broker's own. Walks over all of them:
+    /// for debugging and tools.
     pub fn patterns(&self) -> BTreeMap<Pattern, usize> {
         let mut patterns = BTreeMap::new();
         for peer in self.peers.all().into_iter().filter(|peer| !peer.is_internal) {
@@ -194,7 +196,7 @@ impl Broker {
         patterns
     }
 
-    /// Whether somebody other than a tap listens on `subject`.
+    /// Returns whether `subject` has a subscriber other than a tap.
     pub fn has_interest(&self, subject: &Subject) -> bool {
         self.router.has_interest(subject.as_str())
     }
@@ -213,19 +215,22 @@ impl Broker {
         }
     }
 
-    /// How many assignments for messages in chunks it remembers: for checks that nothing stays behind.
+    /// Returns how many assignments for messages in chunks it remembers: for checks that nothing stays
+    /// behind.
     pub fn unfinished(&self) -> usize {
         self.router.unfinished()
     }
 
-    /// A printable table of peers and patterns, for debugging. Bounded, and escaped: names come from strangers.
+    /// Returns a printable table of peers and patterns, for debugging. Bounded, and escaped: names are
+    /// untrusted.
     pub fn snapshot(&self) -> String {
         let peers: Vec<(PeerId, PeerStats)> =
             self.peers.all().into_iter().map(|peer| (peer.id, peer.stats())).collect();
         snapshot::render(&self.config.id, &self.stats(), &peers, &self.patterns())
     }
 
-    /// Does what a peer wants, but for what it may not. `verdicts` are on the subjects that `op` names; none: all are allowed.
+    /// Does what a peer wants, but for what it may not. `verdicts` are on the subjects that `op` names; none:
+    /// all are allowed.
     fn execute(&mut self, now: Instant, peer: PeerId, op: ClientOp, verdicts: &[Verdict]) {
         match op {
             ClientOp::Publish { ack, publication } if is_denied(verdicts) => {
@@ -240,7 +245,7 @@ impl Broker {
             }
             ClientOp::Request { ack, publication } => {
                 let reply = self.publish(now, peer, publication);
-                // That somebody has it, his answer will say.
+                // A receiver of it answers itself.
                 if !matches!(reply, Reply::Published { count: 1.. }) {
                     self.acknowledge(peer, Some(ack), reply);
                 }
@@ -297,7 +302,8 @@ impl Broker {
 
     fn subscribe(&mut self, peer: PeerId, subscription: Subscription) -> Result<SubscribeStatus, Refusal> {
         let (pattern, queue) = limits::check_subscription(subscription)?;
-        // It can fall within a list, by the answers to its own waits; then it gets none of these statuses either.
+        // It can fall within a list, by the answers to its own waits; then it gets none of these statuses
+        // either.
         let Some(entry) = self.peers.open_mut(peer) else { return Ok(SubscribeStatus::AlreadyAdded) };
         if entry.subscriptions.contains_key(&pattern) {
             return Ok(SubscribeStatus::AlreadyAdded);
@@ -390,8 +396,9 @@ fn is_denied(verdicts: &[Verdict]) -> bool {
     verdicts.contains(&Verdict::Denied)
 }
 
-/// How often `info` is repeated until the client has it (Conat's).
+/// The interval at which `info` is repeated until the client has it (Conat's).
 pub(super) const INFO_INTERVAL: Duration = Duration::from_millis(7500);
 
-/// For how long (Conat's). A client that is silent for longer has a keep-alive problem, which its link notices.
+/// For how long (Conat's). A client that is silent for longer has a keep-alive problem, which its link
+/// notices.
 pub(super) const INFO_REPEAT_TIMEOUT: Duration = Duration::from_secs(120);

@@ -1,8 +1,9 @@
-//! The embedded broker: connections in, deliveries out. A pure state machine: no I/O, no clock, no tasks, no locks.
+//! The embedded broker: connections in, deliveries out. A pure state machine: no I/O, no clock, no tasks, no
+//! locks.
 //!
-//! Who somebody is and what he may do it asks of the application, if it is to (`Broker::poll_auth_request`), and holds what cannot be
-//! decided yet. Knows nothing of languages. A peer gets what waits for it in its outbox; `Broker::poll_woken` says whose outbox to
-//! look into.
+//! It asks the application who a user is and what they may do, if so configured
+//! (`Broker::poll_auth_request`), and holds what cannot be decided yet. It knows nothing of protocols. A
+//! peer's output waits in its outbox; `Broker::poll_woken` names the peers that have some.
 
 mod auth_request;
 mod authorizer;

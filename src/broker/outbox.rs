@@ -1,4 +1,4 @@
-//! What waits for one peer: bounded in bytes and operations.
+//! The output that waits for one peer: bounded in bytes and operations.
 
 use std::collections::VecDeque;
 
@@ -69,19 +69,19 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// How many operations wait.
+    /// Returns how many operations wait.
     pub(super) fn len(&self) -> usize {
         self.ops.len()
     }
 
-    /// What they cost.
+    /// Returns what they cost.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 }
 
-/// What an operation costs in bytes: its texts and payload, and its place in the queue. A payload that several
-/// peers share counts for each, since the slowest of them keeps it alive.
+/// Returns what an operation costs in bytes: its texts and payload, and its place in the queue. A payload
+/// that several peers share counts for each, since the slowest of them keeps it alive.
 fn cost(op: &ServerOp) -> usize {
     size_of::<ServerOp>()
         + match op {
@@ -99,7 +99,8 @@ fn cost(op: &ServerOp) -> usize {
         }
 }
 
-/// The bytes of a publication: subject, id, payload and headers. In a bundle every message counts its own names, as it would alone.
+/// The bytes of a publication: subject, id, payload and headers. In a bundle every message counts its own
+/// names, as it would alone.
 pub(super) fn publication_size(publication: &Publication) -> usize {
     let names = publication.subject.as_str().len() + publication.id.len();
     names * publication.count() as usize + publication.payload.raw.len() + headers_size(&publication.headers)

@@ -14,7 +14,7 @@ use crate::wire::Json;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId {
     pub(super) serial: u64,
-    /// Where `Peers` keeps it. Part of the name only so that finding a peer costs no hash.
+    /// Its index in `Peers`. Part of the id only so that finding a peer costs no hash.
     pub(super) slot: u32,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for PeerId {
     }
 }
 
-/// What the broker keeps of a connection. Invariant: once `close` is set it has no subscriptions.
+/// State of one connection. Invariant: once `close` is set it has no subscriptions.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) id: PeerId,
@@ -58,11 +58,11 @@ pub(super) struct Peer {
     pub(super) is_woken: bool,
     /// When to give up repeating its `info`; `None` once it has said that it has it.
     pub(super) info_until: Option<Instant>,
-    /// What it published.
+    /// Messages it published.
     pub(super) published: Volume,
-    /// What went into its outbox.
+    /// Messages put into its outbox.
     pub(super) delivered: Volume,
-    /// What it says that it received.
+    /// Messages it claims to have received.
     pub(super) reported: Volume,
 }
 

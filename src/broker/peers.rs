@@ -1,4 +1,4 @@
-//! All connections: finds one, sends to one, remembers whom to wake and who fell behind.
+//! All connections: finds one, sends to one, remembers which to wake and which are slow consumers.
 
 use std::collections::VecDeque;
 
@@ -76,8 +76,8 @@ impl Peers {
         all
     }
 
-    /// Puts `op` into the outbox of `id`. `None` if it is gone or going; then, or when this was too much for it, `op`
-    /// is dropped.
+    /// Puts `op` into the outbox of `id`. `None` if it is gone or going; then, or when this was too much for
+    /// it, `op` is dropped.
     pub(super) fn send(&mut self, id: PeerId, op: ServerOp) -> Option<&mut Peer> {
         let Self { slots, woken, evicted, limits, .. } = self;
         let peer = find(slots, id).filter(|peer| peer.close.is_none())?;
@@ -102,7 +102,7 @@ impl Peers {
         }
     }
 
-    /// Names `id` to whoever asks whom something happened to.
+    /// Puts `id` among the woken peers.
     pub(super) fn wake(&mut self, id: PeerId) {
         let Self { slots, woken, .. } = self;
         if let Some(peer) = find(slots, id) {
@@ -115,7 +115,8 @@ impl Peers {
         self.evicted.pop()
     }
 
-    /// Moves a part of what waits for `id`; when there is more, it is woken again, so that others have their turn.
+    /// Moves a part of what waits for `id`; when there is more, it is woken again, so that others have their
+    /// turn.
     pub(super) fn take_outbox(&mut self, id: PeerId, into: &mut Vec<ServerOp>) {
         let Self { slots, woken, .. } = self;
         let Some(peer) = find(slots, id) else { return };
@@ -143,7 +144,7 @@ fn find(slots: &mut [Option<Peer>], id: PeerId) -> Option<&mut Peer> {
     slots.get_mut(id.slot as usize)?.as_mut().filter(|peer| peer.id == id)
 }
 
-/// What a slow consumer is told, in place of all that waited for it.
+/// Makes the notice that a slow consumer gets in place of all that waited for it.
 fn slow_consumer_notice(ops: usize, bytes: usize) -> ServerOp {
     ServerOp::Closing {
         code: "ERR_SLOW_CONSUMER".to_owned(),

@@ -1,4 +1,5 @@
-//! What one connection wants and is not decided yet: held in order, so that nothing overtakes what came before it.
+//! Operations of one connection that are not decided yet: held in order, so that nothing overtakes an earlier
+//! one.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,11 +15,11 @@ pub(super) struct PendingOps {
     held: VecDeque<PendingOp>,
     /// The serial of the first that is held.
     first: u64,
-    /// What comes next to be asked about: a serial, and a place in what that operation names.
+    /// The next claim to ask about: an operation's serial, and the index of the subject in it.
     cursor: (u64, usize),
-    /// What it has, to be asked about again.
+    /// Existing subscriptions and waits, to be asked about again.
     review: VecDeque<Claim>,
-    /// What of that it may not have any more.
+    /// Those that are not allowed any more.
     revoked: Vec<Claim>,
     bytes: usize,
     /// It is known who this is.
@@ -26,11 +27,11 @@ pub(super) struct PendingOps {
     /// It is a system user.
     pub(super) is_system: bool,
     pub(super) decisions: DecisionCache,
-    /// Questions that are open.
+    /// Open requests.
     pub(super) open: BTreeSet<AuthRequestId>,
     /// The same by what they ask, for what else wants to know it.
     pub(super) asked: HashMap<(Action, Arc<str>), AuthRequestId>,
-    /// It waits until others need fewer questions.
+    /// It waits until others have fewer open requests.
     pub(super) is_throttled: bool,
 }
 
@@ -44,7 +45,7 @@ struct PendingOp {
     bytes: usize,
 }
 
-/// What became of one subject of an operation.
+/// The decision about one subject of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// To come.
@@ -53,7 +54,7 @@ pub(super) enum Verdict {
     Denied,
 }
 
-/// Who waits for a decision.
+/// Something that waits for a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Waiter {
     /// An operation by its serial, and which of its subjects.
@@ -66,12 +67,13 @@ pub(super) enum Waiter {
 pub(super) type Claim = (Action, Arc<str>);
 
 impl PendingOps {
-    /// Whether nothing is held.
+    /// Returns whether nothing is held.
     pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty()
     }
 
-    /// Whether the connection is not to be read from. A stranger has one read, a user has a window.
+    /// Returns whether the connection is not to be read from. Before sign-in it gets one read, afterwards a
+    /// window.
     pub(super) fn is_full(&self) -> bool {
         if self.is_signed_in {
             self.held.len() >= MAX_PENDING_OPS || self.bytes >= MAX_PENDING_BYTES
@@ -88,7 +90,8 @@ impl PendingOps {
         self.held.push_back(PendingOp { op, verdicts: vec![Verdict::Open; count], missing: count, bytes });
     }
 
-    /// The next that is not decided. Names that are no subjects are not asked about: the broker refuses them anyway.
+    /// The next that is not decided. Names that are no subjects are not asked about: the broker refuses them
+    /// anyway.
     pub(super) fn next_claim(&mut self) -> Option<(Waiter, Action, Arc<str>)> {
         if !self.is_signed_in {
             return None;
@@ -148,8 +151,8 @@ impl PendingOps {
         std::mem::take(&mut self.revoked)
     }
 
-    /// Believes nothing that was decided before, and has what exists asked about again. Gives the questions that do not
-    /// count any more.
+    /// Forgets all decisions, and has what exists asked about again. Returns the requests that do not count
+    /// any more.
     pub(super) fn revalidate(&mut self, existing: Vec<Claim>) -> BTreeSet<AuthRequestId> {
         self.decisions.clear();
         self.asked.clear();
@@ -195,7 +198,7 @@ fn is_valid(action: Action, name: &str) -> bool {
     }
 }
 
-/// What an operation costs while it is held.
+/// Returns what an operation costs while it is held.
 fn cost(op: &ClientOp) -> usize {
     let own = match op {
         ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. } => {
@@ -214,7 +217,8 @@ fn cost(op: &ClientOp) -> usize {
     own + size_of::<ClientOp>()
 }
 
-/// Operations that one connection may have held before it is not read from any more. What one read brings still goes in.
+/// Operations that one connection may have held before it is not read from any more. What one read brings
+/// still goes in.
 pub(super) const MAX_PENDING_OPS: usize = 256;
 
 /// Their bytes.

@@ -1,7 +1,7 @@
-//! Who gets a message: interest, queue groups, and one member for all chunks of a message.
+//! Chooses the receivers of a message: interest, queue groups, and one member for all chunks of a message.
 //!
-//! Chooses receivers, and leaves the sending to its caller. The cost of a publish grows with the groups that it goes
-//! to, that of a subscription with the depth of its pattern.
+//! Leaves the sending to its caller. The cost of a publish grows with the groups that it goes to, that of a
+//! subscription with the depth of its pattern.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +14,8 @@ use crate::base::Entropy;
 use crate::subject::{Interest, Pattern};
 use crate::wire::Publication;
 
-/// All subscriptions by pattern and queue. A pattern in the table has at least one group, a group at least one member.
+/// All subscriptions by pattern and queue. A pattern in the table has at least one group, a group at least
+/// one member.
 #[derive(Debug, Default)]
 pub(super) struct Router {
     interest: Interest<Groups>,
@@ -45,7 +46,7 @@ impl Router {
         self.subscriptions += 1;
     }
 
-    /// How many assignments for messages in chunks are remembered.
+    /// Returns how many assignments for messages in chunks are remembered.
     pub(super) fn unfinished(&self) -> usize {
         self.unfinished.assignments
     }
@@ -66,9 +67,10 @@ impl Router {
         }
     }
 
-    /// Calls `deliver` for one member of each group of each pattern that the subject matches; it says whether it could. A group with
-    /// more than one member shares the messages of a bundle. Gives the number of deliveries, taps not counted. The last receiver gets
-    /// the publication itself, so that nothing is copied for an only one.
+    /// Calls `deliver` for one member of each group of each pattern that the subject matches; it returns
+    /// whether it could. A group with more than one member shares the messages of a bundle. Returns the
+    /// number of deliveries, taps not counted. The last receiver gets the publication itself, so that nothing
+    /// is copied for an only one.
     pub(super) fn route(
         &mut self,
         now: Instant,
@@ -130,7 +132,7 @@ impl Router {
         Ok(count)
     }
 
-    /// Whether a publish to `subject` would count anybody.
+    /// Returns whether a publish to `subject` would count anybody.
     pub(super) fn has_interest(&self, subject: &str) -> bool {
         self.interest.any_match(subject, |pattern, _| !pattern.is_silent())
     }
@@ -140,12 +142,12 @@ impl Router {
         self.unfinished.forget(publisher);
     }
 
-    /// How many patterns there are.
+    /// Returns how many patterns there are.
     pub(super) fn patterns(&self) -> usize {
         self.interest.len()
     }
 
-    /// How many subscriptions there are.
+    /// Returns how many subscriptions there are.
     pub(super) fn subscriptions(&self) -> usize {
         self.subscriptions
     }
@@ -155,13 +157,13 @@ impl Router {
         self.unfinished.handle_timeout(now);
     }
 
-    /// When one becomes too old.
+    /// Returns when one becomes too old.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.unfinished.poll_timeout()
     }
 }
 
-/// Which part of a message a chunk is.
+/// The position of a chunk in its message.
 enum Part<'a> {
     /// All of it: any member will do.
     Whole,

@@ -66,7 +66,7 @@ fn write_rest(out: &mut String, total: usize, what: &str) -> std::fmt::Result {
     if total > MAX_ROWS { writeln!(out, "{:>8}  more {what}", total - MAX_ROWS) } else { Ok(()) }
 }
 
-/// The beginning of a stranger's text, without what would move a terminal's cursor.
+/// Returns the beginning of an untrusted text, without what would move a terminal's cursor.
 fn clip(text: &str) -> String {
     let clipped: String = text.chars().take(MAX_WIDTH).flat_map(char::escape_debug).collect();
     if text.chars().nth(MAX_WIDTH).is_some() { clipped + "…" } else { clipped }

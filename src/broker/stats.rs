@@ -3,12 +3,12 @@
 use super::DisconnectReason;
 use crate::wire::Json;
 
-/// How much went one way.
+/// Traffic in one direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Volume {
     /// Messages, or chunks of them.
     pub messages: u64,
-    /// Bytes: subject, id, payload and headers, without the framing of any language.
+    /// Bytes: subject, id, payload and headers, without the framing of any protocol.
     pub bytes: u64,
 }
 
@@ -54,11 +54,11 @@ pub struct PeerStats {
     pub name: String,
     /// Its network address; empty within the process.
     pub address: String,
-    /// Who it is.
+    /// Its user.
     pub user: Json,
     /// Set when the broker wants it gone.
     pub close_reason: Option<DisconnectReason>,
-    /// Whether it has said that it knows who the broker is.
+    /// Whether it has acknowledged `info`.
     pub has_info: bool,
     /// Its subscriptions.
     pub subscriptions: usize,
@@ -66,10 +66,10 @@ pub struct PeerStats {
     pub outbox_ops: usize,
     /// Their bytes.
     pub outbox_bytes: usize,
-    /// What it published.
+    /// Messages it published.
     pub published: Volume,
-    /// What was put into its outbox.
+    /// Messages put into its outbox.
     pub delivered: Volume,
-    /// What it says that it received.
+    /// Messages it claims to have received.
     pub reported: Volume,
 }

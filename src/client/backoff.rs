@@ -1,11 +1,12 @@
-//! How long to wait before the next attempt to connect.
+//! The pause before the next attempt to connect.
 
 use std::time::{Duration, Instant};
 
 use super::ReconnectConfig;
 use crate::base::Entropy;
 
-/// Exponential pauses with full jitter. Only a connection that lasted starts them small again: one that is lost at once is no success.
+/// Exponential pauses with full jitter. Only a connection that lasted starts them small again: one that is
+/// lost at once is no success.
 #[derive(Debug)]
 pub struct Backoff {
     config: ReconnectConfig,

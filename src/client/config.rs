@@ -1,4 +1,4 @@
-//! What can be set about a client, and the defaults.
+//! The settings of a client, and their defaults.
 
 use std::time::Duration;
 
@@ -7,9 +7,10 @@ use std::time::Duration;
 pub struct ClientConfig {
     /// First token or tokens of the subject that replies come to. Default `_INBOX`.
     pub inbox_prefix: String,
-    /// How long a subscription may take to be confirmed. Default 60 s.
+    /// The time that a subscription may take to be confirmed. Default 60 s.
     pub subscribe_timeout: Duration,
-    /// Bytes of publishes and requests that wait for the connection; more fail with `ENOBUFS`. Default 64 MiB.
+    /// Bytes of publishes and requests that wait for the connection; more fail with `ENOBUFS`. Default 64
+    /// MiB.
     pub max_waiting_bytes: usize,
     /// When and whether to reconnect.
     pub reconnect: ReconnectConfig,
@@ -24,7 +25,8 @@ pub struct ReconnectConfig {
     pub delay: Duration,
     /// Ceiling of all pauses. Default 15 s.
     pub delay_max: Duration,
-    /// How much of a pause is random: 1 (default) is full jitter, so that a thousand clients do not come back in step; 0 is none.
+    /// The random part of a pause: 1 (default) is full jitter, so that a thousand clients do not come back in
+    /// step; 0 is none.
     pub jitter: f64,
 }
 

@@ -8,25 +8,25 @@ use crate::wire::OpError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// Nobody listens.
+    /// There are no subscribers.
     NoSubscribers {
         /// `request`, `requestMany` or `publish`.
         what: &'static str,
-        /// On what.
+        /// The subject.
         subject: String,
     },
     /// No answer in time.
     Timeout {
-        /// What was waited for.
+        /// The operation.
         what: &'static str,
-        /// On what.
+        /// The subject.
         subject: String,
     },
     /// The broker said no.
     Refused(OpError),
     /// The connection was lost before the broker confirmed: it may or may not have happened.
     ConnectionLost {
-        /// On what.
+        /// The subject.
         subject: String,
     },
     /// Too much waits for the connection.
@@ -67,13 +67,13 @@ impl fmt::Display for ClientError {
                 write!(f, "{what} -- no subscribers matching '{subject}'")
             }
             Self::Timeout { what, subject } => {
-                write!(f, "timeout - Error: pending has timed out ({what} '{subject}')")
+                write!(f, "timeout - Error: operation has timed out ({what} '{subject}')")
             }
             Self::Refused(error) => write!(f, "{error}"),
             Self::ConnectionLost { subject } => {
                 write!(
                     f,
-                    "timeout - Error: pending has timed out (the connection was lost before '{subject}' was confirmed)"
+                    "timeout - Error: operation has timed out (the connection was lost before '{subject}' was confirmed)"
                 )
             }
             Self::Full { limit } => write!(f, "more than {limit} bytes wait for the connection"),

@@ -1,23 +1,23 @@
-//! News from the fabric client.
+//! Events of the fabric client.
 
 use super::ClientError;
 use crate::wire::{Bundle, Info, Message};
 
-/// What happened. `T` names whose it is.
+/// An event. `T` names the owner of what it is about.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClientEvent<T> {
     /// The connection changed.
     Session(SessionState),
     /// A message for a subscription.
     Delivered {
-        /// Whose.
+        /// The token of its owner.
         token: T,
         /// The message, whole.
         message: Message,
     },
     /// Several messages for a subscription.
     Bundle {
-        /// Whose.
+        /// The token of its owner.
         token: T,
         /// The messages.
         bundle: Bundle,
@@ -26,16 +26,16 @@ pub enum ClientEvent<T> {
     Subscribed(T),
     /// A confirmed publish: the broker has routed it.
     Published {
-        /// Whose.
+        /// The token of its owner.
         token: T,
         /// Payload bytes.
         bytes: usize,
-        /// How many (pattern, queue group) pairs got it.
+        /// The number of (pattern, queue group) pairs that got it.
         count: u64,
     },
     /// An answer to a request.
     Reply {
-        /// Whose.
+        /// The token of its owner.
         token: T,
         /// The answer.
         message: Message,
@@ -52,16 +52,16 @@ pub enum ClientEvent<T> {
     Failed(T, ClientError),
     /// The broker refused something with 403.
     Permission {
-        /// In words.
+        /// A text for people.
         message: String,
-        /// Which subject.
+        /// The subject.
         subject: String,
         /// `"pub"` or `"sub"`.
         kind: String,
     },
 }
 
-/// What the connection is.
+/// The state of the connection.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SessionState {
     /// The link is up; what the broker calls it, or nothing.

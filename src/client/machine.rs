@@ -25,13 +25,14 @@ use crate::base::Entropy;
 use crate::subject::Pattern;
 use crate::wire::{AckId, Bundle, ClientOp, Message, MessageId, Reassembly, Reply, ServerOp, Subscription};
 
-/// One client. Drain `poll_op`, `poll_event`, `poll_dial` and `poll_drop` after every call, and call `handle_timeout` at `poll_timeout`.
+/// One client. Drain `poll_op`, `poll_event`, `poll_dial` and `poll_drop` after every call, and call
+/// `handle_timeout` at `poll_timeout`.
 pub struct Client<T> {
     config: ClientConfig,
     session: Session,
     subscriptions: Subscriptions<T>,
     requests: PendingRequests<T>,
-    /// What acknowledgements are awaited for, on this link.
+    /// The acknowledgements awaited on this link.
     acks: HashMap<AckId, Awaited, RandomState>,
     next_ack: u64,
     /// `<prefix>.<random>`: replies come to `<inbox>.<id>`.
@@ -46,14 +47,15 @@ pub struct Client<T> {
     /// Subscriptions that the broker refused after a reconnect.
     refused: Vec<Pattern>,
     retry_at: Option<(Instant, Duration)>,
-    /// When messages that have come in part are looked at: what is too old goes, even if nothing comes any more.
+    /// When messages that have come in part are looked at: what is too old goes, even if nothing comes any
+    /// more.
     prune_at: Option<Instant>,
     ops: Outbound,
     events: VecDeque<ClientEvent<T>>,
     entropy: Box<dyn Entropy>,
 }
 
-/// What an acknowledgement is for.
+/// The purpose of an awaited acknowledgement.
 #[derive(Debug)]
 enum Awaited {
     /// The count of a request.
@@ -66,7 +68,7 @@ enum Awaited {
     Sync(Vec<Subscription>),
     /// A list of the broker's.
     List(RequestId),
-    /// What the broker lacked of that list.
+    /// The subscriptions that the broker lacked.
     Repair(RequestId, Vec<Subscription>),
 }
 
@@ -99,7 +101,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// Where replies come to.
+    /// Returns where replies come to.
     pub fn inbox(&self) -> &str {
         &self.inbox
     }
@@ -109,14 +111,14 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.session.connect();
     }
 
-    /// Gives the connection up, until `connect`. What was said before still leaves with the last flush.
+    /// Closes the connection, until `connect`. What was sent before still leaves with the last flush.
     pub fn disconnect(&mut self) {
         if self.session.disconnect() {
             self.handle_loss("disconnected by hand".to_owned());
         }
     }
 
-    /// Gives everything up, for good. Questions fail; what was published leaves with the last flush.
+    /// Closes the client, for good. Requests fail; what was published leaves with the last flush.
     pub fn close(&mut self) {
         if self.session.phase() != Phase::Closed {
             self.session.close();
@@ -131,12 +133,12 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// Gives up the link that is up, as if the network had failed.
+    /// Drops the link, as if the network had failed.
     pub fn drop_link(&mut self) {
         self.session.drop_link();
     }
 
-    /// Whether it is closed, for good.
+    /// Returns whether it is closed, for good.
     pub fn is_closed(&self) -> bool {
         self.session.phase() == Phase::Closed
     }
@@ -168,7 +170,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// Publishes without confirmation. Before the sign-in it is dropped (Conat's rule); says whether it left.
+    /// Publishes without confirmation. Before the sign-in the message is dropped (Conat's rule). Returns
+    /// whether it left.
     pub fn publish(&mut self, message: Message) -> bool {
         let signed_in = self.session.is_signed_in();
         if signed_in {
@@ -177,7 +180,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         signed_in
     }
 
-    /// Publishes messages in a row, if it is signed in. Says whether.
+    /// Publishes messages in a row, if it is signed in. Returns whether.
     pub fn publish_bundle(&mut self, bundle: Bundle) -> bool {
         let signed_in = self.session.is_signed_in();
         if signed_in && bundle.len() <= self.chunk_size() {
@@ -188,7 +191,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         signed_in
     }
 
-    /// Asks the fabric. `Published`, `Reply`, `Interest`, `Ended` or `Failed` follows for `token`, if there is one.
+    /// Asks the fabric. `Published`, `Reply`, `Interest`, `Ended` or `Failed` follows for `token`, if there
+    /// is one.
     pub fn request(&mut self, now: Instant, token: Option<T>, request: Request) {
         if self.is_closed() {
             return self.events.extend(token.map(|token| ClientEvent::Failed(token, ClientError::Closed)));
@@ -200,7 +204,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// Nobody waits for the replies to these requests any more.
+    /// Forgets these requests: nothing waits for their replies any more.
     pub fn cancel_where(&mut self, wanted: impl Fn(T) -> bool) {
         for id in self.requests.keys(|pending| pending.token.is_some_and(&wanted)) {
             self.close_request(id);
@@ -229,7 +233,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// The broker says something. Not heard by a client that is closed.
+    /// Takes an operation from the broker. Ignored once the client is closed.
     pub fn handle_op(&mut self, now: Instant, op: ServerOp) {
         if self.session.phase() == Phase::Closed {
             return;
@@ -270,7 +274,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// When `handle_timeout` wants to be called.
+    /// Returns when `handle_timeout` is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let retry = self.retry_at.map(|(at, _)| at);
         let all = [
@@ -309,22 +313,22 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.ops.pop()
     }
 
-    /// The next news.
+    /// Returns the next event.
     pub fn poll_event(&mut self) -> Option<ClientEvent<T>> {
         self.events.pop_front()
     }
 
-    /// Whether a link is wanted now.
+    /// Returns whether a link is wanted now.
     pub fn poll_dial(&mut self) -> bool {
         self.session.poll_dial()
     }
 
-    /// Whether the link is to be given up, after what was said has been flushed.
+    /// Returns whether the link is to be given up, after what was said has been flushed.
     pub fn poll_drop(&mut self) -> bool {
         self.session.poll_drop()
     }
 
-    /// How many chunked messages were given up on the way in.
+    /// Returns how many chunked messages were given up on the way in.
     pub fn dropped(&self) -> u64 {
         self.subscriptions.dropped()
     }
@@ -362,7 +366,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         id
     }
 
-    /// Takes a request out, as it stood. Its acknowledgement may never come: a request that somebody got has none.
+    /// Takes a request out, as it stood. Its acknowledgement may never come: a request that was delivered has
+    /// none.
     fn close_request(&mut self, id: RequestId) -> Option<Box<PendingRequest<T>>> {
         let pending = self.requests.close(id)?;
         if let Some(ack) = pending.ack {
@@ -377,7 +382,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 }
 
-/// Until the broker says otherwise.
+/// Until the broker announces another.
 const DEFAULT_MAX_PAYLOAD: usize = 1_000_000;
 /// Characters of a broker's last words that are kept.
 const MAX_CLOSE_MESSAGE_CHARS: usize = 1000;

@@ -1,4 +1,5 @@
-//! The fabric client: one connection to a broker, kept up; subscriptions, confirmed publishes, requests. A machine without I/O.
+//! The fabric client: one connection to a broker, kept up; subscriptions, confirmed publishes, requests. A
+//! machine without I/O.
 //!
 //! Generic over `T`, the token by which its user knows a subscription or a request.
 

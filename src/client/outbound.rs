@@ -1,4 +1,5 @@
-//! What a client has to tell its broker, in order. Messages that follow each other on one subject become a bundle on the way.
+//! The operations that a client has for its broker, in order. Consecutive messages on one subject become a
+//! bundle.
 
 use std::collections::VecDeque;
 
@@ -32,7 +33,8 @@ impl Outbound {
         self.ops.push_back(op);
     }
 
-    /// Appends a message of one chunk. Without an acknowledgement it may travel in a bundle of at most `limit` bytes.
+    /// Appends a message of one chunk. Without an acknowledgement it may travel in a bundle of at most
+    /// `limit` bytes.
     pub(super) fn publish(&mut self, message: Message, ack: Option<AckId>, limit: usize) {
         if ack.is_some() || !can_be_bundled(&message) {
             let publication = self.single(message);
@@ -58,7 +60,7 @@ impl Outbound {
         self.push(ClientOp::Publish { ack: None, publication });
     }
 
-    /// How many requests wait.
+    /// Returns how many requests wait.
     pub(super) fn len(&self) -> usize {
         self.ops.len() + usize::from(!matches!(self.open, Open::Nothing))
     }

@@ -1,4 +1,4 @@
-//! Questions to the fabric that somebody waits for: confirmed publishes, requests, waits for interest.
+//! Requests to the fabric: confirmed publishes, requests for replies, waits for interest.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,17 +10,17 @@ use crate::wire::{AckId, Message, Payload};
 /// One request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// What is wanted.
+    /// Its kind.
     pub kind: RequestKind,
-    /// What is published. For a wait for interest only its subject counts, for a list nothing.
+    /// The message to publish. For a wait for interest only its subject counts, for a list nothing.
     pub message: Message,
-    /// How long to wait in all.
+    /// The time to wait in all.
     pub timeout: Duration,
-    /// When nobody listens, wait until somebody does, and send it once more.
+    /// When there are no subscribers, wait until there are, and send it once more.
     pub wait_for_interest: bool,
 }
 
-/// What is wanted.
+/// The kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestKind {
     /// To know how many got it.
@@ -31,7 +31,7 @@ pub enum RequestKind {
     Command,
     /// ReplyLimits replies.
     RequestMany(ReplyLimits),
-    /// To know whether somebody listens.
+    /// Whether there are subscribers.
     Interest,
     /// The addresses of the fabric's servers.
     Cluster,
@@ -65,7 +65,8 @@ impl RequestKind {
         matches!(self, Self::Request | Self::Command | Self::RequestMany(_))
     }
 
-    /// Whether the broker replies with a list. Asked again when the connection is lost: nothing is done twice by it.
+    /// Returns whether the broker replies with a list. Asked again when the connection is lost: nothing is
+    /// done twice by it.
     pub(super) fn wants_list(self) -> bool {
         matches!(self, Self::Cluster | Self::Sync)
     }
@@ -81,7 +82,7 @@ pub(super) struct PendingRequest<T> {
     pub(super) request: Request,
     pub(super) step: Step,
     pub(super) received: u32,
-    /// Of the payload.
+    /// Bytes of the payload.
     pub(super) size: usize,
     /// The acknowledgement that was asked for last.
     pub(super) ack: Option<AckId>,
@@ -94,7 +95,7 @@ pub(super) enum Step {
     AwaitingConnection,
     /// For the broker's count.
     AwaitingCount,
-    /// For somebody to listen.
+    /// For subscribers.
     AwaitingInterest,
     /// For the answer.
     AwaitingReply,
@@ -114,7 +115,7 @@ impl<T> PendingRequest<T> {
         Message { subject, payload, headers: std::mem::take(&mut message.headers) }
     }
 
-    /// What it adds to the bytes that wait for the connection.
+    /// Returns what it adds to the bytes that wait for the connection.
     fn waiting_bytes(&self) -> usize {
         if self.step == Step::AwaitingConnection { self.size + OVERHEAD } else { 0 }
     }
@@ -202,7 +203,7 @@ impl<T: Copy> PendingRequests<T> {
     }
 }
 
-/// What a waiting request costs beside its payload.
+/// Bytes that a waiting request costs beside its payload.
 const OVERHEAD: usize = 256;
-/// How long the broker may take to tell the present state.
+/// The time that the broker may take to tell the present state.
 const PRESENT_STATE_TIMEOUT: Duration = Duration::from_secs(30);

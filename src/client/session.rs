@@ -48,12 +48,12 @@ impl Session {
         self.phase
     }
 
-    /// Whether the broker knows us: fire-and-forget may go.
+    /// Returns whether the broker knows us: fire-and-forget may go.
     pub(super) fn is_signed_in(&self) -> bool {
         matches!(self.phase, Phase::Syncing | Phase::Ready)
     }
 
-    /// Whether replies find us: requests may go. Not on a link that is being given up.
+    /// Returns whether replies find us: requests may go. Not on a link that is being given up.
     pub(super) fn is_ready(&self) -> bool {
         self.phase == Phase::Ready && !self.wants_drop
     }
@@ -64,7 +64,7 @@ impl Session {
         }
     }
 
-    /// Whether a link was up, or about to be.
+    /// Returns whether a link was up, or about to be.
     pub(super) fn disconnect(&mut self) -> bool {
         let was_up =
             matches!(self.phase, Phase::Dialing | Phase::AwaitingInfo { .. } | Phase::Syncing | Phase::Ready);
@@ -81,7 +81,7 @@ impl Session {
         self.phase = Phase::Closed;
     }
 
-    /// Gives up the link that is up; the loss comes back as `handle_link_down`.
+    /// Drops the link; the loss comes back as `handle_link_down`.
     pub(super) fn drop_link(&mut self) {
         self.wants_drop = true;
     }
@@ -111,7 +111,7 @@ impl Session {
         expected
     }
 
-    /// The link is gone, or did not come up. Says whether that is news.
+    /// The link is gone, or did not come up. Returns whether that was not known yet.
     pub(super) fn handle_link_down(&mut self, now: Instant, entropy: &mut dyn Entropy) -> bool {
         // A link that nobody has dialled yet cannot be the one that is gone: that was the one before.
         let expected = !self.wants_dial
@@ -158,7 +158,7 @@ impl Session {
     }
 }
 
-/// How long a broker may take to say who it is (an original repeats it every 7.5 s).
+/// The time that a broker may take to send `info` (an original repeats it every 7.5 s).
 const INFO_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the client is subscribed to: pattern by pattern, shared by all who want it.
+//! The client's subscriptions: pattern by pattern, shared by all members.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,13 +21,13 @@ pub(super) struct Subscriptions<T> {
 #[derive(Debug)]
 struct Entry<T> {
     queue: Arc<str>,
-    /// In the order of their making.
+    /// In the order of their creation.
     members: Vec<T>,
     confirmed: bool,
     reassembly: Reassembly,
 }
 
-/// What adding a member leads to.
+/// The outcome of adding a member.
 pub(super) enum Added {
     /// The broker must be told.
     Subscribe(Subscription),
@@ -82,7 +82,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         Ok(added)
     }
 
-    /// Takes a member out; gives the pattern when nobody is left and the broker must be told.
+    /// Removes a member. Returns the pattern when it was the last one and the broker must be told.
     pub(super) fn remove(&mut self, token: T) -> Option<Pattern> {
         let pattern = self.by_token.remove(&token)?;
         self.waits.set(token, None);
@@ -103,7 +103,8 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         entry.members.iter().copied().filter(|token| waits.take(*token)).collect()
     }
 
-    /// The broker refused: those who still wait for it are taken out; the others keep waiting for better times.
+    /// The broker refused: those who still wait for it are taken out; the others keep waiting for better
+    /// times.
     pub(super) fn refuse(&mut self, pattern: &Pattern) -> Vec<T> {
         let Some(entry) = self.by_pattern.get(pattern) else { return Vec::new() };
         let waiting: Vec<T> =
@@ -112,7 +113,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         waiting
     }
 
-    /// The broker does not know it any more. Says whether it had confirmed it.
+    /// The broker does not know it any more. Returns whether it had confirmed it.
     pub(super) fn unconfirm(&mut self, pattern: &Pattern) -> bool {
         self.by_pattern.get_mut(pattern).is_some_and(|entry| std::mem::take(&mut entry.confirmed))
     }
@@ -136,7 +137,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         all
     }
 
-    /// What the broker lacks of all this, if `listed` is what it has; in a fixed order.
+    /// Returns what the broker lacks of all this, if `listed` is what it has; in a fixed order.
     pub(super) fn missing(&self, listed: &HashSet<&str>) -> Vec<Subscription> {
         let is_missing = |pattern: &&Pattern| !listed.contains(pattern.as_str());
         let mut missing: Vec<Subscription> =
@@ -167,12 +168,13 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         }
     }
 
-    /// Who gets the messages for `pattern`.
+    /// Returns the members that get the messages for `pattern`.
     pub(super) fn members(&self, pattern: &Pattern) -> &[T] {
         self.by_pattern.get(pattern).map_or(&[], |entry| &entry.members)
     }
 
-    /// The next member whose confirmation did not come in time; it is taken out. With it the pattern, and whether that is no longer wanted.
+    /// The next member whose confirmation did not come in time; it is taken out. With it the pattern, and
+    /// whether that is no longer wanted.
     pub(super) fn pop_expired(&mut self, now: Instant) -> Option<(T, Pattern, bool)> {
         let token = self.waits.pop_due(now)?;
         let pattern = self.by_token.get(&token)?.clone();
@@ -203,7 +205,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         self.waits.next()
     }
 
-    /// How many chunked messages were given up.
+    /// Returns how many chunked messages were given up.
     pub(super) fn dropped(&self) -> u64 {
         self.by_pattern.values().map(|entry| entry.reassembly.dropped()).sum()
     }

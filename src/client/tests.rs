@@ -96,7 +96,7 @@ impl Stage {
         std::iter::from_fn(|| self.client.poll_op()).collect()
     }
 
-    /// What happened to the two requests.
+    /// Returns what happened to the two requests.
     fn news(&mut self) -> Vec<ClientEvent<u32>> {
         std::iter::from_fn(|| self.client.poll_event())
             .filter(|event| !matches!(event, ClientEvent::Session(_) | ClientEvent::Subscribed(_)))

@@ -1,4 +1,4 @@
-//! What the application wants. Nothing is answered at once: what comes of a command is an event.
+//! Commands of the application. None is answered at once: the outcome of a command is an event.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,8 @@ use crate::socket::SocketConfig;
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Json, Message, Messages, Payload};
 
-/// Names a socket, listener, subscription or ticket. Chosen by the application, except for accepted sockets; never used twice.
+/// Names a socket, listener, subscription or ticket. Chosen by the application, except for accepted sockets;
+/// never used twice.
 pub type Handle = u32;
 
 /// One command.
@@ -16,14 +17,15 @@ pub type Handle = u32;
 pub enum Command {
     /// Publish and forget.
     Publish(Message),
-    /// Publish with confirmation, request, or wait for interest. Without a ticket nobody waits for what comes of it.
+    /// Publish with confirmation, request, or wait for interest. Without a ticket nobody waits for what comes
+    /// of it.
     Request {
-        /// Who waits.
+        /// The ticket of the caller.
         ticket: Option<Handle>,
-        /// What is asked.
+        /// The request.
         request: Request,
     },
-    /// Nobody waits for this ticket any more.
+    /// Nothing waits for this ticket any more.
     Cancel(Handle),
     /// Subscribe.
     Subscribe {
@@ -31,7 +33,7 @@ pub enum Command {
         subscription: Handle,
         /// Gets the confirmation.
         ticket: Option<Handle>,
-        /// What to match.
+        /// The pattern to match.
         pattern: Pattern,
         /// Members of one queue share the messages; `None`: all of them.
         queue: Option<Arc<str>>,
@@ -53,7 +55,7 @@ pub enum Command {
     SocketConnect {
         /// The socket.
         socket: Handle,
-        /// What the server listens on.
+        /// The server's subject.
         subject: String,
         /// The socket's id.
         id: String,
@@ -62,29 +64,30 @@ pub enum Command {
     },
     /// Publish messages in a row without confirmation.
     PublishMany {
-        /// Where.
+        /// The subject.
         subject: Subject,
-        /// What, in order.
+        /// The messages, in order.
         batches: Vec<Messages>,
     },
     /// Write to one or more sockets.
     SocketWrite {
-        /// Which ones.
+        /// The sockets.
         sockets: Vec<Handle>,
-        /// What, in order.
+        /// The messages, in order.
         batches: Vec<Messages>,
-        /// Nobody wants to hear of it when it is lost.
+        /// Loss of it is not reported.
         volatile: bool,
     },
-    /// The application knows that a socket is closed: what it wrote before it knew has been told as undelivered.
+    /// The application knows that a socket is closed: what it wrote before it knew has been reported as
+    /// undelivered.
     Collect(Handle),
     /// Ask the peer of a socket.
     SocketRequest(SocketRequest),
     /// The handlers of so many more messages have been called.
     Consumed {
-        /// Of this socket.
+        /// The socket.
         socket: Handle,
-        /// How many.
+        /// The number.
         count: u64,
     },
     /// Detach a client socket by hand.
@@ -97,14 +100,14 @@ pub enum Command {
     SocketEnd {
         /// Gets the end.
         ticket: Handle,
-        /// Which one.
+        /// The socket.
         socket: Handle,
-        /// How long it may take.
+        /// The time it may take.
         timeout: Duration,
     },
     /// The load balancer's choice; `None` when it failed.
     ServerChosen {
-        /// For this socket.
+        /// The socket.
         socket: Handle,
         /// The server's id.
         id: Option<String>,
@@ -117,9 +120,9 @@ pub enum Command {
     ListenerEnd {
         /// Gets the end.
         ticket: Handle,
-        /// Which one.
+        /// The listener.
         listener: Handle,
-        /// How long it may take.
+        /// The time it may take.
         timeout: Duration,
     },
     /// Connect to the fabric, and stay connected.
@@ -135,19 +138,19 @@ pub enum Command {
 /// A request over a socket.
 #[derive(Debug, Clone)]
 pub struct SocketRequest {
-    /// Who waits.
+    /// The ticket of the caller.
     pub ticket: Handle,
     /// Over which socket.
     pub socket: Handle,
     /// One answer, or many.
     pub kind: RequestKind,
-    /// How long to wait in all.
+    /// The time to wait in all.
     pub timeout: Duration,
-    /// What is asked.
+    /// The payload of the request.
     pub payload: Payload,
     /// The application's headers.
     pub json: Option<Json>,
-    /// Wait until somebody listens.
+    /// Wait until there are subscribers.
     pub wait_for_interest: bool,
 }
 

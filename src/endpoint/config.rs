@@ -1,4 +1,4 @@
-//! What an endpoint is made with.
+//! The settings of an endpoint.
 
 use crate::client::ClientConfig;
 
@@ -7,7 +7,7 @@ use crate::client::ClientConfig;
 pub struct EndpointConfig {
     /// Settings of its fabric client.
     pub client: ClientConfig,
-    /// Handles that it gives to accepted sockets: the first of them, and how far apart. Endpoints that report to one place share one sequence.
+    /// The next handle for an accepted socket. Endpoints whose events go to one place share one sequence.
     pub handles: std::sync::Arc<std::sync::atomic::AtomicU32>,
 }
 

@@ -1,11 +1,11 @@
-//! What the application is told.
+//! Events for the application.
 
 use super::{Failure, Handle};
 use crate::client::SessionState;
 use crate::socket::State;
 use crate::wire::{Bundle, Json, Message, Messages, Payload};
 
-/// One piece of news.
+/// One event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The connection to the fabric changed.
@@ -14,111 +14,111 @@ pub enum Event {
     Permission(Json),
     /// A message for a subscription.
     Delivered {
-        /// Which one.
+        /// The subscription.
         subscription: Handle,
         /// The message.
         message: Message,
     },
     /// Several messages for a subscription.
     DeliveredBundle {
-        /// Which one.
+        /// The subscription.
         subscription: Handle,
         /// The messages.
         bundle: Bundle,
     },
     /// A confirmed publish.
     Published {
-        /// Whose.
+        /// The ticket of the caller.
         ticket: Handle,
         /// Payload bytes.
         bytes: usize,
-        /// How many got it.
+        /// The number of receivers.
         count: u64,
     },
     /// An answer.
     Reply {
-        /// Whose.
+        /// The ticket of the caller.
         ticket: Handle,
         /// The answer.
         message: Message,
     },
     /// It is done.
     Done {
-        /// Whose.
+        /// The ticket of the caller.
         ticket: Handle,
         /// For a wait for interest: whether there is any.
         value: bool,
     },
     /// A list that was asked for.
     Strings {
-        /// Whose.
+        /// The ticket of the caller.
         ticket: Handle,
-        /// What is in it.
+        /// The strings.
         strings: Vec<String>,
     },
     /// It failed.
     Failed {
-        /// Whose.
+        /// The ticket of the caller.
         ticket: Handle,
-        /// Why.
+        /// The reason.
         failure: Failure,
     },
     /// A socket changed, to anything but closed.
     Socket {
-        /// Which one.
+        /// The socket.
         socket: Handle,
-        /// What it is now.
+        /// The new state.
         state: State,
     },
     /// A socket is closed. Nothing comes for it any more.
     SocketClosed {
-        /// Which one.
+        /// The socket.
         socket: Handle,
-        /// Why; `None`: because the application wanted it.
+        /// The reason; `None`: the application asked for it.
         failure: Option<Failure>,
-        /// How many messages are not known to have been handled by the peer.
+        /// The number of messages that the peer is not known to have handled.
         undelivered: usize,
     },
     /// Messages on a socket, in order.
     Data {
-        /// Which one.
+        /// The socket.
         socket: Handle,
-        /// They.
+        /// The messages.
         batch: Messages,
     },
     /// The peer of a socket asks.
     Request {
-        /// Which one.
+        /// The socket.
         socket: Handle,
         /// The request, with the subject for the answer.
         message: Message,
     },
-    /// What the peer has handled since the socket was made.
+    /// Messages that the peer has handled since the socket was created.
     Acked {
-        /// Which one.
+        /// The socket.
         socket: Handle,
-        /// How many messages.
+        /// The number of messages.
         total: u64,
         /// Their bytes.
         bytes: u64,
     },
-    /// What had to be sent again, and what came again, since the socket was made.
+    /// Messages sent again, and messages received again, since the socket was created.
     Counted {
-        /// Which one.
+        /// The socket.
         socket: Handle,
         /// Messages sent a second time, or a third.
         resent: u64,
         /// Messages that were here already.
         duplicates: u64,
     },
-    /// A message that the peer is not known to have handled: before the close of its socket, oldest first, or after it, if it was written
-    /// before the application could know.
+    /// A message that the peer is not known to have handled: before the close of its socket, oldest first, or
+    /// after it, if it was written before the application could know.
     Undelivered {
-        /// Which one.
+        /// The socket.
         socket: Handle,
         /// Its number; 0: that after the one before.
         seq: u64,
-        /// What it carries.
+        /// The payload.
         payload: Payload,
         /// The application's headers.
         json: Option<Json>,
@@ -133,21 +133,21 @@ pub enum Event {
         socket: Handle,
         /// The id that the client chose.
         id: String,
-        /// What its connect request came on.
+        /// The subject of its connect request.
         subject: String,
     },
     /// A listener changed, to anything but closed.
     Listener {
-        /// Which one.
+        /// The listener.
         listener: Handle,
-        /// What it is now.
+        /// The new state.
         state: State,
     },
     /// A listener is closed.
     ListenerClosed {
-        /// Which one.
+        /// The listener.
         listener: Handle,
-        /// Why; `None`: because the application wanted it.
+        /// The reason; `None`: the application asked for it.
         failure: Option<Failure>,
     },
     /// Call the load balancer.

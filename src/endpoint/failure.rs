@@ -1,4 +1,5 @@
-//! Errors as the application sees them: a stable code and a text. The whole code table of the engine is here; `docs/reference/errors.md` explains it.
+//! Errors as the application sees them: a stable code and a text. The whole code table of the engine is here;
+//! `docs/reference/errors.md` explains it.
 
 use crate::client::ClientError;
 use crate::socket::{CloseReason, RequestFailure};
@@ -9,7 +10,7 @@ use crate::subject::InvalidSubject;
 pub struct Failure {
     /// Never renamed. Digits stand for a number.
     pub code: String,
-    /// In words.
+    /// A text for people.
     pub message: String,
 }
 
@@ -19,7 +20,7 @@ impl Failure {
         Self { code: code.into(), message: message.to_string() }
     }
 
-    /// Why a socket closed, unless the application wanted it.
+    /// Returns why a socket closed, unless the application wanted it.
     pub fn from_close(reason: &CloseReason) -> Option<Self> {
         let code = match reason {
             CloseReason::Local => return None,

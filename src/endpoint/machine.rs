@@ -1,4 +1,5 @@
-//! The endpoint: takes commands and operations, keeps the fabric client, the sockets and the listeners, and joins them.
+//! The endpoint: takes commands and operations, keeps the fabric client, the sockets and the listeners, and
+//! joins them.
 
 mod accounting;
 mod commands;
@@ -21,7 +22,7 @@ use crate::wire::{ClientOp, ServerOp};
 /// One endpoint. Drain the `poll_*` functions after every call, and call `handle_timeout` at `poll_timeout`.
 pub struct Endpoint {
     client: Client<Token>,
-    /// In the order of their making, so that a simulated run replays.
+    /// In the order of their creation, so that a simulated run replays.
     sockets: BTreeMap<Handle, AnySocket>,
     listeners: BTreeMap<Handle, ListenerEntry>,
     /// Sockets and listeners whose outputs have not been drained.
@@ -30,10 +31,10 @@ pub struct Endpoint {
     deadlines: Deadlines<Handle>,
     /// Requests over sockets that have not left yet, by ticket.
     requests: HashMap<Handle, (SocketRequest, Instant)>,
-    /// Who waits for the confirmation of a subscription.
+    /// The ticket that waits for the confirmation of a subscription.
     confirmations: HashMap<Handle, Handle>,
     config: EndpointConfig,
-    /// Of the socket that was made last: the next one will be like it.
+    /// Of the socket that was created last: the next one will be like it.
     shared_config: Arc<SocketConfig>,
     events: VecDeque<Event>,
     ready: bool,
@@ -43,7 +44,7 @@ pub struct Endpoint {
 struct ListenerEntry {
     listener: Listener,
     config: Arc<SocketConfig>,
-    /// Who waits for its end: it closes when its last socket has.
+    /// The tickets that wait for its end: it closes when its last socket has.
     ending: Vec<Handle>,
 }
 
@@ -72,7 +73,7 @@ impl Endpoint {
         }
     }
 
-    /// Where answers come to.
+    /// Returns where answers come to.
     pub fn inbox(&self) -> &str {
         self.client.inbox()
     }
@@ -89,13 +90,13 @@ impl Endpoint {
         self.settle(now);
     }
 
-    /// The broker says something.
+    /// Takes an operation from the broker.
     pub fn handle_op(&mut self, now: Instant, op: ServerOp) {
         self.client.handle_op(now, op);
         self.settle(now);
     }
 
-    /// When `handle_timeout` wants to be called.
+    /// Returns when `handle_timeout` is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         [self.client.poll_timeout(), self.deadlines.next()].into_iter().flatten().min()
     }
@@ -115,22 +116,22 @@ impl Endpoint {
         self.client.poll_op()
     }
 
-    /// The next news for the application.
+    /// Returns the next event for the application.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// Whether a link is wanted now.
+    /// Returns whether a link is wanted now.
     pub fn poll_dial(&mut self) -> bool {
         self.client.poll_dial()
     }
 
-    /// Whether the link is to be given up, after what was said has been flushed.
+    /// Returns whether the link is to be given up, after what was said has been flushed.
     pub fn poll_drop(&mut self) -> bool {
         self.client.poll_drop()
     }
 
-    /// Carries news and outputs to and fro until nothing moves any more.
+    /// Carries events and outputs to and fro until nothing moves any more.
     fn settle(&mut self, now: Instant) {
         loop {
             if let Some(event) = self.client.poll_event() {
@@ -180,5 +181,5 @@ impl Endpoint {
     }
 }
 
-/// How long the answer to a client that looks for a server waits for the client's inbox.
+/// The time that the reply to a client that looks for a server waits for the client's inbox.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,5 +1,5 @@
-//! One fabric client joined with all its sockets: what one JavaScript `Client` is. Still a machine: commands, operations and time go in;
-//! operations, events and deadlines come out.
+//! One fabric client joined with all its sockets: what one JavaScript `Client` is. Still a machine: commands,
+//! operations and time go in; operations, events and deadlines come out.
 
 mod command;
 mod config;

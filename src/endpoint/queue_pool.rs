@@ -9,7 +9,7 @@ use crate::socket::Output;
 pub(super) struct QueuePool(Vec<VecDeque<Output>>);
 
 impl QueuePool {
-    /// Gives room to a queue that has none.
+    /// Gives a buffer to a queue that has none.
     pub(super) fn fill(&mut self, queue: &mut VecDeque<Output>) {
         if queue.capacity() == 0
             && let Some(queue_pool) = self.0.pop()

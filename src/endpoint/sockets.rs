@@ -115,7 +115,7 @@ impl AnySocket {
         }
     }
 
-    /// What it has to say.
+    /// Returns what it has to say.
     pub(super) fn outputs(&mut self) -> &mut VecDeque<Output> {
         match self {
             Self::Client(socket) => socket.outputs(),

@@ -1,4 +1,4 @@
-//! Whose a subscription or an open request is.
+//! The owner of a subscription or an open request.
 
 use super::Handle;
 use crate::socket::Tag;

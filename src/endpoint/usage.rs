@@ -1,4 +1,4 @@
-//! What one endpoint keeps in memory: for checks of bounds, and that nothing stays behind.
+//! Memory usage of an endpoint: for checks of bounds, and that nothing stays behind.
 
 /// Counts. All are 0 once the endpoint is closed and drained.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -11,9 +11,9 @@ pub struct EndpointUsage {
     pub arriving: usize,
     /// Deadlines of sockets.
     pub timers: usize,
-    /// Requests over sockets that have not left, and subscriptions whose confirmation somebody awaits.
+    /// Requests over sockets that have not left, and subscriptions whose confirmation is awaited.
     pub requests: usize,
-    /// Questions to the fabric, of the application and of sockets.
+    /// Requests to the fabric, of the application and of sockets.
     pub operations: usize,
     /// Acknowledgements that the broker owes.
     pub acks: usize,

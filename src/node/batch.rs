@@ -1,4 +1,5 @@
-//! Reads batches: what JavaScript wants, packed into one byte string (`docs/internals/boundary.md`, "Commands").
+//! Reads batches: what JavaScript wants, packed into one byte string (`docs/internals/boundary.md`,
+//! "Commands").
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::subject::{Pattern, Subject};
 use crate::wire::conat::split_json;
 use crate::wire::{Encoding, Headers, Json, Message, Messages, OpError, Payload};
 
-/// What a record is for.
+/// One record: a command, or a reply to a broker.
 #[derive(Debug)]
 pub enum Record {
     /// A client, in any case the one that it names.
@@ -25,14 +26,14 @@ pub enum Record {
 /// An answer to a broker's request.
 #[derive(Debug)]
 pub enum AuthReply {
-    /// Who somebody is, or why he may not come in.
+    /// The user, or why they are refused.
     User(AuthRequestId, Result<Json, OpError>),
-    /// What somebody may do.
+    /// Whether an action is allowed.
     Permission(AuthRequestId, Decision),
 }
 
-/// Calls `visit` with each command and its client or broker. What `lib` writes is well-formed; a record that is not is a bug, left out, and the first
-/// such is reported.
+/// Calls `visit` with each command and its client or broker. What `lib` writes is well-formed; a record that
+/// is not is a bug, left out, and the first such is reported.
 pub fn read_batch(batch: &[u8], mut visit: impl FnMut(Handle, Record)) -> Result<(), Failure> {
     let (mut rest, mut outcome) = (batch, Ok(()));
     while !rest.is_empty() {
@@ -164,7 +165,7 @@ impl<'a> RecordReader<'a> {
         })
     }
 
-    /// How many answers are wanted.
+    /// Returns how many answers are wanted.
     fn answers(&mut self) -> Result<RequestKind, Failure> {
         let (max_messages, max_wait) = (self.u32()?, self.u32()?);
         Ok(match max_messages {

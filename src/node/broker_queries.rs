@@ -1,4 +1,5 @@
-//! What JavaScript wants to know of a broker, or tells it, at once: JSON both ways (`docs/internals/boundary.md`, "Queries").
+//! Queries about a broker that are answered at once: JSON both ways (`docs/internals/boundary.md`,
+//! "Queries").
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ enum Query {
     Totals,
     /// Every connection that is signed in or about to be.
     Connections,
-    /// How many connections each user has.
+    /// The number of connections of each user.
     Usage,
     /// Every pattern, with the number of its subscriptions.
     Patterns,
@@ -24,7 +25,7 @@ enum Query {
     Matches {
         subject: String,
     },
-    /// Whether somebody other than a tap listens.
+    /// Whether there is a subscriber other than a tap.
     HasMatch {
         subject: String,
     },

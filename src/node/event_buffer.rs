@@ -1,4 +1,4 @@
-//! Writes slabs: what happened, packed into one byte string (`docs/internals/boundary.md`, "Events").
+//! Writes events for JavaScript, packed into one byte string (`docs/internals/boundary.md`, "Events").
 
 use bytes::Bytes;
 
@@ -19,7 +19,8 @@ pub struct EventBuffer {
     pub bytes: Vec<u8>,
     /// Each becomes a buffer of its own.
     pub big: Vec<Bytes>,
-    /// The last record is a *socket data* of many, of this socket: it begins here, and the next message joins it.
+    /// The last record is a *socket data* of many, of this socket: it begins here, and the next message joins
+    /// it.
     run: Option<(Handle, usize)>,
 }
 
@@ -273,7 +274,8 @@ impl EventBuffer {
         self.head(kind, handle);
         self.str(message.subject.as_str());
         let headers = &message.headers;
-        // The reply subject has its own field; the others are there only when somebody speaks the sockets' protocol by hand.
+        // The reply subject has its own field; the others are there only when somebody speaks the sockets'
+        // protocol by hand.
         if headers.command.is_some() || headers.seq.is_some() || headers.attempt.is_some() {
             self.json(join(headers).as_ref());
         } else {

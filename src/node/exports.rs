@@ -18,15 +18,15 @@ use crate::runtime::start_log;
 use crate::subject::{Pattern, Subject};
 use crate::transport::tls::{self, PeerCertificate, ServerTlsOptions};
 
-/// Opens a session, once for each copy of `lib` in an environment. `wake` is called when events wait. `watches`: whether the event loop of the
-/// environment may be asked to watch connections.
+/// Opens a session, once for each copy of `lib` in an environment. `wake` is called when events wait.
+/// `watches`: whether the event loop of the environment may be asked to watch connections.
 #[napi(catch_unwind)]
 pub fn open(env: &Env, wake: Function<'_, (), ()>, watches: bool) -> napi::Result<u32> {
     start_log();
     session::open(env, &wake, watches)
 }
 
-/// Whether the session keeps the event loop alive.
+/// Sets whether the session keeps the event loop alive.
 #[napi(catch_unwind)]
 pub fn hold(env: &Env, session: u32, on: bool) {
     session::with_session(session, |session| session.hold(env, on));
@@ -60,7 +60,7 @@ pub fn submit(session: u32, batch: &[u8]) -> napi::Result<f64> {
     outcome.unwrap_or(Ok(0.0)).map_err(|failure| napi::Error::from_reason(failure.message))
 }
 
-/// What happened since: `null`, or the buffer followed by the payloads that were too big for it.
+/// Returns what happened since: `null`, or the buffer followed by the payloads that were too big for it.
 #[napi(catch_unwind)]
 pub fn drain<'env>(env: &'env Env, session: u32) -> napi::Result<Option<Vec<BufferSlice<'env>>>> {
     let drained = session::with_session(session, |session| {
@@ -101,13 +101,14 @@ pub fn broker_secure(session: u32, handle: u32, options: String) -> Option<JsFai
     }))
 }
 
-/// Whom clients trust that are not told otherwise: certificates in PEM. Only the first call of a process counts.
+/// Sets the certificates (PEM) that clients trust by default. Only the first call of a process counts.
 #[napi(catch_unwind)]
 pub fn trust(certificates: String) {
     tls::trust(&certificates);
 }
 
-/// Hands a connection of an HTTP server to a broker: where it comes from, its certificate if it was verified, its request.
+/// Hands a connection of an HTTP server to a broker: where it comes from, its certificate if it was verified,
+/// its request.
 #[napi(catch_unwind)]
 pub fn pipe_open(
     session: u32,
@@ -124,13 +125,13 @@ pub fn pipe_open(
     }))
 }
 
-/// What the connection has received; copied.
+/// Hands over what the connection has received; copied.
 #[napi(catch_unwind)]
 pub fn pipe_bring(session: u32, handle: u32, bytes: &[u8]) {
     session::with_session(session, |session| session.bring(handle, bytes));
 }
 
-/// So many bytes of what it was to send are out.
+/// Reports that so many bytes of its output have been written.
 #[napi(catch_unwind)]
 pub fn pipe_wrote(session: u32, handle: u32, count: u32) {
     session::with_session(session, |session| session.wrote(handle, count as usize));
@@ -142,7 +143,8 @@ pub fn pipe_end(session: u32, handle: u32, orderly: bool) {
     session::with_session(session, |session| session.end_pipe(handle, orderly));
 }
 
-/// Lets an embedded broker take nobody in any more, and send everybody away within so many milliseconds.
+/// Drains an embedded broker: it accepts no new connections, and closes the open ones within so many
+/// milliseconds.
 #[napi(catch_unwind)]
 pub fn broker_drain(session: u32, handle: u32, spread: f64) {
     session::with_session(session, |session| session.drain_broker(handle, milliseconds(spread)));
@@ -154,7 +156,7 @@ pub fn broker_close(session: u32, handle: u32) {
     session::with_session(session, |session| session.close_broker(handle));
 }
 
-/// Asks an embedded broker something, or tells it; both as JSON. `null` when it is closed.
+/// Sends a query to an embedded broker, as JSON both ways. `null` when it is closed.
 #[napi(catch_unwind)]
 pub fn broker_query(session: u32, handle: u32, query: String) -> Option<String> {
     session::with_session(session, |session| {
@@ -162,19 +164,19 @@ pub fn broker_query(session: u32, handle: u32, query: String) -> Option<String> 
     })?
 }
 
-/// Whether one can publish to it.
+/// Returns whether one can publish to it.
 #[napi(catch_unwind)]
 pub fn check_subject(text: String) -> bool {
     Subject::parse(&text).is_ok()
 }
 
-/// Whether one can subscribe to it.
+/// Returns whether one can subscribe to it.
 #[napi(catch_unwind)]
 pub fn check_pattern(text: String) -> bool {
     Pattern::parse(&text).is_ok()
 }
 
-/// Whether the pattern stands for the subject.
+/// Returns whether the pattern stands for the subject.
 #[napi(catch_unwind)]
 pub fn matches(pattern: String, subject: String) -> bool {
     Pattern::parse(&pattern).is_ok_and(|pattern| pattern.matches(&subject))
@@ -186,7 +188,8 @@ pub fn random_id() -> String {
     OsEntropy.id()
 }
 
-/// What is open in a session, as JSON text: `{tasks, clients, brokers, connections, subscriptions, waits, waitingBytes}`. For tests.
+/// Returns what is open in a session, as JSON text: `{tasks, clients, brokers, connections, subscriptions,
+/// waits, waitingBytes}`. For tests.
 #[napi(catch_unwind)]
 pub fn counts(session: u32) -> String {
     session::with_session(session, |session| session.counts()).unwrap_or_default()

@@ -1,4 +1,5 @@
-//! Failures as JavaScript gets them: data, not exceptions, so that `lib` makes the error with the caller's stack.
+//! Failures as JavaScript gets them: data, not exceptions, so that `lib` makes the error with the caller's
+//! stack.
 
 use napi_derive::napi;
 
@@ -9,7 +10,7 @@ use crate::endpoint::Failure;
 pub struct JsFailure {
     /// Never renamed. Digits stand for a number.
     pub code: String,
-    /// In words.
+    /// A text for people.
     pub message: String,
 }
 

@@ -1,4 +1,5 @@
-//! The only room with napi: batches of commands down, slabs of events up (`docs/internals/boundary.md`). Converts and forwards, decides nothing.
+//! The only room with napi: batches of commands down, buffers of events up (`docs/internals/boundary.md`).
+//! Converts and forwards, decides nothing.
 //!
 //! Without the feature `node` only what needs no Node is left: the two formats, so that tests reach them.
 

@@ -16,7 +16,7 @@ use crate::transport::{AcceptOptions, DialOptions, ListenAt, Wire};
 
 use super::tls_options::{ClientTlsSettings, ServerTlsSettings};
 
-/// Of `clientOpen`. Durations are milliseconds, here and below.
+/// Options of `clientOpen`. Durations are milliseconds, here and below.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ClientOptions {
@@ -40,7 +40,7 @@ pub struct ClientOptions {
     tls: Option<ClientTlsSettings>,
 }
 
-/// A language by the name that `lib` has for it.
+/// A protocol by the name that `lib` has for it.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum WireName {
@@ -73,7 +73,7 @@ impl ClientOptions {
         Ok(ClientConfig { inbox_prefix, reconnect, ..defaults })
     }
 
-    /// What a broker of this process learns about it.
+    /// Returns what a broker of this process learns about it.
     pub fn identity(&self) -> PeerIdentity {
         if self.own {
             return PeerIdentity::Internal;
@@ -87,7 +87,7 @@ impl ClientOptions {
         headers.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
     }
 
-    /// How to reach `address`, if there is one.
+    /// Returns how to reach `address`, if there is one.
     pub fn dial(&self) -> Result<Option<DialOptions>, Failure> {
         let Some(address) = self.address.clone() else { return Ok(None) };
         let mut options = DialOptions {
@@ -112,7 +112,7 @@ impl ClientOptions {
     }
 }
 
-/// Of `brokerOpen`.
+/// Options of `brokerOpen`.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct BrokerOptions {
@@ -140,7 +140,7 @@ pub struct BrokerOptions {
     authority: Option<AuthorizerOptions>,
 }
 
-/// What the broker is to ask of the application.
+/// Requests that the broker makes to the application.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct AuthorizerOptions {
@@ -195,7 +195,7 @@ impl BrokerOptions {
         }
     }
 
-    /// Where to listen, if it is to.
+    /// Returns where to listen, if it is to.
     pub fn listen(&self) -> Option<ListenAt> {
         if let Some(path) = &self.socket_path {
             return Some(ListenAt::Unix(path.into(), self.socket_mode.unwrap_or(SOCKET_MODE)));
@@ -203,7 +203,7 @@ impl BrokerOptions {
         Some(ListenAt::Net(self.host(), self.port?))
     }
 
-    /// Whom to let in.
+    /// Returns which connections to accept, and how.
     pub fn accept(&self) -> Result<AcceptOptions, Failure> {
         let defaults = AcceptOptions::default();
         let host = self.host();
@@ -216,8 +216,8 @@ impl BrokerOptions {
             path: self.path.clone().unwrap_or_else(|| DEFAULT_PATH.to_owned()),
             max_payload: self.config().max_payload,
             allowed_origins: self.allowed_origins.clone().unwrap_or_default(),
-            // A web page can be made to ask a loopback port by any name; on other interfaces the name is the operator's business, and no
-            // page reaches a file or, unasked, a server of the application's.
+            // A web page can be made to ask a loopback port by any name; on other interfaces the name is the
+            // operator's business, and no page reaches a file or, unasked, a server of the application's.
             check_host: is_loopback && self.port.is_some(),
             allowed_hosts: self.allowed_hosts.clone().unwrap_or_default(),
             handshake_timeout: self.handshake_timeout.map_or(defaults.handshake_timeout, milliseconds),
@@ -234,12 +234,12 @@ impl BrokerOptions {
     }
 }
 
-/// As `lib` is told.
+/// Converts a failure of TLS.
 pub fn tls_failure(failure: TlsFailure) -> Failure {
     Failure::new(failure.code, failure.message)
 }
 
-/// Of the commands *listen* and *socket connect*.
+/// Options of the commands *listen* and *socket connect*.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SocketOptions {
@@ -335,7 +335,7 @@ const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 const DEFAULT_PATH: &str = "/conat";
 const DEFAULT_PORT: u16 = 3000;
 const LOOPBACK: &str = "127.0.0.1";
-/// Of a socket in the file system: for its owner only.
+/// Permissions of a socket in the file system: for its owner only.
 const SOCKET_MODE: u32 = 0o600;
-/// How long connecting and the handshake may take together.
+/// The time that connecting and the handshake may take together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);

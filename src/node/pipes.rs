@@ -1,4 +1,5 @@
-//! Connections of an HTTP server of the application's: JavaScript brings what they receive, and takes away what they are to send.
+//! Connections of an HTTP server of the application's: JavaScript brings what they receive, and takes away
+//! what they are to send.
 
 use std::net::SocketAddr;
 
@@ -12,7 +13,8 @@ use crate::transport::pipe::pipe;
 use crate::transport::tls::PeerCertificate;
 
 impl Session {
-    /// Somebody has come to the application's server and asks for the broker: `head` is the request, and what came behind it.
+    /// Opens a connection that has come to the application's HTTP server: `head` is its request, and what
+    /// came behind it.
     pub fn open_pipe(
         &mut self,
         handle: Handle,
@@ -37,7 +39,7 @@ impl Session {
         }
     }
 
-    /// So many bytes have been written.
+    /// Reports that so many bytes have been written.
     pub fn wrote(&self, handle: Handle, count: usize) {
         if let Some(pipe) = self.pipes.get(&handle) {
             pipe.on_written(count);

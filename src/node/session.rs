@@ -1,4 +1,5 @@
-//! What one copy of `lib` in one JavaScript environment owns: its event queue, its wake, its clients and brokers.
+//! The state of one copy of `lib` in one JavaScript environment: its event queue, its wake, its clients and
+//! brokers.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -62,7 +63,8 @@ struct RunningBroker {
 }
 
 thread_local! {
-    /// Dropped by the hook of its environment only: `process.exit()` runs no hooks, and a thread that ends has no state left for what sessions wake.
+    /// Dropped by the hook of its environment only: `process.exit()` runs no hooks, and a thread that ends
+    /// has no state left for what sessions wake.
     static SESSIONS: ManuallyDrop<RefCell<HashMap<u32, Session>>> = ManuallyDrop::default();
 }
 
@@ -131,7 +133,7 @@ impl Session {
         Some(readiness.registration(client))
     }
 
-    /// Starts a broker. That it is ready, or why it is not, is news.
+    /// Starts a broker. An event reports that it is ready, or why it is not.
     pub fn open_broker(&mut self, handle: Handle, options: &BrokerOptions) -> Result<(), Failure> {
         let accept = options.accept()?;
         let broker = BrokerHandle::start(options.config(), Some((handle, self.events.clone())));
@@ -153,7 +155,8 @@ impl Session {
             .ok_or_else(|| Failure::new("ERR_CLOSED", "the broker is closed"))
     }
 
-    /// Lets a broker take nobody in any more, and send away those that are there. That they have gone is news.
+    /// Drains a broker: it accepts no new connections, and closes the open ones. An event reports that they
+    /// have gone.
     pub fn drain_broker(&mut self, handle: Handle, spread: Duration) {
         let Some(broker) = self.brokers.get(&handle) else { return };
         broker.acceptor.set_draining(true);
@@ -192,12 +195,13 @@ impl Session {
         }
     }
 
-    /// Forgets a client that has been told to close: nothing can be said to it any more.
+    /// Forgets a client that has been told to close: it takes no more commands.
     pub fn forget(&mut self, client: Handle) {
         self.clients.remove(&client);
     }
 
-    /// Reads what has come for clients, as long as that does not hold JavaScript up: their tasks have been woken, too.
+    /// Reads what has come for clients, as long as that does not hold JavaScript up: their tasks have been
+    /// woken, too.
     pub(super) fn poll_ready(&mut self) {
         let Self { readiness: Readiness::On(readiness), clients, .. } = self else { return };
         let until = now() + MAX_INLINE_READ;
@@ -213,7 +217,7 @@ impl Session {
         self.clients.values().map(ClientHandle::weight).sum()
     }
 
-    /// What is open, as JSON text: for checks that nothing stays behind.
+    /// Returns what is open, as JSON text: for checks that nothing stays behind.
     pub fn counts(&self) -> String {
         let stats: Vec<_> = self.brokers.values().map(|broker| broker.handle.stats()).collect();
         serde_json::json!({
@@ -238,11 +242,12 @@ impl Session {
         result
     }
 
-    /// Whether the engine keeps the event loop alive.
+    /// Returns whether the engine keeps the event loop alive.
     pub fn hold(&self, env: &Env, on: bool) {
         let wake = self.wake.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(wake) = &*wake else { return };
-        // SAFETY: we are on the thread of the environment that made the function, and it has not been released: it is still in `wake`.
+        // SAFETY: we are on the thread of the environment that made the function, and it has not been
+        // released: it is still in `wake`.
         unsafe {
             if on {
                 napi::sys::napi_ref_threadsafe_function(env.raw(), wake.raw());
@@ -269,6 +274,6 @@ impl Drop for Session {
 
 /// No further client is looked at after this time.
 const MAX_INLINE_READ: Duration = Duration::from_millis(2);
-/// What one buffer takes at most.
+/// Events in one buffer.
 const MAX_DRAIN_EVENTS: usize = 512;
 const MAX_DRAIN_BYTES: usize = 1024 * 1024;

@@ -43,8 +43,8 @@ fn read(batch: &[u8]) -> (Vec<(Handle, String)>, Result<(), Failure>) {
 }
 
 /// Reads an event buffer as `lib/engine/event-reader.ts` does: kind, handle and body of each record.
-fn records(event_buffer: &EventBuffer) -> Vec<(u8, u32, Vec<u8>)> {
-    let (mut rest, mut records) = (&event_buffer.bytes[..], Vec::new());
+fn records(buffer: &EventBuffer) -> Vec<(u8, u32, Vec<u8>)> {
+    let (mut rest, mut records) = (&buffer.bytes[..], Vec::new());
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
         let (record, next) = after.split_at(u32::from_le_bytes(*length) as usize);
         let handle = u32::from_le_bytes(record[1..5].try_into().expect("a handle"));
@@ -191,25 +191,25 @@ proptest! {
         message in any::<String>(),
         undelivered in any::<u32>(),
     ) {
-        let mut event_buffer = EventBuffer::default();
+        let mut buffer = EventBuffer::default();
         let payload = |size| Payload { encoding: Encoding::MSGPACK, raw: Bytes::from(vec![7; size]) };
         for size in &sizes {
             let data = Event::Data { socket: handle, batch: Messages::one(payload(*size), None) };
-            event_buffer.put(HostEvent::Client(1, data));
+            buffer.put(HostEvent::Client(1, data));
         }
-        event_buffer.put(HostEvent::Client(1, Event::Acked { socket: handle, total, bytes: 2 * total }));
+        buffer.put(HostEvent::Client(1, Event::Acked { socket: handle, total, bytes: 2 * total }));
         let failure = Some(Failure::new("ERR_SOCKET_LOST", &message));
         let undelivered = undelivered as usize;
-        event_buffer.put(HostEvent::Client(1, Event::SocketClosed { socket: handle, failure, undelivered }));
-        event_buffer.put(HostEvent::Client(1, Event::Socket { socket: handle, state: State::Ready }));
-        let records = records(&event_buffer);
-        let (mut big, mut came) = (event_buffer.big.iter(), Vec::new());
+        buffer.put(HostEvent::Client(1, Event::SocketClosed { socket: handle, failure, undelivered }));
+        buffer.put(HostEvent::Client(1, Event::Socket { socket: handle, state: State::Ready }));
+        let records = records(&buffer);
+        let (mut big, mut came) = (buffer.big.iter(), Vec::new());
         for (kind, of, body) in &records[..records.len() - 3] {
             prop_assert_eq!(*of, handle);
             match kind {
                 40 => came.extend(parts(body)),
                 8 => {
-                    prop_assert!(body[..4] == u32::MAX.to_le_bytes() && body[5..9] != [0; 4], "beside the event_buffer");
+                    prop_assert!(body[..4] == u32::MAX.to_le_bytes() && body[5..9] != [0; 4], "beside the buffer");
                     came.push(big.next().map_or(0, Bytes::len));
                 }
                 other => prop_assert!(false, "{other} is no kind of data"),

@@ -1,4 +1,5 @@
-//! What JavaScript says about TLS. Texts are PEM; `lib` has joined lists and opened keys with their passphrase.
+//! Options of TLS from JavaScript. Texts are PEM; `lib` has joined lists and opened keys with their
+//! passphrase.
 
 use serde::Deserialize;
 
@@ -22,7 +23,7 @@ impl From<VersionName> for TlsVersion {
     }
 }
 
-/// Of `clientOpen`. No `Debug`, here and below: keys stay out of logs.
+/// Part of `clientOpen`. No `Debug`, here and below: keys stay out of logs.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ClientTlsSettings {
@@ -47,7 +48,7 @@ impl ClientTlsSettings {
     }
 }
 
-/// Of `brokerOpen` and `brokerSecure`.
+/// Part of `brokerOpen` and `brokerSecure`.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ServerTlsSettings {

@@ -1,5 +1,5 @@
-//! Lets the event loop of JavaScript watch the connections of its clients: while that thread is idle, what comes wakes it directly, and it reads
-//! by itself instead of being woken by a worker thread that has read.
+//! Lets the event loop of JavaScript watch the connections of its clients: while that thread is idle, what
+//! comes wakes it directly, and it reads by itself instead of being woken by a worker thread that has read.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
@@ -13,7 +13,7 @@ use napi::{Env, sys};
 use super::session::with_session;
 use crate::transport::{ReadinessPoller, Registration};
 
-/// A readiness, and libuv's handle for it.
+/// A readiness poller, and libuv's handle for it.
 pub struct UvPoll {
     state: Rc<PollState>,
     poll_handle: *mut PollHandle,
@@ -25,7 +25,7 @@ struct PollState {
     closed: Cell<bool>,
 }
 
-/// What libuv holds: lives until it has closed the handle, and with it the readiness.
+/// Owned by libuv: lives until it has closed the handle, and with it the poller.
 #[repr(C)]
 struct PollHandle {
     /// libuv's `uv_poll_t`.
@@ -54,8 +54,9 @@ impl UvPoll {
             hook: ptr::null_mut(),
         };
         let poll_handle = Box::into_raw(Box::new(poll_handle));
-        // SAFETY: we are on the thread of the loop. The handle is as big as libuv wants it (`Libuv::find`), aligned, and stays where it is until libuv
-        // has closed it; a handle that it did not take it does not know.
+        // SAFETY: we are on the thread of the loop. The handle is as big as libuv wants it (`Libuv::find`),
+        // aligned, and stays where it is until libuv has closed it; a handle that it did not take it does not
+        // know.
         unsafe {
             if (libuv.poll_init)(uv_loop.cast(), poll_handle.cast(), fd) != 0 {
                 drop(Box::from_raw(poll_handle));
@@ -79,7 +80,7 @@ impl UvPoll {
         self.state.readiness.borrow().registration(client)
     }
 
-    /// Tells which clients have something to read.
+    /// Calls `visit` with each client that has something to read.
     pub(super) fn poll_ready(&self, visit: impl FnMut(u32)) {
         self.state.readiness.borrow_mut().poll_ready(visit);
     }
@@ -110,13 +111,15 @@ extern "C" fn on_readable(handle: *mut UvHandle, _status: c_int, _events: c_int)
 /// The environment ends, and would not wait for libuv to close the handle.
 extern "C" fn on_environment_end(_: sys::napi_async_cleanup_hook_handle, poll_handle: *mut c_void) {
     let poll_handle = poll_handle.cast::<PollHandle>();
-    // SAFETY: without the hook the environment has not ended, and `on_closed` gives the hook back before the poll_handle goes.
+    // SAFETY: without the hook the environment has not ended, and `on_closed` gives the hook back before the
+    // poll_handle goes.
     let state = unsafe { (*poll_handle).state.clone() };
     close(&state, poll_handle);
 }
 
 extern "C" fn on_closed(handle: *mut UvHandle) {
-    // SAFETY: the box of `open`, which libuv gives back here and nobody uses any more; its hook has not been given back.
+    // SAFETY: the box of `open`, which libuv gives back here and nobody uses any more; its hook has not been
+    // given back.
     unsafe {
         let poll_handle = Box::from_raw(handle.cast::<PollHandle>());
         sys::napi_remove_async_cleanup_hook(poll_handle.hook);
@@ -126,7 +129,8 @@ extern "C" fn on_closed(handle: *mut UvHandle) {
 enum UvLoop {}
 enum UvHandle {}
 
-/// What of libuv is needed: Node.js exports all of it; another host may lack it, which must not keep the addon from loading.
+/// The functions of libuv that are needed: Node.js exports all of them; another host may lack some, which
+/// must not keep the addon from loading.
 #[derive(Clone, Copy)]
 struct Libuv {
     poll_init: unsafe extern "C" fn(*mut UvLoop, *mut UvHandle, c_int) -> c_int,
@@ -158,5 +162,5 @@ impl Libuv {
 const UV_POLL: c_int = 8;
 /// libuv's `enum uv_poll_event`.
 const UV_READABLE: c_int = 1;
-/// Of 8 bytes; libuv 1.46 wants 20 of them.
+/// Words of 8 bytes; libuv 1.46 wants 20 of them.
 const HANDLE_WORDS: usize = 64;

@@ -1,4 +1,4 @@
-//! A broker's acceptor: everybody who comes goes through the same handshake, wherever they came from.
+//! Accepts connections for a broker: all go through the same handshake, wherever they come from.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,7 +8,7 @@ use crate::broker::{self, Certificate};
 use crate::transport::tls::ServerTls;
 use crate::transport::{AcceptOptions, HandshakeLimiter, IncomingConnection, accept_with_handshake};
 
-/// What stands between visitors and a broker.
+/// Takes incoming connections through the handshake.
 pub struct Acceptor {
     broker: Arc<BrokerHandle>,
     options: AcceptOptions,
@@ -22,7 +22,8 @@ impl Acceptor {
         Arc::new(Self { broker, options, limiter })
     }
 
-    /// Takes a connection through the handshake, in a task of its own, and serves it; drops it when too many are at that.
+    /// Takes a connection through the handshake, in a task of its own, and serves it; drops it when too many
+    /// are at that.
     pub fn accept(self: &Arc<Self>, connection: IncomingConnection) {
         let address = connection.address();
         let Some(permit) = self.limiter.try_acquire(address.map(|address| address.ip())) else {
@@ -49,12 +50,12 @@ impl Acceptor {
         });
     }
 
-    /// What is shown to visitors, if TLS is spoken.
+    /// Returns the broker's side of TLS, if it speaks TLS.
     pub fn tls(&self) -> Option<&ServerTls> {
         self.options.tls.as_deref()
     }
 
-    /// Tells health checks whether visitors should go elsewhere.
+    /// Sets whether health checks are told that clients should go elsewhere.
     pub fn set_draining(&self, is_draining: bool) {
         self.options.draining.store(is_draining, Ordering::Relaxed);
     }

@@ -1,5 +1,5 @@
-//! Something with a mailbox that runs in a task of its own, or, when that sleeps, on the thread that has something for it: no hop to another
-//! thread then stands before what it does about it.
+//! Something with a mailbox that runs in a task of its own, or, when that sleeps, on the thread that has
+//! something for it: no hop to another thread then stands before what it does about it.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,15 +11,17 @@ use super::inline_wake::run_inline;
 use super::sync::{Mutex, PoisonError};
 use crate::endpoint::Command;
 
-/// What an actor does. Called by one thread at a time, always with the waker of its task.
+/// The behaviour of an actor. Called by one thread at a time, always with the waker of its task.
 pub(super) trait Behaviour: Send {
     /// Does what there is to do. Ready when it is over; not called again then.
     fn poll(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Does the part of it that follows from what is in the mailbox, and wakes the task if there is more to do.
+    /// Does the part of it that follows from what is in the mailbox, and wakes the task if there is more to
+    /// do.
     fn run_commands(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>);
 
-    /// Does the part of it that follows from what has come over its link, and wakes the task if there is more to do.
+    /// Does the part of it that follows from what has come over its link, and wakes the task if there is more
+    /// to do.
     fn run_incoming(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>);
 }
 
@@ -53,7 +55,8 @@ impl<B: Behaviour> Actor<B> {
         }
     }
 
-    /// Hands over commands, in order. Little of them is acted on before this returns, if the actor has nothing else to do.
+    /// Hands over commands, in order. Little of them is acted on before this returns, if the actor has
+    /// nothing else to do.
     pub(super) fn put(&self, commands: impl IntoIterator<Item = Command>) {
         // Without a waker the task is about to look into the mailbox by itself.
         let Some((waker, weight)) = self.mailbox.put_without_wake(commands) else { return };
@@ -62,12 +65,12 @@ impl<B: Behaviour> Actor<B> {
         }
     }
 
-    /// Goes along with a writer on its thread. Says whether it could.
+    /// Runs what follows from incoming operations on the thread of a waker. Returns whether it could.
     pub(super) fn run_incoming(&self, waker: &Waker) -> bool {
         self.try_do(waker, B::run_incoming)
     }
 
-    /// Something may have come over its link: acts on it on this thread, if nobody else is at it.
+    /// Reads what may have come over its link, on this thread, unless another thread is at it.
     pub(super) fn read_ready(&self) {
         // Before its task has run there is no link.
         let Some(task) = self.task.get() else { return };

@@ -21,14 +21,14 @@ pub struct BrokerHandle {
     core: Mutex<Core>,
     /// The earliest deadline may have changed, or the broker has been closed.
     rearm: Notify,
-    /// Where it asks who somebody is and what he may do, and as whom.
+    /// Where its requests to the application go, and its handle there.
     application: Option<(Handle, Arc<EventQueue>)>,
 }
 
-/// Who is at the other end of a link.
+/// The identity of the peer at the other end of a link.
 #[derive(Debug, Clone)]
 pub enum PeerIdentity {
-    /// Somebody who has to say who he is.
+    /// A connection whose user has to be authenticated.
     Connection(ConnectionInfo),
     /// The broker itself.
     Internal,
@@ -45,7 +45,7 @@ impl PeerIdentity {
         }
     }
 
-    /// What its connection is called.
+    /// Returns what its connection is called.
     pub(super) fn id(&self) -> &str {
         match self {
             Self::Connection(connection) => &connection.id,
@@ -107,8 +107,9 @@ impl BrokerHandle {
         self.rearm.notify_one();
     }
 
-    /// Takes nobody in any more, and sends away those that are here one after the other, so that they come to the next broker spread over
-    /// this time. Calls `done` when the last one has gone, unless it is closed before.
+    /// Takes nobody in any more, and sends away those that are here one after the other, so that they come to
+    /// the next broker spread over this time. Calls `done` when the last one has gone, unless it is closed
+    /// before.
     pub fn drain(self: &Arc<Self>, spread: Duration, done: impl FnOnce() + Send + 'static) {
         let handle = self.clone();
         threads::spawn(async move {
@@ -129,7 +130,7 @@ impl BrokerHandle {
         });
     }
 
-    /// Whether it has been closed.
+    /// Returns whether it has been closed.
     pub fn is_closed(&self) -> bool {
         self.core.lock().unwrap_or_else(PoisonError::into_inner).closed
     }
@@ -167,7 +168,7 @@ impl BrokerHandle {
         result
     }
 
-    /// Remembers whom to wake for `peer`.
+    /// Remembers the waker of `peer`.
     pub(super) fn register(&self, peer: PeerId, waker: &Waker) {
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
         if core.wakers.len() <= peer.slot() {
@@ -209,5 +210,5 @@ async fn drive_timers(handle: Arc<BrokerHandle>) {
     }
 }
 
-/// How often to look whether those that were sent away have gone.
+/// The interval of checks whether all peers have gone.
 const GONE_INTERVAL: Duration = Duration::from_millis(10);

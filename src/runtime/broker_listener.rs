@@ -15,8 +15,9 @@ pub struct OpenPort {
     _stop: oneshot::Sender<()>,
 }
 
-/// Opens the port, or the socket in the file system, of the broker known as `handle`. Peers that come are served until it is closed. What becomes of it is news: ready,
-/// failed, or, when the port is free again, closed.
+/// Opens the port, or the socket in the file system, of the broker known as `handle`. Peers that come are
+/// served until it is closed. An event reports the outcome: ready, failed, or, when the port is free again,
+/// closed.
 pub fn open_port(
     handle: Handle,
     broker: Arc<BrokerHandle>,

@@ -24,7 +24,8 @@ type ClientLink = BoxedLink<ClientOp, ServerOp>;
 pub struct ClientHandle(Arc<Actor<ClientTask>>);
 
 impl ClientHandle {
-    /// Starts a client. It obeys `first` and what is put in later, until it is told to close, and reports to `events` as `handle`.
+    /// Starts a client. It runs `first` and later commands, until it is told to close. Its events go to
+    /// `events` as `handle`.
     pub fn spawn(
         handle: Handle,
         endpoint: Endpoint,
@@ -64,7 +65,7 @@ impl ClientHandle {
         self.0.put(commands);
     }
 
-    /// Its connection has something to read, and this thread has nothing better to do.
+    /// Reads from its connection on this thread, which has nothing better to do.
     pub fn read_ready(&self) {
         self.0.read_ready();
     }
@@ -74,7 +75,7 @@ impl ClientHandle {
         self.0.weight()
     }
 
-    /// Nobody commands it any more: it stops where it is.
+    /// Stops the client where it is: no commands will come.
     pub fn abandon(&self) {
         self.0.abandon();
     }
@@ -87,14 +88,15 @@ struct ClientTask {
     events: Arc<EventQueue>,
     link: Option<ClientLink>,
     actor: Weak<Actor<Self>>,
-    /// What the link wakes.
+    /// The waker given to the link.
     link_waker: Option<Waker>,
     dialing: Option<Dialing>,
-    /// Set to the endpoint's next deadline or earlier: most deadlines move on before they come, and setting a timer may wake a thread.
+    /// Set to the endpoint's next deadline or earlier: most deadlines move on before they come, and setting a
+    /// timer may wake a thread.
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
     commands: Vec<Command>,
     ops: Vec<ServerOp>,
-    /// What is still being said over a link that has been given up.
+    /// The orderly close of a link that has been given up.
     closing: Option<tokio::task::JoinHandle<()>>,
     finished: bool,
 }
@@ -133,7 +135,7 @@ impl Behaviour for ClientTask {
         }
     }
 
-    /// What was read may bring about more to read, once.
+    /// Reads, and once more what that brings about.
     fn run_incoming(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
         let _timers = threads::enter();
         let (mut moved, until) = (true, now() + MAX_TIME_BEHIND);
@@ -182,7 +184,8 @@ impl ClientTask {
         }
     }
 
-    /// Takes no commands while the link is full: they wait in the mailbox, where JavaScript sees their weight.
+    /// Takes no commands while the link is full: they wait in the mailbox, where JavaScript sees their
+    /// weight.
     fn poll_commands(&mut self, mailbox: &Mailbox, cx: &Context<'_>) -> bool {
         if self.is_link_full() {
             mailbox.register(cx.waker());
@@ -261,7 +264,8 @@ impl ClientTask {
         false
     }
 
-    /// Carries what the endpoint wants: operations to the link, news to JavaScript, a link made or given up.
+    /// Carries what the endpoint wants: operations to the link, events to JavaScript, a link dialled or
+    /// dropped.
     fn carry_out(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
         if let Err(error) = self.send(cx) {
@@ -304,7 +308,7 @@ impl ClientTask {
         self.endpoint.handle_link_down(now(), reason);
     }
 
-    /// Gives the link up, after what was said has been flushed; in the background, so that the next one can be dialled meanwhile.
+    /// Drops the link after a flush; in the background, so that the next one can be dialled meanwhile.
     fn give_up_link(&mut self) {
         self.dialing = None;
         if let Some(link) = self.link.take() {
@@ -321,7 +325,7 @@ impl ClientTask {
         let (handle, endpoint, finished) = (self.handle, &mut self.endpoint, &mut self.finished);
         let mut news = std::iter::from_fn(|| endpoint.poll_event())
             .filter(|event| {
-                // That it is closed is told when the goodbye is over: the process may exit then.
+                // It is reported as closed when the link is: : the process may exit then.
                 let closed = *event == Event::Session(SessionState::Closed);
                 *finished |= closed;
                 !closed
@@ -362,7 +366,7 @@ async fn close_gracefully(mut link: ClientLink, ops: Vec<ClientOp>) {
         poll_fn(|cx| link.poll_close(cx)).await
     };
     if !matches!(tokio::time::timeout(CLOSE_TIMEOUT, closing).await, Ok(Ok(()))) {
-        tracing::debug!("the broker did not take the goodbye");
+        tracing::debug!("the broker did not read the last operations in time");
     }
 }
 
@@ -374,5 +378,5 @@ const MAX_ROUNDS_BEHIND: usize = 4;
 const MAX_TIME_BEHIND: Duration = Duration::from_millis(1);
 /// Commands taken at once.
 const MAX_COMMANDS: usize = 1024;
-/// How long a broker may take to take what was said last.
+/// The time that a broker may take to read the last operations.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(800);

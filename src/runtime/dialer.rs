@@ -1,4 +1,4 @@
-//! How a client gets a link: by name of the way to plug in.
+//! Dials a client's broker, in this process or over a network.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -11,7 +11,7 @@ use crate::wire::{ClientOp, ServerOp};
 /// Where a client's broker is.
 #[derive(Clone)]
 pub enum Dialer {
-    /// In this process; what the client says about itself.
+    /// In this process; the identity that the broker sees.
     InProcess(Arc<BrokerHandle>, PeerIdentity),
     /// At the other end of a network.
     Remote(Arc<Remote>),

@@ -1,4 +1,5 @@
-//! HostEvent on their way from the tasks of one JavaScript environment to its thread: bounded, and one wake a batch.
+//! HostEvent on their way from the tasks of one JavaScript environment to its thread: bounded, and one wake a
+//! batch.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -12,7 +13,7 @@ use crate::transport::pipe::PipeEvent;
 /// Something to tell JavaScript.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HostEvent {
-    /// Of a client.
+    /// An event of a client.
     Client(Handle, Event),
     /// A broker can be joined: at this address, or only within the process.
     BrokerReady(Handle, Option<ListenAddress>),
@@ -26,7 +27,7 @@ pub enum HostEvent {
     AuthRequest(Handle, AuthRequest),
     /// A client's attempt to connect came to nothing; the next one follows if it is to.
     ConnectFailed(Handle, Failure),
-    /// Of a pipe.
+    /// An event of a pipe.
     Pipe(Handle, PipeEvent),
 }
 
@@ -40,7 +41,8 @@ impl HostEvent {
     }
 }
 
-/// The queue. A task that finds it full stops reading from its broker until there is room: the bound reaches the writers that way.
+/// The queue. A task that finds it full stops reading from its broker until there is room: the bound reaches
+/// the writers that way.
 pub struct EventQueue {
     inner: Mutex<Inner>,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -57,12 +59,13 @@ struct Inner {
 }
 
 impl EventQueue {
-    /// `wake` is called, from any thread, when there is news for a reader that sleeps.
+    /// Makes an empty queue. `wake` is called, from any thread, when there are events for a reader that
+    /// sleeps.
     pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
         Self { inner: Mutex::default(), wake: Box::new(wake) }
     }
 
-    /// Puts news in, in order. After `close` it drops them.
+    /// Queues events, in order. After `close` it drops them.
     pub fn put(&self, news: impl IntoIterator<Item = HostEvent>) {
         let wake = {
             let mut inner = self.lock();
@@ -80,8 +83,8 @@ impl EventQueue {
         }
     }
 
-    /// Takes what fits: at least one item if there is any, then as long as neither bound is exceeded. When it finds nothing, the
-    /// next news wakes the reader.
+    /// Takes what fits: at least one event if there is any, then as long as neither bound is exceeded. When
+    /// it finds none, the next event wakes the reader.
     pub fn take(&self, most_items: usize, most_weight: usize, mut visit: impl FnMut(HostEvent)) {
         let (batch, waiting) = {
             let mut inner = self.lock();
@@ -105,7 +108,7 @@ impl EventQueue {
         batch.into_iter().for_each(&mut visit);
     }
 
-    /// Whether there is room; if not, the waker is called when there is.
+    /// Returns whether there is room; if not, the waker is called when there is.
     pub(super) fn poll_room(&self, waker: &Waker) -> bool {
         let mut inner = self.lock();
         let room = inner.has_room();

@@ -1,5 +1,6 @@
-//! Who goes along with a writer: clients in the broker's own process wake each other, and while one acts on the thread of a writer, those whom it
-//! wakes act right behind it on that thread. No hop to another thread stands between a write and its reader.
+//! Runs woken in-process clients on the waking thread: while a client of the broker's own process runs on the
+//! thread of a writer, the clients that it wakes run right after it on that thread. No hop to another thread
+//! stands between a write and its reader.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -8,13 +9,13 @@ use std::task::{Wake, Waker};
 
 use super::sync::thread_local;
 
-/// Somebody who can act on any thread.
+/// A task that can run on any thread.
 pub(super) trait InlineTask: Send + Sync {
-    /// Acts on what it was woken for. Says whether it could: if not, its task has to.
+    /// Handles what it was woken for. Returns whether it could: if not, its worker has to.
     fn run(&self, task: &Waker) -> bool;
 }
 
-/// Wakes a inline: on a thread that leads, in its turn there; elsewhere its task.
+/// Wakes a task: on a thread that runs woken tasks, in its turn there; elsewhere on a worker.
 pub(super) struct InlineWaker {
     inner: Box<dyn InlineTask>,
     task: Waker,
@@ -38,7 +39,7 @@ impl Wake for InlineWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // A thread that ends leads nobody: what it drops last may still wake somebody.
+        // A thread that ends runs no tasks: what it drops last may still wake one.
         let joined = WOKEN.try_with(|woken| {
             let mut woken = woken.borrow_mut();
             let Some(woken) = &mut *woken else { return false };
@@ -57,7 +58,8 @@ impl Wake for InlineWaker {
     }
 }
 
-/// Acts, then lets those follow whom that woke, and whom they wake; not for ever: what is left then is for the tasks.
+/// Runs `act`, then the tasks that it woke, and those that they wake; up to a bound: the rest is left to the
+/// workers.
 pub(super) fn run_inline<R>(act: impl FnOnce() -> R) -> R {
     if WOKEN.with(|woken| woken.borrow().is_some()) {
         return act();
@@ -74,7 +76,7 @@ pub(super) fn run_inline<R>(act: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Also after a panic nobody waits for ever.
+/// Also after a panic no woken task is lost.
 struct DrainGuard;
 
 impl Drop for DrainGuard {
@@ -85,11 +87,11 @@ impl Drop for DrainGuard {
 }
 
 thread_local! {
-    /// Who runs on this thread, while it leads.
+    /// Tasks woken on this thread, while it runs them.
     static WOKEN: RefCell<Option<VecDeque<Arc<InlineWaker>>>> = const { RefCell::new(None) };
 }
 
-/// Turns that woken get on a writer's thread.
+/// Tasks that run on one waking thread in a row.
 const MAX_INLINE_RUNS: usize = 32;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The queues between threads under shuttle's scheduler: every test runs thousands of interleavings, and one in which somebody waits for
-//! ever is a deadlock that shuttle reports, with the schedule that leads there.
+//! The queues between threads under shuttle's scheduler: every test runs thousands of interleavings, and one
+//! in which a thread waits for ever is a deadlock that shuttle reports, with the schedule that leads there.
 //!
 //! `cargo test --no-default-features --features shuttle --lib interleavings`
 
@@ -200,7 +200,7 @@ fn heavy() -> HostEvent {
     HostEvent::Client(1, Event::Data { socket: 1, batch: Messages::one(payload, None) })
 }
 
-/// A task that waits for room before each of its news; how much it got rid of.
+/// Waits for room before each of its events. Returns how many it queued.
 async fn report_when_there_is_room(queue: &EventQueue, count: usize) {
     for _ in 0..count {
         poll_fn(|cx| if queue.poll_room(cx.waker()) { Poll::Ready(()) } else { Poll::Pending }).await;
@@ -257,7 +257,8 @@ fn publish() -> ClientOp {
     ClientOp::Publish { ack: None, publication }
 }
 
-/// A peer's task, as `PeerTask` is one: counts deliveries until it has seen `wanted`, or the broker wants it gone.
+/// A peer's task, as `PeerTask` is one: counts deliveries until it has seen `wanted`, or the broker wants it
+/// gone.
 async fn serve(
     broker: &BrokerHandle,
     peer: crate::broker::PeerId,

@@ -1,5 +1,5 @@
-//! The link of a client in the broker's own process: what is flushed is routed there and then, and reading is taking from the outbox. No task
-//! stands between the two, and nothing is encoded.
+//! The link of a client in the broker's own process: what is flushed is routed there and then, and reading is
+//! taking from the outbox. No task stands between the two, and nothing is encoded.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};

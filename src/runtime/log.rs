@@ -1,4 +1,5 @@
-//! Logging: off unless `SELVEDGE_LOG` names a filter (as in tracing's `EnvFilter`: `debug`, `selvedge::client=trace`). To standard error.
+//! Logging: off unless `SELVEDGE_LOG` names a filter (as in tracing's `EnvFilter`: `debug`,
+//! `selvedge::client=trace`). To standard error.
 
 use std::sync::Once;
 
@@ -11,7 +12,8 @@ pub fn start_log() {
         let Some(filter) = std::env::var("SELVEDGE_LOG").ok().filter(|filter| !filter.is_empty()) else {
             return;
         };
-        // An invalid part of a filter is left out with a note on standard error: a typo must not stop a program.
+        // An invalid part of a filter is left out with a note on standard error: a typo must not stop a
+        // program.
         let filter = EnvFilter::builder().parse_lossy(filter);
         let subscriber =
             tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);

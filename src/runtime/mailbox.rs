@@ -6,7 +6,8 @@ use std::task::Waker;
 use super::sync::{Mutex, MutexGuard, PoisonError};
 use crate::endpoint::Command;
 
-/// A queue with one reader. Its bound is kept by the writer, who can see `weight` and must not wait: JavaScript refuses (`ENOBUFS`).
+/// A queue with one reader. Its bound is kept by the writer, who can see `weight` and must not wait:
+/// JavaScript refuses (`ENOBUFS`).
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     inner: Mutex<Inner>,
@@ -21,7 +22,8 @@ struct Inner {
 }
 
 impl Mailbox {
-    /// Puts commands in, in order. Gives the waker of a reader that sleeps, to be used by the caller, and the bytes that wait.
+    /// Puts commands in, in order. Returns the waker of a reader that sleeps, to be used by the caller, and
+    /// the bytes that wait.
     pub(super) fn put_without_wake(
         &self,
         commands: impl IntoIterator<Item = Command>,
@@ -52,7 +54,7 @@ impl Mailbox {
         }
     }
 
-    /// Whether there is something to take.
+    /// Returns whether there is something to take.
     pub(super) fn is_empty(&self) -> bool {
         self.lock().commands.is_empty()
     }

@@ -1,4 +1,5 @@
-//! The only room that spawns tasks, owns queues between threads, and reads a clock. It carries; it decides nothing.
+//! The only room that spawns tasks, owns queues between threads, and reads a clock. It carries; it decides
+//! nothing.
 
 mod acceptor;
 mod actor;

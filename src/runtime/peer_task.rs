@@ -24,14 +24,15 @@ pub(super) async fn serve(
         Ok(reason) => {
             tracing::info!(%peer, ?reason, "peer closed by the broker");
             // Who reads too little is still reading what came before the word that says so.
-            let patience = if reason == DisconnectReason::SlowConsumer { 5 } else { 1 };
-            task.close_gracefully(Duration::from_secs(patience)).await;
+            let seconds = if reason == DisconnectReason::SlowConsumer { 5 } else { 1 };
+            task.close_gracefully(Duration::from_secs(seconds)).await;
         }
         Err(error) => tracing::debug!(%peer, %error, "peer gone"),
     }
 }
 
-/// A peer that a broker knows; also when its task is aborted or panics, the broker must not keep it longer than this.
+/// A peer that a broker knows; also when its task is aborted or panics, the broker must not keep it longer
+/// than this.
 pub(super) struct Attachment {
     pub(super) broker: Arc<BrokerHandle>,
     pub(super) peer: PeerId,
@@ -105,16 +106,17 @@ impl PeerTask {
         Poll::Pending
     }
 
-    /// What the broker said last still goes out, if the peer takes it in time.
-    async fn close_gracefully(&mut self, patience: Duration) {
+    /// Flushes the broker's last operations, if the peer reads them in time, and closes the link.
+    async fn close_gracefully(&mut self, timeout: Duration) {
         let closing = async {
             poll_fn(|cx| self.link.poll_flush(cx)).await?;
-            // The original disconnects a refused client some 25 ms after it has told it why; clients count on reading it first.
+            // The original disconnects a refused client some 25 ms after it has told it why; clients count on
+            // reading it first.
             tokio::time::sleep(Duration::from_millis(25)).await;
             poll_fn(|cx| self.link.poll_close(cx)).await
         };
-        if !matches!(tokio::time::timeout(patience, closing).await, Ok(Ok(()))) {
-            tracing::debug!(peer = %self.peer, "peer did not take the goodbye");
+        if !matches!(tokio::time::timeout(timeout, closing).await, Ok(Ok(()))) {
+            tracing::debug!(peer = %self.peer, "the peer did not read the last operations in time");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Locks of the queues between threads, and what is a thread's own: the standard library's, or shuttle's when its scheduler tries the interleavings
-//! (`interleavings.rs`).
+//! Locks of the queues between threads, and what is a thread's own: the standard library's, or shuttle's when
+//! its scheduler tries the interleavings (`interleavings.rs`).
 
 #[cfg(not(all(test, feature = "shuttle")))]
 pub(super) use std::sync::{Mutex, MutexGuard, PoisonError};

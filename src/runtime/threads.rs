@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 
 use tokio::runtime::{Builder, EnterGuard, Runtime};
 
-/// Runs `task` on the workers, to its end. A panic in it is reported to the log, and to nobody else: callers that must know wrap it.
+/// Runs `task` on the workers, to its end. A panic in it is reported to the log, and to nobody else: callers
+/// that must know wrap it.
 pub fn spawn<F>(task: F) -> tokio::task::JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -19,7 +20,7 @@ pub(super) fn enter() -> EnterGuard<'static> {
     runtime().enter()
 }
 
-/// How many tasks are alive: for checks that nothing stays behind.
+/// Returns how many tasks are alive: for checks that nothing stays behind.
 pub fn tasks() -> usize {
     runtime().metrics().num_alive_tasks()
 }

@@ -1,4 +1,5 @@
-//! What both ends of a socket have: a sender, a receiver, a keep-alive, and the questions between them.
+//! The part that both ends of a socket share: a sender, a receiver, a keep-alive, and the requests between
+//! them.
 
 mod answering;
 
@@ -34,16 +35,17 @@ pub struct Channel {
     ping: u32,
     /// The peer speaks of epochs too: what comes without one is not from it.
     pub(super) fenced: bool,
-    /// What the application was last told of what went wrong below.
+    /// The counters that the application was last told.
     counted: (u64, u64),
-    /// When the peer last said that it was away, and was believed.
+    /// When the peer last reported that it was away, and was sent everything again.
     returned_at: Option<Instant>,
 }
 
-/// A peer that says more often that it was away is not answered with everything again: the timer of the last message does that.
+/// A peer that reports an absence more often is not sent everything again: the timer of the last message does
+/// that.
 const RETURN_PAUSE: Duration = Duration::from_millis(500);
 
-/// What an answer, or its absence, says about the peer.
+/// The state of the peer, by its reply or the lack of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PeerStatus {
     Alive,
@@ -53,7 +55,7 @@ pub(super) enum PeerStatus {
     Gone,
     /// It has forgotten what we lack.
     Lost,
-    /// It belongs to a later making of this socket.
+    /// It belongs to a later incarnation of this socket.
     Superseded,
 }
 
@@ -91,7 +93,8 @@ impl Channel {
         self.pump(now);
     }
 
-    /// We are back at a peer that does not know that we were away: it is told, so that it sends again what was lost meanwhile.
+    /// Attaches again to a peer that does not know that we were away: it is told, so that it sends again what
+    /// was lost meanwhile.
     pub(super) fn resume(&mut self, now: Instant, peer: Subject) {
         self.receiver.resume();
         self.attach(now, peer);
@@ -105,17 +108,17 @@ impl Channel {
         self.keepalive.detach();
     }
 
-    /// What was asked before says nothing about the peer of now.
+    /// Forgets open requests: their replies would say nothing about the present peer.
     fn forget_questions(&mut self) {
         (self.ack, self.missing, self.ping) = (0, 0, 0);
     }
 
-    /// What is rare happens as `faults` say.
+    /// Sets the source of injected faults.
     pub(super) fn set_faults(&mut self, faults: FaultInjector) {
         self.faults = faults;
     }
 
-    /// What it keeps.
+    /// Returns what it keeps.
     pub(super) fn usage(&self) -> SocketUsage {
         let (out_of_order, out_of_order_bytes) = self.receiver.usage();
         SocketUsage {
@@ -129,12 +132,12 @@ impl Channel {
         }
     }
 
-    /// Whether the peer has ever sent anything: it believes in this socket.
+    /// Returns whether the peer has ever sent anything: it believes in this socket.
     pub(super) fn has_received(&self) -> bool {
         self.receiver.has_received()
     }
 
-    /// The peer closes: what it says to have handled is its last report.
+    /// The peer closes: the count in its `close` is its last ack.
     pub(super) fn handle_close(&mut self, now: Instant, message: &Message) {
         self.respond(message, control::text("closed"));
         let handled = control::handled(&message.headers);
@@ -143,7 +146,7 @@ impl Channel {
         }
     }
 
-    /// What `close` says in parting.
+    /// Returns the headers of `close`.
     pub(super) fn closing(&self, id: Option<&str>) -> Headers {
         control::closing(id, self.config.epoch, self.receiver.handled())
     }
@@ -187,7 +190,7 @@ impl Channel {
         self.pending.fail_all(&mut self.outputs);
     }
 
-    /// How many written messages the peer is not known to have handled.
+    /// Returns how many written messages the peer is not known to have handled.
     pub(super) fn unacked(&self) -> usize {
         self.sender.unacked()
     }
@@ -197,7 +200,7 @@ impl Channel {
         self.sender.take_undelivered()
     }
 
-    /// Whether the peer has acknowledged nothing for too long.
+    /// Returns whether the peer has acknowledged nothing for too long.
     pub(super) fn is_stalled(&self, now: Instant) -> bool {
         self.sender.is_stalled(now)
     }
@@ -225,8 +228,8 @@ impl Channel {
         Ok(())
     }
 
-    /// Messages in a row, the first of them with this number. Says whether they were exactly what was next; if not, they have to be handed in
-    /// one by one.
+    /// Messages in a row, the first of them with this number. Returns whether they were exactly what was
+    /// next; if not, they have to be handed in one by one.
     pub(super) fn try_accept_packed(&mut self, now: Instant, first: u64, packed: &PackedMessages) -> bool {
         self.receiver.force_small_window(self.faults.should_inject(FaultPoint::TinyWindow));
         let takes = self.receiver.try_accept_packed(first, packed);
@@ -238,7 +241,7 @@ impl Channel {
         takes
     }
 
-    /// The answer to a retrying_request of this channel.
+    /// The answer to a request of this channel.
     pub(super) fn handle_reply(
         &mut self,
         now: Instant,
@@ -377,7 +380,7 @@ impl Channel {
     }
 }
 
-/// How long a report is usage back at [`FaultPoint::DelayedAck`].
+/// The time that an ack is held back at [`FaultPoint::DelayedAck`].
 const DELAYED_ACK: Duration = Duration::from_millis(200);
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The client's end of a socket: finds a server, attaches to it, and finds it again after the fabric was lost.
+//! The client's end of a socket: finds a server, attaches to it, and finds it again after the fabric was
+//! lost.
 
 mod attaching;
 mod closing;
@@ -29,16 +30,16 @@ pub struct ClientSocket {
     phase: Phase,
     fabric: bool,
     subscribed: Subscribed,
-    /// Whom it is, or will be, attached to.
+    /// The server that it is, or will be, attached to.
     server: Option<String>,
     /// Whether that server has ever answered that it has this socket.
     was_ready: bool,
-    /// Whether that server may have this socket without our knowing: asked, and no answer came.
+    /// Whether that server may have this socket without our knowing: asked, and no reply came.
     may_be_accepted: bool,
     missing_since: Option<Instant>,
     attempt: u64,
     pause: Pause,
-    /// The retrying_request that is under way.
+    /// The request that is under way.
     asked: u32,
     pending_close: PendingClose,
 }
@@ -60,7 +61,7 @@ enum Phase {
     /// The server has been asked to attach us.
     AwaitingAccept,
     Ready,
-    /// The server has been told that we close, and its answer is awaited.
+    /// The server has been told that we close, and its reply is awaited.
     AwaitingClosed,
     Closed,
 }
@@ -104,12 +105,12 @@ impl ClientSocket {
         })
     }
 
-    /// What is rare happens as `faults` say.
+    /// Sets the source of injected faults.
     pub fn set_faults(&mut self, faults: FaultInjector) {
         self.channel.set_faults(faults);
     }
 
-    /// What it keeps in memory.
+    /// Returns what it keeps in memory.
     pub fn usage(&self) -> SocketUsage {
         self.channel.usage()
     }
@@ -145,7 +146,8 @@ impl ClientSocket {
         }
     }
 
-    /// The application wants it detached, until `connect`. Nothing is lost: what is written queues, and the server keeps what it sends.
+    /// The application wants it detached, until `connect`. Nothing is lost: what is written queues, and the
+    /// server keeps what it sends.
     pub fn disconnect(&mut self) {
         if !self.is_closing() {
             self.may_be_accepted |= self.phase == Phase::AwaitingAccept;
@@ -223,16 +225,18 @@ impl ClientSocket {
                 }
             }
             _ if self.channel.is_foreign(&message.headers) => {
-                // A server that another making of this socket is attached to, or was. Only the newest making speaks for all; an older one
-                // hears by this that its time is over. It may have a server of its own that does not know.
+                // A server that another incarnation of this socket is attached to, or was. Only the newest incarnation
+                // speaks for all; an older one hears by this that its time is over. It may have a server of
+                // its own that does not know.
                 if message.headers.attempt.is_none_or(|other| self.epoch() > Some(other)) {
                     self.channel.refuse_foreign(&message);
                 } else {
                     self.close(CloseReason::Superseded);
                 }
             }
-            // From a server that has taken us and whose word of it has not come. It may be gone before we hear of it, and whoever comes back
-            // under its name begins anew: what the two send must not be mixed. Nothing is lost: it is not acknowledged.
+            // From a server that has taken us and whose word of it has not come. It may be gone before we
+            // hear of it, and whoever comes back under its name begins anew: what the two send must not be
+            // mixed. Nothing is lost: it is not acknowledged.
             None if !self.was_ready && message.headers.seq.is_some() => {}
             _ => {
                 if let Err(error) = self.channel.handle_message(now, message) {
@@ -243,7 +247,8 @@ impl ClientSocket {
         self.check_end(now);
     }
 
-    /// A bundle for this socket. Says whether it took all of it; if not, its messages have to be handed in one by one.
+    /// A bundle for this socket. Returns whether it took all of it; if not, its messages have to be handed in
+    /// one by one.
     pub fn try_accept_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
         let headers = Headers { attempt: bundle.attempt, ..Headers::default() };
         let is_open = !self.is_closing()
@@ -258,7 +263,7 @@ impl ClientSocket {
         takes
     }
 
-    /// The answer to a retrying_request of this socket.
+    /// The answer to a request of this socket.
     pub fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
         let current = tag.number == self.asked;
         match (tag.kind, self.phase) {
@@ -315,7 +320,7 @@ impl ClientSocket {
         self.check_end(now);
     }
 
-    /// When `handle_timeout` wants to be called.
+    /// Returns when `handle_timeout` is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = match self.phase {
             Phase::Closed => return None,
@@ -351,7 +356,7 @@ impl ClientSocket {
         &mut self.channel.outputs
     }
 
-    /// Whether nothing will come of it any more.
+    /// Returns whether nothing will come of it any more.
     pub fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
     }
@@ -360,7 +365,7 @@ impl ClientSocket {
         &self.mine.as_str()[self.id_at..]
     }
 
-    /// What the server listens on.
+    /// Returns what the server listens on.
     fn subject(&self) -> &str {
         &self.mine.as_str()[..self.id_at - ".client.".len()]
     }

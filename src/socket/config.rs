@@ -1,4 +1,4 @@
-//! What can be set about a socket, and the defaults.
+//! The settings of a socket, and their defaults.
 
 use std::time::Duration;
 
@@ -7,14 +7,18 @@ use super::Window;
 /// Settings of a socket, shared by those that were made alike. Both ends have their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketConfig {
-    /// Messages that may be written and not yet acknowledged; `write` fails above it. Default 1000. Memory is usage for each.
+    /// Messages that may be written and not yet acknowledged; `write` fails above it. Default 1000. Memory is
+    /// usage for each.
     pub max_queue: usize,
-    /// Bytes of them, payloads and headers. Default 16 MiB. One larger message is taken when nothing else is unacknowledged. Too low: one
-    /// round trip a message; too high: that much memory for each slow reader, in the writer and in the reader.
+    /// Bytes of them, payloads and headers. Default 16 MiB. One larger message is taken when nothing else is
+    /// unacknowledged. Too low: one round trip a message; too high: that much memory for each slow reader, in
+    /// the writer and in the reader.
     pub max_queue_bytes: usize,
-    /// How long the peer may acknowledge nothing while half of the window is used, before the socket is closed. Default `None`: for ever.
+    /// The time that the peer may acknowledge nothing while half of the window is used, before the socket is
+    /// closed. Default `None`: for ever.
     pub slow_consumer_timeout: Option<Duration>,
-    /// Names this making of a client socket among all that have its id; `None` for an id that nobody else can have.
+    /// The incarnation of a client socket among all that have its id; `None` for an id that no other socket
+    /// can have.
     pub epoch: Option<u64>,
     /// Whether a client socket attaches again by itself. Default true.
     pub reconnection: bool,
@@ -22,17 +26,17 @@ pub struct SocketConfig {
     pub reconnect_delay: Duration,
     /// Silence after which the peer is asked for a sign of life; `None` never asks. Default 45 s.
     pub keep_alive: Option<Duration>,
-    /// How long the peer may take to give one. Default 30 s.
+    /// The time that the peer may take to give one. Default 30 s.
     pub keep_alive_timeout: Duration,
-    /// How long a command (connect, close, resend request) may take. Default 10 s.
+    /// The time that a command (connect, close, resend request) may take. Default 10 s.
     pub command_timeout: Duration,
-    /// How long a client keeps looking for the one server it is attached to before it gives the socket up, at least: each for
-    /// up to half as long again, by its id. Default 30 s, twice the longest reconnect pause: a server that lost its broker with us must be
-    /// able to come back later than we do.
+    /// The time that a client keeps looking for the server it is attached to before it gives the socket up,
+    /// at least: each for up to half as long again, by its id. Default 30 s, twice the longest reconnect
+    /// pause: a server that lost its broker with us must be able to come back later than we do.
     pub resume_timeout: Duration,
     /// Whether the application chooses the server. Default false.
     pub load_balancer: bool,
-    /// How long it may take to choose. Default 10 s.
+    /// The time that it may take to choose. Default 10 s.
     pub load_balancer_timeout: Duration,
     /// Which connect handshake to speak. Default both.
     pub dialect: Dialect,

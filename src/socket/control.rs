@@ -1,4 +1,5 @@
-//! The few values that the engine itself reads and writes: progress reports, resend requests and their answers, server ids.
+//! The few values that the engine itself reads and writes: acks, resend requests and their replies, server
+//! ids.
 
 use bytes::Bytes;
 use rmpv::Value;
@@ -9,7 +10,8 @@ use crate::wire::{Encoding, Headers, Json, Payload, SocketCommand};
 /// The data of a `socket` command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Control {
-    /// `{socket: {emitted: n}}`, with `resumed: true` after an absence that the peer does not know of (ours; originals ignore it).
+    /// `{socket: {emitted: n}}`, with `resumed: true` after an absence that the peer does not know of (ours;
+    /// originals ignore it).
     Ack { upto: u64, resumed: bool },
     /// `{socket: {missing: [seq, …]}}`
     Missing(Vec<u64>),
@@ -41,7 +43,7 @@ impl Control {
     }
 }
 
-/// `{emitted: n}`: the answer to a report.
+/// Encodes `{emitted: n}`: the reply to an ack.
 pub(super) fn ack_reply(upto: u64) -> Payload {
     encode(&map([("emitted", Value::from(upto))]))
 }
@@ -66,7 +68,7 @@ pub(super) fn text(text: &str) -> Payload {
     encode(&Value::from(text))
 }
 
-/// Whether the payload is that string.
+/// Returns whether the payload is that string.
 pub(super) fn is_text(payload: &Payload, text: &str) -> bool {
     decode(payload).is_some_and(|value| value.as_str() == Some(text))
 }
@@ -77,7 +79,8 @@ pub(super) fn encode_resent(messages: &[Data]) -> Payload {
         let mut headers =
             data.json.as_ref().map_or_else(|| Value::Map(Vec::new()), |json| from_json(json.to_value()));
         if !headers.is_map() {
-            // Anything else has no place for the number; Conat's wire cannot carry it in the first place either.
+            // Anything else has no place for the number; Conat's wire cannot carry it in the first place
+            // either.
             headers = Value::Map(Vec::new());
         }
         if let Value::Map(entries) = &mut headers {
@@ -89,7 +92,7 @@ pub(super) fn encode_resent(messages: &[Data]) -> Payload {
     encode(&Value::Array(messages.iter().map(element).collect()))
 }
 
-/// The messages in such an answer; `None` when it is none (or says that there is nothing any more).
+/// Decodes the messages in such a reply; `None` when it is none (or reports that there is nothing any more).
 pub(super) fn decode_resent(payload: &Payload) -> Option<Vec<Data>> {
     let Value::Array(elements) = decode(payload)? else { return None };
     elements.into_iter().map(resent_element).collect()
@@ -175,30 +178,31 @@ fn to_json(value: Value) -> serde_json::Value {
     }
 }
 
-/// In the headers of a connect request: the socket was attached before. A server that does not know it must not start it anew, since the
-/// client's numbers do not start anew either. Original servers ignore it.
+/// In the headers of a connect request: the socket was attached before. A server that does not know it must
+/// not start it anew, since the client's numbers do not start anew either. Original servers ignore it.
 pub(super) const RESUME: &str = "resume";
 
-/// Whether a connect request resumes a socket.
+/// Returns whether a connect request resumes a socket.
 pub(super) fn is_resume(headers: &Headers) -> bool {
     resume(headers) == Some(true)
 }
 
-/// What a connect request says about it; `None`: nothing, as original clients do.
+/// Returns the value in a connect request; `None`: absent, as from original clients.
 pub(super) fn resume(headers: &Headers) -> Option<bool> {
     headers.json.as_ref()?.to_value().get(RESUME)?.as_bool()
 }
 
-/// In the headers of `connect`, of its answer and of `close`: which making of the socket is meant, of those that have the same id. Original
-/// peers ignore it.
+/// In the headers of `connect`, of its reply and of `close`: the incarnation of the socket that is meant, of
+/// those that have the same id. Original peers ignore it.
 const EPOCH: &str = "epoch";
 /// In the headers of `close` and of a refusal: why.
 const CODE: &str = "code";
 const SUPERSEDED: &str = "ERR_SUPERSEDED";
-/// In the headers of `close`: how many messages the application has handled. The last report, which nothing can overtake.
+/// In the headers of `close`: how many messages the application has handled. The last ack, which nothing can
+/// overtake.
 const EMITTED: &str = "emitted";
 
-/// Which making of its socket a `connect` or its answer is about.
+/// Returns the incarnation that a `connect` or its reply is about.
 pub(super) fn epoch(headers: &Headers) -> Option<u64> {
     headers.json.as_ref()?.to_value().get(EPOCH)?.as_u64()
 }
@@ -211,18 +215,19 @@ pub(super) fn with_epoch(mut json: serde_json::Value, epoch: Option<u64>) -> ser
     json
 }
 
-/// Says that a later making has taken the place of this one; `None`: of one that has no epoch.
+/// Makes the headers that report a later incarnation in the place of this one; `None`: of one that has no
+/// epoch.
 pub(super) fn superseded(epoch: Option<u64>) -> Headers {
     let json = serde_json::json!({ EPOCH: epoch, CODE: SUPERSEDED });
     Headers { json: Some(Json::from_value(&json)), ..Headers::default() }
 }
 
-/// Whether a `close` or a refusal says so.
+/// Returns whether a `close` or a refusal reports that.
 pub(super) fn is_superseded(headers: &Headers) -> bool {
     headers.json.as_ref().is_some_and(|json| json.to_value().get(CODE) == Some(&SUPERSEDED.into()))
 }
 
-/// What a `close` says in parting.
+/// Returns the headers of a `close`.
 pub(super) fn closing(id: Option<&str>, epoch: Option<u64>, handled: u64) -> Headers {
     let mut json = with_epoch(serde_json::json!({ EMITTED: handled }), epoch);
     if let Some(id) = id {
@@ -231,7 +236,7 @@ pub(super) fn closing(id: Option<&str>, epoch: Option<u64>, handled: u64) -> Hea
     Headers { command: Some(SocketCommand::Close), json: Some(Json::from_value(&json)), ..Headers::default() }
 }
 
-/// Whether a `close` is for another making of the socket than this one.
+/// Returns whether a `close` is for another incarnation of the socket than this one.
 pub(super) fn is_for_another(headers: &Headers, own: Option<u64>) -> bool {
     let json = headers.json.as_ref().map(Json::to_value);
     match (own, json.as_ref().and_then(|json| json.get(EPOCH))) {
@@ -240,7 +245,7 @@ pub(super) fn is_for_another(headers: &Headers, own: Option<u64>) -> bool {
     }
 }
 
-/// How many messages the peer had handled when it closed, if it says so.
+/// Returns how many messages the peer had handled when it closed, if it reports that.
 pub(super) fn handled(headers: &Headers) -> Option<u64> {
     headers.json.as_ref()?.to_value().get(EMITTED)?.as_u64()
 }

@@ -1,4 +1,4 @@
-//! What can go wrong on a socket, by who is to blame.
+//! Errors of a socket, by who is to blame.
 
 use std::fmt;
 
@@ -42,7 +42,7 @@ impl std::error::Error for WriteError {}
 pub enum PeerMisbehaved {
     /// It acknowledged a message that was never written.
     AckedUnsent {
-        /// What it claims to have.
+        /// The number that it claims to have.
         upto: u64,
     },
     /// Its sequence number is further out_of_order than any window.
@@ -87,7 +87,7 @@ pub enum CloseReason {
     Timeout,
     /// The peer acknowledged nothing for too long.
     SlowConsumer,
-    /// A later making of the same socket has taken its place.
+    /// A later incarnation of the same socket has taken its place.
     Superseded,
     /// The peer broke the rules.
     Misbehaved(PeerMisbehaved),
@@ -120,7 +120,7 @@ impl fmt::Display for CloseReason {
 /// Why a command got no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommandError {
-    /// Nobody listens on its subject.
+    /// Its subject has no subscribers.
     NoSubscribers,
     /// No answer in time, or refused.
     Failed,

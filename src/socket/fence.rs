@@ -1,4 +1,4 @@
-//! Keeps two makings of one socket apart (docs/protocols/socket.md).
+//! Keeps two incarnations of one socket apart (docs/protocols/socket.md).
 
 use super::{Channel, control};
 use crate::wire::{Headers, Message, Payload};
@@ -9,7 +9,8 @@ impl Channel {
         self.fenced = self.config.epoch.is_some();
     }
 
-    /// Whether a message of the channel is from, or for, another making of this socket. Requests of applications bear no epoch.
+    /// Returns whether a message of the channel is from, or for, another incarnation of this socket. Requests
+    /// of applications bear no epoch.
     pub(super) fn is_foreign(&self, headers: &Headers) -> bool {
         let is_internal = headers.command.is_some() || headers.reply.is_none();
         match (self.config.epoch, headers.attempt) {
@@ -19,18 +20,19 @@ impl Channel {
         }
     }
 
-    /// Tells the sender of such a message that its time is over, if it asks something.
+    /// Tells the sender of such a message that it is superseded, if it waits for a reply. Returns whether it
+    /// does.
     pub(super) fn refuse_foreign(&mut self, message: &Message) -> bool {
         self.respond_with(message, Payload::NIL, control::superseded(message.headers.attempt));
         message.headers.reply.is_some()
     }
 
-    /// What goes with each message of the channel.
+    /// Adds what goes with each message of the channel.
     pub(super) fn fence_headers(&self, headers: Headers) -> Headers {
         Headers { attempt: self.fence_epoch(), ..headers }
     }
 
-    /// What it says in them.
+    /// Returns the epoch in them.
     pub(super) fn fence_epoch(&self) -> Option<u64> {
         self.config.epoch.filter(|_| self.fenced)
     }

@@ -1,4 +1,4 @@
-//! Notices a peer that fell silent: asks for a sign of life, and says when none came.
+//! Detects a silent peer: pings it, and reports when no reply came.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub struct KeepAlive {
     interval: Option<Duration>,
     heard: Instant,
-    /// Whether that was after the ping that is under way.
+    /// Whether that was after the ping that is in flight.
     heard_since: bool,
     check_at: Option<Instant>,
     asking: bool,
@@ -38,7 +38,7 @@ impl KeepAlive {
         self.heard_since = true;
     }
 
-    /// Whether anything came since the ping left: then a lost answer says nothing.
+    /// Returns whether anything came since the ping left: then a lost reply means nothing.
     pub fn was_heard(&self) -> bool {
         self.heard_since
     }
@@ -50,12 +50,12 @@ impl KeepAlive {
         self.check_at = self.interval.map(|interval| now + interval);
     }
 
-    /// When `handle_timeout` wants to be called.
+    /// Returns when `handle_timeout` is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.check_at
     }
 
-    /// Whether to ping now.
+    /// Returns whether to ping now.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         let Some(interval) = self.interval.filter(|_| self.check_at.is_some_and(|at| at <= now)) else {
             return false;

@@ -19,9 +19,11 @@ pub struct Listener {
     /// Takes no new clients.
     retired: bool,
     sockets: HashMap<String, Entry>,
-    /// Makings of sockets that were superseded, latest last: a late connect of one must not take the place back.
+    /// Incarnations of sockets that were superseded, latest last: a late connect of one must not take the
+    /// place back.
     superseded: VecDeque<(String, u64)>,
-    /// Sockets that have ended, latest last, with the latest attempt to connect each: the fabric may still bring that one again.
+    /// Sockets that have ended, latest last, with the latest attempt to connect each: the fabric may still
+    /// bring that one again.
     ended: VecDeque<(String, Entry)>,
     /// Clients whose own subject is awaited; the latest connect request of each.
     arriving: HashMap<String, (Tag, Message)>,
@@ -29,23 +31,24 @@ pub struct Listener {
     outputs: VecDeque<Output>,
 }
 
-/// A socket that it knows, and which making of it.
+/// A socket that it knows, and its incarnation.
 #[derive(Debug)]
 struct Entry {
     socket: u32,
     epoch: Option<u64>,
-    /// Of the latest connect request.
+    /// The attempt of the latest connect request.
     attempt: Option<u64>,
 }
 
-/// What to do with a message from a client.
+/// The caller's next step with a message from a client.
 #[derive(Debug, PartialEq)]
 pub enum ListenerAction {
     /// It has been dealt with.
     Done,
     /// It is for this socket.
     Socket(u32, Message),
-    /// The client has been made anew under the same id: supersede this socket, then hand the message in again.
+    /// The client has been made anew under the same id: supersede this socket, then hand the message in
+    /// again.
     Supersede(u32, Message),
     /// Make a socket, call [`Listener::insert`], and give it the connect request.
     Accept {
@@ -55,7 +58,7 @@ pub enum ListenerAction {
         client: Subject,
         /// The connect request.
         connect: Message,
-        /// Which making of the client it is.
+        /// The client's incarnation.
         epoch: Option<u64>,
     },
 }
@@ -134,7 +137,7 @@ impl Listener {
             entry.attempt = entry.attempt.max(message.headers.attempt.filter(|_| connects));
             return ListenerAction::Socket(entry.socket, message);
         }
-        // Also beside a newer making, which it must not supersede.
+        // Also beside a newer incarnation, which it must not supersede.
         if connects && self.is_of_ended(id, epoch, &message.headers) {
             return ListenerAction::Done;
         }
@@ -181,8 +184,9 @@ impl Listener {
         self.outputs.push_back(Output::Publish(Message { subject: client, payload: Payload::NIL, headers }));
     }
 
-    /// Whether it was said on behalf of a socket that has had its end since. A client that is still there, and knows no better, says it again with a
-    /// higher number; one of an original client, which says nothing about resuming, may begin anew under the same id.
+    /// Returns whether a connect request is on behalf of a socket that has ended since. A client that is
+    /// still there, and knows no better, sends it again with a higher number; an original client, which does
+    /// not report resuming, may begin anew under the same id.
     fn is_of_ended(&self, id: &str, epoch: Option<u64>, headers: &Headers) -> bool {
         let is_late = |ended: &Entry| ended.epoch == epoch && headers.attempt <= ended.attempt;
         headers.attempt.is_some()
@@ -229,7 +233,7 @@ impl Listener {
         }
     }
 
-    /// Its sockets, in the order of their making.
+    /// Returns its sockets, in the order of their creation.
     pub fn sockets(&self) -> Vec<u32> {
         let mut sockets: Vec<u32> = self.sockets.values().map(|entry| entry.socket).collect();
         sockets.sort_unstable();
@@ -262,7 +266,8 @@ impl Listener {
         self.outputs.pop_front()
     }
 
-    /// One of the two subscriptions was not confirmed in time: the fabric may be away for long, so it is asked for again.
+    /// One of the two subscriptions was not confirmed in time: the fabric may be away for long, so it is
+    /// asked for again.
     pub fn handle_unconfirmed(&mut self, is_status: bool) {
         if self.state != State::Closed {
             let pattern = if is_status { &self.status } else { &self.mine };
@@ -270,7 +275,7 @@ impl Listener {
         }
     }
 
-    /// Whether this is the pattern of status requests.
+    /// Returns whether this is the pattern of status requests.
     pub fn is_status(&self, pattern: &Pattern) -> bool {
         *pattern == self.status
     }
@@ -306,9 +311,10 @@ impl Listener {
     }
 }
 
-/// How long a new client's own subject may take to be subscribed (conat.md section 6). Other clients are not entry up meanwhile.
+/// The time that a new client's own subject may take to be subscribed (conat.md section 6). Other clients are
+/// not held up meanwhile.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Superseded makings that are remembered.
+/// Superseded incarnations that are remembered.
 const MAX_SUPERSEDED: usize = 256;
 /// Ended sockets that are remembered.
 const MAX_ENDED: usize = 256;
@@ -339,7 +345,7 @@ mod tests {
         }
     }
 
-    /// Whether it is asked for somebody who connects.
+    /// Returns whether it is asked for somebody who connects.
     fn is_awaited(listener: &mut Listener) -> Option<Tag> {
         let outputs = std::iter::from_fn(|| listener.poll_output());
         outputs.fold(None, |found, output| match output {

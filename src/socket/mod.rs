@@ -3,13 +3,14 @@
 //! ```text
 //!               ┌────────────── connect() / fabric back / retry pause over ─────────────┐
 //!               ▼                                                                       │
-//! disconnected ──► connecting: find a server, subscribe, ask it to attach ──► ready ──► disconnected (fabric lost, ping lost)
+//! disconnected ──► connecting: find a server, subscribe, ask it to attach ──► ready ──► disconnected
 //!        └──────────────────────────────┴───────────────────────────────────────┴────► closed (final)
 //! ```
 //!
-//! A [`ClientSocket`] goes the whole way; a [`ServerSocket`] is made ready by its [`Listener`] and moves between `ready` and
-//! `disconnected` with the fabric. Both hold a [`Channel`]: a [`Sender`], a [`Receiver`] and a [`KeepAlive`].
-//! `docs/protocols/socket.md` tells the protocol.
+//! A [`ClientSocket`] goes the whole way, and back to `disconnected` when the fabric is lost or a ping is. A
+//! [`ServerSocket`] is made ready by its [`Listener`] and moves between `ready` and `disconnected` with the fabric.
+//! Both hold a [`Channel`]: a [`Sender`], a [`Receiver`] and a [`KeepAlive`].
+//! The protocol: `docs/protocols/socket.md`.
 
 mod channel;
 mod client_socket;

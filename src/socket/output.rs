@@ -1,4 +1,4 @@
-//! What socket machines ask of the world: things to say on the fabric, and news for the application.
+//! The outputs of socket machines: messages for the fabric, and events for the application.
 
 use std::time::Duration;
 
@@ -15,27 +15,27 @@ pub enum Output {
     PublishBundle(Bundle),
     /// Answer a request. Patiently: once more when the asker's inbox is not there yet (it reconnects).
     Respond(Message),
-    /// Outgoing, and report the answer to `handle_reply` with this tag.
+    /// Send a request, and hand the reply to `handle_reply` with this tag.
     Request {
         /// Comes back with the answer.
         tag: Tag,
-        /// The retrying_request; `CN-Reply` is not set yet.
+        /// The request; `CN-Reply` is not set yet.
         message: Message,
-        /// How long to wait for the answer.
+        /// The time to wait for the reply.
         timeout: Duration,
-        /// Whether to wait until somebody listens on its subject.
+        /// Whether to wait until its subject has subscribers.
         wait_for_interest: bool,
     },
-    /// Wait until somebody listens; report to `handle_interest` with this tag.
+    /// Wait for subscribers; call `handle_interest` with this tag.
     AwaitInterest {
         /// Comes back with the answer.
         tag: Tag,
-        /// Where.
+        /// The subject.
         subject: Subject,
-        /// How long.
+        /// The time to wait.
         timeout: Duration,
     },
-    /// Subscribe; report to `handle_subscribed`.
+    /// Subscribe; call `handle_subscribed`.
     Subscribe(Pattern),
     /// Undo it.
     Unsubscribe(Pattern),
@@ -43,22 +43,22 @@ pub enum Output {
     Forward(u32, Subject),
     /// It failed before it could leave.
     FailRequest(u32, RequestFailure),
-    /// News for the application.
+    /// Events for the application.
     Event(SocketEvent),
-    /// What `end` waited for has happened.
+    /// The event that `end` waited for.
     Ended(u32),
 }
 
-/// Names one outstanding retrying_request of a socket. The number tells a late answer from the current one.
+/// Names one outstanding request of a socket. The number tells a late reply from the current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag {
-    /// What was asked.
+    /// Its kind.
     pub kind: TagKind,
-    /// Which time.
+    /// A number that tells it from earlier ones.
     pub number: u32,
 }
 
-/// What was asked.
+/// The kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TagKind {
     /// Who serves this subject?
@@ -77,30 +77,30 @@ pub enum TagKind {
     Close,
 }
 
-/// News for the application.
+/// Events for the application.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SocketEvent {
     /// The state changed (to anything but closed).
     State(State),
     /// Final.
     Closed {
-        /// Why.
+        /// The reason.
         reason: CloseReason,
-        /// What is not known to have been handled by the peer, in order.
+        /// The messages that the peer is not known to have handled, in order.
         undelivered: Vec<Data>,
     },
     /// Messages, in order.
     Data(Messages),
     /// The peer asks.
     Request(Message),
-    /// What the peer has handled since the socket was made.
+    /// Messages that the peer has handled since the socket was created.
     Acked {
-        /// How many messages.
+        /// The number of messages.
         messages: u64,
         /// Their bytes.
         bytes: u64,
     },
-    /// What had to be sent again, and what came again, since the socket was made.
+    /// Messages sent again, and messages received again, since the socket was created.
     Counted {
         /// Messages sent a second time, or a third.
         resent: u64,
@@ -111,7 +111,7 @@ pub enum SocketEvent {
     ChooseServer,
 }
 
-/// What a socket is, to the application.
+/// The state of a socket, as the application sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Not attached; writes queue.

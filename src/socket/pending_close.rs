@@ -1,4 +1,5 @@
-//! An orderly end: everything written first, then the close. Asked for once or more often; whoever asks hears of it.
+//! An orderly end: everything written first, then the close. Requested once or more often; each request is
+//! answered.
 
 use std::time::Instant;
 
@@ -28,7 +29,7 @@ impl PendingClose {
         self.deadline
     }
 
-    /// Who is to hear that it has come.
+    /// Takes the tickets that wait for it.
     pub(super) fn take(&mut self) -> Vec<u32> {
         self.deadline = None;
         std::mem::take(&mut self.tickets)

@@ -1,7 +1,9 @@
-//! Receiving half of a socket: hands messages over in order, each once, asks for what is missing, and reports what has been handled.
+//! Receiving half of a socket: hands messages over in order, each once, asks for what is missing, and
+//! acknowledges what has been handled.
 //!
-//! A report is a request of its own on Conat's wire, so reports are coalesced: one is under way at a time, and the next one carries all
-//! that was handled meanwhile. Only a good part of a window makes a second one leave early, or a peer that repeats what was last_ack already.
+//! An ack is a request of its own on Conat's wire, so acks are coalesced: one is in flight at a time, and the
+//! next one carries all that was handled meanwhile. Only a good part of a window makes a second one leave
+//! early, or a peer that repeats what was acknowledged already.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -13,12 +15,12 @@ use super::sender::MAX_IN_FLIGHT_BYTES;
 use super::{Data, PeerMisbehaved, Window};
 use crate::wire::{PackedMessages, Payload};
 
-/// What the receiver wants to tell the sender.
+/// A message of the receiver for the sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outgoing {
     /// "I have handled so many."
     Ack {
-        /// How many.
+        /// The number.
         upto: u64,
         /// "And I was away: your last messages may be lost, so send the last one again."
         resumed: bool,
@@ -35,9 +37,9 @@ pub struct Receiver {
     next: u64,
     /// The highest number seen, kept or not.
     highest: u64,
-    /// How many the application has handled.
+    /// Number of messages that the application has handled.
     acked_by_app: u64,
-    /// What it has been given in one go and has not handled: how many messages, and their bytes.
+    /// What it has been given in one go and has not handled: the number of messages, and their bytes.
     unconsumed: VecDeque<(u32, usize)>,
     unconsumed_bytes: usize,
     /// Came before their turn.
@@ -49,15 +51,15 @@ pub struct Receiver {
     window: Window,
     duplicates: u64,
     ack: RetryingRequest,
-    /// What the latest report said.
+    /// The count in the latest ack.
     last_ack: u64,
     /// The bytes that the application has handled since.
     unacked_bytes: usize,
-    /// A report is due even if it says nothing new.
+    /// An ack is due even if its count is not new.
     ack_wanted: bool,
     /// We were away, and the peer has not confirmed that it knows.
     resumed: bool,
-    /// The peer repeats what the latest report said is handled: that report may be lost.
+    /// The peer repeats what the latest ack covers: that ack may be lost.
     ack_may_be_lost: bool,
     missing: RetryingRequest,
     /// The first number of the latest request for missing ones.
@@ -67,8 +69,8 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver that keeps at most a window of messages that came before their turn, and hands over at most as many bytes that are not
-    /// handled.
+    /// A receiver that keeps at most a window of messages that came before their turn, and hands over at most
+    /// as many bytes that are not handled.
     pub fn new(window: Window) -> Self {
         Self {
             attached: false,
@@ -106,7 +108,8 @@ impl Receiver {
             // The peer does not know that we have it: a report that is under way has not reached it.
             self.ack_wanted = true;
             self.ack_may_be_lost = true;
-            // It does repeat itself, which is all that it was to hear of our absence. Saying so again would make it repeat itself again.
+            // It does repeat itself, which is all that it was to hear of our absence. Saying so again would
+            // make it repeat itself again.
             self.resumed = false;
             self.duplicates += 1;
             return Ok(());
@@ -130,8 +133,9 @@ impl Receiver {
         Ok(())
     }
 
-    /// Messages in a row arrived, the first with this number. Says whether they are exactly what is next, and there is room: then they may be
-    /// handed over as they are. If not, they have to be handed in one by one.
+    /// Messages in a row arrived, the first with this number. Returns whether they are exactly what is next,
+    /// and there is room: then they may be handed over as they are. If not, they have to be handed in one by
+    /// one.
     pub fn try_accept_packed(&mut self, first: u64, packed: &PackedMessages) -> bool {
         let (count, bytes) = (packed.count(), packed.bytes());
         let takes = first == self.next
@@ -184,12 +188,12 @@ impl Receiver {
         }
     }
 
-    /// How many messages came that were here already.
+    /// Returns how many messages came that were here already.
     pub fn duplicates(&self) -> u64 {
         self.duplicates
     }
 
-    /// How many the application has handled.
+    /// Returns how many the application has handled.
     pub fn handled(&self) -> u64 {
         self.acked_by_app
     }
@@ -199,12 +203,12 @@ impl Receiver {
         self.unconsumed() >= self.unconsumed_limit || self.unconsumed_bytes >= self.window.bytes
     }
 
-    /// What it keeps that came before its turn: messages and bytes.
+    /// Returns what it keeps that came before its turn: messages and bytes.
     pub fn usage(&self) -> (usize, usize) {
         (self.out_of_order.len(), self.held_bytes)
     }
 
-    /// The next report leaves as soon as none is under way, or not before `until` (a simulation's points).
+    /// Sends the next ack as soon as none is in flight (a simulation's fault).
     pub(super) fn force_ack(&mut self) {
         self.ack_wanted = true;
     }
@@ -215,17 +219,17 @@ impl Receiver {
         }
     }
 
-    /// Whether there is no room for messages before their turn (a simulation's point).
+    /// Sets whether there is no room for messages out of order (a simulation's fault).
     pub(super) fn force_small_window(&mut self, is_window_forced_small: bool) {
         self.is_window_forced_small = is_window_forced_small;
     }
 
-    /// How many messages the application has been given and has not handled.
+    /// Returns how many messages the application has been given and has not handled.
     pub fn unconsumed(&self) -> u64 {
         self.next - 1 - self.acked_by_app
     }
 
-    /// The peer is there (again): it may have lost our last report, or we its last message.
+    /// The peer is there (again): it may have lost our last ack, or we its last message.
     pub fn attach(&mut self) {
         self.attached = true;
         self.ack = RetryingRequest::new();
@@ -233,7 +237,7 @@ impl Receiver {
         self.ack_wanted = self.highest > 0 || self.resumed;
     }
 
-    /// We were away without the peer knowing: with the next attach it hears so, or it would wait for its timer.
+    /// We were away without the peer knowing: the next attach tells it, or it would wait for its timer.
     pub fn resume(&mut self) {
         self.resumed = true;
     }
@@ -273,15 +277,15 @@ impl Receiver {
         None
     }
 
-    /// The sender answered the latest report, or did not.
+    /// The sender confirmed the latest ack, or did not.
     pub fn handle_ack_reply(&mut self, now: Instant, answered: bool) {
         self.ack_wanted |= !answered;
         self.resumed &= !answered;
         self.ack.complete(now, answered);
     }
 
-    /// The sender answered the request for missing messages with some of them, or did not. An answer without news counts as none:
-    /// asking again at once would be a loop.
+    /// The sender answered the request for missing messages with some of them, or did not. A reply with
+    /// nothing new counts as none: asking again at once would be a loop.
     pub fn handle_missing_reply(
         &mut self,
         now: Instant,
@@ -295,23 +299,23 @@ impl Receiver {
         Ok(())
     }
 
-    /// Whether the first message of the latest request for missing ones has still not come. If it came meanwhile, the sender was right to
-    /// have forgotten it.
+    /// Returns whether the first message of the latest request for missing ones has still not come. If it
+    /// came meanwhile, the sender was right to have forgotten it.
     pub fn is_resend_unanswered(&self) -> bool {
         self.is_lacking() && self.next == self.resend_from
     }
 
-    /// Whether anything ever came.
+    /// Returns whether anything ever came.
     pub fn has_received(&self) -> bool {
         self.highest > 0
     }
 
-    /// Whether the next message in line is known to exist and has not come.
+    /// Returns whether the next message in line is known to exist and has not come.
     fn is_lacking(&self) -> bool {
         self.highest >= self.next && !self.out_of_order.contains_key(&self.next)
     }
 
-    /// When `handle_timeout` wants to be called.
+    /// Returns when `handle_timeout` is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         [self.ack.retry_at, self.missing.retry_at].into_iter().flatten().min()
     }
@@ -335,7 +339,8 @@ impl Receiver {
         due.then_some(self.acked_by_app)
     }
 
-    /// A gap that is worth asking about now. When only the application holds things up, asking would fill memory.
+    /// A gap that is worth asking about now. When only the application holds things up, asking would fill
+    /// memory.
     fn has_gap(&self) -> bool {
         self.is_lacking() && !self.is_at_limit()
     }
@@ -353,9 +358,11 @@ impl Data {
     }
 }
 
-/// A window of which this part has been handled since the last report: the writer should know, or it runs out of room.
+/// An ack leaves early when this part of a window has been handled since the last one: the writer would run
+/// out of room.
 const EARLY_PART: usize = 8;
-/// How many handed-over messages the application may leave unhandled, at least; a peer with a larger window than ours is slowed, not cut.
+/// Messages that the application may leave unhandled, at least; a peer with a larger window than ours is
+/// slowed, not cut.
 const MIN_UNCONSUMED: u64 = 10_000;
 /// No window is that wide: a number further out_of_order is no number of this channel.
 const MAX_SEQ_JUMP: u64 = 1 << 24;

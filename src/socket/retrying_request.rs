@@ -37,5 +37,5 @@ impl RetryingRequest {
     }
 }
 
-/// Longest pause before a failed retrying_request is asked again (Conat's figure).
+/// Longest pause before a failed request is asked again (Conat's figure).
 pub(super) const MAX_PAUSE: Duration = Duration::from_secs(15);

@@ -1,7 +1,8 @@
 //! Sending half of a socket: numbers messages and keeps each one until the peer has handled it.
 //!
-//! Pure: no clock, no transport. What was lost is found out by the receiver: the sender only repeats its last message until it is
-//! acknowledged, and answers requests for missing ones (spec: the original's protocol, `docs/protocols/socket.md`).
+//! Pure: no clock, no transport. What was lost is found out by the receiver: the sender only repeats its last
+//! message until it is acknowledged, and answers requests for missing ones (spec: the original's protocol,
+//! `docs/protocols/socket.md`).
 
 mod queue;
 mod resend_budget;
@@ -20,7 +21,7 @@ use resend_budget::ResendBudget;
 pub struct Data {
     /// 1, 2, 3 …
     pub seq: u64,
-    /// What it carries.
+    /// The payload.
     pub payload: Payload,
     /// The application's headers.
     pub json: Option<Json>,
@@ -33,7 +34,7 @@ impl Data {
         Self { seq, payload, json }
     }
 
-    /// What it takes of a window of bytes: payload and headers. JavaScript counts the same.
+    /// Returns what it takes of a window of bytes: payload and headers. JavaScript counts the same.
     pub fn bytes(&self) -> usize {
         self.payload.raw.len() + self.json.as_ref().map_or(0, |json| json.as_bytes().len())
     }
@@ -49,7 +50,7 @@ pub struct Sender {
     volatile: VecDeque<u64>,
     resent: u64,
     resend_budget: ResendBudget,
-    /// How long the peer may acknowledge nothing while half of the window is used; `None`: for ever.
+    /// The time that the peer may acknowledge nothing while half of the window is used; `None`: for ever.
     stall_timeout: Option<Duration>,
     stalls_at: Option<Instant>,
     attached: bool,
@@ -78,7 +79,7 @@ impl Sender {
         }
     }
 
-    /// Whether the window has room for all of it.
+    /// Returns whether the window has room for all of it.
     pub fn has_room(&self, batch: &Messages) -> Result<(), WriteError> {
         let (messages, bytes) = (self.queue.messages(), self.queue.bytes());
         self.window.check(messages + batch.count() as usize - 1, bytes, batch.bytes())
@@ -98,7 +99,7 @@ impl Sender {
         Ok(last)
     }
 
-    /// How many messages the peer is not known to have handled.
+    /// Returns how many messages the peer is not known to have handled.
     pub fn unacked(&self) -> usize {
         self.queue.messages()
     }
@@ -108,12 +109,12 @@ impl Sender {
         self.queue.bytes()
     }
 
-    /// Whether anything is under way.
+    /// Returns whether anything is under way.
     pub(super) fn is_waiting(&self) -> bool {
         self.queue.sent() > 0
     }
 
-    /// How many messages the peer has handled.
+    /// Returns how many messages the peer has handled.
     pub fn acked(&self) -> u64 {
         self.queue.first() - 1
     }
@@ -123,12 +124,13 @@ impl Sender {
         self.acked_bytes
     }
 
-    /// How many messages went out a second time, or a third.
+    /// Returns how many messages went out a second time, or a third.
     pub fn resent(&self) -> u64 {
         self.resent
     }
 
-    /// Takes out what the peer is not known to have handled, in order, without the volatile ones. The socket is at its end.
+    /// Takes out what the peer is not known to have handled, in order, without the volatile ones. The socket
+    /// is at its end.
     pub fn take_undelivered(&mut self) -> Vec<Data> {
         let mut undelivered = std::mem::take(&mut self.queue).into_messages();
         if !self.volatile.is_empty() {
@@ -137,7 +139,7 @@ impl Sender {
         undelivered
     }
 
-    /// Whether the peer has used up the stall_timeout with it.
+    /// Returns whether the peer has used up the stall_timeout with it.
     pub fn is_stalled(&self, now: Instant) -> bool {
         self.stalls_at.is_some_and(|at| at <= now)
     }
@@ -156,7 +158,7 @@ impl Sender {
         self.repeat_at = None;
     }
 
-    /// The peer has handled everything up to and including `upto`. Says whether that is news.
+    /// The peer has handled everything up to and including `upto`. Returns whether that was not known yet.
     pub fn handle_ack(&mut self, now: Instant, upto: u64) -> Result<bool, PeerMisbehaved> {
         let first = self.queue.first();
         if upto >= first + self.queue.sent() as u64 {
@@ -182,8 +184,9 @@ impl Sender {
         Ok(true)
     }
 
-    /// The messages that the peer lacks: as many as fit, oldest first. What it has acknowledged meanwhile is left out; `None` when
-    /// nothing is left to send. Empty when it has had too much again: no answer, and it asks again later.
+    /// The messages that the peer lacks: as many as fit, oldest first. What it has acknowledged meanwhile is
+    /// left out; `None` when nothing is left to send. Empty when it has had too much again: no answer, and it
+    /// asks again later.
     pub fn resend(&mut self, now: Instant, missing: &[u64]) -> Option<Vec<Data>> {
         if !self.resend_budget.is_open(now) {
             return Some(Vec::new());
@@ -205,7 +208,7 @@ impl Sender {
         (!found.is_empty()).then_some(found)
     }
 
-    /// What to put on the fabric next, and the number of its first message.
+    /// Returns what to put on the fabric next, and the number of its first message.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<(u64, Messages)> {
         if !self.attached {
             return None;
@@ -222,7 +225,7 @@ impl Sender {
         Some(sent)
     }
 
-    /// When `handle_timeout` wants to be called.
+    /// Returns when `handle_timeout` is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         [self.repeat_at, self.stalls_at].into_iter().flatten().min()
     }
@@ -255,18 +258,18 @@ impl Sender {
     }
 }
 
-/// What a repeat waits for each byte of the message: a link of 1 MB/s.
+/// The time that a repeat waits for each byte of the message: a link of 1 MB/s.
 const TIME_A_BYTE: Duration = Duration::from_micros(1);
 
-/// Longest pause between two repeats of the last message (Conat's figure). It goes on while the socket is ready: a sender with
-/// unacknowledged data always has a timer (conat.md 10.10).
+/// Longest pause between two repeats of the last message (Conat's figure). It goes on while the socket is
+/// ready: a sender with unacknowledged data always has a timer (conat.md 10.10).
 const MAX_PAUSE: Duration = Duration::from_secs(15);
-/// Bytes sent and not acknowledged, a socket, however wide its window. Bounds what a slow reader can pile up in brokers; a single larger
-/// message goes alone.
+/// Bytes sent and not acknowledged, a socket, however wide its window. Bounds what a slow reader can pile up
+/// in brokers; a single larger message goes alone.
 pub(super) const MAX_IN_FLIGHT_BYTES: usize = 16 * 1024 * 1024;
 /// Payload bytes in one answer to a resend request (conat.md 10.5).
 const MAX_RESEND_BYTES: usize = 8 * 1000 * 1000;
-/// What an element of that answer costs beside its payload.
+/// Bytes that an element of that reply costs beside its payload.
 const RESEND_OVERHEAD: usize = 64;
 
 #[cfg(test)]

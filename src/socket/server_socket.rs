@@ -38,12 +38,12 @@ impl ServerSocket {
         self.client.last_token()
     }
 
-    /// What is rare happens as `faults` say.
+    /// Sets the source of injected faults.
     pub fn set_faults(&mut self, faults: FaultInjector) {
         self.channel.set_faults(faults);
     }
 
-    /// What it keeps in memory.
+    /// Returns what it keeps in memory.
     pub fn usage(&self) -> SocketUsage {
         self.channel.usage()
     }
@@ -127,7 +127,8 @@ impl ServerSocket {
         self.check_end(now);
     }
 
-    /// A bundle for this socket. Says whether it took all of it; if not, its messages have to be handed in one by one.
+    /// A bundle for this socket. Returns whether it took all of it; if not, its messages have to be handed in
+    /// one by one.
     pub fn try_accept_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
         let headers = Headers { attempt: bundle.attempt, ..Headers::default() };
         let is_open = self.state != State::Closed && !self.channel.is_foreign(&headers);
@@ -139,7 +140,7 @@ impl ServerSocket {
         takes
     }
 
-    /// The answer to a retrying_request of this socket.
+    /// The answer to a request of this socket.
     pub fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
         if self.state == State::Closed {
             return;
@@ -165,7 +166,8 @@ impl ServerSocket {
         }
     }
 
-    /// A newer making of the same socket takes its place. The older client is told; the newer one knows by the epoch that it is not meant.
+    /// A newer incarnation of the same socket takes its place. The older client is told; the newer one knows
+    /// by the epoch that it is not meant.
     pub fn supersede(&mut self) {
         if self.state != State::Closed {
             self.say_close(control::superseded(self.epoch()));
@@ -193,7 +195,7 @@ impl ServerSocket {
         self.check_end(now);
     }
 
-    /// When `handle_timeout` wants to be called.
+    /// Returns when `handle_timeout` is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         [self.channel.poll_timeout(), self.pending_close.deadline()]
             .into_iter()
@@ -223,7 +225,7 @@ impl ServerSocket {
         &mut self.channel.outputs
     }
 
-    /// Whether nothing will come of it any more.
+    /// Returns whether nothing will come of it any more.
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed
     }

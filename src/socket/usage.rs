@@ -1,4 +1,4 @@
-//! What one socket keeps in memory: for checks of its bounds.
+//! Memory usage of one socket: for checks of its bounds.
 
 /// Counts and payload bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,6 +15,6 @@ pub struct SocketUsage {
     pub unconsumed: u64,
     /// Requests of the application that wait for the socket to get ready: at most 10 000.
     pub requests: usize,
-    /// What it wants and nobody has fetched.
+    /// Outputs that have not been fetched.
     pub outputs: usize,
 }

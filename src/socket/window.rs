@@ -1,4 +1,4 @@
-//! How much may be on its way: messages and bytes, whichever is used up first.
+//! The window of a sender: messages and bytes, whichever is used up first.
 
 use super::WriteError;
 
@@ -12,7 +12,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// Whether a message of `size` bytes fits beside `messages` others of `bytes` bytes.
+    /// Returns whether a message of `size` bytes fits beside `messages` others of `bytes` bytes.
     pub fn check(&self, messages: usize, bytes: usize, size: usize) -> Result<(), WriteError> {
         if messages >= self.messages {
             return Err(WriteError::Full { window: self.messages });
@@ -23,7 +23,7 @@ impl Window {
         Ok(())
     }
 
-    /// Whether half of either bound is used: the writer had better wait.
+    /// Returns whether half of either bound is used: the writer had better wait.
     pub fn is_half_used(&self, messages: usize, bytes: usize) -> bool {
         messages >= self.messages.div_ceil(2) || bytes >= self.bytes.div_ceil(2)
     }

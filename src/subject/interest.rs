@@ -1,4 +1,5 @@
-//! Patterns to values: a trie over tokens, so that finding every match costs the depth of the subject, not the number of patterns.
+//! Patterns to values: a trie over tokens, so that finding every match costs the depth of the subject, not
+//! the number of patterns.
 
 use std::collections::HashMap;
 
@@ -11,7 +12,7 @@ use super::{Pattern, Route, Subject};
 #[derive(Debug)]
 pub struct Interest<V> {
     root: Node,
-    /// What the nodes name by number.
+    /// The entries that nodes refer to by number.
     entries: Vec<Option<(Pattern, V)>>,
     /// Numbers that are free.
     free: Vec<u32>,
@@ -24,12 +25,12 @@ impl<V> Interest<V> {
         Self { root: Node::new(), entries: Vec::new(), free: Vec::new(), routes: Routes::default() }
     }
 
-    /// How many patterns are in the table.
+    /// Returns how many patterns are in the table.
     pub fn len(&self) -> usize {
         self.entries.len() - self.free.len()
     }
 
-    /// Whether the table is empty.
+    /// Returns whether the table is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -73,7 +74,7 @@ impl<V> Interest<V> {
         entry.map(|(_, value)| value)
     }
 
-    /// What `subject` matches, for [`Self::on`]. What is asked often is remembered.
+    /// Returns what `subject` matches, for [`Self::on`]. What is asked often is remembered.
     pub fn route(&mut self, subject: &Subject) -> Route {
         let root = &self.root;
         self.routes.get(subject, || {
@@ -101,7 +102,7 @@ impl<V> Interest<V> {
         });
     }
 
-    /// Whether any pattern that `subject` matches satisfies `wanted`.
+    /// Returns whether any pattern that `subject` matches satisfies `wanted`.
     pub fn any_match(&self, subject: &str, mut wanted: impl FnMut(&Pattern, &V) -> bool) -> bool {
         let mut found = false;
         self.for_each_match(subject, |pattern, value| found = found || wanted(pattern, value));
@@ -117,7 +118,7 @@ impl<V> Default for Interest<V> {
 
 #[derive(Debug)]
 struct Node {
-    /// By literal token. Tokens come from strangers: the hash has a key.
+    /// By literal token. Tokens are untrusted: the hash has a key.
     children: HashMap<Box<str>, Self, RandomState>,
     /// Below `*`.
     any: Option<Box<Self>>,
@@ -153,7 +154,8 @@ impl Node {
         self.entry.is_none() && self.children.is_empty() && self.any.is_none() && self.rest.is_none()
     }
 
-    /// `rest` is what is left of the subject; `None` at its end. Literal first, then `*`, then `>`: a fixed order.
+    /// `rest` is what is left of the subject; `None` at its end. Literal first, then `*`, then `>`: a fixed
+    /// order.
     fn visit(&self, rest: Option<&str>, visit: &mut impl FnMut(u32)) {
         let Some(rest) = rest else { return self.entry.into_iter().for_each(visit) };
         let (token, tail) = match rest.split_once('.') {

@@ -1,4 +1,5 @@
-//! Names on the fabric: subjects, patterns with wildcards, and the trie that finds every pattern a subject matches.
+//! Names on the fabric: subjects, patterns with wildcards, and the trie that finds every pattern a subject
+//! matches.
 
 mod error;
 mod interest;
@@ -16,5 +17,6 @@ pub use subject::Subject;
 /// Longest subject or pattern in bytes. A bound for memory and matching time, far above any real name.
 pub const MAX_SUBJECT_BYTES: usize = 8 * 1024;
 
-/// Most tokens in a subject or pattern: bounds the depth of the trie, and with it the stack that a walk needs.
+/// Most tokens in a subject or pattern: bounds the depth of the trie, and with it the stack that a walk
+/// needs.
 pub const MAX_SUBJECT_TOKENS: usize = 512;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::{InvalidSubject, subject::has_valid_tokens};
 
-/// What a subscription names. Cheap to clone.
+/// The pattern of a subscription. Cheap to clone.
 ///
-/// `*` as a whole token matches exactly one token; `>` as the whole last token matches one or more. Inside a longer
-/// token both are ordinary characters.
+/// `*` as a whole token matches exactly one token; `>` as the whole last token matches one or more. Inside a
+/// longer token both are ordinary characters.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pattern(Arc<str>);
 
@@ -34,7 +34,7 @@ impl Pattern {
         &*self.0 == ">"
     }
 
-    /// Whether `subject` is one of the names that this pattern stands for.
+    /// Returns whether `subject` is one of the names that this pattern stands for.
     pub fn matches(&self, subject: &str) -> bool {
         let mut tokens = subject.split('.');
         for expected in self.0.split('.') {

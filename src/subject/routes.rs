@@ -1,4 +1,4 @@
-//! What the trie was asked before: the matches of subjects that come again and again, until the patterns change.
+//! A cache of the trie: the matches of subjects that come again and again, until the patterns change.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use super::Subject;
 /// The entries that a subject matches, in the order of the trie.
 pub type Route = Arc<[u32]>;
 
-/// A direct-mapped table. A subject gets its place when it is asked for a second time in a row there: what comes once (the subject of an
-/// answer) does not drive out what comes often.
+/// A direct-mapped table. A subject gets its place when it is asked for a second time in a row there: what
+/// comes once (the subject of an answer) does not drive out what comes often.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     /// Made with the first subject.
     places: Vec<Place>,
     /// Counts changes of the patterns: what was found before one is not believed after it.
     generation: u64,
-    /// Subjects come from strangers: the hash has a key.
+    /// Subjects are untrusted: the hash has a key.
     hasher: RandomState,
 }
 

@@ -62,7 +62,7 @@ pub(super) fn has_valid_tokens(text: &str) -> bool {
     }
 }
 
-/// What a first look at a name finds. Every name on its way is looked at, and those of answers are new each time.
+/// The result of a first scan of a name. Every name is scanned, and those of replies are new each time.
 enum Look {
     /// It is made of valid tokens, without white space.
     Plain {

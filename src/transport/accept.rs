@@ -1,5 +1,5 @@
-//! A broker's door: one deadline from the first byte to the end of the handshake, and a clear answer to whoever does not belong.
-//! Which language is spoken behind it, the request says.
+//! A broker's handshake: one deadline from the first byte to its end, and a clear error for a client that
+//! does not belong. The request chooses the protocol.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,37 +17,39 @@ use super::tls::{HANDSHAKE_RECORD, PeerCertificate, ServerTls};
 use super::{BoxedLink, LinkError, conat, fabric, tls};
 use crate::wire::{ClientOp, ServerOp};
 
-/// Who may come in, and how connections are kept.
+/// Which connections are accepted, and how they are kept.
 #[derive(Debug, Clone)]
 pub struct AcceptOptions {
     /// Where the fabric is: `/conat`.
     pub path: String,
     /// Largest payload of one packet in bytes. A connection can make us hold one of them: 8 000 000.
     pub max_payload: usize,
-    /// How often a client is pinged: 25 s.
+    /// The interval at which a client is pinged: 25 s.
     pub ping_interval: Duration,
-    /// How long a ping may go unanswered: 20 s.
+    /// The time that a ping may go unanswered: 20 s.
     pub ping_timeout: Duration,
-    /// For the whole handshake, TLS and HTTP together: 10 s. Bounds what a silent visitor costs.
+    /// For the whole handshake, TLS and HTTP together: 10 s. Bounds the cost of a silent client.
     pub handshake_timeout: Duration,
-    /// How long a message that has begun may make no progress: 30 s.
+    /// The time that a message that has begun may make no progress: 30 s.
     pub message_timeout: Duration,
-    /// Web pages that may connect, by exact `Origin`. Empty: none. Programs send no `Origin` and are not concerned.
+    /// Web pages that may connect, by exact `Origin`. Empty: none. Programs send no `Origin` and are not
+    /// concerned.
     pub allowed_origins: Vec<String>,
-    /// Take only requests whose `Host` is a loopback name or address. For a broker that listens on loopback only: keeps
-    /// web pages with a rebound name out.
+    /// Take only requests whose `Host` is a loopback name or address. For a broker that listens on loopback
+    /// only: keeps web pages with a rebound name out.
     pub check_host: bool,
-    /// Names that `Host` may have. If there are any, all others are refused, but for loopback's under `check_host`.
+    /// Names that `Host` may have. If there are any, all others are refused, but for loopback's under
+    /// `check_host`.
     pub allowed_hosts: Vec<String>,
-    /// Whether our own language is offered beside Conat's.
+    /// Whether our own protocol is offered beside Conat's.
     pub own_wire: bool,
     /// Speak TLS, and nothing else.
     pub tls: Option<Arc<ServerTls>>,
-    /// How many may be in their handshake at once; more are dropped: 1000.
+    /// Handshakes at once; more are dropped: 1000.
     pub max_handshakes: usize,
     /// The same for each address, so that one cannot keep the others out: 500.
     pub max_handshakes_per_address: usize,
-    /// What a health check is told: whether visitors should go elsewhere.
+    /// Whether a health check is told that clients should go elsewhere.
     pub draining: Arc<AtomicBool>,
 }
 
@@ -72,7 +74,7 @@ impl Default for AcceptOptions {
     }
 }
 
-/// What a client said about itself before it was a client.
+/// What a client's handshake told.
 #[derive(Debug, Clone, Default)]
 pub struct Handshake {
     /// The HTTP headers of its request, names in lower case.
@@ -85,36 +87,36 @@ pub struct Handshake {
     pub tls: Option<PeerCertificate>,
 }
 
-/// Takes over a connection from a client, in the language that it asks for: ours or Conat's.
+/// Takes over a connection from a client, in the protocol that it asks for: ours or Conat's.
 ///
-/// [`LinkError::Refused`] after an HTTP answer that was no upgrade (a health check, too), [`LinkError::Silent`] when the time
-/// is over.
+/// [`LinkError::Refused`] after an HTTP response that was no upgrade (a health check, too),
+/// [`LinkError::Silent`] when the time is over.
 pub async fn accept(
-    visitor: impl Into<IncomingConnection>,
+    connection: impl Into<IncomingConnection>,
     options: &AcceptOptions,
 ) -> Result<BoxedLink<ServerOp, ClientOp>, LinkError> {
-    accept_with_handshake(visitor, options).await.map(|(link, _)| link)
+    accept_with_handshake(connection, options).await.map(|(link, _)| link)
 }
 
-/// As [`accept`], and tells what the client's request said: what a sign-in looks at.
+/// As [`accept`], and returns what the client's request told: what a sign-in looks at.
 pub async fn accept_with_handshake(
-    visitor: impl Into<IncomingConnection>,
+    connection: impl Into<IncomingConnection>,
     options: &AcceptOptions,
 ) -> Result<(BoxedLink<ServerOp, ClientOp>, Handshake), LinkError> {
-    timeout(options.handshake_timeout, accept_connection(visitor.into(), options))
+    timeout(options.handshake_timeout, accept_connection(connection.into(), options))
         .await
         .unwrap_or(Err(LinkError::Silent))
 }
 
 async fn accept_connection(
-    visitor: IncomingConnection,
+    connection: IncomingConnection,
     options: &AcceptOptions,
 ) -> Result<(BoxedLink<ServerOp, ClientOp>, Handshake), LinkError> {
-    let visitor = match &options.tls {
-        Some(tls) => tls::accept(visitor, tls).await?,
-        None => visitor,
+    let connection = match &options.tls {
+        Some(tls) => tls::accept(connection, tls).await?,
+        None => connection,
     };
-    let IncomingConnection { mut stream, address, tls } = visitor;
+    let IncomingConnection { mut stream, address, tls } = connection;
     let mut bytes = Vec::with_capacity(MAX_HEAD_BYTES);
     let (verdict, headers, length) = match read_head(&mut stream, &mut bytes).await {
         Ok(Some(length)) => judge_head(&bytes[..length], options, length),
@@ -143,7 +145,7 @@ async fn accept_connection(
     Ok((link, Handshake { headers, sid, address, tls }))
 }
 
-/// What a request with this head would be told; `None`: to go on in our own language. For fuzzing.
+/// Returns the response to a request with this head; `None`: to go on in our own protocol. For fuzzing.
 pub fn answer_to_head(head: &[u8], options: &AcceptOptions) -> Option<String> {
     match judge_head(head, options, head.len()).0 {
         Negotiation::Own | Negotiation::OwnInWebSocket(_) => None,
@@ -172,7 +174,7 @@ fn judge_head(
     (verdict, headers, length)
 }
 
-/// Says why not, and closes.
+/// Returns why not, and closes.
 pub(super) async fn refuse(stream: &mut BoxedStream, answer: &ErrorResponse) -> Result<(), LinkError> {
     stream.write_all(answer.to_text().as_bytes()).await?;
     stream.shutdown().await?;
@@ -182,5 +184,5 @@ pub(super) async fn refuse(stream: &mut BoxedStream, answer: &ErrorResponse) -> 
     Ok(())
 }
 
-/// How long a refused visitor may take to read its answer.
+/// The time that a refused client may take to read the response.
 const LINGER: Duration = Duration::from_millis(500);

@@ -15,7 +15,7 @@ pub(super) struct Address {
     pub(super) base: String,
 }
 
-/// What to open.
+/// The place to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// A name or an address, without brackets, and a port.
@@ -25,8 +25,8 @@ pub(super) enum Place {
 }
 
 impl Address {
-    /// Reads `http://…`, `https://…`, `ws://…`, `wss://…` or `unix:…`. The error says what is wrong, without repeating the text: it may
-    /// hold a password.
+    /// Parses `http://…`, `https://…`, `ws://…`, `wss://…` or `unix:…`. The error tells what is wrong,
+    /// without repeating the text: it may hold a password.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         if let Some(path) = text.strip_prefix("unix:") {
             return Self::unix(path.strip_prefix("//").unwrap_or(path));

@@ -1,4 +1,4 @@
-//! A client's way in: which language, and what to do when a server does not speak ours.
+//! Connects to a server: which protocol, and the fallback when a server does not speak ours.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,8 +18,8 @@ use crate::wire::{ClientOp, ServerOp};
 /// Where to connect to, and how.
 #[derive(Debug, Clone)]
 pub struct DialOptions {
-    /// `http://host:port/base`, or `https` for TLS; `ws` and `wss` go inside a WebSocket in any case. The port is 80 or 443 if there is
-    /// none. `unix:/path` is a socket in the file system.
+    /// `http://host:port/base`, or `https` for TLS; `ws` and `wss` go inside a WebSocket in any case. The
+    /// port is 80 or 443 if there is none. `unix:/path` is a socket in the file system.
     pub address: String,
     /// Where the fabric is below the address: `/conat`.
     pub path: String,
@@ -27,19 +27,20 @@ pub struct DialOptions {
     pub headers: Vec<(String, String)>,
     /// For all of it, from the name poll_ready-up to the last word of the handshake.
     pub connect_timeout: Duration,
-    /// Which language to speak.
+    /// The protocol to speak.
     pub wire: Wire,
     /// For `https` and `wss`.
     pub tls: Option<ClientTls>,
 }
 
 impl DialOptions {
-    /// Whether the address asks for TLS.
+    /// Returns whether the address asks for TLS.
     pub fn wants_tls(&self) -> bool {
         Address::parse(&self.address).is_ok_and(|address| address.tls)
     }
 
-    /// What is wrong with the address, if anything: dialing it would fail, now and later. Does not repeat it, as it may hold a password.
+    /// Returns what is wrong with the address, if anything: dialing it would fail, now and later. Does not
+    /// repeat it, as it may hold a password.
     pub fn check(&self) -> Result<(), &'static str> {
         Address::parse(&self.address)?;
         match Target::new(self) {
@@ -49,7 +50,7 @@ impl DialOptions {
     }
 }
 
-/// A language.
+/// A choice of protocol.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Wire {
     /// Ours where the server speaks it, else Conat's.
@@ -61,13 +62,13 @@ pub enum Wire {
     Selvedge,
 }
 
-/// A server as one client knows it: what language it speaks is found out once.
+/// A server as one client knows it: its protocol is found out once.
 #[derive(Debug)]
 pub struct Remote {
     options: DialOptions,
-    /// It refused our language outside a WebSocket, and granted one.
+    /// It refused our protocol outside a WebSocket, and granted one.
     needs_websocket: AtomicBool,
-    /// Who else sees what comes.
+    /// The poller that watches its connections, too.
     registration: Option<Registration>,
 }
 
@@ -77,14 +78,15 @@ impl Remote {
         Self { options, needs_websocket: AtomicBool::new(false), registration: None }
     }
 
-    /// The same, with connections that somebody else watches too.
+    /// Registers its connections with a poller, too.
     pub fn with_registration(self, registration: Option<Registration>) -> Self {
         Self { registration, ..self }
     }
 
     /// Connects.
     ///
-    /// [`LinkError::Silent`] when the time is over, [`LinkError::Refused`] when it is no fabric server, or it does not want us.
+    /// [`LinkError::Silent`] when the time is over, [`LinkError::Refused`] when it is no fabric server, or it
+    /// does not want us.
     pub async fn dial(&self) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
         let target = Target::new(&self.options)?;
         let dialing = self.dial_target(&target);
@@ -99,14 +101,14 @@ impl Remote {
         }
         let first = self.stream(target).await?;
         // A server that neither takes nor refuses the request must not use up all the time there is.
-        let patience = PATIENCE.min(self.options.connect_timeout / 2);
-        let own = timeout(patience, fabric::connect(first, target)).await.unwrap_or(Err(LinkError::Silent));
+        let wait = OWN_PROTOCOL_TIMEOUT.min(self.options.connect_timeout / 2);
+        let own = timeout(wait, fabric::connect(first, target)).await.unwrap_or(Err(LinkError::Silent));
         let refusal = match own {
             // TLS fails the same way again.
             Err(refusal) if !matches!(refusal, LinkError::Tls(_)) => refusal,
             decided => return decided,
         };
-        tracing::debug!(%refusal, "the server does not speak our language on a bare connection; trying a websocket");
+        tracing::debug!(%refusal, "the server does not speak our protocol on a bare connection; trying a websocket");
         let link = self.dial_websocket(target).await?;
         self.needs_websocket.store(true, Ordering::Relaxed);
         Ok(link)
@@ -156,5 +158,5 @@ pub async fn dial(options: &DialOptions) -> Result<BoxedLink<ClientOp, ServerOp>
     Remote::new(options.clone()).dial().await
 }
 
-/// How long a server may think about our language.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time that a server may take to answer a request for our protocol.
+const OWN_PROTOCOL_TIMEOUT: Duration = Duration::from_secs(5);

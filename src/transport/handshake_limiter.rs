@@ -1,10 +1,10 @@
-//! How many may be in their handshake at once: in all, and from one address. Pure.
+//! Limits the handshakes at once: in all, and from one address. Pure.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Counts visitors who are not through their handshake yet.
+/// Counts the connections that are in their handshake.
 #[derive(Debug, Clone)]
 pub struct HandshakeLimiter {
     max: usize,
@@ -18,7 +18,7 @@ struct Counts {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// One visitor's leave to be in a handshake. Ends when it is dropped.
+/// The permit of one connection to be in its handshake. Released when it is dropped.
 #[derive(Debug)]
 pub struct HandshakePermit {
     limiter: HandshakeLimiter,
@@ -31,7 +31,7 @@ impl HandshakeLimiter {
         Self { max, max_per_address, counts: Arc::default() }
     }
 
-    /// Lets one more in, if there is room. Visitors without an address only count in all.
+    /// Returns a permit if there is room. Connections without an address only count in all.
     pub fn try_acquire(&self, address: Option<IpAddr>) -> Option<HandshakePermit> {
         let address = address.map(rate_limit_key);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,7 +62,7 @@ impl Drop for HandshakePermit {
     }
 }
 
-/// Whoever has one IPv6 address has the 2^64 around it.
+/// Returns what counts as one address: the owner of an IPv6 address has the 2^64 around it.
 fn rate_limit_key(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -7,14 +7,14 @@ use super::stream::BoxedStream;
 use super::target::Target;
 use super::tls::TlsFailure;
 
-/// Reads into `bytes` up to the empty line that ends a head; gives the head's length. `None` when it is too long. What came
-/// behind the head is in `bytes` too.
+/// Reads into `bytes` up to the empty line that ends a head; gives the head's length. `None` when it is too
+/// long. What came behind the head is in `bytes` too.
 pub(super) async fn read_head(
     stream: &mut BoxedStream,
     bytes: &mut Vec<u8>,
 ) -> Result<Option<usize>, LinkError> {
     loop {
-        // Only what is new can end the head, so that a visitor who sends byte by byte costs a step for each.
+        // Only what is new can end the head, so that a connection who sends byte by byte costs a step for each.
         let seen = bytes.len().saturating_sub(HEAD_END.len() - 1);
         let room = MAX_HEAD_BYTES - bytes.len();
         if room == 0 {
@@ -38,7 +38,7 @@ pub(super) struct UpgradeResponse {
     pub(super) code: u16,
     reason: String,
     fields: Vec<(String, String)>,
-    /// What came behind its head.
+    /// Bytes that came behind its head.
     pub(super) rest: Vec<u8>,
 }
 
@@ -48,7 +48,7 @@ impl UpgradeResponse {
         self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// What an answer that grants nothing means.
+    /// Returns what an answer that grants nothing means.
     pub(super) fn refusal(&self) -> LinkError {
         let wants_tls =
             self.code == 426 && self.field("upgrade").is_some_and(|value| value.starts_with("TLS/"));
@@ -61,7 +61,8 @@ impl UpgradeResponse {
     }
 }
 
-/// Sends a request for an upgrade with `fields`, lines of their own, and the application's; reads the answer's head.
+/// Sends a request for an upgrade with `fields`, lines of their own, and the application's; reads the
+/// answer's head.
 pub(super) async fn ask(
     stream: &mut BoxedStream,
     target: &Target,
@@ -110,7 +111,7 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 pub(super) const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Most headers of a head.
 pub(super) const MAX_HEADERS: usize = 64;
-/// Of a refusal's body this much is shown.
+/// Bytes of a refusal's body that are shown.
 const MAX_BODY_BYTES: usize = 200;
-/// How a TLS server answers what is no TLS.
+/// The first byte of a TLS server's answer to what is no TLS.
 const TLS_ALERT: u8 = 0x15;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
-/// What the heartbeat asks for.
+/// An action that the heartbeat asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beat {
     /// Send a ping.
@@ -18,7 +18,7 @@ pub(super) enum Beat {
     Stalled,
 }
 
-/// How far reading has come.
+/// The progress of reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Progress {
     /// Messages that came whole.
@@ -56,8 +56,9 @@ enum End {
 }
 
 impl Heartbeat {
-    /// Pings every `ping_interval`, and then expects a sign of life within `ping_timeout`. A message that has begun must go on: in
-    /// `message_timeout` another [`MIN_PROGRESS_BYTES`], or the rest. That is checked once in so much time, so that it costs nothing.
+    /// Pings every `ping_interval`, and then expects a sign of life within `ping_timeout`. A message that has
+    /// begun must go on: in `message_timeout` another [`MIN_PROGRESS_BYTES`], or the rest. That is checked
+    /// once in so much time, so that it costs nothing.
     pub(super) fn server(ping_interval: Duration, ping_timeout: Duration, message_timeout: Duration) -> Self {
         Self::new(End::ServerIdle, ping_interval, ping_timeout, ping_interval, message_timeout)
     }
@@ -149,9 +150,9 @@ impl Progress {
     }
 }
 
-/// How long a message may make no progress.
+/// The time that a message may make no progress.
 pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
-/// What counts as progress of a message: a slow network does more, somebody who wants to keep us busy does less.
+/// Bytes that count as progress of a message: a slow network does more, an attacker less.
 const MIN_PROGRESS_BYTES: u64 = 64 * 1024;
-/// How many frames without content there may be in the time of a message. An honest peer sends one or two.
+/// Frames without content in the time of a message. An honest peer sends one or two.
 const MAX_IDLE_FRAMES: u32 = 1000;

@@ -1,4 +1,4 @@
-//! What the links of all languages have in common: how reading goes on until there is something to tell.
+//! The read loop that the links of all protocols share, with its heartbeat.
 
 use std::task::{Context, Poll};
 
@@ -17,13 +17,13 @@ pub(super) trait HeartbeatLink: Link {
     /// Queues a ping.
     fn ping(&mut self) -> Result<(), LinkError>;
 
-    /// Whether something is to be flushed that nobody has fed.
+    /// Returns whether something is to be flushed that nobody has fed.
     fn has_unflushed_replies(&self) -> bool;
 
-    /// Why it is over, if it is.
+    /// Returns why it is over, if it is.
     fn ended(&mut self) -> &mut Option<LinkError>;
 
-    /// Tells the peer why it is over, as far as that goes without waiting.
+    /// Sends the peer the reason, as far as that goes without waiting.
     fn send_close_reason(&mut self, cx: &mut Context<'_>, error: &LinkError);
 }
 
@@ -50,7 +50,7 @@ pub(super) fn poll_recv<C: HeartbeatLink>(
             true
         });
         if link.has_unflushed_replies() {
-            // Nobody else flushes what the language says by itself. A failure shows in the next read.
+            // Nobody else flushes what the protocol says by itself. A failure shows in the next read.
             let _ = link.poll_flush(cx);
         }
         if into.len() > start {

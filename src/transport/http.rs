@@ -1,4 +1,4 @@
-//! What an HTTP request to a broker gets: the upgrade, or an answer that says why not. Decides only.
+//! Decides about an HTTP request to a broker: the upgrade, or an error response. No I/O.
 
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
@@ -8,14 +8,14 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::AcceptOptions;
 use crate::wire::fabric::{PROTOCOL, SUBPROTOCOL};
 
-/// What to do with a request.
+/// The decision about a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Negotiation {
     /// Say this and speak WebSocket.
     WebSocket(String),
-    /// Speak our own language, from the next byte on.
+    /// Speak our own protocol, from the next byte on.
     Own,
-    /// Speak our own language inside a WebSocket; the answer to its key.
+    /// Speak our own protocol inside a WebSocket; the response to its key.
     OwnInWebSocket(String),
     /// Say this and close.
     ErrorResponse(ErrorResponse),
@@ -91,7 +91,7 @@ pub(super) fn judge(request: &httparse::Request<'_, '_>, options: &AcceptOptions
     }
 }
 
-/// What is asked for, with the key of the WebSocket that it is to be in.
+/// The protocol asked for, with the key of the WebSocket that it is to be in.
 enum Language<'a> {
     Own,
     OwnInWebSocket(&'a str),
@@ -199,7 +199,8 @@ fn host_name(host: &str) -> &str {
     }
 }
 
-/// Whether a `Host` names this machine: a page that was rebound to a loopback address still sends its own name.
+/// Returns whether a `Host` names this machine: a page that was rebound to a loopback address still sends its
+/// own name.
 fn is_loopback(host: &str) -> bool {
     let name = host_name(host);
     name.eq_ignore_ascii_case("localhost")

@@ -1,4 +1,4 @@
-//! What every way to plug in offers: operations out, operations in.
+//! The interface of every transport: operations out, operations in.
 
 use std::fmt;
 use std::io;
@@ -6,17 +6,18 @@ use std::task::{Context, Poll};
 
 use super::tls::{self, TlsFailure};
 
-/// One end of a connection between a client and a broker. `Out` is [`crate::wire::ClientOp`] at the client and
-/// [`crate::wire::ServerOp`] at the broker; `In` the other.
+/// One end of a connection between a client and a broker. `Out` is [`crate::wire::ClientOp`] at the client
+/// and [`crate::wire::ServerOp`] at the broker; `In` the other.
 ///
-/// Polled by one task, in both directions from one poll, so that a stalled writer never keeps it from reading. Dropping it closes it.
+/// Polled by one task, in both directions from one poll, so that a stalled writer never keeps it from
+/// reading. Dropping it closes it.
 pub trait Link: Send {
-    /// What this end says.
+    /// Operations that this end sends.
     type Out;
-    /// What this end hears.
+    /// Operations that this end receives.
     type In;
 
-    /// What the broker calls this connection, at a client's end; empty where it has told no name.
+    /// Returns the broker's name for this connection, at a client's end; empty where it has told none.
     fn id(&self) -> &str {
         ""
     }
@@ -24,16 +25,18 @@ pub trait Link: Send {
     /// Appends at least one operation to `into`, or fails for good. Takes a bounded amount in one call.
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<Self::In>) -> Poll<Result<(), LinkError>>;
 
-    /// Takes one operation to send. It leaves with the next `poll_flush`. Call it only while [`Link::is_full`] says no.
+    /// Takes one operation to send. It leaves with the next `poll_flush`. Call it only while
+    /// [`Link::is_full`] is false.
     fn feed(&mut self, op: Self::Out) -> Result<(), LinkError>;
 
-    /// Whether so much waits to be flushed that the caller should flush first.
+    /// Returns whether so much waits to be flushed that the caller should flush first.
     fn is_full(&self) -> bool;
 
-    /// Ready when everything fed has been handed to the operating system (or to the broker, within its process).
+    /// Ready when everything fed has been handed to the operating system (or to the broker, within its
+    /// process).
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>>;
 
-    /// Says goodbye if the language has a way to, after a flush.
+    /// Closes the link in an orderly way if the protocol has one, after a flush.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>>;
 }
 
@@ -48,9 +51,9 @@ pub enum LinkError {
     Closed,
     /// The network failed.
     Io(io::Error),
-    /// The other end broke the rules of the language.
+    /// The other end broke the rules of the protocol.
     PeerMisbehaved(String),
-    /// Nothing was heard for too long.
+    /// Nothing was received for too long.
     Silent,
     /// This is no fabric server, or it refused us: the HTTP status, or what it said instead.
     Refused(String),
@@ -105,7 +108,8 @@ impl From<io::Error> for LinkError {
     }
 }
 
-/// What a stream fails with when the fault is the peer's: [`LinkError::PeerMisbehaved`] for the link above it.
+/// Returns what a stream fails with when the fault is the peer's: [`LinkError::PeerMisbehaved`] for the link
+/// above it.
 pub(super) fn misbehaved(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, Misbehaviour(what.into()))
 }

@@ -1,4 +1,4 @@
-//! Where a broker waits for visitors: a port, or a socket in the file system.
+//! Listens for connections: on a port, or a socket in the file system.
 
 use std::fmt;
 use std::io;
@@ -27,7 +27,7 @@ impl fmt::Display for ListenAt {
     }
 }
 
-/// Where a listener listens.
+/// The address of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
     /// At a port.
@@ -36,7 +36,7 @@ pub enum ListenAddress {
     Unix(PathBuf),
 }
 
-/// An open door.
+/// An open listener.
 pub struct StreamListener {
     kind: Kind,
     /// Where it is.
@@ -67,7 +67,7 @@ impl StreamListener {
         }
     }
 
-    /// The next visitor.
+    /// Accepts the next connection.
     pub async fn accept(&self) -> io::Result<IncomingConnection> {
         match &self.kind {
             Kind::Net(listener) => Ok(listener.accept().await?.0.into()),
@@ -92,7 +92,7 @@ mod unix {
     pub(super) struct StreamListener {
         listener: UnixListener,
         path: PathBuf,
-        /// Which file is ours: somebody may have put another one there.
+        /// Which file is ours: another one may have been put there.
         inode: u64,
     }
 
@@ -132,7 +132,7 @@ mod unix {
         Ok(socket)
     }
 
-    /// Whether this is the socket of a process that has died.
+    /// Returns whether this is the socket of a process that has died.
     async fn is_stale(path: &Path) -> bool {
         let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
         is_socket
@@ -141,6 +141,6 @@ mod unix {
                 .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
     }
 
-    /// Visitors who wait to be accepted.
+    /// Connections that wait to be accepted.
     const BACKLOG: u32 = 1024;
 }

@@ -1,4 +1,4 @@
-//! Nobody but the worker threads watches connections here (`readiness.rs` is for Linux).
+//! Only the worker threads watch connections here (`readiness.rs` is for Linux).
 
 use super::Stream;
 

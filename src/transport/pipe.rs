@@ -1,4 +1,5 @@
-//! A stream whose other side is somewhere else in this process: bytes are incoming and taken away by hand, with a bound both ways.
+//! A stream whose other side is somewhere else in this process: bytes are incoming and taken away by hand,
+//! with a bound both ways.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -9,10 +10,10 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What the stream's side wants the other side to know.
+/// An event for the other side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PipeEvent {
-    /// So many bytes of what was incoming have been read: room for as many.
+    /// So many of the pushed bytes have been read: room for as many.
     Consumed(usize),
     /// To be written.
     Bytes(Bytes),
@@ -41,7 +42,7 @@ struct Inner {
     incoming: VecDeque<Bytes>,
     /// Nothing more will be incoming: why.
     ended: Option<io::ErrorKind>,
-    /// Read and not told yet.
+    /// Bytes read and not reported yet.
     unreported: usize,
     /// Given to the other side, and not written by it yet.
     unwritten: usize,
@@ -57,7 +58,7 @@ pub fn pipe(notify: impl Fn(PipeEvent) + Send + Sync + 'static) -> (Pipe, PipeEn
 }
 
 impl PipeEnd {
-    /// Brings bytes. What was not taken yet is the caller's to bound: it is told in [`PipeEvent::Consumed`].
+    /// Pushes bytes. The caller bounds what was not consumed yet: [`PipeEvent::Consumed`] reports it.
     pub fn push(&self, bytes: Bytes) {
         let mut inner = self.shared.lock();
         if inner.ended.is_none() && !bytes.is_empty() {
@@ -66,7 +67,7 @@ impl PipeEnd {
         wake(&mut inner.reader);
     }
 
-    /// So many bytes have been written: room for as many.
+    /// So many bytes have been written: makes room for as many.
     pub fn on_written(&self, count: usize) {
         let mut inner = self.shared.lock();
         inner.unwritten = inner.unwritten.saturating_sub(count);
@@ -177,7 +178,7 @@ impl Drop for Pipe {
 }
 
 impl Shared {
-    /// Tells of the end once.
+    /// Reports the end once.
     fn shut(&self) {
         if !std::mem::replace(&mut self.lock().is_shut, true) {
             (self.notify)(PipeEvent::End);
@@ -197,5 +198,5 @@ fn wake(waker: &mut Option<Waker>) {
 
 /// Bytes that wait to be written by the other side before this one writes no more.
 const MAX_UNWRITTEN_BYTES: usize = 1024 * 1024;
-/// So many bytes are told in one piece of news.
+/// Bytes reported in one event.
 const REPORT_BYTES: usize = 256 * 1024;

@@ -1,5 +1,5 @@
-//! Connections that a second thread watches: one that sleeps in an event loop of its own, and can act on what comes without being woken by the
-//! first. Both wake up; whoever is faster reads.
+//! Connections that a second thread polls, too: one that sleeps in an event loop of its own, and can read
+//! what comes without being woken by the first. Both wake up; the faster one reads.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Stream;
 
-/// The second thread's eyes.
+/// Polls the readiness of registered connections for the second thread.
 pub struct ReadinessPoller {
     poll: mio::Poll,
     events: Events,
@@ -24,7 +24,7 @@ pub struct ReadinessPoller {
     shared: Arc<Shared>,
 }
 
-/// What its streams know of it.
+/// The part that its streams share.
 #[derive(Debug)]
 struct Shared {
     registry: Registry,
@@ -58,7 +58,8 @@ impl ReadinessPoller {
         Registration { shared: self.shared.clone(), name }
     }
 
-    /// Tells the names of clients whose connections have something to read. While `visit` is called, their streams can be read.
+    /// Calls `visit` with each client whose connections have something to read. Meanwhile their streams can
+    /// be read.
     pub fn poll_ready(&mut self, mut visit: impl FnMut(u32)) {
         // Interrupted at most; what is there stays to be seen.
         if self.poll.poll(&mut self.events, Some(Duration::ZERO)).is_err() {
@@ -95,7 +96,8 @@ pub(super) fn register<S: Stream + AsFd + 'static>(
 }
 
 impl<S: AsFd> Registered<S> {
-    /// Reads once in a poll_ready, so much as does not hold the second thread up. The first thread finds the rest: it was woken too.
+    /// Reads once in a poll_ready, so much as does not hold the second thread up. The first thread finds the
+    /// rest: it was woken too.
     fn read_ahead(&mut self, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let poll_ready = self.registration.shared.poll_ready.load(Ordering::Relaxed);
         if poll_ready == 0 || poll_ready == self.seen {
@@ -163,5 +165,5 @@ impl<S: Stream + AsFd> AsyncWrite for Registered<S> {
 
 /// Connections that one poll_ready sees at most; the others stay to be seen.
 const MAX_READY_EVENTS: usize = 64;
-/// What a poll_ready reads of a connection.
+/// Bytes read of a connection in one poll.
 const MAX_READ_AHEAD_BYTES: usize = 16 * 1024;

@@ -1,4 +1,4 @@
-//! A connection as the languages see it: bytes in both directions, whatever they go over.
+//! A connection as the protocols see it: bytes in both directions, whatever they go over.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// TCP, TLS, a Unix socket, a pipe from JavaScript, or a WebSocket.
 pub type BoxedStream = Box<dyn Stream>;
 
-/// Somebody at a broker's door, of whom nothing is known but how they came.
+/// A connection before its handshake: nothing is known of it but how it came.
 pub struct IncomingConnection {
     pub(super) stream: BoxedStream,
     pub(super) address: Option<SocketAddr>,
@@ -31,12 +31,12 @@ impl IncomingConnection {
         Self { stream: Box::new(stream), address, tls: None }
     }
 
-    /// Where it comes from; absent over a Unix socket.
+    /// Returns where it comes from; absent over a Unix socket.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
-    /// With a certificate that somebody else has verified.
+    /// Adds a certificate that has been verified elsewhere.
     pub fn with_certificate(self, certificate: Option<PeerCertificate>) -> Self {
         Self { tls: certificate, ..self }
     }
@@ -44,7 +44,8 @@ impl IncomingConnection {
 
 impl From<TcpStream> for IncomingConnection {
     fn from(stream: TcpStream) -> Self {
-        // Without it answers wait for acknowledgements. A connection that is gone already shows at the first read.
+        // Without it answers wait for acknowledgements. A connection that is gone already shows at the first
+        // read.
         let _ = stream.set_nodelay(true);
         let address = stream.peer_addr().ok();
         Self::new(stream, address)

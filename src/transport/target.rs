@@ -1,11 +1,11 @@
-//! What a client connects to, checked and taken apart: an address, a path, headers.
+//! The target of a client, checked and taken apart: an address, a path, headers.
 
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::address::{Address, Place};
 use super::{DialOptions, LinkError};
 
-/// Where to go, and what to say at the door.
+/// The place to connect to, and the request to send.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) place: Place,
@@ -47,7 +47,7 @@ pub(super) fn refused(what: &str) -> LinkError {
     LinkError::Refused(what.to_owned())
 }
 
-/// A delivery may have this size whatever the server says about packets in the other direction.
+/// A delivery may have this size whatever the server announces about packets in the other direction.
 pub(super) const MIN_PAYLOAD_BYTES: usize = 8_000_000;
 /// And never more than this.
 pub(super) const MAX_PAYLOAD_BYTES: usize = 64 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! Dialling against accepting over loopback, and strangers at the door.
+//! Dialling against accepting over loopback, and clients that speak something else.
 
 use std::future::poll_fn;
 use std::time::Duration;
@@ -75,7 +75,7 @@ async fn strangers_get_an_answer_and_the_door_is_not_kept_open() {
         (format!("GET {good} HTTP/1.1\r\nA: {}\r\n\r\n", "b".repeat(17_000)), vec!["431 "]),
         ("GET no http\r\n\r\n".into(), vec!["400 "]),
     ] {
-        let (address, accepted) = door(AcceptOptions::default()).await;
+        let (address, accepted) = listen_once(AcceptOptions::default()).await;
         let mut stream = TcpStream::connect(&address).await.expect("connected");
         stream.write_all(request.as_bytes()).await.expect("written");
         let mut answer = String::new();
@@ -86,7 +86,7 @@ async fn strangers_get_an_answer_and_the_door_is_not_kept_open() {
         assert!(matches!(outcome, Err(LinkError::Refused(_))), "{outcome:?}");
     }
     let brief = AcceptOptions { handshake_timeout: Duration::from_millis(100), ..AcceptOptions::default() };
-    let (address, accepted) = door(brief).await;
+    let (address, accepted) = listen_once(brief).await;
     let mute = TcpStream::connect(&address).await.expect("connected");
     assert!(matches!(accepted.await.expect("no panic").map(drop), Err(LinkError::Silent)));
     drop(mute);
@@ -100,7 +100,7 @@ async fn what_a_client_may_say_first() {
         (vec!["x"], "unknown engine.io"),
         (vec!["40/a,", "40/b,", "40"], ""),
     ] {
-        let (address, accepted) = door(AcceptOptions::default()).await;
+        let (address, accepted) = listen_once(AcceptOptions::default()).await;
         let stream = TcpStream::connect(&address).await.expect("connected");
         let url = format!("ws://{address}/conat/?EIO=4&transport=websocket");
         let (mut socket, _) = client_async(url, stream).await.expect("upgraded");
@@ -138,7 +138,7 @@ async fn a_client_that_breaks_the_rules_is_told_and_closed() {
         vec![Message::binary(vec![0; 9_000_000])],
     ] {
         let is_goodbye = matches!(&words[..], [Message::Text(text)] if text.len() < 3);
-        let (address, accepted) = door(AcceptOptions::default()).await;
+        let (address, accepted) = listen_once(AcceptOptions::default()).await;
         let stream = TcpStream::connect(&address).await.expect("connected");
         let url = format!("ws://{address}/conat/?EIO=4&transport=websocket");
         let (mut socket, _) = client_async(url, stream).await.expect("upgraded");
@@ -162,7 +162,7 @@ async fn a_client_that_breaks_the_rules_is_told_and_closed() {
 #[tokio::test]
 async fn dialling_says_why_it_failed() {
     let (address, _accepted) =
-        door(AcceptOptions { path: "/other".into(), ..AcceptOptions::default() }).await;
+        listen_once(AcceptOptions { path: "/other".into(), ..AcceptOptions::default() }).await;
     let Err(LinkError::Refused(what)) = dial(&to(&address)).await.map(drop) else { panic!("not refused") };
     assert!(what.contains("404"), "{what}");
     let tls = DialOptions { address: "https://localhost".into(), ..to("") };

@@ -1,4 +1,5 @@
-//! Bytes to values and back: the messages and operations that every protocol carries, then one folder a protocol.
+//! Bytes to values and back: the messages and operations that every protocol carries, then one folder a
+//! protocol.
 //!
 //! Protocols import `message` only, never each other (`tests/layering.rs`).
 

@@ -77,12 +77,13 @@ impl Side {
         self.closed.is_none() && !self.dead
     }
 
-    /// How many messages it may write now: what the lib counts before it throws `ENOBUFS`.
+    /// Returns how many messages it may write now: what the lib counts before it throws `ENOBUFS`.
     pub fn room(&self) -> u64 {
         if self.ending || !self.is_open() { 0 } else { self.window - (self.written - self.acked) }
     }
 
-    /// Whether a message of so many bytes fits beside those that are not acknowledged; one alone always does.
+    /// Returns whether a message of so many bytes fits beside those that are not acknowledged; one alone
+    /// always does.
     pub fn fits(&self, bytes: u64) -> bool {
         let unacked = self.written_bytes - self.acked_bytes;
         self.room() > 0 && (self.written == self.acked || unacked + bytes <= self.window_bytes)
@@ -94,7 +95,8 @@ impl Side {
         Some(failure.as_ref().map_or("", |failure| &failure.code))
     }
 
-    /// Takes back a message that is not known to have been handled: as it was written, in order, after all that are acknowledged.
+    /// Takes back a message that is not known to have been handled: as it was written, in order, after all
+    /// that are acknowledged.
     pub fn take_back(&mut self, seq: u64, payload: &Payload) -> Result<(), String> {
         if parse(payload) != Some((self.writer, seq)) {
             return Err(format!("undelivered {seq} is not what was written"));
@@ -108,7 +110,8 @@ impl Side {
         }
     }
 
-    /// How many of the messages after `from` and up to `to` are to be handed back when the socket breaks.
+    /// Returns how many of the messages after `from` and up to `to` are to be handed back when the socket
+    /// breaks.
     pub fn owed(&self, from: u64, to: u64) -> u64 {
         (from + 1..=to).filter(|seq| !self.volatile.contains(seq)).count() as u64
     }

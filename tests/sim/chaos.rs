@@ -1,5 +1,5 @@
-//! The standing test: faults and users at random for a while, then peace, and the invariants. One mix of faults a test, the seeds
-//! dealt out among them.
+//! The standing test: faults and users at random for a while, then peace, and the invariants. One mix of
+//! faults a test, the seeds dealt out among them.
 
 use std::time::Duration;
 
@@ -71,19 +71,21 @@ fn sockets_keep_their_promise_beside_one_that_is_stuck() {
     try_seeds(5);
 }
 
-/// Found by a long run: a server that came back while its reader was stuck said so again for each repetition that this brought about, for ever.
+/// Found by a long run: a server that came back while its reader was stuck said so again for each repetition
+/// that this brought about, for ever.
 #[test]
 fn a_return_beside_a_stuck_reader_makes_no_storm() {
     try_seed(1_795_253_479_301);
 }
 
-/// A server took a socket and died before its word of that came; the next one of its name took it, too, and what both had sent was mixed.
+/// A server took a socket and died before its word of that came; the next one of its name took it, too, and
+/// what both had sent was mixed.
 #[test]
 fn what_two_servers_of_one_name_send_is_not_mixed() {
     try_seed(747);
 }
 
-/// Two makings of one socket, each with a server of its own.
+/// Two incarnations of one socket, each with a server of its own.
 #[test]
 fn an_older_making_does_not_go_on_beside_a_newer_one() {
     try_seed(129);
@@ -104,7 +106,8 @@ pub fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Lives one life, and holds it against the invariants; now and then twice, which must come to the same (invariant 7).
+/// Lives one life, and holds it against the invariants; now and then twice, which must come to the same
+/// (invariant 7).
 pub fn try_seed(seed: u64) -> World {
     let world = live(seed, number("SELVEDGE_SIM_SEED").is_some());
     let replay = format!("npm run sim -- --seed {seed}");
@@ -291,8 +294,8 @@ fn hurt(world: &mut World) {
         0..4 => world.net.cut(node, "cut"),
         4..6 => {
             let direction = world.dice.pick(&[Direction::ToBroker, Direction::ToEndpoint]);
-            let patience = world.dice.millis(0, 20_000);
-            world.net.half_open(now, node, direction, patience);
+            let timeout = world.dice.millis(0, 20_000);
+            world.net.half_open(now, node, direction, timeout);
         }
         6..8 => {
             let length = world.dice.millis(0, 15_000);

@@ -137,7 +137,8 @@ fn time_without_our_own_link_is_not_held_against_the_server() {
     world.net.cut(near.0, "cut");
     world.command(far.0, Command::Disconnect);
     world.run_for(20 * SECOND);
-    // The server's absence has been noticed once. Now the client is away itself, for longer than it would look for the server.
+    // The server's absence has been noticed once. Now the client is away itself, for longer than it would
+    // look for the server.
     world.command(near.0, Command::Disconnect);
     world.run_for(45 * SECOND);
     world.command(near.0, Command::Connect);

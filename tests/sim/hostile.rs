@@ -1,4 +1,5 @@
-//! A stranger publishes straight to the subjects of a socket: that socket closes with a reason, its neighbours do not notice.
+//! A stranger publishes straight to the subjects of a socket: that socket closes with a reason, its
+//! neighbours do not notice.
 
 use bytes::Bytes;
 use selvedge::endpoint::Command;
@@ -10,7 +11,7 @@ use crate::app::Sock;
 use crate::socket::{MINUTE, SECOND, pair};
 use crate::world::World;
 
-/// What the stranger says, and whether a socket may live on after it.
+/// Returns what the stranger says, and whether a socket may live on after it.
 fn attacks() -> Vec<(&'static str, Headers, Payload)> {
     let data = |seq| Headers { seq, ..Headers::default() };
     let control = || Headers { command: Some(SocketCommand::Socket), ..Headers::default() };

@@ -1,4 +1,5 @@
-//! Invariant 8: at rest the broker's interest table is what its clients want, without ghosts and without gaps.
+//! Invariant 8: at rest the broker's interest table is what its clients want, without ghosts and without
+//! gaps.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

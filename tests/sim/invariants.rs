@@ -7,8 +7,8 @@ use selvedge::socket::State;
 use crate::app::{Side, Sock};
 use crate::world::World;
 
-/// Everything comes to rest within this time after the last fault: silence is noticed after 45 s, a missing answer to the ping after
-/// 30 s more, and a server that is gone is looked for during 30 s.
+/// Everything comes to rest within this time after the last fault: silence is noticed after 45 s, a missing
+/// answer to the ping after 30 s more, and a server that is gone is looked for during 30 s.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 impl World {
@@ -81,7 +81,7 @@ impl World {
         }
     }
 
-    /// Why this side cannot stay as it is.
+    /// Returns why this side cannot stay as it is.
     fn unrest(&self, sock: Sock, side: &Side) -> Option<&'static str> {
         if !side.is_open() {
             return None;
@@ -104,7 +104,7 @@ impl World {
         }
     }
 
-    /// What a closed side said that was not so.
+    /// Returns what a closed side said that was not so.
     fn lie(&self, side: &Side) -> Option<String> {
         let (_, undelivered) = side.closed.as_ref().filter(|_| !side.dead)?;
         let reached: u64 = self

@@ -1,4 +1,5 @@
-//! The long run: seed after seed for so many minutes, and what came of it in figures. `npm run sim -- --minutes 30`.
+//! The long run: seed after seed for so many minutes, and what came of it in figures. `npm run sim --
+//! --minutes 30`.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

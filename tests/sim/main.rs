@@ -1,7 +1,8 @@
 //! Whole systems of endpoints, sockets and a broker on virtual time, from a seed: reliability.md, section 2.
 //!
-//! `npm run sim` runs it for longer (`--minutes 30`), and replays a seed with its trace (`--seed n`). It sets `SELVEDGE_SIM_MINUTES` and
-//! `SELVEDGE_SIM_SEED`; `SELVEDGE_SIM_SEEDS` is how many seeds the standing tests try.
+//! `npm run sim` runs it for longer (`--minutes 30`), and replays a seed with its trace (`--seed n`). It sets
+//! `SELVEDGE_SIM_MINUTES` and `SELVEDGE_SIM_SEED`; `SELVEDGE_SIM_SEEDS` is how many seeds the standing tests
+//! try.
 
 mod app;
 mod chaos;

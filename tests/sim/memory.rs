@@ -14,7 +14,8 @@ const MAX_OUT_OF_ORDER_BYTES: usize = 64 * 1024 * 1024 + 1_000_000;
 const MIN_UNCONSUMED: u64 = 10_000;
 /// Requests that wait on one socket (docs/protocols/socket.md).
 const MAX_REQUESTS: usize = 10_000;
-/// Everything that a closed world may still wait for: sockets' farewells, unfinished messages at the broker (120 s).
+/// Everything that a closed world may still wait for: sockets' farewells, unfinished messages at the broker
+/// (120 s).
 const AFTERMATH: Duration = Duration::from_secs(150);
 
 impl World {
@@ -81,7 +82,7 @@ impl World {
     }
 }
 
-/// Which bound is broken.
+/// Returns which bound is broken.
 fn excess(usage: &SocketUsage, side: &Side) -> Option<&'static str> {
     let window = side.window;
     let bounds = [

@@ -1,7 +1,9 @@
-//! The network: links between endpoints and one broker, on virtual time, with every fault that a seed asks for.
+//! The network: links between endpoints and one broker, on virtual time, with every fault that a seed asks
+//! for.
 //!
-//! A link keeps order and loses nothing until it is cut, as TCP does. The fabric behind it promises less: deliveries get lost,
-//! come twice, or overtake each other, as in a cluster, or after a slow consumer was cut off.
+//! A link keeps order and loses nothing until it is cut, as TCP does. The fabric behind it promises less:
+//! deliveries get lost, come twice, or overtake each other, as in a cluster, or after a slow consumer was cut
+//! off.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -195,13 +197,13 @@ impl Net {
         self.notices.push_back(Notice::Down(endpoint, why));
     }
 
-    /// One direction falls silent; after `patience` both ends notice.
-    pub fn half_open(&mut self, now: Instant, endpoint: usize, direction: Direction, patience: Duration) {
+    /// One direction falls silent; after `timeout` both ends notice.
+    pub fn half_open(&mut self, now: Instant, endpoint: usize, direction: Direction, timeout: Duration) {
         let Some(link) = &mut self.links[endpoint] else { return };
         link.silent = Some(direction);
         let generation = link.generation;
         self.count("half-open link");
-        self.fly(now + patience, Flight::GivenUp(endpoint, generation));
+        self.fly(now + timeout, Flight::GivenUp(endpoint, generation));
     }
 
     /// The endpoint loses its link and gets no other one for so long.
@@ -227,7 +229,7 @@ impl Net {
         flight.into_iter().chain(broker).min()
     }
 
-    /// Whether endpoints are to be told something at once.
+    /// Returns whether endpoints are to be told something at once.
     pub fn has_notices(&self) -> bool {
         !self.notices.is_empty()
     }

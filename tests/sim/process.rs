@@ -38,7 +38,8 @@ impl World {
         }
     }
 
-    /// A frozen process goes on: its timers are overdue, its socket buffers full. Which of them it looks at first is up to chance.
+    /// A frozen process goes on: its timers are overdue, its socket buffers full. Which of them it looks at
+    /// first is up to chance.
     pub fn thaw(&mut self, node: usize) {
         if self.nodes[node].frozen_until.take().is_none() {
             return;
@@ -55,7 +56,7 @@ impl World {
         }
     }
 
-    /// When a process next has something to do by itself.
+    /// Returns when a process next has something to do by itself.
     pub(crate) fn next_of(&self, node: usize) -> Option<Instant> {
         let node = self.nodes.get(node)?;
         if node.frozen_until.is_some() {

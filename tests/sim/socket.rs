@@ -308,7 +308,8 @@ fn a_ping_from_before_the_attach_says_nothing_about_the_peer_of_now() {
 
 #[test]
 fn a_server_that_was_away_is_caught_up_with_at_once() {
-    // Whatever the client was waiting for when the server's link was cut: nobody waits for the time that a command may take.
+    // Whatever the client was waiting for when the server's link was cut: nobody waits for the time that a
+    // command may take.
     for seed in 0..40 {
         let (mut world, near, far) = pair(seed, &SocketConfig::default());
         for _ in 0..5 {

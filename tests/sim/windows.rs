@@ -1,4 +1,4 @@
-//! Windows of bytes and messages, slow consumers, and two makings of one socket.
+//! Windows of bytes and messages, slow consumers, and two incarnations of one socket.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use crate::net::{Faults, QUIET};
 use crate::socket::{MINUTE, SECOND, pair};
 use crate::world::World;
 
-/// Reliability.md, invariant 3: what a reader was given and has not handled stays within its window and one message.
+/// Reliability.md, invariant 3: what a reader was given and has not handled stays within its window and one
+/// message.
 fn assert_bounded(world: &World, window: u64, message: u64) {
     for (sock, side) in &world.sides {
         let held = side.received_bytes - side.consumed_bytes;
@@ -41,7 +42,8 @@ fn a_tiny_window_of_bytes_bounds_both_sides_and_all_arrives() {
     }
 }
 
-/// Conat's peers have no window of bytes: a thousand big messages may be under way to a reader that cannot hold them.
+/// Conat's peers have no window of bytes: a thousand big messages may be under way to a reader that cannot
+/// hold them.
 #[test]
 fn a_reader_with_a_smaller_window_than_its_writer_loses_nothing() {
     for seed in 10..20 {
@@ -129,7 +131,7 @@ fn far_of(world: &World, near: Sock) -> Sock {
     *world.sides.iter().rfind(is_far).expect("accepted").0
 }
 
-/// Two makings of the socket `same`, on nodes 1 and 2, the first of them attached.
+/// Two incarnations of the socket `same`, on nodes 1 and 2, the first of them attached.
 fn twins(seed: u64) -> (World, Sock, SocketConfig) {
     let mut world = World::new(seed);
     let server = world.node();
@@ -193,7 +195,8 @@ fn an_older_making_that_was_frozen_is_fenced_when_it_wakes_up() {
     }
 }
 
-/// The other way round: the server that the older making was attached to sleeps, and its client has been made anew at another one.
+/// The other way round: the server that the older incarnation was attached to sleeps, and its client has been made
+/// anew at another one.
 #[test]
 fn a_server_that_was_frozen_is_fenced_when_it_wakes_up() {
     let mut world = World::new(60);
@@ -211,7 +214,7 @@ fn a_server_that_was_frozen_is_fenced_when_it_wakes_up() {
     world.listen(second, "story", "second", config(None));
     let third = world.node();
     world.run_for(SECOND);
-    // The status request of the new making comes to the frozen server as well; only the other one answers.
+    // The status request of the new incarnation comes to the frozen server as well; only the other one answers.
     let new = world.connect_as(third, "story", "same", config(Some(2)));
     assert!(world.run_until(SECOND, |world| world.sides[&new].state == State::Ready));
     let far = far_of(&world, new);
@@ -228,7 +231,7 @@ fn a_server_that_was_frozen_is_fenced_when_it_wakes_up() {
     world.assert_right("this story");
 }
 
-/// Found by the chaos (seed 129): each making had a server of its own, and nobody told the older one.
+/// Found by the chaos (seed 129): each incarnation had a server of its own, and nobody told the older one.
 #[test]
 fn two_makings_at_two_servers_are_one_as_soon_as_the_newer_one_hears_something() {
     let mut world = World::new(62);

@@ -1,4 +1,5 @@
-//! A world of endpoints, one broker and the applications above, in one thread, on a clock that jumps to whatever comes next.
+//! A world of endpoints, one broker and the applications above, in one thread, on a clock that jumps to
+//! whatever comes next.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -79,7 +80,8 @@ impl World {
 
     #[allow(clippy::disallowed_methods)]
     pub fn with_broker(seed: u64, broker: BrokerConfig) -> Self {
-        // An instant cannot be made from nothing. No other one is ever looked at, so runs do not depend on it.
+        // An instant cannot be made from nothing. No other one is ever looked at, so runs do not depend on
+        // it.
         let now = Instant::now();
         Self {
             now,
@@ -181,8 +183,8 @@ impl World {
         self.writers
     }
 
-    /// Writes so many messages, or as many as there is room for; says how many that were. In one go, so that they travel in runs,
-    /// or one by one.
+    /// Writes so many messages, or as many as there is room for; says how many that were. In one go, so that
+    /// they travel in runs, or one by one.
     pub fn write(&mut self, sock: Sock, count: u64, size: usize) -> u64 {
         // The application is as frozen as the rest of its process.
         let count = if self.nodes[sock.0].frozen_until.is_some() { 0 } else { count };
@@ -230,7 +232,7 @@ impl World {
         );
     }
 
-    /// A newer making of a socket takes the place of an older one, somewhere else.
+    /// A newer incarnation of a socket takes the place of an older one, somewhere else.
     pub fn supersede(&mut self, node: usize, subject: &str, older: Sock, config: SocketConfig) -> Sock {
         let id = self.sides[&older].id.clone();
         self.connect_as(node, subject, &id, config)

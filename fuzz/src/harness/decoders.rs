@@ -11,7 +11,8 @@ use selvedge::wire::{ClientOp, Encoding, Headers, Json, Payload, Publication};
 
 const MAX_PAYLOAD: usize = 1_000_000;
 
-/// A byte stream of our own wire, at both ends. What a server hears, a client can say again, and it is the same.
+/// A byte stream of our own wire, at both ends. What a server hears, a client can say again, and it is the
+/// same.
 pub fn fabric(data: &[u8]) {
     use selvedge::wire::fabric::{ClientCodec, Codec, Frame, ServerCodec, frame_length};
     let (mut client, mut server) = (ClientCodec::new(MAX_PAYLOAD), ServerCodec::new(MAX_PAYLOAD));
@@ -136,7 +137,7 @@ pub fn http(data: &[u8]) {
     }
 }
 
-/// What JavaScript hands over: batches, and options as text.
+/// Returns what JavaScript hands over: batches, and options as text.
 pub fn batch(data: &[u8]) {
     let mut commands = 0;
     let _ = read_batch(data, |_, _| commands += 1);

@@ -1,4 +1,5 @@
-//! An endpoint with sockets and listeners, an application that wants anything, and a broker that says anything.
+//! An endpoint with sockets and listeners, an application that wants anything, and a broker that says
+//! anything.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -12,7 +13,8 @@ use selvedge::wire::{AckId, ClientOp, Payload, ServerOp};
 
 use super::messages;
 
-/// A whole life: nothing comes of a socket after its close, tickets are settled once, and nothing is kept after the end.
+/// A whole life: nothing comes of a socket after its close, tickets are settled once, and nothing is kept
+/// after the end.
 pub fn life(data: &[u8]) {
     let mut endpoint = Endpoint::new(EndpointConfig::default(), Box::new(SeededEntropy::new(1)));
     let (mut now, mut watch) = (Instant::now(), Watch::default());

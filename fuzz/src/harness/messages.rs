@@ -100,7 +100,7 @@ pub fn message(u: &mut Unstructured<'_>) -> Result<Message> {
     Ok(Message { subject, headers, payload })
 }
 
-/// What is written in one go: single messages, and runs.
+/// Returns what is written in one go: single messages, and runs.
 pub fn batches(u: &mut Unstructured<'_>) -> Result<Vec<Messages>> {
     let mut written = Vec::new();
     for _ in 0..u.int_in_range(1..=9)? {

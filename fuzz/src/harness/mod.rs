@@ -1,4 +1,5 @@
-//! What the fuzzers run, one function a target. `tests/corpus.rs` runs the same functions over the committed corpus, on stable Rust.
+//! What the fuzzers run, one function a target. `tests/corpus.rs` runs the same functions over the committed
+//! corpus, on stable Rust.
 //!
 //! A function panics when something is wrong, and returns otherwise: on noise, too.
 

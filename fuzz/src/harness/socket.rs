@@ -36,7 +36,8 @@ struct Watch {
     closed: bool,
 }
 
-/// One control message, or the answer to a resend request, at a socket that has a gap and something unacknowledged.
+/// One control message, or the answer to a resend request, at a socket that has a gap and something
+/// unacknowledged.
 pub fn acks(data: &[u8]) {
     let now = Instant::now();
     let mut socket = server(now);

@@ -1,4 +1,4 @@
-//! Who comes in, and what he may do: what the application was asked, carried out.
+//! Authentication and permissions: carries out what the application decides.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use crate::subject::Pattern;
 use crate::wire::{AckId, ClientOp, Json, OpError, Publication, Reply, ServerOp, Subscription};
 
 impl Broker {
-    /// A connection whose link is up and whose user is to be found out, if the configuration says so; else he is `null`.
+    /// Attaches a connection whose link is up. Its user is asked for if the configuration says so; otherwise
+    /// it is `null`.
     pub fn attach_connection(&mut self, now: Instant, connection: ConnectionInfo) -> PeerId {
         let peer = self.peers.attach(connection.id.clone(), connection.address.clone());
         if !self.enter(peer) {
@@ -51,7 +52,7 @@ impl Broker {
         peer
     }
 
-    /// The answer to [`AuthRequest::Authenticate`]: who it is, or why he may not come in.
+    /// Takes the reply to [`AuthRequest::Authenticate`]: the user, or why they are refused.
     pub fn handle_user(&mut self, now: Instant, request: AuthRequestId, user: Result<Json, OpError>) {
         let Some(peer) = self.authorizer.as_mut().and_then(|authorizer| authorizer.handle_user(request))
         else {
@@ -74,18 +75,18 @@ impl Broker {
         self.evict_slow_consumers();
     }
 
-    /// The next thing that the application is to be asked, or told.
+    /// Returns the next request or notice for the application.
     pub fn poll_auth_request(&mut self) -> Option<AuthRequest> {
         self.authorizer.as_mut()?.poll_auth_request()
     }
 
-    /// Whether nothing more is to be read from a peer, until it is woken.
+    /// Returns whether nothing more is to be read from a peer, until it is woken.
     pub fn is_paused(&self, peer: PeerId) -> bool {
         self.authorizer.as_ref().is_some_and(|authorizer| authorizer.is_full(peer))
     }
 
-    /// Believes no decision any more about the connections of these names (`None`: about any), and asks about their
-    /// subscriptions and open waits again. Gives their number.
+    /// Believes no decision any more about the connections of these names (`None`: about any), and asks about
+    /// their subscriptions and open waits again. Returns their number.
     pub fn revalidate(&mut self, now: Instant, names: Option<&BTreeSet<String>>) -> usize {
         let mut chosen = Vec::new();
         for peer in self.peers.all() {
@@ -108,7 +109,7 @@ impl Broker {
         count
     }
 
-    /// Wants the connections of these names gone. Gives the number of those that were there.
+    /// Wants the connections of these names gone. Returns the number of those that were there.
     pub fn disconnect(&mut self, names: &BTreeSet<String>) -> usize {
         let wanted = |peer: &&&super::super::peer::Peer| {
             peer.close.is_none() && !peer.is_internal && names.contains(&peer.name)
@@ -127,12 +128,12 @@ impl Broker {
         own.into_iter().flat_map(|patterns| patterns.keys()).map(Pattern::to_string).collect()
     }
 
-    /// How many connections each user has, by his JSON text. Those of `null` are not counted.
+    /// Returns how many connections each user has, by the user's JSON text. Those of `null` are not counted.
     pub fn connections_by_user(&self) -> Vec<(String, usize)> {
         self.admission.by_user().map(|(user, count)| (user.to_owned(), count)).collect()
     }
 
-    /// Takes a place for a connection. False: it was told why there is none.
+    /// Takes a place for a connection. Returns false when there is none: the connection is told why.
     pub(super) fn enter(&mut self, peer: PeerId) -> bool {
         if self.is_closed {
             self.peers.close(peer, DisconnectReason::ShutDown);
@@ -193,7 +194,7 @@ impl Broker {
         self.settle(now);
     }
 
-    /// Whether only the broker itself may receive this.
+    /// Returns whether only the broker itself may receive this.
     pub(super) fn is_private(&self, publication: &Publication) -> bool {
         self.authorizer.as_ref().is_some_and(|authorizer| {
             authorizer.config().guards_system && is_system(publication.subject.as_str())
@@ -244,7 +245,7 @@ impl Broker {
         }
     }
 
-    /// Who may not publish there any more need not know when somebody listens.
+    /// A client that may not publish there any more need not know when the subject has subscribers.
     fn revoke_waits(&mut self, peer: PeerId, subject: &str) {
         for ack in self.waits.forget_subject(peer, subject) {
             self.deny_publish(peer, Some(ack), subject);

@@ -1,4 +1,5 @@
-//! Stories about who comes in and what he may do. The application is played here: it answers when the story wants it.
+//! Stories about authentication and permissions. The application is played here: it answers when the story
+//! wants it.
 
 mod any_order;
 mod sign_in;

@@ -96,7 +96,7 @@ impl Stage {
         self.inbox.remove(&peer).unwrap_or_default()
     }
 
-    /// What was delivered since the last time, as `pattern: payload`.
+    /// Returns what was delivered since the last time, as `pattern: payload`.
     pub(super) fn received(&mut self, peer: PeerId) -> Vec<String> {
         let mut lines = Vec::new();
         for op in self.take(peer) {

@@ -134,7 +134,8 @@ impl History {
         }
     }
 
-    /// What a bundle does is what its messages would do: each group gets each of them once, in order where the group is one peer.
+    /// Returns what a bundle does is what its messages would do: each group gets each of them once, in order
+    /// where the group is one peer.
     fn publish_bundle(&mut self) {
         let (peer, subject) = (self.peer(), self.any(&SUBJECTS));
         let texts: Vec<String> =

@@ -1,4 +1,4 @@
-//! Waiting until somebody listens.
+//! Waiting for subscribers.
 
 use super::*;
 use crate::broker::interest_waits::{MAX_TIMEOUT, MAX_WAITS_PER_PEER};

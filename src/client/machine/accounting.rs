@@ -1,4 +1,4 @@
-//! What a client keeps in memory, and the points at which a simulation makes rare things happen.
+//! Memory usage of a client, and the points at which a simulation injects faults.
 
 use std::time::Instant;
 
@@ -39,7 +39,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.prune_at = (partial_bytes > 0).then(|| now + PARTIAL_LIFETIME);
     }
 
-    /// What it keeps.
+    /// Returns what it keeps.
     pub fn usage(&self) -> ClientUsage {
         ClientUsage {
             requests: self.requests.keys(|_| true).len(),
@@ -50,13 +50,14 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// What the broker should have of it while it is ready: the inbox, and each pattern once. Nothing once it is closed.
+    /// Returns what the broker should have of it while it is ready: the inbox, and each pattern once. Nothing
+    /// once it is closed.
     pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
         let all = std::iter::once(&self.inbox_pattern).chain(self.subscriptions.patterns());
         all.filter(|_| !self.is_closed())
     }
 
-    /// Whether to do what is allowed and rare at this point: never outside of a simulation.
+    /// Returns whether to do what is allowed but rare at this point: never outside of a simulation.
     pub fn should_inject(&mut self, point: FaultPoint) -> bool {
         self.entropy.should_inject(point)
     }

@@ -81,7 +81,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         });
     }
 
-    /// Says a request to the broker.
+    /// Sends a request to the broker.
     pub(super) fn put(&mut self, id: RequestId) {
         let Some(pending) = self.requests.get(id) else { return };
         let kind = pending.request.kind;

@@ -1,4 +1,5 @@
-//! Lists that the broker keeps: the fabric's servers, and this connection's subscriptions, which are repaired by it.
+//! Lists that the broker keeps: the fabric's servers, and this connection's subscriptions, which are repaired
+//! by it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -30,7 +31,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.close_request(id);
     }
 
-    /// The broker hears of what it lacks and of what it has too much. What has changed here meanwhile is said to it anyway, and does no harm twice.
+    /// Tells the broker what it lacks and what it has too much. What has changed here meanwhile is sent
+    /// anyway, and does no harm twice.
     fn repair(&mut self, id: RequestId, list: &[String]) {
         let listed: HashSet<&str> = list.iter().map(String::as_str).collect();
         let mut missing = self.subscriptions.missing(&listed);

@@ -9,7 +9,7 @@ pub(super) enum Confirm {
     Never,
     /// With the count of those who got it.
     Always(AckId),
-    /// When nobody got it.
+    /// When it had no receiver.
     WhenUnheard(AckId),
 }
 
@@ -51,7 +51,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 }
 
-/// What a chunk stays below the largest payload, for headers and framing (conat.md section 2).
+/// Bytes by which a chunk stays below the largest payload, for headers and framing (conat.md section 2).
 const CHUNK_MARGIN: usize = 100_000;
 /// Smallest chunk size, however small the largest payload.
 const MIN_CHUNK_BYTES: usize = 1000;

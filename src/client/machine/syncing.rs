@@ -40,7 +40,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
         lost.sort_unstable();
         for id in lost {
-            // A request may have been heard, and its answer finds the inbox again; a mere confirmation cannot come any more.
+            // A request may have been heard, and its answer finds the inbox again; a mere confirmation cannot
+            // come any more.
             let Some(pending) = self.requests.get(id) else { continue };
             if pending.request.kind.wants_reply() {
                 self.requests.advance(id, Step::AwaitingReply);
@@ -54,8 +55,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.events.push_back(ClientEvent::Session(SessionState::Disconnected(reason)));
     }
 
-    /// Without an inbox this connection is of no use. What waited for it hears so, less the sockets' own commands: another one may be allowed
-    /// more, and a permission that failed for a moment must not cost a session.
+    /// Without an inbox this connection is of no use. Fails what waited for it, except for the sockets' own
+    /// commands: the next connection may be allowed more, and a permission that failed for a moment must not
+    /// cost a session.
     fn handle_inbox_refused(&mut self, error: OpError) {
         let why = ClientError::InboxRefused { inbox: self.inbox_pattern.to_string(), error };
         let waits = |pending: &PendingRequest<T>| {
@@ -68,7 +70,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.session.drop_link();
     }
 
-    /// Everything is subscribed again, or what could not be is tried again later. Only now may requests go: their replies find the inbox.
+    /// Everything is subscribed again, or what could not be is tried again later. Only now may requests go:
+    /// their replies find the inbox.
     pub(super) fn handle_sync(&mut self, now: Instant, subscriptions: &[Subscription], reply: Reply) {
         let statuses = if let Reply::Subscribed(statuses) = reply { statuses } else { Vec::new() };
         match statuses.first() {
@@ -83,7 +86,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
         if self.session.handle_synced(now) {
             self.events.push_back(ClientEvent::Session(SessionState::Ready));
-            // These were counted 0 before the loss; what they wait for has not changed. First, since `put` makes more of them.
+            // These were counted 0 before the loss; what they wait for has not changed. First, since `put`
+            // makes more of them.
             for id in self.requests.keys(|pending| pending.step == Step::AwaitingInterest) {
                 self.await_interest(id);
             }
@@ -114,7 +118,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// The broker lets us subscribe to this no longer. What flowed until now is tried again, for as long as it is wanted here.
+    /// The broker lets us subscribe to this no longer. What flowed until now is tried again, for as long as
+    /// it is wanted here.
     pub(super) fn handle_revoked(&mut self, now: Instant, subject: &str) {
         let Ok(pattern) = Pattern::parse(subject) else { return };
         if pattern == self.inbox_pattern {

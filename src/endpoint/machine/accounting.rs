@@ -1,4 +1,4 @@
-//! What an endpoint keeps in memory, and whether a simulation wants something rare.
+//! Memory usage of an endpoint.
 
 use super::super::{EndpointUsage, Handle};
 use super::Endpoint;
@@ -6,7 +6,7 @@ use crate::socket::SocketUsage;
 use crate::subject::Pattern;
 
 impl Endpoint {
-    /// What it keeps, in all.
+    /// Returns what it keeps, in all.
     pub fn usage(&self) -> EndpointUsage {
         let client = self.client.usage();
         EndpointUsage {
@@ -23,12 +23,12 @@ impl Endpoint {
         }
     }
 
-    /// What each of its sockets keeps.
+    /// Returns what each of its sockets keeps.
     pub fn socket_usage(&self) -> impl Iterator<Item = (Handle, SocketUsage)> {
         self.sockets.iter().map(|(handle, socket)| (*handle, socket.usage()))
     }
 
-    /// What the broker should have of it while it is ready.
+    /// Returns what the broker should have of it while it is ready.
     pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
         self.client.patterns()
     }

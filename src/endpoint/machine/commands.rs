@@ -1,4 +1,4 @@
-//! What the application wants, one arm a command.
+//! The commands of the application, one arm each.
 
 use std::time::Instant;
 
@@ -119,8 +119,8 @@ impl Endpoint {
         }
     }
 
-    /// The application counts the window itself, so that a refusal is a bug, or the socket is at its end without its knowing. Then what was
-    /// accepted there has to be told as undelivered.
+    /// Writes to sockets. The application counts the window itself, so that a refusal is a bug, or the socket
+    /// is at its end without its knowing. Then what was accepted there is reported as undelivered.
     fn write(&mut self, now: Instant, sockets: &[Handle], batches: &[Messages], volatile: bool) {
         for &handle in sockets {
             let write = |socket: &mut AnySocket| {
@@ -207,7 +207,8 @@ impl Endpoint {
         }
     }
 
-    /// Closes every socket and listener, then the fabric client: what they say in parting leaves with its last flush.
+    /// Closes every socket and listener, then the fabric client: what they say in parting leaves with its
+    /// last flush.
     fn close(&mut self, now: Instant) {
         let listeners: Vec<Handle> = self.listeners.keys().copied().collect();
         listeners.into_iter().for_each(|listener| self.close_listener(now, listener));

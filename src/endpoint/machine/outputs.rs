@@ -1,4 +1,4 @@
-//! What sockets and listeners want from the fabric and the application.
+//! The outputs of sockets and listeners, carried to the fabric and the application.
 
 use std::time::Instant;
 
@@ -69,7 +69,7 @@ impl Endpoint {
         }
     }
 
-    /// What concerns the fabric only.
+    /// Returns what concerns the fabric only.
     fn say(&mut self, now: Instant, output: Output, token: impl Fn(Tag) -> Token) {
         match output {
             Output::Publish(message) => drop(self.client.publish(message)),
@@ -159,7 +159,7 @@ impl Endpoint {
         }
     }
 
-    /// What became of a message to a listener.
+    /// Carries out what a listener decided about a message.
     pub(super) fn handle_incoming(&mut self, now: Instant, listener: Handle, incoming: ListenerAction) {
         match incoming {
             ListenerAction::Done => {}

@@ -1,4 +1,4 @@
-//! News from the fabric client, carried to whoever they are for.
+//! Events of the fabric client, carried to their owners.
 
 use std::time::Instant;
 
@@ -52,7 +52,7 @@ impl Endpoint {
         }
     }
 
-    /// The application hears that it is connected before its sockets do, and that it is disconnected after them.
+    /// Tells the application that it is connected before its sockets, and that it is disconnected after them.
     fn handle_session(&mut self, now: Instant, state: SessionState) {
         let (sockets, listeners): (Vec<Handle>, Vec<Handle>) =
             (self.sockets.keys().copied().collect(), self.listeners.keys().copied().collect());

@@ -1,4 +1,4 @@
-//! What a channel says to its peer's control messages.
+//! Replies to the control messages of the peer.
 
 use std::time::Instant;
 
@@ -35,7 +35,8 @@ impl Channel {
         Ok(())
     }
 
-    /// Answers `message`, if it wants an answer. A lost answer costs nothing: the retrying_request is asked again.
+    /// Answers `message`, if it wants an answer. A lost answer costs nothing: the request is asked
+    /// again.
     pub(in crate::socket) fn respond(&mut self, message: &Message, payload: Payload) {
         self.respond_with(message, payload, Headers::default());
     }

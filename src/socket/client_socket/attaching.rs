@@ -1,4 +1,4 @@
-//! How a client socket finds its server and attaches to it: the first time, and again.
+//! Finds the server of a client socket and attaches to it: the first time, and again.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ impl ClientSocket {
         self.enter_disconnected(Some(now + pause));
     }
 
-    /// Which making of this socket it is.
+    /// Returns the incarnation of this socket.
     pub(super) fn epoch(&self) -> Option<u64> {
         self.channel.config.epoch
     }
@@ -64,7 +64,7 @@ impl ClientSocket {
         }
     }
 
-    /// Asks a retrying_request whose answer comes to `handle_reply`, waiting for whoever is to answer it.
+    /// Sends a request whose reply comes to `handle_reply`, and waits for a responder.
     pub(super) fn ask_for(&mut self, kind: TagKind, subject: String, headers: Headers, timeout: Duration) {
         self.ask(kind, subject, headers, true, timeout);
     }
@@ -123,7 +123,7 @@ impl ClientSocket {
 
     pub(super) fn attached(&mut self, now: Instant, answer: &Headers) {
         let epoch = control::epoch(answer);
-        // The answer to another making of this socket.
+        // The answer to another incarnation of this socket.
         if epoch.is_some() && epoch != self.epoch() {
             return;
         }
@@ -142,7 +142,7 @@ impl ClientSocket {
         self.channel.attach(now, server);
     }
 
-    /// Nobody is where our server was. It may be on its way back to the fabric, so it gets some time.
+    /// Our server is not on the fabric. It may be on its way back, so it gets some time.
     pub(super) fn handle_no_server(&mut self, now: Instant, error: CommandError) {
         if error != CommandError::NoSubscribers {
             self.may_be_accepted = true;
@@ -161,8 +161,8 @@ impl ClientSocket {
         }
     }
 
-    /// For how long it goes on looking for a server that is missing. Sockets of one server give up one after the other, so that
-    /// what their programs do then does not come all at once.
+    /// For how long it goes on looking for a server that is missing. Sockets of one server give up one after
+    /// the other, so that what their programs do then does not come all at once.
     fn remaining_resume_time(&self, now: Instant) -> Option<Duration> {
         let config = &self.channel.config;
         let waited = now.saturating_duration_since(self.missing_since?) + config.command_timeout;
@@ -170,19 +170,20 @@ impl ClientSocket {
         Some(limit.saturating_sub(waited))
     }
 
-    /// Where among all sockets it is, in `0.0..1.0`: by its id, so that a run replays.
+    /// Returns where among all sockets it is, in `0.0..1.0`: by its id, so that a run replays.
     fn jitter(&self) -> f64 {
         let mut hasher = DefaultHasher::new();
         self.id().hash(&mut hasher);
         SeededEntropy::new(hasher.finish()).fraction()
     }
 
-    /// Whether its server holds this socket, or may: a second one would write to the same subject, and nothing tells them apart.
+    /// Returns whether its server holds this socket, or may: a second one would write to the same subject,
+    /// and nothing tells them apart.
     pub(super) fn is_bound(&self) -> bool {
         self.may_be_accepted || self.resumes()
     }
 
-    /// Whether its server has, or had, this socket: not even that one can take it up from the start.
+    /// Returns whether its server has, or had, this socket: not even that one can take it up from the start.
     pub(super) fn resumes(&self) -> bool {
         self.was_ready || self.channel.has_received()
     }

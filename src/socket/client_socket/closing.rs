@@ -1,4 +1,4 @@
-//! How a client socket comes to its end.
+//! The end of a client socket.
 
 use std::time::Instant;
 
@@ -19,8 +19,8 @@ impl ClientSocket {
         }
     }
 
-    /// Unsubscribes and says `close` to the server, if there is one to say it to. A request, as the original's servers expect; only
-    /// `end` waits for the answer.
+    /// Unsubscribes and sends `close` to the server, if there is one. A request, as the original's servers
+    /// expect; only `end` waits for the reply.
     pub(super) fn tell_closed(&mut self) {
         if self.phase == Phase::AwaitingClosed {
             return;

@@ -1,4 +1,4 @@
-//! What a sender keeps: numbered messages until the peer has handled them, as they were written.
+//! The queue of a sender: numbered messages until the peer has handled them, as they were written.
 
 use std::collections::VecDeque;
 
@@ -9,11 +9,11 @@ use crate::wire::Messages;
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     batches: VecDeque<Messages>,
-    /// How many were removed: the number of the first message, less one.
+    /// Messages removed: the number of the first message, less one.
     removed: u64,
     messages: usize,
     bytes: usize,
-    /// How many of the batches have left, and what is in them.
+    /// Batches that have left, and what is in them.
     sent_batches: usize,
     sent: usize,
     sent_bytes: usize,
@@ -33,7 +33,7 @@ impl Queue {
         self.bytes
     }
 
-    /// How many messages have left.
+    /// Returns how many messages have left.
     pub(super) fn sent(&self) -> usize {
         self.sent
     }
@@ -46,7 +46,8 @@ impl Queue {
         self.removed + self.messages as u64
     }
 
-    /// Lets the next batch leave, if what has left stays within `limit` bytes or is nothing. Gives it with the number of its first message.
+    /// Lets the next batch leave, if what has left stays within `limit` bytes or is nothing. Returns it with
+    /// the number of its first message.
     pub(super) fn send(&mut self, limit: usize) -> Option<(u64, Messages)> {
         let batch = self.batches.get(self.sent_batches)?;
         let bytes = batch.bytes();

@@ -1,4 +1,5 @@
-//! What a peer may have sent again: enough for every honest loss, and no more of a small retrying_request than that.
+//! The budget for resending to a peer: enough for every honest loss, and no amplification of small requests
+//! beyond that.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ pub(super) struct ResendBudget {
 }
 
 impl ResendBudget {
-    /// Whether the peer may have more now.
+    /// Returns whether the peer may have more now.
     pub(super) fn is_open(&mut self, now: Instant) -> bool {
         let since = self.since.replace(now).unwrap_or(now);
         let seconds = now.saturating_duration_since(since).min(MAX_REFILL_TIME).as_secs_f64();

@@ -145,8 +145,8 @@ fn what_is_left_at_the_end_comes_out_in_order_without_the_volatile_ones() {
 
 #[test]
 fn a_peer_that_acknowledges_nothing_while_the_window_is_used_is_noticed() {
-    let patience = Some(Duration::from_secs(3));
-    let config = SocketConfig { max_queue: 4, slow_consumer_timeout: patience, ..SocketConfig::default() };
+    let timeout = Some(Duration::from_secs(3));
+    let config = SocketConfig { max_queue: 4, slow_consumer_timeout: timeout, ..SocketConfig::default() };
     let (mut sender, start) = (Sender::new(&config), Instant::now());
     let at = |seconds| start + Duration::from_secs(seconds);
     sender.attach(start);

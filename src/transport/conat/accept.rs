@@ -1,4 +1,4 @@
-//! A broker's handshake in Conat's language, once HTTP has been left behind.
+//! A broker's handshake in Conat's protocol, after the HTTP upgrade.
 
 use tokio_tungstenite::tungstenite::protocol::Role;
 
@@ -13,7 +13,7 @@ use crate::wire::conat::{
 };
 use crate::wire::{ClientOp, ServerOp};
 
-/// Greets a client that has been told to speak WebSocket; `rest` is what it has said since.
+/// Completes the handshake of a client whose upgrade was granted; `rest` is what it has sent since.
 pub(in crate::transport) async fn accept(
     stream: BoxedStream,
     rest: Vec<u8>,

@@ -1,4 +1,4 @@
-//! A client's handshake in Conat's language, once it is inside a WebSocket: Engine.IO, Socket.IO.
+//! A client's handshake in Conat's protocol, once it is inside a WebSocket: Engine.IO, Socket.IO.
 
 use bytes::BufMut;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -13,7 +13,7 @@ use crate::transport::{BoxedLink, LinkError};
 use crate::wire::conat::{ClientCodec, EnginePacket, Frames, Open, Packet, PacketKind};
 use crate::wire::{ClientOp, ServerOp};
 
-/// Introduces us to a server that speaks WebSocket already; `rest` is what it has said since.
+/// Completes the handshake with a server that has granted the upgrade; `rest` is what it has sent since.
 pub(in crate::transport) async fn connect(
     stream: BoxedStream,
     rest: Vec<u8>,
@@ -33,7 +33,8 @@ pub(in crate::transport) async fn connect(
     Ok(Box::new(ConatLink::new(id, socket, codec, heartbeat)))
 }
 
-/// Waits for the namespace, and what the server calls us there; answers pings meanwhile, as a slow sign-in may take a while.
+/// Waits for the namespace, and what the server calls us there; answers pings meanwhile, as a slow sign-in
+/// may take a while.
 async fn await_connected(socket: &mut Socket, frames: &mut Frames) -> Result<String, LinkError> {
     loop {
         let text = next_text(socket).await?;

@@ -69,7 +69,7 @@ impl<C: Codec> ConatLink<C> {
         Ok(())
     }
 
-    /// Gives the codec's frames to the socket, which buffers them; tells their size.
+    /// Hands the codec's frames to the socket, which buffers them. Returns their size.
     fn send_frames(&mut self) -> Result<usize, LinkError> {
         let before = self.unflushed;
         while let Some(frame) = self.frames.pop() {

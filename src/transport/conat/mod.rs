@@ -1,4 +1,4 @@
-//! Conat's language over a WebSocket: both handshakes, and the link that they give.
+//! Conat's protocol over a WebSocket: both handshakes, and the resulting link.
 
 mod accept;
 mod dial;

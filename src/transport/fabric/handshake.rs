@@ -15,7 +15,7 @@ use crate::transport::{AcceptOptions, BoxedLink, LinkError};
 use crate::wire::fabric::{ClientCodec, EXTENSIONS, PROTOCOL, SUBPROTOCOL, ServerCodec};
 use crate::wire::{ClientOp, ServerOp};
 
-/// Tells a client that its request was granted; `rest` is what it has said since.
+/// Grants a client's request; `rest` is what it has sent since.
 pub(in crate::transport) async fn accept(
     mut stream: BoxedStream,
     rest: Vec<u8>,
@@ -26,7 +26,7 @@ pub(in crate::transport) async fn accept(
     Ok(serve(stream, &rest, options))
 }
 
-/// The same for one who has asked for a WebSocket around it, and gets `key` for an answer.
+/// The same for a client that has asked for a WebSocket around it; `key` is the response to its key.
 pub(in crate::transport) async fn accept_in_websocket(
     mut stream: BoxedStream,
     rest: Vec<u8>,
@@ -70,7 +70,7 @@ async fn wrap(stream: BoxedStream, rest: Vec<u8>, role: Role) -> Result<BoxedStr
     Ok(Box::new(WebSocketBytes::new(socket)))
 }
 
-/// Asks a server for our language. [`LinkError::Refused`] when it answers anything else.
+/// Asks a server for our protocol. [`LinkError::Refused`] when it answers anything else.
 pub(in crate::transport) async fn connect(
     mut stream: BoxedStream,
     target: &Target,
@@ -83,7 +83,7 @@ pub(in crate::transport) async fn connect(
     join(stream, &answer.rest, terms)
 }
 
-/// Goes on where a server has granted our language inside a WebSocket.
+/// Goes on where a server has granted our protocol inside a WebSocket.
 pub(in crate::transport) async fn connect_in_websocket(
     granted: Upgraded,
 ) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
@@ -100,14 +100,14 @@ fn join(stream: BoxedStream, rest: &[u8], terms: Terms) -> Result<BoxedLink<Clie
     Ok(Box::new(FabricLink::new(terms.session, stream, rest, codec, heartbeat)))
 }
 
-/// What a server says about the connection.
+/// The terms of the connection, by the server.
 struct Terms {
-    /// What it calls the connection.
+    /// Its name for the connection.
     session: String,
     max_payload: usize,
     ping_interval: Duration,
     ping_timeout: Duration,
-    /// What it can do beyond what every server of this version can.
+    /// Its capabilities beyond those of every server of this version.
     extensions: String,
 }
 

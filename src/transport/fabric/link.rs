@@ -22,7 +22,7 @@ pub(super) struct FabricLink<C: Codec> {
     heartbeat: Heartbeat,
     incoming: ReadBuffer,
     outgoing: WriteBuffer,
-    /// Of what waits to be written: bytes that the peer caused by asking, not the caller by feeding.
+    /// Bytes among those to be written that the peer caused by its requests, not the caller by feeding.
     answers: usize,
     /// Reported once what was read before it is out.
     ended: Option<LinkError>,
@@ -31,7 +31,8 @@ pub(super) struct FabricLink<C: Codec> {
 }
 
 impl<C: Codec> FabricLink<C> {
-    /// Takes over a connection on which both ends have said all of their handshake; `rest` was read behind it.
+    /// Takes over a connection on which both ends have said all of their handshake; `rest` was read behind
+    /// it.
     pub(super) fn new(id: String, stream: BoxedStream, rest: &[u8], codec: C, heartbeat: Heartbeat) -> Self {
         Self {
             id,
@@ -47,7 +48,7 @@ impl<C: Codec> FabricLink<C> {
         }
     }
 
-    /// Tells the frame's length.
+    /// Handles a frame. Returns its length.
     fn handle_frame(&mut self, frame: WholeFrame, into: &mut Vec<C::In>) -> Result<usize, LinkError> {
         let (length, decoded) = match frame {
             WholeFrame::Small(length) => {
@@ -132,7 +133,7 @@ impl<C: Codec> HeartbeatLink for FabricLink<C> {
         &mut self.ended
     }
 
-    /// The language has no word for it.
+    /// Does nothing: the protocol has no word for it.
     fn send_close_reason(&mut self, _: &mut Context<'_>, _: &LinkError) {}
 }
 

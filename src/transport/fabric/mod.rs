@@ -1,4 +1,4 @@
-//! Our own language over a stream: both handshakes, and the link that they give.
+//! Our own protocol over a stream: both handshakes, and the resulting link.
 
 mod handshake;
 mod link;

@@ -1,4 +1,4 @@
-//! What was read and not understood yet: one buffer, from which big frames are taken without a copy.
+//! Bytes read and not decoded yet: one buffer, from which big frames are taken without a copy.
 
 use std::io;
 use std::pin::pin;
@@ -14,7 +14,7 @@ use crate::wire::fabric::{DecodeError, frame_length};
 #[derive(Debug)]
 pub(super) struct ReadBuffer {
     buffer: BytesMut,
-    /// What is missing of the first frame, if that is known.
+    /// Bytes missing of the first frame, if that is known.
     missing: usize,
 }
 
@@ -49,7 +49,7 @@ impl ReadBuffer {
         }))
     }
 
-    /// What was read.
+    /// Returns what was read.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffer
     }
@@ -59,12 +59,13 @@ impl ReadBuffer {
         self.buffer.advance(length);
     }
 
-    /// Whether nothing is left over.
+    /// Returns whether nothing is left over.
     pub(super) fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
 
-    /// Reads what is there, at most a buffer; 0 at the end. Makes room for a frame only as fast as it comes: a length is a claim.
+    /// Reads what is there, at most a buffer; 0 at the end. Makes room for a frame only as fast as it comes:
+    /// a length is a claim.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,

@@ -1,4 +1,5 @@
-//! Dialling against accepting in our own language over loopback, servers that know only Conat's, and strangers.
+//! Dialling against accepting in our own protocol over loopback, servers that know only Conat's, and
+//! strangers.
 
 use std::future::poll_fn;
 
@@ -10,9 +11,9 @@ use crate::transport::tests::support::*;
 use crate::transport::{AcceptOptions, LinkError, Remote, Wire, accept_with_handshake, dial};
 use crate::wire::*;
 
-/// A visitor that was let in and speaks bytes of its own.
+/// A connection that was let in and speaks bytes of its own.
 async fn rude(options: AcceptOptions, bytes: Vec<u8>) -> (TcpStream, BrokerLink) {
-    let (address, accepted) = door(options).await;
+    let (address, accepted) = listen_once(options).await;
     let mut stream = TcpStream::connect(&address).await.expect("connected");
     let request = b"GET /conat/ HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: selvedge/1\r\n\r\n";
     stream.write_all(&[&request[..], &bytes].concat()).await.expect("written");
@@ -30,10 +31,10 @@ async fn a_conversation_goes_both_ways_and_chunks_arrive_whole() {
     assert_eq!(heard(&mut client, 1).await, [ServerOp::Info(info)]);
 
     let (mut client, mut broker) = carry_chunks(client, broker).await;
-    let goodbye = tokio::spawn(async move { poll_fn(|cx| broker.poll_close(cx)).await });
+    let closing = tokio::spawn(async move { poll_fn(|cx| broker.poll_close(cx)).await });
     assert!(matches!(ended(&mut client).await, LinkError::Closed));
     drop(client);
-    goodbye.await.expect("no panic").expect("orderly");
+    closing.await.expect("no panic").expect("orderly");
 }
 
 #[tokio::test]
@@ -58,17 +59,17 @@ async fn what_was_said_last_arrives_although_answers_were_not_read() {
         let publication = publication(seq, true, Bytes::from(vec![0; 20_000]));
         client.feed(ClientOp::Publish { ack: None, publication }).expect("open");
     }
-    let goodbye = tokio::spawn(async move { poll_fn(|cx| client.poll_close(cx)).await });
+    let closing = tokio::spawn(async move { poll_fn(|cx| client.poll_close(cx)).await });
     assert_eq!(heard(&mut broker, 100).await.len(), 100);
     assert!(matches!(ended(&mut broker).await, LinkError::Closed));
     drop(broker);
-    goodbye.await.expect("no panic").expect("orderly");
+    closing.await.expect("no panic").expect("orderly");
 }
 
 #[tokio::test]
 async fn a_server_that_knows_only_conats_wire_is_spoken_to_in_it_from_then_on() {
     let old = AcceptOptions { own_wire: false, ..AcceptOptions::default() };
-    let (address, accepted) = doors(old, 3).await;
+    let (address, accepted) = listen(old, 3).await;
     let remote = Remote::new(dialling(&address, Wire::Best));
     let first = remote.dial().await.expect("dialled");
     let second = remote.dial().await.expect("dialled");
@@ -77,7 +78,7 @@ async fn a_server_that_knows_only_conats_wire_is_spoken_to_in_it_from_then_on() 
     assert!(outcomes[1].is_ok() && outcomes[2].is_ok());
     drop((first, second));
     // Asked once outside a WebSocket and once inside.
-    let (address, _accepted) = doors(AcceptOptions { own_wire: false, ..AcceptOptions::default() }, 2).await;
+    let (address, _accepted) = listen(AcceptOptions { own_wire: false, ..AcceptOptions::default() }, 2).await;
     let Err(LinkError::Refused(what)) = dial(&dialling(&address, Wire::Selvedge)).await.map(drop) else {
         panic!("not refused")
     };
@@ -96,7 +97,7 @@ async fn a_server_that_hangs_up_or_says_nothing_sensible_is_tried_in_conats_wire
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let address = listener.local_addr().expect("bound").to_string();
         let server = tokio::spawn(async move {
-            let (mut first, _) = listener.accept().await.expect("a visitor");
+            let (mut first, _) = listener.accept().await.expect("a connection");
             let mut request = vec![0; 1000];
             let length = first.read(&mut request).await.expect("a request");
             assert!(String::from_utf8_lossy(&request[..length]).contains("Upgrade: selvedge/1\r\n"));
@@ -114,7 +115,7 @@ async fn a_server_that_hangs_up_or_says_nothing_sensible_is_tried_in_conats_wire
 
 #[tokio::test]
 async fn both_languages_share_a_port() {
-    let (address, accepted) = doors(AcceptOptions::default(), 2).await;
+    let (address, accepted) = listen(AcceptOptions::default(), 2).await;
     let mut clients = Vec::new();
     for wire in [Wire::Conat, Wire::Best] {
         clients.push(dial(&dialling(&address, wire)).await.expect("dialled"));
@@ -140,7 +141,7 @@ async fn terms_that_make_no_sense_are_refused() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let address = listener.local_addr().expect("bound").to_string();
         let server = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.expect("a visitor");
+            let (mut stream, _) = listener.accept().await.expect("a connection");
             stream.write_all(answer.as_bytes()).await.expect("written");
             let _ = stream.read(&mut [0; 1000]).await;
             stream

@@ -1,4 +1,4 @@
-//! What is to be written: small frames gathered in one buffer, big payloads as they are.
+//! Bytes to be written: small frames gathered in one buffer, big payloads as they are.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -16,7 +16,7 @@ use crate::wire::fabric::Codec;
 pub(super) struct WriteBuffer {
     /// The newest frames.
     gathered: BytesMut,
-    /// What comes before them.
+    /// Bytes to be written before them.
     queue: VecDeque<Bytes>,
     queued: usize,
     /// Something was handed to the stream, which may still have it.
@@ -29,7 +29,7 @@ impl WriteBuffer {
         self.queued + self.gathered.len()
     }
 
-    /// Whether nothing waits, here or in the stream.
+    /// Returns whether nothing waits, here or in the stream.
     pub(super) fn is_done(&self) -> bool {
         self.len() == 0 && !self.is_unflushed
     }
@@ -37,7 +37,8 @@ impl WriteBuffer {
     /// Appends the frame of `op`.
     pub(super) fn push<C: Codec>(&mut self, codec: &mut C, op: C::Out) {
         if self.gathered.capacity() - self.gathered.len() < MIN_CAPACITY_BYTES {
-            // What is full is not grown, which would copy it. With everything before it written, the next is the old buffer again.
+            // What is full is not grown, which would copy it. With everything before it written, the next is
+            // the old buffer again.
             self.seal();
             self.gathered.reserve(WRITE_BUFFER_BYTES);
         }
@@ -48,7 +49,7 @@ impl WriteBuffer {
         }
     }
 
-    /// Where frames without an operation go.
+    /// Returns where frames without an operation go.
     pub(super) fn gathered(&mut self) -> &mut BytesMut {
         &mut self.gathered
     }

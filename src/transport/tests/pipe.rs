@@ -41,7 +41,7 @@ async fn piped(wire: Wire) -> (ClientLink, BrokerLink, JoinHandle<usize>) {
     let (tell, news) = unbounded_channel();
     let (stream, end) = pipe(move |item| drop(tell.send(item)));
     let carrier = tokio::spawn(async move {
-        let (outside, _) = listener.accept().await.expect("a visitor");
+        let (outside, _) = listener.accept().await.expect("a connection");
         carry(outside, end, news).await
     });
     let options = DialOptions { wire, ..to(&address) };

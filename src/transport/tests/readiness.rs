@@ -1,4 +1,5 @@
-//! A second thread that watches connections. The runtime of these tests runs on the test's own thread: while the test does not wait, it sees nothing.
+//! A second thread that watches connections. The runtime of these tests runs on the test's own thread: while
+//! the test does not wait, it sees nothing.
 
 use std::io::{self, Write};
 use std::pin::Pin;
@@ -14,7 +15,7 @@ use crate::transport::stream::BoxedStream;
 async fn pair(readiness: &ReadinessPoller, name: u32) -> (BoxedStream, std::net::TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let stream = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
-    let (peer, _) = listener.accept().await.expect("a visitor");
+    let (peer, _) = listener.accept().await.expect("a connection");
     let peer = peer.into_std().expect("a socket");
     peer.set_nonblocking(false).expect("a socket");
     (register(stream, Some(&readiness.registration(name))), peer)

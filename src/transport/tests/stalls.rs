@@ -7,9 +7,9 @@ fn impatient() -> AcceptOptions {
     AcceptOptions { message_timeout: Duration::from_millis(150), ..AcceptOptions::default() }
 }
 
-/// A client that has joined in Conat's language, and speaks bytes of its own from there on.
+/// A client that has joined in Conat's protocol, and speaks bytes of its own from there on.
 async fn joined(options: AcceptOptions) -> (TcpStream, BrokerLink) {
-    let (address, accepted) = door(options).await;
+    let (address, accepted) = listen_once(options).await;
     let mut stream = TcpStream::connect(&address).await.expect("connected");
     let request = "GET /conat/?EIO=4&transport=websocket HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -62,7 +62,7 @@ async fn a_message_that_never_ends_has_a_deadline_in_every_language() {
         drop(broker);
         life.await.expect("no panic");
     }
-    let (address, accepted) = door(impatient()).await;
+    let (address, accepted) = listen_once(impatient()).await;
     let mut stream = TcpStream::connect(&address).await.expect("connected");
     let request = b"GET /conat/ HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: selvedge/1\r\n\r\n";
     stream.write_all(&[&request[..], &[0x40, 0x42, 0x0f, 0, 1]].concat()).await.expect("open");

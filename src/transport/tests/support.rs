@@ -1,4 +1,4 @@
-//! Links over loopback, and conversations that either language must carry.
+//! Links over loopback, and conversations that either protocol must carry.
 
 use std::future::poll_fn;
 use std::time::Duration;
@@ -17,20 +17,20 @@ pub type ClientLink = BoxedLink<ClientOp, ServerOp>;
 pub type BrokerLink = BoxedLink<ServerOp, ClientOp>;
 pub type Outcome = Result<(BrokerLink, Handshake), LinkError>;
 
-/// A door for one visitor.
-pub async fn door(options: AcceptOptions) -> (String, JoinHandle<Outcome>) {
-    let (address, accepted) = doors(options, 1).await;
+/// Accepts one connection.
+pub async fn listen_once(options: AcceptOptions) -> (String, JoinHandle<Outcome>) {
+    let (address, accepted) = listen(options, 1).await;
     (address, tokio::spawn(async { accepted.await.expect("no panic").remove(0) }))
 }
 
-/// A door for one visitor after the other; the answers in order.
-pub async fn doors(options: AcceptOptions, visitors: usize) -> (String, JoinHandle<Vec<Outcome>>) {
+/// Accepts one connection after the other; the answers in order.
+pub async fn listen(options: AcceptOptions, connections: usize) -> (String, JoinHandle<Vec<Outcome>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = listener.local_addr().expect("bound").to_string();
     let accepted = tokio::spawn(async move {
         let mut outcomes = Vec::new();
-        for _ in 0..visitors {
-            let (stream, _) = listener.accept().await.expect("a visitor");
+        for _ in 0..connections {
+            let (stream, _) = listener.accept().await.expect("a connection");
             outcomes.push(accept_with_handshake(stream, &options).await);
         }
         outcomes
@@ -57,7 +57,7 @@ pub async fn linked_by(
     options: AcceptOptions,
     to: impl FnOnce(&str) -> DialOptions,
 ) -> (ClientLink, BrokerLink) {
-    let (address, accepted) = door(options).await;
+    let (address, accepted) = listen_once(options).await;
     let client = dial(&to(&address)).await.expect("dialled");
     let (broker, handshake) = accepted.await.expect("no panic").expect("accepted");
     assert!(handshake.headers.contains(&("cookie".into(), "sys=secret".into())));

@@ -1,4 +1,4 @@
-//! Over TLS: both languages, who is trusted, who is who, and what happens when one side speaks none.
+//! Over TLS: both protocols, who is trusted, who is who, and what happens when one side speaks none.
 
 use super::*;
 use crate::transport::tls::{
@@ -39,9 +39,9 @@ fn securely(address: &str, wire: Wire, tls: &ClientTlsOptions) -> DialOptions {
     }
 }
 
-/// Why dialling fails; `None` if it does not.
+/// Returns why dialling fails; `None` if it does not.
 async fn failure(accept: AcceptOptions, tls: ClientTlsOptions) -> Option<(&'static str, String)> {
-    let (address, _accepted) = door(accept).await;
+    let (address, _accepted) = listen_once(accept).await;
     let dialed = dial(&securely(&address, Wire::Selvedge, &tls)).await;
     dialed.err().map(|error| (error.code(), error.to_string()))
 }
@@ -82,7 +82,7 @@ async fn a_client_is_known_by_its_certificate() {
     let asking = ServerTlsOptions { request_cert: true, ca: Some(pem!("ca")), ..server() };
     let identity = Some((pem!("client"), pem!("client.key")));
     let ada = ClientTlsOptions { identity, ..trusting() };
-    let (address, accepted) = door(secured(asking.clone()).0).await;
+    let (address, accepted) = listen_once(secured(asking.clone()).0).await;
     let mut client = dial(&securely(&address, Wire::Selvedge, &ada)).await.expect("dialled");
     let (mut broker, handshake) = accepted.await.expect("no panic").expect("accepted");
     let PeerCertificate { fingerprint256, alternative_names, .. } = handshake.tls.expect("a certificate");
@@ -98,7 +98,7 @@ async fn a_client_is_known_by_its_certificate() {
     assert_eq!(code, "ERR_TLS_CLIENT_CERTIFICATE", "{text}");
 
     let lenient = ServerTlsOptions { allow_anonymous: true, ..asking };
-    let (address, accepted) = door(secured(lenient).0).await;
+    let (address, accepted) = listen_once(secured(lenient).0).await;
     let _client = dial(&securely(&address, Wire::Selvedge, &trusting())).await.expect("dialled");
     assert_eq!(accepted.await.expect("no panic").expect("accepted").1.tls, None);
 }
@@ -119,7 +119,7 @@ async fn a_new_certificate_is_shown_to_who_comes_next_and_who_is_in_stays_in() {
 
 #[tokio::test]
 async fn whoever_speaks_tls_alone_is_told() {
-    let (address, accepted) = door(secured(server()).0).await;
+    let (address, accepted) = listen_once(secured(server()).0).await;
     let plain = DialOptions { wire: Wire::Best, ..to(&address) };
     let error = dial(&plain).await.map(drop).expect_err("a TLS port");
     assert_eq!(error.code(), "ERR_TLS_REQUIRED", "{error}");
@@ -133,15 +133,15 @@ async fn one_deadline_is_for_tls_and_http_together() {
     let (accept, _) = secured(server());
     let brief = AcceptOptions { handshake_timeout: Duration::from_millis(150), ..accept };
     // Silent from the start, amid TLS, and after TLS.
-    let (address, accepted) = door(brief.clone()).await;
+    let (address, accepted) = listen_once(brief.clone()).await;
     let mute = TcpStream::connect(&address).await.expect("connected");
     assert!(matches!(accepted.await.expect("no panic").map(drop), Err(LinkError::Silent)));
     drop(mute);
-    let (address, accepted) = door(brief.clone()).await;
+    let (address, accepted) = listen_once(brief.clone()).await;
     let mut mute = TcpStream::connect(&address).await.expect("connected");
     mute.write_all(&[0x16, 3, 1, 1, 0]).await.expect("open");
     assert!(matches!(accepted.await.expect("no panic").map(drop), Err(LinkError::Silent)));
-    let (address, accepted) = door(brief).await;
+    let (address, accepted) = listen_once(brief).await;
     let stream = TcpStream::connect(&address).await.expect("connected");
     let tls = ClientTls::new(&trusting()).expect("usable");
     let stream = crate::transport::tls::connect(Box::new(stream), &tls, "localhost").await.expect("TLS");

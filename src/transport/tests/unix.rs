@@ -35,8 +35,8 @@ async fn both_languages_go_over_a_socket_that_only_its_owner_can_open() {
     for wire in [Wire::Conat, Wire::Selvedge] {
         let options = DialOptions { address: format!("unix:{}", path.display()), wire, ..to("") };
         let accepting = async {
-            let visitor = listener.accept().await.expect("a visitor");
-            accept_with_handshake(visitor, &AcceptOptions::default()).await.expect("accepted")
+            let connection = listener.accept().await.expect("a connection");
+            accept_with_handshake(connection, &AcceptOptions::default()).await.expect("accepted")
         };
         let (client, (mut broker, handshake)) = tokio::join!(dial(&options), accepting);
         assert_eq!(handshake.address, None);

@@ -1,4 +1,4 @@
-//! Our own language inside a WebSocket: for whom nothing else gets through.
+//! Our own protocol inside a WebSocket: for whom nothing else gets through.
 
 use super::*;
 use crate::wire::fabric::PROTOCOL;
@@ -13,16 +13,16 @@ async fn proxy_before(address: String) -> String {
     let own = listener.local_addr().expect("bound").to_string();
     tokio::spawn(async move {
         loop {
-            let (mut visitor, _) = listener.accept().await.expect("a visitor");
+            let (mut connection, _) = listener.accept().await.expect("a connection");
             let mut head = vec![0; 4096];
-            let length = visitor.read(&mut head).await.expect("a request");
+            let length = connection.read(&mut head).await.expect("a request");
             if String::from_utf8_lossy(&head[..length]).contains(&format!("Upgrade: {PROTOCOL}")) {
-                let _ = visitor.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+                let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
                 continue;
             }
             let mut server = TcpStream::connect(&address).await.expect("connected");
             server.write_all(&head[..length]).await.expect("open");
-            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut visitor, &mut server).await });
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut connection, &mut server).await });
         }
     });
     own
@@ -34,15 +34,15 @@ async fn our_own_language_goes_inside_a_websocket_both_ways() {
         linked_by(AcceptOptions::default(), |address| inside(address, Wire::Selvedge)).await;
     converse(&mut client, &mut broker).await;
     carry_much(&mut client, &mut broker).await;
-    let goodbye = tokio::spawn(async move { poll_fn(|cx| broker.poll_close(cx)).await });
+    let closing = tokio::spawn(async move { poll_fn(|cx| broker.poll_close(cx)).await });
     assert!(matches!(ended(&mut client).await, LinkError::Closed));
     drop(client);
-    goodbye.await.expect("no panic").expect("orderly");
+    closing.await.expect("no panic").expect("orderly");
 }
 
 #[tokio::test]
 async fn a_proxy_that_passes_only_websockets_is_got_through() {
-    let (address, accepted) = door(AcceptOptions::default()).await;
+    let (address, accepted) = listen_once(AcceptOptions::default()).await;
     let proxy = proxy_before(address).await;
     let options = DialOptions { wire: Wire::Selvedge, ..to(&proxy) };
     let mut client = dial(&options).await.expect("dialled");
@@ -52,11 +52,12 @@ async fn a_proxy_that_passes_only_websockets_is_got_through() {
 
 #[tokio::test]
 async fn what_is_in_the_websocket_is_found_out_in_one_request() {
-    // Ours is taken if the server knows it, else Conat's over the same connection; and nothing else if nothing else will do.
+    // Ours is taken if the server knows it, else Conat's over the same connection; and nothing else if
+    // nothing else will do.
     for (own_wire, wire, is_accepted) in
         [(true, Wire::Best, true), (false, Wire::Best, true), (false, Wire::Selvedge, false)]
     {
-        let (address, accepted) = door(AcceptOptions { own_wire, ..AcceptOptions::default() }).await;
+        let (address, accepted) = listen_once(AcceptOptions { own_wire, ..AcceptOptions::default() }).await;
         let dialed = dial(&inside(&address, wire)).await;
         assert_eq!(dialed.is_ok(), is_accepted, "{own_wire} {wire:?}");
         assert_eq!(accepted.await.expect("no panic").is_ok(), is_accepted);
@@ -69,7 +70,7 @@ async fn a_server_that_repeats_every_subprotocol_is_not_taken_for_ours() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = listener.local_addr().expect("bound").to_string();
     let server = tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.expect("a visitor");
+        let (stream, _) = listener.accept().await.expect("a connection");
         let repeat =
             |request: &tokio_tungstenite::tungstenite::handshake::server::Request,
              mut response: tokio_tungstenite::tungstenite::handshake::server::Response| {
@@ -134,7 +135,7 @@ async fn both_doors_are_asked_for_and_opened_as_in_the_samples() {
     let samples = samples();
     let [bare, granted, websocket, granted_inside] = &samples[..] else { panic!("{samples:?}") };
     for (request, answer, scheme) in [(bare, granted, "http"), (websocket, granted_inside, "ws")] {
-        let (address, accepted) = door(AcceptOptions::default()).await;
+        let (address, accepted) = listen_once(AcceptOptions::default()).await;
         let mut stream = TcpStream::connect(&address).await.expect("connected");
         stream.write_all(request.as_bytes()).await.expect("open");
         assert_eq!(&like_a_sample(&read_a_head(&mut stream).await), answer);
@@ -144,7 +145,7 @@ async fn both_doors_are_asked_for_and_opened_as_in_the_samples() {
         let address = listener.local_addr().expect("bound");
         let options = DialOptions { address: format!("{scheme}://{address}"), wire: Wire::Best, ..to("") };
         let dialing = tokio::spawn(async move { dial(&options).await.map(drop) });
-        let (mut stream, _) = listener.accept().await.expect("a visitor");
+        let (mut stream, _) = listener.accept().await.expect("a connection");
         assert_eq!(&like_a_sample(&read_a_head(&mut stream).await), request);
         dialing.abort();
     }

@@ -1,4 +1,4 @@
-//! A client's side: whom it trusts, and what it shows.
+//! A client's side of TLS: which authorities it trusts, and the certificate it shows.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -15,14 +15,14 @@ use super::{TlsFailure, from_io};
 use crate::transport::LinkError;
 use crate::transport::stream::BoxedStream;
 
-/// How a client does TLS. Texts are PEM.
+/// Options of a client's TLS. Texts are PEM.
 #[derive(Default)]
 pub struct ClientTlsOptions {
-    /// Those whose signature is enough, instead of those that [`trust`] was told.
+    /// Authorities to trust, instead of those given to [`trust`].
     pub ca: Option<String>,
     /// Its own certificate and key, for servers that ask.
     pub identity: Option<(String, String)>,
-    /// Take any certificate: the connection is secret, and nobody knows with whom.
+    /// Take any certificate: the connection is encrypted, but the peer is not authenticated.
     pub skip_verification: bool,
     /// The name that the certificate must have, and that is asked for; else the address's host.
     pub server_name: Option<String>,
@@ -93,12 +93,13 @@ pub(in crate::transport) async fn connect(
     Ok(Box::new(stream))
 }
 
-/// Tells whom every client of this process trusts that is not told otherwise. Only the first call counts.
+/// Sets the authorities that clients of this process trust by default. Only the first call counts.
 pub fn trust(pem: &str) {
     TRUSTED.get_or_init(|| {
         use rustls::pki_types::pem::PemObject;
         let mut roots = RootCertStore::empty();
-        // One odd certificate among many is not worth a failure: nobody who is needed is missing, or somebody will say so.
+        // One odd certificate among many is not worth a failure: nobody who is needed is missing, or somebody
+        // will say so.
         roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem.as_bytes()).flatten());
         Arc::new(roots)
     });

@@ -1,4 +1,4 @@
-//! What went wrong in TLS, by a code that is never renamed.
+//! A failure of TLS, by a code that is never renamed.
 
 use std::fmt;
 use std::io;
@@ -10,7 +10,7 @@ use rustls::{AlertDescription, CertificateError, Error};
 pub struct TlsFailure {
     /// Never renamed.
     pub code: &'static str,
-    /// In words.
+    /// A text for people.
     pub message: String,
 }
 
@@ -29,7 +29,7 @@ impl TlsFailure {
         Self::new("ERR_TLS_REQUIRED", "this server wants TLS: use https:// or wss://")
     }
 
-    /// What `error` means for whoever set this up.
+    /// Converts `error` into the failure that tells what to change.
     pub(super) fn of(error: &Error) -> Self {
         match error {
             Error::InvalidCertificate(problem) => Self::of_certificate(problem),

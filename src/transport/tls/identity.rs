@@ -1,12 +1,12 @@
-//! Who a peer is, by its certificate. Only ever made of one that was verified.
+//! The identity of a peer, by its certificate. Only ever made of a verified one.
 
 use std::fmt::Write;
 
 use bytes::Bytes;
 use rustls::pki_types::CertificateDer;
 
-/// A verified certificate. Compare `fingerprint256` or a whole alternative name; the subject line is not offered, because patterns on
-/// it are how impostors get in.
+/// A verified certificate. Compare `fingerprint256` or a whole alternative name; the subject line is not
+/// offered, because patterns on it are how impostors get in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerCertificate {
     /// SHA-256 of the certificate as Node.js writes it: upper-case hex pairs, joined by `:`.

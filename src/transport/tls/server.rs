@@ -1,4 +1,5 @@
-//! A broker's side: what it shows, whom it asks for a certificate, and new certificates for old ones without a break.
+//! A broker's side of TLS: its certificate, the certificates it asks of clients, and replacement without a
+//! break.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,14 +15,14 @@ use crate::transport::accept::refuse;
 use crate::transport::http::ErrorResponse;
 use crate::transport::stream::{IncomingConnection, Prefixed};
 
-/// How a broker does TLS. Texts are PEM.
+/// Options of a broker's TLS. Texts are PEM.
 #[derive(Clone, Default)]
 pub struct ServerTlsOptions {
     /// The chain, its own certificate first.
     pub cert: String,
     /// The key to the first of them.
     pub key: String,
-    /// Whose signature is enough on the certificate of a client.
+    /// Authorities that may sign the certificate of a client.
     pub ca: Option<String>,
     /// Ask clients for a certificate.
     pub request_cert: bool,
@@ -50,7 +51,8 @@ impl ServerTls {
         Ok(Self { options: RwLock::new(options), config })
     }
 
-    /// Shows another certificate from the next handshake on, and believes `ca` if it is given. On failure all stays as it was.
+    /// Shows another certificate from the next handshake on, and believes `ca` if it is given. On failure all
+    /// stays as it was.
     pub fn replace(&self, cert: String, key: String, ca: Option<String>) -> Result<(), TlsFailure> {
         let mut options = self.options.write().unwrap_or_else(PoisonError::into_inner);
         let next = ServerTlsOptions { cert, key, ca: ca.or_else(|| options.ca.clone()), ..options.clone() };
@@ -89,26 +91,26 @@ fn build(options: &ServerTlsOptions) -> Result<ServerConfig, TlsFailure> {
     Ok(config)
 }
 
-/// Speaks TLS with a visitor; one that does not is told so.
+/// Performs the TLS handshake; a client that speaks no TLS is told so.
 pub(in crate::transport) async fn accept(
-    mut visitor: IncomingConnection,
+    mut connection: IncomingConnection,
     tls: &ServerTls,
 ) -> Result<IncomingConnection, LinkError> {
-    let first = match visitor.stream.read_u8().await {
+    let first = match connection.stream.read_u8().await {
         Ok(first) => first,
         Err(_) => return Err(LinkError::Closed),
     };
     if first != HANDSHAKE_RECORD {
         if first.is_ascii_uppercase() {
-            refuse(&mut visitor.stream, &ErrorResponse::NEEDS_TLS).await?;
+            refuse(&mut connection.stream, &ErrorResponse::NEEDS_TLS).await?;
         }
         return Err(LinkError::Refused("no TLS on the TLS port".into()));
     }
-    let stream = Prefixed::new(first, visitor.stream);
+    let stream = Prefixed::new(first, connection.stream);
     let stream = TlsAcceptor::from(tls.config()).accept(stream).await?;
     let certificates = stream.get_ref().1.peer_certificates();
     let certificate = certificates.and_then(|chain| PeerCertificate::from_der(chain.first()?));
-    Ok(IncomingConnection { stream: Box::new(stream), address: visitor.address, tls: certificate })
+    Ok(IncomingConnection { stream: Box::new(stream), address: connection.address, tls: certificate })
 }
 
 /// The first byte of every TLS connection, and of no HTTP request.

@@ -1,4 +1,5 @@
-//! A WebSocket as a stream: what its binary messages hold, one after the other. Where a message ends means nothing.
+//! A WebSocket as a stream: what its binary messages hold, one after the other. Where a message ends means
+//! nothing.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,12 +14,12 @@ use super::{Socket, failure};
 use crate::transport::LinkError;
 use crate::transport::link::misbehaved;
 
-/// Frames of our own language cross it as if it were TCP.
+/// Frames of our own protocol cross it as if it were TCP.
 pub(in crate::transport) struct WebSocketBytes {
     socket: Socket,
-    /// Of the last message, what was not asked for yet.
+    /// The rest of the last message.
     rest: Bytes,
-    /// We have said goodbye: whoever just goes then has heard it.
+    /// We have sent a close frame: a peer that just goes away then has received it.
     is_shut: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Reads the headers of a WebSocket's frames as they pass, to count what the reader behind does not show: fragments, and whether a
-//! message has begun and is not over. Pure.
+//! Reads the headers of a WebSocket's frames as they pass, to count what the reader behind does not show:
+//! fragments, and whether a message has begun and is not over. Pure.
 
 /// Why a peer is cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,9 +9,9 @@ pub(super) struct TooManyFragments;
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     header: [u8; MAX_HEADER_BYTES],
-    /// Of the header, bytes that are there.
+    /// Bytes of the header that are there.
     filled: usize,
-    /// Of the payload, bytes to come.
+    /// Bytes of the payload to come.
     payload: u64,
     /// Frames of the message that is not over.
     fragments: u32,
@@ -42,7 +42,7 @@ impl Meter {
         Ok(())
     }
 
-    /// Whether a message has begun and is not over.
+    /// Returns whether a message has begun and is not over.
     pub(super) fn is_mid_message(&self) -> bool {
         self.fragments > 0 || self.filled > 0 || self.payload > 0
     }

@@ -28,7 +28,7 @@ impl Metered {
         Ok(Self { stream, meter, light: 0, period: Box::pin(sleep(PERIOD)) })
     }
 
-    /// Whether a message has begun and is not over.
+    /// Returns whether a message has begun and is not over.
     pub(in crate::transport) fn is_mid_message(&self) -> bool {
         self.meter.is_mid_message()
     }
@@ -85,5 +85,5 @@ fn cut_to_crumbs(TooManyFragments: TooManyFragments) -> io::Error {
 
 /// Over which light frames are counted, at least.
 const PERIOD: Duration = Duration::from_secs(25);
-/// How many there may be. An honest peer sends one or two.
+/// Light frames in a period. An honest peer sends one or two.
 const MAX_LIGHT_FRAMES: u32 = 1000;

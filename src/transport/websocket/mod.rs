@@ -1,4 +1,4 @@
-//! WebSocket below both languages: set up within bounds, and watched.
+//! WebSocket below both protocols: set up within bounds, and metered.
 
 mod bytes;
 mod meter;
@@ -22,8 +22,8 @@ pub(super) use request::{Upgraded, upgrade};
 /// A WebSocket over whatever it goes over.
 pub(super) type Socket = WebSocketStream<Metered>;
 
-/// Takes over a stream on which both ends have agreed to speak WebSocket; `rest` was read behind that. No message may be longer than
-/// `max_message` bytes.
+/// Takes over a stream on which both ends have agreed to speak WebSocket; `rest` was read behind that. No
+/// message may be longer than `max_message` bytes.
 pub(super) async fn open(
     stream: BoxedStream,
     rest: Vec<u8>,
@@ -43,7 +43,7 @@ fn config(max_message: usize) -> WebSocketConfig {
         .max_frame_size(Some(max_message))
 }
 
-/// What an error of the WebSocket means for the link.
+/// Returns what an error of the WebSocket means for the link.
 pub(super) fn failure(error: Error) -> LinkError {
     match error {
         Error::ConnectionClosed | Error::AlreadyClosed => LinkError::Closed,

@@ -1,4 +1,5 @@
-//! A client's request for a WebSocket, in which it can offer our own language too: one answer tells which it is.
+//! A client's request for a WebSocket, in which it can offer our own protocol too: one response tells which
+//! it is.
 
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -18,7 +19,7 @@ pub(in crate::transport) struct Upgraded {
     pub(in crate::transport) is_own: bool,
 }
 
-/// Asks for a WebSocket, and in it for the languages that `wire` stands for.
+/// Asks for a WebSocket, and in it for the protocols that `wire` stands for.
 pub(in crate::transport) async fn upgrade(
     mut stream: BoxedStream,
     target: &Target,

@@ -1,4 +1,5 @@
-//! Binary frames: collects those of one packet, and puts them where the packet's JSON has placeholders for them.
+//! Binary frames: collects those of one packet, and puts them where the packet's JSON has placeholders for
+//! them.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -7,8 +8,8 @@ use serde_json::{Value, json};
 use super::DecodeError;
 use super::json::may_contain;
 
-/// What one packet may be. A breach by a client ends its connection. A breach by a server only drops the packet: the fault is
-/// most likely another publisher's, who must not be able to cut off whoever listens.
+/// The limits of one packet. A breach by a client ends its connection. A breach by a server only drops the
+/// packet: the fault is most likely another publisher's, which must not be able to cut off subscribers.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Bytes of the text frame.
@@ -50,12 +51,13 @@ impl Assembly {
         Self { limits, waiting: None, spare: String::new() }
     }
 
-    /// Whether attachments are to come.
+    /// Returns whether attachments are to come.
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting.is_some()
     }
 
-    /// A packet's text is there. Tells whether to read it now: not if attachments are to come, or if it is to be dropped.
+    /// Takes a packet's text. Returns whether to read it now: not if attachments are to come, or if it is to
+    /// be dropped.
     pub(super) fn handle_text(
         &mut self,
         text: &str,
@@ -87,7 +89,7 @@ impl Assembly {
         Ok(false)
     }
 
-    /// A binary frame is there. Gives the packet when it was the last one.
+    /// A binary frame is there. Returns the packet when it was the last one.
     pub(super) fn handle_binary(&mut self, bytes: Bytes) -> Result<Option<WholePacket>, DecodeError> {
         let Some(mut waiting) = self.waiting.take() else {
             return Err(DecodeError::Misbehaved("attachment without a packet"));
@@ -125,7 +127,8 @@ impl Assembly {
     }
 }
 
-/// Small payloads are copied: as slices, each would keep the whole read buffer that it came in alive for as long as it is queued.
+/// Small payloads are copied: as slices, each would keep the whole read buffer that it came in alive for as
+/// long as it is queued.
 fn detach(bytes: Bytes) -> Bytes {
     if bytes.len() < COPY_BELOW_BYTES { Bytes::copy_from_slice(&bytes) } else { bytes }
 }
@@ -145,8 +148,8 @@ pub(super) fn attachment(raw: &str, attachments: &[Bytes]) -> Result<Bytes, Deco
     }
 }
 
-/// Replaces placeholders within a JSON value that can hold no bytes by what `JSON.stringify` makes of a Node.js Buffer.
-/// `None` when there are none.
+/// Replaces placeholders within a JSON value that can hold no bytes by what `JSON.stringify` makes of a
+/// Node.js Buffer. `None` when there are none.
 pub(super) fn resolve(raw: &str, attachments: &[Bytes]) -> Result<Option<String>, DecodeError> {
     if attachments.is_empty() || !may_contain(raw, KEY) {
         return Ok(None);
@@ -177,9 +180,11 @@ fn resolve_value(value: &mut Value, attachments: &[Bytes], budget: &mut usize) -
     }
 }
 
-/// Takes the mark off everything in `raw` that a receiver would mistake for a placeholder. `None` when there is nothing.
+/// Takes the mark off everything in `raw` that a receiver would mistake for a placeholder. `None` when there
+/// is nothing.
 ///
-/// Without this, headers that came in over another language could make a receiver read other bytes, or end its connection.
+/// Without this, headers that came in over another protocol could make a receiver read other bytes, or end
+/// its connection.
 pub(super) fn defuse(raw: &str) -> Option<String> {
     if !may_contain(raw, KEY) {
         return None;
@@ -213,10 +218,11 @@ struct Placeholder {
 }
 
 const KEY: &str = "_placeholder";
-/// What stands for the only attachment of a packet.
+/// The placeholder of the only attachment of a packet.
 pub(super) const FIRST_PLACEHOLDER: &str = r#"{"_placeholder":true,"num":0}"#;
 const OUT_OF_RANGE: DecodeError = DecodeError::Misbehaved("placeholder without an attachment");
-/// Payloads below this are copied. A copy of 2 KiB costs less than the allocation that it saves the read buffer.
+/// Payloads below this are copied. A copy of 2 KiB costs less than the allocation that it saves the read
+/// buffer.
 const COPY_BELOW_BYTES: usize = 2048;
 /// The text buffer is kept up to here.
 const MAX_SPARE_BYTES: usize = 16 * 1024;

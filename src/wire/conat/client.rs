@@ -90,7 +90,8 @@ impl ClientCodec {
             pattern.or_else(|| Pattern::parse(name).ok()),
             subject.or_else(|| Subject::parse(&delivery.subject.0).ok()),
         ) else {
-            // Other brokers check names by other rules; a name that we do not know how to handle is not worth the connection.
+            // Other brokers check names by other rules; a name that we do not know how to handle is not worth
+            // the connection.
             tracing::debug!("dropped a delivery with an invalid subject or pattern");
             return Ok(());
         };
@@ -108,7 +109,8 @@ impl Codec for ClientCodec {
 
     fn encode(&mut self, op: ClientOp, frames: &mut Frames) {
         if matches!(&op, ClientOp::Publish { publication, .. } if !publication.headers.are_accepted()) {
-            // Lost alone, it costs its publisher an answer. Sent, it costs everybody on this client the connection.
+            // Lost alone, it costs its publisher an answer. Sent, it costs everybody on this client the
+            // connection.
             tracing::debug!("dropped a publish whose headers no server takes");
             return;
         }
@@ -119,7 +121,7 @@ impl Codec for ClientCodec {
                     self.encode(ClientOp::Publish { ack: None, publication }, frames);
                 });
             }
-            // This language always tells the count.
+            // This protocol always tells the count.
             ClientOp::Request { ack, publication } => {
                 self.encode(ClientOp::Publish { ack: Some(ack), publication }, frames);
             }
@@ -296,5 +298,5 @@ fn push_subscription(out: &mut BytesMut, subscription: &Subscription) {
     out.put_u8(b'}');
 }
 
-/// What a payload may be before a server says otherwise (Conat's rule).
+/// The largest payload until a server announces another (Conat's rule).
 const DEFAULT_MAX_PAYLOAD: u64 = 1_000_000;

@@ -1,4 +1,4 @@
-//! What both ends of the language have in common.
+//! The interface of both ends of the protocol.
 
 use std::fmt;
 
@@ -12,16 +12,16 @@ use super::{DecodeError, Frames, Packet};
 
 /// Operations to frames and back, at one end of one connection. Pure.
 pub trait Codec: Send {
-    /// What this end says.
+    /// Operations that this end sends.
     type Out;
-    /// What this end hears.
+    /// Operations that this end receives.
     type In;
 
     /// Writes one operation down.
     fn encode(&mut self, op: Self::Out, frames: &mut Frames);
 
-    /// Reads the Socket.IO packet of one text frame (without Engine.IO's `4`). Appends what it means to `into`, and to `frames`
-    /// what the language itself wants answered.
+    /// Reads the Socket.IO packet of one text frame (without Engine.IO's `4`). Appends what it means to
+    /// `into`, and to `frames` what the protocol itself wants answered.
     fn handle_text(
         &mut self,
         text: &str,
@@ -37,7 +37,7 @@ pub trait Codec: Send {
         frames: &mut Frames,
     ) -> Result<(), DecodeError>;
 
-    /// Whether a packet has come and not all of its attachments.
+    /// Returns whether a packet has come and not all of its attachments.
     fn awaits_attachments(&self) -> bool;
 }
 

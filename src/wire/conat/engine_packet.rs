@@ -13,7 +13,7 @@ use super::json::{push_string, push_u64};
 pub enum EnginePacket<'a> {
     /// The server's first word; JSON.
     Open(&'a str),
-    /// Goodbye.
+    /// The peer closes.
     Close,
     /// Are you there? The other end repeats the text in its pong.
     Ping(&'a str),
@@ -21,7 +21,7 @@ pub enum EnginePacket<'a> {
     Pong(&'a str),
     /// A Socket.IO packet.
     Message(&'a str),
-    /// Of another transport: never legal here.
+    /// For another transport: never legal here.
     Upgrade,
     /// Nothing.
     Noop,
@@ -46,7 +46,7 @@ impl<'a> EnginePacket<'a> {
     }
 }
 
-/// What the server says first: how this connection is kept alive and how much fits into one packet.
+/// The first packet of a server: how this connection is kept alive and how much fits into one packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Open {
     /// Names the session.

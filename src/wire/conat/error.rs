@@ -1,16 +1,16 @@
-//! Why a conversation in Conat's language ends.
+//! Why a connection in Conat's protocol ends.
 
 use std::fmt;
 
-/// What a codec found that ends this one connection.
+/// An error that ends this one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The peer said goodbye.
+    /// The peer disconnected.
     Disconnected,
     /// The server does not take us, in its own words.
     Refused(String),
-    /// The peer broke the rules. Says which one and quotes nothing, so that it can be logged as it is.
+    /// The peer broke this rule. Quotes nothing of it, so that it can be logged as it is.
     Misbehaved(&'static str),
 }
 

@@ -21,13 +21,13 @@ impl Frame {
         }
     }
 
-    /// Whether it carries nothing.
+    /// Returns whether it carries nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// What a codec wants sent. Its owner drains it after each call, so it stays short.
+/// The output of a codec. Its owner drains it after each call, so it stays short.
 #[derive(Debug, Default)]
 pub struct Frames {
     queue: VecDeque<Frame>,
@@ -41,7 +41,7 @@ impl Frames {
         self.queue.pop_front()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

@@ -1,4 +1,5 @@
-//! Reserved headers: joined with the application's into one JSON object on the way out, split from it on the way in.
+//! Reserved headers: joined with the application's into one JSON object on the way out, split from it on the
+//! way in.
 
 use std::fmt;
 
@@ -14,7 +15,8 @@ use crate::wire::message::{Headers, Json, SocketCommand};
 
 /// Appends `headers` as one JSON value. The caller has checked that there are any.
 ///
-/// Reserved ones win over the application's of the same name, and over application headers that are no object.
+/// Reserved ones win over the application's of the same name, and over application headers that are no
+/// object.
 pub(super) fn push_headers(out: &mut BytesMut, headers: &Headers) {
     let text = headers.json.as_ref().map(Json::as_str).map(|text| text.trim_ascii());
     let defused = text.and_then(defuse);

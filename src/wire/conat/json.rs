@@ -1,4 +1,5 @@
-//! The little JSON that is written and checked by hand, because serde's general way costs more than the message.
+//! The little JSON that is written and checked by hand, because serde's general way costs more than the
+//! message.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -39,7 +40,8 @@ pub(super) fn push_u64(out: &mut BytesMut, number: u64) {
     out.put_slice(&digits[start..]);
 }
 
-/// Whether a key made of ASCII letters like `name` may stand in `text`: as it is, or hidden behind `\u00…` escapes.
+/// Returns whether a key made of ASCII letters like `name` may stand in `text`: as it is, or hidden behind
+/// `\u00…` escapes.
 pub(super) fn may_contain(text: &str, name: &str) -> bool {
     text.contains(name) || text.contains("\\u00")
 }

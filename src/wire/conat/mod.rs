@@ -1,4 +1,5 @@
-//! Conat's language: Engine.IO 4 framing, Socket.IO 5 packets, and Conat's events in them. Bytes to values and back, no I/O.
+//! Conat's protocol: Engine.IO 4 framing, Socket.IO 5 packets, and Conat's events in them. Bytes to values
+//! and back, no I/O.
 
 mod attachment;
 mod client;
@@ -36,14 +37,15 @@ pub const MAX_TEXT_BYTES: usize = 1024 * 1024;
 /// Deepest nesting of arrays and objects that a client may send. Checked before anything recurses.
 pub const MAX_JSON_DEPTH: usize = 64;
 
-// Headers that every protocol takes fit into the text of a publish, beside the longest subject and two arrays.
+// Headers that every protocol takes fit into the text of a publish, beside the longest subject and two
+// arrays.
 const _: () =
     assert!(MAX_HEADERS_BYTES + 128 * 1024 <= MAX_TEXT_BYTES && MAX_HEADERS_DEPTH + 2 <= MAX_JSON_DEPTH);
 
-/// A delivery is larger than the publish that it came from, by its pattern, and a level deeper. A client takes that much more
-/// than a server.
+/// A delivery is larger than the publish that it came from, by its pattern, and a level deeper. A client
+/// takes that much more than a server.
 const DELIVERY_SLACK_BYTES: usize = 64 * 1024;
 const DELIVERY_SLACK_LEVELS: usize = 8;
 
-/// What attachments may hold beyond one payload.
+/// Bytes that attachments may hold beyond one payload.
 const ATTACHMENT_SLACK_BYTES: usize = 256 * 1024;

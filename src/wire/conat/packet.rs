@@ -5,7 +5,7 @@ use bytes::{BufMut, BytesMut};
 use super::json::{push_string, push_u64};
 use super::{DecodeError, MAX_ATTACHMENTS};
 
-/// What a packet is for.
+/// The kind of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PacketKind {
     /// Join a namespace, or the answer to that.
@@ -23,9 +23,9 @@ pub enum PacketKind {
 /// One packet, as borrowed from its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet<'a> {
-    /// What it is for.
+    /// Its kind.
     pub kind: PacketKind,
-    /// How many binary frames follow.
+    /// The number of binary frames that follow.
     pub attachments: usize,
     /// `/` when none is named.
     pub namespace: &'a str,
@@ -55,13 +55,13 @@ impl<'a> Packet<'a> {
         Ok(Self { kind, attachments, namespace, ack, data })
     }
 
-    /// What a [`PacketKind::Connect`] from a server calls the client; empty when it does not.
+    /// Returns what a [`PacketKind::Connect`] from a server calls the client; empty when it does not.
     pub fn sid(&self) -> String {
         let value: serde_json::Value = serde_json::from_str(self.data).unwrap_or_default();
         value.get("sid").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
     }
 
-    /// What a [`PacketKind::ConnectError`] says, in words.
+    /// Returns the message of a [`PacketKind::ConnectError`].
     pub fn refusal(&self) -> String {
         let value: serde_json::Value = serde_json::from_str(self.data).unwrap_or_default();
         value.get("message").and_then(serde_json::Value::as_str).unwrap_or("connection refused").to_owned()

@@ -1,4 +1,5 @@
-//! One chunk as the array that both directions write it down in: `[id, seq, done, encoding, bytes, headers?]`.
+//! One chunk as the array that both directions write it down in: `[id, seq, done, encoding, bytes,
+//! headers?]`.
 
 use std::fmt;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::json::{push_string, push_u64};
 use crate::wire::message::{AckId, ClientOp, OpError, Reply, SubscribeStatus};
 
-/// What an outstanding acknowledgement will be about.
+/// The kind of an outstanding acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     Publish,
@@ -18,8 +18,8 @@ pub(super) enum Asked {
     Interest,
 }
 
-/// The acknowledgements that a client waits for. Forgets the oldest beyond [`MAX_OUTSTANDING`]: some brokers never answer some
-/// events, and whoever asked has given up by then.
+/// The acknowledgements that a client waits for. Forgets the oldest beyond [`MAX_OUTSTANDING`]: some brokers
+/// never answer some events, and the caller has given up by then.
 #[derive(Debug, Default)]
 pub(super) struct Outstanding(BTreeMap<u64, Asked>);
 
@@ -47,7 +47,7 @@ impl Outstanding {
         }
     }
 
-    /// What the answer with this id is about, once.
+    /// Returns what the answer with this id is about, once.
     pub(super) fn take(&mut self, id: u64) -> Option<Asked> {
         self.0.remove(&id)
     }
@@ -95,7 +95,7 @@ pub(super) fn parse_reply(asked: Asked, data: &str) -> Reply {
     }
 }
 
-/// Appends the arguments of an acknowledgement. `list` tells that a list was asked for.
+/// Appends the arguments of an acknowledgement. `list`: a list was asked for.
 pub(super) fn push_reply(out: &mut BytesMut, reply: &Reply, list: bool) {
     out.put_u8(b'[');
     match reply {

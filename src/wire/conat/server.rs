@@ -263,7 +263,7 @@ fn items(argument: &str) -> Option<(Vec<RawItem>, bool)> {
 #[derive(Deserialize)]
 struct RawItem {
     subject: String,
-    /// Of whatever type: what is no string is no queue, and the broker says so.
+    /// Of any type: what is no string is no queue, and the broker refuses it.
     #[serde(default)]
     queue: Value,
 }

@@ -46,7 +46,8 @@ impl Codec for ClientCodec {
             ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. }
                 if !publication.headers.are_accepted() =>
             {
-                // Lost alone, it costs its publisher an answer. Sent, it costs everybody on this client the connection.
+                // Lost alone, it costs its publisher an answer. Sent, it costs everybody on this client the
+                // connection.
                 tracing::debug!("dropped a publish whose headers no server takes");
                 None
             }
@@ -100,7 +101,7 @@ impl Codec for ClientCodec {
     }
 }
 
-/// What both ends make of a frame that carries no operation.
+/// Returns what both ends make of a frame that carries no operation.
 pub(super) fn idle_or_unknown<Out>(kind: u8) -> Result<Decoded<Out>, DecodeError> {
     match kind {
         kind::PING => Ok(Decoded::Ping),

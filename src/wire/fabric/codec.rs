@@ -1,4 +1,4 @@
-//! What both ends of the language have in common.
+//! The interface of both ends of the protocol.
 
 use bytes::{Bytes, BytesMut};
 
@@ -6,13 +6,13 @@ use super::{DecodeError, Frame};
 
 /// Operations to frames and back, at one end of one connection. Pure.
 pub trait Codec: Send {
-    /// What this end says.
+    /// Operations that this end sends.
     type Out;
-    /// What this end hears.
+    /// Operations that this end receives.
     type In;
 
-    /// Appends the frame of one operation. A payload of [`super::GIVEN_PAYLOAD_BYTES`] and more is given back instead of copied:
-    /// it must follow right behind.
+    /// Appends the frame of one operation. A payload of [`super::GIVEN_PAYLOAD_BYTES`] and more is given back
+    /// instead of copied: it must follow right behind.
     fn encode(&mut self, op: Self::Out, out: &mut BytesMut) -> Option<Bytes>;
 
     /// Reads one whole frame; appends what it means to `into`.
@@ -26,12 +26,12 @@ pub trait Codec: Send {
     fn max_frame(&self) -> usize;
 }
 
-/// What a frame was.
+/// The meaning of a frame.
 #[derive(Debug, PartialEq)]
 pub enum Decoded<Out> {
     /// An operation, or one that was not worth the connection and is left out.
     Op,
-    /// A question that the language answers by itself.
+    /// A request that the protocol answers by itself.
     Reply(Out),
     /// Answer with a pong.
     Ping,

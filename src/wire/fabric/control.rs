@@ -1,4 +1,5 @@
-//! Everything that is neither a message nor its count: one JSON object an operation, named by its member `op`.
+//! Everything that is neither a message nor its count: one JSON object an operation, named by its member
+//! `op`.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::wire::message::{
     AckId, ClientOp, Info, Json, OpError, Reply, ServerOp, SubscribeStatus, Subscription,
 };
 
-/// What a client asks.
+/// A control message of a client.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub(super) enum ClientControl {
@@ -46,14 +47,14 @@ pub(super) enum ClientControl {
     Unknown,
 }
 
-/// What is read of an operation that is not known: whether it wants to be refused in words.
+/// The part read of an unknown operation: whether it wants a reply.
 #[derive(Debug, Deserialize)]
 pub(super) struct Unknown {
     #[serde(default)]
     pub(super) ack: Option<u64>,
 }
 
-/// What a broker tells.
+/// A control message of a broker.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub(super) enum ServerControl {
@@ -62,7 +63,7 @@ pub(super) enum ServerControl {
         id: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cluster_name: Option<String>,
-        /// Who the client is; absent when it is refused.
+        /// The client's user; absent when it is refused.
         #[serde(default)]
         user: Value,
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,8 @@ use super::SHARED_PAYLOAD_BYTES;
 /// Length and type.
 pub const FRAME_HEADER_BYTES: usize = 5;
 
-/// What a peer did that ends this one connection. Says which rule it broke and quotes nothing, so that it can be logged as it is.
+/// An error that ends this one connection. Names the broken rule and quotes nothing, so that it can be logged
+/// as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeError(pub &'static str);
 
@@ -21,8 +22,8 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// What a frame is about. A type that is not here ends the connection, but for those with the high bit set: they are for later
-/// versions, and skipped.
+/// The types of frames. A type that is not here ends the connection, except for those with the high bit set:
+/// they are for later versions, and skipped.
 pub(super) mod kind {
     pub(in super::super) const PUBLISH: u8 = 1;
     pub(in super::super) const DELIVER: u8 = 2;
@@ -33,8 +34,8 @@ pub(super) mod kind {
     pub(in super::super) const SKIPPED: u8 = 0x80;
 }
 
-/// The length of the first frame in `buffered`, its header included; `None` until that can be told. Judged by the header alone, so
-/// that nothing is kept for a frame longer than `max` bytes.
+/// Returns the length of the first frame in `buffered`, its header included; `None` until that is known.
+/// Looks at the header alone, so that nothing is kept for a frame longer than `max` bytes.
 pub fn frame_length(buffered: &[u8], max: usize) -> Result<Option<usize>, DecodeError> {
     let Some(length) = buffered.first_chunk::<4>() else { return Ok(None) };
     match u32::from_le_bytes(*length) as usize {
@@ -54,7 +55,8 @@ pub fn push_pong(out: &mut BytesMut) {
     out.put_slice(&[1, 0, 0, 0, kind::PONG]);
 }
 
-/// One whole frame, and where its bytes are: in a buffer of the reader's, or shared, so that parts of it can be kept.
+/// One whole frame, and where its bytes are: in a buffer of the reader's, or shared, so that parts of it can
+/// be kept.
 #[derive(Debug, Clone, Copy)]
 pub enum Frame<'a> {
     /// Everything that is kept of it is copied.
@@ -171,15 +173,15 @@ pub(super) fn push_text(out: &mut BytesMut, text: &str) {
     out.put_slice(text.as_bytes());
 }
 
-/// Appends the header of a frame whose length is not known yet; tells where it is.
+/// Appends the header of a frame whose length is not known yet. Returns its position.
 pub(super) fn begin(out: &mut BytesMut, kind: u8) -> usize {
     let start = out.len();
     out.put_slice(&[0, 0, 0, 0, kind]);
     start
 }
 
-/// Fills in the length of the frame that began at `start` and goes on with `more` bytes beyond `out`. A frame that no length can
-/// control is taken back: false.
+/// Fills in the length of the frame that began at `start` and goes on with `more` bytes beyond `out`. A frame
+/// that no length can control is taken back: false.
 pub(super) fn finish(out: &mut BytesMut, start: usize, more: usize) -> bool {
     let Ok(length) = u32::try_from(out.len() - start - 4 + more) else {
         tracing::debug!("dropped a frame of 4 GiB");

@@ -6,7 +6,7 @@ use super::frame::{DecodeError, Reader, push_name, push_text, push_varint};
 use crate::subject::Subject;
 use crate::wire::message::{Headers, Json, SocketCommand};
 
-/// Whether there is anything to write.
+/// Returns whether there is anything to write.
 pub(super) fn are_needed(headers: &Headers) -> bool {
     headers.malformed || !headers.is_empty()
 }

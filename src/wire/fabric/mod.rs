@@ -1,4 +1,5 @@
-//! Our own language: length-prefixed binary frames over any byte stream (docs/protocols/fabric.md). Bytes to values and back, no I/O.
+//! Our own protocol: length-prefixed binary frames over any byte stream (docs/protocols/fabric.md). Bytes to
+//! values and back, no I/O.
 
 mod client;
 mod codec;
@@ -16,19 +17,19 @@ pub use codec::{Codec, Decoded};
 pub use frame::{DecodeError, FRAME_HEADER_BYTES, Frame, frame_length, push_ping, push_pong};
 pub use server::ServerCodec;
 
-/// Name and version of the language, as in the `Upgrade` header that asks for it.
+/// Name and version of the protocol, as in the `Upgrade` header that asks for it.
 pub const PROTOCOL: &str = "selvedge/1";
 
 /// The same as a subprotocol of WebSocket, whose names have no slash.
 pub const SUBPROTOCOL: &str = "selvedge.1";
 
-/// What this version may have and need not, as a server lists it.
+/// Optional capabilities of this version, as a server lists them.
 pub const EXTENSIONS: &str = REQUESTS;
 
 /// A publish may control to be acknowledged only when nobody gets it.
 const REQUESTS: &str = "requests";
 
-/// What a frame may hold beyond one payload: names, ids and headers.
+/// Bytes that a frame may hold beyond one payload: names, ids and headers.
 pub const FRAME_SLACK_BYTES: usize = 2 * 1024 * 1024;
 
 /// Longest control text that a client may send, in bytes: lists of names, never payload.
@@ -37,6 +38,6 @@ pub const MAX_CONTROL_BYTES: usize = 1024 * 1024;
 /// Payloads of at least this many bytes are not copied into the output, but handed on as they are.
 pub const GIVEN_PAYLOAD_BYTES: usize = 16 * 1024;
 
-/// Payloads of at least this many bytes stay in the buffer that they were read into. Smaller ones are copied, so that a message
-/// that is kept for long does not keep a whole buffer with it.
+/// Payloads of at least this many bytes stay in the buffer that they were read into. Smaller ones are copied,
+/// so that a message that is kept for long does not keep a whole buffer with it.
 const SHARED_PAYLOAD_BYTES: usize = 2 * 1024;

@@ -86,7 +86,7 @@ impl PublicationEncoder {
     }
 }
 
-/// What follows the names; `at` is the place of the flags.
+/// Returns what follows the names; `at` is the place of the flags.
 fn rest(out: &mut BytesMut, start: usize, at: usize, publication: Publication) -> Option<Bytes> {
     let Publication { id, seq, done, bundled, payload, headers, .. } = publication;
     if seq != 0 || !done {
@@ -169,7 +169,8 @@ impl PublicationDecoder {
         self.subjects.at(slot).cloned().map(Some).ok_or(DecodeError("slot without a subject"))
     }
 
-    /// What follows the names. Inlined, because a publication is big, and each move of it shows in a profile.
+    /// Returns what follows the names. Inlined, because a publication is big, and each move of it shows in a
+    /// profile.
     #[inline(always)]
     fn chunk(&self, flags: u8, subject: Subject, mut reader: Reader<'_>) -> Result<Publication, DecodeError> {
         let (mut id, mut seq, mut done) = (None, 0, true);

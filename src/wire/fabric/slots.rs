@@ -1,4 +1,5 @@
-//! Names that were said already: a table of the same content at both ends, so that a name is written once and then is one byte.
+//! Names that were said already: a table of the same content at both ends, so that a name is written once and
+//! then is one byte.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T: Clone + PartialEq> Slots<T> {
-    /// Where `name` belongs, and whether it is there already. It is from now on.
+    /// Returns where `name` belongs, and whether it is there already. It is from now on.
     pub(super) fn put(&mut self, name: &T, text: &str) -> (u8, bool) {
         let index = slot(text);
         let known = &mut self.0[usize::from(index)];
@@ -24,7 +25,7 @@ impl<T: Clone + PartialEq> Slots<T> {
         (index, is_known)
     }
 
-    /// What the writer has put there.
+    /// Returns what the writer has put there.
     pub(super) fn at(&self, index: u8) -> Option<&T> {
         self.0[usize::from(index)].as_ref()
     }
@@ -35,7 +36,7 @@ impl<T: Clone + PartialEq> Slots<T> {
     }
 }
 
-/// Spreads names over the slots. No part of the language: any choice is right, a good one is short.
+/// Spreads names over the slots. No part of the protocol: any choice is right, a good one is short.
 fn slot(text: &str) -> u8 {
     let mut hash = text.len() as u64;
     let mut mix = |word: u64| hash = (hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);

@@ -1,7 +1,7 @@
 //! Whole messages that were published in one go on one subject: many of them at the cost of one.
 //!
-//! Kept as the bytes that our own language writes (docs/protocols/fabric.md, "Bundles"), so that who only passes it on looks at nothing in it.
-//! Languages without bundles write the messages one by one.
+//! Kept as the bytes that our own protocol writes (docs/protocols/fabric.md, "Bundles"), so that a broker
+//! that only passes it on need not look inside. Protocols without bundles write the messages one by one.
 
 use bytes::Bytes;
 
@@ -16,14 +16,15 @@ pub struct Bundle {
     pub subject: Subject,
     /// The number of the first in its socket, if they have any; the others count up from it.
     pub first: Option<u64>,
-    /// Which making of the socket they belong to.
+    /// The incarnation of the socket that they belong to.
     pub attempt: Option<u64>,
-    /// They.
+    /// The messages.
     pub packed: PackedMessages,
 }
 
 impl Bundle {
-    /// Takes `raw` if it is exactly `count` messages, within the bounds, and `headers` has only what a bundle may have.
+    /// Takes `raw` if it is exactly `count` messages, within the bounds, and `headers` has only what a bundle
+    /// may have.
     pub fn parse(subject: Subject, headers: &Headers, count: u64, raw: Bytes) -> Option<Self> {
         let &Headers { seq: first, attempt, .. } = headers;
         let is_plain = Headers { seq: first, attempt, ..Headers::default() } == *headers;
@@ -33,12 +34,12 @@ impl Bundle {
         Some(Self { subject, first, attempt, packed: PackedMessages::parse(count, raw)? })
     }
 
-    /// How many messages there are.
+    /// Returns how many messages there are.
     pub fn count(&self) -> u32 {
         self.packed.count()
     }
 
-    /// How many bytes they take.
+    /// Returns how many bytes they take.
     #[expect(clippy::len_without_is_empty, reason = "none is empty")]
     pub fn len(&self) -> usize {
         self.packed.raw().len()
@@ -63,7 +64,7 @@ impl Publication {
         Self { subject, id, seq: 0, done: true, bundled, payload, headers }
     }
 
-    /// What it holds, if that is a bundle.
+    /// Returns what it holds, if that is a bundle.
     pub fn bundle(&self) -> Option<Bundle> {
         let Self { subject, bundled, payload, headers, .. } = self;
         let bundle = |packed| Bundle {
@@ -75,7 +76,7 @@ impl Publication {
         (*bundled > 0).then(|| bundle(PackedMessages::trusted(*bundled, payload.raw.clone())))
     }
 
-    /// How many messages, or chunks of one, it is.
+    /// Returns how many messages, or chunks of one, it is.
     pub fn count(&self) -> u32 {
         self.bundled.max(1)
     }
@@ -116,7 +117,7 @@ impl BundleBuilder {
         Self { subject: message.subject.clone(), first, attempt, packed }
     }
 
-    /// Whether `message`, which [`can_be_bundled`], may be the next one, within `limit` bytes.
+    /// Returns whether `message`, which [`can_be_bundled`], may be the next one, within `limit` bytes.
     pub fn takes(&self, message: &Message, limit: usize) -> bool {
         let Message { subject, headers, payload } = message;
         headers.seq == self.first.map(|first| first + u64::from(self.packed.count()))
@@ -137,8 +138,8 @@ impl BundleBuilder {
     }
 }
 
-/// Whether a message may travel in a bundle: small, with no reserved header but its number and its making, and with headers that everybody
-/// takes.
+/// Returns whether a message may travel in a bundle: small, with no reserved header but its number and its
+/// incarnation, and with headers that every server takes.
 pub fn can_be_bundled(message: &Message) -> bool {
     let Headers { reply, command, malformed, json, .. } = &message.headers;
     let reserved = reply.is_some() || command.is_some() || *malformed;

@@ -7,7 +7,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Message, MessageId, Payload, Publication};
 
-/// Cuts `raw` into pieces of at most `size` bytes: `(seq, done, bytes)`. No copy. An empty payload is one empty piece.
+/// Cuts `raw` into pieces of at most `size` bytes: `(seq, done, bytes)`. No copy. An empty payload is one
+/// empty piece.
 pub fn split(raw: Bytes, size: usize) -> impl Iterator<Item = (u32, bool, Bytes)> {
     let size = size.max(1);
     let count = raw.len().div_ceil(size).max(1);
@@ -18,7 +19,8 @@ pub fn split(raw: Bytes, size: usize) -> impl Iterator<Item = (u32, bool, Bytes)
 }
 
 /// Joins the chunks that one subscription receives. Holds at most [`MAX_PARTIALS`] unfinished messages and
-/// [`MAX_PARTIAL_BYTES`] of them, each for at most [`PARTIAL_LIFETIME`]; what does not fit is dropped and counted.
+/// [`MAX_PARTIAL_BYTES`] of them, each for at most [`PARTIAL_LIFETIME`]; what does not fit is dropped and
+/// counted.
 #[derive(Debug, Default)]
 pub struct Reassembly {
     partials: HashMap<MessageId, Partial>,
@@ -72,17 +74,17 @@ impl Reassembly {
         })
     }
 
-    /// How many messages were given up: a gap, too old, or no room.
+    /// Returns how many messages were given up: a gap, too old, or no room.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// How many bytes of unfinished messages it keeps.
+    /// Returns how many bytes of unfinished messages it keeps.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Gives up what is too old. Done with every chunk; to be called when none comes any more.
+    /// Drops what is too old. Done with every chunk; to be called when none comes any more.
     pub fn drop_old(&mut self, now: Instant) {
         let before = self.partials.len();
         let bytes = &mut self.bytes;
@@ -105,7 +107,7 @@ impl Reassembly {
 pub const MAX_PARTIALS: usize = 1024;
 /// Bytes of unfinished messages at once, a subscription.
 pub const MAX_PARTIAL_BYTES: usize = 256 * 1024 * 1024;
-/// How long an unfinished message is kept (Conat's rule).
+/// The time that an unfinished message is kept (Conat's rule).
 pub const PARTIAL_LIFETIME: Duration = Duration::from_secs(120);
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Json;
 use crate::subject::Subject;
 
-/// What travels beside a payload. The reserved headers stand apart from the application's, so that a link in memory
-/// and our own frames need no JSON for them; the languages that write them into one object join and split them.
+/// The headers of a message. The reserved ones stand apart from the application's, so that a link in memory
+/// and our own frames need no JSON for them; protocols that write them into one object join and split them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Headers {
     /// `CN-Reply`: where an answer goes.
@@ -29,13 +29,13 @@ impl Headers {
         self.json.is_none() && !self.has_reserved()
     }
 
-    /// Whether any of the reserved headers is set.
+    /// Returns whether any of the reserved headers is set.
     pub fn has_reserved(&self) -> bool {
         self.reply.is_some() || self.command.is_some() || self.seq.is_some() || self.attempt.is_some()
     }
 
-    /// Returns whether a server takes a publish with these headers. It ends the connection over others, so whoever
-    /// accepts headers from an application refuses them there.
+    /// Returns whether a server takes a publish with these headers. It ends the connection over others, so
+    /// whoever accepts headers from an application refuses them there.
     pub fn are_accepted(&self) -> bool {
         self.json.as_ref().is_none_or(Json::fits_headers)
     }

@@ -1,7 +1,8 @@
-//! What every protocol carries: messages, the operations around them, chunks of big ones and bundles of small ones.
+//! What every protocol carries: messages, the operations around them, chunks of big ones and bundles of small
+//! ones.
 //!
-//! Rules that hold for all protocols live here, such as the limit of a message's headers. Protocols import nothing
-//! else of `wire`.
+//! Rules that hold for all protocols live here, such as the limit of a message's headers. Protocols import
+//! nothing else of `wire`.
 
 mod bundle;
 pub mod chunk;
@@ -27,8 +28,8 @@ use crate::subject::Subject;
 pub struct Message {
     /// Where it was published.
     pub subject: Subject,
-    /// What it carries.
+    /// The payload.
     pub payload: Payload,
-    /// What travels beside the payload.
+    /// The headers.
     pub headers: Headers,
 }

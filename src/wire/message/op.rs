@@ -1,4 +1,4 @@
-//! What a client and a broker say to each other, whatever the language.
+//! The operations between a client and a broker, whatever the protocol.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct Publication {
     pub seq: u32,
     /// Set on the last chunk.
     pub done: bool,
-    /// How many messages `payload` holds as a [`super::Bundle`]; 0: it is one, or a chunk of one.
+    /// The number of messages that `payload` holds as a [`super::Bundle`]; 0: it is one, or a chunk of one.
     pub bundled: u32,
     /// The chunk's bytes, and the encoding of the whole.
     pub payload: Payload,
@@ -32,10 +32,10 @@ pub struct Publication {
     pub headers: Headers,
 }
 
-/// What a client wants subscribed.
+/// A subscription that a client asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subscription {
-    /// What to match. Text, because a broker must answer for an invalid one too.
+    /// The pattern to match. Text, because a broker must answer for an invalid one too.
     pub pattern: Arc<str>,
     /// Members of one queue share the messages. A broker refuses a subscription without one.
     pub queue: Option<Arc<str>>,
@@ -51,8 +51,8 @@ pub enum ClientOp {
         /// The chunk.
         publication: Publication,
     },
-    /// Publish one chunk for somebody to answer: [`Reply::Published`] comes only when nobody got it. Over a language that has no
-    /// word for that, it always comes.
+    /// Publish one chunk that asks for a reply: [`Reply::Published`] comes only when it had no receiver. Over
+    /// a protocol that has no word for that, it always comes.
     Request {
         /// Wanted acknowledgement.
         ack: AckId,
@@ -63,14 +63,14 @@ pub enum ClientOp {
     PublishRefused {
         /// Wanted acknowledgement.
         ack: Option<AckId>,
-        /// Why.
+        /// The reason.
         error: OpError,
     },
     /// Answered with [`Reply::Subscribed`], one status for each, in order.
     Subscribe {
         /// Wanted acknowledgement.
         ack: Option<AckId>,
-        /// What to add.
+        /// The subscriptions to add.
         subscriptions: Vec<Subscription>,
         /// Whether a list was sent (the answer is a list then too).
         list: bool,
@@ -79,17 +79,17 @@ pub enum ClientOp {
     Unsubscribe {
         /// Wanted acknowledgement.
         ack: Option<AckId>,
-        /// What to remove; unknown ones are no error.
+        /// The patterns to remove; unknown ones are no error.
         patterns: Vec<Arc<str>>,
         /// Whether a list was sent.
         list: bool,
     },
-    /// Which patterns does this connection have? Answered with [`Reply::Strings`].
+    /// The patterns of this connection. Answered with [`Reply::Strings`].
     Subscriptions {
         /// Wanted acknowledgement.
         ack: AckId,
     },
-    /// Answered with [`Reply::Interest`] once somebody listens, or time is over.
+    /// Answered with [`Reply::Interest`] once there are subscribers, or time is over.
     WaitForInterest {
         /// Wanted acknowledgement.
         ack: AckId,
@@ -103,7 +103,7 @@ pub enum ClientOp {
         /// Wanted acknowledgement.
         ack: AckId,
     },
-    /// What the client has received so far.
+    /// The traffic that the client has received so far.
     Stats {
         /// Messages delivered to it.
         messages: u64,
@@ -117,13 +117,14 @@ pub enum ClientOp {
 /// From a broker to a client.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ServerOp {
-    /// Who the broker is, and who it takes the client for. The link acknowledges it by itself where its language wants that.
+    /// The broker's identity, and the client's user. The link acknowledges it by itself where its protocol
+    /// wants that.
     Info(Info),
     /// Something was refused with 403.
     Permission {
-        /// In words.
+        /// A text for people.
         message: String,
-        /// Which subject.
+        /// The subject.
         subject: String,
         /// `"pub"` or `"sub"`.
         kind: String,
@@ -132,7 +133,7 @@ pub enum ServerOp {
     Closing {
         /// A code of docs/reference/errors.md; who does not know it goes by the words.
         code: String,
-        /// In words.
+        /// A text for people.
         message: String,
     },
     /// A chunk for the subscription `pattern`.
@@ -144,9 +145,9 @@ pub enum ServerOp {
     },
     /// The answer to an operation that asked for one.
     Ack {
-        /// Which one.
+        /// Its id.
         id: AckId,
-        /// What became of it.
+        /// The reply.
         reply: Reply,
     },
 }
@@ -160,7 +161,7 @@ pub struct Info {
     pub id: String,
     /// The cluster's name, if it has one.
     pub cluster_name: Option<String>,
-    /// Who the client is (any JSON), or why it is refused.
+    /// The client's user (any JSON), or why it is refused.
     pub user: Result<Json, OpError>,
 }
 
@@ -176,7 +177,7 @@ pub enum Reply {
     Subscribed(Vec<Result<SubscribeStatus, OpError>>),
     /// Done; it never fails.
     Unsubscribed {
-        /// How many patterns were asked for.
+        /// The number of patterns asked for.
         count: usize,
     },
     /// Patterns, or addresses.
@@ -187,7 +188,7 @@ pub enum Reply {
     Error(OpError),
 }
 
-/// What became of one subscription.
+/// The outcome of one subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubscribeStatus {
     /// Messages flow.
@@ -199,7 +200,7 @@ pub enum SubscribeStatus {
 /// A refusal, as it stands in an acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpError {
-    /// In words.
+    /// A text for people.
     pub message: String,
     /// 403, 429 …
     pub code: Option<u16>,

@@ -1,5 +1,7 @@
-//! Whole messages in a row, kept as bytes: what a bundle carries (docs/protocols/fabric.md, "Bundles"), what a socket writes and hands over in one go,
-//! and what crosses to JavaScript and back (docs/internals/boundary.md). One layout for all, so that a packed goes from end to end without being taken apart.
+//! Whole messages in a row, kept as bytes: what a bundle carries (docs/protocols/fabric.md, "Bundles"), what
+//! a socket writes and hands over in one go, and what crosses to JavaScript and back
+//! (docs/internals/boundary.md). One layout for all, so that packed messages go from end to end without being
+//! taken apart.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -8,7 +10,7 @@ use super::{Encoding, Json, Payload};
 /// One message: what it carries, and the application's headers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
-    /// What it carries.
+    /// The payload.
     pub payload: Payload,
     /// The application's headers.
     pub json: Option<Json>,
@@ -22,7 +24,7 @@ pub struct PackedMessages {
     raw: Bytes,
 }
 
-/// What is written, or handed over, in one go.
+/// Messages that are written, or handed over, in one go.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Messages {
     /// A message.
@@ -32,25 +34,26 @@ pub enum Messages {
 }
 
 impl Item {
-    /// What it takes of a window of bytes: payload and headers. JavaScript counts the same.
+    /// Returns what it takes of a window of bytes: payload and headers. JavaScript counts the same.
     pub fn bytes(&self) -> usize {
         size(&self.payload, self.json.as_ref())
     }
 }
 
-/// What a message takes of a window.
+/// Returns what a message takes of a window.
 fn size(payload: &Payload, json: Option<&Json>) -> usize {
     payload.raw.len() + json.map_or(0, |json| json.as_bytes().len())
 }
 
-/// Whether a message may be one of several: small, with headers that everybody takes.
+/// Returns whether a message may be packed: small, with headers that every server takes.
 pub(super) fn is_small(payload: &Payload, json: Option<&Json>) -> bool {
     let taken = |json: &Json| json.fits_headers();
     size(payload, json) <= MAX_ITEM_BYTES && json.is_none_or(taken)
 }
 
 impl PackedMessages {
-    /// Takes `raw` if it is exactly `count` messages, within the bounds, with headers that everybody takes.
+    /// Parses `raw` if it is exactly `count` messages, within the bounds, with headers that every server
+    /// takes.
     pub fn parse(count: u64, raw: Bytes) -> Option<Self> {
         let count = u32::try_from(count).ok().filter(|count| (1..=MAX_PACKED).contains(count))?;
         if raw.len() > MAX_PACKED_BYTES {
@@ -78,12 +81,12 @@ impl PackedMessages {
         Self { raw, ..packed }
     }
 
-    /// How many messages there are.
+    /// Returns how many messages there are.
     pub fn count(&self) -> u32 {
         self.count
     }
 
-    /// What they take of a window of bytes.
+    /// Returns what they take of a window of bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -104,7 +107,8 @@ impl PackedMessages {
         (0..self.count).map_while(move |_| Some(split_item(&mut rest)?.shared(&self.raw)))
     }
 
-    /// Drops the first `count` messages; all of them leave an empty packed. Gives what they took of a window of bytes.
+    /// Drops the first `count` messages; all of them leave an empty packed. Returns what they took of a
+    /// window of bytes.
     pub fn advance(&mut self, count: u32) -> usize {
         let (mut rest, mut bytes) = (&self.raw[..], 0);
         for _ in 0..count.min(self.count) {
@@ -123,7 +127,7 @@ impl Messages {
         Self::One(Item { payload, json })
     }
 
-    /// How many messages there are.
+    /// Returns how many messages there are.
     pub fn count(&self) -> u32 {
         match self {
             Self::One(_) => 1,
@@ -131,7 +135,7 @@ impl Messages {
         }
     }
 
-    /// What they take of a window of bytes.
+    /// Returns what they take of a window of bytes.
     pub fn bytes(&self) -> usize {
         match self {
             Self::One(item) => item.bytes(),
@@ -148,7 +152,7 @@ impl Messages {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
-    /// What `raw`, messages to its end, is best sent as. `None`: it is no messages.
+    /// Returns what `raw`, messages to its end, is best sent as. `None`: it is no messages.
     pub fn split(raw: &Bytes) -> Option<Vec<Self>> {
         let mut cut = Splitter { raw, batches: Vec::new(), start: 0, count: 0, bytes: 0 };
         let mut rest = &raw[..];
@@ -166,7 +170,7 @@ impl Messages {
 struct Splitter<'a> {
     raw: &'a Bytes,
     batches: Vec<Messages>,
-    /// Where the open packed begins, how many messages it has, and what they take of a window.
+    /// Where the open batch begins, the number of its messages, and what they take of a window.
     start: usize,
     count: u32,
     bytes: usize,
@@ -222,12 +226,12 @@ impl PackedBuilder {
         builder
     }
 
-    /// How many messages there are.
+    /// Returns how many messages there are.
     pub fn count(&self) -> u32 {
         self.count
     }
 
-    /// Whether a small message may be the next one, within `limit` bytes.
+    /// Returns whether a small message may be the next one, within `limit` bytes.
     pub fn takes(&self, payload: &Payload, json: Option<&Json>, limit: usize) -> bool {
         self.count < MAX_PACKED && self.raw.len() + room(payload, json) <= limit.min(MAX_PACKED_BYTES)
     }
@@ -326,7 +330,8 @@ fn push_length(out: &mut impl BufMut, mut length: usize) {
 
 /// Most messages of a packed: with fewer the packed itself would show in the cost of a small message.
 pub const MAX_PACKED: u32 = 256;
-/// Most bytes of a packed: with this many, one message more or less makes no difference, and others get their turn.
+/// Most bytes of a packed: with this many, one message more or less makes no difference, and others get their
+/// turn.
 pub const MAX_PACKED_BYTES: usize = 64 * 1024;
 /// A message larger than this, headers included, gains nothing in a packed.
 pub(super) const MAX_ITEM_BYTES: usize = 16 * 1024;

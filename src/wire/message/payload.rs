@@ -7,7 +7,7 @@ use super::{MAX_HEADERS_BYTES, MAX_HEADERS_DEPTH};
 /// An encoded value. The engine never decodes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
-    /// How `raw` is to be read.
+    /// The encoding of `raw`.
     pub encoding: Encoding,
     /// The bytes.
     pub raw: Bytes,
@@ -86,8 +86,8 @@ impl Json {
     }
 }
 
-/// Returns whether arrays and objects nest at most `max` deep. Looks at brackets only: what is no JSON fails later, without recursion
-/// deeper than this.
+/// Returns whether arrays and objects nest at most `max` deep. Looks at brackets only: what is no JSON fails
+/// later, without recursion deeper than this.
 pub(in crate::wire) fn is_depth_within(text: &str, max: usize) -> bool {
     let is_open = |byte: u8| byte == b'[' || byte == b'{';
     // Nearly every packet has fewer brackets than levels allowed, strings included: one fast pass settles it.

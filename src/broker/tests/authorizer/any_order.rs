@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Clients publish numbers, the application answers in any order, late or never: what gets through is what was allowed, in order.
+/// Clients publish numbers, the application answers in any order, late or never: what gets through is what
+/// was allowed, in order.
 #[test]
 fn whatever_the_answers_do_order_is_kept_and_only_what_was_allowed_gets_through() {
     for seed in 0..200 {
