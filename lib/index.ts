@@ -1,4 +1,4 @@
-// Everything that is public, by name. The contract with its documentation is index.d.ts.
+// The public names. Their contract and documentation are in index.d.ts.
 export { type ConatServer, init } from './broker/broker'
 export { Client } from './client/client'
 export { connect, getClient } from './client/connect'

@@ -8,30 +8,29 @@ import type { EventEmitter } from 'node:events'
 import type { Client, ConatServer, ConnectOptions, ServerOptions } from '../index'
 
 /**
- * What goes wrong in one direction, as long as it is set. Order is kept, whatever else happens: it is still
- * TCP.
+ * The faults of one direction, for as long as they are set. Order is always kept, as with TCP.
  */
 export interface Faults {
-  /** Everything arrives so much later. @default 0 */
+  /** Milliseconds by which everything is delayed. @default 0 */
   latency?: number
-  /** And by chance up to so much later still. @default 0 */
+  /** Milliseconds of additional delay, at random between 0 and this. @default 0 */
   jitter?: number
   /** Bytes per second. @default no limit */
   bandwidth?: number
-  /** Bytes are passed on in pieces of 1 to so many; 1: byte by byte. @default as they come */
+  /** Passes bytes on in pieces of random size, from 1 to this; 1: byte by byte. @default as they arrive */
   slice?: number
-  /** The chance of each byte that one of its bits is flipped, 0 to 1. @default 0 */
+  /** Probability, for each byte, that one of its bits is flipped, 0 to 1. @default 0 */
   flip?: number
-  /** The chance of each piece that the connection is reset in its place, 0 to 1. @default 0 */
+  /** Probability, for each piece, that the connection is reset instead, 0 to 1. @default 0 */
   reset?: number
 }
 
 export type Direction = 'both' | 'toServer' | 'toClient'
 
 export interface FaultProxyOptions {
-  /** Where the connections go: `http://host:port`, `host:port`, or a port of this machine. */
+  /** Where to connect to: `http://host:port`, `host:port`, or a port of this machine. */
   target: string | number
-  /** Makes the same choices for the same pieces. @default by chance; `proxy.seed` tells */
+  /** Seed of the random choices: the same for the same pieces. @default random, in `proxy.seed` */
   seed?: number
   /** Address to listen on. @default "127.0.0.1" */
   host?: string
@@ -56,52 +55,55 @@ export interface FaultProxyOptions {
  */
 export declare function faultProxy(options: FaultProxyOptions): Promise<FaultProxy>
 
-/** A relay whose faults a test chooses. */
+/** A relay whose faults a test controls. */
 export interface FaultProxy extends EventEmitter<{ connection: [number: number] }> {
   /** `http://host:port`, as `connect` takes it. */
   readonly address: string
   readonly host: string
   readonly port: number
   readonly seed: number
-  /** How many connections are open. */
+  /** The number of open connections. */
   readonly connections: number
-  /** What has passed since the start: bytes, flipped bits, and resets by chance. */
+  /** Totals since the start: connections, bytes, flipped bits, and random resets. */
   readonly stats: {
     readonly connections: number
     readonly bytes: { readonly toServer: number; readonly toClient: number }
     readonly flipped: number
     readonly resets: number
   }
-  /** Sets the named faults for what comes from now on; `undefined` ends one. */
+  /** Sets the named faults for what arrives from now on; `undefined` ends one. */
   set(faults: Faults, direction?: Direction): void
   /**
-   * Nothing passes any more and nobody is told, until `restore`: a network that went away. What was sent
-   * arrives after that, as TCP repeats it. New connections are taken, and nothing passes on them either.
+   * Passes nothing any more until `restore`, and tells neither side: a network that is gone. What was sent
+   * arrives after `restore`, as TCP would repeat it. New connections are accepted; nothing passes on them,
+   * either.
    */
   blackhole(direction?: Direction): void
   /** Flips one bit in each of the next `count` pieces (default 1). */
   flip(count?: number, direction?: Direction): void
   /** Ends one direction of every connection; the other one goes on. */
   halfClose(direction: 'toServer' | 'toClient'): void
-  /** Resets every connection; new ones are taken. Resolves with how many there were, when they are gone. */
+  /**
+   * Resets every connection; new ones are accepted. Resolves with how many there were, when they are gone.
+   */
   cut(): Promise<number>
   /** Resets every connection, and refuses new ones until `restore`. */
   refuse(): Promise<void>
-  /** Ends all faults. Connections that stand go on with what was held back. */
+  /** Ends all faults. Open connections continue with what was held back. */
   restore(): Promise<void>
-  /** New connections go to `target`: a server that came back elsewhere. */
+  /** Connects later connections to `target`, as if the server had moved. */
   retarget(target: string | number): void
   /** Resets every connection, and resolves when the port is free. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** As `init` takes them; there is no port. */
+/** The options of `init`, without a port. */
 export type MemoryFabricOptions = Omit<ServerOptions, 'port' | 'host' | 'path'>
 
 /**
- * Makes a fabric of its own inside this process: a broker without a port. Clients of other fabrics, also of
- * the one that a process shares, neither see it nor are seen.
+ * Creates a separate fabric inside this process: a broker without a port. It is isolated from all other
+ * fabrics, including the one that the process shares.
  *
  * @throws {FabricError} as `init`
  * @example
@@ -115,10 +117,10 @@ export declare function memoryFabric(options?: MemoryFabricOptions): MemoryFabri
 /** A broker without a port, and its clients. */
 export interface MemoryFabric {
   readonly broker: ConatServer
-  /** A new client. Unless told otherwise it comes back within 50 ms after its connection was lost. */
+  /** Returns a new client. By default it reconnects within 50 ms after its connection was lost. */
   client(options?: ConnectOptions): Client
   /**
-   * Cuts the connections of these clients, or of all, as if the network had failed. They come back by
+   * Cuts the connections of these clients, or of all, as if the network had failed. They reconnect by
    * themselves.
    */
   dropConnections(...clients: Client[]): void

@@ -1,4 +1,4 @@
-// Counts what is under way, and says when nothing is any more.
+// Counts operations in flight, and resolves when there are none.
 import { Waiters } from './waiters'
 
 export class InFlight {
@@ -9,20 +9,20 @@ export class InFlight {
     this.#count += 1
   }
 
-  /** Bound: it is handed on as what is to be called. */
+  /** Bound, because it is passed on as a callback. */
   readonly end = (): void => {
     if (this.#count === 0) return
     this.#count -= 1
     if (this.#count === 0) this.#idle?.settle()
   }
 
-  /** Nobody waits for the rest. */
+  /** Stops waiting for the rest. */
   forget(): void {
     this.#count = 0
     this.#idle?.settle()
   }
 
-  /** Waits until there is none, at most so many ms. */
+  /** Resolves when there are none, or after `timeout` ms. */
   async whenNone(timeout: number): Promise<void> {
     if (this.#count > 0) await (this.#idle ??= new Waiters()).wait('something is under way', timeout)
   }

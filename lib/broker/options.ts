@@ -1,4 +1,4 @@
-// What a broker can be told when it is made, and how the engine reads it.
+// The options of a broker: their checks, and the form in which the engine gets them.
 import { EventEmitter } from 'node:events'
 import type { ConatServer, ServerOptions } from '../../index'
 import { isCookieValue } from '../client/options'
@@ -48,7 +48,7 @@ const isFile: Check = (name, value) => {
   if (value === '') throw invalidValue(name, 'a path', value)
 }
 
-/** Handed on to the engine as they are. */
+/** Passed to the engine unchanged. */
 const ENGINE_SHAPE = {
   port: isPort,
   host: isString,
@@ -86,12 +86,12 @@ function isCacheTime(name: string, value: unknown): void {
   if ((value as number) < 0) throw outOfRange(name, 'at least 0', value as number)
 }
 
-/** Whether the broker has to ask JavaScript who its visitors are. */
+/** Returns whether the broker must call `getUser`. */
 export function hasAuthorizer(options: ServerOptions): boolean {
   return (options.getUser ?? options.isAllowed ?? options.systemAccountPassword) !== undefined
 }
 
-/** The port of a broker: the default only if nothing else says where it listens. */
+/** Returns the port to listen on: the default only if no other option says where to listen. */
 function portOf(options: ServerOptions): number | null {
   const { httpServer, socketPath, port, ssl } = options
   const elsewhere = httpServer ? 'httpServer' : socketPath === undefined ? undefined : 'socketPath'
@@ -106,7 +106,7 @@ function contradiction(what: string): FabricError {
   return new FabricError(`init: ${what} exclude each other`, 'ERR_INVALID_ARG_VALUE')
 }
 
-/** The options of `brokerOpen`. */
+/** Returns the options of `brokerOpen`. */
 export function brokerSettings(options: ServerOptions): string {
   const { ssl, httpServer } = options
   if (ssl === true && !httpServer) {
@@ -127,14 +127,14 @@ export function brokerSettings(options: ServerOptions): string {
   return JSON.stringify({ ...pick(options, Object.keys(ENGINE_SHAPE)), tls, authority })
 }
 
-/** The options with the defaults that a program can see: no password and no keys, which nobody should find there. */
+/** Returns the options as the application can see them, with defaults and without passwords and keys. */
 export function visibleOptions(options: ServerOptions): ServerOptions {
   const { systemAccountPassword: _, ssl, ...visible } = options
   const shown = ssl === undefined ? visible : { ...visible, ssl: Boolean(ssl) }
   return { ...shown, id: options.id ?? '0', port: portOf(options), path: options.path ?? defaults.path }
 }
 
-/** Id and cluster name become tokens of the system service's subjects. */
+/** Checks an id or cluster name, which become tokens of the system service's subjects. */
 export function checkSystemNames(options: ServerOptions): void {
   if (options.systemAccountPassword === undefined) return
   for (const name of ['id', 'clusterName'] as const) {

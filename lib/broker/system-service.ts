@@ -1,4 +1,4 @@
-// The service `sys.conat.…`: what system users may ask of every broker, or of one.
+// The service `sys.conat.…`: what system users may request from every broker, or from one.
 import type { ConatServer } from '../../index'
 import type { Client } from '../client/client'
 import type { Message } from '../messaging/message'
@@ -6,20 +6,20 @@ import type { Subscription } from '../messaging/subscription'
 
 type Methods = Record<string, (...args: unknown[]) => unknown>
 
-/** Answers requests until its client is closed. */
+/** Serves requests until its client is closed. */
 export class SystemService {
   readonly #subscriptions: Subscription[] = []
 
   constructor(client: Client, server: ConatServer) {
     const cluster = server.options.clusterName ?? 'default'
     const common = methodsOf(server)
-    // Without a queue of its own every broker of a cluster answers.
+    // With a random queue, every broker of a cluster answers.
     this.#serve(client.subscribeSync(`sys.conat.${cluster}`), common)
     const own = client.subscribeSync(`sys.conat.${cluster}.${server.id}`, { queue: '0' })
     this.#serve(own, methods(common, clusterMethodsOf(server)))
   }
 
-  /** Resolves when it can be asked. */
+  /** Resolves when requests can arrive. */
   async confirmed(): Promise<void> {
     await Promise.all(this.#subscriptions.map(subscription => subscription.confirmed()))
   }
@@ -31,7 +31,7 @@ export class SystemService {
   }
 }
 
-/** Without a prototype: its members are no methods of the service. */
+/** Without a prototype, whose members are not methods of the service. */
 function methods(...parts: Methods[]): Methods {
   return Object.assign(Object.create(null) as Methods, ...parts)
 }
@@ -63,7 +63,7 @@ function clusterMethodsOf(server: ConatServer): Methods {
   })
 }
 
-/** The request's data is `[name, args]`; the answer's is the result, or the header `error` says why there is none. */
+/** Handles a request with data `[name, args]`. The reply has the result, or the header `error`. */
 function answer(message: Message, known: Methods): void {
   if (!message.isRequest()) return
   let result: unknown
@@ -77,6 +77,6 @@ function answer(message: Message, known: Methods): void {
     result = null
     headers = { error: error instanceof Error ? error.message : 'malformed request' }
   }
-  // Who asked may be gone: nobody to tell.
+  // The requester may be gone.
   message.respond(result, { noThrow: true, ...(headers && { headers }) }).catch(() => {})
 }

@@ -1,11 +1,11 @@
-// What a broker shows of itself: asked of the engine when it is looked at.
+// Views of a broker's state, fetched from the engine on access.
 import type { ConatServer, ConnectionStats, ConnectionView, Traffic, Usage } from '../../index'
 import { native } from '../engine/native'
 import { invalidType } from '../values/errors'
 
 export type BrokerTotals = NonNullable<ConatServer['totals']>
 
-/** As the engine tells of it. */
+/** As the engine reports it. */
 interface Connection {
   id: string
   user: unknown
@@ -15,7 +15,7 @@ interface Connection {
   send: Traffic
 }
 
-/** `undefined` when the broker is closed. */
+/** Returns the answer to `query`, or `undefined` if the broker is closed. */
 function ask<T>(broker: number, query: object): T | undefined {
   const answer = native.brokerQuery(broker, JSON.stringify(query))
   return answer === null ? undefined : (JSON.parse(answer) as T)
@@ -47,7 +47,7 @@ export function stats(broker: number): Record<string, ConnectionStats> {
   return Object.fromEntries(all)
 }
 
-/** Who listens, as Conat's servers show it. */
+/** The subscribed patterns, in the form of Conat's servers. */
 export class Interest {
   readonly #broker: number
 
@@ -55,18 +55,18 @@ export class Interest {
     this.#broker = broker
   }
 
-  /** Every pattern with the number of its subscriptions. */
+  /** Returns every pattern with the number of its subscriptions. */
   serialize(): { patterns: Record<string, number> } {
     return { patterns: ask(this.#broker, { op: 'patterns' }) ?? {} }
   }
 
-  /** The patterns that `subject` matches. */
+  /** Returns the patterns that `subject` matches. */
   matches(subject: string): string[] {
     checkString('subject', subject)
     return ask(this.#broker, { op: 'matches', subject }) ?? []
   }
 
-  /** Whether somebody other than a tap (`>`) listens on `subject`. */
+  /** Returns whether there is a subscriber for `subject`, other than to `>`. */
   hasMatch(subject: string): boolean {
     checkString('subject', subject)
     return ask(this.#broker, { op: 'hasMatch', subject }) ?? false

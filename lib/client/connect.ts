@@ -1,4 +1,4 @@
-// The clients of this process: equal options share one.
+// The clients of this process; calls with equal options share one.
 import type { ConnectOptions } from '../../index'
 import { checkOptions } from '../values/option-checks'
 import { Client } from './client'
@@ -7,7 +7,7 @@ import { CLIENT_SHAPE, cacheKey } from './options'
 const shared = new Map<string, Client>()
 let standard: Client | undefined
 
-/** A client; with equal options the same one, which is closed when everybody has closed it. */
+/** Returns a client. Equal options return the same one, which closes when all callers have closed it. */
 export function connect(options: ConnectOptions = {}): Client {
   checkOptions('connect', options, CLIENT_SHAPE)
   if (options.noCache) return new Client(options)
@@ -22,7 +22,7 @@ export function connect(options: ConnectOptions = {}): Client {
   return client
 }
 
-/** The one client that all callers without options of their own use. */
+/** Returns the client that all callers of this function share. */
 export function getClient(): Client {
   if (standard === undefined || standard.state === 'closed') standard = new Client()
   return standard

@@ -1,4 +1,4 @@
-// What a client can be told when it is made, and how the engine reads it.
+// The options of a client: their checks, and the form in which the engine gets them.
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { ConnectOptions } from '../../index'
 import { clientSettings, TLS_CLIENT_SHAPE } from '../engine/tls'
@@ -37,7 +37,7 @@ const OWN_OPTIONS = [
   ...Object.keys(TLS_CLIENT_SHAPE),
 ]
 const ENGINE_OPTIONS = Object.keys(CLIENT_SHAPE).filter(name => !OWN_OPTIONS.includes(name))
-/** What a cookie's value may consist of (RFC 6265). */
+/** The characters that a cookie's value may contain (RFC 6265). */
 const COOKIE_VALUE = /^[!#-+\--:<-[\]-~]+$/
 
 function isHttpHeaders(name: string, value: unknown): void {
@@ -48,7 +48,7 @@ function isHttpHeaders(name: string, value: unknown): void {
       validateHeaderName(header)
       validateHeaderValue(header, text)
     } catch (cause) {
-      // Not the text, which may be a secret.
+      // Without the text, which may be a secret.
       throw new FabricError(`${name}.${header} is no HTTP header`, 'ERR_INVALID_ARG_VALUE', { cause })
     }
   }
@@ -57,7 +57,7 @@ function isHttpHeaders(name: string, value: unknown): void {
 export function isCookieValue(name: string, value: unknown): void {
   isString(name, value)
   if (COOKIE_VALUE.test(value as string)) return
-  // Not the text, which is a secret.
+  // Without the text, which is a secret.
   throw new FabricError(`${name} has characters that a cookie cannot have`, 'ERR_INVALID_ARG_VALUE')
 }
 
@@ -85,12 +85,12 @@ function isInboxPrefix(name: string, value: unknown): void {
   throw new FabricError(`${name} must start with _INBOX, got '${value}'`, 'ERR_INVALID_ARG_VALUE')
 }
 
-/** Where a client with these options connects; `null` is the fabric inside this process. */
+/** Returns the address to connect to; `null` is the fabric inside this process. */
 function addressOf(options: ConnectOptions): string | null {
   return options.address || process.env.CONAT_SERVER || null
 }
 
-/** The options of `clientOpen`. */
+/** Returns the options of `clientOpen`. */
 export function openSettings(
   id: string,
   options: ConnectOptions,
@@ -104,7 +104,7 @@ export function openSettings(
   return JSON.stringify({ ...pick(options, ENGINE_OPTIONS), ...rest })
 }
 
-/** The system account signs in by a cookie, beside those that the application sets. */
+/** Returns the HTTP headers, with the system account's cookie beside those that the application sets. */
 function httpHeaders({
   extraHeaders,
   systemAccountPassword,
@@ -117,7 +117,10 @@ function httpHeaders({
   return Object.fromEntries([...others, ['Cookie', [...cookies, `sys=${systemAccountPassword}`].join('; ')]])
 }
 
-/** What an application may look at, and print: secrets are left out, and cookies do not show. */
+/**
+ * Returns the options as the application can see them: without the password, and with headers that are not
+ * printed.
+ */
 export function shownOptions(options: ConnectOptions): Readonly<ConnectOptions> {
   const {
     systemAccountPassword: _secret,
@@ -130,7 +133,7 @@ export function shownOptions(options: ConnectOptions): Readonly<ConnectOptions> 
   return Object.defineProperty(rest, 'extraHeaders', { value: { ...extraHeaders }, enumerable: false })
 }
 
-/** Equal for options that make equal clients. */
+/** Returns a key that is equal for options that make equal clients. */
 export function cacheKey(options: ConnectOptions): string {
   const entries = Object.entries({ ...options, address: addressOf(options) })
   return JSON.stringify(

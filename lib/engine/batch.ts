@@ -1,21 +1,21 @@
-// A growable byte buffer in the layout of docs/internals/boundary.md. Knows pieces, not commands.
+// A growable byte buffer in the layout of docs/internals/boundary.md. Writes fields; does not know commands.
 import { Buffer } from 'node:buffer'
 
-/** Below this length a loop over characters beats the native string writer. */
+/** Below this length a loop over characters is faster than the native string writer. */
 const SHORT = 64
 const ABSENT = 0xffffffff
 const FIRST_SIZE = 64 * 1024
-/** What is kept between batches: one 100 MB payload must not stay for ever. */
+/** Largest buffer to keep between batches, so that one payload of 100 MB does not stay allocated. */
 const KEPT_SIZE = 1024 * 1024
 
 export class Batch {
   buf: Buffer = Buffer.allocUnsafeSlow(FIRST_SIZE)
   pos = 0
   #start = 0
-  /** Where `abandon` goes back to. */
+  /** The position that `abandon` returns to. */
   #mark = 0
 
-  /** Starts a record. Nothing that runs the user's code may be called before `end`. */
+  /** Starts a record. No user code may run before `end`. */
   begin(kind: number, handle: number): void {
     this.reserve(9)
     this.#start = this.#mark = this.pos
@@ -31,12 +31,12 @@ export class Batch {
     this.pos = pos
   }
 
-  /** Goes on with the last record, which has been ended and is still the last. */
+  /** Reopens the last record, which has been ended. */
   resume(): void {
     this.#mark = this.pos
   }
 
-  /** Takes back what was written since `begin` or `resume`: what follows must not be read as its rest. */
+  /** Discards what was written since `begin` or `resume`, so that it does not run into the next record. */
   abandon(): void {
     this.pos = this.#mark
   }
@@ -64,7 +64,7 @@ export class Batch {
     this.pos = pos + 4
   }
 
-  /** Seven bits a byte, the lowest first. */
+  /** Writes a varint: seven bits a byte, the lowest first. */
   varint(value: number): void {
     this.reserve(5)
     let rest = value
@@ -78,7 +78,7 @@ export class Batch {
     this.pos += length
   }
 
-  /** The same by a loop. */
+  /** Writes a few bytes with a loop. */
   shortBytes(value: Uint8Array, length: number): void {
     this.reserve(length)
     const { buf, pos } = this
@@ -86,7 +86,7 @@ export class Batch {
     this.pos = pos + length
   }
 
-  /** The UTF-8 bytes of `text`, without a length. */
+  /** Writes the UTF-8 bytes of `text`, without a length. */
   text(text: string): void {
     this.reserve(text.length * 3)
     this.pos = this.#ascii(text) ?? this.pos + this.buf.write(text, this.pos, 'utf8')
@@ -107,7 +107,7 @@ export class Batch {
     else this.str(text)
   }
 
-  /** The finished batch, valid until the next write. */
+  /** Returns the finished batch, valid until the next write. */
   take(): Buffer {
     const taken = this.buf.subarray(0, this.pos)
     this.pos = 0

@@ -1,8 +1,8 @@
-// What is used where an option is left out: the engine's numbers, and what the application has set in their place.
+// Default values of options: the engine's, or those that the application has set instead.
 import { checkOptions, isDuration, isTimeout, pick } from '../values/option-checks'
 import { native } from './native'
 
-/** The engine's defaults, ms and counts: what `native.defaults()` says (docs/internals/boundary.md). */
+/** The engine's defaults, in ms and counts: what `native.defaults()` returns. */
 interface Defaults {
   request: number
   publish: number
@@ -21,13 +21,13 @@ interface Defaults {
 
 export const defaults: Defaults = JSON.parse(native.defaults()) as Defaults
 
-/** Timeouts of all later calls that name none. */
+/** Sets the timeouts of all later calls that set none. */
 export function setDefaultTimeouts(timeouts: { request?: number; publish?: number }): void {
   checkOptions('setDefaultTimeouts', timeouts, { request: isTimeout, publish: isTimeout })
   Object.assign(defaults, pick(timeouts, ['request', 'publish']))
 }
 
-/** The same for sockets that are made later. */
+/** Sets the timeouts of all sockets that are created later. */
 export function setDefaultSocketTimeouts(timeouts: {
   command?: number
   keepAlive?: number

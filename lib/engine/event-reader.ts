@@ -1,4 +1,4 @@
-// Reads the pieces of a buffer of events in the layout of docs/internals/boundary.md. Knows pieces, not events.
+// Reads the fields of a buffer of events, in the layout of docs/internals/boundary.md. Does not know events.
 
 import { Buffer } from 'node:buffer'
 import { dropChunk } from '../values/copy-out'
@@ -6,7 +6,7 @@ import { dropChunk } from '../values/copy-out'
 const ABSENT = 0xffffffff
 const EMPTY = Buffer.alloc(0)
 
-/** Where the bytes of a payload are. Read it at once: the same object is used for every event. */
+/** Where the bytes of a payload are. Must be read at once: every event uses the same object. */
 export class Incoming {
   encoding = 0
   source: Buffer = EMPTY
@@ -15,7 +15,7 @@ export class Incoming {
 }
 
 export class EventReader {
-  /** When it was taken over, ms epoch. */
+  /** When the buffer was fetched, in ms since 1970. */
   now = 0
   buf: Buffer = EMPTY
   pos = 0
@@ -34,7 +34,7 @@ export class EventReader {
     this.now = Date.now()
   }
 
-  /** Lets go of the bytes, so that an idle process does not keep them. */
+  /** Releases the bytes, so that an idle process does not keep them. */
   drop(): void {
     this.buf = this.incoming.source = EMPTY
     dropChunk()
@@ -51,7 +51,7 @@ export class EventReader {
     return buf.readUInt32LE(pos)
   }
 
-  /** Seven bits a byte, the lowest first. */
+  /** Reads a varint: seven bits a byte, the lowest first. */
   varint(): number {
     const { buf } = this
     let byte = buf[this.pos++] as number
@@ -78,7 +78,7 @@ export class EventReader {
     return length === ABSENT ? null : this.#text(length)
   }
 
-  /** The last piece of a record. */
+  /** Reads a payload, which is the last field of a record. */
   payload(): Incoming {
     const incoming = this.incoming
     incoming.encoding = this.u8()
@@ -89,12 +89,12 @@ export class EventReader {
     return incoming
   }
 
-  /** Whether the current record of many has another message. */
+  /** Returns whether the current record has another message. */
   get more(): boolean {
     return this.pos < this.end
   }
 
-  /** One message of many: its payload. Its headers are in `partHeaders`. */
+  /** Reads the next message of a record: returns its payload, and leaves its headers in `partHeaders`. */
   part(): Incoming {
     const incoming = this.incoming
     const head = this.varint()

@@ -1,12 +1,12 @@
-// The only import of the generated addon, and its type (docs/internals/boundary.md). Nothing else in lib/ crosses over.
+// Loads the addon, and declares its functions (docs/internals/boundary.md). No other file of lib/ does.
 
-/** What a native call returns when it could not do what was asked. */
+/** What a native call returns when it fails. */
 interface EngineFailure {
   code: string
   message: string
 }
 
-/** The addon's functions. What they do is said in docs/internals/boundary.md. */
+/** The addon's functions, documented in docs/internals/boundary.md. */
 interface Addon {
   open(wake: () => void, watches: boolean): number
   hold(session: number, on: boolean): void
@@ -42,7 +42,7 @@ function load(): Addon {
   }
 }
 
-/** One error that says where we are, what was tried and what to do. */
+/** Returns an error that names the platform, what was tried, and what to do. */
 function missing(cause: unknown): Error {
   const platform = `${process.platform}-${process.arch}${libc()}, Node ${process.version}`
   const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
@@ -63,13 +63,16 @@ function libc(): string {
 
 const addon: Addon = load()
 let wake: () => void = () => {}
-/** This copy of `lib` at the engine: other copies in the process (a bundle, a test runner's) have sessions of their own. */
-// Bun has libuv's functions only to fail at them.
+/**
+ * The engine's session of this copy of `lib`; other copies in the process (in a bundle, or a test runner)
+ * have their own.
+ */
+// Bun exports libuv's functions only to fail in them.
 const session = addon.open(() => wake(), !('bun' in process.versions))
 
 /** The addon, for this session. */
 export const native = {
-  /** From now on `turn` is called when events wait. */
+  /** Sets the function that is called when events wait. */
   open(turn: () => void): void {
     wake = turn
   },

@@ -1,4 +1,5 @@
-// TLS as Node.js's options have it, made ready for the engine: PEM texts, keys opened, whom we trust.
+// TLS options in the form of Node.js, converted for the engine: PEM texts, decrypted keys, trusted
+// authorities.
 import { createPrivateKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import tls from 'node:tls'
@@ -41,10 +42,10 @@ const TLS_SERVER_SHAPE: ShapeOf<TlsServerOptions> = {
   minVersion: isVersion,
 }
 
-/** What the engine gets: texts. */
+/** TLS options as the engine gets them: texts. */
 type Settings = Record<string, string | boolean | undefined>
 
-/** The option `ssl` of a broker: `true` says that somebody else does it. */
+/** Converts the option `ssl` of a broker; `true` means that its HTTP server does TLS. */
 export const isSsl: Check = (name, value) => {
   if (typeof value === 'boolean') return
   if (value === null || typeof value !== 'object') throw invalidType(name, 'a boolean or an object', value)
@@ -61,7 +62,7 @@ export function secureContextSettings(options: SecureContextOptions): Settings {
   return material('setSecureContext', options ?? {})
 }
 
-/** Of a client that is to speak TLS. */
+/** Converts the options of a client that uses TLS. */
 export function clientSettings(options: TlsClientOptions): Settings {
   const { ca, cert, key, passphrase, rejectUnauthorized, servername, minVersion } = options
   if ((cert === undefined) !== (key === undefined)) {
@@ -97,7 +98,7 @@ function text(pem: Pem | readonly Pem[]): string {
     .join('\n')
 }
 
-/** Every form of key that Node.js reads, as the one that the engine reads. */
+/** Converts any form of key that Node.js reads to the one that the engine reads. */
 function openKey(where: string, key: Pem, passphrase: string | undefined): string {
   try {
     const opened = createPrivateKey({ key: text(key), passphrase })
@@ -112,7 +113,7 @@ function openKey(where: string, key: Pem, passphrase: string | undefined): strin
 
 let hasTrust = false
 
-/** Clients that name no `ca` trust whom Node.js trusts. */
+/** Passes the authorities that Node.js trusts to the engine, for clients without `ca`. */
 function trustAsNodeDoes(): void {
   if (hasTrust) return
   hasTrust = true
@@ -120,7 +121,7 @@ function trustAsNodeDoes(): void {
   native.trust(all.join('\n'))
 }
 
-/** Since Node.js 22.15: what `NODE_EXTRA_CA_CERTS` and `--use-system-ca` say is in it. */
+/** Since Node.js 22.15 this includes `NODE_EXTRA_CA_CERTS` and `--use-system-ca`. */
 function newer(module: object): string[] {
   return (module as { getCACertificates(type: 'default'): string[] }).getCACertificates('default')
 }
@@ -131,7 +132,7 @@ function extra(): string[] {
   try {
     return [readFileSync(file, 'latin1')]
   } catch {
-    // Node.js has warned about it at its start.
+    // Node.js has warned about it at startup.
     return []
   }
 }

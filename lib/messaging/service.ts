@@ -1,5 +1,5 @@
-// Services: methods behind a subject. A call is a request with the data `[name, args]`; its answer is the result, or
-// says in its headers what was thrown.
+// Services: methods behind a subject. A call is a request with data `[name, args]`; its reply has the result,
+// or in its headers the error that was thrown.
 
 import type { InFlight } from '../async/in-flight'
 import { FabricError, invalidType, shown } from '../values/errors'
@@ -7,9 +7,9 @@ import { type AnswerIterator, mapAnswers } from './answers'
 import type { Message } from './message'
 import type { Subscription } from './subscription'
 
-/** All services of a client share the calls unless they say otherwise. */
+/** Services on one subject share the calls by default. */
 export const SERVICE_QUEUE = '0'
-/** A thrown text travels in the headers, which have a bound. */
+/** Longest error text, since it is sent in the headers, which have a bound. */
 const MAX_ERROR_TEXT = 10_000
 const NOT_DEFINED = 'ERR_NOT_DEFINED'
 const THROWN = 'ERR_SERVICE'
@@ -19,7 +19,7 @@ export function checkImplementation(implementation: unknown): asserts implementa
   throw invalidType('the service', 'an object with methods', implementation)
 }
 
-/** Answers the calls that arrive. Each is on its own: one that hangs holds up no other. */
+/** Serves the calls that arrive, concurrently: one that hangs does not delay others. */
 export function serve(subscription: Subscription, implementation: object, serving: InFlight): void {
   subscription.emitter.on('message', (message: Message) => {
     if (!message.isRequest()) return
@@ -28,7 +28,7 @@ export function serve(subscription: Subscription, implementation: object, servin
   })
 }
 
-/** Never rejects: what goes wrong is the caller's to hear, and who is gone hears nothing. */
+/** Handles one call. Never rejects: errors are sent to the caller, unless it is gone. */
 async function answer(message: Message, implementation: object): Promise<void> {
   let result: unknown
   try {
@@ -41,7 +41,7 @@ async function answer(message: Message, implementation: object): Promise<void> {
   try {
     await message.respond(result)
   } catch (error) {
-    // Nothing was sent then. In every other case nobody waits any more.
+    // Nothing was sent then. In every other case the caller is gone.
     if ((error as FabricError).code === 'ERR_ENCODE') await refuse(message, error)
   }
 }
@@ -60,7 +60,7 @@ function readCall(message: Message): [name: string, args: unknown[]] {
   return [call[0], (call[1] ?? []) as unknown[]]
 }
 
-/** What every object has is no method of a service, unless it has it itself. */
+/** Returns a method of the service. What every object inherits is none, unless the service defines it. */
 function methodOf(implementation: object, name: string): (...args: unknown[]) => unknown {
   const isReachable = Object.hasOwn(implementation, name) || !(name in Object.prototype)
   const method: unknown = isReachable ? (implementation as Record<string, unknown>)[name] : undefined
@@ -68,7 +68,7 @@ function methodOf(implementation: object, name: string): (...args: unknown[]) =>
   throw new FabricError(`${shown(name)} not defined`, NOT_DEFINED)
 }
 
-/** Anything can be thrown, also what throws when it is looked at. */
+/** Returns text and code of what was thrown, which can be anything, even an object that throws on access. */
 function read(error: unknown): { text: string; code: string | number | undefined } {
   try {
     const { message, code } = (error ?? {}) as { message?: unknown; code?: unknown }
@@ -80,17 +80,17 @@ function read(error: unknown): { text: string; code: string | number | undefined
   }
 }
 
-/** What the service of this answer has thrown, if it has. */
+/** Returns the error that a reply carries, if any. */
 function thrown(answer: Message): FabricError | undefined {
   const { error, code } = answer.headers ?? {}
   if (typeof error !== 'string' || error === '') return undefined
   return new FabricError(error, typeof code === 'number' || typeof code === 'string' ? code : THROWN)
 }
 
-/** Members that JavaScript itself asks any object for. A service cannot have methods of these names for its callers. */
+/** Members that JavaScript itself looks up on any object, so that methods of these names cannot be called. */
 const LOCAL: ReadonlySet<string> = new Set(['then', 'toJSON'])
 
-/** An object whose every member is a method. */
+/** Returns an object whose every member is a method. */
 function proxy<T>(invoke: (name: string, args: unknown[]) => unknown): T {
   return new Proxy(Object.create(null) as object, {
     get: (_target, name) => {

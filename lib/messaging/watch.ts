@@ -1,7 +1,7 @@
-// What `client.watch` does with a message unless told otherwise.
+// The default callback of `client.watch`.
 import type { Message } from './message'
 
-/** Prints time, subject and data. A payload that cannot be decoded is told by its length: a look must not end the process. */
+/** Prints time, subject and data; of a payload that cannot be decoded, its length. */
 export function print(message: Message): void {
   console.log(new Date().toISOString(), message.subject, dataOf(message))
 }

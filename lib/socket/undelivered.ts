@@ -1,4 +1,4 @@
-// What a socket leaves behind: messages that the other side is not known to have handled.
+// Messages of a closed socket that the other side is not known to have handled.
 import type { Headers } from '../../index'
 import type { EventReader } from '../engine/event-reader'
 import { MessageData } from '../messaging/message'
@@ -6,7 +6,7 @@ import { copyOut } from '../values/copy-out'
 import { parseHeaders } from '../values/headers'
 import type { SendWindow } from './window'
 
-/** One of them. `write` of another socket takes it in place of a value, with its headers. */
+/** Such a message. `write` of another socket accepts it instead of a value, with its headers. */
 export class UndeliveredMessage extends MessageData {
   /** 1 for the first message that was written to the socket. */
   readonly seq: number
@@ -31,7 +31,10 @@ export class Undelivered {
     return [...this.#messages]
   }
 
-  /** Reads an event *undelivered*. One without a number was written last, after the engine had closed the socket. */
+  /**
+   * Reads an event *undelivered*. A message without a number was written after the engine had closed the
+   * socket.
+   */
   read(event: EventReader, window: SendWindow): void {
     const seq = event.f64()
     const text = event.optStr()

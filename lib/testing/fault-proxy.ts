@@ -1,4 +1,4 @@
-// A TCP relay that a test puts between a client and a server, and whose faults it chooses.
+// A TCP relay between a client and a server, whose faults a test controls.
 import { EventEmitter, once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import type { Direction, FaultProxyOptions, Faults, FaultProxy as Promised } from '../../types/testing'
@@ -26,7 +26,7 @@ const PROXY_SHAPE: ShapeOf<FaultProxyOptions> = {
   toClient: (_name, value) => checkFaults(value as Faults),
 }
 
-/** Resolves when it listens. */
+/** Starts a proxy, and resolves when it listens. */
 export async function faultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
   checkOptions('faultProxy', options, PROXY_SHAPE)
   const target = targetOf(options?.target)
@@ -66,7 +66,7 @@ export class FaultProxy extends EventEmitter<FaultProxyEvents> {
     return `http://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.#port}`
   }
 
-  /** How many connections are open. */
+  /** The number of open connections. */
   get connections(): number {
     return this.#connections.size
   }
@@ -81,12 +81,12 @@ export class FaultProxy extends EventEmitter<FaultProxyEvents> {
     }
   }
 
-  /** Where new connections go from now on. */
+  /** Connects later connections to `target`. */
   retarget(target: string | number): void {
     this.#target = targetOf(target)
   }
 
-  /** Sets the named faults; the others stay as they are. */
+  /** Sets the named faults; the others stay unchanged. */
   set(faults: Faults, direction: Direction = 'both'): void {
     checkFaults(faults)
     for (const way of ways(direction)) Object.assign(this.#lanes[way].faults, faults)
@@ -105,14 +105,14 @@ export class FaultProxy extends EventEmitter<FaultProxyEvents> {
     for (const way of ways(direction)) for (const connection of this.#connections) connection.halfClose(way)
   }
 
-  /** Resets every connection, and takes new ones. Resolves with how many there were. */
+  /** Resets every connection; new ones are accepted. Resolves with how many there were. */
   async cut(): Promise<number> {
     const all = [...this.#connections]
     await Promise.all(all.map(connection => connection.reset()))
     return all.length
   }
 
-  /** Cuts, and refuses new connections until `restore`. */
+  /** Resets every connection, and refuses new ones until `restore`. */
   async refuse(): Promise<void> {
     const server = this.#server
     this.#server = undefined
@@ -121,7 +121,7 @@ export class FaultProxy extends EventEmitter<FaultProxyEvents> {
     await closed
   }
 
-  /** Ends every fault: what was held passes, and new connections are taken. */
+  /** Ends every fault: what was held back passes, and new connections are accepted. */
   async restore(): Promise<void> {
     for (const lane of Object.values(this.#lanes)) {
       for (const name of Object.keys(lane.faults)) delete lane.faults[name as keyof Faults]
@@ -165,7 +165,7 @@ export class FaultProxy extends EventEmitter<FaultProxyEvents> {
   }
 }
 
-/** A client, the server, and what passes between them. */
+/** One relayed connection: client, server, and a pipe in each direction. */
 class Connection {
   readonly gone: Promise<unknown>
   readonly #client: Socket
@@ -183,7 +183,7 @@ class Connection {
       toClient: new Pipe(this.#server, client, lanes.toClient, toClient, reset),
     }
     const sides = [client, this.#server]
-    // A side that was reset, or cannot be reached: so is the other one.
+    // If one side is reset or cannot be reached, reset the other one.
     for (const side of sides) side.on('error', reset)
     this.gone = Promise.all(sides.map(side => new Promise(resolve => side.once('close', resolve))))
   }
@@ -211,14 +211,14 @@ function newLane(): Lane {
   return { faults: {}, isHeld: false, flips: 0, passed: { bytes: 0, flipped: 0, resets: 0 } }
 }
 
-/** `http://host:port`, `host:port`, or a port of this machine. */
+/** Parses `http://host:port`, `host:port`, or a port of this machine. */
 function targetOf(target: unknown): Target {
   if (typeof target !== 'string' && typeof target !== 'number')
     throw invalidType('target', 'an address or a port', target)
   const text = typeof target === 'number' ? `127.0.0.1:${target}` : target
   try {
     const hasScheme = /^\w+:\/\//.test(text)
-    // A scheme that has no port of its own, so that none is left out.
+    // A scheme without a default port, so that the URL parser does not drop one.
     const { hostname, port, protocol } = new URL(hasScheme ? text : `tcp://${text}`)
     const number = Number(port || { 'http:': 80, 'ws:': 80, 'https:': 443, 'wss:': 443 }[protocol])
     if (number > 0) return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: number }

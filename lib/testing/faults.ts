@@ -18,7 +18,7 @@ export function checkFaults(faults: Faults): void {
   checkOptions('faults', faults, FAULTS_SHAPE)
 }
 
-/** The directions that `direction` names. */
+/** Returns the directions that `direction` names. */
 export function ways(direction: Direction): readonly OneWay[] {
   if (direction === 'both') return ['toServer', 'toClient']
   if (direction === 'toServer' || direction === 'toClient') return [direction]

@@ -1,3 +1,3 @@
-// `selvedge/testing`, by name. The contract with its documentation is types/testing.d.ts.
+// The public names of `selvedge/testing`. Their contract and documentation are in types/testing.d.ts.
 export { type FaultProxy, faultProxy } from './fault-proxy'
 export { type MemoryFabric, memoryFabric } from './memory-fabric'

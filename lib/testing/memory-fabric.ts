@@ -1,11 +1,12 @@
-// A fabric for one test: a broker without a port, and clients of it. Isolated from the fabric that a process shares.
+// A fabric for one test: a broker without a port, and its clients, isolated from the fabric that the process
+// shares.
 import type { ConnectOptions } from '../../index'
 import type { MemoryFabricOptions } from '../../types/testing'
 import { type ConatServer, init } from '../broker/broker'
 import type { Client } from '../client/client'
 import { FabricError } from '../values/errors'
 
-/** Quick to come back, so that a test of reconnecting takes no longer than it must. */
+/** Fast reconnects, so that tests of reconnecting take no longer than necessary. */
 const QUICK: ConnectOptions = { reconnectionDelay: 5, reconnectionDelayMax: 50 }
 
 export function memoryFabric(options: MemoryFabricOptions = {}): MemoryFabric {

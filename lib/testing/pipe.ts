@@ -1,14 +1,14 @@
-// One direction of one connection: takes bytes from one side, and gives them to the other when and as the faults say.
+// One direction of one connection: reads bytes from one side, and writes them to the other as the faults say.
 import type { Socket } from 'node:net'
 import type { Faults } from '../../types/testing'
 import type { Random } from './random'
 
-/** What a direction of all connections has in common. */
+/** What all connections share, for one direction. */
 export interface Lane {
   readonly faults: Faults
-  /** Nothing passes. What has come waits, as a network that comes back delivers what TCP repeats. */
+  /** Nothing passes. What has arrived waits, as TCP would repeat it when the network is back. */
   isHeld: boolean
-  /** Bits to flip in what passes next. */
+  /** The number of next pieces in which to flip a bit. */
   flips: number
   readonly passed: { bytes: number; flipped: number; resets: number }
 }
@@ -18,11 +18,11 @@ interface Piece {
   due: number
 }
 
-/** Bytes that a pipe holds before it stops reading. */
+/** Bytes that a pipe queues before it stops reading. */
 const MAX_HELD_BYTES = 1024 * 1024
-/** The same in pieces, which can be bytes. */
+/** The same in pieces, which may be single bytes. */
 const MAX_PIECES = 4096
-/** A limited bandwidth is spent in pieces of so many ms. */
+/** Milliseconds of limited bandwidth that one piece uses at most. */
 const BANDWIDTH_STEP = 20
 
 export class Pipe {
@@ -35,7 +35,7 @@ export class Pipe {
   #held = 0
   /** When the last piece is due: later ones are never earlier. */
   #last = 0
-  /** When the bandwidth has a byte free. */
+  /** When the bandwidth allows the next byte. */
   #free = 0
   #timer: NodeJS.Timeout | undefined
   #turn: NodeJS.Immediate | undefined
@@ -56,23 +56,23 @@ export class Pipe {
     sink.on('drain', () => this.pump())
   }
 
-  /** No more bytes to the sink, which hears the end. */
+  /** Ends the sink; no more bytes are written to it. */
   halfClose(): void {
     if (this.#isDone) return
     this.#isDone = true
     this.#drop()
     this.#sink.end()
-    // Read on, so that the other end of the source is not blocked, and throw away.
+    // Continue reading and discard, so that the other end of the source is not blocked.
     this.#source.resume()
   }
 
-  /** Nothing more, and nobody is told. */
+  /** Stops for good, without telling either side. */
   stop(): void {
     this.#isDone = true
     this.#drop()
   }
 
-  /** Passes on what is due. */
+  /** Writes what is due. */
   pump(): void {
     this.#unschedule()
     if (this.#isDone || this.#lane.isHeld) return
@@ -87,7 +87,7 @@ export class Pipe {
       this.#pieces.shift()
       this.#held -= piece.bytes.length
       if (!this.#pass(piece.bytes)) return
-      // Pieces written in one turn would travel together.
+      // Pieces written in one turn would be merged.
       if (this.#lane.faults.slice && this.#pieces.length > 0) {
         this.#turn = setImmediate(() => this.pump())
         return
@@ -131,7 +131,7 @@ export class Pipe {
     return this.#last
   }
 
-  /** Whether the connection still stands. */
+  /** Returns whether the connection is still open. */
   #pass(bytes: Buffer): boolean {
     const { flip = 0, reset = 0 } = this.#lane.faults
     const { passed } = this.#lane
@@ -164,11 +164,11 @@ export class Pipe {
   }
 }
 
-/** The places of 0 to below `length` that are struck, each with this chance. */
+/** Returns the positions below `length` that are hit, each with probability `chance`. */
 function chancesWithin(length: number, chance: number, random: Random): number[] {
   const struck: number[] = []
   if (chance >= 1) return Array.from({ length }, (_, at) => at)
-  // The gaps between hits are geometric: a draw a hit, not a byte.
+  // The gaps between hits are geometric: one random number for each hit, not for each byte.
   const gap = (): number => Math.floor(Math.log(1 - random.next()) / Math.log(1 - chance))
   for (let at = gap(); at < length; at += 1 + gap()) struck.push(at)
   return struck

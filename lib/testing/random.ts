@@ -1,6 +1,6 @@
 // Seeded randomness: the same seed makes the same choices.
 
-/** Numbers from 0 to below 1 (mulberry32). */
+/** A generator of numbers from 0 to below 1 (mulberry32). */
 export class Random {
   #state: number
 
@@ -15,12 +15,12 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 
-  /** An integer from 0 to below `end`. */
+  /** Returns an integer from 0 to below `end`. */
   below(end: number): number {
     return Math.floor(this.next() * end)
   }
 
-  /** Randomness of its own for part `number`, whatever the other parts draw. */
+  /** Returns a generator for part `number` that does not depend on what other parts draw. */
   fork(number: number): Random {
     return new Random(Math.imul(this.#state ^ (number + 1), 0x9e3779b1))
   }

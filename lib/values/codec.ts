@@ -1,5 +1,5 @@
-// Values to MessagePack or JSON bytes and back. Same bytes as `encode(value, {ignoreUndefined: true})` of
-// @msgpack/msgpack; bin and short strings take a short cut.
+// Encodes values as MessagePack or JSON, and decodes them. Same bytes as `encode(value, {ignoreUndefined:
+// true})` of @msgpack/msgpack, with fast paths for bin and short strings.
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { copyOut } from './copy-out'
 import { FabricError, invalidType, invalidValue } from './errors'
@@ -11,16 +11,16 @@ export enum DataEncoding {
   JsonCodec = 1,
 }
 
-/** The longest string of MessagePack's one-byte header. */
+/** The longest string with a one-byte header in MessagePack. */
 const FIXSTR = 31
 const NIL = 0xc0
 export const BIN8 = 0xc4
-/** An encoder that has grown past this is dropped: it would keep its buffer for ever. */
+/** An encoder whose buffer has grown beyond this is dropped, since it never shrinks. */
 const KEPT_SIZE = 1024 * 1024
-/** Up to here a loop over bytes beats the native search. */
+/** Up to this length a loop over bytes is faster than the native search. */
 const SHORT_SEARCH = 128
 
-/** The true one: a subclass of the user may say another. */
+/** The real length; a user's subclass may override it. */
 export const byteLengthOf = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   'length',
@@ -36,7 +36,7 @@ export function encodeMsgPack(value: unknown): Uint8Array {
   try {
     const bytes = encoder.encodeSharedRef(value)
     if (bytes.byteLength > KEPT_SIZE) encoder = new Encoder({ ignoreUndefined: true })
-    // Somebody else's JSON may have such a key, and no reader takes it: it would cost the socket.
+    // JSON from elsewhere may have such a key. Readers refuse it, which would close the socket.
     if (mayHoldProto(bytes)) decoder.decode(bytes)
     return bytes
   } catch (cause) {
@@ -59,7 +59,7 @@ function unencodable(cause: unknown): FabricError {
 export function encodeJson(value: unknown): Uint8Array {
   try {
     const text = JSON.stringify(value) ?? 'null'
-    // No reader takes it.
+    // Readers refuse it.
     if (isTooDeep(text)) throw Error(`nested deeper than ${MAX_DEPTH} levels`)
     return Buffer.from(text)
   } catch (cause) {
@@ -73,7 +73,7 @@ export function isShortAscii(text: string): boolean {
   return true
 }
 
-/** A buffer that was transferred away looks as if it were empty. */
+/** Throws for a buffer that was transferred away, which would look empty. */
 export function checkAttached(bytes: Uint8Array): void {
   if (byteLengthOf.call(bytes) > 0) return
   try {
@@ -83,7 +83,7 @@ export function checkAttached(bytes: Uint8Array): void {
   }
 }
 
-/** The value in `source[start..end]`. An empty payload is `undefined`. */
+/** Decodes `source[start..end]`. An empty payload is `undefined`. */
 export function decodeAt(source: Buffer, start: number, end: number, encoding: number): unknown {
   if (start === end) return undefined
   if (encoding === DataEncoding.MsgPack) {
@@ -123,14 +123,14 @@ function decodeBytes(bytes: Buffer, encoding: number): unknown {
   throw new FabricError(`unknown encoding ${encoding}`, 'ERR_DECODE')
 }
 
-/** The bytes of a value, the caller's to keep. */
+/** Encodes a value; the caller may keep the bytes. */
 export function encode({ encoding = 0, mesg }: { encoding?: DataEncoding; mesg: unknown }): Buffer {
   checkEncoding(encoding)
   if (isUint8Array(mesg)) checkAttached(mesg)
   return Buffer.from(encoding === DataEncoding.MsgPack ? encodeMsgPack(mesg) : encodeJson(mesg))
 }
 
-/** The value of some bytes. */
+/** Decodes a value. */
 export function decode({ encoding = 0, data }: { encoding?: DataEncoding; data: Uint8Array }): unknown {
   checkEncoding(encoding)
   if (!(data instanceof Uint8Array)) throw invalidType('data', 'a Uint8Array', data)

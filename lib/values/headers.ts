@@ -1,4 +1,4 @@
-// Headers to JSON text and back.
+// Converts headers to JSON text and back.
 import type { Headers } from '../../index'
 import { FabricError, invalidType } from './errors'
 import { Buffer } from './platform'
@@ -8,12 +8,15 @@ export const SOCKET_HEADER_SEQ = 'CN-SocketSeq'
 export const REPLY_HEADER = 'CN-Reply'
 
 const RESERVED = 'CN-'
-/** What a server of this wire takes of a publish: `MAX_HEADERS_BYTES` and `MAX_HEADERS_DEPTH` of src/wire/socketio. */
+/**
+ * What a server of this wire takes of a publish: `MAX_HEADERS_BYTES` and `MAX_HEADERS_DEPTH` of
+ * src/wire/socketio.
+ */
 const MAX_BYTES = 896 * 1024
 const MAX_DEPTH = 62
 const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [34, 92, 91, 93, 123, 125]
 
-/** The text of some headers; `undefined` is none. */
+/** Returns headers as JSON text, or `null` if there are none. */
 export function headersText(headers: Headers | null | undefined): string | null {
   if (headers === undefined) return null
   let text: string | undefined
@@ -29,9 +32,9 @@ export function headersText(headers: Headers | null | undefined): string | null 
   return text
 }
 
-/** The engine drops what no server takes: that must be said here, where the caller hears it. */
+/** Throws for headers that no server accepts. The engine would drop them, and the caller would not know. */
 function checkFits(text: string): void {
-  // Each level has two brackets, so that short headers need no look at all.
+  // Each level takes two brackets, so short headers need no check.
   if (text.length > 2 * MAX_DEPTH && depthOf(text) > MAX_DEPTH) {
     throw new FabricError(`headers are nested deeper than ${MAX_DEPTH} levels`, 'ERR_ENCODE')
   }
@@ -41,7 +44,7 @@ function checkFits(text: string): void {
   throw new FabricError(`headers take ${bytes} bytes as JSON, more than ${MAX_BYTES}`, 'ERR_ENCODE')
 }
 
-/** How deep arrays and objects of a valid JSON text are nested. */
+/** Returns how deep the arrays and objects of a valid JSON text are nested. */
 function depthOf(text: string): number {
   let depth = 0
   let deepest = 0
@@ -58,7 +61,10 @@ function depthOf(text: string): number {
   return deepest
 }
 
-/** The same for a socket, whose own headers an application must not set: it may pass on what it received. */
+/**
+ * As `headersText` for a socket: leaves out reserved headers, which an application may have received and
+ * passed on.
+ */
 export function socketHeadersText(headers: Headers | null | undefined): string | null {
   if (headers === undefined || headers === null) return null
   const text = headersText(headers) as string
@@ -69,7 +75,7 @@ export function socketHeadersText(headers: Headers | null | undefined): string |
   )
 }
 
-/** What a message carries; text that is no JSON is the engine's mistake and counts as none. */
+/** Parses the headers of a message. Invalid JSON would be a bug of the engine, and counts as no headers. */
 export function parseHeaders(text: string): Headers | null {
   return JSON.parse(text) as Headers | null
 }

@@ -1,16 +1,16 @@
-// Looks over MessagePack before it is decoded: a decoder makes room for what a header claims, and a few bytes can claim
-// gigabytes. Also bounds the nesting, for whoever walks over the value.
-// Not a validator: what is malformed otherwise, the decoder says.
+// Scans MessagePack before it is decoded, because a decoder allocates what a header claims, and a few bytes
+// can claim gigabytes. Also bounds the nesting, for code that recurses into the value. Not a validator: the
+// decoder reports other errors.
 import type { Buffer } from './platform'
 
-/** Deepest nesting of a value that is handed to a program. */
+/** Deepest nesting of a value that an application gets. */
 export const MAX_DEPTH = 1024
 
-/** What is wrong with the bytes, if anything is. */
+/** Returns what is wrong with the bytes, if anything. */
 export function findBadLength(bytes: Buffer): string | undefined {
   if (!mayHaveBadLength(bytes)) return undefined
   const missing: number[] = []
-  /** Elements that were claimed and have not come. Each takes a byte at least. */
+  /** Elements that were claimed and have not been seen. Each takes at least one byte. */
   let owed = 0
   let at = 0
   const end = bytes.length
@@ -29,18 +29,18 @@ export function findBadLength(bytes: Buffer): string | undefined {
       if (missing.length > MAX_DEPTH) return `nested deeper than ${MAX_DEPTH} levels`
     }
     while (missing.length > 0 && missing[missing.length - 1] === 0) missing.pop()
-    // The decoder looks at one value, and so does this.
+    // The decoder reads one value, and so does this.
     if (missing.length === 0) return undefined
   }
   return undefined
 }
 
-/** Short headers claim 15 at most, and short texts cannot be deep: nothing to look for. */
+/** Short headers claim 15 elements at most, and short payloads cannot be deep: no scan is needed. */
 function mayHaveBadLength(bytes: Buffer): boolean {
   return bytes.length > MAX_DEPTH || LONG_HEADERS.some(header => bytes.includes(header))
 }
 
-/** How many values the one at `at` has inside. */
+/** Returns how many values the one at `at` contains. */
 function elementsOf(bytes: Buffer, first: number, at: number): number {
   if (first >= 0x80 && first <= 0x8f) return (first & 15) * 2
   if (first >= 0x90 && first <= 0x9f) return first & 15
@@ -52,7 +52,7 @@ function elementsOf(bytes: Buffer, first: number, at: number): number {
   return isMap ? count * 2 : count
 }
 
-/** How many bytes the value at `at` takes, without the values inside. */
+/** Returns the size of the value at `at` in bytes, without the values in it. */
 function sizeOf(bytes: Buffer, first: number, at: number): number {
   if (first >= 0xa0 && first <= 0xbf) return 1 + (first & 31)
   if (first < 0xc0 || first >= 0xe0) return 1
@@ -85,7 +85,7 @@ const SIZES: readonly Size[] = [
   ...[fixed(3), fixed(5), fixed(3), fixed(5)],
 ]
 
-/** The same bound for a JSON text: brackets that are open outside of texts. */
+/** Returns whether a JSON text is nested too deeply; counts open brackets outside of strings. */
 export function isTooDeep(text: string): boolean {
   if (text.length <= 2 * MAX_DEPTH) return false
   let depth = 0

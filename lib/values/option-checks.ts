@@ -1,10 +1,10 @@
-// The shape of options: unknown names and wrong types are refused. Defaults are the engine's (engine/defaults.ts).
+// Checks options: unknown names and wrong types are refused. Defaults are in engine/defaults.ts.
 import { checkEncoding } from './codec'
 import { FabricError, invalidType, outOfRange } from './errors'
 import { isUint8Array } from './platform'
 
 const MAX_U32 = 0xffffffff
-/** The longest that a Node timer can wait. */
+/** The longest delay of a timer of Node.js, in ms. */
 const MAX_DURATION = 0x7fffffff
 
 export type Check = (name: string, value: unknown) => void
@@ -27,14 +27,14 @@ export const isNumber: Check = (name, value) => {
   if (!Number.isFinite(value)) throw outOfRange(name, 'finite', value)
 }
 
-/** Milliseconds, more than none. */
+/** Milliseconds, more than 0. */
 export const isTimeout: Check = (name, value) => {
   isNumber(name, value)
   if ((value as number) <= 0) throw mustBePositive(name, value)
   if ((value as number) > MAX_DURATION) throw outOfRange(name, `at most ${MAX_DURATION}`, value as number)
 }
 
-/** Milliseconds; zero and less have a meaning of their own. */
+/** Milliseconds; 0 and less have a meaning of their own. */
 export const isDuration: Check = (name, value) => {
   isNumber(name, value)
   if ((value as number) > MAX_DURATION) throw outOfRange(name, `at most ${MAX_DURATION}`, value as number)
@@ -65,7 +65,10 @@ function mustBePositive(name: string, value: unknown): FabricError {
   return new FabricError(`${name} must be positive, got ${String(value)}`, 'ERR_OUT_OF_RANGE')
 }
 
-/** Refuses what is no plain object, has unknown names, or has wrong values. `undefined` counts as left out. */
+/**
+ * Throws if `options` is not a plain object, or has unknown names or wrong values. `undefined` counts as
+ * absent.
+ */
 export function checkOptions(where: string, options: object | undefined, shape: Shape): void {
   if (options === undefined) return
   if (options === null || typeof options !== 'object')
@@ -79,7 +82,7 @@ export function checkOptions(where: string, options: object | undefined, shape: 
   }
 }
 
-/** The named options that were given, as JSON for the engine. */
+/** Returns those of the named options that were given, as JSON for the engine. */
 export function pick(options: object, names: readonly string[]): Record<string, unknown> {
   const picked: Record<string, unknown> = {}
   for (const name of names) {

@@ -1,15 +1,16 @@
-// Patterns with a value each, and those that a subject matches: a trie of tokens, so that a look costs no look at all of them.
+// Maps patterns to values and finds those that a subject matches: a trie of tokens, so that not every pattern
+// is tried.
 import { FabricError, shown } from './errors'
 import { isValidSubject, isValidSubjectWithoutWildcards } from './subjects'
 
-/** One token further. Maps, not objects: a token may be called `__proto__`. */
+/** The next token. A Map and not an object, since a token may be called `__proto__`. */
 interface Node<T> {
   readonly next: Map<string, Node<T>>
-  /** The pattern that ends here. */
+  /** The pattern that ends at this node. */
   entry: { readonly pattern: string; value: T } | undefined
 }
 
-/** Holds one value for each pattern. */
+/** A map with one value for each pattern. */
 export class Patterns<T = unknown> implements Iterable<[pattern: string, value: T]> {
   #root: Node<T> = newNode()
   #size = 0
@@ -20,7 +21,7 @@ export class Patterns<T = unknown> implements Iterable<[pattern: string, value: 
 
   /** A copy: patterns to values. */
   get patterns(): Record<string, T> {
-    // Makes an own property even of `__proto__`.
+    // Creates an own property even for `__proto__`.
     return Object.fromEntries(this)
   }
 
@@ -49,7 +50,7 @@ export class Patterns<T = unknown> implements Iterable<[pattern: string, value: 
     return this.#find(pattern)?.entry !== undefined
   }
 
-  /** Whether it was there. Branches that lead to nothing are cut off. */
+  /** Removes a pattern, and branches that lead nowhere. Returns whether it was there. */
   delete(pattern: string): boolean {
     const path: { node: Node<T>; token: string }[] = []
     let node: Node<T> | undefined = this.#root
@@ -74,7 +75,7 @@ export class Patterns<T = unknown> implements Iterable<[pattern: string, value: 
     this.#size = 0
   }
 
-  /** The patterns that a message to `subject` reaches. */
+  /** Returns the patterns that `subject` matches. */
   matches(subject: string): string[] {
     const found: string[] = []
     this.#visit(subject, pattern => {
@@ -88,12 +89,12 @@ export class Patterns<T = unknown> implements Iterable<[pattern: string, value: 
     return this.#visit(subject, () => true)
   }
 
-  /** As data, for `deserialize`. */
+  /** Returns the content as plain data, for `deserialize`. */
   serialize(): { patterns: Record<string, T> } {
     return { patterns: this.patterns }
   }
 
-  /** Takes over what another one has serialized, in place of its own. */
+  /** Replaces the content with what another map has serialized. */
   deserialize(state: { patterns: Record<string, T> }): void {
     const fresh = new Patterns<T>()
     for (const [pattern, value] of Object.entries(state.patterns)) fresh.set(pattern, value)
@@ -118,7 +119,7 @@ export class Patterns<T = unknown> implements Iterable<[pattern: string, value: 
     return node
   }
 
-  /** Level by level, until `visit` says that it is enough; whether it did. A subject of many tokens costs no stack. */
+  /** Visits level by level, without recursion. Returns whether `visit` stopped it by returning `true`. */
   #visit(subject: string, visit: (pattern: string) => boolean): boolean {
     if (!isValidSubjectWithoutWildcards(subject)) return false
     let level = [this.#root]

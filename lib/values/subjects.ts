@@ -1,4 +1,5 @@
-// Names and patterns: the rules of src/subject, which __test__/values/subjects.spec.ts compares with these.
+// Validates and matches subjects and patterns by the rules of src/subject; __test__/values/subjects.spec.ts
+// compares both.
 import { FabricError, invalidType, shown } from './errors'
 import { Buffer } from './platform'
 
@@ -8,11 +9,11 @@ const MAX_SUBJECT_BYTES = 8 * 1024
 const MAX_SUBJECT_TOKENS = 512
 const [DOT, SPACE, TILDE] = [46, 32, 126]
 /**
- * White space and NUL, in Unicode's sense and in JavaScript's; and half of a surrogate pair, which has no UTF-8: the
- * engine would see U+FFFD, and take different subjects for one.
+ * White space and NUL, in Unicode's sense and in JavaScript's; and half of a surrogate pair, which has no
+ * UTF-8: the engine would see U+FFFD, and take different subjects for one.
  */
 const FORBIDDEN = /[\s\0\x85]|\p{Surrogate}/u
-/** A token `>` that another one follows. */
+/** A token `>` that is not the last one. */
 const REST_INSIDE = /(?:^|\.)>\./
 
 /** Returns whether `subject` may be published to: no wildcards. */
@@ -42,7 +43,7 @@ export function matchesPattern({ pattern, subject }: { pattern: string; subject:
   return tokens.length === expected.length
 }
 
-/** Every subject that is sent passes here: one look at each character, and more only at unusual ones. */
+/** Runs for every message that is sent: one check for each character, and more only for unusual ones. */
 function hasValidTokens(text: string): boolean {
   // A UTF-16 unit takes at most three bytes of UTF-8.
   if (text.length * 3 > MAX_SUBJECT_BYTES && Buffer.byteLength(text) > MAX_SUBJECT_BYTES) return false
@@ -70,7 +71,7 @@ export function checkSubscribeSubject(subject: string): void {
   throw new FabricError(`invalid subscribe subject '${shown(subject)}'`, 'ERR_INVALID_SUBJECT')
 }
 
-/** A socket server listens on a pattern that more tokens can follow. */
+/** Checks the pattern of a socket server, to which more tokens are appended. */
 export function checkListenSubject(subject: string): void {
   if (isValidSubject(subject) && subject !== '>' && !subject.endsWith('.>')) return
   throw new FabricError(`invalid subject '${shown(subject)}'`, 'ERR_INVALID_SUBJECT')
@@ -81,7 +82,7 @@ export function checkConnectSubject(subject: string): void {
   throw new FabricError(`invalid subject '${shown(subject)}'`, 'ERR_INVALID_SUBJECT')
 }
 
-/** An id becomes one token of a subject. */
+/** Checks an id, which becomes one token of a subject. */
 export function checkId(id: string): void {
   if (isValidSubjectWithoutWildcards(id) && !id.includes('.')) return
   throw new FabricError(
