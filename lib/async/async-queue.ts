@@ -1,5 +1,5 @@
 // The queue behind an async iterator: items wait for pulls, or pulls for items.
-import { errorFrom, type Failure } from '../values/errors'
+import { errorFrom, type Failure } from '../values/failure'
 
 type Pulled<T> = { value: T } | Failure | undefined
 type Resolve<T> = (pulled: Pulled<T>) => void

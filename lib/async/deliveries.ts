@@ -1,7 +1,7 @@
 // Promises of `send`: each settles when the other side has handled its message, or never will.
 
 import { release, retain } from '../engine/process-ref'
-import type { Failure } from '../values/errors'
+import type { Failure } from '../values/failure'
 
 interface Delivery {
   readonly seq: number

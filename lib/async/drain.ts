@@ -6,6 +6,22 @@ const DRAIN_SHAPE: ShapeOf<DrainOptions> = { deadline: isTimeout, spread: isDura
 const DEFAULT_DEADLINE = 10_000
 const DEFAULT_SPREAD = 1000
 
+/** A drain that happens once, whoever asks for it, and is waited for by all of them. */
+export class DrainOnce {
+  #running: Promise<void> | undefined
+
+  get isStarted(): boolean {
+    return this.#running !== undefined
+  }
+
+  /** Checks the options of every call; the first one's count. */
+  run(options: DrainOptions | undefined, act: (drain: Drain) => Promise<void>): Promise<void> {
+    const drain = new Drain(options)
+    this.#running ??= act(drain)
+    return this.#running
+  }
+}
+
 /** What one drain has left of its time. */
 export class Drain {
   readonly spread: number

@@ -1,7 +1,7 @@
 // Promises for something that happens to an object once, several or never: ready, drained, closed.
 
 import { release, retain } from '../engine/process-ref'
-import { type Failure, timeoutFailure } from '../values/errors'
+import { type Failure, timeoutFailure } from '../values/failure'
 
 type Settle = (failure: Failure | undefined) => void
 

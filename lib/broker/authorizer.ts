@@ -5,7 +5,7 @@ import type { ServerOptions, SystemAccounts, Visitor, VisitorCertificate } from 
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { ASKED_PERMISSION, ASKED_USER, CONNECTION_GONE } from '../engine/events'
-import { throwAsync } from '../values/errors'
+import { throwAsync } from '../values/throw-async'
 
 type Callbacks = Required<Pick<ServerOptions, 'getUser' | 'isAllowed'>>
 

@@ -9,7 +9,7 @@ import type {
   ServerOptions,
   Usage,
 } from '../../index'
-import { Drain } from '../async/drain'
+import { type Drain, DrainOnce } from '../async/drain'
 import { Waiters } from '../async/waiters'
 import { Client } from '../client/client'
 import { flush, nextHandle } from '../engine/commands'
@@ -19,7 +19,8 @@ import { BROKER_STATE, forget, route } from '../engine/events'
 import { native } from '../engine/native'
 import { ProcessRef } from '../engine/process-ref'
 import { type SecureContextOptions, secureContextSettings } from '../engine/tls'
-import { closedFailure, errorFrom, FabricError, Failure } from '../values/errors'
+import { FabricError } from '../values/errors'
+import { closedFailure, errorFrom, Failure } from '../values/failure'
 import { checkOptions, isTimeout } from '../values/option-checks'
 import { Authorizer, textOf } from './authorizer'
 import { Attachment } from './http-server'
@@ -50,7 +51,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   readonly #ready = new Waiters()
   readonly #drained = new Waiters()
   readonly #closed = new Waiters()
-  #draining: Promise<void> | undefined
+  readonly #drainOnce = new DrainOnce()
   readonly #attachment: Attachment | undefined
   readonly interest: views.Interest
   #authorizer: Authorizer | undefined
@@ -176,14 +177,12 @@ export class ConatServer extends EventEmitter<ServerEvents> {
 
   /** `drain()` was called. */
   get draining(): boolean {
-    return this.#draining !== undefined
+    return this.#drainOnce.isStarted
   }
 
   /** Lets nobody in any more, sends everybody to another broker, and closes when all have gone or the time is over. */
   async drain(options?: DrainOptions): Promise<void> {
-    const drain = new Drain(options)
-    this.#draining ??= this.#drain(drain)
-    await this.#draining
+    await this.#drainOnce.run(options, drain => this.#drain(drain))
   }
 
   async close(): Promise<void> {
@@ -204,12 +203,12 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   }
 
   ref(): this {
-    this.#ref.want(true)
+    this.#ref.ref()
     return this
   }
 
   unref(): this {
-    this.#ref.want(false)
+    this.#ref.unref()
     return this
   }
 

@@ -7,7 +7,7 @@ import { nextHandle } from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { forget, PIPE_BYTES, PIPE_END, PIPE_TAKEN, route, type Target } from '../engine/events'
 import { native } from '../engine/native'
-import { Failure } from '../values/errors'
+import { Failure } from '../values/failure'
 import type { ServerAddress } from './options'
 
 type AnyHttpServer = HttpServer | HttpsServer

@@ -17,7 +17,7 @@ import type {
   SubscriptionOptions,
   Traffic,
 } from '../../index'
-import { Drain } from '../async/drain'
+import { type Drain, DrainOnce } from '../async/drain'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import {
@@ -33,22 +33,26 @@ import {
 import { native } from '../engine/native'
 import { type Answers, ask } from '../messaging/answers'
 import { ClientContext } from '../messaging/client-context'
+import { type Message, type MessageData, messageData, type Responder } from '../messaging/message'
 import {
+  INTEREST_SHAPE,
+  LIST_SHAPE,
   MESSAGE_SHAPE,
-  type Message,
-  type MessageData,
-  messageData,
-  type Responder,
-} from '../messaging/message'
+  PUBLISH_SHAPE,
+  REQUEST_MANY_SHAPE,
+  REQUEST_SHAPE,
+} from '../messaging/options'
 import { resolvePublish, resolveReply, unwrap } from '../messaging/outcome'
 import { Permissions, type Refusal } from '../messaging/permissions'
+import { prepare } from '../messaging/prepare'
 import * as requests from '../messaging/requests'
 import { callManyProxy, callProxy, checkImplementation, SERVICE_QUEUE, serve } from '../messaging/service'
 import { type Subscription, Subscriptions } from '../messaging/subscription'
 import { print } from '../messaging/watch'
 import { ConatSocketClient } from '../socket/client-socket'
 import { ConatSocketServer } from '../socket/server'
-import { errorFrom, FabricError, Failure } from '../values/errors'
+import { FabricError } from '../values/errors'
+import { errorFrom, Failure } from '../values/failure'
 import { checkOptions, isFunction, isString } from '../values/option-checks'
 import { checkPublishSubject } from '../values/subjects'
 import { CLIENT_SHAPE, openSettings, shownOptions } from './options'
@@ -70,7 +74,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   readonly #session = new Session()
   readonly #permissions = new Permissions()
   #isGone = false
-  #drained: Promise<void> | undefined
+  readonly #drainOnce = new DrainOnce()
   #users = 1
 
   constructor(options: ConnectOptions = {}, broker?: number, own = false) {
@@ -126,12 +130,12 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   ref(): this {
-    this.#session.ref.want(true)
+    this.#session.ref.ref()
     return this
   }
 
   unref(): this {
-    this.#session.ref.want(false)
+    this.#session.ref.unref()
     return this
   }
 
@@ -157,14 +161,12 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   /** `drain()` was called. */
   get draining(): boolean {
-    return this.#drained !== undefined
+    return this.#drainOnce.isStarted
   }
 
   /** Ends servers and sockets in order, lets subscriptions be read out and answers arrive, and closes; whoever shares it. */
   async drain(options?: DrainOptions): Promise<void> {
-    const drain = new Drain(options)
-    this.#drained ??= this.#drain(drain)
-    await this.#drained
+    await this.#drainOnce.run(options, drain => this.#drain(drain))
   }
 
   async close(): Promise<void> {
@@ -214,7 +216,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   async publish(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
     this.#checkPublish(subject, options?.noThrow)
-    checkOptions('publish', options, requests.PUBLISH_SHAPE)
+    checkOptions('publish', options, PUBLISH_SHAPE)
     const wait = options?.waitForInterest ?? false
     return await resolvePublish(requests.publish(this.#context, this, subject, data, options, wait), options)
   }
@@ -233,7 +235,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   request(subject: string, data?: unknown, options?: RequestOptions): Promise<Message | undefined>
   async request(subject: string, data?: unknown, options?: RequestOptions): Promise<Message | undefined> {
     this.#checkPublish(subject, options?.noThrow)
-    checkOptions('request', options, requests.REQUEST_SHAPE)
+    checkOptions('request', options, REQUEST_SHAPE)
     const outcome = await requests.request(this.#context, this, subject, data, options)
     if (options?.noThrow && outcome instanceof Failure) return undefined
     return unwrap<Message>(outcome)
@@ -242,11 +244,14 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   requestMany(subject: string, data?: unknown, options?: RequestManyOptions): Answers {
     return ask(this.#context, this, options, () => {
       this.#checkPublish(subject)
-      checkOptions('requestMany', options, requests.REQUEST_MANY_SHAPE)
+      checkOptions('requestMany', options, REQUEST_MANY_SHAPE)
       this.#context.checkSend()
       const wait = requests.waitOf(options, true)
-      const headers = requests.prepare(data, options)
-      return ticket => this.#context.countSent(commands.request(this.client, ticket, wait, subject, headers))
+      const message = prepare(data, options)
+      return ticket => {
+        commands.request(this.client, ticket, wait, subject, message)
+        this.#context.countSent(message.length)
+      }
     })
   }
 
@@ -264,13 +269,13 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   call<T = any>(subject: string, options?: RequestOptions): Remote<T> {
     checkPublishSubject(subject)
-    checkOptions('call', options, requests.REQUEST_SHAPE)
+    checkOptions('call', options, REQUEST_SHAPE)
     return callProxy(data => this.request(subject, data, options))
   }
 
   callMany<T = any>(subject: string, options?: RequestManyOptions): RemoteMany<T> {
     checkPublishSubject(subject)
-    checkOptions('callMany', options, requests.REQUEST_MANY_SHAPE)
+    checkOptions('callMany', options, REQUEST_MANY_SHAPE)
     return callManyProxy(data => this.requestMany(subject, data, options))
   }
 
@@ -282,12 +287,12 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   async syncSubscriptions(options?: WaitOptions): Promise<void> {
-    checkOptions('syncSubscriptions', options, requests.LIST_SHAPE)
+    checkOptions('syncSubscriptions', options, LIST_SHAPE)
     unwrap(await requests.list(this.#context, this, 'subscriptions', options))
   }
 
   async cluster(options?: WaitOptions): Promise<string[]> {
-    checkOptions('cluster', options, requests.LIST_SHAPE)
+    checkOptions('cluster', options, LIST_SHAPE)
     return unwrap<string[]>(await requests.list(this.#context, this, 'cluster', options))
   }
 
@@ -299,7 +304,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     subject: string,
     options: { timeout?: number; signal?: AbortSignal } = {},
   ): Promise<boolean> {
-    checkOptions('waitForInterest', options, requests.INTEREST_SHAPE)
+    checkOptions('waitForInterest', options, INTEREST_SHAPE)
     return await this.#interest(subject, options)
   }
 
@@ -309,7 +314,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   /** @internal */
   respond(subject: string, data: unknown, options?: PublishOptions): Promise<Published> {
-    checkOptions('respond', options, requests.PUBLISH_SHAPE)
+    checkOptions('respond', options, PUBLISH_SHAPE)
     const wait = options?.waitForInterest ?? true
     return resolveReply(requests.publish(this.#context, this, subject, data, options, wait), options)
   }

@@ -2,7 +2,7 @@
 
 import { Waiters } from '../async/waiters'
 import { ProcessRef } from '../engine/process-ref'
-import { closedFailure, errorFrom, Failure } from '../values/errors'
+import { closedFailure, errorFrom, Failure } from '../values/failure'
 import { checkOptions, isTimeout } from '../values/option-checks'
 
 export type ClientState = 'disconnected' | 'connected' | 'closed'

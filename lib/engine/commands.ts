@@ -4,7 +4,7 @@ import { FabricError } from '../values/errors'
 import { nextTick } from '../values/platform'
 import { Batch } from './batch'
 import { native } from './native'
-import { outgoing } from './outgoing'
+import type { Outgoing } from './outgoing'
 
 /** A batch over this goes at once, so that the engine can start on it. */
 const FLUSH_AT = 256 * 1024
@@ -104,36 +104,29 @@ function end(): void {
   else schedule()
 }
 
-/** Ends a record with the prepared payload and says how long that was. */
-function endPayload(headers: string | null): number {
-  let bytes: number
+/** Ends a record with a message. */
+function endMessage(message: Outgoing): void {
   try {
-    batch.optStr(headers)
-    bytes = outgoing.length
-    outgoing.writeTo(batch)
+    message.writeTo(batch)
   } catch (error) {
     // A typed array can lie about its length; out of memory is another way to get here.
     batch.abandon()
     throw error
   }
   end()
-  return bytes
 }
 
-/** Appends the prepared message to a record of many, and says how long it was. */
-function endPart(to: number | readonly number[] | string, headers: string | null): number {
-  let bytes: number
+/** Appends a message to a record of many. */
+function endPart(to: number | readonly number[] | string, message: Outgoing): void {
   try {
-    bytes = outgoing.length
-    outgoing.writePart(batch, headers)
+    message.writePart(batch)
   } catch (error) {
-    // As in `endPayload`.
+    // As in `endMessage`.
     batch.abandon()
     throw error
   }
   run = to
   end()
-  return bytes
 }
 
 function wait(options: Wait): void {
@@ -161,27 +154,30 @@ export function publish(
   timeout: number,
   waitForInterest: boolean,
   subject: string,
-  headers: string | null,
-): number {
+  message: Outgoing,
+): void {
   // Headers may have reserved names, which a record of many has no place for.
-  if (ticket === 0 && !waitForInterest && headers === null) return publishMany(client, subject)
+  if (ticket === 0 && !waitForInterest && message.headers === null) {
+    publishMany(client, subject, message)
+    return
+  }
   begin(1, client)
   batch.u32(ticket)
   batch.u32(timeout)
   batch.u8(waitForInterest ? 1 : 0)
   batch.str(subject)
-  return endPayload(headers)
+  endMessage(message)
 }
 
 /** Publishing to one subject in a row is one record. */
-function publishMany(client: number, subject: string): number {
+function publishMany(client: number, subject: string, message: Outgoing): void {
   if (run === subject && runClient === client) batch.resume()
   else {
     begin(50, client)
     batch.str(subject)
     runClient = client
   }
-  return endPart(subject, null)
+  endPart(subject, message)
 }
 
 export function request(
@@ -189,13 +185,13 @@ export function request(
   ticket: number,
   options: Wait,
   subject: string,
-  headers: string | null,
-): number {
+  message: Outgoing,
+): void {
   begin(2, client)
   batch.u32(ticket)
   wait(options)
   batch.str(subject)
-  return endPayload(headers)
+  endMessage(message)
 }
 
 export const cancel = (client: number, ticket: number): void => plain(3, client, ticket)
@@ -243,28 +239,23 @@ export function socketConnect(client: number, socket: number, subject: string, o
 }
 
 /** Writes to one socket in a row are one record. */
-export function socketWrite(
-  client: number,
-  socket: number,
-  headers: string | null,
-  isVolatile: boolean,
-): number {
+export function socketWrite(client: number, socket: number, message: Outgoing, isVolatile: boolean): void {
   const to = isVolatile ? -socket : socket
   if (run === to) batch.resume()
   else {
     begin(isVolatile ? 44 : 9, client)
     batch.u32(socket)
   }
-  return endPart(to, headers)
+  endPart(to, message)
 }
 
 /** Writes to the same sockets in a row are one record. `sockets` is the callee's. */
 export function broadcast(
   client: number,
   sockets: readonly number[],
-  headers: string | null,
+  message: Outgoing,
   isVolatile: boolean,
-): number {
+): void {
   const kind = isVolatile ? 47 : 10
   if (isRun(sockets) && runKind === kind) batch.resume()
   else {
@@ -273,7 +264,7 @@ export function broadcast(
     for (const socket of sockets) batch.u32(socket)
     runKind = kind
   }
-  return endPart(sockets, headers)
+  endPart(sockets, message)
 }
 
 function isRun(sockets: readonly number[]): boolean {
@@ -287,13 +278,13 @@ export function socketRequest(
   ticket: number,
   socket: number,
   options: Wait,
-  headers: string | null,
-): number {
+  message: Outgoing,
+): void {
   begin(11, client)
   batch.u32(ticket)
   batch.u32(socket)
   wait(options)
-  return endPayload(headers)
+  endMessage(message)
 }
 
 export const socketDisconnect = (client: number, socket: number): void => plain(13, client, socket)

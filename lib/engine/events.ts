@@ -1,7 +1,7 @@
 // Takes over buffers of events and hands each to the object with its handle (docs/internals/boundary.md).
 
-import { throwAsync } from '../values/errors'
 import { nextTurn } from '../values/platform'
+import { throwAsync } from '../values/throw-async'
 import { flush } from './commands'
 import { EventReader } from './event-reader'
 import { native } from './native'

@@ -1,4 +1,4 @@
-// The payload that is written next: between its encoding and its place in the batch.
+// One message between its encoding and its place in a batch.
 import {
   BIN8,
   byteLengthOf,
@@ -15,11 +15,13 @@ import type { Batch } from './batch'
 const SHORT_BYTES = 32
 
 /**
- * One payload between encoding and writing. There is one of these: encoding may run getters of the user, which may
- * write too, so all of it happens in `prepare`; from there to `writeTo` no code of the user runs.
+ * Headers and an encoded payload, valid until the next `prepare` of the same object. Encoding may run getters of the
+ * user, so all of it happens in `prepare`; from there to `writeTo` or `writePart` no code of the user may run.
  */
-class Outgoing {
-  /** Of the encoded payload. */
+export class Outgoing {
+  /** As JSON. */
+  headers: string | null = null
+  /** Bytes of the encoded payload. */
   length = 0
   #encoding = 0
   /** Of the text, or the bytes, alone. */
@@ -28,8 +30,8 @@ class Outgoing {
   #text: string | undefined
   #isBin = false
 
-  /** The bytes are valid until the next `prepare`, which code of the user may cause. */
-  prepare(value: unknown, encoding: number, raw: Uint8Array | undefined): void {
+  /** Returns itself. `raw` is an encoded payload, in place of the value. */
+  prepare(headers: string | null, value: unknown, encoding: number, raw: Uint8Array | undefined): this {
     let bytes: Uint8Array | undefined
     let text: string | undefined
     let isBin = false
@@ -42,6 +44,7 @@ class Outgoing {
     } else if (typeof value === 'string' && isShortAscii(value)) text = value
     else bytes = encodeMsgPack(value)
     if (bytes !== undefined) checkAttached(bytes)
+    this.headers = headers
     this.#encoding = encoding
     this.#bytes = bytes
     this.#text = text
@@ -49,10 +52,17 @@ class Outgoing {
     const size = bytes === undefined ? (text as string).length + 1 : byteLengthOf.call(bytes)
     this.#size = size
     this.length = isBin ? size + binHeader(size) : size
+    return this
   }
 
-  /** As one message of many: lengths, headers, encoding and payload. */
-  writePart(batch: Batch, headers: string | null): void {
+  /** What the message takes of a socket's window, in bytes. The engine counts the same. */
+  get size(): number {
+    return this.headers === null ? this.length : this.length + Buffer.byteLength(this.headers)
+  }
+
+  /** Writes it as one message of many: lengths, headers, encoding and payload. */
+  writePart(batch: Batch): void {
+    const { headers } = this
     if (headers === null) batch.varint(this.length * 2)
     else {
       batch.varint(this.length * 2 + 1)
@@ -63,8 +73,9 @@ class Outgoing {
     this.#write(batch)
   }
 
-  /** Encoding and payload. */
+  /** Writes it as the end of a record: headers, encoding and payload. */
   writeTo(batch: Batch): void {
+    batch.optStr(this.headers)
     batch.u8(this.#encoding)
     this.#write(batch)
   }
@@ -83,8 +94,6 @@ class Outgoing {
     this.#bytes = undefined
   }
 }
-
-export const outgoing = new Outgoing()
 
 function binHeader(length: number): number {
   return length < 0x100 ? 2 : length < 0x10000 ? 3 : 5

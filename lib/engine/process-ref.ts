@@ -3,14 +3,14 @@ import { nextTurn } from '../values/platform'
 import { native } from './native'
 
 let count = 0
-let held = false
-let checking = false
+let isHeld = false
+let isChecking = false
 
 /** One more reason to stay. */
 export function retain(): void {
   count += 1
-  if (!held) {
-    held = true
+  if (!isHeld) {
+    isHeld = true
     native.hold(true)
   }
 }
@@ -18,40 +18,46 @@ export function retain(): void {
 /** One reason less. */
 export function release(): void {
   count -= 1
-  if (count === 0 && !checking) {
-    checking = true
+  if (count === 0 && !isChecking) {
+    isChecking = true
     // Not at once: a loop of requests would cross the boundary twice for each.
     nextTurn(letGo)
   }
 }
 
-/** How many refCount there are: what the suite checks when it has closed everything. @internal */
+/** Returns how many reasons there are to stay; the tests check it when everything is closed. @internal */
 export function refCount(): number {
   return count
 }
 
 function letGo(): void {
-  checking = false
-  if (count === 0 && held) {
-    held = false
+  isChecking = false
+  if (count === 0 && isHeld) {
+    isHeld = false
     native.hold(false)
   }
 }
 
-/** The hold of one object: active while the object has a reason, and counted unless it was unref'd. */
+/** The reason of one object: counted while the object is active, unless it was unref'd. */
 export class ProcessRef {
-  #active = false
-  #wanted = true
+  #isActive = false
+  #isRefd = true
 
-  set(active: boolean): void {
-    if (active === this.#active) return
-    this.#active = active
-    if (this.#wanted) active ? retain() : release()
+  set(isActive: boolean): void {
+    if (isActive === this.#isActive) return
+    this.#isActive = isActive
+    if (this.#isRefd) isActive ? retain() : release()
   }
 
-  want(wanted: boolean): void {
-    if (wanted === this.#wanted) return
-    this.#wanted = wanted
-    if (this.#active) wanted ? retain() : release()
+  ref(): void {
+    if (this.#isRefd) return
+    this.#isRefd = true
+    if (this.#isActive) retain()
+  }
+
+  unref(): void {
+    if (!this.#isRefd) return
+    this.#isRefd = false
+    if (this.#isActive) release()
   }
 }

@@ -5,10 +5,10 @@ import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { DONE, FAILED, forget, REPLY, route, type Target } from '../engine/events'
 import { release, retain } from '../engine/process-ref'
-import { abortFailure, closedFailure, errorFrom, Failure } from '../values/errors'
+import { abortFailure, closedFailure, errorFrom, Failure } from '../values/failure'
 import type { ClientContext } from './client-context'
 import type { Message, Responder } from './message'
-import { readFailed, readMessage } from './requests'
+import { readFailed, readMessage } from './ticket'
 
 /** Answers that nobody has pulled yet may take this many bytes; then the iteration fails. */
 const MAX_BYTES = 64 * 1024 * 1024

@@ -3,7 +3,7 @@ import type { Traffic } from '../../index'
 import type { Drain } from '../async/drain'
 import { InFlight } from '../async/in-flight'
 import { checkPending, nextHandle } from '../engine/commands'
-import { closedFailure, errorFrom } from '../values/errors'
+import { closedFailure, errorFrom } from '../values/failure'
 
 /** A socket or a listener: closed together with its client. */
 export interface Child {

@@ -7,7 +7,8 @@ import { checkAttached, checkEncoding, DataEncoding, decodeAt, encode } from '..
 import { copyOut } from '../values/copy-out'
 import { FabricError, invalidType } from '../values/errors'
 import { headersText, parseHeaders, REPLY_HEADER } from '../values/headers'
-import { checkOptions, isBytes, isEncoding, isHeaders, type ShapeOf } from '../values/option-checks'
+import { checkOptions } from '../values/option-checks'
+import { MESSAGE_SHAPE } from './options'
 
 /** What a message needs of the client that received it, to be answered. */
 export interface Responder {
@@ -163,12 +164,6 @@ export class Message extends MessageData {
       'ERR_NOT_A_REQUEST',
     )
   }
-}
-
-export const MESSAGE_SHAPE: ShapeOf<MessageOptions> = {
-  encoding: isEncoding,
-  raw: isBytes,
-  headers: isHeaders,
 }
 
 /** A message to send later or often: the value is encoded once. */

@@ -1,7 +1,7 @@
 // From what the engine answers to what the application gets: a value, or an error that shows the line of whoever waits.
 import type { Published, PublishOptions } from '../../index'
-import { errorFrom, Failure } from '../values/errors'
-import type { Outcome } from './requests'
+import { errorFrom, Failure } from '../values/failure'
+import type { Outcome } from './ticket'
 
 /** The value, or the failure thrown. Call it in the async method that the user awaits (see `errorFrom`). */
 export function unwrap<T extends Outcome>(outcome: Outcome): T {

@@ -1,5 +1,5 @@
 // What the server has lately refused: for a while it is not asked again.
-import { Failure } from '../values/errors'
+import { Failure } from '../values/failure'
 
 export interface Refusal {
   message: string

@@ -8,14 +8,16 @@ import type { EventReader } from '../engine/event-reader'
 import { DELIVERED, DELIVERED_MANY, forget, route, type Target } from '../engine/events'
 import { native } from '../engine/native'
 import { ProcessRef } from '../engine/process-ref'
-import { closedFailure, errorFrom, FabricError, Failure, throwAsync } from '../values/errors'
+import { FabricError } from '../values/errors'
+import { closedFailure, errorFrom, Failure } from '../values/failure'
 import { checkOptions, isCount, isString, type ShapeOf } from '../values/option-checks'
 import { nextTick } from '../values/platform'
 import { checkSubscribeSubject } from '../values/subjects'
+import { throwAsync } from '../values/throw-async'
 import type { ClientContext } from './client-context'
 import { Message, type Responder } from './message'
 import type { Permissions } from './permissions'
-import { readMessage, Ticket } from './requests'
+import { readMessage, Ticket } from './ticket'
 
 const MAX_QUEUE_BYTES = 64 * 1024 * 1024
 
@@ -314,12 +316,12 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   }
 
   ref(): this {
-    this.#ref.want(true)
+    this.#ref.ref()
     return this
   }
 
   unref(): this {
-    this.#ref.want(false)
+    this.#ref.unref()
     return this
   }
 

@@ -4,7 +4,7 @@ import { checkOptions, isString, type Shape } from '../values/option-checks'
 import { checkId } from '../values/subjects'
 import type { AnswerIterator } from './answers'
 import type { Message } from './message'
-import { REQUEST_MANY_SHAPE, REQUEST_SHAPE } from './requests'
+import { REQUEST_MANY_SHAPE, REQUEST_SHAPE } from './options'
 import { callManyProxy, callProxy } from './service'
 
 /** What it needs of a client. */

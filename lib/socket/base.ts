@@ -1,8 +1,15 @@
-// A socket of either side: writes and data; requests are in socket-requests.ts. What differs is in socket-client.ts and server-socket.ts.
-import type { Headers, SocketSettings, SocketStats, State, WriteOptions } from '../../index'
-import { Deliveries } from '../async/deliveries'
+// A socket of either side: writes, data and its end. What differs is in client-socket.ts and server-socket.ts.
+import { EventEmitter } from 'node:events'
+import type {
+  Headers,
+  RequestManyOptions,
+  RequestOptions,
+  SocketSettings as SocketOptions,
+  SocketStats,
+  State,
+  WriteOptions,
+} from '../../index'
 import type { Drain } from '../async/drain'
-import { Waiters } from '../async/waiters'
 import * as commands from '../engine/commands'
 import { defaults } from '../engine/defaults'
 import type { EventReader, Incoming } from '../engine/event-reader'
@@ -16,22 +23,26 @@ import {
   SOCKET_STATE,
   SOCKET_UNDELIVERED,
 } from '../engine/events'
+import type { Answers } from '../messaging/answers'
 import type { ClientContext } from '../messaging/client-context'
 import type { Message, Responder } from '../messaging/message'
-import { prepare, readMessage, Ticket } from '../messaging/requests'
+import { Ticket } from '../messaging/ticket'
 import { decodeAt } from '../values/codec'
-import { errorFrom, FabricError, type Failure, invalidValue } from '../values/errors'
+import type { FabricError } from '../values/errors'
+import type { Failure } from '../values/failure'
 import { parseHeaders } from '../values/headers'
 import { checkOptions } from '../values/option-checks'
-import { nextTick } from '../values/platform'
+import { throwAsync } from '../values/throw-async'
 import { type DataIterator, Inbox, type Sink } from './inbox'
-import type { StateEvents } from './lifecycle'
-import { END_SHAPE, type EndOptions, writeOptions } from './options'
-import { SocketAsking } from './requests'
-import { Undelivered, type UndeliveredMessage } from './undelivered'
-import { SendWindow, sizeOf } from './window'
+import { Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
+import { END_SHAPE, type EndOptions } from './options'
+import { Outbox } from './outbox'
+import { SocketRequests } from './requests'
+import type { SocketSettings } from './settings'
+import type { UndeliveredMessage } from './undelivered'
 
-export type { State }
+/** The address of every socket: the fabric's connections are not a socket's own. */
+const NO_ADDRESS: { readonly ip: string } = Object.freeze({ ip: '' })
 
 interface SocketEvents extends StateEvents {
   data: [data: unknown, headers: Headers]
@@ -39,69 +50,107 @@ interface SocketEvents extends StateEvents {
   drain: []
 }
 
-export abstract class ConatSocketBase extends SocketAsking<SocketEvents> implements commands.Consumer, Sink {
+export abstract class ConatSocketBase
+  extends EventEmitter<SocketEvents>
+  implements LifecycleOwner, commands.Consumer, Sink
+{
+  readonly id: string
+  readonly subject: string
   /** `end()` or `close()` was called, or the other side closed. */
   ended = false
   /** @internal */
   uncounted = 0
   readonly handle: number
-  readonly #window: SendWindow
+  protected readonly context: ClientContext
+  protected readonly responder: Responder
+  protected readonly lifecycle: Lifecycle
+  readonly #settings: SocketSettings<SocketOptions>
   // A program has thousands of sockets, most of them idle: what few need is made when it is needed.
-  #drained: Waiters | undefined
-  #deliveries: Deliveries | undefined
-  #writable: Waiters | undefined
-  #data: Inbox | undefined
-  #undelivered: Undelivered | undefined
-  #requests: Message[] | undefined
-  /** What had been written when the socket was last ready. */
-  #writtenReady = 0
+  #outbox: Outbox | undefined
+  #inbox: Inbox | undefined
+  #requests: SocketRequests | undefined
+  #conn: { readonly id: string } | undefined
   #received = 0
   #receivedBytes = 0
-  #volatileDropped = 0
   #resent = 0
   #duplicates = 0
-  /** What is to be done when the engine has said everything about a socket that it closed. */
-  #collected: (() => void) | undefined
   #lastSeen = Date.now()
 
+  /** `settings` may be shared. */
   constructor(
     context: ClientContext,
     responder: Responder,
     handle: number,
     subject: string,
     id: string,
-    settings: SocketSettings,
+    settings: SocketSettings<SocketOptions>,
   ) {
-    super(context, responder, subject, id, settings)
+    super()
+    this.context = context
+    this.responder = responder
+    this.subject = subject
+    this.id = id
     this.handle = handle
-    this.#window = new SendWindow(this.maxQueueSize, this.maxQueueBytes)
-    this.emitter.on('newListener', handleListener)
+    this.#settings = settings
+    this.lifecycle = new Lifecycle(this, context)
+    this.#emitter.on('newListener', handleListener)
   }
 
   abstract get role(): 'client' | 'server'
 
-  /** Views that programs of the original look at. */
+  /** @internal */
+  get client(): number {
+    return this.context.handle
+  }
+
+  get state(): State {
+    return this.lifecycle.state
+  }
+
+  get desc(): string | undefined {
+    return this.#settings.options.desc
+  }
+
+  get maxQueueSize(): number {
+    return this.#settings.maxQueueSize
+  }
+
+  get maxQueueBytes(): number {
+    return this.#settings.maxQueueBytes
+  }
+
+  get keepAlive(): number {
+    return this.#settings.keepAlive
+  }
+
+  get keepAliveTimeout(): number {
+    return this.#settings.keepAliveTimeout
+  }
+
+  get conn(): { readonly id: string } {
+    return (this.#conn ??= { id: this.id })
+  }
+
+  get address(): { readonly ip: string } {
+    return NO_ADDRESS
+  }
+
+  /** Views that programs for Conat look at. */
   get queuedWrites(): { readonly length: number } {
-    if (this.state === 'ready') return { length: 0 }
-    return { length: this.#window.written - Math.max(this.#window.acknowledged, this.#writtenReady) }
+    return { length: this.#outbox?.queued ?? 0 }
   }
 
   get tcp(): { readonly send: { readonly unsent: number } } {
-    return { send: { unsent: this.#window.messages } }
+    return { send: { unsent: this.#outbox?.pending ?? 0 } }
   }
 
   get stats(): SocketStats {
     return {
-      sent: this.#window.written,
-      sentBytes: this.#window.writtenBytes,
-      acknowledged: this.#window.acknowledged,
+      ...this.#openOutbox().stats,
       received: this.#received,
       receivedBytes: this.#receivedBytes,
       resent: this.#resent,
       duplicates: this.#duplicates,
-      volatileDropped: this.#volatileDropped,
-      pending: this.#window.messages,
-      pendingBytes: this.#window.bytes,
     }
   }
 
@@ -109,90 +158,82 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
     return { last: this.#lastSeen }
   }
 
-  /** `true` while more than half of the window is free. */
+  ref(): this {
+    this.lifecycle.processRef.ref()
+    return this
+  }
+
+  unref(): this {
+    this.lifecycle.processRef.unref()
+    return this
+  }
+
+  waitUntilReady(timeout?: number): Promise<void> {
+    return this.lifecycle.waitUntilReady(timeout)
+  }
+
+  request(data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
+  request(data?: unknown, options?: RequestOptions): Promise<Message | undefined>
+  request(data?: unknown, options?: RequestOptions): Promise<Message | undefined> {
+    return this.#openRequests().request(data, options)
+  }
+
+  requestMany(data?: unknown, options?: RequestManyOptions): Answers {
+    return this.#openRequests().requestMany(data, options)
+  }
+
   write(data: unknown, second?: Headers | WriteOptions | null): boolean {
-    const options = writeOptions(second)
-    this.#checkWritable()
-    const isVolatile = options?.volatile === true
-    if (isVolatile && this.state !== 'ready') return this.#drop()
-    // A writer that tries again and again does not pay for the encoding.
-    const full = isVolatile ? undefined : this.#window.refusal(0)
-    if (full !== undefined) throw full
-    const headers = prepare(data, options, true)
-    const size = sizeOf(headers)
-    // Encoding may have run code of the user, which may have written to this socket or closed it.
-    this.#checkWritable()
-    const refusal = this.#window.refusal(size)
-    if (refusal !== undefined) {
-      if (isVolatile) return this.#drop()
-      throw refusal
-    }
-    this.context.countSent(commands.socketWrite(this.client, this.handle, headers, isVolatile))
-    return this.#window.put(size, isVolatile)
+    return (this.#outbox ?? this.#openOutbox()).write(data, second)
   }
 
-  /** Writes, and resolves when the other side has handled it. */
-  async send(data: unknown, second?: Headers | WriteOptions | null): Promise<void> {
-    if (writeOptions(second)?.volatile === true) throw invalidValue('volatile', 'absent in send()', true)
-    this.write(data, second)
-    const failure = await (this.#deliveries ??= new Deliveries()).wait(this.#window.written)
-    if (failure !== undefined) throw errorFrom(failure)
+  send(data: unknown, second?: Headers | WriteOptions | null): Promise<void> {
+    return this.#openOutbox().send(data, second)
   }
 
-  /** Messages that the other side is not known to have handled, in the order of their writing. Empty before `closed`. */
   undelivered(): UndeliveredMessage[] {
-    return this.#undelivered?.list() ?? []
+    return this.#outbox?.undelivered() ?? []
   }
 
   /** Gives the application nothing more until `resume()`: the other side's window fills. */
   pause(): this {
-    this.#incoming.pause()
+    this.#openInbox().pause()
     return this
   }
 
   resume(): this {
-    this.#data?.resume()
+    this.#inbox?.resume()
     return this
   }
 
   isPaused(): boolean {
-    return this.#data?.isPaused ?? false
+    return this.#inbox?.isPaused ?? false
   }
 
   /** All data as `[data, headers]`; a message is consumed when the next one is asked for. */
   iter(): DataIterator {
-    return this.#incoming.iterate()
+    return this.#openInbox().iterate()
   }
 
   [Symbol.asyncIterator](): DataIterator {
     return this.iter()
   }
 
-  /** Resolves when everything that was written is acknowledged. */
-  async drain(): Promise<void> {
-    if (this.#window.messages === 0) return
-    if (this.state === 'closed') throw this.closedError()
-    const failure = await (this.#drained ??= new Waiters()).wait(`${this.describe()} has not drained`)
-    if (failure !== undefined) throw errorFrom(failure)
+  drain(): Promise<void> {
+    return this.#openOutbox().drain()
   }
 
-  async waitUntilDrain(): Promise<void> {
-    await this.drain()
+  waitUntilDrain(): Promise<void> {
+    return this.#openOutbox().drain()
   }
 
-  /** Resolves when more than half of the window is free: the pipe to the other side does not run dry, as it does by `drain`. */
-  async waitUntilWritable(): Promise<void> {
-    if (this.state === 'closed') throw this.closedError()
-    while (!this.#window.isWritable) {
-      const failure = await (this.#writable ??= new Waiters()).wait(`${this.describe()} is not writable`)
-      if (failure !== undefined) throw errorFrom(failure)
-    }
+  waitUntilWritable(): Promise<void> {
+    return this.#openOutbox().waitUntilWritable()
   }
 
   close(): void {
     if (this.state === 'closed') return
     commands.socketClose(this.client, this.handle)
-    this.beginClose()
+    this.lifecycle.beginClose()
   }
 
   destroy(): void {
@@ -210,7 +251,7 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
       await ticket.outcome
       this.close()
     }
-    await this.whenGone()
+    await this.lifecycle.whenGone()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -219,91 +260,90 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
 
   override removeAllListeners(name?: unknown): this {
     super.removeAllListeners(name)
-    if (this.emitter.listenerCount('newListener') === 0) {
-      this.emitter.on('newListener', handleListener)
+    if (this.#emitter.listenerCount('newListener') === 0) {
+      this.#emitter.on('newListener', handleListener)
     }
     return this
   }
 
-  /** Why a message of this size cannot be written now. @internal */
+  /** Returns why a message of this size cannot be written now, if it cannot. @internal */
   refusal(size: number): FabricError | undefined {
-    return this.#window.refusal(size)
+    return this.#openOutbox().refusal(size)
   }
 
-  /** Counts a write that the engine has been given. @internal */
+  /** Counts a message of a broadcast. @internal */
   countWrite(size: number, isVolatile: boolean): boolean {
-    return this.#window.put(size, isVolatile)
+    return this.#openOutbox().countWrite(size, isVolatile)
   }
 
-  /** Counts a volatile message that was not written. @internal */
+  /** Counts a volatile message of a broadcast that was not written. @internal */
   countDropped(): void {
-    this.#volatileDropped += 1
+    this.#openOutbox().countDropped()
   }
 
   async finishWith(drain: Drain): Promise<void> {
     // Somebody may ask and ask: there must be time left for the end.
-    await this.whenQuiet(drain.left / 2)
+    await this.#requests?.whenNone(drain.left / 2)
     await this.end({ timeout: drain.left })
   }
 
-  /** Waits until loops have come back for more, at most so many ms. @internal */
-  async whenHandled(timeout: number): Promise<void> {
-    await this.#data?.inHand.whenNone(timeout)
+  /** Waits until no request is in flight, and loops have come back for more, at most so many ms. @internal */
+  async whenQuiet(timeout: number): Promise<void> {
+    await Promise.all([this.#requests?.whenNone(timeout), this.#inbox?.inHand.whenNone(timeout)])
   }
 
   handleEvent(kind: number, event: EventReader): void {
     this.#lastSeen = event.now
-    if (kind === SOCKET_STATE) this.handleState(event)
-    else if (kind === SOCKET_UNDELIVERED) (this.#undelivered ??= new Undelivered()).read(event, this.#window)
-    else if (kind === SOCKET_COLLECTED) this.#collected?.()
+    if (kind === SOCKET_STATE) this.lifecycle.handleState(event)
+    else if (kind === SOCKET_UNDELIVERED) this.#openOutbox().readUndelivered(event)
+    else if (kind === SOCKET_COLLECTED) this.#outbox?.finishCollect()
     else if (this.state === 'closed') return
     else if (kind === SOCKET_DATA_MANY) this.#receiveMany(event)
     else if (kind === SOCKET_DATA) this.#receive(event.optStr(), event.payload())
-    else if (kind === SOCKET_ACKNOWLEDGED) this.#acknowledge(event.f64(), event.f64())
-    else if (kind === SOCKET_REQUEST) this.#receiveRequest(event)
+    else if (kind === SOCKET_ACKNOWLEDGED) this.#outbox?.acknowledge(event.f64(), event.f64())
+    else if (kind === SOCKET_REQUEST) this.#openRequests().receive(event)
     else if (kind === SOCKET_COUNTED) {
       this.#resent = event.f64()
       this.#duplicates = event.f64()
     }
   }
 
-  override handleClientClosed(): void {
-    if (this.#collected !== undefined) this.#collected()
-    else super.handleClientClosed()
+  handleClientClosing(): void {
+    this.lifecycle.beginClose()
   }
 
-  protected override handleClosing(failure: Failure, reason: Failure): void {
+  handleClientClosed(): void {
+    if (!this.#outbox?.finishCollect()) this.lifecycle.handleClientClosed()
+  }
+
+  /** @internal */
+  abstract describe(): string
+
+  /** @internal */
+  handleClosing(failure: Failure, reason: Failure): void {
     this.ended = true
-    this.#requests = undefined
-    this.forgetRequests()
-    this.#data?.end()
-    this.#deliveries?.fail(reason)
-    this.#drained?.settle(failure)
-    this.#writable?.settle(failure)
+    this.#requests?.end()
+    this.#inbox?.end()
+    this.#outbox?.end(failure, reason)
   }
 
-  /** What was written after the engine had closed the socket, and before this was known here, is told by the engine as well. */
-  protected override beforeGone(wasOpen: boolean, finish: (undelivered: number) => void): void {
-    const done = (): void => {
-      this.#collected = undefined
-      finish(this.#undelivered?.length ?? 0)
-    }
-    if (!wasOpen || (this.#undelivered?.length ?? 0) >= this.#window.messages) done()
-    else {
-      this.#collected = done
-      commands.collect(this.client, this.handle)
-    }
+  /** @internal */
+  handleEngineClosed(wasOpen: boolean, finish: (undelivered: number) => void): void {
+    if (this.#outbox === undefined) finish(0)
+    else this.#outbox.collect(wasOpen, finish)
   }
 
-  protected override enter(state: State): void {
-    if (state === 'ready' || this.state === 'ready') this.#writtenReady = this.#window.written
-    super.enter(state)
+  /** @internal */
+  handleEnter(state: State): void {
+    this.#outbox?.handleEnter(state)
   }
 
-  /** The state at once; its event comes when the engine has done it. */
-  protected leaveReady(): void {
-    if (this.state === 'ready') this.#writtenReady = this.#window.written
-    this.state = 'disconnected'
+  /** @internal */
+  handleGone(): void {}
+
+  /** Itself, without the types of its events. */
+  get #emitter(): EventEmitter {
+    return this as unknown as EventEmitter
   }
 
   /** A handler may close the socket: then the rest is dropped. */
@@ -326,41 +366,41 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
       headers = text === null ? {} : (parseHeaders(text) ?? {})
     } catch (error) {
       // The other side broke the rules; its stream has a hole here, so it cannot go on.
-      this.closeReason = error as FabricError
+      this.lifecycle.closeReason = error as FabricError
       this.close()
       return
     }
-    this.#incoming.push(data, headers)
+    this.#openInbox().push(data, headers)
   }
 
-  #receiveRequest(event: EventReader): void {
-    const message = readMessage(this.context, this.responder, event, true)
-    if (this.#requests === undefined && this.#giveRequest(message)) return
-    // Nobody has registered yet. More than a window of requests is more than any peer may have under way.
-    const requests = (this.#requests ??= [])
-    if (requests.length < this.maxQueueSize) requests.push(message)
-  }
-
-  /** Whether somebody took it. It is under way until it is answered. */
-  #giveRequest(message: Message): boolean {
-    if (this.listenerCount('request') === 0) return false
-    this.inFlight.begin()
-    message.onAnswer(this.inFlight.end)
-    return this.announce('request', message)
-  }
-
-  get #incoming(): Inbox {
-    if (this.#data === undefined) {
-      this.#data = new Inbox(this)
-      // As `handleClosing` has left it.
-      if (this.state === 'closed') this.#data.end()
+  #openRequests(): SocketRequests {
+    if (this.#requests === undefined) {
+      this.#requests = new SocketRequests(this, this.lifecycle, this.context, this.responder)
     }
-    return this.#data
+    return this.#requests
+  }
+
+  #openOutbox(): Outbox {
+    return (this.#outbox ??= new Outbox(this, this.lifecycle, this.context, this.#settings))
+  }
+
+  #openInbox(): Inbox {
+    if (this.#inbox === undefined) {
+      this.#inbox = new Inbox(this)
+      // As `handleClosing` has left it.
+      if (this.state === 'closed') this.#inbox.end()
+    }
+    return this.#inbox
   }
 
   /** Calls the listeners, and says whether there were any. @internal */
   emitData(data: unknown, headers: Headers): boolean {
-    return this.announce('data', data, headers)
+    try {
+      return this.#emitter.emit('data', data, headers)
+    } catch (error) {
+      throwAsync(error)
+      return true
+    }
   }
 
   /** One more message is consumed. @internal */
@@ -368,36 +408,10 @@ export abstract class ConatSocketBase extends SocketAsking<SocketEvents> impleme
     commands.consumed(this)
   }
 
-  #acknowledge(messages: number, bytes: number): void {
-    if (!this.#window.acknowledge(messages, bytes)) return
-    this.#deliveries?.settle(messages)
-    if (this.#window.isWritable) this.#writable?.settle()
-    if (this.#window.messages > 0) return
-    this.#drained?.settle()
-    this.announce('drain')
-  }
-
-  #checkWritable(): void {
-    if (this.ended || this.context.closed) throw new FabricError(`closed: ${this.describe()}`, 'EPIPE')
-  }
-
-  #drop(): false {
-    this.#volatileDropped += 1
-    return false
-  }
-
   /** What is held for the first listener comes after its registration, not inside. @internal */
   handleListener(name: string | symbol): void {
-    if (name === 'data') this.#data?.flow()
-    else if (name === 'request' && this.#requests !== undefined) nextTick(() => this.#releaseRequests())
-  }
-
-  #releaseRequests(): void {
-    while (this.#requests !== undefined && this.listenerCount('request') > 0) {
-      const message = this.#requests.shift()
-      if (this.#requests.length === 0) this.#requests = undefined
-      if (message !== undefined) this.#giveRequest(message)
-    }
+    if (name === 'data') this.#inbox?.flow()
+    else if (name === 'request') this.#requests?.flow()
   }
 }
 

@@ -2,7 +2,6 @@
 import type { SocketConnectOptions } from '../../index'
 
 import * as commands from '../engine/commands'
-import { defaults } from '../engine/defaults'
 import type { EventReader } from '../engine/event-reader'
 import { CHOOSE_SERVER, route } from '../engine/events'
 import { native } from '../engine/native'
@@ -20,7 +19,8 @@ import {
 } from '../values/option-checks'
 import { checkConnectSubject, checkId } from '../values/subjects'
 import { ConatSocketBase } from './base'
-import { SETTINGS_SHAPE, windowSettings } from './options'
+import { SETTINGS_SHAPE } from './options'
+import { SocketSettings } from './settings'
 
 const CONNECT_SHAPE: ShapeOf<SocketConnectOptions> = {
   ...SETTINGS_SHAPE,
@@ -40,7 +40,7 @@ const ENGINE_OPTIONS = ['reconnection', 'loadBalancerTimeout', 'dialect'] as con
 
 export class ConatSocketClient extends ConatSocketBase {
   #sub: { close: () => void } | undefined
-  readonly #options: SocketConnectOptions
+  readonly #settings: SocketSettings<SocketConnectOptions>
 
   /** @internal */
   constructor(
@@ -54,11 +54,11 @@ export class ConatSocketClient extends ConatSocketBase {
     checkOptions('socket.connect', options, CONNECT_SHAPE)
     const id = options.id ?? native.randomId()
     checkId(id)
-    const kept = { ...options }
-    super(context, responder, commands.nextHandle(), subject, id, kept)
-    this.#options = kept
+    const settings = new SocketSettings(options)
+    super(context, responder, commands.nextHandle(), subject, id, settings)
+    this.#settings = settings
     route(this.handle, this)
-    commands.socketConnect(context.handle, this.handle, subject, this.#settings())
+    commands.socketConnect(context.handle, this.handle, subject, this.#forEngine())
   }
 
   get role(): 'client' {
@@ -66,7 +66,7 @@ export class ConatSocketClient extends ConatSocketBase {
   }
 
   get reconnection(): boolean {
-    return this.#options.reconnection ?? true
+    return this.#settings.options.reconnection ?? true
   }
 
   /** Its way to the server. Closing it is a reconnect, as a test of one. */
@@ -75,21 +75,21 @@ export class ConatSocketClient extends ConatSocketBase {
   }
 
   connect(): void {
-    this.checkOpen()
+    this.lifecycle.checkOpen()
     commands.socketReconnect(this.client, this.handle)
   }
 
   disconnect(): void {
     if (this.state === 'closed') return
     commands.socketDisconnect(this.client, this.handle)
-    this.leaveReady()
+    this.lifecycle.leave()
     if (this.reconnection) commands.socketReconnect(this.client, this.handle)
   }
 
   /** Another socket to the same server, on a subject one token longer. */
   channel(name: string): ConatSocketClient {
     isString('name', name)
-    const { id: _own, ...options } = this.#options
+    const { id: _own, ...options } = this.#settings.options
     return new ConatSocketClient(this.context, this.responder, `${this.subject}.${name}`, options)
   }
 
@@ -98,7 +98,8 @@ export class ConatSocketClient extends ConatSocketBase {
     else if (this.state !== 'closed') void this.#chooseServer()
   }
 
-  protected describe(): string {
+  /** @internal */
+  describe(): string {
     return `socket client '${this.subject}' (id '${this.id}')`
   }
 
@@ -106,7 +107,7 @@ export class ConatSocketClient extends ConatSocketBase {
   async #chooseServer(): Promise<void> {
     let id: string | null = null
     try {
-      id = (await this.#options.loadBalancer?.(this.subject)) ?? null
+      id = (await this.#settings.options.loadBalancer?.(this.subject)) ?? null
     } catch {
       // Answered with `null`.
     }
@@ -115,22 +116,19 @@ export class ConatSocketClient extends ConatSocketBase {
     }
   }
 
-  #settings(): string {
+  #forEngine(): string {
+    const { options } = this.#settings
     return JSON.stringify({
-      ...pick(this.#options, ENGINE_OPTIONS),
-      ...windowSettings(this.#options),
-      id: this.id,
+      ...pick(options, ENGINE_OPTIONS),
+      ...this.#settings.forEngine(this.id),
       // Others may choose the same id; a random one nobody else has.
-      epoch: this.#options.id === undefined ? undefined : newEpoch(),
-      keepAlive: this.keepAlive,
-      keepAliveTimeout: this.keepAliveTimeout,
-      commandTimeout: defaults.command,
-      loadBalancer: this.#options.loadBalancer !== undefined,
+      epoch: options.id === undefined ? undefined : newEpoch(),
+      loadBalancer: options.loadBalancer !== undefined,
     })
   }
 }
 
-/** Tells one making of a socket from another: later ones are greater. Milliseconds, and 11 random bits for those of the same one. */
+/** Returns what tells the incarnations of a socket apart: later ones are greater. Milliseconds, and 11 random bits. */
 function newEpoch(): number {
   return Date.now() * 2048 + (Number.parseInt(native.randomId().slice(0, 4), 16) % 2048)
 }

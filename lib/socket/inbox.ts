@@ -3,7 +3,7 @@
 import type { Headers } from '../../index'
 import { AsyncQueue } from '../async/async-queue'
 import { InFlight } from '../async/in-flight'
-import type { Failure } from '../values/errors'
+import type { Failure } from '../values/failure'
 import { nextTick } from '../values/platform'
 
 type Item = [data: unknown, headers: Headers]

@@ -1,14 +1,16 @@
-// What sockets and socket servers have in common: a state that is announced, waiting for it, closing, and the hold.
-import { EventEmitter } from 'node:events'
+// The life of a socket or a socket server: a state that is announced, waiting for it, closing, and what keeps the process
+// alive meanwhile.
+import type { EventEmitter } from 'node:events'
 import type { State } from '../../index'
-import type { Drain } from '../async/drain'
 import { Waiters } from '../async/waiters'
 import type { EventReader } from '../engine/event-reader'
 import { forget, type Target } from '../engine/events'
 import { ProcessRef } from '../engine/process-ref'
 import type { Child, ClientContext } from '../messaging/client-context'
-import { closedFailure, errorFrom, type FabricError, Failure, throwAsync } from '../values/errors'
+import type { FabricError } from '../values/errors'
+import { closedFailure, errorFrom, Failure } from '../values/failure'
 import { isTimeout } from '../values/option-checks'
+import { throwAsync } from '../values/throw-async'
 
 /** In the order of the numbers in docs/internals/boundary.md. */
 const STATES: readonly State[] = ['disconnected', 'connecting', 'ready', 'closed']
@@ -21,52 +23,44 @@ export interface StateEvents {
   closed: [reason: FabricError | undefined]
 }
 
-export abstract class Stateful<Events extends StateEvents & Record<keyof Events, unknown[]>>
-  extends EventEmitter<Events>
-  implements Target, Child
-{
-  readonly subject: string
+/** The object that has the life: an emitter of `StateEvents`. */
+export interface LifecycleOwner extends Target, Child {
+  readonly handle: number
+  /** Returns its name in texts of errors. */
+  describe(): string
+  /** Is called before the state changes to one that is not `closed`. */
+  handleEnter(state: State): void
+  /**
+   * Is called once, as soon as it is closed from either side: with the failure of what waits for something else, and with
+   * the reason.
+   */
+  handleClosing(failure: Failure, reason: Failure): void
+  /**
+   * Calls `finish` when the engine has said everything about what it closed; with the number of undelivered messages, if
+   * that is known better here.
+   */
+  handleEngineClosed(wasOpen: boolean, finish: (undelivered?: number) => void): void
+  /** Is called just before `closed` is emitted. */
+  handleGone(): void
+}
+
+export class Lifecycle {
   state: State = 'disconnected'
-  protected readonly context: ClientContext
   /** Set when the other side or the decoder is to blame for a close from here. */
-  protected closeReason: FabricError | undefined
-  readonly #ref = new ProcessRef()
+  closeReason: FabricError | undefined
+  readonly processRef = new ProcessRef()
+  readonly #owner: LifecycleOwner & EventEmitter
+  readonly #context: ClientContext
   #ready: Waiters | undefined
   #closed: Waiters | undefined
   #announced: State = 'disconnected'
   #isGone = false
 
-  abstract readonly handle: number
-
-  get client(): number {
-    return this.context.handle
-  }
-
-  constructor(context: ClientContext, subject: string) {
-    super()
-    this.context = context
-    this.subject = subject
-    context.children.add(this)
-    this.#ref.set(true)
-  }
-
-  /** Itself, without the types of its events: TypeScript cannot see through `Events` here. */
-  protected get emitter(): EventEmitter {
-    return this as unknown as EventEmitter
-  }
-
-  abstract handleEvent(kind: number, event: EventReader): void
-
-  abstract finishWith(drain: Drain): Promise<void>
-
-  ref(): this {
-    this.#ref.want(true)
-    return this
-  }
-
-  unref(): this {
-    this.#ref.want(false)
-    return this
+  constructor(owner: LifecycleOwner & EventEmitter<any>, context: ClientContext) {
+    this.#owner = owner
+    this.#context = context
+    context.children.add(owner)
+    this.processRef.set(true)
   }
 
   /** Resolves when the state is `ready`. */
@@ -74,72 +68,24 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
     if (timeout !== undefined) isTimeout('timeout', timeout)
     if (this.state === 'ready') return
     if (this.state === 'closed') throw this.closedError()
-    const failure = await (this.#ready ??= new Waiters()).wait(`${this.describe()} is not ready`, timeout)
+    const what = `${this.#owner.describe()} is not ready`
+    const failure = await (this.#ready ??= new Waiters()).wait(what, timeout)
     if (failure !== undefined) throw errorFrom(failure)
   }
 
   /** Throws what a call on a closed object gets. */
-  protected checkOpen(): void {
+  checkOpen(): void {
     if (this.state === 'closed') throw this.closedError()
-    this.context.checkOpen()
+    this.#context.checkOpen()
   }
 
-  protected closedError(): FabricError {
-    return errorFrom(closedFailure(this.describe()))
+  closedError(): FabricError {
+    return errorFrom(closedFailure(this.#owner.describe()))
   }
 
-  protected abstract describe(): string
-
-  /** Closes from this side; `closed` is emitted when the engine has said so. Whether there was something to do. */
-  protected beginClose(reason?: Failure): boolean {
-    if (this.state === 'closed') return false
-    this.state = 'closed'
-    const failure = closedFailure(this.describe())
-    this.#settleReady(failure)
-    const own = this.closeReason
-    this.handleClosing(failure, reason ?? (own && new Failure(String(own.code), own.message)) ?? failure)
-    return true
-  }
-
-  /** Called once, as soon as it is closed from either side: with what waits for it gets, and with the reason. */
-  protected abstract handleClosing(failure: Failure, reason: Failure): void
-
-  /** Settles when `closed` has come. */
-  protected whenGone(): Promise<unknown> {
-    return this.#isGone ? Promise.resolve() : (this.#closed ??= new Waiters()).wait(this.describe())
-  }
-
-  handleClientClosing(): void {
-    this.beginClose()
-  }
-
-  handleClientClosed(): void {
-    this.beginClose()
-    this.#finish(undefined)
-  }
-
-  /** Reads a *socket state* or a *listener state*. */
-  protected handleState(event: EventReader): void {
-    const state = STATES[event.u8()] as State
-    const code = event.optStr()
-    const message = event.str()
-    const undelivered = event.u32()
-    if (state === 'closed') {
-      const reason = (left: number): Failure | undefined =>
-        code === null ? undefined : new Failure(code, message, undefined, left)
-      this.beforeGone(this.beginClose(reason(undelivered)), (left = undelivered) => {
-        const failed = reason(left)
-        this.#finish(failed === undefined ? undefined : errorFrom(failed))
-      })
-    } else if (this.state !== 'closed') this.enter(state)
-  }
-
-  /** Calls `finish` when everything has been said about what the engine closed, with what is undelivered if that is known better here. */
-  protected beforeGone(_wasOpen: boolean, finish: (undelivered?: number) => void): void {
-    finish()
-  }
-
-  protected enter(state: State): void {
+  /** Changes the state and announces it, unless it is the one that was announced last. */
+  enter(state: State): void {
+    this.#owner.handleEnter(state)
     this.state = state
     if (state === this.#announced) return
     this.#announced = state
@@ -147,10 +93,57 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
     this.announce(state)
   }
 
-  /** Emits to handlers that may throw; whether there were any. One that throws has been called all the same. */
-  protected announce(name: string, ...args: unknown[]): boolean {
+  /** Changes the state to `disconnected` at once; the event comes when the engine has done it. */
+  leave(): void {
+    this.#owner.handleEnter('disconnected')
+    this.state = 'disconnected'
+  }
+
+  /** Closes from this side; `closed` is emitted when the engine has said so. Returns whether it was open. */
+  beginClose(reason?: Failure): boolean {
+    if (this.state === 'closed') return false
+    this.state = 'closed'
+    const failure = closedFailure(this.#owner.describe())
+    this.#settleReady(failure)
+    const own = this.closeReason
+    this.#owner.handleClosing(
+      failure,
+      reason ?? (own && new Failure(String(own.code), own.message)) ?? failure,
+    )
+    return true
+  }
+
+  /** Resolves when `closed` was emitted. */
+  async whenGone(): Promise<void> {
+    if (!this.#isGone) await (this.#closed ??= new Waiters()).wait(this.#owner.describe())
+  }
+
+  /** Ends it: the client has closed, and the engine says nothing more. */
+  handleClientClosed(): void {
+    this.beginClose()
+    this.#finish(undefined)
+  }
+
+  /** Reads a *socket state* or a *listener state*. */
+  handleState(event: EventReader): void {
+    const state = STATES[event.u8()] as State
+    const code = event.optStr()
+    const message = event.str()
+    const undelivered = event.u32()
+    if (state === 'closed') {
+      const reason = (left: number): Failure | undefined =>
+        code === null ? undefined : new Failure(code, message, undefined, left)
+      this.#owner.handleEngineClosed(this.beginClose(reason(undelivered)), (left = undelivered) => {
+        const failure = reason(left)
+        this.#finish(failure === undefined ? undefined : errorFrom(failure))
+      })
+    } else if (this.state !== 'closed') this.enter(state)
+  }
+
+  /** Emits to handlers that may throw. Returns whether there were any: one that throws has been called all the same. */
+  announce(name: string, ...args: unknown[]): boolean {
     try {
-      return this.emitter.emit(name, ...args)
+      return this.#owner.emit(name, ...args)
     } catch (error) {
       throwAsync(error)
       return true
@@ -166,14 +159,11 @@ export abstract class Stateful<Events extends StateEvents & Record<keyof Events,
   #finish(reason: FabricError | undefined): void {
     if (this.#isGone) return
     this.#isGone = true
-    forget(this.handle)
-    this.context.children.delete(this)
-    this.handleGone()
-    this.#ref.set(false)
+    forget(this.#owner.handle)
+    this.#context.children.delete(this.#owner)
+    this.#owner.handleGone()
+    this.processRef.set(false)
     this.#closed?.settle()
     this.announce('closed', this.closeReason ?? reason)
   }
-
-  /** Called just before `closed` is emitted. */
-  protected handleGone(): void {}
 }

@@ -1,6 +1,6 @@
 // What can be said about a socket, a write and an end.
-import type { Headers, SocketListenOptions, SocketSettings, WriteOptions } from '../../index'
-import { MESSAGE_SHAPE } from '../messaging/message'
+import type { Headers, SocketListenOptions, WriteOptions } from '../../index'
+import { MESSAGE_SHAPE } from '../messaging/options'
 import { invalidType, invalidValue } from '../values/errors'
 import {
   checkOptions,
@@ -9,7 +9,6 @@ import {
   isDuration,
   isString,
   isTimeout,
-  pick,
   type ShapeOf,
 } from '../values/option-checks'
 
@@ -48,12 +47,3 @@ function isPolicy(name: string, value: unknown): void {
   if (value === 'wait' || value === 'close') return
   throw invalidValue(name, "'wait' or 'close'", value)
 }
-
-/** What both sides tell the engine of their windows. */
-export function windowSettings(options: SocketSettings): Record<string, unknown> {
-  const timeout =
-    options.slowConsumer === 'close' ? (options.slowConsumerTimeout ?? SLOW_CONSUMER_TIMEOUT) : undefined
-  return { ...pick(options, ['maxQueueSize', 'maxQueueBytes']), slowConsumerTimeout: timeout }
-}
-
-const SLOW_CONSUMER_TIMEOUT = 30_000

@@ -1,80 +1,121 @@
-// Requests over a socket, of either side.
-import type { RequestManyOptions, RequestOptions, SocketSettings } from '../../index'
+// The requests of a socket: those that it sends, and those of the other side, which wait for the first listener.
+import type { EventEmitter } from 'node:events'
+import type { RequestManyOptions, RequestOptions } from '../../index'
 import { InFlight } from '../async/in-flight'
 import * as commands from '../engine/commands'
+import type { EventReader } from '../engine/event-reader'
+import type { Outgoing } from '../engine/outgoing'
 import { type Answers, ask } from '../messaging/answers'
 import type { ClientContext } from '../messaging/client-context'
 import type { Message, Responder } from '../messaging/message'
-import { prepare, REQUEST_MANY_SHAPE, REQUEST_SHAPE, Ticket, waitOf } from '../messaging/requests'
-import { abortFailure, errorFrom, Failure } from '../values/errors'
+import { REQUEST_MANY_SHAPE, REQUEST_SHAPE } from '../messaging/options'
+import { prepare } from '../messaging/prepare'
+import { waitOf } from '../messaging/requests'
+import { readMessage, Ticket } from '../messaging/ticket'
+import { abortFailure, errorFrom, Failure } from '../values/failure'
 import { checkOptions } from '../values/option-checks'
-import type { StateEvents } from './lifecycle'
-import { SocketMade } from './settings'
+import { nextTick } from '../values/platform'
+import type { Lifecycle } from './lifecycle'
 
-export abstract class SocketAsking<
-  Events extends StateEvents & Record<keyof Events, unknown[]>,
-> extends SocketMade<Events> {
-  protected readonly responder: Responder
-  #inFlight: InFlight | undefined
+/** The socket that has the requests: an emitter of `request`. */
+interface RequestsOwner {
+  readonly handle: number
+  readonly maxQueueSize: number
+}
+
+export class SocketRequests {
+  readonly #owner: RequestsOwner & EventEmitter
+  readonly #lifecycle: Lifecycle
+  readonly #context: ClientContext
+  readonly #responder: Responder
+  /** Those of either side. */
+  readonly #inFlight = new InFlight()
+  /** Those of the other side that no listener has got yet, oldest first. */
+  #held: Message[] | undefined
 
   constructor(
+    owner: RequestsOwner & EventEmitter<any>,
+    lifecycle: Lifecycle,
     context: ClientContext,
     responder: Responder,
-    subject: string,
-    id: string,
-    settings: SocketSettings,
   ) {
-    super(context, subject, id, settings)
-    this.responder = responder
+    this.#owner = owner
+    this.#lifecycle = lifecycle
+    this.#context = context
+    this.#responder = responder
   }
 
-  request(data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
-  request(data?: unknown, options?: RequestOptions): Promise<Message | undefined>
-  async request(data?: unknown, options?: RequestOptions): Promise<Message | undefined> {
-    this.checkOpen()
+  async request(data: unknown, options: RequestOptions | undefined): Promise<Message | undefined> {
+    this.#lifecycle.checkOpen()
     checkOptions('request', options, REQUEST_SHAPE)
-    const outcome = await this.#ask(data, options)
+    const outcome = await this.#send(data, options)
     if (!(outcome instanceof Failure)) return outcome as Message
     if (options?.noThrow) return undefined
     throw errorFrom(outcome)
   }
 
-  requestMany(data?: unknown, options?: RequestManyOptions): Answers {
-    return ask(this.context, this.responder, options, () => {
-      this.checkOpen()
+  requestMany(data: unknown, options: RequestManyOptions | undefined): Answers {
+    return ask(this.#context, this.#responder, options, () => {
+      this.#lifecycle.checkOpen()
       checkOptions('requestMany', options, REQUEST_MANY_SHAPE)
       const wait = waitOf(options, true)
-      const headers = prepare(data, options, true)
-      return ticket => this.#sendRequest(ticket, wait, headers)
+      const message = prepare(data, options, true)
+      return ticket => this.#write(ticket, wait, message)
     })
   }
 
-  /** Requests, of either side. */
-  protected get inFlight(): InFlight {
-    this.#inFlight ??= new InFlight()
-    return this.#inFlight
+  /** Reads a *socket request*. Until there is a listener it is held. */
+  receive(event: EventReader): void {
+    const message = readMessage(this.#context, this.#responder, event, true)
+    if (this.#held === undefined && this.#give(message)) return
+    // More than a window of requests is more than any peer may have in flight.
+    const held = (this.#held ??= [])
+    if (held.length < this.#owner.maxQueueSize) held.push(message)
   }
 
-  /** Waits until no request is under way, at most so many ms. @internal */
-  async whenQuiet(timeout: number): Promise<void> {
-    await this.#inFlight?.whenNone(timeout)
+  /** Gives a new listener what is held for it: after its registration, not inside. */
+  flow(): void {
+    if (this.#held !== undefined) nextTick(() => this.#release())
   }
 
-  /** Its requests, and its peer's, come to nothing. */
-  protected forgetRequests(): void {
-    this.#inFlight?.forget()
+  /** Waits until none is in flight, at most so many ms. */
+  async whenNone(timeout: number): Promise<void> {
+    await this.#inFlight.whenNone(timeout)
   }
 
-  #ask(data: unknown, options: RequestOptions | undefined): Promise<unknown> | Failure {
+  /** Those of either side come to nothing. */
+  end(): void {
+    this.#held = undefined
+    this.#inFlight.forget()
+  }
+
+  #send(data: unknown, options: RequestOptions | undefined): Promise<unknown> | Failure {
     if (options?.signal?.aborted) return abortFailure(options.signal)
     const wait = waitOf(options, false)
-    const headers = prepare(data, options, true)
-    const ticket = new Ticket(this.context, this.responder, options?.signal, this.inFlight)
-    this.#sendRequest(ticket.handle, wait, headers)
+    const message = prepare(data, options, true)
+    const ticket = new Ticket(this.#context, this.#responder, options?.signal, this.#inFlight)
+    this.#write(ticket.handle, wait, message)
     return ticket.outcome
   }
 
-  #sendRequest(ticket: number, wait: commands.Wait, headers: string | null): void {
-    this.context.countSent(commands.socketRequest(this.client, ticket, this.handle, wait, headers))
+  #write(ticket: number, wait: commands.Wait, message: Outgoing): void {
+    commands.socketRequest(this.#context.handle, ticket, this.#owner.handle, wait, message)
+    this.#context.countSent(message.length)
+  }
+
+  /** Returns whether there was a listener. The request is in flight until it is answered. */
+  #give(message: Message): boolean {
+    if (this.#owner.listenerCount('request') === 0) return false
+    this.#inFlight.begin()
+    message.onAnswer(this.#inFlight.end)
+    return this.#lifecycle.announce('request', message)
+  }
+
+  #release(): void {
+    while (this.#held !== undefined && this.#owner.listenerCount('request') > 0) {
+      const message = this.#held.shift()
+      if (this.#held.length === 0) this.#held = undefined
+      if (message !== undefined) this.#give(message)
+    }
   }
 }

@@ -1,11 +1,11 @@
 // The side that was connected to: one for each client of a socket server.
-import type { SocketSettings } from '../../index'
 
 import * as commands from '../engine/commands'
 import { route } from '../engine/events'
 import type { ClientContext } from '../messaging/client-context'
 import type { Responder } from '../messaging/message'
 import { ConatSocketBase } from './base'
+import type { SocketSettings } from './settings'
 
 /** Who has it on its list. */
 interface Owner {
@@ -22,14 +22,14 @@ export class ServerSocket extends ConatSocketBase {
     handle: number,
     subject: string,
     id: string,
-    options: SocketSettings,
+    settings: SocketSettings,
     owner: Owner,
   ) {
-    super(context, responder, handle, subject, id, options)
+    super(context, responder, handle, subject, id, settings)
     this.#owner = owner
     route(handle, this)
     // `connection` hands it over ready; nobody could have listened for the event.
-    this.enter('ready')
+    this.lifecycle.enter('ready')
   }
 
   get role(): 'server' {
@@ -39,17 +39,19 @@ export class ServerSocket extends ConatSocketBase {
   disconnect(): void {
     if (this.state === 'closed') return
     commands.socketDisconnect(this.client, this.handle)
-    this.leaveReady()
+    this.lifecycle.leave()
   }
 
   /** Its server does that. */
   override async finishWith(): Promise<void> {}
 
-  protected describe(): string {
+  /** @internal */
+  describe(): string {
     return `server socket '${this.subject}'`
   }
 
-  protected override handleGone(): void {
+  /** @internal */
+  override handleGone(): void {
     this.#owner.handleSocketGone(this)
   }
 }

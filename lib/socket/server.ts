@@ -1,20 +1,30 @@
 // A socket server: accepts sockets on a subject and knows them by id.
-import type { DrainOptions, Headers, RequestOptions, SocketListenOptions, WriteOptions } from '../../index'
-import { Drain } from '../async/drain'
+import { EventEmitter } from 'node:events'
+import type {
+  DrainOptions,
+  Headers,
+  RequestOptions,
+  SocketListenOptions,
+  State,
+  WriteOptions,
+} from '../../index'
+import { type Drain, DrainOnce } from '../async/drain'
 import * as commands from '../engine/commands'
 import { defaults } from '../engine/defaults'
 import type { EventReader } from '../engine/event-reader'
 import { ACCEPTED, LISTENER_STATE, route } from '../engine/events'
 import type { ClientContext } from '../messaging/client-context'
 import type { Message, Responder } from '../messaging/message'
-import { prepare, REQUEST_SHAPE, Ticket } from '../messaging/requests'
-import { FabricError, type Failure } from '../values/errors'
+import { REQUEST_SHAPE } from '../messaging/options'
+import { prepare } from '../messaging/prepare'
+import { Ticket } from '../messaging/ticket'
+import { FabricError } from '../values/errors'
 import { checkOptions, isBoolean, isString } from '../values/option-checks'
 import { checkId, checkListenSubject } from '../values/subjects'
-import { type StateEvents, Stateful } from './lifecycle'
-import { END_SHAPE, type EndOptions, SETTINGS_SHAPE, windowSettings, writeOptions } from './options'
+import { Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
+import { END_SHAPE, type EndOptions, SETTINGS_SHAPE, writeOptions } from './options'
 import { ServerSocket } from './server-socket'
-import { sizeOf } from './window'
+import { SocketSettings } from './settings'
 
 interface ServerRequestOptions extends RequestOptions {
   race?: boolean
@@ -26,16 +36,19 @@ interface SocketServerEvents extends StateEvents {
   connection: [socket: ServerSocket]
 }
 
-export class ConatSocketServer extends Stateful<SocketServerEvents> {
+export class ConatSocketServer extends EventEmitter<SocketServerEvents> implements LifecycleOwner {
   readonly id: string
+  readonly subject: string
   readonly role = 'server'
   readonly desc: string | undefined
   readonly handle: number = commands.nextHandle()
   readonly sockets: Record<string, ServerSocket> = Object.create(null) as Record<string, ServerSocket>
+  readonly #context: ClientContext
   readonly #responder: Responder
-  readonly #options: SocketListenOptions
+  readonly #settings: SocketSettings
+  readonly #lifecycle: Lifecycle
   #isEnding = false
-  #draining: Promise<void> | undefined
+  readonly #drainOnce = new DrainOnce()
   #isWanted = true
 
   /** @internal */
@@ -56,27 +69,45 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
     }
     const id = options.id ?? context.id
     checkId(id)
-    super(context, subject)
+    super()
     context.listening.add(subject)
+    this.#context = context
+    this.subject = subject
     this.id = id
     this.desc = options.desc
     this.#responder = responder
-    this.#options = { ...options }
+    this.#settings = new SocketSettings(options)
+    this.#lifecycle = new Lifecycle(this, context)
     route(this.handle, this)
-    commands.listen(context.handle, this.handle, subject, this.#settings())
+    commands.listen(context.handle, this.handle, subject, JSON.stringify(this.#settings.forEngine(id)))
   }
 
-  override ref(): this {
+  /** @internal */
+  get client(): number {
+    return this.#context.handle
+  }
+
+  get state(): State {
+    return this.#lifecycle.state
+  }
+
+  ref(): this {
     this.#isWanted = true
     for (const socket of Object.values(this.sockets)) socket.ref()
-    return super.ref()
+    this.#lifecycle.processRef.ref()
+    return this
   }
 
   /** Also of the sockets that it has accepted, and will. */
-  override unref(): this {
+  unref(): this {
     this.#isWanted = false
     for (const socket of Object.values(this.sockets)) socket.unref()
-    return super.unref()
+    this.#lifecycle.processRef.unref()
+    return this
+  }
+
+  waitUntilReady(timeout?: number): Promise<void> {
+    return this.#lifecycle.waitUntilReady(timeout)
   }
 
   forEach(visit: (socket: ServerSocket, id: string) => void): void {
@@ -86,7 +117,12 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
   /** Another server on a subject one token longer. */
   channel(name: string): ConatSocketServer {
     isString('name', name)
-    return new ConatSocketServer(this.context, this.#responder, `${this.subject}.${name}`, this.#options)
+    return new ConatSocketServer(
+      this.#context,
+      this.#responder,
+      `${this.subject}.${name}`,
+      this.#settings.options,
+    )
   }
 
   /** Writes to every socket that can take it; then throws one error that names the others. */
@@ -94,8 +130,8 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
     if (this.state === 'closed' || this.#isEnding) throw this.#pipeError()
     const options = writeOptions(second)
     const isVolatile = options?.volatile === true
-    const headers = prepare(data, options, true)
-    const size = sizeOf(headers)
+    const message = prepare(data, options, true)
+    const { size } = message
     const full: ServerSocket[] = []
     const taking: ServerSocket[] = []
     for (const socket of Object.values(this.sockets)) {
@@ -107,7 +143,8 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
     let hasRoom = full.length === 0
     if (taking.length > 0) {
       const handles = taking.map(socket => socket.handle)
-      this.context.countSent(commands.broadcast(this.client, handles, headers, isVolatile))
+      commands.broadcast(this.client, handles, message, isVolatile)
+      this.#context.countSent(message.length)
       for (const socket of taking) if (!socket.countWrite(size, isVolatile)) hasRoom = false
     }
     if (full.length === 0) return hasRoom
@@ -124,7 +161,7 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
   request(data: unknown, options: RequestOptions & { race: true }): Promise<Message>
   request(data?: unknown, options?: RequestOptions & { race?: false }): Promise<(Message | Error)[]>
   async request(data?: unknown, options: ServerRequestOptions = {}): Promise<(Message | Error)[] | Message> {
-    this.checkOpen()
+    this.#lifecycle.checkOpen()
     checkOptions('request', options, SERVER_REQUEST_SHAPE)
     const { race = false, ...rest } = options
     const asked = Object.values(this.sockets).map(socket => socket.request(data, { ...rest, noThrow: false }))
@@ -141,7 +178,7 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
   close(): void {
     if (this.state === 'closed') return
     commands.listenerClose(this.client, this.handle)
-    this.beginClose()
+    this.#lifecycle.beginClose()
   }
 
   destroy(): void {
@@ -154,25 +191,23 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
     if (this.state !== 'closed' && !this.#isEnding) {
       this.#isEnding = true
       for (const socket of Object.values(this.sockets)) socket.ended = true
-      const ticket = new Ticket(this.context, this.#responder)
+      const ticket = new Ticket(this.#context, this.#responder)
       const timeout = Math.ceil(options?.timeout ?? defaults.end)
       commands.listenerEnd(this.client, ticket.handle, this.handle, timeout)
       await ticket.outcome
       this.close()
     }
-    await this.whenGone()
+    await this.#lifecycle.whenGone()
   }
 
   /** `drain()` was called. */
   get draining(): boolean {
-    return this.#draining !== undefined
+    return this.#drainOnce.isStarted
   }
 
   /** Accepts nothing more, and ends its sockets one after the other: new ones go to other servers meanwhile. */
   async drain(options?: DrainOptions): Promise<void> {
-    const drain = new Drain(options)
-    this.#draining ??= this.#drain(drain)
-    await this.#draining
+    await this.#drainOnce.run(options, drain => this.#drain(drain))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -184,21 +219,39 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
   }
 
   handleEvent(kind: number, event: EventReader): void {
-    if (kind === LISTENER_STATE) this.handleState(event)
+    if (kind === LISTENER_STATE) this.#lifecycle.handleState(event)
     else if (kind === ACCEPTED && this.state !== 'closed' && !this.#isEnding) this.#accept(event)
   }
 
-  protected describe(): string {
+  /** @internal */
+  describe(): string {
     return `socket server '${this.subject}'`
   }
 
-  protected override handleClosing(_failure: Failure): void {
-    this.context.listening.delete(this.subject)
+  handleClientClosing(): void {
+    this.#lifecycle.beginClose()
+  }
+
+  handleClientClosed(): void {
+    this.#lifecycle.handleClientClosed()
+  }
+
+  /** @internal */
+  handleEnter(): void {}
+
+  /** @internal */
+  handleClosing(): void {
+    this.#context.listening.delete(this.subject)
     for (const socket of Object.values(this.sockets)) socket.handleClientClosing()
   }
 
-  /** The engine closes its sockets first; whatever it forgot ends here. */
-  protected override handleGone(): void {
+  /** @internal */
+  handleEngineClosed(_wasOpen: boolean, finish: () => void): void {
+    finish()
+  }
+
+  /** The engine closes its sockets first; whatever it forgot ends here. @internal */
+  handleGone(): void {
     for (const socket of Object.values(this.sockets)) socket.handleClientClosed()
   }
 
@@ -207,8 +260,7 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
       commands.listenerRetire(this.client, this.handle)
       // Paused: what a handler got after the last report would be told as undelivered, and handled twice.
       await drain.spreadOver(Object.values(this.sockets), async socket => {
-        const patience = drain.left / 2
-        await Promise.all([socket.pause().whenHandled(patience), socket.whenQuiet(patience)])
+        await socket.pause().whenQuiet(drain.left / 2)
         await socket.end({ timeout: drain.left })
       })
     }
@@ -219,10 +271,10 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
     const handle = event.u32()
     const id = event.str()
     const subject = event.str()
-    const socket = new ServerSocket(this.context, this.#responder, handle, subject, id, this.#options, this)
+    const socket = new ServerSocket(this.#context, this.#responder, handle, subject, id, this.#settings, this)
     this.sockets[id] = socket
     if (!this.#isWanted) socket.unref()
-    this.announce('connection', socket)
+    this.#lifecycle.announce('connection', socket)
   }
 
   /** @internal */
@@ -232,16 +284,6 @@ export class ConatSocketServer extends Stateful<SocketServerEvents> {
 
   #pipeError(): FabricError {
     return new FabricError(`closed: ${this.describe()}`, 'EPIPE')
-  }
-
-  #settings(): string {
-    return JSON.stringify({
-      ...windowSettings(this.#options),
-      id: this.id,
-      keepAlive: this.#options.keepAlive ?? defaults.keepAlive,
-      keepAliveTimeout: this.#options.keepAliveTimeout ?? defaults.keepAliveTimeout,
-      commandTimeout: defaults.command,
-    })
   }
 }
 

@@ -1,51 +1,45 @@
-// What a socket was made with, for programs to look at. Nothing here is a field of each: a program has thousands of sockets.
-import type { SocketSettings } from '../../index'
+// What a socket was made with. The sockets of one server share it.
+import type { SocketListenOptions, SocketSettings as SocketOptions } from '../../index'
 import { defaults } from '../engine/defaults'
-import type { ClientContext } from '../messaging/client-context'
-import { type StateEvents, Stateful } from './lifecycle'
+import { pick } from '../values/option-checks'
 
-/** None of the fabric's connections is a socket's own. */
-const NO_ADDRESS: { readonly ip: string } = Object.freeze({ ip: '' })
+/** Milliseconds that a window may stay full before `slowConsumer: 'close'` closes the socket. */
+const SLOW_CONSUMER_TIMEOUT = 30_000
 
-export abstract class SocketMade<
-  Events extends StateEvents & Record<keyof Events, unknown[]>,
-> extends Stateful<Events> {
-  readonly id: string
-  readonly #settings: SocketSettings
-  #conn: { readonly id: string } | undefined
+export class SocketSettings<Options extends SocketOptions = SocketListenOptions> {
+  readonly options: Readonly<Options>
 
-  /** `settings` are kept, and may be shared. */
-  constructor(context: ClientContext, subject: string, id: string, settings: SocketSettings) {
-    super(context, subject)
-    this.id = id
-    this.#settings = settings
-  }
-
-  get desc(): string | undefined {
-    return this.#settings.desc
+  /** Keeps a copy. */
+  constructor(options: Options) {
+    this.options = { ...options }
   }
 
   get maxQueueSize(): number {
-    return this.#settings.maxQueueSize ?? defaults.maxQueueSize
+    return this.options.maxQueueSize ?? defaults.maxQueueSize
   }
 
   get maxQueueBytes(): number {
-    return this.#settings.maxQueueBytes ?? defaults.maxQueueBytes
+    return this.options.maxQueueBytes ?? defaults.maxQueueBytes
   }
 
   get keepAlive(): number {
-    return this.#settings.keepAlive ?? defaults.keepAlive
+    return this.options.keepAlive ?? defaults.keepAlive
   }
 
   get keepAliveTimeout(): number {
-    return this.#settings.keepAliveTimeout ?? defaults.keepAliveTimeout
+    return this.options.keepAliveTimeout ?? defaults.keepAliveTimeout
   }
 
-  get conn(): { readonly id: string } {
-    return (this.#conn ??= { id: this.id })
-  }
-
-  get address(): { readonly ip: string } {
-    return NO_ADDRESS
+  /** Returns what the engine is told by either side, for JSON. */
+  forEngine(id: string): Record<string, unknown> {
+    const { slowConsumer, slowConsumerTimeout = SLOW_CONSUMER_TIMEOUT } = this.options
+    return {
+      ...pick(this.options, ['maxQueueSize', 'maxQueueBytes']),
+      slowConsumerTimeout: slowConsumer === 'close' ? slowConsumerTimeout : undefined,
+      id,
+      keepAlive: this.keepAlive,
+      keepAliveTimeout: this.keepAliveTimeout,
+      commandTimeout: defaults.command,
+    }
   }
 }

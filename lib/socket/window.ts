@@ -1,12 +1,5 @@
 // What is written and not acknowledged, in messages and bytes: counted here, so that a full window is told without asking the engine.
-import { Buffer } from 'node:buffer'
-import { outgoing } from '../engine/outgoing'
 import { FabricError } from '../values/errors'
-
-/** What a message takes of a window: the payload that was just prepared, and its headers. The engine counts the same. */
-export function sizeOf(headers: string | null): number {
-  return outgoing.length + (headers === null ? 0 : Buffer.byteLength(headers))
-}
 
 export class SendWindow {
   written = 0

@@ -1,5 +1,4 @@
-// The one error class, and how failures of the engine and of arguments become errors of the caller.
-import { nextTick } from './platform'
+// The one error class, and the errors of arguments.
 
 interface FabricErrorOptions {
   cause?: unknown
@@ -30,48 +29,6 @@ Object.defineProperty(FabricError.prototype, 'name', {
   configurable: true,
   writable: true,
 })
-
-/** What went wrong, before it is an error: the error is made where the caller's frames are on the stack. */
-export class Failure {
-  constructor(
-    readonly code: string,
-    readonly message: string,
-    readonly cause?: unknown,
-    readonly undelivered?: number,
-  ) {}
-}
-
-/** Digits only stand for a number: `"503"` is the number 503. */
-function codeOf(code: string): number | string {
-  return /^\d+$/.test(code) ? Number(code) : code
-}
-
-/** Call it in the async method that the user awaits, so that V8's async stack has the caller's line. */
-export function errorFrom(failure: Failure): FabricError {
-  const { code, message, cause, undelivered } = failure
-  const error = new FabricError(message, codeOf(code), { cause, undelivered })
-  if (code === 'ABORT_ERR') Object.defineProperty(error, 'name', { value: 'AbortError' })
-  return error
-}
-
-export function closedFailure(what: string): Failure {
-  return new Failure('ERR_CLOSED', `closed: ${what}`)
-}
-
-export function timeoutFailure(what: string, timeout: number): Failure {
-  return new Failure('408', `timeout: ${what} after ${timeout} ms`)
-}
-
-export function abortFailure(signal: AbortSignal): Failure {
-  return new Failure('ABORT_ERR', 'The operation was aborted', signal.reason)
-}
-
-/** Throws what a user's handler threw where it cannot break a drain: as an uncaught exception, as Node does. */
-export function throwAsync(error: unknown): void {
-  nextTick(() => {
-    throw error
-  })
-}
 
 /** A value in a text for people: never throws, and never longer than a line or two. */
 export function shown(value: unknown): string {

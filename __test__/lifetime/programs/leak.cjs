@@ -3,7 +3,7 @@
 const { once } = require('node:events')
 const v8 = require('node:v8')
 const { Client, connect, ConatSocketClient, ServerSocket, init } = require('selvedge')
-const { Ticket } = require('../../../dist/messaging/requests.js')
+const { Ticket } = require('../../../dist/messaging/ticket.js')
 const { Subscription } = require('../../../dist/messaging/subscription.js')
 
 // Every handle that events are routed to, until it is forgotten.

@@ -1,0 +1,22 @@
+// From a value with its options to a message that can be written.
+import type { Headers, MessageOptions } from '../../index'
+import { Outgoing } from '../engine/outgoing'
+import { headersText, socketHeadersText } from '../values/headers'
+import { MessageData } from './message'
+
+/** One for all: a message is written before the next one is prepared. */
+const outgoing = new Outgoing()
+
+/**
+ * Encodes what is sent next. The result is valid until the next call, which code of the user may make: write it before
+ * any of that runs.
+ */
+export function prepare(data: unknown, options: MessageOptions | undefined, toSocket = false): Outgoing {
+  const text = toSocket ? socketHeadersText : headersText
+  if (MessageData.is(data)) {
+    const headers = options?.headers === undefined ? socketHeadersText(data.headers) : text(options.headers)
+    return outgoing.prepare(headers, undefined, data.encoding, options?.raw ?? data.raw)
+  }
+  const headers = options === undefined ? null : text(options.headers as Headers | null | undefined)
+  return outgoing.prepare(headers, data, options?.encoding ?? 0, options?.raw)
+}

@@ -1,0 +1,99 @@
+// What is awaited of the engine under a number: the one answer to a request, a confirmation, a list.
+import type { Published } from '../../index'
+import type { InFlight } from '../async/in-flight'
+import * as commands from '../engine/commands'
+import type { EventReader } from '../engine/event-reader'
+import { DONE, FAILED, forget, PUBLISHED, REPLY, route, STRINGS, type Target } from '../engine/events'
+import { release, retain } from '../engine/process-ref'
+import { abortFailure, closedFailure, Failure } from '../values/failure'
+import type { ClientContext } from './client-context'
+import { Message, type Responder } from './message'
+
+/** How something ended, before it is a value or an error of the caller. */
+export type Outcome = Message | Published | number | string[] | Failure
+
+/** One pending answer. Keeps the process alive until it is there. */
+export class Ticket implements Target {
+  readonly client: number
+  readonly handle: number = commands.nextHandle()
+  /** Never rejects: the error is made where the caller's frames are. */
+  readonly outcome: Promise<Outcome>
+  readonly #context: ClientContext
+  readonly #responder: Responder
+  /** Of the socket that asks. */
+  readonly #inFlight: InFlight | undefined
+  #settle: ((outcome: Outcome) => void) | undefined
+  #signal: AbortSignal | undefined
+  #abort: (() => void) | undefined
+
+  constructor(context: ClientContext, responder: Responder, signal?: AbortSignal, inFlight?: InFlight) {
+    this.client = context.handle
+    this.#context = context
+    this.#responder = responder
+    this.outcome = new Promise(resolve => {
+      this.#settle = resolve
+    })
+    route(this.handle, this)
+    this.#inFlight = inFlight
+    inFlight?.begin()
+    context.awaited.begin()
+    retain()
+    if (signal !== undefined) this.#watch(signal)
+  }
+
+  handleEvent(kind: number, event: EventReader): void {
+    if (kind === REPLY) this.#end(readMessage(this.#context, this.#responder, event, false))
+    else if (kind === PUBLISHED) this.#end({ bytes: event.f64(), count: event.u32() })
+    else if (kind === DONE) this.#end(event.u32())
+    else if (kind === STRINGS) this.#end(readStrings(event))
+    else if (kind === FAILED) this.#end(readFailed(event))
+  }
+
+  handleClientClosed(): void {
+    this.#end(closedFailure('the client'))
+  }
+
+  /** Settles it from this side; what the engine still says is dropped. */
+  #end(outcome: Outcome): void {
+    if (this.#settle === undefined) return
+    this.#settle(outcome)
+    this.#settle = undefined
+    forget(this.handle)
+    this.#inFlight?.end()
+    this.#context.awaited.end()
+    release()
+    if (this.#abort !== undefined) this.#signal?.removeEventListener('abort', this.#abort)
+  }
+
+  #watch(signal: AbortSignal): void {
+    this.#signal = signal
+    this.#abort = () => {
+      commands.cancel(this.client, this.handle)
+      this.#end(abortFailure(signal))
+    }
+    signal.addEventListener('abort', this.#abort, { once: true })
+  }
+}
+
+function readStrings(event: EventReader): string[] {
+  return Array.from({ length: event.u32() }, () => event.str())
+}
+
+export function readFailed(event: EventReader): Failure {
+  return new Failure(event.str(), event.str())
+}
+
+/** Reads *delivered*, *reply* and *socket request*. The reply subject of an answer is stale and not acted on. */
+export function readMessage(
+  context: ClientContext,
+  responder: Responder,
+  event: EventReader,
+  isRequest: boolean,
+): Message {
+  const subject = event.str()
+  const headers = event.optStr()
+  const reply = event.optStr()
+  const incoming = event.payload()
+  context.countReceived(incoming.end - incoming.start)
+  return new Message(responder, subject, headers, isRequest ? reply : null, incoming)
+}

@@ -1,0 +1,204 @@
+// The sending half of a socket: what is written, what of it is acknowledged, and what is left when the socket closes.
+import type { Headers, SocketStats, State, WriteOptions } from '../../index'
+import { Deliveries } from '../async/deliveries'
+import { Waiters } from '../async/waiters'
+import * as commands from '../engine/commands'
+import type { EventReader } from '../engine/event-reader'
+import type { ClientContext } from '../messaging/client-context'
+import { prepare } from '../messaging/prepare'
+import { FabricError, invalidValue } from '../values/errors'
+import { errorFrom, type Failure } from '../values/failure'
+import type { Lifecycle } from './lifecycle'
+import { writeOptions } from './options'
+import type { SocketSettings } from './settings'
+import { Undelivered, type UndeliveredMessage } from './undelivered'
+import { SendWindow } from './window'
+
+/** The socket that sends. */
+interface OutboxOwner {
+  readonly handle: number
+  /** Nothing may be written any more. */
+  readonly ended: boolean
+  /** Returns its name in texts of errors. */
+  describe(): string
+}
+
+export class Outbox {
+  readonly #owner: OutboxOwner
+  readonly #lifecycle: Lifecycle
+  readonly #context: ClientContext
+  readonly #window: SendWindow
+  // A program has thousands of sockets, most of them idle: what few need is made when it is needed.
+  #drained: Waiters | undefined
+  #writable: Waiters | undefined
+  #deliveries: Deliveries | undefined
+  #undelivered: Undelivered | undefined
+  /** What is to be done when the engine has said everything about a socket that it closed. */
+  #collected: (() => void) | undefined
+  /** What had been written when the socket was last ready. */
+  #writtenReady = 0
+  #volatileDropped = 0
+
+  constructor(owner: OutboxOwner, lifecycle: Lifecycle, context: ClientContext, settings: SocketSettings) {
+    this.#owner = owner
+    this.#lifecycle = lifecycle
+    this.#context = context
+    this.#window = new SendWindow(settings.maxQueueSize, settings.maxQueueBytes)
+  }
+
+  /** Messages that are not acknowledged. */
+  get pending(): number {
+    return this.#window.messages
+  }
+
+  /** Messages that wait for the socket to become ready. */
+  get queued(): number {
+    if (this.#lifecycle.state === 'ready') return 0
+    return this.#window.written - Math.max(this.#window.acknowledged, this.#writtenReady)
+  }
+
+  get stats(): Pick<
+    SocketStats,
+    'sent' | 'sentBytes' | 'acknowledged' | 'volatileDropped' | 'pending' | 'pendingBytes'
+  > {
+    return {
+      sent: this.#window.written,
+      sentBytes: this.#window.writtenBytes,
+      acknowledged: this.#window.acknowledged,
+      volatileDropped: this.#volatileDropped,
+      pending: this.#window.messages,
+      pendingBytes: this.#window.bytes,
+    }
+  }
+
+  /** Returns `true` while more than half of the window is free. */
+  write(data: unknown, second: Headers | WriteOptions | null | undefined): boolean {
+    const options = writeOptions(second)
+    this.#checkWritable()
+    const isVolatile = options?.volatile === true
+    if (isVolatile && this.#lifecycle.state !== 'ready') return this.#drop()
+    // A writer that tries again and again does not pay for the encoding.
+    const full = isVolatile ? undefined : this.#window.refusal(0)
+    if (full !== undefined) throw full
+    const message = prepare(data, options, true)
+    const { size } = message
+    // Encoding may have run code of the user, which may have written to this socket or closed it.
+    this.#checkWritable()
+    const refusal = this.#window.refusal(size)
+    if (refusal !== undefined) {
+      if (isVolatile) return this.#drop()
+      throw refusal
+    }
+    commands.socketWrite(this.#context.handle, this.#owner.handle, message, isVolatile)
+    this.#context.countSent(message.length)
+    return this.#window.put(size, isVolatile)
+  }
+
+  /** Writes, and resolves when the other side has handled the message. */
+  async send(data: unknown, second: Headers | WriteOptions | null | undefined): Promise<void> {
+    if (writeOptions(second)?.volatile === true) throw invalidValue('volatile', 'absent in send()', true)
+    this.write(data, second)
+    const failure = await (this.#deliveries ??= new Deliveries()).wait(this.#window.written)
+    if (failure !== undefined) throw errorFrom(failure)
+  }
+
+  /** Returns why a message of this size cannot be written now, if it cannot. */
+  refusal(size: number): FabricError | undefined {
+    return this.#window.refusal(size)
+  }
+
+  /** Counts a message of a broadcast, which the engine has been given. Returns what `write` does. */
+  countWrite(size: number, isVolatile: boolean): boolean {
+    return this.#window.put(size, isVolatile)
+  }
+
+  /** Counts a volatile message of a broadcast that was not written. */
+  countDropped(): void {
+    this.#volatileDropped += 1
+  }
+
+  /** Resolves when everything that was written is acknowledged. */
+  async drain(): Promise<void> {
+    if (this.#window.messages === 0) return
+    if (this.#lifecycle.state === 'closed') throw this.#lifecycle.closedError()
+    const what = `${this.#owner.describe()} has not drained`
+    const failure = await (this.#drained ??= new Waiters()).wait(what)
+    if (failure !== undefined) throw errorFrom(failure)
+  }
+
+  /** Resolves when more than half of the window is free. */
+  async waitUntilWritable(): Promise<void> {
+    if (this.#lifecycle.state === 'closed') throw this.#lifecycle.closedError()
+    while (!this.#window.isWritable) {
+      const what = `${this.#owner.describe()} is not writable`
+      const failure = await (this.#writable ??= new Waiters()).wait(what)
+      if (failure !== undefined) throw errorFrom(failure)
+    }
+  }
+
+  /** Returns the messages that the other side is not known to have handled, oldest first. None before `closed`. */
+  undelivered(): UndeliveredMessage[] {
+    return this.#undelivered?.list() ?? []
+  }
+
+  /** Reads an *undelivered*. */
+  readUndelivered(event: EventReader): void {
+    this.#undelivered ??= new Undelivered()
+    this.#undelivered.read(event, this.#window)
+  }
+
+  /** Takes the totals that the other side has handled. */
+  acknowledge(messages: number, bytes: number): void {
+    if (!this.#window.acknowledge(messages, bytes)) return
+    this.#deliveries?.settle(messages)
+    if (this.#window.isWritable) this.#writable?.settle()
+    if (this.#window.messages > 0) return
+    this.#drained?.settle()
+    this.#lifecycle.announce('drain')
+  }
+
+  /** The socket is about to have another state. */
+  handleEnter(state: State): void {
+    if (state === 'ready' || this.#lifecycle.state === 'ready') this.#writtenReady = this.#window.written
+  }
+
+  /** Nothing that was written will be acknowledged any more. */
+  end(failure: Failure, reason: Failure): void {
+    this.#deliveries?.fail(reason)
+    this.#drained?.settle(failure)
+    this.#writable?.settle(failure)
+  }
+
+  /**
+   * Calls `finish` when everything is told that was written after the engine had closed the socket, and before this was
+   * known here.
+   */
+  collect(wasOpen: boolean, finish: (undelivered: number) => void): void {
+    const done = (): void => {
+      this.#collected = undefined
+      finish(this.#undelivered?.length ?? 0)
+    }
+    if (!wasOpen || (this.#undelivered?.length ?? 0) >= this.#window.messages) done()
+    else {
+      this.#collected = done
+      commands.collect(this.#context.handle, this.#owner.handle)
+    }
+  }
+
+  /** Finishes a `collect`. Returns whether there was one. */
+  finishCollect(): boolean {
+    const collected = this.#collected
+    collected?.()
+    return collected !== undefined
+  }
+
+  #checkWritable(): void {
+    if (!this.#owner.ended && !this.#context.closed) return
+    throw new FabricError(`closed: ${this.#owner.describe()}`, 'EPIPE')
+  }
+
+  #drop(): false {
+    this.#volatileDropped += 1
+    return false
+  }
+}
