@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Client } from 'selvedge'
 import { byCookie, describeStages, loose, until } from '../support/authority'
 import { rejection } from '../support/messages'
+import { disconnection } from '../support/sockets'
 
 describeStages('callbacks of a broker', stage => {
   test.each<[string, (() => unknown) | undefined, RegExp]>([
@@ -122,7 +123,7 @@ describeStages('callbacks of a broker', stage => {
     })
     const client = stage.as('ann')
     await client.waitUntilReady()
-    const left = once(client, 'disconnected')
+    const left = disconnection(client)
     client.publishSync('leave', 1)
     await left
     await client.waitUntilReady()

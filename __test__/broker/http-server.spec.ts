@@ -15,7 +15,7 @@ import { io } from 'socket.io-client'
 import { WebSocket, WebSocketServer } from 'ws'
 import { CA, material } from '../support/certificates'
 import { rejection } from '../support/messages'
-import { join, listening, numbers, take } from '../support/sockets'
+import { disconnection, join, listening, numbers, take } from '../support/sockets'
 
 const open: { close(): Promise<unknown> }[] = []
 let server: Server
@@ -111,7 +111,7 @@ test('closing the broker leaves the server open, and another broker takes its pl
   const first = await attach()
   const client = enter(address)
   await client.waitUntilReady()
-  const lost = once(client, 'disconnected')
+  const lost = disconnection(client)
   await first.close()
   await lost
   // It knocks while no broker is there.
@@ -198,7 +198,7 @@ test('an HTTP server that is closed and cuts its connections cuts our clients, a
   server.on('connection', socket => sockets.push(socket))
   const late = enter(`http://127.0.0.1:${port}`)
   await late.waitUntilReady()
-  const lost = once(late, 'disconnected')
+  const lost = disconnection(late)
   for (const socket of sockets) socket.destroy()
   await lost
   expect((await inside.publish('a', 1)).count).toBe(0)

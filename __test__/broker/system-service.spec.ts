@@ -1,5 +1,4 @@
 // The system's service: for who has its password, and nobody else.
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +6,7 @@ import { type Client, type ConatServer, type ConnectOptions, connect, init, sysA
 import { CA, material } from '../support/certificates'
 import { describeFabric } from '../support/fabrics'
 import { rejection } from '../support/messages'
+import { disconnection } from '../support/sockets'
 
 const PASSWORD = 's3cret!'
 
@@ -41,7 +41,7 @@ for (const kind of ['in-process', 'conat wire', 'selvedge wire'] as const) {
         const [id] = Object.values(fabric.broker.sockets).flatMap(({ id, user }) =>
           user === null ? [id] : [],
         )
-        const gone = once(victim, 'disconnected')
+        const gone = disconnection(victim)
         expect((await call(client, 'sys.conat.default', 'disconnect', [id])).data).toBeNull()
         await gone
         await victim.waitUntilReady()

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type ConatSocketClient, connect, init } from 'selvedge'
 import { describeFabrics } from '../support/fabrics'
 import { rejection } from '../support/messages'
-import { join, listening, numbers, pair, take } from '../support/sockets'
+import { disconnection, join, listening, nextDisconnection, numbers, pair, take } from '../support/sockets'
 
 describeFabrics('drain of a socket server', fabric => {
   test('lets everything arrive, takes nobody new, and closes', async () => {
@@ -267,14 +267,14 @@ describe('drain of a broker', () => {
       const clients = [open(), open()]
       await Promise.all(clients.map(client => client.waitUntilSignedIn()))
       expect(await health()).toBe(200)
-      const told = clients.map(client => once(client, 'disconnected'))
+      const told = clients.map(client => disconnection(client))
       const drained = broker.drain({ deadline: 20_000, spread: 2000 })
       await told[0]
       expect([await health(), broker.state]).toEqual([503, 'ready'])
       const newcomer = open()
       const entered = jest.fn()
       newcomer.on('info', entered)
-      await once(newcomer, 'disconnected')
+      await nextDisconnection(newcomer)
       await told[1]
       newcomer.close()
       for (const client of clients) client.close()

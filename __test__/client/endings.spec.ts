@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { type Client, connect, init } from 'selvedge'
 import { rejection } from '../support/messages'
+import { nextDisconnection } from '../support/sockets'
 
 type Broker = ReturnType<typeof init>
 const WIRES = ['selvedge', 'conat'] as const
@@ -67,7 +68,7 @@ describe.each([...WIRES, 'in-process'] as const)('a client that may not have its
 
   test('is told so, as is whoever waits for it; allowed again, it is ready', async () => {
     const why = { code: 403, message: expect.stringContaining("subscribe to its inbox '_INBOX.") }
-    const disconnected = once(client, 'disconnected')
+    const disconnected = nextDisconnection(client)
     const waiting = [
       rejection(client.waitUntilReady()),
       rejection(client.request('somebody', 1)),

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { DOORS, describeDoors, describeFabric } from '../support/fabrics'
 import { read, rejection } from '../support/messages'
-import { type AnySocket, join, listening, numbers, pair, take } from '../support/sockets'
+import { type AnySocket, disconnection, join, listening, numbers, pair, take } from '../support/sockets'
 
 /** Writes numbers until it is told to stop; resolves with how many. */
 function stream(socket: AnySocket): () => Promise<number> {
@@ -51,7 +51,7 @@ describeDoors('a lost connection', fabric => {
       const stops = [stream(socket), stream(server)]
       const client = side === 'guest' ? guest : host
       for (let round = 0; round < rounds; round++) {
-        const disconnected = once(client, 'disconnected')
+        const disconnected = disconnection(client)
         client.conn.io.engine.close()
         await disconnected
         // Each round goes on only after something has come through on both sides again.
@@ -90,7 +90,7 @@ describeDoors('a lost connection', fabric => {
 
   test('in which nothing is said costs nothing: the socket resumes when it is needed', async () => {
     const { guest, server, socket } = await pair(fabric)
-    const disconnected = once(socket, 'disconnected')
+    const disconnected = disconnection(socket)
     guest.conn.io.engine.close()
     await disconnected
     await socket.waitUntilReady()
@@ -102,7 +102,7 @@ describeDoors('a lost connection', fabric => {
     const { host, server, socket } = await pair(fabric, { connect: { maxQueueSize: 20 } })
     const reader = server.iter()
     for (const n of numbers(1, 20)) socket.write(n)
-    const disconnected = once(host, 'disconnected')
+    const disconnected = disconnection(host)
     host.conn.io.engine.close()
     await disconnected
     for (const n of numbers(1, 20)) expect((await reader.next()).value![0]).toBe(n)
@@ -116,7 +116,7 @@ describeDoors('a lost connection', fabric => {
     const client = fabric.client({ reconnection: false })
     const other = fabric.client()
     const subscription = await client.subscribe('a')
-    const disconnected = once(client, 'disconnected')
+    const disconnected = disconnection(client)
     client.conn.io.engine.close()
     await disconnected
     expect((await rejection(client.waitUntilConnected({ timeout: 300 }))).code).toBe(408)
@@ -133,7 +133,7 @@ describeDoors('a lost connection', fabric => {
     const received = take(server, 3)
     socket.write(1)
     await socket.drain()
-    const disconnected = once(socket, 'disconnected')
+    const disconnected = disconnection(socket)
     guest.disconnect()
     await disconnected
     expect([guest.state, guest.conn.connected, guest.conn.id]).toEqual(['disconnected', false, undefined])
@@ -173,7 +173,7 @@ describeDoors('a lost connection', fabric => {
     const [client, publisher] = [fabric.client(), fabric.client()]
     // One of the 500 that a client may have is its inbox.
     const subscriptions = await Promise.all(numbers(1, 499).map(n => client.subscribe(`many.${n}`)))
-    const disconnected = once(client, 'disconnected')
+    const disconnected = disconnection(client)
     client.conn.io.engine.close()
     await disconnected
     await client.waitUntilReady()
@@ -208,7 +208,7 @@ for (const kind of ['conat wire', 'selvedge wire', ...DOORS] as const)
       const subscription = await one.subscribe('a.*')
       // A client that is not connected yet when the broker goes loses nothing, and says nothing.
       await two.waitUntilReady()
-      const losses = Promise.all([once(one, 'disconnected'), once(two, 'disconnected')])
+      const losses = Promise.all([disconnection(one), disconnection(two)])
       await fabric.replaceBroker()
       await losses
       await Promise.all([one.waitUntilReady(), two.waitUntilReady()])

@@ -9,6 +9,7 @@ import {
   type ServerSocket,
 } from 'selvedge'
 import { type FaultProxy, faultProxy } from 'selvedge/testing'
+import { disconnection } from '../support/sockets'
 import { WIRES } from './party'
 
 const SEED = Number(process.env.SEED ?? 5)
@@ -81,7 +82,7 @@ describe.each(WIRES)('%s wire', wire => {
   test('a link that is cut 50 times resumes each time, although nobody says anything', async () => {
     const made = await pair()
     for (let round = 0; round < 50; round++) {
-      const lost = once(made.socket, 'disconnected')
+      const lost = disconnection(made.socket)
       expect(await proxy.cut()).toBe(1)
       await lost
       await made.socket.waitUntilReady()
@@ -160,7 +161,7 @@ describe.each(WIRES)('%s wire', wire => {
   test('half a close is the end of the connection, and not of the socket', async () => {
     const made = await pair()
     for (const direction of ['toServer', 'toClient'] as const) {
-      const lost = once(made.guest, 'disconnected')
+      const lost = disconnection(made.guest)
       proxy.halfClose(direction)
       await lost
       await made.guest.waitUntilReady()

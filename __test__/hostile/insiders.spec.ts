@@ -5,6 +5,7 @@ import tls from 'node:tls'
 import { type Client, type ConatServer, connect, init, type Visitor } from 'selvedge'
 import { CA, material } from '../support/certificates'
 import { rejection } from '../support/messages'
+import { disconnection } from '../support/sockets'
 import { head, opened, ownFrame, publish, Raw, text } from './attacker'
 
 const PASSWORD = 'correct-horse-7'
@@ -271,7 +272,7 @@ test('row 44: who is banned hears and says nothing more within a second, and who
   const ids = Object.values(broker.sockets)
     .filter(({ user }) => user.name === 'eve')
     .map(({ id }) => id)
-  const gone = once(eve, 'disconnected')
+  const gone = disconnection(eve)
   expect(broker.disconnect(ids)).toBe(1)
   await gone
   expect((await rejection(eve.waitUntilSignedIn({ timeout: 5000 }))).message).toMatch(/who are you/)

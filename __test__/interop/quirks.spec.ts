@@ -1,6 +1,7 @@
 // What brokers and clients of the original's kind do and ours must live with: late answers, refusals, small chunks, haste.
 import { EventEmitter, once } from 'node:events'
 import { Client, DataEncoding, init } from '../../lib'
+import { disconnection } from '../support/sockets'
 import { Broker, type BrokerOptions } from './peers/broker'
 import { Client as PeerClient } from './peers/client'
 import { SocketClient } from './peers/socket-client'
@@ -190,7 +191,7 @@ describe.each(['ours', 'theirs'] as const)('%s broker, with our client and their
     const socket = new SocketClient(hasty, 'hasty', { dialect: 'classic' })
     await once(socket, 'ready')
     for (let cut = 0; cut < 5; cut++) {
-      const down = once(socket, 'disconnected')
+      const down = disconnection(socket)
       hasty.cut()
       await down
       await once(socket, 'ready')

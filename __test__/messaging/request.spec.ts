@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Client, Subscription } from 'selvedge'
 import { describeFabrics } from '../support/fabrics'
 import { rejection } from '../support/messages'
+import { disconnection } from '../support/sockets'
 
 /** Answers with what `answer` makes of the data. */
 async function answering(
@@ -178,7 +179,7 @@ describeFabrics('waiting for interest', fabric => {
     const waiting = client.waitForInterest('late')
     await client.interest('late')
     client.conn.io.engine.close()
-    await once(client, 'disconnected')
+    await disconnection(client)
     await client.waitUntilReady()
     await client.interest('late')
     await server.subscribe('late')

@@ -1,8 +1,8 @@
 // The names that programs for Conat use, one by one. The lists are typed: each name is in index.d.ts, and here it is looked for in what was built.
-import { EventEmitter, once } from 'node:events'
+import { EventEmitter } from 'node:events'
 import * as selvedge from 'selvedge'
 import { describeFabrics } from '../support/fabrics'
-import { pair } from '../support/sockets'
+import { disconnection, pair } from '../support/sockets'
 
 type Kinds<T> = Partial<Record<keyof T & string, string>>
 
@@ -148,11 +148,11 @@ describeFabrics('the surface', fabric => {
     }
     client.connect()
     await client.waitUntilReady()
-    const down = once(client, 'disconnected')
+    const down = disconnection(client)
     client.conn.io.engine.close()
     await down
     await client.waitUntilReady()
-    const byHand = once(client, 'disconnected')
+    const byHand = disconnection(client)
     client.disconnect()
     expect(client.state).toBe('disconnected')
     await byHand
@@ -289,7 +289,7 @@ describeFabrics('the surface', fabric => {
     await client.waitUntilReady()
     const first = client.conn.id!
     expect(Object.keys(fabric.broker.sockets)).toEqual([first])
-    const down = once(client, 'disconnected')
+    const down = disconnection(client)
     client.conn.io.engine.close()
     await down
     expect(client.conn.id).toBeUndefined()

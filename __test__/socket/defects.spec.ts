@@ -5,7 +5,7 @@ import type { Message } from 'selvedge'
 import { Client as Peer } from '../interop/peers/client'
 import { describeFabric, describeFabrics } from '../support/fabrics'
 import { rejection } from '../support/messages'
-import { join, listening, numbers, pair, take, writeNumbers } from '../support/sockets'
+import { disconnection, join, listening, numbers, pair, take, writeNumbers } from '../support/sockets'
 
 const COMMAND = 'CN-SocketCmd'
 const NUMBER = 'CN-SocketSeq'
@@ -155,7 +155,7 @@ describeFabrics('a service whose process is gone', fabric => {
     const [host, guest] = [fabric.client({ reconnection: false }), fabric.client()]
     await host.service('math', { add: (a: number, b: number) => a + b })
     expect(await guest.call('math').add(1, 2)).toBe(3)
-    const lost = once(host, 'disconnected')
+    const lost = disconnection(host)
     host.conn.io.engine.close()
     await lost
     // The broker learns of it a moment after the client.

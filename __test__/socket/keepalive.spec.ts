@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { describeFabrics } from '../support/fabrics'
-import { pair, take } from '../support/sockets'
+import { disconnection, pair, take } from '../support/sockets'
 
 const QUICK = { keepAlive: 50, keepAliveTimeout: 200 }
 
@@ -27,7 +27,7 @@ describeFabrics('keep-alive', fabric => {
 
   test('notices a server that vanished, and finds it when it comes back, with nothing lost', async () => {
     const { host, server, socket } = await pair(fabric, { connect: QUICK })
-    const disconnected = once(socket, 'disconnected')
+    const disconnected = disconnection(socket)
     host.disconnect()
     await disconnected
     socket.write('written meanwhile')
@@ -39,7 +39,7 @@ describeFabrics('keep-alive', fabric => {
 
   test('leaves a vanished server alone without reconnection', async () => {
     const { host, socket } = await pair(fabric, { connect: { ...QUICK, reconnection: false } })
-    const disconnected = once(socket, 'disconnected')
+    const disconnected = disconnection(socket)
     host.disconnect()
     await disconnected
     const other = fabric.client()
@@ -74,7 +74,7 @@ describeFabrics('keep-alive', fabric => {
     const { host, guest, socket } = await pair(fabric, { connect: { keepAlive: 0 } })
     const asking = guest.socket.connect('chat', QUICK)
     await asking.waitUntilReady()
-    const disconnected = once(asking, 'disconnected')
+    const disconnected = disconnection(asking)
     host.disconnect()
     await disconnected
     expect(socket.state).toBe('ready')

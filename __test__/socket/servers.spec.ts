@@ -2,7 +2,16 @@ import { once } from 'node:events'
 import type { ConatSocketClient, Message, ServerSocket } from 'selvedge'
 import { describeFabrics, type Fabric } from '../support/fabrics'
 import { rejection } from '../support/messages'
-import { join, listening, numbers, pair, take, writeNumbers, writeUntilFull } from '../support/sockets'
+import {
+  disconnection,
+  join,
+  listening,
+  numbers,
+  pair,
+  take,
+  writeNumbers,
+  writeUntilFull,
+} from '../support/sockets'
 
 /** Two servers on one subject, on two clients, that say who they are. */
 async function redAndBlue(fabric: Fabric) {
@@ -44,7 +53,7 @@ describeFabrics('several servers on one subject', fabric => {
     for (let round = 0; round < 5; round++) {
       await writeNumbers(socket, round * 10 + 1, round * 10 + 5)
       guest.conn.io.engine.close()
-      await once(socket, 'disconnected')
+      await disconnection(socket)
       await writeNumbers(socket, round * 10 + 6, round * 10 + 10)
       await socket.waitUntilReady()
       expect((await socket.request()).data).toBe(id)
@@ -153,7 +162,7 @@ describeFabrics('a socket server', fabric => {
     }
     await listener.waitUntilReady()
     // Both may come in one slab.
-    const back = Promise.all([once(listener, 'disconnected'), once(listener, 'ready')])
+    const back = Promise.all([disconnection(listener), once(listener, 'ready')])
     client.conn.io.engine.close()
     await back
     const closed = once(listener, 'closed')

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { describeFabrics } from '../support/fabrics'
 import { rejection } from '../support/messages'
-import { type AnySocket, join, pair, take } from '../support/sockets'
+import { type AnySocket, disconnection, join, pair, take } from '../support/sockets'
 
 function statesOf(socket: AnySocket): string[] {
   const states: string[] = []
@@ -52,7 +52,7 @@ describeFabrics('the states of a socket', fabric => {
 
   test('a socket with `reconnection: false` stays disconnected until it is told to connect', async () => {
     const { server, socket } = await pair(fabric, { connect: { reconnection: false } })
-    const disconnected = once(socket, 'disconnected')
+    const disconnected = disconnection(socket)
     socket.disconnect()
     await disconnected
     socket.write('queued')

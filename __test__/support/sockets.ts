@@ -1,12 +1,13 @@
 // Two sides of a socket, and what arrives at one.
-import { once } from 'node:events'
-import type {
+import { type EventEmitter, once } from 'node:events'
+import {
   Client,
-  ConatSocketClient,
-  ConatSocketServer,
-  ServerSocket,
-  SocketConnectOptions,
-  SocketListenOptions,
+  type ConatSocketClient,
+  type ConatSocketServer,
+  type FabricError,
+  type ServerSocket,
+  type SocketConnectOptions,
+  type SocketListenOptions,
 } from 'selvedge'
 import type { Fabric } from './fabrics'
 
@@ -56,6 +57,26 @@ export async function join(
   const [server] = await connection
   await socket.waitUntilReady()
   return [server, socket]
+}
+
+/**
+ * Waits for the loss of a connection that is there. Throws if it is not: what is not connected yet loses nothing, and a test
+ * would wait for an event that comes only if it was slow.
+ */
+export function disconnection(
+  one: EventEmitter<any> & { readonly state: string },
+): Promise<[reason?: FabricError | undefined]> {
+  const needed = one instanceof Client ? 'connected' : 'ready'
+  if (one.state !== needed) throw Error(`it cannot lose its connection: it is ${one.state}, not ${needed}`)
+  return once(one, 'disconnected') as Promise<[reason?: FabricError | undefined]>
+}
+
+/** Waits for the loss of the next connection of a client that has none yet: it is let in, and then sent away. */
+export function nextDisconnection(client: Client): Promise<[reason?: FabricError | undefined]> {
+  return new Promise(resolve => {
+    // Not by two promises: both events may come in one turn.
+    client.once('connected', () => client.once('disconnected', (...reason) => resolve(reason)))
+  })
 }
 
 /** The next `count` data of a socket. */

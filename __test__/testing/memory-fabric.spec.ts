@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { connect } from 'selvedge'
 import { type MemoryFabric, memoryFabric } from 'selvedge/testing'
+import { disconnection } from '../support/sockets'
 
 const { refCount } = require('../../dist/engine/process-ref.js') as { refCount(): number }
 
@@ -45,7 +46,7 @@ test('dropped connections come back, and nothing written meanwhile is lost', asy
   const socket = guest.socket.connect('chat')
   await socket.waitUntilReady()
   for (const dropped of [[], [host], [guest], [host, guest]]) {
-    const losses = (dropped.length > 0 ? dropped : [host, guest]).map(client => once(client, 'disconnected'))
+    const losses = (dropped.length > 0 ? dropped : [host, guest]).map(client => disconnection(client))
     fabric.dropConnections(...dropped)
     socket.write(dropped.length)
     await Promise.all(losses)
