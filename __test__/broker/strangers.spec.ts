@@ -1,4 +1,4 @@
-// Who comes to a broker's door and does not belong, and what that costs the others: nothing.
+// Peers that come to a broker and do not belong there, and what that costs the others: nothing.
 import { once } from 'node:events'
 import net from 'node:net'
 import { type ConatServer, connect, init, type ServerOptions } from 'selvedge'
@@ -14,7 +14,7 @@ async function serve(options: ServerOptions = {}): Promise<number> {
   return broker.address()!.port
 }
 
-/** Everything that is said to somebody who says this; empty when the door is shut in his face. */
+/** Returns all that is sent to a peer that sends this; empty if the connection is closed at once. */
 async function answer(port: number, text: string): Promise<string> {
   const socket = net.connect(port, '127.0.0.1')
   socket.write(text)
@@ -39,7 +39,7 @@ test('who says nothing is sent away in time, and so is who says it slowly', asyn
   expect(await answer(port, HEALTH)).toMatch(/200 OK/)
 })
 
-test('one address cannot hold all places at the door', async () => {
+test('one address cannot take up all handshakes', async () => {
   const port = await serve({ maxHandshakes: 8, maxHandshakesPerAddress: 2 })
   await using member = connect({ address: `http://127.0.0.1:${port}`, noCache: true })
   await member.waitUntilReady()

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { DOORS, describeDoors, describeFabric } from '../support/fabrics'
+import { describeFabric, describeTransports, OTHER_TRANSPORTS } from '../support/fabrics'
 import { read, rejection } from '../support/messages'
 import { type AnySocket, disconnection, join, listening, numbers, pair, take } from '../support/sockets'
 
@@ -39,7 +39,7 @@ function record(socket: AnySocket) {
   return { data, reach }
 }
 
-describeDoors('a lost connection', fabric => {
+describeTransports('a lost connection', fabric => {
   test.each([
     ['guest', 20],
     ['host', 20],
@@ -184,7 +184,7 @@ describeDoors('a lost connection', fabric => {
   })
 })
 
-for (const kind of ['conat wire', 'selvedge wire', ...DOORS] as const)
+for (const kind of ['conat wire', 'selvedge wire', ...OTHER_TRANSPORTS] as const)
   describeFabric(kind, 'a new broker in place of the old one', fabric => {
     test('goes on with four sockets that talk, and loses and doubles nothing', async () => {
       const [host, guest] = [fabric.client(), fabric.client()]

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
-import { describeDoors, describeFabrics } from '../support/fabrics'
+import { describeFabrics, describeTransports } from '../support/fabrics'
 import { read, readData, rejection } from '../support/messages'
 
-describeDoors('publish and subscribe', fabric => {
+describeTransports('publish and subscribe', fabric => {
   test('a message reaches every subscriber, with subject, data and size', async () => {
     const [alice, bob, carol] = [fabric.client(), fabric.client(), fabric.client()]
     const subscriptions = [await bob.subscribe('news.local'), await carol.subscribe('news.local')]

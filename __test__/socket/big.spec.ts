@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { describeDoors } from '../support/fabrics'
+import { describeTransports } from '../support/fabrics'
 import { read } from '../support/messages'
 import { join, numbers, pair, take } from '../support/sockets'
 
@@ -10,7 +10,7 @@ function hash(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-describeDoors('a message of 12 MB', fabric => {
+describeTransports('a message of 12 MB', fabric => {
   test('arrives as it was published, and counts once', async () => {
     const [alice, bob] = [fabric.client(), fabric.client()]
     const subscription = await bob.subscribe('big')

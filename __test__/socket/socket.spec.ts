@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { DataEncoding } from 'selvedge'
-import { describeDoors, describeFabrics } from '../support/fabrics'
+import { describeFabrics, describeTransports } from '../support/fabrics'
 import { rejection } from '../support/messages'
 import { join, listening, numbers, pair, take, writeNumbers } from '../support/sockets'
 
-describeDoors('a socket', fabric => {
+describeTransports('a socket', fabric => {
   test('can be connected before anybody listens, and delivers what was written meanwhile', async () => {
     const [host, guest] = [fabric.client(), fabric.client()]
     const socket = guest.socket.connect('chat')

@@ -43,8 +43,8 @@ export class Stage {
   constructor(readonly kind: 'in-process' | 'conat wire' | 'selvedge wire') {}
 
   async start(options: ServerOptions): Promise<ConatServer> {
-    const door = this.kind === 'in-process' ? { port: null } : { port: 0, host: '127.0.0.1' }
-    this.server = init({ ...options, ...door })
+    const place = this.kind === 'in-process' ? { port: null } : { port: 0, host: '127.0.0.1' }
+    this.server = init({ ...options, ...place })
     this.failures.length = 0
     this.server.on('callbackFailed', (error, callback) => this.failures.push([error, callback]))
     await this.server.waitUntilReady()

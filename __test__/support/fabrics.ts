@@ -34,8 +34,8 @@ export type Kind =
 
 const KINDS: readonly Kind[] = ['in-process', 'conat wire', 'selvedge wire']
 
-/** The other doors: the languages are the same, the way is not. For the suites that move bytes in bulk, cut and come back. */
-export const DOORS: readonly Kind[] = [
+/** The other transports of the same protocols. For the suites that move bytes in bulk, cut and come back. */
+export const OTHER_TRANSPORTS: readonly Kind[] = [
   'conat wire over TLS',
   'selvedge wire over TLS',
   'selvedge wire over WebSocket',
@@ -63,9 +63,13 @@ export function describeFabrics(
   for (const kind of KINDS) describeFabric(kind, name, define, options)
 }
 
-/** The same, over the doors too. */
-export function describeDoors(name: string, define: (fabric: Fabric) => void, options?: ServerOptions): void {
-  for (const kind of [...KINDS, ...DOORS]) describeFabric(kind, name, define, options)
+/** The same, over the other transports too. */
+export function describeTransports(
+  name: string,
+  define: (fabric: Fabric) => void,
+  options?: ServerOptions,
+): void {
+  for (const kind of [...KINDS, ...OTHER_TRANSPORTS]) describeFabric(kind, name, define, options)
 }
 
 /** The same over one of them. */
