@@ -15,7 +15,7 @@ pub struct Deadlines<K> {
 }
 
 impl<K: Copy + Ord + Hash> Deadlines<K> {
-    /// An empty table.
+    /// Returns an empty table.
     pub fn new() -> Self {
         Self { by_key: HashMap::default(), by_time: BTreeSet::new() }
     }
@@ -59,7 +59,7 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
         there
     }
 
-    /// The earliest deadline.
+    /// Returns the earliest deadline.
     pub fn next(&self) -> Option<Instant> {
         self.by_time.first().map(|(at, _)| *at)
     }

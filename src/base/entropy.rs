@@ -5,21 +5,21 @@ use super::FaultPoint;
 
 /// A source of random bits.
 pub trait Entropy: Send {
-    /// The next 128 bits.
+    /// Returns the next 128 bits.
     fn bits(&mut self) -> u128;
 
-    /// A fresh id: a version 4 UUID in simple form (32 hex digits), a valid subject token.
+    /// Returns a fresh id: a version 4 UUID in simple form (32 hex digits), which is a valid subject token.
     fn id(&mut self) -> String {
         uuid::Builder::from_random_bytes(self.bits().to_le_bytes()).into_uuid().simple().to_string()
     }
 
-    /// A number in `0..bound`; 0 when `bound` is 0.
+    /// Returns a number in `0..bound`, or 0 if `bound` is 0.
     fn below(&mut self, bound: usize) -> usize {
         let wide = u128::from(u64::MAX) & self.bits();
         usize::try_from((wide * bound as u128) >> 64).unwrap_or(0)
     }
 
-    /// A fraction in `0.0..1.0`.
+    /// Returns a fraction in `0.0..1.0`.
     fn fraction(&mut self) -> f64 {
         self.below(1 << 53) as f64 / (1_u64 << 53) as f64
     }
@@ -29,7 +29,7 @@ pub trait Entropy: Send {
         false
     }
 
-    /// A source for the points of another machine. Only a simulation has one.
+    /// Returns a source for the fault points of another machine. Only a simulation has one.
     fn fork(&mut self) -> Option<Box<dyn Entropy>> {
         None
     }
@@ -66,7 +66,7 @@ impl SeededEntropy {
         Self(seed)
     }
 
-    /// SplitMix64 (Steele, Lea, Flood 2014): full period, passes BigCrush, three lines.
+    /// Draws by SplitMix64 (Steele, Lea, Flood 2014): full period, passes BigCrush, three lines.
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

@@ -23,7 +23,7 @@ pub enum FaultPoint {
 pub struct FaultInjector(Option<Box<dyn Entropy>>);
 
 impl FaultInjector {
-    /// Those that `source` asks for.
+    /// Returns the fault points that `source` turns on.
     pub fn fork(source: &mut dyn Entropy) -> Self {
         Self(source.fork())
     }

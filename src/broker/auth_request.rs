@@ -73,7 +73,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// As Conat calls it.
+    /// Returns Conat's name for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Publish => "pub",

@@ -79,7 +79,7 @@ impl Authorizer {
         true
     }
 
-    /// The connection is authenticated: what it sent meanwhile can be asked about.
+    /// Notes that the connection is authenticated: what it sent meanwhile can be asked about.
     pub(super) fn admit(&mut self, now: Instant, peer: PeerId, is_system: bool) {
         let pending = self.pending.entry(peer).or_default();
         pending.is_signed_in = true;
@@ -122,7 +122,7 @@ impl Authorizer {
         }
     }
 
-    /// The application has decided.
+    /// Takes a decision of the application.
     pub(super) fn handle_decision(&mut self, now: Instant, request: AuthRequestId, decision: Decision) {
         if !matches!(
             self.requests.get(&request),
@@ -166,14 +166,14 @@ impl Authorizer {
         self.ask_more(now, peer);
     }
 
-    /// A connection is gone.
+    /// Forgets a connection that is gone.
     pub(super) fn forget(&mut self, peer: PeerId) {
         let Some(pending) = self.pending.remove(&peer) else { return };
         self.abandon(&pending.open);
         self.auth_requests.push_back(AuthRequest::Disconnected(peer));
     }
 
-    /// An answer that did not come in time. Returns the connection if it was about who it is.
+    /// Removes a request that was not answered in time. Returns the connection if it was about who it is.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Option<PeerId>> {
         let request = self.deadlines.pop_due(now)?;
         let is_user = matches!(self.requests.get(&request), Some(AuthCall::User(_)));
@@ -192,12 +192,12 @@ impl Authorizer {
         self.deadlines.next()
     }
 
-    /// The next thing to ask of the application.
+    /// Returns the next request to the application.
     pub(super) fn poll_auth_request(&mut self) -> Option<AuthRequest> {
         self.auth_requests.pop_front()
     }
 
-    /// A connection whose pending is to be looked at.
+    /// Returns a connection whose pending operations have to be looked at.
     pub(super) fn poll_dirty(&mut self) -> Option<PeerId> {
         self.dirty.pop_front()
     }
@@ -211,7 +211,7 @@ impl Authorizer {
         self.pending.get(&peer).is_some_and(PendingOps::is_full)
     }
 
-    /// Open requests, of the users and of all.
+    /// Returns the number of open requests, for authentication and in all.
     #[cfg(test)]
     pub(super) fn open(&self) -> (usize, usize) {
         (self.pending.len(), self.requests.len())

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 /// Keys with values, in an order that depends only on what was done to it, never on a hash. Every operation
-/// is constant time; a small index_map, as nearly all are, has no hash table.
+/// is constant time; a small map, as nearly all are, has no hash table.
 #[derive(Debug)]
 pub(super) struct IndexMap<K, V> {
     entries: Vec<(K, V)>,
@@ -13,7 +13,7 @@ pub(super) struct IndexMap<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> IndexMap<K, V> {
-    /// An empty index_map.
+    /// Returns an empty map.
     pub(super) fn new() -> Self {
         Self { entries: Vec::new(), index: None }
     }
@@ -28,22 +28,22 @@ impl<K: Clone + Eq + Hash, V> IndexMap<K, V> {
         self.entries.is_empty()
     }
 
-    /// The entry at a position below `len`.
+    /// Returns the entry at a position below `len`.
     pub(super) fn nth(&self, position: usize) -> Option<&(K, V)> {
         self.entries.get(position)
     }
 
-    /// Every value.
+    /// Returns every value.
     pub(super) fn values(&self) -> impl Iterator<Item = &V> {
         self.entries.iter().map(|(_, value)| value)
     }
 
-    /// The value of `key`.
+    /// Returns the value of `key`.
     pub(super) fn get(&self, key: &K) -> Option<&V> {
         self.entries.get(self.position(key)?).map(|(_, value)| value)
     }
 
-    /// The value of `key`, made by `make` when it is not there yet.
+    /// Returns the value of `key`, made by `make` if there is none yet.
     pub(super) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let position = self.position(&key).unwrap_or(self.entries.len());
         if position == self.entries.len() {
@@ -63,7 +63,7 @@ impl<K: Clone + Eq + Hash, V> IndexMap<K, V> {
         &mut self.entries[position].1
     }
 
-    /// The value of `key`, to change.
+    /// Returns the value of `key`, to change it.
     pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let position = self.position(key)?;
         self.entries.get_mut(position).map(|(_, value)| value)
@@ -78,7 +78,7 @@ impl<K: Clone + Eq + Hash, V> IndexMap<K, V> {
             if let Some((moved, _)) = self.entries.get(position) {
                 index.insert(moved.clone(), position);
             }
-            // Half of the bound, so that a index_map around it does not build its index over and over.
+            // Half of the bound, so that a map of about this size does not build its index over and over.
             if self.entries.len() <= LINEAR / 2 {
                 self.index = None;
                 self.entries.shrink_to_fit();

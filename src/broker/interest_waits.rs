@@ -58,8 +58,7 @@ impl InterestWaits {
         Ok(())
     }
 
-    /// A subscription to `pattern` exists now: ends the waits that this satisfies and calls `answer` for
-    /// each.
+    /// Ends the waits that a new subscription to `pattern` satisfies, and calls `answer` for each.
     pub(super) fn handle_interest(&mut self, pattern: &Pattern, mut answer: impl FnMut(PeerId, AckId)) {
         if self.open.is_empty() || pattern.is_silent() {
             return;
@@ -100,7 +99,7 @@ impl InterestWaits {
         }
     }
 
-    /// The subjects that a peer waits for, each once.
+    /// Returns the subjects that a peer waits for, each once.
     pub(super) fn subjects_of(&self, peer: PeerId) -> BTreeSet<Arc<str>> {
         let of_peer = self.by_peer.get(&peer).into_iter().flatten();
         of_peer.filter_map(|id| Some(self.open.get(id)?.subject.clone())).collect()

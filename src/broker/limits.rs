@@ -27,7 +27,7 @@ impl Admission {
         Ok(())
     }
 
-    /// The connection that took a place belongs to `user`: takes one of theirs too.
+    /// Counts the connection as one of `user`'s, as well.
     pub(super) fn sign_in(&mut self, config: &BrokerConfig, user: &Json) -> Result<(), Refusal> {
         if !is_nobody(user) {
             let limit = config.max_connections_per_user;
@@ -93,7 +93,7 @@ pub(super) fn check_publication(config: &BrokerConfig, publication: &Publication
     Ok(())
 }
 
-/// The pattern and queue that a subscription names, if it may.
+/// Returns the pattern and queue that a subscription names, if they are valid.
 pub(super) fn check_subscription(subscription: Subscription) -> Result<(Pattern, Arc<str>), Refusal> {
     let pattern = Pattern::parse(&subscription.pattern).map_err(|_| Refusal::InvalidSubject)?;
     if RESERVED_PATTERNS.contains(&pattern.as_str()) {

@@ -42,7 +42,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// A broker without connections.
+    /// Returns a broker without connections.
     pub fn new(config: BrokerConfig, entropy: Box<dyn Entropy>) -> Self {
         Self {
             peers: Peers::new(&config),
@@ -58,8 +58,9 @@ impl Broker {
         }
     }
 
-    /// A connection whose link is up and whose user is known. Its first output is [`ServerOp::Info`]: with
-    /// this user, or with code 429 and then a close reason when there are too many connections.
+    /// Attaches a connection whose link is up and whose user is known. Its first output is
+    /// [`ServerOp::Info`]: with this user, or with code 429 and then a close reason if there are too many
+    /// connections.
     pub fn attach(&mut self, now: Instant, user: Json) -> PeerId {
         let peer = self.peers.attach(String::new(), String::new());
         if self.enter(peer) {
@@ -82,7 +83,7 @@ impl Broker {
         self.evict_slow_consumers();
     }
 
-    /// The link is gone: drops the peer's subscriptions, waits and outbox at once.
+    /// Drops the subscriptions, waits and outbox of a peer whose link is gone.
     pub fn detach(&mut self, _now: Instant, peer: PeerId) {
         self.retire(peer);
         self.peers.remove(peer);
@@ -101,12 +102,13 @@ impl Broker {
         self.peers.take_outbox(peer, into);
     }
 
-    /// A peer that got output, or was closed, since it was last named here.
+    /// Returns a peer that got output, or was closed, since it was last returned here.
     pub fn poll_woken(&mut self) -> Option<PeerId> {
         self.peers.poll_woken()
     }
 
-    /// Set when the broker wants this peer gone: flush its outbox, close the link, and detach it.
+    /// Returns why the broker wants to close this peer, if it does: flush its outbox, close the link, and
+    /// detach it.
     pub fn close_reason(&self, peer: PeerId) -> Option<DisconnectReason> {
         self.peers.get(peer)?.close
     }
@@ -164,7 +166,7 @@ impl Broker {
         oldest.is_some()
     }
 
-    /// The options that it runs with.
+    /// Returns the options that it runs with.
     pub fn config(&self) -> &BrokerConfig {
         &self.config
     }
@@ -174,18 +176,19 @@ impl Broker {
         self.admission.total()
     }
 
-    /// Every connection, oldest first, also those that are to be closed. The broker's own is not among them.
+    /// Returns every connection, oldest first, including those that are to be closed, but not the broker's
+    /// own.
     pub fn peers(&self) -> Vec<PeerId> {
         self.peers.all().into_iter().filter(|peer| !peer.is_internal).map(|peer| peer.id).collect()
     }
 
-    /// One connection's numbers.
+    /// Returns the numbers of one connection.
     pub fn peer_stats(&self, peer: PeerId) -> Option<PeerStats> {
         Some(self.peers.get(peer)?.stats())
     }
 
-    /// Every pattern with the number of its subscriptions, but for the broker's own. Walks over all of them:
-    /// for debugging and tools.
+    /// Returns every pattern with the number of its subscriptions, without the broker's own. Walks over all
+    /// of them: for debugging and tools.
     pub fn patterns(&self) -> BTreeMap<Pattern, usize> {
         let mut patterns = BTreeMap::new();
         for peer in self.peers.all().into_iter().filter(|peer| !peer.is_internal) {
@@ -201,7 +204,7 @@ impl Broker {
         self.router.has_interest(subject.as_str())
     }
 
-    /// The broker's numbers.
+    /// Returns the broker's numbers.
     pub fn stats(&self) -> BrokerStats {
         let all = self.peers.all();
         BrokerStats {

@@ -57,7 +57,7 @@ impl Outbox {
         self.shrink();
     }
 
-    /// A burst must not leave its memory with a peer for good.
+    /// Releases the memory that a burst has left behind.
     fn shrink(&mut self) {
         if self.ops.is_empty() && self.ops.capacity() > KEPT_CAPACITY {
             self.ops = VecDeque::new();
@@ -99,8 +99,8 @@ fn cost(op: &ServerOp) -> usize {
         }
 }
 
-/// The bytes of a publication: subject, id, payload and headers. In a bundle every message counts its own
-/// names, as it would alone.
+/// Returns the bytes of a publication: subject, id, payload and headers. In a bundle every message counts its
+/// own names, as it would alone.
 pub(super) fn publication_size(publication: &Publication) -> usize {
     let names = publication.subject.as_str().len() + publication.id.len();
     names * publication.count() as usize + publication.payload.raw.len() + headers_size(&publication.headers)

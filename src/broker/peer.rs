@@ -19,12 +19,12 @@ pub struct PeerId {
 }
 
 impl PeerId {
-    /// A small number that no other connection of today has.
+    /// Returns a small number that no other current connection has.
     pub(crate) fn slot(self) -> usize {
         self.slot as usize
     }
 
-    /// The same as a number.
+    /// Returns the same as a number.
     pub fn serial(self) -> u64 {
         self.serial
     }
@@ -67,7 +67,7 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// A connection with nothing yet. Nobody knows whose it is.
+    /// Returns a connection without user and subscriptions.
     pub(super) fn new(id: PeerId, name: String, address: String) -> Self {
         Self {
             id,
@@ -88,7 +88,7 @@ impl Peer {
         }
     }
 
-    /// The numbers to show.
+    /// Returns the numbers of the connection.
     pub(super) fn stats(&self) -> PeerStats {
         PeerStats {
             name: self.name.clone(),

@@ -20,7 +20,7 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// An empty table.
+    /// Returns an empty table.
     pub(super) fn new(config: &BrokerConfig) -> Self {
         let limits = OutboxLimits { bytes: config.max_outbox_bytes, ops: config.max_outbox_ops };
         Self {
@@ -54,22 +54,22 @@ impl Peers {
         }
     }
 
-    /// The connection, also one that is to be closed.
+    /// Returns the connection, even if it is to be closed.
     pub(super) fn get(&self, id: PeerId) -> Option<&Peer> {
         self.slots.get(id.slot as usize)?.as_ref().filter(|peer| peer.id == id)
     }
 
-    /// The connection, also one that is to be closed.
+    /// Returns the connection, even if it is to be closed.
     pub(super) fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
         find(&mut self.slots, id)
     }
 
-    /// The connection, unless it is to be closed.
+    /// Returns the connection, unless it is to be closed.
     pub(super) fn open_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
         self.get_mut(id).filter(|peer| peer.close.is_none())
     }
 
-    /// Every connection, oldest first.
+    /// Returns every connection, oldest first.
     pub(super) fn all(&self) -> Vec<&Peer> {
         let mut all: Vec<&Peer> = self.slots.iter().flatten().collect();
         all.sort_unstable_by_key(|peer| peer.id);
@@ -110,7 +110,7 @@ impl Peers {
         }
     }
 
-    /// A connection that `send` closed and that was not asked about yet.
+    /// Returns a connection that `send` closed, each once.
     pub(super) fn pop_evicted(&mut self) -> Option<PeerId> {
         self.evicted.pop()
     }
@@ -126,7 +126,7 @@ impl Peers {
         }
     }
 
-    /// The next connection that something happened to.
+    /// Returns the next connection that something happened to.
     pub(super) fn poll_woken(&mut self) -> Option<PeerId> {
         while let Some(id) = self.woken.pop_front() {
             if let Some(peer) = self.get_mut(id) {

@@ -90,8 +90,8 @@ impl PendingOps {
         self.held.push_back(PendingOp { op, verdicts: vec![Verdict::Open; count], missing: count, bytes });
     }
 
-    /// The next that is not decided. Names that are no subjects are not asked about: the broker refuses them
-    /// anyway.
+    /// Returns the next claim that is not decided. Invalid subjects are skipped, since the broker refuses
+    /// them anyway.
     pub(super) fn next_claim(&mut self) -> Option<(Waiter, Action, Arc<str>)> {
         if !self.is_signed_in {
             return None;
@@ -116,7 +116,7 @@ impl PendingOps {
         }
     }
 
-    /// A decision is in.
+    /// Takes a decision.
     pub(super) fn decide(&mut self, waiter: Waiter, is_allowed: bool) {
         match waiter {
             Waiter::Op(serial, index) => {
@@ -132,7 +132,7 @@ impl PendingOps {
         }
     }
 
-    /// The oldest operation, once everything about it is decided.
+    /// Returns the oldest operation, once everything about it is decided.
     pub(super) fn pop_decided(&mut self) -> Option<(ClientOp, Vec<Verdict>)> {
         if !self.is_signed_in || self.held.front()?.missing > 0 {
             return None;
@@ -146,7 +146,7 @@ impl PendingOps {
         Some((held.op, held.verdicts))
     }
 
-    /// The subscriptions and waits that it has lost.
+    /// Returns the subscriptions and waits that were revoked.
     pub(super) fn take_revoked(&mut self) -> Vec<Claim> {
         std::mem::take(&mut self.revoked)
     }
@@ -166,7 +166,7 @@ impl PendingOps {
     }
 }
 
-/// The action that an operation needs, and on how many subjects.
+/// Returns the action that an operation needs, and on how many subjects.
 pub(super) fn claims(op: &ClientOp) -> Option<(Action, usize)> {
     match op {
         ClientOp::Publish { .. } | ClientOp::Request { .. } | ClientOp::WaitForInterest { .. } => {
@@ -177,7 +177,7 @@ pub(super) fn claims(op: &ClientOp) -> Option<(Action, usize)> {
     }
 }
 
-/// One of these subjects.
+/// Returns one of these subjects.
 pub(super) fn claim(op: &ClientOp, index: usize) -> &str {
     match op {
         ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. } => {

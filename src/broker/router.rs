@@ -137,7 +137,7 @@ impl Router {
         self.interest.any_match(subject, |pattern, _| !pattern.is_silent())
     }
 
-    /// A publisher is gone: the rest of its messages will not come.
+    /// Forgets a publisher that is gone: the rest of its messages will not arrive.
     pub(super) fn forget_publisher(&mut self, publisher: PeerId) {
         self.unfinished.forget(publisher);
     }
@@ -174,7 +174,8 @@ enum Part<'a> {
 }
 
 impl Part<'_> {
-    /// The member of `group` that gets this part. Nobody, if the one that had the first chunk has left since.
+    /// Returns the member of `group` that gets this part; none if the one that got the first chunk has left
+    /// since.
     fn pick(&mut self, group: &Group, entropy: &mut dyn Entropy) -> Option<PeerId> {
         if let Self::Later(assignments) = self {
             let assignment = assignments.get(&group.id)?;

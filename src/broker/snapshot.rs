@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::{BrokerStats, PeerId, PeerStats};
 use crate::subject::Pattern;
 
-/// A table of peers and one of patterns, each cut after [`MAX_ROWS`].
+/// Renders a table of peers and one of patterns, each cut after [`MAX_ROWS`].
 pub(super) fn render(
     id: &str,
     stats: &BrokerStats,

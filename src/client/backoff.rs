@@ -20,12 +20,12 @@ impl Backoff {
         Self { config, failures: 0, ready_since: None }
     }
 
-    /// The connection works.
+    /// Notes that the connection works.
     pub fn handle_ready(&mut self, now: Instant) {
         self.ready_since = Some(now);
     }
 
-    /// The connection, or the attempt at one, is over: how long to wait now.
+    /// Notes that the connection, or the attempt at one, is over. Returns how long to wait now.
     pub fn next_pause(&mut self, now: Instant, entropy: &mut dyn Entropy) -> Duration {
         if self.ready_since.take().is_some_and(|since| now.saturating_duration_since(since) >= STABLE) {
             self.failures = 0;

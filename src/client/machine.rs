@@ -73,7 +73,7 @@ enum Awaited {
 }
 
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
-    /// A client that does not dial before `connect`.
+    /// Returns a client that does not dial before `connect`.
     pub fn new(config: ClientConfig, mut entropy: Box<dyn Entropy>) -> Self {
         let message_id: MessageId = entropy.id().into();
         let inbox = format!("{}.{}", config.inbox_prefix, entropy.id());
@@ -106,7 +106,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         &self.inbox
     }
 
-    /// Dials, and keeps dialling.
+    /// Dials, and keeps dialling until `disconnect`.
     pub fn connect(&mut self) {
         self.session.connect();
     }
@@ -218,14 +218,14 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// The link that was asked for is up; what the broker calls it, or nothing.
+    /// Takes the link that was asked for; `id` is the broker's name for it, if it has one.
     pub fn handle_link_up(&mut self, now: Instant, id: &str) {
         if self.session.handle_link_up(now) {
             self.events.push_back(ClientEvent::Session(SessionState::Connected(id.to_owned())));
         }
     }
 
-    /// The link is gone, or did not come up.
+    /// Handles the loss of the link, or a failed attempt to get one.
     pub fn handle_link_down(&mut self, now: Instant, reason: String) {
         if self.session.handle_link_down(now, self.entropy.as_mut()) {
             self.ops.clear();
@@ -287,7 +287,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         all.into_iter().flatten().min()
     }
 
-    /// A deadline has come.
+    /// Handles the deadlines that have passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.session.handle_timeout(now);
         while let Some(id) = self.requests.pop_due(now) {
@@ -308,7 +308,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// The next thing to tell the broker.
+    /// Returns the next operation for the broker.
     pub fn poll_op(&mut self) -> Option<ClientOp> {
         self.ops.pop()
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use crate::wire::{AckId, Bundle, BundleBuilder, ClientOp, Message, MessageId, Publication, can_be_bundled};
 
-/// PendingRequests, oldest first.
+/// Operations, oldest first.
 #[derive(Debug)]
 pub(super) struct Outbound {
     ops: VecDeque<ClientOp>,
@@ -19,7 +19,7 @@ pub(super) struct Outbound {
 enum Open {
     Nothing,
     One(Message),
-    ReplyLimits(BundleBuilder),
+    Many(BundleBuilder),
 }
 
 impl Outbound {
@@ -27,7 +27,7 @@ impl Outbound {
         Self { ops: VecDeque::new(), open: Open::Nothing, message_id }
     }
 
-    /// Appends an pending.
+    /// Appends an operation.
     pub(super) fn push(&mut self, op: ClientOp) {
         self.close();
         self.ops.push_back(op);
@@ -41,10 +41,10 @@ impl Outbound {
             return self.push(ClientOp::Publish { ack, publication });
         }
         match &mut self.open {
-            Open::ReplyLimits(builder) if builder.takes(&message, limit) => return builder.push(&message),
+            Open::Many(builder) if builder.takes(&message, limit) => return builder.push(&message),
             Open::One(first) => {
                 if let Some(builder) = BundleBuilder::of_two(first, &message, limit) {
-                    self.open = Open::ReplyLimits(builder);
+                    self.open = Open::Many(builder);
                     return;
                 }
             }
@@ -60,12 +60,12 @@ impl Outbound {
         self.push(ClientOp::Publish { ack: None, publication });
     }
 
-    /// Returns how many requests wait.
+    /// Returns how many operations wait.
     pub(super) fn len(&self) -> usize {
         self.ops.len() + usize::from(!matches!(self.open, Open::Nothing))
     }
 
-    /// The next pending.
+    /// Returns the next operation.
     pub(super) fn pop(&mut self) -> Option<ClientOp> {
         if self.ops.is_empty() {
             self.close();
@@ -83,7 +83,7 @@ impl Outbound {
         let publication = match std::mem::replace(&mut self.open, Open::Nothing) {
             Open::Nothing => return,
             Open::One(message) => self.single(message),
-            Open::ReplyLimits(builder) => Publication::of_bundle(builder.finish(), self.message_id.clone()),
+            Open::Many(builder) => Publication::of_bundle(builder.finish(), self.message_id.clone()),
         };
         self.ops.push_back(ClientOp::Publish { ack: None, publication });
     }
@@ -105,7 +105,7 @@ mod tests {
         Message { subject: Subject::parse(subject).expect("valid"), payload: Payload::msgpack("x"), headers }
     }
 
-    /// Each pending as `subject × messages`; anything else as its acknowledgement.
+    /// Returns each publish as `subject × messages`, and anything else as its acknowledgement.
     fn popped(outbound: &mut Outbound) -> Vec<String> {
         std::iter::from_fn(|| outbound.pop())
             .map(|op| match op {

@@ -29,7 +29,7 @@ pub enum RequestKind {
     Request,
     /// The answer itself; that it left is confirmation enough, so the broker is not asked for any.
     Command,
-    /// ReplyLimits replies.
+    /// Several replies, within these limits.
     RequestMany(ReplyLimits),
     /// Whether there are subscribers.
     Interest,
@@ -49,7 +49,7 @@ pub struct ReplyLimits {
 }
 
 impl RequestKind {
-    /// Its name in error texts.
+    /// Returns its name in error texts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Publish => "publish",
@@ -104,7 +104,7 @@ pub(super) enum Step {
 }
 
 impl<T> PendingRequest<T> {
-    /// The message, to be sent. Only one that may have to be sent again is kept.
+    /// Returns the message to send, and keeps a copy only if it may have to be sent again.
     pub(super) fn take_message(&mut self) -> Message {
         let message = &mut self.request.message;
         if self.request.wait_for_interest {
@@ -168,7 +168,7 @@ impl<T: Copy> PendingRequests<T> {
         self.open.get_mut(&id).map(|pending| &mut **pending)
     }
 
-    /// The request takes its next step.
+    /// Moves a request to its next step.
     pub(super) fn advance(&mut self, id: RequestId, step: Step) {
         if let Some(pending) = self.open.get_mut(&id) {
             self.waiting_bytes -= pending.waiting_bytes();
@@ -189,7 +189,7 @@ impl<T: Copy> PendingRequests<T> {
         Some(pending)
     }
 
-    /// Oldest first.
+    /// Returns the ids, oldest first.
     pub(super) fn keys(&self, wanted: impl Fn(&PendingRequest<T>) -> bool) -> Vec<RequestId> {
         self.open.iter().filter(|(_, pending)| wanted(pending)).map(|(id, _)| *id).collect()
     }

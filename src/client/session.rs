@@ -111,7 +111,7 @@ impl Session {
         expected
     }
 
-    /// The link is gone, or did not come up. Returns whether that was not known yet.
+    /// Handles the loss of the link, or a failed attempt to get one. Returns whether it was not known yet.
     pub(super) fn handle_link_down(&mut self, now: Instant, entropy: &mut dyn Entropy) -> bool {
         // A link that nobody has dialled yet cannot be the one that is gone: that was the one before.
         let expected = !self.wants_dial

@@ -42,7 +42,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         Self { by_pattern: HashMap::new(), by_token: HashMap::new(), waits: Deadlines::new() }
     }
 
-    /// `fresh_queue` names the group when the caller does not care.
+    /// Adds a member; `fresh_queue` names the queue group if the caller has no preference.
     pub(super) fn add(
         &mut self,
         token: T,
@@ -95,7 +95,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         Some(pattern)
     }
 
-    /// The broker confirmed: who waited for it.
+    /// Notes that the broker has confirmed a pattern. Returns the members that waited for it.
     pub(super) fn confirm(&mut self, pattern: &Pattern) -> Vec<T> {
         let Some(entry) = self.by_pattern.get_mut(pattern) else { return Vec::new() };
         entry.confirmed = true;
@@ -103,8 +103,8 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         entry.members.iter().copied().filter(|token| waits.take(*token)).collect()
     }
 
-    /// The broker refused: those who still wait for it are taken out; the others keep waiting for better
-    /// times.
+    /// Notes that the broker has refused a pattern: removes the members that still wait for it; the others
+    /// stay, and it is retried.
     pub(super) fn refuse(&mut self, pattern: &Pattern) -> Vec<T> {
         let Some(entry) = self.by_pattern.get(pattern) else { return Vec::new() };
         let waiting: Vec<T> =
@@ -113,7 +113,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         waiting
     }
 
-    /// The broker does not know it any more. Returns whether it had confirmed it.
+    /// Notes that the broker has dropped a pattern. Returns whether it had confirmed it.
     pub(super) fn unconfirm(&mut self, pattern: &Pattern) -> bool {
         self.by_pattern.get_mut(pattern).is_some_and(|entry| std::mem::take(&mut entry.confirmed))
     }
@@ -122,7 +122,8 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         self.by_pattern.contains_key(pattern)
     }
 
-    /// The connection is new: nothing is confirmed. All that the broker must be told, in a fixed order.
+    /// Marks everything as unconfirmed, for a new connection. Returns what the broker must be told, in a
+    /// fixed order.
     pub(super) fn resubscribe(&mut self) -> Vec<Subscription> {
         let mut all: Vec<Subscription> = self
             .by_pattern
@@ -146,13 +147,13 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         missing
     }
 
-    /// A subscription that the broker refused after a reconnect, to be tried again.
+    /// Returns a subscription to retry that the broker refused after a reconnect.
     pub(super) fn again(&self, pattern: &Pattern) -> Option<Subscription> {
         let entry = self.by_pattern.get(pattern)?;
         Some(Subscription { pattern: pattern.as_str().into(), queue: Some(entry.queue.clone()) })
     }
 
-    /// A chunk for `pattern`; when it completes a message, `deliver` is called for each member.
+    /// Takes a chunk for `pattern`. If it completes a message, calls `deliver` for each member.
     pub(super) fn handle_chunk(
         &mut self,
         now: Instant,
@@ -173,7 +174,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         self.by_pattern.get(pattern).map_or(&[], |entry| &entry.members)
     }
 
-    /// The next member whose confirmation did not come in time; it is taken out. With it the pattern, and
+    /// Removes the next member whose confirmation did not arrive in time. Returns it with the pattern, and
     /// whether that is no longer wanted.
     pub(super) fn pop_expired(&mut self, now: Instant) -> Option<(T, Pattern, bool)> {
         let token = self.waits.pop_due(now)?;
@@ -186,7 +187,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         self.by_pattern.keys()
     }
 
-    /// Bytes of messages that have come in part.
+    /// Returns the bytes of incomplete messages.
     pub(super) fn partial_bytes(&self) -> usize {
         self.by_pattern.values().map(|entry| entry.reassembly.bytes()).sum()
     }

@@ -155,7 +155,7 @@ pub struct SocketRequest {
 }
 
 impl Command {
-    /// About how many bytes it holds: what the bound of a queue of commands counts.
+    /// Returns about how many bytes it holds, which the bound of a queue of commands counts.
     pub fn weight(&self) -> usize {
         let payload = match self {
             Self::Publish(message) => message.payload.raw.len(),

@@ -155,7 +155,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// About how many bytes it holds: what the bound of a queue of events counts.
+    /// Returns about how many bytes it holds, which the bound of a queue of events counts.
     pub fn weight(&self) -> usize {
         let payload = match self {
             Self::Delivered { message, .. } | Self::Reply { message, .. } | Self::Request { message, .. } => {

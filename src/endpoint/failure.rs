@@ -15,7 +15,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of this code.
+    /// Returns a failure with this code.
     pub fn new(code: impl Into<String>, message: impl ToString) -> Self {
         Self { code: code.into(), message: message.to_string() }
     }

@@ -55,7 +55,7 @@ enum Dirty {
 }
 
 impl Endpoint {
-    /// An endpoint that does not dial before the command to connect.
+    /// Returns an endpoint that does not dial before the command to connect.
     pub fn new(config: EndpointConfig, entropy: Box<dyn Entropy>) -> Self {
         Self {
             client: Client::new(config.client.clone(), entropy),
@@ -78,13 +78,13 @@ impl Endpoint {
         self.client.inbox()
     }
 
-    /// The link that was asked for is up; what the broker calls it, or nothing.
+    /// Takes the link that was asked for; `id` is the broker's name for it, if it has one.
     pub fn handle_link_up(&mut self, now: Instant, id: &str) {
         self.client.handle_link_up(now, id);
         self.settle(now);
     }
 
-    /// The link is gone, or did not come up.
+    /// Handles the loss of the link, or a failed attempt to get one.
     pub fn handle_link_down(&mut self, now: Instant, reason: String) {
         self.client.handle_link_down(now, reason);
         self.settle(now);
@@ -101,7 +101,7 @@ impl Endpoint {
         [self.client.poll_timeout(), self.deadlines.next()].into_iter().flatten().min()
     }
 
-    /// A deadline has come.
+    /// Handles the deadlines that have passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.client.handle_timeout(now);
         self.maybe_inject_reconnect();
@@ -111,7 +111,7 @@ impl Endpoint {
         self.settle(now);
     }
 
-    /// The next thing to tell the broker.
+    /// Returns the next operation for the broker.
     pub fn poll_op(&mut self) -> Option<ClientOp> {
         self.client.poll_op()
     }

@@ -157,7 +157,7 @@ impl<'a> RecordReader<'a> {
         }))
     }
 
-    /// The messages to the end of the record. They share one copy of it.
+    /// Reads the messages to the end of the record. They share one copy of it.
     fn messages(&mut self) -> Result<Vec<Messages>, Failure> {
         let raw = Bytes::copy_from_slice(std::mem::take(&mut self.0));
         Messages::split(&raw).ok_or_else(|| {
@@ -230,7 +230,7 @@ impl<'a> RecordReader<'a> {
             .map_err(|error| Failure::new("ERR_INVALID_ARG_VALUE", format!("headers are no JSON: {error}")))
     }
 
-    /// The rest of the record. Copied: JavaScript uses its buffer again.
+    /// Reads the rest of the record, copied because JavaScript reuses its buffer.
     fn payload(&mut self) -> Result<Payload, Failure> {
         let encoding = Encoding(self.u8()?);
         Ok(Payload { encoding, raw: Bytes::copy_from_slice(std::mem::take(&mut self.0)) })

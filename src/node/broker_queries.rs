@@ -38,7 +38,8 @@ enum Query {
     },
 }
 
-/// The answer. `lib` writes the queries: one that is not known is a bug, and answered with `null`.
+/// Returns the answer to a query. `lib` writes the queries: an unknown one is a bug, and answered with
+/// `null`.
 pub fn answer(broker: &BrokerHandle, query: &str) -> String {
     let Ok(query) = serde_json::from_str::<Query>(query) else { return "null".to_owned() };
     broker

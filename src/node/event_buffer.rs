@@ -70,7 +70,7 @@ impl EventBuffer {
         self.run = None;
     }
 
-    /// More messages of a socket, in the same record as those before if they are the socket's too.
+    /// Writes more messages of a socket, in the same record as those before if possible.
     fn data(&mut self, socket: Handle, push: impl FnOnce(&mut Vec<u8>)) {
         let start = match self.run {
             Some((open, start)) if open == socket => start,
@@ -321,7 +321,7 @@ impl EventBuffer {
         self.bytes.extend_from_slice(&number.to_le_bytes());
     }
 
-    /// As JavaScript's number: exact up to 2^53.
+    /// Converts to a JavaScript number, exact up to 2^53.
     fn number(&mut self, number: u64) {
         self.bytes.extend_from_slice(&(number as f64).to_le_bytes());
     }

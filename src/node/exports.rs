@@ -137,7 +137,7 @@ pub fn pipe_wrote(session: u32, handle: u32, count: u32) {
     session::with_session(session, |session| session.wrote(handle, count as usize));
 }
 
-/// It is over.
+/// Reports the end of a pipe's connection.
 #[napi(catch_unwind)]
 pub fn pipe_end(session: u32, handle: u32, orderly: bool) {
     session::with_session(session, |session| session.end_pipe(handle, orderly));
@@ -182,7 +182,7 @@ pub fn matches(pattern: String, subject: String) -> bool {
     Pattern::parse(&pattern).is_ok_and(|pattern| pattern.matches(&subject))
 }
 
-/// A fresh id: 32 hex digits from the operating system's source.
+/// Returns a fresh id: 32 hex digits from the operating system's source.
 #[napi(catch_unwind)]
 pub fn random_id() -> String {
     OsEntropy.id()
@@ -195,7 +195,7 @@ pub fn counts(session: u32) -> String {
     session::with_session(session, |session| session.counts()).unwrap_or_default()
 }
 
-/// The engine's defaults, as JSON text.
+/// Returns the engine's defaults as JSON text.
 #[napi(catch_unwind)]
 pub fn defaults() -> String {
     engine_defaults()

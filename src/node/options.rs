@@ -54,7 +54,7 @@ impl ClientOptions {
         parse(text)
     }
 
-    /// The engine's settings.
+    /// Returns the engine's settings.
     pub fn config(&self) -> Result<ClientConfig, Failure> {
         let defaults = ClientConfig::default();
         let inbox_prefix = self.inbox_prefix.clone().unwrap_or(defaults.inbox_prefix);
@@ -173,7 +173,7 @@ impl BrokerOptions {
         parse(text)
     }
 
-    /// The engine's settings.
+    /// Returns the engine's settings.
     pub fn config(&self) -> BrokerConfig {
         let defaults = BrokerConfig::default();
         BrokerConfig {
@@ -264,7 +264,7 @@ impl SocketOptions {
         parse(text)
     }
 
-    /// The engine's settings.
+    /// Returns the engine's settings.
     pub fn config(&self) -> SocketConfig {
         let defaults = SocketConfig::default();
         SocketConfig {
@@ -293,7 +293,7 @@ impl SocketOptions {
     }
 }
 
-/// The engine's defaults for `lib`, as JSON text: milliseconds and counts.
+/// Returns the engine's defaults for `lib` as JSON text, in milliseconds and counts.
 pub fn defaults() -> String {
     let socket = SocketConfig::default();
     let authority = AuthorizerConfig::default();
@@ -315,7 +315,7 @@ pub fn defaults() -> String {
     .to_string()
 }
 
-/// A duration from JavaScript. `lib` has refused what makes no sense; what is left is capped.
+/// Converts a duration from JavaScript. `lib` has refused invalid ones; the others are capped.
 pub fn milliseconds(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms.max(0.0) / 1000.0).unwrap_or(MAX_DURATION).min(MAX_DURATION)
 }

@@ -32,7 +32,7 @@ impl Session {
         Ok(())
     }
 
-    /// Bytes have come.
+    /// Passes on bytes that the connection has received.
     pub fn bring(&self, handle: Handle, bytes: &[u8]) {
         if let Some(pipe) = self.pipes.get(&handle) {
             pipe.push(Bytes::copy_from_slice(bytes));
@@ -46,7 +46,7 @@ impl Session {
         }
     }
 
-    /// The connection is over. What was brought before is still read.
+    /// Reports the end of the connection. What was passed on before is still read.
     pub fn end_pipe(&mut self, handle: Handle, orderly: bool) {
         if let Some(pipe) = self.pipes.remove(&handle) {
             pipe.end(orderly);

@@ -147,7 +147,7 @@ impl Session {
         Ok(())
     }
 
-    /// The acceptor of a broker.
+    /// Returns the acceptor of a broker.
     pub fn acceptor(&self, handle: Handle) -> Result<&Arc<Acceptor>, Failure> {
         let broker = self.brokers.get(&handle);
         broker
@@ -174,7 +174,7 @@ impl Session {
         }
     }
 
-    /// The broker, unless it was stopped.
+    /// Returns the broker, unless it was stopped.
     pub fn running_broker(&self, handle: Handle) -> Option<Arc<BrokerHandle>> {
         self.brokers.get(&handle).map(|broker| broker.handle.clone())
     }
@@ -212,7 +212,7 @@ impl Session {
         });
     }
 
-    /// Bytes that the engine has not taken yet.
+    /// Returns the number of bytes that the engine has not processed yet.
     pub fn waiting(&self) -> usize {
         self.clients.values().map(ClientHandle::weight).sum()
     }

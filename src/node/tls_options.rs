@@ -36,7 +36,7 @@ pub struct ClientTlsSettings {
 }
 
 impl ClientTlsSettings {
-    /// The engine's settings.
+    /// Returns the engine's settings.
     pub fn options(&self) -> ClientTlsOptions {
         ClientTlsOptions {
             ca: self.ca.clone(),
@@ -61,7 +61,7 @@ pub struct ServerTlsSettings {
 }
 
 impl ServerTlsSettings {
-    /// The engine's settings.
+    /// Returns the engine's settings.
     pub fn options(&self) -> ServerTlsOptions {
         ServerTlsOptions {
             cert: self.cert.clone(),

@@ -38,7 +38,7 @@ struct PollHandle {
 }
 
 impl UvPoll {
-    /// `None` where there is no such loop.
+    /// Starts watching; `None` if there is no such loop.
     pub(super) fn open(env: &Env, session: u32) -> Option<Self> {
         let libuv = Libuv::find()?;
         let uv_loop = env.get_uv_event_loop().ok()?;
@@ -75,7 +75,7 @@ impl UvPoll {
         Some(Self { state, poll_handle })
     }
 
-    /// For the connections of a client.
+    /// Returns a registration for the connections of a client.
     pub(super) fn registration(&self, client: u32) -> Registration {
         self.state.readiness.borrow().registration(client)
     }
@@ -92,7 +92,7 @@ impl Drop for UvPoll {
     }
 }
 
-/// Once. On the thread of the loop.
+/// Closes the handle. Called once, on the thread of the loop.
 fn close(state: &PollState, poll_handle: *mut PollHandle) {
     if !state.closed.replace(true) {
         // SAFETY: the poll_handle lives until libuv has closed the handle, which begins only now.
@@ -100,7 +100,7 @@ fn close(state: &PollState, poll_handle: *mut PollHandle) {
     }
 }
 
-/// Something has come for a client.
+/// Runs the clients for which something has arrived.
 extern "C" fn on_readable(handle: *mut UvHandle, _status: c_int, _events: c_int) {
     // SAFETY: libuv calls this on the thread of the loop, with a handle of ours that it has not closed.
     let session = unsafe { (*handle.cast::<PollHandle>()).session };
@@ -108,7 +108,7 @@ extern "C" fn on_readable(handle: *mut UvHandle, _status: c_int, _events: c_int)
     let _ = catch_unwind(AssertUnwindSafe(|| with_session(session, |session| session.poll_ready())));
 }
 
-/// The environment ends, and would not wait for libuv to close the handle.
+/// Closes the handle at the end of the environment, which would not wait for libuv to do so.
 extern "C" fn on_environment_end(_: sys::napi_async_cleanup_hook_handle, poll_handle: *mut c_void) {
     let poll_handle = poll_handle.cast::<PollHandle>();
     // SAFETY: without the hook the environment has not ended, and `on_closed` gives the hook back before the

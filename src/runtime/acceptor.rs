@@ -16,7 +16,7 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// A acceptor to `broker`.
+    /// Returns an acceptor for `broker`.
     pub fn new(broker: Arc<BrokerHandle>, options: AcceptOptions) -> Arc<Self> {
         let limiter = HandshakeLimiter::new(options.max_handshakes, options.max_handshakes_per_address);
         Arc::new(Self { broker, options, limiter })

@@ -46,7 +46,7 @@ enum State<B> {
 pub(super) struct Panicked;
 
 impl<B: Behaviour> Actor<B> {
-    /// An actor whose task does not run yet.
+    /// Returns an actor whose task does not run yet.
     pub(super) fn new(behaviour: B) -> Self {
         Self {
             mailbox: Mailbox::default(),
@@ -79,17 +79,17 @@ impl<B: Behaviour> Actor<B> {
         }
     }
 
-    /// Bytes that the actor has not taken yet.
+    /// Returns the bytes that the actor has not processed yet.
     pub(super) fn weight(&self) -> usize {
         self.mailbox.weight()
     }
 
-    /// The writer is gone: the actor stops where it is.
+    /// Stops the actor where it is, because the writer is gone.
     pub(super) fn abandon(&self) {
         self.mailbox.abandon();
     }
 
-    /// The task's part: runs until it is over. What remains is handed back.
+    /// Runs the task's part until it is over. Returns what remains.
     pub(super) async fn run(&self) -> Result<Option<B>, Panicked> {
         let _gone = Gone(self);
         poll_fn(|cx| {

@@ -35,7 +35,7 @@ pub enum PeerIdentity {
 }
 
 impl PeerIdentity {
-    /// The same one on another connection.
+    /// Returns the same identity for another connection.
     pub(super) fn reconnected(&self) -> Self {
         match self {
             Self::Connection(connection) => {
@@ -77,14 +77,14 @@ impl BrokerHandle {
         handle
     }
 
-    /// A broker that nobody keeps the time for.
+    /// Returns a broker whose timers are not driven yet.
     pub(super) fn new(config: BrokerConfig, application: Option<(Handle, Arc<EventQueue>)>) -> Self {
         let broker = Broker::new(config, Box::new(OsEntropy));
         let core = Mutex::new(Core { broker, wakers: Vec::new(), next_deadline: None, closed: false });
         Self { core, rearm: Notify::new(), application }
     }
 
-    /// A link to this broker, within the process.
+    /// Returns a link to this broker, within the process.
     pub fn link(
         self: &Arc<Self>,
         identity: PeerIdentity,
@@ -135,7 +135,7 @@ impl BrokerHandle {
         self.core.lock().unwrap_or_else(PoisonError::into_inner).closed
     }
 
-    /// The broker's numbers.
+    /// Returns the broker's numbers.
     pub fn stats(&self) -> BrokerStats {
         self.with(|broker, _| broker.stats())
     }

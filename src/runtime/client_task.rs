@@ -70,7 +70,7 @@ impl ClientHandle {
         self.0.read_ready();
     }
 
-    /// Bytes that it has not taken yet.
+    /// Returns the bytes that it has not processed yet.
     pub fn weight(&self) -> usize {
         self.0.weight()
     }
@@ -102,7 +102,7 @@ struct ClientTask {
 }
 
 impl Behaviour for ClientTask {
-    /// Ready when the client is closed, or JavaScript is gone.
+    /// Runs the client; ready when it is closed, or JavaScript is gone.
     fn poll(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..MAX_ROUNDS {
             let mut moved = self.poll_commands(mailbox, cx);
@@ -135,7 +135,7 @@ impl Behaviour for ClientTask {
         }
     }
 
-    /// Reads, and once more what that brings about.
+    /// Reads, and processes what follows from it.
     fn run_incoming(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
         let _timers = threads::enter();
         let (mut moved, until) = (true, now() + MAX_TIME_BEHIND);
@@ -345,7 +345,7 @@ impl ClientTask {
     }
 }
 
-/// The waker of a task stays the same.
+/// Returns the waker of the link. The waker of a task stays the same.
 fn link_waker<'a>(
     made: &'a mut Option<Waker>,
     actor: &Weak<Actor<ClientTask>>,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-/// The time, for a machine.
+/// Returns the time, for a machine.
 #[expect(clippy::disallowed_methods, reason = "this is the place that the ban points at")]
 pub fn now() -> Instant {
     Instant::now()

@@ -30,7 +30,7 @@ impl Dialer {
     }
 }
 
-/// The fabric that every client without an address joins: one a process, whichever thread it is on.
+/// Returns the fabric that every client without an address joins: one for the process, on whichever thread.
 pub fn own_fabric() -> Arc<BrokerHandle> {
     static OWN: OnceLock<Arc<BrokerHandle>> = OnceLock::new();
     OWN.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! HostEvent on their way from the tasks of one JavaScript environment to its thread: bounded, and one wake a
+//! Events on their way from the tasks of one JavaScript environment to its thread: bounded, and one wake a
 //! batch.
 
 use std::collections::VecDeque;
@@ -118,7 +118,7 @@ impl EventQueue {
         room
     }
 
-    /// The reader is gone.
+    /// Discards events from now on, because the reader is gone.
     pub fn close(&self) {
         let before = std::mem::replace(&mut *self.lock(), Inner { closed: true, ..Inner::default() });
         before.waiting.into_iter().for_each(Waker::wake);

@@ -194,7 +194,7 @@ fn news_wakes_javascript_however_it_falls_between_two_drains() {
     });
 }
 
-/// HostEvent that fills the queue by itself.
+/// Returns an event that fills the queue by itself.
 fn heavy() -> HostEvent {
     let payload = Payload { encoding: Encoding::MSGPACK, raw: Bytes::from_static(&[0; 33 * 1024 * 1024]) };
     HostEvent::Client(1, Event::Data { socket: 1, batch: Messages::one(payload, None) })
@@ -257,8 +257,8 @@ fn publish() -> ClientOp {
     ClientOp::Publish { ack: None, publication }
 }
 
-/// A peer's task, as `PeerTask` is one: counts deliveries until it has seen `wanted`, or the broker wants it
-/// gone.
+/// Runs a peer's task, as `PeerTask` does: counts deliveries until it has seen `wanted`, or the broker wants
+/// it gone.
 async fn serve(
     broker: &BrokerHandle,
     peer: crate::broker::PeerId,

@@ -105,7 +105,7 @@ mod tests {
         (broker, link)
     }
 
-    /// Everything that can be read now, and whether the link is over.
+    /// Returns everything that can be read now, and whether the link is over.
     fn read(link: &mut LocalLink) -> (Vec<u64>, bool) {
         let (mut ops, mut cx) = (Vec::new(), Context::from_waker(Waker::noop()));
         let is_over = loop {

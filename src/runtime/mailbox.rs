@@ -37,12 +37,12 @@ impl Mailbox {
         inner.waker.take().map(|waker| (waker, weight))
     }
 
-    /// Bytes that the reader has not taken yet.
+    /// Returns the bytes that the reader has not processed yet.
     pub(super) fn weight(&self) -> usize {
         self.lock().weight
     }
 
-    /// The writer is gone: the reader stops where it is.
+    /// Stops the reader where it is, because the writer is gone.
     pub(super) fn abandon(&self) {
         let waker = {
             let mut inner = self.lock();

@@ -80,7 +80,7 @@ impl Channel {
         }
     }
 
-    /// The peer listens on `peer`. Also when it came back there: whatever was under way may be lost.
+    /// Attaches to the peer at `peer`, also when it returns there: whatever was in flight may be lost.
     pub(super) fn attach(&mut self, now: Instant, peer: Subject) {
         self.peer = Some(peer.clone());
         self.forget_questions();
@@ -137,7 +137,7 @@ impl Channel {
         self.receiver.has_received()
     }
 
-    /// The peer closes: the count in its `close` is its last ack.
+    /// Handles the peer's `close`, whose count is its last ack.
     pub(super) fn handle_close(&mut self, now: Instant, message: &Message) {
         self.respond(message, control::text("closed"));
         let handled = control::handled(&message.headers);
@@ -155,7 +155,7 @@ impl Channel {
         self.peer.is_some()
     }
 
-    /// Queues what there is room for; of a packed that is too long the first messages.
+    /// Queues what there is room for; of packed messages that do not fit, the first ones.
     pub(super) fn write(&mut self, now: Instant, batch: Messages, volatile: bool) -> Result<u64, WriteError> {
         let outcome = match batch {
             Messages::Packed(_) if self.sender.has_room(&batch).is_err() => {
@@ -174,7 +174,7 @@ impl Channel {
         self.pump(now);
     }
 
-    /// The application's request leaves now, or when a peer is attached.
+    /// Sends the application's request, now or when a peer is attached.
     pub(super) fn request(&mut self, ticket: u32, deadline: Instant) {
         match &self.peer {
             Some(peer) => self.outputs.push_back(Output::Forward(ticket, peer.clone())),
@@ -205,7 +205,7 @@ impl Channel {
         self.sender.is_stalled(now)
     }
 
-    /// A message of the channel: data, a request, a ping, or a `socket` command.
+    /// Handles a message of the channel: data, a request, a ping, or a `socket` command.
     pub(super) fn handle_message(&mut self, now: Instant, message: Message) -> Result<(), PeerMisbehaved> {
         self.keepalive.handle_traffic(now);
         match (&message.headers.command, &message.headers.reply) {
@@ -228,8 +228,8 @@ impl Channel {
         Ok(())
     }
 
-    /// Messages in a row, the first of them with this number. Returns whether they were exactly what was
-    /// next; if not, they have to be handed in one by one.
+    /// Accepts consecutive messages, the first of them with this number, if they are exactly the next ones.
+    /// Returns whether; if not, they have to be passed in one by one.
     pub(super) fn try_accept_packed(&mut self, now: Instant, first: u64, packed: &PackedMessages) -> bool {
         self.receiver.force_small_window(self.faults.should_inject(FaultPoint::TinyWindow));
         let takes = self.receiver.try_accept_packed(first, packed);
@@ -241,7 +241,7 @@ impl Channel {
         takes
     }
 
-    /// The answer to a request of this channel.
+    /// Handles the reply to a request of this channel.
     pub(super) fn handle_reply(
         &mut self,
         now: Instant,

@@ -74,7 +74,7 @@ enum Subscribed {
 }
 
 impl ClientSocket {
-    /// A socket that starts to connect as soon as the fabric is there.
+    /// Returns a socket that starts to connect as soon as the fabric is there.
     pub fn new(
         now: Instant,
         subject: &str,
@@ -123,14 +123,14 @@ impl ClientSocket {
         self.channel.write(now, batch, volatile)
     }
 
-    /// The application has handled `count` more messages.
+    /// Notes that the application has handled `count` more messages.
     pub fn consumed(&mut self, now: Instant, count: u64) {
         if self.phase != Phase::Closed {
             self.channel.consumed(now, count);
         }
     }
 
-    /// The application asks the server.
+    /// Sends a request of the application to the server.
     pub fn request(&mut self, ticket: u32, deadline: Instant) {
         if self.is_closing() {
             self.channel.fail_request(ticket)
@@ -139,15 +139,14 @@ impl ClientSocket {
         }
     }
 
-    /// The application wants it attached.
+    /// Attaches to a server, after `disconnect`.
     pub fn connect(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Disconnected { .. }) {
             self.begin(now);
         }
     }
 
-    /// The application wants it detached, until `connect`. Nothing is lost: what is written queues, and the
-    /// server keeps what it sends.
+    /// Detaches until `connect`. Nothing is lost: writes are queued, and the server keeps what it sends.
     pub fn disconnect(&mut self) {
         if !self.is_closing() {
             self.may_be_accepted |= self.phase == Phase::AwaitingAccept;
@@ -156,7 +155,7 @@ impl ClientSocket {
         }
     }
 
-    /// The fabric is there (again), with every subscription.
+    /// Handles the return of the fabric, with every subscription.
     pub fn handle_fabric_up(&mut self, now: Instant) {
         self.fabric = true;
         let retries = matches!(self.phase, Phase::Disconnected { retry_at: Some(_) });
@@ -165,7 +164,7 @@ impl ClientSocket {
         }
     }
 
-    /// The fabric is lost.
+    /// Handles the loss of the fabric.
     pub fn handle_fabric_down(&mut self, now: Instant) {
         self.fabric = false;
         // While we are away we cannot know whether the server is.
@@ -178,7 +177,7 @@ impl ClientSocket {
         }
     }
 
-    /// Our own subject is subscribed.
+    /// Notes that the socket's own subject is subscribed.
     pub fn handle_subscribed(&mut self, now: Instant) {
         self.subscribed = Subscribed::Yes;
         if self.phase == Phase::AwaitingSubscription {
@@ -186,7 +185,7 @@ impl ClientSocket {
         }
     }
 
-    /// The broker refused the subscription, or did not confirm it in time (`None`).
+    /// Handles that the broker refused the subscription, or did not confirm it in time (`None`).
     pub fn handle_subscribe_failed(&mut self, now: Instant, refused: Option<OpError>) {
         if self.is_closing() {
             return;
@@ -198,7 +197,7 @@ impl ClientSocket {
         }
     }
 
-    /// A message to our own subject.
+    /// Handles a message to the socket's own subject.
     pub fn handle_message(&mut self, now: Instant, message: Message) {
         if self.is_closing() || self.subscribed == Subscribed::No {
             return;
@@ -247,8 +246,8 @@ impl ClientSocket {
         self.check_end(now);
     }
 
-    /// A bundle for this socket. Returns whether it took all of it; if not, its messages have to be handed in
-    /// one by one.
+    /// Accepts a bundle for this socket if it can take all of it. Returns whether; if not, its messages have
+    /// to be passed in one by one.
     pub fn try_accept_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
         let headers = Headers { attempt: bundle.attempt, ..Headers::default() };
         let is_open = !self.is_closing()
@@ -263,7 +262,7 @@ impl ClientSocket {
         takes
     }
 
-    /// The answer to a request of this socket.
+    /// Handles the reply to a request of this socket.
     pub fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
         let current = tag.number == self.asked;
         match (tag.kind, self.phase) {
@@ -302,7 +301,7 @@ impl ClientSocket {
         self.check_end(now);
     }
 
-    /// Closes: tells the server, and does not wait.
+    /// Closes at once: tells the server, and does not wait.
     pub fn close(&mut self, reason: CloseReason) {
         if self.phase != Phase::Closed {
             self.tell_closed();
@@ -331,7 +330,7 @@ impl ClientSocket {
         [own, self.channel.poll_timeout(), self.pending_close.deadline()].into_iter().flatten().min()
     }
 
-    /// A deadline has come.
+    /// Handles the deadlines that have passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.phase {
             Phase::Closed => return,
@@ -346,12 +345,12 @@ impl ClientSocket {
         self.check_end(now);
     }
 
-    /// The next thing to do.
+    /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.channel.outputs.pop_front()
     }
 
-    /// All that there is to do.
+    /// Returns the queue of outputs.
     pub fn outputs(&mut self) -> &mut VecDeque<Output> {
         &mut self.channel.outputs
     }

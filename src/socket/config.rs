@@ -75,7 +75,7 @@ impl Default for SocketConfig {
 }
 
 impl SocketConfig {
-    /// The bounds of what may be unacknowledged.
+    /// Returns the bounds of what may be unacknowledged.
     pub fn window(&self) -> Window {
         Window { messages: self.max_queue, bytes: self.max_queue_bytes }
     }
@@ -93,14 +93,14 @@ impl Pause {
         Self { next: FIRST_PAUSE, cap }
     }
 
-    /// The pause to make now; the next one is longer.
+    /// Returns the pause to make now; the next one is longer.
     pub(super) fn take(&mut self) -> Duration {
         let pause = self.next;
         self.next = pause.mul_f64(1.3).min(self.cap);
         pause
     }
 
-    /// Something moved: start small again.
+    /// Starts again with the shortest pause, after progress.
     pub(super) fn reset(&mut self) {
         self.next = FIRST_PAUSE;
     }

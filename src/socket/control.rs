@@ -48,22 +48,22 @@ pub(super) fn ack_reply(upto: u64) -> Payload {
     encode(&map([("emitted", Value::from(upto))]))
 }
 
-/// `{error: text}`
+/// Returns `{error: text}`.
 pub(super) fn error(text: &str) -> Payload {
     encode(&map([("error", Value::from(text))]))
 }
 
-/// `{id: text}`: a server's answer to a status request.
+/// Returns `{id: text}`, a server's reply to a status request.
 pub(super) fn server_id(id: &str) -> Payload {
     encode(&map([("id", Value::from(id))]))
 }
 
-/// The id in such an answer.
+/// Returns the id in such a reply.
 pub(super) fn decode_server_id(payload: &Payload) -> Option<String> {
     field(&decode(payload)?, "id")?.as_str().map(str::to_owned)
 }
 
-/// A bare string.
+/// Returns a bare string.
 pub(super) fn text(text: &str) -> Payload {
     encode(&Value::from(text))
 }
@@ -73,7 +73,7 @@ pub(super) fn is_text(payload: &Payload, text: &str) -> bool {
     decode(payload).is_some_and(|value| value.as_str() == Some(text))
 }
 
-/// The answer to a resend request: `[{encoding, raw, headers}, …]`.
+/// Encodes the reply to a resend request: `[{encoding, raw, headers}, …]`.
 pub(super) fn encode_resent(messages: &[Data]) -> Payload {
     let element = |data: &Data| {
         let mut headers =
@@ -207,7 +207,7 @@ pub(super) fn epoch(headers: &Headers) -> Option<u64> {
     headers.json.as_ref()?.to_value().get(EPOCH)?.as_u64()
 }
 
-/// The headers' object with the epoch in it, if there is one.
+/// Returns the headers' object with the epoch in it, if there is one.
 pub(super) fn with_epoch(mut json: serde_json::Value, epoch: Option<u64>) -> serde_json::Value {
     if let Some(epoch) = epoch {
         json[EPOCH] = epoch.into();

@@ -45,7 +45,7 @@ pub enum PeerMisbehaved {
         /// The number that it claims to have.
         upto: u64,
     },
-    /// Its sequence number is further out_of_order than any window.
+    /// Its sequence number is further ahead than any window.
     SeqTooFar {
         /// The number.
         seq: u64,

@@ -4,7 +4,7 @@ use super::{Channel, control};
 use crate::wire::{Headers, Message, Payload};
 
 impl Channel {
-    /// The peer speaks of epochs too.
+    /// Requires the epoch from now on, because the peer knows epochs, too.
     pub(super) fn fence(&mut self) {
         self.fenced = self.config.epoch.is_some();
     }

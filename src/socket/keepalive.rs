@@ -14,25 +14,25 @@ pub struct KeepAlive {
 }
 
 impl KeepAlive {
-    /// `None` never asks.
+    /// Returns a keep-alive with these times; `None` never pings.
     pub fn new(now: Instant, interval: Option<Duration>) -> Self {
         Self { interval, heard: now, heard_since: false, check_at: None, asking: false }
     }
 
-    /// The peer is there.
+    /// Starts the timer: the peer is there.
     pub fn attach(&mut self, now: Instant) {
         self.heard = now;
         self.asking = false;
         self.check_at = self.interval.map(|interval| now + interval);
     }
 
-    /// The peer is out of reach: there is nobody to ask.
+    /// Stops the timer: the peer is out of reach.
     pub fn detach(&mut self) {
         self.check_at = None;
         self.asking = false;
     }
 
-    /// Something came from the peer. Cheap: the timer is looked at again only when it fires.
+    /// Notes a message of the peer. Cheap: the timer is updated only when it fires.
     pub fn handle_traffic(&mut self, now: Instant) {
         self.heard = now;
         self.heard_since = true;
@@ -43,7 +43,7 @@ impl KeepAlive {
         self.heard_since
     }
 
-    /// The ping was answered, or had no need to be.
+    /// Notes that the ping was answered, or no longer needs to be.
     pub fn handle_pong(&mut self, now: Instant) {
         self.heard = now;
         self.asking = false;

@@ -90,7 +90,7 @@ impl Listener {
         })
     }
 
-    /// One of the two subscriptions is confirmed.
+    /// Notes that one of the two subscriptions is confirmed.
     pub fn handle_subscribed(&mut self) {
         self.unconfirmed = self.unconfirmed.saturating_sub(1);
         if self.unconfirmed == 0 && self.state == State::Connecting {
@@ -98,21 +98,21 @@ impl Listener {
         }
     }
 
-    /// The fabric is there again, with every subscription.
+    /// Handles the return of the fabric, with every subscription.
     pub fn handle_fabric_up(&mut self) {
         if self.state == State::Disconnected {
             self.set_state(if self.unconfirmed == 0 { State::Ready } else { State::Connecting });
         }
     }
 
-    /// The fabric is lost.
+    /// Handles the loss of the fabric.
     pub fn handle_fabric_down(&mut self) {
         if matches!(self.state, State::Ready | State::Connecting) {
             self.set_state(State::Disconnected);
         }
     }
 
-    /// A request to `S.server.status`.
+    /// Handles a request to `S.server.status`.
     pub fn handle_status(&mut self, message: &Message) {
         let serves = matches!(self.state, State::Ready | State::Connecting) && !self.retired;
         if let Some(subject) = message.headers.reply.clone().filter(|_| serves) {
@@ -125,7 +125,7 @@ impl Listener {
         }
     }
 
-    /// A message to `S.server.<id>.*`.
+    /// Handles a message to `S.server.<id>.*`.
     pub fn handle_message(&mut self, message: Message) -> ListenerAction {
         if self.state == State::Closed {
             return ListenerAction::Done;
@@ -173,7 +173,7 @@ impl Listener {
         ListenerAction::Done
     }
 
-    /// The socket that data on this subject is for.
+    /// Returns the socket that data on this subject is for.
     pub fn socket_of(&self, subject: &Subject) -> Option<u32> {
         let entry = self.sockets.get(subject.last_token()).filter(|_| self.state != State::Closed);
         entry.map(|entry| entry.socket)
@@ -203,7 +203,7 @@ impl Listener {
         }
     }
 
-    /// The client's own subject is subscribed, or was not in time: then the client is forgotten.
+    /// Handles that the client's own subject is subscribed, or was not in time; then the client is forgotten.
     pub fn handle_interest(&mut self, tag: Tag, there: bool) -> ListenerAction {
         let Some(id) =
             self.arriving.iter().find(|(_, (awaited, _))| *awaited == tag).map(|(id, _)| id.clone())
@@ -220,12 +220,12 @@ impl Listener {
         }
     }
 
-    /// From now on messages of the client `id` are for `socket`.
+    /// Directs messages of the client `id` to `socket`.
     pub fn insert(&mut self, id: String, socket: u32, epoch: Option<u64>, attempt: Option<u64>) {
         self.sockets.insert(id, Entry { socket, epoch, attempt });
     }
 
-    /// The socket of client `id` is closed.
+    /// Forgets the socket of client `id`, which is closed.
     pub fn remove(&mut self, id: &str) {
         self.ended.extend(self.sockets.remove_entry(id));
         if self.ended.len() > MAX_ENDED {
@@ -261,13 +261,12 @@ impl Listener {
         }
     }
 
-    /// The next thing to do.
+    /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// One of the two subscriptions was not confirmed in time: the fabric may be away for long, so it is
-    /// asked for again.
+    /// Retries one of the two subscriptions that was not confirmed in time.
     pub fn handle_unconfirmed(&mut self, is_status: bool) {
         if self.state != State::Closed {
             let pattern = if is_status { &self.status } else { &self.mine };
@@ -298,7 +297,7 @@ impl Listener {
         self.outputs.push_back(Output::AwaitInterest { tag, subject: client, timeout: ARRIVAL_TIMEOUT });
     }
 
-    /// `<S>.server.<server>.<socket>` → `<S>.client.<socket>`
+    /// Converts `<S>.server.<server>.<socket>` to `<S>.client.<socket>`.
     fn client_subject(&self, subject: &Subject) -> Option<Subject> {
         let id = subject.last_token();
         let base = subject.as_str().strip_suffix(&format!(".server.{}.{id}", self.id))?;

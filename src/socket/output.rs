@@ -107,7 +107,7 @@ pub enum SocketEvent {
         /// Messages that were here already.
         duplicates: u64,
     },
-    /// Outgoing the load balancer for a server.
+    /// The load balancer is asked for a server.
     ChooseServer,
 }
 

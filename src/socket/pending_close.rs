@@ -11,7 +11,7 @@ pub(super) struct PendingClose {
 }
 
 impl PendingClose {
-    /// The end is wanted by `deadline`, if not earlier already.
+    /// Notes that the end is wanted by `deadline`, unless an earlier one is set.
     pub(super) fn request(&mut self, ticket: u32, deadline: Instant) {
         self.tickets.push(ticket);
         self.deadline = Some(self.deadline.map_or(deadline, |before| before.min(deadline)));

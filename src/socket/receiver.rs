@@ -69,8 +69,8 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver that keeps at most a window of messages that came before their turn, and hands over at most
-    /// as many bytes that are not handled.
+    /// Returns a receiver that keeps at most a window of messages out of order, and passes on at most as many
+    /// bytes that are not handled.
     pub fn new(window: Window) -> Self {
         Self {
             attached: false,
@@ -97,7 +97,7 @@ impl Receiver {
         }
     }
 
-    /// A message arrived. What may be handed over now comes out of `poll_data`.
+    /// Takes a message. What may be passed on now comes out of `poll_data`.
     pub fn handle_data(&mut self, data: Data) -> Result<(), PeerMisbehaved> {
         let seq = data.seq;
         if seq == 0 || seq >= self.next.saturating_add(MAX_SEQ_JUMP) {
@@ -133,9 +133,9 @@ impl Receiver {
         Ok(())
     }
 
-    /// Messages in a row arrived, the first with this number. Returns whether they are exactly what is next,
-    /// and there is room: then they may be handed over as they are. If not, they have to be handed in one by
-    /// one.
+    /// Accepts consecutive messages, the first with this number, if they are exactly the next ones and there
+    /// is room. Returns whether; then they may be passed on unchanged. If not, they have to be passed in one
+    /// by one.
     pub fn try_accept_packed(&mut self, first: u64, packed: &PackedMessages) -> bool {
         let (count, bytes) = (packed.count(), packed.bytes());
         let takes = first == self.next
@@ -153,7 +153,7 @@ impl Receiver {
         takes
     }
 
-    /// The next message for the application, in order.
+    /// Returns the next message for the application, in order.
     pub fn poll_data(&mut self) -> Option<Data> {
         if self.is_at_limit() {
             return None;
@@ -167,7 +167,7 @@ impl Receiver {
         Some(data)
     }
 
-    /// The application has handled `count` more messages.
+    /// Notes that the application has handled `count` more messages.
     pub fn consumed(&mut self, count: u64) {
         let mut left = count.min(self.unconsumed());
         self.acked_by_app += left;
@@ -175,7 +175,7 @@ impl Receiver {
             && let Some((count, bytes)) = self.unconsumed.front_mut()
         {
             let handled = u32::try_from(left).unwrap_or(*count).min(*count);
-            // Of a part of a packed its share: in the end it is the whole.
+            // Of a part of packed messages its share of the bytes; in the end it is the whole.
             let share = *bytes * handled as usize / *count as usize;
             *count -= handled;
             *bytes -= share;
@@ -198,7 +198,7 @@ impl Receiver {
         self.acked_by_app
     }
 
-    /// The application has been given as much as it may leave unhandled.
+    /// Returns whether the application has as much as it may leave unhandled.
     fn is_at_limit(&self) -> bool {
         self.unconsumed() >= self.unconsumed_limit || self.unconsumed_bytes >= self.window.bytes
     }
@@ -229,7 +229,7 @@ impl Receiver {
         self.next - 1 - self.acked_by_app
     }
 
-    /// The peer is there (again): it may have lost our last ack, or we its last message.
+    /// Starts anew with the peer: it may have lost our last ack, or we its last message.
     pub fn attach(&mut self) {
         self.attached = true;
         self.ack = RetryingRequest::new();
@@ -237,19 +237,20 @@ impl Receiver {
         self.ack_wanted = self.highest > 0 || self.resumed;
     }
 
-    /// We were away without the peer knowing: the next attach tells it, or it would wait for its timer.
+    /// Notes an absence that the peer may not have noticed: the next attach tells it, or it would wait for
+    /// its timer.
     pub fn resume(&mut self) {
         self.resumed = true;
     }
 
-    /// The peer is out of reach.
+    /// Stops: the peer is out of reach.
     pub fn detach(&mut self) {
         self.attached = false;
         self.ack = RetryingRequest::new();
         self.missing = RetryingRequest::new();
     }
 
-    /// The next thing to tell the sender.
+    /// Returns the next message for the sender.
     pub fn poll_transmit(&mut self) -> Option<Outgoing> {
         if !self.attached {
             return None;
@@ -277,15 +278,15 @@ impl Receiver {
         None
     }
 
-    /// The sender confirmed the latest ack, or did not.
+    /// Notes that the sender has confirmed the latest ack, or has not.
     pub fn handle_ack_reply(&mut self, now: Instant, answered: bool) {
         self.ack_wanted |= !answered;
         self.resumed &= !answered;
         self.ack.complete(now, answered);
     }
 
-    /// The sender answered the request for missing messages with some of them, or did not. A reply with
-    /// nothing new counts as none: asking again at once would be a loop.
+    /// Handles the reply to the request for missing messages, or its absence. A reply with nothing new counts
+    /// as none, because asking again at once would be a loop.
     pub fn handle_missing_reply(
         &mut self,
         now: Instant,
@@ -320,7 +321,7 @@ impl Receiver {
         [self.ack.retry_at, self.missing.retry_at].into_iter().flatten().min()
     }
 
-    /// A pause is over.
+    /// Handles the end of a pause.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.ack.handle_timeout(now);
         self.missing.handle_timeout(now);
@@ -339,7 +340,7 @@ impl Receiver {
         due.then_some(self.acked_by_app)
     }
 
-    /// A gap that is worth asking about now. When only the application holds things up, asking would fill
+    /// Returns whether there is a gap to ask about now. While only the application is slow, asking would fill
     /// memory.
     fn has_gap(&self) -> bool {
         self.is_lacking() && !self.is_at_limit()
@@ -347,7 +348,7 @@ impl Receiver {
 }
 
 impl Data {
-    /// With bytes of its own where it is small: what waits must not keep alive all that it arrived with.
+    /// Returns a small message with bytes of its own, so that it does not keep alive what it arrived with.
     fn detached(self) -> Self {
         let own = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
         if self.bytes() > MAX_DETACHED_BYTES {
@@ -364,7 +365,7 @@ const EARLY_PART: usize = 8;
 /// Messages that the application may leave unhandled, at least; a peer with a larger window than ours is
 /// slowed, not cut.
 const MIN_UNCONSUMED: u64 = 10_000;
-/// No window is that wide: a number further out_of_order is no number of this channel.
+/// No window is that wide: a number further ahead is not one of this channel.
 const MAX_SEQ_JUMP: u64 = 1 << 24;
 /// A larger message that waits keeps what it arrived with: at most about as much again.
 const MAX_DETACHED_BYTES: usize = 32 * 1024;

@@ -28,7 +28,7 @@ pub struct Data {
 }
 
 impl Data {
-    /// A message with its number.
+    /// Returns a message with its number.
     pub fn new(seq: u64, item: Item) -> Self {
         let Item { payload, json } = item;
         Self { seq, payload, json }
@@ -61,7 +61,7 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// A sender whose `write` fails when its window is full.
+    /// Returns a sender whose `write` fails when its window is full.
     pub fn new(config: &SocketConfig) -> Self {
         Self {
             queue: Queue::default(),
@@ -104,7 +104,7 @@ impl Sender {
         self.queue.messages()
     }
 
-    /// Their bytes.
+    /// Returns the bytes of these messages.
     pub fn unacked_bytes(&self) -> usize {
         self.queue.bytes()
     }
@@ -119,7 +119,7 @@ impl Sender {
         self.queue.first() - 1
     }
 
-    /// The bytes of what the peer has handled.
+    /// Returns the bytes of the messages that the peer has handled.
     pub fn acked_bytes(&self) -> u64 {
         self.acked_bytes
     }
@@ -139,12 +139,12 @@ impl Sender {
         undelivered
     }
 
-    /// Returns whether the peer has used up the stall_timeout with it.
+    /// Returns whether the peer has acknowledged nothing for the whole stall timeout.
     pub fn is_stalled(&self, now: Instant) -> bool {
         self.stalls_at.is_some_and(|at| at <= now)
     }
 
-    /// The peer is there (again): what left before may be lost, so the last of it goes again.
+    /// Starts anew with the peer: what left before may be lost, so the last message goes again.
     pub fn attach(&mut self, now: Instant) {
         self.attached = true;
         self.pause.reset();
@@ -152,13 +152,13 @@ impl Sender {
         self.arm(now);
     }
 
-    /// The peer is out of reach: nothing leaves.
+    /// Stops sending: the peer is out of reach.
     pub fn detach(&mut self) {
         self.attached = false;
         self.repeat_at = None;
     }
 
-    /// The peer has handled everything up to and including `upto`. Returns whether that was not known yet.
+    /// Notes that the peer has handled everything up to and including `upto`. Returns whether that is new.
     pub fn handle_ack(&mut self, now: Instant, upto: u64) -> Result<bool, PeerMisbehaved> {
         let first = self.queue.first();
         if upto >= first + self.queue.sent() as u64 {
@@ -184,9 +184,9 @@ impl Sender {
         Ok(true)
     }
 
-    /// The messages that the peer lacks: as many as fit, oldest first. What it has acknowledged meanwhile is
-    /// left out; `None` when nothing is left to send. Empty when it has had too much again: no answer, and it
-    /// asks again later.
+    /// Returns those messages that the peer lacks, as many as fit, oldest first, without what it has
+    /// acknowledged meanwhile. `None` if nothing is left to send; empty if its budget is used up: there is no
+    /// reply, and it asks again later.
     pub fn resend(&mut self, now: Instant, missing: &[u64]) -> Option<Vec<Data>> {
         if !self.resend_budget.is_open(now) {
             return Some(Vec::new());
@@ -230,7 +230,7 @@ impl Sender {
         [self.repeat_at, self.stalls_at].into_iter().flatten().min()
     }
 
-    /// Nothing was acknowledged for a while: the last message goes again.
+    /// Repeats the last message, since nothing was acknowledged for a while.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.repeat_at.is_some_and(|at| at <= now) {
             self.repeat_last = self.is_waiting();
@@ -249,7 +249,8 @@ impl Sender {
         self.stalls_at = self.stall_timeout.filter(|_| used).map(|stall_timeout| now + stall_timeout);
     }
 
-    /// A big message gets time to arrive first, or repeats of it would pile up on a slow link.
+    /// Starts the timer of the repeat. A large message gets time to arrive first, or its repeats would pile
+    /// up on a slow link.
     fn arm(&mut self, now: Instant) {
         self.repeat_at = self
             .queue

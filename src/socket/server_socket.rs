@@ -25,7 +25,7 @@ pub struct ServerSocket {
 }
 
 impl ServerSocket {
-    /// A socket whose client has been seen on the fabric: ready at once.
+    /// Returns a socket whose client has been seen on the fabric: ready at once.
     pub fn new(now: Instant, client: Subject, config: impl Into<Arc<SocketConfig>>) -> Self {
         let mut channel = Channel::new(now, config.into());
         channel.fence();
@@ -33,7 +33,7 @@ impl ServerSocket {
         Self { client, channel, state: State::Ready, pending_close: PendingClose::default() }
     }
 
-    /// The id that its client chose.
+    /// Returns the id that its client chose.
     pub fn id(&self) -> &str {
         self.client.last_token()
     }
@@ -56,14 +56,14 @@ impl ServerSocket {
         self.channel.write(now, batch, volatile)
     }
 
-    /// The application has handled `count` more messages.
+    /// Notes that the application has handled `count` more messages.
     pub fn consumed(&mut self, now: Instant, count: u64) {
         if self.state != State::Closed {
             self.channel.consumed(now, count);
         }
     }
 
-    /// The application asks the client.
+    /// Sends a request of the application to the client.
     pub fn request(&mut self, ticket: u32, deadline: Instant) {
         match self.state {
             State::Closed => self.channel.fail_request(ticket),
@@ -71,7 +71,7 @@ impl ServerSocket {
         }
     }
 
-    /// The fabric is there again, with every subscription.
+    /// Handles the return of the fabric, with every subscription.
     pub fn handle_fabric_up(&mut self, now: Instant) {
         if self.state == State::Disconnected {
             self.state = State::Ready;
@@ -80,7 +80,7 @@ impl ServerSocket {
         }
     }
 
-    /// The fabric is lost.
+    /// Handles the loss of the fabric.
     pub fn handle_fabric_down(&mut self) {
         if self.state == State::Ready {
             self.state = State::Disconnected;
@@ -89,7 +89,7 @@ impl ServerSocket {
         }
     }
 
-    /// A message for this socket.
+    /// Handles a message for this socket.
     pub fn handle_message(&mut self, now: Instant, message: Message) {
         if self.state == State::Closed {
             return;
@@ -127,8 +127,8 @@ impl ServerSocket {
         self.check_end(now);
     }
 
-    /// A bundle for this socket. Returns whether it took all of it; if not, its messages have to be handed in
-    /// one by one.
+    /// Accepts a bundle for this socket if it can take all of it. Returns whether; if not, its messages have
+    /// to be passed in one by one.
     pub fn try_accept_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
         let headers = Headers { attempt: bundle.attempt, ..Headers::default() };
         let is_open = self.state != State::Closed && !self.channel.is_foreign(&headers);
@@ -140,7 +140,7 @@ impl ServerSocket {
         takes
     }
 
-    /// The answer to a request of this socket.
+    /// Handles the reply to a request of this socket.
     pub fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
         if self.state == State::Closed {
             return;
@@ -166,8 +166,8 @@ impl ServerSocket {
         }
     }
 
-    /// A newer incarnation of the same socket takes its place. The older client is told; the newer one knows
-    /// by the epoch that it is not meant.
+    /// Closes because a newer incarnation of the socket takes its place. The older client is told; the newer
+    /// one knows by the epoch that it is not meant.
     pub fn supersede(&mut self) {
         if self.state != State::Closed {
             self.say_close(control::superseded(self.epoch()));
@@ -204,7 +204,7 @@ impl ServerSocket {
             .filter(|_| self.state != State::Closed)
     }
 
-    /// A deadline has come.
+    /// Handles the deadlines that have passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.state != State::Closed {
             self.channel.handle_timeout(now);
@@ -215,12 +215,12 @@ impl ServerSocket {
         }
     }
 
-    /// The next thing to do.
+    /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.channel.outputs.pop_front()
     }
 
-    /// All that there is to do.
+    /// Returns the queue of outputs.
     pub fn outputs(&mut self) -> &mut VecDeque<Output> {
         &mut self.channel.outputs
     }

@@ -20,7 +20,7 @@ pub struct Interest<V> {
 }
 
 impl<V> Interest<V> {
-    /// An empty table.
+    /// Returns an empty table.
     pub fn new() -> Self {
         Self { root: Node::new(), entries: Vec::new(), free: Vec::new(), routes: Routes::default() }
     }
@@ -35,7 +35,7 @@ impl<V> Interest<V> {
         self.len() == 0
     }
 
-    /// The value of `pattern` itself.
+    /// Returns the value of exactly `pattern`.
     pub fn get_mut(&mut self, pattern: &Pattern) -> Option<&mut V> {
         let mut node = &mut self.root;
         for token in pattern.as_str().split('.') {
@@ -44,7 +44,7 @@ impl<V> Interest<V> {
         self.entries.get_mut(node.entry? as usize)?.as_mut().map(|(_, value)| value)
     }
 
-    /// The value of `pattern`, made by `make` when it is not there yet.
+    /// Returns the value of `pattern`, made by `make` if there is none yet.
     pub fn get_or_insert_with(&mut self, pattern: &Pattern, make: impl FnOnce() -> V) -> &mut V {
         let mut node = &mut self.root;
         for token in pattern.as_str().split('.') {
@@ -84,7 +84,7 @@ impl<V> Interest<V> {
         })
     }
 
-    /// The patterns of a route that was asked for since the last change, and their values.
+    /// Returns the patterns, and their values, of a route that was found since the last change.
     pub fn on<'a>(&'a self, route: &'a Route) -> impl Iterator<Item = (&'a Pattern, &'a V)> {
         route.iter().filter_map(|&number| self.entry(number))
     }
@@ -154,8 +154,8 @@ impl Node {
         self.entry.is_none() && self.children.is_empty() && self.any.is_none() && self.rest.is_none()
     }
 
-    /// `rest` is what is left of the subject; `None` at its end. Literal first, then `*`, then `>`: a fixed
-    /// order.
+    /// Visits the matches of `rest`, the remaining tokens of the subject (`None` at its end), in a fixed
+    /// order: literal token first, then `*`, then `>`.
     fn visit(&self, rest: Option<&str>, visit: &mut impl FnMut(u32)) {
         let Some(rest) = rest else { return self.entry.into_iter().for_each(visit) };
         let (token, tail) = match rest.split_once('.') {

@@ -24,12 +24,12 @@ impl Pattern {
         }
     }
 
-    /// The pattern as text.
+    /// Returns the pattern as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The tap `>`: gets every message, but never counts as interest.
+    /// Returns whether this is `>`, whose subscribers get every message but never count as interest.
     pub fn is_silent(&self) -> bool {
         &*self.0 == ">"
     }

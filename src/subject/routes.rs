@@ -37,12 +37,12 @@ struct Known {
 }
 
 impl Routes {
-    /// The patterns have changed.
+    /// Forgets every route, because the patterns have changed.
     pub(super) fn invalidate(&mut self) {
         self.generation += 1;
     }
 
-    /// The route of `subject`: known, or what `find` finds.
+    /// Returns the route of `subject`, from the cache or from `find`.
     pub(super) fn get(&mut self, subject: &Subject, find: impl FnOnce() -> Route) -> Route {
         if subject.as_str().len() > MAX_CACHED_SUBJECT_BYTES {
             return find();

@@ -29,12 +29,12 @@ impl Subject {
         }
     }
 
-    /// The subject as text.
+    /// Returns the subject as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The last token.
+    /// Returns the last token.
     pub fn last_token(&self) -> &str {
         self.0.rsplit('.').next().unwrap_or_default()
     }
@@ -52,7 +52,7 @@ impl fmt::Debug for Subject {
     }
 }
 
-/// The rules that subjects and patterns share: length, tokens, white space.
+/// Returns whether `text` obeys the rules that subjects and patterns share: length, tokens, white space.
 pub(super) fn has_valid_tokens(text: &str) -> bool {
     match look(text.as_bytes()) {
         Look::Plain { .. } => true,
@@ -108,12 +108,12 @@ fn look(text: &[u8]) -> Look {
     }
 }
 
-/// Eight times the same byte.
+/// Returns a word of eight times the same byte.
 const fn every(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
-/// The highest bit of each byte of `word` that is 0, and no other.
+/// Returns a word with the highest bit set in each byte that is 0 in `word`.
 const fn zeros(word: u64) -> u64 {
     let low = every(0x7f);
     !(((word & low) + low) | word | low)
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The rules, one after the other.
+    /// Checks the rules one after the other.
     fn obeys(text: &str) -> bool {
         text.len() <= MAX_SUBJECT_BYTES
             && text.split('.').all(|token| !token.is_empty())

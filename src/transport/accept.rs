@@ -98,7 +98,7 @@ pub async fn accept(
     accept_with_handshake(connection, options).await.map(|(link, _)| link)
 }
 
-/// As [`accept`], and returns what the client's request told: what a sign-in looks at.
+/// Accepts as [`accept`], and returns the client's request, too, which authentication looks at.
 pub async fn accept_with_handshake(
     connection: impl Into<IncomingConnection>,
     options: &AcceptOptions,

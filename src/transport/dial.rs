@@ -73,7 +73,7 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// A server that nothing is known about.
+    /// Returns a server that nothing is known about.
     pub fn new(options: DialOptions) -> Self {
         Self { options, needs_websocket: AtomicBool::new(false), registration: None }
     }
@@ -114,7 +114,7 @@ impl Remote {
         Ok(link)
     }
 
-    /// A WebSocket, and in it whatever the server knows of what we want.
+    /// Opens a WebSocket, and in it the preferred protocol that the server knows.
     async fn dial_websocket(&self, target: &Target) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
         let stream = self.stream(target).await?;
         let upgraded = websocket::upgrade(stream, target, self.options.wire).await?;

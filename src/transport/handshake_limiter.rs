@@ -26,7 +26,7 @@ pub struct HandshakePermit {
 }
 
 impl HandshakeLimiter {
-    /// For at max so many at once.
+    /// Returns a limiter for at most `max` at once.
     pub fn new(max: usize, max_per_address: usize) -> Self {
         Self { max, max_per_address, counts: Arc::default() }
     }

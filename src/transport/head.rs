@@ -43,7 +43,7 @@ pub(super) struct UpgradeResponse {
 }
 
 impl UpgradeResponse {
-    /// The first field of this name, which is in lower case.
+    /// Returns the first field of this name, which is in lower case.
     pub(super) fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }

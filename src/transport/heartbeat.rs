@@ -89,12 +89,12 @@ impl Heartbeat {
         }
     }
 
-    /// Something arrived.
+    /// Notes that a frame has arrived.
     pub(super) fn handle_frame(&mut self) {
         self.heard = true;
     }
 
-    /// A client has been pinged.
+    /// Notes that a client has been pinged.
     pub(super) fn handle_ping(&mut self) {
         if self.end != End::Client {
             return;
@@ -103,13 +103,14 @@ impl Heartbeat {
         self.timer = Box::pin(sleep(self.ping_interval.saturating_add(self.ping_timeout)));
     }
 
-    /// A frame without content arrived: a ping, a pong. Whether there are too many of them.
+    /// Counts a frame without content, such as a ping. Returns whether there are too many of them.
     pub(super) fn count_idle_frame(&mut self) -> bool {
         self.idle_frames += 1;
         self.idle_frames > MAX_IDLE_FRAMES
     }
 
-    /// Call it when nothing is left to read, so that the timer never overtakes what arrived in time.
+    /// Polls the timer. To be called when nothing is left to read, so that it never overtakes what arrived in
+    /// time.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, progress: Progress) -> Poll<Beat> {
         if self.period.as_mut().poll(cx).is_ready() {
             self.idle_frames = 0;

@@ -27,7 +27,7 @@ pub(super) trait HeartbeatLink: Link {
     fn send_close_reason(&mut self, cx: &mut Context<'_>, error: &LinkError);
 }
 
-/// [`Link::poll_recv`] of a heartbeat_link.
+/// Implements [`Link::poll_recv`] for a link with a heartbeat.
 pub(super) fn poll_recv<C: HeartbeatLink>(
     link: &mut C,
     cx: &mut Context<'_>,

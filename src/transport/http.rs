@@ -63,7 +63,7 @@ impl ErrorResponse {
         Self { status: "400 Bad Request", headers: "Content-Type: application/json\r\n", body }
     }
 
-    /// As it goes over the wire.
+    /// Returns its form on the wire.
     pub(super) fn to_text(&self) -> String {
         let Self { status, headers, body } = self;
         format!(
@@ -72,7 +72,7 @@ impl ErrorResponse {
         )
     }
 
-    /// In a few words, for a log.
+    /// Returns a short description, for a log.
     pub(super) fn describe(&self) -> String {
         format!("http {}: {}", self.status, self.body)
     }
@@ -144,7 +144,7 @@ fn check<'a>(
     websocket_key(request).map(Language::Conat)
 }
 
-/// `Host` and `Origin`: what keeps web pages out that are not meant to come in.
+/// Checks `Host` and `Origin`, which keeps out web pages that are not allowed.
 fn check_names(request: &httparse::Request<'_, '_>, options: &AcceptOptions) -> Result<(), ErrorResponse> {
     let host = header(request, "host")?;
     let is_named = |host: &str| {
@@ -173,7 +173,7 @@ fn websocket_key<'a>(request: &'a httparse::Request<'_, '_>) -> Result<&'a str, 
     key.ok_or(ErrorResponse::BAD_REQUEST)
 }
 
-/// The one header of this name. Two of them are an attempt to be understood in two ways.
+/// Returns the only header of this name. Two of them are an attempt to be understood in two ways.
 fn header<'a>(request: &'a httparse::Request<'_, '_>, name: &str) -> Result<Option<&'a str>, ErrorResponse> {
     let mut found = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
     let first = found.next();
@@ -191,7 +191,7 @@ fn has_token(request: &httparse::Request<'_, '_>, name: &str, token: &str) -> bo
         .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// A `Host` without its port, and without brackets.
+/// Returns a `Host` without its port and brackets.
 fn host_name(host: &str) -> &str {
     match host.strip_prefix('[') {
         Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),

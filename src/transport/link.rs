@@ -32,8 +32,8 @@ pub trait Link: Send {
     /// Returns whether so much waits to be flushed that the caller should flush first.
     fn is_full(&self) -> bool;
 
-    /// Ready when everything fed has been handed to the operating system (or to the broker, within its
-    /// process).
+    /// Flushes; ready when everything fed has been passed to the operating system (or to the broker, within
+    /// its process).
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>>;
 
     /// Closes the link in an orderly way if the protocol has one, after a flush.
@@ -62,7 +62,7 @@ pub enum LinkError {
 }
 
 impl LinkError {
-    /// As in docs/reference/errors.md. Never renamed.
+    /// Returns the code, as in docs/reference/errors.md. Never renamed.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Closed => "ERR_CONNECT",

@@ -51,7 +51,7 @@ struct Inner {
     is_shut: bool,
 }
 
-/// Both sides. `notify` is called, from any thread, with what the other side has to know.
+/// Returns both sides. `notify` is called, from any thread, with what the other side has to know.
 pub fn pipe(notify: impl Fn(PipeEvent) + Send + Sync + 'static) -> (Pipe, PipeEnd) {
     let shared = Arc::new(Shared { inner: Mutex::default(), notify: Box::new(notify) });
     (Pipe { shared: shared.clone() }, PipeEnd { shared })
@@ -67,14 +67,14 @@ impl PipeEnd {
         wake(&mut inner.reader);
     }
 
-    /// So many bytes have been written: makes room for as many.
+    /// Notes that so many bytes have been written, which makes room for as many.
     pub fn on_written(&self, count: usize) {
         let mut inner = self.shared.lock();
         inner.unwritten = inner.unwritten.saturating_sub(count);
         wake(&mut inner.writer);
     }
 
-    /// Nothing more will come, nor be written: in an orderly way, or not.
+    /// Ends the pipe, in order or not: nothing more arrives, or is written.
     pub fn end(&self, orderly: bool) {
         let mut inner = self.shared.lock();
         let kind = if orderly { io::ErrorKind::UnexpectedEof } else { io::ErrorKind::ConnectionReset };

@@ -48,12 +48,12 @@ impl ReadinessPoller {
         Ok(Self { poll, events: Events::with_capacity(MAX_READY_EVENTS), polls: 0, shared })
     }
 
-    /// Readable when there is something to see.
+    /// Returns a descriptor that is readable when a connection is.
     pub fn fd(&self) -> RawFd {
         self.poll.as_raw_fd()
     }
 
-    /// For the client of that name.
+    /// Returns a registration for the client of that name.
     pub fn registration(&self, name: u32) -> Registration {
         Registration { shared: self.shared.clone(), name }
     }

@@ -26,7 +26,7 @@ pub struct IncomingConnection {
 }
 
 impl IncomingConnection {
-    /// Over `stream`, from `address` if there is such a thing.
+    /// Returns a connection over `stream`, from `address` if there is one.
     pub fn new(stream: impl Stream + 'static, address: Option<SocketAddr>) -> Self {
         Self { stream: Box::new(stream), address, tls: None }
     }

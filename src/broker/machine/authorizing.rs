@@ -35,7 +35,8 @@ impl Broker {
         peer
     }
 
-    /// A connection of the broker's own: a system user that nobody is asked about, and that takes no place.
+    /// Attaches a connection of the broker's own: a system user without authentication, which counts towards
+    /// no limit.
     pub fn attach_internal(&mut self, _now: Instant) -> PeerId {
         let peer = self.peers.attach(String::new(), String::new());
         if self.is_closed {
@@ -66,7 +67,7 @@ impl Broker {
         self.evict_slow_consumers();
     }
 
-    /// The answer to [`AuthRequest::Authorize`].
+    /// Takes the reply to [`AuthRequest::Authorize`].
     pub fn handle_decision(&mut self, now: Instant, request: AuthRequestId, decision: Decision) {
         if let Some(authorizer) = &mut self.authorizer {
             authorizer.handle_decision(now, request, decision);
@@ -122,7 +123,7 @@ impl Broker {
         chosen.len()
     }
 
-    /// The patterns that a connection is subscribed to.
+    /// Returns the patterns that a connection is subscribed to.
     pub fn patterns_of(&self, peer: PeerId) -> Vec<String> {
         let own = self.peers.get(peer).map(|entry| &entry.subscriptions);
         own.into_iter().flat_map(|patterns| patterns.keys()).map(Pattern::to_string).collect()
@@ -223,7 +224,7 @@ impl Broker {
         }
     }
 
-    /// For tests.
+    /// Returns the authorizer, for tests.
     #[cfg(test)]
     pub(in crate::broker) fn authority_for_tests(&self) -> &Authorizer {
         self.authorizer.as_ref().expect("it has one")
@@ -233,7 +234,7 @@ impl Broker {
         self.authorizer.as_mut()?.pending_mut(peer)
     }
 
-    /// A subscription that exists is not allowed any more.
+    /// Ends a subscription that is no longer allowed.
     fn revoke(&mut self, peer: PeerId, pattern: &str) {
         let Ok(parsed) = Pattern::parse(pattern) else { return };
         let had = self.peers.open_mut(peer).is_some_and(|entry| entry.subscriptions.contains_key(&parsed));
@@ -245,7 +246,7 @@ impl Broker {
         }
     }
 
-    /// A client that may not publish there any more need not know when the subject has subscribers.
+    /// Ends the waits of a client for a subject to which it may no longer publish.
     fn revoke_waits(&mut self, peer: PeerId, subject: &str) {
         for ack in self.waits.forget_subject(peer, subject) {
             self.deny_publish(peer, Some(ack), subject);
@@ -283,7 +284,7 @@ impl Broker {
         }
     }
 
-    /// Conat's text, which programs match on.
+    /// Returns Conat's text, which programs match on.
     fn denial(&self, peer: PeerId, action: Action, subject: &str) -> OpError {
         let user = self.peers.get(peer).map_or("null", |entry| entry.user.as_str());
         let what = match action {

@@ -8,7 +8,7 @@ use super::{Broker, publication_size};
 use crate::wire::{Publication, Reply, ServerOp};
 
 impl Broker {
-    /// The count of those who got it, or why it goes to nobody.
+    /// Publishes. Returns the number of receivers, or why it has none.
     pub(super) fn publish(&mut self, now: Instant, publisher: PeerId, publication: Publication) -> Reply {
         match self.try_publish(now, publisher, publication) {
             Ok(count) => Reply::Published { count },

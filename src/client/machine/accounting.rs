@@ -19,12 +19,12 @@ pub struct ClientUsage {
     pub patterns: usize,
     /// Bytes of messages that have come in part.
     pub partial_bytes: usize,
-    /// PendingRequests and events that nobody has fetched.
+    /// Operations and events that have not been fetched.
     pub outputs: usize,
 }
 
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
-    /// A chunk that is not the last: the rest may never come.
+    /// Notes an incomplete message, whose other chunks may never arrive.
     pub(super) fn expect_rest(&mut self, now: Instant, publication: &Publication) {
         if !publication.done && self.prune_at.is_none() {
             self.prune_at = Some(now + PARTIAL_LIFETIME);
@@ -62,7 +62,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.entropy.should_inject(point)
     }
 
-    /// The points of a machine that this client is joined with.
+    /// Returns the fault points of a machine that this client is joined with.
     pub fn fork_faults(&mut self) -> FaultInjector {
         FaultInjector::fork(self.entropy.as_mut())
     }

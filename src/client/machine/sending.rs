@@ -14,7 +14,8 @@ pub(super) enum Confirm {
 }
 
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
-    /// One pending a chunk; the last one carries the headers and asks for the acknowledgement.
+    /// Sends a message: one operation a chunk, of which the last has the headers and requests the
+    /// acknowledgement.
     pub(super) fn send(&mut self, message: Message, confirm: Confirm) {
         let Message { subject, payload: Payload { encoding, raw }, headers } = message;
         let chunk_size = self.chunk_size();

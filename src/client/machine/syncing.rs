@@ -55,9 +55,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.events.push_back(ClientEvent::Session(SessionState::Disconnected(reason)));
     }
 
-    /// Without an inbox this connection is of no use. Fails what waited for it, except for the sockets' own
-    /// commands: the next connection may be allowed more, and a permission that failed for a moment must not
-    /// cost a session.
+    /// Fails whatever waited for the inbox, without which this connection is of no use. The sockets' own
+    /// commands are kept: the next connection may have the permission, and one that was missing for a moment
+    /// must not cost a session.
     fn handle_inbox_refused(&mut self, error: OpError) {
         let why = ClientError::InboxRefused { inbox: self.inbox_pattern.to_string(), error };
         let waits = |pending: &PendingRequest<T>| {
@@ -70,7 +70,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.session.drop_link();
     }
 
-    /// Everything is subscribed again, or what could not be is tried again later. Only now may requests go:
+    /// Handles that everything is subscribed again, or will be retried. Only now may requests leave, because
     /// their replies find the inbox.
     pub(super) fn handle_sync(&mut self, now: Instant, subscriptions: &[Subscription], reply: Reply) {
         let statuses = if let Reply::Subscribed(statuses) = reply { statuses } else { Vec::new() };
@@ -98,7 +98,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// One a connection: nobody shares it.
+    /// Returns the subscription of the inbox, which this connection shares with no other.
     pub(super) fn inbox_subscription(&mut self) -> Subscription {
         Subscription { pattern: self.inbox_pattern.as_str().into(), queue: Some(self.entropy.id().into()) }
     }
@@ -118,8 +118,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// The broker lets us subscribe to this no longer. What flowed until now is tried again, for as long as
-    /// it is wanted here.
+    /// Handles that the broker no longer permits a subscription. It is retried for as long as it is wanted
+    /// here.
     pub(super) fn handle_revoked(&mut self, now: Instant, subject: &str) {
         let Ok(pattern) = Pattern::parse(subject) else { return };
         if pattern == self.inbox_pattern {

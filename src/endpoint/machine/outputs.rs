@@ -195,7 +195,7 @@ impl Endpoint {
         }
     }
 
-    /// The answer to a request of a socket, or why there is none.
+    /// Passes the reply to a socket's request, or the reason why there is none, to the socket.
     pub(super) fn handle_socket_reply(
         &mut self,
         now: Instant,

@@ -120,7 +120,8 @@ impl Endpoint {
         }
     }
 
-    /// Many messages: as they are for a subscription, and for a socket that waits for just these.
+    /// Delivers a bundle: unchanged to a subscription, and to a socket if these are exactly the messages it
+    /// waits for.
     fn handle_bundle(&mut self, now: Instant, token: Token, bundle: Bundle) {
         if let Token::Subscription(subscription) = token {
             return self.events.push_back(Event::DeliveredBundle { subscription, bundle });
@@ -202,7 +203,7 @@ impl Endpoint {
         }
     }
 
-    /// A listener without its subscriptions serves nobody.
+    /// Closes a listener whose subscriptions were refused.
     fn fail_listener(&mut self, now: Instant, handle: Handle, failure: Failure) {
         if self.listeners.contains_key(&handle) {
             self.close_listener(now, handle);

@@ -10,7 +10,7 @@ use crate::subject::Subject;
 use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 
 impl ClientSocket {
-    /// The load balancer named a server, or failed.
+    /// Takes the server that the load balancer has named, or its failure.
     pub fn handle_choice(&mut self, now: Instant, choice: Option<String>) {
         if !matches!(self.phase, Phase::AwaitingServer { chooses_until: Some(_) }) {
             return;
@@ -142,7 +142,7 @@ impl ClientSocket {
         self.channel.attach(now, server);
     }
 
-    /// Our server is not on the fabric. It may be on its way back, so it gets some time.
+    /// Handles that the socket's server is not on the fabric. It may return, so it gets some time.
     pub(super) fn handle_no_server(&mut self, now: Instant, error: CommandError) {
         if error != CommandError::NoSubscribers {
             self.may_be_accepted = true;
@@ -161,8 +161,8 @@ impl ClientSocket {
         }
     }
 
-    /// For how long it goes on looking for a server that is missing. Sockets of one server give up one after
-    /// the other, so that what their programs do then does not come all at once.
+    /// Returns how much longer it looks for a missing server. Sockets of one server give up one after the
+    /// other, so that their programs do not all react at once.
     fn remaining_resume_time(&self, now: Instant) -> Option<Duration> {
         let config = &self.channel.config;
         let waited = now.saturating_duration_since(self.missing_since?) + config.command_timeout;

@@ -196,7 +196,7 @@ fn a_run_is_taken_whole_only_where_it_is_exactly_next_and_there_is_room() {
     assert!(receiver.try_accept_packed(9, &packed(20)), "28 bytes");
     assert!(!receiver.try_accept_packed(29, &packed(3)), "too many bytes");
     assert_eq!((receiver.unconsumed(), receiver.handled()), (28, 0));
-    // In the middle of a packed, over several, and more than there is.
+    // In the middle of packed messages, over several packs, and more than there is.
     receiver.consumed(3);
     assert_eq!((receiver.unconsumed(), receiver.handled()), (25, 3));
     assert!(receiver.try_accept_packed(29, &packed(5)));

@@ -20,7 +20,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// The number of the first message, there or not.
+    /// Returns the number of the first message, whether there is one or not.
     pub(super) fn first(&self) -> u64 {
         self.removed + 1
     }
@@ -38,7 +38,7 @@ impl Queue {
         self.sent
     }
 
-    /// Appends, and gives the number of the last message.
+    /// Appends messages. Returns the number of the last one.
     pub(super) fn push(&mut self, batch: Messages) -> u64 {
         self.messages += batch.count() as usize;
         self.bytes += batch.bytes();
@@ -90,13 +90,13 @@ impl Queue {
         bytes
     }
 
-    /// The last message that has left.
+    /// Returns the last message that has left.
     pub(super) fn last_sent(&self) -> Option<Data> {
         let item = self.last_sent_batch()?.items().last()?;
         Some(Data::new(self.removed + self.sent as u64, item))
     }
 
-    /// The bytes of what left last.
+    /// Returns the bytes of the messages that left last.
     pub(super) fn last_sent_bytes(&self) -> Option<usize> {
         self.last_sent_batch().map(Messages::bytes)
     }
@@ -105,7 +105,7 @@ impl Queue {
         self.batches.get(self.sent_batches.checked_sub(1)?)
     }
 
-    /// Those of the `wanted` messages, in ascending order, that have left.
+    /// Returns those of the `wanted` messages, in ascending order, that have left.
     pub(super) fn sent_among<'a>(&'a self, wanted: &'a [u64]) -> impl Iterator<Item = Data> + 'a {
         let mut wanted = wanted.iter().copied().skip_while(|seq| *seq < self.first()).peekable();
         let mut next = self.first();
@@ -125,7 +125,7 @@ impl Queue {
         })
     }
 
-    /// All messages.
+    /// Returns all messages.
     pub(super) fn into_messages(self) -> Vec<Data> {
         let items = self.batches.iter().flat_map(Messages::items);
         items.zip(self.first()..).map(|(item, seq)| Data::new(seq, item)).collect()

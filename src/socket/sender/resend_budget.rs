@@ -21,12 +21,12 @@ impl ResendBudget {
         self.spent < RESEND_BUDGET
     }
 
-    /// So much was sent again.
+    /// Notes that so many bytes were sent again.
     pub(super) fn spend(&mut self, bytes: usize) {
         self.spent += bytes;
     }
 
-    /// The peer has handled so much.
+    /// Notes that the peer has handled so many bytes.
     pub(super) fn credit(&mut self, bytes: usize) {
         self.spent = self.spent.saturating_sub(bytes);
     }

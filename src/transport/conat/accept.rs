@@ -34,7 +34,7 @@ pub(in crate::transport) async fn accept(
     Ok(Box::new(ConatLink::new(String::new(), socket, ServerCodec::new(max_payload), heartbeat)))
 }
 
-/// Before it has joined the namespace a client has two legal words: to join it, and to ask for another one.
+/// Reads until the client has joined the namespace; before that it may only join it, or ask for another one.
 async fn await_connect(socket: &mut Socket, frames: &mut Frames) -> Result<(), LinkError> {
     for _ in 0..MAX_NAMESPACES {
         let text = next_text(socket).await?;

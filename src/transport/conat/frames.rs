@@ -10,12 +10,12 @@ use crate::transport::LinkError;
 use crate::transport::websocket::{Socket, failure};
 use crate::wire::conat::{DecodeError, Frame, Frames, MAX_TEXT_BYTES};
 
-/// The largest message of a WebSocket for payloads of at most `max_payload` bytes.
+/// Returns the largest message of a WebSocket for payloads of at most `max_payload` bytes.
 pub(super) fn max_message(max_payload: usize) -> usize {
     max_payload.max(MAX_TEXT_BYTES) + MESSAGE_SLACK_BYTES
 }
 
-/// The next text frame; during a handshake nothing else is legal but a few control frames.
+/// Returns the next text frame; during a handshake nothing else is allowed but a few control frames.
 pub(super) async fn next_text(socket: &mut Socket) -> Result<Utf8Bytes, LinkError> {
     for _ in 0..MAX_HANDSHAKE_FRAMES {
         match socket.next().await {
@@ -37,7 +37,7 @@ pub(super) async fn send(socket: &mut Socket, frames: &mut Frames) -> Result<(),
     Pin::new(socket).flush().await.map_err(failure)
 }
 
-/// A frame as tungstenite wants it.
+/// Converts a frame to tungstenite's form.
 pub(super) fn message(frame: Frame) -> Result<Message, LinkError> {
     match frame {
         Frame::Text(text) => match Utf8Bytes::try_from(text) {

@@ -26,7 +26,7 @@ pub(in crate::transport) async fn accept(
     Ok(serve(stream, &rest, options))
 }
 
-/// The same for a client that has asked for a WebSocket around it; `key` is the response to its key.
+/// Accepts a client that has asked for a WebSocket around the protocol; `key` is the response to its key.
 pub(in crate::transport) async fn accept_in_websocket(
     mut stream: BoxedStream,
     rest: Vec<u8>,

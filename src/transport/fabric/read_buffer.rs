@@ -32,7 +32,7 @@ impl ReadBuffer {
         Self { buffer: BytesMut::from(rest), missing: 0 }
     }
 
-    /// The next whole frame, or `None` until more was read.
+    /// Returns the next whole frame, or `None` until more was read.
     pub(super) fn next(&mut self, max: usize) -> Result<Option<WholeFrame>, DecodeError> {
         let Some(length) = frame_length(&self.buffer, max)? else {
             self.missing = 0;
@@ -54,7 +54,7 @@ impl ReadBuffer {
         &self.buffer
     }
 
-    /// A small frame has been understood.
+    /// Removes a small frame that has been decoded.
     pub(super) fn consume(&mut self, length: usize) {
         self.buffer.advance(length);
     }

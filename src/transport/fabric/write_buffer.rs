@@ -24,7 +24,7 @@ pub(super) struct WriteBuffer {
 }
 
 impl WriteBuffer {
-    /// Bytes that wait.
+    /// Returns the number of bytes that wait.
     pub(super) fn len(&self) -> usize {
         self.queued + self.gathered.len()
     }
@@ -54,7 +54,7 @@ impl WriteBuffer {
         &mut self.gathered
     }
 
-    /// Ready when all has been handed to the operating system.
+    /// Writes; ready when everything has been passed to the operating system.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,

@@ -24,7 +24,7 @@ impl TlsFailure {
         Self::new("ERR_INVALID_ARG_VALUE", message)
     }
 
-    /// A server that answered a plain request, and wants TLS.
+    /// Returns the failure for a server that answered a plain request by requiring TLS.
     pub(in crate::transport) fn required() -> Self {
         Self::new("ERR_TLS_REQUIRED", "this server wants TLS: use https:// or wss://")
     }
@@ -95,7 +95,7 @@ impl fmt::Display for TlsFailure {
 
 impl std::error::Error for TlsFailure {}
 
-/// The TLS in an error of a stream, if that is what it was.
+/// Returns the TLS failure in an error of a stream, if it is one.
 pub(in crate::transport) fn from_io(error: &io::Error) -> Option<TlsFailure> {
     error.get_ref()?.downcast_ref::<Error>().map(TlsFailure::of)
 }

@@ -31,12 +31,12 @@ impl TlsVersion {
 
 static ONLY_1_3: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
-/// The cryptography: one for all.
+/// Returns the cryptography provider, which all share.
 pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// A chain, the server's or client's own certificate first.
+/// Parses a chain that begins with the server's or client's own certificate.
 pub(super) fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, TlsFailure> {
     let chain = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
     match chain {
@@ -51,7 +51,7 @@ pub(super) fn key(pem: &str) -> Result<PrivateKeyDer<'static>, TlsFailure> {
         .map_err(|_| TlsFailure::material("key holds no private key in PEM"))
 }
 
-/// Those whose signature is enough.
+/// Parses the authorities to trust.
 pub(super) fn roots(pem: &str) -> Result<RootCertStore, TlsFailure> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {

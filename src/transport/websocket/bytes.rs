@@ -95,7 +95,7 @@ impl AsyncWrite for WebSocketBytes {
     }
 }
 
-/// The end of the bytes, if that is what the error says.
+/// Returns the end of the bytes, if the error means that.
 fn ended(error: Error) -> io::Result<()> {
     match failure(error) {
         LinkError::Closed => Ok(()),

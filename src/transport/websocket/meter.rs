@@ -47,12 +47,12 @@ impl Meter {
         self.fragments > 0 || self.filled > 0 || self.payload > 0
     }
 
-    /// All bytes that ever passed.
+    /// Returns the number of bytes that have passed.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Light frames since it was asked last.
+    /// Returns the number of light frames since the last call.
     pub(super) fn take_light(&mut self) -> u32 {
         std::mem::take(&mut self.light)
     }
@@ -97,7 +97,7 @@ const CRUMB_BYTES: u64 = 64;
 mod tests {
     use super::*;
 
-    /// A masked frame, as clients send them.
+    /// Returns a masked frame, as clients send them.
     fn frame(first: u8, payload: usize) -> Vec<u8> {
         let mut bytes = vec![first];
         match payload {

@@ -21,7 +21,7 @@ pub(in crate::transport) struct Metered {
 }
 
 impl Metered {
-    /// `rest` was read already.
+    /// Returns a metered stream; `rest` was read already.
     pub(super) fn new(stream: BoxedStream, rest: &[u8]) -> io::Result<Self> {
         let mut meter = Meter::default();
         meter.feed(rest).map_err(cut_to_crumbs)?;
@@ -33,7 +33,7 @@ impl Metered {
         self.meter.is_mid_message()
     }
 
-    /// All bytes that ever came.
+    /// Returns the number of bytes that have arrived.
     pub(in crate::transport) fn bytes(&self) -> u64 {
         self.meter.bytes()
     }

@@ -89,7 +89,7 @@ impl Assembly {
         Ok(false)
     }
 
-    /// A binary frame is there. Returns the packet when it was the last one.
+    /// Takes a binary frame. Returns the packet if it was the last one.
     pub(super) fn handle_binary(&mut self, bytes: Bytes) -> Result<Option<WholePacket>, DecodeError> {
         let Some(mut waiting) = self.waiting.take() else {
             return Err(DecodeError::Misbehaved("attachment without a packet"));
@@ -127,13 +127,12 @@ impl Assembly {
     }
 }
 
-/// Small payloads are copied: as slices, each would keep the whole read buffer that it came in alive for as
-/// long as it is queued.
+/// Copies a small payload: as a slice it would keep the whole read buffer alive for as long as it is queued.
 fn detach(bytes: Bytes) -> Bytes {
     if bytes.len() < COPY_BELOW_BYTES { Bytes::copy_from_slice(&bytes) } else { bytes }
 }
 
-/// The attachment that the JSON value `raw` stands for.
+/// Returns the attachment that the JSON value `raw` stands for.
 pub(super) fn attachment(raw: &str, attachments: &[Bytes]) -> Result<Bytes, DecodeError> {
     // What every encoder writes for the one attachment of a publish.
     if raw == FIRST_PLACEHOLDER {

@@ -27,7 +27,7 @@ pub struct ClientCodec {
 }
 
 impl ClientCodec {
-    /// For a server whose packets are at most `max_payload` bytes.
+    /// Returns a codec for a server whose packets have at most `max_payload` bytes.
     pub fn new(max_payload: usize) -> Self {
         let limits = Limits {
             text: MAX_TEXT_BYTES + DELIVERY_SLACK_BYTES,
@@ -228,7 +228,8 @@ impl HandlePacket for ClientCodec {
     }
 }
 
-/// The usual delivery, read in one pass: `["name",{…}]` without white space or escapes before the object.
+/// Reads a delivery in its usual form in one pass: `["name",{…}]` without white space or escapes before the
+/// object.
 fn compact_delivery(data: &str) -> Option<(&str, RawDelivery<'_>)> {
     let (name, rest) = data.strip_prefix("[\"")?.split_once('"')?;
     let argument = rest.strip_prefix(',')?.strip_suffix(']')?;

@@ -95,7 +95,7 @@ impl<'a> RawEvent<'a> {
         Ok(event)
     }
 
-    /// The argument as a `T`.
+    /// Reads the argument as a `T`.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_str(self.argument?.get()).ok()
     }

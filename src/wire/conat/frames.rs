@@ -14,7 +14,7 @@ pub enum Frame {
 }
 
 impl Frame {
-    /// Its size.
+    /// Returns its size.
     pub fn len(&self) -> usize {
         match self {
             Self::Text(bytes) | Self::Binary(bytes) => bytes.len(),
@@ -36,7 +36,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// The next frame to send.
+    /// Returns the next frame to send.
     pub fn pop(&mut self) -> Option<Frame> {
         self.queue.pop_front()
     }

@@ -55,7 +55,7 @@ pub(super) fn push_headers(out: &mut BytesMut, headers: &Headers) {
     out.put_u8(b'}');
 }
 
-/// All headers as one JSON object, as an application sees them.
+/// Returns all headers as one JSON object, as an application sees them.
 pub fn join(headers: &Headers) -> Option<Json> {
     if !headers.has_reserved() {
         return headers.json.clone();

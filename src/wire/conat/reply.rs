@@ -128,7 +128,7 @@ pub(super) fn push_error(out: &mut BytesMut, error: &OpError) {
     out.put_u8(b'}');
 }
 
-/// The refusal in an object with a member `error`.
+/// Parses the refusal in an object with a member `error`.
 pub(super) fn parse_error(value: &Value) -> Option<OpError> {
     let error = value.as_object()?.get("error")?;
     let message = match error {
@@ -140,7 +140,7 @@ pub(super) fn parse_error(value: &Value) -> Option<OpError> {
     Some(OpError { message, code })
 }
 
-/// The one acknowledgement that comes by the thousand: exactly `[{"count":N}]`.
+/// Parses the most frequent acknowledgement, which is exactly `[{"count":N}]`.
 fn published_count(data: &str) -> Option<u64> {
     data.strip_prefix("[{\"count\":")?.strip_suffix("}]")?.parse().ok()
 }

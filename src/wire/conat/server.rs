@@ -35,7 +35,7 @@ pub struct ServerCodec {
 }
 
 impl ServerCodec {
-    /// For clients whose payloads are at most `max_payload` bytes.
+    /// Returns a codec for clients whose payloads have at most `max_payload` bytes.
     pub fn new(max_payload: usize) -> Self {
         let limits = Limits {
             text: MAX_TEXT_BYTES,
@@ -246,12 +246,12 @@ impl HandlePacket for ServerCodec {
     }
 }
 
-/// The usual publish, read in one pass: no white space around its name.
+/// Reads a publish in its usual form in one pass: without white space around its name.
 fn compact_publish(data: &str) -> Option<RawPublish<'_>> {
     serde_json::from_str(data.strip_prefix("[\"publish\",")?.strip_suffix(']')?).ok()
 }
 
-/// One item, or a list of them; and which it was.
+/// Reads one item, or a list of them, and returns which it was.
 fn items(argument: &str) -> Option<(Vec<RawItem>, bool)> {
     if argument.starts_with('[') {
         Some((serde_json::from_str(argument).ok()?, true))

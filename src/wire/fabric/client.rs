@@ -19,7 +19,7 @@ pub struct ClientCodec {
 }
 
 impl ClientCodec {
-    /// For a server whose payloads are at most `max_payload` bytes.
+    /// Returns a codec for a server whose payloads have at most `max_payload` bytes.
     pub fn new(max_payload: usize) -> Self {
         let max_frame = max_payload.saturating_add(FRAME_SLACK_BYTES);
         Self {
@@ -30,7 +30,7 @@ impl ClientCodec {
         }
     }
 
-    /// The same, for a server with these [`EXTENSIONS`].
+    /// Returns a codec for a server with these [`EXTENSIONS`].
     pub fn with_extensions(self, extensions: &str) -> Self {
         let knows_requests = extensions.split(',').any(|one| one.trim() == REQUESTS);
         Self { knows_requests, ..self }

@@ -22,7 +22,7 @@ pub trait Codec: Send {
         into: &mut Vec<Self::In>,
     ) -> Result<Decoded<Self::Out>, DecodeError>;
 
-    /// Longest frame that is taken, in bytes after the length.
+    /// Returns the longest frame that is accepted, in bytes after the length.
     fn max_frame(&self) -> usize;
 }
 

@@ -119,7 +119,7 @@ pub(super) enum Status {
 }
 
 impl ClientControl {
-    /// `None` for what has another frame, or none at all.
+    /// Converts an operation; `None` if it has another frame, or none at all.
     pub(super) fn from_op(op: ClientOp) -> Option<Self> {
         let number = |ack: Option<AckId>| ack.map(|AckId(id)| id);
         Some(match op {
@@ -149,7 +149,7 @@ impl ClientControl {
         })
     }
 
-    /// `None` for an operation that is not known.
+    /// Converts to an operation; `None` if it is unknown.
     pub(super) fn into_op(self) -> Option<ClientOp> {
         Some(match self {
             Self::Subscribe { ack, subscriptions, list } => {
@@ -179,7 +179,7 @@ impl ClientControl {
 }
 
 impl ServerControl {
-    /// `None` for what has another frame.
+    /// Converts an operation; `None` if it has another frame.
     pub(super) fn from_op(op: ServerOp) -> Option<Self> {
         Some(match op {
             ServerOp::Deliver { .. } => return None,
@@ -205,7 +205,7 @@ impl ServerControl {
         })
     }
 
-    /// `None` for an operation that is not known.
+    /// Converts to an operation; `None` if it is unknown.
     pub(super) fn into_op(self) -> Option<ServerOp> {
         let answer = |ack: u64, reply: Reply| Some(ServerOp::Ack { id: AckId(ack), reply });
         match self {

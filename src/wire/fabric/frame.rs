@@ -66,7 +66,7 @@ pub enum Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// Its type, and what follows it.
+    /// Splits a frame into its type and its body.
     pub(super) fn open(self) -> Result<(u8, Reader<'a>), DecodeError> {
         let (bytes, shared) = match self {
             Self::Borrowed(bytes) => (bytes, None),
@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
         Ok(first)
     }
 
-    /// A number, seven bits a byte, the lowest first.
+    /// Reads a number of seven bits a byte, the lowest first.
     pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
         let first = self.u8()?;
         let mut number = u64::from(first & 0x7f);
@@ -116,30 +116,30 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// A name: u16 length and UTF-8.
+    /// Reads a name: u16 length and UTF-8.
     pub(super) fn name(&mut self) -> Result<&'a str, DecodeError> {
         let length = self.bytes(2)?;
         text(self.bytes(usize::from(u16::from_le_bytes([length[0], length[1]])))?)
     }
 
-    /// A text of any length: varint length and UTF-8.
+    /// Reads a text of any length: varint length and UTF-8.
     pub(super) fn text(&mut self) -> Result<&'a str, DecodeError> {
         let length = self.varint()?;
         text(self.bytes(usize::try_from(length).map_err(|_| TRUNCATED)?)?)
     }
 
-    /// Bytes with a u32 length.
+    /// Reads bytes with a u32 length.
     pub(super) fn long(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = self.bytes(4)?;
         self.bytes(u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize)
     }
 
-    /// Everything that is left.
+    /// Returns everything that is left.
     pub(super) fn remainder(self) -> &'a [u8] {
         self.rest
     }
 
-    /// Everything that is left, to be kept.
+    /// Returns everything that is left, to keep.
     pub(super) fn payload(self) -> Bytes {
         match self.shared {
             Some(shared) if self.rest.len() >= SHARED_PAYLOAD_BYTES => shared.slice_ref(self.rest),
@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Nothing must be left.
+    /// Fails if anything is left.
     pub(super) fn end(self) -> Result<(), DecodeError> {
         if self.rest.is_empty() { Ok(()) } else { Err(DecodeError("frame longer than its content")) }
     }

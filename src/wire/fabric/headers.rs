@@ -84,7 +84,7 @@ pub(super) fn read_headers(reader: &mut Reader<'_>) -> Result<Headers, DecodeErr
     Ok(headers)
 }
 
-/// 1, 2, 3 … as far as JavaScript's numbers have no gaps.
+/// Returns whether the number is 1, 2, 3 … up to where JavaScript's numbers have gaps.
 fn is_count(number: &u64) -> bool {
     (1..1 << 53).contains(number)
 }

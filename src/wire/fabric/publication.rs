@@ -128,7 +128,7 @@ impl Default for PublicationDecoder {
 }
 
 impl PublicationDecoder {
-    /// The operation that a PUBLISH means.
+    /// Decodes a PUBLISH.
     pub(super) fn published(&mut self, mut reader: Reader<'_>) -> Result<ClientOp, DecodeError> {
         let flags = flags(&mut reader, ACK | SUBJECT | CHUNK | HEADERS | BUNDLE | REQUEST)?;
         let ack = if flags & ACK == 0 { None } else { Some(AckId(reader.varint()?)) };
@@ -145,7 +145,7 @@ impl PublicationDecoder {
         })
     }
 
-    /// The operation that a DELIVER means.
+    /// Decodes a DELIVER.
     pub(super) fn delivered(&mut self, mut reader: Reader<'_>) -> Result<ServerOp, DecodeError> {
         let flags = flags(&mut reader, SUBJECT | PATTERN | CHUNK | HEADERS | BUNDLE)?;
         let subject =
@@ -158,7 +158,7 @@ impl PublicationDecoder {
         Ok(ServerOp::Deliver { pattern, publication: self.chunk(flags, subject, reader)? })
     }
 
-    /// An invalid one empties its slot, so that nobody can mean by it what stood there before.
+    /// Resolves the slot. An invalid subject empties it, so that it no longer means what was there before.
     fn subject(&mut self, flags: u8, reader: &mut Reader<'_>) -> Result<Option<Subject>, DecodeError> {
         let slot = reader.u8()?;
         if flags & SUBJECT != 0 {
@@ -193,7 +193,7 @@ impl PublicationDecoder {
         Ok(Publication { subject, id, seq, done, bundled: 0, payload, headers })
     }
 
-    /// The whole of it is looked at, so that nobody behind a broker is handed one that is none.
+    /// Checks the whole bundle, so that a broker passes on no invalid one.
     fn bundle(
         &self,
         flags: u8,

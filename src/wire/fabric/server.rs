@@ -18,7 +18,7 @@ pub struct ServerCodec {
 }
 
 impl ServerCodec {
-    /// For clients whose payloads are at most `max_payload` bytes.
+    /// Returns a codec for clients whose payloads have at most `max_payload` bytes.
     pub fn new(max_payload: usize) -> Self {
         let max_frame = max_payload.saturating_add(FRAME_SLACK_BYTES);
         Self { encoder: PublicationEncoder::default(), decoder: PublicationDecoder::default(), max_frame }

@@ -30,7 +30,7 @@ impl<T: Clone + PartialEq> Slots<T> {
         self.0[usize::from(index)].as_ref()
     }
 
-    /// The writer has put `name` there; nothing, if it is no valid one.
+    /// Puts `name` into the slot, as the writer has; empties it if the name is invalid.
     pub(super) fn set(&mut self, index: u8, name: Option<T>) {
         self.0[usize::from(index)] = name;
     }
@@ -50,7 +50,7 @@ fn slot(text: &str) -> u8 {
 
 const SLOTS: usize = 256;
 
-/// An id for messages of one chunk: nothing is joined by it.
+/// Returns the id for messages of one chunk, which nothing is joined by.
 pub(super) fn single_id() -> Arc<str> {
     Arc::from("1")
 }

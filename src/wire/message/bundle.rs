@@ -45,7 +45,7 @@ impl Bundle {
         self.packed.raw().len()
     }
 
-    /// Each as a message of its own. They share its bytes.
+    /// Returns each message by itself. They share the bundle's bytes.
     pub fn messages(&self) -> impl Iterator<Item = Message> + '_ {
         self.packed.items().zip(0..).map(|(Item { payload, json }, index)| {
             let seq = self.first.map(|first| first + index);
@@ -56,7 +56,7 @@ impl Bundle {
 }
 
 impl Publication {
-    /// One that holds `bundle`.
+    /// Returns a payload that holds `bundle`.
     pub fn of_bundle(bundle: Bundle, id: MessageId) -> Self {
         let Bundle { subject, first, attempt, packed } = bundle;
         let (bundled, payload) = (packed.count(), Payload::msgpack(packed.into_raw()));
@@ -131,7 +131,7 @@ impl BundleBuilder {
         self.packed.push(&message.payload, message.headers.json.as_ref());
     }
 
-    /// The bundle. Of two messages and more.
+    /// Returns the bundle, of two messages or more.
     pub fn finish(self) -> Bundle {
         let Self { subject, first, attempt, packed } = self;
         Bundle { subject, first, attempt, packed: packed.finish() }

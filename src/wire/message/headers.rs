@@ -24,7 +24,7 @@ pub struct Headers {
 }
 
 impl Headers {
-    /// No headers at all.
+    /// Returns whether there are no headers at all.
     pub fn is_empty(&self) -> bool {
         self.json.is_none() && !self.has_reserved()
     }
@@ -59,7 +59,7 @@ pub enum SocketCommand {
 }
 
 impl SocketCommand {
-    /// As it stands on the wire.
+    /// Returns its form on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Connect => "connect",
@@ -71,7 +71,7 @@ impl SocketCommand {
         }
     }
 
-    /// From the wire. Never fails: an unknown command is one that its receiver answers with an error.
+    /// Converts from the wire. Never fails: the receiver of an unknown command replies with an error.
     pub fn from_name(name: &str) -> Self {
         match name {
             "connect" => Self::Connect,

@@ -207,7 +207,7 @@ pub struct OpError {
 }
 
 impl OpError {
-    /// A refusal without a code.
+    /// Returns a refusal without a code.
     pub fn text(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: None }
     }

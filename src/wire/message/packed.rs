@@ -91,17 +91,17 @@ impl PackedMessages {
         self.bytes
     }
 
-    /// All of it, without its count.
+    /// Returns its bytes, without its count.
     pub fn into_raw(self) -> Bytes {
         self.raw
     }
 
-    /// All of it.
+    /// Returns its bytes.
     pub fn raw(&self) -> &Bytes {
         &self.raw
     }
 
-    /// Its messages. They share its bytes.
+    /// Returns its messages. They share its bytes.
     pub fn items(&self) -> impl Iterator<Item = Item> + '_ {
         let mut rest = &self.raw[..];
         (0..self.count).map_while(move |_| Some(split_item(&mut rest)?.shared(&self.raw)))
@@ -122,7 +122,7 @@ impl PackedMessages {
 }
 
 impl Messages {
-    /// A message.
+    /// Returns a single message.
     pub fn one(payload: Payload, json: Option<Json>) -> Self {
         Self::One(Item { payload, json })
     }
@@ -143,7 +143,7 @@ impl Messages {
         }
     }
 
-    /// Its messages.
+    /// Returns its messages.
     pub fn items(&self) -> impl Iterator<Item = Item> + '_ {
         let (one, many) = match self {
             Self::One(item) => (Some(item.clone()), None),
@@ -209,7 +209,7 @@ impl Splitter<'_> {
     }
 }
 
-/// Makes a packed, message by message.
+/// Builds packed messages, one by one.
 #[derive(Debug)]
 pub struct PackedBuilder {
     count: u32,
@@ -243,14 +243,14 @@ impl PackedBuilder {
         self.count += 1;
     }
 
-    /// The packed.
+    /// Returns the packed messages.
     pub fn finish(self) -> PackedMessages {
         let Self { count, bytes, raw } = self;
         PackedMessages { count, bytes, raw: raw.freeze() }
     }
 }
 
-/// At least what a message takes in a packed.
+/// Returns the bytes that a message takes at least when packed.
 fn room(payload: &Payload, json: Option<&Json>) -> usize {
     size(payload, json) + ITEM_OVERHEAD_BYTES
 }
@@ -266,13 +266,13 @@ impl RawItem<'_> {
         self.payload.len() + self.json.map_or(0, <[u8]>::len)
     }
 
-    /// The message, whose headers have been looked at before.
+    /// Returns the message, whose headers have been checked before.
     fn shared(&self, raw: &Bytes) -> Item {
         let payload = Payload { encoding: self.encoding, raw: raw.slice_ref(self.payload) };
         Item { payload, json: self.json.map(|json| Json::trusted(raw.slice_ref(json))) }
     }
 
-    /// The message, if its headers are JSON.
+    /// Returns the message, if its headers are JSON.
     fn checked(&self, raw: &Bytes) -> Option<Item> {
         self.json.is_none_or(|json| Json::parse(raw.slice_ref(json)).is_ok()).then(|| self.shared(raw))
     }
@@ -295,7 +295,7 @@ fn split_item<'a>(rest: &mut &'a [u8]) -> Option<RawItem<'a>> {
     Some(RawItem { encoding: Encoding(encoding), payload, json })
 }
 
-/// Seven bits a byte, the lowest first; five bytes at most.
+/// Reads a length of seven bits a byte, the lowest first; five bytes at most.
 fn split_length(rest: &mut &[u8]) -> Option<usize> {
     let mut length = 0;
     for shift in [0, 7, 14, 21, 28] {
@@ -309,7 +309,7 @@ fn split_length(rest: &mut &[u8]) -> Option<usize> {
     None
 }
 
-/// Writes one message as it stands in a packed, whatever its size.
+/// Writes one message in packed form, whatever its size.
 pub fn push_item(out: &mut impl BufMut, payload: &Payload, json: Option<&Json>) {
     push_length(out, payload.raw.len() << 1 | usize::from(json.is_some()));
     if let Some(json) = json.map(Json::as_bytes) {
@@ -328,12 +328,12 @@ fn push_length(out: &mut impl BufMut, mut length: usize) {
     out.put_u8(length.to_le_bytes()[0]);
 }
 
-/// Most messages of a packed: with fewer the packed itself would show in the cost of a small message.
+/// Most messages in one pack: with fewer, the pack itself would add to the cost of a small message.
 pub const MAX_PACKED: u32 = 256;
-/// Most bytes of a packed: with this many, one message more or less makes no difference, and others get their
+/// Most bytes of a pack: with this many, one message more or less makes no difference, and others get their
 /// turn.
 pub const MAX_PACKED_BYTES: usize = 64 * 1024;
-/// A message larger than this, headers included, gains nothing in a packed.
+/// A message larger than this, headers included, gains nothing by being packed.
 pub(super) const MAX_ITEM_BYTES: usize = 16 * 1024;
 /// The lengths of payload and headers, and the encoding.
 const ITEM_OVERHEAD_BYTES: usize = 7;

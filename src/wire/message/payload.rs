@@ -17,7 +17,7 @@ impl Payload {
     /// MessagePack's nil: what commands carry.
     pub const NIL: Self = Self { encoding: Encoding::MSGPACK, raw: Bytes::from_static(b"\xc0") };
 
-    /// A MessagePack payload.
+    /// Returns a MessagePack payload.
     pub fn msgpack(raw: impl Into<Bytes>) -> Self {
         Self { encoding: Encoding::MSGPACK, raw: raw.into() }
     }
@@ -45,7 +45,7 @@ impl Json {
         Ok(Self(text))
     }
 
-    /// A text that was checked by `parse` before.
+    /// Returns a text that `parse` has checked before.
     pub(in crate::wire) fn trusted(text: Bytes) -> Self {
         Self(text)
     }
@@ -65,22 +65,22 @@ impl Json {
         self.0.len() <= MAX_HEADERS_BYTES && is_depth_within(self.as_str(), MAX_HEADERS_DEPTH)
     }
 
-    /// The same text in bytes of its own.
+    /// Returns the same text in bytes of its own.
     pub fn detached(&self) -> Self {
         Self(Bytes::copy_from_slice(&self.0))
     }
 
-    /// The text.
+    /// Returns the text as bytes.
     pub fn as_bytes(&self) -> &Bytes {
         &self.0
     }
 
-    /// The text. Empty only if an invariant of this type is broken.
+    /// Returns the text. Empty only if an invariant of this type is broken.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The value that the text stands for.
+    /// Returns the value that the text stands for.
     pub fn to_value(&self) -> serde_json::Value {
         serde_json::from_slice(&self.0).unwrap_or_default()
     }
