@@ -82,7 +82,7 @@ impl Action {
     }
 }
 
-/// Names a request. Each is answered once, also when nobody waits for the answer any more.
+/// Names a request. Each is answered once, even if nothing waits for the answer any more.
 pub type AuthRequestId = u64;
 
 /// From the broker to the application.

@@ -1,5 +1,4 @@
-//! The requests that are open, of all connections: asks within bounds, and brings each answer to who waits
-//! for it.
+//! Asks the application about all connections, within bounds, and passes each reply to whatever waits for it.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;

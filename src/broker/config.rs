@@ -21,7 +21,7 @@ pub struct BrokerConfig {
     /// Conat's.
     pub max_subscriptions_per_hub: usize,
     /// Connections at once. Default 10 000, Conat's. Too low: clients are refused with 429. Too high: the
-    /// process runs out of file descriptors, and then nobody gets in.
+    /// process runs out of file descriptors, and then accepts nothing.
     pub max_connections: usize,
     /// Connections at once of one user, unless the user is `null` (anonymous). Default 100, Conat's. Too low:
     /// a user with many tabs is refused. Too high: one user can take the places of all others.

@@ -34,7 +34,7 @@ pub struct Broker {
     router: Router,
     waits: InterestWaits,
     admission: Admission,
-    /// When to send `info` again to a peer that has not said that it has it.
+    /// When to send `info` again to a peer that has not confirmed it.
     repeats: Deadlines<PeerId>,
     totals: BrokerStats,
     is_closed: bool,
@@ -150,7 +150,7 @@ impl Broker {
         }
     }
 
-    /// Takes nobody in any more; those that are here stay until [`Broker::release_one`].
+    /// Accepts no more connections; the present ones stay until [`Broker::release_one`].
     pub fn drain(&mut self) {
         self.is_closed = true;
     }

@@ -56,7 +56,7 @@ pub(super) struct Peer {
     pub(super) outbox: Outbox,
     /// In the queue of woken peers.
     pub(super) is_woken: bool,
-    /// When to give up repeating its `info`; `None` once it has said that it has it.
+    /// When to stop repeating its `info`; `None` once it has confirmed it.
     pub(super) info_until: Option<Instant>,
     /// Messages it published.
     pub(super) published: Volume,

@@ -1,4 +1,4 @@
-//! The broker's state as text, for a human who looks for a fault.
+//! The broker's state as text, for debugging.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -22,7 +22,7 @@ pub enum ClientError {
         /// The subject.
         subject: String,
     },
-    /// The broker said no.
+    /// The broker refused.
     Refused(OpError),
     /// The connection was lost before the broker confirmed: it may or may not have happened.
     ConnectionLost {

@@ -323,7 +323,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.session.poll_dial()
     }
 
-    /// Returns whether the link is to be given up, after what was said has been flushed.
+    /// Returns whether to drop the link, after a flush.
     pub fn poll_drop(&mut self) -> bool {
         self.session.poll_drop()
     }

@@ -77,7 +77,7 @@ pub(super) type RequestId = u64;
 
 #[derive(Debug)]
 pub(super) struct PendingRequest<T> {
-    /// `None`: nobody wants to know.
+    /// `None`: the outcome is not reported.
     pub(super) token: Option<T>,
     pub(super) request: Request,
     pub(super) step: Step,

@@ -113,7 +113,7 @@ impl Session {
 
     /// Handles the loss of the link, or a failed attempt to get one. Returns whether it was not known yet.
     pub(super) fn handle_link_down(&mut self, now: Instant, entropy: &mut dyn Entropy) -> bool {
-        // A link that nobody has dialled yet cannot be the one that is gone: that was the one before.
+        // A link that has not been dialled yet cannot be the one that is gone: that was the one before.
         let expected = !self.wants_dial
             && matches!(
                 self.phase,

@@ -29,9 +29,9 @@ struct Entry<T> {
 
 /// The outcome of adding a member.
 pub(super) enum Added {
-    /// The broker must be told.
+    /// The broker does not know it yet.
     Subscribe(Subscription),
-    /// It has been told; the confirmation is on its way.
+    /// The broker knows, and has not confirmed it yet.
     Pending,
     /// Messages flow already.
     Confirmed,

@@ -126,7 +126,7 @@ impl Endpoint {
         self.client.poll_dial()
     }
 
-    /// Returns whether the link is to be given up, after what was said has been flushed.
+    /// Returns whether to drop the link, after a flush.
     pub fn poll_drop(&mut self) -> bool {
         self.client.poll_drop()
     }

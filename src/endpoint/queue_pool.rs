@@ -1,4 +1,4 @@
-//! Room for what sockets have to say, lent to those that have something to say: an idle socket keeps none.
+//! Queues for the output of sockets, lent to those that have some: an idle socket keeps none.
 
 use std::collections::VecDeque;
 

@@ -21,6 +21,6 @@ pub struct EndpointUsage {
     pub patterns: usize,
     /// Bytes of messages that have come in part.
     pub partial_bytes: usize,
-    /// Operations and events that nobody has fetched.
+    /// Operations and events that have not been fetched.
     pub outputs: usize,
 }

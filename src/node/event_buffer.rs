@@ -274,8 +274,8 @@ impl EventBuffer {
         self.head(kind, handle);
         self.str(message.subject.as_str());
         let headers = &message.headers;
-        // The reply subject has its own field; the others are there only when somebody speaks the sockets'
-        // protocol by hand.
+        // The reply subject has its own field; the others are present only if an application speaks the
+        // sockets' protocol by hand.
         if headers.command.is_some() || headers.seq.is_some() || headers.attempt.is_some() {
             self.json(join(headers).as_ref());
         } else {

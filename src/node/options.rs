@@ -102,7 +102,7 @@ impl ClientOptions {
             },
             tls: None,
         };
-        // Said here: nobody can mend it later, and it would only be tried again.
+        // Refused here: it can never work, and would be retried for ever.
         options.check().map_err(|what| Failure::new("ERR_INVALID_ARG_VALUE", what))?;
         if options.wants_tls() {
             let settings = self.tls.as_ref().map_or_else(ClientTlsOptions::default, |tls| tls.options());

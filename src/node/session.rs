@@ -82,7 +82,7 @@ pub fn open(env: &Env, wake: &Function<'_, (), ()>, watches: bool) -> napi::Resu
     let caller = wake.clone();
     let events = Arc::new(EventQueue::new(move || {
         if let Some(wake) = &*caller.lock().unwrap_or_else(PoisonError::into_inner) {
-            // Refused only while the environment ends: then there is nobody to tell.
+            // Refused only while the environment ends: then nothing is listening.
             let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
     }));
@@ -168,7 +168,7 @@ impl Session {
     pub fn close_broker(&mut self, handle: Handle) {
         let Some(broker) = self.brokers.remove(&handle) else { return };
         broker.handle.close();
-        // With a port, that it is closed is told once the port is free again.
+        // With a port, the close is reported once the port is free again.
         if broker.port.is_none() {
             self.events.put([HostEvent::BrokerClosed(handle)]);
         }
@@ -195,7 +195,7 @@ impl Session {
         }
     }
 
-    /// Forgets a client that has been told to close: it takes no more commands.
+    /// Forgets a client that is closing: it accepts no more commands.
     pub fn forget(&mut self, client: Handle) {
         self.clients.remove(&client);
     }

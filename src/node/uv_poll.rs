@@ -21,7 +21,7 @@ pub struct UvPoll {
 
 struct PollState {
     readiness: RefCell<ReadinessPoller>,
-    /// libuv has been told to close the handle, or has done so.
+    /// libuv is closing the handle, or has done so.
     closed: Cell<bool>,
 }
 

@@ -55,7 +55,7 @@ impl Acceptor {
         self.options.tls.as_deref()
     }
 
-    /// Sets whether health checks are told that clients should go elsewhere.
+    /// Sets whether health checks report that clients should go elsewhere.
     pub fn set_draining(&self, is_draining: bool) {
         self.options.draining.store(is_draining, Ordering::Relaxed);
     }

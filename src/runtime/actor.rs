@@ -1,5 +1,5 @@
-//! Something with a mailbox that runs in a task of its own, or, when that sleeps, on the thread that has
-//! something for it: no hop to another thread then stands before what it does about it.
+//! An actor: runs in a task of its own or, while that sleeps, on the thread that sends it something, so that
+//! no switch of threads delays it.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -70,7 +70,7 @@ impl Core {
 }
 
 impl BrokerHandle {
-    /// Starts a broker that nobody can reach yet. What it asks of the application goes to `application`.
+    /// Starts a broker that cannot be reached yet. Its requests to the application go to `application`.
     pub fn start(config: BrokerConfig, application: Option<(Handle, Arc<EventQueue>)>) -> Arc<Self> {
         let handle = Arc::new(Self::new(config, application));
         threads::spawn(drive_timers(handle.clone()));
@@ -107,9 +107,9 @@ impl BrokerHandle {
         self.rearm.notify_one();
     }
 
-    /// Takes nobody in any more, and sends away those that are here one after the other, so that they come to
-    /// the next broker spread over this time. Calls `done` when the last one has gone, unless it is closed
-    /// before.
+    /// Accepts no more connections, and disconnects the present ones one after the other, spread over this
+    /// time, so that they do not all reach the next broker at once. Calls `done` when the last one has gone,
+    /// unless the broker is closed before.
     pub fn drain(self: &Arc<Self>, spread: Duration, done: impl FnOnce() + Send + 'static) {
         let handle = self.clone();
         threads::spawn(async move {
@@ -150,7 +150,7 @@ impl BrokerHandle {
                 woken.extend(core.waker(peer).cloned());
             }
             if let Some((handle, events)) = &self.application {
-                // Within the lock: what is told of a connection must not overtake what was asked about it.
+                // Within the lock: later news of a connection must not overtake a request about it.
                 events.put(
                     std::iter::from_fn(|| core.broker.poll_auth_request())
                         .map(|item| HostEvent::AuthRequest(*handle, item)),

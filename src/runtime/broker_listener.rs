@@ -1,4 +1,4 @@
-//! Lets peers in from the network.
+//! Accepts peers from the network.
 
 use std::io;
 use std::sync::Arc;

@@ -24,7 +24,7 @@ type ClientLink = BoxedLink<ClientOp, ServerOp>;
 pub struct ClientHandle(Arc<Actor<ClientTask>>);
 
 impl ClientHandle {
-    /// Starts a client. It runs `first` and later commands, until it is told to close. Its events go to
+    /// Starts a client. It runs `first` and later commands, until it is closed. Its events go to
     /// `events` as `handle`.
     pub fn spawn(
         handle: Handle,
@@ -49,7 +49,7 @@ impl ClientHandle {
             }
         });
         threads::spawn(async move {
-            // A bug of ours. The application is told that the client is closed, rather than left to wait.
+            // A bug of ours. The application learns that the client is closed, rather than wait for ever.
             match task.await {
                 Ok(Ok(())) => {}
                 Ok(Err(Panicked)) => tracing::error!(client = handle, "client failed at a command"),
@@ -110,7 +110,7 @@ impl Behaviour for ClientTask {
             moved |= self.poll_link(cx);
             moved |= self.poll_timer(cx);
             moved |= self.carry_out(cx);
-            // The link may have been full when they were last looked at; nobody else will wake us for them.
+            // The link may have been full when they were last looked at; nothing else will wake us for them.
             moved |= !mailbox.is_empty() && !self.is_link_full();
             if self.finished || mailbox.is_abandoned() {
                 return Poll::Ready(());

@@ -5,7 +5,7 @@ use std::sync::Once;
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts the log, once a process. A filter that is none is said so, and nothing is logged.
+/// Starts the log, once a process. An invalid filter is reported, and nothing is logged.
 pub fn start_log() {
     static START: Once = Once::new();
     START.call_once(|| {

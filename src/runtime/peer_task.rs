@@ -110,8 +110,8 @@ impl PeerTask {
     async fn close_gracefully(&mut self, timeout: Duration) {
         let closing = async {
             poll_fn(|cx| self.link.poll_flush(cx)).await?;
-            // The original disconnects a refused client some 25 ms after it has told it why; clients count on
-            // reading it first.
+            // The original disconnects a refused client some 25 ms after it has reported why; clients count
+            // on reading it first.
             tokio::time::sleep(Duration::from_millis(25)).await;
             poll_fn(|cx| self.link.poll_close(cx)).await
         };

@@ -35,7 +35,7 @@ pub struct Channel {
     ping: u32,
     /// The peer speaks of epochs too: what comes without one is not from it.
     pub(super) fenced: bool,
-    /// The counters that the application was last told.
+    /// The counters that were last reported to the application.
     counted: (u64, u64),
     /// When the peer last reported that it was away, and was sent everything again.
     returned_at: Option<Instant>,
@@ -93,7 +93,7 @@ impl Channel {
         self.pump(now);
     }
 
-    /// Attaches again to a peer that does not know that we were away: it is told, so that it sends again what
+    /// Attaches again to a peer that does not know of our absence: it is told, so that it sends again what
     /// was lost meanwhile.
     pub(super) fn resume(&mut self, now: Instant, peer: Subject) {
         self.receiver.resume();
@@ -321,7 +321,7 @@ impl Channel {
         if self.faults.should_inject(FaultPoint::DelayedAck) {
             self.receiver.delay_ack(now + DELAYED_ACK);
         }
-        // What is under way brings us here again.
+        // The reply to what is in flight brings us here again.
         let is_window_forced_small =
             self.sender.is_waiting() && self.faults.should_inject(FaultPoint::TinyWindow);
         while !is_window_forced_small && let Some((seq, batch)) = self.sender.poll_transmit(now) {

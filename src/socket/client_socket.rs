@@ -39,7 +39,7 @@ pub struct ClientSocket {
     missing_since: Option<Instant>,
     attempt: u64,
     pause: Pause,
-    /// The request that is under way.
+    /// The request that is in flight.
     asked: u32,
     pending_close: PendingClose,
 }
@@ -61,7 +61,7 @@ enum Phase {
     /// The server has been asked to attach us.
     AwaitingAccept,
     Ready,
-    /// The server has been told that we close, and its reply is awaited.
+    /// The server knows that we close, and its reply is awaited.
     AwaitingClosed,
     Closed,
 }
@@ -224,18 +224,18 @@ impl ClientSocket {
                 }
             }
             _ if self.channel.is_foreign(&message.headers) => {
-                // A server that another incarnation of this socket is attached to, or was. Only the newest incarnation
-                // speaks for all; an older one hears by this that its time is over. It may have a server of
-                // its own that does not know.
+                // From a server that another incarnation of this socket is attached to, or was. The newest
+                // incarnation refuses it; an older one learns from it that it has been superseded, which its
+                // own server may not know.
                 if message.headers.attempt.is_none_or(|other| self.epoch() > Some(other)) {
                     self.channel.refuse_foreign(&message);
                 } else {
                     self.close(CloseReason::Superseded);
                 }
             }
-            // From a server that has taken us and whose word of it has not come. It may be gone before we
-            // hear of it, and whoever comes back under its name begins anew: what the two send must not be
-            // mixed. Nothing is lost: it is not acknowledged.
+            // From a server that has accepted us and whose answer has not arrived. It may be gone before
+            // that, and another one under its name begins anew: their messages must not be mixed. Nothing is
+            // lost, since it is not acknowledged.
             None if !self.was_ready && message.headers.seq.is_some() => {}
             _ => {
                 if let Err(error) = self.channel.handle_message(now, message) {

@@ -344,7 +344,7 @@ mod tests {
         }
     }
 
-    /// Returns whether it is asked for somebody who connects.
+    /// Returns whether it waits for interest of a client that connects.
     fn is_awaited(listener: &mut Listener) -> Option<Tag> {
         let outputs = std::iter::from_fn(|| listener.poll_output());
         outputs.fold(None, |found, output| match output {

@@ -105,17 +105,17 @@ impl Receiver {
         }
         self.highest = self.highest.max(seq);
         if seq < self.next {
-            // The peer does not know that we have it: a report that is under way has not reached it.
+            // The peer does not know that we have it: an ack that is in flight has not reached it.
             self.ack_wanted = true;
             self.ack_may_be_lost = true;
-            // It does repeat itself, which is all that it was to hear of our absence. Saying so again would
-            // make it repeat itself again.
+            // It resends, which is all that it had to learn from our absence. Reporting that again would make
+            // it resend again.
             self.resumed = false;
             self.duplicates += 1;
             return Ok(());
         }
         if self.out_of_order.contains_key(&seq) {
-            // The peer repeats itself for want of progress: what we asked for is lost, or its answer.
+            // The peer resends for lack of progress: our request for missing messages is lost, or its reply.
             self.missing.in_flight = false;
             self.duplicates += 1;
             return Ok(());

@@ -1,10 +1,10 @@
-//! Something that a receiver asks of its peer, and when it may ask again.
+//! A request of a receiver to its peer that is retried: one in flight at a time.
 
 use std::time::{Duration, Instant};
 
 use super::config::Pause;
 
-/// Something asked of the peer: at most one is under way, and a failed one is asked again after a pause.
+/// A request to the peer: at most one is in flight, and a failed one is sent again after a pause.
 #[derive(Debug)]
 pub(super) struct RetryingRequest {
     pub(super) in_flight: bool,

@@ -46,7 +46,7 @@ pub struct Sender {
     queue: Queue,
     acked_bytes: u64,
     window: Window,
-    /// Numbers of those that nobody wants to hear of when they are lost.
+    /// Numbers of volatile messages, which are not reported when they are lost.
     volatile: VecDeque<u64>,
     resent: u64,
     resend_budget: ResendBudget,
@@ -109,7 +109,7 @@ impl Sender {
         self.queue.bytes()
     }
 
-    /// Returns whether anything is under way.
+    /// Returns whether anything is in flight.
     pub(super) fn is_waiting(&self) -> bool {
         self.queue.sent() > 0
     }

@@ -100,7 +100,7 @@ impl ServerSocket {
         match message.headers.command {
             Some(SocketCommand::Connect) => {
                 answer_connect(&mut self.channel, &self.client, &message);
-                // The client lost touch, or our first answer: what was under way may be lost too.
+                // The client lost its connection, or our first answer: what was in flight may be lost, too.
                 if self.state == State::Ready {
                     self.channel.attach(now, self.client.clone());
                 }

@@ -68,7 +68,7 @@ impl<V> Interest<V> {
         self.free.push(number);
         let entry = self.entries[number as usize].take();
         if self.is_empty() {
-            // A crowd that has left leaves no room behind.
+            // Releases the memory of many patterns that are gone.
             (self.entries, self.free) = (Vec::new(), Vec::new());
         }
         entry.map(|(_, value)| value)

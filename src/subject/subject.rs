@@ -57,7 +57,7 @@ pub(super) fn has_valid_tokens(text: &str) -> bool {
     match look(text.as_bytes()) {
         Look::Plain { .. } => true,
         Look::Bad => false,
-        // Rare: other characters than those that everybody uses.
+        // Rare: unusual characters.
         Look::Unusual => !text.chars().any(|c| c.is_whitespace() || c == '\u{feff}' || c == '\0'),
     }
 }

@@ -49,7 +49,7 @@ pub struct AcceptOptions {
     pub max_handshakes: usize,
     /// The same for each address, so that one cannot keep the others out: 500.
     pub max_handshakes_per_address: usize,
-    /// Whether a health check is told that clients should go elsewhere.
+    /// Whether health checks report that clients should go elsewhere.
     pub draining: Arc<AtomicBool>,
 }
 
@@ -74,7 +74,7 @@ impl Default for AcceptOptions {
     }
 }
 
-/// What a client's handshake told.
+/// What a client's handshake contained.
 #[derive(Debug, Clone, Default)]
 pub struct Handshake {
     /// The HTTP headers of its request, names in lower case.

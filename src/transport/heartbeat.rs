@@ -115,7 +115,7 @@ impl Heartbeat {
         if self.period.as_mut().poll(cx).is_ready() {
             self.idle_frames = 0;
             self.period = Box::pin(sleep(self.message_timeout));
-            // A new timer wakes nobody before it was polled.
+            // A new timer does not wake anything before it was polled.
             let _ = self.period.as_mut().poll(cx);
             let last = std::mem::replace(&mut self.progress, progress);
             if progress.is_stalled_since(last) {

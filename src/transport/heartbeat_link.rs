@@ -17,7 +17,7 @@ pub(super) trait HeartbeatLink: Link {
     /// Queues a ping.
     fn ping(&mut self) -> Result<(), LinkError>;
 
-    /// Returns whether something is to be flushed that nobody has fed.
+    /// Returns whether replies of its own, such as pongs, wait for a flush.
     fn has_unflushed_replies(&self) -> bool;
 
     /// Returns why it is over, if it is.

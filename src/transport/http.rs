@@ -78,7 +78,7 @@ impl ErrorResponse {
     }
 }
 
-/// Judges a request whose head is complete.
+/// Checks a request whose head is complete.
 pub(super) fn judge(request: &httparse::Request<'_, '_>, options: &AcceptOptions) -> Negotiation {
     match check(request, options) {
         Ok(Language::Own) => Negotiation::Own,

@@ -17,7 +17,7 @@ pub trait Link: Send {
     /// Operations that this end receives.
     type In;
 
-    /// Returns the broker's name for this connection, at a client's end; empty where it has told none.
+    /// Returns the broker's name for this connection, at a client's end; empty if there is none.
     fn id(&self) -> &str {
         ""
     }

@@ -14,7 +14,8 @@ use super::stream::IncomingConnection;
 pub enum ListenAt {
     /// A name or address, and a port; 0 is any free one.
     Net(String, u16),
-    /// A file that nobody else listens at, with permissions. It is removed when the listener is dropped.
+    /// A socket file with permissions, which no other process listens on. Removed when the listener is
+    /// dropped.
     Unix(PathBuf, u32),
 }
 

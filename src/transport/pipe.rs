@@ -1,5 +1,5 @@
-//! A stream whose other side is somewhere else in this process: bytes are incoming and taken away by hand,
-//! with a bound both ways.
+//! A stream whose other side is elsewhere in this process, and passes bytes in and out by function calls,
+//! with a bound in each direction.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};

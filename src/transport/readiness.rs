@@ -28,7 +28,7 @@ pub struct ReadinessPoller {
 #[derive(Debug)]
 struct Shared {
     registry: Registry,
-    /// The number of the poll_ready that is under way; 0: none.
+    /// The number of the current call of `poll_ready`; 0: none.
     poll_ready: AtomicU64,
 }
 

@@ -134,7 +134,7 @@ impl Broker {
         self.admission.by_user().map(|(user, count)| (user.to_owned(), count)).collect()
     }
 
-    /// Takes a place for a connection. Returns false when there is none: the connection is told why.
+    /// Takes a place for a connection. Returns false if there is none; then the connection is told why.
     pub(super) fn enter(&mut self, peer: PeerId) -> bool {
         if self.is_closed {
             self.peers.close(peer, DisconnectReason::ShutDown);

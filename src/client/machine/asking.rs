@@ -1,4 +1,4 @@
-//! The life of a request: said to the broker, counted, waited for, answered.
+//! The life of a request: sent, counted by the broker, and replied to.
 
 use std::fmt::Write;
 use std::time::Instant;
@@ -102,7 +102,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
         let confirm = match ack {
             None => Confirm::Never,
-            // How many have it decides nothing: that nobody has it does.
+            // The number of receivers does not matter, only whether there is one.
             Some(ack) if kind == RequestKind::Request => Confirm::WhenUnheard(ack),
             Some(ack) => Confirm::Always(ack),
         };

@@ -40,8 +40,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
         lost.sort_unstable();
         for id in lost {
-            // A request may have been heard, and its answer finds the inbox again; a mere confirmation cannot
-            // come any more.
+            // A request may have been received, and its reply finds the inbox; a confirmation cannot arrive
+            // any more.
             let Some(pending) = self.requests.get(id) else { continue };
             if pending.request.kind.wants_reply() {
                 self.requests.advance(id, Step::AwaitingReply);

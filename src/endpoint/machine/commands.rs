@@ -222,5 +222,5 @@ impl Endpoint {
     }
 }
 
-/// A ticket that nobody waits for.
+/// The ticket for an outcome that is not reported.
 pub(super) const NOBODY: Handle = 0;

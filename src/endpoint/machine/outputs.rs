@@ -24,7 +24,7 @@ impl Endpoint {
                 Output::Unsubscribe(_) => self.client.unsubscribe(Token::SocketSubject(handle)),
                 Output::Forward(ticket, subject) => self.forward(now, ticket, handle, subject),
                 Output::FailRequest(ticket, failure) => {
-                    // Unless nobody waits for it any more.
+                    // Unless nothing waits for it any more.
                     if self.requests.remove(&ticket).is_some() {
                         self.events.push_back(Event::Failed { ticket, failure: failure.into() });
                     }

@@ -21,7 +21,7 @@ impl Channel {
                 self.respond(message, control::ack_reply(upto));
                 let is_back = resumed && self.returned_at.is_none_or(|at| now >= at + RETURN_PAUSE);
                 if let Some(peer) = self.peer.clone().filter(|_| is_back) {
-                    // What was under way to it may be lost, as after an attach of our own.
+                    // What was in flight to it may be lost, as after an attach of our own.
                     self.returned_at = Some(now);
                     self.attach(now, peer);
                 }

@@ -32,7 +32,7 @@ impl ResendBudget {
     }
 }
 
-/// Four times what can be under way.
+/// Four times what can be in flight.
 pub(super) const RESEND_BUDGET: usize = 4 * super::MAX_IN_FLIGHT_BYTES;
 
 /// Bytes a second that are forgiven: one full answer.

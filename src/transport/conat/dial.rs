@@ -18,7 +18,7 @@ pub(in crate::transport) async fn connect(
     stream: BoxedStream,
     rest: Vec<u8>,
 ) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
-    // The bound must be set before the server has told its own.
+    // The bound must be set before the server has announced its own.
     let mut socket = open(stream, rest, Role::Client, max_message(MAX_PAYLOAD_BYTES)).await?;
     let open = match EnginePacket::parse(next_text(&mut socket).await?.as_str())? {
         EnginePacket::Open(json) => Open::parse(json)?,

@@ -35,7 +35,7 @@ pub(super) struct ConatLink<C: Codec> {
 }
 
 impl<C: Codec> ConatLink<C> {
-    /// Takes over a socket on which both ends have said all of their handshake.
+    /// Takes over a WebSocket after the handshake.
     pub(super) fn new(id: String, socket: Socket, codec: C, heartbeat: Heartbeat) -> Self {
         let frames = Frames::default();
         Self { id, socket, codec, heartbeat, frames, unflushed: 0, answers: 0, ended: None, whole: 0 }

@@ -31,7 +31,7 @@ pub(super) struct FabricLink<C: Codec> {
 }
 
 impl<C: Codec> FabricLink<C> {
-    /// Takes over a connection on which both ends have said all of their handshake; `rest` was read behind
+    /// Takes over a connection after the handshake; `rest` was read behind
     /// it.
     pub(super) fn new(id: String, stream: BoxedStream, rest: &[u8], codec: C, heartbeat: Heartbeat) -> Self {
         Self {
@@ -173,7 +173,7 @@ impl<C: Codec> Link for FabricLink<C> {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
             self.is_shut = true;
         }
-        // Closing over unread bytes resets the connection, and what was said last may be lost with it.
+        // Closing with unread bytes resets the connection, and the last frames may be lost with it.
         while ready!(self.incoming.poll_discard(cx, &mut self.stream))? > 0 {}
         Poll::Ready(Ok(()))
     }

@@ -98,8 +98,7 @@ pub fn trust(pem: &str) {
     TRUSTED.get_or_init(|| {
         use rustls::pki_types::pem::PemObject;
         let mut roots = RootCertStore::empty();
-        // One odd certificate among many is not worth a failure: nobody who is needed is missing, or somebody
-        // will say so.
+        // One odd certificate among many is not worth a failure; if it is needed, verification will fail.
         roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem.as_bytes()).flatten());
         Arc::new(roots)
     });

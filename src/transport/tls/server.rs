@@ -26,7 +26,7 @@ pub struct ServerTlsOptions {
     pub ca: Option<String>,
     /// Ask clients for a certificate.
     pub request_cert: bool,
-    /// Let in clients that have none. Those whose certificate is not in order are refused in any case.
+    /// Accept clients without a certificate. Invalid certificates are refused in any case.
     pub allow_anonymous: bool,
     /// The oldest version that will do.
     pub min_version: TlsVersion,

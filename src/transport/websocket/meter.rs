@@ -15,7 +15,7 @@ pub(super) struct Meter {
     payload: u64,
     /// Frames of the message that is not over.
     fragments: u32,
-    /// Frames with little or no use: control frames, and crumbs of messages.
+    /// Frames of little or no use: control frames, and tiny fragments.
     light: u32,
     bytes: u64,
 }
@@ -90,7 +90,7 @@ fn header_length(second: u8) -> usize {
 const MAX_HEADER_BYTES: usize = 14;
 /// Frames that one message may come in: the largest in pieces of 2 KiB, which no proxy cuts.
 const MAX_FRAGMENTS: u32 = 4096;
-/// A fragment below this size is light: nobody cuts a message so.
+/// A fragment below this size is light: honest peers do not make such.
 const CRUMB_BYTES: u64 = 64;
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::meter::{Meter, TooManyFragments};
 use crate::transport::link::misbehaved;
 use crate::transport::stream::BoxedStream;
 
-/// Fails to read when the peer cuts its messages to crumbs, or floods us with control frames.
+/// Fails to read if the peer cuts its messages into tiny fragments, or floods us with control frames.
 pub(in crate::transport) struct Metered {
     stream: BoxedStream,
     meter: Meter,

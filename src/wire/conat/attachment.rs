@@ -190,7 +190,7 @@ pub(super) fn defuse(raw: &str) -> Option<String> {
     }
     match serde_json::from_str::<Value>(raw) {
         Ok(mut value) => defuse_value(&mut value).then(|| value.to_string()),
-        // Legal for JavaScript and not for serde, say a lone surrogate: nobody can tell what hides in it.
+        // Legal for JavaScript but not for serde, such as a lone surrogate: it cannot be checked.
         Err(_) => Some("null".to_owned()),
     }
 }

@@ -109,8 +109,8 @@ impl Codec for ClientCodec {
 
     fn encode(&mut self, op: ClientOp, frames: &mut Frames) {
         if matches!(&op, ClientOp::Publish { publication, .. } if !publication.headers.are_accepted()) {
-            // Lost alone, it costs its publisher an answer. Sent, it costs everybody on this client the
-            // connection.
+            // Dropping it costs its publisher the confirmation. Sending it would cost the connection of all
+            // who share this client.
             tracing::debug!("dropped a publish whose headers no server takes");
             return;
         }

@@ -104,7 +104,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A day. A server that wants to hear from us less often is as good as gone.
+/// A day. A server that pings less often is as good as gone.
 const MAX_PING_MILLIS: u64 = 86_400_000;
 
 #[cfg(test)]

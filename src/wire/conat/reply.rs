@@ -64,7 +64,7 @@ pub(super) fn parse_reply(asked: Asked, data: &str) -> Reply {
     };
     let error = parse_error(&first);
     match (asked, error) {
-        // The original's way to say that nobody came in time.
+        // The original's way to say that no subscriber appeared in time.
         (Asked::Interest, Some(error)) if is_timeout(&error) => Reply::Interest(false),
         (Asked::Subscribe { count, list: true }, None) => {
             let Value::Array(items) = &first else { return unexpected() };

@@ -311,5 +311,5 @@ fn push_info(out: &mut BytesMut, info: &Info) {
     out.put_slice(b"}]");
 }
 
-/// Lists of subscriptions whose answer is still due. A client sends one after each reconnect.
+/// Lists of subscriptions that have not been answered. A client sends one after each reconnect.
 const MAX_LISTS: usize = 1024;

@@ -46,8 +46,8 @@ impl Codec for ClientCodec {
             ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. }
                 if !publication.headers.are_accepted() =>
             {
-                // Lost alone, it costs its publisher an answer. Sent, it costs everybody on this client the
-                // connection.
+                // Dropping it costs its publisher the confirmation. Sending it would cost the connection of
+                // all who share this client.
                 tracing::debug!("dropped a publish whose headers no server takes");
                 None
             }
@@ -77,7 +77,7 @@ impl Codec for ClientCodec {
                 if let Some(ServerOp::Deliver { publication, .. }) = into.last()
                     && !publication.headers.are_accepted()
                 {
-                    // The fault is another publisher's, who must not be able to cut off whoever listens.
+                    // Another publisher's mistake, which must not disconnect its subscribers.
                     into.pop();
                 }
             }

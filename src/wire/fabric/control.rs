@@ -124,7 +124,7 @@ impl ClientControl {
         let number = |ack: Option<AckId>| ack.map(|AckId(id)| id);
         Some(match op {
             ClientOp::Publish { .. } | ClientOp::Request { .. } => return None,
-            // Made by a decoder of what a client said: no client says it.
+            // Made only by a server's decoder: no client sends it.
             ClientOp::PublishRefused { .. } => return None,
             ClientOp::Subscribe { ack, subscriptions, list } => {
                 let pair = |item: Subscription| {

@@ -26,7 +26,7 @@ pub const SUBPROTOCOL: &str = "selvedge.1";
 /// Optional capabilities of this version, as a server lists them.
 pub const EXTENSIONS: &str = REQUESTS;
 
-/// A publish may control to be acknowledged only when nobody gets it.
+/// A publish may request an acknowledgement only for the case that it has no receiver.
 const REQUESTS: &str = "requests";
 
 /// Bytes that a frame may hold beyond one payload: names, ids and headers.

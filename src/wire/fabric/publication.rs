@@ -29,7 +29,7 @@ impl PublicationEncoder {
         self.published(out, if ack.is_some() { ACK } else { 0 }, ack, publication)
     }
 
-    /// Appends a PUBLISH that is acknowledged only when nobody gets it. A big payload is given back, too.
+    /// Appends a PUBLISH that is acknowledged only if it has no receiver. Also returns a large payload.
     pub(super) fn request(
         &mut self,
         out: &mut BytesMut,
@@ -228,5 +228,5 @@ const CHUNK: u8 = 8;
 const HEADERS: u8 = 16;
 /// Several messages: their number follows, then they.
 const BUNDLE: u8 = 32;
-/// The acknowledgement is wanted only when nobody gets it.
+/// The acknowledgement is wanted only if there is no receiver.
 const REQUEST: u8 = 64;

@@ -84,7 +84,7 @@ impl Codec for ServerCodec {
     }
 }
 
-/// Refuses an unknown operation: a client that waits for a reply is told so, and no connection is lost by it.
+/// Refuses an unknown operation: a client that waits for a reply gets one, and stays connected.
 fn refuse(text: &[u8]) -> Result<Decoded<ServerOp>, DecodeError> {
     let unknown: Unknown = serde_json::from_slice(text).map_err(|_| MALFORMED)?;
     Ok(unknown.ack.map_or(Decoded::Idle, |ack| {

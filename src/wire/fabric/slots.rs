@@ -1,4 +1,4 @@
-//! Names that were said already: a table of the same content at both ends, so that a name is written once and
+//! Names that were sent before: a table of the same content at both ends, so that a name is written once and
 //! then is one byte.
 
 use std::sync::Arc;

@@ -34,8 +34,8 @@ impl Headers {
         self.reply.is_some() || self.command.is_some() || self.seq.is_some() || self.attempt.is_some()
     }
 
-    /// Returns whether a server takes a publish with these headers. It ends the connection over others, so
-    /// whoever accepts headers from an application refuses them there.
+    /// Returns whether a server accepts a publish with these headers. It ends the connection over others, so
+    /// they have to be refused where they are accepted from an application.
     pub fn are_accepted(&self) -> bool {
         self.json.as_ref().is_none_or(Json::fits_headers)
     }
