@@ -16,14 +16,22 @@ const FLOORS: [&[&str]; 8] = [
 ];
 /// Rooms that may import from fewer rooms than all those above them.
 const NARROW: [(&str, &[&str]); 1] = [("transport", &["base", "subject", "wire"])];
+/// Parts of a room that know only one other part of it: protocols do not know each other.
+const WITHIN: [(&str, &str); 3] =
+    [("wire/conat", "wire/message"), ("wire/fabric", "wire/message"), ("wire/sockety", "wire/message")];
 /// Foreign crates, and the only rooms that may name them.
-const FENCED: [(&str, &[&str]); 9] = [
+const FENCED: [(&str, &[&str]); 14] = [
     ("tokio", &["transport", "runtime"]),
     ("tokio_tungstenite", &["transport"]),
+    ("async_nats", &["transport"]),
+    ("httparse", &["transport"]),
     ("mio", &["transport"]),
+    ("ring", &["transport"]),
+    ("rmpv", &["socket"]),
     ("rustls", &["transport"]),
     ("socket2", &["transport"]),
     ("tokio_rustls", &["transport"]),
+    ("tracing_subscriber", &["runtime"]),
     ("libloading", &["node"]),
     ("napi", &["node"]),
     ("napi_derive", &["node"]),
@@ -43,9 +51,19 @@ fn every_import_goes_up_and_every_crate_stays_in_its_room() {
         };
         let above = FLOORS[..floor].concat();
         let allowed = NARROW.iter().find(|(name, _)| *name == room).map_or(&above[..], |(_, rooms)| rooms);
-        for import in imports(&code) {
+        let imports = imports(&code);
+        for import in imports.iter().map(|path| path.split("::").next().unwrap_or_default()) {
             if import != room && !allowed.contains(&import) {
                 faults.push(format!("{path}: {room} must not import from {import}"));
+            }
+        }
+        if let Some((part, other)) = WITHIN.iter().find(|(part, _)| path.starts_with(&format!("{part}/"))) {
+            let in_room = imports.iter().map(|path| path.replace("::", "/"));
+            for import in in_room.filter(|import| import.starts_with(&format!("{room}/"))) {
+                let is_in = |part: &str| import == part || import.starts_with(&format!("{part}/"));
+                if !is_in(part) && !is_in(other) {
+                    faults.push(format!("{path}: {part} must not import {import}"));
+                }
             }
         }
         for (name, rooms) in FENCED {
@@ -62,7 +80,12 @@ fn the_wall_sees_every_form_of_an_import() {
     let code = without_comments(
         "use crate::wire::Op; // crate::node\nuse crate::{\n  subject::{Subject, Pattern},\n  socket::Seq,\n};\nfn f() -> crate::client::Id {}",
     );
-    assert_eq!(imports(&code), ["wire", "subject", "socket", "client"]);
+    let found = ["wire::Op", "subject::Subject", "subject::Pattern", "socket::Seq", "client::Id"];
+    assert_eq!(imports(&code), found);
+    let nested =
+        "use crate::wire::{self, message::{Json, headers::{SEQ, self}}, fabric};\ncrate::wire::split(raw)";
+    let found = ["wire", "wire::message::Json", "wire::message::headers::SEQ", "wire::message::headers"];
+    assert_eq!(imports(nested), [&found[..], &["wire::fabric", "wire::split"]].concat());
     assert!(names_crate("use tokio::time;", "tokio") && names_crate("#[napi(catch_unwind)]", "napi"));
     assert!(!names_crate("let tokio_like = my_tokio::x;", "tokio"));
 }
@@ -96,6 +119,48 @@ fn the_wall_sees_unsafe_code_and_its_reasons() {
     assert!(is_explained(text, 4) && !is_explained(text, 6));
 }
 
+#[test]
+fn names_and_comments_keep_their_rules() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut faults = Vec::new();
+    for folder in ["src", "tests", "benches", "fuzz/src", "fuzz/fuzz_targets"] {
+        for (path, code) in sources(&root.join(folder)) {
+            let text = fs::read_to_string(root.join(folder).join(&path)).expect("a source is UTF-8 text");
+            for (index, line) in text.lines().enumerate() {
+                if line.trim_start().starts_with("//") && line.chars().count() > MAX_WIDTH {
+                    faults.push(format!("{folder}/{path}:{}: a comment wider than {MAX_WIDTH}", index + 1));
+                }
+            }
+            faults.extend(changing_questions(&code).map(|name| {
+                format!(
+                    "{folder}/{path}: {name} changes what it asks about: call it try_{name}, or what it does"
+                )
+            }));
+        }
+    }
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn a_question_that_changes_something_is_seen() {
+    let code = "pub fn is_open(SELF) -> bool {\nfn has_room<T>(\n  SELF,\nfn is_free(&self)\nfn this(SELF)";
+    let code = &code.replace("SELF", "&mut self");
+    assert_eq!(changing_questions(code).collect::<Vec<_>>(), ["is_open", "has_room"]);
+}
+
+/// Names of methods that read as questions and take `&mut self`.
+fn changing_questions(code: &str) -> impl Iterator<Item = &str> {
+    code.split("fn ").skip(1).filter_map(|rest| {
+        let name = rest.split(|c| !is_word(c)).next()?;
+        let receiver = rest.split_once('(')?.1.trim_start();
+        let is_question = ["is_", "has_", "takes_", "can_"].iter().any(|prefix| name.starts_with(prefix));
+        (is_question && receiver.starts_with("&mut self")).then_some(name)
+    })
+}
+
+/// Columns of a comment; code is wrapped by rustfmt at the same width.
+const MAX_WIDTH: usize = 110;
+
 /// Lines (from 1) with the keyword, outside of comments, lint names and texts.
 fn unsafe_lines(text: &str) -> Vec<usize> {
     let has = |line: &str| {
@@ -113,32 +178,49 @@ fn is_explained(text: &str, line: usize) -> bool {
     comment.into_iter().any(|line| line.trim_start().starts_with("// SAFETY: "))
 }
 
-/// Returns what follows each `crate::`; of `crate::{a, b::{c, d}}` it is `a` and `b`.
-fn imports(code: &str) -> Vec<&str> {
+/// Returns the path behind each `crate::`; of `crate::{a, b::{c, d}}` these are `a`, `b::c` and `b::d`.
+fn imports(code: &str) -> Vec<String> {
     let mut found = Vec::new();
     for rest in code.split("crate::").skip(1) {
-        let mut depth = 0;
-        let mut expected = true;
-        for (at, c) in rest.char_indices() {
-            match c {
-                '{' => depth += 1,
-                '}' => {
-                    depth -= 1;
-                    expected = false;
-                }
-                ',' if depth == 1 => expected = true,
-                _ if expected && is_word(c) => {
-                    found.push(rest[at..].split(|c| !is_word(c)).next().unwrap_or_default());
-                    expected = false;
-                }
-                _ => {}
-            }
-            if depth <= 0 && !expected {
-                break;
-            }
-        }
+        expand(rest, "", &mut found);
     }
     found
+}
+
+/// Appends the paths that begin at the front of `code`, each behind `prefix`. Returns what follows them.
+fn expand<'a>(mut code: &'a str, prefix: &str, found: &mut Vec<String>) -> &'a str {
+    if let Some(mut list) = code.strip_prefix('{') {
+        loop {
+            list = list.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+            if list.is_empty() || list.starts_with('}') {
+                return list.strip_prefix('}').unwrap_or_default();
+            }
+            let rest = expand(list, prefix, found);
+            // Whatever is no path (`as name`) is passed over.
+            list = if rest.len() < list.len() {
+                rest
+            } else {
+                &list[list.chars().next().map_or(1, char::len_utf8)..]
+            };
+        }
+    }
+    let end = code.find(|c| !is_word(c)).unwrap_or(code.len());
+    let word = &code[..end];
+    code = &code[end..];
+    let path = match (prefix, word) {
+        (_, "self") => prefix.to_owned(),
+        ("", word) => word.to_owned(),
+        _ => format!("{prefix}::{word}"),
+    };
+    match code.strip_prefix("::").filter(|rest| rest.starts_with(|c: char| c == '{' || is_word(c))) {
+        Some(rest) => expand(rest, &path, found),
+        None => {
+            if !word.is_empty() {
+                found.push(path);
+            }
+            code
+        }
+    }
 }
 
 /// Returns whether the code names a crate as a path (`tokio::…`), an import (`use tokio;`) or an attribute

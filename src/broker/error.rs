@@ -35,7 +35,7 @@ impl fmt::Display for DisconnectReason {
 pub(super) enum Refusal {
     /// Not a pattern, or not a literal subject where one is needed. Conat's text.
     InvalidSubject,
-    /// A pattern that Socket.IO libraries cannot carry as an event name.
+    /// A pattern that is reserved in every protocol.
     ReservedPattern,
     /// A subscription without a queue.
     NoQueue,

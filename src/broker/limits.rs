@@ -96,7 +96,7 @@ pub(super) fn check_publication(config: &BrokerConfig, publication: &Publication
 /// Returns the pattern and queue that a subscription names, if they are valid.
 pub(super) fn check_subscription(subscription: Subscription) -> Result<(Pattern, Arc<str>), Refusal> {
     let pattern = Pattern::parse(&subscription.pattern).map_err(|_| Refusal::InvalidSubject)?;
-    if RESERVED_PATTERNS.contains(&pattern.as_str()) {
+    if subscription.is_reserved() {
         return Err(Refusal::ReservedPattern);
     }
     let queue = subscription.queue.ok_or(Refusal::NoQueue)?;
@@ -115,9 +115,3 @@ pub(super) const MAX_ID_BYTES: usize = 1024;
 
 /// Longest name of a queue in bytes: a bound for memory, far above any real name.
 pub(super) const MAX_QUEUE_BYTES: usize = 8 * 1024;
-
-/// Deliveries travel as Socket.IO events named after the pattern, and its libraries keep these names for
-/// themselves: a subscriber would break on them, and in the original every later publish to them failed
-/// (conat.md 3).
-const RESERVED_PATTERNS: [&str; 6] =
-    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use rmpv::Value;
 
 use super::Data;
+use crate::wire::message::headers::SEQ;
 use crate::wire::{Encoding, Headers, Json, Payload, SocketCommand};
 
 /// The data of a `socket` command.
@@ -84,7 +85,7 @@ pub(super) fn encode_resent(messages: &[Data]) -> Payload {
             headers = Value::Map(Vec::new());
         }
         if let Value::Map(entries) = &mut headers {
-            entries.push((SEQ_HEADER.into(), data.seq.into()));
+            entries.push((SEQ.into(), data.seq.into()));
         }
         let raw = Value::Binary(data.payload.raw.to_vec());
         map([("encoding", data.payload.encoding.0.into()), ("raw", raw), ("headers", headers)])
@@ -101,7 +102,7 @@ pub(super) fn decode_resent(payload: &Payload) -> Option<Vec<Data>> {
 fn resent_element(element: Value) -> Option<Data> {
     let encoding = Encoding(u8::try_from(field(&element, "encoding")?.as_u64()?).ok()?);
     let headers = field(&element, "headers")?.as_map()?;
-    let is_seq = |key: &Value| key.as_str() == Some(SEQ_HEADER);
+    let is_seq = |key: &Value| key.as_str() == Some(SEQ);
     let seq = headers.iter().find(|(key, _)| is_seq(key))?.1.as_u64()?;
     let rest: Vec<_> = headers.iter().filter(|(key, _)| !is_seq(key)).cloned().collect();
     let json = (!rest.is_empty()).then(|| Json::from_value(&to_json(Value::Map(rest))));
@@ -250,7 +251,6 @@ pub(super) fn handled(headers: &Headers) -> Option<u64> {
     headers.json.as_ref()?.to_value().get(EMITTED)?.as_u64()
 }
 
-const SEQ_HEADER: &str = "CN-SocketSeq";
 /// Deepest value that is read. A stack overflow cannot be caught.
 const MAX_DEPTH: usize = 64;
 /// Longest list of missing numbers that is looked at. Honest receivers ask for at most 1000.

@@ -1,4 +1,6 @@
-//! Reliable, ordered sockets over a fabric that promises nothing. Machines: no clock, no I/O, no fabric client.
+//! Reliable, ordered sockets over a fabric that promises nothing.
+//!
+//! Machines: no clock, no I/O, no fabric client. The protocol: `docs/protocols/socket.md`.
 //!
 //! ```text
 //!               ┌────────────── connect() / fabric back / retry pause over ─────────────┐
@@ -8,9 +10,8 @@
 //! ```
 //!
 //! A [`ClientSocket`] goes the whole way, and back to `disconnected` when the fabric is lost or a ping is. A
-//! [`ServerSocket`] is made ready by its [`Listener`] and moves between `ready` and `disconnected` with the fabric.
-//! Both hold a [`Channel`]: a [`Sender`], a [`Receiver`] and a [`KeepAlive`].
-//! The protocol: `docs/protocols/socket.md`.
+//! [`ServerSocket`] is made ready by its [`Listener`] and moves between `ready` and `disconnected` with the
+//! fabric. Both hold a [`Channel`]: a [`Sender`], a [`Receiver`] and a [`KeepAlive`].
 
 mod channel;
 mod client_socket;

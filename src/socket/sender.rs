@@ -188,7 +188,8 @@ impl Sender {
     /// acknowledged meanwhile. `None` if nothing is left to send; empty if its budget is used up: there is no
     /// reply, and it asks again later.
     pub fn resend(&mut self, now: Instant, missing: &[u64]) -> Option<Vec<Data>> {
-        if !self.resend_budget.is_open(now) {
+        self.resend_budget.refill(now);
+        if self.resend_budget.is_exhausted() {
             return Some(Vec::new());
         }
         let (mut found, mut bytes) = (Vec::new(), 0);

@@ -120,9 +120,9 @@ async fn accept_connection(
     let mut bytes = Vec::with_capacity(MAX_HEAD_BYTES);
     let (verdict, headers, length) = match read_head(&mut stream, &mut bytes).await {
         Ok(Some(length)) => judge_head(&bytes[..length], options, length),
-        Ok(None) => (Negotiation::ErrorResponse(ErrorResponse::TOO_LARGE), Vec::new(), 0),
+        Ok(None) => (Negotiation::Refused(ErrorResponse::TOO_LARGE), Vec::new(), 0),
         Err(_) if bytes.first() == Some(&HANDSHAKE_RECORD) => {
-            (Negotiation::ErrorResponse(ErrorResponse::NO_TLS), Vec::new(), 0)
+            (Negotiation::Refused(ErrorResponse::NO_TLS), Vec::new(), 0)
         }
         Err(error) => return Err(error),
     };
@@ -137,7 +137,7 @@ async fn accept_connection(
             stream.write_all(switch.as_bytes()).await?;
             conat::accept(stream, rest, &sid, options).await?
         }
-        Negotiation::ErrorResponse(answer) => {
+        Negotiation::Refused(answer) => {
             refuse(&mut stream, &answer).await?;
             return Err(LinkError::Refused(answer.describe()));
         }
@@ -150,7 +150,7 @@ pub fn answer_to_head(head: &[u8], options: &AcceptOptions) -> Option<String> {
     match judge_head(head, options, head.len()).0 {
         Negotiation::Own | Negotiation::OwnInWebSocket(_) => None,
         Negotiation::WebSocket(switch) => Some(switch),
-        Negotiation::ErrorResponse(answer) => Some(answer.to_text()),
+        Negotiation::Refused(answer) => Some(answer.to_text()),
     }
 }
 
@@ -163,9 +163,9 @@ fn judge_head(
     let mut request = httparse::Request::new(&mut fields);
     let verdict = match request.parse(head) {
         Ok(httparse::Status::Complete(_)) => judge(&request, options),
-        Ok(httparse::Status::Partial) => Negotiation::ErrorResponse(ErrorResponse::BAD_REQUEST),
-        Err(httparse::Error::TooManyHeaders) => Negotiation::ErrorResponse(ErrorResponse::TOO_LARGE),
-        Err(_) => Negotiation::ErrorResponse(ErrorResponse::BAD_REQUEST),
+        Ok(httparse::Status::Partial) => Negotiation::Refused(ErrorResponse::BAD_REQUEST),
+        Err(httparse::Error::TooManyHeaders) => Negotiation::Refused(ErrorResponse::TOO_LARGE),
+        Err(_) => Negotiation::Refused(ErrorResponse::BAD_REQUEST),
     };
     let owned = |field: &httparse::Header<'_>| {
         (field.name.to_ascii_lowercase(), String::from_utf8_lossy(field.value).into_owned())

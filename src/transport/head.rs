@@ -14,7 +14,7 @@ pub(super) async fn read_head(
     bytes: &mut Vec<u8>,
 ) -> Result<Option<usize>, LinkError> {
     loop {
-        // Only what is new can end the head, so that a connection who sends byte by byte costs a step for each.
+        // Only what is new can end the head, so that a client that sends byte by byte costs a step each.
         let seen = bytes.len().saturating_sub(HEAD_END.len() - 1);
         let room = MAX_HEAD_BYTES - bytes.len();
         if room == 0 {

@@ -18,7 +18,7 @@ pub(super) enum Negotiation {
     /// Speak our own protocol inside a WebSocket; the response to its key.
     OwnInWebSocket(String),
     /// Say this and close.
-    ErrorResponse(ErrorResponse),
+    Refused(ErrorResponse),
 }
 
 /// A whole answer.
@@ -87,7 +87,7 @@ pub(super) fn judge(request: &httparse::Request<'_, '_>, options: &AcceptOptions
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
             derive_accept_key(key.as_bytes())
         )),
-        Err(answer) => Negotiation::ErrorResponse(answer),
+        Err(answer) => Negotiation::Refused(answer),
     }
 }
 
@@ -256,7 +256,7 @@ mod tests {
             ),
             ("GET /conat/", own.replace("/1", "/2"), ErrorResponse::BAD_TRANSPORT),
         ] {
-            assert_eq!(verdict(line, &headers), Negotiation::ErrorResponse(expected), "{line} {headers}");
+            assert_eq!(verdict(line, &headers), Negotiation::Refused(expected), "{line} {headers}");
         }
     }
 
@@ -281,7 +281,7 @@ mod tests {
             (good, UPGRADE.replace("localhost", "localhost.evil"), ErrorResponse::BAD_HOST),
             (good, UPGRADE.replace("Host", "Not-Host"), ErrorResponse::BAD_HOST),
         ] {
-            assert_eq!(verdict(line, &headers), Negotiation::ErrorResponse(expected), "{line} {headers}");
+            assert_eq!(verdict(line, &headers), Negotiation::Refused(expected), "{line} {headers}");
         }
         for host in ["localhost", "LOCALHOST:3000", "127.0.0.1:1", "127.9.9.9", "[::1]:5", "[::1]"] {
             assert!(is_loopback(host), "{host}");
@@ -297,9 +297,9 @@ mod tests {
             request.parse(b"GET /healthz HTTP/1.1\r\n\r\n").expect("well formed");
             judge(&request, &options)
         };
-        assert_eq!(ask(), Negotiation::ErrorResponse(ErrorResponse::HEALTHY));
+        assert_eq!(ask(), Negotiation::Refused(ErrorResponse::HEALTHY));
         options.draining.store(true, Ordering::Relaxed);
-        assert_eq!(ask(), Negotiation::ErrorResponse(ErrorResponse::DRAINING));
+        assert_eq!(ask(), Negotiation::Refused(ErrorResponse::DRAINING));
     }
 
     #[test]

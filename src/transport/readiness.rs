@@ -28,8 +28,8 @@ pub struct ReadinessPoller {
 #[derive(Debug)]
 struct Shared {
     registry: Registry,
-    /// The number of the current call of `poll_ready`; 0: none.
-    poll_ready: AtomicU64,
+    /// The number of the poll in progress; 0: none.
+    current_poll: AtomicU64,
 }
 
 /// Watches the connections of one client.
@@ -44,7 +44,7 @@ impl ReadinessPoller {
     pub fn new() -> io::Result<Self> {
         let poll = mio::Poll::new()?;
         let shared =
-            Arc::new(Shared { registry: poll.registry().try_clone()?, poll_ready: AtomicU64::new(0) });
+            Arc::new(Shared { registry: poll.registry().try_clone()?, current_poll: AtomicU64::new(0) });
         Ok(Self { poll, events: Events::with_capacity(MAX_READY_EVENTS), polls: 0, shared })
     }
 
@@ -66,11 +66,11 @@ impl ReadinessPoller {
             return;
         }
         self.polls += 1;
-        self.shared.poll_ready.store(self.polls, Ordering::Relaxed);
+        self.shared.current_poll.store(self.polls, Ordering::Relaxed);
         for event in &self.events {
             visit(u32::try_from(event.token().0).unwrap_or_default());
         }
-        self.shared.poll_ready.store(0, Ordering::Relaxed);
+        self.shared.current_poll.store(0, Ordering::Relaxed);
     }
 }
 
@@ -78,7 +78,7 @@ impl ReadinessPoller {
 struct Registered<S: AsFd> {
     stream: S,
     registration: Registration,
-    /// The last poll_ready in which it was read.
+    /// The last poll in which it was read.
     seen: u64,
 }
 
@@ -96,14 +96,14 @@ pub(super) fn register<S: Stream + AsFd + 'static>(
 }
 
 impl<S: AsFd> Registered<S> {
-    /// Reads once in a poll_ready, so much as does not hold the second thread up. The first thread finds the
+    /// Reads once in a poll, so much as does not hold the second thread up. The first thread finds the
     /// rest: it was woken too.
     fn read_ahead(&mut self, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let poll_ready = self.registration.shared.poll_ready.load(Ordering::Relaxed);
-        if poll_ready == 0 || poll_ready == self.seen {
+        let current = self.registration.shared.current_poll.load(Ordering::Relaxed);
+        if current == 0 || current == self.seen {
             return Poll::Pending;
         }
-        self.seen = poll_ready;
+        self.seen = current;
         let most = into.remaining().min(MAX_READ_AHEAD_BYTES);
         match (&*SockRef::from(&self.stream)).read(into.initialize_unfilled_to(most)) {
             Ok(count) => {

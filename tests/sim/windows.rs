@@ -195,8 +195,8 @@ fn an_older_making_that_was_frozen_is_fenced_when_it_wakes_up() {
     }
 }
 
-/// The other way round: the server that the older incarnation was attached to sleeps, and its client has been made
-/// anew at another one.
+/// The other way round: the server that the older incarnation was attached to sleeps, and its client has
+/// been made anew at another one.
 #[test]
 fn a_server_that_was_frozen_is_fenced_when_it_wakes_up() {
     let mut world = World::new(60);
@@ -214,7 +214,8 @@ fn a_server_that_was_frozen_is_fenced_when_it_wakes_up() {
     world.listen(second, "story", "second", config(None));
     let third = world.node();
     world.run_for(SECOND);
-    // The status request of the new incarnation comes to the frozen server as well; only the other one answers.
+    // The status request of the new incarnation comes to the frozen server as well; only the other one
+    // answers.
     let new = world.connect_as(third, "story", "same", config(Some(2)));
     assert!(world.run_until(SECOND, |world| world.sides[&new].state == State::Ready));
     let far = far_of(&world, new);

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Bytes that were sent again and are not made up for, by time or by credit.
+/// Bytes that were sent again and are not refilled, by time or by progress.
 #[derive(Debug, Default)]
 pub(super) struct ResendBudget {
     spent: usize,
@@ -11,22 +11,26 @@ pub(super) struct ResendBudget {
 }
 
 impl ResendBudget {
-    /// Returns whether the peer may have more now.
-    pub(super) fn is_open(&mut self, now: Instant) -> bool {
+    /// Refills the budget for the time since the last call.
+    pub(super) fn refill(&mut self, now: Instant) {
         let since = self.since.replace(now).unwrap_or(now);
         let seconds = now.saturating_duration_since(since).min(MAX_REFILL_TIME).as_secs_f64();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and not negative")]
         let earned = (seconds * REFILL_RATE) as usize;
         self.spent = self.spent.saturating_sub(earned);
-        self.spent < RESEND_BUDGET
     }
 
-    /// Notes that so many bytes were sent again.
+    /// Returns whether the peer must wait before it gets more.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.spent >= RESEND_BUDGET
+    }
+
+    /// Spends what was sent again.
     pub(super) fn spend(&mut self, bytes: usize) {
         self.spent += bytes;
     }
 
-    /// Notes that the peer has handled so many bytes.
+    /// Refills the budget by what the peer has handled.
     pub(super) fn credit(&mut self, bytes: usize) {
         self.spent = self.spent.saturating_sub(bytes);
     }
@@ -35,8 +39,8 @@ impl ResendBudget {
 /// Four times what can be in flight.
 pub(super) const RESEND_BUDGET: usize = 4 * super::MAX_IN_FLIGHT_BYTES;
 
-/// Bytes a second that are forgiven: one full answer.
+/// Bytes a second that are refilled: one full reply.
 const REFILL_RATE: f64 = 8e6;
 
-/// After so long nothing is left of the largest debt.
+/// After so long the budget is full again.
 const MAX_REFILL_TIME: Duration = Duration::from_secs(60);

@@ -108,10 +108,7 @@ impl Codec for ClientCodec {
     type In = ServerOp;
 
     fn encode(&mut self, op: ClientOp, frames: &mut Frames) {
-        if matches!(&op, ClientOp::Publish { publication, .. } if !publication.headers.are_accepted()) {
-            // Dropping it costs its publisher the confirmation. Sending it would cost the connection of all
-            // who share this client.
-            tracing::debug!("dropped a publish whose headers no server takes");
+        if !op.is_sendable() {
             return;
         }
         self.outstanding.insert(&op);

@@ -11,6 +11,7 @@ use super::DecodeError;
 use super::attachment::{defuse, resolve};
 use super::json::{Text, may_contain, push_string, push_u64};
 use crate::subject::Subject;
+use crate::wire::message::headers::{ATTEMPT, COMMAND, PREFIX, REPLY, SEQ};
 use crate::wire::message::{Headers, Json, SocketCommand};
 
 /// Appends `headers` as one JSON value. The caller has checked that there are any.
@@ -196,11 +197,6 @@ impl<'de, F: FnMut(&str, &RawValue)> Visitor<'de> for Fields<F> {
     }
 }
 
-const PREFIX: &str = "CN-";
-const REPLY: &str = "CN-Reply";
-const COMMAND: &str = "CN-SocketCmd";
-const SEQ: &str = "CN-SocketSeq";
-const ATTEMPT: &str = "CN-SocketConnectAttempt";
 /// Beyond this JavaScript's numbers have gaps.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 const MALFORMED: DecodeError = DecodeError::Misbehaved("malformed headers");

@@ -42,15 +42,10 @@ impl Codec for ClientCodec {
     type In = ServerOp;
 
     fn encode(&mut self, op: ClientOp, out: &mut BytesMut) -> Option<Bytes> {
+        if !op.is_sendable() {
+            return None;
+        }
         match op {
-            ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. }
-                if !publication.headers.are_accepted() =>
-            {
-                // Dropping it costs its publisher the confirmation. Sending it would cost the connection of
-                // all who share this client.
-                tracing::debug!("dropped a publish whose headers no server takes");
-                None
-            }
             ClientOp::Publish { ack, publication } => self.encoder.publish(out, ack, publication),
             ClientOp::Request { ack, publication } if self.knows_requests => {
                 self.encoder.request(out, ack, publication)

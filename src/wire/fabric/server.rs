@@ -57,8 +57,7 @@ impl Codec for ServerCodec {
         match kind {
             kind::PUBLISH => {
                 into.push(self.decoder.published(reader)?);
-                if let Some(ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. }) =
-                    into.last()
+                if let Some(publication) = into.last().and_then(ClientOp::publication)
                     && !publication.headers.are_accepted()
                 {
                     into.pop();

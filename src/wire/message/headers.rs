@@ -89,3 +89,15 @@ pub const MAX_HEADERS_BYTES: usize = 896 * 1024;
 
 /// Deepest nesting of arrays and objects in application headers.
 pub const MAX_HEADERS_DEPTH: usize = 62;
+
+/// What the names of all reserved headers begin with. They are reserved in every protocol; Conat's writes
+/// them.
+pub const PREFIX: &str = "CN-";
+/// Name of [`Headers::reply`].
+pub const REPLY: &str = "CN-Reply";
+/// Name of [`Headers::command`].
+pub const COMMAND: &str = "CN-SocketCmd";
+/// Name of [`Headers::seq`].
+pub const SEQ: &str = "CN-SocketSeq";
+/// Name of [`Headers::attempt`].
+pub const ATTEMPT: &str = "CN-SocketConnectAttempt";

@@ -6,7 +6,7 @@
 
 mod bundle;
 pub mod chunk;
-mod headers;
+pub mod headers;
 mod op;
 pub mod packed;
 mod payload;

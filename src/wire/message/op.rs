@@ -114,6 +114,40 @@ pub enum ClientOp {
     InfoReceived,
 }
 
+impl ClientOp {
+    /// Returns the chunk that it publishes, if it publishes one.
+    pub fn publication(&self) -> Option<&Publication> {
+        match self {
+            Self::Publish { publication, .. } | Self::Request { publication, .. } => Some(publication),
+            _ => None,
+        }
+    }
+
+    /// Returns whether a server takes it: false for a publish whose headers break a limit. A client drops
+    /// such an operation, which costs its publisher a reply; sent, it would cost the whole client its
+    /// connection.
+    pub fn is_sendable(&self) -> bool {
+        let sendable = self.publication().is_none_or(|publication| publication.headers.are_accepted());
+        if !sendable {
+            tracing::debug!("dropped a publish whose headers no server takes");
+        }
+        sendable
+    }
+}
+
+impl Subscription {
+    /// Returns whether its pattern is reserved: no client may subscribe to it, in whichever protocol.
+    pub fn is_reserved(&self) -> bool {
+        RESERVED_PATTERNS.contains(&&*self.pattern)
+    }
+}
+
+/// Patterns that nobody may subscribe to. Conat's protocol delivers messages as events named after the
+/// pattern, and client libraries keep these names for themselves: a subscriber would break on them (conat.md
+/// 3).
+const RESERVED_PATTERNS: [&str; 6] =
+    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+
 /// From a broker to a client.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ServerOp {
