@@ -6,6 +6,16 @@
  * introduction: docs/guide/packets.md; the bytes: docs/protocols/packets.md.
  */
 
+import type {
+  Client,
+  ConatSocketClient,
+  Headers,
+  Published,
+  PublishOptions,
+  ServerSocket,
+  SubscriptionOptions,
+} from '../index'
+
 /** The types of values; white space around them and capitals make no difference. `boolean` is `bool`. */
 export type ScalarType =
   | 'bool'
@@ -79,14 +89,32 @@ export type DataOf<S> =
             ? DataOf<Rest>[]
             : Plain<RequiredKeys<S> & OptionalKeys<S>>
 
-/** Bounds of what is encoded and decoded. */
+/** Bounds; docs/reference/limits.md has what happens at each. */
 export interface Limits {
   /** Bytes of one packet's body, each way. @default 1 MiB */
   packetBytes?: number
+  /** Levels of bundles in bundles. @default 8 */
+  bundleDepth?: number
+  /** Packets of a bundle, those of bundles inside included. @default 10_000 */
+  bundlePackets?: number
   /** Levels of a packed value. @default 64 */
   packDepth?: number
   /** Elements of an array whose elements have no bytes, as in `[{}]`. @default 1024 */
   emptyElements?: number
+  /** Calls of a socket that wait for an answer. @default 4096 */
+  calls?: number
+  /** Packets of a socket that are being accepted at once. @default 4096 */
+  acceptors?: number
+  /** Bytes of packets that wait for a full link; and of posts that wait to be accepted. @default 16 MiB each */
+  queueBytes?: number
+  /** Malformed packets until a socket is closed. @default 100 */
+  malformed?: number
+  /** Names that the other side may have. @default 4096 */
+  packets?: number
+  /** Bytes of one schema of the other side. @default 16 KiB */
+  schemaBytes?: number
+  /** Bytes of packets that travel as one message. @default 64 KiB */
+  batchBytes?: number
 }
 
 /** How a schema is compiled. */
@@ -132,13 +160,473 @@ export declare function compileSchema<const S extends Schema>(
   options?: CodecOptions,
 ): Codec<DataOf<S>>
 
+/** An instance of a packet: its data. `R` is what it is answered with. */
+export interface PacketInstance<D = any, R = any> {
+  data: D
+  /** Refuses the packet by throwing, best a `ValidationError`. */
+  validate?(socket: PacketSocket<any>): void | Promise<void>
+  /** Returns the answer. */
+  respond?(socket: PacketSocket<any>): unknown
+  /** Only for TypeScript. */
+  readonly __result?: R
+}
+
+/** A packet class. Its statics can be overridden. */
+export interface PacketClass<D = any, R = any> {
+  new (data?: D): PacketInstance<D, R>
+  readonly prototype: PacketInstance<D, R>
+  /** The schema. @default {} */
+  readonly data: Schema
+  /** The schema of the answer; without one it is any value as MessagePack. @default undefined */
+  readonly result: Schema | undefined
+  /** Who may get it; the others refuse it with 403. @default 'both' */
+  readonly direction: Direction
+  /** `'serial'`: of one socket, each is done with before the next one starts. @default 'concurrent' */
+  readonly order: Order
+  /** The data in bytes, by the schema. */
+  encode(data: D): Uint8Array
+  /** The data of bytes. */
+  decode(bytes: Uint8Array): D
+  /** Refuses a packet by throwing. @default `packet.validate?.(socket)` */
+  validate(packet: any, socket: any): unknown
+  /** Returns the answer. @default `packet.respond?.(socket)` */
+  respond(packet: any, socket: any): unknown
+}
+
+export type Direction = 'both' | 'toClient' | 'toServer'
+export type Order = 'concurrent' | 'serial'
+
+/** What a packet of a schema has beside it. */
+export interface PacketOptions<D, R> {
+  /** The schema of the answer. @default any value, as MessagePack */
+  result?: R
+  /** Keys whose values are any value as MessagePack; `true`: all of the data. @default none */
+  pack?: true | string | readonly string[]
+  /** @default 'both' */
+  direction?: Direction
+  /** @default 'concurrent' */
+  order?: Order
+  /** Refuses a packet by throwing, best a `ValidationError`. */
+  validate?(packet: PacketInstance<D>, socket: PacketSocket<any>): void | Promise<void>
+  /** Returns the answer. */
+  respond?(
+    packet: PacketInstance<D>,
+    socket: PacketSocket<any>,
+  ): R extends Schema ? DataOf<R> | Promise<DataOf<R>> : unknown
+}
+
+type ResultData<R> = R extends Schema ? DataOf<R> : any
+
+interface PacketBase extends PacketClass<any, any> {
+  /**
+   * Returns a packet class of a schema.
+   *
+   * @throws {PacketError} `"ERR_PACKET_SCHEMA"` · `"ERR_UNKNOWN_OPTION"`
+   */
+  <const S extends Schema, const R extends Schema | undefined = undefined>(
+    schema: S,
+    options?: PacketOptions<DataOf<S>, R>,
+  ): PacketClass<DataOf<S>, ResultData<R>>
+}
+
+/**
+ * The base class of packets, and the function that makes one of a schema.
+ *
+ * @example
+ * class Slap extends Packet({ 'why?': 'string' }) {}
+ * class Ping extends Packet {}
+ * const Where = Packet({ id: 'uint32' }, { result: { x: 'float32', y: 'float32' } })
+ */
+export declare const Packet: PacketBase
+
+/**
+ * Returns a decorator of packet classes: the whole data, or the value of one key, is any value as MessagePack.
+ *
+ * @example
+ * class Message extends Packer()(Packet) {}
+ * class Upload extends Packer('document')(Packet({ id: 'uint32' })) {}
+ */
+export declare function Packer(key?: string): <C extends PacketClass>(Superclass: C) => PacketClass
+
+/** Many packets as one; nested ones are fine. Answered with what came of each, in order. */
+export declare const Bundle: PacketClass<readonly unknown[], BundleOutcome[]>
+/** What came of a packet of a bundle; `{}`: it was accepted, with nothing to say. */
+export type BundleOutcome =
+  | { readonly value?: any; readonly error?: undefined }
+  | { readonly error: { readonly code: number; readonly reason: string; readonly [more: string]: unknown } }
+  | readonly BundleOutcome[]
+/**
+ * Sends a page to another address, http, https or relative; on the client's socket it is the event `redirect`, and only
+ * without a listener the page goes there by itself. Servers refuse it.
+ */
+export declare const Redirect: PacketClass<string, undefined>
+/** Has a page load itself again; as `Redirect`. */
+export declare const Refresh: PacketClass<{}, undefined>
+
+interface DefaultPackets {
+  Bundle: typeof Bundle
+  Redirect: typeof Redirect
+  Refresh: typeof Refresh
+}
+
+/** Packet classes by name. */
+export type Packets = Record<string, PacketClass>
+type WithDefaults<M> = Omit<DefaultPackets, keyof M> & M
+export type DataOfClass<C> = C extends PacketClass<infer D, any> ? D : any
+export type ResultOfClass<C> = C extends PacketClass<any, infer R> ? R : any
+export type ResultOf<P> = P extends PacketInstance<any, infer R> ? R : any
+
+/** A packet by its name: `['Slap', { why: 'late' }]`. Without data it is `{}`. */
+export type Dehydrated<M = any> = {
+  [K in keyof WithDefaults<M>]: readonly [K, DataOfClass<WithDefaults<M>[K]>?]
+}[keyof WithDefaults<M>]
+
+/** How a registry is made. */
+export interface PacketRegistryOptions extends CodecOptions {
+  /** Whether `Bundle`, `Redirect` and `Refresh` are in it. @default true */
+  defaults?: boolean
+}
+
+/**
+ * The packets that an application has, by name. Both sides of a connection need not have the same ones.
+ *
+ * @example
+ * export const packets = new PacketRegistry({ Where, Slap })
+ */
+export declare class PacketRegistry<const M extends Packets = {}> {
+  /** @throws {PacketError} `"ERR_PACKET_SCHEMA"` one is no packet class, or its schema is none */
+  constructor(packets?: M, options?: PacketRegistryOptions)
+  /** Sorted by their units of UTF-16. */
+  readonly names: readonly string[]
+  /** 16 hex digits over all names and schemas. */
+  readonly hash: string
+  /** The class of a name. */
+  get(name: string): PacketClass | undefined
+  /** Returns the packet: an instance as it is. @throws {PacketError} `"ERR_PACKET_UNKNOWN"` */
+  hydrate(packet: Dehydrated<M> | PacketInstance): PacketInstance
+  /**
+   * Returns the bytes of a packet, as flecks has them; of bundles, too. Who decodes them must have the same registry.
+   *
+   * @throws {PacketError} `"ERR_PACKET_UNKNOWN"` · `"ERR_PACKET_ENCODE"` · `"ERR_PACKET_TOO_LARGE"`
+   */
+  encode(packet: Dehydrated<M> | PacketInstance): Uint8Array
+  /** Returns the packet of bytes. @throws {PacketError} `"ERR_PACKET_MALFORMED"` · `"ERR_PACKET_UNKNOWN"` · `"ERR_PACKET_TOO_LARGE"` */
+  decode<K extends keyof WithDefaults<M> & string>(
+    name: K,
+    bytes: Uint8Array,
+  ): InstanceType<WithDefaults<M>[K]>
+  /** Returns the bytes of a packet behind its fingerprint, for storage and pub/sub. @throws {PacketError} as `encode` */
+  pack(packet: Dehydrated<M> | PacketInstance): Uint8Array
+  /**
+   * Returns the packet of such bytes.
+   *
+   * @throws {PacketError} `"ERR_PACKET_UNKNOWN"` no packet here has that fingerprint · `"ERR_PACKET_MALFORMED"`
+   */
+  unpack(bytes: Uint8Array): PacketInstance
+  /** Publishes a packet. @throws {PacketError} as `encode` · {FabricError} as `client.publish` */
+  publish(
+    client: Client,
+    subject: string,
+    packet: Dehydrated<M> | PacketInstance,
+    options?: PublishOptions,
+  ): Promise<Published>
+  /**
+   * Subscribes to packets; everything else is passed over, and counted.
+   *
+   * @throws {FabricError} as `client.subscribe`
+   * @example
+   * for await (const { subject, packet } of await packets.subscribe(client, 'moves.*')) console.log(subject, packet.data)
+   */
+  subscribe(client: Client, pattern: string, options?: SubscriptionOptions): Promise<PacketSubscription>
+}
+
+/** The packets of a subscription. */
+export declare class PacketSubscription implements AsyncIterableIterator<PublishedPacket, undefined> {
+  private constructor()
+  readonly subject: string
+  /** Messages that were no packets of the registry. */
+  readonly rejected: number
+  /** Messages that were lost because too many waited. */
+  readonly dropped: number
+  next(): Promise<IteratorResult<PublishedPacket, undefined>>
+  return(): Promise<IteratorResult<PublishedPacket, undefined>>
+  close(): void
+  [Symbol.asyncIterator](): this
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface PublishedPacket {
+  readonly subject: string
+  readonly headers: Headers | null | undefined
+  readonly packet: PacketInstance
+}
+
+/** What packets need of a connection: messages in order, whole, each once. */
+export interface PacketLink {
+  /** `'frames'`: the protocol of packets. `'flecks'`: that of @flecks/socket. */
+  readonly kind: 'frames' | 'flecks'
+  readonly id: string
+  /** Takes a message in any case. Returns `false` when it is full, and the next one should wait for `writable()`. */
+  send(message: Uint8Array): boolean | undefined
+  /** Resolves when messages can be sent again. */
+  writable?(): Promise<void>
+  /** Stops messages from coming until `resume()`. A link without it is closed where it would have to. */
+  pause?(): void
+  resume?(): void
+  /** `message` gets bytes, or null for what is no bytes; `closed` is called once, and last. */
+  listen(message: (bytes: Uint8Array | null) => void, closed: (reason?: Error) => void): void
+  /** Calls back when messages can be sent: at once, if they can be. */
+  ready(go: () => void): void
+  /** Ends in order: what was sent still goes. */
+  close(): void
+}
+
+/**
+ * A socket of the fabric as a link: what `new PacketSocket(socket, …)` makes by itself. Survives reconnects.
+ *
+ * @param options.channel Of a client's socket: another socket to the channel of that name, for a server at `server.channel(name)`.
+ * @throws {PacketError} `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_ARG_VALUE"`
+ */
+export declare function overSocket(
+  socket: ConatSocketClient | ServerSocket,
+  options?: { channel?: string },
+): PacketLink
+
+/** Runs around what accepts packets; `next` runs the rest, and resolves with its answer. */
+export type Layer = (
+  packet: PacketInstance,
+  socket: PacketSocket<any>,
+  next: () => Promise<unknown>,
+) => unknown
+
+/** Answers the packets of a class. */
+export type Handler<C> = (
+  packet: C extends abstract new (...args: any) => infer P ? P : PacketInstance,
+  socket: PacketSocket<any>,
+) => ResultOfClass<C> | Promise<ResultOfClass<C>>
+
+/** How a packet is sent. */
+export interface SendOptions {
+  /** Milliseconds for the answer. @default that of the socket */
+  timeout?: number
+  /** Stops the waiting, not what the other side has begun. */
+  signal?: AbortSignal
+}
+
+/** How a socket is made. */
+export interface PacketSocketOptions {
+  /** Milliseconds for an answer. @default 10_000 */
+  timeout?: number
+  /** `'serial'`: a packet is done with before the next one starts. @default 'concurrent' */
+  order?: Order
+  /** `false`: each packet is a message of its own. @default 'tick': those of one tick travel together */
+  batch?: 'tick' | false
+  /** Which end of the connection this is, for the direction of packets. @default that of the fabric's socket, else 'client' */
+  role?: 'client' | 'server'
+  /** Whether the other side gets the text of unexpected errors. @default false: it gets `error` */
+  exposeErrors?: boolean
+  limits?: Limits
+  /** Is `req.intercom`; and carries what a server sends to the other nodes. */
+  intercom?: object
+  /** What `req` has besides; called with the connection when the socket is made. */
+  context?(socket: any): Record<string, unknown>
+}
+
+/** The methods of Node's EventEmitter, also in pages. */
+export declare class PacketEmitter<E extends Record<keyof E, unknown[]>> {
+  on<K extends keyof E>(name: K, listener: (...args: E[K]) => void): this
+  addListener<K extends keyof E>(name: K, listener: (...args: E[K]) => void): this
+  prependListener<K extends keyof E>(name: K, listener: (...args: E[K]) => void): this
+  once<K extends keyof E>(name: K, listener: (...args: E[K]) => void): this
+  prependOnceListener<K extends keyof E>(name: K, listener: (...args: E[K]) => void): this
+  off<K extends keyof E>(name: K, listener: (...args: E[K]) => void): this
+  removeListener<K extends keyof E>(name: K, listener: (...args: E[K]) => void): this
+  removeAllListeners(name?: keyof E): this
+  emit<K extends keyof E>(name: K, ...args: E[K]): boolean
+  listenerCount(name: keyof E, listener?: (...args: any[]) => void): number
+  listeners(name: keyof E): ((...args: any[]) => void)[]
+  rawListeners(name: keyof E): ((...args: any[]) => void)[]
+  eventNames(): PropertyKey[]
+  setMaxListeners(count: number): this
+  getMaxListeners(): number
+}
+
+/** The events of a socket and what listeners get. */
+export interface PacketSocketEvents {
+  /** A packet was validated, and is about to be answered. */
+  packet: [packet: PacketInstance]
+  /** A packet of the other side came to nothing here: a post that was refused, bytes that are malformed, a handler that failed. */
+  rejected: [error: PacketError, packet?: PacketInstance]
+  /** What `send` rejected with; or packets that did not leave before the socket closed. */
+  sendError: [error: PacketError | ValidationError, packet: unknown]
+  redirect: [url: string]
+  refresh: []
+  /** Once, and last. The reason, when it was not closed here by `close()`. */
+  closed: [reason?: Error]
+}
+
+/**
+ * A connection with packets, the same on both sides.
+ *
+ * @example
+ * const socket = new PacketSocket(client.socket.connect('game'), packets)
+ * const { x, y } = await socket.send(['Where', { id: 7 }])
+ * socket.post(['Slap', { why: 'late' }])
+ */
+export declare class PacketSocket<M extends Packets = any> extends PacketEmitter<PacketSocketEvents> {
+  /**
+   * @throws {PacketError} `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_ARG_VALUE"` · `"ERR_UNKNOWN_OPTION"` ·
+   *   `"ERR_OUT_OF_RANGE"`
+   */
+  constructor(
+    socket: ConatSocketClient | ServerSocket | PacketLink,
+    registry: PacketRegistry<M>,
+    options?: PacketSocketOptions,
+  )
+  readonly id: string
+  readonly link: PacketLink
+  /** `socketId`, `server`, `intercom`, `signal` (aborted when the socket closes), and what `context` returned. Yours to add to. */
+  readonly req: Record<string, any>
+  /**
+   * Sends a packet, and resolves with its answer: undefined, too, says that it was accepted. Never throws, and always
+   * settles. A rejection that is not looked at is only the event `sendError`.
+   *
+   * @throws {PacketError} `"ERR_PACKET_UNKNOWN"` · `"ERR_PACKET_ENCODE"` · `"ERR_PACKET_TOO_LARGE"` · `"ERR_PACKET_TIMEOUT"` ·
+   *   `"ERR_PACKET_ABORTED"` · `"ERR_PACKET_CLOSED"` · `"ERR_PACKET_BUSY"` too much waits · `"ERR_PACKET_UNSUPPORTED"` the
+   *   other side lacks it, or has one that cannot be read · `"ERR_PACKET_MALFORMED"` the answer is · a number: what the
+   *   other side said, 403 wrong direction, 429 too many at once, 500 it failed
+   * @throws {ValidationError} the other side threw it
+   */
+  send<P extends PacketInstance>(packet: P, options?: SendOptions): Promise<ResultOf<P>>
+  send<K extends keyof WithDefaults<M> & string>(
+    packet: readonly [K, DataOfClass<WithDefaults<M>[K]>?],
+    options?: SendOptions,
+  ): Promise<ResultOfClass<WithDefaults<M>[K]>>
+  /**
+   * Sends a packet that is not answered. Returns whether there is room for more; else wait for `waitUntilWritable()`.
+   *
+   * @throws {PacketError} `"ERR_PACKET_UNKNOWN"` · `"ERR_PACKET_ENCODE"` · `"ERR_PACKET_TOO_LARGE"` · `"ERR_PACKET_CLOSED"` ·
+   *   `"ERR_PACKET_BUSY"` over `limits.queueBytes` wait
+   */
+  post(packet: Dehydrated<M> | PacketInstance): boolean
+  /** Resolves when there is room for more, or the socket is closed. */
+  waitUntilWritable(): Promise<void>
+  /**
+   * Answers packets of a class; the class's own `validate` runs before. Wins over a handler of the server.
+   * Returns what takes it out again.
+   *
+   * @throws {PacketError} `"ERR_PACKET_HANDLED"` this socket has one · `"ERR_PACKET_UNKNOWN"`
+   */
+  handle<C extends PacketClass>(
+    Class: C,
+    handler: Handler<C> | { validate?: ValidatorOf<C>; respond?: Handler<C> },
+  ): () => void
+  /** Adds a layer, behind those of the server. */
+  use(layer: Layer): this
+  /** Joins a room of the server. @throws {PacketError} `"ERR_PACKET_UNSUPPORTED"` it is not of a server */
+  join(room: string): void
+  leave(room: string): void
+  readonly rooms: readonly string[]
+  /** Closes: what was sent still goes, calls reject with `"ERR_PACKET_CLOSED"`. Resolves when it is closed; never rejects. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** Refuses packets of a class by throwing. */
+export type ValidatorOf<C> = (
+  packet: C extends abstract new (...args: any) => infer P ? P : PacketInstance,
+  socket: PacketSocket<any>,
+) => void | Promise<void>
+
+/** How a server is made. */
+export interface PacketServerOptions extends Omit<PacketSocketOptions, 'role'> {
+  /** Makes a link of each connection. @default `overSocket` */
+  link?(socket: any): PacketLink
+  /** What sends to all nodes reaches: servers with the same channel. @default the subject of the fabric's server, else '' */
+  channel?: string
+}
+
+/** The events of a server and what listeners get. */
+export interface PacketServerEvents {
+  connection: [socket: PacketSocket<any>]
+  /** What was sent to all nodes did not leave this one. */
+  sendError: [error: Error, packet: unknown]
+}
+
+/**
+ * Makes a `PacketSocket` of each connection of a server.
+ *
+ * @example
+ * const server = new PacketServer(client.socket.listen('game'), packets)
+ * server.handle(Where, ({ data }) => positions.get(data.id))
+ * server.on('connection', socket => socket.join('lobby'))
+ * server.to('lobby').send(['Slap'])
+ */
+export declare class PacketServer<M extends Packets = any> extends PacketEmitter<PacketServerEvents> {
+  /**
+   * @param source Emits `connection` (one of node:tls `secureConnection`): a socket server of the fabric, or with
+   *   `options.link` any other. It stays yours.
+   * @throws {PacketError} as PacketSocket
+   */
+  constructor(
+    source: {
+      on(name: any, listener: (...args: any[]) => void): unknown
+      off(name: any, listener: (...args: any[]) => void): unknown
+    },
+    registry: PacketRegistry<M>,
+    options?: PacketServerOptions,
+  )
+  /** The open sockets by id. */
+  readonly sockets: ReadonlyMap<string, PacketSocket<M>>
+  /** Packets of other nodes that this one could not pass on, because its registry differs. */
+  readonly rejected: number
+  /** Answers packets of a class on all sockets. @throws {PacketError} `"ERR_PACKET_HANDLED"` · `"ERR_PACKET_UNKNOWN"` */
+  handle<C extends PacketClass>(
+    Class: C,
+    handler: Handler<C> | { validate?: ValidatorOf<C>; respond?: Handler<C> },
+  ): () => void
+  /** Adds a layer to all sockets. */
+  use(layer: Layer): this
+  /**
+   * Posts a packet to all sockets; with an intercom to those of all nodes. A socket whose queue is full misses it, and
+   * emits `sendError`.
+   *
+   * @param options.local Only to the sockets of this node. @default false
+   * @throws {PacketError} `"ERR_PACKET_UNKNOWN"` · `"ERR_PACKET_ENCODE"` · `"ERR_PACKET_TOO_LARGE"`
+   */
+  send(packet: Dehydrated<M> | PacketInstance, options?: { local?: boolean }): void
+  /** The same for the sockets in a room. */
+  to(room: string): { send(packet: Dehydrated<M> | PacketInstance, options?: { local?: boolean }): void }
+  /** Takes no more connections and closes the sockets. The source stays open. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/**
+ * Refuses a packet: the other side's `send` rejects with the same payload.
+ *
+ * @param payload A string is the reason, with the code 400. Without a payload it is an error like all others.
+ * @example
+ * throw new ValidationError({ code: 404, reason: 'no such unit' })
+ */
+export declare class ValidationError extends Error {
+  constructor(payload?: { code: number; reason: string; [more: string]: unknown } | string, message?: string)
+  readonly payload: any
+  readonly code: number
+  readonly reason: string
+  /** The name of the packet, on the side that sent it. */
+  readonly packet?: string
+}
+
 /** Every error of packets. */
 export declare class PacketError extends Error {
   private constructor()
-  /** `"ERR_PACKET_…"`, see docs/errors.md; a number for what the other side said. */
+  /** `"ERR_PACKET_…"`, see docs/reference/errors.md; a number for what the other side said. */
   readonly code: string | number
   /** In short what is wrong. */
   readonly reason: string
+  /** The payload of a `ValidationError` that refused a post. */
+  readonly payload?: unknown
   /** The name of the packet. */
   readonly packet?: string
   /** Where in the value: `at.x`, `u[1].hp`; empty for the whole. */

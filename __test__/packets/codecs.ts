@@ -1,7 +1,7 @@
 // The two ways to a codec, of which each behaviour is tested: with generated code, and interpreted.
 import type { CodecOptions } from 'selvedge/packets'
-import { SchemaCodec } from '../../lib/packets/codec'
-import { parseSchema } from '../../lib/packets/schema'
+import { SchemaCodec } from '../../lib/packets/codec/codec'
+import { parseSchema } from '../../lib/packets/codec/schema'
 
 export type Way = 'generated' | 'interpreted'
 export const WAYS: readonly Way[] = ['generated', 'interpreted']

@@ -1,9 +1,9 @@
 // Generated code and the interpreter: the same bytes, results and errors, of what fits and of what does not.
 import { isDeepStrictEqual } from 'node:util'
-import type { Coder, CoderOptions } from '../../lib/packets/coder'
-import { generate } from '../../lib/packets/generate'
-import { interpret } from '../../lib/packets/interpret'
-import { parseSchema } from '../../lib/packets/schema'
+import type { Coder, CoderOptions } from '../../lib/packets/codec/coder'
+import { generate } from '../../lib/packets/codec/generate'
+import { interpret } from '../../lib/packets/codec/interpret'
+import { parseSchema } from '../../lib/packets/codec/schema'
 import { type Dice, dice } from '../support/dice'
 import { codecOf, hex, outcome, WAYS } from './codecs'
 import { randomSchema, randomValue } from './random-schemas'

@@ -34,7 +34,6 @@ describe.each(WAYS)('a codec that is %s', way => {
     ['a date of nothing', bytes('c7000d')],
     ['a time of three bytes', bytes('c703ff010101')],
   ])('refuses %s', (_, value) => {
-    const start = performance.now()
     const told = outcome(() =>
       codecOf(way, 'packed', { limits: { packetBytes: 1 << 24 } }).decode(framed(value)),
     )
@@ -43,8 +42,6 @@ describe.each(WAYS)('a codec that is %s', way => {
       path: '',
       message: expect.stringMatching(/^packed: /),
     })
-    // That what a header claims is not made room for shows in the memory, which this bounds a hundredfold.
-    expect(performance.now() - start).toBeLessThan(5000)
   })
 
   const cyclic: unknown[] = []

@@ -1,8 +1,8 @@
 // Which schemas there are, what is wrong with the others, and their fingerprints.
 import { createHash } from 'node:crypto'
-import { compileSchema } from '../../lib/packets/codec'
-import { canonical, parseSchema } from '../../lib/packets/schema'
-import { fingerprint } from '../../lib/packets/sha256'
+import { compileSchema } from '../../lib/packets/codec/codec'
+import { canonical, parseSchema } from '../../lib/packets/codec/schema'
+import { fingerprint } from '../../lib/packets/codec/sha256'
 import { dice } from '../support/dice'
 import { outcome } from './codecs'
 

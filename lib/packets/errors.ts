@@ -44,7 +44,10 @@ export function badSchema(path: string, problem: string): PacketError {
 }
 
 /** Returns the error of an option that is wrong. */
-export function badOption(message: string, code: 'ERR_UNKNOWN_OPTION' | 'ERR_OUT_OF_RANGE'): PacketError {
+export function badOption(
+  message: string,
+  code: 'ERR_UNKNOWN_OPTION' | 'ERR_OUT_OF_RANGE' | 'ERR_INVALID_ARG_TYPE' | 'ERR_INVALID_ARG_VALUE',
+): PacketError {
   return new PacketError(message, code)
 }
 
@@ -61,5 +64,64 @@ export function shown(value: unknown): string {
   return ArrayBuffer.isView(value) ? 'bytes' : 'an object'
 }
 
+/** Returns the text of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : shown(error)) || 'error'
+}
+
+/** Throws what code of the user threw where nothing of ours breaks: as an uncaught exception. */
+export function throwAsync(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}
+
 /** Characters of a value that an error's text repeats. */
 const MAX_SHOWN = 40
+
+/** What a peer is told that a packet was refused for. */
+export interface ValidationPayload {
+  code: number
+  reason: string
+  [more: string]: unknown
+}
+
+/** Refuses a packet; the other side's `send` rejects with the same. */
+export class ValidationError extends Error {
+  readonly payload: any
+  readonly code: number
+  readonly reason: string
+  declare readonly packet?: string
+
+  constructor(payload?: ValidationPayload | string, message?: string, packet?: string) {
+    const said = typeof payload === 'string' ? { code: 400, reason: payload } : payload
+    const { code, reason } = codeAndReason(said)
+    super(message ?? reason)
+    this.payload = said
+    this.code = code
+    this.reason = reason
+    if (packet !== undefined) this.packet = packet
+  }
+}
+
+Object.defineProperty(ValidationError.prototype, 'name', {
+  value: 'ValidationError',
+  configurable: true,
+  writable: true,
+})
+
+/** Payloads of strangers may be anything. */
+function codeAndReason(payload: unknown): { code: number; reason: string } {
+  const { code, reason } = (
+    typeof payload === 'object' && payload !== null ? payload : {}
+  ) as Partial<ValidationPayload>
+  return {
+    code: typeof code === 'number' ? code : 500,
+    reason: typeof reason === 'string' ? reason : 'error',
+  }
+}
+
+/** Returns the error of a packet that is not in the registry. */
+export function unknownPacket(what: string): PacketError {
+  return new PacketError(`no packet ${what}`, 'ERR_PACKET_UNKNOWN')
+}

@@ -1,3 +1,11 @@
 // `selvedge/packets`, by name. The contract with its documentation is types/packets.d.ts.
-export { compileSchema, packed } from './codec'
-export { PacketError } from './errors'
+export { compileSchema, packed } from './codec/codec'
+export { Emitter as PacketEmitter } from './emitter'
+export { PacketError, ValidationError } from './errors'
+export { overSocket } from './link/over-socket'
+export { Bundle, Redirect, Refresh } from './registry/defaults'
+export { Packer, Packet } from './registry/packet'
+export { PacketRegistry } from './registry/registry'
+export { PacketSubscription } from './registry/subscription'
+export { PacketServer } from './socket/packet-server'
+export { PacketSocket } from './socket/packet-socket'

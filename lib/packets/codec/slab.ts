@@ -1,6 +1,7 @@
 // Memory for encoded packets: cut off a slab piece by piece, and never used again.
+
+import { PacketError } from '../errors'
 import { type Coder, NO_ROOM } from './coder'
-import { PacketError } from './errors'
 import { allocate, MAX_UNIT_BYTES } from './text'
 
 /** Bytes of a slab. What is larger gets memory of its own. */
@@ -31,6 +32,23 @@ export function encodeWith(coder: Coder, value: unknown, limit: number): Uint8Ar
     isBusy = false
   }
   return encodeAlone(coder, value, limit, SLAB_BYTES * 4)
+}
+
+/** Returns memory that nothing else will touch; what of it was not used can be given back. */
+export function cut(size: number): Uint8Array {
+  if (isBusy || size > SLAB_BYTES / 4) return allocate(size)
+  if (slab.length - used < size) {
+    slab = allocate(SLAB_BYTES)
+    used = 0
+  }
+  used += size
+  return new Uint8Array(slab.buffer, slab.byteOffset + used - size, size)
+}
+
+/** Takes the end of what was cut last back: only `length` bytes of it were used. */
+export function giveBack(bytes: Uint8Array, length: number): void {
+  const end = bytes.byteOffset + bytes.length - slab.byteOffset
+  if (!isBusy && bytes.buffer === slab.buffer && end === used) used -= bytes.length - length
 }
 
 function take(end: number, limit: number): Uint8Array {

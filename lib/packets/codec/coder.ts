@@ -1,5 +1,5 @@
 // What turns values of one schema into bytes and back. There are two: interpreted, and generated, with the same results.
-import { PacketError } from './errors'
+import { PacketError } from '../errors'
 import { pathOf } from './path'
 
 /** What a coder needs to know beside its schema. */

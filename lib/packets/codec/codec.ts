@@ -1,9 +1,9 @@
 // One schema compiled: the codec of `compileSchema`, and of every packet.
-import type { Codec, CodecOptions, DataOf, PackedType, Schema } from '../../types/packets'
+import type { Codec, CodecOptions, DataOf, PackedType, Schema } from '../../../types/packets'
+import { limitsWith } from '../limits'
 import { type Coder, type CoderOptions, malformed } from './coder'
 import { generate } from './generate'
 import { interpret } from './interpret'
-import { limitsWith } from './limits'
 import { canonical, type Node, parseSchema } from './schema'
 import { fingerprint } from './sha256'
 import { encodeWith, tooLarge } from './slab'
@@ -13,7 +13,7 @@ export class SchemaCodec {
   readonly node: Node
   readonly minBytes: number
   readonly canonical: string
-  readonly #coder: Coder
+  readonly coder: Coder
   readonly #maxBytes: number
   #fingerprint: string | undefined
 
@@ -30,7 +30,7 @@ export class SchemaCodec {
     this.minBytes = node.least
     this.canonical = canonical(node)
     this.#maxBytes = limits.packetBytes
-    this.#coder = (generated ? generate(node, coderOptions, interpreter) : undefined) ?? interpreter
+    this.coder = (generated ? generate(node, coderOptions, interpreter) : undefined) ?? interpreter
   }
 
   get fingerprint(): string {
@@ -38,13 +38,13 @@ export class SchemaCodec {
   }
 
   encode(value: unknown): Uint8Array {
-    return encodeWith(this.#coder, value, this.#maxBytes)
+    return encodeWith(this.coder, value, this.#maxBytes)
   }
 
   decode(bytes: Uint8Array): unknown {
     if (!(bytes instanceof Uint8Array)) throw malformed([], 0, 'no bytes')
     if (bytes.length > this.#maxBytes) throw tooLarge(this.#maxBytes)
-    return this.#coder.read(bytes, 0, bytes.length)
+    return this.coder.read(bytes, 0, bytes.length)
   }
 }
 

@@ -1,5 +1,5 @@
 // Schemas as the user writes them, checked and turned into a tree; and their canonical text. Makes no code of them.
-import { badSchema, shown } from './errors'
+import { badSchema, shown } from '../errors'
 import { keyPath } from './path'
 
 /** The types by their canonical names, with the least bytes that a value takes. */

@@ -1,7 +1,8 @@
 // Encodes and decodes by walking over the schema's tree. For schemas of strangers, for pages that may not generate code,
 // and for whoever must say what is wrong: generated code only knows that something is.
+
+import { PacketError, shown } from '../errors'
 import { type Coder, type CoderOptions, encodeError, isBytes, isList, malformed, NO_ROOM } from './coder'
-import { PacketError, shown } from './errors'
 import { pack, unpack } from './packed'
 import { pathOf } from './path'
 import { RANGES, takesNaN, WIDTHS } from './scalars'

@@ -1,0 +1,126 @@
+// The ways to connect packets: each behaviour is tested over all of them. A test that leaves something open fails.
+import { EventEmitter, once } from 'node:events'
+import { type Client, type ConatServer, connect, init } from 'selvedge'
+import {
+  type PacketLink,
+  type PacketRegistry,
+  PacketServer,
+  type PacketServerOptions,
+  PacketSocket,
+  type PacketSocketOptions,
+} from 'selvedge/packets'
+import { linkPair } from './memory-link'
+
+/** How connections are made. */
+interface Transport {
+  /** What a PacketServer takes. */
+  listen(): Promise<{ source: EventEmitter; link?: (socket: any) => PacketLink }>
+  /** What a PacketSocket takes. */
+  dial(): Promise<any>
+  close(): Promise<void>
+}
+
+class MemoryTransport implements Transport {
+  readonly #source = new EventEmitter()
+
+  async listen() {
+    return { source: this.#source, link: (link: PacketLink) => link }
+  }
+
+  async dial() {
+    const [left, right] = linkPair()
+    this.#source.emit('connection', right)
+    return left
+  }
+
+  async close() {}
+}
+
+class FabricTransport implements Transport {
+  #broker: ConatServer | undefined
+  readonly #clients: Client[] = []
+
+  constructor(readonly isInProcess: boolean) {}
+
+  async listen() {
+    this.#broker = init(this.isInProcess ? { port: null } : { port: 0, host: '127.0.0.1' })
+    await this.#broker.waitUntilReady()
+    const source = this.#client().socket.listen('packets')
+    await source.waitUntilReady()
+    return { source }
+  }
+
+  async dial() {
+    return this.#client().socket.connect('packets')
+  }
+
+  async close() {
+    await Promise.all(this.#clients.map(client => client.close()))
+    await this.#broker?.close()
+  }
+
+  #client(): Client {
+    const address = `http://127.0.0.1:${this.#broker!.address()?.port}`
+    const client = this.isInProcess ? this.#broker!.client() : connect({ address, noCache: true })
+    this.#clients.push(client)
+    return client
+  }
+}
+
+const TRANSPORTS: Readonly<Record<string, () => Transport>> = {
+  memory: () => new MemoryTransport(),
+  'fabric in process': () => new FabricTransport(true),
+  'fabric over TCP': () => new FabricTransport(false),
+}
+
+/** A server of packets, and sockets that connect to it. */
+export class Stage {
+  server!: PacketServer
+  #transport: Transport | undefined
+  readonly #unhandled: unknown[] = []
+
+  constructor(readonly makeTransport: () => Transport) {}
+
+  async listen(registry: PacketRegistry<any>, options: PacketServerOptions = {}): Promise<PacketServer> {
+    this.#transport = this.makeTransport()
+    const { source, link } = await this.#transport.listen()
+    this.server = new PacketServer(source, registry, { ...options, ...(link && { link }) })
+    return this.server
+  }
+
+  /** A new connection: the side that connected, and the server's. */
+  async connect(registry: PacketRegistry<any>, options?: PacketSocketOptions) {
+    const connection = once(this.server as unknown as EventEmitter, 'connection')
+    const socket: PacketSocket = new PacketSocket(await this.#transport!.dial(), registry, options)
+    const [server] = (await connection) as [PacketSocket]
+    return { socket, server }
+  }
+
+  async open(): Promise<void> {
+    process.on('unhandledRejection', this.#handleUnhandled)
+  }
+
+  async close(): Promise<void> {
+    await this.server?.close()
+    await this.#transport?.close()
+    await new Promise(setImmediate)
+    process.off('unhandledRejection', this.#handleUnhandled)
+    expect(this.#unhandled.splice(0)).toEqual([])
+  }
+
+  readonly #handleUnhandled = (reason: unknown): void => {
+    this.#unhandled.push(reason)
+  }
+}
+
+/** Runs the tests that `define` defines over every way to connect. */
+export function describeWays(name: string, define: (stage: Stage) => void): void {
+  for (const [way, make] of Object.entries(TRANSPORTS)) {
+    describe(`${name}, ${way}`, () => {
+      const stage = new Stage(make)
+      beforeEach(() => stage.open())
+      afterEach(() => stage.close())
+      define(stage)
+    })
+  }
+}
