@@ -4,7 +4,7 @@ import { errorFrom, type Failure } from '../values/failure'
 type Pulled<T> = { value: T } | Failure | undefined
 type Resolve<T> = (pulled: Pulled<T>) => void
 
-/** Compacting the taken part of the list costs its length, so it is done when it pays. */
+/** The consumed part of the list is cut off when it is this long, since that costs its length. */
 const COMPACT_AT = 1024
 
 export class AsyncQueue<T> {
@@ -14,7 +14,7 @@ export class AsyncQueue<T> {
   #ended = false
   #failure: Failure | undefined
 
-  /** Items that nobody has pulled yet. */
+  /** Items that have not been pulled yet. */
   get length(): number {
     return this.#items.length - this.#head
   }
@@ -23,7 +23,7 @@ export class AsyncQueue<T> {
     return this.#ended
   }
 
-  /** Whether the item went to somebody who waits, and not into the queue. */
+  /** Adds an item. Returns whether a pull was waiting for it. */
   push(value: T): boolean {
     const pull = this.#pulls.shift()
     if (pull === undefined) {
@@ -34,7 +34,7 @@ export class AsyncQueue<T> {
     return true
   }
 
-  /** The next item, if there is one now. */
+  /** Returns the next item, if there is one now. */
   take(): T | undefined {
     if (this.#head === this.#items.length) return undefined
     const item = this.#items[this.#head] as T
@@ -47,7 +47,7 @@ export class AsyncQueue<T> {
     return item
   }
 
-  /** Rejects once when the queue was ended with a failure. */
+  /** Returns the next item, or waits for it. Rejects once if the queue was ended with a failure. */
   async next(): Promise<IteratorResult<T, undefined>> {
     const item = this.take()
     if (item !== undefined) return { value: item, done: false }
@@ -57,7 +57,7 @@ export class AsyncQueue<T> {
     throw errorFrom(pulled)
   }
 
-  /** Nothing comes any more; what is queued can still be pulled. */
+  /** Ends the queue; queued items can still be pulled. */
   end(failure?: Failure): void {
     if (this.#ended) return
     this.#ended = true

@@ -1,4 +1,5 @@
-// Promises of `send`: each settles when the other side has handled its message, or never will.
+// Promises of `send`: each settles when the other side has handled its message, or it is known that it never
+// will.
 
 import { release, retain } from '../engine/process-ref'
 import type { Failure } from '../values/failure'
@@ -18,13 +19,13 @@ export class Deliveries {
     return new Promise(settle => this.#waiting.push({ seq, settle }))
   }
 
-  /** So many messages have been handled. */
+  /** Resolves the promises of the messages up to this total, which have been handled. */
   settle(handled: number): void {
     const rest = this.#waiting.findIndex(({ seq }) => seq > handled)
     this.#end(this.#waiting.splice(0, rest < 0 ? this.#waiting.length : rest), undefined)
   }
 
-  /** Nothing will be known of the others. */
+  /** Settles all others: nothing more will be known of them. */
   fail(failure: Failure): void {
     this.#end(this.#waiting.splice(0), failure)
   }

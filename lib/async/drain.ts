@@ -1,4 +1,4 @@
-// An orderly stop: nothing new, what is there comes to its end, spread over time, within a deadline.
+// An orderly stop: accepts nothing new, lets what exists finish, spread over time, until a deadline.
 import type { DrainOptions } from '../../index'
 import { checkOptions, isDuration, isTimeout, type ShapeOf } from '../values/option-checks'
 
@@ -6,7 +6,7 @@ const DRAIN_SHAPE: ShapeOf<DrainOptions> = { deadline: isTimeout, spread: isDura
 const DEFAULT_DEADLINE = 10_000
 const DEFAULT_SPREAD = 1000
 
-/** A drain that happens once, whoever asks for it, and is waited for by all of them. */
+/** A drain that happens once; all callers wait for the same one. */
 export class DrainOnce {
   #running: Promise<void> | undefined
 
@@ -14,7 +14,7 @@ export class DrainOnce {
     return this.#running !== undefined
   }
 
-  /** Checks the options of every call; the first one's count. */
+  /** Starts the drain, or joins it. The options of every call are checked; those of the first count. */
   run(options: DrainOptions | undefined, act: (drain: Drain) => Promise<void>): Promise<void> {
     const drain = new Drain(options)
     this.#running ??= act(drain)
@@ -22,7 +22,7 @@ export class DrainOnce {
   }
 }
 
-/** What one drain has left of its time. */
+/** The remaining time of one drain. */
 export class Drain {
   readonly spread: number
   readonly #until: number
@@ -34,12 +34,12 @@ export class Drain {
     this.spread = Math.max(0, Math.min(options?.spread ?? DEFAULT_SPREAD, deadline))
   }
 
-  /** Milliseconds until the deadline: at least one, so that it can be waited for. */
+  /** Returns the milliseconds until the deadline, at least 1. */
   get left(): number {
     return Math.max(1, this.#until - Date.now())
   }
 
-  /** Does something with each of `items`, at times spread evenly over the first part of the time; waits for all of it. */
+  /** Calls `act` with each of `items`, spread evenly over the first part of the time, and waits for all. */
   async spreadOver<T>(items: readonly T[], act: (item: T) => Promise<unknown>): Promise<void> {
     const pause = this.spread / Math.max(1, items.length)
     const started = items.map(async (item, index) => {

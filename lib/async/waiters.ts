@@ -1,4 +1,4 @@
-// Promises for something that happens to an object once, several or never: ready, drained, closed.
+// Promises for what happens to an object once, repeatedly or never: ready, drained, closed.
 
 import { release, retain } from '../engine/process-ref'
 import { type Failure, timeoutFailure } from '../values/failure'
@@ -18,7 +18,7 @@ export class Waiters {
       const settle: Settle = failure => {
         clearTimeout(timer)
         waiting.delete(settle)
-        // Sockets are many, and wait once: the table goes with the last of them.
+        // There are many sockets, and each waits once: the table is dropped with the last waiter.
         if (waiting.size === 0 && this.#waiting === waiting) this.#waiting = undefined
         release()
         resolve(failure)

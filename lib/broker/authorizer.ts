@@ -1,4 +1,4 @@
-// Who connects, and what they may do: calls the application's callbacks, within a time, and answers the engine.
+// Authentication and permissions: calls the application's callbacks, with a timeout, and answers the engine.
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { ServerOptions, SystemAccounts, Visitor, VisitorCertificate } from '../../index'
 
@@ -22,7 +22,7 @@ const MAX_ERROR_TEXT = 1000
 const MAX_CODE = 0xffff
 const NO_CODE = 0xffffffff
 
-/** The callbacks of one broker. Nothing that they do gets out of here but an answer. */
+/** The callbacks of one broker. Whatever they do, the engine gets exactly one answer. */
 export class Authorizer {
   readonly #broker: number
   readonly #getUser: Callbacks['getUser']
@@ -30,7 +30,7 @@ export class Authorizer {
   readonly #accounts: SystemAccounts | undefined
   readonly #options: AuthorizerOptions
   readonly #failed: (error: unknown, callback: 'getUser' | 'isAllowed') => void
-  /** What `getUser` said, by connection: `isAllowed` gets the same object. */
+  /** The results of `getUser` by connection: `isAllowed` gets the same object. */
   readonly #users = new Map<number, unknown>()
   readonly #timers = new Set<NodeJS.Timeout>()
   #isStopped = false
@@ -49,7 +49,7 @@ export class Authorizer {
     if (password !== undefined) this.#accounts = { sys: { password, user: { hub_id: 'system' } } }
   }
 
-  /** Connections that it remembers the user of. */
+  /** The number of connections whose user it remembers. */
   get size(): number {
     return this.#users.size
   }
@@ -65,7 +65,7 @@ export class Authorizer {
     else if (kind === ASKED_PERMISSION) this.#askPermission(question, connection, event)
   }
 
-  /** Nobody waits for an answer any more. */
+  /** Stops: no answer is needed any more. */
   stop(): void {
     this.#isStopped = true
     for (const timer of this.#timers) clearTimeout(timer)
@@ -74,7 +74,7 @@ export class Authorizer {
   }
 
   #askUser(question: commands.Question, connection: number, text: string): void {
-    // Until the answer is there `null` stands for the user: it is taken out when the connection is gone.
+    // `null` stands for the user until there is an answer; removed when the connection is gone.
     this.#users.set(connection, null)
     const visitor = visitorOf(text)
     // A copy, so that a callback cannot change the password for the others.
@@ -90,7 +90,7 @@ export class Authorizer {
   #admit(question: commands.Question, connection: number, user: unknown): void {
     let text: string
     try {
-      // A forgotten `return` is nobody's identity.
+      // A forgotten `return` must not sign anybody in.
       const found = JSON.stringify(user)
       if (found === undefined) throw TypeError(`getUser must give JSON, got ${typeof user}`)
       text = found
@@ -139,7 +139,7 @@ export class Authorizer {
     }
   }
 
-  /** Calls, and hears one answer: what it returns, what its promise comes to, or that the time is over. */
+  /** Calls a callback, and passes on one outcome: its result, that of its promise, or a timeout. */
   #settle(
     call: () => unknown,
     timeout: number,
@@ -178,7 +178,7 @@ export class Authorizer {
   }
 }
 
-/** Who one is if the application does not say: nobody, or the system for who has its password. */
+/** The default `getUser`: `null`, or the system user for those who have its password. */
 function standardUser(visitor: Visitor, accounts: SystemAccounts | undefined): unknown {
   const given = cookieOf(visitor.handshake.headers.cookie, 'sys')
   if (accounts?.sys === undefined || given === undefined) return null
@@ -194,7 +194,7 @@ function cookieOf(header: string | undefined, name: string): string | undefined 
   return undefined
 }
 
-/** Takes the same time wherever the difference is. */
+/** Compares in constant time. */
 function isSame(a: string, b: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(a), digest(b))
@@ -212,7 +212,7 @@ function visitorOf(text: string): Visitor {
     const known = joined.get(name)
     joined.set(name, known === undefined ? value : `${known}${name === 'cookie' ? ';' : ','} ${value}`)
   }
-  // `fromEntries` defines own properties: a header `__proto__` is one like the others.
+  // `fromEntries` defines own properties, even for a header `__proto__`.
   return { id, handshake: { headers: Object.fromEntries(joined), address, certificate } }
 }
 
@@ -229,7 +229,7 @@ function isThenable(value: object): boolean {
   }
 }
 
-/** What a stranger is told of an error. */
+/** Returns what a client is told of an error. */
 export function textOf(error: unknown): string {
   try {
     const text = error instanceof Error ? error.message : String(error)

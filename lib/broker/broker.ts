@@ -58,9 +58,9 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   #system: SystemService | undefined
   #own: Client | undefined
   #address: ServerAddress | null = null
-  /** The engine is ready for visitors. */
+  /** The engine accepts connections. */
   #isOpen = false
-  /** The HTTP server is, or has failed. */
+  /** The HTTP server listens, or has failed. */
   #isListening = false
   #isGone = false
   #isWarned = false
@@ -134,7 +134,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     return views.revalidate(this.#handle, ids)
   }
 
-  /** Whether somebody listens, at the latest when the time is over. */
+  /** Resolves with whether there are subscribers, at the latest after `timeout`. */
   async waitForInterest(
     subject: string,
     timeout: number = defaults.interest,
@@ -149,7 +149,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     }
   }
 
-  /** Where it listens; `null` before `ready` and without a port. */
+  /** Returns where it listens; `null` before `ready` and without a port. */
   address(): ServerAddress | null {
     return this.#attachment && this.state === 'ready' ? this.#attachment.address() : this.#address
   }
@@ -160,7 +160,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     if (failure !== null) throw errorFrom(failure)
   }
 
-  /** A new client of this broker, inside the process. */
+  /** Returns a new client of this broker, inside the process. */
   client(options: ConnectOptions = {}): Client {
     return new Client(options, this.#handle)
   }
@@ -175,12 +175,12 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     await this.#system?.confirmed()
   }
 
-  /** `drain()` was called. */
+  /** Whether `drain()` was called. */
   get draining(): boolean {
     return this.#drainOnce.isStarted
   }
 
-  /** Lets nobody in any more, sends everybody to another broker, and closes when all have gone or the time is over. */
+  /** Accepts no more connections, disconnects all, and closes when they have gone or at the deadline. */
   async drain(options?: DrainOptions): Promise<void> {
     await this.#drainOnce.run(options, drain => this.#drain(drain))
   }
@@ -188,7 +188,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   async close(): Promise<void> {
     if (this.state !== 'closed') {
       const own = this.#own?.close()
-      // What was written before goes out before.
+      // What was written before leaves first.
       flush()
       native.brokerClose(this.#handle)
       this.#beginClose(closedFailure(`server '${this.id}'`))
@@ -228,7 +228,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     })
   }
 
-  /** Who is not let in by `getUser` is told so; who is denied by a broken `isAllowed` hears nothing of what is broken. */
+  /** Warns, once, of a failing `isAllowed`: its client does not learn why, as it does of a failing `getUser`. */
   #warnOf(callback: 'getUser' | 'isAllowed', error: unknown): void {
     if (callback === 'getUser' || this.#isWarned) return
     this.#isWarned = true
@@ -236,7 +236,9 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     process.emitWarning(text, { code: 'SELVEDGE_CALLBACK_FAILED' })
   }
 
-  /** A client that may do everything, for what the broker itself does. It does not keep the process alive. */
+  /**
+   * Returns a client without restrictions, for the broker's own services. It does not keep the process alive.
+   */
   #ownClient(): Client {
     this.#own ??= new Client({}, this.#handle, true).unref()
     return this.#own
@@ -295,7 +297,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     this.#ref.set(false)
     this.#closed.settle()
     const reason: FabricError | undefined = failure && errorFrom(failure)
-    // As Node's servers do: a broker that could not start and that nobody watches must not fail in silence.
+    // As Node's servers do: if nothing listens, a broker that cannot start must not fail silently.
     if (!this.emit('closed', reason) && reason !== undefined && !isNoticed) throw reason
   }
 }

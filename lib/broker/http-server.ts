@@ -1,4 +1,4 @@
-// A broker behind an HTTP server of the application's: the connections that ask for it cross into the engine, byte by byte.
+// A broker behind the application's HTTP server: passes its upgraded connections to the engine.
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
@@ -12,10 +12,10 @@ import type { ServerAddress } from './options'
 
 type AnyHttpServer = HttpServer | HttpsServer
 
-/** Bytes that the engine has not taken yet before a socket is read no more, and again. */
+/** Bytes queued for the engine above which a socket is paused, and below which it is resumed. */
 const PAUSE_AT = 1024 * 1024
 const RESUME_AT = PAUSE_AT / 2
-/** How long a socket may take to send what was said last, ms. */
+/** Milliseconds that a socket may take to send its last bytes. */
 const CLOSE_TIMEOUT = 1000
 
 /** The upgrades of one server for one broker. */
@@ -39,7 +39,7 @@ export class Attachment {
     return address
   }
 
-  /** Calls back once: when the server listens, or cannot. */
+  /** Calls back once, when the server listens or has failed. */
   whenListening(done: (failure?: Failure) => void): void {
     const { server } = this
     if (server.listening) {
@@ -58,7 +58,7 @@ export class Attachment {
     server.once('error', failed)
   }
 
-  /** Takes no more; resolves when nobody is left. */
+  /** Accepts no more upgrades; resolves when no connection is left. */
   async detach(): Promise<void> {
     this.server.off('upgrade', this.#handleUpgrade)
     if (this.#connections.size === 0) return
@@ -69,7 +69,7 @@ export class Attachment {
 
   #handleUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
     if (trimmed((request.url ?? '').split('?', 1)[0] as string) !== this.#path) {
-      // With nobody else to ask, Node.js would leave the socket open for ever.
+      // Without another listener, Node.js would leave the socket open for ever.
       if (this.server.listenerCount('upgrade') === 1) socket.end(NOT_FOUND, () => socket.destroy())
       return
     }
@@ -84,12 +84,12 @@ export class Attachment {
 const NOT_FOUND =
   'HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: 9\r\n\r\nnot found'
 
-/** One socket, and the pipe that it goes through. */
+/** One socket, and the engine's pipe for it. */
 class Connection implements Target {
   readonly client: number = nextHandle()
-  /** Brought, and not taken yet. */
+  /** Bytes passed to the engine that it has not read yet. */
   #brought = 0
-  /** Given to the socket while it was full. */
+  /** Bytes written to the socket while it was full. */
   #unwritten = 0
 
   constructor(
@@ -102,7 +102,7 @@ class Connection implements Target {
     route(this.client, this)
     socket.setTimeout(0)
     socket.setNoDelay(true)
-    // What breaks it also closes it.
+    // Every error also emits `close`.
     socket.on('error', () => {})
     socket.once('close', () => {
       native.pipeEnd(this.client, false)
@@ -155,7 +155,7 @@ class Connection implements Target {
   }
 
   #end(): void {
-    // What still comes is nothing to anybody; unread it would reset the connection, and take what was said last with it.
+    // Reads and discards the rest: unread data would reset the connection, and its last bytes would be lost.
     this.socket.removeAllListeners('data')
     this.socket.resume()
     this.socket.setTimeout(CLOSE_TIMEOUT, () => this.socket.destroy())
@@ -167,7 +167,7 @@ function trimmed(path: string): string {
   return path.replace(/^\/+|\/+$/g, '')
 }
 
-/** The request as it came: the engine judges it as it does those at a port of its own. */
+/** Returns the raw request: the engine checks it as it checks those at a port of its own. */
 function headOf(request: IncomingMessage): Buffer {
   let text = `${request.method} ${request.url} HTTP/1.1\r\n`
   const { rawHeaders } = request
@@ -180,7 +180,7 @@ function addressOf({ remoteAddress, remotePort }: Socket): string | null {
   return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`
 }
 
-/** Only one that Node.js has verified. */
+/** Returns the client's certificate, if Node.js has verified it. */
 function certificateOf(socket: Socket | TLSSocket): Buffer | null {
   if (!('authorized' in socket) || !socket.authorized) return null
   return socket.getPeerCertificate().raw ?? null

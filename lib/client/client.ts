@@ -1,5 +1,5 @@
-// The client: publishes, subscribes, asks, serves, and makes sockets. Its work is done in client-session.ts, requests.ts,
-// service.ts and subscription.ts.
+// The client: publishes, subscribes, sends requests, serves, and creates sockets. Its work is done in
+// client-session.ts, requests.ts, service.ts and subscription.ts.
 import { EventEmitter } from 'node:events'
 import type {
   ClientEvents,
@@ -153,18 +153,21 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     this.#session.leave()
   }
 
-  /** One more `connect()` has been given this client, and will close it. @internal */
+  /** Counts one more caller of `connect()` that shares this client, and will close it. @internal */
   share(): this {
     this.#users += 1
     return this
   }
 
-  /** `drain()` was called. */
+  /** Whether `drain()` was called. */
   get draining(): boolean {
     return this.#drainOnce.isStarted
   }
 
-  /** Ends servers and sockets in order, lets subscriptions be read out and answers arrive, and closes; whoever shares it. */
+  /**
+   * Ends servers and sockets in order, waits for subscriptions to be read and for replies, and closes for all
+   * who share it.
+   */
   async drain(options?: DrainOptions): Promise<void> {
     await this.#drainOnce.run(options, drain => this.#drain(drain))
   }
@@ -394,10 +397,10 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     if (!this.#context.closed) commands.dropTransport(this.client)
   }
 
-  /** What the server has just refused is refused without asking it. */
+  /** Throws if the server has just refused the same. */
   #checkPublish(subject: string, noThrow = false): void {
     checkPublishSubject(subject)
-    // With `noThrow` the server may say it once more: nobody hears it.
+    // With `noThrow` the request is sent again; its outcome is ignored.
     const refusal = noThrow ? undefined : this.#permissions.refused('pub', subject)
     if (refusal !== undefined) throw errorFrom(refusal)
   }

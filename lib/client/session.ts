@@ -1,4 +1,5 @@
-// The connection of one client: its states as the engine tells them, what waits for them, and what keeps the process alive.
+// The connection of one client: its states as the engine reports them, what waits for them, and the process
+// reference.
 
 import { Waiters } from '../async/waiters'
 import { ProcessRef } from '../engine/process-ref'
@@ -15,21 +16,21 @@ export interface WaitOptions {
 const [DISCONNECTED, CONNECTED, SIGNED_IN, READY, REFUSED] = [0, 1, 2, 3, 5]
 export const CLOSED = 4
 
-/** The event that a change of state is for the application. */
+/** The application's event for a change of state. */
 export type Change = 'disconnected' | 'connected' | 'info' | 'inbox' | undefined
 
 export class Session {
   state: ClientState = 'disconnected'
-  /** What the server said at sign-in. */
+  /** What the server sent at sign-in. */
   info: Record<string, unknown> | undefined
   connectionId: string | undefined
   readonly ref = new ProcessRef()
-  /** Waits for the end. */
+  /** Callbacks of those who wait for the end. */
   readonly gone = new Waiters()
   readonly #connected = new Waiters()
   readonly #signedIn = new Waiters()
   readonly #ready = new Waiters()
-  /** The application has heard `connected`, and not `disconnected` since. */
+  /** Whether `connected` was emitted, and not `disconnected` since. */
   #isAnnounced = false
   #isSignedIn = false
   #isReady = false
@@ -39,11 +40,12 @@ export class Session {
   /** Why the connection is about to end, if the engine knows. */
   #ending: Failure | undefined
 
-  /** Takes over what the engine says, and tells which event the application gets. */
+  /** Takes a state from the engine. Returns the event for the application, if any. */
   handleState(state: number, text: string): Change {
     switch (state) {
       case DISCONNECTED: {
-        // Also said of an attempt that came to nothing; then nothing changed. The state may know already, by `disconnect()`.
+        // Also reported for a failed attempt, which changes nothing. `disconnect()` may have set the state
+        // already.
         const wasConnected = this.#isAnnounced
         this.#isAnnounced = false
         this.leave()
@@ -76,13 +78,13 @@ export class Session {
     }
   }
 
-  /** `isInbox`: this connection can never be ready. */
+  /** Notes that the connection ends; with `isInbox` it can never become ready. */
   handleEnding(failure: Failure, isInbox: boolean): void {
     this.#ending = failure
     if (isInbox) this.#ready.settle(failure)
   }
 
-  /** Why the connection that ended did so, if that is known; once. */
+  /** Returns why the last connection ended, if that is known; once. */
   takeEnding(): Failure | undefined {
     const ending = this.#ending
     this.#ending = undefined
@@ -103,7 +105,7 @@ export class Session {
   close(): void {
     this.leave()
     this.state = 'closed'
-    // Until `closed` has come.
+    // Until `closed` was emitted.
     this.ref.set(true)
     const failure = closedFailure('the client')
     for (const waiters of [this.#connected, this.#signedIn, this.#ready]) waiters.settle(failure)

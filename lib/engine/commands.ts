@@ -1,4 +1,5 @@
-// Commands to the engine: everything that is written in one tick goes down in one call (docs/internals/boundary.md).
+// Commands to the engine: everything that is written in one tick goes down in one call
+// (docs/internals/boundary.md).
 
 import { FabricError } from '../values/errors'
 import { nextTick } from '../values/platform'
@@ -6,24 +7,24 @@ import { Batch } from './batch'
 import { native } from './native'
 import type { Outgoing } from './outgoing'
 
-/** A batch over this goes at once, so that the engine can start on it. */
+/** A batch over this many bytes is submitted at once, so that the engine can start on it. */
 const FLUSH_AT = 256 * 1024
 /** Publishing throws `ENOBUFS` while the engine has more bytes than this to send. */
 const MAX_PENDING = 64 * 1024 * 1024
 
-/** A socket with data events whose handlers have been called and not yet counted to the engine. */
+/** A socket with data events whose handlers have been called and not yet reported to the engine. */
 export interface Consumer {
   readonly client: number
   readonly handle: number
-  /** Consumed and not yet told. */
+  /** Consumed and not yet reported. */
   uncounted: number
 }
 
-/** How an answer is waited for. */
+/** How a reply is waited for. */
 export interface Wait {
   timeout: number
   waitForInterest: boolean
-  /** 0: one answer. */
+  /** 0: one reply. */
   maxMessages: number
   maxWait: number
 }
@@ -33,18 +34,21 @@ const consumers: Consumer[] = []
 let scheduled = false
 let pending = 0
 let handles = 0
-/** Where the messages of the last record go, if more may join them: a socket (less than 0: volatile), sockets, or a subject of a client. */
+/**
+ * The target of the last record, if more messages may join it: a socket (negative: volatile), sockets, or a
+ * subject.
+ */
 let run: number | readonly number[] | string | undefined
 let runClient = 0
 let runKind = 0
 
-/** Handles count up from 1 and are never used again. */
+/** Returns the next handle. Handles count up from 1 and are never reused. */
 export function nextHandle(): number {
   handles += 1
   return handles
 }
 
-/** Hands over what has been written so far. */
+/** Submits what has been written so far. */
 export function flush(): void {
   scheduled = false
   putConsumed()
@@ -56,7 +60,7 @@ function submit(): void {
   pending = native.submit(batch.take())
 }
 
-/** What has been handled is told before a close: its last report must not be short of it. */
+/** Reports what has been handled before a close, whose last ack must include it. */
 function putConsumed(): void {
   for (const consumer of consumers) {
     begin(12, consumer.client)
@@ -76,7 +80,7 @@ export function consumed(consumer: Consumer): void {
   schedule()
 }
 
-/** Throws when the engine has more to send than it may keep. What it has sent meanwhile is asked for first. */
+/** Throws if the engine has more to send than it may keep, after asking it again. */
 export function checkPending(): void {
   if (pending + batch.pos <= MAX_PENDING) return
   submit()
@@ -109,14 +113,14 @@ function endMessage(message: Outgoing): void {
   try {
     message.writeTo(batch)
   } catch (error) {
-    // A typed array can lie about its length; out of memory is another way to get here.
+    // A typed array may misreport its length, or memory may be exhausted.
     batch.abandon()
     throw error
   }
   end()
 }
 
-/** Appends a message to a record of many. */
+/** Appends a message to a record of several. */
 function endPart(to: number | readonly number[] | string, message: Outgoing): void {
   try {
     message.writePart(batch)
@@ -136,7 +140,7 @@ function wait(options: Wait): void {
   batch.u32(options.maxWait)
 }
 
-/** A record of numbers only. */
+/** Writes a record of numbers only. */
 function plain(kind: number, client: number, ...numbers: number[]): void {
   begin(kind, client)
   for (const number of numbers) batch.u32(number)
@@ -156,7 +160,7 @@ export function publish(
   subject: string,
   message: Outgoing,
 ): void {
-  // Headers may have reserved names, which a record of many has no place for.
+  // Headers may have reserved names, which a record of several messages cannot carry.
   if (ticket === 0 && !waitForInterest && message.headers === null) {
     publishMany(client, subject, message)
     return
@@ -169,7 +173,7 @@ export function publish(
   endMessage(message)
 }
 
-/** Publishing to one subject in a row is one record. */
+/** Publishes. Consecutive messages to one subject share a record. */
 function publishMany(client: number, subject: string, message: Outgoing): void {
   if (run === subject && runClient === client) batch.resume()
   else {
@@ -238,7 +242,7 @@ export function socketConnect(client: number, socket: number, subject: string, o
   open(8, client, socket, subject, options)
 }
 
-/** Writes to one socket in a row are one record. */
+/** Writes to a socket. Consecutive writes to one socket share a record. */
 export function socketWrite(client: number, socket: number, message: Outgoing, isVolatile: boolean): void {
   const to = isVolatile ? -socket : socket
   if (run === to) batch.resume()
@@ -249,7 +253,7 @@ export function socketWrite(client: number, socket: number, message: Outgoing, i
   endPart(to, message)
 }
 
-/** Writes to the same sockets in a row are one record. `sockets` is the callee's. */
+/** Writes to several sockets. Consecutive writes to the same sockets share a record. Keeps `sockets`. */
 export function broadcast(
   client: number,
   sockets: readonly number[],
@@ -320,7 +324,7 @@ export const syncSubscriptions = (client: number, ticket: number, timeout: numbe
   plain(24, client, ticket, timeout)
 export const cluster = (client: number, ticket: number, timeout: number): void =>
   plain(25, client, ticket, timeout)
-/** A broker's question by its two halves: it is only handed back. */
+/** The id of a broker's question in two halves, which is only passed back. */
 export type Question = readonly [low: number, high: number]
 
 function answer(kind: number, broker: number, question: Question, what: number): void {

@@ -1,4 +1,5 @@
-// Takes over buffers of events and hands each to the object with its handle (docs/internals/boundary.md).
+// Fetches buffers of events and dispatches each event to the object with its handle
+// (docs/internals/boundary.md).
 
 import { nextTurn } from '../values/platform'
 import { throwAsync } from '../values/throw-async'
@@ -6,7 +7,7 @@ import { flush } from './commands'
 import { EventReader } from './event-reader'
 import { native } from './native'
 
-/** How many buffers a wake-up may take before timers and I/O get their turn. */
+/** Buffers that one wake-up may process before timers and I/O get their turn. */
 const MAX_BUFFERS_A_TURN = 8
 
 /** Event kinds of docs/internals/boundary.md. */
@@ -40,12 +41,12 @@ export const SOCKET_UNDELIVERED = 34
 export const SOCKET_COLLECTED = 35
 export const SOCKET_COUNTED = 36
 
-/** Whatever has a handle. */
+/** An object that has a handle. */
 export interface Target {
-  /** The handle of the client that it belongs to, or its own. */
+  /** The handle of its client, or its own. */
   readonly client: number
   handleEvent(kind: number, event: EventReader): void
-  /** Its client has closed, and the engine said nothing about this object before. */
+  /** Ends it because its client has closed, if the engine has not reported its end. */
   handleClientClosed(): void
 }
 
@@ -53,7 +54,7 @@ const targets = new Map<number, Target>()
 const reader = new EventReader()
 let opened = false
 
-/** Gives events with this handle to `target`, until `forget`. */
+/** Dispatches events with this handle to `target`, until `forget`. */
 export function route(handle: number, target: Target): void {
   if (!opened) {
     opened = true
@@ -66,20 +67,21 @@ export function forget(handle: number): void {
   targets.delete(handle)
 }
 
-/** Ends everything of a client that is still there. */
+/** Ends every remaining object of a client. */
 export function endAllOf(client: number): void {
   for (const [handle, target] of targets) {
     if (target.client === client && handle !== client) target.handleClientClosed()
   }
 }
 
-/** One turn: called when events wait, and again until there are none. */
+/** Processes waiting events; scheduled again until there are none. */
 function turn(): void {
   let isMore = true
   try {
     for (let taken = 0; taken < MAX_BUFFERS_A_TURN && isMore; taken++) isMore = takeBuffer()
   } finally {
-    // Also after something was thrown (no memory): nobody else calls again before a drain has found nothing.
+    // Also after an exception (out of memory): the engine does not wake us again before a drain has returned
+    // `null`.
     if (isMore) nextTurn(turn)
   }
 }

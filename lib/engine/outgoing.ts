@@ -11,12 +11,13 @@ import {
 import { Buffer, isUint8Array } from '../values/platform'
 import type { Batch } from './batch'
 
-/** Up to here a loop over bytes beats the native copy. */
+/** Up to this length a loop over bytes is faster than the native copy. */
 const SHORT_BYTES = 32
 
 /**
- * Headers and an encoded payload, valid until the next `prepare` of the same object. Encoding may run getters of the
- * user, so all of it happens in `prepare`; from there to `writeTo` or `writePart` no code of the user may run.
+ * Headers and an encoded payload, valid until the next `prepare` of the same object. Encoding may run getters
+ * of the user, so all of it happens in `prepare`; from there to `writeTo` or `writePart` no code of the user
+ * may run.
  */
 export class Outgoing {
   /** As JSON. */
@@ -24,7 +25,7 @@ export class Outgoing {
   /** Bytes of the encoded payload. */
   length = 0
   #encoding = 0
-  /** Of the text, or the bytes, alone. */
+  /** Bytes of the text or the binary value alone. */
   #size = 0
   #bytes: Uint8Array | undefined
   #text: string | undefined
@@ -37,7 +38,7 @@ export class Outgoing {
     let isBin = false
     if (raw !== undefined) bytes = raw
     else if (encoding !== DataEncoding.MsgPack) bytes = encodeJson(value)
-    // Asked of the engine and not by `instanceof`, which a Proxy answers with code of the user.
+    // Checked by the JavaScript engine and not with `instanceof`, which runs user code for a Proxy.
     else if (isUint8Array(value)) {
       bytes = value
       isBin = true
@@ -55,12 +56,12 @@ export class Outgoing {
     return this
   }
 
-  /** What the message takes of a socket's window, in bytes. The engine counts the same. */
+  /** Bytes that the message takes of a socket's window. The engine counts the same. */
   get size(): number {
     return this.headers === null ? this.length : this.length + Buffer.byteLength(this.headers)
   }
 
-  /** Writes it as one message of many: lengths, headers, encoding and payload. */
+  /** Writes it as one of several messages: lengths, headers, encoding and payload. */
   writePart(batch: Batch): void {
     const { headers } = this
     if (headers === null) batch.varint(this.length * 2)

@@ -1,4 +1,5 @@
-// Counts what keeps the process alive, and tells the engine when there is something or nothing left.
+// Counts what keeps the process alive, and tells the engine when the first one appears or the last one is
+// gone.
 import { nextTurn } from '../values/platform'
 import { native } from './native'
 
@@ -6,7 +7,7 @@ let count = 0
 let isHeld = false
 let isChecking = false
 
-/** One more reason to stay. */
+/** Adds a reason to stay alive. */
 export function retain(): void {
   count += 1
   if (!isHeld) {
@@ -15,17 +16,17 @@ export function retain(): void {
   }
 }
 
-/** One reason less. */
+/** Removes a reason. */
 export function release(): void {
   count -= 1
   if (count === 0 && !isChecking) {
     isChecking = true
-    // Not at once: a loop of requests would cross the boundary twice for each.
+    // Deferred: a loop of requests would otherwise cross the boundary twice for each.
     nextTurn(letGo)
   }
 }
 
-/** Returns how many reasons there are to stay; the tests check it when everything is closed. @internal */
+/** Returns the number of reasons; tests check it when everything is closed. @internal */
 export function refCount(): number {
   return count
 }
@@ -38,7 +39,7 @@ function letGo(): void {
   }
 }
 
-/** The reason of one object: counted while the object is active, unless it was unref'd. */
+/** The reason of one object: counted while it is active, unless it was unref'd. */
 export class ProcessRef {
   #isActive = false
   #isRefd = true

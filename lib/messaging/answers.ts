@@ -1,4 +1,4 @@
-// The answers to a requestMany: an async iterator, and a promise of one that rejects when nobody listens.
+// The replies to a requestMany: an async iterator, and a promise of one that rejects if nobody listens.
 import type { RequestManyOptions, Results } from '../../index'
 import { AsyncQueue } from '../async/async-queue'
 import * as commands from '../engine/commands'
@@ -10,15 +10,15 @@ import type { ClientContext } from './client-context'
 import type { Message, Responder } from './message'
 import { readFailed, readMessage } from './ticket'
 
-/** Answers that nobody has pulled yet may take this many bytes; then the iteration fails. */
+/** Bytes that unread replies may take before the iteration fails. */
 const MAX_BYTES = 64 * 1024 * 1024
 
-/** Receives the answers. */
+/** Receives the replies. */
 class Receiver implements Target {
   readonly client: number
   readonly handle: number = commands.nextHandle()
   readonly unread: AsyncQueue<Message> = new AsyncQueue()
-  /** Settles with the first answer or the end. */
+  /** Settles with the first reply or the end. */
   readonly first: Promise<Failure | undefined>
   readonly #context: ClientContext
   readonly #responder: Responder
@@ -84,7 +84,7 @@ class Receiver implements Target {
   #abort = (): void => this.stop(abortFailure(this.#signal as AbortSignal))
 }
 
-/** What awaiting a requestMany gives. */
+/** What awaiting a requestMany resolves with. */
 export type AnswerIterator = AsyncIterableIterator<Message, undefined>
 
 export type Answers = Results<Message>
@@ -112,7 +112,10 @@ class Iterator implements AsyncIterableIterator<Message, undefined> {
   }
 }
 
-/** `send` checks, encodes and returns what writes the request with the ticket that it is given. */
+/**
+ * Starts a requestMany. `send` checks and encodes, and returns a function that writes the request with a
+ * ticket.
+ */
 export function ask(
   context: ClientContext,
   responder: Responder,
@@ -141,10 +144,10 @@ async function* refusing(error: unknown): AsyncGenerator<Message, undefined> {
   return undefined
 }
 
-/** The same with something made of each answer. */
+/** Returns the replies of a requestMany, each converted by `make`. */
 export function mapAnswers<T>(answers: Promise<AnswerIterator>, make: (answer: Message) => T): Results<T> {
   const opened = answers.then(iterator => new Mapped(iterator, make))
-  // Who only awaits gets the promise's own rejection; who iterates, the iterator's.
+  // Awaiting gets the promise's rejection, iterating the iterator's.
   return both(opened, 'next' in answers ? new Mapped(answers as Answers, make) : new Later(opened))
 }
 
@@ -172,7 +175,7 @@ class Mapped<T> implements AsyncIterableIterator<T, undefined> {
   }
 }
 
-/** An iterator that is still to come. */
+/** An iterator that forwards to one that is still to come. */
 class Later<T> implements AsyncIterableIterator<T, undefined> {
   readonly #iterator: Promise<AsyncIterableIterator<T, undefined>>
 
@@ -194,7 +197,7 @@ class Later<T> implements AsyncIterableIterator<T, undefined> {
   }
 }
 
-/** A promise with an iterator's methods. Who iterates is told by the iterator and need not handle the promise. */
+/** Returns a promise with an iterator's methods. When it is iterated, its own rejection needs no handler. */
 function both<T>(
   promise: Promise<AsyncIterableIterator<T, undefined>>,
   iterator: AsyncIterableIterator<T, undefined>,

@@ -1,4 +1,4 @@
-// What the objects of one client share: its handle, its counters, and who has to know when it closes.
+// What the objects of one client share: its handle, its counters, and what must be closed with it.
 import type { Traffic } from '../../index'
 import type { Drain } from '../async/drain'
 import { InFlight } from '../async/in-flight'
@@ -7,7 +7,7 @@ import { closedFailure, errorFrom } from '../values/failure'
 
 /** A socket or a listener: closed together with its client. */
 export interface Child {
-  /** Its orderly end, with the client's. */
+  /** Ends it in order, with its client. */
   finishWith(drain: Drain): Promise<void>
   handleClientClosing(): void
 }
@@ -19,15 +19,15 @@ export class ClientContext {
     sent: { messages: 0, bytes: 0 },
     recv: { messages: 0, bytes: 0 },
   }
-  /** `close()` was called, or the engine gave up. */
+  /** Whether `close()` was called, or the engine gave up. */
   closed = false
   readonly children: Set<Child> = new Set()
   /** Subjects with a socket server. */
   readonly listening: Set<string> = new Set()
 
-  /** Answers that are awaited. */
+  /** Pending replies. */
   readonly awaited: InFlight = new InFlight()
-  /** Methods of services that run. */
+  /** Running methods of services. */
   readonly serving: InFlight = new InFlight()
 
   constructor(id: string) {

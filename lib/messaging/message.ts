@@ -1,4 +1,4 @@
-// A message as the application sees it: decodes when its data is asked for.
+// A message as the application sees it; its data is decoded on first access.
 import { Buffer } from 'node:buffer'
 import { types } from 'node:util'
 import type { Headers, MessageOptions, Published, PublishOptions } from '../../index'
@@ -10,7 +10,7 @@ import { headersText, parseHeaders, REPLY_HEADER } from '../values/headers'
 import { checkOptions } from '../values/option-checks'
 import { MESSAGE_SHAPE } from './options'
 
-/** What a message needs of the client that received it, to be answered. */
+/** What a message needs of its client to be replied to. */
 export interface Responder {
   respond(subject: string, data: unknown, options: PublishOptions | undefined): Promise<Published>
   respondSync(subject: string, data: unknown, options: PublishOptions | undefined): { bytes: number }
@@ -28,7 +28,7 @@ export class MessageData {
 
   constructor(options: Incoming | { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null }) {
     if (options instanceof Incoming) {
-      // The bytes of an event, without copying them.
+      // A view of the event's bytes, not a copy.
       this.encoding = options.encoding
       this.#bytes = options.source
       this.#start = options.start
@@ -46,7 +46,7 @@ export class MessageData {
     this.#headers = options.headers
   }
 
-  /** Whether it is one, without running code of the user as `instanceof` does with a Proxy. @internal */
+  /** Returns whether it is one, without running user code as `instanceof` does for a Proxy. @internal */
   static is(value: unknown): value is MessageData {
     return typeof value === 'object' && value !== null && #bytes in value
   }
@@ -133,12 +133,12 @@ export class Message extends MessageData {
     return sent
   }
 
-  /** Whether somebody waits for an answer that has not been sent. @internal */
+  /** Whether its sender waits for a reply that has not been sent. @internal */
   get awaitsAnswer(): boolean {
     return this.#reply !== null && !this.#isAnswered
   }
 
-  /** Calls back when the first answer is sent. Several subscriptions may have the same message. @internal */
+  /** Calls back when the first reply is sent. Several subscriptions may share a message. @internal */
   onAnswer(call: () => void): void {
     const before = this.#onAnswer
     this.#onAnswer =
@@ -166,7 +166,7 @@ export class Message extends MessageData {
   }
 }
 
-/** A message to send later or often: the value is encoded once. */
+/** Encodes a value once, to send it later or many times. */
 export function messageData(data: unknown, options?: MessageOptions): MessageData {
   checkOptions('messageData', options, MESSAGE_SHAPE)
   const encoding = options?.encoding ?? DataEncoding.MsgPack

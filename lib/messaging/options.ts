@@ -1,4 +1,4 @@
-// What can be said about a message, a publish and a request.
+// The options of a message, a publish and a request, and their checks.
 import type { MessageOptions, PublishOptions, RequestManyOptions, RequestOptions } from '../../index'
 import {
   isBoolean,

@@ -1,15 +1,19 @@
-// From what the engine answers to what the application gets: a value, or an error that shows the line of whoever waits.
+// Converts the engine's outcome to what the application gets: a value, or an error with the caller's line in
+// its stack.
 import type { Published, PublishOptions } from '../../index'
 import { errorFrom, Failure } from '../values/failure'
 import type { Outcome } from './ticket'
 
-/** The value, or the failure thrown. Call it in the async method that the user awaits (see `errorFrom`). */
+/**
+ * Returns the value or throws the failure. Must be called in the async method that the user awaits (see
+ * `errorFrom`).
+ */
 export function unwrap<T extends Outcome>(outcome: Outcome): T {
   if (outcome instanceof Failure) throw errorFrom(outcome)
   return outcome as T
 }
 
-/** What became of a publish. */
+/** Returns the result of a publish, or throws. */
 export async function resolvePublish(
   pending: Promise<Outcome>,
   options: PublishOptions | undefined,
@@ -20,9 +24,9 @@ export async function resolvePublish(
 }
 
 /**
- * What became of an answer. Handlers answer without waiting for it: an asker that has gone, or a client closed meanwhile, must
- * not end the process. So it counts as handled; from its failure on, because V8 finds the line of whoever awaits a promise only while
- * nobody else does.
+ * Resolves a reply. Handlers often do not await it, and a requester that is gone or a client that was closed
+ * must not end the process. So a failure counts as handled, but only once it has happened: V8 finds the
+ * caller's line only as long as nothing else awaits the promise.
  */
 export function resolveReply(
   pending: Promise<Outcome>,

@@ -1,4 +1,4 @@
-// What the server has lately refused: for a while it is not asked again.
+// What the server has recently refused: for a while it is not asked again.
 import { Failure } from '../values/failure'
 
 export interface Refusal {
@@ -7,9 +7,9 @@ export interface Refusal {
   type: 'pub' | 'sub'
 }
 
-/** How long a refusal is believed, ms: Conat's. */
+/** Milliseconds for which a refusal is remembered, as in Conat. */
 const REFUSAL_LIFETIME = 60_000
-/** A client that tries more forbidden subjects than this within that time asks about the oldest of them again. */
+/** Refusals that are remembered; beyond this the oldest is forgotten. */
 const MAX_REFUSALS = 1000
 
 export class Permissions {
@@ -24,12 +24,12 @@ export class Permissions {
     this.#refusals.delete(oldest as string)
   }
 
-  /** Who signs in anew may be somebody else. */
+  /** Forgets everything: after a new sign-in it may be another user. */
   clear(): void {
     this.#refusals.clear()
   }
 
-  /** Why it is refused without asking, if it is. */
+  /** Returns the remembered refusal, if there is one. */
   refused(type: Refusal['type'], subject: string, now: number = Date.now()): Failure | undefined {
     if (this.#refusals.size === 0) return undefined
     const key = keyOf(type, subject)

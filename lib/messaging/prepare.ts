@@ -1,15 +1,15 @@
-// From a value with its options to a message that can be written.
+// Prepares a message: encodes a value by its options.
 import type { Headers, MessageOptions } from '../../index'
 import { Outgoing } from '../engine/outgoing'
 import { headersText, socketHeadersText } from '../values/headers'
 import { MessageData } from './message'
 
-/** One for all: a message is written before the next one is prepared. */
+/** Shared: a message is written before the next one is prepared. */
 const outgoing = new Outgoing()
 
 /**
- * Encodes what is sent next. The result is valid until the next call, which code of the user may make: write it before
- * any of that runs.
+ * Encodes the next message. The result is valid until the next call, which user code may make: it must be
+ * written before any user code runs.
  */
 export function prepare(data: unknown, options: MessageOptions | undefined, toSocket = false): Outgoing {
   const text = toSocket ? socketHeadersText : headersText

@@ -1,4 +1,4 @@
-// Publishing and asking: what a client and its sockets send.
+// Publishes and requests, of clients and of sockets.
 import type { MessageOptions, PublishOptions, RequestManyOptions, RequestOptions } from '../../index'
 import * as commands from '../engine/commands'
 import { defaults } from '../engine/defaults'
@@ -39,7 +39,7 @@ export function publish(
   return ticket.outcome
 }
 
-/** Publishes and forgets. */
+/** Publishes without confirmation. */
 export function publishSync(
   context: ClientContext,
   subject: string,
@@ -53,7 +53,7 @@ export function publishSync(
   return { bytes: message.length }
 }
 
-/** Asks for one answer. */
+/** Sends a request for one reply. */
 export function request(
   context: ClientContext,
   responder: Responder,
@@ -71,7 +71,7 @@ export function request(
   return ticket.outcome
 }
 
-/** Whether anybody listens: 0 or 1. */
+/** Asks whether anybody listens: 0 or 1. */
 export function interest(
   context: ClientContext,
   responder: Responder,
@@ -86,7 +86,7 @@ export function interest(
   return ticket.outcome
 }
 
-/** Has the broker's list of subscriptions compared with this client's (0 when they agree), or asks for its servers. */
+/** Synchronises the broker's list of subscriptions with this client's, or requests the list of servers. */
 export function list(
   context: ClientContext,
   responder: Responder,

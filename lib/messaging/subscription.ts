@@ -1,4 +1,5 @@
-// Subscriptions: one of the engine's a pattern and client, shared by all that the application has to that pattern.
+// Subscriptions: the engine has one for each pattern of a client, which all of the application's to that
+// pattern share.
 import { EventEmitter } from 'node:events'
 import type { SubscriptionOptions } from '../../index'
 import { AsyncQueue } from '../async/async-queue'
@@ -27,15 +28,15 @@ const SUBSCRIPTION_SHAPE: ShapeOf<SubscriptionOptions> = {
   maxQueueBytes: isCount,
 }
 
-/** What one client has subscribed to. */
+/** The subscriptions of one client. */
 export class Subscriptions {
-  /** Read-only views for programs that look: pattern to shared subscription, pattern to queue group. */
+  /** Read-only views: pattern to shared subscription, pattern to queue group. */
   readonly subs: Record<string, Shared> = Object.create(null) as Record<string, Shared>
   readonly queueGroups: Record<string, string> = Object.create(null) as Record<string, string>
   readonly #context: ClientContext
   readonly #responder: Responder
   readonly #permissions: Permissions
-  /** What the broker has not confirmed yet. */
+  /** Subscriptions that the broker has not confirmed yet. */
   readonly #pending = new Set<Shared>()
   readonly #confirmed = new Waiters()
 
@@ -75,7 +76,7 @@ export class Subscriptions {
     if (failure !== undefined) throw errorFrom(failure)
   }
 
-  /** Lets nothing more in; what has arrived is read at most so many ms longer. */
+  /** Accepts no more messages, and waits at most so many ms for those that have arrived to be read. */
   async drain(timeout: number): Promise<void> {
     const members = Object.values(this.subs).flatMap(shared => [...shared.members])
     const read = Promise.all(members.map(member => member.drain()))
@@ -87,7 +88,7 @@ export class Subscriptions {
     clearTimeout(timer)
   }
 
-  /** Ends all of them at once, as when the client closes. */
+  /** Ends all of them at once, when the client closes. */
   close(): void {
     for (const shared of Object.values(this.subs)) for (const member of [...shared.members]) member.close()
   }
@@ -157,7 +158,7 @@ class Shared implements Target {
   }
 
   #deliver(message: Message): void {
-    // A copy: a handler may close its subscription, or another one, which takes them out of the list.
+    // A copy: a handler may close subscriptions, which removes them from the list.
     const members = this.members.length === 1 ? this.members : [...this.members]
     for (const member of members) if (!member.ended) member.handleMessage(message)
   }
@@ -191,7 +192,7 @@ class Shared implements Target {
 /** Messages to one pattern, as an async iterator or as `message` events of `emitter`. */
 export class Subscription implements AsyncIterableIterator<Message, undefined> {
   readonly subject: string
-  /** Messages that came while more than `maxQueueBytes` were waiting to be read. */
+  /** Number of messages that were dropped while more than `maxQueueBytes` waited to be read. */
   dropped = 0
   readonly #shared: Shared
   readonly #unread: AsyncQueue<Message> = new AsyncQueue()
@@ -201,12 +202,12 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   #queuedBytes = 0
   #emitter: EventEmitter | undefined
   #iterated = false
-  /** Requests that were handed out and are not answered, oldest first. */
+  /** Requests that were passed to a loop and not replied to, oldest first. */
   #unanswered: Message[] = []
-  /** How many messages were handed out that nobody has come back from. */
+  /** Messages that loops are still working on. */
   #handedOut = 0
   #drained: (() => void) | undefined
-  /** One for all who wait for it. */
+  /** The drain, which all callers wait for. */
   #draining: Promise<void> | undefined
 
   constructor(shared: Shared, subject: string, options: SubscriptionOptions) {
@@ -221,7 +222,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   get emitter(): EventEmitter {
     if (this.#emitter === undefined) {
       this.#emitter = new EventEmitter()
-      // What came before the first listener is its own, but not inside its registration.
+      // The first listener gets what arrived before, but not inside its registration.
       this.#emitter.on('newListener', name => {
         if (name === 'message' && this.#unread.length > 0) nextTick(() => this.#release())
       })
@@ -237,7 +238,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     return this.#shared.queue
   }
 
-  /** What is there already costs one promise. */
+  /** Returns a queued message with a single promise. */
   next(): Promise<IteratorResult<Message, undefined>> {
     this.#iterated = true
     this.#onNextPull()
@@ -262,7 +263,10 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     this.#checkDrained()
   }
 
-  /** Somebody asks for more. He may have gone past a request without an answer: who that was is known by the number of those that are out. */
+  /**
+   * Notes that a loop asks for more. It may have passed a request without a reply; which one follows from how
+   * many are out.
+   */
   #onNextPull(): void {
     if (this.#handedOut > 0) this.#handedOut -= 1
     if (this.#unanswered.length === 0) return
@@ -288,7 +292,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     return this
   }
 
-  /** Ends it; what nobody has read yet is dropped. */
+  /** Ends it; unread messages are dropped. */
   close(): void {
     this.finish(undefined)
     this.#unanswered = []
@@ -304,7 +308,10 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     this.close()
   }
 
-  /** Lets nothing more in, and resolves when what has arrived has been read, and the last request answered or gone past. */
+  /**
+   * Accepts no more messages, and resolves when those that have arrived are read, and the last request is
+   * replied to or passed.
+   */
   async drain(): Promise<void> {
     this.finish(undefined)
     if (this.#isReadOut) return
@@ -341,7 +348,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   handleMessage(message: Message): void {
     this.#left -= 1
     const isHeard = this.#emitter !== undefined && this.#emitter.listenerCount('message') > 0
-    // Behind what the first listener has not got yet.
+    // Behind what the first listener has not received yet.
     const isHeld = !this.#iterated && this.#unread.length > 0
     if (this.#iterated || !isHeard || isHeld) this.#enqueue(message)
     if (this.#left <= 0) this.finish(undefined)

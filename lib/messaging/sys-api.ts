@@ -15,7 +15,7 @@ interface Client {
   requestMany(subject: string, data: unknown, options: RequestManyOptions): Promise<unknown>
 }
 
-/** Whom to ask. */
+/** Which broker to ask. */
 interface SysTarget {
   clusterName?: string
   id?: string
@@ -28,14 +28,14 @@ function isToken(name: string, value: unknown): void {
   checkId(value as string)
 }
 
-/** The server says its cluster's name when it lets the client in. */
+/** Returns the cluster's name, which the server sends at sign-in. */
 async function subjectOf(client: Client, { clusterName, id }: SysTarget): Promise<string> {
   if (clusterName === undefined && client.info === undefined) await client.waitUntilSignedIn()
   const name = clusterName ?? client.info?.clusterName ?? 'default'
   return id === undefined ? `sys.conat.${name}` : `sys.conat.${name}.${id}`
 }
 
-/** One broker: the one with `id`, else whichever answers first. */
+/** Returns the service of one broker: the one with `id`, or the first to reply. */
 export function sysApi(client: Client, options: SysTarget & RequestOptions = {}): Remote<SysApi> {
   checkOptions('sysApi', options, { ...REQUEST_SHAPE, ...TARGET_SHAPE })
   const { clusterName, id, ...rest } = options
@@ -46,7 +46,7 @@ export function sysApi(client: Client, options: SysTarget & RequestOptions = {})
   })
 }
 
-/** All brokers of the fabric. */
+/** Returns the service of all brokers of the fabric. */
 export function sysApiMany(
   client: Client,
   options: { clusterName?: string } & RequestManyOptions = {},

@@ -1,4 +1,4 @@
-// What is awaited of the engine under a number: the one answer to a request, a confirmation, a list.
+// Tickets: pending answers of the engine, such as a reply, a confirmation or a list.
 import type { Published } from '../../index'
 import type { InFlight } from '../async/in-flight'
 import * as commands from '../engine/commands'
@@ -9,10 +9,10 @@ import { abortFailure, closedFailure, Failure } from '../values/failure'
 import type { ClientContext } from './client-context'
 import { Message, type Responder } from './message'
 
-/** How something ended, before it is a value or an error of the caller. */
+/** An outcome, before it is a value or an error of the caller. */
 export type Outcome = Message | Published | number | string[] | Failure
 
-/** One pending answer. Keeps the process alive until it is there. */
+/** One pending answer. Keeps the process alive until it arrives. */
 export class Ticket implements Target {
   readonly client: number
   readonly handle: number = commands.nextHandle()
@@ -20,7 +20,7 @@ export class Ticket implements Target {
   readonly outcome: Promise<Outcome>
   readonly #context: ClientContext
   readonly #responder: Responder
-  /** Of the socket that asks. */
+  /** The handle of the socket that sent the request. */
   readonly #inFlight: InFlight | undefined
   #settle: ((outcome: Outcome) => void) | undefined
   #signal: AbortSignal | undefined
@@ -53,7 +53,7 @@ export class Ticket implements Target {
     this.#end(closedFailure('the client'))
   }
 
-  /** Settles it from this side; what the engine still says is dropped. */
+  /** Settles it from this side; a later answer of the engine is dropped. */
   #end(outcome: Outcome): void {
     if (this.#settle === undefined) return
     this.#settle(outcome)
@@ -83,7 +83,7 @@ export function readFailed(event: EventReader): Failure {
   return new Failure(event.str(), event.str())
 }
 
-/** Reads *delivered*, *reply* and *socket request*. The reply subject of an answer is stale and not acted on. */
+/** Reads *delivered*, *reply* and *socket request*. The reply subject of a reply is ignored. */
 export function readMessage(
   context: ClientContext,
   responder: Responder,

@@ -1,4 +1,5 @@
-// A socket of either side: writes, data and its end. What differs is in client-socket.ts and server-socket.ts.
+// A socket of either side: writes, data and its end. What differs is in client-socket.ts and
+// server-socket.ts.
 import { EventEmitter } from 'node:events'
 import type {
   Headers,
@@ -41,7 +42,7 @@ import { SocketRequests } from './requests'
 import type { SocketSettings } from './settings'
 import type { UndeliveredMessage } from './undelivered'
 
-/** The address of every socket: the fabric's connections are not a socket's own. */
+/** The address of every socket: sockets have no connections of their own. */
 const NO_ADDRESS: { readonly ip: string } = Object.freeze({ ip: '' })
 
 interface SocketEvents extends StateEvents {
@@ -56,7 +57,7 @@ export abstract class ConatSocketBase
 {
   readonly id: string
   readonly subject: string
-  /** `end()` or `close()` was called, or the other side closed. */
+  /** Whether `end()` or `close()` was called, or the other side closed. */
   ended = false
   /** @internal */
   uncounted = 0
@@ -65,7 +66,7 @@ export abstract class ConatSocketBase
   protected readonly responder: Responder
   protected readonly lifecycle: Lifecycle
   readonly #settings: SocketSettings<SocketOptions>
-  // A program has thousands of sockets, most of them idle: what few need is made when it is needed.
+  // A program may have thousands of sockets, most of them idle: what few need is created on demand.
   #outbox: Outbox | undefined
   #inbox: Inbox | undefined
   #requests: SocketRequests | undefined
@@ -135,7 +136,7 @@ export abstract class ConatSocketBase
     return NO_ADDRESS
   }
 
-  /** Views that programs for Conat look at. */
+  /** Views that programs for Conat use. */
   get queuedWrites(): { readonly length: number } {
     return { length: this.#outbox?.queued ?? 0 }
   }
@@ -194,7 +195,7 @@ export abstract class ConatSocketBase
     return this.#outbox?.undelivered() ?? []
   }
 
-  /** Gives the application nothing more until `resume()`: the other side's window fills. */
+  /** Holds data back until `resume()`, so that the other side's window fills up. */
   pause(): this {
     this.#openInbox().pause()
     return this
@@ -209,7 +210,7 @@ export abstract class ConatSocketBase
     return this.#inbox?.isPaused ?? false
   }
 
-  /** All data as `[data, headers]`; a message is consumed when the next one is asked for. */
+  /** Iterates over the data as `[data, headers]`; a message is consumed when the next one is requested. */
   iter(): DataIterator {
     return this.#openInbox().iterate()
   }
@@ -240,7 +241,7 @@ export abstract class ConatSocketBase
     this.close()
   }
 
-  /** Sends what is queued, tells the other side, and resolves when it has answered or the time is over. */
+  /** Sends what is queued, tells the other side, and resolves when it has answered or after `timeout`. */
   async end(options?: EndOptions): Promise<void> {
     checkOptions('end', options, END_SHAPE)
     if (this.state !== 'closed' && !this.ended) {
@@ -282,12 +283,12 @@ export abstract class ConatSocketBase
   }
 
   async finishWith(drain: Drain): Promise<void> {
-    // Somebody may ask and ask: there must be time left for the end.
+    // Requests may never stop: some time must be left for the end.
     await this.#requests?.whenNone(drain.left / 2)
     await this.end({ timeout: drain.left })
   }
 
-  /** Waits until no request is in flight, and loops have come back for more, at most so many ms. @internal */
+  /** Waits until no request is in flight and loops have asked for more, at most so many ms. @internal */
   async whenQuiet(timeout: number): Promise<void> {
     await Promise.all([this.#requests?.whenNone(timeout), this.#inbox?.inHand.whenNone(timeout)])
   }
@@ -341,12 +342,12 @@ export abstract class ConatSocketBase
   /** @internal */
   handleGone(): void {}
 
-  /** Itself, without the types of its events. */
+  /** The emitter itself, without the types of its events. */
   get #emitter(): EventEmitter {
     return this as unknown as EventEmitter
   }
 
-  /** A handler may close the socket: then the rest is dropped. */
+  /** Delivers several messages. If a handler closes the socket, the rest is dropped. */
   #receiveMany(event: EventReader): void {
     while (event.more && this.state !== 'closed') {
       const incoming = event.part()
@@ -365,7 +366,7 @@ export abstract class ConatSocketBase
       data = decodeAt(source, start, end, encoding)
       headers = text === null ? {} : (parseHeaders(text) ?? {})
     } catch (error) {
-      // The other side broke the rules; its stream has a hole here, so it cannot go on.
+      // The other side broke the rules, and its stream has a gap, so the socket cannot continue.
       this.lifecycle.closeReason = error as FabricError
       this.close()
       return
@@ -387,13 +388,13 @@ export abstract class ConatSocketBase
   #openInbox(): Inbox {
     if (this.#inbox === undefined) {
       this.#inbox = new Inbox(this)
-      // As `handleClosing` has left it.
+      // With what `handleClosing` has left.
       if (this.state === 'closed') this.#inbox.end()
     }
     return this.#inbox
   }
 
-  /** Calls the listeners, and says whether there were any. @internal */
+  /** Calls the listeners. Returns whether there were any. @internal */
   emitData(data: unknown, headers: Headers): boolean {
     try {
       return this.#emitter.emit('data', data, headers)
@@ -403,19 +404,19 @@ export abstract class ConatSocketBase
     }
   }
 
-  /** One more message is consumed. @internal */
+  /** Counts one more consumed message. @internal */
   handleConsumed(): void {
     commands.consumed(this)
   }
 
-  /** What is held for the first listener comes after its registration, not inside. @internal */
+  /** Delivers held-back data to a new listener, after its registration and not inside. @internal */
   handleListener(name: string | symbol): void {
     if (name === 'data') this.#inbox?.flow()
     else if (name === 'request') this.#requests?.flow()
   }
 }
 
-/** The same for all sockets. */
+/** Shared by all sockets. */
 function handleListener(this: ConatSocketBase, name: string | symbol): void {
   this.handleListener(name)
 }

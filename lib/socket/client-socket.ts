@@ -69,7 +69,7 @@ export class ConatSocketClient extends ConatSocketBase {
     return this.#settings.options.reconnection ?? true
   }
 
-  /** Its way to the server. Closing it is a reconnect, as a test of one. */
+  /** Its subscription. Closing it causes a reconnect, for tests. */
   get sub(): { close: () => void } {
     return (this.#sub ??= { close: () => this.disconnect() })
   }
@@ -86,7 +86,7 @@ export class ConatSocketClient extends ConatSocketBase {
     if (this.reconnection) commands.socketReconnect(this.client, this.handle)
   }
 
-  /** Another socket to the same server, on a subject one token longer. */
+  /** Returns another socket with the same options, on a subject one token longer. */
   channel(name: string): ConatSocketClient {
     isString('name', name)
     const { id: _own, ...options } = this.#settings.options
@@ -103,7 +103,7 @@ export class ConatSocketClient extends ConatSocketBase {
     return `socket client '${this.subject}' (id '${this.id}')`
   }
 
-  /** A load balancer that throws or names no server has failed: the engine tries again. */
+  /** Calls the load balancer. If it throws or names no server, the engine retries. */
   async #chooseServer(): Promise<void> {
     let id: string | null = null
     try {
@@ -121,14 +121,17 @@ export class ConatSocketClient extends ConatSocketBase {
     return JSON.stringify({
       ...pick(options, ENGINE_OPTIONS),
       ...this.#settings.forEngine(this.id),
-      // Others may choose the same id; a random one nobody else has.
+      // Other sockets may have a chosen id, but not a random one.
       epoch: options.id === undefined ? undefined : newEpoch(),
       loadBalancer: options.loadBalancer !== undefined,
     })
   }
 }
 
-/** Returns what tells the incarnations of a socket apart: later ones are greater. Milliseconds, and 11 random bits. */
+/**
+ * Returns what tells the incarnations of a socket apart: later ones are greater. Milliseconds, and 11 random
+ * bits.
+ */
 function newEpoch(): number {
   return Date.now() * 2048 + (Number.parseInt(native.randomId().slice(0, 4), 16) % 2048)
 }

@@ -1,5 +1,5 @@
-// Data that has arrived at a socket: to listeners, to iterators, or held until there is one.
-// A message counts as consumed when a listener was called, or when an iterator has gone past it.
+// Data that has arrived at a socket: passed to listeners or iterators, or held until there is one.
+// A message is consumed when a listener was called with it, or an iterator has moved past it.
 import type { Headers } from '../../index'
 import { AsyncQueue } from '../async/async-queue'
 import { InFlight } from '../async/in-flight'
@@ -8,24 +8,24 @@ import { nextTick } from '../values/platform'
 
 type Item = [data: unknown, headers: Headers]
 
-/** A message for iterators; the last one to go past it consumes it. */
+/** A message for iterators; the last one to move past it consumes it. */
 interface Cell {
   readonly item: Item
-  /** How many have it before them. */
+  /** The number of iterators that have not moved past it. */
   waiting: number
-  /** A listener was called with it, or an iterator has gone past it. */
+  /** Whether a listener was called with it, or an iterator has moved past it. */
   isTaken: boolean
 }
 
-/** What the data needs of its socket. */
+/** What the inbox needs of its socket. */
 export interface Sink {
-  /** Calls the listeners, and says whether there were any. */
+  /** Calls the listeners. Returns whether there were any. */
   emitData(data: unknown, headers: Headers): boolean
-  /** One more message is consumed. */
+  /** Counts one more consumed message. */
   handleConsumed(): void
 }
 
-/** What most sockets have of everything here. */
+/** Shared by all empty lists, which most sockets have. */
 const NONE: readonly never[] = Object.freeze([])
 
 export class Inbox {
@@ -38,7 +38,7 @@ export class Inbox {
   #ended = false
   /** Iterators that wait while it is paused. */
   #resumed: (() => void)[] | undefined
-  /** Messages in the hands of loops. */
+  /** Messages that loops are working on. */
   #inHand: InFlight | undefined
 
   constructor(sink: Sink) {
@@ -59,7 +59,7 @@ export class Inbox {
     this.flow()
   }
 
-  /** Settles when an iterator is to look again whether it may go on. Keeps no process alive, as other pulls do not. */
+  /** Settles when an iterator should check again whether it may continue. Does not keep the process alive. */
   whenResumed(): Promise<void> {
     return new Promise(resolve => {
       this.#resumed ??= []
@@ -67,7 +67,7 @@ export class Inbox {
     })
   }
 
-  /** Messages that loops have been given and have not come back for. */
+  /** The messages that loops are working on. */
   get inHand(): InFlight {
     this.#inHand ??= new InFlight()
     return this.#inHand
@@ -78,7 +78,7 @@ export class Inbox {
     else this.#give(data, headers)
   }
 
-  /** A listener has come: gives it what is held, but not inside its own registration. */
+  /** Delivers what is held to a new listener, but not inside its registration. */
   flow(): void {
     if (this.#isPaused || this.#isFlowing || this.#held.length === 0) return
     this.#isFlowing = true
@@ -92,7 +92,7 @@ export class Inbox {
     const iterator = new DataIterator(this)
     if (this.#ended) iterator.end(this.#failure, false)
     else this.#iterators = [...this.#iterators, iterator]
-    // With others there, what is held is for all of them, and about to come.
+    // If there are other iterators, what is held is for all of them, and about to be delivered.
     if (this.#isPaused || this.#iterators.length > 1) return iterator
     const held = this.#held
     this.#held = NONE
@@ -100,12 +100,12 @@ export class Inbox {
     return iterator
   }
 
-  /** Nothing comes any more: what is held for listeners that never came is dropped. */
+  /** Ends the inbox: what is held for listeners that never came is dropped. */
   end(failure?: Failure): void {
     this.#ended = true
     this.#failure = failure
     this.#held = NONE
-    // While it was paused nobody was to get more: the other side hears that it was not handled.
+    // Paused: nothing more may be delivered, and the other side learns that it was not handled.
     for (const iterator of this.#iterators) iterator.end(failure, this.#isPaused)
     this.#iterators = NONE
     this.#wakeIterators()
@@ -118,10 +118,10 @@ export class Inbox {
     if (resumed !== undefined) for (const resume of resumed) resume()
   }
 
-  /** Listeners that throw do not keep the rest from coming: the caller reports it. */
+  /** Delivers a message. A listener that throws does not stop the rest; the caller reports it. */
   #give(data: unknown, headers: Headers): void {
     if (this.#iterators.length > 0) {
-      // The listeners are one more who have it before them: one of them may end an iterator.
+      // The listeners count as one more reader: one of them may end an iterator.
       const cell: Cell = { item: [data, headers], waiting: this.#iterators.length + 1, isTaken: false }
       for (const iterator of this.#iterators) iterator.push(cell)
       if (this.#sink.emitData(data, headers)) cell.isTaken = true
@@ -138,20 +138,20 @@ export class Inbox {
   #release(): void {
     const held = this.#held
     this.#held = NONE
-    // A listener that pauses, or that goes away, leaves the rest where it was: `push` holds it again.
+    // If a listener pauses or is removed, the rest stays where it is: `push` holds it again.
     for (const [data, headers] of held) {
       if (this.#ended) return
       this.push(data, headers)
     }
   }
 
-  /** An iterator has gone past a message. */
+  /** Notes that an iterator has moved past a message. */
   pass(cell: Cell): void {
     cell.isTaken = true
     this.#drop(cell)
   }
 
-  /** One that has a cell no more; whether nobody has it any more, nor ever took it. */
+  /** Releases a message for one iterator. Returns whether no other one has it, and none has taken it. */
   #drop(cell: Cell): boolean {
     cell.waiting -= 1
     if (cell.waiting > 0 || this.#ended) return false
@@ -160,8 +160,9 @@ export class Inbox {
   }
 
   /**
-   * An iterator is not used any more. What it has not given to anybody is for those who come next, unless somebody has had, or is to get, something
-   * newer (then that is in `rest`, too): to them it would come out of order.
+   * Ends an iterator. Messages that it has not delivered wait for the next reader, unless another reader has
+   * received, or is to receive, something newer (which is then in `rest`, too): they would arrive out of
+   * order.
    */
   leave(iterator: DataIterator, rest: readonly Cell[]): void {
     this.#iterators = this.#iterators.filter(other => other !== iterator)
@@ -178,11 +179,11 @@ export class Inbox {
   }
 }
 
-/** The messages of a socket, pulled. */
+/** An iterator over the messages of a socket. */
 export class DataIterator implements AsyncIterableIterator<Item, undefined> {
   readonly #unread: AsyncQueue<Cell> = new AsyncQueue()
   readonly #data: Inbox
-  /** What was given since the last call. More than one where calls do not wait for each other. */
+  /** Messages returned since the last call; several if calls do not wait for each other. */
   #given: Cell[] = []
   #isLeft = false
 

@@ -1,5 +1,5 @@
-// The life of a socket or a socket server: a state that is announced, waiting for it, closing, and what keeps the process
-// alive meanwhile.
+// The lifecycle of a socket or socket server: its state and events, waiting for a state, closing, and the
+// process reference.
 import type { EventEmitter } from 'node:events'
 import type { State } from '../../index'
 import { Waiters } from '../async/waiters'
@@ -23,24 +23,24 @@ export interface StateEvents {
   closed: [reason: FabricError | undefined]
 }
 
-/** The object that has the life: an emitter of `StateEvents`. */
+/** The object whose lifecycle it is: an emitter of `StateEvents`. */
 export interface LifecycleOwner extends Target, Child {
   readonly handle: number
-  /** Returns its name in texts of errors. */
+  /** Returns its name in error texts. */
   describe(): string
-  /** Is called before the state changes to one that is not `closed`. */
+  /** Called before the state changes to one that is not `closed`. */
   handleEnter(state: State): void
   /**
-   * Is called once, as soon as it is closed from either side: with the failure of what waits for something else, and with
-   * the reason.
+   * Called once, as soon as it is closed from either side: with the failure for those who wait for something
+   * else, and with the reason.
    */
   handleClosing(failure: Failure, reason: Failure): void
   /**
-   * Calls `finish` when the engine has said everything about what it closed; with the number of undelivered messages, if
-   * that is known better here.
+   * Calls `finish` when the engine has reported everything about what it closed; with the number of
+   * undelivered messages if that is known more exactly here.
    */
   handleEngineClosed(wasOpen: boolean, finish: (undelivered?: number) => void): void
-  /** Is called just before `closed` is emitted. */
+  /** Called just before `closed` is emitted. */
   handleGone(): void
 }
 
@@ -73,7 +73,7 @@ export class Lifecycle {
     if (failure !== undefined) throw errorFrom(failure)
   }
 
-  /** Throws what a call on a closed object gets. */
+  /** Throws if it is closed. */
   checkOpen(): void {
     if (this.state === 'closed') throw this.closedError()
     this.#context.checkOpen()
@@ -83,7 +83,7 @@ export class Lifecycle {
     return errorFrom(closedFailure(this.#owner.describe()))
   }
 
-  /** Changes the state and announces it, unless it is the one that was announced last. */
+  /** Changes the state and emits it, unless it was the last one emitted. */
   enter(state: State): void {
     this.#owner.handleEnter(state)
     this.state = state
@@ -93,13 +93,13 @@ export class Lifecycle {
     this.announce(state)
   }
 
-  /** Changes the state to `disconnected` at once; the event comes when the engine has done it. */
+  /** Changes the state to `disconnected` at once; the event follows when the engine has disconnected it. */
   leave(): void {
     this.#owner.handleEnter('disconnected')
     this.state = 'disconnected'
   }
 
-  /** Closes from this side; `closed` is emitted when the engine has said so. Returns whether it was open. */
+  /** Closes from this side; `closed` is emitted when the engine reports it. Returns whether it was open. */
   beginClose(reason?: Failure): boolean {
     if (this.state === 'closed') return false
     this.state = 'closed'
@@ -118,13 +118,13 @@ export class Lifecycle {
     if (!this.#isGone) await (this.#closed ??= new Waiters()).wait(this.#owner.describe())
   }
 
-  /** Ends it: the client has closed, and the engine says nothing more. */
+  /** Ends it because the client has closed, and the engine reports nothing more. */
   handleClientClosed(): void {
     this.beginClose()
     this.#finish(undefined)
   }
 
-  /** Reads a *socket state* or a *listener state*. */
+  /** Reads an event *socket state* or *listener state*. */
   handleState(event: EventReader): void {
     const state = STATES[event.u8()] as State
     const code = event.optStr()
@@ -140,7 +140,7 @@ export class Lifecycle {
     } else if (this.state !== 'closed') this.enter(state)
   }
 
-  /** Emits to handlers that may throw. Returns whether there were any: one that throws has been called all the same. */
+  /** Emits to handlers that may throw. Returns whether there were any, including those that threw. */
   announce(name: string, ...args: unknown[]): boolean {
     try {
       return this.#owner.emit(name, ...args)

@@ -1,4 +1,4 @@
-// What can be said about a socket, a write and an end.
+// The options of a socket, a write and an end, and their checks.
 import type { Headers, SocketListenOptions, WriteOptions } from '../../index'
 import { MESSAGE_SHAPE } from '../messaging/options'
 import { invalidType, invalidValue } from '../values/errors'
@@ -20,7 +20,7 @@ export interface EndOptions {
 
 export const END_SHAPE = { timeout: isTimeout }
 
-/** The second argument of `write`: options when all its keys are option names, else the headers themselves. */
+/** Reads the second argument of `write`: options if all its keys are option names, else headers. */
 export function writeOptions(second: Headers | WriteOptions | null | undefined): WriteOptions | undefined {
   if (second === undefined || second === null) return undefined
   if (typeof second !== 'object') throw invalidType('headers', 'an object', second)

@@ -1,4 +1,5 @@
-// The sending half of a socket: what is written, what of it is acknowledged, and what is left when the socket closes.
+// The sending half of a socket: what is written, what of it is acknowledged, and what is left when the socket
+// closes.
 import type { Headers, SocketStats, State, WriteOptions } from '../../index'
 import { Deliveries } from '../async/deliveries'
 import { Waiters } from '../async/waiters'
@@ -17,9 +18,9 @@ import { SendWindow } from './window'
 /** The socket that sends. */
 interface OutboxOwner {
   readonly handle: number
-  /** Nothing may be written any more. */
+  /** Whether nothing may be written any more. */
   readonly ended: boolean
-  /** Returns its name in texts of errors. */
+  /** Returns its name in error texts. */
   describe(): string
 }
 
@@ -28,14 +29,14 @@ export class Outbox {
   readonly #lifecycle: Lifecycle
   readonly #context: ClientContext
   readonly #window: SendWindow
-  // A program has thousands of sockets, most of them idle: what few need is made when it is needed.
+  // A program may have thousands of sockets, most of them idle: what few need is created on demand.
   #drained: Waiters | undefined
   #writable: Waiters | undefined
   #deliveries: Deliveries | undefined
   #undelivered: Undelivered | undefined
-  /** What is to be done when the engine has said everything about a socket that it closed. */
+  /** Called when the engine has reported everything about a socket that it closed. */
   #collected: (() => void) | undefined
-  /** What had been written when the socket was last ready. */
+  /** The number of messages written when the socket was last ready. */
   #writtenReady = 0
   #volatileDropped = 0
 
@@ -46,12 +47,12 @@ export class Outbox {
     this.#window = new SendWindow(settings.maxQueueSize, settings.maxQueueBytes)
   }
 
-  /** Messages that are not acknowledged. */
+  /** The number of unacknowledged messages. */
   get pending(): number {
     return this.#window.messages
   }
 
-  /** Messages that wait for the socket to become ready. */
+  /** The number of messages that wait for the socket to become ready. */
   get queued(): number {
     if (this.#lifecycle.state === 'ready') return 0
     return this.#window.written - Math.max(this.#window.acknowledged, this.#writtenReady)
@@ -71,18 +72,18 @@ export class Outbox {
     }
   }
 
-  /** Returns `true` while more than half of the window is free. */
+  /** Writes. Returns whether more than half of the window is free. */
   write(data: unknown, second: Headers | WriteOptions | null | undefined): boolean {
     const options = writeOptions(second)
     this.#checkWritable()
     const isVolatile = options?.volatile === true
     if (isVolatile && this.#lifecycle.state !== 'ready') return this.#drop()
-    // A writer that tries again and again does not pay for the encoding.
+    // Checked before the expensive encoding, for writers that retry often.
     const full = isVolatile ? undefined : this.#window.refusal(0)
     if (full !== undefined) throw full
     const message = prepare(data, options, true)
     const { size } = message
-    // Encoding may have run code of the user, which may have written to this socket or closed it.
+    // Encoding may have run user code that wrote to this socket or closed it.
     this.#checkWritable()
     const refusal = this.#window.refusal(size)
     if (refusal !== undefined) {
@@ -107,7 +108,7 @@ export class Outbox {
     return this.#window.refusal(size)
   }
 
-  /** Counts a message of a broadcast, which the engine has been given. Returns what `write` does. */
+  /** Counts a message of a broadcast that was passed to the engine. Returns what `write` does. */
   countWrite(size: number, isVolatile: boolean): boolean {
     return this.#window.put(size, isVolatile)
   }
@@ -136,18 +137,21 @@ export class Outbox {
     }
   }
 
-  /** Returns the messages that the other side is not known to have handled, oldest first. None before `closed`. */
+  /**
+   * Returns the messages that the other side is not known to have handled, oldest first. None before
+   * `closed`.
+   */
   undelivered(): UndeliveredMessage[] {
     return this.#undelivered?.list() ?? []
   }
 
-  /** Reads an *undelivered*. */
+  /** Reads an event *undelivered*. */
   readUndelivered(event: EventReader): void {
     this.#undelivered ??= new Undelivered()
     this.#undelivered.read(event, this.#window)
   }
 
-  /** Takes the totals that the other side has handled. */
+  /** Takes the totals of what the other side has handled. */
   acknowledge(messages: number, bytes: number): void {
     if (!this.#window.acknowledge(messages, bytes)) return
     this.#deliveries?.settle(messages)
@@ -157,12 +161,12 @@ export class Outbox {
     this.#lifecycle.announce('drain')
   }
 
-  /** The socket is about to have another state. */
+  /** Notes that the state is about to change. */
   handleEnter(state: State): void {
     if (state === 'ready' || this.#lifecycle.state === 'ready') this.#writtenReady = this.#window.written
   }
 
-  /** Nothing that was written will be acknowledged any more. */
+  /** Ends all waiting: nothing will be acknowledged any more. */
   end(failure: Failure, reason: Failure): void {
     this.#deliveries?.fail(reason)
     this.#drained?.settle(failure)
@@ -170,8 +174,8 @@ export class Outbox {
   }
 
   /**
-   * Calls `finish` when everything is told that was written after the engine had closed the socket, and before this was
-   * known here.
+   * Calls `finish` when everything has been reported that was written after the engine had closed the socket,
+   * and before that was known here.
    */
   collect(wasOpen: boolean, finish: (undelivered: number) => void): void {
     const done = (): void => {

@@ -1,4 +1,4 @@
-// The requests of a socket: those that it sends, and those of the other side, which wait for the first listener.
+// The requests of a socket: those it sends, and those of the other side, which wait for the first listener.
 import type { EventEmitter } from 'node:events'
 import type { RequestManyOptions, RequestOptions } from '../../index'
 import { InFlight } from '../async/in-flight'
@@ -17,7 +17,7 @@ import { checkOptions } from '../values/option-checks'
 import { nextTick } from '../values/platform'
 import type { Lifecycle } from './lifecycle'
 
-/** The socket that has the requests: an emitter of `request`. */
+/** The socket: an emitter of `request`. */
 interface RequestsOwner {
   readonly handle: number
   readonly maxQueueSize: number
@@ -28,9 +28,9 @@ export class SocketRequests {
   readonly #lifecycle: Lifecycle
   readonly #context: ClientContext
   readonly #responder: Responder
-  /** Those of either side. */
+  /** Requests in flight, of either side. */
   readonly #inFlight = new InFlight()
-  /** Those of the other side that no listener has got yet, oldest first. */
+  /** Requests of the other side that no listener has received yet, oldest first. */
   #held: Message[] | undefined
 
   constructor(
@@ -64,26 +64,26 @@ export class SocketRequests {
     })
   }
 
-  /** Reads a *socket request*. Until there is a listener it is held. */
+  /** Reads an event *socket request*. Held until there is a listener. */
   receive(event: EventReader): void {
     const message = readMessage(this.#context, this.#responder, event, true)
     if (this.#held === undefined && this.#give(message)) return
-    // More than a window of requests is more than any peer may have in flight.
+    // No peer may have more than a window of requests in flight.
     const held = (this.#held ??= [])
     if (held.length < this.#owner.maxQueueSize) held.push(message)
   }
 
-  /** Gives a new listener what is held for it: after its registration, not inside. */
+  /** Delivers held requests to a new listener, after its registration and not inside. */
   flow(): void {
     if (this.#held !== undefined) nextTick(() => this.#release())
   }
 
-  /** Waits until none is in flight, at most so many ms. */
+  /** Waits until no request is in flight, at most so many ms. */
   async whenNone(timeout: number): Promise<void> {
     await this.#inFlight.whenNone(timeout)
   }
 
-  /** Those of either side come to nothing. */
+  /** Ends the requests of either side. */
   end(): void {
     this.#held = undefined
     this.#inFlight.forget()
@@ -103,7 +103,7 @@ export class SocketRequests {
     this.#context.countSent(message.length)
   }
 
-  /** Returns whether there was a listener. The request is in flight until it is answered. */
+  /** Emits a request, which is in flight until it is replied to. Returns whether there was a listener. */
   #give(message: Message): boolean {
     if (this.#owner.listenerCount('request') === 0) return false
     this.#inFlight.begin()

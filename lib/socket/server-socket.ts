@@ -1,4 +1,4 @@
-// The side that was connected to: one for each client of a socket server.
+// The accepting side: one socket for each client of a socket server.
 
 import * as commands from '../engine/commands'
 import { route } from '../engine/events'
@@ -7,7 +7,7 @@ import type { Responder } from '../messaging/message'
 import { ConatSocketBase } from './base'
 import type { SocketSettings } from './settings'
 
-/** Who has it on its list. */
+/** What it needs of its server. */
 interface Owner {
   handleSocketGone(socket: ServerSocket): void
 }
@@ -28,7 +28,7 @@ export class ServerSocket extends ConatSocketBase {
     super(context, responder, handle, subject, id, settings)
     this.#owner = owner
     route(handle, this)
-    // `connection` hands it over ready; nobody could have listened for the event.
+    // `connection` emits it ready; nothing could have listened for that event.
     this.lifecycle.enter('ready')
   }
 
@@ -42,7 +42,7 @@ export class ServerSocket extends ConatSocketBase {
     this.lifecycle.leave()
   }
 
-  /** Its server does that. */
+  /** Does nothing: its server ends it. */
   override async finishWith(): Promise<void> {}
 
   /** @internal */

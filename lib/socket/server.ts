@@ -98,7 +98,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     return this
   }
 
-  /** Also of the sockets that it has accepted, and will. */
+  /** Applies to the sockets that it has accepted, and will accept, as well. */
   unref(): this {
     this.#isWanted = false
     for (const socket of Object.values(this.sockets)) socket.unref()
@@ -114,7 +114,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     for (const [id, socket] of Object.entries(this.sockets)) visit(socket, id)
   }
 
-  /** Another server on a subject one token longer. */
+  /** Returns another server with the same options, on a subject one token longer. */
   channel(name: string): ConatSocketServer {
     isString('name', name)
     return new ConatSocketServer(
@@ -125,7 +125,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     )
   }
 
-  /** Writes to every socket that can take it; then throws one error that names the others. */
+  /** Writes to every socket that has room; then throws one error that names the others. */
   write(data: unknown, second?: Headers | WriteOptions | null): boolean {
     if (this.state === 'closed' || this.#isEnding) throw this.#pipeError()
     const options = writeOptions(second)
@@ -157,7 +157,10 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     return this.write(data, second)
   }
 
-  /** Asks every socket: all answers in the order of the sockets, an error in a failed slot; or only the first. */
+  /**
+   * Sends a request to every socket. Resolves with all replies in the order of the sockets, or only the first
+   * one.
+   */
   request(data: unknown, options: RequestOptions & { race: true }): Promise<Message>
   request(data?: unknown, options?: RequestOptions & { race?: false }): Promise<(Message | Error)[]>
   async request(data?: unknown, options: ServerRequestOptions = {}): Promise<(Message | Error)[] | Message> {
@@ -185,7 +188,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     this.close()
   }
 
-  /** Accepts nothing more, ends every socket, and resolves when all have answered or the time is over. */
+  /** Accepts no more sockets, ends all, and resolves when they have answered or after `timeout`. */
   async end(options?: EndOptions): Promise<void> {
     checkOptions('end', options, END_SHAPE)
     if (this.state !== 'closed' && !this.#isEnding) {
@@ -200,12 +203,12 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     await this.#lifecycle.whenGone()
   }
 
-  /** `drain()` was called. */
+  /** Whether `drain()` was called. */
   get draining(): boolean {
     return this.#drainOnce.isStarted
   }
 
-  /** Accepts nothing more, and ends its sockets one after the other: new ones go to other servers meanwhile. */
+  /** Accepts no more sockets, which go to other servers instead, and ends its own one after the other. */
   async drain(options?: DrainOptions): Promise<void> {
     await this.#drainOnce.run(options, drain => this.#drain(drain))
   }
@@ -250,7 +253,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     finish()
   }
 
-  /** The engine closes its sockets first; whatever it forgot ends here. @internal */
+  /** Ends the remaining sockets. The engine closes them first. @internal */
   handleGone(): void {
     for (const socket of Object.values(this.sockets)) socket.handleClientClosed()
   }
@@ -258,7 +261,8 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   async #drain(drain: Drain): Promise<void> {
     if (!this.#isEnding && this.state !== 'closed') {
       commands.listenerRetire(this.client, this.handle)
-      // Paused: what a handler got after the last report would be told as undelivered, and handled twice.
+      // Paused: what a handler received after the last ack would be reported as undelivered, and handled
+      // twice.
       await drain.spreadOver(Object.values(this.sockets), async socket => {
         await socket.pause().whenQuiet(drain.left / 2)
         await socket.end({ timeout: drain.left })

@@ -1,4 +1,4 @@
-// What a socket was made with. The sockets of one server share it.
+// The settings of a socket. The sockets of one server share them.
 import type { SocketListenOptions, SocketSettings as SocketOptions } from '../../index'
 import { defaults } from '../engine/defaults'
 import { pick } from '../values/option-checks'
@@ -30,7 +30,7 @@ export class SocketSettings<Options extends SocketOptions = SocketListenOptions>
     return this.options.keepAliveTimeout ?? defaults.keepAliveTimeout
   }
 
-  /** Returns what the engine is told by either side, for JSON. */
+  /** Returns the settings that the engine gets from either side, for JSON. */
   forEngine(id: string): Record<string, unknown> {
     const { slowConsumer, slowConsumerTimeout = SLOW_CONSUMER_TIMEOUT } = this.options
     return {

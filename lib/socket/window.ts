@@ -1,4 +1,5 @@
-// What is written and not acknowledged, in messages and bytes: counted here, so that a full window is told without asking the engine.
+// The window: counts unacknowledged messages and bytes, so that a full one is noticed without asking the
+// engine.
 import { FabricError } from '../values/errors'
 
 export class SendWindow {
@@ -6,7 +7,7 @@ export class SendWindow {
   acknowledged = 0
   writtenBytes = 0
   #acknowledgedBytes = 0
-  /** Numbers of volatile messages that are not acknowledged. */
+  /** Sequence numbers of unacknowledged volatile messages. */
   #volatile: number[] | undefined
 
   constructor(
@@ -22,7 +23,7 @@ export class SendWindow {
     return this.writtenBytes - this.#acknowledgedBytes
   }
 
-  /** Why `size` bytes more cannot be taken; one message alone always can. */
+  /** Returns why `size` more bytes do not fit, if they do not. One message alone always fits. */
   refusal(size: number): FabricError | undefined {
     const { messages } = this
     if (messages >= this.maxMessages) return fullError(this.maxMessages)
@@ -30,7 +31,7 @@ export class SendWindow {
     return undefined
   }
 
-  /** Counts a message that the engine has been given. Whether it `isWritable` then. */
+  /** Counts a message that was passed to the engine. Returns `isWritable` afterwards. */
   put(size: number, isVolatile: boolean): boolean {
     this.written += 1
     if (isVolatile) (this.#volatile ??= []).push(this.written)
@@ -38,12 +39,12 @@ export class SendWindow {
     return this.isWritable
   }
 
-  /** Whether more than half of both bounds is free. */
+  /** Returns whether more than half of both bounds is free. */
   get isWritable(): boolean {
     return this.messages * 2 < this.maxMessages && this.bytes * 2 < this.maxBytes
   }
 
-  /** Takes the totals of an acknowledgement; whether they are news. */
+  /** Takes the totals of an acknowledgement. Returns whether they are new. */
   acknowledge(messages: number, bytes: number): boolean {
     if (messages <= this.acknowledged) return false
     this.acknowledged = messages
@@ -52,7 +53,7 @@ export class SendWindow {
     return true
   }
 
-  /** The number of the first message after `seq` that is not volatile. */
+  /** Returns the number of the first message after `seq` that is not volatile. */
   next(seq: number): number {
     let next = Math.max(seq, this.acknowledged) + 1
     while (this.#volatile?.includes(next)) next += 1

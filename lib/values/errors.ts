@@ -1,4 +1,4 @@
-// The one error class, and the errors of arguments.
+// The error class, and errors of wrong arguments.
 
 interface FabricErrorOptions {
   cause?: unknown
@@ -9,10 +9,10 @@ interface FabricErrorOptions {
 /** Every error that selvedge throws, rejects with, or hands to `closed`. */
 export class FabricError extends Error {
   readonly code: number | string
-  // `declare`: an error has only what there is to say, so that a print of it shows no `undefined`.
-  /** On the reason of a closed socket: messages that were written and not acknowledged. */
+  // `declare`: no own properties, so that a printed error shows no `undefined`.
+  /** On the reason of a closed socket: the number of messages that were written and not acknowledged. */
   declare readonly undelivered?: number
-  /** On the error of a broadcast: the sockets that did not take the message. */
+  /** On the error of a broadcast: the ids of the sockets that did not get the message. */
   declare readonly ids?: string[]
 
   constructor(message: string, code: number | string, options?: FabricErrorOptions) {
@@ -23,14 +23,14 @@ export class FabricError extends Error {
   }
 }
 
-// On the prototype, as for the built-in errors: an own property would show in every print of an error.
+// On the prototype, as for built-in errors: an own property would be printed with every error.
 Object.defineProperty(FabricError.prototype, 'name', {
   value: 'FabricError',
   configurable: true,
   writable: true,
 })
 
-/** A value in a text for people: never throws, and never longer than a line or two. */
+/** Formats a value for an error text. Never throws, and is never longer than a line or two. */
 export function shown(value: unknown): string {
   if (value !== null && (typeof value === 'object' || typeof value === 'function')) return `(${typeof value})`
   const text = String(value)

@@ -1,7 +1,7 @@
-// Failures: what went wrong, before it is an error of the caller.
+// Failures: errors before they are thrown.
 import { FabricError } from './errors'
 
-/** What went wrong, before it is an error: the error is made where the caller's frames are on the stack. */
+/** A failure. The error is created later, where the caller's frames are on the stack. */
 export class Failure {
   constructor(
     readonly code: string,
@@ -11,12 +11,15 @@ export class Failure {
   ) {}
 }
 
-/** Digits only stand for a number: `"503"` is the number 503. */
+/** Parses a code: digits stand for a number, so `"503"` is 503. */
 function codeOf(code: string): number | string {
   return /^\d+$/.test(code) ? Number(code) : code
 }
 
-/** Call it in the async method that the user awaits, so that V8's async stack has the caller's line. */
+/**
+ * Creates the error. Must be called in the async method that the user awaits, so that V8's async stack has
+ * the caller's line.
+ */
 export function errorFrom(failure: Failure): FabricError {
   const { code, message, cause, undelivered } = failure
   const error = new FabricError(message, codeOf(code), { cause, undelivered })

@@ -1,7 +1,10 @@
-// What becomes of an error that a user's handler throws.
+// Errors that a user's handler throws.
 import { nextTick } from './platform'
 
-/** Throws what a user's handler threw where it cannot break a drain: as an uncaught exception, as Node does. */
+/**
+ * Throws an error of a user's handler as an uncaught exception, as Node.js does, where it cannot interrupt
+ * the caller.
+ */
 export function throwAsync(error: unknown): void {
   nextTick(() => {
     throw error
