@@ -618,7 +618,7 @@ export interface SocketConnectOptions extends SocketSettings {
    * answers
    */
   loadBalancer?: (subject: string) => Promise<string> | string
-  /** Milliseconds for `loadBalancer`. */
+  /** Milliseconds for `loadBalancer`. @default 10_000 */
   loadBalancerTimeout?: number
   /** Which of Conat's two handshakes to use. @default both at once */
   dialect?: 'classic' | 'attempt'

@@ -1,40 +1,20 @@
 // The numbers in docs/reference/limits.md are the code's.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { type LimitRow, limitRows, numberOf } from '../support/limits'
 
 const ROOT = join(__dirname, '../..')
-const UNITS: Record<string, number> = { s: 1000, ms: 1, KiB: 1024, MiB: 1024 * 1024, bytes: 1 }
 
-interface Row {
-  what: string
-  most: string
-  file: string
-  name: string
-}
-
-function rows(): Row[] {
-  const text = readFileSync(join(ROOT, 'docs/reference/limits.md'), 'utf8')
-  const found = text.matchAll(/^\| (.+) \| (.+) \| .*\| `([^`]+)` `([^`]+)` \|$/gm)
-  return [...found].map(([, what, most, file, name]) => ({
-    what: what!,
-    most: most!,
-    file: file!,
-    name: name!,
-  }))
-}
-
-/** `10 s` in ms, `64 MiB` in bytes, `1000 in 25 s` the first number. */
-function documented(most: string): number {
-  const [, number, unit] = /^([\d ]*\d)(?: (s|ms|KiB|MiB|bytes)\b)?/.exec(most) ?? []
-  if (number === undefined) throw Error(`no number: ${most}`)
-  return Number(number.replaceAll(' ', '')) * (unit === undefined ? 1 : UNITS[unit]!)
-}
-
-/** What the code says: of a constant, or of a field where its type's defaults are. */
-function coded({ file, name }: Row): number {
+/** What the code says: of a constant, of an option in its shape, or of a field where its type's defaults are. */
+function coded({ file, name }: LimitRow): number {
   const code = readFileSync(join(ROOT, file), 'utf8')
   const isConstant = name === name.toUpperCase()
-  const pattern = isConstant ? `const ${name}(?:: \\w+)? = ([^;\\n]+)` : `^            ${name}: ([^\\n]+),$`
+  const isOption = file.endsWith('/options.ts')
+  const pattern = isConstant
+    ? `const ${name}(?:: \\w+)? = ([^;\\n]+)`
+    : isOption
+      ? `^  ${name}: \\{[^}]*\\bdefault: ([^,}]+)`
+      : `^            ${name}: ([^\\n]+),$`
   const expression = new RegExp(pattern, 'm').exec(code)?.[1]
   if (expression === undefined) throw Error(`${file} has no ${name}`)
   return evaluate(expression, file)
@@ -56,9 +36,9 @@ function evaluate(expression: string, file: string): number {
 }
 
 test('every number in the table is the one in the code', () => {
-  const all = rows()
+  const all = limitRows()
   expect(all.length).toBeGreaterThan(40)
-  for (const row of all) expect([row.what, documented(row.most)]).toEqual([row.what, coded(row)])
+  for (const row of all) expect([row.what, numberOf(row.most)]).toEqual([row.what, coded(row)])
 })
 
 test('every row but those without a number names its place', () => {

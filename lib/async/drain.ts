@@ -2,9 +2,10 @@
 import type { DrainOptions } from '../../index'
 import { checkOptions, isDuration, isTimeout, type ShapeOf } from '../values/option-checks'
 
-const DRAIN_SHAPE: ShapeOf<DrainOptions> = { deadline: isTimeout, spread: isDuration }
-const DEFAULT_DEADLINE = 10_000
-const DEFAULT_SPREAD = 1000
+export const DRAIN_SHAPE = {
+  deadline: { check: isTimeout, unit: 'ms', default: 10_000 },
+  spread: { check: isDuration, unit: 'ms', default: 1000 },
+} as const satisfies ShapeOf<DrainOptions>
 
 /** A drain that happens once; all callers wait for the same one. */
 export class DrainOnce {
@@ -29,9 +30,9 @@ export class Drain {
 
   constructor(options: DrainOptions | undefined) {
     checkOptions('drain', options, DRAIN_SHAPE)
-    const deadline = options?.deadline ?? DEFAULT_DEADLINE
+    const deadline = options?.deadline ?? DRAIN_SHAPE.deadline.default
     this.#until = Date.now() + deadline
-    this.spread = Math.max(0, Math.min(options?.spread ?? DEFAULT_SPREAD, deadline))
+    this.spread = Math.max(0, Math.min(options?.spread ?? DRAIN_SHAPE.spread.default, deadline))
   }
 
   /** Returns the milliseconds until the deadline, at least 1. */

@@ -13,12 +13,12 @@ import { type Drain, DrainOnce } from '../async/drain'
 import { Waiters } from '../async/waiters'
 import { Client } from '../client/client'
 import { flush, nextHandle } from '../engine/commands'
-import { defaults } from '../engine/defaults'
 import type { EventReader } from '../engine/event-reader'
 import { BROKER_STATE, forget, route } from '../engine/events'
 import { native } from '../engine/native'
 import { ProcessRef } from '../engine/process-ref'
 import { type SecureContextOptions, secureContextSettings } from '../engine/tls'
+import { INTEREST_SHAPE } from '../messaging/options'
 import { FabricError } from '../values/errors'
 import { closedFailure, errorFrom, Failure } from '../values/failure'
 import { checkOptions, isTimeout } from '../values/option-checks'
@@ -137,7 +137,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   /** Resolves with whether there are subscribers, at the latest after `timeout`. */
   async waitForInterest(
     subject: string,
-    timeout: number = defaults.interest,
+    timeout: number = INTEREST_SHAPE.timeout.default,
     options: { signal?: AbortSignal } = {},
   ): Promise<boolean> {
     if (this.state === 'closed') throw errorFrom(closedFailure(`server '${this.id}'`))
@@ -222,7 +222,10 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   }
 
   #makeAuthority(options: ServerOptions): Authorizer {
-    const times = { signInTimeout: defaults.signInTimeout, permissionTimeout: defaults.permissionTimeout }
+    const times = {
+      signInTimeout: SERVER_SHAPE.signInTimeout.default,
+      permissionTimeout: SERVER_SHAPE.permissionTimeout.default,
+    }
     return new Authorizer(this.#handle, { ...times, ...defined(options) }, (error, callback) => {
       if (!this.emit('callbackFailed', error, callback)) this.#warnOf(callback, error)
     })

@@ -2,18 +2,17 @@
 import { EventEmitter } from 'node:events'
 import type { ConatServer, ServerOptions } from '../../index'
 import { isCookieValue } from '../client/options'
-import { defaults } from '../engine/defaults'
 import { isSsl, serverSettings } from '../engine/tls'
 import { FabricError, invalidType, invalidValue, outOfRange } from '../values/errors'
 import {
   type Check,
+  forEngine,
   isCount,
   isDuration,
   isFunction,
   isNumber,
   isString,
   isTimeout,
-  pick,
   type ShapeOf,
 } from '../values/option-checks'
 import { isValidSubjectWithoutWildcards } from '../values/subjects'
@@ -48,38 +47,33 @@ const isFile: Check = (name, value) => {
   if (value === '') throw invalidValue(name, 'a path', value)
 }
 
-/** Passed to the engine unchanged. */
-const ENGINE_SHAPE = {
-  port: isPort,
-  host: isString,
-  id: isString,
-  path: isString,
-  maxSubscriptionsPerClient: isCount,
-  maxSubscriptionsPerHub: isCount,
-  maxConnections: isCount,
-  maxConnectionsPerUser: isCount,
-  clusterName: isString,
-  socketPath: isFile,
-  socketMode: isMode,
-  allowedOrigins: isStrings,
-  allowedHosts: isStrings,
-  handshakeTimeout: isTimeout,
-  messageTimeout: isTimeout,
-  maxHandshakes: isCount,
-  maxHandshakesPerAddress: isCount,
-}
-
-export const SERVER_SHAPE: ShapeOf<ServerOptions> = {
-  ...ENGINE_SHAPE,
+export const SERVER_SHAPE = {
+  port: { check: isPort, default: 3000, engine: true },
+  host: { check: isString, default: '127.0.0.1', engine: true },
+  id: { check: isString, default: '0', engine: true },
+  path: { check: isString, default: '/conat', engine: true },
+  maxSubscriptionsPerClient: { check: isCount, default: 500, engine: true, limit: true },
+  maxSubscriptionsPerHub: { check: isCount, default: 15_000, engine: true, limit: true },
+  maxConnections: { check: isCount, default: 10_000, engine: true, limit: true },
+  maxConnectionsPerUser: { check: isCount, default: 100, engine: true, limit: true },
+  clusterName: { check: isString, engine: true },
   ssl: isSsl,
   httpServer: isHttpServer,
+  socketPath: { check: isFile, engine: true },
+  socketMode: { check: isMode, default: 0o600, engine: true },
+  allowedOrigins: { check: isStrings, engine: true },
+  allowedHosts: { check: isStrings, engine: true },
+  handshakeTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: true, limit: true },
+  messageTimeout: { check: isTimeout, unit: 'ms', default: 30_000, engine: true, limit: true },
+  maxHandshakes: { check: isCount, default: 1000, engine: true, limit: true },
+  maxHandshakesPerAddress: { check: isCount, engine: true, limit: true },
   getUser: isFunction,
   isAllowed: isFunction,
   systemAccountPassword: isCookieValue,
-  signInTimeout: isTimeout,
-  permissionTimeout: isTimeout,
-  permissionCache: isCacheTime,
-}
+  signInTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: 'authority', limit: true },
+  permissionTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: 'authority', limit: true },
+  permissionCache: { check: isCacheTime, unit: 'ms', default: 1000, engine: 'authority', limit: true },
+} as const satisfies ShapeOf<ServerOptions>
 
 function isCacheTime(name: string, value: unknown): void {
   isDuration(name, value)
@@ -95,7 +89,7 @@ export function hasAuthorizer(options: ServerOptions): boolean {
 function portOf(options: ServerOptions): number | null {
   const { httpServer, socketPath, port, ssl } = options
   const elsewhere = httpServer ? 'httpServer' : socketPath === undefined ? undefined : 'socketPath'
-  if (elsewhere === undefined) return port === undefined ? defaults.port : port
+  if (elsewhere === undefined) return port === undefined ? SERVER_SHAPE.port.default : port
   if (port !== undefined && port !== null) throw contradiction(`${elsewhere} and port`)
   if (httpServer && socketPath !== undefined) throw contradiction('httpServer and socketPath')
   if (typeof ssl === 'object') throw contradiction(`${elsewhere} and certificates in ssl`)
@@ -121,17 +115,22 @@ export function brokerSettings(options: ServerOptions): string {
         asksUser: true,
         asksPermission: options.isAllowed !== undefined,
         guardsSystem: options.systemAccountPassword !== undefined,
-        ...pick(options, ['signInTimeout', 'permissionTimeout', 'permissionCache']),
+        ...forEngine(options, SERVER_SHAPE, 'authority'),
       }
     : undefined
-  return JSON.stringify({ ...pick(options, Object.keys(ENGINE_SHAPE)), tls, authority })
+  return JSON.stringify({ ...forEngine(options, SERVER_SHAPE), tls, authority })
 }
 
 /** Returns the options as the application can see them, with defaults and without passwords and keys. */
 export function visibleOptions(options: ServerOptions): ServerOptions {
   const { systemAccountPassword: _, ssl, ...visible } = options
   const shown = ssl === undefined ? visible : { ...visible, ssl: Boolean(ssl) }
-  return { ...shown, id: options.id ?? '0', port: portOf(options), path: options.path ?? defaults.path }
+  return {
+    ...shown,
+    id: options.id ?? SERVER_SHAPE.id.default,
+    port: portOf(options),
+    path: options.path ?? SERVER_SHAPE.path.default,
+  }
 }
 
 /** Checks an id or cluster name, which become tokens of the system service's subjects. */

@@ -4,39 +4,31 @@ import type { ConnectOptions } from '../../index'
 import { clientSettings, TLS_CLIENT_SHAPE } from '../engine/tls'
 import { FabricError, invalidType, outOfRange } from '../values/errors'
 import {
+  forEngine,
   isBoolean,
   isDuration,
   isHeaders,
   isNumber,
   isString,
-  pick,
   type ShapeOf,
 } from '../values/option-checks'
 
-export const CLIENT_SHAPE: ShapeOf<ConnectOptions> = {
+export const CLIENT_SHAPE = {
   address: isString,
-  noCache: isBoolean,
-  path: isString,
-  inboxPrefix: isInboxPrefix,
+  noCache: { check: isBoolean, default: false },
+  path: { check: isString, default: '/conat', engine: true },
+  inboxPrefix: { check: isInboxPrefix, default: '_INBOX', engine: true },
   extraHeaders: isHttpHeaders,
   systemAccountPassword: isCookieValue,
-  autoConnect: isBoolean,
-  reconnection: isBoolean,
-  reconnectionDelay: isPause,
-  reconnectionDelayMax: isPause,
-  randomizationFactor: isFraction,
-  wire: isWire,
+  autoConnect: { check: isBoolean, default: true, engine: true },
+  reconnection: { check: isBoolean, default: true, engine: true },
+  reconnectionDelay: { check: isPause, unit: 'ms', default: 500, engine: true },
+  reconnectionDelayMax: { check: isPause, unit: 'ms', default: 15_000, engine: true },
+  randomizationFactor: { check: isFraction, default: 1, engine: true },
+  wire: { check: isWire, engine: true },
   ...TLS_CLIENT_SHAPE,
-}
+} as const satisfies ShapeOf<ConnectOptions>
 
-const OWN_OPTIONS = [
-  'address',
-  'noCache',
-  'extraHeaders',
-  'systemAccountPassword',
-  ...Object.keys(TLS_CLIENT_SHAPE),
-]
-const ENGINE_OPTIONS = Object.keys(CLIENT_SHAPE).filter(name => !OWN_OPTIONS.includes(name))
 /** The characters that a cookie's value may contain (RFC 6265). */
 const COOKIE_VALUE = /^[!#-+\--:<-[\]-~]+$/
 
@@ -101,7 +93,7 @@ export function openSettings(
   const extraHeaders = httpHeaders(options)
   const tls = /^(https|wss):/i.test(address ?? '') ? clientSettings(options) : undefined
   const rest = { extraHeaders, id, address, broker: broker ?? null, own, tls }
-  return JSON.stringify({ ...pick(options, ENGINE_OPTIONS), ...rest })
+  return JSON.stringify({ ...forEngine(options, CLIENT_SHAPE), ...rest })
 }
 
 /** Returns the HTTP headers, with the system account's cookie beside those that the application sets. */

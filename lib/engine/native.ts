@@ -31,7 +31,6 @@ interface Addon {
   pipeEnd(session: number, handle: number, orderly: boolean): void
   brokerQuery(session: number, handle: number, query: string): string | null
   randomId(): string
-  defaults(): string
 }
 
 function load(): Addon {
@@ -100,5 +99,4 @@ export const native = {
   pipeEnd: (handle: number, orderly: boolean): void => addon.pipeEnd(session, handle, orderly),
   brokerQuery: (handle: number, query: string): string | null => addon.brokerQuery(session, handle, query),
   randomId: addon.randomId,
-  defaults: addon.defaults,
 }

@@ -6,7 +6,14 @@ import tls from 'node:tls'
 import { types } from 'node:util'
 import type { ConatServer, ConnectOptions, Pem, TlsServerOptions } from '../../index'
 import { FabricError, invalidType, invalidValue } from '../values/errors'
-import { type Check, checkOptions, isBoolean, isString, type ShapeOf } from '../values/option-checks'
+import {
+  type Check,
+  checkOptions,
+  forEngine,
+  isBoolean,
+  isString,
+  type ShapeOf,
+} from '../values/option-checks'
 import { native } from './native'
 
 export type SecureContextOptions = Parameters<ConatServer['setSecureContext']>[0]
@@ -28,22 +35,26 @@ const isVersion: Check = (name, value) => {
 
 const MATERIAL = { key: isPem, cert: isPem, ca: isPems, passphrase: isString }
 
+/** Verification, in the part `tls` of what the engine gets. */
+const VERIFICATION = {
+  rejectUnauthorized: { check: isBoolean, default: true, engine: 'tls' },
+  minVersion: { check: isVersion, default: 'TLSv1.2', engine: 'tls' },
+} as const
+
 export const TLS_CLIENT_SHAPE = {
   ...MATERIAL,
-  rejectUnauthorized: isBoolean,
-  servername: isString,
-  minVersion: isVersion,
-}
+  ...VERIFICATION,
+  servername: { check: isString, engine: 'tls' },
+} as const
 
-const TLS_SERVER_SHAPE: ShapeOf<TlsServerOptions> = {
+export const TLS_SERVER_SHAPE = {
   ...MATERIAL,
-  requestCert: isBoolean,
-  rejectUnauthorized: isBoolean,
-  minVersion: isVersion,
-}
+  ...VERIFICATION,
+  requestCert: { check: isBoolean, default: false, engine: 'tls' },
+} as const satisfies ShapeOf<TlsServerOptions>
 
 /** TLS options as the engine gets them: texts. */
-type Settings = Record<string, string | boolean | undefined>
+type Settings = Record<string, unknown>
 
 /** Converts the option `ssl` of a broker; `true` means that its HTTP server does TLS. */
 export const isSsl: Check = (name, value) => {
@@ -53,8 +64,7 @@ export const isSsl: Check = (name, value) => {
 }
 
 export function serverSettings(options: TlsServerOptions): Settings {
-  const { requestCert, rejectUnauthorized, minVersion } = options
-  return { ...material('ssl', options), requestCert: requestCert ?? false, rejectUnauthorized, minVersion }
+  return { ...material('ssl', options), ...forEngine(options, TLS_SERVER_SHAPE, 'tls') }
 }
 
 export function secureContextSettings(options: SecureContextOptions): Settings {
@@ -64,18 +74,16 @@ export function secureContextSettings(options: SecureContextOptions): Settings {
 
 /** Converts the options of a client that uses TLS. */
 export function clientSettings(options: TlsClientOptions): Settings {
-  const { ca, cert, key, passphrase, rejectUnauthorized, servername, minVersion } = options
+  const { ca, cert, key, passphrase } = options
   if ((cert === undefined) !== (key === undefined)) {
     throw new FabricError('cert and key go together', 'ERR_INVALID_ARG_VALUE')
   }
-  if (ca === undefined && rejectUnauthorized !== false) trustAsNodeDoes()
+  if (ca === undefined && options.rejectUnauthorized !== false) trustAsNodeDoes()
   return {
     ca: ca === undefined ? undefined : text(ca),
     cert: cert && text(cert),
     key: key && openKey('connect', key, passphrase),
-    rejectUnauthorized,
-    servername,
-    minVersion,
+    ...forEngine(options, TLS_CLIENT_SHAPE, 'tls'),
   }
 }
 

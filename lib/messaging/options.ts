@@ -1,6 +1,14 @@
-// The options of a message, a publish and a request, and their checks.
-import type { MessageOptions, PublishOptions, RequestManyOptions, RequestOptions } from '../../index'
+// The options of messages, publishes, requests and subscriptions.
+import type {
+  MessageOptions,
+  PublishOptions,
+  RequestManyOptions,
+  RequestOptions,
+  SubscriptionOptions,
+} from '../../index'
+import { DataEncoding } from '../values/codec'
 import {
+  checkOptions,
   isBoolean,
   isBytes,
   isCount,
@@ -8,31 +16,56 @@ import {
   isEncoding,
   isHeaders,
   isSignal,
+  isString,
   isTimeout,
+  override,
   type ShapeOf,
 } from '../values/option-checks'
 
-export const MESSAGE_SHAPE: ShapeOf<MessageOptions> = {
-  encoding: isEncoding,
+export const MESSAGE_SHAPE = {
+  encoding: { check: isEncoding, default: DataEncoding.MsgPack },
   raw: isBytes,
   headers: isHeaders,
-}
+} as const satisfies ShapeOf<MessageOptions>
 
-export const PUBLISH_SHAPE: ShapeOf<PublishOptions> = {
+export const PUBLISH_SHAPE = {
   ...MESSAGE_SHAPE,
-  timeout: isTimeout,
-  waitForInterest: isBoolean,
-  noThrow: isBoolean,
-}
+  timeout: { check: isTimeout, unit: 'ms', default: 30_000 },
+  waitForInterest: { check: isBoolean, default: false },
+  noThrow: { check: isBoolean, default: false },
+} as const satisfies ShapeOf<PublishOptions>
 
-export const REQUEST_SHAPE: ShapeOf<RequestOptions> = { ...PUBLISH_SHAPE, signal: isSignal }
+export const REQUEST_SHAPE = { ...PUBLISH_SHAPE, signal: isSignal } as const satisfies ShapeOf<RequestOptions>
 
-export const REQUEST_MANY_SHAPE: ShapeOf<RequestManyOptions> = {
+export const REQUEST_MANY_SHAPE = {
   ...REQUEST_SHAPE,
   maxMessages: isCount,
-  maxWait: isTimeout,
+  maxWait: { check: isTimeout, unit: 'ms' },
+} as const satisfies ShapeOf<RequestManyOptions>
+
+export const INTEREST_SHAPE = {
+  timeout: { check: isDuration, unit: 'ms', default: 30_000 },
+  signal: isSignal,
+} as const
+
+/** Of calls that ask the broker for a list. */
+export const LIST_SHAPE = { timeout: PUBLISH_SHAPE.timeout } as const
+
+export const SUBSCRIPTION_SHAPE = {
+  queue: isString,
+  maxMessages: isCount,
+  maxQueueBytes: { check: isCount, unit: 'bytes', default: 64 * 1024 * 1024, limit: true },
+} as const satisfies ShapeOf<SubscriptionOptions>
+
+const TIMEOUTS_SHAPE = { request: REQUEST_SHAPE.timeout, publish: PUBLISH_SHAPE.timeout } as const
+
+/** The timeouts of calls that name none, in ms. */
+export const timeouts: { request: number; publish: number } = {
+  request: TIMEOUTS_SHAPE.request.default,
+  publish: TIMEOUTS_SHAPE.publish.default,
 }
 
-export const INTEREST_SHAPE = { timeout: isDuration, signal: isSignal }
-
-export const LIST_SHAPE = { timeout: isTimeout }
+export function setDefaultTimeouts(given: { request?: number; publish?: number }): void {
+  checkOptions('setDefaultTimeouts', given, TIMEOUTS_SHAPE)
+  override(timeouts, given)
+}

@@ -1,10 +1,10 @@
 // Publishes and requests, of clients and of sockets.
 import type { MessageOptions, PublishOptions, RequestManyOptions, RequestOptions } from '../../index'
 import * as commands from '../engine/commands'
-import { defaults } from '../engine/defaults'
 import { abortFailure, type Failure } from '../values/failure'
 import type { ClientContext } from './client-context'
 import type { Responder } from './message'
+import { INTEREST_SHAPE, timeouts } from './options'
 import { prepare } from './prepare'
 import { type Outcome, Ticket } from './ticket'
 
@@ -14,7 +14,7 @@ function milliseconds(value: number): number {
 
 export function waitOf(options: RequestManyOptions | undefined, many: boolean): commands.Wait {
   return {
-    timeout: milliseconds(options?.timeout ?? defaults.request),
+    timeout: milliseconds(options?.timeout ?? timeouts.request),
     waitForInterest: options?.waitForInterest ?? false,
     maxMessages: many ? (options?.maxMessages ?? 0xffffffff) : 0,
     maxWait: milliseconds(options?.maxWait ?? 0),
@@ -31,7 +31,7 @@ export function publish(
   waitForInterest: boolean,
 ): Promise<Outcome> {
   context.checkSend()
-  const timeout = milliseconds(options?.timeout ?? defaults.publish)
+  const timeout = milliseconds(options?.timeout ?? timeouts.publish)
   const message = prepare(data, options)
   const ticket = new Ticket(context, responder)
   commands.publish(context.handle, ticket.handle, timeout, waitForInterest, subject, message)
@@ -81,7 +81,7 @@ export function interest(
   context.checkOpen()
   if (options.signal?.aborted) return abortFailure(options.signal)
   const ticket = new Ticket(context, responder, options.signal)
-  const timeout = milliseconds(options.timeout ?? defaults.interest)
+  const timeout = milliseconds(options.timeout ?? INTEREST_SHAPE.timeout.default)
   commands.waitForInterest(context.handle, ticket.handle, timeout, subject)
   return ticket.outcome
 }
@@ -95,7 +95,7 @@ export function list(
 ): Promise<Outcome> {
   context.checkOpen()
   const ticket = new Ticket(context, responder)
-  const timeout = milliseconds(options?.timeout ?? defaults.request)
+  const timeout = milliseconds(options?.timeout ?? timeouts.request)
   const ask = kind === 'cluster' ? commands.cluster : commands.syncSubscriptions
   ask(context.handle, ticket.handle, timeout)
   return ticket.outcome

@@ -11,22 +11,15 @@ import { native } from '../engine/native'
 import { ProcessRef } from '../engine/process-ref'
 import { FabricError } from '../values/errors'
 import { closedFailure, errorFrom, Failure } from '../values/failure'
-import { checkOptions, isCount, isString, type ShapeOf } from '../values/option-checks'
+import { checkOptions } from '../values/option-checks'
 import { nextTick } from '../values/platform'
 import { checkSubscribeSubject } from '../values/subjects'
 import { throwAsync } from '../values/throw-async'
 import type { ClientContext } from './client-context'
 import { Message, type Responder } from './message'
+import { SUBSCRIPTION_SHAPE } from './options'
 import type { Permissions } from './permissions'
 import { readMessage, Ticket } from './ticket'
-
-const MAX_QUEUE_BYTES = 64 * 1024 * 1024
-
-const SUBSCRIPTION_SHAPE: ShapeOf<SubscriptionOptions> = {
-  queue: isString,
-  maxMessages: isCount,
-  maxQueueBytes: isCount,
-}
 
 /** The subscriptions of one client. */
 export class Subscriptions {
@@ -213,7 +206,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   constructor(shared: Shared, subject: string, options: SubscriptionOptions) {
     this.#shared = shared
     this.subject = subject
-    this.#maxQueueBytes = options.maxQueueBytes ?? MAX_QUEUE_BYTES
+    this.#maxQueueBytes = options.maxQueueBytes ?? SUBSCRIPTION_SHAPE.maxQueueBytes.default
     this.#left = options.maxMessages ?? Number.POSITIVE_INFINITY
     this.#ref.set(true)
   }

@@ -12,7 +12,6 @@ import type {
 } from '../../index'
 import type { Drain } from '../async/drain'
 import * as commands from '../engine/commands'
-import { defaults } from '../engine/defaults'
 import type { EventReader, Incoming } from '../engine/event-reader'
 import {
   SOCKET_ACKNOWLEDGED,
@@ -247,7 +246,7 @@ export abstract class ConatSocketBase
     if (this.state !== 'closed' && !this.ended) {
       this.ended = true
       const ticket = new Ticket(this.context, this.responder)
-      const timeout = Math.ceil(options?.timeout ?? defaults.end)
+      const timeout = Math.ceil(options?.timeout ?? END_SHAPE.timeout.default)
       commands.socketEnd(this.client, ticket.handle, this.handle, timeout)
       await ticket.outcome
       this.close()

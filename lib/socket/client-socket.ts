@@ -7,36 +7,11 @@ import { CHOOSE_SERVER, route } from '../engine/events'
 import { native } from '../engine/native'
 import type { ClientContext } from '../messaging/client-context'
 import type { Responder } from '../messaging/message'
-import { invalidValue } from '../values/errors'
-import {
-  checkOptions,
-  isBoolean,
-  isFunction,
-  isString,
-  isTimeout,
-  pick,
-  type ShapeOf,
-} from '../values/option-checks'
+import { checkOptions, isString } from '../values/option-checks'
 import { checkConnectSubject, checkId } from '../values/subjects'
 import { ConatSocketBase } from './base'
-import { SETTINGS_SHAPE } from './options'
+import { CONNECT_SHAPE } from './options'
 import { SocketSettings } from './settings'
-
-const CONNECT_SHAPE: ShapeOf<SocketConnectOptions> = {
-  ...SETTINGS_SHAPE,
-  reconnection: isBoolean,
-  loadBalancer: isFunction,
-  loadBalancerTimeout: isTimeout,
-  dialect: isDialect,
-}
-
-function isDialect(name: string, value: unknown): void {
-  isString(name, value)
-  if (value === 'classic' || value === 'attempt') return
-  throw invalidValue(name, "'classic' or 'attempt'", value)
-}
-
-const ENGINE_OPTIONS = ['reconnection', 'loadBalancerTimeout', 'dialect'] as const
 
 export class ConatSocketClient extends ConatSocketBase {
   #sub: { close: () => void } | undefined
@@ -119,8 +94,7 @@ export class ConatSocketClient extends ConatSocketBase {
   #forEngine(): string {
     const { options } = this.#settings
     return JSON.stringify({
-      ...pick(options, ENGINE_OPTIONS),
-      ...this.#settings.forEngine(this.id),
+      ...this.#settings.forEngine(this.id, CONNECT_SHAPE),
       // Other sockets may have a chosen id, but not a random one.
       epoch: options.id === undefined ? undefined : newEpoch(),
       loadBalancer: options.loadBalancer !== undefined,

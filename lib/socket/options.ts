@@ -1,24 +1,50 @@
-// The options of a socket, a write and an end, and their checks.
-import type { Headers, SocketListenOptions, WriteOptions } from '../../index'
-import { MESSAGE_SHAPE } from '../messaging/options'
+// The options of sockets, of socket servers, and of what they write.
+import type { Headers, SocketConnectOptions, SocketListenOptions, WriteOptions } from '../../index'
+import { MESSAGE_SHAPE, REQUEST_SHAPE } from '../messaging/options'
 import { invalidType, invalidValue } from '../values/errors'
 import {
   checkOptions,
   isBoolean,
   isCount,
   isDuration,
+  isFunction,
   isString,
   isTimeout,
+  override,
   type ShapeOf,
 } from '../values/option-checks'
 
-const WRITE_SHAPE: ShapeOf<WriteOptions> = { ...MESSAGE_SHAPE, volatile: isBoolean }
+export const LISTEN_SHAPE = {
+  id: isString,
+  desc: isString,
+  maxQueueSize: { check: isCount, default: 1000, engine: true, limit: true },
+  maxQueueBytes: { check: isCount, unit: 'bytes', default: 16 * 1024 * 1024, engine: true, limit: true },
+  slowConsumer: { check: isPolicy, default: 'wait' },
+  slowConsumerTimeout: { check: isTimeout, unit: 'ms', default: 30_000 },
+  keepAlive: { check: isDuration, unit: 'ms', default: 45_000 },
+  keepAliveTimeout: { check: isTimeout, unit: 'ms', default: 30_000 },
+} as const satisfies ShapeOf<SocketListenOptions>
+
+export const CONNECT_SHAPE = {
+  ...LISTEN_SHAPE,
+  reconnection: { check: isBoolean, default: true, engine: true },
+  loadBalancer: isFunction,
+  loadBalancerTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: true },
+  dialect: { check: isDialect, engine: true },
+} as const satisfies ShapeOf<SocketConnectOptions>
 
 export interface EndOptions {
   timeout?: number
 }
 
-export const END_SHAPE = { timeout: isTimeout }
+export const END_SHAPE = { timeout: { check: isTimeout, unit: 'ms', default: 3000 } } as const
+
+export const SERVER_REQUEST_SHAPE = { ...REQUEST_SHAPE, race: isBoolean } as const
+
+export const WRITE_SHAPE = {
+  ...MESSAGE_SHAPE,
+  volatile: { check: isBoolean, default: false },
+} as const satisfies ShapeOf<WriteOptions>
 
 /** Reads the second argument of `write`: options if all its keys are option names, else headers. */
 export function writeOptions(second: Headers | WriteOptions | null | undefined): WriteOptions | undefined {
@@ -31,19 +57,36 @@ export function writeOptions(second: Headers | WriteOptions | null | undefined):
   return second
 }
 
-export const SETTINGS_SHAPE: ShapeOf<SocketListenOptions> = {
-  id: isString,
-  desc: isString,
-  maxQueueSize: isCount,
-  maxQueueBytes: isCount,
-  slowConsumer: isPolicy,
-  slowConsumerTimeout: isTimeout,
-  keepAlive: isDuration,
-  keepAliveTimeout: isTimeout,
+const TIMEOUTS_SHAPE = {
+  command: { check: isTimeout, unit: 'ms', default: 10_000 },
+  keepAlive: LISTEN_SHAPE.keepAlive,
+  keepAliveTimeout: LISTEN_SHAPE.keepAliveTimeout,
+} as const
+
+/** The timeouts of sockets that are made with no others, in ms. */
+export const socketTimeouts: { command: number; keepAlive: number; keepAliveTimeout: number } = {
+  command: TIMEOUTS_SHAPE.command.default,
+  keepAlive: TIMEOUTS_SHAPE.keepAlive.default,
+  keepAliveTimeout: TIMEOUTS_SHAPE.keepAliveTimeout.default,
+}
+
+export function setDefaultSocketTimeouts(given: {
+  command?: number
+  keepAlive?: number
+  keepAliveTimeout?: number
+}): void {
+  checkOptions('setDefaultSocketTimeouts', given, TIMEOUTS_SHAPE)
+  override(socketTimeouts, given)
 }
 
 function isPolicy(name: string, value: unknown): void {
   isString(name, value)
   if (value === 'wait' || value === 'close') return
   throw invalidValue(name, "'wait' or 'close'", value)
+}
+
+function isDialect(name: string, value: unknown): void {
+  isString(name, value)
+  if (value === 'classic' || value === 'attempt') return
+  throw invalidValue(name, "'classic' or 'attempt'", value)
 }

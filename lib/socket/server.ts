@@ -10,27 +10,23 @@ import type {
 } from '../../index'
 import { type Drain, DrainOnce } from '../async/drain'
 import * as commands from '../engine/commands'
-import { defaults } from '../engine/defaults'
 import type { EventReader } from '../engine/event-reader'
 import { ACCEPTED, LISTENER_STATE, route } from '../engine/events'
 import type { ClientContext } from '../messaging/client-context'
 import type { Message, Responder } from '../messaging/message'
-import { REQUEST_SHAPE } from '../messaging/options'
 import { prepare } from '../messaging/prepare'
 import { Ticket } from '../messaging/ticket'
 import { FabricError } from '../values/errors'
-import { checkOptions, isBoolean, isString } from '../values/option-checks'
+import { checkOptions, isString } from '../values/option-checks'
 import { checkId, checkListenSubject } from '../values/subjects'
 import { Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
-import { END_SHAPE, type EndOptions, SETTINGS_SHAPE, writeOptions } from './options'
+import { END_SHAPE, type EndOptions, LISTEN_SHAPE, SERVER_REQUEST_SHAPE, writeOptions } from './options'
 import { ServerSocket } from './server-socket'
 import { SocketSettings } from './settings'
 
 interface ServerRequestOptions extends RequestOptions {
   race?: boolean
 }
-
-const SERVER_REQUEST_SHAPE = { ...REQUEST_SHAPE, race: isBoolean }
 
 interface SocketServerEvents extends StateEvents {
   connection: [socket: ServerSocket]
@@ -60,7 +56,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   ) {
     context.checkOpen()
     checkListenSubject(subject)
-    checkOptions('socket.listen', options, SETTINGS_SHAPE)
+    checkOptions('socket.listen', options, LISTEN_SHAPE)
     if (context.listening.has(subject)) {
       throw new FabricError(
         `there can be at most one socket server per client listening on a subject (subject='${subject}')`,
@@ -79,7 +75,12 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     this.#settings = new SocketSettings(options)
     this.#lifecycle = new Lifecycle(this, context)
     route(this.handle, this)
-    commands.listen(context.handle, this.handle, subject, JSON.stringify(this.#settings.forEngine(id)))
+    commands.listen(
+      context.handle,
+      this.handle,
+      subject,
+      JSON.stringify(this.#settings.forEngine(id, LISTEN_SHAPE)),
+    )
   }
 
   /** @internal */
@@ -195,7 +196,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
       this.#isEnding = true
       for (const socket of Object.values(this.sockets)) socket.ended = true
       const ticket = new Ticket(this.#context, this.#responder)
-      const timeout = Math.ceil(options?.timeout ?? defaults.end)
+      const timeout = Math.ceil(options?.timeout ?? END_SHAPE.timeout.default)
       commands.listenerEnd(this.client, ticket.handle, this.handle, timeout)
       await ticket.outcome
       this.close()

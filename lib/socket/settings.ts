@@ -1,10 +1,7 @@
 // The settings of a socket. The sockets of one server share them.
 import type { SocketListenOptions, SocketSettings as SocketOptions } from '../../index'
-import { defaults } from '../engine/defaults'
-import { pick } from '../values/option-checks'
-
-/** Milliseconds that a window may stay full before `slowConsumer: 'close'` closes the socket. */
-const SLOW_CONSUMER_TIMEOUT = 30_000
+import { forEngine, type Shape } from '../values/option-checks'
+import { LISTEN_SHAPE, socketTimeouts } from './options'
 
 export class SocketSettings<Options extends SocketOptions = SocketListenOptions> {
   readonly options: Readonly<Options>
@@ -15,31 +12,34 @@ export class SocketSettings<Options extends SocketOptions = SocketListenOptions>
   }
 
   get maxQueueSize(): number {
-    return this.options.maxQueueSize ?? defaults.maxQueueSize
+    return this.options.maxQueueSize ?? LISTEN_SHAPE.maxQueueSize.default
   }
 
   get maxQueueBytes(): number {
-    return this.options.maxQueueBytes ?? defaults.maxQueueBytes
+    return this.options.maxQueueBytes ?? LISTEN_SHAPE.maxQueueBytes.default
   }
 
   get keepAlive(): number {
-    return this.options.keepAlive ?? defaults.keepAlive
+    return this.options.keepAlive ?? socketTimeouts.keepAlive
   }
 
   get keepAliveTimeout(): number {
-    return this.options.keepAliveTimeout ?? defaults.keepAliveTimeout
+    return this.options.keepAliveTimeout ?? socketTimeouts.keepAliveTimeout
   }
 
   /** Returns the settings that the engine gets from either side, for JSON. */
-  forEngine(id: string): Record<string, unknown> {
-    const { slowConsumer, slowConsumerTimeout = SLOW_CONSUMER_TIMEOUT } = this.options
+  forEngine(id: string, shape: Shape): Record<string, unknown> {
+    const { slowConsumer, slowConsumerTimeout } = this.options
     return {
-      ...pick(this.options, ['maxQueueSize', 'maxQueueBytes']),
-      slowConsumerTimeout: slowConsumer === 'close' ? slowConsumerTimeout : undefined,
+      ...forEngine(this.options, shape),
+      slowConsumerTimeout:
+        slowConsumer === 'close'
+          ? (slowConsumerTimeout ?? LISTEN_SHAPE.slowConsumerTimeout.default)
+          : undefined,
       id,
       keepAlive: this.keepAlive,
       keepAliveTimeout: this.keepAliveTimeout,
-      commandTimeout: defaults.command,
+      commandTimeout: socketTimeouts.command,
     }
   }
 }

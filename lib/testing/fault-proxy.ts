@@ -17,14 +17,14 @@ interface Target {
   port: number
 }
 
-const PROXY_SHAPE: ShapeOf<FaultProxyOptions> = {
+export const PROXY_SHAPE = {
   target: () => {},
   seed: isNumber,
-  host: isString,
+  host: { check: isString, default: '127.0.0.1' },
   port: isNumber,
   toServer: (_name, value) => checkFaults(value as Faults),
   toClient: (_name, value) => checkFaults(value as Faults),
-}
+} as const satisfies ShapeOf<FaultProxyOptions>
 
 /** Starts a proxy, and resolves when it listens. */
 export async function faultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
@@ -50,7 +50,7 @@ export class FaultProxy extends EventEmitter<FaultProxyEvents> {
   #isClosed = false
 
   /** @internal */
-  constructor(target: Target, seed: number, host = '127.0.0.1') {
+  constructor(target: Target, seed: number, host: string = PROXY_SHAPE.host.default) {
     super()
     this.#target = target
     this.seed = seed

@@ -5,14 +5,14 @@ import { checkOptions, isCount, isDuration, isNumber, type ShapeOf } from '../va
 
 export type OneWay = Exclude<Direction, 'both'>
 
-const FAULTS_SHAPE: ShapeOf<Faults> = {
-  latency: isPause,
-  jitter: isPause,
-  bandwidth: isCount,
-  slice: isCount,
-  flip: isChance,
-  reset: isChance,
-}
+export const FAULTS_SHAPE = {
+  latency: { check: isPause, unit: 'ms', default: 0 },
+  jitter: { check: isPause, unit: 'ms', default: 0 },
+  bandwidth: { check: isCount, unit: 'bytes' },
+  slice: { check: isCount, unit: 'bytes' },
+  flip: { check: isChance, default: 0 },
+  reset: { check: isChance, default: 0 },
+} as const satisfies ShapeOf<Faults>
 
 export function checkFaults(faults: Faults): void {
   checkOptions('faults', faults, FAULTS_SHAPE)

@@ -1,4 +1,4 @@
-// Checks options: unknown names and wrong types are refused. Defaults are in engine/defaults.ts.
+// Sets of options: what is known of each, and the check that refuses unknown names and wrong values.
 import { checkEncoding } from './codec'
 import { FabricError, invalidType, outOfRange } from './errors'
 import { isUint8Array } from './platform'
@@ -8,9 +8,27 @@ const MAX_U32 = 0xffffffff
 const MAX_DURATION = 0x7fffffff
 
 export type Check = (name: string, value: unknown) => void
-export type Shape = Readonly<Record<string, Check>>
-/** A check for every option of the contract, and for nothing else. */
-export type ShapeOf<Options> = { readonly [Name in keyof Options]-?: Check }
+
+/**
+ * What is known of an option. It stands in one place, the shape of its set; __test__/package/options.spec.ts compares
+ * the contract, the engine and docs/reference/limits.md with it.
+ */
+export interface Option {
+  readonly check: Check
+  /** What a number counts. Options that need no unit have none. */
+  readonly unit?: 'ms' | 'bytes'
+  /** What holds if it is absent: `@default` of the contract. None where the contract describes it in words. */
+  readonly default?: string | number | boolean
+  /** It is passed to the engine unchanged: by itself, or in the part of this name. */
+  readonly engine?: true | string
+  /** It is a bound, and has a row in docs/reference/limits.md. */
+  readonly limit?: true
+}
+
+/** A set of options by name. One of which nothing is known but its check is that. */
+export type Shape = Readonly<Record<string, Option | Check>>
+/** Every option of the contract, and no other. */
+export type ShapeOf<Options> = { readonly [Name in keyof Options]-?: Option | Check }
 
 function typed(wanted: string, is: (value: unknown) => boolean): Check {
   return (name, value) => {
@@ -78,16 +96,32 @@ export function checkOptions(where: string, options: object | undefined, shape: 
       throw new FabricError(`${where} has no option '${name}'`, 'ERR_UNKNOWN_OPTION')
     }
     const value = (options as Record<string, unknown>)[name]
-    if (value !== undefined) (shape[name] as Check)(name, value)
+    if (value === undefined) continue
+    const option = shape[name] as Option | Check
+    const check = typeof option === 'function' ? option : option.check
+    check(name, value)
   }
 }
 
-/** Returns those of the named options that were given, as JSON for the engine. */
-export function pick(options: object, names: readonly string[]): Record<string, unknown> {
-  const picked: Record<string, unknown> = {}
-  for (const name of names) {
+/** Returns the given options that the engine reads unchanged: by themselves, or in `part`. */
+export function forEngine(
+  options: object,
+  shape: Shape,
+  part: true | string = true,
+): Record<string, unknown> {
+  const passed: Record<string, unknown> = {}
+  for (const [name, option] of Object.entries(shape)) {
+    if (typeof option === 'function' || option.engine !== part) continue
     const value = (options as Record<string, unknown>)[name]
-    if (value !== undefined) picked[name] = value
+    if (value !== undefined) passed[name] = value
   }
-  return picked
+  return passed
+}
+
+/** Takes over the numbers that were given. */
+export function override<T extends Record<string, number>>(numbers: T, given: Partial<T>): void {
+  for (const name of Object.keys(numbers) as (keyof T)[]) {
+    const value = given[name]
+    if (value !== undefined) numbers[name] = value as T[keyof T]
+  }
 }

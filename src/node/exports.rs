@@ -195,7 +195,7 @@ pub fn counts(session: u32) -> String {
     session::with_session(session, |session| session.counts()).unwrap_or_default()
 }
 
-/// Returns the engine's defaults as JSON text.
+/// Returns the engine's defaults by struct and option, as JSON text.
 #[napi(catch_unwind)]
 pub fn defaults() -> String {
     engine_defaults()

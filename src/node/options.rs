@@ -28,8 +28,7 @@ pub struct ClientOptions {
     path: Option<String>,
     inbox_prefix: Option<String>,
     extra_headers: Option<serde_json::Map<String, serde_json::Value>>,
-    /// Whether to dial at once.
-    pub auto_connect: Option<bool>,
+    auto_connect: Option<bool>,
     reconnection: Option<bool>,
     reconnection_delay: Option<f64>,
     reconnection_delay_max: Option<f64>,
@@ -71,6 +70,11 @@ impl ClientOptions {
             jitter: self.randomization_factor.unwrap_or(defaults.reconnect.jitter),
         };
         Ok(ClientConfig { inbox_prefix, reconnect, ..defaults })
+    }
+
+    /// Returns whether to dial at once.
+    pub fn auto_connect(&self) -> bool {
+        self.auto_connect.unwrap_or(true)
     }
 
     /// Returns what a broker of this process learns about it.
@@ -122,7 +126,6 @@ pub struct BrokerOptions {
     port: Option<u16>,
     path: Option<String>,
     cluster_name: Option<String>,
-    max_payload: Option<usize>,
     max_subscriptions_per_client: Option<usize>,
     max_subscriptions_per_hub: Option<usize>,
     max_connections: Option<usize>,
@@ -179,7 +182,6 @@ impl BrokerOptions {
         BrokerConfig {
             id: self.id.clone().unwrap_or(defaults.id),
             cluster_name: self.cluster_name.clone().or(defaults.cluster_name),
-            max_payload: self.max_payload.unwrap_or(defaults.max_payload),
             max_subscriptions_per_client: self
                 .max_subscriptions_per_client
                 .unwrap_or(defaults.max_subscriptions_per_client),
@@ -293,24 +295,51 @@ impl SocketOptions {
     }
 }
 
-/// Returns the engine's defaults for `lib` as JSON text, in milliseconds and counts.
+/// Returns the engine's defaults by struct and option, as JSON text. A test compares them with those that
+/// `lib` declares.
 pub fn defaults() -> String {
+    let client = ClientConfig::default();
+    let broker = BrokerConfig::default();
+    let accept = AcceptOptions::default();
+    let authorizer = AuthorizerConfig::default();
     let socket = SocketConfig::default();
-    let authority = AuthorizerConfig::default();
     serde_json::json!({
-        "request": 30_000,
-        "publish": 30_000,
-        "interest": 30_000,
-        "end": 3_000,
-        "command": millis(socket.command_timeout),
-        "keepAlive": socket.keep_alive.map_or(0, millis),
-        "keepAliveTimeout": millis(socket.keep_alive_timeout),
-        "maxQueueSize": socket.max_queue,
-        "signInTimeout": millis(authority.sign_in_timeout),
-        "permissionTimeout": millis(authority.permission_timeout),
-        "maxQueueBytes": socket.max_queue_bytes,
-        "port": DEFAULT_PORT,
-        "path": DEFAULT_PATH,
+        "ClientOptions": {
+            "path": DEFAULT_PATH,
+            "inboxPrefix": client.inbox_prefix,
+            "autoConnect": ClientOptions::default().auto_connect(),
+            "reconnection": client.reconnect.enabled,
+            "reconnectionDelay": millis(client.reconnect.delay),
+            "reconnectionDelayMax": millis(client.reconnect.delay_max),
+            "randomizationFactor": client.reconnect.jitter,
+        },
+        "BrokerOptions": {
+            "id": broker.id,
+            "host": LOOPBACK,
+            "path": DEFAULT_PATH,
+            "maxSubscriptionsPerClient": broker.max_subscriptions_per_client,
+            "maxSubscriptionsPerHub": broker.max_subscriptions_per_hub,
+            "maxConnections": broker.max_connections,
+            "maxConnectionsPerUser": broker.max_connections_per_user,
+            "socketMode": SOCKET_MODE,
+            "handshakeTimeout": millis(accept.handshake_timeout),
+            "messageTimeout": millis(accept.message_timeout),
+            "maxHandshakes": accept.max_handshakes,
+        },
+        "AuthorizerOptions": {
+            "signInTimeout": millis(authorizer.sign_in_timeout),
+            "permissionTimeout": millis(authorizer.permission_timeout),
+            "permissionCache": millis(authorizer.permission_cache),
+        },
+        "SocketOptions": {
+            "maxQueueSize": socket.max_queue,
+            "maxQueueBytes": socket.max_queue_bytes,
+            "reconnection": socket.reconnection,
+            "keepAlive": socket.keep_alive.map_or(0, millis),
+            "keepAliveTimeout": millis(socket.keep_alive_timeout),
+            "commandTimeout": millis(socket.command_timeout),
+            "loadBalancerTimeout": millis(socket.load_balancer_timeout),
+        },
     })
     .to_string()
 }
@@ -333,7 +362,6 @@ pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Failure> {
 /// A year: as good as for ever, and safe to add to any instant.
 const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 const DEFAULT_PATH: &str = "/conat";
-const DEFAULT_PORT: u16 = 3000;
 const LOOPBACK: &str = "127.0.0.1";
 /// Permissions of a socket in the file system: for its owner only.
 const SOCKET_MODE: u32 = 0o600;

@@ -117,7 +117,7 @@ impl Session {
             (None, None) => Dialer::InProcess(own_fabric(), options.identity()),
         };
         let config = EndpointConfig { client: options.config()?, handles: self.handles.clone() };
-        let first = options.auto_connect.unwrap_or(true).then_some(Command::Connect);
+        let first = options.auto_connect().then_some(Command::Connect);
         let endpoint = Endpoint::new(config, Box::new(OsEntropy));
         self.clients
             .insert(handle, ClientHandle::spawn(handle, endpoint, dialer, self.events.clone(), first));
