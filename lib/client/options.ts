@@ -41,7 +41,7 @@ function isHttpHeaders(name: string, value: unknown): void {
       validateHeaderValue(header, text)
     } catch (cause) {
       // Without the text, which may be a secret.
-      throw new FabricError(`${name}.${header} is no HTTP header`, 'ERR_INVALID_ARG_VALUE', { cause })
+      throw new FabricError(`${name}.${header} is not an HTTP header`, 'ERR_INVALID_ARG_VALUE', { cause })
     }
   }
 }

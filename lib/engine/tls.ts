@@ -113,7 +113,7 @@ function openKey(where: string, key: Pem, passphrase: string | undefined): strin
     return opened.export({ type: 'pkcs8', format: 'pem' }).toString()
   } catch (cause) {
     const code = 'ERR_INVALID_ARG_VALUE'
-    throw new FabricError(`${where}: key is no private key in PEM, or its passphrase is wrong`, code, {
+    throw new FabricError(`${where}: key is not a private key in PEM, or its passphrase is wrong`, code, {
       cause,
     })
   }

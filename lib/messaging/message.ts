@@ -160,7 +160,7 @@ export class Message extends MessageData {
   #replySubject(): string {
     if (this.#reply !== null) return this.#reply
     throw new FabricError(
-      `message to '${this.subject}' is no request: nobody waits for an answer`,
+      `message to '${this.subject}' is not a request: its sender does not wait for a reply`,
       'ERR_NOT_A_REQUEST',
     )
   }

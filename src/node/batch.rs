@@ -113,7 +113,7 @@ impl<'a> RecordReader<'a> {
         }
         let text = self.str()?;
         let user = if what == 1 {
-            Json::parse(Bytes::copy_from_slice(text.as_bytes())).map_err(|_| internal("a user is no JSON"))
+            Json::parse(Bytes::copy_from_slice(text.as_bytes())).map_err(|_| internal("a user is not JSON"))
         } else {
             let code = self.u32()?;
             return Ok(AuthReply::User(
@@ -161,7 +161,7 @@ impl<'a> RecordReader<'a> {
     fn messages(&mut self) -> Result<Vec<Messages>, Failure> {
         let raw = Bytes::copy_from_slice(std::mem::take(&mut self.0));
         Messages::split(&raw).ok_or_else(|| {
-            Failure::new("ERR_INVALID_ARG_VALUE", "malformed messages, or headers that are no JSON")
+            Failure::new("ERR_INVALID_ARG_VALUE", "malformed messages, or headers that are not JSON")
         })
     }
 
@@ -206,7 +206,7 @@ impl<'a> RecordReader<'a> {
     fn open_socket(&mut self, kind: u8) -> Result<Command, Failure> {
         let (handle, subject) = (self.u32()?, self.str()?.to_owned());
         let options =
-            SocketOptions::parse(std::str::from_utf8(self.0).map_err(|_| internal("options are no text"))?)?;
+            SocketOptions::parse(std::str::from_utf8(self.0).map_err(|_| internal("options are not text"))?)?;
         let config = options.config();
         let id = options.id;
         Ok(if kind == 7 {
@@ -227,7 +227,7 @@ impl<'a> RecordReader<'a> {
         let Some(text) = self.opt_str()? else { return Ok(None) };
         let json = Json::parse(Bytes::copy_from_slice(text.as_bytes()));
         json.map(Some)
-            .map_err(|error| Failure::new("ERR_INVALID_ARG_VALUE", format!("headers are no JSON: {error}")))
+            .map_err(|error| Failure::new("ERR_INVALID_ARG_VALUE", format!("headers are not JSON: {error}")))
     }
 
     /// Reads the rest of the record, copied because JavaScript reuses its buffer.

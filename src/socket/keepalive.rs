@@ -90,7 +90,7 @@ mod tests {
         assert!(!keepalive.handle_timeout(at(17)));
         assert!(!keepalive.was_heard());
         keepalive.handle_traffic(at(17));
-        assert!(keepalive.was_heard(), "a busy peer whose pong was lost is no silent one");
+        assert!(keepalive.was_heard(), "a busy peer whose pong was lost is not a silent one");
         keepalive.handle_pong(at(18));
         assert_eq!(keepalive.poll_timeout(), Some(at(28)));
         keepalive.detach();

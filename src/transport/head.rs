@@ -93,7 +93,7 @@ pub(super) async fn ask(
     let mut answer = httparse::Response::new(&mut parsed);
     let code = match answer.parse(&bytes) {
         Ok(httparse::Status::Complete(_)) => answer.code.unwrap_or_default(),
-        _ => return Err(LinkError::Refused("the answer is no http".into())),
+        _ => return Err(LinkError::Refused("the answer is not http".into())),
     };
     let fields = answer.headers.iter().map(|field| {
         (field.name.to_ascii_lowercase(), String::from_utf8_lossy(field.value).trim().to_owned())

@@ -41,7 +41,7 @@ pub(super) fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, TlsFailur
     let chain = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
     match chain {
         Ok(chain) if !chain.is_empty() => Ok(chain),
-        Ok(_) => Err(TlsFailure::material("cert holds no certificate in PEM")),
+        Ok(_) => Err(TlsFailure::material("cert contains no certificate in PEM")),
         Err(_) => Err(TlsFailure::material("cert is malformed PEM")),
     }
 }
@@ -56,10 +56,10 @@ pub(super) fn roots(pem: &str) -> Result<RootCertStore, TlsFailure> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let added = certificate.ok().and_then(|certificate| roots.add(certificate).ok());
-        added.ok_or_else(|| TlsFailure::material("ca holds something that is no certificate"))?;
+        added.ok_or_else(|| TlsFailure::material("ca contains something that is not a certificate"))?;
     }
     if roots.is_empty() {
-        return Err(TlsFailure::material("ca holds no certificate in PEM"));
+        return Err(TlsFailure::material("ca contains no certificate in PEM"));
     }
     Ok(roots)
 }

@@ -79,7 +79,7 @@ pub(super) fn read_headers(reader: &mut Reader<'_>) -> Result<Headers, DecodeErr
     }
     if has(JSON) {
         let text = Bytes::copy_from_slice(reader.long()?);
-        headers.json = Some(Json::parse(text).map_err(|_| DecodeError("headers are no json"))?);
+        headers.json = Some(Json::parse(text).map_err(|_| DecodeError("headers are not json"))?);
     }
     Ok(headers)
 }
