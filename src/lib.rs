@@ -6,7 +6,7 @@
 //! 2. `subject`: names, patterns, and the trie that matches them;
 //! 3. `wire`: messages, operations, chunks, and each protocol;
 //! 4. `socket`: reliable in-order sockets; `client`: the fabric client; `broker`: the embedded
-//!    broker — machines without I/O;
+//!    broker; `sockety`: a Sockety connection — machines without I/O;
 //! 5. `endpoint`: one client joined with all its sockets;
 //! 6. `transport`: operations over something real;
 //! 7. `runtime`: the only room with tasks, channels and a clock;
@@ -22,6 +22,7 @@ pub mod endpoint;
 pub mod node;
 pub mod runtime;
 pub mod socket;
+pub mod sockety;
 pub mod subject;
 pub mod transport;
 pub mod wire;

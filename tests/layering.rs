@@ -8,14 +8,15 @@ const FLOORS: [&[&str]; 8] = [
     &["base"],
     &["subject"],
     &["wire"],
-    &["socket", "client", "broker"],
+    &["socket", "client", "broker", "sockety"],
     &["endpoint"],
     &["transport"],
     &["runtime"],
     &["node"],
 ];
 /// Rooms that may import from fewer rooms than all those above them.
-const NARROW: [(&str, &[&str]); 1] = [("transport", &["base", "subject", "wire"])];
+const NARROW: [(&str, &[&str]); 2] =
+    [("transport", &["base", "subject", "wire"]), ("sockety", &["base", "wire"])];
 /// Parts of a room that know only one other part of it: protocols do not know each other.
 const WITHIN: [(&str, &str); 3] =
     [("wire/conat", "wire/message"), ("wire/fabric", "wire/message"), ("wire/sockety", "wire/message")];

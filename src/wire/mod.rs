@@ -6,6 +6,7 @@
 pub mod conat;
 pub mod fabric;
 pub mod message;
+pub mod sockety;
 
 pub use message::{
     AckId, Bundle, BundleBuilder, ClientOp, Encoding, Headers, Info, Item, Json, Message, MessageId,

@@ -18,6 +18,7 @@ mod net;
 mod points;
 mod process;
 mod socket;
+mod sockety;
 mod trace;
 mod windows;
 mod world;

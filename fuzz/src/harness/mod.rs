@@ -11,6 +11,7 @@ mod decoders;
 mod endpoint;
 mod messages;
 mod socket;
+mod sockety;
 
 /// One target: its name, which is the name of its corpus, and its body.
 pub type Target = (&'static str, fn(&[u8]));
@@ -30,6 +31,8 @@ pub const TARGETS: &[Target] = &[
     ("client", client::life),
     ("broker", broker::life),
     ("endpoint", endpoint::life),
+    ("sockety", sockety::bytes),
+    ("sockety_connection", sockety::life),
 ];
 
 /// Runs one target.

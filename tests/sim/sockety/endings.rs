@@ -1,0 +1,146 @@
+//! Heartbeats, silence, aborts, and every way to end.
+
+use selvedge::sockety::{Command, Config, ConnectionError, OutgoingMessage, Part};
+
+use super::app::{App, message};
+use super::{SECOND, hex, id};
+
+const ID: &str = "00112233445546778899aabbccddeeff";
+
+#[test]
+fn an_idle_connection_says_so_and_a_silent_one_is_given_up() {
+    let mut app = App::opened();
+    for _ in 0..10 {
+        app.wait_until(app.now + 45 * SECOND);
+        assert_eq!(app.sent(), hex("a0"));
+        app.feed(b"\xa0");
+    }
+    app.wait_until(app.now + 59 * SECOND);
+    assert_eq!(app.closed, None);
+    app.wait_until(app.now + SECOND);
+    assert_eq!(app.describe(), "closed: nothing came from the other end for 60s");
+    assert!(app.is_finished);
+}
+
+#[test]
+fn what_is_sent_stands_for_a_heartbeat_and_without_a_timeout_there_is_none() {
+    let mut app = App::opened();
+    for _ in 0..10 {
+        app.wait_until(app.now + 30 * SECOND);
+        app.command(Command::Send(message(id(0), "a")));
+        assert_eq!(app.sent().first(), Some(&0x20));
+        app.feed(b"\xa0");
+    }
+    let mut app = App::new(Config { timeout: None, ..Config::default() });
+    app.feed(b"\xe3");
+    assert_eq!(app.machine.poll_timeout(), None);
+}
+
+#[test]
+fn an_aborted_message_ends_what_is_unfinished_of_it_and_frees_its_channel() {
+    let mut app = App::opened();
+    app.is_eager = false;
+    let file = "01 0300 00 03 01 6e";
+    app.feed(&hex(&format!("23 1a 10 {ID} 01 61 {file} c0 03 616263 d0 70 02 7879 90")));
+    app.feed(&hex(&format!("20 13 00 {ID} 01 62")));
+    assert_eq!(
+        app.describe(),
+        r#"message 00 "a" ? stream … file n 3 … aborted by its sender; message 00 "b""#
+    );
+    app.read(app.messages[0].number, Part::File(0), 10);
+    assert_eq!(
+        app.describe(),
+        r#"message 00 "a" ? stream … file n 3 abc. aborted by its sender; message 00 "b""#,
+        "what came whole can be read"
+    );
+}
+
+#[test]
+fn answers_find_who_waits_for_them_once() {
+    let mut app = App::opened();
+    let send = |number: u8| OutgoingMessage { request: number.into(), ..message(id(number), "a") };
+    app.command(Command::Send(send(1)));
+    app.command(Command::Send(send(2)));
+    app.command(Command::Send(send(3)));
+    app.command(Command::Forget(id(3)));
+    let tail = "112233445546778899aabbccddeeff";
+    app.feed(&hex(&format!("30 02{tail} 51 21 00 01{tail} 09{tail} 31 01{tail} 30 03{tail}")));
+    let expected = "response 09 to 01/1 ?; reply 0 to 02/2; reply 1 to 01/0; reply 0 to 03/0";
+    assert_eq!(app.describe(), expected);
+}
+
+#[test]
+fn closing_says_goodbye_behind_all_that_was_sent() {
+    let mut app = App::opened();
+    app.command(Command::Send(OutgoingMessage { mark: 1, ..message(id(0), "a") }));
+    app.command(Command::Close);
+    app.command(Command::Send(message(id(0), "too late")));
+    assert!(app.machine.is_closing() && app.closed.is_none());
+    assert_eq!(app.sent(), hex(&format!("20 13 00 {ID} 01 61 b0")));
+    assert_eq!(app.flushed, [1]);
+    app.feed(&hex(&format!("20 13 00 {ID} 01 62")));
+    app.machine.handle_link_down(
+        app.now,
+        Some(ConnectionError::Link { code: "ECONNRESET", message: "reset".into() }),
+    );
+    app.drain();
+    assert_eq!(app.describe(), r#"message 00 "b"; closed"#);
+    assert!(app.is_finished);
+}
+
+#[test]
+fn destroying_ends_everything_at_once() {
+    let mut app = App::opened();
+    app.is_eager = false;
+    app.feed(&hex(&format!("22 13 00 {ID} 01 61 70 01 62")));
+    app.command(Command::Send(message(id(0), "never sent")));
+    app.command(Command::Destroy);
+    assert_eq!(app.describe(), r#"message 00 "a" stream … aborted with the connection; closed"#);
+    assert!(app.is_finished && app.sent().is_empty());
+    app.command(Command::Destroy);
+    app.command(Command::Close);
+    app.machine.handle_link_down(app.now, None);
+    app.drain();
+}
+
+#[test]
+fn a_lost_connection_is_told_with_its_reason_and_a_finished_one_without() {
+    let lost = ConnectionError::Link { code: "ECONNRESET", message: "connection reset".into() };
+    for (why, text) in [(None, "closed"), (Some(lost), "closed: connection reset")] {
+        let mut app = App::opened();
+        app.machine.handle_link_down(app.now, why.clone());
+        app.drain();
+        assert_eq!(app.describe(), text);
+        assert!(app.is_finished);
+    }
+}
+
+#[test]
+fn what_came_whole_before_the_end_waits_for_its_reader_for_a_while() {
+    let ended = || {
+        let mut app = App::opened();
+        app.is_eager = false;
+        app.feed(&hex(&format!("22 13 00 {ID} 01 61 70 03 616263 80")));
+        app.machine.handle_link_down(app.now, None);
+        app.drain();
+        assert!(app.closed.is_some() && !app.is_finished);
+        app
+    };
+    let mut app = ended();
+    app.wait_until(app.now + 50 * SECOND);
+    app.read(app.messages[0].number, Part::Stream, 2);
+    app.wait_until(app.now + 50 * SECOND);
+    app.read(app.messages[0].number, Part::Stream, 2);
+    assert!(app.is_finished && app.messages[0].is_whole());
+    let mut app = ended();
+    app.wait_until(app.now + 60 * SECOND);
+    assert!(app.is_finished);
+}
+
+#[test]
+fn a_connection_can_be_given_up_before_it_is_there() {
+    let now = super::start();
+    let mut machine = selvedge::sockety::Connection::new(now, Config::default());
+    machine.handle_command(now, Command::Close);
+    assert!(machine.is_closing());
+}

@@ -1,0 +1,115 @@
+//! Nothing is given out before it is read, and whoever does not read makes the peer wait.
+
+use selvedge::sockety::{Command, Config, Part};
+
+use super::app::App;
+use super::{SECOND, hex};
+
+const ID: &str = "00112233445546778899aabbccddeeff";
+
+fn reader(max_unread_bytes: usize) -> App {
+    let mut app = App::new(Config { max_unread_bytes, ..Config::default() });
+    app.is_eager = false;
+    app.feed(&hex(&format!("e3 23 13 00 {ID} 01 61")));
+    app
+}
+
+fn stream(bytes: usize) -> Vec<u8> {
+    [&[0x78][..], &bytes.to_le_bytes()[..3], &vec![b's'; bytes]].concat()
+}
+
+#[test]
+fn a_body_is_given_out_as_it_is_read() {
+    let mut app = reader(1 << 20);
+    app.feed(&stream(10_000));
+    let (number, got) =
+        (app.messages[0].number, |app: &App| app.messages[0].stream.clone().expect("a stream"));
+    assert_eq!(got(&app).bytes.len(), 0);
+    app.read(number, Part::Stream, 3000);
+    assert_eq!(got(&app).bytes.len(), 3000);
+    app.read(number, Part::Stream, 10_000);
+    assert_eq!(got(&app).bytes.len(), 10_000);
+    app.feed(&stream(5000));
+    assert_eq!(got(&app).bytes.len(), 13_000);
+    app.feed(b"\x80");
+    assert!(!got(&app).has_ended);
+    app.read(number, Part::Stream, 2000);
+    assert!(got(&app).has_ended && got(&app).bytes.len() == 15_000);
+}
+
+#[test]
+fn a_full_window_stops_reading_until_there_is_room() {
+    let mut app = reader(10_000);
+    let number = app.messages[0].number;
+    app.feed(&stream(5000));
+    assert!(!app.machine.is_full());
+    app.feed(&stream(5000));
+    assert!(app.machine.is_full());
+    app.read(number, Part::Stream, 1000);
+    assert!(!app.machine.is_full());
+    app.feed(&stream(5000));
+    assert!(app.machine.is_full());
+    app.command(Command::Discard(number));
+    assert!(!app.machine.is_full());
+    app.feed(&stream(50_000));
+    assert!(!app.machine.is_full(), "nobody wants it");
+    app.feed(b"\x80");
+    assert_eq!(app.closed, None);
+}
+
+#[test]
+fn small_pieces_count_with_what_they_cost_and_keep_nothing_else_alive() {
+    let mut app = App::new(Config { max_unread_bytes: 100_000, ..Config::default() });
+    app.is_eager = false;
+    app.feed(b"\xe3");
+    let one = hex(&format!("22 13 00 {ID} 01 61 70 01 62 80"));
+    let mut count = 0;
+    while !app.machine.is_full() {
+        app.feed(&one);
+        count += 1;
+    }
+    assert!((100..300).contains(&count), "{count} unread messages of one byte");
+    let last = app.messages.len() - 1;
+    for at in 0..=last {
+        app.read(app.messages[at].number, Part::Stream, 1);
+    }
+    assert!(!app.machine.is_full() && app.messages.iter().all(super::app::Received::is_whole));
+}
+
+#[test]
+fn who_reads_slowly_is_not_disturbed_and_who_reads_nothing_is_told_in_the_end() {
+    let mut app = reader(10_000);
+    let number = app.messages[0].number;
+    app.read(number, Part::Stream, 1);
+    app.feed(&stream(20_000));
+    app.wait_until(app.now + 1000 * SECOND);
+    assert_eq!(app.closed, None, "its peer cannot say anything meanwhile");
+    app.sent();
+    app.read(number, Part::Stream, 20_000);
+    assert!(!app.machine.is_full());
+    app.wait_until(app.now + 59 * SECOND);
+    assert_eq!(app.closed, None, "time begins anew");
+    let mut app = reader(10_000);
+    app.feed(&stream(20_000));
+    app.wait_until(app.now + 59 * SECOND);
+    assert_eq!(app.closed, None);
+    app.wait_until(app.now + SECOND);
+    let ended = r#"message 00 "a" ? stream … aborted with the connection"#;
+    let why = "closed: 20512 bytes of messages wait unread: read them, or call discard()";
+    assert_eq!(app.describe(), format!("{ended}; {why}"));
+}
+
+#[test]
+fn lengths_that_are_announced_cost_nothing() {
+    let mut app = App::new(Config::default());
+    app.is_eager = false;
+    app.feed(b"\xe3");
+    for channel in 0..4096_u16 {
+        // 2^48 - 1 bytes of data, 2^24 - 1 files, and a packet of 4 GiB.
+        app.feed(&(0x1000 | channel).to_be_bytes());
+        app.feed(&hex(&format!("23 1e f0 {ID} 01 61 ffffffffffff ffffff ffff")));
+    }
+    app.feed(&hex("ec ffffffff 61"));
+    assert_eq!(app.closed, None);
+    assert!(!app.machine.is_full());
+}
