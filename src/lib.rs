@@ -2,22 +2,27 @@
 //!
 //! The rooms, top down; each imports only from rooms above it (`tests/layering.rs` is the wall):
 //!
-//! 1. `base`: randomness, faults and timers as values, so that machines need no clock;
+//! 1. `base`: randomness, faults and timers as values, so that machines need no clock; what every
+//!    machine looks like; error codes;
 //! 2. `subject`: names, patterns, and the trie that matches them;
 //! 3. `wire`: messages, operations, chunks, and each protocol;
 //! 4. `socket`: reliable in-order sockets; `client`: the fabric client; `broker`: the embedded
-//!    broker; `sockety`: a Sockety connection — machines without I/O;
+//!    broker; `sockety`: a Sockety connection; `link`: what is decided about a connection —
+//!    machines without I/O;
 //! 5. `endpoint`: one client joined with all its sockets;
-//! 6. `transport`: operations over something real;
-//! 7. `runtime`: the only room with tasks, channels and a clock;
-//! 8. `node`: the only room with napi.
+//! 6. `boundary`: what crosses to JavaScript and back;
+//! 7. `transport`: connections, and the clock;
+//! 8. `runtime`: the only room with tasks and channels; it drives any machine;
+//! 9. `node`: the only room with napi.
 
 #![deny(unsafe_code)]
 
 pub mod base;
+pub mod boundary;
 pub mod broker;
 pub mod client;
 pub mod endpoint;
+pub mod link;
 #[allow(unsafe_code, reason = "Node-API is C")]
 pub mod node;
 pub mod runtime;

@@ -22,6 +22,8 @@ function codes(): Set<string> {
     for (const [, word] of code!.matchAll(/['"](E[A-Z]+|(?:ERR|ABORT)_[A-Z_]+)['"]/g)) found.add(word!)
     for (const [, number] of code!.matchAll(/(?:['"]|, |Some\()([45]\d\d)['")]/g)) found.add(number!)
   }
+  const table = readFileSync(join(ROOT, 'src/base/code.rs'), 'utf8')
+  for (const [, number] of table.matchAll(/ = (\d+),/g)) found.add(number!)
   return new Set([...found].filter(code => !NO_CODES.has(code)))
 }
 

@@ -4,10 +4,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use selvedge::base::SeededEntropy;
+use selvedge::base::{Handle, LinkEvent, LinkInfo, LinkRequest, Machine, SeededEntropy};
 use selvedge::broker::{Broker, BrokerConfig, PeerId};
 use selvedge::client::RequestKind;
-use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, Handle, SocketRequest};
+use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, SocketRequest};
 use selvedge::socket::{SocketConfig, State};
 use selvedge::subject::Subject;
 use selvedge::wire::{ClientOp, Headers, Json, Message, Messages, Payload, ServerOp, push_item};
@@ -109,8 +109,8 @@ impl Path {
         let ends = [2, 3].map(|seed| {
             let mut endpoint = Endpoint::new(EndpointConfig::default(), Box::new(SeededEntropy::new(seed)));
             endpoint.handle_command(now, Command::Connect);
-            assert!(endpoint.poll_dial());
-            endpoint.handle_link_up(now, "");
+            assert_eq!(endpoint.poll_link(), Some(LinkRequest::Dial));
+            endpoint.handle_link(now, LinkEvent::Up(LinkInfo::default()));
             let peer = broker.attach(now, Json::from_value(&serde_json::Value::Null));
             End { endpoint, peer, wire: wire(), up: Vec::new(), down: Vec::new() }
         });
@@ -209,7 +209,7 @@ impl Path {
     fn speak(&mut self, at: usize) -> bool {
         let end = &mut self.ends[at];
         let mut is_busy = false;
-        while let Some(op) = end.endpoint.poll_op() {
+        while let Some(op) = end.endpoint.poll_output() {
             is_busy = true;
             end.wire.up(op, &mut end.up);
             end.up.drain(..).for_each(|op| self.broker.handle_op(self.now, end.peer, op));
@@ -235,7 +235,7 @@ impl Path {
         let is_busy = !self.ops.is_empty();
         for op in self.ops.drain(..) {
             end.wire.down(op, &mut end.down);
-            end.down.drain(..).for_each(|op| end.endpoint.handle_op(self.now, op));
+            end.down.drain(..).for_each(|op| end.endpoint.handle_input(self.now, op));
         }
         is_busy
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::base::Code;
 use crate::wire::OpError;
 
 /// Why the broker disconnects a peer. The owner of the link flushes the peer's outbox and closes it.
@@ -69,8 +70,8 @@ impl Refusal {
             | Self::TooManyUnfinished { .. }
             | Self::TooManyConnections { .. }
             | Self::TooManyConnectionsOfUser { .. }
-            | Self::TooManySigningIn { .. } => Some(429),
-            Self::SignInTimeout => Some(408),
+            | Self::TooManySigningIn { .. } => Code::Limit.number(),
+            Self::SignInTimeout => Code::Timeout.number(),
             Self::InvalidSubject
             | Self::ReservedPattern
             | Self::NoQueue

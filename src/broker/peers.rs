@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::outbox::OutboxLimits;
 use super::peer::{Peer, PeerId};
 use super::{BrokerConfig, DisconnectReason};
+use crate::base::Code;
 use crate::wire::ServerOp;
 
 /// The table of connections. Finding one is an index into a vector: it happens once a delivery.
@@ -147,7 +148,7 @@ fn find(slots: &mut [Option<Peer>], id: PeerId) -> Option<&mut Peer> {
 /// Makes the notice that a slow consumer gets in place of all that waited for it.
 fn slow_consumer_notice(ops: usize, bytes: usize) -> ServerOp {
     ServerOp::Closing {
-        code: "ERR_SLOW_CONSUMER".to_owned(),
+        code: Code::SlowConsumer.to_string(),
         message: format!("slow consumer: {ops} operations of {bytes} bytes were not read, and are dropped"),
     }
 }

@@ -3,14 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::{Handle, Weigh};
 use crate::client::{Request, RequestKind};
 use crate::socket::SocketConfig;
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Json, Message, Messages, Payload};
-
-/// Names a socket, listener, subscription or ticket. Chosen by the application, except for accepted sockets;
-/// never used twice.
-pub type Handle = u32;
 
 /// One command.
 #[derive(Debug, Clone)]
@@ -154,9 +151,8 @@ pub struct SocketRequest {
     pub wait_for_interest: bool,
 }
 
-impl Command {
-    /// Returns about how many bytes it holds, which the bound of a queue of commands counts.
-    pub fn weight(&self) -> usize {
+impl Weigh for Command {
+    fn weight(&self) -> usize {
         let payload = match self {
             Self::Publish(message) => message.payload.raw.len(),
             Self::Request { request, .. } => request.message.payload.raw.len(),

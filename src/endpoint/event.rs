@@ -1,6 +1,6 @@
 //! Events for the application.
 
-use super::{Failure, Handle};
+use crate::base::{Failure, Handle, Weigh};
 use crate::client::SessionState;
 use crate::socket::State;
 use crate::wire::{Bundle, Json, Message, Messages, Payload};
@@ -10,6 +10,8 @@ use crate::wire::{Bundle, Json, Message, Messages, Payload};
 pub enum Event {
     /// The connection to the fabric changed.
     Session(SessionState),
+    /// An attempt to connect failed; the next one follows if there is to be one.
+    ConnectFailed(Failure),
     /// The broker refused something with 403.
     Permission(Json),
     /// A message for a subscription.
@@ -154,9 +156,8 @@ pub enum Event {
     ChooseServer(Handle),
 }
 
-impl Event {
-    /// Returns about how many bytes it holds, which the bound of a queue of events counts.
-    pub fn weight(&self) -> usize {
+impl Weigh for Event {
+    fn weight(&self) -> usize {
         let payload = match self {
             Self::Delivered { message, .. } | Self::Reply { message, .. } | Self::Request { message, .. } => {
                 message.payload.raw.len()

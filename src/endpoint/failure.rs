@@ -1,54 +1,39 @@
 //! Errors as the application sees them: a stable code and a text. The whole code table of the engine is here;
 //! `docs/reference/errors.md` explains it.
 
+use crate::base::{Code, Failure};
 use crate::client::ClientError;
 use crate::socket::{CloseReason, RequestFailure};
 use crate::subject::InvalidSubject;
 
-/// Why something failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Never renamed. Digits stand for a number.
-    pub code: String,
-    /// A text for people.
-    pub message: String,
-}
-
-impl Failure {
-    /// Returns a failure with this code.
-    pub fn new(code: impl Into<String>, message: impl ToString) -> Self {
-        Self { code: code.into(), message: message.to_string() }
-    }
-
-    /// Returns why a socket closed, unless the application wanted it.
-    pub fn from_close(reason: &CloseReason) -> Option<Self> {
-        let code = match reason {
-            CloseReason::Local => return None,
-            CloseReason::Peer => "ERR_SOCKET_CLOSED_BY_PEER",
-            CloseReason::Lost(_) | CloseReason::Moved => "ERR_SOCKET_LOST",
-            CloseReason::Timeout => "ERR_SOCKET_TIMEOUT",
-            CloseReason::SlowConsumer => "ERR_SLOW_CONSUMER",
-            CloseReason::Superseded => "ERR_SUPERSEDED",
-            CloseReason::Misbehaved(_) => "ERR_SOCKET_PROTOCOL",
-            CloseReason::Refused(error) => return Some(Self::new(refusal(error.code), &error.message)),
-        };
-        Some(Self::new(code, reason))
-    }
+/// Returns why a socket closed, unless the application wanted it.
+pub fn close_failure(reason: &CloseReason) -> Option<Failure> {
+    let code = match reason {
+        CloseReason::Local => return None,
+        CloseReason::Peer => Code::SocketClosedByPeer,
+        CloseReason::Lost(_) | CloseReason::Moved => Code::SocketLost,
+        CloseReason::Timeout => Code::SocketTimeout,
+        CloseReason::SlowConsumer => Code::SlowConsumer,
+        CloseReason::Superseded => Code::Superseded,
+        CloseReason::Misbehaved(_) => Code::SocketProtocol,
+        CloseReason::Refused(error) => return Some(Failure::new(refusal(error.code), &error.message)),
+    };
+    Some(Failure::new(code, reason))
 }
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let code = match &error {
-            ClientError::NoSubscribers { .. } => "503".to_owned(),
-            ClientError::Timeout { .. } | ClientError::ConnectionLost { .. } => "408".to_owned(),
+            ClientError::NoSubscribers { .. } => Code::NoSubscribers,
+            ClientError::Timeout { .. } | ClientError::ConnectionLost { .. } => Code::Timeout,
             ClientError::Refused(error) => refusal(error.code),
-            ClientError::Full { .. } => "ENOBUFS".to_owned(),
-            ClientError::QueueGroup { .. } => "ERR_QUEUE_GROUP".to_owned(),
+            ClientError::Full { .. } => Code::QueueFull,
+            ClientError::QueueGroup { .. } => Code::QueueGroup,
             ClientError::InboxRefused { error, .. } => refusal(error.code),
-            ClientError::CutOff { code, .. } if code == "ERR_SLOW_CONSUMER" => code.clone(),
+            ClientError::CutOff { code, .. } if *code == Code::SlowConsumer.as_str() => Code::SlowConsumer,
             // A code of a later version is nothing that a program could match on.
-            ClientError::CutOff { .. } => "ERR_REFUSED".to_owned(),
-            ClientError::Closed => "ERR_CLOSED".to_owned(),
+            ClientError::CutOff { .. } => Code::Refused,
+            ClientError::Closed => Code::Closed,
         };
         Self::new(code, error)
     }
@@ -57,10 +42,12 @@ impl From<ClientError> for Failure {
 impl From<RequestFailure> for Failure {
     fn from(failure: RequestFailure) -> Self {
         match failure {
-            RequestFailure::Closed => Self::new("EPIPE", "closed"),
-            RequestFailure::Timeout => Self::new("408", "timeout - the socket did not get ready in time"),
+            RequestFailure::Closed => Self::new(Code::BrokenPipe, "closed"),
+            RequestFailure::Timeout => {
+                Self::new(Code::Timeout, "timeout - the socket did not get ready in time")
+            }
             RequestFailure::Full => {
-                Self::new("ENOBUFS", "too many requests wait for the socket to get ready")
+                Self::new(Code::QueueFull, "too many requests wait for the socket to get ready")
             }
         }
     }
@@ -68,10 +55,10 @@ impl From<RequestFailure> for Failure {
 
 impl From<InvalidSubject> for Failure {
     fn from(error: InvalidSubject) -> Self {
-        Self::new("ERR_INVALID_SUBJECT", error)
+        Self::new(Code::InvalidSubject, error)
     }
 }
 
-fn refusal(code: Option<u16>) -> String {
-    code.map_or_else(|| "ERR_REFUSED".to_owned(), |code| code.to_string())
+fn refusal(code: Option<u16>) -> Code {
+    code.map_or(Code::Refused, Code::from_number)
 }

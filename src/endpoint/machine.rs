@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 use super::queue_pool::QueuePool;
 use super::sockets::AnySocket;
-use super::{EndpointConfig, Event, Handle, SocketRequest, Token};
-use crate::base::{Deadlines, Entropy, FaultPoint};
-use crate::client::Client;
+use super::{Command, EndpointConfig, Event, SocketRequest, Token};
+use crate::base::{Deadlines, Entropy, Failure, FaultPoint, Handle, LinkEvent, LinkRequest, Machine};
+use crate::client::{Client, SessionState};
 use crate::socket::{Listener, SocketConfig};
 use crate::wire::{ClientOp, ServerOp};
 
-/// One endpoint. Drain the `poll_*` functions after every call, and call `handle_timeout` at `poll_timeout`.
+/// One endpoint.
 pub struct Endpoint {
     client: Client<Token>,
     /// In the order of their creation, so that a simulated run replays.
@@ -78,59 +78,6 @@ impl Endpoint {
         self.client.inbox()
     }
 
-    /// Takes the link that was asked for; `id` is the broker's name for it, if it has one.
-    pub fn handle_link_up(&mut self, now: Instant, id: &str) {
-        self.client.handle_link_up(now, id);
-        self.settle(now);
-    }
-
-    /// Handles the loss of the link, or a failed attempt to get one.
-    pub fn handle_link_down(&mut self, now: Instant, reason: String) {
-        self.client.handle_link_down(now, reason);
-        self.settle(now);
-    }
-
-    /// Takes an operation from the broker.
-    pub fn handle_op(&mut self, now: Instant, op: ServerOp) {
-        self.client.handle_op(now, op);
-        self.settle(now);
-    }
-
-    /// Returns when `handle_timeout` is to be called.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.client.poll_timeout(), self.deadlines.next()].into_iter().flatten().min()
-    }
-
-    /// Handles the deadlines that have passed.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        self.client.handle_timeout(now);
-        self.maybe_inject_reconnect();
-        while let Some(handle) = self.deadlines.pop_due(now) {
-            self.with_socket(handle, |socket| socket.handle_timeout(now));
-        }
-        self.settle(now);
-    }
-
-    /// Returns the next operation for the broker.
-    pub fn poll_op(&mut self) -> Option<ClientOp> {
-        self.client.poll_op()
-    }
-
-    /// Returns the next event for the application.
-    pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
-    }
-
-    /// Returns whether a link is wanted now.
-    pub fn poll_dial(&mut self) -> bool {
-        self.client.poll_dial()
-    }
-
-    /// Returns whether to drop the link, after a flush.
-    pub fn poll_drop(&mut self) -> bool {
-        self.client.poll_drop()
-    }
-
     /// Carries events and outputs to and fro until nothing moves any more.
     fn settle(&mut self, now: Instant) {
         loop {
@@ -181,5 +128,75 @@ impl Endpoint {
     }
 }
 
-/// The time that the reply to a client that looks for a server waits for the client's inbox.
+impl Machine for Endpoint {
+    type Command = Command;
+    type Event = Event;
+    type Input = ServerOp;
+    type Output = ClientOp;
+
+    fn handle_command(&mut self, now: Instant, command: Command) {
+        self.maybe_inject_reconnect();
+        self.carry_out(now, command);
+        self.settle(now);
+    }
+
+    fn handle_link(&mut self, now: Instant, event: LinkEvent) {
+        match event {
+            LinkEvent::Up(link) => self.client.handle_link_up(now, &link.id),
+            LinkEvent::Unreachable(failure) => {
+                let message = format!("cannot connect: {failure}");
+                self.events.push_back(Event::ConnectFailed(Failure::new(failure.code, message)));
+                self.client.handle_link_down(now, failure.message);
+            }
+            LinkEvent::Down(failure) => self.client.handle_link_down(now, failure.message),
+            LinkEvent::Closed => self.client.handle_link_down(now, "given up".to_owned()),
+        }
+        self.settle(now);
+    }
+
+    fn handle_input(&mut self, now: Instant, op: ServerOp) {
+        self.client.handle_op(now, op);
+        self.settle(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.client.handle_timeout(now);
+        self.maybe_inject_reconnect();
+        while let Some(handle) = self.deadlines.pop_due(now) {
+            self.with_socket(handle, |socket| socket.handle_timeout(now));
+        }
+        self.settle(now);
+    }
+
+    fn poll_output(&mut self) -> Option<ClientOp> {
+        self.client.poll_op()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn poll_link(&mut self) -> Option<LinkRequest> {
+        if self.client.poll_drop() {
+            return Some(LinkRequest::Close(CLOSE_TIMEOUT));
+        }
+        self.client.poll_dial().then_some(LinkRequest::Dial)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        [self.client.poll_timeout(), self.deadlines.next()].into_iter().flatten().min()
+    }
+
+    fn is_last(event: &Event) -> bool {
+        matches!(event, Event::Session(SessionState::Closed))
+    }
+
+    fn panicked() -> Event {
+        Event::Session(SessionState::Closed)
+    }
+}
+
+/// The time that a broker has for taking what was sent last.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(800);
+/// How long the answer to a client that looks for a server waits for the client's inbox.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);

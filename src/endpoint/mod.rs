@@ -11,10 +11,9 @@ mod sockets;
 mod token;
 mod usage;
 
-pub use command::{Command, Handle, SocketRequest};
+pub use command::{Command, SocketRequest};
 pub use config::EndpointConfig;
 pub use event::Event;
-pub use failure::Failure;
 pub use machine::Endpoint;
 pub use token::Token;
 pub use usage::EndpointUsage;

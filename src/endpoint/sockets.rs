@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::Handle;
+use crate::base::Handle;
 use crate::socket::{
     ClientSocket, CloseReason, CommandError, Output, ServerSocket, SocketUsage, Tag, WriteError,
 };

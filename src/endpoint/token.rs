@@ -1,6 +1,6 @@
 //! The owner of a subscription or an open request.
 
-use super::Handle;
+use crate::base::Handle;
 use crate::socket::Tag;
 
 /// The token by which the endpoint knows what it asked of its fabric client.

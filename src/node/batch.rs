@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::options::{SocketOptions, milliseconds};
+use crate::base::{Code, Failure, Handle};
 use crate::broker::{AuthRequestId, Decision};
 use crate::client::{ReplyLimits, Request, RequestKind};
-use crate::endpoint::{Command, Failure, Handle, SocketRequest};
+use crate::endpoint::{Command, SocketRequest};
 use crate::subject::{Pattern, Subject};
 use crate::wire::conat::split_json;
 use crate::wire::{Encoding, Headers, Json, Message, Messages, OpError, Payload};
@@ -18,7 +19,7 @@ use crate::wire::{Encoding, Headers, Json, Message, Messages, OpError, Payload};
 #[derive(Debug)]
 pub enum Record {
     /// A client, in any case the one that it names.
-    Client(Command),
+    Fabric(Command),
     /// A broker: an answer to what it asked.
     Broker(AuthReply),
 }
@@ -46,7 +47,7 @@ pub fn read_batch(batch: &[u8], mut visit: impl FnMut(Handle, Record)) -> Result
         let client = record.u32()?;
         let order = match kind {
             30 | 31 => record.answer(kind).map(Record::Broker),
-            _ => record.command(kind).map(Record::Client),
+            _ => record.command(kind).map(Record::Fabric),
         };
         match order {
             Ok(order) => visit(client, order),
@@ -161,7 +162,7 @@ impl<'a> RecordReader<'a> {
     fn messages(&mut self) -> Result<Vec<Messages>, Failure> {
         let raw = Bytes::copy_from_slice(std::mem::take(&mut self.0));
         Messages::split(&raw).ok_or_else(|| {
-            Failure::new("ERR_INVALID_ARG_VALUE", "malformed messages, or headers that are not JSON")
+            Failure::new(Code::InvalidArgument, "malformed messages, or headers that are not JSON")
         })
     }
 
@@ -227,7 +228,7 @@ impl<'a> RecordReader<'a> {
         let Some(text) = self.opt_str()? else { return Ok(None) };
         let json = Json::parse(Bytes::copy_from_slice(text.as_bytes()));
         json.map(Some)
-            .map_err(|error| Failure::new("ERR_INVALID_ARG_VALUE", format!("headers are not JSON: {error}")))
+            .map_err(|error| Failure::new(Code::InvalidArgument, format!("headers are not JSON: {error}")))
     }
 
     /// Reads the rest of the record, copied because JavaScript reuses its buffer.
@@ -282,7 +283,7 @@ fn truncated() -> Failure {
 }
 
 fn internal(message: impl ToString) -> Failure {
-    Failure::new("ERR_INTERNAL", format!("malformed batch: {}", message.to_string()))
+    Failure::new(Code::Internal, format!("malformed batch: {}", message.to_string()))
 }
 
 /// As a length: no text. As a count: no limit.

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
+use crate::base::{Failure, Handle};
+use crate::boundary::{BrokerEvent, HostEvent};
 use crate::broker::{Action, AuthRequest, AuthRequestId, PeerId};
 use crate::client::{ClientError, SessionState};
-use crate::endpoint::{Event, Failure, Handle};
-use crate::runtime::HostEvent;
+use crate::endpoint::Event;
+use crate::link::{ListenAddress, PipeEvent};
 use crate::socket::State;
-use crate::transport::ListenAddress;
-use crate::transport::pipe::PipeEvent;
 use crate::wire::conat::join;
 use crate::wire::{Encoding, Info, Item, Json, Message, Messages, Payload, push_item};
 
@@ -28,10 +28,10 @@ impl EventBuffer {
     /// Appends one record.
     pub fn put(&mut self, news: HostEvent) {
         let news = match news {
-            HostEvent::Client(_, Event::Data { socket, batch: Messages::Packed(run) }) => {
+            HostEvent::Fabric(_, Event::Data { socket, batch: Messages::Packed(run) }) => {
                 return self.data(socket, |out| out.extend_from_slice(run.raw()));
             }
-            HostEvent::Client(_, Event::Data { socket, batch: Messages::One(Item { payload, json }) })
+            HostEvent::Fabric(_, Event::Data { socket, batch: Messages::One(Item { payload, json }) })
                 if payload.raw.len() <= MAX_INLINE_PAYLOAD_BYTES =>
             {
                 return self.data(socket, |out| push_item(out, &payload, json.as_ref()));
@@ -42,22 +42,8 @@ impl EventBuffer {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&[0; 4]);
         match news {
-            HostEvent::Client(client, event) => self.event(client, event),
-            HostEvent::BrokerReady(broker, None) => self.broker(broker, 1, None, ""),
-            HostEvent::BrokerReady(broker, Some(place)) => {
-                self.broker(broker, 1, None, &listening_json(&place))
-            }
-            HostEvent::BrokerDrained(broker) => self.broker(broker, 2, None, ""),
-            HostEvent::BrokerClosed(broker) => self.broker(broker, 4, None, ""),
-            HostEvent::BrokerFailed(broker, failure) => {
-                self.broker(broker, 5, Some(&failure.code), &failure.message)
-            }
-            HostEvent::AuthRequest(broker, auth_request) => self.auth_request(broker, auth_request),
-            HostEvent::ConnectFailed(client, failure) => {
-                self.head(30, client);
-                self.str(&failure.code);
-                self.str(&failure.message);
-            }
+            HostEvent::Fabric(client, event) => self.event(client, event),
+            HostEvent::Broker(broker, event) => self.broker_event(broker, event),
             HostEvent::Pipe(pipe, news) => self.pipe(pipe, news),
         }
         self.close(start);
@@ -123,7 +109,7 @@ impl EventBuffer {
             }
             Event::Failed { ticket, failure } => {
                 self.head(5, ticket);
-                self.str(&failure.code);
+                self.str(&failure.code.as_str());
                 self.str(&failure.message);
             }
             Event::Session(state) => self.session(client, &state),
@@ -167,6 +153,11 @@ impl EventBuffer {
                 self.state(12, listener, State::Closed, failure.as_ref(), 0)
             }
             Event::ChooseServer(socket) => self.head(13, socket),
+            Event::ConnectFailed(failure) => {
+                self.head(30, client);
+                self.str(&failure.code.as_str());
+                self.str(&failure.message);
+            }
             Event::Permission(news) => {
                 self.head(14, client);
                 self.str(news.as_str());
@@ -193,7 +184,7 @@ impl EventBuffer {
         let failure = Failure::from(why.clone());
         self.head(70, client);
         self.bytes.push(u8::from(matches!(why, ClientError::InboxRefused { .. })));
-        self.str(&failure.code);
+        self.str(&failure.code.as_str());
         self.str(&failure.message);
     }
 
@@ -212,9 +203,22 @@ impl EventBuffer {
             State::Ready => 2,
             State::Closed => 3,
         });
-        self.opt_str(failure.map(|failure| failure.code.as_str()));
+        self.opt_str(failure.map(|failure| failure.code.as_str()).as_deref());
         self.str(failure.map_or("", |failure| &failure.message));
         self.u32(u32::try_from(undelivered).unwrap_or(u32::MAX));
+    }
+
+    fn broker_event(&mut self, broker: Handle, event: BrokerEvent) {
+        match event {
+            BrokerEvent::Ready(None) => self.broker(broker, 1, None, ""),
+            BrokerEvent::Ready(Some(place)) => self.broker(broker, 1, None, &listening_json(&place)),
+            BrokerEvent::Drained => self.broker(broker, 2, None, ""),
+            BrokerEvent::Closed => self.broker(broker, 4, None, ""),
+            BrokerEvent::Failed(failure) => {
+                self.broker(broker, 5, Some(&failure.code.as_str()), &failure.message)
+            }
+            BrokerEvent::Auth(request) => self.auth_request(broker, request),
+        }
     }
 
     fn broker(&mut self, broker: Handle, state: u8, code: Option<&str>, text: &str) {

@@ -4,16 +4,12 @@ use napi::Env;
 use napi::bindgen_prelude::{BufferSlice, Function};
 use napi_derive::napi;
 
-use super::batch::{Record, read_batch};
 use super::broker_queries;
 use super::failure::JsFailure;
-use super::options::{
-    BrokerOptions, ClientOptions, defaults as engine_defaults, milliseconds, parse, tls_failure,
-};
+use super::options::{BrokerOptions, ClientOptions, defaults as engine_defaults, milliseconds, parse};
 use super::session;
 use super::tls_options::ServerTlsSettings;
-use crate::base::{Entropy, OsEntropy};
-use crate::endpoint::{Command, Failure, Handle};
+use crate::base::{Code, Entropy, Failure, OsEntropy};
 use crate::runtime::start_log;
 use crate::subject::{Pattern, Subject};
 use crate::transport::tls::{self, PeerCertificate, ServerTlsOptions};
@@ -35,29 +31,9 @@ pub fn hold(env: &Env, session: u32, on: bool) {
 /// Takes over a batch of commands; copies it. Returns the bytes that the engine has not taken yet.
 #[napi(catch_unwind)]
 pub fn submit(session: u32, batch: &[u8]) -> napi::Result<f64> {
-    let outcome = session::with_session(session, |session| {
-        // Most batches are for one client: hand over runs, not single commands.
-        let (mut current, mut run): (Handle, Vec<Command>) = (0, Vec::new());
-        let outcome = read_batch(batch, |client, order| {
-            let command = match order {
-                Record::Client(command) => command,
-                Record::Broker(answer) => return session.answer(client, answer),
-            };
-            if client != current {
-                session.command(current, run.drain(..));
-                current = client;
-            }
-            let closes = matches!(command, Command::Close);
-            run.push(command);
-            if closes {
-                session.command(current, run.drain(..));
-                session.forget(current);
-            }
-        });
-        session.command(current, run);
-        outcome.map(|()| session.waiting() as f64)
-    });
-    outcome.unwrap_or(Ok(0.0)).map_err(|failure| napi::Error::from_reason(failure.message))
+    let outcome = session::with_session(session, |session| session.submit(batch));
+    let outcome = outcome.unwrap_or(Ok(0)).map(|bytes| bytes as f64);
+    outcome.map_err(|failure| napi::Error::from_reason(failure.message))
 }
 
 /// Returns what happened since: `null`, or the buffer followed by the payloads that were too big for it.
@@ -95,9 +71,8 @@ pub fn broker_secure(session: u32, handle: u32, options: String) -> Option<JsFai
     answer(session::with_session(session, |session| {
         let ServerTlsOptions { cert, key, ca, .. } = parse::<ServerTlsSettings>(&options)?.options();
         let tls = session.acceptor(handle)?.tls();
-        let tls =
-            tls.ok_or_else(|| Failure::new("ERR_INVALID_ARG_VALUE", "the broker does not speak TLS"))?;
-        tls.replace(cert, key, ca).map_err(tls_failure)
+        let tls = tls.ok_or_else(|| Failure::new(Code::InvalidArgument, "the broker does not speak TLS"))?;
+        tls.replace(cert, key, ca)
     }))
 }
 
@@ -202,6 +177,6 @@ pub fn defaults() -> String {
 }
 
 fn answer(outcome: Option<Result<(), Failure>>) -> Option<JsFailure> {
-    let ended = || Err(Failure::new("ERR_CLOSED", "this JavaScript environment has ended"));
+    let ended = || Err(Failure::new(Code::Closed, "this JavaScript environment has ended"));
     outcome.unwrap_or_else(ended).err().map(JsFailure::from)
 }

@@ -1,9 +1,8 @@
 //! Failures as JavaScript gets them: data, not exceptions, so that `lib` makes the error with the caller's
 //! stack.
 
+use crate::base::Failure;
 use napi_derive::napi;
-
-use crate::endpoint::Failure;
 
 /// Why a native call did not do what was asked.
 #[napi(object, js_name = "Failure")]
@@ -16,6 +15,6 @@ pub struct JsFailure {
 
 impl From<Failure> for JsFailure {
     fn from(failure: Failure) -> Self {
-        Self { code: failure.code, message: failure.message }
+        Self { code: failure.code.to_string(), message: failure.message }
     }
 }

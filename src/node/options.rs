@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::base::{Code, Failure};
 use crate::broker::{AuthorizerConfig, BrokerConfig, ConnectionInfo};
 use crate::client::{ClientConfig, ReconnectConfig};
-use crate::endpoint::Failure;
 use crate::runtime::PeerIdentity;
 use crate::socket::{Dialect, SocketConfig};
 use crate::subject::Subject;
-use crate::transport::tls::{ClientTls, ClientTlsOptions, ServerTls, TlsFailure};
+use crate::transport::tls::{ClientTls, ClientTlsOptions, ServerTls};
 use crate::transport::{AcceptOptions, DialOptions, ListenAt, Wire};
 
 use super::tls_options::{ClientTlsSettings, ServerTlsSettings};
@@ -59,7 +59,7 @@ impl ClientOptions {
         let inbox_prefix = self.inbox_prefix.clone().unwrap_or(defaults.inbox_prefix);
         if !inbox_prefix.starts_with("_INBOX") || Subject::parse(&inbox_prefix).is_err() {
             return Err(Failure::new(
-                "ERR_INVALID_ARG_VALUE",
+                Code::InvalidArgument,
                 "inboxPrefix must be a subject that starts with _INBOX",
             ));
         }
@@ -107,10 +107,10 @@ impl ClientOptions {
             tls: None,
         };
         // Refused here: it can never work, and would be retried for ever.
-        options.check().map_err(|what| Failure::new("ERR_INVALID_ARG_VALUE", what))?;
+        options.check().map_err(|what| Failure::new(Code::InvalidArgument, what))?;
         if options.wants_tls() {
             let settings = self.tls.as_ref().map_or_else(ClientTlsOptions::default, |tls| tls.options());
-            options.tls = Some(ClientTls::new(&settings).map_err(tls_failure)?);
+            options.tls = Some(ClientTls::new(&settings)?);
         }
         Ok(Some(options))
     }
@@ -212,8 +212,7 @@ impl BrokerOptions {
         let is_loopback = host == LOOPBACK || host == "localhost" || host == "::1";
         let max_handshakes = self.max_handshakes.unwrap_or(defaults.max_handshakes);
         let per_address = self.max_handshakes_per_address;
-        let tls =
-            self.tls.as_ref().map(|tls| ServerTls::new(tls.options())).transpose().map_err(tls_failure)?;
+        let tls = self.tls.as_ref().map(|tls| ServerTls::new(tls.options())).transpose()?;
         Ok(AcceptOptions {
             path: self.path.clone().unwrap_or_else(|| DEFAULT_PATH.to_owned()),
             max_payload: self.config().max_payload,
@@ -236,12 +235,7 @@ impl BrokerOptions {
     }
 }
 
-/// Converts a failure of TLS.
-pub fn tls_failure(failure: TlsFailure) -> Failure {
-    Failure::new(failure.code, failure.message)
-}
-
-/// Options of the commands *listen* and *socket connect*.
+/// Of the commands *listen* and *socket connect*.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SocketOptions {
@@ -356,7 +350,7 @@ fn millis(duration: Duration) -> u64 {
 /// Reads a JSON text that `lib` wrote.
 pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Failure> {
     serde_json::from_str(text)
-        .map_err(|error| Failure::new("ERR_INVALID_ARG_VALUE", format!("invalid options: {error}")))
+        .map_err(|error| Failure::new(Code::InvalidArgument, format!("invalid options: {error}")))
 }
 
 /// A year: as good as for ever, and safe to add to any instant.

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::session::Session;
-use crate::endpoint::{Failure, Handle};
-use crate::runtime::HostEvent;
+use crate::base::{Failure, Handle};
+use crate::boundary::HostEvent;
 use crate::transport::IncomingConnection;
 use crate::transport::pipe::pipe;
 use crate::transport::tls::PeerCertificate;
@@ -25,7 +25,7 @@ impl Session {
     ) -> Result<(), Failure> {
         let acceptor = self.acceptor(broker)?.clone();
         let events = self.events.clone();
-        let (stream, end) = pipe(move |news| events.put([HostEvent::Pipe(handle, news)]));
+        let (stream, end) = pipe(move |event| events.put([HostEvent::Pipe(handle, event)]));
         end.push(Bytes::copy_from_slice(head));
         self.pipes.insert(handle, end);
         acceptor.accept(IncomingConnection::new(stream, address).with_certificate(certificate));

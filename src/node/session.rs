@@ -12,17 +12,19 @@ use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 
-use super::batch::AuthReply;
+use super::batch::{AuthReply, Record, read_batch};
 use super::event_buffer::EventBuffer;
 use super::options::{BrokerOptions, ClientOptions};
 use super::uv_poll::UvPoll;
-use crate::base::OsEntropy;
-use crate::endpoint::{Command, Endpoint, EndpointConfig, Failure, Handle};
+use crate::base::{Code, Failure, Handle, OsEntropy};
+use crate::boundary::{BrokerEvent, HostEvent};
+use crate::endpoint::{Command, Endpoint, EndpointConfig};
 use crate::runtime::{
-    Acceptor, BrokerHandle, ClientHandle, Dialer, EventQueue, HostEvent, OpenPort, now, open_port,
-    own_fabric, tasks,
+    Acceptor, BrokerHandle, Dialer, DriverHandle, Drivers, EventQueue, OpenPort, PortEvent, Submission,
+    open_port, own_fabric, tasks,
 };
 use crate::transport::pipe::PipeEnd;
+use crate::transport::timer::now;
 use crate::transport::{Registration, Remote};
 
 /// Wakes JavaScript. Weak: it does not keep the process alive until it is referenced.
@@ -34,7 +36,7 @@ pub struct Session {
     pub(super) events: Arc<EventQueue>,
     /// Taken out when the environment ends, so that the function is released on its own thread.
     wake: Arc<Mutex<Option<Wake>>>,
-    clients: HashMap<Handle, ClientHandle>,
+    clients: Drivers<Endpoint>,
     brokers: HashMap<Handle, RunningBroker>,
     /// Connections of the application's own HTTP servers.
     pub(super) pipes: HashMap<Handle, PipeEnd>,
@@ -88,7 +90,7 @@ pub fn open(env: &Env, wake: &Function<'_, (), ()>, watches: bool) -> napi::Resu
     }));
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let handles = EndpointConfig::default().handles;
-    let (clients, brokers, pipes) = (HashMap::new(), HashMap::new(), HashMap::new());
+    let (clients, brokers, pipes) = (Drivers::default(), HashMap::new(), HashMap::new());
     let readiness = if watches { Readiness::May } else { Readiness::Off };
     let session = Session {
         id,
@@ -120,7 +122,7 @@ impl Session {
         let first = options.auto_connect().then_some(Command::Connect);
         let endpoint = Endpoint::new(config, Box::new(OsEntropy));
         self.clients
-            .insert(handle, ClientHandle::spawn(handle, endpoint, dialer, self.events.clone(), first));
+            .insert(handle, DriverHandle::spawn(handle, endpoint, dialer, self.events.clone(), first));
         Ok(())
     }
 
@@ -138,10 +140,23 @@ impl Session {
         let accept = options.accept()?;
         let broker = BrokerHandle::start(options.config(), Some((handle, self.events.clone())));
         let acceptor = Acceptor::new(broker.clone(), accept);
-        let open = |place| open_port(handle, broker.clone(), place, acceptor.clone(), self.events.clone());
-        let port = options.listen().map(open);
+        let port = options.listen().map(|place| {
+            let (acceptor, broker, events) = (acceptor.clone(), broker.clone(), self.events.clone());
+            let report = move |event| {
+                let event = match event {
+                    PortEvent::Ready(address) => BrokerEvent::Ready(Some(address)),
+                    PortEvent::Closed => BrokerEvent::Closed,
+                    PortEvent::Failed(failure) => {
+                        broker.close();
+                        BrokerEvent::Failed(failure)
+                    }
+                };
+                events.put([HostEvent::Broker(handle, event)]);
+            };
+            open_port(place, move |connection| acceptor.accept(connection), report)
+        });
         if port.is_none() {
-            self.events.put([HostEvent::BrokerReady(handle, None)]);
+            self.events.put([HostEvent::Broker(handle, BrokerEvent::Ready(None))]);
         }
         self.brokers.insert(handle, RunningBroker { handle: broker, acceptor, port });
         Ok(())
@@ -152,7 +167,7 @@ impl Session {
         let broker = self.brokers.get(&handle);
         broker
             .map(|broker| &broker.acceptor)
-            .ok_or_else(|| Failure::new("ERR_CLOSED", "the broker is closed"))
+            .ok_or_else(|| Failure::new(Code::Closed, "the broker is closed"))
     }
 
     /// Drains a broker: it accepts no new connections, and closes the open ones. An event reports that they
@@ -161,7 +176,7 @@ impl Session {
         let Some(broker) = self.brokers.get(&handle) else { return };
         broker.acceptor.set_draining(true);
         let events = self.events.clone();
-        broker.handle.drain(spread, move || events.put([HostEvent::BrokerDrained(handle)]));
+        broker.handle.drain(spread, move || events.put([HostEvent::Broker(handle, BrokerEvent::Drained)]));
     }
 
     /// Stops a broker.
@@ -170,7 +185,7 @@ impl Session {
         broker.handle.close();
         // With a port, the close is reported once the port is free again.
         if broker.port.is_none() {
-            self.events.put([HostEvent::BrokerClosed(handle)]);
+            self.events.put([HostEvent::Broker(handle, BrokerEvent::Closed)]);
         }
     }
 
@@ -179,25 +194,23 @@ impl Session {
         self.brokers.get(&handle).map(|broker| broker.handle.clone())
     }
 
-    /// Brings an answer to the broker that asked.
-    pub fn answer(&self, broker: Handle, answer: AuthReply) {
-        let Some(broker) = self.brokers.get(&broker) else { return };
-        broker.handle.with(|machine, now| match answer {
-            AuthReply::User(request, user) => machine.handle_user(now, request, user),
-            AuthReply::Permission(request, decision) => machine.handle_decision(now, request, decision),
+    /// Takes over a batch of commands. Returns the bytes that the engine has not taken yet.
+    pub fn submit(&mut self, batch: &[u8]) -> Result<usize, Failure> {
+        let Self { clients, brokers, .. } = self;
+        let mut fabric = Submission::new(clients);
+        let outcome = read_batch(batch, |handle, record| match record {
+            Record::Fabric(command) => {
+                let closes = matches!(command, Command::Close);
+                fabric.push(handle, command, closes);
+            }
+            Record::Broker(reply) => {
+                if let Some(broker) = brokers.get(&handle) {
+                    answer(&broker.handle, reply);
+                }
+            }
         });
-    }
-
-    /// Hands commands to a client, in order.
-    pub fn command(&mut self, client: Handle, commands: impl IntoIterator<Item = Command>) {
-        if let Some(client) = self.clients.get(&client) {
-            client.put(commands);
-        }
-    }
-
-    /// Forgets a client that is closing: it accepts no more commands.
-    pub fn forget(&mut self, client: Handle) {
-        self.clients.remove(&client);
+        fabric.flush();
+        outcome.map(|()| self.waiting())
     }
 
     /// Reads what has come for clients, as long as that does not hold JavaScript up: their tasks have been
@@ -206,15 +219,15 @@ impl Session {
         let Self { readiness: Readiness::On(readiness), clients, .. } = self else { return };
         let until = now() + MAX_INLINE_READ;
         readiness.poll_ready(|client| {
-            if let Some(client) = clients.get(&client).filter(|_| now() < until) {
-                client.read_ready();
+            if now() < until {
+                clients.read_ready(client);
             }
         });
     }
 
     /// Returns the number of bytes that the engine has not processed yet.
     pub fn waiting(&self) -> usize {
-        self.clients.values().map(ClientHandle::weight).sum()
+        self.clients.weight()
     }
 
     /// Returns what is open, as JSON text: for checks that nothing stays behind.
@@ -236,7 +249,7 @@ impl Session {
     pub fn drain<R>(&mut self, visit: impl FnOnce(&EventBuffer) -> R) -> Option<R> {
         let Self { events, buffer, .. } = self;
         buffer.clear();
-        events.take(MAX_DRAIN_EVENTS, MAX_DRAIN_BYTES, |news| buffer.put(news));
+        events.take(MAX_DRAIN_EVENTS, MAX_DRAIN_BYTES, |event| buffer.put(event));
         let result = (!buffer.bytes.is_empty()).then(|| visit(buffer));
         buffer.big.clear();
         result
@@ -258,14 +271,21 @@ impl Session {
     }
 
     fn broker(&self, handle: Handle) -> Result<Arc<BrokerHandle>, Failure> {
-        self.running_broker(handle).ok_or_else(|| Failure::new("ERR_CLOSED", "the broker is closed"))
+        self.running_broker(handle).ok_or_else(|| Failure::new(Code::Closed, "the broker is closed"))
     }
+}
+
+/// Brings an answer to the broker that asked.
+fn answer(broker: &BrokerHandle, reply: AuthReply) {
+    broker.with(|machine, now| match reply {
+        AuthReply::User(request, user) => machine.handle_user(now, request, user),
+        AuthReply::Permission(request, decision) => machine.handle_decision(now, request, decision),
+    });
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         self.events.close();
-        self.clients.values().for_each(ClientHandle::abandon);
         self.brokers.values().for_each(|broker| broker.handle.close());
         self.pipes.values().for_each(|pipe| pipe.end(false));
         self.wake.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -5,8 +5,9 @@ use proptest::prelude::*;
 
 use super::batch::Record;
 use super::*;
-use crate::endpoint::{Command, Event, Failure, Handle};
-use crate::runtime::HostEvent;
+use crate::base::{Code, Failure, Handle};
+use crate::boundary::HostEvent;
+use crate::endpoint::{Command, Event};
 use crate::socket::State;
 use crate::subject::Subject;
 use crate::wire::{Encoding, Headers, Item, Json, Message, Messages, PackedBuilder, Payload, push_item};
@@ -34,7 +35,7 @@ fn read(batch: &[u8]) -> (Vec<(Handle, String)>, Result<(), Failure>) {
     let mut commands = Vec::new();
     let outcome = read_batch(batch, |client, order| {
         let text = match order {
-            Record::Client(command) => format!("{command:?}"),
+            Record::Fabric(command) => format!("{command:?}"),
             Record::Broker(answer) => format!("{answer:?}"),
         };
         commands.push((client, text));
@@ -65,7 +66,7 @@ fn writes_to_one_socket_in_a_row_share_one_copy_and_a_part_cut_short_is_refused(
     batch.record(9, 7, &[&socket, &part(2, b"hi"), &part(9, b"short")]);
     let (mut writes, mut starts) = (Vec::new(), Vec::new());
     let outcome = read_batch(&batch.0, |_, command| {
-        let Record::Client(Command::SocketWrite { sockets, batches, volatile: false }) = command else {
+        let Record::Fabric(Command::SocketWrite { sockets, batches, volatile: false }) = command else {
             panic!("{command:?}")
         };
         assert_eq!((&sockets[..], batches.len()), (&[9][..], 1));
@@ -195,13 +196,13 @@ proptest! {
         let payload = |size| Payload { encoding: Encoding::MSGPACK, raw: Bytes::from(vec![7; size]) };
         for size in &sizes {
             let data = Event::Data { socket: handle, batch: Messages::one(payload(*size), None) };
-            buffer.put(HostEvent::Client(1, data));
+            buffer.put(HostEvent::Fabric(1, data));
         }
-        buffer.put(HostEvent::Client(1, Event::Acked { socket: handle, total, bytes: 2 * total }));
-        let failure = Some(Failure::new("ERR_SOCKET_LOST", &message));
+        buffer.put(HostEvent::Fabric(1, Event::Acked { socket: handle, total, bytes: 2 * total }));
+        let failure = Some(Failure::new(Code::SocketLost, &message));
         let undelivered = undelivered as usize;
-        buffer.put(HostEvent::Client(1, Event::SocketClosed { socket: handle, failure, undelivered }));
-        buffer.put(HostEvent::Client(1, Event::Socket { socket: handle, state: State::Ready }));
+        buffer.put(HostEvent::Fabric(1, Event::SocketClosed { socket: handle, failure, undelivered }));
+        buffer.put(HostEvent::Fabric(1, Event::Socket { socket: handle, state: State::Ready }));
         let records = records(&buffer);
         let (mut big, mut came) = (buffer.big.iter(), Vec::new());
         for (kind, of, body) in &records[..records.len() - 3] {

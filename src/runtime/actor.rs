@@ -9,25 +9,28 @@ use std::task::{Context, Poll, Waker};
 use super::Mailbox;
 use super::inline_wake::run_inline;
 use super::sync::{Mutex, PoisonError};
-use crate::endpoint::Command;
+use crate::base::Weigh;
 
 /// The behaviour of an actor. Called by one thread at a time, always with the waker of its task.
 pub(super) trait Behaviour: Send {
+    /// What its mailbox holds.
+    type Command: Weigh;
+
     /// Does what there is to do. Ready when it is over; not called again then.
-    fn poll(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) -> Poll<()>;
+    fn poll(&mut self, mailbox: &Mailbox<Self::Command>, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Does the part of it that follows from what is in the mailbox, and wakes the task if there is more to
     /// do.
-    fn run_commands(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>);
+    fn run_commands(&mut self, mailbox: &Mailbox<Self::Command>, cx: &mut Context<'_>);
 
     /// Does the part of it that follows from what has come over its link, and wakes the task if there is more
     /// to do.
-    fn run_incoming(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>);
+    fn run_incoming(&mut self, mailbox: &Mailbox<Self::Command>, cx: &mut Context<'_>);
 }
 
 /// The actor, for its task and for those who write to it.
-pub(super) struct Actor<B> {
-    mailbox: Mailbox,
+pub(super) struct Actor<B: Behaviour> {
+    mailbox: Mailbox<B::Command>,
     state: Mutex<State<B>>,
     /// Wakes its task, once that runs.
     task: OnceLock<Waker>,
@@ -57,7 +60,7 @@ impl<B: Behaviour> Actor<B> {
 
     /// Hands over commands, in order. Little of them is acted on before this returns, if the actor has
     /// nothing else to do.
-    pub(super) fn put(&self, commands: impl IntoIterator<Item = Command>) {
+    pub(super) fn put(&self, commands: impl IntoIterator<Item = B::Command>) {
         // Without a waker the task is about to look into the mailbox by itself.
         let Some((waker, weight)) = self.mailbox.put_without_wake(commands) else { return };
         if weight > MAX_INLINE_BYTES || !run_inline(|| self.try_do(&waker, B::run_commands)) {
@@ -107,7 +110,7 @@ impl<B: Behaviour> Actor<B> {
     }
 
     /// Acts on this thread, unless the task is at it.
-    fn try_do(&self, waker: &Waker, act: fn(&mut B, &Mailbox, &mut Context<'_>)) -> bool {
+    fn try_do(&self, waker: &Waker, act: fn(&mut B, &Mailbox<B::Command>, &mut Context<'_>)) -> bool {
         let Ok(mut state) = self.state.try_lock() else { return false };
         let State::Alive(behaviour) = &mut *state else { return false };
         let mut cx = Context::from_waker(waker);
@@ -142,6 +145,7 @@ const MAX_INLINE_BYTES: usize = 8 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoint::Command;
     use std::future::Future;
     use std::pin::pin;
     use std::sync::Arc;
@@ -153,18 +157,20 @@ mod tests {
     }
 
     impl Behaviour for Brittle {
-        fn poll(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) -> Poll<()> {
+        type Command = Command;
+
+        fn poll(&mut self, mailbox: &Mailbox<Command>, cx: &mut Context<'_>) -> Poll<()> {
             mailbox.register(cx.waker());
             Poll::Pending
         }
 
-        fn run_commands(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+        fn run_commands(&mut self, mailbox: &Mailbox<Command>, cx: &mut Context<'_>) {
             self.acted += 1;
             assert!(self.acted < 2, "the second one");
             mailbox.take(cx.waker(), 1, &mut Vec::new());
         }
 
-        fn run_incoming(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+        fn run_incoming(&mut self, mailbox: &Mailbox<Command>, cx: &mut Context<'_>) {
             self.run_commands(mailbox, cx);
         }
     }

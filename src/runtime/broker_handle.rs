@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::clock::now;
 use super::local_link::LocalLink;
 use super::sync::{Mutex, PoisonError};
-use super::{EventQueue, HostEvent, peer_task, threads};
-use crate::base::{Entropy, OsEntropy};
+use super::{EventQueue, peer_task, threads};
+use crate::base::{Entropy, Handle, OsEntropy};
+use crate::boundary::{BrokerEvent, HostEvent};
 use crate::broker::{Broker, BrokerConfig, BrokerStats, ConnectionInfo, PeerId};
-use crate::endpoint::Handle;
+use crate::transport::timer::now;
 use crate::transport::{BoxedLink, LinkError};
 use crate::wire::{ClientOp, ServerOp};
 
@@ -153,7 +153,7 @@ impl BrokerHandle {
                 // Within the lock: later news of a connection must not overtake a request about it.
                 events.put(
                     std::iter::from_fn(|| core.broker.poll_auth_request())
-                        .map(|item| HostEvent::AuthRequest(*handle, item)),
+                        .map(|item| HostEvent::Broker(*handle, BrokerEvent::Auth(item))),
                 );
             }
             let deadline = core.broker.poll_timeout();

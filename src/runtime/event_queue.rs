@@ -5,41 +5,8 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use super::sync::{Mutex, MutexGuard, PoisonError};
-use crate::broker::AuthRequest;
-use crate::endpoint::{Event, Failure, Handle};
-use crate::transport::ListenAddress;
-use crate::transport::pipe::PipeEvent;
-
-/// Something to tell JavaScript.
-#[derive(Debug, Clone, PartialEq)]
-pub enum HostEvent {
-    /// An event of a client.
-    Client(Handle, Event),
-    /// A broker can be joined: at this address, or only within the process.
-    BrokerReady(Handle, Option<ListenAddress>),
-    /// All peers of a broker that drains have gone.
-    BrokerDrained(Handle),
-    /// A broker is closed.
-    BrokerClosed(Handle),
-    /// A broker could not start.
-    BrokerFailed(Handle, Failure),
-    /// A broker asks.
-    AuthRequest(Handle, AuthRequest),
-    /// A client's attempt to connect came to nothing; the next one follows if it is to.
-    ConnectFailed(Handle, Failure),
-    /// An event of a pipe.
-    Pipe(Handle, PipeEvent),
-}
-
-impl HostEvent {
-    fn weight(&self) -> usize {
-        match self {
-            Self::Client(_, event) => event.weight(),
-            Self::Pipe(_, PipeEvent::Bytes(bytes)) => size_of::<Self>() + bytes.len(),
-            _ => size_of::<Self>(),
-        }
-    }
-}
+use crate::base::Weigh;
+use crate::boundary::HostEvent;
 
 /// The queue. A task that finds it full stops reading from its broker until there is room: the bound reaches
 /// the writers that way.
@@ -50,7 +17,7 @@ pub struct EventQueue {
 
 #[derive(Default)]
 struct Inner {
-    news: VecDeque<HostEvent>,
+    events: VecDeque<HostEvent>,
     weight: usize,
     /// The reader has been woken and has not found the queue empty since.
     awake: bool,
@@ -65,18 +32,18 @@ impl EventQueue {
         Self { inner: Mutex::default(), wake: Box::new(wake) }
     }
 
-    /// Queues events, in order. After `close` it drops them.
-    pub fn put(&self, news: impl IntoIterator<Item = HostEvent>) {
+    /// Puts events in, in order. After `close` it drops them.
+    pub fn put(&self, events: impl IntoIterator<Item = HostEvent>) {
         let wake = {
             let mut inner = self.lock();
             if inner.closed {
                 return;
             }
-            for item in news {
+            for item in events {
                 inner.weight += item.weight();
-                inner.news.push_back(item);
+                inner.events.push_back(item);
             }
-            !inner.news.is_empty() && !std::mem::replace(&mut inner.awake, true)
+            !inner.events.is_empty() && !std::mem::replace(&mut inner.awake, true)
         };
         if wake {
             (self.wake)();
@@ -90,7 +57,7 @@ impl EventQueue {
             let mut inner = self.lock();
             let mut weight = 0;
             let mut count = 0;
-            for item in inner.news.iter().take(most_items) {
+            for item in inner.events.iter().take(most_items) {
                 weight += item.weight();
                 if count > 0 && weight > most_weight {
                     weight -= item.weight();
@@ -99,7 +66,7 @@ impl EventQueue {
                 count += 1;
             }
             inner.weight -= weight;
-            let batch: Vec<HostEvent> = inner.news.drain(..count).collect();
+            let batch: Vec<HostEvent> = inner.events.drain(..count).collect();
             inner.awake = !batch.is_empty();
             let waiting = if inner.has_room() { std::mem::take(&mut inner.waiting) } else { Vec::new() };
             (batch, waiting)
@@ -132,7 +99,7 @@ impl EventQueue {
 
 impl Inner {
     fn has_room(&self) -> bool {
-        self.weight < MAX_WEIGHT && self.news.len() < MAX_ITEMS
+        self.weight < MAX_WEIGHT && self.events.len() < MAX_ITEMS
     }
 }
 
@@ -144,6 +111,7 @@ const MAX_ITEMS: usize = 65_536;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boundary::BrokerEvent;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -168,24 +136,24 @@ mod tests {
     fn a_reader_is_woken_once_until_it_has_found_the_queue_empty() {
         let (queue, wakes) = queue();
         for _ in 0..3 {
-            queue.put([HostEvent::BrokerClosed(1)]);
+            queue.put([HostEvent::Broker(1, BrokerEvent::Closed)]);
         }
         assert_eq!((taken(&queue, 2), wakes.load(Ordering::SeqCst)), (2, 1));
-        queue.put([HostEvent::BrokerClosed(1)]);
+        queue.put([HostEvent::Broker(1, BrokerEvent::Closed)]);
         assert_eq!((taken(&queue, 9), taken(&queue, 9), wakes.load(Ordering::SeqCst)), (2, 0, 1));
-        queue.put([HostEvent::BrokerClosed(1)]);
+        queue.put([HostEvent::Broker(1, BrokerEvent::Closed)]);
         assert_eq!(wakes.load(Ordering::SeqCst), 2);
     }
 
     #[test]
     fn a_full_queue_has_no_room_until_it_is_read_and_a_closed_one_takes_nothing() {
         let (queue, wakes) = queue();
-        queue.put((0..MAX_ITEMS).map(|_| HostEvent::BrokerClosed(1)));
+        queue.put((0..MAX_ITEMS).map(|_| HostEvent::Broker(1, BrokerEvent::Closed)));
         assert!(!queue.poll_room(Waker::noop()));
         assert_eq!(taken(&queue, 1), 1);
         assert!(queue.poll_room(Waker::noop()));
         queue.close();
-        queue.put([HostEvent::BrokerClosed(1)]);
+        queue.put([HostEvent::Broker(1, BrokerEvent::Closed)]);
         assert_eq!((taken(&queue, 9), wakes.load(Ordering::SeqCst)), (0, 1));
     }
 }

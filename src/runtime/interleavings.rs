@@ -42,7 +42,7 @@ impl Reader {
         Arc::new(Actor::new(Self { taken: Vec::new(), wanted }))
     }
 
-    fn take(&mut self, most: usize, mailbox: &Mailbox, cx: &Context<'_>) -> bool {
+    fn take(&mut self, most: usize, mailbox: &Mailbox<Command>, cx: &Context<'_>) -> bool {
         let mut commands = Vec::new();
         mailbox.take(cx.waker(), most, &mut commands);
         let tickets =
@@ -53,7 +53,9 @@ impl Reader {
 }
 
 impl Behaviour for Reader {
-    fn poll(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) -> Poll<()> {
+    type Command = Command;
+
+    fn poll(&mut self, mailbox: &Mailbox<Command>, cx: &mut Context<'_>) -> Poll<()> {
         while self.take(2, mailbox, cx) {}
         if self.taken.len() >= self.wanted || mailbox.is_abandoned() {
             Poll::Ready(())
@@ -62,14 +64,14 @@ impl Behaviour for Reader {
         }
     }
 
-    fn run_commands(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+    fn run_commands(&mut self, mailbox: &Mailbox<Command>, cx: &mut Context<'_>) {
         self.take(1, mailbox, cx);
         if self.taken.len() >= self.wanted || !mailbox.is_empty() {
             cx.waker().wake_by_ref();
         }
     }
 
-    fn run_incoming(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) {
+    fn run_incoming(&mut self, mailbox: &Mailbox<Command>, cx: &mut Context<'_>) {
         self.run_commands(mailbox, cx);
     }
 }
@@ -175,14 +177,14 @@ fn news_wakes_javascript_however_it_falls_between_two_drains() {
                 let queue = queue.clone();
                 thread::spawn(move || {
                     for number in 0..3 {
-                        queue.put([HostEvent::BrokerClosed(task * 10 + number)]);
+                        queue.put([HostEvent::Broker(task * 10 + number, BrokerEvent::Closed)]);
                     }
                 })
             })
             .collect();
         let mut seen = Vec::new();
         javascript.read(&queue, 6, |news| {
-            if let HostEvent::BrokerClosed(number) = news {
+            if let HostEvent::Broker(number, BrokerEvent::Closed) = news {
                 seen.push(number);
             }
         });
@@ -197,7 +199,7 @@ fn news_wakes_javascript_however_it_falls_between_two_drains() {
 /// Returns an event that fills the queue by itself.
 fn heavy() -> HostEvent {
     let payload = Payload { encoding: Encoding::MSGPACK, raw: Bytes::from_static(&[0; 33 * 1024 * 1024]) };
-    HostEvent::Client(1, Event::Data { socket: 1, batch: Messages::one(payload, None) })
+    HostEvent::Fabric(1, Event::Data { socket: 1, batch: Messages::one(payload, None) })
 }
 
 /// Waits for room before each of its events. Returns how many it queued.

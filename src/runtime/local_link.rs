@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use super::peer_task::Attachment;
 use super::{BrokerHandle, PeerIdentity};
+use crate::base::LinkInfo;
 use crate::transport::{Link, LinkError};
 use crate::wire::{ClientOp, ServerOp};
 
@@ -29,8 +30,8 @@ impl Link for LocalLink {
     type Out = ClientOp;
     type In = ServerOp;
 
-    fn id(&self) -> &str {
-        &self.id
+    fn info(&self) -> LinkInfo {
+        LinkInfo { id: self.id.clone() }
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<ServerOp>) -> Poll<Result<(), LinkError>> {

@@ -1,33 +1,37 @@
-//! Commands on their way from JavaScript to a client's task.
+//! Commands on their way from JavaScript to the task of a machine.
 
 use std::collections::VecDeque;
 use std::task::Waker;
 
 use super::sync::{Mutex, MutexGuard, PoisonError};
-use crate::endpoint::Command;
+use crate::base::Weigh;
 
 /// A queue with one reader. Its bound is kept by the writer, who can see `weight` and must not wait:
 /// JavaScript refuses (`ENOBUFS`).
-#[derive(Debug, Default)]
-pub(super) struct Mailbox {
-    inner: Mutex<Inner>,
+#[derive(Debug)]
+pub(super) struct Mailbox<C> {
+    inner: Mutex<Inner<C>>,
 }
 
-#[derive(Debug, Default)]
-struct Inner {
-    commands: VecDeque<Command>,
+#[derive(Debug)]
+struct Inner<C> {
+    commands: VecDeque<C>,
     weight: usize,
     waker: Option<Waker>,
     abandoned: bool,
 }
 
-impl Mailbox {
-    /// Puts commands in, in order. Returns the waker of a reader that sleeps, to be used by the caller, and
-    /// the bytes that wait.
-    pub(super) fn put_without_wake(
-        &self,
-        commands: impl IntoIterator<Item = Command>,
-    ) -> Option<(Waker, usize)> {
+impl<C> Default for Mailbox<C> {
+    fn default() -> Self {
+        let inner = Inner { commands: VecDeque::new(), weight: 0, waker: None, abandoned: false };
+        Self { inner: Mutex::new(inner) }
+    }
+}
+
+impl<C: Weigh> Mailbox<C> {
+    /// Puts commands in, in order. Gives the waker of a reader that sleeps, to be used by the caller, and the
+    /// bytes that wait.
+    pub(super) fn put_without_wake(&self, commands: impl IntoIterator<Item = C>) -> Option<(Waker, usize)> {
         let mut inner = self.lock();
         for command in commands {
             inner.weight += command.weight();
@@ -64,12 +68,12 @@ impl Mailbox {
     }
 
     /// Takes at most `most` commands, and asks to be woken when there are more.
-    pub(super) fn take(&self, waker: &Waker, most: usize, into: &mut Vec<Command>) {
+    pub(super) fn take(&self, waker: &Waker, most: usize, into: &mut Vec<C>) {
         let mut inner = self.lock();
         let count = inner.commands.len().min(most);
         let taken = into.len();
         into.extend(inner.commands.drain(..count));
-        inner.weight -= into[taken..].iter().map(Command::weight).sum::<usize>();
+        inner.weight -= into[taken..].iter().map(C::weight).sum::<usize>();
         inner.register(waker);
     }
 
@@ -78,13 +82,13 @@ impl Mailbox {
         self.lock().register(waker);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Inner<C>> {
         // Nothing in here can panic halfway.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
+impl<C> Inner<C> {
     fn register(&mut self, waker: &Waker) {
         if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             self.waker = Some(waker.clone());

@@ -4,10 +4,10 @@
 mod acceptor;
 mod actor;
 mod broker_handle;
-mod broker_listener;
-mod client_task;
-mod clock;
-mod dialer;
+mod close_link;
+mod connector;
+mod driver;
+mod drivers;
 mod event_queue;
 mod inline_wake;
 #[cfg(all(test, feature = "shuttle"))]
@@ -16,16 +16,17 @@ mod local_link;
 mod log;
 mod mailbox;
 mod peer_task;
+mod port;
 mod sync;
 mod threads;
 
 pub use acceptor::Acceptor;
 pub use broker_handle::{BrokerHandle, PeerIdentity};
-pub use broker_listener::{OpenPort, open_port};
-pub use client_task::ClientHandle;
-pub use clock::now;
-pub use dialer::{Dialer, own_fabric};
-pub use event_queue::{EventQueue, HostEvent};
+pub use connector::{Connecting, Connector, Dialer, own_fabric};
+pub use driver::DriverHandle;
+pub use drivers::{Drivers, Submission};
+pub use event_queue::EventQueue;
 pub use log::start_log;
 use mailbox::Mailbox;
+pub use port::{OpenPort, PortEvent, open_port};
 pub use threads::tasks;

@@ -20,6 +20,12 @@ pub(super) fn enter() -> EnterGuard<'static> {
     runtime().enter()
 }
 
+/// Runs a future on this thread, with timers and network of the runtime.
+#[cfg(test)]
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+    runtime().block_on(future)
+}
+
 /// Returns how many tasks are alive: for checks that nothing stays behind.
 pub fn tasks() -> usize {
     runtime().metrics().num_alive_tasks()

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use rmpv::Value;
 
 use super::Data;
+use crate::base::Code;
 use crate::wire::message::headers::SEQ;
 use crate::wire::{Encoding, Headers, Json, Payload, SocketCommand};
 
@@ -198,9 +199,8 @@ pub(super) fn resume(headers: &Headers) -> Option<bool> {
 const EPOCH: &str = "epoch";
 /// In the headers of `close` and of a refusal: why.
 const CODE: &str = "code";
-const SUPERSEDED: &str = "ERR_SUPERSEDED";
-/// In the headers of `close`: how many messages the application has handled. The last ack, which nothing can
-/// overtake.
+/// In the headers of `close`: how many messages the application has handled. The last report, which nothing
+/// can overtake.
 const EMITTED: &str = "emitted";
 
 /// Returns the incarnation that a `connect` or its reply is about.
@@ -219,13 +219,16 @@ pub(super) fn with_epoch(mut json: serde_json::Value, epoch: Option<u64>) -> ser
 /// Makes the headers that report a later incarnation in the place of this one; `None`: of one that has no
 /// epoch.
 pub(super) fn superseded(epoch: Option<u64>) -> Headers {
-    let json = serde_json::json!({ EPOCH: epoch, CODE: SUPERSEDED });
+    let json = serde_json::json!({ EPOCH: epoch, CODE: Code::Superseded.as_str() });
     Headers { json: Some(Json::from_value(&json)), ..Headers::default() }
 }
 
 /// Returns whether a `close` or a refusal reports that.
 pub(super) fn is_superseded(headers: &Headers) -> bool {
-    headers.json.as_ref().is_some_and(|json| json.to_value().get(CODE) == Some(&SUPERSEDED.into()))
+    headers
+        .json
+        .as_ref()
+        .is_some_and(|json| json.to_value().get(CODE) == Some(&Code::Superseded.as_str().into()))
 }
 
 /// Returns the headers of a `close`.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -14,7 +15,8 @@ use super::heartbeat::MESSAGE_TIMEOUT;
 use super::http::{ErrorResponse, Negotiation, judge};
 use super::stream::{BoxedStream, IncomingConnection};
 use super::tls::{HANDSHAKE_RECORD, PeerCertificate, ServerTls};
-use super::{BoxedLink, LinkError, conat, fabric, tls};
+use super::{BoxedLink, ByteLink, LinkError, conat, fabric, tls};
+use crate::base::Chunk;
 use crate::wire::{ClientOp, ServerOp};
 
 /// Which connections are accepted, and how they are kept.
@@ -143,6 +145,23 @@ async fn accept_connection(
         }
     };
     Ok((link, Handshake { headers, sid, address, tls }))
+}
+
+/// Takes over a connection for a machine that decodes by itself, with the certificate that the client has
+/// shown, if it has. [`LinkError::Silent`] when TLS is not agreed on in time.
+pub async fn accept_bytes(
+    connection: IncomingConnection,
+    tls: Option<&ServerTls>,
+    handshake_timeout: Duration,
+) -> Result<(BoxedLink<Bytes, Chunk>, Option<PeerCertificate>), LinkError> {
+    let connection = match tls {
+        Some(tls) => {
+            let accepting = tls::accept(connection, tls);
+            timeout(handshake_timeout, accepting).await.unwrap_or(Err(LinkError::Silent))?
+        }
+        None => connection,
+    };
+    Ok((ByteLink::boxed(connection.stream, &[]), connection.tls))
 }
 
 /// Returns the response to a request with this head; `None`: to go on in our own protocol. For fuzzing.

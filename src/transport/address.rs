@@ -17,7 +17,7 @@ pub(super) struct Address {
 
 /// The place to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub enum Place {
     /// A name or an address, without brackets, and a port.
     Net(String, u16),
     /// A file.

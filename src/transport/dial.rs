@@ -3,14 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::address::{Address, Place};
-use super::readiness::{Registration, register};
+use super::address::Address;
+use super::dial_bytes;
+use super::readiness::Registration;
 use super::stream::BoxedStream;
 use super::target::{Target, refused};
-use super::tls::{self, ClientTls};
+use super::tls::ClientTls;
 use super::websocket::{self, Upgraded};
 use super::{BoxedLink, LinkError, conat, fabric};
 use crate::wire::{ClientOp, ServerOp};
@@ -126,31 +126,12 @@ impl Remote {
     }
 
     async fn stream(&self, target: &Target) -> Result<BoxedStream, LinkError> {
-        let (host, port) = match &target.place {
-            Place::Net(host, port) => (host.as_str(), *port),
-            Place::Unix(path) => return unix(path, self.registration.as_ref()).await,
-        };
         let tls = self.options.tls.as_ref().filter(|_| target.tls);
         if target.tls && tls.is_none() {
             return Err(refused("no settings for TLS"));
         }
-        let stream = TcpStream::connect((host, port)).await?;
-        stream.set_nodelay(true)?;
-        match tls {
-            Some(tls) => tls::connect(register(stream, self.registration.as_ref()), tls, host).await,
-            None => Ok(register(stream, self.registration.as_ref())),
-        }
+        dial_bytes::connect(&target.place, tls, self.registration.as_ref()).await
     }
-}
-
-#[cfg(unix)]
-async fn unix(path: &std::path::Path, registration: Option<&Registration>) -> Result<BoxedStream, LinkError> {
-    Ok(register(tokio::net::UnixStream::connect(path).await?, registration))
-}
-
-#[cfg(not(unix))]
-async fn unix(_: &std::path::Path, _: Option<&Registration>) -> Result<BoxedStream, LinkError> {
-    Err(refused("no unix sockets on this platform"))
 }
 
 /// Connects once: [`Remote::dial`] with a server that nothing is known about.

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::LinkError;
 use super::stream::BoxedStream;
 use super::target::Target;
-use super::tls::TlsFailure;
+use super::tls;
 
 /// Reads into `bytes` up to the empty line that ends a head; gives the head's length. `None` when it is too
 /// long. What came behind the head is in `bytes` too.
@@ -53,7 +53,7 @@ impl UpgradeResponse {
         let wants_tls =
             self.code == 426 && self.field("upgrade").is_some_and(|value| value.starts_with("TLS/"));
         if wants_tls {
-            return LinkError::Tls(TlsFailure::required());
+            return LinkError::Tls(tls::required());
         }
         let body = String::from_utf8_lossy(&self.rest[..self.rest.len().min(MAX_BODY_BYTES)]);
         let text = format!("http {} {} {}", self.code, self.reason, body.trim());
@@ -85,7 +85,7 @@ pub(super) async fn ask(
     let length = match read_head(stream, &mut bytes).await {
         Ok(Some(length)) => length,
         Ok(None) => return Err(LinkError::Refused("the answer's head is too long".into())),
-        Err(_) if bytes.first() == Some(&TLS_ALERT) => return Err(LinkError::Tls(TlsFailure::required())),
+        Err(_) if bytes.first() == Some(&TLS_ALERT) => return Err(LinkError::Tls(tls::required())),
         Err(error) => return Err(error),
     };
     let rest = bytes.split_off(length);

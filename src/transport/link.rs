@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 use std::task::{Context, Poll};
 
-use super::tls::{self, TlsFailure};
+use super::tls;
+use crate::base::{Code, Failure, LinkInfo};
 
 /// One end of a connection between a client and a broker. `Out` is [`crate::wire::ClientOp`] at the client
 /// and [`crate::wire::ServerOp`] at the broker; `In` the other.
@@ -17,9 +18,9 @@ pub trait Link: Send {
     /// Operations that this end receives.
     type In;
 
-    /// Returns the broker's name for this connection, at a client's end; empty if there is none.
-    fn id(&self) -> &str {
-        ""
+    /// Returns what is known of the connection now that it is up.
+    fn info(&self) -> LinkInfo {
+        LinkInfo::default()
     }
 
     /// Appends at least one operation to `into`, or fails for good. Takes a bounded amount in one call.
@@ -58,24 +59,24 @@ pub enum LinkError {
     /// This is no fabric server, or it refused us: the HTTP status, or what it said instead.
     Refused(String),
     /// TLS failed, or was wanted on one side only.
-    Tls(TlsFailure),
+    Tls(Failure),
 }
 
 impl LinkError {
-    /// Returns the code, as in docs/reference/errors.md. Never renamed.
-    pub fn code(&self) -> &'static str {
+    /// Returns the code of the failure.
+    pub fn code(&self) -> Code {
         match self {
-            Self::Closed => "ERR_CONNECT",
+            Self::Closed => Code::Connect,
             Self::Io(error) => match error.kind() {
-                io::ErrorKind::ConnectionRefused => "ECONNREFUSED",
-                io::ErrorKind::ConnectionReset => "ECONNRESET",
-                io::ErrorKind::NotFound => "ENOENT",
-                io::ErrorKind::PermissionDenied => "EACCES",
-                _ => "ERR_CONNECT",
+                io::ErrorKind::ConnectionRefused => Code::ConnectionRefused,
+                io::ErrorKind::ConnectionReset => Code::ConnectionReset,
+                io::ErrorKind::NotFound => Code::NotFound,
+                io::ErrorKind::PermissionDenied => Code::AccessDenied,
+                _ => Code::Connect,
             },
-            Self::PeerMisbehaved(_) => "ERR_CONNECT",
-            Self::Silent => "ETIMEDOUT",
-            Self::Refused(_) => "ERR_REFUSED",
+            Self::PeerMisbehaved(_) => Code::Connect,
+            Self::Silent => Code::TimedOut,
+            Self::Refused(_) => Code::Refused,
             Self::Tls(failure) => failure.code,
         }
     }
@@ -95,6 +96,12 @@ impl fmt::Display for LinkError {
 }
 
 impl std::error::Error for LinkError {}
+
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Self {
+        Self::new(error.code(), error)
+    }
+}
 
 impl From<io::Error> for LinkError {
     fn from(error: io::Error) -> Self {

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tokio::net::TcpListener;
 
 use super::stream::IncomingConnection;
+use crate::link::ListenAddress;
 
 /// Where to listen.
 #[derive(Debug, Clone)]
@@ -26,15 +26,6 @@ impl fmt::Display for ListenAt {
             Self::Unix(path, _) => write!(f, "{}", path.display()),
         }
     }
-}
-
-/// The address of a listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ListenAddress {
-    /// At a port.
-    Net(SocketAddr),
-    /// At a file.
-    Unix(PathBuf),
 }
 
 /// An open listener.

@@ -2,8 +2,10 @@
 
 mod accept;
 mod address;
+mod byte_link;
 mod conat;
 mod dial;
+mod dial_bytes;
 mod fabric;
 mod handshake_limiter;
 mod head;
@@ -19,14 +21,19 @@ mod stream;
 mod target;
 #[cfg(test)]
 mod tests;
+pub mod timer;
 pub mod tls;
 mod websocket;
+mod write_buffer;
 
-pub use accept::{AcceptOptions, Handshake, accept, accept_with_handshake, answer_to_head};
+pub use accept::{AcceptOptions, Handshake, accept, accept_bytes, accept_with_handshake, answer_to_head};
+pub use address::Place;
+pub use byte_link::ByteLink;
 pub use dial::{DialOptions, Remote, Wire, dial};
+pub use dial_bytes::ByteDialer;
 pub use handshake_limiter::{HandshakeLimiter, HandshakePermit};
 pub use link::{BoxedLink, Link, LinkError};
-pub use listen::{ListenAddress, ListenAt, StreamListener};
+pub use listen::{ListenAt, StreamListener};
 #[cfg(target_os = "linux")]
 pub use readiness::ReadinessPoller;
 pub use readiness::Registration;

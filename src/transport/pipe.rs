@@ -10,16 +10,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// An event for the other side.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PipeEvent {
-    /// So many of the pushed bytes have been read: room for as many.
-    Consumed(usize),
-    /// To be written.
-    Bytes(Bytes),
-    /// Nothing more will be written, and nothing read. The last.
-    End,
-}
+use crate::link::PipeEvent;
 
 /// The stream.
 pub struct Pipe {

@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::*;
 
 mod pipe;
+mod plain_bytes;
 #[cfg(target_os = "linux")]
 mod readiness;
 mod stalls;

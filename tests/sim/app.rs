@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use selvedge::endpoint::{Failure, Handle};
+use selvedge::base::{Failure, Handle};
 use selvedge::socket::State;
 use selvedge::wire::Payload;
 
@@ -90,9 +90,9 @@ impl Side {
     }
 
     /// The code it closed with; empty when the application wanted it.
-    pub fn close_code(&self) -> Option<&str> {
+    pub fn close_code(&self) -> Option<String> {
         let (failure, _) = self.closed.as_ref()?;
-        Some(failure.as_ref().map_or("", |failure| &failure.code))
+        Some(failure.as_ref().map_or_else(String::new, |failure| failure.code.to_string()))
     }
 
     /// Takes back a message that is not known to have been handled: as it was written, in order, after all

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use selvedge::base::Handle;
 use selvedge::client::{Request, RequestKind};
-use selvedge::endpoint::{Command, Event, Handle};
+use selvedge::endpoint::{Command, Event};
 use selvedge::socket::State;
 use selvedge::wire::{Headers, Item, Message, Payload};
 
@@ -20,6 +21,7 @@ impl World {
                 self.with_side((node, socket), |side| side.take_back(seq, &payload));
             }
             Event::Permission(_)
+            | Event::ConnectFailed(_)
             | Event::Listener { .. }
             | Event::ChooseServer(_)
             | Event::Strings { .. } => {}
@@ -33,7 +35,9 @@ impl World {
             Event::Published { ticket, count, .. } => self.settle_ticket(ticket, Outcome::Published(count)),
             Event::Reply { ticket, message } => self.settle_ticket(ticket, Outcome::Reply(message.payload)),
             Event::Done { ticket, value } => self.settle_ticket(ticket, Outcome::Done(value)),
-            Event::Failed { ticket, failure } => self.settle_ticket(ticket, Outcome::Failed(failure.code)),
+            Event::Failed { ticket, failure } => {
+                self.settle_ticket(ticket, Outcome::Failed(failure.code.to_string()))
+            }
             Event::Socket { socket, state } => {
                 self.with_side((node, socket), |side| {
                     side.state = state;
@@ -67,7 +71,7 @@ impl World {
             }
             Event::ListenerClosed { listener, failure } => {
                 if let Some((_, closed)) = self.nodes[node].listeners.get_mut(&listener) {
-                    *closed = Some(failure.map(|failure| failure.code));
+                    *closed = Some(failure.map(|failure| failure.code.to_string()));
                 }
             }
         }

@@ -66,7 +66,7 @@ fn a_broken_rule_closes_that_one_socket_with_a_reason() {
             let subject = subject_of(&world, near, to_client);
             say(&mut world, &subject, headers.clone(), payload.clone());
             world.run_for(SECOND);
-            assert_eq!(world.sides[&victim].close_code(), Some("ERR_SOCKET_PROTOCOL"), "{name}");
+            assert_eq!(world.sides[&victim].close_code().as_deref(), Some("ERR_SOCKET_PROTOCOL"), "{name}");
             world.write(neighbour, 10, 0);
             world.run_for(SECOND);
             assert_eq!(world.sides[&neighbour].acked, 10, "{name}: the neighbour");
@@ -111,7 +111,11 @@ fn a_number_that_is_far_ahead_but_possible_ends_in_a_reason() {
         let subject = subject_of(&world, near, to_client);
         say(&mut world, &subject, Headers { seq: Some(1 << 23), ..Headers::default() }, Payload::NIL);
         world.run_for(MINUTE);
-        assert_eq!(world.sides[&victim].close_code(), Some("ERR_SOCKET_LOST"), "nobody has what is missing");
+        assert_eq!(
+            world.sides[&victim].close_code().as_deref(),
+            Some("ERR_SOCKET_LOST"),
+            "nobody has what is missing"
+        );
         assert!(world.sides[&neighbour].is_open());
         world.come_to_rest();
         world.assert_right("far ahead");

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use selvedge::base::Machine;
 use selvedge::endpoint::{Command, Endpoint};
 
 use crate::net::Notice;

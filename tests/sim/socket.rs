@@ -110,10 +110,10 @@ fn a_client_that_is_silent_for_too_long_is_told_when_it_comes_back() {
     world.write(near, 2, 0);
     world.write(far, 3, 0);
     assert!(world.run_until(5 * SECOND, |world| !world.sides[&far].is_open()));
-    assert_eq!(world.sides[&far].close_code(), Some("ERR_SOCKET_TIMEOUT"));
+    assert_eq!(world.sides[&far].close_code().as_deref(), Some("ERR_SOCKET_TIMEOUT"));
     assert_eq!(world.sides[&far].closed.as_ref().expect("closed").1, 3, "undelivered");
     assert!(world.run_until(MINUTE, |world| !world.sides[&near].is_open()));
-    assert_eq!(world.sides[&near].close_code(), Some("ERR_SOCKET_LOST"));
+    assert_eq!(world.sides[&near].close_code().as_deref(), Some("ERR_SOCKET_LOST"));
     assert_eq!(world.sides[&near].closed.as_ref().expect("closed").1, 2, "undelivered");
     finish(world);
 }

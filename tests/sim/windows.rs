@@ -103,10 +103,10 @@ fn a_slow_consumer_is_cut_off_if_its_writer_wants_it_so_with_all_that_is_left() 
     world.run_for(4 * SECOND);
     assert!(world.sides[&near].is_open());
     world.run_for(2 * SECOND);
-    assert_eq!(world.sides[&near].close_code(), Some("ERR_SLOW_CONSUMER"));
+    assert_eq!(world.sides[&near].close_code().as_deref(), Some("ERR_SLOW_CONSUMER"));
     assert_eq!(world.sides[&near].undelivered, [1, 2, 3, 4, 5, 6]);
     let far = far_of(&world, near);
-    assert_eq!(world.sides[&far].close_code(), Some("ERR_SOCKET_CLOSED_BY_PEER"));
+    assert_eq!(world.sides[&far].close_code().as_deref(), Some("ERR_SOCKET_CLOSED_BY_PEER"));
     world.assert_right("this story");
 }
 
@@ -156,7 +156,12 @@ fn of_two_makings_of_one_socket_the_newer_goes_on_and_the_older_is_told() {
     assert!(world.run_until(SECOND, |world| world.sides[&new].state == State::Ready));
     world.run_for(SECOND);
     for sock in [old, old_far] {
-        assert_eq!(world.sides[&sock].close_code(), Some("ERR_SUPERSEDED"), "{:?}", world.sides[&sock]);
+        assert_eq!(
+            world.sides[&sock].close_code().as_deref(),
+            Some("ERR_SUPERSEDED"),
+            "{:?}",
+            world.sides[&sock]
+        );
     }
     let new_far = far_of(&world, new);
     assert_ne!(new_far, old_far);
@@ -188,7 +193,7 @@ fn an_older_making_that_was_frozen_is_fenced_when_it_wakes_up() {
         world.write(new, 8, 0);
         world.write(new_far, 8, 0);
         world.run_for(2 * MINUTE);
-        assert_eq!(world.sides[&old].close_code(), Some("ERR_SUPERSEDED"), "seed {seed}");
+        assert_eq!(world.sides[&old].close_code().as_deref(), Some("ERR_SUPERSEDED"), "seed {seed}");
         assert_eq!((world.sides[&new].acked, world.sides[&new_far].acked), (16, 16), "seed {seed}");
         world.come_to_rest();
         world.assert_right("this story");
@@ -225,7 +230,12 @@ fn a_server_that_was_frozen_is_fenced_when_it_wakes_up() {
     world.write(new, 30, 0);
     world.run_for(3 * MINUTE);
     assert_eq!((world.sides[&new].acked, world.sides[&far].acked), (30, 30));
-    assert_eq!(world.sides[&stale].close_code(), Some("ERR_SUPERSEDED"), "{:?}", world.sides[&stale]);
+    assert_eq!(
+        world.sides[&stale].close_code().as_deref(),
+        Some("ERR_SUPERSEDED"),
+        "{:?}",
+        world.sides[&stale]
+    );
     assert_eq!(world.sides[&stale].undelivered.len(), 7);
     world.sides.get_mut(&old).expect("there").dead = true;
     world.come_to_rest();
@@ -255,7 +265,7 @@ fn two_makings_at_two_servers_are_one_as_soon_as_the_newer_one_hears_something()
     world.write(far, 3, 0);
     world.write(new, 3, 0);
     world.run_for(SECOND);
-    assert_eq!(world.sides[&old].close_code(), Some("ERR_SUPERSEDED"), "{:?}", world.sides[&old]);
+    assert_eq!(world.sides[&old].close_code().as_deref(), Some("ERR_SUPERSEDED"), "{:?}", world.sides[&old]);
     assert_eq!((world.sides[&new].acked, world.sides[&far].acked), (3, 3));
     world.come_to_rest();
     world.assert_right("this story");

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use selvedge::base::{Code, Failure, Handle, LinkEvent, LinkInfo, LinkRequest, Machine};
 use selvedge::broker::BrokerConfig;
 use selvedge::client::{ClientConfig, SessionState};
-use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Handle, SocketRequest};
+use selvedge::endpoint::{Command, Endpoint, EndpointConfig, SocketRequest};
 use selvedge::socket::SocketConfig;
 use selvedge::wire::{Message, Messages, Payload, push_item};
 
@@ -370,9 +371,11 @@ impl World {
         }
         if let Some(endpoint) = &mut self.nodes[node].endpoint {
             match notice {
-                Notice::Up(_) => endpoint.handle_link_up(now, ""),
-                Notice::Down(_, why) => endpoint.handle_link_down(now, why.to_owned()),
-                Notice::Op(_, op) => endpoint.handle_op(now, op),
+                Notice::Up(_) => endpoint.handle_link(now, LinkEvent::Up(LinkInfo::default())),
+                Notice::Down(_, why) => {
+                    endpoint.handle_link(now, LinkEvent::Down(Failure::new(Code::Connect, why)))
+                }
+                Notice::Op(_, op) => endpoint.handle_input(now, op),
             }
         }
         self.pump(node);
@@ -382,22 +385,29 @@ impl World {
     pub(crate) fn pump(&mut self, node: usize) {
         let now = self.clock(node);
         while let Some(endpoint) = &mut self.nodes[node].endpoint {
-            if let Some(op) = endpoint.poll_op() {
+            if let Some(op) = endpoint.poll_output() {
                 self.net.send(self.now, node, op);
-            } else if endpoint.poll_drop() {
+            } else if let Some(request) = endpoint.poll_link() {
+                self.carry_out(node, now, request);
+            } else if let Some(event) = endpoint.poll_event() {
+                self.handle_event(node, event);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, node: usize, now: Instant, request: LinkRequest) {
+        match request {
+            LinkRequest::Dial => self.net.dial(self.now, node),
+            LinkRequest::Close(_) => {
                 // Told at once, as the runtime does: what is dialled next is another link.
                 self.net.hang_up(self.now, node);
                 self.note(format_args!("{node} hangs up"));
                 self.nodes[node].backlog.retain(|pending| matches!(pending, Pending::Command(_)));
                 if let Some(endpoint) = &mut self.nodes[node].endpoint {
-                    endpoint.handle_link_down(now, "hung up".to_owned());
+                    endpoint.handle_link(now, LinkEvent::Closed);
                 }
-            } else if endpoint.poll_dial() {
-                self.net.dial(self.now, node);
-            } else if let Some(event) = endpoint.poll_event() {
-                self.handle_event(node, event);
-            } else {
-                return;
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use arbitrary::{Result, Unstructured};
-use selvedge::base::SeededEntropy;
+use selvedge::base::{Code, Failure, LinkEvent, LinkInfo, Machine, SeededEntropy};
 use selvedge::client::{Request, RequestKind};
 use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, SocketRequest};
 use selvedge::socket::SocketConfig;
@@ -50,22 +50,24 @@ fn live(
     watch: &mut Watch,
 ) -> Result<()> {
     endpoint.handle_command(*now, Command::Connect);
-    endpoint.handle_link_up(*now, "");
+    endpoint.handle_link(*now, LinkEvent::Up(LinkInfo::default()));
     while !u.is_empty() {
         match u.int_in_range(0..=11)? {
-            0 => endpoint.handle_link_up(*now, ""),
-            1 if u.ratio(1, 3)? => endpoint.handle_link_down(*now, "down".to_owned()),
-            2 => endpoint.handle_op(*now, ServerOp::Info(messages::info(u)?)),
+            0 => endpoint.handle_link(*now, LinkEvent::Up(LinkInfo::default())),
+            1 if u.ratio(1, 3)? => {
+                endpoint.handle_link(*now, LinkEvent::Down(Failure::new(Code::Connect, "down")))
+            }
+            2 => endpoint.handle_input(*now, ServerOp::Info(messages::info(u)?)),
             3..=5 if !watch.acks.is_empty() => {
                 let id = watch.acks.swap_remove(u.choose_index(watch.acks.len())?);
-                endpoint.handle_op(*now, ServerOp::Ack { id, reply: messages::reply(u)? });
+                endpoint.handle_input(*now, ServerOp::Ack { id, reply: messages::reply(u)? });
             }
             6 | 7 => {
                 let op = ServerOp::Deliver {
                     pattern: messages::pattern(u)?,
                     publication: messages::publication(u)?,
                 };
-                endpoint.handle_op(*now, op);
+                endpoint.handle_input(*now, op);
             }
             8 => {
                 *now += messages::duration(u)?;
@@ -139,9 +141,9 @@ fn command(u: &mut Unstructured<'_>, watch: &mut Watch) -> Result<Command> {
 
 impl Watch {
     fn drain(&mut self, endpoint: &mut Endpoint) {
-        let _ = (endpoint.poll_dial(), endpoint.poll_drop());
+        while endpoint.poll_link().is_some() {}
         for index in 0.. {
-            let Some(op) = endpoint.poll_op() else { break };
+            let Some(op) = endpoint.poll_output() else { break };
             assert!(index < 100_000, "it never ends");
             match op {
                 ClientOp::Publish { ack: Some(id), .. }

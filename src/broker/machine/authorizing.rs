@@ -11,6 +11,7 @@ use super::super::limits;
 use super::super::pending_ops::{Claim, PendingOps, Verdict};
 use super::super::{DisconnectReason, PeerId};
 use super::{Broker, INFO_INTERVAL, INFO_REPEAT_TIMEOUT, is_denied};
+use crate::base::Code;
 use crate::subject::Pattern;
 use crate::wire::{AckId, ClientOp, Json, OpError, Publication, Reply, ServerOp, Subscription};
 
@@ -291,7 +292,10 @@ impl Broker {
             Action::Publish => "publishing",
             Action::Subscribe => "subscribing",
         };
-        OpError { message: format!("permission denied {what} to '{subject}' from {user}"), code: Some(403) }
+        OpError {
+            message: format!("permission denied {what} to '{subject}' from {user}"),
+            code: Code::NotPermitted.number(),
+        }
     }
 
     fn tell_denial(&mut self, peer: PeerId, action: Action, subject: &str, message: String) {

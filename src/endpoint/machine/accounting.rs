@@ -1,7 +1,8 @@
 //! Memory usage of an endpoint.
 
-use super::super::{EndpointUsage, Handle};
+use super::super::EndpointUsage;
 use super::Endpoint;
+use crate::base::Handle;
 use crate::socket::SocketUsage;
 use crate::subject::Pattern;
 

@@ -3,17 +3,16 @@
 use std::time::Instant;
 
 use super::super::sockets::AnySocket;
-use super::super::{Command, Event, Failure, Handle, SocketRequest, Token};
+use super::super::{Command, Event, SocketRequest, Token};
 use super::{Dirty, Endpoint, ListenerEntry};
+use crate::base::{Code, Failure, Handle};
 use crate::client::ClientError;
 use crate::socket::{ClientSocket, Listener, SocketConfig};
 use crate::subject::Subject;
 use crate::wire::{Bundle, Headers, Item, Message, Messages};
 
 impl Endpoint {
-    /// Does what the application wants.
-    pub fn handle_command(&mut self, now: Instant, command: Command) {
-        self.maybe_inject_reconnect();
+    pub(super) fn carry_out(&mut self, now: Instant, command: Command) {
         match command {
             Command::Publish(message) => drop(self.client.publish(message)),
             Command::Request { ticket, request } => {
@@ -28,7 +27,7 @@ impl Endpoint {
                 self.client.unsubscribe(Token::Subscription(subscription));
                 if let Some(ticket) = self.confirmations.remove(&subscription) {
                     self.events
-                        .push_back(Event::Failed { ticket, failure: Failure::new("ERR_CLOSED", "closed") });
+                        .push_back(Event::Failed { ticket, failure: Failure::new(Code::Closed, "closed") });
                 }
             }
             Command::Listen { listener, subject, id, config } => self.listen(listener, &subject, id, config),
@@ -67,7 +66,6 @@ impl Endpoint {
             Command::Close => self.close(now),
             Command::DropTransport => self.client.drop_link(),
         }
-        self.settle(now);
     }
 
     fn cancel(&mut self, ticket: Handle) {
@@ -162,7 +160,8 @@ impl Endpoint {
         self.requests.insert(ticket, (request, deadline));
         if self.with_socket(socket, |socket| socket.request(ticket, deadline)).is_none() {
             self.requests.remove(&ticket);
-            self.events.push_back(Event::Failed { ticket, failure: Failure::new("EPIPE", "closed") });
+            self.events
+                .push_back(Event::Failed { ticket, failure: Failure::new(Code::BrokenPipe, "closed") });
         }
     }
 

@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
+use super::super::failure::close_failure;
 use super::super::sockets::AnySocket;
-use super::super::{Event, Failure, Handle, Token};
+use super::super::{Event, Token};
 use super::commands::NOBODY;
 use super::{Endpoint, REPLY_TIMEOUT};
+use crate::base::Handle;
 use crate::client::{ClientError, Request, RequestKind};
 use crate::socket::{
     CommandError, Data, ListenerAction, Output, ServerSocket, SocketConfig, SocketEvent, Tag, TagKind,
@@ -135,7 +137,7 @@ impl Endpoint {
                     let Data { seq, payload, json } = data;
                     Event::Undelivered { socket, seq, payload, json }
                 }));
-                Event::SocketClosed { socket, failure: Failure::from_close(&reason), undelivered: count }
+                Event::SocketClosed { socket, failure: close_failure(&reason), undelivered: count }
             }
             SocketEvent::Data(batch) => Event::Data { socket, batch },
             SocketEvent::Request(message) => Event::Request { socket, message },

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::super::sockets::AnySocket;
-use super::super::{Event, Failure, Handle, Token};
+use super::super::{Event, Token};
 use super::Endpoint;
-use crate::base::FaultPoint;
+use crate::base::{Code, Failure, FaultPoint, Handle};
 use crate::client::{ClientError, ClientEvent, SessionState};
 use crate::socket::Listener;
 use crate::wire::{Bundle, Json, Message};
@@ -171,7 +171,7 @@ impl Endpoint {
         match token {
             Token::Ticket(ticket) => self.events.push_back(Event::Failed { ticket, failure: error.into() }),
             Token::SocketTicket(ticket, _) => {
-                let closed = Failure::new("EPIPE", "closed");
+                let closed = Failure::new(Code::BrokenPipe, "closed");
                 let failure = if error == ClientError::Closed { closed } else { error.into() };
                 self.events.push_back(Event::Failed { ticket, failure });
             }

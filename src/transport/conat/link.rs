@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::frames::message;
+use crate::base::LinkInfo;
 use crate::transport::heartbeat::{Heartbeat, Progress};
 use crate::transport::heartbeat_link::{self, HeartbeatLink};
 use crate::transport::websocket::{FULL_BYTES, Socket, failure};
@@ -151,8 +152,8 @@ impl<C: Codec> Link for ConatLink<C> {
     type Out = C::Out;
     type In = C::In;
 
-    fn id(&self) -> &str {
-        &self.id
+    fn info(&self) -> LinkInfo {
+        LinkInfo { id: self.id.clone() }
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {

@@ -7,9 +7,10 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
 use super::read_buffer::{ReadBuffer, WholeFrame};
-use super::write_buffer::WriteBuffer;
+use crate::base::LinkInfo;
 use crate::transport::heartbeat::{Heartbeat, Progress};
 use crate::transport::heartbeat_link::{self, HeartbeatLink};
+use crate::transport::write_buffer::WriteBuffer;
 use crate::transport::{BoxedStream, Link, LinkError};
 use crate::wire::fabric::{Codec, DecodeError, Decoded, Frame, push_ping, push_pong};
 
@@ -48,7 +49,13 @@ impl<C: Codec> FabricLink<C> {
         }
     }
 
-    /// Handles a frame. Returns its length.
+    fn push(&mut self, op: C::Out) {
+        if let Some(payload) = self.codec.encode(op, self.outgoing.gather()) {
+            self.outgoing.push(payload);
+        }
+    }
+
+    /// Tells the frame's length.
     fn handle_frame(&mut self, frame: WholeFrame, into: &mut Vec<C::In>) -> Result<usize, LinkError> {
         let (length, decoded) = match frame {
             WholeFrame::Small(length) => {
@@ -62,7 +69,7 @@ impl<C: Codec> FabricLink<C> {
         let before = self.outgoing.len();
         match decoded {
             Decoded::Op => return Ok(length),
-            Decoded::Reply(op) => self.outgoing.push(&mut self.codec, op),
+            Decoded::Reply(op) => self.push(op),
             Decoded::Ping => {
                 self.heartbeat.handle_ping();
                 push_pong(self.outgoing.gathered());
@@ -141,8 +148,8 @@ impl<C: Codec> Link for FabricLink<C> {
     type Out = C::Out;
     type In = C::In;
 
-    fn id(&self) -> &str {
-        &self.id
+    fn info(&self) -> LinkInfo {
+        LinkInfo { id: self.id.clone() }
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
@@ -150,7 +157,7 @@ impl<C: Codec> Link for FabricLink<C> {
     }
 
     fn feed(&mut self, op: C::Out) -> Result<(), LinkError> {
-        self.outgoing.push(&mut self.codec, op);
+        self.push(op);
         Ok(())
     }
 

@@ -5,6 +5,5 @@ mod link;
 mod read_buffer;
 #[cfg(test)]
 mod tests;
-mod write_buffer;
 
 pub(super) use handshake::{accept, accept_in_websocket, connect, connect_in_websocket};

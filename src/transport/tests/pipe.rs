@@ -1,7 +1,8 @@
 //! Over a pipe that somebody else fills and empties: as JavaScript does for its own HTTP server.
 
 use super::*;
-use crate::transport::pipe::{PipeEnd, PipeEvent, pipe};
+use crate::link::PipeEvent;
+use crate::transport::pipe::{PipeEnd, pipe};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A broker behind a pipe that is joined to TCP by hand; tells how much was in the pipe at most.

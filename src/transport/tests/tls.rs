@@ -1,6 +1,7 @@
 //! Over TLS: both protocols, who is trusted, who is who, and what happens when one side speaks none.
 
 use super::*;
+use crate::base::Code;
 use crate::transport::tls::{
     ClientTls, ClientTlsOptions, PeerCertificate, ServerTls, ServerTlsOptions, TlsVersion,
 };
@@ -40,7 +41,7 @@ fn securely(address: &str, wire: Wire, tls: &ClientTlsOptions) -> DialOptions {
 }
 
 /// Returns why dialling fails; `None` if it does not.
-async fn failure(accept: AcceptOptions, tls: ClientTlsOptions) -> Option<(&'static str, String)> {
+async fn failure(accept: AcceptOptions, tls: ClientTlsOptions) -> Option<(Code, String)> {
     let (address, _accepted) = listen_once(accept).await;
     let dialed = dial(&securely(&address, Wire::Selvedge, &tls)).await;
     dialed.err().map(|error| (error.code(), error.to_string()))
@@ -66,9 +67,9 @@ async fn a_client_believes_only_what_it_was_told_to() {
     let elsewhere = || shown(pem!("elsewhere"), pem!("elsewhere.key"));
     for (server, client, expected) in [
         (server(), trusting(), None),
-        (server(), other, Some("ERR_TLS_UNTRUSTED")),
-        (expired, trusting(), Some("ERR_TLS_EXPIRED")),
-        (elsewhere(), trusting(), Some("ERR_TLS_NAME")),
+        (server(), other, Some(Code::TlsUntrusted)),
+        (expired, trusting(), Some(Code::TlsExpired)),
+        (elsewhere(), trusting(), Some(Code::TlsName)),
         (elsewhere(), ClientTlsOptions { server_name: Some("elsewhere.example".into()), ..trusting() }, None),
         (elsewhere(), ClientTlsOptions { skip_verification: true, ..ClientTlsOptions::default() }, None),
     ] {
@@ -92,10 +93,10 @@ async fn a_client_is_known_by_its_certificate() {
     converse(&mut client, &mut broker).await;
 
     let (code, text) = failure(secured(asking.clone()).0, trusting()).await.expect("refused");
-    assert_eq!(code, "ERR_TLS_CLIENT_CERTIFICATE", "{text}");
+    assert_eq!(code, Code::TlsClientCertificate, "{text}");
     let strict = ServerTlsOptions { ca: Some(pem!("other-ca")), ..asking.clone() };
     let (code, text) = failure(secured(strict).0, ada).await.expect("refused");
-    assert_eq!(code, "ERR_TLS_CLIENT_CERTIFICATE", "{text}");
+    assert_eq!(code, Code::TlsClientCertificate, "{text}");
 
     let lenient = ServerTlsOptions { allow_anonymous: true, ..asking };
     let (address, accepted) = listen_once(secured(lenient).0).await;
@@ -113,7 +114,7 @@ async fn a_new_certificate_is_shown_to_who_comes_next_and_who_is_in_stays_in() {
     tls.replace(pem!("elsewhere"), pem!("server.key"), None).expect_err("not its key");
     assert_eq!(failure(again.clone(), trusting()).await, None, "nothing was replaced yet");
     tls.replace(pem!("elsewhere"), pem!("elsewhere.key"), None).expect("usable");
-    assert_eq!(failure(again, trusting()).await.expect("refused").0, "ERR_TLS_NAME");
+    assert_eq!(failure(again, trusting()).await.expect("refused").0, Code::TlsName);
     converse(&mut client, &mut broker).await;
 }
 
@@ -122,10 +123,10 @@ async fn whoever_speaks_tls_alone_is_told() {
     let (address, accepted) = listen_once(secured(server()).0).await;
     let plain = DialOptions { wire: Wire::Best, ..to(&address) };
     let error = dial(&plain).await.map(drop).expect_err("a TLS port");
-    assert_eq!(error.code(), "ERR_TLS_REQUIRED", "{error}");
+    assert_eq!(error.code(), Code::TlsRequired, "{error}");
     assert!(matches!(accepted.await.expect("no panic").map(drop), Err(LinkError::Refused(_))));
     let got = failure(AcceptOptions::default(), trusting()).await.expect("a plain port");
-    assert_eq!(got.0, "ERR_TLS_PLAIN", "{}", got.1);
+    assert_eq!(got.0, Code::TlsPlain, "{}", got.1);
 }
 
 #[tokio::test]
@@ -160,7 +161,7 @@ fn certificates_and_keys_that_cannot_be_used_are_refused_at_once() {
         ServerTlsOptions { request_cert: true, ca: Some("rubbish".into()), ..server() },
     ] {
         let failure = ServerTls::new(options).map(drop).expect_err("not usable");
-        assert_eq!(failure.code, "ERR_INVALID_ARG_VALUE");
+        assert_eq!(failure.code, Code::InvalidArgument);
         assert!(!failure.message.contains("BEGIN"), "{failure}");
     }
     for ca in ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {

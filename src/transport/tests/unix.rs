@@ -30,7 +30,7 @@ async fn both_languages_go_over_a_socket_that_only_its_owner_can_open() {
     let folder = Folder::new();
     let path = folder.file("broker.sock");
     let listener = StreamListener::bind(&ListenAt::Unix(path.clone(), 0o600)).await.expect("bound");
-    assert_eq!(listener.at, ListenAddress::Unix(path.clone()));
+    assert_eq!(listener.at, crate::link::ListenAddress::Unix(path.clone()));
     assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
     for wire in [Wire::Conat, Wire::Selvedge] {
         let options = DialOptions { address: format!("unix:{}", path.display()), wire, ..to("") };

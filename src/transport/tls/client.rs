@@ -10,8 +10,9 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
+use super::failure::{from_io, invalid_material};
 use super::material::{TlsVersion, chain, key, provider, roots};
-use super::{TlsFailure, from_io};
+use crate::base::{Code, Failure};
 use crate::transport::LinkError;
 use crate::transport::stream::BoxedStream;
 
@@ -45,8 +46,8 @@ impl fmt::Debug for ClientTls {
 
 impl ClientTls {
     /// Reads certificates and keys.
-    pub fn new(options: &ClientTlsOptions) -> Result<Self, TlsFailure> {
-        let unusable = |error: Error| TlsFailure::material(format!("cert and key cannot be used: {error}"));
+    pub fn new(options: &ClientTlsOptions) -> Result<Self, Failure> {
+        let unusable = |error: Error| invalid_material(format!("cert and key cannot be used: {error}"));
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(options.min_version.and_newer())
             .map_err(unusable)?;
@@ -55,7 +56,7 @@ impl ClientTls {
         } else {
             let roots = options.ca.as_deref().map_or_else(|| Ok(trusted()), |ca| roots(ca).map(Arc::new))?;
             let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
-            let verifier = verifier.map_err(|_| TlsFailure::material("no certificate authority is known"))?;
+            let verifier = verifier.map_err(|_| invalid_material("no certificate authority is known"))?;
             builder.with_webpki_verifier(verifier)
         };
         let mut config = match &options.identity {
@@ -84,8 +85,8 @@ pub(in crate::transport) async fn connect(
     let connected = TlsConnector::from(tls.config.clone()).connect(name, stream).await;
     let stream = connected.map_err(|error| match from_io(&error) {
         Some(failure) => LinkError::Tls(failure),
-        None if error.kind() == std::io::ErrorKind::UnexpectedEof => LinkError::Tls(TlsFailure::new(
-            "ERR_TLS",
+        None if error.kind() == std::io::ErrorKind::UnexpectedEof => LinkError::Tls(Failure::new(
+            Code::Tls,
             "TLS failed: the other end closed the connection; perhaps it does not speak TLS on this port",
         )),
         None => LinkError::Io(error),
@@ -110,9 +111,9 @@ fn trusted() -> Arc<RootCertStore> {
     TRUSTED.get().cloned().unwrap_or_else(|| Arc::new(RootCertStore::empty()))
 }
 
-fn name(host: &str) -> Result<ServerName<'static>, TlsFailure> {
+fn name(host: &str) -> Result<ServerName<'static>, Failure> {
     ServerName::try_from(host.to_owned())
-        .map_err(|_| TlsFailure::material("no certificate can be for such a host name"))
+        .map_err(|_| invalid_material("no certificate can be for such a host name"))
 }
 
 /// Takes every certificate, if its owner has signed the handshake with it.

@@ -8,7 +8,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::TlsFailure;
+use super::failure::invalid_material;
+use crate::base::Failure;
 
 /// The oldest version that is spoken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,29 +38,29 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 }
 
 /// Parses a chain that begins with the server's or client's own certificate.
-pub(super) fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, TlsFailure> {
+pub(super) fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let chain = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
     match chain {
         Ok(chain) if !chain.is_empty() => Ok(chain),
-        Ok(_) => Err(TlsFailure::material("cert contains no certificate in PEM")),
-        Err(_) => Err(TlsFailure::material("cert is malformed PEM")),
+        Ok(_) => Err(invalid_material("cert contains no certificate in PEM")),
+        Err(_) => Err(invalid_material("cert is malformed PEM")),
     }
 }
 
-pub(super) fn key(pem: &str) -> Result<PrivateKeyDer<'static>, TlsFailure> {
+pub(super) fn key(pem: &str) -> Result<PrivateKeyDer<'static>, Failure> {
     PrivateKeyDer::from_pem_slice(pem.as_bytes())
-        .map_err(|_| TlsFailure::material("key holds no private key in PEM"))
+        .map_err(|_| invalid_material("key holds no private key in PEM"))
 }
 
 /// Parses the authorities to trust.
-pub(super) fn roots(pem: &str) -> Result<RootCertStore, TlsFailure> {
+pub(super) fn roots(pem: &str) -> Result<RootCertStore, Failure> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let added = certificate.ok().and_then(|certificate| roots.add(certificate).ok());
-        added.ok_or_else(|| TlsFailure::material("ca contains something that is not a certificate"))?;
+        added.ok_or_else(|| invalid_material("ca contains something that is not a certificate"))?;
     }
     if roots.is_empty() {
-        return Err(TlsFailure::material("ca contains no certificate in PEM"));
+        return Err(invalid_material("ca contains no certificate in PEM"));
     }
     Ok(roots)
 }

@@ -7,11 +7,10 @@ mod material;
 mod server;
 
 pub use client::{ClientTls, ClientTlsOptions, trust};
-pub use failure::TlsFailure;
 pub use identity::PeerCertificate;
 pub use material::TlsVersion;
 pub use server::{ServerTls, ServerTlsOptions};
 
 pub(super) use client::connect;
-pub(super) use failure::from_io;
+pub(super) use failure::{from_io, required};
 pub(super) use server::{HANDSHAKE_RECORD, accept};

@@ -8,8 +8,10 @@ use rustls::server::{ServerConfig, WebPkiClientVerifier};
 use tokio::io::AsyncReadExt;
 use tokio_rustls::TlsAcceptor;
 
+use super::PeerCertificate;
+use super::failure::invalid_material;
 use super::material::{TlsVersion, chain, key, provider, roots};
-use super::{PeerCertificate, TlsFailure};
+use crate::base::Failure;
 use crate::transport::LinkError;
 use crate::transport::accept::refuse;
 use crate::transport::http::ErrorResponse;
@@ -46,14 +48,14 @@ impl fmt::Debug for ServerTls {
 
 impl ServerTls {
     /// Reads certificates and keys.
-    pub fn new(options: ServerTlsOptions) -> Result<Self, TlsFailure> {
+    pub fn new(options: ServerTlsOptions) -> Result<Self, Failure> {
         let config = RwLock::new(Arc::new(build(&options)?));
         Ok(Self { options: RwLock::new(options), config })
     }
 
     /// Shows another certificate from the next handshake on, and believes `ca` if it is given. On failure all
     /// stays as it was.
-    pub fn replace(&self, cert: String, key: String, ca: Option<String>) -> Result<(), TlsFailure> {
+    pub fn replace(&self, cert: String, key: String, ca: Option<String>) -> Result<(), Failure> {
         let mut options = self.options.write().unwrap_or_else(PoisonError::into_inner);
         let next = ServerTlsOptions { cert, key, ca: ca.or_else(|| options.ca.clone()), ..options.clone() };
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(build(&next)?);
@@ -66,18 +68,17 @@ impl ServerTls {
     }
 }
 
-fn build(options: &ServerTlsOptions) -> Result<ServerConfig, TlsFailure> {
-    let unusable =
-        |error: rustls::Error| TlsFailure::material(format!("cert and key cannot be used: {error}"));
+fn build(options: &ServerTlsOptions) -> Result<ServerConfig, Failure> {
+    let unusable = |error: rustls::Error| invalid_material(format!("cert and key cannot be used: {error}"));
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(options.min_version.and_newer())
         .map_err(unusable)?;
     let builder = if options.request_cert {
         let ca = options.ca.as_deref();
-        let ca = ca.ok_or_else(|| TlsFailure::material("requestCert needs ca: whose clients to believe"))?;
+        let ca = ca.ok_or_else(|| invalid_material("requestCert needs ca: whose clients to believe"))?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(ca)?), provider());
         let verifier = if options.allow_anonymous { verifier.allow_unauthenticated() } else { verifier };
-        let verifier = verifier.build().map_err(|error| TlsFailure::material(error.to_string()))?;
+        let verifier = verifier.build().map_err(|error| invalid_material(error.to_string()))?;
         builder.with_client_cert_verifier(verifier)
     } else {
         builder.with_no_client_auth()

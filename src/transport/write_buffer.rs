@@ -8,8 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
-use crate::transport::BoxedStream;
-use crate::wire::fabric::Codec;
+use super::BoxedStream;
 
 /// Bytes on their way out.
 #[derive(Debug, Default)]
@@ -34,22 +33,25 @@ impl WriteBuffer {
         self.len() == 0 && !self.is_unflushed
     }
 
-    /// Appends the frame of `op`.
-    pub(super) fn push<C: Codec>(&mut self, codec: &mut C, op: C::Out) {
+    /// Returns where small pieces are appended, with room for one.
+    pub(super) fn gather(&mut self) -> &mut BytesMut {
         if self.gathered.capacity() - self.gathered.len() < MIN_CAPACITY_BYTES {
             // What is full is not grown, which would copy it. With everything before it written, the next is
             // the old buffer again.
             self.seal();
             self.gathered.reserve(WRITE_BUFFER_BYTES);
         }
-        if let Some(payload) = codec.encode(op, &mut self.gathered) {
-            self.seal();
-            self.queued += payload.len();
-            self.queue.push_back(payload);
-        }
+        &mut self.gathered
     }
 
-    /// Returns where frames without an operation go.
+    /// Appends a big piece as it is.
+    pub(super) fn push(&mut self, bytes: Bytes) {
+        self.seal();
+        self.queued += bytes.len();
+        self.queue.push_back(bytes);
+    }
+
+    /// Returns the same without making room: an idle connection that pings needs no buffer of its own.
     pub(super) fn gathered(&mut self) -> &mut BytesMut {
         &mut self.gathered
     }

@@ -1,0 +1,54 @@
+//! What JavaScript is told, grouped by the system that it comes from.
+
+use crate::base::{Failure, Handle, Machine, Weigh};
+use crate::broker::AuthRequest;
+use crate::endpoint::{self, Endpoint};
+use crate::link::{ListenAddress, PipeEvent};
+
+/// One event. A system of more than one object names the object in its own events.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HostEvent {
+    /// Of a client, and all that belongs to it.
+    Fabric(Handle, endpoint::Event),
+    /// Of an embedded broker.
+    Broker(Handle, BrokerEvent),
+    /// Of a pipe.
+    Pipe(Handle, PipeEvent),
+}
+
+/// What an embedded broker tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BrokerEvent {
+    /// It can be joined: at this address, or only within the process.
+    Ready(Option<ListenAddress>),
+    /// All peers have gone, as it drains.
+    Drained,
+    /// It is closed. The last, unless it failed.
+    Closed,
+    /// It could not start. The last.
+    Failed(Failure),
+    /// It asks who a peer is, or what it may do.
+    Auth(AuthRequest),
+}
+
+/// A machine whose events JavaScript is told.
+pub trait Reporting: Machine {
+    /// Returns `event` of the machine known as `handle`, as JavaScript gets it.
+    fn report(handle: Handle, event: Self::Event) -> HostEvent;
+}
+
+impl Reporting for Endpoint {
+    fn report(handle: Handle, event: endpoint::Event) -> HostEvent {
+        HostEvent::Fabric(handle, event)
+    }
+}
+
+impl Weigh for HostEvent {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Fabric(_, event) => event.weight(),
+            Self::Pipe(_, PipeEvent::Bytes(bytes)) => size_of::<Self>() + bytes.len(),
+            Self::Broker(..) | Self::Pipe(..) => size_of::<Self>(),
+        }
+    }
+}

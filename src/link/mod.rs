@@ -1,0 +1,31 @@
+//! What is decided about a connection, whatever it carries: whether the peer is alive, whether it floods or
+//! stalls us, how to reach it, and how to part. Machines without I/O: `transport` and `runtime` carry out
+//! what these say.
+
+mod closing;
+mod dial_policy;
+mod flood;
+mod heartbeat;
+mod listen;
+mod liveness;
+mod pipe;
+mod stall;
+
+pub use closing::{Closing, Step};
+pub use dial_policy::{Attempt, DialPolicy, Protocol};
+pub use flood::{FloodMeter, Flooded};
+pub use heartbeat::{Beat, Heartbeat};
+pub use listen::ListenAddress;
+pub use liveness::{Liveness, MESSAGE_TIMEOUT, Verdict};
+pub use pipe::PipeEvent;
+pub use stall::{Progress, StallMeter};
+
+use std::time::{Duration, Instant};
+
+/// Returns the time `pause` after `now`; a peer may name a pause that no clock can add.
+fn after(now: Instant, pause: Duration) -> Instant {
+    now.checked_add(pause).unwrap_or_else(|| now + MAX_PAUSE)
+}
+
+/// A year: as good as for ever, and safe to add to any time.
+const MAX_PAUSE: Duration = Duration::from_secs(365 * 24 * 3600);

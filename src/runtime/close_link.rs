@@ -1,0 +1,55 @@
+//! Parts from the other end of a link, step by step as `link::Closing` says.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use crate::link::{Closing, Step};
+use crate::transport::timer::{Timer, now};
+use crate::transport::{BoxedLink, LinkError};
+
+/// Sends `rest`, closes the link, and drops it.
+pub(super) async fn close_link<Out, In>(mut link: BoxedLink<Out, In>, rest: Vec<Out>, mut closing: Closing) {
+    let mut rest = rest.into_iter().peekable();
+    let mut timer = Timer::default();
+    let is_taken = poll_fn(|cx| {
+        loop {
+            if timer.poll(cx, closing.poll_timeout()).is_ready() {
+                closing.handle_timeout(now());
+            }
+            let outcome = match closing.step() {
+                Step::Flush => poll_feed(&mut link, &mut rest, cx)
+                    .map(|flushed| flushed.map(|()| closing.handle_flushed(now()))),
+                Step::Close => link.poll_close(cx).map(|closed| closed.map(|()| closing.handle_closed())),
+                Step::Wait => Poll::Pending,
+                Step::Done => return Poll::Ready(true),
+                Step::GiveUp => return Poll::Ready(false),
+            };
+            match outcome {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => closing.handle_failure(),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await;
+    if !is_taken {
+        tracing::debug!("the other end did not take what was sent last");
+    }
+}
+
+/// Ready when all of `rest` has been fed and flushed.
+fn poll_feed<Out, In>(
+    link: &mut BoxedLink<Out, In>,
+    rest: &mut impl Iterator<Item = Out>,
+    cx: &mut std::task::Context<'_>,
+) -> Poll<Result<(), LinkError>> {
+    loop {
+        while !link.is_full() {
+            match rest.next() {
+                Some(output) => link.feed(output)?,
+                None => return link.poll_flush(cx),
+            }
+        }
+        std::task::ready!(link.poll_flush(cx))?;
+    }
+}

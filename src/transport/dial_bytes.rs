@@ -1,0 +1,66 @@
+//! A client's connection as bytes: over TCP, TLS, or a socket in the file system.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::address::Place;
+use super::readiness::{Registration, register};
+use super::tls::{self, ClientTls};
+use super::{BoxedLink, BoxedStream, ByteLink, LinkError};
+use crate::base::Chunk;
+
+/// Dials one place, for a machine that decodes by itself.
+#[derive(Debug, Clone)]
+pub struct ByteDialer {
+    /// Where to connect to.
+    pub place: Place,
+    /// Speak TLS.
+    pub tls: Option<ClientTls>,
+    /// For all of it, from the name look-up to the end of TLS's handshake.
+    pub connect_timeout: Duration,
+    /// Another thread that watches the connections.
+    pub registration: Option<Registration>,
+}
+
+impl ByteDialer {
+    /// Connects. [`LinkError::Silent`] when the time is over.
+    pub async fn dial(&self) -> Result<BoxedLink<Bytes, Chunk>, LinkError> {
+        let connecting = connect(&self.place, self.tls.as_ref(), self.registration.as_ref());
+        let stream = timeout(self.connect_timeout, connecting).await.unwrap_or(Err(LinkError::Silent))?;
+        Ok(ByteLink::boxed(stream, &[]))
+    }
+}
+
+/// Connects to a place, and speaks TLS there if that is wanted.
+pub(super) async fn connect(
+    place: &Place,
+    tls: Option<&ClientTls>,
+    registration: Option<&Registration>,
+) -> Result<BoxedStream, LinkError> {
+    let (stream, host) = match place {
+        Place::Net(host, port) => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            stream.set_nodelay(true)?;
+            (register(stream, registration), host.as_str())
+        }
+        Place::Unix(path) => (unix(path, registration).await?, "localhost"),
+    };
+    match tls {
+        Some(tls) => tls::connect(stream, tls, host).await,
+        None => Ok(stream),
+    }
+}
+
+#[cfg(unix)]
+async fn unix(path: &Path, registration: Option<&Registration>) -> Result<BoxedStream, LinkError> {
+    Ok(register(tokio::net::UnixStream::connect(path).await?, registration))
+}
+
+#[cfg(not(unix))]
+async fn unix(_: &Path, _: Option<&Registration>) -> Result<BoxedStream, LinkError> {
+    Err(LinkError::Refused("no unix sockets on this platform".to_owned()))
+}

@@ -1,0 +1,52 @@
+//! The clock and the timers of machines: the one place that reads the time and sleeps. Everything else gets
+//! `now` as an argument, and says when it wants to be called.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::time::{Sleep, sleep_until};
+
+/// Returns the time, for a machine.
+#[expect(clippy::disallowed_methods, reason = "this is the place that the ban points at")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Wakes its task at a deadline that moves. It is set to that deadline or an earlier one: most deadlines move
+/// on before they come, and setting a timer may wake a thread.
+#[derive(Debug, Default)]
+pub struct Timer(Option<(Instant, Pin<Box<Sleep>>)>);
+
+impl Timer {
+    /// Ready, with the time, when the deadline has come. `None`: no deadline.
+    pub fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<Instant> {
+        let Some(at) = deadline else { return Poll::Pending };
+        let (set, sleep) = self.0.get_or_insert_with(|| (at, new_sleep(at)));
+        if at < *set {
+            *set = at;
+            reset(sleep, at);
+        }
+        while sleep.as_mut().poll(cx).is_ready() {
+            if *set == at {
+                return Poll::Ready(now());
+            }
+            *set = at;
+            reset(sleep, at);
+        }
+        Poll::Pending
+    }
+}
+
+fn new_sleep(at: Instant) -> Pin<Box<Sleep>> {
+    Box::pin(sleep_until(at.into()))
+}
+
+fn reset(sleep: &mut Pin<Box<Sleep>>, at: Instant) {
+    sleep.as_mut().reset(at.into());
+}
+
+/// Waits until `deadline`.
+pub async fn wait_until(deadline: Instant) {
+    new_sleep(deadline).await;
+}
