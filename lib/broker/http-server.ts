@@ -88,7 +88,7 @@ const NOT_FOUND =
 class Connection implements Target {
   readonly client: number = nextHandle()
   /** Bytes passed to the engine that it has not read yet. */
-  #brought = 0
+  #unconsumed = 0
   /** Bytes written to the socket while it was full. */
   #unwritten = 0
 
@@ -109,14 +109,14 @@ class Connection implements Target {
       forget(this.client)
       gone()
     })
-    const said = Buffer.concat([headOf(request), head])
-    this.#brought = said.length
-    const failure = native.pipeOpen(this.client, broker, addressOf(socket), certificateOf(socket), said)
+    const first = Buffer.concat([headOf(request), head])
+    this.#unconsumed = first.length
+    const failure = native.pipeOpen(this.client, broker, addressOf(socket), certificateOf(socket), first)
     if (failure !== null) {
       socket.destroy()
       return
     }
-    socket.on('data', bytes => this.#bring(bytes))
+    socket.on('data', bytes => this.#push(bytes))
     socket.once('end', () => native.pipeEnd(this.client, true))
     socket.on('drain', () => this.#wrote())
   }
@@ -129,15 +129,15 @@ class Connection implements Target {
 
   handleClientClosed(): void {}
 
-  #bring(bytes: Buffer): void {
-    this.#brought += bytes.length
+  #push(bytes: Buffer): void {
+    this.#unconsumed += bytes.length
     native.pipeBring(this.client, bytes)
-    if (this.#brought >= PAUSE_AT) this.socket.pause()
+    if (this.#unconsumed >= PAUSE_AT) this.socket.pause()
   }
 
   #take(count: number): void {
-    this.#brought -= count
-    if (this.#brought < RESUME_AT && this.socket.isPaused()) this.socket.resume()
+    this.#unconsumed -= count
+    if (this.#unconsumed < RESUME_AT && this.socket.isPaused()) this.socket.resume()
   }
 
   #write(event: EventReader): void {

@@ -63,9 +63,9 @@ class Receiver implements Target {
 
   end(failure?: Failure): void {
     if (this.unread.ended) return
-    const told = this.#isQuiet ? undefined : failure
-    this.unread.end(told)
-    this.#started(told)
+    const reported = this.#isQuiet ? undefined : failure
+    this.unread.end(reported)
+    this.#started(reported)
     forget(this.handle)
     release()
     this.#signal?.removeEventListener('abort', this.#abort)
