@@ -1,6 +1,7 @@
-// Checks the pages: every ```js block runs as a program of its own, every link leads somewhere, and every source file that is named exists.
+// Checks the pages: every ```js block runs as a program of its own, every link leads somewhere, and every file that is named
+// exists, also the pages that sources name.
 // Expected output, if a block states any, are its `console.log(…) // text` comments, in order.
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { programs } from './util/programs.mjs'
 
@@ -11,8 +12,20 @@ const pages = ['.', 'docs'].flatMap(folder =>
     .map(name => join(folder, name).replaceAll('\\', '/')),
 )
 
+const sources = ['src', 'lib', 'tests', '__test__', 'types', 'fuzz/src', 'benches', 'index.d.ts'].flatMap(
+  root =>
+    statSync(root).isFile()
+      ? [root]
+      : readdirSync(root, { recursive: true, encoding: 'utf8' })
+          .filter(name => /\.(rs|ts|cjs|txt)$/.test(name))
+          .map(name => join(root, name).replaceAll('\\', '/')),
+)
+
 export async function docs() {
-  const broken = pages.flatMap(page => [...brokenLinks(page), ...missingFiles(page)])
+  const broken = [
+    ...pages.flatMap(page => [...brokenLinks(page), ...missingFiles(page)]),
+    ...sources.flatMap(missingPages),
+  ]
   for (const complaint of broken) console.log(`FAILED ${complaint}`)
   return (await programs(pages.flatMap(blocks))) && broken.length === 0
 }
@@ -57,6 +70,12 @@ function missingFiles(file) {
       ([, path]) => !path.includes('NAME') && !['', 'src', 'lib'].some(root => existsSync(join(root, path))),
     )
     .map(([, path]) => `${file}: no such file: ${path}`)
+}
+
+/** Pages that a source file refers to and that do not exist. */
+function missingPages(file) {
+  const named = readFileSync(file, 'utf8').matchAll(/docs\/[\w/-]+\.md/g)
+  return [...named].filter(([page]) => !existsSync(page)).map(([page]) => `${file}: no such page: ${page}`)
 }
 
 /** The anchors of a page's headings, as GitHub makes them. */

@@ -82,6 +82,23 @@ fn every_import_goes_up_and_every_crate_stays_in_its_room() {
 }
 
 #[test]
+fn every_source_file_is_part_of_the_crate() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let all = sources(&root);
+    let is_named = |path: &str| {
+        let stem = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
+        stem == "lib" || stem == "mod" || all.iter().any(|(_, code)| names_module(code, stem))
+    };
+    let dead: Vec<_> = all.iter().map(|(path, _)| path).filter(|path| !is_named(path)).collect();
+    assert!(dead.is_empty(), "no `mod` names these files: {dead:?}");
+}
+
+/// Returns whether the code has `mod name;`, or a module whose `path` is that file.
+fn names_module(code: &str, name: &str) -> bool {
+    code.contains(&format!("mod {name};")) || code.contains(&format!("path = \"{name}.rs\""))
+}
+
+#[test]
 fn the_wall_sees_every_form_of_an_import() {
     let code = without_comments(
         "use crate::wire::Op; // crate::node\nuse crate::{\n  subject::{Subject, Pattern},\n  socket::Seq,\n};\nfn f() -> crate::client::Id {}",

@@ -1,5 +1,5 @@
 //! Every error code of the engine: the one table. `ErrorCode` in `index.d.ts` and the rows of
-//! `docs/errors.md` are checked against it (`__test__/package/error-table.spec.ts`).
+//! `docs/reference/errors.md` are checked against it (`__test__/package/error-table.spec.ts`).
 
 use std::borrow::Cow;
 use std::fmt;
