@@ -90,7 +90,7 @@ codes! {
         QueueGroup = "ERR_QUEUE_GROUP",
         /// Refused with a text and without a number.
         Refused = "ERR_REFUSED",
-        /// The other side does not read as fast as messages come.
+        /// The other side does not read as fast as messages arrive.
         SlowConsumer = "ERR_SLOW_CONSUMER",
         /// The other side closed the socket.
         SocketClosedByPeer = "ERR_SOCKET_CLOSED_BY_PEER",
@@ -114,7 +114,7 @@ codes! {
         TlsPlain = "ERR_TLS_PLAIN",
         /// The server speaks only TLS.
         TlsRequired = "ERR_TLS_REQUIRED",
-        /// The server's certificate is signed by nobody who is trusted.
+        /// The server's certificate is not signed by a trusted authority.
         TlsUntrusted = "ERR_TLS_UNTRUSTED",
     }
 }

@@ -15,7 +15,7 @@ use super::Failure;
 pub trait Machine: Send + 'static {
     /// What the application wants.
     type Command: Weigh + Send;
-    /// What the application is told.
+    /// Events for the application.
     type Event: Send;
     /// What a link delivers: operations where it decodes them, else chunks of bytes.
     type Input: Send;
@@ -57,7 +57,7 @@ pub trait Machine: Send + 'static {
     /// the driver.
     fn is_last(event: &Self::Event) -> bool;
 
-    /// Returns the last event of a machine that panicked: nobody is left to wait for one that never comes.
+    /// Returns the last event of a machine that panicked, so that nothing waits for it for ever.
     fn panicked() -> Self::Event;
 }
 
@@ -92,7 +92,7 @@ pub enum LinkEvent {
 /// What is known of a link that is up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkInfo {
-    /// The peer's name for the connection; empty where it has told none.
+    /// The peer's name for the connection; empty if there is none.
     pub id: String,
 }
 

@@ -1,4 +1,4 @@
-//! What JavaScript is told, grouped by the system that it comes from.
+//! Events for JavaScript, grouped by the system that they come from.
 
 use crate::base::{Failure, Handle, Machine, Weigh};
 use crate::broker::AuthRequest;
@@ -16,7 +16,7 @@ pub enum HostEvent {
     Pipe(Handle, PipeEvent),
 }
 
-/// What an embedded broker tells.
+/// Events of an embedded broker.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BrokerEvent {
     /// It can be joined: at this address, or only within the process.
@@ -31,7 +31,7 @@ pub enum BrokerEvent {
     Auth(AuthRequest),
 }
 
-/// A machine whose events JavaScript is told.
+/// A machine whose events go to JavaScript.
 pub trait Reporting: Machine {
     /// Returns `event` of the machine known as `handle`, as JavaScript gets it.
     fn report(handle: Handle, event: Self::Event) -> HostEvent;

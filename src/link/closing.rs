@@ -1,16 +1,16 @@
-//! How one end of a connection parts in order: what was said last is flushed, then the connection is closed,
-//! and a peer that does not take it is not waited for.
+//! Closes one end of a connection in order: flushes what was sent last, then closes, and does not wait for
+//! ever for a peer that does not read.
 
 use std::time::{Duration, Instant};
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Flush; tell [`Closing::handle_flushed`].
+    /// Flush, then call [`Closing::handle_flushed`].
     Flush,
     /// Wait until [`Closing::poll_timeout`].
     Wait,
-    /// Close the connection; tell [`Closing::handle_closed`].
+    /// Close the connection, then call [`Closing::handle_closed`].
     Close,
     /// Drop it: the peer has taken everything.
     Done,
@@ -23,13 +23,13 @@ pub enum Step {
 pub struct Closing {
     step: Step,
     deadline: Instant,
-    /// Between the last word and the close.
+    /// Between the last operation and the close.
     linger: Duration,
     linger_until: Option<Instant>,
 }
 
 impl Closing {
-    /// Begins a parting that may take `within`, with `linger` between the last word and the close.
+    /// Begins a close that may take `within`, with `linger` between the last operation and the close.
     pub fn new(now: Instant, within: Duration, linger: Duration) -> Self {
         Self { step: Step::Flush, deadline: now + within, linger, linger_until: None }
     }
@@ -92,12 +92,12 @@ impl Closing {
     }
 }
 
-/// How long a peer may take for a broker's last word and the close.
+/// How long a peer may take to read a broker's last operation and to close.
 const MAX_PEER_CLOSE: Duration = Duration::from_secs(1);
-/// The same for a peer that is still reading what came before the word that says why.
+/// The same for a slow consumer, which is still reading what comes before the reason.
 const MAX_SLOW_PEER_CLOSE: Duration = Duration::from_secs(5);
-/// The original disconnects a refused client some 25 ms after it has told it why; clients count on reading it
-/// first.
+/// The original disconnects a refused client some 25 ms after it has sent the reason; clients count on
+/// reading it first.
 const PEER_LINGER: Duration = Duration::from_millis(25);
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
-//! How a client reaches a server of which it does not know what it speaks: our own protocol on a bare
-//! connection first, then whatever it grants inside a WebSocket. What was found out is remembered for the
-//! next time.
+//! Decides how a client reaches a server whose protocols it does not know: first our own protocol on a bare
+//! connection, then whatever the server grants inside a WebSocket. Remembers what it found out.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Counts frames that carry little or nothing: an honest peer sends one or two of them a period.
+//! Counts frames with little or no content: an honest peer sends one or two of them a period.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ impl FloodMeter {
         if now < after(self.since, self.period) {
             return Err(Flooded);
         }
-        // They came over more than a period. What has come just now counts for the next one.
+        // They arrived over more than a period. The latest one counts for the next period.
         (self.frames, self.since) = (frames, now);
         if frames > self.max_frames { Err(Flooded) } else { Ok(()) }
     }

@@ -1,5 +1,5 @@
-//! The heartbeat of Engine.IO, which our own protocol has too: the server pings, the client answers, and each
-//! notices when the other is gone.
+//! The heartbeat of Engine.IO, which our own protocol has, too: the server pings, the client answers, and
+//! each notices when the other one is gone.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ pub struct Heartbeat {
     end: End,
     ping_interval: Duration,
     ping_timeout: Duration,
-    /// A frame has come since the timer was set.
+    /// A frame has arrived since the timer was set.
     is_alive: bool,
     due: Instant,
 }
@@ -57,7 +57,7 @@ impl Heartbeat {
         self.is_alive = true;
     }
 
-    /// Takes note of a ping. Only a client's tells anything: the server does its timing by it.
+    /// Notes a ping of the server. Only a client's timing depends on it.
     pub fn handle_ping(&mut self, now: Instant) {
         if self.end == End::Client {
             self.is_alive = false;
@@ -162,7 +162,7 @@ mod tests {
             let mut server = Heartbeat::server(start, INTERVAL, TIMEOUT);
             let mut client = Heartbeat::client(start, INTERVAL, TIMEOUT);
             let cut = start + Duration::from_secs(60 + dice.below(600) as u64);
-            // Pings and pongs on their way: when they come, and whether to the client.
+            // Pings and pongs in flight: when they arrive, and whether at the client.
             let mut flights: Vec<(Instant, bool)> = Vec::new();
             let (mut server_end, mut client_end) = (None, None);
             while server_end.is_none() || client_end.is_none() {

@@ -1,4 +1,4 @@
-//! Where a listener listens.
+//! The address that a listener listens on.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

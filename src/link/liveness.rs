@@ -1,5 +1,5 @@
-//! Whether the peer of a link that speaks frames is alive and well-behaved: heartbeat, stalled messages and
-//! floods, as one.
+//! Decides whether the peer of a link is alive and well-behaved: joins heartbeat, stalled messages and
+//! floods.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
-//! What is decided about a connection, whatever it carries: whether the peer is alive, whether it floods or
-//! stalls us, how to reach it, and how to part. Machines without I/O: `transport` and `runtime` carry out
-//! what these say.
+//! Decisions about a connection, whatever it carries: whether the peer is alive, floods or stalls us, how to
+//! reach it, and how to close. State machines without I/O: `transport` and `runtime` carry out what they
+//! decide.
 
 mod closing;
 mod dial_policy;

@@ -1,4 +1,4 @@
-//! What the engine's side of a pipe tells the application's.
+//! Events of the engine's side of a pipe, for the application's side.
 
 use bytes::Bytes;
 

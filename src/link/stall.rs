@@ -1,12 +1,11 @@
-//! Notices a message that has begun and does not go on. By progress, at the tick of a timer that is there
-//! anyway: a frame that is split over two reads is the normal case, and a timer for each would cost more than
-//! the reading.
+//! Detects an incomplete message that makes no progress, at the tick of an existing timer: a frame that is
+//! split over two reads is normal, and a timer for each would cost more than reading it.
 
 use std::time::{Duration, Instant};
 
 use super::after;
 
-/// How far reading has come.
+/// The progress of reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Messages that came whole.
@@ -61,7 +60,7 @@ mod tests {
 
     const PERIOD: Duration = Duration::from_secs(30);
 
-    /// Whether a meter that saw `before` and, a period later, `after` calls it a stall.
+    /// Returns whether a meter that saw `before` and, a period later, `after` calls it a stall.
     fn stalls(before: Progress, after: Progress) -> bool {
         let start = Instant::now();
         let mut meter = StallMeter::new(start, PERIOD);

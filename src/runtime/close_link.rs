@@ -1,4 +1,4 @@
-//! Parts from the other end of a link, step by step as `link::Closing` says.
+//! Closes a link in the steps of `link::Closing`.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -37,7 +37,7 @@ pub(super) async fn close_link<Out, In>(mut link: BoxedLink<Out, In>, rest: Vec<
     }
 }
 
-/// Ready when all of `rest` has been fed and flushed.
+/// Feeds and flushes `rest`; ready when that is done.
 fn poll_feed<Out, In>(
     link: &mut BoxedLink<Out, In>,
     rest: &mut impl Iterator<Item = Out>,

@@ -17,7 +17,7 @@ pub trait Connector<Out, In>: Send + 'static {
     fn connect(&self) -> Connecting<Out, In>;
 }
 
-/// A link to come.
+/// A link that is being made.
 pub type Connecting<Out, In> = Pin<Box<dyn Future<Output = Result<BoxedLink<Out, In>, LinkError>> + Send>>;
 
 /// Where a client's broker is.
@@ -50,7 +50,7 @@ impl Connector<Bytes, Chunk> for ByteDialer {
     }
 }
 
-/// The fabric that every client without an address joins: one a process, whichever thread it is on.
+/// Returns the fabric that every client without an address joins: one for the process, on whichever thread.
 pub fn own_fabric() -> Arc<BrokerHandle> {
     static OWN: OnceLock<Arc<BrokerHandle>> = OnceLock::new();
     OWN.get_or_init(|| {

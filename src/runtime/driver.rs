@@ -79,7 +79,7 @@ impl<M: Reporting> DriverHandle<M> {
             }
         });
         threads::spawn(async move {
-            // A panic is a bug of ours. The application is told that it is over, rather than left to wait.
+            // A panic is a bug of ours. The application gets the last event, rather than wait for ever.
             let last = match task.await {
                 Ok(Ok(last)) => last,
                 Ok(Err(Panicked)) => {
@@ -101,7 +101,7 @@ impl<M: Reporting> DriverHandle<M> {
         self.0.put(commands);
     }
 
-    /// Reads what has come for it on this thread, which has nothing better to do.
+    /// Reads what has arrived for it on this thread, which is idle.
     pub fn read_ready(&self) {
         self.0.read_ready();
     }
@@ -111,7 +111,7 @@ impl<M: Reporting> DriverHandle<M> {
         self.0.weight()
     }
 
-    /// Stops it where it is: nobody commands it any more.
+    /// Stops it where it is: there are no more commands.
     pub fn abandon(&self) {
         self.0.abandon();
     }
@@ -140,7 +140,7 @@ struct Driver<M: Reporting> {
 impl<M: Reporting> Behaviour for Driver<M> {
     type Command = M::Command;
 
-    /// Ready after the last event, or when JavaScript is gone.
+    /// Runs the machine; ready after its last event, or when JavaScript is gone.
     fn poll(&mut self, mailbox: &Mailbox<M::Command>, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..MAX_ROUNDS {
             let mut moved = self.poll_commands(mailbox, cx);
@@ -148,7 +148,7 @@ impl<M: Reporting> Behaviour for Driver<M> {
             moved |= self.poll_link(cx);
             moved |= self.poll_timer(cx);
             moved |= self.carry_out(cx);
-            // The link may have been full when they were last looked at; nobody else will wake us for them.
+            // The link may have been full when they were last looked at; nothing else will wake us for them.
             moved |= !mailbox.is_empty() && !self.is_link_full();
             if self.last.is_some() || mailbox.is_abandoned() {
                 return Poll::Ready(());
@@ -171,7 +171,7 @@ impl<M: Reporting> Behaviour for Driver<M> {
         self.wake_if(moved, mailbox, cx);
     }
 
-    /// What was read may bring about more to read, once.
+    /// Reads, and once more if that causes more to read.
     fn run_incoming(&mut self, mailbox: &Mailbox<M::Command>, cx: &mut Context<'_>) {
         let _timers = threads::enter();
         let (mut moved, until) = (true, now() + MAX_INLINE_TIME);
@@ -317,7 +317,7 @@ impl<M: Reporting> Driver<M> {
         self.machine.handle_link(now(), LinkEvent::Down(error.into()));
     }
 
-    /// Gives the link up, after what was said has been flushed; in the background, so that the next one can
+    /// Drops the link, after a flush; in the background, so that the next one can
     /// be dialled meanwhile.
     fn give_up_link(&mut self, within: Duration) {
         self.connecting = None;
@@ -334,7 +334,7 @@ impl<M: Reporting> Driver<M> {
         let (handle, machine, last) = (self.handle, &mut self.machine, &mut self.last);
         let mut events = std::iter::from_fn(|| machine.poll_event())
             .filter_map(|event| {
-                // It is told when what was sent last has left: the process may exit then.
+                // Reported only when what was sent last has left, since the process may exit then.
                 if M::is_last(&event) {
                     *last = Some(event);
                     return None;
@@ -357,7 +357,7 @@ impl<M: Reporting> Driver<M> {
     }
 }
 
-/// The waker of a task stays the same.
+/// Returns the waker of the link. The waker of a task stays the same.
 fn link_waker<'a, M: Reporting>(
     made: &'a mut Option<Waker>,
     actor: &Weak<Actor<Driver<M>>>,

@@ -22,12 +22,12 @@ impl<M: Reporting> Drivers<M> {
         }
     }
 
-    /// Forgets one that has been told to close: nothing can be said to it any more.
+    /// Forgets one that is closing: it accepts no more commands.
     pub fn forget(&mut self, handle: Handle) {
         self.0.remove(&handle);
     }
 
-    /// Reads what has come for one on this thread. Returns whether it is there.
+    /// Reads what has arrived for one, on this thread. Returns whether it is there.
     pub fn read_ready(&self, handle: Handle) -> bool {
         self.0.get(&handle).map(DriverHandle::read_ready).is_some()
     }

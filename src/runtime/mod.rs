@@ -1,5 +1,4 @@
-//! The only room that spawns tasks, owns queues between threads, and reads a clock. It carries; it decides
-//! nothing.
+//! Tasks, threads, and the queues between them. Decides nothing.
 
 mod acceptor;
 mod actor;

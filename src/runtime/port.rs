@@ -1,4 +1,4 @@
-//! Lets connections in from the network, for any server.
+//! Accepts connections from the network, for any server.
 
 use std::io;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A link of plain bytes: for machines that decode by themselves what their peer sends.
+//! A link of plain bytes, for state machines that decode by themselves.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -27,7 +27,7 @@ impl ByteLink {
         Self { stream, incoming, outgoing, is_ended: false, is_shut: false }
     }
 
-    /// The same, as a driver wants it.
+    /// Boxes the link for a driver.
     pub fn boxed(stream: BoxedStream, rest: &[u8]) -> BoxedLink<Bytes, Chunk> {
         Box::new(Self::new(stream, rest))
     }

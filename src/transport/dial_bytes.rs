@@ -1,4 +1,4 @@
-//! A client's connection as bytes: over TCP, TLS, or a socket in the file system.
+//! Dials a connection of plain bytes: over TCP, TLS, or a Unix socket.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The clock and the timers of machines: the one place that reads the time and sleeps. Everything else gets
-//! `now` as an argument, and says when it wants to be called.
+//! The clock and the timers of state machines: the only place that reads the time and sleeps. Everything else
+//! gets `now` as an argument and returns its deadlines.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,7 +19,7 @@ pub fn now() -> Instant {
 pub struct Timer(Option<(Instant, Pin<Box<Sleep>>)>);
 
 impl Timer {
-    /// Ready, with the time, when the deadline has come. `None`: no deadline.
+    /// Waits for the deadline, if there is one; ready with the time when it has come.
     pub fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<Instant> {
         let Some(at) = deadline else { return Poll::Pending };
         let (set, sleep) = self.0.get_or_insert_with(|| (at, new_sleep(at)));
