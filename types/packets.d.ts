@@ -366,8 +366,10 @@ export interface PacketLink {
   /** `'frames'`: the protocol of packets. `'flecks'`: that of @flecks/socket. */
   readonly kind: 'frames' | 'flecks'
   readonly id: string
+  /** Messages are pieces of a stream of bytes, cut anywhere. @default false */
+  readonly isStream?: boolean
   /** Takes a message in any case. Returns `false` when it is full, and the next one should wait for `writable()`. */
-  send(message: Uint8Array): boolean | undefined
+  send(message: Uint8Array): unknown
   /** Resolves when messages can be sent again. */
   writable?(): Promise<void>
   /** Stops messages from coming until `resume()`. A link without it is closed where it would have to. */
@@ -391,6 +393,98 @@ export declare function overSocket(
   socket: ConatSocketClient | ServerSocket,
   options?: { channel?: string },
 ): PacketLink
+
+/** What is used of a WebSocket: of a page's own, of `ws`, or of any other with the same events. */
+export interface WebSocketLike {
+  binaryType: string
+  readonly readyState: number
+  readonly bufferedAmount: number
+  send(data: any): void
+  close(code?: number, reason?: string): void
+  addEventListener(type: any, listener: (event: any) => void): void
+  pause?(): void
+  resume?(): void
+  terminate?(): void
+}
+
+/**
+ * A WebSocket as a link. Make the PacketSocket when the WebSocket is made, not later: what has arrived by then is lost. It
+ * ends with the WebSocket; a page's own cannot be held back, and closes where it would have to be.
+ *
+ * @throws {PacketError} `"ERR_INVALID_ARG_TYPE"`
+ * @example
+ * const socket = new PacketSocket(overWebSocket(new WebSocket('wss://game.example/packets')), packets)
+ * const server = new PacketServer(new WebSocketServer({ port: 8080 }), packets, { link: overWebSocket })
+ */
+export declare function overWebSocket(socket: WebSocketLike): PacketLink
+
+/** What is used of a socket of Socket.IO, of either side. */
+export interface SocketIoLike {
+  readonly id?: string | undefined
+  readonly connected: boolean
+  emit(event: any, ...args: any[]): unknown
+  on(event: any, listener: (...args: any[]) => void): unknown
+  once(event: any, listener: (...args: any[]) => void): unknown
+  onAny(listener: (event: any, ...args: any[]) => void): unknown
+  disconnect(): unknown
+}
+
+/**
+ * A socket of Socket.IO as a link, for packets of ours on both sides: they travel in the event `packets`. When a client
+ * connects again, that is another link.
+ *
+ * @throws {PacketError} `"ERR_INVALID_ARG_TYPE"`
+ */
+export declare function overSocketIo(socket: SocketIoLike): PacketLink
+
+/**
+ * A socket of Socket.IO as a link that speaks with @flecks/socket 4, which need not know. Both sides must have the same
+ * packets: ids are all that they say. Answers are JSON; result schemas are not used.
+ *
+ * @throws {PacketError} `"ERR_INVALID_ARG_TYPE"`
+ * @example
+ * new PacketServer(io, packets, { link: overFlecks })
+ * new PacketSocket(overFlecks(connect(url, { path: '/<application id>/socket.io' })), packets)
+ */
+export declare function overFlecks(socket: SocketIoLike): PacketLink
+
+/** What is used of a Duplex. */
+export interface DuplexLike {
+  readonly writable: boolean
+  readonly connecting?: boolean
+  write(bytes: any): boolean
+  end(): unknown
+  destroy(): unknown
+  pause(): unknown
+  resume(): unknown
+  on(event: any, listener: (...args: any[]) => void): unknown
+  once(event: any, listener: (...args: any[]) => void): unknown
+}
+
+/**
+ * A stream of bytes as a link: of `node:net`, `node:tls`, a child process.
+ *
+ * @throws {PacketError} `"ERR_INVALID_ARG_TYPE"`
+ * @example
+ * new PacketServer(net.createServer().listen(0), packets, { link: overStream })
+ */
+export declare function overStream(stream: DuplexLike): PacketLink
+
+/** What is used of a port. */
+export interface PortLike {
+  postMessage(value: any, transfer?: any): void
+  addEventListener?(type: any, listener: (event: any) => void): void
+  on?(event: any, listener: (value: any) => void): unknown
+  start?(): void
+  close?(): void
+}
+
+/**
+ * A MessagePort as a link; or a Worker, and in it `parentPort` or `self`. Both sides count what the other has taken.
+ *
+ * @throws {PacketError} `"ERR_INVALID_ARG_TYPE"`
+ */
+export declare function overPort(port: PortLike): PacketLink
 
 /** Runs around what accepts packets; `next` runs the rest, and resolves with its answer. */
 export type Layer = (

@@ -1,7 +1,14 @@
 // The ways to connect packets: each behaviour is tested over all of them. A test that leaves something open fails.
 import { EventEmitter, once } from 'node:events'
+import { createServer } from 'node:http'
+import { type AddressInfo, createServer as createNetServer, connect as netConnect } from 'node:net'
+import { MessageChannel } from 'node:worker_threads'
 import { type Client, type ConatServer, connect, init } from 'selvedge'
 import {
+  overPort,
+  overSocketIo,
+  overStream,
+  overWebSocket,
   type PacketLink,
   type PacketRegistry,
   PacketServer,
@@ -9,6 +16,9 @@ import {
   PacketSocket,
   type PacketSocketOptions,
 } from 'selvedge/packets'
+import { Server as SocketIoServer } from 'socket.io'
+import { io } from 'socket.io-client'
+import { WebSocket, WebSocketServer } from 'ws'
 import { linkPair } from './memory-link'
 
 /** How connections are made. */
@@ -67,10 +77,88 @@ class FabricTransport implements Transport {
   }
 }
 
+class WebSocketTransport implements Transport {
+  #server!: WebSocketServer
+
+  async listen() {
+    this.#server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+    await once(this.#server, 'listening')
+    return { source: this.#server, link: overWebSocket }
+  }
+
+  async dial() {
+    return overWebSocket(new WebSocket(`ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`))
+  }
+
+  async close() {
+    await new Promise(resolve => this.#server.close(resolve))
+  }
+}
+
+class SocketIoTransport implements Transport {
+  readonly #http = createServer()
+  readonly #server = new SocketIoServer(this.#http, { maxHttpBufferSize: 2e6 })
+
+  constructor(readonly link: typeof overSocketIo) {}
+
+  async listen() {
+    await once(this.#http.listen(0, '127.0.0.1'), 'listening')
+    return { source: this.#server as unknown as EventEmitter, link: this.link }
+  }
+
+  async dial() {
+    const { port } = this.#http.address() as AddressInfo
+    return this.link(
+      io(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true, reconnection: false }),
+    )
+  }
+
+  async close() {
+    await this.#server.close()
+  }
+}
+
+class StreamTransport implements Transport {
+  readonly #server = createNetServer()
+
+  async listen() {
+    await once(this.#server.listen(0, '127.0.0.1'), 'listening')
+    return { source: this.#server, link: overStream }
+  }
+
+  async dial() {
+    return overStream(netConnect((this.#server.address() as AddressInfo).port, '127.0.0.1'))
+  }
+
+  async close() {
+    await new Promise(resolve => this.#server.close(resolve))
+  }
+}
+
+class PortTransport implements Transport {
+  readonly #source = new EventEmitter()
+
+  async listen() {
+    return { source: this.#source, link: overPort }
+  }
+
+  async dial() {
+    const { port1, port2 } = new MessageChannel()
+    this.#source.emit('connection', port2)
+    return overPort(port1)
+  }
+
+  async close() {}
+}
+
 const TRANSPORTS: Readonly<Record<string, () => Transport>> = {
   memory: () => new MemoryTransport(),
   'fabric in process': () => new FabricTransport(true),
   'fabric over TCP': () => new FabricTransport(false),
+  WebSocket: () => new WebSocketTransport(),
+  'Socket.IO': () => new SocketIoTransport(overSocketIo),
+  TCP: () => new StreamTransport(),
+  MessagePort: () => new PortTransport(),
 }
 
 /** A server of packets, and sockets that connect to it. */

@@ -66,7 +66,9 @@ export function shown(value: unknown): string {
 
 /** Returns the text of whatever was thrown. */
 export function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : shown(error)) || 'error'
+  const { message } = (error ?? {}) as { message?: unknown }
+  // Not by its class: it may come from another realm.
+  return (typeof message === 'string' ? message : shown(error)) || 'error'
 }
 
 /** Throws what code of the user threw where nothing of ours breaks: as an uncaught exception. */

@@ -142,6 +142,7 @@ export function viewBytes(bytes: Uint8Array, start: number, end: number): Uint8A
 
 /** Returns memory that is not zeroed where that can be had: to be written before anybody sees it. */
 export function allocate(size: number): Uint8Array {
-  // Not from the pool: views of this are handed out, and the pool is shared with everybody.
-  return buffers === undefined ? new Uint8Array(size) : buffers.allocUnsafeSlow(size)
+  if (buffers === undefined) return new Uint8Array(size)
+  // Not from the pool, which is shared with everybody; and no Buffer, whose `slice` makes no copy.
+  return new Uint8Array(buffers.allocUnsafeSlow(size).buffer)
 }

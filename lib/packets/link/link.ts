@@ -4,8 +4,10 @@ export interface PacketLink {
   /** `'frames'`: the protocol of packets. `'flecks'`: that of @flecks/socket. */
   readonly kind: 'frames' | 'flecks'
   readonly id: string
+  /** Messages are pieces of a stream of bytes, cut anywhere. */
+  readonly isStream?: boolean
   /** Takes a message in any case; `false`: it is full, and the next one should wait for `writable()`. */
-  send(message: Uint8Array): boolean | undefined
+  send(message: Uint8Array): unknown
   writable?(): Promise<void>
   /** Stops messages from coming, until `resume`. Without it what comes is bounded by closing. */
   pause?(): void

@@ -16,6 +16,7 @@ import {
   CALL,
   CANCEL,
   ERROR,
+  FrameAssembler,
   FrameReader,
   HELLO,
   MAX_CALL,
@@ -34,6 +35,7 @@ export class FramesWire implements Wire {
   readonly #limits: AllLimits
   readonly #host: WireHost
   readonly #outbox: Outbox
+  readonly #assembler: FrameAssembler | undefined
   #peer: Peer | undefined
   /** The number of our last call, and whether they have begun again at 1. */
   #lastCall = 0
@@ -53,7 +55,11 @@ export class FramesWire implements Wire {
     this.#registry = registry
     this.#limits = limits
     this.#host = host
-    this.#outbox = new Outbox(link, limits, isBatched)
+    this.#outbox = new Outbox(link, limits, isBatched, cause => {
+      this.#fail(new PacketError(`the link failed: ${messageOf(cause)}`, 'ERR_PACKET_CLOSED', { cause }))
+    })
+    this.#assembler =
+      link.isStream === true ? new FrameAssembler(limits.packetBytes + MAX_HEAD_BYTES) : undefined
   }
 
   get isOpen(): boolean {
@@ -152,8 +158,10 @@ export class FramesWire implements Wire {
     if (this.#isBroken) return
     try {
       if (message === null) throw broken('a message that is no bytes')
-      if (message.length === 0) throw broken('an empty message')
-      const frame = new FrameReader(message)
+      const frames = this.#assembler === undefined ? message : this.#assembler.push(message)
+      if (frames === undefined) return
+      if (frames.length === 0) throw broken('an empty message')
+      const frame = new FrameReader(frames)
       while (!this.#isBroken && frame.next(this.#limits.packetBytes + MAX_HEAD_BYTES))
         this.#handleFrame(frame)
     } catch (error) {

@@ -22,6 +22,56 @@ export function broken(problem: string): PacketError {
   return new PacketError(`the other side broke the protocol: ${problem}`, 'ERR_PACKET_PROTOCOL')
 }
 
+/** Puts whole frames together of a stream that is cut anywhere. */
+export class FrameAssembler {
+  #rest: Uint8Array = new Uint8Array(0)
+  /** Pieces behind `#rest` that are not enough for a frame. */
+  #pieces: Uint8Array[] = []
+  #length = 0
+  /** Bytes until the next whole frame can be there. */
+  #wanted = 1
+
+  constructor(readonly maxBytes: number) {}
+
+  /** Returns the frames that are whole now; `undefined` for none. */
+  push(piece: Uint8Array): Uint8Array | undefined {
+    this.#pieces.push(piece)
+    this.#length += piece.length
+    if (this.#length < this.#wanted) return undefined
+    const bytes = this.#joined()
+    const end = this.#wholeUntil(bytes)
+    this.#rest = bytes.subarray(end)
+    this.#pieces = []
+    this.#length = this.#rest.length
+    return end === 0 ? undefined : bytes.subarray(0, end)
+  }
+
+  #joined(): Uint8Array {
+    if (this.#rest.length === 0 && this.#pieces.length === 1) return this.#pieces[0] as Uint8Array
+    const bytes = new Uint8Array(this.#length)
+    let at = 0
+    for (const piece of [this.#rest, ...this.#pieces]) {
+      bytes.set(piece, at)
+      at += piece.length
+    }
+    return bytes
+  }
+
+  #wholeUntil(bytes: Uint8Array): number {
+    for (let at = 0; ; ) {
+      const length = readVaruint(bytes, at, bytes.length)
+      // The length itself may be cut.
+      this.#wanted = bytes.length - at + 1
+      if (length === -1) return at
+      if (length <= 0 || length > this.maxBytes) throw broken(`a frame of ${length} bytes`)
+      const end = at + varuintSize(length) + length
+      this.#wanted = end - at
+      if (end > bytes.length) return at
+      at = end
+    }
+  }
+}
+
 /** Reads a message piece by piece. Whatever is not there is a break of the protocol. */
 export class FrameReader {
   at = 0

@@ -12,6 +12,7 @@ export class Outbox {
   readonly #link: PacketLink
   readonly #limits: AllLimits
   readonly #isBatched: boolean
+  readonly #handleBroken: (error: unknown) => void
   readonly #batch = new Batch()
   /** Messages that wait for the link, oldest first. */
   readonly #waiting = new Fifo<Uint8Array>()
@@ -23,7 +24,14 @@ export class Outbox {
   #isClosed = false
   #writable: (() => void)[] = []
 
-  constructor(link: PacketLink, limits: AllLimits, isBatched: boolean) {
+  /** `handleBroken`: the link threw, and is good for nothing. */
+  constructor(
+    link: PacketLink,
+    limits: AllLimits,
+    isBatched: boolean,
+    handleBroken: (error: unknown) => void,
+  ) {
+    this.#handleBroken = handleBroken
     this.#link = link
     this.#limits = limits
     this.#isBatched = isBatched
@@ -82,7 +90,9 @@ export class Outbox {
   }
 
   flush(): void {
-    if (this.#batch.length > 0 && !this.#isClosed) this.#send(this.#batch.take())
+    if (this.#batch.length === 0 || this.#isClosed) return
+    this.#send(this.#batch.take())
+    this.#tell()
   }
 
   /** Resolves when there is room, or nothing leaves any more. */
@@ -117,13 +127,17 @@ export class Outbox {
   }
 
   #give(message: Uint8Array): void {
-    if (this.#link.send(message) !== false || this.#link.writable === undefined) return
-    this.#isFull = true
-    this.#link.writable().then(
-      () => this.#handleWritable(),
-      // The link says by itself that it is closed.
-      () => undefined,
-    )
+    try {
+      if (this.#link.send(message) !== false || this.#link.writable === undefined) return
+      this.#isFull = true
+      this.#link.writable().then(
+        () => this.#handleWritable(),
+        // The link says by itself that it is closed.
+        () => undefined,
+      )
+    } catch (error) {
+      this.#handleBroken(error)
+    }
   }
 
   #handleWritable(): void {

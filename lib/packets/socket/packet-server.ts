@@ -5,6 +5,7 @@ import { encodeWith } from '../codec/slab'
 import { Emitter, type EventName } from '../emitter'
 import { badOption, PacketError, throwAsync } from '../errors'
 import { type IntercomInside, intercomInsideOf } from '../intercom/inside'
+import { randomId } from '../link/ids'
 import { linkOf } from '../link/link-of'
 import type { Entry } from '../registry/entry'
 import { FINGERPRINT_BYTES } from '../registry/envelope'
@@ -35,7 +36,7 @@ export class PacketServer extends Emitter {
   readonly #handlers = new Handlers()
   readonly #sockets = new Map<string, PacketSocket>()
   readonly #rooms = new Rooms<PacketSocket>()
-  readonly #id = crypto.randomUUID()
+  readonly #id = randomId()
   readonly #channel: string
   readonly #intercom: IntercomInside | undefined
   readonly #stopBroadcasts: (() => void) | undefined

@@ -1,10 +1,11 @@
 // A connection with packets: sends them, has those of the other side accepted, and settles every call.
 import type { PacketSocketOptions, SendOptions } from '../../../types/packets'
 import { Emitter, type EventName } from '../emitter'
-import { PacketError, throwAsync, unknownPacket } from '../errors'
+import { badOption, PacketError, throwAsync } from '../errors'
 import { type AllLimits, limitsWith } from '../limits'
 import type { PacketLink } from '../link/link'
 import { linkOf } from '../link/link-of'
+import { FlecksLink } from '../link/over-flecks'
 import type { Entry } from '../registry/entry'
 import type { AnyPacket } from '../registry/packet'
 import { errorOf, named, PacketRegistry } from '../registry/registry'
@@ -12,6 +13,7 @@ import { startTimer, stopTimer, type Timer } from '../timer'
 import { Handlers } from './accept'
 import { Acceptor } from './acceptor'
 import { Calls, type OpenCall } from './calls'
+import { FlecksWire } from './flecks-wire'
 import { broken } from './frames'
 import { FramesWire } from './frames-wire'
 import { setInside } from './inside'
@@ -64,7 +66,8 @@ export class PacketSocket extends Emitter {
   ) {
     super()
     checkSocketOptions(options)
-    if (!(registry instanceof PacketRegistry)) throw unknownPacket('registry')
+    if (!(registry instanceof PacketRegistry))
+      throw badOption('registry must be a PacketRegistry', 'ERR_INVALID_ARG_TYPE')
     const { link, isServer } = linkOf(source)
     this.link = link
     this.#registry = registry
@@ -167,6 +170,7 @@ export class PacketSocket extends Emitter {
       handleOpen: () => stopTimer(this.#helloTimer),
       fail: (error: PacketError) => this.#fail(error),
     }
+    if (link instanceof FlecksLink) return new FlecksWire(link, this.#registry, this.#limits, host)
     return new FramesWire(link, this.#registry, this.#limits, host, options.batch !== false)
   }
 
@@ -254,8 +258,9 @@ export class PacketSocket extends Emitter {
     if (this.#state === 'closed' || this.#reason !== undefined) return
     this.#reason = error
     this.#state = 'closing'
-    stopTimer(this.#helloTimer)
     this.link.close()
+    // Now, and not when the other side agrees: it may be one that never does. Not inside of what caused it.
+    queueMicrotask(() => this.#handleClosed(error))
   }
 
   async #closeInOrder(): Promise<void> {
