@@ -6,6 +6,11 @@ use std::time::Instant;
 
 use foldhash::fast::RandomState;
 
+/// Returns the earliest of the timers that are set.
+pub fn earliest<const N: usize>(timers: [Option<Instant>; N]) -> Option<Instant> {
+    timers.into_iter().flatten().min()
+}
+
 /// At most one deadline a key; equal instants come out in key order, so that a run replays.
 #[derive(Debug)]
 pub struct Deadlines<K> {

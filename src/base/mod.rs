@@ -9,7 +9,7 @@ mod faults;
 mod machine;
 
 pub use code::{Code, CodeValue};
-pub use deadlines::Deadlines;
+pub use deadlines::{Deadlines, earliest};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use failure::Failure;
 pub use faults::{FaultInjector, FaultPoint};

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::base::Handle;
 use crate::socket::{
-    ClientSocket, CloseReason, CommandError, Output, ServerSocket, SocketUsage, Tag, WriteError,
+    ClientSocket, CloseReason, CommandError, Output, ServerSocket, SocketEnd, SocketUsage, Tag, WriteError,
 };
 use crate::wire::{Bundle, Message, Messages};
 
@@ -70,7 +70,7 @@ impl AnySocket {
     pub(super) fn handle_fabric_down(&mut self, now: Instant) {
         match self {
             Self::Client(socket) => socket.handle_fabric_down(now),
-            Self::Server(socket, _) => socket.handle_fabric_down(),
+            Self::Server(socket, _) => socket.handle_fabric_down(now),
         }
     }
 

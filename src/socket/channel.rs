@@ -7,13 +7,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::pending_close::PendingClose;
 use super::queued_requests::QueuedRequests;
-use super::{CommandError, RequestFailure, WriteError, control};
+use super::{CloseReason, CommandError, RequestFailure, WriteError, control};
 use super::{
     Data, KeepAlive, Outgoing, Output, PeerMisbehaved, Receiver, Sender, SocketConfig, SocketEvent,
     SocketUsage, Tag, TagKind,
 };
-use crate::base::{FaultInjector, FaultPoint};
+use crate::base::{FaultInjector, FaultPoint, earliest};
 use crate::subject::Subject;
 use crate::wire::{Bundle, Headers, Item, Message, Messages, PackedMessages, Payload, SocketCommand};
 
@@ -27,6 +28,8 @@ pub struct Channel {
     receiver: Receiver,
     keepalive: KeepAlive,
     pending: QueuedRequests,
+    /// The orderly end, if it was requested.
+    pub(super) pending_close: PendingClose,
     faults: FaultInjector,
     /// The number of the latest tag of any kind; a late answer has an older one.
     number: u32,
@@ -68,6 +71,7 @@ impl Channel {
             receiver: Receiver::new(config.window()),
             keepalive: KeepAlive::new(now, config.keep_alive),
             pending: QueuedRequests::default(),
+            pending_close: PendingClose::default(),
             faults: FaultInjector::default(),
             number: 0,
             ack: 0,
@@ -83,7 +87,7 @@ impl Channel {
     /// Attaches to the peer at `peer`, also when it returns there: whatever was in flight may be lost.
     pub(super) fn attach(&mut self, now: Instant, peer: Subject) {
         self.peer = Some(peer.clone());
-        self.forget_questions();
+        self.forget_requests();
         self.sender.attach(now);
         self.receiver.attach();
         self.keepalive.attach(now);
@@ -102,14 +106,14 @@ impl Channel {
 
     pub(super) fn detach(&mut self) {
         self.peer = None;
-        self.forget_questions();
+        self.forget_requests();
         self.sender.detach();
         self.receiver.detach();
         self.keepalive.detach();
     }
 
     /// Forgets open requests: their replies would say nothing about the present peer.
-    fn forget_questions(&mut self) {
+    fn forget_requests(&mut self) {
         (self.ack, self.missing, self.ping) = (0, 0, 0);
     }
 
@@ -130,11 +134,6 @@ impl Channel {
             requests: self.pending.len(),
             outputs: self.outputs.len(),
         }
-    }
-
-    /// Returns whether the peer has ever sent anything: it believes in this socket.
-    pub(super) fn has_received(&self) -> bool {
-        self.receiver.has_received()
     }
 
     /// Handles the peer's `close`, whose count is its last ack.
@@ -186,18 +185,23 @@ impl Channel {
         }
     }
 
-    pub(super) fn fail_requests(&mut self) {
+    /// Ends it: fails the requests, and reports why, with what the peer is not known to have handled.
+    pub(super) fn finish(&mut self, reason: CloseReason) {
+        let undelivered = self.sender.take_undelivered();
+        self.detach();
         self.pending.fail_all(&mut self.outputs);
+        self.emit(SocketEvent::Closed { reason, undelivered });
+        self.outputs.extend(self.pending_close.take().into_iter().map(Output::Ended));
+    }
+
+    /// Reports an event to the application.
+    pub(super) fn emit(&mut self, event: SocketEvent) {
+        self.outputs.push_back(Output::Event(event));
     }
 
     /// Returns how many written messages the peer is not known to have handled.
     pub(super) fn unacked(&self) -> usize {
         self.sender.unacked()
-    }
-
-    /// Takes out what the peer is not known to have handled: the socket is at its end.
-    pub(super) fn take_undelivered(&mut self) -> Vec<Data> {
-        self.sender.take_undelivered()
     }
 
     /// Returns whether the peer has acknowledged nothing for too long.
@@ -216,7 +220,7 @@ impl Channel {
                 self.respond(&message, control::error(&unknown));
             }
             (Some(_), None) => {}
-            (None, Some(_)) => self.outputs.push_back(Output::Event(SocketEvent::Request(message))),
+            (None, Some(_)) => self.emit(SocketEvent::Request(message)),
             (None, None) => {
                 let Message { payload, headers, .. } = message;
                 let seq = headers.seq.ok_or(PeerMisbehaved::BadHeader)?;
@@ -235,7 +239,7 @@ impl Channel {
         let takes = self.receiver.try_accept_packed(first, packed);
         if takes {
             self.keepalive.handle_traffic(now);
-            self.outputs.push_back(Output::Event(SocketEvent::Data(Messages::Packed(packed.clone()))));
+            self.emit(SocketEvent::Data(Messages::Packed(packed.clone())));
             self.pump(now);
         }
         takes
@@ -287,8 +291,12 @@ impl Channel {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let own = [self.sender.poll_timeout(), self.receiver.poll_timeout(), self.keepalive.poll_timeout()];
-        own.into_iter().chain([self.pending.next_deadline()]).flatten().min()
+        earliest([
+            self.sender.poll_timeout(),
+            self.receiver.poll_timeout(),
+            self.keepalive.poll_timeout(),
+            self.pending.next_deadline(),
+        ])
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
@@ -306,13 +314,13 @@ impl Channel {
     fn pump(&mut self, now: Instant) {
         while let Some(data) = self.receiver.poll_data() {
             let batch = Messages::one(data.payload, data.json);
-            self.outputs.push_back(Output::Event(SocketEvent::Data(batch)));
+            self.emit(SocketEvent::Data(batch));
         }
         let counted = (self.sender.resent(), self.receiver.duplicates());
         if counted != self.counted {
             self.counted = counted;
             let (resent, duplicates) = counted;
-            self.outputs.push_back(Output::Event(SocketEvent::Counted { resent, duplicates }));
+            self.emit(SocketEvent::Counted { resent, duplicates });
         }
         let Some(peer) = self.peer.clone() else { return };
         if self.faults.should_inject(FaultPoint::EarlyAck) {

@@ -2,22 +2,22 @@
 //! lost.
 
 mod attaching;
+mod binding;
 mod closing;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use binding::Binding;
+
 use super::channel::PeerStatus;
 use super::config::Pause;
-use super::pending_close::PendingClose;
 use super::{
-    Channel, CloseReason, CommandError, Output, PeerMisbehaved, SocketConfig, SocketEvent, SocketUsage,
+    Channel, CloseReason, CommandError, Output, PeerMisbehaved, SocketConfig, SocketEnd, SocketEvent,
 };
-use super::{State, Tag, TagKind, WriteError, control};
-use crate::base::FaultInjector;
+use super::{State, Tag, TagKind, control};
 use crate::subject::{InvalidSubject, Pattern, Subject};
-use crate::wire::{Bundle, Headers, Message, Messages, OpError, SocketCommand};
+use crate::wire::{Message, OpError, SocketCommand};
 
 /// The client's end.
 #[derive(Debug)]
@@ -30,18 +30,11 @@ pub struct ClientSocket {
     phase: Phase,
     fabric: bool,
     subscribed: Subscribed,
-    /// The server that it is, or will be, attached to.
-    server: Option<String>,
-    /// Whether that server has ever answered that it has this socket.
-    was_ready: bool,
-    /// Whether that server may have this socket without our knowing: asked, and no reply came.
-    may_be_accepted: bool,
-    missing_since: Option<Instant>,
+    binding: Binding,
     attempt: u64,
     pause: Pause,
     /// The request that is in flight.
     asked: u32,
-    pending_close: PendingClose,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +66,28 @@ enum Subscribed {
     Yes,
 }
 
+impl Phase {
+    /// Returns whether the phase may be followed by `next`.
+    fn may_become(self, next: Self) -> bool {
+        use Phase::*;
+        match (self, next) {
+            (Closed, _) => false,
+            (_, Closed) => true,
+            (AwaitingClosed, _) => false,
+            (_, AwaitingClosed | Disconnected { .. }) => true,
+            (Disconnected { .. }, AwaitingFabric) => true,
+            (Disconnected { .. } | AwaitingFabric, AwaitingServer { .. }) => true,
+            (Disconnected { .. } | AwaitingFabric | AwaitingServer { .. }, AwaitingSubscription) => true,
+            (
+                Disconnected { .. } | AwaitingFabric | AwaitingServer { .. } | AwaitingSubscription,
+                AwaitingAccept,
+            ) => true,
+            (AwaitingAccept, Ready) => true,
+            _ => false,
+        }
+    }
+}
+
 impl ClientSocket {
     /// Returns a socket that starts to connect as soon as the fabric is there.
     pub fn new(
@@ -94,49 +109,11 @@ impl ClientSocket {
             phase: Phase::AwaitingFabric,
             fabric: false,
             subscribed: Subscribed::No,
-            server: None,
-            was_ready: false,
-            may_be_accepted: false,
-            missing_since: None,
+            binding: Binding::Unbound,
             attempt: 0,
             pause,
             asked: 0,
-            pending_close: PendingClose::default(),
         })
-    }
-
-    /// Sets the source of injected faults.
-    pub fn set_faults(&mut self, faults: FaultInjector) {
-        self.channel.set_faults(faults);
-    }
-
-    /// Returns what it keeps in memory.
-    pub fn usage(&self) -> SocketUsage {
-        self.channel.usage()
-    }
-
-    /// Queues messages.
-    pub fn write(&mut self, now: Instant, batch: Messages, volatile: bool) -> Result<u64, WriteError> {
-        if self.is_closing() || self.pending_close.is_requested() {
-            return Err(WriteError::Closed);
-        }
-        self.channel.write(now, batch, volatile)
-    }
-
-    /// Notes that the application has handled `count` more messages.
-    pub fn consumed(&mut self, now: Instant, count: u64) {
-        if self.phase != Phase::Closed {
-            self.channel.consumed(now, count);
-        }
-    }
-
-    /// Sends a request of the application to the server.
-    pub fn request(&mut self, ticket: u32, deadline: Instant) {
-        if self.is_closing() {
-            self.channel.fail_request(ticket)
-        } else {
-            self.channel.request(ticket, deadline)
-        }
     }
 
     /// Attaches to a server, after `disconnect`.
@@ -149,31 +126,9 @@ impl ClientSocket {
     /// Detaches until `connect`. Nothing is lost: writes are queued, and the server keeps what it sends.
     pub fn disconnect(&mut self) {
         if !self.is_closing() {
-            self.may_be_accepted |= self.phase == Phase::AwaitingAccept;
+            self.note_unanswered();
             self.drop_subscription();
             self.enter_disconnected(None);
-        }
-    }
-
-    /// Handles the return of the fabric, with every subscription.
-    pub fn handle_fabric_up(&mut self, now: Instant) {
-        self.fabric = true;
-        let retries = matches!(self.phase, Phase::Disconnected { retry_at: Some(_) });
-        if self.phase == Phase::AwaitingFabric || retries {
-            self.begin(now);
-        }
-    }
-
-    /// Handles the loss of the fabric.
-    pub fn handle_fabric_down(&mut self, now: Instant) {
-        self.fabric = false;
-        // While we are away we cannot know whether the server is.
-        self.missing_since = None;
-        self.may_be_accepted |= self.phase == Phase::AwaitingAccept;
-        match self.phase {
-            Phase::Disconnected { .. } | Phase::AwaitingFabric | Phase::Closed => {}
-            Phase::AwaitingClosed => self.finish(CloseReason::Local),
-            _ => self.enter_disconnected(self.channel.config.reconnection.then_some(now)),
         }
     }
 
@@ -197,8 +152,82 @@ impl ClientSocket {
         }
     }
 
-    /// Handles a message to the socket's own subject.
-    pub fn handle_message(&mut self, now: Instant, message: Message) {
+    fn id(&self) -> &str {
+        &self.mine.as_str()[self.id_at..]
+    }
+
+    /// Returns what the server listens on.
+    fn subject(&self) -> &str {
+        &self.mine.as_str()[..self.id_at - ".client.".len()]
+    }
+
+    /// Takes the one way from a phase to another.
+    fn enter(&mut self, phase: Phase) {
+        debug_assert!(self.phase.may_become(phase), "{:?} must not become {phase:?}", self.phase);
+        tracing::trace!(id = self.id(), from = ?self.phase, to = ?phase, "socket phase");
+        self.phase = phase;
+    }
+
+    /// The server may have accepted the socket, if it was being asked.
+    fn note_unanswered(&mut self) {
+        if self.phase == Phase::AwaitingAccept {
+            self.binding.handle_unanswered();
+        }
+    }
+
+    fn enter_disconnected(&mut self, retry_at: Option<Instant>) {
+        let was_disconnected = matches!(self.phase, Phase::Disconnected { .. } | Phase::AwaitingFabric);
+        self.enter(Phase::Disconnected { retry_at });
+        self.asked = 0;
+        self.channel.detach();
+        if !was_disconnected {
+            self.channel.emit(SocketEvent::State(State::Disconnected));
+        }
+    }
+}
+
+impl SocketEnd for ClientSocket {
+    fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    fn channel_mut(&mut self) -> &mut Channel {
+        &mut self.channel
+    }
+
+    fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
+    fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closed | Phase::AwaitingClosed)
+    }
+
+    fn accepts_data(&self) -> bool {
+        self.binding.is_held() && self.subscribed != Subscribed::No
+    }
+
+    fn handle_fabric_up(&mut self, now: Instant) {
+        self.fabric = true;
+        let retries = matches!(self.phase, Phase::Disconnected { retry_at: Some(_) });
+        if self.phase == Phase::AwaitingFabric || retries {
+            self.begin(now);
+        }
+    }
+
+    fn handle_fabric_down(&mut self, now: Instant) {
+        self.fabric = false;
+        // While we are away we cannot know whether the server is.
+        self.binding.handle_fabric_down();
+        self.note_unanswered();
+        match self.phase {
+            Phase::Disconnected { .. } | Phase::AwaitingFabric | Phase::Closed => {}
+            Phase::AwaitingClosed => self.finish(CloseReason::Local),
+            _ => self.enter_disconnected(self.channel.config.reconnection.then_some(now)),
+        }
+    }
+
+    fn handle_message(&mut self, now: Instant, message: Message) {
         if self.is_closing() || self.subscribed == Subscribed::No {
             return;
         }
@@ -209,7 +238,7 @@ impl ClientSocket {
             Some(SocketCommand::Close) if control::is_for_another(&message.headers, self.epoch()) => {}
             Some(SocketCommand::Close) => {
                 self.channel.handle_close(now, &message);
-                let lost = self.phase == Phase::AwaitingAccept && self.resumes();
+                let lost = self.phase == Phase::AwaitingAccept && self.binding.is_held();
                 self.finish(if control::is_superseded(&message.headers) {
                     CloseReason::Superseded
                 } else if lost {
@@ -236,7 +265,7 @@ impl ClientSocket {
             // From a server that has accepted us and whose answer has not arrived. It may be gone before
             // that, and another one under its name begins anew: their messages must not be mixed. Nothing is
             // lost, since it is not acknowledged.
-            None if !self.was_ready && message.headers.seq.is_some() => {}
+            None if !self.binding.is_held() && message.headers.seq.is_some() => {}
             _ => {
                 if let Err(error) = self.channel.handle_message(now, message) {
                     self.close(CloseReason::Misbehaved(error));
@@ -246,24 +275,7 @@ impl ClientSocket {
         self.check_end(now);
     }
 
-    /// Accepts a bundle for this socket if it can take all of it. Returns whether; if not, its messages have
-    /// to be passed in one by one.
-    pub fn try_accept_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
-        let headers = Headers { attempt: bundle.attempt, ..Headers::default() };
-        let is_open = !self.is_closing()
-            && self.was_ready
-            && !self.channel.is_foreign(&headers)
-            && self.subscribed != Subscribed::No;
-        let takes = is_open
-            && bundle.first.is_some_and(|first| self.channel.try_accept_packed(now, first, &bundle.packed));
-        if takes {
-            self.check_end(now);
-        }
-        takes
-    }
-
-    /// Handles the reply to a request of this socket.
-    pub fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
+    fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
         let current = tag.number == self.asked;
         match (tag.kind, self.phase) {
             (TagKind::FindServer, Phase::AwaitingServer { .. }) if current => {
@@ -301,89 +313,39 @@ impl ClientSocket {
         self.check_end(now);
     }
 
-    /// Closes at once: tells the server, and does not wait.
-    pub fn close(&mut self, reason: CloseReason) {
+    fn close(&mut self, reason: CloseReason) {
         if self.phase != Phase::Closed {
             self.tell_closed();
             self.finish(reason);
         }
     }
 
-    /// Closes when everything written has been handled and the server has answered, or at the deadline.
-    pub fn end(&mut self, now: Instant, ticket: u32, deadline: Instant) {
-        if self.is_closed() {
-            self.channel.outputs.push_back(Output::Ended(ticket));
+    fn check_end(&mut self, now: Instant) {
+        if self.is_closed() || !self.channel.pending_close.is_requested() {
             return;
         }
-        self.pending_close.request(ticket, deadline);
-        self.check_end(now);
+        let nothing_left = self.phase != Phase::AwaitingClosed && self.channel.unacked() == 0;
+        if self.channel.pending_close.is_overdue(now) || (nothing_left && !self.channel.is_attached()) {
+            self.close(CloseReason::Local);
+        } else if nothing_left {
+            self.tell_closed();
+            self.enter(Phase::AwaitingClosed);
+        }
     }
 
-    /// Returns when `handle_timeout` is to be called.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let own = match self.phase {
-            Phase::Closed => return None,
+    fn own_deadline(&self) -> Option<Instant> {
+        match self.phase {
             Phase::Disconnected { retry_at } => retry_at.filter(|_| self.fabric),
             Phase::AwaitingServer { chooses_until } => chooses_until,
             _ => None,
-        };
-        [own, self.channel.poll_timeout(), self.pending_close.deadline()].into_iter().flatten().min()
+        }
     }
 
-    /// Handles the deadlines that have passed.
-    pub fn handle_timeout(&mut self, now: Instant) {
+    fn handle_own_deadline(&mut self, now: Instant) {
         match self.phase {
-            Phase::Closed => return,
             Phase::Disconnected { retry_at: Some(at) } if self.fabric && at <= now => self.begin(now),
             Phase::AwaitingServer { chooses_until: Some(at) } if at <= now => self.retry(now),
             _ => {}
         }
-        self.channel.handle_timeout(now);
-        if self.channel.is_stalled(now) {
-            self.close(CloseReason::SlowConsumer);
-        }
-        self.check_end(now);
-    }
-
-    /// Returns the next output.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.channel.outputs.pop_front()
-    }
-
-    /// Returns the queue of outputs.
-    pub fn outputs(&mut self) -> &mut VecDeque<Output> {
-        &mut self.channel.outputs
-    }
-
-    /// Returns whether nothing will come of it any more.
-    pub fn is_closed(&self) -> bool {
-        self.phase == Phase::Closed
-    }
-
-    fn id(&self) -> &str {
-        &self.mine.as_str()[self.id_at..]
-    }
-
-    /// Returns what the server listens on.
-    fn subject(&self) -> &str {
-        &self.mine.as_str()[..self.id_at - ".client.".len()]
-    }
-
-    fn is_closing(&self) -> bool {
-        matches!(self.phase, Phase::Closed | Phase::AwaitingClosed)
-    }
-
-    fn enter_disconnected(&mut self, retry_at: Option<Instant>) {
-        let was_disconnected = matches!(self.phase, Phase::Disconnected { .. } | Phase::AwaitingFabric);
-        self.phase = Phase::Disconnected { retry_at };
-        self.asked = 0;
-        self.channel.detach();
-        if !was_disconnected {
-            self.emit(SocketEvent::State(State::Disconnected));
-        }
-    }
-
-    fn emit(&mut self, event: SocketEvent) {
-        self.channel.outputs.push_back(Output::Event(event));
     }
 }

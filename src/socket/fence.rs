@@ -12,10 +12,10 @@ impl Channel {
     /// Returns whether a message of the channel is from, or for, another incarnation of this socket. Requests
     /// of applications bear no epoch.
     pub(super) fn is_foreign(&self, headers: &Headers) -> bool {
-        let is_internal = headers.command.is_some() || headers.reply.is_none();
+        let is_channels = headers.command.is_some() || headers.reply.is_none();
         match (self.config.epoch, headers.attempt) {
             (Some(own), Some(other)) => own != other,
-            (Some(_), None) => self.fenced && is_internal,
+            (Some(_), None) => self.fenced && is_channels,
             (None, _) => false,
         }
     }

@@ -28,6 +28,7 @@ mod receiver;
 mod retrying_request;
 mod sender;
 mod server_socket;
+mod socket_end;
 mod usage;
 mod window;
 
@@ -41,5 +42,6 @@ pub use output::{Output, RequestFailure, SocketEvent, State, Tag, TagKind};
 pub use receiver::{Outgoing, Receiver};
 pub use sender::{Data, Sender};
 pub use server_socket::ServerSocket;
+pub use socket_end::SocketEnd;
 pub use usage::SocketUsage;
 pub use window::Window;

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::retrying_request::RetryingRequest;
 use super::sender::MAX_IN_FLIGHT_BYTES;
 use super::{Data, PeerMisbehaved, Window};
+use crate::base::earliest;
 use crate::wire::{PackedMessages, Payload};
 
 /// A message of the receiver for the sender.
@@ -306,11 +307,6 @@ impl Receiver {
         self.is_lacking() && self.next == self.resend_from
     }
 
-    /// Returns whether anything ever came.
-    pub fn has_received(&self) -> bool {
-        self.highest > 0
-    }
-
     /// Returns whether the next message in line is known to exist and has not come.
     fn is_lacking(&self) -> bool {
         self.highest >= self.next && !self.out_of_order.contains_key(&self.next)
@@ -318,7 +314,7 @@ impl Receiver {
 
     /// Returns when `handle_timeout` is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.ack.retry_at, self.missing.retry_at].into_iter().flatten().min()
+        earliest([self.ack.retry_at, self.missing.retry_at])
     }
 
     /// Handles the end of a pause.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::config::Pause;
 use super::{PeerMisbehaved, SocketConfig, Window, WriteError};
+use crate::base::earliest;
 use crate::wire::{Item, Json, Messages, Payload};
 use queue::Queue;
 use resend_budget::ResendBudget;
@@ -228,7 +229,7 @@ impl Sender {
 
     /// Returns when `handle_timeout` is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.repeat_at, self.stalls_at].into_iter().flatten().min()
+        earliest([self.repeat_at, self.stalls_at])
     }
 
     /// Repeats the last message, since nothing was acknowledged for a while.

@@ -1,18 +1,14 @@
 //! The server's end of a socket: made by a listener, ready as long as the fabric is there.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::channel::PeerStatus;
-use super::pending_close::PendingClose;
 use super::{
-    Channel, CloseReason, CommandError, Output, SocketConfig, SocketEvent, SocketUsage, State, Tag,
-    WriteError, control,
+    Channel, CloseReason, CommandError, Output, SocketConfig, SocketEnd, SocketEvent, State, Tag, control,
 };
-use crate::base::FaultInjector;
 use crate::subject::Subject;
-use crate::wire::{Bundle, Headers, Json, Message, Messages, Payload, SocketCommand};
+use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 
 /// The server's end.
 #[derive(Debug)]
@@ -21,7 +17,6 @@ pub struct ServerSocket {
     client: Subject,
     channel: Channel,
     state: State,
-    pending_close: PendingClose,
 }
 
 impl ServerSocket {
@@ -30,7 +25,7 @@ impl ServerSocket {
         let mut channel = Channel::new(now, config.into());
         channel.fence();
         channel.attach(now, client.clone());
-        Self { client, channel, state: State::Ready, pending_close: PendingClose::default() }
+        Self { client, channel, state: State::Ready }
     }
 
     /// Returns the id that its client chose.
@@ -38,59 +33,65 @@ impl ServerSocket {
         self.client.last_token()
     }
 
-    /// Sets the source of injected faults.
-    pub fn set_faults(&mut self, faults: FaultInjector) {
-        self.channel.set_faults(faults);
-    }
-
-    /// Returns what it keeps in memory.
-    pub fn usage(&self) -> SocketUsage {
-        self.channel.usage()
-    }
-
-    /// Queues messages.
-    pub fn write(&mut self, now: Instant, batch: Messages, volatile: bool) -> Result<u64, WriteError> {
-        if self.state == State::Closed || self.pending_close.is_requested() {
-            return Err(WriteError::Closed);
-        }
-        self.channel.write(now, batch, volatile)
-    }
-
-    /// Notes that the application has handled `count` more messages.
-    pub fn consumed(&mut self, now: Instant, count: u64) {
+    /// Closes because a newer incarnation of the socket takes its place. The older client is told; the newer
+    /// one knows by the epoch that it is not meant.
+    pub fn supersede(&mut self) {
         if self.state != State::Closed {
-            self.channel.consumed(now, count);
+            self.say_close(control::superseded(self.epoch()));
+            self.finish(CloseReason::Superseded);
         }
     }
 
-    /// Sends a request of the application to the client.
-    pub fn request(&mut self, ticket: u32, deadline: Instant) {
-        match self.state {
-            State::Closed => self.channel.fail_request(ticket),
-            _ => self.channel.request(ticket, deadline),
-        }
+    fn say_close(&mut self, headers: Headers) {
+        let headers = Headers { command: Some(SocketCommand::Close), ..headers };
+        let message = Message { subject: self.client.clone(), payload: Payload::NIL, headers };
+        self.channel.outputs.push_back(Output::Publish(message));
     }
 
-    /// Handles the return of the fabric, with every subscription.
-    pub fn handle_fabric_up(&mut self, now: Instant) {
+    fn epoch(&self) -> Option<u64> {
+        self.channel.config.epoch
+    }
+
+    fn finish(&mut self, reason: CloseReason) {
+        self.state = State::Closed;
+        self.channel.finish(reason);
+    }
+}
+
+impl SocketEnd for ServerSocket {
+    fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    fn channel_mut(&mut self) -> &mut Channel {
+        &mut self.channel
+    }
+
+    fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    fn accepts_data(&self) -> bool {
+        true
+    }
+
+    fn handle_fabric_up(&mut self, now: Instant) {
         if self.state == State::Disconnected {
             self.state = State::Ready;
-            self.channel.outputs.push_back(Output::Event(SocketEvent::State(State::Ready)));
+            self.channel.emit(SocketEvent::State(State::Ready));
             self.channel.resume(now, self.client.clone());
         }
     }
 
-    /// Handles the loss of the fabric.
-    pub fn handle_fabric_down(&mut self) {
+    fn handle_fabric_down(&mut self, _now: Instant) {
         if self.state == State::Ready {
             self.state = State::Disconnected;
             self.channel.detach();
-            self.channel.outputs.push_back(Output::Event(SocketEvent::State(State::Disconnected)));
+            self.channel.emit(SocketEvent::State(State::Disconnected));
         }
     }
 
-    /// Handles a message for this socket.
-    pub fn handle_message(&mut self, now: Instant, message: Message) {
+    fn handle_message(&mut self, now: Instant, message: Message) {
         if self.state == State::Closed {
             return;
         }
@@ -127,21 +128,7 @@ impl ServerSocket {
         self.check_end(now);
     }
 
-    /// Accepts a bundle for this socket if it can take all of it. Returns whether; if not, its messages have
-    /// to be passed in one by one.
-    pub fn try_accept_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
-        let headers = Headers { attempt: bundle.attempt, ..Headers::default() };
-        let is_open = self.state != State::Closed && !self.channel.is_foreign(&headers);
-        let takes = is_open
-            && bundle.first.is_some_and(|first| self.channel.try_accept_packed(now, first, &bundle.packed));
-        if takes {
-            self.check_end(now);
-        }
-        takes
-    }
-
-    /// Handles the reply to a request of this socket.
-    pub fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
+    fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>) {
         if self.state == State::Closed {
             return;
         }
@@ -158,93 +145,19 @@ impl ServerSocket {
         self.check_end(now);
     }
 
-    /// Closes now, and tells the client.
-    pub fn close(&mut self, reason: CloseReason) {
+    fn close(&mut self, reason: CloseReason) {
         if self.state != State::Closed {
             self.say_close(self.channel.closing(None));
             self.finish(reason);
         }
     }
 
-    /// Closes because a newer incarnation of the socket takes its place. The older client is told; the newer
-    /// one knows by the epoch that it is not meant.
-    pub fn supersede(&mut self) {
-        if self.state != State::Closed {
-            self.say_close(control::superseded(self.epoch()));
-            self.finish(CloseReason::Superseded);
-        }
-    }
-
-    fn say_close(&mut self, headers: Headers) {
-        let headers = Headers { command: Some(SocketCommand::Close), ..headers };
-        let message = Message { subject: self.client.clone(), payload: Payload::NIL, headers };
-        self.channel.outputs.push_back(Output::Publish(message));
-    }
-
-    fn epoch(&self) -> Option<u64> {
-        self.channel.config.epoch
-    }
-
-    /// Closes when everything written has been handled, or at the deadline.
-    pub fn end(&mut self, now: Instant, ticket: u32, deadline: Instant) {
-        if self.state == State::Closed {
-            self.channel.outputs.push_back(Output::Ended(ticket));
-            return;
-        }
-        self.pending_close.request(ticket, deadline);
-        self.check_end(now);
-    }
-
-    /// Returns when `handle_timeout` is to be called.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.channel.poll_timeout(), self.pending_close.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
-            .filter(|_| self.state != State::Closed)
-    }
-
-    /// Handles the deadlines that have passed.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        if self.state != State::Closed {
-            self.channel.handle_timeout(now);
-            if self.channel.is_stalled(now) {
-                self.close(CloseReason::SlowConsumer);
-            }
-            self.check_end(now);
-        }
-    }
-
-    /// Returns the next output.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.channel.outputs.pop_front()
-    }
-
-    /// Returns the queue of outputs.
-    pub fn outputs(&mut self) -> &mut VecDeque<Output> {
-        &mut self.channel.outputs
-    }
-
-    /// Returns whether nothing will come of it any more.
-    pub fn is_closed(&self) -> bool {
-        self.state == State::Closed
-    }
-
     fn check_end(&mut self, now: Instant) {
-        if self.pending_close.is_overdue(now)
-            || (self.pending_close.is_requested() && self.channel.unacked() == 0)
+        if self.channel.pending_close.is_overdue(now)
+            || (self.channel.pending_close.is_requested() && self.channel.unacked() == 0)
         {
             self.close(CloseReason::Local);
         }
-    }
-
-    fn finish(&mut self, reason: CloseReason) {
-        self.state = State::Closed;
-        let undelivered = self.channel.take_undelivered();
-        self.channel.detach();
-        self.channel.fail_requests();
-        self.channel.outputs.push_back(Output::Event(SocketEvent::Closed { reason, undelivered }));
-        self.channel.outputs.extend(self.pending_close.take().into_iter().map(Output::Ended));
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use arbitrary::{Result, Unstructured};
 use bytes::Bytes;
 use selvedge::socket::{
-    ClientSocket, CommandError, Output, ServerSocket, SocketConfig, SocketEvent, State, Tag,
+    ClientSocket, CommandError, Output, ServerSocket, SocketConfig, SocketEnd, SocketEvent, State, Tag,
 };
 use selvedge::subject::Subject;
 use selvedge::wire::{Headers, Message, Messages, Payload, SocketCommand};
@@ -19,13 +19,13 @@ enum Either {
     Server(Box<ServerSocket>),
 }
 
-macro_rules! both {
-    ($either:expr, $socket:ident => $act:expr) => {
-        match &mut $either {
-            Either::Client($socket) => $act,
-            Either::Server($socket) => $act,
+impl Either {
+    fn end(&mut self) -> &mut dyn SocketEnd {
+        match self {
+            Self::Client(socket) => &mut **socket,
+            Self::Server(socket) => &mut **socket,
         }
-    };
+    }
 }
 
 /// What the fabric and the application have seen of it.
@@ -60,14 +60,14 @@ pub fn acks(data: &[u8]) {
             headers: Headers::default(),
             ..control(Payload::msgpack(Bytes::copy_from_slice(data)))
         };
-        both!(either, socket => socket.handle_reply(now, tag, Ok(answer)));
+        either.end().handle_reply(now, tag, Ok(answer));
     }
     // The bytes of this answer are the fuzzer's: what it says they carry is not to be held against the order.
-    while both!(either, socket => socket.poll_output()).is_some() {}
+    while either.end().poll_output().is_some() {}
     let message = control(Payload::msgpack(Bytes::copy_from_slice(data)));
-    both!(either, socket => socket.handle_message(now, message));
-    while both!(either, socket => socket.poll_output()).is_some() {}
-    check(&either);
+    either.end().handle_message(now, message);
+    while either.end().poll_output().is_some() {}
+    check(&mut either);
 }
 
 /// A whole life.
@@ -91,9 +91,9 @@ fn live(u: &mut Unstructured<'_>) -> Result<()> {
     while !u.is_empty() {
         step(u, &mut now, &mut socket, &mut watch)?;
         watch.drain(&mut socket);
-        check(&socket);
+        check(&mut socket);
     }
-    both!(socket, socket => socket.close(selvedge::socket::CloseReason::Local));
+    socket.end().close(selvedge::socket::CloseReason::Local);
     watch.drain(&mut socket);
     if let Either::Server(_) = socket {
         assert!(watch.closed);
@@ -105,7 +105,7 @@ fn step(u: &mut Unstructured<'_>, now: &mut Instant, socket: &mut Either, watch:
     match u.int_in_range(0..=15)? {
         0..=3 => {
             let message = messages::message(u)?;
-            both!(*socket, socket => socket.handle_message(*now, message));
+            socket.end().handle_message(*now, message);
         }
         4..=6 if !watch.tags.is_empty() => {
             let index = u.choose_index(watch.tags.len())?;
@@ -116,38 +116,38 @@ fn step(u: &mut Unstructured<'_>, now: &mut Instant, socket: &mut Either, watch:
                 2 => Ok(Message { payload: messages::resent(u)?, ..messages::message(u)? }),
                 _ => Ok(messages::message(u)?),
             };
-            both!(*socket, socket => socket.handle_reply(*now, tag, answer));
+            socket.end().handle_reply(*now, tag, answer);
         }
         7 | 8 => {
             let volatile = u.ratio(1, 4)?;
             for batch in messages::batches(u)? {
-                let _ = both!(*socket, socket => socket.write(*now, batch.clone(), volatile));
+                let _ = socket.end().write(*now, batch.clone(), volatile);
             }
         }
         9 => {
             let count = u64::from(u.arbitrary::<u8>()?);
-            both!(*socket, socket => socket.consumed(*now, count));
+            socket.end().consumed(*now, count);
         }
         10 => {
             let timeout = *now + messages::duration(u)?;
             if u.arbitrary()? {
-                both!(*socket, socket => socket.request(1, timeout));
+                socket.end().request(1, timeout);
             } else if u.ratio(1, 4)? {
-                both!(*socket, socket => socket.end(*now, 1, timeout));
+                socket.end().end(*now, 1, timeout);
             }
         }
         11 | 12 => {
             *now += messages::duration(u)?;
-            let due = both!(*socket, socket => socket.poll_timeout());
+            let due = socket.end().poll_timeout();
             if due.is_some_and(|at| at <= *now) {
-                both!(*socket, socket => socket.handle_timeout(*now));
+                socket.end().handle_timeout(*now);
             }
         }
         13 => {
             let bundle = messages::bundle(u)?;
-            if !both!(*socket, socket => socket.try_accept_bundle(*now, &bundle)) {
+            if !socket.end().try_accept_bundle(*now, &bundle) {
                 for message in bundle.messages() {
-                    both!(*socket, socket => socket.handle_message(*now, message));
+                    socket.end().handle_message(*now, message);
                 }
             }
         }
@@ -166,7 +166,7 @@ fn turn(u: &mut Unstructured<'_>, now: Instant, socket: &mut Either) -> Result<(
         (Either::Client(socket), 5) => socket.disconnect(),
         (Either::Client(socket), _) => socket.handle_subscribe_failed(now, None),
         (Either::Server(socket), 0..=3) => socket.handle_fabric_up(now),
-        (Either::Server(socket), _) => socket.handle_fabric_down(),
+        (Either::Server(socket), _) => socket.handle_fabric_down(now),
     }
     Ok(())
 }
@@ -179,7 +179,7 @@ impl Watch {
     /// Fetches what it wants, and holds it against the promise.
     fn drain(&mut self, either: &mut Either) {
         for index in 0.. {
-            let Some(output) = both!(*either, socket => socket.poll_output()) else { break };
+            let Some(output) = either.end().poll_output() else { break };
             assert!(index < 100_000, "it never ends");
             match output {
                 Output::Request { tag, .. } | Output::AwaitInterest { tag, .. } => self.tags.push(tag),
@@ -218,11 +218,8 @@ impl Watch {
     }
 }
 
-fn check(either: &Either) {
-    let usage = match either {
-        Either::Client(socket) => socket.usage(),
-        Either::Server(socket) => socket.usage(),
-    };
+fn check(either: &mut Either) {
+    let usage = either.end().usage();
     assert!(usage.unacked <= WINDOW && usage.out_of_order <= WINDOW + 1 && usage.outputs == 0, "{usage:?}");
 }
 

@@ -7,7 +7,7 @@ use super::super::{Command, Event, SocketRequest, Token};
 use super::{Dirty, Endpoint, ListenerEntry};
 use crate::base::{Code, Failure, Handle};
 use crate::client::ClientError;
-use crate::socket::{ClientSocket, Listener, SocketConfig};
+use crate::socket::{ClientSocket, Listener, SocketConfig, SocketEnd};
 use crate::subject::Subject;
 use crate::wire::{Bundle, Headers, Item, Message, Messages};
 

@@ -10,7 +10,8 @@ use super::{Endpoint, REPLY_TIMEOUT};
 use crate::base::Handle;
 use crate::client::{ClientError, Request, RequestKind};
 use crate::socket::{
-    CommandError, Data, ListenerAction, Output, ServerSocket, SocketConfig, SocketEvent, Tag, TagKind,
+    CommandError, Data, ListenerAction, Output, ServerSocket, SocketConfig, SocketEnd, SocketEvent, Tag,
+    TagKind,
 };
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Headers, Message, Payload};

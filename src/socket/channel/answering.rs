@@ -9,7 +9,7 @@ use crate::wire::{Headers, Json, Message, Payload};
 impl Channel {
     pub(super) fn emit_acked(&mut self) {
         let (messages, bytes) = (self.sender.acked(), self.sender.acked_bytes());
-        self.outputs.push_back(Output::Event(SocketEvent::Acked { messages, bytes }));
+        self.emit(SocketEvent::Acked { messages, bytes });
     }
 
     pub(super) fn handle_control(&mut self, now: Instant, message: &Message) -> Result<(), PeerMisbehaved> {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::socket::ServerSocket;
+use crate::socket::SocketEnd;
 
 /// The server's end of a socket that has written so many messages.
 fn server_with(now: Instant, written: u64) -> ServerSocket {

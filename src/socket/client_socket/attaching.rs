@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
-use super::super::{CloseReason, CommandError, Dialect, SocketEvent, State, TagKind, control};
+use super::super::{CloseReason, CommandError, Dialect, SocketEnd, SocketEvent, State, TagKind, control};
 use super::{ClientSocket, Output, Phase, Subscribed};
 use crate::base::{Entropy, SeededEntropy};
 use crate::subject::Subject;
@@ -16,7 +16,7 @@ impl ClientSocket {
             return;
         }
         match choice {
-            Some(id) if self.is_bound() && self.server.as_ref().is_some_and(|server| *server != id) => {
+            Some(id) if self.binding.is_bound() && self.binding.server() != Some(&id) => {
                 self.close(CloseReason::Moved);
             }
             Some(id) => self.found(now, id),
@@ -38,23 +38,21 @@ impl ClientSocket {
     /// Looks for a server and subscribes, both at once.
     pub(super) fn begin(&mut self, now: Instant) {
         if !self.fabric {
-            self.phase = Phase::AwaitingFabric;
-            return;
+            return self.enter(Phase::AwaitingFabric);
         }
-        self.emit(SocketEvent::State(State::Connecting));
+        self.channel.emit(SocketEvent::State(State::Connecting));
         if self.subscribed == Subscribed::No {
             self.subscribed = Subscribed::Asked;
             self.channel.outputs.push_back(Output::Subscribe(self.mine.clone()));
         }
         if self.channel.config.load_balancer {
-            self.phase = Phase::AwaitingServer {
-                chooses_until: Some(now + self.channel.config.load_balancer_timeout),
-            };
-            self.emit(SocketEvent::ChooseServer);
-        } else if let Some(server) = self.server.clone().filter(|_| self.is_bound()) {
-            self.found(now, server);
+            let chooses_until = Some(now + self.channel.config.load_balancer_timeout);
+            self.enter(Phase::AwaitingServer { chooses_until });
+            self.channel.emit(SocketEvent::ChooseServer);
+        } else if self.binding.is_bound() {
+            self.ask_when_subscribed(now);
         } else {
-            self.phase = Phase::AwaitingServer { chooses_until: None };
+            self.enter(Phase::AwaitingServer { chooses_until: None });
             self.ask_for(
                 TagKind::FindServer,
                 format!("{}.server.status", self.subject()),
@@ -85,18 +83,22 @@ impl ClientSocket {
     }
 
     pub(super) fn found(&mut self, now: Instant, server: String) {
-        self.server = Some(server);
+        self.binding.choose(server);
+        self.ask_when_subscribed(now);
+    }
+
+    fn ask_when_subscribed(&mut self, now: Instant) {
         if self.subscribed == Subscribed::Yes {
             self.ask_to_attach(now);
         } else {
-            self.phase = Phase::AwaitingSubscription;
+            self.enter(Phase::AwaitingSubscription);
         }
     }
 
     pub(super) fn ask_to_attach(&mut self, now: Instant) {
-        self.phase = Phase::AwaitingAccept;
+        self.enter(Phase::AwaitingAccept);
         self.attempt += 1;
-        let json = serde_json::json!({ "id": self.id(), (control::RESUME): self.resumes() });
+        let json = serde_json::json!({ "id": self.id(), (control::RESUME): self.binding.is_held() });
         let json = control::with_epoch(json, self.epoch());
         let attempt = (self.channel.config.dialect != Dialect::Classic).then_some(self.attempt);
         let headers = Headers {
@@ -107,7 +109,7 @@ impl ClientSocket {
         };
         match self.server_subject() {
             Some(server) => {
-                // The last attempt ends when the patience does.
+                // The last attempt ends when the resume time does.
                 let left = self.remaining_resume_time(now).map(|left| left.max(MIN_ATTEMPT));
                 let timeout = self.channel.config.command_timeout;
                 let timeout = left.map_or(timeout, |left| left.min(timeout));
@@ -115,7 +117,7 @@ impl ClientSocket {
             }
             // A server (or a load balancer) gave an id that is no token.
             None => {
-                self.server = None;
+                self.binding.forget();
                 self.retry(now);
             }
         }
@@ -131,11 +133,10 @@ impl ClientSocket {
             return;
         }
         let Some(server) = self.server_subject() else { return };
-        self.phase = Phase::Ready;
-        self.was_ready = true;
-        self.missing_since = None;
+        self.enter(Phase::Ready);
+        self.binding.handle_attached();
         self.pause.reset();
-        self.emit(SocketEvent::State(State::Ready));
+        self.channel.emit(SocketEvent::State(State::Ready));
         if epoch.is_some() {
             self.channel.fence();
         }
@@ -145,15 +146,14 @@ impl ClientSocket {
     /// Handles that the socket's server is not on the fabric. It may return, so it gets some time.
     pub(super) fn handle_no_server(&mut self, now: Instant, error: CommandError) {
         if error != CommandError::NoSubscribers {
-            self.may_be_accepted = true;
-            self.missing_since = None;
+            self.binding.handle_unanswered();
             return self.retry(now);
         }
-        if !self.is_bound() {
-            self.server = None;
+        if !self.binding.is_bound() {
+            self.binding.forget();
             return self.retry(now);
         }
-        self.missing_since.get_or_insert(now);
+        self.binding.handle_missing(now);
         if self.remaining_resume_time(now).is_some_and(|left| left.is_zero()) {
             self.finish(CloseReason::Lost("its server is not on the fabric any more"));
         } else {
@@ -165,7 +165,7 @@ impl ClientSocket {
     /// other, so that their programs do not all react at once.
     fn remaining_resume_time(&self, now: Instant) -> Option<Duration> {
         let config = &self.channel.config;
-        let waited = now.saturating_duration_since(self.missing_since?) + config.command_timeout;
+        let waited = now.saturating_duration_since(self.binding.missing_since()?) + config.command_timeout;
         let limit = config.resume_timeout.mul_f64(1.0 + RESUME_SPREAD * self.jitter());
         Some(limit.saturating_sub(waited))
     }
@@ -177,19 +177,8 @@ impl ClientSocket {
         SeededEntropy::new(hasher.finish()).fraction()
     }
 
-    /// Returns whether its server holds this socket, or may: a second one would write to the same subject,
-    /// and nothing tells them apart.
-    pub(super) fn is_bound(&self) -> bool {
-        self.may_be_accepted || self.resumes()
-    }
-
-    /// Returns whether its server has, or had, this socket: not even that one can take it up from the start.
-    pub(super) fn resumes(&self) -> bool {
-        self.was_ready || self.channel.has_received()
-    }
-
     pub(super) fn server_subject(&self) -> Option<Subject> {
-        let server = self.server.as_ref().filter(|id| !id.contains('.'))?;
+        let server = self.binding.server().filter(|id| !id.contains('.'))?;
         Subject::parse(&format!("{}.server.{server}.{}", self.subject(), self.id())).ok()
     }
 }

@@ -1,0 +1,147 @@
+//! Either end of a socket, behind one set of methods: what both ends do alike is written here, once.
+
+use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::time::Instant;
+
+use super::{Channel, CloseReason, CommandError, Output, SocketUsage, Tag, WriteError};
+use crate::base::{FaultInjector, earliest};
+use crate::wire::{Bundle, Headers, Message, Messages};
+
+/// A [`ClientSocket`](super::ClientSocket) or a [`ServerSocket`](super::ServerSocket).
+///
+/// Drain [`SocketEnd::poll_output`] after every call, and call [`SocketEnd::handle_timeout`] at
+/// [`SocketEnd::poll_timeout`].
+pub trait SocketEnd: Debug + Send {
+    /// Returns the part that both ends have.
+    fn channel(&self) -> &Channel;
+
+    /// Returns the part that both ends have, to change it.
+    fn channel_mut(&mut self) -> &mut Channel;
+
+    /// Returns whether nothing will come of it any more.
+    fn is_closed(&self) -> bool;
+
+    /// Returns whether it is closed, or has told its peer that it closes.
+    fn is_closing(&self) -> bool {
+        self.is_closed()
+    }
+
+    /// Returns whether data of this incarnation may be accepted now.
+    fn accepts_data(&self) -> bool;
+
+    /// Handles a message for this socket.
+    fn handle_message(&mut self, now: Instant, message: Message);
+
+    /// Handles the reply to a request of this socket.
+    fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>);
+
+    /// Handles the return of the fabric, with every subscription.
+    fn handle_fabric_up(&mut self, now: Instant);
+
+    /// Handles the loss of the fabric.
+    fn handle_fabric_down(&mut self, now: Instant);
+
+    /// Closes at once: tells the peer, and does not wait.
+    fn close(&mut self, reason: CloseReason);
+
+    /// Closes if an orderly end was requested and is due.
+    fn check_end(&mut self, now: Instant);
+
+    /// Returns the deadline of this end beside those of its channel.
+    fn own_deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Handles that deadline, if it has passed.
+    fn handle_own_deadline(&mut self, _now: Instant) {}
+
+    /// Sets the source of injected faults.
+    fn set_faults(&mut self, faults: FaultInjector) {
+        self.channel_mut().set_faults(faults);
+    }
+
+    /// Returns what it keeps in memory.
+    fn usage(&self) -> SocketUsage {
+        self.channel().usage()
+    }
+
+    /// Queues messages.
+    fn write(&mut self, now: Instant, batch: Messages, volatile: bool) -> Result<u64, WriteError> {
+        if self.is_closing() || self.channel().pending_close.is_requested() {
+            return Err(WriteError::Closed);
+        }
+        self.channel_mut().write(now, batch, volatile)
+    }
+
+    /// Notes that the application has handled `count` more messages.
+    fn consumed(&mut self, now: Instant, count: u64) {
+        if !self.is_closed() {
+            self.channel_mut().consumed(now, count);
+        }
+    }
+
+    /// Sends a request of the application to the peer.
+    fn request(&mut self, ticket: u32, deadline: Instant) {
+        if self.is_closing() {
+            self.channel_mut().fail_request(ticket);
+        } else {
+            self.channel_mut().request(ticket, deadline);
+        }
+    }
+
+    /// Accepts a bundle for this socket if it can take all of it. Returns whether; if not, its messages have
+    /// to be passed in one by one.
+    fn try_accept_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
+        let headers = Headers { attempt: bundle.attempt, ..Headers::default() };
+        let accepts = !self.is_closing() && self.accepts_data() && !self.channel().is_foreign(&headers);
+        let Some(first) = bundle.first.filter(|_| accepts) else { return false };
+        let accepted = self.channel_mut().try_accept_packed(now, first, &bundle.packed);
+        if accepted {
+            self.check_end(now);
+        }
+        accepted
+    }
+
+    /// Closes when everything written has been handled, or at the deadline.
+    fn end(&mut self, now: Instant, ticket: u32, deadline: Instant) {
+        if self.is_closed() {
+            self.channel_mut().outputs.push_back(Output::Ended(ticket));
+            return;
+        }
+        self.channel_mut().pending_close.request(ticket, deadline);
+        self.check_end(now);
+    }
+
+    /// Returns when `handle_timeout` is to be called.
+    fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_closed() {
+            return None;
+        }
+        let channel = self.channel();
+        earliest([self.own_deadline(), channel.poll_timeout(), channel.pending_close.deadline()])
+    }
+
+    /// Handles the deadlines that have passed.
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.is_closed() {
+            return;
+        }
+        self.handle_own_deadline(now);
+        self.channel_mut().handle_timeout(now);
+        if self.channel().is_stalled(now) {
+            self.close(CloseReason::SlowConsumer);
+        }
+        self.check_end(now);
+    }
+
+    /// Returns the next output.
+    fn poll_output(&mut self) -> Option<Output> {
+        self.channel_mut().outputs.pop_front()
+    }
+
+    /// Returns the queue of outputs.
+    fn outputs(&mut self) -> &mut VecDeque<Output> {
+        &mut self.channel_mut().outputs
+    }
+}
