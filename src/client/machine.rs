@@ -1,29 +1,22 @@
 //! The fabric client: joins the session, the subscriptions and the open requests.
 
-mod accounting;
-mod asking;
-mod listing;
-mod sending;
-mod syncing;
-
-pub use accounting::ClientUsage;
-
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use foldhash::fast::RandomState;
-
-use sending::Confirm;
-
-use super::outbound::Outbound;
-use super::requests::{PendingRequest, PendingRequests, RequestId};
+use super::acks::Awaited;
+use super::inbox::Inbox;
+use super::outbound::{Confirm, Outbound};
+use super::outputs::Outputs;
+use super::requests::{PendingRequest, RequestId, Requests};
 use super::session::{Phase, Session};
-use super::subscriptions::{Added, Subscriptions};
-use super::{ClientConfig, ClientError, ClientEvent, Request, SessionState};
-use crate::base::Entropy;
+use super::subscriptions::{Link, Subscriptions};
+use super::{ClientConfig, ClientError, ClientEvent, ClientUsage, Request, SessionState};
+use crate::base::{Entropy, FaultInjector, FaultPoint, earliest};
 use crate::subject::Pattern;
-use crate::wire::{AckId, Bundle, ClientOp, Message, MessageId, Reassembly, Reply, ServerOp, Subscription};
+use crate::wire::message::chunk::PARTIAL_LIFETIME;
+use crate::wire::{
+    AckId, Bundle, ClientOp, Info, Message, OpError, Publication, Reassembly, Reply, ServerOp, Subscription,
+};
 
 /// One client. Drain `poll_op`, `poll_event`, `poll_dial` and `poll_drop` after every call, and call
 /// `handle_timeout` at `poll_timeout`.
@@ -31,71 +24,25 @@ pub struct Client<T> {
     config: ClientConfig,
     session: Session,
     subscriptions: Subscriptions<T>,
-    requests: PendingRequests<T>,
-    /// The acknowledgements awaited on this link.
-    acks: HashMap<AckId, Awaited, RandomState>,
-    next_ack: u64,
-    /// `<prefix>.<random>`: replies come to `<inbox>.<id>`.
-    inbox: String,
-    inbox_pattern: Pattern,
-    /// Joins chunked replies.
-    replies: Reassembly,
-    max_payload: usize,
-    /// Names messages of several chunks, with a number.
-    message_id: MessageId,
-    next_message: u64,
-    /// Subscriptions that the broker refused after a reconnect.
-    refused: Vec<Pattern>,
-    retry_at: Option<(Instant, Duration)>,
+    requests: Requests<T>,
+    out: Outputs<T>,
     /// When messages that have come in part are looked at: what is too old goes, even if nothing comes any
     /// more.
     prune_at: Option<Instant>,
-    ops: Outbound,
-    events: VecDeque<ClientEvent<T>>,
     entropy: Box<dyn Entropy>,
-}
-
-/// The purpose of an awaited acknowledgement.
-#[derive(Debug)]
-enum Awaited {
-    /// The count of a request.
-    Count(RequestId),
-    /// Whether there is interest in a request's subject.
-    Interest(RequestId),
-    /// A subscription made while the session was up.
-    Subscription(Pattern),
-    /// The inbox and everything else, after the sign-in.
-    Sync(Vec<Subscription>),
-    /// A list of the broker's.
-    List(RequestId),
-    /// The subscriptions that the broker lacked.
-    Repair(RequestId, Vec<Subscription>),
 }
 
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// Returns a client that does not dial before `connect`.
     pub fn new(config: ClientConfig, mut entropy: Box<dyn Entropy>) -> Self {
-        let message_id: MessageId = entropy.id().into();
-        let inbox = format!("{}.{}", config.inbox_prefix, entropy.id());
-        let inbox_pattern = Pattern::parse(&format!("{inbox}.*"))
-            .unwrap_or_else(|_| Pattern::parse("_INBOX.invalid.*").expect("a literal pattern is valid"));
+        let message_id = entropy.id().into();
+        let inbox = Inbox::new(&config.inbox_prefix, entropy.as_mut());
         Self {
             session: Session::new(config.reconnect.clone()),
             subscriptions: Subscriptions::new(),
-            requests: PendingRequests::new(),
-            acks: HashMap::default(),
-            next_ack: 0,
-            inbox,
-            inbox_pattern,
-            replies: Reassembly::default(),
-            max_payload: DEFAULT_MAX_PAYLOAD,
-            next_message: 0,
-            refused: Vec::new(),
-            retry_at: None,
+            requests: Requests::new(inbox),
+            out: Outputs::new(Outbound::new(message_id)),
             prune_at: None,
-            ops: Outbound::new(message_id.clone()),
-            message_id,
-            events: VecDeque::new(),
             entropy,
             config,
         }
@@ -103,7 +50,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 
     /// Returns where replies come to.
     pub fn inbox(&self) -> &str {
-        &self.inbox
+        self.requests.inbox.name()
     }
 
     /// Dials, and keeps dialling until `disconnect`.
@@ -122,14 +69,12 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub fn close(&mut self) {
         if self.session.phase() != Phase::Closed {
             self.session.close();
-            self.acks.clear();
-            self.replies = Reassembly::default();
+            self.out.acks.clear();
+            self.requests.inbox.replies = Reassembly::default();
             self.subscriptions.forget_parts();
             self.prune_at = None;
-            for id in self.requests.keys(|_| true) {
-                self.fail(id, ClientError::Closed);
-            }
-            self.events.push_back(ClientEvent::Session(SessionState::Closed));
+            self.requests.fail_where(&mut self.out, &ClientError::Closed, |_| true);
+            self.out.emit(ClientEvent::Session(SessionState::Closed));
         }
     }
 
@@ -146,28 +91,18 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// Subscribes for `token`. `Subscribed` or `Failed` follows.
     pub fn subscribe(&mut self, now: Instant, token: T, pattern: Pattern, queue: Option<Arc<str>>) {
         if self.is_closed() {
-            return self.events.push_back(ClientEvent::Failed(token, ClientError::Closed));
+            return self.out.emit(ClientEvent::Failed(token, ClientError::Closed));
         }
         let fresh = self.entropy.id().into();
-        match self.subscriptions.add(
-            token,
-            pattern.clone(),
-            queue,
-            fresh,
-            now + self.config.subscribe_timeout,
-        ) {
-            Ok(Added::Subscribe(subscription)) => self.send_subscribe(pattern, subscription),
-            Ok(Added::Pending) => {}
-            Ok(Added::Confirmed) => self.events.push_back(ClientEvent::Subscribed(token)),
-            Err(error) => self.events.push_back(ClientEvent::Failed(token, error)),
-        }
+        let waits_until = now + self.config.subscribe_timeout;
+        let mut link = Link { out: &mut self.out, is_signed_in: self.session.is_signed_in() };
+        self.subscriptions.subscribe(&mut link, token, pattern, queue, fresh, waits_until);
     }
 
     /// Ends the subscription of `token`, confirmed or not.
     pub fn unsubscribe(&mut self, token: T) {
-        if let Some(pattern) = self.subscriptions.remove(token) {
-            self.send_unsubscribe(&pattern);
-        }
+        let mut link = Link { out: &mut self.out, is_signed_in: self.session.is_signed_in() };
+        self.subscriptions.unsubscribe(&mut link, token);
     }
 
     /// Publishes without confirmation. Before the sign-in the message is dropped (Conat's rule). Returns
@@ -175,7 +110,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub fn publish(&mut self, message: Message) -> bool {
         let signed_in = self.session.is_signed_in();
         if signed_in {
-            self.send(message, Confirm::Never);
+            self.out.ops.send(message, Confirm::Never);
         }
         signed_in
     }
@@ -183,10 +118,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// Publishes messages in a row, if it is signed in. Returns whether.
     pub fn publish_bundle(&mut self, bundle: Bundle) -> bool {
         let signed_in = self.session.is_signed_in();
-        if signed_in && bundle.len() <= self.chunk_size() {
-            self.ops.publish_bundle(bundle);
-        } else if signed_in {
-            bundle.messages().for_each(|message| self.send(message, Confirm::Never));
+        if signed_in {
+            self.out.ops.publish_bundle(bundle);
         }
         signed_in
     }
@@ -195,40 +128,40 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// is one.
     pub fn request(&mut self, now: Instant, token: Option<T>, request: Request) {
         if self.is_closed() {
-            return self.events.extend(token.map(|token| ClientEvent::Failed(token, ClientError::Closed)));
+            return self
+                .out
+                .events
+                .extend(token.map(|token| ClientEvent::Failed(token, ClientError::Closed)));
         }
         match self.requests.open(now, token, request, self.config.max_waiting_bytes) {
-            Ok(id) if self.session.is_ready() => self.put(id),
+            Ok(id) if self.session.is_ready() => self.requests.send(&mut self.out, id),
             Ok(_) => {}
-            Err(error) => self.events.extend(token.map(|token| ClientEvent::Failed(token, error))),
+            Err(error) => self.out.events.extend(token.map(|token| ClientEvent::Failed(token, error))),
         }
     }
 
     /// Forgets these requests: nothing waits for their replies any more.
     pub fn cancel_where(&mut self, wanted: impl Fn(T) -> bool) {
-        for id in self.requests.keys(|pending| pending.token.is_some_and(&wanted)) {
-            self.close_request(id);
-        }
+        self.requests.cancel_where(&mut self.out, wanted);
     }
 
     /// Fails every open request whose token is `wanted`.
     pub fn fail_where(&mut self, error: &ClientError, wanted: impl Fn(T) -> bool) {
-        for id in self.requests.keys(|pending| pending.token.is_some_and(&wanted)) {
-            self.fail(id, error.clone());
-        }
+        let wanted = |pending: &PendingRequest<T>| pending.token.is_some_and(&wanted);
+        self.requests.fail_where(&mut self.out, error, wanted);
     }
 
     /// Takes the link that was asked for; `id` is the broker's name for it, if it has one.
     pub fn handle_link_up(&mut self, now: Instant, id: &str) {
         if self.session.handle_link_up(now) {
-            self.events.push_back(ClientEvent::Session(SessionState::Connected(id.to_owned())));
+            self.out.emit(ClientEvent::Session(SessionState::Connected(id.to_owned())));
         }
     }
 
     /// Handles the loss of the link, or a failed attempt to get one.
     pub fn handle_link_down(&mut self, now: Instant, reason: String) {
         if self.session.handle_link_down(now, self.entropy.as_mut()) {
-            self.ops.clear();
+            self.out.ops.clear();
             self.handle_loss(reason);
         }
     }
@@ -239,21 +172,22 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             return;
         }
         match op {
-            ServerOp::Deliver { pattern, publication } if pattern == self.inbox_pattern => {
+            ServerOp::Deliver { pattern, publication } if pattern == *self.requests.inbox.pattern() => {
                 publication.for_each_single(|single| {
                     self.expect_rest(now, &single);
-                    self.handle_reply(now, single);
+                    self.requests.handle_reply(now, &mut self.out, single);
                 });
             }
             ServerOp::Deliver { pattern, publication } if publication.bundled > 0 => {
                 let Some(bundle) = publication.bundle() else { return };
                 let members = self.subscriptions.members(&pattern).iter();
-                self.events
+                self.out
+                    .events
                     .extend(members.map(|&token| ClientEvent::Bundle { token, bundle: bundle.clone() }));
             }
             ServerOp::Deliver { pattern, publication } => {
                 self.expect_rest(now, &publication);
-                let events = &mut self.events;
+                let events = &mut self.out.events;
                 self.subscriptions.handle_chunk(now, &pattern, publication, |token, message| {
                     events.push_back(ClientEvent::Delivered { token, message });
                 });
@@ -264,45 +198,32 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 if kind == "sub" {
                     self.handle_revoked(now, &subject);
                 }
-                self.events.push_back(ClientEvent::Permission { message, subject, kind });
+                self.out.emit(ClientEvent::Permission { message, subject, kind });
             }
             ServerOp::Closing { code, message } => {
                 let message = message.chars().take(MAX_CLOSE_MESSAGE_CHARS).collect();
                 let why = ClientError::CutOff { code, message };
-                self.events.push_back(ClientEvent::Session(SessionState::Ending(why)));
+                self.out.emit(ClientEvent::Session(SessionState::Ending(why)));
             }
         }
     }
 
     /// Returns when `handle_timeout` is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let retry = self.retry_at.map(|(at, _)| at);
-        let all = [
+        earliest([
             self.session.poll_timeout(),
             self.requests.next_deadline(),
-            self.subscriptions.next_deadline(),
-            retry,
+            self.subscriptions.poll_timeout(),
             self.prune_at,
-        ];
-        all.into_iter().flatten().min()
+        ])
     }
 
     /// Handles the deadlines that have passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.session.handle_timeout(now);
-        while let Some(id) = self.requests.pop_due(now) {
-            self.handle_overdue(id);
-        }
-        while let Some((token, pattern, unwanted)) = self.subscriptions.pop_expired(now) {
-            if unwanted {
-                self.send_unsubscribe(&pattern);
-            }
-            let error = ClientError::Timeout { what: "subscribe", subject: pattern.to_string() };
-            self.events.push_back(ClientEvent::Failed(token, error));
-        }
-        if self.retry_at.is_some_and(|(at, _)| at <= now) {
-            self.retry_refused();
-        }
+        self.requests.handle_timeout(now, &mut self.out);
+        let mut link = Link { out: &mut self.out, is_signed_in: self.session.is_signed_in() };
+        self.subscriptions.handle_timeout(now, &mut link);
         if self.prune_at.is_some_and(|at| at <= now) {
             self.prune(now);
         }
@@ -310,12 +231,12 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 
     /// Returns the next operation for the broker.
     pub fn poll_op(&mut self) -> Option<ClientOp> {
-        self.ops.pop()
+        self.out.ops.pop()
     }
 
     /// Returns the next event.
     pub fn poll_event(&mut self) -> Option<ClientEvent<T>> {
-        self.events.pop_front()
+        self.out.events.pop_front()
     }
 
     /// Returns whether a link is wanted now.
@@ -333,56 +254,184 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.subscriptions.dropped()
     }
 
+    /// Returns what it keeps.
+    pub fn usage(&self) -> ClientUsage {
+        ClientUsage {
+            requests: self.requests.len(),
+            acks: self.out.acks.len(),
+            patterns: self.subscriptions.patterns().count(),
+            partial_bytes: self.partial_bytes(),
+            outputs: self.out.len(),
+        }
+    }
+
+    /// Returns what the broker should have of it while it is ready: the inbox, and each pattern once. Nothing
+    /// once it is closed.
+    pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        let all = std::iter::once(self.requests.inbox.pattern()).chain(self.subscriptions.patterns());
+        all.filter(|_| !self.is_closed())
+    }
+
+    /// Returns whether to do what is allowed but rare at this point: never outside of a simulation.
+    pub fn should_inject(&mut self, point: FaultPoint) -> bool {
+        self.entropy.should_inject(point)
+    }
+
+    /// Returns the fault points of a machine that this client is joined with.
+    pub fn fork_faults(&mut self) -> FaultInjector {
+        FaultInjector::fork(self.entropy.as_mut())
+    }
+
     fn handle_ack(&mut self, now: Instant, id: AckId, reply: Reply) {
-        match (self.acks.remove(&id), reply) {
-            (Some(Awaited::Count(id)), Reply::Published { count }) => self.handle_count(id, count),
-            (Some(Awaited::Interest(id)), Reply::Interest(there)) => self.handle_interest(id, there),
-            (Some(Awaited::List(id)), Reply::Strings(list)) => self.handle_list(id, list),
+        let Self { requests, subscriptions, out, .. } = self;
+        match (out.acks.take(id), reply) {
+            (Some(Awaited::Count(id)), Reply::Published { count }) => requests.handle_count(out, id, count),
+            (Some(Awaited::Interest(id)), Reply::Interest(there)) => requests.handle_interest(out, id, there),
+            (Some(Awaited::List(id)), Reply::Strings(list)) => {
+                if let Some(list) = requests.handle_list(out, id, list) {
+                    self.repair(id, &list);
+                }
+            }
             (Some(Awaited::Repair(id, missing)), Reply::Subscribed(statuses)) => {
-                self.handle_repair(now, id, &missing, statuses);
+                self.handle_statuses(now, &missing, statuses.into_iter().map(Result::err));
+                self.requests.finish_sync(&mut self.out, id);
             }
             (
                 Some(Awaited::Count(id) | Awaited::Interest(id) | Awaited::List(id) | Awaited::Repair(id, _)),
                 Reply::Error(error),
             ) => {
-                self.fail(id, ClientError::Refused(error));
+                requests.fail(out, id, ClientError::Refused(error));
             }
             (Some(Awaited::Subscription(pattern)), Reply::Subscribed(statuses)) => {
-                let status = statuses.into_iter().next().map_or(Ok(()), |status| status.map(drop));
-                self.handle_subscription(now, &pattern, status.err());
+                let status = statuses.into_iter().next();
+                subscriptions.handle_status(now, out, &pattern, status.and_then(Result::err));
             }
             (Some(Awaited::Subscription(pattern)), Reply::Error(error)) => {
-                self.handle_subscription(now, &pattern, Some(error));
+                subscriptions.handle_status(now, out, &pattern, Some(error));
             }
             (Some(Awaited::Sync(subscriptions)), reply) => self.handle_sync(now, &subscriptions, reply),
             _ => {}
         }
     }
 
-    fn await_ack(&mut self, awaited: Awaited) -> AckId {
-        let id = AckId(self.next_ack);
-        self.next_ack += 1;
-        self.acks.insert(id, awaited);
-        id
-    }
-
-    /// Takes a request out, as it stood. Its acknowledgement may never come: a request that was delivered has
-    /// none.
-    fn close_request(&mut self, id: RequestId) -> Option<Box<PendingRequest<T>>> {
-        let pending = self.requests.close(id)?;
-        if let Some(ack) = pending.ack {
-            self.acks.remove(&ack);
+    /// Signs in: subscribes to the inbox and to everything else.
+    fn handle_info(&mut self, info: Info) {
+        if !matches!(self.session.phase(), Phase::AwaitingInfo { .. }) {
+            return;
         }
-        Some(pending)
+        if let Err(error) = &info.user {
+            self.out.emit(ClientEvent::Session(SessionState::SignInFailed(error.message.clone())));
+            return self.session.drop_link();
+        }
+        self.session.handle_info();
+        self.out.ops.set_max_payload(info.max_payload);
+        self.out.ops.push(ClientOp::InfoReceived);
+        self.out.emit(ClientEvent::Session(SessionState::SignedIn(info)));
+        let inbox = self.requests.inbox.subscription(self.entropy.as_mut());
+        self.requests.inbox.replies = Reassembly::default();
+        let mut subscriptions = self.subscriptions.resubscribe();
+        subscriptions.insert(0, inbox);
+        self.out.push_awaiting(Awaited::Sync(subscriptions.clone()), |ack| ClientOp::Subscribe {
+            ack: Some(ack),
+            subscriptions,
+            list: true,
+        });
     }
 
-    fn fail(&mut self, id: RequestId, error: ClientError) {
-        let token = self.close_request(id).and_then(|pending| pending.token);
-        self.events.extend(token.map(|token| ClientEvent::Failed(token, error)));
+    /// Handles that everything is subscribed again, or will be tried again. Only now may requests leave.
+    fn handle_sync(&mut self, now: Instant, subscriptions: &[Subscription], reply: Reply) {
+        let statuses = if let Reply::Subscribed(statuses) = reply { statuses } else { Vec::new() };
+        match statuses.first() {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return self.handle_inbox_refused(error.clone()),
+            None => return self.session.drop_link(),
+        }
+        self.handle_statuses(now, &subscriptions[1..], statuses.into_iter().skip(1).map(Result::err));
+        if self.session.handle_synced(now) {
+            self.out.emit(ClientEvent::Session(SessionState::Ready));
+            self.requests.handle_ready(&mut self.out);
+        }
+    }
+
+    /// Fails whatever waited for the inbox, without which this connection is of no use. The sockets' own
+    /// commands are kept: the next connection may have the permission, and one that was missing for a moment
+    /// must not cost a session.
+    fn handle_inbox_refused(&mut self, error: OpError) {
+        let why = ClientError::InboxRefused { inbox: self.requests.inbox.pattern().to_string(), error };
+        self.requests.fail_where(&mut self.out, &why, PendingRequest::is_waiting_request);
+        self.out.emit(ClientEvent::Session(SessionState::Ending(why)));
+        self.session.drop_link();
+    }
+
+    fn handle_loss(&mut self, reason: String) {
+        self.requests.handle_loss(&mut self.out);
+        self.subscriptions.handle_loss();
+        self.out.emit(ClientEvent::Session(SessionState::Disconnected(reason)));
+    }
+
+    /// Handles that the broker no longer permits a subscription.
+    fn handle_revoked(&mut self, now: Instant, subject: &str) {
+        let Ok(pattern) = Pattern::parse(subject) else { return };
+        if pattern != *self.requests.inbox.pattern() {
+            self.subscriptions.handle_revoked(now, pattern);
+        } else if self.session.is_ready() {
+            // Without an inbox this connection is of no use.
+            self.session.drop_link();
+        }
+    }
+
+    /// Tells the broker what it lacks and what it has too much. What has changed here meanwhile is sent
+    /// anyway, and does no harm twice.
+    fn repair(&mut self, id: RequestId, list: &[String]) {
+        let inbox = &self.requests.inbox;
+        let (mut missing, unwanted) = self.subscriptions.difference(list, inbox.pattern());
+        if !list.iter().any(|text| text == inbox.pattern().as_str()) {
+            missing.insert(0, inbox.subscription(self.entropy.as_mut()));
+        }
+        if !unwanted.is_empty() {
+            self.out.ops.push(ClientOp::Unsubscribe { ack: None, patterns: unwanted, list: true });
+        }
+        if missing.is_empty() {
+            return self.requests.finish_sync(&mut self.out, id);
+        }
+        self.out.push_awaiting(Awaited::Repair(id, missing.clone()), |ack| ClientOp::Subscribe {
+            ack: Some(ack),
+            subscriptions: missing,
+            list: true,
+        });
+    }
+
+    fn handle_statuses(
+        &mut self,
+        now: Instant,
+        subscriptions: &[Subscription],
+        errors: impl Iterator<Item = Option<OpError>>,
+    ) {
+        for (subscription, error) in subscriptions.iter().zip(errors) {
+            if let Ok(pattern) = Pattern::parse(&subscription.pattern) {
+                self.subscriptions.handle_status(now, &mut self.out, &pattern, error);
+            }
+        }
+    }
+
+    /// Notes an incomplete message, whose other chunks may never arrive.
+    fn expect_rest(&mut self, now: Instant, publication: &Publication) {
+        if !publication.done && self.prune_at.is_none() {
+            self.prune_at = Some(now + PARTIAL_LIFETIME);
+        }
+    }
+
+    /// Drops messages that have come in part and are too old.
+    fn prune(&mut self, now: Instant) {
+        self.requests.inbox.replies.drop_old(now);
+        self.subscriptions.prune(now);
+        self.prune_at = (self.partial_bytes() > 0).then(|| now + PARTIAL_LIFETIME);
+    }
+
+    fn partial_bytes(&self) -> usize {
+        self.subscriptions.partial_bytes() + self.requests.inbox.replies.bytes()
     }
 }
 
-/// Until the broker announces another.
-const DEFAULT_MAX_PAYLOAD: usize = 1_000_000;
 /// Characters of a broker's last words that are kept.
 const MAX_CLOSE_MESSAGE_CHARS: usize = 1000;

@@ -3,21 +3,27 @@
 //!
 //! Generic over `T`, the token by which its user knows a subscription or a request.
 
+mod acks;
 mod backoff;
 mod config;
 mod error;
 mod event;
+mod inbox;
 mod machine;
 mod outbound;
+mod outputs;
+mod request;
 mod requests;
 mod session;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use backoff::Backoff;
 pub use config::{ClientConfig, ReconnectConfig};
 pub use error::ClientError;
 pub use event::{ClientEvent, SessionState};
-pub use machine::{Client, ClientUsage};
-pub use requests::{ReplyLimits, Request, RequestKind};
+pub use machine::Client;
+pub use request::{ReplyLimits, Request, RequestKind};
+pub use usage::ClientUsage;

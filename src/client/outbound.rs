@@ -3,7 +3,9 @@
 
 use std::collections::VecDeque;
 
-use crate::wire::{AckId, Bundle, BundleBuilder, ClientOp, Message, MessageId, Publication, can_be_bundled};
+use crate::wire::{
+    AckId, Bundle, BundleBuilder, ClientOp, Message, MessageId, Payload, Publication, can_be_bundled, split,
+};
 
 /// Operations, oldest first.
 #[derive(Debug)]
@@ -13,6 +15,20 @@ pub(super) struct Outbound {
     open: Open,
     /// Shared by all messages of one chunk: there is nothing to join by it.
     message_id: MessageId,
+    /// Numbers the messages of several chunks.
+    next_message: u64,
+    /// Largest payload that the broker takes.
+    max_payload: usize,
+}
+
+/// When a publish is to be acknowledged.
+#[derive(Clone, Copy)]
+pub(super) enum Confirm {
+    Never,
+    /// With the count of those who got it.
+    Always(AckId),
+    /// When it had no receiver.
+    WhenUnheard(AckId),
 }
 
 #[derive(Debug)]
@@ -24,7 +40,13 @@ enum Open {
 
 impl Outbound {
     pub(super) fn new(message_id: MessageId) -> Self {
-        Self { ops: VecDeque::new(), open: Open::Nothing, message_id }
+        let (ops, open, max_payload) = (VecDeque::new(), Open::Nothing, DEFAULT_MAX_PAYLOAD);
+        Self { ops, open, message_id, next_message: 0, max_payload }
+    }
+
+    /// Sets the largest payload that the broker takes.
+    pub(super) fn set_max_payload(&mut self, bytes: usize) {
+        self.max_payload = bytes;
     }
 
     /// Appends an operation.
@@ -33,9 +55,42 @@ impl Outbound {
         self.ops.push_back(op);
     }
 
-    /// Appends a message of one chunk. Without an acknowledgement it may travel in a bundle of at most
-    /// `limit` bytes.
-    pub(super) fn publish(&mut self, message: Message, ack: Option<AckId>, limit: usize) {
+    /// Sends a message: one operation a chunk, of which the last has the headers and requests the
+    /// acknowledgement.
+    pub(super) fn send(&mut self, message: Message, confirm: Confirm) {
+        let Message { subject, payload: Payload { encoding, raw }, headers } = message;
+        let chunk_size = self.chunk_size();
+        if raw.len() <= chunk_size {
+            let (id, payload) = (self.message_id.clone(), Payload { encoding, raw });
+            let ack = match confirm {
+                Confirm::WhenUnheard(ack) => {
+                    let publication =
+                        Publication { subject, id, seq: 0, done: true, bundled: 0, payload, headers };
+                    return self.push(ClientOp::Request { ack, publication });
+                }
+                Confirm::Always(ack) => Some(ack),
+                Confirm::Never => None,
+            };
+            return self.publish(Message { subject, payload, headers }, ack);
+        }
+        self.next_message += 1;
+        let id: MessageId = format!("{}{}", self.message_id, self.next_message).into();
+        for (seq, done, piece) in split(raw, chunk_size) {
+            let payload = Payload { encoding, raw: piece };
+            let headers = if done { headers.clone() } else { Default::default() };
+            let (subject, id) = (subject.clone(), id.clone());
+            let publication = Publication { subject, id, seq, done, bundled: 0, payload, headers };
+            self.push(match confirm {
+                Confirm::WhenUnheard(ack) if done => ClientOp::Request { ack, publication },
+                Confirm::Always(ack) if done => ClientOp::Publish { ack: Some(ack), publication },
+                _ => ClientOp::Publish { ack: None, publication },
+            });
+        }
+    }
+
+    /// Appends a message of one chunk. Without an acknowledgement it may travel in a bundle that the broker takes.
+    fn publish(&mut self, message: Message, ack: Option<AckId>) {
+        let limit = self.chunk_size();
         if ack.is_some() || !can_be_bundled(&message) {
             let publication = self.single(message);
             return self.push(ClientOp::Publish { ack, publication });
@@ -54,8 +109,11 @@ impl Outbound {
         self.open = Open::One(message);
     }
 
-    /// Appends messages in a row.
+    /// Appends messages in a row, one by one if the broker does not take them together.
     pub(super) fn publish_bundle(&mut self, bundle: Bundle) {
+        if bundle.len() > self.chunk_size() {
+            return bundle.messages().for_each(|message| self.send(message, Confirm::Never));
+        }
         let publication = Publication::of_bundle(bundle, self.message_id.clone());
         self.push(ClientOp::Publish { ack: None, publication });
     }
@@ -79,6 +137,10 @@ impl Outbound {
         self.open = Open::Nothing;
     }
 
+    fn chunk_size(&self) -> usize {
+        self.max_payload.saturating_sub(CHUNK_MARGIN).max(MIN_CHUNK_BYTES)
+    }
+
     fn close(&mut self) {
         let publication = match std::mem::replace(&mut self.open, Open::Nothing) {
             Open::Nothing => return,
@@ -93,6 +155,13 @@ impl Outbound {
         Publication { subject, id: self.message_id.clone(), seq: 0, done: true, bundled: 0, payload, headers }
     }
 }
+
+/// Largest payload until the broker announces another.
+const DEFAULT_MAX_PAYLOAD: usize = 1_000_000;
+/// Bytes by which a chunk stays below the largest payload, for headers and framing (conat.md section 2).
+const CHUNK_MARGIN: usize = 100_000;
+/// Smallest chunk size, however small the largest payload.
+const MIN_CHUNK_BYTES: usize = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -122,7 +191,7 @@ mod tests {
     fn messages_in_a_row_on_one_subject_are_bundled_and_the_order_stays() {
         let mut outbound = Outbound::new("1".into());
         let mut publish = |subject: &str, seq, ack: Option<u64>| {
-            outbound.publish(message(subject, seq), ack.map(AckId), usize::MAX);
+            outbound.publish(message(subject, seq), ack.map(AckId));
         };
         for seq in 1..=3 {
             publish("a", Some(seq), None);
@@ -134,10 +203,10 @@ mod tests {
         publish("a", Some(4), None);
         publish("a", Some(4), None);
         outbound.push(ClientOp::InfoReceived);
-        outbound.publish(message("a", Some(5)), None, usize::MAX);
+        outbound.publish(message("a", Some(5)), None);
         let all = ["a × 3", "b × 1", "b × 1 ack 7", "b × 2", "a × 1", "a × 1", "InfoReceived", "a × 1"];
         assert_eq!(popped(&mut outbound), all);
-        outbound.publish(message("a", None), None, usize::MAX);
+        outbound.publish(message("a", None), None);
         outbound.clear();
         assert!(popped(&mut outbound).is_empty());
     }
@@ -145,10 +214,13 @@ mod tests {
     #[test]
     fn a_bundle_stays_within_what_the_broker_takes() {
         let mut outbound = Outbound::new("1".into());
-        for _ in 0..100 {
-            outbound.publish(message("a", None), None, 90);
+        // The smallest chunk holds some of these.
+        outbound.set_max_payload(0);
+        for _ in 0..200 {
+            let payload = Payload::msgpack("x".repeat(20));
+            outbound.publish(Message { payload, ..message("a", None) }, None);
         }
         let counts = popped(&mut outbound);
-        assert!(counts.iter().all(|shown| shown != "a × 1" && shown != "a × 100"), "{counts:?}");
+        assert!(counts.iter().all(|shown| shown != "a × 1" && shown != "a × 200"), "{counts:?}");
     }
 }

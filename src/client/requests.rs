@@ -1,76 +1,15 @@
-//! Requests to the fabric: confirmed publishes, requests for replies, waits for interest.
+//! The open requests of a client: sent, counted by the broker, and replied to.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::ClientError;
+use super::acks::Awaited;
+use super::inbox::Inbox;
+use super::outbound::Confirm;
+use super::outputs::Outputs;
+use super::{ClientError, ClientEvent, Request, RequestKind};
 use crate::base::Deadlines;
-use crate::wire::{AckId, Message, Payload};
-
-/// One request.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Request {
-    /// Its kind.
-    pub kind: RequestKind,
-    /// The message to publish. For a wait for interest only its subject counts, for a list nothing.
-    pub message: Message,
-    /// The time to wait in all.
-    pub timeout: Duration,
-    /// When there are no subscribers, wait until there are, and send it once more.
-    pub wait_for_interest: bool,
-}
-
-/// The kind of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestKind {
-    /// To know how many got it.
-    Publish,
-    /// One answer.
-    Request,
-    /// The answer itself; that it left is confirmation enough, so the broker is not asked for any.
-    Command,
-    /// Several replies, within these limits.
-    RequestMany(ReplyLimits),
-    /// Whether there are subscribers.
-    Interest,
-    /// The addresses of the fabric's servers.
-    Cluster,
-    /// That the broker has the subscriptions that this client has, no more and no fewer.
-    Sync,
-}
-
-/// Limits of a request for many replies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReplyLimits {
-    /// It ends after so many.
-    pub max_messages: Option<u32>,
-    /// It ends after so long without one; `None`: at its timeout.
-    pub max_wait: Option<Duration>,
-}
-
-impl RequestKind {
-    /// Returns its name in error texts.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Publish => "publish",
-            Self::Request | Self::Command => "request",
-            Self::RequestMany(_) => "requestMany",
-            Self::Interest => "waitForInterest",
-            Self::Cluster => "cluster",
-            Self::Sync => "syncSubscriptions",
-        }
-    }
-
-    pub(super) fn wants_reply(self) -> bool {
-        matches!(self, Self::Request | Self::Command | Self::RequestMany(_))
-    }
-
-    /// Returns whether the broker replies with a list. Asked again when the connection is lost: nothing is
-    /// done twice by it.
-    pub(super) fn wants_list(self) -> bool {
-        matches!(self, Self::Cluster | Self::Sync)
-    }
-}
+use crate::wire::{AckId, ClientOp, Message, Payload, Publication};
 
 /// Names a request on this client; part of the subject that its answer comes to.
 pub(super) type RequestId = u64;
@@ -104,6 +43,11 @@ pub(super) enum Step {
 }
 
 impl<T> PendingRequest<T> {
+    /// Returns whether it waits for the connection on behalf of the application, not of a socket.
+    pub(super) fn is_waiting_request(&self) -> bool {
+        self.step == Step::AwaitingConnection && self.request.kind != RequestKind::Command
+    }
+
     /// Returns the message to send, and keeps a copy only if it may have to be sent again.
     pub(super) fn take_message(&mut self) -> Message {
         let message = &mut self.request.message;
@@ -123,17 +67,18 @@ impl<T> PendingRequest<T> {
 
 /// All requests that are open.
 #[derive(Debug)]
-pub(super) struct PendingRequests<T> {
+pub(super) struct Requests<T> {
     /// Boxed, because a tree moves what it holds.
     open: BTreeMap<RequestId, Box<PendingRequest<T>>>,
     deadlines: Deadlines<RequestId>,
+    pub(super) inbox: Inbox,
     next: RequestId,
     waiting_bytes: usize,
 }
 
-impl<T: Copy> PendingRequests<T> {
-    pub(super) fn new() -> Self {
-        Self { open: BTreeMap::new(), deadlines: Deadlines::new(), next: 1, waiting_bytes: 0 }
+impl<T: Copy> Requests<T> {
+    pub(super) fn new(inbox: Inbox) -> Self {
+        Self { open: BTreeMap::new(), deadlines: Deadlines::new(), inbox, next: 1, waiting_bytes: 0 }
     }
 
     /// Opens a request. It waits for the connection until it is taken up.
@@ -160,16 +105,16 @@ impl<T: Copy> PendingRequests<T> {
         Ok(id)
     }
 
-    pub(super) fn get(&self, id: RequestId) -> Option<&PendingRequest<T>> {
+    fn get(&self, id: RequestId) -> Option<&PendingRequest<T>> {
         self.open.get(&id).map(|pending| &**pending)
     }
 
-    pub(super) fn get_mut(&mut self, id: RequestId) -> Option<&mut PendingRequest<T>> {
+    fn get_mut(&mut self, id: RequestId) -> Option<&mut PendingRequest<T>> {
         self.open.get_mut(&id).map(|pending| &mut **pending)
     }
 
     /// Moves a request to its next step.
-    pub(super) fn advance(&mut self, id: RequestId, step: Step) {
+    fn advance(&mut self, id: RequestId, step: Step) {
         if let Some(pending) = self.open.get_mut(&id) {
             self.waiting_bytes -= pending.waiting_bytes();
             pending.step = step;
@@ -177,29 +122,231 @@ impl<T: Copy> PendingRequests<T> {
     }
 
     /// Moves the deadline: a request for many replies has got one.
-    pub(super) fn postpone(&mut self, id: RequestId, at: Instant) {
+    fn postpone(&mut self, id: RequestId, at: Instant) {
         self.deadlines.set(id, Some(at));
     }
 
-    /// Takes it out, as it stood.
-    pub(super) fn close(&mut self, id: RequestId) -> Option<Box<PendingRequest<T>>> {
+    /// Returns how many are open.
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Takes a request out, as it stood. Its acknowledgement may never come: a request that was delivered has
+    /// none.
+    fn take(&mut self, out: &mut Outputs<T>, id: RequestId) -> Option<Box<PendingRequest<T>>> {
         let pending = self.open.remove(&id)?;
         self.waiting_bytes -= pending.waiting_bytes();
         self.deadlines.set(id, None);
+        if let Some(ack) = pending.ack {
+            out.acks.take(ack);
+        }
         Some(pending)
     }
 
-    /// Returns the ids, oldest first.
-    pub(super) fn keys(&self, wanted: impl Fn(&PendingRequest<T>) -> bool) -> Vec<RequestId> {
-        self.open.iter().filter(|(_, pending)| wanted(pending)).map(|(id, _)| *id).collect()
+    /// Fails a request.
+    pub(super) fn fail(&mut self, out: &mut Outputs<T>, id: RequestId, error: ClientError) {
+        let token = self.take(out, id).and_then(|pending| pending.token);
+        out.events.extend(token.map(|token| ClientEvent::Failed(token, error)));
     }
 
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<RequestId> {
-        self.deadlines.pop_due(now)
+    /// Forgets the requests whose token is `wanted`: nothing waits for their replies any more.
+    pub(super) fn cancel_where(&mut self, out: &mut Outputs<T>, wanted: impl Fn(T) -> bool) {
+        for id in self.ids(|pending| pending.token.is_some_and(&wanted)) {
+            self.take(out, id);
+        }
+    }
+
+    /// Fails the requests that are `wanted`.
+    pub(super) fn fail_where(
+        &mut self,
+        out: &mut Outputs<T>,
+        error: &ClientError,
+        wanted: impl Fn(&PendingRequest<T>) -> bool,
+    ) {
+        for id in self.ids(wanted) {
+            self.fail(out, id, error.clone());
+        }
+    }
+
+    /// Sends what waited for the connection. Only now do replies find the inbox.
+    pub(super) fn handle_ready(&mut self, out: &mut Outputs<T>) {
+        // These were counted 0 before the loss; what they wait for has not changed. First, since `send` makes
+        // more of them.
+        for id in self.ids(|pending| pending.step == Step::AwaitingInterest) {
+            self.await_interest(out, id);
+        }
+        let is_unsent = |step| matches!(step, Step::AwaitingConnection | Step::AwaitingList);
+        for id in self.ids(|pending| is_unsent(pending.step)) {
+            self.send(out, id);
+        }
+    }
+
+    /// Handles the loss of the link, whose acknowledgements cannot come any more.
+    pub(super) fn handle_loss(&mut self, out: &mut Outputs<T>) {
+        for id in out.acks.clear() {
+            // A request may have been received, and its reply finds the inbox; a confirmation cannot arrive
+            // any more.
+            let Some(pending) = self.get(id) else { continue };
+            if pending.request.kind.wants_reply() {
+                self.advance(id, Step::AwaitingReply);
+            } else {
+                let subject = pending.request.message.subject.to_string();
+                self.fail(out, id, ClientError::ConnectionLost { subject });
+            }
+        }
+    }
+
+    /// Fails the requests whose deadline has passed.
+    pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut Outputs<T>) {
+        while let Some(id) = self.deadlines.pop_due(now) {
+            self.handle_overdue(out, id);
+        }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.next()
+    }
+
+    pub(super) fn handle_count(&mut self, out: &mut Outputs<T>, id: RequestId, count: u64) {
+        let Some(PendingRequest { request, token, size, .. }) = self.get(id) else { return };
+        let (kind, subject) = (request.kind, request.message.subject.to_string());
+        if count == 0 && request.wait_for_interest {
+            if let Some(pending) = self.get_mut(id) {
+                pending.request.wait_for_interest = false;
+            }
+            return self.await_interest(out, id);
+        }
+        match kind {
+            RequestKind::Publish => {
+                let event = token.map(|token| ClientEvent::Published { token, bytes: *size, count });
+                out.events.extend(event);
+                self.take(out, id);
+            }
+            _ if count == 0 => self.fail(out, id, ClientError::NoSubscribers { what: kind.name(), subject }),
+            _ => self.advance(id, Step::AwaitingReply),
+        }
+    }
+
+    pub(super) fn handle_interest(&mut self, out: &mut Outputs<T>, id: RequestId, there: bool) {
+        let Some(PendingRequest { request, token, .. }) = self.get(id) else { return };
+        if request.kind == RequestKind::Interest && (there || request.timeout.is_zero()) {
+            out.events.extend(token.map(|token| ClientEvent::Interest(token, there)));
+            self.take(out, id);
+        } else if request.kind == RequestKind::Interest || (request.kind == RequestKind::Publish && !there) {
+            self.handle_overdue(out, id);
+        } else if there {
+            self.send(out, id);
+        } else {
+            self.handle_count(out, id, 0);
+        }
+    }
+
+    pub(super) fn handle_reply(&mut self, now: Instant, out: &mut Outputs<T>, publication: Publication) {
+        let Ok(id) = publication.subject.last_token().parse::<RequestId>() else { return };
+        let Some(message) = self.inbox.replies.handle_chunk(now, publication) else { return };
+        let Some(pending) = self.get_mut(id).filter(|pending| pending.request.kind.wants_reply()) else {
+            return;
+        };
+        pending.received += 1;
+        let (token, received) = (pending.token, pending.received);
+        let RequestKind::RequestMany(many) = pending.request.kind else {
+            self.take(out, id);
+            return out.events.extend(token.map(|token| ClientEvent::Reply { token, message }));
+        };
+        out.events.extend(token.map(|token| ClientEvent::Reply { token, message }));
+        if many.max_messages.is_some_and(|most| received >= most) {
+            self.take(out, id);
+            out.events.extend(token.map(ClientEvent::Ended));
+        } else if let Some(max_wait) = many.max_wait {
+            self.postpone(id, now + max_wait);
+        }
+    }
+
+    fn handle_overdue(&mut self, out: &mut Outputs<T>, id: RequestId) {
+        let Some(pending) = self.take(out, id) else { return };
+        let PendingRequest { token, request, step, .. } = *pending;
+        let Some(token) = token else { return };
+        let subject = request.message.subject.to_string();
+        let what = request.kind.name();
+        out.emit(match request.kind {
+            RequestKind::RequestMany(_) if step == Step::AwaitingReply => ClientEvent::Ended(token),
+            kind if step == Step::AwaitingInterest && kind.wants_reply() => {
+                ClientEvent::Failed(token, ClientError::NoSubscribers { what, subject })
+            }
+            _ => ClientEvent::Failed(token, ClientError::Timeout { what, subject }),
+        });
+    }
+
+    /// Sends a request to the broker.
+    pub(super) fn send(&mut self, out: &mut Outputs<T>, id: RequestId) {
+        let Some(pending) = self.get(id) else { return };
+        let kind = pending.request.kind;
+        if kind == RequestKind::Interest {
+            return self.await_interest(out, id);
+        }
+        if kind.wants_list() {
+            return self.send_list(out, id);
+        }
+        let is_confirmed = kind != RequestKind::Command || pending.request.wait_for_interest;
+        self.advance(id, if is_confirmed { Step::AwaitingCount } else { Step::AwaitingReply });
+        let ack = is_confirmed.then(|| out.acks.expect(Awaited::Count(id)));
+        let Some(pending) = self.get_mut(id) else { return };
+        pending.ack = ack;
+        let mut message = pending.take_message();
+        if kind.wants_reply() {
+            message.headers.reply = self.inbox.reply_subject(id);
+        }
+        let confirm = match ack {
+            None => Confirm::Never,
+            // The number of receivers does not matter, only whether there is one.
+            Some(ack) if kind == RequestKind::Request => Confirm::WhenUnheard(ack),
+            Some(ack) => Confirm::Always(ack),
+        };
+        out.ops.send(message, confirm);
+    }
+
+    fn await_interest(&mut self, out: &mut Outputs<T>, id: RequestId) {
+        let Some(pending) = self.get(id) else { return };
+        let (subject, timeout) = (pending.request.message.subject.as_str().into(), pending.request.timeout);
+        self.advance(id, Step::AwaitingInterest);
+        out.push_awaiting(Awaited::Interest(id), |ack| ClientOp::WaitForInterest { ack, subject, timeout });
+    }
+
+    fn send_list(&mut self, out: &mut Outputs<T>, id: RequestId) {
+        let Some(kind) = self.get(id).map(|pending| pending.request.kind) else { return };
+        self.advance(id, Step::AwaitingList);
+        out.push_awaiting(Awaited::List(id), |ack| match kind {
+            RequestKind::Cluster => ClientOp::Cluster { ack },
+            _ => ClientOp::Subscriptions { ack },
+        });
+    }
+
+    /// Takes a list of the broker. Returns it if it is the list of subscriptions, which is to be repaired; the
+    /// request stays open until [`Self::finish_sync`].
+    pub(super) fn handle_list(
+        &mut self,
+        out: &mut Outputs<T>,
+        id: RequestId,
+        list: Vec<String>,
+    ) -> Option<Vec<String>> {
+        let pending = self.get(id)?;
+        if pending.request.kind == RequestKind::Sync {
+            return Some(list);
+        }
+        out.events.extend(pending.token.map(|token| ClientEvent::Cluster(token, list)));
+        self.take(out, id);
+        None
+    }
+
+    /// Ends a request to repair the list of subscriptions.
+    pub(super) fn finish_sync(&mut self, out: &mut Outputs<T>, id: RequestId) {
+        let token = self.take(out, id).and_then(|pending| pending.token);
+        out.events.extend(token.map(ClientEvent::Synced));
+    }
+
+    /// Returns the ids, oldest first.
+    fn ids(&self, wanted: impl Fn(&PendingRequest<T>) -> bool) -> Vec<RequestId> {
+        self.open.iter().filter(|(_, pending)| wanted(pending)).map(|(id, _)| *id).collect()
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::ClientError;
-use crate::base::Deadlines;
+use super::acks::Awaited;
+use super::outputs::Outputs;
+use super::{ClientError, ClientEvent};
+use crate::base::{Deadlines, earliest};
 use crate::subject::Pattern;
-use crate::wire::{Message, Publication, Reassembly, Subscription};
+use crate::wire::{ClientOp, Message, OpError, Publication, Reassembly, Subscription};
 
 /// Patterns, each with one subscription at the broker and any number of members here.
 #[derive(Debug)]
@@ -16,6 +18,15 @@ pub(super) struct Subscriptions<T> {
     by_token: HashMap<T, Pattern>,
     /// Members that wait for the confirmation, and until when.
     waits: Deadlines<T>,
+    retries: Retries,
+}
+
+/// Patterns that the broker refused after a reconnect, or has revoked since: tried again, ever more rarely.
+#[derive(Debug, Default)]
+struct Retries {
+    refused: Vec<Pattern>,
+    /// When, and the pause before that.
+    next: Option<(Instant, Duration)>,
 }
 
 #[derive(Debug)]
@@ -28,7 +39,7 @@ struct Entry<T> {
 }
 
 /// The outcome of adding a member.
-pub(super) enum Added {
+enum Added {
     /// The broker does not know it yet.
     Subscribe(Subscription),
     /// The broker knows, and has not confirmed it yet.
@@ -39,11 +50,102 @@ pub(super) enum Added {
 
 impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
     pub(super) fn new() -> Self {
-        Self { by_pattern: HashMap::new(), by_token: HashMap::new(), waits: Deadlines::new() }
+        Self {
+            by_pattern: HashMap::new(),
+            by_token: HashMap::new(),
+            waits: Deadlines::new(),
+            retries: Retries::default(),
+        }
+    }
+
+    /// Subscribes for `token`, at the broker if it does not know the pattern; `fresh_queue` names the queue group
+    /// if the caller has no preference.
+    pub(super) fn subscribe(
+        &mut self,
+        link: &mut Link<'_, T>,
+        token: T,
+        pattern: Pattern,
+        queue: Option<Arc<str>>,
+        fresh_queue: Arc<str>,
+        waits_until: Instant,
+    ) {
+        match self.add(token, pattern.clone(), queue, fresh_queue, waits_until) {
+            Ok(Added::Subscribe(subscription)) => link.subscribe(pattern, subscription),
+            Ok(Added::Pending) => {}
+            Ok(Added::Confirmed) => link.out.emit(ClientEvent::Subscribed(token)),
+            Err(error) => link.out.emit(ClientEvent::Failed(token, error)),
+        }
+    }
+
+    /// Ends the subscription of `token`, confirmed or not.
+    pub(super) fn unsubscribe(&mut self, link: &mut Link<'_, T>, token: T) {
+        if let Some(pattern) = self.remove(token) {
+            link.unsubscribe(&pattern);
+        }
+    }
+
+    /// Handles that the broker has confirmed a pattern, or refused it. Of a refused one the members that wait are
+    /// removed; for the others it is tried again.
+    pub(super) fn handle_status(
+        &mut self,
+        now: Instant,
+        out: &mut Outputs<T>,
+        pattern: &Pattern,
+        error: Option<OpError>,
+    ) {
+        let Some(entry) = self.by_pattern.get_mut(pattern) else { return };
+        let Some(error) = error else {
+            entry.confirmed = true;
+            let waiting = entry.members.iter().copied().filter(|token| self.waits.take(*token));
+            return out.events.extend(waiting.map(ClientEvent::Subscribed));
+        };
+        tracing::warn!(%pattern, %error, "subscription refused");
+        let waiting: Vec<T> =
+            entry.members.iter().copied().filter(|token| self.waits.contains(*token)).collect();
+        for token in waiting {
+            self.remove(token);
+            out.emit(ClientEvent::Failed(token, ClientError::Refused(error.clone())));
+        }
+        if self.contains(pattern) {
+            self.retries.add(now, pattern.clone());
+        }
+    }
+
+    /// Handles that the broker no longer permits a subscription. It is tried again for as long as it is wanted
+    /// here.
+    pub(super) fn handle_revoked(&mut self, now: Instant, pattern: Pattern) {
+        let was_confirmed = |entry: &mut Entry<T>| std::mem::take(&mut entry.confirmed);
+        if self.by_pattern.get_mut(&pattern).is_some_and(was_confirmed) {
+            self.retries.add(now, pattern);
+        }
+    }
+
+    /// Fails the members whose confirmation did not arrive in time, and tries again what was refused.
+    pub(super) fn handle_timeout(&mut self, now: Instant, link: &mut Link<'_, T>) {
+        while let Some(token) = self.waits.pop_due(now) {
+            let Some(pattern) = self.by_token.get(&token).cloned() else { continue };
+            self.unsubscribe(link, token);
+            let error = ClientError::Timeout { what: "subscribe", subject: pattern.to_string() };
+            link.out.emit(ClientEvent::Failed(token, error));
+        }
+        let Some((at, pause)) = self.retries.next.filter(|(at, _)| *at <= now) else { return };
+        self.retries.next = None;
+        for pattern in std::mem::take(&mut self.retries.refused) {
+            if let Some(subscription) = self.again(&pattern) {
+                link.subscribe(pattern, subscription);
+                let pause = (pause * 2).min(MAX_RETRY);
+                self.retries.next = Some((at + pause, pause));
+            }
+        }
+    }
+
+    /// Forgets what was to be tried again: a new connection subscribes to everything anyway.
+    pub(super) fn handle_loss(&mut self) {
+        self.retries = Retries::default();
     }
 
     /// Adds a member; `fresh_queue` names the queue group if the caller has no preference.
-    pub(super) fn add(
+    fn add(
         &mut self,
         token: T,
         pattern: Pattern,
@@ -83,7 +185,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
     }
 
     /// Removes a member. Returns the pattern when it was the last one and the broker must be told.
-    pub(super) fn remove(&mut self, token: T) -> Option<Pattern> {
+    fn remove(&mut self, token: T) -> Option<Pattern> {
         let pattern = self.by_token.remove(&token)?;
         self.waits.set(token, None);
         let entry = self.by_pattern.get_mut(&pattern)?;
@@ -95,30 +197,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         Some(pattern)
     }
 
-    /// Notes that the broker has confirmed a pattern. Returns the members that waited for it.
-    pub(super) fn confirm(&mut self, pattern: &Pattern) -> Vec<T> {
-        let Some(entry) = self.by_pattern.get_mut(pattern) else { return Vec::new() };
-        entry.confirmed = true;
-        let waits = &mut self.waits;
-        entry.members.iter().copied().filter(|token| waits.take(*token)).collect()
-    }
-
-    /// Notes that the broker has refused a pattern: removes the members that still wait for it; the others
-    /// stay, and it is retried.
-    pub(super) fn refuse(&mut self, pattern: &Pattern) -> Vec<T> {
-        let Some(entry) = self.by_pattern.get(pattern) else { return Vec::new() };
-        let waiting: Vec<T> =
-            entry.members.iter().copied().filter(|token| self.waits.contains(*token)).collect();
-        waiting.iter().for_each(|token| drop(self.remove(*token)));
-        waiting
-    }
-
-    /// Notes that the broker has dropped a pattern. Returns whether it had confirmed it.
-    pub(super) fn unconfirm(&mut self, pattern: &Pattern) -> bool {
-        self.by_pattern.get_mut(pattern).is_some_and(|entry| std::mem::take(&mut entry.confirmed))
-    }
-
-    pub(super) fn contains(&self, pattern: &Pattern) -> bool {
+    fn contains(&self, pattern: &Pattern) -> bool {
         self.by_pattern.contains_key(pattern)
     }
 
@@ -138,17 +217,23 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         all
     }
 
-    /// Returns what the broker lacks of all this, if `listed` is what it has; in a fixed order.
-    pub(super) fn missing(&self, listed: &HashSet<&str>) -> Vec<Subscription> {
+    /// Returns what the broker lacks of all this if it has `list`, in a fixed order, and what of that is not
+    /// wanted here; the inbox is.
+    pub(super) fn difference(&self, list: &[String], inbox: &Pattern) -> (Vec<Subscription>, Vec<Arc<str>>) {
+        let listed: HashSet<&str> = list.iter().map(String::as_str).collect();
         let is_missing = |pattern: &&Pattern| !listed.contains(pattern.as_str());
         let mut missing: Vec<Subscription> =
             self.by_pattern.keys().filter(is_missing).filter_map(|pattern| self.again(pattern)).collect();
         missing.sort_unstable_by(|a, b| a.pattern.cmp(&b.pattern));
-        missing
+        let is_wanted = |text: &str| {
+            text == inbox.as_str() || Pattern::parse(text).is_ok_and(|pattern| self.contains(&pattern))
+        };
+        let unwanted = list.iter().filter(|text| !is_wanted(text)).map(|text| text.as_str().into()).collect();
+        (missing, unwanted)
     }
 
     /// Returns a subscription to retry that the broker refused after a reconnect.
-    pub(super) fn again(&self, pattern: &Pattern) -> Option<Subscription> {
+    fn again(&self, pattern: &Pattern) -> Option<Subscription> {
         let entry = self.by_pattern.get(pattern)?;
         Some(Subscription { pattern: pattern.as_str().into(), queue: Some(entry.queue.clone()) })
     }
@@ -174,15 +259,6 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         self.by_pattern.get(pattern).map_or(&[], |entry| &entry.members)
     }
 
-    /// Removes the next member whose confirmation did not arrive in time. Returns it with the pattern, and
-    /// whether that is no longer wanted.
-    pub(super) fn pop_expired(&mut self, now: Instant) -> Option<(T, Pattern, bool)> {
-        let token = self.waits.pop_due(now)?;
-        let pattern = self.by_token.get(&token)?.clone();
-        let unwanted = self.remove(token).is_some();
-        Some((token, pattern, unwanted))
-    }
-
     pub(super) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
         self.by_pattern.keys()
     }
@@ -202,8 +278,8 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         self.by_pattern.values_mut().for_each(|entry| entry.reassembly.drop_old(now));
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.waits.next()
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        earliest([self.waits.next(), self.retries.next.map(|(at, _)| at)])
     }
 
     /// Returns how many chunked messages were given up.
@@ -211,3 +287,41 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         self.by_pattern.values().map(|entry| entry.reassembly.dropped()).sum()
     }
 }
+
+impl Retries {
+    fn add(&mut self, now: Instant, pattern: Pattern) {
+        self.refused.push(pattern);
+        self.next.get_or_insert((now + FIRST_RETRY, FIRST_RETRY));
+    }
+}
+
+/// The outputs of a client, and whether the broker takes subscriptions: before the sign-in all of them are sent
+/// together.
+pub(super) struct Link<'a, T> {
+    pub(super) out: &'a mut Outputs<T>,
+    pub(super) is_signed_in: bool,
+}
+
+impl<T> Link<'_, T> {
+    fn subscribe(&mut self, pattern: Pattern, subscription: Subscription) {
+        if self.is_signed_in {
+            let subscriptions = vec![subscription];
+            self.out.push_awaiting(Awaited::Subscription(pattern), |ack| ClientOp::Subscribe {
+                ack: Some(ack),
+                subscriptions,
+                list: false,
+            });
+        }
+    }
+
+    fn unsubscribe(&mut self, pattern: &Pattern) {
+        if self.is_signed_in {
+            let patterns = vec![pattern.as_str().into()];
+            self.out.ops.push(ClientOp::Unsubscribe { ack: None, patterns, list: false });
+        }
+    }
+}
+
+/// First and longest pause before a refused subscription is tried again.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const MAX_RETRY: Duration = Duration::from_secs(15);
