@@ -88,7 +88,8 @@ impl Outbound {
         }
     }
 
-    /// Appends a message of one chunk. Without an acknowledgement it may travel in a bundle that the broker takes.
+    /// Appends a message of one chunk. Without an acknowledgement it may travel in a bundle that the broker
+    /// takes.
     fn publish(&mut self, message: Message, ack: Option<AckId>) {
         let limit = self.chunk_size();
         if ack.is_some() || !can_be_bundled(&message) {

@@ -1,5 +1,5 @@
-//! What the parts of a client produce: operations for the broker, with the acknowledgements awaited for them, and
-//! events.
+//! What the parts of a client produce: operations for the broker, with the acknowledgements awaited for
+//! them, and events.
 
 use std::collections::VecDeque;
 

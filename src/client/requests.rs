@@ -321,8 +321,8 @@ impl<T: Copy> Requests<T> {
         });
     }
 
-    /// Takes a list of the broker. Returns it if it is the list of subscriptions, which is to be repaired; the
-    /// request stays open until [`Self::finish_sync`].
+    /// Takes a list of the broker. Returns it if it is the list of subscriptions, which is to be repaired;
+    /// the request stays open until [`Self::finish_sync`].
     pub(super) fn handle_list(
         &mut self,
         out: &mut Outputs<T>,

@@ -58,8 +58,8 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         }
     }
 
-    /// Subscribes for `token`, at the broker if it does not know the pattern; `fresh_queue` names the queue group
-    /// if the caller has no preference.
+    /// Subscribes for `token`, at the broker if it does not know the pattern; `fresh_queue` names the queue
+    /// group if the caller has no preference.
     pub(super) fn subscribe(
         &mut self,
         link: &mut Link<'_, T>,
@@ -84,8 +84,8 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         }
     }
 
-    /// Handles that the broker has confirmed a pattern, or refused it. Of a refused one the members that wait are
-    /// removed; for the others it is tried again.
+    /// Handles that the broker has confirmed a pattern, or refused it. Of a refused one the members that
+    /// wait are removed; for the others it is tried again.
     pub(super) fn handle_status(
         &mut self,
         now: Instant,
@@ -111,8 +111,8 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         }
     }
 
-    /// Handles that the broker no longer permits a subscription. It is tried again for as long as it is wanted
-    /// here.
+    /// Handles that the broker no longer permits a subscription. It is tried again for as long as it is
+    /// wanted here.
     pub(super) fn handle_revoked(&mut self, now: Instant, pattern: Pattern) {
         let was_confirmed = |entry: &mut Entry<T>| std::mem::take(&mut entry.confirmed);
         if self.by_pattern.get_mut(&pattern).is_some_and(was_confirmed) {
@@ -295,8 +295,8 @@ impl Retries {
     }
 }
 
-/// The outputs of a client, and whether the broker takes subscriptions: before the sign-in all of them are sent
-/// together.
+/// The outputs of a client, and whether the broker takes subscriptions: before the sign-in all of them are
+/// sent together.
 pub(super) struct Link<'a, T> {
     pub(super) out: &'a mut Outputs<T>,
     pub(super) is_signed_in: bool,

@@ -6,29 +6,22 @@ mod commands;
 mod outputs;
 mod routing;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::queue_pool::QueuePool;
-use super::sockets::AnySocket;
+use super::table::{Dirty, Table};
 use super::{Command, EndpointConfig, Event, SocketRequest, Token};
-use crate::base::{Deadlines, Entropy, Failure, FaultPoint, Handle, LinkEvent, LinkRequest, Machine};
+use crate::base::{Entropy, Failure, FaultPoint, Handle, LinkEvent, LinkRequest, Machine, earliest};
 use crate::client::{Client, SessionState};
-use crate::socket::{Listener, SocketConfig};
+use crate::socket::SocketConfig;
 use crate::wire::{ClientOp, ServerOp};
 
 /// One endpoint.
 pub struct Endpoint {
     client: Client<Token>,
-    /// In the order of their creation, so that a simulated run replays.
-    sockets: BTreeMap<Handle, AnySocket>,
-    listeners: BTreeMap<Handle, ListenerEntry>,
-    /// Sockets and listeners whose outputs have not been drained.
-    dirty: VecDeque<Dirty>,
-    queue_pool: QueuePool,
-    deadlines: Deadlines<Handle>,
+    table: Table,
     /// Requests over sockets that have not left yet, by ticket.
     requests: HashMap<Handle, (SocketRequest, Instant)>,
     /// The ticket that waits for the confirmation of a subscription.
@@ -40,30 +33,12 @@ pub struct Endpoint {
     ready: bool,
 }
 
-/// A listener and what its sockets are made with.
-struct ListenerEntry {
-    listener: Listener,
-    config: Arc<SocketConfig>,
-    /// The tickets that wait for its end: it closes when its last socket has.
-    ending: Vec<Handle>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Dirty {
-    Socket(Handle),
-    Listener(Handle),
-}
-
 impl Endpoint {
     /// Returns an endpoint that does not dial before the command to connect.
     pub fn new(config: EndpointConfig, entropy: Box<dyn Entropy>) -> Self {
         Self {
             client: Client::new(config.client.clone(), entropy),
-            sockets: BTreeMap::new(),
-            listeners: BTreeMap::new(),
-            dirty: VecDeque::new(),
-            queue_pool: QueuePool::default(),
-            deadlines: Deadlines::new(),
+            table: Table::default(),
             requests: HashMap::new(),
             confirmations: HashMap::new(),
             config,
@@ -83,7 +58,7 @@ impl Endpoint {
         loop {
             if let Some(event) = self.client.poll_event() {
                 self.handle_client_event(now, event);
-            } else if let Some(dirty) = self.dirty.pop_front() {
+            } else if let Some(dirty) = self.table.pop_dirty() {
                 match dirty {
                     Dirty::Socket(handle) => self.drain_socket(now, handle),
                     Dirty::Listener(handle) => self.drain_listener(now, handle),
@@ -98,28 +73,6 @@ impl Endpoint {
     fn maybe_inject_reconnect(&mut self) {
         if self.client.should_inject(FaultPoint::SpuriousReconnect) {
             self.client.drop_link();
-        }
-    }
-
-    /// Does something with a socket, if it is there, and remembers to look at what came of it.
-    fn with_socket<R>(&mut self, handle: Handle, act: impl FnOnce(&mut AnySocket) -> R) -> Option<R> {
-        let socket = self.sockets.get_mut(&handle)?;
-        self.queue_pool.fill(socket.outputs());
-        let result = act(socket);
-        self.mark_dirty(Dirty::Socket(handle));
-        Some(result)
-    }
-
-    fn with_listener<R>(&mut self, handle: Handle, act: impl FnOnce(&mut Listener) -> R) -> Option<R> {
-        let result = act(&mut self.listeners.get_mut(&handle)?.listener);
-        self.mark_dirty(Dirty::Listener(handle));
-        Some(result)
-    }
-
-    fn mark_dirty(&mut self, dirty: Dirty) {
-        // A burst of messages is for one socket most of the time.
-        if self.dirty.back() != Some(&dirty) {
-            self.dirty.push_back(dirty);
         }
     }
 
@@ -162,8 +115,8 @@ impl Machine for Endpoint {
     fn handle_timeout(&mut self, now: Instant) {
         self.client.handle_timeout(now);
         self.maybe_inject_reconnect();
-        while let Some(handle) = self.deadlines.pop_due(now) {
-            self.with_socket(handle, |socket| socket.handle_timeout(now));
+        while let Some(handle) = self.table.pop_due(now) {
+            self.table.with_socket(handle, |socket| socket.handle_timeout(now));
         }
         self.settle(now);
     }
@@ -184,7 +137,7 @@ impl Machine for Endpoint {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.client.poll_timeout(), self.deadlines.next()].into_iter().flatten().min()
+        earliest([self.client.poll_timeout(), self.table.poll_timeout()])
     }
 
     fn is_last(event: &Event) -> bool {

@@ -7,7 +7,7 @@ mod event;
 mod failure;
 mod machine;
 mod queue_pool;
-mod sockets;
+mod table;
 mod token;
 mod usage;
 

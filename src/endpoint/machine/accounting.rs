@@ -11,22 +11,22 @@ impl Endpoint {
     pub fn usage(&self) -> EndpointUsage {
         let client = self.client.usage();
         EndpointUsage {
-            sockets: self.sockets.len(),
-            listeners: self.listeners.len(),
-            arriving: self.listeners.values().map(|entry| entry.listener.arriving()).sum(),
-            timers: self.deadlines.len(),
+            sockets: self.table.sockets().len(),
+            listeners: self.table.listeners().len(),
+            arriving: self.table.arriving(),
+            timers: self.table.timers(),
             requests: self.requests.len() + self.confirmations.len(),
             operations: client.requests,
             acks: client.acks,
             patterns: client.patterns,
             partial_bytes: client.partial_bytes,
-            outputs: client.outputs + self.events.len() + self.dirty.len(),
+            outputs: client.outputs + self.events.len() + self.table.undrained(),
         }
     }
 
     /// Returns what each of its sockets keeps.
     pub fn socket_usage(&self) -> impl Iterator<Item = (Handle, SocketUsage)> {
-        self.sockets.iter().map(|(handle, socket)| (*handle, socket.usage()))
+        self.table.usage()
     }
 
     /// Returns what the broker should have of it while it is ready.

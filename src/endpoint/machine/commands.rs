@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use super::super::sockets::AnySocket;
+use super::super::table::ListenerEntry;
 use super::super::{Command, Event, SocketRequest, Token};
-use super::{Dirty, Endpoint, ListenerEntry};
+use super::Endpoint;
 use crate::base::{Code, Failure, Handle};
 use crate::client::ClientError;
-use crate::socket::{ClientSocket, Listener, SocketConfig, SocketEnd};
+use crate::socket::{ClientSocket, CloseReason, Listener, SocketConfig, SocketEnd};
 use crate::subject::Subject;
 use crate::wire::{Bundle, Headers, Item, Message, Messages};
 
@@ -41,22 +41,22 @@ impl Endpoint {
             Command::Collect(socket) => self.events.push_back(Event::Collected(socket)),
             Command::SocketRequest(request) => self.request_over_socket(now, request),
             Command::Consumed { socket, count } => {
-                self.with_socket(socket, |socket| socket.consumed(now, count));
+                self.table.with_socket(socket, |socket| socket.consumed(now, count));
             }
-            Command::SocketDisconnect(socket) => self.with_client_socket(socket, ClientSocket::disconnect),
-            Command::SocketReconnect(socket) => self.with_client_socket(socket, |socket| socket.connect(now)),
+            Command::SocketDisconnect(socket) => self.table.with_client(socket, ClientSocket::disconnect),
+            Command::SocketReconnect(socket) => self.table.with_client(socket, |socket| socket.connect(now)),
             Command::SocketClose(socket) => {
-                self.with_socket(socket, AnySocket::close);
+                self.table.with_socket(socket, |socket| socket.close(CloseReason::Local));
             }
             Command::SocketEnd { ticket, socket, timeout } => {
-                if self.with_socket(socket, |socket| socket.end(now, ticket, now + timeout)).is_none() {
+                if self.table.with_socket(socket, |socket| socket.end(now, ticket, now + timeout)).is_none() {
                     self.events.push_back(Event::Done { ticket, value: true });
                 }
             }
             Command::ServerChosen { socket, id } => {
-                self.with_client_socket(socket, |socket| socket.handle_choice(now, id))
+                self.table.with_client(socket, |socket| socket.handle_choice(now, id))
             }
-            Command::ListenerRetire(listener) => drop(self.with_listener(listener, Listener::retire)),
+            Command::ListenerRetire(listener) => drop(self.table.with_listener(listener, Listener::retire)),
             Command::ListenerClose(listener) => self.close_listener(now, listener),
             Command::ListenerEnd { ticket, listener, timeout } => {
                 self.end_listener(now, ticket, listener, now + timeout)
@@ -83,9 +83,7 @@ impl Endpoint {
         }
         match Listener::new(subject, id) {
             Ok(listener) => {
-                self.listeners
-                    .insert(handle, ListenerEntry { listener, config: config.into(), ending: Vec::new() });
-                self.mark_dirty(Dirty::Listener(handle));
+                self.table.add_listener(handle, listener, config);
             }
             Err(error) => {
                 self.events.push_back(Event::ListenerClosed { listener: handle, failure: Some(error.into()) })
@@ -107,8 +105,7 @@ impl Endpoint {
                 if self.ready {
                     socket.handle_fabric_up(now);
                 }
-                self.sockets.insert(handle, AnySocket::Client(Box::new(socket)));
-                self.mark_dirty(Dirty::Socket(handle));
+                self.table.add_client(handle, socket);
             }
             Err(error) => {
                 let failure = Some(error.into());
@@ -121,14 +118,14 @@ impl Endpoint {
     /// is at its end without its knowing. Then what was accepted there is reported as undelivered.
     fn write(&mut self, now: Instant, sockets: &[Handle], batches: &[Messages], volatile: bool) {
         for &handle in sockets {
-            let write = |socket: &mut AnySocket| {
+            let write = |socket: &mut dyn SocketEnd| {
                 for batch in batches {
                     if let Err(error) = socket.write(now, batch.clone(), volatile) {
                         tracing::debug!(socket = handle, %error, "write refused");
                     }
                 }
             };
-            if self.with_socket(handle, write).is_none() && !volatile {
+            if self.table.with_socket(handle, write).is_none() && !volatile {
                 let items = batches.iter().flat_map(Messages::items);
                 self.events.extend(items.map(|Item { payload, json }| Event::Undelivered {
                     socket: handle,
@@ -158,42 +155,34 @@ impl Endpoint {
     fn request_over_socket(&mut self, now: Instant, request: SocketRequest) {
         let (ticket, socket, deadline) = (request.ticket, request.socket, now + request.timeout);
         self.requests.insert(ticket, (request, deadline));
-        if self.with_socket(socket, |socket| socket.request(ticket, deadline)).is_none() {
+        if self.table.with_socket(socket, |socket| socket.request(ticket, deadline)).is_none() {
             self.requests.remove(&ticket);
             self.events
                 .push_back(Event::Failed { ticket, failure: Failure::new(Code::BrokenPipe, "closed") });
         }
     }
 
-    fn with_client_socket(&mut self, handle: Handle, act: impl FnOnce(&mut ClientSocket)) {
-        self.with_socket(handle, |socket| {
-            if let AnySocket::Client(socket) = socket {
-                act(socket);
-            }
-        });
-    }
-
     pub(super) fn close_listener(&mut self, now: Instant, handle: Handle) {
-        let Some(sockets) = self.with_listener(handle, |listener| listener.sockets()) else { return };
+        let Some(sockets) = self.table.with_listener(handle, |listener| listener.sockets()) else { return };
         for socket in sockets {
-            self.with_socket(socket, AnySocket::close);
+            self.table.with_socket(socket, |socket| socket.close(CloseReason::Local));
             self.drain_socket(now, socket);
         }
-        self.with_listener(handle, Listener::close);
+        self.table.with_listener(handle, Listener::close);
         self.drain_listener(now, handle);
-        let waiting = self.listeners.remove(&handle).map(|entry| entry.ending);
+        let waiting = self.table.remove_listener(handle).map(|entry| entry.ending);
         self.events.extend(waiting.into_iter().flatten().map(|ticket| Event::Done { ticket, value: true }));
         self.events.push_back(Event::ListenerClosed { listener: handle, failure: None });
     }
 
     fn end_listener(&mut self, now: Instant, ticket: Handle, handle: Handle, deadline: Instant) {
-        let Some(entry) = self.listeners.get_mut(&handle) else {
+        let Some(entry) = self.table.listener_mut(handle) else {
             return self.events.push_back(Event::Done { ticket, value: true });
         };
         entry.ending.push(ticket);
         entry.listener.retire();
         for socket in entry.listener.sockets() {
-            self.with_socket(socket, |socket| socket.end(now, NOBODY, deadline));
+            self.table.with_socket(socket, |socket| socket.end(now, NOBODY, deadline));
             self.drain_socket(now, socket);
         }
         self.check_listener_end(now, handle);
@@ -201,7 +190,7 @@ impl Endpoint {
 
     pub(super) fn check_listener_end(&mut self, now: Instant, handle: Handle) {
         let done = |entry: &ListenerEntry| !entry.ending.is_empty() && entry.listener.sockets().is_empty();
-        if self.listeners.get(&handle).is_some_and(done) {
+        if self.table.listener(handle).is_some_and(done) {
             self.close_listener(now, handle);
         }
     }
@@ -209,11 +198,9 @@ impl Endpoint {
     /// Closes every socket and listener, then the fabric client: what they say in parting leaves with its
     /// last flush.
     fn close(&mut self, now: Instant) {
-        let listeners: Vec<Handle> = self.listeners.keys().copied().collect();
-        listeners.into_iter().for_each(|listener| self.close_listener(now, listener));
-        let sockets: Vec<Handle> = self.sockets.keys().copied().collect();
-        for socket in sockets {
-            self.with_socket(socket, AnySocket::close);
+        self.table.listeners().into_iter().for_each(|listener| self.close_listener(now, listener));
+        for socket in self.table.sockets() {
+            self.table.with_socket(socket, |socket| socket.close(CloseReason::Local));
             self.drain_socket(now, socket);
         }
         self.settle(now);

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use super::super::failure::close_failure;
-use super::super::sockets::AnySocket;
 use super::super::{Event, Token};
 use super::commands::NOBODY;
 use super::{Endpoint, REPLY_TIMEOUT};
@@ -18,7 +17,7 @@ use crate::wire::{Headers, Message, Payload};
 
 impl Endpoint {
     pub(super) fn drain_socket(&mut self, now: Instant, handle: Handle) {
-        while let Some(output) = self.sockets.get_mut(&handle).and_then(AnySocket::poll_output) {
+        while let Some(output) = self.table.poll_socket_output(handle) {
             match output {
                 Output::Event(event) => self.report_socket(handle, event),
                 Output::Subscribe(pattern) => {
@@ -37,16 +36,13 @@ impl Endpoint {
                 other => self.say(now, other, |tag| Token::Socket(handle, tag)),
             }
         }
-        let Some(socket) = self.sockets.get_mut(&handle) else { return };
-        self.queue_pool.reclaim(socket.outputs());
-        self.deadlines.set(handle, socket.poll_timeout());
-        if socket.is_closed() {
+        if self.table.finish_drain(handle) {
             self.remove_socket(now, handle);
         }
     }
 
     pub(super) fn drain_listener(&mut self, now: Instant, handle: Handle) {
-        while let Some(entry) = self.listeners.get_mut(&handle) {
+        while let Some(entry) = self.table.listener_mut(handle) {
             let Some(output) = entry.listener.poll_output() else { return };
             match output {
                 Output::Event(SocketEvent::State(crate::socket::State::Closed)) => {}
@@ -64,8 +60,8 @@ impl Endpoint {
     }
 
     fn token_of(&self, listener: Handle, pattern: &Pattern) -> Token {
-        let is_status = |entry: &super::ListenerEntry| entry.listener.is_status(pattern);
-        if self.listeners.get(&listener).is_some_and(is_status) {
+        let is_status = |entry: &super::super::table::ListenerEntry| entry.listener.is_status(pattern);
+        if self.table.listener(listener).is_some_and(is_status) {
             Token::ListenerStatus(listener)
         } else {
             Token::ListenerSockets(listener)
@@ -150,14 +146,12 @@ impl Endpoint {
     }
 
     fn remove_socket(&mut self, now: Instant, handle: Handle) {
-        let socket = self.sockets.remove(&handle);
-        self.deadlines.set(handle, None);
+        let listener = self.table.remove_socket(handle);
         self.client.fail_where(
             &ClientError::Closed,
             |token| matches!(token, Token::SocketTicket(_, socket) if socket == handle),
         );
-        if let Some(AnySocket::Server(socket, listener)) = socket {
-            self.with_listener(listener, |listener| listener.remove(socket.id()));
+        if let Some(listener) = listener {
             self.check_listener_end(now, listener);
         }
     }
@@ -167,18 +161,19 @@ impl Endpoint {
         match incoming {
             ListenerAction::Done => {}
             ListenerAction::Socket(socket, message) => {
-                self.with_socket(socket, |socket| socket.handle_message(now, message));
+                self.table.with_socket(socket, |socket| socket.handle_message(now, message));
             }
             ListenerAction::Supersede(socket, connect) => {
-                self.with_socket(socket, AnySocket::supersede);
+                self.table.with_server(socket, ServerSocket::supersede);
                 self.drain_socket(now, socket);
-                if let Some(again) = self.with_listener(listener, |listener| listener.handle_message(connect))
+                if let Some(again) =
+                    self.table.with_listener(listener, |listener| listener.handle_message(connect))
                 {
                     self.handle_incoming(now, listener, again);
                 }
             }
             ListenerAction::Accept { id, client, connect, epoch } => {
-                let Some(entry) = self.listeners.get(&listener) else { return };
+                let Some(entry) = self.table.listener(listener) else { return };
                 let config = if epoch == entry.config.epoch {
                     entry.config.clone()
                 } else {
@@ -188,11 +183,12 @@ impl Endpoint {
                 let (subject, attempt) = (connect.subject.to_string(), connect.headers.attempt);
                 let mut server_socket = ServerSocket::new(now, client, config);
                 server_socket.handle_message(now, connect);
-                self.with_listener(listener, |listener| listener.insert(id.clone(), socket, epoch, attempt));
+                self.table
+                    .with_listener(listener, |listener| listener.insert(id.clone(), socket, epoch, attempt));
                 tracing::debug!(listener, socket, id, subject, "socket accepted");
                 self.events.push_back(Event::Accepted { listener, socket, id, subject });
                 server_socket.set_faults(self.client.fork_faults());
-                self.sockets.insert(socket, AnySocket::Server(Box::new(server_socket), listener));
+                self.table.add_server(socket, server_socket, listener);
                 self.drain_socket(now, socket);
             }
         }
@@ -210,6 +206,6 @@ impl Endpoint {
             ClientError::NoSubscribers { .. } => CommandError::NoSubscribers,
             _ => CommandError::Failed,
         });
-        self.with_socket(socket, |socket| socket.handle_reply(now, tag, answer));
+        self.table.with_socket(socket, |socket| socket.handle_reply(now, tag, answer));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use super::super::sockets::AnySocket;
 use super::super::{Event, Token};
 use super::Endpoint;
 use crate::base::{Code, Failure, FaultPoint, Handle};
@@ -32,7 +31,7 @@ impl Endpoint {
             ClientEvent::Ended(token) => self.done(token, true),
             ClientEvent::Interest(Token::Listener(listener, tag), there) => {
                 if let Some(incoming) =
-                    self.with_listener(listener, |listener| listener.handle_interest(tag, there))
+                    self.table.with_listener(listener, |listener| listener.handle_interest(tag, there))
                 {
                     self.handle_incoming(now, listener, incoming);
                 }
@@ -54,8 +53,7 @@ impl Endpoint {
 
     /// Tells the application that it is connected before its sockets, and that it is disconnected after them.
     fn handle_session(&mut self, now: Instant, state: SessionState) {
-        let (sockets, listeners): (Vec<Handle>, Vec<Handle>) =
-            (self.sockets.keys().copied().collect(), self.listeners.keys().copied().collect());
+        let (sockets, listeners) = (self.table.sockets(), self.table.listeners());
         match &state {
             // The user in it may be a secret of the application.
             SessionState::SignedIn(info) => tracing::debug!(broker = info.id, info.max_payload, "signed in"),
@@ -66,20 +64,20 @@ impl Endpoint {
                 self.ready = true;
                 self.events.push_back(Event::Session(state));
                 for listener in listeners {
-                    self.with_listener(listener, Listener::handle_fabric_up);
+                    self.table.with_listener(listener, Listener::handle_fabric_up);
                 }
                 for socket in sockets {
-                    self.with_socket(socket, |socket| socket.handle_fabric_up(now));
+                    self.table.with_socket(socket, |socket| socket.handle_fabric_up(now));
                 }
             }
             SessionState::Disconnected(_) => {
                 self.ready = false;
                 for socket in sockets {
-                    self.with_socket(socket, |socket| socket.handle_fabric_down(now));
+                    self.table.with_socket(socket, |socket| socket.handle_fabric_down(now));
                     self.drain_socket(now, socket);
                 }
                 for listener in listeners {
-                    self.with_listener(listener, Listener::handle_fabric_down);
+                    self.table.with_listener(listener, Listener::handle_fabric_down);
                     self.drain_listener(now, listener);
                 }
                 self.events.push_back(Event::Session(state));
@@ -104,14 +102,14 @@ impl Endpoint {
                 self.events.push_back(Event::Delivered { subscription, message })
             }
             Token::SocketSubject(socket) => {
-                self.with_socket(socket, |socket| socket.handle_message(now, message));
+                self.table.with_socket(socket, |socket| socket.handle_message(now, message));
             }
             Token::ListenerStatus(listener) => {
-                self.with_listener(listener, |listener| listener.handle_status(&message));
+                self.table.with_listener(listener, |listener| listener.handle_status(&message));
             }
             Token::ListenerSockets(listener) => {
                 if let Some(incoming) =
-                    self.with_listener(listener, |listener| listener.handle_message(message))
+                    self.table.with_listener(listener, |listener| listener.handle_message(message))
                 {
                     self.handle_incoming(now, listener, incoming);
                 }
@@ -136,11 +134,11 @@ impl Endpoint {
         let socket = match token {
             Token::SocketSubject(socket) => Some(socket),
             Token::ListenerSockets(listener) => {
-                self.with_listener(listener, |listener| listener.socket_of(&bundle.subject)).flatten()
+                self.table.with_listener(listener, |listener| listener.socket_of(&bundle.subject)).flatten()
             }
             _ => None,
         };
-        let takes = |socket| self.with_socket(socket, |socket| socket.try_accept_bundle(now, bundle));
+        let takes = |socket| self.table.with_socket(socket, |socket| socket.try_accept_bundle(now, bundle));
         if socket.and_then(takes) != Some(true) {
             for message in bundle.messages() {
                 self.handle_delivery(now, token, message);
@@ -155,13 +153,11 @@ impl Endpoint {
                     self.events.push_back(Event::Done { ticket, value: true });
                 }
             }
-            Token::SocketSubject(socket) => drop(self.with_socket(socket, |socket| {
-                if let AnySocket::Client(socket) = socket {
-                    socket.handle_subscribed(now);
-                }
-            })),
+            Token::SocketSubject(socket) => {
+                self.table.with_client(socket, |socket| socket.handle_subscribed(now))
+            }
             Token::ListenerStatus(listener) | Token::ListenerSockets(listener) => {
-                self.with_listener(listener, Listener::handle_subscribed);
+                self.table.with_listener(listener, Listener::handle_subscribed);
             }
             _ => {}
         }
@@ -183,29 +179,25 @@ impl Endpoint {
             Token::Socket(socket, tag) => self.handle_socket_reply(now, socket, tag, Err(error)),
             Token::SocketSubject(socket) => {
                 let refused = if let ClientError::Refused(error) = error { Some(error) } else { None };
-                self.with_socket(socket, |socket| {
-                    if let AnySocket::Client(socket) = socket {
-                        socket.handle_subscribe_failed(now, refused);
-                    }
-                });
+                self.table.with_client(socket, |socket| socket.handle_subscribe_failed(now, refused));
             }
             Token::ListenerStatus(listener) | Token::ListenerSockets(listener) => {
                 let is_status = matches!(token, Token::ListenerStatus(_));
                 if let ClientError::Timeout { .. } = error {
-                    self.with_listener(listener, |listener| listener.handle_unconfirmed(is_status));
+                    self.table.with_listener(listener, |listener| listener.handle_unconfirmed(is_status));
                 } else {
                     self.fail_listener(now, listener, error.into());
                 }
             }
             Token::Listener(listener, tag) => {
-                self.with_listener(listener, |listener| listener.handle_interest(tag, false));
+                self.table.with_listener(listener, |listener| listener.handle_interest(tag, false));
             }
         }
     }
 
     /// Closes a listener whose subscriptions were refused.
     fn fail_listener(&mut self, now: Instant, handle: Handle, failure: Failure) {
-        if self.listeners.contains_key(&handle) {
+        if self.table.listener(handle).is_some() {
             self.close_listener(now, handle);
             if let Some(Event::ListenerClosed { failure: reason, .. }) = self.events.back_mut() {
                 *reason = Some(failure);

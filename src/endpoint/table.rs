@@ -1,0 +1,212 @@
+//! The sockets and listeners of an endpoint, by handle: which of them have something to say, and when they
+//! are due.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::queue_pool::QueuePool;
+use crate::base::{Deadlines, Handle};
+use crate::socket::{ClientSocket, Listener, Output, ServerSocket, SocketConfig, SocketEnd, SocketUsage};
+
+/// All of them, in the order of their creation, so that a simulated run replays.
+#[derive(Default)]
+pub(super) struct Table {
+    sockets: BTreeMap<Handle, AnySocket>,
+    listeners: BTreeMap<Handle, ListenerEntry>,
+    /// Those whose outputs have not been drained.
+    dirty: VecDeque<Dirty>,
+    queues: QueuePool,
+    deadlines: Deadlines<Handle>,
+}
+
+#[derive(Debug)]
+enum AnySocket {
+    Client(Box<ClientSocket>),
+    /// With its listener.
+    Server(Box<ServerSocket>, Handle),
+}
+
+/// A listener and what its sockets are made with.
+pub(super) struct ListenerEntry {
+    pub(super) listener: Listener,
+    pub(super) config: Arc<SocketConfig>,
+    /// The tickets that wait for its end: it closes when its last socket has.
+    pub(super) ending: Vec<Handle>,
+}
+
+/// Something whose outputs are to be drained.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dirty {
+    Socket(Handle),
+    Listener(Handle),
+}
+
+impl AnySocket {
+    fn end(&self) -> &dyn SocketEnd {
+        match self {
+            Self::Client(socket) => &**socket,
+            Self::Server(socket, _) => &**socket,
+        }
+    }
+
+    fn end_mut(&mut self) -> &mut dyn SocketEnd {
+        match self {
+            Self::Client(socket) => &mut **socket,
+            Self::Server(socket, _) => &mut **socket,
+        }
+    }
+}
+
+impl Table {
+    /// Adds a client socket.
+    pub(super) fn add_client(&mut self, handle: Handle, socket: ClientSocket) {
+        self.sockets.insert(handle, AnySocket::Client(Box::new(socket)));
+        self.mark_dirty(Dirty::Socket(handle));
+    }
+
+    /// Adds a socket of a listener. Its outputs are the caller's to drain.
+    pub(super) fn add_server(&mut self, handle: Handle, socket: ServerSocket, listener: Handle) {
+        self.sockets.insert(handle, AnySocket::Server(Box::new(socket), listener));
+    }
+
+    /// Adds a listener.
+    pub(super) fn add_listener(&mut self, handle: Handle, listener: Listener, config: SocketConfig) {
+        let entry = ListenerEntry { listener, config: config.into(), ending: Vec::new() };
+        self.listeners.insert(handle, entry);
+        self.mark_dirty(Dirty::Listener(handle));
+    }
+
+    /// Does something with a socket, if it is there, and remembers to drain its outputs.
+    pub(super) fn with_socket<R>(
+        &mut self,
+        handle: Handle,
+        act: impl FnOnce(&mut dyn SocketEnd) -> R,
+    ) -> Option<R> {
+        let socket = self.sockets.get_mut(&handle)?.end_mut();
+        self.queues.fill(socket.outputs());
+        let result = act(socket);
+        self.mark_dirty(Dirty::Socket(handle));
+        Some(result)
+    }
+
+    /// The same for a client socket.
+    pub(super) fn with_client(&mut self, handle: Handle, act: impl FnOnce(&mut ClientSocket)) {
+        if let Some(AnySocket::Client(socket)) = self.sockets.get_mut(&handle) {
+            self.queues.fill(socket.outputs());
+            act(socket);
+            self.mark_dirty(Dirty::Socket(handle));
+        }
+    }
+
+    /// The same for a socket of a listener.
+    pub(super) fn with_server(&mut self, handle: Handle, act: impl FnOnce(&mut ServerSocket)) {
+        if let Some(AnySocket::Server(socket, _)) = self.sockets.get_mut(&handle) {
+            self.queues.fill(socket.outputs());
+            act(socket);
+            self.mark_dirty(Dirty::Socket(handle));
+        }
+    }
+
+    /// Does something with a listener, if it is there, and remembers to drain its outputs.
+    pub(super) fn with_listener<R>(
+        &mut self,
+        handle: Handle,
+        act: impl FnOnce(&mut Listener) -> R,
+    ) -> Option<R> {
+        let result = act(&mut self.listeners.get_mut(&handle)?.listener);
+        self.mark_dirty(Dirty::Listener(handle));
+        Some(result)
+    }
+
+    /// Returns a listener with what belongs to it.
+    pub(super) fn listener(&self, handle: Handle) -> Option<&ListenerEntry> {
+        self.listeners.get(&handle)
+    }
+
+    /// Returns a listener with what belongs to it, to change it.
+    pub(super) fn listener_mut(&mut self, handle: Handle) -> Option<&mut ListenerEntry> {
+        self.listeners.get_mut(&handle)
+    }
+
+    /// Removes a listener.
+    pub(super) fn remove_listener(&mut self, handle: Handle) -> Option<ListenerEntry> {
+        self.listeners.remove(&handle)
+    }
+
+    /// Removes a socket, and from its listener if it has one. Returns that one.
+    pub(super) fn remove_socket(&mut self, handle: Handle) -> Option<Handle> {
+        let socket = self.sockets.remove(&handle);
+        self.deadlines.set(handle, None);
+        let Some(AnySocket::Server(socket, listener)) = socket else { return None };
+        self.with_listener(listener, |listener| listener.remove(socket.id()));
+        Some(listener)
+    }
+
+    /// Returns the handles of all sockets.
+    pub(super) fn sockets(&self) -> Vec<Handle> {
+        self.sockets.keys().copied().collect()
+    }
+
+    /// Returns the handles of all listeners.
+    pub(super) fn listeners(&self) -> Vec<Handle> {
+        self.listeners.keys().copied().collect()
+    }
+
+    /// Returns something whose outputs are to be drained.
+    pub(super) fn pop_dirty(&mut self) -> Option<Dirty> {
+        self.dirty.pop_front()
+    }
+
+    /// Returns the next output of a socket.
+    pub(super) fn poll_socket_output(&mut self, handle: Handle) -> Option<Output> {
+        self.sockets.get_mut(&handle)?.end_mut().poll_output()
+    }
+
+    /// Takes back the room of a socket that has been drained, and notes when it is due. Returns whether it
+    /// is at its end.
+    pub(super) fn finish_drain(&mut self, handle: Handle) -> bool {
+        let Some(socket) = self.sockets.get_mut(&handle) else { return false };
+        let socket = socket.end_mut();
+        self.queues.reclaim(socket.outputs());
+        self.deadlines.set(handle, socket.poll_timeout());
+        socket.is_closed()
+    }
+
+    /// Returns a socket that is due.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Handle> {
+        self.deadlines.pop_due(now)
+    }
+
+    /// Returns when the next socket is due.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    /// Returns how many sockets have a deadline.
+    pub(super) fn timers(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    /// Returns how many sockets and listeners are to be drained.
+    pub(super) fn undrained(&self) -> usize {
+        self.dirty.len()
+    }
+
+    /// Returns how many clients listeners wait for.
+    pub(super) fn arriving(&self) -> usize {
+        self.listeners.values().map(|entry| entry.listener.arriving()).sum()
+    }
+
+    /// Returns what each socket keeps.
+    pub(super) fn usage(&self) -> impl Iterator<Item = (Handle, SocketUsage)> {
+        self.sockets.iter().map(|(handle, socket)| (*handle, socket.end().usage()))
+    }
+
+    fn mark_dirty(&mut self, dirty: Dirty) {
+        // A burst of messages is for one socket most of the time.
+        if self.dirty.back() != Some(&dirty) {
+            self.dirty.push_back(dirty);
+        }
+    }
+}
