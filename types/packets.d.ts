@@ -521,7 +521,7 @@ export interface PacketSocketOptions {
   exposeErrors?: boolean
   limits?: Limits
   /** Is `req.intercom`; and carries what a server sends to the other nodes. */
-  intercom?: object
+  intercom?: Intercom
   /** What `req` has besides; called with the connection when the socket is made. */
   context?(socket: any): Record<string, unknown>
 }
@@ -696,6 +696,82 @@ export declare class PacketServer<M extends Packets = any> extends PacketEmitter
   [Symbol.asyncDispose](): Promise<void>
 }
 
+/** How a node of an intercom is started. */
+export interface CreateIntercomOptions {
+  /** Nodes with the same cluster call each other: the first token, or tokens, of its subjects. @default 'packets' */
+  cluster?: string
+  /** The node's name, one token, of no other node. @default a random one */
+  node?: string
+  /** Milliseconds for all nodes to answer. @default 5000 */
+  timeout?: number
+  /** Calls that are open here, and calls that are at work here. @default 1024 */
+  maxCalls?: number
+}
+
+/**
+ * Starts a node of a cluster, and resolves with its intercom when it has heard of the others. It ends with the client. Whoever
+ * may publish and subscribe below the cluster's subjects (`<cluster>.intercom`, `<cluster>.intercom.>`, `<cluster>.broadcast`)
+ * is trusted by all nodes.
+ *
+ * @throws {PacketError} `"ERR_UNKNOWN_OPTION"` · `"ERR_INVALID_ARG_VALUE"` · {FabricError} as `client.subscribe`
+ * @example
+ * const intercom = await createIntercom(client)
+ * intercom.provide('@sim', { position: (id: number) => positions.get(id) })
+ * const position = await intercom.first('@sim.position', 7)
+ */
+export declare function createIntercom(client: Client, options?: CreateIntercomOptions): Promise<Intercom>
+
+/** How nodes are called. */
+export interface IntercomOptions {
+  /** Milliseconds for all nodes to answer. @default that of the intercom */
+  timeout?: number
+  /** Resolves also when nodes failed or are silent: with undefined in their places. @default false */
+  partial?: boolean
+  /** Rejects at the first failure, without waiting for the others. @default false */
+  failFast?: boolean
+  signal?: AbortSignal
+}
+
+/** What a handler gets beside the data. */
+export interface IntercomContext {
+  /** The node that called. */
+  readonly node: string
+  /** The first PacketServer of this node that has the intercom. */
+  readonly server?: PacketServer<any>
+  /** Aborted when the intercom is closed. */
+  readonly signal: AbortSignal
+}
+
+export type IntercomHandler = (data: any, context: IntercomContext) => unknown
+
+/**
+ * Calls handlers on all nodes, the own one included, over the fabric: any value, Dates and bytes as well.
+ *
+ * @throws {PacketError} `"ERR_INTERCOM_TYPE"` no node has a handler of this type · `"ERR_INTERCOM_FAILED"` a handler threw ·
+ *   `"ERR_INTERCOM_TIMEOUT"` a node is silent; both have `responses` and `failures` · `"ERR_INTERCOM_CLOSED"` · `"ERR_PACKET_ABORTED"` ·
+ *   `"ERR_PACKET_BUSY"` too many calls are open · {FabricError} as `client.publish`
+ */
+export interface Intercom {
+  /** Resolves with the values of all nodes, ordered by their names; undefined for a node without a handler of the type. */
+  <T = any>(type: string, data?: unknown, options?: IntercomOptions): Promise<(T | undefined)[]>
+  /** Resolves with the first value that is not undefined; with undefined when all nodes have none. */
+  first<T = any>(type: string, data?: unknown, options?: IntercomOptions): Promise<T | undefined>
+  /** Iterates over the answers as they come, `ms` after the call, and over nodes that are silent at the end. */
+  each<T = any>(
+    type: string,
+    data?: unknown,
+    options?: IntercomOptions,
+  ): AsyncIterableIterator<{ node: string; value?: T; error?: PacketError; ms: number }>
+  /** Answers calls of a type. Returns what takes the handler out again. @throws {PacketError} `"ERR_INTERCOM_TYPE"` has one */
+  handle(type: string, handler: IntercomHandler): () => void
+  /** The same for several types: `<part>.<key>`. */
+  provide(part: string, handlers: Record<string, IntercomHandler>): () => void
+  readonly node: string
+  /** Leaves the cluster. Calls that are open reject with `"ERR_INTERCOM_CLOSED"`. Never rejects. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
 /**
  * Refuses a packet: the other side's `send` rejects with the same payload.
  *
@@ -727,4 +803,8 @@ export declare class PacketError extends Error {
   readonly path?: string
   /** Where in the bytes. */
   readonly offset?: number
+  /** Of an intercom: what the nodes answered that did, ordered by their names. */
+  readonly responses?: readonly { readonly node: string; readonly value: any }[]
+  /** And what became of the others. */
+  readonly failures?: readonly { readonly node: string; readonly error: PacketError }[]
 }

@@ -7,6 +7,20 @@ export interface PacketErrorDetails {
   payload?: unknown
   reason?: string
   cause?: unknown
+  responses?: readonly NodeResponse[]
+  failures?: readonly NodeFailure[]
+}
+
+/** What a node of an intercom answered. */
+export interface NodeResponse {
+  readonly node: string
+  readonly value: unknown
+}
+
+/** What became of a node that did not. */
+export interface NodeFailure {
+  readonly node: string
+  readonly error: PacketError
 }
 
 /** Every error of the packets but those that a peer validated with. */
@@ -18,6 +32,8 @@ export class PacketError extends Error {
   declare readonly path?: string
   declare readonly offset?: number
   declare readonly payload?: unknown
+  declare readonly responses?: readonly NodeResponse[]
+  declare readonly failures?: readonly NodeFailure[]
 
   constructor(message: string, code: string | number, details: PacketErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -27,6 +43,8 @@ export class PacketError extends Error {
     if (details.path !== undefined) this.path = details.path
     if (details.offset !== undefined) this.offset = details.offset
     if (details.payload !== undefined) this.payload = details.payload
+    if (details.responses !== undefined) this.responses = details.responses
+    if (details.failures !== undefined) this.failures = details.failures
   }
 }
 

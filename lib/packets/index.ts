@@ -2,6 +2,7 @@
 export { compileSchema, packed } from './codec/codec'
 export { Emitter as PacketEmitter } from './emitter'
 export { PacketError, ValidationError } from './errors'
+export { createIntercom } from './intercom/intercom'
 export { overFlecks } from './link/over-flecks'
 export { overPort } from './link/over-port'
 export { overSocket } from './link/over-socket'

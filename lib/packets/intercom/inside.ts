@@ -3,8 +3,8 @@
 export interface IntercomInside {
   /** Publishes to all nodes, this one included. Rejects when it did not leave. */
   broadcast(message: unknown): Promise<unknown>
-  /** Returns what stops it. */
-  onBroadcast(listener: (message: unknown) => void): () => void
+  /** Gives them to a server of this node, which handlers then get. Returns what stops it. */
+  onBroadcast(server: object, listener: (message: unknown) => void): () => void
 }
 
 const insides = new WeakMap<object, IntercomInside>()

@@ -54,7 +54,7 @@ export class PacketServer extends Emitter {
     this.#options = options
     this.#channel = options.channel ?? (typeof source.subject === 'string' ? source.subject : '')
     this.#intercom = intercomInsideOf(options.intercom)
-    this.#stopBroadcasts = this.#intercom?.onBroadcast(message => this.#handleBroadcast(message))
+    this.#stopBroadcasts = this.#intercom?.onBroadcast(this, message => this.#handleBroadcast(message))
     source.on(this.#event, this.#handleConnection)
   }
 

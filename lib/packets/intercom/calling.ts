@@ -1,0 +1,189 @@
+// The calls that a node makes: asks all, gathers what they answer, and settles when that is everything.
+import type { Client } from '../../../index'
+import { PacketError } from '../errors'
+import { startTimer, stopTimer, type Timer } from '../timer'
+import { answerOf, Gathering, type NodeAnswer } from './gathering'
+import type { AnswerMessage, Subjects } from './messages'
+import type { Nodes } from './nodes'
+
+/** Milliseconds for an answer of a node that was not heard of, when all others have answered. */
+const STRANGER_TIME = 250
+/** Milliseconds between looks whether silent nodes are still there. */
+const LOOK_INTERVAL = 250
+
+export interface CallOptions {
+  readonly timeout: number
+  readonly signal: AbortSignal | undefined
+}
+
+/** How a call ended: all is there, or who is silent after the time. */
+export interface CallEnd {
+  readonly answers: readonly NodeAnswer[]
+  readonly silent: readonly string[]
+}
+
+/** A call that is open. */
+interface Open {
+  readonly type: string
+  readonly gathering: Gathering
+  readonly handleAnswer: (answer: NodeAnswer) => void
+  readonly finish: (error?: Error) => void
+  timers: Timer[]
+  isLooking: boolean
+}
+
+export class Calling {
+  readonly #client: Client
+  readonly #subjects: Subjects
+  readonly #nodes: Nodes
+  readonly #maxCalls: number
+  readonly #open = new Map<number, Open>()
+  #lastCall = 0
+  /** Subscribers that are no nodes, as far as that was seen. */
+  #strangers = 0
+  #isClosed = false
+
+  constructor(client: Client, subjects: Subjects, nodes: Nodes, maxCalls: number) {
+    this.#client = client
+    this.#subjects = subjects
+    this.#nodes = nodes
+    this.#maxCalls = maxCalls
+  }
+
+  /** Somebody has come or gone: who does not answer may be a node now. */
+  forgetStrangers(): void {
+    this.#strangers = 0
+  }
+
+  /**
+   * Calls all nodes. `each` gets every answer when it comes, and what it returns true for ends the call. Resolves when
+   * all have answered, or the time is over.
+   */
+  call(
+    type: string,
+    data: unknown,
+    options: CallOptions,
+    each: (answer: NodeAnswer) => boolean,
+  ): Promise<CallEnd> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) throw closed(type)
+      if (options.signal?.aborted) throw aborted(type, options.signal)
+      if (this.#open.size >= this.#maxCalls) {
+        throw new PacketError(`${type}: ${this.#open.size} calls wait for their answers`, 'ERR_PACKET_BUSY')
+      }
+      const call = ++this.#lastCall
+      const gathering = new Gathering(this.#nodes.present(performance.now()))
+      const onAbort = () => finish(aborted(type, options.signal as AbortSignal))
+      const finish = (error?: Error) => {
+        if (!this.#open.delete(call)) return
+        for (const timer of open.timers) stopTimer(timer)
+        options.signal?.removeEventListener('abort', onAbort)
+        if (error === undefined) resolve({ answers: gathering.answers, silent: gathering.silent })
+        else reject(error)
+      }
+      const handleAnswer = (answer: NodeAnswer) => {
+        if (each(answer)) finish()
+      }
+      const open: Open = { type, gathering, handleAnswer, finish, timers: [], isLooking: false }
+      this.#open.set(call, open)
+      options.signal?.addEventListener('abort', onAbort)
+      open.timers.push(startTimer(() => finish(), options.timeout))
+      void this.#publish(call, open, data, options.timeout)
+    })
+  }
+
+  handleAnswer({ call, node, status, value }: AnswerMessage): void {
+    this.#nodes.handleAnswer(performance.now(), node)
+    const open = this.#open.get(call)
+    if (open === undefined) return
+    const answer = answerOf(open.type, node, status, value)
+    if (!open.gathering.handleAnswer(answer)) return
+    open.handleAnswer(answer)
+    this.#settle(call, open)
+  }
+
+  /** A node says that it is gone. */
+  handleGone(node: string): void {
+    for (const [call, open] of this.#open) {
+      open.gathering.handleGone(node)
+      this.#settle(call, open)
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true
+    for (const { type, finish } of this.#open.values()) finish(closed(type))
+  }
+
+  async #publish(call: number, open: Open, data: unknown, timeout: number): Promise<void> {
+    const message = [call, this.#subjects.answersTo(this.#nodes.own), open.type, data]
+    try {
+      const { count } = await this.#client.publish(this.#subjects.calls, message, { timeout })
+      if (count === 0) throw closed(open.type)
+      open.gathering.handleCount(count, this.#strangers)
+      this.#settle(call, open)
+    } catch (error) {
+      const { code } = error as { code?: unknown }
+      // Not confirmed in time: then the time is over here, too.
+      open.finish(code === 408 ? undefined : code === 'ERR_CLOSED' ? closed(open.type) : (error as Error))
+    }
+  }
+
+  #settle(call: number, open: Open): void {
+    if (!this.#open.has(call)) return
+    const { gathering } = open
+    if (gathering.isComplete) open.finish()
+    // As many as got it have answered, but not all that were there: some are gone. Or the rest is slow, or gone.
+    else if (gathering.hasCount || !gathering.hasAllKnown)
+      this.#look(call, open, gathering.hasCount ? 0 : LOOK_INTERVAL)
+    else open.timers.push(startTimer(() => this.#giveUpStrangers(call, open), STRANGER_TIME))
+  }
+
+  #giveUpStrangers(call: number, open: Open): void {
+    if (!this.#open.has(call) || !open.gathering.hasAllKnown) return
+    this.#strangers = open.gathering.countStrangers()
+    this.#settle(call, open)
+  }
+
+  /** Looks, after a while, which of the silent nodes are still there. */
+  #look(call: number, open: Open, delay: number): void {
+    if (open.isLooking) return
+    open.isLooking = true
+    open.timers.push(
+      startTimer(async () => {
+        const { gathering } = open
+        await Promise.all(gathering.silent.map(node => this.#lookAt(node, gathering)))
+        open.isLooking = false
+        if (!this.#open.has(call)) return
+        if (gathering.isComplete) open.finish()
+        else this.#again(call, open)
+      }, delay),
+    )
+  }
+
+  #again(call: number, open: Open): void {
+    if (open.gathering.hasAllKnown) this.#settle(call, open)
+    else this.#look(call, open, LOOK_INTERVAL)
+  }
+
+  async #lookAt(node: string, gathering: Gathering): Promise<void> {
+    try {
+      if (await this.#client.interest(this.#subjects.answersTo(node))) return
+      this.#nodes.remove(node)
+      gathering.handleGone(node)
+    } catch {
+      // Not known: it stays.
+    }
+  }
+}
+
+function closed(type: string): PacketError {
+  return new PacketError(`${type}: there is no node`, 'ERR_INTERCOM_CLOSED')
+}
+
+function aborted(type: string, signal: AbortSignal): PacketError {
+  return new PacketError(`${type}: aborted`, 'ERR_PACKET_ABORTED', {
+    reason: 'aborted',
+    cause: signal.reason,
+  })
+}

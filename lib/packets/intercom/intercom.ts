@@ -1,0 +1,261 @@
+// Calls among the server nodes of a cluster, over the fabric: every node answers, the caller's own included.
+import type { Client, Subscription } from '../../../index'
+import type { IntercomOptions as CallOptions, CreateIntercomOptions } from '../../../types/packets'
+import { badOption, throwAsync } from '../errors'
+import { randomId } from '../link/ids'
+import { startTimer, stopTimer, type Timer } from '../timer'
+import { Answering, type IntercomHandler } from './answering'
+import { Calling } from './calling'
+import { setIntercomInside } from './inside'
+import { answerMessage, callMessage, hereMessage, isNode, Subjects } from './messages'
+import { Nodes } from './nodes'
+import { checkCallOptions, checkIntercomOptions, DEFAULT_MAX_CALLS, DEFAULT_TIMEOUT } from './options'
+import { type EachAnswer, each, first, values } from './results'
+
+/** Milliseconds between announcements, half of them by chance. */
+const HERE_INTERVAL = 10_000
+/** Milliseconds for those that are there to say so, before a node is ready. */
+const GREETING_TIME = 250
+
+/** A node of the cluster. */
+export class IntercomNode {
+  readonly node: string
+  readonly #client: Client
+  readonly #subjects: Subjects
+  readonly #timeout: number
+  readonly #epoch = randomId()
+  readonly #nodes: Nodes
+  readonly #calling: Calling
+  readonly answering: Answering
+  readonly #broadcasts = new Set<(message: unknown) => void>()
+  #subscriptions: Subscription[] = []
+  #hereTimer: Timer | undefined
+  #isClosed = false
+  /** Called when another node is heard for the first time. */
+  #handleNew: () => void = () => undefined
+
+  constructor(client: Client, options: CreateIntercomOptions) {
+    const {
+      cluster = 'packets',
+      node = randomId(),
+      timeout = DEFAULT_TIMEOUT,
+      maxCalls = DEFAULT_MAX_CALLS,
+    } = options
+    if (!isNode(node)) throw badOption('node must be one token of a subject', 'ERR_INVALID_ARG_VALUE')
+    this.node = node
+    this.#client = client
+    this.#subjects = new Subjects(cluster)
+    this.#timeout = timeout
+    this.#nodes = new Nodes(node)
+    this.#calling = new Calling(client, this.#subjects, this.#nodes, maxCalls)
+    this.answering = new Answering(maxCalls)
+  }
+
+  /** Subscribes, says that it is there, and hears who else is. */
+  async open(): Promise<void> {
+    const { calls, here, broadcast } = this.#subjects
+    const subjects = [this.#subjects.answersTo(this.node), here, broadcast, calls]
+    this.#subscriptions = await Promise.all(subjects.map(subject => this.#client.subscribe(subject)))
+    const handlers = [this.#handleAnswer, this.#handleHere, this.#handleBroadcast, this.#handleCall]
+    for (const [index, subscription] of this.#subscriptions.entries()) {
+      void this.#read(subscription, handlers[index] as (data: unknown) => void)
+    }
+    const { count } = await this.#client.publish(here, [this.node, this.#epoch])
+    this.#scheduleHere()
+    await this.#greetings(count)
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#end()
+    try {
+      await this.#client.publish(this.#subjects.here, [this.node, null])
+    } catch {
+      // The client is closed, or not connected: the others see that.
+    }
+  }
+
+  async call(type: string, data: unknown, options: CallOptions = {}): Promise<unknown[]> {
+    checkCallOptions(options)
+    return await values(this.#asking(type, data, options), type, options)
+  }
+
+  async first(type: string, data: unknown, options: CallOptions = {}): Promise<unknown> {
+    checkCallOptions(options)
+    return await first(this.#asking(type, data, options), type, options)
+  }
+
+  each(type: string, data: unknown, options: CallOptions = {}): AsyncIterableIterator<EachAnswer> {
+    checkCallOptions(options)
+    return each(this.#asking(type, data, options), type)
+  }
+
+  handle(type: string, handler: IntercomHandler): () => void {
+    return this.answering.add(type, handler)
+  }
+
+  provide(part: string, handlers: Readonly<Record<string, IntercomHandler>>): () => void {
+    const added: (() => void)[] = []
+    try {
+      for (const [key, handler] of Object.entries(handlers))
+        added.push(this.handle(`${part}.${key}`, handler))
+    } catch (error) {
+      // All or none.
+      for (const remove of added) remove()
+      throw error
+    }
+    return () => {
+      for (const remove of added) remove()
+    }
+  }
+
+  broadcast(message: unknown): Promise<unknown> {
+    return this.#client.publish(this.#subjects.broadcast, message)
+  }
+
+  onBroadcast(server: object, listener: (message: unknown) => void): () => void {
+    this.#broadcasts.add(listener)
+    this.answering.servers.add(server)
+    return () => {
+      this.#broadcasts.delete(listener)
+      this.answering.servers.delete(server)
+    }
+  }
+
+  #asking(type: string, data: unknown, { timeout = this.#timeout, signal }: CallOptions) {
+    return (handle: Parameters<Calling['call']>[3]) =>
+      this.#calling.call(type, data, { timeout, signal }, handle)
+  }
+
+  async #read(subscription: Subscription, handle: (data: unknown) => void): Promise<void> {
+    try {
+      for await (const message of subscription) this.#handle(handle, message)
+    } catch {
+      // The subscription was refused, or taken back: the node is one no more.
+    }
+    this.#end()
+  }
+
+  #handle(handle: (data: unknown) => void, message: { readonly data: unknown }): void {
+    let data: unknown
+    try {
+      data = message.data
+    } catch {
+      // Damaged: of whoever published it.
+      return
+    }
+    handle(data)
+  }
+
+  readonly #handleCall = (data: unknown): void => {
+    const message = callMessage(data, this.#subjects)
+    if (message !== undefined) void this.#answer(message)
+  }
+
+  async #answer(message: NonNullable<ReturnType<typeof callMessage>>): Promise<void> {
+    const status = await this.answering.answer(message)
+    const subject = this.#subjects.answersTo(message.caller)
+    try {
+      this.#client.publishSync(subject, [message.call, this.node, ...status])
+    } catch (error) {
+      // A value that cannot be encoded; or the client is closed, and the other side sees that.
+      if ((error as { code?: unknown }).code !== 'ERR_ENCODE') return
+      const failed = { code: 500, reason: error instanceof Error ? error.message : 'error' }
+      this.#client.publishSync(subject, [message.call, this.node, 3, failed])
+    }
+  }
+
+  readonly #handleAnswer = (data: unknown): void => {
+    const message = answerMessage(data)
+    if (message !== undefined) this.#calling.handleAnswer(message)
+  }
+
+  readonly #handleHere = (data: unknown): void => {
+    const message = hereMessage(data)
+    if (message === undefined || message.node === this.node) return
+    this.#calling.forgetStrangers()
+    if (message.epoch === null) {
+      this.#nodes.remove(message.node)
+      this.#calling.handleGone(message.node)
+    } else if (this.#nodes.handleHere(performance.now(), message.node, message.epoch)) {
+      // It does not know of this one.
+      this.#say()
+      this.#handleNew()
+    }
+  }
+
+  readonly #handleBroadcast = (data: unknown): void => {
+    for (const listener of this.#broadcasts) {
+      try {
+        listener(data)
+      } catch (error) {
+        throwAsync(error)
+      }
+    }
+  }
+
+  /** Waits until as many nodes are heard of as there are, or for a while. */
+  #greetings(count: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = startTimer(resolve, GREETING_TIME)
+      this.#handleNew = () => {
+        if (this.#nodes.present(performance.now()).length < count) return
+        stopTimer(timer)
+        resolve()
+      }
+      this.#handleNew()
+    })
+  }
+
+  #scheduleHere(): void {
+    this.#hereTimer = startTimer(
+      () => {
+        this.#say()
+        this.#scheduleHere()
+      },
+      HERE_INTERVAL * (0.5 + Math.random() / 2),
+    )
+  }
+
+  #say(): void {
+    if (this.#isClosed) return
+    try {
+      this.#client.publishSync(this.#subjects.here, [this.node, this.#epoch])
+    } catch {
+      // Not connected: it is said again.
+    }
+  }
+
+  #end(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    stopTimer(this.#hereTimer)
+    for (const subscription of this.#subscriptions) subscription.close()
+    this.#calling.close()
+    this.answering.close()
+  }
+}
+
+/** Starts a node, and resolves with what calls all nodes. */
+export async function createIntercom(client: Client, options: CreateIntercomOptions = {}): Promise<any> {
+  checkIntercomOptions(options)
+  const node = new IntercomNode(client, options)
+  const intercom = Object.assign(
+    (type: string, data?: unknown, options?: CallOptions) => node.call(type, data, options),
+    {
+      first: (type: string, data?: unknown, options?: CallOptions) => node.first(type, data, options),
+      each: (type: string, data?: unknown, options?: CallOptions) => node.each(type, data, options),
+      handle: (type: string, handler: IntercomHandler) => node.handle(type, handler),
+      provide: (part: string, handlers: Record<string, IntercomHandler>) => node.provide(part, handlers),
+      node: node.node,
+      close: () => node.close(),
+      [Symbol.asyncDispose]: () => node.close(),
+    },
+  )
+  setIntercomInside(intercom, {
+    broadcast: message => node.broadcast(message),
+    onBroadcast: (server, listener) => node.onBroadcast(server, listener),
+  })
+  await node.open()
+  return intercom
+}
