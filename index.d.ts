@@ -39,10 +39,15 @@ export declare enum DataEncoding {
 export declare class FabricError extends Error {
   constructor(message: string, code: number | string, options?: { cause?: unknown })
   readonly code: number | string
-  /** On the reason of a closed socket: how many messages were written and not acknowledged. */
+  /**
+   * On the reason of a closed socket, and on `"ERR_UNDELIVERED"`: how many messages were written and not
+   * acknowledged.
+   */
   readonly undelivered?: number
   /** On the error of a server's `write`: the ids of the sockets that did not take the message. */
   readonly ids?: string[]
+  /** On the error of a server's `end`: its sockets that have undelivered messages. */
+  readonly sockets?: { id: string; undelivered: number }[]
 }
 
 /** The same class under Conat's name. */
@@ -681,8 +686,11 @@ export interface SocketEvents {
   disconnected: []
   connecting: []
   ready: []
-  /** With the reason, unless the socket closed because `close` or `end` was called here. */
-  closed: [reason: FabricError | undefined]
+  /**
+   * With the reason, unless the socket closed because `close` or `end` was called here, and the number of
+   * `undelivered()`.
+   */
+  closed: [reason: FabricError | undefined, undelivered: number]
 }
 
 /**
@@ -753,13 +761,13 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   /** Sends a request with several replies to the other side. As `Client.requestMany`. */
   requestMany(data?: unknown, options?: RequestManyOptions): Answers
   /**
-   * Iterates over the data as `[data, headers]`. A message is acknowledged when the loop asks for the next
-   * one, or is left. Messages that the loop has not been given when it is left wait for the next listener or
-   * iterator, unless another one has received something newer. Of several iterators each gets everything that
-   * arrives while it exists, and a message is acknowledged by the last one to be done with it.
+   * Iterates over the data as `[data, headers]`, as a loop over the socket itself does, with one difference: a
+   * message is acknowledged as soon as it is handed out, so that a program that takes exactly three leaves none
+   * open.
    *
    * @example
-   * for await (const [data, headers] of socket.iter()) await store(data)
+   * const messages = socket.iter()
+   * const [hello] = (await messages.next()).value
    */
   iter(): AsyncIterableIterator<[data: Agreed, headers: Headers], undefined>
   /**
@@ -809,12 +817,29 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   /** The same as `close`. */
   destroy(): void
   /**
-   * Ends in order: resolves when the other side has answered, or after `timeout` ms (default 3000). Never
-   * rejects.
+   * Ends in order: writes no more, and resolves when the other side has handled everything and open requests
+   * are answered. Goes on for as long as something moves, or for `timeout` ms. Nobody has to await it.
+   *
+   * @throws {FabricError} `"ERR_UNDELIVERED"` its time is over, or the socket has closed, and messages are
+   *   left: `undelivered` is their number, `cause` the reason. It is closed then.
+   * @example
+   * await socket.end()
    */
-  end(options?: { timeout?: number }): Promise<void>
+  end(options?: EndOptions): Promise<void>
+  /**
+   * Iterates over the data as `[data, headers]`. A message is acknowledged when the loop asks for the next
+   * one, or is left. Messages that the loop has not been given when it is left wait for the next listener or
+   * iterator, unless another one has received something newer. Of several iterators each gets everything that
+   * arrives while it exists, and a message is acknowledged by the last one to be done with it.
+   *
+   * Ends when either side has closed or ended the socket. If the socket closes for another reason, that is
+   * thrown, behind what has arrived.
+   *
+   * @example
+   * for await (const [data, headers] of socket) await store(data)
+   */
   [Symbol.asyncIterator](): AsyncIterableIterator<[data: Agreed, headers: Headers], undefined>
-  /** As `end()`. */
+  /** As `end()`: throws if messages are left. */
   [Symbol.asyncDispose](): Promise<void>
   /** Keeps the process alive while it is open, again. */
   ref(): this
@@ -839,6 +864,18 @@ export declare class ConatSocketClient extends ConatSocketBase {
 export declare class ServerSocket extends ConatSocketBase {
   private constructor()
   readonly role: 'server'
+}
+
+/** How long `end` waits. */
+export interface EndOptions {
+  /** Milliseconds in all, whatever moves. @default none: as long as something moves */
+  timeout?: number
+  /**
+   * Milliseconds without an acknowledgement or answer after which it gives up, without `timeout`. Does not run
+   * while the other side is away and may come back.
+   * @default 10_000
+   */
+  idle?: number
 }
 
 /** The events of a socket server and what listeners get. */
@@ -903,8 +940,13 @@ export declare class ConatSocketServer extends EventEmitter<SocketServerEvents> 
   drain(options?: DrainOptions): Promise<void>
   /** Whether `drain` was called. */
   readonly draining: boolean
-  /** Accepts no more sockets and ends all in order, within `timeout` ms (default 3000). Never rejects. */
-  end(options?: { timeout?: number }): Promise<void>
+  /**
+   * Accepts no more sockets, ends all as their `end` does, and closes.
+   *
+   * @throws {FabricError} `"ERR_UNDELIVERED"` messages are left: `sockets` has the `id` of each of these
+   *   sockets and the number of its `undelivered` messages, `undelivered` the sum.
+   */
+  end(options?: EndOptions): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
   /** Keeps the process alive while it is open, again. */
   ref(): this

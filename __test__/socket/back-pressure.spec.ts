@@ -56,7 +56,7 @@ describeFabrics('a slow reader', fabric => {
   test('who does not iterate stops the writer at maxQueueSize', async () => {
     const { server, socket } = await pair(fabric, { connect: { maxQueueSize: 10 } })
     server.on('request', message => message.respondSync(null))
-    const reader = server.iter()
+    const reader = server[Symbol.asyncIterator]()
     writeUntilFull(socket)
     // The answer comes behind all of the data: it was all delivered, and none of it counts as read.
     await socket.request()
@@ -125,7 +125,7 @@ describeFabrics('a slow reader', fabric => {
   test('who leaves the loop in the middle lets the rest go to the next reader', async () => {
     const { server, socket } = await pair(fabric)
     for (const n of numbers(1, 6)) socket.write(n)
-    const reader = server.iter()
+    const reader = server[Symbol.asyncIterator]()
     for await (const [n] of reader) if (n === 3) break
     socket.write(7)
     expect(await take(server, 4)).toEqual(numbers(4, 7))
@@ -165,7 +165,7 @@ describeFabrics('a slow reader', fabric => {
 
   test('a listener that ends an iterator gets nothing twice, and nothing out of order', async () => {
     const { server, socket } = await pair(fabric)
-    const reader = server.iter()
+    const reader = server[Symbol.asyncIterator]()
     const got: unknown[] = []
     const all = new Promise<void>(resolve =>
       server.on('data', n => {
@@ -225,7 +225,7 @@ describeFabrics('a slow reader', fabric => {
 
   test('calls that do not wait for each other are all gone past', async () => {
     const { server, socket } = await pair(fabric)
-    const reader = server.iter()
+    const reader = server[Symbol.asyncIterator]()
     for (const n of numbers(1, 3)) socket.write(n)
     const three = await Promise.all([reader.next(), reader.next(), reader.next()])
     expect(three.map(({ value }) => value![0])).toEqual([1, 2, 3])
@@ -238,7 +238,7 @@ describeFabrics('a slow reader', fabric => {
 
   test('who pauses holds iterators, too', async () => {
     const { server, socket } = await pair(fabric)
-    const reader = server.iter()
+    const reader = server[Symbol.asyncIterator]()
     for (const n of numbers(1, 3)) socket.write(n)
     expect((await reader.next()).value![0]).toBe(1)
     server.pause()

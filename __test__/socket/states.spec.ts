@@ -112,7 +112,7 @@ describeFabrics('the end of a socket', fabric => {
     const { server, socket } = await pair(fabric)
     const closed = Promise.all([once(socket, 'closed'), once(server, 'closed')])
     socket.write('never read')
-    await socket.end({ timeout: 50 })
+    expect(await rejection(socket.end({ timeout: 50 }))).toMatchObject({ code: 'ERR_UNDELIVERED' })
     expect(socket.state).toBe('closed')
     await closed
   })
@@ -155,7 +155,8 @@ describeFabrics('the end of a socket', fabric => {
     }
     server.close()
     await closed
-    await socket.end()
+    // It had written what the other side did not handle.
+    expect(await rejection(socket.end())).toMatchObject({ code: 'ERR_UNDELIVERED', undelivered: 100 })
     expect(events).toEqual(['closed'])
   })
 

@@ -3,7 +3,17 @@ import { Waiters } from './waiters'
 
 export class InFlight {
   #count = 0
+  readonly #handleEnd: (() => void) | undefined
   #idle: Waiters | undefined
+
+  /** `handleEnd` is called after each end. */
+  constructor(handleEnd?: () => void) {
+    this.#handleEnd = handleEnd
+  }
+
+  get isNone(): boolean {
+    return this.#count === 0
+  }
 
   begin(): void {
     this.#count += 1
@@ -14,6 +24,7 @@ export class InFlight {
     if (this.#count === 0) return
     this.#count -= 1
     if (this.#count === 0) this.#idle?.settle()
+    this.#handleEnd?.()
   }
 
   /** Stops waiting for the rest. */

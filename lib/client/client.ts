@@ -338,7 +338,11 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
       const state = event.u8()
       const text = event.str()
       if (state === CLOSED) this.#finish(text)
-      else if (!this.#context.closed) this.#announce(this.#session.handleState(state, text))
+      else if (!this.#context.closed) {
+        const change = this.#session.handleState(state, text)
+        this.#context.connected = this.state === 'connected'
+        this.#announce(change)
+      }
     } else if (kind === CLIENT_ENDING) {
       const isInbox = event.u8() === 1
       this.#session.handleEnding(new Failure(event.str(), event.str()), isInbox)

@@ -21,6 +21,8 @@ export class ClientContext {
   }
   /** Whether `close()` was called, or the engine gave up. */
   closed = false
+  /** Whether it is connected to a broker. */
+  connected = false
   readonly children: Set<Child> = new Set()
   /** Subjects with a socket server. */
   readonly listening: Set<string> = new Set()

@@ -28,11 +28,12 @@ import type { ClientContext } from '../messaging/client-context'
 import type { Message, Responder } from '../messaging/message'
 import { Ticket } from '../messaging/ticket'
 import { decodeAt } from '../values/codec'
-import type { FabricError } from '../values/errors'
-import type { Failure } from '../values/failure'
+import { FabricError } from '../values/errors'
+import { errorFrom, type Failure, undeliveredFailure } from '../values/failure'
 import { parseHeaders } from '../values/headers'
 import { checkOptions } from '../values/option-checks'
 import { throwAsync } from '../values/throw-async'
+import { Ending, type EndingOwner } from './ending'
 import { type DataIterator, Inbox, type Sink } from './inbox'
 import { Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
 import { END_SHAPE, type EndOptions } from './options'
@@ -40,6 +41,9 @@ import { Outbox } from './outbox'
 import { SocketRequests } from './requests'
 import type { SocketSettings } from './settings'
 import type { UndeliveredMessage } from './undelivered'
+
+/** Reasons of a close after which nothing is missing. */
+const ORDERLY = new Set(['ERR_CLOSED', 'ERR_SOCKET_CLOSED_BY_PEER'])
 
 /** The address of every socket: sockets have no connections of their own. */
 const NO_ADDRESS: { readonly ip: string } = Object.freeze({ ip: '' })
@@ -52,7 +56,7 @@ interface SocketEvents extends StateEvents {
 
 export abstract class ConatSocketBase
   extends EventEmitter<SocketEvents>
-  implements LifecycleOwner, commands.Consumer, Sink
+  implements LifecycleOwner, commands.Consumer, Sink, EndingOwner
 {
   readonly id: string
   readonly subject: string
@@ -69,6 +73,9 @@ export abstract class ConatSocketBase
   #outbox: Outbox | undefined
   #inbox: Inbox | undefined
   #requests: SocketRequests | undefined
+  #ending: Ending | undefined
+  /** The end, which all callers of `end` wait for. */
+  #end: Promise<Failure | undefined> | undefined
   #conn: { readonly id: string } | undefined
   #received = 0
   #receivedBytes = 0
@@ -209,13 +216,14 @@ export abstract class ConatSocketBase
     return this.#inbox?.isPaused ?? false
   }
 
-  /** Iterates over the data as `[data, headers]`; a message is consumed when the next one is requested. */
+  /** Iterates over the data as `[data, headers]`; a message is consumed when it is handed out. */
   iter(): DataIterator {
-    return this.#openInbox().iterate()
+    return this.#openInbox().iterate(true)
   }
 
+  /** The same; a message is consumed when the next one is requested. */
   [Symbol.asyncIterator](): DataIterator {
-    return this.iter()
+    return this.#openInbox().iterate(false)
   }
 
   drain(): Promise<void> {
@@ -232,6 +240,7 @@ export abstract class ConatSocketBase
 
   close(): void {
     if (this.state === 'closed') return
+    this.#inbox?.beginEnd()
     commands.socketClose(this.client, this.handle)
     this.lifecycle.beginClose()
   }
@@ -240,18 +249,31 @@ export abstract class ConatSocketBase
     this.close()
   }
 
-  /** Sends what is queued, tells the other side, and resolves when it has answered or after `timeout`. */
-  async end(options?: EndOptions): Promise<void> {
-    checkOptions('end', options, END_SHAPE)
-    if (this.state !== 'closed' && !this.ended) {
-      this.ended = true
-      const ticket = new Ticket(this.context, this.responder)
-      const timeout = Math.ceil(options?.timeout ?? END_SHAPE.timeout.default)
-      commands.socketEnd(this.client, ticket.handle, this.handle, timeout)
-      await ticket.outcome
-      this.close()
-    }
-    await this.lifecycle.whenGone()
+  /** Waits until the other side has handled everything, tells it, and closes. Rejects if messages are left. */
+  end(options?: EndOptions): Promise<void> {
+    // Often nobody awaits it: a failure counts as handled, once it has happened (as in `resolveReply`).
+    const ended: Promise<void> = this.#endOr(options, () => void ended.catch(() => {}))
+    return ended
+  }
+
+  /** Whether the other side has handled everything, and no request is open. @internal */
+  get isFinished(): boolean {
+    return (this.#outbox?.pending ?? 0) === 0 && (this.#requests?.isFinished ?? true)
+  }
+
+  /** @internal */
+  get isPeerAway(): boolean {
+    return this.lifecycle.wasReady && this.state !== 'ready' && this.context.connected
+  }
+
+  /** @internal */
+  handleProgress(): void {
+    this.#ending?.handleProgress()
+  }
+
+  /** Hands nothing more to the application: what arrives is the other side's again. @internal */
+  shut(): void {
+    this.#openInbox().shut()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -284,7 +306,8 @@ export abstract class ConatSocketBase
   async finishWith(drain: Drain): Promise<void> {
     // Requests may never stop: some time must be left for the end.
     await this.#requests?.whenNone(drain.left / 2)
-    await this.end({ timeout: drain.left })
+    // `closed` tells what is left.
+    await this.end({ timeout: drain.left }).catch(() => {})
   }
 
   /** Waits until no request is in flight and loops have asked for more, at most so many ms. @internal */
@@ -300,8 +323,10 @@ export abstract class ConatSocketBase
     else if (this.state === 'closed') return
     else if (kind === SOCKET_DATA_MANY) this.#receiveMany(event)
     else if (kind === SOCKET_DATA) this.#receive(event.optStr(), event.payload())
-    else if (kind === SOCKET_ACKNOWLEDGED) this.#outbox?.acknowledge(event.f64(), event.f64())
-    else if (kind === SOCKET_REQUEST) this.#openRequests().receive(event)
+    else if (kind === SOCKET_ACKNOWLEDGED) {
+      this.#outbox?.acknowledge(event.f64(), event.f64())
+      this.#ending?.handleProgress()
+    } else if (kind === SOCKET_REQUEST) this.#openRequests().receive(event)
     else if (kind === SOCKET_COUNTED) {
       this.#resent = event.f64()
       this.#duplicates = event.f64()
@@ -323,8 +348,9 @@ export abstract class ConatSocketBase
   handleClosing(failure: Failure, reason: Failure): void {
     this.ended = true
     this.#requests?.end()
-    this.#inbox?.end()
+    this.#inbox?.end(loopFailure(reason))
     this.#outbox?.end(failure, reason)
+    this.#ending?.handleClosing(reason)
   }
 
   /** @internal */
@@ -348,7 +374,7 @@ export abstract class ConatSocketBase
 
   /** Delivers several messages. If a handler closes the socket, the rest is dropped. */
   #receiveMany(event: EventReader): void {
-    while (event.more && this.state !== 'closed') {
+    while (event.more && this.state !== 'closed' && !this.#inbox?.isShut) {
       const incoming = event.part()
       this.#receive(event.partHeaders, incoming)
     }
@@ -388,18 +414,64 @@ export abstract class ConatSocketBase
     if (this.#inbox === undefined) {
       this.#inbox = new Inbox(this)
       // With what `handleClosing` has left.
-      if (this.state === 'closed') this.#inbox.end()
+      if (this.state === 'closed') this.#inbox.end(loopFailure(this.lifecycle.reason))
     }
     return this.#inbox
   }
 
-  /** Calls the listeners. Returns whether there were any. @internal */
-  emitData(data: unknown, headers: Headers): boolean {
+  async #endOr(options: EndOptions | undefined, handleFailure: () => void): Promise<void> {
+    checkOptions('end', options, END_SHAPE)
+    this.#end ??= this.#finish(options)
+    const failure = await this.#end
+    if (failure === undefined) return
+    handleFailure()
+    throw errorFrom(failure)
+  }
+
+  /** Ends it. Returns why messages are left, if any are. */
+  async #finish(options: EndOptions | undefined): Promise<Failure | undefined> {
+    let cause: Failure | undefined
+    if (this.state !== 'closed') {
+      const begun = Date.now()
+      this.ended = true
+      this.#requests?.beginEnd()
+      this.#ending = new Ending(this, options)
+      cause = await this.#ending.whenFinished()
+      if (cause === undefined) await this.#tellEnd(options, begun)
+      this.close()
+    }
+    await this.lifecycle.whenGone()
+    const { length } = this.undelivered()
+    // What is left after a close from this side is what that close wanted.
+    const why = this.lifecycle.reason ?? cause
+    return length === 0 || why === undefined ? undefined : undeliveredFailure(this.describe(), length, why)
+  }
+
+  /**
+   * Tells the other side, which has handled everything, how much was handled here, and waits for its answer.
+   * Nothing is handed to the application from now on, so that the number is exact.
+   */
+  async #tellEnd(options: EndOptions | undefined, begun: number): Promise<void> {
+    this.#inbox?.beginEnd()
+    this.shut()
+    const ticket = new Ticket(this.context, this.responder)
+    const timeout = options?.timeout ?? options?.idle ?? END_SHAPE.idle.default
+    const left = options?.timeout === undefined ? timeout : timeout - (Date.now() - begun)
+    commands.socketEnd(this.client, ticket.handle, this.handle, Math.max(1, Math.ceil(left)))
+    await ticket.outcome
+  }
+
+  /** @internal */
+  hasListeners(): boolean {
+    return this.#emitter.listenerCount('data') > 0
+  }
+
+  /** Calls the listeners. @internal */
+  emitData(data: unknown, headers: Headers): void {
     try {
-      return this.#emitter.emit('data', data, headers)
+      this.#emitter.emit('data', data, headers)
     } catch (error) {
       throwAsync(error)
-      return true
     }
   }
 
@@ -412,7 +484,21 @@ export abstract class ConatSocketBase
   handleListener(name: string | symbol): void {
     if (name === 'data') this.#inbox?.flow()
     else if (name === 'request') this.#requests?.flow()
+    else if (name === 'unpipe') throw pipeError()
   }
+}
+
+/** Returns what loops over a socket's data throw when it closes for this reason. */
+function loopFailure(reason: Failure | undefined): Failure | undefined {
+  return reason === undefined || ORDERLY.has(reason.code) ? undefined : reason
+}
+
+/** `pipe` adds such a listener before anything else. A pipeline into a socket would never settle. */
+function pipeError(): FabricError {
+  const text =
+    'a socket is no stream, and nothing can be piped into it: for await (const chunk of readable) ' +
+    'if (!socket.write(chunk)) await socket.waitUntilWritable()'
+  return new FabricError(text, 'ERR_INVALID_ARG_TYPE')
 }
 
 /** Shared by all sockets. */

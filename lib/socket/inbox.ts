@@ -1,5 +1,5 @@
 // Data that has arrived at a socket: passed to listeners or iterators, or held until there is one.
-// A message is consumed when a listener was called with it, or an iterator has moved past it.
+// A message is consumed as soon as a listener is about to be called with it, or an iterator has moved past it.
 import type { Headers } from '../../index'
 import { AsyncQueue } from '../async/async-queue'
 import { InFlight } from '../async/in-flight'
@@ -15,12 +15,16 @@ interface Cell {
   waiting: number
   /** Whether a listener was called with it, or an iterator has moved past it. */
   isTaken: boolean
+  /** Whether the other side is told that it was handled. */
+  isCounted?: boolean
 }
 
 /** What the inbox needs of its socket. */
 export interface Sink {
-  /** Calls the listeners. Returns whether there were any. */
-  emitData(data: unknown, headers: Headers): boolean
+  /** Returns whether there are listeners. */
+  hasListeners(): boolean
+  /** Calls the listeners. */
+  emitData(data: unknown, headers: Headers): void
   /** Counts one more consumed message. */
   handleConsumed(): void
 }
@@ -34,6 +38,10 @@ export class Inbox {
   #iterators: readonly DataIterator[] = NONE
   #isFlowing = false
   #isPaused = false
+  /** Whether it delivers nothing more, and what it has is the other side's again. */
+  #isShut = false
+  /** Whether what a loop works on counts as handled. */
+  #isEnding = false
   #failure: Failure | undefined
   #ended = false
   /** Iterators that wait while it is paused. */
@@ -73,7 +81,28 @@ export class Inbox {
     return this.#inHand
   }
 
+  get isShut(): boolean {
+    return this.#isShut
+  }
+
+  /**
+   * Delivers nothing more, whatever the application resumes: what has not been handed over is the other side's
+   * again. Loops wait for the end.
+   */
+  shut(): void {
+    this.#isShut = true
+    this.#held = NONE
+    for (const iterator of this.#iterators) iterator.drop()
+  }
+
+  /** Counts what loops work on, now and from now on, as handled: the close that follows says so. */
+  beginEnd(): void {
+    this.#isEnding = true
+    for (const iterator of this.#iterators) for (const cell of iterator.given) this.#count(cell)
+  }
+
   push(data: unknown, headers: Headers): void {
+    if (this.#isShut) return
     if (this.#isPaused || this.#held.length > 0) this.#hold([data, headers])
     else this.#give(data, headers)
   }
@@ -88,9 +117,10 @@ export class Inbox {
     })
   }
 
-  iterate(): DataIterator {
-    const iterator = new DataIterator(this)
-    if (this.#ended) iterator.end(this.#failure, false)
+  /** Iterates. A message is consumed when the next one is requested, or at once if `isEager`. */
+  iterate(isEager: boolean): DataIterator {
+    const iterator = new DataIterator(this, isEager)
+    if (this.#ended) iterator.end(this.#failure)
     else this.#iterators = [...this.#iterators, iterator]
     // If there are other iterators, what is held is for all of them, and about to be delivered.
     if (this.#isPaused || this.#iterators.length > 1) return iterator
@@ -100,13 +130,16 @@ export class Inbox {
     return iterator
   }
 
-  /** Ends the inbox: what is held for listeners that never came is dropped. */
+  /** Ends the inbox: what is held for listeners that never came is dropped. Loops end, or throw `failure`. */
   end(failure?: Failure): void {
     this.#ended = true
     this.#failure = failure
     this.#held = NONE
-    // Paused: nothing more may be delivered, and the other side learns that it was not handled.
-    for (const iterator of this.#iterators) iterator.end(failure, this.#isPaused)
+    for (const iterator of this.#iterators) {
+      // Paused: nothing more may be delivered, and the other side learns that it was not handled.
+      if (this.#isPaused) iterator.drop()
+      iterator.end(failure)
+    }
     this.#iterators = NONE
     this.#wakeIterators()
     this.#inHand?.forget()
@@ -124,10 +157,16 @@ export class Inbox {
       // The listeners count as one more reader: one of them may end an iterator.
       const cell: Cell = { item: [data, headers], waiting: this.#iterators.length + 1, isTaken: false }
       for (const iterator of this.#iterators) iterator.push(cell)
-      if (this.#sink.emitData(data, headers)) cell.isTaken = true
+      if (this.#sink.hasListeners()) {
+        cell.isTaken = true
+        this.#sink.emitData(data, headers)
+      }
       this.#drop(cell)
-    } else if (this.#sink.emitData(data, headers)) this.#sink.handleConsumed()
-    else if (!this.#ended) this.#hold([data, headers])
+    } else if (this.#sink.hasListeners()) {
+      // Before the handler runs: a close inside it must count this message.
+      this.#sink.handleConsumed()
+      this.#sink.emitData(data, headers)
+    } else if (!this.#ended) this.#hold([data, headers])
   }
 
   #hold(item: Item): void {
@@ -145,17 +184,28 @@ export class Inbox {
     }
   }
 
+  /** Notes that an iterator has given a message to its loop. */
+  handOut(cell: Cell): void {
+    if (this.#isEnding) this.#count(cell)
+  }
+
   /** Notes that an iterator has moved past a message. */
   pass(cell: Cell): void {
     cell.isTaken = true
     this.#drop(cell)
   }
 
+  #count(cell: Cell): void {
+    if (cell.isCounted || this.#ended) return
+    cell.isCounted = true
+    this.#sink.handleConsumed()
+  }
+
   /** Releases a message for one iterator. Returns whether no other one has it, and none has taken it. */
   #drop(cell: Cell): boolean {
     cell.waiting -= 1
     if (cell.waiting > 0 || this.#ended) return false
-    if (cell.isTaken) this.#sink.handleConsumed()
+    if (cell.isTaken) this.#count(cell)
     return !cell.isTaken
   }
 
@@ -181,32 +231,31 @@ export class Inbox {
 
 /** An iterator over the messages of a socket. */
 export class DataIterator implements AsyncIterableIterator<Item, undefined> {
+  /** Messages returned since the last call; several if calls do not wait for each other. */
+  given: Cell[] = []
   readonly #unread: AsyncQueue<Cell> = new AsyncQueue()
   readonly #data: Inbox
-  /** Messages returned since the last call; several if calls do not wait for each other. */
-  #given: Cell[] = []
-  #isLeft = false
+  readonly #isEager: boolean
 
   /** @internal */
-  constructor(data: Inbox) {
+  constructor(data: Inbox, isEager: boolean) {
     this.#data = data
+    this.#isEager = isEager
   }
 
   async next(): Promise<IteratorResult<Item, undefined>> {
     this.#passGiven()
     while (this.#data.isPaused && !this.#unread.ended) await this.#data.whenResumed()
-    const result = await this.#unread.next()
-    if (result.done) return result
-    if (this.#isLeft) this.#data.pass(result.value)
-    else {
-      this.#given.push(result.value)
-      this.#data.inHand.begin()
+    const cell = this.#unread.take()
+    if (cell !== undefined) {
+      this.#handOut(cell)
+      return { value: cell.item, done: false }
     }
-    return { value: result.value.item, done: false }
+    const result = await this.#unread.next()
+    return result.done ? result : { value: result.value.item, done: false }
   }
 
   async return(): Promise<IteratorResult<Item, undefined>> {
-    this.#isLeft = true
     this.#unread.end()
     this.#passGiven()
     this.#data.leave(this, this.#takeAll())
@@ -218,12 +267,26 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
   }
 
   push(cell: Cell): void {
-    this.#unread.push(cell)
+    if (this.#unread.push(cell)) this.#handOut(cell)
   }
 
-  end(failure: Failure | undefined, dropsRest: boolean): void {
-    if (dropsRest) this.#takeAll()
+  /** Drops what has not been requested. */
+  drop(): void {
+    this.#takeAll()
+  }
+
+  end(failure: Failure | undefined): void {
     this.#unread.end(failure)
+  }
+
+  /** Notes that the loop gets a message, in the same turn: a close must know of it. */
+  #handOut(cell: Cell): void {
+    if (this.#isEager) this.#data.pass(cell)
+    else {
+      this.given.push(cell)
+      this.#data.inHand.begin()
+      this.#data.handOut(cell)
+    }
   }
 
   #takeAll(): Cell[] {
@@ -233,10 +296,10 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
   }
 
   #passGiven(): void {
-    for (const cell of this.#given) {
+    for (const cell of this.given) {
       this.#data.pass(cell)
       this.#data.inHand.end()
     }
-    this.#given.length = 0
+    this.given.length = 0
   }
 }

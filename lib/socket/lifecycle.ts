@@ -20,7 +20,7 @@ export interface StateEvents {
   disconnected: []
   connecting: []
   ready: []
-  closed: [reason: FabricError | undefined]
+  closed: [reason: FabricError | undefined, undelivered: number]
 }
 
 /** The object whose lifecycle it is: an emitter of `StateEvents`. */
@@ -48,6 +48,10 @@ export class Lifecycle {
   state: State = 'disconnected'
   /** Set when the other side or the decoder is to blame for a close from here. */
   closeReason: FabricError | undefined
+  /** Why it is closed; `undefined` while it is open, and if it was closed from this side. */
+  reason: Failure | undefined
+  /** Whether it was ready at any time. */
+  wasReady = false
   readonly processRef = new ProcessRef()
   readonly #owner: LifecycleOwner & EventEmitter
   readonly #context: ClientContext
@@ -89,7 +93,10 @@ export class Lifecycle {
     this.state = state
     if (state === this.#announced) return
     this.#announced = state
-    if (state === 'ready') this.#settleReady()
+    if (state === 'ready') {
+      this.wasReady = true
+      this.#settleReady()
+    }
     this.announce(state)
   }
 
@@ -106,10 +113,8 @@ export class Lifecycle {
     const failure = closedFailure(this.#owner.describe())
     this.#settleReady(failure)
     const own = this.closeReason
-    this.#owner.handleClosing(
-      failure,
-      reason ?? (own && new Failure(String(own.code), own.message)) ?? failure,
-    )
+    this.reason = reason ?? (own && new Failure(String(own.code), own.message))
+    this.#owner.handleClosing(failure, this.reason ?? failure)
     return true
   }
 
@@ -121,7 +126,7 @@ export class Lifecycle {
   /** Ends it because the client has closed, and the engine reports nothing more. */
   handleClientClosed(): void {
     this.beginClose()
-    this.#finish(undefined)
+    this.#finish(undefined, 0)
   }
 
   /** Reads an event *socket state* or *listener state*. */
@@ -135,7 +140,7 @@ export class Lifecycle {
         code === null ? undefined : new Failure(code, message, undefined, left)
       this.#owner.handleEngineClosed(this.beginClose(reason(undelivered)), (left = undelivered) => {
         const failure = reason(left)
-        this.#finish(failure === undefined ? undefined : errorFrom(failure))
+        this.#finish(failure === undefined ? undefined : errorFrom(failure), left)
       })
     } else if (this.state !== 'closed') this.enter(state)
   }
@@ -156,7 +161,7 @@ export class Lifecycle {
     ready?.settle(failure)
   }
 
-  #finish(reason: FabricError | undefined): void {
+  #finish(reason: FabricError | undefined, undelivered: number): void {
     if (this.#isGone) return
     this.#isGone = true
     forget(this.#owner.handle)
@@ -164,6 +169,6 @@ export class Lifecycle {
     this.#owner.handleGone()
     this.processRef.set(false)
     this.#closed?.settle()
-    this.announce('closed', this.closeReason ?? reason)
+    this.announce('closed', this.closeReason ?? reason, undelivered)
   }
 }

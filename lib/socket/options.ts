@@ -35,9 +35,13 @@ export const CONNECT_SHAPE = {
 
 export interface EndOptions {
   timeout?: number
+  idle?: number
 }
 
-export const END_SHAPE = { timeout: { check: isTimeout, unit: 'ms', default: 3000 } } as const
+export const END_SHAPE = {
+  timeout: { check: isTimeout, unit: 'ms' },
+  idle: { check: isTimeout, unit: 'ms', default: 10_000 },
+} as const
 
 export const SERVER_REQUEST_SHAPE = { ...REQUEST_SHAPE, race: isBoolean } as const
 

@@ -21,6 +21,8 @@ import type { Lifecycle } from './lifecycle'
 interface RequestsOwner {
   readonly handle: number
   readonly maxQueueSize: number
+  /** Called when a request was answered, or its answer is not waited for any more. */
+  handleProgress(): void
 }
 
 export class SocketRequests {
@@ -29,7 +31,9 @@ export class SocketRequests {
   readonly #context: ClientContext
   readonly #responder: Responder
   /** Requests in flight, of either side. */
-  readonly #inFlight = new InFlight()
+  #inFlight: InFlight
+  /** Requests that were in flight when the socket began to end. */
+  #last: InFlight | undefined
   /** Requests of the other side that no listener has received yet, oldest first. */
   #held: Message[] | undefined
 
@@ -40,6 +44,7 @@ export class SocketRequests {
     responder: Responder,
   ) {
     this.#owner = owner
+    this.#inFlight = new InFlight(() => owner.handleProgress())
     this.#lifecycle = lifecycle
     this.#context = context
     this.#responder = responder
@@ -83,9 +88,21 @@ export class SocketRequests {
     await this.#inFlight.whenNone(timeout)
   }
 
+  /** Notes that the socket begins to end: requests that come later are not waited for. */
+  beginEnd(): void {
+    this.#last = this.#inFlight
+    this.#inFlight = new InFlight()
+  }
+
+  /** Whether no request is open that was in flight when the socket began to end. */
+  get isFinished(): boolean {
+    return this.#last?.isNone ?? true
+  }
+
   /** Ends the requests of either side. */
   end(): void {
     this.#held = undefined
+    this.#last?.forget()
     this.#inFlight.forget()
   }
 

@@ -15,8 +15,8 @@ import { ACCEPTED, LISTENER_STATE, route } from '../engine/events'
 import type { ClientContext } from '../messaging/client-context'
 import type { Message, Responder } from '../messaging/message'
 import { prepare } from '../messaging/prepare'
-import { Ticket } from '../messaging/ticket'
-import { FabricError } from '../values/errors'
+import { FabricError, type UndeliveredOf } from '../values/errors'
+import { errorFrom, type Failure, undeliveredFailure } from '../values/failure'
 import { checkOptions, isString } from '../values/option-checks'
 import { checkId, checkListenSubject } from '../values/subjects'
 import { Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
@@ -44,6 +44,8 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   readonly #settings: SocketSettings
   readonly #lifecycle: Lifecycle
   #isEnding = false
+  /** The end, which all callers of `end` wait for. */
+  #end: Promise<Failure | undefined> | undefined
   readonly #drainOnce = new DrainOnce()
   #isWanted = true
 
@@ -189,19 +191,11 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     this.close()
   }
 
-  /** Accepts no more sockets, ends all, and resolves when they have answered or after `timeout`. */
-  async end(options?: EndOptions): Promise<void> {
-    checkOptions('end', options, END_SHAPE)
-    if (this.state !== 'closed' && !this.#isEnding) {
-      this.#isEnding = true
-      for (const socket of Object.values(this.sockets)) socket.ended = true
-      const ticket = new Ticket(this.#context, this.#responder)
-      const timeout = Math.ceil(options?.timeout ?? END_SHAPE.timeout.default)
-      commands.listenerEnd(this.client, ticket.handle, this.handle, timeout)
-      await ticket.outcome
-      this.close()
-    }
-    await this.#lifecycle.whenGone()
+  /** Accepts no more sockets, ends all, and closes. Rejects if messages are left. */
+  end(options?: EndOptions): Promise<void> {
+    // Often nobody awaits it: a failure counts as handled, once it has happened (as in `resolveReply`).
+    const ended: Promise<void> = this.#endOr(options, () => void ended.catch(() => {}))
+    return ended
   }
 
   /** Whether `drain()` was called. */
@@ -219,7 +213,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   }
 
   finishWith(drain: Drain): Promise<void> {
-    return this.drain({ deadline: drain.left, spread: drain.spread })
+    return this.drain({ deadline: drain.left, spread: drain.spread }).catch(() => {})
   }
 
   handleEvent(kind: number, event: EventReader): void {
@@ -262,14 +256,43 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   async #drain(drain: Drain): Promise<void> {
     if (!this.#isEnding && this.state !== 'closed') {
       commands.listenerRetire(this.client, this.handle)
-      // Paused: what a handler received after the last ack would be reported as undelivered, and handled
-      // twice.
+      // What a handler received after the last ack would be reported as undelivered, and handled twice.
       await drain.spreadOver(Object.values(this.sockets), async socket => {
-        await socket.pause().whenQuiet(drain.left / 2)
-        await socket.end({ timeout: drain.left })
+        socket.shut()
+        await socket.whenQuiet(drain.left / 2)
+        // `closed` tells what is left.
+        await socket.end({ timeout: drain.left }).catch(() => {})
       })
     }
-    await this.end({ timeout: drain.left })
+    await this.end({ timeout: drain.left }).catch(() => {})
+  }
+
+  async #endOr(options: EndOptions | undefined, handleFailure: () => void): Promise<void> {
+    checkOptions('end', options, END_SHAPE)
+    this.#end ??= this.#finish(options)
+    const failure = await this.#end
+    if (failure === undefined) return
+    handleFailure()
+    throw errorFrom(failure)
+  }
+
+  /** Ends it and its sockets. Returns which have messages left, if any have. */
+  async #finish(options: EndOptions | undefined): Promise<Failure | undefined> {
+    const left: UndeliveredOf[] = []
+    if (this.state !== 'closed') {
+      this.#isEnding = true
+      commands.listenerRetire(this.client, this.handle)
+      const endings = Object.values(this.sockets).map(async socket => {
+        await socket.end(options).catch((error: FabricError) => {
+          left.push({ id: socket.id, undelivered: error.undelivered ?? 0 })
+        })
+      })
+      await Promise.all(endings)
+      this.close()
+    }
+    await this.#lifecycle.whenGone()
+    const sum = left.reduce((total, { undelivered }) => total + undelivered, 0)
+    return sum === 0 ? undefined : undeliveredFailure(this.describe(), sum, undefined, left)
   }
 
   #accept(event: EventReader): void {

@@ -4,22 +4,35 @@ interface FabricErrorOptions {
   cause?: unknown
   undelivered?: number
   ids?: string[]
+  sockets?: UndeliveredOf[]
+}
+
+/** A socket, and how many of its messages are undelivered. */
+export interface UndeliveredOf {
+  id: string
+  undelivered: number
 }
 
 /** Every error that selvedge throws, rejects with, or hands to `closed`. */
 export class FabricError extends Error {
   readonly code: number | string
   // `declare`: no own properties, so that a printed error shows no `undefined`.
-  /** On the reason of a closed socket: the number of messages that were written and not acknowledged. */
+  /**
+   * On the reason of a closed socket, and on `ERR_UNDELIVERED`: the number of messages that were written and
+   * not acknowledged.
+   */
   declare readonly undelivered?: number
   /** On the error of a broadcast: the ids of the sockets that did not get the message. */
   declare readonly ids?: string[]
+  /** On the error of a server's `end`: its sockets that have undelivered messages. */
+  declare readonly sockets?: UndeliveredOf[]
 
   constructor(message: string, code: number | string, options?: FabricErrorOptions) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     if (options?.undelivered !== undefined) this.undelivered = options.undelivered
     if (options?.ids !== undefined) this.ids = options.ids
+    if (options?.sockets !== undefined) this.sockets = options.sockets
   }
 }
 

@@ -1,5 +1,5 @@
 // Failures: errors before they are thrown.
-import { FabricError } from './errors'
+import { FabricError, type UndeliveredOf } from './errors'
 
 /** A failure. The error is created later, where the caller's frames are on the stack. */
 export class Failure {
@@ -8,6 +8,7 @@ export class Failure {
     readonly message: string,
     readonly cause?: unknown,
     readonly undelivered?: number,
+    readonly sockets?: UndeliveredOf[],
   ) {}
 }
 
@@ -21,14 +22,28 @@ function codeOf(code: string): number | string {
  * the caller's line.
  */
 export function errorFrom(failure: Failure): FabricError {
-  const { code, message, cause, undelivered } = failure
-  const error = new FabricError(message, codeOf(code), { cause, undelivered })
+  const { code, message, undelivered, sockets } = failure
+  const cause = failure.cause instanceof Failure ? errorFrom(failure.cause) : failure.cause
+  const error = new FabricError(message, codeOf(code), { cause, undelivered, sockets })
   if (code === 'ABORT_ERR') Object.defineProperty(error, 'name', { value: 'AbortError' })
   return error
 }
 
 export function closedFailure(what: string): Failure {
   return new Failure('ERR_CLOSED', `closed: ${what}`)
+}
+
+/** Returns what `end` rejects with when messages are left. */
+export function undeliveredFailure(
+  what: string,
+  undelivered: number,
+  cause?: Failure,
+  sockets?: UndeliveredOf[],
+): Failure {
+  const messages = undelivered === 1 ? 'message is' : 'messages are'
+  const why = cause === undefined ? '' : `: ${cause.message}`
+  const text = `${what} has ended, and ${undelivered} ${messages} undelivered${why}`
+  return new Failure('ERR_UNDELIVERED', text, cause, undelivered, sockets)
 }
 
 export function timeoutFailure(what: string, timeout: number): Failure {
