@@ -343,7 +343,7 @@ describe('at the limits', () => {
   })
 
   test('posts that wait hold the link back when they are too many bytes, and answers go past them', async () => {
-    const peer = await opened({ limits: { acceptors: 1, queueBytes: 1000 } })
+    const peer = await opened({ limits: { acceptors: 1, queueBytes: 2200 } })
     let end: (() => void) | undefined
     let count = 0
     peer.socket.handle(Echo, () => {

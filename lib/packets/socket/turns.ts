@@ -4,6 +4,9 @@ import type { Entry } from '../registry/entry'
 import type { Order } from '../registry/packet'
 import { isThenable } from './accept'
 
+/** What a packet that waits takes beside its bytes: its objects. */
+const ARRIVAL_BYTES = 128
+
 /** A packet that has arrived. */
 export interface Arrival {
   readonly entry: Entry
@@ -47,7 +50,7 @@ export class Turns {
     }
     if (arrival.isCall) return false
     this.#waiting.push(arrival)
-    this.#waitingBytes += arrival.size
+    this.#waitingBytes += arrival.size + ARRIVAL_BYTES
     return true
   }
 
@@ -76,7 +79,7 @@ export class Turns {
     if (this.#waiting.length === 0) return
     while (this.#waiting.length > 0 && this.#atWork < this.#maxAtWork) {
       const arrival = this.#waiting.shift() as Arrival
-      this.#waitingBytes -= arrival.size
+      this.#waitingBytes -= arrival.size + ARRIVAL_BYTES
       this.#start(arrival)
     }
     this.#handleRoom()
