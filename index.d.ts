@@ -604,6 +604,11 @@ export interface SocketSettings {
   keepAlive?: number
   /** Milliseconds that the other side has to send anything after a ping. @default 30_000 */
   keepAliveTimeout?: number
+  /**
+   * Lets acknowledgements travel in the socket's own stream where the other side can do so, too. `false`: as
+   * between programs of Conat, also with `dialect`. @default true
+   */
+  stream?: boolean
 }
 
 /** Options of a socket server. */

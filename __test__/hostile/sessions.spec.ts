@@ -7,12 +7,12 @@ const NIL = Buffer.from([0xc0])
 
 besiege()
 
-/** An attacker who knows a socket of the victim's server, and where it listens. */
-async function atServer(): Promise<{
+/** An attacker who knows a socket of the victim's server, and where it listens; between two ends that speak the stream, or not. */
+async function atServer(stream = false): Promise<{
   id: string
   attack: (headers: string, payload?: Buffer) => Promise<void>
 }> {
-  const id = await arena.victim.ask('open')
+  const id = await arena.victim.ask('open', { stream })
   const server = await arena.victim.ask('server')
   const raw = await visit(joined)
   let ack = 100
@@ -34,35 +34,46 @@ async function seenAs(id: string, is: (seen: any) => boolean): Promise<any> {
   }
 }
 
+const BREACHES: [string, string, ...Buffer[]][] = [
+  ['row 28: number 0', '{"CN-SocketSeq":0}'],
+  ['row 28: a negative number', '{"CN-SocketSeq":-1}'],
+  ['row 28: a fraction', '{"CN-SocketSeq":1.5}'],
+  ['row 28: a text', '{"CN-SocketSeq":"1"}'],
+  ['row 28: beyond 2^53', '{"CN-SocketSeq":9007199254740993}'],
+  ['row 28: far ahead', '{"CN-SocketSeq":900000000}'],
+  ['row 30: no number', '{"x":1}'],
+  [
+    'row 29: an acknowledgement of what was never sent',
+    '{"CN-SocketCmd":"socket"}',
+    control({ emitted: 1000 }),
+  ],
+  ['row 29: a negative one', '{"CN-SocketCmd":"socket"}', control({ emitted: -1 })],
+  ['row 29: a control message that is none', '{"CN-SocketCmd":"socket"}', Buffer.from([0xc1])],
+  [
+    'row 21: a control message that claims 4 G',
+    '{"CN-SocketCmd":"socket"}',
+    Buffer.from([0xdf, 255, 255, 255, 255]),
+  ],
+  ['row 23: a reserved header of a wrong type', '{"CN-SocketCmd":7}'],
+]
+
 describe('sessions', () => {
-  test.each<[string, string, ...Buffer[]]>([
-    ['row 28: number 0', '{"CN-SocketSeq":0}'],
-    ['row 28: a negative number', '{"CN-SocketSeq":-1}'],
-    ['row 28: a fraction', '{"CN-SocketSeq":1.5}'],
-    ['row 28: a text', '{"CN-SocketSeq":"1"}'],
-    ['row 28: beyond 2^53', '{"CN-SocketSeq":9007199254740993}'],
-    ['row 28: far ahead', '{"CN-SocketSeq":900000000}'],
-    ['row 30: no number', '{"x":1}'],
-    [
-      'row 29: an acknowledgement of what was never sent',
-      '{"CN-SocketCmd":"socket"}',
-      control({ emitted: 1000 }),
-    ],
-    ['row 29: a negative one', '{"CN-SocketCmd":"socket"}', control({ emitted: -1 })],
-    ['row 29: a control message that is none', '{"CN-SocketCmd":"socket"}', Buffer.from([0xc1])],
-    [
-      'row 21: a control message that claims 4 G',
-      '{"CN-SocketCmd":"socket"}',
-      Buffer.from([0xdf, 255, 255, 255, 255]),
-    ],
-    ['row 23: a reserved header of a wrong type', '{"CN-SocketCmd":7}'],
-  ])('%s ends that socket only, and says so', async (_row, headers, ...payload) => {
+  test.each(BREACHES)('%s ends that socket only, and says so', async (_row, headers, ...payload) => {
     const { id, attack } = await atServer()
     const other = await arena.victim.ask('open')
     await attack(headers, payload[0])
     expect((await seenAs(id, seen => seen.closed !== null)).closed).toBe('ERR_SOCKET_PROTOCOL')
     await arena.victim.ask('say', { id: other, data: 'on' })
     expect((await arena.victim.ask('drained', { id: other })).data).toEqual(['on', {}])
+  })
+
+  test.each(BREACHES)('%s changes nothing where the stream is spoken', async (_row, headers, ...payload) => {
+    const { id, attack } = await atServer(true)
+    await attack(headers, payload[0])
+    await attack('{"CN-SocketCmd":"close"}')
+    await arena.victim.ask('say', { id, data: 'on' })
+    expect((await arena.victim.ask('drained', { id })).data).toEqual(['on', {}])
+    expect((await seenAs(id, () => true)).closed).toBe(null)
   })
 
   test('row 31: past, doubled and replayed numbers are delivered once', async () => {

@@ -279,7 +279,13 @@ describe('our client, frame by frame', () => {
     expect(connect.argument).toEqual([
       ...[peer, expect.any(String), 0, 1, 0, null],
       // Originals pass over the epoch and the rest, as over every header that is not theirs.
-      { ...command, 'CN-SocketConnectAttempt': 1, epoch: expect.any(Number), resume: false },
+      {
+        ...command,
+        'CN-SocketConnectAttempt': 1,
+        epoch: expect.any(Number),
+        resume: false,
+        stream: expect.any(Object),
+      },
     ])
     ack(connect.id, { count: 1 })
     answer(connect.argument[6]['CN-Reply'], 'connected')

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { until } from '../support/authority'
 import { describeFabrics } from '../support/fabrics'
 import { rejection } from '../support/messages'
 import { numbers, pair, take, writeUntilFull } from '../support/sockets'
@@ -65,7 +66,7 @@ describeFabrics('a slow reader', fabric => {
     for (const n of numbers(0, 4)) expect((await reader.next()).value![0]).toBe(n)
     await socket.request()
     // Four of five: the last one is still in the hands of the reader.
-    expect(socket.tcp.send.unsent).toBe(6)
+    await until(() => socket.tcp.send.unsent === 6)
     const rest = numbers(10, 13)
     for (const n of rest) socket.write(n)
     expect(() => socket.write('full again')).toThrow(FULL)
@@ -250,7 +251,7 @@ describeFabrics('a slow reader', fabric => {
     server.on('request', message => message.respondSync(null))
     await socket.request()
     expect(isGiven).toBe(false)
-    expect(socket.stats.pending).toBe(2)
+    await until(() => socket.stats.pending === 2)
     server.resume()
     expect(await next).toBe(2)
     server.pause()

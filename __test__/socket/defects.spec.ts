@@ -23,7 +23,8 @@ describeFabrics(
     }
 
     test('acknowledges a burst with far fewer reports than it has messages', async () => {
-      const { server, socket } = await pair(fabric)
+      const old = { stream: false }
+      const { server, socket } = await pair(fabric, { connect: old, listen: old })
       const heard = await tap()
       const received = take(server, 900)
       for (const n of numbers(1, 900)) socket.write(n)

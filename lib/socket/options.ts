@@ -23,6 +23,7 @@ export const LISTEN_SHAPE = {
   slowConsumerTimeout: { check: isTimeout, unit: 'ms', default: 30_000 },
   keepAlive: { check: isDuration, unit: 'ms', default: 45_000 },
   keepAliveTimeout: { check: isTimeout, unit: 'ms', default: 30_000 },
+  stream: { check: isBoolean, default: true, engine: true },
 } as const satisfies ShapeOf<SocketListenOptions>
 
 export const CONNECT_SHAPE = {

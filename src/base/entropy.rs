@@ -29,6 +29,9 @@ pub trait Entropy: Send {
         false
     }
 
+    /// Another source of the same kind.
+    fn split(&mut self) -> Box<dyn Entropy>;
+
     /// Returns a source for the fault points of another machine. Only a simulation has one.
     fn fork(&mut self) -> Option<Box<dyn Entropy>> {
         None
@@ -40,6 +43,10 @@ pub trait Entropy: Send {
 pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
+    fn split(&mut self) -> Box<dyn Entropy> {
+        Box::new(Self)
+    }
+
     fn bits(&mut self) -> u128 {
         uuid::Uuid::new_v4().as_u128()
     }
@@ -77,6 +84,10 @@ impl SeededEntropy {
 }
 
 impl Entropy for SeededEntropy {
+    fn split(&mut self) -> Box<dyn Entropy> {
+        Box::new(Self::new(self.next()))
+    }
+
     fn bits(&mut self) -> u128 {
         (u128::from(self.next()) << 64) | u128::from(self.next())
     }

@@ -277,6 +277,16 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.entropy.should_inject(point)
     }
 
+    /// Returns another source of randomness like its own.
+    pub fn split_entropy(&mut self) -> Box<dyn Entropy> {
+        self.entropy.split()
+    }
+
+    /// Returns its own source of randomness.
+    pub fn entropy(&mut self) -> &mut dyn Entropy {
+        self.entropy.as_mut()
+    }
+
     /// Returns the fault points of a machine that this client is joined with.
     pub fn fork_faults(&mut self) -> FaultInjector {
         FaultInjector::fork(self.entropy.as_mut())

@@ -151,6 +151,16 @@ pub struct SocketRequest {
     pub wait_for_interest: bool,
 }
 
+impl Command {
+    /// Returns whether something of it may go to the fabric beside the sockets.
+    pub(super) fn publishes(&self) -> bool {
+        matches!(
+            self,
+            Self::Publish(_) | Self::PublishMany { .. } | Self::Request { .. } | Self::SocketRequest(_)
+        )
+    }
+}
+
 impl Weigh for Command {
     fn weight(&self) -> usize {
         let payload = match self {

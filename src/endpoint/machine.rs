@@ -31,6 +31,8 @@ pub struct Endpoint {
     shared_config: Arc<SocketConfig>,
     events: VecDeque<Event>,
     ready: bool,
+    /// When something was last done.
+    latest: Option<Instant>,
 }
 
 impl Endpoint {
@@ -45,6 +47,7 @@ impl Endpoint {
             shared_config: Arc::default(),
             events: VecDeque::new(),
             ready: false,
+            latest: None,
         }
     }
 
@@ -69,6 +72,14 @@ impl Endpoint {
         }
     }
 
+    /// Lets every socket send what follows from what was done with it.
+    fn flush_sockets(&mut self, now: Instant) {
+        if self.table.has_unflushed() {
+            self.table.flush(now);
+            self.settle(now);
+        }
+    }
+
     /// Links may fall at any time.
     fn maybe_inject_reconnect(&mut self) {
         if self.client.should_inject(FaultPoint::SpuriousReconnect) {
@@ -89,11 +100,17 @@ impl Machine for Endpoint {
 
     fn handle_command(&mut self, now: Instant, command: Command) {
         self.maybe_inject_reconnect();
+        self.latest = Some(now);
+        if command.publishes() {
+            // What was written before leaves before.
+            self.flush_sockets(now);
+        }
         self.carry_out(now, command);
         self.settle(now);
     }
 
     fn handle_link(&mut self, now: Instant, event: LinkEvent) {
+        self.latest = Some(now);
         match event {
             LinkEvent::Up(link) => self.client.handle_link_up(now, &link.id),
             LinkEvent::Unreachable(failure) => {
@@ -108,11 +125,13 @@ impl Machine for Endpoint {
     }
 
     fn handle_input(&mut self, now: Instant, op: ServerOp) {
+        self.latest = Some(now);
         self.client.handle_op(now, op);
         self.settle(now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        self.latest = Some(now);
         self.client.handle_timeout(now);
         self.maybe_inject_reconnect();
         while let Some(handle) = self.table.pop_due(now) {
@@ -121,7 +140,13 @@ impl Machine for Endpoint {
         self.settle(now);
     }
 
+    /// Returns the next operation for the broker. What sockets have to send leaves when the rest has:
+    /// together, for a batch of commands or of input.
     fn poll_output(&mut self) -> Option<ClientOp> {
+        if let Some(op) = self.client.poll_op() {
+            return Some(op);
+        }
+        self.flush_sockets(self.latest?);
         self.client.poll_op()
     }
 

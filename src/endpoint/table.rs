@@ -16,6 +16,8 @@ pub(super) struct Table {
     listeners: BTreeMap<Handle, ListenerEntry>,
     /// Those whose outputs have not been drained.
     dirty: VecDeque<Dirty>,
+    /// Sockets that may have something to send when the batch is complete.
+    unflushed: Vec<Handle>,
     queues: QueuePool,
     deadlines: Deadlines<Handle>,
 }
@@ -86,6 +88,7 @@ impl Table {
         let socket = self.sockets.get_mut(&handle)?.end_mut();
         self.queues.fill(socket.outputs());
         let result = act(socket);
+        self.mark_unflushed(handle);
         self.mark_dirty(Dirty::Socket(handle));
         Some(result)
     }
@@ -95,6 +98,7 @@ impl Table {
         if let Some(AnySocket::Client(socket)) = self.sockets.get_mut(&handle) {
             self.queues.fill(socket.outputs());
             act(socket);
+            self.mark_unflushed(handle);
             self.mark_dirty(Dirty::Socket(handle));
         }
     }
@@ -104,6 +108,7 @@ impl Table {
         if let Some(AnySocket::Server(socket, _)) = self.sockets.get_mut(&handle) {
             self.queues.fill(socket.outputs());
             act(socket);
+            self.mark_unflushed(handle);
             self.mark_dirty(Dirty::Socket(handle));
         }
     }
@@ -203,6 +208,37 @@ impl Table {
         self.sockets.iter().map(|(handle, socket)| (*handle, socket.end().usage()))
     }
 
+    /// Returns whether a socket may have something to send that waits for the end of the batch.
+    pub(super) fn has_unflushed(&self) -> bool {
+        !self.unflushed.is_empty()
+    }
+
+    /// Lets every socket send what follows from the batch. Their outputs are to be drained.
+    pub(super) fn flush(&mut self, now: Instant) {
+        let mut handles = std::mem::take(&mut self.unflushed);
+        for handle in handles.drain(..) {
+            if let Some(socket) = self.sockets.get_mut(&handle) {
+                let socket = socket.end_mut();
+                self.queues.fill(socket.outputs());
+                socket.flush(now);
+                self.mark_dirty(Dirty::Socket(handle));
+            }
+        }
+        self.unflushed = handles;
+    }
+
+    fn mark_unflushed(&mut self, handle: Handle) {
+        if self.unflushed.last() == Some(&handle) {
+            return;
+        }
+        self.unflushed.push(handle);
+        // Without a link nothing is fetched.
+        if self.unflushed.len() > 2 * self.sockets.len() + MIN_UNFLUSHED {
+            self.unflushed.sort_unstable();
+            self.unflushed.dedup();
+        }
+    }
+
     fn mark_dirty(&mut self, dirty: Dirty) {
         // A burst of messages is for one socket most of the time.
         if self.dirty.back() != Some(&dirty) {
@@ -210,3 +246,6 @@ impl Table {
         }
     }
 }
+
+/// Marks that are kept before duplicates are removed.
+const MIN_UNFLUSHED: usize = 64;

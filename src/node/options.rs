@@ -252,6 +252,7 @@ pub struct SocketOptions {
     load_balancer: Option<bool>,
     load_balancer_timeout: Option<f64>,
     dialect: Option<String>,
+    stream: Option<bool>,
 }
 
 impl SocketOptions {
@@ -284,6 +285,7 @@ impl SocketOptions {
                 Some("attempt") => Dialect::Attempt,
                 _ => defaults.dialect,
             },
+            stream: self.stream.unwrap_or(defaults.stream),
             ..defaults
         }
     }
@@ -331,6 +333,7 @@ pub fn defaults() -> String {
             "reconnection": socket.reconnection,
             "keepAlive": socket.keep_alive.map_or(0, millis),
             "keepAliveTimeout": millis(socket.keep_alive_timeout),
+            "stream": socket.stream,
             "commandTimeout": millis(socket.command_timeout),
             "loadBalancerTimeout": millis(socket.load_balancer_timeout),
         },

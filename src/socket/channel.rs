@@ -2,6 +2,7 @@
 //! them.
 
 mod answering;
+mod streaming;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::pending_close::PendingClose;
 use super::queued_requests::QueuedRequests;
+use super::stream::{Accepted, Received, Stream};
 use super::{CloseReason, CommandError, RequestFailure, WriteError, control};
 use super::{
     Data, KeepAlive, Outgoing, Output, PeerMisbehaved, Receiver, Sender, SocketConfig, SocketEvent,
@@ -16,6 +18,7 @@ use super::{
 };
 use crate::base::{FaultInjector, FaultPoint, earliest};
 use crate::subject::Subject;
+use crate::wire::stream::Class;
 use crate::wire::{Bundle, Headers, Item, Message, Messages, PackedMessages, Payload, SocketCommand};
 
 /// Both directions of one socket.
@@ -31,6 +34,8 @@ pub struct Channel {
     /// The orderly end, if it was requested.
     pub(super) pending_close: PendingClose,
     faults: FaultInjector,
+    /// Between two ends that both can: takes the place of sender, receiver and keep-alive.
+    stream: Option<Box<Stream>>,
     /// The number of the latest tag of any kind; a late answer has an older one.
     number: u32,
     ack: u32,
@@ -73,6 +78,7 @@ impl Channel {
             pending: QueuedRequests::default(),
             pending_close: PendingClose::default(),
             faults: FaultInjector::default(),
+            stream: None,
             number: 0,
             ack: 0,
             missing: 0,
@@ -87,10 +93,14 @@ impl Channel {
     /// Attaches to the peer at `peer`, also when it returns there: whatever was in flight may be lost.
     pub(super) fn attach(&mut self, now: Instant, peer: Subject) {
         self.peer = Some(peer.clone());
-        self.forget_requests();
-        self.sender.attach(now);
-        self.receiver.attach();
-        self.keepalive.attach(now);
+        if let Some(stream) = &mut self.stream {
+            stream.attach(now, peer.clone());
+        } else {
+            self.forget_requests();
+            self.sender.attach(now);
+            self.receiver.attach();
+            self.keepalive.attach(now);
+        }
         while let Some(ticket) = self.pending.pop() {
             self.outputs.push_back(Output::Forward(ticket, peer.clone()));
         }
@@ -102,10 +112,16 @@ impl Channel {
     pub(super) fn resume(&mut self, now: Instant, peer: Subject) {
         self.receiver.resume();
         self.attach(now, peer);
+        if let Some(stream) = &mut self.stream {
+            stream.handle_return();
+        }
     }
 
     pub(super) fn detach(&mut self) {
         self.peer = None;
+        if let Some(stream) = &mut self.stream {
+            return stream.detach();
+        }
         self.forget_requests();
         self.sender.detach();
         self.receiver.detach();
@@ -124,6 +140,10 @@ impl Channel {
 
     /// Returns what it keeps.
     pub(super) fn usage(&self) -> SocketUsage {
+        if let Some(stream) = &self.stream {
+            let (requests, outputs) = (self.pending.len(), self.outputs.len());
+            return SocketUsage { requests, outputs, ..stream.usage() };
+        }
         let (out_of_order, out_of_order_bytes) = self.receiver.usage();
         SocketUsage {
             unacked: self.sender.unacked(),
@@ -156,6 +176,9 @@ impl Channel {
 
     /// Queues what there is room for; of packed messages that do not fit, the first ones.
     pub(super) fn write(&mut self, now: Instant, batch: Messages, volatile: bool) -> Result<u64, WriteError> {
+        if let Some(stream) = &mut self.stream {
+            return stream.write(now, batch, volatile);
+        }
         let outcome = match batch {
             Messages::Packed(_) if self.sender.has_room(&batch).is_err() => {
                 let mut items = batch.items().map(Messages::One);
@@ -169,6 +192,9 @@ impl Channel {
     }
 
     pub(super) fn consumed(&mut self, now: Instant, count: u64) {
+        if let Some(stream) = &mut self.stream {
+            return stream.handle_consumed(Class::Data, count);
+        }
         self.receiver.consumed(count);
         self.pump(now);
     }
@@ -187,7 +213,10 @@ impl Channel {
 
     /// Ends it: fails the requests, and reports why, with what the peer is not known to have handled.
     pub(super) fn finish(&mut self, reason: CloseReason) {
-        let undelivered = self.sender.take_undelivered();
+        let undelivered = match &mut self.stream {
+            Some(stream) => stream.take_undelivered(),
+            None => self.sender.take_undelivered(),
+        };
         self.detach();
         self.pending.fail_all(&mut self.outputs);
         self.emit(SocketEvent::Closed { reason, undelivered });
@@ -201,16 +230,23 @@ impl Channel {
 
     /// Returns how many written messages the peer is not known to have handled.
     pub(super) fn unacked(&self) -> usize {
-        self.sender.unacked()
+        self.stream.as_ref().map_or_else(|| self.sender.unacked(), |stream| stream.unacked())
     }
 
     /// Returns whether the peer has acknowledged nothing for too long.
     pub(super) fn is_stalled(&self, now: Instant) -> bool {
-        self.sender.is_stalled(now)
+        self.stream.as_ref().map_or_else(|| self.sender.is_stalled(now), |stream| stream.is_stalled(now))
     }
 
-    /// Handles a message of the channel: data, a request, a ping, or a `socket` command.
-    pub(super) fn handle_message(&mut self, now: Instant, message: Message) -> Result<(), PeerMisbehaved> {
+    /// A message of the channel: data, a request, a ping, or a `socket` command.
+    pub(super) fn handle_message(
+        &mut self,
+        now: Instant,
+        message: Message,
+    ) -> Result<Received, PeerMisbehaved> {
+        if self.stream.is_some() {
+            return self.handle_stream_message(now, message);
+        }
         self.keepalive.handle_traffic(now);
         match (&message.headers.command, &message.headers.reply) {
             (Some(SocketCommand::Ping), Some(_)) => self.respond(&message, Payload::NIL),
@@ -229,12 +265,21 @@ impl Channel {
             }
         }
         self.pump(now);
-        Ok(())
+        Ok(Received::Done)
     }
 
-    /// Accepts consecutive messages, the first of them with this number, if they are exactly the next ones.
-    /// Returns whether; if not, they have to be passed in one by one.
-    pub(super) fn try_accept_packed(&mut self, now: Instant, first: u64, packed: &PackedMessages) -> bool {
+    /// A bundle, if it is exactly what is next; if not, its messages have to be handed in one by one.
+    pub(super) fn try_accept_bundle(&mut self, now: Instant, bundle: &Bundle) -> Accepted {
+        if let Some(stream) = &mut self.stream {
+            return stream.try_accept_bundle(now, bundle, &mut self.outputs, &mut self.faults);
+        }
+        match bundle.first {
+            Some(first) if self.try_accept_packed(now, first, &bundle.packed) => Accepted::All,
+            _ => Accepted::No,
+        }
+    }
+
+    fn try_accept_packed(&mut self, now: Instant, first: u64, packed: &PackedMessages) -> bool {
         self.receiver.force_small_window(self.faults.should_inject(FaultPoint::TinyWindow));
         let takes = self.receiver.try_accept_packed(first, packed);
         if takes {
@@ -252,6 +297,10 @@ impl Channel {
         tag: Tag,
         answer: Result<Message, CommandError>,
     ) -> Result<PeerStatus, PeerMisbehaved> {
+        if let Some(stream) = &self.stream {
+            let gone = stream.is_current_probe(tag) && answer == Err(CommandError::NoSubscribers);
+            return Ok(if gone { PeerStatus::Gone } else { PeerStatus::Alive });
+        }
         let current = match tag.kind {
             TagKind::Ack => self.ack,
             TagKind::Missing => self.missing,
@@ -291,6 +340,9 @@ impl Channel {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        if let Some(stream) = &self.stream {
+            return earliest([stream.poll_timeout(), self.pending.next_deadline()]);
+        }
         earliest([
             self.sender.poll_timeout(),
             self.receiver.poll_timeout(),
@@ -299,8 +351,13 @@ impl Channel {
         ])
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    /// A deadline has come. Says whether the peer gives no sign of life; in the old mode the answer to a ping
+    /// says so.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> PeerStatus {
         self.pending.expire(now, &mut self.outputs);
+        if let Some(stream) = &mut self.stream {
+            return if stream.handle_timeout(now) { PeerStatus::Silent } else { PeerStatus::Alive };
+        }
         self.sender.handle_timeout(now);
         self.receiver.handle_timeout(now);
         if self.keepalive.handle_timeout(now) {
@@ -308,6 +365,7 @@ impl Channel {
             self.ping = self.ask(TagKind::Ping, SocketCommand::Ping, Payload::NIL, timeout, true);
         }
         self.pump(now);
+        PeerStatus::Alive
     }
 
     /// Moves what the halves have to say to the outputs.

@@ -4,14 +4,16 @@
 mod attaching;
 mod binding;
 mod closing;
+mod streaming;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use binding::Binding;
 
 use super::channel::PeerStatus;
 use super::config::Pause;
+use super::stream::TagSource;
 use super::{
     Channel, CloseReason, CommandError, Output, PeerMisbehaved, SocketConfig, SocketEnd, SocketEvent,
 };
@@ -32,6 +34,14 @@ pub struct ClientSocket {
     subscribed: Subscribed,
     binding: Binding,
     attempt: u64,
+    /// Where it draws its tags from, if it offers the stream.
+    tags: Option<TagSource>,
+    /// What the latest attempt offered.
+    offered: Option<u64>,
+    /// When the stream's close is sent again, and the pause after that.
+    close_again: Option<(Instant, Duration)>,
+    /// When it last made its server say that it is there, beside another incarnation.
+    asserted_at: Option<Instant>,
     pause: Pause,
     /// The request that is in flight.
     asked: u32,
@@ -111,6 +121,10 @@ impl ClientSocket {
             subscribed: Subscribed::No,
             binding: Binding::Unbound,
             attempt: 0,
+            tags: None,
+            offered: None,
+            close_again: None,
+            asserted_at: None,
             pause,
             asked: 0,
         })
@@ -207,6 +221,13 @@ impl SocketEnd for ClientSocket {
         self.binding.is_held() && self.subscribed != Subscribed::No
     }
 
+    fn handle_silence(&mut self, now: Instant) {
+        if self.phase == Phase::Ready {
+            let delay = self.channel.config.reconnect_delay;
+            self.enter_disconnected(self.channel.config.reconnection.then_some(now + delay));
+        }
+    }
+
     fn handle_fabric_up(&mut self, now: Instant) {
         self.fabric = true;
         let retries = matches!(self.phase, Phase::Disconnected { retry_at: Some(_) });
@@ -228,7 +249,14 @@ impl SocketEnd for ClientSocket {
     }
 
     fn handle_message(&mut self, now: Instant, message: Message) {
-        if self.is_closing() || self.subscribed == Subscribed::No {
+        if self.is_closed() || self.subscribed == Subscribed::No {
+            return;
+        }
+        if self.channel.stream().is_some() {
+            self.handle_stream_message(now, message);
+            return self.check_end(now);
+        }
+        if self.is_closing() {
             return;
         }
         if message.headers.malformed {
@@ -236,6 +264,10 @@ impl SocketEnd for ClientSocket {
         }
         match message.headers.command {
             Some(SocketCommand::Close) if control::is_for_another(&message.headers, self.epoch()) => {}
+            // For another attempt, or for another incarnation that speaks the stream.
+            Some(SocketCommand::Close)
+                if !self.binding.is_held()
+                    && control::tag(&message.headers).is_some_and(|tag| self.offered != Some(tag)) => {}
             Some(SocketCommand::Close) => {
                 self.channel.handle_close(now, &message);
                 let lost = self.phase == Phase::AwaitingAccept && self.binding.is_held();
@@ -249,9 +281,13 @@ impl SocketEnd for ClientSocket {
             }
             Some(SocketCommand::Connected) => {
                 if message.headers.attempt.is_none_or(|attempt| attempt == self.attempt) {
-                    self.attached(now, &message.headers);
+                    self.attached(now, &message);
                 }
             }
+            // From a server that has accepted us and whose answer has not arrived. It may be gone before
+            // that, and another one under its name begins anew: their messages must not be mixed. Nothing is
+            // lost, since it is not acknowledged.
+            None if !self.binding.is_held() && message.headers.seq.is_some() => {}
             _ if self.channel.is_foreign(&message.headers) => {
                 // From a server that another incarnation of this socket is attached to, or was. The newest
                 // incarnation refuses it; an older one learns from it that it has been superseded, which its
@@ -262,10 +298,6 @@ impl SocketEnd for ClientSocket {
                     self.close(CloseReason::Superseded);
                 }
             }
-            // From a server that has accepted us and whose answer has not arrived. It may be gone before
-            // that, and another one under its name begins anew: their messages must not be mixed. Nothing is
-            // lost, since it is not acknowledged.
-            None if !self.binding.is_held() && message.headers.seq.is_some() => {}
             _ => {
                 if let Err(error) = self.channel.handle_message(now, message) {
                     self.close(CloseReason::Misbehaved(error));
@@ -286,13 +318,13 @@ impl SocketEnd for ClientSocket {
             }
             (TagKind::Connect, Phase::AwaitingAccept) if current => match answer {
                 Ok(message) if control::is_text(&message.payload, "connected") => {
-                    self.attached(now, &message.headers)
+                    self.attached(now, &message)
                 }
                 Ok(_) => self.handle_no_server(now, CommandError::Failed),
                 Err(error) => self.handle_no_server(now, error),
             },
             (TagKind::Close, Phase::AwaitingClosed) if current => self.finish(CloseReason::Local),
-            (TagKind::Ack | TagKind::Missing | TagKind::Ping, Phase::Ready) => {
+            (TagKind::Ack | TagKind::Missing | TagKind::Ping | TagKind::Probe, Phase::Ready) => {
                 match self.channel.handle_reply(now, tag, answer) {
                     Ok(PeerStatus::Alive) => {}
                     Ok(PeerStatus::Silent | PeerStatus::Gone) => {
@@ -315,7 +347,7 @@ impl SocketEnd for ClientSocket {
 
     fn close(&mut self, reason: CloseReason) {
         if self.phase != Phase::Closed {
-            self.tell_closed();
+            self.tell_closed(None);
             self.finish(reason);
         }
     }
@@ -328,7 +360,7 @@ impl SocketEnd for ClientSocket {
         if self.channel.pending_close.is_overdue(now) || (nothing_left && !self.channel.is_attached()) {
             self.close(CloseReason::Local);
         } else if nothing_left {
-            self.tell_closed();
+            self.tell_closed(Some(now));
             self.enter(Phase::AwaitingClosed);
         }
     }
@@ -337,6 +369,7 @@ impl SocketEnd for ClientSocket {
         match self.phase {
             Phase::Disconnected { retry_at } => retry_at.filter(|_| self.fabric),
             Phase::AwaitingServer { chooses_until } => chooses_until,
+            Phase::AwaitingClosed => self.close_again.map(|(at, _)| at),
             _ => None,
         }
     }
@@ -345,6 +378,7 @@ impl SocketEnd for ClientSocket {
         match self.phase {
             Phase::Disconnected { retry_at: Some(at) } if self.fabric && at <= now => self.begin(now),
             Phase::AwaitingServer { chooses_until: Some(at) } if at <= now => self.retry(now),
+            Phase::AwaitingClosed => self.repeat_close(now),
             _ => {}
         }
     }

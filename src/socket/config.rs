@@ -40,6 +40,9 @@ pub struct SocketConfig {
     pub load_balancer_timeout: Duration,
     /// Which connect handshake to speak. Default both.
     pub dialect: Dialect,
+    /// Whether everything may travel in one stream, where the other end can, too. Default true; not with one
+    /// dialect only.
+    pub stream: bool,
 }
 
 /// The two originals cannot connect to each other; a client that speaks both gets on with either.
@@ -70,11 +73,17 @@ impl Default for SocketConfig {
             load_balancer: false,
             load_balancer_timeout: Duration::from_secs(10),
             dialect: Dialect::Both,
+            stream: true,
         }
     }
 }
 
 impl SocketConfig {
+    /// Whether the stream is offered, or taken.
+    pub fn speaks_stream(&self) -> bool {
+        self.stream && self.dialect == Dialect::Both
+    }
+
     /// Returns the bounds of what may be unacknowledged.
     pub fn window(&self) -> Window {
         Window { messages: self.max_queue, bytes: self.max_queue_bytes }
@@ -98,6 +107,11 @@ impl Pause {
         let pause = self.next;
         self.next = pause.mul_f64(1.3).min(self.cap);
         pause
+    }
+
+    /// The pause to make now, without making it.
+    pub(super) fn current(&self) -> Duration {
+        self.next
     }
 
     /// Starts again with the shortest pause, after progress.

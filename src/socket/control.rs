@@ -198,6 +198,8 @@ pub(super) fn resume(headers: &Headers) -> Option<bool> {
 /// those that have the same id. Original peers ignore it.
 const EPOCH: &str = "epoch";
 /// In the headers of `close` and of a refusal: why.
+const SERVER: &str = "server";
+const FOR: &str = "for";
 const CODE: &str = "code";
 /// In the headers of `close`: how many messages the application has handled. The last report, which nothing
 /// can overtake.
@@ -249,7 +251,37 @@ pub(super) fn is_for_another(headers: &Headers, own: Option<u64>) -> bool {
     }
 }
 
-/// Returns how many messages the peer had handled when it closed, if it reports that.
+/// Returns what tells other incarnations of a socket which one this is, and at which server.
+pub(super) fn identity(server: &str, epoch: u64) -> Json {
+    Json::from_value(&serde_json::json!({ EPOCH: epoch, SERVER: server }))
+}
+
+/// Returns the server in an identity.
+pub(super) fn server(headers: &Headers) -> Option<String> {
+    let value = headers.json.as_ref()?.to_value();
+    let server = value.get(SERVER)?.as_str()?;
+    Some(server.to_owned()).filter(|server| !server.contains('.'))
+}
+
+/// Adds whom a `close` is for: the tag that its frames, or its `connect`, bore.
+pub(super) fn with_tag(headers: Headers, tag: Option<u64>) -> Headers {
+    let Some(tag) = tag else { return headers };
+    let mut json = headers.json.as_ref().map_or_else(|| serde_json::json!({}), Json::to_value);
+    json[FOR] = tag.into();
+    Headers { json: Some(Json::from_value(&json)), ..headers }
+}
+
+/// Whom a `close` is for, if it says so.
+pub(super) fn tag(headers: &Headers) -> Option<u64> {
+    headers.json.as_ref()?.to_value().get(FOR)?.as_u64()
+}
+
+/// A `close` that says why.
+pub(super) fn code(code: &str) -> Headers {
+    Headers { json: Some(Json::from_value(&serde_json::json!({ CODE: code }))), ..Headers::default() }
+}
+
+/// How many messages the peer had handled when it closed, if it says so.
 pub(super) fn handled(headers: &Headers) -> Option<u64> {
     headers.json.as_ref()?.to_value().get(EMITTED)?.as_u64()
 }

@@ -54,6 +54,11 @@ pub enum PeerMisbehaved {
     BadHeader,
     /// A control message that is none.
     BadControl,
+    /// A numbered message of a kind that this version does not know, or that is not what its kind says.
+    BadItem {
+        /// Its encoding.
+        encoding: u8,
+    },
 }
 
 impl fmt::Display for PeerMisbehaved {
@@ -65,6 +70,9 @@ impl fmt::Display for PeerMisbehaved {
             Self::SeqTooFar { seq } => write!(f, "the peer's sequence number {seq} is beyond any window"),
             Self::BadHeader => {
                 f.write_str("the peer sent a message with a missing or malformed CN-Socket header")
+            }
+            Self::BadItem { encoding } => {
+                write!(f, "the peer sent a message of kind {encoding:#04x} that is malformed or not known")
             }
             Self::BadControl => f.write_str("the peer sent a malformed control message"),
         }
@@ -96,6 +104,27 @@ pub enum CloseReason {
     /// The load balancer named another server than the one that holds this socket.
     Moved,
 }
+
+impl CloseReason {
+    /// Returns the reason of a peer that closes with this code.
+    pub(super) fn of_code(code: &str) -> Self {
+        match code {
+            SUPERSEDED => Self::Superseded,
+            "ERR_SOCKET_LOST" => Self::Lost("the other end has no such socket any more"),
+            _ => Self::Peer,
+        }
+    }
+
+    /// Returns the code with which the peer is told, if there is one.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Superseded => SUPERSEDED,
+            _ => "",
+        }
+    }
+}
+
+const SUPERSEDED: &str = "ERR_SUPERSEDED";
 
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use super::stream::Offer;
 use super::{Output, SocketEvent, State, Tag, TagKind, control};
 use crate::subject::{InvalidSubject, Pattern, Subject};
 use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
@@ -146,7 +147,10 @@ impl Listener {
         let is_old =
             epoch.is_some_and(|epoch| self.superseded.iter().any(|old| old.1 == epoch && old.0 == id));
         match &message.headers.command {
-            Some(SocketCommand::Connect) if is_old => self.say_close(client, control::superseded(epoch)),
+            Some(SocketCommand::Connect) if is_old => {
+                let tag = offered(&message.headers);
+                self.say_close(client, control::with_tag(control::superseded(epoch), tag));
+            }
             Some(SocketCommand::Connect) if !control::is_resume(&message.headers) => {
                 let id = id.to_owned();
                 match entry {
@@ -159,15 +163,18 @@ impl Listener {
                 }
             }
             Some(SocketCommand::Connect) if entry.is_some() => {
-                self.say_close(client, control::superseded(epoch))
+                let tag = offered(&message.headers);
+                self.say_close(client, control::with_tag(control::superseded(epoch), tag));
             }
             Some(SocketCommand::Close) => {}
             _ => {
                 // It believes in a socket that we do not have: say so, rather than let it write into nothing.
+                let tag = if connects { offered(&message.headers) } else { message.headers.attempt };
                 let epoch = epoch.or(message.headers.attempt.filter(|_| !connects));
                 let json = epoch.map(|_| control::with_epoch(serde_json::json!({}), epoch));
                 let json = json.as_ref().map(Json::from_value);
-                self.say_close(client, Headers { json, ..Headers::default() });
+                let headers = Headers { json, ..Headers::default() };
+                self.say_close(client, control::with_tag(headers, tag));
             }
         }
         ListenerAction::Done
@@ -308,6 +315,11 @@ impl Listener {
         self.state = state;
         self.outputs.push_back(Output::Event(SocketEvent::State(state)));
     }
+}
+
+/// The tag that a `connect` offers.
+fn offered(headers: &Headers) -> Option<u64> {
+    Offer::of_headers(headers).map(|offer| offer.tag)
 }
 
 /// The time that a new client's own subject may take to be subscribed (conat.md section 6). Other clients are

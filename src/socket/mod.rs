@@ -29,6 +29,7 @@ mod retrying_request;
 mod sender;
 mod server_socket;
 mod socket_end;
+mod stream;
 mod usage;
 mod window;
 
@@ -43,5 +44,6 @@ pub use receiver::{Outgoing, Receiver};
 pub use sender::{Data, Sender};
 pub use server_socket::ServerSocket;
 pub use socket_end::SocketEnd;
+pub use stream::{Offer, TagSource, draw_tag};
 pub use usage::SocketUsage;
 pub use window::Window;

@@ -35,7 +35,18 @@ pub enum Output {
         /// The time to wait.
         timeout: Duration,
     },
-    /// Subscribe; call `handle_subscribed`.
+    /// Publish, and report to `handle_reply` with this tag when nobody gets it.
+    Probe {
+        /// Comes back then.
+        tag: Tag,
+        /// What is published.
+        message: Message,
+        /// How long the broker's word may take.
+        timeout: Duration,
+    },
+    /// Nobody waits for the answer to this any more.
+    Cancel(Tag),
+    /// Subscribe; report to `handle_subscribed`.
     Subscribe(Pattern),
     /// Undo it.
     Unsubscribe(Pattern),
@@ -75,6 +86,8 @@ pub enum TagKind {
     Ping,
     /// I close.
     Close,
+    /// Where are you?
+    Probe,
 }
 
 /// Events for the application.

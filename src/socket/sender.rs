@@ -15,7 +15,7 @@ use super::{PeerMisbehaved, SocketConfig, Window, WriteError};
 use crate::base::earliest;
 use crate::wire::{Item, Json, Messages, Payload};
 use queue::Queue;
-use resend_budget::ResendBudget;
+pub(super) use resend_budget::ResendBudget;
 
 /// One numbered message.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,6 +138,12 @@ impl Sender {
             undelivered.retain(|data| self.volatile.binary_search(&data.seq).is_err());
         }
         undelivered
+    }
+
+    /// Takes out what was written before anything has left, and which of it nobody wants to hear of when it
+    /// is lost.
+    pub(super) fn take_unsent(&mut self) -> (Vec<Messages>, VecDeque<u64>) {
+        (std::mem::take(&mut self.queue).into_batches(), std::mem::take(&mut self.volatile))
     }
 
     /// Returns whether the peer has acknowledged nothing for the whole stall timeout.

@@ -1,9 +1,12 @@
 //! The server's end of a socket: made by a listener, ready as long as the fabric is there.
 
+mod streaming;
+
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::channel::PeerStatus;
+use super::stream::Offer;
 use super::{
     Channel, CloseReason, CommandError, Output, SocketConfig, SocketEnd, SocketEvent, State, Tag, control,
 };
@@ -17,6 +20,8 @@ pub struct ServerSocket {
     client: Subject,
     channel: Channel,
     state: State,
+    /// When a frame of another incarnation was answered last.
+    foreign_answered_at: Option<Instant>,
 }
 
 impl ServerSocket {
@@ -25,7 +30,21 @@ impl ServerSocket {
         let mut channel = Channel::new(now, config.into());
         channel.fence();
         channel.attach(now, client.clone());
-        Self { client, channel, state: State::Ready }
+        Self { client, channel, state: State::Ready, foreign_answered_at: None }
+    }
+
+    /// Returns a socket whose client offers the stream, which is taken, with a tag of our own.
+    pub fn with_stream(
+        now: Instant,
+        client: Subject,
+        config: impl Into<Arc<SocketConfig>>,
+        offer: &Offer,
+        own_tag: u64,
+    ) -> Self {
+        let mut channel = Channel::new(now, config.into());
+        channel.begin_stream(now, own_tag, offer);
+        channel.attach(now, client.clone());
+        Self { client, channel, state: State::Ready, foreign_answered_at: None }
     }
 
     /// Returns the id that its client chose.
@@ -36,6 +55,9 @@ impl ServerSocket {
     /// Closes because a newer incarnation of the socket takes its place. The older client is told; the newer
     /// one knows by the epoch that it is not meant.
     pub fn supersede(&mut self) {
+        if self.channel.stream().is_some() {
+            return self.close(CloseReason::Superseded);
+        }
         if self.state != State::Closed {
             self.say_close(control::superseded(self.epoch()));
             self.finish(CloseReason::Superseded);
@@ -75,6 +97,10 @@ impl SocketEnd for ServerSocket {
         true
     }
 
+    fn handle_silence(&mut self, _now: Instant) {
+        self.close(CloseReason::Timeout);
+    }
+
     fn handle_fabric_up(&mut self, now: Instant) {
         if self.state == State::Disconnected {
             self.state = State::Ready;
@@ -94,6 +120,10 @@ impl SocketEnd for ServerSocket {
     fn handle_message(&mut self, now: Instant, message: Message) {
         if self.state == State::Closed {
             return;
+        }
+        if self.channel.stream().is_some() {
+            self.handle_stream_message(now, message);
+            return self.check_end(now);
         }
         if message.headers.malformed {
             return self.close(CloseReason::Misbehaved(super::PeerMisbehaved::BadHeader));
@@ -147,7 +177,11 @@ impl SocketEnd for ServerSocket {
 
     fn close(&mut self, reason: CloseReason) {
         if self.state != State::Closed {
-            self.say_close(self.channel.closing(None));
+            if self.channel.stream().is_some() {
+                self.channel.say_stream_closed(self.client.clone(), reason.code());
+            } else {
+                self.say_close(self.channel.closing(None));
+            }
             self.finish(reason);
         }
     }

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::time::Instant;
 
+use super::channel::PeerStatus;
+use super::stream::Accepted;
 use super::{Channel, CloseReason, CommandError, Output, SocketUsage, Tag, WriteError};
 use crate::base::{FaultInjector, earliest};
 use crate::wire::{Bundle, Headers, Message, Messages};
@@ -35,6 +37,9 @@ pub trait SocketEnd: Debug + Send {
 
     /// Handles the reply to a request of this socket.
     fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>);
+
+    /// Handles that the peer of a stream gives no sign of life.
+    fn handle_silence(&mut self, now: Instant);
 
     /// Handles the return of the fabric, with every subscription.
     fn handle_fabric_up(&mut self, now: Instant);
@@ -95,12 +100,13 @@ pub trait SocketEnd: Debug + Send {
     fn try_accept_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
         let headers = Headers { attempt: bundle.attempt, ..Headers::default() };
         let accepts = !self.is_closing() && self.accepts_data() && !self.channel().is_foreign(&headers);
-        let Some(first) = bundle.first.filter(|_| accepts) else { return false };
-        let accepted = self.channel_mut().try_accept_packed(now, first, &bundle.packed);
-        if accepted {
-            self.check_end(now);
+        let accepted = if accepts { self.channel_mut().try_accept_bundle(now, bundle) } else { Accepted::No };
+        match accepted {
+            Accepted::No => return false,
+            Accepted::All => self.check_end(now),
+            Accepted::AllBut(control) => self.handle_message(now, bundle.message_behind(control)),
         }
-        accepted
+        true
     }
 
     /// Closes when everything written has been handled, or at the deadline.
@@ -128,11 +134,20 @@ pub trait SocketEnd: Debug + Send {
             return;
         }
         self.handle_own_deadline(now);
-        self.channel_mut().handle_timeout(now);
+        if self.channel_mut().handle_timeout(now) == PeerStatus::Silent {
+            self.handle_silence(now);
+        }
         if self.channel().is_stalled(now) {
             self.close(CloseReason::SlowConsumer);
         }
         self.check_end(now);
+    }
+
+    /// Sends what follows from a batch of commands, or of input, now that it is complete.
+    fn flush(&mut self, now: Instant) {
+        if !self.is_closed() {
+            self.channel_mut().flush(now);
+        }
     }
 
     /// Returns the next output.

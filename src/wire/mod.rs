@@ -11,5 +11,5 @@ pub mod sockety;
 pub use message::{
     AckId, Bundle, BundleBuilder, ClientOp, Encoding, Headers, Info, Item, Json, Message, MessageId,
     Messages, OpError, PackedBuilder, PackedMessages, Payload, Publication, Reassembly, Reply, ServerOp,
-    SocketCommand, SubscribeStatus, Subscription, can_be_bundled, push_item, split,
+    Sizes, SocketCommand, SubscribeStatus, Subscription, can_be_bundled, push_item, split, stream,
 };

@@ -146,7 +146,9 @@ pub fn live(seed: u64, keep_trace: bool) -> World {
     for node in 0..nodes {
         world.node();
         if node < servers {
-            world.listen(node, SUBJECT, &format!("server{node}"), config.clone());
+            let stream = world.dice.chance(0.85);
+            let config = SocketConfig { stream, ..config.clone() };
+            world.listen(node, SUBJECT, &format!("server{node}"), config);
         }
     }
     world.net.faults.latency = (1, world.dice.pick(&[3, 30, 200]));
@@ -272,7 +274,8 @@ fn act(world: &mut World, servers: usize, config: SocketConfig) {
 /// Half of all sockets come from ends that know epochs, and each later one is newer.
 fn connect(world: &mut World, node: usize, config: SocketConfig) -> Sock {
     let epoch = world.dice.chance(0.5).then(|| u64::from(world.writers) + 1);
-    world.connect(node, SUBJECT, SocketConfig { epoch, ..config })
+    let stream = world.dice.chance(0.75);
+    world.connect(node, SUBJECT, SocketConfig { epoch, stream, ..config })
 }
 
 /// Somebody makes a socket anew under its id, while the older one may still be there.

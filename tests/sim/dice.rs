@@ -43,6 +43,11 @@ impl Entropy for Source {
         self.0.bits()
     }
 
+    fn split(&mut self) -> Box<dyn Entropy> {
+        let seed = u64::try_from(self.0.bits() >> 64).unwrap_or(0);
+        Box::new(Self(SeededEntropy::new(seed), self.1.clone()))
+    }
+
     fn should_inject(&mut self, point: FaultPoint) -> bool {
         let Rare(rare) = &self.1;
         let bit = 1_u8 << point as u8;
@@ -55,8 +60,7 @@ impl Entropy for Source {
     }
 
     fn fork(&mut self) -> Option<Box<dyn Entropy>> {
-        let seed = u64::try_from(self.0.bits() >> 64).unwrap_or(0);
-        Some(Box::new(Self(SeededEntropy::new(seed), self.1.clone())))
+        Some(self.split())
     }
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use selvedge::endpoint::Command;
 use selvedge::socket::{SocketConfig, State};
 use selvedge::subject::Subject;
-use selvedge::wire::{Headers, Json, Message, Payload, SocketCommand};
+use selvedge::wire::{Encoding, Headers, Json, Message, Payload, SocketCommand};
 
 use crate::app::Sock;
 use crate::socket::{MINUTE, SECOND, pair};
@@ -44,8 +44,17 @@ fn say(world: &mut World, subject: &str, headers: Headers, payload: Payload) {
 
 /// A pair, a neighbour on the same nodes, and a stranger.
 fn stage(seed: u64) -> (World, Sock, Sock, Sock) {
-    let (mut world, near, far) = pair(seed, &SocketConfig::default());
-    let neighbour = world.connect(near.0, "story", SocketConfig::default());
+    stage_with(seed, SocketConfig::default())
+}
+
+/// The same, as with a peer that does not speak the stream.
+fn old_stage(seed: u64) -> (World, Sock, Sock, Sock) {
+    stage_with(seed, SocketConfig { stream: false, ..SocketConfig::default() })
+}
+
+fn stage_with(seed: u64, config: SocketConfig) -> (World, Sock, Sock, Sock) {
+    let (mut world, near, far) = pair(seed, &config);
+    let neighbour = world.connect(near.0, "story", config);
     world.node();
     world.run_for(SECOND);
     assert_eq!(world.sides[&neighbour].state, State::Ready);
@@ -61,7 +70,7 @@ fn subject_of(world: &World, near: Sock, to_client: bool) -> String {
 fn a_broken_rule_closes_that_one_socket_with_a_reason() {
     for (index, (name, headers, payload)) in attacks().into_iter().enumerate() {
         for to_client in [false, true] {
-            let (mut world, near, far, neighbour) = stage(index as u64);
+            let (mut world, near, far, neighbour) = old_stage(index as u64);
             let victim = if to_client { near } else { far };
             let subject = subject_of(&world, near, to_client);
             say(&mut world, &subject, headers.clone(), payload.clone());
@@ -70,6 +79,40 @@ fn a_broken_rule_closes_that_one_socket_with_a_reason() {
             world.write(neighbour, 10, 0);
             world.run_for(SECOND);
             assert_eq!(world.sides[&neighbour].acked, 10, "{name}: the neighbour");
+            world.come_to_rest();
+            world.assert_right(name);
+        }
+    }
+}
+
+/// In the stream only the peer's tag proves anything: without it nothing is changed, whatever is said.
+#[test]
+fn a_frame_that_is_not_the_peers_changes_nothing() {
+    let tagged = |tag| {
+        move |(name, headers, payload): (&'static str, Headers, Payload)| {
+            (name, Headers { attempt: tag, ..headers }, payload)
+        }
+    };
+    let close = Headers { command: Some(SocketCommand::Close), ..Headers::default() };
+    let items = [0x81, 0x9f, 0xc0, 0xc1, 0xff].map(|encoding| {
+        let payload =
+            Payload { encoding: Encoding(encoding), raw: Bytes::from_static(b"\x09\x09\x09\x09\x09") };
+        ("an item", Headers { seq: Some(1), ..Headers::default() }, payload)
+    });
+    let attacks = attacks().into_iter().chain(items).chain([("a close", close, Payload::NIL)]);
+    let attacks: Vec<_> = attacks.collect();
+    let attacks = attacks.clone().into_iter().chain(attacks.into_iter().map(tagged(Some(7))));
+    for (index, (name, headers, payload)) in attacks.enumerate() {
+        for to_client in [false, true] {
+            let (mut world, near, far, _) = stage(index as u64);
+            let subject = subject_of(&world, near, to_client);
+            say(&mut world, &subject, headers.clone(), payload.clone());
+            world.run_for(SECOND);
+            assert!(world.sides[&near].is_open() && world.sides[&far].is_open(), "{name}");
+            world.write(near, 10, 0);
+            world.write(far, 10, 0);
+            world.run_for(SECOND);
+            assert_eq!((world.sides[&near].acked, world.sides[&far].acked), (10, 10), "{name}");
             world.come_to_rest();
             world.assert_right(name);
         }
@@ -106,7 +149,7 @@ fn harmless_nonsense_is_survived() {
 #[test]
 fn a_number_that_is_far_ahead_but_possible_ends_in_a_reason() {
     for to_client in [false, true] {
-        let (mut world, near, far, neighbour) = stage(41);
+        let (mut world, near, far, neighbour) = old_stage(41);
         let victim = if to_client { near } else { far };
         let subject = subject_of(&world, near, to_client);
         say(&mut world, &subject, Headers { seq: Some(1 << 23), ..Headers::default() }, Payload::NIL);

@@ -86,8 +86,8 @@ const roles = {
     commands.server = () => server.id
     commands.seen = ({ id }) => seen[id] ?? null
     commands.plain = () => plain.splice(0)
-    commands.open = async () => {
-      const socket = guest.socket.connect('victim')
+    commands.open = async ({ stream = true } = {}) => {
+      const socket = guest.socket.connect('victim', { stream })
       await socket.waitUntilReady()
       const own = { data: [], closed: null }
       socket.on('data', data => own.data.push(describe(data)))

@@ -7,7 +7,7 @@ use super::super::{Command, Event, SocketRequest, Token};
 use super::Endpoint;
 use crate::base::{Code, Failure, Handle};
 use crate::client::ClientError;
-use crate::socket::{ClientSocket, CloseReason, Listener, SocketConfig, SocketEnd};
+use crate::socket::{ClientSocket, CloseReason, Listener, SocketConfig, SocketEnd, TagSource};
 use crate::subject::Subject;
 use crate::wire::{Bundle, Headers, Item, Message, Messages};
 
@@ -102,6 +102,9 @@ impl Endpoint {
         match ClientSocket::new(now, subject, &id, self.shared_config.clone()) {
             Ok(mut socket) => {
                 socket.set_faults(self.client.fork_faults());
+                if self.shared_config.speaks_stream() {
+                    socket.offer_streams(TagSource::new(self.client.split_entropy()));
+                }
                 if self.ready {
                     socket.handle_fabric_up(now);
                 }

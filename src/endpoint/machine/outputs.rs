@@ -9,8 +9,8 @@ use super::{Endpoint, REPLY_TIMEOUT};
 use crate::base::Handle;
 use crate::client::{ClientError, Request, RequestKind};
 use crate::socket::{
-    CommandError, Data, ListenerAction, Output, ServerSocket, SocketConfig, SocketEnd, SocketEvent, Tag,
-    TagKind,
+    CommandError, Data, ListenerAction, Offer, Output, ServerSocket, SocketConfig, SocketEnd, SocketEvent,
+    Tag, TagKind, draw_tag,
 };
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Headers, Message, Payload};
@@ -89,6 +89,15 @@ impl Endpoint {
                     Some(token(tag)),
                     Request { kind, message, timeout, wait_for_interest },
                 );
+            }
+            Output::Probe { tag, message, timeout } => {
+                let (kind, wait_for_interest) = (RequestKind::Publish, false);
+                let request = Request { kind, message, timeout, wait_for_interest };
+                self.client.request(now, Some(token(tag)), request);
+            }
+            Output::Cancel(tag) => {
+                let cancelled = token(tag);
+                self.client.cancel_where(|open| open == cancelled);
             }
             Output::AwaitInterest { tag, subject, timeout } => {
                 let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
@@ -181,8 +190,20 @@ impl Endpoint {
                 };
                 let socket = self.next_accepted();
                 let (subject, attempt) = (connect.subject.to_string(), connect.headers.attempt);
-                let mut server_socket = ServerSocket::new(now, client, config);
-                server_socket.handle_message(now, connect);
+                let offer = Offer::of_headers(&connect.headers).filter(|_| config.speaks_stream());
+                let mut server_socket = match &offer {
+                    Some(offer) => {
+                        let tag = draw_tag(self.client.entropy());
+                        let mut socket = ServerSocket::with_stream(now, client, config, offer, tag);
+                        socket.accept(&connect);
+                        socket
+                    }
+                    None => {
+                        let mut socket = ServerSocket::new(now, client, config);
+                        socket.handle_message(now, connect);
+                        socket
+                    }
+                };
                 self.table
                     .with_listener(listener, |listener| listener.insert(id.clone(), socket, epoch, attempt));
                 tracing::debug!(listener, socket, id, subject, "socket accepted");

@@ -6,7 +6,7 @@ use super::super::{Event, Token};
 use super::Endpoint;
 use crate::base::{Code, Failure, FaultPoint, Handle};
 use crate::client::{ClientError, ClientEvent, SessionState};
-use crate::socket::Listener;
+use crate::socket::{CommandError, Listener};
 use crate::wire::{Bundle, Json, Message};
 
 impl Endpoint {
@@ -16,11 +16,15 @@ impl Endpoint {
             ClientEvent::Delivered { token, message } => self.handle_delivery(now, token, message),
             ClientEvent::Bundle { token, bundle } => self.handle_bundle(now, token, bundle),
             ClientEvent::Subscribed(token) => self.handle_subscribed(now, token),
-            ClientEvent::Published { token, bytes, count } => {
-                if let Token::Ticket(ticket) = token {
-                    self.events.push_back(Event::Published { ticket, bytes, count });
+            ClientEvent::Published { token, bytes, count } => match token {
+                Token::Ticket(ticket) => self.events.push_back(Event::Published { ticket, bytes, count }),
+                Token::Socket(socket, tag) if count == 0 => {
+                    self.table.with_socket(socket, |socket| {
+                        socket.handle_reply(now, tag, Err(CommandError::NoSubscribers));
+                    });
                 }
-            }
+                _ => {}
+            },
             ClientEvent::Reply { token, message } => match token {
                 Token::Ticket(ticket) | Token::SocketTicket(ticket, _) => {
                     self.events.push_back(Event::Reply { ticket, message });

@@ -75,10 +75,13 @@ impl ClientSocket {
         wait_for_interest: bool,
         timeout: Duration,
     ) {
+        let Ok(subject) = Subject::parse(&subject) else { return };
+        self.ask_with(kind, Message { subject, payload: Payload::NIL, headers }, wait_for_interest, timeout);
+    }
+
+    fn ask_with(&mut self, kind: TagKind, message: Message, wait_for_interest: bool, timeout: Duration) {
         let tag = self.channel.next_tag(kind);
         self.asked = tag.number;
-        let Ok(subject) = Subject::parse(&subject) else { return };
-        let message = Message { subject, payload: Payload::NIL, headers };
         self.channel.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest });
     }
 
@@ -98,22 +101,14 @@ impl ClientSocket {
     pub(super) fn ask_to_attach(&mut self, now: Instant) {
         self.enter(Phase::AwaitingAccept);
         self.attempt += 1;
-        let json = serde_json::json!({ "id": self.id(), (control::RESUME): self.binding.is_held() });
-        let json = control::with_epoch(json, self.epoch());
-        let attempt = (self.channel.config.dialect != Dialect::Classic).then_some(self.attempt);
-        let headers = Headers {
-            command: Some(SocketCommand::Connect),
-            attempt,
-            json: Some(Json::from_value(&json)),
-            ..Headers::default()
-        };
         match self.server_subject() {
             Some(server) => {
                 // The last attempt ends when the resume time does.
                 let left = self.remaining_resume_time(now).map(|left| left.max(MIN_ATTEMPT));
                 let timeout = self.channel.config.command_timeout;
                 let timeout = left.map_or(timeout, |left| left.min(timeout));
-                self.ask_for(TagKind::Connect, server.to_string(), headers, timeout);
+                let message = self.connect_message(server);
+                self.ask_with(TagKind::Connect, message, true, timeout);
             }
             // A server (or a load balancer) gave an id that is no token.
             None => {
@@ -123,8 +118,22 @@ impl ClientSocket {
         }
     }
 
-    pub(super) fn attached(&mut self, now: Instant, answer: &Headers) {
-        let epoch = control::epoch(answer);
+    /// Returns what asks `server` to attach us.
+    pub(super) fn connect_message(&mut self, server: Subject) -> Message {
+        let json = serde_json::json!({ "id": self.id(), (control::RESUME): self.binding.is_held() });
+        let mut json = control::with_epoch(json, self.epoch());
+        self.offer_stream(&mut json);
+        let attempt = (self.channel.config.dialect != Dialect::Classic).then_some(self.attempt);
+        let status = self.channel.stream().map(|stream| stream.attach_status());
+        let (seq, payload) = status.map_or((None, Payload::NIL), |(seq, payload)| (Some(seq), payload));
+        let command = Some(SocketCommand::Connect);
+        let json = Some(Json::from_value(&json));
+        let headers = Headers { command, attempt, seq, json, ..Headers::default() };
+        Message { subject: server, payload, headers }
+    }
+
+    pub(super) fn attached(&mut self, now: Instant, answer: &Message) {
+        let epoch = control::epoch(&answer.headers);
         // The answer to another incarnation of this socket.
         if epoch.is_some() && epoch != self.epoch() {
             return;
@@ -133,6 +142,9 @@ impl ClientSocket {
             return;
         }
         let Some(server) = self.server_subject() else { return };
+        if !self.settle_mode(now, &answer.headers) {
+            return;
+        }
         self.enter(Phase::Ready);
         self.binding.handle_attached();
         self.pause.reset();
@@ -141,6 +153,7 @@ impl ClientSocket {
             self.channel.fence();
         }
         self.channel.attach(now, server);
+        self.handle_attach_status(now, answer);
     }
 
     /// Handles that the socket's server is not on the fabric. It may return, so it gets some time.

@@ -1,18 +1,26 @@
 //! The end of a client socket.
 
-use super::super::{CloseReason, TagKind};
+use std::time::Instant;
+
+use super::super::{CloseReason, TagKind, control};
 use super::{ClientSocket, Output, Phase, Subscribed};
 
 impl ClientSocket {
     /// Unsubscribes and sends `close` to the server, if there is one. A request, as the original's servers
     /// expect; only `end` waits for the reply.
-    pub(super) fn tell_closed(&mut self) {
+    /// In the stream the close of an orderly end is sent again until its reply comes.
+    pub(super) fn tell_closed(&mut self, waits_from: Option<Instant>) {
         if self.phase == Phase::AwaitingClosed {
             return;
         }
+        let server = self.server_subject().filter(|_| self.fabric && self.attempt > 0);
+        if self.channel.stream().is_some() {
+            return self.say_stream_closed(server, waits_from);
+        }
         self.drop_subscription();
-        if let Some(server) = self.server_subject().filter(|_| self.fabric && self.attempt > 0) {
-            let headers = self.channel.closing(Some(self.id()));
+        if let Some(server) = server {
+            let tag = self.offered.filter(|_| !self.binding.is_held());
+            let headers = control::with_tag(self.channel.closing(Some(self.id())), tag);
             self.ask(TagKind::Close, server.to_string(), headers, false, self.channel.config.command_timeout);
         }
     }

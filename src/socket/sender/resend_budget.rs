@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 /// Bytes that were sent again and are not refilled, by time or by progress.
 #[derive(Debug, Default)]
-pub(super) struct ResendBudget {
+pub(in crate::socket) struct ResendBudget {
     spent: usize,
     since: Option<Instant>,
 }
 
 impl ResendBudget {
     /// Refills the budget for the time since the last call.
-    pub(super) fn refill(&mut self, now: Instant) {
+    pub(in crate::socket) fn refill(&mut self, now: Instant) {
         let since = self.since.replace(now).unwrap_or(now);
         let seconds = now.saturating_duration_since(since).min(MAX_REFILL_TIME).as_secs_f64();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and not negative")]
@@ -21,17 +21,17 @@ impl ResendBudget {
     }
 
     /// Returns whether the peer must wait before it gets more.
-    pub(super) fn is_exhausted(&self) -> bool {
+    pub(in crate::socket) fn is_exhausted(&self) -> bool {
         self.spent >= RESEND_BUDGET
     }
 
     /// Spends what was sent again.
-    pub(super) fn spend(&mut self, bytes: usize) {
+    pub(in crate::socket) fn spend(&mut self, bytes: usize) {
         self.spent += bytes;
     }
 
     /// Refills the budget by what the peer has handled.
-    pub(super) fn credit(&mut self, bytes: usize) {
+    pub(in crate::socket) fn credit(&mut self, bytes: usize) {
         self.spent = self.spent.saturating_sub(bytes);
     }
 }

@@ -45,6 +45,13 @@ impl Bundle {
         self.packed.raw().len()
     }
 
+    /// Returns what was taken off its end as a message of its own.
+    pub fn message_behind(&self, last: Item) -> Message {
+        let seq = self.first.map(|first| first + u64::from(self.packed.count()) - 1);
+        let headers = Headers { seq, attempt: self.attempt, json: last.json, ..Headers::default() };
+        Message { subject: self.subject.clone(), payload: last.payload, headers }
+    }
+
     /// Returns each message by itself. They share the bundle's bytes.
     pub fn messages(&self) -> impl Iterator<Item = Message> + '_ {
         self.packed.items().zip(0..).map(|(Item { payload, json }, index)| {

@@ -10,6 +10,7 @@ pub mod headers;
 mod op;
 pub mod packed;
 mod payload;
+pub mod stream;
 
 pub use bundle::{Bundle, BundleBuilder, can_be_bundled};
 pub use chunk::{Reassembly, split};
@@ -17,7 +18,7 @@ pub use headers::{Headers, MAX_HEADERS_BYTES, MAX_HEADERS_DEPTH, SocketCommand};
 pub use op::{
     AckId, ClientOp, Info, MessageId, OpError, Publication, Reply, ServerOp, SubscribeStatus, Subscription,
 };
-pub use packed::{Item, Messages, PackedBuilder, PackedMessages, push_item};
+pub use packed::{Item, Messages, PackedBuilder, PackedMessages, Sizes, push_item};
 pub(in crate::wire) use payload::is_depth_within;
 pub use payload::{Encoding, Json, Payload};
 

@@ -3,6 +3,10 @@
 //! (docs/internals/boundary.md). One layout for all, so that packed messages go from end to end without being
 //! taken apart.
 
+mod classes;
+
+pub use classes::Sizes;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Encoding, Json, Payload};
@@ -20,6 +24,8 @@ pub struct Item {
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackedMessages {
     count: u32,
+    /// How many of them are not data.
+    others: u32,
     bytes: usize,
     raw: Bytes,
 }
@@ -37,6 +43,16 @@ impl Item {
     /// Returns what it takes of a window of bytes: payload and headers. JavaScript counts the same.
     pub fn bytes(&self) -> usize {
         size(&self.payload, self.json.as_ref())
+    }
+
+    /// Returns it in bytes of its own where it is small: what waits must not keep alive all that it arrived
+    /// with.
+    pub fn detached(self) -> Self {
+        if self.bytes() > MAX_DETACHED_BYTES {
+            return self;
+        }
+        let payload = Payload { raw: Bytes::copy_from_slice(&self.payload.raw), ..self.payload };
+        Self { payload, json: self.json.map(|json| json.detached()) }
     }
 }
 
@@ -59,29 +75,35 @@ impl PackedMessages {
         if raw.len() > MAX_PACKED_BYTES {
             return None;
         }
-        let (mut rest, mut bytes) = (&raw[..], 0);
+        let (mut rest, mut bytes, mut others) = (&raw[..], 0, 0);
         for _ in 0..count {
             let item = split_item(&mut rest)?;
             bytes += item.bytes();
+            others += u32::from(!item.encoding.is_data());
             if let Some(json) = item.json {
                 let json = Json::parse(Bytes::copy_from_slice(json)).ok();
                 json.filter(|json| json.fits_headers())?;
             }
         }
-        rest.is_empty().then_some(Self { count, bytes, raw })
+        rest.is_empty().then_some(Self { count, others, bytes, raw })
     }
 
     /// Takes `raw`, which was parsed before.
     pub(super) fn trusted(count: u32, raw: Bytes) -> Self {
-        let (mut rest, mut packed) = (&raw[..], Self { count: 0, bytes: 0, raw: Bytes::new() });
+        let (mut rest, mut packed) = (&raw[..], Self::empty());
         for item in (0..count).map_while(|_| split_item(&mut rest)) {
             packed.count += 1;
             packed.bytes += item.bytes();
+            packed.others += u32::from(!item.encoding.is_data());
         }
         Self { raw, ..packed }
     }
 
-    /// Returns how many messages there are.
+    fn empty() -> Self {
+        Self { count: 0, others: 0, bytes: 0, raw: Bytes::new() }
+    }
+
+    /// How many messages there are.
     pub fn count(&self) -> u32 {
         self.count
     }
@@ -110,14 +132,7 @@ impl PackedMessages {
     /// Drops the first `count` messages; all of them leave an empty packed. Returns what they took of a
     /// window of bytes.
     pub fn advance(&mut self, count: u32) -> usize {
-        let (mut rest, mut bytes) = (&self.raw[..], 0);
-        for _ in 0..count.min(self.count) {
-            bytes += split_item(&mut rest).map_or(0, |item| item.bytes());
-        }
-        self.raw = self.raw.slice_ref(rest);
-        self.count -= count.min(self.count);
-        self.bytes -= bytes;
-        bytes
+        self.split_front(count).bytes
     }
 }
 
@@ -154,7 +169,7 @@ impl Messages {
 
     /// Returns what `raw`, messages to its end, is best sent as. `None`: it is no messages.
     pub fn split(raw: &Bytes) -> Option<Vec<Self>> {
-        let mut cut = Splitter { raw, batches: Vec::new(), start: 0, count: 0, bytes: 0 };
+        let mut cut = Splitter { raw, batches: Vec::new(), start: 0, count: 0, others: 0, bytes: 0 };
         let mut rest = &raw[..];
         while !rest.is_empty() {
             let start = raw.len() - rest.len();
@@ -173,6 +188,7 @@ struct Splitter<'a> {
     /// Where the open batch begins, the number of its messages, and what they take of a window.
     start: usize,
     count: u32,
+    others: u32,
     bytes: usize,
 }
 
@@ -194,6 +210,7 @@ impl Splitter<'_> {
             self.close(start);
         }
         self.count += 1;
+        self.others += u32::from(!item.encoding.is_data());
         self.bytes += item.bytes();
         Some(())
     }
@@ -203,9 +220,12 @@ impl Splitter<'_> {
         match self.count {
             0 => {}
             1 => self.batches.extend(split_item(&mut &raw[..]).map(|item| Messages::One(item.shared(&raw)))),
-            count => self.batches.push(Messages::Packed(PackedMessages { count, bytes: self.bytes, raw })),
+            count => {
+                let (others, bytes) = (self.others, self.bytes);
+                self.batches.push(Messages::Packed(PackedMessages { count, others, bytes, raw }));
+            }
         }
-        (self.start, self.count, self.bytes) = (end, 0, 0);
+        (self.start, self.count, self.others, self.bytes) = (end, 0, 0, 0);
     }
 }
 
@@ -213,6 +233,7 @@ impl Splitter<'_> {
 #[derive(Debug)]
 pub struct PackedBuilder {
     count: u32,
+    others: u32,
     bytes: usize,
     raw: BytesMut,
 }
@@ -221,7 +242,7 @@ impl PackedBuilder {
     /// Begins with a small message.
     pub fn new(payload: &Payload, json: Option<&Json>) -> Self {
         let room = (room(payload, json) * 16).clamp(MIN_CAPACITY_BYTES, MAX_PACKED_BYTES);
-        let mut builder = Self { count: 0, bytes: 0, raw: BytesMut::with_capacity(room) };
+        let mut builder = Self { count: 0, others: 0, bytes: 0, raw: BytesMut::with_capacity(room) };
         builder.push(payload, json);
         builder
     }
@@ -240,13 +261,14 @@ impl PackedBuilder {
     pub fn push(&mut self, payload: &Payload, json: Option<&Json>) {
         push_item(&mut self.raw, payload, json);
         self.bytes += size(payload, json);
+        self.others += u32::from(!payload.encoding.is_data());
         self.count += 1;
     }
 
     /// Returns the packed messages.
     pub fn finish(self) -> PackedMessages {
-        let Self { count, bytes, raw } = self;
-        PackedMessages { count, bytes, raw: raw.freeze() }
+        let Self { count, others, bytes, raw } = self;
+        PackedMessages { count, others, bytes, raw: raw.freeze() }
     }
 }
 
@@ -335,6 +357,8 @@ pub const MAX_PACKED: u32 = 256;
 pub const MAX_PACKED_BYTES: usize = 64 * 1024;
 /// A message larger than this, headers included, gains nothing by being packed.
 pub(super) const MAX_ITEM_BYTES: usize = 16 * 1024;
+/// A larger message that waits keeps what it arrived with: at most about as much again.
+const MAX_DETACHED_BYTES: usize = 32 * 1024;
 /// The lengths of payload and headers, and the encoding.
 const ITEM_OVERHEAD_BYTES: usize = 7;
 /// Where a buffer for small messages begins.

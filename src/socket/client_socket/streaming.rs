@@ -1,0 +1,168 @@
+//! What a client socket does when both ends speak the stream.
+
+use std::time::{Duration, Instant};
+
+use super::super::stream::{Offer, Received, TagSource};
+use super::super::{CloseReason, Output, SocketEnd, Tag, TagKind, control};
+use super::{ClientSocket, Phase};
+use crate::subject::Subject;
+use crate::wire::stream::Close;
+use crate::wire::{Encoding, Headers, Json, Message, Payload, SocketCommand};
+
+impl ClientSocket {
+    /// Offers the stream, with tags from this source.
+    pub fn offer_streams(&mut self, tags: TagSource) {
+        self.tags = Some(tags);
+    }
+
+    /// Adds the offer to a `connect`: a tag of its own for each attempt, until one is accepted.
+    pub(super) fn offer_stream(&mut self, json: &mut serde_json::Value) {
+        let (own, peer) = match (self.channel.stream(), &mut self.tags) {
+            (Some(stream), _) => (stream.tags().own, Some(stream.tags().peer)),
+            // A server that was attached to without the stream has it without.
+            (None, Some(tags)) if !self.binding.is_held() => (tags.draw(), None),
+            (None, _) => return,
+        };
+        self.offered = Some(own);
+        Offer::new(own, peer, &self.channel.config).write_to(json);
+    }
+
+    /// What the two ends speak is decided by the first answer. Returns whether this answer is for us.
+    pub(super) fn settle_mode(&mut self, now: Instant, answer: &Headers) -> bool {
+        let offer = Offer::of_headers(answer);
+        if let Some(stream) = self.channel.stream() {
+            let tags = stream.tags();
+            return offer.is_some_and(|offer| offer.answers == Some(tags.own) && offer.tag == tags.peer);
+        }
+        let Some(offer) = offer else { return true };
+        let Some(own) = self.offered.filter(|own| offer.answers == Some(*own) && !self.binding.is_held())
+        else {
+            return false;
+        };
+        self.channel.begin_stream(now, own, &offer);
+        true
+    }
+
+    /// What the server has of the stream, when it goes on.
+    pub(super) fn handle_attach_status(&mut self, now: Instant, answer: &Message) {
+        if self.channel.stream().is_none() {
+            return;
+        }
+        // The question is answered by a message of its own.
+        let tag = Tag { kind: TagKind::Connect, number: std::mem::take(&mut self.asked) };
+        self.channel.outputs.push_back(Output::Cancel(tag));
+        if let Err(error) = self.channel.handle_attach_status(now, answer) {
+            self.close(CloseReason::Misbehaved(error));
+        }
+    }
+
+    /// A message to our own subject.
+    pub(super) fn handle_stream_message(&mut self, now: Instant, message: Message) {
+        match message.headers.command {
+            Some(SocketCommand::Close) => {
+                let tags = self.channel.stream().map(|stream| stream.tags());
+                let tag = control::tag(&message.headers);
+                let is_ours = tags.is_some_and(|tags| tag == Some(tags.own) || tag == Some(tags.peer));
+                if !is_ours {
+                    return;
+                }
+                let lost = self.phase == Phase::AwaitingAccept;
+                self.finish(match self.phase {
+                    Phase::AwaitingClosed => CloseReason::Local,
+                    _ if control::is_superseded(&message.headers) => CloseReason::Superseded,
+                    _ if lost => CloseReason::Lost("the server has no such socket any more"),
+                    _ => CloseReason::Peer,
+                });
+            }
+            Some(SocketCommand::Connected) => {
+                let is_later = control::epoch(&message.headers) > self.epoch() && self.epoch().is_some();
+                if is_later && self.phase != Phase::AwaitingClosed {
+                    // A newer incarnation of this socket has been accepted, here or elsewhere.
+                    self.close(CloseReason::Superseded);
+                } else if control::epoch(&message.headers) < self.epoch() {
+                    self.assert_incarnation(now);
+                } else if message.headers.attempt.is_none_or(|attempt| attempt == self.attempt) {
+                    self.attached(now, &message);
+                }
+            }
+            Some(_) => {}
+            // Nothing is given to an application that has ended.
+            None if self.phase == Phase::AwaitingClosed && message.payload.encoding != Encoding::CLOSE => {}
+            None => {
+                let (tag, json) = (message.headers.attempt, message.headers.json.clone());
+                match self.channel.handle_message(now, message) {
+                    Ok(Received::Done) => {}
+                    Ok(Received::Foreign) => self.handle_foreign(now, tag, json),
+                    Ok(Received::Closed(close)) => self.handle_peer_close(&close),
+                    Err(error) if !self.is_closing() => self.close(CloseReason::Misbehaved(error)),
+                    Err(_) => self.finish(CloseReason::Local),
+                }
+            }
+        }
+    }
+
+    /// A frame of another incarnation, or of its server. Of the two the newer one goes on.
+    fn handle_foreign(&mut self, now: Instant, tag: Option<u64>, json: Option<Json>) {
+        let headers = Headers { json, ..Headers::default() };
+        match (self.epoch(), control::epoch(&headers), control::server(&headers)) {
+            (Some(own), Some(other), _) if own < other && self.phase != Phase::AwaitingClosed => {
+                self.close(CloseReason::Superseded);
+            }
+            (Some(own), Some(other), Some(server)) if own > other => {
+                let subject = format!("{}.server.{server}.{}", self.subject(), self.id());
+                let Ok(subject) = Subject::parse(&subject) else { return };
+                let headers = control::with_tag(control::superseded(None), tag);
+                let headers = Headers { command: Some(SocketCommand::Close), ..headers };
+                let message = Message { subject, payload: Payload::NIL, headers };
+                self.channel.outputs.push_back(Output::Publish(message));
+            }
+            _ => self.assert_incarnation(now),
+        }
+    }
+
+    /// Another incarnation of this socket is about, and its server may not know of ours: our server says to
+    /// all who listen which one it has. The newest one goes on.
+    fn assert_incarnation(&mut self, now: Instant) {
+        let is_due = self.asserted_at.is_none_or(|at| now >= at + ASSERT_PAUSE);
+        if self.epoch().is_none() || self.phase != Phase::Ready || !is_due {
+            return;
+        }
+        if let Some(server) = self.server_subject() {
+            self.asserted_at = Some(now);
+            let message = self.connect_message(server);
+            self.channel.outputs.push_back(Output::Publish(message));
+        }
+    }
+
+    fn handle_peer_close(&mut self, close: &Close) {
+        self.finish(match self.phase {
+            Phase::AwaitingClosed => CloseReason::Local,
+            _ => CloseReason::of_code(&close.code),
+        });
+    }
+
+    /// Says to the server that this end closes. An orderly end waits for its answer, and says it again until
+    /// it comes.
+    pub(super) fn say_stream_closed(&mut self, server: Option<Subject>, waits_from: Option<Instant>) {
+        if let Some(server) = server {
+            self.channel.say_stream_closed(server, "");
+        }
+        match waits_from {
+            Some(now) => self.close_again = Some((now + FIRST_REPEAT, 2 * FIRST_REPEAT)),
+            None => self.drop_subscription(),
+        }
+    }
+
+    pub(super) fn repeat_close(&mut self, now: Instant) {
+        let Some((_, pause)) = self.close_again.filter(|(at, _)| *at <= now) else { return };
+        self.close_again = Some((now + pause, 2 * pause));
+        if let Some(server) = self.server_subject().filter(|_| self.fabric) {
+            self.channel.say_stream_closed(server, "");
+        }
+    }
+}
+
+/// How often another incarnation is told of this one.
+const ASSERT_PAUSE: Duration = Duration::from_secs(1);
+/// An orderly end says its close again after so long, then after twice that, and so on.
+const FIRST_REPEAT: Duration = Duration::from_secs(1);

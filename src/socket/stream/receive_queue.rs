@@ -1,0 +1,233 @@
+//! The receiving half of a stream: hands items over in the order of their numbers, each once, and knows what
+//! is missing.
+
+use std::collections::BTreeMap;
+
+use super::Windows;
+use super::ledger::Ledger;
+use crate::socket::{PeerMisbehaved, Window};
+use crate::wire::stream::{Class, Counts, MAX_MISSING_NUMBERS, MAX_RANGES, is_valid};
+use crate::wire::{Item, PackedMessages, Sizes};
+
+/// What has come, and what the application has handled of it.
+#[derive(Debug)]
+pub struct ReceiveQueue {
+    windows: Windows,
+    /// How much may be kept that came before its turn.
+    keeps: Window,
+    /// The number of the next item to hand over.
+    next: u64,
+    /// The highest number that is known to have been used.
+    highest: u64,
+    handled: [u64; 3],
+    unhandled: [Ledger; 3],
+    /// Bytes of data that were handled, and of everything that was handed over.
+    handled_bytes: u64,
+    arrived_bytes: u64,
+    out_of_order: BTreeMap<u64, Item>,
+    out_of_order_bytes: usize,
+    /// The largest item so far: how many of them are asked for at once.
+    largest: usize,
+    duplicates: u64,
+    /// Something came that was here already.
+    has_duplicate: bool,
+    is_forced_small: bool,
+}
+
+impl ReceiveQueue {
+    /// A receiver that takes as much as `windows` say, and keeps as much as `keeps` says of what comes before
+    /// its turn.
+    pub fn new(windows: Windows, keeps: Window) -> Self {
+        Self {
+            windows,
+            keeps,
+            next: 1,
+            highest: 0,
+            handled: [0; 3],
+            unhandled: Default::default(),
+            handled_bytes: 0,
+            arrived_bytes: 0,
+            out_of_order: BTreeMap::new(),
+            out_of_order_bytes: 0,
+            largest: 0,
+            duplicates: 0,
+            has_duplicate: false,
+            is_forced_small: false,
+        }
+    }
+
+    /// Accepts messages in a row, the first with this number, if they are exactly what is next and have room.
+    /// If not, they have to be handed in one by one.
+    pub fn try_accept(&mut self, first: u64, packed: &PackedMessages) -> bool {
+        let is_next = first == self.next && self.out_of_order.is_empty() && !self.is_forced_small;
+        let Some(sizes) = packed.sizes().filter(|_| is_next) else { return false };
+        let well_formed = |item: Item| is_valid(item.payload.encoding, &item.payload.raw);
+        if !self.has_room(&sizes) || (packed.others() > 0 && !packed.items().all(well_formed)) {
+            return false;
+        }
+        self.next += u64::from(packed.count());
+        self.highest = self.highest.max(self.next - 1);
+        self.largest = self.largest.max(packed.bytes() / packed.count().max(1) as usize);
+        self.arrived_bytes += packed.bytes() as u64;
+        for class in Class::ALL {
+            self.unhandled[class as usize].push(sizes.count(class), sizes.bytes(class));
+        }
+        true
+    }
+
+    fn has_room(&self, sizes: &Sizes) -> bool {
+        Class::ALL.into_iter().all(|class| {
+            let (unhandled, window) = (&self.unhandled[class as usize], self.windows.of(class));
+            sizes.count(class) == 0
+                || (unhandled.count() + u64::from(sizes.count(class)) <= window.messages as u64
+                    && unhandled.bytes() <= window.bytes)
+        })
+    }
+
+    /// An item arrived. What may be handed over now comes out of `poll_item`.
+    pub fn handle_item(&mut self, seq: u64, item: Item) -> Result<(), PeerMisbehaved> {
+        self.check_number(seq)?;
+        let encoding = item.payload.encoding;
+        if encoding.class().is_none() || !is_valid(encoding, &item.payload.raw) {
+            return Err(PeerMisbehaved::BadItem { encoding: encoding.0 });
+        }
+        self.highest = self.highest.max(seq);
+        if seq < self.next || self.out_of_order.contains_key(&seq) {
+            self.duplicates += 1;
+            self.has_duplicate = true;
+            return Ok(());
+        }
+        let bytes = item.bytes();
+        self.largest = self.largest.max(bytes);
+        // What does not fit is not lost: it has not arrived, so its sender keeps it, and it is asked for when
+        // its turn has come.
+        let fits = !self.is_forced_small
+            && self.out_of_order.len() < self.keeps.messages
+            && self.out_of_order_bytes.saturating_add(bytes) <= self.keeps.bytes;
+        if seq == self.next || fits {
+            self.out_of_order_bytes += bytes;
+            self.out_of_order.insert(seq, if seq == self.next { item } else { item.detached() });
+        }
+        Ok(())
+    }
+
+    /// The sender will use this number next: everything below it has been sent.
+    pub fn handle_next(&mut self, next: u64) -> Result<(), PeerMisbehaved> {
+        self.check_number(next)?;
+        self.highest = self.highest.max(next - 1);
+        Ok(())
+    }
+
+    fn check_number(&self, seq: u64) -> Result<(), PeerMisbehaved> {
+        if seq == 0 || seq >= self.next.saturating_add(MAX_JUMP) {
+            return Err(PeerMisbehaved::SeqTooFar { seq });
+        }
+        Ok(())
+    }
+
+    /// The next item for the application, in order.
+    pub fn poll_item(&mut self) -> Option<Item> {
+        let class = self.out_of_order.get(&self.next)?.payload.encoding.class()?;
+        if self.is_full(class) {
+            return None;
+        }
+        let item = self.out_of_order.remove(&self.next)?;
+        let bytes = item.bytes();
+        self.out_of_order_bytes -= bytes;
+        self.arrived_bytes += bytes as u64;
+        self.unhandled[class as usize].push(1, bytes);
+        self.next += 1;
+        Some(item)
+    }
+
+    fn is_full(&self, class: Class) -> bool {
+        let (unhandled, window) = (&self.unhandled[class as usize], self.windows.of(class));
+        unhandled.count() >= window.messages as u64 || unhandled.bytes() >= window.bytes
+    }
+
+    /// The application has handled `count` more items of a class.
+    pub fn handle_consumed(&mut self, class: Class, count: u64) {
+        let unhandled = &mut self.unhandled[class as usize];
+        self.handled[class as usize] += count.min(unhandled.count());
+        let bytes = unhandled.remove(count);
+        if class == Class::Data {
+            self.handled_bytes += bytes as u64;
+        }
+    }
+
+    /// What a status says of it.
+    pub fn counts(&self) -> Counts {
+        let [data, requests, answers] = self.handled;
+        Counts { arrived: self.next - 1, data, requests, answers }
+    }
+
+    /// Bytes that have been handed over, and those of data that were handled, since the beginning.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.arrived_bytes, self.handled_bytes)
+    }
+
+    /// Whether the next item is known to exist, has not come, and has room.
+    pub fn has_gap(&self) -> bool {
+        self.highest >= self.next && !self.out_of_order.contains_key(&self.next) && !self.is_full(Class::Data)
+    }
+
+    /// What it lacks, as a status says it, and the last number of that.
+    pub fn missing(&self) -> (Vec<(u64, u64)>, u64) {
+        // No more than can be kept.
+        let most = (self.keeps.bytes / self.largest.max(1)).max(1) as u64;
+        let (mut ranges, mut left) = (Vec::new(), most.min(MAX_MISSING_NUMBERS));
+        let (mut present, mut cursor, mut last) = (0, self.next, self.next - 1);
+        let mut lack = |present: u64, from: u64, to: u64, left: &mut u64| {
+            let length = (to - from).min(*left);
+            if length > 0 && ranges.len() < MAX_RANGES {
+                ranges.push((present, length));
+                *left -= length;
+                last = from + length - 1;
+            } else {
+                *left = 0;
+            }
+        };
+        for &seq in self.out_of_order.keys() {
+            if seq > cursor {
+                lack(present, cursor, seq, &mut left);
+                present = 0;
+            }
+            if left == 0 {
+                return (ranges, last);
+            }
+            (present, cursor) = (present + 1, seq + 1);
+        }
+        if self.highest >= cursor {
+            lack(present, cursor, self.highest + 1, &mut left);
+        }
+        (ranges, last)
+    }
+
+    /// Whether something came since the last call that was here already.
+    pub fn take_duplicate(&mut self) -> bool {
+        std::mem::take(&mut self.has_duplicate)
+    }
+
+    /// How many items came that were here already.
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
+    /// What it keeps that came before its turn: items and bytes.
+    pub fn usage(&self) -> (usize, usize) {
+        (self.out_of_order.len(), self.out_of_order_bytes)
+    }
+
+    /// How many messages of data the application has been given and has not handled.
+    pub fn unconsumed(&self) -> u64 {
+        self.unhandled[Class::Data as usize].count()
+    }
+
+    /// Whether there is no room for items before their turn (a simulation's point).
+    pub(super) fn set_forced_small(&mut self, is_forced_small: bool) {
+        self.is_forced_small = is_forced_small;
+    }
+}
+
+/// No window is that wide: a number further ahead is no number of this stream.
+const MAX_JUMP: u64 = 1 << 24;

@@ -1,0 +1,463 @@
+//! The sending half of a stream. An item moves through three stations: it *waits* until it may leave, is in
+//! *flight* until it has arrived, and, if it is data, is *kept* until it was handled.
+
+mod stations;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::Windows;
+use super::ledger::Ledger;
+use crate::socket::config::Pause;
+use crate::socket::retrying_request::MAX_PAUSE;
+use crate::socket::sender::{MAX_IN_FLIGHT_BYTES, ResendBudget};
+use crate::socket::{Data, PeerMisbehaved, SocketConfig, Window, WriteError};
+use crate::wire::stream::{Class, Counts};
+use crate::wire::{Messages, Sizes};
+use stations::{Flight, Kept};
+
+/// What the application said, and what the other end has of it.
+#[derive(Debug)]
+pub struct SendQueue {
+    /// The application's own bound: data that is not handled.
+    window: Window,
+    /// What the other end takes.
+    windows: Windows,
+    /// In the order of the calls, without numbers.
+    waiting: VecDeque<Messages>,
+    waiting_sizes: Sizes64,
+    /// Answers that were made while what stood before them could not leave.
+    passing: VecDeque<Messages>,
+    flight: Flight,
+    kept: Kept,
+    /// What goes again.
+    again: VecDeque<(u64, Messages)>,
+    /// The number of the next item.
+    next: u64,
+    sent: [u64; 3],
+    handled: [u64; 3],
+    unhandled: [Ledger; 3],
+    acked_bytes: u64,
+    /// Which messages of data nobody wants to hear of when they are lost: counted from 1.
+    volatile: VecDeque<u64>,
+    resent: u64,
+    resend_budget: ResendBudget,
+    stall_timeout: Option<Duration>,
+    stalls_at: Option<Instant>,
+    is_attached: bool,
+    /// When the other end is asked where it is, and when it last said something new. Looked at when it fires.
+    probe_at: Option<Instant>,
+    progressed_at: Option<Instant>,
+    pause: Pause,
+}
+
+/// Messages of each class, and bytes of data.
+#[derive(Debug, Default)]
+struct Sizes64 {
+    counts: [u64; 3],
+    data_bytes: usize,
+}
+
+impl SendQueue {
+    /// A sender whose `write` fails when the application's own window is full.
+    pub fn new(config: &SocketConfig, windows: Windows) -> Self {
+        Self {
+            window: config.window(),
+            windows,
+            waiting: VecDeque::new(),
+            waiting_sizes: Sizes64::default(),
+            passing: VecDeque::new(),
+            flight: Flight::default(),
+            kept: Kept::default(),
+            again: VecDeque::new(),
+            next: 1,
+            sent: [0; 3],
+            handled: [0; 3],
+            unhandled: Default::default(),
+            acked_bytes: 0,
+            volatile: VecDeque::new(),
+            resent: 0,
+            resend_budget: ResendBudget::default(),
+            stall_timeout: config.slow_consumer_timeout,
+            stalls_at: None,
+            is_attached: false,
+            probe_at: None,
+            progressed_at: None,
+            pause: Pause::new(MAX_PAUSE),
+        }
+    }
+
+    /// Whether the application's window has room for so much data. What is not data is bounded where it is
+    /// made.
+    pub fn has_room(&self, sizes: &Sizes) -> Result<(), WriteError> {
+        let (count, bytes) = (sizes.count(Class::Data), sizes.bytes(Class::Data));
+        if count == 0 {
+            return Ok(());
+        }
+        self.window.check(self.unacked() + count as usize - 1, self.unacked_bytes(), bytes)
+    }
+
+    /// Queues what there is room for. It leaves with the next `poll_transmit`s.
+    pub fn write(&mut self, now: Instant, messages: Messages, volatile: bool) -> Result<(), WriteError> {
+        // JavaScript wrote it: what has no class was never written.
+        let Some(sizes) = messages.sizes() else { return Err(WriteError::Closed) };
+        self.has_room(&sizes)?;
+        for class in Class::ALL {
+            self.waiting_sizes.counts[class as usize] += u64::from(sizes.count(class));
+        }
+        self.waiting_sizes.data_bytes += sizes.bytes(Class::Data);
+        if volatile {
+            let last = self.written();
+            self.volatile.extend(last + 1 - u64::from(sizes.count(Class::Data))..=last);
+        }
+        self.waiting.push_back(messages);
+        if self.stall_timeout.is_some() && self.stalls_at.is_none() {
+            self.watch(now);
+        }
+        Ok(())
+    }
+
+    /// Takes over what was written before it was known what the other end speaks.
+    pub fn take_over(&mut self, now: Instant, unsent: Vec<Messages>, volatile: VecDeque<u64>) {
+        for messages in unsent {
+            // It was taken within the same bounds.
+            let taken = self.write(now, messages, false);
+            debug_assert_eq!(taken, Ok(()));
+        }
+        self.volatile = volatile;
+    }
+
+    /// How many messages of data were accepted in all.
+    pub fn written(&self) -> u64 {
+        self.sent[Class::Data as usize] + self.waiting_sizes.counts[Class::Data as usize]
+    }
+
+    /// How many messages of data the other end is not known to have handled.
+    pub fn unacked(&self) -> usize {
+        usize::try_from(self.written() - self.acked()).unwrap_or(usize::MAX)
+    }
+
+    /// Their bytes.
+    pub fn unacked_bytes(&self) -> usize {
+        self.waiting_sizes.data_bytes + self.flight.data_bytes() + self.kept.bytes()
+    }
+
+    /// How many messages of data the other end has handled.
+    pub fn acked(&self) -> u64 {
+        self.handled[Class::Data as usize]
+    }
+
+    /// Their bytes.
+    pub fn acked_bytes(&self) -> u64 {
+        self.acked_bytes
+    }
+
+    /// How many items left again.
+    pub fn resent(&self) -> u64 {
+        self.resent
+    }
+
+    /// The number of the next item.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether anything has left that is not known to have been handled.
+    pub fn is_under_way(&self) -> bool {
+        !self.flight.is_empty() || self.kept.count() > 0
+    }
+
+    /// The other end is there (again).
+    pub fn attach(&mut self, now: Instant) {
+        self.is_attached = true;
+        self.pause.reset();
+        self.probe_at = None;
+        self.watch_progress(now);
+    }
+
+    /// The other end is out of reach: nothing leaves.
+    pub fn detach(&mut self) {
+        self.is_attached = false;
+        self.probe_at = None;
+        self.again.clear();
+    }
+
+    /// The other end says how much it has. Returns whether more data was handled than was known.
+    pub fn handle_counts(&mut self, now: Instant, counts: &Counts) -> Result<bool, PeerMisbehaved> {
+        let &Counts { arrived, data, requests, answers } = counts;
+        let handled = [data, requests, answers];
+        if arrived >= self.next {
+            return Err(PeerMisbehaved::AckedUnsent { upto: arrived });
+        }
+        if let Some(class) =
+            Class::ALL.into_iter().find(|class| handled[*class as usize] > self.sent[*class as usize])
+        {
+            return Err(PeerMisbehaved::AckedUnsent { upto: handled[class as usize] });
+        }
+        let has_arrived = self.flight.remove_upto(arrived, &mut self.kept);
+        let news = data.saturating_sub(self.acked());
+        if news > self.kept.count() {
+            return Err(PeerMisbehaved::AckedUnsent { upto: data });
+        }
+        for class in Class::ALL {
+            let (known, said) = (&mut self.handled[class as usize], handled[class as usize]);
+            if said > *known {
+                self.unhandled[class as usize].remove(said - *known);
+                *known = said;
+            }
+        }
+        if news > 0 {
+            let bytes = self.kept.remove(news);
+            self.acked_bytes += bytes as u64;
+            self.resend_budget.credit(bytes);
+            while self.volatile.front().is_some_and(|number| *number <= data) {
+                self.volatile.pop_front();
+            }
+            if self.stall_timeout.is_some() {
+                self.watch(now);
+            }
+        }
+        if has_arrived || news > 0 {
+            self.pause.reset();
+            self.progressed_at = Some(now);
+        }
+        Ok(news > 0)
+    }
+
+    /// The other end lacks these above `arrived`, each so many that it has and then so many that it lacks.
+    /// They leave again, oldest first, as many as one answer holds. What is older than what is known to have
+    /// arrived is an old question.
+    pub fn handle_missing(&mut self, now: Instant, arrived: u64, missing: &[(u64, u64)]) {
+        let mut cursor = arrived + 1;
+        let mut ranges = Vec::with_capacity(missing.len());
+        for &(present, length) in missing {
+            let Some(from) = cursor.checked_add(present) else { break };
+            cursor = from.saturating_add(length);
+            ranges.push((from, cursor - 1));
+        }
+        self.resend(now, &ranges);
+    }
+
+    /// The other end was away, or we were: all that is in flight leaves again, but what it says to have.
+    pub fn handle_return(&mut self, now: Instant, arrived: u64, missing: &[(u64, u64)]) {
+        let mut cursor = arrived + 1;
+        let mut ranges = Vec::with_capacity(missing.len() + 1);
+        for &(present, length) in missing {
+            let Some(from) = cursor.checked_add(present) else { return };
+            cursor = from.saturating_add(length);
+            ranges.push((from, cursor - 1));
+        }
+        // After the last range it has something, or knows of nothing more.
+        ranges.push((cursor, self.next - 1));
+        self.resend(now, &ranges);
+    }
+
+    fn resend(&mut self, now: Instant, ranges: &[(u64, u64)]) {
+        self.resend_budget.refill(now);
+        if !self.is_attached || self.resend_budget.is_exhausted() {
+            return;
+        }
+        let (mut bytes, mut count) = (0, 0);
+        for (first, messages) in self.flight.among(ranges) {
+            bytes += messages.bytes() + RESEND_OVERHEAD * messages.count() as usize;
+            if count > 0 && bytes > MAX_RESEND_BYTES {
+                break;
+            }
+            count += u64::from(messages.count());
+            self.again.push_back((first, messages));
+        }
+        self.resend_budget.spend(bytes);
+        self.resent += count;
+    }
+
+    /// What leaves next, and the number of its first item.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<(u64, Messages)> {
+        if !self.is_attached {
+            return None;
+        }
+        if let Some(again) = self.again.pop_front() {
+            return Some(again);
+        }
+        if !self.passing.is_empty() {
+            // What has passed once goes before all answers that were made after it.
+            self.let_answers_pass();
+        }
+        let messages = match self.take_fitting(Queue::Passing).or_else(|| self.take_fitting(Queue::Waiting)) {
+            Some(messages) => messages,
+            None => {
+                self.let_answers_pass();
+                self.take_fitting(Queue::Passing)?
+            }
+        };
+        Some(self.leave(now, messages))
+    }
+
+    fn leave(&mut self, now: Instant, messages: Messages) -> (u64, Messages) {
+        let first = self.next;
+        let sizes = messages.sizes().unwrap_or_default();
+        self.next += u64::from(messages.count());
+        for class in Class::ALL {
+            let (count, bytes) = (sizes.count(class), sizes.bytes(class));
+            self.waiting_sizes.counts[class as usize] -= u64::from(count);
+            self.sent[class as usize] += u64::from(count);
+            self.unhandled[class as usize].push(count, bytes);
+        }
+        self.waiting_sizes.data_bytes -= sizes.bytes(Class::Data);
+        self.flight.push(first, messages.clone(), sizes.bytes(Class::Data));
+        self.watch_progress(now);
+        (first, messages)
+    }
+
+    /// Takes from the front of a queue what may leave now.
+    fn take_fitting(&mut self, queue: Queue) -> Option<Messages> {
+        let front = match queue {
+            Queue::Waiting => self.waiting.front()?,
+            Queue::Passing => self.passing.front()?,
+        };
+        let fitting = self.fitting(front);
+        let queue = match queue {
+            Queue::Waiting => &mut self.waiting,
+            Queue::Passing => &mut self.passing,
+        };
+        match queue.front_mut() {
+            Some(Messages::Packed(packed)) if (1..packed.count()).contains(&fitting) => {
+                Some(Messages::Packed(packed.split_front(fitting)))
+            }
+            _ if fitting > 0 => queue.pop_front(),
+            _ => None,
+        }
+    }
+
+    /// How many of the messages may leave now: what the other end takes of each class, and what may be under
+    /// way.
+    fn fitting(&self, messages: &Messages) -> u32 {
+        if messages.sizes().is_some_and(|sizes| self.fits(&Sizes::default(), &sizes)) {
+            return messages.count();
+        }
+        let (mut taken, mut count) = (Sizes::default(), 0);
+        for item in messages.items() {
+            let (Some(class), bytes) = (item.payload.encoding.class(), item.bytes()) else { break };
+            let mut one = Sizes::default();
+            one.add(class, bytes);
+            if !self.fits(&taken, &one) {
+                break;
+            }
+            taken.add(class, bytes);
+            count += 1;
+        }
+        count
+    }
+
+    /// Whether `more` may leave beside what has left and `taken`.
+    fn fits(&self, taken: &Sizes, more: &Sizes) -> bool {
+        let all = |sizes: &Sizes| Class::ALL.into_iter().map(|class| sizes.bytes(class)).sum::<usize>();
+        let is_alone = self.flight.is_empty() && all(taken) == 0 && more.is_single();
+        if !is_alone && self.flight.bytes() + all(taken) + all(more) > MAX_IN_FLIGHT_BYTES {
+            return false;
+        }
+        Class::ALL.into_iter().all(|class| {
+            let (window, unhandled) = (self.windows.of(class), &self.unhandled[class as usize]);
+            let count = unhandled.count() + u64::from(taken.count(class) + more.count(class));
+            let bytes = unhandled.bytes() + taken.bytes(class) + more.bytes(class);
+            more.count(class) == 0
+                || (count <= window.messages as u64 && (bytes <= window.bytes || count == 1))
+        })
+    }
+
+    /// What is first cannot leave: the answers behind it go before it.
+    fn let_answers_pass(&mut self) {
+        let answers = self.waiting_sizes.counts[Class::Answer as usize];
+        let passing: u64 = self.passing.iter().map(|messages| u64::from(messages.count())).sum();
+        if answers <= passing {
+            return;
+        }
+        for messages in std::mem::take(&mut self.waiting) {
+            if messages.is_data() {
+                self.waiting.push_back(messages);
+                continue;
+            }
+            for item in messages.items() {
+                let is_answer = item.payload.encoding.class() == Some(Class::Answer);
+                let queue = if is_answer { &mut self.passing } else { &mut self.waiting };
+                queue.push_back(Messages::One(item));
+            }
+        }
+    }
+
+    /// When `handle_timeout` wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.probe_at, self.stalls_at].into_iter().flatten().min()
+    }
+
+    /// A deadline has come. Returns whether the other end is to be asked where it is.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        if self.probe_at.is_none_or(|at| at > now) {
+            return false;
+        }
+        self.probe_at = None;
+        if !self.is_under_way() {
+            return false;
+        }
+        let time = TIME_PER_BYTE * u32::try_from(self.flight.largest()).unwrap_or(u32::MAX);
+        // It has said something since the timer was set: its time began then.
+        let due =
+            self.progressed_at.take().map(|at| at + self.pause.current() + time).filter(|due| *due > now);
+        if due.is_some() {
+            self.probe_at = due;
+            return false;
+        }
+        tracing::debug!(acked = self.acked(), next = self.next, "no progress, the peer is asked where it is");
+        self.probe_at = Some(now + self.pause.take() + time);
+        true
+    }
+
+    /// What is not known to have been handled is asked about one day.
+    fn watch_progress(&mut self, now: Instant) {
+        if self.is_attached && self.probe_at.is_none() && self.is_under_way() {
+            // A big message gets time to arrive first.
+            let time = TIME_PER_BYTE * u32::try_from(self.flight.largest()).unwrap_or(u32::MAX);
+            self.probe_at = Some(now + self.pause.current() + time);
+        }
+    }
+
+    /// Whether the other end has handled nothing for too long.
+    pub fn is_stalled(&self, now: Instant) -> bool {
+        self.stalls_at.is_some_and(|at| at <= now)
+    }
+
+    /// Starts to wait for an acknowledgement, if half of the window is used.
+    fn watch(&mut self, now: Instant) {
+        let used = self.window.is_half_used(self.unacked(), self.unacked_bytes());
+        self.stalls_at = self.stall_timeout.filter(|_| used).map(|timeout| now + timeout);
+    }
+
+    /// Takes out the data that is not known to have been handled, in order, without the volatile messages.
+    /// The socket is at its end.
+    pub fn take_undelivered(&mut self) -> Vec<Data> {
+        let kept = std::mem::take(&mut self.kept).into_messages();
+        let flight = std::mem::take(&mut self.flight).into_messages();
+        let all = kept.into_iter().chain(flight).chain(std::mem::take(&mut self.waiting));
+        let items = all.flat_map(|messages| messages.items().collect::<Vec<_>>());
+        let data = items.filter(|item| item.payload.encoding.is_data());
+        let numbered = (self.acked() + 1..).zip(data).map(|(number, item)| Data::new(number, item));
+        let volatile = std::mem::take(&mut self.volatile);
+        let undelivered = numbered.filter(|data| volatile.binary_search(&data.seq).is_err()).collect();
+        self.waiting_sizes = Sizes64::default();
+        self.passing.clear();
+        self.again.clear();
+        undelivered
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Queue {
+    Waiting,
+    Passing,
+}
+
+/// What a probe waits for each byte of the largest item in flight: a link of 1 MB/s.
+const TIME_PER_BYTE: Duration = Duration::from_micros(1);
+/// Bytes that go again for one question.
+const MAX_RESEND_BYTES: usize = 8 * 1000 * 1000;
+/// What an item costs beside its bytes.
+const RESEND_OVERHEAD: usize = 64;

@@ -1,0 +1,156 @@
+//! Where items are after they have left: in flight until they have arrived, kept until they were handled.
+
+use std::collections::VecDeque;
+
+use crate::wire::{Messages, PackedMessages};
+
+/// Items that have left and are not known to have arrived, with the number of the first of each batch.
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    batches: VecDeque<(u64, Messages)>,
+    bytes: usize,
+    data_bytes: usize,
+}
+
+/// Data that has arrived and is not known to have been handled.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    batches: VecDeque<Messages>,
+    count: u64,
+    bytes: usize,
+}
+
+impl Flight {
+    pub(super) fn push(&mut self, first: u64, messages: Messages, data_bytes: usize) {
+        self.bytes += messages.bytes();
+        self.data_bytes += data_bytes;
+        self.batches.push_back((first, messages));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn data_bytes(&self) -> usize {
+        self.data_bytes
+    }
+
+    /// The bytes of the largest batch.
+    pub(super) fn largest(&self) -> usize {
+        self.batches.iter().map(|(_, messages)| messages.bytes()).max().unwrap_or(0)
+    }
+
+    /// Everything up to this number has arrived: data is kept, the rest is done with. Returns whether that is
+    /// news.
+    pub(super) fn remove_upto(&mut self, arrived: u64, kept: &mut Kept) -> bool {
+        let mut is_news = false;
+        while let Some((first, messages)) = self.batches.front_mut().filter(|(first, _)| *first <= arrived) {
+            is_news = true;
+            let there = u32::try_from(arrived - *first + 1).unwrap_or(u32::MAX);
+            let removed = match messages {
+                Messages::Packed(packed) if packed.count() > there => {
+                    *first += u64::from(there);
+                    Messages::Packed(packed.split_front(there))
+                }
+                _ => {
+                    let Some((_, messages)) = self.batches.pop_front() else { break };
+                    messages
+                }
+            };
+            self.bytes -= removed.bytes();
+            self.data_bytes -= kept.push(removed);
+        }
+        is_news
+    }
+
+    /// The items of the ranges, which ascend, in batches as they left.
+    pub(super) fn among<'a>(
+        &'a self,
+        ranges: &'a [(u64, u64)],
+    ) -> impl Iterator<Item = (u64, Messages)> + 'a {
+        self.batches.iter().flat_map(move |(first, messages)| {
+            let end = first + u64::from(messages.count());
+            let overlaps = move |range: &&(u64, u64)| range.0 < end && range.1 >= *first;
+            ranges.iter().filter(overlaps).filter_map(move |&(from, to)| {
+                let (from, to) = (from.max(*first), to.min(end - 1));
+                let skipped = u32::try_from(from - first).ok()?;
+                let count = u32::try_from(to + 1 - from).ok()?;
+                Some((from, cut(messages, skipped, count)))
+            })
+        })
+    }
+
+    pub(super) fn into_messages(self) -> impl Iterator<Item = Messages> {
+        self.batches.into_iter().map(|(_, messages)| messages)
+    }
+}
+
+/// Some of the messages.
+fn cut(messages: &Messages, skipped: u32, count: u32) -> Messages {
+    match messages {
+        Messages::Packed(packed) if skipped > 0 || count < packed.count() => {
+            let mut packed: PackedMessages = packed.clone();
+            packed.split_front(skipped);
+            Messages::Packed(packed.split_front(count))
+        }
+        whole => whole.clone(),
+    }
+}
+
+impl Kept {
+    /// Keeps what is data, and returns its bytes.
+    fn push(&mut self, messages: Messages) -> usize {
+        let before = self.bytes;
+        if messages.is_data() {
+            self.add(messages);
+        } else if let Messages::Packed(packed) = messages {
+            let data = packed.items().filter(|item| item.payload.encoding.is_data());
+            data.for_each(|item| self.add(Messages::One(item)));
+        }
+        self.bytes - before
+    }
+
+    fn add(&mut self, messages: Messages) {
+        self.count += u64::from(messages.count());
+        self.bytes += messages.bytes();
+        self.batches.push_back(messages);
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// So many of the oldest were handled. Returns their bytes.
+    pub(super) fn remove(&mut self, count: u64) -> usize {
+        let (before, mut left) = (self.bytes, count.min(self.count));
+        self.count -= left;
+        while left > 0
+            && let Some(front) = self.batches.front_mut()
+        {
+            match front {
+                Messages::Packed(packed) if u64::from(packed.count()) > left => {
+                    self.bytes -= packed.advance(u32::try_from(left).unwrap_or(u32::MAX));
+                    left = 0;
+                }
+                whole => {
+                    left -= u64::from(whole.count());
+                    self.bytes -= whole.bytes();
+                    self.batches.pop_front();
+                }
+            }
+        }
+        before - self.bytes
+    }
+
+    pub(super) fn into_messages(self) -> impl Iterator<Item = Messages> {
+        self.batches.into_iter()
+    }
+}
