@@ -33,6 +33,11 @@ impl<K: Clone + Eq + Hash, V> IndexMap<K, V> {
         self.entries.get(position)
     }
 
+    /// Returns every key.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.entries.iter().map(|(key, _)| key)
+    }
+
     /// Returns every value.
     pub(super) fn values(&self) -> impl Iterator<Item = &V> {
         self.entries.iter().map(|(_, value)| value)

@@ -1,6 +1,7 @@
 //! The broker as a whole: takes operations, keeps the rules, and joins peers, router and waits.
 
 mod authorizing;
+mod presence;
 mod publishing;
 
 use std::collections::BTreeMap;
@@ -15,10 +16,13 @@ use super::outbox::publication_size;
 use super::peers::Peers;
 use super::pending_ops::Verdict;
 use super::router::Router;
+use super::watches::{Notices, Watches};
 use super::{BrokerConfig, BrokerStats, DisconnectReason, PeerId, PeerStats, snapshot};
 use crate::base::{Deadlines, Entropy};
 use crate::subject::{Pattern, Subject};
-use crate::wire::{AckId, ClientOp, Info, Json, OpError, Reply, ServerOp, SubscribeStatus, Subscription};
+use crate::wire::{
+    AckId, ClientOp, Info, Json, OpError, Presence, Reply, ServerOp, SubscribeStatus, Subscription,
+};
 
 /// An embedded broker.
 ///
@@ -33,6 +37,9 @@ pub struct Broker {
     peers: Peers,
     router: Router,
     waits: InterestWaits,
+    watches: Watches,
+    /// Drawn anew by each broker: what lived in the process of another one is gone for good.
+    instance: String,
     admission: Admission,
     /// When to send `info` again to a peer that has not confirmed it.
     repeats: Deadlines<PeerId>,
@@ -43,14 +50,16 @@ pub struct Broker {
 
 impl Broker {
     /// Returns a broker without connections.
-    pub fn new(config: BrokerConfig, entropy: Box<dyn Entropy>) -> Self {
+    pub fn new(config: BrokerConfig, mut entropy: Box<dyn Entropy>) -> Self {
         Self {
+            instance: entropy.id(),
             peers: Peers::new(&config),
             authorizer: config.authorizer.clone().map(Authorizer::new),
             config,
             entropy,
             router: Router::default(),
             waits: InterestWaits::default(),
+            watches: Watches::default(),
             admission: Admission::default(),
             repeats: Deadlines::new(),
             totals: BrokerStats::default(),
@@ -212,6 +221,7 @@ impl Broker {
             subscriptions: self.router.subscriptions(),
             patterns: self.router.patterns(),
             waits: self.waits.len(),
+            watches: self.watches.len(),
             outbox_ops: all.iter().map(|peer| peer.outbox.len()).sum(),
             outbox_bytes: all.iter().map(|peer| peer.outbox.bytes()).sum(),
             ..self.totals
@@ -300,6 +310,8 @@ impl Broker {
                 }
                 self.repeats.set(peer, None);
             }
+            ClientOp::Watch(requests) => self.watch(peer, requests, verdicts),
+            ClientOp::Leaving => self.note_end(peer, Presence::Gone),
         }
     }
 
@@ -320,6 +332,7 @@ impl Broker {
         self.waits.handle_interest(&pattern, |waiting, ack| {
             peers.send(waiting, ServerOp::Ack { id: ack, reply: Reply::Interest(true) });
         });
+        self.handle_owner(peer, &pattern);
         Ok(SubscribeStatus::Added)
     }
 
@@ -328,6 +341,9 @@ impl Broker {
         let Some(entry) = self.peers.open_mut(peer) else { return };
         if let Some(queue) = entry.subscriptions.remove(&pattern) {
             self.router.unsubscribe(&pattern, &queue, peer);
+            let mut notices = Notices::default();
+            self.watches.handle_owner_gone(&pattern, peer, Presence::Left, &mut notices);
+            self.tell(notices);
         }
     }
 
@@ -363,7 +379,8 @@ impl Broker {
     fn info(&self, user: Result<Json, OpError>) -> ServerOp {
         let BrokerConfig { max_payload, id, cluster_name, .. } = &self.config;
         let (id, cluster_name) = (id.clone(), cluster_name.clone());
-        ServerOp::Info(Info { max_payload: *max_payload, id, cluster_name, user })
+        let instance = Some(self.instance.clone());
+        ServerOp::Info(Info { max_payload: *max_payload, id, cluster_name, user, instance })
     }
 
     /// Retires those that became slow consumers meanwhile. Not at once: they fall while the router is walked.
@@ -383,9 +400,14 @@ impl Broker {
         if !entry.is_internal {
             self.admission.release(&entry.user);
         }
+        let why = entry.ends_as();
+        let mut notices = Notices::default();
         for (pattern, queue) in std::mem::take(&mut entry.subscriptions) {
             self.router.unsubscribe(&pattern, &queue, peer);
+            self.watches.handle_owner_gone(&pattern, peer, why, &mut notices);
         }
+        self.watches.forget(peer);
+        self.tell(notices);
         self.router.forget_publisher(peer);
         self.waits.forget(peer);
         self.repeats.set(peer, None);

@@ -24,6 +24,7 @@ mod snapshot;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod watches;
 
 pub use auth_request::{
     Action, AuthRequest, AuthRequestId, AuthorizerConfig, Certificate, ConnectionInfo, Decision,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::wire::{Headers, OpError, Publication, Reply, ServerOp};
+use crate::wire::{Headers, OpError, PresenceChange, Publication, Reply, ServerOp};
 
 /// Operations for one peer, oldest first.
 #[derive(Debug, Default)]
@@ -31,8 +31,27 @@ impl Outbox {
         if bytes > limits.bytes || self.ops.len() >= limits.ops {
             return Err(Overflow);
         }
+        if let ServerOp::Watched(changes) = op {
+            return self.push_changes(changes);
+        }
         self.bytes = bytes;
         self.ops.push_back(op);
+        Ok(())
+    }
+
+    /// Adds changes to those that wait at the end, if there are any: many ends that go at once are one frame.
+    fn push_changes(&mut self, changes: Vec<PresenceChange>) -> Result<(), Overflow> {
+        match self.ops.back_mut() {
+            Some(ServerOp::Watched(open)) if open.len() + changes.len() <= MAX_CHANGES => {
+                self.bytes += size_of_val(&*changes);
+                open.extend(changes);
+            }
+            _ => {
+                let op = ServerOp::Watched(changes);
+                self.bytes += cost(&op);
+                self.ops.push_back(op);
+            }
+        }
         Ok(())
     }
 
@@ -95,6 +114,7 @@ fn cost(op: &ServerOp) -> usize {
             ServerOp::Deliver { pattern, publication } => {
                 pattern.as_str().len() + publication_size(publication)
             }
+            ServerOp::Watched(changes) => size_of_val(&**changes),
             ServerOp::Ack { reply, .. } => reply_size(reply),
         }
 }
@@ -133,6 +153,9 @@ pub(super) const TAKE_OPS: usize = 1024;
 
 /// Cost of the operations handed over in one call; the last one may exceed it.
 pub(super) const TAKE_BYTES: usize = 1024 * 1024;
+
+/// Changes of watched ends in one operation.
+pub(super) const MAX_CHANGES: usize = 4096;
 
 /// Places that an empty outbox may keep for what comes next.
 const KEPT_CAPACITY: usize = 1024;

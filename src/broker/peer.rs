@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::outbox::Outbox;
 use super::{DisconnectReason, PeerStats, Volume};
 use crate::subject::Pattern;
-use crate::wire::Json;
+use crate::wire::{Json, Presence};
 
 /// Names one connection to one broker. Never used again; a later connection has a greater one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +45,10 @@ pub(super) struct Peer {
     pub(super) address: String,
     /// It is the broker's own: it may do everything, and counts nowhere.
     pub(super) is_internal: bool,
+    /// It lives in the broker's process.
+    pub(super) is_local: bool,
+    /// How it has come to its end, or will; `None` while nothing is known of that.
+    pub(super) end: Option<Presence>,
     pub(super) user: Json,
     /// It takes a place among the connections.
     pub(super) is_admitted: bool,
@@ -74,6 +78,8 @@ impl Peer {
             name,
             address,
             is_internal: false,
+            is_local: false,
+            end: None,
             user: Json::from_value(&serde_json::Value::Null),
             is_admitted: false,
             close: None,
@@ -86,6 +92,12 @@ impl Peer {
             delivered: Volume::default(),
             reported: Volume::default(),
         }
+    }
+
+    /// Returns what those who watch an end of it are told when it is gone.
+    pub(super) fn ends_as(&self) -> Presence {
+        let by_close = (self.close == Some(DisconnectReason::SlowConsumer)).then_some(Presence::Silent);
+        self.end.or(by_close).unwrap_or(Presence::Cut)
     }
 
     /// Returns the numbers of the connection.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::auth_request::{Action, AuthRequestId};
 use super::decision_cache::DecisionCache;
 use crate::subject::{Pattern, Subject};
-use crate::wire::ClientOp;
+use crate::wire::{ClientOp, WatchRequest};
 
 /// The pending of one connection.
 #[derive(Debug, Default)]
@@ -173,6 +173,7 @@ pub(super) fn claims(op: &ClientOp) -> Option<(Action, usize)> {
             Some((Action::Publish, 1))
         }
         ClientOp::Subscribe { subscriptions, .. } => Some((Action::Subscribe, subscriptions.len())),
+        ClientOp::Watch(requests) => Some((Action::Publish, requests.len())),
         _ => None,
     }
 }
@@ -186,6 +187,10 @@ pub(super) fn claim(op: &ClientOp, index: usize) -> &str {
         ClientOp::WaitForInterest { subject, .. } => subject,
         ClientOp::Subscribe { subscriptions, .. } => {
             subscriptions.get(index).map_or("", |subscription| &subscription.pattern)
+        }
+        // The end of a watch names none, and needs no permission.
+        ClientOp::Watch(requests) => {
+            requests.get(index).and_then(|request| request.subject.as_deref()).unwrap_or_default()
         }
         _ => "",
     }
@@ -212,6 +217,10 @@ fn cost(op: &ClientOp) -> usize {
         }
         ClientOp::Unsubscribe { patterns, .. } => patterns.iter().map(|pattern| pattern.len() + 16).sum(),
         ClientOp::WaitForInterest { subject, .. } => subject.len(),
+        ClientOp::Watch(requests) => {
+            let name = |request: &WatchRequest| request.subject.as_ref().map_or(0, |subject| subject.len());
+            requests.iter().map(|request| size_of_val(request) + name(request)).sum()
+        }
         _ => 0,
     };
     own + size_of::<ClientOp>()

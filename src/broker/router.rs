@@ -132,6 +132,18 @@ impl Router {
         Ok(count)
     }
 
+    /// Returns the members of every group whose pattern `subject` matches and which is `wanted`.
+    pub(super) fn members_where(&self, subject: &str, wanted: impl Fn(&Pattern) -> bool) -> Vec<PeerId> {
+        let mut members = Vec::new();
+        self.interest.for_each_match(subject, |pattern, groups| {
+            if wanted(pattern) {
+                let all = groups.values().flat_map(|group| group.members.keys());
+                members.extend(all.copied());
+            }
+        });
+        members
+    }
+
     /// Returns whether a publish to `subject` would count anybody.
     pub(super) fn has_interest(&self, subject: &str) -> bool {
         self.interest.any_match(subject, |pattern, _| !pattern.is_silent())

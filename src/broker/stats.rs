@@ -31,6 +31,8 @@ pub struct BrokerStats {
     pub patterns: usize,
     /// Clients' waits for interest.
     pub waits: usize,
+    /// Clients' watches of ends.
+    pub watches: usize,
     /// Operations waiting in all outboxes.
     pub outbox_ops: usize,
     /// Their bytes.

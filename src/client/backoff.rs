@@ -12,12 +12,14 @@ pub struct Backoff {
     config: ReconnectConfig,
     failures: u32,
     ready_since: Option<Instant>,
+    /// When the first connection, or the one that lasted last, was found to be missing.
+    missing_since: Option<Instant>,
 }
 
 impl Backoff {
     /// Pauses as `config` says.
     pub fn new(config: ReconnectConfig) -> Self {
-        Self { config, failures: 0, ready_since: None }
+        Self { config, failures: 0, ready_since: None, missing_since: None }
     }
 
     /// Notes that the connection works.
@@ -28,13 +30,30 @@ impl Backoff {
     /// Notes that the connection, or the attempt at one, is over. Returns how long to wait now.
     pub fn next_pause(&mut self, now: Instant, entropy: &mut dyn Entropy) -> Duration {
         if self.ready_since.take().is_some_and(|since| now.saturating_duration_since(since) >= STABLE) {
-            self.failures = 0;
+            (self.failures, self.missing_since) = (0, None);
         }
-        let ceiling = self.config.delay.saturating_mul(1 << self.failures.min(16)).min(self.config.delay_max);
+        let missing_since = *self.missing_since.get_or_insert(now);
+        let is_young = now.saturating_duration_since(missing_since) < YOUNG;
+        let ReconnectConfig { delay, delay_max, .. } = self.config;
+        if is_young {
+            // A broker that restarts is found soon after it is back.
+            self.failures = self.failures.min(2);
+        }
+        let ceiling = match self.failures {
+            0 => delay.mul_f64(FIRST_PART),
+            failures => delay.saturating_mul(1 << failures.min(16)),
+        };
+        let ceiling = ceiling.min(delay_max);
         self.failures += 1;
         ceiling.mul_f64(1.0 - self.config.jitter.clamp(0.0, 1.0) * entropy.fraction())
     }
 }
+
+/// The part of `delay` that is the ceiling of the first pause: half of all links that are cut are back at once.
+const FIRST_PART: f64 = 0.4;
+
+/// An outage that is younger has no pause longer than four times `delay`.
+const YOUNG: Duration = Duration::from_secs(10);
 
 /// How long a connection must last to count as a success.
 const STABLE: Duration = Duration::from_secs(5);
@@ -47,18 +66,33 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_the_cap_and_spread_over_all_of_it() {
-        let (now, mut entropy) = (Instant::now(), SeededEntropy::new(1));
+        let (start, mut entropy) = (Instant::now(), SeededEntropy::new(1));
         let mut longest = Duration::ZERO;
         for _ in 0..200 {
-            let mut backoff = Backoff::new(ReconnectConfig::default());
-            for failures in 0..8_u32 {
-                let ceiling = Duration::from_millis(500 << failures).min(Duration::from_secs(15));
+            let (mut backoff, mut now) = (Backoff::new(ReconnectConfig::default()), start);
+            for ceiling in [200, 1000, 2000, 2000, 2000, 4000, 8000, 15_000, 15_000] {
+                let ceiling = Duration::from_millis(ceiling);
                 let pause = backoff.next_pause(now, &mut entropy);
-                assert!(pause <= ceiling, "{pause:?} after {failures}");
+                assert!(pause <= ceiling, "{pause:?} after {:?}", now - start);
                 longest = longest.max(pause);
+                now += ceiling.max(Duration::from_secs(2));
             }
         }
         assert!(longest > Duration::from_secs(14), "{longest:?}");
+    }
+
+    #[test]
+    fn a_broker_that_is_back_within_ten_seconds_is_found_within_two_and_one_that_is_not_less_and_less_often()
+    {
+        let (mut now, mut entropy) = (Instant::now(), SeededEntropy::new(1));
+        let mut backoff = Backoff::new(ReconnectConfig { jitter: 0.0, ..ReconnectConfig::default() });
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            let pause = backoff.next_pause(now, &mut entropy);
+            pauses.push(pause.as_millis());
+            now += pause;
+        }
+        assert_eq!(pauses, [200, 1000, 2000, 2000, 2000, 2000, 2000, 4000, 8000, 15_000]);
     }
 
     #[test]
@@ -66,10 +100,10 @@ mod tests {
         let (now, mut entropy) = (Instant::now(), SeededEntropy::new(1));
         let mut backoff = Backoff::new(ReconnectConfig { jitter: 0.0, ..ReconnectConfig::default() });
         let pauses: Vec<_> = (0..3).map(|_| backoff.next_pause(now, &mut entropy).as_millis()).collect();
-        assert_eq!(pauses, [500, 1000, 2000]);
+        assert_eq!(pauses, [200, 1000, 2000]);
         backoff.handle_ready(now);
-        assert_eq!(backoff.next_pause(now + Duration::from_secs(1), &mut entropy).as_millis(), 4000);
+        assert_eq!(backoff.next_pause(now + Duration::from_secs(1), &mut entropy).as_millis(), 2000);
         backoff.handle_ready(now);
-        assert_eq!(backoff.next_pause(now + Duration::from_secs(9), &mut entropy).as_millis(), 500);
+        assert_eq!(backoff.next_pause(now + Duration::from_secs(9), &mut entropy).as_millis(), 200);
     }
 }

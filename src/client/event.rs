@@ -1,7 +1,7 @@
 //! Events of the fabric client.
 
 use super::ClientError;
-use crate::wire::{Bundle, Info, Message};
+use crate::wire::{Bundle, Info, Message, PresenceChange};
 
 /// An event. `T` names the owner of what it is about.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +48,8 @@ pub enum ClientEvent<T> {
     Cluster(T, Vec<String>),
     /// The broker has the subscriptions that this client has.
     Synced(T),
+    /// What became of a watched end.
+    Watched(PresenceChange),
     /// It failed.
     Failed(T, ClientError),
     /// The broker refused something with 403.

@@ -16,6 +16,7 @@ use crate::subject::Pattern;
 use crate::wire::message::chunk::PARTIAL_LIFETIME;
 use crate::wire::{
     AckId, Bundle, ClientOp, Info, Message, OpError, Publication, Reassembly, Reply, ServerOp, Subscription,
+    WatchRequest,
 };
 
 /// One client. Drain `poll_op`, `poll_event`, `poll_dial` and `poll_drop` after every call, and call
@@ -29,6 +30,8 @@ pub struct Client<T> {
     /// When messages that have come in part are looked at: what is too old goes, even if nothing comes any
     /// more.
     prune_at: Option<Instant>,
+    /// The latest broker's, if it watches ends.
+    instance: Option<String>,
     entropy: Box<dyn Entropy>,
 }
 
@@ -43,6 +46,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             requests: Requests::new(inbox),
             out: Outputs::new(Outbound::new(message_id)),
             prune_at: None,
+            instance: None,
             entropy,
             config,
         }
@@ -68,6 +72,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// Closes the client, for good. Requests fail; what was published leaves with the last flush.
     pub fn close(&mut self) {
         if self.session.phase() != Phase::Closed {
+            if self.session.is_signed_in() && self.watches_ends() {
+                self.out.ops.push(ClientOp::Leaving);
+            }
             self.session.close();
             self.out.acks.clear();
             self.requests.inbox.replies = Reassembly::default();
@@ -103,6 +110,19 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub fn unsubscribe(&mut self, token: T) {
         let mut link = Link { out: &mut self.out, is_signed_in: self.session.is_signed_in() };
         self.subscriptions.unsubscribe(&mut link, token);
+    }
+
+    /// Returns whether the broker watches ends.
+    pub fn watches_ends(&self) -> bool {
+        self.instance.is_some()
+    }
+
+    /// Begins and ends watches, for as long as this connection lasts; `Watched` follows. Nothing before the
+    /// sign-in, or with a broker that cannot.
+    pub fn watch(&mut self, requests: Vec<WatchRequest>) {
+        if self.session.is_signed_in() && self.watches_ends() && !requests.is_empty() {
+            self.out.ops.push(ClientOp::Watch(requests));
+        }
     }
 
     /// Publishes without confirmation. Before the sign-in the message is dropped (Conat's rule). Returns
@@ -199,6 +219,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                     self.handle_revoked(now, &subject);
                 }
                 self.out.emit(ClientEvent::Permission { message, subject, kind });
+            }
+            ServerOp::Watched(changes) => {
+                self.out.events.extend(changes.into_iter().map(ClientEvent::Watched));
             }
             ServerOp::Closing { code, message } => {
                 let message = message.chars().take(MAX_CLOSE_MESSAGE_CHARS).collect();
@@ -335,6 +358,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
         self.session.handle_info();
         self.out.ops.set_max_payload(info.max_payload);
+        self.instance.clone_from(&info.instance);
         self.out.ops.push(ClientOp::InfoReceived);
         self.out.emit(ClientEvent::Session(SessionState::SignedIn(info)));
         let inbox = self.requests.inbox.subscription(self.entropy.as_mut());

@@ -213,7 +213,8 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
                 Subscription { pattern: pattern.as_str().into(), queue: Some(entry.queue.clone()) }
             })
             .collect();
-        all.sort_unstable_by(|a, b| a.pattern.cmp(&b.pattern));
+        // A listener's own subject before the one of all listeners: it is back before it is another one.
+        all.sort_unstable_by_key(|one| (one.pattern.ends_with(".server.status"), one.pattern.clone()));
         all
     }
 

@@ -22,7 +22,9 @@ pub(super) struct LocalLink {
 impl LocalLink {
     pub(super) fn new(broker: Arc<BrokerHandle>, identity: PeerIdentity) -> Self {
         let id = identity.id().to_owned();
-        Self { id, attachment: Attachment::new(broker, identity), batch: Vec::new(), must_yield: false }
+        let attachment = Attachment::new(broker, identity);
+        attachment.broker.with(|machine, _| machine.note_local(attachment.peer));
+        Self { id, attachment, batch: Vec::new(), must_yield: false }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{BrokerHandle, PeerIdentity};
 use crate::broker::{DisconnectReason, PeerId};
 use crate::transport::{BoxedLink, LinkError};
-use crate::wire::{ClientOp, ServerOp};
+use crate::wire::{ClientOp, Presence, ServerOp};
 
 /// Serves the peer until its link ends, or the broker wants it gone.
 pub(super) async fn serve(
@@ -27,7 +27,12 @@ pub(super) async fn serve(
             let seconds = if reason == DisconnectReason::SlowConsumer { 5 } else { 1 };
             task.close_gracefully(Duration::from_secs(seconds)).await;
         }
-        Err(error) => tracing::debug!(%peer, %error, "peer gone"),
+        Err(error) => {
+            tracing::debug!(%peer, %error, "peer gone");
+            if matches!(error, LinkError::Silent) {
+                task.broker.with(|machine, _| machine.note_end(peer, Presence::Silent));
+            }
+        }
     }
 }
 

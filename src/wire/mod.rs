@@ -10,6 +10,7 @@ pub mod sockety;
 
 pub use message::{
     AckId, Bundle, BundleBuilder, ClientOp, Encoding, Headers, Info, Item, Json, Message, MessageId,
-    Messages, OpError, PackedBuilder, PackedMessages, Payload, Publication, Reassembly, Reply, ServerOp,
-    Sizes, SocketCommand, SubscribeStatus, Subscription, can_be_bundled, push_item, split, stream,
+    Messages, OpError, PackedBuilder, PackedMessages, Payload, Presence, PresenceChange, Publication,
+    Reassembly, Reply, ServerOp, Sizes, SocketCommand, SubscribeStatus, Subscription, WatchRequest,
+    can_be_bundled, push_item, split, stream,
 };

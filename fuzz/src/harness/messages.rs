@@ -142,7 +142,7 @@ pub fn ack(u: &mut Unstructured<'_>) -> Result<AckId> {
 pub fn info(u: &mut Unstructured<'_>) -> Result<Info> {
     let user = if u.ratio(9, 10)? { Ok(Json::parse("null".into()).expect("valid")) } else { Err(error()) };
     let max_payload = *u.choose(&[0, 1, 101_000, 1_000_000, usize::MAX])?;
-    Ok(Info { max_payload, id: "b".to_owned(), cluster_name: None, user })
+    Ok(Info { max_payload, id: "b".to_owned(), cluster_name: None, user, instance: u.arbitrary()? })
 }
 
 pub fn reply(u: &mut Unstructured<'_>) -> Result<Reply> {

@@ -9,6 +9,7 @@ use super::super::authorizer::{Authorizer, is_system};
 use super::super::error::Refusal;
 use super::super::limits;
 use super::super::pending_ops::{Claim, PendingOps, Verdict};
+use super::super::watches::Notices;
 use super::super::{DisconnectReason, PeerId};
 use super::{Broker, INFO_INTERVAL, INFO_REPEAT_TIMEOUT, is_denied};
 use crate::base::Code;
@@ -97,7 +98,9 @@ impl Broker {
                     peer.subscriptions.keys().map(|pattern| (Action::Subscribe, Arc::from(pattern.as_str())));
                 let waits = self.waits.subjects_of(peer.id).into_iter();
                 let waits = waits.map(|subject| (Action::Publish, subject));
-                chosen.push((peer.id, subscriptions.chain(waits).collect::<Vec<Claim>>()));
+                let watches = self.watches.subjects_of(peer.id).map(|subject| (Action::Publish, subject));
+                let claims = subscriptions.chain(waits).chain(watches);
+                chosen.push((peer.id, claims.collect::<Vec<Claim>>()));
             }
         }
         let count = chosen.len();
@@ -252,6 +255,9 @@ impl Broker {
         for ack in self.waits.forget_subject(peer, subject) {
             self.deny_publish(peer, Some(ack), subject);
         }
+        let mut notices = Notices::default();
+        self.watches.forget_subject(peer, subject, &mut notices);
+        self.tell(notices);
     }
 
     pub(super) fn deny_publish(&mut self, peer: PeerId, ack: Option<AckId>, subject: &str) {

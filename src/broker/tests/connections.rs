@@ -16,9 +16,13 @@ fn the_first_output_says_who_is_who() {
     let mut stage = Stage::with(config, 1);
     let peer = stage.attach(r#"{"account_id":"a"}"#);
     let user = Ok(Json::parse(r#"{"account_id":"a"}"#.into()).unwrap());
-    let info = Info { max_payload: 8_000_000, id: "b1".into(), cluster_name: Some("east".into()), user };
     assert_eq!(stage.broker.poll_woken(), Some(peer));
-    assert_eq!(stage.take(peer), [ServerOp::Info(info)]);
+    let first = infos(&mut stage, peer).pop().expect("an info");
+    let (instance, cluster_name) = (first.instance.clone(), Some("east".into()));
+    assert_eq!(first, Info { max_payload: 8_000_000, id: "b1".into(), cluster_name, user, instance });
+    let mut other = Stage::with(BrokerConfig::default(), 2);
+    let peer = other.attach("null");
+    assert_ne!(infos(&mut other, peer)[0].instance, first.instance, "each broker has its own");
 }
 
 #[test]

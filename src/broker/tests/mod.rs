@@ -7,6 +7,7 @@ mod model;
 mod routing;
 mod subscriptions;
 mod waits;
+mod watches;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

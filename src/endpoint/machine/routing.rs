@@ -41,6 +41,7 @@ impl Endpoint {
                 }
             }
             ClientEvent::Interest(token, there) => self.done(token, there),
+            ClientEvent::Watched(_) => {}
             ClientEvent::Synced(token) => self.done(token, true),
             ClientEvent::Cluster(token, strings) => {
                 if let Token::Ticket(ticket) = token {

@@ -166,8 +166,12 @@ impl Codec for ClientCodec {
                 push_u64(out, bytes);
                 out.put_slice(b"}}");
             }),
-            // `info` was acknowledged when it came; a refusal is made by a decoder and has no form here.
-            ClientOp::InfoReceived | ClientOp::PublishRefused { .. } => {}
+            // `info` was acknowledged when it came; a refusal is made by a decoder and has no form here. The
+            // protocol has no word for the others.
+            ClientOp::InfoReceived
+            | ClientOp::PublishRefused { .. }
+            | ClientOp::Watch(_)
+            | ClientOp::Leaving => {}
         }
     }
 
@@ -247,6 +251,7 @@ fn info(event: &RawEvent<'_>) -> Result<Info, DecodeError> {
         max_payload: usize::try_from(max_payload).unwrap_or(usize::MAX),
         id: id.ok_or(malformed)?,
         cluster_name,
+        instance: None,
         user: parse_error(&user).map_or_else(|| Ok(Json::from_value(&user)), Err),
     })
 }

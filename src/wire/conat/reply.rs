@@ -38,7 +38,11 @@ impl Outstanding {
             ClientOp::WaitForInterest { ack, .. } => (Some(*ack), Asked::Interest),
             // Said as a publish.
             ClientOp::Request { .. } => return,
-            ClientOp::PublishRefused { .. } | ClientOp::Stats { .. } | ClientOp::InfoReceived => return,
+            ClientOp::PublishRefused { .. }
+            | ClientOp::Stats { .. }
+            | ClientOp::InfoReceived
+            | ClientOp::Watch(_)
+            | ClientOp::Leaving => return,
         };
         let Some(AckId(id)) = ack else { return };
         self.0.insert(id, asked);

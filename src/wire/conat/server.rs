@@ -188,6 +188,8 @@ impl Codec for ServerCodec {
             }),
             // A disconnect packet would say no more, and Socket.IO's clients do not come back after one.
             ServerOp::Closing { .. } => {}
+            // Asked for by nobody who speaks this protocol.
+            ServerOp::Watched(_) => {}
         }
     }
 

@@ -216,8 +216,13 @@ fn the_other_events_are_written_as_specified() {
 #[test]
 fn info_is_acknowledged_by_the_codec() {
     let (mut client, mut server) = codecs();
-    let mut info =
-        Info { max_payload: 8_000_000, id: "0".into(), cluster_name: None, user: Ok(json("null")) };
+    let mut info = Info {
+        max_payload: 8_000_000,
+        id: "0".into(),
+        cluster_name: None,
+        user: Ok(json("null")),
+        instance: None,
+    };
     let op = ServerOp::Info(info.clone());
     let (heard, answers) = carried(&mut server, op.clone(), &mut client).expect("fine");
     assert_eq!((heard, answers.as_slice()), (vec![op], &["430[]".to_owned()][..]));

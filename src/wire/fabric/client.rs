@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::control::{ClientControl, ServerControl};
 use super::frame::{DecodeError, Frame, begin, finish, kind};
 use super::publication::{PublicationDecoder, PublicationEncoder};
-use super::{Codec, Decoded, FRAME_SLACK_BYTES, REQUESTS};
+use super::{Codec, Decoded, ENDS, FRAME_SLACK_BYTES, REQUESTS, watches};
 use crate::wire::message::{AckId, ClientOp, Reply, ServerOp};
 
 /// Speaks for a client.
@@ -16,6 +16,8 @@ pub struct ClientCodec {
     max_frame: usize,
     /// The server knows requests from publishes.
     knows_requests: bool,
+    /// The server watches ends.
+    knows_ends: bool,
 }
 
 impl ClientCodec {
@@ -27,13 +29,14 @@ impl ClientCodec {
             decoder: PublicationDecoder::default(),
             max_frame,
             knows_requests: false,
+            knows_ends: false,
         }
     }
 
     /// Returns a codec for a server with these [`EXTENSIONS`].
     pub fn with_extensions(self, extensions: &str) -> Self {
-        let knows_requests = extensions.split(',').any(|one| one.trim() == REQUESTS);
-        Self { knows_requests, ..self }
+        let knows = |name| extensions.split(',').any(|one| one.trim() == name);
+        Self { knows_requests: knows(REQUESTS), knows_ends: knows(ENDS), ..self }
     }
 }
 
@@ -51,6 +54,11 @@ impl Codec for ClientCodec {
                 self.encoder.request(out, ack, publication)
             }
             ClientOp::Request { ack, publication } => self.encoder.publish(out, Some(ack), publication),
+            ClientOp::Watch(_) | ClientOp::Leaving if !self.knows_ends => None,
+            ClientOp::Watch(requests) => {
+                watches::push_requests(out, &requests);
+                None
+            }
             other => {
                 if let Some(control) = ClientControl::from_op(other) {
                     push_control(out, &control);
@@ -81,6 +89,7 @@ impl Codec for ClientCodec {
                 reader.end()?;
                 into.push(ServerOp::Ack { id, reply: Reply::Published { count } });
             }
+            kind::WATCHED => into.push(ServerOp::Watched(watches::read_changes(reader)?)),
             kind::CONTROL => {
                 let control: ServerControl =
                     serde_json::from_slice(reader.remainder()).map_err(|_| MALFORMED)?;

@@ -42,6 +42,7 @@ pub(super) enum ClientControl {
         bytes: u64,
     },
     InfoReceived,
+    Leaving,
     /// From a later version: see [`Unknown`].
     #[serde(other, skip_serializing)]
     Unknown,
@@ -63,6 +64,9 @@ pub(super) enum ServerControl {
         id: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cluster_name: Option<String>,
+        /// Of a broker that can watch ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instance: Option<String>,
         /// The client's user; absent when it is refused.
         #[serde(default)]
         user: Value,
@@ -123,7 +127,7 @@ impl ClientControl {
     pub(super) fn from_op(op: ClientOp) -> Option<Self> {
         let number = |ack: Option<AckId>| ack.map(|AckId(id)| id);
         Some(match op {
-            ClientOp::Publish { .. } | ClientOp::Request { .. } => return None,
+            ClientOp::Publish { .. } | ClientOp::Request { .. } | ClientOp::Watch(_) => return None,
             // Made only by a server's decoder: no client sends it.
             ClientOp::PublishRefused { .. } => return None,
             ClientOp::Subscribe { ack, subscriptions, list } => {
@@ -146,6 +150,7 @@ impl ClientControl {
             ClientOp::Cluster { ack } => Self::Cluster { ack: ack.0 },
             ClientOp::Stats { messages, bytes } => Self::Stats { messages, bytes },
             ClientOp::InfoReceived => Self::InfoReceived,
+            ClientOp::Leaving => Self::Leaving,
         })
     }
 
@@ -173,6 +178,7 @@ impl ClientControl {
             Self::Cluster { ack } => ClientOp::Cluster { ack: AckId(ack) },
             Self::Stats { messages, bytes } => ClientOp::Stats { messages, bytes },
             Self::InfoReceived => ClientOp::InfoReceived,
+            Self::Leaving => ClientOp::Leaving,
             Self::Unknown => return None,
         })
     }
@@ -182,13 +188,13 @@ impl ServerControl {
     /// Converts an operation; `None` if it has another frame.
     pub(super) fn from_op(op: ServerOp) -> Option<Self> {
         Some(match op {
-            ServerOp::Deliver { .. } => return None,
-            ServerOp::Info(Info { max_payload, id, cluster_name, user }) => {
+            ServerOp::Deliver { .. } | ServerOp::Watched(_) => return None,
+            ServerOp::Info(Info { max_payload, id, cluster_name, user, instance }) => {
                 let (user, refused) = match user {
                     Ok(user) => (user.to_value(), None),
                     Err(error) => (Value::Null, Some(error.into())),
                 };
-                Self::Info { max_payload: max_payload as u64, id, cluster_name, user, refused }
+                Self::Info { max_payload: max_payload as u64, id, cluster_name, instance, user, refused }
             }
             ServerOp::Permission { message, subject, kind } => Self::Permission { message, subject, kind },
             ServerOp::Closing { code, message } => Self::Closing { code, message },
@@ -209,10 +215,10 @@ impl ServerControl {
     pub(super) fn into_op(self) -> Option<ServerOp> {
         let answer = |ack: u64, reply: Reply| Some(ServerOp::Ack { id: AckId(ack), reply });
         match self {
-            Self::Info { max_payload, id, cluster_name, user, refused } => {
+            Self::Info { max_payload, id, cluster_name, instance, user, refused } => {
                 let max_payload = usize::try_from(max_payload).unwrap_or(usize::MAX);
                 let user = refused.map_or_else(|| Ok(Json::from_value(&user)), |error| Err(error.into()));
-                Some(ServerOp::Info(Info { max_payload, id, cluster_name, user }))
+                Some(ServerOp::Info(Info { max_payload, id, cluster_name, user, instance }))
             }
             Self::Permission { message, subject, kind } => {
                 Some(ServerOp::Permission { message, subject, kind })

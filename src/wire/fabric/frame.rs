@@ -31,6 +31,8 @@ pub(super) mod kind {
     pub(in super::super) const PING: u8 = 4;
     pub(in super::super) const PONG: u8 = 5;
     pub(in super::super) const CONTROL: u8 = 6;
+    pub(in super::super) const WATCH: u8 = 7;
+    pub(in super::super) const WATCHED: u8 = 8;
     pub(in super::super) const SKIPPED: u8 = 0x80;
 }
 
@@ -132,6 +134,16 @@ impl<'a> Reader<'a> {
     pub(super) fn long(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = self.bytes(4)?;
         self.bytes(u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize)
+    }
+
+    /// Returns whether nothing is left.
+    pub(super) fn is_done(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// Returns how many bytes are left.
+    pub(super) fn len(&self) -> usize {
+        self.rest.len()
     }
 
     /// Returns everything that is left.

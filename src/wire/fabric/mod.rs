@@ -11,6 +11,7 @@ mod server;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod watches;
 
 pub use client::ClientCodec;
 pub use codec::{Codec, Decoded};
@@ -24,15 +25,19 @@ pub const PROTOCOL: &str = "selvedge/1";
 pub const SUBPROTOCOL: &str = "selvedge.1";
 
 /// Optional capabilities of this version, as a server lists them.
-pub const EXTENSIONS: &str = REQUESTS;
+pub const EXTENSIONS: &str = "requests, ends";
 
 /// A publish may request an acknowledgement only for the case that it has no receiver.
 const REQUESTS: &str = "requests";
 
+/// Ends can be watched, and a client says when it ends for good.
+const ENDS: &str = "ends";
+
 /// Bytes that a frame may hold beyond one payload: names, ids and headers.
 pub const FRAME_SLACK_BYTES: usize = 2 * 1024 * 1024;
 
-/// Longest control text that a client may send, in bytes: lists of names, never payload.
+/// Longest control text, or list of watches, that a client may send in one frame, in bytes: names, never
+/// payload.
 pub const MAX_CONTROL_BYTES: usize = 1024 * 1024;
 
 /// Payloads of at least this many bytes are not copied into the output, but handed on as they are.

@@ -6,7 +6,7 @@ use super::client::{MALFORMED, idle_or_unknown, push_control};
 use super::control::{ClientControl, ServerControl, Unknown};
 use super::frame::{DecodeError, Frame, begin, finish, kind, push_varint};
 use super::publication::{PublicationDecoder, PublicationEncoder};
-use super::{Codec, Decoded, FRAME_SLACK_BYTES, MAX_CONTROL_BYTES};
+use super::{Codec, Decoded, FRAME_SLACK_BYTES, MAX_CONTROL_BYTES, watches};
 use crate::wire::message::{AckId, ClientOp, OpError, Reply, ServerOp};
 
 /// Speaks for a broker.
@@ -39,6 +39,10 @@ impl Codec for ServerCodec {
                 finish(out, start, 0);
                 None
             }
+            ServerOp::Watched(changes) => {
+                watches::push_changes(out, &changes);
+                None
+            }
             other => {
                 if let Some(control) = ServerControl::from_op(other) {
                     push_control(out, &control);
@@ -64,6 +68,7 @@ impl Codec for ServerCodec {
                     return Err(DecodeError("headers too long or nested too deep"));
                 }
             }
+            kind::WATCH => into.push(ClientOp::Watch(watches::read_requests(reader)?)),
             kind::CONTROL => {
                 let text = reader.remainder();
                 if text.len() > MAX_CONTROL_BYTES {

@@ -162,7 +162,8 @@ fn what_breaks_the_rules_is_an_error() {
     let deep = [b"\x12\x05\x01\x00a\x10\x93\x00\x00\x00", deep.as_bytes(), b"\x00"].concat();
     let long = [br#"{"op":"info-received","x":""#, &vec![b'x'; MAX_CONTROL_BYTES][..], b"\"}"].concat();
     for (frame, what) in [
-        (framed(7, b""), "unknown frame"),
+        (framed(9, b""), "unknown frame"),
+        (framed(7, b"\x03\x05\x00a"), "shorter"),
         (framed(0, b""), "unknown frame"),
         (framed(2, b""), "unknown frame"),
         (framed(1, b""), "shorter"),
@@ -254,4 +255,39 @@ fn a_request_is_an_acknowledged_publish_to_a_server_that_does_not_know_requests(
             "{extensions}"
         );
     }
+}
+
+#[test]
+fn watches_are_written_as_documented_and_only_for_a_server_that_knows_them() {
+    let (mut client, mut server) = codecs();
+    let begin = |id, subject: &str| WatchRequest { id, subject: Some(subject.into()) };
+    let op = ClientOp::Watch(vec![begin(3, "a.client.b"), WatchRequest { id: 2, subject: None }]);
+    let bytes = encoded(&mut client, op.clone());
+    assert_eq!(hex(&bytes), format!("0f00000007070a00{}04", hex(b"a.client.b")));
+    assert_eq!(decoded(&mut server, &bytes), Ok((vec![op.clone()], Decoded::Op)));
+    let change = |id, presence, crowd| PresenceChange { id, presence, crowd };
+    let changes = vec![change(3, Presence::Here, 1), change(2, Presence::Cut, 300)];
+    let bytes = encoded(&mut server, ServerOp::Watched(changes.clone()));
+    assert_eq!(hex(&bytes), "07000000080301".to_owned() + "0203ac02");
+    assert_eq!(decoded(&mut client, &bytes), Ok((vec![ServerOp::Watched(changes)], Decoded::Op)));
+    let mut older = ClientCodec::new(8_000_000).with_extensions("requests");
+    assert!(encoded(&mut older, op).is_empty() && encoded(&mut older, ClientOp::Leaving).is_empty());
+}
+
+#[test]
+fn more_watches_than_one_frame_takes_are_several_frames_and_one_that_is_too_long_ends_the_connection() {
+    let (mut client, mut server) = codecs();
+    let subject = format!("{}.client.x", "s".repeat(200));
+    let all: Vec<WatchRequest> =
+        (0..10_000).map(|id| WatchRequest { id, subject: Some(subject.as_str().into()) }).collect();
+    let (mut bytes, mut seen) = (encoded(&mut client, ClientOp::Watch(all.clone())), Vec::new());
+    while let Some(length) = frame_length(&bytes, 2 * MAX_CONTROL_BYTES).expect("well formed") {
+        let mut into = Vec::new();
+        server.decode(Frame::Shared(&bytes.split_to(length)), &mut into).expect("well formed");
+        let Some(ClientOp::Watch(some)) = into.pop() else { panic!("no watch") };
+        seen.extend(some);
+    }
+    assert_eq!(seen, all);
+    let flood = framed(7, &vec![0; MAX_CONTROL_BYTES + 1]);
+    assert_eq!(decoded(&mut server, &flood), Err(DecodeError("watch frame too long")));
 }

@@ -10,6 +10,7 @@ pub mod headers;
 mod op;
 pub mod packed;
 mod payload;
+mod presence;
 pub mod stream;
 
 pub use bundle::{Bundle, BundleBuilder, can_be_bundled};
@@ -21,6 +22,7 @@ pub use op::{
 pub use packed::{Item, Messages, PackedBuilder, PackedMessages, Sizes, push_item};
 pub(in crate::wire) use payload::is_depth_within;
 pub use payload::{Encoding, Json, Payload};
+pub use presence::{Presence, PresenceChange, WatchRequest};
 
 use crate::subject::Subject;
 

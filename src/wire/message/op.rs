@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Headers, Json, Payload};
+use super::{Headers, Json, Payload, PresenceChange, WatchRequest};
 use crate::subject::{Pattern, Subject};
 
 /// Correlates an operation with its acknowledgement on one link.
@@ -112,6 +112,11 @@ pub enum ClientOp {
     },
     /// The client has had [`ServerOp::Info`].
     InfoReceived,
+    /// Begin to watch ends, or stop. Answered with [`ServerOp::Watched`]. Only to a broker that has an
+    /// [`Info::instance`].
+    Watch(Vec<WatchRequest>),
+    /// The last operation of a client that ends for good: what stood for an end is [`Presence::Gone`].
+    Leaving,
 }
 
 impl ClientOp {
@@ -177,6 +182,8 @@ pub enum ServerOp {
         /// The chunk.
         publication: Publication,
     },
+    /// What became of ends that are watched.
+    Watched(Vec<PresenceChange>),
     /// The answer to an operation that asked for one.
     Ack {
         /// Its id.
@@ -197,6 +204,9 @@ pub struct Info {
     pub cluster_name: Option<String>,
     /// The client's user (any JSON), or why it is refused.
     pub user: Result<Json, OpError>,
+    /// Drawn by each broker when it starts; `None`: the broker cannot watch ends, or its protocol has no word
+    /// for it.
+    pub instance: Option<String>,
 }
 
 /// An answer to a [`ClientOp`].

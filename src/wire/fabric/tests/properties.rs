@@ -110,6 +110,13 @@ proptest! {
             ClientOp::Cluster { ack: id },
             ClientOp::Stats { messages: millis, bytes: u64::MAX },
             ClientOp::InfoReceived,
+            ClientOp::Watch(
+                (millis..)
+                    .zip(&names)
+                    .map(|(id, (_, subject))| WatchRequest { id, subject: subject.as_deref().map(Arc::from) })
+                    .collect(),
+            ),
+            ClientOp::Leaving,
         ];
         for (publication, ack) in publications {
             ops.extend(publication.map(|publication| {
@@ -149,9 +156,15 @@ proptest! {
         let mut ops: Vec<_> =
             replies.into_iter().map(|reply| ServerOp::Ack { id: AckId(numbers.0), reply }).collect();
         for user in [Ok(user), Err(error)] {
-            let info = Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user };
+            let info = Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user, instance: strings.last().cloned() };
             ops.push(ServerOp::Info(info));
         }
+        let change = |number: u8| {
+            let presence = Presence::from_number(number);
+            let crowd = if presence.is_end() { numbers.0 } else { 1 };
+            PresenceChange { id: u64::from(number), presence, crowd }
+        };
+        ops.push(ServerOp::Watched((0..10).map(change).collect()));
         ops.push(ServerOp::Closing { code: pattern.clone(), message: strings.concat() });
         ops.push(ServerOp::Permission { message: pattern.clone(), subject: pattern.clone(), kind: "sub".into() });
         if let Ok(pattern) = Pattern::parse(&pattern) {
@@ -165,7 +178,7 @@ proptest! {
 
     #[test]
     fn noise_never_panics(
-        frames in prop::collection::vec((prop_oneof![1..8_u8, any::<u8>()], prop_oneof![
+        frames in prop::collection::vec((prop_oneof![1..9_u8, any::<u8>()], prop_oneof![
             prop::collection::vec(any::<u8>(), 0..60),
             prop::collection::vec(0..24_u8, 0..40),
             "\\{\"op\":\"(subscribe|info|fly|cluster)\",[\\[\\]{}\",:a-z0-9_]{0,30}\\}".prop_map(String::into_bytes),

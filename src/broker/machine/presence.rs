@@ -1,0 +1,78 @@
+//! Tells those who watch an end what became of it.
+
+use std::sync::Arc;
+
+use super::super::PeerId;
+use super::super::outbox::MAX_CHANGES;
+use super::super::pending_ops::Verdict;
+use super::super::watches::{Notices, is_owner};
+use super::{Broker, is_denied};
+use crate::subject::{Pattern, Subject};
+use crate::wire::{Presence, PresenceChange, ServerOp, WatchRequest};
+
+impl Broker {
+    /// Notes that a peer lives in the broker's own process: it ends with it, for good.
+    pub fn note_local(&mut self, peer: PeerId) {
+        if let Some(entry) = self.peers.get_mut(peer) {
+            entry.is_local = true;
+        }
+    }
+
+    /// Notes how a peer that is about to be detached has come to its end, unless that is known.
+    pub fn note_end(&mut self, peer: PeerId, why: Presence) {
+        if let Some(entry) = self.peers.get_mut(peer) {
+            entry.end.get_or_insert(why);
+        }
+    }
+
+    /// Begins and ends watches. `verdicts` are on the subjects; none: all are allowed.
+    pub(super) fn watch(&mut self, peer: PeerId, requests: Vec<WatchRequest>, verdicts: &[Verdict]) {
+        let mut answers = Vec::new();
+        for (index, WatchRequest { id, subject }) in requests.into_iter().enumerate() {
+            let Some(subject) = subject else {
+                self.watches.end(peer, id);
+                continue;
+            };
+            let allowed = !is_denied(verdicts.get(index..=index).unwrap_or_default());
+            let presence = if allowed { self.begin_watch(peer, id, &subject) } else { Presence::Unknown };
+            answers.push(PresenceChange { id, presence, crowd: 1 });
+        }
+        self.send_changes(peer, &answers);
+    }
+
+    fn begin_watch(&mut self, peer: PeerId, id: u64, subject: &Arc<str>) -> Presence {
+        if Subject::parse(subject).is_err() {
+            return Presence::Unknown;
+        }
+        let Self { watches, router, peers, .. } = self;
+        let find = || router.members_where(subject, |pattern| is_owner(pattern, subject));
+        let Some(owners) = watches.begin(peer, id, subject, find) else { return Presence::Unknown };
+        let is_local = |owner: &PeerId| peers.get(*owner).is_some_and(|owner| owner.is_local);
+        match owners {
+            [] => Presence::Absent,
+            owners if owners.iter().all(is_local) => Presence::HereInBroker,
+            _ => Presence::Here,
+        }
+    }
+
+    /// Handles a subscription: it may own an end.
+    pub(super) fn handle_owner(&mut self, peer: PeerId, pattern: &Pattern) {
+        let is_local = self.peers.get(peer).is_some_and(|entry| entry.is_local);
+        let here = if is_local { Presence::HereInBroker } else { Presence::Here };
+        let mut notices = Notices::default();
+        self.watches.handle_owner(pattern, peer, here, &mut notices);
+        self.tell(notices);
+    }
+
+    pub(super) fn tell(&mut self, notices: Notices) {
+        for (watcher, changes) in notices.into_changes() {
+            self.send_changes(watcher, &changes);
+        }
+    }
+
+    fn send_changes(&mut self, peer: PeerId, changes: &[PresenceChange]) {
+        for part in changes.chunks(MAX_CHANGES) {
+            self.peers.send(peer, ServerOp::Watched(part.to_vec()));
+        }
+    }
+}
