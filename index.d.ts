@@ -196,8 +196,9 @@ export interface ConnectOptions {
   /** Reconnects, for ever, when the connection is lost. @default true */
   reconnection?: boolean
   /**
-   * First pause before reconnecting, in ms. Doubles each time; starts over after a connection that lasted 5
-   * s. @default 500
+   * Unit of the pauses before reconnecting, in ms. The first one is at most two fifths of it, the next twice, the
+   * others four times while the outage is younger than 10 s; then they double. Starts over after a connection
+   * that lasted 5 s. @default 500
    */
   reconnectionDelay?: number
   /** Longest pause, in ms. @default 15_000 */
