@@ -49,7 +49,8 @@ impl Backoff {
     }
 }
 
-/// The part of `delay` that is the ceiling of the first pause: half of all links that are cut are back at once.
+/// The part of `delay` that is the ceiling of the first pause: half of all links that are cut are back at
+/// once.
 const FIRST_PART: f64 = 0.4;
 
 /// An outage that is younger has no pause longer than four times `delay`.

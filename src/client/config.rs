@@ -21,8 +21,8 @@ pub struct ClientConfig {
 pub struct ReconnectConfig {
     /// Whether to connect again after a loss. Default true.
     pub enabled: bool,
-    /// The unit of the ceilings: two fifths of it, twice, four times, and four times again while the outage is
-    /// younger than 10 s; then on to `delay_max`. Default 500 ms.
+    /// The unit of the ceilings: two fifths of it, twice, four times, and four times again while the outage
+    /// is younger than 10 s; then on to `delay_max`. Default 500 ms.
     pub delay: Duration,
     /// Ceiling of all pauses. Default 15 s.
     pub delay_max: Duration,
