@@ -15,7 +15,7 @@ pub const PAYLOAD_BYTES: usize = 64;
 /// Makes the work of a scenario.
 type Scenario = (&'static str, fn() -> Work);
 
-const SCENARIOS: [Scenario; 11] = [
+const SCENARIOS: [Scenario; 14] = [
     ("fabric-wire", wires::fabric),
     ("conat-wire", wires::conat),
     ("match", routing::matches),
@@ -25,6 +25,9 @@ const SCENARIOS: [Scenario; 11] = [
     ("path-memory", path::memory),
     ("path-fabric-wire", path::fabric),
     ("path-conat-wire", path::conat),
+    ("path-without-stream", path::without_stream),
+    ("path-echo-1", || path::echo(1)),
+    ("path-echo-64", || path::echo(64)),
     ("path-requests", path::requests),
     ("idle-sockets", path::idle),
 ];

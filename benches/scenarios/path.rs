@@ -30,6 +30,21 @@ pub fn conat() -> Work {
     work(|| Box::new(Conat::new()))
 }
 
+/// Over our wire, between two ends that do not speak the stream.
+pub fn without_stream() -> Work {
+    work_of(Path::with(|| Box::new(Fabric::new()), SocketConfig { stream: false, ..SocketConfig::default() }))
+}
+
+/// Data that comes back, so many messages at a time, over our wire.
+pub fn echo(batch: u32) -> Work {
+    let mut path = Path::new(|| Box::new(Fabric::new()));
+    Box::new(move |messages| {
+        for start in (0..messages).step_by(batch as usize) {
+            path.echo(batch.min(messages - start));
+        }
+    })
+}
+
 /// Requests over a socket, many at a time, over our wire.
 pub fn requests() -> Work {
     let mut path = Path::new(|| Box::new(Fabric::new()));
@@ -63,7 +78,10 @@ const WRITER: usize = 0;
 const READER: usize = 1;
 
 fn work(wire: fn() -> Box<dyn Wire>) -> Work {
-    let mut path = Path::new(wire);
+    work_of(Path::new(wire))
+}
+
+fn work_of(mut path: Path) -> Work {
     Box::new(move |messages| {
         for start in (0..messages).step_by(BATCH as usize) {
             path.send(BATCH.min(messages - start));
@@ -100,8 +118,12 @@ struct End {
 }
 
 impl Path {
-    #[allow(clippy::disallowed_methods)]
     fn new(wire: fn() -> Box<dyn Wire>) -> Self {
+        Self::with(wire, SocketConfig::default())
+    }
+
+    #[allow(clippy::disallowed_methods)]
+    fn with(wire: fn() -> Box<dyn Wire>, sockets: SocketConfig) -> Self {
         // The only look at the clock; no work depends on it.
         let now = Instant::now();
         let config = BrokerConfig { max_subscriptions_per_client: 1_000_000, ..BrokerConfig::default() };
@@ -130,7 +152,7 @@ impl Path {
             answered: 0,
         };
         path.settle();
-        let (subject, config) = (SUBJECT.to_owned(), SocketConfig::default());
+        let (subject, config) = (SUBJECT.to_owned(), sockets);
         path.command(READER, Command::Listen { listener: LISTENER, subject, id: "server".into(), config });
         path.settle();
         path.open();
@@ -151,11 +173,7 @@ impl Path {
     /// Writes so many messages in one go, as a program does in one tick, lets the reader handle them, and
     /// waits until the writer knows.
     fn send(&mut self, messages: u32) {
-        let payload = Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
-        let mut written = Vec::new();
-        (0..messages).for_each(|_| push_item(&mut written, &payload, None));
-        let batches = Messages::split(&written.into()).expect("messages");
-        self.command(WRITER, Command::SocketWrite { sockets: vec![SOCKET], batches, volatile: false });
+        self.write(WRITER, SOCKET, messages);
         self.sent += u64::from(messages);
         while self.acked < self.sent {
             self.settle();
@@ -165,6 +183,29 @@ impl Path {
                 self.command(READER, Command::Consumed { socket, count });
             }
         }
+    }
+
+    /// Writes so many messages in one go, which the reader handles and sends back in one go.
+    fn echo(&mut self, messages: u32) {
+        for (from, to, socket) in [(WRITER, READER, Some(SOCKET)), (READER, WRITER, self.accepted)] {
+            let Some(socket) = socket else { continue };
+            self.write(from, socket, messages);
+            self.settle();
+            let count = std::mem::take(&mut self.unhandled);
+            assert_eq!(count, u64::from(messages), "everything comes over");
+            let socket = if to == READER { self.accepted } else { Some(SOCKET) };
+            if let Some(socket) = socket {
+                self.command(to, Command::Consumed { socket, count });
+            }
+        }
+    }
+
+    fn write(&mut self, end: usize, socket: Handle, messages: u32) {
+        let payload = Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
+        let mut written = Vec::new();
+        (0..messages).for_each(|_| push_item(&mut written, &payload, None));
+        let batches = Messages::split(&written.into()).expect("messages");
+        self.command(end, Command::SocketWrite { sockets: vec![socket], batches, volatile: false });
     }
 
     /// Asks so many times in one go, and has all of it answered in one go.
