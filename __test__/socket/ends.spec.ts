@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { FabricError } from 'selvedge'
+import { until } from '../support/authority'
 import { describeFabrics } from '../support/fabrics'
 import { type AnySocket, join, numbers, pair, take } from '../support/sockets'
 
@@ -148,7 +149,7 @@ describeFabrics('a loop over a socket', fabric => {
     for (const n of numbers(1, 3)) expect((await reader.next()).value![0]).toBe(n)
     server.on('request', message => message.respondSync(null))
     await socket.request()
-    expect(socket.stats.pending).toBe(1)
+    await until(() => socket.stats.pending === 1)
     await reader.return!()
   })
 })
