@@ -17,6 +17,7 @@ const { MESSAGE_SHAPE, PUBLISH_SHAPE, REQUEST_SHAPE, REQUEST_MANY_SHAPE, SUBSCRI
 const { LISTEN_SHAPE, CONNECT_SHAPE, WRITE_SHAPE, END_SHAPE } = shapesOf('socket/options')
 const { FAULTS_SHAPE } = shapesOf('testing/faults')
 const { PROXY_SHAPE } = shapesOf('testing/fault-proxy')
+const sockety = shapesOf('sockety/options')
 
 /** The sets, by the interface that promises each, with the contract that it is in. */
 const SETS: readonly [contract: string, name: string, shape: Shape | undefined][] = [
@@ -33,6 +34,9 @@ const SETS: readonly [contract: string, name: string, shape: Shape | undefined][
   ['index.d.ts', 'EndOptions', END_SHAPE],
   ['index.d.ts', 'ServerOptions', SERVER_SHAPE],
   ['index.d.ts', 'TlsServerOptions', TLS_SERVER_SHAPE],
+  ['types/sockety.d.ts', 'SocketyOptions', sockety.SOCKETY_SHAPE],
+  ['types/sockety.d.ts', 'ConnectOptions', sockety.CONNECT_SHAPE],
+  ['types/sockety.d.ts', 'SecureConnectOptions', sockety.SECURE_CONNECT_SHAPE],
   ['types/testing.d.ts', 'Faults', FAULTS_SHAPE],
   ['types/testing.d.ts', 'FaultProxyOptions', PROXY_SHAPE],
 ]
@@ -49,6 +53,8 @@ const STRUCTS: readonly [
   ['options', 'BrokerOptions', SERVER_SHAPE, true, ['tls', 'authority']],
   ['options', 'AuthorizerOptions', SERVER_SHAPE, 'authority', ['asksUser', 'asksPermission', 'guardsSystem']],
   ['options', 'SocketOptions', CONNECT_SHAPE, true, ['epoch', 'commandTimeout']],
+  ['sockety_options', 'SocketyOptions', sockety.SOCKETY_SHAPE, 'connection', []],
+  ['sockety_options', 'SocketyConnectOptions', sockety.CONNECT_SHAPE, true, ['port', 'tls', 'connection']],
   ['tls_options', 'ClientTlsSettings', TLS_CLIENT_SHAPE, 'tls', []],
   ['tls_options', 'ServerTlsSettings', TLS_SERVER_SHAPE, 'tls', []],
 ]

@@ -5,12 +5,14 @@ import type { exports } from '../../package.json'
 interface Contracts {
   '.': typeof import('../../index')
   './packets': typeof import('../../types/packets')
+  './sockety': typeof import('../../types/sockety')
   './testing': typeof import('../../types/testing')
 }
 
 interface Sources {
   '.': typeof import('../../lib/index')
   './packets': typeof import('../../lib/packets/index')
+  './sockety': typeof import('../../lib/sockety/index')
   './testing': typeof import('../../lib/testing/index')
 }
 

@@ -64,6 +64,11 @@ export class Batch {
     this.pos = pos + 4
   }
 
+  f64(value: number): void {
+    this.reserve(8)
+    this.pos = this.buf.writeDoubleLE(value, this.pos)
+  }
+
   /** Writes a varint: seven bits a byte, the lowest first. */
   varint(value: number): void {
     this.reserve(5)

@@ -89,6 +89,12 @@ export class EventReader {
     return incoming
   }
 
+  /** Reads a payload that is bytes, as a buffer that keeps nothing else. */
+  bytes(): Buffer {
+    const { source, start, end } = this.payload()
+    return source === this.buf ? Buffer.from(source.subarray(start, end)) : source
+  }
+
   /** Returns whether the current record has another message. */
   get more(): boolean {
     return this.pos < this.end

@@ -50,6 +50,7 @@ export interface Target {
   handleClientClosed(): void
 }
 
+const flushes: (() => void)[] = [flush]
 const targets = new Map<number, Target>()
 const reader = new EventReader()
 let opened = false
@@ -61,6 +62,11 @@ export function route(handle: number, target: Target): void {
     native.open(turn)
   }
   targets.set(handle, target)
+}
+
+/** Has the commands of a system handed over after each buffer of events, which may have caused some. */
+export function flushAfterEvents(flushSystem: () => void): void {
+  flushes.push(flushSystem)
 }
 
 export function forget(handle: number): void {
@@ -93,7 +99,7 @@ function takeBuffer(): boolean {
     return false
   }
   dispatch(parts)
-  flush()
+  for (const flushSystem of flushes) flushSystem()
   return true
 }
 

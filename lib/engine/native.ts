@@ -18,6 +18,10 @@ interface Addon {
   brokerClose(session: number, handle: number): void
   brokerSecure(session: number, handle: number, options: string): EngineFailure | null
   trust(certificates: string): void
+  socketyConnect(session: number, handle: number, options: string): EngineFailure | null
+  socketyListen(session: number, handle: number, options: string): EngineFailure | null
+  socketyCloseServer(session: number, handle: number): void
+  socketyAttach(session: number, bytes: Uint8Array): number
   pipeOpen(
     session: number,
     handle: number,
@@ -87,6 +91,12 @@ export const native = {
   brokerSecure: (handle: number, options: string): EngineFailure | null =>
     addon.brokerSecure(session, handle, options),
   trust: addon.trust,
+  socketyConnect: (handle: number, options: string): EngineFailure | null =>
+    addon.socketyConnect(session, handle, options),
+  socketyListen: (handle: number, options: string): EngineFailure | null =>
+    addon.socketyListen(session, handle, options),
+  socketyCloseServer: (handle: number): void => addon.socketyCloseServer(session, handle),
+  socketyAttach: (bytes: Uint8Array): number => addon.socketyAttach(session, bytes),
   pipeOpen: (
     handle: number,
     broker: number,

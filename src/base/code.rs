@@ -100,6 +100,12 @@ codes! {
         SocketProtocol = "ERR_SOCKET_PROTOCOL",
         /// The other side of the socket gave no sign of life.
         SocketTimeout = "ERR_SOCKET_TIMEOUT",
+        /// A Sockety peer wants more than its limits allow.
+        SocketyLimit = "ERR_SOCKETY_LIMIT",
+        /// A Sockety peer broke the protocol.
+        SocketyProtocol = "ERR_SOCKETY_PROTOCOL",
+        /// The application does not read the messages of a Sockety connection.
+        SocketyUnread = "ERR_SOCKETY_UNREAD",
         /// A newer socket of the same id has taken its place.
         Superseded = "ERR_SUPERSEDED",
         /// TLS failed for a reason that the text names.

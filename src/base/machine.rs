@@ -14,7 +14,7 @@ use super::Failure;
 /// `poll_*` functions, and calls `handle_timeout` at `poll_timeout` or later.
 pub trait Machine: Send + 'static {
     /// What the application wants.
-    type Command: Weigh + Send;
+    type Command: Weigh + Urgent + Send;
     /// Events for the application.
     type Event: Send;
     /// What a link delivers: operations where it decodes them, else chunks of bytes.
@@ -74,6 +74,15 @@ pub enum Chunk {
 pub trait Weigh {
     /// Returns about how many bytes it keeps in memory.
     fn weight(&self) -> usize;
+}
+
+/// What a mailbox knows of a command.
+pub trait Urgent {
+    /// Returns whether it is carried out before those that wait, and while the link is full: what lets the peer
+    /// go on, or ends the connection.
+    fn is_urgent(&self) -> bool {
+        false
+    }
 }
 
 /// What became of a link.

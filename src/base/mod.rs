@@ -13,4 +13,4 @@ pub use deadlines::{Deadlines, earliest};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use failure::Failure;
 pub use faults::{FaultInjector, FaultPoint};
-pub use machine::{Chunk, Handle, LinkEvent, LinkInfo, LinkRequest, Machine, Weigh};
+pub use machine::{Chunk, Handle, LinkEvent, LinkInfo, LinkRequest, Machine, Urgent, Weigh};

@@ -1,9 +1,12 @@
 //! Events for JavaScript, grouped by the system that they come from.
 
+use std::net::SocketAddr;
+
 use crate::base::{Failure, Handle, Machine, Weigh};
 use crate::broker::AuthRequest;
 use crate::endpoint::{self, Endpoint};
 use crate::link::{ListenAddress, PipeEvent};
+use crate::sockety;
 
 /// One event. A system of more than one object names the object in its own events.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +17,10 @@ pub enum HostEvent {
     Broker(Handle, BrokerEvent),
     /// Of a pipe.
     Pipe(Handle, PipeEvent),
+    /// Of a Sockety connection.
+    Sockety(Handle, sockety::Event),
+    /// Of a Sockety server.
+    SocketyServer(Handle, SocketyServerEvent),
 }
 
 /// Events of an embedded broker.
@@ -31,6 +38,19 @@ pub enum BrokerEvent {
     Auth(AuthRequest),
 }
 
+/// Events of a Sockety server.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SocketyServerEvent {
+    /// It listens.
+    Listening(ListenAddress),
+    /// It has accepted a connection, known by this handle from now on; its peer's address, as far as it has one.
+    Accepted(Handle, Option<SocketAddr>),
+    /// It listens no more. The last, unless it failed.
+    Closed,
+    /// It cannot listen. The last.
+    Failed(Failure),
+}
+
 /// A machine whose events go to JavaScript.
 pub trait Reporting: Machine {
     /// Returns `event` of the machine known as `handle`, as JavaScript gets it.
@@ -43,12 +63,19 @@ impl Reporting for Endpoint {
     }
 }
 
+impl Reporting for sockety::Connection {
+    fn report(handle: Handle, event: sockety::Event) -> HostEvent {
+        HostEvent::Sockety(handle, event)
+    }
+}
+
 impl Weigh for HostEvent {
     fn weight(&self) -> usize {
         match self {
             Self::Fabric(_, event) => event.weight(),
+            Self::Sockety(_, event) => event.weight(),
             Self::Pipe(_, PipeEvent::Bytes(bytes)) => size_of::<Self>() + bytes.len(),
-            Self::Broker(..) | Self::Pipe(..) => size_of::<Self>(),
+            Self::Broker(..) | Self::Pipe(..) | Self::SocketyServer(..) => size_of::<Self>(),
         }
     }
 }

@@ -2,5 +2,7 @@
 //! and fuzz targets reach all of it.
 
 mod host_event;
+mod sockety;
 
-pub use host_event::{BrokerEvent, HostEvent, Reporting};
+pub use host_event::{BrokerEvent, HostEvent, Reporting, SocketyServerEvent};
+pub use sockety::read_operations;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{Handle, Weigh};
+use crate::base::{Handle, Urgent, Weigh};
 use crate::client::{Request, RequestKind};
 use crate::socket::SocketConfig;
 use crate::subject::{Pattern, Subject};
@@ -160,6 +160,8 @@ impl Command {
         )
     }
 }
+
+impl Urgent for Command {}
 
 impl Weigh for Command {
     fn weight(&self) -> usize {

@@ -22,6 +22,8 @@ pub enum Record {
     Fabric(Command),
     /// A broker: an answer to what it asked.
     Broker(AuthReply),
+    /// A Sockety connection: its operations, not read yet.
+    Sockety(Bytes),
 }
 
 /// An answer to a broker's request.
@@ -47,6 +49,7 @@ pub fn read_batch(batch: &[u8], mut visit: impl FnMut(Handle, Record)) -> Result
         let client = record.u32()?;
         let order = match kind {
             30 | 31 => record.answer(kind).map(Record::Broker),
+            60 => Ok(Record::Sockety(Bytes::copy_from_slice(record.0))),
             _ => record.command(kind).map(Record::Fabric),
         };
         match order {

@@ -3,12 +3,13 @@
 use bytes::Bytes;
 
 use crate::base::{Failure, Handle};
-use crate::boundary::{BrokerEvent, HostEvent};
+use crate::boundary::{BrokerEvent, HostEvent, SocketyServerEvent};
 use crate::broker::{Action, AuthRequest, AuthRequestId, PeerId};
 use crate::client::{ClientError, SessionState};
 use crate::endpoint::Event;
 use crate::link::{ListenAddress, PipeEvent};
 use crate::socket::State;
+use crate::sockety;
 use crate::wire::conat::join;
 use crate::wire::{Encoding, Info, Item, Json, Message, Messages, Payload, push_item};
 
@@ -45,6 +46,8 @@ impl EventBuffer {
             HostEvent::Fabric(client, event) => self.event(client, event),
             HostEvent::Broker(broker, event) => self.broker_event(broker, event),
             HostEvent::Pipe(pipe, news) => self.pipe(pipe, news),
+            HostEvent::Sockety(connection, event) => self.sockety(connection, event),
+            HostEvent::SocketyServer(server, event) => self.sockety_server(server, event),
         }
         self.close(start);
     }
@@ -272,6 +275,47 @@ impl EventBuffer {
             }
             PipeEvent::End => self.head(33, pipe),
         }
+    }
+
+    fn sockety(&mut self, connection: Handle, event: sockety::Event) {
+        match event {
+            sockety::Event::Opened => self.head(80, connection),
+            sockety::Event::Records(records) => {
+                self.head(81, connection);
+                self.bytes.extend_from_slice(records.raw());
+            }
+            sockety::Event::Data { number, part, bytes } => {
+                self.head(82, connection);
+                self.u32(number);
+                self.u32(part.number());
+                self.payload(&Payload { encoding: Encoding(0), raw: bytes });
+            }
+            sockety::Event::Closed(failure) => self.failure(83, connection, failure.as_ref()),
+            sockety::Event::Finished(failure) => self.failure(84, connection, failure.as_ref()),
+        }
+    }
+
+    fn sockety_server(&mut self, server: Handle, event: SocketyServerEvent) {
+        match event {
+            SocketyServerEvent::Accepted(connection, address) => {
+                self.head(85, server);
+                self.u32(connection);
+                self.opt_str(address.map(|address| address.ip().to_string()).as_deref());
+                self.u32(address.map_or(0, |address| address.port().into()));
+            }
+            SocketyServerEvent::Listening(address) => {
+                self.head(86, server);
+                self.str(&listening_json(&address));
+            }
+            SocketyServerEvent::Closed => self.failure(87, server, None),
+            SocketyServerEvent::Failed(failure) => self.failure(87, server, Some(&failure)),
+        }
+    }
+
+    fn failure(&mut self, kind: u8, handle: Handle, failure: Option<&Failure>) {
+        self.head(kind, handle);
+        self.opt_str(failure.map(|failure| failure.code.as_str()).as_deref());
+        self.str(failure.map_or("", |failure| &failure.message));
     }
 
     fn message(&mut self, kind: u8, handle: Handle, message: &Message) {

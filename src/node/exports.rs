@@ -76,6 +76,30 @@ pub fn broker_secure(session: u32, handle: u32, options: String) -> Option<JsFai
     }))
 }
 
+/// Starts a Sockety connection.
+#[napi(catch_unwind)]
+pub fn sockety_connect(env: &Env, session: u32, handle: u32, options: String) -> Option<JsFailure> {
+    answer(session::with_session(session, |session| session.connect_sockety(env, handle, &parse(&options)?)))
+}
+
+/// Starts a Sockety server.
+#[napi(catch_unwind)]
+pub fn sockety_listen(session: u32, handle: u32, options: String) -> Option<JsFailure> {
+    answer(session::with_session(session, |session| session.listen_sockety(handle, &parse(&options)?)))
+}
+
+/// Stops a Sockety server from listening. Its connections go on.
+#[napi(catch_unwind)]
+pub fn sockety_close_server(session: u32, handle: u32) {
+    session::with_session(session, |session| session.sockety.close_server(handle));
+}
+
+/// Copies a buffer for the next batch, which refers to it by the number that is returned.
+#[napi(catch_unwind)]
+pub fn sockety_attach(session: u32, bytes: &[u8]) -> f64 {
+    session::with_session(session, |session| session.sockety.attach(bytes)).unwrap_or(0) as f64
+}
+
 /// Sets the certificates (PEM) that clients trust by default. Only the first call of a process counts.
 #[napi(catch_unwind)]
 pub fn trust(certificates: String) {

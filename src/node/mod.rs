@@ -16,6 +16,10 @@ mod options;
 mod pipes;
 #[cfg(feature = "node")]
 mod session;
+#[cfg(feature = "node")]
+mod sockety;
+#[cfg(feature = "node")]
+mod sockety_options;
 #[cfg(test)]
 mod tests;
 mod tls_options;

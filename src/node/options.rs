@@ -110,6 +110,8 @@ impl ClientOptions {
         options.check().map_err(|what| Failure::new(Code::InvalidArgument, what))?;
         if options.wants_tls() {
             let settings = self.tls.as_ref().map_or_else(ClientTlsOptions::default, |tls| tls.options());
+            // A proxy that could choose would choose HTTP/2, which has no upgrade.
+            let settings = ClientTlsOptions { protocols: vec![b"http/1.1".to_vec()], ..settings };
             options.tls = Some(ClientTls::new(&settings)?);
         }
         Ok(Some(options))

@@ -15,6 +15,7 @@ use napi::{Env, Status};
 use super::batch::{AuthReply, Record, read_batch};
 use super::event_buffer::EventBuffer;
 use super::options::{BrokerOptions, ClientOptions};
+use super::sockety::SocketySystem;
 use super::uv_poll::UvPoll;
 use crate::base::{Code, Failure, Handle, OsEntropy};
 use crate::boundary::{BrokerEvent, HostEvent};
@@ -38,6 +39,8 @@ pub struct Session {
     wake: Arc<Mutex<Option<Wake>>>,
     clients: Drivers<Endpoint>,
     brokers: HashMap<Handle, RunningBroker>,
+    /// Sockety's connections and servers.
+    pub(super) sockety: SocketySystem,
     /// Connections of the application's own HTTP servers.
     pub(super) pipes: HashMap<Handle, PipeEnd>,
     /// Handles of accepted sockets.
@@ -98,6 +101,7 @@ pub fn open(env: &Env, wake: &Function<'_, (), ()>, watches: bool) -> napi::Resu
         wake,
         clients,
         brokers,
+        sockety: SocketySystem::new(handles.clone()),
         pipes,
         handles,
         buffer: EventBuffer::default(),
@@ -127,7 +131,7 @@ impl Session {
     }
 
     /// Has the connections of a client watched by the event loop, too.
-    fn registration(&mut self, env: &Env, client: Handle) -> Option<Registration> {
+    pub(super) fn registration(&mut self, env: &Env, client: Handle) -> Option<Registration> {
         if let Readiness::May = self.readiness {
             self.readiness = UvPoll::open(env, self.id).map_or(Readiness::Off, Readiness::On);
         }
@@ -196,8 +200,9 @@ impl Session {
 
     /// Takes over a batch of commands. Returns the bytes that the engine has not taken yet.
     pub fn submit(&mut self, batch: &[u8]) -> Result<usize, Failure> {
-        let Self { clients, brokers, .. } = self;
+        let Self { clients, brokers, sockety, .. } = self;
         let mut fabric = Submission::new(clients);
+        let mut malformed = None;
         let outcome = read_batch(batch, |handle, record| match record {
             Record::Fabric(command) => {
                 let closes = matches!(command, Command::Close);
@@ -208,26 +213,32 @@ impl Session {
                     answer(&broker.handle, reply);
                 }
             }
+            Record::Sockety(record) => {
+                if let Err(failure) = sockety.submit(handle, record) {
+                    malformed.get_or_insert(failure);
+                }
+            }
         });
         fabric.flush();
-        outcome.map(|()| self.waiting())
+        sockety.detach();
+        malformed.map_or(outcome, Err).map(|()| self.waiting())
     }
 
     /// Reads what has come for clients, as long as that does not hold JavaScript up: their tasks have been
     /// woken, too.
     pub(super) fn poll_ready(&mut self) {
-        let Self { readiness: Readiness::On(readiness), clients, .. } = self else { return };
+        let Self { readiness: Readiness::On(readiness), clients, sockety, .. } = self else { return };
         let until = now() + MAX_INLINE_READ;
         readiness.poll_ready(|client| {
-            if now() < until {
-                clients.read_ready(client);
+            if now() < until && !clients.read_ready(client) {
+                sockety.connections.read_ready(client);
             }
         });
     }
 
     /// Returns the number of bytes that the engine has not processed yet.
     pub fn waiting(&self) -> usize {
-        self.clients.weight()
+        self.clients.weight() + self.sockety.connections.weight()
     }
 
     /// Returns what is open, as JSON text: for checks that nothing stays behind.
@@ -237,6 +248,7 @@ impl Session {
             "tasks": tasks(),
             "clients": self.clients.len(),
             "brokers": self.brokers.len(),
+            "socketyConnections": self.sockety.connections.len(),
             "connections": stats.iter().map(|stats| stats.connections).sum::<usize>(),
             "subscriptions": stats.iter().map(|stats| stats.subscriptions).sum::<usize>(),
             "waits": stats.iter().map(|stats| stats.waits).sum::<usize>(),
@@ -247,9 +259,12 @@ impl Session {
 
     /// Packs what happened; calls `visit` with the buffer if there is anything in it.
     pub fn drain<R>(&mut self, visit: impl FnOnce(&EventBuffer) -> R) -> Option<R> {
-        let Self { events, buffer, .. } = self;
+        let Self { events, buffer, sockety, .. } = self;
         buffer.clear();
-        events.take(MAX_DRAIN_EVENTS, MAX_DRAIN_BYTES, |event| buffer.put(event));
+        events.take(MAX_DRAIN_EVENTS, MAX_DRAIN_BYTES, |event| {
+            sockety.handle_event(&event, events);
+            buffer.put(event);
+        });
         let result = (!buffer.bytes.is_empty()).then(|| visit(buffer));
         buffer.big.clear();
         result

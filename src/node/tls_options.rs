@@ -44,6 +44,7 @@ impl ClientTlsSettings {
             skip_verification: self.reject_unauthorized == Some(false),
             server_name: self.servername.clone(),
             min_version: self.min_version.map(TlsVersion::from).unwrap_or_default(),
+            protocols: Vec::new(),
         }
     }
 }

@@ -9,12 +9,12 @@ use std::task::{Context, Poll, Waker};
 use super::Mailbox;
 use super::inline_wake::run_inline;
 use super::sync::{Mutex, PoisonError};
-use crate::base::Weigh;
+use crate::base::{Urgent, Weigh};
 
 /// The behaviour of an actor. Called by one thread at a time, always with the waker of its task.
 pub(super) trait Behaviour: Send {
     /// What its mailbox holds.
-    type Command: Weigh;
+    type Command: Weigh + Urgent;
 
     /// Does what there is to do. Ready when it is over; not called again then.
     fn poll(&mut self, mailbox: &Mailbox<Self::Command>, cx: &mut Context<'_>) -> Poll<()>;
@@ -160,14 +160,14 @@ mod tests {
         type Command = Command;
 
         fn poll(&mut self, mailbox: &Mailbox<Command>, cx: &mut Context<'_>) -> Poll<()> {
-            mailbox.register(cx.waker());
+            mailbox.take_urgent(cx.waker(), &mut Vec::new());
             Poll::Pending
         }
 
         fn run_commands(&mut self, mailbox: &Mailbox<Command>, cx: &mut Context<'_>) {
             self.acted += 1;
             assert!(self.acted < 2, "the second one");
-            mailbox.take(cx.waker(), 1, &mut Vec::new());
+            mailbox.take(cx.waker(), 1, usize::MAX, &mut Vec::new());
         }
 
         fn run_incoming(&mut self, mailbox: &Mailbox<Command>, cx: &mut Context<'_>) {

@@ -200,14 +200,14 @@ impl<M: Reporting> Driver<M> {
         }
     }
 
-    /// Takes no commands while the link is full: they wait in the mailbox, where JavaScript sees their
-    /// weight.
+    /// Takes no commands but urgent ones while the link is full: they wait in the mailbox, where JavaScript sees
+    /// their weight.
     fn poll_commands(&mut self, mailbox: &Mailbox<M::Command>, cx: &Context<'_>) -> bool {
         if self.is_link_full() {
-            mailbox.register(cx.waker());
-            return false;
+            mailbox.take_urgent(cx.waker(), &mut self.commands);
+        } else {
+            mailbox.take(cx.waker(), MAX_COMMANDS, MAX_COMMAND_BYTES, &mut self.commands);
         }
-        mailbox.take(cx.waker(), MAX_COMMANDS, &mut self.commands);
         let now = now();
         let moved = !self.commands.is_empty();
         for command in self.commands.drain(..) {
@@ -374,6 +374,8 @@ const MAX_INLINE_ROUNDS: usize = 4;
 const MAX_INLINE_TIME: Duration = Duration::from_millis(1);
 /// Commands taken at once.
 const MAX_COMMANDS: usize = 1024;
+/// Bytes of commands after which no further one is taken before the link has had a look at what they said.
+const MAX_COMMAND_BYTES: usize = 1024 * 1024;
 
 #[cfg(all(test, not(feature = "shuttle")))]
 mod tests;

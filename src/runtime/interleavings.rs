@@ -44,7 +44,7 @@ impl Reader {
 
     fn take(&mut self, most: usize, mailbox: &Mailbox<Command>, cx: &Context<'_>) -> bool {
         let mut commands = Vec::new();
-        mailbox.take(cx.waker(), most, &mut commands);
+        mailbox.take(cx.waker(), most, usize::MAX, &mut commands);
         let tickets =
             commands.iter().map(|command| if let Command::Cancel(ticket) = command { *ticket } else { 0 });
         self.taken.extend(tickets);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use super::sync::{Mutex, MutexGuard, PoisonError};
-use crate::base::Weigh;
+use crate::base::{Urgent, Weigh};
 
 /// A queue with one reader. Its bound is kept by the writer, who can see `weight` and must not wait:
 /// JavaScript refuses (`ENOBUFS`).
@@ -16,6 +16,8 @@ pub(super) struct Mailbox<C> {
 #[derive(Debug)]
 struct Inner<C> {
     commands: VecDeque<C>,
+    /// Taken before those.
+    urgent: VecDeque<C>,
     weight: usize,
     waker: Option<Waker>,
     abandoned: bool,
@@ -23,19 +25,23 @@ struct Inner<C> {
 
 impl<C> Default for Mailbox<C> {
     fn default() -> Self {
-        let inner = Inner { commands: VecDeque::new(), weight: 0, waker: None, abandoned: false };
+        let (commands, urgent) = (VecDeque::new(), VecDeque::new());
+        let inner = Inner { commands, urgent, weight: 0, waker: None, abandoned: false };
         Self { inner: Mutex::new(inner) }
     }
 }
 
-impl<C: Weigh> Mailbox<C> {
+impl<C: Weigh + Urgent> Mailbox<C> {
     /// Puts commands in, in order. Gives the waker of a reader that sleeps, to be used by the caller, and the
     /// bytes that wait.
     pub(super) fn put_without_wake(&self, commands: impl IntoIterator<Item = C>) -> Option<(Waker, usize)> {
         let mut inner = self.lock();
         for command in commands {
             inner.weight += command.weight();
-            inner.commands.push_back(command);
+            match command.is_urgent() {
+                true => inner.urgent.push_back(command),
+                false => inner.commands.push_back(command),
+            }
         }
         let weight = inner.weight;
         inner.waker.take().map(|waker| (waker, weight))
@@ -60,26 +66,35 @@ impl<C: Weigh> Mailbox<C> {
 
     /// Returns whether there is something to take.
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().commands.is_empty()
+        let inner = self.lock();
+        inner.commands.is_empty() && inner.urgent.is_empty()
     }
 
     pub(super) fn is_abandoned(&self) -> bool {
         self.lock().abandoned
     }
 
-    /// Takes at most `most` commands, and asks to be woken when there are more.
-    pub(super) fn take(&self, waker: &Waker, most: usize, into: &mut Vec<C>) {
+    /// Takes commands, urgent ones first: at most `most` others, and none after `most_bytes`. Asks to be woken
+    /// when there are more.
+    pub(super) fn take(&self, waker: &Waker, most: usize, most_bytes: usize, into: &mut Vec<C>) {
         let mut inner = self.lock();
-        let count = inner.commands.len().min(most);
-        let taken = into.len();
-        into.extend(inner.commands.drain(..count));
-        inner.weight -= into[taken..].iter().map(C::weight).sum::<usize>();
+        inner.take_urgent(into);
+        let (mut count, mut weight) = (0, 0);
+        while count < most && weight < most_bytes {
+            let Some(command) = inner.commands.pop_front() else { break };
+            weight += command.weight();
+            count += 1;
+            into.push(command);
+        }
+        inner.weight -= weight;
         inner.register(waker);
     }
 
-    /// Asks to be woken when something is put in, without taking it.
-    pub(super) fn register(&self, waker: &Waker) {
-        self.lock().register(waker);
+    /// Takes urgent commands only, and asks to be woken when there are more.
+    pub(super) fn take_urgent(&self, waker: &Waker, into: &mut Vec<C>) {
+        let mut inner = self.lock();
+        inner.take_urgent(into);
+        inner.register(waker);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<C>> {
@@ -88,10 +103,55 @@ impl<C: Weigh> Mailbox<C> {
     }
 }
 
+impl<C: Weigh> Inner<C> {
+    fn take_urgent(&mut self, into: &mut Vec<C>) {
+        let taken = into.len();
+        into.extend(self.urgent.drain(..));
+        self.weight -= into[taken..].iter().map(C::weight).sum::<usize>();
+    }
+}
+
 impl<C> Inner<C> {
     fn register(&mut self, waker: &Waker) {
         if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             self.waker = Some(waker.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A command by its number; those from 10 on are urgent.
+    #[derive(Debug, PartialEq)]
+    struct Numbered(usize);
+
+    impl Weigh for Numbered {
+        fn weight(&self) -> usize {
+            10
+        }
+    }
+
+    impl Urgent for Numbered {
+        fn is_urgent(&self) -> bool {
+            self.0 >= 10
+        }
+    }
+
+    #[test]
+    fn urgent_commands_are_taken_first_and_others_as_long_as_their_bounds_allow() {
+        let mailbox = Mailbox::default();
+        let numbers = |commands: &[Numbered]| commands.iter().map(|command| command.0).collect::<Vec<_>>();
+        let mut taken = Vec::new();
+        let _ = mailbox.put_without_wake([1, 10, 2, 11, 3, 4].map(Numbered));
+        mailbox.take_urgent(Waker::noop(), &mut taken);
+        assert_eq!((numbers(&taken), mailbox.weight()), (vec![10, 11], 40));
+        let _ = mailbox.put_without_wake([Numbered(12)]);
+        mailbox.take(Waker::noop(), 9, 15, &mut taken);
+        assert_eq!((numbers(&taken), mailbox.weight()), (vec![10, 11, 12, 1, 2], 20));
+        mailbox.take(Waker::noop(), 1, usize::MAX, &mut taken);
+        assert_eq!((taken.last(), mailbox.weight()), (Some(&Numbered(3)), 10));
+        assert!(!mailbox.is_empty());
     }
 }

@@ -3,6 +3,7 @@
 mod acceptor;
 mod actor;
 mod broker_handle;
+mod byte_acceptor;
 mod close_link;
 mod connector;
 mod driver;
@@ -21,6 +22,7 @@ mod threads;
 
 pub use acceptor::Acceptor;
 pub use broker_handle::{BrokerHandle, PeerIdentity};
+pub use byte_acceptor::ByteAcceptor;
 pub use connector::{Connecting, Connector, Dialer, own_fabric};
 pub use driver::DriverHandle;
 pub use drivers::{Drivers, Submission};

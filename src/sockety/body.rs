@@ -38,6 +38,8 @@ struct Waiting {
     bytes: usize,
     wanted: u64,
     is_touched: bool,
+    /// Nobody wants it.
+    is_dropped: bool,
     has_ended: bool,
 }
 
@@ -82,6 +84,9 @@ impl Bodies {
     ) {
         let Some(body) = self.by_number.get_mut(&number) else { return };
         let waiting = body.parts.entry(part).or_default();
+        if waiting.is_dropped {
+            return;
+        }
         if waiting.bytes == 0 && waiting.wanted >= length as u64 {
             waiting.wanted -= length as u64;
             give(number, part, &chunk.slice(..length), events);
@@ -102,7 +107,7 @@ impl Bodies {
         let Some(body) = self.by_number.get_mut(&number) else { return };
         let waiting = body.parts.entry(part).or_default();
         waiting.has_ended = true;
-        if waiting.bytes == 0 {
+        if waiting.bytes == 0 && !waiting.is_dropped {
             body.parts.remove(&part);
             report_end(number, part, events);
         }
@@ -132,10 +137,20 @@ impl Bodies {
         self.give_wanted(number, part, events);
     }
 
-    /// Drops what waits of a message, and what still comes.
-    pub(super) fn discard(&mut self, number: u32) {
-        let Some(body) = self.by_number.remove(&number) else { return };
-        body.parts.into_values().for_each(|waiting| self.forget(&waiting));
+    /// Drops what waits of a message or of one part, and what still comes.
+    pub(super) fn discard(&mut self, number: u32, part: Option<Part>) {
+        let Some(part) = part else {
+            let Some(body) = self.by_number.remove(&number) else { return };
+            return body.parts.into_values().for_each(|waiting| self.forget(&waiting));
+        };
+        let Some(body) = self.by_number.get_mut(&number) else { return };
+        let dropped = Waiting { is_dropped: true, ..Waiting::default() };
+        let before = match body.is_receiving {
+            true => body.parts.insert(part, dropped),
+            false => body.parts.remove(&part),
+        };
+        before.into_iter().for_each(|waiting| self.forget(&waiting));
+        self.remove_if_empty(number);
     }
 
     /// Ends a message of which nothing more comes. What has come whole stays.
@@ -144,7 +159,7 @@ impl Bodies {
         body.is_receiving = false;
         let parts = std::mem::take(&mut body.parts);
         let (whole, lost): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            parts.into_iter().partition(|(_, waiting)| waiting.has_ended);
+            parts.into_iter().partition(|(_, waiting)| waiting.has_ended && waiting.bytes > 0);
         let kept: Vec<Part> = whole.keys().copied().collect();
         body.parts = whole;
         lost.into_values().for_each(|waiting| self.forget(&waiting));

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Part;
+use crate::base::{Urgent, Weigh};
 
 /// One command.
 #[derive(Debug, Clone)]
@@ -55,7 +56,12 @@ pub enum Command {
         bytes: u64,
     },
     /// Nothing more of a received message is wanted.
-    Discard(u32),
+    Discard {
+        /// The message.
+        number: u32,
+        /// Which of it; `None`: all of it.
+        part: Option<Part>,
+    },
     /// Nobody waits for the answer to this message any more.
     Forget(Uuid),
     /// Send a heartbeat.
@@ -63,6 +69,8 @@ pub enum Command {
         /// Reported when it has left.
         mark: u32,
     },
+    /// Report this mark when everything that was sent so far has left.
+    Mark(u32),
     /// Tell the peer that the connection will be closed soon.
     GoAway,
     /// Close the connection: when all has left that was sent before.
@@ -125,9 +133,16 @@ pub enum Content {
     Follows,
 }
 
-impl Command {
-    /// Returns about how many bytes it holds: what the bound of a queue of commands counts.
-    pub fn weight(&self) -> usize {
+impl Urgent for Command {
+    /// Returns whether it is for what comes from the peer: two ends that write to each other would wait for ever
+    /// if neither could read.
+    fn is_urgent(&self) -> bool {
+        matches!(self, Self::Read { .. } | Self::Discard { .. } | Self::Destroy)
+    }
+}
+
+impl Weigh for Command {
+    fn weight(&self) -> usize {
         let content = match self {
             Self::Send(message) => {
                 let file = |file: &DraftFile| match &file.content {

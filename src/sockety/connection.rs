@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::events::Events;
 use super::incoming::{Context, Incoming};
@@ -11,14 +11,18 @@ use super::output::Output;
 use super::reader::{Reader, Step};
 use super::requests::Requests;
 use super::{Command, Config, ConnectionError, Event};
+use crate::base::{Chunk, Code, Failure, LinkEvent, LinkRequest, Machine};
 use crate::wire::sockety::{Handshake, Packet};
 
-/// One end of a connection. Drain the `poll_*` functions after every call, and call `handle_timeout` at
-/// `poll_timeout`.
+/// One end of a connection.
 #[derive(Debug)]
 pub struct Connection {
     config: Config,
     state: State,
+    /// What is to be done with the connection below.
+    request: Option<LinkRequest>,
+    /// It was closed in order, and all that was sent has left.
+    is_leaving: bool,
     reader: Reader,
     incoming: Incoming,
     requests: Requests,
@@ -28,7 +32,7 @@ pub struct Connection {
     received_at: Instant,
     /// When something was sent last.
     sent_at: Instant,
-    /// Since when no more can be read.
+    /// Since when no more can be read; once the connection below is gone, when the application read last.
     full_since: Option<Instant>,
 }
 
@@ -50,11 +54,18 @@ enum State {
 }
 
 impl Connection {
-    /// Creates one end, before there is a connection below it.
-    pub fn new(now: Instant, config: Config) -> Self {
+    /// Creates the end that connects.
+    pub fn connect(now: Instant, config: Config) -> Self {
+        Self { request: Some(LinkRequest::Dial), ..Self::accept(now, config) }
+    }
+
+    /// Creates the end that accepts a connection.
+    pub fn accept(now: Instant, config: Config) -> Self {
         Self {
             config,
             state: State::Connecting,
+            request: None,
+            is_leaving: false,
             reader: Reader::default(),
             incoming: Incoming::new(),
             requests: Requests::default(),
@@ -65,50 +76,23 @@ impl Connection {
             full_since: None,
         }
     }
+}
 
-    /// Takes note that there is a connection below.
-    pub fn handle_link_up(&mut self, now: Instant) {
-        if matches!(self.state, State::Connecting) {
-            let handshake = Handshake { channels: self.config.max_received_channels };
-            self.output.write(|out| handshake.push(out));
-            (self.received_at, self.sent_at) = (now, now);
-            self.state = State::Handshaking { since: now, carry: BytesMut::new() };
-        }
-    }
-
-    /// Takes note that the connection below is gone: in an orderly way, or for a reason.
-    pub fn handle_link_down(&mut self, now: Instant, why: Option<ConnectionError>) {
-        match self.state {
-            State::Draining | State::Finished => {}
-            // That was wanted.
-            State::Closing => self.finish(now, None),
-            _ => self.finish(now, why),
-        }
-    }
-
-    /// Takes what the peer sent.
-    pub fn handle_input(&mut self, now: Instant, mut chunk: Bytes) {
-        if matches!(self.state, State::Draining | State::Finished) {
-            return;
-        }
-        self.received_at = now;
-        if let Err(error) = self.read(&mut chunk) {
-            self.finish(now, Some(error));
-            return;
-        }
-        self.incoming.settle_candidate();
-        self.note_room(now);
-    }
+impl Machine for Connection {
+    type Command = Command;
+    type Event = Event;
+    type Input = Chunk;
+    type Output = Bytes;
 
     /// Carries out what the application wants. What comes too late is dropped.
-    pub fn handle_command(&mut self, now: Instant, command: Command) {
+    fn handle_command(&mut self, now: Instant, command: Command) {
         match command {
             Command::Read { number, part, bytes } => {
                 self.incoming.bodies.read(number, part, bytes, &mut self.events);
                 self.note_reader(now);
             }
-            Command::Discard(number) => {
-                self.incoming.bodies.discard(number);
+            Command::Discard { number, part } => {
+                self.incoming.bodies.discard(number, part);
                 self.note_reader(now);
             }
             Command::Forget(id) => {
@@ -120,26 +104,124 @@ impl Connection {
         }
     }
 
-    /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Instant) {
+    fn handle_link(&mut self, now: Instant, event: LinkEvent) {
+        match event {
+            LinkEvent::Up(_) => self.begin(now),
+            LinkEvent::Unreachable(failure) | LinkEvent::Down(failure) => {
+                self.finish(now, Some(ConnectionError::Link(failure)));
+            }
+            LinkEvent::Closed => self.finish(now, None),
+        }
+    }
+
+    fn handle_input(&mut self, now: Instant, input: Chunk) {
+        if matches!(self.state, State::Draining | State::Finished) {
+            return;
+        }
+        let Chunk::Bytes(mut chunk) = input else { return self.handle_end(now) };
+        self.received_at = now;
+        if let Err(error) = self.read(&mut chunk) {
+            self.finish(now, Some(error));
+            return;
+        }
+        self.incoming.settle_candidate();
+        self.note_room(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_none_or(|at| at > now) {
             return;
         }
-        if let (State::Draining, Some(since)) = (&self.state, self.full_since) {
-            if since + self.drain_timeout() <= now {
+        match (&self.state, self.config.timeout) {
+            (State::Handshaking { .. }, _) => {
+                let timeout = self.config.handshake_timeout;
+                self.finish(now, Some(ConnectionError::NoHandshake { timeout }));
+            }
+            (State::Open(_) | State::Closing, Some(timeout)) => self.handle_silence(now, timeout),
+            (State::Draining, _) => {
                 self.incoming.bodies.clear();
                 self.finish(now, None);
             }
-            return;
+            _ => {}
         }
-        if let State::Handshaking { since, .. } = self.state {
-            let timeout = self.config.handshake_timeout;
-            if since + timeout <= now {
-                self.finish(now, Some(ConnectionError::NoHandshake { timeout }));
+    }
+
+    fn poll_output(&mut self) -> Option<Bytes> {
+        self.output.poll()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.report_marks();
+        self.events.poll()
+    }
+
+    fn poll_link(&mut self) -> Option<LinkRequest> {
+        let is_said = matches!(self.state, State::Closing) && self.output.is_empty();
+        if is_said && self.request.is_none() && !std::mem::replace(&mut self.is_leaving, true) {
+            return Some(LinkRequest::Close(self.drain_timeout()));
+        }
+        self.request.take()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Handshaking { since, .. } => Some(since + self.config.handshake_timeout),
+            State::Open(_) | State::Closing => {
+                let timeout = self.config.timeout?;
+                let heartbeat = self.sent_at + heartbeat_after(timeout);
+                let silence = match self.full_since {
+                    // Nothing can come. If it is the application that reads nothing at all, that ends some
+                    // day; if it reads slowly, it may.
+                    Some(since) if self.is_untouched() => since + timeout,
+                    Some(_) => heartbeat,
+                    None => self.received_at + timeout,
+                };
+                Some(heartbeat.min(silence))
             }
-            return;
+            State::Draining => Some(self.full_since? + self.drain_timeout()),
+            State::Connecting | State::Finished => None,
         }
-        let Some(timeout) = self.config.timeout else { return };
+    }
+
+    /// Returns whether the application has room: otherwise it has to read before more can come.
+    fn is_reading(&self) -> bool {
+        self.incoming.bodies.unread() < self.config.max_unread_bytes
+    }
+
+    fn is_last(event: &Event) -> bool {
+        matches!(event, Event::Finished(_))
+    }
+
+    fn panicked() -> Event {
+        Event::Finished(Some(Failure::new(Code::Internal, "the connection failed in the engine")))
+    }
+}
+
+impl Connection {
+    /// Returns whether nothing more can be sent.
+    pub fn is_closing(&self) -> bool {
+        !matches!(self.state, State::Connecting | State::Handshaking { .. } | State::Open(_))
+    }
+
+    /// Says our header.
+    fn begin(&mut self, now: Instant) {
+        if matches!(self.state, State::Connecting) {
+            let handshake = Handshake { channels: self.config.max_received_channels };
+            self.output.write(|out| handshake.push(out));
+            (self.received_at, self.sent_at) = (now, now);
+            self.state = State::Handshaking { since: now, carry: BytesMut::new() };
+        }
+    }
+
+    /// Ends the connection since the peer sends nothing more. It may still read what was on its way.
+    fn handle_end(&mut self, now: Instant) {
+        let output = std::mem::take(&mut self.output);
+        self.finish(now, None);
+        self.output = output;
+        self.request = Some(LinkRequest::Close(END_TIMEOUT));
+    }
+
+    fn handle_silence(&mut self, now: Instant, timeout: Duration) {
         match self.full_since {
             Some(since) if since + timeout <= now && self.is_untouched() => {
                 let bytes = self.incoming.bodies.untouched();
@@ -153,54 +235,10 @@ impl Connection {
         if self.sent_at + heartbeat_after(timeout) <= now {
             self.sent_at = now;
             // If older things have not left, one more heartbeat does not either.
-            if matches!(self.state, State::Open(_)) && self.output.is_empty() {
+            if self.output.is_empty() {
                 self.output.write(|out| Packet::Heartbeat.push(out));
             }
         }
-    }
-
-    /// Returns when `handle_timeout` is due.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        match self.state {
-            State::Handshaking { since, .. } => Some(since + self.config.handshake_timeout),
-            State::Open(_) => {
-                let timeout = self.config.timeout?;
-                let heartbeat = self.sent_at + heartbeat_after(timeout);
-                let silence = match self.full_since {
-                    // Nothing can come. If it is the application that reads nothing at all, that ends some
-                    // day; if it reads slowly, it may.
-                    Some(since) if self.is_untouched() => since + timeout,
-                    Some(_) => heartbeat,
-                    None => self.received_at + timeout,
-                };
-                Some(heartbeat.min(silence))
-            }
-            State::Draining => Some(self.full_since? + self.drain_timeout()),
-            State::Connecting | State::Closing | State::Finished => None,
-        }
-    }
-
-    /// Returns the next bytes to send.
-    pub fn poll_output(&mut self) -> Option<Bytes> {
-        self.output.poll()
-    }
-
-    /// Returns the next event for the application.
-    pub fn poll_event(&mut self) -> Option<Event> {
-        self.report_marks();
-        self.events.poll()
-    }
-
-    /// Returns whether the application has to read before more can come: nothing is to be read from the
-    /// connection below.
-    pub fn is_full(&self) -> bool {
-        self.incoming.bodies.unread() >= self.config.max_unread_bytes
-    }
-
-    /// Returns whether the connection below is to be closed: once all output has been written, if it was
-    /// closed in order.
-    pub fn is_closing(&self) -> bool {
-        matches!(self.state, State::Closing | State::Draining | State::Finished)
     }
 
     fn read(&mut self, chunk: &mut Bytes) -> Result<(), ConnectionError> {
@@ -222,7 +260,7 @@ impl Connection {
                 Step::Packet(packet) => incoming.handle_packet(&mut cx, packet)?,
                 Step::Content(length, is_last) => {
                     incoming.handle_content(&mut cx, chunk, length, is_last)?;
-                    bytes::Buf::advance(chunk, length);
+                    chunk.advance(length);
                 }
             }
         }
@@ -253,10 +291,11 @@ impl Connection {
                 output.write(|out| Packet::Heartbeat.push(out));
                 output.mark(mark);
             }
+            Command::Mark(mark) => outgoing.mark(output, mark),
             Command::GoAway => output.write(|out| Packet::GoAway.push(out)),
             // They have been carried out before.
             Command::Read { .. }
-            | Command::Discard(_)
+            | Command::Discard { .. }
             | Command::Forget(_)
             | Command::Close
             | Command::Destroy => {}
@@ -270,15 +309,12 @@ impl Connection {
                 self.output.write(|out| Packet::GoAway.push(out));
                 self.state = State::Closing;
             }
-            State::Connecting | State::Handshaking { .. } => self.destroy(now),
-            State::Draining => {
-                self.incoming.bodies.clear();
-                self.finish(now, None);
-            }
-            State::Closing | State::Finished => {}
+            State::Closing => {}
+            _ => self.destroy(now),
         }
     }
 
+    /// Closes at once, and drops what was not read.
     fn destroy(&mut self, now: Instant) {
         self.incoming.bodies.abort_all(&mut self.events);
         self.incoming.bodies.clear();
@@ -291,23 +327,26 @@ impl Connection {
         }
     }
 
-    /// Ends the connection: nothing comes or goes any more.
+    /// Ends the connection: nothing comes or goes any more. The first reason counts.
     fn finish(&mut self, now: Instant, why: Option<ConnectionError>) {
+        let is_wanted = matches!(self.state, State::Closing);
         if !matches!(self.state, State::Draining | State::Finished) {
             self.report_marks();
             self.output.clear();
             self.requests.clear();
             self.incoming.bodies.abort_all(&mut self.events);
-            self.events.push(Event::Closed(why));
+            if is_wanted {
+                self.incoming.bodies.clear();
+            }
+            self.events.push(Event::Closed(why.filter(|_| !is_wanted).map(Failure::from)));
+            self.request = Some(LinkRequest::Close(Duration::ZERO));
             self.full_since = Some(now);
         }
-        if self.incoming.bodies.is_empty() {
-            if !matches!(self.state, State::Finished) {
-                self.events.push(Event::Finished);
-            }
-            self.state = State::Finished;
-        } else {
+        if !self.incoming.bodies.is_empty() {
             self.state = State::Draining;
+        } else if !matches!(self.state, State::Finished) {
+            self.state = State::Finished;
+            self.events.push(Event::Finished(None));
         }
     }
 
@@ -327,7 +366,7 @@ impl Connection {
         if matches!(self.state, State::Draining | State::Finished) {
             return;
         }
-        if self.is_full() {
+        if !self.is_reading() {
             self.full_since.get_or_insert(now);
         } else if self.full_since.take().is_some() {
             // Until now nothing could come.
@@ -351,5 +390,7 @@ fn heartbeat_after(timeout: Duration) -> Duration {
     timeout * 3 / 4
 }
 
+/// How long a peer that sends nothing more may take for what was on its way to it.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// Without a timeout of its own.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);

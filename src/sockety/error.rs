@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::base::{Code, Failure};
 use crate::wire::sockety::DecodeError;
 
 /// Why a connection ended, if not because it was closed.
@@ -37,12 +38,7 @@ pub enum ConnectionError {
         bytes: usize,
     },
     /// The connection below failed.
-    Link {
-        /// As in docs/reference/errors.md.
-        code: &'static str,
-        /// In words.
-        message: String,
-    },
+    Link(Failure),
 }
 
 /// What a peer did against the rules. The texts are the reference implementation's, as far as it has one.
@@ -77,16 +73,18 @@ pub enum PeerMisbehaved {
     FileTooShort,
 }
 
-impl ConnectionError {
-    /// Returns the code of docs/reference/errors.md. Never renamed.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Peer(_) => "ERR_SOCKETY_PROTOCOL",
-            Self::HeadersTooLarge { .. } | Self::TooManyFiles { .. } => "ERR_SOCKETY_LIMIT",
-            Self::NoHandshake { .. } | Self::Silent { .. } => "ETIMEDOUT",
-            Self::Unread { .. } => "ERR_SOCKETY_UNREAD",
-            Self::Link { code, .. } => code,
-        }
+impl From<ConnectionError> for Failure {
+    fn from(error: ConnectionError) -> Self {
+        let code = match &error {
+            ConnectionError::Peer(_) => Code::SocketyProtocol,
+            ConnectionError::HeadersTooLarge { .. } | ConnectionError::TooManyFiles { .. } => {
+                Code::SocketyLimit
+            }
+            ConnectionError::NoHandshake { .. } | ConnectionError::Silent { .. } => Code::TimedOut,
+            ConnectionError::Unread { .. } => Code::SocketyUnread,
+            ConnectionError::Link(failure) => return failure.clone(),
+        };
+        Self::new(code, error)
     }
 }
 
@@ -101,7 +99,7 @@ impl fmt::Display for ConnectionError {
             Self::Unread { bytes } => {
                 write!(f, "{bytes} bytes of messages wait unread: read them, or call discard()")
             }
-            Self::Link { message, .. } => f.write_str(message),
+            Self::Link(failure) => write!(f, "{failure}"),
         }
     }
 }

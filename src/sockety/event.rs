@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{ConnectionError, Records};
+use super::Records;
+use crate::base::{Failure, Weigh};
 
 /// One piece of news.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,9 +22,9 @@ pub enum Event {
         bytes: Bytes,
     },
     /// Nothing comes or goes any more, but what has come whole can still be read.
-    Closed(Option<ConnectionError>),
-    /// Nothing is left to read, or to do.
-    Finished,
+    Closed(Option<Failure>),
+    /// Nothing is left to read, or to do. The last one; with a failure if nothing was told before.
+    Finished(Option<Failure>),
 }
 
 /// What a message has beside its header.
@@ -57,9 +58,8 @@ impl Part {
     }
 }
 
-impl Event {
-    /// Returns about how many bytes it holds: what the bound of a queue of events counts.
-    pub fn weight(&self) -> usize {
+impl Weigh for Event {
+    fn weight(&self) -> usize {
         let content = match self {
             Self::Records(records) => records.len(),
             Self::Data { bytes, .. } => bytes.len(),

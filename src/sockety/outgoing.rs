@@ -18,9 +18,16 @@ pub(super) struct Outgoing {
     /// Messages to which more follows.
     open: HashMap<u32, Open, RandomState>,
     /// No channel was free for them, oldest first.
-    waiting: VecDeque<OutgoingMessage>,
+    waiting: VecDeque<Waiting>,
     /// What was written to those.
     early: HashMap<u32, Vec<Written>, RandomState>,
+}
+
+/// A message without a channel, and the marks behind it.
+#[derive(Debug)]
+struct Waiting {
+    message: OutgoingMessage,
+    marks: Vec<u32>,
 }
 
 /// A message to which more follows.
@@ -57,13 +64,21 @@ impl Outgoing {
                 if message.number != 0 {
                     self.early.insert(message.number, Vec::new());
                 }
-                self.waiting.push_back(message);
+                self.waiting.push_back(Waiting { message, marks: Vec::new() });
             }
         }
     }
 
     pub(super) fn fast_reply(output: &mut Output, id: Uuid, code: u16) {
         output.write(|out| Packet::FastReply { code, id }.push(out));
+    }
+
+    /// Reports `mark` when everything that was sent so far has left.
+    pub(super) fn mark(&mut self, output: &mut Output, mark: u32) {
+        match self.waiting.back_mut() {
+            Some(waiting) => waiting.marks.push(mark),
+            None => output.mark(mark),
+        }
     }
 
     /// Writes more of a message. What belongs to none, or to one that was given up, is dropped.
@@ -104,7 +119,9 @@ impl Outgoing {
     /// Gives up a message to which something would follow.
     pub(super) fn abort(&mut self, output: &mut Output, number: u32) {
         if self.early.remove(&number).is_some() {
-            self.waiting.retain(|message| message.number != number);
+            let at = self.waiting.iter().position(|waiting| waiting.message.number == number);
+            let marks = at.and_then(|at| self.waiting.remove(at)).map_or(Vec::new(), |waiting| waiting.marks);
+            marks.into_iter().for_each(|mark| output.mark(mark));
         }
         let Some(open) = self.open.remove(&number) else { return };
         switch(&mut self.channels, output, open.channel);
@@ -116,9 +133,10 @@ impl Outgoing {
     fn start_waiting(&mut self, output: &mut Output) {
         while !self.waiting.is_empty() {
             let Some(channel) = self.channels.next_free() else { return };
-            let Some(message) = self.waiting.pop_front() else { return };
+            let Some(Waiting { message, marks }) = self.waiting.pop_front() else { return };
             let number = message.number;
             self.start(output, channel, message);
+            marks.into_iter().for_each(|mark| output.mark(mark));
             for written in self.early.remove(&number).into_iter().flatten() {
                 self.write(output, number, written);
             }

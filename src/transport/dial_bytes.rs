@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::address::Place;
 use super::readiness::{Registration, register};
+use super::stream::set_options;
 use super::tls::{self, ClientTls};
 use super::{BoxedLink, BoxedStream, ByteLink, LinkError};
 use crate::base::Chunk;
@@ -44,7 +45,7 @@ pub(super) async fn connect(
     let (stream, host) = match place {
         Place::Net(host, port) => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            stream.set_nodelay(true)?;
+            set_options(&stream)?;
             (register(stream, registration), host.as_str())
         }
         Place::Unix(path) => (unix(path, registration).await?, "localhost"),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -44,12 +45,19 @@ impl IncomingConnection {
 
 impl From<TcpStream> for IncomingConnection {
     fn from(stream: TcpStream) -> Self {
-        // Without it answers wait for acknowledgements. A connection that is gone already shows at the first
-        // read.
-        let _ = stream.set_nodelay(true);
+        // A connection that is gone already shows at the first read.
+        let _ = set_options(&stream);
         let address = stream.peer_addr().ok();
         Self::new(stream, address)
     }
+}
+
+/// Sets the options of every TCP connection.
+pub(super) fn set_options(stream: &TcpStream) -> io::Result<()> {
+    // Without it answers wait for acknowledgements.
+    stream.set_nodelay(true)?;
+    // A peer whose machine is gone says nothing.
+    SockRef::from(stream).set_keepalive(true)
 }
 
 /// A stream of which the first byte was read already.

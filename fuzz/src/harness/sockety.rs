@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use selvedge::base::{Chunk, LinkEvent, LinkInfo, Machine};
 use selvedge::sockety::{
     Command, Config, Connection, Content, Details, DraftFile, Event, OutgoingMessage, OutgoingStream, Part,
     Record,
@@ -81,8 +82,8 @@ impl Life {
         let now = Instant::now();
         let config =
             Config { max_unread_bytes: 4096, max_header_bytes: 512, max_files: 16, ..Config::default() };
-        let mut machine = Connection::new(now, config);
-        machine.handle_link_up(now);
+        let mut machine = Connection::accept(now, config);
+        machine.handle_link(now, LinkEvent::Up(LinkInfo::default()));
         Self { machine, now, is_finished: false, seen: Vec::new(), numbers: Vec::new(), reads: true }
     }
 
@@ -90,15 +91,15 @@ impl Life {
         self.reads = application.is_empty();
         let mut actions = application.chunks(3);
         for bytes in [b"\xe3", peer].into_iter().flat_map(|bytes| bytes.chunks(piece.min(7))) {
-            if !self.machine.is_full() {
-                self.machine.handle_input(self.now, Bytes::copy_from_slice(bytes));
+            if self.machine.is_reading() {
+                self.machine.handle_input(self.now, Chunk::Bytes(Bytes::copy_from_slice(bytes)));
             }
             self.drain();
             if let Some(action) = actions.next() {
                 self.act(action);
             }
         }
-        self.machine.handle_link_down(self.now, None);
+        self.machine.handle_input(self.now, Chunk::End);
         self.drain();
         self.now += Duration::from_secs(3600);
         self.machine.handle_timeout(self.now);
@@ -121,7 +122,10 @@ impl Life {
                 part,
                 bytes: size.into(),
             },
-            4 => Command::Discard(self.numbers.first().copied().unwrap_or(number)),
+            4 => {
+                let number = self.numbers.first().copied().unwrap_or(number);
+                Command::Discard { number, part: (size % 2 == 0).then_some(part) }
+            }
             5 => Command::FastReply { id: Uuid::nil(), code: 4095, mark: 0 },
             6 => Command::Heartbeat { mark: 3 },
             7 if size > 250 => Command::Close,
@@ -152,6 +156,7 @@ impl Life {
 
     fn drain(&mut self) {
         while self.machine.poll_output().is_some() {}
+        while self.machine.poll_link().is_some() {}
         while let Some(event) = self.machine.poll_event() {
             assert!(!self.is_finished, "nothing comes after the end");
             match event {
@@ -159,7 +164,7 @@ impl Life {
                 Event::Records(records) => records.iter().for_each(|record| self.record(record)),
                 Event::Data { .. } => {}
                 Event::Closed(why) => self.seen.push(format!("{why:?}")),
-                Event::Finished => self.is_finished = true,
+                Event::Finished(_) => self.is_finished = true,
             }
         }
     }

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
-use crate::base::{Chunk, Failure, LinkInfo, Machine, Weigh};
+use crate::base::{Chunk, Failure, LinkInfo, Machine, Urgent, Weigh};
 use crate::boundary::HostEvent;
 use crate::link::PipeEvent;
 use crate::transport::{ByteLink, LinkError};
@@ -46,6 +46,8 @@ enum LinesEvent {
 
 const BEAT: Duration = Duration::from_millis(20);
 const MAX_UNHANDLED: usize = 2;
+
+impl Urgent for LinesCommand {}
 
 impl Weigh for LinesCommand {
     fn weight(&self) -> usize {

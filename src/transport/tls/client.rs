@@ -29,6 +29,8 @@ pub struct ClientTlsOptions {
     pub server_name: Option<String>,
     /// The oldest version that will do.
     pub min_version: TlsVersion,
+    /// Protocols to offer. None: the server is not asked to choose.
+    pub protocols: Vec<Vec<u8>>,
 }
 
 /// The same, checked.
@@ -63,8 +65,7 @@ impl ClientTls {
             Some((cert, own)) => builder.with_client_auth_cert(chain(cert)?, key(own)?).map_err(unusable)?,
             None => builder.with_no_client_auth(),
         };
-        // A proxy that could choose would choose HTTP/2, which has no upgrade.
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = options.protocols.clone();
         // One client, one server.
         config.resumption = Resumption::in_memory_sessions(1);
         let server_name = options.server_name.as_deref().map(name).transpose()?;

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use std::time::Instant;
 
 use bytes::Bytes;
+use selvedge::base::{Chunk, Failure, LinkEvent, LinkInfo, LinkRequest, Machine};
 use selvedge::sockety::{
-    Command, Config, Connection, ConnectionError, Details, Event, OutgoingMessage, OutgoingStream, Part,
-    Record,
+    Command, Config, Connection, Details, Event, OutgoingMessage, OutgoingStream, Part, Record,
 };
 use uuid::Uuid;
 
@@ -20,8 +20,10 @@ pub struct App {
     pub is_eager: bool,
     pub is_open: bool,
     /// Why, if it is.
-    pub closed: Option<Option<ConnectionError>>,
+    pub closed: Option<Option<Failure>>,
     pub is_finished: bool,
+    /// What it wanted done with the connection below.
+    pub requests: Vec<LinkRequest>,
     pub messages: Vec<Received>,
     by_number: BTreeMap<u32, usize>,
     /// Request, id and code.
@@ -59,8 +61,8 @@ impl App {
     /// One end, connected.
     pub fn new(config: Config) -> Self {
         let now = start();
-        let mut machine = Connection::new(now, config);
-        machine.handle_link_up(now);
+        let mut machine = Connection::accept(now, config);
+        machine.handle_link(now, LinkEvent::Up(LinkInfo::default()));
         Self {
             machine,
             now,
@@ -68,6 +70,7 @@ impl App {
             is_open: false,
             closed: None,
             is_finished: false,
+            requests: Vec::new(),
             messages: Vec::new(),
             by_number: BTreeMap::new(),
             replies: Vec::new(),
@@ -86,7 +89,7 @@ impl App {
     }
 
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.machine.handle_input(self.now, Bytes::copy_from_slice(bytes));
+        self.machine.handle_input(self.now, Chunk::Bytes(Bytes::copy_from_slice(bytes)));
         self.drain();
     }
 
@@ -118,8 +121,21 @@ impl App {
         self.command(Command::Read { number, part, bytes });
     }
 
+    /// The connection below is gone.
+    pub fn link(&mut self, event: LinkEvent) {
+        self.machine.handle_link(self.now, event);
+        self.drain();
+    }
+
+    /// The peer sends nothing more.
+    pub fn end(&mut self) {
+        self.machine.handle_input(self.now, Chunk::End);
+        self.drain();
+    }
+
     /// Takes what has happened.
     pub fn drain(&mut self) {
+        self.requests.extend(std::iter::from_fn(|| self.machine.poll_link()));
         while let Some(event) = self.machine.poll_event() {
             assert!(!self.is_finished, "nothing comes after the end");
             match event {
@@ -129,7 +145,10 @@ impl App {
                 Event::Closed(why) => {
                     assert!(self.closed.replace(why).is_none(), "closed once");
                 }
-                Event::Finished => self.is_finished = true,
+                Event::Finished(failure) => {
+                    assert_eq!(failure, None);
+                    self.is_finished = true;
+                }
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Heartbeats, silence, aborts, and every way to end.
 
-use selvedge::sockety::{Command, Config, ConnectionError, OutgoingMessage, Part};
+use std::time::Duration;
+
+use selvedge::base::{Code, Failure, LinkEvent, LinkRequest, Machine};
+use selvedge::sockety::{Command, Config, Connection, OutgoingMessage, Part};
 
 use super::app::{App, message};
 use super::{SECOND, hex, id};
@@ -79,11 +82,8 @@ fn closing_says_goodbye_behind_all_that_was_sent() {
     assert_eq!(app.sent(), hex(&format!("20 13 00 {ID} 01 61 b0")));
     assert_eq!(app.flushed, [1]);
     app.feed(&hex(&format!("20 13 00 {ID} 01 62")));
-    app.machine.handle_link_down(
-        app.now,
-        Some(ConnectionError::Link { code: "ECONNRESET", message: "reset".into() }),
-    );
-    app.drain();
+    assert_eq!(app.requests, [LinkRequest::Close(60 * SECOND)], "once everything has been taken");
+    app.link(LinkEvent::Closed);
     assert_eq!(app.describe(), r#"message 00 "b"; closed"#);
     assert!(app.is_finished);
 }
@@ -99,20 +99,22 @@ fn destroying_ends_everything_at_once() {
     assert!(app.is_finished && app.sent().is_empty());
     app.command(Command::Destroy);
     app.command(Command::Close);
-    app.machine.handle_link_down(app.now, None);
-    app.drain();
+    app.link(LinkEvent::Closed);
 }
 
 #[test]
 fn a_lost_connection_is_told_with_its_reason_and_a_finished_one_without() {
-    let lost = ConnectionError::Link { code: "ECONNRESET", message: "connection reset".into() };
-    for (why, text) in [(None, "closed"), (Some(lost), "closed: connection reset")] {
-        let mut app = App::opened();
-        app.machine.handle_link_down(app.now, why.clone());
-        app.drain();
-        assert_eq!(app.describe(), text);
-        assert!(app.is_finished);
-    }
+    let mut app = App::opened();
+    app.link(LinkEvent::Down(Failure::new(Code::ConnectionReset, "connection reset")));
+    assert_eq!(app.describe(), "closed: connection reset");
+    assert!(app.is_finished);
+    let mut app = App::opened();
+    app.command(Command::Send(message(id(0), "a")));
+    app.end();
+    assert_eq!(app.describe(), "closed");
+    assert!(app.is_finished);
+    assert_eq!(app.requests, [LinkRequest::Close(5 * SECOND)]);
+    assert_eq!(app.sent().len(), 21, "what was on its way may still arrive");
 }
 
 #[test]
@@ -121,8 +123,7 @@ fn what_came_whole_before_the_end_waits_for_its_reader_for_a_while() {
         let mut app = App::opened();
         app.is_eager = false;
         app.feed(&hex(&format!("22 13 00 {ID} 01 61 70 03 616263 80")));
-        app.machine.handle_link_down(app.now, None);
-        app.drain();
+        app.end();
         assert!(app.closed.is_some() && !app.is_finished);
         app
     };
@@ -138,9 +139,11 @@ fn what_came_whole_before_the_end_waits_for_its_reader_for_a_while() {
 }
 
 #[test]
-fn a_connection_can_be_given_up_before_it_is_there() {
+fn whoever_connects_asks_for_a_connection_and_may_give_it_up_before_it_is_there() {
     let now = super::start();
-    let mut machine = selvedge::sockety::Connection::new(now, Config::default());
+    let mut machine = Connection::connect(now, Config::default());
+    assert_eq!((machine.poll_link(), machine.poll_link()), (Some(LinkRequest::Dial), None));
     machine.handle_command(now, Command::Close);
+    assert_eq!(machine.poll_link(), Some(LinkRequest::Close(Duration::ZERO)));
     assert!(machine.is_closing());
 }

@@ -25,8 +25,7 @@ fn ending_of(bytes: &str, config: Config) -> String {
         let mut app = App::new(config.clone());
         pieces.iter().for_each(|piece| app.feed(piece));
         assert!(app.machine.is_closing() == app.closed.is_some());
-        let ending =
-            app.closed.clone().flatten().map_or(String::new(), |why| format!("{}: {why}", why.code()));
+        let ending = app.closed.clone().flatten().map_or(String::new(), |why| format!("{}: {why}", why.code));
         // Whatever still comes changes nothing.
         app.feed(&bytes);
         app.wait_until(app.now + 1000 * SECOND);

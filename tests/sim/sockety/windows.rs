@@ -1,5 +1,6 @@
 //! Nothing is given out before it is read, and whoever does not read makes the peer wait.
 
+use selvedge::base::Machine;
 use selvedge::sockety::{Command, Config, Part};
 
 use super::app::App;
@@ -42,17 +43,17 @@ fn a_full_window_stops_reading_until_there_is_room() {
     let mut app = reader(10_000);
     let number = app.messages[0].number;
     app.feed(&stream(5000));
-    assert!(!app.machine.is_full());
+    assert!(app.machine.is_reading());
     app.feed(&stream(5000));
-    assert!(app.machine.is_full());
+    assert!(!app.machine.is_reading());
     app.read(number, Part::Stream, 1000);
-    assert!(!app.machine.is_full());
+    assert!(app.machine.is_reading());
     app.feed(&stream(5000));
-    assert!(app.machine.is_full());
-    app.command(Command::Discard(number));
-    assert!(!app.machine.is_full());
+    assert!(!app.machine.is_reading());
+    app.command(Command::Discard { number, part: None });
+    assert!(app.machine.is_reading());
     app.feed(&stream(50_000));
-    assert!(!app.machine.is_full(), "nobody wants it");
+    assert!(app.machine.is_reading(), "nobody wants it");
     app.feed(b"\x80");
     assert_eq!(app.closed, None);
 }
@@ -64,7 +65,7 @@ fn small_pieces_count_with_what_they_cost_and_keep_nothing_else_alive() {
     app.feed(b"\xe3");
     let one = hex(&format!("22 13 00 {ID} 01 61 70 01 62 80"));
     let mut count = 0;
-    while !app.machine.is_full() {
+    while app.machine.is_reading() {
         app.feed(&one);
         count += 1;
     }
@@ -73,7 +74,7 @@ fn small_pieces_count_with_what_they_cost_and_keep_nothing_else_alive() {
     for at in 0..=last {
         app.read(app.messages[at].number, Part::Stream, 1);
     }
-    assert!(!app.machine.is_full() && app.messages.iter().all(super::app::Received::is_whole));
+    assert!(app.machine.is_reading() && app.messages.iter().all(super::app::Received::is_whole));
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn who_reads_slowly_is_not_disturbed_and_who_reads_nothing_is_told_in_the_end() 
     assert_eq!(app.closed, None, "its peer cannot say anything meanwhile");
     app.sent();
     app.read(number, Part::Stream, 20_000);
-    assert!(!app.machine.is_full());
+    assert!(app.machine.is_reading());
     app.wait_until(app.now + 59 * SECOND);
     assert_eq!(app.closed, None, "time begins anew");
     let mut app = reader(10_000);
@@ -111,5 +112,5 @@ fn lengths_that_are_announced_cost_nothing() {
     }
     app.feed(&hex("ec ffffffff 61"));
     assert_eq!(app.closed, None);
-    assert!(!app.machine.is_full());
+    assert!(app.machine.is_reading());
 }

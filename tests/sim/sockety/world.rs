@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use selvedge::sockety::{
-    Command, Config, ConnectionError, Content, DraftFile, OutgoingMessage, OutgoingStream, Part,
-};
+use selvedge::base::{Code, Failure, LinkEvent, Machine};
+use selvedge::sockety::{Command, Config, Content, DraftFile, OutgoingMessage, OutgoingStream, Part};
 use uuid::Uuid;
 
 use super::app::{App, Received, message};
@@ -118,15 +117,17 @@ impl World {
         }
         let app = &mut self.ends[from].app;
         app.drain();
-        if app.machine.is_closing() && pipe.bytes.len() < PIPE_BYTES {
+        if !app.requests.is_empty() && !pipe.has_ended {
+            pipe.bytes.extend(std::iter::from_fn(|| app.machine.poll_output()).flatten());
             pipe.has_ended = true;
+            app.link(LinkEvent::Closed);
         }
     }
 
     /// Some of what is under way arrives, cut anywhere.
     fn deliver(&mut self, to: usize) {
         let end = &mut self.ends[to];
-        if end.app.machine.is_full() || end.app.closed.is_some() {
+        if !end.app.machine.is_reading() || end.app.closed.is_some() {
             return;
         }
         let pipe = &mut self.pipes[to];
@@ -136,8 +137,7 @@ impl World {
         if !chunk.is_empty() {
             end.app.feed(&chunk);
         } else if pipe.has_ended {
-            end.app.machine.handle_link_down(end.app.now, None);
-            end.app.drain();
+            end.app.end();
         }
     }
 
@@ -145,9 +145,7 @@ impl World {
     fn cut(&mut self) {
         self.is_cut = true;
         for end in &mut self.ends {
-            let why = ConnectionError::Link { code: "ECONNRESET", message: "reset".into() };
-            end.app.machine.handle_link_down(end.app.now, Some(why));
-            end.app.drain();
+            end.app.link(LinkEvent::Down(Failure::new(Code::ConnectionReset, "reset")));
         }
     }
 
@@ -404,7 +402,7 @@ fn what_arrives_is_what_was_sent_however_it_is_cut_and_however_slowly_it_is_read
         let mut world = World::new(seed);
         for _ in 0..1500 {
             world.step();
-            full += world.ends.iter().filter(|end| end.app.machine.is_full()).count();
+            full += world.ends.iter().filter(|end| !end.app.machine.is_reading()).count();
         }
         world.come_to_rest();
         world.assert_right(seed, true);

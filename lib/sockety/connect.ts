@@ -1,0 +1,49 @@
+// Starts connections.
+import type { ConnectOptions, SecureConnectOptions } from '../../types/sockety'
+import { nextHandle } from '../engine/commands'
+import { native } from '../engine/native'
+import { invalidType } from '../values/errors'
+import { errorFrom } from '../values/failure'
+import { Connection } from './connection'
+import { connectionSettings, connectSettings } from './options'
+
+type Options = ConnectOptions | SecureConnectOptions
+
+/** `(options)`, `(port, options?)`, `(port, host?, options?)` or `(path, options?)`. */
+type Arguments = [
+  where: Options | number | string,
+  second?: Options | string | undefined,
+  third?: Options | undefined,
+]
+
+export function connect(...args: Arguments): Connection {
+  return start(args, false)
+}
+
+export function secureConnect(...args: Arguments): Connection {
+  return start(args, true)
+}
+
+function start(args: Arguments, isSecure: boolean): Connection {
+  const options = optionsOf(args)
+  const settings = connectSettings(options, isSecure)
+  const handle = nextHandle()
+  const connection = new Connection(handle, connectionSettings(options))
+  const failure = native.socketyConnect(handle, settings)
+  if (failure !== null) {
+    connection.abandon()
+    throw errorFrom(failure)
+  }
+  return connection
+}
+
+function optionsOf([where, second, third]: Arguments): Options {
+  if (typeof where === 'object' && where !== null) return where
+  const options = typeof second === 'object' ? second : third
+  if (typeof where === 'string' && !/^\d+$/.test(where)) return { ...options, path: where }
+  if (typeof where !== 'number' && typeof where !== 'string') {
+    throw invalidType('the first argument', 'a port, a path or options', where)
+  }
+  const host = typeof second === 'string' ? { host: second } : undefined
+  return { ...options, ...host, port: where }
+}

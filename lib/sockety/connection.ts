@@ -1,0 +1,348 @@
+// One end of a Sockety connection.
+import type { Buffer } from 'node:buffer'
+import { EventEmitter } from 'node:events'
+import type { Producer } from '../../types/sockety'
+import { Waiters } from '../async/waiters'
+import type { EventReader } from '../engine/event-reader'
+import { forget, route, type Target } from '../engine/events'
+import { ProcessRef } from '../engine/process-ref'
+import { FabricError, invalidType } from '../values/errors'
+import { errorFrom, Failure } from '../values/failure'
+import { throwAsync } from '../values/throw-async'
+import type { Answering } from './answering'
+import { Body } from './body'
+import * as commands from './commands'
+import { hasBeenClosed, invalidCode, isClosed, notEstablished, tooManyRequests } from './errors'
+import { MAX_FAST_REPLY } from './fast-reply'
+import { SOCKETY_CLOSED, SOCKETY_DATA, SOCKETY_FINISHED, SOCKETY_OPENED, SOCKETY_RECORDS } from './kinds'
+import type { ConnectionSettings } from './options'
+import { HEARTBEAT, type Plan, preparedIn } from './producer'
+import { Message, Response } from './received'
+import { type BodySizes, type RecordSink, readRecords } from './records'
+import { Request } from './request'
+import { MAX_REQUESTS, Requests } from './requests'
+import { Sending } from './sending'
+import { freshId, type UUID } from './uuid'
+
+export interface ConnectionEvents {
+  connect: []
+  message: [message: Message]
+  response: [response: Response]
+  fastReply: [uuid: UUID, code: number]
+  goAway: []
+  timeout: []
+  error: [error: Error]
+  close: []
+}
+
+type State = 'connecting' | 'open' | 'closing' | 'closed'
+
+export class Connection
+  extends EventEmitter<ConnectionEvents>
+  implements Target, RecordSink<Body>, Answering
+{
+  /** @internal */
+  readonly client: number
+  /** @internal */
+  readonly maxDataBufferBytes: number
+  /** Why it closed, if not because it was to. */
+  closeReason: Error | null = null
+  readonly remoteAddress: string | undefined
+  readonly remotePort: number | undefined
+  #state: State = 'connecting'
+  readonly #handle: number
+  readonly #ref = new ProcessRef()
+  readonly #ready = new Waiters()
+  readonly #closed = new Waiters()
+  readonly #requests = new Requests()
+  readonly #bodies = new Map<number, Body>()
+  readonly #sending: Sending
+
+  /** @internal */
+  constructor(
+    handle: number,
+    settings: ConnectionSettings,
+    remote?: { readonly address?: string; readonly port?: number },
+  ) {
+    super()
+    this.#handle = this.client = handle
+    this.remoteAddress = remote?.address
+    this.remotePort = remote?.port
+    this.maxDataBufferBytes = settings.maxDataBufferBytes
+    this.#sending = new Sending(handle, settings.allowFilesSizeMismatch)
+    route(handle, this)
+    this.#ref.set(true)
+  }
+
+  /** @internal */
+  get connection(): this {
+    return this
+  }
+
+  /** Resolves when messages can be sent. */
+  async ready(): Promise<this> {
+    if (this.#state === 'closed') throw new FabricError('The connection is already closed', 'ERR_CLOSED')
+    if (this.#state === 'connecting') {
+      const failure = await this.#ready.wait('ready')
+      if (failure !== undefined) throw errorFrom(failure)
+    }
+    return this
+  }
+
+  send(producer: Producer): Request {
+    const plan = preparedIn(producer)
+    this.#checkOpen()
+    if (!isPlan(plan)) throw invalidType('producer', 'one message: series and heartbeats go to pass()', plan)
+    commands.checkPending()
+    if (this.#requests.size >= MAX_REQUESTS) throw tooManyRequests(MAX_REQUESTS)
+    const id = freshId()
+    const number = this.#requests.reserve()
+    try {
+      const { sent, stream } = this.#sending.start(plan, id, number, plan.hasStream)
+      return this.#requests.set(number, new Request(this, id, stream, sent))
+    } catch (error) {
+      this.#requests.release(number)
+      throw error
+    }
+  }
+
+  pass(producer: Producer): Promise<void> {
+    const prepared = preparedIn(producer)
+    this.#checkOpen()
+    commands.checkPending()
+    if (isPlan(prepared)) return this.#sending.start(prepared, freshId(), 0, false).sent.promise()
+    if (prepared === HEARTBEAT) {
+      commands.heartbeat(this.#handle)
+      return this.#sending.flush.promise()
+    }
+    return this.#passAll(prepared)
+  }
+
+  /** Sends an answer of a number. @internal */
+  sendFastReply(id: UUID, code: number): Promise<void> {
+    if (!isCode(code)) return Promise.reject(invalidCode())
+    this.#checkOpen()
+    commands.fastReply(this.#handle, id, code)
+    return this.#sending.flush.promise()
+  }
+
+  /** The same for nobody who waits. @internal */
+  answer(id: UUID, code: number): void {
+    if (!isCode(code)) throw invalidCode()
+    if (this.#state === 'open') commands.fastReply(this.#handle, id, code)
+  }
+
+  /** Closes when everything that was sent has left, or with `true` at once. */
+  async close(force = false): Promise<void> {
+    if (this.#state === 'closed') return
+    const closed = this.#closed.wait('close')
+    if (force || this.#state === 'connecting') {
+      commands.close(this.#handle, true)
+      this.#handleClosed(undefined)
+    } else if (this.#state === 'open') {
+      this.#state = 'closing'
+      commands.close(this.#handle, false)
+    }
+    await closed
+  }
+
+  ref(): this {
+    this.#ref.ref()
+    return this
+  }
+
+  unref(): this {
+    this.#ref.unref()
+    return this
+  }
+
+  /** Forgets a connection that could not begin. @internal */
+  abandon(): void {
+    this.#state = 'closed'
+    this.#ref.set(false)
+    forget(this.#handle)
+  }
+
+  /** @internal */
+  handleEvent(kind: number, event: EventReader): void {
+    switch (kind) {
+      case SOCKETY_RECORDS:
+        readRecords(event, this)
+        break
+      case SOCKETY_DATA: {
+        const number = event.u32()
+        const part = event.u32()
+        this.handleBytes(number, part, event.bytes())
+        break
+      }
+      case SOCKETY_OPENED:
+        this.#handleOpened()
+        break
+      case SOCKETY_CLOSED:
+        // What was sent is still leaving.
+        if (this.#state !== 'closing') this.#handleClosed(failureOf(event))
+        break
+      case SOCKETY_FINISHED:
+        this.#handleFinished(failureOf(event))
+        break
+      default:
+    }
+  }
+
+  /** @internal */
+  handleClientClosed(): void {}
+
+  /** @internal */
+  openBody(number: number, sizes: BodySizes): Body {
+    const body = new Body(this.#handle, number, sizes, done => this.#bodies.delete(done))
+    this.#bodies.set(number, body)
+    return body
+  }
+
+  /** @internal */
+  addFile(number: number, name: string, size: number): void {
+    this.#bodies.get(number)?.files.push({ name, size })
+  }
+
+  /** @internal */
+  handleMessage(
+    id: UUID,
+    action: string,
+    expectsResponse: boolean,
+    inline: Buffer | undefined,
+    body: Body | undefined,
+  ): void {
+    const message = new Message(this, id, action, expectsResponse, inline, body)
+    let isHeard = true
+    try {
+      isHeard = this.emit('message', message)
+    } catch (error) {
+      throwAsync(error)
+    }
+    if (!isHeard) body?.dropAll()
+  }
+
+  /** @internal */
+  handleResponse(
+    request: number,
+    parent: UUID,
+    id: UUID,
+    expectsResponse: boolean,
+    inline: Buffer | undefined,
+    body: Body | undefined,
+  ): void {
+    const response = new Response(this, id, parent, expectsResponse, inline, body)
+    const waiting = request === 0 ? undefined : this.#requests.take(request, parent)
+    const isHeard = this.#tell('response', response)
+    waiting?.handleAnswer(response)
+    if (!isHeard && waiting === undefined) body?.dropAll()
+  }
+
+  /** @internal */
+  handleFastReply(request: number, id: UUID, code: number): void {
+    const waiting = request === 0 ? undefined : this.#requests.take(request, id)
+    if (this.listenerCount('fastReply') > 0) this.#tell('fastReply', id, code)
+    waiting?.handleAnswer(code)
+  }
+
+  /** @internal */
+  handleFlushed(first: number, count: number): void {
+    this.#sending.marks.pass(first, count)
+  }
+
+  /** @internal */
+  handleBytes(number: number, part: number, bytes: Buffer): void {
+    this.#bodies.get(number)?.handleBytes(part, bytes)
+  }
+
+  /** @internal */
+  handleEnd(number: number, part: number): void {
+    this.#bodies.get(number)?.handleEnd(part)
+  }
+
+  /** @internal */
+  handleAborted(number: number, byPeer: boolean, whole: readonly number[]): void {
+    this.#bodies.get(number)?.handleAborted(byPeer, whole)
+  }
+
+  /** @internal */
+  handleGoAway(): void {
+    this.#tell('goAway')
+  }
+
+  #handleOpened(): void {
+    if (this.#state !== 'connecting') return
+    this.#state = 'open'
+    this.#ready.settle()
+    this.#tell('connect')
+  }
+
+  #handleClosed(failure: Failure | undefined): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    const error = failure === undefined ? undefined : errorFrom(failure)
+    this.closeReason = error ?? null
+    // Whoever still reads wants the rest of it.
+    this.#ref.set([...this.#bodies.values()].some(body => body.isBeingRead))
+    const closed = hasBeenClosed(error)
+    this.#sending.close(error)
+    for (const request of this.#requests.clear()) request.fail(closed)
+    this.#ready.settle(failure ?? new Failure('ERR_CLOSED', 'The connection has been closed'))
+    if (failure?.code === 'ETIMEDOUT') this.#tell('timeout')
+    // Without a listener it would end the process: whoever does not listen has `closeReason`.
+    if (error !== undefined && this.listenerCount('error') > 0) this.#tell('error', error)
+    this.#tell('close')
+    this.#closed.settle()
+  }
+
+  /** Nothing more comes: what was not read is lost. */
+  #handleFinished(failure: Failure | undefined): void {
+    this.#handleClosed(failure)
+    this.#ref.set(false)
+    forget(this.#handle)
+    for (const body of [...this.#bodies.values()]) body.handleGone()
+    this.#bodies.clear()
+  }
+
+  #tell<Name extends keyof ConnectionEvents>(name: Name, ...args: ConnectionEvents[Name]): boolean {
+    try {
+      return this.emit(name, ...(args as never))
+    } catch (error) {
+      throwAsync(error)
+      return true
+    }
+  }
+
+  /** Each one starts when the one before has been handed over. */
+  async #passAll(producers: readonly Producer[]): Promise<void> {
+    let last: Promise<void> | undefined
+    for (const producer of producers) {
+      last = this.pass(producer)
+      const prepared = preparedIn(producer)
+      if (isPlan(prepared) ? prepared.files?.some(file => 'claim' in file.source) : Array.isArray(prepared)) {
+        await last
+      }
+    }
+    await last
+  }
+
+  #checkOpen(): void {
+    if (this.#state === 'open') return
+    throw this.#state === 'connecting' ? notEstablished() : isClosed()
+  }
+}
+
+/** Reads a failure, if there is one. */
+function failureOf(event: EventReader): Failure | undefined {
+  const code = event.optStr()
+  const message = event.str()
+  return code === null ? undefined : new Failure(code, message)
+}
+
+function isPlan(prepared: ReturnType<typeof preparedIn>): prepared is Plan {
+  return typeof prepared === 'object' && !Array.isArray(prepared)
+}
+
+function isCode(code: unknown): boolean {
+  return Number.isInteger(code) && (code as number) >= 0 && (code as number) <= MAX_FAST_REPLY
+}

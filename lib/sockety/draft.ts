@@ -1,0 +1,169 @@
+// Drafts: what a kind of message has, prepared once and sent any number of times.
+import { Buffer } from 'node:buffer'
+import type { Producer } from '../../types/sockety'
+import { invalidType } from '../values/errors'
+import { isUint8Array } from '../values/platform'
+import { missing, tooBig } from './errors'
+import { FileTransfer } from './file-transfer'
+import { encode } from './msgpack'
+import { type Plan, producerOf, RAW } from './producer'
+import type { UUID } from './uuid'
+
+const MAX_ACTION_BYTES = 0xffff
+
+export interface DraftInput {
+  data?: unknown
+  /** A list of `FileTransfer`s or plain objects. */
+  files?: unknown
+}
+
+/** Where the data of a message comes from: nowhere, from the draft, or from what it is called with. */
+type DataRule = Uint8Array | ((input: DraftInput) => Uint8Array) | undefined
+type FilesRule = readonly FileTransfer[] | ((input: DraftInput) => readonly FileTransfer[]) | undefined
+
+/** A function with the methods of its class. */
+class Callable {
+  constructor(call: (...args: never[]) => unknown) {
+    // biome-ignore lint/correctness/noConstructorReturn: what makes it callable
+    return Object.setPrototypeOf(call, new.target.prototype)
+  }
+}
+Object.setPrototypeOf(Callable.prototype, Function.prototype)
+
+/** What both kinds of drafts can say. */
+abstract class BaseDraft<Factory extends (input?: DraftInput) => unknown> extends Callable {
+  #data: DataRule
+  #files: FilesRule
+  #hasStream = false
+  #factory: Factory | undefined
+
+  constructor() {
+    super((input?: DraftInput) => this.optimize()(input))
+  }
+
+  protected abstract compile(plan: (input: DraftInput) => Omit<Plan, 'action' | 'parent'>): Factory
+
+  data(...content: [] | [Uint8Array | string]): this {
+    const [value] = content
+    this.#data = value === undefined ? ({ data }) => dataOf(data) : dataOf(value)
+    return this.#changed()
+  }
+
+  msgpack(...content: [] | [unknown]): this {
+    this.#data = content.length === 0 || content[0] === undefined ? packed : encode(content[0])
+    return this.#changed()
+  }
+
+  files(list?: unknown): this {
+    this.#files =
+      list === undefined
+        ? ({ files }) => {
+            if (files === undefined) throw missing('files')
+            return FileTransfer.list(files)
+          }
+        : FileTransfer.list(list)
+    return this.#changed()
+  }
+
+  stream(): this {
+    this.#hasStream = true
+    return this.#changed()
+  }
+
+  /** Returns the compiled factory, the same one until the draft is changed. */
+  optimize(): Factory {
+    this.#factory ??= this.#compiled()
+    return this.#factory
+  }
+
+  createFactory(): Factory {
+    return this.optimize()
+  }
+
+  #changed(): this {
+    this.#factory = undefined
+    return this
+  }
+
+  #compiled(): Factory {
+    const data = this.#data
+    const files = this.#files
+    const hasStream = this.#hasStream
+    return this.compile(input => ({
+      data: typeof data === 'function' ? data(input) : data,
+      files: typeof files === 'function' ? files(input) : files,
+      hasStream,
+    }))
+  }
+}
+
+export class Draft extends BaseDraft<(input?: DraftInput) => Producer> {
+  readonly #action: Uint8Array
+
+  constructor(action: string) {
+    super()
+    if (typeof action !== 'string') throw invalidType('action', 'a string', action)
+    this.#action = Buffer.from(action)
+    if (this.#action.length > MAX_ACTION_BYTES) throw tooBig('action name')
+  }
+
+  static for(action: string): Draft {
+    return new Draft(action)
+  }
+
+  get [RAW](): string {
+    return 'Draft'
+  }
+
+  protected compile(
+    plan: (input: DraftInput) => Omit<Plan, 'action' | 'parent'>,
+  ): (input?: DraftInput) => Producer {
+    const action = this.#action
+    return (input = {}) => {
+      const { data, files, hasStream } = plan(input)
+      return producerOf({ action, parent: undefined, data, files, hasStream })
+    }
+  }
+}
+
+/** What `respond` takes. */
+export type ResponseProducer = (parent: UUID) => Producer
+
+export class ResponseDraft extends BaseDraft<(input?: DraftInput) => ResponseProducer> {
+  get [RAW](): string {
+    return 'ResponseDraft'
+  }
+
+  protected compile(
+    plan: (input: DraftInput) => Omit<Plan, 'action' | 'parent'>,
+  ): (input?: DraftInput) => ResponseProducer {
+    return (input = {}) => {
+      const { data, files, hasStream } = plan(input)
+      return parent => producerOf({ action: undefined, parent, data, files, hasStream })
+    }
+  }
+}
+
+/** Returns the plan of a response that no draft was made for. */
+export function plainResponse(parent: UUID, input: DraftInput, hasStream: boolean): Plan {
+  const { data, files } = input
+  return {
+    action: undefined,
+    parent,
+    data: data === undefined ? undefined : dataOf(data),
+    files: files === undefined ? undefined : FileTransfer.list(files),
+    hasStream,
+  }
+}
+
+function dataOf(data: unknown): Uint8Array {
+  if (data === undefined) throw missing('data')
+  if (typeof data === 'string') return Buffer.from(data)
+  if (isUint8Array(data)) return data
+  throw invalidType('data', 'a Buffer or a string', data)
+}
+
+function packed({ data }: DraftInput): Uint8Array {
+  if (data === undefined) throw missing('data')
+  return encode(data)
+}

@@ -1,0 +1,13 @@
+// The public names of `selvedge/sockety`. Their contract and documentation are in types/sockety.d.ts.
+export { connect, secureConnect } from './connect'
+export { Connection } from './connection'
+export { Draft, ResponseDraft } from './draft'
+export { FastReply, FastReplyDescription, getResponseDescription, isKnownFastReply } from './fast-reply'
+export { FileTransfer } from './file-transfer'
+export { MessageHandler } from './message-handler'
+export { heartbeat, series } from './producer'
+export { Message, Response } from './received'
+export { Request } from './request'
+export { createSecureServer, createServer, Server } from './server'
+export { MessageDataStream, MessageFileStream, MessageStream } from './streams'
+export { UUID } from './uuid'

@@ -1,0 +1,132 @@
+// Handlers: what is done with messages, one step after another.
+import { invalidType } from '../values/errors'
+import type { Message } from './received'
+
+export type Use = (message: Message, error: unknown) => unknown
+export type Act = (message: Message) => unknown
+
+type Step =
+  | { readonly kind: 'use' | 'error'; readonly run: Use }
+  | { readonly kind: 'action'; readonly name: string; readonly run: Act }
+
+type Handler = (message: Message) => Promise<void>
+
+/** Of all messages that are done with at once. */
+const DONE = Promise.resolve()
+
+/** A function with the methods of its class. */
+class CallableHandler {
+  constructor(call: Handler) {
+    // biome-ignore lint/correctness/noConstructorReturn: what makes it callable
+    return Object.setPrototypeOf(call, new.target.prototype)
+  }
+}
+Object.setPrototypeOf(CallableHandler.prototype, Function.prototype)
+
+export class MessageHandler extends CallableHandler {
+  readonly #steps: Step[] = []
+  #handler: Handler | undefined
+
+  constructor() {
+    super(message => this.optimize()(message))
+  }
+
+  /** Runs `run` for every message, with the last error of an earlier step, or null. */
+  use(run: Use): this {
+    return this.#add({ kind: 'use', run })
+  }
+
+  /** Runs `run` for messages with this action, unless an earlier step has failed. */
+  action(name: string, run: Act): this {
+    if (typeof name !== 'string') throw invalidType('action', 'a string', name)
+    return this.#add({ kind: 'action', name, run })
+  }
+
+  /** Runs `run` when an earlier step has failed. */
+  error(run: Use): this {
+    return this.#add({ kind: 'error', run })
+  }
+
+  /** Returns the compiled function, the same one until a step is added. */
+  optimize(): Handler {
+    this.#handler ??= compile(this.#steps)
+    return this.#handler
+  }
+
+  #add(step: Step): this {
+    if (typeof step.run !== 'function') throw invalidType('handler', 'a function', step.run)
+    this.#steps.push(step)
+    this.#handler = undefined
+    return this
+  }
+}
+
+function compile(steps: readonly Step[]): Handler {
+  const names = new Set(steps.map(step => (step.kind === 'action' ? step.name : undefined)))
+  const stepsOf = (action: string | undefined): readonly Step[] =>
+    steps.filter(step => step.kind !== 'action' || step.name === action)
+  const byAction = new Map([...names].map(name => [name, stepsOf(name)]))
+  const others = stepsOf(undefined)
+  return message => new Run(message, byAction.get(message.action) ?? others).next(0)
+}
+
+/** One message on its way through the steps. */
+class Run {
+  readonly #message: Message
+  readonly #steps: readonly Step[]
+  #hasFailed = false
+  #error: unknown = null
+
+  constructor(message: Message, steps: readonly Step[]) {
+    this.#message = message
+    this.#steps = steps
+  }
+
+  /** Runs the steps from `index` on; only what returns a promise is waited for. */
+  next(index: number): Promise<void> {
+    const message = this.#message
+    const steps = this.#steps
+    for (let at = index; at < steps.length; at++) {
+      const step = steps[at] as Step
+      if (step.kind === 'use' || this.#hasFailed !== (step.kind === 'action')) {
+        try {
+          const result = step.kind === 'action' ? step.run(message) : step.run(message, this.#error)
+          if (isThenable(result)) return this.#wait(result, at + 1)
+          if (typeof result === 'number') this.#answer(result)
+        } catch (error) {
+          this.#fail(error)
+        }
+      }
+    }
+    message.discard()
+    return DONE
+  }
+
+  async #wait(result: PromiseLike<unknown>, next: number): Promise<void> {
+    try {
+      const value = await result
+      if (typeof value === 'number') this.#answer(value)
+    } catch (error) {
+      this.#fail(error)
+    }
+    return this.next(next)
+  }
+
+  #answer(code: number): void {
+    const message = this.#message
+    if (!message.expectsResponse || message.responded) return
+    message.answering.answer(message.id, code)
+    message.responded = true
+  }
+
+  #fail(error: unknown): void {
+    this.#hasFailed = true
+    this.#error = error
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  )
+}

@@ -1,0 +1,144 @@
+//! Sockety's connections and servers in one JavaScript environment.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use napi::Env;
+
+use super::session::Session;
+use super::sockety_options::{SocketyConnectOptions, SocketyListenOptions};
+use crate::base::{Chunk, Failure, Handle};
+use crate::boundary::{HostEvent, SocketyServerEvent, read_operations};
+use crate::runtime::{ByteAcceptor, DriverHandle, Drivers, EventQueue, OpenPort, PortEvent, open_port};
+use crate::sockety::{Config, Connection, Event};
+use crate::transport::timer::now;
+use crate::transport::{BoxedLink, ByteDialer, HandshakeLimiter};
+
+/// All of them.
+pub struct SocketySystem {
+    pub(super) connections: Drivers<Connection>,
+    servers: HashMap<Handle, OpenPort>,
+    /// Buffers that the next batch refers to.
+    attached: Vec<Bytes>,
+    accepted: AcceptedConnections,
+    /// Handles of accepted connections.
+    handles: Arc<AtomicU32>,
+}
+
+/// Connections whose event has not been drained: their machines start when JavaScript knows of them.
+type AcceptedConnections = Arc<Mutex<HashMap<Handle, (BoxedLink<Bytes, Chunk>, Config)>>>;
+
+impl SocketySystem {
+    pub(super) fn new(handles: Arc<AtomicU32>) -> Self {
+        Self {
+            connections: Drivers::default(),
+            servers: HashMap::new(),
+            attached: Vec::new(),
+            accepted: Arc::default(),
+            handles,
+        }
+    }
+
+    /// Copies a buffer for the next batch; returns its number.
+    pub(super) fn attach(&mut self, bytes: &[u8]) -> usize {
+        self.attached.push(Bytes::copy_from_slice(bytes));
+        self.attached.len() - 1
+    }
+
+    /// Forgets the attached buffers: the batch that referred to them has been read.
+    pub(super) fn detach(&mut self) {
+        self.attached.clear();
+    }
+
+    /// Hands the operations in a record to a connection.
+    pub(super) fn submit(&mut self, connection: Handle, record: Bytes) -> Result<(), Failure> {
+        let commands = read_operations(record, &self.attached)?;
+        self.connections.put(connection, commands);
+        Ok(())
+    }
+
+    /// Takes note of what JavaScript is about to be told.
+    pub(super) fn handle_event(&mut self, event: &HostEvent, events: &Arc<EventQueue>) {
+        match event {
+            HostEvent::SocketyServer(_, SocketyServerEvent::Accepted(handle, _)) => {
+                let accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner).remove(handle);
+                if let Some((link, config)) = accepted {
+                    let machine = Connection::accept(now(), config);
+                    self.connections
+                        .insert(*handle, DriverHandle::accept(*handle, machine, link, events.clone()));
+                }
+            }
+            HostEvent::Sockety(handle, Event::Finished(_)) => self.connections.forget(*handle),
+            _ => {}
+        }
+    }
+
+    /// Stops listening. Connections go on.
+    pub(super) fn close_server(&mut self, server: Handle) {
+        self.servers.remove(&server);
+    }
+}
+
+impl Session {
+    /// Starts a connection.
+    pub fn connect_sockety(
+        &mut self,
+        env: &Env,
+        handle: Handle,
+        options: &SocketyConnectOptions,
+    ) -> Result<(), Failure> {
+        let dialer = ByteDialer {
+            place: options.place(),
+            tls: options.tls()?,
+            connect_timeout: options.connect_timeout(),
+            registration: self.registration(env, handle),
+        };
+        let machine = Connection::connect(now(), options.connection.config());
+        let driver = DriverHandle::spawn(handle, machine, dialer, self.events.clone(), None);
+        self.sockety.connections.insert(handle, driver);
+        Ok(())
+    }
+
+    /// Starts a server. An event reports that it listens, or why it does not.
+    pub fn listen_sockety(&mut self, server: Handle, options: &SocketyListenOptions) -> Result<(), Failure> {
+        let config = options.connection.config();
+        let limiter = HandshakeLimiter::new(MAX_HANDSHAKES, MAX_HANDSHAKES);
+        let acceptor = ByteAcceptor::new(options.tls()?, config.handshake_timeout, limiter);
+        let (accepted, handles) = (self.sockety.accepted.clone(), self.sockety.handles.clone());
+        let events = self.events.clone();
+        let accept = move |connection: crate::transport::IncomingConnection| {
+            let (accepted, handles, config) = (accepted.clone(), handles.clone(), config.clone());
+            let (events, address) = (events.clone(), connection.address());
+            acceptor.accept(connection, move |link| {
+                let mut accepted = accepted.lock().unwrap_or_else(PoisonError::into_inner);
+                if accepted.len() >= MAX_ACCEPTED {
+                    tracing::debug!(?address, "too many connections wait for JavaScript, connection dropped");
+                    return;
+                }
+                let handle = handles.fetch_add(1, Ordering::Relaxed);
+                accepted.insert(handle, (link, config));
+                drop(accepted);
+                let event = SocketyServerEvent::Accepted(handle, address);
+                events.put([HostEvent::SocketyServer(server, event)]);
+            });
+        };
+        let events = self.events.clone();
+        let report = move |event| {
+            let event = match event {
+                PortEvent::Ready(address) => SocketyServerEvent::Listening(address),
+                PortEvent::Closed => SocketyServerEvent::Closed,
+                PortEvent::Failed(failure) => SocketyServerEvent::Failed(failure),
+            };
+            events.put([HostEvent::SocketyServer(server, event)]);
+        };
+        self.sockety.servers.insert(server, open_port(options.place(), accept, report));
+        Ok(())
+    }
+}
+
+/// Connections that may be in TLS's handshake at once.
+const MAX_HANDSHAKES: usize = 1000;
+/// Accepted connections that may wait until JavaScript has time for them.
+const MAX_ACCEPTED: usize = 1024;
