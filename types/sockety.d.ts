@@ -18,11 +18,11 @@ export interface SocketyOptions {
   /** Channels that we use, if the other end offers as many. 1 to 4096. @default 4096 */
   maxWritableChannels?: number
   /**
-   * How long the other end may be silent before the connection is given up. After three quarters of it without a byte of
+   * Milliseconds that the other end may be silent before the connection is given up. After three quarters of it without a byte of
    * ours a heartbeat is sent. 0: neither. Both ends should have similar ones. @default 60_000
    */
   timeout?: number
-  /** How long the other end's connection header may take; TLS's handshake as well, at a server. @default 10_000 */
+  /** Milliseconds for the other end's connection header; for TLS's handshake as well, at a server. @default 10_000 */
   handshakeTimeout?: number
   /**
    * Bytes of data, files and streams that may wait to be read. With more of them nothing is read from the other end, which
@@ -46,7 +46,7 @@ export interface SocketyOptions {
 }
 
 /** Options of `node:net` that hold in any case, or change nothing here. */
-interface NodeSocketOptions {
+export interface NodeSocketOptions {
   noDelay?: boolean
   keepAlive?: boolean
   keepAliveInitialDelay?: number
@@ -62,7 +62,7 @@ export interface ConnectOptions extends SocketyOptions, NodeSocketOptions {
   port?: number | string
   /** A socket in the file system, instead of a port. */
   path?: string
-  /** For the look-up of the name, TCP and TLS together. @default 20_000 */
+  /** Milliseconds for the look-up of the name, TCP and TLS together. @default 20_000 */
   connectTimeout?: number
 }
 

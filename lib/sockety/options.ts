@@ -22,6 +22,7 @@ import {
 } from '../values/option-checks'
 
 const MAX_CHANNELS = 4096
+const MAX_DATA_BUFFER_BYTES = 256 * 1024 * 1024
 
 const isChannels: Check = (name, value) => {
   isNumber(name, value)
@@ -59,11 +60,23 @@ export const SOCKETY_SHAPE = {
   maxReceivedChannels: { check: isChannels, default: 4096, engine: 'connection' },
   maxWritableChannels: { check: isChannels, default: 4096, engine: 'connection' },
   timeout: { check: isSilence, unit: 'ms', default: 60_000, engine: 'connection' },
-  handshakeTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: 'connection' },
-  maxUnreadBytes: { check: isCount, unit: 'bytes', default: 16 * 1024 * 1024, engine: 'connection' },
-  maxHeaderBytes: { check: isCount, unit: 'bytes', default: 4 * 1024 * 1024, engine: 'connection' },
-  maxFiles: { check: isCount, default: 131_072, engine: 'connection' },
-  maxDataBufferBytes: { check: isCount, unit: 'bytes', default: 256 * 1024 * 1024 },
+  handshakeTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: 'connection', limit: true },
+  maxUnreadBytes: {
+    check: isCount,
+    unit: 'bytes',
+    default: 16 * 1024 * 1024,
+    engine: 'connection',
+    limit: true,
+  },
+  maxHeaderBytes: {
+    check: isCount,
+    unit: 'bytes',
+    default: 4 * 1024 * 1024,
+    engine: 'connection',
+    limit: true,
+  },
+  maxFiles: { check: isCount, default: 131_072, engine: 'connection', limit: true },
+  maxDataBufferBytes: { check: isCount, unit: 'bytes', default: MAX_DATA_BUFFER_BYTES },
   allowFilesSizeMismatch: { check: isBoolean, default: false, engine: 'connection' },
   immediateFlushBytes: isCount,
   maxInlineUtf8Bytes: isCount,
@@ -73,7 +86,7 @@ export const SOCKETY_SHAPE = {
 export const CONNECT_SHAPE = {
   ...SOCKETY_SHAPE,
   ...NODE_SHAPE,
-  host: { check: isString, engine: true },
+  host: { check: isString, default: 'localhost', engine: true },
   port: isPort,
   path: { check: isString, engine: true },
   connectTimeout: { check: isTimeout, unit: 'ms', default: 20_000, engine: true },

@@ -78,8 +78,8 @@ pub trait Weigh {
 
 /// What a mailbox knows of a command.
 pub trait Urgent {
-    /// Returns whether it is carried out before those that wait, and while the link is full: what lets the peer
-    /// go on, or ends the connection.
+    /// Returns whether it is carried out before those that wait, and while the link is full: what lets the
+    /// peer go on, or ends the connection.
     fn is_urgent(&self) -> bool {
         false
     }

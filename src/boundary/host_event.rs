@@ -43,7 +43,8 @@ pub enum BrokerEvent {
 pub enum SocketyServerEvent {
     /// It listens.
     Listening(ListenAddress),
-    /// It has accepted a connection, known by this handle from now on; its peer's address, as far as it has one.
+    /// It has accepted a connection, known by this handle from now on; its peer's address, as far as it has
+    /// one.
     Accepted(Handle, Option<SocketAddr>),
     /// It listens no more. The last, unless it failed.
     Closed,

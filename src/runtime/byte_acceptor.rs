@@ -23,8 +23,8 @@ impl ByteAcceptor {
         Arc::new(Self { tls, handshake_timeout, limiter })
     }
 
-    /// Takes a connection through the handshake in a task of its own, and hands it to `then`; drops it when too
-    /// many are at that.
+    /// Takes a connection through the handshake in a task of its own, and hands it to `then`; drops it when
+    /// too many are at that.
     pub fn accept(
         self: &Arc<Self>,
         connection: IncomingConnection,

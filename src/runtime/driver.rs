@@ -200,8 +200,8 @@ impl<M: Reporting> Driver<M> {
         }
     }
 
-    /// Takes no commands but urgent ones while the link is full: they wait in the mailbox, where JavaScript sees
-    /// their weight.
+    /// Takes no commands but urgent ones while the link is full: they wait in the mailbox, where JavaScript
+    /// sees their weight.
     fn poll_commands(&mut self, mailbox: &Mailbox<M::Command>, cx: &Context<'_>) -> bool {
         if self.is_link_full() {
             mailbox.take_urgent(cx.waker(), &mut self.commands);

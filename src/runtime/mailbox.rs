@@ -74,8 +74,8 @@ impl<C: Weigh + Urgent> Mailbox<C> {
         self.lock().abandoned
     }
 
-    /// Takes commands, urgent ones first: at most `most` others, and none after `most_bytes`. Asks to be woken
-    /// when there are more.
+    /// Takes commands, urgent ones first: at most `most` others, and none after `most_bytes`. Asks to be
+    /// woken when there are more.
     pub(super) fn take(&self, waker: &Waker, most: usize, most_bytes: usize, into: &mut Vec<C>) {
         let mut inner = self.lock();
         inner.take_urgent(into);

@@ -134,8 +134,8 @@ pub enum Content {
 }
 
 impl Urgent for Command {
-    /// Returns whether it is for what comes from the peer: two ends that write to each other would wait for ever
-    /// if neither could read.
+    /// Returns whether it is for what comes from the peer: two ends that write to each other would wait for
+    /// ever if neither could read.
     fn is_urgent(&self) -> bool {
         matches!(self, Self::Read { .. } | Self::Discard { .. } | Self::Destroy)
     }
