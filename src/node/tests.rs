@@ -6,9 +6,10 @@ use proptest::prelude::*;
 use super::batch::Record;
 use super::*;
 use crate::base::{Code, Failure, Handle};
-use crate::boundary::HostEvent;
+use crate::boundary::{HostEvent, read_operations};
 use crate::endpoint::{Command, Event};
 use crate::socket::State;
+use crate::sockety;
 use crate::subject::Subject;
 use crate::wire::{Encoding, Headers, Item, Json, Message, Messages, PackedBuilder, Payload, push_item};
 
@@ -37,6 +38,7 @@ fn read(batch: &[u8]) -> (Vec<(Handle, String)>, Result<(), Failure>) {
         let text = match order {
             Record::Fabric(command) => format!("{command:?}"),
             Record::Broker(answer) => format!("{answer:?}"),
+            Record::Sockety(record) => format!("{:?}", read_operations(record, &[])),
         };
         commands.push((client, text));
     });
@@ -54,6 +56,49 @@ fn records(buffer: &EventBuffer) -> Vec<(u8, u32, Vec<u8>)> {
     }
     assert!(rest.is_empty(), "half a record");
     records
+}
+
+#[test]
+fn operations_of_a_sockety_connection_follow_each_other_in_one_record() {
+    use crate::sockety::{Content, OutgoingStream, Part};
+    let id = [7; 16];
+    let u32 = |number: u32| number.to_le_bytes();
+    let message = [
+        // With a response wanted, a stream that follows, and files.
+        &[1, 1 | 2 | 8][..],
+        &id,
+        &[&u32(5)[..], &u32(6), &u32(7)].concat(),
+        b"\x02\x00up",
+        &[&u32(3)[..], b"abc"].concat(),
+        &[&u32(2)[..], &2_f64.to_le_bytes(), &u32(1), b"n", &[0]].concat(),
+        &[&1_f64.to_le_bytes()[..], &u32(1), b"m", &[1], &u32(u32::MAX), &u32(0)].concat(),
+    ]
+    .concat();
+    let fast_reply = [&[2, 0xe8, 3][..], &id].concat();
+    let read = [&[6][..], &u32(9), &u32(1), &1e15_f64.to_le_bytes()].concat();
+    let discard = [&[7][..], &u32(9), &u32(u32::MAX)].concat();
+    let operations = [message, fast_reply, read, discard, vec![13]];
+    let record = operations.concat();
+    let ends: Vec<usize> = (0..5).map(|count| operations[..count].concat().len()).collect();
+    let attached = [Bytes::from_static(b"x")];
+    let commands = read_operations(record.clone().into(), &attached).expect("well-formed");
+    let [
+        sockety::Command::Send(sent),
+        sockety::Command::FastReply { code: 1000, mark: 0, .. },
+        sockety::Command::Read { number: 9, part: Part::Stream, bytes: 1_000_000_000_000_000 },
+        sockety::Command::Discard { number: 9, part: None },
+        sockety::Command::Destroy,
+    ] = &commands[..]
+    else {
+        panic!("{commands:?}")
+    };
+    assert_eq!((sent.request, sent.number, sent.mark, sent.stream), (5, 6, 7, OutgoingStream::Open));
+    assert_eq!((&sent.action[..], &sent.data[..], sent.files.len()), (&b"up"[..], &b"abc"[..], 2));
+    assert!(matches!(&sent.files[0].content, Content::Follows));
+    assert!(matches!(&sent.files[1].content, Content::Whole(bytes) if bytes == "x"));
+    for end in (0..record.len()).filter(|end| !ends.contains(end)) {
+        assert!(read_operations(record[..end].to_vec().into(), &attached).is_err(), "cut at {end}");
+    }
 }
 
 #[test]
