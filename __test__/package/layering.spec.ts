@@ -26,10 +26,8 @@ const MAX_ROOMS = 12
 const PORTABLE = { rooms: ['values', 'packets', 'browser'], platform: 'values/platform.ts' }
 const NODE_GLOBALS = ['Buffer', 'process', 'setImmediate', '__dirname', 'require']
 const ADDON = 'engine/native.ts'
-/** Packages, and the only files that may import each. */
-const FENCED: Readonly<Record<string, readonly string[]>> = {
-  '@msgpack/msgpack': ['values/codec.ts', 'packets/codec/packed.ts'],
-}
+/** Packages, and the only file that may import each. */
+const FENCED: Readonly<Record<string, string>> = { '@msgpack/msgpack': 'values/codec.ts' }
 
 /** Sources by path below lib/. */
 type Sources = ReadonlyMap<string, string>
@@ -88,8 +86,7 @@ function faults(sources: Sources): string[] {
       ) {
         found.push(`${path}: only ${ADDON} loads the addon`)
       }
-      const fence = FENCED[name]
-      if (fence?.includes(path) === false) found.push(`${path}: ${name} belongs in ${fence[0]}`)
+      if (name in FENCED && FENCED[name] !== path) found.push(`${path}: ${name} belongs in ${FENCED[name]}`)
       if (isPortable(path) && (name.startsWith('node:') || builtinModules.includes(name))) {
         found.push(`${path}: ${name} belongs in ${PORTABLE.platform}`)
       }

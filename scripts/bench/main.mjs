@@ -6,6 +6,7 @@
 //   --from FILE                              measures nothing, tells about these results
 //   --update                                 puts what it tells into docs/benchmarks.md
 //   --quick                                  few workloads, once and briefly: shows that it works, not how fast
+//   --work packets                           the packets instead, beside the codecs and flecks; also a part of --quick
 import { readFileSync, writeFileSync } from 'node:fs'
 import { arch, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -14,12 +15,14 @@ import { chosenContenders } from './contenders.mjs'
 import { updateSection } from './document.mjs'
 import { verdict } from './floors.mjs'
 import { withHarness } from './harness.mjs'
+import { benchPackets } from './packets/main.mjs'
 import { quiet } from './quiet.mjs'
 import { median, significant, table } from './report.mjs'
 
 const { values: given } = parseArgs({
   options: {
     workloads: { type: 'string' },
+    work: { type: 'string' },
     contenders: { type: 'string' },
     dur: { type: 'string' },
     runs: { type: 'string' },
@@ -30,8 +33,20 @@ const { values: given } = parseArgs({
     quick: { type: 'boolean', default: false },
   },
 })
+// Codecs, and packets in whole: another kind of contenders.
+const isPackets = [given.work, given.workloads].includes('packets')
 const runs = Number(given.runs ?? (given.quick ? 1 : 3))
 const dur = Number(given.dur ?? (given.quick ? 100 : 1500))
+if (isPackets || (given.quick && !given.workloads)) {
+  await benchPackets({
+    quick: given.quick,
+    runs,
+    dur,
+    limit: Number(given.quiet),
+    update: given.update && isPackets,
+  })
+}
+if (isPackets) process.exit()
 const contenders = chosenContenders(given.contenders?.split(','))
 const cases = chosenCases(given.workloads?.split(','), given.quick)
 const cpu = `${arch()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'CPU'}`

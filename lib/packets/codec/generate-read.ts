@@ -2,8 +2,24 @@
 import type { ArrayNode, Node, ObjectNode, ScalarNode, Type } from './schema'
 import { literal, Source } from './source'
 
-/** A text of as many bytes is read by a loop, a longer one by the engine's own code. */
-const MAX_LOOP_BYTES = 24
+/** A text of as many bytes is put together here, a longer one by the engine's own code. */
+const MAX_SHORT_BYTES = 24
+
+/** Returns the body of `shortText(b, p, end)`: the text of a few bytes, `undefined` when they are not ASCII. */
+export function shortTextSource(): string {
+  const cases = Array.from({ length: MAX_SHORT_BYTES }, (_, index) => shortTextCase(index + 1))
+  return `switch (end - p) {\ncase 0: return ''\n${cases.join('\n')}\n}`
+}
+
+/** One call with all characters makes the text at once, where a loop would make one for each character. */
+function shortTextCase(length: number): string {
+  const bytes = Array.from({ length }, (_, index) => `c${index}`)
+  const reads = bytes.map((byte, index) => `${byte} = b[p + ${index}]`)
+  return `case ${length}: {
+    const ${reads.join(', ')}
+    return (${bytes.join(' | ')}) > 127 ? undefined : fromCharCode(${bytes.join(', ')})
+  }`
+}
 
 /** Returns the body of `read(b, p, end)`. */
 export function readSource(root: Node): string {
@@ -170,18 +186,10 @@ class ReadSource {
   #string(): string {
     const { source } = this
     const last = this.#span()
-    const [text, index, byte] = [source.name('t'), source.name('i'), source.name('c')]
+    const text = source.name('t')
     source.add(
-      `let ${text} = ''`,
-      `let ${index} = p`,
-      `if (${last} - p <= ${MAX_LOOP_BYTES}) {`,
-      `for (; ${index} < ${last}; ${index}++) {`,
-      `const ${byte} = b[${index}]`,
-      `if (${byte} > 127) break`,
-      `${text} += fromCharCode(${byte})`,
-      '}',
-      '}',
-      `if (${index} < ${last}) { ${text} = readText(b, p, ${last}); if (${text} === undefined) return BAD }`,
+      `let ${text} = ${last} - p <= ${MAX_SHORT_BYTES} ? shortText(b, p, ${last}) : undefined`,
+      `if (${text} === undefined) { ${text} = readText(b, p, ${last}); if (${text} === undefined) return BAD }`,
       `p = ${last}`,
     )
     return text

@@ -1,7 +1,7 @@
 // Encodes and decodes with code made for one schema. The code is made of indices: of a schema it has only keys, as literals.
 // When it meets something wrong it starts again with the interpreter, which knows what to say.
 import { type Coder, type CoderOptions, isBytes, isList, NO_ROOM } from './coder'
-import { readSource } from './generate-read'
+import { readSource, shortTextSource } from './generate-read'
 import { writeSource } from './generate-write'
 import { pack, unpack } from './packed'
 import type { Node } from './schema'
@@ -27,6 +27,7 @@ export function generate(root: Node, options: CoderOptions, fallback: Coder): Co
     ...SHARED,
     BAD,
     EMPTY: options.emptyElements,
+    shortText: shortText(),
     takeBytes: options.areViews ? viewBytes : copyBytes,
     unpack: (bytes: Uint8Array, start: number, end: number) =>
       unpackOrNot(bytes, start, end, options.packDepth),
@@ -60,6 +61,18 @@ function mayGenerate(): boolean {
     }
   }
   return isAllowed
+}
+
+type ShortText = (bytes: Uint8Array, at: number, end: number) => string | undefined
+
+let madeShortText: ShortText | undefined
+
+/** One for all schemas: it is long, and knows nothing of any. */
+function shortText(): ShortText {
+  madeShortText ??= assemble<ShortText>(['b', 'p', 'end'], shortTextSource(), {
+    fromCharCode: String.fromCharCode,
+  })
+  return madeShortText
 }
 
 /** Returns the function with this body, in strict mode, that sees `scope`. */
@@ -96,7 +109,6 @@ const SHARED = {
   isArray: Array.isArray,
   isBytes,
   isList,
-  fromCharCode: String.fromCharCode,
   readText,
   readVaruint,
   varuintSize,

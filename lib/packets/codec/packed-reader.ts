@@ -3,7 +3,8 @@
 import { copyBytes, readText } from './text'
 
 /** Types of extensions: msgpack-lite's, and MessagePack's own for times. */
-export const [EXT_DATE, EXT_UINT8_ARRAY, EXT_TIMESTAMP] = [0x0d, 0x12, -1]
+export const EXT_DATE = 0x0d
+const [EXT_UINT8_ARRAY, EXT_TIMESTAMP] = [0x12, -1]
 
 /**
  * Returns the value that takes exactly the bytes from `start` to `end`.

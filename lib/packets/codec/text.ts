@@ -72,7 +72,8 @@ export function writeText(bytes: Uint8Array, at: number, end: number, text: stri
   return at + headNow + size
 }
 
-function writeUtf8(bytes: Uint8Array, at: number, end: number, text: string): number {
+/** Writes a text, and returns how many bytes that took. There is room for the most that it can take. */
+export function writeUtf8(bytes: Uint8Array, at: number, end: number, text: string): number {
   if (utf8Write !== undefined) return utf8Write.call(bytes, text, at, end - at)
   return encoder.encodeInto(text, bytes.subarray(at, end)).written
 }
