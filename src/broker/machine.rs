@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::admission::Admission;
 use super::authorizer::Authorizer;
 use super::error::Refusal;
 use super::interest_waits::InterestWaits;
-use super::limits::{self, Admission};
+use super::limits;
 use super::outbox::publication_size;
 use super::peers::Peers;
 use super::pending_ops::Verdict;
@@ -44,7 +45,6 @@ pub struct Broker {
     /// When to send `info` again to a peer that has not confirmed it.
     repeats: Deadlines<PeerId>,
     totals: BrokerStats,
-    is_closed: bool,
     authorizer: Option<Authorizer>,
 }
 
@@ -63,7 +63,6 @@ impl Broker {
             admission: Admission::default(),
             repeats: Deadlines::new(),
             totals: BrokerStats::default(),
-            is_closed: false,
         }
     }
 
@@ -93,16 +92,9 @@ impl Broker {
     }
 
     /// Drops the subscriptions, waits and outbox of a peer whose link is gone.
-    pub fn detach(&mut self, _now: Instant, peer: PeerId) {
+    pub fn detach(&mut self, peer: PeerId) {
         self.retire(peer);
         self.peers.remove(peer);
-    }
-
-    /// Puts an operation into a peer's outbox, behind what is there: for answers that are decided outside,
-    /// such as missing permissions.
-    pub fn send(&mut self, peer: PeerId, op: ServerOp) {
-        self.peers.send(peer, op);
-        self.evict_slow_consumers();
     }
 
     /// Moves what waits for this peer to `into`, oldest first: at most 1024 operations and about 1 MiB a
@@ -150,7 +142,7 @@ impl Broker {
 
     /// Shuts down: every peer gets a close reason, with its outbox left to flush; so does every later one.
     pub fn close(&mut self) {
-        self.is_closed = true;
+        self.admission.close();
         let open: Vec<PeerId> =
             self.peers.all().into_iter().filter(|peer| peer.close.is_none()).map(|peer| peer.id).collect();
         for peer in open {
@@ -161,7 +153,7 @@ impl Broker {
 
     /// Accepts no more connections; the present ones stay until [`Broker::release_one`].
     pub fn drain(&mut self) {
-        self.is_closed = true;
+        self.admission.close();
     }
 
     /// Sends the oldest peer away, with its outbox left to flush, to find itself another broker. Returns

@@ -5,6 +5,7 @@
 //! (`Broker::poll_auth_request`), and holds what cannot be decided yet. It knows nothing of protocols. A
 //! peer's output waits in its outbox; `Broker::poll_woken` names the peers that have some.
 
+mod admission;
 mod auth_request;
 mod authorizer;
 mod chunk_assignments;

@@ -1,4 +1,4 @@
-//! The broker's state as text, for debugging.
+//! The broker's state as text, for people who debug: nothing in the engine calls it, tests and tools do.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

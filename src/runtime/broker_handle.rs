@@ -182,7 +182,7 @@ impl BrokerHandle {
 
     /// Forgets a peer whose link is gone.
     pub(super) fn detach(&self, peer: PeerId) {
-        self.with(|broker, now| broker.detach(now, peer));
+        self.with(|broker, _| broker.detach(peer));
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
         if core.waker(peer).is_some() {
             core.wakers[peer.slot()] = None;

@@ -47,7 +47,7 @@ impl Attachment {
     pub(super) fn new(broker: Arc<BrokerHandle>, identity: PeerIdentity) -> Self {
         let peer = broker.with(|machine, now| match identity {
             PeerIdentity::Connection(connection) => machine.attach_connection(now, connection),
-            PeerIdentity::Internal => machine.attach_internal(now),
+            PeerIdentity::Internal => machine.attach_internal(),
         });
         tracing::debug!(%peer, "peer attached");
         Self { broker, peer }

@@ -192,7 +192,7 @@ impl Net {
         self.count("cut");
         self.endpoint_of.remove(&link.peer);
         if let Some(broker) = &mut self.broker {
-            broker.detach(link.last[0], link.peer);
+            broker.detach(link.peer);
         }
         self.notices.push_back(Notice::Down(endpoint, why));
     }
@@ -274,7 +274,7 @@ impl Net {
             }
             Flight::HungUp(peer) => {
                 if let Some(broker) = &mut self.broker {
-                    broker.detach(now + self.broker_skew, peer);
+                    broker.detach(peer);
                 }
             }
             Flight::Dialed(endpoint, generation) => self.answer_dial(now, endpoint, generation),

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::super::admission::{self, Denied};
 use super::super::auth_request::{Action, AuthRequest, AuthRequestId, ConnectionInfo, Decision};
 use super::super::authorizer::{Authorizer, is_system};
 use super::super::error::Refusal;
-use super::super::limits;
 use super::super::pending_ops::{Claim, PendingOps, Verdict};
 use super::super::watches::Notices;
 use super::super::{DisconnectReason, PeerId};
@@ -39,9 +39,9 @@ impl Broker {
 
     /// Attaches a connection of the broker's own: a system user without authentication, which counts towards
     /// no limit.
-    pub fn attach_internal(&mut self, _now: Instant) -> PeerId {
+    pub fn attach_internal(&mut self) -> PeerId {
         let peer = self.peers.attach(String::new(), String::new());
-        if self.is_closed {
+        if self.admission.is_closed() {
             self.peers.close(peer, DisconnectReason::ShutDown);
             return peer;
         }
@@ -140,10 +140,6 @@ impl Broker {
 
     /// Takes a place for a connection. Returns false if there is none; then the connection is told why.
     pub(super) fn enter(&mut self, peer: PeerId) -> bool {
-        if self.is_closed {
-            self.peers.close(peer, DisconnectReason::ShutDown);
-            return false;
-        }
         match self.admission.enter(&self.config) {
             Ok(()) => {
                 if let Some(entry) = self.peers.get_mut(peer) {
@@ -151,7 +147,11 @@ impl Broker {
                 }
                 true
             }
-            Err(refusal) => {
+            Err(Denied::ShutDown) => {
+                self.peers.close(peer, DisconnectReason::ShutDown);
+                false
+            }
+            Err(Denied::Refused(refusal)) => {
                 self.refuse_sign_in(peer, refusal.into());
                 false
             }
@@ -164,12 +164,12 @@ impl Broker {
         }
         if let Some(entry) = self.peers.get_mut(peer) {
             entry.user = user.clone();
-            entry.max_subscriptions = limits::max_subscriptions(&self.config, &user);
+            entry.max_subscriptions = admission::max_subscriptions(&self.config, &user);
             entry.info_until = Some(now + INFO_REPEAT_TIMEOUT);
         }
         self.repeats.set(peer, Some(now + INFO_INTERVAL));
         if let Some(authorizer) = &mut self.authorizer {
-            authorizer.admit(now, peer, limits::is_system_user(&user));
+            authorizer.admit(now, peer, admission::is_system_user(&user));
         }
         self.peers.send(peer, self.info(Ok(user)));
     }

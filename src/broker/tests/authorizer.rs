@@ -312,7 +312,7 @@ fn who_leaves_is_forgotten_and_the_application_is_told() {
     let peer = stage.welcome("s1", "null");
     stage.say(peer, "a", "x");
     let request = stage.asked()[0].1;
-    stage.broker.detach(stage.now, peer);
+    stage.broker.detach(peer);
     assert_eq!(stage.auth_requests(), [AuthRequest::Disconnected(peer)]);
     assert_eq!(stage.broker.poll_timeout(), None);
     stage.decide(request, true);
@@ -335,7 +335,7 @@ fn the_applications_own_disconnects_name_connections_by_id() {
 fn the_systems_subjects_are_for_system_users_and_heard_by_the_broker_alone() {
     let guarded = AuthorizerConfig { asks_permission: false, guards_system: true, ..strict() };
     let mut stage = stage(guarded);
-    let own = stage.broker.attach_internal(stage.now);
+    let own = stage.broker.attach_internal();
     let [user, system] = [("s1", r#"{"hub_id":"other"}"#), ("s2", r#"{"hub_id":"system"}"#)]
         .map(|(name, user)| stage.welcome(name, user));
     assert_eq!(stage.broker.connections(), 2, "the broker's own takes no place");

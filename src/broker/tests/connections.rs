@@ -59,8 +59,8 @@ fn one_connection_too_many_is_told_so_and_closed() {
     // It has no say, and takes no place.
     stage.handle(third, subscribe(Some(AckId(9)), [("a", Some("q"))]));
     assert!(stage.take(third).is_empty() && stage.broker.patterns().is_empty());
-    stage.broker.detach(stage.now, third);
-    stage.broker.detach(stage.now, first);
+    stage.broker.detach(third);
+    stage.broker.detach(first);
     assert_eq!((stage.broker.connections(), stage.broker.stats().connections_refused), (1, 1));
     let fourth = stage.attach("null");
     assert_eq!(stage.broker.close_reason(fourth), None);
@@ -73,7 +73,7 @@ fn a_user_has_a_limit_of_connections_and_nobody_has_none() {
     let (ann, bob, again) = (stage.attach(r#""ann""#), stage.attach(r#""bob""#), stage.attach(r#""ann""#));
     assert_eq!([ann, bob, again].map(|peer| stage.broker.close_reason(peer).is_some()), [false, false, true]);
     assert!(infos(&mut stage, again)[0].user.as_ref().unwrap_err().message.contains("for each user"));
-    stage.broker.detach(stage.now, ann);
+    stage.broker.detach(ann);
     let later = stage.attach(r#""ann""#);
     assert_eq!(stage.broker.close_reason(later), None);
     assert!(later > again && later != ann, "an id is never used again");
@@ -93,8 +93,8 @@ fn a_peer_that_leaves_takes_everything_along_at_once() {
     stage.publish_chunk(leaver, publication("a.b", "m", 0, false, "x"));
     stage.take(leaver);
     assert_eq!(stage.publish(other, "a.b", "unread"), 2);
-    stage.broker.detach(stage.now, leaver);
-    stage.broker.detach(stage.now, leaver);
+    stage.broker.detach(leaver);
+    stage.broker.detach(leaver);
     assert_eq!(stage.publish(other, "a.b", "x"), 0);
     let stats = stage.broker.stats();
     assert_eq!((stats.connections, stats.subscriptions, stats.patterns, stats.waits), (1, 0, 0, 0));
@@ -127,7 +127,7 @@ fn a_slow_consumer_is_closed_and_others_go_on() {
     assert_eq!(stage.received(quick), ["a: m2", "a: m3"]);
     let stats = stage.broker.stats();
     assert_eq!((stats.slow_consumers, stats.connections, stats.subscriptions), (1, 2, 1));
-    stage.broker.detach(stage.now, slow);
+    stage.broker.detach(slow);
     assert_eq!((stage.broker.connections(), stage.broker.close_reason(slow)), (2, None));
 }
 
@@ -190,7 +190,7 @@ fn a_peer_is_woken_once_for_many_deliveries_and_again_for_what_is_left() {
 }
 
 #[test]
-fn reports_and_outside_answers_are_kept_in_order() {
+fn a_client_reports_and_asks_and_is_told_why_a_publish_was_refused() {
     let config = BrokerConfig { addresses: vec!["http://a".into()], ..Default::default() };
     let mut stage = Stage::with(config, 1);
     let [peer] = stage.joined();
@@ -198,12 +198,9 @@ fn reports_and_outside_answers_are_kept_in_order() {
     let reported = stage.broker.peer_stats(peer).unwrap().reported;
     assert_eq!((reported.messages, reported.bytes), (7, 70));
     assert_eq!(stage.ask(peer, |ack| ClientOp::Cluster { ack }), Reply::Strings(vec!["http://a".into()]));
-    let denied =
-        ServerOp::Permission { message: "permission denied".into(), subject: "s".into(), kind: "pub".into() };
-    stage.broker.send(peer, denied.clone());
-    let error = OpError { message: "permission denied".into(), code: Some(403) };
-    let ack = stage.begin(peer, |ack| ClientOp::PublishRefused { ack: Some(ack), error: error.clone() });
-    assert_eq!(stage.take(peer), [denied, ServerOp::Ack { id: ack, reply: Reply::Error(error) }]);
+    let error = OpError { message: "Error: invalid subject".into(), code: None };
+    let refused = |ack| ClientOp::PublishRefused { ack: Some(ack), error: error.clone() };
+    assert_eq!(stage.ask(peer, refused), Reply::Error(error.clone()));
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn whatever_the_answers_do_order_is_kept_and_only_what_was_allowed_gets_through(
             asks_user: seed % 3 == 0,
             ..strict()
         });
-        let tap = stage.broker.attach_internal(stage.now);
+        let tap = stage.broker.attach_internal();
         stage.subscribe(tap, "m.>", "tap");
         stage.take(tap);
         let peers: Vec<PeerId> = (0..3).map(|index| stage.visit(&format!("s{index}"))).collect();

@@ -47,7 +47,7 @@ fn a_refused_sign_in_is_told_why_closed_and_leaves_nothing() {
     assert!(matches!(&ops[..], [ServerOp::Info(info)] if info.user == Err(error)), "{ops:?}");
     assert_eq!(stage.broker.close_reason(peer), Some(DisconnectReason::SignInRefused));
     assert_eq!(stage.auth_requests(), [AuthRequest::Disconnected(peer)]);
-    stage.broker.detach(stage.now, peer);
+    stage.broker.detach(peer);
     let stats = stage.broker.stats();
     assert_eq!((stats.connections, stats.subscriptions, stats.connections_refused), (0, 0, 1));
     assert_eq!((stage.open_questions(), stage.broker.poll_timeout()), ((0, 0), None));
@@ -79,7 +79,7 @@ fn only_so_many_are_asked_about_at_once_also_when_they_come_and_go() {
     for index in 0..MAX_SIGNING_IN {
         let peer = stage.visit(&index.to_string());
         if index % 2 == 0 {
-            stage.broker.detach(stage.now, peer);
+            stage.broker.detach(peer);
         }
     }
     let last = stage.visit("last");
