@@ -13,7 +13,8 @@ use shuttle::sync::{Condvar, Mutex};
 use shuttle::thread;
 
 use super::actor::{Actor, Behaviour};
-use super::{BrokerHandle, EventQueue, HostEvent, Mailbox};
+use super::{BrokerHandle, EventQueue, Mailbox};
+use crate::boundary::{BrokerEvent, HostEvent};
 use crate::broker::{BrokerConfig, DisconnectReason};
 use crate::endpoint::{Command, Event};
 use crate::subject::{Pattern, Subject};

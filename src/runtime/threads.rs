@@ -21,7 +21,7 @@ pub(super) fn enter() -> EnterGuard<'static> {
 }
 
 /// Runs a future on this thread, with timers and network of the runtime.
-#[cfg(test)]
+#[cfg(all(test, not(feature = "shuttle")))]
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     runtime().block_on(future)
 }

@@ -24,7 +24,7 @@ impl Stage {
     }
 
     fn end(&mut self, peer: PeerId) {
-        self.broker.detach(self.now, peer);
+        self.broker.detach(peer);
     }
 }
 
