@@ -49,14 +49,26 @@ const STRUCTS: readonly [
   part: true | string,
   own: string[],
 ][] = [
-  ['options', 'ClientOptions', CLIENT_SHAPE, true, ['id', 'broker', 'own', 'tls']],
-  ['options', 'BrokerOptions', SERVER_SHAPE, true, ['tls', 'authority']],
-  ['options', 'AuthorizerOptions', SERVER_SHAPE, 'authority', ['asksUser', 'asksPermission', 'guardsSystem']],
-  ['options', 'SocketOptions', CONNECT_SHAPE, true, ['epoch', 'commandTimeout']],
-  ['sockety_options', 'SocketyOptions', sockety.SOCKETY_SHAPE, 'connection', []],
-  ['sockety_options', 'SocketyConnectOptions', sockety.CONNECT_SHAPE, true, ['port', 'tls', 'connection']],
-  ['tls_options', 'ClientTlsSettings', TLS_CLIENT_SHAPE, 'tls', []],
-  ['tls_options', 'ServerTlsSettings', TLS_SERVER_SHAPE, 'tls', []],
+  ['node/options', 'ClientOptions', CLIENT_SHAPE, true, ['id', 'broker', 'own', 'tls']],
+  ['node/options', 'BrokerOptions', SERVER_SHAPE, true, ['tls', 'authority']],
+  [
+    'node/options',
+    'AuthorizerOptions',
+    SERVER_SHAPE,
+    'authority',
+    ['asksUser', 'asksPermission', 'guardsSystem'],
+  ],
+  ['boundary/socket_options', 'SocketOptions', CONNECT_SHAPE, true, ['epoch', 'commandTimeout']],
+  ['node/sockety_options', 'SocketyOptions', sockety.SOCKETY_SHAPE, 'connection', []],
+  [
+    'node/sockety_options',
+    'SocketyConnectOptions',
+    sockety.CONNECT_SHAPE,
+    true,
+    ['port', 'tls', 'connection'],
+  ],
+  ['node/tls_options', 'ClientTlsSettings', TLS_CLIENT_SHAPE, 'tls', []],
+  ['node/tls_options', 'ServerTlsSettings', TLS_SERVER_SHAPE, 'tls', []],
 ]
 
 /** Not an option, but what `setDefaultSocketTimeouts` sets. */
@@ -126,8 +138,8 @@ test('every interface of options in index.d.ts has a shape', () => {
   expect(names.filter(name => !SETS.some(([, set]) => set === name))).toEqual([])
 })
 
-describe.each(STRUCTS)('src/node/%s.rs: %s', (file, struct, shape, part, own) => {
-  const text = readFileSync(join(ROOT, `src/node/${file}.rs`), 'utf8')
+describe.each(STRUCTS)('src/%s.rs: %s', (file, struct, shape, part, own) => {
+  const text = readFileSync(join(ROOT, `src/${file}.rs`), 'utf8')
   const body = new RegExp(`^(?:pub )?struct ${struct} \\{\\n([\\s\\S]*?)^\\}`, 'm').exec(text)![1]!
   const fields = [...body.matchAll(/^ {4}(?:pub )?(\w+): /gm)].map(([, field]) =>
     field!.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase()),

@@ -7,8 +7,10 @@ use bytes::Bytes;
 use selvedge::base::{Handle, LinkEvent, LinkInfo, LinkRequest, Machine, SeededEntropy};
 use selvedge::broker::{Broker, BrokerConfig, PeerId};
 use selvedge::client::RequestKind;
-use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, SocketRequest};
-use selvedge::socket::{SocketConfig, State};
+use selvedge::endpoint::{
+    Command, Endpoint, EndpointConfig, Event, ListenerEvent, SocketRequest, TicketEvent,
+};
+use selvedge::socket::{SocketConfig, SocketEvent, State};
 use selvedge::subject::Subject;
 use selvedge::wire::{ClientOp, Headers, Json, Message, Messages, Payload, ServerOp, push_item};
 
@@ -258,12 +260,12 @@ impl Path {
         while let Some(event) = end.endpoint.poll_event() {
             is_busy = true;
             match event {
-                Event::Accepted { socket, .. } => self.accepted = Some(socket),
-                Event::Socket { state: State::Ready, .. } => self.ready += 1,
-                Event::Data { batch, .. } => self.unhandled += u64::from(batch.count()),
-                Event::Request { message, .. } => self.asked.extend(message.headers.reply),
-                Event::Reply { .. } => self.answered += 1,
-                Event::Acked { total, .. } => self.acked = total,
+                Event::Listener(_, ListenerEvent::Accepted { socket, .. }) => self.accepted = Some(socket),
+                Event::Socket(_, SocketEvent::State(State::Ready)) => self.ready += 1,
+                Event::Socket(_, SocketEvent::Data(batch)) => self.unhandled += u64::from(batch.count()),
+                Event::Socket(_, SocketEvent::Request(message)) => self.asked.extend(message.headers.reply),
+                Event::Socket(_, SocketEvent::Acked { messages, .. }) => self.acked = messages,
+                Event::Ticket(_, TicketEvent::Reply(_)) => self.answered += 1,
                 _ => {}
             }
         }

@@ -4,7 +4,7 @@ import type { ServerOptions, SystemAccounts, Visitor, VisitorCertificate } from 
 
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
-import { ASKED_PERMISSION, ASKED_USER, CONNECTION_GONE } from '../engine/events'
+import { AUTHENTICATE_REQUEST, AUTHORIZE_REQUEST, CONNECTION_GONE } from '../engine/kinds'
 import { throwAsync } from '../values/throw-async'
 
 type Callbacks = Required<Pick<ServerOptions, 'getUser' | 'isAllowed'>>
@@ -61,8 +61,8 @@ export class Authorizer {
     }
     const question: commands.Question = [event.u32(), event.u32()]
     const connection = event.f64()
-    if (kind === ASKED_USER) this.#askUser(question, connection, event.str())
-    else if (kind === ASKED_PERMISSION) this.#askPermission(question, connection, event)
+    if (kind === AUTHENTICATE_REQUEST) this.#askUser(question, connection, event.str())
+    else if (kind === AUTHORIZE_REQUEST) this.#askPermission(question, connection, event)
   }
 
   /** Stops: no answer is needed any more. */

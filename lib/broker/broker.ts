@@ -14,7 +14,8 @@ import { Waiters } from '../async/waiters'
 import { Client } from '../client/client'
 import { flush, nextHandle } from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
-import { BROKER_STATE, forget, route } from '../engine/events'
+import { forget, route } from '../engine/events'
+import { BROKER_STATE } from '../engine/kinds'
 import { native } from '../engine/native'
 import { ProcessRef } from '../engine/process-ref'
 import { type SecureContextOptions, secureContextSettings } from '../engine/tls'
@@ -249,12 +250,13 @@ export class ConatServer extends EventEmitter<ServerEvents> {
 
   #handleState(event: EventReader): void {
     const state = event.u8()
-    const code = event.optStr()
+    const code = event.optCode()
+    const message = event.str()
     const text = event.str()
     if (state === READY && this.state === 'starting') this.#begin(text)
     else if (state === DRAINED) this.#drained.settle()
     else if (state === CLOSED) this.#finish(undefined)
-    else if (state === FAILED) this.#finish(new Failure(code ?? 'ERR_BROKER', text))
+    else if (state === FAILED) this.#finish(new Failure(code ?? 'ERR_BROKER', message))
   }
 
   #begin(text: string): void {

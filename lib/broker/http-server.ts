@@ -5,7 +5,8 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { nextHandle } from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
-import { forget, PIPE_BYTES, PIPE_END, PIPE_TAKEN, route, type Target } from '../engine/events'
+import { forget, route, type Target } from '../engine/events'
+import { PIPE_BYTES, PIPE_CONSUMED, PIPE_END } from '../engine/kinds'
 import { native } from '../engine/native'
 import { Failure } from '../values/failure'
 import type { ServerAddress } from './options'
@@ -123,7 +124,7 @@ class Connection implements Target {
 
   handleEvent(kind: number, event: EventReader): void {
     if (kind === PIPE_BYTES) this.#write(event)
-    else if (kind === PIPE_TAKEN) this.#take(event.u32())
+    else if (kind === PIPE_CONSUMED) this.#take(event.u32())
     else if (kind === PIPE_END) this.#end()
   }
 

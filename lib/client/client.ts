@@ -20,16 +20,8 @@ import type {
 import { type Drain, DrainOnce } from '../async/drain'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
-import {
-  CLIENT_ENDING,
-  CLIENT_STATE,
-  CONNECT_FAILED,
-  endAllOf,
-  forget,
-  PERMISSION,
-  route,
-  type Target,
-} from '../engine/events'
+import { endAllOf, forget, route, type Target } from '../engine/events'
+import { CLIENT_ENDING, CLIENT_STATE, CONNECT_FAILED, PERMISSION } from '../engine/kinds'
 import { native } from '../engine/native'
 import { type Answers, ask } from '../messaging/answers'
 import { ClientContext } from '../messaging/client-context'
@@ -345,9 +337,9 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
       }
     } else if (kind === CLIENT_ENDING) {
       const isInbox = event.u8() === 1
-      this.#session.handleEnding(new Failure(event.str(), event.str()), isInbox)
+      this.#session.handleEnding(new Failure(event.code(), event.str()), isInbox)
     } else if (kind === CONNECT_FAILED) {
-      const failure = new Failure(event.str(), event.str())
+      const failure = new Failure(event.code(), event.str())
       this.#session.handleConnectFailed(failure)
       if (!this.#context.closed) this.emit('connectFailed', errorFrom(failure))
     }

@@ -137,7 +137,7 @@ export class Session {
     if (isThere) return
     const failure = await waiters.wait(what, options?.timeout)
     if (failure === undefined) return
-    const obstacle = failure.code === '408' ? this.#lastConnectError : undefined
+    const obstacle = failure.code === 408 ? this.#lastConnectError : undefined
     if (obstacle === undefined) throw errorFrom(failure)
     throw errorFrom(new Failure(failure.code, `${failure.message}: ${obstacle.message}`, errorFrom(obstacle)))
   }

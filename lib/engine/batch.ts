@@ -17,10 +17,11 @@ export class Batch {
 
   /** Starts a record. No user code may run before `end`. */
   begin(kind: number, handle: number): void {
-    this.reserve(9)
+    this.reserve(10)
     this.#start = this.#mark = this.pos
-    this.buf[this.pos + 4] = kind
-    this.pos += 5
+    this.buf[this.pos + 4] = kind >>> 8
+    this.buf[this.pos + 5] = kind
+    this.pos += 6
     this.u32(handle)
   }
 

@@ -4,6 +4,7 @@
 import { FabricError } from '../values/errors'
 import { nextTick } from '../values/platform'
 import { Batch } from './batch'
+import * as kinds from './kinds'
 import { native } from './native'
 import type { Outgoing } from './outgoing'
 
@@ -63,7 +64,7 @@ function submit(): void {
 /** Reports what has been handled before a close, whose last ack must include it. */
 function putConsumed(): void {
   for (const consumer of consumers) {
-    begin(12, consumer.client)
+    begin(kinds.CONSUMED, consumer.client)
     batch.u32(consumer.handle)
     batch.u32(consumer.uncounted)
     consumer.uncounted = 0
@@ -165,7 +166,7 @@ export function publish(
     publishMany(client, subject, message)
     return
   }
-  begin(1, client)
+  begin(kinds.PUBLISH, client)
   batch.u32(ticket)
   batch.u32(timeout)
   batch.u8(waitForInterest ? 1 : 0)
@@ -177,7 +178,7 @@ export function publish(
 function publishMany(client: number, subject: string, message: Outgoing): void {
   if (run === subject && runClient === client) batch.resume()
   else {
-    begin(50, client)
+    begin(kinds.PUBLISH_MANY, client)
     batch.str(subject)
     runClient = client
   }
@@ -191,14 +192,14 @@ export function request(
   subject: string,
   message: Outgoing,
 ): void {
-  begin(2, client)
+  begin(kinds.REQUEST, client)
   batch.u32(ticket)
   wait(options)
   batch.str(subject)
   endMessage(message)
 }
 
-export const cancel = (client: number, ticket: number): void => plain(3, client, ticket)
+export const cancel = (client: number, ticket: number): void => plain(kinds.CANCEL, client, ticket)
 
 export function subscribe(
   client: number,
@@ -207,7 +208,7 @@ export function subscribe(
   pattern: string,
   queue: string,
 ): void {
-  begin(4, client)
+  begin(kinds.SUBSCRIBE, client)
   batch.u32(subscription)
   batch.u32(ticket)
   batch.str(pattern)
@@ -215,10 +216,11 @@ export function subscribe(
   end()
 }
 
-export const unsubscribe = (client: number, subscription: number): void => plain(5, client, subscription)
+export const unsubscribe = (client: number, subscription: number): void =>
+  plain(kinds.UNSUBSCRIBE, client, subscription)
 
 export function waitForInterest(client: number, ticket: number, timeout: number, subject: string): void {
-  begin(6, client)
+  begin(kinds.WAIT_FOR_INTEREST, client)
   batch.u32(ticket)
   batch.u32(timeout)
   batch.str(subject)
@@ -235,11 +237,11 @@ function open(kind: number, client: number, handle: number, subject: string, opt
 }
 
 export function listen(client: number, listener: number, subject: string, options: string): void {
-  open(7, client, listener, subject, options)
+  open(kinds.LISTEN, client, listener, subject, options)
 }
 
 export function socketConnect(client: number, socket: number, subject: string, options: string): void {
-  open(8, client, socket, subject, options)
+  open(kinds.SOCKET_CONNECT, client, socket, subject, options)
 }
 
 /** Writes to a socket. Consecutive writes to one socket share a record. */
@@ -247,7 +249,7 @@ export function socketWrite(client: number, socket: number, message: Outgoing, i
   const to = isVolatile ? -socket : socket
   if (run === to) batch.resume()
   else {
-    begin(isVolatile ? 44 : 9, client)
+    begin(isVolatile ? kinds.SOCKET_WRITE_VOLATILE : kinds.SOCKET_WRITE, client)
     batch.u32(socket)
   }
   endPart(to, message)
@@ -260,7 +262,7 @@ export function broadcast(
   message: Outgoing,
   isVolatile: boolean,
 ): void {
-  const kind = isVolatile ? 47 : 10
+  const kind = isVolatile ? kinds.BROADCAST_VOLATILE : kinds.BROADCAST
   if (isRun(sockets) && runKind === kind) batch.resume()
   else {
     begin(kind, client)
@@ -284,46 +286,51 @@ export function socketRequest(
   options: Wait,
   message: Outgoing,
 ): void {
-  begin(11, client)
+  begin(kinds.SOCKET_REQUEST, client)
   batch.u32(ticket)
   batch.u32(socket)
   wait(options)
   endMessage(message)
 }
 
-export const socketDisconnect = (client: number, socket: number): void => plain(13, client, socket)
-export const socketReconnect = (client: number, socket: number): void => plain(14, client, socket)
-export const socketClose = (client: number, socket: number): void => closing(15, client, socket)
+export const socketDisconnect = (client: number, socket: number): void =>
+  plain(kinds.SOCKET_DISCONNECT, client, socket)
+export const socketReconnect = (client: number, socket: number): void =>
+  plain(kinds.SOCKET_RECONNECT, client, socket)
+export const socketClose = (client: number, socket: number): void =>
+  closing(kinds.SOCKET_CLOSE, client, socket)
 
 export function socketEnd(client: number, ticket: number, socket: number, timeout: number): void {
-  closing(16, client, ticket, socket, timeout)
+  closing(kinds.SOCKET_END, client, ticket, socket, timeout)
 }
 
 export function serverChosen(client: number, socket: number, id: string | null): void {
-  begin(17, client)
+  begin(kinds.SERVER_CHOSEN, client)
   batch.u32(socket)
   batch.optStr(id)
   end()
 }
 
-export const listenerClose = (client: number, listener: number): void => closing(18, client, listener)
+export const listenerClose = (client: number, listener: number): void =>
+  closing(kinds.LISTENER_CLOSE, client, listener)
 
 export function listenerEnd(client: number, ticket: number, listener: number, timeout: number): void {
-  closing(19, client, ticket, listener, timeout)
+  closing(kinds.LISTENER_END, client, ticket, listener, timeout)
 }
 
-export const collect = (client: number, socket: number): void => plain(45, client, socket)
-export const listenerRetire = (client: number, listener: number): void => plain(46, client, listener)
+export const collect = (client: number, socket: number): void => plain(kinds.COLLECT, client, socket)
+export const listenerRetire = (client: number, listener: number): void =>
+  plain(kinds.LISTENER_RETIRE, client, listener)
 
-export const clientConnect = (client: number): void => plain(20, client)
-export const clientDisconnect = (client: number): void => plain(21, client)
-export const clientClose = (client: number): void => closing(22, client)
-export const dropTransport = (client: number): void => plain(23, client)
+export const clientConnect = (client: number): void => plain(kinds.CLIENT_CONNECT, client)
+export const clientDisconnect = (client: number): void => plain(kinds.CLIENT_DISCONNECT, client)
+export const clientClose = (client: number): void => closing(kinds.CLIENT_CLOSE, client)
+export const dropTransport = (client: number): void => plain(kinds.DROP_TRANSPORT, client)
 
 export const syncSubscriptions = (client: number, ticket: number, timeout: number): void =>
-  plain(24, client, ticket, timeout)
+  plain(kinds.SYNC_SUBSCRIPTIONS, client, ticket, timeout)
 export const cluster = (client: number, ticket: number, timeout: number): void =>
-  plain(25, client, ticket, timeout)
+  plain(kinds.CLUSTER, client, ticket, timeout)
 /** The id of a broker's question in two halves, which is only passed back. */
 export type Question = readonly [low: number, high: number]
 
@@ -336,19 +343,19 @@ function answer(kind: number, broker: number, question: Question, what: number):
 
 /** `user` is JSON. */
 export function userFound(broker: number, question: Question, user: string): void {
-  answer(30, broker, question, 1)
+  answer(kinds.USER_FOUND, broker, question, 1)
   batch.str(user)
   end()
 }
 
 export function userRefused(broker: number, question: Question, message: string, code: number): void {
-  answer(30, broker, question, 0)
+  answer(kinds.USER_FOUND, broker, question, 0)
   batch.str(message)
   batch.u32(code)
   end()
 }
 
 export function permissionDecided(broker: number, question: Question, decision: number): void {
-  answer(31, broker, question, decision)
+  answer(kinds.PERMISSION_DECIDED, broker, question, decision)
   end()
 }

@@ -4,6 +4,10 @@ import { Buffer } from 'node:buffer'
 import { dropChunk } from '../values/copy-out'
 
 const ABSENT = 0xffffffff
+/** In place of the number of a code: its name follows. */
+const NAMED = 0
+/** In place of the number of a code: there is none. */
+const NO_CODE = 0xffff
 const EMPTY = Buffer.alloc(0)
 
 /** Where the bytes of a payload are. Must be read at once: every event uses the same object. */
@@ -41,6 +45,13 @@ export class EventReader {
     this.#big = []
   }
 
+  /** Reads the kind of a record. */
+  kind(): number {
+    const { buf, pos } = this
+    this.pos = pos + 2
+    return ((buf[pos] as number) << 8) | (buf[pos + 1] as number)
+  }
+
   u8(): number {
     return this.buf[this.pos++] as number
   }
@@ -67,6 +78,19 @@ export class EventReader {
     const { buf, pos } = this
     this.pos = pos + 8
     return buf.readDoubleLE(pos)
+  }
+
+  /** Reads the code of an error: a number or a name. */
+  code(): number | string {
+    return this.optCode() ?? 0
+  }
+
+  optCode(): number | string | null {
+    const { buf, pos } = this
+    this.pos = pos + 2
+    const number = buf.readUInt16LE(pos)
+    if (number === NAMED) return this.str()
+    return number === NO_CODE ? null : number
   }
 
   str(): string {

@@ -10,37 +10,6 @@ import { native } from './native'
 /** Buffers that one wake-up may process before timers and I/O get their turn. */
 const MAX_BUFFERS_A_TURN = 8
 
-/** Event kinds of docs/internals/boundary.md. */
-export const DELIVERED = 1
-export const PUBLISHED = 2
-export const REPLY = 3
-export const DONE = 4
-export const FAILED = 5
-export const CLIENT_STATE = 6
-export const SOCKET_STATE = 7
-export const SOCKET_DATA = 8
-export const SOCKET_REQUEST = 9
-export const SOCKET_ACKNOWLEDGED = 10
-export const ACCEPTED = 11
-export const LISTENER_STATE = 12
-export const CHOOSE_SERVER = 13
-export const PERMISSION = 14
-export const BROKER_STATE = 15
-export const SOCKET_DATA_MANY = 40
-export const DELIVERED_MANY = 41
-export const ASKED_USER = 20
-export const ASKED_PERMISSION = 21
-export const CONNECTION_GONE = 22
-export const STRINGS = 16
-export const CONNECT_FAILED = 30
-export const PIPE_BYTES = 31
-export const PIPE_TAKEN = 32
-export const PIPE_END = 33
-export const CLIENT_ENDING = 70
-export const SOCKET_UNDELIVERED = 34
-export const SOCKET_COLLECTED = 35
-export const SOCKET_COUNTED = 36
-
 /** An object that has a handle. */
 export interface Target {
   /** The handle of its client, or its own. */
@@ -111,7 +80,7 @@ function dispatch(parts: readonly Buffer[]): void {
     reader.pos = next
     next += reader.u32() + 4
     reader.end = next
-    const kind = reader.u8()
+    const kind = reader.kind()
     const target = targets.get(reader.u32())
     if (target === undefined) continue
     try {

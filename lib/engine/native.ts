@@ -2,7 +2,7 @@
 
 /** What a native call returns when it fails. */
 interface EngineFailure {
-  code: string
+  code: number | string
   message: string
 }
 

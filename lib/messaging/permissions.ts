@@ -35,7 +35,7 @@ export class Permissions {
     const key = keyOf(type, subject)
     const refusal = this.#refusals.get(key)
     if (refusal === undefined) return undefined
-    if (refusal.until > now) return new Failure('403', refusal.message)
+    if (refusal.until > now) return new Failure(403, refusal.message)
     this.#refusals.delete(key)
     return undefined
   }

@@ -3,7 +3,8 @@ import type { Published } from '../../index'
 import type { InFlight } from '../async/in-flight'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
-import { DONE, FAILED, forget, PUBLISHED, REPLY, route, STRINGS, type Target } from '../engine/events'
+import { forget, route, type Target } from '../engine/events'
+import { DONE, FAILED, PUBLISHED, REPLY, STRINGS } from '../engine/kinds'
 import { release, retain } from '../engine/process-ref'
 import { abortFailure, closedFailure, Failure } from '../values/failure'
 import type { ClientContext } from './client-context'
@@ -80,7 +81,7 @@ function readStrings(event: EventReader): string[] {
 }
 
 export function readFailed(event: EventReader): Failure {
-  return new Failure(event.str(), event.str())
+  return new Failure(event.code(), event.str())
 }
 
 /** Reads *delivered*, *reply* and *socket request*. The reply subject of a reply is ignored. */

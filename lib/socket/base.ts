@@ -14,15 +14,15 @@ import type { Drain } from '../async/drain'
 import * as commands from '../engine/commands'
 import type { EventReader, Incoming } from '../engine/event-reader'
 import {
-  SOCKET_ACKNOWLEDGED,
+  SOCKET_ACKED,
   SOCKET_COLLECTED,
-  SOCKET_COUNTED,
+  SOCKET_COUNTERS,
   SOCKET_DATA,
   SOCKET_DATA_MANY,
-  SOCKET_REQUEST,
+  SOCKET_REQUEST_RECEIVED,
   SOCKET_STATE,
   SOCKET_UNDELIVERED,
-} from '../engine/events'
+} from '../engine/kinds'
 import type { Answers } from '../messaging/answers'
 import type { ClientContext } from '../messaging/client-context'
 import type { Message, Responder } from '../messaging/message'
@@ -43,7 +43,7 @@ import type { SocketSettings } from './settings'
 import type { UndeliveredMessage } from './undelivered'
 
 /** Reasons of a close after which nothing is missing. */
-const ORDERLY = new Set(['ERR_CLOSED', 'ERR_SOCKET_CLOSED_BY_PEER'])
+const ORDERLY: ReadonlySet<number | string> = new Set(['ERR_CLOSED', 'ERR_SOCKET_CLOSED_BY_PEER'])
 
 /** The address of every socket: sockets have no connections of their own. */
 const NO_ADDRESS: { readonly ip: string } = Object.freeze({ ip: '' })
@@ -323,11 +323,11 @@ export abstract class ConatSocketBase
     else if (this.state === 'closed') return
     else if (kind === SOCKET_DATA_MANY) this.#receiveMany(event)
     else if (kind === SOCKET_DATA) this.#receive(event.optStr(), event.payload())
-    else if (kind === SOCKET_ACKNOWLEDGED) {
+    else if (kind === SOCKET_ACKED) {
       this.#outbox?.acknowledge(event.f64(), event.f64())
       this.#ending?.handleProgress()
-    } else if (kind === SOCKET_REQUEST) this.#openRequests().receive(event)
-    else if (kind === SOCKET_COUNTED) {
+    } else if (kind === SOCKET_REQUEST_RECEIVED) this.#openRequests().receive(event)
+    else if (kind === SOCKET_COUNTERS) {
       this.#resent = event.f64()
       this.#duplicates = event.f64()
     }

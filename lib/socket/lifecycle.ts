@@ -113,7 +113,7 @@ export class Lifecycle {
     const failure = closedFailure(this.#owner.describe())
     this.#settleReady(failure)
     const own = this.closeReason
-    this.reason = reason ?? (own && new Failure(String(own.code), own.message))
+    this.reason = reason ?? (own && new Failure(own.code, own.message))
     this.#owner.handleClosing(failure, this.reason ?? failure)
     return true
   }
@@ -132,7 +132,7 @@ export class Lifecycle {
   /** Reads an event *socket state* or *listener state*. */
   handleState(event: EventReader): void {
     const state = STATES[event.u8()] as State
-    const code = event.optStr()
+    const code = event.optCode()
     const message = event.str()
     const undelivered = event.u32()
     if (state === 'closed') {

@@ -2,6 +2,7 @@
 // operations each (docs/internals/boundary.md).
 import { Batch } from '../engine/batch'
 import { flushAfterEvents } from '../engine/events'
+import * as kinds from '../engine/kinds'
 import { native } from '../engine/native'
 import { nextTick } from '../values/platform'
 import { queueFull } from './errors'
@@ -9,27 +10,12 @@ import type { FileTransfer } from './file-transfer'
 import type { Plan } from './producer'
 import { putId, type UUID } from './uuid'
 
-/** Operations of docs/internals/boundary.md. */
-const SEND = 1
-const FAST_REPLY = 2
-const WRITE = 3
-const END = 4
-const ABORT = 5
-const READ = 6
-const DISCARD = 7
-const FORGET = 8
-const HEARTBEAT = 9
-const MARK = 10
-const CLOSE = 12
-const DESTROY = 13
-
 const EXPECTS_RESPONSE = 1
 const STREAM_OPEN = 2
 const STREAM_ENDED = 4
 const FILES = 8
 const RESPONSE = 16
 
-const RECORD = 60
 /** Of a message as a whole, in DISCARD. */
 const ALL_PARTS = 0xffffffff
 /** Bytes from this on are handed over by themselves: they are copied once, and not twice. */
@@ -95,7 +81,7 @@ function schedule(): void {
 function begin(connection: number, operation: number, bytes: number): void {
   if (current !== connection) {
     if (current !== 0) batch.end()
-    batch.begin(RECORD, connection)
+    batch.begin(kinds.SOCKETY_OPERATIONS, connection)
     current = connection
   }
   batch.reserve(bytes + 1)
@@ -122,7 +108,7 @@ export function send(
   if (hasStream) flags |= hasOpenStream ? STREAM_OPEN : STREAM_ENDED
   if (files !== undefined && files.length > 0) flags |= FILES
   if (parent !== undefined) flags |= RESPONSE
-  begin(connection, SEND, 48)
+  begin(connection, kinds.SOCKETY_SEND, 48)
   batch.buf[batch.pos++] = flags
   putId(batch.buf, batch.pos, id)
   batch.pos += 16
@@ -175,7 +161,7 @@ function putBytes(bytes: Uint8Array | undefined): void {
 }
 
 export function fastReply(connection: number, id: UUID, code: number): void {
-  begin(connection, FAST_REPLY, 18)
+  begin(connection, kinds.SOCKETY_FAST_REPLY, 18)
   const { buf, pos } = batch
   buf[pos] = code
   buf[pos + 1] = code >>> 8
@@ -192,7 +178,7 @@ export function write(
   bytes: Uint8Array,
   mark: number,
 ): void {
-  begin(connection, WRITE, 20)
+  begin(connection, kinds.SOCKETY_WRITE, 20)
   batch.u32(number)
   batch.u32(part)
   batch.u32(mark)
@@ -201,7 +187,7 @@ export function write(
 }
 
 export function endPart(connection: number, number: number, part: number, mark: number): void {
-  begin(connection, END, 12)
+  begin(connection, kinds.SOCKETY_END, 12)
   batch.u32(number)
   batch.u32(part)
   batch.u32(mark)
@@ -210,14 +196,14 @@ export function endPart(connection: number, number: number, part: number, mark: 
 
 /** Gives up a message to which something would follow. */
 export function abort(connection: number, number: number): void {
-  begin(connection, ABORT, 4)
+  begin(connection, kinds.SOCKETY_ABORT, 4)
   batch.u32(number)
   end()
 }
 
 /** Reads more of a received message. */
 export function read(connection: number, number: number, part: number, bytes: number): void {
-  begin(connection, READ, 16)
+  begin(connection, kinds.SOCKETY_READ, 16)
   batch.u32(number)
   batch.u32(part)
   batch.f64(bytes)
@@ -226,7 +212,7 @@ export function read(connection: number, number: number, part: number, bytes: nu
 
 /** Drops a part of a received message, or what is left of all of it. */
 export function discard(connection: number, number: number, part = ALL_PARTS): void {
-  begin(connection, DISCARD, 8)
+  begin(connection, kinds.SOCKETY_DISCARD, 8)
   batch.u32(number)
   batch.u32(part)
   end()
@@ -234,24 +220,24 @@ export function discard(connection: number, number: number, part = ALL_PARTS): v
 
 /** Nobody waits for the answer to this message any more. */
 export function forget(connection: number, id: UUID): void {
-  begin(connection, FORGET, 16)
+  begin(connection, kinds.SOCKETY_FORGET, 16)
   putId(batch.buf, batch.pos, id)
   batch.pos += 16
   end()
 }
 
 export function heartbeat(connection: number): void {
-  begin(connection, HEARTBEAT, 0)
+  begin(connection, kinds.SOCKETY_HEARTBEAT, 0)
   end()
 }
 
 /** Reports when everything written so far has left. */
 export function mark(connection: number, number: number): void {
-  begin(connection, MARK, 4)
+  begin(connection, kinds.SOCKETY_MARK, 4)
   batch.u32(number)
 }
 
 export function close(connection: number, isForced: boolean): void {
-  begin(connection, isForced ? DESTROY : CLOSE, 0)
+  begin(connection, isForced ? kinds.SOCKETY_DESTROY : kinds.SOCKETY_CLOSE, 0)
   end()
 }

@@ -5,6 +5,13 @@ import type { Producer } from '../../types/sockety'
 import { Waiters } from '../async/waiters'
 import type { EventReader } from '../engine/event-reader'
 import { forget, route, type Target } from '../engine/events'
+import {
+  SOCKETY_CLOSED,
+  SOCKETY_DATA,
+  SOCKETY_FINISHED,
+  SOCKETY_OPENED,
+  SOCKETY_RECORDS,
+} from '../engine/kinds'
 import { ProcessRef } from '../engine/process-ref'
 import { FabricError, invalidType } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
@@ -14,7 +21,6 @@ import { Body } from './body'
 import * as commands from './commands'
 import { hasBeenClosed, invalidCode, isClosed, notEstablished, tooManyRequests } from './errors'
 import { MAX_FAST_REPLY } from './fast-reply'
-import { SOCKETY_CLOSED, SOCKETY_DATA, SOCKETY_FINISHED, SOCKETY_OPENED, SOCKETY_RECORDS } from './kinds'
 import type { ConnectionSettings } from './options'
 import { HEARTBEAT, type Plan, preparedIn } from './producer'
 import { Message, Response } from './received'
@@ -334,7 +340,7 @@ export class Connection
 
 /** Reads a failure, if there is one. */
 function failureOf(event: EventReader): Failure | undefined {
-  const code = event.optStr()
+  const code = event.optCode()
   const message = event.str()
   return code === null ? undefined : new Failure(code, message)
 }

@@ -6,13 +6,13 @@ import { Waiters } from '../async/waiters'
 import { nextHandle } from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { forget, route, type Target } from '../engine/events'
+import { SOCKETY_ACCEPTED, SOCKETY_LISTENING, SOCKETY_SERVER_CLOSED } from '../engine/kinds'
 import { native } from '../engine/native'
 import { ProcessRef } from '../engine/process-ref'
 import { FabricError, invalidType } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
 import { throwAsync } from '../values/throw-async'
 import { Connection } from './connection'
-import { SOCKETY_ACCEPTED, SOCKETY_LISTENING, SOCKETY_SERVER_CLOSED } from './kinds'
 import { listenArguments } from './listen-arguments'
 import { connectionSettings, listenSettings } from './options'
 
@@ -159,7 +159,7 @@ export class Server extends EventEmitter<ServerEvents> implements Target {
         this.#handleListening(JSON.parse(event.str()))
         break
       case SOCKETY_SERVER_CLOSED: {
-        const code = event.optStr()
+        const code = event.optCode()
         const message = event.str()
         this.#handleClosed(code === null ? undefined : new Failure(code, message))
         break

@@ -4,17 +4,12 @@ import { FabricError, type UndeliveredOf } from './errors'
 /** A failure. The error is created later, where the caller's frames are on the stack. */
 export class Failure {
   constructor(
-    readonly code: string,
+    readonly code: number | string,
     readonly message: string,
     readonly cause?: unknown,
     readonly undelivered?: number,
     readonly sockets?: UndeliveredOf[],
   ) {}
-}
-
-/** Parses a code: digits stand for a number, so `"503"` is 503. */
-function codeOf(code: string): number | string {
-  return /^\d+$/.test(code) ? Number(code) : code
 }
 
 /**
@@ -24,7 +19,7 @@ function codeOf(code: string): number | string {
 export function errorFrom(failure: Failure): FabricError {
   const { code, message, undelivered, sockets } = failure
   const cause = failure.cause instanceof Failure ? errorFrom(failure.cause) : failure.cause
-  const error = new FabricError(message, codeOf(code), { cause, undelivered, sockets })
+  const error = new FabricError(message, code, { cause, undelivered, sockets })
   if (code === 'ABORT_ERR') Object.defineProperty(error, 'name', { value: 'AbortError' })
   return error
 }
@@ -47,7 +42,7 @@ export function undeliveredFailure(
 }
 
 export function timeoutFailure(what: string, timeout: number): Failure {
-  return new Failure('408', `timeout: ${what} after ${timeout} ms`)
+  return new Failure(408, `timeout: ${what} after ${timeout} ms`)
 }
 
 export function abortFailure(signal: AbortSignal): Failure {

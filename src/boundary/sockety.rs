@@ -4,6 +4,7 @@
 use bytes::{Buf, Bytes};
 use uuid::Uuid;
 
+use super::kinds::SocketyOperation;
 use crate::base::{Code, Failure};
 use crate::sockety::{Command, Content, DraftFile, OutgoingMessage, OutgoingStream, Part};
 
@@ -24,31 +25,34 @@ struct OperationReader<'a> {
 
 impl OperationReader<'_> {
     fn operation(&mut self) -> Option<Command> {
-        Some(match self.u8()? {
-            SEND => Command::Send(self.message()?),
-            FAST_REPLY => {
+        Some(match SocketyOperation::from_number(self.u8()?)? {
+            SocketyOperation::SocketySend => Command::Send(self.message()?),
+            SocketyOperation::SocketyFastReply => {
                 let code = self.u16()?;
                 Command::FastReply { id: self.id()?, code, mark: 0 }
             }
-            WRITE => {
+            SocketyOperation::SocketyWrite => {
                 let (number, part, mark) = (self.u32()?, self.part()?, self.u32()?);
                 Command::Write { number, part, mark, bytes: self.content()? }
             }
-            END => Command::End { number: self.u32()?, part: self.part()?, mark: self.u32()? },
-            ABORT => Command::Abort(self.u32()?),
-            READ => Command::Read { number: self.u32()?, part: self.part()?, bytes: self.size()? },
-            DISCARD => {
+            SocketyOperation::SocketyEnd => {
+                Command::End { number: self.u32()?, part: self.part()?, mark: self.u32()? }
+            }
+            SocketyOperation::SocketyAbort => Command::Abort(self.u32()?),
+            SocketyOperation::SocketyRead => {
+                Command::Read { number: self.u32()?, part: self.part()?, bytes: self.size()? }
+            }
+            SocketyOperation::SocketyDiscard => {
                 let number = self.u32()?;
                 let part = self.u32().map(|part| (part != ALL_PARTS).then(|| Part::from_number(part)))?;
                 Command::Discard { number, part }
             }
-            FORGET => Command::Forget(self.id()?),
-            HEARTBEAT => Command::Heartbeat { mark: 0 },
-            MARK => Command::Mark(self.u32()?),
-            GO_AWAY => Command::GoAway,
-            CLOSE => Command::Close,
-            DESTROY => Command::Destroy,
-            _ => return None,
+            SocketyOperation::SocketyForget => Command::Forget(self.id()?),
+            SocketyOperation::SocketyHeartbeat => Command::Heartbeat { mark: 0 },
+            SocketyOperation::SocketyMark => Command::Mark(self.u32()?),
+            SocketyOperation::SocketyGoAway => Command::GoAway,
+            SocketyOperation::SocketyClose => Command::Close,
+            SocketyOperation::SocketyDestroy => Command::Destroy,
         })
     }
 
@@ -140,20 +144,6 @@ impl OperationReader<'_> {
 fn malformed() -> Failure {
     Failure::new(Code::Internal, "malformed batch: no operation of a Sockety connection")
 }
-
-const SEND: u8 = 1;
-const FAST_REPLY: u8 = 2;
-const WRITE: u8 = 3;
-const END: u8 = 4;
-const ABORT: u8 = 5;
-const READ: u8 = 6;
-const DISCARD: u8 = 7;
-const FORGET: u8 = 8;
-const HEARTBEAT: u8 = 9;
-const MARK: u8 = 10;
-const GO_AWAY: u8 = 11;
-const CLOSE: u8 = 12;
-const DESTROY: u8 = 13;
 
 const EXPECTS_RESPONSE: u8 = 1;
 const STREAM_OPEN: u8 = 2;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::base::{Code, Failure};
 use crate::wire::OpError;
 
 /// Why a publish, a request, a subscription or a wait failed.
@@ -93,3 +94,20 @@ impl fmt::Display for ClientError {
 }
 
 impl std::error::Error for ClientError {}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let code = match &error {
+            ClientError::NoSubscribers { .. } => Code::NoSubscribers,
+            ClientError::Timeout { .. } | ClientError::ConnectionLost { .. } => Code::Timeout,
+            ClientError::Refused(error) | ClientError::InboxRefused { error, .. } => error.failure_code(),
+            ClientError::Full { .. } => Code::QueueFull,
+            ClientError::QueueGroup { .. } => Code::QueueGroup,
+            ClientError::CutOff { code, .. } if *code == Code::SlowConsumer.as_str() => Code::SlowConsumer,
+            // A code of a later version is nothing that a program could match on.
+            ClientError::CutOff { .. } => Code::Refused,
+            ClientError::Closed => Code::Closed,
+        };
+        Self::new(code, error)
+    }
+}

@@ -4,7 +4,6 @@
 mod command;
 mod config;
 mod event;
-mod failure;
 mod machine;
 mod queue_pool;
 mod table;
@@ -13,7 +12,7 @@ mod usage;
 
 pub use command::{Command, SocketRequest};
 pub use config::EndpointConfig;
-pub use event::Event;
+pub use event::{Delivery, Event, ListenerEvent, TicketEvent};
 pub use machine::Endpoint;
 pub use token::Token;
 pub use usage::EndpointUsage;

@@ -6,10 +6,11 @@ use napi_derive::napi;
 
 use super::broker_queries;
 use super::failure::JsFailure;
-use super::options::{BrokerOptions, ClientOptions, defaults as engine_defaults, milliseconds, parse};
+use super::options::{BrokerOptions, ClientOptions, defaults as engine_defaults};
 use super::session;
 use super::tls_options::ServerTlsSettings;
 use crate::base::{Code, Entropy, Failure, OsEntropy};
+use crate::boundary::{milliseconds, parse};
 use crate::runtime::start_log;
 use crate::subject::{Pattern, Subject};
 use crate::transport::tls::{self, PeerCertificate, ServerTlsOptions};

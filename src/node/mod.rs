@@ -1,12 +1,10 @@
 //! The only room with napi: batches of commands down, buffers of events up (`docs/internals/boundary.md`).
 //! Converts and forwards, decides nothing.
 //!
-//! Without the feature `node` only what needs no Node is left: the two formats, so that tests reach them.
+//! Without the feature `node` only the options are left, so that tests reach them.
 
-mod batch;
 #[cfg(feature = "node")]
 mod broker_queries;
-mod event_buffer;
 #[cfg(feature = "node")]
 mod exports;
 #[cfg(feature = "node")]
@@ -20,13 +18,9 @@ mod session;
 mod sockety;
 #[cfg(feature = "node")]
 mod sockety_options;
-#[cfg(test)]
-mod tests;
 mod tls_options;
 #[cfg(feature = "node")]
 #[cfg_attr(not(target_os = "linux"), path = "no_uv_poll.rs")]
 mod uv_poll;
 
-pub use batch::{AuthReply, Record, read_batch};
-pub use event_buffer::EventBuffer;
-pub use options::{BrokerOptions, ClientOptions, SocketOptions, defaults};
+pub use options::{BrokerOptions, ClientOptions, defaults};

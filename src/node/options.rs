@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::base::{Code, Failure};
+use crate::boundary::{milliseconds, parse};
 use crate::broker::{AuthorizerConfig, BrokerConfig, ConnectionInfo};
 use crate::client::{ClientConfig, ReconnectConfig};
 use crate::runtime::PeerIdentity;
-use crate::socket::{Dialect, SocketConfig};
+use crate::socket::SocketConfig;
 use crate::subject::Subject;
 use crate::transport::tls::{ClientTls, ClientTlsOptions, ServerTls};
 use crate::transport::{AcceptOptions, DialOptions, ListenAt, Wire};
@@ -237,62 +238,6 @@ impl BrokerOptions {
     }
 }
 
-/// Of the commands *listen* and *socket connect*.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SocketOptions {
-    /// The server's or the socket's id.
-    pub id: String,
-    max_queue_size: Option<usize>,
-    max_queue_bytes: Option<usize>,
-    slow_consumer_timeout: Option<f64>,
-    epoch: Option<u64>,
-    reconnection: Option<bool>,
-    keep_alive: Option<f64>,
-    keep_alive_timeout: Option<f64>,
-    command_timeout: Option<f64>,
-    load_balancer: Option<bool>,
-    load_balancer_timeout: Option<f64>,
-    dialect: Option<String>,
-    stream: Option<bool>,
-}
-
-impl SocketOptions {
-    /// Reads what `lib` wrote.
-    pub fn parse(text: &str) -> Result<Self, Failure> {
-        parse(text)
-    }
-
-    /// Returns the engine's settings.
-    pub fn config(&self) -> SocketConfig {
-        let defaults = SocketConfig::default();
-        SocketConfig {
-            max_queue: self.max_queue_size.unwrap_or(defaults.max_queue),
-            max_queue_bytes: self.max_queue_bytes.unwrap_or(defaults.max_queue_bytes),
-            slow_consumer_timeout: self.slow_consumer_timeout.map(milliseconds),
-            epoch: self.epoch,
-            reconnection: self.reconnection.unwrap_or(defaults.reconnection),
-            // Zero and less turn it off.
-            keep_alive: self
-                .keep_alive
-                .map_or(defaults.keep_alive, |ms| (ms > 0.0).then(|| milliseconds(ms))),
-            keep_alive_timeout: self.keep_alive_timeout.map_or(defaults.keep_alive_timeout, milliseconds),
-            command_timeout: self.command_timeout.map_or(defaults.command_timeout, milliseconds),
-            load_balancer: self.load_balancer.unwrap_or(defaults.load_balancer),
-            load_balancer_timeout: self
-                .load_balancer_timeout
-                .map_or(defaults.load_balancer_timeout, milliseconds),
-            dialect: match self.dialect.as_deref() {
-                Some("classic") => Dialect::Classic,
-                Some("attempt") => Dialect::Attempt,
-                _ => defaults.dialect,
-            },
-            stream: self.stream.unwrap_or(defaults.stream),
-            ..defaults
-        }
-    }
-}
-
 /// Returns the engine's defaults by struct and option, as JSON text. A test compares them with those that
 /// `lib` declares.
 pub fn defaults() -> String {
@@ -343,23 +288,10 @@ pub fn defaults() -> String {
     .to_string()
 }
 
-/// Converts a duration from JavaScript. `lib` has refused invalid ones; the others are capped.
-pub fn milliseconds(ms: f64) -> Duration {
-    Duration::try_from_secs_f64(ms.max(0.0) / 1000.0).unwrap_or(MAX_DURATION).min(MAX_DURATION)
-}
-
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Reads a JSON text that `lib` wrote.
-pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Failure> {
-    serde_json::from_str(text)
-        .map_err(|error| Failure::new(Code::InvalidArgument, format!("invalid options: {error}")))
-}
-
-/// A year: as good as for ever, and safe to add to any instant.
-const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 const DEFAULT_PATH: &str = "/conat";
 const LOOPBACK: &str = "127.0.0.1";
 /// Permissions of a socket in the file system: for its owner only.

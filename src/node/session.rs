@@ -12,13 +12,11 @@ use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 
-use super::batch::{AuthReply, Record, read_batch};
-use super::event_buffer::EventBuffer;
 use super::options::{BrokerOptions, ClientOptions};
 use super::sockety::SocketySystem;
 use super::uv_poll::UvPoll;
 use crate::base::{Code, Failure, Handle, OsEntropy};
-use crate::boundary::{BrokerEvent, HostEvent};
+use crate::boundary::{AuthReply, BrokerEvent, EventBuffer, HostEvent, Record, read_batch};
 use crate::endpoint::{Command, Endpoint, EndpointConfig};
 use crate::runtime::{
     Acceptor, BrokerHandle, Dialer, DriverHandle, Drivers, EventQueue, OpenPort, PortEvent, Submission,

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::options::milliseconds;
 use super::tls_options::{ClientTlsSettings, ServerTlsSettings};
 use crate::base::Failure;
+use crate::boundary::milliseconds;
 use crate::sockety::Config;
 use crate::transport::tls::{ClientTls, ServerTls};
 use crate::transport::{ListenAt, Place};

@@ -17,6 +17,7 @@ use super::{BrokerHandle, EventQueue, Mailbox};
 use crate::boundary::{BrokerEvent, HostEvent};
 use crate::broker::{BrokerConfig, DisconnectReason};
 use crate::endpoint::{Command, Event};
+use crate::socket::SocketEvent;
 use crate::subject::{Pattern, Subject};
 use crate::wire::{
     ClientOp, Encoding, Headers, Json, Messages, Payload, Publication, ServerOp, Subscription,
@@ -200,7 +201,7 @@ fn news_wakes_javascript_however_it_falls_between_two_drains() {
 /// Returns an event that fills the queue by itself.
 fn heavy() -> HostEvent {
     let payload = Payload { encoding: Encoding::MSGPACK, raw: Bytes::from_static(&[0; 33 * 1024 * 1024]) };
-    HostEvent::Fabric(1, Event::Data { socket: 1, batch: Messages::one(payload, None) })
+    HostEvent::Fabric(1, Event::Socket(1, SocketEvent::Data(Messages::one(payload, None))))
 }
 
 /// Waits for room before each of its events. Returns how many it queued.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::pending_close::PendingClose;
 use super::queued_requests::QueuedRequests;
 use super::stream::{Accepted, Received, Stream};
-use super::{CloseReason, CommandError, RequestFailure, WriteError, control};
+use super::{CloseReason, CommandError, RequestFailure, SocketCounters, WriteError, control};
 use super::{
     Data, KeepAlive, Outgoing, Output, PeerMisbehaved, Receiver, Sender, SocketConfig, SocketEvent,
     SocketUsage, Tag, TagKind,
@@ -44,7 +44,7 @@ pub struct Channel {
     /// The peer speaks of epochs too: what comes without one is not from it.
     pub(super) fenced: bool,
     /// The counters that were last reported to the application.
-    counted: (u64, u64),
+    counters: SocketCounters,
     /// When the peer last reported that it was away, and was sent everything again.
     returned_at: Option<Instant>,
 }
@@ -84,7 +84,7 @@ impl Channel {
             missing: 0,
             ping: 0,
             fenced: false,
-            counted: (0, 0),
+            counters: SocketCounters::default(),
             returned_at: None,
             config,
         }
@@ -212,14 +212,16 @@ impl Channel {
     }
 
     /// Ends it: fails the requests, and reports why, with what the peer is not known to have handled.
-    pub(super) fn finish(&mut self, reason: CloseReason) {
-        let undelivered = match &mut self.stream {
+    pub(super) fn finish(&mut self, reason: &CloseReason) {
+        let lost = match &mut self.stream {
             Some(stream) => stream.take_undelivered(),
             None => self.sender.take_undelivered(),
         };
+        let undelivered = lost.len();
         self.detach();
         self.pending.fail_all(&mut self.outputs);
-        self.emit(SocketEvent::Closed { reason, undelivered });
+        lost.into_iter().for_each(|data| self.emit(SocketEvent::Undelivered(data)));
+        self.emit(SocketEvent::Closed { failure: reason.failure(), undelivered });
         self.outputs.extend(self.pending_close.take().into_iter().map(Output::Ended));
     }
 
@@ -374,11 +376,11 @@ impl Channel {
             let batch = Messages::one(data.payload, data.json);
             self.emit(SocketEvent::Data(batch));
         }
-        let counted = (self.sender.resent(), self.receiver.duplicates());
-        if counted != self.counted {
-            self.counted = counted;
-            let (resent, duplicates) = counted;
-            self.emit(SocketEvent::Counted { resent, duplicates });
+        let counters =
+            SocketCounters { resent: self.sender.resent(), duplicates: self.receiver.duplicates() };
+        if counters != self.counters {
+            self.counters = counters;
+            self.emit(SocketEvent::Counters(counters));
         }
         let Some(peer) = self.peer.clone() else { return };
         if self.faults.should_inject(FaultPoint::EarlyAck) {

@@ -277,8 +277,11 @@ pub(super) fn tag(headers: &Headers) -> Option<u64> {
 }
 
 /// A `close` that says why.
-pub(super) fn code(code: &str) -> Headers {
-    Headers { json: Some(Json::from_value(&serde_json::json!({ CODE: code }))), ..Headers::default() }
+pub(super) fn code(code: Code) -> Headers {
+    Headers {
+        json: Some(Json::from_value(&serde_json::json!({ CODE: code.as_str() }))),
+        ..Headers::default()
+    }
 }
 
 /// How many messages the peer had handled when it closed, if it says so.

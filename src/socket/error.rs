@@ -1,7 +1,9 @@
 //! Errors of a socket, by who is to blame.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use crate::base::{Code, Failure};
 use crate::wire::OpError;
 
 /// The application wrote, and could not.
@@ -108,23 +110,38 @@ pub enum CloseReason {
 impl CloseReason {
     /// Returns the reason of a peer that closes with this code.
     pub(super) fn of_code(code: &str) -> Self {
-        match code {
-            SUPERSEDED => Self::Superseded,
-            "ERR_SOCKET_LOST" => Self::Lost("the other end has no such socket any more"),
-            _ => Self::Peer,
+        if code == Code::Superseded.as_str() {
+            Self::Superseded
+        } else if code == Code::SocketLost.as_str() {
+            Self::Lost("the other end has no such socket any more")
+        } else {
+            Self::Peer
         }
     }
 
     /// Returns the code with which the peer is told, if there is one.
-    pub(super) fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> Cow<'static, str> {
         match self {
-            Self::Superseded => SUPERSEDED,
-            _ => "",
+            Self::Superseded => Code::Superseded.as_str(),
+            _ => "".into(),
         }
     }
-}
 
-const SUPERSEDED: &str = "ERR_SUPERSEDED";
+    /// Returns the failure that the application gets; `None` if it closed the socket itself.
+    pub fn failure(&self) -> Option<Failure> {
+        let code = match self {
+            Self::Local => return None,
+            Self::Peer => Code::SocketClosedByPeer,
+            Self::Lost(_) | Self::Moved => Code::SocketLost,
+            Self::Timeout => Code::SocketTimeout,
+            Self::SlowConsumer => Code::SlowConsumer,
+            Self::Superseded => Code::Superseded,
+            Self::Misbehaved(_) => Code::SocketProtocol,
+            Self::Refused(error) => error.failure_code(),
+        };
+        Some(Failure::new(code, self))
+    }
+}
 
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,4 +170,26 @@ pub enum CommandError {
     NoSubscribers,
     /// No answer in time, or refused.
     Failed,
+}
+
+/// Why a request over a socket failed before it could leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestFailure {
+    /// The socket closed.
+    Closed,
+    /// It did not get ready in time.
+    Timeout,
+    /// Too many requests wait for it to get ready.
+    Full,
+}
+
+impl From<RequestFailure> for Failure {
+    fn from(failure: RequestFailure) -> Self {
+        let (code, text) = match failure {
+            RequestFailure::Closed => (Code::BrokenPipe, "closed"),
+            RequestFailure::Timeout => (Code::Timeout, "timeout - the socket did not get ready in time"),
+            RequestFailure::Full => (Code::QueueFull, "too many requests wait for the socket to get ready"),
+        };
+        Self::new(code, text)
+    }
 }

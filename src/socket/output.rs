@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{CloseReason, Data};
+use super::{Data, RequestFailure};
+use crate::base::{Failure, Weigh};
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Bundle, Message, Messages};
 
@@ -95,12 +96,15 @@ pub enum TagKind {
 pub enum SocketEvent {
     /// The state changed (to anything but closed).
     State(State),
-    /// Final.
+    /// A message that the peer is not known to have handled: before the close, oldest first; or after it, if
+    /// it was written before the application could know, with 0 for its number.
+    Undelivered(Data),
+    /// Final, but for what was written too late.
     Closed {
-        /// The reason.
-        reason: CloseReason,
-        /// The messages that the peer is not known to have handled, in order.
-        undelivered: Vec<Data>,
+        /// The reason; `None` if the application wanted it.
+        failure: Option<Failure>,
+        /// The number of undelivered messages.
+        undelivered: usize,
     },
     /// Messages, in order.
     Data(Messages),
@@ -113,15 +117,33 @@ pub enum SocketEvent {
         /// Their bytes.
         bytes: u64,
     },
-    /// Messages sent again, and messages received again, since the socket was created.
-    Counted {
-        /// Messages sent a second time, or a third.
-        resent: u64,
-        /// Messages that were here already.
-        duplicates: u64,
-    },
+    /// What the socket has counted.
+    Counters(SocketCounters),
     /// The load balancer is asked for a server.
     ChooseServer,
+    /// The application knows of the close, and nothing more comes.
+    Collected,
+}
+
+/// What a socket has counted since it was created.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SocketCounters {
+    /// Messages sent a second time, or a third.
+    pub resent: u64,
+    /// Messages that were here already.
+    pub duplicates: u64,
+}
+
+impl Weigh for SocketEvent {
+    fn weight(&self) -> usize {
+        let payload = match self {
+            Self::Data(batch) => batch.bytes(),
+            Self::Request(message) => message.payload.raw.len(),
+            Self::Undelivered(data) => data.payload.raw.len(),
+            _ => 0,
+        };
+        payload + size_of::<Self>()
+    }
 }
 
 /// The state of a socket, as the application sees it.
@@ -135,15 +157,4 @@ pub enum State {
     Ready,
     /// Final.
     Closed,
-}
-
-/// Why a request over a socket failed before it could leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestFailure {
-    /// The socket closed.
-    Closed,
-    /// It did not get ready in time.
-    Timeout,
-    /// Too many requests wait for it to get ready.
-    Full,
 }

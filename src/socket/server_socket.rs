@@ -76,7 +76,7 @@ impl ServerSocket {
 
     fn finish(&mut self, reason: CloseReason) {
         self.state = State::Closed;
-        self.channel.finish(reason);
+        self.channel.finish(&reason);
     }
 }
 
@@ -178,7 +178,7 @@ impl SocketEnd for ServerSocket {
     fn close(&mut self, reason: CloseReason) {
         if self.state != State::Closed {
             if self.channel.stream().is_some() {
-                self.channel.say_stream_closed(self.client.clone(), reason.code());
+                self.channel.say_stream_closed(self.client.clone(), &reason.code());
             } else {
                 self.say_close(self.channel.closing(None));
             }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::base::{Code, Failure};
+
 /// A string that is no subject, or no pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,3 +24,9 @@ impl fmt::Display for InvalidSubject {
 }
 
 impl std::error::Error for InvalidSubject {}
+
+impl From<InvalidSubject> for Failure {
+    fn from(error: InvalidSubject) -> Self {
+        Self::new(Code::InvalidSubject, error)
+    }
+}

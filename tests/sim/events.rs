@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use selvedge::base::Handle;
 use selvedge::client::{Request, RequestKind};
-use selvedge::endpoint::{Command, Event};
-use selvedge::socket::State;
+use selvedge::endpoint::{Command, Delivery, Event, ListenerEvent, TicketEvent};
+use selvedge::socket::{SocketEvent, State};
 use selvedge::wire::{Headers, Item, Message, Payload};
 
 use crate::app::{Side, Sock};
@@ -16,51 +16,63 @@ impl World {
         self.note(Line(node, &event));
         match event {
             Event::Session(state) => self.nodes[node].session = Some(state),
-            Event::Counted { .. } | Event::Collected(_) => {}
-            Event::Undelivered { socket, seq, payload, .. } => {
-                self.with_side((node, socket), |side| side.take_back(seq, &payload));
-            }
-            Event::Permission(_)
-            | Event::ConnectFailed(_)
-            | Event::Listener { .. }
-            | Event::ChooseServer(_)
-            | Event::Strings { .. } => {}
-            Event::Delivered { subscription, message } => {
+            Event::Permission(_) | Event::ConnectFailed(_) => {}
+            Event::Ticket(ticket, event) => match event {
+                TicketEvent::Published { count, .. } => self.settle_ticket(ticket, Outcome::Published(count)),
+                TicketEvent::Reply(message) => self.settle_ticket(ticket, Outcome::Reply(message.payload)),
+                TicketEvent::Done(value) => self.settle_ticket(ticket, Outcome::Done(value)),
+                TicketEvent::Failed(failure) => {
+                    self.settle_ticket(ticket, Outcome::Failed(failure.code.to_string()))
+                }
+                TicketEvent::Strings(_) => {}
+            },
+            Event::Subscription(subscription, Delivery::Message(message)) => {
                 self.delivered.entry(subscription).or_default().push(message);
             }
-            Event::DeliveredBundle { subscription, bundle } => {
+            Event::Subscription(subscription, Delivery::Bundle(bundle)) => {
                 let messages = bundle.messages();
                 self.delivered.entry(subscription).or_default().extend(messages);
             }
-            Event::Published { ticket, count, .. } => self.settle_ticket(ticket, Outcome::Published(count)),
-            Event::Reply { ticket, message } => self.settle_ticket(ticket, Outcome::Reply(message.payload)),
-            Event::Done { ticket, value } => self.settle_ticket(ticket, Outcome::Done(value)),
-            Event::Failed { ticket, failure } => {
-                self.settle_ticket(ticket, Outcome::Failed(failure.code.to_string()))
+            Event::Socket(socket, event) => self.handle_socket_event((node, socket), event),
+            Event::Listener(listener, event) => self.handle_listener_event(node, listener, event),
+        }
+    }
+
+    fn handle_socket_event(&mut self, sock: Sock, event: SocketEvent) {
+        match event {
+            SocketEvent::Counters(_) | SocketEvent::Collected | SocketEvent::ChooseServer => {}
+            SocketEvent::Undelivered(data) => {
+                self.with_side(sock, |side| side.take_back(data.seq, &data.payload));
             }
-            Event::Socket { socket, state } => {
-                self.with_side((node, socket), |side| {
+            SocketEvent::State(state) => {
+                self.with_side(sock, |side| {
                     side.state = state;
                     if state == State::Closed { Err("closed by the wrong event".to_owned()) } else { Ok(()) }
                 });
             }
-            Event::SocketClosed { socket, failure, undelivered } => {
-                self.with_side((node, socket), |side| {
+            SocketEvent::Closed { failure, undelivered } => {
+                self.with_side(sock, |side| {
                     side.state = State::Closed;
                     side.closed = Some((failure, undelivered));
                     Ok(())
                 });
             }
-            Event::Data { socket, batch } => {
-                batch.items().for_each(|part| self.take_data((node, socket), &part.payload));
+            SocketEvent::Data(batch) => {
+                batch.items().for_each(|part| self.take_data(sock, &part.payload));
             }
-            Event::Request { socket, message } => {
-                self.with_side((node, socket), |_| Ok(()));
+            SocketEvent::Request(message) => {
+                self.with_side(sock, |_| Ok(()));
                 let delay = self.handler_time();
-                self.after(delay, move |world| world.answer(node, message));
+                self.after(delay, move |world| world.answer(sock.0, message));
             }
-            Event::Acked { socket, total, bytes } => self.take_ack((node, socket), total, bytes),
-            Event::Accepted { listener, socket, id, .. } => {
+            SocketEvent::Acked { messages, bytes } => self.take_ack(sock, messages, bytes),
+        }
+    }
+
+    fn handle_listener_event(&mut self, node: usize, listener: Handle, event: ListenerEvent) {
+        match event {
+            ListenerEvent::State(_) => {}
+            ListenerEvent::Accepted { socket, id, .. } => {
                 let window = self.nodes[node].listeners.get(&listener).map_or(0, |(window, _)| *window);
                 let writer = self.writer();
                 let mut side = Side::new(id, false, writer, window);
@@ -69,7 +81,7 @@ impl World {
                     self.blame(format_args!("{node}: handle {socket} was given twice"));
                 }
             }
-            Event::ListenerClosed { listener, failure } => {
+            ListenerEvent::Closed(failure) => {
                 if let Some((_, closed)) = self.nodes[node].listeners.get_mut(&listener) {
                     *closed = Some(failure.map(|failure| failure.code.to_string()));
                 }
@@ -166,15 +178,19 @@ impl std::fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self(node, event) = self;
         match event {
-            Event::Data { socket, batch } => batch.items().try_for_each(|Item { payload, json }| {
-                let (size, head) = (payload.raw.len(), payload.raw.get(..12));
-                write!(f, "{node} Data {socket} {head:?} {size} {}; ", json.is_some())
-            }),
-            Event::Request { socket, message } => write!(f, "{node} Request {socket} {}", message.subject),
-            Event::Delivered { subscription, message } => {
+            Event::Socket(socket, SocketEvent::Data(batch)) => {
+                batch.items().try_for_each(|Item { payload, json }| {
+                    let (size, head) = (payload.raw.len(), payload.raw.get(..12));
+                    write!(f, "{node} Data {socket} {head:?} {size} {}; ", json.is_some())
+                })
+            }
+            Event::Socket(socket, SocketEvent::Request(message)) => {
+                write!(f, "{node} Request {socket} {}", message.subject)
+            }
+            Event::Subscription(subscription, Delivery::Message(message)) => {
                 write!(f, "{node} Delivered {subscription} {}", message.subject)
             }
-            Event::Reply { ticket, .. } => write!(f, "{node} Reply {ticket}"),
+            Event::Ticket(ticket, TicketEvent::Reply(_)) => write!(f, "{node} Reply {ticket}"),
             other => write!(f, "{node} {other:?}"),
         }
     }

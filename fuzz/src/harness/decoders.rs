@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use selvedge::node::{ClientOptions, SocketOptions, read_batch};
+use selvedge::boundary::{SocketOptions, read_batch};
+use selvedge::node::ClientOptions;
 use selvedge::subject::{Interest, Pattern, Subject};
 use selvedge::transport::{AcceptOptions, answer_to_head};
 use selvedge::wire::message::chunk::{MAX_PARTIAL_BYTES, Reassembly};
@@ -141,7 +142,7 @@ pub fn http(data: &[u8]) {
 pub fn batch(data: &[u8]) {
     let mut commands = 0;
     let _ = read_batch(data, |_, _| commands += 1);
-    assert!(commands <= data.len() / 9);
+    assert!(commands <= data.len() / 10);
     if let Ok(text) = std::str::from_utf8(data) {
         let _ = ClientOptions::parse(text).and_then(|options| options.config());
         let _ = SocketOptions::parse(text).map(|options| options.config());

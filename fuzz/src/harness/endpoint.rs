@@ -7,8 +7,10 @@ use std::time::Instant;
 use arbitrary::{Result, Unstructured};
 use selvedge::base::{Code, Failure, LinkEvent, LinkInfo, Machine, SeededEntropy};
 use selvedge::client::{Request, RequestKind};
-use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, SocketRequest};
-use selvedge::socket::SocketConfig;
+use selvedge::endpoint::{
+    Command, Endpoint, EndpointConfig, Event, ListenerEvent, SocketRequest, TicketEvent,
+};
+use selvedge::socket::{SocketConfig, SocketEvent};
 use selvedge::wire::{AckId, ClientOp, Payload, ServerOp};
 
 use super::messages;
@@ -164,15 +166,22 @@ impl Watch {
 
     fn take(&mut self, event: &Event) {
         match event {
-            Event::SocketClosed { socket, .. } => assert!(self.closed.insert(*socket), "closed twice"),
-            Event::ListenerClosed { listener, .. } => assert!(self.closed.insert(*listener), "closed twice"),
-            Event::Socket { socket, .. }
-            | Event::Data { socket, .. }
-            | Event::Request { socket, .. }
-            | Event::Acked { socket, .. } => {
+            Event::Socket(socket, SocketEvent::Closed { .. }) => {
+                assert!(self.closed.insert(*socket), "closed twice");
+            }
+            Event::Listener(listener, ListenerEvent::Closed(_)) => {
+                assert!(self.closed.insert(*listener), "closed twice");
+            }
+            Event::Socket(
+                socket,
+                SocketEvent::State(_)
+                | SocketEvent::Data(_)
+                | SocketEvent::Request(_)
+                | SocketEvent::Acked { .. },
+            ) => {
                 assert!(!self.closed.contains(socket), "{event:?} after the close")
             }
-            Event::Done { ticket, .. } | Event::Failed { ticket, .. } | Event::Reply { ticket, .. } => {
+            Event::Ticket(ticket, TicketEvent::Done(_) | TicketEvent::Failed(_) | TicketEvent::Reply(_)) => {
                 assert!(self.settled.insert(*ticket), "settled twice: {event:?}");
             }
             _ => {}

@@ -197,7 +197,7 @@ impl Watch {
     fn take(&mut self, event: SocketEvent) {
         match event {
             SocketEvent::Closed { undelivered, .. } => {
-                assert!(undelivered.len() <= WINDOW);
+                assert!(undelivered <= WINDOW);
                 self.closed = true;
             }
             SocketEvent::State(State::Closed) => panic!("closed by the wrong event"),

@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use super::super::table::ListenerEntry;
-use super::super::{Command, Event, SocketRequest, Token};
+use super::super::{Command, Event, ListenerEvent, SocketRequest, TicketEvent, Token};
 use super::Endpoint;
 use crate::base::{Code, Failure, Handle};
 use crate::client::ClientError;
-use crate::socket::{ClientSocket, CloseReason, Listener, SocketConfig, SocketEnd, TagSource};
+use crate::socket::{
+    ClientSocket, CloseReason, Data, Listener, SocketConfig, SocketEnd, SocketEvent, TagSource,
+};
 use crate::subject::Subject;
 use crate::wire::{Bundle, Headers, Item, Message, Messages};
 
@@ -26,8 +28,10 @@ impl Endpoint {
             Command::Unsubscribe(subscription) => {
                 self.client.unsubscribe(Token::Subscription(subscription));
                 if let Some(ticket) = self.confirmations.remove(&subscription) {
-                    self.events
-                        .push_back(Event::Failed { ticket, failure: Failure::new(Code::Closed, "closed") });
+                    self.events.push_back(Event::Ticket(
+                        ticket,
+                        TicketEvent::Failed(Failure::new(Code::Closed, "closed")),
+                    ));
                 }
             }
             Command::Listen { listener, subject, id, config } => self.listen(listener, &subject, id, config),
@@ -38,7 +42,7 @@ impl Endpoint {
             Command::SocketWrite { sockets, batches, volatile } => {
                 self.write(now, &sockets, &batches, volatile)
             }
-            Command::Collect(socket) => self.events.push_back(Event::Collected(socket)),
+            Command::Collect(socket) => self.events.push_back(Event::Socket(socket, SocketEvent::Collected)),
             Command::SocketRequest(request) => self.request_over_socket(now, request),
             Command::Consumed { socket, count } => {
                 self.table.with_socket(socket, |socket| socket.consumed(now, count));
@@ -50,7 +54,7 @@ impl Endpoint {
             }
             Command::SocketEnd { ticket, socket, timeout } => {
                 if self.table.with_socket(socket, |socket| socket.end(now, ticket, now + timeout)).is_none() {
-                    self.events.push_back(Event::Done { ticket, value: true });
+                    self.events.push_back(Event::Ticket(ticket, TicketEvent::Done(true)));
                 }
             }
             Command::ServerChosen { socket, id } => {
@@ -79,14 +83,14 @@ impl Endpoint {
     fn listen(&mut self, handle: Handle, subject: &str, id: String, config: SocketConfig) {
         if self.client.is_closed() {
             let failure = Some(ClientError::Closed.into());
-            return self.events.push_back(Event::ListenerClosed { listener: handle, failure });
+            return self.events.push_back(Event::Listener(handle, ListenerEvent::Closed(failure)));
         }
         match Listener::new(subject, id) {
             Ok(listener) => {
                 self.table.add_listener(handle, listener, config);
             }
             Err(error) => {
-                self.events.push_back(Event::ListenerClosed { listener: handle, failure: Some(error.into()) })
+                self.events.push_back(Event::Listener(handle, ListenerEvent::Closed(Some(error.into()))))
             }
         }
     }
@@ -94,7 +98,9 @@ impl Endpoint {
     fn connect(&mut self, now: Instant, handle: Handle, subject: &str, id: String, config: SocketConfig) {
         if self.client.is_closed() {
             let failure = Some(ClientError::Closed.into());
-            return self.events.push_back(Event::SocketClosed { socket: handle, failure, undelivered: 0 });
+            return self
+                .events
+                .push_back(Event::Socket(handle, SocketEvent::Closed { failure, undelivered: 0 }));
         }
         if *self.shared_config != config {
             self.shared_config = config.into();
@@ -112,7 +118,7 @@ impl Endpoint {
             }
             Err(error) => {
                 let failure = Some(error.into());
-                self.events.push_back(Event::SocketClosed { socket: handle, failure, undelivered: 0 });
+                self.events.push_back(Event::Socket(handle, SocketEvent::Closed { failure, undelivered: 0 }));
             }
         }
     }
@@ -130,12 +136,8 @@ impl Endpoint {
             };
             if self.table.with_socket(handle, write).is_none() && !volatile {
                 let items = batches.iter().flat_map(Messages::items);
-                self.events.extend(items.map(|Item { payload, json }| Event::Undelivered {
-                    socket: handle,
-                    seq: 0,
-                    payload,
-                    json,
-                }));
+                let lost = items.map(|item| SocketEvent::Undelivered(Data::new(0, item)));
+                self.events.extend(lost.map(|event| Event::Socket(handle, event)));
             }
         }
     }
@@ -160,8 +162,10 @@ impl Endpoint {
         self.requests.insert(ticket, (request, deadline));
         if self.table.with_socket(socket, |socket| socket.request(ticket, deadline)).is_none() {
             self.requests.remove(&ticket);
-            self.events
-                .push_back(Event::Failed { ticket, failure: Failure::new(Code::BrokenPipe, "closed") });
+            self.events.push_back(Event::Ticket(
+                ticket,
+                TicketEvent::Failed(Failure::new(Code::BrokenPipe, "closed")),
+            ));
         }
     }
 
@@ -174,13 +178,15 @@ impl Endpoint {
         self.table.with_listener(handle, Listener::close);
         self.drain_listener(now, handle);
         let waiting = self.table.remove_listener(handle).map(|entry| entry.ending);
-        self.events.extend(waiting.into_iter().flatten().map(|ticket| Event::Done { ticket, value: true }));
-        self.events.push_back(Event::ListenerClosed { listener: handle, failure: None });
+        self.events.extend(
+            waiting.into_iter().flatten().map(|ticket| Event::Ticket(ticket, TicketEvent::Done(true))),
+        );
+        self.events.push_back(Event::Listener(handle, ListenerEvent::Closed(None)));
     }
 
     fn end_listener(&mut self, now: Instant, ticket: Handle, handle: Handle, deadline: Instant) {
         let Some(entry) = self.table.listener_mut(handle) else {
-            return self.events.push_back(Event::Done { ticket, value: true });
+            return self.events.push_back(Event::Ticket(ticket, TicketEvent::Done(true)));
         };
         entry.ending.push(ticket);
         entry.listener.retire();

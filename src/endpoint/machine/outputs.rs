@@ -2,15 +2,14 @@
 
 use std::time::Instant;
 
-use super::super::failure::close_failure;
-use super::super::{Event, Token};
+use super::super::{Event, ListenerEvent, TicketEvent, Token};
 use super::commands::NOBODY;
 use super::{Endpoint, REPLY_TIMEOUT};
 use crate::base::Handle;
 use crate::client::{ClientError, Request, RequestKind};
 use crate::socket::{
-    CommandError, Data, ListenerAction, Offer, Output, ServerSocket, SocketConfig, SocketEnd, SocketEvent,
-    Tag, TagKind, draw_tag,
+    CommandError, ListenerAction, Offer, Output, ServerSocket, SocketConfig, SocketEnd, SocketEvent, Tag,
+    TagKind, draw_tag,
 };
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Headers, Message, Payload};
@@ -28,11 +27,13 @@ impl Endpoint {
                 Output::FailRequest(ticket, failure) => {
                     // Unless nothing waits for it any more.
                     if self.requests.remove(&ticket).is_some() {
-                        self.events.push_back(Event::Failed { ticket, failure: failure.into() });
+                        self.events.push_back(Event::Ticket(ticket, TicketEvent::Failed(failure.into())));
                     }
                 }
                 Output::Ended(NOBODY) => {}
-                Output::Ended(ticket) => self.events.push_back(Event::Done { ticket, value: true }),
+                Output::Ended(ticket) => {
+                    self.events.push_back(Event::Ticket(ticket, TicketEvent::Done(true)))
+                }
                 other => self.say(now, other, |tag| Token::Socket(handle, tag)),
             }
         }
@@ -47,7 +48,7 @@ impl Endpoint {
             match output {
                 Output::Event(SocketEvent::State(crate::socket::State::Closed)) => {}
                 Output::Event(SocketEvent::State(state)) => {
-                    self.events.push_back(Event::Listener { listener: handle, state })
+                    self.events.push_back(Event::Listener(handle, ListenerEvent::State(state)))
                 }
                 Output::Subscribe(pattern) => {
                     let token = self.token_of(handle, &pattern);
@@ -130,28 +131,13 @@ impl Endpoint {
     fn report_socket(&mut self, socket: Handle, event: SocketEvent) {
         match &event {
             SocketEvent::State(state) => tracing::debug!(socket, ?state, "socket"),
-            SocketEvent::Closed { reason, undelivered } => {
-                tracing::debug!(socket, %reason, undelivered = undelivered.len(), "socket closed")
+            SocketEvent::Closed { failure, undelivered } => {
+                let reason = failure.as_ref().map_or("closed", |failure| &failure.message);
+                tracing::debug!(socket, reason, undelivered, "socket closed");
             }
             _ => {}
         }
-        let event = match event {
-            SocketEvent::State(state) => Event::Socket { socket, state },
-            SocketEvent::Closed { reason, undelivered } => {
-                let count = undelivered.len();
-                self.events.extend(undelivered.into_iter().map(|data| {
-                    let Data { seq, payload, json } = data;
-                    Event::Undelivered { socket, seq, payload, json }
-                }));
-                Event::SocketClosed { socket, failure: close_failure(&reason), undelivered: count }
-            }
-            SocketEvent::Data(batch) => Event::Data { socket, batch },
-            SocketEvent::Request(message) => Event::Request { socket, message },
-            SocketEvent::Acked { messages, bytes } => Event::Acked { socket, total: messages, bytes },
-            SocketEvent::Counted { resent, duplicates } => Event::Counted { socket, resent, duplicates },
-            SocketEvent::ChooseServer => Event::ChooseServer(socket),
-        };
-        self.events.push_back(event);
+        self.events.push_back(Event::Socket(socket, event));
     }
 
     fn remove_socket(&mut self, now: Instant, handle: Handle) {
@@ -207,7 +193,8 @@ impl Endpoint {
                 self.table
                     .with_listener(listener, |listener| listener.insert(id.clone(), socket, epoch, attempt));
                 tracing::debug!(listener, socket, id, subject, "socket accepted");
-                self.events.push_back(Event::Accepted { listener, socket, id, subject });
+                let accepted = ListenerEvent::Accepted { socket, id, subject };
+                self.events.push_back(Event::Listener(listener, accepted));
                 server_socket.set_faults(self.client.fork_faults());
                 self.table.add_server(socket, server_socket, listener);
                 self.drain_socket(now, socket);

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::super::{Event, Token};
+use super::super::{Delivery, Event, ListenerEvent, TicketEvent, Token};
 use super::Endpoint;
 use crate::base::{Code, Failure, FaultPoint, Handle};
 use crate::client::{ClientError, ClientEvent, SessionState};
@@ -17,7 +17,9 @@ impl Endpoint {
             ClientEvent::Bundle { token, bundle } => self.handle_bundle(now, token, bundle),
             ClientEvent::Subscribed(token) => self.handle_subscribed(now, token),
             ClientEvent::Published { token, bytes, count } => match token {
-                Token::Ticket(ticket) => self.events.push_back(Event::Published { ticket, bytes, count }),
+                Token::Ticket(ticket) => {
+                    self.events.push_back(Event::Ticket(ticket, TicketEvent::Published { bytes, count }));
+                }
                 Token::Socket(socket, tag) if count == 0 => {
                     self.table.with_socket(socket, |socket| {
                         socket.handle_reply(now, tag, Err(CommandError::NoSubscribers));
@@ -27,7 +29,7 @@ impl Endpoint {
             },
             ClientEvent::Reply { token, message } => match token {
                 Token::Ticket(ticket) | Token::SocketTicket(ticket, _) => {
-                    self.events.push_back(Event::Reply { ticket, message });
+                    self.events.push_back(Event::Ticket(ticket, TicketEvent::Reply(message)));
                 }
                 Token::Socket(socket, tag) => self.handle_socket_reply(now, socket, tag, Ok(message)),
                 _ => {}
@@ -45,7 +47,7 @@ impl Endpoint {
             ClientEvent::Synced(token) => self.done(token, true),
             ClientEvent::Cluster(token, strings) => {
                 if let Token::Ticket(ticket) = token {
-                    self.events.push_back(Event::Strings { ticket, strings });
+                    self.events.push_back(Event::Ticket(ticket, TicketEvent::Strings(strings)));
                 }
             }
             ClientEvent::Failed(token, error) => self.handle_failure(now, token, error),
@@ -104,7 +106,7 @@ impl Endpoint {
     fn route_delivery(&mut self, now: Instant, token: Token, message: Message) {
         match token {
             Token::Subscription(subscription) => {
-                self.events.push_back(Event::Delivered { subscription, message })
+                self.events.push_back(Event::Subscription(subscription, Delivery::Message(message)))
             }
             Token::SocketSubject(socket) => {
                 self.table.with_socket(socket, |socket| socket.handle_message(now, message));
@@ -127,7 +129,7 @@ impl Endpoint {
     /// waits for.
     fn handle_bundle(&mut self, now: Instant, token: Token, bundle: Bundle) {
         if let Token::Subscription(subscription) = token {
-            return self.events.push_back(Event::DeliveredBundle { subscription, bundle });
+            return self.events.push_back(Event::Subscription(subscription, Delivery::Bundle(bundle)));
         }
         if self.client.should_inject(FaultPoint::DuplicateDelivery) {
             self.route_bundle(now, token, &bundle);
@@ -155,7 +157,7 @@ impl Endpoint {
         match token {
             Token::Subscription(subscription) => {
                 if let Some(ticket) = self.confirmations.remove(&subscription) {
-                    self.events.push_back(Event::Done { ticket, value: true });
+                    self.events.push_back(Event::Ticket(ticket, TicketEvent::Done(true)));
                 }
             }
             Token::SocketSubject(socket) => {
@@ -170,15 +172,17 @@ impl Endpoint {
 
     fn handle_failure(&mut self, now: Instant, token: Token, error: ClientError) {
         match token {
-            Token::Ticket(ticket) => self.events.push_back(Event::Failed { ticket, failure: error.into() }),
+            Token::Ticket(ticket) => {
+                self.events.push_back(Event::Ticket(ticket, TicketEvent::Failed(error.into())))
+            }
             Token::SocketTicket(ticket, _) => {
                 let closed = Failure::new(Code::BrokenPipe, "closed");
                 let failure = if error == ClientError::Closed { closed } else { error.into() };
-                self.events.push_back(Event::Failed { ticket, failure });
+                self.events.push_back(Event::Ticket(ticket, TicketEvent::Failed(failure)));
             }
             Token::Subscription(subscription) => {
                 if let Some(ticket) = self.confirmations.remove(&subscription) {
-                    self.events.push_back(Event::Failed { ticket, failure: error.into() });
+                    self.events.push_back(Event::Ticket(ticket, TicketEvent::Failed(error.into())));
                 }
             }
             Token::Socket(socket, tag) => self.handle_socket_reply(now, socket, tag, Err(error)),
@@ -204,7 +208,7 @@ impl Endpoint {
     fn fail_listener(&mut self, now: Instant, handle: Handle, failure: Failure) {
         if self.table.listener(handle).is_some() {
             self.close_listener(now, handle);
-            if let Some(Event::ListenerClosed { failure: reason, .. }) = self.events.back_mut() {
+            if let Some(Event::Listener(_, ListenerEvent::Closed(reason))) = self.events.back_mut() {
                 *reason = Some(failure);
             }
         }
@@ -212,7 +216,7 @@ impl Endpoint {
 
     fn done(&mut self, token: Token, value: bool) {
         if let Token::Ticket(ticket) | Token::SocketTicket(ticket, _) = token {
-            self.events.push_back(Event::Done { ticket, value });
+            self.events.push_back(Event::Ticket(ticket, TicketEvent::Done(value)));
         }
     }
 }

@@ -35,6 +35,6 @@ impl ClientSocket {
     pub(super) fn finish(&mut self, reason: CloseReason) {
         self.drop_subscription();
         self.enter(Phase::Closed);
-        self.channel.finish(reason);
+        self.channel.finish(&reason);
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::stream::{Offer, Received};
 use super::super::{CloseReason, SocketEnd, State, control};
 use super::ServerSocket;
+use crate::base::Code;
 use crate::wire::stream::Close;
 use crate::wire::{Message, SocketCommand};
 
@@ -53,7 +54,7 @@ impl ServerSocket {
                 let code = if self.epoch().is_some() {
                     control::superseded(self.epoch())
                 } else {
-                    control::code(LOST)
+                    control::code(Code::SocketLost)
                 };
                 return self.say_close(control::with_tag(code, Some(offer.tag)));
             }
@@ -73,7 +74,7 @@ impl ServerSocket {
             stream.send_again(now);
             self.channel.accept_stream(&client, connect.headers.attempt, false);
         } else {
-            self.say_close(control::with_tag(control::code(LOST), Some(offer.tag)));
+            self.say_close(control::with_tag(control::code(Code::SocketLost), Some(offer.tag)));
         }
     }
 
@@ -88,12 +89,15 @@ impl ServerSocket {
         let is_due = self.foreign_answered_at.is_none_or(|at| now >= at + FOREIGN_PAUSE);
         if let Some(tag) = tag.filter(|_| is_due) {
             self.foreign_answered_at = Some(now);
-            let code = if self.epoch().is_some() { control::superseded(None) } else { control::code(LOST) };
+            let code = if self.epoch().is_some() {
+                control::superseded(None)
+            } else {
+                control::code(Code::SocketLost)
+            };
             self.say_close(control::with_tag(code, Some(tag)));
         }
     }
 }
 
-const LOST: &str = "ERR_SOCKET_LOST";
 /// How often a stranger is answered.
 const FOREIGN_PAUSE: Duration = Duration::from_secs(1);

@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 
 use super::sender::MAX_IN_FLIGHT_BYTES;
 use super::{
-    Data, KeepAlive, Output, PeerMisbehaved, SocketConfig, SocketEvent, SocketUsage, Tag, TagKind, WriteError,
+    Data, KeepAlive, Output, PeerMisbehaved, SocketConfig, SocketCounters, SocketEvent, SocketUsage, Tag,
+    TagKind, WriteError,
 };
 use crate::base::{FaultInjector, FaultPoint};
 use crate::subject::Subject;
@@ -53,7 +54,7 @@ pub struct Stream {
     foreign: u64,
     is_proven: bool,
     /// What the application was last told of what went wrong below.
-    counted: (u64, u64),
+    counters: SocketCounters,
     returned_at: Option<Instant>,
     /// When something was last done.
     latest: Instant,
@@ -117,7 +118,7 @@ impl Stream {
             identity: None,
             foreign: 0,
             is_proven: false,
-            counted: (0, 0),
+            counters: SocketCounters::default(),
             returned_at: None,
             latest: now,
         }
@@ -397,11 +398,11 @@ impl Stream {
         self.latest = now;
         // What was held up by the windows may be handed over now.
         self.hand_over(outputs);
-        let counted = (self.sender.resent(), self.receiver.duplicates());
-        if counted != self.counted {
-            self.counted = counted;
-            let (resent, duplicates) = counted;
-            outputs.push_back(Output::Event(SocketEvent::Counted { resent, duplicates }));
+        let counters =
+            SocketCounters { resent: self.sender.resent(), duplicates: self.receiver.duplicates() };
+        if counters != self.counters {
+            self.counters = counters;
+            outputs.push_back(Output::Event(SocketEvent::Counters(counters)));
         }
         if self.receiver.take_duplicate() {
             self.schedule.handle_duplicate();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Headers, Json, Payload, PresenceChange, WatchRequest};
+use crate::base::Code;
 use crate::subject::{Pattern, Subject};
 
 /// Correlates an operation with its acknowledgement on one link.
@@ -254,6 +255,11 @@ impl OpError {
     /// Returns a refusal without a code.
     pub fn text(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: None }
+    }
+
+    /// Returns the code that the application gets.
+    pub fn failure_code(&self) -> Code {
+        self.code.map_or(Code::Refused, Code::from_number)
     }
 }
 

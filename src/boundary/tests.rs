@@ -3,12 +3,11 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::batch::Record;
+use super::kinds::{FabricCommandKind as To, FabricEventKind as From, Kind};
 use super::*;
 use crate::base::{Code, Failure, Handle};
-use crate::boundary::{HostEvent, read_operations};
 use crate::endpoint::{Command, Event};
-use crate::socket::State;
+use crate::socket::{SocketEvent, State};
 use crate::sockety;
 use crate::subject::Subject;
 use crate::wire::{Encoding, Headers, Item, Json, Message, Messages, PackedBuilder, Payload, push_item};
@@ -18,10 +17,14 @@ use crate::wire::{Encoding, Headers, Item, Json, Message, Messages, PackedBuilde
 struct Batch(Vec<u8>);
 
 impl Batch {
-    fn record(&mut self, kind: u8, client: u32, body: &[&[u8]]) {
-        let length = 5 + body.iter().map(|part| part.len()).sum::<usize>();
+    fn record(&mut self, kind: To, client: u32, body: &[&[u8]]) {
+        self.any([To::SYSTEM as u8, kind.number()], client, body);
+    }
+
+    fn any(&mut self, kind: [u8; 2], client: u32, body: &[&[u8]]) {
+        let length = 6 + body.iter().map(|part| part.len()).sum::<usize>();
         self.0.extend(u32::try_from(length).expect("short").to_le_bytes());
-        self.0.push(kind);
+        self.0.extend(kind);
         self.0.extend(client.to_le_bytes());
         body.iter().for_each(|part| self.0.extend(*part));
     }
@@ -46,12 +49,14 @@ fn read(batch: &[u8]) -> (Vec<(Handle, String)>, Result<(), Failure>) {
 }
 
 /// Reads an event buffer as `lib/engine/event-reader.ts` does: kind, handle and body of each record.
-fn records(buffer: &EventBuffer) -> Vec<(u8, u32, Vec<u8>)> {
+fn records(buffer: &EventBuffer) -> Vec<(From, u32, Vec<u8>)> {
     let (mut rest, mut records) = (&buffer.bytes[..], Vec::new());
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
         let (record, next) = after.split_at(u32::from_le_bytes(*length) as usize);
-        let handle = u32::from_le_bytes(record[1..5].try_into().expect("a handle"));
-        records.push((record[0], handle, record[5..].to_vec()));
+        assert_eq!(record[0], From::SYSTEM as u8);
+        let kind = From::from_number(record[1]).expect("a kind");
+        let handle = u32::from_le_bytes(record[2..6].try_into().expect("a handle"));
+        records.push((kind, handle, record[6..].to_vec()));
         rest = next;
     }
     assert!(rest.is_empty(), "half a record");
@@ -107,8 +112,8 @@ fn writes_to_one_socket_in_a_row_share_one_copy_and_a_part_cut_short_is_refused(
     let with_headers = [3, 2, b'{', b'}', 0, b'y'];
     let mut batch = Batch::default();
     let socket = 9_u32.to_le_bytes();
-    batch.record(9, 7, &[&socket, &part(2, b"hi"), &with_headers, &part(1, b"x")]);
-    batch.record(9, 7, &[&socket, &part(2, b"hi"), &part(9, b"short")]);
+    batch.record(To::SocketWrite, 7, &[&socket, &part(2, b"hi"), &with_headers, &part(1, b"x")]);
+    batch.record(To::SocketWrite, 7, &[&socket, &part(2, b"hi"), &part(9, b"short")]);
     let (mut writes, mut starts) = (Vec::new(), Vec::new());
     let outcome = read_batch(&batch.0, |_, command| {
         let Record::Fabric(Command::SocketWrite { sockets, batches, volatile: false }) = command else {
@@ -129,14 +134,14 @@ fn writes_to_one_socket_in_a_row_share_one_copy_and_a_part_cut_short_is_refused(
 #[test]
 fn a_list_that_claims_more_than_it_has_is_refused_and_costs_nothing() {
     let mut batch = Batch::default();
-    batch.record(10, 7, &[&u32::MAX.to_le_bytes(), &[1, 0, 0, 0]]);
-    batch.record(20, 7, &[]);
+    batch.record(To::Broadcast, 7, &[&u32::MAX.to_le_bytes(), &[1, 0, 0, 0]]);
+    batch.record(To::ClientConnect, 7, &[]);
     let (commands, outcome) = read(&batch.0);
     assert_eq!(commands, [(7, "Connect".to_owned())], "the next record is read all the same");
     assert!(outcome.expect_err("refused").message.contains("truncated"));
 }
 
-/// The lengths of the messages in a record of kind 40: each without headers.
+/// The lengths of the messages in a record of *socket data many*: each without headers.
 fn parts(mut body: &[u8]) -> Vec<usize> {
     let mut lengths = Vec::new();
     while !body.is_empty() {
@@ -177,13 +182,13 @@ proptest! {
         let json = json.map(|json| Json::parse(json.into()).expect("valid"));
         let mut message = Vec::new();
         push_item(&mut message, &payload, json.as_ref());
-        batch.record(9, client, &[&socket.to_le_bytes(), &message]);
-        batch.record(10, client, &[&length.to_le_bytes(), &many, &message]);
-        batch.record(44, client, &[&socket.to_le_bytes(), &message]);
-        batch.record(47, client, &[&length.to_le_bytes(), &many, &message, &message]);
-        batch.record(50, client, &[&text(&subject), &message]);
-        batch.record(12, client, &[&socket.to_le_bytes(), &count.to_le_bytes()]);
-        batch.record(1, client, &[&[0; 8], &[0], &text(&subject), &headers, &[encoding], &raw]);
+        batch.record(To::SocketWrite, client, &[&socket.to_le_bytes(), &message]);
+        batch.record(To::Broadcast, client, &[&length.to_le_bytes(), &many, &message]);
+        batch.record(To::SocketWriteVolatile, client, &[&socket.to_le_bytes(), &message]);
+        batch.record(To::BroadcastVolatile, client, &[&length.to_le_bytes(), &many, &message, &message]);
+        batch.record(To::PublishMany, client, &[&text(&subject), &message]);
+        batch.record(To::Consumed, client, &[&socket.to_le_bytes(), &count.to_le_bytes()]);
+        batch.record(To::Publish, client, &[&[0; 8], &[0], &text(&subject), &headers, &[encoding], &raw]);
         let headers = Headers { json: json.clone(), ..Headers::default() };
         let subject = Subject::parse(&subject).expect("valid");
         let one = vec![Messages::one(payload.clone(), json.clone())];
@@ -211,11 +216,11 @@ proptest! {
         cut in any::<prop::sample::Index>(),
     ) {
         let mut batch = Batch::default();
-        (0..count).for_each(|_| batch.record(20, 1, &[]));
+        (0..count).for_each(|_| batch.record(To::ClientConnect, 1, &[]));
         let cut = cut.index(batch.0.len() + 1);
         let (commands, outcome) = read(&batch.0[..cut]);
-        prop_assert_eq!(commands.len(), cut / 9);
-        prop_assert_eq!(outcome.is_ok(), cut % 9 == 0);
+        prop_assert_eq!(commands.len(), cut / 10);
+        prop_assert_eq!(outcome.is_ok(), cut % 10 == 0);
     }
 
     #[test]
@@ -224,7 +229,7 @@ proptest! {
         noise in prop::collection::vec(any::<u8>(), 0..60),
     ) {
         let mut batch = Batch::default();
-        records.iter().for_each(|(kind, body)| batch.record(kind % 70, 1, &[body]));
+        records.iter().for_each(|(kind, body)| batch.any([kind % 4, kind / 4], 1, &[body]));
         let _ = read(&batch.0);
         let _ = read(&noise);
     }
@@ -240,25 +245,25 @@ proptest! {
         let mut buffer = EventBuffer::default();
         let payload = |size| Payload { encoding: Encoding::MSGPACK, raw: Bytes::from(vec![7; size]) };
         for size in &sizes {
-            let data = Event::Data { socket: handle, batch: Messages::one(payload(*size), None) };
+            let data = Event::Socket(handle, SocketEvent::Data(Messages::one(payload(*size), None)));
             buffer.put(HostEvent::Fabric(1, data));
         }
-        buffer.put(HostEvent::Fabric(1, Event::Acked { socket: handle, total, bytes: 2 * total }));
+        buffer.put(HostEvent::Fabric(1, Event::Socket(handle, SocketEvent::Acked { messages: total, bytes: 2 * total })));
         let failure = Some(Failure::new(Code::SocketLost, &message));
         let undelivered = undelivered as usize;
-        buffer.put(HostEvent::Fabric(1, Event::SocketClosed { socket: handle, failure, undelivered }));
-        buffer.put(HostEvent::Fabric(1, Event::Socket { socket: handle, state: State::Ready }));
+        buffer.put(HostEvent::Fabric(1, Event::Socket(handle, SocketEvent::Closed { failure, undelivered })));
+        buffer.put(HostEvent::Fabric(1, Event::Socket(handle, SocketEvent::State(State::Ready))));
         let records = records(&buffer);
         let (mut big, mut came) = (buffer.big.iter(), Vec::new());
         for (kind, of, body) in &records[..records.len() - 3] {
             prop_assert_eq!(*of, handle);
             match kind {
-                40 => came.extend(parts(body)),
-                8 => {
+                From::SocketDataMany => came.extend(parts(body)),
+                From::SocketData => {
                     prop_assert!(body[..4] == u32::MAX.to_le_bytes() && body[5..9] != [0; 4], "beside the buffer");
                     came.push(big.next().map_or(0, Bytes::len));
                 }
-                other => prop_assert!(false, "{other} is no kind of data"),
+                other => prop_assert!(false, "{other:?} is no kind of data"),
             }
         }
         prop_assert_eq!(&came, &sizes);
@@ -268,9 +273,9 @@ proptest! {
         prop_assert!(big.next().is_none());
         let [.., acked, closed, state] = &records[..] else { panic!("three more") };
         let figures = [(total as f64).to_le_bytes(), (2.0 * total as f64).to_le_bytes()].concat();
-        prop_assert_eq!((acked.0, &acked.2), (10, &figures));
-        let lasts = [&[3][..], &text("ERR_SOCKET_LOST"), &text(&message), &u32::try_from(undelivered).expect("u32").to_le_bytes()];
-        prop_assert_eq!((closed.0, &closed.2), (7, &lasts.concat()));
-        prop_assert_eq!((state.0, state.2[0]), (7, 2));
+        prop_assert_eq!((acked.0, &acked.2), (From::SocketAcked, &figures));
+        let lasts = [&[3, 0, 0][..], &text("ERR_SOCKET_LOST"), &text(&message), &u32::try_from(undelivered).expect("u32").to_le_bytes()];
+        prop_assert_eq!((closed.0, &closed.2), (From::SocketState, &lasts.concat()));
+        prop_assert_eq!((state.0, state.2[0]), (From::SocketState, 2));
     }
 }

@@ -1,0 +1,184 @@
+//! Writes the events of a client, and of what belongs to it.
+
+use super::EventBuffer;
+use super::kinds::FabricEventKind as Kind;
+use crate::base::{Failure, Handle};
+use crate::client::{ClientError, SessionState};
+use crate::endpoint::{Delivery, Event, ListenerEvent, TicketEvent};
+use crate::socket::{Data, SocketEvent, State};
+use crate::wire::conat::join;
+use crate::wire::{Bundle, Info, Item, Json, Message, Messages, push_item};
+
+/// Writes the head and the body of a record.
+pub(super) fn write(out: &mut EventBuffer, client: Handle, event: Event) {
+    match event {
+        Event::Session(state) => session(out, client, &state),
+        Event::ConnectFailed(failure) => {
+            out.head(Kind::ConnectFailed, client);
+            out.failure(&failure);
+        }
+        Event::Permission(denied) => {
+            out.head(Kind::Permission, client);
+            out.str(denied.as_str());
+        }
+        Event::Ticket(ticket, event) => ticket_event(out, ticket, event),
+        Event::Subscription(subscription, Delivery::Message(delivered)) => {
+            message(out, Kind::Delivered, subscription, &delivered)
+        }
+        Event::Subscription(subscription, Delivery::Bundle(delivered)) => {
+            bundle(out, subscription, &delivered)
+        }
+        Event::Socket(socket, event) => socket_event(out, socket, event),
+        Event::Listener(listener, event) => listener_event(out, listener, event),
+    }
+}
+
+fn session(out: &mut EventBuffer, client: Handle, state: &SessionState) {
+    let (number, text) = match state {
+        SessionState::Disconnected(reason) => (0, reason.clone()),
+        SessionState::Connected(id) => (1, id.clone()),
+        SessionState::SignedIn(info) => (2, info_json(info)),
+        SessionState::Ready => (3, String::new()),
+        SessionState::Closed => (4, String::new()),
+        SessionState::SignInFailed(reason) => (5, reason.clone()),
+        SessionState::Ending(reason) => {
+            out.head(Kind::ClientEnding, client);
+            out.u8(u8::from(matches!(reason, ClientError::InboxRefused { .. })));
+            return out.failure(&Failure::from(reason.clone()));
+        }
+    };
+    out.head(Kind::ClientState, client);
+    out.u8(number);
+    out.str(&text);
+}
+
+fn ticket_event(out: &mut EventBuffer, ticket: Handle, event: TicketEvent) {
+    match event {
+        TicketEvent::Published { bytes, count } => {
+            out.head(Kind::Published, ticket);
+            out.number(bytes as u64);
+            out.u32(u32::try_from(count).unwrap_or(u32::MAX));
+        }
+        TicketEvent::Reply(reply) => message(out, Kind::Reply, ticket, &reply),
+        TicketEvent::Done(value) => {
+            out.head(Kind::Done, ticket);
+            out.u32(value.into());
+        }
+        TicketEvent::Strings(strings) => {
+            out.head(Kind::Strings, ticket);
+            out.count(strings.len());
+            strings.iter().for_each(|text| out.str(text));
+        }
+        TicketEvent::Failed(failure) => {
+            out.head(Kind::Failed, ticket);
+            out.failure(&failure);
+        }
+    }
+}
+
+fn bundle(out: &mut EventBuffer, subscription: Handle, bundle: &Bundle) {
+    out.head(Kind::DeliveredMany, subscription);
+    out.str(bundle.subject.as_str());
+    if bundle.first.is_none() && bundle.attempt.is_none() {
+        return out.bytes.extend_from_slice(bundle.packed.raw());
+    }
+    // Somebody listens to what is for a socket.
+    for Message { payload, headers, .. } in bundle.messages() {
+        push_item(&mut out.bytes, &payload, join(&headers).as_ref());
+    }
+}
+
+fn socket_event(out: &mut EventBuffer, socket: Handle, event: SocketEvent) {
+    match event {
+        SocketEvent::State(now) => state(out, Kind::SocketState, socket, now, None, 0),
+        SocketEvent::Closed { failure, undelivered } => {
+            state(out, Kind::SocketState, socket, State::Closed, failure.as_ref(), undelivered)
+        }
+        SocketEvent::Undelivered(Data { seq, payload, json }) => {
+            out.head(Kind::SocketUndelivered, socket);
+            out.number(seq);
+            out.json(json.as_ref());
+            out.payload(&payload);
+        }
+        SocketEvent::Data(Messages::One(Item { payload, json })) => {
+            out.head(Kind::SocketData, socket);
+            out.json(json.as_ref());
+            out.payload(&payload);
+        }
+        SocketEvent::Data(Messages::Packed(packed)) => {
+            out.head(Kind::SocketDataMany, socket);
+            out.bytes.extend_from_slice(packed.raw());
+        }
+        SocketEvent::Request(request) => message(out, Kind::SocketRequestReceived, socket, &request),
+        SocketEvent::Acked { messages, bytes } => {
+            out.head(Kind::SocketAcked, socket);
+            out.number(messages);
+            out.number(bytes);
+        }
+        SocketEvent::Counters(counters) => {
+            out.head(Kind::SocketCounters, socket);
+            out.number(counters.resent);
+            out.number(counters.duplicates);
+        }
+        SocketEvent::ChooseServer => out.head(Kind::ChooseServer, socket),
+        SocketEvent::Collected => out.head(Kind::SocketCollected, socket),
+    }
+}
+
+fn listener_event(out: &mut EventBuffer, listener: Handle, event: ListenerEvent) {
+    match event {
+        ListenerEvent::State(now) => state(out, Kind::ListenerState, listener, now, None, 0),
+        ListenerEvent::Closed(failure) => {
+            state(out, Kind::ListenerState, listener, State::Closed, failure.as_ref(), 0)
+        }
+        ListenerEvent::Accepted { socket, id, subject } => {
+            out.head(Kind::Accepted, listener);
+            out.u32(socket);
+            out.str(&id);
+            out.str(&subject);
+        }
+    }
+}
+
+fn state(
+    out: &mut EventBuffer,
+    kind: Kind,
+    handle: Handle,
+    state: State,
+    failure: Option<&Failure>,
+    undelivered: usize,
+) {
+    out.head(kind, handle);
+    out.u8(match state {
+        State::Disconnected => 0,
+        State::Connecting => 1,
+        State::Ready => 2,
+        State::Closed => 3,
+    });
+    out.opt_failure(failure);
+    out.count(undelivered);
+}
+
+fn message(out: &mut EventBuffer, kind: Kind, handle: Handle, message: &Message) {
+    out.head(kind, handle);
+    out.str(message.subject.as_str());
+    let headers = &message.headers;
+    // The reply subject has its own field; the others are there only when somebody speaks the sockets'
+    // protocol by hand.
+    if headers.command.is_some() || headers.seq.is_some() || headers.attempt.is_some() {
+        out.json(join(headers).as_ref());
+    } else {
+        out.json(headers.json.as_ref());
+    }
+    out.opt_str(headers.reply.as_ref().map(|reply| reply.as_str()));
+    out.payload(&message.payload);
+}
+
+fn info_json(info: &Info) -> String {
+    let user = info.user.as_ref().map_or(serde_json::Value::Null, Json::to_value);
+    let mut value = serde_json::json!({ "max_payload": info.max_payload, "id": info.id, "user": user });
+    if let Some(name) = &info.cluster_name {
+        value["clusterName"] = name.as_str().into();
+    }
+    value.to_string()
+}
