@@ -497,6 +497,23 @@ describeWays('a socket', stage => {
     await socket.close()
   })
 
+  test('the limits of a socket win over those of its registry, both ways', async () => {
+    const Blob = Packet('buffer', { result: 'buffer' })
+    const registry = new PacketRegistry({ Blob }, { limits: { packetBytes: 100 } })
+    const limits = { packetBytes: 300_000, bundlePackets: 2 }
+    const listener = await stage.listen(registry, { limits })
+    listener.handle(Blob, ({ data }) => data)
+    const { socket } = await stage.connect(registry, { limits })
+    const blob = Buffer.alloc(200_000, 1)
+    expect(blob.equals(await socket.send(['Blob', blob]))).toBe(true)
+    expect(await rejection(socket.send(['Blob', Buffer.alloc(300_000)]))).toMatchObject({
+      code: 'ERR_PACKET_TOO_LARGE',
+    })
+    const slaps = Array(3).fill(['Refresh']) as never
+    expect(await rejection(socket.send(['Bundle', slaps]))).toMatchObject({ code: 400 })
+    await socket.close()
+  })
+
   test('a writer that waits when it is told to loses nothing, however slow the reader is', async () => {
     const Blob = Packet('buffer')
     const registry = new PacketRegistry({ Blob })

@@ -100,11 +100,18 @@ export class PacketRegistry {
     return named(name, () => this.read(entry, bytes, 0, bytes.length))
   }
 
-  /** Returns the packet that takes exactly these bytes. */
-  read(entry: Entry, bytes: Uint8Array, at: number, end: number, count?: BundleCount): AnyPacket {
-    if (end - at > this.limits.packetBytes) throw tooLarge(this.limits.packetBytes)
+  /** Returns the packet that takes exactly these bytes. `count`: of the bundle that it is in. */
+  read(
+    entry: Entry,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+    count?: BundleCount,
+    limits = this.limits,
+  ): AnyPacket {
+    if (end - at > limits.packetBytes) throw tooLarge(limits.packetBytes)
     if (!entry.isBundle) return new entry.Class(entry.coder.read(bytes, at, end))
-    return new entry.Class(readBundle(this, bytes, at, end, count ?? new BundleCount(this.limits)))
+    return new entry.Class(readBundle(this, bytes, at, end, count ?? new BundleCount(limits)))
   }
 
   readInside(id: number, bytes: Uint8Array, at: number, end: number, count: BundleCount): AnyPacket {

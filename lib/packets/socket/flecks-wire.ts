@@ -133,7 +133,7 @@ export class FlecksWire implements Wire {
       if (entry === undefined)
         throw new PacketError(`no packet has the id ${String(id).slice(0, 20)}`, 'ERR_PACKET_UNKNOWN')
       if (body === null) throw new PacketError('no attachment', 'ERR_PACKET_MALFORMED', { path: '' })
-      const packet = this.#registry.read(entry, body, 0, body.length)
+      const packet = this.#registry.read(entry, body, 0, body.length, undefined, this.#limits)
       this.#host.handlePacket(packet, entry, call, body.length)
     } catch (error) {
       this.#refuse(entry, call, error)

@@ -179,13 +179,13 @@ export class FramesWire implements Wire {
     else if (kind === RESULT) this.#handleResult(frame, this.#peer)
     else if (kind === ERROR) this.#handleError(frame)
     else if (kind === CANCEL) this.#handleCancel(frame)
-    else if (kind === SCHEMA) this.#peer.handleSchema(frame, this.#limits.schemaBytes)
+    else if (kind === SCHEMA) this.#peer.handleSchema(frame)
     else throw broken(`a frame of kind ${kind}`)
   }
 
   #handleHello(frame: FrameReader): void {
     if (this.#peer !== undefined) throw broken('a second HELLO')
-    const peer = new Peer(this.#registry, frame, this.#limits.packets)
+    const peer = new Peer(this.#registry, frame, this.#limits)
     this.#peer = peer
     this.#outbox.sendFirst(batch => {
       for (const { id, text } of peer.differing) {

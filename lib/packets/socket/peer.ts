@@ -3,6 +3,7 @@ import { SchemaCodec } from '../codec/codec'
 import { type Node, parseSchema } from '../codec/schema'
 import { tooLarge } from '../codec/slab'
 import { PacketError } from '../errors'
+import type { AllLimits } from '../limits'
 import { BundleCount, readBundle } from '../registry/bundle'
 import { type Entry, packetFingerprint, packetText } from '../registry/entry'
 import type { AnyPacket } from '../registry/packet'
@@ -39,14 +40,16 @@ export class Peer {
   readonly #theirs: Theirs[] = []
   readonly #byName = new Map<string, Theirs>()
   readonly #registry: PacketRegistry
+  readonly #limits: AllLimits
 
   /** Reads what follows the kind of a HELLO. */
-  constructor(registry: PacketRegistry, frame: FrameReader, maxPackets: number) {
+  constructor(registry: PacketRegistry, frame: FrameReader, limits: AllLimits) {
     this.#registry = registry
+    this.#limits = limits
     const version = frame.varuint()
     if (version !== VERSION) throw broken(`version ${version}, and this is ${VERSION}`)
     const count = frame.varuint()
-    if (count > maxPackets) throw broken(`${count} packets, and ${maxPackets} are the most`)
+    if (count > limits.packets) throw broken(`${count} packets, and ${limits.packets} are the most`)
     for (let id = 1; id <= count; id++) this.#add(frame.text(), frame.fingerprint())
     frame.finish()
   }
@@ -66,11 +69,11 @@ export class Peer {
   }
 
   /** Reads what follows the kind of a SCHEMA. */
-  handleSchema(frame: FrameReader, maxBytes: number): void {
+  handleSchema(frame: FrameReader): void {
     const theirs = this.#of(frame.varuint())
     const start = frame.at
     const text = frame.text()
-    if (frame.at - start > maxBytes) throw broken('a schema that is too large')
+    if (frame.at - start > this.#limits.schemaBytes) throw broken('a schema that is too large')
     frame.finish()
     if (theirs.schema !== undefined) throw broken(`the schema of ${theirs.name} twice`)
     const { data, result } = parseText(text)
@@ -91,8 +94,7 @@ export class Peer {
   #reading(writer: Node, reader: Node): Reading | Incompatible {
     const convert = resolve(writer, reader)
     if (convert instanceof Incompatible) return convert
-    const { limits } = this.#registry
-    return { codec: new SchemaCodec(writer, { limits }, { generated: false }), convert }
+    return { codec: new SchemaCodec(writer, { limits: this.#limits }, { generated: false }), convert }
   }
 
   #resultReading(writer: Node | undefined, reader: Node | undefined): Reading | Incompatible {
@@ -133,7 +135,7 @@ export class Peer {
   ): { entry: Entry; packet: AnyPacket } {
     const theirs = this.#of(id)
     const { entry, schema } = theirs
-    const { packetBytes } = this.#registry.limits
+    const { packetBytes } = this.#limits
     if (end - at > packetBytes) throw tooLarge(packetBytes)
     if (entry === undefined) throw unsupported(theirs.name, 'there is no such packet here')
     if (theirs.isSame) return { entry, packet: this.#readSame(entry, bytes, at, end, count) }
@@ -147,8 +149,8 @@ export class Peer {
   }
 
   #readSame(entry: Entry, bytes: Uint8Array, at: number, end: number, count?: BundleCount): AnyPacket {
-    if (!entry.isBundle) return this.#registry.read(entry, bytes, at, end)
-    const packets = readBundle(this, bytes, at, end, count ?? new BundleCount(this.#registry.limits))
+    if (!entry.isBundle) return this.#registry.read(entry, bytes, at, end, undefined, this.#limits)
+    const packets = readBundle(this, bytes, at, end, count ?? new BundleCount(this.#limits))
     return new entry.Class(packets)
   }
 
