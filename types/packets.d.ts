@@ -448,6 +448,36 @@ export declare function overSocketIo(socket: SocketIoLike): PacketLink
  */
 export declare function overFlecks(socket: SocketIoLike): PacketLink
 
+/** What is used of a connection of `selvedge/sockety`. */
+export interface SocketyConnectionLike {
+  readonly closeReason: Error | null
+  ready(): Promise<unknown>
+  send(producer: any): { readonly stream: unknown }
+  on(event: any, listener: (...args: any[]) => void): unknown
+}
+
+/** What is used of its class `Draft`. */
+export interface SocketyDraftLike {
+  for(action: string): { stream(): (...input: any[]) => unknown }
+}
+
+/**
+ * A connection of Sockety as a link: one message on a channel of its own carries the packets of each side; files, streams and
+ * other messages stay the connection's, and it stays open when the link is closed.
+ *
+ * @param Draft That of `selvedge/sockety`, which this module does not load by itself.
+ * @param options.channel The action of the message. @default 'packets'
+ * @throws {PacketError} `"ERR_INVALID_ARG_TYPE"`
+ * @example
+ * const socket = new PacketSocket(overSockety(connect(7000), Draft), packets)
+ * new PacketServer(server, packets, { link: connection => overSockety(connection, Draft) })
+ */
+export declare function overSockety(
+  connection: SocketyConnectionLike,
+  Draft: SocketyDraftLike,
+  options?: { channel?: string },
+): PacketLink
+
 /** What is used of a Duplex. */
 export interface DuplexLike {
   readonly writable: boolean

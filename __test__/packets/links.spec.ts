@@ -14,6 +14,7 @@ import {
   overPort,
   overSocket,
   overSocketIo,
+  overSockety,
   overStream,
   overWebSocket,
   Packet,
@@ -21,6 +22,13 @@ import {
   PacketServer,
   PacketSocket,
 } from 'selvedge/packets'
+import {
+  type Connection,
+  connect as connectSockety,
+  createServer as createSocketyServer,
+  Draft,
+  type Response,
+} from 'selvedge/sockety'
 import { memoryFabric } from 'selvedge/testing'
 import { WebSocket, WebSocketServer } from 'ws'
 import { rejection } from '../support/messages'
@@ -329,6 +337,52 @@ describe('a socket of the fabric', () => {
   })
 })
 
+describe('a connection of Sockety', () => {
+  async function opened() {
+    const server = createSocketyServer()
+    await server.listen(0, '127.0.0.1')
+    const connection = connectSockety((server.address() as AddressInfo).port, '127.0.0.1')
+    const packetServer = new PacketServer(server, packets, { link: each => overSockety(each, Draft) })
+    const accepted = once(packetServer as never, 'connection')
+    const socket = new PacketSocket(overSockety(connection, Draft), packets)
+    const [other] = (await accepted) as [PacketSocket]
+    expect(await socket.send(['Num', { n: 1 }])).toBeUndefined()
+    return { server, connection, socket, other }
+  }
+
+  test('has other messages beside the packets, and stays open when they end', async () => {
+    const { server, connection, socket, other } = await opened()
+    const [theirs] = server.clients as [Connection]
+    theirs.on('message', message => {
+      if (message.action === 'time') void message.respond({ data: 'late' })
+    })
+    const ask = Draft.for('time')
+    const time = async () =>
+      (await ((await connection.send(ask()).response()) as Response).dataBuffer()).toString()
+    expect(await time()).toBe('late')
+    const closed = once(other as never, 'closed')
+    await socket.close()
+    expect((await closed)[0]).toMatchObject({
+      code: 'ERR_PACKET_CLOSED',
+      message: 'the other side closed the channel',
+    })
+    expect(await time()).toBe('late')
+    await connection.close()
+    await server.close()
+  })
+
+  test('that is lost closes its packets, and calls that are open reject', async () => {
+    const { server, connection, socket, other } = await opened()
+    other.handle(Num, () => new Promise(() => undefined))
+    const open = rejection(socket.send(['Num', { n: 1 }]))
+    const closed = once(other as never, 'closed')
+    await connection.close(true)
+    expect(await open).toMatchObject({ code: 'ERR_PACKET_CLOSED' })
+    expect((await closed)[0]).toBeInstanceOf(Error)
+    await server.close()
+  })
+})
+
 test('a link that throws closes its socket', async () => {
   const link = new MemoryLink()
   link.send = () => {
@@ -346,6 +400,7 @@ test.each([
   ['overSocketIo', overSocketIo],
   ['overFlecks', overFlecks],
   ['overStream', overStream],
+  ['overSockety', overSockety as never],
   ['overPort', overPort],
   ['overWebSocket', overWebSocket],
 ])('%s refuses what is something else', (_, link) => {

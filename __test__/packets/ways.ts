@@ -7,6 +7,7 @@ import { type Client, type ConatServer, connect, init } from 'selvedge'
 import {
   overPort,
   overSocketIo,
+  overSockety,
   overStream,
   overWebSocket,
   type PacketLink,
@@ -16,6 +17,12 @@ import {
   PacketSocket,
   type PacketSocketOptions,
 } from 'selvedge/packets'
+import {
+  type Connection,
+  connect as connectSockety,
+  createServer as createSocketyServer,
+  Draft,
+} from 'selvedge/sockety'
 import { Server as SocketIoServer } from 'socket.io'
 import { io } from 'socket.io-client'
 import { WebSocket, WebSocketServer } from 'ws'
@@ -135,6 +142,27 @@ class StreamTransport implements Transport {
   }
 }
 
+class SocketyTransport implements Transport {
+  readonly #server = createSocketyServer()
+  readonly #connections: Connection[] = []
+
+  async listen() {
+    await this.#server.listen(0, '127.0.0.1')
+    return { source: this.#server, link: (connection: Connection) => overSockety(connection, Draft) }
+  }
+
+  async dial() {
+    const connection = connectSockety((this.#server.address() as AddressInfo).port, '127.0.0.1')
+    this.#connections.push(connection)
+    return overSockety(connection, Draft)
+  }
+
+  async close() {
+    await Promise.all(this.#connections.map(connection => connection.close(true)))
+    await this.#server.close()
+  }
+}
+
 class PortTransport implements Transport {
   readonly #source = new EventEmitter()
 
@@ -158,6 +186,7 @@ const TRANSPORTS: Readonly<Record<string, () => Transport>> = {
   WebSocket: () => new WebSocketTransport(),
   'Socket.IO': () => new SocketIoTransport(overSocketIo),
   TCP: () => new StreamTransport(),
+  Sockety: () => new SocketyTransport(),
   MessagePort: () => new PortTransport(),
 }
 

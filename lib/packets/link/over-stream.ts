@@ -1,5 +1,6 @@
 // Packets over a stream of bytes: of node:net, node:tls, or any other Duplex. Frames follow one another.
 import { badOption } from '../errors'
+import { Drained } from './drained'
 import { End } from './end'
 import { randomId } from './ids'
 import type { PacketLink } from './link'
@@ -30,9 +31,11 @@ class StreamLink implements PacketLink {
   readonly id = randomId()
   readonly #stream: DuplexLike
   readonly #end = new End()
+  readonly #drained: Drained
 
   constructor(stream: DuplexLike) {
     this.#stream = stream
+    this.#drained = new Drained(stream)
     stream.on('error', error => this.#end.fail(error))
     stream.on('close', () => this.#end.reach('the stream'))
     // Nothing more comes, and nothing can be answered.
@@ -44,10 +47,7 @@ class StreamLink implements PacketLink {
   }
 
   writable(): Promise<void> {
-    return new Promise(resolve => {
-      this.#stream.once('drain', resolve)
-      this.#stream.once('close', resolve)
-    })
+    return this.#drained.wait()
   }
 
   pause(): void {
