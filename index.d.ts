@@ -193,8 +193,17 @@ export interface ConnectOptions {
   systemAccountPassword?: string
   /** Connects at once, without `connect()`. @default true */
   autoConnect?: boolean
-  /** Reconnects, for ever, when the connection is lost. @default true */
+  /**
+   * Reconnects, for ever, when the connection is lost. `false`: whatever waits for a connection, and whatever
+   * is asked from then on, rejects with the reason of `connectFailed` or `disconnected`, until `connect()`.
+   * @default true
+   */
   reconnection?: boolean
+  /**
+   * How long a publish, a request or a wait for interest waits for a connection, in ms; 0: for ever. Its own
+   * `timeout` is for the answer, and begins when it leaves. @default 60_000
+   */
+  offlineTimeout?: number
   /**
    * Unit of the pauses before reconnecting, in ms. The first one is at most two fifths of it, the next twice, the
    * others four times while the outage is younger than 10 s; then they double. Starts over after a connection
@@ -260,6 +269,11 @@ export interface ClientEvents {
    * its inbox, so it cannot become ready; whatever waited for that was rejected with the same reason.
    */
   disconnected: [reason?: FabricError]
+  /**
+   * The server refused the sign-in (`"ERR_SIGN_IN"`; `cause` has the code and the text of its `getUser`), and
+   * whatever waited for it was rejected with this. `disconnected` follows, and the next attempt.
+   */
+  signInRefused: [reason: FabricError]
   /** Signed in; with what the server sent. */
   info: [info: Record<string, unknown>]
   /** Replies can arrive, and every subscription is in place. */
@@ -886,6 +900,7 @@ export interface EndOptions {
 
 /** The events of a socket server and what listeners get. */
 export interface SocketServerEvents {
+  /** Held back until there is a listener: at most 10 000, further ones are closed. */
   connection: [socket: ServerSocket]
   disconnected: []
   connecting: []

@@ -46,3 +46,13 @@ test.each([
   })
   expect(JSON.parse(ended.stdout)).toEqual({ ...THROUGH, ...expected })
 })
+
+test.each(['data', 'held data', 'message', 'request', 'connection'])(
+  'handlers of %s behind one that threw run in a later turn, and not at all in a process that dies of it',
+  async event => {
+    const survives = await run('throws-in-order.mjs', [event, 'survives'])
+    expect(survives).toMatchObject({ code: 0, stdout: '1,caught 1,2,3,caught 3,4', stderr: '' })
+    const dies = await run('throws-in-order.mjs', [event, 'dies'])
+    expect(dies).toMatchObject({ code: 1, stdout: '1' })
+  },
+)

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import type { FabricError } from 'selvedge'
 import { until } from '../support/authority'
 import { describeFabrics } from '../support/fabrics'
-import { type AnySocket, join, numbers, pair, take } from '../support/sockets'
+import { type AnySocket, join, listening, numbers, pair, take } from '../support/sockets'
 
 const rejection = (promise: Promise<unknown>): Promise<FabricError> =>
   promise.then(
@@ -205,5 +205,32 @@ describeFabrics('a pipeline into a socket', fabric => {
     expect(() => Readable.from(['one']).pipe(into)).toThrow('no stream')
     socket.write('goes on')
     expect(await take(server, 1)).toEqual(['goes on'])
+  })
+})
+
+describeFabrics('between two steps of a program', fabric => {
+  test('sockets wait for the first listener of `connection`, with what they have brought', async () => {
+    const listener = await listening(fabric.client(), 'late')
+    const guest = fabric.client()
+    const sockets = ['a', 'b', 'c'].map(name => {
+      const socket = guest.socket.connect('late')
+      socket.write(name)
+      return socket
+    })
+    await Promise.all(sockets.map(socket => socket.waitUntilReady()))
+    // One has gone again before anybody looked.
+    await Promise.all([once(listener.sockets[sockets[1]!.id]!, 'closed'), sockets[1]!.close()])
+    const [first] = await once(listener, 'connection')
+    const got = new Promise<unknown[]>(resolve => {
+      const names: unknown[] = []
+      const read = (socket: AnySocket) =>
+        socket.on('data', name => {
+          names.push(name)
+          if (names.length === 2) resolve(names)
+        })
+      read(first)
+      listener.on('connection', read)
+    })
+    expect((await got).sort()).toEqual(['a', 'c'])
   })
 })

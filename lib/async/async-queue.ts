@@ -57,6 +57,11 @@ export class AsyncQueue<T> {
     throw errorFrom(pulled)
   }
 
+  /** Fails the pulls that wait; the queue stays open. */
+  failPulls(failure: Failure): void {
+    for (const pull of this.#pulls.splice(0)) pull(failure)
+  }
+
   /** Ends the queue; queued items can still be pulled. */
   end(failure?: Failure): void {
     if (this.#ended) return

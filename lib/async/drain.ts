@@ -1,6 +1,7 @@
 // An orderly stop: accepts nothing new, lets what exists finish, spread over time, until a deadline.
 import type { DrainOptions } from '../../index'
 import { checkOptions, isDuration, isTimeout, type ShapeOf } from '../values/option-checks'
+import { setTimer } from '../values/platform'
 
 export const DRAIN_SHAPE = {
   deadline: { check: isTimeout, unit: 'ms', default: 10_000 },
@@ -44,7 +45,7 @@ export class Drain {
   async spreadOver<T>(items: readonly T[], act: (item: T) => Promise<unknown>): Promise<void> {
     const pause = this.spread / Math.max(1, items.length)
     const started = items.map(async (item, index) => {
-      if (index > 0) await new Promise(resolve => setTimeout(resolve, Math.min(pause * index, this.left)))
+      if (index > 0) await new Promise(resolve => setTimer(resolve, Math.min(pause * index, this.left)))
       await act(item)
     })
     await Promise.all(started)

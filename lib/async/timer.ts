@@ -1,11 +1,24 @@
-// Timers of the library.
+// Timers of waits.
+import { readEvents } from '../engine/events'
+import { clearTimer, setTimer } from '../values/platform'
 
 export interface Timer {
   stop(): void
 }
 
-/** Calls `callback` once, after so many ms, unless it is stopped before. */
+/**
+ * Calls `callback` once, after so many ms, unless it is stopped before. What had come by then is dispatched first: a
+ * thread that was busy finds what it waited for, and not that it is late.
+ */
 export function startTimer(ms: number, callback: () => void): Timer {
-  const timer = setTimeout(callback, ms)
-  return { stop: () => clearTimeout(timer) }
+  let isStopped = false
+  const timer = setTimer(() => {
+    readEvents()
+    if (!isStopped) callback()
+  }, ms)
+  const stop = (): void => {
+    isStopped = true
+    clearTimer(timer)
+  }
+  return { stop }
 }

@@ -2,6 +2,7 @@
 
 import { release, retain } from '../engine/process-ref'
 import { type Failure, timeoutFailure } from '../values/failure'
+import { startTimer, type Timer } from './timer'
 
 type Settle = (failure: Failure | undefined) => void
 
@@ -14,9 +15,9 @@ export class Waiters {
     const waiting = (this.#waiting ??= new Set())
     retain()
     return new Promise(resolve => {
-      let timer: NodeJS.Timeout | undefined
+      let timer: Timer | undefined
       const settle: Settle = failure => {
-        clearTimeout(timer)
+        timer?.stop()
         waiting.delete(settle)
         // There are many sockets, and each waits once: the table is dropped with the last waiter.
         if (waiting.size === 0 && this.#waiting === waiting) this.#waiting = undefined
@@ -24,7 +25,7 @@ export class Waiters {
         resolve(failure)
       }
       waiting.add(settle)
-      if (timeout !== undefined) timer = setTimeout(() => settle(timeoutFailure(what, timeout)), timeout)
+      if (timeout !== undefined) timer = startTimer(timeout, () => settle(timeoutFailure(what, timeout)))
     })
   }
 

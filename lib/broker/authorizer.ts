@@ -5,6 +5,7 @@ import type { ServerOptions, SystemAccounts, Visitor, VisitorCertificate } from 
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { AUTHENTICATE_REQUEST, AUTHORIZE_REQUEST, CONNECTION_GONE } from '../engine/kinds'
+import { clearTimer, setTimer } from '../values/platform'
 import { throwAsync } from '../values/throw-async'
 
 type Callbacks = Required<Pick<ServerOptions, 'getUser' | 'isAllowed'>>
@@ -68,7 +69,7 @@ export class Authorizer {
   /** Stops: no answer is needed any more. */
   stop(): void {
     this.#isStopped = true
-    for (const timer of this.#timers) clearTimeout(timer)
+    for (const timer of this.#timers) clearTimer(timer)
     this.#timers.clear()
     this.#users.clear()
   }
@@ -162,11 +163,11 @@ export class Authorizer {
     const once = (settle: () => void): void => {
       if (!isOpen || this.#isStopped) return
       isOpen = false
-      clearTimeout(timer)
+      clearTimer(timer)
       this.#timers.delete(timer)
       settle()
     }
-    const timer = setTimeout(
+    const timer = setTimer(
       () => once(() => fail(Error(`timeout: no answer within ${timeout} ms`))),
       timeout,
     ).unref()

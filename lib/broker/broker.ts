@@ -58,6 +58,8 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   #authorizer: Authorizer | undefined
   #system: SystemService | undefined
   #own: Client | undefined
+  /** Its clients inside the process that are open: they cannot outlive it. */
+  readonly #clients: Set<Client> = new Set()
   #address: ServerAddress | null = null
   /** The engine accepts connections. */
   #isOpen = false
@@ -163,7 +165,9 @@ export class ConatServer extends EventEmitter<ServerEvents> {
 
   /** Returns a new client of this broker, inside the process. */
   client(options: ConnectOptions = {}): Client {
-    return new Client(options, this.#handle)
+    const client = new Client(options, this.#handle)
+    this.#clients.add(client)
+    return client.onGone(() => this.#clients.delete(client))
   }
 
   async waitUntilReady(timeout?: number): Promise<void> {
@@ -298,6 +302,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     const isNoticed = this.#ready.size > 0
     if (this.state !== 'closed') this.#beginClose(failure ?? closedFailure(`server '${this.id}'`))
     void this.#own?.close()
+    for (const client of this.#clients) client.handleBrokerClosed()
     forget(this.#handle)
     this.#ref.set(false)
     this.#closed.settle()

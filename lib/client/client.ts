@@ -20,7 +20,7 @@ import type {
 import { type Drain, DrainOnce } from '../async/drain'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
-import { endAllOf, forget, route, type Target } from '../engine/events'
+import { endAllOf, forget, route, strandAllOf, type Target } from '../engine/events'
 import { CLIENT_ENDING, CLIENT_STATE, CONNECT_FAILED, PERMISSION } from '../engine/kinds'
 import { native } from '../engine/native'
 import { type Answers, ask } from '../messaging/answers'
@@ -43,13 +43,14 @@ import { type Subscription, Subscriptions } from '../messaging/subscription'
 import { print } from '../messaging/watch'
 import { ConatSocketClient } from '../socket/client-socket'
 import { ConatSocketServer } from '../socket/server'
-import { FabricError } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
 import { checkOptions, isFunction, isString } from '../values/option-checks'
 import { checkPublishSubject } from '../values/subjects'
 import { CLIENT_SHAPE, openSettings, shownOptions } from './options'
-import { type Change, CLOSED, type ClientState, Session, type WaitOptions } from './session'
+import { type Change, CLOSED, type ClientState, REFUSED, Session, type WaitOptions } from './session'
 
+/** Milliseconds without a connection after which the process is warned, if nobody listens to `connectFailed`. */
+const OFFLINE_WARNING = 5000
 const SERVICE_SHAPE = { queue: isString }
 
 export class Client extends EventEmitter<ClientEvents> implements Target, Responder {
@@ -66,6 +67,12 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   readonly #session = new Session()
   readonly #permissions = new Permissions()
   #isGone = false
+  /** Whether it was told to connect, and not to disconnect since. */
+  #isWanted = false
+  #isWarned = false
+  /** Why it was closed, if not because `close()` was called. */
+  #reason: Failure | undefined
+  #handleGone: (() => void) | undefined
   readonly #drainOnce = new DrainOnce()
   #users = 1
 
@@ -82,7 +89,8 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
       forget(this.client)
       throw errorFrom(failure)
     }
-    this.#session.ref.set(options.autoConnect !== false)
+    this.#isWanted = options.autoConnect !== false
+    this.#session.ref.set(this.#isWanted)
   }
 
   get id(): string {
@@ -134,13 +142,17 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   connect(): void {
     this.#context.checkOpen()
     if (this.state === 'connected') return
-    this.#session.ref.set(true)
+    this.#session.connect()
+    this.#isWanted = true
+    this.#context.stranded = undefined
+    this.#subscriptions.handleConnect()
     commands.clientConnect(this.client)
   }
 
   disconnect(): void {
     if (this.#context.closed) return
     commands.clientDisconnect(this.client)
+    this.#isWanted = false
     this.#session.ref.set(false)
     this.#session.leave()
   }
@@ -333,6 +345,9 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
       else if (!this.#context.closed) {
         const change = this.#session.handleState(state, text)
         this.#context.connected = this.state === 'connected'
+        this.#context.obstacle = this.#session.obstacle
+        if (state === REFUSED) this.#handleRefused()
+        else if (change === 'disconnected') this.#strand(this.#session.obstacle)
         this.#announce(change)
       }
     } else if (kind === CLIENT_ENDING) {
@@ -340,13 +355,54 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
       this.#session.handleEnding(new Failure(event.code(), event.str()), isInbox)
     } else if (kind === CONNECT_FAILED) {
       const failure = new Failure(event.code(), event.str())
-      this.#session.handleConnectFailed(failure)
-      if (!this.#context.closed) this.emit('connectFailed', errorFrom(failure))
+      const offline = this.#session.handleConnectFailed(failure)
+      this.#context.obstacle = this.#session.obstacle
+      if (this.#context.closed) return
+      this.#strand(failure)
+      if (!this.emit('connectFailed', errorFrom(failure))) this.#warn(offline, failure)
     }
   }
 
   /** @internal */
   handleClientClosed(): void {}
+
+  /** Sets what is called when it has closed. @internal */
+  onGone(handleGone: () => void): this {
+    this.#handleGone = handleGone
+    return this
+  }
+
+  /** Closes it because its broker has closed, which cannot come back. @internal */
+  handleBrokerClosed(): void {
+    if (this.#context.closed) return
+    this.#reason = new Failure('ERR_BROKER_CLOSED', 'the broker of this client is closed')
+    this.#subscriptions.fail(this.#reason)
+    commands.clientClose(this.client)
+    this.#beginClose()
+  }
+
+  #handleRefused(): void {
+    const refusal = this.#session.refusal as Failure
+    strandAllOf(this.client, refusal, false)
+    this.emit('signInRefused', errorFrom(refusal))
+  }
+
+  /** Ends what waits for a connection, if none will follow. */
+  #strand(failure: Failure | undefined): void {
+    if (this.options.reconnection !== false || !this.#isWanted || failure === undefined) return
+    this.#isWanted = false
+    this.#context.stranded = failure
+    this.#session.strand(failure)
+    strandAllOf(this.client, failure, true)
+  }
+
+  /** Warns, once, of a broker that is not there, if nothing else tells of it. */
+  #warn(offline: number, { message }: Failure): void {
+    if (this.#isWarned || offline < OFFLINE_WARNING) return
+    this.#isWarned = true
+    const text = `no connection to a broker for ${Math.round(offline / 1000)} s: ${message}. The client's event 'connectFailed' tells of every attempt.`
+    process.emitWarning(text, { code: 'SELVEDGE_OFFLINE' })
+  }
 
   async #drain(drain: Drain): Promise<void> {
     if (!this.#context.closed) {
@@ -380,13 +436,18 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   #finish(text: string): void {
     if (this.#isGone) return
-    if (!this.#context.closed) this.#beginClose()
+    if (!this.#context.closed) {
+      this.#subscriptions.fail(new Failure('ERR_CLIENT_CLOSED', text))
+      this.#beginClose()
+    }
     this.#isGone = true
     endAllOf(this.client)
     forget(this.client)
     this.#session.ref.set(false)
     this.#session.gone.settle()
-    this.emit('closed', text === '' ? undefined : new FabricError(text, 'ERR_CLIENT_CLOSED'))
+    const reason = this.#reason ?? (text === '' ? undefined : new Failure('ERR_CLIENT_CLOSED', text))
+    this.#handleGone?.()
+    this.emit('closed', reason && errorFrom(reason))
   }
 
   #dropTransport(): void {

@@ -22,6 +22,7 @@ export const CLIENT_SHAPE = {
   systemAccountPassword: isCookieValue,
   autoConnect: { check: isBoolean, default: true, engine: true },
   reconnection: { check: isBoolean, default: true, engine: true },
+  offlineTimeout: { check: isPause, unit: 'ms', default: 60_000, engine: true },
   reconnectionDelay: { check: isPause, unit: 'ms', default: 500, engine: true },
   reconnectionDelayMax: { check: isPause, unit: 'ms', default: 15_000, engine: true },
   randomizationFactor: { check: isFraction, default: 1, engine: true },

@@ -3,7 +3,7 @@
 
 import { Waiters } from '../async/waiters'
 import { ProcessRef } from '../engine/process-ref'
-import { closedFailure, errorFrom, Failure } from '../values/failure'
+import { closedFailure, errorFrom, Failure, withCause } from '../values/failure'
 import { checkOptions, isTimeout } from '../values/option-checks'
 
 export type ClientState = 'disconnected' | 'connected' | 'closed'
@@ -13,8 +13,9 @@ export interface WaitOptions {
 }
 
 /** The numbers of *client state* in docs/internals/boundary.md. */
-const [DISCONNECTED, CONNECTED, SIGNED_IN, READY, REFUSED] = [0, 1, 2, 3, 5]
+const [DISCONNECTED, CONNECTED, SIGNED_IN, READY] = [0, 1, 2, 3]
 export const CLOSED = 4
+export const REFUSED = 5
 
 /** The application's event for a change of state. */
 export type Change = 'disconnected' | 'connected' | 'info' | 'inbox' | undefined
@@ -35,6 +36,12 @@ export class Session {
   #isSignedIn = false
   #isReady = false
   #refusal: Failure | undefined
+  /** Why there will be no connection before `connect()`. */
+  #stranded: Failure | undefined
+  /** Why the last connection ended, until there is another one. */
+  #lastEnding: Failure | undefined
+  /** When the first of the attempts failed that have failed since there was a connection. */
+  #failingSince: number | undefined
   /** Why the last attempt to connect failed, until one succeeds. */
   #lastConnectError: Failure | undefined
   /** Why the connection is about to end, if the engine knows. */
@@ -49,12 +56,15 @@ export class Session {
         const wasConnected = this.#isAnnounced
         this.#isAnnounced = false
         this.leave()
+        if (wasConnected) this.#lastEnding = this.#ending ?? lost(text)
         return wasConnected ? 'disconnected' : undefined
       }
       case CONNECTED:
         this.state = 'connected'
         this.#isAnnounced = true
         this.#lastConnectError = undefined
+        this.#lastEnding = undefined
+        this.#failingSince = undefined
         this.#ending = undefined
         this.connectionId = text || undefined
         this.ref.set(false)
@@ -91,8 +101,33 @@ export class Session {
     return ending
   }
 
-  handleConnectFailed(failure: Failure): void {
+  /** Notes a failed attempt. Returns for how many ms there has been no connection. */
+  handleConnectFailed(failure: Failure): number {
     this.#lastConnectError = failure
+    this.#failingSince ??= Date.now()
+    return Date.now() - this.#failingSince
+  }
+
+  /** Why there is no connection, as far as that is known. */
+  get obstacle(): Failure | undefined {
+    return this.#refusal ?? this.#lastEnding ?? this.#lastConnectError
+  }
+
+  get refusal(): Failure | undefined {
+    return this.#refusal
+  }
+
+  /** Notes that there will be no connection before `connect()`: whatever waits for one fails. */
+  strand(failure: Failure): void {
+    this.#stranded = failure
+    this.ref.set(false)
+    for (const waiters of [this.#connected, this.#signedIn, this.#ready]) waiters.settle(failure)
+  }
+
+  /** Notes that it is to connect. */
+  connect(): void {
+    this.#stranded = undefined
+    this.ref.set(true)
   }
 
   leave(): void {
@@ -126,8 +161,11 @@ export class Session {
   }
 
   #refuse(text: string): void {
-    const message = text.includes('failed to sign in') ? text : `failed to sign in - ${text}`
-    this.#refusal = new Failure('ERR_SIGN_IN', message)
+    const { code, message } = JSON.parse(text) as { code: number | null; message: string }
+    const said = message.includes('failed to sign in') ? message : `failed to sign in - ${message}`
+    const cause = new Failure(code ?? 'ERR_REFUSED', message)
+    this.#refusal = new Failure('ERR_SIGN_IN', said, cause)
+    this.#ending = this.#refusal
     this.#signedIn.settle(this.#refusal)
     this.#ready.settle(this.#refusal)
   }
@@ -135,10 +173,14 @@ export class Session {
   async #wait(isThere: boolean, waiters: Waiters, what: string, options?: WaitOptions): Promise<void> {
     checkOptions('wait', options, { timeout: isTimeout })
     if (isThere) return
+    if (this.#stranded !== undefined) throw errorFrom(this.#stranded)
     const failure = await waiters.wait(what, options?.timeout)
     if (failure === undefined) return
-    const obstacle = failure.code === 408 ? this.#lastConnectError : undefined
-    if (obstacle === undefined) throw errorFrom(failure)
-    throw errorFrom(new Failure(failure.code, `${failure.message}: ${obstacle.message}`, errorFrom(obstacle)))
+    throw errorFrom(failure.code === 408 ? withCause(failure, this.obstacle) : failure)
   }
+}
+
+/** Returns why a connection has ended that broke without a word. */
+function lost(text: string): Failure {
+  return new Failure('ECONNRESET', `the connection was lost: ${text}`)
 }

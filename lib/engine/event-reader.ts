@@ -25,6 +25,8 @@ export class EventReader {
   pos = 0
   /** The end of the current record. */
   end = 0
+  /** Whether the current record was read in part, and goes on. */
+  isResumed = false
   readonly incoming: Incoming = new Incoming()
   /** The headers of the latest `part`, as JSON. */
   partHeaders: string | null = null

@@ -1,10 +1,12 @@
 // Fetches buffers of events and dispatches each event to the object with its handle
 // (docs/internals/boundary.md).
 
+import type { Failure } from '../values/failure'
 import { nextTurn } from '../values/platform'
-import { throwAsync } from '../values/throw-async'
+import { clearInterruption, isInterrupted, throwAsync } from '../values/throw-async'
 import { flush } from './commands'
 import { EventReader } from './event-reader'
+import { DELIVERED_MANY, SOCKET_DATA_MANY } from './kinds'
 import { native } from './native'
 
 /** Buffers that one wake-up may process before timers and I/O get their turn. */
@@ -17,12 +19,21 @@ export interface Target {
   handleEvent(kind: number, event: EventReader): void
   /** Ends it because its client has closed, if the engine has not reported its end. */
   handleClientClosed(): void
+  /** Ends what waits for the connection, which is refused; with `isFinal`, nothing will bring it back. */
+  handleStranded?(failure: Failure, isFinal: boolean): void
 }
 
 const flushes: (() => void)[] = [flush]
 const targets = new Map<number, Target>()
 const reader = new EventReader()
 let opened = false
+/** Whether a buffer has been read only in part, because a handler threw. */
+let isPartial = false
+let isDispatching = false
+/** The end of the record that is being read. */
+let next = 0
+let kind = 0
+let handle = 0
 
 /** Dispatches events with this handle to `target`, until `forget`. */
 export function route(handle: number, target: Target): void {
@@ -30,6 +41,7 @@ export function route(handle: number, target: Target): void {
     opened = true
     native.open(turn)
   }
+  if (targets.size === 0) native.setOpen(true)
   targets.set(handle, target)
 }
 
@@ -39,7 +51,7 @@ export function flushAfterEvents(flushSystem: () => void): void {
 }
 
 export function forget(handle: number): void {
-  targets.delete(handle)
+  if (targets.delete(handle) && targets.size === 0) native.setOpen(false)
 }
 
 /** Ends every remaining object of a client. */
@@ -49,11 +61,21 @@ export function endAllOf(client: number): void {
   }
 }
 
+/** Ends what the objects of a client wait for. */
+export function strandAllOf(client: number, failure: Failure, isFinal: boolean): void {
+  for (const [handle, target] of targets) {
+    if (target.client === client && handle !== client) target.handleStranded?.(failure, isFinal)
+  }
+}
+
 /** Processes waiting events; scheduled again until there are none. */
 function turn(): void {
   let isMore = true
   try {
-    for (let taken = 0; taken < MAX_BUFFERS_A_TURN && isMore; taken++) isMore = takeBuffer()
+    for (let taken = 0; taken < MAX_BUFFERS_A_TURN && isMore; taken++) {
+      isMore = takeBuffer()
+      if (isPartial) break
+    }
   } finally {
     // Also after an exception (out of memory): the engine does not wake us again before a drain has returned
     // `null`.
@@ -61,32 +83,62 @@ function turn(): void {
   }
 }
 
+/** Dispatches what has come, for a wait whose time is over. */
+export function readEvents(): void {
+  // Fake timers may have their callbacks called by a handler.
+  if (opened && !isDispatching) turn()
+}
+
 function takeBuffer(): boolean {
-  const parts = native.drain()
-  if (parts === null) {
-    reader.drop()
-    return false
+  if (!isPartial) {
+    const parts = native.drain()
+    if (parts === null) {
+      reader.drop()
+      return false
+    }
+    reader.take(parts)
+    next = 0
   }
-  dispatch(parts)
+  isPartial = !dispatch()
   for (const flushSystem of flushes) flushSystem()
   return true
 }
 
-function dispatch(parts: readonly Buffer[]): void {
-  reader.take(parts)
-  const length = reader.buf.length
-  let next = 0
-  while (next < length) {
-    reader.pos = next
-    next += reader.u32() + 4
-    reader.end = next
-    const kind = reader.kind()
-    const target = targets.get(reader.u32())
-    if (target === undefined) continue
+/** Dispatches what is left of the buffer. Returns whether that is everything: a handler that throws ends it. */
+function dispatch(): boolean {
+  isDispatching = true
+  clearInterruption()
+  const isDone = dispatchRecords()
+  isDispatching = false
+  return isDone
+}
+
+function dispatchRecords(): boolean {
+  const { length } = reader.buf
+  while (next < length || reader.isResumed) {
+    if (!reader.isResumed) begin()
+    const target = targets.get(handle)
     try {
-      target.handleEvent(kind, reader)
+      target?.handleEvent(kind, reader)
     } catch (error) {
       throwAsync(error)
     }
+    reader.isResumed = isInterrupted() && isMany(kind) && reader.more && targets.has(handle)
+    if (isInterrupted()) return next >= length && !reader.isResumed
   }
+  return true
+}
+
+/** Reads the head of the next record. */
+function begin(): void {
+  reader.pos = next
+  next += reader.u32() + 4
+  reader.end = next
+  kind = reader.kind()
+  handle = reader.u32()
+}
+
+/** Whether a record has several messages, and its rest can be read later. */
+function isMany(kind: number): boolean {
+  return kind === SOCKET_DATA_MANY || kind === DELIVERED_MANY
 }

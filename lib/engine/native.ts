@@ -1,5 +1,7 @@
 // Loads the addon, and declares its functions (docs/internals/boundary.md). No other file of lib/ does.
 
+import { type Sleeper, wakeOf } from './wake'
+
 /** What a native call returns when it fails. */
 interface EngineFailure {
   code: number | string
@@ -65,19 +67,25 @@ function libc(): string {
 }
 
 const addon: Addon = load()
-let wake: () => void = () => {}
+let turn: () => void = () => {}
+const turnOnce = (): void => turn()
+const sleeper: Sleeper = { awake: undefined, idle: new WeakRef(turnOnce) }
 /**
  * The engine's session of this copy of `lib`; other copies in the process (in a bundle, or a test runner)
  * have their own.
  */
 // Bun exports libuv's functions only to fail in them.
-const session = addon.open(() => wake(), !('bun' in process.versions))
+const session = addon.open(wakeOf(sleeper), !('bun' in process.versions))
 
 /** The addon, for this session. */
 export const native = {
   /** Sets the function that is called when events wait. */
-  open(turn: () => void): void {
-    wake = turn
+  open(turnTo: () => void): void {
+    turn = turnTo
+  },
+  /** Notes whether something is open, for which this copy of `lib` must stay. */
+  setOpen(isOpen: boolean): void {
+    sleeper.awake = isOpen ? turnOnce : undefined
   },
   hold: (on: boolean): void => addon.hold(session, on),
   submit: (batch: Uint8Array): number => addon.submit(session, batch),

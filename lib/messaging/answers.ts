@@ -1,5 +1,6 @@
 // The replies to a requestMany: an async iterator, and a promise of one that rejects if nobody listens.
 import type { RequestManyOptions, Results } from '../../index'
+import { onAbort } from '../async/aborts'
 import { AsyncQueue } from '../async/async-queue'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
@@ -26,7 +27,7 @@ class Receiver implements Target {
   #started: (failure: Failure | undefined) => void = () => {}
   readonly #isQuiet: boolean
   #bytes = 0
-  #signal: AbortSignal | undefined
+  readonly #unwatch: (() => void) | undefined
 
   constructor(context: ClientContext, responder: Responder, options: RequestManyOptions | undefined) {
     this.client = context.handle
@@ -38,14 +39,18 @@ class Receiver implements Target {
     route(this.handle, this)
     retain()
     this.#isQuiet = options?.noThrow === true
-    const signal = (this.#signal = options?.signal)
-    signal?.addEventListener('abort', this.#abort, { once: true })
+    const signal = options?.signal
+    this.#unwatch = signal && onAbort(signal, () => this.stop(abortFailure(signal)))
   }
 
   handleEvent(kind: number, event: EventReader): void {
     if (kind === REPLY) this.#receive(readMessage(this.#context, this.#responder, event, false))
     else if (kind === DONE) this.end()
-    else if (kind === FAILED) this.end(readFailed(event))
+    else if (kind === FAILED) this.end(readFailed(event, this.#context))
+  }
+
+  handleStranded(failure: Failure): void {
+    this.stop(failure)
   }
 
   handleClientClosed(): void {
@@ -69,7 +74,7 @@ class Receiver implements Target {
     this.#started(reported)
     forget(this.handle)
     release()
-    this.#signal?.removeEventListener('abort', this.#abort)
+    this.#unwatch?.()
   }
 
   #receive(message: Message): void {
@@ -81,8 +86,6 @@ class Receiver implements Target {
     this.unread.push(message)
     this.#started(undefined)
   }
-
-  #abort = (): void => this.stop(abortFailure(this.#signal as AbortSignal))
 }
 
 /** What awaiting a requestMany resolves with. */

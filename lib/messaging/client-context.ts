@@ -3,7 +3,7 @@ import type { Traffic } from '../../index'
 import type { Drain } from '../async/drain'
 import { InFlight } from '../async/in-flight'
 import { checkPending, nextHandle } from '../engine/commands'
-import { closedFailure, errorFrom } from '../values/failure'
+import { closedFailure, errorFrom, type Failure } from '../values/failure'
 
 /** A socket or a listener: closed together with its client. */
 export interface Child {
@@ -21,6 +21,10 @@ export class ClientContext {
   }
   /** Whether `close()` was called, or the engine gave up. */
   closed = false
+  /** Why there is no connection, as far as that is known. */
+  obstacle: Failure | undefined
+  /** Why there will be none, before `connect()`. */
+  stranded: Failure | undefined
   /** Whether it is connected to a broker. */
   connected = false
   readonly children: Set<Child> = new Set()
@@ -40,9 +44,15 @@ export class ClientContext {
     if (this.closed) throw errorFrom(closedFailure('the client'))
   }
 
+  /** Called before something is asked of the broker. */
+  checkAsk(): void {
+    this.checkOpen()
+    if (this.stranded !== undefined) throw errorFrom(this.stranded)
+  }
+
   /** Called before a message is encoded. */
   checkSend(): void {
-    this.checkOpen()
+    this.checkAsk()
     checkPending()
   }
 

@@ -78,7 +78,7 @@ export function interest(
   subject: string,
   options: { timeout?: number; signal?: AbortSignal },
 ): Promise<Outcome> | Failure {
-  context.checkOpen()
+  context.checkAsk()
   if (options.signal?.aborted) return abortFailure(options.signal)
   const ticket = new Ticket(context, responder, options.signal)
   const timeout = milliseconds(options.timeout ?? INTEREST_SHAPE.timeout.default)
@@ -93,7 +93,7 @@ export function list(
   kind: 'subscriptions' | 'cluster',
   options: { timeout?: number } | undefined,
 ): Promise<Outcome> {
-  context.checkOpen()
+  context.checkAsk()
   const ticket = new Ticket(context, responder)
   const timeout = milliseconds(options?.timeout ?? timeouts.request)
   const ask = kind === 'cluster' ? commands.cluster : commands.syncSubscriptions

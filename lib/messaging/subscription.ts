@@ -13,9 +13,9 @@ import { ProcessRef } from '../engine/process-ref'
 import { FabricError } from '../values/errors'
 import { closedFailure, errorFrom, Failure } from '../values/failure'
 import { checkOptions } from '../values/option-checks'
-import { nextTick } from '../values/platform'
+import { clearTimer, nextTick, nextTurn, setTimer } from '../values/platform'
 import { checkSubscribeSubject } from '../values/subjects'
-import { throwAsync } from '../values/throw-async'
+import { clearInterruption, isInterrupted, throwAsync } from '../values/throw-async'
 import type { ClientContext } from './client-context'
 import { Message, type Responder } from './message'
 import { SUBSCRIPTION_SHAPE } from './options'
@@ -46,7 +46,7 @@ export class Subscriptions {
   }
 
   open(pattern: string, options: SubscriptionOptions = {}): Subscription {
-    this.#context.checkOpen()
+    this.#context.checkAsk()
     checkSubscribeSubject(pattern)
     checkOptions('subscribe', options, SUBSCRIPTION_SHAPE)
     const refusal = this.#permissions.refused('sub', pattern)
@@ -76,10 +76,20 @@ export class Subscriptions {
     const read = Promise.all(members.map(member => member.drain()))
     let timer: NodeJS.Timeout | undefined
     const late = new Promise(resolve => {
-      timer = setTimeout(resolve, timeout)
+      timer = setTimer(resolve, timeout)
     })
     await Promise.race([read, late])
-    clearTimeout(timer)
+    clearTimer(timer)
+  }
+
+  /** Ends all of them, because the client has closed by itself: loops throw `failure`. */
+  fail(failure: Failure): void {
+    for (const shared of Object.values(this.subs)) shared.end(failure)
+  }
+
+  /** Notes that the client connects again. */
+  handleConnect(): void {
+    for (const shared of Object.values(this.subs)) for (const member of shared.members) member.hold()
   }
 
   /** Ends all of them at once, when the client closes. */
@@ -116,6 +126,8 @@ class Shared implements Target {
   readonly #context: ClientContext
   readonly #responder: Responder
   readonly #gone: () => void
+  /** The subject of the messages that are being delivered. */
+  #subject = ''
 
   constructor(
     context: ClientContext,
@@ -142,11 +154,11 @@ class Shared implements Target {
   handleEvent(kind: number, event: EventReader): void {
     if (kind === DELIVERED) this.#deliver(readMessage(this.#context, this.#responder, event, true))
     else if (kind === DELIVERED_MANY) {
-      const subject = event.str()
-      while (event.more && this.members.length > 0) {
+      if (!event.isResumed) this.#subject = event.str()
+      while (event.more && this.members.length > 0 && !isInterrupted()) {
         const incoming = event.part()
         this.#context.countReceived(incoming.end - incoming.start)
-        this.#deliver(new Message(this.#responder, subject, event.partHeaders, null, incoming))
+        this.#deliver(new Message(this.#responder, this.#subject, event.partHeaders, null, incoming))
       }
     }
   }
@@ -159,6 +171,15 @@ class Shared implements Target {
 
   handleClientClosed(): void {
     this.end(undefined)
+  }
+
+  handleStranded(failure: Failure, isFinal: boolean): void {
+    if (isFinal) for (const member of [...this.members]) member.strand(failure)
+  }
+
+  /** Why there will be no connection before `connect()`. */
+  get stranded(): Failure | undefined {
+    return this.#context.stranded
   }
 
   leave(member: Subscription): void {
@@ -218,7 +239,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
       this.#emitter = new EventEmitter()
       // The first listener gets what arrived before, but not inside its registration.
       this.#emitter.on('newListener', name => {
-        if (name === 'message' && this.#unread.length > 0) nextTick(() => this.#release())
+        if (name === 'message' && this.#unread.length > 0) nextTick(this.#release)
       })
     }
     return this.#emitter
@@ -244,6 +265,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
 
   async #nextToCome(): Promise<IteratorResult<Message, undefined>> {
     this.#checkDrained()
+    if (!this.ended && this.#shared.stranded !== undefined) throw errorFrom(this.#shared.stranded)
     const result = await this.#unread.next()
     if (!result.done) this.#handleRead(result.value)
     return result
@@ -349,12 +371,17 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     if (isHeard && !isHeld) this.#emit(message)
   }
 
-  #release(): void {
+  #release = (): void => {
+    clearInterruption()
     while (!this.#iterated && this.#emitter !== undefined && this.#emitter.listenerCount('message') > 0) {
       const message = this.#unread.take()
       if (message === undefined) break
       this.#queuedBytes -= message.length
       this.#emit(message)
+      if (isInterrupted()) {
+        nextTurn(this.#release)
+        return
+      }
     }
     this.#checkDrained()
   }
@@ -365,6 +392,17 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     } catch (error) {
       throwAsync(error)
     }
+  }
+
+  /** Fails loops that wait, and lets the process go: nothing comes before the client connects again. @internal */
+  strand(failure: Failure): void {
+    this.#ref.set(false)
+    this.#unread.failPulls(failure)
+  }
+
+  /** Keeps the process alive again. @internal */
+  hold(): void {
+    if (!this.ended) this.#ref.set(true)
   }
 
   /** @internal */

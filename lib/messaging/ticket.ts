@@ -1,12 +1,13 @@
 // Tickets: pending answers of the engine, such as a reply, a confirmation or a list.
 import type { Published } from '../../index'
+import { onAbort } from '../async/aborts'
 import type { InFlight } from '../async/in-flight'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { forget, route, type Target } from '../engine/events'
 import { DONE, FAILED, PUBLISHED, REPLY, STRINGS } from '../engine/kinds'
 import { release, retain } from '../engine/process-ref'
-import { abortFailure, closedFailure, Failure } from '../values/failure'
+import { abortFailure, closedFailure, Failure, withCause } from '../values/failure'
 import type { ClientContext } from './client-context'
 import { Message, type Responder } from './message'
 
@@ -24,8 +25,7 @@ export class Ticket implements Target {
   /** The handle of the socket that sent the request. */
   readonly #inFlight: InFlight | undefined
   #settle: ((outcome: Outcome) => void) | undefined
-  #signal: AbortSignal | undefined
-  #abort: (() => void) | undefined
+  #unwatch: (() => void) | undefined
 
   constructor(context: ClientContext, responder: Responder, signal?: AbortSignal, inFlight?: InFlight) {
     this.client = context.handle
@@ -47,7 +47,13 @@ export class Ticket implements Target {
     else if (kind === PUBLISHED) this.#end({ bytes: event.f64(), count: event.u32() })
     else if (kind === DONE) this.#end(event.u32())
     else if (kind === STRINGS) this.#end(readStrings(event))
-    else if (kind === FAILED) this.#end(readFailed(event))
+    else if (kind === FAILED) this.#end(readFailed(event, this.#context))
+  }
+
+  handleStranded(failure: Failure): void {
+    if (this.#settle === undefined) return
+    commands.cancel(this.client, this.handle)
+    this.#end(failure)
   }
 
   handleClientClosed(): void {
@@ -63,16 +69,14 @@ export class Ticket implements Target {
     this.#inFlight?.end()
     this.#context.awaited.end()
     release()
-    if (this.#abort !== undefined) this.#signal?.removeEventListener('abort', this.#abort)
+    this.#unwatch?.()
   }
 
   #watch(signal: AbortSignal): void {
-    this.#signal = signal
-    this.#abort = () => {
+    this.#unwatch = onAbort(signal, () => {
       commands.cancel(this.client, this.handle)
       this.#end(abortFailure(signal))
-    }
-    signal.addEventListener('abort', this.#abort, { once: true })
+    })
   }
 }
 
@@ -80,8 +84,10 @@ function readStrings(event: EventReader): string[] {
   return Array.from({ length: event.u32() }, () => event.str())
 }
 
-export function readFailed(event: EventReader): Failure {
-  return new Failure(event.code(), event.str())
+/** A timeout has the connection's state as its cause, if that is known. */
+export function readFailed(event: EventReader, context: ClientContext): Failure {
+  const failure = new Failure(event.code(), event.str())
+  return failure.code === 408 ? withCause(failure, context.obstacle) : failure
 }
 
 /** Reads *delivered*, *reply* and *socket request*. The reply subject of a reply is ignored. */

@@ -32,7 +32,7 @@ import { FabricError } from '../values/errors'
 import { errorFrom, type Failure, undeliveredFailure } from '../values/failure'
 import { parseHeaders } from '../values/headers'
 import { checkOptions } from '../values/option-checks'
-import { throwAsync } from '../values/throw-async'
+import { isInterrupted, throwAsync } from '../values/throw-async'
 import { Ending, type EndingOwner } from './ending'
 import { type DataIterator, Inbox, type Sink } from './inbox'
 import { Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
@@ -337,6 +337,15 @@ export abstract class ConatSocketBase
     this.lifecycle.beginClose()
   }
 
+  handleStranded(failure: Failure, isFinal: boolean): void {
+    if (isFinal && this.state !== 'closed') {
+      const text = `the connection was lost, and there will be no other: ${failure.message}`
+      this.lifecycle.closeReason = new FabricError(text, 'ERR_SOCKET_LOST', { cause: errorFrom(failure) })
+    }
+    this.lifecycle.handleStranded(failure)
+    if (isFinal) this.close()
+  }
+
   handleClientClosed(): void {
     if (!this.#outbox?.finishCollect()) this.lifecycle.handleClientClosed()
   }
@@ -374,7 +383,7 @@ export abstract class ConatSocketBase
 
   /** Delivers several messages. If a handler closes the socket, the rest is dropped. */
   #receiveMany(event: EventReader): void {
-    while (event.more && this.state !== 'closed' && !this.#inbox?.isShut) {
+    while (event.more && this.state !== 'closed' && !this.#inbox?.isShut && !isInterrupted()) {
       const incoming = event.part()
       this.#receive(event.partHeaders, incoming)
     }

@@ -4,7 +4,8 @@ import type { Headers } from '../../index'
 import { AsyncQueue } from '../async/async-queue'
 import { InFlight } from '../async/in-flight'
 import type { Failure } from '../values/failure'
-import { nextTick } from '../values/platform'
+import { nextTick, nextTurn } from '../values/platform'
+import { clearInterruption, isInterrupted } from '../values/throw-async'
 
 type Item = [data: unknown, headers: Headers]
 
@@ -111,10 +112,12 @@ export class Inbox {
   flow(): void {
     if (this.#isPaused || this.#isFlowing || this.#held.length === 0) return
     this.#isFlowing = true
-    nextTick(() => {
-      this.#isFlowing = false
-      this.#release()
-    })
+    nextTick(this.#flowNow)
+  }
+
+  #flowNow = (): void => {
+    this.#isFlowing = false
+    this.#release()
   }
 
   /** Iterates. A message is consumed when the next one is requested, or at once if `isEager`. */
@@ -177,10 +180,16 @@ export class Inbox {
   #release(): void {
     const held = this.#held
     this.#held = NONE
+    clearInterruption()
     // If a listener pauses or is removed, the rest stays where it is: `push` holds it again.
-    for (const [data, headers] of held) {
+    for (const [at, [data, headers]] of held.entries()) {
       if (this.#ended) return
       this.push(data, headers)
+      if (!isInterrupted()) continue
+      this.#held = [...this.#held, ...held.slice(at + 1)]
+      this.#isFlowing = true
+      nextTurn(this.#flowNow)
+      return
     }
   }
 

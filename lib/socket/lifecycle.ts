@@ -8,7 +8,7 @@ import { forget, type Target } from '../engine/events'
 import { ProcessRef } from '../engine/process-ref'
 import type { Child, ClientContext } from '../messaging/client-context'
 import type { FabricError } from '../values/errors'
-import { closedFailure, errorFrom, Failure } from '../values/failure'
+import { closedFailure, errorFrom, Failure, withCause } from '../values/failure'
 import { isTimeout } from '../values/option-checks'
 import { throwAsync } from '../values/throw-async'
 
@@ -72,9 +72,16 @@ export class Lifecycle {
     if (timeout !== undefined) isTimeout('timeout', timeout)
     if (this.state === 'ready') return
     if (this.state === 'closed') throw this.closedError()
+    if (this.#context.stranded !== undefined) throw errorFrom(this.#context.stranded)
     const what = `${this.#owner.describe()} is not ready`
     const failure = await (this.#ready ??= new Waiters()).wait(what, timeout)
-    if (failure !== undefined) throw errorFrom(failure)
+    if (failure === undefined) return
+    throw errorFrom(failure.code === 408 ? withCause(failure, this.#context.obstacle) : failure)
+  }
+
+  /** Ends the waits for `ready`. */
+  handleStranded(failure: Failure): void {
+    this.#settleReady(failure)
   }
 
   /** Throws if it is closed. */

@@ -14,7 +14,8 @@ import { waitOf } from '../messaging/requests'
 import { readMessage, Ticket } from '../messaging/ticket'
 import { abortFailure, errorFrom, Failure } from '../values/failure'
 import { checkOptions } from '../values/option-checks'
-import { nextTick } from '../values/platform'
+import { nextTick, nextTurn } from '../values/platform'
+import { clearInterruption, isInterrupted } from '../values/throw-async'
 import type { Lifecycle } from './lifecycle'
 
 /** The socket: an emitter of `request`. */
@@ -129,7 +130,12 @@ export class SocketRequests {
   }
 
   #release(): void {
+    clearInterruption()
     while (this.#held !== undefined && this.#owner.listenerCount('request') > 0) {
+      if (isInterrupted()) {
+        nextTurn(() => this.#release())
+        return
+      }
       const message = this.#held.shift()
       if (this.#held.length === 0) this.#held = undefined
       if (message !== undefined) this.#give(message)

@@ -20,6 +20,7 @@ import { FabricError, type UndeliveredOf } from '../values/errors'
 import { errorFrom, type Failure, undeliveredFailure } from '../values/failure'
 import { checkOptions, isString } from '../values/option-checks'
 import { checkId, checkListenSubject } from '../values/subjects'
+import { HeldConnections } from './held-connections'
 import { Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
 import { END_SHAPE, type EndOptions, LISTEN_SHAPE, SERVER_REQUEST_SHAPE, writeOptions } from './options'
 import { ServerSocket } from './server-socket'
@@ -48,6 +49,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   /** The end, which all callers of `end` wait for. */
   #end: Promise<Failure | undefined> | undefined
   readonly #drainOnce = new DrainOnce()
+  readonly #connections = new HeldConnections(this, socket => this.#lifecycle.announce('connection', socket))
   #isWanted = true
 
   /** @internal */
@@ -68,6 +70,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     }
     const id = options.id ?? context.id
     checkId(id)
+    checkListenSubject(subject, id)
     super()
     context.listening.add(subject)
     this.#context = context
@@ -77,6 +80,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     this.#responder = responder
     this.#settings = new SocketSettings(options)
     this.#lifecycle = new Lifecycle(this, context)
+    this.#watchListeners()
     route(this.handle, this)
     commands.listen(
       context.handle,
@@ -227,6 +231,10 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     return `socket server '${this.subject}'`
   }
 
+  handleStranded(failure: Failure): void {
+    this.#lifecycle.handleStranded(failure)
+  }
+
   handleClientClosing(): void {
     this.#lifecycle.beginClose()
   }
@@ -303,7 +311,20 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     const socket = new ServerSocket(this.#context, this.#responder, handle, subject, id, this.#settings, this)
     this.sockets[id] = socket
     if (!this.#isWanted) socket.unref()
-    this.#lifecycle.announce('connection', socket)
+    this.#connections.push(socket)
+  }
+
+  override removeAllListeners(name?: unknown): this {
+    super.removeAllListeners(name)
+    if (name === undefined || name === 'newListener') this.#watchListeners()
+    return this
+  }
+
+  #watchListeners(): void {
+    const emitter = this as unknown as EventEmitter
+    emitter.on('newListener', name => {
+      if (name === 'connection') this.#connections.flow()
+    })
   }
 
   /** @internal */

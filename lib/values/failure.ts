@@ -45,6 +45,12 @@ export function timeoutFailure(what: string, timeout: number): Failure {
   return new Failure(408, `timeout: ${what} after ${timeout} ms`)
 }
 
+/** Returns the same failure with a cause, if it has none and there is one. */
+export function withCause(failure: Failure, cause: Failure | undefined): Failure {
+  if (cause === undefined || cause === failure || failure.cause !== undefined) return failure
+  return new Failure(failure.code, `${failure.message}: ${cause.message}`, cause, failure.undelivered)
+}
+
 export function abortFailure(signal: AbortSignal): Failure {
   return new Failure('ABORT_ERR', 'The operation was aborted', signal.reason)
 }

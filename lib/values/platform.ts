@@ -2,15 +2,41 @@
 // the room.
 import { Buffer } from 'node:buffer'
 import { nextTick as nodeNextTick } from 'node:process'
-import { setImmediate as nodeNextTurn } from 'node:timers'
+import {
+  clearTimeout as nodeClearTimeout,
+  setImmediate as nodeNextTurn,
+  setTimeout as nodeSetTimeout,
+} from 'node:timers'
 import { types } from 'node:util'
 
 export { Buffer }
 
 // The event loop's functions as they were when this file was loaded: tests of an application may replace them
-// with fakes that never call back.
-export const nextTick: typeof nodeNextTick = nodeNextTick
-export const nextTurn: typeof nodeNextTurn = nodeNextTurn
+// with fakes that never call back. If that was before, promises, which nothing can replace, take their place.
+const loadedTick = nodeNextTick
+const loadedTurn = nodeNextTurn
+let isTickReal = false
+let isTurnReal = false
+loadedTick(() => {
+  isTickReal = true
+})
+loadedTurn(() => {
+  isTurnReal = true
+})
+
+export function nextTick(callback: () => void): void {
+  if (isTickReal) loadedTick(callback)
+  else void Promise.resolve().then(callback)
+}
+
+export function nextTurn(callback: () => void): void {
+  if (isTurnReal) loadedTurn(callback)
+  else void Promise.resolve().then(callback)
+}
+
+/** Timers as they were when this file was loaded. */
+export const setTimer: typeof nodeSetTimeout = nodeSetTimeout
+export const clearTimer: typeof nodeClearTimeout = nodeClearTimeout
 
 /** Checks by the JavaScript engine, and not with `instanceof`, which runs user code for a Proxy. */
 export const isUint8Array: typeof types.isUint8Array = types.isUint8Array

@@ -71,9 +71,10 @@ export function checkSubscribeSubject(subject: string): void {
   throw new FabricError(`invalid subscribe subject '${shown(subject)}'`, 'ERR_INVALID_SUBJECT')
 }
 
-/** Checks the pattern of a socket server, to which more tokens are appended. */
-export function checkListenSubject(subject: string): void {
-  if (isValidSubject(subject) && subject !== '>' && !subject.endsWith('.>')) return
+/** Checks the pattern of a socket server, to which more tokens are appended, its id among them. */
+export function checkListenSubject(subject: string, id = ''): void {
+  const isPattern = isValidSubject(subject) && !subject.endsWith('>')
+  if (isPattern && isValidSubject(`${subject}.server.${id || 'status'}.*`)) return
   throw new FabricError(`invalid subject '${shown(subject)}'`, 'ERR_INVALID_SUBJECT')
 }
 

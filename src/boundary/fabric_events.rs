@@ -40,7 +40,9 @@ fn session(out: &mut EventBuffer, client: Handle, state: &SessionState) {
         SessionState::SignedIn(info) => (2, info_json(info)),
         SessionState::Ready => (3, String::new()),
         SessionState::Closed => (4, String::new()),
-        SessionState::SignInFailed(reason) => (5, reason.clone()),
+        SessionState::SignInFailed(error) => {
+            (5, serde_json::json!({ "code": error.code, "message": error.message }).to_string())
+        }
         SessionState::Ending(reason) => {
             out.head(Kind::ClientEnding, client);
             out.u8(u8::from(matches!(reason, ClientError::InboxRefused { .. })));

@@ -9,6 +9,9 @@ pub struct ClientConfig {
     pub inbox_prefix: String,
     /// The time that a subscription may take to be confirmed. Default 60 s.
     pub subscribe_timeout: Duration,
+    /// The time that what is asked waits for a connection, before its own timeout begins; `None`: any.
+    /// Default 60 s.
+    pub offline_timeout: Option<Duration>,
     /// Bytes of publishes and requests that wait for the connection; more fail with `ENOBUFS`. Default 64
     /// MiB.
     pub max_waiting_bytes: usize,
@@ -36,6 +39,7 @@ impl Default for ClientConfig {
         Self {
             inbox_prefix: "_INBOX".to_owned(),
             subscribe_timeout: Duration::from_secs(60),
+            offline_timeout: Some(Duration::from_secs(60)),
             max_waiting_bytes: 64 * 1024 * 1024,
             reconnect: ReconnectConfig::default(),
         }

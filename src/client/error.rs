@@ -23,6 +23,20 @@ pub enum ClientError {
         /// The subject.
         subject: String,
     },
+    /// No connection for so long that it was not sent.
+    Offline {
+        /// The operation.
+        what: &'static str,
+        /// The subject.
+        subject: String,
+    },
+    /// It waited for subscribers, and none came in time.
+    NobodyCame {
+        /// The operation.
+        what: &'static str,
+        /// The subject.
+        subject: String,
+    },
     /// The broker refused.
     Refused(OpError),
     /// The connection was lost before the broker confirmed: it may or may not have happened.
@@ -70,6 +84,15 @@ impl fmt::Display for ClientError {
             Self::Timeout { what, subject } => {
                 write!(f, "timeout - Error: operation has timed out ({what} '{subject}')")
             }
+            Self::Offline { what, subject } => {
+                write!(
+                    f,
+                    "timeout - Error: operation has timed out ({what} '{subject}': no connection to a broker)"
+                )
+            }
+            Self::NobodyCame { what, subject } => {
+                write!(f, "timeout - Error: operation has timed out ({what} '{subject}': nobody subscribed)")
+            }
             Self::Refused(error) => write!(f, "{error}"),
             Self::ConnectionLost { subject } => {
                 write!(
@@ -99,7 +122,10 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let code = match &error {
             ClientError::NoSubscribers { .. } => Code::NoSubscribers,
-            ClientError::Timeout { .. } | ClientError::ConnectionLost { .. } => Code::Timeout,
+            ClientError::Timeout { .. }
+            | ClientError::ConnectionLost { .. }
+            | ClientError::Offline { .. }
+            | ClientError::NobodyCame { .. } => Code::Timeout,
             ClientError::Refused(error) | ClientError::InboxRefused { error, .. } => error.failure_code(),
             ClientError::Full { .. } => Code::QueueFull,
             ClientError::QueueGroup { .. } => Code::QueueGroup,

@@ -1,7 +1,7 @@
 //! Events of the fabric client.
 
 use super::ClientError;
-use crate::wire::{Bundle, Info, Message, PresenceChange};
+use crate::wire::{Bundle, Info, Message, OpError, PresenceChange};
 
 /// An event. `T` names the owner of what it is about.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +71,7 @@ pub enum SessionState {
     /// The broker knows who we are.
     SignedIn(Info),
     /// It does not want us; the link will close.
-    SignInFailed(String),
+    SignInFailed(OpError),
     /// The inbox and every subscription stand.
     Ready,
     /// The link will close, and why; `Disconnected` follows.

@@ -1,13 +1,13 @@
 //! The fabric client: joins the session, the subscriptions and the open requests.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::acks::Awaited;
 use super::inbox::Inbox;
 use super::outbound::{Confirm, Outbound};
 use super::outputs::Outputs;
-use super::requests::{PendingRequest, RequestId, Requests};
+use super::requests::{PendingRequest, RequestId, Requests, time_for_answer};
 use super::session::{Phase, Session};
 use super::subscriptions::{Link, Subscriptions};
 use super::{ClientConfig, ClientError, ClientEvent, ClientUsage, Request, SessionState};
@@ -145,16 +145,33 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 
     /// Asks the fabric. `Published`, `Reply`, `Interest`, `Ended` or `Failed` follows for `token`, if there
-    /// is one.
+    /// is one. Its timeout begins when it leaves.
     pub fn request(&mut self, now: Instant, token: Option<T>, request: Request) {
+        let waits_offline = self.config.offline_timeout;
+        self.open_request(now, token, request, waits_offline);
+    }
+
+    /// Asks the fabric, as [`Self::request`]; the timeout begins now.
+    pub fn request_within(&mut self, now: Instant, token: Option<T>, request: Request) {
+        let timeout = time_for_answer(&request);
+        self.open_request(now, token, request, Some(timeout));
+    }
+
+    fn open_request(
+        &mut self,
+        now: Instant,
+        token: Option<T>,
+        request: Request,
+        waits_offline: Option<Duration>,
+    ) {
         if self.is_closed() {
             return self
                 .out
                 .events
                 .extend(token.map(|token| ClientEvent::Failed(token, ClientError::Closed)));
         }
-        match self.requests.open(now, token, request, self.config.max_waiting_bytes) {
-            Ok(id) if self.session.is_ready() => self.requests.send(&mut self.out, id),
+        match self.requests.open(now, token, request, waits_offline, self.config.max_waiting_bytes) {
+            Ok(id) if self.session.is_ready() => self.requests.send_first(now, &mut self.out, id),
             Ok(_) => {}
             Err(error) => self.out.events.extend(token.map(|token| ClientEvent::Failed(token, error))),
         }
@@ -353,7 +370,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             return;
         }
         if let Err(error) = &info.user {
-            self.out.emit(ClientEvent::Session(SessionState::SignInFailed(error.message.clone())));
+            self.out.emit(ClientEvent::Session(SessionState::SignInFailed(error.clone())));
             return self.session.drop_link();
         }
         self.session.handle_info();
@@ -383,7 +400,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.handle_statuses(now, &subscriptions[1..], statuses.into_iter().skip(1).map(Result::err));
         if self.session.handle_synced(now) {
             self.out.emit(ClientEvent::Session(SessionState::Ready));
-            self.requests.handle_ready(&mut self.out);
+            self.requests.handle_ready(now, &mut self.out);
         }
     }
 

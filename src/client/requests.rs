@@ -81,12 +81,13 @@ impl<T: Copy> Requests<T> {
         Self { open: BTreeMap::new(), deadlines: Deadlines::new(), inbox, next: 1, waiting_bytes: 0 }
     }
 
-    /// Opens a request. It waits for the connection until it is taken up.
+    /// Opens a request. It waits for the connection until it is taken up, at most `waits_offline`.
     pub(super) fn open(
         &mut self,
         now: Instant,
         token: Option<T>,
         request: Request,
+        waits_offline: Option<Duration>,
         limit: usize,
     ) -> Result<RequestId, ClientError> {
         let size = request.message.payload.raw.len();
@@ -97,9 +98,7 @@ impl<T: Copy> Requests<T> {
         self.waiting_bytes += bytes;
         let id = self.next;
         self.next += 1;
-        // A wait of no time asks for the present state, which takes a moment to come.
-        let timeout = if request.timeout.is_zero() { PRESENT_STATE_TIMEOUT } else { request.timeout };
-        self.deadlines.set(id, Some(now + timeout));
+        self.deadlines.set(id, waits_offline.map(|timeout| now + timeout));
         let step = Step::AwaitingConnection;
         self.open.insert(id, Box::new(PendingRequest { token, request, step, received: 0, size, ack: None }));
         Ok(id)
@@ -168,16 +167,27 @@ impl<T: Copy> Requests<T> {
         }
     }
 
+    /// Sends a request for the first time: from now on it waits for its answer.
+    pub(super) fn send_first(&mut self, now: Instant, out: &mut Outputs<T>, id: RequestId) {
+        if let Some(pending) = self.get(id) {
+            let deadline = now + time_for_answer(&pending.request);
+            self.deadlines.set(id, Some(deadline));
+        }
+        self.send(out, id);
+    }
+
     /// Sends what waited for the connection. Only now do replies find the inbox.
-    pub(super) fn handle_ready(&mut self, out: &mut Outputs<T>) {
+    pub(super) fn handle_ready(&mut self, now: Instant, out: &mut Outputs<T>) {
         // These were counted 0 before the loss; what they wait for has not changed. First, since `send` makes
         // more of them.
         for id in self.ids(|pending| pending.step == Step::AwaitingInterest) {
             self.await_interest(out, id);
         }
-        let is_unsent = |step| matches!(step, Step::AwaitingConnection | Step::AwaitingList);
-        for id in self.ids(|pending| is_unsent(pending.step)) {
+        for id in self.ids(|pending| pending.step == Step::AwaitingList) {
             self.send(out, id);
+        }
+        for id in self.ids(|pending| pending.step == Step::AwaitingConnection) {
+            self.send_first(now, out, id);
         }
     }
 
@@ -232,12 +242,10 @@ impl<T: Copy> Requests<T> {
         if request.kind == RequestKind::Interest && (there || request.timeout.is_zero()) {
             out.events.extend(token.map(|token| ClientEvent::Interest(token, there)));
             self.take(out, id);
-        } else if request.kind == RequestKind::Interest || (request.kind == RequestKind::Publish && !there) {
-            self.handle_overdue(out, id);
-        } else if there {
+        } else if there && request.kind != RequestKind::Interest {
             self.send(out, id);
         } else {
-            self.handle_count(out, id, 0);
+            self.handle_overdue(out, id);
         }
     }
 
@@ -270,8 +278,14 @@ impl<T: Copy> Requests<T> {
         let what = request.kind.name();
         out.emit(match request.kind {
             RequestKind::RequestMany(_) if step == Step::AwaitingReply => ClientEvent::Ended(token),
-            kind if step == Step::AwaitingInterest && kind.wants_reply() => {
+            RequestKind::Command if step == Step::AwaitingInterest => {
                 ClientEvent::Failed(token, ClientError::NoSubscribers { what, subject })
+            }
+            _ if step == Step::AwaitingConnection => {
+                ClientEvent::Failed(token, ClientError::Offline { what, subject })
+            }
+            _ if step == Step::AwaitingInterest => {
+                ClientEvent::Failed(token, ClientError::NobodyCame { what, subject })
             }
             _ => ClientEvent::Failed(token, ClientError::Timeout { what, subject }),
         });
@@ -348,6 +362,12 @@ impl<T: Copy> Requests<T> {
     fn ids(&self, wanted: impl Fn(&PendingRequest<T>) -> bool) -> Vec<RequestId> {
         self.open.iter().filter(|(_, pending)| wanted(pending)).map(|(id, _)| *id).collect()
     }
+}
+
+/// Returns how long a request waits for its answer. A wait of no time asks for the present state, which takes
+/// a moment to come.
+pub(super) fn time_for_answer(request: &Request) -> Duration {
+    if request.timeout.is_zero() { PRESENT_STATE_TIMEOUT } else { request.timeout }
 }
 
 /// Bytes that a waiting request costs beside its payload.

@@ -31,6 +31,7 @@ pub struct ClientOptions {
     extra_headers: Option<serde_json::Map<String, serde_json::Value>>,
     auto_connect: Option<bool>,
     reconnection: Option<bool>,
+    offline_timeout: Option<f64>,
     reconnection_delay: Option<f64>,
     reconnection_delay_max: Option<f64>,
     randomization_factor: Option<f64>,
@@ -70,7 +71,12 @@ impl ClientOptions {
             delay_max: self.reconnection_delay_max.map_or(defaults.reconnect.delay_max, milliseconds),
             jitter: self.randomization_factor.unwrap_or(defaults.reconnect.jitter),
         };
-        Ok(ClientConfig { inbox_prefix, reconnect, ..defaults })
+        let offline_timeout = match self.offline_timeout {
+            Some(given) if given <= 0.0 => None,
+            Some(given) => Some(milliseconds(given)),
+            None => defaults.offline_timeout,
+        };
+        Ok(ClientConfig { inbox_prefix, offline_timeout, reconnect, ..defaults })
     }
 
     /// Returns whether to dial at once.
@@ -252,6 +258,7 @@ pub fn defaults() -> String {
             "inboxPrefix": client.inbox_prefix,
             "autoConnect": ClientOptions::default().auto_connect(),
             "reconnection": client.reconnect.enabled,
+            "offlineTimeout": client.offline_timeout.map(millis),
             "reconnectionDelay": millis(client.reconnect.delay),
             "reconnectionDelayMax": millis(client.reconnect.delay_max),
             "randomizationFactor": client.reconnect.jitter,

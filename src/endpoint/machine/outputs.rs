@@ -76,7 +76,7 @@ impl Endpoint {
             Output::PublishBundle(bundle) => drop(self.client.publish_bundle(bundle)),
             Output::Respond(message) => {
                 let kind = RequestKind::Publish;
-                self.client.request(
+                self.client.request_within(
                     now,
                     None,
                     Request { kind, message, timeout: REPLY_TIMEOUT, wait_for_interest: true },
@@ -85,7 +85,7 @@ impl Endpoint {
             Output::Request { tag, message, timeout, wait_for_interest } => {
                 // A report needs no count: its answer says enough.
                 let kind = if tag.kind == TagKind::Ack { RequestKind::Command } else { RequestKind::Request };
-                self.client.request(
+                self.client.request_within(
                     now,
                     Some(token(tag)),
                     Request { kind, message, timeout, wait_for_interest },
@@ -103,7 +103,7 @@ impl Endpoint {
             Output::AwaitInterest { tag, subject, timeout } => {
                 let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
                 let kind = RequestKind::Interest;
-                self.client.request(
+                self.client.request_within(
                     now,
                     Some(token(tag)),
                     Request { kind, message, timeout, wait_for_interest: false },
@@ -121,7 +121,7 @@ impl Endpoint {
         let timeout = deadline.saturating_duration_since(now);
         let wait_for_interest = request.wait_for_interest;
         let token = Token::SocketTicket(ticket, socket);
-        self.client.request(
+        self.client.request_within(
             now,
             Some(token),
             Request { kind: request.kind, message, timeout, wait_for_interest },
@@ -211,7 +211,7 @@ impl Endpoint {
         answer: Result<Message, ClientError>,
     ) {
         let answer = answer.map_err(|error| match error {
-            ClientError::NoSubscribers { .. } => CommandError::NoSubscribers,
+            ClientError::NoSubscribers { .. } | ClientError::NobodyCame { .. } => CommandError::NoSubscribers,
             _ => CommandError::Failed,
         });
         self.table.with_socket(socket, |socket| socket.handle_reply(now, tag, answer));

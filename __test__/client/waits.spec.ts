@@ -1,0 +1,227 @@
+// Every wait ends, with a code of its own and the truth behind it as its cause.
+import { getEventListeners, once } from 'node:events'
+import { createServer } from 'node:net'
+import { type Client, type ConnectOptions, connect, type FabricError, init } from 'selvedge'
+import { describeFabrics } from '../support/fabrics'
+
+const outcome = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => 'resolved',
+    (error: FabricError) => error,
+  )
+
+const failure = (code: number | string, cause?: object) =>
+  expect.objectContaining({ code, ...(cause ? { cause: expect.objectContaining(cause) } : {}) })
+
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  await once(server.close(), 'close')
+  return port
+}
+
+/** Everything that waits for a connection. */
+function waitsOf(client: Client): Record<string, Promise<unknown>> {
+  const socket = client.socket.connect('s')
+  return {
+    signedIn: client.waitUntilSignedIn(),
+    ready: client.waitUntilReady(),
+    publish: client.publish('x'),
+    request: client.request('x'),
+    requestMany: client.requestMany('x'),
+    subscribe: client.subscribe('x'),
+    call: client.call('x').method(),
+    interest: client.interest('x'),
+    socketReady: socket.waitUntilReady(),
+    socketRequest: socket.request('x'),
+    serverReady: client.socket.listen('s').waitUntilReady(),
+  }
+}
+
+async function outcomesOf(waits: Record<string, Promise<unknown>>): Promise<unknown[]> {
+  return await Promise.all(Object.values(waits).map(outcome))
+}
+
+describeFabrics(
+  'a refused sign-in',
+  fabric => {
+    const options: ConnectOptions = { extraHeaders: { token: 'wrong' } }
+    const cause = { code: 401, message: 'unknown token' }
+
+    test('ends everything that waits for it, with the code and text of getUser as the cause', async () => {
+      const client = fabric.client(options)
+      const all = await outcomesOf(waitsOf(client))
+      expect(all).toEqual(all.map(() => failure('ERR_SIGN_IN', cause)))
+    })
+
+    test('is an event, and the reason of `disconnected`', async () => {
+      const client = fabric.client(options)
+      const refused = once(client, 'signInRefused')
+      const [reason] = await once(client, 'disconnected')
+      expect(reason).toEqual(failure('ERR_SIGN_IN', cause))
+      expect((await refused)[0]).toEqual(failure('ERR_SIGN_IN', cause))
+    })
+  },
+  {
+    getUser: ({ handshake }) => {
+      if (handshake.headers.token === 'wrong') throw Object.assign(Error('unknown token'), { code: 401 })
+      return null
+    },
+  },
+)
+
+describeFabrics(
+  'a timeout',
+  fabric => {
+    test('begins when the question leaves', async () => {
+      const server = fabric.client()
+      await server.subscribe('echo').then(subscription => {
+        subscription.emitter.on(
+          'message',
+          message => message.isRequest() && message.respondSync(message.data),
+        )
+      })
+      // Half a second to sign in.
+      const client = fabric.client({ extraHeaders: { token: 'slow' } })
+      const [request, publish] = [
+        client.request('echo', 5, { timeout: 300 }),
+        client.publish('echo', 5, { timeout: 300 }),
+      ]
+      expect((await request).data).toBe(5)
+      expect((await publish).count).toBe(1)
+    })
+
+    test('of a wait for subscribers that do not come is 408, whatever asks', async () => {
+      const client = fabric.client()
+      const options = { timeout: 60, waitForInterest: true }
+      const all = await Promise.all([
+        outcome(client.publish('nobody', 1, options)),
+        outcome(client.request('nobody', 1, options)),
+        outcome(client.requestMany('nobody', 1, options)),
+        outcome(client.request('nobody', 1)),
+      ])
+      expect(all).toEqual([failure(408), failure(408), failure(408), failure(503)])
+    })
+  },
+  {
+    getUser: async ({ handshake }) => {
+      if (handshake.headers.token === 'slow') await new Promise(resolve => setTimeout(resolve, 500))
+      return null
+    },
+  },
+)
+
+describeFabrics('a signal', fabric => {
+  test('that many calls share has one listener, and none when they are over', async () => {
+    const client = fabric.client()
+    await client.waitUntilReady()
+    const controller = new AbortController()
+    const { signal } = controller
+    const calls = Array.from({ length: 30 }, (_, i) =>
+      outcome(
+        i % 2 === 0
+          ? client.request('nobody', i, { signal, waitForInterest: true })
+          : client.requestMany('nobody', i, { signal, waitForInterest: true }),
+      ),
+    )
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    expect(await outcome(client.request('nobody', 1, { signal }))).toEqual(failure(503))
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    controller.abort()
+    expect(await Promise.all(calls)).toEqual(calls.map(() => failure('ABORT_ERR')))
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0)
+  })
+})
+
+describeFabrics('a wait', fabric => {
+  test('that a busy thread is late for finds what came in time', async () => {
+    const client = fabric.client()
+    const ready = client.waitUntilReady({ timeout: 150 })
+    // The engine goes on meanwhile.
+    await new Promise(setImmediate)
+    const begun = Date.now()
+    while (Date.now() - begun < 400);
+    await ready
+  })
+})
+
+describeFabrics('listen', fabric => {
+  test.each(['sock.a>', '>', 'a.>', `${'a.'.repeat(509)}a`])('throws what it refuses: %p', subject => {
+    const client = fabric.client()
+    expect(() => client.socket.listen(subject)).toThrow(failure('ERR_INVALID_SUBJECT'))
+  })
+})
+
+describe('without a broker', () => {
+  let address: string
+  let client: Client
+
+  beforeEach(async () => {
+    address = `http://127.0.0.1:${await closedPort()}`
+  })
+  afterEach(() => client.close())
+
+  test('and without reconnection, everything rejects with why, now and later, until connect()', async () => {
+    client = connect({ address, noCache: true, reconnection: false })
+    const all = await outcomesOf(waitsOf(client))
+    expect(all).toEqual(all.map(() => failure('ECONNREFUSED')))
+    expect(await outcome(client.request('x'))).toEqual(failure('ECONNREFUSED'))
+    expect(await outcome(client.waitUntilConnected())).toEqual(failure('ECONNREFUSED'))
+    expect(client.state).toBe('disconnected')
+    const { port } = new URL(address)
+    const broker = init({ port: Number(port) })
+    await broker.waitUntilReady()
+    client.connect()
+    await client.waitUntilReady()
+    await broker.close()
+  })
+
+  test('a question waits for `offlineTimeout`, and says why', async () => {
+    client = connect({
+      address,
+      noCache: true,
+      offlineTimeout: 60,
+      reconnectionDelay: 1,
+      reconnectionDelayMax: 2,
+    })
+    const error = (await outcome(client.request('x', 1, { timeout: 1 }))) as FabricError
+    expect(error).toEqual(failure(408, { code: 'ECONNREFUSED' }))
+    expect(error.message).toContain("request 'x': no connection to a broker")
+    const late = (await outcome(client.waitUntilReady({ timeout: 20 }))) as FabricError
+    expect(late).toEqual(failure(408, { code: 'ECONNREFUSED' }))
+  })
+
+  test('for five seconds, the process is warned once, if nobody listens to `connectFailed`', async () => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const now = jest.spyOn(Date, 'now')
+    try {
+      const warned = new Promise(resolve => warn.mockImplementation(resolve))
+      client = connect({ address, noCache: true, reconnectionDelay: 1, reconnectionDelayMax: 2 })
+      let time = performance.now()
+      now.mockImplementation(() => (time += 1000))
+      expect(await warned).toContain('Connection refused')
+      await outcome(client.waitUntilReady({ timeout: 50 }))
+      expect(warn).toHaveBeenCalledTimes(1)
+    } finally {
+      warn.mockRestore()
+      now.mockRestore()
+    }
+  })
+})
+
+describe('a client of a broker that closes', () => {
+  test('is closed with the reason, and so are its loops', async () => {
+    const broker = init({ port: null })
+    const client = broker.client()
+    const closed = once(client, 'closed')
+    const subscription = await client.subscribe('news')
+    const next = outcome(subscription.next())
+    const waiting = outcome(client.request('nobody', 1, { waitForInterest: true }))
+    await broker.close()
+    expect((await closed)[0]).toEqual(failure('ERR_BROKER_CLOSED'))
+    expect(await next).toEqual(failure('ERR_BROKER_CLOSED'))
+    expect(await waiting).toEqual(failure('ERR_CLOSED'))
+    expect(client.state).toBe('closed')
+  })
+})
