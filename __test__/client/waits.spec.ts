@@ -3,6 +3,7 @@ import { getEventListeners, once } from 'node:events'
 import { createServer } from 'node:net'
 import { type Client, type ConnectOptions, connect, type FabricError, init } from 'selvedge'
 import { describeFabrics } from '../support/fabrics'
+import { nextDisconnection } from '../support/sockets'
 
 const outcome = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
@@ -58,7 +59,7 @@ describeFabrics(
     test('is an event, and the reason of `disconnected`', async () => {
       const client = fabric.client(options)
       const refused = once(client, 'signInRefused')
-      const [reason] = await once(client, 'disconnected')
+      const [reason] = await nextDisconnection(client)
       expect(reason).toEqual(failure('ERR_SIGN_IN', cause))
       expect((await refused)[0]).toEqual(failure('ERR_SIGN_IN', cause))
     })
