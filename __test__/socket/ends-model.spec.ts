@@ -6,7 +6,7 @@ import { type Dice, dice } from '../support/dice'
 import { describeFabrics } from '../support/fabrics'
 import { type AnySocket, numbers, pair } from '../support/sockets'
 
-const SEEDS = Number(process.env.LIB_SEEDS ?? 12)
+const SEEDS = Number(process.env.LIB_SEEDS ?? 100)
 
 const rest = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 

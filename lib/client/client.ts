@@ -180,7 +180,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     if (this.#users > 0) this.#users -= 1
     if (this.#users > 0) return
     if (!this.#context.closed) {
-      commands.clientClose(this.client)
+      this.#sendClose()
       this.#beginClose()
     }
     if (!this.#isGone) await this.#session.gone.wait('the client')
@@ -377,7 +377,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     if (this.#context.closed) return
     this.#reason = new Failure('ERR_BROKER_CLOSED', 'the broker of this client is closed')
     this.#subscriptions.fail(this.#reason)
-    commands.clientClose(this.client)
+    this.#sendClose()
     this.#beginClose()
   }
 
@@ -424,6 +424,11 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
       if (ending === undefined) this.emit('disconnected')
       else this.emit('disconnected', errorFrom(ending))
     } else if (change !== undefined) this.emit(change)
+  }
+
+  #sendClose(): void {
+    for (const child of this.#context.children) child.prepareClose()
+    commands.clientClose(this.client)
   }
 
   #beginClose(): void {

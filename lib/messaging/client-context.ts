@@ -9,6 +9,8 @@ import { closedFailure, errorFrom, type Failure } from '../values/failure'
 export interface Child {
   /** Ends it in order, with its client. */
   finishWith(drain: Drain): Promise<void>
+  /** Called before its client is closed from this side. */
+  prepareClose(): void
   handleClientClosing(): void
 }
 

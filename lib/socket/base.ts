@@ -240,13 +240,22 @@ export abstract class ConatSocketBase
 
   close(): void {
     if (this.state === 'closed') return
-    this.#inbox?.beginEnd()
+    this.prepareClose()
     commands.socketClose(this.client, this.handle)
     this.lifecycle.beginClose()
   }
 
   destroy(): void {
     this.close()
+  }
+
+  /**
+   * Called before it is closed from this side: what was handed over counts as handled, and what was not is the
+   * other side's again. @internal
+   */
+  prepareClose(): void {
+    this.#inbox?.beginEnd()
+    this.#inbox?.shut()
   }
 
   /** Waits until the other side has handled everything, tells it, and closes. Rejects if messages are left. */
@@ -461,7 +470,7 @@ export abstract class ConatSocketBase
    * Nothing is handed to the application from now on, so that the number is exact.
    */
   async #tellEnd(options: EndOptions | undefined, begun: number): Promise<void> {
-    this.#inbox?.beginEnd()
+    this.prepareClose()
     this.shut()
     const ticket = new Ticket(this.context, this.responder)
     const timeout = options?.timeout ?? options?.idle ?? END_SHAPE.idle.default

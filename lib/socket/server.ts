@@ -188,12 +188,18 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
 
   close(): void {
     if (this.state === 'closed') return
+    this.prepareClose()
     commands.listenerClose(this.client, this.handle)
     this.#lifecycle.beginClose()
   }
 
   destroy(): void {
     this.close()
+  }
+
+  /** @internal */
+  prepareClose(): void {
+    for (const socket of Object.values(this.sockets)) socket.prepareClose()
   }
 
   /** Accepts no more sockets, ends all, and closes. Rejects if messages are left. */
