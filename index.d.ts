@@ -749,7 +749,9 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
    * `false`, wait for `waitUntilWritable()`, or for `drain`, which is emitted when everything is
    * acknowledged.
    *
-   * @param second The headers; or options, if all its keys are names of write options.
+   * @param second The headers; or options, if all its keys are names of write options. Headers that were received
+   *   are headers always, whatever their sender called them; a copy with more in it goes as
+   *   `{ headers: { ...headers, more } }`.
    * @throws {FabricError} `"ENOBUFS"` `maxQueueSize` messages or `maxQueueBytes` bytes are unacknowledged ·
    *   `"EPIPE"` the socket is closed or ending · `"ERR_ENCODE"` the value has a BigInt or a function in it.
    *   Nothing was written then.

@@ -32,7 +32,7 @@ const FENCED: [(&str, &[&str]); 14] = [
     ("async_nats", &["transport"]),
     ("httparse", &["transport"]),
     ("mio", &["transport"]),
-    ("ring", &["transport"]),
+    ("ring", &["base", "transport"]),
     ("rmpv", &["socket"]),
     ("rustls", &["transport"]),
     ("socket2", &["transport"]),

@@ -68,18 +68,28 @@ export class Attachment {
     })
   }
 
+  #isOnLoopback(): boolean {
+    const address = this.server.address()
+    return typeof address === 'object' && address !== null && isLoopback(address.address)
+  }
+
   #handleUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
     if (trimmed((request.url ?? '').split('?', 1)[0] as string) !== this.#path) {
       // Without another listener, Node.js would leave the socket open for ever.
       if (this.server.listenerCount('upgrade') === 1) socket.end(NOT_FOUND, () => socket.destroy())
       return
     }
-    const connection = new Connection(this.broker, request, socket, head, () => {
+    const connection = new Connection(this.broker, request, socket, head, this.#isOnLoopback(), () => {
       this.#connections.delete(connection)
       if (this.#connections.size === 0) for (const settle of this.#waiting.splice(0)) settle()
     })
     this.#connections.add(connection)
   }
+}
+
+/** Returns whether only this machine reaches an address: web pages in its browsers do, too, by names of their own. */
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.')
 }
 
 const NOT_FOUND =
@@ -98,6 +108,7 @@ class Connection implements Target {
     request: IncomingMessage,
     private readonly socket: Socket,
     head: Buffer,
+    isToLoopback: boolean,
     gone: () => void,
   ) {
     route(this.client, this)
@@ -112,7 +123,14 @@ class Connection implements Target {
     })
     const first = Buffer.concat([headOf(request), head])
     this.#unconsumed = first.length
-    const failure = native.pipeOpen(this.client, broker, addressOf(socket), certificateOf(socket), first)
+    const failure = native.pipeOpen(
+      this.client,
+      broker,
+      addressOf(socket),
+      certificateOf(socket),
+      isToLoopback,
+      first,
+    )
     if (failure !== null) {
       socket.destroy()
       return

@@ -1,7 +1,7 @@
 // Reads the fields of a buffer of events, in the layout of docs/internals/boundary.md. Does not know events.
 
 import { Buffer } from 'node:buffer'
-import { dropChunk } from '../values/copy-out'
+import { dropChunk, setShared } from '../values/copy-out'
 
 const ABSENT = 0xffffffff
 /** In place of the number of a code: its name follows. */
@@ -35,6 +35,7 @@ export class EventReader {
   take(parts: readonly Buffer[]): void {
     this.buf = parts[0] as Buffer
     this.#big = parts
+    setShared(this.buf)
     this.pos = 0
     this.end = 0
     this.now = Date.now()

@@ -1,6 +1,7 @@
 // Fetches buffers of events and dispatches each event to the object with its handle
 // (docs/internals/boundary.md).
 
+import { AsyncResource } from 'node:async_hooks'
 import type { Failure } from '../values/failure'
 import { nextTurn } from '../values/platform'
 import { clearInterruption, isInterrupted, throwAsync } from '../values/throw-async'
@@ -24,7 +25,13 @@ export interface Target {
 }
 
 const flushes: (() => void)[] = [flush]
-const targets = new Map<number, Target>()
+/** A target, and the async context in which it was made: its handlers run there. */
+interface Routed {
+  target: Target
+  context: AsyncResource
+}
+
+const targets = new Map<number, Routed>()
 const reader = new EventReader()
 let opened = false
 /** Whether a buffer has been read only in part, because a handler threw. */
@@ -35,14 +42,19 @@ let next = 0
 let kind = 0
 let handle = 0
 
-/** Dispatches events with this handle to `target`, until `forget`. */
+/**
+ * Dispatches events with this handle to `target`, until `forget`. Its handlers run in the present async
+ * context, not in that of the code which happened to load this module.
+ */
 export function route(handle: number, target: Target): void {
   if (!opened) {
     opened = true
     native.open(turn)
   }
   if (targets.size === 0) native.setOpen(true)
-  targets.set(handle, target)
+  // Nothing is destroyed with it, so nobody has to watch when it is collected.
+  const context = new AsyncResource('SELVEDGE', { requireManualDestroy: true })
+  targets.set(handle, { target, context })
 }
 
 /** Has the commands of a system handed over after each buffer of events, which may have caused some. */
@@ -56,15 +68,19 @@ export function forget(handle: number): void {
 
 /** Ends every remaining object of a client. */
 export function endAllOf(client: number): void {
-  for (const [handle, target] of targets) {
-    if (target.client === client && handle !== client) target.handleClientClosed()
+  for (const [handle, { target, context }] of targets) {
+    if (target.client === client && handle !== client) {
+      context.runInAsyncScope(target.handleClientClosed, target)
+    }
   }
 }
 
 /** Ends what the objects of a client wait for. */
 export function strandAllOf(client: number, failure: Failure, isFinal: boolean): void {
-  for (const [handle, target] of targets) {
-    if (target.client === client && handle !== client) target.handleStranded?.(failure, isFinal)
+  for (const [handle, { target, context }] of targets) {
+    if (target.client === client && handle !== client && target.handleStranded !== undefined) {
+      context.runInAsyncScope(target.handleStranded, target, failure, isFinal)
+    }
   }
 }
 
@@ -117,17 +133,33 @@ function dispatchRecords(): boolean {
   const { length } = reader.buf
   while (next < length || reader.isResumed) {
     if (!reader.isResumed) begin()
-    const target = targets.get(handle)
-    try {
-      target?.handleEvent(kind, reader)
-    } catch (error) {
-      throwAsync(error)
-    }
-    reader.isResumed = isInterrupted() && isMany(kind) && reader.more && targets.has(handle)
+    const routed = targets.get(handle)
+    if (routed !== undefined) routed.context.runInAsyncScope(dispatchRow, undefined, routed)
     if (isInterrupted()) return next >= length && !reader.isResumed
   }
   return true
 }
+
+/** Dispatches records as long as they are for this target: most come in a row, and entering a context takes time. */
+function dispatchRow(routed: Routed): void {
+  const { length } = reader.buf
+  const row = handle
+  for (;;) {
+    try {
+      routed.target.handleEvent(kind, reader)
+    } catch (error) {
+      throwAsync(error)
+    }
+    reader.isResumed = isInterrupted() && isMany(kind) && reader.more && targets.has(handle)
+    if (isInterrupted() || next >= length || reader.buf.readUInt32LE(next + HANDLE_AT) !== row) return
+    // It may have been forgotten, and its handle taken by another.
+    if (targets.get(row) !== routed) return
+    begin()
+  }
+}
+
+/** Where a record has its handle, behind its length and its kind. */
+const HANDLE_AT = 6
 
 /** Reads the head of the next record. */
 function begin(): void {

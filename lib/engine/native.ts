@@ -30,6 +30,7 @@ interface Addon {
     broker: number,
     address: string | null,
     certificate: Uint8Array | null,
+    isToLoopback: boolean,
     head: Uint8Array,
   ): EngineFailure | null
   pipeBring(session: number, handle: number, bytes: Uint8Array): void
@@ -110,8 +111,10 @@ export const native = {
     broker: number,
     address: string | null,
     certificate: Uint8Array | null,
+    isToLoopback: boolean,
     head: Uint8Array,
-  ): EngineFailure | null => addon.pipeOpen(session, handle, broker, address, certificate, head),
+  ): EngineFailure | null =>
+    addon.pipeOpen(session, handle, broker, address, certificate, isToLoopback, head),
   pipeBring: (handle: number, bytes: Uint8Array): void => addon.pipeBring(session, handle, bytes),
   pipeWrote: (handle: number, count: number): void => addon.pipeWrote(session, handle, count),
   pipeEnd: (handle: number, orderly: boolean): void => addon.pipeEnd(session, handle, orderly),

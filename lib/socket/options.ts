@@ -2,6 +2,7 @@
 import type { Headers, SocketConnectOptions, SocketListenOptions, WriteOptions } from '../../index'
 import { MESSAGE_SHAPE, REQUEST_SHAPE } from '../messaging/options'
 import { invalidType, invalidValue } from '../values/errors'
+import { areReceived } from '../values/headers'
 import {
   checkOptions,
   isBoolean,
@@ -51,10 +52,14 @@ export const WRITE_SHAPE = {
   volatile: { check: isBoolean, default: false },
 } as const satisfies ShapeOf<WriteOptions>
 
-/** Reads the second argument of `write`: options if all its keys are option names, else headers. */
+/**
+ * The second argument of `write`: options when all its keys are option names, else the headers themselves, as
+ * in Conat. Headers that were received are always headers: whoever sent them does not choose options here.
+ */
 export function writeOptions(second: Headers | WriteOptions | null | undefined): WriteOptions | undefined {
   if (second === undefined || second === null) return undefined
   if (typeof second !== 'object') throw invalidType('headers', 'an object', second)
+  if (areReceived(second)) return { headers: second as Headers }
   for (const name of Object.keys(second)) {
     if (!Object.hasOwn(WRITE_SHAPE, name)) return { headers: second as Headers }
   }

@@ -77,5 +77,14 @@ export function socketHeadersText(headers: Headers | null | undefined): string |
 
 /** Parses the headers of a message. Invalid JSON would be a bug of the engine, and counts as no headers. */
 export function parseHeaders(text: string): Headers | null {
-  return JSON.parse(text) as Headers | null
+  const headers = JSON.parse(text) as Headers | null
+  if (typeof headers === 'object' && headers !== null) received.add(headers)
+  return headers
 }
+
+/** Returns whether these headers came from a peer, who chose the names of all fields. */
+export function areReceived(headers: object): boolean {
+  return received.has(headers)
+}
+
+const received = new WeakSet<object>()

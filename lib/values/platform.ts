@@ -8,6 +8,7 @@ import {
   setTimeout as nodeSetTimeout,
 } from 'node:timers'
 import { types } from 'node:util'
+import { markAsUntransferable } from 'node:worker_threads'
 
 export { Buffer }
 
@@ -37,6 +38,12 @@ export function nextTurn(callback: () => void): void {
 /** Timers as they were when this file was loaded. */
 export const setTimer: typeof nodeSetTimeout = nodeSetTimeout
 export const clearTimer: typeof nodeClearTimeout = nodeClearTimeout
+
+/**
+ * Makes an array buffer stay where it is when a view of it is transferred to another thread: what others still
+ * look at must not vanish under them. As Node does with its own pool.
+ */
+export const keepInPlace: (buffer: ArrayBufferLike) => void = markAsUntransferable
 
 /** Checks by the JavaScript engine, and not with `instanceof`, which runs user code for a Proxy. */
 export const isUint8Array: typeof types.isUint8Array = types.isUint8Array

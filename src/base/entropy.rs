@@ -13,7 +13,13 @@ pub trait Entropy: Send {
         uuid::Builder::from_random_bytes(self.bits().to_le_bytes()).into_uuid().simple().to_string()
     }
 
-    /// Returns a number in `0..bound`, or 0 if `bound` is 0.
+    /// Fills `into` with random numbers that nobody can guess: many at once cost one look into the source.
+    fn fill(&mut self, into: &mut [u64]) {
+        #[expect(clippy::cast_possible_truncation, reason = "half of the bits are as random as all")]
+        into.iter_mut().for_each(|number| *number = self.bits() as u64);
+    }
+
+    /// A number in `0..bound`; 0 when `bound` is 0.
     fn below(&mut self, bound: usize) -> usize {
         let wide = u128::from(u64::MAX) & self.bits();
         usize::try_from((wide * bound as u128) >> 64).unwrap_or(0)
@@ -54,6 +60,14 @@ impl Entropy for OsEntropy {
     // `bits` has six fixed bits already; a second pass through the builder would be harmless, only slower.
     fn id(&mut self) -> String {
         uuid::Uuid::new_v4().simple().to_string()
+    }
+
+    fn fill(&mut self, into: &mut [u64]) {
+        let mut bytes = vec![0; size_of_val(into)];
+        let filled = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes);
+        filled.expect("an operating system has random bits");
+        let (words, _) = bytes.as_chunks::<8>();
+        into.iter_mut().zip(words).for_each(|(number, word)| *number = u64::from_le_bytes(*word));
     }
 
     fn below(&mut self, bound: usize) -> usize {
@@ -108,6 +122,11 @@ mod tests {
             assert_eq!(source.below(0), 0);
             assert!((0.0..1.0).contains(&source.fraction()));
             assert_eq!(source.id().len(), 32);
+            let mut numbers = [0; 64];
+            source.fill(&mut numbers);
+            let different: std::collections::BTreeSet<u64> = numbers.into_iter().collect();
+            assert_eq!(different.len(), numbers.len());
+            assert!(different.iter().any(|number| number >> 63 == 1) && !different.contains(&0));
         }
     }
 }

@@ -177,10 +177,14 @@ fn message(out: &mut EventBuffer, kind: Kind, handle: Handle, message: &Message)
 }
 
 fn info_json(info: &Info) -> String {
-    let user = info.user.as_ref().map_or(serde_json::Value::Null, Json::to_value);
-    let mut value = serde_json::json!({ "max_payload": info.max_payload, "id": info.id, "user": user });
-    if let Some(name) = &info.cluster_name {
-        value["clusterName"] = name.as_str().into();
-    }
-    value.to_string()
+    // The user as the text that it is: not all that JavaScript has in one is a value here.
+    let user = info.user.as_ref().map_or("null", Json::as_str);
+    let name = info.cluster_name.as_deref();
+    let name = name.map_or(String::new(), |name| format!(",\"clusterName\":{}", quoted(name)));
+    let Info { max_payload, id, .. } = info;
+    format!("{{\"max_payload\":{max_payload},\"id\":{},\"user\":{user}{name}}}", quoted(id))
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }

@@ -5,16 +5,25 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::BrokerConfig;
+use super::account::Account;
 use super::error::Refusal;
-use crate::wire::Json;
+use super::peer::PeerId;
+use crate::wire::{Json, json};
 
 /// Counts the open connections, in all and for each user.
 #[derive(Debug, Default)]
 pub(super) struct Admission {
     total: usize,
-    by_user: HashMap<Bytes, usize>,
+    by_user: HashMap<Bytes, Entry>,
+    users: u64,
     /// No more connections are accepted: the broker drains, or is closed.
     is_closed: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    connections: usize,
+    account: Account,
 }
 
 /// Why a connection gets no place.
@@ -50,24 +59,35 @@ impl Admission {
         self.is_closed
     }
 
-    /// Counts the connection as one of `user`'s, as well.
-    pub(super) fn sign_in(&mut self, config: &BrokerConfig, user: &Json) -> Result<(), Refusal> {
-        if !is_nobody(user) {
-            let limit = config.max_connections_per_user;
-            if self.by_user.get(user.as_bytes()).copied().unwrap_or(0) >= limit {
-                return Err(Refusal::TooManyConnectionsOfUser { limit });
-            }
-            *self.by_user.entry(user.as_bytes().clone()).or_default() += 1;
+    /// Counts the connection as one of `user`'s, as well. Returns the account that pays for what it holds.
+    pub(super) fn sign_in(
+        &mut self,
+        config: &BrokerConfig,
+        user: &Json,
+        peer: PeerId,
+    ) -> Result<Account, Refusal> {
+        if is_nobody(user) {
+            return Ok(Account::Connection(peer));
         }
-        Ok(())
+        let limit = config.max_connections_per_user;
+        if self.by_user.get(user.as_bytes()).map_or(0, |entry| entry.connections) >= limit {
+            return Err(Refusal::TooManyConnectionsOfUser { limit });
+        }
+        let users = &mut self.users;
+        let entry = self.by_user.entry(user.as_bytes().clone()).or_insert_with(|| {
+            *users += 1;
+            Entry { connections: 0, account: Account::User(*users) }
+        });
+        entry.connections += 1;
+        Ok(entry.account)
     }
 
     /// Releases what was taken for `user`, which is `null` until they are known.
     pub(super) fn release(&mut self, user: &Json) {
         self.total = self.total.saturating_sub(1);
-        if let Some(count) = self.by_user.get_mut(user.as_bytes()) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(entry) = self.by_user.get_mut(user.as_bytes()) {
+            entry.connections -= 1;
+            if entry.connections == 0 {
                 self.by_user.remove(user.as_bytes());
             }
         }
@@ -75,7 +95,8 @@ impl Admission {
 
     /// Returns how many connections each user has. Nobody is not among them.
     pub(super) fn by_user(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.by_user.iter().map(|(user, count)| (std::str::from_utf8(user).unwrap_or_default(), *count))
+        let text = |user| std::str::from_utf8(user).unwrap_or_default();
+        self.by_user.iter().map(move |(user, entry)| (text(user), entry.connections))
     }
 
     /// Returns how many places are taken.
@@ -87,18 +108,13 @@ impl Admission {
 /// Returns how many subscriptions a connection of `user` may have.
 pub(super) fn max_subscriptions(config: &BrokerConfig, user: &Json) -> usize {
     // As JavaScript sees truth: an empty hub_id is none.
-    let value = user.to_value();
-    let is_hub = match value.get("hub_id") {
-        None | Some(serde_json::Value::Null | serde_json::Value::Bool(false)) => false,
-        Some(serde_json::Value::String(id)) => !id.is_empty(),
-        Some(_) => true,
-    };
+    let is_hub = json::member(user.as_str(), "hub_id").is_some_and(json::is_truthy);
     if is_hub { config.max_subscriptions_per_hub } else { config.max_subscriptions_per_client }
 }
 
 /// Returns whether this is the user of the system account.
 pub(super) fn is_system_user(user: &Json) -> bool {
-    user.to_value().get("hub_id").and_then(serde_json::Value::as_str) == Some("system")
+    json::member(user.as_str(), "hub_id").and_then(json::text).is_some_and(|id| id == "system")
 }
 
 fn is_nobody(user: &Json) -> bool {

@@ -78,16 +78,25 @@ impl Authorizer {
         true
     }
 
-    /// Notes that the connection is authenticated: what it sent meanwhile can be asked about.
-    pub(super) fn admit(&mut self, now: Instant, peer: PeerId, is_system: bool) {
+    /// The connection is authenticated: what it sent meanwhile can be asked about.
+    pub(super) fn admit(&mut self, now: Instant, peer: PeerId, is_system: bool, max_subscriptions: usize) {
         let pending = self.pending.entry(peer).or_default();
         pending.is_signed_in = true;
         pending.is_system = is_system;
+        pending.limit_subscriptions(max_subscriptions);
         self.ask_more(now, peer);
     }
 
-    /// Returns the operation when it may be carried out at once; otherwise holds it.
-    pub(super) fn take_in(&mut self, now: Instant, peer: PeerId, op: ClientOp) -> Option<ClientOp> {
+    /// Gives the operation back when it may be carried out at once; else it is held.
+    ///
+    /// `room`: how many subscriptions the connection may add. More are not asked about.
+    pub(super) fn take_in(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        op: ClientOp,
+        room: usize,
+    ) -> Option<ClientOp> {
         let Self { pending, config, .. } = self;
         let Some(pending) = pending.get_mut(&peer) else { return Some(op) };
         let is_decided = pending.is_signed_in
@@ -99,7 +108,7 @@ impl Authorizer {
         if is_decided {
             return Some(op);
         }
-        pending.hold(op);
+        pending.hold(op, room);
         self.ask_more(now, peer);
         None
     }

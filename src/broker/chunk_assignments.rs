@@ -1,29 +1,46 @@
 //! Messages that come in chunks and are not done: which member of each queue group has them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use super::account::Account;
 use super::error::Refusal;
 use super::peer::PeerId;
 use crate::base::Deadlines;
+use crate::base::Shares;
 use crate::wire::MessageId;
 
-/// The memory of chosen members. Bounded: a publisher that begins more than [`MAX_PER_PUBLISHER`] messages
-/// loses the rest of its own oldest one; above [`MAX_ASSIGNMENTS`] in all, no message in chunks may begin.
+/// The memory of chosen members.
+///
+/// Bounded: a publisher that begins more than [`MAX_PER_PUBLISHER`] messages loses the rest of its own oldest
+/// one; above [`MAX_ASSIGNMENTS`] in all, the account with most of them loses its oldest message. Who sends
+/// the rest of a message that was given up is told so.
 #[derive(Debug, Default)]
 pub(super) struct ChunkAssignments {
-    /// For each publisher, oldest first.
-    by_publisher: HashMap<PeerId, VecDeque<Message>>,
-    pub(super) assignments: usize,
-    /// When the oldest message of a publisher is given up.
-    deadlines: Deadlines<PeerId>,
+    messages: BTreeMap<Serial, Message>,
+    by_publisher: HashMap<PeerId, Publisher>,
+    /// The messages of an account, oldest first.
+    by_account: HashMap<Account, BTreeSet<Serial>>,
+    shares: Shares<Account>,
+    deadlines: Deadlines<Serial>,
+    begun: Serial,
 }
+
+/// Grows with every message that begins.
+type Serial = u64;
 
 /// Names a queue group under one pattern. Never used again.
 pub(super) type GroupId = u64;
 
-/// The members that have a message, by group.
-pub(super) type Assignments = HashMap<GroupId, Assignment>;
+/// Who has a message, and what it is called on the way to them: what publishers call it may be what another
+/// does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Assignments {
+    /// Nobody can guess it, and nobody else's message has it.
+    pub(super) id: MessageId,
+    /// By group.
+    pub(super) by_group: HashMap<GroupId, Assignment>,
+}
 
 /// A member of a group, for as long as it stays one: who leaves and comes back is another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,79 +54,89 @@ pub(super) struct Assignment {
 #[derive(Debug)]
 struct Message {
     id: MessageId,
-    until: Instant,
+    publisher: PeerId,
+    account: Account,
     assignments: Assignments,
 }
 
+#[derive(Debug, Default)]
+struct Publisher {
+    by_id: HashMap<MessageId, Serial>,
+    oldest_first: BTreeSet<Serial>,
+}
+
 impl ChunkAssignments {
-    /// Returns whether one more message may begin. A single one may exceed the bound by as many groups as it
-    /// goes to.
-    pub(super) fn check_room(&self) -> Result<(), Refusal> {
-        if self.assignments >= MAX_ASSIGNMENTS {
-            return Err(Refusal::TooManyUnfinished { limit: MAX_ASSIGNMENTS });
+    /// How many assignments there are; a message that goes to nobody counts as one.
+    pub(super) fn len(&self) -> usize {
+        self.shares.total()
+    }
+
+    /// Makes room for one more message, or says that there is none. A single one may exceed the bound by as
+    /// many groups as it goes to.
+    pub(super) fn make_room(&mut self, account: Account) -> Result<(), Refusal> {
+        while self.shares.total() >= MAX_ASSIGNMENTS {
+            let greedier = self.shares.greedier_than(&account);
+            let oldest = greedier.and_then(|greedier| self.by_account.get(&greedier)?.first().copied());
+            let Some(oldest) = oldest else {
+                return Err(Refusal::TooManyUnfinished { limit: MAX_ASSIGNMENTS });
+            };
+            self.remove(oldest);
         }
         Ok(())
     }
 
     /// Remembers who got the first chunk.
-    pub(super) fn begin(&mut self, now: Instant, publisher: PeerId, id: MessageId, assignments: Assignments) {
-        self.end(publisher, &id);
-        // Without a receiver there is nothing to remember: the rest goes nowhere by itself.
-        if assignments.is_empty() {
-            return;
+    pub(super) fn begin(
+        &mut self,
+        now: Instant,
+        (peer, account): (PeerId, Account),
+        id: MessageId,
+        assignments: Assignments,
+    ) {
+        self.end(peer, &id);
+        let serial = self.begun;
+        self.begun += 1;
+        let publisher = self.by_publisher.entry(peer).or_default();
+        publisher.by_id.insert(id.clone(), serial);
+        publisher.oldest_first.insert(serial);
+        let surplus = publisher.oldest_first.len() > MAX_PER_PUBLISHER;
+        let oldest = publisher.oldest_first.first().copied().filter(|_| surplus);
+        self.by_account.entry(account).or_default().insert(serial);
+        self.shares.add(account, size(&assignments));
+        self.deadlines.set(serial, Some(now + LIFETIME));
+        self.messages.insert(serial, Message { id, publisher: peer, account, assignments });
+        if let Some(oldest) = oldest {
+            self.remove(oldest);
         }
-        self.assignments += assignments.len();
-        let messages = self.by_publisher.entry(publisher).or_default();
-        messages.push_back(Message { id, until: now + LIFETIME, assignments });
-        if messages.len() > MAX_PER_PUBLISHER
-            && let Some(oldest) = messages.pop_front()
-        {
-            self.assignments -= oldest.assignments.len();
-        }
-        self.update_deadline(publisher);
     }
 
-    /// Returns the members that get the other chunks.
-    pub(super) fn assignments(
-        &self,
-        now: Instant,
-        publisher: PeerId,
-        id: &MessageId,
-    ) -> Option<&Assignments> {
-        let messages = self.by_publisher.get(&publisher)?;
-        messages
-            .iter()
-            .find(|message| message.id == *id && now < message.until)
-            .map(|message| &message.assignments)
+    /// Who gets the other chunks.
+    pub(super) fn assignments(&self, publisher: PeerId, id: &MessageId) -> Result<&Assignments, Refusal> {
+        let serial = self.by_publisher.get(&publisher).and_then(|publisher| publisher.by_id.get(id));
+        let message = serial.and_then(|serial| self.messages.get(serial));
+        message.map(|message| &message.assignments).ok_or(Refusal::UnknownMessage)
     }
 
     /// Forgets a message: it is done.
     pub(super) fn end(&mut self, publisher: PeerId, id: &MessageId) {
-        let Some(messages) = self.by_publisher.get_mut(&publisher) else { return };
-        let position = messages.iter().position(|message| message.id == *id);
-        if let Some(message) = position.and_then(|position| messages.remove(position)) {
-            self.assignments -= message.assignments.len();
-            self.update_deadline(publisher);
+        let serial = self.by_publisher.get(&publisher).and_then(|publisher| publisher.by_id.get(id));
+        if let Some(&serial) = serial {
+            self.remove(serial);
         }
     }
 
     /// Forgets all messages of a publisher.
     pub(super) fn forget(&mut self, publisher: PeerId) {
-        for message in self.by_publisher.remove(&publisher).unwrap_or_default() {
-            self.assignments -= message.assignments.len();
+        let known = self.by_publisher.get(&publisher).map(|publisher| publisher.oldest_first.clone());
+        for serial in known.unwrap_or_default() {
+            self.remove(serial);
         }
-        self.deadlines.set(publisher, None);
     }
 
     /// Forgets what is too old.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(publisher) = self.deadlines.pop_due(now) {
-            let Some(messages) = self.by_publisher.get_mut(&publisher) else { continue };
-            while let Some(message) = messages.front().filter(|message| message.until <= now) {
-                self.assignments -= message.assignments.len();
-                messages.pop_front();
-            }
-            self.update_deadline(publisher);
+        while let Some(serial) = self.deadlines.pop_due(now) {
+            self.remove(serial);
         }
     }
 
@@ -118,22 +145,38 @@ impl ChunkAssignments {
         self.deadlines.next()
     }
 
-    fn update_deadline(&mut self, publisher: PeerId) {
-        let oldest = self.by_publisher.get(&publisher).and_then(VecDeque::front).map(|message| message.until);
-        self.deadlines.set(publisher, oldest);
-        if oldest.is_none() {
-            self.by_publisher.remove(&publisher);
+    fn remove(&mut self, serial: Serial) {
+        let Some(message) = self.messages.remove(&serial) else { return };
+        self.deadlines.set(serial, None);
+        self.shares.subtract(message.account, size(&message.assignments));
+        if let Some(publisher) = self.by_publisher.get_mut(&message.publisher) {
+            publisher.by_id.remove(&message.id);
+            publisher.oldest_first.remove(&serial);
+            if publisher.oldest_first.is_empty() {
+                self.by_publisher.remove(&message.publisher);
+            }
+        }
+        if let Some(messages) = self.by_account.get_mut(&message.account) {
+            messages.remove(&serial);
+            if messages.is_empty() {
+                self.by_account.remove(&message.account);
+            }
         }
     }
 }
 
-/// The time that the rest of a message may take. Receivers give up at the same age (conat.md 2).
+/// What a message counts for.
+fn size(assignments: &Assignments) -> usize {
+    assignments.by_group.len().max(1)
+}
+
+/// How long the rest of a message may take. Receivers give up at the same age (conat.md 2).
 pub(super) const LIFETIME: Duration = Duration::from_secs(120);
 
-/// ChunkAssignments messages of one publisher; as many as a receiver holds.
+/// Unfinished messages of one publisher; as many as a receiver holds.
 pub(super) const MAX_PER_PUBLISHER: usize = 1024;
 
-/// Assignments remembered in all: about 50 MB.
+/// Assignments remembered in all: about 50 MB. Beyond it, who has most gives way.
 pub(super) const MAX_ASSIGNMENTS: usize = 1024 * 1024;
 
 #[cfg(test)]
@@ -141,21 +184,55 @@ pub(super) const MAX_ASSIGNMENTS: usize = 1024 * 1024;
 mod tests {
     use super::*;
 
+    fn publisher(user: u64) -> (PeerId, Account) {
+        (PeerId { serial: user, slot: u32::try_from(user).unwrap() }, Account::User(user))
+    }
+
+    fn assignments(count: usize) -> Assignments {
+        let peer = publisher(9).0;
+        let by_group = (0..count as u64).map(|group| (group, Assignment { peer, membership: 1 })).collect();
+        Assignments { id: "secret".into(), by_group }
+    }
+
     #[test]
-    fn when_the_memory_is_full_no_message_begins_until_one_ends() {
+    fn when_the_memory_is_full_who_has_most_loses_his_oldest_message_to_others() {
         let (mut unfinished, now) = (ChunkAssignments::default(), Instant::now());
-        let [first, second] = [0, 1].map(|slot| PeerId { serial: u64::from(slot), slot });
-        let assignments =
-            |count| (0..count).map(|group| (group, Assignment { peer: first, membership: 1 })).collect();
-        unfinished.begin(now, first, "big".into(), assignments(MAX_ASSIGNMENTS as u64 - 1));
-        assert_eq!(unfinished.check_room(), Ok(()));
-        unfinished.begin(now, second, "small".into(), assignments(1));
-        assert_eq!(unfinished.check_room(), Err(Refusal::TooManyUnfinished { limit: MAX_ASSIGNMENTS }));
+        let [greedy, modest] = [1, 2].map(publisher);
+        unfinished.begin(now, greedy, "old".into(), assignments(10));
+        unfinished.begin(now, greedy, "big".into(), assignments(MAX_ASSIGNMENTS - 10));
+        assert_eq!(
+            unfinished.make_room(greedy.1),
+            Err(Refusal::TooManyUnfinished { limit: MAX_ASSIGNMENTS })
+        );
+        assert_eq!(unfinished.make_room(modest.1), Ok(()));
+        unfinished.begin(now, modest, "small".into(), assignments(1));
+        assert!(unfinished.assignments(modest.0, &"small".into()).is_ok());
+        assert!(unfinished.assignments(greedy.0, &"big".into()).is_ok());
+        assert_eq!(unfinished.assignments(greedy.0, &"old".into()), Err(Refusal::UnknownMessage));
         // Begun anew under the same id, it takes its place once.
-        unfinished.begin(now, second, "small".into(), assignments(1));
-        unfinished.end(second, &"small".into());
-        assert_eq!(unfinished.check_room(), Ok(()));
-        unfinished.forget(first);
-        assert_eq!((unfinished.assignments, unfinished.poll_timeout()), (0, None));
+        unfinished.begin(now, modest, "small".into(), assignments(1));
+        assert_eq!(unfinished.len(), MAX_ASSIGNMENTS - 9);
+        unfinished.end(modest.0, &"small".into());
+        unfinished.forget(greedy.0);
+        assert_eq!((unfinished.len(), unfinished.poll_timeout()), (0, None));
+        assert!(unfinished.by_account.is_empty() && unfinished.by_publisher.is_empty());
+    }
+
+    #[test]
+    fn a_publisher_that_begins_too_many_loses_its_own_oldest_and_all_get_too_old() {
+        let (mut unfinished, now) = (ChunkAssignments::default(), Instant::now());
+        let one = publisher(1);
+        for n in 0..=MAX_PER_PUBLISHER {
+            unfinished.begin(now, one, n.to_string().into(), assignments(usize::from(n > 3)));
+        }
+        assert!(unfinished.assignments(one.0, &"0".into()).is_err());
+        assert_eq!(
+            unfinished.assignments(one.0, &"1".into()).map(|known| known.by_group.len()),
+            Ok(0),
+            "known, and for nobody"
+        );
+        assert_eq!(unfinished.len(), MAX_PER_PUBLISHER);
+        unfinished.handle_timeout(now + LIFETIME);
+        assert_eq!((unfinished.len(), unfinished.poll_timeout()), (0, None));
     }
 }

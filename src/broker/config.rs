@@ -30,6 +30,13 @@ pub struct BrokerConfig {
     /// it the peer is a slow consumer: closed, its output dropped. Below `max_payload` a single message does
     /// that; too high, and a few stalled readers take the memory of the process.
     pub max_outbox_bytes: usize,
+    /// The same for all connections of one user together. Default 512 MiB. Above it the connection with most
+    /// of it is a slow consumer. Too low: a user with many tabs is cut off by one large message to all of
+    /// them.
+    pub max_outbox_bytes_per_user: usize,
+    /// The same for all connections; what several wait for counts once, divided among them. Default 2 GiB.
+    /// Above it the connection with most, of the user with most, is a slow consumer.
+    pub max_outbox_bytes_of_all: usize,
     /// Operations that may wait for one peer. Default 262 144: what 64 MiB hold when all are tiny. The same
     /// policy.
     pub max_outbox_ops: usize,
@@ -49,6 +56,8 @@ impl Default for BrokerConfig {
             max_connections: 10_000,
             max_connections_per_user: 100,
             max_outbox_bytes: 64 * 1024 * 1024,
+            max_outbox_bytes_per_user: 512 * 1024 * 1024,
+            max_outbox_bytes_of_all: 2 * 1024 * 1024 * 1024,
             max_outbox_ops: 262_144,
             authorizer: None,
         }

@@ -46,6 +46,14 @@ pub(super) enum Refusal {
     TooManySubscriptions { limit: usize },
     /// The connection waits for as much interest as it may, or the broker as a whole does.
     TooManyWaits { limit: usize },
+    /// The subjects that the connection waits for are as long as they may be together.
+    TooManyWaitBytes { limit: usize },
+    /// The patterns and queues of the connection are as long as they may be together.
+    TooManySubscriptionBytes { limit: usize },
+    /// The patterns of the connection have as many arrangements of wildcards as they may.
+    TooManyWildcards { limit: usize },
+    /// The rest of a message that was given up, or has not begun.
+    UnknownMessage,
     /// Payload and headers of a publish are too big.
     TooBig { size: usize, limit: usize },
     /// The message's id is too long.
@@ -67,6 +75,10 @@ impl Refusal {
         match self {
             Self::TooManySubscriptions { .. }
             | Self::TooManyWaits { .. }
+            | Self::TooManyWaitBytes { .. }
+            | Self::TooManySubscriptionBytes { .. }
+            | Self::TooManyWildcards { .. }
+            | Self::UnknownMessage
             | Self::TooManyUnfinished { .. }
             | Self::TooManyConnections { .. }
             | Self::TooManyConnectionsOfUser { .. }
@@ -95,6 +107,19 @@ impl fmt::Display for Refusal {
             Self::TooManyWaits { limit } => {
                 write!(f, "there is a limit of at most {limit} waits for interest")
             }
+            Self::TooManyWaitBytes { limit } => {
+                write!(f, "the subjects of waits for interest have at most {limit} bytes together")
+            }
+            Self::TooManySubscriptionBytes { limit } => {
+                write!(f, "patterns and queues of subscriptions have at most {limit} bytes together")
+            }
+            Self::TooManyWildcards { limit } => {
+                write!(
+                    f,
+                    "the arrangements of wildcards in all patterns cost at most {limit}, one each and one a star"
+                )
+            }
+            Self::UnknownMessage => write!(f, "the beginning of this message was refused, or given up"),
             Self::TooBig { size, limit } => {
                 write!(f, "payload and headers have {size} bytes, and the limit is {limit}")
             }

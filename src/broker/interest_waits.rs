@@ -4,19 +4,23 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::account::Account;
 use super::error::Refusal;
 use super::peer::PeerId;
 use crate::base::Deadlines;
-use crate::subject::Pattern;
+use crate::base::Shares;
+use crate::subject::{Awaited, Pattern};
 use crate::wire::AckId;
 
-/// Open waits. A new pattern looks only at waits that share its literal beginning; a pattern that begins with
-/// a wildcard looks at all, which is acceptable because there are at most [`MAX_WAITS`].
+/// Open waits. A new pattern finds those that it satisfies by an index ([`Awaited`]). When there is no room
+/// for one more, the account with most waits loses its oldest.
 #[derive(Debug, Default)]
 pub(super) struct InterestWaits {
     open: HashMap<WaitId, Wait>,
-    by_subject: BTreeSet<(Arc<str>, WaitId)>,
-    by_peer: HashMap<PeerId, BTreeSet<WaitId>>,
+    by_subject: Awaited<BTreeSet<WaitId>>,
+    by_peer: HashMap<PeerId, Held>,
+    by_account: HashMap<Account, BTreeSet<WaitId>>,
+    shares: Shares<Account>,
     deadlines: Deadlines<WaitId>,
     begun: u64,
 }
@@ -27,35 +31,55 @@ type WaitId = u64;
 #[derive(Debug)]
 struct Wait {
     peer: PeerId,
+    account: Account,
     ack: AckId,
     subject: Arc<str>,
 }
 
+/// What one connection has.
+#[derive(Debug, Default)]
+struct Held {
+    waits: BTreeSet<WaitId>,
+    bytes: usize,
+}
+
 impl InterestWaits {
     /// Begins to wait for at most `timeout` (and [`MAX_TIMEOUT`]). `subject` is a valid one that nobody
-    /// listens on.
+    /// listens on. Returns a wait that had to give way, to be refused.
     pub(super) fn begin(
         &mut self,
         now: Instant,
-        peer: PeerId,
+        (peer, account): (PeerId, Account),
         ack: AckId,
         subject: Arc<str>,
         timeout: Duration,
-    ) -> Result<(), Refusal> {
-        if self.open.len() >= MAX_WAITS {
-            return Err(Refusal::TooManyWaits { limit: MAX_WAITS });
-        }
-        let of_peer = self.by_peer.entry(peer).or_default();
-        if of_peer.len() >= MAX_WAITS_PER_PEER {
+    ) -> Result<Option<(PeerId, AckId)>, Refusal> {
+        let held = self.by_peer.get(&peer);
+        if held.is_some_and(|held| held.waits.len() >= MAX_WAITS_PER_PEER) {
             return Err(Refusal::TooManyWaits { limit: MAX_WAITS_PER_PEER });
+        }
+        if held.map_or(0, |held| held.bytes) + subject.len() > MAX_WAIT_BYTES_PER_PEER {
+            return Err(Refusal::TooManyWaitBytes { limit: MAX_WAIT_BYTES_PER_PEER });
+        }
+        let mut evicted = None;
+        if self.open.len() >= MAX_WAITS {
+            let Some(greedier) = self.shares.greedier_than(&account) else {
+                return Err(Refusal::TooManyWaits { limit: MAX_WAITS });
+            };
+            let oldest = self.by_account.get(&greedier).and_then(|waits| waits.first().copied());
+            evicted = oldest.and_then(|id| self.end(id)).map(|wait| (wait.peer, wait.ack));
         }
         let id = self.begun;
         self.begun += 1;
-        of_peer.insert(id);
-        self.by_subject.insert((subject.clone(), id));
+        let held = self.by_peer.entry(peer).or_default();
+        held.waits.insert(id);
+        held.bytes += subject.len();
+        self.by_account.entry(account).or_default().insert(id);
+        self.shares.add(account, 1);
+        self.by_subject.get_or_insert_with(&subject, BTreeSet::new).insert(id);
         self.deadlines.set(id, Some(now + timeout.min(MAX_TIMEOUT)));
-        self.open.insert(id, Wait { peer, ack, subject });
-        Ok(())
+        self.open.insert(id, Wait { peer, account, ack, subject });
+        Ok(evicted)
     }
 
     /// Ends the waits that a new subscription to `pattern` satisfies, and calls `answer` for each.
@@ -63,20 +87,11 @@ impl InterestWaits {
         if self.open.is_empty() || pattern.is_silent() {
             return;
         }
-        let text = pattern.as_str();
-        let prefix = literal_prefix(text);
-        let satisfied: Vec<WaitId> = self
-            .by_subject
-            .range((Arc::<str>::from(prefix), 0)..)
-            .take_while(
-                |(subject, _)| if prefix == text { &**subject == text } else { subject.starts_with(prefix) },
-            )
-            .filter(|(subject, _)| pattern.matches(subject))
-            .map(|(_, id)| *id)
-            .collect();
-        for id in satisfied {
-            if let Some(wait) = self.end(id) {
-                answer(wait.peer, wait.ack);
+        for (_, waits) in self.by_subject.take_matches(pattern) {
+            for id in waits {
+                if let Some(wait) = self.end(id) {
+                    answer(wait.peer, wait.ack);
+                }
             }
         }
     }
@@ -94,22 +109,20 @@ impl InterestWaits {
 
     /// Drops the waits of a peer without an answer.
     pub(super) fn forget(&mut self, peer: PeerId) {
-        for id in self.by_peer.remove(&peer).unwrap_or_default() {
+        for id in self.by_peer.remove(&peer).unwrap_or_default().waits {
             self.end(id);
         }
     }
 
     /// Returns the subjects that a peer waits for, each once.
     pub(super) fn subjects_of(&self, peer: PeerId) -> BTreeSet<Arc<str>> {
-        let of_peer = self.by_peer.get(&peer).into_iter().flatten();
-        of_peer.filter_map(|id| Some(self.open.get(id)?.subject.clone())).collect()
+        self.waits_of(peer).filter_map(|id| Some(self.open.get(id)?.subject.clone())).collect()
     }
 
     /// Drops the waits of a peer for one subject. Returns what is to be answered.
     pub(super) fn forget_subject(&mut self, peer: PeerId, subject: &str) -> Vec<AckId> {
-        let of_peer = self.by_peer.get(&peer).into_iter().flatten();
         let is_same = |id: &&WaitId| self.open.get(*id).is_some_and(|wait| &*wait.subject == subject);
-        let ended: Vec<WaitId> = of_peer.filter(is_same).copied().collect();
+        let ended: Vec<WaitId> = self.waits_of(peer).filter(is_same).copied().collect();
         ended.into_iter().filter_map(|id| Some(self.end(id)?.ack)).collect()
     }
 
@@ -118,40 +131,52 @@ impl InterestWaits {
         self.open.len()
     }
 
+    /// Steps that looking for waits has taken.
+    pub(super) fn steps(&self) -> u64 {
+        self.by_subject.steps()
+    }
+
+    fn waits_of(&self, peer: PeerId) -> impl Iterator<Item = &WaitId> {
+        self.by_peer.get(&peer).into_iter().flat_map(|held| &held.waits)
+    }
+
     fn end(&mut self, id: WaitId) -> Option<Wait> {
         let wait = self.open.remove(&id)?;
         self.deadlines.set(id, None);
-        self.by_subject.remove(&(wait.subject.clone(), id));
-        if let Some(of_peer) = self.by_peer.get_mut(&wait.peer) {
-            of_peer.remove(&id);
-            if of_peer.is_empty() {
+        self.shares.subtract(wait.account, 1);
+        if let Some(same) = self.by_subject.get_mut(&wait.subject) {
+            same.remove(&id);
+            if same.is_empty() {
+                self.by_subject.remove(&wait.subject);
+            }
+        }
+        if let Some(held) = self.by_peer.get_mut(&wait.peer) {
+            held.waits.remove(&id);
+            held.bytes -= wait.subject.len();
+            if held.waits.is_empty() {
                 self.by_peer.remove(&wait.peer);
+            }
+        }
+        if let Some(waits) = self.by_account.get_mut(&wait.account) {
+            waits.remove(&id);
+            if waits.is_empty() {
+                self.by_account.remove(&wait.account);
             }
         }
         Some(wait)
     }
 }
 
-/// Returns what every subject that `pattern` matches begins with; the whole pattern if it has no wildcard.
-fn literal_prefix(pattern: &str) -> &str {
-    let mut length = 0;
-    for token in pattern.split('.') {
-        if token == "*" || token == ">" {
-            return &pattern[..length];
-        }
-        length += token.len() + 1;
-    }
-    pattern
-}
-
 /// Longest wait (Conat's).
 pub(super) const MAX_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// InterestWaits of one connection. A client has one for each publish or socket that waits for its receiver.
+/// Waits of one connection. A client has one for each publish or socket that waits for its receiver.
 pub(super) const MAX_WAITS_PER_PEER: usize = 1000;
 
-/// InterestWaits of all connections: about 10 MB, and some milliseconds for a pattern that has to look at all
-/// of them.
+/// Bytes of their subjects. Each takes up to five times as much in memory, and some hundred bytes.
+pub(super) const MAX_WAIT_BYTES_PER_PEER: usize = 1024 * 1024;
+
+/// Waits of all connections: about 20 MB where names are short. Beyond it, who has most gives way.
 pub(super) const MAX_WAITS: usize = 65_536;
 
 #[cfg(test)]
@@ -159,26 +184,40 @@ pub(super) const MAX_WAITS: usize = 65_536;
 mod tests {
     use super::*;
 
-    #[test]
-    fn all_peers_together_have_a_limit_too() {
-        let (mut waits, now, second) = (InterestWaits::default(), Instant::now(), Duration::from_secs(1));
-        let mut begin = |index: usize| {
-            let slot = u32::try_from(index / MAX_WAITS_PER_PEER).unwrap();
-            let peer = PeerId { serial: u64::from(slot), slot };
-            waits.begin(now, peer, AckId(0), "a".into(), second)
-        };
-        assert!((0..MAX_WAITS).all(|index| begin(index).is_ok()));
-        assert_eq!(begin(MAX_WAITS), Err(Refusal::TooManyWaits { limit: MAX_WAITS }));
-        assert_eq!(std::iter::from_fn(|| waits.pop_due(now + second)).count(), MAX_WAITS);
-        assert!(waits.by_peer.is_empty() && waits.by_subject.is_empty() && waits.poll_timeout().is_none());
+    fn peer(slot: usize) -> PeerId {
+        let slot = u32::try_from(slot).unwrap();
+        PeerId { serial: u64::from(slot), slot }
     }
 
     #[test]
-    fn the_prefix_ends_before_the_first_wildcard_token() {
-        for (pattern, prefix) in
-            [("a.b", "a.b"), ("a.*", "a."), ("a.>", "a."), ("*.a", ""), ("a*.b>.*.c", "a*.b>."), ("*", "")]
-        {
-            assert_eq!(literal_prefix(pattern), prefix, "{pattern}");
+    fn who_has_most_waits_gives_way_to_others_and_not_to_himself() {
+        let (mut waits, now, second) = (InterestWaits::default(), Instant::now(), Duration::from_secs(1));
+        let begin = |waits: &mut InterestWaits, slot: usize, user: u64, ack: usize| {
+            let account = Account::User(user);
+            waits.begin(now, (peer(slot), account), AckId(ack as u64), "a".into(), second)
+        };
+        for index in 0..MAX_WAITS {
+            assert_eq!(begin(&mut waits, index / MAX_WAITS_PER_PEER, 1, index), Ok(None));
         }
+        let full = Err(Refusal::TooManyWaits { limit: MAX_WAITS });
+        assert_eq!(begin(&mut waits, 99, 1, 0), full);
+        assert_eq!(begin(&mut waits, 100, 2, 0), Ok(Some((peer(0), AckId(0)))));
+        assert_eq!(begin(&mut waits, 100, 2, 1), Ok(Some((peer(0), AckId(1)))));
+        assert_eq!(std::iter::from_fn(|| waits.pop_due(now + second)).count(), MAX_WAITS);
+        assert!(waits.by_peer.is_empty() && waits.by_subject.is_empty() && waits.by_account.is_empty());
+        assert_eq!((waits.shares.total(), waits.poll_timeout()), (0, None));
+    }
+
+    #[test]
+    fn the_bytes_of_one_connection_are_bounded_too() {
+        let (mut waits, now, second) = (InterestWaits::default(), Instant::now(), Duration::from_secs(1));
+        let begin = |waits: &mut InterestWaits, n: usize| {
+            let subject = format!("{}{n}", "x".repeat(8000)).into();
+            waits.begin(now, (peer(0), Account::User(0)), AckId(0), subject, second)
+        };
+        let count = (0..MAX_WAITS_PER_PEER).take_while(|&n| begin(&mut waits, n).is_ok()).count();
+        assert_eq!(count, MAX_WAIT_BYTES_PER_PEER / 8003);
+        waits.forget(peer(0));
+        assert_eq!(begin(&mut waits, 0), Ok(None));
     }
 }

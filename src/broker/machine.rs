@@ -8,15 +8,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::account::Account;
 use super::admission::Admission;
 use super::authorizer::Authorizer;
 use super::error::Refusal;
-use super::interest_waits::InterestWaits;
+use super::interest_waits::{self, InterestWaits};
 use super::limits;
 use super::outbox::publication_size;
 use super::peers::Peers;
 use super::pending_ops::Verdict;
 use super::router::Router;
+use super::subscription_limits::SubscriptionUse;
 use super::watches::{Notices, Watches};
 use super::{BrokerConfig, BrokerStats, DisconnectReason, PeerId, PeerStats, snapshot};
 use crate::base::{Deadlines, Entropy};
@@ -45,6 +47,8 @@ pub struct Broker {
     /// When to send `info` again to a peer that has not confirmed it.
     repeats: Deadlines<PeerId>,
     totals: BrokerStats,
+    /// What everything so far has cost, but for looks for patterns and waits, in their steps.
+    effort: u64,
     authorizer: Option<Authorizer>,
 }
 
@@ -63,6 +67,7 @@ impl Broker {
             admission: Admission::default(),
             repeats: Deadlines::new(),
             totals: BrokerStats::default(),
+            effort: 0,
         }
     }
 
@@ -89,6 +94,36 @@ impl Broker {
             self.execute(now, peer, op, &[]);
         }
         self.evict_slow_consumers();
+    }
+
+    /// What a peer wants, in order: takes operations out of `ops` until the peer is paused or has had its
+    /// turn. Returns whether it was the turn; then others should have theirs before this is called again.
+    pub fn handle_ops(&mut self, now: Instant, peer: PeerId, ops: &mut Vec<ClientOp>) -> bool {
+        let end = self.work() + MAX_TURN;
+        let mut is_over = false;
+        let mut is_paused = self.is_paused(peer);
+        let mut taken = ops.drain(..);
+        while !is_over
+            && !is_paused
+            && let Some(op) = taken.next()
+        {
+            // Where nobody is asked, a publish pauses nobody.
+            let may_pause = self.authorizer.is_some() || !op.is_publish();
+            self.handle_op(now, peer, op);
+            is_over = self.work() >= end;
+            is_paused = may_pause && self.is_paused(peer);
+        }
+        if taken.len() > 0 {
+            let left: Vec<ClientOp> = taken.collect();
+            *ops = left;
+        }
+        is_over
+    }
+
+    /// What everything so far has cost, in steps of some nanoseconds that do not depend on the machine: looks
+    /// for patterns and waits, deliveries, subscriptions.
+    pub fn work(&self) -> u64 {
+        self.router.steps() + self.waits.steps() + self.effort
     }
 
     /// Drops the subscriptions, waits and outbox of a peer whose link is gone.
@@ -207,15 +242,15 @@ impl Broker {
 
     /// Returns the broker's numbers.
     pub fn stats(&self) -> BrokerStats {
-        let all = self.peers.all();
+        let (outbox_ops, outbox_bytes) = self.peers.outbox_totals();
         BrokerStats {
             connections: self.admission.total(),
             subscriptions: self.router.subscriptions(),
             patterns: self.router.patterns(),
             waits: self.waits.len(),
             watches: self.watches.len(),
-            outbox_ops: all.iter().map(|peer| peer.outbox.len()).sum(),
-            outbox_bytes: all.iter().map(|peer| peer.outbox.bytes()).sum(),
+            outbox_ops,
+            outbox_bytes,
             ..self.totals
         }
     }
@@ -237,6 +272,7 @@ impl Broker {
     /// Does what a peer wants, but for what it may not. `verdicts` are on the subjects that `op` names; none:
     /// all are allowed.
     fn execute(&mut self, now: Instant, peer: PeerId, op: ClientOp, verdicts: &[Verdict]) {
+        self.effort += OP_EFFORT;
         match op {
             ClientOp::Publish { ack, publication } if is_denied(verdicts) => {
                 self.deny_publish(peer, ack, publication.subject.as_str());
@@ -261,7 +297,7 @@ impl Broker {
             }
             ClientOp::Subscribe { ack, subscriptions, list: _ } => {
                 tracing::trace!(%peer, count = subscriptions.len(), "subscribe");
-                if is_denied(verdicts) {
+                if verdicts.iter().any(|verdict| *verdict != Verdict::Allowed) {
                     return self.subscribe_allowed(peer, ack, subscriptions, verdicts);
                 }
                 let statuses = subscriptions
@@ -318,6 +354,8 @@ impl Broker {
         if entry.subscriptions.len() >= entry.max_subscriptions {
             return Err(Refusal::TooManySubscriptions { limit: entry.max_subscriptions });
         }
+        entry.subscription_use.add(entry.max_subscriptions, &pattern, &queue)?;
+        self.effort += SUBSCRIPTION_EFFORT;
         entry.subscriptions.insert(pattern.clone(), queue.clone());
         self.router.subscribe(&pattern, queue, peer);
         let peers = &mut self.peers;
@@ -332,6 +370,8 @@ impl Broker {
         let Ok(pattern) = Pattern::parse(pattern) else { return };
         let Some(entry) = self.peers.open_mut(peer) else { return };
         if let Some(queue) = entry.subscriptions.remove(&pattern) {
+            entry.subscription_use.remove(&pattern, &queue);
+            self.effort += SUBSCRIPTION_EFFORT;
             self.router.unsubscribe(&pattern, &queue, peer);
             let mut notices = Notices::default();
             self.watches.handle_owner_gone(&pattern, peer, Presence::Left, &mut notices);
@@ -354,8 +394,16 @@ impl Broker {
         } else if timeout.is_zero() {
             Reply::Interest(false)
         } else {
-            match self.waits.begin(now, peer, ack, subject, timeout) {
-                Ok(()) => return,
+            let account = self.peers.get(peer).map_or(Account::Connection(peer), |entry| entry.account);
+            self.effort += SUBSCRIPTION_EFFORT;
+            match self.waits.begin(now, (peer, account), ack, subject, timeout) {
+                Ok(evicted) => {
+                    let refusal = Refusal::TooManyWaits { limit: interest_waits::MAX_WAITS };
+                    if let Some((other, ack)) = evicted {
+                        self.acknowledge(other, Some(ack), Reply::Error(refusal.into()));
+                    }
+                    return;
+                }
                 Err(refusal) => Reply::Error(refusal.into()),
             }
         };
@@ -394,6 +442,7 @@ impl Broker {
         }
         let why = entry.ends_as();
         let mut notices = Notices::default();
+        entry.subscription_use = SubscriptionUse::default();
         for (pattern, queue) in std::mem::take(&mut entry.subscriptions) {
             self.router.unsubscribe(&pattern, &queue, peer);
             self.watches.handle_owner_gone(&pattern, peer, why, &mut notices);
@@ -419,3 +468,10 @@ pub(super) const INFO_INTERVAL: Duration = Duration::from_millis(7500);
 /// For how long (Conat's). A client that is silent for longer has a keep-alive problem, which its link
 /// notices.
 pub(super) const INFO_REPEAT_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Steps that one peer may take before others have their turn: about a millisecond.
+const MAX_TURN: u64 = 50_000;
+/// An operation, in steps.
+const OP_EFFORT: u64 = 16;
+/// To add or remove a subscription or a wait, in steps.
+const SUBSCRIPTION_EFFORT: u64 = 64;

@@ -5,9 +5,11 @@
 //! (`Broker::poll_auth_request`), and holds what cannot be decided yet. It knows nothing of protocols. A
 //! peer's output waits in its outbox; `Broker::poll_woken` names the peers that have some.
 
+mod account;
 mod admission;
 mod auth_request;
 mod authorizer;
+mod budget;
 mod chunk_assignments;
 mod config;
 mod decision_cache;
@@ -23,6 +25,7 @@ mod pending_ops;
 mod router;
 mod snapshot;
 mod stats;
+mod subscription_limits;
 #[cfg(test)]
 mod tests;
 mod watches;

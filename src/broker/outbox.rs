@@ -9,6 +9,10 @@ use crate::wire::{Headers, OpError, PresenceChange, Publication, Reply, ServerOp
 pub(super) struct Outbox {
     ops: VecDeque<ServerOp>,
     bytes: usize,
+    /// The same, with a share only of what several peers wait for.
+    charged: usize,
+    /// What of it this peer asked for, or is told.
+    answers: usize,
 }
 
 /// The bounds of an outbox; both hold.
@@ -25,9 +29,15 @@ pub(super) struct OutboxLimits {
 pub(super) struct Overflow;
 
 impl Outbox {
-    /// Adds an operation, unless that would be more than `limits`.
-    pub(super) fn push(&mut self, limits: OutboxLimits, op: ServerOp) -> Result<(), Overflow> {
-        let bytes = self.bytes + cost(&op);
+    /// Adds an operation that goes to so many peers, unless that would be more than `limits`.
+    pub(super) fn push(
+        &mut self,
+        limits: OutboxLimits,
+        op: ServerOp,
+        sharers: usize,
+    ) -> Result<(), Overflow> {
+        let cost = cost(&op);
+        let bytes = self.bytes + cost;
         if bytes > limits.bytes || self.ops.len() >= limits.ops {
             return Err(Overflow);
         }
@@ -35,6 +45,10 @@ impl Outbox {
             return self.push_changes(changes);
         }
         self.bytes = bytes;
+        self.charged += if sharers > 1 { cost / sharers } else { cost };
+        if is_answer(&op) {
+            self.answers += cost;
+        }
         self.ops.push_back(op);
         Ok(())
     }
@@ -44,11 +58,13 @@ impl Outbox {
         match self.ops.back_mut() {
             Some(ServerOp::Watched(open)) if open.len() + changes.len() <= MAX_CHANGES => {
                 self.bytes += size_of_val(&*changes);
+                self.charged += size_of_val(&*changes);
                 open.extend(changes);
             }
             _ => {
                 let op = ServerOp::Watched(changes);
                 self.bytes += cost(&op);
+                self.charged += cost(&op);
                 self.ops.push_back(op);
             }
         }
@@ -60,7 +76,7 @@ impl Outbox {
     pub(super) fn take(&mut self, into: &mut Vec<ServerOp>) {
         if self.bytes < TAKE_BYTES && self.ops.len() <= TAKE_OPS {
             into.extend(self.ops.drain(..));
-            self.bytes = 0;
+            (self.bytes, self.charged, self.answers) = (0, 0, 0);
             return self.shrink();
         }
         let mut bytes = 0;
@@ -69,9 +85,14 @@ impl Outbox {
                 break;
             }
             let Some(op) = self.ops.pop_front() else { break };
-            bytes += cost(&op);
+            let cost = cost(&op);
+            bytes += cost;
+            if is_answer(&op) {
+                self.answers -= cost;
+            }
             into.push(op);
         }
+        self.charged -= self.charged * bytes / self.bytes.max(1);
         self.bytes -= bytes;
         self.shrink();
     }
@@ -96,6 +117,16 @@ impl Outbox {
     /// Returns what they cost.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// What they cost, when what several peers wait for is divided among them.
+    pub(super) fn charged(&self) -> usize {
+        self.charged
+    }
+
+    /// Whether so many answers are not read that nothing more is to be asked.
+    pub(super) fn owes_reading(&self) -> bool {
+        self.answers > MAX_UNREAD_ANSWER_BYTES
     }
 }
 
@@ -148,6 +179,14 @@ fn refusal_size(error: &OpError) -> usize {
     error.message.len()
 }
 
+/// Returns whether the peer has asked for it, or done something that it is told of.
+fn is_answer(op: &ServerOp) -> bool {
+    matches!(op, ServerOp::Ack { .. } | ServerOp::Permission { .. } | ServerOp::Info(_))
+}
+
+/// Answers that may wait for who asked; then nothing is read from him until he has read some.
+pub(super) const MAX_UNREAD_ANSWER_BYTES: usize = 1024 * 1024;
+
 /// Operations handed over in one call: enough to write in one go, few enough that others get their turn.
 pub(super) const TAKE_OPS: usize = 1024;
 
@@ -175,12 +214,12 @@ mod tests {
     fn both_bounds_hold_and_what_does_not_fit_is_not_taken() {
         let mut outbox = Outbox::default();
         let two = OutboxLimits { bytes: usize::MAX, ops: 2 };
-        assert_eq!(outbox.push(two, strings(0, 1)), Ok(()));
-        assert_eq!(outbox.push(two, strings(1, 1)), Ok(()));
-        assert_eq!(outbox.push(two, strings(2, 1)), Err(Overflow));
+        assert_eq!(outbox.push(two, strings(0, 1), 1), Ok(()));
+        assert_eq!(outbox.push(two, strings(1, 1), 1), Ok(()));
+        assert_eq!(outbox.push(two, strings(2, 1), 1), Err(Overflow));
         let exact = OutboxLimits { bytes: outbox.bytes() + cost(&strings(3, 100)), ops: 10 };
-        assert_eq!(outbox.push(exact, strings(3, 101)), Err(Overflow));
-        assert_eq!(outbox.push(exact, strings(3, 100)), Ok(()));
+        assert_eq!(outbox.push(exact, strings(3, 101), 1), Err(Overflow));
+        assert_eq!(outbox.push(exact, strings(3, 100), 1), Ok(()));
         assert_eq!(outbox.len(), 3);
     }
 
@@ -188,10 +227,10 @@ mod tests {
     fn a_take_is_bounded_and_gives_back_all_that_was_counted() {
         let mut outbox = Outbox::default();
         for id in 0..3 {
-            outbox.push(WIDE, strings(id, TAKE_BYTES)).unwrap();
+            outbox.push(WIDE, strings(id, TAKE_BYTES), 1).unwrap();
         }
         for id in 3..3000 {
-            outbox.push(WIDE, strings(id, 1)).unwrap();
+            outbox.push(WIDE, strings(id, 1), 1).unwrap();
         }
         let (mut taken, mut sizes) = (Vec::new(), Vec::new());
         while outbox.len() > 0 {

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::account::Account;
 use super::outbox::Outbox;
+use super::subscription_limits::SubscriptionUse;
 use super::{DisconnectReason, PeerStats, Volume};
 use crate::subject::Pattern;
 use crate::wire::{Json, Presence};
@@ -57,6 +59,12 @@ pub(super) struct Peer {
     /// Each with its queue.
     pub(super) subscriptions: BTreeMap<Pattern, Arc<str>>,
     pub(super) max_subscriptions: usize,
+    /// What they take of what they may.
+    pub(super) subscription_use: SubscriptionUse,
+    /// Who pays for what it holds.
+    pub(super) account: Account,
+    /// What of its outbox the budget knows of.
+    pub(super) budgeted: usize,
     pub(super) outbox: Outbox,
     /// In the queue of woken peers.
     pub(super) is_woken: bool,
@@ -85,6 +93,9 @@ impl Peer {
             close: None,
             subscriptions: BTreeMap::new(),
             max_subscriptions: 0,
+            subscription_use: SubscriptionUse::default(),
+            account: Account::Connection(id),
+            budgeted: 0,
             outbox: Outbox::default(),
             is_woken: false,
             info_until: None,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::budget::{Budget, STEP};
 use super::outbox::OutboxLimits;
 use super::peer::{Peer, PeerId};
 use super::{BrokerConfig, DisconnectReason};
@@ -15,6 +16,7 @@ pub(super) struct Peers {
     free: Vec<u32>,
     attached: u64,
     limits: OutboxLimits,
+    budget: Budget,
     woken: VecDeque<PeerId>,
     /// Closed while something was sent to them; their subscriptions are still in the router.
     evicted: Vec<PeerId>,
@@ -29,6 +31,7 @@ impl Peers {
             free: Vec::new(),
             attached: 0,
             limits,
+            budget: Budget::new(config),
             woken: VecDeque::new(),
             evicted: Vec::new(),
         }
@@ -50,6 +53,7 @@ impl Peers {
     /// Takes out a connection with all that it has.
     pub(super) fn remove(&mut self, id: PeerId) {
         if self.get(id).is_some() {
+            self.clear_outbox(id, |_, _| None);
             self.slots[id.slot as usize] = None;
             self.free.push(id.slot);
         }
@@ -77,21 +81,99 @@ impl Peers {
         all
     }
 
-    /// Puts `op` into the outbox of `id`. `None` if it is gone or going; then, or when this was too much for
+    /// Puts `op` into the outbox of `id`. False if it is gone or going; then, or when this was too much for
     /// it, `op` is dropped.
-    pub(super) fn send(&mut self, id: PeerId, op: ServerOp) -> Option<&mut Peer> {
-        let Self { slots, woken, evicted, limits, .. } = self;
-        let peer = find(slots, id).filter(|peer| peer.close.is_none())?;
-        if peer.outbox.push(*limits, op).is_err() {
-            let (ops, bytes) = (peer.outbox.len(), peer.outbox.bytes());
-            peer.outbox.clear();
-            // Bounds so narrow that this does not fit are a test's.
-            let _ = peer.outbox.push(*limits, slow_consumer_notice(ops, bytes));
-            peer.close = Some(DisconnectReason::SlowConsumer);
-            evicted.push(id);
+    pub(super) fn send(&mut self, id: PeerId, op: ServerOp) -> bool {
+        self.push(id, op, 1, |_| {})
+    }
+
+    /// As [`Self::send`], for a delivery that goes to so many peers.
+    pub(super) fn deliver(
+        &mut self,
+        id: PeerId,
+        op: ServerOp,
+        sharers: usize,
+        messages: u32,
+        size: usize,
+    ) -> bool {
+        self.push(id, op, sharers, |peer| peer.delivered.add(messages, size))
+    }
+
+    #[inline]
+    fn push(&mut self, id: PeerId, op: ServerOp, sharers: usize, count: impl FnOnce(&mut Peer)) -> bool {
+        let Self { slots, woken, limits, .. } = self;
+        let Some(peer) = find(slots, id).filter(|peer| peer.close.is_none()) else { return false };
+        if peer.outbox.push(*limits, op, sharers).is_err() {
+            self.evict(id);
+            return false;
         }
+        count(peer);
         wake(woken, peer);
-        peer.close.is_none().then_some(peer)
+        if peer.outbox.charged() >= peer.budgeted + STEP {
+            self.keep_budget(id);
+            return self.get(id).is_some_and(|peer| peer.close.is_none());
+        }
+        true
+    }
+
+    /// Tells the budget what an outbox has become, and evicts whoever it names.
+    fn keep_budget(&mut self, id: PeerId) {
+        self.tell_budget(id);
+        let Some(account) = self.get(id).map(|peer| peer.account) else { return };
+        while let Some(account) = self.budget.overdrawn_by(account) {
+            let own =
+                self.slots.iter().flatten().filter(|peer| peer.account == account && peer.close.is_none());
+            let Some(largest) = own.max_by_key(|peer| peer.budgeted).map(|peer| peer.id) else { return };
+            self.evict(largest);
+        }
+    }
+
+    fn tell_budget(&mut self, id: PeerId) {
+        let Self { slots, budget, .. } = self;
+        let Some(peer) = find(slots, id) else { return };
+        let known = peer.outbox.charged() / STEP * STEP;
+        budget.change(peer.account, peer.budgeted, known);
+        peer.budgeted = known;
+    }
+
+    /// Drops all that waits for a slow consumer, but for the word that says so, and wants it gone.
+    fn evict(&mut self, id: PeerId) {
+        self.clear_outbox(id, |ops, bytes| Some(slow_consumer_notice(ops, bytes)));
+        let Self { slots, woken, evicted, .. } = self;
+        let Some(peer) = find(slots, id) else { return };
+        peer.close = Some(DisconnectReason::SlowConsumer);
+        evicted.push(id);
+        wake(woken, peer);
+    }
+
+    fn clear_outbox(&mut self, id: PeerId, last: impl FnOnce(usize, usize) -> Option<ServerOp>) {
+        let Self { slots, limits, .. } = self;
+        let Some(peer) = find(slots, id) else { return };
+        let (ops, bytes) = (peer.outbox.len(), peer.outbox.bytes());
+        peer.outbox.clear();
+        // Bounds so narrow that this does not fit are a test's.
+        let _ = last(ops, bytes).map(|last| peer.outbox.push(*limits, last, 1));
+        self.tell_budget(id);
+    }
+
+    /// Somebody else pays for what this connection holds.
+    pub(super) fn set_account(&mut self, id: PeerId, account: super::account::Account) {
+        let Self { slots, budget, .. } = self;
+        let Some(peer) = find(slots, id) else { return };
+        budget.change(peer.account, peer.budgeted, 0);
+        (peer.account, peer.budgeted) = (account, 0);
+        self.tell_budget(id);
+    }
+
+    /// Whether this peer has to read answers before it may ask more.
+    pub(super) fn owes_reading(&self, id: PeerId) -> bool {
+        self.get(id).is_some_and(|peer| peer.outbox.owes_reading())
+    }
+
+    /// Operations in all outboxes, and their bytes.
+    pub(super) fn outbox_totals(&self) -> (usize, usize) {
+        let outboxes = self.slots.iter().flatten().map(|peer| &peer.outbox);
+        outboxes.fold((0, 0), |(ops, bytes), outbox| (ops + outbox.len(), bytes + outbox.bytes()))
     }
 
     /// Marks `id` as one to be closed, with its outbox as it is.
@@ -121,9 +203,13 @@ impl Peers {
     pub(super) fn take_outbox(&mut self, id: PeerId, into: &mut Vec<ServerOp>) {
         let Self { slots, woken, .. } = self;
         let Some(peer) = find(slots, id) else { return };
+        let owed = peer.outbox.owes_reading();
         peer.outbox.take(into);
-        if peer.outbox.len() > 0 {
+        if peer.outbox.len() > 0 || owed {
             wake(woken, peer);
+        }
+        if peer.budgeted > peer.outbox.charged() {
+            self.tell_budget(id);
         }
     }
 

@@ -22,6 +22,8 @@ pub(super) struct PendingOps {
     /// Those that are not allowed any more.
     revoked: Vec<Claim>,
     bytes: usize,
+    /// Subscriptions that the operations here give back.
+    given_back: usize,
     /// It is known who this is.
     pub(super) is_signed_in: bool,
     /// It is a system user.
@@ -40,6 +42,8 @@ struct PendingOp {
     op: ClientOp,
     /// One for each subject that it names.
     verdicts: Vec<Verdict>,
+    /// How many of them are asked for.
+    asks: usize,
     /// Those that are not in.
     missing: usize,
     bytes: usize,
@@ -82,12 +86,35 @@ impl PendingOps {
         }
     }
 
-    /// Puts an operation behind the others.
-    pub(super) fn hold(&mut self, op: ClientOp) {
+    /// It is known now how many subscriptions there may be; nothing was asked before.
+    pub(super) fn limit_subscriptions(&mut self, most: usize) {
+        for held in &mut self.held {
+            if let ClientOp::Subscribe { .. } = held.op {
+                held.asks = held.asks.min(most);
+                held.missing = held.asks;
+            }
+        }
+    }
+
+    /// Puts an operation behind the others. Of a list of subscriptions, no more are asked about than there is
+    /// `room` for, with what the operations before it give back.
+    pub(super) fn hold(&mut self, op: ClientOp, room: usize) {
         let count = claims(&op).map_or(0, |(_, count)| count);
+        let asks = if let ClientOp::Subscribe { .. } = op {
+            count.min(room.saturating_add(self.given_back))
+        } else {
+            count
+        };
+        self.given_back += given_back(&op);
         let bytes = cost(&op);
         self.bytes += bytes;
-        self.held.push_back(PendingOp { op, verdicts: vec![Verdict::Open; count], missing: count, bytes });
+        self.held.push_back(PendingOp {
+            op,
+            verdicts: vec![Verdict::Open; count],
+            asks,
+            missing: asks,
+            bytes,
+        });
     }
 
     /// Returns the next claim that is not decided. Invalid subjects are skipped, since the broker refuses
@@ -102,7 +129,7 @@ impl PendingOps {
         loop {
             let (serial, index) = self.cursor;
             let held = self.held.get(usize::try_from(serial - self.first).ok()?)?;
-            if index >= held.verdicts.len() {
+            if index >= held.asks {
                 self.cursor = (serial + 1, 0);
                 continue;
             }
@@ -143,6 +170,7 @@ impl PendingOps {
             self.cursor = (self.first, 0);
         }
         self.bytes -= held.bytes;
+        self.given_back -= given_back(&held.op);
         Some((held.op, held.verdicts))
     }
 
@@ -158,7 +186,7 @@ impl PendingOps {
         self.asked.clear();
         for held in &mut self.held {
             held.verdicts.fill(Verdict::Open);
-            held.missing = held.verdicts.len();
+            held.missing = held.asks;
         }
         self.cursor = (self.first, 0);
         self.review = existing.into();
@@ -194,6 +222,11 @@ pub(super) fn claim(op: &ClientOp, index: usize) -> &str {
         }
         _ => "",
     }
+}
+
+/// How many subscriptions an operation ends.
+fn given_back(op: &ClientOp) -> usize {
+    if let ClientOp::Unsubscribe { patterns, .. } = op { patterns.len() } else { 0 }
 }
 
 fn is_valid(action: Action, name: &str) -> bool {

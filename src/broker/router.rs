@@ -1,18 +1,20 @@
 //! Chooses the receivers of a message: interest, queue groups, and one member for all chunks of a message.
 //!
-//! Leaves the sending to its caller. The cost of a publish grows with the groups that it goes to, that of a
-//! subscription with the depth of its pattern.
+//! Chooses receivers, and leaves the sending to its caller. The cost of a publish grows with the groups that
+//! it goes to, and with the arrangements of wildcards that there are (`Interest`).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::account::Account;
 use super::chunk_assignments::{Assignment, Assignments, ChunkAssignments, GroupId};
 use super::error::Refusal;
 use super::index_map::IndexMap;
 use super::peer::PeerId;
 use crate::base::Entropy;
 use crate::subject::{Interest, Pattern};
-use crate::wire::Publication;
+use crate::wire::{Publication, chunk_id};
 
 /// All subscriptions by pattern and queue. A pattern in the table has at least one group, a group at least
 /// one member.
@@ -48,7 +50,12 @@ impl Router {
 
     /// Returns how many assignments for messages in chunks are remembered.
     pub(super) fn unfinished(&self) -> usize {
-        self.unfinished.assignments
+        self.unfinished.len()
+    }
+
+    /// Steps that looking for patterns has taken.
+    pub(super) fn steps(&self) -> u64 {
+        self.interest.steps()
     }
 
     /// Takes `peer` out of a group, and removes what is empty then.
@@ -68,36 +75,45 @@ impl Router {
     }
 
     /// Calls `deliver` for one member of each group of each pattern that the subject matches; it returns
-    /// whether it could. A group with more than one member shares the messages of a bundle. Returns the
-    /// number of deliveries, taps not counted. The last receiver gets the publication itself, so that nothing
-    /// is copied for an only one.
+    /// whether it could, and is told how many share a large payload. A group with more than one member shares
+    /// the messages of a bundle. Returns the number of deliveries, taps not counted. The last receiver gets
+    /// the publication itself, so that nothing is copied for an only one.
     pub(super) fn route(
         &mut self,
         now: Instant,
-        publisher: PeerId,
-        publication: Publication,
+        (publisher, account): (PeerId, Account),
+        mut publication: Publication,
         entropy: &mut dyn Entropy,
-        mut deliver: impl FnMut(PeerId, &Pattern, Publication) -> bool,
+        mut deliver: impl FnMut(PeerId, &Pattern, Publication, usize) -> bool,
     ) -> Result<u64, Refusal> {
         let mut part = match (publication.seq, publication.done) {
             (0, true) => Part::Whole,
             (0, false) => {
-                self.unfinished.check_room()?;
-                Part::First(Assignments::new())
+                self.unfinished.make_room(account)?;
+                let id = chunk_id(account.origin(), &entropy.id());
+                Part::First(Assignments { id, by_group: HashMap::new() })
             }
-            _ => match self.unfinished.assignments(now, publisher, &publication.id) {
-                Some(assignments) => Part::Later(assignments),
-                None => return Ok(0),
-            },
+            _ => Part::Later(self.unfinished.assignments(publisher, &publication.id)?),
+        };
+        let id = match &part {
+            Part::Whole => None,
+            Part::First(Assignments { id, .. }) | Part::Later(Assignments { id, .. }) => {
+                Some(std::mem::replace(&mut publication.id, id.clone()))
+            }
+        };
+        let route = self.interest.route(&publication.subject);
+        let sharers = if publication.payload.raw.len() < SHARED_FROM_BYTES {
+            1
+        } else {
+            self.interest.on(&route).map(|(_, groups)| groups.len()).sum()
         };
         let mut count = 0;
         let mut deliver_counted = |(peer, pattern): (PeerId, &Pattern), publication: Publication| {
-            if deliver(peer, pattern, publication) && !pattern.is_silent() {
+            if deliver(peer, pattern, publication, sharers) && !pattern.is_silent() {
                 count += 1;
             }
         };
         let mut last = None;
-        let route = self.interest.route(&publication.subject);
         for (pattern, groups) in self.interest.on(&route) {
             for group in groups.values() {
                 if publication.bundled > 0 && group.members.len() > 1 {
@@ -118,13 +134,12 @@ impl Router {
                 }
             }
         }
-        match part {
-            Part::Whole => {}
-            Part::First(assignments) => {
-                self.unfinished.begin(now, publisher, publication.id.clone(), assignments)
+        match (part, id) {
+            (Part::First(assignments), Some(id)) => {
+                self.unfinished.begin(now, (publisher, account), id, assignments);
             }
-            Part::Later(_) if publication.done => self.unfinished.end(publisher, &publication.id),
-            Part::Later(_) => {}
+            (Part::Later(_), Some(id)) if publication.done => self.unfinished.end(publisher, &id),
+            _ => {}
         }
         if let Some(last) = last {
             deliver_counted(last, publication);
@@ -190,7 +205,7 @@ impl Part<'_> {
     /// since.
     fn pick(&mut self, group: &Group, entropy: &mut dyn Entropy) -> Option<PeerId> {
         if let Self::Later(assignments) = self {
-            let assignment = assignments.get(&group.id)?;
+            let assignment = assignments.by_group.get(&group.id)?;
             return (group.members.get(&assignment.peer) == Some(&assignment.membership))
                 .then_some(assignment.peer);
         }
@@ -198,8 +213,11 @@ impl Part<'_> {
         let position = if group.members.len() == 1 { 0 } else { entropy.below(group.members.len()) };
         let &(peer, membership) = group.members.nth(position)?;
         if let Self::First(assignments) = self {
-            assignments.insert(group.id, Assignment { peer, membership });
+            assignments.by_group.insert(group.id, Assignment { peer, membership });
         }
         Some(peer)
     }
 }
+
+/// Payloads from here on are worth a look how many peers wait for the same bytes.
+const SHARED_FROM_BYTES: usize = 64 * 1024;

@@ -44,7 +44,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             session: Session::new(config.reconnect.clone()),
             subscriptions: Subscriptions::new(),
             requests: Requests::new(inbox),
-            out: Outputs::new(Outbound::new(message_id)),
+            out: Outputs::new(Outbound::new(message_id, entropy.as_mut())),
             prune_at: None,
             instance: None,
             entropy,
@@ -170,7 +170,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 .events
                 .extend(token.map(|token| ClientEvent::Failed(token, ClientError::Closed)));
         }
-        match self.requests.open(now, token, request, waits_offline, self.config.max_waiting_bytes) {
+        let secret = self.requests.inbox.next_secret(self.entropy.as_mut());
+        match self.requests.open(now, token, request, secret, waits_offline, self.config.max_waiting_bytes) {
             Ok(id) if self.session.is_ready() => self.requests.send_first(now, &mut self.out, id),
             Ok(_) => {}
             Err(error) => self.out.events.extend(token.map(|token| ClientEvent::Failed(token, error))),

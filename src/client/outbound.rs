@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use crate::base::{Entropy, SecretIds};
 use crate::wire::{
     AckId, Bundle, BundleBuilder, ClientOp, Message, MessageId, Payload, Publication, can_be_bundled, split,
 };
@@ -15,8 +16,8 @@ pub(super) struct Outbound {
     open: Open,
     /// Shared by all messages of one chunk: there is nothing to join by it.
     message_id: MessageId,
-    /// Numbers the messages of several chunks.
-    next_message: u64,
+    /// Of the ids of messages in chunks.
+    ids: SecretIds,
     /// Largest payload that the broker takes.
     max_payload: usize,
 }
@@ -39,9 +40,9 @@ enum Open {
 }
 
 impl Outbound {
-    pub(super) fn new(message_id: MessageId) -> Self {
+    pub(super) fn new(message_id: MessageId, entropy: &mut dyn Entropy) -> Self {
         let (ops, open, max_payload) = (VecDeque::new(), Open::Nothing, DEFAULT_MAX_PAYLOAD);
-        Self { ops, open, message_id, next_message: 0, max_payload }
+        Self { ops, open, message_id, ids: SecretIds::new(entropy), max_payload }
     }
 
     /// Sets the largest payload that the broker takes.
@@ -73,8 +74,8 @@ impl Outbound {
             };
             return self.publish(Message { subject, payload, headers }, ack);
         }
-        self.next_message += 1;
-        let id: MessageId = format!("{}{}", self.message_id, self.next_message).into();
+        // Nobody can guess it: who knew it could send chunks under it where no broker tells publishers apart.
+        let id: MessageId = self.ids.next_id().into();
         for (seq, done, piece) in split(raw, chunk_size) {
             let payload = Payload { encoding, raw: piece };
             let headers = if done { headers.clone() } else { Default::default() };
@@ -167,6 +168,7 @@ const MIN_CHUNK_BYTES: usize = 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::SeededEntropy;
     use crate::subject::Subject;
     use crate::wire::{Headers, Payload};
 
@@ -190,7 +192,7 @@ mod tests {
 
     #[test]
     fn messages_in_a_row_on_one_subject_are_bundled_and_the_order_stays() {
-        let mut outbound = Outbound::new("1".into());
+        let mut outbound = Outbound::new("1".into(), &mut SeededEntropy::new(1));
         let mut publish = |subject: &str, seq, ack: Option<u64>| {
             outbound.publish(message(subject, seq), ack.map(AckId));
         };
@@ -214,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_bundle_stays_within_what_the_broker_takes() {
-        let mut outbound = Outbound::new("1".into());
+        let mut outbound = Outbound::new("1".into(), &mut SeededEntropy::new(1));
         // The smallest chunk holds some of these.
         outbound.set_max_payload(0);
         for _ in 0..200 {

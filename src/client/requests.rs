@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::acks::Awaited;
-use super::inbox::Inbox;
+use super::inbox::{Inbox, parse_reply_token};
 use super::outbound::Confirm;
 use super::outputs::Outputs;
 use super::{ClientError, ClientEvent, Request, RequestKind};
 use crate::base::Deadlines;
 use crate::wire::{AckId, ClientOp, Message, Payload, Publication};
 
-/// Names a request on this client; part of the subject that its answer comes to.
+/// Names a request on this client; with a secret of its own part of the subject that its answer comes to.
 pub(super) type RequestId = u64;
 
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(super) struct PendingRequest<T> {
     pub(super) token: Option<T>,
     pub(super) request: Request,
     pub(super) step: Step,
+    /// Part of the subject that its answer comes to: whoever has not seen the question cannot answer it.
+    pub(super) secret: u64,
     pub(super) received: u32,
     /// Bytes of the payload.
     pub(super) size: usize,
@@ -87,6 +89,7 @@ impl<T: Copy> Requests<T> {
         now: Instant,
         token: Option<T>,
         request: Request,
+        secret: u64,
         waits_offline: Option<Duration>,
         limit: usize,
     ) -> Result<RequestId, ClientError> {
@@ -100,7 +103,8 @@ impl<T: Copy> Requests<T> {
         self.next += 1;
         self.deadlines.set(id, waits_offline.map(|timeout| now + timeout));
         let step = Step::AwaitingConnection;
-        self.open.insert(id, Box::new(PendingRequest { token, request, step, received: 0, size, ack: None }));
+        let pending = PendingRequest { token, request, step, secret, received: 0, size, ack: None };
+        self.open.insert(id, Box::new(pending));
         Ok(id)
     }
 
@@ -250,11 +254,14 @@ impl<T: Copy> Requests<T> {
     }
 
     pub(super) fn handle_reply(&mut self, now: Instant, out: &mut Outputs<T>, publication: Publication) {
-        let Ok(id) = publication.subject.last_token().parse::<RequestId>() else { return };
-        let Some(message) = self.inbox.replies.handle_chunk(now, publication) else { return };
-        let Some(pending) = self.get_mut(id).filter(|pending| pending.request.kind.wants_reply()) else {
+        let Some((id, secret)) = parse_reply_token(publication.subject.last_token()) else { return };
+        let is_awaited =
+            |pending: &PendingRequest<T>| pending.secret == secret && pending.request.kind.wants_reply();
+        if !self.get(id).is_some_and(is_awaited) {
             return;
-        };
+        }
+        let Some(message) = self.inbox.replies.handle_chunk(now, publication) else { return };
+        let Some(pending) = self.get_mut(id) else { return };
         pending.received += 1;
         let (token, received) = (pending.token, pending.received);
         let RequestKind::RequestMany(many) = pending.request.kind else {
@@ -306,9 +313,9 @@ impl<T: Copy> Requests<T> {
         let ack = is_confirmed.then(|| out.acks.expect(Awaited::Count(id)));
         let Some(pending) = self.get_mut(id) else { return };
         pending.ack = ack;
-        let mut message = pending.take_message();
+        let (mut message, secret) = (pending.take_message(), pending.secret);
         if kind.wants_reply() {
-            message.headers.reply = self.inbox.reply_subject(id);
+            message.headers.reply = self.inbox.reply_subject(id, secret);
         }
         let confirm = match ack {
             None => Confirm::Never,

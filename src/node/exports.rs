@@ -108,7 +108,7 @@ pub fn trust(certificates: String) {
 }
 
 /// Hands a connection of an HTTP server to a broker: where it comes from, its certificate if it was verified,
-/// its request.
+/// whether its server listens on loopback, its request.
 #[napi(catch_unwind)]
 pub fn pipe_open(
     session: u32,
@@ -116,12 +116,13 @@ pub fn pipe_open(
     broker: u32,
     address: Option<String>,
     certificate: Option<&[u8]>,
+    is_to_loopback: bool,
     head: &[u8],
 ) -> Option<JsFailure> {
     answer(session::with_session(session, |session| {
         let address = address.and_then(|address| address.parse().ok());
         let certificate = certificate.and_then(PeerCertificate::from_der);
-        session.open_pipe(handle, broker, address, certificate, head)
+        session.open_pipe(handle, broker, address, certificate, is_to_loopback, head)
     }))
 }
 

@@ -21,6 +21,7 @@ impl Session {
         broker: Handle,
         address: Option<SocketAddr>,
         certificate: Option<PeerCertificate>,
+        is_to_loopback: bool,
         head: &[u8],
     ) -> Result<(), Failure> {
         let acceptor = self.acceptor(broker)?.clone();
@@ -28,7 +29,8 @@ impl Session {
         let (stream, end) = pipe(move |event| events.put([HostEvent::Pipe(handle, event)]));
         end.push(Bytes::copy_from_slice(head));
         self.pipes.insert(handle, end);
-        acceptor.accept(IncomingConnection::new(stream, address).with_certificate(certificate));
+        let connection = IncomingConnection::new(stream, address).with_certificate(certificate);
+        acceptor.accept(connection.to_loopback(is_to_loopback));
         Ok(())
     }
 

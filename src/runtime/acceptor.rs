@@ -22,17 +22,19 @@ impl Acceptor {
         Arc::new(Self { broker, options, limiter })
     }
 
-    /// Takes a connection through the handshake, in a task of its own, and serves it; drops it when too many
-    /// are at that.
+    /// Takes a connection through the handshake, in a task of its own, and serves it. When too many are at
+    /// that, an older one is dropped.
     pub fn accept(self: &Arc<Self>, connection: IncomingConnection) {
         let address = connection.address();
-        let Some(permit) = self.limiter.try_acquire(address.map(|address| address.ip())) else {
-            tracing::debug!(?address, "too many handshakes at once, connection dropped");
-            return;
-        };
+        let permit = self.limiter.acquire(address.map(|address| address.ip()));
         let acceptor = self.clone();
         threads::spawn(async move {
-            let accepted = accept_with_handshake(connection, &acceptor.options).await;
+            let accepted = tokio::select! {
+                accepted = accept_with_handshake(connection, &acceptor.options) => accepted,
+                () = permit.revoked() => {
+                    return tracing::debug!(?address, "too many handshakes at once, the oldest dropped");
+                }
+            };
             drop(permit);
             match accepted {
                 Ok((link, handshake)) => {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::local_link::LocalLink;
-use super::sync::{Mutex, PoisonError};
+use super::sync::{AtomicBool, Condvar, Mutex, Ordering, PoisonError};
 use super::{EventQueue, peer_task, threads};
 use crate::base::{Entropy, Handle, OsEntropy};
 use crate::boundary::{BrokerEvent, HostEvent};
@@ -19,6 +19,10 @@ use crate::wire::{ClientOp, ServerOp};
 /// One broker of this process. Closed by `close`, not by dropping it.
 pub struct BrokerHandle {
     core: Mutex<Core>,
+    /// Its numbers, for a reader that has asked for them while somebody else was busy with the machine.
+    stats: Mutex<Option<BrokerStats>>,
+    stats_wanted: AtomicBool,
+    stats_told: Condvar,
     /// The earliest deadline may have changed, or the broker has been closed.
     rearm: Notify,
     /// Where its requests to the application go, and its handle there.
@@ -81,7 +85,14 @@ impl BrokerHandle {
     pub(super) fn new(config: BrokerConfig, application: Option<(Handle, Arc<EventQueue>)>) -> Self {
         let broker = Broker::new(config, Box::new(OsEntropy));
         let core = Mutex::new(Core { broker, wakers: Vec::new(), next_deadline: None, closed: false });
-        Self { core, rearm: Notify::new(), application }
+        Self {
+            core,
+            stats: Mutex::new(None),
+            stats_wanted: AtomicBool::new(false),
+            stats_told: Condvar::new(),
+            rearm: Notify::new(),
+            application,
+        }
     }
 
     /// Returns a link to this broker, within the process.
@@ -135,9 +146,21 @@ impl BrokerHandle {
         self.core.lock().unwrap_or_else(PoisonError::into_inner).closed
     }
 
-    /// Returns the broker's numbers.
+    /// Returns the broker's numbers. Waits for one turn of one peer at most, however many want theirs.
     pub fn stats(&self) -> BrokerStats {
-        self.with(|broker, _| broker.stats())
+        if let Ok(core) = self.core.try_lock() {
+            return core.broker.stats();
+        }
+        let mut stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        *stats = None;
+        self.stats_wanted.store(true, Ordering::Release);
+        if let Ok(core) = self.core.try_lock() {
+            return core.broker.stats();
+        }
+        let told = self.stats_told.wait_timeout_while(stats, STATS_TIMEOUT, |stats| stats.is_none());
+        let told = *told.unwrap_or_else(PoisonError::into_inner).0;
+        // Whoever was busy may have been done before it was asked.
+        told.unwrap_or_else(|| self.with(|broker, _| broker.stats()))
     }
 
     /// Does something with the machine, then wakes the tasks of those who got something.
@@ -159,6 +182,10 @@ impl BrokerHandle {
             let deadline = core.broker.poll_timeout();
             let rearm = deadline.is_some_and(|at| core.next_deadline.is_none_or(|armed| at < armed));
             core.next_deadline = deadline;
+            if self.stats_wanted.load(Ordering::Relaxed) && self.stats_wanted.swap(false, Ordering::Acquire) {
+                *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = Some(core.broker.stats());
+                self.stats_told.notify_all();
+            }
             (result, rearm)
         };
         woken.into_iter().for_each(Waker::wake);
@@ -212,3 +239,6 @@ async fn drive_timers(handle: Arc<BrokerHandle>) {
 
 /// The interval of checks whether all peers have gone.
 const GONE_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A turn takes about a millisecond; one that ended before it was asked for numbers tells nothing.
+const STATS_TIMEOUT: Duration = Duration::from_millis(5);

@@ -23,21 +23,23 @@ impl ByteAcceptor {
         Arc::new(Self { tls, handshake_timeout, limiter })
     }
 
-    /// Takes a connection through the handshake in a task of its own, and hands it to `then`; drops it when
-    /// too many are at that.
+    /// Takes a connection through the handshake in a task of its own, and hands it to `then`. When too
+    /// many are at that, an older one is dropped.
     pub fn accept(
         self: &Arc<Self>,
         connection: IncomingConnection,
         then: impl FnOnce(BoxedLink<Bytes, Chunk>) + Send + 'static,
     ) {
         let address = connection.address();
-        let Some(permit) = self.limiter.try_acquire(address.map(|address| address.ip())) else {
-            tracing::debug!(?address, "too many handshakes at once, connection dropped");
-            return;
-        };
+        let permit = self.limiter.acquire(address.map(|address| address.ip()));
         let acceptor = self.clone();
         threads::spawn(async move {
-            let accepted = accept_bytes(connection, acceptor.tls.as_ref(), acceptor.handshake_timeout).await;
+            let accepted = tokio::select! {
+                accepted = accept_bytes(connection, acceptor.tls.as_ref(), acceptor.handshake_timeout) => accepted,
+                () = permit.revoked() => {
+                    return tracing::debug!(?address, "too many handshakes at once, the oldest dropped");
+                }
+            };
             drop(permit);
             match accepted {
                 Ok((link, _)) => then(link),

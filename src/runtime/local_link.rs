@@ -72,15 +72,15 @@ impl Link for LocalLink {
         self.must_yield = self.is_full();
         broker.register(*peer, cx.waker());
         let batch = &mut self.batch;
-        let took = broker.with(|machine, now| {
-            // It names the peer as woken once it has decided what it has.
-            let takes = !machine.is_paused(*peer);
-            if takes {
-                batch.drain(..).for_each(|op| machine.handle_op(now, *peer, op));
-            }
-            takes
-        });
-        if took { Poll::Ready(Ok(())) } else { Poll::Pending }
+        // It names the peer as woken once it has decided what it has.
+        let had_turn = broker.with(|machine, now| machine.handle_ops(now, *peer, batch));
+        if batch.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        if had_turn {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {

@@ -74,22 +74,24 @@ impl PeerTask {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<DisconnectReason, LinkError>> {
         self.broker.register(self.peer, cx.waker());
         for _ in 0..MAX_ROUNDS {
+            // What its last turn left comes first.
             let heard = !self.held_up
-                && match self.link.poll_recv(cx, &mut self.incoming) {
-                    Poll::Ready(Ok(())) => true,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => false,
-                };
+                && (!self.incoming.is_empty()
+                    || match self.link.poll_recv(cx, &mut self.incoming) {
+                        Poll::Ready(Ok(())) => true,
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                        Poll::Pending => false,
+                    });
             let takes = !self.link.is_full();
             let (peer, incoming, outgoing) = (self.peer, &mut self.incoming, &mut self.outgoing);
-            let (closed, held_up) = self.broker.with(|machine, now| {
-                incoming.drain(..).for_each(|op| machine.handle_op(now, peer, op));
+            let (closed, held_up, had_turn) = self.broker.with(|machine, now| {
+                let had_turn = machine.handle_ops(now, peer, incoming);
                 let closed = machine.close_reason(peer);
                 // The last words go on top of what the link still has to say.
                 if takes || closed.is_some() {
                     machine.take_outbox(peer, outgoing);
                 }
-                (closed, machine.is_paused(peer))
+                (closed, machine.is_paused(peer), had_turn)
             });
             let released = std::mem::replace(&mut self.held_up, held_up) && !held_up;
             let said = !self.outgoing.is_empty();
@@ -102,6 +104,9 @@ impl PeerTask {
             let flushed = self.link.poll_flush(cx)?.is_ready();
             // With the link full nothing was taken, so there may be more to say once it is flushed.
             let more = flushed && (said || !takes);
+            if had_turn {
+                break;
+            }
             if !heard && !more && !released {
                 return Poll::Pending;
             }

@@ -3,10 +3,10 @@
 //! Machines: no clock, no I/O, no fabric client. The protocol: `docs/protocols/socket.md`.
 //!
 //! ```text
-//!               ┌────────────── connect() / fabric back / retry pause over ─────────────┐
-//!               ▼                                                                       │
+//! ┌────────────── connect() / fabric back / retry pause over ─────────────┐
+//! ▼                                                                       │
 //! disconnected ──► connecting: find a server, subscribe, ask it to attach ──► ready ──► disconnected
-//!        └──────────────────────────────┴───────────────────────────────────────┴────► closed (final)
+//! └──────────────────────────────┴───────────────────────────────────────┴────► closed (final)
 //! ```
 //!
 //! A [`ClientSocket`] goes the whole way, and back to `disconnected` when the fabric is lost or a ping is. A

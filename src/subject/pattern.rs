@@ -36,18 +36,34 @@ impl Pattern {
 
     /// Returns whether `subject` is one of the names that this pattern stands for.
     pub fn matches(&self, subject: &str) -> bool {
-        let mut tokens = subject.split('.');
-        for expected in self.0.split('.') {
-            match (expected, tokens.next()) {
-                (_, None) => return false,
-                (">", Some(_)) => return true,
-                ("*", Some(_)) => {}
-                (literal, Some(token)) if literal == token => {}
+        let text = self.0.as_bytes();
+        let has_rest = matches!(text, [b'>'] | [.., b'.', b'>']);
+        let (mut pattern, mut subject) = (&text[..text.len() - usize::from(has_rest)], subject.as_bytes());
+        // From one `*` to the next: what is between them is compared as a whole.
+        loop {
+            let same = common_prefix(pattern, subject);
+            // Where they differ, or one ends, only a whole token of the pattern can be a wildcard.
+            let is_at_token = same == 0 || pattern[same - 1] == b'.';
+            match (&pattern[same..], &subject[same..]) {
+                ([], rest) => return rest.is_empty() != has_rest,
+                ([b'*', behind @ ..], rest @ [_, ..]) if is_at_token && matches!(behind, [] | [b'.', ..]) => {
+                    let end = rest.iter().position(|&byte| byte == b'.').unwrap_or(rest.len());
+                    (pattern, subject) = (behind, &rest[end..]);
+                }
                 _ => return false,
             }
         }
-        tokens.next().is_none()
     }
+}
+
+/// Returns how many bytes two texts begin with in common.
+fn common_prefix(one: &[u8], other: &[u8]) -> usize {
+    // Eight at a time: most names are compared with a pattern that they match.
+    let (words, _) = one.as_chunks::<8>();
+    let (other_words, _) = other.as_chunks::<8>();
+    let whole = words.iter().zip(other_words).take_while(|(word, other)| word == other).count() * 8;
+    let rest = one[whole..].iter().zip(&other[whole..]);
+    whole + rest.take_while(|(byte, other)| byte == other).count()
 }
 
 impl fmt::Display for Pattern {
@@ -65,6 +81,7 @@ impl fmt::Debug for Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn pattern(text: &str) -> Pattern {
         Pattern::parse(text).expect(text)
@@ -97,6 +114,33 @@ mod tests {
             ("a>", "a>", true),
         ] {
             assert_eq!(pattern(text).matches(subject), expected, "{text} {subject}");
+        }
+    }
+
+    /// Token by token, as the rules say it.
+    fn matches_by_the_rules(pattern: &str, subject: &str) -> bool {
+        let mut tokens = subject.split('.');
+        for expected in pattern.split('.') {
+            match (expected, tokens.next()) {
+                (_, None) => return false,
+                (">", Some(_)) => return true,
+                ("*", Some(_)) => {}
+                (literal, Some(token)) if literal == token => {}
+                _ => return false,
+            }
+        }
+        tokens.next().is_none()
+    }
+
+    proptest! {
+        #[test]
+        fn a_match_is_what_the_rules_say(
+            text in "((\\*|>|[ab]|a\\*|\\*a|b>)\\.){0,4}(\\*|>|[ab]|a\\*|b>)",
+            subject in "(([ab]|>|a>|>a|aa)\\.){0,4}([ab]|aa|>a)",
+        ) {
+            if let Ok(pattern) = Pattern::parse(&text) {
+                prop_assert_eq!(pattern.matches(&subject), matches_by_the_rules(&text, &subject), "{} {}", text, subject);
+            }
         }
     }
 }

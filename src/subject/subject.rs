@@ -108,13 +108,13 @@ fn look(text: &[u8]) -> Look {
     }
 }
 
-/// Returns a word of eight times the same byte.
-const fn every(byte: u8) -> u64 {
+/// Eight times the same byte.
+pub(super) const fn every(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
-/// Returns a word with the highest bit set in each byte that is 0 in `word`.
-const fn zeros(word: u64) -> u64 {
+/// The highest bit of each byte of `word` that is 0, and no other.
+pub(super) const fn zeros(word: u64) -> u64 {
     let low = every(0x7f);
     !(((word & low) + low) | word | low)
 }

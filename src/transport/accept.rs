@@ -118,10 +118,11 @@ async fn accept_connection(
         Some(tls) => tls::accept(connection, tls).await?,
         None => connection,
     };
-    let IncomingConnection { mut stream, address, tls } = connection;
+    let IncomingConnection { mut stream, address, tls, is_to_loopback } = connection;
+    let check_host = options.check_host || is_to_loopback;
     let mut bytes = Vec::with_capacity(MAX_HEAD_BYTES);
     let (verdict, headers, length) = match read_head(&mut stream, &mut bytes).await {
-        Ok(Some(length)) => judge_head(&bytes[..length], options, length),
+        Ok(Some(length)) => judge_head(&bytes[..length], options, check_host, length),
         Ok(None) => (Negotiation::Refused(ErrorResponse::TOO_LARGE), Vec::new(), 0),
         Err(_) if bytes.first() == Some(&HANDSHAKE_RECORD) => {
             (Negotiation::Refused(ErrorResponse::NO_TLS), Vec::new(), 0)
@@ -166,7 +167,7 @@ pub async fn accept_bytes(
 
 /// Returns the response to a request with this head; `None`: to go on in our own protocol. For fuzzing.
 pub fn answer_to_head(head: &[u8], options: &AcceptOptions) -> Option<String> {
-    match judge_head(head, options, head.len()).0 {
+    match judge_head(head, options, options.check_host, head.len()).0 {
         Negotiation::Own | Negotiation::OwnInWebSocket(_) => None,
         Negotiation::WebSocket(switch) => Some(switch),
         Negotiation::Refused(answer) => Some(answer.to_text()),
@@ -176,12 +177,17 @@ pub fn answer_to_head(head: &[u8], options: &AcceptOptions) -> Option<String> {
 fn judge_head(
     head: &[u8],
     options: &AcceptOptions,
+    check_host: bool,
     length: usize,
 ) -> (Negotiation, Vec<(String, String)>, usize) {
     let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut fields);
     let verdict = match request.parse(head) {
-        Ok(httparse::Status::Complete(_)) => judge(&request, options),
+        // What one reader takes for one line is two for another.
+        Ok(httparse::Status::Complete(_)) if has_bare_line_end(head) => {
+            Negotiation::Refused(ErrorResponse::BAD_REQUEST)
+        }
+        Ok(httparse::Status::Complete(_)) => judge(&request, options, check_host),
         Ok(httparse::Status::Partial) => Negotiation::Refused(ErrorResponse::BAD_REQUEST),
         Err(httparse::Error::TooManyHeaders) => Negotiation::Refused(ErrorResponse::TOO_LARGE),
         Err(_) => Negotiation::Refused(ErrorResponse::BAD_REQUEST),
@@ -191,6 +197,17 @@ fn judge_head(
     };
     let headers = request.headers.iter().filter(|field| !field.name.is_empty()).map(owned).collect();
     (verdict, headers, length)
+}
+
+/// Returns whether a line ends with LF or CR alone.
+fn has_bare_line_end(head: &[u8]) -> bool {
+    let mut before = 0;
+    let mut is_bare = |byte: u8| {
+        let is_bare = (byte == b'\n') != (before == b'\r');
+        before = byte;
+        is_bare
+    };
+    head.iter().any(|&byte| is_bare(byte)) || head.last() == Some(&b'\r')
 }
 
 /// Returns why not, and closes.

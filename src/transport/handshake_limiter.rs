@@ -1,64 +1,102 @@
-//! Limits the handshakes at once: in all, and from one address. Pure.
+//! Limits the handshakes at once: in all, and from one address. When there is no room, an older one gives
+//! way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Counts the connections that are in their handshake.
+use tokio::sync::Notify;
+
+use crate::base::Shares;
+
+/// Knows the connections that are in their handshake.
+///
+/// Most handshakes take milliseconds: the oldest of an address that has too many is most likely one that
+/// never ends.
 #[derive(Debug, Clone)]
 pub struct HandshakeLimiter {
     max: usize,
     max_per_address: usize,
-    counts: Arc<Mutex<Counts>>,
+    open: Arc<Mutex<Open>>,
 }
 
 #[derive(Debug, Default)]
-struct Counts {
-    all: usize,
-    by_address: HashMap<IpAddr, usize>,
+struct Open {
+    by_address: HashMap<Key, BTreeMap<u64, Arc<Notify>>>,
+    shares: Shares<Key>,
+    begun: u64,
 }
+
+/// An address; connections without one count together.
+type Key = Option<IpAddr>;
 
 /// The permit of one connection to be in its handshake. Released when it is dropped.
 #[derive(Debug)]
 pub struct HandshakePermit {
     limiter: HandshakeLimiter,
-    address: Option<IpAddr>,
+    key: Key,
+    serial: u64,
+    revoked: Arc<Notify>,
 }
 
 impl HandshakeLimiter {
-    /// Returns a limiter for at most `max` at once.
+    /// Limits to `max` at once, and to `max_per_address` from one address.
     pub fn new(max: usize, max_per_address: usize) -> Self {
-        Self { max, max_per_address, counts: Arc::default() }
+        Self { max, max_per_address, open: Arc::default() }
     }
 
-    /// Returns a permit if there is room. Connections without an address only count in all.
-    pub fn try_acquire(&self, address: Option<IpAddr>) -> Option<HandshakePermit> {
-        let address = address.map(rate_limit_key);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = address.map_or(0, |address| counts.by_address.get(&address).copied().unwrap_or(0));
-        if counts.all >= self.max || here >= self.max_per_address {
-            return None;
+    /// Returns a permit. If there is no room, the oldest one of the same address is revoked, or, where all
+    /// together are too many, the oldest of the address with most. Connections without an address only count
+    /// in all.
+    pub fn acquire(&self, address: Option<IpAddr>) -> HandshakePermit {
+        let key = address.map(rate_limit_key);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        while open.shares.total() >= self.max.max(1) {
+            let Some(greediest) = open.shares.greediest() else { break };
+            open.revoke_oldest(greediest);
         }
-        counts.all += 1;
-        if let Some(address) = address {
-            counts.by_address.insert(address, here + 1);
+        while key.is_some() && open.shares.of(&key) >= self.max_per_address.max(1) {
+            open.revoke_oldest(key);
         }
-        Some(HandshakePermit { limiter: self.clone(), address })
+        let (serial, revoked) = (open.begun, Arc::new(Notify::new()));
+        open.begun += 1;
+        open.shares.add(key, 1);
+        open.by_address.entry(key).or_default().insert(serial, revoked.clone());
+        HandshakePermit { limiter: self.clone(), key, serial, revoked }
+    }
+}
+
+impl Open {
+    fn revoke_oldest(&mut self, key: Key) {
+        let oldest = self.by_address.get(&key).and_then(|permits| permits.keys().next().copied());
+        let Some(permit) = oldest.and_then(|serial| self.remove(key, serial)) else {
+            // Not reached: what is counted is there.
+            return self.shares.subtract(key, 1);
+        };
+        permit.notify_one();
+    }
+
+    fn remove(&mut self, key: Key, serial: u64) -> Option<Arc<Notify>> {
+        let permits = self.by_address.get_mut(&key)?;
+        let permit = permits.remove(&serial)?;
+        if permits.is_empty() {
+            self.by_address.remove(&key);
+        }
+        self.shares.subtract(key, 1);
+        Some(permit)
+    }
+}
+
+impl HandshakePermit {
+    /// Resolves when this handshake has to give way to another.
+    pub async fn revoked(&self) {
+        self.revoked.notified().await;
     }
 }
 
 impl Drop for HandshakePermit {
     fn drop(&mut self) {
-        let mut counts = self.limiter.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.all -= 1;
-        if let Some(address) = self.address
-            && let Some(count) = counts.by_address.get_mut(&address)
-        {
-            *count -= 1;
-            if *count == 0 {
-                counts.by_address.remove(&address);
-            }
-        }
+        self.limiter.open.lock().unwrap_or_else(PoisonError::into_inner).remove(self.key, self.serial);
     }
 }
 
@@ -76,31 +114,52 @@ fn rate_limit_key(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
 
     fn ip(text: &str) -> Option<IpAddr> {
         Some(text.parse().expect(text))
     }
 
+    fn is_revoked(permit: &HandshakePermit) -> bool {
+        pin!(permit.revoked()).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+    }
+
+    fn revoked(permits: &[HandshakePermit]) -> Vec<bool> {
+        permits.iter().map(is_revoked).collect()
+    }
+
     #[test]
-    fn one_address_cannot_take_the_places_of_all() {
+    fn an_address_with_too_many_loses_its_oldest_and_nobody_else_loses_any() {
         let limiter = HandshakeLimiter::new(4, 2);
-        let greedy: Vec<_> = (0..3).map(|_| limiter.try_acquire(ip("10.0.0.1"))).collect();
-        assert_eq!(greedy.iter().flatten().count(), 2);
-        assert!(limiter.try_acquire(ip("::ffff:10.0.0.1")).is_none(), "the same in other words");
-        let others = [limiter.try_acquire(ip("10.0.0.2")), limiter.try_acquire(None)];
-        assert!(others.iter().all(Option::is_some));
-        assert!(limiter.try_acquire(ip("10.0.0.3")).is_none(), "four in all");
-        drop(greedy);
-        assert!(limiter.try_acquire(ip("10.0.0.1")).is_some());
-        drop(others);
-        assert!(limiter.counts.lock().expect("sound").by_address.is_empty(), "nobody is remembered");
+        let other = limiter.acquire(ip("10.0.0.2"));
+        let greedy: Vec<_> = (0..2).map(|_| limiter.acquire(ip("10.0.0.1"))).collect();
+        let third = limiter.acquire(ip("::ffff:10.0.0.1"));
+        assert_eq!(revoked(&greedy), [true, false], "the same address in other words");
+        assert!(!is_revoked(&other) && !is_revoked(&third));
+        drop((greedy, third, other));
+        let open = limiter.open.lock().expect("sound");
+        assert!(open.by_address.is_empty() && open.shares.total() == 0, "nobody is remembered");
+    }
+
+    #[test]
+    fn when_all_are_too_many_who_has_most_gives_way() {
+        let limiter = HandshakeLimiter::new(4, 3);
+        let greedy: Vec<_> = (0..3).map(|_| limiter.acquire(ip("10.0.0.1"))).collect();
+        let local = limiter.acquire(None);
+        let modest = limiter.acquire(ip("10.0.0.2"));
+        assert_eq!(revoked(&greedy), [true, false, false]);
+        assert!(!is_revoked(&local) && !is_revoked(&modest));
     }
 
     #[test]
     fn neighbours_of_one_ipv6_network_count_together() {
         let limiter = HandshakeLimiter::new(9, 1);
-        let first = limiter.try_acquire(ip("2001:db8::1"));
-        assert!(first.is_some() && limiter.try_acquire(ip("2001:db8::ffff:2")).is_none());
-        assert!(limiter.try_acquire(ip("2001:db8:0:1::1")).is_some());
+        let first = limiter.acquire(ip("2001:db8::1"));
+        let elsewhere = limiter.acquire(ip("2001:db8:0:1::1"));
+        assert!(!is_revoked(&first));
+        let second = limiter.acquire(ip("2001:db8::ffff:2"));
+        assert!(is_revoked(&first) && !is_revoked(&second) && !is_revoked(&elsewhere));
     }
 }

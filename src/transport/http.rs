@@ -1,6 +1,6 @@
 //! Decides about an HTTP request to a broker: the upgrade, or an error response. No I/O.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::Ordering;
 
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -27,6 +27,8 @@ pub(super) struct ErrorResponse {
     status: &'static str,
     headers: &'static str,
     body: &'static str,
+    /// It answers a HEAD: the body is only told of.
+    is_head: bool,
 }
 
 impl ErrorResponse {
@@ -56,20 +58,23 @@ impl ErrorResponse {
     const BAD_VERSION: Self = Self::json(r#"{"code":5,"message":"Unsupported protocol version"}"#);
 
     const fn plain(status: &'static str, body: &'static str) -> Self {
-        Self { status, headers: "Content-Type: text/plain\r\n", body }
+        Self { status, headers: "Content-Type: text/plain\r\n", body, is_head: false }
     }
 
     const fn json(body: &'static str) -> Self {
-        Self { status: "400 Bad Request", headers: "Content-Type: application/json\r\n", body }
+        Self {
+            status: "400 Bad Request",
+            headers: "Content-Type: application/json\r\n",
+            body,
+            is_head: false,
+        }
     }
 
     /// Returns its form on the wire.
     pub(super) fn to_text(&self) -> String {
-        let Self { status, headers, body } = self;
-        format!(
-            "HTTP/1.1 {status}\r\n{headers}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
+        let Self { status, headers, body, is_head } = self;
+        let (length, body) = (body.len(), if *is_head { "" } else { body });
+        format!("HTTP/1.1 {status}\r\n{headers}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}")
     }
 
     /// Returns a short description, for a log.
@@ -78,16 +83,22 @@ impl ErrorResponse {
     }
 }
 
-/// Checks a request whose head is complete.
-pub(super) fn judge(request: &httparse::Request<'_, '_>, options: &AcceptOptions) -> Negotiation {
-    match check(request, options) {
+/// Judges a request whose head is complete.
+pub(super) fn judge(
+    request: &httparse::Request<'_, '_>,
+    options: &AcceptOptions,
+    check_host: bool,
+) -> Negotiation {
+    match check(request, options, check_host) {
         Ok(Language::Own) => Negotiation::Own,
         Ok(Language::OwnInWebSocket(key)) => Negotiation::OwnInWebSocket(derive_accept_key(key.as_bytes())),
         Ok(Language::Conat(key)) => Negotiation::WebSocket(format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
             derive_accept_key(key.as_bytes())
         )),
-        Err(answer) => Negotiation::Refused(answer),
+        Err(answer) => {
+            Negotiation::Refused(ErrorResponse { is_head: request.method == Some("HEAD"), ..answer })
+        }
     }
 }
 
@@ -101,18 +112,19 @@ enum Language<'a> {
 fn check<'a>(
     request: &'a httparse::Request<'_, '_>,
     options: &AcceptOptions,
+    check_host: bool,
 ) -> Result<Language<'a>, ErrorResponse> {
     let target = request.path.unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let is_get = request.method == Some("GET");
-    if path == "/healthz" && is_get {
+    if path == "/healthz" && (is_get || request.method == Some("HEAD")) {
         let is_draining = options.draining.load(Ordering::Relaxed);
         return Err(if is_draining { ErrorResponse::DRAINING } else { ErrorResponse::HEALTHY });
     }
     if path.trim_matches('/') != options.path.trim_matches('/') {
         return Err(ErrorResponse::NOT_FOUND);
     }
-    check_names(request, options)?;
+    check_names(request, options, check_host)?;
     let parameter = |name: &str| {
         query
             .split('&')
@@ -126,6 +138,7 @@ fn check<'a>(
     if !is_get {
         return Err(ErrorResponse::BAD_METHOD);
     }
+    check_no_body(request)?;
     if options.own_wire
         && has_token(request, "upgrade", PROTOCOL)
         && has_token(request, "connection", "upgrade")
@@ -144,15 +157,19 @@ fn check<'a>(
     websocket_key(request).map(Language::Conat)
 }
 
-/// Checks `Host` and `Origin`, which keeps out web pages that are not allowed.
-fn check_names(request: &httparse::Request<'_, '_>, options: &AcceptOptions) -> Result<(), ErrorResponse> {
-    let host = header(request, "host")?;
-    let is_named = |host: &str| {
-        let name = host_name(host);
-        options.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
-    };
-    let checks = options.check_host || !options.allowed_hosts.is_empty();
-    let passes = |host: &str| is_named(host) || (options.check_host && is_loopback(host));
+/// `Host` and `Origin`: what keeps web pages out that are not meant to come in.
+fn check_names(
+    request: &httparse::Request<'_, '_>,
+    options: &AcceptOptions,
+    check_host: bool,
+) -> Result<(), ErrorResponse> {
+    // An empty one names nobody.
+    let host = header(request, "host")?.filter(|host| !host.is_empty());
+    let host = host.map(|host| host_name(host).ok_or(ErrorResponse::BAD_REQUEST)).transpose()?;
+    let is_named =
+        |name: &str| options.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name));
+    let checks = check_host || !options.allowed_hosts.is_empty();
+    let passes = |name: &str| is_named(name) || (check_host && is_loopback(name));
     if checks && !host.is_some_and(passes) {
         return Err(ErrorResponse::BAD_HOST);
     }
@@ -191,18 +208,36 @@ fn has_token(request: &httparse::Request<'_, '_>, name: &str, token: &str) -> bo
         .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// Returns a `Host` without its port and brackets.
-fn host_name(host: &str) -> &str {
-    match host.strip_prefix('[') {
-        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    }
+/// Refuses an upgrade with a body, or of a client that knows no upgrades: what stands between may read on
+/// differently.
+fn check_no_body(request: &httparse::Request<'_, '_>) -> Result<(), ErrorResponse> {
+    let is_empty = header(request, "content-length")?.is_none_or(|length| length == "0");
+    let is_plain = header(request, "transfer-encoding")?.is_none();
+    if is_empty && is_plain && request.version == Some(1) { Ok(()) } else { Err(ErrorResponse::BAD_REQUEST) }
+}
+
+/// A `Host` without its port, and without brackets; `None` if it is none.
+fn host_name(host: &str) -> Option<&str> {
+    let (name, port) = match host.strip_prefix('[') {
+        Some(bracketed) => {
+            let (name, behind) = bracketed.split_once(']')?;
+            name.parse::<Ipv6Addr>().ok()?;
+            (name, if behind.is_empty() { None } else { Some(behind.strip_prefix(':')?) })
+        }
+        None => {
+            let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+            (!name.is_empty() && name.bytes().all(is_name)).then_some(())?;
+            (name, port)
+        }
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    port.is_none_or(is_port).then_some(name)
 }
 
 /// Returns whether a `Host` names this machine: a page that was rebound to a loopback address still sends its
 /// own name.
-fn is_loopback(host: &str) -> bool {
-    let name = host_name(host);
+fn is_loopback(name: &str) -> bool {
     name.eq_ignore_ascii_case("localhost")
         || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
@@ -224,7 +259,7 @@ mod tests {
         let mut headers = [httparse::EMPTY_HEADER; 16];
         let mut request = httparse::Request::new(&mut headers);
         request.parse(text.as_bytes()).expect(&text);
-        judge(&request, &options)
+        judge(&request, &options, options.check_host)
     }
 
     #[test]
@@ -284,8 +319,53 @@ mod tests {
             assert_eq!(verdict(line, &headers), Negotiation::Refused(expected), "{line} {headers}");
         }
         for host in ["localhost", "LOCALHOST:3000", "127.0.0.1:1", "127.9.9.9", "[::1]:5", "[::1]"] {
-            assert!(is_loopback(host), "{host}");
+            assert!(host_name(host).is_some_and(is_loopback), "{host}");
         }
+        let longest_port = "localhost:65535";
+        assert_eq!(host_name(longest_port), Some("localhost"));
+        for host in [
+            "",
+            "localhost:x",
+            "localhost:80@evil.example",
+            "localhost:80:80",
+            "localhost:99999",
+            "localhost:",
+            "a b",
+            "[::1",
+            "[::1]evil",
+            "[::1]:80@evil",
+            "[localhost]",
+            "evil.example/localhost",
+            "localhost:+1",
+        ] {
+            assert_eq!(host_name(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn an_upgrade_has_no_body_and_comes_from_a_client_that_knows_upgrades() {
+        let own = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: selvedge/1\r\n";
+        let line = "GET /conat/";
+        assert_eq!(verdict(line, &format!("{own}Content-Length: 0\r\n")), Negotiation::Own);
+        for more in [
+            "Content-Length: 5",
+            "Content-Length: 00",
+            "Transfer-Encoding: identity",
+            "Content-Length: 0\r\nContent-Length: 0",
+        ] {
+            let expected = Negotiation::Refused(ErrorResponse::BAD_REQUEST);
+            assert_eq!(verdict(line, &format!("{own}{more}\r\n")), expected, "{more}");
+        }
+        let options = AcceptOptions::default();
+        let answer =
+            |head: &str| super::super::accept::answer_to_head(head.as_bytes(), &options).unwrap_or_default();
+        assert_eq!(answer(&format!("GET /conat/ HTTP/1.1\r\n{own}\r\n")), "", "this is how it is done");
+        assert!(answer(&format!("GET /conat/ HTTP/1.0\r\n{own}\r\n")).contains(" 400 "));
+        assert!(answer(&format!("GET /conat/ HTTP/1.1\r\n{own}X: y\nZ: z\r\n\r\n")).contains(" 400 "));
+        let head = answer("HEAD /healthz HTTP/1.1\r\n\r\n");
+        assert!(
+            head.contains(" 200 ") && head.contains("Content-Length: 2\r\n") && head.ends_with("\r\n\r\n")
+        );
     }
 
     #[test]
@@ -295,7 +375,7 @@ mod tests {
             let mut headers = [httparse::EMPTY_HEADER; 1];
             let mut request = httparse::Request::new(&mut headers);
             request.parse(b"GET /healthz HTTP/1.1\r\n\r\n").expect("well formed");
-            judge(&request, &options)
+            judge(&request, &options, options.check_host)
         };
         assert_eq!(ask(), Negotiation::Refused(ErrorResponse::HEALTHY));
         options.draining.store(true, Ordering::Relaxed);
@@ -319,7 +399,11 @@ mod tests {
             let mut headers = [httparse::EMPTY_HEADER; 16];
             let mut request = httparse::Request::new(&mut headers);
             request.parse(text.as_bytes()).expect(&text);
-            assert_eq!(judge(&request, &options) == Negotiation::Own, is_in, "{check_host} {host}");
+            assert_eq!(
+                judge(&request, &options, options.check_host) == Negotiation::Own,
+                is_in,
+                "{check_host} {host}"
+            );
         }
     }
 }

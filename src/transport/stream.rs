@@ -24,17 +24,25 @@ pub struct IncomingConnection {
     pub(super) stream: BoxedStream,
     pub(super) address: Option<SocketAddr>,
     pub(super) tls: Option<PeerCertificate>,
+    /// It came to a server of the application's that listens on loopback.
+    pub(super) is_to_loopback: bool,
 }
 
 impl IncomingConnection {
     /// Returns a connection over `stream`, from `address` if there is one.
     pub fn new(stream: impl Stream + 'static, address: Option<SocketAddr>) -> Self {
-        Self { stream: Box::new(stream), address, tls: None }
+        Self { stream: Box::new(stream), address, tls: None, is_to_loopback: false }
     }
 
     /// Returns where it comes from; absent over a Unix socket.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// Sets whether it came to a server that listens on loopback: then `Host` has to be one of loopback's
+    /// names.
+    pub fn to_loopback(self, is_to_loopback: bool) -> Self {
+        Self { is_to_loopback, ..self }
     }
 
     /// Adds a certificate that has been verified elsewhere.

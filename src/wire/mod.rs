@@ -8,9 +8,10 @@ pub mod fabric;
 pub mod message;
 pub mod sockety;
 
+pub(crate) use message::json;
 pub use message::{
     AckId, Bundle, BundleBuilder, ClientOp, Encoding, Headers, Info, Item, Json, Message, MessageId,
     Messages, OpError, PackedBuilder, PackedMessages, Payload, Presence, PresenceChange, Publication,
     Reassembly, Reply, ServerOp, Sizes, SocketCommand, SubscribeStatus, Subscription, WatchRequest,
-    can_be_bundled, push_item, split, stream,
+    can_be_bundled, chunk_id, push_item, split, stream,
 };

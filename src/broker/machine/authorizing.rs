@@ -8,13 +8,16 @@ use super::super::admission::{self, Denied};
 use super::super::auth_request::{Action, AuthRequest, AuthRequestId, ConnectionInfo, Decision};
 use super::super::authorizer::{Authorizer, is_system};
 use super::super::error::Refusal;
+use super::super::peer::Peer;
 use super::super::pending_ops::{Claim, PendingOps, Verdict};
 use super::super::watches::Notices;
 use super::super::{DisconnectReason, PeerId};
-use super::{Broker, INFO_INTERVAL, INFO_REPEAT_TIMEOUT, is_denied};
+use super::{Broker, INFO_INTERVAL, INFO_REPEAT_TIMEOUT};
 use crate::base::Code;
 use crate::subject::Pattern;
-use crate::wire::{AckId, ClientOp, Json, OpError, Publication, Reply, ServerOp, Subscription};
+use crate::wire::{
+    AckId, ClientOp, Json, OpError, Publication, Reply, ServerOp, SubscribeStatus, Subscription,
+};
 
 impl Broker {
     /// Attaches a connection whose link is up. Its user is asked for if the configuration says so; otherwise
@@ -85,7 +88,8 @@ impl Broker {
 
     /// Returns whether nothing more is to be read from a peer, until it is woken.
     pub fn is_paused(&self, peer: PeerId) -> bool {
-        self.authorizer.as_ref().is_some_and(|authorizer| authorizer.is_full(peer))
+        self.peers.owes_reading(peer)
+            || self.authorizer.as_ref().is_some_and(|authorizer| authorizer.is_full(peer))
     }
 
     /// Believes no decision any more about the connections of these names (`None`: about any), and asks about
@@ -116,9 +120,7 @@ impl Broker {
 
     /// Wants the connections of these names gone. Returns the number of those that were there.
     pub fn disconnect(&mut self, names: &BTreeSet<String>) -> usize {
-        let wanted = |peer: &&&super::super::peer::Peer| {
-            peer.close.is_none() && !peer.is_internal && names.contains(&peer.name)
-        };
+        let wanted = |peer: &&&Peer| peer.close.is_none() && !peer.is_internal && names.contains(&peer.name);
         let chosen: Vec<PeerId> = self.peers.all().iter().filter(wanted).map(|peer| peer.id).collect();
         for peer in &chosen {
             self.retire(*peer);
@@ -159,8 +161,9 @@ impl Broker {
     }
 
     pub(super) fn sign_in(&mut self, now: Instant, peer: PeerId, user: Json) {
-        if let Err(refusal) = self.admission.sign_in(&self.config, &user) {
-            return self.refuse_sign_in(peer, refusal.into());
+        match self.admission.sign_in(&self.config, &user, peer) {
+            Ok(account) => self.peers.set_account(peer, account),
+            Err(refusal) => return self.refuse_sign_in(peer, refusal.into()),
         }
         if let Some(entry) = self.peers.get_mut(peer) {
             entry.user = user.clone();
@@ -169,7 +172,8 @@ impl Broker {
         }
         self.repeats.set(peer, Some(now + INFO_INTERVAL));
         if let Some(authorizer) = &mut self.authorizer {
-            authorizer.admit(now, peer, admission::is_system_user(&user));
+            let max_subscriptions = admission::max_subscriptions(&self.config, &user);
+            authorizer.admit(now, peer, admission::is_system_user(&user), max_subscriptions);
         }
         self.peers.send(peer, self.info(Ok(user)));
     }
@@ -184,7 +188,10 @@ impl Broker {
     /// Carries the operation out, or holds it until it is decided.
     pub(super) fn authorize(&mut self, now: Instant, peer: PeerId, op: ClientOp) {
         let Some(authorizer) = &mut self.authorizer else { return };
-        match authorizer.take_in(now, peer, op) {
+        // Before the sign-in nobody knows how much it may: what it asks for is looked at again then.
+        let room = |entry: &Peer| entry.max_subscriptions.saturating_sub(entry.subscriptions.len());
+        let room = self.peers.get(peer).filter(|entry| entry.max_subscriptions > 0).map_or(usize::MAX, room);
+        match authorizer.take_in(now, peer, op, room) {
             Some(op) => self.execute(now, peer, op, &[]),
             None => self.settle(now),
         }
@@ -277,13 +284,16 @@ impl Broker {
         let mut denied = Vec::new();
         let mut statuses = Vec::with_capacity(subscriptions.len());
         for (subscription, verdict) in subscriptions.into_iter().zip(verdicts) {
-            if is_denied(std::slice::from_ref(verdict)) {
-                let error = self.denial(peer, Action::Subscribe, &subscription.pattern);
-                denied.push((subscription.pattern, error.message.clone()));
-                statuses.push(Err(error));
-            } else {
-                statuses.push(self.subscribe(peer, subscription).map_err(OpError::from));
-            }
+            statuses.push(match verdict {
+                Verdict::Denied => {
+                    let error = self.denial(peer, Action::Subscribe, &subscription.pattern);
+                    denied.push((subscription.pattern, error.message.clone()));
+                    Err(error)
+                }
+                Verdict::Allowed => self.subscribe(peer, subscription).map_err(OpError::from),
+                // There was no room for it when it came: nobody was asked, so there is none now either.
+                Verdict::Open => self.refuse_subscription(peer, &subscription.pattern).map_err(OpError::from),
+            });
         }
         self.acknowledge(peer, ack, Reply::Subscribed(statuses));
         for (pattern, message) in denied {
@@ -291,9 +301,20 @@ impl Broker {
         }
     }
 
-    /// Returns Conat's text, which programs match on.
+    fn refuse_subscription(&self, peer: PeerId, pattern: &str) -> Result<SubscribeStatus, Refusal> {
+        let Some(entry) = self.peers.get(peer) else { return Ok(SubscribeStatus::AlreadyAdded) };
+        match Pattern::parse(pattern) {
+            Err(_) => Err(Refusal::InvalidSubject),
+            Ok(pattern) if entry.subscriptions.contains_key(&pattern) => Ok(SubscribeStatus::AlreadyAdded),
+            Ok(_) => Err(Refusal::TooManySubscriptions { limit: entry.max_subscriptions }),
+        }
+    }
+
+    /// Conat's text, which programs match on. A user of many bytes is not repeated: a denial must not be
+    /// larger than what was asked.
     fn denial(&self, peer: PeerId, action: Action, subject: &str) -> OpError {
         let user = self.peers.get(peer).map_or("null", |entry| entry.user.as_str());
+        let user = if user.len() <= MAX_USER_BYTES_IN_DENIAL { user } else { "this user" };
         let what = match action {
             Action::Publish => "publishing",
             Action::Subscribe => "subscribing",
@@ -313,3 +334,6 @@ impl Broker {
 fn nobody() -> Json {
     Json::from_value(&serde_json::Value::Null)
 }
+
+/// Of a user's JSON, in the text of a denial.
+const MAX_USER_BYTES_IN_DENIAL: usize = 256;

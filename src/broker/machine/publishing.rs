@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::super::account::Account;
 use super::super::error::Refusal;
 use super::super::{PeerId, limits};
 use super::{Broker, publication_size};
@@ -28,19 +29,32 @@ impl Broker {
         limits::check_publication(&self.config, &publication)?;
         let is_private = self.is_private(&publication);
         let (messages, size) = (publication.count(), publication_size(&publication));
-        let Self { peers, router, totals, entropy, .. } = self;
-        let count =
-            router.route(now, publisher, publication, &mut **entropy, |peer, pattern, publication| {
+        let Self { peers, router, totals, entropy, effort, .. } = self;
+        let account = if (publication.seq, publication.done) == (0, true) {
+            // Only what is remembered has to be paid for.
+            Account::Connection(publisher)
+        } else {
+            peers.get(publisher).map_or(Account::Connection(publisher), |entry| entry.account)
+        };
+        let count = router.route(
+            now,
+            (publisher, account),
+            publication,
+            &mut **entropy,
+            |peer, pattern, publication, sharers| {
                 if is_private && !peers.get(peer).is_some_and(|receiver| receiver.is_internal) {
                     return false;
                 }
                 let (messages, size) = (publication.count(), publication_size(&publication));
                 let delivery = ServerOp::Deliver { pattern: pattern.clone(), publication };
-                let Some(receiver) = peers.send(peer, delivery) else { return false };
-                receiver.delivered.add(messages, size);
-                totals.delivered.add(messages, size);
-                true
-            })?;
+                *effort += DELIVERY_EFFORT;
+                let is_delivered = peers.deliver(peer, delivery, sharers, messages, size);
+                if is_delivered {
+                    totals.delivered.add(messages, size);
+                }
+                is_delivered
+            },
+        )?;
         totals.published.add(messages, size);
         if let Some(entry) = peers.get_mut(publisher) {
             entry.published.add(messages, size);
@@ -48,3 +62,6 @@ impl Broker {
         Ok(count)
     }
 }
+
+/// A delivery, in steps of a look for patterns: a few nanoseconds each.
+const DELIVERY_EFFORT: u64 = 16;

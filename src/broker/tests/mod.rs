@@ -16,9 +16,12 @@ use super::{Broker, BrokerConfig, PeerId};
 use crate::base::SeededEntropy;
 use crate::subject::Subject;
 use crate::wire::{
-    AckId, BundleBuilder, ClientOp, Headers, Json, Message, MessageId, Payload, Publication, Reply, ServerOp,
-    Subscription,
+    AckId, BundleBuilder, ClientOp, Headers, Json, Message, MessageId, OpError, Payload, Publication, Reply,
+    ServerOp, Subscription,
 };
+
+/// What is counted for the rest of a message whose beginning was refused, or given up.
+pub(super) const UNKNOWN: u64 = u64::MAX;
 
 /// A broker with a clock, and what each of its peers has received.
 pub(super) struct Stage {
@@ -126,9 +129,11 @@ impl Stage {
         self.publish_chunk(peer, publication(subject, "whole", 0, true, text))
     }
 
+    /// The same of a chunk; [`UNKNOWN`] when it was refused because the broker does not know its beginning.
     pub(super) fn publish_chunk(&mut self, peer: PeerId, publication: Publication) -> u64 {
         match self.ask(peer, |ack| ClientOp::Publish { ack: Some(ack), publication }) {
             Reply::Published { count } => count,
+            Reply::Error(OpError { message, code: Some(429) }) if message.contains("beginning") => UNKNOWN,
             other => panic!("no count: {other:?}"),
         }
     }

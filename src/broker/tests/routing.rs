@@ -164,7 +164,7 @@ fn who_subscribes_within_a_message_gets_none_of_its_rest() {
     stage.subscribe(late, "a", "own");
     assert_eq!(stage.publish_chunk(publisher, publication("a", "m", 1, true, "x")), 1);
     assert!(stage.received(late).is_empty());
-    assert_eq!(stage.publish_chunk(publisher, publication("a", "unknown", 1, true, "x")), 0);
+    assert_eq!(stage.publish_chunk(publisher, publication("a", "unknown", 1, true, "x")), UNKNOWN);
 }
 
 #[test]
@@ -180,13 +180,41 @@ fn two_publishers_may_use_one_message_id() {
 }
 
 #[test]
+fn a_receiver_can_tell_senders_apart_and_nobody_can_send_under_the_id_that_it_sees() {
+    let (mut stage, members, first) = group_of_two();
+    let [second, watcher] = stage.joined();
+    stage.subscribe(watcher, "a", "own");
+    let seen = |stage: &mut Stage| -> Vec<String> {
+        members.iter().for_each(|member| drop(stage.take(*member)));
+        let ids = stage.take(watcher).into_iter().filter_map(|op| match op {
+            ServerOp::Deliver { publication, .. } => Some(publication.id.to_string()),
+            _ => None,
+        });
+        ids.collect()
+    };
+    for publisher in [first, second] {
+        stage.publish_chunk(publisher, publication("a", "m", 0, false, "x"));
+        stage.publish_chunk(publisher, publication("a", "m", 1, false, "x"));
+        stage.publish_chunk(publisher, publication("a", "n", 0, false, "x"));
+    }
+    let ids = seen(&mut stage);
+    let origin = |id: &str| id.split_once('.').map(|(origin, _)| origin.to_owned()).expect("told");
+    assert_eq!(ids[0], ids[1], "the chunks of a message");
+    assert!(ids[0] != ids[2] && ids[0] != ids[3], "and of no other");
+    assert_eq!(origin(&ids[0]), origin(&ids[2]));
+    assert_ne!(origin(&ids[0]), origin(&ids[3]));
+    assert_eq!(stage.publish_chunk(second, publication("a", &ids[0], 2, true, "x")), UNKNOWN);
+    assert!(seen(&mut stage).is_empty());
+}
+
+#[test]
 fn an_unfinished_message_is_forgotten_after_two_minutes() {
     let (mut stage, _, publisher) = group_of_two();
     stage.publish_chunk(publisher, publication("a", "m", 0, false, "x"));
     stage.pass(LIFETIME / 2);
     stage.publish_chunk(publisher, publication("a", "later", 0, false, "x"));
     stage.pass(LIFETIME / 2);
-    assert_eq!(stage.publish_chunk(publisher, publication("a", "m", 1, true, "x")), 0);
+    assert_eq!(stage.publish_chunk(publisher, publication("a", "m", 1, true, "x")), UNKNOWN);
     assert_eq!(stage.publish_chunk(publisher, publication("a", "later", 1, false, "x")), 1);
     assert!(stage.broker.poll_timeout().is_some());
     stage.pass(LIFETIME);
@@ -201,7 +229,7 @@ fn a_publisher_that_begins_too_many_messages_loses_its_own_oldest() {
     for message in 0..=MAX_PER_PUBLISHER {
         stage.publish_chunk(publisher, publication("a", &message.to_string(), 0, false, "x"));
     }
-    assert_eq!(stage.publish_chunk(publisher, publication("a", "0", 1, true, "x")), 0);
+    assert_eq!(stage.publish_chunk(publisher, publication("a", "0", 1, true, "x")), UNKNOWN);
     assert_eq!(stage.publish_chunk(publisher, publication("a", "1", 1, true, "x")), 1);
     assert_eq!(stage.publish_chunk(other, publication("a", "m", 1, true, "x")), 1);
 }

@@ -111,7 +111,12 @@ pub(in crate::transport) async fn accept(
     let stream = TlsAcceptor::from(tls.config()).accept(stream).await?;
     let certificates = stream.get_ref().1.peer_certificates();
     let certificate = certificates.and_then(|chain| PeerCertificate::from_der(chain.first()?));
-    Ok(IncomingConnection { stream: Box::new(stream), address: connection.address, tls: certificate })
+    Ok(IncomingConnection {
+        stream: Box::new(stream),
+        address: connection.address,
+        tls: certificate,
+        is_to_loopback: connection.is_to_loopback,
+    })
 }
 
 /// The first byte of every TLS connection, and of no HTTP request.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::DecodeError;
 use super::json::may_contain;
+use crate::wire::message::json::{self, RawString};
 
 /// The limits of one packet. A breach by a client ends its connection. A breach by a server only drops the
 /// packet: the fault is most likely another publisher's, which must not be able to cut off subscribers.
@@ -150,11 +151,10 @@ pub(super) fn attachment(raw: &str, attachments: &[Bytes]) -> Result<Bytes, Deco
 /// Replaces placeholders within a JSON value that can hold no bytes by what `JSON.stringify` makes of a
 /// Node.js Buffer. `None` when there are none.
 pub(super) fn resolve(raw: &str, attachments: &[Bytes]) -> Result<Option<String>, DecodeError> {
-    if attachments.is_empty() || !may_contain(raw, KEY) {
+    if attachments.is_empty() || !may_contain(raw, KEY) || !has_placeholder(raw) {
         return Ok(None);
     }
-    let mut value: Value =
-        serde_json::from_str(raw).map_err(|_| DecodeError::Misbehaved("malformed json"))?;
+    let mut value: Value = json::read(raw).ok_or(DecodeError::Misbehaved("malformed json"))?;
     let mut budget = MAX_RESOLVED_BYTES;
     resolve_value(&mut value, attachments, &mut budget)?;
     Ok(Some(value.to_string()))
@@ -185,27 +185,35 @@ fn resolve_value(value: &mut Value, attachments: &[Bytes], budget: &mut usize) -
 /// Without this, headers that came in over another protocol could make a receiver read other bytes, or end
 /// its connection.
 pub(super) fn defuse(raw: &str) -> Option<String> {
-    if !may_contain(raw, KEY) {
+    if !may_contain(raw, KEY) || !has_placeholder(raw) {
         return None;
     }
-    match serde_json::from_str::<Value>(raw) {
-        Ok(mut value) => defuse_value(&mut value).then(|| value.to_string()),
-        // Legal for JavaScript but not for serde, such as a lone surrogate: it cannot be checked.
-        Err(_) => Some("null".to_owned()),
+    let mut value: Value = json::read(raw).unwrap_or_default();
+    defuse_value(&mut value);
+    Some(value.to_string())
+}
+
+/// Whether there is a placeholder anywhere in a value; its depth has been checked.
+fn has_placeholder(raw: &str) -> bool {
+    let is_mark =
+        |(key, value): (RawString<'_>, &str)| (value == "true" && key.is(KEY)) || has_placeholder(value);
+    match raw.as_bytes().first() {
+        Some(b'{') => json::members(raw).any(is_mark),
+        Some(b'[') => json::items(raw).any(has_placeholder),
+        _ => false,
     }
 }
 
-fn defuse_value(value: &mut Value) -> bool {
+fn defuse_value(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            let is_marked = fields.get(KEY) == Some(&Value::Bool(true));
-            if is_marked {
+            if fields.get(KEY) == Some(&Value::Bool(true)) {
                 fields.shift_remove(KEY);
             }
-            fields.values_mut().fold(is_marked, |found, field| defuse_value(field) | found)
+            fields.values_mut().for_each(defuse_value);
         }
-        Value::Array(items) => items.iter_mut().fold(false, |found, item| defuse_value(item) | found),
-        _ => false,
+        Value::Array(items) => items.iter_mut().for_each(defuse_value),
+        _ => {}
     }
 }
 
@@ -295,6 +303,8 @@ mod tests {
     fn headers_that_look_like_placeholders_are_defused() {
         assert_eq!(defuse(r#"{"a":{"\u005fplaceholder":true,"num":7}}"#), Some(r#"{"a":{"num":7}}"#.into()));
         assert_eq!(defuse(r#"{"_placeholder":1,"text":"_placeholder"}"#), None);
-        assert_eq!(defuse(r#"{"_placeholder":true,"num":7,"a":"\ud800"}"#), Some("null".into()));
+        let half = r#"{"_placeholder":true,"num":7,"a":"\ud800"}"#;
+        assert_eq!(defuse(half), Some("{\"num\":7,\"a\":\"\u{fffd}\"}".into()));
+        assert_eq!(defuse(r#"{"\ud800":"\u0000"}"#), None, "what is none stays as it is");
     }
 }

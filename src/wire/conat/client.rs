@@ -14,6 +14,7 @@ use super::{
     MAX_JSON_DEPTH, MAX_TEXT_BYTES, Packet, PacketKind,
 };
 use crate::subject::{Pattern, Subject};
+use crate::wire::message::json;
 use crate::wire::message::{AckId, ClientOp, Info, Json, ServerOp, Subscription};
 
 /// Speaks for a client. Acknowledges `info` by itself.
@@ -247,12 +248,14 @@ fn info(event: &RawEvent<'_>) -> Result<Info, DecodeError> {
     let string = |name: &str| argument.get(name).and_then(Value::as_str).map(str::to_owned);
     let (id, cluster_name) = (string("id"), string("clusterName"));
     let user = argument.get_mut("user").map(Value::take).unwrap_or_default();
+    // As its text: not all that JavaScript has in a user is a value here.
+    let text = event.argument.and_then(|argument| json::member(argument.get(), "user")).unwrap_or("null");
     Ok(Info {
         max_payload: usize::try_from(max_payload).unwrap_or(usize::MAX),
         id: id.ok_or(malformed)?,
         cluster_name,
         instance: None,
-        user: parse_error(&user).map_or_else(|| Ok(Json::from_value(&user)), Err),
+        user: parse_error(&user).map_or_else(|| Ok(Json::trusted(text.to_owned().into())), Err),
     })
 }
 

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::attachment::Assembly;
 use super::json::Text;
 use super::{DecodeError, Frames, Packet};
+use crate::wire::message::json;
 
 /// Operations to frames and back, at one end of one connection. Pure.
 pub trait Codec: Send {
@@ -97,7 +98,7 @@ impl<'a> RawEvent<'a> {
 
     /// Reads the argument as a `T`.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_str(self.argument?.get()).ok()
+        json::read(self.argument?.get())
     }
 }
 

@@ -1,10 +1,7 @@
 //! Reserved headers: joined with the application's into one JSON object on the way out, split from it on the
 //! way in.
 
-use std::fmt;
-
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::DecodeError;
@@ -12,6 +9,7 @@ use super::attachment::{defuse, resolve};
 use super::json::{Text, may_contain, push_string, push_u64};
 use crate::subject::Subject;
 use crate::wire::message::headers::{ATTEMPT, COMMAND, PREFIX, REPLY, SEQ};
+use crate::wire::message::json::{self, RawString};
 use crate::wire::message::{Headers, Json, SocketCommand};
 
 /// Appends `headers` as one JSON value. The caller has checked that there are any.
@@ -86,7 +84,7 @@ fn split(raw: &RawValue) -> Result<Headers, DecodeError> {
         return Ok(Headers { json: Some(Json::from_raw(raw)), ..Headers::default() });
     }
     let mut parts = Split::default();
-    each_field(raw.get(), |key, value| parts.handle_field(key, value))?;
+    json::members(raw.get()).for_each(|(key, value)| parts.handle_field(key, value));
     let Split { mut headers, rest, found } = parts;
     headers.json = match rest {
         Some(mut rest) => {
@@ -109,12 +107,12 @@ struct Split {
 }
 
 impl Split {
-    fn handle_field(&mut self, key: &str, value: &RawValue) {
-        let text = || serde_json::from_str::<Text>(value.get()).ok();
-        let number =
-            || value.get().parse::<u64>().ok().filter(|number| (1..=MAX_SAFE_INTEGER).contains(number));
+    fn handle_field(&mut self, raw_key: RawString<'_>, value: &str) {
+        let text = || serde_json::from_str::<Text>(value).ok();
+        let number = || value.parse::<u64>().ok().filter(|number| (1..=MAX_SAFE_INTEGER).contains(number));
         let headers = &mut self.headers;
-        let is_taken = match key {
+        let key = raw_key.text();
+        let is_taken = match &*key {
             REPLY => {
                 text().and_then(|text| Subject::parse(&text.0).ok()).map(|reply| headers.reply = Some(reply))
             }
@@ -128,19 +126,18 @@ impl Split {
         if is_taken {
             return;
         }
-        headers.malformed |= matches!(key, REPLY | COMMAND | SEQ | ATTEMPT);
+        headers.malformed |= matches!(&*key, REPLY | COMMAND | SEQ | ATTEMPT);
         let rest = self.rest.get_or_insert_default();
         rest.push(if rest.is_empty() { '{' } else { ',' });
-        rest.push_str(&serde_json::Value::from(key).to_string());
+        rest.push_str(raw_key.raw());
         rest.push(':');
-        rest.push_str(value.get());
+        rest.push_str(value);
     }
 }
 
 fn push_others(out: &mut BytesMut, start: usize, object: &str, headers: &Headers) {
-    // `Json` is valid by its own promise; if not, what was written so far is still one object.
-    let _ = each_field(object, |key, value| {
-        let is_overridden = match key {
+    for (key, value) in json::members(object) {
+        let is_overridden = match &*key.text() {
             REPLY => headers.reply.is_some(),
             COMMAND => headers.command.is_some(),
             SEQ => headers.seq.is_some(),
@@ -148,10 +145,12 @@ fn push_others(out: &mut BytesMut, start: usize, object: &str, headers: &Headers
             _ => false,
         };
         if !is_overridden {
-            push_key(out, start, key);
-            out.put_slice(value.get().as_bytes());
+            push_comma(out, start);
+            out.put_slice(key.raw().as_bytes());
+            out.put_u8(b':');
+            out.put_slice(value.as_bytes());
         }
-    });
+    }
 }
 
 fn push_key(out: &mut BytesMut, start: usize, key: &str) {
@@ -163,37 +162,6 @@ fn push_key(out: &mut BytesMut, start: usize, key: &str) {
 fn push_comma(out: &mut BytesMut, start: usize) {
     if out.len() > start {
         out.put_u8(b',');
-    }
-}
-
-fn each_field(object: &str, visit: impl FnMut(&str, &RawValue)) -> Result<(), DecodeError> {
-    let mut deserializer = serde_json::Deserializer::from_str(object);
-    Fields(visit).deserialize(&mut deserializer).map_err(|_| MALFORMED)
-}
-
-/// Walks an object without building it.
-struct Fields<F>(F);
-
-impl<'de, F: FnMut(&str, &RawValue)> DeserializeSeed<'de> for Fields<F> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de, F: FnMut(&str, &RawValue)> Visitor<'de> for Fields<F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<Text<'de>>()? {
-            (self.0)(&key.0, map.next_value::<&'de RawValue>()?);
-        }
-        map.next_key::<IgnoredAny>().map(drop)
     }
 }
 

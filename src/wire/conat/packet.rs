@@ -4,6 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::json::{push_string, push_u64};
 use super::{DecodeError, MAX_ATTACHMENTS};
+use crate::wire::message::json;
 
 /// The kind of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,13 +58,13 @@ impl<'a> Packet<'a> {
 
     /// Returns what a [`PacketKind::Connect`] from a server calls the client; empty when it does not.
     pub fn sid(&self) -> String {
-        let value: serde_json::Value = serde_json::from_str(self.data).unwrap_or_default();
+        let value: serde_json::Value = json::read(self.data).unwrap_or_default();
         value.get("sid").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
     }
 
     /// Returns the message of a [`PacketKind::ConnectError`].
     pub fn refusal(&self) -> String {
-        let value: serde_json::Value = serde_json::from_str(self.data).unwrap_or_default();
+        let value: serde_json::Value = json::read(self.data).unwrap_or_default();
         value.get("message").and_then(serde_json::Value::as_str).unwrap_or("connection refused").to_owned()
     }
 }

@@ -20,6 +20,7 @@ use super::{
     PacketKind,
 };
 use crate::subject::Subject;
+use crate::wire::message::json;
 use crate::wire::message::{AckId, ClientOp, Info, OpError, ServerOp, Subscription};
 
 /// Speaks for a broker.
@@ -256,9 +257,9 @@ fn compact_publish(data: &str) -> Option<RawPublish<'_>> {
 /// Reads one item, or a list of them, and returns which it was.
 fn items(argument: &str) -> Option<(Vec<RawItem>, bool)> {
     if argument.starts_with('[') {
-        Some((serde_json::from_str(argument).ok()?, true))
+        Some((json::read(argument)?, true))
     } else {
-        Some((vec![serde_json::from_str(argument).ok()?], false))
+        Some((vec![json::read(argument)?], false))
     }
 }
 
@@ -277,7 +278,7 @@ impl From<RawItem> for Subscription {
 }
 
 fn interest(argument: &str) -> Option<(Arc<str>, Duration)> {
-    let value: Value = serde_json::from_str(argument).ok()?;
+    let value: Value = json::read(argument)?;
     let millis = match value.get("timeout") {
         None | Some(Value::Null) => 0.0,
         Some(timeout) => timeout.as_f64()?,

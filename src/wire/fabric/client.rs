@@ -6,6 +6,7 @@ use super::control::{ClientControl, ServerControl};
 use super::frame::{DecodeError, Frame, begin, finish, kind};
 use super::publication::{PublicationDecoder, PublicationEncoder};
 use super::{Codec, Decoded, ENDS, FRAME_SLACK_BYTES, REQUESTS, watches};
+use crate::wire::message::json;
 use crate::wire::message::{AckId, ClientOp, Reply, ServerOp};
 
 /// Speaks for a client.
@@ -91,9 +92,9 @@ impl Codec for ClientCodec {
             }
             kind::WATCHED => into.push(ServerOp::Watched(watches::read_changes(reader)?)),
             kind::CONTROL => {
-                let control: ServerControl =
-                    serde_json::from_slice(reader.remainder()).map_err(|_| MALFORMED)?;
-                into.extend(control.into_op());
+                let text = std::str::from_utf8(reader.remainder()).map_err(|_| MALFORMED)?;
+                let control: ServerControl = json::read(text).ok_or(MALFORMED)?;
+                into.extend(control.into_op(text));
             }
             _ => return idle_or_unknown(kind),
         }

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
+use crate::wire::message::json;
 use crate::wire::message::{
     AckId, ClientOp, Info, Json, OpError, Reply, ServerOp, SubscribeStatus, Subscription,
 };
@@ -67,9 +68,10 @@ pub(super) enum ServerControl {
         /// Of a broker that can watch ends.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         instance: Option<String>,
-        /// The client's user; absent when it is refused.
-        #[serde(default)]
-        user: Value,
+        /// Who the client is; absent when it is refused. Only written: it is read as the text that it is,
+        /// since not all that JavaScript has in a user is a value here.
+        #[serde(skip_deserializing)]
+        user: Option<Box<RawValue>>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         refused: Option<ErrorBody>,
     },
@@ -191,8 +193,8 @@ impl ServerControl {
             ServerOp::Deliver { .. } | ServerOp::Watched(_) => return None,
             ServerOp::Info(Info { max_payload, id, cluster_name, user, instance }) => {
                 let (user, refused) = match user {
-                    Ok(user) => (user.to_value(), None),
-                    Err(error) => (Value::Null, Some(error.into())),
+                    Ok(user) => (Some(user.to_raw()), None),
+                    Err(error) => (None, Some(error.into())),
                 };
                 Self::Info { max_payload: max_payload as u64, id, cluster_name, instance, user, refused }
             }
@@ -211,13 +213,14 @@ impl ServerControl {
         })
     }
 
-    /// Converts to an operation; `None` if it is unknown.
-    pub(super) fn into_op(self) -> Option<ServerOp> {
+    /// `None` for an operation that is not known. `text` is what this was read from.
+    pub(super) fn into_op(self, text: &str) -> Option<ServerOp> {
         let answer = |ack: u64, reply: Reply| Some(ServerOp::Ack { id: AckId(ack), reply });
         match self {
-            Self::Info { max_payload, id, cluster_name, instance, user, refused } => {
+            Self::Info { max_payload, id, cluster_name, instance, user: _, refused } => {
                 let max_payload = usize::try_from(max_payload).unwrap_or(usize::MAX);
-                let user = refused.map_or_else(|| Ok(Json::from_value(&user)), |error| Err(error.into()));
+                let user = json::member(text, "user").unwrap_or("null").to_owned();
+                let user = refused.map_or_else(|| Ok(Json::trusted(user.into())), |error| Err(error.into()));
                 Some(ServerOp::Info(Info { max_payload, id, cluster_name, user, instance }))
             }
             Self::Permission { message, subject, kind } => {

@@ -7,6 +7,7 @@ use super::control::{ClientControl, ServerControl, Unknown};
 use super::frame::{DecodeError, Frame, begin, finish, kind, push_varint};
 use super::publication::{PublicationDecoder, PublicationEncoder};
 use super::{Codec, Decoded, FRAME_SLACK_BYTES, MAX_CONTROL_BYTES, watches};
+use crate::wire::message::json;
 use crate::wire::message::{AckId, ClientOp, OpError, Reply, ServerOp};
 
 /// Speaks for a broker.
@@ -70,11 +71,11 @@ impl Codec for ServerCodec {
             }
             kind::WATCH => into.push(ClientOp::Watch(watches::read_requests(reader)?)),
             kind::CONTROL => {
-                let text = reader.remainder();
+                let text = std::str::from_utf8(reader.remainder()).map_err(|_| MALFORMED)?;
                 if text.len() > MAX_CONTROL_BYTES {
                     return Err(DecodeError("control frame too long"));
                 }
-                let control: ClientControl = serde_json::from_slice(text).map_err(|_| MALFORMED)?;
+                let control: ClientControl = json::read(text).ok_or(MALFORMED)?;
                 let Some(op) = control.into_op() else { return refuse(text) };
                 into.push(op);
             }
@@ -88,9 +89,10 @@ impl Codec for ServerCodec {
     }
 }
 
-/// Refuses an unknown operation: a client that waits for a reply gets one, and stays connected.
-fn refuse(text: &[u8]) -> Result<Decoded<ServerOp>, DecodeError> {
-    let unknown: Unknown = serde_json::from_slice(text).map_err(|_| MALFORMED)?;
+/// The rule for an operation that is not known: whoever waits for an answer is told so, and nobody loses a
+/// connection by it.
+fn refuse(text: &str) -> Result<Decoded<ServerOp>, DecodeError> {
+    let unknown: Unknown = json::read(text).ok_or(MALFORMED)?;
     Ok(unknown.ack.map_or(Decoded::Idle, |ack| {
         Decoded::Reply(ServerOp::Ack {
             id: AckId(ack),

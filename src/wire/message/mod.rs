@@ -7,6 +7,7 @@
 mod bundle;
 pub mod chunk;
 pub mod headers;
+pub(crate) mod json;
 mod op;
 pub mod packed;
 mod payload;
@@ -14,7 +15,7 @@ mod presence;
 pub mod stream;
 
 pub use bundle::{Bundle, BundleBuilder, can_be_bundled};
-pub use chunk::{Reassembly, split};
+pub use chunk::{Reassembly, chunk_id, split};
 pub use headers::{Headers, MAX_HEADERS_BYTES, MAX_HEADERS_DEPTH, SocketCommand};
 pub use op::{
     AckId, ClientOp, Info, MessageId, OpError, Publication, Reply, ServerOp, SubscribeStatus, Subscription,

@@ -129,6 +129,11 @@ impl ClientOp {
         }
     }
 
+    /// Returns whether it publishes something.
+    pub fn is_publish(&self) -> bool {
+        matches!(self, Self::Publish { .. } | Self::Request { .. })
+    }
+
     /// Returns whether a server takes it: false for a publish whose headers break a limit. A client drops
     /// such an operation, which costs its publisher a reply; sent, it would cost the whole client its
     /// connection.

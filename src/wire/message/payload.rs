@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{MAX_HEADERS_BYTES, MAX_HEADERS_DEPTH};
+use super::{MAX_HEADERS_BYTES, MAX_HEADERS_DEPTH, json};
 
 /// An encoded value. The engine never decodes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,9 +80,16 @@ impl Json {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Returns the value that the text stands for.
+    /// The value that the text stands for, as far as serde has such values ([`json::read`]). For what is
+    /// looked into only: what goes on to others goes as text.
     pub fn to_value(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.0).unwrap_or_default()
+        json::read(self.as_str()).unwrap_or_default()
+    }
+
+    /// The text as it stands, to be put into another one.
+    pub fn to_raw(&self) -> Box<serde_json::value::RawValue> {
+        serde_json::value::RawValue::from_string(self.as_str().to_owned())
+            .unwrap_or_else(|_| serde_json::value::RawValue::NULL.to_owned())
     }
 }
 
