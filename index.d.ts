@@ -620,6 +620,12 @@ export interface SocketSettings {
   /** Milliseconds that the other side has to send anything after a ping. @default 30_000 */
   keepAliveTimeout?: number
   /**
+   * How long the other side is waited for after its connection ended, or it fell silent, in ms. By default a
+   * client waits 2 s for a server that ended while there is another one, else 30 to 45 s; a server waits 30 s,
+   * or `keepAlive` + `keepAliveTimeout` if that is less. Who has ended for good is not waited for.
+   */
+  resumeTimeout?: number
+  /**
    * Lets acknowledgements travel in the socket's own stream where the other side can do so, too. `false`: as
    * between programs of Conat, also with `dialect`. @default true
    */
@@ -703,7 +709,12 @@ export interface SocketEvents {
   request: [message: Message]
   /** Everything written is acknowledged. */
   drain: []
-  disconnected: []
+  /**
+   * With the reason if it is the other side that is away: `"ERR_PEER_ENDED"` its connection ended,
+   * `"ERR_PEER_SILENT"` it gave no sign of life. It may come back, with nothing lost: `ready` follows then, or
+   * else `closed`, whose reason has this one as `cause`.
+   */
+  disconnected: [reason?: FabricError]
   connecting: []
   ready: []
   /**

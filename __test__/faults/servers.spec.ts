@@ -51,7 +51,7 @@ test(`one of three servers is killed under ${CROWD} clients: all of its sockets 
   const [victim] = servers.splice(held.indexOf(victims), 1)
   const killed = Date.now()
   await victim!.kill()
-  // A server that is away is looked for during 30 s: it might have lost its broker only.
+  // The broker tells, and there are other servers: two seconds, and not in step where they are thousands.
   const isBack = (all: Member[]): boolean =>
     all.filter(({ codes }) => codes.length > 0).length >= victims &&
     all.every(({ state }) => state === 'ready')
@@ -64,9 +64,7 @@ test(`one of three servers is killed under ${CROWD} clients: all of its sockets 
     `${victims} sockets of ${CROWD} moved, ${Math.min(...times)} to ${Math.max(...times)} ms after the kill:`,
     histogram(times),
   )
-  // Each has its own patience, so that what programs do then does not come all at once.
-  expect(Math.max(...histogram(times))).toBeLessThan(victims * 0.6)
-  expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(5000)
+  expect(Math.min(...times)).toBeGreaterThan(1900)
   // Every socket that lives has its other end at one of the two, and no end is left without a client.
   const ends = await until(
     async () => (await Promise.all(servers.map(server => server.report()))).flatMap(report => report.ends),

@@ -17,7 +17,7 @@ const STATES: readonly State[] = ['disconnected', 'connecting', 'ready', 'closed
 
 /** The events of a state; each object adds its own. */
 export interface StateEvents {
-  disconnected: []
+  disconnected: [reason?: FabricError]
   connecting: []
   ready: []
   closed: [reason: FabricError | undefined, undelivered: number]
@@ -59,6 +59,8 @@ export class Lifecycle {
   #closed: Waiters | undefined
   #announced: State = 'disconnected'
   #isGone = false
+  /** Why it was disconnected last, if that was because of the other side. */
+  #peerLoss: Failure | undefined
 
   constructor(owner: LifecycleOwner & EventEmitter<any>, context: ClientContext) {
     this.#owner = owner
@@ -95,7 +97,8 @@ export class Lifecycle {
   }
 
   /** Changes the state and emits it, unless it was the last one emitted. */
-  enter(state: State): void {
+  enter(state: State, peerLoss?: Failure): void {
+    this.#peerLoss = peerLoss ?? (state === 'connecting' ? this.#peerLoss : undefined)
     this.#owner.handleEnter(state)
     this.state = state
     if (state === this.#announced) return
@@ -104,7 +107,8 @@ export class Lifecycle {
       this.wasReady = true
       this.#settleReady()
     }
-    this.announce(state)
+    if (peerLoss === undefined) this.announce(state)
+    else this.announce(state, errorFrom(peerLoss))
   }
 
   /** Changes the state to `disconnected` at once; the event follows when the engine has disconnected it. */
@@ -144,12 +148,14 @@ export class Lifecycle {
     const undelivered = event.u32()
     if (state === 'closed') {
       const reason = (left: number): Failure | undefined =>
-        code === null ? undefined : new Failure(code, message, undefined, left)
+        code === null ? undefined : new Failure(code, message, this.#peerLoss, left)
       this.#owner.handleEngineClosed(this.beginClose(reason(undelivered)), (left = undelivered) => {
         const failure = reason(left)
         this.#finish(failure === undefined ? undefined : errorFrom(failure), left)
       })
-    } else if (this.state !== 'closed') this.enter(state)
+    } else if (this.state !== 'closed') {
+      this.enter(state, code === null ? undefined : new Failure(code, message))
+    }
   }
 
   /** Emits to handlers that may throw. Returns whether there were any, including those that threw. */

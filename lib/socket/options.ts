@@ -24,6 +24,7 @@ export const LISTEN_SHAPE = {
   slowConsumerTimeout: { check: isTimeout, unit: 'ms', default: 30_000 },
   keepAlive: { check: isDuration, unit: 'ms', default: 45_000 },
   keepAliveTimeout: { check: isTimeout, unit: 'ms', default: 30_000 },
+  resumeTimeout: { check: isTimeout, unit: 'ms', engine: true },
   stream: { check: isBoolean, default: true, engine: true },
 } as const satisfies ShapeOf<SocketListenOptions>
 

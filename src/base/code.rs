@@ -86,6 +86,10 @@ codes! {
         InvalidSubject = "ERR_INVALID_SUBJECT",
         /// Listening failed for a reason that the text names.
         Listen = "ERR_LISTEN",
+        /// The connection of the other side of a socket ended.
+        PeerEnded = "ERR_PEER_ENDED",
+        /// The other side of a socket gave no sign of life.
+        PeerSilent = "ERR_PEER_SILENT",
         /// A second queue group on one pattern of one client.
         QueueGroup = "ERR_QUEUE_GROUP",
         /// Refused with a text and without a number.

@@ -92,6 +92,9 @@ fn bundle(out: &mut EventBuffer, subscription: Handle, bundle: &Bundle) {
 
 fn socket_event(out: &mut EventBuffer, socket: Handle, event: SocketEvent) {
     match event {
+        SocketEvent::PeerLost(loss) => {
+            state(out, Kind::SocketState, socket, State::Disconnected, Some(&loss.failure()), 0)
+        }
         SocketEvent::State(now) => state(out, Kind::SocketState, socket, now, None, 0),
         SocketEvent::Closed { failure, undelivered } => {
             state(out, Kind::SocketState, socket, State::Closed, failure.as_ref(), undelivered)

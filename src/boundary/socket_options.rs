@@ -20,6 +20,7 @@ pub struct SocketOptions {
     reconnection: Option<bool>,
     keep_alive: Option<f64>,
     keep_alive_timeout: Option<f64>,
+    resume_timeout: Option<f64>,
     command_timeout: Option<f64>,
     load_balancer: Option<bool>,
     load_balancer_timeout: Option<f64>,
@@ -47,6 +48,7 @@ impl SocketOptions {
                 .keep_alive
                 .map_or(defaults.keep_alive, |ms| (ms > 0.0).then(|| milliseconds(ms))),
             keep_alive_timeout: self.keep_alive_timeout.map_or(defaults.keep_alive_timeout, milliseconds),
+            resume_timeout: self.resume_timeout.map(milliseconds).or(defaults.resume_timeout),
             command_timeout: self.command_timeout.map_or(defaults.command_timeout, milliseconds),
             load_balancer: self.load_balancer.unwrap_or(defaults.load_balancer),
             load_balancer_timeout: self

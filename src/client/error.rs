@@ -68,6 +68,9 @@ pub enum ClientError {
         /// Why not.
         error: OpError,
     },
+    /// The other side of the socket that it was sent over went away, and did not come back soon. It may have
+    /// been handled.
+    PeerAway,
     /// The client is closed.
     Closed,
 }
@@ -111,6 +114,9 @@ impl fmt::Display for ClientError {
             Self::InboxRefused { inbox, error } => {
                 write!(f, "the server does not let this client subscribe to its inbox '{inbox}': {error}")
             }
+            Self::PeerAway => {
+                f.write_str("the other side of the socket went away before it replied; it may have been done")
+            }
             Self::Closed => f.write_str("closed"),
         }
     }
@@ -132,6 +138,7 @@ impl From<ClientError> for Failure {
             ClientError::CutOff { code, .. } if *code == Code::SlowConsumer.as_str() => Code::SlowConsumer,
             // A code of a later version is nothing that a program could match on.
             ClientError::CutOff { .. } => Code::Refused,
+            ClientError::PeerAway => Code::BrokenPipe,
             ClientError::Closed => Code::Closed,
         };
         Self::new(code, error)

@@ -121,7 +121,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// sign-in, or with a broker that cannot.
     pub fn watch(&mut self, requests: Vec<WatchRequest>) {
         if self.session.is_signed_in() && self.watches_ends() && !requests.is_empty() {
-            self.out.ops.push(ClientOp::Watch(requests));
+            self.out.ops.watch(requests);
         }
     }
 

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use crate::base::{Entropy, SecretIds};
 use crate::wire::{
-    AckId, Bundle, BundleBuilder, ClientOp, Message, MessageId, Payload, Publication, can_be_bundled, split,
+    AckId, Bundle, BundleBuilder, ClientOp, Message, MessageId, Payload, Publication, WatchRequest,
+    can_be_bundled, split,
 };
 
 /// Operations, oldest first.
@@ -118,6 +119,14 @@ impl Outbound {
         }
         let publication = Publication::of_bundle(bundle, self.message_id.clone());
         self.push(ClientOp::Publish { ack: None, publication });
+    }
+
+    /// Appends watches, to those that were appended last if nothing has come since.
+    pub(super) fn watch(&mut self, requests: Vec<WatchRequest>) {
+        match self.ops.back_mut() {
+            Some(ClientOp::Watch(open)) if matches!(self.open, Open::Nothing) => open.extend(requests),
+            _ => self.push(ClientOp::Watch(requests)),
+        }
     }
 
     /// Returns how many operations wait.

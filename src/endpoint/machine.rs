@@ -4,6 +4,7 @@
 mod accounting;
 mod commands;
 mod outputs;
+mod presence;
 mod routing;
 
 use std::collections::{HashMap, VecDeque};
@@ -12,16 +13,24 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::table::{Dirty, Table};
+use super::watches::Watches;
 use super::{Command, EndpointConfig, Event, SocketRequest, Token};
 use crate::base::{Entropy, Failure, FaultPoint, Handle, LinkEvent, LinkRequest, Machine, earliest};
 use crate::client::{Client, SessionState};
 use crate::socket::SocketConfig;
+use crate::subject::Subject;
 use crate::wire::{ClientOp, ServerOp};
 
 /// One endpoint.
 pub struct Endpoint {
     client: Client<Token>,
     table: Table,
+    watches: Watches,
+    /// By socket: what it misses its server with.
+    others: HashMap<Handle, Subject>,
+    /// The broker's, of this connection or the last one.
+    instance: Option<String>,
+    instance_changed: bool,
     /// Requests over sockets that have not left yet, by ticket.
     requests: HashMap<Handle, (SocketRequest, Instant)>,
     /// The ticket that waits for the confirmation of a subscription.
@@ -41,6 +50,10 @@ impl Endpoint {
         Self {
             client: Client::new(config.client.clone(), entropy),
             table: Table::default(),
+            watches: Watches::default(),
+            others: HashMap::new(),
+            instance: None,
+            instance_changed: false,
             requests: HashMap::new(),
             confirmations: HashMap::new(),
             config,

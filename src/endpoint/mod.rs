@@ -9,6 +9,7 @@ mod queue_pool;
 mod table;
 mod token;
 mod usage;
+mod watches;
 
 pub use command::{Command, SocketRequest};
 pub use config::EndpointConfig;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::queue_pool::QueuePool;
 use crate::base::{Deadlines, Handle};
 use crate::socket::{ClientSocket, Listener, Output, ServerSocket, SocketConfig, SocketEnd, SocketUsage};
+use crate::subject::Subject;
 
 /// All of them, in the order of their creation, so that a simulated run replays.
 #[derive(Default)]
@@ -146,6 +147,11 @@ impl Table {
         let Some(AnySocket::Server(socket, listener)) = socket else { return None };
         self.with_listener(listener, |listener| listener.remove(socket.id()));
         Some(listener)
+    }
+
+    /// Returns the peer of a socket, if the two belong together.
+    pub(super) fn peer_of(&self, handle: Handle) -> Option<Subject> {
+        self.sockets.get(&handle)?.end().peer_subject()
     }
 
     /// Returns the handles of all sockets.

@@ -9,6 +9,8 @@ pub struct EndpointUsage {
     pub listeners: usize,
     /// Clients that listeners wait for.
     pub arriving: usize,
+    /// Ends that are watched.
+    pub watches: usize,
     /// Deadlines of sockets.
     pub timers: usize,
     /// Requests over sockets that have not left, and subscriptions whose confirmation is awaited.

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::absence::Absence;
 use super::pending_close::PendingClose;
 use super::queued_requests::QueuedRequests;
 use super::stream::{Accepted, Received, Stream};
@@ -33,6 +34,8 @@ pub struct Channel {
     pending: QueuedRequests,
     /// The orderly end, if it was requested.
     pub(super) pending_close: PendingClose,
+    /// The absence of the peer.
+    pub(super) absence: Absence,
     faults: FaultInjector,
     /// Between two ends that both can: takes the place of sender, receiver and keep-alive.
     stream: Option<Box<Stream>>,
@@ -77,6 +80,7 @@ impl Channel {
             keepalive: KeepAlive::new(now, config.keep_alive),
             pending: QueuedRequests::default(),
             pending_close: PendingClose::default(),
+            absence: Absence::default(),
             faults: FaultInjector::default(),
             stream: None,
             number: 0,
@@ -203,6 +207,9 @@ impl Channel {
     pub(super) fn request(&mut self, ticket: u32, deadline: Instant) {
         match &self.peer {
             Some(peer) => self.outputs.push_back(Output::Forward(ticket, peer.clone())),
+            None if self.absence.fails_requests() => {
+                self.outputs.push_back(Output::FailRequest(ticket, RequestFailure::PeerAway));
+            }
             None => {
                 if let Err(failure) = self.pending.push(ticket, deadline) {
                     self.outputs.push_back(Output::FailRequest(ticket, failure));
@@ -219,10 +226,25 @@ impl Channel {
         };
         let undelivered = lost.len();
         self.detach();
-        self.pending.fail_all(&mut self.outputs);
+        self.end_absence();
+        self.pending.fail_all(&mut self.outputs, RequestFailure::Closed);
         lost.into_iter().for_each(|data| self.emit(SocketEvent::Undelivered(data)));
         self.emit(SocketEvent::Closed { failure: reason.failure(), undelivered });
         self.outputs.extend(self.pending_close.take().into_iter().map(Output::Ended));
+    }
+
+    /// Ends the absence of the peer. Returns whether the application was told of it; `None` if there was none.
+    pub(super) fn end_absence(&mut self) -> Option<bool> {
+        let was_told = self.absence.end()?;
+        self.outputs.push_back(Output::UnwatchOthers);
+        Some(was_told)
+    }
+
+    /// Fails the requests that waited for the return of the peer: those that have left may have been handled,
+    /// the others were not.
+    pub(super) fn fail_requests_of_absence(&mut self) {
+        self.outputs.push_back(Output::PeerAway);
+        self.pending.fail_all(&mut self.outputs, RequestFailure::PeerAway);
     }
 
     /// Reports an event to the application.

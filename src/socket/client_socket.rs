@@ -4,6 +4,7 @@
 mod attaching;
 mod binding;
 mod closing;
+mod presence;
 mod streaming;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use binding::Binding;
 
+use super::absence::{AbsenceStep, PeerLoss, WatchedEnd};
 use super::channel::PeerStatus;
 use super::config::Pause;
 use super::stream::TagSource;
@@ -19,7 +21,7 @@ use super::{
 };
 use super::{State, Tag, TagKind, control};
 use crate::subject::{InvalidSubject, Pattern, Subject};
-use crate::wire::{Message, OpError, SocketCommand};
+use crate::wire::{Message, OpError, Presence, SocketCommand};
 
 /// The client's end.
 #[derive(Debug)]
@@ -31,6 +33,9 @@ pub struct ClientSocket {
     channel: Channel,
     phase: Phase,
     fabric: bool,
+    /// Since when the fabric is away, and how long it was away last.
+    fabric_lost_at: Option<Instant>,
+    own_absence: Duration,
     subscribed: Subscribed,
     binding: Binding,
     attempt: u64,
@@ -118,6 +123,8 @@ impl ClientSocket {
             channel: Channel::new(now, config),
             phase: Phase::AwaitingFabric,
             fabric: false,
+            fabric_lost_at: None,
+            own_absence: Duration::ZERO,
             subscribed: Subscribed::No,
             binding: Binding::Unbound,
             attempt: 0,
@@ -141,6 +148,7 @@ impl ClientSocket {
     pub fn disconnect(&mut self) {
         if !self.is_closing() {
             self.note_unanswered();
+            self.channel.end_absence();
             self.drop_subscription();
             self.enter_disconnected(None);
         }
@@ -223,13 +231,29 @@ impl SocketEnd for ClientSocket {
 
     fn handle_silence(&mut self, now: Instant) {
         if self.phase == Phase::Ready {
-            let delay = self.channel.config.reconnect_delay;
-            self.enter_disconnected(self.channel.config.reconnection.then_some(now + delay));
+            self.handle_loss(now, PeerLoss::Silent);
         }
+    }
+
+    fn peer_subject(&self) -> Option<Subject> {
+        self.server_subject().filter(|_| self.binding.is_held())
+    }
+
+    fn handle_presence(&mut self, now: Instant, end: WatchedEnd, presence: Presence, crowd: u64) {
+        if !self.is_closed() {
+            self.handle_watched(now, end, presence, crowd);
+            self.check_end(now);
+        }
+    }
+
+    fn handle_absence(&mut self, step: AbsenceStep) {
+        self.handle_step(step);
     }
 
     fn handle_fabric_up(&mut self, now: Instant) {
         self.fabric = true;
+        self.own_absence =
+            self.fabric_lost_at.take().map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let retries = matches!(self.phase, Phase::Disconnected { retry_at: Some(_) });
         if self.phase == Phase::AwaitingFabric || retries {
             self.begin(now);
@@ -238,8 +262,9 @@ impl SocketEnd for ClientSocket {
 
     fn handle_fabric_down(&mut self, now: Instant) {
         self.fabric = false;
+        self.fabric_lost_at.get_or_insert(now);
         // While we are away we cannot know whether the server is.
-        self.binding.handle_fabric_down();
+        self.channel.end_absence();
         self.note_unanswered();
         match self.phase {
             Phase::Disconnected { .. } | Phase::AwaitingFabric | Phase::Closed => {}
@@ -327,10 +352,8 @@ impl SocketEnd for ClientSocket {
             (TagKind::Ack | TagKind::Missing | TagKind::Ping | TagKind::Probe, Phase::Ready) => {
                 match self.channel.handle_reply(now, tag, answer) {
                     Ok(PeerStatus::Alive) => {}
-                    Ok(PeerStatus::Silent | PeerStatus::Gone) => {
-                        let delay = self.channel.config.reconnect_delay;
-                        self.enter_disconnected(self.channel.config.reconnection.then_some(now + delay));
-                    }
+                    Ok(PeerStatus::Silent) => self.handle_loss(now, PeerLoss::Silent),
+                    Ok(PeerStatus::Gone) => self.handle_loss(now, PeerLoss::Ended),
                     Ok(PeerStatus::Superseded) => self.finish(CloseReason::Superseded),
                     Ok(PeerStatus::Lost) => {
                         self.close(CloseReason::Lost(

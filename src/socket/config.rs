@@ -30,10 +30,10 @@ pub struct SocketConfig {
     pub keep_alive_timeout: Duration,
     /// The time that a command (connect, close, resend request) may take. Default 10 s.
     pub command_timeout: Duration,
-    /// The time that a client keeps looking for the server it is attached to before it gives the socket up,
-    /// at least: each for up to half as long again, by its id. Default 30 s, twice the longest reconnect
-    /// pause: a server that lost its broker with us must be able to come back later than we do.
-    pub resume_timeout: Duration,
+    /// How long a peer that is not there is waited for. Default `None`: by what is known. A client waits 2 s for
+    /// a server that ended while there is another one, otherwise 30 s and up to half as long again, by its id:
+    /// a server that lost its broker with us must be able to come back later than we do. A server waits 30 s.
+    pub resume_timeout: Option<Duration>,
     /// Whether the application chooses the server. Default false.
     pub load_balancer: bool,
     /// The time that it may take to choose. Default 10 s.
@@ -69,7 +69,7 @@ impl Default for SocketConfig {
             keep_alive: Some(Duration::from_secs(45)),
             keep_alive_timeout: Duration::from_secs(30),
             command_timeout: Duration::from_secs(10),
-            resume_timeout: Duration::from_secs(30),
+            resume_timeout: None,
             load_balancer: false,
             load_balancer_timeout: Duration::from_secs(10),
             dialect: Dialect::Both,

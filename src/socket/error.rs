@@ -181,6 +181,8 @@ pub enum RequestFailure {
     Timeout,
     /// Too many requests wait for it to get ready.
     Full,
+    /// The peer is away.
+    PeerAway,
 }
 
 impl From<RequestFailure> for Failure {
@@ -188,6 +190,9 @@ impl From<RequestFailure> for Failure {
         let (code, text) = match failure {
             RequestFailure::Closed => (Code::BrokenPipe, "closed"),
             RequestFailure::Timeout => (Code::Timeout, "timeout - the socket did not get ready in time"),
+            RequestFailure::PeerAway => {
+                (Code::NoSubscribers, "the other side of the socket is away; nothing was sent")
+            }
             RequestFailure::Full => (Code::QueueFull, "too many requests wait for the socket to get ready"),
         };
         Self::new(code, text)

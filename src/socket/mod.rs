@@ -13,6 +13,7 @@
 //! [`ServerSocket`] is made ready by its [`Listener`] and moves between `ready` and `disconnected` with the
 //! fabric. Both hold a [`Channel`]: a [`Sender`], a [`Receiver`] and a [`KeepAlive`].
 
+mod absence;
 mod channel;
 mod client_socket;
 mod config;
@@ -33,6 +34,7 @@ mod stream;
 mod usage;
 mod window;
 
+pub use absence::{AbsenceStep, PeerLoss, WatchedEnd};
 pub use channel::Channel;
 pub use client_socket::ClientSocket;
 pub use config::{Dialect, SocketConfig};

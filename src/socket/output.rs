@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Data, RequestFailure};
+use super::{Data, PeerLoss, RequestFailure};
 use crate::base::{Failure, Weigh};
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Bundle, Message, Messages};
@@ -59,6 +59,12 @@ pub enum Output {
     Event(SocketEvent),
     /// The event that `end` waited for.
     Ended(u32),
+    /// Watch whether there is a server of this kind, which is about to be missed.
+    WatchOthers(Subject),
+    /// Undo it.
+    UnwatchOthers,
+    /// The peer is away, and the requests that have left do not wait for it any longer.
+    PeerAway,
 }
 
 /// Names one outstanding request of a socket. The number tells a late reply from the current one.
@@ -96,6 +102,8 @@ pub enum TagKind {
 pub enum SocketEvent {
     /// The state changed (to anything but closed).
     State(State),
+    /// The state is disconnected, and why the peer is away.
+    PeerLost(PeerLoss),
     /// A message that the peer is not known to have handled: before the close, oldest first; or after it, if
     /// it was written before the application could know, with 0 for its number.
     Undelivered(Data),

@@ -42,11 +42,9 @@ impl QueuedRequests {
         });
     }
 
-    /// Fails all: the socket closes.
-    pub(super) fn fail_all(&mut self, outputs: &mut VecDeque<Output>) {
-        outputs.extend(
-            self.tickets.drain(..).map(|(ticket, _)| Output::FailRequest(ticket, RequestFailure::Closed)),
-        );
+    /// Fails all.
+    pub(super) fn fail_all(&mut self, outputs: &mut VecDeque<Output>, failure: RequestFailure) {
+        outputs.extend(self.tickets.drain(..).map(|(ticket, _)| Output::FailRequest(ticket, failure)));
     }
 }
 

@@ -1,17 +1,19 @@
 //! The server's end of a socket: made by a listener, ready as long as the fabric is there.
 
+mod presence;
 mod streaming;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::absence::{AbsenceStep, WatchedEnd};
 use super::channel::PeerStatus;
 use super::stream::Offer;
 use super::{
     Channel, CloseReason, CommandError, Output, SocketConfig, SocketEnd, SocketEvent, State, Tag, control,
 };
 use crate::subject::Subject;
-use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
+use crate::wire::{Headers, Json, Message, Payload, Presence, SocketCommand};
 
 /// The server's end.
 #[derive(Debug)]
@@ -101,6 +103,21 @@ impl SocketEnd for ServerSocket {
         self.close(CloseReason::Timeout);
     }
 
+    fn peer_subject(&self) -> Option<Subject> {
+        Some(self.client.clone())
+    }
+
+    fn handle_presence(&mut self, now: Instant, end: WatchedEnd, presence: Presence, _crowd: u64) {
+        if self.state != State::Closed && end == WatchedEnd::Peer {
+            self.handle_watched(now, presence);
+            self.check_end(now);
+        }
+    }
+
+    fn handle_absence(&mut self, step: AbsenceStep) {
+        self.handle_step(step);
+    }
+
     fn handle_fabric_up(&mut self, now: Instant) {
         if self.state == State::Disconnected {
             self.state = State::Ready;
@@ -110,6 +127,8 @@ impl SocketEnd for ServerSocket {
     }
 
     fn handle_fabric_down(&mut self, _now: Instant) {
+        // While we are away we cannot know whether the client is.
+        self.channel.end_absence();
         if self.state == State::Ready {
             self.state = State::Disconnected;
             self.channel.detach();
@@ -131,6 +150,7 @@ impl SocketEnd for ServerSocket {
         match message.headers.command {
             Some(SocketCommand::Connect) => {
                 answer_connect(&mut self.channel, &self.client, &message);
+                self.handle_return();
                 // The client lost its connection, or our first answer: what was in flight may be lost, too.
                 if self.state == State::Ready {
                     self.channel.attach(now, self.client.clone());

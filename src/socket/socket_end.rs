@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::time::Instant;
 
+use super::absence::{AbsenceStep, WatchedEnd};
 use super::channel::PeerStatus;
 use super::stream::Accepted;
 use super::{Channel, CloseReason, CommandError, Output, SocketUsage, Tag, WriteError};
 use crate::base::{FaultInjector, earliest};
-use crate::wire::{Bundle, Headers, Message, Messages};
+use crate::subject::Subject;
+use crate::wire::{Bundle, Headers, Message, Messages, Presence};
 
 /// A [`ClientSocket`](super::ClientSocket) or a [`ServerSocket`](super::ServerSocket).
 ///
@@ -40,6 +42,15 @@ pub trait SocketEnd: Debug + Send {
 
     /// Handles that the peer of a stream gives no sign of life.
     fn handle_silence(&mut self, now: Instant);
+
+    /// Returns a subject of the peer's, once the two belong together.
+    fn peer_subject(&self) -> Option<Subject>;
+
+    /// Handles what became of the peer, or of others in its place; `crowd` others are told of it as well.
+    fn handle_presence(&mut self, now: Instant, end: WatchedEnd, presence: Presence, crowd: u64);
+
+    /// Handles a step of the peer's absence.
+    fn handle_absence(&mut self, step: AbsenceStep);
 
     /// Handles the return of the fabric, with every subscription.
     fn handle_fabric_up(&mut self, now: Instant);
@@ -125,13 +136,20 @@ pub trait SocketEnd: Debug + Send {
             return None;
         }
         let channel = self.channel();
-        earliest([self.own_deadline(), channel.poll_timeout(), channel.pending_close.deadline()])
+        let absence = channel.absence.poll_timeout();
+        earliest([self.own_deadline(), channel.poll_timeout(), channel.pending_close.deadline(), absence])
     }
 
     /// Handles the deadlines that have passed.
     fn handle_timeout(&mut self, now: Instant) {
         if self.is_closed() {
             return;
+        }
+        while let Some(step) = self.channel_mut().absence.poll_step(now) {
+            self.handle_absence(step);
+            if self.is_closed() {
+                return;
+            }
         }
         self.handle_own_deadline(now);
         if self.channel_mut().handle_timeout(now) == PeerStatus::Silent {

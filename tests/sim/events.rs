@@ -44,6 +44,12 @@ impl World {
             SocketEvent::Undelivered(data) => {
                 self.with_side(sock, |side| side.take_back(data.seq, &data.payload));
             }
+            SocketEvent::PeerLost(_) => {
+                self.with_side(sock, |side| {
+                    side.state = State::Disconnected;
+                    Ok(())
+                });
+            }
             SocketEvent::State(state) => {
                 self.with_side(sock, |side| {
                     side.state = state;

@@ -211,3 +211,70 @@ fn a_listener_and_a_socket_made_while_the_broker_is_away_for_long_wait_for_it() 
     world.come_to_rest();
     world.assert_right("this story");
 }
+
+#[test]
+fn a_dead_peer_is_known_in_a_moment_whoever_it_was_and_lost_when_waiting_is_pointless() {
+    const MOMENT: Duration = Duration::from_millis(700);
+    for seed in 0..20 {
+        let (mut world, near, far) = pair(seed, &SocketConfig::default());
+        world.write(near, 3, 0);
+        world.write(far, 3, 0);
+        world.run_for(Duration::from_millis(seed * 7));
+        let asked = [world.ask(near, MINUTE), world.ask(far, MINUTE)];
+        let (alive, dead) = if seed % 2 == 0 { (near, far) } else { (far, near) };
+        world.kill(dead.0);
+        world.run_for(MOMENT);
+        assert_eq!(world.sides[&alive].state, State::Disconnected, "{:?}", world.sides);
+        world.run_for(2 * SECOND);
+        let outcomes: Vec<_> = asked.iter().filter_map(|ticket| world.tickets.get(ticket)).collect();
+        assert!(outcomes.iter().all(|outcome| outcome.is_some()), "{outcomes:?}");
+        assert!(world.sides[&alive].is_open(), "nobody else is there: it may come back");
+        if alive == near {
+            let next = world.node();
+            world.listen(next, "story", "next", SocketConfig::default());
+            world.run_for(MOMENT);
+        } else {
+            world.run_for(31 * SECOND);
+        }
+        assert_eq!(world.sides[&alive].close_code().as_deref(), Some("ERR_SOCKET_LOST"));
+        world.come_to_rest();
+        world.assert_right("this story");
+    }
+}
+
+#[test]
+fn a_client_whose_server_ended_moves_on_when_there_is_another_one() {
+    let (mut world, near, far) = pair(30, &SocketConfig::default());
+    let next = world.node();
+    world.listen(next, "story", "next", SocketConfig::default());
+    world.run_for(SECOND);
+    world.kill(far.0);
+    world.run_for(Duration::from_millis(1900));
+    assert!(world.sides[&near].is_open(), "two seconds are its to come back");
+    world.run_for(Duration::from_millis(400));
+    assert_eq!(world.sides[&near].close_code().as_deref(), Some("ERR_SOCKET_LOST"));
+    world.come_to_rest();
+    world.assert_right("this story");
+}
+
+#[test]
+fn a_server_that_comes_back_before_it_is_missed_was_never_away() {
+    for seed in 0..20 {
+        let (mut world, near, far) = pair(40 + seed, &SocketConfig::default());
+        world.write(near, 20, 0);
+        world.write(far, 20, 0);
+        world.run_for(Duration::from_millis(seed));
+        world.net.cut(far.0, "cut");
+        let mut left = false;
+        world.run_until(2 * SECOND, |world| {
+            left |= world.sides[&near].state != State::Ready;
+            false
+        });
+        let all = |world: &World| [near, far].iter().all(|sock| world.sides[sock].acked == 20);
+        assert!(all(&world), "{:?}", world.sides);
+        // The first pause is at most a fifth of a second.
+        assert!(!left, "seed {seed}");
+        world.come_to_rest();
+        world.assert_right("this story");
+    }
+}

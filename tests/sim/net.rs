@@ -68,6 +68,8 @@ pub struct Net {
     flying: BTreeMap<(Instant, u64), Flight>,
     flights: u64,
     notices: VecDeque<Notice>,
+    /// When it was looked at last.
+    latest: Instant,
 }
 
 struct Link {
@@ -106,6 +108,7 @@ impl Net {
             flying: BTreeMap::new(),
             flights: 0,
             notices: VecDeque::new(),
+            latest: now,
         };
         net.start_broker(now);
         net
@@ -193,6 +196,7 @@ impl Net {
         self.endpoint_of.remove(&link.peer);
         if let Some(broker) = &mut self.broker {
             broker.detach(link.peer);
+            self.drain_broker(self.latest);
         }
         self.notices.push_back(Notice::Down(endpoint, why));
     }
@@ -236,6 +240,7 @@ impl Net {
 
     /// Does what is due, and says what an endpoint is to be told.
     pub fn poll_notice(&mut self, now: Instant) -> Option<Notice> {
+        self.latest = now;
         loop {
             if let Some(notice) = self.notices.pop_front() {
                 return Some(notice);
@@ -275,6 +280,7 @@ impl Net {
             Flight::HungUp(peer) => {
                 if let Some(broker) = &mut self.broker {
                     broker.detach(peer);
+                    self.drain_broker(now);
                 }
             }
             Flight::Dialed(endpoint, generation) => self.answer_dial(now, endpoint, generation),

@@ -175,6 +175,7 @@ impl Watch {
             Event::Socket(
                 socket,
                 SocketEvent::State(_)
+                | SocketEvent::PeerLost(_)
                 | SocketEvent::Data(_)
                 | SocketEvent::Request(_)
                 | SocketEvent::Acked { .. },

@@ -14,6 +14,7 @@ impl Endpoint {
             sockets: self.table.sockets().len(),
             listeners: self.table.listeners().len(),
             arriving: self.table.arriving(),
+            watches: self.watches.len() + self.others.len(),
             timers: self.table.timers(),
             requests: self.requests.len() + self.confirmations.len(),
             operations: client.requests,

@@ -8,8 +8,8 @@ use super::{Endpoint, REPLY_TIMEOUT};
 use crate::base::Handle;
 use crate::client::{ClientError, Request, RequestKind};
 use crate::socket::{
-    CommandError, ListenerAction, Offer, Output, ServerSocket, SocketConfig, SocketEnd, SocketEvent, Tag,
-    TagKind, draw_tag,
+    CommandError, ListenerAction, Offer, Output, ServerSocket, SocketConfig, SocketEnd, SocketEvent, State,
+    Tag, TagKind, draw_tag,
 };
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Headers, Message, Payload};
@@ -18,7 +18,10 @@ impl Endpoint {
     pub(super) fn drain_socket(&mut self, now: Instant, handle: Handle) {
         while let Some(output) = self.table.poll_socket_output(handle) {
             match output {
-                Output::Event(event) => self.report_socket(handle, event),
+                Output::Event(event) => self.report_socket(now, handle, event),
+                Output::WatchOthers(subject) => self.watch_others(now, handle, subject),
+                Output::UnwatchOthers => self.unwatch_others(handle),
+                Output::PeerAway => self.fail_over_socket(handle, &ClientError::PeerAway),
                 Output::Subscribe(pattern) => {
                     self.client.subscribe(now, Token::SocketSubject(handle), pattern, None)
                 }
@@ -46,7 +49,7 @@ impl Endpoint {
         while let Some(entry) = self.table.listener_mut(handle) {
             let Some(output) = entry.listener.poll_output() else { return };
             match output {
-                Output::Event(SocketEvent::State(crate::socket::State::Closed)) => {}
+                Output::Event(SocketEvent::State(State::Closed)) => {}
                 Output::Event(SocketEvent::State(state)) => {
                     self.events.push_back(Event::Listener(handle, ListenerEvent::State(state)))
                 }
@@ -128,7 +131,7 @@ impl Endpoint {
         );
     }
 
-    fn report_socket(&mut self, socket: Handle, event: SocketEvent) {
+    fn report_socket(&mut self, now: Instant, socket: Handle, event: SocketEvent) {
         match &event {
             SocketEvent::State(state) => tracing::debug!(socket, ?state, "socket"),
             SocketEvent::Closed { failure, undelivered } => {
@@ -137,18 +140,25 @@ impl Endpoint {
             }
             _ => {}
         }
+        if event == SocketEvent::State(State::Ready) {
+            self.watch_peer(now, socket);
+        }
         self.events.push_back(Event::Socket(socket, event));
     }
 
     fn remove_socket(&mut self, now: Instant, handle: Handle) {
+        self.unwatch_peer(handle);
         let listener = self.table.remove_socket(handle);
-        self.client.fail_where(
-            &ClientError::Closed,
-            |token| matches!(token, Token::SocketTicket(_, socket) if socket == handle),
-        );
+        self.fail_over_socket(handle, &ClientError::Closed);
         if let Some(listener) = listener {
             self.check_listener_end(now, listener);
         }
+    }
+
+    /// Fails the requests over a socket that have left.
+    fn fail_over_socket(&mut self, handle: Handle, error: &ClientError) {
+        self.client
+            .fail_where(error, |token| matches!(token, Token::SocketTicket(_, socket) if socket == handle));
     }
 
     /// Carries out what a listener decided about a message.
@@ -197,6 +207,7 @@ impl Endpoint {
                 self.events.push_back(Event::Listener(listener, accepted));
                 server_socket.set_faults(self.client.fork_faults());
                 self.table.add_server(socket, server_socket, listener);
+                self.watch_peer(now, socket);
                 self.drain_socket(now, socket);
             }
         }

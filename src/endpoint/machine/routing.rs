@@ -43,7 +43,7 @@ impl Endpoint {
                 }
             }
             ClientEvent::Interest(token, there) => self.done(token, there),
-            ClientEvent::Watched(_) => {}
+            ClientEvent::Watched(change) => self.handle_watched(now, change),
             ClientEvent::Synced(token) => self.done(token, true),
             ClientEvent::Cluster(token, strings) => {
                 if let Token::Ticket(ticket) = token {
@@ -67,9 +67,14 @@ impl Endpoint {
             other => tracing::debug!(state = ?other, "session"),
         }
         match state {
+            SessionState::SignedIn(ref info) => {
+                self.note_instance(info);
+                self.events.push_back(Event::Session(state));
+            }
             SessionState::Ready => {
                 self.ready = true;
                 self.events.push_back(Event::Session(state));
+                self.renew_watches(now);
                 for listener in listeners {
                     self.table.with_listener(listener, Listener::handle_fabric_up);
                 }

@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
+use super::super::absence::PeerLoss;
 use super::super::{CloseReason, CommandError, Dialect, SocketEnd, SocketEvent, State, TagKind, control};
 use super::{ClientSocket, Output, Phase, Subscribed};
 use crate::base::{Entropy, SeededEntropy};
@@ -147,6 +148,7 @@ impl ClientSocket {
         }
         self.enter(Phase::Ready);
         self.binding.handle_attached();
+        self.channel.end_absence();
         self.pause.reset();
         self.channel.emit(SocketEvent::State(State::Ready));
         if epoch.is_some() {
@@ -160,31 +162,34 @@ impl ClientSocket {
     pub(super) fn handle_no_server(&mut self, now: Instant, error: CommandError) {
         if error != CommandError::NoSubscribers {
             self.binding.handle_unanswered();
+            // It is there.
+            if self.channel.absence.loss() == Some(PeerLoss::Ended) {
+                self.channel.end_absence();
+            }
             return self.retry(now);
         }
         if !self.binding.is_bound() {
             self.binding.forget();
             return self.retry(now);
         }
-        self.binding.handle_missing(now);
-        if self.remaining_resume_time(now).is_some_and(|left| left.is_zero()) {
-            self.finish(CloseReason::Lost("its server is not on the fabric any more"));
-        } else {
-            self.retry(now);
+        let since = now.checked_sub(self.channel.config.command_timeout).unwrap_or(now);
+        self.note_absence(since, PeerLoss::Ended, false, Duration::ZERO, 1);
+        while let Some(step) = self.channel.absence.poll_step(now) {
+            self.handle_step(step);
+            if self.is_closed() {
+                return;
+            }
         }
+        self.retry(now);
     }
 
-    /// Returns how much longer it looks for a missing server. Sockets of one server give up one after the
-    /// other, so that their programs do not all react at once.
+    /// Returns how much longer it looks for a missing server.
     fn remaining_resume_time(&self, now: Instant) -> Option<Duration> {
-        let config = &self.channel.config;
-        let waited = now.saturating_duration_since(self.binding.missing_since()?) + config.command_timeout;
-        let limit = config.resume_timeout.mul_f64(1.0 + RESUME_SPREAD * self.jitter());
-        Some(limit.saturating_sub(waited))
+        Some(self.channel.absence.lost_at()?.saturating_duration_since(now))
     }
 
     /// Returns where among all sockets it is, in `0.0..1.0`: by its id, so that a run replays.
-    fn jitter(&self) -> f64 {
+    pub(super) fn jitter(&self) -> f64 {
         let mut hasher = DefaultHasher::new();
         self.id().hash(&mut hasher);
         SeededEntropy::new(hasher.finish()).fraction()
@@ -195,9 +200,6 @@ impl ClientSocket {
         Subject::parse(&format!("{}.server.{server}.{}", self.subject(), self.id())).ok()
     }
 }
-
-/// By how much of it the resume timeout of one socket may be longer than that of another.
-const RESUME_SPREAD: f64 = 0.5;
 
 /// By how much of it a pause before another attempt may be shorter than Conat's.
 const RETRY_SPREAD: f64 = 0.25;

@@ -1,7 +1,5 @@
 //! The server that a client socket belongs to.
 
-use std::time::Instant;
-
 /// How firmly a client socket belongs to a server.
 ///
 /// ```text
@@ -19,9 +17,9 @@ pub(super) enum Binding {
     /// This server is to be asked.
     Chosen { server: String },
     /// It was asked, and no reply came: it may have this socket without our knowing.
-    Asked { server: String, missing_since: Option<Instant> },
+    Asked { server: String },
     /// It has, or had, this socket.
-    Held { server: String, missing_since: Option<Instant> },
+    Held { server: String },
 }
 
 impl Binding {
@@ -29,7 +27,7 @@ impl Binding {
     pub(super) fn server(&self) -> Option<&str> {
         match self {
             Self::Unbound => None,
-            Self::Chosen { server } | Self::Asked { server, .. } | Self::Held { server, .. } => Some(server),
+            Self::Chosen { server } | Self::Asked { server } | Self::Held { server } => Some(server),
         }
     }
 
@@ -41,14 +39,6 @@ impl Binding {
     /// Returns whether the server has, or had, this socket: not even that one can take it up from the start.
     pub(super) fn is_held(&self) -> bool {
         matches!(self, Self::Held { .. })
-    }
-
-    /// Returns since when the server is known to be off the fabric.
-    pub(super) fn missing_since(&self) -> Option<Instant> {
-        match self {
-            Self::Asked { missing_since, .. } | Self::Held { missing_since, .. } => *missing_since,
-            Self::Unbound | Self::Chosen { .. } => None,
-        }
     }
 
     /// Chooses a server to ask. A bound socket keeps its own.
@@ -68,34 +58,15 @@ impl Binding {
     /// Notes that the server was asked to attach the socket, and that its reply did not come.
     pub(super) fn handle_unanswered(&mut self) {
         if let Self::Chosen { server } = self {
-            *self = Self::Asked { server: std::mem::take(server), missing_since: None };
+            *self = Self::Asked { server: std::mem::take(server) };
         }
-        self.set_missing_since(None);
     }
 
     /// Notes that the server has the socket.
     pub(super) fn handle_attached(&mut self) {
         *self = match std::mem::replace(self, Self::Unbound) {
             Self::Unbound => Self::Unbound,
-            Self::Chosen { server } | Self::Asked { server, .. } | Self::Held { server, .. } => {
-                Self::Held { server, missing_since: None }
-            }
+            Self::Chosen { server } | Self::Asked { server } | Self::Held { server } => Self::Held { server },
         };
-    }
-
-    /// Notes that the server is not on the fabric.
-    pub(super) fn handle_missing(&mut self, now: Instant) {
-        self.set_missing_since(self.missing_since().or(Some(now)));
-    }
-
-    /// Notes that it is not known any more whether the server is on the fabric.
-    pub(super) fn handle_fabric_down(&mut self) {
-        self.set_missing_since(None);
-    }
-
-    fn set_missing_since(&mut self, at: Option<Instant>) {
-        if let Self::Asked { missing_since, .. } | Self::Held { missing_since, .. } = self {
-            *missing_since = at;
-        }
     }
 }

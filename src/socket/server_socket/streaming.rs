@@ -58,6 +58,7 @@ impl ServerSocket {
                 };
                 return self.say_close(control::with_tag(code, Some(offer.tag)));
             }
+            self.handle_return();
             if self.state == State::Ready {
                 self.channel.attach(now, client.clone());
             }
@@ -72,6 +73,9 @@ impl ServerSocket {
             // It never heard of our answer: what it was told since was not for its ears.
             stream.set_peer_tag(offer.tag);
             stream.send_again(now);
+            if self.handle_return() {
+                self.channel.attach(now, client.clone());
+            }
             self.channel.accept_stream(&client, connect.headers.attempt, false);
         } else {
             self.say_close(control::with_tag(control::code(Code::SocketLost), Some(offer.tag)));

@@ -1,0 +1,160 @@
+//! The ends that the sockets of an endpoint watch, each once, however many sockets share it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::base::Handle;
+use crate::socket::WatchedEnd;
+use crate::subject::Subject;
+use crate::wire::{Presence, PresenceChange, WatchRequest};
+
+/// All watches, in a fixed order, so that a simulated run replays.
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    ends: BTreeMap<EndKey, Entry>,
+    by_id: HashMap<u64, EndKey>,
+    next_id: u64,
+}
+
+/// Which end, and its subject; that of a server without the socket.
+type EndKey = (WatchedEnd, Arc<str>);
+
+#[derive(Debug)]
+struct Entry {
+    id: u64,
+    /// As the broker is asked: of a server's end any of its sockets'.
+    subject: Arc<str>,
+    /// What the broker of this connection, or of the last one, said of it last.
+    presence: Option<Presence>,
+    /// In order.
+    sockets: Vec<Handle>,
+}
+
+/// What became of an end, and whose business that is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Notice {
+    pub(super) end: WatchedEnd,
+    pub(super) presence: Presence,
+    pub(super) crowd: u64,
+    pub(super) sockets: Vec<Handle>,
+}
+
+impl Watches {
+    /// Lets a socket watch an end. Returns what to ask of the broker, if that is new, or what is known.
+    pub(super) fn begin(
+        &mut self,
+        socket: Handle,
+        end: WatchedEnd,
+        subject: &Subject,
+    ) -> (Option<WatchRequest>, Option<Presence>) {
+        let key = key(end, subject);
+        if let Some(entry) = self.ends.get_mut(&key) {
+            if let Err(at) = entry.sockets.binary_search(&socket) {
+                entry.sockets.insert(at, socket);
+                return (None, entry.presence);
+            }
+            return (None, None);
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let subject: Arc<str> = subject.as_str().into();
+        let request = WatchRequest { id, subject: Some(subject.clone()) };
+        self.by_id.insert(id, key.clone());
+        self.ends.insert(key, Entry { id, subject, presence: None, sockets: vec![socket] });
+        (Some(request), None)
+    }
+
+    /// Ends the watch of a socket. Returns what to ask of the broker, if it was the last one.
+    pub(super) fn end(&mut self, socket: Handle, end: WatchedEnd, subject: &Subject) -> Option<WatchRequest> {
+        let key = key(end, subject);
+        let entry = self.ends.get_mut(&key)?;
+        let at = entry.sockets.binary_search(&socket).ok()?;
+        entry.sockets.remove(at);
+        if !entry.sockets.is_empty() {
+            return None;
+        }
+        let Entry { id, .. } = self.ends.remove(&key)?;
+        self.by_id.remove(&id);
+        Some(WatchRequest { id, subject: None })
+    }
+
+    /// Returns what to ask of a broker that knows nothing. What lived in the process of the one before is gone
+    /// for good if `instance_changed`.
+    pub(super) fn renew(&mut self, instance_changed: bool) -> (Vec<WatchRequest>, Vec<Notice>) {
+        let (mut requests, mut gone) = (Vec::new(), Vec::new());
+        for ((end, _), entry) in &mut self.ends {
+            requests.push(WatchRequest { id: entry.id, subject: Some(entry.subject.clone()) });
+            let was_in_broker = entry.presence.take() == Some(Presence::HereInBroker);
+            if was_in_broker && instance_changed && *end == WatchedEnd::Peer {
+                let (presence, crowd, sockets) = (Presence::Gone, 1, entry.sockets.clone());
+                gone.push(Notice { end: *end, presence, crowd, sockets });
+            }
+        }
+        (requests, gone)
+    }
+
+    /// Takes what the broker says. `None` if nobody wants to know any more.
+    pub(super) fn handle_change(&mut self, change: PresenceChange) -> Option<Notice> {
+        let PresenceChange { id, presence, crowd } = change;
+        let key = self.by_id.get(&id)?;
+        let entry = self.ends.get_mut(key)?;
+        entry.presence = Some(presence);
+        Some(Notice { end: key.0, presence, crowd, sockets: entry.sockets.clone() })
+    }
+
+    /// Returns how many ends are watched.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+}
+
+fn key(end: WatchedEnd, subject: &Subject) -> EndKey {
+    let text = subject.as_str();
+    // `….server.<server>.<socket>`: a server is watched once for all of its sockets.
+    let is_server = text.rsplitn(4, '.').nth(2) == Some("server");
+    let cut = text.rfind('.').filter(|_| end == WatchedEnd::Peer && is_server);
+    (end, text[..cut.unwrap_or(text.len())].into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject(text: &str) -> Subject {
+        Subject::parse(text).expect("valid")
+    }
+
+    #[test]
+    fn a_server_is_watched_once_for_all_of_its_sockets_and_a_client_by_itself() {
+        let mut watches = Watches::default();
+        let (first, known) = watches.begin(1, WatchedEnd::Peer, &subject("s.server.srv.a"));
+        let first = first.expect("asked");
+        assert_eq!((first.subject.as_deref(), known), (Some("s.server.srv.a"), None));
+        let change = PresenceChange { id: first.id, presence: Presence::Here, crowd: 1 };
+        assert_eq!(watches.handle_change(change).expect("wanted").sockets, [1]);
+        let second = watches.begin(2, WatchedEnd::Peer, &subject("s.server.srv.b"));
+        assert_eq!(second, (None, Some(Presence::Here)), "what is known is told");
+        assert!(watches.begin(3, WatchedEnd::Peer, &subject("s.client.c")).0.is_some());
+        assert!(watches.begin(4, WatchedEnd::Peer, &subject("s.client.d")).0.is_some());
+        assert_eq!(watches.end(1, WatchedEnd::Peer, &subject("s.server.srv.a")), None);
+        let last = watches.end(2, WatchedEnd::Peer, &subject("s.server.srv.b")).expect("the last one");
+        assert_eq!((last.id, last.subject, watches.len()), (first.id, None, 2));
+        assert_eq!(watches.handle_change(change), None);
+    }
+
+    #[test]
+    fn what_lived_in_a_broker_that_is_another_one_now_is_gone() {
+        for (presence, changed, is_gone) in [
+            (Presence::HereInBroker, true, true),
+            (Presence::HereInBroker, false, false),
+            (Presence::Here, true, false),
+        ] {
+            let mut watches = Watches::default();
+            let (request, _) = watches.begin(1, WatchedEnd::Peer, &subject("s.server.srv.a"));
+            let id = request.as_ref().expect("asked").id;
+            watches.handle_change(PresenceChange { id, presence, crowd: 1 });
+            let (requests, gone) = watches.renew(changed);
+            assert_eq!((requests, gone.len()), (Vec::from_iter(request), usize::from(is_gone)));
+        }
+    }
+}

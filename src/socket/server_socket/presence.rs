@@ -1,0 +1,75 @@
+//! What a server socket does when its client goes away or comes back.
+
+use std::time::{Duration, Instant};
+
+use super::super::absence::{AbsenceLimits, AbsenceStep, PATIENCE, PeerLoss};
+use super::super::{CloseReason, SocketEvent, State};
+use super::ServerSocket;
+use crate::wire::Presence;
+
+impl ServerSocket {
+    pub(super) fn handle_watched(&mut self, now: Instant, presence: Presence) {
+        match presence {
+            Presence::Here | Presence::HereInBroker => self.handle_client_here(now),
+            Presence::Gone => self.finish(CloseReason::Lost("its client has ended")),
+            // By hand: a client that closes says so.
+            Presence::Cut | Presence::Absent | Presence::Left => self.begin_absence(now, PeerLoss::Ended),
+            Presence::Silent => self.begin_absence(now, PeerLoss::Silent),
+            Presence::Replaced | Presence::Draining | Presence::Unknown => {}
+        }
+    }
+
+    /// The client is not there: nothing more is sent, and its return is awaited.
+    fn begin_absence(&mut self, now: Instant, loss: PeerLoss) {
+        if self.state != State::Ready {
+            return;
+        }
+        let patience = self.channel.config.resume_timeout.or(self.shorter_keep_alive()).unwrap_or(PATIENCE);
+        let lost_at = now + patience;
+        let limits = AbsenceLimits { lost_if_others_at: lost_at, lost_at, own_absence: Duration::ZERO };
+        self.channel.absence.begin(now, loss, true, limits);
+        self.channel.detach();
+    }
+
+    /// The client is on the fabric again. Unless that took no time it asks to be attached.
+    fn handle_client_here(&mut self, now: Instant) {
+        if self.state == State::Ready && self.channel.end_absence().is_some() {
+            self.channel.resume(now, self.client.clone());
+        }
+    }
+
+    /// The client asks to be attached: it is back. Returns whether it was away.
+    pub(super) fn handle_return(&mut self) -> bool {
+        let was_told = self.channel.end_absence();
+        if was_told == Some(true) {
+            self.state = State::Ready;
+            self.channel.emit(SocketEvent::State(State::Ready));
+        }
+        was_told.is_some()
+    }
+
+    pub(super) fn handle_step(&mut self, step: AbsenceStep) {
+        match step {
+            AbsenceStep::Settled(loss) => {
+                self.state = State::Disconnected;
+                self.channel.emit(SocketEvent::PeerLost(loss));
+            }
+            AbsenceStep::RequestsOver => self.channel.fail_requests_of_absence(),
+            AbsenceStep::Lost(_) if self.shorter_keep_alive().is_some() => self.finish(CloseReason::Timeout),
+            AbsenceStep::Lost(PeerLoss::Ended) => {
+                self.finish(CloseReason::Lost("its client is not on the fabric any more"));
+            }
+            AbsenceStep::Lost(PeerLoss::Silent) => {
+                self.finish(CloseReason::Lost("its client gave no sign of life"));
+            }
+        }
+    }
+
+    /// Returns the time of the keep-alive if it is shorter than that of an absence: who has set it short does
+    /// not wait longer than for a peer that is silent.
+    fn shorter_keep_alive(&self) -> Option<Duration> {
+        let config = &self.channel.config;
+        let time = config.keep_alive? + config.keep_alive_timeout;
+        (config.resume_timeout.is_none() && time < PATIENCE).then_some(time)
+    }
+}
