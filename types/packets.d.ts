@@ -381,6 +381,8 @@ export interface PacketLink {
   ready(go: () => void): void
   /** Ends in order: what was sent still goes. */
   close(): void
+  /** Ends at once, because of what the other side did. @default `close` */
+  abort?(): void
 }
 
 /**

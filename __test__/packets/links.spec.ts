@@ -100,7 +100,7 @@ describe('a stream', () => {
     stream.push(hello(THEIRS))
     stream.push(bytes)
     expect((await closed)[0]).toMatchObject({ code: 'ERR_PACKET_PROTOCOL' })
-    expect(stream.writableEnded).toBe(true)
+    expect(stream.destroyed).toBe(true)
   })
 
   test('that fails is the reason', async () => {

@@ -18,4 +18,6 @@ export interface PacketLink {
   ready(go: () => void): void
   /** Ends in order: what was sent still goes. */
   close(): void
+  /** Ends at once, because of what the other side did. Without it `close` is called. */
+  abort?(): void
 }

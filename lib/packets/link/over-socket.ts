@@ -85,4 +85,8 @@ class SocketLink implements PacketLink {
   close(): void {
     void this.#socket.end()
   }
+
+  abort(): void {
+    this.#socket.close()
+  }
 }

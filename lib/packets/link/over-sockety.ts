@@ -127,6 +127,11 @@ class SocketyLink implements PacketLink {
     if (this.#out === undefined) queueMicrotask(() => this.#end.reach('the channel'))
   }
 
+  abort(): void {
+    if (this.#out === undefined) this.close()
+    else this.#out.destroy()
+  }
+
   /** The other side has ended its stream, or lost it. */
   #handleClose(opened: MessageLike): void {
     this.#out?.end()

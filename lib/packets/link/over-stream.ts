@@ -74,4 +74,8 @@ class StreamLink implements PacketLink {
     this.#end.begin(() => this.#stream.destroy())
     this.#stream.end()
   }
+
+  abort(): void {
+    this.#stream.destroy()
+  }
 }

@@ -80,6 +80,11 @@ class WebSocketLink implements PacketLink {
     this.#end.begin(() => this.#socket.terminate?.())
     this.#socket.close()
   }
+
+  abort(): void {
+    if (this.#socket.terminate === undefined) this.close()
+    else this.#socket.terminate()
+  }
 }
 
 /** Returns bytes, in whatever they came; null for a text. */

@@ -258,7 +258,8 @@ export class PacketSocket extends Emitter {
     if (this.#state === 'closed' || this.#reason !== undefined) return
     this.#reason = error
     this.#state = 'closing'
-    this.link.close()
+    if (this.link.abort === undefined) this.link.close()
+    else this.link.abort()
     // Now, and not when the other side agrees: it may be one that never does. Not inside of what caused it.
     queueMicrotask(() => this.#handleClosed(error))
   }
