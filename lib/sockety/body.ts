@@ -61,6 +61,7 @@ export class Body {
   attach(part: number, sink: Sink): void {
     const why = this.#closed.get(part)
     if (why) sink.handleFailure(why)
+    else if (why === null) sink.handleEnd()
     else this.#sinks.set(part, sink)
   }
 

@@ -20,7 +20,7 @@ import type { Answering } from './answering'
 import { Body } from './body'
 import * as commands from './commands'
 import { hasBeenClosed, invalidCode, isClosed, notEstablished, tooManyRequests } from './errors'
-import { MAX_FAST_REPLY } from './fast-reply'
+import { isFastReply } from './fast-reply'
 import type { ConnectionSettings } from './options'
 import { HEARTBEAT, type Plan, preparedIn } from './producer'
 import { Message, Response } from './received'
@@ -126,7 +126,6 @@ export class Connection
 
   /** Sends an answer of a number. @internal */
   sendFastReply(id: UUID, code: number): Promise<void> {
-    if (!isCode(code)) return Promise.reject(invalidCode())
     this.#checkOpen()
     commands.fastReply(this.#handle, id, code)
     return this.#sending.flush.promise()
@@ -134,7 +133,7 @@ export class Connection
 
   /** The same for nobody who waits. @internal */
   answer(id: UUID, code: number): void {
-    if (!isCode(code)) throw invalidCode()
+    if (!isFastReply(code)) throw invalidCode()
     if (this.#state === 'open') commands.fastReply(this.#handle, id, code)
   }
 
@@ -147,6 +146,8 @@ export class Connection
       this.#handleClosed(undefined)
     } else if (this.#state === 'open') {
       this.#state = 'closing'
+      // Behind the close it would not be seen any more.
+      this.#sending.putMark()
       commands.close(this.#handle, false)
     }
     await closed
@@ -347,8 +348,4 @@ function failureOf(event: EventReader): Failure | undefined {
 
 function isPlan(prepared: ReturnType<typeof preparedIn>): prepared is Plan {
   return typeof prepared === 'object' && !Array.isArray(prepared)
-}
-
-function isCode(code: unknown): boolean {
-  return Number.isInteger(code) && (code as number) >= 0 && (code as number) <= MAX_FAST_REPLY
 }

@@ -10,7 +10,11 @@ export enum FastReply {
   InternalError = 5,
 }
 
-export const MAX_FAST_REPLY = 4095
+const MAX_FAST_REPLY = 4095
+
+export function isFastReply(code: unknown): boolean {
+  return Number.isInteger(code) && (code as number) >= 0 && (code as number) <= MAX_FAST_REPLY
+}
 
 export const FastReplyDescription: Readonly<Record<FastReply, string>> = {
   [FastReply.Accept]: 'Accepted',

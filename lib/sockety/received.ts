@@ -5,8 +5,8 @@ import { FabricError, invalidType } from '../values/errors'
 import type { Answering } from './answering'
 import { type Body, Collector, DATA, FIRST_FILE, STREAM } from './body'
 import { type DraftInput, plainResponse, type ResponseProducer } from './draft'
-import { rawDraft } from './errors'
-import { FastReply } from './fast-reply'
+import { invalidCode, rawDraft } from './errors'
+import { FastReply, isFastReply } from './fast-reply'
 import { decode } from './msgpack'
 import { producerOf, RAW } from './producer'
 import { MessageDataStream, MessageFileStream, MessageStream } from './streams'
@@ -133,6 +133,7 @@ export abstract class Received {
   }
 
   fastReply(code: number): Promise<void> {
+    if (!isFastReply(code)) return Promise.reject(invalidCode())
     const sent = this.answering.sendFastReply(this.id, code)
     this.responded = true
     return sent

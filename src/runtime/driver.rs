@@ -63,6 +63,7 @@ impl<M: Reporting> DriverHandle<M> {
                 actor: actor.clone(),
                 link_waker: None,
                 connecting: None,
+                is_paused: false,
                 timer: Timer::default(),
                 commands: Vec::new(),
                 inputs: Vec::new(),
@@ -128,6 +129,8 @@ struct Driver<M: Reporting> {
     /// What the link wakes.
     link_waker: Option<Waker>,
     connecting: Option<Connecting<M::Output, M::Input>>,
+    /// The link was not read, since the machine did not want to.
+    is_paused: bool,
     timer: Timer,
     commands: Vec<M::Command>,
     inputs: Vec<M::Input>,
@@ -168,6 +171,8 @@ impl<M: Reporting> Behaviour for Driver<M> {
         self.poll_commands(mailbox, cx);
         let mut moved = self.carry_out(cx);
         moved |= self.poll_timer(cx);
+        // Nothing else wakes the task for what the link has meanwhile.
+        moved |= self.is_paused && self.machine.is_reading();
         self.wake_if(moved, mailbox, cx);
     }
 
@@ -241,7 +246,8 @@ impl<M: Reporting> Driver<M> {
     }
 
     fn poll_link(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.events.poll_room(cx.waker()) || !self.machine.is_reading() {
+        self.is_paused = !self.machine.is_reading();
+        if self.is_paused || !self.events.poll_room(cx.waker()) {
             return false;
         }
         let Some(link) = &mut self.link else { return false };
