@@ -31,6 +31,87 @@ export declare enum DataEncoding {
 }
 
 /**
+ * Every code of docs/reference/errors.md, which says when each comes and what to do. An application's own codes
+ * also pass: those that `getUser`, or a method of a service, throws.
+ */
+export type ErrorCode =
+  | 403
+  | 408
+  | 429
+  | 503
+  | 'ABORT_ERR'
+  | 'EACCES'
+  | 'EADDRINUSE'
+  | 'EADDRNOTAVAIL'
+  | 'ECONNREFUSED'
+  | 'ECONNRESET'
+  | 'ENOBUFS'
+  | 'ENOENT'
+  | 'EPIPE'
+  | 'ERR_ALREADY_LISTENING'
+  | 'ERR_BROKER'
+  | 'ERR_BROKER_CLOSED'
+  | 'ERR_CLIENT_CLOSED'
+  | 'ERR_CLOSED'
+  | 'ERR_CONNECT'
+  | 'ERR_DECODE'
+  | 'ERR_ENCODE'
+  | 'ERR_INTERCOM_CLOSED'
+  | 'ERR_INTERCOM_FAILED'
+  | 'ERR_INTERCOM_TIMEOUT'
+  | 'ERR_INTERCOM_TYPE'
+  | 'ERR_INTERNAL'
+  | 'ERR_INVALID_ARG_TYPE'
+  | 'ERR_INVALID_ARG_VALUE'
+  | 'ERR_INVALID_SUBJECT'
+  | 'ERR_LISTEN'
+  | 'ERR_NATIVE_MISSING'
+  | 'ERR_NOT_A_REQUEST'
+  | 'ERR_NOT_DEFINED'
+  | 'ERR_OUT_OF_RANGE'
+  | 'ERR_PACKET_ABORTED'
+  | 'ERR_PACKET_BUSY'
+  | 'ERR_PACKET_CLOSED'
+  | 'ERR_PACKET_ENCODE'
+  | 'ERR_PACKET_HANDLED'
+  | 'ERR_PACKET_MALFORMED'
+  | 'ERR_PACKET_PROTOCOL'
+  | 'ERR_PACKET_SCHEMA'
+  | 'ERR_PACKET_TIMEOUT'
+  | 'ERR_PACKET_TOO_LARGE'
+  | 'ERR_PACKET_UNKNOWN'
+  | 'ERR_PACKET_UNSUPPORTED'
+  | 'ERR_QUEUE_GROUP'
+  | 'ERR_REFUSED'
+  | 'ERR_SERVER_ALREADY_LISTEN'
+  | 'ERR_SERVER_NOT_RUNNING'
+  | 'ERR_SERVICE'
+  | 'ERR_SIGN_IN'
+  | 'ERR_SLOW_CONSUMER'
+  | 'ERR_SOCKETY_ABORTED'
+  | 'ERR_SOCKETY_DISCARDED'
+  | 'ERR_SOCKETY_FILE_SIZE'
+  | 'ERR_SOCKETY_LIMIT'
+  | 'ERR_SOCKETY_NOT_CONNECTED'
+  | 'ERR_SOCKETY_PROTOCOL'
+  | 'ERR_SOCKETY_UNREAD'
+  | 'ERR_SOCKET_CLOSED_BY_PEER'
+  | 'ERR_SOCKET_LOST'
+  | 'ERR_SOCKET_PROTOCOL'
+  | 'ERR_SOCKET_TIMEOUT'
+  | 'ERR_SUPERSEDED'
+  | 'ERR_TLS'
+  | 'ERR_TLS_CLIENT_CERTIFICATE'
+  | 'ERR_TLS_EXPIRED'
+  | 'ERR_TLS_NAME'
+  | 'ERR_TLS_PLAIN'
+  | 'ERR_TLS_REQUIRED'
+  | 'ERR_TLS_UNTRUSTED'
+  | 'ERR_UNDELIVERED'
+  | 'ERR_UNKNOWN_OPTION'
+  | 'ETIMEDOUT'
+
+/**
  * Every error that selvedge throws, rejects with, or hands to `closed`.
  *
  * `code` is a number for what the fabric refuses: `403` not permitted, `408` no reply in time, `429` over a
@@ -38,7 +119,7 @@ export declare enum DataEncoding {
  */
 export declare class FabricError extends Error {
   constructor(message: string, code: number | string, options?: { cause?: unknown })
-  readonly code: number | string
+  readonly code: ErrorCode | (number & {}) | (string & {})
   /**
    * On the reason of a closed socket, and on `"ERR_UNDELIVERED"`: how many messages were written and not
    * acknowledged.

@@ -114,6 +114,38 @@ fn the_wall_sees_every_form_of_an_import() {
 }
 
 #[test]
+fn the_codes_of_errors_are_in_one_table_and_each_is_used() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let table = fs::read_to_string(root.join("base/code.rs")).expect("the table is there");
+    let rows: Vec<(&str, &str)> = table
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix("\",")?.split_once(" = \""))
+        .filter(|(name, _)| name.chars().all(is_word))
+        .collect();
+    let mut faults = Vec::new();
+    let mut used = std::collections::HashSet::new();
+    for (path, code) in sources(&root) {
+        let product = code.split("#[cfg(test)]").next().unwrap_or_default();
+        if path == "base/code.rs" || path.contains("tests") {
+            continue;
+        }
+        used.extend(rows.iter().filter(|(name, _)| names_code(product, name)));
+        let texts = rows.iter().filter(|(_, text)| product.contains(&format!("\"{text}\"")));
+        faults.extend(texts.map(|(name, text)| format!("{path}: {text} is Code::{name}")));
+    }
+    faults.extend(
+        rows.iter().filter(|row| !used.contains(row)).map(|(name, _)| format!("nobody has Code::{name}")),
+    );
+    assert!(rows.len() > 25, "{rows:?}");
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+fn names_code(code: &str, name: &str) -> bool {
+    code.match_indices(&format!("Code::{name}"))
+        .any(|(at, found)| !code[at + found.len()..].starts_with(is_word))
+}
+
+#[test]
 fn unsafe_code_is_in_the_node_room_only_and_says_why_it_is_sound() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut faults = Vec::new();

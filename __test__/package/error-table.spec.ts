@@ -1,4 +1,5 @@
-// docs/reference/errors.md has one row for each code that the sources can produce, and none for others.
+// One table of codes: the rows of docs/reference/errors.md are `ErrorCode` of the contract, and both are what the sources can
+// produce. The engine's part is src/base/code.rs; no other file of it has a code as a text (tests/layering.rs).
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { subpaths } from '../../scripts/util/subpaths.cjs'
@@ -27,15 +28,33 @@ function codes(): Set<string> {
   return new Set([...found].filter(code => !NO_CODES.has(code)))
 }
 
-test('every code has its row, and every row its code', () => {
-  const text = readFileSync(join(ROOT, 'docs/reference/errors.md'), 'utf8')
-  const rows = [...text.matchAll(/^\| `([A-Z_0-9]+)` \|/gm)].map(([, code]) => code!)
-  expect(new Set(rows).size).toBe(rows.length)
-  expect(rows.sort()).toEqual([...codes()].sort())
+const page = readFileSync(join(ROOT, 'docs/reference/errors.md'), 'utf8')
+const rows = [...page.matchAll(/^\| `([A-Z_0-9]+)` \| (.*) \| (.*) \|$/gm)].map(([, code, when, next]) => ({
+  code: code!,
+  when: when!,
+  next: next!,
+}))
+
+test('every code has one row, and every row its code', () => {
+  const listed = rows.map(({ code }) => code)
+  expect(new Set(listed).size).toBe(listed.length)
+  expect(listed.sort()).toEqual([...codes()].sort())
+})
+
+test('the contract lists the codes of the rows', () => {
+  const [, union] = /export type ErrorCode =\n((?: {2}\| .*\n)+)/.exec(
+    readFileSync(join(ROOT, 'index.d.ts'), 'utf8'),
+  )!
+  const members = [...union!.matchAll(/\| '?([A-Z_0-9]+)'?\n/g)].map(([, code]) => code!)
+  expect(members.sort()).toEqual(rows.map(({ code }) => code).sort())
+})
+
+test.each(rows)('the row of $code says when it comes and what to do next', ({ when, next }) => {
+  expect(when.length).toBeGreaterThan(10)
+  expect(next.length).toBeGreaterThan(5)
 })
 
 test.each(subpaths)('every code that $contract names has its row', ({ contract }) => {
-  const text = readFileSync(join(ROOT, 'docs/reference/errors.md'), 'utf8')
   const named = readFileSync(join(ROOT, contract), 'utf8').matchAll(/"(E[A-Z]+|(?:ERR|ABORT)_[A-Z_]+)"/g)
-  for (const [, code] of named) expect(text).toContain(`| \`${code}\` |`)
+  for (const [, code] of named) expect(page).toContain(`| \`${code}\` |`)
 })

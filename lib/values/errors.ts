@@ -1,4 +1,5 @@
 // The error class, and errors of wrong arguments.
+import type { ErrorCode } from '../../index'
 
 interface FabricErrorOptions {
   cause?: unknown
@@ -15,7 +16,7 @@ export interface UndeliveredOf {
 
 /** Every error that selvedge throws, rejects with, or hands to `closed`. */
 export class FabricError extends Error {
-  readonly code: number | string
+  readonly code: ErrorCode | (number & {}) | (string & {})
   // `declare`: no own properties, so that a printed error shows no `undefined`.
   /**
    * On the reason of a closed socket, and on `ERR_UNDELIVERED`: the number of messages that were written and
