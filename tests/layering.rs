@@ -1,7 +1,7 @@
 //! The wall between the rooms: nothing imports from a room below its own, and tokio and napi stay where they
 //! belong.
 
-use std::{fs, path::Path};
+use std::{collections::HashSet, fs, path::Path};
 
 /// Top down. Rooms on one floor do not know each other. A room that is not here fails the test.
 const FLOORS: [&[&str]; 10] = [
@@ -123,7 +123,7 @@ fn the_codes_of_errors_are_in_one_table_and_each_is_used() {
         .filter(|(name, _)| name.chars().all(is_word))
         .collect();
     let mut faults = Vec::new();
-    let mut used = std::collections::HashSet::new();
+    let mut used: HashSet<&(&str, &str)> = HashSet::new();
     for (path, code) in sources(&root) {
         let product = code.split("#[cfg(test)]").next().unwrap_or_default();
         if path == "base/code.rs" || path.contains("tests") {
