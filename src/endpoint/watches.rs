@@ -78,8 +78,8 @@ impl Watches {
         Some(WatchRequest { id, subject: None })
     }
 
-    /// Returns what to ask of a broker that knows nothing. What lived in the process of the one before is gone
-    /// for good if `instance_changed`.
+    /// Returns what to ask of a broker that knows nothing. What lived in the process of the previous one is
+    /// gone for good if `instance_changed`.
     pub(super) fn renew(&mut self, instance_changed: bool) -> (Vec<WatchRequest>, Vec<Notice>) {
         let (mut requests, mut gone) = (Vec::new(), Vec::new());
         for ((end, _), entry) in &mut self.ends {

@@ -233,7 +233,7 @@ impl Channel {
         self.outputs.extend(self.pending_close.take().into_iter().map(Output::Ended));
     }
 
-    /// Ends the absence of the peer. Returns whether the application was told of it; `None` if there was none.
+    /// Ends the absence of the peer. Returns whether the application was told of it; `None`: there was none.
     pub(super) fn end_absence(&mut self) -> Option<bool> {
         let was_told = self.absence.end()?;
         self.outputs.push_back(Output::UnwatchOthers);

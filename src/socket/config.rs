@@ -30,9 +30,10 @@ pub struct SocketConfig {
     pub keep_alive_timeout: Duration,
     /// The time that a command (connect, close, resend request) may take. Default 10 s.
     pub command_timeout: Duration,
-    /// The time that a peer may be away. Default `None`: it depends on what is known. A client waits 2 s for a
-    /// server that ended while there is another one, otherwise 30 s and up to half as long again, by its id: a
-    /// server that lost its broker with us must be able to come back later than we do. A server waits 30 s.
+    /// The time that a peer may be away. Default `None`: it depends on what is known. A client waits 2 s for
+    /// a server that ended while there is another one, otherwise 30 s and up to half as long again, by its
+    /// id: a server that lost its broker with us must be able to come back later than we do. A server waits
+    /// 30 s.
     pub resume_timeout: Option<Duration>,
     /// Whether the application chooses the server. Default false.
     pub load_balancer: bool,
