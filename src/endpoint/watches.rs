@@ -111,7 +111,7 @@ impl Watches {
 fn key(end: WatchedEnd, subject: &Subject) -> EndKey {
     let text = subject.as_str();
     // `….server.<server>.<socket>`: a server is watched once for all of its sockets.
-    let is_server = text.rsplitn(4, '.').nth(2) == Some("server");
+    let is_server = text.rsplit('.').nth(2) == Some("server");
     let cut = text.rfind('.').filter(|_| end == WatchedEnd::Peer && is_server);
     (end, text[..cut.unwrap_or(text.len())].into())
 }

@@ -71,10 +71,11 @@ impl ClientSocket {
         let limits =
             AbsenceLimits { lost_if_others_at: since + grace, lost_at: since + patience, own_absence };
         self.channel.absence.begin(since, loss, settles, limits);
-        if is_new && loss == PeerLoss::Ended {
-            if let Ok(others) = Subject::parse(&format!("{}.server.status", self.subject())) {
-                self.channel.outputs.push_back(Output::WatchOthers(others));
-            }
+        if is_new
+            && loss == PeerLoss::Ended
+            && let Ok(others) = Subject::parse(&format!("{}.server.status", self.subject()))
+        {
+            self.channel.outputs.push_back(Output::WatchOthers(others));
         }
     }
 
