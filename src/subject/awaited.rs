@@ -172,7 +172,11 @@ impl<V> Awaited<V> {
         let same = self.indexes.back().and_then(|index| index.by_hash.get(&hash));
         let same = same.into_iter().flatten();
         let subjects = same.filter_map(|&number| self.entries.get(number as usize)?.as_ref());
-        subjects.map(|entry| &entry.subject).filter(|subject| pattern.matches(subject)).cloned().collect()
+        subjects
+            .map(|entry| &entry.subject)
+            .filter(|subject| pattern.matches_valid(subject))
+            .cloned()
+            .collect()
     }
 
     /// Makes the index of `shape` the last one.

@@ -189,8 +189,9 @@ impl<V> Index<V> {
         let (count, mut steps, mut found) = (tokens(sums), 1, Vec::new());
         let mut look = |heads: &ByHash<u32>, hash: u64, shape| {
             let head = heads.get(&hash).copied();
-            let number = chain(&self.entries, head)
-                .find(|&number| self.entry(number).is_some_and(|(pattern, _)| pattern.matches(subject)));
+            let number = chain(&self.entries, head).find(|&number| {
+                self.entry(number).is_some_and(|(pattern, _)| pattern.matches_valid(subject))
+            });
             found.extend(number.map(|number| (number, shape)));
         };
         look(&self.literals, sums[count], None);
