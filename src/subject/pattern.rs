@@ -49,8 +49,8 @@ impl Pattern {
         tokens.next().is_none()
     }
 
-    /// As [`Self::matches`], for a subject that is valid: then what is between two wildcards can be compared as a
-    /// whole.
+    /// As [`Self::matches`], for a subject that is valid: then what is between two wildcards can be
+    /// compared as a whole.
     pub(super) fn matches_valid(&self, subject: &str) -> bool {
         let text = self.0.as_bytes();
         let has_rest = matches!(text, [b'>'] | [.., b'.', b'>']);
