@@ -1,4 +1,5 @@
 // A server of packets that is attacked, over TCP, WebSocket and the wire of flecks; and a neighbour, which only calls it.
+const { EventEmitter, once } = require('node:events')
 const { createServer } = require('node:http')
 const net = require('node:net')
 const { Server } = require('socket.io')
@@ -17,6 +18,7 @@ const packets = new P.PacketRegistry({ Big, Echo, Num, Slow })
 
 const closing = []
 const waits = { count: 0, failed: [] }
+const answered = new EventEmitter()
 let working = 0
 let slowness = 300
 
@@ -77,6 +79,7 @@ const commands = {
         if (!isLeaving) waits.failed.push(String(error))
       }
       waits.count += 1
+      answered.emit('one')
       if (!isLeaving) setTimeout(call, 2)
     }
     void call()
@@ -84,6 +87,12 @@ const commands = {
       isLeaving = true
       return socket.close()
     })
+  },
+  /** One call that is under way now is answered, and one that is made after it: the neighbour was served all the while. */
+  async witness() {
+    await once(answered, 'one')
+    await once(answered, 'one')
+    return commands.report()
   },
   report() {
     const { count, failed } = waits
