@@ -3,9 +3,14 @@ import { readFileSync, writeFileSync } from 'node:fs'
 
 const file = new URL('../../docs/benchmarks.md', import.meta.url)
 
-const COMMANDS = { benchmark: 'bench', profile: 'profile', packets: 'bench -- --work packets' }
+const COMMANDS = {
+  benchmark: 'bench',
+  profile: 'profile',
+  packets: 'bench -- --work packets',
+  sockety: 'bench -- --work sockety',
+}
 
-/** Replaces what stands between the markers of a command: `'benchmark'`, `'packets'` or `'profile'`. */
+/** Replaces what stands between the markers of a command, which is a key of `COMMANDS`. */
 export function updateSection(section, text) {
   const [begin, end] = [`<!-- npm run ${updating(COMMANDS[section])} -->`, `<!-- end of the ${section} -->`]
   const page = readFileSync(file, 'utf8')

@@ -7,6 +7,7 @@
 //   --update                                 puts what it tells into docs/benchmarks.md
 //   --quick                                  few workloads, once and briefly: shows that it works, not how fast
 //   --work packets                           the packets instead, beside the codecs and flecks; also a part of --quick
+//   --work sockety                           Sockety instead, beside HTTP/2 and bare connections; also a part of --quick
 import { readFileSync, writeFileSync } from 'node:fs'
 import { arch, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -18,6 +19,7 @@ import { withHarness } from './harness.mjs'
 import { benchPackets } from './packets/main.mjs'
 import { quiet } from './quiet.mjs'
 import { median, significant, table } from './report.mjs'
+import { benchSockety } from './sockety/main.mjs'
 
 const { values: given } = parseArgs({
   options: {
@@ -33,20 +35,17 @@ const { values: given } = parseArgs({
     quick: { type: 'boolean', default: false },
   },
 })
-// Codecs, and packets in whole: another kind of contenders.
-const isPackets = [given.work, given.workloads].includes('packets')
 const runs = Number(given.runs ?? (given.quick ? 1 : 3))
 const dur = Number(given.dur ?? (given.quick ? 100 : 1500))
-if (isPackets || (given.quick && !given.workloads)) {
-  await benchPackets({
-    quick: given.quick,
-    runs,
-    dur,
-    limit: Number(given.quiet),
-    update: given.update && isPackets,
-  })
+// Other kinds of contenders.
+const others = { packets: benchPackets, sockety: benchSockety }
+const work = others[given.work ?? given.workloads] ? (given.work ?? given.workloads) : undefined
+for (const [name, measure] of Object.entries(others)) {
+  if (work !== name && (work !== undefined || !given.quick || given.workloads)) continue
+  const [limit, update] = [Number(given.quiet), given.update && work === name]
+  await measure({ quick: given.quick, runs, dur, limit, update })
 }
-if (isPackets) process.exit()
+if (work !== undefined) process.exit()
 const contenders = chosenContenders(given.contenders?.split(','))
 const cases = chosenCases(given.workloads?.split(','), given.quick)
 const cpu = `${arch()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'CPU'}`

@@ -11,8 +11,9 @@ export class Process {
   #ids = 0
   #pending = new Map()
 
-  constructor(module, execArgv) {
-    this.#child = fork(fileURLToPath(new URL('./worker.mjs', import.meta.url)), [module], {
+  /** `worker`: what it runs, relative to this file; `module` is told to it. */
+  constructor(module, execArgv = [], worker = './worker.mjs') {
+    this.#child = fork(fileURLToPath(new URL(worker, import.meta.url)), [module], {
       execArgv: ['--expose-gc', ...execArgv],
     })
     this.pid = this.#child.pid

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 const net = scheme => server => `${scheme}://127.0.0.1:${server.address().port}`
 // Made for the tests.
-const certificate = name =>
+export const certificate = name =>
   readFileSync(new URL(`../../../tests/data/tls/${name}.pem`, import.meta.url), 'utf8')
 
 export const transports = {
