@@ -10,6 +10,7 @@
 import type { EventEmitter } from 'node:events'
 import type { Server as HttpServer } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
 
 /**
  * A value whose type sender and receiver agree on, unknown here: payloads, users. `any`, because programs
@@ -100,7 +101,9 @@ export type ErrorCode =
   | 'ERR_SOCKET_CLOSED_BY_PEER'
   | 'ERR_SOCKET_LOST'
   | 'ERR_SOCKET_PROTOCOL'
+  | 'ERR_SOCKET_TAKEN'
   | 'ERR_SOCKET_TIMEOUT'
+  | 'ERR_STREAM_NULL_VALUES'
   | 'ERR_SUPERSEDED'
   | 'ERR_TLS'
   | 'ERR_TLS_CLIENT_CERTIFICATE'
@@ -955,12 +958,37 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
    * for await (const [data, headers] of socket) await store(data)
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<[data: Agreed, headers: Headers], undefined>
+  /**
+   * Returns the socket as a stream of Node.js. It reads what has not been handed to anybody yet, and a message is
+   * acknowledged as it is read: a slow reader slows down the writer. `end()` of the stream ends the socket; the other
+   * side's orderly close is `end`, behind the data; a loss destroys it with the reason; `destroy()` closes the socket.
+   *
+   * From then on the data belongs to the stream: another listener of `data`, a loop, or a second call throws.
+   * `Duplex.toWeb` makes Web Streams of it.
+   *
+   * @throws {FabricError} `"ERR_SOCKET_TAKEN"` it has a stream already. A closed socket's stream is destroyed with
+   *   `"EPIPE"`; without `objectMode` a message that is not bytes destroys it with `"ERR_INVALID_ARG_TYPE"`, and with it,
+   *   but without `headers`, a message `null` does so with `"ERR_STREAM_NULL_VALUES"`
+   * @example
+   * await pipeline(createReadStream('big.bin'), socket.toDuplex({ objectMode: false }))
+   */
+  toDuplex(options?: SocketDuplexOptions): Duplex
   /** As `end()`: throws if messages are left. */
   [Symbol.asyncDispose](): Promise<void>
   /** Keeps the process alive while it is open, again. */
   ref(): this
   /** Lets the process end while the socket is open. */
   unref(): this
+}
+
+/** How `toDuplex` reads and writes. */
+export interface SocketDuplexOptions {
+  /** `false`: bytes. What is written leaves in messages of at most 64 KiB. @default true */
+  objectMode?: boolean
+  /** With `objectMode`: `{ data, headers }` in place of the value, both ways. @default false */
+  headers?: boolean
+  /** Of both directions, in values or bytes. @default that of streams */
+  highWaterMark?: number
 }
 
 /** The side that connects. Made by `client.socket.connect`. */

@@ -15,6 +15,7 @@ const { DRAIN_SHAPE } = shapesOf('async/drain')
 const { MESSAGE_SHAPE, PUBLISH_SHAPE, REQUEST_SHAPE, REQUEST_MANY_SHAPE, SUBSCRIPTION_SHAPE } =
   shapesOf('messaging/options')
 const { LISTEN_SHAPE, CONNECT_SHAPE, WRITE_SHAPE, END_SHAPE } = shapesOf('socket/options')
+const { DUPLEX_SHAPE } = shapesOf('socket/duplex')
 const { FAULTS_SHAPE } = shapesOf('testing/faults')
 const { PROXY_SHAPE } = shapesOf('testing/fault-proxy')
 const sockety = shapesOf('sockety/options')
@@ -31,6 +32,7 @@ const SETS: readonly [contract: string, name: string, shape: Shape | undefined][
   ['index.d.ts', 'SocketListenOptions', LISTEN_SHAPE],
   ['index.d.ts', 'SocketConnectOptions', CONNECT_SHAPE],
   ['index.d.ts', 'WriteOptions', WRITE_SHAPE],
+  ['index.d.ts', 'SocketDuplexOptions', DUPLEX_SHAPE],
   ['index.d.ts', 'EndOptions', END_SHAPE],
   ['index.d.ts', 'ServerOptions', SERVER_SHAPE],
   ['index.d.ts', 'TlsServerOptions', TLS_SERVER_SHAPE],

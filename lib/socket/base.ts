@@ -1,10 +1,12 @@
 // A socket of either side: writes, data and its end. What differs is in client-socket.ts and
 // server-socket.ts.
 import { EventEmitter } from 'node:events'
+import type { Duplex } from 'node:stream'
 import type {
   Headers,
   RequestManyOptions,
   RequestOptions,
+  SocketDuplexOptions,
   SocketSettings as SocketOptions,
   SocketStats,
   State,
@@ -33,6 +35,7 @@ import { errorFrom, type Failure, undeliveredFailure } from '../values/failure'
 import { parseHeaders } from '../values/headers'
 import { checkOptions } from '../values/option-checks'
 import { isInterrupted, throwAsync } from '../values/throw-async'
+import { openDuplex } from './duplex'
 import { Ending, type EndingOwner } from './ending'
 import { type DataIterator, Inbox, type Sink } from './inbox'
 import { Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
@@ -82,6 +85,8 @@ export abstract class ConatSocketBase
   #resent = 0
   #duplicates = 0
   #lastSeen = Date.now()
+  /** Whether a stream has the data. */
+  #isTaken = false
 
   /** `settings` may be shared. */
   constructor(
@@ -216,13 +221,23 @@ export abstract class ConatSocketBase
     return this.#inbox?.isPaused ?? false
   }
 
+  /** Hands the data over to a stream, for good. */
+  toDuplex(options?: SocketDuplexOptions): Duplex {
+    this.#checkTaken()
+    const duplex = openDuplex(this, options, ({ code }) => ORDERLY.has(code))
+    this.#isTaken = true
+    return duplex
+  }
+
   /** Iterates over the data as `[data, headers]`; a message is consumed when it is handed out. */
   iter(): DataIterator {
+    this.#checkTaken()
     return this.#openInbox().iterate(true)
   }
 
   /** The same; a message is consumed when the next one is requested. */
   [Symbol.asyncIterator](): DataIterator {
+    this.#checkTaken()
     return this.#openInbox().iterate(false)
   }
 
@@ -417,6 +432,14 @@ export abstract class ConatSocketBase
     this.#openInbox().push(data, headers)
   }
 
+  #checkTaken(): void {
+    if (!this.#isTaken) return
+    throw new FabricError(
+      `the data of ${this.describe()} belongs to the stream of toDuplex()`,
+      'ERR_SOCKET_TAKEN',
+    )
+  }
+
   #openRequests(): SocketRequests {
     if (this.#requests === undefined) {
       this.#requests = new SocketRequests(this, this.lifecycle, this.context, this.responder)
@@ -500,8 +523,10 @@ export abstract class ConatSocketBase
 
   /** Delivers held-back data to a new listener, after its registration and not inside. @internal */
   handleListener(name: string | symbol): void {
-    if (name === 'data') this.#inbox?.flow()
-    else if (name === 'request') this.#requests?.flow()
+    if (name === 'data') {
+      this.#checkTaken()
+      this.#inbox?.flow()
+    } else if (name === 'request') this.#requests?.flow()
     else if (name === 'unpipe') throw pipeError()
   }
 }
@@ -514,8 +539,8 @@ function loopFailure(reason: Failure | undefined): Failure | undefined {
 /** `pipe` adds such a listener before anything else. A pipeline into a socket would never settle. */
 function pipeError(): FabricError {
   const text =
-    'a socket is no stream, and nothing can be piped into it: for await (const chunk of readable) ' +
-    'if (!socket.write(chunk)) await socket.waitUntilWritable()'
+    'a socket is no stream, and nothing can be piped into it: use socket.toDuplex(), or for await (const chunk ' +
+    'of readable) if (!socket.write(chunk)) await socket.waitUntilWritable()'
   return new FabricError(text, 'ERR_INVALID_ARG_TYPE')
 }
 
