@@ -11,7 +11,7 @@ import {
   ValidationError,
 } from 'selvedge/packets'
 import { type MemoryFabric, memoryFabric } from 'selvedge/testing'
-import { Gathering } from '../../lib/packets/intercom/gathering'
+import { Answers } from '../../lib/packets/intercom/answers'
 import { Nodes } from '../../lib/packets/intercom/nodes'
 import { rejection } from '../support/messages'
 import { outcome } from './codecs'
@@ -356,41 +356,41 @@ describe('servers of packets', () => {
   })
 })
 
-describe('a gathering', () => {
+describe('the answers to a call', () => {
   const answer = (node: string) => ({ node, value: 1, isTypeless: false })
 
   test('is complete when all that were there have answered, and as many as got the call', () => {
-    const gathering = new Gathering(['a', 'b'])
-    gathering.handleAnswer(answer('b'))
-    gathering.handleAnswer(answer('a'))
-    expect(gathering.isComplete).toBe(false)
-    gathering.handleCount(3, 0)
-    expect(gathering.isComplete).toBe(false)
+    const answers = new Answers(['a', 'b'])
+    answers.handleAnswer(answer('b'))
+    answers.handleAnswer(answer('a'))
+    expect(answers.isComplete).toBe(false)
+    answers.handleCount(3, 0)
+    expect(answers.isComplete).toBe(false)
     // One that came a moment ago.
-    expect(gathering.handleAnswer(answer('c'))).toBe(true)
-    expect(gathering.handleAnswer(answer('c'))).toBe(false)
-    expect(gathering.isComplete).toBe(true)
-    expect(gathering.answers.map(({ node }) => node)).toEqual(['a', 'b', 'c'])
+    expect(answers.handleAnswer(answer('c'))).toBe(true)
+    expect(answers.handleAnswer(answer('c'))).toBe(false)
+    expect(answers.isComplete).toBe(true)
+    expect(answers.all.map(({ node }) => node)).toEqual(['a', 'b', 'c'])
   })
 
   test('where the count only says "at least one", waits for all that were there', () => {
-    const gathering = new Gathering(['a', 'b', 'c'])
-    gathering.handleCount(1, 0)
-    gathering.handleAnswer(answer('a'))
-    gathering.handleAnswer(answer('b'))
-    expect([gathering.isComplete, gathering.silent]).toEqual([false, ['c']])
-    gathering.handleGone('c')
-    expect(gathering.isComplete).toBe(true)
+    const answers = new Answers(['a', 'b', 'c'])
+    answers.handleCount(1, 0)
+    answers.handleAnswer(answer('a'))
+    answers.handleAnswer(answer('b'))
+    expect([answers.isComplete, answers.silent]).toEqual([false, ['c']])
+    answers.handleGone('c')
+    expect(answers.isComplete).toBe(true)
   })
 
   test('does without those that are no nodes', () => {
-    const gathering = new Gathering(['a'])
-    gathering.handleCount(3, 0)
-    gathering.handleAnswer(answer('a'))
-    expect([gathering.isComplete, gathering.hasAllKnown]).toEqual([false, true])
-    expect(gathering.countStrangers()).toBe(2)
-    expect(gathering.isComplete).toBe(true)
-    const next = new Gathering(['a'])
+    const answers = new Answers(['a'])
+    answers.handleCount(3, 0)
+    answers.handleAnswer(answer('a'))
+    expect([answers.isComplete, answers.hasAllKnown]).toEqual([false, true])
+    expect(answers.countStrangers()).toBe(2)
+    expect(answers.isComplete).toBe(true)
+    const next = new Answers(['a'])
     next.handleCount(3, 2)
     next.handleAnswer(answer('a'))
     expect(next.isComplete).toBe(true)

@@ -36,10 +36,10 @@ import { parseHeaders } from '../values/headers'
 import { checkOptions } from '../values/option-checks'
 import { isInterrupted, throwAsync } from '../values/throw-async'
 import { openDuplex } from './duplex'
-import { Ending, type EndingOwner } from './ending'
 import { type DataIterator, Inbox, type Sink } from './inbox'
 import { Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
 import { END_SHAPE, type EndOptions } from './options'
+import { OrderlyEnd, type OrderlyEndOwner } from './orderly-end'
 import { Outbox } from './outbox'
 import { SocketRequests } from './requests'
 import type { SocketSettings } from './settings'
@@ -59,7 +59,7 @@ interface SocketEvents extends StateEvents {
 
 export abstract class ConatSocketBase
   extends EventEmitter<SocketEvents>
-  implements LifecycleOwner, commands.Consumer, Sink, EndingOwner
+  implements LifecycleOwner, commands.Consumer, Sink, OrderlyEndOwner
 {
   readonly id: string
   readonly subject: string
@@ -76,7 +76,7 @@ export abstract class ConatSocketBase
   #outbox: Outbox | undefined
   #inbox: Inbox | undefined
   #requests: SocketRequests | undefined
-  #ending: Ending | undefined
+  #ending: OrderlyEnd | undefined
   /** The end, which all callers of `end` wait for. */
   #end: Promise<Failure | undefined> | undefined
   #conn: { readonly id: string } | undefined
@@ -476,7 +476,7 @@ export abstract class ConatSocketBase
       const begun = Date.now()
       this.ended = true
       this.#requests?.beginEnd()
-      this.#ending = new Ending(this, options)
+      this.#ending = new OrderlyEnd(this, options)
       cause = await this.#ending.whenFinished()
       if (cause === undefined) await this.#tellEnd(options, begun)
       this.close()

@@ -16,18 +16,18 @@ import { ProcessRef } from '../engine/process-ref'
 import { FabricError, invalidType } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
 import { throwAsync } from '../values/throw-async'
-import type { Answering } from './answering'
 import { Body } from './body'
 import * as commands from './commands'
 import { hasBeenClosed, invalidCode, isClosed, notEstablished, tooManyRequests } from './errors'
 import { isFastReply } from './fast-reply'
+import type { MessageContext } from './message-context'
 import type { ConnectionSettings } from './options'
 import { HEARTBEAT, type Plan, preparedIn } from './producer'
 import { Message, Response } from './received'
 import { type BodySizes, type RecordSink, readRecords } from './records'
 import { Request } from './request'
 import { MAX_REQUESTS, Requests } from './requests'
-import { Sending } from './sending'
+import { Sender } from './sender'
 import { freshId, type UUID } from './uuid'
 
 export interface ConnectionEvents {
@@ -45,7 +45,7 @@ type State = 'connecting' | 'open' | 'closing' | 'closed'
 
 export class Connection
   extends EventEmitter<ConnectionEvents>
-  implements Target, RecordSink<Body>, Answering
+  implements Target, RecordSink<Body>, MessageContext
 {
   /** @internal */
   readonly client: number
@@ -62,7 +62,7 @@ export class Connection
   readonly #closed = new Waiters()
   readonly #requests = new Requests()
   readonly #bodies = new Map<number, Body>()
-  readonly #sending: Sending
+  readonly #sender: Sender
 
   /** @internal */
   constructor(
@@ -75,7 +75,7 @@ export class Connection
     this.remoteAddress = remote?.address
     this.remotePort = remote?.port
     this.maxDataBufferBytes = settings.maxDataBufferBytes
-    this.#sending = new Sending(handle, settings.allowFilesSizeMismatch)
+    this.#sender = new Sender(handle, settings.allowFilesSizeMismatch)
     route(handle, this)
     this.#ref.set(true)
   }
@@ -104,7 +104,7 @@ export class Connection
     const id = freshId()
     const number = this.#requests.reserve()
     try {
-      const { sent, stream } = this.#sending.start(plan, id, number, plan.hasStream)
+      const { sent, stream } = this.#sender.start(plan, id, number, plan.hasStream)
       return this.#requests.set(number, new Request(this, id, stream, sent))
     } catch (error) {
       this.#requests.release(number)
@@ -116,10 +116,10 @@ export class Connection
     const prepared = preparedIn(producer)
     this.#checkOpen()
     commands.checkPending()
-    if (isPlan(prepared)) return this.#sending.start(prepared, freshId(), 0, false).sent.promise()
+    if (isPlan(prepared)) return this.#sender.start(prepared, freshId(), 0, false).sent.promise()
     if (prepared === HEARTBEAT) {
       commands.heartbeat(this.#handle)
-      return this.#sending.flush.promise()
+      return this.#sender.flush.promise()
     }
     return this.#passAll(prepared)
   }
@@ -128,7 +128,7 @@ export class Connection
   sendFastReply(id: UUID, code: number): Promise<void> {
     this.#checkOpen()
     commands.fastReply(this.#handle, id, code)
-    return this.#sending.flush.promise()
+    return this.#sender.flush.promise()
   }
 
   /** The same for nobody who waits. @internal */
@@ -147,7 +147,7 @@ export class Connection
     } else if (this.#state === 'open') {
       this.#state = 'closing'
       // Behind the close it would not be seen any more.
-      this.#sending.putMark()
+      this.#sender.putMark()
       commands.close(this.#handle, false)
     }
     await closed
@@ -254,7 +254,7 @@ export class Connection
 
   /** @internal */
   handleFlushed(first: number, count: number): void {
-    this.#sending.marks.pass(first, count)
+    this.#sender.marks.pass(first, count)
   }
 
   /** @internal */
@@ -292,7 +292,7 @@ export class Connection
     // Whoever still reads wants the rest of it.
     this.#ref.set([...this.#bodies.values()].some(body => body.isBeingRead))
     const closed = hasBeenClosed(error)
-    this.#sending.close(error)
+    this.#sender.close(error)
     for (const request of this.#requests.clear()) request.fail(closed)
     this.#ready.settle(failure ?? new Failure('ERR_CLOSED', 'The connection has been closed'))
     if (failure?.code === 'ETIMEDOUT') this.#tell('timeout')

@@ -115,7 +115,7 @@ class Run {
   #answer(code: number): void {
     const message = this.#message
     if (!message.expectsResponse || message.responded) return
-    message.answering.answer(message.id, code)
+    message.context.answer(message.id, code)
     message.responded = true
   }
 

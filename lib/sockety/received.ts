@@ -2,11 +2,11 @@
 import { Buffer, constants } from 'node:buffer'
 import type { Connection, Request } from '../../types/sockety'
 import { FabricError, invalidType } from '../values/errors'
-import type { Answering } from './answering'
 import { type Body, Collector, DATA, FIRST_FILE, STREAM } from './body'
 import { type DraftInput, plainResponse, type ResponseProducer } from './draft'
 import { invalidCode, rawDraft } from './errors'
 import { FastReply, isFastReply } from './fast-reply'
+import type { MessageContext } from './message-context'
 import { decode } from './msgpack'
 import { producerOf, RAW } from './producer'
 import { MessageDataStream, MessageFileStream, MessageStream } from './streams'
@@ -21,7 +21,7 @@ export type Files = MessageFileStream[] & (() => MessageFileStream[])
 export abstract class Received {
   readonly id: UUID
   /** @internal */
-  readonly answering: Answering
+  readonly context: MessageContext
   readonly expectsResponse: boolean
   responded = false
   /** Data that came with the header. */
@@ -34,13 +34,13 @@ export abstract class Received {
 
   /** @internal */
   constructor(
-    answering: Answering,
+    context: MessageContext,
     id: UUID,
     expectsResponse: boolean,
     inline: Buffer | undefined,
     body: Body | undefined,
   ) {
-    this.answering = answering
+    this.context = context
     this.id = id
     this.expectsResponse = expectsResponse
     this.#inline = inline
@@ -48,7 +48,7 @@ export abstract class Received {
   }
 
   get connection(): Connection {
-    return this.answering.connection
+    return this.context.connection
   }
 
   get dataSize(): number {
@@ -120,13 +120,13 @@ export abstract class Received {
     if (typeof response === 'function') {
       const raw = (response as { [RAW]?: string })[RAW]
       if (raw !== undefined) throw rawDraft(raw)
-      request = this.answering.send(response(this.id))
+      request = this.context.send(response(this.id))
     } else {
       if (response === null || typeof response !== 'object') {
         throw invalidType('response', 'what a called ResponseDraft returns, or { data, files }', response)
       }
       const stream = typeof hasStream === 'boolean' ? hasStream : hasStream.stream === true
-      request = this.answering.send(producerOf(plainResponse(this.id, response, stream)))
+      request = this.context.send(producerOf(plainResponse(this.id, response, stream)))
     }
     this.responded = true
     return request
@@ -134,7 +134,7 @@ export abstract class Received {
 
   fastReply(code: number): Promise<void> {
     if (!isFastReply(code)) return Promise.reject(invalidCode())
-    const sent = this.answering.sendFastReply(this.id, code)
+    const sent = this.context.sendFastReply(this.id, code)
     this.responded = true
     return sent
   }
@@ -157,7 +157,7 @@ export abstract class Received {
   #collect(): Promise<Buffer> {
     const { dataSize } = this
     if (dataSize === 0) return Promise.resolve(EMPTY)
-    const limit = Math.min(this.answering.maxDataBufferBytes, constants.MAX_LENGTH)
+    const limit = Math.min(this.context.maxDataBufferBytes, constants.MAX_LENGTH)
     if (dataSize > limit) {
       const text = `the data has ${dataSize} bytes, more than maxDataBufferBytes (${limit}): read the stream`
       return Promise.reject(new FabricError(text, 'ERR_SOCKETY_LIMIT'))
@@ -177,14 +177,14 @@ export class Message extends Received {
 
   /** @internal */
   constructor(
-    answering: Answering,
+    context: MessageContext,
     id: UUID,
     action: string,
     expectsResponse: boolean,
     inline: Buffer | undefined,
     body: Body | undefined,
   ) {
-    super(answering, id, expectsResponse, inline, body)
+    super(context, id, expectsResponse, inline, body)
     this.action = action
   }
 }
@@ -194,14 +194,14 @@ export class Response extends Received {
 
   /** @internal */
   constructor(
-    answering: Answering,
+    context: MessageContext,
     id: UUID,
     parentId: UUID,
     expectsResponse: boolean,
     inline: Buffer | undefined,
     body: Body | undefined,
   ) {
-    super(answering, id, expectsResponse, inline, body)
+    super(context, id, expectsResponse, inline, body)
     this.parentId = parentId
   }
 }

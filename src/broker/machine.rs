@@ -1,8 +1,8 @@
 //! The broker as a whole: takes operations, keeps the rules, and joins peers, router and waits.
 
-mod authorizing;
+mod access;
 mod presence;
-mod publishing;
+mod publications;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! The endpoint: takes commands and operations, keeps the fabric client, the sockets and the listeners, and
 //! joins them.
 
-mod accounting;
+mod client_events;
 mod commands;
-mod outputs;
 mod presence;
-mod routing;
+mod socket_outputs;
+mod usage;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

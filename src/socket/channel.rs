@@ -1,8 +1,8 @@
 //! The part that both ends of a socket share: a sender, a receiver, a keep-alive, and the requests between
 //! them.
 
-mod answering;
-mod streaming;
+mod replies;
+mod stream_mode;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

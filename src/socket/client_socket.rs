@@ -1,11 +1,11 @@
 //! The client's end of a socket: finds a server, attaches to it, and finds it again after the fabric was
 //! lost.
 
-mod attaching;
+mod attachment;
 mod binding;
-mod closing;
+mod close;
 mod presence;
-mod streaming;
+mod stream_mode;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use binding::Binding;
 
 use super::absence::{AbsenceStep, PeerLoss, WatchedEnd};
 use super::channel::PeerStatus;
-use super::config::Pause;
+use super::pause::Pause;
 use super::stream::TagSource;
 use super::{
     Channel, CloseReason, CommandError, Output, PeerMisbehaved, SocketConfig, SocketEnd, SocketEvent,

@@ -23,6 +23,7 @@ mod fence;
 mod keepalive;
 mod listener;
 mod output;
+mod pause;
 mod pending_close;
 mod queued_requests;
 mod receiver;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::config::Pause;
+use super::pause::Pause;
 
 /// A request to the peer: at most one is in flight, and a failed one is sent again after a pause.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ mod resend_budget;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::config::Pause;
+use super::pause::Pause;
 use super::{PeerMisbehaved, SocketConfig, Window, WriteError};
 use crate::base::earliest;
 use crate::wire::{Item, Json, Messages, Payload};

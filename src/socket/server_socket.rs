@@ -1,7 +1,7 @@
 //! The server's end of a socket: made by a listener, ready as long as the fabric is there.
 
 mod presence;
-mod streaming;
+mod stream_mode;
 
 use std::sync::Arc;
 use std::time::Instant;

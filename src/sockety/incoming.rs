@@ -1,13 +1,13 @@
 //! Receiving: which message is in progress on which channel, and what of it is still to come.
 
-mod receiving;
+mod message_progress;
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 
-use self::receiving::Receiving;
+use self::message_progress::MessageProgress;
 use super::body::Bodies;
 use super::events::Events;
 use super::partial_header::{Fixed, PartialHeader};
@@ -21,7 +21,7 @@ use crate::wire::sockety::{DecodeError, FileHeader, Kind, MessageHeader, Packet}
 pub(super) struct Incoming {
     /// The channel that packets are for.
     current: u16,
-    channels: HashMap<u16, Receiving, RandomState>,
+    channels: HashMap<u16, MessageProgress, RandomState>,
     /// A message of which only the data is to come, on the current channel, announced just now.
     candidate: Option<Candidate>,
     /// What the content that comes now belongs to.
@@ -140,7 +140,7 @@ impl Incoming {
                 }
                 self.content = Target::Continue;
                 let header = PartialHeader::new(kind);
-                self.channels.insert(self.current, Receiving::begun(header, stream, expects_response));
+                self.channels.insert(self.current, MessageProgress::begun(header, stream, expects_response));
                 self.push_header(cx, piece, is_last)
             }
             Target::Continue => self.push_header(cx, &chunk[..length], is_last),
@@ -194,7 +194,7 @@ impl Incoming {
         for _ in 0..header.file_count {
             let Some((file, length)) = FileHeader::decode(rest) else { return Ok(false) };
             rest = &rest[length..];
-            files.push(receiving::File::new(file.size));
+            files.push(message_progress::File::new(file.size));
         }
         if !rest.is_empty() {
             return Err(DecodeError::MalformedSize(kind).into());
@@ -218,7 +218,7 @@ impl Incoming {
             self.candidate = Some(Candidate { number, data_size, announced });
         } else if has_body {
             self.bodies.open(number);
-            let mut receiving = Receiving::announced(number, stream, data_size, file_count);
+            let mut receiving = MessageProgress::announced(number, stream, data_size, file_count);
             self.count_files(cx, file_count)?;
             receiving.files = files;
             self.channels.insert(self.current, receiving);
@@ -238,7 +238,7 @@ impl Incoming {
         let fixed = header.push(piece);
         let mut files = 0;
         while let Some(size) = header.next_file() {
-            receiving.files.push(receiving::File::new(size));
+            receiving.files.push(message_progress::File::new(size));
             files += 1;
         }
         self.header_bytes += header.len();
@@ -302,7 +302,7 @@ impl Incoming {
         &mut self,
         cx: &mut Context<'_>,
         missing: PeerMisbehaved,
-    ) -> Result<&mut Receiving, ConnectionError> {
+    ) -> Result<&mut MessageProgress, ConnectionError> {
         let receiving = self.channels.get(&self.current).ok_or(missing)?;
         if receiving.header.is_some() {
             if !receiving.is_known() {
@@ -340,7 +340,7 @@ impl Incoming {
     pub(super) fn settle_candidate(&mut self) {
         let Some(Candidate { number, data_size, .. }) = self.candidate.take() else { return };
         self.bodies.open(number);
-        self.channels.insert(self.current, Receiving::announced(number, false, data_size, 0));
+        self.channels.insert(self.current, MessageProgress::announced(number, false, data_size, 0));
     }
 
     fn end(&mut self, cx: &mut Context<'_>, part: Part) -> Result<(), ConnectionError> {
@@ -364,7 +364,7 @@ impl Incoming {
     }
 
     fn finish_if_whole(&mut self) {
-        if self.channels.get(&self.current).is_some_and(Receiving::is_whole) {
+        if self.channels.get(&self.current).is_some_and(MessageProgress::is_whole) {
             self.remove().inspect(|receiving| self.bodies.finish(receiving.number));
         }
     }
@@ -375,7 +375,7 @@ impl Incoming {
         }
     }
 
-    fn remove(&mut self) -> Option<Receiving> {
+    fn remove(&mut self) -> Option<MessageProgress> {
         let receiving = self.channels.remove(&self.current)?;
         self.header_bytes -= receiving.header.as_ref().map_or(0, PartialHeader::len);
         self.files -= u32::try_from(receiving.files.len()).unwrap_or(u32::MAX);

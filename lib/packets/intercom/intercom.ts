@@ -4,8 +4,8 @@ import type { IntercomOptions as CallOptions, CreateIntercomOptions } from '../.
 import { badOption, throwAsync } from '../errors'
 import { randomId } from '../link/ids'
 import { startTimer, stopTimer, type Timer } from '../timer'
-import { Answering, type IntercomHandler } from './answering'
-import { Calling } from './calling'
+import { Calls } from './calls'
+import { Handlers, type IntercomHandler } from './handlers'
 import { setIntercomInside } from './inside'
 import { answerMessage, callMessage, hereMessage, isNode, Subjects } from './messages'
 import { Nodes } from './nodes'
@@ -25,8 +25,8 @@ export class IntercomNode {
   readonly #timeout: number
   readonly #epoch = randomId()
   readonly #nodes: Nodes
-  readonly #calling: Calling
-  readonly answering: Answering
+  readonly #calls: Calls
+  readonly handlers: Handlers
   readonly #broadcasts = new Set<(message: unknown) => void>()
   #subscriptions: Subscription[] = []
   #hereTimer: Timer | undefined
@@ -47,8 +47,8 @@ export class IntercomNode {
     this.#subjects = new Subjects(cluster)
     this.#timeout = timeout
     this.#nodes = new Nodes(node)
-    this.#calling = new Calling(client, this.#subjects, this.#nodes, maxCalls)
-    this.answering = new Answering(maxCalls)
+    this.#calls = new Calls(client, this.#subjects, this.#nodes, maxCalls)
+    this.handlers = new Handlers(maxCalls)
   }
 
   /** Subscribes, says that it is there, and hears who else is. */
@@ -91,7 +91,7 @@ export class IntercomNode {
   }
 
   handle(type: string, handler: IntercomHandler): () => void {
-    return this.answering.add(type, handler)
+    return this.handlers.add(type, handler)
   }
 
   provide(part: string, handlers: Readonly<Record<string, IntercomHandler>>): () => void {
@@ -115,16 +115,15 @@ export class IntercomNode {
 
   onBroadcast(server: object, listener: (message: unknown) => void): () => void {
     this.#broadcasts.add(listener)
-    this.answering.servers.add(server)
+    this.handlers.servers.add(server)
     return () => {
       this.#broadcasts.delete(listener)
-      this.answering.servers.delete(server)
+      this.handlers.servers.delete(server)
     }
   }
 
   #asking(type: string, data: unknown, { timeout = this.#timeout, signal }: CallOptions) {
-    return (handle: Parameters<Calling['call']>[3]) =>
-      this.#calling.call(type, data, { timeout, signal }, handle)
+    return (handle: Parameters<Calls['call']>[3]) => this.#calls.call(type, data, { timeout, signal }, handle)
   }
 
   async #read(subscription: Subscription, handle: (data: unknown) => void): Promise<void> {
@@ -153,7 +152,7 @@ export class IntercomNode {
   }
 
   async #answer(message: NonNullable<ReturnType<typeof callMessage>>): Promise<void> {
-    const status = await this.answering.answer(message)
+    const status = await this.handlers.answer(message)
     const subject = this.#subjects.answersTo(message.caller)
     try {
       this.#client.publishSync(subject, [message.call, this.node, ...status])
@@ -167,16 +166,16 @@ export class IntercomNode {
 
   readonly #handleAnswer = (data: unknown): void => {
     const message = answerMessage(data)
-    if (message !== undefined) this.#calling.handleAnswer(message)
+    if (message !== undefined) this.#calls.handleAnswer(message)
   }
 
   readonly #handleHere = (data: unknown): void => {
     const message = hereMessage(data)
     if (message === undefined || message.node === this.node) return
-    this.#calling.forgetStrangers()
+    this.#calls.forgetStrangers()
     if (message.epoch === null) {
       this.#nodes.remove(message.node)
-      this.#calling.handleGone(message.node)
+      this.#calls.handleGone(message.node)
     } else if (this.#nodes.handleHere(performance.now(), message.node, message.epoch)) {
       // It does not know of this one.
       this.#say()
@@ -231,8 +230,8 @@ export class IntercomNode {
     this.#isClosed = true
     stopTimer(this.#hereTimer)
     for (const subscription of this.#subscriptions) subscription.close()
-    this.#calling.close()
-    this.answering.close()
+    this.#calls.close()
+    this.handlers.close()
   }
 }
 

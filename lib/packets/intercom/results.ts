@@ -1,8 +1,8 @@
 // What a caller gets of the answers: all of them, the first, or each as it comes. Nothing that was said is lost.
 import type { IntercomOptions } from '../../../types/packets'
 import { type NodeFailure, type NodeResponse, PacketError } from '../errors'
-import type { CallEnd } from './calling'
-import type { NodeAnswer } from './gathering'
+import type { NodeAnswer } from './answers'
+import type { CallEnd } from './calls'
 
 /** Makes a call; answers are given to `handle`, which ends it by returning true. */
 export type Asking = (handle: (answer: NodeAnswer) => boolean) => Promise<CallEnd>

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Windows;
 use super::ledger::Ledger;
-use crate::socket::config::Pause;
+use crate::socket::pause::Pause;
 use crate::socket::retrying_request::MAX_PAUSE;
 use crate::socket::sender::{MAX_IN_FLIGHT_BYTES, ResendBudget};
 use crate::socket::{Data, PeerMisbehaved, SocketConfig, Window, WriteError};

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::socket::config::Pause;
+use crate::socket::pause::Pause;
 use crate::socket::retrying_request::MAX_PAUSE;
 use crate::wire::stream::Counts;
 

@@ -3,14 +3,13 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::Value;
 
-use super::attachment::Assembly;
-use super::codec::{HandlePacket, RawEvent};
+use super::codec::{End, PacketCodec, RawEvent};
 use super::json::{push_string, push_u64};
 use super::packet::{push_ack_start, push_event_start};
 use super::publication::{RawDelivery, push_chunk};
 use super::reply::{Outstanding, parse_error, parse_reply};
 use super::{
-    ATTACHMENT_SLACK_BYTES, Codec, DELIVERY_SLACK_BYTES, DELIVERY_SLACK_LEVELS, DecodeError, Frames, Limits,
+    ATTACHMENT_SLACK_BYTES, DELIVERY_SLACK_BYTES, DELIVERY_SLACK_LEVELS, DecodeError, Frames, Limits,
     MAX_JSON_DEPTH, MAX_TEXT_BYTES, Packet, PacketKind,
 };
 use crate::subject::{Pattern, Subject};
@@ -18,9 +17,11 @@ use crate::wire::message::json;
 use crate::wire::message::{AckId, ClientOp, Info, Json, ServerOp, Subscription};
 
 /// Speaks for a client. Acknowledges `info` by itself.
-#[derive(Debug)]
-pub struct ClientCodec {
-    assembly: Assembly,
+pub type ClientCodec = PacketCodec<ClientEnd>;
+
+/// What a client keeps of the conversation.
+#[derive(Debug, Default)]
+pub struct ClientEnd {
     outstanding: Outstanding,
     /// The names of the last delivery: most of the time the next one has the same.
     last_pattern: Option<Pattern>,
@@ -36,14 +37,11 @@ impl ClientCodec {
             attachments: max_payload.saturating_add(ATTACHMENT_SLACK_BYTES),
             is_lenient: true,
         };
-        Self {
-            assembly: Assembly::new(limits),
-            outstanding: Outstanding::default(),
-            last_pattern: None,
-            last_subject: None,
-        }
+        Self::with_limits(limits, ClientEnd::default())
     }
+}
 
+impl ClientEnd {
     fn handle_event(
         &mut self,
         packet: Packet<'_>,
@@ -104,7 +102,7 @@ impl ClientCodec {
     }
 }
 
-impl Codec for ClientCodec {
+impl End for ClientEnd {
     type Out = ClientOp;
     type In = ServerOp;
 
@@ -174,34 +172,6 @@ impl Codec for ClientCodec {
             | ClientOp::Watch(_)
             | ClientOp::Leaving => {}
         }
-    }
-
-    fn handle_text(
-        &mut self,
-        text: &str,
-        into: &mut Vec<ServerOp>,
-        frames: &mut Frames,
-    ) -> Result<(), DecodeError> {
-        self.handle_packet_text(text, into, frames)
-    }
-
-    fn handle_binary(
-        &mut self,
-        bytes: Bytes,
-        into: &mut Vec<ServerOp>,
-        frames: &mut Frames,
-    ) -> Result<(), DecodeError> {
-        self.handle_packet_binary(bytes, into, frames)
-    }
-
-    fn awaits_attachments(&self) -> bool {
-        self.assembly.is_waiting()
-    }
-}
-
-impl HandlePacket for ClientCodec {
-    fn assembly(&mut self) -> &mut Assembly {
-        &mut self.assembly
     }
 
     fn handle_packet(

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::attachment::Assembly;
 use super::json::Text;
-use super::{DecodeError, Frames, Packet};
+use super::{DecodeError, Frames, Limits, Packet};
 use crate::wire::message::json;
 
 /// Operations to frames and back, at one end of one connection. Pure.
@@ -42,10 +42,17 @@ pub trait Codec: Send {
     fn awaits_attachments(&self) -> bool;
 }
 
-/// The part of a codec that sees whole packets only.
-pub(super) trait HandlePacket: Codec {
-    fn assembly(&mut self) -> &mut Assembly;
+/// What one end makes of whole packets.
+pub trait End: Send {
+    /// Operations that this end sends.
+    type Out;
+    /// Operations that this end receives.
+    type In;
 
+    /// Writes one operation down.
+    fn encode(&mut self, op: Self::Out, frames: &mut Frames);
+
+    /// Reads a packet that has come whole, as [`Codec::handle_text`] does.
     fn handle_packet(
         &mut self,
         packet: Packet<'_>,
@@ -53,31 +60,57 @@ pub(super) trait HandlePacket: Codec {
         into: &mut Vec<Self::In>,
         frames: &mut Frames,
     ) -> Result<(), DecodeError>;
+}
 
-    fn handle_packet_text(
+/// The codec of an end: joins packets with their attachments.
+#[derive(Debug)]
+pub struct PacketCodec<E> {
+    assembly: Assembly,
+    end: E,
+}
+
+impl<E> PacketCodec<E> {
+    pub(super) fn with_limits(limits: Limits, end: E) -> Self {
+        Self { assembly: Assembly::new(limits), end }
+    }
+}
+
+impl<E: End> Codec for PacketCodec<E> {
+    type Out = E::Out;
+    type In = E::In;
+
+    fn encode(&mut self, op: E::Out, frames: &mut Frames) {
+        self.end.encode(op, frames);
+    }
+
+    fn handle_text(
         &mut self,
         text: &str,
-        into: &mut Vec<Self::In>,
+        into: &mut Vec<E::In>,
         frames: &mut Frames,
     ) -> Result<(), DecodeError> {
         let packet = Packet::parse(text)?;
-        if self.assembly().handle_text(text, packet.data, packet.attachments)? {
-            self.handle_packet(packet, &[], into, frames)?;
+        if self.assembly.handle_text(text, packet.data, packet.attachments)? {
+            self.end.handle_packet(packet, &[], into, frames)?;
         }
         Ok(())
     }
 
-    fn handle_packet_binary(
+    fn handle_binary(
         &mut self,
         bytes: Bytes,
-        into: &mut Vec<Self::In>,
+        into: &mut Vec<E::In>,
         frames: &mut Frames,
     ) -> Result<(), DecodeError> {
-        if let Some(whole) = self.assembly().handle_binary(bytes)? {
-            self.handle_packet(Packet::parse(&whole.text)?, &whole.attachments, into, frames)?;
-            self.assembly().recycle(whole);
+        if let Some(whole) = self.assembly.handle_binary(bytes)? {
+            self.end.handle_packet(Packet::parse(&whole.text)?, &whole.attachments, into, frames)?;
+            self.assembly.recycle(whole);
         }
         Ok(())
+    }
+
+    fn awaits_attachments(&self) -> bool {
+        self.assembly.is_waiting()
     }
 }
 

@@ -9,24 +9,24 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::attachment::Assembly;
-use super::codec::{HandlePacket, RawEvent};
+use super::codec::{End, PacketCodec, RawEvent};
 use super::json::{Text, push_string, push_u64};
 use super::packet::{push_ack_start, push_event_start, push_invalid_namespace};
 use super::publication::{RawPublish, push_chunk};
 use super::reply::{push_error, push_reply};
 use super::{
-    ATTACHMENT_SLACK_BYTES, Codec, DecodeError, Frames, Limits, MAX_JSON_DEPTH, MAX_TEXT_BYTES, Packet,
-    PacketKind,
+    ATTACHMENT_SLACK_BYTES, DecodeError, Frames, Limits, MAX_JSON_DEPTH, MAX_TEXT_BYTES, Packet, PacketKind,
 };
 use crate::subject::Subject;
 use crate::wire::message::json;
 use crate::wire::message::{AckId, ClientOp, Info, OpError, ServerOp, Subscription};
 
 /// Speaks for a broker.
-#[derive(Debug)]
-pub struct ServerCodec {
-    assembly: Assembly,
+pub type ServerCodec = PacketCodec<ServerEnd>;
+
+/// What a broker keeps of the conversation.
+#[derive(Debug, Default)]
+pub struct ServerEnd {
     /// Operations that were asked as a list and are answered with one.
     lists: HashSet<u64>,
     /// Asks for the acknowledgement of the next `info`; those below were asked.
@@ -44,9 +44,11 @@ impl ServerCodec {
             attachments: max_payload.saturating_add(ATTACHMENT_SLACK_BYTES),
             is_lenient: false,
         };
-        Self { assembly: Assembly::new(limits), lists: HashSet::new(), next_info: 0, last_subject: None }
+        Self::with_limits(limits, ServerEnd::default())
     }
+}
 
+impl ServerEnd {
     fn handle_event(
         &mut self,
         packet: Packet<'_>,
@@ -138,7 +140,7 @@ impl ServerCodec {
     }
 }
 
-impl Codec for ServerCodec {
+impl End for ServerEnd {
     type Out = ServerOp;
     type In = ClientOp;
 
@@ -192,34 +194,6 @@ impl Codec for ServerCodec {
             // Asked for by nobody who speaks this protocol.
             ServerOp::Watched(_) => {}
         }
-    }
-
-    fn handle_text(
-        &mut self,
-        text: &str,
-        into: &mut Vec<ClientOp>,
-        frames: &mut Frames,
-    ) -> Result<(), DecodeError> {
-        self.handle_packet_text(text, into, frames)
-    }
-
-    fn handle_binary(
-        &mut self,
-        bytes: Bytes,
-        into: &mut Vec<ClientOp>,
-        frames: &mut Frames,
-    ) -> Result<(), DecodeError> {
-        self.handle_packet_binary(bytes, into, frames)
-    }
-
-    fn awaits_attachments(&self) -> bool {
-        self.assembly.is_waiting()
-    }
-}
-
-impl HandlePacket for ServerCodec {
-    fn assembly(&mut self) -> &mut Assembly {
-        &mut self.assembly
     }
 
     fn handle_packet(

@@ -1,6 +1,6 @@
 // The handlers of a node: what it answers to the calls of all nodes, its own included. Every call is answered.
 import { messageOf, PacketError, ValidationError } from '../errors'
-import { BUSY, FAILED, NO_TYPE, UNDEFINED, VALUE } from './gathering'
+import { BUSY, FAILED, NO_TYPE, UNDEFINED, VALUE } from './answers'
 import type { CallMessage } from './messages'
 
 export type Status = readonly [status: number, value?: unknown]
@@ -14,7 +14,7 @@ export interface HandlerContext {
 
 export type IntercomHandler = (data: any, context: HandlerContext) => unknown
 
-export class Answering {
+export class Handlers {
   readonly #handlers = new Map<string, IntercomHandler>()
   readonly #maxCalls: number
   readonly #ended = new AbortController()

@@ -13,7 +13,7 @@ const TICKS = 4
 const MAX_AWAY = 6
 
 /** The socket that ends. */
-export interface EndingOwner {
+export interface OrderlyEndOwner {
   /** Whether the other side has handled everything, and no request is open. */
   readonly isFinished: boolean
   /** Whether it was attached, and only the other side is missing. */
@@ -22,8 +22,8 @@ export interface EndingOwner {
   describe(): string
 }
 
-export class Ending {
-  readonly #owner: EndingOwner
+export class OrderlyEnd {
+  readonly #owner: OrderlyEndOwner
   readonly #timeout: number | undefined
   readonly #idle: number
   readonly #waiting: Waiters = new Waiters()
@@ -31,7 +31,7 @@ export class Ending {
   #quiet = 0
   #away = 0
 
-  constructor(owner: EndingOwner, options: EndOptions | undefined) {
+  constructor(owner: OrderlyEndOwner, options: EndOptions | undefined) {
     this.#owner = owner
     this.#timeout = options?.timeout
     this.#idle = options?.idle ?? END_SHAPE.idle.default

@@ -2,7 +2,7 @@
 import type { Client } from '../../../index'
 import { PacketError } from '../errors'
 import { startTimer, stopTimer, type Timer } from '../timer'
-import { answerOf, Gathering, type NodeAnswer } from './gathering'
+import { Answers, answerOf, type NodeAnswer } from './answers'
 import type { AnswerMessage, Subjects } from './messages'
 import type { Nodes } from './nodes'
 
@@ -25,14 +25,14 @@ export interface CallEnd {
 /** A call that is open. */
 interface Open {
   readonly type: string
-  readonly gathering: Gathering
+  readonly answers: Answers
   readonly handleAnswer: (answer: NodeAnswer) => void
   readonly finish: (error?: Error) => void
   timers: Timer[]
   isLooking: boolean
 }
 
-export class Calling {
+export class Calls {
   readonly #client: Client
   readonly #subjects: Subjects
   readonly #nodes: Nodes
@@ -72,19 +72,19 @@ export class Calling {
         throw new PacketError(`${type}: ${this.#open.size} calls wait for their answers`, 'ERR_PACKET_BUSY')
       }
       const call = ++this.#lastCall
-      const gathering = new Gathering(this.#nodes.present(performance.now()))
+      const answers = new Answers(this.#nodes.present(performance.now()))
       const onAbort = () => finish(aborted(type, options.signal as AbortSignal))
       const finish = (error?: Error) => {
         if (!this.#open.delete(call)) return
         for (const timer of open.timers) stopTimer(timer)
         options.signal?.removeEventListener('abort', onAbort)
-        if (error === undefined) resolve({ answers: gathering.answers, silent: gathering.silent })
+        if (error === undefined) resolve({ answers: answers.all, silent: answers.silent })
         else reject(error)
       }
       const handleAnswer = (answer: NodeAnswer) => {
         if (each(answer)) finish()
       }
-      const open: Open = { type, gathering, handleAnswer, finish, timers: [], isLooking: false }
+      const open: Open = { type, answers, handleAnswer, finish, timers: [], isLooking: false }
       this.#open.set(call, open)
       options.signal?.addEventListener('abort', onAbort)
       open.timers.push(startTimer(() => finish(), options.timeout))
@@ -97,7 +97,7 @@ export class Calling {
     const open = this.#open.get(call)
     if (open === undefined) return
     const answer = answerOf(open.type, node, status, value)
-    if (!open.gathering.handleAnswer(answer)) return
+    if (!open.answers.handleAnswer(answer)) return
     open.handleAnswer(answer)
     this.#settle(call, open)
   }
@@ -105,7 +105,7 @@ export class Calling {
   /** A node says that it is gone. */
   handleGone(node: string): void {
     for (const [call, open] of this.#open) {
-      open.gathering.handleGone(node)
+      open.answers.handleGone(node)
       this.#settle(call, open)
     }
   }
@@ -120,7 +120,7 @@ export class Calling {
     try {
       const { count } = await this.#client.publish(this.#subjects.calls, message, { timeout })
       if (count === 0) throw closed(open.type)
-      open.gathering.handleCount(count, this.#strangers)
+      open.answers.handleCount(count, this.#strangers)
       this.#settle(call, open)
     } catch (error) {
       const { code } = error as { code?: unknown }
@@ -131,17 +131,17 @@ export class Calling {
 
   #settle(call: number, open: Open): void {
     if (!this.#open.has(call)) return
-    const { gathering } = open
-    if (gathering.isComplete) open.finish()
+    const { answers } = open
+    if (answers.isComplete) open.finish()
     // As many as got it have answered, but not all that were there: some are gone. Or the rest is slow, or gone.
-    else if (gathering.hasCount || !gathering.hasAllKnown)
-      this.#look(call, open, gathering.hasCount ? 0 : LOOK_INTERVAL)
+    else if (answers.hasCount || !answers.hasAllKnown)
+      this.#look(call, open, answers.hasCount ? 0 : LOOK_INTERVAL)
     else open.timers.push(startTimer(() => this.#giveUpStrangers(call, open), STRANGER_TIME))
   }
 
   #giveUpStrangers(call: number, open: Open): void {
-    if (!this.#open.has(call) || !open.gathering.hasAllKnown) return
-    this.#strangers = open.gathering.countStrangers()
+    if (!this.#open.has(call) || !open.answers.hasAllKnown) return
+    this.#strangers = open.answers.countStrangers()
     this.#settle(call, open)
   }
 
@@ -151,26 +151,26 @@ export class Calling {
     open.isLooking = true
     open.timers.push(
       startTimer(async () => {
-        const { gathering } = open
-        await Promise.all(gathering.silent.map(node => this.#lookAt(node, gathering)))
+        const { answers } = open
+        await Promise.all(answers.silent.map(node => this.#lookAt(node, answers)))
         open.isLooking = false
         if (!this.#open.has(call)) return
-        if (gathering.isComplete) open.finish()
+        if (answers.isComplete) open.finish()
         else this.#again(call, open)
       }, delay),
     )
   }
 
   #again(call: number, open: Open): void {
-    if (open.gathering.hasAllKnown) this.#settle(call, open)
+    if (open.answers.hasAllKnown) this.#settle(call, open)
     else this.#look(call, open, LOOK_INTERVAL)
   }
 
-  async #lookAt(node: string, gathering: Gathering): Promise<void> {
+  async #lookAt(node: string, answers: Answers): Promise<void> {
     try {
       if (await this.#client.interest(this.#subjects.answersTo(node))) return
       this.#nodes.remove(node)
-      gathering.handleGone(node)
+      answers.handleGone(node)
     } catch {
       // Not known: it stays.
     }

@@ -35,7 +35,7 @@ export function answerOf(type: string, node: string, status: unknown, value: unk
   }
 }
 
-export class Gathering {
+export class Answers {
   readonly #answers = new Map<string, NodeAnswer>()
   /** Those that were there when the call was made, and have not answered. */
   readonly #silent: Set<string>
@@ -49,7 +49,7 @@ export class Gathering {
   }
 
   /** In the order of the nodes' names. */
-  get answers(): NodeAnswer[] {
+  get all(): NodeAnswer[] {
     return [...this.#answers.values()].sort((a, b) => (a.node < b.node ? -1 : 1))
   }
 

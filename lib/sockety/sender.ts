@@ -16,7 +16,7 @@ interface Started {
   readonly stream: OutgoingStream | null
 }
 
-export class Sending {
+export class Sender {
   readonly marks: Marks = new Marks()
   readonly #connection: number
   readonly #allowMismatch: boolean

@@ -4,7 +4,7 @@ use crate::sockety::PeerMisbehaved;
 use crate::sockety::partial_header::{Fixed, PartialHeader};
 
 #[derive(Debug)]
-pub(super) struct Receiving {
+pub(super) struct MessageProgress {
     /// While it has not come whole.
     pub(super) header: Option<PartialHeader>,
     /// Between the time when it is known and the announcement.
@@ -33,7 +33,7 @@ impl File {
     }
 }
 
-impl Receiving {
+impl MessageProgress {
     /// Creates a message of which nothing is known.
     pub(super) fn begun(header: PartialHeader, stream: bool, expects_response: bool) -> Self {
         Self { header: Some(header), expects_response, is_known: false, ..Self::announced(0, stream, 0, 0) }

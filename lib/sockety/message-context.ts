@@ -2,7 +2,7 @@
 import type { Connection, Producer, Request } from '../../types/sockety'
 import type { UUID } from './uuid'
 
-export interface Answering {
+export interface MessageContext {
   /** The connection, as the application sees it. */
   readonly connection: Connection
   readonly maxDataBufferBytes: number
