@@ -201,6 +201,8 @@ export declare class MessageData<T = Agreed> {
   get length(): number
   /** The decoded payload; decoded on first access. @throws {FabricError} `"ERR_DECODE"` it is damaged */
   get data(): T
+  /** As it travels inside a value: `new MessageData(it)` makes the message again. */
+  toJSON(): { encoding: DataEncoding; raw: Buffer; headers?: Headers | null }
 }
 
 /** A message that was received. A request has its reply subject in the header `CN-Reply`. */
@@ -226,9 +228,10 @@ export declare class Message<T = Agreed> extends MessageData<T> {
 
 /**
  * Encodes a value once, to send it many times: publish, respond and write accept the result in place of a
- * value.
+ * value. Inside a value it travels as `{ encoding, raw, headers }`.
  *
- * @throws {FabricError} `"ERR_ENCODE"` it has a BigInt or a function in it
+ * @throws {FabricError} `"ERR_ENCODE"` it has a BigInt or a function in it, or what would arrive as `{}`: a
+ *   `Map`, a Promise, an `ArrayBuffer` (docs/guide/messaging.md has the table)
  */
 export declare function messageData(data: unknown, options?: MessageOptions): MessageData
 

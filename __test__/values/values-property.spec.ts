@@ -69,7 +69,7 @@ function leaf(chance: Dice): unknown {
     () => pick([null, undefined, true, false]),
     () => new Date(pick([0, -1, 1, 1e12, 2 ** 32 * 1000, 2 ** 34 * 1000, -8.64e15]) + below(2000)),
     () => new oracle.ExtData(below(100), Uint8Array.from({ length: pick([1, 2, 3, 4, 8, 16, 17]) })),
-    () => pick([new Map([[1, 2]]), new Set([1]), /x/, new Error('x'), new ArrayBuffer(3)]),
+    () => pick([new Date(NaN), Object.assign(new Error('x'), { code: 1 }), new (class Empty {})()]),
   ]
   return pick(kinds)()
 }

@@ -5,6 +5,7 @@ import type { Headers, MessageOptions, Published, PublishOptions } from '../../i
 import { Incoming } from '../engine/event-reader'
 import { checkAttached, checkEncoding, DataEncoding, decodeAt, encode } from '../values/codec'
 import { copyOut } from '../values/copy-out'
+import { MESSAGE_DATA } from '../values/encodable'
 import { FabricError, invalidType } from '../values/errors'
 import { headersText, parseHeaders, REPLY_HEADER } from '../values/headers'
 import { checkOptions } from '../values/option-checks'
@@ -46,9 +47,22 @@ export class MessageData {
     this.#headers = options.headers
   }
 
-  /** Returns whether it is one, without running user code as `instanceof` does for a Proxy. @internal */
-  static is(value: unknown): value is MessageData {
-    return typeof value === 'object' && value !== null && #bytes in value
+  /** Returns a value as what it is, if it is one: without `instanceof`, which runs user code. @internal */
+  static of(value: unknown): MessageData | undefined {
+    if (typeof value !== 'object' || value === null) return undefined
+    if (#bytes in value) return value
+    // Another copy of the package has made it.
+    return MESSAGE_DATA in value ? new MessageData(value as MessageData) : undefined
+  }
+
+  /** Marks it for other copies of the package, and for the encoder. @internal */
+  get [MESSAGE_DATA](): true {
+    return true
+  }
+
+  /** As it is encoded inside a value. */
+  toJSON(): { encoding: DataEncoding; raw: Buffer; headers?: Headers | null } {
+    return { encoding: this.encoding, raw: this.raw, headers: this.headers }
   }
 
   /** The encoded payload. */

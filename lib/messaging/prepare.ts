@@ -13,9 +13,10 @@ const outgoing = new Outgoing()
  */
 export function prepare(data: unknown, options: MessageOptions | undefined, toSocket = false): Outgoing {
   const text = toSocket ? socketHeadersText : headersText
-  if (MessageData.is(data)) {
-    const headers = options?.headers === undefined ? socketHeadersText(data.headers) : text(options.headers)
-    return outgoing.prepare(headers, undefined, data.encoding, options?.raw ?? data.raw)
+  const message = MessageData.of(data)
+  if (message !== undefined) {
+    const headers = options?.headers === undefined ? socketHeadersText(message.headers) : text(options.headers)
+    return outgoing.prepare(headers, undefined, message.encoding, options?.raw ?? message.raw)
   }
   const headers = options === undefined ? null : text(options.headers as Headers | null | undefined)
   return outgoing.prepare(headers, data, options?.encoding ?? 0, options?.raw)

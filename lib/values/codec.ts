@@ -1,10 +1,11 @@
 // Encodes values as MessagePack or JSON, and decodes them. Same bytes as `encode(value, {ignoreUndefined:
 // true})` of @msgpack/msgpack, with fast paths for bin and short strings.
-import { Decoder, Encoder } from '@msgpack/msgpack'
+import { Decoder, Encoder, ExtensionCodec } from '@msgpack/msgpack'
 import { copyOut } from './copy-out'
+import { checkCarried, isMessageData, isOpaque, isPlain, plainCopy, whereRefused } from './encodable'
 import { FabricError, invalidType, invalidValue } from './errors'
 import { findBadLength, isTooDeep, MAX_DEPTH } from './msgpack-scan'
-import { Buffer, isUint8Array } from './platform'
+import { Buffer, isDate, isUint8Array } from './platform'
 
 export enum DataEncoding {
   MsgPack = 0,
@@ -29,18 +30,41 @@ export const byteLengthOf = Object.getOwnPropertyDescriptor(
 /** Of any bytes. */
 const indexOf = Buffer.prototype.indexOf as (this: Uint8Array, text: string) => number
 
-let encoder = new Encoder({ ignoreUndefined: true })
+/** Thrown by the encoder for a value that must be copied to be encoded, or refused. */
+const NEEDS_COPY = Symbol('needs a copy')
+
+const library = ExtensionCodec.defaultCodec
+/** The library's, which sees every object of a value first; with dates of another realm. */
+const extensionCodec: typeof library = Object.assign(new ExtensionCodec(), {
+  tryToEncode: (object: unknown) => {
+    if (isPlain(object) || typeof object !== 'object') return null
+    if (isDate(object)) return library.tryToEncode(new Date(object as Date), undefined)
+    if (isMessageData(object as object) || isOpaque(object as object)) throw NEEDS_COPY
+    return library.tryToEncode(object, undefined)
+  },
+})
+const newEncoder = (): Encoder => new Encoder({ ignoreUndefined: true, extensionCodec })
+let encoder = newEncoder()
 const decoder = new Decoder()
 
 export function encodeMsgPack(value: unknown): Uint8Array {
   try {
-    const bytes = encoder.encodeSharedRef(value)
-    if (bytes.byteLength > KEPT_SIZE) encoder = new Encoder({ ignoreUndefined: true })
+    const bytes = encodeValue(value)
+    if (bytes.byteLength > KEPT_SIZE) encoder = newEncoder()
     // JSON from elsewhere may have such a key. Readers refuse it, which would close the socket.
     if (mayHoldProto(bytes)) decoder.decode(bytes)
     return bytes
   } catch (cause) {
-    throw unencodable(cause)
+    throw unencodable(cause, value)
+  }
+}
+
+function encodeValue(value: unknown): Uint8Array {
+  try {
+    return encoder.encodeSharedRef(value)
+  } catch (cause) {
+    if (cause !== NEEDS_COPY) throw cause
+    return encoder.encodeSharedRef(plainCopy(value))
   }
 }
 
@@ -51,9 +75,20 @@ function mayHoldProto(bytes: Uint8Array): boolean {
   return false
 }
 
-function unencodable(cause: unknown): FabricError {
+/** Returns the error for a value; `where` in it something cannot be encoded is told if it can be found. */
+function unencodable(cause: unknown, value?: unknown): FabricError {
   if (cause instanceof FabricError) return cause
-  return new FabricError(cause instanceof Error ? cause.message : String(cause), 'ERR_ENCODE', { cause })
+  const text = cause instanceof Error ? cause.message : String(cause)
+  return new FabricError(`${text}${placeIn(value)}`, 'ERR_ENCODE', { cause })
+}
+
+function placeIn(value: unknown): string {
+  try {
+    return whereRefused(value)
+  } catch {
+    // A getter or a Proxy that throws, as it did before.
+    return ''
+  }
 }
 
 export function encodeJson(value: unknown): Uint8Array {
@@ -61,9 +96,10 @@ export function encodeJson(value: unknown): Uint8Array {
     const text = JSON.stringify(value) ?? 'null'
     // Readers refuse it.
     if (isTooDeep(text)) throw Error(`nested deeper than ${MAX_DEPTH} levels`)
+    checkCarried(value, text)
     return Buffer.from(text)
   } catch (cause) {
-    throw unencodable(cause)
+    throw unencodable(cause, value)
   }
 }
 

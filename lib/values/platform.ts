@@ -47,3 +47,5 @@ export const keepInPlace: (buffer: ArrayBufferLike) => void = markAsUntransferab
 
 /** Checks by the JavaScript engine, and not with `instanceof`, which runs user code for a Proxy. */
 export const isUint8Array: typeof types.isUint8Array = types.isUint8Array
+export const isDate: typeof types.isDate = types.isDate
+export const isView: typeof ArrayBuffer.isView = ArrayBuffer.isView

@@ -1,0 +1,110 @@
+// What an encoder cannot carry by itself: messages inside a value, which become plain objects, and objects that
+// would silently become `{}`, which are refused with their place in the value.
+import { FabricError } from './errors'
+import { isDate, isView } from './platform'
+
+/**
+ * Marks the prototype of `MessageData`: the same symbol in every copy of the package, so that a message that
+ * another copy has made is one, too.
+ */
+export const MESSAGE_DATA: unique symbol = Symbol.for('selvedge.MessageData') as never
+
+/** A message inside a value, as it is encoded. */
+interface PlainMessage {
+  encoding: unknown
+  raw: unknown
+  headers: unknown
+}
+
+/** Levels that are looked into; encoders refuse what is deeper. */
+const MAX_DEPTH = 100
+
+/** Returns whether an object is one of plain data: what nearly all are. */
+export function isPlain(object: unknown): boolean {
+  const prototype: unknown = Object.getPrototypeOf(object)
+  return prototype === Object.prototype || prototype === Array.prototype || prototype === null
+}
+
+export function isMessageData(object: object): object is PlainMessage {
+  return MESSAGE_DATA in object
+}
+
+/**
+ * Returns whether an object would become `{}` although it is more than that: a Map, a Promise, an ArrayBuffer.
+ * An instance of a class without fields is no more.
+ */
+export function isOpaque(object: object): boolean {
+  if (isView(object) || isDate(object) || Array.isArray(object)) return false
+  return Object.keys(object).length === 0 && tagOf(object) !== 'Object'
+}
+
+function tagOf(object: object): string {
+  return Object.prototype.toString.call(object).slice('[object '.length, -1)
+}
+
+/** Returns a copy in which messages are plain objects. @throws {FabricError} it has something opaque in it */
+export function plainCopy(value: unknown, path = 'the value', depth = 1): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  // It may contain itself.
+  if (depth > MAX_DEPTH) throw Error(`nested deeper than ${MAX_DEPTH} levels`)
+  if (Array.isArray(value)) return value.map((item, index) => plainCopy(item, `${path}[${index}]`, depth + 1))
+  if (isView(value) || isDate(value)) return value
+  if (isMessageData(value)) {
+    const { encoding, raw, headers } = value
+    return { encoding, raw, headers: plainCopy(headers, `${path}.headers`, depth + 1) }
+  }
+  if (isOpaque(value)) throw refusal(value, path)
+  if (isExtension(value)) return value
+  const copy: [string, unknown][] = []
+  for (const [key, item] of Object.entries(value)) {
+    copy.push([key, plainCopy(item, `${path}${step(key)}`, depth + 1)])
+  }
+  return Object.fromEntries(copy)
+}
+
+/** `ExtData` of the codec's library, of any copy. */
+function isExtension(object: object): boolean {
+  return object.constructor?.name === 'ExtData'
+}
+
+/** Returns where something is that cannot be encoded, as the end of an error text. */
+export function whereRefused(value: unknown): string {
+  const path = find(value, '', 1, new Set())
+  return path === undefined || path === '' ? '' : ` at ${path.replace(/^\./, '')}`
+}
+
+/** Looks at each object once: it may contain itself, and many times. */
+function find(value: unknown, path: string, depth: number, seen: Set<object>): string | undefined {
+  if (typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol') return path
+  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH || isView(value)) return undefined
+  if (seen.has(value)) return undefined
+  seen.add(value)
+  for (const [key, item] of Object.entries(value)) {
+    const found = find(item, `${path}${Array.isArray(value) ? `[${key}]` : step(key)}`, depth + 1, seen)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+function step(key: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key.slice(0, 100))}]`
+}
+
+/** Throws if JSON text has lost something. Only where it has an empty object can it have. */
+export function checkCarried(value: unknown, text: string): void {
+  if (text.includes('{}')) checkAt(value, 'the value', 1)
+}
+
+function checkAt(value: unknown, path: string, depth: number): void {
+  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return
+  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return
+  const isLostView = isView(value) && value.byteLength > 0 && Object.keys(value).length === 0
+  if (isOpaque(value) || isLostView) throw refusal(value, path)
+  for (const [key, item] of Object.entries(value)) {
+    checkAt(item, `${path}${Array.isArray(value) ? `[${key}]` : step(key)}`, depth + 1)
+  }
+}
+
+function refusal(object: object, path: string): FabricError {
+  return new FabricError(`a ${tagOf(object)} cannot be encoded: ${path} would arrive as {}`, 'ERR_ENCODE')
+}
