@@ -15,7 +15,8 @@ export function prepare(data: unknown, options: MessageOptions | undefined, toSo
   const text = toSocket ? socketHeadersText : headersText
   const message = MessageData.of(data)
   if (message !== undefined) {
-    const headers = options?.headers === undefined ? socketHeadersText(message.headers) : text(options.headers)
+    const headers =
+      options?.headers === undefined ? socketHeadersText(message.headers) : text(options.headers)
     return outgoing.prepare(headers, undefined, message.encoding, options?.raw ?? message.raw)
   }
   const headers = options === undefined ? null : text(options.headers as Headers | null | undefined)
