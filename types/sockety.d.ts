@@ -352,7 +352,10 @@ interface Received {
   dataBuffer(): Promise<Buffer>
   /** Resolves with the value in the data. @throws {FabricError} `"ERR_DECODE"`, and as `dataBuffer` */
   msgpack(): Promise<any>
-  /** Answers with a response; it may be answered in turn. Throws as `send`. */
+  /**
+   * Answers with a response; it may be answered in turn: an answer that nobody has asked for is kept for the newest 1024
+   * responses. Throws as `send`.
+   */
   respond(response: ResponseProducer): Request
   respond(
     response: { data?: Uint8Array | string; files?: Files },
@@ -405,6 +408,7 @@ export declare class Request {
   sent(): Promise<this>
   /**
    * Resolves with the first answer, whether it comes before or after the call: a response, or the number of a fast reply.
+   * After a timeout it can be called again.
    *
    * @throws {FabricError} `"ERR_CLOSED"` the connection was closed before · `408` none within `timeout`
    */

@@ -15,6 +15,7 @@ import {
   heartbeat,
   isKnownFastReply,
   type Message,
+  type Request,
   type Response,
   ResponseDraft,
   series,
@@ -117,6 +118,44 @@ describe('answers', () => {
     await peer.wait(({ action }) => action === 'a')
     peer.fastReply(request.id.toString(), 0)
     expect(await request.response({ timeout: 5000 })).toBe(0)
+  })
+
+  test('to responses are found by whoever asks, before it comes or after', async () => {
+    const { ours, peer } = await pair(CLEAR)
+    const responses: ReturnType<Message['respond']>[] = []
+    ours.on('message', message => responses.push(message.respond({})))
+    for (let n = 0; n < 3; n++) peer.send({ action: 'a' })
+    await peer.wait(() => peer.got.length === 3)
+    const [early, late, unasked] = responses as [Request, Request, Request]
+    const asked = early.response()
+    peer.fastReply(early.id.toString(), 7)
+    expect(await asked).toBe(7)
+    const told = once(ours, 'fastReply')
+    peer.fastReply(late.id.toString(), 8)
+    await told
+    expect([await late.response(), await early.response()]).toEqual([8, 7])
+    const waiting = late.response()
+    peer.socket.destroy()
+    await closed(ours)
+    expect(await waiting).toBe(8)
+    await expect(unasked.response()).rejects.toMatchObject({ code: 'ERR_CLOSED' })
+  })
+
+  test('that nobody waits for any more are kept for a while, and are no request that counts', async () => {
+    const { ours, peer } = await pair(CLEAR)
+    const request = ours.send(Draft.for('a')())
+    await expect(request.response({ timeout: 1 })).rejects.toMatchObject({ code: 408 })
+    const told = once(ours, 'fastReply')
+    peer.fastReply(request.id.toString(), 3)
+    await told
+    expect(await request.response()).toBe(3)
+    // The place of the one that was given up is another's.
+    const other = ours.send(Draft.for('b')())
+    const late = ours.send(Draft.for('c')())
+    await expect(late.response({ timeout: 1 })).rejects.toMatchObject({ code: 408 })
+    const next = ours.send(Draft.for('d')())
+    for (const [code, { id }] of [other, late, next].entries()) peer.fastReply(id.toString(), code)
+    expect(await Promise.all([other.response(), late.response(), next.response()])).toEqual([0, 1, 2])
   })
 
   test('to messages of others are told, and change nothing', async () => {

@@ -18,7 +18,7 @@ import { errorFrom, Failure } from '../values/failure'
 import { throwAsync } from '../values/throw-async'
 import { Body } from './body'
 import * as commands from './commands'
-import { hasBeenClosed, invalidCode, isClosed, notEstablished, tooManyRequests } from './errors'
+import { hasBeenClosed, invalidCode, isClosed, notEstablished } from './errors'
 import { isFastReply } from './fast-reply'
 import type { MessageContext } from './message-context'
 import type { ConnectionSettings } from './options'
@@ -26,7 +26,7 @@ import { HEARTBEAT, type Plan, preparedIn } from './producer'
 import { Message, Response } from './received'
 import { type BodySizes, type RecordSink, readRecords } from './records'
 import { Request } from './request'
-import { MAX_REQUESTS, Requests } from './requests'
+import { Requests, UNAWAITED } from './requests'
 import { Sender } from './sender'
 import { freshId, type UUID } from './uuid'
 
@@ -60,7 +60,7 @@ export class Connection
   readonly #ref = new ProcessRef()
   readonly #ready = new Waiters()
   readonly #closed = new Waiters()
-  readonly #requests = new Requests()
+  readonly #requests: Requests
   readonly #bodies = new Map<number, Body>()
   readonly #sender: Sender
 
@@ -75,6 +75,7 @@ export class Connection
     this.remoteAddress = remote?.address
     this.remotePort = remote?.port
     this.maxDataBufferBytes = settings.maxDataBufferBytes
+    this.#requests = new Requests(id => commands.forget(handle, id))
     this.#sender = new Sender(handle, settings.allowFilesSizeMismatch)
     route(handle, this)
     this.#ref.set(true)
@@ -96,16 +97,10 @@ export class Connection
   }
 
   send(producer: Producer): Request {
-    const plan = preparedIn(producer)
-    this.#checkOpen()
-    if (!isPlan(plan)) throw invalidType('producer', 'one message: series and heartbeats go to pass()', plan)
-    commands.checkPending()
-    if (this.#requests.size >= MAX_REQUESTS) throw tooManyRequests(MAX_REQUESTS)
-    const id = freshId()
+    const plan = this.#planIn(producer)
     const number = this.#requests.reserve()
     try {
-      const { sent, stream } = this.#sender.start(plan, id, number, plan.hasStream)
-      return this.#requests.set(number, new Request(this, id, stream, sent))
+      return this.#requests.set(number, this.#start(plan, number))
     } catch (error) {
       this.#requests.release(number)
       throw error
@@ -122,6 +117,11 @@ export class Connection
       return this.#sender.flush.promise()
     }
     return this.#passAll(prepared)
+  }
+
+  /** @internal */
+  sendResponse(producer: Producer): Request {
+    return this.#requests.remember(this.#start(this.#planIn(producer), UNAWAITED))
   }
 
   /** Sends an answer of a number. @internal */
@@ -239,7 +239,7 @@ export class Connection
     body: Body | undefined,
   ): void {
     const response = new Response(this, id, parent, expectsResponse, inline, body)
-    const waiting = request === 0 ? undefined : this.#requests.take(request, parent)
+    const waiting = this.#requests.take(request, parent)
     const isHeard = this.#tell('response', response)
     waiting?.handleAnswer(response)
     if (!isHeard && waiting === undefined) body?.dropAll()
@@ -247,7 +247,7 @@ export class Connection
 
   /** @internal */
   handleFastReply(request: number, id: UUID, code: number): void {
-    const waiting = request === 0 ? undefined : this.#requests.take(request, id)
+    const waiting = this.#requests.take(request, id)
     if (this.listenerCount('fastReply') > 0) this.#tell('fastReply', id, code)
     waiting?.handleAnswer(code)
   }
@@ -293,7 +293,7 @@ export class Connection
     this.#ref.set([...this.#bodies.values()].some(body => body.isBeingRead))
     const closed = hasBeenClosed(error)
     this.#sender.close(error)
-    for (const request of this.#requests.clear()) request.fail(closed)
+    this.#requests.close(closed)
     this.#ready.settle(failure ?? new Failure('ERR_CLOSED', 'The connection has been closed'))
     if (failure?.code === 'ETIMEDOUT') this.#tell('timeout')
     // Without a listener it would end the process: whoever does not listen has `closeReason`.
@@ -318,6 +318,20 @@ export class Connection
       throwAsync(error)
       return true
     }
+  }
+
+  #planIn(producer: Producer): Plan {
+    const plan = preparedIn(producer)
+    this.#checkOpen()
+    if (!isPlan(plan)) throw invalidType('producer', 'one message: series and heartbeats go to pass()', plan)
+    commands.checkPending()
+    return plan
+  }
+
+  #start(plan: Plan, number: number): Request {
+    const id = freshId()
+    const { sent, stream } = this.#sender.start(plan, id, number, plan.hasStream)
+    return new Request(this, this.#requests, number, id, stream, sent)
   }
 
   /** Each one starts when the one before has been handed over. */

@@ -6,7 +6,8 @@ export interface MessageContext {
   /** The connection, as the application sees it. */
   readonly connection: Connection
   readonly maxDataBufferBytes: number
-  send(producer: Producer): Request
+  /** Sends a response, which may be answered in turn. */
+  sendResponse(producer: Producer): Request
   /** Sends a fast reply; resolves when it has left. */
   sendFastReply(id: UUID, code: number): Promise<void>
   /** Sends a fast reply that nobody waits for. */

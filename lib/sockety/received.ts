@@ -120,13 +120,13 @@ export abstract class Received {
     if (typeof response === 'function') {
       const raw = (response as { [RAW]?: string })[RAW]
       if (raw !== undefined) throw rawDraft(raw)
-      request = this.context.send(response(this.id))
+      request = this.context.sendResponse(response(this.id))
     } else {
       if (response === null || typeof response !== 'object') {
         throw invalidType('response', 'what a called ResponseDraft returns, or { data, files }', response)
       }
       const stream = typeof hasStream === 'boolean' ? hasStream : hasStream.stream === true
-      request = this.context.send(producerOf(plainResponse(this.id, response, stream)))
+      request = this.context.sendResponse(producerOf(plainResponse(this.id, response, stream)))
     }
     this.responded = true
     return request

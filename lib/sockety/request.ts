@@ -3,6 +3,7 @@ import type { Connection, Response } from '../../types/sockety'
 import { FabricError } from '../values/errors'
 import { checkOptions, isSignal, isTimeout } from '../values/option-checks'
 import type { Flush } from './flush'
+import { type Requests, UNAWAITED } from './requests'
 import type { OutgoingStream } from './streams'
 import type { UUID } from './uuid'
 
@@ -24,7 +25,12 @@ export class Request {
   readonly id: UUID
   readonly stream: OutgoingStream | null
   readonly connection: Connection
+  /** By which the engine knows it. @internal */
+  readonly number: number
+  readonly #requests: Requests
   readonly #sent: Flush
+  /** Its answer finds it. */
+  #isKnown: boolean
   #answer: Answer | undefined
   #error: Error | undefined
   #waiter: Waiter | undefined
@@ -32,8 +38,18 @@ export class Request {
   #others: Set<Waiter> | undefined
 
   /** @internal */
-  constructor(connection: Connection, id: UUID, stream: OutgoingStream | null, sent: Flush) {
+  constructor(
+    connection: Connection,
+    requests: Requests,
+    number: number,
+    id: UUID,
+    stream: OutgoingStream | null,
+    sent: Flush,
+  ) {
     this.connection = connection
+    this.#requests = requests
+    this.number = number
+    this.#isKnown = number !== UNAWAITED
     this.id = id
     this.stream = stream
     this.#sent = sent
@@ -80,11 +96,17 @@ export class Request {
       this.#others ??= new Set()
       this.#others.add(waiter)
     }
+    if (this.#isKnown) return
+    this.#isKnown = true
+    this.#requests.ask(this)
   }
 
   #remove(waiter: Waiter): void {
     if (this.#waiter === waiter) this.#waiter = undefined
     this.#others?.delete(waiter)
+    if (this.#waiter !== undefined || (this.#others?.size ?? 0) > 0) return
+    this.#isKnown = false
+    this.#requests.giveUp(this)
   }
 
   async #limited(options: ResponseOptions): Promise<Answer> {

@@ -1,20 +1,35 @@
-// Who waits for an answer on a connection, by number.
+// Who waits for an answer on a connection: what was sent by number, as the engine knows it; and what hardly anybody answers by id.
+import { tooManyRequests } from './errors'
 import type { Request } from './request'
 import type { UUID } from './uuid'
 
-/** Unanswered requests that a connection keeps. Beyond that the oldest one is given up. */
-export const MAX_REQUESTS = 1_000_000
+/** Unanswered messages of a connection. Beyond that nothing is sent that wants an answer. */
+const MAX_REQUESTS = 1_000_000
+/** Those without a number whose answer is kept, though nobody asks for it now. */
+const RECENT_REQUESTS = 1024
+/** As a number: the engine keeps nothing for it. */
+export const UNAWAITED = 0xffffffff
 
 export class Requests {
   readonly #slots: (Request | undefined)[] = [undefined]
   readonly #free: number[] = []
+  /** A ring of the newest ones that nobody waits for: sent responses, and what was waited for long enough. */
+  readonly #recent: (Request | undefined)[] = []
+  #oldest = 0
+  /** Those without a number whose answer somebody waits for. */
+  readonly #asked = new Map<string, Request>()
+  readonly #forget: (id: UUID) => void
+  #closedBy: Error | undefined
 
-  get size(): number {
-    return this.#slots.length - 1 - this.#free.length
+  /** `forget`: tells the engine that nobody waits for the answer to a message. */
+  constructor(forget: (id: UUID) => void) {
+    this.#forget = forget
   }
 
   /** Returns a number for a request. It is used again once the request has been taken out. */
   reserve(): number {
+    const unanswered = this.#slots.length - 1 - this.#free.length + this.#asked.size
+    if (unanswered >= MAX_REQUESTS) throw tooManyRequests(MAX_REQUESTS)
     return this.#free.pop() ?? this.#slots.push(undefined) - 1
   }
 
@@ -23,25 +38,62 @@ export class Requests {
     return request
   }
 
-  /** Gives back a number that no request got. */
+  /** Gives a number back. */
   release(number: number): void {
+    this.#slots[number] = undefined
     this.#free.push(number)
   }
 
-  /** Takes out the request with this number, if it is the one with this id. */
-  take(number: number, id: UUID): Request | undefined {
-    const request = this.#slots[number]
-    if (request === undefined || !request.id.equals(id)) return undefined
-    this.#slots[number] = undefined
-    this.#free.push(number)
+  /** Remembers a request that may be answered, though nobody waits for that. */
+  remember(request: Request): Request {
+    this.#recent[this.#oldest] = request
+    this.#oldest = (this.#oldest + 1) % RECENT_REQUESTS
     return request
   }
 
-  /** Takes out all. */
-  clear(): Request[] {
-    const requests = this.#slots.filter(request => request !== undefined)
+  /** Somebody waits for the answer to a request without a number. */
+  ask(request: Request): void {
+    if (this.#closedBy !== undefined) request.fail(this.#closedBy)
+    else this.#asked.set(request.id.toString(), request)
+  }
+
+  /** Takes out whoever waits for the answer to the message with this id. `number`: what the engine says, or 0. */
+  take(number: number, id: UUID): Request | undefined {
+    const request = this.#slots[number]
+    // The number may be another's by now.
+    if (request === undefined || !request.id.equals(id)) return this.#unnumbered(id)
+    this.release(number)
+    return request
+  }
+
+  /** Nobody waits any more. */
+  giveUp(request: Request): void {
+    this.remember(request)
+    this.#asked.delete(request.id.toString())
+    if (this.#slots[request.number] !== request) return
+    this.release(request.number)
+    this.#forget(request.id)
+  }
+
+  /** Ends all who wait, and whoever asks later. */
+  close(error: Error): void {
+    this.#closedBy = error
+    for (const request of [...this.#slots, ...this.#asked.values(), ...this.#recent]) request?.fail(error)
     this.#slots.length = 1
-    this.#free.length = 0
-    return requests
+    this.#free.length = this.#recent.length = 0
+    this.#asked.clear()
+  }
+
+  #unnumbered(id: UUID): Request | undefined {
+    if (this.#asked.size > 0) {
+      const text = id.toString()
+      const asked = this.#asked.get(text)
+      if (this.#asked.delete(text)) return asked
+    }
+    const at = this.#recent.findIndex(request => request?.id.equals(id))
+    if (at < 0) return undefined
+    const request = this.#recent[at]
+    this.#recent[at] = undefined
+    return request
   }
 }

@@ -84,7 +84,7 @@ pub enum Command {
 pub struct OutgoingMessage {
     /// Names it in what follows; 0: nothing follows.
     pub number: u32,
-    /// Who waits for its answer; 0: nobody, and the peer is told so.
+    /// Who waits for its answer; 0: nobody, and the peer is told so; [`UNAWAITED`].
     pub request: u32,
     /// Its own: version 4.
     pub id: Uuid,
@@ -101,6 +101,9 @@ pub struct OutgoingMessage {
     /// Reported when it has left, with all files, and without its stream.
     pub mark: u32,
 }
+
+/// As a request: an answer is welcome, but nobody waits for it yet, and nothing is kept for it.
+pub const UNAWAITED: u32 = u32::MAX;
 
 /// The stream of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

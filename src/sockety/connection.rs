@@ -10,7 +10,7 @@ use super::outgoing::{Outgoing, Written};
 use super::output::Output;
 use super::reader::{Reader, Step};
 use super::requests::Requests;
-use super::{Command, Config, ConnectionError, Event};
+use super::{Command, Config, ConnectionError, Event, UNAWAITED};
 use crate::base::{Chunk, Code, Failure, LinkEvent, LinkRequest, Machine};
 use crate::wire::sockety::{Handshake, Packet};
 
@@ -273,7 +273,7 @@ impl Connection {
         let output = &mut self.output;
         match command {
             Command::Send(message) => {
-                if message.request != 0 {
+                if !matches!(message.request, 0 | UNAWAITED) {
                     self.requests.insert(message.id, message.request);
                 }
                 outgoing.send(output, message);

@@ -22,7 +22,7 @@ mod reader;
 mod records;
 mod requests;
 
-pub use command::{Command, Content, DraftFile, OutgoingMessage, OutgoingStream};
+pub use command::{Command, Content, DraftFile, OutgoingMessage, OutgoingStream, UNAWAITED};
 pub use config::Config;
 pub use connection::Connection;
 pub use error::{ConnectionError, PeerMisbehaved};
