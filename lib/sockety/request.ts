@@ -3,7 +3,6 @@ import type { Connection, Response } from '../../types/sockety'
 import { FabricError } from '../values/errors'
 import { checkOptions, isSignal, isTimeout } from '../values/option-checks'
 import type { Flush } from './flush'
-import { type Requests, UNAWAITED } from './requests'
 import type { OutgoingStream } from './streams'
 import type { UUID } from './uuid'
 
@@ -16,6 +15,15 @@ export interface ResponseOptions {
 
 type Answer = Response | number
 
+/** As a number: the engine keeps nothing for it. */
+export const UNAWAITED = 0xffffffff
+
+/** Where a request says whether somebody waits for its answer. */
+interface Waiting {
+  ask(request: Request): void
+  giveUp(request: Request): void
+}
+
 interface Waiter {
   resolve(answer: Answer): void
   reject(error: unknown): void
@@ -27,7 +35,7 @@ export class Request {
   readonly connection: Connection
   /** By which the engine knows it. @internal */
   readonly number: number
-  readonly #requests: Requests
+  readonly #requests: Waiting
   readonly #sent: Flush
   /** Its answer finds it. */
   #isKnown: boolean
@@ -40,7 +48,7 @@ export class Request {
   /** @internal */
   constructor(
     connection: Connection,
-    requests: Requests,
+    requests: Waiting,
     number: number,
     id: UUID,
     stream: OutgoingStream | null,

@@ -7,8 +7,6 @@ import type { UUID } from './uuid'
 const MAX_REQUESTS = 1_000_000
 /** Those without a number whose answer is kept, though nobody asks for it now. */
 const RECENT_REQUESTS = 1024
-/** As a number: the engine keeps nothing for it. */
-export const UNAWAITED = 0xffffffff
 
 export class Requests {
   readonly #slots: (Request | undefined)[] = [undefined]
