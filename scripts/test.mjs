@@ -1,4 +1,4 @@
-// All tests: Rust without Node, thread interleavings, Rust documentation, then jest. Shows each runner's own output and ends with
+// All tests: Rust without the network, with it, thread interleavings, Rust documentation, then jest. Shows each runner's own output and ends with
 // one line that sums them up. A runner that fails, or finds no test, fails the whole.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,7 +10,8 @@ import { bin, has, run } from './util/run.mjs'
 export async function test() {
   const sum = { passed: 0, failed: 0, broken: [] }
   for (const [name, runner] of [
-    ['cargo', engine],
+    ['cargo: state machines', machines],
+    ['cargo: network', network],
     ['interleavings', interleavings],
     ['cargo --doc', documentation],
     ['jest', javascript],
@@ -27,9 +28,21 @@ export async function test() {
   return sum
 }
 
-async function engine() {
-  if (!(await has('cargo', ['nextest', '--version']))) return cargoTest(['--lib', '--tests'])
-  const { code, text } = await run('cargo', ['nextest', 'run', '--no-default-features', '--no-fail-fast'])
+/** Everything that compiles without tokio: the unit tests of state machines, the simulation, the walls. */
+const machines = () => engine(['--lib', '--tests'])
+
+/** With `transport` and `runtime`; in `tests/` what needs the feature (Cargo.toml). */
+const network = () => engine(['--features', 'net', '--lib', '--test', 'corpus'])
+
+async function engine(args) {
+  if (!(await has('cargo', ['nextest', '--version']))) return cargoTest(args)
+  const { code, text } = await run('cargo', [
+    'nextest',
+    'run',
+    '--no-default-features',
+    '--no-fail-fast',
+    ...args,
+  ])
   // "Summary [0.1s] 12 tests run: 10 passed (1 slow), 1 failed, 1 timed out, 0 skipped"
   const line = /^ *Summary .*$/m.exec(text)?.[0] ?? ''
   return {
@@ -43,7 +56,7 @@ async function engine() {
 const interleavings = () => cargoTest(['--features', 'shuttle', '--lib', 'interleavings'])
 
 async function documentation() {
-  return { ...(await cargoTest(['--doc'])), mayBeEmpty: true }
+  return { ...(await cargoTest(['--features', 'net', '--doc'])), mayBeEmpty: true }
 }
 
 async function cargoTest(args) {

@@ -14,6 +14,9 @@
 //! 7. `transport`: connections, and the clock;
 //! 8. `runtime`: the only room with tasks and channels; it drives any machine;
 //! 9. `node`: the only room with napi.
+//!
+//! The features are floors: without any there is no `transport`, `runtime` or `node`; `net` adds the
+//! first two.
 
 #![deny(unsafe_code)]
 
@@ -23,11 +26,14 @@ pub mod broker;
 pub mod client;
 pub mod endpoint;
 pub mod link;
+#[cfg(feature = "net")]
 #[allow(unsafe_code, reason = "Node-API is C")]
 pub mod node;
+#[cfg(feature = "net")]
 pub mod runtime;
 pub mod socket;
 pub mod sockety;
 pub mod subject;
+#[cfg(feature = "net")]
 pub mod transport;
 pub mod wire;

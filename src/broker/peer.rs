@@ -22,7 +22,7 @@ pub struct PeerId {
 
 impl PeerId {
     /// Returns a small number that no other current connection has.
-    pub(crate) fn slot(self) -> usize {
+    pub fn slot(self) -> usize {
         self.slot as usize
     }
 
