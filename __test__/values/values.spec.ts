@@ -130,6 +130,18 @@ describe('values in MessagePack', () => {
     expect(({} as { a?: number }).a).toBeUndefined()
   })
 
+  test.each([1, 2, 30, 66, 70, 200, 201, 5000, 70_000])(
+    'a text that begins with a byte order mark keeps it: %i characters',
+    length => {
+      for (const mark of ['\ufeff', '\ufeff\ufeff']) {
+        const text = mark + 'é'.repeat(length)
+        expect(decode({ data: Buffer.from(encode({ mesg: text })) })).toBe(text)
+        const nested = { [text]: [text, 'end'], after: 1 }
+        expect(decode({ data: Buffer.from(encode({ mesg: nested })) })).toEqual(nested)
+      }
+    },
+  )
+
   test('64-bit integers of other programs are numbers', () => {
     for (const value of [5n, -5n, 2n ** 40n, 2n ** 63n - 1n]) {
       const data = Buffer.from(oracle.encode(value, { useBigInt64: true }))

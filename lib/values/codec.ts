@@ -1,6 +1,7 @@
 // Encodes values as MessagePack or JSON, and decodes them. Same bytes as `encode(value, {ignoreUndefined:
 // true})` of @msgpack/msgpack, with fast paths for bin and short strings.
 import { Decoder, Encoder, ExtensionCodec } from '@msgpack/msgpack'
+import { keepMarks } from './byte-order-mark'
 import { copyOut } from './copy-out'
 import { checkCarried, isMessageData, isOpaque, isPlain, plainCopy, whereRefused } from './encodable'
 import { FabricError, invalidType, invalidValue } from './errors'
@@ -45,7 +46,7 @@ const extensionCodec: typeof library = Object.assign(new ExtensionCodec(), {
 })
 const newEncoder = (): Encoder => new Encoder({ ignoreUndefined: true, extensionCodec })
 let encoder = newEncoder()
-const decoder = new Decoder()
+const decoder = keepMarks(new Decoder())
 
 export function encodeMsgPack(value: unknown): Uint8Array {
   try {
