@@ -124,6 +124,8 @@ export type ErrorCode =
  */
 export declare class FabricError extends Error {
   constructor(message: string, code: number | string, options?: { cause?: unknown })
+  /** As programs for Conat make one. */
+  constructor(message: string, options: { code: number | string; cause?: unknown })
   readonly code: ErrorCode | (number & {}) | (string & {})
   /**
    * On the reason of a closed socket, and on `"ERR_UNDELIVERED"`: how many messages were written and not
@@ -161,16 +163,18 @@ export interface PublishOptions extends MessageOptions {
    * throw. @default false
    */
   noThrow?: boolean
-}
-
-/** How a reply is waited for. */
-export interface RequestOptions extends PublishOptions {
   /**
-   * Stops the waiting, not what is already on its way. Rejects with `"ABORT_ERR"`, `cause` is the signal's
-   * reason.
+   * Stops the waiting, also for a connection, but not what is already on its way. Rejects with `"ABORT_ERR"`,
+   * `cause` is the signal's reason.
    */
   signal?: AbortSignal
 }
+
+/** How a reply is waited for. */
+export interface RequestOptions extends PublishOptions {}
+
+/** The same with headers that may be any JSON, as a reply can have. */
+export type WithAnyHeaders<T> = Omit<T, 'headers'> & { headers?: unknown }
 
 /** How several replies are waited for. */
 export interface RequestManyOptions extends RequestOptions {
@@ -218,12 +222,12 @@ export declare class Message<T = Agreed> extends MessageData<T> {
    * @throws {FabricError} `"ERR_NOT_A_REQUEST"` it is not a request · `408` the requester is gone · and as
    *   `Client.publish`
    */
-  respond(data?: unknown, options?: PublishOptions): Promise<Published>
+  respond(data?: unknown, options?: WithAnyHeaders<PublishOptions>): Promise<Published>
   /**
    * Replies without waiting for a confirmation. @throws {FabricError} `"ERR_NOT_A_REQUEST"` · `"ERR_ENCODE"`
    * · `"ERR_CLOSED"` · `"ENOBUFS"`
    */
-  respondSync(data?: unknown, options?: MessageOptions): { bytes: number }
+  respondSync(data?: unknown, options?: WithAnyHeaders<MessageOptions>): { bytes: number }
 }
 
 /**
@@ -245,10 +249,11 @@ export declare function decode(options: { encoding?: DataEncoding; data: Uint8Ar
 export interface ConnectOptions {
   /**
    * `http://host:port/base` of a server, `https://` for TLS; `ws://` and `wss://` use a WebSocket from the
-   * start, for proxies that pass nothing else; `unix:/path` is a Unix domain socket. @default the environment
-   * variable `CONAT_SERVER`, else the fabric inside this process
+   * start, for proxies that pass nothing else; `unix:/path` is a Unix domain socket. What a broker's `address()`
+   * returns is one, too. @default the environment variable `CONAT_SERVER`, else the address of the default
+   * client, else the fabric inside this process
    */
-  address?: string
+  address?: string | ServerAddress
   /**
    * For `https` and `wss`: the certificate authorities to trust, in PEM. @default those that Node.js trusts
    */
@@ -316,7 +321,39 @@ export interface ConnectOptions {
 }
 
 /**
- * A client of the fabric. Returns at once and connects in the background.
+ * Options of Socket.IO and of clusters that `connect` takes from programs written for Conat. `forceNew`, and
+ * `multiplex: false`, are `noCache`; the others have no effect (`NODE_DEBUG=selvedge` names them).
+ */
+export interface ForeignConnect {
+  ackTimeout?: unknown
+  addTrailingSlash?: unknown
+  auth?: unknown
+  autoUnref?: unknown
+  closeOnBeforeunload?: unknown
+  clusterName?: unknown
+  forceBase64?: unknown
+  forceNew?: boolean
+  multiplex?: boolean
+  parser?: unknown
+  perMessageDeflate?: unknown
+  protocols?: unknown
+  query?: unknown
+  reconnectionAttempts?: unknown
+  rememberUpgrade?: unknown
+  retries?: unknown
+  timeout?: unknown
+  timestampParam?: unknown
+  timestampRequests?: unknown
+  transportOptions?: unknown
+  transports?: unknown
+  tryAllTransports?: unknown
+  upgrade?: unknown
+  withCredentials?: unknown
+}
+
+/**
+ * A client of the fabric. Returns at once and connects in the background. The latest one with an `address` is the
+ * default client, until it is closed: `connect()` without options returns it, as one more of its users.
  *
  * Keeps the process alive until it is connected, then only for what is open: sockets, subscriptions, pending
  * requests.
@@ -326,9 +363,12 @@ export interface ConnectOptions {
  * const client = connect({ address: 'http://localhost:3000' })
  * await client.waitUntilSignedIn()
  */
-export declare function connect(options?: ConnectOptions): Client
+export declare function connect(options?: ConnectOptions & ForeignConnect): Client
 
-/** Returns the client that all callers of this function in this process share. */
+/**
+ * Returns the default client of this process: the latest that `connect` made for an address and that is open, else
+ * one of the fabric that `connect()` reaches. Nobody is counted as its user.
+ */
 export declare function getClient(): Client
 
 /** Counters of one direction. */
@@ -387,7 +427,7 @@ export interface ClientEvents {
  * reconnects.
  */
 export declare class Client extends EventEmitter<ClientEvents> {
-  constructor(options?: ConnectOptions)
+  constructor(options?: ConnectOptions & ForeignConnect)
   readonly id: string
   readonly state: 'disconnected' | 'connected' | 'closed'
   /**
@@ -397,17 +437,9 @@ export declare class Client extends EventEmitter<ClientEvents> {
   /** What the server sent at the last sign-in. */
   readonly info: Record<string, unknown> | undefined
   /** What this client and its sockets have sent and received. */
-  readonly stats: { readonly sent: Traffic; readonly recv: Traffic }
-  readonly conn: {
-    readonly connected: boolean
-    /**
-     * The server's id of this connection: a key of its `sockets`, `Visitor.id` there. A reconnect gets
-     * another one.
-     */
-    readonly id: string | undefined
-    /** `close()` cuts the connection as if the network had failed, to test reconnecting. */
-    readonly io: { readonly engine: { close(): void } }
-  }
+  readonly stats: ClientStats
+  /** The connection, as programs for Conat see it. */
+  readonly conn: Connection
   /** The current subscriptions, by pattern. */
   readonly subs: Readonly<Record<string, { readonly refCount: number }>>
   /** The queue group of each subscribed pattern. */
@@ -618,16 +650,85 @@ export declare class Client extends EventEmitter<ClientEvents> {
   waitForInterest(subject: string, options?: { timeout?: number; signal?: AbortSignal }): Promise<boolean>
   /** As the function `messageData`. */
   message(data: unknown, options?: MessageOptions): MessageData
+
+  /** Resolves with the patterns that the broker has for this client, when both agree. @throws as `syncSubscriptions` */
+  getSubscriptions(): Promise<string[]>
+  /** Returns a new subject below the inbox prefix, for replies to a request that is made by hand. */
+  temporaryInboxSubject(): string
+  /** Resolves with a subscription to such a subject, the same for every caller. @throws as `subscribe` */
+  getInbox(): Promise<Subscription>
+  /** Returns what the server refused less than 60 s ago, as the error that a call would throw. */
+  permissionError(refused: { type: 'pub' | 'sub'; subject: string }): FabricError | undefined
+  /** Measures confirmed publishes, or requests to this client, one after the other: how many a second. */
+  readonly bench: {
+    publish(count?: number, subject?: string): Promise<number>
+    request(count?: number, subject?: string): Promise<number>
+  }
 }
 
-/** What awaiting `requestMany` resolves with. */
-export type AnswerIterator = AsyncIterableIterator<Message, undefined>
+/** Counters of a client. `send` is `sent` and `recv0` is `recv`, under the names of Conat. */
+export interface ClientStats {
+  readonly sent: Traffic
+  readonly recv: Traffic
+  readonly send: Traffic
+  readonly recv0: Traffic
+  /** The number of patterns that are subscribed. */
+  readonly subs: number
+}
+
+/** A view on the connection of a client, in the form of a Socket.IO socket. */
+export interface Connection extends EventEmitter {
+  readonly connected: boolean
+  readonly disconnected: boolean
+  /**
+   * The server's id of this connection: a key of its `sockets`, `Visitor.id` there. A reconnect gets
+   * another one.
+   */
+  readonly id: string | undefined
+  /** Also emits the client's events under the names `open`, `reconnect`, `reconnect_error` and `close`. */
+  readonly io: EventEmitter & {
+    /** `close()` cuts the connection as if the network had failed, to test reconnecting. */
+    readonly engine: { close(): void }
+    /** The options of the client. */
+    readonly opts: object
+    connect(): unknown
+  }
+  /** As `Client.connect`. */
+  connect(): this
+  /** As `Client.disconnect`. */
+  disconnect(): this
+  /**
+   * Asks the broker: `subscriptions`, `cluster`, `wait-for-interest`, `publish`, `stats`, in the form that they
+   * have in Conat's protocol. A last argument that is a function gets the answer; an error is `{ error, code? }`.
+   */
+  emit(event: string, ...args: Agreed[]): boolean
+  /** The same; resolves with the answer. */
+  emitWithAck(event: string, ...args: Agreed[]): Promise<Agreed>
+  /** The same within so many ms. The function of `emit` gets an error first. */
+  timeout(ms: number): {
+    emit(event: string, ...args: Agreed[]): boolean
+    /** @throws {FabricError} `408` */
+    emitWithAck(event: string, ...args: Agreed[]): Promise<Agreed>
+  }
+}
+
+/** What awaiting `requestMany` resolves with: it can be closed as a subscription can. */
+export interface AnswerIterator extends AsyncIterableIterator<Message, undefined> {
+  /** Waits for no more replies, as leaving the loop does. */
+  close(): void
+  /** The same as `close`. */
+  stop(): void
+  /** The same as `close`. */
+  end(): void
+  /** Waits for no more replies, and resolves when those that have come were read. */
+  drain(): Promise<void>
+}
 
 /** Can be iterated, or awaited first. Leaving the loop stops waiting. */
 export type Results<T> = Promise<AsyncIterableIterator<T, undefined>> & AsyncIterableIterator<T, undefined>
 
 /** The replies to a `requestMany`. */
-export type Answers = Results<Message>
+export type Answers = Promise<AnswerIterator> & AnswerIterator
 
 /** The methods of a service, as its callers see them. */
 export type Remote<T> = 0 extends 1 & T
@@ -652,6 +753,11 @@ export interface SubscriptionOptions {
    * its own
    */
   queue?: string
+  /**
+   * Milliseconds for the server to confirm, which begin when the client is connected; then `subscribe` rejects
+   * with `408`. @default 60_000
+   */
+  timeout?: number
   /** Ends after so many messages. @default no limit */
   maxMessages?: number
   /** Bytes that may wait to be read; beyond them the newest are dropped and counted. @default 64 MiB */
@@ -692,7 +798,8 @@ export interface SocketSettings {
   maxQueueSize?: number
   /**
    * The same in bytes, payloads and headers together. A single larger message is accepted when nothing else
-   * is unacknowledged. The reading side keeps at most as many bytes that are not handled yet. @default 16 MiB
+   * is unacknowledged. `write` returns `false` from half of it on, and from 16 MiB on in any case. The reading
+   * side keeps at most as many bytes, and at most 16 MiB, that are not handled yet. @default 256 MiB
    */
   maxQueueBytes?: number
   /**
@@ -845,7 +952,8 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   readonly alive: { readonly last: number }
 
   /**
-   * Writes a value. Returns whether more than half of the window is free, in messages and in bytes. After
+   * Writes a value. Returns whether more than half of the window is free, in messages and in bytes, and less
+   * than 16 MiB used. After
    * `false`, wait for `waitUntilWritable()`, or for `drain`, which is emitted when everything is
    * acknowledged.
    *
@@ -899,7 +1007,7 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   /** The same as `drain`. */
   waitUntilDrain(): Promise<void>
   /**
-   * Resolves when more than half of the window is free, which is when `write` returns `true`. A writer that
+   * Resolves when more than half of the window is free, and less than 16 MiB used: when `write` returns `true`. A writer that
    * waits for this keeps the other side busy; one that waits for `drain` lets it run dry first. @throws
    * {FabricError} `"ERR_CLOSED"` it never will be
    */
@@ -1011,6 +1119,8 @@ export declare class ConatSocketClient extends ConatSocketBase {
 export declare class ServerSocket extends ConatSocketBase {
   private constructor()
   readonly role: 'server'
+  /** The subject on which its client listens. */
+  readonly clientSubject: string
 }
 
 /** How long `end` waits. */
@@ -1043,6 +1153,15 @@ export declare class ConatSocketServer extends EventEmitter<SocketServerEvents> 
   readonly state: State
   readonly desc: string | undefined
   readonly role: 'server'
+  /** Of each of its sockets. */
+  readonly maxQueueSize: number
+  readonly maxQueueBytes: number
+  readonly keepAlive: number
+  readonly keepAliveTimeout: number
+  /** Whether `close` or `end` was called. */
+  readonly ended: boolean
+  /** Disconnects every socket; their clients reconnect them. */
+  disconnect(): void
   /** The open sockets by id. */
   readonly sockets: Record<string, ServerSocket>
   /** Calls `visit` with each of them. */
@@ -1195,6 +1314,41 @@ export interface ServerOptions {
   permissionCache?: number
 }
 
+/**
+ * Options of Socket.IO and of clusters that `init` takes from programs written for Conat. They have no effect
+ * (`NODE_DEBUG=selvedge` names them); for `cors` there is `allowedOrigins`.
+ */
+export interface ForeignInit {
+  adapter?: unknown
+  addTrailingSlash?: unknown
+  allowEIO3?: unknown
+  allowRequest?: unknown
+  allowUpgrades?: unknown
+  autoscanInterval?: unknown
+  cleanupEmptyChildNamespaces?: unknown
+  clusterIpAddress?: unknown
+  clusterNodes?: unknown
+  connectTimeout?: unknown
+  connectionStateRecovery?: unknown
+  cookie?: unknown
+  cors?: unknown
+  destroyUpgrade?: unknown
+  destroyUpgradeTimeout?: unknown
+  httpCompression?: unknown
+  localClusterSize?: unknown
+  logger?: unknown
+  longAutoscanInterval?: unknown
+  maxHttpBufferSize?: unknown
+  parser?: unknown
+  perMessageDeflate?: unknown
+  pingInterval?: unknown
+  pingTimeout?: unknown
+  serveClient?: unknown
+  transports?: unknown
+  upgradeTimeout?: unknown
+  wsEngine?: unknown
+}
+
 /** Certificates and keys: text or bytes in PEM. */
 export type Pem = string | Uint8Array
 
@@ -1301,10 +1455,19 @@ export interface ServerEvents {
  * await server.waitUntilReady()
  * const client = connect({ address: `http://localhost:${server.address()?.port}` })
  */
-export declare function init(options?: ServerOptions): ConatServer
+export declare function init(options?: ServerOptions & ForeignInit): ConatServer
+
+/** Where a broker listens. As a text it is the URL to connect to: `http://127.0.0.1:3000`, `unix:/path`. */
+export interface ServerAddress extends String {
+  readonly address: string
+  readonly family: string
+  readonly port: number
+}
 
 /** A broker in this process. With a port it keeps the process alive until it is closed. */
-export interface ConatServer extends EventEmitter<ServerEvents> {
+export declare class ConatServer extends EventEmitter<ServerEvents> {
+  /** As `init`. */
+  constructor(options?: ServerOptions & ForeignInit)
   readonly id: string
   readonly clusterName: string | undefined
   /** Without the password. */
@@ -1346,9 +1509,9 @@ export interface ConatServer extends EventEmitter<ServerEvents> {
     | undefined
   /**
    * Returns where it listens; `null` before `ready` and without a port. With `socketPath`: the path, family
-   * `'Unix'`, port 0. With `httpServer`: where that listens.
+   * `'Unix'`, port 0. With `httpServer`: where that listens. As a text it is the URL to connect to.
    */
-  address(): { address: string; family: string; port: number } | null
+  address(): ServerAddress | null
   /**
    * Replaces the certificate for later handshakes; open connections stay open. Without `ca` the current
    * authorities stay.
@@ -1356,8 +1519,18 @@ export interface ConatServer extends EventEmitter<ServerEvents> {
    *   `"ERR_CLOSED"`
    */
   setSecureContext(options: { key: Pem; cert: Pem; ca?: Pem | readonly Pem[]; passphrase?: string }): void
-  /** Returns a new client of this broker that needs no network. */
-  client(options?: ConnectOptions): Client
+  /** Returns a new client of this broker that needs no network; with `address`, one that connects there. */
+  client(options?: ConnectOptions & ForeignConnect): Client
+  /** A view on the connections, in the form of a Socket.IO server. */
+  readonly io: {
+    readonly engine: { readonly clientsCount: number }
+    readonly sockets: { readonly sockets: ReadonlyMap<string, ConnectionView> }
+    of(namespace: string): { readonly sockets: ReadonlyMap<string, ConnectionView> }
+    disconnectSockets(): void
+    close(done?: () => void): Promise<void>
+  }
+  /** The patterns of each connection, by its id. */
+  readonly subscriptions: Record<string, Set<string>>
   /** Resolves with whether it is ready and its engine responds. */
   isHealthy(): Promise<boolean>
   /**
@@ -1406,6 +1579,22 @@ export declare function isValidSubjectWithoutWildcards(subject: string): boolean
 
 /** Returns whether a message to `subject` reaches a subscription to `pattern`. */
 export declare function matchesPattern(options: { pattern: string; subject: string }): boolean
+export declare function matchesPattern(pattern: string, subject: string): boolean
+
+/** Returns whether one token of a pattern matches one token of a subject. */
+export declare function matchesSegment(pattern: string, token: string): boolean
+
+/** Returns an id that nobody can guess: one token of a subject. */
+export declare function randomId(): string
+
+/** The longest wait for interest, in ms: 90_000. */
+export declare const MAX_INTEREST_TIMEOUT: number
+/** What a request waits that names no `timeout`, in ms: 30_000. */
+export declare const DEFAULT_REQUEST_TIMEOUT: number
+/** What a publish waits that names no `timeout`, in ms: 30_000. */
+export declare const DEFAULT_PUBLISH_TIMEOUT: number
+/** What a subscription waits that names no `timeout`, in ms: 60_000. */
+export declare const DEFAULT_SUBSCRIPTION_TIMEOUT: number
 
 /**
  * A map from patterns to values that finds those that a subject matches. A look-up costs what matches, not

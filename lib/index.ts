@@ -1,9 +1,16 @@
 // The public names. Their contract and documentation are in index.d.ts.
-export { type ConatServer, init } from './broker/broker'
+export { ConatServer, init } from './broker/broker'
 export { Client } from './client/client'
 export { connect, getClient } from './client/connect'
+export { randomId } from './engine/native'
 export { Message, MessageData, messageData } from './messaging/message'
-export { setDefaultTimeouts } from './messaging/options'
+export {
+  DEFAULT_PUBLISH_TIMEOUT,
+  DEFAULT_REQUEST_TIMEOUT,
+  DEFAULT_SUBSCRIPTION_TIMEOUT,
+  MAX_INTEREST_TIMEOUT,
+  setDefaultTimeouts,
+} from './messaging/options'
 export { sysApi, sysApiMany } from './messaging/sys-api'
 export { ConatSocketClient } from './socket/client-socket'
 export { setDefaultSocketTimeouts } from './socket/options'
@@ -13,4 +20,9 @@ export { DataEncoding, decode, encode } from './values/codec'
 export { FabricError, FabricError as ConatError } from './values/errors'
 export { SOCKET_HEADER_CMD, SOCKET_HEADER_SEQ } from './values/headers'
 export { Patterns } from './values/patterns'
-export { isValidSubject, isValidSubjectWithoutWildcards, matchesPattern } from './values/subjects'
+export {
+  isValidSubject,
+  isValidSubjectWithoutWildcards,
+  matchesPattern,
+  matchesSegment,
+} from './values/subjects'

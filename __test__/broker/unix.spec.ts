@@ -31,7 +31,8 @@ onUnix('a socket in the file system', () => {
     async (scheme, wire) => {
       await using broker = init({ socketPath: file })
       await broker.waitUntilReady()
-      expect(broker.address()).toEqual({ address: file, family: 'Unix', port: 0 })
+      expect(broker.address()).toMatchObject({ address: file, family: 'Unix', port: 0 })
+      expect(`${broker.address()}`).toBe(`unix:${file}`)
       expect(statSync(file).mode & 0o777).toBe(0o600)
       await using host = connect({ address: scheme + file, noCache: true, wire })
       await using guest = connect({ address: scheme + file, noCache: true, wire })

@@ -5,7 +5,7 @@ import { type Program, start } from './run'
 const IS_LONG = process.env.SELVEDGE_LONG === '1'
 const [TOTAL, PAUSE] = IS_LONG ? [1e9, 10_000] : [256e6, 2000]
 const MIB = 1024 * 1024
-/** MiB: the default of `maxQueueBytes`, and what a process may need beside it. */
+/** MiB: the `maxQueueBytes` of the writer, and what a process may need beside it. */
 const MOST_GROWTH = 16 + 32
 
 interface Told {

@@ -12,6 +12,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['async'],
   ['messaging'],
   ['socket'],
+  ['compat'],
   ['client'],
   ['broker'],
   ['index'],

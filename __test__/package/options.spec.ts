@@ -83,12 +83,13 @@ const optionsOf = (shape: Shape): [string, Partial<Option>][] =>
 function promised(contract: string, name: string): Map<string, string> {
   const text = readFileSync(join(ROOT, contract), 'utf8')
   const [, parents, body] =
-    new RegExp(`^export interface ${name}(?: extends ([\\w, ]+))? \\{\\n([\\s\\S]*?)^\\}`, 'm').exec(text) ??
-    []
-  if (body === undefined) throw Error(`${contract} has no interface ${name}`)
+    new RegExp(`^export interface ${name}(?: extends ([\\w, ]+))? \\{(?:\\}|\\n([\\s\\S]*?)^\\})`, 'm').exec(
+      text,
+    ) ?? []
+  if (parents === undefined && body === undefined) throw Error(`${contract} has no interface ${name}`)
   const found = new Map(parents?.split(', ').flatMap(parent => [...promised(contract, parent)]))
   let comment = ''
-  for (const line of body.split('\n')) {
+  for (const line of (body ?? '').split('\n')) {
     const property = /^ {2}(\w+)\??:/.exec(line)?.[1]
     if (property !== undefined) {
       found.set(property, comment.replace(/\s*\*\/\s*$/, ''))

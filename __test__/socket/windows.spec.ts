@@ -37,6 +37,19 @@ describeFabrics('a window of bytes', fabric => {
     expect(socket.stats).toMatchObject({ acknowledged: 5, pending: 0, pendingBytes: 0 })
   })
 
+  test('of the default pushes back at 16 MiB, and still takes what is written without a look', async () => {
+    const { server, socket } = await pair(fabric)
+    expect(socket.maxQueueBytes).toBe(256 * KIB * KIB)
+    server.pause()
+    const received = take(server, 3)
+    const part = 7_000_000
+    expect(numbers(1, 3).map(() => socket.write(bytes(part)))).toEqual([true, true, false])
+    expect(socket.stats.pending).toBe(3)
+    server.resume()
+    expect((await received).map(one => (one as Buffer).length)).toEqual([part, part, part])
+    await socket.waitUntilWritable()
+  })
+
   test('of the server side is the option of the listener, also for a broadcast', async () => {
     const { listener, server, socket } = await pair(fabric, { listen: { maxQueueBytes: 10 * KIB } })
     socket.pause()
@@ -107,7 +120,8 @@ describeFabrics('a reader that pauses', fabric => {
   })
 
   test('with a full window of bytes delays no other socket of the same two clients', async () => {
-    const { listener, guest, server, socket } = await pair(fabric)
+    const settings = { connect: { maxQueueBytes: 16 * KIB * KIB } }
+    const { listener, guest, server, socket } = await pair(fabric, settings)
     server.pause()
     let filled = 0
     try {

@@ -17,7 +17,7 @@ pub fn socket() -> Work {
     // The only look at the clock; no work depends on it.
     let now = Instant::now();
     let config = SocketConfig::default();
-    let (mut sender, mut receiver) = (Sender::new(&config), Receiver::new(config.window()));
+    let (mut sender, mut receiver) = (Sender::new(&config), Receiver::new(config.receive_window()));
     sender.attach(now);
     receiver.attach();
     let payload = Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));

@@ -5,6 +5,8 @@ import type {
   ConnectionView,
   ConnectOptions,
   DrainOptions,
+  ForeignConnect,
+  ForeignInit,
   ServerEvents,
   ServerOptions,
   Usage,
@@ -12,6 +14,9 @@ import type {
 import { type Drain, DrainOnce } from '../async/drain'
 import { Waiters } from '../async/waiters'
 import { Client } from '../client/client'
+import { FOREIGN_INIT, ownOptions } from '../compat/foreign-options'
+import { ServerAddress } from '../compat/server-address'
+import { IoView, subscriptionsOf } from '../compat/server-views'
 import { flush, nextHandle } from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { forget, route } from '../engine/events'
@@ -26,11 +31,11 @@ import { checkOptions, isTimeout } from '../values/option-checks'
 import { Authorizer, textOf } from './authorizer'
 import { Attachment } from './http-server'
 import {
+  type AddressParts,
   brokerSettings,
   checkSystemNames,
   hasAuthorizer,
   SERVER_SHAPE,
-  type ServerAddress,
   visibleOptions,
 } from './options'
 import { SystemService } from './system-service'
@@ -39,7 +44,7 @@ import * as views from './views'
 const [READY, DRAINED, CLOSED, FAILED] = [1, 2, 4, 5]
 
 /** Starts a broker in this process. */
-export function init(options: ServerOptions = {}): ConatServer {
+export function init(options: ServerOptions & ForeignInit = {}): ConatServer {
   return new ConatServer(options)
 }
 
@@ -58,9 +63,10 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   #authorizer: Authorizer | undefined
   #system: SystemService | undefined
   #own: Client | undefined
+  #io: IoView | undefined
   /** Its clients inside the process that are open: they cannot outlive it. */
   readonly #clients: Set<Client> = new Set()
-  #address: ServerAddress | null = null
+  #address: AddressParts | null = null
   /** The engine accepts connections. */
   #isOpen = false
   /** The HTTP server listens, or has failed. */
@@ -68,8 +74,8 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   #isGone = false
   #isWarned = false
 
-  /** @internal */
-  constructor(options: ServerOptions) {
+  constructor(given: ServerOptions & ForeignInit = {}) {
+    const options = ownOptions('init', given, FOREIGN_INIT)
     super()
     checkOptions('init', options, SERVER_SHAPE)
     checkSystemNames(options)
@@ -109,6 +115,15 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   /** Every connection by its id. */
   get sockets(): Record<string, ConnectionView> {
     return views.sockets(this.#handle)
+  }
+
+  /** Views that programs for Conat use. */
+  get io(): IoView {
+    return (this.#io ??= new IoView(this))
+  }
+
+  get subscriptions(): Record<string, Set<string>> {
+    return subscriptionsOf(this)
   }
 
   /** What each connection has sent and received, by its id. */
@@ -154,7 +169,8 @@ export class ConatServer extends EventEmitter<ServerEvents> {
 
   /** Returns where it listens; `null` before `ready` and without a port. */
   address(): ServerAddress | null {
-    return this.#attachment && this.state === 'ready' ? this.#attachment.address() : this.#address
+    const parts = this.#attachment && this.state === 'ready' ? this.#attachment.address() : this.#address
+    return parts && new ServerAddress(parts, Boolean(this.options.ssl))
   }
 
   setSecureContext(options: SecureContextOptions): void {
@@ -163,8 +179,9 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     if (failure !== null) throw errorFrom(failure)
   }
 
-  /** Returns a new client of this broker, inside the process. */
-  client(options: ConnectOptions = {}): Client {
+  /** Returns a new client of this broker, inside the process; with an `address`, one that is connected to that. */
+  client(options: ConnectOptions & ForeignConnect = {}): Client {
+    if (options.address) return new Client(options)
     const client = new Client(options, this.#handle)
     this.#clients.add(client)
     return client.onGone(() => this.#clients.delete(client))
@@ -264,7 +281,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   }
 
   #begin(text: string): void {
-    this.#address = text === '' ? null : (JSON.parse(text) as ServerAddress | null)
+    this.#address = text === '' ? null : (JSON.parse(text) as AddressParts | null)
     this.#isOpen = true
     this.#startIfReady()
   }

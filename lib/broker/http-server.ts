@@ -9,7 +9,7 @@ import { forget, route, type Target } from '../engine/events'
 import { PIPE_BYTES, PIPE_CONSUMED, PIPE_END } from '../engine/kinds'
 import { native } from '../engine/native'
 import { Failure } from '../values/failure'
-import type { ServerAddress } from './options'
+import type { AddressParts } from './options'
 
 type AnyHttpServer = HttpServer | HttpsServer
 
@@ -34,7 +34,7 @@ export class Attachment {
     server.on('upgrade', this.#handleUpgrade)
   }
 
-  address(): ServerAddress | null {
+  address(): AddressParts | null {
     const address = this.server.address()
     if (typeof address === 'string') return { address, family: 'Unix', port: 0 }
     return address

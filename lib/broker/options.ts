@@ -17,7 +17,10 @@ import {
 } from '../values/option-checks'
 import { isValidSubjectWithoutWildcards } from '../values/subjects'
 
-export type ServerAddress = NonNullable<ReturnType<ConatServer['address']>>
+export type AddressParts = Pick<
+  NonNullable<ReturnType<ConatServer['address']>>,
+  'address' | 'family' | 'port'
+>
 
 const isPort: Check = (name, value) => {
   if (value === null) return

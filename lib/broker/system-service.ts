@@ -50,10 +50,7 @@ function methodsOf(server: ConatServer): Methods {
 function clusterMethodsOf(server: ConatServer): Methods {
   const addresses = () => {
     const address = server.address()
-    if (address === null) return []
-    if (address.family === 'Unix') return [`unix:${address.address}`]
-    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
-    return [`${server.options.ssl ? 'https' : 'http'}://${host}:${address.port}`]
+    return address === null ? [] : [String(address)]
   }
   return methods({
     clusterAddresses: addresses,

@@ -1,8 +1,6 @@
 // The client: publishes, subscribes, sends requests, serves, and creates sockets. Its work is done in
 // client-session.ts, requests.ts, service.ts and subscription.ts.
-import { EventEmitter } from 'node:events'
 import type {
-  ClientEvents,
   ConnectOptions,
   DrainOptions,
   MessageOptions,
@@ -15,22 +13,24 @@ import type {
   SocketConnectOptions,
   SocketListenOptions,
   SubscriptionOptions,
-  Traffic,
 } from '../../index'
 import { type Drain, DrainOnce } from '../async/drain'
+import { ClientViews } from '../compat/client-views'
+import { FOREIGN_CONNECT, ownOptions } from '../compat/foreign-options'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { endAllOf, forget, route, strandAllOf, type Target } from '../engine/events'
 import { CLIENT_ENDING, CLIENT_STATE, CONNECT_FAILED, PERMISSION } from '../engine/kinds'
 import { native } from '../engine/native'
 import { type Answers, ask } from '../messaging/answers'
-import { ClientContext } from '../messaging/client-context'
-import { type Message, type MessageData, messageData, type Responder } from '../messaging/message'
+import type { Message, Responder } from '../messaging/message'
 import {
   INTEREST_SHAPE,
   LIST_SHAPE,
   MESSAGE_SHAPE,
   PUBLISH_SHAPE,
+  REPLY_PUBLISH_SHAPE,
+  REPLY_SHAPE,
   REQUEST_MANY_SHAPE,
   REQUEST_SHAPE,
 } from '../messaging/options'
@@ -44,6 +44,7 @@ import { print } from '../messaging/watch'
 import { ConatSocketClient } from '../socket/client-socket'
 import { ConatSocketServer } from '../socket/server'
 import { errorFrom, Failure } from '../values/failure'
+import { replyHeadersText } from '../values/headers'
 import { checkOptions, isFunction, isString } from '../values/option-checks'
 import { checkPublishSubject } from '../values/subjects'
 import { CLIENT_SHAPE, openSettings, shownOptions } from './options'
@@ -53,19 +54,18 @@ import { type Change, CLOSED, type ClientState, REFUSED, Session, type WaitOptio
 const OFFLINE_WARNING = 5000
 const SERVICE_SHAPE = { queue: isString }
 
-export class Client extends EventEmitter<ClientEvents> implements Target, Responder {
+export class Client extends ClientViews implements Target, Responder {
   readonly client: number
   readonly options: Readonly<ConnectOptions>
   readonly socket = {
     listen: (subject: string, options?: SocketListenOptions): ConatSocketServer =>
-      new ConatSocketServer(this.#context, this, subject, options),
+      new ConatSocketServer(this.context, this, subject, options),
     connect: (subject: string, options?: SocketConnectOptions): ConatSocketClient =>
-      new ConatSocketClient(this.#context, this, subject, options),
+      new ConatSocketClient(this.context, this, subject, options),
   }
-  readonly #context: ClientContext
-  readonly #subscriptions: Subscriptions
+  protected readonly subscriptions: Subscriptions
+  protected readonly permissions: Permissions = new Permissions()
   readonly #session = new Session()
-  readonly #permissions = new Permissions()
   #isGone = false
   /** Whether it was told to connect, and not to disconnect since. */
   #isWanted = false
@@ -76,25 +76,21 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   readonly #drainOnce = new DrainOnce()
   #users = 1
 
-  constructor(options: ConnectOptions = {}, broker?: number, own = false) {
+  constructor(given: ConnectOptions = {}, broker?: number, own = false) {
+    const options = ownOptions('connect', given, FOREIGN_CONNECT)
     super()
     checkOptions('connect', options, CLIENT_SHAPE)
     this.options = shownOptions(options)
-    this.#context = new ClientContext(native.randomId())
-    this.client = this.#context.handle
-    this.#subscriptions = new Subscriptions(this.#context, this, this.#permissions)
+    this.client = this.context.handle
+    this.subscriptions = new Subscriptions(this.context, this, this.permissions)
     route(this.client, this)
-    const failure = native.clientOpen(this.client, openSettings(this.#context.id, options, broker, own))
+    const failure = native.clientOpen(this.client, openSettings(this.context.id, options, broker, own))
     if (failure !== null) {
       forget(this.client)
       throw errorFrom(failure)
     }
     this.#isWanted = options.autoConnect !== false
     this.#session.ref.set(this.#isWanted)
-  }
-
-  get id(): string {
-    return this.#context.id
   }
 
   get state(): ClientState {
@@ -105,28 +101,9 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     return this.#session.info
   }
 
-  get stats(): { readonly sent: Traffic; readonly recv: Traffic } {
-    return this.#context.stats
-  }
-
-  get subs(): Readonly<Record<string, { readonly refCount: number }>> {
-    return this.#subscriptions.subs
-  }
-
-  get queueGroups(): Readonly<Record<string, string>> {
-    return this.#subscriptions.queueGroups
-  }
-
-  get conn() {
-    return {
-      connected: this.state === 'connected',
-      id: this.#session.connectionId,
-      io: { engine: { close: () => this.#dropTransport() } },
-    }
-  }
-
-  numSubscriptions(): number {
-    return this.#subscriptions.size
+  /** @internal */
+  get connectionId(): string | undefined {
+    return this.#session.connectionId
   }
 
   ref(): this {
@@ -140,17 +117,17 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   connect(): void {
-    this.#context.checkOpen()
+    this.context.checkOpen()
     if (this.state === 'connected') return
     this.#session.connect()
     this.#isWanted = true
-    this.#context.stranded = undefined
-    this.#subscriptions.handleConnect()
+    this.context.stranded = undefined
+    this.subscriptions.handleConnect()
     commands.clientConnect(this.client)
   }
 
   disconnect(): void {
-    if (this.#context.closed) return
+    if (this.context.closed) return
     commands.clientDisconnect(this.client)
     this.#isWanted = false
     this.#session.ref.set(false)
@@ -179,7 +156,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   async close(): Promise<void> {
     if (this.#users > 0) this.#users -= 1
     if (this.#users > 0) return
-    if (!this.#context.closed) {
+    if (!this.context.closed) {
       this.#sendClose()
       this.#beginClose()
     }
@@ -191,41 +168,41 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   async waitUntilConnected(options?: WaitOptions): Promise<void> {
-    this.#context.checkOpen()
+    this.context.checkOpen()
     await this.#session.untilConnected(options)
   }
 
   async waitUntilSignedIn(options?: WaitOptions): Promise<void> {
-    this.#context.checkOpen()
+    this.context.checkOpen()
     await this.#session.untilSignedIn(options)
   }
 
   async waitUntilReady(options?: WaitOptions): Promise<void> {
-    this.#context.checkOpen()
+    this.context.checkOpen()
     const begun = Date.now()
     await this.#session.untilReady(options)
     const left = options?.timeout === undefined ? undefined : options.timeout - (Date.now() - begun)
-    await this.#subscriptions.untilConfirmed(left)
-    this.#context.checkOpen()
+    await this.subscriptions.untilConfirmed(left)
+    this.context.checkOpen()
   }
 
   async subscribe(subject: string, options?: SubscriptionOptions): Promise<Subscription> {
-    return await this.#subscriptions.open(subject, options).confirmed()
+    return await this.subscriptions.open(subject, options).confirmed(options?.timeout)
   }
 
   async sub(subject: string, options?: SubscriptionOptions): Promise<Subscription> {
-    return await this.#subscriptions.open(subject, options).confirmed()
+    return await this.subscriptions.open(subject, options).confirmed(options?.timeout)
   }
 
   subscribeSync(subject: string, options?: SubscriptionOptions): Subscription {
-    return this.#subscriptions.open(subject, options)
+    return this.subscriptions.open(subject, options)
   }
 
   async publish(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
     this.#checkPublish(subject, options?.noThrow)
     checkOptions('publish', options, PUBLISH_SHAPE)
     const wait = options?.waitForInterest ?? false
-    return await resolvePublish(requests.publish(this.#context, this, subject, data, options, wait), options)
+    return await resolvePublish(requests.publish(this.context, this, subject, data, options, wait), options)
   }
 
   async pub(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
@@ -235,7 +212,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   publishSync(subject: string, data?: unknown, options?: MessageOptions): { bytes: number } {
     this.#checkPublish(subject)
     checkOptions('publishSync', options, MESSAGE_SHAPE)
-    return requests.publishSync(this.#context, subject, data, options)
+    return requests.publishSync(this.context, subject, data, options)
   }
 
   request(subject: string, data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
@@ -243,21 +220,21 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   async request(subject: string, data?: unknown, options?: RequestOptions): Promise<Message | undefined> {
     this.#checkPublish(subject, options?.noThrow)
     checkOptions('request', options, REQUEST_SHAPE)
-    const outcome = await requests.request(this.#context, this, subject, data, options)
+    const outcome = await requests.request(this.context, this, subject, data, options)
     if (options?.noThrow && outcome instanceof Failure) return undefined
     return unwrap<Message>(outcome)
   }
 
   requestMany(subject: string, data?: unknown, options?: RequestManyOptions): Answers {
-    return ask(this.#context, this, options, () => {
+    return ask(this.context, this, options, () => {
       this.#checkPublish(subject)
       checkOptions('requestMany', options, REQUEST_MANY_SHAPE)
-      this.#context.checkSend()
+      this.context.checkSend()
       const wait = requests.waitOf(options, true)
       const message = prepare(data, options)
       return ticket => {
         commands.request(this.client, ticket, wait, subject, message)
-        this.#context.countSent(message.length)
+        this.context.countSent(message.length)
       }
     })
   }
@@ -270,7 +247,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     checkImplementation(implementation)
     checkOptions('service', options, SERVICE_SHAPE)
     const subscription = this.subscribeSync(subject, { queue: options.queue ?? SERVICE_QUEUE })
-    serve(subscription, implementation, this.#context.serving)
+    serve(subscription, implementation, this.context.serving)
     return await subscription.confirmed()
   }
 
@@ -295,12 +272,12 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   async syncSubscriptions(options?: WaitOptions): Promise<void> {
     checkOptions('syncSubscriptions', options, LIST_SHAPE)
-    unwrap(await requests.list(this.#context, this, 'subscriptions', options))
+    unwrap(await requests.list(this.context, this, 'subscriptions', options))
   }
 
   async cluster(options?: WaitOptions): Promise<string[]> {
     checkOptions('cluster', options, LIST_SHAPE)
-    return unwrap<string[]>(await requests.list(this.#context, this, 'cluster', options))
+    return unwrap<string[]>(await requests.list(this.context, this, 'cluster', options))
   }
 
   async interest(subject: string): Promise<boolean> {
@@ -315,37 +292,34 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     return await this.#interest(subject, options)
   }
 
-  message(data: unknown, options?: MessageOptions): MessageData {
-    return messageData(data, options)
-  }
-
   /** @internal */
   respond(subject: string, data: unknown, options?: PublishOptions): Promise<Published> {
-    checkOptions('respond', options, PUBLISH_SHAPE)
+    checkOptions('respond', options, REPLY_PUBLISH_SHAPE)
     const wait = options?.waitForInterest ?? true
-    return resolveReply(requests.publish(this.#context, this, subject, data, options, wait), options)
+    const sent = requests.publish(this.context, this, subject, data, options, wait, replyHeadersText)
+    return resolveReply(sent, options)
   }
 
   /** @internal */
   respondSync(subject: string, data: unknown, options?: MessageOptions): { bytes: number } {
-    checkOptions('respondSync', options, MESSAGE_SHAPE)
-    return requests.publishSync(this.#context, subject, data, options)
+    checkOptions('respondSync', options, REPLY_SHAPE)
+    return requests.publishSync(this.context, subject, data, options, replyHeadersText)
   }
 
   /** @internal */
   handleEvent(kind: number, event: EventReader): void {
     if (kind === PERMISSION) {
       const refusal = JSON.parse(event.str()) as Refusal
-      this.#permissions.remember(refusal)
-      if (!this.#context.closed) this.emit('permission', refusal)
+      this.permissions.remember(refusal)
+      if (!this.context.closed) this.emit('permission', refusal)
     } else if (kind === CLIENT_STATE) {
       const state = event.u8()
       const text = event.str()
       if (state === CLOSED) this.#finish(text)
-      else if (!this.#context.closed) {
+      else if (!this.context.closed) {
         const change = this.#session.handleState(state, text)
-        this.#context.connected = this.state === 'connected'
-        this.#context.obstacle = this.#session.obstacle
+        this.context.connected = this.state === 'connected'
+        this.context.obstacle = this.#session.obstacle
         if (state === REFUSED) this.#handleRefused()
         else if (change === 'disconnected') this.#strand(this.#session.obstacle)
         this.#announce(change)
@@ -356,8 +330,8 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     } else if (kind === CONNECT_FAILED) {
       const failure = new Failure(event.code(), event.str())
       const offline = this.#session.handleConnectFailed(failure)
-      this.#context.obstacle = this.#session.obstacle
-      if (this.#context.closed) return
+      this.context.obstacle = this.#session.obstacle
+      if (this.context.closed) return
       this.#strand(failure)
       if (!this.emit('connectFailed', errorFrom(failure))) this.#warn(offline, failure)
     }
@@ -374,9 +348,9 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   /** Closes it because its broker has closed, which cannot come back. @internal */
   handleBrokerClosed(): void {
-    if (this.#context.closed) return
+    if (this.context.closed) return
     this.#reason = new Failure('ERR_BROKER_CLOSED', 'the broker of this client is closed')
-    this.#subscriptions.fail(this.#reason)
+    this.subscriptions.fail(this.#reason)
     this.#sendClose()
     this.#beginClose()
   }
@@ -391,7 +365,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   #strand(failure: Failure | undefined): void {
     if (this.options.reconnection !== false || !this.#isWanted || failure === undefined) return
     this.#isWanted = false
-    this.#context.stranded = failure
+    this.context.stranded = failure
     this.#session.strand(failure)
     strandAllOf(this.client, failure, true)
   }
@@ -405,11 +379,11 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   async #drain(drain: Drain): Promise<void> {
-    if (!this.#context.closed) {
-      const children = [...this.#context.children].map(child => child.finishWith(drain))
-      await Promise.all([...children, this.#subscriptions.drain(drain.left)])
-      await this.#context.serving.whenNone(drain.left)
-      await this.#context.awaited.whenNone(drain.left)
+    if (!this.context.closed) {
+      const children = [...this.context.children].map(child => child.finishWith(drain))
+      await Promise.all([...children, this.subscriptions.drain(drain.left)])
+      await this.context.serving.whenNone(drain.left)
+      await this.context.awaited.whenNone(drain.left)
       this.#users = 1
     }
     await this.close()
@@ -417,7 +391,7 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
 
   #announce(change: Change): void {
     if (change === 'info') {
-      this.#permissions.clear()
+      this.permissions.clear()
       this.emit('info', this.info as Record<string, unknown>)
     } else if (change === 'disconnected') {
       const ending = this.#session.takeEnding()
@@ -427,22 +401,22 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
   }
 
   #sendClose(): void {
-    for (const child of this.#context.children) child.prepareClose()
+    for (const child of this.context.children) child.prepareClose()
     commands.clientClose(this.client)
   }
 
   #beginClose(): void {
-    this.#context.closed = true
+    this.context.closed = true
     this.#users = 0
     this.#session.close()
-    this.#subscriptions.close()
-    for (const child of [...this.#context.children]) child.handleClientClosing()
+    this.subscriptions.close()
+    for (const child of [...this.context.children]) child.handleClientClosing()
   }
 
   #finish(text: string): void {
     if (this.#isGone) return
-    if (!this.#context.closed) {
-      this.#subscriptions.fail(new Failure('ERR_CLIENT_CLOSED', text))
+    if (!this.context.closed) {
+      this.subscriptions.fail(new Failure('ERR_CLIENT_CLOSED', text))
       this.#beginClose()
     }
     this.#isGone = true
@@ -455,20 +429,21 @@ export class Client extends EventEmitter<ClientEvents> implements Target, Respon
     this.emit('closed', reason && errorFrom(reason))
   }
 
-  #dropTransport(): void {
-    if (!this.#context.closed) commands.dropTransport(this.client)
+  /** @internal */
+  dropTransport(): void {
+    if (!this.context.closed) commands.dropTransport(this.client)
   }
 
   /** Throws if the server has just refused the same. */
   #checkPublish(subject: string, noThrow = false): void {
     checkPublishSubject(subject)
     // With `noThrow` the request is sent again; its outcome is ignored.
-    const refusal = noThrow ? undefined : this.#permissions.refused('pub', subject)
+    const refusal = noThrow ? undefined : this.permissions.refused('pub', subject)
     if (refusal !== undefined) throw errorFrom(refusal)
   }
 
   async #interest(subject: string, options: { timeout?: number; signal?: AbortSignal }): Promise<boolean> {
     this.#checkPublish(subject)
-    return unwrap(await requests.interest(this.#context, this, subject, options)) === 1
+    return unwrap(await requests.interest(this.context, this, subject, options)) === 1
   }
 }

@@ -1,16 +1,38 @@
 // The clients of this process; calls with equal options share one.
-import type { ConnectOptions } from '../../index'
+import type { ConnectOptions, ForeignConnect } from '../../index'
+import { FOREIGN_CONNECT, ownOptions } from '../compat/foreign-options'
 import { checkOptions } from '../values/option-checks'
 import { Client } from './client'
 import { CLIENT_SHAPE, cacheKey } from './options'
 
 const shared = new Map<string, Client>()
+/** The default client: the latest that was connected to an address, or the first that was asked for. */
 let standard: Client | undefined
 
 /** Returns a client. Equal options return the same one, which closes when all callers have closed it. */
-export function connect(options: ConnectOptions = {}): Client {
+export function connect(given: ConnectOptions & ForeignConnect = {}): Client {
+  const options = ownOptions('connect', given, FOREIGN_CONNECT)
   checkOptions('connect', options, CLIENT_SHAPE)
-  if (options.noCache) return new Client(options)
+  if (options.address) return (standard = connectTo(options, given))
+  const known = openStandard()
+  // Not to a second fabric beside the one that this process is connected to.
+  const address = process.env.CONAT_SERVER ? undefined : known?.options.address
+  if (address === undefined) return connectTo(options, given)
+  const isDefault = Object.values(options).every(value => value === undefined)
+  return isDefault ? (known as Client).share() : connectTo({ ...options, address }, given)
+}
+
+/** Returns the client that all callers of this function share. */
+export function getClient(): Client {
+  return openStandard() ?? (standard = new Client())
+}
+
+function openStandard(): Client | undefined {
+  return standard === undefined || standard.state === 'closed' ? undefined : standard
+}
+
+function connectTo(options: ConnectOptions, { forceNew, multiplex }: ForeignConnect): Client {
+  if (options.noCache || forceNew === true || multiplex === false) return new Client(options)
   const key = cacheKey(options)
   const known = shared.get(key)
   if (known !== undefined && known.state !== 'closed') return known.share()
@@ -20,10 +42,4 @@ export function connect(options: ConnectOptions = {}): Client {
     if (shared.get(key) === client) shared.delete(key)
   })
   return client
-}
-
-/** Returns the client that all callers of this function share. */
-export function getClient(): Client {
-  if (standard === undefined || standard.state === 'closed') standard = new Client()
-  return standard
 }

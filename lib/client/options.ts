@@ -14,7 +14,7 @@ import {
 } from '../values/option-checks'
 
 export const CLIENT_SHAPE = {
-  address: isString,
+  address: isAddress,
   noCache: { check: isBoolean, default: false },
   path: { check: isString, default: '/conat', engine: true },
   inboxPrefix: { check: isInboxPrefix, default: '_INBOX', engine: true },
@@ -29,6 +29,11 @@ export const CLIENT_SHAPE = {
   wire: { check: isWire, engine: true },
   ...TLS_CLIENT_SHAPE,
 } as const satisfies ShapeOf<ConnectOptions>
+
+/** Text, or what a broker's `address()` returns. */
+function isAddress(name: string, value: unknown): void {
+  if (!(value instanceof String)) isString(name, value)
+}
 
 /** The characters that a cookie's value may contain (RFC 6265). */
 const COOKIE_VALUE = /^[!#-+\--:<-[\]-~]+$/
@@ -80,7 +85,7 @@ function isInboxPrefix(name: string, value: unknown): void {
 
 /** Returns the address to connect to; `null` is the fabric inside this process. */
 function addressOf(options: ConnectOptions): string | null {
-  return options.address || process.env.CONAT_SERVER || null
+  return String(options.address ?? '') || process.env.CONAT_SERVER || null
 }
 
 /** Returns the options of `clientOpen`. */
@@ -122,6 +127,7 @@ export function shownOptions(options: ConnectOptions): Readonly<ConnectOptions> 
     extraHeaders,
     ...rest
   } = options
+  if (rest.address !== undefined) rest.address = String(rest.address)
   if (extraHeaders === undefined) return rest
   return Object.defineProperty(rest, 'extraHeaders', { value: { ...extraHeaders }, enumerable: false })
 }

@@ -121,3 +121,6 @@ export const native = {
   brokerQuery: (handle: number, query: string): string | null => addon.brokerQuery(session, handle, query),
   randomId: addon.randomId,
 }
+
+/** Returns an id that nobody can guess, one token of a subject. */
+export const randomId: () => string = native.randomId

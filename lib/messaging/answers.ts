@@ -26,6 +26,7 @@ class Receiver implements Target {
   readonly #responder: Responder
   #started: (failure: Failure | undefined) => void = () => {}
   readonly #isQuiet: boolean
+  #read: (() => void) | undefined
   #bytes = 0
   readonly #unwatch: (() => void) | undefined
 
@@ -59,6 +60,15 @@ class Receiver implements Target {
 
   pulled(message: Message): void {
     this.#bytes -= message.length
+    if (this.unread.length === 0) this.#read?.()
+  }
+
+  /** Resolves when what has come was read. */
+  async whenRead(): Promise<void> {
+    if (this.unread.length === 0) return
+    await new Promise<void>(resolve => {
+      this.#read = resolve
+    })
   }
 
   stop(failure?: Failure): void {
@@ -89,15 +99,41 @@ class Receiver implements Target {
 }
 
 /** What awaiting a requestMany resolves with. */
-export type AnswerIterator = AsyncIterableIterator<Message, undefined>
+export interface AnswerIterator extends AsyncIterableIterator<Message, undefined> {
+  close(): void
+  stop(): void
+  end(): void
+  drain(): Promise<void>
+}
 
-export type Answers = Results<Message>
+export type Answers = Promise<AnswerIterator> & AnswerIterator
 
-class Iterator implements AsyncIterableIterator<Message, undefined> {
+class Iterator implements AnswerIterator {
   readonly #receiver: Receiver
+  /** What `drain` waits for. */
+  #reading: Promise<void> | undefined
 
   constructor(receiver: Receiver) {
     this.#receiver = receiver
+  }
+
+  /** Waits for no more replies, as leaving the loop does; those that have come can still be read. */
+  close(): void {
+    this.#receiver.stop()
+  }
+
+  stop(): void {
+    this.close()
+  }
+
+  end(): void {
+    this.close()
+  }
+
+  async drain(): Promise<void> {
+    this.close()
+    this.#reading ??= this.#receiver.whenRead()
+    await this.#reading
   }
 
   async next(): Promise<IteratorResult<Message, undefined>> {
@@ -131,9 +167,9 @@ export function ask(
     const receiver = new Receiver(context, responder, options)
     write(receiver.handle)
     if (options?.signal?.aborted) receiver.stop(abortFailure(options.signal))
-    return both(opened(receiver), new Iterator(receiver))
+    return closable(both(opened(receiver), new Iterator(receiver)), new Iterator(receiver))
   } catch (error) {
-    return both(Promise.reject(error), refusing(error))
+    return closable(both(Promise.reject(error), refusing(error)), undefined)
   }
 }
 
@@ -146,6 +182,13 @@ async function opened(receiver: Receiver): Promise<AnswerIterator> {
 async function* refusing(error: unknown): AsyncGenerator<Message, undefined> {
   yield await Promise.reject(error)
   return undefined
+}
+
+/** Adds what a subscription can do. A request that was refused is closed already. */
+function closable(results: Results<Message>, iterator: Iterator | undefined): Answers {
+  const close = (): void => iterator?.close()
+  const drain = async (): Promise<void> => await iterator?.drain()
+  return Object.assign(results, { close, stop: close, end: close, drain }) as unknown as Answers
 }
 
 /** Returns the replies of a requestMany, each converted by `make`. */

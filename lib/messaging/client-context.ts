@@ -14,21 +14,36 @@ export interface Child {
   handleClientClosing(): void
 }
 
+/** Counters; `send` and `recv0` are the names that programs for Conat use. */
+export interface ClientStats {
+  readonly sent: Traffic
+  readonly recv: Traffic
+  readonly send: Traffic
+  readonly recv0: Traffic
+  /** The number of patterns that are subscribed. */
+  subs: number
+}
+
+function newStats(): ClientStats {
+  const [sent, recv] = [
+    { messages: 0, bytes: 0 },
+    { messages: 0, bytes: 0 },
+  ]
+  return { sent, recv, send: sent, recv0: recv, subs: 0 }
+}
+
 export class ClientContext {
   readonly handle: number = nextHandle()
   readonly id: string
-  readonly stats: { readonly sent: Traffic; readonly recv: Traffic } = {
-    sent: { messages: 0, bytes: 0 },
-    recv: { messages: 0, bytes: 0 },
-  }
+  readonly stats: ClientStats = newStats()
   /** Whether `close()` was called, or the engine gave up. */
   closed = false
   /** Why there is no connection, as far as that is known. */
   obstacle: Failure | undefined
   /** Why there will be none, before `connect()`. */
   stranded: Failure | undefined
-  /** Whether it is connected to a broker. */
-  connected = false
+  readonly #connecting = new Set<() => void>()
+  #connected = false
   readonly children: Set<Child> = new Set()
   /** Subjects with a socket server. */
   readonly listening: Set<string> = new Set()
@@ -40,6 +55,24 @@ export class ClientContext {
 
   constructor(id: string) {
     this.id = id
+  }
+
+  /** Whether it is connected to a broker. */
+  get connected(): boolean {
+    return this.#connected
+  }
+
+  set connected(value: boolean) {
+    this.#connected = value
+    if (!value) return
+    for (const resolve of this.#connecting) resolve()
+    this.#connecting.clear()
+  }
+
+  /** Resolves when it is connected. */
+  whenConnected(): Promise<undefined> {
+    if (this.#connected) return Promise.resolve(undefined)
+    return new Promise(resolve => this.#connecting.add(() => resolve(undefined)))
   }
 
   checkOpen(): void {

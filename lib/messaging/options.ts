@@ -33,9 +33,17 @@ export const PUBLISH_SHAPE = {
   timeout: { check: isTimeout, unit: 'ms', default: 30_000 },
   waitForInterest: { check: isBoolean, default: false },
   noThrow: { check: isBoolean, default: false },
+  signal: isSignal,
 } as const satisfies ShapeOf<PublishOptions>
 
-export const REQUEST_SHAPE = { ...PUBLISH_SHAPE, signal: isSignal } as const satisfies ShapeOf<RequestOptions>
+export const REQUEST_SHAPE = { ...PUBLISH_SHAPE } as const satisfies ShapeOf<RequestOptions>
+
+/** Of replies, whose headers may be any JSON. */
+export const REPLY_SHAPE = { ...MESSAGE_SHAPE, headers: isAny } as const
+export const REPLY_PUBLISH_SHAPE = { ...PUBLISH_SHAPE, headers: isAny } as const
+
+/** Checked when it is encoded. */
+function isAny(): void {}
 
 export const REQUEST_MANY_SHAPE = {
   ...REQUEST_SHAPE,
@@ -53,9 +61,16 @@ export const LIST_SHAPE = { timeout: PUBLISH_SHAPE.timeout } as const
 
 export const SUBSCRIPTION_SHAPE = {
   queue: isString,
+  timeout: { check: isTimeout, unit: 'ms', default: 60_000 },
   maxMessages: isCount,
   maxQueueBytes: { check: isCount, unit: 'bytes', default: 64 * 1024 * 1024, limit: true },
 } as const satisfies ShapeOf<SubscriptionOptions>
+
+/** Milliseconds: the longest wait for interest, and what calls wait that name no timeout. */
+export const MAX_INTEREST_TIMEOUT = 90_000
+export const DEFAULT_REQUEST_TIMEOUT: number = PUBLISH_SHAPE.timeout.default
+export const DEFAULT_PUBLISH_TIMEOUT: number = PUBLISH_SHAPE.timeout.default
+export const DEFAULT_SUBSCRIPTION_TIMEOUT: number = SUBSCRIPTION_SHAPE.timeout.default
 
 const TIMEOUTS_SHAPE = { request: REQUEST_SHAPE.timeout, publish: PUBLISH_SHAPE.timeout } as const
 

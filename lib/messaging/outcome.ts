@@ -15,7 +15,7 @@ export function unwrap<T extends Outcome>(outcome: Outcome): T {
 
 /** Returns the result of a publish, or throws. */
 export async function resolvePublish(
-  pending: Promise<Outcome>,
+  pending: Promise<Outcome> | Failure,
   options: PublishOptions | undefined,
 ): Promise<Published> {
   const outcome = await pending
@@ -29,7 +29,7 @@ export async function resolvePublish(
  * caller's line only as long as nothing else awaits the promise.
  */
 export function resolveReply(
-  pending: Promise<Outcome>,
+  pending: Promise<Outcome> | Failure,
   options: PublishOptions | undefined,
 ): Promise<Published> {
   const answer: Promise<Published> = resolveOr(pending, options, () => void answer.catch(() => {}))
@@ -37,7 +37,7 @@ export function resolveReply(
 }
 
 async function resolveOr(
-  pending: Promise<Outcome>,
+  pending: Promise<Outcome> | Failure,
   options: PublishOptions | undefined,
   handleFailure: () => void,
 ): Promise<Published> {

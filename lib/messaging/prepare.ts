@@ -4,6 +4,9 @@ import { Outgoing } from '../engine/outgoing'
 import { headersText, socketHeadersText } from '../values/headers'
 import { MessageData } from './message'
 
+/** Converts headers: those of a message, of a socket, or of a reply. */
+type HeadersText = (headers: Headers | null | undefined) => string | null
+
 /** Shared: a message is written before the next one is prepared. */
 const outgoing = new Outgoing()
 
@@ -11,8 +14,11 @@ const outgoing = new Outgoing()
  * Encodes the next message. The result is valid until the next call, which user code may make: it must be
  * written before any user code runs.
  */
-export function prepare(data: unknown, options: MessageOptions | undefined, toSocket = false): Outgoing {
-  const text = toSocket ? socketHeadersText : headersText
+export function prepare(
+  data: unknown,
+  options: MessageOptions | undefined,
+  text: HeadersText = headersText,
+): Outgoing {
   const message = MessageData.of(data)
   if (message !== undefined) {
     const headers =

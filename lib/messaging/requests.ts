@@ -2,6 +2,7 @@
 import type { MessageOptions, PublishOptions, RequestManyOptions, RequestOptions } from '../../index'
 import * as commands from '../engine/commands'
 import { abortFailure, type Failure } from '../values/failure'
+import { headersText } from '../values/headers'
 import type { ClientContext } from './client-context'
 import type { Responder } from './message'
 import { INTEREST_SHAPE, timeouts } from './options'
@@ -29,11 +30,13 @@ export function publish(
   data: unknown,
   options: PublishOptions | undefined,
   waitForInterest: boolean,
-): Promise<Outcome> {
+  text = headersText,
+): Promise<Outcome> | Failure {
   context.checkSend()
+  if (options?.signal?.aborted) return abortFailure(options.signal)
   const timeout = milliseconds(options?.timeout ?? timeouts.publish)
-  const message = prepare(data, options)
-  const ticket = new Ticket(context, responder)
+  const message = prepare(data, options, text)
+  const ticket = new Ticket(context, responder, options?.signal)
   commands.publish(context.handle, ticket.handle, timeout, waitForInterest, subject, message)
   context.countSent(message.length)
   return ticket.outcome
@@ -45,9 +48,10 @@ export function publishSync(
   subject: string,
   data: unknown,
   options: MessageOptions | undefined,
+  text = headersText,
 ): { bytes: number } {
   context.checkSend()
-  const message = prepare(data, options)
+  const message = prepare(data, options, text)
   commands.publish(context.handle, 0, 0, false, subject, message)
   context.countSent(message.length)
   return { bytes: message.length }

@@ -100,12 +100,14 @@ export class Subscriptions {
   #create(pattern: string, queue: string = native.randomId()): Shared {
     const shared = new Shared(this.#context, this.#responder, pattern, queue, () => {
       delete this.subs[pattern]
+      this.#context.stats.subs -= 1
       delete this.queueGroups[pattern]
       this.#settle(shared)
     })
     this.#pending.add(shared)
     void shared.confirmed.then(() => this.#settle(shared))
     this.subs[pattern] = shared
+    this.#context.stats.subs += 1
     this.queueGroups[pattern] = queue
     return shared
   }
@@ -126,6 +128,7 @@ class Shared implements Target {
   readonly #context: ClientContext
   readonly #responder: Responder
   readonly #gone: () => void
+  readonly #pattern: string
   /** The subject of the messages that are being delivered. */
   #subject = ''
 
@@ -141,6 +144,7 @@ class Shared implements Target {
     this.#context = context
     this.#responder = responder
     this.#gone = gone
+    this.#pattern = pattern
     route(this.#handle, this)
     const ticket = new Ticket(context, responder)
     commands.subscribe(context.handle, this.#handle, ticket.handle, pattern, queue)
@@ -180,6 +184,16 @@ class Shared implements Target {
   /** Why there will be no connection before `connect()`. */
   get stranded(): Failure | undefined {
     return this.#context.stranded
+  }
+
+  /** Returns what `confirmed` does, or a timeout: the time runs while the client is connected. */
+  async confirmedWithin(timeout: number): Promise<Failure | undefined> {
+    const connected = this.#context.whenConnected()
+    const first = await Promise.race([this.confirmed.then(failure => ({ failure })), connected])
+    if (first !== undefined) return first.failure
+    const waiters = new Waiters()
+    void this.confirmed.then(failure => waiters.settle(failure))
+    return await waiters.wait(`subscribe '${this.#pattern}' was not confirmed`, timeout)
   }
 
   leave(member: Subscription): void {
@@ -352,9 +366,11 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     this.close()
   }
 
-  /** Resolves when messages flow. */
-  async confirmed(): Promise<this> {
-    const failure = await this.#shared.confirmed
+  /** Resolves when messages flow; ends it if that takes more than so many ms of a connection. */
+  async confirmed(timeout?: number): Promise<this> {
+    const { confirmed } = this.#shared
+    const failure = await (timeout === undefined ? confirmed : this.#shared.confirmedWithin(timeout))
+    if (failure?.code === 408) this.close()
     if (failure !== undefined) throw errorFrom(failure)
     if (this.ended) throw errorFrom(closedFailure(`the subscription to '${this.subject}'`))
     return this

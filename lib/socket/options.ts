@@ -19,7 +19,7 @@ export const LISTEN_SHAPE = {
   id: isString,
   desc: isString,
   maxQueueSize: { check: isCount, default: 1000, engine: true, limit: true },
-  maxQueueBytes: { check: isCount, unit: 'bytes', default: 16 * 1024 * 1024, engine: true, limit: true },
+  maxQueueBytes: { check: isCount, unit: 'bytes', default: 256 * 1024 * 1024, engine: true, limit: true },
   slowConsumer: { check: isPolicy, default: 'wait' },
   slowConsumerTimeout: { check: isTimeout, unit: 'ms', default: 30_000 },
   keepAlive: { check: isDuration, unit: 'ms', default: 45_000 },

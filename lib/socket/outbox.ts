@@ -9,6 +9,7 @@ import type { ClientContext } from '../messaging/client-context'
 import { prepare } from '../messaging/prepare'
 import { FabricError, invalidValue } from '../values/errors'
 import { errorFrom, type Failure } from '../values/failure'
+import { socketHeadersText } from '../values/headers'
 import type { Lifecycle } from './lifecycle'
 import { writeOptions } from './options'
 import type { SocketSettings } from './settings'
@@ -81,7 +82,7 @@ export class Outbox {
     // Checked before the expensive encoding, for writers that retry often.
     const full = isVolatile ? undefined : this.#window.refusal(0)
     if (full !== undefined) throw full
-    const message = prepare(data, options, true)
+    const message = prepare(data, options, socketHeadersText)
     const { size } = message
     // Encoding may have run user code that wrote to this socket or closed it.
     this.#checkWritable()

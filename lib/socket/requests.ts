@@ -13,6 +13,7 @@ import { prepare } from '../messaging/prepare'
 import { waitOf } from '../messaging/requests'
 import { readMessage, Ticket } from '../messaging/ticket'
 import { abortFailure, errorFrom, Failure } from '../values/failure'
+import { socketHeadersText } from '../values/headers'
 import { checkOptions } from '../values/option-checks'
 import { nextTick, nextTurn } from '../values/platform'
 import { clearInterruption, isInterrupted } from '../values/throw-async'
@@ -65,7 +66,7 @@ export class SocketRequests {
       this.#lifecycle.checkOpen()
       checkOptions('requestMany', options, REQUEST_MANY_SHAPE)
       const wait = waitOf(options, true)
-      const message = prepare(data, options, true)
+      const message = prepare(data, options, socketHeadersText)
       return ticket => this.#write(ticket, wait, message)
     })
   }
@@ -110,7 +111,7 @@ export class SocketRequests {
   #send(data: unknown, options: RequestOptions | undefined): Promise<unknown> | Failure {
     if (options?.signal?.aborted) return abortFailure(options.signal)
     const wait = waitOf(options, false)
-    const message = prepare(data, options, true)
+    const message = prepare(data, options, socketHeadersText)
     const ticket = new Ticket(this.#context, this.#responder, options?.signal, this.#inFlight)
     this.#write(ticket.handle, wait, message)
     return ticket.outcome

@@ -36,6 +36,12 @@ export class ServerSocket extends ConatSocketBase {
     return 'server'
   }
 
+  /** The subject on which its client listens. */
+  get clientSubject(): string {
+    const [id, , , ...tokens] = this.subject.split('.').reverse()
+    return `${tokens.reverse().join('.')}.client.${id}`
+  }
+
   disconnect(): void {
     if (this.state === 'closed') return
     commands.socketDisconnect(this.client, this.handle)

@@ -18,6 +18,7 @@ import type { Message, Responder } from '../messaging/message'
 import { prepare } from '../messaging/prepare'
 import { FabricError, type UndeliveredOf } from '../values/errors'
 import { errorFrom, type Failure, undeliveredFailure } from '../values/failure'
+import { socketHeadersText } from '../values/headers'
 import { checkOptions, isString } from '../values/option-checks'
 import { checkId, checkListenSubject } from '../values/subjects'
 import { HeldConnections } from './held-connections'
@@ -99,6 +100,32 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     return this.#lifecycle.state
   }
 
+  get maxQueueSize(): number {
+    return this.#settings.maxQueueSize
+  }
+
+  get maxQueueBytes(): number {
+    return this.#settings.maxQueueBytes
+  }
+
+  get keepAlive(): number {
+    return this.#settings.keepAlive
+  }
+
+  get keepAliveTimeout(): number {
+    return this.#settings.keepAliveTimeout
+  }
+
+  /** Whether `end()` or `close()` was called. */
+  get ended(): boolean {
+    return this.#isEnding || this.state === 'closed'
+  }
+
+  /** Disconnects every socket; its client reconnects it. */
+  disconnect(): void {
+    for (const socket of Object.values(this.sockets)) socket.disconnect()
+  }
+
   ref(): this {
     this.#isWanted = true
     for (const socket of Object.values(this.sockets)) socket.ref()
@@ -138,7 +165,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     if (this.state === 'closed' || this.#isEnding) throw this.#pipeError()
     const options = writeOptions(second)
     const isVolatile = options?.volatile === true
-    const message = prepare(data, options, true)
+    const message = prepare(data, options, socketHeadersText)
     const { size } = message
     const full: ServerSocket[] = []
     const taking: ServerSocket[] = []

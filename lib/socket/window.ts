@@ -2,6 +2,9 @@
 // engine.
 import { FabricError } from '../values/errors'
 
+/** Bytes from which on a writer is pushed back, however large its window is. `src/socket/window.rs` has the same. */
+const PUSH_BACK_BYTES = 16 * 1024 * 1024
+
 export class SendWindow {
   written = 0
   acknowledged = 0
@@ -39,9 +42,10 @@ export class SendWindow {
     return this.isWritable
   }
 
-  /** Returns whether more than half of both bounds is free. */
+  /** Returns whether more than half of both bounds is free, and fewer bytes than push back are used. */
   get isWritable(): boolean {
-    return this.messages * 2 < this.maxMessages && this.bytes * 2 < this.maxBytes
+    const { bytes } = this
+    return this.messages * 2 < this.maxMessages && bytes * 2 < this.maxBytes && bytes < PUSH_BACK_BYTES
   }
 
   /** Takes the totals of an acknowledgement. Returns whether they are new. */

@@ -8,6 +8,10 @@ interface FabricErrorOptions {
   sockets?: UndeliveredOf[]
 }
 
+interface CodeOptions extends FabricErrorOptions {
+  code: number | string
+}
+
 /** A socket, and how many of its messages are undelivered. */
 export interface UndeliveredOf {
   id: string
@@ -28,9 +32,11 @@ export class FabricError extends Error {
   /** On the error of a server's `end`: its sockets that have undelivered messages. */
   declare readonly sockets?: UndeliveredOf[]
 
-  constructor(message: string, code: number | string, options?: FabricErrorOptions) {
+  /** `code` may be among the options, as programs for Conat have it. */
+  constructor(message: string, code: number | string | CodeOptions, more?: FabricErrorOptions) {
+    const options = typeof code === 'object' ? code : more
     super(message, options?.cause === undefined ? undefined : { cause: options.cause })
-    this.code = code
+    this.code = typeof code === 'object' ? code.code : code
     if (options?.undelivered !== undefined) this.undelivered = options.undelivered
     if (options?.ids !== undefined) this.ids = options.ids
     if (options?.sockets !== undefined) this.sockets = options.sockets

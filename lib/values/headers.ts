@@ -19,15 +19,24 @@ const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [
 /** Returns headers as JSON text, or `null` if there are none. */
 export function headersText(headers: Headers | null | undefined): string | null {
   if (headers === undefined) return null
+  const text = anyHeadersText(headers)
+  if (text.charCodeAt(0) === OPEN_OBJECT || text === 'null') return text
+  throw invalidType('headers', 'an object', headers)
+}
+
+/** The same of a reply, whose headers may be any JSON. */
+export function replyHeadersText(headers: unknown): string | null {
+  return headers === undefined ? null : anyHeadersText(headers)
+}
+
+function anyHeadersText(headers: unknown): string {
   let text: string | undefined
   try {
     text = JSON.stringify(headers)
   } catch (cause) {
     throw new FabricError(cause instanceof Error ? cause.message : String(cause), 'ERR_ENCODE', { cause })
   }
-  if (text === undefined || (text.charCodeAt(0) !== OPEN_OBJECT && text !== 'null')) {
-    throw invalidType('headers', 'an object', headers)
-  }
+  if (text === undefined) throw invalidType('headers', 'JSON', headers)
   checkFits(text)
   return text
 }

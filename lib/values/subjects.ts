@@ -29,7 +29,13 @@ export function isValidSubject(subject: string): boolean {
 }
 
 /** Returns whether a message to `subject` reaches a subscription to `pattern`. */
-export function matchesPattern({ pattern, subject }: { pattern: string; subject: string }): boolean {
+export function matchesPattern(options: { pattern: string; subject: string }): boolean
+export function matchesPattern(pattern: string, subject: string): boolean
+export function matchesPattern(
+  first: { pattern: string; subject: string } | string,
+  second?: string,
+): boolean {
+  const { pattern, subject } = typeof first === 'object' ? first : { pattern: first, subject: second }
   if (typeof pattern !== 'string') throw invalidType('pattern', 'a string', pattern)
   if (typeof subject !== 'string') throw invalidType('subject', 'a string', subject)
   if (!isValidSubject(pattern) || /\p{Surrogate}/u.test(subject)) return false
@@ -41,6 +47,11 @@ export function matchesPattern({ pattern, subject }: { pattern: string; subject:
     if (token !== '*' && token !== tokens[index]) return false
   }
   return tokens.length === expected.length
+}
+
+/** Returns whether a token of a pattern matches a token of a subject. */
+export function matchesSegment(pattern: string, token: string): boolean {
+  return pattern === '*' || pattern === '>' || pattern === token
 }
 
 /** Runs for every message that is sent: one check for each character, and more only for unusual ones. */

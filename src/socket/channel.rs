@@ -76,7 +76,7 @@ impl Channel {
             outputs: VecDeque::new(),
             peer: None,
             sender: Sender::new(&config),
-            receiver: Receiver::new(config.window()),
+            receiver: Receiver::new(config.receive_window()),
             keepalive: KeepAlive::new(now, config.keep_alive),
             pending: QueuedRequests::default(),
             pending_close: PendingClose::default(),

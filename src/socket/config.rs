@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Window;
+use super::sender::MAX_IN_FLIGHT_BYTES;
 
 /// Settings of a socket, shared by those that were made alike. Both ends have their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,9 +11,10 @@ pub struct SocketConfig {
     /// Messages that may be written and not yet acknowledged; `write` fails above it. Default 1000. Memory is
     /// usage for each.
     pub max_queue: usize,
-    /// Bytes of them, payloads and headers. Default 16 MiB. One larger message is taken when nothing else is
-    /// unacknowledged. Too low: one round trip a message; too high: that much memory for each slow reader, in
-    /// the writer and in the reader.
+    /// Bytes of them, payloads and headers. Default 256 MiB: programs of the original write some large
+    /// messages without a look at what `write` returns, which is `false` from `PUSH_BACK_BYTES` on. One
+    /// larger message is taken when nothing else is unacknowledged. Too low: one round trip a message; too
+    /// high: that much memory for each slow reader, in the writer.
     pub max_queue_bytes: usize,
     /// The time that the peer may acknowledge nothing while half of the window is used, before the socket is
     /// closed. Default `None`: for ever.
@@ -62,7 +64,7 @@ impl Default for SocketConfig {
     fn default() -> Self {
         Self {
             max_queue: 1000,
-            max_queue_bytes: 16 * 1024 * 1024,
+            max_queue_bytes: 256 * 1024 * 1024,
             slow_consumer_timeout: None,
             epoch: None,
             reconnection: true,
@@ -88,5 +90,10 @@ impl SocketConfig {
     /// Returns the bounds of what may be unacknowledged.
     pub fn window(&self) -> Window {
         Window { messages: self.max_queue, bytes: self.max_queue_bytes }
+    }
+
+    /// Returns the bounds of what has arrived and is not handled: a sender has no more in flight.
+    pub fn receive_window(&self) -> Window {
+        Window { messages: self.max_queue, bytes: self.max_queue_bytes.min(MAX_IN_FLIGHT_BYTES) }
     }
 }

@@ -23,11 +23,15 @@ impl Window {
         Ok(())
     }
 
-    /// Returns whether half of either bound is used: the writer had better wait.
+    /// Returns whether half of either bound is used, or [`PUSH_BACK_BYTES`]: the writer had better wait.
     pub fn is_half_used(&self, messages: usize, bytes: usize) -> bool {
-        messages >= self.messages.div_ceil(2) || bytes >= self.bytes.div_ceil(2)
+        messages >= self.messages.div_ceil(2) || bytes >= self.bytes.div_ceil(2).min(PUSH_BACK_BYTES)
     }
 }
+
+/// Bytes from which on a writer had better wait, however large its window is. `lib/socket/window.ts` has the
+/// same.
+const PUSH_BACK_BYTES: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -42,5 +46,9 @@ mod tests {
         assert_eq!(window.check(0, 0, 1000), Ok(()));
         assert!(!window.is_half_used(1, 49));
         assert!(window.is_half_used(2, 0) && window.is_half_used(1, 50));
+        let wide = Window { messages: 1000, bytes: 16 * PUSH_BACK_BYTES };
+        assert!(!wide.is_half_used(1, PUSH_BACK_BYTES - 1));
+        assert!(wide.is_half_used(1, PUSH_BACK_BYTES));
+        assert_eq!(wide.check(1, PUSH_BACK_BYTES, PUSH_BACK_BYTES), Ok(()));
     }
 }

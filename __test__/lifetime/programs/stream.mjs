@@ -68,7 +68,7 @@ if (role === 'broker') {
     await server.waitUntilReady()
     tell({})
   } else {
-    const socket = client.socket.connect('stream')
+    const socket = client.socket.connect('stream', { maxQueueBytes: 16 * 1024 * 1024 })
     await socket.waitUntilReady()
     const payload = Buffer.alloc(Number(size), 7)
     let full = 0

@@ -100,7 +100,7 @@ impl Stream {
             peer: None,
             tags,
             sender: SendQueue::new(config, peer_windows),
-            receiver: ReceiveQueue::new(windows, config.window()),
+            receiver: ReceiveQueue::new(windows, config.receive_window()),
             schedule: StatusSchedule::new(),
             early: Early {
                 data: config.max_queue.div_ceil(EARLY_PART) as u64,

@@ -11,7 +11,7 @@ pub struct Windows([Window; 3]);
 impl Windows {
     /// Returns what an end with these settings takes.
     pub fn of_config(config: &SocketConfig) -> Self {
-        let data = Window { messages: config.max_queue.max(MIN_DATA), bytes: config.max_queue_bytes };
+        let data = Window { messages: config.max_queue.max(MIN_DATA), ..config.receive_window() };
         let requests = Window { messages: MAX_REQUESTS, bytes: MAX_CLASS_BYTES };
         let answers = Window { messages: MAX_ANSWERS, bytes: MAX_CLASS_BYTES };
         Self([data, requests, answers])

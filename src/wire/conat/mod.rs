@@ -12,6 +12,7 @@ mod json;
 mod packet;
 mod publication;
 mod reply;
+mod rpc;
 mod server;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use super::json::{Text, push_string, push_u64};
 use super::packet::{push_ack_start, push_event_start, push_invalid_namespace};
 use super::publication::{RawPublish, push_chunk};
 use super::reply::{push_error, push_reply};
+use super::rpc;
 use super::{
     ATTACHMENT_SLACK_BYTES, DecodeError, Frames, Limits, MAX_JSON_DEPTH, MAX_TEXT_BYTES, Packet, PacketKind,
 };
@@ -90,10 +91,10 @@ impl ServerEnd {
                 ack.map(|ack| ClientOp::WaitForInterest { ack, subject, timeout })
             }
             ("stats", _) => event.read().and_then(|argument| stats(&argument)),
-            (_, Some(AckId(id))) => {
+            (name, Some(AckId(id))) => {
                 frames.push_text(|out| {
                     push_ack_start(out, id);
-                    out.put_slice(b"[{\"error\":\"unknown event\"}]");
+                    out.put_slice(rpc::answer_to(name).unwrap_or(b"[{\"error\":\"unknown event\"}]"));
                 });
                 None
             }

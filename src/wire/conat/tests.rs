@@ -294,6 +294,13 @@ fn strange_events_of_a_client_are_ignored_answered_or_refused() {
     }
     let error = r#"439[{"error":"unknown event"}]"#;
     assert_eq!(shown(&mut answers), [error, error]);
+    for name in ["rpc-service", "rpc-service-close", "rpc", "fast-rpc", "rpc-raw"] {
+        let text = format!(r#"29["{name}",{{"subject":"a","service":"s"}}]"#);
+        assert_eq!(server.handle_text(&text, &mut Vec::new(), &mut answers), Ok(()), "{text}");
+    }
+    let none = r#"439[{"error":"no services matching","code":503}]"#;
+    let (added, removed) = (r#"439[{"status":"added"}]"#, r#"439[{"status":"removed"}]"#);
+    assert_eq!(shown(&mut answers), [added, removed, none, none, none]);
     server.handle_text("0/admin?x=1,{}", &mut Vec::new(), &mut answers).expect("answered");
     assert_eq!(shown(&mut answers), [r#"44/admin,{"message":"Invalid namespace"}"#]);
     for text in [

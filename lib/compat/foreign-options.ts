@@ -1,0 +1,73 @@
+// Options of Socket.IO and of clusters that programs for Conat pass on: taken, and of no effect here.
+import { debuglog } from 'node:util'
+
+const debug = debuglog('selvedge')
+
+/** Those of Socket.IO's client, and of a member of a cluster. */
+export const FOREIGN_CONNECT: ReadonlySet<string> = new Set([
+  'ackTimeout',
+  'addTrailingSlash',
+  'auth',
+  'autoUnref',
+  'closeOnBeforeunload',
+  'clusterName',
+  'forceBase64',
+  'forceNew',
+  'multiplex',
+  'parser',
+  'perMessageDeflate',
+  'protocols',
+  'query',
+  'reconnectionAttempts',
+  'rememberUpgrade',
+  'retries',
+  'timeout',
+  'timestampParam',
+  'timestampRequests',
+  'transportOptions',
+  'transports',
+  'tryAllTransports',
+  'upgrade',
+  'withCredentials',
+])
+
+/** Those of Socket.IO's server, and of a cluster. */
+export const FOREIGN_INIT: ReadonlySet<string> = new Set([
+  'adapter',
+  'addTrailingSlash',
+  'allowEIO3',
+  'allowRequest',
+  'allowUpgrades',
+  'autoscanInterval',
+  'cleanupEmptyChildNamespaces',
+  'clusterIpAddress',
+  'clusterNodes',
+  'connectTimeout',
+  'connectionStateRecovery',
+  'cookie',
+  'cors',
+  'destroyUpgrade',
+  'destroyUpgradeTimeout',
+  'httpCompression',
+  'localClusterSize',
+  'logger',
+  'longAutoscanInterval',
+  'maxHttpBufferSize',
+  'parser',
+  'perMessageDeflate',
+  'pingInterval',
+  'pingTimeout',
+  'serveClient',
+  'transports',
+  'upgradeTimeout',
+  'wsEngine',
+])
+
+/** Returns the options without the foreign ones, which one line of `NODE_DEBUG=selvedge` names. */
+export function ownOptions<T extends object>(where: string, options: T, foreign: ReadonlySet<string>): T {
+  if (options === null || typeof options !== 'object') return options
+  const names = Object.keys(options).filter(name => foreign.has(name))
+  if (names.length === 0) return options
+  debug('%s: options without effect here: %s', where, names.join(', '))
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !foreign.has(name))) as T
+}
