@@ -12,10 +12,11 @@ for (const { contract, source, entry, module, declarations } of subpaths) {
   const names = namesOf(source)
   write(
     module,
-    `import module from '${from(module, entry)}'\n\nexport const {\n${names.map(name => `  ${name},\n`).join('')}} = module\n`,
+    `import module from '${from(module, entry)}'\n\nexport const {\n${names.map(name => `  ${name},\n`).join('')}} = module\nexport default module\n`,
   )
   // A `.js` stands for the `.d.ts` beside it.
-  write(declarations, `export * from '${from(declarations, contract.replace(/\.d\.ts$/, '.js'))}'\n`)
+  const types = from(declarations, contract.replace(/\.d\.ts$/, '.js'))
+  write(declarations, `export * from '${types}'\nimport * as all from '${types}'\nexport default all\n`)
 }
 prune()
 

@@ -4,6 +4,7 @@ import type { exports } from '../../package.json'
 
 interface Contracts {
   '.': typeof import('../../index')
+  './net': typeof import('../../types/net')
   './packets': typeof import('../../types/packets')
   './sockety': typeof import('../../types/sockety')
   './testing': typeof import('../../types/testing')
@@ -11,6 +12,7 @@ interface Contracts {
 
 interface Sources {
   '.': typeof import('../../lib/index')
+  './net': typeof import('../../lib/net/index')
   './packets': typeof import('../../lib/packets/index')
   './sockety': typeof import('../../lib/sockety/index')
   './testing': typeof import('../../lib/testing/index')

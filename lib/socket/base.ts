@@ -68,6 +68,8 @@ export abstract class ConatSocketBase
   /** @internal */
   uncounted = 0
   readonly handle: number
+  /** Called after each acknowledgement. @internal */
+  onProgress: (() => void) | undefined
   protected readonly context: ClientContext
   protected readonly responder: Responder
   protected readonly lifecycle: Lifecycle
@@ -109,6 +111,16 @@ export abstract class ConatSocketBase
   }
 
   abstract get role(): 'client' | 'server'
+
+  /** Whether it has data that nobody was handed. @internal */
+  get isHolding(): boolean {
+    return this.#inbox?.isHolding ?? false
+  }
+
+  /** Why there is no connection, as far as that is known. @internal */
+  get obstacle(): FabricError | undefined {
+    return this.context.obstacle && errorFrom(this.context.obstacle)
+  }
 
   /** @internal */
   get client(): number {
@@ -249,6 +261,11 @@ export abstract class ConatSocketBase
     return this.#openOutbox().drain()
   }
 
+  /** Resolves when the other side has handled what was written so far; with why not, if it will not. @internal */
+  whenHandled(): Promise<Failure | undefined> {
+    return this.#openOutbox().whenHandled()
+  }
+
   waitUntilWritable(): Promise<void> {
     return this.#openOutbox().waitUntilWritable()
   }
@@ -350,6 +367,7 @@ export abstract class ConatSocketBase
     else if (kind === SOCKET_ACKED) {
       this.#outbox?.acknowledge(event.f64(), event.f64())
       this.#ending?.handleProgress()
+      this.onProgress?.()
     } else if (kind === SOCKET_REQUEST_RECEIVED) this.#openRequests().receive(event)
     else if (kind === SOCKET_COUNTERS) {
       this.#resent = event.f64()

@@ -54,6 +54,10 @@ export class Inbox {
     this.#sink = sink
   }
 
+  get isHolding(): boolean {
+    return this.#held.length > 0
+  }
+
   get isPaused(): boolean {
     return this.#isPaused
   }

@@ -8,7 +8,7 @@ import type { EventReader } from '../engine/event-reader'
 import type { ClientContext } from '../messaging/client-context'
 import { prepare } from '../messaging/prepare'
 import { FabricError, invalidValue } from '../values/errors'
-import { errorFrom, type Failure } from '../values/failure'
+import { closedFailure, errorFrom, type Failure } from '../values/failure'
 import { socketHeadersText } from '../values/headers'
 import type { Lifecycle } from './lifecycle'
 import { writeOptions } from './options'
@@ -100,8 +100,17 @@ export class Outbox {
   async send(data: unknown, second: Headers | WriteOptions | null | undefined): Promise<void> {
     if (writeOptions(second)?.volatile === true) throw invalidValue('volatile', 'absent in send()', true)
     this.write(data, second)
-    const failure = await (this.#deliveries ??= new Deliveries()).wait(this.#window.written)
+    const failure = await this.whenHandled()
     if (failure !== undefined) throw errorFrom(failure)
+  }
+
+  /** Resolves when the other side has handled what was written so far; with why not, if it will not. */
+  async whenHandled(): Promise<Failure | undefined> {
+    const { written, messages } = this.#window
+    if (messages === 0) return undefined
+    if (this.#lifecycle.state === 'closed')
+      return this.#lifecycle.reason ?? closedFailure(this.#owner.describe())
+    return await (this.#deliveries ??= new Deliveries()).wait(written)
   }
 
   /** Returns why a message of this size cannot be written now, if it cannot. */

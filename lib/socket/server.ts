@@ -47,6 +47,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   readonly #settings: SocketSettings
   readonly #lifecycle: Lifecycle
   #isEnding = false
+  #isRetired = false
   /** The end, which all callers of `end` wait for. */
   #end: Promise<Failure | undefined> | undefined
   readonly #drainOnce = new DrainOnce()
@@ -213,6 +214,14 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     }
   }
 
+  /** Accepts no more sockets, and lets go of the subject; what is open lives on. @internal */
+  retire(): void {
+    if (this.state === 'closed' || this.#isRetired) return
+    this.#isRetired = true
+    this.#context.listening.delete(this.subject)
+    commands.listenerRetire(this.client, this.handle)
+  }
+
   close(): void {
     if (this.state === 'closed') return
     this.prepareClose()
@@ -281,7 +290,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
 
   /** @internal */
   handleClosing(): void {
-    this.#context.listening.delete(this.subject)
+    if (!this.#isRetired) this.#context.listening.delete(this.subject)
     for (const socket of Object.values(this.sockets)) socket.handleClientClosing()
   }
 

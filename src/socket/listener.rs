@@ -253,7 +253,11 @@ impl Listener {
     }
 
     /// Takes no new clients from now on: it is about to end. They look for another server.
+    /// Nobody is told to wait for it: it does not count as a listener any more.
     pub fn retire(&mut self) {
+        if self.state != State::Closed && !self.retired {
+            self.outputs.push_back(Output::Unsubscribe(self.status.clone()));
+        }
         self.retired = true;
         self.arriving.clear();
     }
@@ -262,8 +266,10 @@ impl Listener {
     pub fn close(&mut self) {
         if self.state != State::Closed {
             self.arriving.clear();
-            self.outputs
-                .extend([&self.status, &self.mine].map(|pattern| Output::Unsubscribe(pattern.clone())));
+            if !self.retired {
+                self.outputs.push_back(Output::Unsubscribe(self.status.clone()));
+            }
+            self.outputs.push_back(Output::Unsubscribe(self.mine.clone()));
             self.set_state(State::Closed);
         }
     }
@@ -275,7 +281,7 @@ impl Listener {
 
     /// Retries one of the two subscriptions that was not confirmed in time.
     pub fn handle_unconfirmed(&mut self, is_status: bool) {
-        if self.state != State::Closed {
+        if self.state != State::Closed && !(is_status && self.retired) {
             let pattern = if is_status { &self.status } else { &self.mine };
             self.outputs.push_back(Output::Subscribe(pattern.clone()));
         }

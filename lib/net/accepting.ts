@@ -1,0 +1,88 @@
+// Connections before they are one: what `accept` decides, how many may wait for it, and their numbers.
+import type { ServerOptions } from '../../types/net'
+import { startTimer } from '../async/timer'
+import { ACCEPT_TIMEOUT, BACKLOG } from './options'
+import type { Transport } from './transport'
+
+const MAX_PORT = 65_535
+
+export class Accepting {
+  /** Connections whose `accept` has not answered. */
+  backlog = BACKLOG
+  readonly #options: ServerOptions
+  readonly #undecided = new Map<Transport, () => void>()
+  #port = 0
+  readonly #ports = new Set<number>()
+
+  constructor(options: ServerOptions) {
+    this.#options = options
+  }
+
+  get waiting(): number {
+    return this.#undecided.size
+  }
+
+  /** Asks the application, if it wants to be asked, and calls `take`, or refuses. */
+  decide(
+    transport: Transport,
+    info: { subject: string; id: string; remoteAddress: string },
+    take: () => void,
+  ): void {
+    const { accept, acceptTimeout = ACCEPT_TIMEOUT } = this.#options
+    if (accept === undefined) {
+      take()
+      return
+    }
+    if (this.#undecided.size >= this.backlog) {
+      transport.reset('ECONNREFUSED')
+      return
+    }
+    // What comes early waits, unacknowledged.
+    transport.session.pause()
+    const refuse = (code: string): void => {
+      if (!this.#settle(transport)) return
+      transport.reset(code)
+    }
+    const timer = acceptTimeout > 0 ? startTimer(acceptTimeout, () => refuse('ETIMEDOUT')) : undefined
+    this.#undecided.set(transport, () => timer?.stop())
+    transport.onGone(() => this.#settle(transport))
+    void (async () => {
+      try {
+        await accept(info)
+      } catch (error) {
+        const { code } = (error ?? {}) as { code?: unknown }
+        refuse(typeof code === 'string' ? code : 'ECONNREFUSED')
+        return
+      }
+      if (!this.#settle(transport)) return
+      take()
+    })()
+  }
+
+  /** Refuses all that are undecided: nobody accepts any more. */
+  refuseAll(): void {
+    for (const transport of [...this.#undecided.keys()]) {
+      this.#settle(transport)
+      transport.reset('ECONNREFUSED')
+    }
+  }
+
+  /** Returns the next number that no open socket has. */
+  takePort(): number {
+    do this.#port = (this.#port % MAX_PORT) + 1
+    while (this.#ports.has(this.#port) && this.#ports.size < MAX_PORT)
+    this.#ports.add(this.#port)
+    return this.#port
+  }
+
+  /** A socket is closed: another one may have its number. */
+  freePort(port: number): void {
+    this.#ports.delete(port)
+  }
+
+  #settle(transport: Transport): boolean {
+    const stop = this.#undecided.get(transport)
+    stop?.()
+    return this.#undecided.delete(transport)
+  }
+}

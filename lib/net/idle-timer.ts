@@ -1,0 +1,29 @@
+// The timeout of a socket: so many ms in which nothing moved. Never keeps the process alive.
+import { clearTimer, setTimer } from '../values/platform'
+
+export class IdleTimer {
+  /** Milliseconds; 0: none. */
+  ms = 0
+  readonly #handleIdle: () => void
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(handleIdle: () => void) {
+    this.#handleIdle = handleIdle
+  }
+
+  set(ms: number): void {
+    this.stop()
+    this.ms = ms
+    if (ms > 0) this.#timer = setTimer(this.#handleIdle, ms).unref()
+  }
+
+  /** Something moved. */
+  refresh(): void {
+    this.#timer?.refresh()
+  }
+
+  stop(): void {
+    clearTimer(this.#timer)
+    this.#timer = undefined
+  }
+}

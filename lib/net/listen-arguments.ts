@@ -1,0 +1,34 @@
+// What `listen` was called with.
+import type { ListenOptions } from '../../types/net'
+import { isValidSubject } from '../values/subjects'
+import { argType, argValue } from './errors'
+import { freeSubject } from './options'
+
+export interface ListenCall {
+  readonly options: ListenOptions & { subject: string; isChosen: boolean }
+  readonly listener: (() => void) | undefined
+}
+
+/** Splits and checks: `(subject?, backlog?, callback?)` or `(options, callback?)`. */
+export function listenArguments(args: readonly unknown[]): ListenCall {
+  const last = args[args.length - 1]
+  const listener = typeof last === 'function' ? (last as () => void) : undefined
+  const [first, second] = listener === undefined ? args : args.slice(0, -1)
+  let options: ListenOptions
+  if (typeof first === 'object' && first !== null) options = { ...first }
+  else options = { subject: first as string | undefined, backlog: second as number | undefined }
+  const { subject, backlog } = options
+  if (subject !== undefined && subject !== null && typeof subject !== 'string') {
+    throw argType('subject', 'of type string', subject)
+  }
+  const { signal } = options
+  if (signal !== undefined && !(typeof signal === 'object' && signal !== null && 'aborted' in signal)) {
+    throw argType('options.signal', 'an instance of AbortSignal', signal)
+  }
+  const isChosen = Boolean(subject)
+  const name = subject || freeSubject('net')
+  if (name.endsWith('>') || !isValidSubject(`${name}.server.${'0'.repeat(36)}.*`))
+    throw argValue('subject', subject)
+  const limit = typeof backlog === 'number' && backlog > 0 ? backlog : undefined
+  return { options: { ...options, subject: name, isChosen, backlog: limit }, listener }
+}

@@ -1,0 +1,161 @@
+// What calls are given: option bags, ports and hosts, subjects. Unknown options are ignored: libraries pass their own.
+import type {
+  ConnectOptions,
+  NetOptions,
+  Resolve,
+  ResolveTarget,
+  ServerOptions,
+  SocketOptions,
+} from '../../types/net'
+import { Client } from '../client/client'
+import { getClient } from '../client/connect'
+import { native } from '../engine/native'
+import { isValidSubjectWithoutWildcards } from '../values/subjects'
+import { argType, argValue, missingArgs, outOfRange } from './errors'
+
+/** Bytes that may be under way. */
+export const WINDOW = 1024 * 1024
+/** Messages that may be under way: the bound of the memory that tiny ones take beside their bytes. */
+export const MAX_MESSAGES = 16_384
+export const LINGER = 60_000
+export const CONNECT_TIMEOUT = 30_000
+export const ACCEPT_TIMEOUT = 10_000
+export const BACKLOG = 511
+/** A listen that nobody confirms. */
+export const LISTEN_TIMEOUT = 60_000
+/** Milliseconds for somebody who listens already to say so. */
+export const TAKEN_TIMEOUT = 1000
+/** The longest that a timer of Node.js runs. */
+const MAX_TIMER = 2 ** 31 - 1
+
+/** Returns the client of a call, of its module, or of the process. */
+export function clientOf(options: NetOptions | undefined): Client {
+  const client = options?.client as Client | undefined
+  if (client === undefined) return getClient()
+  if (!(client instanceof Client)) throw argType('options.client', 'an instance of Client', client)
+  return client
+}
+
+/** `subject` and 26 characters that nobody has chosen yet. */
+export function freeSubject(prefix: string): string {
+  let rest = BigInt(
+    `0x${native.randomId().replace(/[^0-9a-f]/gi, '')}${native.randomId().replace(/[^0-9a-f]/gi, '')}`,
+  )
+  let name = ''
+  for (let i = 0; i < 26; i++) {
+    name += Number(rest % 36n).toString(36)
+    rest /= 36n
+  }
+  return `${prefix}.${name}`
+}
+
+/** Where a connect goes. */
+export type Target =
+  | { readonly subject: string }
+  | { readonly resolve: Resolve; readonly given: ResolveTarget }
+
+/** Splits what `connect` was called with. */
+export function connectArguments(args: readonly unknown[]): {
+  options: ConnectOptions
+  listener: (() => void) | undefined
+} {
+  const last = args[args.length - 1]
+  const listener = typeof last === 'function' ? (last as () => void) : undefined
+  const given = listener === undefined ? args : args.slice(0, -1)
+  if (given.length === 0) throw missingArgs('options', 'subject')
+  const [first, second, third] = given
+  if (typeof first === 'string') {
+    const options = typeof second === 'object' && second !== null ? second : {}
+    return { options: { ...options, subject: first }, listener }
+  }
+  if (typeof first === 'number') {
+    const host = typeof second === 'string' ? second : undefined
+    const options = (host === undefined ? second : third) as object | undefined
+    return { options: { ...options, port: first, host } as ConnectOptions, listener }
+  }
+  if (typeof first !== 'object' || first === null) throw argType('subject', 'of type string', first)
+  return { options: { ...first }, listener }
+}
+
+/** Returns where to, of `options` or, with priority, of `own`. */
+export function targetOf(options: ConnectOptions, own: SocketOptions): Target {
+  const subject = own.subject ?? options.subject
+  if (subject !== undefined) {
+    checkSubject('subject', subject)
+    return { subject }
+  }
+  const { host, port, path } = options as ResolveTarget
+  if (host == null && port == null && path == null) throw missingArgs('options', 'subject')
+  const resolve = options.resolve ?? own.resolve
+  if (resolve === undefined) throw argType('subject', 'of type string', port ?? path ?? host)
+  if (typeof resolve !== 'function') throw argType('options.resolve', 'of type function', resolve)
+  const given: ResolveTarget = {}
+  if (host != null) given.host = host
+  if (port != null) given.port = port
+  if (path != null) given.path = path
+  return { resolve, given }
+}
+
+/** Checks a subject to connect or send to. */
+export function checkSubject(name: string, subject: unknown): asserts subject is string {
+  if (typeof subject !== 'string') throw argType(name, 'of type string', subject)
+  // Tokens are appended to it, an id among them.
+  const longest = `${subject}.server.${'0'.repeat(36)}.${'0'.repeat(36)}`
+  if (isValidSubjectWithoutWildcards(subject) && isValidSubjectWithoutWildcards(longest)) return
+  throw argValue(name, subject)
+}
+
+const BOOLEANS = ['allowHalfOpen', 'noDelay', 'keepAlive', 'pauseOnConnect'] as const
+const OBJECT_MODES = ['objectMode', 'readableObjectMode', 'writableObjectMode'] as const
+const COUNTS = ['highWaterMark', 'window'] as const
+const TIMES = ['linger', 'connectTimeout', 'acceptTimeout', 'keepAliveInitialDelay', 'resumeTimeout'] as const
+
+/** Checks the known options of a socket or a server; libraries pass others along. */
+export function checkNetOptions(options: SocketOptions | ConnectOptions | ServerOptions): void {
+  const all = options as Record<string, unknown>
+  for (const name of BOOLEANS) {
+    const value = all[name]
+    // Clients of Node's own net give numbers and null, and it takes them.
+    if (typeof value === 'string' || typeof value === 'function') {
+      throw argType(`options.${name}`, 'of type boolean', value)
+    }
+  }
+  for (const name of OBJECT_MODES) {
+    if (all[name]) throw argValue(`options.${name}`, all[name], 'is not supported')
+  }
+  for (const name of COUNTS)
+    if (all[name] != null) checkRange(`options.${name}`, all[name], 0, Number.MAX_SAFE_INTEGER)
+  for (const name of TIMES) if (all[name] != null) checkRange(`options.${name}`, all[name], 0, MAX_TIMER)
+  if (all.window === 0) throw outOfRange('options.window', '>= 1', 0)
+}
+
+function checkRange(name: string, value: unknown, least: number, most: number): void {
+  if (typeof value !== 'number') throw argType(name, 'of type number', value)
+  if (Number.isNaN(value) || value < least || value > most)
+    throw outOfRange(name, `>= ${least} && <= ${most}`, value)
+}
+
+/** Checks the milliseconds of a timer, as Node does. */
+export function timerDuration(ms: unknown, name: string): number {
+  if (typeof ms !== 'number') throw argType(name, 'of type number', ms)
+  if (ms < 0 || !Number.isFinite(ms)) throw outOfRange(name, 'a non-negative finite number', ms)
+  return Math.min(ms, MAX_TIMER)
+}
+
+/** The options of the fabric's socket below. */
+export function sessionOptions(options: ServerOptions & ConnectOptions): {
+  maxQueueBytes: number
+  maxQueueSize: number
+  keepAlive?: number
+  keepAliveTimeout?: number
+  resumeTimeout?: number
+} {
+  const { window = WINDOW, sessionKeepAlive, sessionKeepAliveTimeout, resumeTimeout } = options
+  return {
+    maxQueueBytes: window,
+    maxQueueSize: MAX_MESSAGES,
+    ...(sessionKeepAlive === undefined ? {} : { keepAlive: sessionKeepAlive }),
+    ...(sessionKeepAliveTimeout === undefined ? {} : { keepAliveTimeout: sessionKeepAliveTimeout }),
+    ...(resumeTimeout === undefined ? {} : { resumeTimeout }),
+  }
+}

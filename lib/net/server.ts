@@ -1,0 +1,254 @@
+// A server as Node's `net` has it, on a subject.
+import { EventEmitter } from 'node:events'
+import type { AddressInfo, ServerOptions } from '../../types/net'
+import { startTimer, type Timer } from '../async/timer'
+import type { Client } from '../client/client'
+import type { ServerSocket } from '../socket/server-socket'
+import { nextTick } from '../values/platform'
+import { Accepting } from './accepting'
+import { argType, codedError, type SystemError, systemError } from './errors'
+import { listenArguments } from './listen-arguments'
+import { Listening, type ListenSettings } from './listening'
+import { checkNetOptions, clientOf, LINGER, LISTEN_TIMEOUT, WINDOW } from './options'
+import { beginListen } from './places'
+import { Socket } from './socket'
+import { list, unlist } from './table'
+import { Transport } from './transport'
+
+type Done = (error?: Error) => void
+
+export class Server extends EventEmitter {
+  maxConnections: number | undefined
+  /** Has no effect: a connection over the bound is refused before it is one. */
+  dropMaxConnection = false
+  readonly #options: ServerOptions
+  #listening: Listening | undefined
+  #isReady = false
+  #isRefd = true
+  #subject: string | undefined
+  #settled: (() => void) | undefined
+  #timer: Timer | undefined
+  readonly #accepting: Accepting
+  readonly #sockets = new Set<Socket>()
+  readonly #listed = { row: () => this.#row() }
+  #since = 0
+  #signal: AbortSignal | undefined
+  #isCloseDue = false
+
+  constructor(
+    options?: ServerOptions | ((socket: Socket) => void) | null,
+    listener?: (socket: Socket) => void,
+  ) {
+    const given = typeof options === 'function' ? {} : (options ?? {})
+    if (typeof given !== 'object') throw argType('options', 'an instance of Object', given)
+    checkNetOptions(given)
+    super(given as { captureRejections?: boolean })
+    this.#options = { ...given }
+    this.#accepting = new Accepting(this.#options)
+    const handle = typeof options === 'function' ? options : listener
+    if (typeof handle === 'function') this.on('connection', handle)
+  }
+
+  get listening(): boolean {
+    return this.#isReady && this.#subject !== undefined
+  }
+
+  get subject(): string | undefined {
+    return this.#subject
+  }
+
+  listen(...args: unknown[]): this {
+    const { options, listener } = listenArguments(args)
+    if (this.#subject !== undefined) {
+      throw codedError(
+        'ERR_SERVER_ALREADY_LISTEN',
+        'Listen method has been called more than once without closing.',
+      )
+    }
+    const merged: ListenSettings = { ...this.#options, ...options }
+    const client = clientOf(merged)
+    if (typeof listener === 'function') this.once('listening', listener)
+    if (options.backlog !== undefined) this.#accepting.backlog = options.backlog
+    this.#subject = options.subject
+    this.#start(client, merged)
+    this.#watchSignal(options.signal)
+    return this
+  }
+
+  address(): AddressInfo | null {
+    const subject = this.#subject
+    return subject === undefined ? null : { subject, address: subject, family: 'subject', port: 0 }
+  }
+
+  getConnections(callback: (error: Error | null, count: number) => void): this {
+    if (typeof callback !== 'function') throw argType('callback', 'of type function', callback)
+    const count = this.#sockets.size
+    nextTick(() => callback(null, count))
+    return this
+  }
+
+  close(callback?: Done): this {
+    const wasListening = this.#subject !== undefined
+    if (typeof callback === 'function') {
+      if (wasListening) this.once('close', callback)
+      else this.once('close', () => callback(codedError('ERR_SERVER_NOT_RUNNING', 'Server is not running.')))
+    }
+    this.#stop()
+    this.#emitCloseIfEmpty()
+    return this
+  }
+
+  ref(): this {
+    this.#isRefd = true
+    this.#listening?.ref()
+    return this
+  }
+
+  unref(): this {
+    this.#isRefd = false
+    this.#listening?.unref()
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.close(error => (error === undefined ? resolve() : reject(error)))
+    })
+  }
+
+  /** @internal */
+  handleClosed(socket: Socket): void {
+    if (!this.#sockets.delete(socket)) return
+    this.#accepting.freePort(socket.remotePort as number)
+    this.#emitCloseIfEmpty()
+  }
+
+  #start(client: Client, options: ListenSettings): void {
+    const { subject } = options
+    beginListen({
+      subject,
+      settled: new Promise(resolve => {
+        this.#settled = resolve
+      }),
+    })
+    this.#since = Date.now()
+    const listening = new Listening(client, options, {
+      handleReady: () => {
+        this.#timer?.stop()
+        this.#isReady = true
+        list(this.#listed)
+        this.#settled?.()
+        this.emit('listening')
+      },
+      handleConnection: session => this.#connect(session),
+      handleFailure: (code, cause) => this.#fail(code, cause),
+      handleClientClosed: () => {
+        this.#stop()
+        this.#emitCloseIfEmpty()
+      },
+    })
+    this.#listening = listening
+    if (!this.#isRefd) listening.unref()
+    this.#timer = startTimer(LISTEN_TIMEOUT, () => this.#fail('ETIMEDOUT'))
+  }
+
+  /** It cannot listen, or must not any more. */
+  #fail(code: string, cause?: unknown): void {
+    const error: SystemError = systemError('listen', code, this.#subject, cause)
+    const wasReady = this.#isReady
+    this.#stop()
+    this.emit('error', error)
+    if (wasReady) this.#emitCloseIfEmpty()
+  }
+
+  #stop(): void {
+    this.#timer?.stop()
+    this.#signal?.removeEventListener('abort', this.#handleAbort)
+    this.#signal = undefined
+    this.#isReady = false
+    this.#subject = undefined
+    this.#settled?.()
+    unlist(this.#listed)
+    this.#listening?.close()
+    this.#listening = undefined
+    this.#accepting.refuseAll()
+  }
+
+  #emitCloseIfEmpty(): void {
+    if (this.#subject !== undefined || this.#sockets.size > 0 || this.#isCloseDue) return
+    this.#isCloseDue = true
+    nextTick(() => {
+      this.#isCloseDue = false
+      this.emit('close')
+    })
+  }
+
+  #connect(session: ServerSocket): void {
+    const listening = this.#listening
+    if (listening === undefined) {
+      session.close()
+      return
+    }
+    const { linger = LINGER, window = WINDOW } = this.#options
+    const transport = new Transport(session, undefined, { linger, window })
+    const info = { subject: listening.subjectOf(session), id: session.id, remoteAddress: session.id }
+    if (
+      this.maxConnections !== undefined &&
+      this.maxConnections !== null &&
+      this.#sockets.size >= this.maxConnections
+    ) {
+      transport.reset('ECONNREFUSED')
+      this.emit('drop', {
+        localAddress: info.subject,
+        localPort: 0,
+        localFamily: 'subject',
+        remoteAddress: session.id,
+        remotePort: 0,
+        remoteFamily: 'subject',
+      })
+      return
+    }
+    this.#accepting.decide(transport, info, () => this.#accept(transport, info.subject))
+  }
+
+  #accept(transport: Transport, subject: string): void {
+    const { allowHalfOpen, pauseOnConnect = false, highWaterMark } = this.#options
+    const port = this.#accepting.takePort()
+    const settings = { allowHalfOpen, ...(highWaterMark === undefined ? {} : { highWaterMark }) }
+    const socket = new Socket(settings, { transport, subject, port })
+    socket.server = this
+    this.#sockets.add(socket)
+    if (pauseOnConnect) {
+      transport.session.pause()
+      socket.pause()
+    } else socket.read(0)
+    this.emit('connection', socket)
+  }
+
+  #watchSignal(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return
+    this.#signal = signal
+    if (signal.aborted) nextTick(this.#handleAbort)
+    else signal.addEventListener('abort', this.#handleAbort)
+  }
+
+  #handleAbort = (): void => {
+    if (this.#subject !== undefined) this.close()
+  }
+
+  #row() {
+    return {
+      proto: 'stream' as const,
+      local: this.#subject ?? '',
+      foreign: '*',
+      state: 'LISTEN' as const,
+      recvQ: this.#accepting.waiting,
+      sendQ: 0,
+      bytesRead: 0,
+      bytesWritten: 0,
+      since: this.#since,
+      suspended: this.#listening?.isSuspended ?? false,
+      id: this.#listening?.id ?? '',
+    }
+  }
+}

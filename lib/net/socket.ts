@@ -1,0 +1,442 @@
+// A socket as Node's `net` has it: a Duplex over a transport. What goes over the fabric is in transport.ts.
+import { addAbortSignal, Duplex } from 'node:stream'
+import type { AddressInfo, ConnectOptions, ReadyState, SocketOptions, SocketRow } from '../../types/net'
+import type { ConatSocketBase } from '../socket/base'
+import { type Buffer, nextTick, nextTurn } from '../values/platform'
+import { Attempt } from './attempt'
+import { argType, argValue, codedError, type SystemError, systemError } from './errors'
+import type { Hello } from './frames'
+import { IdleTimer } from './idle-timer'
+import { OnRead } from './on-read'
+import { checkNetOptions, connectArguments, LINGER, targetOf, timerDuration, WINDOW } from './options'
+import { rowOf } from './row'
+import { list, unlist } from './table'
+import { type Loss, Transport, type TransportOwner } from './transport'
+
+type Done = (error?: Error | null) => void
+
+/** The server that accepted a socket. */
+export interface SocketServer {
+  handleClosed(socket: Socket): void
+}
+
+/** What an accepted socket is made of. */
+export interface Accepted {
+  readonly transport: Transport
+  readonly subject: string
+  readonly port: number
+}
+
+export class Socket extends Duplex implements TransportOwner {
+  connecting = false
+  /** The server that accepted it. */
+  server: SocketServer | null = null
+  /** @internal Which protocol netstat shows. */
+  proto: SocketRow['proto'] = 'stream'
+  readonly #own: SocketOptions
+  readonly #onRead: OnRead | undefined
+  readonly #idle = new IdleTimer(() => this.emit('timeout'))
+  #attempt: Attempt | undefined
+  #transport: Transport | undefined
+  #subject: string | undefined
+  #port = 0
+  #isAccepted = false
+  #isResetting = false
+  #isRefd = true
+  #bytesRead = 0
+  /** Bytes that were taken; the rest is in the stream. */
+  #bytesTaken: number | undefined
+  #bytesWritten: number | undefined
+  /** The write under way. */
+  #writing: { readonly size: number; readonly done: Done } | undefined
+
+  constructor(options: SocketOptions | number = {}, accepted?: Accepted) {
+    if (typeof options === 'number') throw argValue('options.fd', options, 'is not supported')
+    if (typeof options !== 'object' || options === null) throw argType('options', 'of type object', options)
+    for (const name of ['fd', 'handle'] as const) {
+      const value = (options as Record<string, unknown>)[name]
+      if (value != null) throw argValue(`options.${name}`, value, 'is not supported')
+    }
+    checkNetOptions(options)
+    const { allowHalfOpen = false, highWaterMark, signal, onread } = options
+    super({
+      allowHalfOpen: Boolean(allowHalfOpen),
+      ...(highWaterMark === undefined ? {} : { highWaterMark }),
+      emitClose: false,
+      autoDestroy: true,
+    })
+    this.#own = options
+    this.#onRead = onread == null ? undefined : new OnRead(onread)
+    this.on('end', this.#handleEnd)
+    if (accepted !== undefined) this.#accept(accepted)
+    if (signal !== undefined) addAbortSignal(signal, this)
+  }
+
+  get pending(): boolean {
+    return this.#transport === undefined || this.connecting || this.destroyed
+  }
+
+  get readyState(): ReadyState {
+    if (this.connecting) return 'opening'
+    // As Node's: a socket that was never connected is open.
+    if (this.readable) return this.writable ? 'open' : 'readOnly'
+    return this.writable ? 'writeOnly' : 'closed'
+  }
+
+  get bytesRead(): number {
+    return this.#transport?.bytesRead ?? this.#bytesRead
+  }
+
+  get bytesWritten(): number | undefined {
+    if (this.#bytesTaken === undefined) return undefined
+    return this.#bytesWritten ?? this.#bytesTaken + this.writableLength
+  }
+
+  get bufferSize(): number | undefined {
+    return this.#transport === undefined && !this.connecting ? undefined : this.writableLength
+  }
+
+  get timeout(): number | undefined {
+    return this.#idle.ms === 0 ? undefined : this.#idle.ms
+  }
+
+  get session(): ConatSocketBase | undefined {
+    return this.#transport?.session
+  }
+
+  get localAddress(): string | undefined {
+    return this.#isAccepted ? this.#subject : this.#isKnown ? this.session?.id : undefined
+  }
+
+  get localPort(): number | undefined {
+    return this.#isKnown ? (this.#isAccepted ? 0 : this.#port) : undefined
+  }
+
+  get localFamily(): 'subject' | undefined {
+    return this.#isKnown ? 'subject' : undefined
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#isKnown ? (this.#isAccepted ? this.session?.id : this.#subject) : undefined
+  }
+
+  get remotePort(): number | undefined {
+    return this.#isKnown ? (this.#isAccepted ? this.#port : 0) : undefined
+  }
+
+  get remoteFamily(): 'subject' | undefined {
+    return this.#isKnown ? 'subject' : undefined
+  }
+
+  address(): AddressInfo | Record<string, never> {
+    if (!this.#isKnown || this.destroyed) return {}
+    return { address: this.localAddress as string, family: 'subject', port: this.localPort as number }
+  }
+
+  connect(...args: unknown[]): this {
+    const { options, listener } = connectArguments(args)
+    checkNetOptions(options)
+    const target = targetOf(options, this.#own)
+    if (this.connecting || (this.#transport !== undefined && !this.destroyed)) {
+      throw systemError('connect', 'EISCONN', 'subject' in target ? target.subject : undefined)
+    }
+    if (this.destroyed) this.#renew()
+    if (listener !== undefined) this.once('connect', listener)
+    this.connecting = true
+    this.#bytesTaken = 0
+    try {
+      this.#attempt = new Attempt(this.#attemptOwner(options), target, options, this.#own)
+    } catch (error) {
+      this.connecting = false
+      throw error
+    }
+    return this
+  }
+
+  override pause(): this {
+    if (this.#onRead !== undefined) this.#transport?.session.pause()
+    return super.pause()
+  }
+
+  override resume(): this {
+    if (this.#onRead?.resume()) this.#transport?.session.resume()
+    return super.resume()
+  }
+
+  destroySoon(): this {
+    if (this.writable) this.end()
+    if (this.writableFinished) this.destroy()
+    else this.once('finish', this.destroy)
+    return this
+  }
+
+  resetAndDestroy(): this {
+    if (this.destroyed) return this
+    if (this.connecting) this.once('connect', () => this.resetAndDestroy())
+    else if (this.#transport === undefined) this.destroy(closedError())
+    else {
+      this.#isResetting = true
+      this.destroy()
+    }
+    return this
+  }
+
+  setTimeout(ms: number, callback?: () => void): this {
+    if (this.destroyed) return this
+    const duration = timerDuration(ms, 'msecs')
+    if (callback !== undefined && typeof callback !== 'function') {
+      throw argType('callback', 'of type function', callback)
+    }
+    this.#idle.set(duration)
+    if (callback === undefined) return this
+    if (duration === 0) this.removeListener('timeout', callback)
+    else this.once('timeout', callback)
+    return this
+  }
+
+  setNoDelay(_on?: boolean): this {
+    return this
+  }
+
+  setKeepAlive(_on?: boolean, _delay?: number): this {
+    return this
+  }
+
+  ref(): this {
+    this.#isRefd = true
+    this.session?.ref()
+    return this
+  }
+
+  unref(): this {
+    this.#isRefd = false
+    this.session?.unref()
+    return this
+  }
+
+  /** Resolves when the other end has all that was written so far. */
+  async flushed(): Promise<void> {
+    while (this.connecting || this.writableLength > 0) {
+      if (this.destroyed) break
+      await new Promise<void>(resolve => this.#whenMoved.push(resolve))
+    }
+    const transport = this.#transport
+    if (transport === undefined || this.#isCut) throw this.errored ?? closedError()
+    // What this turn has written is passed on at its end.
+    await new Promise<void>(nextTick)
+    const loss = await transport.whenHandled()
+    if (loss !== undefined) throw this.errored ?? systemError('write', loss.code, this.#subject, loss.cause)
+  }
+
+  // --- what a transport tells ---
+
+  handleHello({ port }: Hello): void {
+    this.#attempt?.finish()
+    this.#attempt = undefined
+    this.connecting = false
+    this.#port = port
+    this.emit('connect')
+    this.emit('ready')
+    this.#moved()
+    if (this.readable && !this.isPaused()) this.read(0)
+  }
+
+  handleBytes(bytes: Buffer): boolean {
+    return this.#onRead === undefined ? this.push(bytes) : this.#onRead.push(bytes)
+  }
+
+  handleFin(): void {
+    this.push(null)
+    this.read(0)
+  }
+
+  handleLoss(loss: Loss): void {
+    const isOpen = !this.connecting
+    const error = systemError(
+      isOpen ? 'read' : 'connect',
+      loss.code,
+      isOpen ? undefined : this.#subject,
+      loss.cause,
+    )
+    if (loss.undelivered) error.undelivered = loss.undelivered
+    this.#isCut = true
+    this.destroy(error)
+  }
+
+  handleActivity(): void {
+    this.#idle.refresh()
+  }
+
+  handleAway(isAway: boolean): void {
+    this.emit(isAway ? 'suspend' : 'continue')
+  }
+
+  // --- what a Duplex is asked ---
+
+  override _read(): void {
+    if (this.connecting || this.#transport === undefined) this.once('connect', () => this._read())
+    else if (!this.#onRead?.hasRest) this.#transport.session.resume()
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: Done): void {
+    this.#writing = { size: chunk.length, done }
+    if (!this.connecting) {
+      this.#writeNow(chunk)
+      return
+    }
+    const handleClose = (): void => done(beforeConnection())
+    this.once('close', handleClose)
+    this.once('connect', () => {
+      this.off('close', handleClose)
+      this.#writeNow(chunk)
+    })
+  }
+
+  override _final(done: Done): void {
+    if (this.connecting) this.once('connect', () => this._final(done))
+    else if (this.#transport === undefined || this.#transport.isPeerGone) done()
+    // As Node's shutdown, never inside the call.
+    else this.#transport.sender.finish(error => nextTick(() => done(error)))
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    const wasConnecting = this.connecting
+    this.connecting = false
+    this.#attempt?.finish()
+    this.#attempt = undefined
+    this.#idle.stop()
+    this.#bytesWritten = this.bytesWritten
+    const left = this.writableLength - (this.#writing?.size ?? 0)
+    this.#letGo(error, wasConnecting, left === 0)
+    done(error)
+    const writing = this.#writing
+    this.#writing = undefined
+    if (!wasConnecting) writing?.done(error ?? codedError('ERR_STREAM_DESTROYED', DESTROYED))
+    this.#moved()
+    const wasTold = wasConnecting || this.#transport !== undefined
+    nextTurn(() => {
+      if (wasTold) this.emit('close', error !== null && error !== undefined)
+      else this.emit('close')
+      this.server?.handleClosed(this)
+    })
+  }
+
+  #isCut = false
+  readonly #whenMoved: (() => void)[] = []
+
+  #moved(): void {
+    for (const resolve of this.#whenMoved.splice(0)) resolve()
+  }
+
+  /** Whether both ends know each other's addresses. */
+  get #isKnown(): boolean {
+    return this.#transport !== undefined && (this.#isAccepted || this.#transport.isOpen)
+  }
+
+  #writeNow(chunk: Buffer): void {
+    const writing = this.#writing
+    const transport = this.#transport
+    if (writing === undefined) return
+    const done: Done = error => {
+      if (this.#writing !== writing) return
+      this.#writing = undefined
+      if (!error) {
+        this.#bytesTaken = (this.#bytesTaken ?? 0) + writing.size
+        this.#idle.refresh()
+      }
+      writing.done(error)
+      if (this.#whenMoved.length > 0) this.#moved()
+    }
+    if (transport === undefined) done(closedError())
+    else if (transport.isPeerGone) done(systemError('write', 'EPIPE'))
+    else transport.sender.write(chunk, done)
+  }
+
+  #letGo(error: Error | null, wasConnecting: boolean, isPassedOn: boolean): void {
+    const transport = this.#transport
+    if (transport === undefined) return
+    if (wasConnecting || error != null || this.#isResetting) transport.reset('ECONNRESET')
+    else {
+      const isRead = this.readableLength === 0 && !transport.session.isHolding && !this.#onRead?.hasRest
+      transport.release(isPassedOn && isRead)
+    }
+  }
+
+  #accept({ transport, subject, port }: Accepted): void {
+    this.#transport = transport
+    this.#subject = subject
+    this.#port = port
+    this.#isAccepted = true
+    this.#bytesTaken = 0
+    this.#watch(transport)
+    transport.accept(this, port)
+  }
+
+  #attemptOwner(options: ConnectOptions) {
+    const { linger = LINGER, window = WINDOW } = { ...this.#own, ...options }
+    return {
+      handleLookup: (error: Error | null, subject: string, host: string | undefined): void => {
+        this.emit('lookup', error, error === null ? subject : undefined, 'subject', host)
+      },
+      handleSession: (subject: string, session: ConatSocketBase): void => {
+        this.#subject = subject
+        if (!this.#isRefd) session.unref()
+        this.#transport = new Transport(session, this, { linger, window })
+        this.#watch(this.#transport)
+      },
+      handleFailure: (error: SystemError): void => {
+        this.#isCut = true
+        this.destroy(error)
+      },
+    }
+  }
+
+  #watch(transport: Transport): void {
+    const listed = { row: (): SocketRow | undefined => rowOf(this, transport) }
+    list(listed)
+    transport.onGone(() => unlist(listed))
+  }
+
+  /** As new, to connect once more. */
+  #renew(): void {
+    ;(this as unknown as { _undestroy(): void })._undestroy()
+    this.#transport = this.#subject = this.#bytesWritten = undefined
+    this.#bytesRead = this.#port = 0
+    this.#isAccepted = this.#isResetting = this.#isCut = false
+    Reflect.deleteProperty(this, 'write')
+  }
+
+  #handleEnd = (): void => {
+    if (!this.allowHalfOpen) this.write = writeAfterFin as typeof this.write
+  }
+}
+
+const DESTROYED = 'Cannot call write after a stream was destroyed'
+
+function closedError(): SystemError {
+  return codedError('ERR_SOCKET_CLOSED', 'Socket is closed')
+}
+
+function beforeConnection(): SystemError {
+  return codedError(
+    'ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
+    'Socket closed before the connection was established',
+  )
+}
+
+/** A write to an end that has said that it takes part no more. */
+function writeAfterFin(
+  this: Socket,
+  chunk: unknown,
+  encoding?: BufferEncoding | Done,
+  callback?: Done,
+): boolean {
+  if (!this.writableEnded) {
+    return Duplex.prototype.write.call(this, chunk as Buffer, encoding as BufferEncoding, callback)
+  }
+  const done = typeof encoding === 'function' ? encoding : callback
+  const error = codedError('EPIPE', 'This socket has been ended by the other party')
+  if (typeof done === 'function') nextTick(() => done(error))
+  this.destroy(error)
+  return false
+}

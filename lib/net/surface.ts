@@ -1,0 +1,85 @@
+// The module's functions and classes, bound to a client or to the one of the process.
+import type {
+  ConnectOptions,
+  Net,
+  NetOptions,
+  Server as ServerContract,
+  ServerOptions,
+  Socket as SocketContract,
+} from '../../types/net'
+import { Client } from '../client/client'
+import { argType } from './errors'
+import { connectArguments } from './options'
+import { Server } from './server'
+import { Socket } from './socket'
+import { netstat, sockets } from './table'
+
+/** What a module is bound to. */
+export type Binding = Pick<NetOptions, 'client' | 'resolve'>
+
+type Listener = (socket: Socket) => void
+
+/** Binds the whole module to a client. */
+export function over(client: unknown, options: Pick<NetOptions, 'resolve'> = {}): Net {
+  if (!(client instanceof Client)) throw argType('client', 'an instance of Client', client)
+  const { resolve } = options
+  if (resolve !== undefined && typeof resolve !== 'function') {
+    throw argType('options.resolve', 'of type function', resolve)
+  }
+  return surfaceOf(resolve === undefined ? { client } : { client, resolve })
+}
+
+/** Adds what a module is bound to, unless the call says otherwise. What is no options stays what it is. */
+export function bound<Options>(binding: Binding, options: Options): Options {
+  if (options === undefined || options === null) return { ...binding } as Options
+  return typeof options === 'object' ? { ...binding, ...options } : options
+}
+
+/** Makes a class that can be called without `new`, as Node's can, and knows what its module is bound to. */
+function callable<Class extends new (...args: any[]) => object>(
+  made: Class,
+  prepare: (args: unknown[]) => unknown[],
+): Class {
+  return new Proxy(made, {
+    construct: (target, args, newTarget) => Reflect.construct(target, prepare(args), newTarget) as object,
+    apply: (target, _this, args) => Reflect.construct(target, prepare(args)) as object,
+  })
+}
+
+function surfaceOf(binding: Binding): Net {
+  const socketArguments = ([options, ...rest]: unknown[]) => [bound(binding, options), ...rest]
+  const serverArguments = ([options, listener]: unknown[]) =>
+    typeof options === 'function' ? [{ ...binding }, options] : [bound(binding, options), listener]
+  const connect = (...args: unknown[]): Socket => {
+    const { options } = connectArguments(args)
+    const socket = new Socket(bound<ConnectOptions>(binding, options))
+    if (options.timeout) socket.setTimeout(options.timeout)
+    return socket.connect(...args)
+  }
+  const createServer = (options?: ServerOptions | Listener, listener?: Listener): Server =>
+    new Server(...(serverArguments([options, listener]) as [ServerOptions, Listener]))
+  const BoundSocket = callable(Socket, socketArguments) as unknown as typeof SocketContract
+  const all = {
+    createServer,
+    connect,
+    createConnection: connect,
+    Server: callable(Server, serverArguments) as unknown as typeof ServerContract,
+    Socket: BoundSocket,
+    Stream: BoundSocket,
+    over,
+    sockets,
+    netstat,
+  }
+  return all as unknown as Net
+}
+
+const {
+  connect,
+  createConnection,
+  createServer,
+  Server: NetServer,
+  Socket: NetSocket,
+  Stream,
+} = surfaceOf({})
+
+export { connect, createConnection, createServer, NetServer as Server, NetSocket as Socket, Stream }
