@@ -329,7 +329,16 @@ export interface ConnectOptions {
    * @default selvedge's if the server speaks it, else Conat's
    */
   wire?: 'conat' | 'selvedge'
+  /**
+   * Tells which subjects belong elsewhere: to another client, or to the one that this client opens for an address,
+   * with its own other options, and closes with itself. Called by everything that takes a subject; must be quick. A
+   * client with it is never shared.
+   */
+  routeSubject?: (subject: string) => SubjectRoute | undefined
 }
+
+/** Another client, or the address of one. */
+export type SubjectRoute = string | { client: Client } | { address: string }
 
 /**
  * Options of Socket.IO and of clusters that `connect` takes from programs written for Conat. `forceNew`, and
@@ -1643,6 +1652,140 @@ export declare class Patterns<T = unknown> implements Iterable<[pattern: string,
   deserialize(state: { patterns: Record<string, T> }): void
   [Symbol.iterator](): IterableIterator<[pattern: string, value: T]>
 }
+
+/** What names a service: its subject, or what a subject below `services.` is made of. */
+export interface ServiceName {
+  /** One token. */
+  service?: string
+  /** The subject itself; the other fields then only describe. */
+  subject?: string
+  /** With it: `services.account-<account_id>.<browser_id or _>.<service>`. */
+  account_id?: string
+  browser_id?: string
+  /** With it: `services.project-<project_id>.<compute_server_id or _>.<service>.<base64url of path, or _>`. */
+  project_id?: string
+  compute_server_id?: number | string
+  path?: string
+  /** For people. */
+  description?: string
+  /** @default the client of `setConatClient`, else the default client */
+  client?: Client
+}
+
+/** Where services find their client: one, or an object with a function that makes it. */
+export type ConatClientSource = Client | { conat: () => Client | Promise<Client> }
+
+/** Sets the client of all services and calls that name none; `undefined`: the default client again. */
+export declare function setConatClient(source: ConatClientSource | undefined): void
+
+/** A service of one function. */
+export interface ServiceSetup extends ServiceName {
+  /** Returns, or resolves with, the answer to what was asked. What it throws, the caller gets, with text and code. */
+  handler: (mesg: Agreed, message: Message) => unknown
+  /** Services with the same queue share the calls. @default '0' */
+  queue?: string
+  /** Gets every call, also those that other services get. @default false */
+  all?: boolean
+}
+
+/** How a service is called. */
+export interface ServiceCall extends ServiceName {
+  /** What is asked. */
+  mesg: unknown
+  /** Milliseconds for the answer, the waiting for a service included. @default 30_000 */
+  timeout?: number
+  signal?: AbortSignal
+  /** Fails with `503` at once if there is no service now. @default false */
+  noRetry?: boolean
+}
+
+/** The events of a service and what listeners get. */
+export interface ConatServiceEvents {
+  /** Calls can arrive. */
+  running: []
+  /** With the reason if it could not run. */
+  closed: [reason: FabricError | undefined]
+}
+
+/** A running service. Made by `createConatService` and `createServiceHandler`. */
+export declare class ConatService extends EventEmitter<ConatServiceEvents> {
+  private constructor()
+  readonly subject: string
+  readonly name: string
+  readonly state: 'starting' | 'running' | 'closed'
+  /** Settles when calls can arrive. @throws {FabricError} as `Client.subscribe` */
+  readonly running: Promise<void>
+  close(): void
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/**
+ * Serves one function. Returns at once; `running` is emitted when calls can arrive.
+ *
+ * @throws {FabricError} `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_SUBJECT"`
+ * @example
+ * createConatService({ service: 'echo', handler: mesg => mesg })
+ * await callConatService({ service: 'echo', mesg: 'hi' })
+ */
+export declare function createConatService(options: ServiceSetup): ConatService
+
+/**
+ * Calls such a service, and waits for one that comes later. @throws {FabricError} `408` no answer in time
+ * (`timeout`) · `503` with `noRetry` · what the service threw (its code, or else `"ERR_SERVICE"`)
+ */
+export declare function callConatService(call: ServiceCall): Promise<Agreed>
+
+/** A service of several methods. */
+export interface HandlerSetup<T extends object> extends Omit<ServiceSetup, 'handler'> {
+  /** Its methods. `this` inside a method is the message. */
+  impl: T
+}
+
+/** How a service of several methods is called. */
+export interface ServiceTarget extends Omit<ServiceCall, 'mesg'> {}
+
+/** Serves the methods of an object. Resolves when calls can arrive. @throws {FabricError} as `Client.service` */
+export declare function createServiceHandler<T extends object>(
+  options: HandlerSetup<T>,
+): Promise<ConatService>
+
+/**
+ * The service as an object: every method calls it, and waits for one that comes later. `conat.waitFor` waits for
+ * it, at most `maxWait` ms (default 30_000), `conat.ping` asks whether it is there.
+ *
+ * @example
+ * const math = createServiceClient<{ add(a: number, b: number): number }>({ service: 'math' })
+ * await math.add(1, 2)
+ */
+export declare function createServiceClient<T = Agreed>(
+  options: ServiceTarget,
+): Remote<T> & {
+  conat: { waitFor(options?: { maxWait?: number }): Promise<void>; ping(): Promise<boolean> }
+}
+
+/** The time service. */
+export interface TimeApi {
+  /** Milliseconds since 1970. */
+  time(): number
+}
+
+/** Serves this process's time. @throws {FabricError} as `Client.subscribe` */
+export declare function createTimeService(options?: { client?: Client }): Promise<ConatService>
+
+/** The time service, as an object. `timeout` in ms. */
+export declare function timeClient(options?: { client?: Client; timeout?: number }): Remote<TimeApi>
+
+/**
+ * Resolves with how many ms this process's clock is ahead of the time service's. `timeout` in ms. @throws
+ * {FabricError} as `callConatService`
+ */
+export declare function getSkew(options?: { client?: Client; timeout?: number }): Promise<number>
+
+/**
+ * Returns the time of the time service in ms since 1970, by the latest skew; it is measured in the background once
+ * an hour, unless `noLoad` is set, and 0 until it is known.
+ */
+export declare function time(options?: { noLoad?: boolean }): number
 
 /** What a server tells system accounts about itself and its fabric. */
 export interface SysApi {

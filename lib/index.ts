@@ -12,6 +12,10 @@ export {
   setDefaultTimeouts,
 } from './messaging/options'
 export { sysApi, sysApiMany } from './messaging/sys-api'
+export { ConatService, callConatService, createConatService } from './services/conat-service'
+export { setConatClient } from './services/subject'
+export { createTimeService, getSkew, time, timeClient } from './services/time'
+export { createServiceClient, createServiceHandler } from './services/typed-service'
 export { ConatSocketClient } from './socket/client-socket'
 export { setDefaultSocketTimeouts } from './socket/options'
 export { ConatSocketServer } from './socket/server'

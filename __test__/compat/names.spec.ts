@@ -262,3 +262,39 @@ describeFabrics('a socket server', fabric => {
     expect(listener.ended).toBe(true)
   })
 })
+
+describe('routeSubject', () => {
+  test('sends what belongs elsewhere to another client or address, and the rest where it is', async () => {
+    await using home = init({ port: 0, id: 'home' })
+    await using away = init({ port: 0, id: 'away' })
+    await Promise.all([home.waitUntilReady(), away.waitUntilReady()])
+    const third = home.client()
+    const asked: string[] = []
+    const client = connect({
+      address: home.address()!,
+      routeSubject: subject => {
+        asked.push(subject)
+        if (subject.startsWith('away.')) return { address: `${away.address()}` }
+        return subject.startsWith('third.') ? { client: third } : undefined
+      },
+    })
+    const there = away.client()
+    const serving = there.socket.listen('away.sockets')
+    serving.on('connection', socket => socket.on('data', data => socket.write(`away ${data}`)))
+    await there.service('away.math', { add: (a: number, b: number) => a + b })
+    expect(await client.call('away.math', { waitForInterest: true }).add(1, 2)).toBe(3)
+    const socket = client.socket.connect('away.sockets')
+    socket.write('hi')
+    expect(await once(socket, 'data')).toEqual(['away hi', {}])
+    await client.subscribe('third.a')
+    expect(Object.keys(third.subs)).toEqual(['third.a'])
+    await client.subscribe('here.a')
+    expect(home.interest.matches('here.a')).toEqual(['here.a'])
+    expect(away.interest.matches('here.a')).toEqual([])
+    expect(asked).toEqual(expect.arrayContaining(['away.math', 'away.sockets', 'third.a', 'here.a']))
+    const closed = once(socket, 'closed')
+    await client.close()
+    await closed
+    await Promise.all([third.close(), there.close()])
+  })
+})

@@ -15,6 +15,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['compat'],
   ['client'],
   ['broker'],
+  ['services'],
   ['index'],
 ]
 /** The lowest floor: one room for each sub-path of the package. They do not know each other. */

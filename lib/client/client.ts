@@ -17,6 +17,7 @@ import type {
 import { type Drain, DrainOnce } from '../async/drain'
 import { ClientViews } from '../compat/client-views'
 import { FOREIGN_CONNECT, ownOptions } from '../compat/foreign-options'
+import { routeSubjects } from '../compat/subject-router'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { endAllOf, forget, route, strandAllOf, type Target } from '../engine/events'
@@ -91,6 +92,10 @@ export class Client extends ClientViews implements Target, Responder {
     }
     this.#isWanted = options.autoConnect !== false
     this.#session.ref.set(this.#isWanted)
+    const { routeSubject, ...rest } = options
+    if (routeSubject !== undefined) {
+      routeSubjects(this, routeSubject, address => new Client({ ...rest, address }))
+    }
   }
 
   get state(): ClientState {
@@ -190,10 +195,6 @@ export class Client extends ClientViews implements Target, Responder {
     return await this.subscriptions.open(subject, options).confirmed(options?.timeout)
   }
 
-  async sub(subject: string, options?: SubscriptionOptions): Promise<Subscription> {
-    return await this.subscriptions.open(subject, options).confirmed(options?.timeout)
-  }
-
   subscribeSync(subject: string, options?: SubscriptionOptions): Subscription {
     return this.subscriptions.open(subject, options)
   }
@@ -203,10 +204,6 @@ export class Client extends ClientViews implements Target, Responder {
     checkOptions('publish', options, PUBLISH_SHAPE)
     const wait = options?.waitForInterest ?? false
     return await resolvePublish(requests.publish(this.context, this, subject, data, options, wait), options)
-  }
-
-  async pub(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
-    return await this.publish(subject, data, options)
   }
 
   publishSync(subject: string, data?: unknown, options?: MessageOptions): { bytes: number } {

@@ -32,7 +32,8 @@ function openStandard(): Client | undefined {
 }
 
 function connectTo(options: ConnectOptions, { forceNew, multiplex }: ForeignConnect): Client {
-  if (options.noCache || forceNew === true || multiplex === false) return new Client(options)
+  if (options.noCache || options.routeSubject || forceNew === true || multiplex === false)
+    return new Client(options)
   const key = cacheKey(options)
   const known = shared.get(key)
   if (known !== undefined && known.state !== 'closed') return known.share()

@@ -7,6 +7,7 @@ import {
   forEngine,
   isBoolean,
   isDuration,
+  isFunction,
   isHeaders,
   isNumber,
   isString,
@@ -27,6 +28,7 @@ export const CLIENT_SHAPE = {
   reconnectionDelayMax: { check: isPause, unit: 'ms', default: 15_000, engine: true },
   randomizationFactor: { check: isFraction, default: 1, engine: true },
   wire: { check: isWire, engine: true },
+  routeSubject: isFunction,
   ...TLS_CLIENT_SHAPE,
 } as const satisfies ShapeOf<ConnectOptions>
 

@@ -1,6 +1,13 @@
 // What programs for Conat use of a client beside what it is for: read-only views, and names of its own parts.
 import { EventEmitter } from 'node:events'
-import type { ClientEvents, ConnectOptions, MessageOptions, Published, PublishOptions } from '../../index'
+import type {
+  ClientEvents,
+  ConnectOptions,
+  MessageOptions,
+  Published,
+  PublishOptions,
+  SubscriptionOptions,
+} from '../../index'
 import { native } from '../engine/native'
 import { ClientContext } from '../messaging/client-context'
 import { type MessageData, messageData } from '../messaging/message'
@@ -27,7 +34,7 @@ export abstract class ClientViews extends EventEmitter<ClientEvents> implements 
   abstract disconnect(): void
   /** @internal */
   abstract dropTransport(): void
-  abstract subscribe(subject: string): Promise<Subscription>
+  abstract subscribe(subject: string, options?: SubscriptionOptions): Promise<Subscription>
   abstract subscribeSync(subject: string): Subscription
   abstract publish(subject: string, data?: unknown, options?: PublishOptions): Promise<Published>
   abstract request(subject: string, data?: unknown): Promise<unknown>
@@ -54,6 +61,14 @@ export abstract class ClientViews extends EventEmitter<ClientEvents> implements 
 
   get conn(): ConnectionView {
     return (this.#conn ??= new ConnectionView(this))
+  }
+
+  async sub(subject: string, options?: SubscriptionOptions): Promise<Subscription> {
+    return await this.subscribe(subject, options)
+  }
+
+  async pub(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {
+    return await this.publish(subject, data, options)
   }
 
   numSubscriptions(): number {

@@ -32,8 +32,7 @@ export function serve(subscription: Subscription, implementation: object, servin
 async function answer(message: Message, implementation: object): Promise<void> {
   let result: unknown
   try {
-    const [name, args] = readCall(message)
-    result = await methodOf(implementation, name).apply(message, args)
+    result = await invoke(message, implementation)
   } catch (error) {
     await refuse(message, error)
     return
@@ -46,14 +45,23 @@ async function answer(message: Message, implementation: object): Promise<void> {
   }
 }
 
-async function refuse(message: Message, error: unknown): Promise<void> {
+/** Calls the method that a message asks for, with the message as `this`. */
+export async function invoke(message: Message, implementation: object): Promise<unknown> {
+  const [name, args] = readCall(message)
+  return await methodOf(implementation, name).apply(message, args)
+}
+
+/** Replies with an error. Never rejects: the caller may be gone. */
+export async function refuse(message: Message, error: unknown): Promise<void> {
   const { text, code } = read(error)
   const headers = code === undefined ? { error: text } : { error: text, code }
   await message.respond(null, { headers }).catch(() => {})
 }
 
 function readCall(message: Message): [name: string, args: unknown[]] {
-  const call: unknown = message.data
+  const data: unknown = message.data
+  const isNamed = typeof data === 'object' && data !== null && 'name' in data
+  const call: unknown = isNamed ? [data.name, (data as { args?: unknown }).args] : data
   if (!Array.isArray(call) || typeof call[0] !== 'string' || !Array.isArray(call[1] ?? [])) {
     throw new FabricError('a call must be [name, args]', 'ERR_INVALID_ARG_VALUE')
   }
@@ -81,7 +89,7 @@ function read(error: unknown): { text: string; code: string | number | undefined
 }
 
 /** Returns the error that a reply carries, if any. */
-function thrown(answer: Message): FabricError | undefined {
+export function thrown(answer: Message): FabricError | undefined {
   const { error, code } = answer.headers ?? {}
   if (typeof error !== 'string' || error === '') return undefined
   return new FabricError(error, typeof code === 'number' || typeof code === 'string' ? code : THROWN)

@@ -1,0 +1,71 @@
+// The option `routeSubject`: some subjects of a client belong to another client, or to one of another address.
+import type { EventEmitter } from 'node:events'
+import type { ConnectOptions, SubjectRoute } from '../../index'
+import { invalidType } from '../values/errors'
+
+/** What a client has for a subject, its first argument. */
+const METHODS = [
+  'publish',
+  'pub',
+  'publishSync',
+  'request',
+  'requestMany',
+  'subscribe',
+  'sub',
+  'subscribeSync',
+  'service',
+  'call',
+  'callMany',
+  'watch',
+  'interest',
+  'waitForInterest',
+] as const
+const SOCKET_METHODS = ['listen', 'connect'] as const
+
+type Method = (subject: string, ...args: unknown[]) => unknown
+type Routed = Record<(typeof METHODS)[number], unknown> & {
+  readonly socket: Record<(typeof SOCKET_METHODS)[number], unknown>
+  close(): Promise<void>
+}
+
+/**
+ * Replaces the methods of this one client by such as look first where their subject belongs. `open` makes a client of
+ * another address; these close with this one.
+ */
+export function routeSubjects<C extends Routed & EventEmitter<any>>(
+  client: C,
+  routeSubject: NonNullable<ConnectOptions['routeSubject']>,
+  open: (address: string) => C,
+): void {
+  const opened = new Map<string, C>()
+  const placeOf = (subject: string): C => {
+    const route = routeSubject(subject) as SubjectRoute | undefined | null
+    if (route === undefined || route === null) return client
+    if (typeof route === 'object' && 'client' in route && route.client) return route.client as unknown as C
+    const address = String(typeof route === 'object' && 'address' in route ? (route.address ?? '') : route)
+    if (address === '') throw invalidType('what routeSubject returns', 'an address or a client', route)
+    const known = opened.get(address)
+    if (known !== undefined) return known
+    const other = open(address)
+    opened.set(address, other)
+    return other
+  }
+  const reroute = (names: readonly string[], of: (client: C) => object): void => {
+    const own = of(client) as Record<string, Method>
+    const before = Object.fromEntries(names.map(name => [name, own[name] as Method]))
+    for (const name of names) {
+      const value: Method = (subject, ...args) => {
+        const place = placeOf(subject)
+        if (place === client) return (before[name] as Method).call(own, subject, ...args)
+        const there = of(place) as Record<string, Method>
+        return (there[name] as Method).call(there, subject, ...args)
+      }
+      Object.defineProperty(own, name, { value, configurable: true, writable: true })
+    }
+  }
+  reroute(METHODS, client => client)
+  reroute(SOCKET_METHODS, client => client.socket)
+  client.once('closed', () => {
+    for (const other of opened.values()) void other.close()
+  })
+}
