@@ -252,7 +252,10 @@ type InputOf<Data, HasFiles> = ([Data] extends [never] ? unknown : { data: Data 
 type Factory<Input, Result> = unknown extends Input ? (input?: object) => Result : (input: Input) => Result
 
 interface BaseDraft<Result, Data, HasFiles extends boolean> {
-  /** Gives the message data: this, or what the draft is called with. Replaces `msgpack`. */
+  /**
+   * Gives the message data: this, as it is now, or what the draft is called with. Replaces `msgpack`. Large data that is
+   * given here is handed to the engine once, and not for each message.
+   */
   data(content: Uint8Array | string): Self<Result, never, HasFiles>
   data(): Self<Result, Uint8Array | string, HasFiles>
   /** Gives the message a value as data, in MessagePack: this, or what the draft is called with. Replaces `data`. */

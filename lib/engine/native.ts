@@ -24,6 +24,8 @@ interface Addon {
   socketyListen(session: number, handle: number, options: string): EngineFailure | null
   socketyCloseServer(session: number, handle: number): void
   socketyAttach(session: number, bytes: Uint8Array): number
+  socketyKeep(session: number, bytes: Uint8Array): number
+  socketyRelease(session: number, number: number): void
   pipeOpen(
     session: number,
     handle: number,
@@ -106,6 +108,8 @@ export const native = {
     addon.socketyListen(session, handle, options),
   socketyCloseServer: (handle: number): void => addon.socketyCloseServer(session, handle),
   socketyAttach: (bytes: Uint8Array): number => addon.socketyAttach(session, bytes),
+  socketyKeep: (bytes: Uint8Array): number => addon.socketyKeep(session, bytes),
+  socketyRelease: (number: number): void => addon.socketyRelease(session, number),
   pipeOpen: (
     handle: number,
     broker: number,

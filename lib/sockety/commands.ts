@@ -7,6 +7,7 @@ import { native } from '../engine/native'
 import { nextTick } from '../values/platform'
 import { queueFull } from './errors'
 import type { FileTransfer } from './file-transfer'
+import { ATTACHED_BYTES, FixedData } from './fixed-data'
 import type { Plan } from './producer'
 import { putId, type UUID } from './uuid'
 
@@ -18,8 +19,6 @@ const RESPONSE = 16
 
 /** Of a message as a whole, in DISCARD. */
 const ALL_PARTS = 0xffffffff
-/** Bytes from this on are handed over by themselves: they are copied once, and not twice. */
-const ATTACHED_BYTES = 32 * 1024
 const ATTACHED = 0xffffffff
 /** Up to this length a loop over bytes is faster than the native copy. */
 const SHORT_BYTES = 32
@@ -147,15 +146,16 @@ function putFiles(files: readonly FileTransfer[]): void {
 }
 
 /** Writes bytes, or where they are. */
-function putBytes(bytes: Uint8Array | undefined): void {
-  const length = bytes === undefined ? 0 : bytes.length
+function putBytes(data: Uint8Array | FixedData | undefined): void {
+  const length = data === undefined ? 0 : data.length
   if (length >= ATTACHED_BYTES) {
     attached += length
     batch.u32(ATTACHED)
-    batch.u32(native.socketyAttach(bytes as Uint8Array))
+    batch.u32(data instanceof FixedData ? data.attach() : native.socketyAttach(data as Uint8Array))
     return
   }
   batch.u32(length)
+  const bytes = data instanceof FixedData ? data.bytes : data
   if (length > SHORT_BYTES) batch.bytes(bytes as Uint8Array, length)
   else if (length > 0) batch.shortBytes(bytes as Uint8Array, length)
 }

@@ -22,7 +22,7 @@ import { hasBeenClosed, invalidCode, isClosed, notEstablished } from './errors'
 import { isFastReply } from './fast-reply'
 import type { MessageContext } from './message-context'
 import type { ConnectionSettings } from './options'
-import { HEARTBEAT, type Plan, preparedIn } from './producer'
+import { HEARTBEAT, isPlan, type Plan, preparedIn } from './producer'
 import { Message, Response } from './received'
 import { type BodySizes, type RecordSink, readRecords } from './records'
 import { Request, UNAWAITED } from './request'
@@ -358,8 +358,4 @@ function failureOf(event: EventReader): Failure | undefined {
   const code = event.optCode()
   const message = event.str()
   return code === null ? undefined : new Failure(code, message)
-}
-
-function isPlan(prepared: ReturnType<typeof preparedIn>): prepared is Plan {
-  return typeof prepared === 'object' && !Array.isArray(prepared)
 }

@@ -5,6 +5,7 @@ import { invalidType } from '../values/errors'
 import { isUint8Array } from '../values/platform'
 import { missing, tooBig } from './errors'
 import { FileTransfer } from './file-transfer'
+import { FixedData } from './fixed-data'
 import { encode } from './msgpack'
 import { type Plan, producerOf, RAW } from './producer'
 import type { UUID } from './uuid'
@@ -18,7 +19,7 @@ export interface DraftInput {
 }
 
 /** Where the data of a message comes from: nowhere, from the draft, or from what it is called with. */
-type DataRule = Uint8Array | ((input: DraftInput) => Uint8Array) | undefined
+type DataRule = FixedData | ((input: DraftInput) => Uint8Array) | undefined
 type FilesRule = readonly FileTransfer[] | ((input: DraftInput) => readonly FileTransfer[]) | undefined
 
 /** A function with the methods of its class. */
@@ -45,12 +46,12 @@ abstract class BaseDraft<Factory extends (input?: DraftInput) => unknown> extend
 
   data(...content: [] | [Uint8Array | string]): this {
     const [value] = content
-    this.#data = value === undefined ? ({ data }) => dataOf(data) : dataOf(value)
+    this.#data = value === undefined ? ({ data }) => dataOf(data) : fixed(value)
     return this.#changed()
   }
 
   msgpack(...content: [] | [unknown]): this {
-    this.#data = content.length === 0 || content[0] === undefined ? packed : encode(content[0])
+    this.#data = content.length === 0 || content[0] === undefined ? packed : new FixedData(encode(content[0]))
     return this.#changed()
   }
 
@@ -154,6 +155,12 @@ export function plainResponse(parent: UUID, input: DraftInput, hasStream: boolea
     files: files === undefined ? undefined : FileTransfer.list(files),
     hasStream,
   }
+}
+
+/** The draft's data is what it is now, whatever becomes of the Buffer. */
+function fixed(data: unknown): FixedData {
+  const bytes = dataOf(data)
+  return new FixedData(bytes === data ? Buffer.from(bytes) : bytes)
 }
 
 function dataOf(data: unknown): Uint8Array {

@@ -1,8 +1,10 @@
 // What `send` and `pass` take: a prepared message, or several.
 import type { Producer } from '../../types/sockety'
 import { FabricError, invalidType } from '../values/errors'
+import { isUint8Array } from '../values/platform'
 import { rawDraft } from './errors'
 import type { FileTransfer } from './file-transfer'
+import { FixedData } from './fixed-data'
 import type { UUID } from './uuid'
 
 /** One message or response, prepared. */
@@ -11,7 +13,7 @@ export interface Plan {
   readonly action: Uint8Array | undefined
   /** What a response answers. */
   readonly parent: UUID | undefined
-  readonly data: Uint8Array | undefined
+  readonly data: Uint8Array | FixedData | undefined
   readonly files: readonly FileTransfer[] | undefined
   readonly hasStream: boolean
 }
@@ -44,6 +46,19 @@ export function preparedIn(producer: unknown): Prepared {
     if (raw !== undefined) throw rawDraft(raw)
   }
   throw invalidType('producer', 'what a called draft returns', producer)
+}
+
+/** Returns a producer of the same messages; those that are sent from now on have the data that it has now. */
+export function withFixedData(producer: Producer): Producer {
+  const prepared = preparedIn(producer)
+  if (prepared === HEARTBEAT) return producer
+  if (!isPlan(prepared)) return producerOf(prepared.map(withFixedData))
+  const { data } = prepared
+  return isUint8Array(data) ? producerOf({ ...prepared, data: new FixedData(data) }) : producer
+}
+
+export function isPlan(prepared: Prepared): prepared is Plan {
+  return typeof prepared === 'object' && !Array.isArray(prepared)
 }
 
 /** Returns a producer that sends others one after another, each without asking for an answer. */

@@ -15,6 +15,7 @@ import { throwAsync } from '../values/throw-async'
 import { Connection } from './connection'
 import { listenArguments } from './listen-arguments'
 import { connectionSettings, listenSettings } from './options'
+import { withFixedData } from './producer'
 
 export interface ServerEvents {
   connection: [connection: Connection]
@@ -131,8 +132,9 @@ export class Server extends EventEmitter<ServerEvents> implements Target {
     producer: Producer,
     filter: (connection: Connection) => boolean = () => true,
   ): Promise<void> {
-    const passed = [...this.#clients].filter(filter).map(async client => client.pass(producer))
-    await Promise.all(passed)
+    const clients = [...this.#clients].filter(filter)
+    const shared = clients.length > 1 ? withFixedData(producer) : producer
+    await Promise.all(clients.map(async client => client.pass(shared)))
   }
 
   ref(): this {

@@ -7,7 +7,7 @@ use super::{HostEvent, broker, fabric_events, pipe, sockety_events};
 use crate::base::{Code, CodeValue, Failure, Handle};
 use crate::endpoint::Event;
 use crate::socket::SocketEvent;
-use crate::wire::{Item, Json, Messages, Payload, push_item};
+use crate::wire::{Encoding, Item, Json, Messages, Payload, push_item};
 
 /// One buffer, and the payloads that are too big for it.
 #[derive(Debug, Default)]
@@ -15,9 +15,18 @@ pub struct EventBuffer {
     /// The records.
     pub bytes: Vec<u8>,
     /// Each becomes a buffer of its own.
-    pub big: Vec<Bytes>,
+    pub big: Vec<Big>,
     /// The last record is a *socket data many* of this socket: it begins here, and the next message joins it.
     run: Option<(Handle, usize)>,
+}
+
+/// A payload beside the records.
+#[derive(Debug)]
+pub enum Big {
+    /// Others in the engine may have it, too: it is copied for JavaScript.
+    Shared(Bytes),
+    /// Nobody else looks at it, now or later: JavaScript can have it as it is.
+    Own(Bytes),
 }
 
 impl EventBuffer {
@@ -85,12 +94,22 @@ impl EventBuffer {
     pub(super) fn payload(&mut self, payload: &Payload) {
         self.u8(payload.encoding.0);
         if payload.raw.len() > MAX_INLINE_PAYLOAD_BYTES {
-            self.big.push(payload.raw.clone());
+            self.big.push(Big::Shared(payload.raw.clone()));
             self.u32(u32::try_from(self.big.len()).unwrap_or(u32::MAX));
         } else {
             self.u32(0);
             self.bytes.extend_from_slice(&payload.raw);
         }
+    }
+
+    /// Writes bytes that nobody else has.
+    pub(super) fn own_bytes(&mut self, bytes: Bytes) {
+        if bytes.len() <= MAX_INLINE_PAYLOAD_BYTES {
+            return self.payload(&Payload { encoding: Encoding(0), raw: bytes });
+        }
+        self.u8(0);
+        self.big.push(Big::Own(bytes));
+        self.u32(u32::try_from(self.big.len()).unwrap_or(u32::MAX));
     }
 
     pub(super) fn failure(&mut self, failure: &Failure) {

@@ -18,7 +18,7 @@ mod tests;
 
 pub use broker::AuthReply;
 pub use command_reader::{Record, read_batch};
-pub use event_buffer::EventBuffer;
+pub use event_buffer::{Big, EventBuffer};
 pub use host_event::{BrokerEvent, HostEvent, Reporting, SocketyServerEvent};
 pub use socket_options::{SocketOptions, milliseconds, parse};
 pub use sockety::read_operations;

@@ -8,8 +8,11 @@ use super::kinds::SocketyOperation;
 use crate::base::{Code, Failure};
 use crate::sockety::{Command, Content, DraftFile, OutgoingMessage, OutgoingStream, Part};
 
-/// Reads the operations of one record. `attached` are the buffers that were handed over before it.
-pub fn read_operations(record: Bytes, attached: &[Bytes]) -> Result<Vec<Command>, Failure> {
+/// Reads the operations of one record. `attached` returns buffers that were handed over before it, by number.
+pub fn read_operations(
+    record: Bytes,
+    attached: &dyn Fn(u32) -> Option<Bytes>,
+) -> Result<Vec<Command>, Failure> {
     let mut reader = OperationReader { rest: record, attached };
     let mut commands = Vec::new();
     while !reader.rest.is_empty() {
@@ -20,7 +23,7 @@ pub fn read_operations(record: Bytes, attached: &[Bytes]) -> Result<Vec<Command>
 
 struct OperationReader<'a> {
     rest: Bytes,
-    attached: &'a [Bytes],
+    attached: &'a dyn Fn(u32) -> Option<Bytes>,
 }
 
 impl OperationReader<'_> {
@@ -97,8 +100,8 @@ impl OperationReader<'_> {
     fn content(&mut self) -> Option<Bytes> {
         match self.u32()? {
             ATTACHED => {
-                let index = self.u32()?;
-                self.attached.get(index as usize).cloned()
+                let number = self.u32()?;
+                (self.attached)(number)
             }
             length => self.take(length as usize),
         }

@@ -5,7 +5,6 @@ use super::kinds::SocketyEventKind as Kind;
 use super::{EventBuffer, SocketyServerEvent};
 use crate::base::{Failure, Handle};
 use crate::sockety::Event;
-use crate::wire::{Encoding, Payload};
 
 /// Writes the head and the body of a record for a connection.
 pub(super) fn write(out: &mut EventBuffer, connection: Handle, event: Event) {
@@ -19,7 +18,7 @@ pub(super) fn write(out: &mut EventBuffer, connection: Handle, event: Event) {
             out.head(Kind::SocketyData, connection);
             out.u32(number);
             out.u32(part.number());
-            out.payload(&Payload { encoding: Encoding(0), raw: bytes });
+            out.own_bytes(bytes);
         }
         Event::Closed(failure) => end(out, Kind::SocketyClosed, connection, failure.as_ref()),
         Event::Finished(failure) => end(out, Kind::SocketyFinished, connection, failure.as_ref()),

@@ -10,7 +10,7 @@ use super::options::{BrokerOptions, ClientOptions, defaults as engine_defaults};
 use super::session;
 use super::tls_options::ServerTlsSettings;
 use crate::base::{Code, Entropy, Failure, OsEntropy};
-use crate::boundary::{milliseconds, parse};
+use crate::boundary::{Big, milliseconds, parse};
 use crate::runtime::start_log;
 use crate::subject::{Pattern, Subject};
 use crate::transport::tls::{self, PeerCertificate, ServerTlsOptions};
@@ -42,9 +42,9 @@ pub fn submit(session: u32, batch: &[u8]) -> napi::Result<f64> {
 pub fn drain<'env>(env: &'env Env, session: u32) -> napi::Result<Option<Vec<BufferSlice<'env>>>> {
     let drained = session::with_session(session, |session| {
         session.drain(|buffer| {
-            let parts =
-                std::iter::once(buffer.bytes.as_slice()).chain(buffer.big.iter().map(|big| big.as_ref()));
-            parts.map(|part| BufferSlice::copy_from(env, part)).collect::<napi::Result<Vec<_>>>()
+            let first = BufferSlice::copy_from(env, &buffer.bytes);
+            let big = buffer.big.iter().map(|big| big_buffer(env, big));
+            std::iter::once(first).chain(big).collect::<napi::Result<Vec<_>>>()
         })
     });
     drained.flatten().transpose()
@@ -99,6 +99,23 @@ pub fn sockety_close_server(session: u32, handle: u32) {
 #[napi(catch_unwind)]
 pub fn sockety_attach(session: u32, bytes: &[u8]) -> f64 {
     session::with_session(session, |session| session.sockety.attach(bytes)).unwrap_or(0) as f64
+}
+
+/// Copies a buffer that any batch may refer to by the number that is returned, until it is released. The
+/// collector of garbage knows of its size.
+#[napi(catch_unwind)]
+pub fn sockety_keep(env: &Env, session: u32, bytes: &[u8]) -> napi::Result<u32> {
+    let number = session::with_session(session, |session| session.sockety.keep(bytes)).unwrap_or(0);
+    env.adjust_external_memory(i64::try_from(bytes.len()).unwrap_or(i64::MAX))?;
+    Ok(number)
+}
+
+/// Releases such a buffer.
+#[napi(catch_unwind)]
+pub fn sockety_release(env: &Env, session: u32, number: u32) -> napi::Result<()> {
+    let size = session::with_session(session, |session| session.sockety.release(number)).unwrap_or(0);
+    env.adjust_external_memory(-i64::try_from(size).unwrap_or(i64::MAX))?;
+    Ok(())
 }
 
 /// Sets the certificates (PEM) that clients trust by default. Only the first call of a process counts.
@@ -200,6 +217,18 @@ pub fn counts(session: u32) -> String {
 #[napi(catch_unwind)]
 pub fn defaults() -> String {
     engine_defaults()
+}
+
+/// Returns a payload as a buffer of its own; without a copy if nobody else has it.
+fn big_buffer<'env>(env: &'env Env, big: &Big) -> napi::Result<BufferSlice<'env>> {
+    let bytes = match big {
+        Big::Shared(bytes) => return BufferSlice::copy_from(env, bytes),
+        Big::Own(bytes) => bytes.clone(),
+    };
+    let (start, length) = (bytes.as_ptr().cast_mut(), bytes.len());
+    // SAFETY: the bytes live until JavaScript has let go of the buffer. It may write to it: `Big::Own` says
+    // that nobody else looks at this range.
+    unsafe { BufferSlice::from_external(env, start, length, bytes, |_, bytes| drop(bytes)) }
 }
 
 fn answer(outcome: Option<Result<(), Failure>>) -> Option<JsFailure> {

@@ -1,6 +1,7 @@
 //! Sockety's connections and servers in one JavaScript environment.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,6 +23,9 @@ pub struct SocketySystem {
     servers: HashMap<Handle, OpenPort>,
     /// Buffers that the next batch refers to.
     attached: Vec<Bytes>,
+    /// Buffers that any batch may refer to, until they are released.
+    kept: HashMap<u32, Bytes>,
+    last_kept: u32,
     accepted: AcceptedConnections,
     /// Handles of accepted connections.
     handles: Arc<AtomicU32>,
@@ -36,6 +40,8 @@ impl SocketySystem {
             connections: Drivers::default(),
             servers: HashMap::new(),
             attached: Vec::new(),
+            kept: HashMap::new(),
+            last_kept: FIRST_KEPT,
             accepted: Arc::default(),
             handles,
         }
@@ -47,6 +53,22 @@ impl SocketySystem {
         self.attached.len() - 1
     }
 
+    /// Copies a buffer for all batches to come; returns its number.
+    pub(super) fn keep(&mut self, bytes: &[u8]) -> u32 {
+        loop {
+            self.last_kept = self.last_kept.wrapping_add(1).max(FIRST_KEPT);
+            if let Entry::Vacant(place) = self.kept.entry(self.last_kept) {
+                place.insert(Bytes::copy_from_slice(bytes));
+                return self.last_kept;
+            }
+        }
+    }
+
+    /// Forgets a buffer that was kept; returns its size.
+    pub(super) fn release(&mut self, number: u32) -> usize {
+        self.kept.remove(&number).map_or(0, |bytes| bytes.len())
+    }
+
     /// Forgets the attached buffers: the batch that referred to them has been read.
     pub(super) fn detach(&mut self) {
         self.attached.clear();
@@ -54,7 +76,11 @@ impl SocketySystem {
 
     /// Hands the operations in a record to a connection.
     pub(super) fn submit(&mut self, connection: Handle, record: Bytes) -> Result<(), Failure> {
-        let commands = read_operations(record, &self.attached)?;
+        let attached = |number: u32| match number {
+            FIRST_KEPT.. => self.kept.get(&number).cloned(),
+            _ => self.attached.get(number as usize).cloned(),
+        };
+        let commands = read_operations(record, &attached)?;
         self.connections.put(connection, commands);
         Ok(())
     }
@@ -138,6 +164,8 @@ impl Session {
     }
 }
 
+/// The number of the first buffer that is kept; those of one batch are below.
+const FIRST_KEPT: u32 = 1 << 31;
 /// Connections that may be in TLS's handshake at once.
 const MAX_HANDSHAKES: usize = 1000;
 /// Accepted connections that may wait until JavaScript has time for them.
