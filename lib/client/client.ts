@@ -223,7 +223,7 @@ export class Client extends ClientViews implements Target, Responder {
   }
 
   requestMany(subject: string, data?: unknown, options?: RequestManyOptions): Answers {
-    return ask(this.context, this, options, () => {
+    return ask(this.context, this, options, 0, () => {
       this.#checkPublish(subject)
       checkOptions('requestMany', options, REQUEST_MANY_SHAPE)
       this.context.checkSend()

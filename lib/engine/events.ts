@@ -7,7 +7,7 @@ import { nextTurn } from '../values/platform'
 import { clearInterruption, isInterrupted, throwAsync } from '../values/throw-async'
 import { flush } from './commands'
 import { EventReader } from './event-reader'
-import { DELIVERED_MANY, SOCKET_DATA_MANY } from './kinds'
+import { DELIVERED_MANY, SOCKET_DATA, SOCKET_DATA_MANY, SOCKET_REQUEST_RECEIVED } from './kinds'
 import { native } from './native'
 
 /** Buffers that one wake-up may process before timers and I/O get their turn. */
@@ -37,6 +37,8 @@ let opened = false
 /** Whether a buffer has been read only in part, because a handler threw. */
 let isPartial = false
 let isDispatching = false
+/** Sockets whose requests were answered in this turn: whoever waits for one goes on before more of that socket comes. */
+const answered = new Set<number>()
 /** The end of the record that is being read. */
 let next = 0
 let kind = 0
@@ -84,8 +86,14 @@ export function strandAllOf(client: number, failure: Failure, isFinal: boolean):
   }
 }
 
+/** Notes that a request of a socket was answered: data of the same socket waits for the next turn. */
+export function noteAnswer(socket: number): void {
+  answered.add(socket)
+}
+
 /** Processes waiting events; scheduled again until there are none. */
 function turn(): void {
+  answered.clear()
   let isMore = true
   try {
     for (let taken = 0; taken < MAX_BUFFERS_A_TURN && isMore; taken++) {
@@ -132,6 +140,7 @@ function dispatch(): boolean {
 function dispatchRecords(): boolean {
   const { length } = reader.buf
   while (next < length || reader.isResumed) {
+    if (answered.size > 0 && !reader.isResumed && isBehindAnswer()) return false
     if (!reader.isResumed) begin()
     const routed = targets.get(handle)
     if (routed !== undefined) routed.context.runInAsyncScope(dispatchRow, undefined, routed)
@@ -154,11 +163,20 @@ function dispatchRow(routed: Routed): void {
     if (isInterrupted() || next >= length || reader.buf.readUInt32LE(next + HANDLE_AT) !== row) return
     // It may have been forgotten, and its handle taken by another.
     if (targets.get(row) !== routed) return
+    if (answered.size > 0 && isBehindAnswer()) return
     begin()
   }
 }
 
-/** Where a record has its handle, behind its length and its kind. */
+/** Whether the next record is something that a socket was sent behind the answer to one of its requests. */
+function isBehindAnswer(): boolean {
+  const kind = reader.buf.readUInt16BE(next + KIND_AT)
+  if (kind !== SOCKET_DATA && kind !== SOCKET_DATA_MANY && kind !== SOCKET_REQUEST_RECEIVED) return false
+  return answered.has(reader.buf.readUInt32LE(next + HANDLE_AT))
+}
+
+/** Where a record has its kind, behind its length, and its handle, behind both. */
+const KIND_AT = 4
 const HANDLE_AT = 6
 
 /** Reads the head of the next record. */

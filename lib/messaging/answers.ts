@@ -4,7 +4,7 @@ import { onAbort } from '../async/aborts'
 import { AsyncQueue } from '../async/async-queue'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
-import { forget, route, type Target } from '../engine/events'
+import { forget, noteAnswer, route, type Target } from '../engine/events'
 import { DONE, FAILED, REPLY } from '../engine/kinds'
 import { release, retain } from '../engine/process-ref'
 import { abortFailure, closedFailure, errorFrom, Failure } from '../values/failure'
@@ -30,7 +30,13 @@ class Receiver implements Target {
   #bytes = 0
   readonly #unwatch: (() => void) | undefined
 
-  constructor(context: ClientContext, responder: Responder, options: RequestManyOptions | undefined) {
+  /** `socket`: the handle of the one that asks; 0: the client itself. */
+  constructor(
+    context: ClientContext,
+    responder: Responder,
+    options: RequestManyOptions | undefined,
+    readonly socket: number,
+  ) {
     this.client = context.handle
     this.#context = context
     this.#responder = responder
@@ -94,6 +100,7 @@ class Receiver implements Target {
       return
     }
     this.unread.push(message)
+    if (this.socket !== 0) noteAnswer(this.socket)
     this.#started(undefined)
   }
 }
@@ -160,11 +167,12 @@ export function ask(
   context: ClientContext,
   responder: Responder,
   options: RequestManyOptions | undefined,
+  socket: number,
   send: () => (ticket: number) => void,
 ): Answers {
   try {
     const write = send()
-    const receiver = new Receiver(context, responder, options)
+    const receiver = new Receiver(context, responder, options, socket)
     write(receiver.handle)
     if (options?.signal?.aborted) receiver.stop(abortFailure(options.signal))
     return closable(both(opened(receiver), new Iterator(receiver)), new Iterator(receiver))

@@ -62,7 +62,7 @@ export class SocketRequests {
   }
 
   requestMany(data: unknown, options: RequestManyOptions | undefined): Answers {
-    return ask(this.#context, this.#responder, options, () => {
+    return ask(this.#context, this.#responder, options, this.#owner.handle, () => {
       this.#lifecycle.checkOpen()
       checkOptions('requestMany', options, REQUEST_MANY_SHAPE)
       const wait = waitOf(options, true)
@@ -112,7 +112,13 @@ export class SocketRequests {
     if (options?.signal?.aborted) return abortFailure(options.signal)
     const wait = waitOf(options, false)
     const message = prepare(data, options, socketHeadersText)
-    const ticket = new Ticket(this.#context, this.#responder, options?.signal, this.#inFlight)
+    const ticket = new Ticket(
+      this.#context,
+      this.#responder,
+      options?.signal,
+      this.#inFlight,
+      this.#owner.handle,
+    )
     this.#write(ticket.handle, wait, message)
     return ticket.outcome
   }
