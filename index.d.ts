@@ -496,6 +496,9 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * Closes the client with its subscriptions and sockets, and resolves when that is done. Pending calls
    * reject with `"ERR_CLOSED"`. Never rejects. A shared client closes when everyone who got it from `connect`
    * has closed it.
+   *
+   * What was published leaves first. If the client is still connecting, that takes up to 5 s; if there is no
+   * connection by then, `closed` has the reason `"ERR_UNDELIVERED"` with the number of messages in its text.
    */
   close(): Promise<void>
   /**
@@ -567,7 +570,8 @@ export declare class Client extends EventEmitter<ClientEvents> {
   /** Alias of `publish`. */
   pub(subject: string, data?: unknown, options?: PublishOptions): Promise<Published>
   /**
-   * Publishes without waiting for a confirmation. Dropped if the client is not connected yet.
+   * Publishes without waiting for a confirmation. Dropped if the client is not connected yet; but if it is
+   * closed while it connects, `close()` sends what was published before.
    *
    * @throws {FabricError} `"ENOBUFS"` over 64 MiB are queued · `"ERR_ENCODE"` · `"ERR_INVALID_SUBJECT"` ·
    *   `"ERR_CLOSED"`
@@ -856,7 +860,10 @@ export interface SocketListenOptions extends SocketSettings {
 
 /** Options of a socket that connects. */
 export interface SocketConnectOptions extends SocketSettings {
-  /** One token. @default a random one */
+  /**
+   * One token. @default a random one; for a client with the `inboxPrefix` `_INBOX_<name>` behind `<name>~`
+   * (`privateEnds`)
+   */
   id?: string
   /** Reconnects when the connection is lost. @default true */
   reconnection?: boolean
@@ -1593,6 +1600,47 @@ export declare class ConatServer extends EventEmitter<ServerEvents> {
  * Returns whether `subject` may be subscribed to: tokens joined by `.`, `*` as a token, `>` as the last one.
  */
 export declare function isValidSubject(subject: string): boolean
+
+/** Options of `privateEnds`. */
+export interface PrivateEndsOptions {
+  /**
+   * Returns the name of a user: one token without `~`, `*`, `>`. Whoever has none, or another one, is nobody,
+   * with no inbox and no sockets. @default `user.name`
+   */
+  name?: (user: Agreed) => string | undefined
+  /** Patterns of the subjects that a user may listen on for sockets. @default none */
+  serve?: readonly string[] | ((user: Agreed) => readonly string[])
+  /** Patterns of the subjects that a user may connect sockets to. @default ['>'] */
+  connect?: readonly string[] | ((user: Agreed) => readonly string[])
+  /**
+   * Decides about everything that belongs to no inbox and no socket. Never asked about a pattern that such a
+   * subject could match, such as `a.>`: that is denied. @default denies
+   */
+  other?: (question: { type: 'pub' | 'sub'; user: Agreed; subject: string }) => boolean | Promise<boolean>
+}
+
+/**
+ * Returns an `isAllowed` under which inboxes are private and sockets belong to their ends: nobody can read
+ * what is for another, or write under another's id.
+ *
+ * A client of the user `ann` needs the `inboxPrefix` `_INBOX_ann`. Its sockets then have ids that begin with
+ * `ann~`, by which the server knows whose they are. System users may do everything.
+ *
+ * @throws {TypeError} `"ERR_INVALID_ARG_TYPE"`
+ * @example
+ * const server = init({
+ *   getUser: visitor => ({ name: nameOf(visitor) }),
+ *   isAllowed: privateEnds({
+ *     serve: user => (user.name === 'backend' ? ['chat'] : []),
+ *     other: ({ user, subject }) => subject.startsWith(`user.${user.name}.`),
+ *   }),
+ * })
+ * const ann = connect({ inboxPrefix: '_INBOX_ann' })
+ * const socket = ann.socket.connect('chat')
+ */
+export declare function privateEnds(
+  options?: PrivateEndsOptions,
+): (question: { type: 'pub' | 'sub'; user: Agreed; subject: string }) => boolean | Promise<boolean>
 
 /** Returns whether `subject` may be published to: no wildcards. */
 export declare function isValidSubjectWithoutWildcards(subject: string): boolean

@@ -263,7 +263,9 @@ impl Path {
                 Event::Listener(_, ListenerEvent::Accepted { socket, .. }) => self.accepted = Some(socket),
                 Event::Socket(_, SocketEvent::State(State::Ready)) => self.ready += 1,
                 Event::Socket(_, SocketEvent::Data(batch)) => self.unhandled += u64::from(batch.count()),
-                Event::Socket(_, SocketEvent::Request(message)) => self.asked.extend(message.headers.reply),
+                Event::Socket(_, SocketEvent::Request(message)) => {
+                    self.asked.extend(message.headers.reply.clone())
+                }
                 Event::Socket(_, SocketEvent::Acked { messages, .. }) => self.acked = messages,
                 Event::Ticket(_, TicketEvent::Reply(_)) => self.answered += 1,
                 _ => {}

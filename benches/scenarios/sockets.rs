@@ -31,7 +31,7 @@ pub fn socket() -> Work {
             let mut handled = 0;
             while let Some((seq, batch)) = sender.poll_transmit(now) {
                 let Messages::One(part) = batch else { panic!("one by one") };
-                receiver.handle_data(Data::new(seq, part)).expect("in order");
+                receiver.handle_data(now, Data::new(seq, part)).expect("in order");
                 handled += u64::from(receiver.poll_data().is_some());
             }
             receiver.consumed(handled);

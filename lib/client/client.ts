@@ -47,7 +47,7 @@ import { ConatSocketServer } from '../socket/server'
 import { errorFrom, Failure } from '../values/failure'
 import { replyHeadersText } from '../values/headers'
 import { checkOptions, isFunction, isString } from '../values/option-checks'
-import { checkPublishSubject } from '../values/subjects'
+import { checkPublishSubject, idPrefix } from '../values/subjects'
 import { CLIENT_SHAPE, openSettings, shownOptions } from './options'
 import { type Change, CLOSED, type ClientState, REFUSED, Session, type WaitOptions } from './session'
 
@@ -82,6 +82,7 @@ export class Client extends ClientViews implements Target, Responder {
     super()
     checkOptions('connect', options, CLIENT_SHAPE)
     this.options = shownOptions(options)
+    this.context.socketIdPrefix = idPrefix(options.inboxPrefix)
     this.client = this.context.handle
     this.subscriptions = new Subscriptions(this.context, this, this.permissions)
     route(this.client, this)
@@ -421,7 +422,10 @@ export class Client extends ClientViews implements Target, Responder {
     forget(this.client)
     this.#session.ref.set(false)
     this.#session.gone.settle()
-    const reason = this.#reason ?? (text === '' ? undefined : new Failure('ERR_CLIENT_CLOSED', text))
+    const ending = this.#session.takeEnding()
+    const unsent = ending?.code === 'ERR_UNDELIVERED' ? ending : undefined
+    const closed = text === '' ? undefined : new Failure('ERR_CLIENT_CLOSED', text)
+    const reason = this.#reason ?? unsent ?? closed
     this.#handleGone?.()
     this.emit('closed', reason && errorFrom(reason))
   }

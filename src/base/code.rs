@@ -126,6 +126,8 @@ codes! {
         TlsRequired = "ERR_TLS_REQUIRED",
         /// The server's certificate is not signed by a trusted authority.
         TlsUntrusted = "ERR_TLS_UNTRUSTED",
+        /// It has ended, and what was accepted has not been delivered.
+        Undelivered = "ERR_UNDELIVERED",
     }
 }
 

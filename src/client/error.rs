@@ -71,6 +71,11 @@ pub enum ClientError {
     /// The other side of the socket that it was sent over went away, and did not come back soon. It may have
     /// been handled.
     PeerAway,
+    /// The client closed, and what was published before it was connected has not left.
+    Unsent {
+        /// The number of messages.
+        count: usize,
+    },
     /// The client is closed.
     Closed,
 }
@@ -117,6 +122,9 @@ impl fmt::Display for ClientError {
             Self::PeerAway => {
                 f.write_str("the other side of the socket went away before it replied; it may have been done")
             }
+            Self::Unsent { count } => {
+                write!(f, "closed before there was a connection: {count} published messages were not sent")
+            }
             Self::Closed => f.write_str("closed"),
         }
     }
@@ -139,6 +147,7 @@ impl From<ClientError> for Failure {
             // A code of a later version is nothing that a program could match on.
             ClientError::CutOff { .. } => Code::Refused,
             ClientError::PeerAway => Code::BrokenPipe,
+            ClientError::Unsent { .. } => Code::Undelivered,
             ClientError::Closed => Code::Closed,
         };
         Self::new(code, error)

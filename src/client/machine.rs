@@ -1,5 +1,7 @@
 //! The fabric client: joins the session, the subscriptions and the open requests.
 
+mod closing;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,8 @@ use super::requests::{PendingRequest, RequestId, Requests, time_for_answer};
 use super::session::{Phase, Session};
 use super::subscriptions::{Link, Subscriptions};
 use super::{ClientConfig, ClientError, ClientEvent, ClientUsage, Request, SessionState};
+use closing::Unsent;
+
 use crate::base::{Entropy, FaultInjector, FaultPoint, earliest};
 use crate::subject::Pattern;
 use crate::wire::message::chunk::PARTIAL_LIFETIME;
@@ -30,6 +34,9 @@ pub struct Client<T> {
     /// When messages that have come in part are looked at: what is too old goes, even if nothing comes any
     /// more.
     prune_at: Option<Instant>,
+    unsent: Unsent,
+    /// Closed by the application, and until when it may send what is unsent.
+    parting: Option<Instant>,
     /// The latest broker's, if it watches ends.
     instance: Option<String>,
     entropy: Box<dyn Entropy>,
@@ -46,6 +53,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             requests: Requests::new(inbox),
             out: Outputs::new(Outbound::new(message_id, entropy.as_mut())),
             prune_at: None,
+            unsent: Unsent::default(),
+            parting: None,
             instance: None,
             entropy,
             config,
@@ -69,30 +78,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
-    /// Closes the client, for good. Requests fail; what was published leaves with the last flush.
-    pub fn close(&mut self) {
-        if self.session.phase() != Phase::Closed {
-            if self.session.is_signed_in() && self.watches_ends() {
-                self.out.ops.push(ClientOp::Leaving);
-            }
-            self.session.close();
-            self.out.acks.clear();
-            self.requests.inbox.replies = Reassembly::default();
-            self.subscriptions.forget_parts();
-            self.prune_at = None;
-            self.requests.fail_where(&mut self.out, &ClientError::Closed, |_| true);
-            self.out.emit(ClientEvent::Session(SessionState::Closed));
-        }
-    }
-
     /// Drops the link, as if the network had failed.
     pub fn drop_link(&mut self) {
         self.session.drop_link();
-    }
-
-    /// Returns whether it is closed, for good.
-    pub fn is_closed(&self) -> bool {
-        self.session.phase() == Phase::Closed
     }
 
     /// Subscribes for `token`. `Subscribed` or `Failed` follows.
@@ -202,11 +190,12 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             self.out.ops.clear();
             self.handle_loss(reason);
         }
+        self.check_parting(now);
     }
 
     /// Takes an operation from the broker. Ignored once the client is closed.
     pub fn handle_op(&mut self, now: Instant, op: ServerOp) {
-        if self.session.phase() == Phase::Closed {
+        if self.is_closed() && !(self.parting.is_some() && matches!(op, ServerOp::Info(_))) {
             return;
         }
         match op {
@@ -253,6 +242,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub fn poll_timeout(&self) -> Option<Instant> {
         earliest([
             self.session.poll_timeout(),
+            self.parting.filter(|_| self.session.phase() != Phase::Closed),
             self.requests.next_deadline(),
             self.subscriptions.poll_timeout(),
             self.prune_at,
@@ -268,6 +258,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         if self.prune_at.is_some_and(|at| at <= now) {
             self.prune(now);
         }
+        self.check_parting(now);
     }
 
     /// Returns the next operation for the broker.
@@ -372,12 +363,18 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
         if let Err(error) = &info.user {
             self.out.emit(ClientEvent::Session(SessionState::SignInFailed(error.clone())));
+            if self.parting.is_some() {
+                return self.finish();
+            }
             return self.session.drop_link();
         }
         self.session.handle_info();
         self.out.ops.set_max_payload(info.max_payload);
         self.instance.clone_from(&info.instance);
         self.out.ops.push(ClientOp::InfoReceived);
+        if self.finish_parting() {
+            return;
+        }
         self.out.emit(ClientEvent::Session(SessionState::SignedIn(info)));
         let inbox = self.requests.inbox.subscription(self.entropy.as_mut());
         self.requests.inbox.replies = Reassembly::default();

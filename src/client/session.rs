@@ -53,6 +53,11 @@ impl Session {
         matches!(self.phase, Phase::Syncing | Phase::Ready)
     }
 
+    /// Returns whether a connection is being made, so that the broker may know us soon.
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self.phase, Phase::Pausing { .. } | Phase::Dialing | Phase::AwaitingInfo { .. })
+    }
+
     /// Returns whether replies find us: requests may go. Not on a link that is being given up.
     pub(super) fn is_ready(&self) -> bool {
         self.phase == Phase::Ready && !self.wants_drop

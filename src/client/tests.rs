@@ -317,3 +317,78 @@ fn a_client_without_an_inbox_fails_what_waits_and_tries_another_connection() {
         Some(ClientEvent::Session(SessionState::Disconnected("given up".into())))
     );
 }
+
+/// The payloads that it publishes.
+fn published(stage: &mut Stage) -> Vec<bytes::Bytes> {
+    let payload = |op: ClientOp| op.publication().map(|publication| publication.payload.raw.clone());
+    stage.ops().into_iter().filter_map(payload).collect()
+}
+
+fn connecting() -> Stage {
+    let mut client = Client::new(ClientConfig::default(), Box::new(SeededEntropy::new(7)));
+    client.connect();
+    Stage { client, now: Instant::now() }
+}
+
+fn keep(stage: &mut Stage, text: &'static str) {
+    let subject = Subject::parse("news.a").expect("valid");
+    let payload = Payload::msgpack(text);
+    stage.client.publish_or_keep(Message { subject, payload, headers: Headers::default() });
+}
+
+#[test]
+fn what_is_published_before_the_sign_in_is_dropped_unless_the_client_closes_first() {
+    let mut stage = connecting();
+    keep(&mut stage, "early");
+    stage.sign_in();
+    keep(&mut stage, "late");
+    assert_eq!(published(&mut stage), ["late"]);
+
+    let mut stage = connecting();
+    for text in ["1", "2", "3"] {
+        keep(&mut stage, text);
+    }
+    stage.client.close(stage.now);
+    assert!(stage.client.is_closed() && !stage.client.poll_drop());
+    keep(&mut stage, "after the close");
+    assert!(stage.client.poll_dial());
+    stage.client.handle_link_down(stage.now, "refused".to_owned());
+    stage.now = stage.client.poll_timeout().expect("it tries again");
+    stage.client.handle_timeout(stage.now);
+    assert!(stage.client.poll_dial());
+    stage.client.handle_link_up(stage.now, "");
+    let user = Ok(Json::from_value(&serde_json::Value::Null));
+    let info = Info { max_payload: 1_000_000, id: "0".to_owned(), cluster_name: None, user, instance: None };
+    stage.client.handle_op(stage.now, ServerOp::Info(info));
+    let ops = stage.ops();
+    let messages = ops.iter().filter_map(ClientOp::publication).map(Publication::count).sum::<u32>();
+    assert_eq!(messages, 3, "{ops:?}");
+    assert!(!ops.iter().any(|op| matches!(op, ClientOp::Subscribe { .. })));
+    assert!(stage.client.poll_drop());
+    assert_eq!(stage.client.poll_timeout(), None);
+}
+
+#[test]
+fn a_closed_client_that_finds_no_broker_ends_in_time_and_says_what_is_lost() {
+    let mut stage = connecting();
+    keep(&mut stage, "1");
+    keep(&mut stage, "2");
+    stage.client.close(stage.now);
+    let end = |stage: &mut Stage| {
+        let events: Vec<_> = std::iter::from_fn(|| stage.client.poll_event()).collect();
+        let is_closed = events.last() == Some(&ClientEvent::Session(SessionState::Closed));
+        let unsent = SessionState::Ending(ClientError::Unsent { count: 2 });
+        (is_closed, events.contains(&ClientEvent::Session(unsent)))
+    };
+    assert_eq!(end(&mut stage), (false, false));
+    let begun = stage.now;
+    while let Some(at) = stage.client.poll_timeout() {
+        stage.now = at;
+        stage.client.handle_timeout(at);
+        if stage.client.poll_dial() {
+            stage.client.handle_link_down(at, "refused".to_owned());
+        }
+    }
+    assert_eq!(stage.now - begun, Duration::from_secs(5));
+    assert_eq!(end(&mut stage), (true, true));
+}

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::absence::Absence;
+use super::admission::PeerAdmission;
 use super::pending_close::PendingClose;
 use super::queued_requests::QueuedRequests;
 use super::stream::{Accepted, Received, Stream};
@@ -36,6 +37,8 @@ pub struct Channel {
     pub(super) pending_close: PendingClose,
     /// The absence of the peer.
     pub(super) absence: Absence,
+    /// What the peer may ask.
+    pub(super) admission: PeerAdmission,
     faults: FaultInjector,
     /// Between two ends that both can: takes the place of sender, receiver and keep-alive.
     stream: Option<Box<Stream>>,
@@ -81,6 +84,7 @@ impl Channel {
             pending: QueuedRequests::default(),
             pending_close: PendingClose::default(),
             absence: Absence::default(),
+            admission: PeerAdmission::default(),
             faults: FaultInjector::default(),
             stream: None,
             number: 0,
@@ -273,19 +277,23 @@ impl Channel {
         }
         self.keepalive.handle_traffic(now);
         match (&message.headers.command, &message.headers.reply) {
-            (Some(SocketCommand::Ping), Some(_)) => self.respond(&message, Payload::NIL),
+            (Some(SocketCommand::Ping), Some(_)) => {
+                if self.admission.may_answer(now) {
+                    self.respond(&message, Payload::NIL);
+                }
+            }
             (Some(SocketCommand::Socket), _) => self.handle_control(now, &message)?,
-            (Some(command), Some(_)) => {
+            (Some(command), Some(_)) if self.admission.may_answer(now) => {
                 let unknown = format!("unknown command - '{}'", command.as_str());
                 self.respond(&message, control::error(&unknown));
             }
-            (Some(_), None) => {}
-            (None, Some(_)) => self.emit(SocketEvent::Request(message)),
+            (Some(_), _) => {}
+            (None, Some(_)) => self.handle_request(now, message),
             (None, None) => {
                 let Message { payload, headers, .. } = message;
                 let seq = headers.seq.ok_or(PeerMisbehaved::BadHeader)?;
                 self.receiver.force_small_window(self.faults.should_inject(FaultPoint::TinyWindow));
-                self.receiver.handle_data(Data { seq, payload, json: headers.json })?;
+                self.receiver.handle_data(now, Data { seq, payload, json: headers.json })?;
             }
         }
         self.pump(now);

@@ -318,7 +318,7 @@ impl SocketEnd for ClientSocket {
                 // incarnation refuses it; an older one learns from it that it has been superseded, which its
                 // own server may not know.
                 if message.headers.attempt.is_none_or(|other| self.epoch() > Some(other)) {
-                    self.channel.refuse_foreign(&message);
+                    self.channel.refuse_foreign(now, &message);
                 } else {
                     self.close(CloseReason::Superseded);
                 }

@@ -1,5 +1,7 @@
 //! Keeps two incarnations of one socket apart (docs/protocols/socket.md).
 
+use std::time::Instant;
+
 use super::{Channel, control};
 use crate::wire::{Headers, Message, Payload};
 
@@ -20,11 +22,14 @@ impl Channel {
         }
     }
 
-    /// Tells the sender of such a message that it is superseded, if it waits for a reply. Returns whether it
-    /// does.
-    pub(super) fn refuse_foreign(&mut self, message: &Message) -> bool {
-        self.respond_with(message, Payload::NIL, control::superseded(message.headers.attempt));
-        message.headers.reply.is_some()
+    /// Tells the sender of such a message that it is superseded, if it waits for a reply. Returns whether
+    /// there is nothing else to tell it: it does, or strangers have been told enough.
+    pub(super) fn refuse_foreign(&mut self, now: Instant, message: &Message) -> bool {
+        let is_silent = !self.admission.may_answer_foreign(now);
+        if !is_silent {
+            self.respond_with(message, Payload::NIL, control::superseded(message.headers.attempt));
+        }
+        is_silent || message.headers.reply.is_some()
     }
 
     /// Adds what goes with each message of the channel.
@@ -41,8 +46,6 @@ impl Channel {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::socket::SocketConfig;
     use crate::subject::Subject;

@@ -1,8 +1,9 @@
 //! The server's side of a subject: answers who serves it, and sorts what clients send to their sockets.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::admission::StrangerAdmission;
 use super::stream::Offer;
 use super::{Output, SocketEvent, State, Tag, TagKind, control};
 use crate::subject::{InvalidSubject, Pattern, Subject};
@@ -28,6 +29,7 @@ pub struct Listener {
     ended: VecDeque<(String, Entry)>,
     /// Clients whose own subject is awaited; the latest connect request of each.
     arriving: HashMap<String, (Tag, Message)>,
+    admission: StrangerAdmission,
     number: u32,
     outputs: VecDeque<Output>,
 }
@@ -86,6 +88,7 @@ impl Listener {
             superseded: VecDeque::new(),
             ended: VecDeque::new(),
             arriving,
+            admission: StrangerAdmission::default(),
             number: 0,
             outputs,
         })
@@ -114,8 +117,11 @@ impl Listener {
     }
 
     /// Handles a request to `S.server.status`.
-    pub fn handle_status(&mut self, message: &Message) {
+    pub fn handle_status(&mut self, now: Instant, message: &Message) {
         let serves = matches!(self.state, State::Ready | State::Connecting) && !self.retired;
+        if !self.admission.may_answer_search(now) {
+            return;
+        }
         if let Some(subject) = message.headers.reply.clone().filter(|_| serves) {
             let payload = control::server_id(&self.id);
             self.outputs.push_back(Output::Respond(Message {
@@ -127,7 +133,7 @@ impl Listener {
     }
 
     /// Handles a message to `S.server.<id>.*`.
-    pub fn handle_message(&mut self, message: Message) -> ListenerAction {
+    pub fn handle_message(&mut self, now: Instant, message: Message) -> ListenerAction {
         if self.state == State::Closed {
             return ListenerAction::Done;
         }
@@ -149,7 +155,7 @@ impl Listener {
         match &message.headers.command {
             Some(SocketCommand::Connect) if is_old => {
                 let tag = offered(&message.headers);
-                self.say_close(client, control::with_tag(control::superseded(epoch), tag));
+                self.say_close(now, client, control::with_tag(control::superseded(epoch), tag));
             }
             Some(SocketCommand::Connect) if !control::is_resume(&message.headers) => {
                 let id = id.to_owned();
@@ -164,7 +170,7 @@ impl Listener {
             }
             Some(SocketCommand::Connect) if entry.is_some() => {
                 let tag = offered(&message.headers);
-                self.say_close(client, control::with_tag(control::superseded(epoch), tag));
+                self.say_close(now, client, control::with_tag(control::superseded(epoch), tag));
             }
             Some(SocketCommand::Close) => {}
             _ => {
@@ -174,7 +180,7 @@ impl Listener {
                 let json = epoch.map(|_| control::with_epoch(serde_json::json!({}), epoch));
                 let json = json.as_ref().map(Json::from_value);
                 let headers = Headers { json, ..Headers::default() };
-                self.say_close(client, control::with_tag(headers, tag));
+                self.say_close(now, client, control::with_tag(headers, tag));
             }
         }
         ListenerAction::Done
@@ -186,7 +192,11 @@ impl Listener {
         entry.map(|entry| entry.socket)
     }
 
-    fn say_close(&mut self, client: Subject, headers: Headers) {
+    /// Tells one who has no socket here, unless strangers have been told enough.
+    fn say_close(&mut self, now: Instant, client: Subject, headers: Headers) {
+        if !self.admission.may_answer_stray(now) {
+            return;
+        }
         let headers = Headers { command: Some(SocketCommand::Close), ..headers };
         self.outputs.push_back(Output::Publish(Message { subject: client, payload: Payload::NIL, headers }));
     }
@@ -377,18 +387,18 @@ mod tests {
         listener.insert("sock".into(), 7, Some(1), Some(3));
         listener.remove("sock");
         listener.insert("sock".into(), 8, Some(2), Some(1));
-        let late = listener.handle_message(connect_of(Some(1), 3, Some(false)));
+        let late = listener.handle_message(Instant::now(), connect_of(Some(1), 3, Some(false)));
         assert!(matches!(late, ListenerAction::Done), "{late:?}");
         assert_eq!(listener.sockets(), [8]);
-        let newer = listener.handle_message(connect_of(Some(3), 1, Some(false)));
+        let newer = listener.handle_message(Instant::now(), connect_of(Some(3), 1, Some(false)));
         assert!(matches!(newer, ListenerAction::Supersede(8, _)), "{newer:?}");
     }
 
     #[test]
     fn of_two_connects_out_of_order_the_later_attempt_counts() {
         let mut listener = Listener::new("s", "srv".into()).expect("valid");
-        listener.handle_message(connect(2, Some(false)));
-        listener.handle_message(connect(1, Some(false)));
+        listener.handle_message(Instant::now(), connect(2, Some(false)));
+        listener.handle_message(Instant::now(), connect(1, Some(false)));
         let tag = is_awaited(&mut listener).expect("it arrives");
         let ListenerAction::Accept { connect, .. } = listener.handle_interest(tag, true) else {
             panic!("it is there")
@@ -399,23 +409,54 @@ mod tests {
     #[test]
     fn a_connect_that_comes_late_brings_no_second_socket_after_the_end_of_the_first() {
         let mut listener = Listener::new("s", "srv".into()).expect("valid");
-        assert!(matches!(listener.handle_message(connect(2, Some(false))), ListenerAction::Done));
+        assert!(matches!(
+            listener.handle_message(Instant::now(), connect(2, Some(false))),
+            ListenerAction::Done
+        ));
         let tag = is_awaited(&mut listener).expect("it arrives");
         let ListenerAction::Accept { id, epoch, connect: accepted, .. } = listener.handle_interest(tag, true)
         else {
             panic!("it is there")
         };
         listener.insert(id, 7, epoch, accepted.headers.attempt);
-        assert!(matches!(listener.handle_message(connect(3, Some(false))), ListenerAction::Socket(7, _)));
+        assert!(matches!(
+            listener.handle_message(Instant::now(), connect(3, Some(false))),
+            ListenerAction::Socket(7, _)
+        ));
         listener.remove("sock");
         for late in [1, 2, 3] {
-            assert!(matches!(listener.handle_message(connect(late, Some(false))), ListenerAction::Done));
+            assert!(matches!(
+                listener.handle_message(Instant::now(), connect(late, Some(false))),
+                ListenerAction::Done
+            ));
             assert!(is_awaited(&mut listener).is_none(), "attempt {late} was the ended socket's");
         }
-        listener.handle_message(connect(4, Some(false)));
+        listener.handle_message(Instant::now(), connect(4, Some(false)));
         let tag = is_awaited(&mut listener).expect("a client that does not know may begin");
         listener.handle_interest(tag, false);
-        listener.handle_message(connect(1, None));
+        listener.handle_message(Instant::now(), connect(1, None));
         assert!(is_awaited(&mut listener).is_some(), "an original client counts from 1 again");
+    }
+
+    #[test]
+    fn strangers_are_answered_so_often_and_not_more() {
+        let (mut listener, start) = (Listener::new("s", "srv".into()).expect("valid"), Instant::now());
+        let answers = |listener: &mut Listener, now: Instant| {
+            for number in 0..50_000 {
+                let subject = Subject::parse(&format!("s.server.srv.u{number}")).expect("valid");
+                let headers = Headers { seq: Some(1), ..Headers::default() };
+                listener.handle_message(now, Message { subject, payload: Payload::NIL, headers });
+                let subject = Subject::parse("s.server.status").expect("valid");
+                let headers = Headers { reply: Subject::parse("_INBOX.a").ok(), ..Headers::default() };
+                listener.handle_status(now, &Message { subject, payload: Payload::NIL, headers });
+            }
+            let outputs: Vec<_> = std::iter::from_fn(|| listener.poll_output()).collect();
+            let closes = outputs.iter().filter(|output| matches!(output, Output::Publish(_))).count();
+            let words = outputs.iter().filter(|output| matches!(output, Output::Respond(_))).count();
+            (closes, words)
+        };
+        assert_eq!(answers(&mut listener, start), (10_000, 10_000));
+        assert_eq!(answers(&mut listener, start + Duration::from_secs(2)), (2000, 2000));
+        assert_eq!(answers(&mut listener, start + Duration::from_secs(60)), (10_000, 10_000));
     }
 }

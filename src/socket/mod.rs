@@ -14,6 +14,7 @@
 //! fabric. Both hold a [`Channel`]: a [`Sender`], a [`Receiver`] and a [`KeepAlive`].
 
 mod absence;
+mod admission;
 mod channel;
 mod client_socket;
 mod config;
@@ -36,6 +37,7 @@ mod usage;
 mod window;
 
 pub use absence::{AbsenceStep, PeerLoss, WatchedEnd};
+pub use admission::ReceivedRequest;
 pub use channel::Channel;
 pub use client_socket::ClientSocket;
 pub use config::{Dialect, SocketConfig};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Data, PeerLoss, RequestFailure};
+use super::{Data, PeerLoss, ReceivedRequest, RequestFailure};
 use crate::base::{Failure, Weigh};
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Bundle, Message, Messages};
@@ -117,7 +117,7 @@ pub enum SocketEvent {
     /// Messages, in order.
     Data(Messages),
     /// The peer asks.
-    Request(Message),
+    Request(ReceivedRequest),
     /// Messages that the peer has handled since the socket was created.
     Acked {
         /// The number of messages.

@@ -3,7 +3,9 @@
 //!
 //! An ack is a request of its own on Conat's wire, so acks are coalesced: one is in flight at a time, and the
 //! next one carries all that was handled meanwhile. Only a good part of a window makes a second one leave
-//! early, or a peer that repeats what was acknowledged already.
+//! early, or a peer that repeats what was acknowledged already, and that once a round trip.
+
+mod doubt;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -15,6 +17,7 @@ use super::sender::MAX_IN_FLIGHT_BYTES;
 use super::{Data, PeerMisbehaved, Window};
 use crate::base::earliest;
 use crate::wire::{PackedMessages, Payload};
+use doubt::Doubt;
 
 /// A message of the receiver for the sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +65,9 @@ pub struct Receiver {
     resumed: bool,
     /// The peer repeats what the latest ack covers: that ack may be lost.
     ack_may_be_lost: bool,
+    doubted_acks: Doubt,
     missing: RetryingRequest,
+    doubted_requests: Doubt,
     /// The first number of the latest request for missing ones.
     resend_from: u64,
     /// There is no room but for the next message.
@@ -92,14 +97,16 @@ impl Receiver {
             ack_wanted: false,
             resumed: false,
             ack_may_be_lost: false,
+            doubted_acks: Doubt::default(),
             missing: RetryingRequest::new(),
+            doubted_requests: Doubt::default(),
             resend_from: 0,
             is_window_forced_small: false,
         }
     }
 
     /// Takes a message. What may be passed on now comes out of `poll_data`.
-    pub fn handle_data(&mut self, data: Data) -> Result<(), PeerMisbehaved> {
+    pub fn handle_data(&mut self, now: Instant, data: Data) -> Result<(), PeerMisbehaved> {
         let seq = data.seq;
         if seq == 0 || seq >= self.next.saturating_add(MAX_SEQ_JUMP) {
             return Err(PeerMisbehaved::SeqTooFar { seq });
@@ -107,8 +114,10 @@ impl Receiver {
         self.highest = self.highest.max(seq);
         if seq < self.next {
             // The peer does not know that we have it: an ack that is in flight has not reached it.
-            self.ack_wanted = true;
-            self.ack_may_be_lost = true;
+            if self.doubted_acks.arises(now) {
+                self.ack_wanted = true;
+                self.ack_may_be_lost = true;
+            }
             // It resends, which is all that it had to learn from our absence. Reporting that again would make
             // it resend again.
             self.resumed = false;
@@ -117,7 +126,9 @@ impl Receiver {
         }
         if self.out_of_order.contains_key(&seq) {
             // The peer resends for lack of progress: our request for missing messages is lost, or its reply.
-            self.missing.in_flight = false;
+            if self.doubted_requests.arises(now) {
+                self.missing.in_flight = false;
+            }
             self.duplicates += 1;
             return Ok(());
         }
@@ -233,6 +244,8 @@ impl Receiver {
     /// Starts anew with the peer: it may have lost our last ack, or we its last message.
     pub fn attach(&mut self) {
         self.attached = true;
+        self.doubted_acks.handle_answer();
+        self.doubted_requests.handle_answer();
         self.ack = RetryingRequest::new();
         self.missing = RetryingRequest::new();
         self.ack_wanted = self.highest > 0 || self.resumed;
@@ -283,6 +296,9 @@ impl Receiver {
     pub fn handle_ack_reply(&mut self, now: Instant, answered: bool) {
         self.ack_wanted |= !answered;
         self.resumed &= !answered;
+        if answered {
+            self.doubted_acks.handle_answer();
+        }
         self.ack.complete(now, answered);
     }
 
@@ -294,8 +310,9 @@ impl Receiver {
         messages: Option<Vec<Data>>,
     ) -> Result<(), PeerMisbehaved> {
         let before = (self.next, self.out_of_order.len());
+        self.doubted_requests.handle_answer();
         for data in messages.into_iter().flatten() {
-            self.handle_data(data)?;
+            self.handle_data(now, data)?;
         }
         self.missing.complete(now, before != (self.next, self.out_of_order.len()));
         Ok(())

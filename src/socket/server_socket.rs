@@ -148,6 +148,7 @@ impl SocketEnd for ServerSocket {
             return self.close(CloseReason::Misbehaved(super::PeerMisbehaved::BadHeader));
         }
         match message.headers.command {
+            Some(SocketCommand::Connect) if !self.channel.admission.may_answer(now) => {}
             Some(SocketCommand::Connect) => {
                 answer_connect(&mut self.channel, &self.client, &message);
                 self.handle_return();
@@ -164,7 +165,7 @@ impl SocketEnd for ServerSocket {
                 self.finish(CloseReason::Peer);
             }
             _ if self.channel.is_foreign(&message.headers) => {
-                if !self.channel.refuse_foreign(&message) {
+                if !self.channel.refuse_foreign(now, &message) {
                     self.say_close(control::superseded(message.headers.attempt));
                 }
             }

@@ -19,7 +19,7 @@ pub fn life(data: &[u8]) {
     let mut u = Unstructured::new(data);
     // The end of the data is the end of the life.
     let _ = live(&mut u, &mut now, &mut client, &mut watch);
-    client.close();
+    client.close(now);
     watch.drain(&mut client);
     let patterns = client.usage().patterns;
     assert_eq!(client.usage(), ClientUsage { patterns, ..ClientUsage::default() });
@@ -82,8 +82,8 @@ fn live(
             _ => match u.int_in_range(0..=4)? {
                 0 => client.disconnect(),
                 1 => client.drop_link(),
-                2 if u.ratio(1, 5)? => client.close(),
-                _ => drop(client.publish(messages::message(u)?)),
+                2 if u.ratio(1, 5)? => client.close(*now),
+                _ => client.publish_or_keep(messages::message(u)?),
             },
         }
         watch.drain(client);

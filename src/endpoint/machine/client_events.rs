@@ -117,11 +117,11 @@ impl Endpoint {
                 self.table.with_socket(socket, |socket| socket.handle_message(now, message));
             }
             Token::ListenerStatus(listener) => {
-                self.table.with_listener(listener, |listener| listener.handle_status(&message));
+                self.table.with_listener(listener, |listener| listener.handle_status(now, &message));
             }
             Token::ListenerSockets(listener) => {
                 if let Some(incoming) =
-                    self.table.with_listener(listener, |listener| listener.handle_message(message))
+                    self.table.with_listener(listener, |listener| listener.handle_message(now, message))
                 {
                     self.handle_incoming(now, listener, incoming);
                 }

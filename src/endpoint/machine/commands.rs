@@ -16,7 +16,7 @@ use crate::wire::{Bundle, Headers, Item, Message, Messages};
 impl Endpoint {
     pub(super) fn carry_out(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Publish(message) => drop(self.client.publish(message)),
+            Command::Publish(message) => self.client.publish_or_keep(message),
             Command::Request { ticket, request } => {
                 self.client.request(now, ticket.map(Token::Ticket), request)
             }
@@ -148,10 +148,15 @@ impl Endpoint {
             match batch {
                 Messages::One(Item { payload, json }) => {
                     let headers = Headers { json, ..Headers::default() };
-                    self.client.publish(Message { subject, payload, headers });
+                    self.client.publish_or_keep(Message { subject, payload, headers });
                 }
                 Messages::Packed(packed) => {
-                    self.client.publish_bundle(Bundle { subject, first: None, attempt: None, packed });
+                    self.client.publish_bundle_or_keep(Bundle {
+                        subject,
+                        first: None,
+                        attempt: None,
+                        packed,
+                    });
                 }
             }
         }
@@ -213,7 +218,7 @@ impl Endpoint {
             self.drain_socket(now, socket);
         }
         self.settle(now);
-        self.client.close();
+        self.client.close(now);
     }
 }
 

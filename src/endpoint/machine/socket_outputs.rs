@@ -172,7 +172,7 @@ impl Endpoint {
                 self.table.with_server(socket, ServerSocket::supersede);
                 self.drain_socket(now, socket);
                 if let Some(again) =
-                    self.table.with_listener(listener, |listener| listener.handle_message(connect))
+                    self.table.with_listener(listener, |listener| listener.handle_message(now, connect))
                 {
                     self.handle_incoming(now, listener, again);
                 }

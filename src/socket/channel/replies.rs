@@ -15,10 +15,13 @@ impl Channel {
     pub(super) fn handle_control(&mut self, now: Instant, message: &Message) -> Result<(), PeerMisbehaved> {
         match control::Control::decode(&message.payload).ok_or(PeerMisbehaved::BadControl)? {
             control::Control::Ack { upto, resumed } => {
-                if self.sender.handle_ack(now, upto)? {
+                let is_progress = self.sender.handle_ack(now, upto)?;
+                if is_progress {
                     self.emit_acked();
                 }
-                self.respond(message, control::ack_reply(upto));
+                if is_progress || self.admission.may_answer(now) {
+                    self.respond(message, control::ack_reply(upto));
+                }
                 let is_back = resumed && self.returned_at.is_none_or(|at| now >= at + RETURN_PAUSE);
                 if let Some(peer) = self.peer.clone().filter(|_| is_back) {
                     // What was in flight to it may be lost, as after an attach of our own.
@@ -26,6 +29,7 @@ impl Channel {
                     self.attach(now, peer);
                 }
             }
+            control::Control::Missing(_) if !self.admission.may_answer(now) => {}
             control::Control::Missing(seqs) => match self.sender.resend(now, &seqs) {
                 Some(messages) if messages.is_empty() => {}
                 Some(messages) => self.respond(message, control::encode_resent(&messages)),
@@ -33,6 +37,21 @@ impl Channel {
             },
         }
         Ok(())
+    }
+
+    /// Hands a request of the peer to the application, unless too many wait for it.
+    pub(super) fn handle_request(&mut self, now: Instant, message: Message) {
+        match self.admission.admit(message) {
+            Ok(request) => self.emit(SocketEvent::Request(request)),
+            Err(message) if self.admission.may_answer(now) => {
+                let error = "too many requests wait for this end of the socket";
+                let json = serde_json::json!({ "error": error, "code": 429 });
+                let headers = Headers { json: Some(Json::from_value(&json)), ..Headers::default() };
+                self.respond_with(&message, Payload::NIL, headers);
+            }
+            // Who asks for even more waits in vain.
+            Err(_) => {}
+        }
     }
 
     /// Answers `message`, if it wants an answer. A lost answer costs nothing: the request is asked

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Channel;
 use crate::socket::stream::{Offer, Received, Stream, Tags};
-use crate::socket::{Output, PeerMisbehaved, SocketEvent};
+use crate::socket::{Output, PeerMisbehaved};
 use crate::subject::Subject;
 use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 
@@ -40,12 +40,12 @@ impl Channel {
         now: Instant,
         message: Message,
     ) -> Result<Received, PeerMisbehaved> {
-        let Some(stream) = &mut self.stream else { return Ok(Received::Foreign) };
         // The application's requests travel beside it.
         if message.headers.reply.is_some() && message.headers.command.is_none() {
-            self.outputs.push_back(Output::Event(SocketEvent::Request(message)));
+            self.handle_request(now, message);
             return Ok(Received::Done);
         }
+        let Some(stream) = &mut self.stream else { return Ok(Received::Foreign) };
         stream.handle_message(now, message, &mut self.outputs, &mut self.faults)
     }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::super::retrying_request::MAX_PAUSE;
 use super::*;
 use crate::wire::{PackedBuilder, PackedMessages, Payload};
@@ -29,7 +31,7 @@ fn attached(window: usize) -> Receiver {
 fn messages_come_in_order_each_once_and_gaps_are_asked_for() {
     let mut receiver = attached(10);
     for seq in [1, 4, 4, 3] {
-        receiver.handle_data(data(seq)).expect("in the window");
+        receiver.handle_data(Instant::now(), data(seq)).expect("in the window");
     }
     assert_eq!(handed_over(&mut receiver), [1]);
     assert_eq!(receiver.poll_transmit(), Some(Outgoing::Missing(vec![2])));
@@ -43,7 +45,7 @@ fn messages_come_in_order_each_once_and_gaps_are_asked_for() {
 fn reports_say_what_was_handled_one_at_a_time() {
     let (mut receiver, now) = (attached(10), Instant::now());
     for seq in 1..=9 {
-        receiver.handle_data(data(seq)).expect("in the window");
+        receiver.handle_data(Instant::now(), data(seq)).expect("in the window");
     }
     handed_over(&mut receiver);
     assert_eq!(receiver.poll_transmit(), None, "nothing handled yet");
@@ -64,13 +66,13 @@ fn reports_say_what_was_handled_one_at_a_time() {
 #[test]
 fn a_peer_that_has_repeated_itself_is_not_told_again_that_we_were_away() {
     let (mut receiver, now) = (attached(10), Instant::now());
-    receiver.handle_data(data(1)).expect("in the window");
+    receiver.handle_data(Instant::now(), data(1)).expect("in the window");
     handed_over(&mut receiver);
     receiver.consumed(1);
     receiver.resume();
     receiver.attach();
     assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 1, resumed: true }));
-    receiver.handle_data(data(1)).expect("known");
+    receiver.handle_data(Instant::now(), data(1)).expect("known");
     assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 1, resumed: false }));
     receiver.handle_ack_reply(now, false);
     receiver.handle_timeout(now + MAX_PAUSE);
@@ -97,7 +99,7 @@ fn a_report_leaves_early_too_when_much_of_the_window_of_bytes_was_handled() {
 #[test]
 fn a_duplicate_is_answered_with_a_fresh_report_and_a_lost_report_is_repeated() {
     let (mut receiver, now) = (attached(10), Instant::now());
-    receiver.handle_data(data(1)).expect("in the window");
+    receiver.handle_data(Instant::now(), data(1)).expect("in the window");
     handed_over(&mut receiver);
     receiver.consumed(1);
     assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 1, resumed: false }));
@@ -107,13 +109,13 @@ fn a_duplicate_is_answered_with_a_fresh_report_and_a_lost_report_is_repeated() {
     receiver.handle_timeout(at);
     assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 1, resumed: false }));
     receiver.handle_ack_reply(at, true);
-    receiver.handle_data(data(1)).expect("old");
+    receiver.handle_data(Instant::now(), data(1)).expect("old");
     assert_eq!(
         (handed_over(&mut receiver), receiver.poll_transmit()),
         (vec![], Some(Outgoing::Ack { upto: 1, resumed: false }))
     );
     assert_eq!(receiver.poll_transmit(), None, "one is under way");
-    receiver.handle_data(data(1)).expect("old");
+    receiver.handle_data(at + Duration::from_secs(1), data(1)).expect("old");
     assert_eq!(
         receiver.poll_transmit(),
         Some(Outgoing::Ack { upto: 1, resumed: false }),
@@ -122,15 +124,53 @@ fn a_duplicate_is_answered_with_a_fresh_report_and_a_lost_report_is_repeated() {
 }
 
 #[test]
+fn a_flood_of_duplicates_brings_few_reports_and_few_requests_and_a_lone_one_later_brings_one() {
+    let (mut receiver, start) = (attached(10), Instant::now());
+    let flood = |receiver: &mut Receiver, seq, from: Instant, answers: bool| {
+        let mut sent = 0;
+        for number in 0..20_000 {
+            let now = from + Duration::from_micros(50 * number);
+            receiver.handle_data(now, data(seq)).expect("known");
+            while let Some(outgoing) = receiver.poll_transmit() {
+                sent += 1;
+                match outgoing {
+                    Outgoing::Ack { .. } if answers => receiver.handle_ack_reply(now, true),
+                    Outgoing::Missing(_) if answers => {
+                        receiver.handle_missing_reply(now, None).expect("no news")
+                    }
+                    _ => {}
+                }
+            }
+        }
+        sent
+    };
+    receiver.handle_data(start, data(1)).expect("in the window");
+    handed_over(&mut receiver);
+    receiver.consumed(1);
+    assert!((1..=51).contains(&flood(&mut receiver, 1, start, true)), "one in 20 ms");
+    let later = start + Duration::from_secs(5);
+    assert!((1..=4).contains(&flood(&mut receiver, 1, later, false)), "one in 500 ms while none is answered");
+    receiver.handle_data(later, data(3)).expect("in the window");
+    assert!(
+        (1..=4).contains(&flood(&mut receiver, 3, later + Duration::from_secs(5), false)),
+        "requests, too"
+    );
+    receiver.handle_missing_reply(later, Some(vec![data(2)])).expect("in the window");
+    let latest = later + Duration::from_secs(30);
+    receiver.handle_data(latest, data(1)).expect("old");
+    assert_eq!(receiver.poll_transmit(), Some(Outgoing::Ack { upto: 1, resumed: false }));
+}
+
+#[test]
 fn a_refusal_counts_only_while_what_was_asked_for_is_still_missing() {
     let mut receiver = attached(10);
-    receiver.handle_data(data(2)).expect("in the window");
+    receiver.handle_data(Instant::now(), data(2)).expect("in the window");
     assert_eq!(receiver.poll_transmit(), Some(Outgoing::Missing(vec![1])));
     assert!(receiver.is_resend_unanswered());
     // It was only late, and the next gap is another one.
-    receiver.handle_data(data(1)).expect("in the window");
+    receiver.handle_data(Instant::now(), data(1)).expect("in the window");
     handed_over(&mut receiver);
-    receiver.handle_data(data(4)).expect("in the window");
+    receiver.handle_data(Instant::now(), data(4)).expect("in the window");
     assert!(!receiver.is_resend_unanswered());
 }
 
@@ -138,14 +178,14 @@ fn a_refusal_counts_only_while_what_was_asked_for_is_still_missing() {
 fn what_came_before_its_turn_is_bounded_and_absurd_numbers_are_misbehaviour() {
     let mut receiver = attached(3);
     for seq in 2..=9 {
-        receiver.handle_data(data(seq)).expect("in reach");
+        receiver.handle_data(Instant::now(), data(seq)).expect("in reach");
     }
     assert_eq!(receiver.out_of_order.len(), 3);
-    receiver.handle_data(data(1)).expect("its turn");
+    receiver.handle_data(Instant::now(), data(1)).expect("its turn");
     assert_eq!(handed_over(&mut receiver), [1, 2, 3, 4]);
     assert_eq!(receiver.poll_transmit(), Some(Outgoing::Missing(vec![5, 6, 7, 8, 9])));
     for seq in [0, 1 << 53, u64::MAX] {
-        assert_eq!(receiver.handle_data(data(seq)), Err(PeerMisbehaved::SeqTooFar { seq }));
+        assert_eq!(receiver.handle_data(Instant::now(), data(seq)), Err(PeerMisbehaved::SeqTooFar { seq }));
     }
 }
 
@@ -153,7 +193,7 @@ fn what_came_before_its_turn_is_bounded_and_absurd_numbers_are_misbehaviour() {
 fn an_application_that_handles_nothing_gets_a_bounded_number() {
     let mut receiver = attached(1);
     for seq in 1..=MIN_UNCONSUMED + 5 {
-        receiver.handle_data(data(seq)).expect("in reach");
+        receiver.handle_data(Instant::now(), data(seq)).expect("in reach");
         receiver.poll_data();
     }
     assert_eq!(receiver.unconsumed(), MIN_UNCONSUMED);
@@ -166,10 +206,10 @@ fn bytes_that_came_before_their_turn_and_bytes_that_are_not_handled_are_bounded(
     receiver.attach();
     let data = |seq| Data { seq, payload: Payload::msgpack(vec![0; 400]), json: None };
     for seq in 2..=9 {
-        receiver.handle_data(data(seq)).expect("in reach");
+        receiver.handle_data(Instant::now(), data(seq)).expect("in reach");
     }
     assert_eq!((receiver.out_of_order.len(), receiver.held_bytes), (2, 800));
-    receiver.handle_data(data(1)).expect("its turn");
+    receiver.handle_data(Instant::now(), data(1)).expect("its turn");
     assert_eq!(handed_over(&mut receiver), [1, 2, 3], "no more than the window, and the one that reaches it");
     assert_eq!(receiver.poll_transmit(), None, "asking for more would only fill memory");
     receiver.consumed(3);
@@ -187,10 +227,10 @@ fn a_run_is_taken_whole_only_where_it_is_exactly_next_and_there_is_room() {
         "known"
     );
     assert!(!receiver.try_accept_packed(7, &packed(2)), "something is missing in front");
-    receiver.handle_data(data(8)).expect("in the window");
+    receiver.handle_data(Instant::now(), data(8)).expect("in the window");
     assert!(!receiver.try_accept_packed(6, &packed(2)), "something waits behind");
     for seq in [6, 7] {
-        receiver.handle_data(data(seq)).expect("in the window");
+        receiver.handle_data(Instant::now(), data(seq)).expect("in the window");
     }
     assert_eq!(handed_over(&mut receiver), [6, 7, 8]);
     assert!(receiver.try_accept_packed(9, &packed(20)), "28 bytes");
@@ -227,8 +267,8 @@ fn a_small_message_that_waits_has_bytes_of_its_own() {
     let mut receiver = attached(10);
     let frame = Bytes::from(vec![7; 1000]);
     let part = |seq| Data { seq, payload: Payload::msgpack(frame.slice(10..20)), json: None };
-    receiver.handle_data(part(2)).expect("in the window");
-    receiver.handle_data(part(1)).expect("in the window");
+    receiver.handle_data(Instant::now(), part(2)).expect("in the window");
+    receiver.handle_data(Instant::now(), part(1)).expect("in the window");
     let own: Vec<bool> = std::iter::from_fn(|| receiver.poll_data())
         .map(|data| data.payload.raw.as_ptr() != frame[10..].as_ptr())
         .collect();

@@ -22,7 +22,11 @@ impl ServerSocket {
 
     pub(super) fn handle_stream_message(&mut self, now: Instant, message: Message) {
         match message.headers.command {
-            Some(SocketCommand::Connect) => self.handle_connect(now, &message),
+            Some(SocketCommand::Connect) => {
+                if self.channel.admission.may_answer(now) {
+                    self.handle_connect(now, &message);
+                }
+            }
             Some(SocketCommand::Close) => {
                 let peer = self.channel.stream().map(|stream| stream.tags().peer);
                 if control::tag(&message.headers).is_some_and(|tag| Some(tag) == peer) {

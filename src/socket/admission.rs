@@ -1,0 +1,217 @@
+//! What one peer, or one stranger, may ask of us and of the application: nobody can keep either from others.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crate::wire::Message;
+
+/// So many at once, and so many a second.
+#[derive(Debug, Clone)]
+pub(super) struct Allowance {
+    burst: u32,
+    per_second: u32,
+    /// The time at which all that was taken has been earned again.
+    even_at: Option<Instant>,
+}
+
+impl Allowance {
+    pub(super) const fn new(burst: u32, per_second: u32) -> Self {
+        Self { burst, per_second, even_at: None }
+    }
+
+    /// Takes one, if there is one.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        let one = Duration::from_secs(1) / self.per_second;
+        let even_at = self.even_at.map_or(now, |at| at.max(now));
+        let after = even_at + one;
+        let is_taken = after.saturating_duration_since(now) <= one * self.burst;
+        if is_taken {
+            self.even_at = Some(after);
+        }
+        is_taken
+    }
+}
+
+/// What the peer of one socket may ask of it.
+#[derive(Debug)]
+pub(super) struct PeerAdmission {
+    /// Its requests that the application has not taken.
+    waiting: Option<Arc<Waiting>>,
+    /// Whatever is answered without the application.
+    answers: Allowance,
+    /// What comes from others under its name.
+    foreign: Allowance,
+}
+
+impl Default for PeerAdmission {
+    fn default() -> Self {
+        Self {
+            waiting: None,
+            answers: Allowance::new(ANSWER_BURST, ANSWERS_PER_SECOND),
+            foreign: Allowance::new(FOREIGN_BURST, FOREIGN_PER_SECOND),
+        }
+    }
+}
+
+impl PeerAdmission {
+    /// Takes a request for the application, or gives it back because too many wait for it.
+    pub(super) fn admit(&mut self, request: Message) -> Result<ReceivedRequest, Message> {
+        let waiting = self.waiting.get_or_insert_default();
+        let (count, bytes) = (waiting.count.load(Relaxed), waiting.bytes.load(Relaxed));
+        if count >= MAX_WAITING_REQUESTS || (count > 0 && bytes + size(&request) > MAX_WAITING_BYTES) {
+            return Err(request);
+        }
+        Ok(ReceivedRequest::new(request, waiting.clone()))
+    }
+
+    /// Returns whether to answer one more of its messages.
+    pub(super) fn may_answer(&mut self, now: Instant) -> bool {
+        self.answers.take(now)
+    }
+
+    /// Returns whether to answer one more message that is not from this peer.
+    pub(super) fn may_answer_foreign(&mut self, now: Instant) -> bool {
+        self.foreign.take(now)
+    }
+}
+
+/// A request on its way to the application. As long as it exists it counts against its peer.
+#[derive(Debug)]
+pub struct ReceivedRequest {
+    message: Message,
+    waiting: Arc<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    count: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl ReceivedRequest {
+    fn new(message: Message, waiting: Arc<Waiting>) -> Self {
+        waiting.count.fetch_add(1, Relaxed);
+        waiting.bytes.fetch_add(size(&message), Relaxed);
+        Self { message, waiting }
+    }
+}
+
+impl Deref for ReceivedRequest {
+    type Target = Message;
+
+    fn deref(&self) -> &Message {
+        &self.message
+    }
+}
+
+impl Clone for ReceivedRequest {
+    fn clone(&self) -> Self {
+        Self::new(self.message.clone(), self.waiting.clone())
+    }
+}
+
+impl PartialEq for ReceivedRequest {
+    fn eq(&self, other: &Self) -> bool {
+        self.message == other.message
+    }
+}
+
+impl Drop for ReceivedRequest {
+    fn drop(&mut self) {
+        self.waiting.count.fetch_sub(1, Relaxed);
+        self.waiting.bytes.fetch_sub(size(&self.message), Relaxed);
+    }
+}
+
+fn size(request: &Message) -> usize {
+    request.payload.raw.len() + request.headers.json.as_ref().map_or(0, |json| json.as_bytes().len())
+}
+
+/// What those may ask of a listener who have no socket of it.
+#[derive(Debug)]
+pub(super) struct StrangerAdmission {
+    /// Messages for sockets that do not exist, and connects that are refused: each is answered with a close.
+    strays: Allowance,
+    /// Questions who serves.
+    searches: Allowance,
+}
+
+impl Default for StrangerAdmission {
+    fn default() -> Self {
+        let allowance = Allowance::new(STRAY_BURST, STRAYS_PER_SECOND);
+        Self { strays: allowance.clone(), searches: allowance }
+    }
+}
+
+impl StrangerAdmission {
+    /// Returns whether to answer one more of those. Who is not answered learns it by keep-alive.
+    pub(super) fn may_answer_stray(&mut self, now: Instant) -> bool {
+        self.strays.take(now)
+    }
+
+    /// Returns whether to answer one more search. Who is not answered searches again.
+    pub(super) fn may_answer_search(&mut self, now: Instant) -> bool {
+        self.searches.take(now)
+    }
+}
+
+/// Requests of one peer that the application has not taken: as many as an original client may send at once
+/// without harm to others. More are refused with 429.
+const MAX_WAITING_REQUESTS: usize = 4096;
+/// Bytes of these: payloads and headers. One larger request is taken when no other waits.
+const MAX_WAITING_BYTES: usize = 16 * 1024 * 1024;
+/// Answers of a socket to its peer, beside data and reports of progress: pings, resent messages, refusals.
+const ANSWER_BURST: u32 = 2000;
+/// The same, in the long run.
+const ANSWERS_PER_SECOND: u32 = 1000;
+/// Answers of a socket to others who use its id.
+const FOREIGN_BURST: u32 = 20;
+/// The same, in the long run.
+const FOREIGN_PER_SECOND: u32 = 5;
+/// Answers of a listener to those who have no socket of it: those who lost one server come together.
+const STRAY_BURST: u32 = 10_000;
+/// The same, in the long run: less than one part in a hundred of a processor.
+const STRAYS_PER_SECOND: u32 = 1000;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use super::*;
+    use crate::subject::Subject;
+    use crate::wire::{Headers, Payload};
+
+    fn request(bytes: usize) -> Message {
+        let subject = Subject::parse("s.server.x.id").expect("valid");
+        Message { subject, payload: Payload::msgpack(vec![0; bytes]), headers: Headers::default() }
+    }
+
+    #[test]
+    fn an_allowance_is_so_many_at_once_and_so_many_a_second() {
+        let (mut allowance, start) = (Allowance::new(10, 100), Instant::now());
+        let taken = |allowance: &mut Allowance, millis: u64| {
+            let now = start + Duration::from_millis(millis);
+            std::iter::from_fn(|| allowance.take(now).then_some(())).take(1000).count()
+        };
+        assert_eq!(taken(&mut allowance, 0), 10);
+        assert_eq!(taken(&mut allowance, 9), 0);
+        assert_eq!(taken(&mut allowance, 30), 3);
+        assert_eq!(taken(&mut allowance, 60_000), 10, "what is not taken is not saved");
+    }
+
+    #[test]
+    fn requests_that_the_application_has_not_taken_are_bounded_by_number_and_by_bytes() {
+        let mut peer = PeerAdmission::default();
+        let mut held: Vec<ReceivedRequest> =
+            std::iter::from_fn(|| peer.admit(request(1)).ok()).take(1_000_000).collect();
+        assert_eq!(held.len(), MAX_WAITING_REQUESTS);
+        held.truncate(10);
+        let copy = held[0].clone();
+        held.extend(std::iter::from_fn(|| peer.admit(request(1 << 20)).ok()));
+        assert_eq!(held.len(), 10 + 15);
+        drop(copy);
+        held.clear();
+        assert!(peer.admit(request(MAX_WAITING_BYTES + 1)).is_ok(), "one, when no other waits");
+    }
+}
