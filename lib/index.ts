@@ -1,5 +1,6 @@
 // The public names. Their contract and documentation are in index.d.ts.
 export { ConatServer, init } from './broker/broker'
+export { privateEnds } from './broker/permissions'
 export { Client } from './client/client'
 export { connect, getClient } from './client/connect'
 export { randomId } from './engine/native'

@@ -53,6 +53,9 @@ export class ClientContext {
   /** Running methods of services. */
   readonly serving: InFlight = new InFlight()
 
+  /** What the ids of its sockets begin with, if they are not chosen. */
+  socketIdPrefix = ''
+
   constructor(id: string) {
     this.id = id
   }

@@ -28,7 +28,7 @@ export class ConatSocketClient extends ConatSocketBase {
     context.checkOpen()
     checkConnectSubject(subject)
     checkOptions('socket.connect', options, CONNECT_SHAPE)
-    const id = options.id ?? native.randomId()
+    const id = options.id ?? context.socketIdPrefix + native.randomId()
     checkId(id)
     const settings = new SocketSettings(options)
     super(context, responder, commands.nextHandle(), subject, id, settings)

@@ -102,3 +102,20 @@ export function checkId(id: string): void {
     'ERR_INVALID_ARG_VALUE',
   )
 }
+
+/** What stands between a user's name and the rest of an id. No name has it. */
+export const NAME_END = '~'
+/** A name is one token, in which nothing has a meaning. */
+const USER_NAME = /^[^\s\p{Surrogate}.*>~]+$/u
+const INBOX_OF = '_INBOX_'
+
+/** Returns whether it can stand in subjects as the name of a user (`privateEnds`). */
+export function isUserName(name: unknown): name is string {
+  return typeof name === 'string' && USER_NAME.test(name)
+}
+
+/** Returns what the ids of sockets begin with at a client that has this inbox. */
+export function idPrefix(inboxPrefix: string | undefined): string {
+  const name = inboxPrefix?.startsWith(INBOX_OF) ? inboxPrefix.slice(INBOX_OF.length) : undefined
+  return isUserName(name) ? name + NAME_END : ''
+}
