@@ -856,6 +856,13 @@ export interface SocketSettings {
 export interface SocketListenOptions extends SocketSettings {
   /** One token. @default the client's id */
   id?: string
+  /** Sockets at once. Further ones close with `429`. @default 65_536 */
+  maxSockets?: number
+  /**
+   * The same of one user, or of one connection that has no user. Known only over selvedge's own protocol and
+   * inside a process; over Conat's only `maxSockets` counts. @default 4096
+   */
+  maxSocketsPerUser?: number
 }
 
 /** Options of a socket that connects. */

@@ -10,6 +10,7 @@ const ROOT = join(__dirname, '../..')
 const shapesOf = (file: string) => require(`../../dist/${file}.js`) as Record<string, Shape>
 const { CLIENT_SHAPE } = shapesOf('client/options')
 const { SERVER_SHAPE } = shapesOf('broker/options')
+const { PRIVATE_ENDS_SHAPE } = shapesOf('broker/permissions')
 const { TLS_CLIENT_SHAPE, TLS_SERVER_SHAPE } = shapesOf('engine/tls')
 const { DRAIN_SHAPE } = shapesOf('async/drain')
 const { MESSAGE_SHAPE, PUBLISH_SHAPE, REQUEST_SHAPE, REQUEST_MANY_SHAPE, SUBSCRIPTION_SHAPE } =
@@ -36,6 +37,7 @@ const SETS: readonly [contract: string, name: string, shape: Shape | undefined][
   ['index.d.ts', 'EndOptions', END_SHAPE],
   ['index.d.ts', 'ServerOptions', SERVER_SHAPE],
   ['index.d.ts', 'TlsServerOptions', TLS_SERVER_SHAPE],
+  ['index.d.ts', 'PrivateEndsOptions', PRIVATE_ENDS_SHAPE],
   ['types/sockety.d.ts', 'SocketyOptions', sockety.SOCKETY_SHAPE],
   ['types/sockety.d.ts', 'ConnectOptions', sockety.CONNECT_SHAPE],
   ['types/sockety.d.ts', 'SecureConnectOptions', sockety.SECURE_CONNECT_SHAPE],
@@ -60,7 +62,13 @@ const STRUCTS: readonly [
     'authority',
     ['asksUser', 'asksPermission', 'guardsSystem'],
   ],
-  ['boundary/socket_options', 'SocketOptions', CONNECT_SHAPE, true, ['epoch', 'commandTimeout']],
+  [
+    'boundary/socket_options',
+    'SocketOptions',
+    { ...CONNECT_SHAPE!, ...LISTEN_SHAPE! },
+    true,
+    ['epoch', 'commandTimeout'],
+  ],
   ['node/sockety_options', 'SocketyOptions', sockety.SOCKETY_SHAPE, 'connection', []],
   [
     'node/sockety_options',

@@ -6,7 +6,7 @@ import { isUserName, NAME_END } from '../values/subjects'
 
 type Question = { type: 'pub' | 'sub'; user: any; subject: string }
 
-const SHAPE = {
+export const PRIVATE_ENDS_SHAPE = {
   name: isFunction,
   serve: isPatterns,
   connect: isPatterns,
@@ -17,7 +17,7 @@ const SHAPE = {
 export function privateEnds(
   options: PrivateEndsOptions = {},
 ): (question: Question) => boolean | Promise<boolean> {
-  checkOptions('privateEnds', options, SHAPE)
+  checkOptions('privateEnds', options, PRIVATE_ENDS_SHAPE)
   const { name = nameOf, serve = [], connect = ['>'], other = () => false } = options
   return question => {
     const { type, user, subject } = question
@@ -86,12 +86,9 @@ function isOfClient(type: 'pub' | 'sub', { side, server, id }: End, owner: strin
 /** A pattern that would hear more than one subject of somebody's ends is no matter of `other`. */
 function hidesNoEnd(type: 'pub' | 'sub', tokens: readonly string[]): boolean {
   if (type === 'pub') return true
-  const last = tokens.at(-1)
   const isWild = (token: string | undefined): boolean => token === '*' || token === '>'
-  if (isWild(tokens[0])) return false
-  if (last === '>') return false
-  const [third, second] = tokens.slice(-3)
-  return !isWild(second) && !(isWild(third) && tokens.length >= 4)
+  if (isWild(tokens[0]) || tokens.at(-1) === '>') return false
+  return !isWild(tokens.at(-2)) && !(isWild(tokens.at(-3)) && tokens.length >= 4)
 }
 
 /** Returns whether everything that the tokens stand for matches the pattern. */

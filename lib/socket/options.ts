@@ -15,7 +15,7 @@ import {
   type ShapeOf,
 } from '../values/option-checks'
 
-export const LISTEN_SHAPE = {
+const SETTINGS_SHAPE = {
   id: isString,
   desc: isString,
   maxQueueSize: { check: isCount, default: 1000, engine: true, limit: true },
@@ -26,10 +26,16 @@ export const LISTEN_SHAPE = {
   keepAliveTimeout: { check: isTimeout, unit: 'ms', default: 30_000 },
   resumeTimeout: { check: isTimeout, unit: 'ms', engine: true },
   stream: { check: isBoolean, default: true, engine: true },
+} as const
+
+export const LISTEN_SHAPE = {
+  ...SETTINGS_SHAPE,
+  maxSockets: { check: isCount, default: 65_536, engine: true, limit: true },
+  maxSocketsPerUser: { check: isCount, default: 4096, engine: true, limit: true },
 } as const satisfies ShapeOf<SocketListenOptions>
 
 export const CONNECT_SHAPE = {
-  ...LISTEN_SHAPE,
+  ...SETTINGS_SHAPE,
   reconnection: { check: isBoolean, default: true, engine: true },
   loadBalancer: isFunction,
   loadBalancerTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: true },

@@ -25,6 +25,8 @@ pub struct SocketOptions {
     load_balancer: Option<bool>,
     load_balancer_timeout: Option<f64>,
     dialect: Option<String>,
+    max_sockets: Option<usize>,
+    max_sockets_per_user: Option<usize>,
     stream: Option<bool>,
 }
 
@@ -60,6 +62,8 @@ impl SocketOptions {
                 _ => defaults.dialect,
             },
             stream: self.stream.unwrap_or(defaults.stream),
+            max_sockets: self.max_sockets.unwrap_or(defaults.max_sockets),
+            max_sockets_per_user: self.max_sockets_per_user.unwrap_or(defaults.max_sockets_per_user),
             ..defaults
         }
     }

@@ -288,6 +288,8 @@ pub fn defaults() -> String {
             "keepAlive": socket.keep_alive.map_or(0, millis),
             "keepAliveTimeout": millis(socket.keep_alive_timeout),
             "stream": socket.stream,
+            "maxSockets": socket.max_sockets,
+            "maxSocketsPerUser": socket.max_sockets_per_user,
             "commandTimeout": millis(socket.command_timeout),
             "loadBalancerTimeout": millis(socket.load_balancer_timeout),
         },

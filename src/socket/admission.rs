@@ -1,10 +1,13 @@
 //! What one peer, or one stranger, may ask of us and of the application: nobody can keep either from others.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use super::SocketConfig;
 use crate::wire::Message;
 
 /// So many at once, and so many a second.
@@ -154,6 +157,46 @@ impl StrangerAdmission {
     /// Returns whether to answer one more search. Who is not answered searches again.
     pub(super) fn may_answer_search(&mut self, now: Instant) -> bool {
         self.searches.take(now)
+    }
+}
+
+/// The sockets of a listener, by whose they are.
+#[derive(Debug)]
+pub(super) struct Population {
+    max: usize,
+    max_per_user: usize,
+    total: usize,
+    /// As the broker tells them apart.
+    by_user: HashMap<u64, usize>,
+}
+
+impl Population {
+    pub(super) fn new(config: &SocketConfig) -> Self {
+        let (max, max_per_user) = (config.max_sockets, config.max_sockets_per_user);
+        Self { max, max_per_user, total: 0, by_user: HashMap::new() }
+    }
+
+    /// Returns whether there is room for one more of this user.
+    pub(super) fn has_room(&self, user: Option<u64>) -> bool {
+        let of_user = user.and_then(|user| self.by_user.get(&user)).copied().unwrap_or(0);
+        self.total < self.max && of_user < self.max_per_user
+    }
+
+    pub(super) fn enter(&mut self, user: Option<u64>) {
+        self.total += 1;
+        if let Some(user) = user {
+            *self.by_user.entry(user).or_default() += 1;
+        }
+    }
+
+    pub(super) fn leave(&mut self, user: Option<u64>) {
+        self.total -= 1;
+        if let Some(Entry::Occupied(mut entry)) = user.map(|user| self.by_user.entry(user)) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
     }
 }
 

@@ -43,6 +43,10 @@ pub struct SocketConfig {
     pub load_balancer_timeout: Duration,
     /// Which connect handshake to speak. Default both.
     pub dialect: Dialect,
+    /// Sockets that a listener has at most, those included that connect. Default 65 536.
+    pub max_sockets: usize,
+    /// The same for one user. Default 4096.
+    pub max_sockets_per_user: usize,
     /// Whether everything may travel in one stream, where the other end can, too. Default true; not with one
     /// dialect only.
     pub stream: bool,
@@ -76,6 +80,8 @@ impl Default for SocketConfig {
             load_balancer: false,
             load_balancer_timeout: Duration::from_secs(10),
             dialect: Dialect::Both,
+            max_sockets: 65_536,
+            max_sockets_per_user: 4096,
             stream: true,
         }
     }

@@ -233,6 +233,14 @@ pub(super) fn is_superseded(headers: &Headers) -> bool {
         .is_some_and(|json| json.to_value().get(CODE) == Some(&Code::Superseded.as_str().into()))
 }
 
+/// Returns whether a `close` reports that the server takes no more sockets.
+pub(super) fn is_no_room(headers: &Headers) -> bool {
+    headers
+        .json
+        .as_ref()
+        .is_some_and(|json| json.to_value().get(CODE) == Some(&Code::Limit.as_str().into()))
+}
+
 /// Returns the headers of a `close`.
 pub(super) fn closing(id: Option<&str>, epoch: Option<u64>, handled: u64) -> Headers {
     let mut json = with_epoch(serde_json::json!({ EMITTED: handled }), epoch);
@@ -261,6 +269,12 @@ pub(super) fn server(headers: &Headers) -> Option<String> {
     let value = headers.json.as_ref()?.to_value();
     let server = value.get(SERVER)?.as_str()?;
     Some(server.to_owned()).filter(|server| !server.contains('.'))
+}
+
+/// Adds the incarnation that a `connect` is about to a `close` that answers it.
+pub(super) fn with_epoch_of(headers: Headers, connect: &Headers) -> Headers {
+    let json = headers.json.as_ref().map_or_else(|| serde_json::json!({}), Json::to_value);
+    Headers { json: Some(Json::from_value(&with_epoch(json, epoch(connect)))), ..headers }
 }
 
 /// Adds whom a `close` is for: the tag that its frames, or its `connect`, bore.

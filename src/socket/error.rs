@@ -105,6 +105,8 @@ pub enum CloseReason {
     Refused(OpError),
     /// The load balancer named another server than the one that holds this socket.
     Moved,
+    /// The server has as many sockets as it takes, of all or of this user.
+    NoRoom,
 }
 
 impl CloseReason {
@@ -114,6 +116,8 @@ impl CloseReason {
             Self::Superseded
         } else if code == Code::SocketLost.as_str() {
             Self::Lost("the other end has no such socket any more")
+        } else if code == Code::Limit.as_str() {
+            Self::NoRoom
         } else {
             Self::Peer
         }
@@ -138,6 +142,7 @@ impl CloseReason {
             Self::Superseded => Code::Superseded,
             Self::Misbehaved(_) => Code::SocketProtocol,
             Self::Refused(error) => error.failure_code(),
+            Self::NoRoom => Code::Limit,
         };
         Some(Failure::new(code, self))
     }
@@ -156,6 +161,7 @@ impl fmt::Display for CloseReason {
             Self::Superseded => f.write_str("superseded by a newer socket of the same id"),
             Self::Misbehaved(error) => write!(f, "{error}"),
             Self::Refused(error) => write!(f, "{error}"),
+            Self::NoRoom => f.write_str("the server takes no more sockets (maxSockets, maxSocketsPerUser)"),
             Self::Moved => {
                 f.write_str("the socket cannot be resumed: the load balancer named another server")
             }

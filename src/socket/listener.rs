@@ -3,9 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::admission::StrangerAdmission;
+use super::admission::{Population, StrangerAdmission};
 use super::stream::Offer;
-use super::{Output, SocketEvent, State, Tag, TagKind, control};
+use super::{Output, SocketConfig, SocketEvent, State, Tag, TagKind, control};
+use crate::base::Code;
 use crate::subject::{InvalidSubject, Pattern, Subject};
 use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 
@@ -28,7 +29,10 @@ pub struct Listener {
     /// bring that one again.
     ended: VecDeque<(String, Entry)>,
     /// Clients whose own subject is awaited; the latest connect request of each.
-    arriving: HashMap<String, (Tag, Message)>,
+    arriving: HashMap<String, Arrival>,
+    population: Population,
+    /// The broker notes in each connect request whose it is.
+    has_origins: bool,
     admission: StrangerAdmission,
     number: u32,
     outputs: VecDeque<Output>,
@@ -36,11 +40,24 @@ pub struct Listener {
 
 /// A socket that it knows, and its incarnation.
 #[derive(Debug)]
-struct Entry {
-    socket: u32,
-    epoch: Option<u64>,
+pub struct Entry {
+    /// Its handle.
+    pub socket: u32,
+    /// Its incarnation.
+    pub epoch: Option<u64>,
     /// The attempt of the latest connect request.
-    attempt: Option<u64>,
+    pub attempt: Option<u64>,
+    /// Whose it is, if the broker tells.
+    pub user: Option<u64>,
+}
+
+/// A client whose own subject is awaited.
+#[derive(Debug)]
+struct Arrival {
+    tag: Tag,
+    /// The latest.
+    connect: Message,
+    user: Option<u64>,
 }
 
 /// The caller's next step with a message from a client.
@@ -63,12 +80,14 @@ pub enum ListenerAction {
         connect: Message,
         /// The client's incarnation.
         epoch: Option<u64>,
+        /// Whose it is, if the broker tells.
+        user: Option<u64>,
     },
 }
 
 impl Listener {
     /// Starts to listen on `subject` as the server `id`: the first outputs subscribe.
-    pub fn new(subject: &str, id: String) -> Result<Self, InvalidSubject> {
+    pub fn new(subject: &str, id: String, config: &SocketConfig) -> Result<Self, InvalidSubject> {
         let invalid = || InvalidSubject::Subscribe(subject.to_owned());
         if subject.ends_with('>') || id.contains('.') {
             return Err(invalid());
@@ -88,10 +107,17 @@ impl Listener {
             superseded: VecDeque::new(),
             ended: VecDeque::new(),
             arriving,
+            population: Population::new(config),
+            has_origins: false,
             admission: StrangerAdmission::default(),
             number: 0,
             outputs,
         })
+    }
+
+    /// Notes whether its broker notes in each connect request whose it is.
+    pub fn set_has_origins(&mut self, has_origins: bool) {
+        self.has_origins = has_origins;
     }
 
     /// Notes that one of the two subscriptions is confirmed.
@@ -165,7 +191,7 @@ impl Listener {
                         self.remember(id, old);
                         return ListenerAction::Supersede(socket, message);
                     }
-                    None => self.arrive(id, client, message),
+                    None => self.arrive(now, id, client, message),
                 }
             }
             Some(SocketCommand::Connect) if entry.is_some() => {
@@ -223,28 +249,36 @@ impl Listener {
     /// Handles that the client's own subject is subscribed, or was not in time; then the client is forgotten.
     pub fn handle_interest(&mut self, tag: Tag, there: bool) -> ListenerAction {
         let Some(id) =
-            self.arriving.iter().find(|(_, (awaited, _))| *awaited == tag).map(|(id, _)| id.clone())
+            self.arriving.iter().find(|(_, arrival)| arrival.tag == tag).map(|(id, _)| id.clone())
         else {
             return ListenerAction::Done;
         };
-        let connect = self.arriving.remove(&id).map(|(_, connect)| connect).filter(|_| there);
-        match connect.and_then(|connect| Some((self.client_subject(&connect.subject)?, connect))) {
-            Some((client, connect)) => {
+        let Some(Arrival { connect, user, .. }) = self.arriving.remove(&id) else { return ListenerAction::Done };
+        self.population.leave(user);
+        match self.client_subject(&connect.subject).filter(|_| there) {
+            Some(client) => {
                 let epoch = control::epoch(&connect.headers);
-                ListenerAction::Accept { id, client, connect, epoch }
+                ListenerAction::Accept { id, client, connect, epoch, user }
             }
             None => ListenerAction::Done,
         }
     }
 
     /// Directs messages of the client `id` to `socket`.
-    pub fn insert(&mut self, id: String, socket: u32, epoch: Option<u64>, attempt: Option<u64>) {
-        self.sockets.insert(id, Entry { socket, epoch, attempt });
+    pub fn insert(&mut self, id: String, entry: Entry) {
+        self.population.enter(entry.user);
+        if let Some(old) = self.sockets.insert(id, entry) {
+            self.population.leave(old.user);
+        }
     }
 
     /// Forgets the socket of client `id`, which is closed.
     pub fn remove(&mut self, id: &str) {
-        self.ended.extend(self.sockets.remove_entry(id));
+        let ended = self.sockets.remove_entry(id);
+        if let Some((_, entry)) = &ended {
+            self.population.leave(entry.user);
+        }
+        self.ended.extend(ended);
         if self.ended.len() > MAX_ENDED {
             self.ended.pop_front();
         }
@@ -269,13 +303,13 @@ impl Listener {
             self.outputs.push_back(Output::Unsubscribe(self.status.clone()));
         }
         self.retired = true;
-        self.arriving.clear();
+        self.forget_arriving();
     }
 
     /// Stops listening. Its sockets are for the caller to close.
     pub fn close(&mut self) {
         if self.state != State::Closed {
-            self.arriving.clear();
+            self.forget_arriving();
             if !self.retired {
                 self.outputs.push_back(Output::Unsubscribe(self.status.clone()));
             }
@@ -302,8 +336,14 @@ impl Listener {
         *pattern == self.status
     }
 
-    fn arrive(&mut self, id: String, client: Subject, connect: Message) {
-        if let Some((_, latest)) = self.arriving.get_mut(&id) {
+    fn forget_arriving(&mut self) {
+        for (_, arrival) in self.arriving.drain() {
+            self.population.leave(arrival.user);
+        }
+    }
+
+    fn arrive(&mut self, now: Instant, id: String, client: Subject, connect: Message) {
+        if let Some(Arrival { connect: latest, .. }) = self.arriving.get_mut(&id) {
             let is_late = control::epoch(&connect.headers) == control::epoch(&latest.headers)
                 && connect.headers.attempt < latest.headers.attempt;
             if !is_late {
@@ -314,9 +354,15 @@ impl Listener {
         if self.retired || self.arriving.len() >= MAX_ARRIVING {
             return;
         }
+        let user = if self.has_origins { connect.headers.origin() } else { None };
+        if !self.population.has_room(user) {
+            let why = control::with_epoch_of(control::code(Code::Limit), &connect.headers);
+            return self.say_close(now, client, control::with_tag(why, offered(&connect.headers)));
+        }
+        self.population.enter(user);
         self.number = self.number.wrapping_add(1);
         let tag = Tag { kind: TagKind::Interest, number: self.number };
-        self.arriving.insert(id, (tag, connect));
+        self.arriving.insert(id, Arrival { tag, connect, user });
         self.outputs.push_back(Output::AwaitInterest { tag, subject: client, timeout: ARRIVAL_TIMEOUT });
     }
 
@@ -383,10 +429,10 @@ mod tests {
 
     #[test]
     fn a_late_connect_of_a_making_that_has_ended_does_not_supersede_the_one_after_it() {
-        let mut listener = Listener::new("s", "srv".into()).expect("valid");
-        listener.insert("sock".into(), 7, Some(1), Some(3));
+        let mut listener = Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid");
+        listener.insert("sock".into(), Entry { socket: 7, epoch: Some(1), attempt: Some(3), user: None });
         listener.remove("sock");
-        listener.insert("sock".into(), 8, Some(2), Some(1));
+        listener.insert("sock".into(), Entry { socket: 8, epoch: Some(2), attempt: Some(1), user: None });
         let late = listener.handle_message(Instant::now(), connect_of(Some(1), 3, Some(false)));
         assert!(matches!(late, ListenerAction::Done), "{late:?}");
         assert_eq!(listener.sockets(), [8]);
@@ -396,7 +442,7 @@ mod tests {
 
     #[test]
     fn of_two_connects_out_of_order_the_later_attempt_counts() {
-        let mut listener = Listener::new("s", "srv".into()).expect("valid");
+        let mut listener = Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid");
         listener.handle_message(Instant::now(), connect(2, Some(false)));
         listener.handle_message(Instant::now(), connect(1, Some(false)));
         let tag = is_awaited(&mut listener).expect("it arrives");
@@ -408,7 +454,7 @@ mod tests {
 
     #[test]
     fn a_connect_that_comes_late_brings_no_second_socket_after_the_end_of_the_first() {
-        let mut listener = Listener::new("s", "srv".into()).expect("valid");
+        let mut listener = Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid");
         assert!(matches!(
             listener.handle_message(Instant::now(), connect(2, Some(false))),
             ListenerAction::Done
@@ -418,7 +464,7 @@ mod tests {
         else {
             panic!("it is there")
         };
-        listener.insert(id, 7, epoch, accepted.headers.attempt);
+        listener.insert(id, Entry { socket: 7, epoch, attempt: accepted.headers.attempt, user: None });
         assert!(matches!(
             listener.handle_message(Instant::now(), connect(3, Some(false))),
             ListenerAction::Socket(7, _)
@@ -440,7 +486,7 @@ mod tests {
 
     #[test]
     fn strangers_are_answered_so_often_and_not_more() {
-        let (mut listener, start) = (Listener::new("s", "srv".into()).expect("valid"), Instant::now());
+        let (mut listener, start) = (Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid"), Instant::now());
         let answers = |listener: &mut Listener, now: Instant| {
             for number in 0..50_000 {
                 let subject = Subject::parse(&format!("s.server.srv.u{number}")).expect("valid");

@@ -43,7 +43,7 @@ pub use client_socket::ClientSocket;
 pub use config::{Dialect, SocketConfig};
 pub use error::{CloseReason, CommandError, PeerMisbehaved, RequestFailure, WriteError};
 pub use keepalive::KeepAlive;
-pub use listener::{Listener, ListenerAction};
+pub use listener::{Entry as ListenerEntry, Listener, ListenerAction};
 pub use output::{Output, SocketCounters, SocketEvent, State, Tag, TagKind};
 pub use receiver::{Outgoing, Receiver};
 pub use sender::{Data, Sender};

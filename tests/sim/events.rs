@@ -69,6 +69,7 @@ impl World {
             SocketEvent::Request(message) => {
                 self.with_side(sock, |_| Ok(()));
                 let delay = self.handler_time();
+                let message = Message::clone(&message);
                 self.after(delay, move |world| world.answer(sock.0, message));
             }
             SocketEvent::Acked { messages, bytes } => self.take_ack(sock, messages, bytes),

@@ -6,7 +6,7 @@ use super::super::account::Account;
 use super::super::error::Refusal;
 use super::super::{PeerId, limits};
 use super::{Broker, publication_size};
-use crate::wire::{Publication, Reply, ServerOp};
+use crate::wire::{Publication, Reply, ServerOp, SocketCommand};
 
 impl Broker {
     /// Publishes. Returns the number of receivers, or why it has none.
@@ -24,12 +24,17 @@ impl Broker {
         &mut self,
         now: Instant,
         publisher: PeerId,
-        publication: Publication,
+        mut publication: Publication,
     ) -> Result<u64, Refusal> {
         limits::check_publication(&self.config, &publication)?;
         let is_private = self.is_private(&publication);
         let (messages, size) = (publication.count(), publication_size(&publication));
         let Self { peers, router, totals, entropy, effort, .. } = self;
+        if publication.headers.command == Some(SocketCommand::Connect) {
+            // So that a listener can tell users apart.
+            let account = peers.get(publisher).map_or(Account::Connection(publisher), |entry| entry.account);
+            publication.headers.stamp_origin(account.origin());
+        }
         let account = if (publication.seq, publication.done) == (0, true) {
             // Only what is remembered has to be paid for.
             Account::Connection(publisher)

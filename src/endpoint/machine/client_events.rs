@@ -69,6 +69,10 @@ impl Endpoint {
         match state {
             SessionState::SignedIn(ref info) => {
                 self.note_instance(info);
+                let has_origins = info.instance.is_some();
+                for &listener in &listeners {
+                    self.table.with_listener(listener, |listener| listener.set_has_origins(has_origins));
+                }
                 self.events.push_back(Event::Session(state));
             }
             SessionState::Ready => {

@@ -85,8 +85,9 @@ impl Endpoint {
             let failure = Some(ClientError::Closed.into());
             return self.events.push_back(Event::Listener(handle, ListenerEvent::Closed(failure)));
         }
-        match Listener::new(subject, id) {
-            Ok(listener) => {
+        match Listener::new(subject, id, &config) {
+            Ok(mut listener) => {
+                listener.set_has_origins(self.client.watches_ends());
                 self.table.add_listener(handle, listener, config);
             }
             Err(error) => {

@@ -8,8 +8,8 @@ use super::{Endpoint, REPLY_TIMEOUT};
 use crate::base::Handle;
 use crate::client::{ClientError, Request, RequestKind};
 use crate::socket::{
-    CommandError, ListenerAction, Offer, Output, ServerSocket, SocketConfig, SocketEnd, SocketEvent, State,
-    Tag, TagKind, draw_tag,
+    CommandError, ListenerAction, ListenerEntry as SocketEntry, Offer, Output, ServerSocket, SocketConfig,
+    SocketEnd, SocketEvent, State, Tag, TagKind, draw_tag,
 };
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Headers, Message, Payload};
@@ -177,7 +177,7 @@ impl Endpoint {
                     self.handle_incoming(now, listener, again);
                 }
             }
-            ListenerAction::Accept { id, client, connect, epoch } => {
+            ListenerAction::Accept { id, client, connect, epoch, user } => {
                 let Some(entry) = self.table.listener(listener) else { return };
                 let config = if epoch == entry.config.epoch {
                     entry.config.clone()
@@ -201,7 +201,9 @@ impl Endpoint {
                     }
                 };
                 self.table
-                    .with_listener(listener, |listener| listener.insert(id.clone(), socket, epoch, attempt));
+                    .with_listener(listener, |listener| {
+                        listener.insert(id.clone(), SocketEntry { socket, epoch, attempt, user });
+                    });
                 tracing::debug!(listener, socket, id, subject, "socket accepted");
                 let accepted = ListenerEvent::Accepted { socket, id, subject };
                 self.events.push_back(Event::Listener(listener, accepted));

@@ -70,6 +70,7 @@ impl ClientSocket {
                 self.finish(match self.phase {
                     Phase::AwaitingClosed => CloseReason::Local,
                     _ if control::is_superseded(&message.headers) => CloseReason::Superseded,
+                    _ if control::is_no_room(&message.headers) => CloseReason::NoRoom,
                     _ if lost => CloseReason::Lost("the server has no such socket any more"),
                     _ => CloseReason::Peer,
                 });

@@ -34,6 +34,21 @@ impl Headers {
         self.reply.is_some() || self.command.is_some() || self.seq.is_some() || self.attempt.is_some()
     }
 
+    /// Notes in a `connect` of a socket whose connection it came over, whatever it says itself: a member
+    /// behind all others, so that it is the one that counts.
+    pub fn stamp_origin(&mut self, origin: u64) {
+        let fields = |json: &Json| Some(json.as_str().trim_ascii().strip_prefix('{')?.strip_suffix('}')?.to_owned());
+        let fields = self.json.as_ref().and_then(fields).unwrap_or_default();
+        let comma = if fields.trim_ascii().is_empty() { "" } else { "," };
+        let text = format!("{{{fields}{comma}\"{ORIGIN}\":{origin}}}");
+        self.json = Json::parse(text.into()).ok().filter(Json::fits_headers);
+    }
+
+    /// Returns what [`Self::stamp_origin`] has noted. To be believed only if the own broker does that.
+    pub fn origin(&self) -> Option<u64> {
+        self.json.as_ref()?.to_value().get(ORIGIN)?.as_u64()
+    }
+
     /// Returns whether a server accepts a publish with these headers. It ends the connection over others, so
     /// they have to be refused where they are accepted from an application.
     pub fn are_accepted(&self) -> bool {
@@ -97,7 +112,42 @@ pub const PREFIX: &str = "CN-";
 pub const REPLY: &str = "CN-Reply";
 /// Name of [`Headers::command`].
 pub const COMMAND: &str = "CN-SocketCmd";
+/// Name of [`Headers::origin`].
+pub const ORIGIN: &str = "CN-SocketOrigin";
 /// Name of [`Headers::seq`].
 pub const SEQ: &str = "CN-SocketSeq";
 /// Name of [`Headers::attempt`].
 pub const ATTEMPT: &str = "CN-SocketConnectAttempt";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_what_the_broker_says_whatever_the_headers_say() {
+        for text in [
+            None,
+            Some("{}"),
+            Some(" { } "),
+            Some(r#"{"id":"a"}"#),
+            Some(r#"{"CN-SocketOrigin":7,"id":"a"}"#),
+            Some(r#"{"\u0043N-SocketOrigin":7}"#),
+            Some(r#"{"CN-SocketOrigin":7,"id":"a\ud800"}"#),
+            Some("[7]"),
+            Some("null"),
+        ] {
+            let json = text.map(|text| Json::parse(text.to_owned().into()).expect("json"));
+            let mut headers = Headers { json, ..Headers::default() };
+            headers.stamp_origin(12);
+            assert_eq!(headers.origin(), Some(12), "{text:?}");
+            let is_kept = text.is_some_and(|text| text.contains("\"id\":\"a\""));
+            let id = headers.json.as_ref().map(|json| json.to_value()["id"].clone());
+            assert!(!is_kept || id == Some("a".into()), "{headers:?}");
+        }
+        let large = format!(r#"{{"x":"{}","CN-SocketOrigin":7}}"#, "x".repeat(MAX_HEADERS_BYTES - 30));
+        let json = Json::parse(large.into()).ok();
+        let mut headers = Headers { json, ..Headers::default() };
+        headers.stamp_origin(12);
+        assert_eq!(headers.json, None, "there is no room");
+    }
+}
