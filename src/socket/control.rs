@@ -235,10 +235,7 @@ pub(super) fn is_superseded(headers: &Headers) -> bool {
 
 /// Returns whether a `close` reports that the server takes no more sockets.
 pub(super) fn is_no_room(headers: &Headers) -> bool {
-    headers
-        .json
-        .as_ref()
-        .is_some_and(|json| json.to_value().get(CODE) == Some(&Code::Limit.as_str().into()))
+    headers.json.as_ref().is_some_and(|json| json.to_value().get(CODE) == Some(&Code::Limit.as_str().into()))
 }
 
 /// Returns the headers of a `close`.

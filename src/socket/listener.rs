@@ -248,12 +248,13 @@ impl Listener {
 
     /// Handles that the client's own subject is subscribed, or was not in time; then the client is forgotten.
     pub fn handle_interest(&mut self, tag: Tag, there: bool) -> ListenerAction {
-        let Some(id) =
-            self.arriving.iter().find(|(_, arrival)| arrival.tag == tag).map(|(id, _)| id.clone())
+        let Some(id) = self.arriving.iter().find(|(_, arrival)| arrival.tag == tag).map(|(id, _)| id.clone())
         else {
             return ListenerAction::Done;
         };
-        let Some(Arrival { connect, user, .. }) = self.arriving.remove(&id) else { return ListenerAction::Done };
+        let Some(Arrival { connect, user, .. }) = self.arriving.remove(&id) else {
+            return ListenerAction::Done;
+        };
         self.population.leave(user);
         match self.client_subject(&connect.subject).filter(|_| there) {
             Some(client) => {
@@ -486,7 +487,8 @@ mod tests {
 
     #[test]
     fn strangers_are_answered_so_often_and_not_more() {
-        let (mut listener, start) = (Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid"), Instant::now());
+        let (mut listener, start) =
+            (Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid"), Instant::now());
         let answers = |listener: &mut Listener, now: Instant| {
             for number in 0..50_000 {
                 let subject = Subject::parse(&format!("s.server.srv.u{number}")).expect("valid");

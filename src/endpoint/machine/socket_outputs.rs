@@ -200,10 +200,9 @@ impl Endpoint {
                         socket
                     }
                 };
-                self.table
-                    .with_listener(listener, |listener| {
-                        listener.insert(id.clone(), SocketEntry { socket, epoch, attempt, user });
-                    });
+                self.table.with_listener(listener, |listener| {
+                    listener.insert(id.clone(), SocketEntry { socket, epoch, attempt, user });
+                });
                 tracing::debug!(listener, socket, id, subject, "socket accepted");
                 let accepted = ListenerEvent::Accepted { socket, id, subject };
                 self.events.push_back(Event::Listener(listener, accepted));

@@ -37,7 +37,8 @@ impl Headers {
     /// Notes in a `connect` of a socket whose connection it came over, whatever it says itself: a member
     /// behind all others, so that it is the one that counts.
     pub fn stamp_origin(&mut self, origin: u64) {
-        let fields = |json: &Json| Some(json.as_str().trim_ascii().strip_prefix('{')?.strip_suffix('}')?.to_owned());
+        let fields =
+            |json: &Json| Some(json.as_str().trim_ascii().strip_prefix('{')?.strip_suffix('}')?.to_owned());
         let fields = self.json.as_ref().and_then(fields).unwrap_or_default();
         let comma = if fields.trim_ascii().is_empty() { "" } else { "," };
         let text = format!("{{{fields}{comma}\"{ORIGIN}\":{origin}}}");
