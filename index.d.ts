@@ -1633,7 +1633,7 @@ export interface PrivateEndsOptions {
  * A client of the user `ann` needs the `inboxPrefix` `_INBOX_ann`. Its sockets then have ids that begin with
  * `ann~`, by which the server knows whose they are. System users may do everything.
  *
- * @throws {TypeError} `"ERR_INVALID_ARG_TYPE"`
+ * @throws {FabricError} `"ERR_INVALID_ARG_TYPE"`
  * @example
  * const server = init({
  *   getUser: visitor => ({ name: nameOf(visitor) }),

@@ -109,5 +109,5 @@ test('a user without a name, or with one that means something in a subject, is n
   }
   expect(asked('a', 'chat.client.a~1')).toBe(true)
   expect(isAllowed({ type: 'sub', user: { hub_id: 'system' }, subject: '>' })).toBe(true)
-  expect(() => privateEnds({ serve: 'chat' as never })).toThrow(TypeError)
+  expect(() => privateEnds({ serve: 'chat' as never })).toThrow('serve must be an array of patterns')
 })
