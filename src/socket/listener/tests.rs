@@ -1,0 +1,103 @@
+use super::*;
+
+fn connect(attempt: u64, resume: Option<bool>) -> Message {
+    connect_of(None, attempt, resume)
+}
+
+fn connect_of(epoch: Option<u64>, attempt: u64, resume: Option<bool>) -> Message {
+    let json = serde_json::json!({ "id": "sock", (control::RESUME): resume });
+    let json = control::with_epoch(json, epoch);
+    let headers = Headers {
+        command: Some(SocketCommand::Connect),
+        attempt: Some(attempt),
+        json: Some(Json::from_value(&json)),
+        ..Headers::default()
+    };
+    Message { subject: Subject::parse("s.server.srv.sock").expect("valid"), payload: Payload::NIL, headers }
+}
+
+/// Returns whether it waits for interest of a client that connects.
+fn is_awaited(listener: &mut Listener) -> Option<Tag> {
+    let outputs = std::iter::from_fn(|| listener.poll_output());
+    outputs.fold(None, |found, output| match output {
+        Output::AwaitInterest { tag, .. } => Some(tag),
+        _ => found,
+    })
+}
+
+#[test]
+fn a_late_connect_of_a_making_that_has_ended_does_not_supersede_the_one_after_it() {
+    let mut listener = Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid");
+    listener.insert("sock".into(), Entry { socket: 7, epoch: Some(1), attempt: Some(3), user: None });
+    listener.remove("sock");
+    listener.insert("sock".into(), Entry { socket: 8, epoch: Some(2), attempt: Some(1), user: None });
+    let late = listener.handle_message(Instant::now(), connect_of(Some(1), 3, Some(false)));
+    assert!(matches!(late, ListenerAction::Done), "{late:?}");
+    assert_eq!(listener.sockets(), [8]);
+    let newer = listener.handle_message(Instant::now(), connect_of(Some(3), 1, Some(false)));
+    assert!(matches!(newer, ListenerAction::Supersede(8, _)), "{newer:?}");
+}
+
+#[test]
+fn of_two_connects_out_of_order_the_later_attempt_counts() {
+    let mut listener = Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid");
+    listener.handle_message(Instant::now(), connect(2, Some(false)));
+    listener.handle_message(Instant::now(), connect(1, Some(false)));
+    let tag = is_awaited(&mut listener).expect("it arrives");
+    let ListenerAction::Accept { connect, .. } = listener.handle_interest(tag, true) else {
+        panic!("it is there")
+    };
+    assert_eq!(connect.headers.attempt, Some(2));
+}
+
+#[test]
+fn a_connect_that_comes_late_brings_no_second_socket_after_the_end_of_the_first() {
+    let mut listener = Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid");
+    assert!(matches!(listener.handle_message(Instant::now(), connect(2, Some(false))), ListenerAction::Done));
+    let tag = is_awaited(&mut listener).expect("it arrives");
+    let ListenerAction::Accept { id, epoch, connect: accepted, .. } = listener.handle_interest(tag, true)
+    else {
+        panic!("it is there")
+    };
+    listener.insert(id, Entry { socket: 7, epoch, attempt: accepted.headers.attempt, user: None });
+    assert!(matches!(
+        listener.handle_message(Instant::now(), connect(3, Some(false))),
+        ListenerAction::Socket(7, _)
+    ));
+    listener.remove("sock");
+    for late in [1, 2, 3] {
+        assert!(matches!(
+            listener.handle_message(Instant::now(), connect(late, Some(false))),
+            ListenerAction::Done
+        ));
+        assert!(is_awaited(&mut listener).is_none(), "attempt {late} was the ended socket's");
+    }
+    listener.handle_message(Instant::now(), connect(4, Some(false)));
+    let tag = is_awaited(&mut listener).expect("a client that does not know may begin");
+    listener.handle_interest(tag, false);
+    listener.handle_message(Instant::now(), connect(1, None));
+    assert!(is_awaited(&mut listener).is_some(), "an original client counts from 1 again");
+}
+
+#[test]
+fn strangers_are_answered_so_often_and_not_more() {
+    let (mut listener, start) =
+        (Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid"), Instant::now());
+    let answers = |listener: &mut Listener, now: Instant| {
+        for number in 0..50_000 {
+            let subject = Subject::parse(&format!("s.server.srv.u{number}")).expect("valid");
+            let headers = Headers { seq: Some(1), ..Headers::default() };
+            listener.handle_message(now, Message { subject, payload: Payload::NIL, headers });
+            let subject = Subject::parse("s.server.status").expect("valid");
+            let headers = Headers { reply: Subject::parse("_INBOX.a").ok(), ..Headers::default() };
+            listener.handle_status(now, &Message { subject, payload: Payload::NIL, headers });
+        }
+        let outputs: Vec<_> = std::iter::from_fn(|| listener.poll_output()).collect();
+        let closes = outputs.iter().filter(|output| matches!(output, Output::Publish(_))).count();
+        let words = outputs.iter().filter(|output| matches!(output, Output::Respond(_))).count();
+        (closes, words)
+    };
+    assert_eq!(answers(&mut listener, start), (10_000, 10_000));
+    assert_eq!(answers(&mut listener, start + Duration::from_secs(2)), (2000, 2000));
+    assert_eq!(answers(&mut listener, start + Duration::from_secs(60)), (10_000, 10_000));
+}
