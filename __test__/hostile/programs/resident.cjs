@@ -100,6 +100,7 @@ const roles = {
     const opened = {}
     commands.own = ({ id }) => opened[id].own
     commands.say = ({ id, data, headers }) => void opened[id].socket.write(data, headers)
+    commands.sayLarge = ({ id, bytes }) => void opened[id].socket.write(Buffer.alloc(bytes))
     commands.drained = async ({ id }) => {
       await opened[id].socket.drain()
       return seen[id]
@@ -110,6 +111,7 @@ const roles = {
 /** What a value is, short enough to be sent. */
 function describe(data) {
   if (data === null || typeof data !== 'object') return data
+  if (ArrayBuffer.isView(data)) return { bytes: data.byteLength }
   return { keys: Object.keys(data), isPlain: Object.getPrototypeOf(data) === Object.prototype }
 }
 
