@@ -1,6 +1,6 @@
 // The package as programs get it: import and require, its log, copies of it, and a binary that is not there.
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as selvedge from 'selvedge'
@@ -132,25 +132,51 @@ describe('a copy of the package', () => {
 
   afterEach(() => rmSync(copy, { recursive: true, force: true }))
 
-  const missing = (env: NodeJS.ProcessEnv) => {
+  const missing = (env: NodeJS.ProcessEnv, options: string[] = []) => {
     const code = `try { require(process.env.COPY) } catch ({ code, message }) { console.log(JSON.stringify({ code, message })) }`
-    const { status, stdout, stderr } = node(code, { COPY: copy, ...env }, 'commonjs')
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    const { status, stdout } = node(code, { COPY: copy, ...env, NODE_OPTIONS: options.join(' ') }, 'commonjs')
+    expect(status).toBe(0)
     const error = JSON.parse(stdout) as { code: string; message: string }
     expect(error.code).toBe('ERR_NATIVE_MISSING')
     expect(error.message).toContain(`${process.platform}-${process.arch}`)
     expect(error.message).toContain(process.version)
-    expect(error.message).toMatch(/Fix: .*npm run build/)
     return error.message
   }
 
+  const copyBinary = () => {
+    const binaries = readdirSync(ROOT).filter(name => name.endsWith('.node'))
+    for (const name of ['native.js', ...binaries]) cpSync(join(ROOT, name), join(copy, name))
+    return binaries.map(name => join(copy, name))
+  }
+
   test('without the loader says what is missing, where, and what to do', () => {
-    missing({})
+    expect(missing({})).toMatch(/there is none.*native\.js.*Fix: .*npm run build/)
   })
 
   test('without the binary does, too', () => {
     cpSync(join(ROOT, 'native.js'), join(copy, 'native.js'))
-    missing({ NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/selvedge.node' })
+    expect(missing({})).toMatch(/Fix: .*npm run build/)
+  })
+
+  test.each(['/nowhere/selvedge.node', __filename])('names an override that is no binary: %s', path => {
+    copyBinary()
+    const override = path === __filename ? join(copy, 'text') : path
+    if (path === __filename) writeFileSync(override, 'text')
+    const text = missing({ NAPI_RS_NATIVE_LIBRARY_PATH: override })
+    expect(text).toContain(`NAPI_RS_NATIVE_LIBRARY_PATH is '${override}', which is no binary of this version`)
+    expect(text).toContain('Fix: correct the variable')
+  })
+
+  test('with a binary that does not load says why', () => {
+    for (const file of copyBinary()) writeFileSync(file, 'no library')
+    expect(missing({})).toMatch(
+      /it is there, and does not load: .*Fix: build or install it for this platform/,
+    )
+  })
+
+  test('in a process that may not load addons says so, and how it may', () => {
+    copyBinary()
+    expect(missing({}, ['--no-addons'])).toMatch(/may not load addons.*--no-addons.*--allow-addons/)
   })
 
   test('works side by side with another one, on the same fabric', () => {

@@ -1,5 +1,6 @@
 // Loads the addon, and declares its functions (docs/internals/boundary.md). No other file of lib/ does.
 
+import { loadFailure } from './load-failure'
 import { type Sleeper, wakeOf } from './wake'
 
 /** What a native call returns when it fails. */
@@ -43,30 +44,16 @@ interface Addon {
 }
 
 function load(): Addon {
+  let addon: Partial<Addon>
   try {
-    return require('../../native.js') as Addon
+    addon = require('../../native.js') as Partial<Addon>
   } catch (cause) {
-    throw missing(cause)
+    throw loadFailure(cause)
   }
-}
-
-/** Returns an error that names the platform, what was tried, and what to do. */
-function missing(cause: unknown): Error {
-  const platform = `${process.platform}-${process.arch}${libc()}, Node ${process.version}`
-  const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
-  const text =
-    `selvedge has no native binary for ${platform}. Tried the generated loader ${__dirname}/../../native.js ` +
-    '(a local selvedge.*.node, then the package of this platform): ' +
-    `${why}. Fix: in a checkout, run "npm run build:release"; as a dependency, delete node_modules and the lockfile ` +
-    'and install again without --omit=optional, or set NAPI_RS_NATIVE_LIBRARY_PATH to the .node file.'
-  return Object.assign(new Error(text, { cause }), { code: 'ERR_NATIVE_MISSING' })
-}
-
-function libc(): string {
-  if (process.platform !== 'linux') return ''
-  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined
-  const glibc = report?.header?.glibcVersionRuntime
-  return glibc ? ` (glibc ${glibc})` : ' (musl)'
+  // Whatever the file of an override is: it may be text that loads as a program.
+  if (typeof addon.open !== 'function')
+    throw loadFailure(new Error('it has none of the functions of this one'))
+  return addon as Addon
 }
 
 const addon: Addon = load()
