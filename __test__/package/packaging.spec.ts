@@ -158,10 +158,10 @@ describe('a copy of the package', () => {
     expect(missing({})).toMatch(/Fix: .*npm run build/)
   })
 
-  test.each(['/nowhere/selvedge.node', __filename])('names an override that is no binary: %s', path => {
+  test.each(['nowhere', 'text'])('names an override that is no binary: %s', name => {
     copyBinary()
-    const override = path === __filename ? join(copy, 'text') : path
-    if (path === __filename) writeFileSync(override, 'text')
+    const override = join(copy, name)
+    if (name === 'text') writeFileSync(override, 'text')
     const text = missing({ NAPI_RS_NATIVE_LIBRARY_PATH: override })
     expect(text).toContain(`NAPI_RS_NATIVE_LIBRARY_PATH is '${override}', which is no binary of this version`)
     expect(text).toContain('Fix: correct the variable')

@@ -64,8 +64,10 @@ const sleeper: Sleeper = { awake: undefined, idle: new WeakRef(turnOnce) }
  * The engine's session of this copy of `lib`; other copies in the process (in a bundle, or a test runner)
  * have their own.
  */
-// Bun exports libuv's functions only to fail in them.
-const session = addon.open(wakeOf(sleeper), !('bun' in process.versions))
+// Where the event loop cannot watch connections: Bun exports libuv's functions only to fail in them; Deno frees an
+// asynchronous cleanup hook when it has run, and once more when it is given back, as Node.js wants it to be.
+const isNodes = !('bun' in process.versions) && !('deno' in process.versions)
+const session = addon.open(wakeOf(sleeper), isNodes)
 
 /** The addon, for this session. */
 export const native = {
