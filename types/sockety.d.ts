@@ -188,7 +188,13 @@ export interface ConnectionEvents {
   close: []
 }
 
-/** One end of a connection; both have the same rights. */
+/**
+ * One end of a connection; both have the same rights.
+ *
+ * The other end may go at any time, and ends no process by it: what fails in a listener for that reason alone, at once or
+ * in the promise that it returns, and a `pass`, `broadcast` or fast reply that nobody awaits, is excused. Any other error
+ * of a listener is the process's, as always.
+ */
 export declare class Connection extends EventEmitter<ConnectionEvents> {
   private constructor()
   /** Why it closed, if not because one of the ends wanted it. */

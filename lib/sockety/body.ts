@@ -1,6 +1,7 @@
 // What a received message has beside its header: parts, which are read one by one, and given out as they are read.
 import { Buffer } from 'node:buffer'
 import * as commands from './commands'
+import { departure } from './departures'
 import { partLost, wasAborted, wasDiscarded } from './errors'
 
 /** Numbers of parts: files count on from here. */
@@ -105,7 +106,8 @@ export class Body {
   /** Nothing more comes but what is left of `whole`. */
   handleAborted(byPeer: boolean, whole: readonly number[]): void {
     for (const part of [...this.#open()]) {
-      if (!whole.includes(part)) this.#close(part, byPeer ? wasAborted() : partLost(nameOf(part)))
+      if (!whole.includes(part))
+        this.#close(part, departure(byPeer ? wasAborted() : partLost(nameOf(part)), this.#connection))
     }
   }
 

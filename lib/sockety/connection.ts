@@ -1,6 +1,6 @@
 // One end of a Sockety connection.
 import type { Buffer } from 'node:buffer'
-import { EventEmitter } from 'node:events'
+import { captureRejectionSymbol, EventEmitter } from 'node:events'
 import type { Producer } from '../../types/sockety'
 import { Waiters } from '../async/waiters'
 import type { EventReader } from '../engine/event-reader'
@@ -18,6 +18,7 @@ import { errorFrom, Failure } from '../values/failure'
 import { throwAsync } from '../values/throw-async'
 import { Body } from './body'
 import * as commands from './commands'
+import { departure, excused, isDeparture } from './departures'
 import { hasBeenClosed, invalidCode, isClosed, notEstablished } from './errors'
 import { isFastReply } from './fast-reply'
 import type { MessageContext } from './message-context'
@@ -70,7 +71,7 @@ export class Connection
     settings: ConnectionSettings,
     remote?: { readonly address?: string; readonly port?: number },
   ) {
-    super()
+    super({ captureRejections: true })
     this.#handle = this.client = handle
     this.remoteAddress = remote?.address
     this.remotePort = remote?.port
@@ -116,7 +117,7 @@ export class Connection
       commands.heartbeat(this.#handle)
       return this.#sender.flush.promise()
     }
-    return this.#passAll(prepared)
+    return excused(this.#passAll(prepared))
   }
 
   /** @internal */
@@ -151,6 +152,11 @@ export class Connection
       commands.close(this.#handle, false)
     }
     await closed
+  }
+
+  /** The same of listeners that return a promise. @internal */
+  override [captureRejectionSymbol](error: Error, ..._args: any[]): void {
+    if (!isDeparture(error, this.#handle)) void Promise.reject(error)
   }
 
   ref(): this {
@@ -224,7 +230,7 @@ export class Connection
     try {
       isHeard = this.emit('message', message)
     } catch (error) {
-      throwAsync(error)
+      this.#handleThrown(error)
     }
     if (!isHeard) body?.dropAll()
   }
@@ -291,7 +297,7 @@ export class Connection
     this.closeReason = error ?? null
     // Whoever still reads wants the rest of it.
     this.#ref.set([...this.#bodies.values()].some(body => body.isBeingRead))
-    const closed = hasBeenClosed(error)
+    const closed = departure(hasBeenClosed(error), this.#handle)
     this.#sender.close(error)
     this.#requests.close(closed)
     this.#ready.settle(failure ?? new Failure('ERR_CLOSED', 'The connection has been closed'))
@@ -315,9 +321,14 @@ export class Connection
     try {
       return this.emit(name, ...(args as never))
     } catch (error) {
-      throwAsync(error)
+      this.#handleThrown(error)
       return true
     }
+  }
+
+  /** A listener has failed: as in any program, unless it was for nothing but that the other end has gone meanwhile. */
+  #handleThrown(error: unknown): void {
+    if (!isDeparture(error, this.#handle)) throwAsync(error)
   }
 
   #planIn(producer: Producer): Plan {
@@ -349,7 +360,7 @@ export class Connection
 
   #checkOpen(): void {
     if (this.#state === 'open') return
-    throw this.#state === 'connecting' ? notEstablished() : isClosed()
+    throw this.#state === 'connecting' ? notEstablished() : departure(isClosed(), this.#handle)
   }
 }
 

@@ -1,4 +1,5 @@
 // What waits until written bytes have left.
+import { excuse } from './departures'
 
 /** Whoever is told when a mark has been passed, or never will be. */
 export interface Marked {
@@ -22,6 +23,7 @@ export class Flush implements Marked {
       this.#resolve = resolve
       this.#reject = reject
     })
+    excuse(this.#promise, this.#error)
     return this.#promise
   }
 
@@ -32,6 +34,7 @@ export class Flush implements Marked {
 
   fail(error: Error): void {
     this.#error = error
+    excuse(this.#promise, error)
     this.#reject?.(error)
   }
 }

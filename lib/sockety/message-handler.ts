@@ -12,7 +12,15 @@ type Step =
 type Handler = (message: Message) => Promise<void>
 
 /** Of all messages that are done with at once. */
-const DONE = Promise.resolve()
+/**
+ * Of a message whose steps were all done at once. It is never rejected: whoever only wants to know of that, as an emitter does,
+ * has nothing to wait for, which would cost more than all the steps.
+ */
+const DONE: Promise<void> = Object.assign(Promise.resolve(), {
+  // biome-ignore lint/suspicious/noThenProperty: as said
+  then: (done?: any, failed?: any): Promise<any> =>
+    done == null ? DONE : Promise.prototype.then.call(DONE, done, failed),
+})
 
 /** A function with the methods of its class. */
 class CallableHandler {

@@ -1,6 +1,7 @@
 // The sending half of a connection: what was sent in this tick, and what is still being written.
 import { STREAM } from './body'
 import * as commands from './commands'
+import { departure } from './departures'
 import { hasBeenClosed } from './errors'
 import { pendingFiles, sendFiles } from './file-sender'
 import { Flush, Marks } from './flush'
@@ -74,7 +75,7 @@ export class Sender {
 
   /** Ends everything: the connection is closed. */
   close(cause: Error | undefined): void {
-    const error = hasBeenClosed(cause)
+    const error = departure(hasBeenClosed(cause), this.#connection)
     for (const part of this.#open) part.close(error)
     this.#open.clear()
     this.#flush?.fail(error)

@@ -1,5 +1,5 @@
 // Servers: they accept connections, and know those that are there.
-import { EventEmitter } from 'node:events'
+import { captureRejectionSymbol, EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import type { Producer, SecureServerOptions, ServerOptions } from '../../types/sockety'
 import { Waiters } from '../async/waiters'
@@ -13,6 +13,7 @@ import { FabricError, invalidType } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
 import { throwAsync } from '../values/throw-async'
 import { Connection } from './connection'
+import { excused, isDeparture } from './departures'
 import { listenArguments } from './listen-arguments'
 import { connectionSettings, listenSettings } from './options'
 import { withFixedData } from './producer'
@@ -60,7 +61,7 @@ export class Server extends EventEmitter<ServerEvents> implements Target {
     isSecure: boolean,
     listener?: ConnectionListener,
   ) {
-    super()
+    super({ captureRejections: true })
     if (listener !== undefined && typeof listener !== 'function') {
       throw invalidType('connectionListener', 'a function', listener)
     }
@@ -128,10 +129,16 @@ export class Server extends EventEmitter<ServerEvents> implements Target {
   }
 
   /** Passes a message to all clients for which `filter` is true. */
-  async broadcast(
-    producer: Producer,
-    filter: (connection: Connection) => boolean = () => true,
-  ): Promise<void> {
+  broadcast(producer: Producer, filter: (connection: Connection) => boolean = () => true): Promise<void> {
+    return excused(this.#pass(producer, filter))
+  }
+
+  /** The same of listeners that return a promise. @internal */
+  override [captureRejectionSymbol](error: Error, ...[, connection]: any[]): void {
+    if (!isDeparture(error, connection?.client ?? 0)) void Promise.reject(error)
+  }
+
+  async #pass(producer: Producer, filter: (connection: Connection) => boolean): Promise<void> {
     const clients = [...this.#clients].filter(filter)
     const shared = clients.length > 1 ? withFixedData(producer) : producer
     await Promise.all(clients.map(async client => client.pass(shared)))
@@ -232,7 +239,8 @@ export class Server extends EventEmitter<ServerEvents> implements Target {
     try {
       this.emit(name, ...(args as never))
     } catch (error) {
-      throwAsync(error)
+      const [connection] = args as unknown as [Connection?]
+      if (!isDeparture(error, connection?.client ?? 0)) throwAsync(error)
     }
   }
 }
