@@ -3,8 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Client, ClientError, ClientEvent, ClientOp, Confirm, Phase, Reassembly, SessionState};
-use crate::wire::{Bundle, Message};
+use super::super::outbound::Confirm;
+use super::super::session::Phase;
+use super::super::{ClientError, ClientEvent, SessionState};
+use super::Client;
+use crate::wire::{Bundle, ClientOp, Message, Reassembly};
 
 /// Messages that were published while the client connects.
 #[derive(Debug, Default)]

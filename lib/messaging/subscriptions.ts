@@ -1,0 +1,217 @@
+// The subscriptions of a client: the engine has one for each pattern, which all of the application's to that pattern
+// share.
+import type { SubscriptionOptions } from '../../index'
+import { Waiters } from '../async/waiters'
+import * as commands from '../engine/commands'
+import type { EventReader } from '../engine/event-reader'
+import { forget, route, type Target } from '../engine/events'
+import { DELIVERED, DELIVERED_MANY } from '../engine/kinds'
+import { native } from '../engine/native'
+import { FabricError } from '../values/errors'
+import { errorFrom, Failure } from '../values/failure'
+import { checkOptions } from '../values/option-checks'
+import { clearTimer, setTimer } from '../values/platform'
+import { checkSubscribeSubject } from '../values/subjects'
+import { isInterrupted } from '../values/throw-async'
+import type { ClientContext } from './client-context'
+import { Message, type Responder } from './message'
+import { SUBSCRIPTION_SHAPE } from './options'
+import type { Permissions } from './permissions'
+import { Subscription } from './subscription'
+import { readMessage, Ticket } from './ticket'
+
+/** The subscriptions of one client. */
+export class Subscriptions {
+  /** Read-only views: pattern to shared subscription, pattern to queue group. */
+  readonly subs: Record<string, Shared> = Object.create(null) as Record<string, Shared>
+  readonly queueGroups: Record<string, string> = Object.create(null) as Record<string, string>
+  readonly #context: ClientContext
+  readonly #responder: Responder
+  readonly #permissions: Permissions
+  /** Subscriptions that the broker has not confirmed yet. */
+  readonly #pending = new Set<Shared>()
+  readonly #confirmed = new Waiters()
+
+  constructor(context: ClientContext, responder: Responder, permissions: Permissions) {
+    this.#context = context
+    this.#responder = responder
+    this.#permissions = permissions
+  }
+
+  /** The number of patterns. */
+  get size(): number {
+    return Object.keys(this.subs).length
+  }
+
+  open(pattern: string, options: SubscriptionOptions = {}): Subscription {
+    this.#context.checkAsk()
+    checkSubscribeSubject(pattern)
+    checkOptions('subscribe', options, SUBSCRIPTION_SHAPE)
+    const refusal = this.#permissions.refused('sub', pattern)
+    if (refusal !== undefined) throw errorFrom(refusal)
+    const shared = this.subs[pattern] ?? this.#create(pattern, options.queue)
+    if (options.queue !== undefined && options.queue !== shared.queue) {
+      throw new FabricError(
+        `a client can have only one queue group on a pattern: '${pattern}' has '${shared.queue}', not '${options.queue}'`,
+        'ERR_QUEUE_GROUP',
+      )
+    }
+    const subscription = new Subscription(shared, pattern, options)
+    shared.members.push(subscription)
+    return subscription
+  }
+
+  /** Waits until the broker has answered about all of them. */
+  async untilConfirmed(timeout?: number): Promise<void> {
+    if (this.#pending.size === 0) return
+    const failure = await this.#confirmed.wait('a subscription does not stand', timeout)
+    if (failure !== undefined) throw errorFrom(failure)
+  }
+
+  /** Accepts no more messages, and waits at most so many ms for those that have arrived to be read. */
+  async drain(timeout: number): Promise<void> {
+    const members = Object.values(this.subs).flatMap(shared => [...shared.members])
+    const read = Promise.all(members.map(member => member.drain()))
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise(resolve => {
+      timer = setTimer(resolve, timeout)
+    })
+    await Promise.race([read, late])
+    clearTimer(timer)
+  }
+
+  /** Ends all of them, because the client has closed by itself: loops throw `failure`. */
+  fail(failure: Failure): void {
+    for (const shared of Object.values(this.subs)) shared.end(failure)
+  }
+
+  /** Notes that the client connects again. */
+  handleConnect(): void {
+    for (const shared of Object.values(this.subs)) for (const member of shared.members) member.hold()
+  }
+
+  /** Ends all of them at once, when the client closes. */
+  close(): void {
+    for (const shared of Object.values(this.subs)) for (const member of [...shared.members]) member.close()
+  }
+
+  #create(pattern: string, queue: string = native.randomId()): Shared {
+    const shared = new Shared(this.#context, this.#responder, pattern, queue, () => {
+      delete this.subs[pattern]
+      this.#context.stats.subs -= 1
+      delete this.queueGroups[pattern]
+      this.#settle(shared)
+    })
+    this.#pending.add(shared)
+    void shared.confirmed.then(() => this.#settle(shared))
+    this.subs[pattern] = shared
+    this.#context.stats.subs += 1
+    this.queueGroups[pattern] = queue
+    return shared
+  }
+
+  #settle(shared: Shared): void {
+    if (this.#pending.delete(shared) && this.#pending.size === 0) this.#confirmed.settle()
+  }
+}
+
+/** One subscription of the engine. */
+export class Shared implements Target {
+  readonly client: number
+  readonly queue: string
+  readonly members: Subscription[] = []
+  /** Settles when the broker has answered. */
+  readonly confirmed: Promise<Failure | undefined>
+  readonly #handle: number = commands.nextHandle()
+  readonly #context: ClientContext
+  readonly #responder: Responder
+  readonly #gone: () => void
+  readonly #pattern: string
+  /** The subject of the messages that are being delivered. */
+  #subject = ''
+
+  constructor(
+    context: ClientContext,
+    responder: Responder,
+    pattern: string,
+    queue: string,
+    gone: () => void,
+  ) {
+    this.client = context.handle
+    this.queue = queue
+    this.#context = context
+    this.#responder = responder
+    this.#gone = gone
+    this.#pattern = pattern
+    route(this.#handle, this)
+    const ticket = new Ticket(context, responder)
+    commands.subscribe(context.handle, this.#handle, ticket.handle, pattern, queue)
+    this.confirmed = this.#confirm(ticket)
+  }
+
+  get refCount(): number {
+    return this.members.length
+  }
+
+  handleEvent(kind: number, event: EventReader): void {
+    if (kind === DELIVERED) this.#deliver(readMessage(this.#context, this.#responder, event, true))
+    else if (kind === DELIVERED_MANY) {
+      if (!event.isResumed) this.#subject = event.str()
+      while (event.more && this.members.length > 0 && !isInterrupted()) {
+        const incoming = event.part()
+        this.#context.countReceived(incoming.end - incoming.start)
+        this.#deliver(new Message(this.#responder, this.#subject, event.partHeaders, null, incoming))
+      }
+    }
+  }
+
+  #deliver(message: Message): void {
+    // A copy: a handler may close subscriptions, which removes them from the list.
+    const members = this.members.length === 1 ? this.members : [...this.members]
+    for (const member of members) if (!member.ended) member.handleMessage(message)
+  }
+
+  handleClientClosed(): void {
+    this.end(undefined)
+  }
+
+  handleStranded(failure: Failure, isFinal: boolean): void {
+    if (isFinal) for (const member of [...this.members]) member.strand(failure)
+  }
+
+  /** Why there will be no connection before `connect()`. */
+  get stranded(): Failure | undefined {
+    return this.#context.stranded
+  }
+
+  /** Returns what `confirmed` does, or a timeout: the time runs while the client is connected. */
+  async confirmedWithin(timeout: number): Promise<Failure | undefined> {
+    const connected = this.#context.whenConnected()
+    const first = await Promise.race([this.confirmed.then(failure => ({ failure })), connected])
+    if (first !== undefined) return first.failure
+    const waiters = new Waiters()
+    void this.confirmed.then(failure => waiters.settle(failure))
+    return await waiters.wait(`subscribe '${this.#pattern}' was not confirmed`, timeout)
+  }
+
+  leave(member: Subscription): void {
+    const at = this.members.indexOf(member)
+    if (at < 0) return
+    this.members.splice(at, 1)
+    if (this.members.length > 0) return
+    if (!this.#context.closed) commands.unsubscribe(this.client, this.#handle)
+    forget(this.#handle)
+    this.#gone()
+  }
+
+  end(failure: Failure | undefined): void {
+    for (const member of [...this.members]) member.finish(failure)
+  }
+
+  async #confirm(ticket: Ticket): Promise<Failure | undefined> {
+    const outcome = await ticket.outcome
+    if (!(outcome instanceof Failure)) return undefined
+    this.end(outcome)
+    return outcome
+  }
+}

@@ -1,0 +1,152 @@
+//! What the broker answers: sign-in, acknowledgements, and whether it has every subscription.
+
+use std::time::Instant;
+
+use super::super::acks::Awaited;
+use super::super::requests::{PendingRequest, RequestId};
+use super::super::session::Phase;
+use super::super::{ClientError, ClientEvent, SessionState};
+use super::Client;
+use crate::subject::Pattern;
+use crate::wire::{AckId, ClientOp, Info, OpError, Reassembly, Reply, Subscription};
+
+impl<T: Copy + Ord + std::hash::Hash> Client<T> {
+    pub(super) fn handle_ack(&mut self, now: Instant, id: AckId, reply: Reply) {
+        let Self { requests, subscriptions, out, .. } = self;
+        match (out.acks.take(id), reply) {
+            (Some(Awaited::Count(id)), Reply::Published { count }) => requests.handle_count(out, id, count),
+            (Some(Awaited::Interest(id)), Reply::Interest(there)) => requests.handle_interest(out, id, there),
+            (Some(Awaited::List(id)), Reply::Strings(list)) => {
+                if let Some(list) = requests.handle_list(out, id, list) {
+                    self.repair(id, &list);
+                }
+            }
+            (Some(Awaited::Repair(id, missing)), Reply::Subscribed(statuses)) => {
+                self.handle_statuses(now, &missing, statuses.into_iter().map(Result::err));
+                self.requests.finish_sync(&mut self.out, id);
+            }
+            (
+                Some(Awaited::Count(id) | Awaited::Interest(id) | Awaited::List(id) | Awaited::Repair(id, _)),
+                Reply::Error(error),
+            ) => {
+                requests.fail(out, id, ClientError::Refused(error));
+            }
+            (Some(Awaited::Subscription(pattern)), Reply::Subscribed(statuses)) => {
+                let status = statuses.into_iter().next();
+                subscriptions.handle_status(now, out, &pattern, status.and_then(Result::err));
+            }
+            (Some(Awaited::Subscription(pattern)), Reply::Error(error)) => {
+                subscriptions.handle_status(now, out, &pattern, Some(error));
+            }
+            (Some(Awaited::Sync(subscriptions)), reply) => self.handle_sync(now, &subscriptions, reply),
+            _ => {}
+        }
+    }
+
+    /// Signs in: subscribes to the inbox and to everything else.
+    pub(super) fn handle_info(&mut self, info: Info) {
+        if !matches!(self.session.phase(), Phase::AwaitingInfo { .. }) {
+            return;
+        }
+        if let Err(error) = &info.user {
+            self.out.emit(ClientEvent::Session(SessionState::SignInFailed(error.clone())));
+            if self.parting.is_some() {
+                return self.finish();
+            }
+            return self.session.drop_link();
+        }
+        self.session.handle_info();
+        self.out.ops.set_max_payload(info.max_payload);
+        self.instance.clone_from(&info.instance);
+        self.out.ops.push(ClientOp::InfoReceived);
+        if self.finish_parting() {
+            return;
+        }
+        self.out.emit(ClientEvent::Session(SessionState::SignedIn(info)));
+        let inbox = self.requests.inbox.subscription(self.entropy.as_mut());
+        self.requests.inbox.replies = Reassembly::default();
+        let mut subscriptions = self.subscriptions.resubscribe();
+        subscriptions.insert(0, inbox);
+        self.out.push_awaiting(Awaited::Sync(subscriptions.clone()), |ack| ClientOp::Subscribe {
+            ack: Some(ack),
+            subscriptions,
+            list: true,
+        });
+    }
+
+    /// Handles that everything is subscribed again, or will be tried again. Only now may requests leave.
+    fn handle_sync(&mut self, now: Instant, subscriptions: &[Subscription], reply: Reply) {
+        let statuses = if let Reply::Subscribed(statuses) = reply { statuses } else { Vec::new() };
+        match statuses.first() {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return self.handle_inbox_refused(error.clone()),
+            None => return self.session.drop_link(),
+        }
+        self.handle_statuses(now, &subscriptions[1..], statuses.into_iter().skip(1).map(Result::err));
+        if self.session.handle_synced(now) {
+            self.out.emit(ClientEvent::Session(SessionState::Ready));
+            self.requests.handle_ready(now, &mut self.out);
+        }
+    }
+
+    /// Fails whatever waited for the inbox, without which this connection is of no use. The sockets' own
+    /// commands are kept: the next connection may have the permission, and one that was missing for a moment
+    /// must not cost a session.
+    fn handle_inbox_refused(&mut self, error: OpError) {
+        let why = ClientError::InboxRefused { inbox: self.requests.inbox.pattern().to_string(), error };
+        self.requests.fail_where(&mut self.out, &why, PendingRequest::is_waiting_request);
+        self.out.emit(ClientEvent::Session(SessionState::Ending(why)));
+        self.session.drop_link();
+    }
+
+    pub(super) fn handle_loss(&mut self, reason: String) {
+        self.requests.handle_loss(&mut self.out);
+        self.subscriptions.handle_loss();
+        self.out.emit(ClientEvent::Session(SessionState::Disconnected(reason)));
+    }
+
+    /// Handles that the broker no longer permits a subscription.
+    pub(super) fn handle_revoked(&mut self, now: Instant, subject: &str) {
+        let Ok(pattern) = Pattern::parse(subject) else { return };
+        if pattern != *self.requests.inbox.pattern() {
+            self.subscriptions.handle_revoked(now, pattern);
+        } else if self.session.is_ready() {
+            // Without an inbox this connection is of no use.
+            self.session.drop_link();
+        }
+    }
+
+    /// Tells the broker what it lacks and what it has too much. What has changed here meanwhile is sent
+    /// anyway, and does no harm twice.
+    fn repair(&mut self, id: RequestId, list: &[String]) {
+        let inbox = &self.requests.inbox;
+        let (mut missing, unwanted) = self.subscriptions.difference(list, inbox.pattern());
+        if !list.iter().any(|text| text == inbox.pattern().as_str()) {
+            missing.insert(0, inbox.subscription(self.entropy.as_mut()));
+        }
+        if !unwanted.is_empty() {
+            self.out.ops.push(ClientOp::Unsubscribe { ack: None, patterns: unwanted, list: true });
+        }
+        if missing.is_empty() {
+            return self.requests.finish_sync(&mut self.out, id);
+        }
+        self.out.push_awaiting(Awaited::Repair(id, missing.clone()), |ack| ClientOp::Subscribe {
+            ack: Some(ack),
+            subscriptions: missing,
+            list: true,
+        });
+    }
+
+    fn handle_statuses(
+        &mut self,
+        now: Instant,
+        subscriptions: &[Subscription],
+        errors: impl Iterator<Item = Option<OpError>>,
+    ) {
+        for (subscription, error) in subscriptions.iter().zip(errors) {
+            if let Ok(pattern) = Pattern::parse(&subscription.pattern) {
+                self.subscriptions.handle_status(now, &mut self.out, &pattern, error);
+            }
+        }
+    }
+}
