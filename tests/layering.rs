@@ -82,6 +82,27 @@ fn every_import_goes_up_and_every_crate_stays_in_its_room() {
 }
 
 #[test]
+fn only_the_timer_waits_for_time() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let names_time = |path: &String| path == "time" || path.starts_with("time::");
+    let faults: Vec<String> = sources(&root)
+        .into_iter()
+        .filter(|(path, _)| path != TIMER && !path.contains("/tests"))
+        .filter(|(_, code)| paths_in("tokio", code).iter().any(names_time))
+        .map(|(path, _)| {
+            format!("{path}: when something is due is decided by a machine; {TIMER} waits for it")
+        })
+        .collect();
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+    let code = "use tokio::{sync::Notify, time::{sleep, timeout}};\ntokio::select!{}";
+    assert!(paths_in("tokio", code).iter().any(names_time), "the search sees nested imports");
+    assert!(!paths_in("tokio", "use tokio::{io, net::TcpStream};").iter().any(names_time));
+}
+
+/// The clock and the timers.
+const TIMER: &str = "transport/timer.rs";
+
+#[test]
 fn every_source_file_is_part_of_the_crate() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let all = sources(&root);
@@ -197,6 +218,20 @@ fn names_and_comments_keep_their_rules() {
 }
 
 #[test]
+fn files_are_named_after_things_and_not_after_doing() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let stem = |path: &str| path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned();
+    let is_doing = |path: &String| stem(path).ends_with("ing") && !THINGS.contains(&&*stem(path));
+    let all = sources(&root).into_iter().map(|(path, _)| path);
+    let faults: Vec<String> = all.filter(|path| !path.contains("/tests") && is_doing(path)).collect();
+    assert!(faults.is_empty(), "what do these files hold? {faults:?}");
+    assert!(is_doing(&"broker/machine/authorizing.rs".to_owned()) && !is_doing(&"a/binding.rs".to_owned()));
+}
+
+/// Names that end like it, and are things: one half of a connection, and what a socket is bound to.
+const THINGS: [&str; 3] = ["binding", "incoming", "outgoing"];
+
+#[test]
 fn a_question_that_changes_something_is_seen() {
     let code = "pub fn is_open(SELF) -> bool {\nfn has_room<T>(\n  SELF,\nfn is_free(&self)\nfn this(SELF)";
     let code = &code.replace("SELF", "&mut self");
@@ -235,8 +270,12 @@ fn is_explained(text: &str, line: usize) -> bool {
 
 /// Returns the path behind each `crate::`; of `crate::{a, b::{c, d}}` these are `a`, `b::c` and `b::d`.
 fn imports(code: &str) -> Vec<String> {
+    paths_in("crate", code)
+}
+
+fn paths_in(root: &str, code: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for rest in code.split("crate::").skip(1) {
+    for rest in code.split(&format!("{root}::")).skip(1) {
         expand(rest, "", &mut found);
     }
     found

@@ -3,6 +3,8 @@
 mod access;
 mod presence;
 mod publications;
+mod queries;
+mod shutdown;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::account::Account;
 use super::admission::Admission;
 use super::authorizer::Authorizer;
+use super::drain::Drain;
 use super::error::Refusal;
 use super::interest_waits::{self, InterestWaits};
 use super::limits;
@@ -20,7 +23,7 @@ use super::pending_ops::Verdict;
 use super::router::Router;
 use super::subscription_limits::SubscriptionUse;
 use super::watches::{Notices, Watches};
-use super::{BrokerConfig, BrokerStats, DisconnectReason, PeerId, PeerStats, snapshot};
+use super::{BrokerConfig, BrokerStats, DisconnectReason, PeerId};
 use crate::base::{Deadlines, Entropy};
 use crate::subject::{Pattern, Subject};
 use crate::wire::{
@@ -50,6 +53,7 @@ pub struct Broker {
     /// What everything so far has cost, but for looks for patterns and waits, in their steps.
     effort: u64,
     authorizer: Option<Authorizer>,
+    drain: Option<Drain>,
 }
 
 impl Broker {
@@ -68,6 +72,7 @@ impl Broker {
             repeats: Deadlines::new(),
             totals: BrokerStats::default(),
             effort: 0,
+            drain: None,
         }
     }
 
@@ -164,109 +169,22 @@ impl Broker {
         }
         self.router.handle_timeout(now);
         self.handle_overdue_auth_requests(now);
+        self.release_due(now);
         self.evict_slow_consumers();
     }
 
     /// Returns when [`Broker::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let auth_requests = self.authorizer.as_ref().and_then(Authorizer::poll_timeout);
-        let timeouts =
-            [self.waits.poll_timeout(), self.repeats.next(), self.router.poll_timeout(), auth_requests];
+        let release = self.drain.as_ref().and_then(Drain::poll_timeout);
+        let timeouts = [
+            self.waits.poll_timeout(),
+            self.repeats.next(),
+            self.router.poll_timeout(),
+            auth_requests,
+            release,
+        ];
         timeouts.into_iter().flatten().min()
-    }
-
-    /// Shuts down: every peer gets a close reason, with its outbox left to flush; so does every later one.
-    pub fn close(&mut self) {
-        self.admission.close();
-        let open: Vec<PeerId> =
-            self.peers.all().into_iter().filter(|peer| peer.close.is_none()).map(|peer| peer.id).collect();
-        for peer in open {
-            self.retire(peer);
-            self.peers.close(peer, DisconnectReason::ShutDown);
-        }
-    }
-
-    /// Accepts no more connections; the present ones stay until [`Broker::release_one`].
-    pub fn drain(&mut self) {
-        self.admission.close();
-    }
-
-    /// Sends the oldest peer away, with its outbox left to flush, to find itself another broker. Returns
-    /// whether there was one.
-    pub fn release_one(&mut self) -> bool {
-        let oldest = self.peers.all().into_iter().find(|peer| peer.close.is_none()).map(|peer| peer.id);
-        if let Some(peer) = oldest {
-            self.retire(peer);
-            self.peers.close(peer, DisconnectReason::ShutDown);
-        }
-        oldest.is_some()
-    }
-
-    /// Returns the options that it runs with.
-    pub fn config(&self) -> &BrokerConfig {
-        &self.config
-    }
-
-    /// Returns how many connections are open.
-    pub fn connections(&self) -> usize {
-        self.admission.total()
-    }
-
-    /// Returns every connection, oldest first, including those that are to be closed, but not the broker's
-    /// own.
-    pub fn peers(&self) -> Vec<PeerId> {
-        self.peers.all().into_iter().filter(|peer| !peer.is_internal).map(|peer| peer.id).collect()
-    }
-
-    /// Returns the numbers of one connection.
-    pub fn peer_stats(&self, peer: PeerId) -> Option<PeerStats> {
-        Some(self.peers.get(peer)?.stats())
-    }
-
-    /// Returns every pattern with the number of its subscriptions, without the broker's own. Walks over all
-    /// of them: for debugging and tools.
-    pub fn patterns(&self) -> BTreeMap<Pattern, usize> {
-        let mut patterns = BTreeMap::new();
-        for peer in self.peers.all().into_iter().filter(|peer| !peer.is_internal) {
-            for pattern in peer.subscriptions.keys() {
-                *patterns.entry(pattern.clone()).or_default() += 1;
-            }
-        }
-        patterns
-    }
-
-    /// Returns whether `subject` has a subscriber other than a tap.
-    pub fn has_interest(&self, subject: &Subject) -> bool {
-        self.router.has_interest(subject.as_str())
-    }
-
-    /// Returns the broker's numbers.
-    pub fn stats(&self) -> BrokerStats {
-        let (outbox_ops, outbox_bytes) = self.peers.outbox_totals();
-        BrokerStats {
-            connections: self.admission.total(),
-            subscriptions: self.router.subscriptions(),
-            patterns: self.router.patterns(),
-            waits: self.waits.len(),
-            watches: self.watches.len(),
-            outbox_ops,
-            outbox_bytes,
-            ..self.totals
-        }
-    }
-
-    /// Returns how many assignments for messages in chunks it remembers: for checks that nothing stays
-    /// behind.
-    pub fn unfinished(&self) -> usize {
-        self.router.unfinished()
-    }
-
-    /// Returns a printable table of peers and patterns, for debugging. Bounded, and escaped: names are
-    /// untrusted.
-    pub fn snapshot(&self) -> String {
-        let peers: Vec<(PeerId, PeerStats)> =
-            self.peers.all().into_iter().map(|peer| (peer.id, peer.stats())).collect();
-        snapshot::render(&self.config.id, &self.stats(), &peers, &self.patterns())
     }
 
     /// Does what a peer wants, but for what it may not. `verdicts` are on the subjects that `op` names; none:

@@ -13,6 +13,7 @@ mod budget;
 mod chunk_assignments;
 mod config;
 mod decision_cache;
+mod drain;
 mod error;
 mod index_map;
 mod interest_waits;

@@ -2,21 +2,21 @@
 //! reach it, and how to close. State machines without I/O: `transport` and `runtime` carry out what they
 //! decide.
 
-mod closing;
 mod dial_policy;
 mod flood;
 mod heartbeat;
 mod listen;
 mod liveness;
+mod orderly_close;
 mod pipe;
 mod stall;
 
-pub use closing::{Closing, Step};
 pub use dial_policy::{Attempt, DialPolicy, Protocol};
 pub use flood::{FloodMeter, Flooded};
 pub use heartbeat::{Beat, Heartbeat};
 pub use listen::ListenAddress;
 pub use liveness::{Liveness, MESSAGE_TIMEOUT, Verdict};
+pub use orderly_close::{OrderlyClose, Step};
 pub use pipe::PipeEvent;
 pub use stall::{Progress, StallMeter};
 

@@ -9,11 +9,12 @@ use crate::base::{Code, Failure};
 use crate::boundary::{milliseconds, parse};
 use crate::broker::{AuthorizerConfig, BrokerConfig, ConnectionInfo};
 use crate::client::{ClientConfig, ReconnectConfig};
+use crate::link::Protocol;
 use crate::runtime::PeerIdentity;
 use crate::socket::SocketConfig;
 use crate::subject::Subject;
 use crate::transport::tls::{ClientTls, ClientTlsOptions, ServerTls};
-use crate::transport::{AcceptOptions, DialOptions, ListenAt, Wire};
+use crate::transport::{AcceptOptions, DialOptions, ListenAt};
 
 use super::tls_options::{ClientTlsSettings, ServerTlsSettings};
 
@@ -107,9 +108,9 @@ impl ClientOptions {
             headers: self.headers().collect(),
             connect_timeout: CONNECT_TIMEOUT,
             wire: match self.wire {
-                None => Wire::Best,
-                Some(WireName::Conat) => Wire::Conat,
-                Some(WireName::Selvedge) => Wire::Selvedge,
+                None => Protocol::Best,
+                Some(WireName::Conat) => Protocol::Conat,
+                Some(WireName::Selvedge) => Protocol::Selvedge,
             },
             tls: None,
         };

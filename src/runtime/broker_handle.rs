@@ -12,7 +12,7 @@ use super::{EventQueue, peer_task, threads};
 use crate::base::{Entropy, Handle, OsEntropy};
 use crate::boundary::{BrokerEvent, HostEvent};
 use crate::broker::{Broker, BrokerConfig, BrokerStats, ConnectionInfo, PeerId};
-use crate::transport::timer::now;
+use crate::transport::timer::{now, wait_until};
 use crate::transport::{BoxedLink, LinkError};
 use crate::wire::{ClientOp, ServerOp};
 
@@ -25,6 +25,8 @@ pub struct BrokerHandle {
     stats_told: Condvar,
     /// The earliest deadline may have changed, or the broker has been closed.
     rearm: Notify,
+    /// To be called when the last connection of a broker that drains has gone.
+    drained: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
     /// Where its requests to the application go, and its handle there.
     application: Option<(Handle, Arc<EventQueue>)>,
 }
@@ -91,6 +93,7 @@ impl BrokerHandle {
             stats_wanted: AtomicBool::new(false),
             stats_told: Condvar::new(),
             rearm: Notify::new(),
+            drained: Mutex::new(Vec::new()),
             application,
         }
     }
@@ -113,6 +116,7 @@ impl BrokerHandle {
 
     /// Closes the broker: every peer's link is closed after a flush.
     pub fn close(&self) {
+        self.drained.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.with(|broker, _| broker.close());
         self.core.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         self.rearm.notify_one();
@@ -121,24 +125,9 @@ impl BrokerHandle {
     /// Accepts no more connections, and disconnects the present ones one after the other, spread over this
     /// time, so that they do not all reach the next broker at once. Calls `done` when the last one has gone,
     /// unless the broker is closed before.
-    pub fn drain(self: &Arc<Self>, spread: Duration, done: impl FnOnce() + Send + 'static) {
-        let handle = self.clone();
-        threads::spawn(async move {
-            let count = handle.with(|broker, _| {
-                broker.drain();
-                broker.connections()
-            });
-            let pause = spread / u32::try_from(count.max(1)).unwrap_or(u32::MAX);
-            while !handle.is_closed() && handle.with(|broker, _| broker.release_one()) {
-                tokio::time::sleep(pause).await;
-            }
-            while !handle.is_closed() && handle.with(|broker, _| !broker.peers().is_empty()) {
-                tokio::time::sleep(GONE_INTERVAL).await;
-            }
-            if !handle.is_closed() {
-                done();
-            }
-        });
+    pub fn drain(&self, spread: Duration, done: impl FnOnce() + Send + 'static) {
+        self.drained.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(done));
+        self.with(|broker, now| broker.drain(now, spread));
     }
 
     /// Returns whether it has been closed.
@@ -166,7 +155,7 @@ impl BrokerHandle {
     /// Does something with the machine, then wakes the tasks of those who got something.
     pub fn with<R>(&self, act: impl FnOnce(&mut Broker, Instant) -> R) -> R {
         let mut woken = Vec::new();
-        let (result, rearm) = {
+        let (result, rearm, is_drained) = {
             let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
             let result = act(&mut core.broker, now());
             while let Some(peer) = core.broker.poll_woken() {
@@ -186,11 +175,15 @@ impl BrokerHandle {
                 *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = Some(core.broker.stats());
                 self.stats_told.notify_all();
             }
-            (result, rearm)
+            (result, rearm, core.broker.poll_drained())
         };
         woken.into_iter().for_each(Waker::wake);
         if rearm {
             self.rearm.notify_one();
+        }
+        if is_drained {
+            let done = std::mem::take(&mut *self.drained.lock().unwrap_or_else(PoisonError::into_inner));
+            done.into_iter().for_each(|done| done());
         }
         result
     }
@@ -229,16 +222,13 @@ async fn drive_timers(handle: Arc<BrokerHandle>) {
         };
         match deadline {
             Some(at) => tokio::select! {
-                () = tokio::time::sleep_until(at.into()) => handle.with(|broker, now| broker.handle_timeout(now)),
+                () = wait_until(at) => handle.with(|broker, now| broker.handle_timeout(now)),
                 () = handle.rearm.notified() => {}
             },
             None => handle.rearm.notified().await,
         }
     }
 }
-
-/// The interval of checks whether all peers have gone.
-const GONE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A turn takes about a millisecond; one that ended before it was asked for numbers tells nothing.
 const STATS_TIMEOUT: Duration = Duration::from_millis(5);

@@ -1,14 +1,18 @@
-//! Closes a link in the steps of `link::Closing`.
+//! Closes a link in the steps of `link::OrderlyClose`.
 
 use std::future::poll_fn;
 use std::task::Poll;
 
-use crate::link::{Closing, Step};
+use crate::link::{OrderlyClose, Step};
 use crate::transport::timer::{Timer, now};
 use crate::transport::{BoxedLink, LinkError};
 
 /// Sends `rest`, closes the link, and drops it.
-pub(super) async fn close_link<Out, In>(mut link: BoxedLink<Out, In>, rest: Vec<Out>, mut closing: Closing) {
+pub(super) async fn close_link<Out, In>(
+    mut link: BoxedLink<Out, In>,
+    rest: Vec<Out>,
+    mut closing: OrderlyClose,
+) {
     let mut rest = rest.into_iter().peekable();
     let mut timer = Timer::default();
     let is_taken = poll_fn(|cx| {

@@ -14,7 +14,7 @@ use super::inline_wake::{InlineTask, InlineWaker};
 use super::{EventQueue, Mailbox, threads};
 use crate::base::{Handle, LinkEvent, LinkRequest};
 use crate::boundary::Reporting;
-use crate::link::Closing;
+use crate::link::OrderlyClose;
 use crate::transport::timer::{Timer, now};
 use crate::transport::{BoxedLink, LinkError};
 
@@ -330,7 +330,7 @@ impl<M: Reporting> Driver<M> {
         let now = now();
         if let Some(link) = self.link.take() {
             let rest = std::iter::from_fn(|| self.machine.poll_output()).collect();
-            let closing = Closing::new(now, within, Duration::ZERO);
+            let closing = OrderlyClose::new(now, within, Duration::ZERO);
             self.closing = Some(threads::spawn(close_link(link, rest, closing)));
         }
         self.machine.handle_link(now, LinkEvent::Closed);

@@ -3,10 +3,12 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
+use super::close_link::close_link;
 use super::{BrokerHandle, PeerIdentity};
 use crate::broker::{DisconnectReason, PeerId};
+use crate::link::OrderlyClose;
+use crate::transport::timer::now;
 use crate::transport::{BoxedLink, LinkError};
 use crate::wire::{ClientOp, Presence, ServerOp};
 
@@ -23,9 +25,8 @@ pub(super) async fn serve(
     match poll_fn(|cx| task.poll(cx)).await {
         Ok(reason) => {
             tracing::info!(%peer, ?reason, "peer closed by the broker");
-            // Who reads too little is still reading what came before the word that says so.
-            let seconds = if reason == DisconnectReason::SlowConsumer { 5 } else { 1 };
-            task.close_gracefully(Duration::from_secs(seconds)).await;
+            let closing = OrderlyClose::from_peer(now(), reason == DisconnectReason::SlowConsumer);
+            close_link(task.link, Vec::new(), closing).await;
         }
         Err(error) => {
             tracing::debug!(%peer, %error, "peer gone");
@@ -114,20 +115,6 @@ impl PeerTask {
         // Others want their turn.
         cx.waker().wake_by_ref();
         Poll::Pending
-    }
-
-    /// Flushes the broker's last operations, if the peer reads them in time, and closes the link.
-    async fn close_gracefully(&mut self, timeout: Duration) {
-        let closing = async {
-            poll_fn(|cx| self.link.poll_flush(cx)).await?;
-            // The original disconnects a refused client some 25 ms after it has reported why; clients count
-            // on reading it first.
-            tokio::time::sleep(Duration::from_millis(25)).await;
-            poll_fn(|cx| self.link.poll_close(cx)).await
-        };
-        if !matches!(tokio::time::timeout(timeout, closing).await, Ok(Ok(()))) {
-            tracing::debug!(peer = %self.peer, "the peer did not read the last operations in time");
-        }
     }
 }
 

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
 
 use super::head::{MAX_HEAD_BYTES, MAX_HEADERS, read_head};
-use super::heartbeat::MESSAGE_TIMEOUT;
 use super::http::{ErrorResponse, Negotiation, judge};
 use super::stream::{BoxedStream, IncomingConnection};
+use super::timer::within;
 use super::tls::{HANDSHAKE_RECORD, PeerCertificate, ServerTls};
 use super::{BoxedLink, ByteLink, LinkError, conat, fabric, tls};
 use crate::base::Chunk;
+use crate::link::MESSAGE_TIMEOUT;
 use crate::wire::{ClientOp, ServerOp};
 
 /// Which connections are accepted, and how they are kept.
@@ -105,9 +105,7 @@ pub async fn accept_with_handshake(
     connection: impl Into<IncomingConnection>,
     options: &AcceptOptions,
 ) -> Result<(BoxedLink<ServerOp, ClientOp>, Handshake), LinkError> {
-    timeout(options.handshake_timeout, accept_connection(connection.into(), options))
-        .await
-        .unwrap_or(Err(LinkError::Silent))
+    within(options.handshake_timeout, accept_connection(connection.into(), options)).await
 }
 
 async fn accept_connection(
@@ -156,10 +154,7 @@ pub async fn accept_bytes(
     handshake_timeout: Duration,
 ) -> Result<(BoxedLink<Bytes, Chunk>, Option<PeerCertificate>), LinkError> {
     let connection = match tls {
-        Some(tls) => {
-            let accepting = tls::accept(connection, tls);
-            timeout(handshake_timeout, accepting).await.unwrap_or(Err(LinkError::Silent))?
-        }
+        Some(tls) => within(handshake_timeout, tls::accept(connection, tls)).await?,
         None => connection,
     };
     Ok((ByteLink::boxed(connection.stream, &[]), connection.tls))
@@ -216,7 +211,8 @@ pub(super) async fn refuse(stream: &mut BoxedStream, answer: &ErrorResponse) -> 
     stream.shutdown().await?;
     // Closing over unread bytes resets the connection, and the answer may be lost with it.
     let mut unread = stream.take(MAX_HEAD_BYTES as u64);
-    let _ = timeout(LINGER, tokio::io::copy(&mut unread, &mut tokio::io::sink())).await;
+    let discarded = async { Ok(tokio::io::copy(&mut unread, &mut tokio::io::sink()).await?) };
+    let _ = within(LINGER, discarded).await;
     Ok(())
 }
 

@@ -1,18 +1,18 @@
 //! Connects to a server: which protocol, and the fallback when a server does not speak ours.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use tokio::time::timeout;
 
 use super::address::Address;
 use super::dial_bytes;
 use super::readiness::Registration;
 use super::stream::BoxedStream;
 use super::target::{Target, refused};
+use super::timer::within;
 use super::tls::ClientTls;
 use super::websocket::{self, Upgraded};
 use super::{BoxedLink, LinkError, conat, fabric};
+use crate::link::{Attempt, DialPolicy, Protocol};
 use crate::wire::{ClientOp, ServerOp};
 
 /// Where to connect to, and how.
@@ -28,7 +28,7 @@ pub struct DialOptions {
     /// For all of it, from the name poll_ready-up to the last word of the handshake.
     pub connect_timeout: Duration,
     /// The protocol to speak.
-    pub wire: Wire,
+    pub wire: Protocol,
     /// For `https` and `wss`.
     pub tls: Option<ClientTls>,
 }
@@ -50,24 +50,12 @@ impl DialOptions {
     }
 }
 
-/// A choice of protocol.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Wire {
-    /// Ours where the server speaks it, else Conat's.
-    #[default]
-    Best,
-    /// Conat's.
-    Conat,
-    /// Ours; a server that does not speak it is refused.
-    Selvedge,
-}
-
 /// A server as one client knows it: its protocol is found out once.
 #[derive(Debug)]
 pub struct Remote {
     options: DialOptions,
-    /// It refused our protocol outside a WebSocket, and granted one.
-    needs_websocket: AtomicBool,
+    /// What it was found to speak.
+    policy: Mutex<DialPolicy>,
     /// The poller that watches its connections, too.
     registration: Option<Registration>,
 }
@@ -75,7 +63,10 @@ pub struct Remote {
 impl Remote {
     /// Returns a server that nothing is known about.
     pub fn new(options: DialOptions) -> Self {
-        Self { options, needs_websocket: AtomicBool::new(false), registration: None }
+        // An address that cannot be read is refused when it is dialed.
+        let needs_websocket = Address::parse(&options.address).is_ok_and(|address| address.websocket);
+        let policy = DialPolicy::new(options.wire, needs_websocket, options.connect_timeout);
+        Self { options, policy: Mutex::new(policy), registration: None }
     }
 
     /// Registers its connections with a poller, too.
@@ -89,34 +80,46 @@ impl Remote {
     /// does not want us.
     pub async fn dial(&self) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
         let target = Target::new(&self.options)?;
-        let dialing = self.dial_target(&target);
-        timeout(self.options.connect_timeout, dialing).await.unwrap_or(Err(LinkError::Silent))
+        within(self.options.connect_timeout, self.dial_target(&target)).await
     }
 
     async fn dial_target(&self, target: &Target) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
-        let wire = self.options.wire;
-        let known = target.websocket || self.needs_websocket.load(Ordering::Relaxed);
-        if wire == Wire::Conat || known {
-            return self.dial_websocket(target).await;
-        }
-        let first = self.stream(target).await?;
-        // A server that neither takes nor refuses the request must not use up all the time there is.
-        let wait = OWN_PROTOCOL_TIMEOUT.min(self.options.connect_timeout / 2);
-        let own = timeout(wait, fabric::connect(first, target)).await.unwrap_or(Err(LinkError::Silent));
-        let refusal = match own {
+        let mut attempt = self.policy().begin();
+        loop {
+            let stream = self.stream(target).await?;
+            let outcome = match attempt {
+                Attempt::Bare(limit) => within(limit, fabric::connect(stream, target)).await,
+                Attempt::WebSocket => self.connect_in_websocket(stream, target).await,
+            };
+            let error = match outcome {
+                Ok(link) => {
+                    self.policy().handle_success();
+                    return Ok(link);
+                }
+                Err(error) => error,
+            };
             // TLS fails the same way again.
-            Err(refusal) if !matches!(refusal, LinkError::Tls(_)) => refusal,
-            decided => return decided,
-        };
-        tracing::debug!(%refusal, "the server does not speak our protocol on a bare connection; trying a websocket");
-        let link = self.dial_websocket(target).await?;
-        self.needs_websocket.store(true, Ordering::Relaxed);
-        Ok(link)
+            let is_final = matches!(error, LinkError::Tls(_));
+            match self.policy().handle_failure(attempt, is_final) {
+                Some(next) => {
+                    tracing::debug!(%error, ?next, "the server does not speak our protocol on a bare connection");
+                    attempt = next;
+                }
+                None => return Err(error),
+            }
+        }
+    }
+
+    fn policy(&self) -> MutexGuard<'_, DialPolicy> {
+        self.policy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens a WebSocket, and in it the preferred protocol that the server knows.
-    async fn dial_websocket(&self, target: &Target) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
-        let stream = self.stream(target).await?;
+    async fn connect_in_websocket(
+        &self,
+        stream: BoxedStream,
+        target: &Target,
+    ) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
         let upgraded = websocket::upgrade(stream, target, self.options.wire).await?;
         if upgraded.is_own {
             return fabric::connect_in_websocket(upgraded).await;
@@ -138,6 +141,3 @@ impl Remote {
 pub async fn dial(options: &DialOptions) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
     Remote::new(options.clone()).dial().await
 }
-
-/// The time that a server may take to answer a request for our protocol.
-const OWN_PROTOCOL_TIMEOUT: Duration = Duration::from_secs(5);

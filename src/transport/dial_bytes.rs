@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::address::Place;
 use super::readiness::{Registration, register};
 use super::stream::set_options;
+use super::timer::within;
 use super::tls::{self, ClientTls};
 use super::{BoxedLink, BoxedStream, ByteLink, LinkError};
 use crate::base::Chunk;
@@ -31,7 +31,7 @@ impl ByteDialer {
     /// Connects. [`LinkError::Silent`] when the time is over.
     pub async fn dial(&self) -> Result<BoxedLink<Bytes, Chunk>, LinkError> {
         let connecting = connect(&self.place, self.tls.as_ref(), self.registration.as_ref());
-        let stream = timeout(self.connect_timeout, connecting).await.unwrap_or(Err(LinkError::Silent))?;
+        let stream = within(self.connect_timeout, connecting).await?;
         Ok(ByteLink::boxed(stream, &[]))
     }
 }

@@ -2,15 +2,16 @@
 
 use std::task::{Context, Poll};
 
-use super::heartbeat::{Beat, Heartbeat, Progress};
+use super::liveness::TimedLiveness;
 use super::{Link, LinkError};
+use crate::link::{Progress, Verdict};
 
 /// A link that reads frames and has a heartbeat.
 pub(super) trait HeartbeatLink: Link {
     /// Reads what is there, up to a bound. `Ready` when the bound is reached.
     fn poll_frames(&mut self, cx: &mut Context<'_>, into: &mut Vec<Self::In>) -> Poll<Result<(), LinkError>>;
 
-    fn heartbeat(&mut self) -> &mut Heartbeat;
+    fn liveness(&mut self) -> &mut TimedLiveness;
 
     fn progress(&self) -> Progress;
 
@@ -41,7 +42,7 @@ pub(super) fn poll_recv<C: HeartbeatLink>(
         }
         let progress = match link.poll_frames(cx, into) {
             Poll::Ready(outcome) => outcome.map(|()| true),
-            Poll::Pending => poll_heartbeat(link, cx).map(|()| false),
+            Poll::Pending => poll_liveness(link, cx).map(|()| false),
         };
         let progress = progress.unwrap_or_else(|error| {
             tracing::debug!(%error, "link ends");
@@ -62,15 +63,15 @@ pub(super) fn poll_recv<C: HeartbeatLink>(
     }
 }
 
-fn poll_heartbeat<C: HeartbeatLink>(link: &mut C, cx: &mut Context<'_>) -> Result<(), LinkError> {
+fn poll_liveness<C: HeartbeatLink>(link: &mut C, cx: &mut Context<'_>) -> Result<(), LinkError> {
     let progress = link.progress();
-    while let Poll::Ready(beat) = link.heartbeat().poll(cx, progress) {
-        match beat {
-            Beat::Silent => return Err(LinkError::Silent),
-            Beat::Stalled => {
+    while let Poll::Ready(verdict) = link.liveness().poll(cx, progress) {
+        match verdict {
+            Verdict::Silent => return Err(LinkError::Silent),
+            Verdict::Stalled => {
                 return Err(LinkError::PeerMisbehaved("begins a message and does not finish it".into()));
             }
-            Beat::Ping => link.ping()?,
+            Verdict::Ping => link.ping()?,
         }
     }
     Ok(())

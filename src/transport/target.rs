@@ -11,8 +11,6 @@ pub(super) struct Target {
     pub(super) place: Place,
     /// Speak TLS.
     pub(super) tls: bool,
-    /// Speak nothing outside a WebSocket.
-    pub(super) websocket: bool,
     /// As it belongs into a URL, and into `Host`.
     pub(super) authority: String,
     /// Starts and ends with `/`.
@@ -24,7 +22,7 @@ pub(super) struct Target {
 impl Target {
     /// Reads `options`, so that nothing of them can be taken for something else once it is in a request.
     pub(super) fn new(options: &DialOptions) -> Result<Self, LinkError> {
-        let Address { place, tls, websocket, authority, base } =
+        let Address { place, tls, authority, base, .. } =
             Address::parse(&options.address).map_err(refused)?;
         let path = options.path.trim_matches('/');
         let slash = if path.is_empty() { "" } else { "/" };
@@ -39,7 +37,7 @@ impl Target {
             };
             headers.append(name, value);
         }
-        Ok(Self { place, tls, websocket, authority, path, headers })
+        Ok(Self { place, tls, authority, path, headers })
     }
 }
 

@@ -26,15 +26,16 @@ mod websocket;
 
 use support::*;
 
+use crate::link::Protocol;
 use crate::wire::*;
 
 fn to(address: &str) -> DialOptions {
-    dialling(address, Wire::Conat)
+    dialling(address, Protocol::Conat)
 }
 
 #[tokio::test]
 async fn a_conversation_goes_both_ways_and_chunks_arrive_whole() {
-    let (mut client, mut broker) = linked(AcceptOptions::default(), Wire::Conat).await;
+    let (mut client, mut broker) = linked(AcceptOptions::default(), Protocol::Conat).await;
     let user = Ok(Json::from_value(&serde_json::Value::Null));
     let info = Info { max_payload: 8_000_000, id: "0".into(), cluster_name: None, user, instance: None };
     broker.feed(ServerOp::Info(info.clone())).expect("open");
@@ -49,13 +50,13 @@ async fn a_conversation_goes_both_ways_and_chunks_arrive_whole() {
 
 #[tokio::test]
 async fn many_small_operations_come_in_batches_and_in_order() {
-    let (client, broker) = linked(AcceptOptions::default(), Wire::Conat).await;
+    let (client, broker) = linked(AcceptOptions::default(), Protocol::Conat).await;
     carry_batches(client, broker, |_| Bytes::from_static(b"hello")).await;
 }
 
 #[tokio::test]
 async fn pings_keep_a_quiet_connection_and_silence_ends_it_on_both_sides() {
-    ping_and_fall_silent(Wire::Conat).await;
+    ping_and_fall_silent(Protocol::Conat).await;
 }
 
 #[tokio::test]

@@ -3,9 +3,11 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until, timeout};
+
+use super::LinkError;
 
 /// Returns the time, for a machine.
 #[expect(clippy::disallowed_methods, reason = "this is the place that the ban points at")]
@@ -44,6 +46,14 @@ fn new_sleep(at: Instant) -> Pin<Box<Sleep>> {
 
 fn reset(sleep: &mut Pin<Box<Sleep>>, at: Instant) {
     sleep.as_mut().reset(at.into());
+}
+
+/// Waits for `work`, for as long as an option allows: [`LinkError::Silent`] when the time is over.
+pub(super) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, LinkError>>,
+) -> Result<T, LinkError> {
+    timeout(limit, work).await.unwrap_or(Err(LinkError::Silent))
 }
 
 /// Waits until `deadline`.

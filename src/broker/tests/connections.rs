@@ -212,3 +212,46 @@ fn a_snapshot_shows_peers_and_patterns_and_no_control_characters() {
     assert!(text.contains("1 connections, 1 subscriptions") && text.contains(r"a.\u{1b}[31m"), "{text}");
     assert!(text.contains("null") && !text.contains('\u{1b}'), "{text}");
 }
+
+#[test]
+fn a_drain_releases_the_oldest_first_at_an_even_pace_and_tells_once_when_all_have_gone() {
+    let mut stage = Stage::new();
+    let peers: [PeerId; 4] = stage.joined();
+    let internal = stage.broker.attach_internal();
+    stage.broker.drain(stage.now, Duration::from_secs(4));
+    assert_eq!(stage.broker.close_reason(stage.broker.peers()[0]), Some(DisconnectReason::ShutDown));
+    let late = stage.attach("null");
+    assert_eq!(stage.broker.close_reason(late), Some(DisconnectReason::ShutDown), "none is accepted");
+    stage.broker.detach(late);
+    for (gone, peer) in (1..).zip(peers) {
+        assert_eq!(stage.broker.close_reason(peer), Some(DisconnectReason::ShutDown));
+        assert_eq!(stage.broker.connections(), peers.len() - gone, "one a second");
+        assert!(!stage.broker.poll_drained(), "its link is still there");
+        stage.broker.detach(peer);
+        if gone < peers.len() {
+            assert!(!stage.broker.poll_drained());
+            stage.pass(Duration::from_secs(1));
+        }
+    }
+    assert!(stage.broker.poll_drained());
+    assert!(!stage.broker.poll_drained(), "once");
+    stage.pass(Duration::from_secs(60));
+    assert_eq!(stage.broker.poll_timeout(), None);
+    assert_eq!(stage.broker.close_reason(internal), Some(DisconnectReason::ShutDown));
+}
+
+#[test]
+fn a_drain_without_a_spread_or_without_connections_is_over_as_soon_as_it_can_be() {
+    let mut stage = Stage::new();
+    assert!(!stage.broker.poll_drained(), "nobody has asked for one");
+    stage.broker.drain(stage.now, Duration::from_secs(60));
+    assert!(stage.broker.poll_drained());
+    let mut stage = Stage::new();
+    let peers: [PeerId; 3] = stage.joined();
+    stage.broker.drain(stage.now, Duration::ZERO);
+    for peer in peers {
+        assert_eq!(stage.broker.close_reason(peer), Some(DisconnectReason::ShutDown));
+        stage.broker.detach(peer);
+    }
+    assert!(stage.broker.poll_drained());
+}

@@ -4,7 +4,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::frames::{max_message, next_text, send};
 use super::link::ConatLink;
-use crate::transport::heartbeat::Heartbeat;
+use crate::transport::liveness::TimedLiveness;
 use crate::transport::stream::BoxedStream;
 use crate::transport::websocket::{Socket, open};
 use crate::transport::{AcceptOptions, BoxedLink, LinkError};
@@ -20,7 +20,7 @@ pub(in crate::transport) async fn accept(
     sid: &str,
     options: &AcceptOptions,
 ) -> Result<BoxedLink<ServerOp, ClientOp>, LinkError> {
-    let &AcceptOptions { max_payload, ping_interval, ping_timeout, message_timeout, .. } = options;
+    let &AcceptOptions { max_payload, ping_interval, ping_timeout, .. } = options;
     let mut socket = open(stream, rest, Role::Server, max_message(max_payload)).await?;
     let mut frames = Frames::default();
     let open = Open { sid: sid.to_owned(), ping_interval, ping_timeout, max_payload };
@@ -30,8 +30,8 @@ pub(in crate::transport) async fn accept(
     // Socket.IO has a session id of its own; nothing needs it to be another one.
     frames.push_text(|out| push_connected(out, sid));
     send(&mut socket, &mut frames).await?;
-    let heartbeat = Heartbeat::server(ping_interval, ping_timeout, message_timeout);
-    Ok(Box::new(ConatLink::new(String::new(), socket, ServerCodec::new(max_payload), heartbeat)))
+    let liveness = TimedLiveness::server(options);
+    Ok(Box::new(ConatLink::new(String::new(), socket, ServerCodec::new(max_payload), liveness)))
 }
 
 /// Reads until the client has joined the namespace; before that it may only join it, or ask for another one.

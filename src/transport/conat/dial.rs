@@ -5,7 +5,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::frames::{max_message, next_text, send};
 use super::link::ConatLink;
-use crate::transport::heartbeat::Heartbeat;
+use crate::transport::liveness::TimedLiveness;
 use crate::transport::stream::BoxedStream;
 use crate::transport::target::{MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES};
 use crate::transport::websocket::{Socket, open};
@@ -28,9 +28,9 @@ pub(in crate::transport) async fn connect(
     frames.push_text(|out| out.put_slice(b"40"));
     send(&mut socket, &mut frames).await?;
     let id = await_connected(&mut socket, &mut frames).await?;
-    let heartbeat = Heartbeat::client(open.ping_interval, open.ping_timeout);
+    let liveness = TimedLiveness::client(open.ping_interval, open.ping_timeout);
     let codec = ClientCodec::new(open.max_payload.clamp(MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES));
-    Ok(Box::new(ConatLink::new(id, socket, codec, heartbeat)))
+    Ok(Box::new(ConatLink::new(id, socket, codec, liveness)))
 }
 
 /// Waits for the namespace, and what the server calls us there; answers pings meanwhile, as a slow sign-in

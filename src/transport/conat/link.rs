@@ -11,8 +11,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::frames::message;
 use crate::base::LinkInfo;
-use crate::transport::heartbeat::{Heartbeat, Progress};
+use crate::link::Progress;
 use crate::transport::heartbeat_link::{self, HeartbeatLink};
+use crate::transport::liveness::TimedLiveness;
 use crate::transport::websocket::{FULL_BYTES, Socket, failure};
 use crate::transport::{Link, LinkError};
 use crate::wire::conat::{Codec, EnginePacket, Frames};
@@ -23,7 +24,7 @@ pub(super) struct ConatLink<C: Codec> {
     id: String,
     socket: Socket,
     codec: C,
-    heartbeat: Heartbeat,
+    liveness: TimedLiveness,
     frames: Frames,
     /// Bytes given to the socket since everything was last flushed.
     unflushed: usize,
@@ -37,9 +38,9 @@ pub(super) struct ConatLink<C: Codec> {
 
 impl<C: Codec> ConatLink<C> {
     /// Takes over a WebSocket after the handshake.
-    pub(super) fn new(id: String, socket: Socket, codec: C, heartbeat: Heartbeat) -> Self {
+    pub(super) fn new(id: String, socket: Socket, codec: C, liveness: TimedLiveness) -> Self {
         let frames = Frames::default();
-        Self { id, socket, codec, heartbeat, frames, unflushed: 0, answers: 0, ended: None, whole: 0 }
+        Self { id, socket, codec, liveness, frames, unflushed: 0, answers: 0, ended: None, whole: 0 }
     }
 
     fn handle_text(&mut self, text: &str, into: &mut Vec<C::In>) -> Result<(), LinkError> {
@@ -47,7 +48,7 @@ impl<C: Codec> ConatLink<C> {
             EnginePacket::Message(packet) => self.codec.handle_text(packet, into, &mut self.frames)?,
             EnginePacket::Ping(payload) => {
                 self.handle_idle_frame()?;
-                self.heartbeat.handle_ping();
+                self.liveness.handle_ping();
                 self.frames.push_text(|out| {
                     out.put_u8(b'3');
                     // Only a probe has a payload, and it is short.
@@ -64,7 +65,7 @@ impl<C: Codec> ConatLink<C> {
     }
 
     fn handle_idle_frame(&mut self) -> Result<(), LinkError> {
-        if self.heartbeat.count_idle_frame() {
+        if self.liveness.try_count_idle_frame().is_err() {
             return Err(LinkError::PeerMisbehaved("flood of control frames".into()));
         }
         Ok(())
@@ -90,7 +91,7 @@ impl<C: Codec> HeartbeatLink for ConatLink<C> {
                 Poll::Ready(None) => return Poll::Ready(Err(LinkError::Closed)),
                 Poll::Ready(Some(frame)) => frame.map_err(failure)?,
             };
-            self.heartbeat.handle_frame();
+            self.liveness.handle_frame();
             bytes += frame.len();
             match frame {
                 Message::Text(text) => self.handle_text(text.as_str(), into)?,
@@ -112,8 +113,8 @@ impl<C: Codec> HeartbeatLink for ConatLink<C> {
         Poll::Ready(Ok(()))
     }
 
-    fn heartbeat(&mut self) -> &mut Heartbeat {
-        &mut self.heartbeat
+    fn liveness(&mut self) -> &mut TimedLiveness {
+        &mut self.liveness
     }
 
     fn progress(&self) -> Progress {

@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::link::FabricLink;
 use crate::transport::head::{UpgradeResponse, ask};
-use crate::transport::heartbeat::Heartbeat;
+use crate::transport::liveness::TimedLiveness;
 use crate::transport::stream::BoxedStream;
 use crate::transport::target::{MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES, Target};
 use crate::transport::websocket::{Upgraded, WebSocketBytes, open};
@@ -60,9 +60,8 @@ async fn grant(
 }
 
 fn serve(stream: BoxedStream, rest: &[u8], options: &AcceptOptions) -> BoxedLink<ServerOp, ClientOp> {
-    let &AcceptOptions { max_payload, ping_interval, ping_timeout, message_timeout, .. } = options;
-    let heartbeat = Heartbeat::server(ping_interval, ping_timeout, message_timeout);
-    Box::new(FabricLink::new(String::new(), stream, rest, ServerCodec::new(max_payload), heartbeat))
+    let (codec, liveness) = (ServerCodec::new(options.max_payload), TimedLiveness::server(options));
+    Box::new(FabricLink::new(String::new(), stream, rest, codec, liveness))
 }
 
 async fn wrap(stream: BoxedStream, rest: Vec<u8>, role: Role) -> Result<BoxedStream, LinkError> {
@@ -96,8 +95,8 @@ pub(in crate::transport) async fn connect_in_websocket(
 fn join(stream: BoxedStream, rest: &[u8], terms: Terms) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
     let codec = ClientCodec::new(terms.max_payload.clamp(MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES))
         .with_extensions(&terms.extensions);
-    let heartbeat = Heartbeat::client(terms.ping_interval, terms.ping_timeout);
-    Ok(Box::new(FabricLink::new(terms.session, stream, rest, codec, heartbeat)))
+    let liveness = TimedLiveness::client(terms.ping_interval, terms.ping_timeout);
+    Ok(Box::new(FabricLink::new(terms.session, stream, rest, codec, liveness)))
 }
 
 /// The terms of the connection, by the server.

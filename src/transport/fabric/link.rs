@@ -8,8 +8,9 @@ use tokio::io::AsyncWrite;
 
 use super::read_buffer::{ReadBuffer, WholeFrame};
 use crate::base::LinkInfo;
-use crate::transport::heartbeat::{Heartbeat, Progress};
+use crate::link::Progress;
 use crate::transport::heartbeat_link::{self, HeartbeatLink};
+use crate::transport::liveness::TimedLiveness;
 use crate::transport::write_buffer::WriteBuffer;
 use crate::transport::{BoxedStream, Link, LinkError};
 use crate::wire::fabric::{Codec, DecodeError, Decoded, Frame, push_ping, push_pong};
@@ -20,7 +21,7 @@ pub(super) struct FabricLink<C: Codec> {
     id: String,
     stream: BoxedStream,
     codec: C,
-    heartbeat: Heartbeat,
+    liveness: TimedLiveness,
     incoming: ReadBuffer,
     outgoing: WriteBuffer,
     /// Bytes among those to be written that the peer caused by its requests, not the caller by feeding.
@@ -34,12 +35,18 @@ pub(super) struct FabricLink<C: Codec> {
 impl<C: Codec> FabricLink<C> {
     /// Takes over a connection after the handshake; `rest` was read behind
     /// it.
-    pub(super) fn new(id: String, stream: BoxedStream, rest: &[u8], codec: C, heartbeat: Heartbeat) -> Self {
+    pub(super) fn new(
+        id: String,
+        stream: BoxedStream,
+        rest: &[u8],
+        codec: C,
+        liveness: TimedLiveness,
+    ) -> Self {
         Self {
             id,
             stream,
             codec,
-            heartbeat,
+            liveness,
             incoming: ReadBuffer::new(rest),
             outgoing: WriteBuffer::default(),
             answers: 0,
@@ -71,12 +78,12 @@ impl<C: Codec> FabricLink<C> {
             Decoded::Op => return Ok(length),
             Decoded::Reply(op) => self.push(op),
             Decoded::Ping => {
-                self.heartbeat.handle_ping();
+                self.liveness.handle_ping();
                 push_pong(self.outgoing.gathered());
             }
             Decoded::Idle => {}
         }
-        if self.heartbeat.count_idle_frame() {
+        if self.liveness.try_count_idle_frame().is_err() {
             return Err(LinkError::PeerMisbehaved("flood of frames without content".into()));
         }
         self.answers += self.outgoing.len() - before;
@@ -110,15 +117,15 @@ impl<C: Codec> HeartbeatLink for FabricLink<C> {
                         return Poll::Ready(Err(self.end_of_stream()));
                     }
                     self.progress.bytes += read as u64;
-                    self.heartbeat.handle_frame();
+                    self.liveness.handle_frame();
                 }
             }
         }
         Poll::Ready(Ok(()))
     }
 
-    fn heartbeat(&mut self) -> &mut Heartbeat {
-        &mut self.heartbeat
+    fn liveness(&mut self) -> &mut TimedLiveness {
+        &mut self.liveness
     }
 
     fn progress(&self) -> Progress {

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::link::Protocol;
 use crate::transport::tests::support::*;
-use crate::transport::{AcceptOptions, LinkError, Remote, Wire, accept_with_handshake, dial};
+use crate::transport::{AcceptOptions, LinkError, Remote, accept_with_handshake, dial};
 use crate::wire::*;
 
 /// A connection that was let in and speaks bytes of its own.
@@ -23,7 +24,7 @@ async fn rude(options: AcceptOptions, bytes: Vec<u8>) -> (TcpStream, BrokerLink)
 
 #[tokio::test]
 async fn a_conversation_goes_both_ways_and_chunks_arrive_whole() {
-    let (mut client, mut broker) = linked(AcceptOptions::default(), Wire::Selvedge).await;
+    let (mut client, mut broker) = linked(AcceptOptions::default(), Protocol::Selvedge).await;
     let user = Ok(Json::from_value(&serde_json::Value::Null));
     let info = Info { max_payload: 8_000_000, id: "0".into(), cluster_name: None, user, instance: None };
     broker.feed(ServerOp::Info(info.clone())).expect("open");
@@ -39,7 +40,7 @@ async fn a_conversation_goes_both_ways_and_chunks_arrive_whole() {
 
 #[tokio::test]
 async fn many_operations_of_all_sizes_come_in_batches_and_in_order() {
-    let (client, broker) = linked(AcceptOptions::default(), Wire::Selvedge).await;
+    let (client, broker) = linked(AcceptOptions::default(), Protocol::Selvedge).await;
     let raw =
         |seq: u32| Bytes::from(vec![seq.to_le_bytes()[0]; [5, 900, 3000, 20_000, 300][seq as usize % 5]]);
     carry_batches(client, broker, raw).await;
@@ -47,12 +48,12 @@ async fn many_operations_of_all_sizes_come_in_batches_and_in_order() {
 
 #[tokio::test]
 async fn pings_keep_a_quiet_connection_and_silence_ends_it_on_both_sides() {
-    ping_and_fall_silent(Wire::Selvedge).await;
+    ping_and_fall_silent(Protocol::Selvedge).await;
 }
 
 #[tokio::test]
 async fn what_was_said_last_arrives_although_answers_were_not_read() {
-    let (mut client, mut broker) = linked(AcceptOptions::default(), Wire::Selvedge).await;
+    let (mut client, mut broker) = linked(AcceptOptions::default(), Protocol::Selvedge).await;
     broker.feed(ServerOp::Ack { id: AckId(1), reply: Reply::Interest(true) }).expect("open");
     flushed(&mut broker).await;
     for seq in 0..100 {
@@ -70,7 +71,7 @@ async fn what_was_said_last_arrives_although_answers_were_not_read() {
 async fn a_server_that_knows_only_conats_wire_is_spoken_to_in_it_from_then_on() {
     let old = AcceptOptions { own_wire: false, ..AcceptOptions::default() };
     let (address, accepted) = listen(old, 3).await;
-    let remote = Remote::new(dialling(&address, Wire::Best));
+    let remote = Remote::new(dialling(&address, Protocol::Best));
     let first = remote.dial().await.expect("dialled");
     let second = remote.dial().await.expect("dialled");
     let outcomes = accepted.await.expect("no panic");
@@ -79,7 +80,7 @@ async fn a_server_that_knows_only_conats_wire_is_spoken_to_in_it_from_then_on() 
     drop((first, second));
     // Asked once outside a WebSocket and once inside.
     let (address, _accepted) = listen(AcceptOptions { own_wire: false, ..AcceptOptions::default() }, 2).await;
-    let Err(LinkError::Refused(what)) = dial(&dialling(&address, Wire::Selvedge)).await.map(drop) else {
+    let Err(LinkError::Refused(what)) = dial(&dialling(&address, Protocol::Selvedge)).await.map(drop) else {
         panic!("not refused")
     };
     assert!(what.contains("400"), "{what}");
@@ -107,7 +108,7 @@ async fn a_server_that_hangs_up_or_says_nothing_sensible_is_tried_in_conats_wire
             accept_with_handshake(second, &AcceptOptions { own_wire: false, ..AcceptOptions::default() })
                 .await
         });
-        let link = dial(&dialling(&address, Wire::Best)).await.map(drop);
+        let link = dial(&dialling(&address, Protocol::Best)).await.map(drop);
         assert!(link.is_ok(), "{answer:?} {link:?}");
         assert!(server.await.expect("no panic").is_ok());
     }
@@ -117,7 +118,7 @@ async fn a_server_that_hangs_up_or_says_nothing_sensible_is_tried_in_conats_wire
 async fn both_languages_share_a_port() {
     let (address, accepted) = listen(AcceptOptions::default(), 2).await;
     let mut clients = Vec::new();
-    for wire in [Wire::Conat, Wire::Best] {
+    for wire in [Protocol::Conat, Protocol::Best] {
         clients.push(dial(&dialling(&address, wire)).await.expect("dialled"));
     }
     for (outcome, client) in accepted.await.expect("no panic").into_iter().zip(&mut clients) {
@@ -146,7 +147,7 @@ async fn terms_that_make_no_sense_are_refused() {
             let _ = stream.read(&mut [0; 1000]).await;
             stream
         });
-        assert_eq!(dial(&dialling(&address, Wire::Selvedge)).await.is_ok(), is_good);
+        assert_eq!(dial(&dialling(&address, Protocol::Selvedge)).await.is_ok(), is_good);
         drop(server.await.expect("no panic"));
     }
 }

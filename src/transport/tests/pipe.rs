@@ -36,7 +36,7 @@ async fn carry(mut outside: TcpStream, end: PipeEnd, mut news: UnboundedReceiver
     }
 }
 
-async fn piped(wire: Wire) -> (ClientLink, BrokerLink, JoinHandle<usize>) {
+async fn piped(wire: Protocol) -> (ClientLink, BrokerLink, JoinHandle<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = listener.local_addr().expect("bound").to_string();
     let (tell, news) = unbounded_channel();
@@ -56,7 +56,7 @@ async fn piped(wire: Wire) -> (ClientLink, BrokerLink, JoinHandle<usize>) {
 
 #[tokio::test]
 async fn both_languages_go_through_a_pipe_and_both_ends_hear_of_the_end() {
-    for wire in [Wire::Conat, Wire::Selvedge] {
+    for wire in [Protocol::Conat, Protocol::Selvedge] {
         let (mut client, mut broker, carrier) = piped(wire).await;
         converse(&mut client, &mut broker).await;
         carry_much(&mut client, &mut broker).await;

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::link::Protocol;
 use crate::subject::{Pattern, Subject};
 use crate::transport::{
-    AcceptOptions, BoxedLink, DialOptions, Handshake, LinkError, Wire, accept_with_handshake, dial,
+    AcceptOptions, BoxedLink, DialOptions, Handshake, LinkError, accept_with_handshake, dial,
 };
 use crate::wire::*;
 
@@ -38,7 +39,7 @@ pub async fn listen(options: AcceptOptions, connections: usize) -> (String, Join
     (address, accepted)
 }
 
-pub fn dialling(address: &str, wire: Wire) -> DialOptions {
+pub fn dialling(address: &str, wire: Protocol) -> DialOptions {
     DialOptions {
         address: format!("http://{address}"),
         path: "/conat".into(),
@@ -49,7 +50,7 @@ pub fn dialling(address: &str, wire: Wire) -> DialOptions {
     }
 }
 
-pub async fn linked(options: AcceptOptions, wire: Wire) -> (ClientLink, BrokerLink) {
+pub async fn linked(options: AcceptOptions, wire: Protocol) -> (ClientLink, BrokerLink) {
     linked_by(options, |address| dialling(address, wire)).await
 }
 
@@ -194,7 +195,7 @@ pub async fn carry_batches(
 }
 
 /// Pings keep a quiet connection, and silence ends it on both sides.
-pub async fn ping_and_fall_silent(wire: Wire) {
+pub async fn ping_and_fall_silent(wire: Protocol) {
     let quick = AcceptOptions {
         ping_interval: Duration::from_millis(40),
         ping_timeout: Duration::from_secs(1),

@@ -30,7 +30,7 @@ fn trusting() -> ClientTlsOptions {
     ClientTlsOptions { ca: Some(pem!("ca")), ..ClientTlsOptions::default() }
 }
 
-fn securely(address: &str, wire: Wire, tls: &ClientTlsOptions) -> DialOptions {
+fn securely(address: &str, wire: Protocol, tls: &ClientTlsOptions) -> DialOptions {
     let port = address.rsplit(':').next().expect("a port");
     DialOptions {
         address: format!("https://localhost:{port}"),
@@ -43,13 +43,13 @@ fn securely(address: &str, wire: Wire, tls: &ClientTlsOptions) -> DialOptions {
 /// Returns why dialling fails; `None` if it does not.
 async fn failure(accept: AcceptOptions, tls: ClientTlsOptions) -> Option<(Code, String)> {
     let (address, _accepted) = listen_once(accept).await;
-    let dialed = dial(&securely(&address, Wire::Selvedge, &tls)).await;
+    let dialed = dial(&securely(&address, Protocol::Selvedge, &tls)).await;
     dialed.err().map(|error| (error.code(), error.to_string()))
 }
 
 #[tokio::test]
 async fn both_languages_go_over_tls_of_both_versions() {
-    for wire in [Wire::Conat, Wire::Selvedge] {
+    for wire in [Protocol::Conat, Protocol::Selvedge] {
         for min_version in [TlsVersion::V1_2, TlsVersion::V1_3] {
             let (accept, _) = secured(ServerTlsOptions { min_version, ..server() });
             let (mut client, mut broker) =
@@ -84,7 +84,7 @@ async fn a_client_is_known_by_its_certificate() {
     let identity = Some((pem!("client"), pem!("client.key")));
     let ada = ClientTlsOptions { identity, ..trusting() };
     let (address, accepted) = listen_once(secured(asking.clone()).0).await;
-    let mut client = dial(&securely(&address, Wire::Selvedge, &ada)).await.expect("dialled");
+    let mut client = dial(&securely(&address, Protocol::Selvedge, &ada)).await.expect("dialled");
     let (mut broker, handshake) = accepted.await.expect("no panic").expect("accepted");
     let PeerCertificate { fingerprint256, alternative_names, .. } = handshake.tls.expect("a certificate");
     assert_eq!(alternative_names, ["DNS:ada.users.example", "URI:spiffe://example/ada"]);
@@ -100,7 +100,7 @@ async fn a_client_is_known_by_its_certificate() {
 
     let lenient = ServerTlsOptions { allow_anonymous: true, ..asking };
     let (address, accepted) = listen_once(secured(lenient).0).await;
-    let _client = dial(&securely(&address, Wire::Selvedge, &trusting())).await.expect("dialled");
+    let _client = dial(&securely(&address, Protocol::Selvedge, &trusting())).await.expect("dialled");
     assert_eq!(accepted.await.expect("no panic").expect("accepted").1.tls, None);
 }
 
@@ -109,7 +109,7 @@ async fn a_new_certificate_is_shown_to_who_comes_next_and_who_is_in_stays_in() {
     let (accept, tls) = secured(server());
     let again = accept.clone();
     let (mut client, mut broker) =
-        linked_by(accept, |address| securely(address, Wire::Selvedge, &trusting())).await;
+        linked_by(accept, |address| securely(address, Protocol::Selvedge, &trusting())).await;
     tls.replace("rubbish".into(), pem!("elsewhere.key"), None).expect_err("not usable");
     tls.replace(pem!("elsewhere"), pem!("server.key"), None).expect_err("not its key");
     assert_eq!(failure(again.clone(), trusting()).await, None, "nothing was replaced yet");
@@ -121,7 +121,7 @@ async fn a_new_certificate_is_shown_to_who_comes_next_and_who_is_in_stays_in() {
 #[tokio::test]
 async fn whoever_speaks_tls_alone_is_told() {
     let (address, accepted) = listen_once(secured(server()).0).await;
-    let plain = DialOptions { wire: Wire::Best, ..to(&address) };
+    let plain = DialOptions { wire: Protocol::Best, ..to(&address) };
     let error = dial(&plain).await.map(drop).expect_err("a TLS port");
     assert_eq!(error.code(), Code::TlsRequired, "{error}");
     assert!(matches!(accepted.await.expect("no panic").map(drop), Err(LinkError::Refused(_))));

@@ -32,7 +32,7 @@ async fn both_languages_go_over_a_socket_that_only_its_owner_can_open() {
     let listener = StreamListener::bind(&ListenAt::Unix(path.clone(), 0o600)).await.expect("bound");
     assert_eq!(listener.at, crate::link::ListenAddress::Unix(path.clone()));
     assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
-    for wire in [Wire::Conat, Wire::Selvedge] {
+    for wire in [Protocol::Conat, Protocol::Selvedge] {
         let options = DialOptions { address: format!("unix:{}", path.display()), wire, ..to("") };
         let accepting = async {
             let connection = listener.accept().await.expect("a connection");

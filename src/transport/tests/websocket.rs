@@ -3,7 +3,7 @@
 use super::*;
 use crate::wire::fabric::PROTOCOL;
 
-fn inside(address: &str, wire: Wire) -> DialOptions {
+fn inside(address: &str, wire: Protocol) -> DialOptions {
     DialOptions { address: format!("ws://{address}"), wire, ..to(address) }
 }
 
@@ -31,7 +31,7 @@ async fn proxy_before(address: String) -> String {
 #[tokio::test]
 async fn our_own_language_goes_inside_a_websocket_both_ways() {
     let (mut client, mut broker) =
-        linked_by(AcceptOptions::default(), |address| inside(address, Wire::Selvedge)).await;
+        linked_by(AcceptOptions::default(), |address| inside(address, Protocol::Selvedge)).await;
     converse(&mut client, &mut broker).await;
     carry_much(&mut client, &mut broker).await;
     let closing = tokio::spawn(async move { poll_fn(|cx| broker.poll_close(cx)).await });
@@ -44,7 +44,7 @@ async fn our_own_language_goes_inside_a_websocket_both_ways() {
 async fn a_proxy_that_passes_only_websockets_is_got_through() {
     let (address, accepted) = listen_once(AcceptOptions::default()).await;
     let proxy = proxy_before(address).await;
-    let options = DialOptions { wire: Wire::Selvedge, ..to(&proxy) };
+    let options = DialOptions { wire: Protocol::Selvedge, ..to(&proxy) };
     let mut client = dial(&options).await.expect("dialled");
     let (mut broker, _) = accepted.await.expect("no panic").expect("accepted");
     converse(&mut client, &mut broker).await;
@@ -55,7 +55,7 @@ async fn what_is_in_the_websocket_is_found_out_in_one_request() {
     // Ours is taken if the server knows it, else Conat's over the same connection; and nothing else if
     // nothing else will do.
     for (own_wire, wire, is_accepted) in
-        [(true, Wire::Best, true), (false, Wire::Best, true), (false, Wire::Selvedge, false)]
+        [(true, Protocol::Best, true), (false, Protocol::Best, true), (false, Protocol::Selvedge, false)]
     {
         let (address, accepted) = listen_once(AcceptOptions { own_wire, ..AcceptOptions::default() }).await;
         let dialed = dial(&inside(&address, wire)).await;
@@ -86,7 +86,7 @@ async fn a_server_that_repeats_every_subprotocol_is_not_taken_for_ours() {
         socket.send(Message::text(r#"40{"sid":"b"}"#)).await.expect("sent");
         socket
     });
-    assert!(dial(&inside(&address, Wire::Best)).await.is_ok());
+    assert!(dial(&inside(&address, Protocol::Best)).await.is_ok());
     drop(server.await.expect("no panic"));
 }
 
@@ -143,7 +143,8 @@ async fn both_doors_are_asked_for_and_opened_as_in_the_samples() {
 
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let address = listener.local_addr().expect("bound");
-        let options = DialOptions { address: format!("{scheme}://{address}"), wire: Wire::Best, ..to("") };
+        let options =
+            DialOptions { address: format!("{scheme}://{address}"), wire: Protocol::Best, ..to("") };
         let dialing = tokio::spawn(async move { dial(&options).await.map(drop) });
         let (mut stream, _) = listener.accept().await.expect("a connection");
         assert_eq!(&like_a_sample(&read_a_head(&mut stream).await), request);

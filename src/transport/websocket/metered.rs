@@ -6,18 +6,18 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
 
 use super::meter::{Meter, TooManyFragments};
+use crate::link::FloodMeter;
 use crate::transport::link::misbehaved;
 use crate::transport::stream::BoxedStream;
+use crate::transport::timer::now;
 
 /// Fails to read if the peer cuts its messages into tiny fragments, or floods us with control frames.
 pub(in crate::transport) struct Metered {
     stream: BoxedStream,
     meter: Meter,
-    light: u32,
-    period: Pin<Box<Sleep>>,
+    light_frames: FloodMeter,
 }
 
 impl Metered {
@@ -25,7 +25,7 @@ impl Metered {
     pub(super) fn new(stream: BoxedStream, rest: &[u8]) -> io::Result<Self> {
         let mut meter = Meter::default();
         meter.feed(rest).map_err(cut_to_crumbs)?;
-        Ok(Self { stream, meter, light: 0, period: Box::pin(sleep(PERIOD)) })
+        Ok(Self { stream, meter, light_frames: FloodMeter::new(now(), MAX_LIGHT_FRAMES, PERIOD) })
     }
 
     /// Returns whether a message has begun and is not over.
@@ -38,17 +38,13 @@ impl Metered {
         self.meter.bytes()
     }
 
-    fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.light = self.light.saturating_add(self.meter.take_light());
-        if self.light <= MAX_LIGHT_FRAMES {
-            return Ok(());
+    fn count_light_frames(&mut self) -> io::Result<()> {
+        match self.meter.take_light() {
+            0 => Ok(()),
+            light => {
+                self.light_frames.try_count(now(), light).map_err(|flooded| misbehaved(&flooded.to_string()))
+            }
         }
-        if self.period.as_mut().poll(cx).is_pending() {
-            return Err(misbehaved("flood of frames with little or no content"));
-        }
-        self.period = Box::pin(sleep(PERIOD));
-        self.light = 0;
-        Ok(())
     }
 }
 
@@ -61,7 +57,7 @@ impl AsyncRead for Metered {
         let before = into.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, into))?;
         self.meter.feed(&into.filled()[before..]).map_err(cut_to_crumbs)?;
-        Poll::Ready(self.check(cx))
+        Poll::Ready(self.count_light_frames())
     }
 }
 

@@ -4,10 +4,11 @@
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::link::Protocol;
+use crate::transport::LinkError;
 use crate::transport::head::{UpgradeResponse, ask};
 use crate::transport::stream::BoxedStream;
 use crate::transport::target::Target;
-use crate::transport::{LinkError, Wire};
 use crate::wire::fabric::SUBPROTOCOL;
 
 /// A server that speaks WebSocket from here on.
@@ -23,11 +24,11 @@ pub(in crate::transport) struct Upgraded {
 pub(in crate::transport) async fn upgrade(
     mut stream: BoxedStream,
     target: &Target,
-    wire: Wire,
+    wire: Protocol,
 ) -> Result<Upgraded, LinkError> {
     let key = generate_key();
-    let query = if wire == Wire::Selvedge { "" } else { "?EIO=4&transport=websocket" };
-    let offer = if wire == Wire::Conat {
+    let query = if wire == Protocol::Selvedge { "" } else { "?EIO=4&transport=websocket" };
+    let offer = if wire == Protocol::Conat {
         String::new()
     } else {
         format!("Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n")
@@ -42,10 +43,10 @@ pub(in crate::transport) async fn upgrade(
     if !is_websocket || answer.field("sec-websocket-accept") != Some(&derive_accept_key(key.as_bytes())) {
         return Err(LinkError::Refused("not a websocket server: its answer does not fit the request".into()));
     }
-    let is_own = wire != Wire::Conat
+    let is_own = wire != Protocol::Conat
         && answer.field("sec-websocket-protocol") == Some(SUBPROTOCOL)
         && answer.field("selvedge-session").is_some();
-    if !is_own && wire == Wire::Selvedge {
+    if !is_own && wire == Protocol::Selvedge {
         return Err(LinkError::Refused("this server does not speak selvedge".into()));
     }
     Ok(Upgraded { stream, answer, is_own })

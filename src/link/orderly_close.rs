@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Flush, then call [`Closing::handle_flushed`].
+    /// Flush, then call [`OrderlyClose::handle_flushed`].
     Flush,
-    /// Wait until [`Closing::poll_timeout`].
+    /// Wait until [`OrderlyClose::poll_timeout`].
     Wait,
-    /// Close the connection, then call [`Closing::handle_closed`].
+    /// Close the connection, then call [`OrderlyClose::handle_closed`].
     Close,
     /// Drop it: the peer has taken everything.
     Done,
@@ -20,7 +20,7 @@ pub enum Step {
 
 /// One parting.
 #[derive(Debug)]
-pub struct Closing {
+pub struct OrderlyClose {
     step: Step,
     deadline: Instant,
     /// Between the last operation and the close.
@@ -28,7 +28,7 @@ pub struct Closing {
     linger_until: Option<Instant>,
 }
 
-impl Closing {
+impl OrderlyClose {
     /// Begins a close that may take `within`, with `linger` between the last operation and the close.
     pub fn new(now: Instant, within: Duration, linger: Duration) -> Self {
         Self { step: Step::Flush, deadline: now + within, linger, linger_until: None }
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn a_broker_flushes_lingers_and_closes() {
         let start = Instant::now();
-        let mut closing = Closing::from_peer(start, false);
+        let mut closing = OrderlyClose::from_peer(start, false);
         assert_eq!(closing.step(), Step::Flush);
         closing.handle_flushed(start);
         assert_eq!((closing.step(), closing.poll_timeout()), (Step::Wait, Some(start + PEER_LINGER)));
@@ -124,7 +124,7 @@ mod tests {
     fn a_peer_that_does_not_read_is_given_up_at_the_deadline_and_a_slow_one_has_longer() {
         for (is_slow, within) in [(false, MAX_PEER_CLOSE), (true, MAX_SLOW_PEER_CLOSE)] {
             let start = Instant::now();
-            let mut closing = Closing::from_peer(start, is_slow);
+            let mut closing = OrderlyClose::from_peer(start, is_slow);
             assert_eq!(closing.poll_timeout(), Some(start + within));
             closing.handle_timeout(start + within - Duration::from_nanos(1));
             assert_eq!(closing.step(), Step::Flush);
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn without_a_linger_the_close_follows_the_flush_and_a_failure_ends_it_at_any_step() {
         let start = Instant::now();
-        let mut closing = Closing::new(start, MAX_PEER_CLOSE, Duration::ZERO);
+        let mut closing = OrderlyClose::new(start, MAX_PEER_CLOSE, Duration::ZERO);
         closing.handle_flushed(start);
         assert_eq!(closing.step(), Step::Close);
         closing.handle_failure();

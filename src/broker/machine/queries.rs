@@ -1,0 +1,76 @@
+//! What a broker tells of itself: its options, connections, patterns and numbers.
+
+use std::collections::BTreeMap;
+
+use super::super::{BrokerConfig, BrokerStats, PeerId, PeerStats, snapshot};
+use super::Broker;
+use crate::subject::{Pattern, Subject};
+
+impl Broker {
+    /// Returns the options that it runs with.
+    pub fn config(&self) -> &BrokerConfig {
+        &self.config
+    }
+
+    /// Returns how many connections are open.
+    pub fn connections(&self) -> usize {
+        self.admission.total()
+    }
+
+    /// Returns every connection, oldest first, including those that are to be closed, but not the broker's
+    /// own.
+    pub fn peers(&self) -> Vec<PeerId> {
+        self.peers.all().into_iter().filter(|peer| !peer.is_internal).map(|peer| peer.id).collect()
+    }
+
+    /// Returns the numbers of one connection.
+    pub fn peer_stats(&self, peer: PeerId) -> Option<PeerStats> {
+        Some(self.peers.get(peer)?.stats())
+    }
+
+    /// Returns every pattern with the number of its subscriptions, without the broker's own. Walks over all
+    /// of them: for debugging and tools.
+    pub fn patterns(&self) -> BTreeMap<Pattern, usize> {
+        let mut patterns = BTreeMap::new();
+        for peer in self.peers.all().into_iter().filter(|peer| !peer.is_internal) {
+            for pattern in peer.subscriptions.keys() {
+                *patterns.entry(pattern.clone()).or_default() += 1;
+            }
+        }
+        patterns
+    }
+
+    /// Returns whether `subject` has a subscriber other than a tap.
+    pub fn has_interest(&self, subject: &Subject) -> bool {
+        self.router.has_interest(subject.as_str())
+    }
+
+    /// Returns the broker's numbers.
+    pub fn stats(&self) -> BrokerStats {
+        let (outbox_ops, outbox_bytes) = self.peers.outbox_totals();
+        BrokerStats {
+            connections: self.admission.total(),
+            subscriptions: self.router.subscriptions(),
+            patterns: self.router.patterns(),
+            waits: self.waits.len(),
+            watches: self.watches.len(),
+            outbox_ops,
+            outbox_bytes,
+            ..self.totals
+        }
+    }
+
+    /// Returns how many assignments for messages in chunks it remembers: for checks that nothing stays
+    /// behind.
+    pub fn unfinished(&self) -> usize {
+        self.router.unfinished()
+    }
+
+    /// Returns a printable table of peers and patterns, for debugging. Bounded, and escaped: names are
+    /// untrusted.
+    pub fn snapshot(&self) -> String {
+        let peers: Vec<(PeerId, PeerStats)> =
+            self.peers.all().into_iter().map(|peer| (peer.id, peer.stats())).collect();
+        snapshot::render(&self.config.id, &self.stats(), &peers, &self.patterns())
+    }
+}
