@@ -8,8 +8,10 @@
  */
 
 import type { EventEmitter } from 'node:events'
+import type { Agent, AgentOptions as HttpAgentOptions } from 'node:http'
 import type nodeNet from 'node:net'
 import type { Duplex, DuplexOptions } from 'node:stream'
+import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import type { Client, ConatSocketClient, ServerSocket } from '../index'
 
 /** Of `node:net`, as they are. */
@@ -322,6 +324,86 @@ export declare function sockets(filter?: ((row: SocketRow) => boolean) | Partial
 /** The same as a table. */
 export declare function netstat(filter?: ((row: SocketRow) => boolean) | Partial<SocketRow>): string
 
+/** A TCP port (`host` default 127.0.0.1), or the path of a Unix socket. */
+export type NodePlace = { port: number; host?: string } | { path: string }
+
+/** What `expose` and `forward` have done. `bytesIn` is what those have said who connected. */
+export interface BridgeStats {
+  readonly connections: number
+  readonly active: number
+  readonly refused: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+export interface ExposeOptions extends ServerOptions, Omit<ListenOptions, 'subject' | 'exclusive'> {
+  /** Milliseconds to connect to the target; then the connecting end gets `ETIMEDOUT`. 0: no bound. @default 10_000 */
+  connectTimeout?: number
+  /** As the server's. @default no bound */
+  maxConnections?: number
+  /** Returns whether this connection may be; otherwise it is refused with `EACCES`. @default all may */
+  allow?: (info: { subject: string; id: string; remoteAddress: string }) => boolean | Promise<boolean>
+}
+
+/**
+ * Puts a TCP or Unix socket server on a subject: every connection to the subject becomes one to the target. The target is
+ * dialled before the connecting end is accepted, which gets the code of a failure (`ECONNREFUSED`, `ENOENT` …). Instead of a
+ * place, a function that returns a stream for each accepted socket.
+ *
+ * Bytes, halves, back-pressure and resets go through. `close` lets open connections end; `drain` cuts them off at its
+ * deadline, by default after 10 s.
+ *
+ * @example
+ * net.expose('db.main', { port: 5432 }) // beside the database
+ * net.forward('db.main', { port: 5432 }) // beside its client
+ */
+export declare function expose(
+  subject: string,
+  target: NodePlace | ((socket: Socket) => Duplex),
+  options?: ExposeOptions,
+): Server & { readonly stats: BridgeStats; drain(options?: { deadline?: number }): Promise<void> }
+
+export interface ForwardOptions extends ConnectOptions {
+  /** As the server's. @default no bound */
+  maxConnections?: number
+}
+
+/**
+ * Listens on a TCP port, on loopback unless `host` says otherwise, or on a Unix socket, and connects every connection to the
+ * subject. One that cannot be connected is reset. Returns Node's server; its errors are Node's.
+ */
+export declare function forward(
+  subject: string,
+  place: NodePlace,
+  options?: ForwardOptions,
+): nodeNet.Server & { readonly stats: BridgeStats; drain(options?: { deadline?: number }): Promise<void> }
+
+/** A server that takes connections by its event `connection`, as those of http, https, http2 and tls do, or by `injectSocket`. */
+export type ServeTarget = EventEmitter | { injectSocket(socket: Duplex): unknown }
+
+/**
+ * Serves a server of another library on a subject. It need not listen itself.
+ *
+ * @example
+ * net.serve('web', http.createServer((request, response) => response.end('hello')))
+ * http.get('http://web/', { agent: net.agent({ subject: 'web' }) }, response => response.pipe(process.stdout))
+ */
+export declare function serve(
+  subject: string,
+  target: ServeTarget,
+  options?: ServerOptions & Omit<ListenOptions, 'subject' | 'exclusive'>,
+): Server
+
+export interface AgentOptions extends HttpAgentOptions, Pick<NetOptions, 'client' | 'resolve'> {
+  /** Where every request goes. @default what `resolve` makes of the request's host and port */
+  subject?: string
+  /** TLS over the connections: an agent of https. @default false */
+  tls?: boolean | TlsOptions
+}
+
+/** Returns an agent for http, or with `tls` for https, whose connections are sockets on subjects. */
+export declare function agent(options: AgentOptions): Agent
+
 /** The module, bound to a client. */
 export interface Net {
   createServer: typeof createServer
@@ -331,6 +413,10 @@ export interface Net {
   Socket: typeof Socket
   Stream: typeof Socket
   over: typeof over
+  expose: typeof expose
+  forward: typeof forward
+  serve: typeof serve
+  agent: typeof agent
   sockets: typeof sockets
   netstat: typeof netstat
 }

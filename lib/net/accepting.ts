@@ -14,8 +14,12 @@ export class Accepting {
   #port = 0
   readonly #ports = new Set<number>()
 
-  constructor(options: ServerOptions) {
+  readonly #handleUndecided: (id: string) => void
+
+  /** `handleUndecided` is called for a connection that was gone before `accept` has decided. */
+  constructor(options: ServerOptions, handleUndecided: (id: string) => void) {
     this.#options = options
+    this.#handleUndecided = handleUndecided
   }
 
   get waiting(): number {
@@ -54,8 +58,8 @@ export class Accepting {
         refuse(typeof code === 'string' ? code : 'ECONNREFUSED')
         return
       }
-      if (!this.#settle(transport)) return
-      take()
+      if (this.#settle(transport)) take()
+      else this.#handleUndecided(info.id)
     })()
   }
 

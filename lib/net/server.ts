@@ -44,7 +44,7 @@ export class Server extends EventEmitter {
     checkNetOptions(given)
     super(given as { captureRejections?: boolean })
     this.#options = { ...given }
-    this.#accepting = new Accepting(this.#options)
+    this.#accepting = new Accepting(this.#options, id => this.emit('undecided', id))
     const handle = typeof options === 'function' ? options : listener
     if (typeof handle === 'function') this.on('connection', handle)
   }
@@ -215,8 +215,7 @@ export class Server extends EventEmitter {
     const { allowHalfOpen, pauseOnConnect = false, highWaterMark } = this.#options
     const port = this.#accepting.takePort()
     const settings = { allowHalfOpen, ...(highWaterMark === undefined ? {} : { highWaterMark }) }
-    const socket = new Socket(settings, { transport, subject, port })
-    socket.server = this
+    const socket = new Socket(settings, { transport, subject, port, server: this })
     this.#sockets.add(socket)
     if (pauseOnConnect) {
       transport.session.pause()

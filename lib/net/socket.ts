@@ -25,12 +25,15 @@ export interface Accepted {
   readonly transport: Transport
   readonly subject: string
   readonly port: number
+  readonly server: SocketServer
 }
 
 export class Socket extends Duplex implements TransportOwner {
   connecting = false
   /** The server that accepted it. */
   server: SocketServer | null = null
+  /** The same; others put their own server into `server`. */
+  #acceptor: SocketServer | undefined
   /** @internal Which protocol netstat shows. */
   proto: SocketRow['proto'] = 'stream'
   readonly #own: SocketOptions
@@ -317,7 +320,7 @@ export class Socket extends Duplex implements TransportOwner {
     nextTurn(() => {
       if (wasTold) this.emit('close', error !== null && error !== undefined)
       else this.emit('close')
-      this.server?.handleClosed(this)
+      this.#acceptor?.handleClosed(this)
     })
   }
 
@@ -362,7 +365,8 @@ export class Socket extends Duplex implements TransportOwner {
     }
   }
 
-  #accept({ transport, subject, port }: Accepted): void {
+  #accept({ transport, subject, port, server }: Accepted): void {
+    this.server = this.#acceptor = server
     this.#transport = transport
     this.#subject = subject
     this.#port = port

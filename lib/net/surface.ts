@@ -1,15 +1,26 @@
 // The module's functions and classes, bound to a client or to the one of the process.
+import type { Duplex } from 'node:stream'
 import type {
+  AgentOptions,
   ConnectOptions,
+  ExposeOptions,
+  ForwardOptions,
+  ListenOptions,
   Net,
   NetOptions,
+  NodePlace,
   Server as ServerContract,
   ServerOptions,
+  ServeTarget,
   Socket as SocketContract,
 } from '../../types/net'
 import { Client } from '../client/client'
+import { agentOf } from './agent'
 import { argType } from './errors'
+import { checkPlace, ExposingServer } from './expose'
+import { type ForwardingServer, forwardTo } from './forward'
 import { connectArguments } from './options'
+import { serverFor } from './serve'
 import { Server } from './server'
 import { Socket } from './socket'
 import { netstat, sockets } from './table'
@@ -58,6 +69,24 @@ function surfaceOf(binding: Binding): Net {
   }
   const createServer = (options?: ServerOptions | Listener, listener?: Listener): Server =>
     new Server(...(serverArguments([options, listener]) as [ServerOptions, Listener]))
+  const expose = (
+    subject: string,
+    target: NodePlace | ((socket: Socket) => Duplex),
+    options?: ExposeOptions,
+  ): ExposingServer => {
+    if (typeof target !== 'function') checkPlace('target', target)
+    const all = bound<ExposeOptions>(binding, options as ExposeOptions)
+    return new ExposingServer(target, all).listen({ ...listenOptions(all), subject })
+  }
+  const forward = (subject: string, place: NodePlace, options?: ForwardOptions): ForwardingServer => {
+    checkPlace('place', place)
+    return forwardTo(subject, place, bound<ForwardOptions>(binding, options as ForwardOptions))
+  }
+  const serve = (subject: string, target: ServeTarget, options?: ServerOptions & ListenOptions): Server => {
+    const all = bound<ServerOptions & ListenOptions>(binding, options as ServerOptions)
+    return serverFor(target, all).listen({ ...listenOptions(all), subject })
+  }
+  const agent = (options: AgentOptions) => agentOf(bound(binding, options))
   const BoundSocket = callable(Socket, socketArguments) as unknown as typeof SocketContract
   const all = {
     createServer,
@@ -67,19 +96,47 @@ function surfaceOf(binding: Binding): Net {
     Socket: BoundSocket,
     Stream: BoundSocket,
     over,
+    expose,
+    forward,
+    serve,
+    agent,
     sockets,
     netstat,
   }
   return all as unknown as Net
 }
 
+/** What of an option bag `listen` understands. */
+function listenOptions({ backlog, reusePort, signal }: ListenOptions): ListenOptions {
+  return {
+    ...(backlog === undefined ? {} : { backlog }),
+    ...(reusePort === undefined ? {} : { reusePort }),
+    ...(signal === undefined ? {} : { signal }),
+  }
+}
+
 const {
+  agent,
   connect,
   createConnection,
   createServer,
+  expose,
+  forward,
+  serve,
   Server: NetServer,
   Socket: NetSocket,
   Stream,
 } = surfaceOf({})
 
-export { connect, createConnection, createServer, NetServer as Server, NetSocket as Socket, Stream }
+export {
+  agent,
+  connect,
+  createConnection,
+  createServer,
+  expose,
+  forward,
+  NetServer as Server,
+  NetSocket as Socket,
+  Stream,
+  serve,
+}

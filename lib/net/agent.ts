@@ -1,0 +1,34 @@
+// An agent of http or https whose connections are sockets on subjects.
+import http from 'node:http'
+import https from 'node:https'
+import nodeTls from 'node:tls'
+import type { AgentOptions, ConnectOptions } from '../../types/net'
+import { argType } from './errors'
+import { Socket } from './socket'
+
+type Connected = (error: Error | null, socket?: unknown) => void
+
+/** Returns an agent that connects to `subject`, or to what `resolve` makes of the host and port of a request. */
+export function agentOf(options: AgentOptions): http.Agent {
+  const { subject, resolve, client, tls, ...rest } = options
+  if (subject === undefined && typeof resolve !== 'function')
+    throw argType('options.subject', 'of type string', subject)
+  const connect = (given: ConnectOptions): Socket => {
+    const all = {
+      ...given,
+      ...(subject === undefined ? {} : { subject }),
+      ...(resolve === undefined ? {} : { resolve }),
+      ...(client === undefined ? {} : { client }),
+    }
+    return new Socket(all).connect(all)
+  }
+  const agent = tls ? new https.Agent(rest) : new http.Agent(rest)
+  const made = agent as unknown as { createConnection(given: ConnectOptions, done?: Connected): unknown }
+  made.createConnection = given => {
+    const socket = connect(given)
+    if (!tls) return socket
+    const secured = { ...given, ...(typeof tls === 'object' ? tls : {}) } as nodeTls.ConnectionOptions
+    return nodeTls.connect({ ...secured, socket, path: undefined })
+  }
+  return agent
+}

@@ -1,0 +1,118 @@
+// A TCP or Unix socket server, or any other stream, on a subject.
+import nodeNet from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { BridgeStats, ExposeOptions, NodePlace } from '../../types/net'
+import { startTimer } from '../async/timer'
+import { argType, codedError } from './errors'
+import { cutOff, join, newStats } from './joining'
+import { Server } from './server'
+import type { Socket } from './socket'
+
+const DIAL_TIMEOUT = 10_000
+
+/** A server that exposes something. */
+export class ExposingServer extends Server {
+  readonly #stats = newStats()
+  readonly #open = new Set<Socket>()
+  readonly #target: NodePlace | ((socket: Socket) => Duplex)
+  /** Dialled for connections that are about to be accepted, by the id of their socket. */
+  readonly #dialled = new Map<string, Duplex>()
+
+  constructor(target: NodePlace | ((socket: Socket) => Duplex), options: ExposeOptions) {
+    const { allow, connectTimeout = DIAL_TIMEOUT } = options
+    super({
+      ...options,
+      allowHalfOpen: true,
+      pauseOnConnect: true,
+      acceptTimeout: options.acceptTimeout ?? 0,
+      accept: async info => {
+        try {
+          if (allow !== undefined && !(await allow(info))) throw codedError('EACCES', 'not allowed')
+          await options.accept?.(info)
+          if (typeof target === 'function') return
+          const inner = await dial(target, connectTimeout)
+          this.#dialled.set(info.id, inner)
+          inner.once('close', () => this.#dialled.delete(info.id))
+        } catch (error) {
+          this.#stats.refused += 1
+          throw error
+        }
+      },
+    })
+    this.#target = target
+    if (options.maxConnections !== undefined) this.maxConnections = options.maxConnections
+    this.on('drop', () => {
+      this.#stats.refused += 1
+    })
+    this.on('connection', (socket: Socket) => this.#connect(socket))
+    this.on('undecided', (id: string) => this.#dialled.get(id)?.destroy())
+  }
+
+  get stats(): BridgeStats {
+    return { ...this.#stats }
+  }
+
+  /** Accepts nobody new; what is open at the deadline is cut off. */
+  async drain({ deadline = 10_000 }: { deadline?: number } = {}): Promise<void> {
+    await drained(this, this.#open, deadline)
+  }
+
+  #connect(socket: Socket): void {
+    const target = this.#target
+    const id = socket.remoteAddress as string
+    let inner: Duplex | undefined
+    try {
+      inner = typeof target === 'function' ? target(socket) : this.#dialled.get(id)
+    } catch {
+      inner = undefined
+    }
+    this.#dialled.delete(id)
+    if (inner === undefined || inner.destroyed) {
+      socket.on('error', () => {}).resetAndDestroy()
+      return
+    }
+    this.#open.add(socket)
+    socket.once('close', () => this.#open.delete(socket))
+    join(socket, inner, this.#stats)
+  }
+}
+
+/** Resolves when a server has closed; what is open at the deadline is cut off. */
+export async function drained(
+  server: { close(callback: (error?: Error) => void): unknown },
+  open: ReadonlySet<Duplex>,
+  deadline: number,
+): Promise<void> {
+  const timer = startTimer(Math.max(1, deadline), () => {
+    for (const socket of open) cutOff(socket)
+  })
+  await new Promise<void>(resolve => server.close(() => resolve()))
+  timer.stop()
+}
+
+/** Returns a connection to a TCP or Unix socket. */
+async function dial(place: NodePlace, timeout: number): Promise<nodeNet.Socket> {
+  const socket = nodeNet.connect({ ...place, allowHalfOpen: true, noDelay: true } as nodeNet.NetConnectOpts)
+  await new Promise<void>((resolve, reject) => {
+    const timer =
+      timeout > 0
+        ? startTimer(timeout, () => socket.destroy(codedError('ETIMEDOUT', 'connect ETIMEDOUT')))
+        : undefined
+    socket.once('error', error => {
+      timer?.stop()
+      reject(error)
+    })
+    socket.once('connect', () => {
+      timer?.stop()
+      resolve()
+    })
+  })
+  // Whoever is joined to it hears of its errors.
+  return socket.on('error', () => {})
+}
+
+export function checkPlace(name: string, place: unknown): void {
+  if (typeof place !== 'object' || place === null) throw argType(name, 'of type object', place)
+  const { port, path } = place as NodePlace & Record<string, unknown>
+  if (port === undefined && typeof path !== 'string') throw argType(`${name}.port`, 'of type number', port)
+}

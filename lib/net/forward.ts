@@ -1,0 +1,48 @@
+// A subject on a TCP or Unix socket.
+import nodeNet from 'node:net'
+import type { BridgeStats, ForwardOptions, NodePlace } from '../../types/net'
+import { drained } from './expose'
+import { cutOff, join, newStats } from './joining'
+import { checkSubject } from './options'
+import { Socket } from './socket'
+
+/** A server of Node's that forwards. */
+export type ForwardingServer = nodeNet.Server & {
+  readonly stats: BridgeStats
+  drain(options?: { deadline?: number }): Promise<void>
+}
+
+/** Listens at `place`, and connects every connection to `subject`. */
+export function forwardTo(subject: string, place: NodePlace, options: ForwardOptions): ForwardingServer {
+  checkSubject('subject', subject)
+  const stats = newStats()
+  const open = new Set<nodeNet.Socket>()
+  const settings = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true }
+  const server = nodeNet.createServer(settings, outer => {
+    open.add(outer)
+    const inner = new Socket(options).connect({ ...options, subject, allowHalfOpen: true })
+    outer.on('error', () => {})
+    const handleClose = (): void => {
+      inner.destroy()
+    }
+    outer.once('close', () => open.delete(outer)).once('close', handleClose)
+    const handleFailure = (): void => {
+      stats.refused += 1
+      cutOff(outer)
+    }
+    inner.once('error', handleFailure)
+    inner.once('connect', () => {
+      outer.off('close', handleClose)
+      inner.off('error', handleFailure).on('error', () => {})
+      join(outer, inner, stats)
+    })
+  })
+  server.maxConnections = options.maxConnections ?? server.maxConnections
+  Object.defineProperty(server, 'stats', { get: () => ({ ...stats }) })
+  const all = server as ForwardingServer
+  all.drain = async ({ deadline = 10_000 } = {}): Promise<void> => {
+    await drained(server, open, deadline)
+  }
+  server.listen('path' in place ? { ...place } : { host: '127.0.0.1', ...place })
+  return all
+}
