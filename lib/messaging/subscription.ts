@@ -8,14 +8,24 @@ import { nextTick, nextTurn } from '../values/platform'
 import { clearInterruption, isInterrupted, throwAsync } from '../values/throw-async'
 import type { Message } from './message'
 import { SUBSCRIPTION_SHAPE } from './options'
-import type { Shared } from './subscriptions'
+
+/** The subscription of the engine that it reads from, maybe with others. */
+export interface SharedSubscription {
+  readonly queue: string
+  /** Why nothing comes any more, while the client does not connect again by itself. */
+  readonly stranded: Failure | undefined
+  /** Settles when the broker has answered. */
+  readonly confirmed: Promise<Failure | undefined>
+  confirmedWithin(timeout: number): Promise<Failure | undefined>
+  leave(member: Subscription): void
+}
 
 /** Messages to one pattern, as an async iterator or as `message` events of `emitter`. */
 export class Subscription implements AsyncIterableIterator<Message, undefined> {
   readonly subject: string
   /** Number of messages that were dropped while more than `maxQueueBytes` waited to be read. */
   dropped = 0
-  readonly #shared: Shared
+  readonly #shared: SharedSubscription
   readonly #unread: AsyncQueue<Message> = new AsyncQueue()
   readonly #ref = new ProcessRef()
   readonly #maxQueueBytes: number
@@ -31,7 +41,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   /** The drain, which all callers wait for. */
   #draining: Promise<void> | undefined
 
-  constructor(shared: Shared, subject: string, options: SubscriptionOptions) {
+  constructor(shared: SharedSubscription, subject: string, options: SubscriptionOptions) {
     this.#shared = shared
     this.subject = subject
     this.#maxQueueBytes = options.maxQueueBytes ?? SUBSCRIPTION_SHAPE.maxQueueBytes.default

@@ -17,7 +17,7 @@ import type { ClientContext } from './client-context'
 import { Message, type Responder } from './message'
 import { SUBSCRIPTION_SHAPE } from './options'
 import type { Permissions } from './permissions'
-import { Subscription } from './subscription'
+import { type SharedSubscription, Subscription } from './subscription'
 import { readMessage, Ticket } from './ticket'
 
 /** The subscriptions of one client. */
@@ -116,7 +116,7 @@ export class Subscriptions {
 }
 
 /** One subscription of the engine. */
-export class Shared implements Target {
+class Shared implements Target, SharedSubscription {
   readonly client: number
   readonly queue: string
   readonly members: Subscription[] = []
