@@ -8,6 +8,7 @@ interface Contracts {
   './packets': typeof import('../../types/packets')
   './sockety': typeof import('../../types/sockety')
   './testing': typeof import('../../types/testing')
+  './tls': typeof import('../../types/tls')
 }
 
 interface Sources {
@@ -16,6 +17,7 @@ interface Sources {
   './packets': typeof import('../../lib/packets/index')
   './sockety': typeof import('../../lib/sockety/index')
   './testing': typeof import('../../lib/testing/index')
+  './tls': typeof import('../../lib/tls/index')
 }
 
 type Name = Exclude<keyof typeof exports, './package.json'>

@@ -31,13 +31,18 @@ export type Binding = Pick<NetOptions, 'client' | 'resolve'>
 type Listener = (socket: Socket) => void
 
 /** Binds the whole module to a client. */
-export function over(client: unknown, options: Pick<NetOptions, 'resolve'> = {}): Net {
+export function over(client: unknown, options?: Pick<NetOptions, 'resolve'>): Net {
+  return surfaceOf(bindingOf(client, options))
+}
+
+/** Checks what a module is to be bound to. */
+export function bindingOf(client: unknown, options: Pick<NetOptions, 'resolve'> = {}): Binding {
   if (!(client instanceof Client)) throw argType('client', 'an instance of Client', client)
   const { resolve } = options
   if (resolve !== undefined && typeof resolve !== 'function') {
     throw argType('options.resolve', 'of type function', resolve)
   }
-  return surfaceOf(resolve === undefined ? { client } : { client, resolve })
+  return resolve === undefined ? { client } : { client, resolve }
 }
 
 /** Adds what a module is bound to, unless the call says otherwise. What is no options stays what it is. */
@@ -47,7 +52,7 @@ export function bound<Options>(binding: Binding, options: Options): Options {
 }
 
 /** Makes a class that can be called without `new`, as Node's can, and knows what its module is bound to. */
-function callable<Class extends new (...args: any[]) => object>(
+export function callable<Class extends new (...args: any[]) => object>(
   made: Class,
   prepare: (args: unknown[]) => unknown[],
 ): Class {

@@ -1,0 +1,89 @@
+// A TLS server of Node's whose connections come from a subject.
+import nodeTls, { type TLSSocket } from 'node:tls'
+import type { ServerOptions } from '../../types/tls'
+import { Server as NetServer } from '../net/server'
+import { Socket } from '../net/socket'
+import { complete } from './securing'
+
+/** What happens to the server below happens to it. */
+const EVENTS = ['listening', 'close', 'error', 'drop'] as const
+
+export class Server extends nodeTls.Server {
+  readonly #below: NetServer
+
+  constructor(
+    options?: ServerOptions | ((socket: TLSSocket) => void),
+    listener?: (socket: TLSSocket) => void,
+  ) {
+    const given = typeof options === 'function' ? {} : (options ?? {})
+    const { client: _client, resolve: _resolve, ...rest } = given as ServerOptions & { resolve?: unknown }
+    super(rest as nodeTls.TlsOptions, typeof options === 'function' ? options : listener)
+    const { noDelay: _1, keepAlive: _2, keepAliveInitialDelay: _3, pauseOnConnect: _4, ...below } = given
+    this.#below = new NetServer(below)
+    for (const name of EVENTS) this.#below.on(name, (...args) => void this.emit(name, ...args))
+    this.#below.on('connection', (socket: Socket) => void this.emit('connection', socket))
+    Object.defineProperty(this, 'maxConnections', {
+      get: () => this.#below.maxConnections,
+      set: (most: number | undefined) => {
+        this.#below.maxConnections = most
+      },
+    })
+    this.prependListener('secureConnection', (secure: TLSSocket) => {
+      const below = belowOf(secure)
+      if (below !== undefined) complete(secure, below)
+    })
+  }
+
+  override listen(...args: any[]): this {
+    this.#below.listen(...args)
+    return this
+  }
+
+  override close(callback?: (error?: Error) => void): this {
+    this.#below.close(callback)
+    return this
+  }
+
+  override address(): any {
+    return this.#below.address()
+  }
+
+  override getConnections(callback: (error: Error | null, count: number) => void): this {
+    this.#below.getConnections(callback)
+    return this
+  }
+
+  override ref(): this {
+    this.#below.ref()
+    return this
+  }
+
+  override unref(): this {
+    this.#below.unref()
+    return this
+  }
+
+  static {
+    // Accessors, or data, of Node's: of a handle that there is none of here.
+    Object.defineProperty(Server.prototype, 'listening', {
+      get(this: Server) {
+        return this.#below.listening
+      },
+    })
+  }
+
+  get subject(): string | undefined {
+    return this.#below.subject
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await this.#below[Symbol.asyncDispose]()
+  }
+}
+
+/** The socket that a TLS socket of the server runs over. */
+function belowOf(secure: TLSSocket): Socket | undefined {
+  const { _handle: handle } = secure as unknown as { _handle?: { _parentWrap?: { stream?: unknown } } }
+  const stream = handle?._parentWrap?.stream
+  return stream instanceof Socket ? stream : undefined
+}

@@ -1,0 +1,74 @@
+// The module's functions, bound to a client or to the one of the process. TLS is Node's, on our sockets.
+import type { Duplex } from 'node:stream'
+import nodeTls, { type TLSSocket } from 'node:tls'
+import type { ServerOptions, Tls, TlsConnectOptions } from '../../types/tls'
+import { argValue } from '../net/errors'
+import { connectArguments } from '../net/options'
+import { Socket } from '../net/socket'
+import { type Binding, bindingOf, bound, callable } from '../net/surface'
+import { complete } from './securing'
+import { Server } from './server'
+
+/** A subject that is a name of DNS, too. */
+const DNS_NAME = /^(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*$/i
+
+export function over(client: unknown, options?: object): Tls {
+  return surfaceOf(bindingOf(client, options))
+}
+
+function surfaceOf(binding: Binding): Tls {
+  const connect = (...args: unknown[]): TLSSocket => {
+    const { options, listener } = connectArguments(args)
+    const given = options as TlsConnectOptions
+    const { socket } = given
+    if (socket !== undefined) {
+      const secure = nodeTls.connect({ ...given, path: undefined } as nodeTls.ConnectionOptions, listener)
+      if (socket instanceof Socket) complete(secure, socket)
+      return secure
+    }
+    const servername = nameOf(given)
+    const all = bound(binding, given)
+    const below = new Socket({ ...all, onread: undefined }).connect({ ...all })
+    const { signal: _, timeout, ...rest } = given
+    const settings = {
+      ...rest,
+      servername,
+      socket: below as Duplex,
+      host: undefined,
+      port: undefined,
+      path: undefined,
+    }
+    const secure = nodeTls.connect(settings as unknown as nodeTls.ConnectionOptions, listener)
+    complete(secure, below)
+    if (timeout) secure.setTimeout(timeout)
+    below.once('connect', () => secure.emit('connect'))
+    below.once('lookup', (...found: unknown[]) => secure.emit('lookup', ...found))
+    return secure
+  }
+  const serverArguments = ([options, listener]: unknown[]) =>
+    typeof options === 'function' ? [{ ...binding }, options] : [bound(binding, options), listener]
+  const createServer = (options?: ServerOptions, listener?: (socket: TLSSocket) => void): Server =>
+    new Server(...(serverArguments([options, listener]) as [ServerOptions, (socket: TLSSocket) => void]))
+  return { connect, createServer, Server: callable(Server, serverArguments), over } as unknown as Tls
+}
+
+/** The name that the certificate must be for: never `localhost` by silence. */
+function nameOf({
+  servername,
+  host,
+  subject,
+  checkServerIdentity,
+  rejectUnauthorized,
+}: TlsConnectOptions): string {
+  const name = servername ?? host
+  if (name !== undefined) return name
+  if (subject !== undefined && DNS_NAME.test(subject)) return subject
+  if (checkServerIdentity === undefined && rejectUnauthorized !== false) {
+    throw argValue('options.servername', servername, `is needed: '${subject}' is no name of DNS`)
+  }
+  return ''
+}
+
+const { connect, createServer, Server: TlsServer } = surfaceOf({})
+
+export { connect, createServer, TlsServer as Server }

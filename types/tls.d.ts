@@ -1,0 +1,94 @@
+/**
+ * selvedge/tls: Node's TLS over streams of `selvedge/net`, end to end: the broker sees ciphertext and lengths.
+ *
+ * Options, events and codes are those of `node:tls`. Better than there: a stream that is cut off by the end of the one below,
+ * without TLS's own, is `ECONNRESET`, and no clean end.
+ */
+
+import type { Duplex } from 'node:stream'
+import type nodeTls from 'node:tls'
+import type {
+  ConnectionOptions,
+  Server as NodeServer,
+  TLSSocket as NodeTLSSocket,
+  TlsOptions,
+} from 'node:tls'
+import type { Client } from '../index'
+import type {
+  ListenOptions,
+  ConnectOptions as NetConnectOptions,
+  NetOptions,
+  ServerOptions as NetServerOptions,
+} from './net'
+
+/** Of `node:tls`, as they are. */
+export declare const TLSSocket: typeof nodeTls.TLSSocket
+export declare const createSecureContext: typeof nodeTls.createSecureContext
+export declare const checkServerIdentity: typeof nodeTls.checkServerIdentity
+export declare const rootCertificates: typeof nodeTls.rootCertificates
+export declare const getCiphers: typeof nodeTls.getCiphers
+export declare const DEFAULT_CIPHERS: string
+export declare const DEFAULT_ECDH_CURVE: typeof nodeTls.DEFAULT_ECDH_CURVE
+export declare const DEFAULT_MAX_VERSION: typeof nodeTls.DEFAULT_MAX_VERSION
+export declare const DEFAULT_MIN_VERSION: typeof nodeTls.DEFAULT_MIN_VERSION
+
+/** Options of `createServer`: those of `node:tls` and of `selvedge/net`. */
+export type ServerOptions = Omit<TlsOptions, keyof NetServerOptions> & NetServerOptions
+
+/** Options of `connect`: those of `node:tls` and of `selvedge/net`. */
+export type TlsConnectOptions = Omit<ConnectionOptions, keyof NetConnectOptions | 'socket'> &
+  NetConnectOptions & {
+    /** The stream to use, instead of a new one to `subject`. */
+    socket?: Duplex
+    /**
+     * The name that the certificate must be for. @default `host`, else the subject where it can be a name of DNS; if it cannot,
+     * `checkServerIdentity` or `rejectUnauthorized: false` must be given
+     */
+    servername?: string
+    host?: string
+  }
+
+/** A TLS server on a subject. */
+export declare class Server extends NodeServer {
+  constructor(options?: ServerOptions | null, secureConnectionListener?: (socket: NodeTLSSocket) => void)
+  readonly subject: string | undefined
+  listen(subject?: string, backlog?: number, listener?: () => void): this
+  listen(subject?: string, listener?: () => void): this
+  listen(options: ListenOptions, listener?: () => void): this
+  listen(listener?: () => void): this
+  address(): any
+}
+
+/** @throws {Error} as `tls.createServer` of Node and `createServer` of `selvedge/net` */
+export declare function createServer(secureConnectionListener?: (socket: NodeTLSSocket) => void): Server
+export declare function createServer(
+  options?: ServerOptions,
+  secureConnectionListener?: (socket: NodeTLSSocket) => void,
+): Server
+
+/**
+ * Connects. Returns a `TLSSocket` of Node's, whose addresses are those of the stream below, and which emits `suspend` and
+ * `continue` as that does.
+ *
+ * @throws {Error} `"ERR_INVALID_ARG_VALUE"` there is no name for the certificate; and as `connect` of `selvedge/net`
+ * @example
+ * const socket = tls.connect('bank.core', { ca, servername: 'core.bank.example' })
+ */
+export declare function connect(
+  subject: string,
+  options?: TlsConnectOptions,
+  listener?: () => void,
+): NodeTLSSocket
+export declare function connect(subject: string, listener?: () => void): NodeTLSSocket
+export declare function connect(options: TlsConnectOptions, listener?: () => void): NodeTLSSocket
+
+/** The module, bound to a client. */
+export interface Tls {
+  createServer: typeof createServer
+  connect: typeof connect
+  Server: typeof Server
+  over: typeof over
+}
+
+/** Returns the module's functions bound to `client`. @throws {Error} `"ERR_INVALID_ARG_TYPE"` */
+export declare function over(client: Client, options?: Pick<NetOptions, 'resolve'>): Tls
