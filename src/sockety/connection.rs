@@ -1,6 +1,10 @@
-//! The connection: the handshake, then both halves, heartbeats, and every way to end.
+//! The connection: the handshake, then both halves. How it ends is in `connection/close.rs`, its clocks in
+//! `connection/silence.rs`.
 
-use std::time::{Duration, Instant};
+mod close;
+mod silence;
+
+use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -129,20 +133,8 @@ impl Machine for Connection {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        if self.poll_timeout().is_none_or(|at| at > now) {
-            return;
-        }
-        match (&self.state, self.config.timeout) {
-            (State::Handshaking { .. }, _) => {
-                let timeout = self.config.handshake_timeout;
-                self.finish(now, Some(ConnectionError::NoHandshake { timeout }));
-            }
-            (State::Open(_) | State::Closing, Some(timeout)) => self.handle_silence(now, timeout),
-            (State::Draining, _) => {
-                self.incoming.bodies.clear();
-                self.finish(now, None);
-            }
-            _ => {}
+        if self.deadline().is_some_and(|at| at <= now) {
+            self.handle_deadline(now);
         }
     }
 
@@ -164,23 +156,7 @@ impl Machine for Connection {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        match self.state {
-            State::Handshaking { since, .. } => Some(since + self.config.handshake_timeout),
-            State::Open(_) | State::Closing => {
-                let timeout = self.config.timeout?;
-                let heartbeat = self.sent_at + heartbeat_after(timeout);
-                let silence = match self.full_since {
-                    // Nothing can come. If it is the application that reads nothing at all, that ends some
-                    // day; if it reads slowly, it may.
-                    Some(since) if self.is_untouched() => since + timeout,
-                    Some(_) => heartbeat,
-                    None => self.received_at + timeout,
-                };
-                Some(heartbeat.min(silence))
-            }
-            State::Draining => Some(self.full_since? + self.drain_timeout()),
-            State::Connecting | State::Finished => None,
-        }
+        self.deadline()
     }
 
     /// Returns whether the application has room: otherwise it has to read before more can come.
@@ -210,34 +186,6 @@ impl Connection {
             self.output.write(|out| handshake.push(out));
             (self.received_at, self.sent_at) = (now, now);
             self.state = State::Handshaking { since: now, carry: BytesMut::new() };
-        }
-    }
-
-    /// Ends the connection since the peer sends nothing more. It may still read what was on its way.
-    fn handle_end(&mut self, now: Instant) {
-        let output = std::mem::take(&mut self.output);
-        self.finish(now, None);
-        self.output = output;
-        self.request = Some(LinkRequest::Close(END_TIMEOUT));
-    }
-
-    fn handle_silence(&mut self, now: Instant, timeout: Duration) {
-        match self.full_since {
-            Some(since) if since + timeout <= now && self.is_untouched() => {
-                let bytes = self.incoming.bodies.untouched();
-                return self.finish(now, Some(ConnectionError::Unread { bytes }));
-            }
-            None if self.received_at + timeout <= now => {
-                return self.finish(now, Some(ConnectionError::Silent { timeout }));
-            }
-            _ => {}
-        }
-        if self.sent_at + heartbeat_after(timeout) <= now {
-            self.sent_at = now;
-            // If older things have not left, one more heartbeat does not either.
-            if self.output.is_empty() {
-                self.output.write(|out| Packet::Heartbeat.push(out));
-            }
         }
     }
 
@@ -302,95 +250,9 @@ impl Connection {
         }
     }
 
-    /// Closes in order: what was sent leaves, and then the connection below goes.
-    fn close(&mut self, now: Instant) {
-        match self.state {
-            State::Open(_) => {
-                self.output.write(|out| Packet::GoAway.push(out));
-                self.state = State::Closing;
-            }
-            State::Closing => {}
-            _ => self.destroy(now),
-        }
-    }
-
-    /// Closes at once, and drops what was not read.
-    fn destroy(&mut self, now: Instant) {
-        self.incoming.bodies.abort_all(&mut self.events);
-        self.incoming.bodies.clear();
-        self.finish(now, None);
-    }
-
     fn report_marks(&mut self) {
         while let Some(mark) = self.output.poll_mark() {
             self.events.records().flushed(mark);
         }
     }
-
-    /// Ends the connection: nothing comes or goes any more. The first reason counts.
-    fn finish(&mut self, now: Instant, why: Option<ConnectionError>) {
-        let is_wanted = matches!(self.state, State::Closing);
-        if !matches!(self.state, State::Draining | State::Finished) {
-            self.report_marks();
-            self.output.clear();
-            self.requests.clear();
-            self.incoming.bodies.abort_all(&mut self.events);
-            if is_wanted {
-                self.incoming.bodies.clear();
-            }
-            self.events.push(Event::Closed(why.filter(|_| !is_wanted).map(Failure::from)));
-            self.request = Some(LinkRequest::Close(Duration::ZERO));
-            self.full_since = Some(now);
-        }
-        if !self.incoming.bodies.is_empty() {
-            self.state = State::Draining;
-        } else if !matches!(self.state, State::Finished) {
-            self.state = State::Finished;
-            self.events.push(Event::Finished(None));
-        }
-    }
-
-    /// Takes note that the application has read: whoever does has time.
-    fn note_reader(&mut self, now: Instant) {
-        if let Some(since) = &mut self.full_since {
-            *since = now;
-        }
-        self.note_room(now);
-        if matches!(self.state, State::Draining) && self.incoming.bodies.is_empty() {
-            self.finish(now, None);
-        }
-    }
-
-    /// Takes note that there is more to read, or less.
-    fn note_room(&mut self, now: Instant) {
-        if matches!(self.state, State::Draining | State::Finished) {
-            return;
-        }
-        if !self.is_reading() {
-            self.full_since.get_or_insert(now);
-        } else if self.full_since.take().is_some() {
-            // Until now nothing could come.
-            self.received_at = now;
-        }
-    }
-
-    /// Returns whether most of what waits has never been asked for.
-    fn is_untouched(&self) -> bool {
-        self.incoming.bodies.untouched() > self.config.max_unread_bytes / 2
-    }
-
-    /// Returns how long the application may take to go on reading what is left of a connection that has
-    /// ended.
-    fn drain_timeout(&self) -> Duration {
-        self.config.timeout.unwrap_or(DRAIN_TIMEOUT)
-    }
 }
-
-fn heartbeat_after(timeout: Duration) -> Duration {
-    timeout * 3 / 4
-}
-
-/// How long a peer that sends nothing more may take for what was on its way to it.
-const END_TIMEOUT: Duration = Duration::from_secs(5);
-/// Without a timeout of its own.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
