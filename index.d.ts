@@ -123,6 +123,7 @@ export type ErrorCode =
   | 'ERR_TLS_PLAIN'
   | 'ERR_TLS_REQUIRED'
   | 'ERR_TLS_UNTRUSTED'
+  | 'ERR_TOO_LARGE'
   | 'ERR_UNDELIVERED'
   | 'ERR_UNKNOWN_OPTION'
   | 'ETIMEDOUT'
@@ -147,6 +148,10 @@ export declare class FabricError extends Error {
   readonly ids?: string[]
   /** On the error of a server's `end`: its sockets that have undelivered messages. */
   readonly sockets?: { id: string; undelivered: number }[]
+  /** On `"ERR_TOO_LARGE"`: the bytes of payload and headers. */
+  readonly size?: number
+  /** On `"ERR_TOO_LARGE"`: how many they may be. */
+  readonly limit?: number
 }
 
 /** The same class under Conat's name. */
@@ -309,6 +314,11 @@ export interface ConnectOptions {
    * `timeout` is for the answer, and begins when it leaves. @default 60_000
    */
   offlineTimeout?: number
+  /**
+   * Bytes of one message, payload and headers, that it sends, at least 64 KiB. More is `"ERR_TOO_LARGE"`, and
+   * nothing is sent. @default 256 MiB
+   */
+  maxMessageBytes?: number
   /**
    * Unit of the pauses before reconnecting, in ms. The first one is at most two fifths of it, the next twice, the
    * others four times while the outage is younger than 10 s; then they double. Starts over after a connection
@@ -827,6 +837,11 @@ export interface SocketSettings {
    */
   maxQueueBytes?: number
   /**
+   * Bytes of one message that is written, payload and headers, at least 64 KiB. More is `"ERR_TOO_LARGE"`, and
+   * nothing is written; the client's own bound counts as well. @default 256 MiB
+   */
+  maxMessageBytes?: number
+  /**
    * What to do when the other side acknowledges nothing, because it is slow or away: `'wait'` for ever, or
    * `'close'` the socket with `"ERR_SLOW_CONSUMER"`. @default 'wait'
    */
@@ -995,8 +1010,8 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
    *   are headers always, whatever their sender called them; a copy with more in it goes as
    *   `{ headers: { ...headers, more } }`.
    * @throws {FabricError} `"ENOBUFS"` `maxQueueSize` messages or `maxQueueBytes` bytes are unacknowledged ·
-   *   `"EPIPE"` the socket is closed or ending · `"ERR_ENCODE"` the value has a BigInt or a function in it.
-   *   Nothing was written then.
+   *   `"EPIPE"` the socket is closed or ending · `"ERR_TOO_LARGE"` it has more than `maxMessageBytes` ·
+   *   `"ERR_ENCODE"` the value has a BigInt or a function in it. Nothing was written then.
    * @example
    * if (!socket.write(row, { headers: { table: 'users' } })) await socket.waitUntilWritable()
    */

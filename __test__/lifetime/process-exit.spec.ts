@@ -127,6 +127,22 @@ describe('what was written right before the end', () => {
   })
 })
 
+describe('a process that ends in the tick in which it writes', () => {
+  test.each(['exit', 'throw'])('by %s, is heard to the last', async how => {
+    const client = connect({ address, noCache: true })
+    const server = client.socket.listen('last-tick')
+    await server.waitUntilReady()
+    const published = (await client.subscribe('last-tick.published')).next()
+    const connection = once(server, 'connection')
+    const ended = run('last-tick.mjs', [address, 'last-tick', how])
+    const [socket] = await connection
+    const [[data]] = await Promise.all([once(socket, 'data'), once(socket, 'disconnected')])
+    expect([data, (await published).value?.data]).toEqual(['last', 'last'])
+    expect((await ended).code).toBe(how === 'exit' ? 7 : 1)
+    await client.close()
+  })
+})
+
 describe('process.exit in the middle of traffic', () => {
   test.each(['-', 'port'])('ends with its code and nothing on stderr: %s', async place => {
     const ends = [0, 7, 7].map(code => run('exit.mjs', [place === '-' ? '-' : address, String(code)]))

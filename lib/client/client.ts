@@ -21,6 +21,7 @@ import { routeSubjects } from '../compat/subject-router'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { endAllOf, forget, route, strandAllOf, type Target } from '../engine/events'
+import { flushAtExit, forgetAtExit } from '../engine/exit-hook'
 import { CLIENT_ENDING, CLIENT_STATE, CONNECT_FAILED, PERMISSION } from '../engine/kinds'
 import { native } from '../engine/native'
 import { type Answers, ask } from '../messaging/answers'
@@ -84,6 +85,7 @@ export class Client extends ClientViews implements Target, Responder {
     checkOptions('connect', options, CLIENT_SHAPE)
     this.options = shownOptions(options)
     this.context.socketIdPrefix = idPrefix(options.inboxPrefix)
+    this.context.maxMessageBytes = options.maxMessageBytes ?? CLIENT_SHAPE.maxMessageBytes.default
     this.client = this.context.handle
     this.subscriptions = new Subscriptions(this.context, this, this.permissions)
     route(this.client, this)
@@ -92,6 +94,7 @@ export class Client extends ClientViews implements Target, Responder {
       forget(this.client)
       throw errorFrom(failure)
     }
+    flushAtExit(this.client)
     this.#isWanted = options.autoConnect !== false
     this.#session.ref.set(this.#isWanted)
     const { routeSubject, ...rest } = options
@@ -230,7 +233,7 @@ export class Client extends ClientViews implements Target, Responder {
       checkOptions('requestMany', options, REQUEST_MANY_SHAPE)
       this.context.checkSend()
       const wait = requests.waitOf(options, true)
-      const message = prepare(data, options)
+      const message = prepare(data, options, this.context.maxMessageBytes)
       return ticket => {
         commands.request(this.client, ticket, wait, subject, message)
         this.context.countSent(message.length)
@@ -421,6 +424,7 @@ export class Client extends ClientViews implements Target, Responder {
     this.#isGone = true
     endAllOf(this.client)
     forget(this.client)
+    forgetAtExit(this.client)
     this.#session.ref.set(false)
     this.#session.gone.settle()
     const ending = this.#session.takeEnding()

@@ -2,6 +2,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { ConnectOptions } from '../../index'
 import { clientSettings, TLS_CLIENT_SHAPE } from '../engine/tls'
+import { MAX_MESSAGE_BYTES } from '../messaging/options'
 import { FabricError, invalidType, outOfRange } from '../values/errors'
 import {
   forEngine,
@@ -27,6 +28,7 @@ export const CLIENT_SHAPE = {
   reconnectionDelay: { check: isPause, unit: 'ms', default: 500, engine: true },
   reconnectionDelayMax: { check: isPause, unit: 'ms', default: 15_000, engine: true },
   randomizationFactor: { check: isFraction, default: 1, engine: true },
+  maxMessageBytes: MAX_MESSAGE_BYTES,
   wire: { check: isWire, engine: true },
   routeSubject: isFunction,
   ...TLS_CLIENT_SHAPE,

@@ -4,6 +4,7 @@ import type { Drain } from '../async/drain'
 import { InFlight } from '../async/in-flight'
 import { checkPending, nextHandle } from '../engine/commands'
 import { closedFailure, errorFrom, type Failure } from '../values/failure'
+import { MAX_MESSAGE_BYTES } from './options'
 
 /** A socket or a listener: closed together with its client. */
 export interface Child {
@@ -52,6 +53,9 @@ export class ClientContext {
   readonly awaited: InFlight = new InFlight()
   /** Running methods of services. */
   readonly serving: InFlight = new InFlight()
+
+  /** Bytes of one message, payload and headers. */
+  maxMessageBytes: number = MAX_MESSAGE_BYTES.default
 
   /** What the ids of its sockets begin with, if they are not chosen. */
   socketIdPrefix = ''

@@ -15,12 +15,23 @@ import {
   isDuration,
   isEncoding,
   isHeaders,
+  isMessageSize,
   isSignal,
   isString,
   isTimeout,
   override,
   type ShapeOf,
 } from '../values/option-checks'
+
+const DEFAULT_MESSAGE_BYTES = 256 * 1024 * 1024
+
+/** Bytes of one message, of a client and of a socket. */
+export const MAX_MESSAGE_BYTES = {
+  check: isMessageSize,
+  unit: 'bytes',
+  default: DEFAULT_MESSAGE_BYTES,
+  limit: true,
+} as const
 
 export const MESSAGE_SHAPE = {
   encoding: { check: isEncoding, default: DataEncoding.MsgPack },

@@ -1,6 +1,7 @@
 // Prepares a message: encodes a value by its options.
 import type { Headers, MessageOptions } from '../../index'
 import { Outgoing } from '../engine/outgoing'
+import { FabricError } from '../values/errors'
 import { headersText, socketHeadersText } from '../values/headers'
 import { MessageData } from './message'
 
@@ -10,15 +11,30 @@ type HeadersText = (headers: Headers | null | undefined) => string | null
 /** Shared: a message is written before the next one is prepared. */
 const outgoing = new Outgoing()
 
+/** The longest headers, as `values/headers.ts` checks them. */
+const MAX_HEADERS_BYTES = 896 * 1024
+
 /**
- * Encodes the next message. The result is valid until the next call, which user code may make: it must be
- * written before any user code runs.
+ * Encodes the next message, which has at most `maxBytes` with its headers. The result is valid until the next
+ * call, which user code may make: it must be written before any user code runs.
  */
 export function prepare(
   data: unknown,
   options: MessageOptions | undefined,
+  maxBytes: number,
   text: HeadersText = headersText,
 ): Outgoing {
+  const message = encode(data, options, text)
+  // Headers have a bound of their own: their bytes are counted only where that matters.
+  if (message.length + MAX_HEADERS_BYTES > maxBytes && message.size > maxBytes) {
+    const { size } = message
+    const text = `payload and headers have ${size} bytes, more than ${maxBytes} (maxMessageBytes)`
+    throw new FabricError(text, 'ERR_TOO_LARGE', { size, limit: maxBytes })
+  }
+  return message
+}
+
+function encode(data: unknown, options: MessageOptions | undefined, text: HeadersText): Outgoing {
   const message = MessageData.of(data)
   if (message !== undefined) {
     const headers =

@@ -35,7 +35,7 @@ export function publish(
   context.checkSend()
   if (options?.signal?.aborted) return abortFailure(options.signal)
   const timeout = milliseconds(options?.timeout ?? timeouts.publish)
-  const message = prepare(data, options, text)
+  const message = prepare(data, options, context.maxMessageBytes, text)
   const ticket = new Ticket(context, responder, options?.signal)
   commands.publish(context.handle, ticket.handle, timeout, waitForInterest, subject, message)
   context.countSent(message.length)
@@ -51,7 +51,7 @@ export function publishSync(
   text = headersText,
 ): { bytes: number } {
   context.checkSend()
-  const message = prepare(data, options, text)
+  const message = prepare(data, options, context.maxMessageBytes, text)
   commands.publish(context.handle, 0, 0, false, subject, message)
   context.countSent(message.length)
   return { bytes: message.length }
@@ -68,7 +68,7 @@ export function request(
   context.checkSend()
   if (options?.signal?.aborted) return abortFailure(options.signal)
   const wait = waitOf(options, false)
-  const message = prepare(data, options)
+  const message = prepare(data, options, context.maxMessageBytes)
   const ticket = new Ticket(context, responder, options?.signal)
   commands.request(context.handle, ticket.handle, wait, subject, message)
   context.countSent(message.length)

@@ -139,6 +139,11 @@ export abstract class ConatSocketBase
     return this.#settings.maxQueueSize
   }
 
+  /** @internal */
+  get maxMessageBytes(): number {
+    return this.#settings.maxMessageBytes(this.context)
+  }
+
   get maxQueueBytes(): number {
     return this.#settings.maxQueueBytes
   }

@@ -1,6 +1,6 @@
 // The options of sockets, of socket servers, and of what they write.
 import type { Headers, SocketConnectOptions, SocketListenOptions, WriteOptions } from '../../index'
-import { MESSAGE_SHAPE, REQUEST_SHAPE } from '../messaging/options'
+import { MAX_MESSAGE_BYTES, MESSAGE_SHAPE, REQUEST_SHAPE } from '../messaging/options'
 import { invalidType, invalidValue } from '../values/errors'
 import { areReceived } from '../values/headers'
 import {
@@ -20,6 +20,7 @@ const SETTINGS_SHAPE = {
   desc: isString,
   maxQueueSize: { check: isCount, default: 1000, engine: true, limit: true },
   maxQueueBytes: { check: isCount, unit: 'bytes', default: 256 * 1024 * 1024, engine: true, limit: true },
+  maxMessageBytes: MAX_MESSAGE_BYTES,
   slowConsumer: { check: isPolicy, default: 'wait' },
   slowConsumerTimeout: { check: isTimeout, unit: 'ms', default: 30_000 },
   keepAlive: { check: isDuration, unit: 'ms', default: 45_000 },

@@ -29,6 +29,7 @@ export class Outbox {
   readonly #owner: OutboxOwner
   readonly #lifecycle: Lifecycle
   readonly #context: ClientContext
+  readonly #settings: SocketSettings
   readonly #window: SendWindow
   // A program may have thousands of sockets, most of them idle: what few need is created on demand.
   #drained: Waiters | undefined
@@ -45,6 +46,7 @@ export class Outbox {
     this.#owner = owner
     this.#lifecycle = lifecycle
     this.#context = context
+    this.#settings = settings
     this.#window = new SendWindow(settings.maxQueueSize, settings.maxQueueBytes)
   }
 
@@ -82,7 +84,7 @@ export class Outbox {
     // Checked before the expensive encoding, for writers that retry often.
     const full = isVolatile ? undefined : this.#window.refusal(0)
     if (full !== undefined) throw full
-    const message = prepare(data, options, socketHeadersText)
+    const message = prepare(data, options, this.#settings.maxMessageBytes(this.#context), socketHeadersText)
     const { size } = message
     // Encoding may have run user code that wrote to this socket or closed it.
     this.#checkWritable()

@@ -23,6 +23,7 @@ import type { Lifecycle } from './lifecycle'
 interface RequestsOwner {
   readonly handle: number
   readonly maxQueueSize: number
+  readonly maxMessageBytes: number
   /** Called when a request was answered, or its answer is not waited for any more. */
   handleProgress(): void
 }
@@ -66,7 +67,7 @@ export class SocketRequests {
       this.#lifecycle.checkOpen()
       checkOptions('requestMany', options, REQUEST_MANY_SHAPE)
       const wait = waitOf(options, true)
-      const message = prepare(data, options, socketHeadersText)
+      const message = prepare(data, options, this.#owner.maxMessageBytes, socketHeadersText)
       return ticket => this.#write(ticket, wait, message)
     })
   }
@@ -111,7 +112,7 @@ export class SocketRequests {
   #send(data: unknown, options: RequestOptions | undefined): Promise<unknown> | Failure {
     if (options?.signal?.aborted) return abortFailure(options.signal)
     const wait = waitOf(options, false)
-    const message = prepare(data, options, socketHeadersText)
+    const message = prepare(data, options, this.#owner.maxMessageBytes, socketHeadersText)
     const ticket = new Ticket(
       this.#context,
       this.#responder,

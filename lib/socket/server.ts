@@ -166,7 +166,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     if (this.state === 'closed' || this.#isEnding) throw this.#pipeError()
     const options = writeOptions(second)
     const isVolatile = options?.volatile === true
-    const message = prepare(data, options, socketHeadersText)
+    const message = prepare(data, options, this.#settings.maxMessageBytes(this.#context), socketHeadersText)
     const { size } = message
     const full: ServerSocket[] = []
     const taking: ServerSocket[] = []

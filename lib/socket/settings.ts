@@ -1,5 +1,6 @@
 // The settings of a socket. The sockets of one server share them.
 import type { SocketListenOptions, SocketSettings as SocketOptions } from '../../index'
+import type { ClientContext } from '../messaging/client-context'
 import { forEngine, type Shape } from '../values/option-checks'
 import { LISTEN_SHAPE, socketTimeouts } from './options'
 
@@ -17,6 +18,12 @@ export class SocketSettings<Options extends SocketOptions = SocketListenOptions>
 
   get maxQueueBytes(): number {
     return this.options.maxQueueBytes ?? LISTEN_SHAPE.maxQueueBytes.default
+  }
+
+  /** Returns the bytes of one message: the least of what the socket and its client take. */
+  maxMessageBytes(context: ClientContext): number {
+    const own = this.options.maxMessageBytes ?? LISTEN_SHAPE.maxMessageBytes.default
+    return Math.min(own, context.maxMessageBytes)
   }
 
   get keepAlive(): number {

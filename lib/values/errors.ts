@@ -6,6 +6,8 @@ interface FabricErrorOptions {
   undelivered?: number
   ids?: string[]
   sockets?: UndeliveredOf[]
+  size?: number
+  limit?: number
 }
 
 interface CodeOptions extends FabricErrorOptions {
@@ -31,6 +33,10 @@ export class FabricError extends Error {
   declare readonly ids?: string[]
   /** On the error of a server's `end`: its sockets that have undelivered messages. */
   declare readonly sockets?: UndeliveredOf[]
+  /** On `ERR_TOO_LARGE`: the bytes of payload and headers. */
+  declare readonly size?: number
+  /** On `ERR_TOO_LARGE`: how many there may be. */
+  declare readonly limit?: number
 
   /** `code` may be among the options, as programs for Conat have it. */
   constructor(message: string, code: number | string | CodeOptions, more?: FabricErrorOptions) {
@@ -40,6 +46,8 @@ export class FabricError extends Error {
     if (options?.undelivered !== undefined) this.undelivered = options.undelivered
     if (options?.ids !== undefined) this.ids = options.ids
     if (options?.sockets !== undefined) this.sockets = options.sockets
+    if (options?.size !== undefined) this.size = options.size
+    if (options?.limit !== undefined) this.limit = options.limit
   }
 }
 

@@ -3,6 +3,7 @@ import { checkEncoding } from './codec'
 import { FabricError, invalidType, outOfRange } from './errors'
 import { isUint8Array } from './platform'
 
+const MIN_MESSAGE_SIZE = 64 * 1024
 const MAX_U32 = 0xffffffff
 /** The longest delay of a timer of Node.js, in ms. */
 const MAX_DURATION = 0x7fffffff
@@ -43,6 +44,13 @@ export const isFunction: Check = typed('a function', value => typeof value === '
 export const isNumber: Check = (name, value) => {
   if (typeof value !== 'number') throw invalidType(name, 'a number', value)
   if (!Number.isFinite(value)) throw outOfRange(name, 'finite', value)
+}
+
+/** Bytes of one message: at least what several small ones have that travel together. */
+export const isMessageSize: Check = (name, value) => {
+  isNumber(name, value)
+  if (Number.isInteger(value) && (value as number) >= MIN_MESSAGE_SIZE) return
+  throw outOfRange(name, `an integer of at least ${MIN_MESSAGE_SIZE}`, value as number)
 }
 
 /** Milliseconds, more than 0. */
