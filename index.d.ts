@@ -997,7 +997,10 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   readonly queuedWrites: { readonly length: number }
   /** `send.unsent`: number of unacknowledged writes. */
   readonly tcp: { readonly send: { readonly unsent: number } }
-  /** `last`: when the other side was last heard from, in ms since 1970. */
+  /**
+   * `last`: when the other side was last heard from, in ms since 1970; while it only answers pings, to within
+   * `keepAlive` + `keepAliveTimeout`.
+   */
   readonly alive: { readonly last: number }
 
   /**
@@ -1156,6 +1159,8 @@ export declare class ConatSocketClient extends ConatSocketBase {
   private constructor()
   readonly role: 'client'
   readonly reconnection: boolean
+  /** The `id` of the server that it belongs to; `undefined` before it was ready. */
+  readonly serverId: string | undefined
   /** `close()` disconnects the socket, to test reconnecting. */
   readonly sub: { close(): void }
   /** Reconnects, after `disconnect()`. @throws {FabricError} `"ERR_CLOSED"` */
@@ -1299,7 +1304,7 @@ export interface ServerOptions {
    * requests and upgrades are not touched, and `close()` leaves it open. After that clients keep trying: if
    * an `upgrade` listener of yours answers nothing, each of these connections stays open, as with any upgrade
    * that is not handled. Every byte crosses from JavaScript to the engine and back: a port of the broker's
-   * own is several times as fast. Excludes `port`.
+   * own is several times as fast. `port` has no effect then.
    */
   httpServer?: HttpServer | HttpsServer
   /**

@@ -14,6 +14,7 @@ import {
   matchesSegment,
   randomId,
 } from 'selvedge'
+import { until } from '../support/authority'
 import { describeFabrics } from '../support/fabrics'
 import { read, rejection } from '../support/messages'
 import { disconnection, pair } from '../support/sockets'
@@ -244,6 +245,16 @@ describeFabrics('a client', fabric => {
 })
 
 describeFabrics('a socket server', fabric => {
+  test('and its client know when the other side was alive, also when it only answers pings', async () => {
+    const settings = { keepAlive: 50, keepAliveTimeout: 1000 }
+    const { server, socket } = await pair(fabric, { listen: settings, connect: settings })
+    const { last } = socket.alive
+    expect(Date.now() - last).toBeLessThan(60_000)
+    // Nothing is said, and each pings the other: what was heard stays recent.
+    await until(() => socket.alive.last > last && server.alive.last > last)
+    expect([socket.state, server.state]).toEqual(['ready', 'ready'])
+  })
+
   test('tells its settings, disconnects its sockets, and knows when it has ended', async () => {
     const { listener, server, socket } = await pair(fabric, {
       listen: { maxQueueSize: 7, keepAlive: 5000, keepAliveTimeout: 6000 },
@@ -255,6 +266,7 @@ describeFabrics('a socket server', fabric => {
       keepAliveTimeout: 6000,
       ended: false,
     })
+    expect(socket.serverId).toBe(listener.id)
     expect(server.clientSubject).toBe(`${socket.subject}.client.${socket.id}`)
     listener.disconnect()
     expect(server.state).toBe('disconnected')

@@ -93,7 +93,8 @@ function portOf(options: ServerOptions): number | null {
   const { httpServer, socketPath, port, ssl } = options
   const elsewhere = httpServer ? 'httpServer' : socketPath === undefined ? undefined : 'socketPath'
   if (elsewhere === undefined) return port === undefined ? SERVER_SHAPE.port.default : port
-  if (port !== undefined && port !== null) throw contradiction(`${elsewhere} and port`)
+  // Where an HTTP server listens, its owner knows: programs for Conat name that port here, too.
+  if (!httpServer && port !== undefined && port !== null) throw contradiction('socketPath and port')
   if (httpServer && socketPath !== undefined) throw contradiction('httpServer and socketPath')
   if (typeof ssl === 'object') throw contradiction(`${elsewhere} and certificates in ssl`)
   return null

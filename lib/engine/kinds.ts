@@ -63,6 +63,7 @@ export const SOCKET_COUNTERS = 0x0135
 export const SOCKET_UNDELIVERED = 0x0136
 export const SOCKET_COLLECTED = 0x0137
 export const CHOOSE_SERVER = 0x0138
+export const SOCKET_BOUND = 0x013a
 
 // Events of system 2 (Broker)
 export const BROKER_STATE = 0x0201

@@ -184,7 +184,11 @@ export abstract class ConatSocketBase
   }
 
   get alive(): { readonly last: number } {
-    return { last: this.#lastSeen }
+    // Where only pings are answered, which the engine does by itself: the other side was heard from in this time, or
+    // the socket would not be ready.
+    const { keepAlive, keepAliveTimeout } = this
+    const pinged = this.state === 'ready' && keepAlive > 0 ? Date.now() - keepAlive - keepAliveTimeout : 0
+    return { last: Math.max(this.#lastSeen, pinged) }
   }
 
   ref(): this {

@@ -4,7 +4,7 @@ import type { SocketConnectOptions } from '../../index'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { route } from '../engine/events'
-import { CHOOSE_SERVER } from '../engine/kinds'
+import { CHOOSE_SERVER, SOCKET_BOUND } from '../engine/kinds'
 import { native } from '../engine/native'
 import type { ClientContext } from '../messaging/client-context'
 import type { Responder } from '../messaging/message'
@@ -16,6 +16,7 @@ import { SocketSettings } from './settings'
 
 export class ConatSocketClient extends ConatSocketBase {
   #sub: { close: () => void } | undefined
+  #serverId: string | undefined
   readonly #settings: SocketSettings<SocketConnectOptions>
 
   /** @internal */
@@ -45,6 +46,11 @@ export class ConatSocketClient extends ConatSocketBase {
     return this.#settings.options.reconnection ?? true
   }
 
+  /** The id of the server that it belongs to. */
+  get serverId(): string | undefined {
+    return this.#serverId
+  }
+
   /** Its subscription. Closing it causes a reconnect, for tests. */
   get sub(): { close: () => void } {
     return (this.#sub ??= { close: () => this.disconnect() })
@@ -70,7 +76,8 @@ export class ConatSocketClient extends ConatSocketBase {
   }
 
   override handleEvent(kind: number, event: EventReader): void {
-    if (kind !== CHOOSE_SERVER) super.handleEvent(kind, event)
+    if (kind === SOCKET_BOUND) this.#serverId = event.str()
+    else if (kind !== CHOOSE_SERVER) super.handleEvent(kind, event)
     else if (this.state !== 'closed') void this.#chooseServer()
   }
 

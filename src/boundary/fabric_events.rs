@@ -125,6 +125,10 @@ fn socket_event(out: &mut EventBuffer, socket: Handle, event: SocketEvent) {
             out.number(counters.resent);
             out.number(counters.duplicates);
         }
+        SocketEvent::Bound(server) => {
+            out.head(Kind::SocketBound, socket);
+            out.str(&server);
+        }
         SocketEvent::ChooseServer => out.head(Kind::ChooseServer, socket),
         SocketEvent::Collected => out.head(Kind::SocketCollected, socket),
     }

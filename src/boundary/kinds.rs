@@ -210,6 +210,8 @@ kinds! {
         SocketCollected = 55,
         /// A socket needs the load balancer.
         ChooseServer = 56,
+        /// A socket belongs to a server.
+        SocketBound = 58,
     }
 }
 

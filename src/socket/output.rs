@@ -127,6 +127,8 @@ pub enum SocketEvent {
     },
     /// What the socket has counted.
     Counters(SocketCounters),
+    /// The server that a client socket belongs to from now on, by its id.
+    Bound(Box<str>),
     /// The load balancer is asked for a server.
     ChooseServer,
     /// The application knows of the close, and nothing more comes.

@@ -40,7 +40,10 @@ impl World {
 
     fn handle_socket_event(&mut self, sock: Sock, event: SocketEvent) {
         match event {
-            SocketEvent::Counters(_) | SocketEvent::Collected | SocketEvent::ChooseServer => {}
+            SocketEvent::Counters(_)
+            | SocketEvent::Collected
+            | SocketEvent::ChooseServer
+            | SocketEvent::Bound(_) => {}
             SocketEvent::Undelivered(data) => {
                 self.with_side(sock, |side| side.take_back(data.seq, &data.payload));
             }

@@ -1,5 +1,6 @@
 // A hub, as programs for Conat start one: with the whole set of options, users by cookie, and a system account.
 import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { ConatError, type ConatServer, init } from 'selvedge'
 
 export interface User {
@@ -22,6 +23,7 @@ function isAllowed({ user, subject, type }: { user: User; subject: string; type:
 export async function startHub(httpServer: Server): Promise<ConatServer> {
   const server = init({
     httpServer,
+    port: (httpServer.address() as AddressInfo).port,
     id: '0',
     path: '/conat',
     clusterName: 'default',

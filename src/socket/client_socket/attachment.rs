@@ -147,6 +147,9 @@ impl ClientSocket {
             return;
         }
         self.enter(Phase::Ready);
+        if let Some(server) = self.binding.server().filter(|_| !self.binding.is_held()) {
+            self.channel.emit(SocketEvent::Bound(server.into()));
+        }
         self.binding.handle_attached();
         self.channel.end_absence();
         self.pause.reset();
