@@ -282,10 +282,6 @@ export class Client extends ClientViews implements Target, Responder {
     return unwrap<string[]>(await requests.list(this.context, this, 'cluster', options))
   }
 
-  async interest(subject: string): Promise<boolean> {
-    return await this.#interest(subject, { timeout: 0 })
-  }
-
   async waitForInterest(
     subject: string,
     options: { timeout?: number; signal?: AbortSignal } = {},

@@ -64,6 +64,11 @@ export abstract class ClientViews extends EventEmitter<ClientEvents> implements 
     return (this.#conn ??= new ConnectionView(this))
   }
 
+  /** Resolves with whether anybody listens now. */
+  async interest(subject: string): Promise<boolean> {
+    return await this.waitForInterest(subject, { timeout: 0 })
+  }
+
   async sub(subject: string, options?: SubscriptionOptions): Promise<Subscription> {
     return await this.subscribe(subject, options)
   }
