@@ -21,7 +21,7 @@ const FLOORS: readonly (readonly string[])[] = [
 /** The lowest floor: one room for each sub-path of the package. They do not know each other. */
 const SUBPATHS = subpaths.map(({ name }) => name).filter(name => name !== 'index')
 /** Sub-paths that are made of others. */
-const NEIGHBOURS: Readonly<Record<string, readonly string[]>> = { tls: ['net'] }
+const NEIGHBOURS: Readonly<Record<string, readonly string[]>> = { dgram: ['net'], tls: ['net'] }
 /** Beside those of the sub-paths. */
 const MAX_ROOMS = 12
 /** Rooms that browsers get: no module of Node.js and none of its globals, except in the one file that is replaced for them. */

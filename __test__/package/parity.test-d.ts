@@ -4,6 +4,7 @@ import type { exports } from '../../package.json'
 
 interface Contracts {
   '.': typeof import('../../index')
+  './dgram': typeof import('../../types/dgram')
   './net': typeof import('../../types/net')
   './packets': typeof import('../../types/packets')
   './sockety': typeof import('../../types/sockety')
@@ -13,6 +14,7 @@ interface Contracts {
 
 interface Sources {
   '.': typeof import('../../lib/index')
+  './dgram': typeof import('../../lib/dgram/index')
   './net': typeof import('../../lib/net/index')
   './packets': typeof import('../../lib/packets/index')
   './sockety': typeof import('../../lib/sockety/index')

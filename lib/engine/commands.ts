@@ -92,6 +92,13 @@ export function checkPending(): void {
   )
 }
 
+/** Whether the engine has more bytes to send than `limit`, after asking it again. */
+export function isPendingOver(limit: number): boolean {
+  if (pending + batch.pos <= limit) return false
+  submit()
+  return pending > limit
+}
+
 function schedule(): void {
   if (scheduled) return
   scheduled = true

@@ -1,0 +1,410 @@
+// Datagrams on subjects: at most once, whole or not at all, never queued without bound. Each is one publish.
+import { EventEmitter } from 'node:events'
+import type { DatagramBindOptions, DatagramInfo, DatagramStats, SocketOptions } from '../../types/dgram'
+import type { SocketRow } from '../../types/net'
+import type { Client } from '../client/client'
+import { isPendingOver } from '../engine/commands'
+import type { Message } from '../messaging/message'
+import { argType, argValue, codedError, outOfRange, systemError } from '../net/errors'
+import { checkSubject, clientOf, freeSubject } from '../net/options'
+import { list, unlist } from '../net/table'
+import type { FabricError } from '../values/errors'
+import { Buffer, isUint8Array, nextTick } from '../values/platform'
+import { isValidSubject } from '../values/subjects'
+import { Inlets } from './inlets'
+import { type SendCall, type SendCallback, sendArguments } from './send-arguments'
+
+/** As UDP over IPv4. */
+const MAX_DATAGRAM_BYTES = 65_507
+const BUFFER_BYTES = 1024 * 1024
+const TYPES: readonly unknown[] = ['subject', 'udp4', 'udp6']
+/** Places that sockets of this process are bound to, alone: clients and subjects. */
+const bound = new Set<string>()
+/** Sockets of one client that share a queue, which is one to the fabric: the first one passes on what comes. */
+const groups = new Map<string, Socket[]>()
+
+type MessageListener = (message: Buffer, info: DatagramInfo) => void
+
+export class Socket extends EventEmitter {
+  readonly type: string
+  readonly #options: SocketOptions
+  readonly #inlets: Inlets
+  readonly #counts = { sent: 0, received: 0, sendDropped: 0, malformed: 0 }
+  #client: Client | undefined
+  #state: 'new' | 'binding' | 'bound' | 'closed' = 'new'
+  #subject: string | undefined
+  #place = ''
+  #isAlone = false
+  #group: string | undefined
+  #turn = 0
+  #remote: string | undefined
+  #hasLoopback = true
+  #recvBufferSize: number
+  #sendBufferSize: number
+  /** Sends that wait for the bind. */
+  readonly #waiting: SendCall[] = []
+  readonly #listed = { row: (): SocketRow | undefined => this.#row() }
+  #bytes = { read: 0, written: 0 }
+  #since = Date.now()
+
+  constructor(type: string | SocketOptions, listener?: MessageListener) {
+    super()
+    const options = typeof type === 'string' ? { type } : type
+    if (typeof options !== 'object' || options === null || !TYPES.includes(options.type)) {
+      throw codedError(
+        'ERR_SOCKET_BAD_TYPE',
+        'Bad socket type specified. Valid types are: subject, udp4, udp6',
+      )
+    }
+    this.type = options.type
+    this.#options = options as SocketOptions
+    this.#recvBufferSize = sizeOf('options.recvBufferSize', this.#options.recvBufferSize)
+    this.#sendBufferSize = sizeOf('options.sendBufferSize', this.#options.sendBufferSize)
+    this.#inlets = new Inlets((message, isMember) => this.#share(message, isMember))
+    if (typeof listener === 'function') this.on('message', listener)
+    const { signal } = this.#options
+    if (signal !== undefined) {
+      const handleAbort = (): void => {
+        if (this.#state !== 'closed') this.close()
+      }
+      if (signal.aborted) nextTick(handleAbort)
+      else {
+        signal.addEventListener('abort', handleAbort, { once: true })
+        this.once('close', () => signal.removeEventListener('abort', handleAbort))
+      }
+    }
+  }
+
+  get stats(): DatagramStats {
+    return { ...this.#counts, recvDropped: this.#inlets.dropped }
+  }
+
+  bind(...args: unknown[]): this {
+    this.#checkOpen()
+    if (this.#state !== 'new') throw codedError('ERR_SOCKET_ALREADY_BOUND', 'Socket is already bound')
+    const last = args[args.length - 1]
+    const [first] = typeof last === 'function' ? args.slice(0, -1) : args
+    if (typeof last === 'function') this.once('listening', last as () => void)
+    const options: DatagramBindOptions =
+      typeof first === 'object' && first !== null ? first : { subject: first as string | undefined }
+    const { subject, queue } = options
+    if (subject !== undefined && subject !== null && subject !== '') checkSubject('subject', subject)
+    if (queue !== undefined && typeof queue !== 'string')
+      throw argType('options.queue', 'of type string', queue)
+    this.#bind(subject || freeSubject('dgram'), queue)
+    return this
+  }
+
+  send(...args: unknown[]): void {
+    this.#checkOpen()
+    const call = sendArguments(args, this.#remote !== undefined)
+    const target = call.subject ?? (this.#remote as string)
+    if (this.#state === 'new') this.#bind(freeSubject('dgram'), undefined)
+    if (this.#state === 'binding') this.#waiting.push({ ...call, subject: target })
+    else this.#send({ ...call, subject: target })
+  }
+
+  connect(subject: string, callback?: () => void): void {
+    this.#checkOpen()
+    checkSubject('subject', subject)
+    if (this.#remote !== undefined) throw codedError('ERR_SOCKET_DGRAM_IS_CONNECTED', 'Already connected')
+    this.#remote = subject
+    if (callback !== undefined) this.once('connect', callback)
+    const announce = (): void => {
+      if (this.#remote === subject && this.#state !== 'closed') this.emit('connect')
+    }
+    if (this.#state === 'new') this.#bind(freeSubject('dgram'), undefined)
+    if (this.#state === 'binding') this.once('listening', announce)
+    else nextTick(announce)
+  }
+
+  disconnect(): void {
+    if (this.#remote === undefined) throw codedError('ERR_SOCKET_DGRAM_NOT_CONNECTED', 'Not connected')
+    this.#remote = undefined
+  }
+
+  /** Drops what waits. */
+  close(callback?: () => void): this {
+    if (typeof callback === 'function') this.once('close', callback)
+    this.#checkOpen()
+    this.#state = 'closed'
+    unlist(this.#listed)
+    this.#inlets.close()
+    this.#client?.off('closed', this.#handleClientClosed)
+    if (this.#isAlone) bound.delete(this.#place)
+    this.#leaveGroup()
+    for (const { callback } of this.#waiting.splice(0)) callback?.(notRunning())
+    nextTick(() => this.emit('close'))
+    return this
+  }
+
+  addMembership(pattern: string): void {
+    this.#checkOpen()
+    if (typeof pattern !== 'string') throw argType('pattern', 'of type string', pattern)
+    if (!isValidSubject(pattern)) throw argValue('pattern', pattern)
+    if (this.#state === 'new') this.#bind(freeSubject('dgram'), undefined)
+    this.#inlets
+      .open(this.#connection(), pattern, { maxQueueBytes: this.#recvBufferSize }, true)
+      .catch((error: FabricError) => this.#fail('addMembership', error, pattern))
+  }
+
+  dropMembership(pattern: string): void {
+    this.#checkOpen()
+    if (!this.#inlets.drop(pattern)) throw systemError('dropMembership', 'EADDRNOTAVAIL', pattern)
+  }
+
+  address(): { address: string; family: 'subject'; port: number } {
+    this.#checkOpen()
+    if (this.#state !== 'bound') throw systemError('getsockname', 'EBADF')
+    return { address: this.#subject as string, family: 'subject', port: 0 }
+  }
+
+  remoteAddress(): { address: string; family: 'subject'; port: number } {
+    this.#checkOpen()
+    if (this.#remote === undefined) throw codedError('ERR_SOCKET_DGRAM_NOT_CONNECTED', 'Not connected')
+    return { address: this.#remote, family: 'subject', port: 0 }
+  }
+
+  ref(): this {
+    this.#inlets.ref()
+    return this
+  }
+
+  unref(): this {
+    this.#inlets.unref()
+    return this
+  }
+
+  getRecvBufferSize(): number {
+    return this.#recvBufferSize
+  }
+
+  setRecvBufferSize(size: number): void {
+    this.#recvBufferSize = sizeOf('size', size)
+  }
+
+  getSendBufferSize(): number {
+    return this.#sendBufferSize
+  }
+
+  setSendBufferSize(size: number): void {
+    this.#sendBufferSize = sizeOf('size', size)
+  }
+
+  getSendQueueSize(): number {
+    return this.#waiting.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  }
+
+  getSendQueueCount(): number {
+    return this.#waiting.length
+  }
+
+  setMulticastLoopback(on: boolean): boolean {
+    this.#hasLoopback = Boolean(on)
+    return on
+  }
+
+  setBroadcast(_on: boolean): void {
+    this.#checkOpen()
+  }
+
+  setTTL(ttl: number): number {
+    return ttlOf(ttl)
+  }
+
+  setMulticastTTL(ttl: number): number {
+    return ttlOf(ttl)
+  }
+
+  setMulticastInterface(name: string): void {
+    if (typeof name !== 'string') throw argType('interfaceAddress', 'of type string', name)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state !== 'closed') await new Promise<void>(resolve => this.close(resolve))
+  }
+
+  #connection(): Client {
+    return (this.#client ??= clientOf(this.#options))
+  }
+
+  #bind(subject: string, queue: string | undefined): void {
+    this.#state = 'binding'
+    this.#subject = subject
+    const client = this.#connection()
+    this.#since = Date.now()
+    this.#place = `${client.client} ${subject}`
+    client.once('closed', this.#handleClientClosed)
+    void (async () => {
+      try {
+        // Never inside the call.
+        await Promise.resolve()
+        const shares = this.#options.reuseAddr === true || queue !== undefined
+        if (!shares && (bound.has(this.#place) || (await client.interest(subject)))) {
+          throw systemError('bind', 'EADDRINUSE', subject)
+        }
+        if (this.#state === 'closed') return
+        if (!shares) {
+          bound.add(this.#place)
+          this.#isAlone = true
+        }
+        const settings = { maxQueueBytes: this.#recvBufferSize, ...(queue === undefined ? {} : { queue }) }
+        if (queue !== undefined) this.#joinGroup(`${this.#place} ${queue}`)
+        await this.#inlets.open(client, subject, settings, false)
+        this.#handleBound()
+      } catch (error) {
+        this.#handleBindFailure(error as FabricError, subject)
+      }
+    })()
+  }
+
+  #handleBound(): void {
+    if ((this.#state as string) === 'closed') return
+    this.#state = 'bound'
+    list(this.#listed)
+    this.emit('listening')
+    for (const call of this.#waiting.splice(0)) this.#send(call)
+  }
+
+  #handleBindFailure(error: FabricError, subject: string): void {
+    if (this.#state === 'closed') return
+    this.#state = 'new'
+    if (this.#isAlone) bound.delete(this.#place)
+    this.#leaveGroup()
+    this.#isAlone = false
+    for (const { callback } of this.#waiting.splice(0)) callback?.(error)
+    this.#fail('bind', error, subject)
+  }
+
+  #fail(syscall: string, error: FabricError, subject: string): void {
+    if (this.#state === 'closed') return
+    const code = CODES.get(error.code)
+    this.emit('error', code === undefined ? error : systemError(syscall, code, subject, error))
+  }
+
+  #send({ bytes, subject, callback }: SendCall): void {
+    const client = this.#connection()
+    const settle = (error: Error | null, sent?: number): void => {
+      if (callback !== undefined) nextTick(() => (callback as SendCallback)(error, sent))
+    }
+    if (bytes.length > MAX_DATAGRAM_BYTES) {
+      const error = systemError('send', 'EMSGSIZE', subject)
+      if (callback === undefined) nextTick(() => this.emit('error', error))
+      else settle(error)
+      return
+    }
+    if (client.state !== 'connected' || isPendingOver(this.#sendBufferSize)) {
+      this.#counts.sendDropped += 1
+      settle(systemError('send', 'ENOBUFS', subject))
+      return
+    }
+    try {
+      client.publishSync(subject as string, [this.#subject ?? '', bytes])
+    } catch (cause) {
+      this.#counts.sendDropped += 1
+      const code = CODES.get((cause as FabricError).code) ?? 'ENOBUFS'
+      const error = systemError('send', code, subject, cause)
+      if (callback === undefined && code === 'EACCES') nextTick(() => this.emit('error', error))
+      else settle(error)
+      return
+    }
+    this.#counts.sent += 1
+    this.#bytes.written += bytes.length
+    settle(null, bytes.length)
+  }
+
+  #handleClientClosed = (): void => {
+    if (this.#state !== 'closed') this.close()
+  }
+
+  #joinGroup(name: string): void {
+    this.#group = name
+    const group = groups.get(name)
+    if (group === undefined) groups.set(name, [this])
+    else group.push(this)
+  }
+
+  #leaveGroup(): void {
+    const name = this.#group
+    const left = name === undefined ? undefined : groups.get(name)?.filter(socket => socket !== this)
+    this.#group = undefined
+    if (name === undefined || left === undefined) return
+    if (left.length === 0) groups.delete(name)
+    else groups.set(name, left)
+  }
+
+  #share(message: Message, isMember: boolean): void {
+    const group = isMember || this.#group === undefined ? undefined : groups.get(this.#group)
+    if (group === undefined) this.#receive(message, isMember)
+    else if (group[0] === this) {
+      this.#turn += 1
+      const next = group[this.#turn % group.length] as Socket
+      next.#receive(message, false)
+    }
+  }
+
+  #receive({ data, subject }: Message, isMember: boolean): void {
+    if (this.#state === 'closed') return
+    const [from, bytes] = Array.isArray(data) ? (data as unknown[]) : ['', data]
+    if (typeof from !== 'string' || !isUint8Array(bytes)) {
+      this.#counts.malformed += 1
+      return
+    }
+    if (this.#remote !== undefined && from !== this.#remote) return
+    if (isMember && !this.#hasLoopback && from === this.#subject) return
+    const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.#counts.received += 1
+    this.#bytes.read += message.length
+    this.emit('message', message, {
+      address: from,
+      subject,
+      family: 'subject',
+      port: 0,
+      size: message.length,
+    })
+  }
+
+  #checkOpen(): void {
+    if (this.#state === 'closed') throw notRunning()
+  }
+
+  #row(): SocketRow | undefined {
+    return {
+      proto: 'dgram',
+      local: this.#subject ?? '',
+      foreign: this.#remote ?? '*',
+      state: '',
+      recvQ: 0,
+      sendQ: this.getSendQueueSize(),
+      bytesRead: this.#bytes.read,
+      bytesWritten: this.#bytes.written,
+      since: this.#since,
+      suspended: this.#client?.state !== 'connected',
+      id: this.#subject ?? '',
+    }
+  }
+}
+
+const CODES: ReadonlyMap<unknown, string> = new Map<unknown, string>([
+  [403, 'EACCES'],
+  [429, 'EMFILE'],
+  [408, 'ETIMEDOUT'],
+  ['ERR_CLOSED', 'ENETDOWN'],
+])
+
+function notRunning(): Error {
+  return codedError('ERR_SOCKET_DGRAM_NOT_RUNNING', 'Not running')
+}
+
+function sizeOf(name: string, size: unknown): number {
+  if (size === undefined) return BUFFER_BYTES
+  if (typeof size !== 'number') throw argType(name, 'of type number', size)
+  if (!Number.isInteger(size) || size <= 0) throw outOfRange(name, 'a positive integer', size)
+  return size
+}
+
+function ttlOf(ttl: unknown): number {
+  if (typeof ttl !== 'number') throw argType('ttl', 'of type number', ttl)
+  if (!Number.isInteger(ttl) || ttl < 1 || ttl > 255) throw systemError('setTTL', 'EINVAL')
+  return ttl
+}
