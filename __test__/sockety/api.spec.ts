@@ -7,6 +7,7 @@ import { Readable } from 'node:stream'
 import {
   type Connection,
   connect,
+  createSecureServer,
   createServer,
   Draft,
   FastReply,
@@ -63,6 +64,23 @@ describe('drafts', () => {
     )
     expect(() => ours.send((() => {}) as never)).toThrow('producer must be what a called draft returns')
     expect(() => ours.send(series() as never)).toThrow('series and heartbeats go to pass()')
+  })
+
+  test('refuse what would be lost without a word', async () => {
+    for (const [draft, input, text] of [
+      [anyDraft('x'), { data: 'lost' }, 'takes no "data" property: the draft has no data()'],
+      [anyDraft('x').data('mine'), { data: 'lost' }, 'takes no "data" property: the draft says what'],
+      [anyDraft('x').data(), { data: 'a', files: [] }, 'takes no "files" property: the draft has no files()'],
+      [new ResponseDraft() as any, { data: 'lost' }, 'takes no "data" property'],
+      [anyDraft('x'), 'lost', 'input must be { data, files }, got string'],
+      [anyDraft('x').data(), 'lost', 'input must be { data, files }, got string'],
+    ]) {
+      expect(() => draft(input)).toThrow(text)
+    }
+    expect(() => anyDraft('x').files()({ files: [FileTransfer.fs(__filename)] })).toThrow(
+      'and not a promise: await FileTransfer.fs()',
+    )
+    await expect(FileTransfer.fs(__dirname)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' })
   })
 
   test('a producer is sent as often as wanted, each time with a new id', async () => {
@@ -291,6 +309,20 @@ describe('connections', () => {
     expect((await error)[0]).toMatchObject({ code: 'ECONNREFUSED' })
     await expect(connection.ready()).rejects.toThrow('The connection is already closed')
     await connection.close()
+  })
+
+  test('say where they could not go, and what is no path', async () => {
+    const gone = await listen()
+    const port = portOf(gone)
+    await gone.close()
+    await expect(connect(port, HOST).ready()).rejects.toThrow(`cannot connect to ${HOST}:${port}: `)
+    await expect(connect(port, '::1').ready()).rejects.toThrow(`cannot connect to [::1]:${port}: `)
+    await expect(connect('/no/such/socket').ready()).rejects.toThrow('cannot connect to /no/such/socket: ')
+    for (const path of ['tcp://localhost:7000', 'localhost:7000', '127.0.0.1:80', '[::1]:80']) {
+      expect(() => connect(path)).toThrow('a socket in the file system, or use (port, host)')
+    }
+    expect(() => createSecureServer(undefined as never)).toThrow('options must be an object, got undefined')
+    await expect(gone.broadcast(Draft.for('x')(), 5 as never)).rejects.toThrow('filter must be a function')
   })
 
   test('are made in every form of arguments', async () => {

@@ -2,10 +2,13 @@
 import type { ConnectOptions, SecureConnectOptions } from '../../types/sockety'
 import { nextHandle } from '../engine/commands'
 import { native } from '../engine/native'
-import { invalidType } from '../values/errors'
+import { invalidType, invalidValue } from '../values/errors'
 import { errorFrom } from '../values/failure'
 import { Connection } from './connection'
 import { connectionSettings, connectSettings } from './options'
+
+/** A URL, or a host with a port: nobody calls a socket so, and it would only not be found. */
+const NO_PATH = /^[a-z][a-z+.-]*:\/\/|^[\w.-]+:\d+$|^\[[\da-f:.]+\]:\d+$/i
 
 type Options = ConnectOptions | SecureConnectOptions
 
@@ -28,7 +31,7 @@ function start(args: Arguments, isSecure: boolean): Connection {
   const options = optionsOf(args)
   const settings = connectSettings(options, isSecure)
   const handle = nextHandle()
-  const connection = new Connection(handle, connectionSettings(options))
+  const connection = new Connection(handle, connectionSettings(options), undefined, placeOf(options))
   const failure = native.socketyConnect(handle, settings)
   if (failure !== null) {
     connection.abandon()
@@ -37,10 +40,19 @@ function start(args: Arguments, isSecure: boolean): Connection {
   return connection
 }
 
+/** Where a connection goes, in words. */
+function placeOf({ path, host = 'localhost', port }: Options): string {
+  return path ?? (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)
+}
+
 function optionsOf([where, second, third]: Arguments): Options {
   if (typeof where === 'object' && where !== null) return where
   const options = typeof second === 'object' ? second : third
-  if (typeof where === 'string' && !/^\d+$/.test(where)) return { ...options, path: where }
+  if (typeof where === 'string' && !/^\d+$/.test(where)) {
+    if (NO_PATH.test(where))
+      throw invalidValue('path', 'a socket in the file system, or use (port, host)', where)
+    return { ...options, path: where }
+  }
   if (typeof where !== 'number' && typeof where !== 'string') {
     throw invalidType('the first argument', 'a port, a path or options', where)
   }

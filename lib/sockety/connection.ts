@@ -58,6 +58,8 @@ export class Connection
   readonly remotePort: number | undefined
   #state: State = 'connecting'
   readonly #handle: number
+  /** Where it goes, for errors; absent at a server. */
+  readonly #place: string | undefined
   readonly #ref = new ProcessRef()
   readonly #ready = new Waiters()
   readonly #closed = new Waiters()
@@ -70,11 +72,13 @@ export class Connection
     handle: number,
     settings: ConnectionSettings,
     remote?: { readonly address?: string; readonly port?: number },
+    place?: string,
   ) {
     super({ captureRejections: true })
     this.#handle = this.client = handle
     this.remoteAddress = remote?.address
     this.remotePort = remote?.port
+    this.#place = place
     this.maxDataBufferBytes = settings.maxDataBufferBytes
     this.#requests = new Requests(id => commands.forget(handle, id))
     this.#sender = new Sender(handle, settings.allowFilesSizeMismatch)
@@ -290,8 +294,9 @@ export class Connection
     this.#tell('connect')
   }
 
-  #handleClosed(failure: Failure | undefined): void {
+  #handleClosed(cause: Failure | undefined): void {
     if (this.#state === 'closed') return
+    const failure = this.#state === 'connecting' ? this.#placed(cause) : cause
     this.#state = 'closed'
     const error = failure === undefined ? undefined : errorFrom(failure)
     this.closeReason = error ?? null
@@ -306,6 +311,12 @@ export class Connection
     if (error !== undefined && this.listenerCount('error') > 0) this.#tell('error', error)
     this.#tell('close')
     this.#closed.settle()
+  }
+
+  /** Says where it could not connect. */
+  #placed(failure: Failure | undefined): Failure | undefined {
+    if (failure === undefined || this.#place === undefined) return failure
+    return new Failure(failure.code, `cannot connect to ${this.#place}: ${failure.message}`, failure.cause)
   }
 
   /** Nothing more comes: what was not read is lost. */

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer'
 import type { Producer } from '../../types/sockety'
 import { invalidType } from '../values/errors'
 import { isUint8Array } from '../values/platform'
-import { missing, tooBig } from './errors'
+import { missing, tooBig, unexpected } from './errors'
 import { FileTransfer } from './file-transfer'
 import { FixedData } from './fixed-data'
 import { encode } from './msgpack'
@@ -90,11 +90,18 @@ abstract class BaseDraft<Factory extends (input?: DraftInput) => unknown> extend
     const data = this.#data
     const files = this.#files
     const hasStream = this.#hasStream
-    return this.compile(input => ({
-      data: typeof data === 'function' ? data(input) : data,
-      files: typeof files === 'function' ? files(input) : files,
-      hasStream,
-    }))
+    return this.compile(input => {
+      if (typeof input !== 'object' || input === null) throw invalidType('input', '{ data, files }', input)
+      // It would be lost without a word.
+      if (typeof data !== 'function' && input.data !== undefined) throw unexpected('data', data !== undefined)
+      if (typeof files !== 'function' && input.files !== undefined)
+        throw unexpected('files', files !== undefined)
+      return {
+        data: typeof data === 'function' ? data(input) : data,
+        files: typeof files === 'function' ? files(input) : files,
+        hasStream,
+      }
+    })
   }
 }
 

@@ -28,6 +28,11 @@ export const tooBig = (what: string): FabricError =>
 export const missing = (what: string): FabricError =>
   new FabricError(`The message requires "${what}" property.`, 'ERR_INVALID_ARG_VALUE')
 
+export const unexpected = (what: string, isFixed: boolean): FabricError => {
+  const why = isFixed ? `the draft says what its ${what} are` : `the draft has no ${what}()`
+  return new FabricError(`The message takes no "${what}" property: ${why}.`, 'ERR_INVALID_ARG_VALUE')
+}
+
 export const rawDraft = (name: string): FabricError =>
   new FabricError(`Raw ${name}'s factory should be called to build the producer.`, 'ERR_INVALID_ARG_TYPE')
 

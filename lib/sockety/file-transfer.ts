@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
-import { FabricError, invalidType, outOfRange } from '../values/errors'
+import { FabricError, invalidType, invalidValue, outOfRange } from '../values/errors'
 import { isUint8Array } from '../values/platform'
 import { tooBig } from './errors'
 
@@ -62,7 +62,10 @@ export class FileTransfer {
 
   /** A file of the file system: its size is read now, and its content each time it is sent. */
   static async fs(path: string, name: string = basename(path)): Promise<FileTransfer> {
-    const { size } = await stat(path)
+    const stats = await stat(path)
+    // Their size is not what can be read of them.
+    if (!stats.isFile()) throw invalidValue('path', 'a file', path)
+    const { size } = stats
     return new FileTransfer(name, size, {
       claim: () => () => createReadStream(path, { highWaterMark: READ_BYTES }),
     })
@@ -76,6 +79,9 @@ export class FileTransfer {
 
   static #plain(file: unknown): FileTransfer {
     if (file === null || typeof file !== 'object') throw invalidType('file', 'a FileTransfer', file)
+    if (file instanceof Promise) {
+      throw invalidType('file', 'a FileTransfer, and not a promise: await FileTransfer.fs()', file)
+    }
     const { name, buffer, stream, size } = file as { [key: string]: unknown }
     if (buffer !== undefined) return FileTransfer.buffer(buffer as Uint8Array, name as string)
     return FileTransfer.stream(stream as Readable, size as number, name as string)

@@ -35,6 +35,9 @@ export function createServer(
 }
 
 export function createSecureServer(options: SecureServerOptions, listener?: ConnectionListener): Server {
+  if (typeof options !== 'object' || options === null) {
+    throw invalidType('createSecureServer options', 'an object', options)
+  }
   return new Server(options, true, listener)
 }
 
@@ -139,6 +142,7 @@ export class Server extends EventEmitter<ServerEvents> implements Target {
   }
 
   async #pass(producer: Producer, filter: (connection: Connection) => boolean): Promise<void> {
+    if (typeof filter !== 'function') throw invalidType('filter', 'a function', filter)
     const clients = [...this.#clients].filter(filter)
     const shared = clients.length > 1 ? withFixedData(producer) : producer
     await Promise.all(clients.map(async client => client.pass(shared)))

@@ -4,13 +4,13 @@ import { once } from 'node:events'
 import { connect, createSecureServer, createServer } from 'node:http2'
 import { certificate } from '../contenders/transports.mjs'
 
-/** MB. With the default it refuses so many streams at once. */
-const memory = { maxSessionMemory: 1000 }
+/** With its defaults it refuses so many streams and pings at once; MB. */
+const bounds = { maxSessionMemory: 1000, maxOutstandingPings: 1000 }
 
 export async function serve(secure) {
   const server = secure
-    ? createSecureServer({ ...memory, key: certificate('server.key'), cert: certificate('server') })
-    : createServer(memory)
+    ? createSecureServer({ ...bounds, key: certificate('server.key'), cert: certificate('server') })
+    : createServer(bounds)
   server.on('stream', (stream, { ':path': path }) => answers[path](stream))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -31,8 +31,8 @@ const answers = {
 
 export async function session(port, secure) {
   const client = secure
-    ? connect(`https://127.0.0.1:${port}`, { ...memory, ca: certificate('ca'), servername: 'localhost' })
-    : connect(`http://127.0.0.1:${port}`, memory)
+    ? connect(`https://127.0.0.1:${port}`, { ...bounds, ca: certificate('ca'), servername: 'localhost' })
+    : connect(`http://127.0.0.1:${port}`, bounds)
   await once(client, 'connect')
   // Done at this event of the request.
   const ask = (path, event) => () =>

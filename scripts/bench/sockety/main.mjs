@@ -1,7 +1,7 @@
 // npm run bench -- --work sockety: the workloads of the reference's benchmark over one connection between two processes, clear and
 // over TLS, beside HTTP/2 and bare connections of Node.js; and beside the reference, if `npm install --no-save sockety` finds it.
 import { createRequire } from 'node:module'
-import { arch, cpus } from 'node:os'
+import { arch, cpus, loadavg } from 'node:os'
 import { updateSection } from '../document.mjs'
 import { Process } from '../process.mjs'
 import { quiet } from '../quiet.mjs'
@@ -76,7 +76,8 @@ async function measure(module, secure, quick, dur) {
 function setting({ quick, runs, dur }) {
   const cpu = `${arch()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'CPU'}`
   const how = quick ? 'once, briefly' : `${dur} ms after 500 ms, median of ${runs}`
-  return `Node ${process.version}, ${cpu}; ${how}; ${new Date().toISOString().slice(0, 10)}.`
+  const load = `Load of the machine at the end: ${loadavg()[0].toFixed(1)}.`
+  return `Node ${process.version}, ${cpu}; ${how}; ${new Date().toISOString().slice(0, 10)}. ${load}`
 }
 
 function table(contenders, of) {
