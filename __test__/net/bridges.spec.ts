@@ -76,6 +76,22 @@ describeFabrics('bridges', fabric => {
     await Promise.all([closed(door.close()), closed(exposed.close()), closed(target.close())])
   })
 
+  test('a reset ends a Unix socket, which knows none', async () => {
+    const path = join(tmpdir(), `selvedge-bridge-${process.pid}-${++files}.sock`)
+    const accepted: nodeNet.Socket[] = []
+    const target = nodeNet.createServer({ allowHalfOpen: true }, socket => accepted.push(socket.resume()))
+    await once(target.listen(path), 'listening')
+    const exposed = net.expose('unix', { path })
+    await once(exposed, 'listening')
+    const here = net.connect('unix')
+    await Promise.all([once(here, 'connect'), until(() => accepted.length === 1)])
+    const end = once(accepted[0]!, 'end')
+    here.resetAndDestroy()
+    await end
+    accepted[0]!.end()
+    await Promise.all([closed(exposed.close()), closed(target.close())])
+  })
+
   test('the connecting end gets the code of the dial, and TCP is reset', async () => {
     const free = await tcp(() => {})
     const port = portOf(free)

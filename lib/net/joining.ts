@@ -44,6 +44,13 @@ function link(from: Resettable, to: Resettable, handleClose: () => void): void {
 
 export function cutOff(stream: Resettable): void {
   if (stream.destroyed) return
-  if (stream.resetAndDestroy === undefined) stream.destroy()
-  else stream.resetAndDestroy()
+  try {
+    if (stream.resetAndDestroy !== undefined) {
+      stream.resetAndDestroy()
+      return
+    }
+  } catch {
+    // Node's sockets on a path know no reset.
+  }
+  stream.destroy()
 }
