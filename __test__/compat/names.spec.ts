@@ -66,7 +66,13 @@ describe('the default client', () => {
     await another.close()
     const inside = getClient()
     expect(inside.options.address).toBeUndefined()
+    expect(connect()).toBe(inside)
     await inside.close()
+    await inside.close()
+    const next = connect()
+    expect(next).not.toBe(inside)
+    expect(getClient()).toBe(next)
+    await next.close()
   })
 })
 

@@ -60,6 +60,30 @@ async function program(): Promise<void> {
 
 program satisfies () => Promise<void>
 
+async function dropIn(client: conat.Client): Promise<void> {
+  const server = new conat.ConatServer({ port: 3000, localClusterSize: 2, cors: { origin: '*' } })
+  const own = conat.connect({ address: server.address() ?? '', transports: ['websocket'], forceNew: true })
+  const port: number | undefined = server.address()?.port
+  const url: string = `${server.address()}`
+  client.conn.on('connect', () => {})
+  const patterns = await client.conn.timeout(port ?? 1000).emitWithAck('subscriptions', null)
+  const replies = await client.requestMany(url, patterns)
+  replies.close()
+  client.on('closed', reason => reason?.code)
+  const error = new conat.ConatError('no', { code: 403 })
+  const routed = conat.connect({ routeSubject: subject => (subject === 'a' ? { client: own } : undefined) })
+  for await (const message of await routed.subscribe('a.b', { timeout: 5000 })) {
+    message.respondSync(client.stats.recv0.bytes + client.stats.subs, { headers: [error.code] })
+  }
+  const service = conat.createConatService({ service: 'a', handler: mesg => mesg, client })
+  service.on('running', () => {})
+  const users = conat.createServiceClient<Users>({ service: 'users' })
+  const name: string = await users.name('a')
+  await conat.callConatService({ service: 'a', mesg: name, timeout: conat.DEFAULT_REQUEST_TIMEOUT })
+  // @ts-expect-error no such option
+  conat.connect({ transport: [] })
+}
+
 interface Users {
   name(id: string): string
   groups(id: string, options?: { deep: boolean }): Promise<string[]>
@@ -111,6 +135,7 @@ async function services(client: conat.Client): Promise<void> {
 }
 
 services satisfies (client: conat.Client) => Promise<void>
+dropIn satisfies (client: conat.Client) => Promise<void>
 
 interface User {
   name: string

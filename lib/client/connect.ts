@@ -17,14 +17,18 @@ export function connect(given: ConnectOptions & ForeignConnect = {}): Client {
   const known = openStandard()
   // Not to a second fabric beside the one that this process is connected to.
   const address = process.env.CONAT_SERVER ? undefined : known?.options.address
-  if (address === undefined) return connectTo(options, given)
   const isDefault = Object.values(options).every(value => value === undefined)
+  if (address === undefined) {
+    const client = connectTo(options, given)
+    if (isDefault && known === undefined) standard = client
+    return client
+  }
   return isDefault ? (known as Client).share() : connectTo({ ...options, address }, given)
 }
 
 /** Returns the client that all callers of this function share. */
 export function getClient(): Client {
-  return openStandard() ?? (standard = new Client())
+  return openStandard() ?? connect()
 }
 
 function openStandard(): Client | undefined {

@@ -6,7 +6,7 @@ import { copyOut } from './copy-out'
 import { checkCarried, isMessageData, isOpaque, isPlain, plainCopy, whereRefused } from './encodable'
 import { FabricError, invalidType, invalidValue } from './errors'
 import { findBadLength, isTooDeep, MAX_DEPTH } from './msgpack-scan'
-import { Buffer, isDate, isUint8Array } from './platform'
+import { Buffer, isDate, isUint8Array, isView } from './platform'
 
 export enum DataEncoding {
   MsgPack = 0,
@@ -38,7 +38,8 @@ const library = ExtensionCodec.defaultCodec
 /** The library's, which sees every object of a value first; with dates of another realm. */
 const extensionCodec: typeof library = Object.assign(new ExtensionCodec(), {
   tryToEncode: (object: unknown) => {
-    if (isPlain(object) || typeof object !== 'object') return null
+    if (isPlain(object) || isView(object) || typeof object !== 'object') return null
+    if (object instanceof Date) return library.tryToEncode(object, undefined)
     if (isDate(object)) return library.tryToEncode(new Date(object as Date), undefined)
     if (isMessageData(object as object) || isOpaque(object as object)) throw NEEDS_COPY
     return library.tryToEncode(object, undefined)
