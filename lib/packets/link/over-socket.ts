@@ -25,6 +25,9 @@ export function isFabricSocket(value: unknown): value is FabricSocket {
   return isOne && (role === 'client' || role === 'server')
 }
 
+/** Sockets that have a link: two would talk at once to a peer that hears one. */
+const linked = new WeakSet<FabricSocket>()
+
 class SocketLink implements PacketLink {
   readonly kind = 'frames'
   readonly #socket: FabricSocket
@@ -32,6 +35,10 @@ class SocketLink implements PacketLink {
   #refused: Uint8Array[] = []
 
   constructor(socket: FabricSocket) {
+    if (linked.has(socket)) {
+      throw badOption('the socket has packets already: use a channel', 'ERR_INVALID_ARG_VALUE')
+    }
+    linked.add(socket)
     this.#socket = socket
   }
 

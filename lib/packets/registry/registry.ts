@@ -37,6 +37,9 @@ export class PacketRegistry {
     for (const name of Object.keys(options)) {
       if (!OPTIONS.includes(name)) throw badOption(`unknown option '${name}'`, 'ERR_UNKNOWN_OPTION')
     }
+    if (typeof packets !== 'object' || packets === null || Array.isArray(packets)) {
+      throw badOption('packets must be an object: classes by name', 'ERR_INVALID_ARG_TYPE')
+    }
     const limits = limitsWith(options.limits)
     const classes = new Map(Object.entries(options.defaults === false ? {} : DEFAULT_PACKETS))
     for (const [name, Class] of Object.entries(packets)) classes.set(name, Class as AnyPacketClass)
@@ -184,6 +187,7 @@ export class PacketRegistry {
   }
 
   #entryOfInstance(packet: unknown): Entry {
+    if (typeof packet === 'string') throw unknownPacket(`in a text: send [${shown(packet)}, data]`)
     const isObject = typeof packet === 'object' && packet !== null
     return this.entryOfClass(isObject ? (packet as AnyPacket).constructor : packet)
   }

@@ -9,7 +9,7 @@ import { randomId } from '../link/ids'
 import { linkOf } from '../link/link-of'
 import type { Entry } from '../registry/entry'
 import { FINGERPRINT_BYTES } from '../registry/envelope'
-import { named, type PacketRegistry } from '../registry/registry'
+import { named, PacketRegistry } from '../registry/registry'
 import { Handlers } from './accept'
 import { checkSocketOptions, SERVER_OPTIONS } from './options'
 import { PacketSocket } from './packet-socket'
@@ -47,6 +47,11 @@ export class PacketServer extends Emitter {
     checkSocketOptions(options, SERVER_OPTIONS)
     if (typeof source?.on !== 'function')
       throw badOption('source must emit connections', 'ERR_INVALID_ARG_TYPE')
+    // It is an emitter, and never emits one.
+    if ('publish' in source && 'socket' in source)
+      throw badOption('source must be a server, as of client.socket.listen()', 'ERR_INVALID_ARG_TYPE')
+    if (!(registry instanceof PacketRegistry))
+      throw badOption('registry must be a PacketRegistry', 'ERR_INVALID_ARG_TYPE')
     this.#source = source
     // A server of node:tls has sockets of TLS in an event of their own.
     this.#event = 'addContext' in source ? 'secureConnection' : 'connection'
