@@ -18,6 +18,8 @@ import { rejection } from '../support/messages'
 import { closed } from '../support/raw'
 import { join, listening, numbers, take } from '../support/sockets'
 
+const SELF_SIGNED = material('self-signed').cert
+
 const open: { close(): Promise<void> }[] = []
 
 afterEach(async () => {
@@ -58,6 +60,7 @@ describe('a server with a certificate', () => {
     ['signed by one whom we know', 'server', { ca: CA }, 'localhost'],
     ['and the same by address', 'server', { ca: [OTHER_CA, Buffer.from(CA)] }, '127.0.0.1'],
     ['for another name that we say', 'elsewhere', { ca: CA, servername: 'elsewhere.example' }, 'localhost'],
+    ['of its own signature, which we have as ca', 'self-signed', { ca: SELF_SIGNED }, 'localhost'],
     ['that we do not look at', 'expired', { rejectUnauthorized: false }, 'localhost'],
   ] as const)('%s is talked to', async (_, name, options, host) => {
     const broker = await serve(material(name))
@@ -72,6 +75,20 @@ describe('a server with a certificate', () => {
     ['signed by another than we know', 'server', { ca: OTHER_CA }, 'ERR_TLS_UNTRUSTED', /option ca/],
     ['that has expired', 'expired', { ca: CA }, 'ERR_TLS_EXPIRED', /expired/],
     ['for another name', 'elsewhere', { ca: CA }, 'ERR_TLS_NAME', /elsewhere\.example/],
+    [
+      'of its own signature, which we do not have',
+      'self-signed',
+      { ca: CA },
+      'ERR_TLS_UNTRUSTED',
+      /openssl req/,
+    ],
+    [
+      'of its own signature, for another name',
+      'self-signed',
+      { ca: SELF_SIGNED, servername: 'elsewhere.example' },
+      'ERR_TLS_NAME',
+      /elsewhere\.example/,
+    ],
     ['and an old version', 'server', { ca: CA, minVersion: 'TLSv1.3' }, 'ERR_TLS', /version|Protocol/i],
   ] as const)('%s is not', async (what, name, options, code, text) => {
     if (what.includes('version')) {

@@ -9,8 +9,8 @@ export const CA = read('ca.pem')
 /** Has signed none of them. */
 export const OTHER_CA = read('other-ca.pem')
 
-/** `server` and `renewed` are for localhost, `elsewhere` for another name; `expired` was; `client` is Ada's. */
-export function material(name: 'server' | 'renewed' | 'elsewhere' | 'expired' | 'client'): {
+/** `server` and `renewed` are for localhost, `elsewhere` for another name; `expired` was; `client` is Ada's. `self-signed` is an authority by its own signature. */
+export function material(name: 'server' | 'renewed' | 'elsewhere' | 'expired' | 'client' | 'self-signed'): {
   key: string
   cert: string
 } {

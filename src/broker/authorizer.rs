@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::PeerId;
 use super::auth_request::{Action, AuthRequest, AuthRequestId, AuthorizerConfig, ConnectionInfo, Decision};
 use super::pending_ops::{Claim, PendingOps, Verdict, Waiter, claim, claims};
-use crate::base::Deadlines;
+use crate::base::{Deadlines, Shares};
 use crate::wire::ClientOp;
 
 /// A pending for each connection, and what was asked for them.
@@ -22,7 +22,9 @@ pub(super) struct Authorizer {
     requests: HashMap<AuthRequestId, AuthCall>,
     deadlines: Deadlines<AuthRequestId>,
     asked: AuthRequestId,
-    signing_in: usize,
+    /// Requests who somebody is, until they are answered, with the addresses that they came from.
+    signing_in: HashMap<AuthRequestId, String>,
+    by_address: Shares<String>,
     /// Connections that have to wait with their requests.
     throttled: VecDeque<PeerId>,
     dirty: VecDeque<PeerId>,
@@ -52,7 +54,8 @@ impl Authorizer {
             requests: HashMap::new(),
             deadlines: Deadlines::new(),
             asked: 0,
-            signing_in: 0,
+            signing_in: HashMap::new(),
+            by_address: Shares::default(),
             throttled: VecDeque::new(),
             dirty: VecDeque::new(),
             auth_requests: VecDeque::new(),
@@ -63,14 +66,18 @@ impl Authorizer {
         &self.config
     }
 
-    /// Asks who this is. Returns false when too many others are asked about.
+    /// Asks who this is. Returns false when too many others are asked about, or too many of this address.
+    /// Within the process nobody has an address.
     pub(super) fn ask_user(&mut self, now: Instant, peer: PeerId, connection: ConnectionInfo) -> bool {
-        if self.signing_in >= MAX_SIGNING_IN {
+        let address = &connection.address;
+        let of_address = if address.is_empty() { 0 } else { self.by_address.of(address) };
+        if self.signing_in.len() >= MAX_SIGNING_IN || of_address >= MAX_SIGNING_IN_PER_ADDRESS {
             return false;
         }
-        self.signing_in += 1;
         let request = self.asked;
         self.asked += 1;
+        self.by_address.add(address.clone(), 1);
+        self.signing_in.insert(request, address.clone());
         self.requests.insert(request, AuthCall::User(peer));
         self.pending.entry(peer).or_default().open.insert(request);
         self.deadlines.set(request, Some(now + self.config.sign_in_timeout));
@@ -119,7 +126,9 @@ impl Authorizer {
         {
             return None;
         }
-        self.signing_in -= 1;
+        if let Some(address) = self.signing_in.remove(&request) {
+            self.by_address.subtract(address, 1);
+        }
         self.deadlines.set(request, None);
         match self.requests.remove(&request) {
             Some(AuthCall::User(peer)) => {
@@ -151,7 +160,7 @@ impl Authorizer {
             self.settle(now, peer, request, &(action, subject), waiters, decision == Decision::Allowed);
         }
         // There is room for one more.
-        while self.requests.len() - self.signing_in < MAX_QUESTIONS
+        while self.requests.len() - self.signing_in.len() < MAX_QUESTIONS
             && let Some(peer) = self.throttled.pop_front()
         {
             if let Some(pending) = self.pending.get_mut(&peer) {
@@ -250,7 +259,7 @@ impl Authorizer {
         self.dirty.push_back(peer);
         let shares = !config.permission_cache.is_zero();
         while pending.open.len() < MAX_OPEN && !pending.is_throttled {
-            if requests.len() - self.signing_in >= MAX_QUESTIONS {
+            if requests.len() - self.signing_in.len() >= MAX_QUESTIONS {
                 pending.is_throttled = true;
                 self.throttled.push_back(peer);
                 return;
@@ -323,6 +332,8 @@ pub(super) fn is_system(subject: &str) -> bool {
 /// Connections that the application is asked about at once; more are refused. Each holds a head of up to 16
 /// KiB.
 pub(super) const MAX_SIGNING_IN: usize = 1000;
+/// Those of one address.
+pub(super) const MAX_SIGNING_IN_PER_ADDRESS: usize = 500;
 
 /// Open requests about one connection.
 pub(super) const MAX_OPEN: usize = 256;

@@ -293,7 +293,7 @@ impl Broker {
             self.router.unsubscribe(&pattern, &queue, peer);
             let mut notices = Notices::default();
             self.watches.handle_owner_gone(&pattern, peer, Presence::Left, &mut notices);
-            self.tell(notices);
+            self.tell(peer, notices);
         }
     }
 
@@ -366,7 +366,7 @@ impl Broker {
             self.watches.handle_owner_gone(&pattern, peer, why, &mut notices);
         }
         self.watches.forget(peer);
-        self.tell(notices);
+        self.tell(peer, notices);
         self.router.forget_publisher(peer);
         self.waits.forget(peer);
         self.repeats.set(peer, None);

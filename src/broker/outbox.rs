@@ -1,13 +1,20 @@
-//! The output that waits for one peer: bounded in bytes and operations.
+//! The output that waits for one peer: bounded in bytes and operations, and shared out among those who send
+//! when much of it waits.
+
+mod flows;
 
 use std::collections::VecDeque;
 
+use super::account::Account;
 use crate::wire::{Headers, OpError, PresenceChange, Publication, Reply, ServerOp};
+use flows::{Flows, is_for_end};
 
 /// Operations for one peer, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     ops: VecDeque<ServerOp>,
+    /// What others have sent since it is crowded. It goes when all of `ops` has gone.
+    flows: Option<Box<Flows>>,
     bytes: usize,
     /// The same, with a share only of what several peers wait for.
     charged: usize,
@@ -26,23 +33,42 @@ pub(super) struct OutboxLimits {
 
 /// The operation did not fit; it was dropped.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Overflow;
+pub(super) enum Overflow {
+    /// The peer does not read.
+    Peer,
+    /// Its sender has sent more than its share.
+    Sender,
+}
 
 impl Outbox {
-    /// Adds an operation that goes to so many peers, unless that would be more than `limits`.
+    /// Adds an operation that goes to so many peers and was sent by `sender`, if by anybody, unless that
+    /// would be more than `limits`.
     pub(super) fn push(
         &mut self,
         limits: OutboxLimits,
         op: ServerOp,
         sharers: usize,
+        sender: Option<Account>,
     ) -> Result<(), Overflow> {
         let cost = cost(&op);
         let bytes = self.bytes + cost;
-        if bytes > limits.bytes || self.ops.len() >= limits.ops {
-            return Err(Overflow);
+        let is_crowded = self.ops.len() >= CROWDED_OPS || self.bytes >= CROWDED_BYTES || self.flows.is_some();
+        if let Some(sender) = sender.filter(|_| is_crowded) {
+            return self.push_crowded(limits, op, cost, sharers, sender);
+        }
+        if bytes > limits.bytes || self.len() >= limits.ops {
+            return Err(Overflow::Peer);
         }
         if let ServerOp::Watched(changes) = op {
             return self.push_changes(changes);
+        }
+        if is_fence(&op)
+            && let Some(flows) = &mut self.flows
+        {
+            flows.push_fence(op);
+            self.bytes = bytes;
+            self.charged += cost;
+            return Ok(());
         }
         self.bytes = bytes;
         self.charged += if sharers > 1 { cost / sharers } else { cost };
@@ -50,6 +76,47 @@ impl Outbox {
             self.answers += cost;
         }
         self.ops.push_back(op);
+        Ok(())
+    }
+
+    /// The same when so much waits that each sender has a queue of its own. What is for ends of sockets, and
+    /// too much, is no fault of the peer's.
+    fn push_crowded(
+        &mut self,
+        limits: OutboxLimits,
+        op: ServerOp,
+        cost: usize,
+        sharers: usize,
+        sender: Account,
+    ) -> Result<(), Overflow> {
+        let flows = self.flows.get_or_insert_default();
+        let is_for_end = is_for_end(&op);
+        if is_for_end && flows.has_share(sender, limits) {
+            return Err(Overflow::Sender);
+        }
+        while self.bytes + cost > limits.bytes || self.ops.len() + flows.len() >= limits.ops {
+            match flows.yield_to(sender) {
+                Some(dropped) => {
+                    self.charged -= self.charged * dropped / self.bytes.max(1);
+                    self.bytes -= dropped;
+                }
+                None if is_for_end => return Err(Overflow::Sender),
+                None => return Err(Overflow::Peer),
+            }
+        }
+        let charge = if sharers > 1 { cost / sharers } else { cost };
+        if let ServerOp::Watched(changes) = &op {
+            let more = size_of_val(&**changes);
+            if let Some(open) = flows.open_changes(sender, more, changes.len()) {
+                open.extend_from_slice(changes);
+                self.bytes += more;
+                self.charged += more;
+                return Ok(());
+            }
+        }
+        self.bytes += cost;
+        self.charged += charge;
+        flows.push(sender, op);
         Ok(())
     }
 
@@ -74,12 +141,12 @@ impl Outbox {
     /// Moves operations to `into`, oldest first: at least one if there is one, then up to [`TAKE_OPS`] and
     /// [`TAKE_BYTES`].
     pub(super) fn take(&mut self, into: &mut Vec<ServerOp>) {
-        if self.bytes < TAKE_BYTES && self.ops.len() <= TAKE_OPS {
+        if self.bytes < TAKE_BYTES && self.ops.len() <= TAKE_OPS && self.flows.is_none() {
             into.extend(self.ops.drain(..));
             (self.bytes, self.charged, self.answers) = (0, 0, 0);
             return self.shrink();
         }
-        let mut bytes = 0;
+        let (mut bytes, before) = (0, into.len());
         for _ in 0..TAKE_OPS {
             if bytes >= TAKE_BYTES {
                 break;
@@ -91,6 +158,12 @@ impl Outbox {
                 self.answers -= cost;
             }
             into.push(op);
+        }
+        if let Some(flows) = self.flows.as_mut().filter(|_| self.ops.is_empty()) {
+            bytes += flows.take(into, into.len() - before, bytes);
+            if flows.len() == 0 {
+                self.flows = None;
+            }
         }
         self.charged -= self.charged * bytes / self.bytes.max(1);
         self.bytes -= bytes;
@@ -111,7 +184,7 @@ impl Outbox {
 
     /// Returns how many operations wait.
     pub(super) fn len(&self) -> usize {
-        self.ops.len()
+        self.ops.len() + self.flows.as_ref().map_or(0, |flows| flows.len())
     }
 
     /// Returns what they cost.
@@ -184,6 +257,11 @@ fn is_answer(op: &ServerOp) -> bool {
     matches!(op, ServerOp::Ack { .. } | ServerOp::Permission { .. } | ServerOp::Info(_))
 }
 
+/// Returns whether it says that nothing comes any more.
+fn is_fence(op: &ServerOp) -> bool {
+    matches!(op, ServerOp::Ack { reply: Reply::Unsubscribed { .. }, .. })
+}
+
 /// Answers that may wait for who asked; then nothing is read from him until he has read some.
 pub(super) const MAX_UNREAD_ANSWER_BYTES: usize = 1024 * 1024;
 
@@ -193,6 +271,11 @@ pub(super) const TAKE_OPS: usize = 1024;
 /// Cost of the operations handed over in one call; the last one may exceed it.
 pub(super) const TAKE_BYTES: usize = 1024 * 1024;
 
+/// From so many operations on each sender has a queue of its own.
+const CROWDED_OPS: usize = 8192;
+/// From so many bytes on, likewise.
+const CROWDED_BYTES: usize = 4 * 1024 * 1024;
+
 /// Changes of watched ends in one operation.
 pub(super) const MAX_CHANGES: usize = 4096;
 
@@ -200,47 +283,4 @@ pub(super) const MAX_CHANGES: usize = 4096;
 const KEPT_CAPACITY: usize = 1024;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::AckId;
-
-    const WIDE: OutboxLimits = OutboxLimits { bytes: usize::MAX, ops: usize::MAX };
-
-    fn strings(id: u64, length: usize) -> ServerOp {
-        ServerOp::Ack { id: AckId(id), reply: Reply::Strings(vec!["x".repeat(length)]) }
-    }
-
-    #[test]
-    fn both_bounds_hold_and_what_does_not_fit_is_not_taken() {
-        let mut outbox = Outbox::default();
-        let two = OutboxLimits { bytes: usize::MAX, ops: 2 };
-        assert_eq!(outbox.push(two, strings(0, 1), 1), Ok(()));
-        assert_eq!(outbox.push(two, strings(1, 1), 1), Ok(()));
-        assert_eq!(outbox.push(two, strings(2, 1), 1), Err(Overflow));
-        let exact = OutboxLimits { bytes: outbox.bytes() + cost(&strings(3, 100)), ops: 10 };
-        assert_eq!(outbox.push(exact, strings(3, 101), 1), Err(Overflow));
-        assert_eq!(outbox.push(exact, strings(3, 100), 1), Ok(()));
-        assert_eq!(outbox.len(), 3);
-    }
-
-    #[test]
-    fn a_take_is_bounded_and_gives_back_all_that_was_counted() {
-        let mut outbox = Outbox::default();
-        for id in 0..3 {
-            outbox.push(WIDE, strings(id, TAKE_BYTES), 1).unwrap();
-        }
-        for id in 3..3000 {
-            outbox.push(WIDE, strings(id, 1), 1).unwrap();
-        }
-        let (mut taken, mut sizes) = (Vec::new(), Vec::new());
-        while outbox.len() > 0 {
-            let before = taken.len();
-            outbox.take(&mut taken);
-            sizes.push(taken.len() - before);
-        }
-        assert_eq!(sizes[..4], [1, 1, 1, TAKE_OPS]);
-        assert_eq!((outbox.bytes(), outbox.ops.capacity()), (0, 0));
-        let ids = taken.iter().map(|op| if let ServerOp::Ack { id, .. } = op { id.0 } else { u64::MAX });
-        assert!(ids.eq(0..3000));
-    }
-}
+mod tests;

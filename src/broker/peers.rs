@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
+use super::account::Account;
 use super::budget::{Budget, STEP};
-use super::outbox::OutboxLimits;
+use super::outbox::{OutboxLimits, Overflow};
 use super::peer::{Peer, PeerId};
 use super::{BrokerConfig, DisconnectReason};
 use crate::base::Code;
@@ -84,7 +85,13 @@ impl Peers {
     /// Puts `op` into the outbox of `id`. False if it is gone or going; then, or when this was too much for
     /// it, `op` is dropped.
     pub(super) fn send(&mut self, id: PeerId, op: ServerOp) -> bool {
-        self.push(id, op, 1, |_| {})
+        self.push(id, op, 1, None, |_| {})
+    }
+
+    /// As [`Self::send`], for news of what somebody's connection has done: it stays behind what was sent from
+    /// there.
+    pub(super) fn send_news(&mut self, id: PeerId, op: ServerOp, sender: Account) -> bool {
+        self.push(id, op, 1, Some(sender), |_| {})
     }
 
     /// As [`Self::send`], for a delivery that goes to so many peers.
@@ -92,20 +99,31 @@ impl Peers {
         &mut self,
         id: PeerId,
         op: ServerOp,
-        sharers: usize,
+        (sender, sharers): (Account, usize),
         messages: u32,
         size: usize,
     ) -> bool {
-        self.push(id, op, sharers, |peer| peer.delivered.add(messages, size))
+        self.push(id, op, sharers, Some(sender), |peer| peer.delivered.add(messages, size))
     }
 
     #[inline]
-    fn push(&mut self, id: PeerId, op: ServerOp, sharers: usize, count: impl FnOnce(&mut Peer)) -> bool {
+    fn push(
+        &mut self,
+        id: PeerId,
+        op: ServerOp,
+        sharers: usize,
+        sender: Option<Account>,
+        count: impl FnOnce(&mut Peer),
+    ) -> bool {
         let Self { slots, woken, limits, .. } = self;
         let Some(peer) = find(slots, id).filter(|peer| peer.close.is_none()) else { return false };
-        if peer.outbox.push(*limits, op, sharers).is_err() {
-            self.evict(id);
-            return false;
+        match peer.outbox.push(*limits, op, sharers, sender) {
+            Ok(()) => {}
+            Err(Overflow::Sender) => return false,
+            Err(Overflow::Peer) => {
+                self.evict(id);
+                return false;
+            }
         }
         count(peer);
         wake(woken, peer);
@@ -152,7 +170,7 @@ impl Peers {
         let (ops, bytes) = (peer.outbox.len(), peer.outbox.bytes());
         peer.outbox.clear();
         // Bounds so narrow that this does not fit are a test's.
-        let _ = last(ops, bytes).map(|last| peer.outbox.push(*limits, last, 1));
+        let _ = last(ops, bytes).map(|last| peer.outbox.push(*limits, last, 1, None));
         self.tell_budget(id);
     }
 

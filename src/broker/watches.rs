@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::account::Account;
 use super::peer::PeerId;
+use crate::base::Shares;
 use crate::subject::Pattern;
 use crate::wire::{Presence, PresenceChange};
 
@@ -17,7 +19,17 @@ use crate::wire::{Presence, PresenceChange};
 pub(super) struct Watches {
     ends: BTreeMap<EndName, End>,
     /// Each with the subject that was named: of a listener's end any of its sockets'.
-    by_peer: HashMap<PeerId, BTreeMap<u64, Arc<str>>>,
+    by_peer: HashMap<PeerId, OfPeer>,
+    /// The bytes of those of all connections of a user.
+    by_account: Shares<Account>,
+}
+
+#[derive(Debug, Default)]
+struct OfPeer {
+    subjects: BTreeMap<u64, Arc<str>>,
+    bytes: usize,
+    /// Who pays for them.
+    account: Option<Account>,
 }
 
 /// The two literal tokens, a space, and what stands before them, so that the ends which one pattern with
@@ -41,17 +53,32 @@ impl Watches {
     /// the subject. Returns the number of owners, or `None` if this is no end, or one too many to watch.
     pub(super) fn begin(
         &mut self,
-        peer: PeerId,
+        (peer, account): (PeerId, Account),
         id: u64,
         subject: &Arc<str>,
         owners: impl FnOnce() -> Vec<PeerId>,
     ) -> Option<&[PeerId]> {
         let name = end_of(subject, false)?;
+        let cost = cost(subject);
+        let of_user = self.by_account.of(&account) + cost;
+        let of_all = self.by_account.total() + cost;
+        let has_room = of_user <= MAX_WATCH_BYTES_PER_USER
+            && (of_all <= MAX_WATCH_BYTES || of_user <= WATCH_BYTES_OF_EACH);
         let of_peer = self.by_peer.entry(peer).or_default();
-        if of_peer.len() >= MAX_WATCHES_PER_PEER || of_peer.contains_key(&id) {
+        if !has_room
+            || of_peer.subjects.len() >= MAX_WATCHES_PER_PEER
+            || of_peer.bytes + cost > MAX_WATCH_BYTES_PER_PEER
+            || of_peer.subjects.contains_key(&id)
+        {
+            if of_peer.subjects.is_empty() {
+                self.by_peer.remove(&peer);
+            }
             return None;
         }
-        of_peer.insert(id, subject.clone());
+        let account = *of_peer.account.get_or_insert(account);
+        of_peer.subjects.insert(id, subject.clone());
+        of_peer.bytes += cost;
+        self.by_account.add(account, cost);
         let new = || End { owners: owners(), watchers: Vec::with_capacity(1) };
         let end = self.ends.entry(name).or_insert_with(new);
         let at = end.watchers.partition_point(|watcher| *watcher < (peer, id));
@@ -62,8 +89,12 @@ impl Watches {
     /// Ends a watch.
     pub(super) fn end(&mut self, peer: PeerId, id: u64) {
         let Some(of_peer) = self.by_peer.get_mut(&peer) else { return };
-        let Some(subject) = of_peer.remove(&id) else { return };
-        if of_peer.is_empty() {
+        let Some(subject) = of_peer.subjects.remove(&id) else { return };
+        of_peer.bytes -= cost(&subject);
+        if let Some(account) = of_peer.account {
+            self.by_account.subtract(account, cost(&subject));
+        }
+        if of_peer.subjects.is_empty() {
             self.by_peer.remove(&peer);
         }
         self.forget_watcher(&subject, (peer, id));
@@ -71,14 +102,18 @@ impl Watches {
 
     /// Ends all watches of a peer.
     pub(super) fn forget(&mut self, peer: PeerId) {
-        for (id, subject) in self.by_peer.remove(&peer).unwrap_or_default() {
+        let Some(OfPeer { subjects, bytes, account }) = self.by_peer.remove(&peer) else { return };
+        if let Some(account) = account {
+            self.by_account.subtract(account, bytes);
+        }
+        for (id, subject) in subjects {
             self.forget_watcher(&subject, (peer, id));
         }
     }
 
     /// Ends a peer's watches of one subject, to which it may no longer publish.
     pub(super) fn forget_subject(&mut self, peer: PeerId, subject: &str, notices: &mut Notices) {
-        let of_peer = self.by_peer.get(&peer).into_iter().flatten();
+        let of_peer = self.by_peer.get(&peer).into_iter().flat_map(|of_peer| &of_peer.subjects);
         let ids: Vec<u64> = of_peer.filter(|(_, other)| &***other == subject).map(|(id, _)| *id).collect();
         for id in ids {
             self.end(peer, id);
@@ -121,12 +156,12 @@ impl Watches {
 
     /// Returns the subjects that a peer watches: one for each watch.
     pub(super) fn subjects_of(&self, peer: PeerId) -> impl Iterator<Item = Arc<str>> {
-        self.by_peer.get(&peer).into_iter().flatten().map(|(_, subject)| subject.clone())
+        self.by_peer.get(&peer).into_iter().flat_map(|of_peer| of_peer.subjects.values().cloned())
     }
 
     /// Returns how many there are.
     pub(super) fn len(&self) -> usize {
-        self.by_peer.values().map(BTreeMap::len).sum()
+        self.by_peer.values().map(|of_peer| of_peer.subjects.len()).sum()
     }
 
     fn each_owned(&mut self, pattern: &Pattern, mut act: impl FnMut(&mut End)) {
@@ -182,6 +217,11 @@ pub(super) fn is_owner(pattern: &Pattern, subject: &str) -> bool {
     owned.is_some() && owned == end_of(subject, false).and_then(|name| key(&name))
 }
 
+/// Returns whether a subscription to `pattern` owns an end of sockets.
+pub(super) fn is_end(pattern: &Pattern) -> bool {
+    end_of(pattern.as_str(), true).is_some()
+}
+
 /// Returns the name of the end that a subject is of, or that a pattern owns.
 fn end_of(text: &str, is_pattern: bool) -> Option<String> {
     let mut tokens = text.rsplitn(4, '.');
@@ -199,6 +239,21 @@ fn end_of(text: &str, is_pattern: bool) -> Option<String> {
     })
 }
 
+/// What a watch takes, about: the subject, the name of its end, and its places in the tables.
+fn cost(subject: &str) -> usize {
+    2 * subject.len() + WATCH_COST
+}
+
+/// Bytes of a watch beside its subject.
+const WATCH_COST: usize = 200;
+/// Bytes of the watches of one connection.
+pub(super) const MAX_WATCH_BYTES_PER_PEER: usize = 16 * 1024 * 1024;
+/// Of all connections of one user.
+const MAX_WATCH_BYTES_PER_USER: usize = 64 * 1024 * 1024;
+/// Of all users.
+const MAX_WATCH_BYTES: usize = 512 * 1024 * 1024;
+/// What each user may have even then.
+const WATCH_BYTES_OF_EACH: usize = 1024 * 1024;
 /// Watches of one connection; a listener has one for each of its sockets. What is beyond goes by keep-alive.
 pub(super) const MAX_WATCHES_PER_PEER: usize = 65_536;
 

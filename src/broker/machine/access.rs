@@ -264,7 +264,7 @@ impl Broker {
         }
         let mut notices = Notices::default();
         self.watches.forget_subject(peer, subject, &mut notices);
-        self.tell(notices);
+        self.tell(peer, notices);
     }
 
     pub(super) fn deny_publish(&mut self, peer: PeerId, ack: Option<AckId>, subject: &str) {

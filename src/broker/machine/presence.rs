@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::PeerId;
+use super::super::account::Account;
 use super::super::outbox::MAX_CHANGES;
 use super::super::pending_ops::Verdict;
 use super::super::watches::{Notices, is_owner};
@@ -37,7 +38,9 @@ impl Broker {
             let presence = if allowed { self.begin_watch(peer, id, &subject) } else { Presence::Unknown };
             answers.push(PresenceChange { id, presence, crowd: 1 });
         }
-        self.send_changes(peer, &answers);
+        for part in answers.chunks(MAX_CHANGES) {
+            self.peers.send(peer, ServerOp::Watched(part.to_vec()));
+        }
     }
 
     fn begin_watch(&mut self, peer: PeerId, id: u64, subject: &Arc<str>) -> Presence {
@@ -46,7 +49,10 @@ impl Broker {
         }
         let Self { watches, router, peers, .. } = self;
         let find = || router.members_where(subject, |pattern| is_owner(pattern, subject));
-        let Some(owners) = watches.begin(peer, id, subject, find) else { return Presence::Unknown };
+        let account = peers.get(peer).map_or(Account::Connection(peer), |entry| entry.account);
+        let Some(owners) = watches.begin((peer, account), id, subject, find) else {
+            return Presence::Unknown;
+        };
         let is_local = |owner: &PeerId| peers.get(*owner).is_some_and(|owner| owner.is_local);
         match owners {
             [] => Presence::Absent,
@@ -61,18 +67,16 @@ impl Broker {
         let here = if is_local { Presence::HereInBroker } else { Presence::Here };
         let mut notices = Notices::default();
         self.watches.handle_owner(pattern, peer, here, &mut notices);
-        self.tell(notices);
+        self.tell(peer, notices);
     }
 
-    pub(super) fn tell(&mut self, notices: Notices) {
+    /// Tells the watchers of what `owner` has done.
+    pub(super) fn tell(&mut self, owner: PeerId, notices: Notices) {
+        let account = self.peers.get(owner).map_or(Account::Connection(owner), |entry| entry.account);
         for (watcher, changes) in notices.into_changes() {
-            self.send_changes(watcher, &changes);
-        }
-    }
-
-    fn send_changes(&mut self, peer: PeerId, changes: &[PresenceChange]) {
-        for part in changes.chunks(MAX_CHANGES) {
-            self.peers.send(peer, ServerOp::Watched(part.to_vec()));
+            for part in changes.chunks(MAX_CHANGES) {
+                self.peers.send_news(watcher, ServerOp::Watched(part.to_vec()), account);
+            }
         }
     }
 }

@@ -30,16 +30,16 @@ impl Broker {
         let is_private = self.is_private(&publication);
         let (messages, size) = (publication.count(), publication_size(&publication));
         let Self { peers, router, totals, entropy, effort, .. } = self;
+        let sender = peers.get(publisher).map_or(Account::Connection(publisher), |entry| entry.account);
         if publication.headers.command == Some(SocketCommand::Connect) {
             // So that a listener can tell users apart.
-            let account = peers.get(publisher).map_or(Account::Connection(publisher), |entry| entry.account);
-            publication.headers.stamp_origin(account.origin());
+            publication.headers.stamp_origin(sender.origin());
         }
         let account = if (publication.seq, publication.done) == (0, true) {
             // Only what is remembered has to be paid for.
             Account::Connection(publisher)
         } else {
-            peers.get(publisher).map_or(Account::Connection(publisher), |entry| entry.account)
+            sender
         };
         let count = router.route(
             now,
@@ -53,7 +53,7 @@ impl Broker {
                 let (messages, size) = (publication.count(), publication_size(&publication));
                 let delivery = ServerOp::Deliver { pattern: pattern.clone(), publication };
                 *effort += DELIVERY_EFFORT;
-                let is_delivered = peers.deliver(peer, delivery, sharers, messages, size);
+                let is_delivered = peers.deliver(peer, delivery, (sender, sharers), messages, size);
                 if is_delivered {
                     totals.delivered.add(messages, size);
                 }

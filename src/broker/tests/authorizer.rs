@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Stage, error_of, publication, subscribe};
 use crate::base::{Entropy, SeededEntropy};
-use crate::broker::authorizer::{MAX_OPEN, MAX_SIGNING_IN};
+use crate::broker::authorizer::{MAX_OPEN, MAX_SIGNING_IN, MAX_SIGNING_IN_PER_ADDRESS};
 use crate::broker::pending_ops::MAX_PENDING_OPS;
 use crate::broker::{
     Action, AuthRequest, AuthRequestId, AuthorizerConfig, BrokerConfig, ConnectionInfo, Decision,

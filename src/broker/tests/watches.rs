@@ -233,3 +233,34 @@ fn whatever_happens_the_last_word_on_an_end_is_what_is_so() {
         assert_eq!(stage.broker.stats().watches, 0);
     }
 }
+
+#[test]
+fn the_bytes_of_watched_subjects_are_bounded_by_connection_and_by_user() {
+    let mut stage = Stage::new();
+    let subject = format!("{}.client.a", "x".repeat(4000));
+    let begin = |stage: &mut Stage, watcher: PeerId| {
+        (0..5000)
+            .filter(|&id| {
+                stage.watch(watcher, id, &subject);
+                stage.told(watcher) == [(id, Presence::Absent)]
+            })
+            .count()
+    };
+    let [watcher, other] = stage.joined();
+    let begun = begin(&mut stage, watcher);
+    assert!((1900..2100).contains(&begun), "16 MiB: {begun}");
+    stage.unwatch(watcher, 0);
+    stage.watch(watcher, 9999, &subject);
+    assert_eq!(stage.told(watcher), [(9999, Presence::Absent)], "there is room again");
+    assert_eq!(begin(&mut stage, other), begun, "it is another's");
+    let all: Vec<usize> = (0..6)
+        .map(|_| {
+            let peer = stage.attach(r#"{"name":"mallory"}"#);
+            stage.handle(peer, ClientOp::InfoReceived);
+            stage.take(peer);
+            begin(&mut stage, peer)
+        })
+        .collect();
+    let sum: usize = all.iter().sum();
+    assert!((7600..8400).contains(&sum), "64 MiB: {all:?}");
+}

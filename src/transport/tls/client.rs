@@ -4,14 +4,15 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
-use super::failure::{from_io, invalid_material};
-use super::material::{TlsVersion, chain, key, provider, roots};
+use super::failure::{from_io, invalid_material, is_of_authority};
+use super::material::{TlsVersion, certificates, chain, key, provider, roots};
 use crate::base::{Code, Failure};
 use crate::transport::LinkError;
 use crate::transport::stream::BoxedStream;
@@ -56,10 +57,13 @@ impl ClientTls {
         let builder = if options.skip_verification {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider())))
         } else {
-            let roots = options.ca.as_deref().map_or_else(|| Ok(trusted()), |ca| roots(ca).map(Arc::new))?;
+            let (roots, named) = match options.ca.as_deref() {
+                Some(ca) => (Arc::new(roots(ca)?), certificates(ca)),
+                None => (trusted(), Vec::new()),
+            };
             let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
             let verifier = verifier.map_err(|_| invalid_material("no certificate authority is known"))?;
-            builder.with_webpki_verifier(verifier)
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Named { verifier, named }))
         };
         let mut config = match &options.identity {
             Some((cert, own)) => builder.with_client_auth_cert(chain(cert)?, key(own)?).map_err(unusable)?,
@@ -115,6 +119,57 @@ fn trusted() -> Arc<RootCertStore> {
 fn name(host: &str) -> Result<ServerName<'static>, Failure> {
     ServerName::try_from(host.to_owned())
         .map_err(|_| invalid_material("no certificate can be for such a host name"))
+}
+
+/// Takes what the verifier takes; and, as Node.js does, a certificate of an authority that a server shows as
+/// its own, if it is one of those that were named. `openssl req -x509` makes such by default.
+#[derive(Debug)]
+struct Named {
+    verifier: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Named {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let outcome =
+            self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        // Whether it is valid now is looked at before that.
+        let is_named = self.named.iter().any(|named| named[..] == end_entity[..]);
+        if is_named && outcome.as_ref().is_err_and(is_of_authority) {
+            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        outcome
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
 }
 
 /// Takes every certificate, if its owner has signed the handshake with it.

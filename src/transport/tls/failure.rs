@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, OtherError};
 
 use crate::base::{Code, Failure};
 
@@ -51,6 +51,15 @@ fn of(error: &Error) -> Failure {
     }
 }
 
+/// Returns whether a certificate was refused for nothing but that it is an authority's.
+pub(super) fn is_of_authority(error: &Error) -> bool {
+    matches!(error, Error::InvalidCertificate(CertificateError::Other(other)) if is_authority(other))
+}
+
+fn is_authority(error: &OtherError) -> bool {
+    error.0.downcast_ref::<webpki::Error>() == Some(&webpki::Error::CaUsedAsEndEntity)
+}
+
 fn of_certificate(problem: &CertificateError) -> Failure {
     use CertificateError as E;
     match problem {
@@ -71,6 +80,10 @@ fn of_certificate(problem: &CertificateError) -> Failure {
                 match other {
                     E::UnknownIssuer =>
                         "nobody whom we know has signed it (the option ca says whom we know)".to_owned(),
+                    E::Other(other) if is_authority(other) => "it is the certificate of an authority, as `openssl \
+                         req -x509` makes it by default: a server may show it only to those who have the very \
+                         same one in the option ca"
+                        .to_owned(),
                     other => other.to_string(),
                 }
             ),

@@ -52,6 +52,11 @@ pub(super) fn key(pem: &str) -> Result<PrivateKeyDer<'static>, Failure> {
         .map_err(|_| invalid_material("key holds no private key in PEM"))
 }
 
+/// Returns the certificates in a text that [`roots`] takes.
+pub(super) fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(pem.as_bytes()).flatten().collect()
+}
+
 /// Parses the authorities to trust.
 pub(super) fn roots(pem: &str) -> Result<RootCertStore, Failure> {
     let mut roots = RootCertStore::empty();

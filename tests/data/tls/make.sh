@@ -33,5 +33,9 @@ certificate renewed '/CN=selvedge test server, renewed' 'DNS:localhost,IP:127.0.
 certificate elsewhere '/CN=selvedge test server, elsewhere' 'DNS:elsewhere.example' 20250101000000Z 21250101000000Z
 certificate expired '/CN=selvedge test server, expired' 'DNS:localhost,IP:127.0.0.1' 20200101000000Z 20210101000000Z
 certificate client '/CN=selvedge test client' 'DNS:ada.users.example,URI:spiffe://example/ada' 20250101000000Z 21250101000000Z
+# As openssl makes it by default: an authority by its own signature.
+key self-signed
+openssl req -x509 -new -key self-signed.key.pem -days 36500 -subj /CN=localhost -out self-signed.pem \
+  -addext subjectAltName=DNS:localhost
 # Nothing is signed with them any more.
 rm ca.key.pem other-ca.key.pem

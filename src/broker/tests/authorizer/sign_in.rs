@@ -97,6 +97,27 @@ fn only_so_many_are_asked_about_at_once_also_when_they_come_and_go() {
 }
 
 #[test]
+fn one_address_cannot_take_all_places_of_those_who_sign_in() {
+    let mut stage = stage(strict());
+    let from = |stage: &mut Stage, address: &str, index: usize| {
+        let (id, address) = (format!("{address} {index}"), address.to_owned());
+        let connection = ConnectionInfo { id, address, ..ConnectionInfo::default() };
+        let peer = stage.broker.attach_connection(stage.now, connection);
+        stage.broker.close_reason(peer).is_none()
+    };
+    let admitted = (0..MAX_SIGNING_IN).filter(|index| from(&mut stage, "10.0.0.1", *index)).count();
+    assert_eq!(admitted, MAX_SIGNING_IN_PER_ADDRESS);
+    assert!(from(&mut stage, "10.0.0.2", 0));
+    let request = stage.auth_requests().into_iter().find_map(|asked| match asked {
+        AuthRequest::Authenticate { request, .. } => Some(request),
+        _ => None,
+    });
+    stage.greet(request.expect("asked"), "null");
+    assert!(from(&mut stage, "10.0.0.1", MAX_SIGNING_IN));
+    assert!(!from(&mut stage, "10.0.0.1", MAX_SIGNING_IN + 1));
+}
+
+#[test]
 fn a_user_beyond_his_connections_is_refused_at_sign_in() {
     let config =
         BrokerConfig { max_connections_per_user: 1, authorizer: Some(strict()), ..BrokerConfig::default() };

@@ -1,0 +1,168 @@
+//! What waits for a crowded peer, by who sent it: each sender has a turn, so that nobody waits behind
+//! another's flood. What one sender has sent stays in order, and a fence behind all that came before it.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::{MAX_CHANGES, OutboxLimits, TAKE_BYTES, TAKE_OPS, cost};
+use crate::base::Shares;
+use crate::broker::account::Account;
+use crate::broker::watches::is_end;
+use crate::wire::{PresenceChange, ServerOp};
+
+/// Operations by sender, and whose turn is next.
+#[derive(Debug)]
+pub(super) struct Flows {
+    /// Each with the number of fences before it.
+    by_sender: HashMap<Account, VecDeque<(usize, ServerOp)>>,
+    /// In bytes.
+    shares: Shares<Account>,
+    turns: VecDeque<Account>,
+    len: usize,
+    fences: VecDeque<ServerOp>,
+    /// Fences that have gone.
+    passed: usize,
+    /// How many operations stand before each fence and behind the one before it; at the end, behind all.
+    between: VecDeque<usize>,
+}
+
+impl Default for Flows {
+    fn default() -> Self {
+        Self {
+            by_sender: HashMap::new(),
+            shares: Shares::default(),
+            turns: VecDeque::new(),
+            len: 0,
+            fences: VecDeque::new(),
+            passed: 0,
+            between: VecDeque::from([0]),
+        }
+    }
+}
+
+impl Flows {
+    pub(super) fn len(&self) -> usize {
+        self.len + self.fences.len()
+    }
+
+    pub(super) fn push(&mut self, sender: Account, op: ServerOp) {
+        self.shares.add(sender, cost(&op));
+        self.len += 1;
+        if let Some(behind_all) = self.between.back_mut() {
+            *behind_all += 1;
+        }
+        let place = self.passed + self.fences.len();
+        let flow = self.by_sender.entry(sender).or_insert_with(|| {
+            self.turns.push_back(sender);
+            VecDeque::new()
+        });
+        flow.push_back((place, op));
+    }
+
+    /// Adds an operation that goes when all that is there has gone.
+    pub(super) fn push_fence(&mut self, op: ServerOp) {
+        self.fences.push_back(op);
+        self.between.push_back(0);
+    }
+
+    /// Returns whether a sender has its share of what may wait, so that what is for the end of a socket,
+    /// which sends it again, is not taken.
+    pub(super) fn has_share(&self, sender: Account, limits: OutboxLimits) -> bool {
+        self.shares.of(&sender) >= limits.bytes / SHARES
+            || self.by_sender.get(&sender).is_some_and(|flow| flow.len() >= (limits.ops / SHARES).max(1))
+    }
+
+    /// The changes at the end of what this sender has sent, if they are the last thing.
+    pub(super) fn open_changes(
+        &mut self,
+        sender: Account,
+        more: usize,
+        count: usize,
+    ) -> Option<&mut Vec<PresenceChange>> {
+        let end = self.passed + self.fences.len();
+        match self.by_sender.get_mut(&sender)?.back_mut() {
+            Some((place, ServerOp::Watched(open))) if *place == end && open.len() + count <= MAX_CHANGES => {
+                self.shares.add(sender, more);
+                Some(open)
+            }
+            _ => None,
+        }
+    }
+
+    /// Drops the latest of what waits for ends of sockets and was sent by whoever has sent most of it, for
+    /// one who has sent less. Returns its cost; `None`: nobody has to give way.
+    pub(super) fn yield_to(&mut self, sender: Account) -> Option<usize> {
+        let greediest = self.shares.greedier_than(&sender)?;
+        let flow = self.by_sender.get_mut(&greediest)?;
+        // The oldest stays: its sender has its turn, and must not be without anything.
+        if flow.len() < 2 || !flow.back().is_some_and(|(_, op)| is_for_end(op)) {
+            return None;
+        }
+        let (place, op) = flow.pop_back()?;
+        let cost = cost(&op);
+        self.shares.subtract(greediest, cost);
+        self.settle(place);
+        Some(cost)
+    }
+
+    /// Moves operations to `into`, as long as fewer than `ops` and `bytes` were moved. Returns their cost.
+    pub(super) fn take(&mut self, into: &mut Vec<ServerOp>, mut ops: usize, mut bytes: usize) -> usize {
+        let mut taken = self.pass_fences(into);
+        while ops < TAKE_OPS
+            && bytes < TAKE_BYTES
+            && let Some(sender) = self.turns.pop_front()
+        {
+            let mut turn = 0;
+            while turn < TURN_BYTES
+                && ops < TAKE_OPS
+                && let Some((place, op)) = self.by_sender.get_mut(&sender).and_then(VecDeque::pop_front)
+            {
+                turn += cost(&op);
+                ops += 1;
+                into.push(op);
+                self.settle(place);
+                taken += self.pass_fences(into);
+            }
+            self.shares.subtract(sender, turn);
+            bytes += turn;
+            taken += turn;
+            if self.by_sender.get(&sender).is_some_and(|flow| !flow.is_empty()) {
+                self.turns.push_back(sender);
+            } else {
+                self.by_sender.remove(&sender);
+            }
+        }
+        taken
+    }
+
+    /// An operation with so many fences before it is gone.
+    fn settle(&mut self, place: usize) {
+        self.len -= 1;
+        if let Some(left) = self.between.get_mut(place - self.passed) {
+            *left -= 1;
+        }
+    }
+
+    /// Moves fences before which nothing stands any more. Returns their cost.
+    fn pass_fences(&mut self, into: &mut Vec<ServerOp>) -> usize {
+        let mut passed = 0;
+        while self.between.front() == Some(&0)
+            && let Some(op) = self.fences.pop_front()
+        {
+            self.between.pop_front();
+            self.passed += 1;
+            passed += cost(&op);
+            into.push(op);
+        }
+        passed
+    }
+}
+
+/// Returns whether it is for the end of a socket, which notices a loss and makes it good.
+pub(super) fn is_for_end(op: &ServerOp) -> bool {
+    matches!(op, ServerOp::Deliver { pattern, .. } if is_end(pattern))
+}
+
+/// Bytes that go out for one sender before the next one has its turn.
+const TURN_BYTES: usize = 32 * 1024;
+/// One sender may have one of so many parts of what may wait for a peer, as far as it is for ends of sockets.
+pub(in crate::broker) const SHARES: usize = 2;

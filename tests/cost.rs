@@ -1,0 +1,187 @@
+//! What it costs a broker to be told things, for each byte that it is told: random sequences of operations,
+//! and the dearest of them varied. Costs are the broker's own steps, which do not depend on the machine;
+//! without the deliveries, which are what subscribers have asked for.
+//!
+//! `SELVEDGE_COST_ROUNDS=100000 npm run cost` searches for longer, from a seed of `SELVEDGE_SEED`.
+#![allow(clippy::disallowed_methods, missing_docs)]
+
+use std::time::{Duration, Instant};
+
+use selvedge::base::{Entropy, SeededEntropy};
+use selvedge::broker::{Broker, BrokerConfig, PeerId};
+use selvedge::subject::Subject;
+use selvedge::wire::{
+    AckId, ClientOp, Headers, Json, Payload, Publication, ServerOp, Subscription, WatchRequest,
+};
+
+/// One operation, of one of the connections.
+#[derive(Debug, Clone, Copy)]
+struct Gene {
+    kind: usize,
+    peer: usize,
+    shape: usize,
+    length: usize,
+}
+
+type Program = Vec<Gene>;
+
+impl Gene {
+    fn random(dice: &mut SeededEntropy) -> Self {
+        Self {
+            kind: dice.below(KINDS),
+            peer: dice.below(PEERS),
+            shape: dice.below(1 << 16),
+            length: dice.below(24),
+        }
+    }
+
+    /// A subject, or a pattern: of up to 22 tokens, or of very many.
+    fn text(self, is_pattern: bool) -> String {
+        let count = if self.length >= 22 { 500 } else { self.length + 1 };
+        let token = |index: usize| match (self.shape >> (index % 16)) & 1 {
+            0 => "a",
+            _ if is_pattern && index < 24 => "*",
+            _ => "b",
+        };
+        let mut tokens: Vec<&str> = (0..count).map(token).collect();
+        if is_pattern && self.shape % 5 == 0 {
+            tokens.push(">");
+        }
+        tokens.join(".")
+    }
+
+    /// The operation, and the text in it; `None`: the connection reads what waits for it.
+    fn op(self, ack: AckId) -> Option<(String, ClientOp)> {
+        let subject = self.text(false);
+        Some(match self.kind {
+            0..=2 => {
+                let pattern = self.text(true);
+                let subscription = Subscription { pattern: pattern.as_str().into(), queue: Some("q".into()) };
+                let subscriptions = vec![subscription];
+                (pattern, ClientOp::Subscribe { ack: Some(ack), subscriptions, list: false })
+            }
+            3 => {
+                let pattern = self.text(true);
+                let patterns = vec![pattern.as_str().into()];
+                (pattern, ClientOp::Unsubscribe { ack: Some(ack), patterns, list: false })
+            }
+            4..=6 => (subject.clone(), publish(&subject, true, ack)),
+            7 => (subject.clone(), publish(&subject, false, ack)),
+            8 | 9 => {
+                let timeout = Duration::from_secs(60);
+                (
+                    subject.clone(),
+                    ClientOp::WaitForInterest { ack, subject: subject.as_str().into(), timeout },
+                )
+            }
+            10 => (String::new(), ClientOp::Subscriptions { ack }),
+            11 => {
+                let end = format!("{subject}.client.a");
+                let request = WatchRequest { id: ack.0, subject: Some(end.as_str().into()) };
+                (end, ClientOp::Watch(vec![request]))
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn publish(subject: &str, done: bool, AckId(number): AckId) -> ClientOp {
+    let publication = Publication {
+        subject: Subject::parse(subject).expect("valid"),
+        id: number.to_string().into(),
+        seq: 0,
+        done,
+        bundled: 0,
+        payload: Payload::msgpack("x"),
+        headers: Headers::default(),
+    };
+    ClientOp::Publish { ack: None, publication }
+}
+
+/// Returns the steps and the bytes of a program.
+fn run(program: &[Gene]) -> (u64, u64) {
+    let now = Instant::now();
+    let mut broker = Broker::new(BrokerConfig::default(), Box::new(SeededEntropy::new(1)));
+    let peers: [PeerId; PEERS] = std::array::from_fn(|_| {
+        let user = Json::from_value(&serde_json::Value::Null);
+        broker.attach(now, user)
+    });
+    let before = broker.work();
+    let mut said = 0;
+    // A subject that was just named is not named again on the wire.
+    let mut named: [String; PEERS] = std::array::from_fn(|_| String::new());
+    let mut read: Vec<ServerOp> = Vec::new();
+    for (index, gene) in program.iter().enumerate() {
+        let Some((text, op)) = gene.op(AckId(index as u64)) else {
+            read.clear();
+            broker.take_outbox(peers[gene.peer], &mut read);
+            continue;
+        };
+        said += FRAME_BYTES + if named[gene.peer] == text { 0 } else { text.len() as u64 };
+        named[gene.peer] = text;
+        broker.handle_op(now, peers[gene.peer], op);
+    }
+    let deliveries = broker.stats().delivered.messages * DELIVERY_STEPS;
+    (broker.work() - before - deliveries, said.max(1))
+}
+
+fn mutated(program: &Program, dice: &mut SeededEntropy) -> Program {
+    let mut program = program.clone();
+    for _ in 0..=dice.below(6) {
+        let at = dice.below(program.len());
+        match dice.below(4) {
+            0 => program[at] = Gene::random(dice),
+            1 => program.insert(at, Gene::random(dice)),
+            2 if program.len() > 1 => drop(program.remove(at)),
+            _ => {
+                // Once more what is there, as a whole.
+                let end = (at + 1 + dice.below(40)).min(program.len());
+                program.extend_from_within(at..end);
+            }
+        }
+    }
+    program.truncate(MAX_OPS);
+    program
+}
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+#[test]
+fn no_sequence_of_operations_costs_more_for_each_byte_than_is_documented() {
+    let (rounds, seed) = (number("SELVEDGE_COST_ROUNDS", 2000), number("SELVEDGE_SEED", 14));
+    let mut dice = SeededEntropy::new(seed);
+    let mut kept: Vec<(u64, Program)> = Vec::new();
+    for _ in 0..rounds {
+        let program = if kept.is_empty() || dice.below(5) == 0 {
+            (0..=dice.below(MAX_OPS)).map(|_| Gene::random(&mut dice)).collect()
+        } else {
+            let at = dice.below(kept.len());
+            mutated(&kept[at].1, &mut dice)
+        };
+        let (steps, bytes) = run(&program);
+        kept.push((steps * 100 / bytes, program));
+        kept.sort_by_key(|(factor, _)| std::cmp::Reverse(*factor));
+        kept.truncate(8);
+    }
+    let (worst, program) = &kept[0];
+    let shown = format!(
+        "seed {seed}, {rounds} rounds: {}.{:02} steps a byte, of {MAX_STEPS_PER_BYTE}",
+        worst / 100,
+        worst % 100
+    );
+    assert!(*worst <= MAX_STEPS_PER_BYTE * 100, "{shown}: {program:?}");
+    println!("{shown}");
+}
+
+const PEERS: usize = 3;
+const KINDS: usize = 14;
+/// Operations of a program.
+const MAX_OPS: usize = 400;
+/// The smallest frame.
+const FRAME_BYTES: u64 = 8;
+/// What a delivery counts for (`src/broker/machine/publications.rs`).
+const DELIVERY_STEPS: u64 = 16;
+/// As the documentation promises.
+const MAX_STEPS_PER_BYTE: u64 = 200;
