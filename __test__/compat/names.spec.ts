@@ -7,6 +7,7 @@ import {
   DEFAULT_PUBLISH_TIMEOUT,
   DEFAULT_REQUEST_TIMEOUT,
   DEFAULT_SUBSCRIPTION_TIMEOUT,
+  encode,
   getClient,
   init,
   MAX_INTEREST_TIMEOUT,
@@ -175,6 +176,11 @@ describeFabrics('a client', fabric => {
       true,
     )
     expect(await conn.emitWithAck('wait-for-interest', { subject: 'nobody', timeout: 0 })).toBe(false)
+    const seen = await client.subscribe('seen')
+    const chunk = ['seen', randomId(), 0, 1, 0, encode({ mesg: { n: 1 } }), { h: 1 }]
+    expect(await conn.emitWithAck('publish', chunk)).toEqual({ count: 1 })
+    const [message] = await read(seen, 1)
+    expect([message!.data, message!.headers]).toEqual([{ n: 1 }, { h: 1 }])
     expect(await conn.emitWithAck('dance')).toEqual({ error: "unknown event 'dance'" })
     expect(await conn.emitWithAck('fast-rpc', { subject: 'a.b' })).toEqual({
       error: "no services matching 'a.b'",

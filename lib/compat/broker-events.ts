@@ -10,6 +10,9 @@ export interface Broker {
   publish(subject: string, data: unknown, options: PublishOptions): Promise<Published>
 }
 
+/** A message in one piece: subject, id, number of the piece, whether it is the last, and what it holds. */
+type Chunk = [string, string, number, number, number, Uint8Array, Headers | undefined]
+
 type Ask = (client: Broker, argument: any) => unknown
 
 const EVENTS: Readonly<Record<string, Ask>> = {
@@ -17,16 +20,7 @@ const EVENTS: Readonly<Record<string, Ask>> = {
   cluster: client => client.cluster(),
   stats: () => null,
   'wait-for-interest': (client, { subject, timeout }) => isInterest(client, subject, timeout),
-  publish: async (client, message: unknown[]) => {
-    const [subject, , , , encoding, raw, headers] = message as [string, ...unknown[]] as unknown as [
-      string,
-      string,
-      number,
-      number,
-      number,
-      Uint8Array,
-      Headers | undefined,
-    ]
+  publish: async (client, [subject, , , , encoding, raw, headers]: Chunk) => {
     const { count } = await client.publish(subject, undefined, { encoding, raw, headers })
     return { count }
   },

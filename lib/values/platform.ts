@@ -32,8 +32,16 @@ export function nextTick(callback: () => void): void {
 
 export function nextTurn(callback: () => void): void {
   if (isTurnReal) loadedTurn(callback)
-  else void Promise.resolve().then(callback)
+  else void afterPromises().then(callback)
 }
+
+/** Resolves when promises that are settled now have gone on, and what awaits those, some levels deep. */
+async function afterPromises(): Promise<void> {
+  for (let level = 0; level < PROMISE_LEVELS; level++) await undefined
+}
+
+/** An async function that returns what another one returns takes three; programs wrap requests in a few. */
+const PROMISE_LEVELS = 30
 
 /** Timers as they were when this file was loaded. */
 export const setTimer: typeof nodeSetTimeout = nodeSetTimeout
