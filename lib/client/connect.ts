@@ -32,19 +32,28 @@ export function getClient(): Client {
 }
 
 function openStandard(): Client | undefined {
-  return standard === undefined || standard.state === 'closed' ? undefined : standard
+  return standard?.state === 'closed' ? undefined : standard
 }
 
 function connectTo(options: ConnectOptions, { forceNew, multiplex }: ForeignConnect): Client {
   if (options.noCache || options.routeSubject || forceNew === true || multiplex === false)
-    return new Client(options)
+    return open(options)
   const key = cacheKey(options)
   const known = shared.get(key)
   if (known !== undefined && known.state !== 'closed') return known.share()
-  const client = new Client(options)
+  const client = open(options)
   shared.set(key, client)
   client.once('closed', () => {
     if (shared.get(key) === client) shared.delete(key)
+  })
+  return client
+}
+
+/** Nothing here keeps a closed client in memory. */
+function open(options: ConnectOptions): Client {
+  const client = new Client(options)
+  client.once('closed', () => {
+    if (standard === client) standard = undefined
   })
   return client
 }

@@ -8,7 +8,7 @@ use super::DecodeError;
 use super::attachment::{defuse, resolve};
 use super::json::{Text, may_contain, push_string, push_u64};
 use crate::subject::Subject;
-use crate::wire::message::headers::{ATTEMPT, COMMAND, PREFIX, REPLY, SEQ};
+use crate::wire::message::headers::{ATTEMPT, COMMAND, ORIGIN, PREFIX, REPLY, SEQ};
 use crate::wire::message::json::{self, RawString};
 use crate::wire::message::{Headers, Json, SocketCommand};
 
@@ -142,6 +142,8 @@ fn push_others(out: &mut BytesMut, start: usize, object: &str, headers: &Headers
             COMMAND => headers.command.is_some(),
             SEQ => headers.seq.is_some(),
             ATTEMPT => headers.attempt.is_some(),
+            // A broker's word to listeners on our own wire; originals have no such header.
+            ORIGIN => headers.command == Some(SocketCommand::Connect),
             _ => false,
         };
         if !is_overridden {
