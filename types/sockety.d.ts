@@ -184,7 +184,10 @@ export interface ConnectionEvents {
    * listens to it; `closeReason` keeps it.
    */
   error: [error: Error]
-  /** Once, in any case. */
+  /**
+   * Once, in any case. `await once(connection, 'close')` listens to `error` as well, and rejects if the connection fails: use
+   * a promise of your own to wait for either.
+   */
   close: []
 }
 
