@@ -1,6 +1,7 @@
 // A program ends by itself when nothing is open, stays when something is, and loses nothing that it wrote.
 import { once } from 'node:events'
 import { type Client, type ConatServer, connect, init, type ServerSocket } from 'selvedge'
+import { disconnection } from '../support/sockets'
 import { type Ended, run, start } from './run'
 
 let broker: ConatServer
@@ -136,7 +137,7 @@ describe('a process that ends in the tick in which it writes', () => {
     const connection = once(server, 'connection')
     const ended = run('last-tick.mjs', [address, 'last-tick', how])
     const [socket] = await connection
-    const [[data]] = await Promise.all([once(socket, 'data'), once(socket, 'disconnected')])
+    const [[data]] = await Promise.all([once(socket, 'data'), disconnection(socket)])
     expect([data, (await published).value?.data]).toEqual(['last', 'last'])
     expect((await ended).code).toBe(how === 'exit' ? 7 : 1)
     await client.close()

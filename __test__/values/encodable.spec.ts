@@ -46,7 +46,7 @@ describe.each(Object.keys(LOST))('a %s, which would arrive as {},', name => {
     const error = (place: string) =>
       expect.objectContaining({
         code: 'ERR_ENCODE',
-        message: `a ${tag} cannot be encoded: ${place} would arrive as {}`,
+        message: `cannot encode ${tag}: ${place} would arrive as {}`,
       })
     refused(lost).toThrow(error('the value'))
     refused({ a: [0, { 'b c': lost }] }).toThrow(error('the value.a[1]["b c"]'))
@@ -85,7 +85,7 @@ test('a date of another realm is a date', () => {
 test('a view whose bytes JSON would lose is refused there alone', () => {
   const mesg = { view: new DataView(Uint8Array.from([1, 2]).buffer) }
   expect(decode({ data: encode({ mesg }) })).toEqual({ view: Buffer.from([1, 2]) })
-  expect(() => encode({ encoding: DataEncoding.JsonCodec, mesg })).toThrow(/DataView .* the value\.view/)
+  expect(() => encode({ encoding: DataEncoding.JsonCodec, mesg })).toThrow(/DataView: the value\.view/)
 })
 
 test('a lone surrogate, −0 and a date that is none arrive as docs/guide/messaging.md says', () => {

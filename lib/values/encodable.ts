@@ -106,5 +106,5 @@ function checkAt(value: unknown, path: string, depth: number): void {
 }
 
 function refusal(object: object, path: string): FabricError {
-  return new FabricError(`a ${tagOf(object)} cannot be encoded: ${path} would arrive as {}`, 'ERR_ENCODE')
+  return new FabricError(`cannot encode ${tagOf(object)}: ${path} would arrive as {}`, 'ERR_ENCODE')
 }
