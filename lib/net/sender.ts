@@ -6,6 +6,8 @@ import { FIN_FRAME } from './frames'
 const MAX_MESSAGE_BYTES = 64 * 1024
 /** Smaller writes are joined; larger ones are worth a message of their own, without a copy. */
 const JOINED_BYTES = 16 * 1024
+/** A small window holds so many messages, so that the writer goes on while acknowledgements are on their way. */
+const PIECES = 8
 /** Bytes of a message beside its payload, in the window. */
 const OVERHEAD_BYTES = 5
 
@@ -39,7 +41,7 @@ export class Sender {
   /** `window`: the bytes that may be unacknowledged. */
   constructor(session: SenderSession, window: number) {
     this.#session = session
-    this.#maxMessage = Math.max(1, Math.min(MAX_MESSAGE_BYTES, Math.floor(window / 2) - OVERHEAD_BYTES))
+    this.#maxMessage = Math.max(1, Math.min(MAX_MESSAGE_BYTES, Math.floor(window / PIECES) - OVERHEAD_BYTES))
   }
 
   /** Bytes that were taken, and are not the session's yet. */
