@@ -64,9 +64,17 @@ impl From<TcpStream> for IncomingConnection {
 pub(super) fn set_options(stream: &TcpStream) -> io::Result<()> {
     // Without it answers wait for acknowledgements.
     stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    // Whatever the system has taken and not sent is in the way of what is more urgent.
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    socket.set_tcp_notsent_lowat(MAX_UNSENT_BYTES)?;
     // A peer whose machine is gone says nothing.
-    SockRef::from(stream).set_keepalive(true)
+    socket.set_keepalive(true)
 }
+
+/// Bytes that the system may have taken and not sent: enough to keep the line busy until it asks for more.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const MAX_UNSENT_BYTES: u32 = 256 * 1024;
 
 /// A stream of which the first byte was read already.
 pub(super) struct Prefixed {
