@@ -33,6 +33,7 @@ describe('a client that goes ends no server', () => {
     'answers too late',
     'accepts too late',
     'reads what does not come',
+    'pipes, and listens to nothing',
     'answers behind its own close',
     'sends in a listener for connections, too late',
   ])('that %s', async name => {

@@ -208,6 +208,22 @@ describe('answers', () => {
     expect(() => (far as any).send(1)).toThrow()
   })
 
+  test('do not come to a message whose file cannot be read, and whoever waits is told', async () => {
+    const { near, far } = await ends()
+    far.on('message', async message => {
+      for (const file of message.files) await file.toArray()
+      await message.accept()
+    })
+    const failing = new Readable({ read: () => failing.destroy(new Error('the disk is gone')) })
+    const files = [{ name: 'f', stream: failing, size: 3 }]
+    const request = near.send(Draft.for('up').files()({ files }))
+    const asked = request.response()
+    await expect(request.sent()).rejects.toThrow('the disk is gone')
+    await expect(asked).rejects.toThrow('the disk is gone')
+    await expect(request.response()).rejects.toThrow('the disk is gone')
+    expect(await near.send(Draft.for('next')()).response()).toBe(0)
+  })
+
   test('refuse codes that do not exist, and drafts that were not called', async () => {
     const { near, far } = await ends()
     const asked = next<Message>(far, 'message')
@@ -273,6 +289,15 @@ describe('what a message has', () => {
     ])
     expect((await message.dataBuffer()).length).toBe(0)
     await expect(message.msgpack()).rejects.toMatchObject({ code: 'ERR_DECODE' })
+  })
+
+  test.each([5, 100_000])('is read in one way: %i bytes', async size => {
+    const { near, far } = await ends()
+    const asked = next<Message>(far, 'message')
+    near.send(Draft.for('x').data(Buffer.alloc(size, 1))())
+    const message = await asked
+    expect(Buffer.concat(await message.data!.toArray()).length).toBe(size)
+    await expect(message.dataBuffer()).rejects.toMatchObject({ code: 'ERR_SOCKETY_DISCARDED' })
   })
 
   test('has a bound in memory, and none as a stream', async () => {

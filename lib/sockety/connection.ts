@@ -352,8 +352,11 @@ export class Connection
 
   #start(plan: Plan, number: number): Request {
     const id = freshId()
-    const { sent, stream } = this.#sender.start(plan, id, number, plan.hasStream)
-    return new Request(this, this.#requests, number, id, stream, sent)
+    // Nobody answers what was given up.
+    const giveUp = (error: Error): void => this.#requests.fail(request, error)
+    const { sent, stream } = this.#sender.start(plan, id, number, plan.hasStream, giveUp)
+    const request = new Request(this, this.#requests, number, id, stream, sent)
+    return request
   }
 
   /** Each one starts when the one before has been handed over. */

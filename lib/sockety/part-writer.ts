@@ -1,5 +1,6 @@
 // Writes the parts of a message that follow its header.
 import * as commands from './commands'
+import { departure } from './departures'
 import { hasBeenClosed } from './errors'
 import type { Marked, Marks } from './flush'
 
@@ -16,12 +17,12 @@ export class PartWriter {
   }
 
   write(part: number, bytes: Uint8Array, marked: Marked): void {
-    if (this.#isOver) marked.fail(hasBeenClosed())
+    if (this.#isOver) marked.fail(departure(hasBeenClosed(), this.#connection))
     else commands.write(this.#connection, this.#number, part, bytes, this.#marks.add(marked))
   }
 
   end(part: number, marked?: Marked): void {
-    if (this.#isOver) marked?.fail(hasBeenClosed())
+    if (this.#isOver) marked?.fail(departure(hasBeenClosed(), this.#connection))
     else {
       const mark = marked === undefined ? 0 : this.#marks.add(marked)
       commands.endPart(this.#connection, this.#number, part, mark)

@@ -162,6 +162,10 @@ export abstract class Received {
       const text = `the data has ${dataSize} bytes, more than maxDataBufferBytes (${limit}): read the stream`
       return Promise.reject(new FabricError(text, 'ERR_SOCKETY_LIMIT'))
     }
+    if (this.#dataStream?.readableDidRead) {
+      const text = 'the data has been read as a stream: read it in one way'
+      return Promise.reject(new FabricError(text, 'ERR_SOCKETY_DISCARDED'))
+    }
     if (this.#dataStream !== undefined) return collect(this.#dataStream)
     if (this.#body === undefined) return Promise.resolve(this.#inline as Buffer)
     const body = this.#body

@@ -73,6 +73,12 @@ export class Requests {
     this.#forget(request.id)
   }
 
+  /** Ends a request that will not be answered. */
+  fail(request: Request, error: Error): void {
+    this.giveUp(request)
+    request.fail(error)
+  }
+
   /** Ends all who wait, and whoever asks later. */
   close(error: Error): void {
     this.#closedBy = error

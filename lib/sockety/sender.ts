@@ -47,8 +47,14 @@ export class Sender {
     this.#flush = undefined
   }
 
-  /** Starts a message. `request`: who waits for its answer, or 0. */
-  start(plan: Plan, id: UUID, request: number, hasOpenStream: boolean): Started {
+  /** Starts a message. `request`: who waits for its answer, or 0; `onFailure`: a file cannot be sent, and the message was given up. */
+  start(
+    plan: Plan,
+    id: UUID,
+    request: number,
+    hasOpenStream: boolean,
+    onFailure?: (error: Error) => void,
+  ): Started {
     const { files } = plan
     const pending = files === undefined ? [] : pendingFiles(files)
     if (pending.length === 0 && !hasOpenStream) {
@@ -66,6 +72,7 @@ export class Sender {
         () => part.filesDone(),
         error => {
           sent.fail(error)
+          onFailure?.(error)
           part.abort(error)
         },
       )

@@ -24,6 +24,7 @@ export class MessageStream extends Readable {
   /** @internal */
   constructor(body: Body | undefined, part: number) {
     super({ highWaterMark: BUFFER_BYTES })
+    this.on('error', ignore)
     this.#body = body
     this.#part = part
   }
@@ -60,7 +61,7 @@ export class MessageStream extends Readable {
 
   override _destroy(error: Error | null, callback: Callback): void {
     if (!this.#hasEnded) this.#body?.drop(this.#part)
-    quietly(this, error, callback)
+    callback(error)
   }
 }
 
@@ -107,6 +108,7 @@ export class OutgoingStream extends Writable {
   /** @internal */
   constructor(target: Target) {
     super({ highWaterMark: BUFFER_BYTES })
+    this.on('error', ignore)
     this.#target = target
   }
 
@@ -138,7 +140,7 @@ export class OutgoingStream extends Writable {
   override _destroy(error: Error | null, callback: Callback): void {
     if (!this.#isOver) this.#target.abort()
     this.#isOver = true
-    quietly(this, error, callback)
+    callback(error)
   }
 
   #put(bytes: Buffer, callback: Callback): void {
@@ -151,7 +153,5 @@ function told(callback: Callback): Marked {
   return { done: () => callback(), fail: callback }
 }
 
-/** A peer that goes away must not end the process: as in node:http, the error is for those who listen. */
-function quietly(stream: Readable | Writable, error: Error | null, callback: Callback): void {
-  nextTick(() => callback(stream.listenerCount('error') > 0 ? error : null))
-}
+/** A peer that goes away must not end the process: as in node:http, an error is for those who listen. `pipe` would throw it. */
+function ignore(): void {}

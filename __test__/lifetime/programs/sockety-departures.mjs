@@ -27,6 +27,12 @@ const cases = {
     connection.on('message', async message => {
       for await (const _ of message.stream);
     }),
+  'pipes, and listens to nothing': connection =>
+    connection.on('message', message => {
+      const response = message.respond({}, true)
+      message.stream.pipe(response.stream)
+      response.stream.write(Buffer.alloc(3_000_000))
+    }),
   'answers behind its own close': connection =>
     connection.on('message', message => {
       message.respond({})
