@@ -44,7 +44,7 @@ impl Gene {
             _ => "b",
         };
         let mut tokens: Vec<&str> = (0..count).map(token).collect();
-        if is_pattern && self.shape % 5 == 0 {
+        if is_pattern && self.shape.is_multiple_of(5) {
             tokens.push(">");
         }
         tokens.join(".")

@@ -42,7 +42,7 @@ impl Metered {
         match self.meter.take_light() {
             0 => Ok(()),
             light => {
-                self.light_frames.try_count(now(), light).map_err(|flooded| misbehaved(&flooded.to_string()))
+                self.light_frames.try_count(now(), light).map_err(|flooded| misbehaved(flooded.to_string()))
             }
         }
     }
