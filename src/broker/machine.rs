@@ -3,8 +3,8 @@
 mod access;
 mod presence;
 mod publications;
-mod queries;
 mod shutdown;
+mod views;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
