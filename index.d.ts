@@ -135,6 +135,7 @@ export type ErrorCode =
   | 'ERR_TOO_LARGE'
   | 'ERR_UNDELIVERED'
   | 'ERR_UNKNOWN_OPTION'
+  | 'ERR_UNSUPPORTED'
   | 'ETIMEDOUT'
 
 /**
@@ -274,9 +275,10 @@ export declare function decode(options: { encoding?: DataEncoding; data: Uint8Ar
 export interface ConnectOptions {
   /**
    * `http://host:port/base` of a server, `https://` for TLS; `ws://` and `wss://` use a WebSocket from the
-   * start, for proxies that pass nothing else; `unix:/path` is a Unix domain socket. What a broker's `address()`
-   * returns is one, too. @default the environment variable `CONAT_SERVER`, else the address of the default
-   * client, else the fabric inside this process
+   * start, for proxies that pass nothing else; `unix:/path` is a Unix domain socket. `nats://host:port,host:port`
+   * is a cluster of NATS, `tls://` one with TLS only; a user and a password may stand before a host and `@`. What a
+   * broker's `address()` returns is an address, too. @default the environment variable `CONAT_SERVER`, else the
+   * address of the default client, else the fabric inside this process
    */
   address?: string | ServerAddress
   /**
@@ -354,6 +356,21 @@ export interface ConnectOptions {
    * client with it is never shared.
    */
   routeSubject?: (subject: string) => SubjectRoute | undefined
+  /** With NATS: who signs in, with `password`. Goes before what `address` says, as the others below. */
+  user?: string
+  /** With NATS: the password to `user`. Never shown. */
+  password?: string
+  /** With NATS: a token instead of a user. Never shown. */
+  token?: string
+  /** With NATS: the seed of a user's NKey, `SU…`. It signs what the server sends and never leaves. */
+  nkey?: string
+  /**
+   * With NATS: a user that an account vouches for by a JWT: the text of a `.creds` file, or its path. A file is
+   * read at every sign-in, so that it can be replaced while the client runs.
+   */
+  credentials?: string
+  /** With NATS: connects to no servers but those in `address`, whatever others they tell of. @default false */
+  ignoreDiscovered?: boolean
 }
 
 /** Another client, or the address of one. */

@@ -7,7 +7,7 @@ describeTransports('publish and subscribe', fabric => {
     const [alice, bob, carol] = [fabric.client(), fabric.client(), fabric.client()]
     const subscriptions = [await bob.subscribe('news.local'), await carol.subscribe('news.local')]
     const { bytes, count } = await alice.publish('news.local', { title: 'hi' })
-    expect(count).toBe(2)
+    expect(count).toBe(fabric.counted(2))
     for (const subscription of subscriptions) {
       const [message] = await read(subscription, 1)
       expect(message).toMatchObject({ subject: 'news.local', data: { title: 'hi' }, length: bytes })
@@ -29,8 +29,8 @@ describeTransports('publish and subscribe', fabric => {
     const subscriptions = await Promise.all(
       ['a.*', 'a.>', '*.b', 'a.b', 'a.*.c'].map(pattern => client.subscribe(pattern)),
     )
-    expect((await client.publish('a.b')).count).toBe(4)
-    expect((await client.publish('a.x.c')).count).toBe(2)
+    expect((await client.publish('a.b')).count).toBe(fabric.counted(4))
+    expect((await client.publish('a.x.c')).count).toBe(fabric.counted(2))
     expect((await client.publish('a')).count).toBe(0)
     const subjects = (await read(subscriptions[1]!, 2)).map(message => message.subject)
     expect(subjects).toEqual(['a.b', 'a.x.c'])
@@ -56,7 +56,7 @@ describeTransports('publish and subscribe', fabric => {
     expect(got.bob!.length).toBeGreaterThan(0)
   })
 
-  test('a tap on `>` hears everything, and is no interest', async () => {
+  fabric.testExceptOnNats('a tap on `>` hears everything, and is no interest', async () => {
     const client = fabric.client()
     const tap = await client.subscribe('>')
     expect((await client.publish('a.b', 'heard')).count).toBe(0)

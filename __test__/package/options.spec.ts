@@ -53,7 +53,8 @@ const STRUCTS: readonly [
   part: true | string,
   own: string[],
 ][] = [
-  ['node/options', 'ClientOptions', CLIENT_SHAPE, true, ['id', 'broker', 'own', 'tls']],
+  ['node/options', 'ClientOptions', CLIENT_SHAPE, true, ['id', 'broker', 'own', 'tls', 'nats']],
+  ['node/options', 'NatsSettings', CLIENT_SHAPE, 'nats', []],
   ['node/options', 'BrokerOptions', SERVER_SHAPE, true, ['tls', 'authority']],
   [
     'node/options',

@@ -11,7 +11,7 @@ function hash(bytes: Uint8Array): string {
 }
 
 describeTransports('a message of 12 MB', fabric => {
-  test('arrives as it was published, and counts once', async () => {
+  fabric.testExceptOnNats('arrives as it was published, and counts once', async () => {
     const [alice, bob] = [fabric.client(), fabric.client()]
     const subscription = await bob.subscribe('big')
     const bytes = randomBytes(12 * MB)
@@ -23,7 +23,7 @@ describeTransports('a message of 12 MB', fabric => {
     expect(hash(message!.data as Buffer)).toBe(hash(bytes))
   })
 
-  test('goes to one member of a queue group as a whole', async () => {
+  fabric.testExceptOnNats('goes to one member of a queue group as a whole', async () => {
     const publisher = fabric.client()
     const members = await Promise.all([1, 2, 3].map(() => fabric.client().subscribe('big', { queue: 'q' })))
     const got: string[] = []
@@ -38,7 +38,7 @@ describeTransports('a message of 12 MB', fabric => {
     expect(got.sort()).toEqual(sent.map(hash).sort())
   })
 
-  test('can be a question and an answer', async () => {
+  fabric.testExceptOnNats('can be a question and an answer', async () => {
     const [alice, bob] = [fabric.client(), fabric.client()]
     const subscription = await bob.subscribe('big')
     subscription.emitter.on('message', message => message.respond(message.data))

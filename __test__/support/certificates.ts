@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-const read = (name: string): string => readFileSync(join(__dirname, '../../tests/data/tls', name), 'utf8')
+const path = (name: string): string => join(__dirname, '../../tests/data/tls', name)
+const read = (name: string): string => readFileSync(path(name), 'utf8')
 
 /** Has signed all that `material` gives. */
 export const CA = read('ca.pem')
@@ -15,4 +16,9 @@ export function material(name: 'server' | 'renewed' | 'elsewhere' | 'expired' | 
   cert: string
 } {
   return { key: read(`${name}.key.pem`), cert: read(`${name}.pem`) }
+}
+
+/** The paths of the same, for another program. */
+export function materialFiles(name: 'server'): { key: string; cert: string } {
+  return { key: path(`${name}.key.pem`), cert: path(`${name}.pem`) }
 }

@@ -13,6 +13,7 @@ import {
   type ServerOptions,
 } from 'selvedge'
 import { CA, material } from './certificates'
+import { describeNats, NatsServer } from './nats'
 
 /** Quick to come back after a cut, so that a test of reconnecting takes no longer than it must. */
 const QUICK: ConnectOptions = { reconnectionDelay: 5, reconnectionDelayMax: 50 }
@@ -31,8 +32,9 @@ export type Kind =
   | 'selvedge wire over a unix socket'
   | 'conat wire through an HTTP server'
   | 'selvedge wire through an HTTP server'
+  | 'nats'
 
-const KINDS: readonly Kind[] = ['in-process', 'conat wire', 'selvedge wire']
+const KINDS: readonly Kind[] = ['in-process', 'conat wire', 'selvedge wire', 'nats']
 
 /** The other transports of the same protocols. For the suites that move bytes in bulk, cut and come back. */
 export const OTHER_TRANSPORTS: readonly Kind[] = [
@@ -47,7 +49,12 @@ export const OTHER_TRANSPORTS: readonly Kind[] = [
 /** A broker, fresh for each test, and clients of it. */
 export interface Fabric {
   readonly kind: Kind
+  /** None on NATS. */
   readonly broker: ConatServer
+  /** `test`, or a skipped one where the fabric is NATS, which has its own rule: docs/guide/nats.md lists them. */
+  readonly testExceptOnNats: jest.It
+  /** What a publish that this many get resolves with: NATS only tells nobody from somebody. */
+  counted(receivers: number): number
   /** A client of its own, closed after the test. */
   client(options?: ConnectOptions): Client
   /** Replaces the broker by a new one, which the clients find again (not `in-process`). */
@@ -60,7 +67,10 @@ export function describeFabrics(
   define: (fabric: Fabric) => void,
   options?: ServerOptions,
 ): void {
-  for (const kind of KINDS) describeFabric(kind, name, define, options)
+  for (const kind of KINDS) {
+    // A broker's options are nothing that NATS has.
+    if (kind !== 'nats' || options === undefined) describeFabric(kind, name, define, options)
+  }
 }
 
 /** The same, over the other transports too. */
@@ -69,7 +79,8 @@ export function describeTransports(
   define: (fabric: Fabric) => void,
   options?: ServerOptions,
 ): void {
-  for (const kind of [...KINDS, ...OTHER_TRANSPORTS]) describeFabric(kind, name, define, options)
+  describeFabrics(name, define, options)
+  for (const kind of OTHER_TRANSPORTS) describeFabric(kind, name, define, options)
 }
 
 /** The same over one of them. */
@@ -79,8 +90,13 @@ export function describeFabric(
   define: (fabric: Fabric) => void,
   options?: ServerOptions,
 ): void {
-  describe(`${name}, ${kind}`, () => {
+  const describeIt = kind === 'nats' ? describeNats : describe
+  describeIt(`${name}, ${kind}`, () => {
     const fabric = new TestFabric(kind, options)
+    if (fabric.nats !== undefined) {
+      beforeAll(() => fabric.nats!.start())
+      afterAll(() => fabric.nats!.close())
+    }
     beforeEach(() => fabric.open())
     afterEach(() => fabric.close())
     define(fabric)
@@ -95,6 +111,8 @@ let files = 0
 
 class TestFabric implements Fabric {
   broker!: ConatServer
+  /** One for all tests of a suite: it keeps nothing. */
+  readonly nats: NatsServer | undefined
   #http: Server | undefined
   #file = ''
   #clients: Client[] = []
@@ -103,11 +121,22 @@ class TestFabric implements Fabric {
   constructor(
     readonly kind: Kind,
     private readonly options: ServerOptions = {},
-  ) {}
+  ) {
+    if (kind === 'nats') this.nats = new NatsServer()
+  }
+
+  get testExceptOnNats(): jest.It {
+    return this.kind === 'nats' ? test.skip : test
+  }
+
+  counted(receivers: number): number {
+    return this.kind === 'nats' ? Math.min(receivers, 1) : receivers
+  }
 
   async open(): Promise<void> {
     this.#unhandled = []
     process.on('unhandledRejection', this.#handleUnhandled)
+    if (this.nats !== undefined) return
     if (this.kind.endsWith('HTTP server')) {
       this.#http = createServer((_, response) => response.end('the application'))
       await once(this.#http.listen(0, '127.0.0.1'), 'listening')
@@ -125,7 +154,7 @@ class TestFabric implements Fabric {
         : connect({
             address: this.#address(),
             noCache: true,
-            wire: wireOf(this.kind),
+            ...(this.nats === undefined ? { wire: wireOf(this.kind) } : {}),
             ...(this.kind.endsWith('TLS') ? { ca: CA } : {}),
             ...all,
           })
@@ -134,6 +163,10 @@ class TestFabric implements Fabric {
   }
 
   async replaceBroker(): Promise<void> {
+    if (this.nats !== undefined) {
+      await this.nats.kill()
+      return await this.nats.start()
+    }
     const port = this.broker.address()!.port
     await this.broker.close()
     this.broker = await this.#start(port)
@@ -143,7 +176,7 @@ class TestFabric implements Fabric {
   async close(): Promise<void> {
     await Promise.all(this.#clients.map(client => client.close()))
     this.#clients = []
-    await this.broker.close()
+    await this.broker?.close()
     if (this.#http !== undefined) await once(this.#http.close(), 'close')
     // Promises that were rejected in this turn are reported at its end.
     await new Promise(setImmediate)
@@ -166,6 +199,7 @@ class TestFabric implements Fabric {
   }
 
   #address(): string {
+    if (this.nats !== undefined) return this.nats.address
     if (this.kind.endsWith('unix socket')) return `unix:${this.#file}`
     const scheme = this.kind.endsWith('TLS') ? 'https' : this.kind.endsWith('WebSocket') ? 'ws' : 'http'
     return `${scheme}://127.0.0.1:${(this.broker.address() as AddressInfo).port}`

@@ -50,7 +50,7 @@ import { errorFrom, Failure } from '../values/failure'
 import { replyHeadersText } from '../values/headers'
 import { checkOptions, isFunction, isString } from '../values/option-checks'
 import { checkPublishSubject, idPrefix } from '../values/subjects'
-import { CLIENT_SHAPE, openSettings, shownOptions } from './options'
+import { CLIENT_SHAPE, isOnNats, openSettings, shownOptions } from './options'
 import { type Change, CLOSED, type ClientState, REFUSED, Session, type WaitOptions } from './session'
 
 /** Milliseconds without a connection after which the process is warned, if nobody listens to `connectFailed`. */
@@ -77,6 +77,8 @@ export class Client extends ClientViews implements Target, Responder {
   #reason: Failure | undefined
   #handleGone: (() => void) | undefined
   readonly #drainOnce = new DrainOnce()
+  /** @internal */
+  readonly answersInKind: boolean
   #users = 1
 
   constructor(given: ConnectOptions = {}, broker?: number, own = false) {
@@ -86,6 +88,7 @@ export class Client extends ClientViews implements Target, Responder {
     this.options = shownOptions(options)
     this.context.socketIdPrefix = idPrefix(options.inboxPrefix)
     this.context.maxMessageBytes = options.maxMessageBytes ?? CLIENT_SHAPE.maxMessageBytes.default
+    this.answersInKind = isOnNats(options)
     this.client = this.context.handle
     this.subscriptions = new Subscriptions(this.context, this, this.permissions)
     route(this.client, this)

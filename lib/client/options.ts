@@ -31,6 +31,12 @@ export const CLIENT_SHAPE = {
   maxMessageBytes: MAX_MESSAGE_BYTES,
   wire: { check: isWire, engine: true },
   routeSubject: isFunction,
+  user: { check: isString, engine: 'nats' },
+  password: { check: isString, engine: 'nats' },
+  token: { check: isString, engine: 'nats' },
+  nkey: { check: isString, engine: 'nats' },
+  credentials: { check: isString, engine: 'nats' },
+  ignoreDiscovered: { check: isBoolean, default: false, engine: 'nats' },
   ...TLS_CLIENT_SHAPE,
 } as const satisfies ShapeOf<ConnectOptions>
 
@@ -39,6 +45,8 @@ function isAddress(name: string, value: unknown): void {
   if (!(value instanceof String)) isString(name, value)
 }
 
+/** Schemes of the addresses of NATS. */
+const NATS_ADDRESS = /^(nats|tls):/i
 /** The characters that a cookie's value may contain (RFC 6265). */
 const COOKIE_VALUE = /^[!#-+\--:<-[\]-~]+$/
 
@@ -92,6 +100,11 @@ function addressOf(options: ConnectOptions): string | null {
   return String(options.address ?? '') || process.env.CONAT_SERVER || null
 }
 
+/** Returns whether the fabric is NATS. */
+export function isOnNats(options: ConnectOptions): boolean {
+  return NATS_ADDRESS.test(addressOf(options) ?? '')
+}
+
 /** Returns the options of `clientOpen`. */
 export function openSettings(
   id: string,
@@ -101,8 +114,10 @@ export function openSettings(
 ): string {
   const address = broker === undefined ? addressOf(options) : null
   const extraHeaders = httpHeaders(options)
-  const tls = /^(https|wss):/i.test(address ?? '') ? clientSettings(options) : undefined
-  const rest = { extraHeaders, id, address, broker: broker ?? null, own, tls }
+  // A server of NATS may want TLS whatever the address says.
+  const tls = /^(https|wss|nats|tls):/i.test(address ?? '') ? clientSettings(options) : undefined
+  const nats = forEngine(options, CLIENT_SHAPE, 'nats')
+  const rest = { extraHeaders, id, address, broker: broker ?? null, own, tls, nats }
   return JSON.stringify({ ...forEngine(options, CLIENT_SHAPE), ...rest })
 }
 
@@ -120,20 +135,29 @@ function httpHeaders({
 }
 
 /**
- * Returns the options as the application can see them: without the password, and with headers that are not
- * printed.
+ * Returns the options as the application can see them: without passwords and keys, and with headers that are
+ * not printed.
  */
 export function shownOptions(options: ConnectOptions): Readonly<ConnectOptions> {
   const {
     systemAccountPassword: _secret,
     key: _key,
     passphrase: _passphrase,
+    password: _password,
+    token: _token,
+    nkey: _nkey,
+    credentials: _credentials,
     extraHeaders,
     ...rest
   } = options
-  if (rest.address !== undefined) rest.address = String(rest.address)
+  if (rest.address !== undefined) rest.address = withoutUser(String(rest.address))
   if (extraHeaders === undefined) return rest
   return Object.defineProperty(rest, 'extraHeaders', { value: { ...extraHeaders }, enumerable: false })
+}
+
+/** Returns an address of NATS without names and passwords; others have none. */
+function withoutUser(address: string): string {
+  return NATS_ADDRESS.test(address) ? address.replace(/(^|,|\/\/)[^/,]*@/g, '$1') : address
 }
 
 /** Returns a key that is equal for options that make equal clients. */

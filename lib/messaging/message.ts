@@ -13,6 +13,8 @@ import { MESSAGE_SHAPE } from './options'
 
 /** What a message needs of its client to be replied to. */
 export interface Responder {
+  /** A question in JSON gets an answer in JSON: on NATS its sender may be a program that knows nothing else. */
+  readonly answersInKind: boolean
   respond(subject: string, data: unknown, options: PublishOptions | undefined): Promise<Published>
   respondSync(subject: string, data: unknown, options: PublishOptions | undefined): { bytes: number }
 }
@@ -133,7 +135,7 @@ export class Message extends MessageData {
 
   respond(data?: unknown, options?: PublishOptions): Promise<Published> {
     try {
-      const sent = this.#responder.respond(this.#replySubject(), data, options)
+      const sent = this.#responder.respond(this.#replySubject(), data, this.#inKind(data, options))
       this.#handleAnswer()
       return sent
     } catch (error) {
@@ -142,9 +144,17 @@ export class Message extends MessageData {
   }
 
   respondSync(data?: unknown, options?: PublishOptions): { bytes: number } {
-    const sent = this.#responder.respondSync(this.#replySubject(), data, options)
+    const sent = this.#responder.respondSync(this.#replySubject(), data, this.#inKind(data, options))
     this.#handleAnswer()
     return sent
+  }
+
+  #inKind(data: unknown, options: PublishOptions | undefined): PublishOptions | undefined {
+    const isJson = this.#responder.answersInKind && this.encoding === DataEncoding.JsonCodec
+    const isChosen = options?.encoding !== undefined || options?.raw !== undefined
+    // Bytes stay bytes, and what is encoded already stays as it is.
+    if (!isJson || isChosen || data instanceof MessageData || types.isUint8Array(data)) return options
+    return { ...options, encoding: DataEncoding.JsonCodec }
   }
 
   /** Whether its sender waits for a reply that has not been sent. @internal */

@@ -112,6 +112,10 @@ codes! {
         SocketyUnread = "ERR_SOCKETY_UNREAD",
         /// A newer socket of the same id has taken its place.
         Superseded = "ERR_SUPERSEDED",
+        /// Larger than what the fabric takes.
+        TooLarge = "ERR_TOO_LARGE",
+        /// The server is too old, or lacks what is needed.
+        Unsupported = "ERR_UNSUPPORTED",
         /// TLS failed for a reason that the text names.
         Tls = "ERR_TLS",
         /// A client's certificate is missing, or was not accepted.

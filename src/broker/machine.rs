@@ -338,7 +338,7 @@ impl Broker {
         let BrokerConfig { max_payload, id, cluster_name, .. } = &self.config;
         let (id, cluster_name) = (id.clone(), cluster_name.clone());
         let instance = Some(self.instance.clone());
-        ServerOp::Info(Info { max_payload: *max_payload, id, cluster_name, user, instance })
+        ServerOp::Info(Info { max_payload: *max_payload, id, cluster_name, user, instance, large: None })
     }
 
     /// Retires those that became slow consumers meanwhile. Not at once: they fall while the router is walked.

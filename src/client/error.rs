@@ -49,6 +49,15 @@ pub enum ClientError {
         /// The bound in bytes.
         limit: usize,
     },
+    /// Larger than this fabric takes to a subject that several may share.
+    TooLarge {
+        /// The operation.
+        what: &'static str,
+        /// The subject.
+        subject: String,
+        /// The bound in bytes of payload.
+        limit: usize,
+    },
     /// Another queue group holds this pattern.
     QueueGroup {
         /// The pattern.
@@ -109,6 +118,9 @@ impl fmt::Display for ClientError {
                 )
             }
             Self::Full { limit } => write!(f, "more than {limit} bytes wait for the connection"),
+            Self::TooLarge { what, subject, limit } => {
+                write!(f, "{what} '{subject}': larger than the {limit} bytes that this fabric takes")
+            }
             Self::QueueGroup { pattern } => {
                 write!(
                     f,
@@ -142,6 +154,7 @@ impl From<ClientError> for Failure {
             | ClientError::NobodyCame { .. } => Code::Timeout,
             ClientError::Refused(error) | ClientError::InboxRefused { error, .. } => error.failure_code(),
             ClientError::Full { .. } => Code::QueueFull,
+            ClientError::TooLarge { .. } => Code::TooLarge,
             ClientError::QueueGroup { .. } => Code::QueueGroup,
             ClientError::CutOff { code, .. } if *code == Code::SlowConsumer.as_str() => Code::SlowConsumer,
             // A code of a later version is nothing that a program could match on.

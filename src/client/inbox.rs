@@ -58,7 +58,11 @@ impl Inbox {
 
     /// Returns its subscription, which this connection shares with no other.
     pub(super) fn subscription(&self, entropy: &mut dyn Entropy) -> Subscription {
-        Subscription { pattern: self.pattern.as_str().into(), queue: Some(entropy.id().into()) }
+        Subscription {
+            pattern: self.pattern.as_str().into(),
+            queue: Some(entropy.id().into()),
+            is_shared: false,
+        }
     }
 }
 

@@ -112,11 +112,15 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// Publishes without confirmation. Before the sign-in the message is dropped (Conat's rule). Returns
     /// whether it left.
     pub fn publish(&mut self, message: Message) -> bool {
-        let signed_in = self.session.is_signed_in();
-        if signed_in {
-            self.out.ops.send(message, Confirm::Never);
+        if !self.session.is_signed_in() {
+            return false;
         }
-        signed_in
+        if let Some(limit) = self.out.ops.exceeded_limit(&message) {
+            tracing::warn!(subject = %message.subject, limit, "not published: too large for this fabric");
+            return false;
+        }
+        self.out.ops.send(message, Confirm::Never);
+        true
     }
 
     /// Publishes messages in a row, if it is signed in. Returns whether.

@@ -3,10 +3,12 @@
 
 use std::collections::VecDeque;
 
+use super::inbox::parse_reply_token;
 use crate::base::{Entropy, SecretIds};
+use crate::subject::Subject;
 use crate::wire::{
-    AckId, Bundle, BundleBuilder, ClientOp, Message, MessageId, Payload, Publication, WatchRequest,
-    can_be_bundled, split,
+    AckId, Bundle, BundleBuilder, ClientOp, Headers, LargeMessages, Message, MessageId, Payload, Publication,
+    WatchRequest, can_be_bundled, split,
 };
 
 /// Operations, oldest first.
@@ -19,8 +21,10 @@ pub(super) struct Outbound {
     message_id: MessageId,
     /// Of the ids of messages in chunks.
     ids: SecretIds,
-    /// Largest payload that the broker takes.
-    max_payload: usize,
+    /// Largest chunk of a message.
+    chunk: usize,
+    /// Largest message whole, to a subject that several may share; `None`: chunks find their way together.
+    whole: Option<usize>,
 }
 
 /// When a publish is to be acknowledged.
@@ -42,13 +46,21 @@ enum Open {
 
 impl Outbound {
     pub(super) fn new(message_id: MessageId, entropy: &mut dyn Entropy) -> Self {
-        let (ops, open, max_payload) = (VecDeque::new(), Open::Nothing, DEFAULT_MAX_PAYLOAD);
-        Self { ops, open, message_id, ids: SecretIds::new(entropy), max_payload }
+        let (ops, open, chunk) = (VecDeque::new(), Open::Nothing, chunk_size(DEFAULT_MAX_PAYLOAD));
+        Self { ops, open, message_id, ids: SecretIds::new(entropy), chunk, whole: None }
     }
 
-    /// Sets the largest payload that the broker takes.
-    pub(super) fn set_max_payload(&mut self, bytes: usize) {
-        self.max_payload = bytes;
+    /// Sets the largest payload that the broker takes, and how larger messages travel.
+    pub(super) fn set_max_payload(&mut self, bytes: usize, large: Option<LargeMessages>) {
+        self.chunk = large.map_or_else(|| chunk_size(bytes), |large| large.chunk.max(1));
+        self.whole = large.map(|large| large.whole);
+    }
+
+    /// Returns the limit that a message breaks, if it can be sent neither whole nor in chunks.
+    pub(super) fn exceeded_limit(&self, message: &Message) -> Option<usize> {
+        let limit = self.whole?;
+        (message.payload.raw.len() > limit && !has_one_owner(&message.subject, &message.headers))
+            .then_some(limit)
     }
 
     /// Appends an operation.
@@ -61,8 +73,10 @@ impl Outbound {
     /// acknowledgement.
     pub(super) fn send(&mut self, message: Message, confirm: Confirm) {
         let Message { subject, payload: Payload { encoding, raw }, headers } = message;
-        let chunk_size = self.chunk_size();
-        if raw.len() <= chunk_size {
+        let chunk_size = self.chunk;
+        let is_whole =
+            raw.len() <= chunk_size || self.whole.is_some_and(|_| !has_one_owner(&subject, &headers));
+        if is_whole {
             let (id, payload) = (self.message_id.clone(), Payload { encoding, raw });
             let ack = match confirm {
                 Confirm::WhenUnheard(ack) => {
@@ -93,7 +107,7 @@ impl Outbound {
     /// Appends a message of one chunk. Without an acknowledgement it may travel in a bundle that the broker
     /// takes.
     fn publish(&mut self, message: Message, ack: Option<AckId>) {
-        let limit = self.chunk_size();
+        let limit = self.chunk;
         if ack.is_some() || !can_be_bundled(&message) {
             let publication = self.single(message);
             return self.push(ClientOp::Publish { ack, publication });
@@ -114,7 +128,7 @@ impl Outbound {
 
     /// Appends messages in a row, one by one if the broker does not take them together.
     pub(super) fn publish_bundle(&mut self, bundle: Bundle) {
-        if bundle.len() > self.chunk_size() {
+        if bundle.len() > self.chunk {
             return bundle.messages().for_each(|message| self.send(message, Confirm::Never));
         }
         let publication = Publication::of_bundle(bundle, self.message_id.clone());
@@ -148,10 +162,6 @@ impl Outbound {
         self.open = Open::Nothing;
     }
 
-    fn chunk_size(&self) -> usize {
-        self.max_payload.saturating_sub(CHUNK_MARGIN).max(MIN_CHUNK_BYTES)
-    }
-
     fn close(&mut self) {
         let publication = match std::mem::replace(&mut self.open, Open::Nothing) {
             Open::Nothing => return,
@@ -167,6 +177,16 @@ impl Outbound {
     }
 }
 
+fn chunk_size(max_payload: usize) -> usize {
+    max_payload.saturating_sub(CHUNK_MARGIN).max(MIN_CHUNK_BYTES)
+}
+
+/// Returns whether all that is sent there goes to one end: a message of a socket, or an answer.
+fn has_one_owner(subject: &Subject, headers: &Headers) -> bool {
+    let is_of_socket = headers.seq.is_some() || headers.command.is_some() || headers.attempt.is_some();
+    is_of_socket || parse_reply_token(subject.last_token()).is_some()
+}
+
 /// Largest payload until the broker announces another.
 const DEFAULT_MAX_PAYLOAD: usize = 1_000_000;
 /// Bytes by which a chunk stays below the largest payload, for headers and framing (conat.md section 2).
@@ -178,8 +198,6 @@ const MIN_CHUNK_BYTES: usize = 1000;
 mod tests {
     use super::*;
     use crate::base::SeededEntropy;
-    use crate::subject::Subject;
-    use crate::wire::{Headers, Payload};
 
     fn message(subject: &str, seq: Option<u64>) -> Message {
         let headers = Headers { seq, ..Headers::default() };
@@ -227,7 +245,7 @@ mod tests {
     fn a_bundle_stays_within_what_the_broker_takes() {
         let mut outbound = Outbound::new("1".into(), &mut SeededEntropy::new(1));
         // The smallest chunk holds some of these.
-        outbound.set_max_payload(0);
+        outbound.set_max_payload(0, None);
         for _ in 0..200 {
             let payload = Payload::msgpack("x".repeat(20));
             outbound.publish(Message { payload, ..message("a", None) }, None);

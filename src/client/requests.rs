@@ -308,6 +308,10 @@ impl<T: Copy> Requests<T> {
         if kind.wants_list() {
             return self.send_list(out, id);
         }
+        if let Some(limit) = out.ops.exceeded_limit(&pending.request.message) {
+            let subject = pending.request.message.subject.to_string();
+            return self.fail(out, id, ClientError::TooLarge { what: kind.name(), subject, limit });
+        }
         let is_confirmed = kind != RequestKind::Command || pending.request.wait_for_interest;
         self.advance(id, if is_confirmed { Step::AwaitingCount } else { Step::AwaitingReply });
         let ack = is_confirmed.then(|| out.acks.expect(Awaited::Count(id)));

@@ -32,6 +32,8 @@ struct Retries {
 #[derive(Debug)]
 struct Entry<T> {
     queue: Arc<str>,
+    /// The application has named the queue.
+    is_shared: bool,
     /// In the order of their creation.
     members: Vec<T>,
     confirmed: bool,
@@ -166,11 +168,12 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
                 Added::Pending
             }
             None => {
+                let is_shared = queue.is_some();
                 let queue = queue.unwrap_or(fresh_queue);
-                let subscription =
-                    Subscription { pattern: pattern.as_str().into(), queue: Some(queue.clone()) };
+                let subscription = subscription(&pattern, &queue, is_shared);
                 let entry = Entry {
                     queue,
+                    is_shared,
                     members: vec![token],
                     confirmed: false,
                     reassembly: Reassembly::default(),
@@ -210,7 +213,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
             .map(|(pattern, entry)| {
                 entry.confirmed = false;
                 entry.reassembly = Reassembly::default();
-                Subscription { pattern: pattern.as_str().into(), queue: Some(entry.queue.clone()) }
+                subscription(pattern, &entry.queue, entry.is_shared)
             })
             .collect();
         // A listener's own subject before the one of all listeners: it is back before it is another one.
@@ -236,7 +239,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
     /// Returns a subscription to retry that the broker refused after a reconnect.
     fn again(&self, pattern: &Pattern) -> Option<Subscription> {
         let entry = self.by_pattern.get(pattern)?;
-        Some(Subscription { pattern: pattern.as_str().into(), queue: Some(entry.queue.clone()) })
+        Some(subscription(pattern, &entry.queue, entry.is_shared))
     }
 
     /// Takes a chunk for `pattern`. If it completes a message, calls `deliver` for each member.
@@ -294,6 +297,10 @@ impl Retries {
         self.refused.push(pattern);
         self.next.get_or_insert((now + FIRST_RETRY, FIRST_RETRY));
     }
+}
+
+fn subscription(pattern: &Pattern, queue: &Arc<str>, is_shared: bool) -> Subscription {
+    Subscription { pattern: pattern.as_str().into(), queue: Some(queue.clone()), is_shared }
 }
 
 /// The outputs of a client, and whether the broker takes subscriptions: before the sign-in all of them are

@@ -43,8 +43,14 @@ impl Stage {
         assert!(self.client.poll_dial());
         self.client.handle_link_up(self.now, "");
         let user = Ok(Json::from_value(&serde_json::Value::Null));
-        let info =
-            Info { max_payload: 1_000_000, id: "0".to_owned(), cluster_name: None, user, instance: None };
+        let info = Info {
+            max_payload: 1_000_000,
+            id: "0".to_owned(),
+            cluster_name: None,
+            user,
+            instance: None,
+            large: None,
+        };
         self.client.handle_op(self.now, ServerOp::Info(info));
         let ops = self.ops();
         let [ClientOp::InfoReceived, ClientOp::Subscribe { ack: Some(ack), subscriptions, .. }] =
@@ -297,7 +303,14 @@ fn a_client_without_an_inbox_fails_what_waits_and_tries_another_connection() {
     assert!(stage.client.poll_dial());
     stage.client.handle_link_up(stage.now, "");
     let user = Ok(Json::from_value(&serde_json::Value::Null));
-    let info = Info { max_payload: 1_000_000, id: "0".to_owned(), cluster_name: None, user, instance: None };
+    let info = Info {
+        max_payload: 1_000_000,
+        id: "0".to_owned(),
+        cluster_name: None,
+        user,
+        instance: None,
+        large: None,
+    };
     stage.client.handle_op(stage.now, ServerOp::Info(info));
     let Some(ClientOp::Subscribe { ack: Some(id), .. }) = stage.ops().pop() else { panic!("no sign-in") };
     let no = OpError { message: "permission denied".into(), code: Some(403) };

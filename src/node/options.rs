@@ -14,7 +14,7 @@ use crate::runtime::PeerIdentity;
 use crate::socket::SocketConfig;
 use crate::subject::Subject;
 use crate::transport::tls::{ClientTls, ClientTlsOptions, ServerTls};
-use crate::transport::{AcceptOptions, DialOptions, ListenAt};
+use crate::transport::{AcceptOptions, DialOptions, ListenAt, NatsOptions, NatsUser};
 
 use super::tls_options::{ClientTlsSettings, ServerTlsSettings};
 
@@ -40,6 +40,27 @@ pub struct ClientOptions {
     /// It is the broker's own (`broker` names it).
     own: bool,
     tls: Option<ClientTlsSettings>,
+    nats: NatsSettings,
+}
+
+/// Options that only NATS has. No `Debug`: secrets stay out of logs.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct NatsSettings {
+    token: Option<String>,
+    user: Option<String>,
+    password: Option<String>,
+    nkey: Option<String>,
+    credentials: Option<String>,
+    ignore_discovered: bool,
+}
+
+/// How to reach a fabric beyond this process.
+pub enum Dial {
+    /// A server that speaks Conat's protocol or ours.
+    Server(DialOptions),
+    /// A cluster of NATS.
+    Nats(NatsOptions),
 }
 
 /// A protocol by the name that `lib` has for it.
@@ -100,8 +121,38 @@ impl ClientOptions {
     }
 
     /// Returns how to reach `address`, if there is one.
-    pub fn dial(&self) -> Result<Option<DialOptions>, Failure> {
+    pub fn dial(&self) -> Result<Option<Dial>, Failure> {
         let Some(address) = self.address.clone() else { return Ok(None) };
+        if NatsOptions::is_address(&address) {
+            return self.dial_nats(address).map(|nats| Some(Dial::Nats(nats)));
+        }
+        self.dial_server(address).map(|server| Some(Dial::Server(server)))
+    }
+
+    fn dial_nats(&self, address: String) -> Result<NatsOptions, Failure> {
+        let NatsSettings { token, user, password, nkey, credentials, ignore_discovered } = &self.nats;
+        let options = NatsOptions {
+            address,
+            user: NatsUser {
+                token: token.clone(),
+                user: user.clone(),
+                password: password.clone(),
+                nkey: nkey.clone(),
+                credentials: credentials.clone(),
+            },
+            // A server may want TLS whatever the address says.
+            tls: Some(ClientTls::new(&self.tls_options())?),
+            ignores_discovered: *ignore_discovered,
+        };
+        options.check().map_err(|what| Failure::new(Code::InvalidArgument, what))?;
+        Ok(options)
+    }
+
+    fn tls_options(&self) -> ClientTlsOptions {
+        self.tls.as_ref().map_or_else(ClientTlsOptions::default, |tls| tls.options())
+    }
+
+    fn dial_server(&self, address: String) -> Result<DialOptions, Failure> {
         let mut options = DialOptions {
             address,
             path: self.path.clone().unwrap_or_else(|| DEFAULT_PATH.to_owned()),
@@ -117,12 +168,11 @@ impl ClientOptions {
         // Refused here: it can never work, and would be retried for ever.
         options.check().map_err(|what| Failure::new(Code::InvalidArgument, what))?;
         if options.wants_tls() {
-            let settings = self.tls.as_ref().map_or_else(ClientTlsOptions::default, |tls| tls.options());
             // A proxy that could choose would choose HTTP/2, which has no upgrade.
-            let settings = ClientTlsOptions { protocols: vec![b"http/1.1".to_vec()], ..settings };
+            let settings = ClientTlsOptions { protocols: vec![b"http/1.1".to_vec()], ..self.tls_options() };
             options.tls = Some(ClientTls::new(&settings)?);
         }
-        Ok(Some(options))
+        Ok(options)
     }
 }
 

@@ -12,7 +12,7 @@ use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 
-use super::options::{BrokerOptions, ClientOptions};
+use super::options::{BrokerOptions, ClientOptions, Dial};
 use super::sockety::SocketySystem;
 use super::uv_poll::UvPoll;
 use crate::base::{Code, Failure, Handle, OsEntropy};
@@ -24,7 +24,7 @@ use crate::runtime::{
 };
 use crate::transport::pipe::PipeEnd;
 use crate::transport::timer::now;
-use crate::transport::{Registration, Remote};
+use crate::transport::{NatsRemote, Registration, Remote};
 
 /// Wakes JavaScript. Weak: it does not keep the process alive until it is referenced.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -114,7 +114,10 @@ impl Session {
     /// Starts a client.
     pub fn open_client(&mut self, env: &Env, handle: Handle, options: &ClientOptions) -> Result<(), Failure> {
         let dialer = match (options.dial()?, options.broker) {
-            (Some(dial), _) => {
+            (Some(Dial::Nats(nats)), _) => {
+                Dialer::Nats(Arc::new(NatsRemote::new(nats, self.registration(env, handle))))
+            }
+            (Some(Dial::Server(dial)), _) => {
                 Dialer::Remote(Arc::new(Remote::new(dial).with_registration(self.registration(env, handle))))
             }
             (None, Some(broker)) => Dialer::InProcess(self.broker(broker)?, options.identity()),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{BrokerHandle, PeerIdentity};
 use crate::base::Chunk;
 use crate::broker::BrokerConfig;
-use crate::transport::{BoxedLink, ByteDialer, LinkError, Remote};
+use crate::transport::{BoxedLink, ByteDialer, LinkError, NatsRemote, Remote};
 use crate::wire::{ClientOp, ServerOp};
 
 /// Makes links to one place.
@@ -26,6 +26,8 @@ pub enum Dialer {
     InProcess(Arc<BrokerHandle>, PeerIdentity),
     /// At the other end of a network.
     Remote(Arc<Remote>),
+    /// A cluster of NATS.
+    Nats(Arc<NatsRemote>),
 }
 
 impl Connector<ClientOp, ServerOp> for Dialer {
@@ -36,6 +38,10 @@ impl Connector<ClientOp, ServerOp> for Dialer {
                 Box::pin(async move { broker.link(identity) })
             }
             Self::Remote(remote) => {
+                let remote = remote.clone();
+                Box::pin(async move { remote.dial().await })
+            }
+            Self::Nats(remote) => {
                 let remote = remote.clone();
                 Box::pin(async move { remote.dial().await })
             }

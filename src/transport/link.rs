@@ -58,6 +58,8 @@ pub enum LinkError {
     Silent,
     /// This is no fabric server, or it refused us: the HTTP status, or what it said instead.
     Refused(String),
+    /// The server cannot be used, or does not want us, for a reason that has a code.
+    Denied(Failure),
     /// TLS failed, or was wanted on one side only.
     Tls(Failure),
 }
@@ -77,7 +79,7 @@ impl LinkError {
             Self::PeerMisbehaved(_) => Code::Connect,
             Self::Silent => Code::TimedOut,
             Self::Refused(_) => Code::Refused,
-            Self::Tls(failure) => failure.code,
+            Self::Denied(failure) | Self::Tls(failure) => failure.code,
         }
     }
 }
@@ -90,7 +92,7 @@ impl fmt::Display for LinkError {
             Self::PeerMisbehaved(what) => write!(f, "the other end broke the protocol: {what}"),
             Self::Silent => f.write_str("nothing heard from the other end for too long"),
             Self::Refused(what) => write!(f, "refused: {what}"),
-            Self::Tls(failure) => write!(f, "{failure}"),
+            Self::Denied(failure) | Self::Tls(failure) => write!(f, "{failure}"),
         }
     }
 }

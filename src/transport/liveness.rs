@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::AcceptOptions;
 use super::timer::{Timer, now};
-use crate::link::{Flooded, Liveness, Progress, Verdict};
+use crate::link::{Flooded, Liveness, MESSAGE_TIMEOUT, Progress, Verdict};
 
 /// The liveness of one link's peer, with the timer that it needs.
 #[derive(Debug)]
@@ -24,6 +24,11 @@ impl TimedLiveness {
     /// Creates a client's, of a server that pings at this interval.
     pub(super) fn client(ping_interval: Duration, ping_timeout: Duration) -> Self {
         Self::new(Liveness::client(now(), ping_interval, ping_timeout))
+    }
+
+    /// Creates a client's, of a server that need not ping: this end does.
+    pub(super) fn asking_client(ping_interval: Duration, ping_timeout: Duration) -> Self {
+        Self::new(Liveness::server(now(), ping_interval, ping_timeout, MESSAGE_TIMEOUT))
     }
 
     fn new(liveness: Liveness) -> Self {

@@ -14,7 +14,9 @@ mod http;
 pub mod link;
 mod listen;
 mod liveness;
+mod nats;
 pub mod pipe;
+mod read_buffer;
 #[cfg_attr(not(target_os = "linux"), path = "no_readiness.rs")]
 mod readiness;
 mod stream;
@@ -34,6 +36,7 @@ pub use dial_bytes::ByteDialer;
 pub use handshake_limiter::{HandshakeLimiter, HandshakePermit};
 pub use link::{BoxedLink, Link, LinkError};
 pub use listen::{ListenAt, StreamListener};
+pub use nats::{NatsOptions, NatsRemote, NatsUser};
 #[cfg(target_os = "linux")]
 pub use readiness::ReadinessPoller;
 pub use readiness::Registration;

@@ -1,17 +1,19 @@
 //! Bytes to values and back: the messages and operations that every protocol carries, then one folder a
 //! protocol.
 //!
-//! Protocols import `message` only, never each other (`tests/layering.rs`).
+//! Protocols import `message` only, never each other (`tests/layering.rs`), but for NATS, which carries bodies
+//! of our own.
 
 pub mod conat;
 pub mod fabric;
 pub mod message;
+pub mod nats;
 pub mod sockety;
 
 pub(crate) use message::json;
 pub use message::{
-    AckId, Bundle, BundleBuilder, ClientOp, Encoding, Headers, Info, Item, Json, Message, MessageId,
-    Messages, OpError, PackedBuilder, PackedMessages, Payload, Presence, PresenceChange, Publication,
-    Reassembly, Reply, ServerOp, Sizes, SocketCommand, SubscribeStatus, Subscription, WatchRequest,
-    can_be_bundled, chunk_id, push_item, split, stream,
+    AckId, Bundle, BundleBuilder, ClientOp, Encoding, Headers, Info, Item, Json, LargeMessages, Message,
+    MessageId, Messages, OpError, PackedBuilder, PackedMessages, Payload, Presence, PresenceChange,
+    Publication, Reassembly, Reply, ServerOp, Sizes, SocketCommand, SubscribeStatus, Subscription,
+    WatchRequest, can_be_bundled, chunk_id, push_item, split, stream,
 };

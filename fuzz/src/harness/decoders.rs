@@ -46,6 +46,36 @@ pub fn fabric(data: &[u8]) {
     }
 }
 
+/// A byte stream of a server of NATS, which the client answers, and the form of whatever it delivers.
+pub fn nats(data: &[u8]) {
+    use selvedge::wire::nats::{Client, Frame, ServerInfo, frame_length};
+    use selvedge::wire::{AckId, ServerOp, Subscription};
+    let info = ServerInfo { max_payload: MAX_PAYLOAD, version: "2.15.1".into(), ..ServerInfo::default() };
+    let (mut client, mut out, now) = (Client::new(info), BytesMut::new(), Instant::now());
+    let patterns = ["_INBOX.a.*", "s.>"];
+    let subscription =
+        |pattern: &&str| Subscription { pattern: (*pattern).into(), queue: None, is_shared: false };
+    let subscriptions = patterns.iter().map(subscription).collect();
+    client.handle_op(now, ClientOp::Subscribe { ack: Some(AckId(1)), subscriptions, list: true }, &mut out);
+    let mut rest = data;
+    while let Ok(Some(length)) = frame_length(rest, client.max_message()) {
+        let Some((frame, next)) = rest.split_at_checked(length) else { return };
+        rest = next;
+        client.push_fence(&mut out);
+        let (mut ops, shared) = (Vec::new(), Bytes::copy_from_slice(frame));
+        if client.handle_frame(now, Frame::Shared(&shared), &mut ops).is_err() {
+            return;
+        }
+        for op in ops {
+            if let ServerOp::Deliver { publication, .. } = op {
+                assert!(publication.headers.are_accepted(), "nothing is delivered that could not be sent");
+                client.handle_op(now, ClientOp::Publish { ack: Some(AckId(2)), publication }, &mut out);
+            }
+        }
+        out.clear();
+    }
+}
+
 /// A message in one chunk has an id that joins nothing, and is said without it.
 fn without_id(mut op: ClientOp) -> ClientOp {
     if let ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. } = &mut op

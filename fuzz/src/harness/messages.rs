@@ -132,7 +132,7 @@ pub fn publication(u: &mut Unstructured<'_>) -> Result<Publication> {
 pub fn subscription(u: &mut Unstructured<'_>) -> Result<Subscription> {
     let queue = u.choose(&[None, Some("q"), Some("r")])?;
     let pattern = if u.ratio(1, 10)? { "..bad" } else { u.choose(&PATTERNS)? };
-    Ok(Subscription { pattern: pattern.into(), queue: queue.map(Into::into) })
+    Ok(Subscription { pattern: pattern.into(), queue: queue.map(Into::into), is_shared: true })
 }
 
 pub fn ack(u: &mut Unstructured<'_>) -> Result<AckId> {
@@ -142,7 +142,14 @@ pub fn ack(u: &mut Unstructured<'_>) -> Result<AckId> {
 pub fn info(u: &mut Unstructured<'_>) -> Result<Info> {
     let user = if u.ratio(9, 10)? { Ok(Json::parse("null".into()).expect("valid")) } else { Err(error()) };
     let max_payload = *u.choose(&[0, 1, 101_000, 1_000_000, usize::MAX])?;
-    Ok(Info { max_payload, id: "b".to_owned(), cluster_name: None, user, instance: u.arbitrary()? })
+    Ok(Info {
+        max_payload,
+        id: "b".to_owned(),
+        cluster_name: None,
+        user,
+        instance: u.arbitrary()?,
+        large: None,
+    })
 }
 
 pub fn reply(u: &mut Unstructured<'_>) -> Result<Reply> {

@@ -20,6 +20,7 @@ pub const TARGETS: &[Target] = &[
     ("fabric", decoders::fabric),
     ("control", decoders::control),
     ("conat", decoders::conat),
+    ("nats", decoders::nats),
     ("engine", decoders::engine),
     ("headers", decoders::headers),
     ("http", decoders::http),

@@ -19,7 +19,10 @@ fn the_first_output_says_who_is_who() {
     assert_eq!(stage.broker.poll_woken(), Some(peer));
     let first = infos(&mut stage, peer).pop().expect("an info");
     let (instance, cluster_name) = (first.instance.clone(), Some("east".into()));
-    assert_eq!(first, Info { max_payload: 8_000_000, id: "b1".into(), cluster_name, user, instance });
+    assert_eq!(
+        first,
+        Info { max_payload: 8_000_000, id: "b1".into(), cluster_name, user, instance, large: None }
+    );
     let mut other = Stage::with(BrokerConfig::default(), 2);
     let peer = other.attach("null");
     assert_ne!(infos(&mut other, peer)[0].instance, first.instance, "each broker has its own");

@@ -152,7 +152,11 @@ impl Stage {
 
 pub(super) fn subscribe<const N: usize>(ack: Option<AckId>, wanted: [(&str, Option<&str>); N]) -> ClientOp {
     let subscriptions = wanted
-        .map(|(pattern, queue)| Subscription { pattern: pattern.into(), queue: queue.map(Into::into) })
+        .map(|(pattern, queue)| Subscription {
+            pattern: pattern.into(),
+            queue: queue.map(Into::into),
+            is_shared: true,
+        })
         .into();
     ClientOp::Subscribe { ack, subscriptions, list: true }
 }

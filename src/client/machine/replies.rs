@@ -56,7 +56,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             return self.session.drop_link();
         }
         self.session.handle_info();
-        self.out.ops.set_max_payload(info.max_payload);
+        self.out.ops.set_max_payload(info.max_payload, info.large);
         self.instance.clone_from(&info.instance);
         self.out.ops.push(ClientOp::InfoReceived);
         if self.finish_parting() {

@@ -6,14 +6,14 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-use super::read_buffer::{ReadBuffer, WholeFrame};
 use crate::base::LinkInfo;
 use crate::link::Progress;
 use crate::transport::heartbeat_link::{self, HeartbeatLink};
 use crate::transport::liveness::TimedLiveness;
+use crate::transport::read_buffer::{ReadBuffer, WholeFrame};
 use crate::transport::write_buffer::WriteBuffer;
 use crate::transport::{BoxedStream, Link, LinkError};
-use crate::wire::fabric::{Codec, DecodeError, Decoded, Frame, push_ping, push_pong};
+use crate::wire::fabric::{Codec, DecodeError, Decoded, Frame, frame_length, push_ping, push_pong};
 
 /// One end of a connection whose handshake is through.
 pub(super) struct FabricLink<C: Codec> {
@@ -106,7 +106,7 @@ impl<C: Codec> HeartbeatLink for FabricLink<C> {
     fn poll_frames(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
         let (start, mut bytes) = (into.len(), 0);
         while into.len() - start < MAX_RECV_OPS && bytes < MAX_RECV_BYTES {
-            match self.incoming.next(self.codec.max_frame())? {
+            match self.incoming.next(|buffered| frame_length(buffered, self.codec.max_frame()))? {
                 Some(frame) => {
                     self.progress.whole += 1;
                     bytes += self.handle_frame(frame, into)?;

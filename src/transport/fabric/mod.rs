@@ -2,7 +2,6 @@
 
 mod handshake;
 mod link;
-mod read_buffer;
 #[cfg(test)]
 mod tests;
 

@@ -225,6 +225,7 @@ fn info(event: &RawEvent<'_>) -> Result<Info, DecodeError> {
         id: id.ok_or(malformed)?,
         cluster_name,
         instance: None,
+        large: None,
         user: parse_error(&user).map_or_else(|| Ok(Json::trusted(text.to_owned().into())), Err),
     })
 }

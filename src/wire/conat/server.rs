@@ -248,7 +248,7 @@ struct RawItem {
 
 impl From<RawItem> for Subscription {
     fn from(item: RawItem) -> Self {
-        Self { pattern: item.subject.into(), queue: item.queue.as_str().map(Arc::from) }
+        Self { pattern: item.subject.into(), queue: item.queue.as_str().map(Arc::from), is_shared: true }
     }
 }
 

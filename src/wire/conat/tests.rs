@@ -118,6 +118,7 @@ fn subscriptions_are_written_as_recorded_alone_and_as_a_list() {
     let one = |pattern: &str, queue: Option<&str>| Subscription {
         pattern: pattern.into(),
         queue: queue.map(Arc::from),
+        is_shared: true,
     };
     let added = Ok(SubscribeStatus::Added);
     let refused = Err(OpError { message: "no".into(), code: Some(429) });
@@ -217,6 +218,7 @@ fn the_other_events_are_written_as_specified() {
 fn info_is_acknowledged_by_the_codec() {
     let (mut client, mut server) = codecs();
     let mut info = Info {
+        large: None,
         max_payload: 8_000_000,
         id: "0".into(),
         cluster_name: None,

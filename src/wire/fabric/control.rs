@@ -163,6 +163,7 @@ impl ClientControl {
                 let item = |(pattern, queue): (String, Option<String>)| Subscription {
                     pattern: pattern.into(),
                     queue: queue.map(Into::into),
+                    is_shared: true,
                 };
                 let subscriptions = subscriptions.into_iter().map(item).collect();
                 ClientOp::Subscribe { ack: ack.map(AckId), subscriptions, list }
@@ -191,7 +192,7 @@ impl ServerControl {
     pub(super) fn from_op(op: ServerOp) -> Option<Self> {
         Some(match op {
             ServerOp::Deliver { .. } | ServerOp::Watched(_) => return None,
-            ServerOp::Info(Info { max_payload, id, cluster_name, user, instance }) => {
+            ServerOp::Info(Info { max_payload, id, cluster_name, user, instance, large: _ }) => {
                 let (user, refused) = match user {
                     Ok(user) => (Some(user.to_raw()), None),
                     Err(error) => (None, Some(error.into())),
@@ -221,7 +222,7 @@ impl ServerControl {
                 let max_payload = usize::try_from(max_payload).unwrap_or(usize::MAX);
                 let user = json::member(text, "user").unwrap_or("null").to_owned();
                 let user = refused.map_or_else(|| Ok(Json::trusted(user.into())), |error| Err(error.into()));
-                Some(ServerOp::Info(Info { max_payload, id, cluster_name, user, instance }))
+                Some(ServerOp::Info(Info { max_payload, id, cluster_name, user, instance, large: None }))
             }
             Self::Permission { message, subject, kind } => {
                 Some(ServerOp::Permission { message, subject, kind })

@@ -81,6 +81,13 @@ impl<'a> Frame<'a> {
     }
 }
 
+impl<'a> Reader<'a> {
+    /// Reads `body`; `shared` is what it is a part of, if that may be kept.
+    pub(super) fn of(body: &'a [u8], shared: Option<&'a Bytes>) -> Self {
+        Self { rest: body, shared }
+    }
+}
+
 /// Reads a body from its front.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {

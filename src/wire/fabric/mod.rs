@@ -1,6 +1,7 @@
 //! Our own protocol: length-prefixed binary frames over any byte stream (docs/protocols/fabric.md). Bytes to
 //! values and back, no I/O.
 
+mod body;
 mod client;
 mod codec;
 mod control;
@@ -13,6 +14,7 @@ mod slots;
 mod tests;
 mod watches;
 
+pub use body::{BodyDecoder, push_body};
 pub use client::ClientCodec;
 pub use codec::{Codec, Decoded};
 pub use frame::{DecodeError, FRAME_HEADER_BYTES, Frame, frame_length, push_ping, push_pong};

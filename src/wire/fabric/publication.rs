@@ -86,8 +86,16 @@ impl PublicationEncoder {
     }
 }
 
-/// Returns what follows the names; `at` is the place of the flags.
+/// Appends what follows the names; `at` is the place of the flags.
 fn rest(out: &mut BytesMut, start: usize, at: usize, publication: Publication) -> Option<Bytes> {
+    let given = push_rest(out, at, publication);
+    let more = given.as_ref().map_or(0, Bytes::len);
+    if finish(out, start, more) { given } else { None }
+}
+
+/// The same, in a frame of any kind.
+#[inline(always)]
+pub(super) fn push_rest(out: &mut BytesMut, at: usize, publication: Publication) -> Option<Bytes> {
     let Publication { id, seq, done, bundled, payload, headers, .. } = publication;
     if seq != 0 || !done {
         out[at] |= CHUNK;
@@ -107,10 +115,9 @@ fn rest(out: &mut BytesMut, start: usize, at: usize, publication: Publication) -
     }
     if payload.raw.len() < GIVEN_PAYLOAD_BYTES {
         out.put_slice(&payload.raw);
-        finish(out, start, 0);
         return None;
     }
-    finish(out, start, payload.raw.len()).then_some(payload.raw)
+    Some(payload.raw)
 }
 
 /// Reads publications: one a direction of a connection.
@@ -156,6 +163,12 @@ impl PublicationDecoder {
         }
         let pattern = self.patterns.at(slot).ok_or(DecodeError("delivery with an invalid pattern"))?.clone();
         Ok(ServerOp::Deliver { pattern, publication: self.chunk(flags, subject, reader)? })
+    }
+
+    /// Decodes what stands behind the names, from the flags on.
+    pub(super) fn body(&self, subject: Subject, mut reader: Reader<'_>) -> Result<Publication, DecodeError> {
+        let flags = flags(&mut reader, CHUNK | HEADERS | BUNDLE)?;
+        self.chunk(flags, subject, reader)
     }
 
     /// Resolves the slot. An invalid subject empties it, so that it no longer means what was there before.

@@ -40,6 +40,8 @@ pub struct Subscription {
     pub pattern: Arc<str>,
     /// Members of one queue share the messages. A broker refuses a subscription without one.
     pub queue: Option<Arc<str>>,
+    /// Whether others may be in that queue. If not, it was drawn only because there has to be one.
+    pub is_shared: bool,
 }
 
 /// From a client to a broker.
@@ -213,6 +215,17 @@ pub struct Info {
     /// Drawn by each broker when it starts; `None`: the broker cannot watch ends, or its protocol has no word
     /// for it.
     pub instance: Option<String>,
+    /// How large messages travel, if not as [`Self::max_payload`] says.
+    pub large: Option<LargeMessages>,
+}
+
+/// How large messages travel where a fabric cannot keep the chunks of one together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LargeMessages {
+    /// Largest chunk of a message whose subject has one owner, in bytes of payload.
+    pub chunk: usize,
+    /// Largest message to any other subject, which travels whole.
+    pub whole: usize,
 }
 
 /// An answer to a [`ClientOp`].
@@ -256,6 +269,9 @@ pub struct OpError {
     pub code: Option<u16>,
 }
 
+/// The number of a refusal of something that is too large.
+pub const TOO_LARGE: u16 = 413;
+
 impl OpError {
     /// Returns a refusal without a code.
     pub fn text(message: impl Into<String>) -> Self {
@@ -264,7 +280,10 @@ impl OpError {
 
     /// Returns the code that the application gets.
     pub fn failure_code(&self) -> Code {
-        self.code.map_or(Code::Refused, Code::from_number)
+        match self.code {
+            Some(TOO_LARGE) => Code::TooLarge,
+            code => code.map_or(Code::Refused, Code::from_number),
+        }
     }
 }
 

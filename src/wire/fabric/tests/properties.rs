@@ -99,6 +99,7 @@ proptest! {
         let subscriptions = names.iter().map(|(pattern, queue)| Subscription {
             pattern: pattern.as_str().into(),
             queue: queue.as_deref().map(Arc::from),
+            is_shared: true,
         }).collect();
         let timeout = Duration::from_millis(millis);
         let id = ack.unwrap_or(AckId(0));
@@ -156,7 +157,7 @@ proptest! {
         let mut ops: Vec<_> =
             replies.into_iter().map(|reply| ServerOp::Ack { id: AckId(numbers.0), reply }).collect();
         for user in [Ok(user), Err(error)] {
-            let info = Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user, instance: strings.last().cloned() };
+            let info = Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user, instance: strings.last().cloned(), large: None };
             ops.push(ServerOp::Info(info));
         }
         let change = |number: u8| {

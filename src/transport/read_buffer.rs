@@ -7,8 +7,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 
-use crate::transport::BoxedStream;
-use crate::wire::fabric::{DecodeError, frame_length};
+use super::BoxedStream;
 
 /// Bytes on their way in.
 #[derive(Debug)]
@@ -32,9 +31,13 @@ impl ReadBuffer {
         Self { buffer: BytesMut::from(rest), missing: 0 }
     }
 
-    /// Returns the next whole frame, or `None` until more was read.
-    pub(super) fn next(&mut self, max: usize) -> Result<Option<WholeFrame>, DecodeError> {
-        let Some(length) = frame_length(&self.buffer, max)? else {
+    /// Returns the next whole frame, or `None` until more was read. `length` tells the first one's length as
+    /// soon as it shows.
+    pub(super) fn next<E>(
+        &mut self,
+        length: impl FnOnce(&[u8]) -> Result<Option<usize>, E>,
+    ) -> Result<Option<WholeFrame>, E> {
+        let Some(length) = length(&self.buffer)? else {
             self.missing = 0;
             return Ok(None);
         };

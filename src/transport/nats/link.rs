@@ -1,0 +1,326 @@
+//! The link itself: a stream, a client's end of the protocol, and the heartbeat.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncWrite;
+
+use super::address::Server;
+use super::servers::Servers;
+use crate::base::{Entropy, LinkInfo, OsEntropy, earliest};
+use crate::link::Progress;
+use crate::transport::heartbeat_link::{self, HeartbeatLink};
+use crate::transport::liveness::TimedLiveness;
+use crate::transport::read_buffer::{ReadBuffer, WholeFrame};
+use crate::transport::timer::{Timer, now};
+use crate::transport::write_buffer::WriteBuffer;
+use crate::transport::{BoxedStream, Link, LinkError};
+use crate::wire::nats::{Client, Frame, Heard, ServerInfo, Sink, frame_length, push_pong};
+use crate::wire::{ClientOp, ServerOp};
+
+/// A connection that is signed in.
+pub(super) struct NatsLink {
+    id: String,
+    server: Server,
+    servers: Arc<Servers>,
+    stream: BoxedStream,
+    client: Client,
+    liveness: TimedLiveness,
+    incoming: ReadBuffer,
+    outgoing: WriteBuffer,
+    /// Bytes among those to be written that the caller has not caused by feeding.
+    answers: usize,
+    timer: Timer,
+    /// When to look for another server: this one is about to stop.
+    leave_at: Option<Instant>,
+    /// Reported once what was read before it is out.
+    ended: Option<LinkError>,
+    is_leaving: bool,
+    is_shut: bool,
+    progress: Progress,
+}
+
+impl NatsLink {
+    /// Takes over a connection after the sign-in; `rest` was read behind it.
+    pub(super) fn new(
+        stream: BoxedStream,
+        rest: &[u8],
+        info: ServerInfo,
+        server: Server,
+        servers: Arc<Servers>,
+    ) -> Self {
+        Self {
+            id: format!("{}.{}", info.server_id, info.client_id),
+            server,
+            servers,
+            stream,
+            client: Client::new(info),
+            liveness: TimedLiveness::asking_client(PING_INTERVAL, PING_TIMEOUT),
+            incoming: ReadBuffer::new(rest),
+            outgoing: WriteBuffer::default(),
+            answers: 0,
+            timer: Timer::default(),
+            leave_at: None,
+            ended: None,
+            is_leaving: false,
+            is_shut: false,
+            progress: Progress::default(),
+        }
+    }
+
+    /// Tells the frame's length.
+    fn handle_frame(
+        &mut self,
+        now: Instant,
+        frame: WholeFrame,
+        into: &mut Vec<ServerOp>,
+    ) -> Result<usize, LinkError> {
+        let (length, heard) = match frame {
+            WholeFrame::Small(length) => {
+                let frame = Frame::Borrowed(&self.incoming.bytes()[..length]);
+                let heard = self.client.handle_frame(now, frame, into)?;
+                self.incoming.consume(length);
+                (length, heard)
+            }
+            WholeFrame::Big(bytes) => {
+                (bytes.len(), self.client.handle_frame(now, Frame::Shared(&bytes), into)?)
+            }
+        };
+        match heard {
+            Heard::Op => return Ok(length),
+            Heard::Ping => self.say(|_, out| push_pong(out.gathered())),
+            Heard::Idle => self.learn(),
+            Heard::Leave => {
+                self.learn();
+                if self.servers.leave(&self.server) {
+                    // By chance, so that not all clients of a server come to another one at once.
+                    let mut chance = [0];
+                    OsEntropy.fill(&mut chance);
+                    let pause = Duration::from_millis(chance[0] % MAX_LEAVE_MILLIS);
+                    self.leave_at.get_or_insert(now + pause);
+                }
+            }
+        }
+        if self.liveness.try_count_idle_frame().is_err() {
+            return Err(LinkError::PeerMisbehaved("flood of frames without content".into()));
+        }
+        if self.answers > MAX_ANSWER_BYTES {
+            return Err(LinkError::PeerMisbehaved("asks and does not read answers".into()));
+        }
+        Ok(length)
+    }
+
+    fn learn(&self) {
+        self.servers.learn(self.client.info().connect_urls.as_deref().unwrap_or_default());
+    }
+
+    /// Says something that nobody has fed.
+    fn say(&mut self, say: impl FnOnce(&mut Client, &mut WriteBuffer)) {
+        let before = self.outgoing.len();
+        say(&mut self.client, &mut self.outgoing);
+        self.answers += self.outgoing.len() - before;
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
+        loop {
+            let deadline = earliest([self.client.poll_timeout(), self.leave_at]);
+            let Poll::Ready(now) = self.timer.poll(cx, deadline) else { return Ok(()) };
+            if self.leave_at.is_some_and(|at| at <= now) {
+                // What was fed has been passed on, as far as the server took it.
+                let _ = self.poll_flush(cx)?;
+                return Err(LinkError::Closed);
+            }
+            self.say(|client, out| client.handle_timeout(now, out));
+        }
+    }
+
+    /// Waits until the server has settled all that was sent, or has gone. What comes meanwhile is for nobody.
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        while !self.client.is_settled() {
+            let max = self.client.max_message();
+            match self.incoming.next(|buffered| frame_length(buffered, max))? {
+                Some(frame) => {
+                    self.handle_frame(now(), frame, &mut Vec::new())?;
+                }
+                None if ready!(self.incoming.poll_read(cx, &mut self.stream))? == 0 => break,
+                None => {}
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn end_of_stream(&self) -> LinkError {
+        if self.incoming.is_empty() {
+            LinkError::Closed
+        } else {
+            LinkError::Io(io::Error::new(io::ErrorKind::UnexpectedEof, "connection cut"))
+        }
+    }
+}
+
+impl Sink for WriteBuffer {
+    fn gather(&mut self) -> &mut BytesMut {
+        WriteBuffer::gather(self)
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        WriteBuffer::push(self, bytes);
+    }
+}
+
+impl HeartbeatLink for NatsLink {
+    fn poll_frames(&mut self, cx: &mut Context<'_>, into: &mut Vec<ServerOp>) -> Poll<Result<(), LinkError>> {
+        let (start, mut bytes, now) = (into.len(), 0, now());
+        self.client.take_ready(into);
+        while into.len() - start < MAX_RECV_OPS && bytes < MAX_RECV_BYTES {
+            let max = self.client.max_message();
+            match self.incoming.next(|buffered| frame_length(buffered, max))? {
+                Some(frame) => {
+                    self.progress.whole += 1;
+                    bytes += self.handle_frame(now, frame, into)?;
+                }
+                None => match self.incoming.poll_read(cx, &mut self.stream)? {
+                    Poll::Ready(0) => return Poll::Ready(Err(self.end_of_stream())),
+                    Poll::Ready(read) => {
+                        self.progress.bytes += read as u64;
+                        self.liveness.handle_frame();
+                    }
+                    Poll::Pending => {
+                        self.poll_timer(cx)?;
+                        return Poll::Pending;
+                    }
+                },
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn liveness(&mut self) -> &mut TimedLiveness {
+        &mut self.liveness
+    }
+
+    fn progress(&self) -> Progress {
+        Progress { is_mid_message: !self.incoming.is_empty(), ..self.progress }
+    }
+
+    fn ping(&mut self) -> Result<(), LinkError> {
+        self.say(|client, out| client.push_ping(out));
+        Ok(())
+    }
+
+    fn has_unflushed_replies(&self) -> bool {
+        self.answers > 0
+    }
+
+    fn ended(&mut self) -> &mut Option<LinkError> {
+        &mut self.ended
+    }
+
+    /// Does nothing: the protocol has no word for it.
+    fn send_close_reason(&mut self, _: &mut Context<'_>, _: &LinkError) {}
+}
+
+impl Link for NatsLink {
+    type Out = ClientOp;
+    type In = ServerOp;
+
+    fn info(&self) -> LinkInfo {
+        LinkInfo { id: self.id.clone() }
+    }
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<ServerOp>) -> Poll<Result<(), LinkError>> {
+        heartbeat_link::poll_recv(self, cx, into)
+    }
+
+    fn feed(&mut self, op: ClientOp) -> Result<(), LinkError> {
+        self.client.handle_op(now(), op, &mut self.outgoing);
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.outgoing.len() >= FULL_BYTES || self.client.is_full()
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        if self.client.has_ready() {
+            // Known without the server: nothing else wakes the reader for it.
+            cx.waker().wake_by_ref();
+        }
+        self.client.push_fence(&mut self.outgoing);
+        if self.outgoing.is_done() {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.outgoing.poll_write(cx, &mut self.stream))?;
+        self.answers = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        if !self.is_leaving {
+            self.is_leaving = true;
+            self.client.leave(&mut self.outgoing);
+        }
+        ready!(self.poll_flush(cx))?;
+        if !self.is_shut {
+            // From then on nobody is told that they have reached this client.
+            ready!(self.poll_settled(cx))?;
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.is_shut = true;
+        }
+        // Closing with unread bytes resets the connection, and the last messages may be lost with it.
+        while ready!(self.incoming.poll_discard(cx, &mut self.stream))? > 0 {}
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Stands for a connection to a server that did not believe who this is: says so, and ends.
+pub(super) struct Refused(Option<ServerOp>);
+
+impl Refused {
+    pub(super) fn new(refusal: ServerOp) -> Self {
+        Self(Some(refusal))
+    }
+}
+
+impl Link for Refused {
+    type Out = ClientOp;
+    type In = ServerOp;
+
+    fn poll_recv(&mut self, _: &mut Context<'_>, into: &mut Vec<ServerOp>) -> Poll<Result<(), LinkError>> {
+        Poll::Ready(self.0.take().map(|refusal| into.push(refusal)).ok_or(LinkError::Closed))
+    }
+
+    fn feed(&mut self, _: ClientOp) -> Result<(), LinkError> {
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Our own, whatever the server's is: a frozen node is noticed in 45 s.
+const PING_INTERVAL: Duration = Duration::from_secs(25);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// A server that stops is left within this time.
+const MAX_LEAVE_MILLIS: u64 = 2000;
+/// Operations that one read takes at most.
+const MAX_RECV_OPS: usize = 256;
+/// Bytes that one read takes at most, and the frame that passes the mark.
+const MAX_RECV_BYTES: usize = 1024 * 1024;
+/// Answers that a server may leave unread.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
+/// A link with this much unflushed is full.
+const FULL_BYTES: usize = 1024 * 1024;

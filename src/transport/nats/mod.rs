@@ -1,0 +1,10 @@
+//! NATS as a fabric: connections to its servers, and the link over one.
+
+mod address;
+mod dial;
+mod link;
+mod servers;
+mod user;
+
+pub use dial::{NatsOptions, NatsRemote};
+pub use user::NatsUser;

@@ -1,0 +1,56 @@
+//! The subscriptions of one connection, by the numbers that stand for them on the wire.
+
+use std::collections::HashMap;
+
+use crate::subject::Pattern;
+
+/// Numbers and patterns.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    /// Those that end are here until the server has settled that.
+    by_sid: HashMap<u64, Pattern>,
+    by_pattern: HashMap<Pattern, u64>,
+    last: u64,
+}
+
+impl Subscriptions {
+    /// Adds a pattern that is not there yet. Returns its number.
+    pub(super) fn add(&mut self, pattern: Pattern) -> u64 {
+        self.last += 1;
+        self.by_sid.insert(self.last, pattern.clone());
+        self.by_pattern.insert(pattern, self.last);
+        self.last
+    }
+
+    pub(super) fn contains(&self, pattern: &Pattern) -> bool {
+        self.by_pattern.contains_key(pattern)
+    }
+
+    /// Takes a pattern out. Its messages are still known by the number.
+    pub(super) fn end(&mut self, pattern: &Pattern) -> Option<u64> {
+        self.by_pattern.remove(pattern)
+    }
+
+    /// Forgets a number.
+    pub(super) fn forget(&mut self, sid: u64) {
+        self.by_sid.remove(&sid);
+    }
+
+    /// Forgets a pattern and its number: the server has refused it. Returns whether it was there.
+    pub(super) fn remove(&mut self, pattern: &Pattern) -> bool {
+        let sid = self.end(pattern);
+        sid.is_some_and(|sid| self.by_sid.remove(&sid).is_some())
+    }
+
+    pub(super) fn pattern(&self, sid: u64) -> Option<&Pattern> {
+        self.by_sid.get(&sid)
+    }
+
+    pub(super) fn sids(&self) -> impl Iterator<Item = u64> {
+        self.by_pattern.values().copied()
+    }
+
+    pub(super) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.by_pattern.keys()
+    }
+}
