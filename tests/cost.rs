@@ -56,7 +56,11 @@ impl Gene {
         Some(match self.kind {
             0..=2 => {
                 let pattern = self.text(true);
-                let subscription = Subscription { pattern: pattern.as_str().into(), queue: Some("q".into()) };
+                let subscription = Subscription {
+                    pattern: pattern.as_str().into(),
+                    queue: Some("q".into()),
+                    is_shared: true,
+                };
                 let subscriptions = vec![subscription];
                 (pattern, ClientOp::Subscribe { ack: Some(ack), subscriptions, list: false })
             }

@@ -22,8 +22,8 @@ const NARROW: [(&str, &[&str]); 3] = [
     ("link", &["base", "wire"]),
     ("sockety", &["base", "wire", "link"]),
 ];
-/// Parts of a room that know only these other parts of it: protocols do not know each other. What NATS carries
-/// for sockets is the body of our own frames.
+/// Parts of a room that know only these other parts of it: protocols do not know each other. What NATS
+/// carries for sockets is the body of our own frames.
 const WITHIN: [(&str, &[&str]); 4] = [
     ("wire/conat", &["wire/message"]),
     ("wire/fabric", &["wire/message"]),

@@ -371,7 +371,14 @@ fn what_is_published_before_the_sign_in_is_dropped_unless_the_client_closes_firs
     assert!(stage.client.poll_dial());
     stage.client.handle_link_up(stage.now, "");
     let user = Ok(Json::from_value(&serde_json::Value::Null));
-    let info = Info { max_payload: 1_000_000, id: "0".to_owned(), cluster_name: None, user, instance: None };
+    let info = Info {
+        max_payload: 1_000_000,
+        id: "0".to_owned(),
+        cluster_name: None,
+        user,
+        instance: None,
+        large: None,
+    };
     stage.client.handle_op(stage.now, ServerOp::Info(info));
     let ops = stage.ops();
     let messages = ops.iter().filter_map(ClientOp::publication).map(Publication::count).sum::<u32>();

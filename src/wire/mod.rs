@@ -1,8 +1,8 @@
 //! Bytes to values and back: the messages and operations that every protocol carries, then one folder a
 //! protocol.
 //!
-//! Protocols import `message` only, never each other (`tests/layering.rs`), but for NATS, which carries bodies
-//! of our own.
+//! Protocols import `message` only, never each other (`tests/layering.rs`), but for NATS, which carries
+//! bodies of our own.
 
 pub mod conat;
 pub mod fabric;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
 
 use super::NatsUser;
 use super::address::{Address, Server, is_nats};
@@ -14,6 +13,7 @@ use super::servers::Servers;
 use crate::base::{Code, Failure};
 use crate::transport::address::Place;
 use crate::transport::readiness::Registration;
+use crate::transport::timer::within;
 use crate::transport::tls::{self, ClientTls};
 use crate::transport::{BoxedLink, BoxedStream, LinkError, dial_bytes};
 use crate::wire::nats::{
@@ -77,8 +77,7 @@ impl NatsRemote {
     pub async fn dial(&self) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
         let mut last = LinkError::Refused("no server".to_owned());
         for server in self.servers.in_order() {
-            let dialing = self.dial_server(&server);
-            match timeout(SERVER_TIMEOUT, dialing).await.unwrap_or(Err(LinkError::Silent)) {
+            match within(SERVER_TIMEOUT, self.dial_server(&server)).await {
                 Ok(link) => return Ok(link),
                 Err(error) => {
                     tracing::debug!(host = server.0, port = server.1, %error, "no link to this server");
@@ -152,9 +151,9 @@ struct Peer {
 impl Peer {
     /// Returns whether it says something within `time`.
     async fn speaks_within(&mut self, time: Duration) -> Result<bool, LinkError> {
-        match timeout(time, self.read()).await {
-            Ok(outcome) => outcome.map(|()| true),
-            Err(_) => Ok(false),
+        match within(time, self.read()).await {
+            Err(LinkError::Silent) => Ok(false),
+            outcome => outcome.map(|()| true),
         }
     }
 
