@@ -1,7 +1,7 @@
 /**
- * selvedge: reliable, ordered sockets over a pub/sub fabric; drop-in for the socket module of Conat.
+ * selvedge: reliable, ordered sockets over a pub/sub fabric; a drop-in replacement for the socket module of Conat.
  *
- * All durations are milliseconds, all sizes bytes. No object emits `error`: `closed` carries the reason,
+ * All durations are milliseconds, all sizes bytes. No object here emits `error`: `closed` carries the reason,
  * once, and is the last event. Nothing is emitted inside the call that caused it. Options with unknown names
  * are refused (`"ERR_UNKNOWN_OPTION"`), as are values of a wrong type (`"ERR_INVALID_ARG_TYPE"`) or range
  * (`"ERR_OUT_OF_RANGE"`); an async method rejects with these, a sync one throws.
@@ -141,17 +141,17 @@ export type ErrorCode =
 /**
  * Every error that selvedge throws, rejects with, or hands to `closed`.
  *
- * `code` is a number for what the fabric refuses: `403` not permitted, `408` no reply in time, `429` over a
- * limit, `503` nobody listens. It is a string for the rest: `"ENOBUFS"`, `"EPIPE"`, `"ABORT_ERR"`, `"ERR_…"`.
+ * `code` is a number for what the fabric refuses or cannot do: `403` not permitted, `408` not in time, `429`
+ * over a limit, `503` nobody listens. It is a string for the rest: `"ENOBUFS"`, `"EPIPE"`, `"ABORT_ERR"`, `"ERR_…"`.
  */
 export declare class FabricError extends Error {
   constructor(message: string, code: number | string, options?: { cause?: unknown })
-  /** As programs for Conat make one. */
+  /** The form that programs written for Conat use. */
   constructor(message: string, options: { code: number | string; cause?: unknown })
   readonly code: ErrorCode | (number & {}) | (string & {})
   /**
-   * On the reason of a closed socket, and on `"ERR_UNDELIVERED"`: how many messages were written and not
-   * acknowledged.
+   * On the reason of a closed socket, and on `"ERR_UNDELIVERED"`: how many messages were written and are not
+   * known to have been handled.
    */
   readonly undelivered?: number
   /** On the error of a server's `write`: the ids of the sockets that did not take the message. */
@@ -179,7 +179,10 @@ export interface MessageOptions {
 
 /** How a message is published and confirmed. */
 export interface PublishOptions extends MessageOptions {
-  /** Milliseconds until it gives up. @default 30_000 */
+  /**
+   * Milliseconds until it gives up, which begin when it leaves; the connection is waited for separately
+   * (`offlineTimeout`). @default 30_000
+   */
   timeout?: number
   /** If nobody listens, waits until somebody does, at most `timeout`, and sends once more. @default false */
   waitForInterest?: boolean
@@ -190,8 +193,8 @@ export interface PublishOptions extends MessageOptions {
    */
   noThrow?: boolean
   /**
-   * Stops the waiting, also for a connection, but not what is already on its way. Rejects with `"ABORT_ERR"`,
-   * `cause` is the signal's reason.
+   * Stops the waiting, also for a connection, but not what is already on its way. The call rejects with
+   * `"ABORT_ERR"`; `cause` is the signal's reason.
    */
   signal?: AbortSignal
 }
@@ -351,9 +354,9 @@ export interface ConnectOptions {
    */
   wire?: 'conat' | 'selvedge'
   /**
-   * Tells which subjects belong elsewhere: to another client, or to the one that this client opens for an address,
-   * with its own other options, and closes with itself. Called by everything that takes a subject; must be quick. A
-   * client with it is never shared.
+   * Returns where a subject belongs: to another client, or to an address, for which this client opens one with its
+   * own other options, and closes it with itself; `undefined`: here. Called by every method that takes a subject, so
+   * it must be quick. A client with this option is never shared.
    */
   routeSubject?: (subject: string) => SubjectRoute | undefined
   /** With NATS: who signs in, with `password`. Goes before what `address` says, as the others below. */
@@ -599,8 +602,8 @@ export declare class Client extends EventEmitter<ClientEvents> {
    *
    * @param subject A literal subject; wildcards are refused.
    * @throws {FabricError} `403` not permitted · `408` not confirmed in time · `"ENOBUFS"` over 64 MiB are
-   *   queued · `"ERR_ENCODE"` the value has a BigInt or a function in it · `"ERR_INVALID_SUBJECT"` ·
-   *   `"ERR_CLOSED"`
+   *   queued · `"ERR_TOO_LARGE"` it has more than `maxMessageBytes` · `"ERR_ENCODE"` the value cannot be encoded ·
+   *   `"ABORT_ERR"` · `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
    */
   publish(subject: string, data?: unknown, options?: PublishOptions): Promise<Published>
   /** Alias of `publish`. */
@@ -609,8 +612,8 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * Publishes without waiting for a confirmation. Dropped if the client is not connected yet; but if it is
    * closed while it connects, `close()` sends what was published before.
    *
-   * @throws {FabricError} `"ENOBUFS"` over 64 MiB are queued · `"ERR_ENCODE"` · `"ERR_INVALID_SUBJECT"` ·
-   *   `"ERR_CLOSED"`
+   * @throws {FabricError} `"ENOBUFS"` over 64 MiB are queued · `"ERR_TOO_LARGE"` · `"ERR_ENCODE"` ·
+   *   `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
    */
   publishSync(subject: string, data?: unknown, options?: MessageOptions): { bytes: number }
 
@@ -620,7 +623,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * Rejects at once, without waiting for `timeout`, when nobody listens.
    *
    * @throws {FabricError} `503` nobody listens · `408` no reply in time · `403` not permitted · `"ABORT_ERR"`
-   *   · `"ENOBUFS"` · `"ERR_ENCODE"` · `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
+   *   · `"ENOBUFS"` · `"ERR_TOO_LARGE"` · `"ERR_ENCODE"` · `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
    * @example
    * const reply = await client.request('sensors.roof.read', { unit: 'C' }, { timeout: 500 })
    */
@@ -873,7 +876,8 @@ export interface SocketSettings {
    */
   slowConsumer?: 'wait' | 'close'
   /**
-   * With `'close'`: milliseconds without an acknowledgement while half of the window is used. @default 30_000
+   * With `'close'`: after so many milliseconds without an acknowledgement while half of the window (`maxQueueSize`,
+   * `maxQueueBytes`) is used. @default 30_000
    */
   slowConsumerTimeout?: number
   /** Pings the other side after so many ms without a message from it; 0 or less: never. @default 45_000 */
@@ -883,12 +887,12 @@ export interface SocketSettings {
   /**
    * How long the other side is waited for after its connection ended, or it fell silent, in ms. By default a
    * client waits 2 s for a server that ended while there is another one, else 30 to 45 s; a server waits 30 s,
-   * or `keepAlive` + `keepAliveTimeout` if that is less. Who has ended for good is not waited for.
+   * or `keepAlive` + `keepAliveTimeout` if that is less. A side that has closed for good is not waited for.
    */
   resumeTimeout?: number
   /**
-   * Lets acknowledgements travel in the socket's own stream where the other side can do so, too. `false`: as
-   * between programs of Conat, also with `dialect`. @default true
+   * Lets acknowledgements travel along with the messages of the other direction, if the other side is selvedge, too.
+   * `false`, or an option `dialect`: acknowledges as Conat does. @default true
    */
   stream?: boolean
 }
@@ -897,7 +901,7 @@ export interface SocketSettings {
 export interface SocketListenOptions extends SocketSettings {
   /** One token. @default the client's id */
   id?: string
-  /** Sockets at once. Further ones close with `429`. @default 65_536 */
+  /** Sockets at one time; further ones close with `429` at the connecting side. @default 65_536 */
   maxSockets?: number
   /**
    * The same of one user, or of one connection that has no user. Known only over selvedge's own protocol and
@@ -1030,17 +1034,16 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   readonly alive: { readonly last: number }
 
   /**
-   * Writes a value. Returns whether more than half of the window is free, in messages and in bytes, and less
-   * than 16 MiB used. After
-   * `false`, wait for `waitUntilWritable()`, or for `drain`, which is emitted when everything is
-   * acknowledged.
+   * Writes a value. Returns whether more than half of the window (`maxQueueSize`, `maxQueueBytes`) is free, and
+   * less than 16 MiB of it used. After `false`, wait for `waitUntilWritable()`, or for `drain`, which is emitted
+   * when everything is acknowledged.
    *
-   * @param second The headers; or options, if all its keys are names of write options. Headers that were received
-   *   are headers always, whatever their sender called them; a copy with more in it goes as
+   * @param second The headers; or options, if all its keys are names of options. The headers object that a handler
+   *   has received always counts as headers, whatever its keys are; a copy of it may not, so pass that as
    *   `{ headers: { ...headers, more } }`.
    * @throws {FabricError} `"ENOBUFS"` `maxQueueSize` messages or `maxQueueBytes` bytes are unacknowledged ·
    *   `"EPIPE"` the socket is closed or ending · `"ERR_TOO_LARGE"` it has more than `maxMessageBytes` ·
-   *   `"ERR_ENCODE"` the value has a BigInt or a function in it. Nothing was written then.
+   *   `"ERR_ENCODE"` the value cannot be encoded. Nothing was written then.
    * @example
    * if (!socket.write(row, { headers: { table: 'users' } })) await socket.waitUntilWritable()
    */
@@ -1057,8 +1060,11 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
    */
   send(data: unknown, second?: Headers | WriteOptions | null): Promise<void>
   /**
-   * Sends a request to the other side. @throws {FabricError} `503` · `408` · `"ABORT_ERR"` · `"ERR_ENCODE"` ·
-   * `"EPIPE"` it closed meanwhile · `"ERR_CLOSED"`
+   * Sends a request to the other side, and resolves with its reply.
+   *
+   * @throws {FabricError} `503` the other side is gone · `408` no reply in time · `429` too many of them wait
+   *   there · `"EPIPE"` the socket closed meanwhile, or the other side went away · `"ABORT_ERR"` · `"ENOBUFS"` ·
+   *   `"ERR_TOO_LARGE"` · `"ERR_ENCODE"` · `"ERR_CLOSED"`
    */
   request(data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
   /**
@@ -1085,9 +1091,8 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
   /** The same as `drain`. */
   waitUntilDrain(): Promise<void>
   /**
-   * Resolves when more than half of the window is free, and less than 16 MiB used: when `write` returns `true`. A writer that
-   * waits for this keeps the other side busy; one that waits for `drain` lets it run dry first. @throws
-   * {FabricError} `"ERR_CLOSED"` it never will be
+   * Resolves when `write` would return `true`. A writer that waits for this keeps the other side busy; one that
+   * waits for `drain` lets it run dry first. @throws {FabricError} `"ERR_CLOSED"` it never will be
    */
   waitUntilWritable(): Promise<void>
   /**
@@ -1148,16 +1153,19 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<[data: Agreed, headers: Headers], undefined>
   /**
-   * Returns the socket as a stream of Node.js. It reads what has not been handed to anybody yet, and a message is
-   * acknowledged as it is read: a slow reader slows down the writer. `end()` of the stream ends the socket; the other
-   * side's orderly close is `end`, behind the data; a loss destroys it with the reason; `destroy()` closes the socket.
+   * Returns the socket as a stream of Node.js. It reads what has not been handed to anybody yet. A message is
+   * acknowledged when the stream has taken it, so a slow reader slows down the writer. `end()` of the stream ends the
+   * socket; `destroy()` closes it. When the other side closes in order, the stream ends behind the data; when the
+   * socket is lost, the stream is destroyed with the reason.
    *
    * From then on the data belongs to the stream: another listener of `data`, a loop, or a second call throws.
    * `Duplex.toWeb` makes Web Streams of it.
    *
-   * @throws {FabricError} `"ERR_SOCKET_TAKEN"` it has a stream already. A closed socket's stream is destroyed with
-   *   `"EPIPE"`; without `objectMode` a message that is not bytes destroys it with `"ERR_INVALID_ARG_TYPE"`, and with it,
-   *   but without `headers`, a message `null` does so with `"ERR_STREAM_NULL_VALUES"`
+   * The stream is destroyed with `"EPIPE"` if the socket is closed already, with `"ERR_INVALID_ARG_TYPE"` by a message
+   * that is not bytes if `objectMode` is `false`, and with `"ERR_STREAM_NULL_VALUES"` by a message `null` unless
+   * `headers` is `true`.
+   *
+   * @throws {FabricError} `"ERR_SOCKET_TAKEN"` it has a stream already
    * @example
    * await pipeline(createReadStream('big.bin'), socket.toDuplex({ objectMode: false }))
    */
@@ -1657,8 +1665,8 @@ export declare function isValidSubject(subject: string): boolean
 /** Options of `privateEnds`. */
 export interface PrivateEndsOptions {
   /**
-   * Returns the name of a user: one token without `~`, `*`, `>`. Whoever has none, or another one, is nobody,
-   * with no inbox and no sockets. @default `user.name`
+   * Returns the name of a user: one token without `~`, `*`, `>`. A user without a name, or with any other text, has no
+   * inbox and no sockets. @default `user.name`
    */
   name?: (user: Agreed) => string | undefined
   /** Patterns of the subjects that a user may listen on for sockets. @default none */
@@ -1756,14 +1764,14 @@ export declare class Patterns<T = unknown> implements Iterable<[pattern: string,
 
 /** What names a service: its subject, or what a subject below `services.` is made of. */
 export interface ServiceName {
-  /** One token. */
+  /** One token. Without `subject`, `account_id` and `project_id` the subject is `services.hub.<service>`. */
   service?: string
   /** The subject itself; the other fields then only describe. */
   subject?: string
-  /** With it: `services.account-<account_id>.<browser_id or _>.<service>`. */
+  /** Without `subject`: makes it `services.account-<account_id>.<browser_id or _>.<service>`. */
   account_id?: string
   browser_id?: string
-  /** With it: `services.project-<project_id>.<compute_server_id or _>.<service>.<base64url of path, or _>`. */
+  /** Makes it `services.project-<project_id>.<compute_server_id or _>.<service>.<base64url of path, or _>`. */
   project_id?: string
   compute_server_id?: number | string
   path?: string
@@ -1831,8 +1839,10 @@ export declare class ConatService extends EventEmitter<ConatServiceEvents> {
 export declare function createConatService(options: ServiceSetup): ConatService
 
 /**
- * Calls such a service, and waits for one that comes later. @throws {FabricError} `408` no answer in time
- * (`timeout`) · `503` with `noRetry` · what the service threw (its code, or else `"ERR_SERVICE"`)
+ * Calls a service made by `createConatService`, and waits for one that starts later.
+ *
+ * @throws {FabricError} `408` no answer in time (`timeout`) · `503` with `noRetry`: there is none now · what the
+ *   service threw (its code, or else `"ERR_SERVICE"`)
  */
 export declare function callConatService(call: ServiceCall): Promise<Agreed>
 
@@ -1851,8 +1861,10 @@ export declare function createServiceHandler<T extends object>(
 ): Promise<ConatService>
 
 /**
- * The service as an object: every method calls it, and waits for one that comes later. `conat.waitFor` waits for
- * it, at most `maxWait` ms (default 30_000), `conat.ping` asks whether it is there.
+ * The service as an object: every method calls it, and waits for one that starts later. `conat.waitFor` waits until
+ * it is there, at most `maxWait` ms (default 30_000); `conat.ping` resolves with whether it is there now.
+ *
+ * @throws {FabricError} `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_SUBJECT"`
  *
  * @example
  * const math = createServiceClient<{ add(a: number, b: number): number }>({ service: 'math' })
@@ -1873,18 +1885,19 @@ export interface TimeApi {
 /** Serves this process's time. @throws {FabricError} as `Client.subscribe` */
 export declare function createTimeService(options?: { client?: Client }): Promise<ConatService>
 
-/** The time service, as an object. `timeout` in ms. */
+/** The time service, as an object. `timeout` in ms, default 30_000. */
 export declare function timeClient(options?: { client?: Client; timeout?: number }): Remote<TimeApi>
 
 /**
- * Resolves with how many ms this process's clock is ahead of the time service's. `timeout` in ms. @throws
- * {FabricError} as `callConatService`
+ * Resolves with how many ms this process's clock is ahead of the time service's. `timeout` in ms, default 30_000.
+ *
+ * @throws {FabricError} as `callConatService`
  */
 export declare function getSkew(options?: { client?: Client; timeout?: number }): Promise<number>
 
 /**
- * Returns the time of the time service in ms since 1970, by the latest skew; it is measured in the background once
- * an hour, unless `noLoad` is set, and 0 until it is known.
+ * Returns the time of the time service in ms since 1970: this process's clock, corrected by the latest `getSkew`. That
+ * is measured in the background once an hour, unless `noLoad` is set; until it is known, nothing is corrected.
  */
 export declare function time(options?: { noLoad?: boolean }): number
 
@@ -1921,7 +1934,7 @@ export declare function sysApiMany(
   options?: { clusterName?: string } & RequestManyOptions,
 ): RemoteMany<SysApi>
 
-/** Sets the timeouts, in ms, of all later calls that set none. */
+/** Sets the timeouts, in ms, of all later calls that name none. */
 export declare function setDefaultTimeouts(timeouts: { request?: number; publish?: number }): void
 
 /** Sets the timeouts, in ms, of all sockets that are created later. */

@@ -1,8 +1,9 @@
 /**
- * selvedge/dgram: datagrams on subjects, as `node:dgram` has them on ports. At most once, whole or not at all, in no order across
- * senders; never sent again, and never queued without bound.
+ * selvedge/dgram: datagrams on subjects, as `node:dgram` has them on ports. They arrive at most once, whole or not at all, and
+ * across senders in no order; they are never sent again.
  *
- * Sizes are bytes. Errors are as Node makes them.
+ * Sizes are bytes. Errors are as Node makes them: `code`, `syscall`, `address` (the subject). docs/guide/net.md has an
+ * introduction.
  */
 
 import type { EventEmitter } from 'node:events'
@@ -11,13 +12,13 @@ import type { Client } from '../index'
 export type SocketType = 'subject' | 'udp4' | 'udp6'
 
 export interface SocketOptions {
-  /** All are the same. */
+  /** All mean the same. */
   type: SocketType
   /** Shares its subject: each socket that is bound there gets a copy. @default false */
   reuseAddr?: boolean
-  /** Bytes that may wait unread; the newest are dropped. @default 1 MiB */
+  /** Accepted as Node's. Has no effect: datagrams are passed to `message` as they arrive. @default 1 MiB */
   recvBufferSize?: number
-  /** Bytes that may wait to be sent; what comes on top of them is dropped (`ENOBUFS`). @default 1 MiB */
+  /** While more bytes than this wait in the process to be sent, by whomever, datagrams are dropped (`ENOBUFS`). @default 1 MiB */
   sendBufferSize?: number
   /** Closes it. */
   signal?: AbortSignal
@@ -26,11 +27,11 @@ export interface SocketOptions {
 }
 
 export interface DatagramBindOptions {
-  /** @default a free one */
+  /** What it is bound to, and where its datagrams come from. @default a free one */
   subject?: string
-  /** Has no meaning here. */
+  /** Has no effect. */
   exclusive?: boolean
-  /** One of the sockets with the same queue gets each datagram. @default all get all */
+  /** Of the sockets with the same queue one gets each datagram. @default the subject is not shared */
   queue?: string
 }
 
@@ -50,9 +51,9 @@ export interface DatagramStats {
   readonly received: number
   /** Not sent: too much waited, or the fabric was away. */
   readonly sendDropped: number
-  /** Not read in time. */
+  /** Dropped because they were not read in time. */
   readonly recvDropped: number
-  /** What came and was no datagram. */
+  /** What arrived and was not a datagram. */
   readonly malformed: number
 }
 
@@ -77,16 +78,20 @@ export declare class Socket extends EventEmitter<{
   readonly type: string
   readonly stats: DatagramStats
   /**
-   * By event: `EADDRINUSE` somebody is bound there or subscribed to it, `EACCES`, `EMFILE`, `ENETDOWN`.
+   * Errors by event: `EADDRINUSE` somebody is bound there or subscribed to it · `EACCES` not permitted · `EMFILE` over a limit ·
+   * `ETIMEDOUT` no confirmation in time · `ENETDOWN` the client is closed.
    *
-   * @throws {Error} `"ERR_SOCKET_ALREADY_BOUND"` · `"ERR_INVALID_ARG_VALUE"` · `"ERR_SOCKET_DGRAM_NOT_RUNNING"` it is closed
+   * @throws {Error} `"ERR_SOCKET_ALREADY_BOUND"` · `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_ARG_VALUE"` no valid subject ·
+   *   `"ERR_SOCKET_DGRAM_NOT_RUNNING"` it is closed
    */
   bind(subject?: string, listener?: () => void): this
   bind(options: DatagramBindOptions, listener?: () => void): this
   bind(listener?: () => void): this
   /**
-   * Sends up to 65 507 bytes (else `EMSGSIZE`), and binds an unbound socket to a free subject. The callback gets the number of
-   * bytes, or why it was dropped (`ENOBUFS`). Whether anybody listens is not known.
+   * Sends up to 65 507 bytes; binds an unbound socket to a free subject first, and waits for that. The callback gets the number
+   * of bytes, or why it was not sent: `ENOBUFS` it was dropped, since the client is not connected or `sendBufferSize` is used
+   * up · `EMSGSIZE` it is too large · `EACCES` not permitted · what the bind failed with. Without a callback, `EMSGSIZE` and
+   * `EACCES` come by the event `error`. Whether anybody receives it is not known.
    *
    * @throws {Error} `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_ARG_VALUE"` · `"ERR_BUFFER_OUT_OF_BOUNDS"` ·
    *   `"ERR_SOCKET_DGRAM_IS_CONNECTED"` with a subject on a connected socket · `"ERR_SOCKET_DGRAM_NOT_RUNNING"`
@@ -95,16 +100,33 @@ export declare class Socket extends EventEmitter<{
   send(message: Bytes, callback?: SendCallback): void
   send(message: Bytes, offset: number, length: number, subject: string, callback?: SendCallback): void
   send(message: Bytes, offset: number, length: number, callback?: SendCallback): void
-  /** Sends to this subject, and takes only what its socket sends. @throws {Error} `"ERR_SOCKET_DGRAM_IS_CONNECTED"` */
+  /**
+   * From now on sends to this subject, and receives only what the socket that is bound there sends.
+   *
+   * @throws {Error} `"ERR_SOCKET_DGRAM_IS_CONNECTED"` · `"ERR_SOCKET_DGRAM_NOT_RUNNING"` · `"ERR_INVALID_ARG_TYPE"` ·
+   *   `"ERR_INVALID_ARG_VALUE"` no valid subject
+   */
   connect(subject: string, listener?: () => void): void
   /** @throws {Error} `"ERR_SOCKET_DGRAM_NOT_CONNECTED"` */
   disconnect(): void
+  /**
+   * Closes it; what waits for the bind is not sent. The end of the client closes it, too.
+   *
+   * @throws {Error} `"ERR_SOCKET_DGRAM_NOT_RUNNING"` it is closed already
+   */
   close(callback?: () => void): this
-  /** Receives what is sent to any subject that matches. At most 1000 patterns. */
+  /**
+   * Receives what is sent to any subject that matches. Errors by event: `EMFILE` more than 1000 patterns, or over a limit of the
+   * broker · `EACCES` not permitted · `ENETDOWN`.
+   *
+   * @throws {Error} `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_ARG_VALUE"` no pattern · `"ERR_SOCKET_DGRAM_NOT_RUNNING"`
+   */
   addMembership(pattern: string): void
-  /** @throws {Error} `"EADDRNOTAVAIL"` it is no member */
+  /** @throws {Error} `"EADDRNOTAVAIL"` the pattern was not added · `"ERR_SOCKET_DGRAM_NOT_RUNNING"` */
   dropMembership(pattern: string): void
+  /** The subject that it is bound to. @throws {Error} `"EBADF"` it is not bound yet · `"ERR_SOCKET_DGRAM_NOT_RUNNING"` */
   address(): DatagramAddress
+  /** The subject that it is connected to. @throws {Error} `"ERR_SOCKET_DGRAM_NOT_CONNECTED"` · `"ERR_SOCKET_DGRAM_NOT_RUNNING"` */
   remoteAddress(): DatagramAddress
   ref(): this
   unref(): this
@@ -112,13 +134,17 @@ export declare class Socket extends EventEmitter<{
   setRecvBufferSize(size: number): void
   getSendBufferSize(): number
   setSendBufferSize(size: number): void
+  /** Bytes that wait for the bind. */
   getSendQueueSize(): number
+  /** Datagrams that wait for the bind. */
   getSendQueueCount(): number
-  /** Whether memberships bring what the socket itself has sent. @default true */
+  /** Whether memberships receive what the socket itself has sent: `true` unless set. */
   setMulticastLoopback(on: boolean): boolean
-  /** Has no effect, nor have the others of its kind. */
+  /** Has no effect, nor have the next three. @throws {Error} `"ERR_SOCKET_DGRAM_NOT_RUNNING"` */
   setBroadcast(on: boolean): void
+  /** @throws {Error} `"EINVAL"` not 1 to 255 · `"ERR_INVALID_ARG_TYPE"` */
   setTTL(ttl: number): number
+  /** @throws {Error} `"EINVAL"` not 1 to 255 · `"ERR_INVALID_ARG_TYPE"` */
   setMulticastTTL(ttl: number): number
   setMulticastInterface(name: string): void
   [Symbol.asyncDispose](): Promise<void>

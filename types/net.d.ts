@@ -1,6 +1,6 @@
 /**
- * selvedge/net: Node's `net` on subjects. A program changes the import and gives a subject where it gave a port and a host;
- * its byte streams cross the fabric, and outlive a cut connection and a broker that is started again.
+ * selvedge/net: Node's `net` on subjects. A program changes the import, and gives a subject in place of a port and a host;
+ * its byte streams cross the fabric, and outlive cut connections and a broker that is started again.
  *
  * Names, arguments, order of events and codes are those of `node:net`, except where the guide says so (docs/guide/net.md).
  * Durations are milliseconds, sizes bytes. Errors are as Node makes them: `code`, `errno`, `syscall`, `address` (the
@@ -14,7 +14,7 @@ import type { Duplex, DuplexOptions } from 'node:stream'
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import type { Client, ConatSocketClient, ServerSocket } from '../index'
 
-/** Of `node:net`, as they are. */
+/** Those of `node:net`. */
 export declare const isIP: typeof nodeNet.isIP
 export declare const isIPv4: typeof nodeNet.isIPv4
 export declare const isIPv6: typeof nodeNet.isIPv6
@@ -31,11 +31,11 @@ export interface ResolveTarget {
 /** Returns the subject for a host and a port. What it throws is the error of the connect. */
 export type Resolve = (target: ResolveTarget) => string | Promise<string>
 
-/** Options of every call. Unknown options are ignored: libraries pass theirs along. */
+/** Options of every call. Unknown ones are ignored, because libraries pass on all that they have. */
 export interface NetOptions {
   /** The client to use. @default that of `over`, else the one of `getClient()` */
   client?: Client
-  /** Makes a subject of a host and a port. @default none: a port is no subject, and refused */
+  /** Returns the subject for a host and a port. @default none: ports are refused (`"ERR_INVALID_ARG_TYPE"`) */
   resolve?: Resolve
   /**
    * Bytes that may be under way in one direction: what one end has written, and the other has not read. Both ends' windows hold.
@@ -43,15 +43,15 @@ export interface NetOptions {
    */
   window?: number
   /**
-   * Milliseconds without an acknowledgement for which the delivery of what was written goes on after `end` or `destroy`, and
-   * keeps the process alive. 0: not at all. @default 60_000
+   * After `end` or `destroy` the delivery of what was written goes on, and keeps the process alive, until so many milliseconds
+   * pass without an acknowledgement. 0: not at all. @default 60_000
    */
   linger?: number
   /** Milliseconds of silence after which the other end is pinged. @default 45_000 */
   sessionKeepAlive?: number
   /** Milliseconds that it has to answer. @default 30_000 */
   sessionKeepAliveTimeout?: number
-  /** Milliseconds for which the other end may be away. @default that of `SocketSettings` */
+  /** Milliseconds for which the other end may be away. @default as `resumeTimeout` of a socket (`SocketSettings`) */
   resumeTimeout?: number
 }
 
@@ -74,13 +74,14 @@ export interface SocketOptions extends NetOptions, Pick<DuplexOptions, 'highWate
 /** Options of `connect`. */
 export interface ConnectOptions extends SocketOptions {
   /**
-   * Whether to wait for somebody who listens, or for how many ms. `false`: `ECONNREFUSED` at once if nobody does.
+   * Whether to wait for somebody who listens, or for how many ms; in either case no longer than `connectTimeout`. `false`:
+   * `ECONNREFUSED` at once if nobody listens.
    * @default false
    */
   wait?: boolean | number
-  /** Milliseconds until `connect`, everything together; then `ETIMEDOUT`. 0: no bound. @default 30_000 */
+  /** Milliseconds for the whole connect; then `ETIMEDOUT`. 0: no bound. @default 30_000 */
   connectTimeout?: number
-  /** As `setTimeout`. @default none */
+  /** Milliseconds without activity until the event `timeout`, as with `setTimeout`. @default none */
   timeout?: number
   /** Chooses the server: returns its id. */
   loadBalancer?: (subject: string) => Promise<string> | string
@@ -116,19 +117,21 @@ export interface ListenOptions extends Pick<NetOptions, 'client'> {
   subject?: string
   /** Connections whose `accept` has not answered; further ones are refused. @default 511 */
   backlog?: number
-  /** Shares the subject with other servers: the first answer wins. @default false */
+  /** Shares the subject with other servers: the first that answers gets the connection. @default false */
   reusePort?: boolean
-  /** Has no meaning here. */
+  /** Has no effect. */
   exclusive?: boolean
   /** Closes the server. */
   signal?: AbortSignal
 }
 
 export interface AddressInfo {
-  /** The subject of a server. */
+  /** Of a server: its subject. */
   subject?: string
+  /** Of a server the subject; of a socket its `localAddress`. */
   address: string
   family: 'subject'
+  /** Of a server 0; of a socket its `localPort`. */
   port: number
 }
 
@@ -154,9 +157,9 @@ export declare class Server extends EventEmitter<{
 }> {
   constructor(connectionListener?: (socket: Socket) => void)
   constructor(options?: ServerOptions | null, connectionListener?: (socket: Socket) => void)
-  /** Whether it listens, as the fabric has confirmed. */
+  /** Whether it listens, and the fabric has confirmed it. */
   readonly listening: boolean
-  /** The subject, from `listen` to `close`. */
+  /** The subject or pattern, from `listen` to `close`. */
   readonly subject: string | undefined
   /** Above it connections are refused (`ECONNREFUSED`, event `drop`). 0 refuses all. @default no bound */
   maxConnections: number | undefined
@@ -165,8 +168,8 @@ export declare class Server extends EventEmitter<{
   /**
    * Listens. `address()` has the subject at once, and a connect of this process waits for the listen.
    *
-   * By event: `EADDRINUSE` somebody listens there already, `EACCES` not permitted, `EMFILE` over a limit, `ENETDOWN` the client
-   * is closed, `ETIMEDOUT` no confirmation within 60 s.
+   * Errors by event: `EADDRINUSE` somebody listens there already · `EACCES` not permitted · `EMFILE` over a limit · `ENETDOWN`
+   * the client is closed · `ETIMEDOUT` no confirmation within 60 s.
    *
    * @throws {Error} `"ERR_SERVER_ALREADY_LISTEN"` · `"ERR_INVALID_ARG_VALUE"` no valid subject · `"ERR_INVALID_ARG_TYPE"`
    */
@@ -174,7 +177,10 @@ export declare class Server extends EventEmitter<{
   listen(subject?: string, listener?: () => void): this
   listen(options: ListenOptions, listener?: () => void): this
   listen(listener?: () => void): this
-  /** Accepts nobody new. `close` follows when the last socket is closed. `ERR_SERVER_NOT_RUNNING` if it did not listen. */
+  /**
+   * Accepts no more connections. `close` follows when the last socket is closed; the callback gets `ERR_SERVER_NOT_RUNNING` if
+   * it did not listen.
+   */
   close(callback?: (error?: Error) => void): this
   address(): AddressInfo | null
   getConnections(callback: (error: Error | null, count: number) => void): this
@@ -201,10 +207,12 @@ export interface SocketEvents {
 /**
  * A byte stream over the fabric.
  *
- * Errors by event: `ECONNREFUSED` nobody listens, or refused; `ETIMEDOUT` no answer in time, or no life; `EACCES`; `EMFILE`;
- * `ENETDOWN` the client is closed; `ECONNABORTED` it was closed meanwhile; `ECONNRESET` the other end was lost or has cut the
- * stream off, with `undelivered`, the bytes that are not known to have arrived; `EPROTO` the other end speaks something else;
- * `EPIPE` written to an end that is gone; `ABORT_ERR`.
+ * Errors by event: `ECONNREFUSED` nobody listens, or the server refused · `ETIMEDOUT` no answer in time, or no sign of life
+ * · `EACCES` not permitted · `EMFILE` over a limit · `ENOTFOUND` `resolve` failed without a code of its own · `ENETDOWN`
+ * the client is closed · `ECONNABORTED` the client was closed while the stream was open · `ECONNRESET` the other end was
+ * lost, or has cut the stream off; `undelivered` is the number of bytes that are not known to have arrived · `EPROTO` the
+ * other end speaks something else · `EPROTONOSUPPORT` only a later version · `EPIPE` a write to an end that is gone ·
+ * `ABORT_ERR` the `signal`.
  */
 export declare class Socket extends Duplex {
   constructor(options?: SocketOptions)
@@ -213,23 +221,23 @@ export declare class Socket extends Duplex {
   readonly readyState: ReadyState
   /** Bytes that have arrived, read or not. */
   readonly bytesRead: number
-  /** Bytes given to `write`, also those that still wait. */
+  /** Bytes given to `write`, those that still wait included. */
   readonly bytesWritten: number | undefined
   /** Bytes that wait in the stream. */
   readonly bufferSize: number | undefined
-  /** The socket's id; the subject at the accepting end. */
+  /** At the connecting end the socket's id; at the accepting end the subject that was connected to. */
   readonly localAddress: string | undefined
-  /** The number that the server gave it; 0 at the accepting end. */
+  /** At the connecting end the number that the server gave the socket; at the accepting end 0. */
   readonly localPort: number | undefined
   readonly localFamily: 'subject' | undefined
-  /** The subject; the socket's id at the accepting end. Stays after the close. */
+  /** At the connecting end the subject; at the accepting end the socket's id. Stays after the close. */
   readonly remoteAddress: string | undefined
   readonly remotePort: number | undefined
   readonly remoteFamily: 'subject' | undefined
   readonly timeout: number | undefined
-  /** At the accepting end. */
+  /** At the accepting end: the server that accepted it. */
   readonly server: Server | null
-  /** The socket of the fabric below. To look at. */
+  /** The socket of the fabric underneath: for inspection, not for use. */
   readonly session: ConatSocketClient | ServerSocket | undefined
   /**
    * @throws {Error} `"ERR_MISSING_ARGS"` · `"ERR_INVALID_ARG_TYPE"` a port without `resolve`, among others ·
@@ -254,7 +262,7 @@ export declare class Socket extends Duplex {
   destroySoon(): this
   /** Cuts the stream off: the other end gets `ECONNRESET`. */
   resetAndDestroy(): this
-  /** Resolves when the other end's stream has all that was written so far; rejects as the socket breaks. */
+  /** Resolves when the other end's stream has everything that was written so far. @throws {Error} as the events, if it breaks */
   flushed(): Promise<void>
 }
 
@@ -286,7 +294,7 @@ export declare function connect(
 
 export { connect as createConnection }
 
-/** The state of a socket, as TCP's diagram has it. Acknowledged is what the other end's stream was handed. */
+/** The state of a socket, as in TCP's diagram. Bytes are acknowledged when the other end's stream has been handed them. */
 export type SocketState =
   | 'LISTEN'
   | 'SYN_SENT'
@@ -307,9 +315,9 @@ export interface SocketRow {
   foreign: string
   /** Empty for datagrams. */
   state: SocketState
-  /** Bytes that have arrived and are unread. */
+  /** Bytes that have arrived and are unread; of a server, connections whose `accept` has not answered. 0 of datagrams. */
   recvQ: number
-  /** Bytes written and not acknowledged. */
+  /** Bytes written and not acknowledged; of datagrams, bytes that wait for the bind. */
   sendQ: number
   bytesRead: number
   bytesWritten: number
@@ -319,7 +327,10 @@ export interface SocketRow {
   id: string
 }
 
-/** The sockets of this process that pass, newest last. One that `destroy` left behind is listed until it is gone. */
+/**
+ * Returns the sockets of this process that match, newest last. A destroyed one is listed until what it wrote is delivered or
+ * given up.
+ */
 export declare function sockets(filter?: ((row: SocketRow) => boolean) | Partial<SocketRow>): SocketRow[]
 /** The same as a table. */
 export declare function netstat(filter?: ((row: SocketRow) => boolean) | Partial<SocketRow>): string
@@ -327,7 +338,7 @@ export declare function netstat(filter?: ((row: SocketRow) => boolean) | Partial
 /** A TCP port (`host` default 127.0.0.1), or the path of a Unix socket. */
 export type NodePlace = { port: number; host?: string } | { path: string }
 
-/** What `expose` and `forward` have done. `bytesIn` is what those have said who connected. */
+/** Counters of `expose` and `forward`. `bytesIn` came from the side that connected, `bytesOut` went there. */
 export interface BridgeStats {
   readonly connections: number
   readonly active: number
@@ -339,18 +350,20 @@ export interface BridgeStats {
 export interface ExposeOptions extends ServerOptions, Omit<ListenOptions, 'subject' | 'exclusive'> {
   /** Milliseconds to connect to the target; then the connecting end gets `ETIMEDOUT`. 0: no bound. @default 10_000 */
   connectTimeout?: number
-  /** As the server's. @default no bound */
+  /** As that of `ServerOptions`, but without a bound by default, since `connectTimeout` has one. @default 0 */
+  acceptTimeout?: number
+  /** As `maxConnections` of a server. @default no bound */
   maxConnections?: number
-  /** Returns whether this connection may be; otherwise it is refused with `EACCES`. @default all may */
+  /** Returns whether to accept this connection; otherwise it is refused with `EACCES`. @default accepts all */
   allow?: (info: { subject: string; id: string; remoteAddress: string }) => boolean | Promise<boolean>
 }
 
 /**
  * Puts a TCP or Unix socket server on a subject: every connection to the subject becomes one to the target. The target is
- * dialled before the connecting end is accepted, which gets the code of a failure (`ECONNREFUSED`, `ENOENT` …). Instead of a
- * place, a function that returns a stream for each accepted socket.
+ * connected to before the connecting end is accepted, which gets the code of a failure (`ECONNREFUSED`, `ENOENT` …). `target`
+ * may also be a function that returns a stream for each accepted socket.
  *
- * Bytes, halves, back-pressure and resets go through. `close` lets open connections end; `drain` cuts them off at its
+ * Bytes, half-closes, back-pressure and resets pass through. `close` lets open connections end; `drain` cuts them off at its
  * deadline, by default after 10 s.
  *
  * @example
@@ -364,13 +377,13 @@ export declare function expose(
 ): Server & { readonly stats: BridgeStats; drain(options?: { deadline?: number }): Promise<void> }
 
 export interface ForwardOptions extends ConnectOptions {
-  /** As the server's. @default no bound */
+  /** As that of Node's server. @default no bound */
   maxConnections?: number
 }
 
 /**
  * Listens on a TCP port, on loopback unless `host` says otherwise, or on a Unix socket, and connects every connection to the
- * subject. One that cannot be connected is reset. Returns Node's server; its errors are Node's.
+ * subject. One for which that fails is reset. Returns Node's server; its errors are Node's.
  */
 export declare function forward(
   subject: string,
@@ -395,7 +408,7 @@ export declare function serve(
 ): Server
 
 export interface AgentOptions extends HttpAgentOptions, Pick<NetOptions, 'client' | 'resolve'> {
-  /** Where every request goes. @default what `resolve` makes of the request's host and port */
+  /** Where every request goes. @default what `resolve` returns for the host and port of the request */
   subject?: string
   /** TLS over the connections: an agent of https. @default false */
   tls?: boolean | TlsOptions

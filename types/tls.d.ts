@@ -1,8 +1,8 @@
 /**
  * selvedge/tls: Node's TLS over streams of `selvedge/net`, end to end: the broker sees ciphertext and lengths.
  *
- * Options, events and codes are those of `node:tls`. Better than there: a stream that is cut off by the end of the one below,
- * without TLS's own, is `ECONNRESET`, and no clean end.
+ * Options, events and codes are those of `node:tls`, with one difference: a stream that ends without TLS's own end
+ * (`close_notify`) fails with `ECONNRESET`; in Node it looks complete. docs/guide/net.md has an introduction.
  */
 
 import type { Duplex } from 'node:stream'
@@ -21,7 +21,7 @@ import type {
   ServerOptions as NetServerOptions,
 } from './net'
 
-/** Of `node:tls`, as they are. */
+/** Those of `node:tls`. */
 export declare const TLSSocket: typeof nodeTls.TLSSocket
 export declare const createSecureContext: typeof nodeTls.createSecureContext
 export declare const checkServerIdentity: typeof nodeTls.checkServerIdentity
@@ -41,17 +41,19 @@ export type TlsConnectOptions = Omit<ConnectionOptions, keyof NetConnectOptions 
     /** The stream to use, instead of a new one to `subject`. */
     socket?: Duplex
     /**
-     * The name that the certificate must be for. @default `host`, else the subject where it can be a name of DNS; if it cannot,
-     * `checkServerIdentity` or `rejectUnauthorized: false` must be given
+     * The name that the certificate must be for. @default `host`, else the subject if it could be a DNS name; if it could not,
+     * `checkServerIdentity` or `rejectUnauthorized: false` is needed
      */
     servername?: string
     host?: string
   }
 
-/** A TLS server on a subject. */
+/** A TLS server on a subject. Keeps the process alive while it listens. */
 export declare class Server extends NodeServer {
   constructor(options?: ServerOptions | null, secureConnectionListener?: (socket: NodeTLSSocket) => void)
+  /** The subject or pattern, from `listen` to `close`. */
   readonly subject: string | undefined
+  /** Errors as `Server.listen` of `selvedge/net`. */
   listen(subject?: string, backlog?: number, listener?: () => void): this
   listen(subject?: string, listener?: () => void): this
   listen(options: ListenOptions, listener?: () => void): this
@@ -67,7 +69,7 @@ export declare function createServer(
 ): Server
 
 /**
- * Connects. Returns a `TLSSocket` of Node's, whose addresses are those of the stream below, and which emits `suspend` and
+ * Connects. Returns a `TLSSocket` of Node's. Its addresses are those of the stream underneath, and it emits `suspend` and
  * `continue` as that does.
  *
  * @throws {Error} `"ERR_INVALID_ARG_VALUE"` there is no name for the certificate; and as `connect` of `selvedge/net`
