@@ -2,7 +2,7 @@
 import { type NatsConnection, connect as natsConnect, headers as natsHeaders } from '@nats-io/transport-node'
 import { type Client, connect, DataEncoding } from 'selvedge'
 import { read, readData, rejection } from '../support/messages'
-import { describeNats, NatsServer } from '../support/nats'
+import { describeNats, isNatsAtLeast, NatsServer } from '../support/nats'
 import { numbers } from '../support/sockets'
 
 describeNats('a foreign program on NATS', () => {
@@ -86,7 +86,9 @@ describeNats('a foreign program on NATS', () => {
     ours.publishSync('service', Buffer.from('first'))
     await ours.publish('service', Buffer.from('second'))
     await foreign.flush()
-    expect(seen).toEqual(['first', 'second'])
+    // An older server has no traces: it hands the question out as an empty message.
+    const isSeen = (text: unknown) => text !== '' || isNatsAtLeast(11)
+    expect(seen.filter(isSeen)).toEqual(['first', 'second'])
   })
 
   test('takes its share of a queue group, and no message comes twice', async () => {

@@ -1,5 +1,5 @@
 // A real nats-server. Tests that need one are skipped where there is none; CI has one.
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,6 +19,13 @@ function isExecutable(path: string): boolean {
   } catch {
     return false
   }
+}
+
+/** Whether the server is of this minor version of 2, or a newer one. Debian's is 2.9, the oldest that will do. */
+export function isNatsAtLeast(minor: number): boolean {
+  if (NATS_SERVER === undefined) return true
+  const version = execFileSync(NATS_SERVER, ['--version'], { encoding: 'utf8' })
+  return Number(/v2\.(\d+)/.exec(version)?.[1]) >= minor
 }
 
 /** `describe`, or a skipped one that says why. */
