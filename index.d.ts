@@ -359,20 +359,20 @@ export interface ConnectOptions {
    * it must be quick. A client with this option is never shared.
    */
   routeSubject?: (subject: string) => SubjectRoute | undefined
-  /** With NATS: who signs in, with `password`. Goes before what `address` says, as the others below. */
+  /** With NATS: who signs in, with `password`. Takes precedence over `address`, as do the options below. */
   user?: string
-  /** With NATS: the password to `user`. Never shown. */
+  /** With NATS: the password of `user`. Never shown. */
   password?: string
   /** With NATS: a token instead of a user. Never shown. */
   token?: string
-  /** With NATS: the seed of a user's NKey, `SU…`. It signs what the server sends and never leaves. */
+  /** With NATS: the seed of a user's NKey, `SU…`. It signs the server's challenge, and is never sent. */
   nkey?: string
   /**
-   * With NATS: a user that an account vouches for by a JWT: the text of a `.creds` file, or its path. A file is
-   * read at every sign-in, so that it can be replaced while the client runs.
+   * With NATS: a user with a JWT of their account: the text of a `.creds` file, or its path. A file is read at
+   * every sign-in, so that it can be replaced while the client runs.
    */
   credentials?: string
-  /** With NATS: connects to no servers but those in `address`, whatever others they tell of. @default false */
+  /** With NATS: connects only to the servers in `address`, not to others that these announce. @default false */
   ignoreDiscovered?: boolean
 }
 

@@ -1,6 +1,6 @@
 /**
- * selvedge/sockety: messages, files and streams over TCP and TLS, wire-compatible with the JavaScript reference of the
- * Sockety protocol.
+ * selvedge/sockety: messages, files and streams over TCP and TLS, wire-compatible with the npm package `sockety` ("the
+ * reference" below).
  *
  * Durations are milliseconds, sizes bytes. An introduction: docs/guide/sockety.md; the bytes: docs/protocols/sockety.md.
  * Errors have a stable `code` (docs/reference/errors.md); their texts are the reference's, as far as it has one.
@@ -15,11 +15,11 @@ import type { Pem, TlsServerOptions } from '../index'
 export interface SocketyOptions {
   /** Channels that the other end may use: messages that it may send at the same time. 1 to 4096. @default 4096 */
   maxReceivedChannels?: number
-  /** Channels that we use, if the other end offers as many. 1 to 4096. @default 4096 */
+  /** Channels that this end uses, if the other end offers as many. 1 to 4096. @default 4096 */
   maxWritableChannels?: number
   /**
-   * Milliseconds that the other end may be silent before the connection is given up. After three quarters of it without a byte of
-   * ours a heartbeat is sent. 0: neither. Both ends should have similar ones. @default 60_000
+   * Milliseconds that the other end may be silent before the connection is given up. When this end has sent nothing for three
+   * quarters of it, it sends a heartbeat. 0: neither. Both ends should have similar values. @default 60_000
    */
   timeout?: number
   /** Milliseconds for the other end's connection header; for TLS's handshake as well, at a server. @default 10_000 */
@@ -37,11 +37,11 @@ export interface SocketyOptions {
   maxDataBufferBytes?: number
   /** Send and take files that are longer or shorter than announced. @default false */
   allowFilesSizeMismatch?: boolean
-  /** Of the reference; nothing depends on it here. */
+  /** An option of the reference; has no effect here. */
   immediateFlushBytes?: number
-  /** Of the reference; nothing depends on it here. */
+  /** An option of the reference; has no effect here. */
   maxInlineUtf8Bytes?: number
-  /** Of the reference; nothing depends on it here. */
+  /** An option of the reference; has no effect here. */
   maxInlineBufferBytes?: number
 }
 
@@ -406,7 +406,7 @@ export declare class Request {
   private constructor()
   readonly id: UUID
   readonly connection: Connection
-  /** What the draft's `stream()` has made room for; `null` without. Ending it is the sender's. */
+  /** The stream that the draft's `stream()` has announced, to be ended by the sender; `null` without one. */
   readonly stream: Writable | null
   /** Whether header, data and files have left. */
   isSent(): boolean
@@ -422,7 +422,8 @@ export declare class Request {
    * Resolves with the first answer, whether it comes before or after the call: a response, or the number of a fast reply.
    * After a timeout it can be called again.
    *
-   * @throws {FabricError} `"ERR_CLOSED"` the connection was closed before · `408` none within `timeout`
+   * @throws {FabricError} `"ERR_CLOSED"` the connection was closed before · `408` none within `timeout`; if `signal` is
+   *   aborted, its reason
    */
   response(options?: { timeout?: number; signal?: AbortSignal }): Promise<Response | number>
 }
