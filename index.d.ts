@@ -67,6 +67,7 @@ export type ErrorCode =
   | 'ERR_CLOSED'
   | 'ERR_CONNECT'
   | 'ERR_DECODE'
+  | 'ERR_DRAINING'
   | 'ERR_ENCODE'
   | 'ERR_INTERCOM_CLOSED'
   | 'ERR_INTERCOM_FAILED'
@@ -162,6 +163,11 @@ export declare class FabricError extends Error {
   readonly size?: number
   /** On `"ERR_TOO_LARGE"`: how many they may be. */
   readonly limit?: number
+  /**
+   * On the failure of a request over a socket: no handler of the other side has had it, so that it can be asked
+   * again without harm. Absent: one may have.
+   */
+  readonly handled?: false
 }
 
 /** The same class under Conat's name. */
@@ -245,8 +251,16 @@ export declare class Message<T = Agreed> extends MessageData<T> {
   /** Returns whether the sender waits for a reply. */
   isRequest(): boolean
   /**
+   * Of a request over a socket: aborts when nobody waits for the reply any more, because the other side gave up
+   * or the socket closed. Never aborts for other messages, nor for a request of a peer of Conat.
+   */
+  get signal(): AbortSignal
+  /** Of a request over a socket: how long the other side waits for the reply, in ms, if that is known. */
+  get timeout(): number | undefined
+  /**
    * Replies, and resolves when the reply is confirmed. Waits until the requester can receive it, unless
-   * `waitForInterest` is `false`.
+   * `waitForInterest` is `false`. Over a socket the reply is part of the socket's stream: resolves at once, with a
+   * `count` of 1, or 0 when nobody waits for it any more.
    *
    * @throws {FabricError} `"ERR_NOT_A_REQUEST"` it is not a request · `408` the requester is gone · and as
    *   `Client.publish`

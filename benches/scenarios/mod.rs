@@ -15,7 +15,7 @@ pub const PAYLOAD_BYTES: usize = 64;
 /// Makes the work of a scenario.
 type Scenario = (&'static str, fn() -> Work);
 
-const SCENARIOS: [Scenario; 14] = [
+const SCENARIOS: [Scenario; 16] = [
     ("fabric-wire", wires::fabric),
     ("conat-wire", wires::conat),
     ("match", routing::matches),
@@ -28,6 +28,8 @@ const SCENARIOS: [Scenario; 14] = [
     ("path-without-stream", path::without_stream),
     ("path-echo-1", || path::echo(1)),
     ("path-echo-64", || path::echo(64)),
+    ("path-ask-1", || path::ask(1)),
+    ("path-ask-64", || path::ask(64)),
     ("path-requests", path::requests),
     ("idle-sockets", path::idle),
 ];

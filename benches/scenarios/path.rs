@@ -1,18 +1,16 @@
 //! The whole way of a message through the machines: a socket of one endpoint, the broker, a socket of another
 //! endpoint, and the acknowledgement back.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use selvedge::base::{Handle, LinkEvent, LinkInfo, LinkRequest, Machine, SeededEntropy};
 use selvedge::broker::{Broker, BrokerConfig, PeerId};
-use selvedge::client::RequestKind;
-use selvedge::endpoint::{
-    Command, Endpoint, EndpointConfig, Event, ListenerEvent, SocketRequest, TicketEvent,
-};
-use selvedge::socket::{SocketConfig, SocketEvent, State};
+use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, ListenerEvent};
+use selvedge::socket::{Consumed, SocketConfig, SocketEvent, State};
 use selvedge::subject::Subject;
-use selvedge::wire::{ClientOp, Headers, Json, Message, Messages, Payload, ServerOp, push_item};
+use selvedge::wire::stream::{Answer, Request, key};
+use selvedge::wire::{ClientOp, Encoding, Headers, Json, Message, Messages, Payload, ServerOp, push_item};
 
 use super::wires::{Conat, Fabric, Wire};
 use super::{PAYLOAD_BYTES, Work};
@@ -47,12 +45,21 @@ pub fn echo(batch: u32) -> Work {
     })
 }
 
-/// Requests over a socket, many at a time, over our wire.
+/// Requests over a socket and their answers, so many at a time, over our wire.
+pub fn ask(batch: u32) -> Work {
+    asking(Path::new(|| Box::new(Fabric::new())), batch)
+}
+
+/// The same of a peer that does not speak the stream, many at a time.
 pub fn requests() -> Work {
-    let mut path = Path::new(|| Box::new(Fabric::new()));
+    let sockets = SocketConfig { stream: false, ..SocketConfig::default() };
+    asking(Path::with(|| Box::new(Fabric::new()), sockets), IN_FLIGHT)
+}
+
+fn asking(mut path: Path, batch: u32) -> Work {
     Box::new(move |requests| {
-        for start in (0..requests).step_by(IN_FLIGHT as usize) {
-            path.ask(IN_FLIGHT.min(requests - start));
+        for start in (0..requests).step_by(batch as usize) {
+            path.ask(batch.min(requests - start));
         }
     })
 }
@@ -75,7 +82,6 @@ const SUBJECT: &str = "bench.path";
 const LISTENER: Handle = 1;
 /// The first of the sockets.
 const SOCKET: Handle = 2;
-const FIRST_TICKET: Handle = 1_000_000;
 const WRITER: usize = 0;
 const READER: usize = 1;
 
@@ -107,8 +113,12 @@ struct Path {
     sent: u64,
     /// Where answers are wanted.
     asked: Vec<Subject>,
-    ticket: Handle,
+    /// The latest key, and the keys that are to be answered.
+    key: u64,
+    keys: Vec<u64>,
     answered: u32,
+    /// Room for what came.
+    taken: Vec<Messages>,
 }
 
 struct End {
@@ -150,8 +160,10 @@ impl Path {
             acked: 0,
             sent: 0,
             asked: Vec::new(),
-            ticket: FIRST_TICKET,
+            key: 0,
+            keys: Vec::new(),
             answered: 0,
+            taken: Vec::new(),
         };
         path.settle();
         let (subject, config) = (SUBJECT.to_owned(), sockets);
@@ -182,7 +194,7 @@ impl Path {
             let count = std::mem::take(&mut self.unhandled);
             assert!(count > 0 || self.acked == self.sent, "{} of {} came back", self.acked, self.sent);
             if let Some(socket) = self.accepted.filter(|_| count > 0) {
-                self.command(READER, Command::Consumed { socket, count });
+                self.command(READER, Command::Consumed { socket, counts: Consumed::data(count) });
             }
         }
     }
@@ -197,7 +209,7 @@ impl Path {
             assert_eq!(count, u64::from(messages), "everything comes over");
             let socket = if to == READER { self.accepted } else { Some(SOCKET) };
             if let Some(socket) = socket {
-                self.command(to, Command::Consumed { socket, count });
+                self.command(to, Command::Consumed { socket, counts: Consumed::data(count) });
             }
         }
     }
@@ -206,28 +218,61 @@ impl Path {
         let payload = Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
         let mut written = Vec::new();
         (0..messages).for_each(|_| push_item(&mut written, &payload, None));
-        let batches = Messages::split(&written.into()).expect("messages");
-        self.command(end, Command::SocketWrite { sockets: vec![socket], batches, volatile: false });
+        self.say(end, socket, written);
     }
 
     /// Asks so many times in one go, and has all of it answered in one go.
     fn ask(&mut self, requests: u32) {
-        let payload = || Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
-        for ticket in self.ticket..self.ticket + requests {
-            let (payload, json, kind) = (payload(), None, RequestKind::Request);
-            let (timeout, wait_for_interest) = (Duration::from_secs(10), false);
-            let question =
-                SocketRequest { ticket, socket: SOCKET, kind, payload, json, timeout, wait_for_interest };
-            self.command(WRITER, Command::SocketRequest(question));
+        let payload = Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
+        let mut written = Vec::new();
+        for key in self.key + 1..=self.key + u64::from(requests) {
+            let request = Request { key, timeout: 10_000, payload: payload.clone() }.encode(false);
+            push_item(&mut written, &request, None);
         }
-        self.ticket += requests;
+        self.key += u64::from(requests);
+        self.say(WRITER, SOCKET, written);
         self.settle();
+        // A peer of Conat is answered on its own subject.
         for subject in std::mem::take(&mut self.asked) {
-            let message = Message { subject, payload: payload(), headers: Headers::default() };
+            let message = Message { subject, payload: payload.clone(), headers: Headers::default() };
             self.command(READER, Command::Publish(message));
         }
+        let keys = std::mem::take(&mut self.keys);
+        if let Some(socket) = self.accepted.filter(|_| !keys.is_empty()) {
+            let mut written = Vec::new();
+            for &key in &keys {
+                let answer = Answer { key, payload: payload.clone() }.encode(false);
+                push_item(&mut written, &answer, None);
+            }
+            self.say(READER, socket, written);
+            let counts = Consumed { requests: keys.len() as u64, ..Consumed::default() };
+            self.command(READER, Command::Consumed { socket, counts });
+        }
         self.settle();
-        assert_eq!(std::mem::take(&mut self.answered), requests, "every request is answered");
+        let answers = u64::from(std::mem::take(&mut self.answered));
+        assert_eq!(answers, u64::from(requests), "every request is answered");
+        let counts = Consumed { answers, ..Consumed::default() };
+        self.command(WRITER, Command::Consumed { socket: SOCKET, counts });
+    }
+
+    fn say(&mut self, end: usize, socket: Handle, written: Vec<u8>) {
+        let batches = Messages::split(&written.into()).expect("messages");
+        self.command(end, Command::SocketWrite { sockets: vec![socket], batches, volatile: false });
+    }
+
+    /// Messages of a socket, as its application takes them.
+    fn take(&mut self, batch: &Messages) {
+        if batch.is_data() {
+            self.unhandled += u64::from(batch.count());
+            return;
+        }
+        for item in batch.items() {
+            match item.payload.encoding {
+                Encoding::REQUEST => self.keys.extend(key(&item.payload.raw)),
+                Encoding::ANSWER => self.answered += 1,
+                _ => self.unhandled += 1,
+            }
+        }
     }
 
     fn command(&mut self, end: usize, command: Command) {
@@ -250,6 +295,7 @@ impl Path {
 
     /// Returns what an endpoint says goes to the broker; what it tells is for the application.
     fn speak(&mut self, at: usize) -> bool {
+        let mut taken = std::mem::take(&mut self.taken);
         let end = &mut self.ends[at];
         let mut is_busy = false;
         while let Some(op) = end.endpoint.poll_output() {
@@ -262,15 +308,16 @@ impl Path {
             match event {
                 Event::Listener(_, ListenerEvent::Accepted { socket, .. }) => self.accepted = Some(socket),
                 Event::Socket(_, SocketEvent::State(State::Ready)) => self.ready += 1,
-                Event::Socket(_, SocketEvent::Data(batch)) => self.unhandled += u64::from(batch.count()),
+                Event::Socket(_, SocketEvent::Data(batch)) => taken.push(batch),
                 Event::Socket(_, SocketEvent::Request(message)) => {
                     self.asked.extend(message.headers.reply.clone())
                 }
                 Event::Socket(_, SocketEvent::Acked { messages, .. }) => self.acked = messages,
-                Event::Ticket(_, TicketEvent::Reply(_)) => self.answered += 1,
                 _ => {}
             }
         }
+        taken.drain(..).for_each(|batch| self.take(&batch));
+        self.taken = taken;
         is_busy
     }
 

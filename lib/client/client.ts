@@ -231,7 +231,7 @@ export class Client extends ClientViews implements Target, Responder {
   }
 
   requestMany(subject: string, data?: unknown, options?: RequestManyOptions): Answers {
-    return ask(this.context, this, options, 0, () => {
+    return ask(this.context, this, options, () => {
       this.#checkPublish(subject)
       checkOptions('requestMany', options, REQUEST_MANY_SHAPE)
       this.context.checkSend()

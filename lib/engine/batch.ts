@@ -72,7 +72,7 @@ export class Batch {
 
   /** Writes a varint: seven bits a byte, the lowest first. */
   varint(value: number): void {
-    this.reserve(5)
+    this.reserve(8)
     let rest = value
     for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.buf[this.pos++] = (rest % 0x80) | 0x80
     this.buf[this.pos++] = rest

@@ -4,9 +4,10 @@
 import { FabricError } from '../values/errors'
 import { nextTick } from '../values/platform'
 import { Batch } from './batch'
+import * as items from './items'
 import * as kinds from './kinds'
 import { native } from './native'
-import type { Outgoing } from './outgoing'
+import { type Outgoing, varintLength } from './outgoing'
 
 /** A batch over this many bytes is submitted at once, so that the engine can start on it. */
 const FLUSH_AT = 256 * 1024
@@ -17,8 +18,10 @@ const MAX_PENDING = 64 * 1024 * 1024
 export interface Consumer {
   readonly client: number
   readonly handle: number
-  /** Consumed and not yet reported. */
+  /** Data, requests and answers that are consumed and not yet reported. */
   uncounted: number
+  uncountedRequests: number
+  uncountedAnswers: number
 }
 
 /** How a reply is waited for. */
@@ -67,7 +70,9 @@ function putConsumed(): void {
     begin(kinds.CONSUMED, consumer.client)
     batch.u32(consumer.handle)
     batch.u32(consumer.uncounted)
-    consumer.uncounted = 0
+    batch.u32(consumer.uncountedRequests)
+    batch.u32(consumer.uncountedAnswers)
+    consumer.uncounted = consumer.uncountedRequests = consumer.uncountedAnswers = 0
     batch.end()
   }
   consumers.length = 0
@@ -75,8 +80,24 @@ function putConsumed(): void {
 
 /** Counts one handled data event; the sum goes down with the next batch. */
 export function consumed(consumer: Consumer): void {
+  remember(consumer)
   consumer.uncounted += 1
-  if (consumer.uncounted > 1) return
+}
+
+/** Counts one request that was given to its handlers, or refused. */
+export function consumedRequest(consumer: Consumer): void {
+  remember(consumer)
+  consumer.uncountedRequests += 1
+}
+
+/** Counts one answer, or what belongs to a request, that was taken. */
+export function consumedAnswer(consumer: Consumer): void {
+  remember(consumer)
+  consumer.uncountedAnswers += 1
+}
+
+function remember(consumer: Consumer): void {
+  if (consumer.uncounted + consumer.uncountedRequests + consumer.uncountedAnswers > 0) return
   consumers.push(consumer)
   schedule()
 }
@@ -260,6 +281,82 @@ export function socketWrite(client: number, socket: number, message: Outgoing, i
     batch.u32(socket)
   }
   endPart(to, message)
+}
+
+/** Reopens the record of what is written to a socket, or begins one. */
+function resumeWrites(client: number, socket: number): void {
+  if (run === socket) batch.resume()
+  else {
+    begin(kinds.SOCKET_WRITE, client)
+    batch.u32(socket)
+  }
+}
+
+function endItem(
+  socket: number,
+  kind: number,
+  key: number,
+  timeout: number | undefined,
+  message: Outgoing,
+): void {
+  try {
+    message.writeItem(batch, kind, key, timeout)
+  } catch (error) {
+    // As in `endMessage`.
+    batch.abandon()
+    throw error
+  }
+  run = socket
+  end()
+}
+
+/** Writes a request to a socket, in the line of its data. `timeout` in ms, at least 1. */
+export function socketAsk(
+  client: number,
+  socket: number,
+  key: number,
+  timeout: number,
+  message: Outgoing,
+): void {
+  resumeWrites(client, socket)
+  endItem(socket, items.REQUEST, key, timeout, message)
+}
+
+/** Writes an answer to a socket, in the line of its data. */
+export function socketAnswer(
+  client: number,
+  socket: number,
+  key: number,
+  isLast: boolean,
+  message: Outgoing,
+): void {
+  resumeWrites(client, socket)
+  endItem(socket, isLast ? items.ANSWER : items.ANSWER_MORE, key, undefined, message)
+}
+
+/** Refuses a request: nobody has had it. Code and text are short ASCII. */
+export function socketRefuse(client: number, socket: number, key: number, code: string, text: string): void {
+  resumeWrites(client, socket)
+  const length = varintLength(key) + 1 + 1 + code.length + 1 + text.length
+  batch.varint(length * 2)
+  batch.u8(items.REFUSAL)
+  batch.varint(key)
+  batch.u8(0)
+  batch.u8(code.length)
+  batch.text(code)
+  batch.u8(text.length)
+  batch.text(text)
+  run = socket
+  end()
+}
+
+/** Nobody waits for the answer to a request any more. */
+export function socketCancel(client: number, socket: number, key: number, reason: number): void {
+  begin(kinds.SOCKET_CANCEL, client)
+  batch.u32(socket)
+  batch.f64(key)
+  batch.u8(reason)
+  end()
 }
 
 /** Writes to several sockets. Consecutive writes to the same sockets share a record. Keeps `sockets`. */

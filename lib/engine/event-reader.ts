@@ -16,6 +16,30 @@ export class Incoming {
   source: Buffer = EMPTY
   start = 0
   end = 0
+
+  /** Takes a byte from the front. */
+  u8(): number {
+    return this.source[this.start++] as number
+  }
+
+  /** Takes a varint from the front. */
+  varint(): number {
+    let byte = this.u8()
+    let value = byte & 0x7f
+    for (let factor = 0x80; byte >= 0x80; factor *= 0x80) {
+      byte = this.u8()
+      value += (byte & 0x7f) * factor
+    }
+    return value
+  }
+
+  /** Takes a text behind its length from the front. */
+  str(): string {
+    const length = this.varint()
+    const { source, start } = this
+    this.start += length
+    return source.toString('utf8', start, start + length)
+  }
 }
 
 export class EventReader {

@@ -3,11 +3,25 @@
 
 import { AsyncResource } from 'node:async_hooks'
 import type { Failure } from '../values/failure'
-import { nextTurn } from '../values/platform'
-import { clearInterruption, isInterrupted, throwAsync } from '../values/throw-async'
+import {
+  beginWalk,
+  clearInterruption,
+  isInterrupted,
+  mustWait,
+  resumeWalk,
+  throwAsync,
+} from '../values/throw-async'
 import { flush } from './commands'
 import { EventReader } from './event-reader'
-import { DELIVERED_MANY, SOCKET_DATA, SOCKET_DATA_MANY, SOCKET_REQUEST_RECEIVED } from './kinds'
+import {
+  ACCEPTED,
+  DELIVERED,
+  DELIVERED_MANY,
+  SOCKET_DATA,
+  SOCKET_DATA_MANY,
+  SOCKET_REQUEST_RECEIVED,
+  SOCKET_STATE,
+} from './kinds'
 import { native } from './native'
 
 /** Buffers that one wake-up may process before timers and I/O get their turn. */
@@ -37,8 +51,6 @@ let opened = false
 /** Whether a buffer has been read only in part, because a handler threw. */
 let isPartial = false
 let isDispatching = false
-/** Sockets whose requests were answered in this turn: whoever waits for one goes on before more of that socket comes. */
-const answered = new Set<number>()
 /** The end of the record that is being read. */
 let next = 0
 let kind = 0
@@ -86,15 +98,10 @@ export function strandAllOf(client: number, failure: Failure, isFinal: boolean):
   }
 }
 
-/** Notes that a request of a socket was answered: data of the same socket waits for the next turn. */
-export function noteAnswer(socket: number): void {
-  answered.add(socket)
-}
-
 /** Processes waiting events; scheduled again until there are none. */
 function turn(): void {
-  answered.clear()
   let isMore = true
+  beginWalk()
   try {
     for (let taken = 0; taken < MAX_BUFFERS_A_TURN && isMore; taken++) {
       isMore = takeBuffer()
@@ -103,7 +110,7 @@ function turn(): void {
   } finally {
     // Also after an exception (out of memory): the engine does not wake us again before a drain has returned
     // `null`.
-    if (isMore) nextTurn(turn)
+    if (isMore) resumeWalk(turn)
   }
 }
 
@@ -140,8 +147,10 @@ function dispatch(): boolean {
 function dispatchRecords(): boolean {
   const { length } = reader.buf
   while (next < length || reader.isResumed) {
-    if (answered.size > 0 && !reader.isResumed && isBehindAnswer()) return false
-    if (!reader.isResumed) begin()
+    if (!reader.isResumed) {
+      if (waits()) return false
+      begin()
+    }
     const routed = targets.get(handle)
     if (routed !== undefined) routed.context.runInAsyncScope(dispatchRow, undefined, routed)
     if (isInterrupted()) return next >= length && !reader.isResumed
@@ -162,21 +171,30 @@ function dispatchRow(routed: Routed): void {
     reader.isResumed = isInterrupted() && isMany(kind) && reader.more && targets.has(handle)
     if (isInterrupted() || next >= length || reader.buf.readUInt32LE(next + HANDLE_AT) !== row) return
     // It may have been forgotten, and its handle taken by another.
-    if (targets.get(row) !== routed) return
-    if (answered.size > 0 && isBehindAnswer()) return
+    if (targets.get(row) !== routed || waits()) return
     begin()
   }
 }
 
-/** Whether the next record is something that a socket was sent behind the answer to one of its requests. */
-function isBehindAnswer(): boolean {
-  const kind = reader.buf.readUInt16BE(next + KIND_AT)
-  if (kind !== SOCKET_DATA && kind !== SOCKET_DATA_MANY && kind !== SOCKET_REQUEST_RECEIVED) return false
-  return answered.has(reader.buf.readUInt32LE(next + HANDLE_AT))
+/** Whether the next record calls handlers, and what was settled before it is to go on first. */
+function waits(): boolean {
+  const { buf } = reader
+  const kind = ((buf[next + KIND_AT] as number) << 8) | (buf[next + KIND_AT + 1] as number)
+  return CALLS.has(kind) && mustWait()
 }
 
-/** Where a record has its kind, behind its length, and its handle, behind both. */
+/** Kinds of records for which handlers are called at once. */
+const CALLS: ReadonlySet<number> = new Set([
+  ACCEPTED,
+  DELIVERED,
+  DELIVERED_MANY,
+  SOCKET_DATA,
+  SOCKET_REQUEST_RECEIVED,
+  SOCKET_STATE,
+])
+/** Where a record has its kind, behind its length. */
 const KIND_AT = 4
+/** Where a record has its handle, behind its length and its kind. */
 const HANDLE_AT = 6
 
 /** Reads the head of the next record. */

@@ -32,6 +32,7 @@ export const SOCKET_CLOSE = 0x0139
 export const SOCKET_END = 0x013a
 export const SERVER_CHOSEN = 0x013b
 export const COLLECT = 0x013c
+export const SOCKET_CANCEL = 0x013d
 
 // Commands of system 2 (Broker)
 export const USER_FOUND = 0x0201
@@ -63,6 +64,7 @@ export const SOCKET_COUNTERS = 0x0135
 export const SOCKET_UNDELIVERED = 0x0136
 export const SOCKET_COLLECTED = 0x0137
 export const CHOOSE_SERVER = 0x0138
+export const SOCKET_REQUEST_FAILED = 0x0139
 export const SOCKET_BOUND = 0x013a
 
 // Events of system 2 (Broker)

@@ -74,6 +74,27 @@ export class Outgoing {
     this.#write(batch)
   }
 
+  /**
+   * Writes it as the request or the answer with this key, one of several messages; a request has a timeout, in
+   * ms.
+   */
+  writeItem(batch: Batch, kind: number, key: number, timeout: number | undefined): void {
+    const { headers } = this
+    const head = varintLength(key) + (timeout === undefined ? 1 : varintLength(timeout) + 1)
+    const length = head + this.length
+    if (headers === null) batch.varint(length * 2)
+    else {
+      batch.varint(length * 2 + 1)
+      batch.varint(Buffer.byteLength(headers))
+      batch.text(headers)
+    }
+    batch.u8(kind)
+    batch.varint(key)
+    if (timeout !== undefined) batch.varint(timeout)
+    batch.u8(this.#encoding)
+    this.#write(batch)
+  }
+
   /** Writes it as the end of a record: headers, encoding and payload. */
   writeTo(batch: Batch): void {
     batch.optStr(this.headers)
@@ -94,6 +115,12 @@ export class Outgoing {
     else batch.bytes(bytes, size)
     this.#bytes = undefined
   }
+}
+
+export function varintLength(value: number): number {
+  let length = 1
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) length += 1
+  return length
 }
 
 function binHeader(length: number): number {

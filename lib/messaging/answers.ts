@@ -4,10 +4,11 @@ import { onAbort } from '../async/aborts'
 import { AsyncQueue } from '../async/async-queue'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
-import { forget, noteAnswer, route, type Target } from '../engine/events'
+import { forget, route, type Target } from '../engine/events'
 import { DONE, FAILED, REPLY } from '../engine/kinds'
 import { release, retain } from '../engine/process-ref'
 import { abortFailure, closedFailure, errorFrom, Failure } from '../values/failure'
+import { noteSettled } from '../values/throw-async'
 import type { ClientContext } from './client-context'
 import type { Message, Responder } from './message'
 import { readFailed, readMessage } from './ticket'
@@ -30,13 +31,7 @@ class Receiver implements Target {
   #bytes = 0
   readonly #unwatch: (() => void) | undefined
 
-  /** `socket`: the handle of the one that asks; 0: the client itself. */
-  constructor(
-    context: ClientContext,
-    responder: Responder,
-    options: RequestManyOptions | undefined,
-    readonly socket: number,
-  ) {
+  constructor(context: ClientContext, responder: Responder, options: RequestManyOptions | undefined) {
     this.client = context.handle
     this.#context = context
     this.#responder = responder
@@ -100,7 +95,7 @@ class Receiver implements Target {
       return
     }
     this.unread.push(message)
-    if (this.socket !== 0) noteAnswer(this.socket)
+    noteSettled()
     this.#started(undefined)
   }
 }
@@ -167,12 +162,11 @@ export function ask(
   context: ClientContext,
   responder: Responder,
   options: RequestManyOptions | undefined,
-  socket: number,
   send: () => (ticket: number) => void,
 ): Answers {
   try {
     const write = send()
-    const receiver = new Receiver(context, responder, options, socket)
+    const receiver = new Receiver(context, responder, options)
     write(receiver.handle)
     if (options?.signal?.aborted) receiver.stop(abortFailure(options.signal))
     return closable(both(opened(receiver), new Iterator(receiver)), new Iterator(receiver))

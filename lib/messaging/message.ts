@@ -19,6 +19,16 @@ export interface Responder {
   respondSync(subject: string, data: unknown, options: PublishOptions | undefined): { bytes: number }
 }
 
+/** A request that came in the stream of a socket, and is answered there. */
+export interface Asked {
+  readonly signal: AbortSignal
+  readonly timeout: number | undefined
+  /** Whether it waits for an answer. */
+  readonly isOpen: boolean
+  respond(data: unknown, options: PublishOptions | undefined): Promise<Published>
+  respondSync(data: unknown, options: MessageOptions | undefined): { bytes: number }
+}
+
 /** A payload with its headers, not yet sent or already received. */
 export class MessageData {
   readonly encoding: DataEncoding
@@ -100,6 +110,8 @@ export class Message extends MessageData {
   readonly subject: string
   readonly #reply: string | null
   readonly #responder: Responder
+  readonly #asked: Asked | undefined
+  #never: AbortSignal | undefined
   #isAnswered = false
   #onAnswer: (() => void) | undefined
   #headersText: string | null
@@ -111,8 +123,10 @@ export class Message extends MessageData {
     headers: string | null,
     reply: string | null,
     incoming: Incoming,
+    asked?: Asked,
   ) {
     super(incoming)
+    this.#asked = asked
     this.subject = subject
     this.#responder = responder
     this.#headersText = headers
@@ -130,12 +144,23 @@ export class Message extends MessageData {
   }
 
   isRequest(): boolean {
-    return this.#reply !== null
+    return this.#reply !== null || this.#asked !== undefined
+  }
+
+  get signal(): AbortSignal {
+    return this.#asked?.signal ?? (this.#never ??= new AbortController().signal)
+  }
+
+  get timeout(): number | undefined {
+    return this.#asked?.timeout
   }
 
   respond(data?: unknown, options?: PublishOptions): Promise<Published> {
     try {
-      const sent = this.#responder.respond(this.#replySubject(), data, this.#inKind(data, options))
+      const sent =
+        this.#asked === undefined
+          ? this.#responder.respond(this.#replySubject(), data, this.#inKind(data, options))
+          : this.#asked.respond(data, this.#inKind(data, options))
       this.#handleAnswer()
       return sent
     } catch (error) {
@@ -144,7 +169,10 @@ export class Message extends MessageData {
   }
 
   respondSync(data?: unknown, options?: PublishOptions): { bytes: number } {
-    const sent = this.#responder.respondSync(this.#replySubject(), data, this.#inKind(data, options))
+    const sent =
+      this.#asked === undefined
+        ? this.#responder.respondSync(this.#replySubject(), data, this.#inKind(data, options))
+        : this.#asked.respondSync(data, this.#inKind(data, options))
     this.#handleAnswer()
     return sent
   }
@@ -159,7 +187,7 @@ export class Message extends MessageData {
 
   /** Whether its sender waits for a reply that has not been sent. @internal */
   get awaitsAnswer(): boolean {
-    return this.#reply !== null && !this.#isAnswered
+    return this.#asked === undefined ? this.#reply !== null && !this.#isAnswered : this.#asked.isOpen
   }
 
   /** Calls back when the first reply is sent. Several subscriptions may share a message. @internal */

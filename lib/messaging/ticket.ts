@@ -4,10 +4,11 @@ import { onAbort } from '../async/aborts'
 import type { InFlight } from '../async/in-flight'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
-import { forget, noteAnswer, route, type Target } from '../engine/events'
+import { forget, route, type Target } from '../engine/events'
 import { DONE, FAILED, PUBLISHED, REPLY, STRINGS } from '../engine/kinds'
 import { release, retain } from '../engine/process-ref'
 import { abortFailure, closedFailure, Failure, withCause } from '../values/failure'
+import { noteSettled } from '../values/throw-async'
 import type { ClientContext } from './client-context'
 import { Message, type Responder } from './message'
 
@@ -22,19 +23,12 @@ export class Ticket implements Target {
   readonly outcome: Promise<Outcome>
   readonly #context: ClientContext
   readonly #responder: Responder
+  /** The handle of the socket that sent the request. */
   readonly #inFlight: InFlight | undefined
-  /** The handle of the socket that sent the request; 0: the client itself. */
-  readonly #socket: number
   #settle: ((outcome: Outcome) => void) | undefined
   #unwatch: (() => void) | undefined
 
-  constructor(
-    context: ClientContext,
-    responder: Responder,
-    signal?: AbortSignal,
-    inFlight?: InFlight,
-    socket = 0,
-  ) {
+  constructor(context: ClientContext, responder: Responder, signal?: AbortSignal, inFlight?: InFlight) {
     this.client = context.handle
     this.#context = context
     this.#responder = responder
@@ -43,7 +37,6 @@ export class Ticket implements Target {
     })
     route(this.handle, this)
     this.#inFlight = inFlight
-    this.#socket = socket
     inFlight?.begin()
     context.awaited.begin()
     retain()
@@ -51,10 +44,8 @@ export class Ticket implements Target {
   }
 
   handleEvent(kind: number, event: EventReader): void {
-    if (kind === REPLY) {
-      if (this.#socket !== 0) noteAnswer(this.#socket)
-      this.#end(readMessage(this.#context, this.#responder, event, false))
-    } else if (kind === PUBLISHED) this.#end({ bytes: event.f64(), count: event.u32() })
+    if (kind === REPLY) this.#end(readMessage(this.#context, this.#responder, event, false))
+    else if (kind === PUBLISHED) this.#end({ bytes: event.f64(), count: event.u32() })
     else if (kind === DONE) this.#end(event.u32())
     else if (kind === STRINGS) this.#end(readStrings(event))
     else if (kind === FAILED) this.#end(readFailed(event, this.#context))
@@ -74,6 +65,7 @@ export class Ticket implements Target {
   #end(outcome: Outcome): void {
     if (this.#settle === undefined) return
     this.#settle(outcome)
+    noteSettled()
     this.#settle = undefined
     forget(this.handle)
     this.#inFlight?.end()

@@ -15,12 +15,14 @@ import type {
 import type { Drain } from '../async/drain'
 import * as commands from '../engine/commands'
 import type { EventReader, Incoming } from '../engine/event-reader'
+import { ANSWER, CANCEL, LAST_DATA, REFUSAL, REQUEST, REQUEST_MANY } from '../engine/items'
 import {
   SOCKET_ACKED,
   SOCKET_COLLECTED,
   SOCKET_COUNTERS,
   SOCKET_DATA,
   SOCKET_DATA_MANY,
+  SOCKET_REQUEST_FAILED,
   SOCKET_REQUEST_RECEIVED,
   SOCKET_STATE,
   SOCKET_UNDELIVERED,
@@ -34,7 +36,7 @@ import { FabricError } from '../values/errors'
 import { errorFrom, type Failure, undeliveredFailure } from '../values/failure'
 import { parseHeaders } from '../values/headers'
 import { checkOptions } from '../values/option-checks'
-import { isInterrupted, throwAsync } from '../values/throw-async'
+import { isInterrupted, mustWait, throwAsync } from '../values/throw-async'
 import { openDuplex } from './duplex'
 import { type DataIterator, Inbox, type Sink } from './inbox'
 import { Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
@@ -67,6 +69,10 @@ export abstract class ConatSocketBase
   ended = false
   /** @internal */
   uncounted = 0
+  /** @internal */
+  uncountedRequests = 0
+  /** @internal */
+  uncountedAnswers = 0
   readonly handle: number
   /** Called after each acknowledgement. @internal */
   onProgress: (() => void) | undefined
@@ -121,6 +127,9 @@ export abstract class ConatSocketBase
   get obstacle(): FabricError | undefined {
     return this.context.obstacle && errorFrom(this.context.obstacle)
   }
+
+  /** The subject on which it is asked and answered. @internal */
+  abstract get ownSubject(): string
 
   /** @internal */
   get client(): number {
@@ -372,12 +381,13 @@ export abstract class ConatSocketBase
     else if (kind === SOCKET_COLLECTED) this.#outbox?.finishCollect()
     else if (this.state === 'closed') return
     else if (kind === SOCKET_DATA_MANY) this.#receiveMany(event)
-    else if (kind === SOCKET_DATA) this.#receive(event.optStr(), event.payload())
+    else if (kind === SOCKET_DATA) this.#receivePart(event.optStr(), event.payload(), event.now)
     else if (kind === SOCKET_ACKED) {
       this.#outbox?.acknowledge(event.f64(), event.f64())
       this.#ending?.handleProgress()
       this.onProgress?.()
     } else if (kind === SOCKET_REQUEST_RECEIVED) this.#openRequests().receive(event)
+    else if (kind === SOCKET_REQUEST_FAILED) this.#requests?.receiveFailed(event)
     else if (kind === SOCKET_COUNTERS) {
       this.#resent = event.f64()
       this.#duplicates = event.f64()
@@ -394,6 +404,7 @@ export abstract class ConatSocketBase
       this.lifecycle.closeReason = new FabricError(text, 'ERR_SOCKET_LOST', { cause: errorFrom(failure) })
     }
     this.lifecycle.handleStranded(failure)
+    this.#requests?.strand(failure)
     if (isFinal) this.close()
   }
 
@@ -407,7 +418,7 @@ export abstract class ConatSocketBase
   /** @internal */
   handleClosing(failure: Failure, reason: Failure): void {
     this.ended = true
-    this.#requests?.end()
+    this.#requests?.end(reason === failure ? undefined : reason)
     this.#inbox?.end(loopFailure(reason))
     this.#outbox?.end(failure, reason)
     this.#ending?.handleClosing(reason)
@@ -432,12 +443,37 @@ export abstract class ConatSocketBase
     return this as unknown as EventEmitter
   }
 
-  /** Delivers several messages. If a handler closes the socket, the rest is dropped. */
+  /**
+   * Delivers several messages. If a handler closes the socket, the rest is dropped; what an earlier one settled
+   * goes on before a handler is called.
+   */
   #receiveMany(event: EventReader): void {
-    while (event.more && this.state !== 'closed' && !this.#inbox?.isShut && !isInterrupted()) {
+    while (event.more && this.state !== 'closed' && !isInterrupted()) {
+      const start = event.pos
       const incoming = event.part()
-      this.#receive(event.partHeaders, incoming)
+      if (this.#calls(incoming.encoding) && mustWait()) {
+        event.pos = start
+        return
+      }
+      this.#receivePart(event.partHeaders, incoming, event.now)
     }
+  }
+
+  /** Whether handlers are called at once with a message. */
+  #calls(encoding: number): boolean {
+    if (encoding <= LAST_DATA) return this.hasListeners()
+    return encoding === REQUEST || encoding === REQUEST_MANY || encoding === CANCEL
+  }
+
+  #receivePart(headers: string | null, incoming: Incoming, now: number): void {
+    const { encoding } = incoming
+    if (encoding <= LAST_DATA) {
+      if (!this.#inbox?.isShut) this.#receive(headers, incoming)
+    } else if (encoding === ANSWER) this.#openRequests().receiveAnswer(headers, incoming)
+    else if (encoding === REQUEST) this.#openRequests().receiveRequest(headers, incoming, false, now)
+    else if (encoding === REQUEST_MANY) this.#openRequests().receiveRequest(headers, incoming, true, now)
+    else if (encoding === REFUSAL) this.#openRequests().receiveRefusal(incoming)
+    else if (encoding === CANCEL) this.#openRequests().receiveCancel(incoming)
   }
 
   #receive(text: string | null, incoming: Incoming): void {

@@ -18,6 +18,7 @@ export class ConatSocketClient extends ConatSocketBase {
   #sub: { close: () => void } | undefined
   #serverId: string | undefined
   readonly #settings: SocketSettings<SocketConnectOptions>
+  #ownSubject: string | undefined
 
   /** @internal */
   constructor(
@@ -40,6 +41,11 @@ export class ConatSocketClient extends ConatSocketBase {
 
   get role(): 'client' {
     return 'client'
+  }
+
+  /** @internal */
+  get ownSubject(): string {
+    return (this.#ownSubject ??= `${this.subject}.client.${this.id}`)
   }
 
   get reconnection(): boolean {

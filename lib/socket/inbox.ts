@@ -5,7 +5,7 @@ import { AsyncQueue } from '../async/async-queue'
 import { InFlight } from '../async/in-flight'
 import type { Failure } from '../values/failure'
 import { nextTick, nextTurn } from '../values/platform'
-import { clearInterruption, isInterrupted } from '../values/throw-async'
+import { clearInterruption, isInterrupted, noteSettled } from '../values/throw-async'
 
 type Item = [data: unknown, headers: Headers]
 
@@ -280,7 +280,9 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
   }
 
   push(cell: Cell): void {
-    if (this.#unread.push(cell)) this.#handOut(cell)
+    if (!this.#unread.push(cell)) return
+    noteSettled()
+    this.#handOut(cell)
   }
 
   /** Drops what has not been requested. */

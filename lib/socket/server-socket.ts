@@ -42,6 +42,11 @@ export class ServerSocket extends ConatSocketBase {
     return `${tokens.reverse().join('.')}.client.${id}`
   }
 
+  /** @internal */
+  get ownSubject(): string {
+    return this.subject
+  }
+
   disconnect(): void {
     if (this.state === 'closed') return
     commands.socketDisconnect(this.client, this.handle)

@@ -8,6 +8,7 @@ interface FabricErrorOptions {
   sockets?: UndeliveredOf[]
   size?: number
   limit?: number
+  handled?: false
 }
 
 interface CodeOptions extends FabricErrorOptions {
@@ -37,6 +38,8 @@ export class FabricError extends Error {
   declare readonly size?: number
   /** On `ERR_TOO_LARGE`: how many there may be. */
   declare readonly limit?: number
+  /** On the failure of a request over a socket: no handler of the other side has had it. */
+  declare readonly handled?: false
 
   /** `code` may be among the options, as programs for Conat have it. */
   constructor(message: string, code: number | string | CodeOptions, more?: FabricErrorOptions) {
@@ -48,6 +51,7 @@ export class FabricError extends Error {
     if (options?.sockets !== undefined) this.sockets = options.sockets
     if (options?.size !== undefined) this.size = options.size
     if (options?.limit !== undefined) this.limit = options.limit
+    if (options?.handled === false) this.handled = false
   }
 }
 

@@ -9,6 +9,7 @@ export class Failure {
     readonly cause?: unknown,
     readonly undelivered?: number,
     readonly sockets?: UndeliveredOf[],
+    readonly handled?: false,
   ) {}
 }
 
@@ -17,9 +18,9 @@ export class Failure {
  * the caller's line.
  */
 export function errorFrom(failure: Failure): FabricError {
-  const { code, message, undelivered, sockets } = failure
+  const { code, message, undelivered, sockets, handled } = failure
   const cause = failure.cause instanceof Failure ? errorFrom(failure.cause) : failure.cause
-  const error = new FabricError(message, code, { cause, undelivered, sockets })
+  const error = new FabricError(message, code, { cause, undelivered, sockets, handled })
   if (code === 'ABORT_ERR') Object.defineProperty(error, 'name', { value: 'AbortError' })
   return error
 }
@@ -48,7 +49,8 @@ export function timeoutFailure(what: string, timeout: number): Failure {
 /** Returns the same failure with a cause, if it has none and there is one. */
 export function withCause(failure: Failure, cause: Failure | undefined): Failure {
   if (cause === undefined || cause === failure || failure.cause !== undefined) return failure
-  return new Failure(failure.code, `${failure.message}: ${cause.message}`, cause, failure.undelivered)
+  const { code, message, undelivered, handled } = failure
+  return new Failure(code, `${message}: ${cause.message}`, cause, undelivered, undefined, handled)
 }
 
 export function abortFailure(signal: AbortSignal): Failure {

@@ -35,6 +35,13 @@ export function nextTurn(callback: () => void): void {
   else void afterPromises().then(callback)
 }
 
+/** Calls back when the promises that are settled have gone on, and all that follows from them. */
+export function afterMicrotasks(callback: () => void): void {
+  if (!isTickReal) nextTurn(callback)
+  // From a microtask, a tick comes when all others have run.
+  else void Promise.resolve().then(() => loadedTick(callback))
+}
+
 /** Resolves when promises that are settled now have gone on, and what awaits those, some levels deep. */
 async function afterPromises(): Promise<void> {
   for (let level = 0; level < PROMISE_LEVELS; level++) await undefined

@@ -1,7 +1,17 @@
-// Errors that a user's handler throws.
-import { nextTick } from './platform'
+// Errors that a user's handler throws, and other reasons for handlers to wait for their turn.
+import { afterMicrotasks, nextTick, nextTurn } from './platform'
 
-let interrupted = false
+/** Why handlers wait. */
+enum Stop {
+  None,
+  /** A handler threw. */
+  Thrown,
+  /** What an earlier event settled goes on first. */
+  Settled,
+}
+
+let stop: Stop = Stop.None
+let hasSettled = false
 
 /**
  * Throws an error of a user's handler as an uncaught exception, as Node.js does, where it cannot interrupt
@@ -9,17 +19,45 @@ let interrupted = false
  * of the error has handled nothing more.
  */
 export function throwAsync(error: unknown): void {
-  interrupted = true
+  stop = Stop.Thrown
   nextTick(() => {
     throw error
   })
 }
 
-/** Whether a handler has thrown since `clearInterruption`. */
+/** Whether a handler has thrown since `clearInterruption`, or what was settled is to go on first. */
 export function isInterrupted(): boolean {
-  return interrupted
+  return stop !== Stop.None
 }
 
 export function clearInterruption(): void {
-  interrupted = false
+  stop = Stop.None
+}
+
+/**
+ * Notes that a promise was settled which the application awaits: what it does then comes before handlers of
+ * later events.
+ */
+export function noteSettled(): void {
+  hasSettled = true
+}
+
+/** Called before a handler: whether it has to wait. Then nothing more is dispatched before `resumeWalk`. */
+export function mustWait(): boolean {
+  if (hasSettled) stop = Stop.Settled
+  return hasSettled
+}
+
+/** Calls `walk` when it is the turn of the handlers that wait. */
+export function resumeWalk(walk: () => void): void {
+  if (stop !== Stop.Settled) {
+    nextTurn(walk)
+    return
+  }
+  afterMicrotasks(walk)
+}
+
+/** Notes that all that was settled before has gone on. */
+export function beginWalk(): void {
+  hasSettled = false
 }

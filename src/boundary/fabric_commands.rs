@@ -9,8 +9,10 @@ use super::record_reader::{ABSENT, RecordReader};
 use crate::base::Failure;
 use crate::client::{ReplyLimits, Request, RequestKind};
 use crate::endpoint::{Command, SocketRequest};
+use crate::socket::Consumed;
 use crate::subject::{Pattern, Subject};
 use crate::wire::conat::split_json;
+use crate::wire::stream::CancelReason;
 use crate::wire::{Headers, Message, Payload};
 
 /// Reads the body of a command.
@@ -51,7 +53,19 @@ pub(super) fn read(kind: Kind, record: &mut RecordReader<'_>) -> Result<Command,
         Kind::Broadcast => broadcast(record, false)?,
         Kind::BroadcastVolatile => broadcast(record, true)?,
         Kind::SocketRequest => socket_request(record)?,
-        Kind::Consumed => Command::Consumed { socket: record.u32()?, count: record.u32()?.into() },
+        Kind::Consumed => Command::Consumed {
+            socket: record.u32()?,
+            counts: Consumed {
+                data: record.u32()?.into(),
+                requests: record.u32()?.into(),
+                answers: record.u32()?.into(),
+            },
+        },
+        Kind::SocketCancel => Command::SocketCancel {
+            socket: record.u32()?,
+            key: record.number()?,
+            reason: CancelReason::from_number(record.u8()?),
+        },
         Kind::SocketDisconnect => Command::SocketDisconnect(record.u32()?),
         Kind::SocketReconnect => Command::SocketReconnect(record.u32()?),
         Kind::SocketClose => Command::SocketClose(record.u32()?),

@@ -125,6 +125,12 @@ fn socket_event(out: &mut EventBuffer, socket: Handle, event: SocketEvent) {
             out.number(counters.resent);
             out.number(counters.duplicates);
         }
+        SocketEvent::RequestFailed { key, failure, is_unhandled } => {
+            out.head(Kind::SocketRequestFailed, socket);
+            out.number(key);
+            out.failure(&failure);
+            out.u8(u8::from(is_unhandled));
+        }
         SocketEvent::Bound(server) => {
             out.head(Kind::SocketBound, socket);
             out.str(&server);

@@ -150,6 +150,8 @@ kinds! {
         ServerChosen = 59,
         /// Confirm that JavaScript knows of a socket's close.
         Collect = 60,
+        /// Stop waiting for the answer to a request over a socket.
+        SocketCancel = 61,
     }
 }
 
@@ -210,6 +212,8 @@ kinds! {
         SocketCollected = 55,
         /// A socket needs the load balancer.
         ChooseServer = 56,
+        /// A request over a socket came to nothing.
+        SocketRequestFailed = 57,
         /// A socket belongs to a server.
         SocketBound = 58,
     }

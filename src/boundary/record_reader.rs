@@ -39,6 +39,11 @@ impl<'a> RecordReader<'a> {
         Ok(u64::from_le_bytes(*bytes))
     }
 
+    /// Reads JavaScript's number: a count.
+    pub(super) fn number(&mut self) -> Result<u64, Failure> {
+        Ok(f64::from_bits(self.u64()?) as u64)
+    }
+
     pub(super) fn ticket(&mut self) -> Result<Option<Handle>, Failure> {
         Ok(Some(self.u32()?).filter(|ticket| *ticket != 0))
     }

@@ -7,7 +7,7 @@ use super::kinds::{FabricCommandKind as To, FabricEventKind as From, Kind};
 use super::*;
 use crate::base::{Code, Failure, Handle};
 use crate::endpoint::{Command, Event};
-use crate::socket::{SocketEvent, State};
+use crate::socket::{Consumed, SocketEvent, State};
 use crate::sockety;
 use crate::subject::Subject;
 use crate::wire::{Encoding, Headers, Item, Json, Message, Messages, PackedBuilder, Payload, push_item};
@@ -187,7 +187,11 @@ proptest! {
         batch.record(To::SocketWriteVolatile, client, &[&socket.to_le_bytes(), &message]);
         batch.record(To::BroadcastVolatile, client, &[&length.to_le_bytes(), &many, &message, &message]);
         batch.record(To::PublishMany, client, &[&text(&subject), &message]);
-        batch.record(To::Consumed, client, &[&socket.to_le_bytes(), &count.to_le_bytes()]);
+        batch.record(
+            To::Consumed,
+            client,
+            &[&socket.to_le_bytes(), &count.to_le_bytes(), &2_u32.to_le_bytes(), &1_u32.to_le_bytes()],
+        );
         batch.record(To::Publish, client, &[&[0; 8], &[0], &text(&subject), &headers, &[encoding], &raw]);
         let headers = Headers { json: json.clone(), ..Headers::default() };
         let subject = Subject::parse(&subject).expect("valid");
@@ -201,7 +205,7 @@ proptest! {
             Command::SocketWrite { sockets: vec![socket], batches: one.clone(), volatile: true },
             Command::SocketWrite { sockets, batches: vec![Messages::Packed(two)], volatile: true },
             Command::PublishMany { subject: subject.clone(), batches: one },
-            Command::Consumed { socket, count: count.into() },
+            Command::Consumed { socket, counts: Consumed { data: count.into(), requests: 2, answers: 1 } },
             Command::Publish(Message { subject, headers, payload }),
         ];
         let (commands, outcome) = read(&batch.0);

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::base::{Handle, Urgent, Weigh};
 use crate::client::{Request, RequestKind};
-use crate::socket::SocketConfig;
+use crate::socket::{Consumed, SocketConfig};
 use crate::subject::{Pattern, Subject};
+use crate::wire::stream::CancelReason;
 use crate::wire::{Json, Message, Messages, Payload};
 
 /// One command.
@@ -84,8 +85,17 @@ pub enum Command {
     Consumed {
         /// The socket.
         socket: Handle,
-        /// The number.
-        count: u64,
+        /// How many of each class.
+        counts: Consumed,
+    },
+    /// Nobody waits any more for the answer to a request that was written to a socket.
+    SocketCancel {
+        /// The socket.
+        socket: Handle,
+        /// The request's key.
+        key: u64,
+        /// Why.
+        reason: CancelReason,
     },
     /// Detach a client socket by hand.
     SocketDisconnect(Handle),

@@ -12,6 +12,8 @@ pub enum Token {
     Subscription(Handle),
     /// A request of the application over a socket: ticket and socket.
     SocketTicket(Handle, Handle),
+    /// A request of the application to a peer of Conat: socket and key.
+    SocketAsk(Handle, u64),
     /// A request of a socket itself.
     Socket(Handle, Tag),
     /// The own subject of a client socket.

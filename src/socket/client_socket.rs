@@ -106,7 +106,6 @@ impl Phase {
 impl ClientSocket {
     /// Returns a socket that starts to connect as soon as the fabric is there.
     pub fn new(
-        now: Instant,
         subject: &str,
         id: &str,
         config: impl Into<Arc<SocketConfig>>,
@@ -120,7 +119,7 @@ impl ClientSocket {
         Ok(Self {
             mine,
             id_at,
-            channel: Channel::new(now, config),
+            channel: Channel::new(config),
             phase: Phase::AwaitingFabric,
             fabric: false,
             fabric_lost_at: None,
@@ -246,8 +245,8 @@ impl SocketEnd for ClientSocket {
         }
     }
 
-    fn handle_absence(&mut self, step: AbsenceStep) {
-        self.handle_step(step);
+    fn handle_absence(&mut self, now: Instant, step: AbsenceStep) {
+        self.handle_step(now, step);
     }
 
     fn handle_fabric_up(&mut self, now: Instant) {

@@ -3,11 +3,12 @@
 
 use bytes::Bytes;
 use rmpv::Value;
+use serde::Serialize;
 
-use super::Data;
+use super::{Data, Offer};
 use crate::base::Code;
 use crate::wire::message::headers::SEQ;
-use crate::wire::{Encoding, Headers, Json, Payload, SocketCommand};
+use crate::wire::{Encoding, Headers, Json, Payload, SocketCommand, json};
 
 /// The data of a `socket` command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,7 +192,16 @@ pub(super) fn is_resume(headers: &Headers) -> bool {
 
 /// Returns the value in a connect request; `None`: absent, as from original clients.
 pub(super) fn resume(headers: &Headers) -> Option<bool> {
-    headers.json.as_ref()?.to_value().get(RESUME)?.as_bool()
+    match member(headers, RESUME)? {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// A member of the headers' object, as it stands there.
+fn member<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
+    json::member(headers.json.as_ref()?.as_str(), name)
 }
 
 /// In the headers of `connect`, of its reply and of `close`: the incarnation of the socket that is meant, of
@@ -205,9 +215,22 @@ const CODE: &str = "code";
 /// can overtake.
 const EMITTED: &str = "emitted";
 
+/// The headers of a `connect`, and (without id and `resume`) of its answer.
+#[derive(Default, Serialize)]
+pub(super) struct Greeting<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resume: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) epoch: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stream: Option<Offer>,
+}
+
 /// Returns the incarnation that a `connect` or its reply is about.
 pub(super) fn epoch(headers: &Headers) -> Option<u64> {
-    headers.json.as_ref()?.to_value().get(EPOCH)?.as_u64()
+    member(headers, EPOCH)?.parse().ok()
 }
 
 /// Returns the headers' object with the epoch in it, if there is one.
@@ -227,10 +250,8 @@ pub(super) fn superseded(epoch: Option<u64>) -> Headers {
 
 /// Returns whether a `close` or a refusal reports that.
 pub(super) fn is_superseded(headers: &Headers) -> bool {
-    headers
-        .json
-        .as_ref()
-        .is_some_and(|json| json.to_value().get(CODE) == Some(&Code::Superseded.as_str().into()))
+    let code = member(headers, CODE).and_then(json::text);
+    code.is_some_and(|code| code == Code::Superseded.as_str())
 }
 
 /// Returns whether a `close` reports that the server takes no more sockets.
@@ -249,9 +270,8 @@ pub(super) fn closing(id: Option<&str>, epoch: Option<u64>, handled: u64) -> Hea
 
 /// Returns whether a `close` is for another incarnation of the socket than this one.
 pub(super) fn is_for_another(headers: &Headers, own: Option<u64>) -> bool {
-    let json = headers.json.as_ref().map(Json::to_value);
-    match (own, json.as_ref().and_then(|json| json.get(EPOCH))) {
-        (Some(own), Some(epoch)) => epoch.as_u64() != Some(own),
+    match (own, member(headers, EPOCH)) {
+        (Some(own), Some(epoch)) => epoch.parse() != Ok(own),
         _ => false,
     }
 }
@@ -263,9 +283,8 @@ pub(super) fn identity(server: &str, epoch: u64) -> Json {
 
 /// Returns the server in an identity.
 pub(super) fn server(headers: &Headers) -> Option<String> {
-    let value = headers.json.as_ref()?.to_value();
-    let server = value.get(SERVER)?.as_str()?;
-    Some(server.to_owned()).filter(|server| !server.contains('.'))
+    let server = json::text(member(headers, SERVER)?)?;
+    (!server.contains('.')).then(|| server.into_owned())
 }
 
 /// Adds the incarnation that a `connect` is about to a `close` that answers it.
@@ -284,7 +303,7 @@ pub(super) fn with_tag(headers: Headers, tag: Option<u64>) -> Headers {
 
 /// Whom a `close` is for, if it says so.
 pub(super) fn tag(headers: &Headers) -> Option<u64> {
-    headers.json.as_ref()?.to_value().get(FOR)?.as_u64()
+    member(headers, FOR)?.parse().ok()
 }
 
 /// A `close` that says why.

@@ -189,6 +189,8 @@ pub enum RequestFailure {
     Full,
     /// The peer is away.
     PeerAway,
+    /// It had left, and then the peer was away for too long.
+    AwayAfterAll,
 }
 
 impl From<RequestFailure> for Failure {
@@ -199,6 +201,10 @@ impl From<RequestFailure> for Failure {
             RequestFailure::PeerAway => {
                 (Code::NoSubscribers, "the other side of the socket is away; nothing was sent")
             }
+            RequestFailure::AwayAfterAll => (
+                Code::BrokenPipe,
+                "the other side of the socket went away before it replied; it may have been done",
+            ),
             RequestFailure::Full => (Code::QueueFull, "too many requests wait for the socket to get ready"),
         };
         Self::new(code, text)

@@ -32,12 +32,7 @@ impl Channel {
         is_silent || message.headers.reply.is_some()
     }
 
-    /// Adds what goes with each message of the channel.
-    pub(super) fn fence_headers(&self, headers: Headers) -> Headers {
-        Headers { attempt: self.fence_epoch(), ..headers }
-    }
-
-    /// Returns the epoch in them.
+    /// Returns the epoch that goes with each message of the channel.
     pub(super) fn fence_epoch(&self) -> Option<u64> {
         self.config.epoch.filter(|_| self.fenced)
     }
@@ -53,7 +48,7 @@ mod tests {
     #[test]
     fn once_the_peer_speaks_of_epochs_what_bears_none_is_not_from_it() {
         let config = SocketConfig { epoch: Some(5), ..SocketConfig::default() };
-        let mut channel = Channel::new(Instant::now(), config.into());
+        let mut channel = Channel::new(config.into());
         let data = |attempt| Headers { seq: Some(1), attempt, ..Headers::default() };
         assert!(!channel.is_foreign(&data(None)));
         channel.fence();

@@ -55,6 +55,18 @@ pub enum Output {
     Forward(u32, Subject),
     /// It failed before it could leave.
     FailRequest(u32, RequestFailure),
+    /// Ask a peer of Conat; its answer comes to `handle_answer` with this key, its failure to
+    /// `handle_ask_failed`.
+    Ask {
+        /// Comes back.
+        key: u64,
+        /// The question; `CN-Reply` is not set yet.
+        message: Message,
+        /// The time to wait for the answer.
+        timeout: Duration,
+    },
+    /// Nobody waits for the answer any more.
+    CancelAsk(u64),
     /// Events for the application.
     Event(SocketEvent),
     /// The event that `end` waited for.
@@ -114,7 +126,7 @@ pub enum SocketEvent {
         /// The number of undelivered messages.
         undelivered: usize,
     },
-    /// Messages, in order.
+    /// Messages, in order: data, requests, answers and what belongs to them.
     Data(Messages),
     /// The peer asks.
     Request(ReceivedRequest),
@@ -127,6 +139,15 @@ pub enum SocketEvent {
     },
     /// What the socket has counted.
     Counters(SocketCounters),
+    /// A request came to nothing.
+    RequestFailed {
+        /// Its key.
+        key: u64,
+        /// Why.
+        failure: Failure,
+        /// It is certain that no handler had it.
+        is_unhandled: bool,
+    },
     /// The server that a client socket belongs to from now on, by its id.
     Bound(Box<str>),
     /// The load balancer is asked for a server.

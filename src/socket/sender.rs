@@ -140,10 +140,15 @@ impl Sender {
         undelivered
     }
 
-    /// Takes out what was written before anything has left, and which of it nobody wants to hear of when it
-    /// is lost.
-    pub(super) fn take_unsent(&mut self) -> (Vec<Messages>, VecDeque<u64>) {
-        (std::mem::take(&mut self.queue).into_batches(), std::mem::take(&mut self.volatile))
+    /// Takes over what was written before it was known what the other end speaks.
+    pub(super) fn take_over(&mut self, now: Instant, batches: VecDeque<Messages>, volatile: VecDeque<u64>) {
+        for batch in batches {
+            self.queue.push(batch);
+        }
+        self.volatile = volatile;
+        if self.stall_timeout.is_some() {
+            self.watch(now);
+        }
     }
 
     /// Returns whether the peer has acknowledged nothing for the whole stall timeout.

@@ -29,7 +29,8 @@ pub struct ServerSocket {
 impl ServerSocket {
     /// Returns a socket whose client has been seen on the fabric: ready at once.
     pub fn new(now: Instant, client: Subject, config: impl Into<Arc<SocketConfig>>) -> Self {
-        let mut channel = Channel::new(now, config.into());
+        let mut channel = Channel::new(config.into());
+        channel.begin_conat(now);
         channel.fence();
         channel.attach(now, client.clone());
         Self { client, channel, state: State::Ready, foreign_answered_at: None }
@@ -43,7 +44,7 @@ impl ServerSocket {
         offer: &Offer,
         own_tag: u64,
     ) -> Self {
-        let mut channel = Channel::new(now, config.into());
+        let mut channel = Channel::new(config.into());
         channel.begin_stream(now, own_tag, offer);
         channel.attach(now, client.clone());
         Self { client, channel, state: State::Ready, foreign_answered_at: None }
@@ -114,8 +115,8 @@ impl SocketEnd for ServerSocket {
         }
     }
 
-    fn handle_absence(&mut self, step: AbsenceStep) {
-        self.handle_step(step);
+    fn handle_absence(&mut self, now: Instant, step: AbsenceStep) {
+        self.handle_step(now, step);
     }
 
     fn handle_fabric_up(&mut self, now: Instant) {

@@ -7,9 +7,10 @@ use std::time::Instant;
 use super::absence::{AbsenceStep, WatchedEnd};
 use super::channel::PeerStatus;
 use super::stream::Accepted;
-use super::{Channel, CloseReason, CommandError, Output, SocketUsage, Tag, WriteError};
-use crate::base::{FaultInjector, earliest};
+use super::{Channel, CloseReason, CommandError, Consumed, Output, SocketUsage, Tag, WriteError};
+use crate::base::{Failure, FaultInjector, earliest};
 use crate::subject::Subject;
+use crate::wire::stream::CancelReason;
 use crate::wire::{Bundle, Headers, Message, Messages, Presence};
 
 /// A [`ClientSocket`](super::ClientSocket) or a [`ServerSocket`](super::ServerSocket).
@@ -50,7 +51,7 @@ pub trait SocketEnd: Debug + Send {
     fn handle_presence(&mut self, now: Instant, end: WatchedEnd, presence: Presence, crowd: u64);
 
     /// Handles a step of the peer's absence.
-    fn handle_absence(&mut self, step: AbsenceStep);
+    fn handle_absence(&mut self, now: Instant, step: AbsenceStep);
 
     /// Handles the return of the fabric, with every subscription.
     fn handle_fabric_up(&mut self, now: Instant);
@@ -83,17 +84,38 @@ pub trait SocketEnd: Debug + Send {
     }
 
     /// Queues messages.
-    fn write(&mut self, now: Instant, batch: Messages, volatile: bool) -> Result<u64, WriteError> {
+    fn write(&mut self, now: Instant, batch: Messages, volatile: bool) -> Result<(), WriteError> {
         if self.is_closing() || self.channel().pending_close.is_requested() {
             return Err(WriteError::Closed);
         }
         self.channel_mut().write(now, batch, volatile)
     }
 
-    /// Notes that the application has handled `count` more messages.
-    fn consumed(&mut self, now: Instant, count: u64) {
+    /// Notes what more the application has handled.
+    fn consumed(&mut self, now: Instant, counts: Consumed) {
         if !self.is_closed() {
-            self.channel_mut().consumed(now, count);
+            self.channel_mut().consumed(now, counts);
+        }
+    }
+
+    /// Nobody waits for the answer to this request any more.
+    fn cancel(&mut self, now: Instant, key: u64, reason: CancelReason) {
+        if !self.is_closed() {
+            self.channel_mut().cancel(now, key, reason);
+        }
+    }
+
+    /// Handles the answer to a question of the fabric.
+    fn handle_answer(&mut self, key: u64, answer: Message) {
+        if !self.is_closed() {
+            self.channel_mut().handle_answer(key, answer);
+        }
+    }
+
+    /// Handles that there is none.
+    fn handle_ask_failed(&mut self, key: u64, failure: Failure) {
+        if !self.is_closed() {
+            self.channel_mut().handle_ask_failed(key, failure);
         }
     }
 
@@ -116,6 +138,7 @@ pub trait SocketEnd: Debug + Send {
             Accepted::No => return false,
             Accepted::All => self.check_end(now),
             Accepted::AllBut(control) => self.handle_message(now, bundle.message_behind(control)),
+            Accepted::Misbehaved(error) => self.close(CloseReason::Misbehaved(error)),
         }
         true
     }
@@ -146,7 +169,7 @@ pub trait SocketEnd: Debug + Send {
             return;
         }
         while let Some(step) = self.channel_mut().absence.poll_step(now) {
-            self.handle_absence(step);
+            self.handle_absence(now, step);
             if self.is_closed() {
                 return;
             }
@@ -163,8 +186,11 @@ pub trait SocketEnd: Debug + Send {
 
     /// Sends what follows from a batch of commands, or of input, now that it is complete.
     fn flush(&mut self, now: Instant) {
-        if !self.is_closed() {
-            self.channel_mut().flush(now);
+        if self.is_closed() {
+            return;
+        }
+        if let Err(error) = self.channel_mut().flush(now) {
+            self.close(CloseReason::Misbehaved(error));
         }
     }
 

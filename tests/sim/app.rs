@@ -42,6 +42,21 @@ pub struct Side {
     pub detached: bool,
     /// Its endpoint is gone, and it with it.
     pub dead: bool,
+    /// Can speak the stream.
+    pub streams: bool,
+    /// The key of its latest request in the line of its data.
+    pub asked: u64,
+    /// What it wrote and asked, in order.
+    pub calls: Vec<Call>,
+    /// How far it has heard what the other side wrote and asked.
+    pub heard: usize,
+}
+
+/// What stands in the line of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    Data(u64),
+    Ask(u64),
 }
 
 impl Side {
@@ -70,6 +85,10 @@ impl Side {
             ending: false,
             detached: false,
             dead: false,
+            streams: true,
+            asked: 0,
+            calls: Vec::new(),
+            heard: 0,
         }
     }
 
@@ -141,7 +160,7 @@ pub fn payload(writer: u32, seq: u64, size: usize) -> Payload {
     Payload::msgpack(raw)
 }
 
-fn parse(payload: &Payload) -> Option<(u32, u64)> {
+pub fn parse(payload: &Payload) -> Option<(u32, u64)> {
     let raw = &payload.raw;
     let writer = u32::from_be_bytes(raw.get(..4)?.try_into().ok()?);
     let seq = u64::from_be_bytes(raw.get(4..12)?.try_into().ok()?);

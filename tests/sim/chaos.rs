@@ -251,7 +251,18 @@ fn act(world: &mut World, servers: usize, config: SocketConfig) {
             let (count, size) = (1 + world.dice.below(30) as u64, world.dice.pick(&[0, 0, 10, 200, 3500]));
             world.write(sock, count, size);
         }
-        70..85 => drop(world.ask(sock, Duration::from_secs(20))),
+        70..75 => drop(world.ask(sock, Duration::from_secs(20))),
+        75..85 => {
+            let line: Vec<bool> = (0..1 + world.dice.below(12)).map(|_| world.dice.chance(0.5)).collect();
+            let (timeout, size) = (world.dice.pick(&[300, 5_000, 20_000]), world.dice.pick(&[0, 10, 3500]));
+            let keys = world.say(sock, &line, Duration::from_millis(timeout), size);
+            if world.dice.chance(0.2)
+                && let Some(&key) = keys.last()
+            {
+                let delay = world.dice.millis(0, 300);
+                world.after(delay, move |world| world.cancel_ask(sock, key));
+            }
+        }
         85..88 => world.close(sock),
         88..91 => drop(world.end(sock, Duration::from_secs(5))),
         91..95 => {

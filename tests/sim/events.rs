@@ -5,7 +5,7 @@ use std::time::Duration;
 use selvedge::base::Handle;
 use selvedge::client::{Request, RequestKind};
 use selvedge::endpoint::{Command, Delivery, Event, ListenerEvent, TicketEvent};
-use selvedge::socket::{SocketEvent, State};
+use selvedge::socket::{Consumed, SocketEvent, State};
 use selvedge::wire::{Headers, Item, Message, Payload};
 
 use crate::app::{Side, Sock};
@@ -60,6 +60,7 @@ impl World {
                 });
             }
             SocketEvent::Closed { failure, undelivered } => {
+                self.check_asks_of_closed(sock);
                 self.with_side(sock, |side| {
                     side.state = State::Closed;
                     side.closed = Some((failure, undelivered));
@@ -67,10 +68,15 @@ impl World {
                 });
             }
             SocketEvent::Data(batch) => {
-                batch.items().for_each(|part| self.take_data(sock, &part.payload));
+                batch.items().for_each(|part| match part.payload.encoding {
+                    encoding if encoding.is_data() => self.take_data(sock, &part.payload),
+                    _ => self.take_other(sock, part),
+                });
             }
+            SocketEvent::RequestFailed { key, is_unhandled, .. } => self.take_failed(sock, key, is_unhandled),
             SocketEvent::Request(message) => {
                 self.with_side(sock, |_| Ok(()));
+                self.note_question(&message.payload);
                 let delay = self.handler_time();
                 let message = Message::clone(&message);
                 self.after(delay, move |world| world.answer(sock.0, message));
@@ -87,6 +93,7 @@ impl World {
                 let writer = self.writer();
                 let mut side = Side::new(id, false, writer, window);
                 side.window_bytes = self.byte_windows.get(&listener).copied().unwrap_or(u64::MAX);
+                side.streams = self.streaming.get(&listener).copied().unwrap_or(true);
                 if self.sides.insert((node, socket), side).is_some() {
                     self.blame(format_args!("{node}: handle {socket} was given twice"));
                 }
@@ -100,7 +107,7 @@ impl World {
     }
 
     /// Looks at one side; nothing may come for one that is closed.
-    fn with_side(&mut self, sock: Sock, act: impl FnOnce(&mut Side) -> Result<(), String>) {
+    pub(crate) fn with_side(&mut self, sock: Sock, act: impl FnOnce(&mut Side) -> Result<(), String>) {
         let verdict = match self.sides.get_mut(&sock) {
             None => Err("an event for a socket that was never made".to_owned()),
             Some(side) if side.closed.is_some() => Err("an event after the close".to_owned()),
@@ -113,6 +120,9 @@ impl World {
 
     fn take_data(&mut self, sock: Sock, payload: &Payload) {
         self.with_side(sock, |side| side.receive(payload));
+        if let Some((writer, seq)) = crate::app::parse(payload) {
+            self.hear(sock, writer, crate::app::Call::Data(seq));
+        }
         let Some(side) = self.sides.get(&sock) else { return };
         let (from, received, id) = (side.from, side.received, side.id.clone());
         if received == 1 {
@@ -134,7 +144,7 @@ impl World {
                 side.consumed += 1;
                 side.consumed_bytes += bytes;
             }
-            world.command(sock.0, Command::Consumed { socket: sock.1, count: 1 });
+            world.command(sock.0, Command::Consumed { socket: sock.1, counts: Consumed::data(1) });
         });
     }
 
@@ -176,7 +186,7 @@ impl World {
         self.command(node, Command::Request { ticket: None, request });
     }
 
-    fn handler_time(&mut self) -> Duration {
+    pub(crate) fn handler_time(&mut self) -> Duration {
         if self.slowness == 0 { Duration::ZERO } else { self.dice.millis(0, self.slowness) }
     }
 }

@@ -48,7 +48,13 @@ impl World {
             if let Some(side) = self.sides.get_mut(&sock) {
                 side.consumed += count;
             }
-            self.command(sock.0, selvedge::endpoint::Command::Consumed { socket: sock.1, count });
+            self.command(
+                sock.0,
+                selvedge::endpoint::Command::Consumed {
+                    socket: sock.1,
+                    counts: selvedge::socket::Consumed::data(count),
+                },
+            );
         }
     }
 
@@ -63,6 +69,7 @@ impl World {
 
     pub fn is_at_rest(&self) -> bool {
         self.tickets.values().all(Option::is_some)
+            && self.open_asks().next().is_none()
             && self.sides.iter().all(|(sock, side)| self.unrest(*sock, side).is_none())
     }
 
@@ -74,6 +81,10 @@ impl World {
             .filter_map(|(sock, side)| Some(format!("{sock:?}: {}: {side:?}", self.lie(side)?)))
             .collect();
         lies.into_iter().for_each(|line| self.blame(line));
+        let asked: Vec<_> = self.open_asks().collect();
+        if !asked.is_empty() {
+            self.blame(format_args!("nothing came of the requests {asked:?}"));
+        }
         let open: Vec<_> =
             self.tickets.iter().filter(|(_, outcome)| outcome.is_none()).map(|(ticket, _)| *ticket).collect();
         if !open.is_empty() {

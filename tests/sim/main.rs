@@ -5,6 +5,7 @@
 //! try.
 
 mod app;
+mod asks;
 mod chaos;
 mod dice;
 mod events;
@@ -17,6 +18,7 @@ mod memory;
 mod net;
 mod points;
 mod process;
+mod requests;
 mod socket;
 mod sockety;
 mod trace;

@@ -281,6 +281,7 @@ fn volatile_messages_come_in_order_at_most_once_and_are_not_told_as_undelivered(
         let payload = payload(writer, seq, 0);
         side.written += 1;
         side.written_bytes += payload.raw.len() as u64;
+        side.calls.push(crate::app::Call::Data(seq));
         let sockets = vec![near.1];
         world.command(
             near.0,

@@ -39,6 +39,8 @@ pub struct World {
     pub stuck_with: BTreeMap<Sock, u64>,
     /// Moments that the clock jumped to.
     pub steps: u64,
+    /// What came of each request in the line of a socket.
+    pub asks: BTreeMap<(Sock, u64), crate::asks::Ask>,
     asked_by: BTreeMap<Handle, usize>,
     agenda: BTreeMap<(Instant, u64), Todo>,
     todos: u64,
@@ -46,6 +48,8 @@ pub struct World {
     pub(crate) writers: u32,
     /// In bytes, by listener.
     pub(crate) byte_windows: BTreeMap<Handle, u64>,
+    /// Which listeners can speak the stream.
+    pub(crate) streaming: BTreeMap<Handle, bool>,
 }
 
 /// One process with one endpoint.
@@ -99,12 +103,14 @@ impl World {
             stuck: BTreeSet::new(),
             stuck_with: BTreeMap::new(),
             steps: 0,
+            asks: BTreeMap::new(),
             asked_by: BTreeMap::new(),
             agenda: BTreeMap::new(),
             todos: 0,
             next_handle: 1,
             writers: 0,
             byte_windows: BTreeMap::new(),
+            streaming: BTreeMap::new(),
         }
     }
 
@@ -158,6 +164,7 @@ impl World {
         let listener = self.handle();
         self.nodes[node].listeners.insert(listener, (config.max_queue, None));
         self.byte_windows.insert(listener, config.max_queue_bytes as u64);
+        self.streaming.insert(listener, config.stream);
         let (subject, id) = (subject.to_owned(), id.to_owned());
         self.command(node, Command::Listen { listener, subject, id, config });
         listener
@@ -174,6 +181,7 @@ impl World {
         let mut side = Side::new(id.clone(), true, self.writer(), config.max_queue);
         side.window_bytes = config.max_queue_bytes as u64;
         side.knows_epochs = config.epoch.is_some();
+        side.streams = config.stream;
         self.sides.insert((node, socket), side);
         self.command(node, Command::SocketConnect { socket, subject: subject.to_owned(), id, config });
         (node, socket)
@@ -201,6 +209,7 @@ impl World {
                 break;
             }
             side.written += 1;
+            side.calls.push(crate::app::Call::Data(side.written));
             side.written_bytes += bytes;
             push_item(&mut messages, &payload, json.as_ref());
             written += 1;
@@ -224,6 +233,7 @@ impl World {
             return;
         }
         side.written += 1;
+        side.calls.push(crate::app::Call::Data(side.written));
         side.written_bytes += bytes;
         side.volatile.insert(side.written);
         let sockets = vec![sock.1];

@@ -10,7 +10,7 @@ use selvedge::client::{Request, RequestKind};
 use selvedge::endpoint::{
     Command, Endpoint, EndpointConfig, Event, ListenerEvent, SocketRequest, TicketEvent,
 };
-use selvedge::socket::{SocketConfig, SocketEvent};
+use selvedge::socket::{Consumed, SocketConfig, SocketEvent};
 use selvedge::wire::{AckId, ClientOp, Payload, ServerOp};
 
 use super::messages;
@@ -113,7 +113,7 @@ fn command(u: &mut Unstructured<'_>, watch: &mut Watch) -> Result<Command> {
             json: None,
             wait_for_interest: u.arbitrary()?,
         }),
-        5 => Command::Consumed { socket: old, count: u64::from(u.arbitrary::<u8>()?) },
+        5 => Command::Consumed { socket: old, counts: Consumed::data(u64::from(u.arbitrary::<u8>()?)) },
         6 => Command::SocketDisconnect(old),
         7 => Command::SocketReconnect(old),
         8 => Command::SocketClose(old),

@@ -82,7 +82,7 @@ fn live(u: &mut Unstructured<'_>) -> Result<()> {
     let mut socket = if u.arbitrary()? {
         let config =
             SocketConfig { max_queue: WINDOW, reconnection: u.arbitrary()?, ..SocketConfig::default() };
-        Either::Client(Box::new(ClientSocket::new(now, "s", "sock", config).expect("valid")))
+        Either::Client(Box::new(ClientSocket::new("s", "sock", config).expect("valid")))
     } else {
         Either::Server(Box::new(server(now)))
     };
@@ -126,7 +126,7 @@ fn step(u: &mut Unstructured<'_>, now: &mut Instant, socket: &mut Either, watch:
         }
         9 => {
             let count = u64::from(u.arbitrary::<u8>()?);
-            socket.end().consumed(*now, count);
+            socket.end().consumed(*now, Consumed { data: count, requests: count / 2, answers: count / 3 });
         }
         10 => {
             let timeout = *now + messages::duration(u)?;

@@ -32,6 +32,9 @@ impl Endpoint {
                     self.events.push_back(Event::Ticket(ticket, TicketEvent::Reply(message)));
                 }
                 Token::Socket(socket, tag) => self.handle_socket_reply(now, socket, tag, Ok(message)),
+                Token::SocketAsk(socket, key) => {
+                    self.table.with_socket(socket, |socket| socket.handle_answer(key, message));
+                }
                 _ => {}
             },
             ClientEvent::Ended(token) => self.done(token, true),
@@ -195,6 +198,11 @@ impl Endpoint {
                 }
             }
             Token::Socket(socket, tag) => self.handle_socket_reply(now, socket, tag, Err(error)),
+            Token::SocketAsk(socket, key) => {
+                let closed = Failure::new(Code::BrokenPipe, "closed");
+                let failure = if error == ClientError::Closed { closed } else { error.into() };
+                self.table.with_socket(socket, |socket| socket.handle_ask_failed(key, failure));
+            }
             Token::SocketSubject(socket) => {
                 let refused = if let ClientError::Refused(error) = error { Some(error) } else { None };
                 self.table.with_client(socket, |socket| socket.handle_subscribe_failed(now, refused));

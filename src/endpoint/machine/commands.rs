@@ -44,8 +44,11 @@ impl Endpoint {
             }
             Command::Collect(socket) => self.events.push_back(Event::Socket(socket, SocketEvent::Collected)),
             Command::SocketRequest(request) => self.request_over_socket(now, request),
-            Command::Consumed { socket, count } => {
-                self.table.with_socket(socket, |socket| socket.consumed(now, count));
+            Command::Consumed { socket, counts } => {
+                self.table.with_socket(socket, |socket| socket.consumed(now, counts));
+            }
+            Command::SocketCancel { socket, key, reason } => {
+                self.table.with_socket(socket, |socket| socket.cancel(now, key, reason));
             }
             Command::SocketDisconnect(socket) => self.table.with_client(socket, ClientSocket::disconnect),
             Command::SocketReconnect(socket) => self.table.with_client(socket, |socket| socket.connect(now)),
@@ -106,7 +109,7 @@ impl Endpoint {
         if *self.shared_config != config {
             self.shared_config = config.into();
         }
-        match ClientSocket::new(now, subject, &id, self.shared_config.clone()) {
+        match ClientSocket::new(subject, &id, self.shared_config.clone()) {
             Ok(mut socket) => {
                 socket.set_faults(self.client.fork_faults());
                 if self.shared_config.speaks_stream() {
@@ -137,6 +140,7 @@ impl Endpoint {
             };
             if self.table.with_socket(handle, write).is_none() && !volatile {
                 let items = batches.iter().flat_map(Messages::items);
+                let items = items.filter(|item| item.payload.encoding.is_data());
                 let lost = items.map(|item| SocketEvent::Undelivered(Data::new(0, item)));
                 self.events.extend(lost.map(|event| Event::Socket(handle, event)));
             }

@@ -33,6 +33,17 @@ impl Endpoint {
                         self.events.push_back(Event::Ticket(ticket, TicketEvent::Failed(failure.into())));
                     }
                 }
+                Output::Ask { key, message, timeout } => {
+                    let (kind, wait_for_interest) = (RequestKind::Request, false);
+                    self.client.request_within(
+                        now,
+                        Some(Token::SocketAsk(handle, key)),
+                        Request { kind, message, timeout, wait_for_interest },
+                    );
+                }
+                Output::CancelAsk(key) => {
+                    self.client.cancel_where(|token| token == Token::SocketAsk(handle, key));
+                }
                 Output::Ended(NOBODY) => {}
                 Output::Ended(ticket) => {
                     self.events.push_back(Event::Ticket(ticket, TicketEvent::Done(true)))
@@ -150,12 +161,13 @@ impl Endpoint {
         self.unwatch_peer(handle);
         let listener = self.table.remove_socket(handle);
         self.fail_over_socket(handle, &ClientError::Closed);
+        self.client.cancel_where(|token| matches!(token, Token::SocketAsk(socket, _) if socket == handle));
         if let Some(listener) = listener {
             self.check_listener_end(now, listener);
         }
     }
 
-    /// Fails the requests over a socket that have left.
+    /// Fails the requests beside a socket that have left.
     fn fail_over_socket(&mut self, handle: Handle, error: &ClientError) {
         self.client
             .fail_where(error, |token| matches!(token, Token::SocketTicket(_, socket) if socket == handle));

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::Channel;
+use super::{Channel, Mode};
+use crate::socket::control::Greeting;
 use crate::socket::stream::{Offer, Received, Stream, Tags};
 use crate::socket::{Output, PeerMisbehaved};
 use crate::subject::Subject;
@@ -12,26 +13,28 @@ impl Channel {
     /// Both ends can: from now on, and for good, everything travels in the stream. Nothing has left before.
     pub(in crate::socket) fn begin_stream(&mut self, now: Instant, own_tag: u64, peer: &Offer) {
         let tags = Tags { own: own_tag, peer: peer.tag };
-        let mut stream = Stream::new(now, &self.config, tags, peer.windows);
-        let (unsent, volatile) = self.sender.take_unsent();
-        stream.take_over(now, unsent, volatile);
-        self.stream = Some(Box::new(stream));
+        let stream = Mode::Stream(Box::new(Stream::new(now, &self.config, tags, peer.windows)));
+        let before = std::mem::replace(&mut self.mode, stream);
+        if let (Mode::Unsettled(unsent), Mode::Stream(stream)) = (before, &mut self.mode) {
+            stream.take_over(now, *unsent);
+        }
     }
 
     /// The stream, if this socket has one.
     pub(in crate::socket) fn stream(&self) -> Option<&Stream> {
-        self.stream.as_deref()
+        if let Mode::Stream(stream) = &self.mode { Some(stream) } else { None }
     }
 
     /// The stream, if this socket has one.
     pub(in crate::socket) fn stream_mut(&mut self) -> Option<&mut Stream> {
-        self.stream.as_deref_mut()
+        if let Mode::Stream(stream) = &mut self.mode { Some(stream) } else { None }
     }
 
     /// A batch of commands, or of what came, is done with: what follows from it leaves.
-    pub(in crate::socket) fn flush(&mut self, now: Instant) {
-        if let Some(stream) = &mut self.stream {
-            stream.pump(now, &mut self.outputs, &mut self.faults);
+    pub(in crate::socket) fn flush(&mut self, now: Instant) -> Result<(), PeerMisbehaved> {
+        match self.parts() {
+            (Mode::Stream(stream), mut around) => stream.pump(now, &mut around),
+            _ => Ok(()),
         }
     }
 
@@ -45,8 +48,10 @@ impl Channel {
             self.handle_request(now, message);
             return Ok(Received::Done);
         }
-        let Some(stream) = &mut self.stream else { return Ok(Received::Foreign) };
-        stream.handle_message(now, message, &mut self.outputs, &mut self.faults)
+        match self.parts() {
+            (Mode::Stream(stream), mut around) => stream.handle_message(now, message, &mut around),
+            _ => Ok(Received::Foreign),
+        }
     }
 
     /// The status that came with a `connect`, or with its answer.
@@ -55,34 +60,35 @@ impl Channel {
         now: Instant,
         message: &Message,
     ) -> Result<(), PeerMisbehaved> {
-        match &mut self.stream {
-            Some(stream) => stream.handle_attach_status(now, message, &mut self.outputs),
-            None => Ok(()),
+        match &mut self.mode {
+            Mode::Stream(stream) => stream.handle_attach_status(now, message, &mut self.outputs),
+            _ => Ok(()),
         }
     }
 
     /// Says to the other end, which listens on `subject`, that this one closes, behind all that was written.
     pub(in crate::socket) fn say_stream_closed(&mut self, subject: Subject, code: &str) {
-        if let Some(stream) = &mut self.stream {
-            stream.pump(stream.latest(), &mut self.outputs, &mut self.faults);
-            self.outputs.push_back(Output::Publish(stream.closing(subject, code)));
+        if let (Mode::Stream(stream), mut around) = self.parts() {
+            // What comes of it does not matter any more.
+            let _ = stream.pump(stream.latest(), &mut around);
+            around.outputs.push_back(Output::Publish(stream.closing(subject, code)));
         }
     }
 
     /// The answer to a `connect` of an end that offers the stream: published, so that what follows it stays
     /// behind it.
     pub(in crate::socket) fn accept_stream(&mut self, client: &Subject, attempt: Option<u64>, resumes: bool) {
-        let Some(stream) = &mut self.stream else { return };
+        let Mode::Stream(stream) = &mut self.mode else { return };
         let Tags { own, peer } = stream.tags();
-        let mut json = crate::socket::control::with_epoch(serde_json::json!({}), self.config.epoch);
-        Offer::new(own, Some(peer), &self.config).write_to(&mut json);
+        let stream_offer = Some(Offer::new(own, Some(peer), &self.config));
+        let greeting = Greeting { epoch: self.config.epoch, stream: stream_offer, ..Greeting::default() };
         let status = resumes.then(|| stream.attach_status());
         let (seq, payload) = status.map_or((None, Payload::NIL), |(seq, payload)| (Some(seq), payload));
         let headers = Headers {
             command: Some(SocketCommand::Connected),
             attempt,
             seq,
-            json: Some(Json::from_value(&json)),
+            json: Some(Json::of(&greeting)),
             ..Headers::default()
         };
         self.outputs.push_back(Output::Publish(Message { subject: client.clone(), payload, headers }));

@@ -121,15 +121,14 @@ impl ClientSocket {
 
     /// Returns what asks `server` to attach us.
     pub(super) fn connect_message(&mut self, server: Subject) -> Message {
-        let json = serde_json::json!({ "id": self.id(), (control::RESUME): self.binding.is_held() });
-        let mut json = control::with_epoch(json, self.epoch());
-        self.offer_stream(&mut json);
+        let stream = self.offer_stream();
+        let (id, resume) = (Some(self.id()), Some(self.binding.is_held()));
+        let json = Json::of(&control::Greeting { id, resume, epoch: self.epoch(), stream });
         let attempt = (self.channel.config.dialect != Dialect::Classic).then_some(self.attempt);
         let status = self.channel.stream().map(|stream| stream.attach_status());
         let (seq, payload) = status.map_or((None, Payload::NIL), |(seq, payload)| (Some(seq), payload));
         let command = Some(SocketCommand::Connect);
-        let json = Some(Json::from_value(&json));
-        let headers = Headers { command, attempt, seq, json, ..Headers::default() };
+        let headers = Headers { command, attempt, seq, json: Some(json), ..Headers::default() };
         Message { subject: server, payload, headers }
     }
 
@@ -178,7 +177,7 @@ impl ClientSocket {
         let since = now.checked_sub(self.channel.config.command_timeout).unwrap_or(now);
         self.note_absence(since, PeerLoss::Ended, false, Duration::ZERO, 1);
         while let Some(step) = self.channel.absence.poll_step(now) {
-            self.handle_step(step);
+            self.handle_step(now, step);
             if self.is_closed() {
                 return;
             }

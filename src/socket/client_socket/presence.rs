@@ -93,11 +93,11 @@ impl ClientSocket {
         }
     }
 
-    pub(super) fn handle_step(&mut self, step: AbsenceStep) {
+    pub(super) fn handle_step(&mut self, now: Instant, step: AbsenceStep) {
         match step {
             // Whoever asks goes on asking where nobody tells of the return.
             AbsenceStep::Settled(loss) => self.leave(loss, None),
-            AbsenceStep::RequestsOver => self.channel.fail_requests_of_absence(),
+            AbsenceStep::RequestsOver => self.channel.fail_requests_of_absence(now),
             AbsenceStep::Lost(PeerLoss::Ended) => {
                 self.finish(CloseReason::Lost("its server is not on the fabric any more"));
             }

@@ -15,16 +15,16 @@ impl ClientSocket {
         self.tags = Some(tags);
     }
 
-    /// Adds the offer to a `connect`: a tag of its own for each attempt, until one is accepted.
-    pub(super) fn offer_stream(&mut self, json: &mut serde_json::Value) {
+    /// The offer in a `connect`: a tag of its own for each attempt, until one is accepted.
+    pub(super) fn offer_stream(&mut self) -> Option<Offer> {
         let (own, peer) = match (self.channel.stream(), &mut self.tags) {
             (Some(stream), _) => (stream.tags().own, Some(stream.tags().peer)),
             // A server that was attached to without the stream has it without.
             (None, Some(tags)) if !self.binding.is_held() => (tags.draw(), None),
-            (None, _) => return,
+            (None, _) => return None,
         };
         self.offered = Some(own);
-        Offer::new(own, peer, &self.channel.config).write_to(json);
+        Some(Offer::new(own, peer, &self.channel.config))
     }
 
     /// What the two ends speak is decided by the first answer. Returns whether this answer is for us.
@@ -34,7 +34,12 @@ impl ClientSocket {
             let tags = stream.tags();
             return offer.is_some_and(|offer| offer.answers == Some(tags.own) && offer.tag == tags.peer);
         }
-        let Some(offer) = offer else { return true };
+        let Some(offer) = offer else {
+            if self.channel.is_unsettled() {
+                self.channel.begin_conat(now);
+            }
+            return true;
+        };
         let Some(own) = self.offered.filter(|own| offer.answers == Some(*own) && !self.binding.is_held())
         else {
             return false;

@@ -125,11 +125,6 @@ impl Queue {
         })
     }
 
-    /// All batches, as they were written.
-    pub(super) fn into_batches(self) -> Vec<Messages> {
-        self.batches.into()
-    }
-
     /// Returns all messages.
     pub(super) fn into_messages(self) -> Vec<Data> {
         let items = self.batches.iter().flat_map(Messages::items);

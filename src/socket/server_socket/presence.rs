@@ -48,13 +48,13 @@ impl ServerSocket {
         was_told.is_some()
     }
 
-    pub(super) fn handle_step(&mut self, step: AbsenceStep) {
+    pub(super) fn handle_step(&mut self, now: Instant, step: AbsenceStep) {
         match step {
             AbsenceStep::Settled(loss) => {
                 self.state = State::Disconnected;
                 self.channel.emit(SocketEvent::PeerLost(loss));
             }
-            AbsenceStep::RequestsOver => self.channel.fail_requests_of_absence(),
+            AbsenceStep::RequestsOver => self.channel.fail_requests_of_absence(now),
             AbsenceStep::Lost(_) if self.shorter_keep_alive().is_some() => self.finish(CloseReason::Timeout),
             AbsenceStep::Lost(PeerLoss::Ended) => {
                 self.finish(CloseReason::Lost("its client is not on the fabric any more"));

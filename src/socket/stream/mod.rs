@@ -12,19 +12,22 @@ mod windows;
 pub use offer::{Offer, TagSource, draw_tag};
 pub use receive_queue::ReceiveQueue;
 pub use send_queue::SendQueue;
+pub(super) use send_queue::withdraw_from;
 pub use windows::Windows;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::sender::MAX_IN_FLIGHT_BYTES;
+use super::surroundings::Surroundings;
+use super::unsettled::Unsettled;
 use super::{
-    Data, KeepAlive, Output, PeerMisbehaved, SocketConfig, SocketCounters, SocketEvent, SocketUsage, Tag,
-    TagKind, WriteError,
+    Consumed, Data, KeepAlive, Output, PeerMisbehaved, SocketConfig, SocketCounters, SocketEvent,
+    SocketUsage, Tag, TagKind, WriteError,
 };
 use crate::base::{FaultInjector, FaultPoint};
 use crate::subject::Subject;
-use crate::wire::stream::{Class, Close, Status};
+use crate::wire::stream::{Cancel, CancelReason, Class, Close, Status};
 use crate::wire::{Bundle, Encoding, Headers, Item, Json, Message, Messages, PackedMessages, Payload};
 use status_schedule::{Early, Standing, StatusSchedule};
 
@@ -89,6 +92,8 @@ pub enum Accepted {
     All,
     /// All of them, but for the control behind them.
     AllBut(Item),
+    /// One of them should never have come.
+    Misbehaved(PeerMisbehaved),
 }
 
 impl Stream {
@@ -125,8 +130,9 @@ impl Stream {
     }
 
     /// Takes over what was written before it was known what the other end speaks.
-    pub(super) fn take_over(&mut self, now: Instant, unsent: Vec<Messages>, volatile: VecDeque<u64>) {
-        self.sender.take_over(now, unsent, volatile);
+    pub(super) fn take_over(&mut self, now: Instant, unsent: Unsettled) {
+        let (batches, volatile) = unsent.into_parts();
+        self.sender.take_over(now, batches, volatile);
     }
 
     pub(super) fn tags(&self) -> Tags {
@@ -153,8 +159,8 @@ impl Stream {
         self.latest
     }
 
-    pub(super) fn is_attached(&self) -> bool {
-        self.peer.is_some()
+    pub(super) fn peer(&self) -> Option<&Subject> {
+        self.peer.as_ref()
     }
 
     /// The other end listens on `peer`.
@@ -200,7 +206,7 @@ impl Stream {
 
     /// Queues what there is room for; of messages in a row that are too many the first ones. It leaves with
     /// the next `pump`.
-    pub(super) fn write(&mut self, now: Instant, batch: Messages, volatile: bool) -> Result<u64, WriteError> {
+    pub(super) fn write(&mut self, now: Instant, batch: Messages, volatile: bool) -> Result<(), WriteError> {
         self.latest = now;
         let has_room =
             |batch: &Messages| batch.sizes().is_none_or(|sizes| self.sender.has_room(&sizes).is_ok());
@@ -213,11 +219,31 @@ impl Stream {
         } else {
             self.sender.write(now, batch, volatile)?;
         }
-        Ok(self.sender.written())
+        Ok(())
     }
 
-    pub(super) fn handle_consumed(&mut self, class: Class, count: u64) {
-        self.receiver.handle_consumed(class, count);
+    /// The application has handled so many more of each class.
+    pub(super) fn handle_consumed(&mut self, counts: Consumed) {
+        for (class, count) in counts.of_classes() {
+            self.receiver.handle_consumed(class, count);
+        }
+    }
+
+    /// Takes out requests that have not left yet: those with a key that is `wanted`. Returns their keys.
+    pub(super) fn withdraw(&mut self, wanted: impl Fn(u64) -> bool) -> Vec<u64> {
+        self.sender.withdraw(wanted)
+    }
+
+    /// Nobody waits any more for the answer to a request that has left.
+    pub(super) fn cancel(&mut self, now: Instant, key: u64, reason: CancelReason) {
+        let cancel = Messages::one(Cancel { key, reason }.encode(), None);
+        // There is no bound for what belongs to answers.
+        let _ = self.sender.write(now, cancel, false);
+    }
+
+    /// The bytes of a class that have not left yet.
+    pub(super) fn waiting_bytes(&self, class: Class) -> usize {
+        self.sender.waiting_bytes(class)
     }
 
     pub(super) fn unacked(&self) -> usize {
@@ -237,8 +263,7 @@ impl Stream {
         &mut self,
         now: Instant,
         message: Message,
-        outputs: &mut VecDeque<Output>,
-        faults: &mut FaultInjector,
+        around: &mut Surroundings<'_>,
     ) -> Result<Received, PeerMisbehaved> {
         let Message { payload, headers, .. } = message;
         if headers.attempt != Some(self.tags.own) {
@@ -251,20 +276,20 @@ impl Stream {
             Encoding::STATUS => {
                 self.receiver.handle_next(seq)?;
                 let status = Status::decode(&payload.raw).ok_or(PeerMisbehaved::BadControl)?;
-                self.handle_status(now, &status, outputs)?;
+                self.handle_status(now, &status, around.outputs)?;
             }
             Encoding::CLOSE => {
                 let close = Close::decode(&payload.raw).ok_or(PeerMisbehaved::BadControl)?;
                 if self.sender.handle_counts(now, &close.counts)? {
-                    self.emit_acked(outputs);
+                    self.emit_acked(around.outputs);
                 }
                 return Ok(Received::Closed(close));
             }
             later if later.is_control() => self.receiver.handle_next(seq)?,
             _ => {
-                self.receiver.set_forced_small(faults.should_inject(FaultPoint::TinyWindow));
+                self.receiver.set_forced_small(around.faults.should_inject(FaultPoint::TinyWindow));
                 self.receiver.handle_item(seq, Item { payload, json: headers.json })?;
-                self.hand_over(outputs);
+                self.hand_over(around)?;
             }
         }
         Ok(Received::Done)
@@ -275,21 +300,44 @@ impl Stream {
         &mut self,
         now: Instant,
         bundle: &Bundle,
-        outputs: &mut VecDeque<Output>,
-        faults: &mut FaultInjector,
+        around: &mut Surroundings<'_>,
     ) -> Accepted {
         let Some(first) = bundle.first.filter(|_| bundle.attempt == Some(self.tags.own)) else {
             return Accepted::No;
         };
-        self.receiver.set_forced_small(faults.should_inject(FaultPoint::TinyWindow));
+        self.receiver.set_forced_small(around.faults.should_inject(FaultPoint::TinyWindow));
         let mut packed = bundle.packed.clone();
         let control = packed.split_control();
         if !self.receiver.try_accept(first, &packed) {
             return Accepted::No;
         }
         self.handle_sign_of_life(now);
-        outputs.push_back(Output::Event(SocketEvent::Data(simplest(packed))));
+        if packed.others() == 0 {
+            around.emit(SocketEvent::Data(simplest(packed)));
+        } else if let Err(error) = self.give(&packed, around) {
+            return Accepted::Misbehaved(error);
+        }
         control.map_or(Accepted::All, Accepted::AllBut)
+    }
+
+    /// Hands over messages in a row that are not all data, but for those that nobody wants.
+    fn give(&mut self, packed: &PackedMessages, around: &mut Surroundings<'_>) -> Result<(), PeerMisbehaved> {
+        let mut wanted = Vec::with_capacity(packed.count() as usize);
+        for item in packed.items() {
+            wanted.push(around.try_settle(&item)?);
+        }
+        if wanted.iter().all(|is_wanted| *is_wanted) {
+            around.emit(SocketEvent::Data(simplest(packed.clone())));
+            return Ok(());
+        }
+        for (item, is_wanted) in packed.items().zip(wanted) {
+            match item.payload.encoding.class() {
+                _ if is_wanted => around.emit(SocketEvent::Data(Messages::One(item))),
+                Some(class) => self.receiver.handle_consumed(class, 1),
+                None => {}
+            }
+        }
+        Ok(())
     }
 
     fn handle_sign_of_life(&mut self, now: Instant) {
@@ -363,15 +411,19 @@ impl Stream {
         outputs.push_back(Output::Event(SocketEvent::Acked { messages, bytes }));
     }
 
-    fn hand_over(&mut self, outputs: &mut VecDeque<Output>) {
+    fn hand_over(&mut self, around: &mut Surroundings<'_>) -> Result<(), PeerMisbehaved> {
         while let Some(item) = self.receiver.poll_item() {
-            outputs.push_back(Output::Event(SocketEvent::Data(Messages::One(item))));
+            match item.payload.encoding.class() {
+                Some(class) if !around.try_settle(&item)? => self.receiver.handle_consumed(class, 1),
+                _ => around.emit(SocketEvent::Data(Messages::One(item))),
+            }
         }
+        Ok(())
     }
 
     /// Whether a status that was to be told of reached nobody.
     pub(super) fn is_current_probe(&self, tag: Tag) -> bool {
-        tag.kind == TagKind::Probe && tag.number == self.probe && self.is_attached()
+        tag.kind == TagKind::Probe && tag.number == self.probe && self.peer.is_some()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -394,10 +446,15 @@ impl Stream {
 
     /// Lets leave what may leave, and says what has to be said. Called when a batch of commands, or of what
     /// came, is done with: so that what one of them brings about carries what another one has to say.
-    pub(super) fn pump(&mut self, now: Instant, outputs: &mut VecDeque<Output>, faults: &mut FaultInjector) {
+    pub(super) fn pump(&mut self, now: Instant, around: &mut Surroundings<'_>) -> Result<(), PeerMisbehaved> {
         self.latest = now;
         // What was held up by the windows may be handed over now.
-        self.hand_over(outputs);
+        self.hand_over(around)?;
+        self.transmit_all(now, around.outputs, around.faults);
+        Ok(())
+    }
+
+    fn transmit_all(&mut self, now: Instant, outputs: &mut VecDeque<Output>, faults: &mut FaultInjector) {
         let counters =
             SocketCounters { resent: self.sender.resent(), duplicates: self.receiver.duplicates() };
         if counters != self.counters {

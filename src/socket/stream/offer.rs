@@ -1,12 +1,12 @@
 //! How two ends find out that both speak the stream, and what each takes: in the headers of `connect` and of
 //! its answer.
 
-use serde_json::Value;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::Windows;
 use crate::base::Entropy;
 use crate::socket::SocketConfig;
-use crate::wire::Headers;
+use crate::wire::{Headers, json};
 
 /// What one end says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,28 +27,39 @@ impl Offer {
 
     /// Reads it. One that is malformed is none; what a later version adds is passed over.
     pub fn of_headers(headers: &Headers) -> Option<Self> {
-        let value = headers.json.as_ref()?.to_value();
-        let stream = value.get(STREAM)?;
-        let number = |name: &str| stream.get(name).and_then(Value::as_u64).filter(|number| *number < 1 << 53);
-        number("v").filter(|version| *version >= VERSION)?;
-        let list: Vec<u64> =
-            stream.get("window")?.as_array()?.iter().map(Value::as_u64).collect::<Option<_>>()?;
-        Some(Self {
-            tag: number("tag").filter(|tag| *tag > 0)?,
-            answers: if stream.get("for").is_some() { Some(number("for")?) } else { None },
-            windows: Windows::from_list(list.try_into().ok()?),
-        })
-    }
-
-    /// Writes it into the headers of a `connect`, or of its answer.
-    pub fn write_to(&self, json: &mut Value) {
-        let mut stream = serde_json::json!({
-            "v": VERSION, "tag": self.tag, "window": self.windows.to_list(),
-        });
-        if let Some(answers) = self.answers {
-            stream["for"] = answers.into();
+        let stream = json::member(headers.json.as_ref()?.as_str(), "stream")?;
+        let (mut version, mut tag, mut answers, mut windows) = (None, None, None, None);
+        for (name, value) in json::members(stream) {
+            match name.raw() {
+                r#""v""# => version = number(value),
+                r#""tag""# => tag = number(value),
+                r#""for""# => answers = Some(number(value)?),
+                r#""window""# => windows = Windows::from_items(json::items(value).map(number)),
+                _ => {}
+            }
         }
-        json[STREAM] = stream;
+        version.filter(|version| *version >= VERSION)?;
+        Some(Self { tag: tag.filter(|tag| *tag > 0)?, answers, windows: windows? })
+    }
+}
+
+/// An integer that JavaScript holds exactly.
+fn number(value: &str) -> Option<u64> {
+    value.parse().ok().filter(|number| *number < 1 << 53)
+}
+
+/// As it stands in the headers of a `connect`, and of its answer.
+impl Serialize for Offer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut offer = serializer.serialize_struct("Offer", 4)?;
+        offer.serialize_field("v", &VERSION)?;
+        offer.serialize_field("tag", &self.tag)?;
+        offer.serialize_field("window", &self.windows.to_list())?;
+        match &self.answers {
+            Some(answers) => offer.serialize_field("for", answers)?,
+            None => offer.skip_field("for")?,
+        }
+        offer.end()
     }
 }
 
@@ -78,12 +89,13 @@ impl std::fmt::Debug for TagSource {
     }
 }
 
-const STREAM: &str = "stream";
 /// The only one so far. An end that knows a later one is answered with it.
 const VERSION: u64 = 1;
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::base::SeededEntropy;
     use crate::wire::Json;
@@ -96,10 +108,8 @@ mod tests {
     #[test]
     fn what_one_end_offers_the_other_reads_and_what_is_malformed_is_no_offer() {
         let offer = Offer::new(7, Some(9), &SocketConfig::default());
-        let mut json = serde_json::json!({});
-        offer.write_to(&mut json);
-        assert_eq!(Offer::of_headers(&headers(&json["stream"])), Some(offer));
-        let good = json["stream"].clone();
+        let good = serde_json::to_value(offer).expect("an object");
+        assert_eq!(Offer::of_headers(&headers(&good)), Some(offer));
         let with = |name: &str, value: Value| {
             let mut stream = good.clone();
             stream[name] = value;

@@ -12,8 +12,8 @@ use crate::socket::pause::Pause;
 use crate::socket::retrying_request::MAX_PAUSE;
 use crate::socket::sender::{MAX_IN_FLIGHT_BYTES, ResendBudget};
 use crate::socket::{Data, PeerMisbehaved, SocketConfig, Window, WriteError};
-use crate::wire::stream::{Class, Counts};
-use crate::wire::{Messages, Sizes};
+use crate::wire::stream::{Class, Counts, key};
+use crate::wire::{Item, Messages, Sizes};
 use stations::{Flight, Kept};
 
 /// What the application said, and what the other end has of it.
@@ -51,11 +51,11 @@ pub struct SendQueue {
     pause: Pause,
 }
 
-/// Messages of each class, and bytes of data.
+/// Messages of each class, and their bytes.
 #[derive(Debug, Default)]
 struct Sizes64 {
     counts: [u64; 3],
-    data_bytes: usize,
+    bytes: [usize; 3],
 }
 
 impl SendQueue {
@@ -104,8 +104,8 @@ impl SendQueue {
         self.has_room(&sizes)?;
         for class in Class::ALL {
             self.waiting_sizes.counts[class as usize] += u64::from(sizes.count(class));
+            self.waiting_sizes.bytes[class as usize] += sizes.bytes(class);
         }
-        self.waiting_sizes.data_bytes += sizes.bytes(Class::Data);
         if volatile {
             let last = self.written();
             self.volatile.extend(last + 1 - u64::from(sizes.count(Class::Data))..=last);
@@ -117,8 +117,24 @@ impl SendQueue {
         Ok(())
     }
 
+    /// Takes out requests that have not left yet: those with a key that is `wanted`. Returns their keys.
+    pub fn withdraw(&mut self, wanted: impl Fn(u64) -> bool) -> Vec<u64> {
+        if self.waiting_sizes.counts[Class::Request as usize] == 0 {
+            return Vec::new();
+        }
+        let (withdrawn, bytes) = withdraw_from(&mut self.waiting, wanted);
+        self.waiting_sizes.counts[Class::Request as usize] -= withdrawn.len() as u64;
+        self.waiting_sizes.bytes[Class::Request as usize] -= bytes;
+        withdrawn
+    }
+
+    /// The bytes of a class that have not left yet.
+    pub fn waiting_bytes(&self, class: Class) -> usize {
+        self.waiting_sizes.bytes[class as usize]
+    }
+
     /// Takes over what was written before it was known what the other end speaks.
-    pub fn take_over(&mut self, now: Instant, unsent: Vec<Messages>, volatile: VecDeque<u64>) {
+    pub fn take_over(&mut self, now: Instant, unsent: VecDeque<Messages>, volatile: VecDeque<u64>) {
         for messages in unsent {
             // It was taken within the same bounds.
             let taken = self.write(now, messages, false);
@@ -139,7 +155,7 @@ impl SendQueue {
 
     /// Their bytes.
     pub fn unacked_bytes(&self) -> usize {
-        self.waiting_sizes.data_bytes + self.flight.data_bytes() + self.kept.bytes()
+        self.waiting_bytes(Class::Data) + self.flight.data_bytes() + self.kept.bytes()
     }
 
     /// How many messages of data the other end has handled.
@@ -299,10 +315,10 @@ impl SendQueue {
         for class in Class::ALL {
             let (count, bytes) = (sizes.count(class), sizes.bytes(class));
             self.waiting_sizes.counts[class as usize] -= u64::from(count);
+            self.waiting_sizes.bytes[class as usize] -= bytes;
             self.sent[class as usize] += u64::from(count);
             self.unhandled[class as usize].push(count, bytes);
         }
-        self.waiting_sizes.data_bytes -= sizes.bytes(Class::Data);
         self.flight.push(first, messages.clone(), sizes.bytes(Class::Data));
         self.watch_progress(now);
         (first, messages)
@@ -447,6 +463,34 @@ impl SendQueue {
         self.again.clear();
         undelivered
     }
+}
+
+/// Takes the requests out of a queue whose key is `wanted`, and returns the keys and the bytes of all.
+pub(in crate::socket) fn withdraw_from(
+    queue: &mut VecDeque<Messages>,
+    wanted: impl Fn(u64) -> bool,
+) -> (Vec<u64>, usize) {
+    let (mut withdrawn, mut bytes) = (Vec::new(), 0);
+    let key_of = |item: &Item| {
+        let is_request = item.payload.encoding.class() == Some(Class::Request);
+        key(&item.payload.raw).filter(|key| is_request && wanted(*key))
+    };
+    for messages in std::mem::take(queue) {
+        if messages.is_data() || !messages.items().any(|item| key_of(&item).is_some()) {
+            queue.push_back(messages);
+            continue;
+        }
+        for item in messages.items() {
+            match key_of(&item) {
+                Some(key) => {
+                    withdrawn.push(key);
+                    bytes += item.bytes();
+                }
+                None => queue.push_back(Messages::One(item)),
+            }
+        }
+    }
+    (withdrawn, bytes)
 }
 
 #[derive(Clone, Copy)]

@@ -5,12 +5,47 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::socket::admission::PeerAdmission;
+use crate::socket::open_requests::OpenRequests;
 use crate::socket::{SocketConfig, Window};
 use crate::wire::stream::{Answer, Cancel, CancelReason, Counts, Request};
 use crate::wire::{PackedBuilder, Payload};
 
+fn windows_of(list: [u64; 6]) -> Windows {
+    Windows::from_items(list.into_iter().map(Some)).expect("six numbers")
+}
+
 fn subject() -> Subject {
     Subject::parse("a.b").expect("valid")
+}
+
+/// A stream's surroundings, where these keys are open.
+struct Around {
+    faults: FaultInjector,
+    requests: Option<Box<OpenRequests>>,
+    admission: PeerAdmission,
+}
+
+impl Around {
+    fn new() -> Self {
+        let mut requests = Box::new(OpenRequests::default());
+        (1..=9).for_each(|key| requests.open(key, None));
+        let (faults, admission) = (FaultInjector::default(), PeerAdmission::default());
+        Self { faults, requests: Some(requests), admission }
+    }
+
+    fn with<'a>(&'a mut self, outputs: &'a mut VecDeque<Output>) -> Surroundings<'a> {
+        let Self { faults, requests, admission } = self;
+        Surroundings { outputs, faults, requests, admission, epoch: None }
+    }
+}
+
+fn one(class: Class) -> Consumed {
+    match class {
+        Class::Data => Consumed::data(1),
+        Class::Request => Consumed { requests: 1, ..Consumed::default() },
+        Class::Answer => Consumed { answers: 1, ..Consumed::default() },
+    }
 }
 
 /// Two ends, and what each of them has said and not been given yet.
@@ -54,35 +89,35 @@ impl Pair {
     fn consume(&mut self, end: usize) {
         for item in std::mem::take(&mut self.given[end]) {
             let class = item.payload.encoding.class().expect("an item");
-            self.ends[end].handle_consumed(class, 1);
+            self.ends[end].handle_consumed(one(class));
         }
     }
 
     /// One batch at one end: what it has to say reaches the other one, which does not answer yet.
     fn flush(&mut self, end: usize) {
-        let mut faults = FaultInjector::default();
-        let (stream, outputs) = (&mut self.ends[end], &mut self.outputs[end]);
-        stream.pump(self.now, outputs, &mut faults);
+        let mut around = Around::new();
+        let pumped = self.ends[end].pump(self.now, &mut around.with(&mut self.outputs[end]));
+        assert_eq!(pumped, Ok(()));
         let other = 1 - end;
         for output in std::mem::take(&mut self.outputs[end]) {
             match output {
                 Output::Publish(message) | Output::Probe { message, .. } => {
                     self.frames[end] += 1;
                     self.alone[end] += usize::from(message.payload.encoding.is_control());
-                    let outputs = &mut self.outputs[other];
-                    let received = self.ends[other].handle_message(self.now, message, outputs, &mut faults);
+                    let around = &mut around.with(&mut self.outputs[other]);
+                    let received = self.ends[other].handle_message(self.now, message, around);
                     assert_eq!(received, Ok(Received::Done));
                 }
                 Output::PublishBundle(bundle) => {
                     self.frames[end] += 1;
-                    let outputs = &mut self.outputs[other];
+                    let around = &mut around.with(&mut self.outputs[other]);
                     let stream = &mut self.ends[other];
-                    match stream.try_accept_bundle(self.now, &bundle, outputs, &mut faults) {
-                        Accepted::No => panic!("it was next"),
+                    match stream.try_accept_bundle(self.now, &bundle, around) {
+                        Accepted::No | Accepted::Misbehaved(_) => panic!("it was next"),
                         Accepted::All => {}
                         Accepted::AllBut(control) => {
                             let message = bundle.message_behind(control);
-                            let received = stream.handle_message(self.now, message, outputs, &mut faults);
+                            let received = stream.handle_message(self.now, message, around);
                             assert_eq!(received, Ok(Received::Done));
                         }
                     }
@@ -134,7 +169,7 @@ fn a_reader_that_is_done_says_so_at_once_and_one_that_is_slow_within_20_ms() {
     let mut pair = Pair::new(&SocketConfig::default());
     pair.write(0, &[data("a"), data("b")]);
     pair.flush(0);
-    pair.ends[1].handle_consumed(Class::Data, 1);
+    pair.ends[1].handle_consumed(one(Class::Data));
     pair.flush(1);
     assert_eq!(pair.frames[1], 0, "the other one is still to be handled");
     let before = pair.now;
@@ -142,7 +177,7 @@ fn a_reader_that_is_done_says_so_at_once_and_one_that_is_slow_within_20_ms() {
     pair.flush(1);
     assert_eq!((pair.frames[1], pair.ends[0].unacked()), (1, 1));
     assert_eq!(pair.now - before, Duration::from_millis(20));
-    pair.ends[1].handle_consumed(Class::Data, 1);
+    pair.ends[1].handle_consumed(one(Class::Data));
     pair.flush(1);
     assert_eq!((pair.frames[1], pair.ends[0].unacked()), (2, 0), "at once: somebody may wait for it");
 }
@@ -153,7 +188,7 @@ fn what_nobody_answers_is_known_to_have_arrived_within_100_ms() {
     let request = Request { key: 1, timeout: 0, payload: data("q") }.encode(false);
     pair.write(0, &[request]);
     pair.flush(0);
-    pair.ends[1].handle_consumed(Class::Request, 1);
+    pair.ends[1].handle_consumed(one(Class::Request));
     pair.flush(1);
     assert_eq!(pair.frames[1], 0, "its answer will carry it");
     let before = pair.now;
@@ -167,7 +202,7 @@ fn an_answer_passes_what_has_no_room_at_the_other_end_and_nothing_else_does() {
     // The reader takes 100 bytes of data that it has not handled; the writer may hold more.
     let big = || Payload::msgpack(vec![7; 90]);
     let mut pair = Pair::new(&SocketConfig::default());
-    let narrow = Windows::from_list([10_000, 100, 10, 1000, 10, 1000]);
+    let narrow = windows_of([10_000, 100, 10, 1000, 10, 1000]);
     pair.ends[0].sender = SendQueue::new(&SocketConfig::default(), narrow);
     pair.ends[0].sender.attach(pair.now);
     let request = Request { key: 1, timeout: 0, payload: data("q") }.encode(false);
@@ -186,11 +221,11 @@ fn an_answer_passes_what_has_no_room_at_the_other_end_and_nothing_else_does() {
 #[test]
 fn a_frame_with_another_tag_changes_nothing_but_a_count() {
     let mut pair = Pair::new(&SocketConfig::default());
-    let mut faults = FaultInjector::default();
+    let mut around = Around::new();
     for tag in [None, Some(1), Some(3)] {
         let headers = Headers { seq: Some(1), attempt: tag, ..Headers::default() };
         let message = Message { subject: subject(), payload: data("x"), headers };
-        let received = pair.ends[1].handle_message(pair.now, message, &mut pair.outputs[1], &mut faults);
+        let received = pair.ends[1].handle_message(pair.now, message, &mut around.with(&mut pair.outputs[1]));
         assert_eq!(received, Ok(Received::Foreign));
     }
     assert_eq!((pair.ends[1].foreign, pair.ends[1].receiver.counts().arrived), (3, 0));
@@ -211,6 +246,7 @@ fn what_the_peer_may_not_say_is_a_broken_rule() {
         ("far ahead", frame(Some(1 << 40), data("x"))),
         ("an unknown kind", frame(Some(1), item(0x9f, b""))),
         ("a request without a key", frame(Some(1), item(0x81, b"\x00\x00\x00"))),
+        ("an answer to what was never asked", frame(Some(1), item(0x83, b"\x0a\x00"))),
         ("an answer that is cut off", frame(Some(1), item(0x83, b"\x01"))),
         ("a status that is cut off", frame(Some(1), item(0xc0, b"\x00\x01"))),
         ("a close that is none", frame(Some(1), item(0xc1, b""))),
@@ -224,8 +260,8 @@ fn what_the_peer_may_not_say_is_a_broken_rule() {
         ),
     ] {
         let mut pair = Pair::new(&SocketConfig::default());
-        let mut faults = FaultInjector::default();
-        let received = pair.ends[1].handle_message(pair.now, message, &mut pair.outputs[1], &mut faults);
+        let mut around = Around::new();
+        let received = pair.ends[1].handle_message(pair.now, message, &mut around.with(&mut pair.outputs[1]));
         assert!(received.is_err(), "{name}: {received:?}");
     }
 }
@@ -233,12 +269,12 @@ fn what_the_peer_may_not_say_is_a_broken_rule() {
 #[test]
 fn an_item_that_may_be_skipped_is_taken_and_control_of_a_later_version_is_passed_over() {
     let mut pair = Pair::new(&SocketConfig::default());
-    let mut faults = FaultInjector::default();
+    let mut around = Around::new();
     for encoding in [0xa5, 0xdf] {
         let headers = Headers { seq: Some(1), attempt: Some(2), ..Headers::default() };
         let payload = Payload { encoding: Encoding(encoding), raw: Bytes::from_static(b"later") };
         let message = Message { subject: subject(), payload, headers };
-        let received = pair.ends[1].handle_message(pair.now, message, &mut pair.outputs[1], &mut faults);
+        let received = pair.ends[1].handle_message(pair.now, message, &mut around.with(&mut pair.outputs[1]));
         assert_eq!(received, Ok(Received::Done));
     }
     assert_eq!(pair.ends[1].receiver.counts().arrived, 1);
@@ -249,8 +285,7 @@ fn calls() -> impl Strategy<Value = Payload> {
     let text = prop::collection::vec(any::<u8>(), 0..30).prop_map(Payload::msgpack);
     (0..4_u8, 1..9_u64, text).prop_map(|(kind, key, payload)| match kind {
         0 => Request { key, timeout: 0, payload }.encode(false),
-        1 => Answer { key, payload }.encode(false),
-        2 => Cancel { key, reason: CancelReason::Dropped }.encode(),
+        1 | 2 => Cancel { key, reason: CancelReason::Dropped }.encode(),
         _ => payload,
     })
 }
@@ -264,7 +299,7 @@ proptest! {
         (messages, bytes) in (1..6_u64, 1..80_u64),
         steps in prop::collection::vec((any::<bool>(), 0..6_u64, any::<prop::sample::Index>()), 40),
     ) {
-        let windows = Windows::from_list([messages, bytes, messages, bytes, messages, bytes]);
+        let windows = windows_of([messages, bytes, messages, bytes, messages, bytes]);
         let now = Instant::now();
         let mut sender = SendQueue::new(&SocketConfig::default(), windows);
         sender.attach(now);

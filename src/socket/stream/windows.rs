@@ -28,10 +28,15 @@ impl Windows {
         [data, requests, answers].map(|window| [window.messages as u64, window.bytes as u64]).concat_array()
     }
 
-    /// Reads what the other end takes. One message of each class always has a place.
-    pub fn from_list(list: [u64; 6]) -> Self {
-        let number = |index: usize| usize::try_from(list[index]).unwrap_or(usize::MAX).max(1);
-        Self([0, 2, 4].map(|at| Window { messages: number(at), bytes: number(at + 1) }))
+    /// Reads what the other end takes: six numbers. One message of each class always has a place.
+    pub fn from_items(items: impl Iterator<Item = Option<u64>>) -> Option<Self> {
+        let (mut numbers, mut count) = ([0; 6], 0);
+        for item in items {
+            *numbers.get_mut(count)? = usize::try_from(item?).unwrap_or(usize::MAX).max(1);
+            count += 1;
+        }
+        let window = |at| Window { messages: numbers[at], bytes: numbers[at + 1] };
+        (count == numbers.len()).then(|| Self([0, 2, 4].map(window)))
     }
 }
 

@@ -60,6 +60,11 @@ impl Json {
         Self(value.to_string().into())
     }
 
+    /// Writes down what has no maps with keys that are no texts, which no JSON has.
+    pub fn of(value: &impl serde::Serialize) -> Self {
+        Self(serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec()).into())
+    }
+
     /// Returns whether it may be the application's headers of a message.
     pub fn fits_headers(&self) -> bool {
         self.0.len() <= MAX_HEADERS_BYTES && is_depth_within(self.as_str(), MAX_HEADERS_DEPTH)

@@ -1,6 +1,9 @@
-use super::*;
-use crate::socket::ServerSocket;
-use crate::socket::SocketEnd;
+use std::time::{Duration, Instant};
+
+use super::RETURN_PAUSE;
+use crate::socket::{Output, ServerSocket, SocketConfig, SocketEnd, SocketEvent, control};
+use crate::subject::Subject;
+use crate::wire::{Headers, Message, Messages, Payload, SocketCommand};
 
 /// The server's end of a socket that has written so many messages.
 fn server_with(now: Instant, written: u64) -> ServerSocket {

@@ -1,0 +1,71 @@
+//! What either half of a channel needs of it.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::admission::PeerAdmission;
+use super::open_requests::{OpenRequests, Settled};
+use super::{Output, PeerMisbehaved, SocketEvent};
+use crate::base::FaultInjector;
+use crate::wire::stream::key;
+use crate::wire::{Encoding, Headers, Item, Json, Message, Payload};
+
+/// The parts of a channel beside its half.
+pub(super) struct Surroundings<'a> {
+    pub(super) outputs: &'a mut VecDeque<Output>,
+    pub(super) faults: &'a mut FaultInjector,
+    pub(super) requests: &'a mut Option<Box<OpenRequests>>,
+    pub(super) admission: &'a mut PeerAdmission,
+    /// The incarnation that goes with each message to a peer of Conat, if it speaks of those.
+    pub(super) epoch: Option<u64>,
+}
+
+impl Surroundings<'_> {
+    pub(super) fn emit(&mut self, event: SocketEvent) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Answers `message`, if it wants an answer. A lost answer costs nothing: the request is asked again.
+    pub(super) fn respond_with(&mut self, message: &Message, payload: Payload, headers: Headers) {
+        if let Some(subject) = message.headers.reply.clone() {
+            self.outputs.push_back(Output::Publish(Message { subject, payload, headers }));
+        }
+    }
+
+    /// Hands a request that is none of the stream's to the application, unless too many wait for it.
+    pub(super) fn take_request(&mut self, now: Instant, message: Message) {
+        match self.admission.admit(message) {
+            Ok(request) => self.emit(SocketEvent::Request(request)),
+            Err(message) if self.admission.may_answer(now) => {
+                let error = "too many requests wait for this end of the socket";
+                let json = serde_json::json!({ "error": error, "code": 429 });
+                let headers = Headers { json: Some(Json::from_value(&json)), ..Headers::default() };
+                self.respond_with(&message, Payload::NIL, headers);
+            }
+            // Who asks for even more waits in vain.
+            Err(_) => {}
+        }
+    }
+
+    /// Ends the request with this key, which is answered.
+    pub(super) fn settle(&mut self, key: u64) -> Settled {
+        self.requests.as_mut().map_or(Settled::Unknown, |requests| requests.settle(key))
+    }
+
+    /// Whether the application is to get a message that is no data. An answer settles its request.
+    pub(super) fn try_settle(&mut self, item: &Item) -> Result<bool, PeerMisbehaved> {
+        let encoding = item.payload.encoding;
+        match encoding {
+            Encoding::ANSWER | Encoding::REFUSAL => {
+                // It was checked to have one.
+                match self.settle(key(&item.payload.raw).unwrap_or_default()) {
+                    Settled::Open => Ok(true),
+                    Settled::Late => Ok(false),
+                    Settled::Unknown => Err(PeerMisbehaved::BadItem { encoding: encoding.0 }),
+                }
+            }
+            Encoding::REQUEST | Encoding::REQUEST_MANY | Encoding::CANCEL => Ok(true),
+            other => Ok(other.is_data()),
+        }
+    }
+}
