@@ -8,7 +8,7 @@ use super::commands::{Sink, push_ping, push_sub, push_unsub};
 use super::fences::{Fences, Subscribing, Unsettled};
 use super::frame::{Frame, ServerFrame};
 use super::interest::InterestWaits;
-use super::publication::{COUNT, Reader, push_probe, push_publication};
+use super::publication::{COUNT, Reader, is_packed, push_probe, push_publication};
 use super::subscriptions::Subscriptions;
 use super::{CHUNK_BYTES, DecodeError, MAX_NAMES_BYTES, ServerInfo};
 use crate::subject::{Pattern, Subject};
@@ -231,9 +231,10 @@ impl Client {
             let message = format!("subject and reply subject have more than {MAX_NAMES_BYTES} bytes");
             return Some(OpError { message, code: Some(TOO_LARGE) });
         }
-        // What is escaped in headers is at most six times as long.
         let json = headers.json.as_ref().map_or(0, |json| json.as_bytes().len());
-        let json = if json * 6 < self.info.max_payload / 2 { json } else { json * 6 };
+        // What is escaped in headers is at most six times as long; packed ones are as they are.
+        let is_as_it_is = json * 6 < self.info.max_payload / 2 || is_packed(publication);
+        let json = if is_as_it_is { json } else { json * 6 };
         let size = payload.raw.len() + json + id.len() + HEADER_SLACK_BYTES;
         (size > self.info.max_payload && payload.raw.len() + json > 0).then(|| OpError {
             message: format!("larger than the {} bytes that this server takes", self.info.max_payload),

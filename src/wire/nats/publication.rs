@@ -30,7 +30,7 @@ pub(super) fn push_publication(out: &mut impl Sink, mut publication: Publication
 
 /// Returns whether only our own programs can read it: a part of a message or of a socket's, or a payload of
 /// ours.
-fn is_packed(publication: &Publication) -> bool {
+pub(super) fn is_packed(publication: &Publication) -> bool {
     let Publication { seq, done, bundled, payload, headers, .. } = publication;
     let is_numbered = headers.has_reserved() || headers.malformed;
     let is_chunk = *seq != 0 || !done;

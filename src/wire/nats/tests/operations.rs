@@ -270,6 +270,20 @@ fn nothing_is_sent_that_the_server_closes_over() {
 }
 
 #[test]
+fn a_message_of_a_socket_may_have_long_headers() {
+    let mut model = joined("2.15.1");
+    model.say(subscribe(1, &["a"]));
+    model.exchange();
+    let json = Json::from_value(&serde_json::json!({ "x": "\u{e9}".repeat(300_000) }));
+    let headers = Headers { seq: Some(1), json: Some(json), ..Headers::default() };
+    let publication = Publication { headers, ..publication("a", "\u{1}") };
+    model.say(ClientOp::Publish { ack: None, publication: publication.clone() });
+    let ops = model.exchange();
+    let [ServerOp::Deliver { publication: heard, .. }] = &ops[..] else { panic!("{} operations", ops.len()) };
+    assert!(heard.headers == publication.headers);
+}
+
+#[test]
 fn a_foreign_program_reads_values_and_sends_them() {
     let mut model = joined("2.15.1");
     model.say(subscribe(1, &["a"]));
