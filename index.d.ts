@@ -1911,7 +1911,8 @@ export declare function getSkew(options?: { client?: Client; timeout?: number })
 
 /**
  * Returns the time of the time service in ms since 1970: this process's clock, corrected by the latest `getSkew`. That
- * is measured in the background once an hour, unless `noLoad` is set; until it is known, nothing is corrected.
+ * is measured in the background once an hour, and 10 s after it failed, unless `noLoad` is set; until it is known, nothing
+ * is corrected.
  */
 export declare function time(options?: { noLoad?: boolean }): number
 

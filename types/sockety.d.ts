@@ -422,8 +422,8 @@ export declare class Request {
    * Resolves with the first answer, whether it comes before or after the call: a response, or the number of a fast reply.
    * After a timeout it can be called again.
    *
-   * @throws {FabricError} `"ERR_CLOSED"` the connection was closed before · `408` none within `timeout`; if `signal` is
-   *   aborted, its reason
+   * @throws {FabricError} `"ERR_CLOSED"` the connection was closed before · `408` none within `timeout` ·
+   *   `"ABORT_ERR"` the `signal`, whose reason is the `cause`
    */
   response(options?: { timeout?: number; signal?: AbortSignal }): Promise<Response | number>
 }

@@ -145,4 +145,36 @@ describeFabrics('a service of one function', fabric => {
     expect(Math.abs(skew)).toBeLessThan(10_000)
     expect(Math.abs(time({ noLoad: true }) - (Date.now() - skew))).toBeLessThan(1000)
   })
+
+  test('measures again soon after that has failed', async () => {
+    const now = Date.now.bind(Date)
+    let ahead = 2 * 60 * 60 * 1000
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => now() + ahead)
+    try {
+      setConatClient(client)
+      expect(await rejection(getSkew({ client: caller, timeout: 100 }))).toBeInstanceOf(Error)
+      let asked = 0
+      const impl = { time: () => (asked += 1) }
+      await using _ = await createServiceHandler({
+        client,
+        service: 'time',
+        subject: 'services.hub.time',
+        impl,
+      })
+      ahead += 10_001
+      time()
+      time()
+      while (asked === 0) await new Promise(resolve => setTimeout(resolve, 1))
+      // It is the same measurement, or a second one; then what is known holds for an hour.
+      await getSkew({ client: caller })
+      const before = asked
+      ahead += 59 * 60 * 1000
+      time()
+      await timeClient({ client: caller }).time()
+      expect(asked).toBe(before + 1)
+    } finally {
+      clock.mockRestore()
+      setConatClient(undefined)
+    }
+  })
 })

@@ -129,8 +129,9 @@ describe('answers', () => {
     const stop = new AbortController()
     const waiting = request.response({ signal: stop.signal })
     stop.abort(Error('no longer'))
-    await expect(waiting).rejects.toThrow('no longer')
-    await expect(request.response({ signal: stop.signal })).rejects.toThrow('no longer')
+    const aborted = { name: 'AbortError', code: 'ABORT_ERR', cause: { message: 'no longer' } }
+    await expect(waiting).rejects.toMatchObject(aborted)
+    await expect(request.response({ signal: stop.signal })).rejects.toMatchObject(aborted)
     await expect(request.response({ timeout: -1 })).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
     await expect(request.response({ time: 1 } as never)).rejects.toMatchObject({ code: 'ERR_UNKNOWN_OPTION' })
     await peer.wait(({ action }) => action === 'a')

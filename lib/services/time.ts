@@ -6,10 +6,13 @@ import { createServiceClient, createServiceHandler } from './typed-service'
 const NAME = { service: 'time', subject: 'services.hub.time' }
 /** Milliseconds for which a skew is taken for current. */
 const SKEW_LIFETIME = 60 * 60 * 1000
+/** Milliseconds from a measurement that failed to the next one. */
+const RETRY_PAUSE = 10_000
 
 let skew: number | undefined
 let measured: Promise<number> | undefined
-let measuredAt = 0
+/** When `time` measures again, by itself. */
+let dueAt = 0
 
 /** Serves this process's time. */
 export async function createTimeService(options: { client?: unknown } = {}): Promise<ConatService> {
@@ -34,14 +37,20 @@ export async function getSkew(options: { client?: unknown; timeout?: number } = 
  * measured again, by the latest skew, at first 0.
  */
 export function time({ noLoad = false }: { noLoad?: boolean } = {}): number {
-  if (!noLoad && Date.now() - measuredAt > SKEW_LIFETIME) getSkew().catch(() => {})
+  if (!noLoad && Date.now() > dueAt) getSkew().catch(() => {})
   return Date.now() - (skew ?? 0)
 }
 
 async function measure(options: object): Promise<number> {
   const begun = Date.now()
-  measuredAt = begun
-  const there = await timeClient(options).time()
+  let there: number
+  try {
+    there = await timeClient(options).time()
+  } catch (error) {
+    dueAt = Date.now() + RETRY_PAUSE
+    throw error
+  }
+  dueAt = Date.now() + SKEW_LIFETIME
   // The answer was made in the middle of the round trip, as far as anybody knows.
   skew = (begun + Date.now()) / 2 - there
   return skew

@@ -1,6 +1,8 @@
 // Messages that were sent and may be answered.
 import type { Connection, Response } from '../../types/sockety'
+import { onAbort } from '../async/aborts'
 import { FabricError } from '../values/errors'
+import { abortFailure, errorFrom } from '../values/failure'
 import { checkOptions, isSignal, isTimeout } from '../values/option-checks'
 import type { Flush } from './flush'
 import type { OutgoingStream } from './streams'
@@ -120,7 +122,7 @@ export class Request {
   async #limited(options: ResponseOptions): Promise<Answer> {
     checkOptions('response', options, RESPONSE_SHAPE)
     const { timeout, signal } = options
-    signal?.throwIfAborted()
+    if (signal?.aborted) throw errorFrom(abortFailure(signal))
     if (this.#answer !== undefined) return this.#answer
     if (this.#error !== undefined) throw this.#error
     let timer: NodeJS.Timeout | undefined
@@ -137,14 +139,11 @@ export class Request {
           const error = new FabricError(`no response within ${timeout} ms`, 408)
           timer = setTimeout(giveUp, timeout, error)
         }
-        if (signal !== undefined) {
-          stop = () => giveUp(signal.reason)
-          signal.addEventListener('abort', stop)
-        }
+        if (signal !== undefined) stop = onAbort(signal, () => giveUp(errorFrom(abortFailure(signal))))
       })
     } finally {
       clearTimeout(timer)
-      if (stop !== undefined) signal?.removeEventListener('abort', stop)
+      stop?.()
     }
   }
 }
