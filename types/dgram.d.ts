@@ -18,7 +18,10 @@ export interface SocketOptions {
   reuseAddr?: boolean
   /** Accepted as Node's. Has no effect: datagrams are passed to `message` as they arrive. @default 1 MiB */
   recvBufferSize?: number
-  /** While more bytes than this wait in the process to be sent, by whomever, datagrams are dropped (`ENOBUFS`). @default 1 MiB */
+  /**
+   * While more bytes than this wait, datagrams are dropped (`ENOBUFS`): of this socket for its bind, or in the process to be
+   * sent, by whomever. @default 1 MiB
+   */
   sendBufferSize?: number
   /** Closes it. */
   signal?: AbortSignal
@@ -49,9 +52,9 @@ export interface DatagramInfo {
 export interface DatagramStats {
   readonly sent: number
   readonly received: number
-  /** Not sent: too much waited, or the fabric was away. */
+  /** Not sent: too much waited, the fabric was away, or the bind failed. */
   readonly sendDropped: number
-  /** Dropped because they were not read in time. */
+  /** 0: datagrams are passed to `message` as they arrive, and do not wait. */
   readonly recvDropped: number
   /** What arrived and was not a datagram. */
   readonly malformed: number

@@ -179,9 +179,35 @@ describeFabrics('dgram', fabric => {
     await closed(sender)
   })
 
+  test('what waits for the bind is bounded, and the size is checked before', async () => {
+    const away = over(fabric.client())
+    const sender = away.createSocket({ type: 'subject', sendBufferSize: 100_000 })
+    const outcomes: Promise<NodeJS.ErrnoException | null>[] = []
+    const send = (size: number) =>
+      outcomes.push(new Promise(resolve => sender.send(Buffer.alloc(size), 'nobody', resolve)))
+    for (let i = 0; i < 2000; i++) send(60_000)
+    expect([sender.getSendQueueCount(), sender.getSendQueueSize()]).toEqual([2, 120_000])
+    expect(sender.stats.sendDropped).toBe(1998)
+    send(65_508)
+    expect(sender.getSendQueueCount()).toBe(2)
+    for (const outcome of outcomes.slice(2, -1)) expect(await outcome).toMatchObject({ code: 'ENOBUFS' })
+    expect(await outcomes.at(-1)).toMatchObject({ code: 'EMSGSIZE', syscall: 'send', address: 'nobody' })
+    await closed(sender)
+    expect((await outcomes[0])?.code).toBe('ERR_SOCKET_DGRAM_NOT_RUNNING')
+    expect(sender.stats).toMatchObject({ sent: 0, sendDropped: 2000 })
+
+    const tiny = away.createSocket('subject')
+    for (let i = 0; i < 16_385; i++) tiny.send('', 'nobody')
+    expect([tiny.getSendQueueCount(), tiny.stats.sendDropped]).toEqual([16_384, 1])
+    await closed(tiny)
+  })
+
   test('wrong arguments, and a closed socket', async () => {
     expect(() => dgram.createSocket('tcp' as never)).toThrow(
       expect.objectContaining({ code: 'ERR_SOCKET_BAD_TYPE' }),
+    )
+    expect(() => dgram.createSocket({ type: 'subject', signal: 5 as never })).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }),
     )
     const socket = dgram.createSocket('subject')
     const any = (value: unknown): never => value as never

@@ -5,18 +5,19 @@ import type { SocketRow } from '../../types/net'
 import type { Client } from '../client/client'
 import { isPendingOver } from '../engine/commands'
 import type { Message } from '../messaging/message'
-import { argType, argValue, codedError, outOfRange, systemError } from '../net/errors'
+import { argType, argValue, codedError, systemError } from '../net/errors'
 import { checkSubject, clientOf, freeSubject } from '../net/options'
 import { list, unlist } from '../net/table'
 import type { FabricError } from '../values/errors'
 import { Buffer, isUint8Array, nextTick } from '../values/platform'
 import { isValidSubject } from '../values/subjects'
 import { Inlets } from './inlets'
+import { BIND_SHAPE, BUFFER_BYTES, checkDatagramOptions, SOCKET_SHAPE, sizeOf } from './options'
 import { type SendCall, type SendCallback, sendArguments } from './send-arguments'
+import { Waiting } from './waiting'
 
 /** As UDP over IPv4. */
 const MAX_DATAGRAM_BYTES = 65_507
-const BUFFER_BYTES = 1024 * 1024
 const TYPES: readonly unknown[] = ['subject', 'udp4', 'udp6']
 /** Places that sockets of this process are bound to, alone: clients and subjects. */
 const bound = new Set<string>()
@@ -41,8 +42,7 @@ export class Socket extends EventEmitter {
   #hasLoopback = true
   #recvBufferSize: number
   #sendBufferSize: number
-  /** Sends that wait for the bind. */
-  readonly #waiting: SendCall[] = []
+  readonly #waiting = new Waiting()
   readonly #listed = { row: (): SocketRow | undefined => this.#row() }
   #bytes = { read: 0, written: 0 }
   #since = Date.now()
@@ -58,8 +58,9 @@ export class Socket extends EventEmitter {
     }
     this.type = options.type
     this.#options = options as SocketOptions
-    this.#recvBufferSize = sizeOf('options.recvBufferSize', this.#options.recvBufferSize)
-    this.#sendBufferSize = sizeOf('options.sendBufferSize', this.#options.sendBufferSize)
+    checkDatagramOptions(options, SOCKET_SHAPE)
+    this.#recvBufferSize = this.#options.recvBufferSize ?? BUFFER_BYTES
+    this.#sendBufferSize = this.#options.sendBufferSize ?? BUFFER_BYTES
     this.#inlets = new Inlets((message, isMember) => this.#share(message, isMember))
     if (typeof listener === 'function') this.on('message', listener)
     const { signal } = this.#options
@@ -87,21 +88,23 @@ export class Socket extends EventEmitter {
     if (typeof last === 'function') this.once('listening', last as () => void)
     const options: DatagramBindOptions =
       typeof first === 'object' && first !== null ? first : { subject: first as string | undefined }
+    checkDatagramOptions(options, BIND_SHAPE)
     const { subject, queue } = options
-    if (subject !== undefined && subject !== null && subject !== '') checkSubject('subject', subject)
-    if (queue !== undefined && typeof queue !== 'string')
-      throw argType('options.queue', 'of type string', queue)
     this.#bind(subject || freeSubject('dgram'), queue)
     return this
   }
 
   send(...args: unknown[]): void {
     this.#checkOpen()
-    const call = sendArguments(args, this.#remote !== undefined)
-    const target = call.subject ?? (this.#remote as string)
+    const given = sendArguments(args, this.#remote !== undefined)
+    const call = { ...given, subject: given.subject ?? this.#remote }
     if (this.#state === 'new') this.#bind(freeSubject('dgram'), undefined)
-    if (this.#state === 'binding') this.#waiting.push({ ...call, subject: target })
-    else this.#send({ ...call, subject: target })
+    if (call.bytes.length > MAX_DATAGRAM_BYTES) {
+      const error = systemError('send', 'EMSGSIZE', call.subject)
+      if (call.callback === undefined) nextTick(() => this.#state !== 'closed' && this.emit('error', error))
+      else settle(call, error)
+    } else if (this.#state !== 'binding') this.#send(call)
+    else if (!this.#waiting.add(call, this.#sendBufferSize)) this.#drop(call)
   }
 
   connect(subject: string, callback?: () => void): void {
@@ -133,7 +136,7 @@ export class Socket extends EventEmitter {
     this.#client?.off('closed', this.#handleClientClosed)
     if (this.#isAlone) bound.delete(this.#place)
     this.#leaveGroup()
-    for (const { callback } of this.#waiting.splice(0)) callback?.(notRunning())
+    this.#giveUp(notRunning())
     nextTick(() => this.emit('close'))
     return this
   }
@@ -180,7 +183,7 @@ export class Socket extends EventEmitter {
   }
 
   setRecvBufferSize(size: number): void {
-    this.#recvBufferSize = sizeOf('size', size)
+    this.#recvBufferSize = sizeOf(size)
   }
 
   getSendBufferSize(): number {
@@ -188,15 +191,15 @@ export class Socket extends EventEmitter {
   }
 
   setSendBufferSize(size: number): void {
-    this.#sendBufferSize = sizeOf('size', size)
+    this.#sendBufferSize = sizeOf(size)
   }
 
   getSendQueueSize(): number {
-    return this.#waiting.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    return this.#waiting.bytes
   }
 
   getSendQueueCount(): number {
-    return this.#waiting.length
+    return this.#waiting.count
   }
 
   setMulticastLoopback(on: boolean): boolean {
@@ -263,7 +266,7 @@ export class Socket extends EventEmitter {
     this.#state = 'bound'
     list(this.#listed)
     this.emit('listening')
-    for (const call of this.#waiting.splice(0)) this.#send(call)
+    for (const call of this.#waiting.take()) this.#send(call)
   }
 
   #handleBindFailure(error: FabricError, subject: string): void {
@@ -272,7 +275,7 @@ export class Socket extends EventEmitter {
     if (this.#isAlone) bound.delete(this.#place)
     this.#leaveGroup()
     this.#isAlone = false
-    for (const { callback } of this.#waiting.splice(0)) callback?.(error)
+    this.#giveUp(error)
     this.#fail('bind', error, subject)
   }
 
@@ -282,20 +285,24 @@ export class Socket extends EventEmitter {
     this.emit('error', code === undefined ? error : systemError(syscall, code, subject, error))
   }
 
-  #send({ bytes, subject, callback }: SendCall): void {
-    const client = this.#connection()
-    const settle = (error: Error | null, sent?: number): void => {
-      if (callback !== undefined) nextTick(() => (callback as SendCallback)(error, sent))
-    }
-    if (bytes.length > MAX_DATAGRAM_BYTES) {
-      const error = systemError('send', 'EMSGSIZE', subject)
-      if (callback === undefined) nextTick(() => this.emit('error', error))
-      else settle(error)
-      return
-    }
-    if (client.state !== 'connected' || isPendingOver(this.#sendBufferSize)) {
+  /** What waits for the bind is not sent. */
+  #giveUp(error: Error): void {
+    for (const call of this.#waiting.take()) {
       this.#counts.sendDropped += 1
-      settle(systemError('send', 'ENOBUFS', subject))
+      settle(call, error)
+    }
+  }
+
+  #drop(call: SendCall): void {
+    this.#counts.sendDropped += 1
+    settle(call, systemError('send', 'ENOBUFS', call.subject))
+  }
+
+  #send(call: SendCall): void {
+    const { bytes, subject, callback } = call
+    const client = this.#connection()
+    if (client.state !== 'connected' || isPendingOver(this.#sendBufferSize)) {
+      this.#drop(call)
       return
     }
     try {
@@ -305,12 +312,12 @@ export class Socket extends EventEmitter {
       const code = CODES.get((cause as FabricError).code) ?? 'ENOBUFS'
       const error = systemError('send', code, subject, cause)
       if (callback === undefined && code === 'EACCES') nextTick(() => this.emit('error', error))
-      else settle(error)
+      else settle(call, error)
       return
     }
     this.#counts.sent += 1
     this.#bytes.written += bytes.length
-    settle(null, bytes.length)
+    settle(call, null, bytes.length)
   }
 
   #handleClientClosed = (): void => {
@@ -392,15 +399,12 @@ const CODES: ReadonlyMap<unknown, string> = new Map<unknown, string>([
   ['ERR_CLOSED', 'ENETDOWN'],
 ])
 
-function notRunning(): Error {
-  return codedError('ERR_SOCKET_DGRAM_NOT_RUNNING', 'Not running')
+function settle({ callback }: SendCall, error: Error | null, sent?: number): void {
+  if (callback !== undefined) nextTick(() => (callback as SendCallback)(error, sent))
 }
 
-function sizeOf(name: string, size: unknown): number {
-  if (size === undefined) return BUFFER_BYTES
-  if (typeof size !== 'number') throw argType(name, 'of type number', size)
-  if (!Number.isInteger(size) || size <= 0) throw outOfRange(name, 'a positive integer', size)
-  return size
+function notRunning(): Error {
+  return codedError('ERR_SOCKET_DGRAM_NOT_RUNNING', 'Not running')
 }
 
 function ttlOf(ttl: unknown): number {

@@ -1,0 +1,61 @@
+// What is known of the options of datagrams, and their check. __test__/package/options.spec.ts compares the contract with
+// it.
+import type { DatagramBindOptions, SocketOptions } from '../../types/dgram'
+import { argType, outOfRange } from '../net/errors'
+import { checkSubject } from '../net/options'
+import type { Check, Option, Shape, ShapeOf } from '../values/option-checks'
+
+/** Of either direction. */
+export const BUFFER_BYTES = 1024 * 1024
+
+/** Checked where it is used. */
+const isAnything: Check = () => {}
+
+const isString: Check = (name, value) => {
+  if (typeof value !== 'string') throw argType(name, 'of type string', value)
+}
+
+const isSize: Check = (name, value) => {
+  if (typeof value !== 'number') throw argType(name, 'of type number', value)
+  if (!Number.isInteger(value) || value <= 0) throw outOfRange(name, 'a positive integer', value)
+}
+
+const isSignal: Check = (name, value) => {
+  if (typeof value === 'object' && value !== null && 'aborted' in value) return
+  throw argType(name, 'an instance of AbortSignal', value)
+}
+
+const isPlace: Check = (_name, value) => {
+  if (value !== null && value !== '') checkSubject('subject', value)
+}
+
+export const SOCKET_SHAPE = {
+  type: isAnything,
+  reuseAddr: { check: isAnything, default: false },
+  recvBufferSize: { check: isSize, default: BUFFER_BYTES },
+  sendBufferSize: { check: isSize, unit: 'bytes', default: BUFFER_BYTES },
+  signal: isSignal,
+  client: isAnything,
+} as const satisfies ShapeOf<SocketOptions>
+
+export const BIND_SHAPE = {
+  subject: isPlace,
+  exclusive: isAnything,
+  queue: isString,
+} as const satisfies ShapeOf<DatagramBindOptions>
+
+/** Checks the known options; `undefined` counts as absent. */
+export function checkDatagramOptions(options: object, shape: Shape): void {
+  for (const [name, option] of Object.entries(shape) as [string, Option | Check][]) {
+    const value = (options as Record<string, unknown>)[name]
+    if (value === undefined) continue
+    const check = typeof option === 'function' ? option : option.check
+    check(`options.${name}`, value)
+  }
+}
+
+/** Returns a size that a setter was given. */
+export function sizeOf(size: unknown): number {
+  isSize('size', size)
+  return size as number
+}
