@@ -47,7 +47,7 @@ export interface NetOptions {
    * pass without an acknowledgement. 0: not at all. @default 60_000
    */
   linger?: number
-  /** Milliseconds of silence after which the other end is pinged. @default 45_000 */
+  /** Milliseconds of silence after which the other end is pinged; 0: never. @default 45_000 */
   sessionKeepAlive?: number
   /** Milliseconds that it has to answer. @default 30_000 */
   sessionKeepAliveTimeout?: number
@@ -350,7 +350,7 @@ export interface BridgeStats {
 export interface ExposeOptions extends ServerOptions, Omit<ListenOptions, 'subject' | 'exclusive'> {
   /** Milliseconds to connect to the target; then the connecting end gets `ETIMEDOUT`. 0: no bound. @default 10_000 */
   connectTimeout?: number
-  /** As that of `ServerOptions`, but without a bound by default, since `connectTimeout` has one. @default 0 */
+  /** As that of `ServerOptions`, in ms, but without a bound by default, since `connectTimeout` has one. @default 0 */
   acceptTimeout?: number
   /** As `maxConnections` of a server. @default no bound */
   maxConnections?: number

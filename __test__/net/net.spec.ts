@@ -230,6 +230,60 @@ describeFabrics('net', fabric => {
     expect(() => guest.connect(given as never)).toThrow(expect.objectContaining({ code }))
   })
 
+  test('options of the constructor hold unless connect has others; null and undefined are none', async () => {
+    const server = host.createServer({ window: null, linger: null, acceptTimeout: null } as never)
+    await once(server.listen('desk'), 'listening')
+    const spy = jest.spyOn(guestClient.socket, 'connect')
+    const sessions = { at: (index: number) => spy.mock.calls.at(index)?.[1] }
+    const connected = async (own: object, given: object) => {
+      const socket = new guest.Socket(own).connect('desk', given)
+      await once(socket, 'connect')
+      socket.destroy()
+      const { maxQueueBytes, keepAlive, keepAliveTimeout, resumeTimeout } = sessions.at(-1)!
+      return [maxQueueBytes, keepAlive, keepAliveTimeout, resumeTimeout]
+    }
+    const own = { window: 1000, sessionKeepAlive: 5000, sessionKeepAliveTimeout: 6000, resumeTimeout: 7000 }
+    expect(await connected(own, {})).toEqual([1000, 5000, 6000, 7000])
+    expect(await connected(own, { window: undefined, resumeTimeout: null })).toEqual([1000, 5000, 6000, 7000])
+    expect(await connected(own, { window: 2000, sessionKeepAlive: 0 })).toEqual([2000, 0, 6000, 7000])
+    const none = [1024 * 1024, undefined, undefined, undefined]
+    expect(await connected({ window: null }, { sessionKeepAlive: null })).toEqual(none)
+    await stop(server)
+  })
+
+  test.each([
+    ['window', '1', 'ERR_INVALID_ARG_TYPE'],
+    ['window', 0, 'ERR_OUT_OF_RANGE'],
+    ['window', 1.5, 'ERR_OUT_OF_RANGE'],
+    ['window', 2 ** 32, 'ERR_OUT_OF_RANGE'],
+    ['sessionKeepAlive', '1', 'ERR_INVALID_ARG_TYPE'],
+    ['sessionKeepAlive', Number.NaN, 'ERR_OUT_OF_RANGE'],
+    ['sessionKeepAlive', 2 ** 31, 'ERR_OUT_OF_RANGE'],
+    ['sessionKeepAliveTimeout', {}, 'ERR_INVALID_ARG_TYPE'],
+    ['sessionKeepAliveTimeout', 0, 'ERR_OUT_OF_RANGE'],
+    ['resumeTimeout', true, 'ERR_INVALID_ARG_TYPE'],
+    ['resumeTimeout', 0, 'ERR_OUT_OF_RANGE'],
+    ['linger', -1, 'ERR_OUT_OF_RANGE'],
+    ['loadBalancer', 'first', 'ERR_INVALID_ARG_TYPE'],
+    ['wait', 'long', 'ERR_INVALID_ARG_TYPE'],
+    ['wait', -1, 'ERR_OUT_OF_RANGE'],
+    ['accept', true, 'ERR_INVALID_ARG_TYPE'],
+  ])('the option %s: %p throws %s where it is given', (name, value, code) => {
+    const options = { [name]: value } as never
+    for (const call of [
+      () => new guest.Socket(options),
+      () => guest.connect('desk', options),
+      () => new guest.Socket().connect('desk', options),
+      () => guest.createServer(options),
+      () => guest.createServer().listen({ subject: 'desk', ...(options as object) }),
+      () => guest.forward('desk', { port: 0 }, options),
+      () => guest.expose('desk', { port: 1 }, options),
+      () => guest.serve('desk', guest.createServer(), options),
+    ]) {
+      expect(call).toThrow(expect.objectContaining({ code }))
+    }
+  })
+
   test('a reader that stops holds up its writer at the window; a reset passes all of it', async () => {
     const window = 64 * 1024
     const { server, here, there } = await pair({ client: { window }, server: { window } })

@@ -20,6 +20,8 @@ const { DUPLEX_SHAPE } = shapesOf('socket/duplex')
 const { FAULTS_SHAPE } = shapesOf('testing/faults')
 const { PROXY_SHAPE } = shapesOf('testing/fault-proxy')
 const sockety = shapesOf('sockety/options')
+const net = shapesOf('net/option-checks')
+const dgram = shapesOf('dgram/options')
 
 /** The sets, by the interface that promises each, with the contract that it is in. */
 const SETS: readonly [contract: string, name: string, shape: Shape | undefined][] = [
@@ -41,6 +43,15 @@ const SETS: readonly [contract: string, name: string, shape: Shape | undefined][
   ['types/sockety.d.ts', 'SocketyOptions', sockety.SOCKETY_SHAPE],
   ['types/sockety.d.ts', 'ConnectOptions', sockety.CONNECT_SHAPE],
   ['types/sockety.d.ts', 'SecureConnectOptions', sockety.SECURE_CONNECT_SHAPE],
+  ['types/net.d.ts', 'NetOptions', net.NET_SHAPE],
+  ['types/net.d.ts', 'SocketOptions', net.SOCKET_SHAPE],
+  ['types/net.d.ts', 'ConnectOptions', net.CONNECT_SHAPE],
+  ['types/net.d.ts', 'ServerOptions', net.SERVER_SHAPE],
+  ['types/net.d.ts', 'ListenOptions', net.LISTEN_SHAPE],
+  ['types/net.d.ts', 'ExposeOptions', net.EXPOSE_SHAPE],
+  ['types/net.d.ts', 'ForwardOptions', net.FORWARD_SHAPE],
+  ['types/dgram.d.ts', 'SocketOptions', dgram.SOCKET_SHAPE],
+  ['types/dgram.d.ts', 'DatagramBindOptions', dgram.BIND_SHAPE],
   ['types/testing.d.ts', 'Faults', FAULTS_SHAPE],
   ['types/testing.d.ts', 'FaultProxyOptions', PROXY_SHAPE],
 ]
@@ -88,15 +99,26 @@ const { socketTimeouts } = require('../../dist/socket/options.js') as { socketTi
 const optionsOf = (shape: Shape): [string, Partial<Option>][] =>
   Object.entries(shape).map(([name, option]) => [name, typeof option === 'function' ? {} : option])
 
+/** What an interface has from one that it extends: all, or what `Pick` and `Omit` leave. */
+function inherited(contract: string, parent: string): [string, string][] {
+  const [, kind, whole, list] = /^(Pick|Omit)<(\w+), (.+)>$/.exec(parent) ?? []
+  if (kind === undefined) return [...promised(contract, parent)]
+  const names = [...list!.matchAll(/'(\w+)'/g)].map(([, name]) => name!)
+  // Those of Node.js have their comments there.
+  if (whole === 'DuplexOptions') return names.map(name => [name, ''])
+  return [...promised(contract, whole!)].filter(([name]) => names.includes(name) === (kind === 'Pick'))
+}
+
 /** The properties of an interface and of those that it extends, with their comments. */
 function promised(contract: string, name: string): Map<string, string> {
   const text = readFileSync(join(ROOT, contract), 'utf8')
   const [, parents, body] =
-    new RegExp(`^export interface ${name}(?: extends ([\\w, ]+))? \\{(?:\\}|\\n([\\s\\S]*?)^\\})`, 'm').exec(
-      text,
-    ) ?? []
+    new RegExp(
+      `^export interface ${name}(?: extends ([\\w, <>|']+))? \\{(?:\\}|\\n([\\s\\S]*?)^\\})`,
+      'm',
+    ).exec(text) ?? []
   if (parents === undefined && body === undefined) throw Error(`${contract} has no interface ${name}`)
-  const found = new Map(parents?.split(', ').flatMap(parent => [...promised(contract, parent)]))
+  const found = new Map(parents?.split(/, (?![^<]*>)/).flatMap(parent => inherited(contract, parent)))
   let comment = ''
   for (const line of (body ?? '').split('\n')) {
     const property = /^ {2}(\w+)\??:/.exec(line)?.[1]

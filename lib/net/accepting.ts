@@ -32,8 +32,9 @@ export class Accepting {
     info: { subject: string; id: string; remoteAddress: string },
     take: () => void,
   ): void {
-    const { accept, acceptTimeout = ACCEPT_TIMEOUT } = this.#options
-    if (accept === undefined) {
+    const { accept } = this.#options
+    const acceptTimeout = this.#options.acceptTimeout ?? ACCEPT_TIMEOUT
+    if (accept == null) {
       take()
       return
     }

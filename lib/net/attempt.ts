@@ -1,5 +1,5 @@
 // One attempt to connect: finds the subject, makes the session, and says why it cannot.
-import type { ConnectOptions, SocketOptions } from '../../types/net'
+import type { ConnectOptions } from '../../types/net'
 import { startTimer, type Timer } from '../async/timer'
 import type { Client } from '../client/client'
 import type { ConatSocketClient } from '../socket/client-socket'
@@ -26,10 +26,10 @@ export class Attempt {
   #waiting: Timer | undefined
   #isOver = false
 
-  constructor(owner: AttemptOwner, target: Target, options: ConnectOptions, own: SocketOptions) {
+  constructor(owner: AttemptOwner, target: Target, options: ConnectOptions) {
     this.#owner = owner
     this.#options = options
-    this.#client = clientOf(options.client === undefined ? own : options)
+    this.#client = clientOf(options)
     const timeout = options.connectTimeout ?? CONNECT_TIMEOUT
     if (timeout > 0) this.#timer = startTimer(timeout, () => this.#fail('ETIMEDOUT', this.#session?.obstacle))
     if ('subject' in target) this.#find(target.subject)
@@ -87,7 +87,7 @@ export class Attempt {
     try {
       session = client.socket.connect(subject, {
         ...sessionOptions(this.#options),
-        ...(loadBalancer === undefined ? {} : { loadBalancer }),
+        ...(loadBalancer == null ? {} : { loadBalancer }),
       })
     } catch (error) {
       nextTick(() => this.#fail('ENETDOWN', error))

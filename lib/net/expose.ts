@@ -5,10 +5,10 @@ import type { BridgeStats, ExposeOptions, NodePlace } from '../../types/net'
 import { startTimer } from '../async/timer'
 import { argType, codedError } from './errors'
 import { cutOff, join, newStats } from './joining'
+import { checkNetOptions } from './option-checks'
+import { DIAL_TIMEOUT } from './options'
 import { Server } from './server'
 import type { Socket } from './socket'
-
-const DIAL_TIMEOUT = 10_000
 
 /** A server that exposes something. */
 export class ExposingServer extends Server {
@@ -19,7 +19,9 @@ export class ExposingServer extends Server {
   readonly #dialled = new Map<string, Duplex>()
 
   constructor(target: NodePlace | ((socket: Socket) => Duplex), options: ExposeOptions) {
-    const { allow, connectTimeout = DIAL_TIMEOUT } = options
+    checkNetOptions(options)
+    const { allow } = options
+    const connectTimeout = options.connectTimeout ?? DIAL_TIMEOUT
     super({
       ...options,
       allowHalfOpen: true,
@@ -27,7 +29,7 @@ export class ExposingServer extends Server {
       acceptTimeout: options.acceptTimeout ?? 0,
       accept: async info => {
         try {
-          if (allow !== undefined && !(await allow(info))) throw codedError('EACCES', 'not allowed')
+          if (allow != null && !(await allow(info))) throw codedError('EACCES', 'not allowed')
           await options.accept?.(info)
           if (typeof target === 'function') return
           const inner = await dial(target, connectTimeout)

@@ -25,8 +25,10 @@ export const BACKLOG = 511
 export const LISTEN_TIMEOUT = 60_000
 /** Milliseconds for somebody who listens already to say so. */
 export const TAKEN_TIMEOUT = 1000
+/** The target of `expose` to be connected. */
+export const DIAL_TIMEOUT = 10_000
 /** The longest that a timer of Node.js runs. */
-const MAX_TIMER = 2 ** 31 - 1
+export const MAX_TIMER = 2 ** 31 - 1
 
 /** Returns the client of a call, of its module, or of the process. */
 export function clientOf(options: NetOptions | undefined): Client {
@@ -105,34 +107,10 @@ export function checkSubject(name: string, subject: unknown): asserts subject is
   throw argValue(name, subject)
 }
 
-const BOOLEANS = ['allowHalfOpen', 'noDelay', 'keepAlive', 'pauseOnConnect'] as const
-const OBJECT_MODES = ['objectMode', 'readableObjectMode', 'writableObjectMode'] as const
-const COUNTS = ['highWaterMark', 'window'] as const
-const TIMES = ['linger', 'connectTimeout', 'acceptTimeout', 'keepAliveInitialDelay', 'resumeTimeout'] as const
-
-/** Checks the known options of a socket or a server; libraries pass others along. */
-export function checkNetOptions(options: SocketOptions | ConnectOptions | ServerOptions): void {
-  const all = options as Record<string, unknown>
-  for (const name of BOOLEANS) {
-    const value = all[name]
-    // Clients of Node's own net give numbers and null, and it takes them.
-    if (typeof value === 'string' || typeof value === 'function') {
-      throw argType(`options.${name}`, 'of type boolean', value)
-    }
-  }
-  for (const name of OBJECT_MODES) {
-    if (all[name]) throw argValue(`options.${name}`, all[name], 'is not supported')
-  }
-  for (const name of COUNTS)
-    if (all[name] != null) checkRange(`options.${name}`, all[name], 0, Number.MAX_SAFE_INTEGER)
-  for (const name of TIMES) if (all[name] != null) checkRange(`options.${name}`, all[name], 0, MAX_TIMER)
-  if (all.window === 0) throw outOfRange('options.window', '>= 1', 0)
-}
-
-function checkRange(name: string, value: unknown, least: number, most: number): void {
-  if (typeof value !== 'number') throw argType(name, 'of type number', value)
-  if (Number.isNaN(value) || value < least || value > most)
-    throw outOfRange(name, `>= ${least} && <= ${most}`, value)
+/** What a socket was made with, and over it what `connect` was given. */
+export function joinedOptions(own: SocketOptions, given: ConnectOptions): ConnectOptions {
+  const set = Object.entries(given).filter(([, value]) => value !== undefined && value !== null)
+  return { ...own, ...Object.fromEntries(set) }
 }
 
 /** Checks the milliseconds of a timer, as Node does. */
@@ -150,12 +128,17 @@ export function sessionOptions(options: ServerOptions & ConnectOptions): {
   keepAliveTimeout?: number
   resumeTimeout?: number
 } {
-  const { window = WINDOW, sessionKeepAlive, sessionKeepAliveTimeout, resumeTimeout } = options
+  const { window, sessionKeepAlive, sessionKeepAliveTimeout, resumeTimeout } = options
   return {
-    maxQueueBytes: window,
+    maxQueueBytes: window ?? WINDOW,
     maxQueueSize: MAX_MESSAGES,
-    ...(sessionKeepAlive === undefined ? {} : { keepAlive: sessionKeepAlive }),
-    ...(sessionKeepAliveTimeout === undefined ? {} : { keepAliveTimeout: sessionKeepAliveTimeout }),
-    ...(resumeTimeout === undefined ? {} : { resumeTimeout }),
+    ...(sessionKeepAlive == null ? {} : { keepAlive: sessionKeepAlive }),
+    ...(sessionKeepAliveTimeout == null ? {} : { keepAliveTimeout: sessionKeepAliveTimeout }),
+    ...(resumeTimeout == null ? {} : { resumeTimeout }),
   }
+}
+
+/** What a transport is told of the options. */
+export function transportOptions({ window, linger }: NetOptions): { window: number; linger: number } {
+  return { window: window ?? WINDOW, linger: linger ?? LINGER }
 }

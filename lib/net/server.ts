@@ -9,7 +9,8 @@ import { Accepting } from './accepting'
 import { argType, codedError, type SystemError, systemError } from './errors'
 import { listenArguments } from './listen-arguments'
 import { Listening, type ListenSettings } from './listening'
-import { checkNetOptions, clientOf, LINGER, LISTEN_TIMEOUT, WINDOW } from './options'
+import { checkNetOptions } from './option-checks'
+import { clientOf, LISTEN_TIMEOUT, transportOptions } from './options'
 import { beginListen } from './places'
 import { Socket } from './socket'
 import { list, unlist } from './table'
@@ -59,6 +60,7 @@ export class Server extends EventEmitter {
 
   listen(...args: unknown[]): this {
     const { options, listener } = listenArguments(args)
+    checkNetOptions(options)
     if (this.#subject !== undefined) {
       throw codedError(
         'ERR_SERVER_ALREADY_LISTEN',
@@ -189,8 +191,7 @@ export class Server extends EventEmitter {
       session.close()
       return
     }
-    const { linger = LINGER, window = WINDOW } = this.#options
-    const transport = new Transport(session, undefined, { linger, window })
+    const transport = new Transport(session, undefined, transportOptions(this.#options))
     const info = { subject: listening.subjectOf(session), id: session.id, remoteAddress: session.id }
     if (
       this.maxConnections !== undefined &&
@@ -214,7 +215,7 @@ export class Server extends EventEmitter {
   #accept(transport: Transport, subject: string): void {
     const { allowHalfOpen, pauseOnConnect = false, highWaterMark } = this.#options
     const port = this.#accepting.takePort()
-    const settings = { allowHalfOpen, ...(highWaterMark === undefined ? {} : { highWaterMark }) }
+    const settings = { allowHalfOpen, ...(highWaterMark == null ? {} : { highWaterMark }) }
     const socket = new Socket(settings, { transport, subject, port, server: this })
     this.#sockets.add(socket)
     if (pauseOnConnect) {

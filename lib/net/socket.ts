@@ -8,7 +8,8 @@ import { argType, argValue, codedError, type SystemError, systemError } from './
 import type { Hello } from './frames'
 import { IdleTimer } from './idle-timer'
 import { OnRead } from './on-read'
-import { checkNetOptions, connectArguments, LINGER, targetOf, timerDuration, WINDOW } from './options'
+import { checkNetOptions } from './option-checks'
+import { connectArguments, joinedOptions, targetOf, timerDuration, transportOptions } from './options'
 import { rowOf } from './row'
 import { list, unlist } from './table'
 import { type Loss, Transport, type TransportOwner } from './transport'
@@ -64,7 +65,7 @@ export class Socket extends Duplex implements TransportOwner {
     const { allowHalfOpen = false, highWaterMark, signal, onread } = options
     super({
       allowHalfOpen: Boolean(allowHalfOpen),
-      ...(highWaterMark === undefined ? {} : { highWaterMark }),
+      ...(highWaterMark == null ? {} : { highWaterMark }),
       emitClose: false,
       autoDestroy: true,
     })
@@ -137,9 +138,10 @@ export class Socket extends Duplex implements TransportOwner {
   }
 
   connect(...args: unknown[]): this {
-    const { options, listener } = connectArguments(args)
-    checkNetOptions(options)
-    const target = targetOf(options, this.#own)
+    const { options: given, listener } = connectArguments(args)
+    checkNetOptions(given)
+    const target = targetOf(given, this.#own)
+    const options = joinedOptions(this.#own, given)
     if (this.connecting || (this.#transport !== undefined && !this.destroyed)) {
       throw systemError('connect', 'EISCONN', 'subject' in target ? target.subject : undefined)
     }
@@ -148,7 +150,7 @@ export class Socket extends Duplex implements TransportOwner {
     this.connecting = true
     this.#bytesTaken = 0
     try {
-      this.#attempt = new Attempt(this.#attemptOwner(options), target, options, this.#own)
+      this.#attempt = new Attempt(this.#attemptOwner(options), target, options)
     } catch (error) {
       this.connecting = false
       throw error
@@ -377,7 +379,6 @@ export class Socket extends Duplex implements TransportOwner {
   }
 
   #attemptOwner(options: ConnectOptions) {
-    const { linger = LINGER, window = WINDOW } = { ...this.#own, ...options }
     return {
       handleLookup: (error: Error | null, subject: string, host: string | undefined): void => {
         this.emit('lookup', error, error === null ? subject : undefined, 'subject', host)
@@ -385,7 +386,7 @@ export class Socket extends Duplex implements TransportOwner {
       handleSession: (subject: string, session: ConatSocketBase): void => {
         this.#subject = subject
         if (!this.#isRefd) session.unref()
-        this.#transport = new Transport(session, this, { linger, window })
+        this.#transport = new Transport(session, this, transportOptions(options))
         this.#watch(this.#transport)
       },
       handleFailure: (error: SystemError): void => {
