@@ -40,6 +40,7 @@ impl<'a> RecordReader<'a> {
     }
 
     /// Reads JavaScript's number: a count.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, as a count may")]
     pub(super) fn number(&mut self) -> Result<u64, Failure> {
         Ok(f64::from_bits(self.u64()?) as u64)
     }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use arbitrary::{Result, Unstructured};
 use bytes::Bytes;
 use selvedge::socket::{
-    ClientSocket, CommandError, Output, ServerSocket, SocketConfig, SocketEnd, SocketEvent, State, Tag,
+    ClientSocket, CommandError, Consumed, Output, ServerSocket, SocketConfig, SocketEnd, SocketEvent, State,
+    Tag,
 };
 use selvedge::subject::Subject;
 use selvedge::wire::{Headers, Message, Messages, Payload, SocketCommand};
