@@ -159,6 +159,8 @@ export declare class FabricError extends Error {
   readonly ids?: string[]
   /** On the error of a server's `end`: its sockets that have undelivered messages. */
   readonly sockets?: { id: string; undelivered: number }[]
+  /** On the error of a subscription's `drain`: how many messages were not handled by `deadline`. */
+  readonly left?: number
   /** On `"ERR_TOO_LARGE"`: the bytes of payload and headers. */
   readonly size?: number
   /** On `"ERR_TOO_LARGE"`: how many they may be. */
@@ -343,8 +345,8 @@ export interface ConnectOptions {
    */
   offlineTimeout?: number
   /**
-   * Bytes of one message, payload and headers, that it sends, at least 64 KiB. More is `"ERR_TOO_LARGE"`, and
-   * nothing is sent. @default 256 MiB
+   * Bytes of one message, payload and headers, that it sends; the broker's own bound counts as well. More is
+   * `"ERR_TOO_LARGE"`, and nothing is sent. @default 256 MiB
    */
   maxMessageBytes?: number
   /**
@@ -559,8 +561,8 @@ export declare class Client extends EventEmitter<ClientEvents> {
    *
    * - drains its socket servers, and ends its sockets when requests over them are answered (after half of the
    *   time in any case),
-   * - ends subscriptions when what has arrived was read, and the request that a loop is working on is
-   *   answered,
+   * - drains its subscriptions: what the broker has given them is read, and the request that a loop is working
+   *   on is answered; other members of their queue groups get everything else,
    * - waits for running methods of its services, and for pending replies and confirmations.
    *
    * Does not wait for handlers of a `message` event, for a `requestMany`, nor for what is started meanwhile.
@@ -852,14 +854,21 @@ export interface Subscription extends AsyncIterableIterator<Message, undefined> 
   readonly emitter: EventEmitter
   /** Ends it, as leaving a `for await` does. */
   return(): Promise<IteratorResult<Message, undefined>>
-  /** Ends it; unread messages are dropped. */
+  /** Ends it at once: unread messages, and those that are on their way, are dropped. */
   close(): void
   /** The same as `close`. */
   stop(): void
   /** The same as `close`. */
   end(): void
-  /** Accepts no more messages, and resolves when those that have arrived were read. */
-  drain(): Promise<void>
+  /**
+   * Leaves in order: the broker gives it nothing more, and it goes on until everything that it was given has
+   * been read, requests that a loop is working on are answered, and methods of a service have returned. So a
+   * member of a queue group that drains loses nothing (unless its connection breaks meanwhile).
+   *
+   * @param options.deadline Milliseconds until it closes anyway. @default none
+   * @throws {FabricError} `408` `deadline` has passed; `left` is the number of messages that were dropped
+   */
+  drain(options?: { deadline?: number }): Promise<void>
   /** Keeps the process alive while it is open, again. */
   ref(): this
   /** Lets the process end while it is open. */
@@ -880,8 +889,9 @@ export interface SocketSettings {
    */
   maxQueueBytes?: number
   /**
-   * Bytes of one message that is written, payload and headers, at least 64 KiB. More is `"ERR_TOO_LARGE"`, and
-   * nothing is written; the client's own bound counts as well. @default 256 MiB
+   * Bytes of one message, payload and headers, at least 64 KiB. To write more is `"ERR_TOO_LARGE"`, and nothing is
+   * written; the client's and its broker's own bounds count as well. A message that comes and has more closes the
+   * socket with that code, on both sides. @default 256 MiB
    */
   maxMessageBytes?: number
   /**
@@ -913,7 +923,11 @@ export interface SocketSettings {
 
 /** Options of a socket server. */
 export interface SocketListenOptions extends SocketSettings {
-  /** One token. @default the client's id */
+  /**
+   * One token. Of all socket servers with one chosen id on a subject, whichever process they are in, the newest
+   * takes what comes: the one before closes with `"ERR_SUPERSEDED"`, and its sockets with it (not over
+   * Conat's protocol and NATS, where both get everything). @default the client's id
+   */
   id?: string
   /** Sockets at one time; further ones close with `429` at the connecting side. @default 65_536 */
   maxSockets?: number
@@ -1337,6 +1351,8 @@ export interface ServerOptions {
   maxSubscriptionsPerClient?: number
   /** The same for users with a `hub_id`. @default 15_000 */
   maxSubscriptionsPerHub?: number
+  /** Bytes of one message, payload and headers, at least 64 KiB; more is refused. @default 256 MiB */
+  maxMessageBytes?: number
   /** Concurrent connections; more are refused with `429`. @default 10_000 */
   maxConnections?: number
   /** Concurrent connections of one user, compared as JSON; `null` is not counted. @default 100 */

@@ -60,6 +60,7 @@ impl Gene {
                     pattern: pattern.as_str().into(),
                     queue: Some("q".into()),
                     is_shared: true,
+                    exclusive: None,
                 };
                 let subscriptions = vec![subscription];
                 (pattern, ClientOp::Subscribe { ack: Some(ack), subscriptions, list: false })
@@ -67,7 +68,7 @@ impl Gene {
             3 => {
                 let pattern = self.text(true);
                 let patterns = vec![pattern.as_str().into()];
-                (pattern, ClientOp::Unsubscribe { ack: Some(ack), patterns, list: false })
+                (pattern, ClientOp::Unsubscribe { ack: Some(ack), patterns, list: false, drain: false })
             }
             4..=6 => (subject.clone(), publish(&subject, true, ack)),
             7 => (subject.clone(), publish(&subject, false, ack)),

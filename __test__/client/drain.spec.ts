@@ -215,10 +215,12 @@ describeFabrics('drain of a client', fabric => {
     })
     const asked = socket.request('anybody?')
     await job.begun
+    // The other side hears of it a moment later.
+    const closed = Promise.all([socket, server].map(end => once(end, 'closed')))
     const drained = (who === 'asks' ? guest : host).drain({ deadline: 5000, spread: 0 })
     job.end()
     expect((await asked).data).toBe('late, but here')
-    await drained
+    await Promise.all([drained, closed])
     expect([socket.state, server.state]).toEqual(['closed', 'closed'])
   })
 

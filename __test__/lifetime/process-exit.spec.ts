@@ -1,7 +1,6 @@
 // A program ends by itself when nothing is open, stays when something is, and loses nothing that it wrote.
 import { once } from 'node:events'
 import { type Client, type ConatServer, connect, init, type ServerSocket } from 'selvedge'
-import { disconnection } from '../support/sockets'
 import { type Ended, run, start } from './run'
 
 let broker: ConatServer
@@ -129,7 +128,7 @@ describe('what was written right before the end', () => {
 })
 
 describe('a process that ends in the tick in which it writes', () => {
-  test.each(['exit', 'throw'])('by %s, is heard to the last', async how => {
+  test.each(['exit', 'throw'])('by %s, is heard to the last, and nobody waits for its return', async how => {
     const client = connect({ address, noCache: true })
     const server = client.socket.listen('last-tick')
     await server.waitUntilReady()
@@ -137,8 +136,10 @@ describe('a process that ends in the tick in which it writes', () => {
     const connection = once(server, 'connection')
     const ended = run('last-tick.mjs', [address, 'last-tick', how])
     const [socket] = await connection
-    const [[data]] = await Promise.all([once(socket, 'data'), disconnection(socket)])
+    const [[data], [reason]] = await Promise.all([once(socket, 'data'), once(socket, 'closed')])
     expect([data, (await published).value?.data]).toEqual(['last', 'last'])
+    // For good: one that was cut off would be waited for.
+    expect(reason).toMatchObject({ code: 'ERR_SOCKET_LOST' })
     expect((await ended).code).toBe(how === 'exit' ? 7 : 1)
     await client.close()
   })

@@ -79,7 +79,7 @@ const STRUCTS: readonly [
     'SocketOptions',
     { ...CONNECT_SHAPE!, ...LISTEN_SHAPE! },
     true,
-    ['epoch', 'commandTimeout'],
+    ['epoch', 'commandTimeout', 'exclusive'],
   ],
   ['node/sockety_options', 'SocketyOptions', sockety.SOCKETY_SHAPE, 'connection', []],
   [

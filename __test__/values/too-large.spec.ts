@@ -1,10 +1,12 @@
 // A message that is too large is refused where it is written, and nothing of it is sent.
+import { once } from 'node:events'
 import { describeFabrics } from '../support/fabrics'
 import { rejection } from '../support/messages'
 import { pair } from '../support/sockets'
 
+const KIB = 1024
 /** The smallest bound. */
-const BOUND = 64 * 1024
+const BOUND = 64 * KIB
 const BIG = Buffer.alloc(BOUND)
 /** It fits with the three bytes in front of it. */
 const FITTING = Buffer.alloc(BOUND - 3)
@@ -48,6 +50,23 @@ describeFabrics('a client', fabric => {
   })
 })
 
+describeFabrics(
+  'a broker',
+  fabric => {
+    // Conat's protocol has no word for it.
+    const told = fabric.kind === 'conat wire' ? test.skip : test
+
+    told('says how large a message may be, and its clients refuse what is larger', async () => {
+      const { server, socket, guest } = await pair(fabric)
+      server.on('data', () => {})
+      expect(await rejection(guest.publish('big', BIG))).toMatchObject(REFUSAL)
+      expect(thrown(() => socket.write(BIG))).toMatchObject(REFUSAL)
+      await socket.send(FITTING.subarray(KIB))
+    })
+  },
+  { maxMessageBytes: BOUND },
+)
+
 describeFabrics('a socket', fabric => {
   test('refuses what is larger than its own bound', async () => {
     const bound = { maxMessageBytes: BOUND }
@@ -60,5 +79,27 @@ describeFabrics('a socket', fabric => {
     expect(thrown(() => listener.write(BIG))).toMatchObject(REFUSAL)
     expect([socket.stats.sent, server.stats.sent]).toEqual([0, 0])
     await socket.send(FITTING)
+  })
+
+  test('closes when a message comes that is larger, and what was written is told as undelivered', async () => {
+    const { server, socket } = await pair(fabric, { listen: { maxMessageBytes: BOUND } })
+    const ends = [once(server, 'closed'), once(socket, 'closed')]
+    socket.write(BIG)
+    const [here, there] = (await Promise.all(ends)).map(([reason]) => reason)
+    expect(here).toMatchObject({ code: 'ERR_TOO_LARGE' })
+    expect(there).toMatchObject({ code: 'ERR_TOO_LARGE', undelivered: 1 })
+    expect(socket.undelivered()).toHaveLength(1)
+  })
+
+  test('of the old protocol closes as well', async () => {
+    const { server, socket } = await pair(fabric, {
+      listen: { maxMessageBytes: BOUND, stream: false },
+      connect: { stream: false },
+    })
+    const ends = [once(server, 'closed'), once(socket, 'closed')]
+    socket.write(BIG)
+    const [here, there] = (await Promise.all(ends)).map(([reason]) => reason)
+    expect(here).toMatchObject({ code: 'ERR_TOO_LARGE' })
+    expect(there).toMatchObject({ code: 'ERR_SOCKET_CLOSED_BY_PEER', undelivered: 1 })
   })
 })

@@ -167,7 +167,10 @@ impl Path {
         };
         path.settle();
         let (subject, config) = (SUBJECT.to_owned(), sockets);
-        path.command(READER, Command::Listen { listener: LISTENER, subject, id: "server".into(), config });
+        path.command(
+            READER,
+            Command::Listen { listener: LISTENER, subject, id: "server".into(), exclusive: false, config },
+        );
         path.settle();
         path.open();
         path

@@ -34,8 +34,12 @@ pub fn route(patterns: usize) -> Work {
     let mut ops = Vec::new();
     let others = (1..patterns).map(|n| format!("crowd.{}.{n}.*", n % 1000));
     for pattern in std::iter::once("bench.*.data".to_owned()).chain(others) {
-        let subscriptions =
-            vec![Subscription { pattern: pattern.into(), queue: Some("0".into()), is_shared: true }];
+        let subscriptions = vec![Subscription {
+            pattern: pattern.into(),
+            queue: Some("0".into()),
+            is_shared: true,
+            exclusive: None,
+        }];
         broker.handle_op(now, reader, ClientOp::Subscribe { ack: None, subscriptions, list: false });
     }
     let publication = publication("bench.route.data");

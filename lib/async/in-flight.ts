@@ -15,6 +15,10 @@ export class InFlight {
     return this.#count === 0
   }
 
+  get count(): number {
+    return this.#count
+  }
+
   begin(): void {
     this.#count += 1
   }
@@ -33,8 +37,8 @@ export class InFlight {
     this.#idle?.settle()
   }
 
-  /** Resolves when there are none, or after `timeout` ms. */
-  async whenNone(timeout: number): Promise<void> {
+  /** Resolves when there are none, or after `timeout` ms if that is given. */
+  async whenNone(timeout?: number): Promise<void> {
     if (this.#count > 0) await (this.#idle ??= new Waiters()).wait('something is under way', timeout)
   }
 }

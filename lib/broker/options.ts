@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import type { ConatServer, ServerOptions } from '../../index'
 import { isCookieValue } from '../client/options'
 import { isSsl, serverSettings } from '../engine/tls'
+import { MAX_MESSAGE_BYTES } from '../messaging/options'
 import { FabricError, invalidType, invalidValue, outOfRange } from '../values/errors'
 import {
   type Check,
@@ -57,6 +58,7 @@ export const SERVER_SHAPE = {
   path: { check: isString, default: '/conat', engine: true },
   maxSubscriptionsPerClient: { check: isCount, default: 500, engine: true, limit: true },
   maxSubscriptionsPerHub: { check: isCount, default: 15_000, engine: true, limit: true },
+  maxMessageBytes: MAX_MESSAGE_BYTES,
   maxConnections: { check: isCount, default: 10_000, engine: true, limit: true },
   maxConnectionsPerUser: { check: isCount, default: 100, engine: true, limit: true },
   clusterName: { check: isString, engine: true },

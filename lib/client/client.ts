@@ -21,7 +21,7 @@ import { routeSubjects } from '../compat/subject-router'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { endAllOf, forget, route, strandAllOf, type Target } from '../engine/events'
-import { flushAtExit, forgetAtExit } from '../engine/exit-hook'
+import { forgetAtExit, leaveAtExit } from '../engine/exit-hook'
 import { CLIENT_ENDING, CLIENT_STATE, CONNECT_FAILED, PERMISSION } from '../engine/kinds'
 import { native } from '../engine/native'
 import { type Answers, ask } from '../messaging/answers'
@@ -87,7 +87,7 @@ export class Client extends ClientViews implements Target, Responder {
     checkOptions('connect', options, CLIENT_SHAPE)
     this.options = shownOptions(options)
     this.context.socketIdPrefix = idPrefix(options.inboxPrefix)
-    this.context.maxMessageBytes = options.maxMessageBytes ?? CLIENT_SHAPE.maxMessageBytes.default
+    if (options.maxMessageBytes !== undefined) this.context.limitMessages(options.maxMessageBytes)
     this.answersInKind = isOnNats(options)
     this.client = this.context.handle
     this.subscriptions = new Subscriptions(this.context, this, this.permissions)
@@ -97,7 +97,7 @@ export class Client extends ClientViews implements Target, Responder {
       forget(this.client)
       throw errorFrom(failure)
     }
-    flushAtExit(this.client)
+    leaveAtExit(this.client)
     this.#isWanted = options.autoConnect !== false
     this.#session.ref.set(this.#isWanted)
     const { routeSubject, ...rest } = options
@@ -252,7 +252,7 @@ export class Client extends ClientViews implements Target, Responder {
     checkImplementation(implementation)
     checkOptions('service', options, SERVICE_SHAPE)
     const subscription = this.subscribeSync(subject, { queue: options.queue ?? SERVICE_QUEUE })
-    serve(subscription, implementation, this.context.serving)
+    serve(subscription, implementation)
     return await subscription.confirmed()
   }
 
@@ -383,7 +383,6 @@ export class Client extends ClientViews implements Target, Responder {
     if (!this.context.closed) {
       const children = [...this.context.children].map(child => child.finishWith(drain))
       await Promise.all([...children, this.subscriptions.drain(drain.left)])
-      await this.context.serving.whenNone(drain.left)
       await this.context.awaited.whenNone(drain.left)
       this.#users = 1
     }
@@ -393,6 +392,7 @@ export class Client extends ClientViews implements Target, Responder {
   #announce(change: Change): void {
     if (change === 'info') {
       this.permissions.clear()
+      this.context.handleInfo(this.info as Record<string, unknown>)
       this.emit('info', this.info as Record<string, unknown>)
     } else if (change === 'disconnected') {
       const ending = this.#session.takeEnding()

@@ -2,7 +2,6 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { ConnectOptions } from '../../index'
 import { clientSettings, TLS_CLIENT_SHAPE } from '../engine/tls'
-import { MAX_MESSAGE_BYTES } from '../messaging/options'
 import { FabricError, invalidType, outOfRange } from '../values/errors'
 import {
   forEngine,
@@ -10,6 +9,7 @@ import {
   isDuration,
   isFunction,
   isHeaders,
+  isMessageSize,
   isNumber,
   isString,
   type ShapeOf,
@@ -28,7 +28,7 @@ export const CLIENT_SHAPE = {
   reconnectionDelay: { check: isPause, unit: 'ms', default: 500, engine: true },
   reconnectionDelayMax: { check: isPause, unit: 'ms', default: 15_000, engine: true },
   randomizationFactor: { check: isFraction, default: 1, engine: true },
-  maxMessageBytes: MAX_MESSAGE_BYTES,
+  maxMessageBytes: { check: isMessageSize, unit: 'bytes', default: 256 * 1024 * 1024, limit: true },
   wire: { check: isWire, engine: true },
   routeSubject: isFunction,
   user: { check: isString, engine: 'nats' },

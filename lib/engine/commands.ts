@@ -247,6 +247,9 @@ export function subscribe(
 export const unsubscribe = (client: number, subscription: number): void =>
   plain(kinds.UNSUBSCRIBE, client, subscription)
 
+export const drain = (client: number, ticket: number, subscription: number): void =>
+  plain(kinds.DRAIN, client, ticket, subscription)
+
 export function waitForInterest(client: number, ticket: number, timeout: number, subject: string): void {
   begin(kinds.WAIT_FOR_INTEREST, client)
   batch.u32(ticket)
@@ -429,6 +432,7 @@ export const listenerRetire = (client: number, listener: number): void =>
 export const clientConnect = (client: number): void => plain(kinds.CLIENT_CONNECT, client)
 export const clientDisconnect = (client: number): void => plain(kinds.CLIENT_DISCONNECT, client)
 export const clientClose = (client: number): void => closing(kinds.CLIENT_CLOSE, client)
+export const clientLeave = (client: number): void => closing(kinds.CLIENT_LEAVE, client)
 export const dropTransport = (client: number): void => plain(kinds.DROP_TRANSPORT, client)
 
 export const syncSubscriptions = (client: number, ticket: number, timeout: number): void =>

@@ -1,15 +1,20 @@
-// What was written in the last tick of a process.
-import { flush } from './commands'
+// The last words of clients that are open when the process ends.
+import { clientLeave, flush } from './commands'
 
 /** There is a listener of `exit` only while there is a client: it would keep this copy of the package alive. */
 const open = new Set<number>()
 
-/** Hands over what a client has to say when the process ends. */
-export function flushAtExit(client: number): void {
-  if (open.size === 0) process.on('exit', flush)
+export function leaveAtExit(client: number): void {
+  if (open.size === 0) process.on('exit', leave)
   open.add(client)
 }
 
 export function forgetAtExit(client: number): void {
-  if (open.delete(client) && open.size === 0) process.off('exit', flush)
+  if (open.delete(client) && open.size === 0) process.off('exit', leave)
+}
+
+/** Hands over what was written in the last tick, and says that nobody is to wait for a return. */
+function leave(): void {
+  for (const client of open) clientLeave(client)
+  flush()
 }

@@ -51,17 +51,28 @@ export class ClientContext {
 
   /** Pending replies. */
   readonly awaited: InFlight = new InFlight()
-  /** Running methods of services. */
-  readonly serving: InFlight = new InFlight()
 
-  /** Bytes of one message, payload and headers. */
+  /** Bytes of one message, payload and headers: the least of what the client and its broker take. */
   maxMessageBytes: number = MAX_MESSAGE_BYTES.default
+  #ownMaxMessageBytes: number = MAX_MESSAGE_BYTES.default
 
   /** What the ids of its sockets begin with, if they are not chosen. */
   socketIdPrefix = ''
 
   constructor(id: string) {
     this.id = id
+  }
+
+  /** Sets the client's own bound. */
+  limitMessages(bytes: number): void {
+    this.#ownMaxMessageBytes = bytes
+    this.maxMessageBytes = bytes
+  }
+
+  /** Takes what the broker has said at the sign-in. */
+  handleInfo({ max_message }: Record<string, unknown>): void {
+    const theirs = typeof max_message === 'number' ? max_message : Number.POSITIVE_INFINITY
+    this.maxMessageBytes = Math.min(this.#ownMaxMessageBytes, theirs)
   }
 
   /** Whether it is connected to a broker. */

@@ -23,13 +23,12 @@ import {
   type ShapeOf,
 } from '../values/option-checks'
 
-const DEFAULT_MESSAGE_BYTES = 256 * 1024 * 1024
-
-/** Bytes of one message, of a client and of a socket. */
+/** Whoever takes messages says how big they may be: a client, a socket, a broker. */
 export const MAX_MESSAGE_BYTES = {
   check: isMessageSize,
   unit: 'bytes',
-  default: DEFAULT_MESSAGE_BYTES,
+  default: 256 * 1024 * 1024,
+  engine: true,
   limit: true,
 } as const
 
@@ -66,6 +65,9 @@ export const INTEREST_SHAPE = {
   timeout: { check: isDuration, unit: 'ms', default: 30_000 },
   signal: isSignal,
 } as const
+
+/** Of a subscription's `drain`. */
+export const SUBSCRIPTION_DRAIN_SHAPE = { deadline: { check: isTimeout, unit: 'ms' } } as const
 
 /** Of calls that ask the broker for a list. */
 export const LIST_SHAPE = { timeout: PUBLISH_SHAPE.timeout } as const

@@ -1,7 +1,5 @@
 // Services: methods behind a subject. A call is a request with data `[name, args]`; its reply has the result,
 // or in its headers the error that was thrown.
-
-import type { InFlight } from '../async/in-flight'
 import { FabricError, invalidType, shown } from '../values/errors'
 import { type AnswerIterator, mapAnswers } from './answers'
 import type { Message } from './message'
@@ -20,11 +18,11 @@ export function checkImplementation(implementation: unknown): asserts implementa
 }
 
 /** Serves the calls that arrive, concurrently: one that hangs does not delay others. */
-export function serve(subscription: Subscription, implementation: object, serving: InFlight): void {
+export function serve(subscription: Subscription, implementation: object): void {
   subscription.emitter.on('message', (message: Message) => {
     if (!message.isRequest()) return
-    serving.begin()
-    void answer(message, implementation).then(serving.end)
+    subscription.serving.begin()
+    void answer(message, implementation).then(subscription.serving.end)
   })
 }
 

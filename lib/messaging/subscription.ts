@@ -1,23 +1,31 @@
-// What the application holds of a subscription: messages to read, one by one or as events.
+// One subscription, as the application has it.
 import { EventEmitter } from 'node:events'
 import type { SubscriptionOptions } from '../../index'
 import { AsyncQueue } from '../async/async-queue'
+import { InFlight } from '../async/in-flight'
+import { startTimer, type Timer } from '../async/timer'
 import { ProcessRef } from '../engine/process-ref'
+import { FabricError } from '../values/errors'
 import { closedFailure, errorFrom, type Failure } from '../values/failure'
+import { checkOptions } from '../values/option-checks'
 import { nextTick, nextTurn } from '../values/platform'
 import { clearInterruption, isInterrupted, throwAsync } from '../values/throw-async'
 import type { Message } from './message'
-import { SUBSCRIPTION_SHAPE } from './options'
+import { SUBSCRIPTION_DRAIN_SHAPE, SUBSCRIPTION_SHAPE } from './options'
 
-/** The subscription of the engine that it reads from, maybe with others. */
+/** What the subscriptions to one pattern share. */
 export interface SharedSubscription {
   readonly queue: string
-  /** Why nothing comes any more, while the client does not connect again by itself. */
-  readonly stranded: Failure | undefined
   /** Settles when the broker has answered. */
   readonly confirmed: Promise<Failure | undefined>
+  /** The same, or a timeout: so many ms of a connection. */
   confirmedWithin(timeout: number): Promise<Failure | undefined>
+  /** Why there will be no connection before `connect()`. */
+  readonly stranded: Failure | undefined
+  /** Removes a member. */
   leave(member: Subscription): void
+  /** Resolves when everything that the broker has for its last member is here. */
+  drain(): Promise<void>
 }
 
 /** Messages to one pattern, as an async iterator or as `message` events of `emitter`. */
@@ -40,6 +48,8 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   #drained: (() => void) | undefined
   /** The drain, which all callers wait for. */
   #draining: Promise<void> | undefined
+  /** Methods of a service that are running. @internal */
+  readonly serving: InFlight = new InFlight()
 
   constructor(shared: SharedSubscription, subject: string, options: SubscriptionOptions) {
     this.#shared = shared
@@ -130,6 +140,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     this.#unanswered = []
     while (this.#unread.take() !== undefined) this.#queuedBytes = 0
     this.#drained?.()
+    this.serving.forget()
   }
 
   stop(): void {
@@ -141,17 +152,48 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   }
 
   /**
-   * Accepts no more messages, and resolves when those that have arrived are read, and the last request is
-   * replied to or passed.
+   * Leaves its group, and resolves when all that the broker has given it is read, and the last request is replied to
+   * or passed.
    */
-  async drain(): Promise<void> {
-    this.finish(undefined)
-    if (this.#isReadOut) return
-    for (const request of this.#unanswered) request.onAnswer(this.#checkDrained)
-    this.#draining ??= new Promise<void>(resolve => {
-      this.#drained = resolve
+  async drain(options?: { deadline?: number }): Promise<void> {
+    checkOptions('drain', options, SUBSCRIPTION_DRAIN_SHAPE)
+    this.#draining ??= this.#drain()
+    const deadline = options?.deadline
+    if (deadline === undefined) {
+      await this.#draining
+      return
+    }
+    let timer: Timer | undefined
+    const late = new Promise<true>(resolve => {
+      timer = startTimer(deadline, () => resolve(true))
     })
-    await this.#draining
+    const isLate = await Promise.race([this.#draining, late])
+    timer?.stop()
+    if (isLate) throw this.#giveUp(deadline)
+  }
+
+  async #drain(): Promise<void> {
+    if (!this.ended) {
+      await this.#shared.drain()
+      this.finish(undefined)
+    }
+    if (!this.#isReadOut) {
+      await new Promise<void>(resolve => {
+        this.#drained = resolve
+        for (const request of this.#unanswered) request.onAnswer(this.#checkDrained)
+      })
+    }
+    await this.serving.whenNone()
+  }
+
+  /** Drops what its drain was too slow for. */
+  #giveUp(deadline: number): FabricError {
+    const open = this.#unanswered.filter(request => request.awaitsAnswer).length
+    const left = this.#unread.length + open + this.serving.count
+    this.dropped += this.#unread.length
+    this.close()
+    const text = `timeout: '${this.subject}' has not handled ${left} messages after ${deadline} ms`
+    return new FabricError(text, 408, { left })
   }
 
   ref(): this {

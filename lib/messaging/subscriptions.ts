@@ -10,7 +10,6 @@ import { native } from '../engine/native'
 import { FabricError } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
 import { checkOptions } from '../values/option-checks'
-import { clearTimer, setTimer } from '../values/platform'
 import { checkSubscribeSubject } from '../values/subjects'
 import { isInterrupted } from '../values/throw-async'
 import type { ClientContext } from './client-context'
@@ -28,6 +27,8 @@ export class Subscriptions {
   readonly #context: ClientContext
   readonly #responder: Responder
   readonly #permissions: Permissions
+  /** All that have not ended, those that drain included. */
+  readonly #members = new Set<Subscription>()
   /** Subscriptions that the broker has not confirmed yet. */
   readonly #pending = new Set<Shared>()
   readonly #confirmed = new Waiters()
@@ -58,6 +59,7 @@ export class Subscriptions {
     }
     const subscription = new Subscription(shared, pattern, options)
     shared.members.push(subscription)
+    this.#members.add(subscription)
     return subscription
   }
 
@@ -68,40 +70,39 @@ export class Subscriptions {
     if (failure !== undefined) throw errorFrom(failure)
   }
 
-  /** Accepts no more messages, and waits at most so many ms for those that have arrived to be read. */
+  /** Drains all of them, for at most so many ms. */
   async drain(timeout: number): Promise<void> {
-    const members = Object.values(this.subs).flatMap(shared => [...shared.members])
-    const read = Promise.all(members.map(member => member.drain()))
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise(resolve => {
-      timer = setTimer(resolve, timeout)
-    })
-    await Promise.race([read, late])
-    clearTimer(timer)
+    const members = [...this.#members]
+    const deadline = Math.max(1, timeout)
+    await Promise.all(members.map(member => member.drain({ deadline }).catch(() => {})))
   }
 
   /** Ends all of them, because the client has closed by itself: loops throw `failure`. */
   fail(failure: Failure): void {
-    for (const shared of Object.values(this.subs)) shared.end(failure)
+    for (const member of [...this.#members]) member.finish(failure)
   }
 
   /** Notes that the client connects again. */
   handleConnect(): void {
-    for (const shared of Object.values(this.subs)) for (const member of shared.members) member.hold()
+    for (const member of this.#members) member.hold()
   }
 
   /** Ends all of them at once, when the client closes. */
   close(): void {
-    for (const shared of Object.values(this.subs)) for (const member of [...shared.members]) member.close()
+    for (const member of [...this.#members]) member.close()
   }
 
   #create(pattern: string, queue: string = native.randomId()): Shared {
-    const shared = new Shared(this.#context, this.#responder, pattern, queue, () => {
+    const handleLeft = (member: Subscription): void => void this.#members.delete(member)
+    const handleGone = (): void => {
+      this.#settle(shared)
+      // Of one that drains there may be a successor.
+      if (this.subs[pattern] !== shared) return
       delete this.subs[pattern]
       this.#context.stats.subs -= 1
       delete this.queueGroups[pattern]
-      this.#settle(shared)
-    })
+    }
+    const shared = new Shared(this.#context, this.#responder, pattern, queue, handleLeft, handleGone)
     this.#pending.add(shared)
     void shared.confirmed.then(() => this.#settle(shared))
     this.subs[pattern] = shared
@@ -125,7 +126,8 @@ class Shared implements Target, SharedSubscription {
   readonly #handle: number = commands.nextHandle()
   readonly #context: ClientContext
   readonly #responder: Responder
-  readonly #gone: () => void
+  readonly #handleLeft: (member: Subscription) => void
+  readonly #handleGone: () => void
   readonly #pattern: string
   /** The subject of the messages that are being delivered. */
   #subject = ''
@@ -135,13 +137,15 @@ class Shared implements Target, SharedSubscription {
     responder: Responder,
     pattern: string,
     queue: string,
-    gone: () => void,
+    handleLeft: (member: Subscription) => void,
+    handleGone: () => void,
   ) {
     this.client = context.handle
     this.queue = queue
     this.#context = context
     this.#responder = responder
-    this.#gone = gone
+    this.#handleLeft = handleLeft
+    this.#handleGone = handleGone
     this.#pattern = pattern
     route(this.#handle, this)
     const ticket = new Ticket(context, responder)
@@ -198,10 +202,20 @@ class Shared implements Target, SharedSubscription {
     const at = this.members.indexOf(member)
     if (at < 0) return
     this.members.splice(at, 1)
+    this.#handleLeft(member)
     if (this.members.length > 0) return
     if (!this.#context.closed) commands.unsubscribe(this.client, this.#handle)
     forget(this.#handle)
-    this.#gone()
+    this.#handleGone()
+  }
+
+  /** Resolves when everything that the broker has for its last member is here. Who comes now begins anew. */
+  async drain(): Promise<void> {
+    if (this.members.length > 1 || this.#context.closed) return
+    this.#handleGone()
+    const ticket = new Ticket(this.#context, this.#responder)
+    commands.drain(this.client, ticket.handle, this.#handle)
+    await ticket.outcome
   }
 
   end(failure: Failure | undefined): void {

@@ -88,7 +88,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
       context.handle,
       this.handle,
       subject,
-      JSON.stringify(this.#settings.forEngine(id, LISTEN_SHAPE)),
+      JSON.stringify({ ...this.#settings.forEngine(id, LISTEN_SHAPE), exclusive: options.id !== undefined }),
     )
   }
 

@@ -20,7 +20,7 @@ export class SocketSettings<Options extends SocketOptions = SocketListenOptions>
     return this.options.maxQueueBytes ?? LISTEN_SHAPE.maxQueueBytes.default
   }
 
-  /** Returns the bytes of one message: the least of what the socket and its client take. */
+  /** Returns the bytes of one message: the least of what the socket, its client and its broker take. */
   maxMessageBytes(context: ClientContext): number {
     const own = this.options.maxMessageBytes ?? LISTEN_SHAPE.maxMessageBytes.default
     return Math.min(own, context.maxMessageBytes)

@@ -6,6 +6,7 @@ interface FabricErrorOptions {
   undelivered?: number
   ids?: string[]
   sockets?: UndeliveredOf[]
+  left?: number
   size?: number
   limit?: number
   handled?: false
@@ -34,6 +35,8 @@ export class FabricError extends Error {
   declare readonly ids?: string[]
   /** On the error of a server's `end`: its sockets that have undelivered messages. */
   declare readonly sockets?: UndeliveredOf[]
+  /** On the error of a subscription's `drain`: the number of messages that were not handled in time. */
+  declare readonly left?: number
   /** On `ERR_TOO_LARGE`: the bytes of payload and headers. */
   declare readonly size?: number
   /** On `ERR_TOO_LARGE`: how many there may be. */
@@ -49,6 +52,7 @@ export class FabricError extends Error {
     if (options?.undelivered !== undefined) this.undelivered = options.undelivered
     if (options?.ids !== undefined) this.ids = options.ids
     if (options?.sockets !== undefined) this.sockets = options.sockets
+    if (options?.left !== undefined) this.left = options.left
     if (options?.size !== undefined) this.size = options.size
     if (options?.limit !== undefined) this.limit = options.limit
     if (options?.handled === false) this.handled = false

@@ -78,6 +78,8 @@ codes! {
         Closed = "ERR_CLOSED",
         /// Connecting failed for a reason that the text names.
         Connect = "ERR_CONNECT",
+        /// The other end is about to end, and did not take it.
+        Draining = "ERR_DRAINING",
         /// The engine and `lib` do not understand each other.
         Internal = "ERR_INTERNAL",
         /// An argument has a value that cannot be used.

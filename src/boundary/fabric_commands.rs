@@ -24,6 +24,7 @@ pub(super) fn read(kind: Kind, record: &mut RecordReader<'_>) -> Result<Command,
         Kind::DropTransport => Command::DropTransport,
         Kind::SyncSubscriptions => list(record, RequestKind::Sync)?,
         Kind::Cluster => list(record, RequestKind::Cluster)?,
+        Kind::ClientLeave => Command::Leave,
         Kind::Cancel => Command::Cancel(record.u32()?),
         Kind::Publish => publish(record)?,
         Kind::PublishMany => {
@@ -32,10 +33,12 @@ pub(super) fn read(kind: Kind, record: &mut RecordReader<'_>) -> Result<Command,
         Kind::Request => request(record)?,
         Kind::Subscribe => subscribe(record)?,
         Kind::Unsubscribe => Command::Unsubscribe(record.u32()?),
+        Kind::Drain => Command::Drain { ticket: record.u32()?, subscription: record.u32()? },
         Kind::WaitForInterest => interest(record)?,
         Kind::Listen => {
             let (listener, subject, options) = open(record)?;
-            Command::Listen { listener, subject, config: options.config(), id: options.id }
+            let (exclusive, config) = (options.exclusive, options.config());
+            Command::Listen { listener, subject, id: options.id, exclusive, config }
         }
         Kind::ListenerRetire => Command::ListenerRetire(record.u32()?),
         Kind::ListenerClose => Command::ListenerClose(record.u32()?),

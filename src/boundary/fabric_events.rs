@@ -195,7 +195,8 @@ fn info_json(info: &Info) -> String {
     let name = info.cluster_name.as_deref();
     let name = name.map_or(String::new(), |name| format!(",\"clusterName\":{}", quoted(name)));
     let Info { max_payload, id, .. } = info;
-    format!("{{\"max_payload\":{max_payload},\"id\":{},\"user\":{user}{name}}}", quoted(id))
+    let max_message = info.max_message.map_or(String::new(), |bytes| format!(",\"max_message\":{bytes}"));
+    format!("{{\"max_payload\":{max_payload},\"id\":{},\"user\":{user}{name}{max_message}}}", quoted(id))
 }
 
 fn quoted(text: &str) -> String {

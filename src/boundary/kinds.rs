@@ -104,6 +104,8 @@ kinds! {
         Cluster = 6,
         /// Stop waiting for a ticket.
         Cancel = 7,
+        /// The process is about to end.
+        ClientLeave = 8,
         /// Publish one message.
         Publish = 16,
         /// Publish messages in a row, without confirmation.
@@ -116,6 +118,8 @@ kinds! {
         Unsubscribe = 20,
         /// Wait until somebody is subscribed.
         WaitForInterest = 21,
+        /// Unsubscribe behind the last message.
+        Drain = 22,
         /// Listen for sockets.
         Listen = 32,
         /// Accept no new sockets.

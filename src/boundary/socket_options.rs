@@ -15,7 +15,11 @@ pub struct SocketOptions {
     pub id: String,
     max_queue_size: Option<usize>,
     max_queue_bytes: Option<usize>,
+    max_message_bytes: Option<usize>,
     slow_consumer_timeout: Option<f64>,
+    /// Whether the id was chosen, so that somebody else may have it.
+    #[serde(default)]
+    pub exclusive: bool,
     epoch: Option<u64>,
     reconnection: Option<bool>,
     keep_alive: Option<f64>,
@@ -42,6 +46,7 @@ impl SocketOptions {
         SocketConfig {
             max_queue: self.max_queue_size.unwrap_or(defaults.max_queue),
             max_queue_bytes: self.max_queue_bytes.unwrap_or(defaults.max_queue_bytes),
+            max_message_bytes: self.max_message_bytes.unwrap_or(defaults.max_message_bytes),
             slow_consumer_timeout: self.slow_consumer_timeout.map(milliseconds),
             epoch: self.epoch,
             reconnection: self.reconnection.unwrap_or(defaults.reconnection),

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::account::Account;
 use super::error::Refusal;
+use super::member_drains::DrainId;
 use super::peer::PeerId;
 use crate::base::Deadlines;
 use crate::base::Shares;
+use crate::subject::Pattern;
 use crate::wire::MessageId;
 
 /// The memory of chosen members.
@@ -21,6 +23,10 @@ pub(super) struct ChunkAssignments {
     by_publisher: HashMap<PeerId, Publisher>,
     /// The messages of an account, oldest first.
     by_account: HashMap<Account, BTreeSet<Serial>>,
+    /// What a membership has begun to get.
+    by_membership: HashMap<Membership, BTreeSet<Serial>>,
+    /// Drains, once for each message that has ended and was theirs.
+    ended: Vec<DrainId>,
     shares: Shares<Account>,
     deadlines: Deadlines<Serial>,
     begun: Serial,
@@ -31,6 +37,9 @@ type Serial = u64;
 
 /// Names a queue group under one pattern. Never used again.
 pub(super) type GroupId = u64;
+
+/// Names a member of a group, for as long as it stays one. Never used again.
+pub(super) type Membership = u64;
 
 /// Who has a message, and what it is called on the way to them: what publishers call it may be what another
 /// does.
@@ -43,12 +52,27 @@ pub(super) struct Assignments {
 }
 
 /// A member of a group, for as long as it stays one: who leaves and comes back is another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Assignment {
     /// The member.
     pub(super) peer: PeerId,
-    /// Its present membership.
-    pub(super) membership: u64,
+    /// Its membership.
+    pub(super) membership: Membership,
+    /// It has left its group, in order: by which pattern it gets the rest, and who waits for that.
+    pub(super) leaving: Option<(Pattern, DrainId)>,
+}
+
+impl Assignments {
+    /// Returns those who have left and still get the rest, in a fixed order.
+    pub(super) fn leaving(&self) -> Vec<(PeerId, &Pattern)> {
+        let mut leaving: Vec<_> = self
+            .by_group
+            .values()
+            .filter_map(|one| Some((one.membership, one.peer, &one.leaving.as_ref()?.0)))
+            .collect();
+        leaving.sort_unstable_by_key(|(membership, ..)| *membership);
+        leaving.into_iter().map(|(_, peer, pattern)| (peer, pattern)).collect()
+    }
 }
 
 #[derive(Debug)]
@@ -57,6 +81,8 @@ struct Message {
     publisher: PeerId,
     account: Account,
     assignments: Assignments,
+    /// Of all chunks so far.
+    bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -91,7 +117,7 @@ impl ChunkAssignments {
         now: Instant,
         (peer, account): (PeerId, Account),
         id: MessageId,
-        assignments: Assignments,
+        (assignments, bytes): (Assignments, usize),
     ) {
         self.end(peer, &id);
         let serial = self.begun;
@@ -103,8 +129,11 @@ impl ChunkAssignments {
         let oldest = publisher.oldest_first.first().copied().filter(|_| surplus);
         self.by_account.entry(account).or_default().insert(serial);
         self.shares.add(account, size(&assignments));
+        for one in assignments.by_group.values() {
+            self.by_membership.entry(one.membership).or_default().insert(serial);
+        }
         self.deadlines.set(serial, Some(now + LIFETIME));
-        self.messages.insert(serial, Message { id, publisher: peer, account, assignments });
+        self.messages.insert(serial, Message { id, publisher: peer, account, assignments, bytes });
         if let Some(oldest) = oldest {
             self.remove(oldest);
         }
@@ -115,6 +144,51 @@ impl ChunkAssignments {
         let serial = self.by_publisher.get(&publisher).and_then(|publisher| publisher.by_id.get(id));
         let message = serial.and_then(|serial| self.messages.get(serial));
         message.map(|message| &message.assignments).ok_or(Refusal::UnknownMessage)
+    }
+
+    /// Counts another chunk. A message that becomes too large is given up.
+    pub(super) fn grow(
+        &mut self,
+        publisher: PeerId,
+        id: &MessageId,
+        more: usize,
+        limit: usize,
+    ) -> Result<(), Refusal> {
+        let serial = self.by_publisher.get(&publisher).and_then(|publisher| publisher.by_id.get(id).copied());
+        let Some(serial) = serial else { return Ok(()) };
+        let Some(message) = self.messages.get_mut(&serial) else { return Ok(()) };
+        message.bytes += more;
+        let size = message.bytes;
+        if size > limit {
+            self.remove(serial);
+            return Err(Refusal::TooBig { size, limit });
+        }
+        Ok(())
+    }
+
+    /// Lets a member that leaves have the rest of what it has begun to get. Returns the number of messages.
+    pub(super) fn release(
+        &mut self,
+        group: GroupId,
+        membership: Membership,
+        pattern: &Pattern,
+        drain: DrainId,
+    ) -> usize {
+        let serials = self.by_membership.get(&membership).into_iter().flatten();
+        let mut count = 0;
+        for serial in serials {
+            let Some(message) = self.messages.get_mut(serial) else { continue };
+            if let Some(one) = message.assignments.by_group.get_mut(&group) {
+                one.leaving = Some((pattern.clone(), drain));
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Returns a drain of which one more message has come to its end.
+    pub(super) fn poll_ended(&mut self) -> Option<DrainId> {
+        self.ended.pop()
     }
 
     /// Forgets a message: it is done.
@@ -149,6 +223,15 @@ impl ChunkAssignments {
         let Some(message) = self.messages.remove(&serial) else { return };
         self.deadlines.set(serial, None);
         self.shares.subtract(message.account, size(&message.assignments));
+        for one in message.assignments.by_group.values() {
+            self.ended.extend(one.leaving.as_ref().map(|(_, drain)| *drain));
+            if let Some(serials) = self.by_membership.get_mut(&one.membership) {
+                serials.remove(&serial);
+                if serials.is_empty() {
+                    self.by_membership.remove(&one.membership);
+                }
+            }
+        }
         if let Some(publisher) = self.by_publisher.get_mut(&message.publisher) {
             publisher.by_id.remove(&message.id);
             publisher.oldest_first.remove(&serial);
@@ -190,7 +273,9 @@ mod tests {
 
     fn assignments(count: usize) -> Assignments {
         let peer = publisher(9).0;
-        let by_group = (0..count as u64).map(|group| (group, Assignment { peer, membership: 1 })).collect();
+        let by_group = (0..count as u64)
+            .map(|group| (group, Assignment { peer, membership: 1, leaving: None }))
+            .collect();
         Assignments { id: "secret".into(), by_group }
     }
 
@@ -198,24 +283,25 @@ mod tests {
     fn when_the_memory_is_full_who_has_most_loses_his_oldest_message_to_others() {
         let (mut unfinished, now) = (ChunkAssignments::default(), Instant::now());
         let [greedy, modest] = [1, 2].map(publisher);
-        unfinished.begin(now, greedy, "old".into(), assignments(10));
-        unfinished.begin(now, greedy, "big".into(), assignments(MAX_ASSIGNMENTS - 10));
+        unfinished.begin(now, greedy, "old".into(), (assignments(10), 1));
+        unfinished.begin(now, greedy, "big".into(), (assignments(MAX_ASSIGNMENTS - 10), 1));
         assert_eq!(
             unfinished.make_room(greedy.1),
             Err(Refusal::TooManyUnfinished { limit: MAX_ASSIGNMENTS })
         );
         assert_eq!(unfinished.make_room(modest.1), Ok(()));
-        unfinished.begin(now, modest, "small".into(), assignments(1));
+        unfinished.begin(now, modest, "small".into(), (assignments(1), 1));
         assert!(unfinished.assignments(modest.0, &"small".into()).is_ok());
         assert!(unfinished.assignments(greedy.0, &"big".into()).is_ok());
         assert_eq!(unfinished.assignments(greedy.0, &"old".into()), Err(Refusal::UnknownMessage));
         // Begun anew under the same id, it takes its place once.
-        unfinished.begin(now, modest, "small".into(), assignments(1));
+        unfinished.begin(now, modest, "small".into(), (assignments(1), 1));
         assert_eq!(unfinished.len(), MAX_ASSIGNMENTS - 9);
         unfinished.end(modest.0, &"small".into());
         unfinished.forget(greedy.0);
         assert_eq!((unfinished.len(), unfinished.poll_timeout()), (0, None));
         assert!(unfinished.by_account.is_empty() && unfinished.by_publisher.is_empty());
+        assert!(unfinished.by_membership.is_empty());
     }
 
     #[test]
@@ -223,7 +309,7 @@ mod tests {
         let (mut unfinished, now) = (ChunkAssignments::default(), Instant::now());
         let one = publisher(1);
         for n in 0..=MAX_PER_PUBLISHER {
-            unfinished.begin(now, one, n.to_string().into(), assignments(usize::from(n > 3)));
+            unfinished.begin(now, one, n.to_string().into(), (assignments(usize::from(n > 3)), 1));
         }
         assert!(unfinished.assignments(one.0, &"0".into()).is_err());
         assert_eq!(

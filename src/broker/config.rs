@@ -14,6 +14,9 @@ pub struct BrokerConfig {
     /// chunks. Too low: more chunks a message, and below 101 000 chunks of 1000 bytes. Too high: one message
     /// blocks a link for as long as it takes, and each connection may hold that much before it is refused.
     pub max_payload: usize,
+    /// Largest message with headers, in however many chunks. Default 256 MiB. Told to every client that
+    /// understands it. Too high: receivers hold that much for each message that is not complete.
+    pub max_message_bytes: usize,
     /// Subscriptions of one connection. Default 500, Conat's. Too low: clients with many sockets are refused.
     /// Too high: one client can hold that many patterns of up to 8 KiB in the broker's memory.
     pub max_subscriptions_per_client: usize,
@@ -40,6 +43,9 @@ pub struct BrokerConfig {
     /// Operations that may wait for one peer. Default 262 144: what 64 MiB hold when all are tiny. The same
     /// policy.
     pub max_outbox_ops: usize,
+    /// What the clock says, in milliseconds since 1970. Default 0. Tells who was there later, also beyond a
+    /// restart of the broker.
+    pub started_ms: u64,
     /// What the application is asked. Default: nothing; every user is `null` and may do everything.
     pub authorizer: Option<super::AuthorizerConfig>,
 }
@@ -51,6 +57,7 @@ impl Default for BrokerConfig {
             cluster_name: None,
             addresses: Vec::new(),
             max_payload: 8_000_000,
+            max_message_bytes: 256 * 1024 * 1024,
             max_subscriptions_per_client: 500,
             max_subscriptions_per_hub: 15_000,
             max_connections: 10_000,
@@ -59,6 +66,7 @@ impl Default for BrokerConfig {
             max_outbox_bytes_per_user: 512 * 1024 * 1024,
             max_outbox_bytes_of_all: 2 * 1024 * 1024 * 1024,
             max_outbox_ops: 262_144,
+            started_ms: 0,
             authorizer: None,
         }
     }

@@ -68,6 +68,8 @@ pub(super) enum Refusal {
     TooManySigningIn { limit: usize },
     /// It was not found out in time who this is.
     SignInTimeout,
+    /// A newer connection has the pattern to itself.
+    Superseded,
 }
 
 impl Refusal {
@@ -89,7 +91,8 @@ impl Refusal {
             | Self::NoQueue
             | Self::QueueTooLong { .. }
             | Self::TooBig { .. }
-            | Self::IdTooLong { .. } => None,
+            | Self::IdTooLong { .. }
+            | Self::Superseded => None,
         }
     }
 }
@@ -136,6 +139,7 @@ impl fmt::Display for Refusal {
             Self::TooManySigningIn { limit } => {
                 write!(f, "there is a limit of at most {limit} connections that are signing in")
             }
+            Self::Superseded => write!(f, "a newer connection has this pattern to itself"),
             Self::SignInTimeout => write!(f, "timeout - the sign-in was not decided in time"),
         }
     }

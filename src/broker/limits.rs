@@ -16,8 +16,9 @@ pub(super) fn check_publication(config: &BrokerConfig, publication: &Publication
     let command = publication.headers.command.as_ref().map_or(0, |command| command.as_str().len());
     let json = publication.headers.json.as_ref().map_or(0, |json| json.as_bytes().len());
     let size = publication.payload.raw.len() + command + json;
-    if size > config.max_payload {
-        return Err(Refusal::TooBig { size, limit: config.max_payload });
+    let limit = config.max_payload.min(config.max_message_bytes);
+    if size > limit {
+        return Err(Refusal::TooBig { size, limit });
     }
     Ok(())
 }

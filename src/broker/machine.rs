@@ -4,6 +4,7 @@ mod access;
 mod presence;
 mod publications;
 mod shutdown;
+mod subscriptions;
 mod views;
 
 use std::collections::BTreeMap;
@@ -15,8 +16,8 @@ use super::admission::Admission;
 use super::authorizer::Authorizer;
 use super::drain::Drain;
 use super::error::Refusal;
+use super::exclusives::Exclusives;
 use super::interest_waits::{self, InterestWaits};
-use super::limits;
 use super::outbox::publication_size;
 use super::peers::Peers;
 use super::pending_ops::Verdict;
@@ -26,9 +27,7 @@ use super::watches::{Notices, Watches};
 use super::{BrokerConfig, BrokerStats, DisconnectReason, PeerId};
 use crate::base::{Deadlines, Entropy};
 use crate::subject::{Pattern, Subject};
-use crate::wire::{
-    AckId, ClientOp, Info, Json, OpError, Presence, Reply, ServerOp, SubscribeStatus, Subscription,
-};
+use crate::wire::{AckId, ClientOp, Info, Json, OpError, Presence, Reply, ServerOp};
 
 /// An embedded broker.
 ///
@@ -44,6 +43,7 @@ pub struct Broker {
     router: Router,
     waits: InterestWaits,
     watches: Watches,
+    exclusives: Exclusives,
     /// Drawn anew by each broker: what lived in the process of another one is gone for good.
     instance: String,
     admission: Admission,
@@ -68,6 +68,7 @@ impl Broker {
             router: Router::default(),
             waits: InterestWaits::default(),
             watches: Watches::default(),
+            exclusives: Exclusives::default(),
             admission: Admission::default(),
             repeats: Deadlines::new(),
             totals: BrokerStats::default(),
@@ -168,6 +169,7 @@ impl Broker {
             }
         }
         self.router.handle_timeout(now);
+        self.settle_unfinished();
         self.handle_overdue_auth_requests(now);
         self.release_due(now);
         self.evict_slow_consumers();
@@ -216,19 +218,27 @@ impl Broker {
             ClientOp::Subscribe { ack, subscriptions, list: _ } => {
                 tracing::trace!(%peer, count = subscriptions.len(), "subscribe");
                 if verdicts.iter().any(|verdict| *verdict != Verdict::Allowed) {
-                    return self.subscribe_allowed(peer, ack, subscriptions, verdicts);
+                    return self.subscribe_allowed((now, peer), ack, subscriptions, verdicts);
                 }
                 let statuses = subscriptions
                     .into_iter()
-                    .map(|subscription| self.subscribe(peer, subscription).map_err(OpError::from))
+                    .map(|subscription| self.subscribe(now, peer, subscription))
                     .collect();
                 self.acknowledge(peer, ack, Reply::Subscribed(statuses));
             }
-            ClientOp::Unsubscribe { ack, patterns, list: _ } => {
+            ClientOp::Unsubscribe { ack, patterns, list: _, drain: false } => {
                 for pattern in &patterns {
-                    self.unsubscribe(peer, pattern);
+                    self.unsubscribe(peer, pattern, None);
                 }
                 self.acknowledge(peer, ack, Reply::Unsubscribed { count: patterns.len() });
+            }
+            ClientOp::Unsubscribe { ack, patterns, list: _, drain: true } => {
+                let drain = self.router.begin_drain(peer, ack, patterns.len());
+                for pattern in &patterns {
+                    self.unsubscribe(peer, pattern, Some(drain));
+                }
+                let drained = self.router.take_drained(drain);
+                drained.into_iter().for_each(|drain| self.handle_drained(drain));
             }
             ClientOp::Subscriptions { ack } => {
                 let own = self.peers.get(peer).map(|entry| &entry.subscriptions);
@@ -258,42 +268,6 @@ impl Broker {
             }
             ClientOp::Watch(requests) => self.watch(peer, requests, verdicts),
             ClientOp::Leaving => self.note_end(peer, Presence::Gone),
-        }
-    }
-
-    fn subscribe(&mut self, peer: PeerId, subscription: Subscription) -> Result<SubscribeStatus, Refusal> {
-        let (pattern, queue) = limits::check_subscription(subscription)?;
-        // It can fall within a list, by the answers to its own waits; then it gets none of these statuses
-        // either.
-        let Some(entry) = self.peers.open_mut(peer) else { return Ok(SubscribeStatus::AlreadyAdded) };
-        if entry.subscriptions.contains_key(&pattern) {
-            return Ok(SubscribeStatus::AlreadyAdded);
-        }
-        if entry.subscriptions.len() >= entry.max_subscriptions {
-            return Err(Refusal::TooManySubscriptions { limit: entry.max_subscriptions });
-        }
-        entry.subscription_use.add(entry.max_subscriptions, &pattern, &queue)?;
-        self.effort += SUBSCRIPTION_EFFORT;
-        entry.subscriptions.insert(pattern.clone(), queue.clone());
-        self.router.subscribe(&pattern, queue, peer);
-        let peers = &mut self.peers;
-        self.waits.handle_interest(&pattern, |waiting, ack| {
-            peers.send(waiting, ServerOp::Ack { id: ack, reply: Reply::Interest(true) });
-        });
-        self.handle_owner(peer, &pattern);
-        Ok(SubscribeStatus::Added)
-    }
-
-    fn unsubscribe(&mut self, peer: PeerId, pattern: &str) {
-        let Ok(pattern) = Pattern::parse(pattern) else { return };
-        let Some(entry) = self.peers.open_mut(peer) else { return };
-        if let Some(queue) = entry.subscriptions.remove(&pattern) {
-            entry.subscription_use.remove(&pattern, &queue);
-            self.effort += SUBSCRIPTION_EFFORT;
-            self.router.unsubscribe(&pattern, &queue, peer);
-            let mut notices = Notices::default();
-            self.watches.handle_owner_gone(&pattern, peer, Presence::Left, &mut notices);
-            self.tell(peer, notices);
         }
     }
 
@@ -338,7 +312,8 @@ impl Broker {
         let BrokerConfig { max_payload, id, cluster_name, .. } = &self.config;
         let (id, cluster_name) = (id.clone(), cluster_name.clone());
         let instance = Some(self.instance.clone());
-        ServerOp::Info(Info { max_payload: *max_payload, id, cluster_name, user, instance, large: None })
+        let (max_payload, max_message) = (*max_payload, Some(self.config.max_message_bytes as u64));
+        ServerOp::Info(Info { max_payload, id, cluster_name, user, instance, large: None, max_message })
     }
 
     /// Retires those that became slow consumers meanwhile. Not at once: they fall while the router is walked.
@@ -362,12 +337,14 @@ impl Broker {
         let mut notices = Notices::default();
         entry.subscription_use = SubscriptionUse::default();
         for (pattern, queue) in std::mem::take(&mut entry.subscriptions) {
-            self.router.unsubscribe(&pattern, &queue, peer);
+            self.router.unsubscribe(&pattern, &queue, peer, None);
+            self.exclusives.release(&pattern, peer);
             self.watches.handle_owner_gone(&pattern, peer, why, &mut notices);
         }
         self.watches.forget(peer);
         self.tell(peer, notices);
-        self.router.forget_publisher(peer);
+        self.router.forget_peer(peer);
+        self.settle_unfinished();
         self.waits.forget(peer);
         self.repeats.set(peer, None);
         if let Some(authorizer) = &mut self.authorizer {

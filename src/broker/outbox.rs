@@ -214,6 +214,7 @@ fn cost(op: &ServerOp) -> usize {
                     + info.user.as_ref().map_or_else(refusal_size, |user| user.as_bytes().len())
             }
             ServerOp::Closing { code, message } => code.len() + message.len(),
+            ServerOp::Superseded { pattern, .. } => pattern.as_str().len(),
             ServerOp::Permission { message, subject, kind } => message.len() + subject.len() + kind.len(),
             ServerOp::Deliver { pattern, publication } => {
                 pattern.as_str().len() + publication_size(publication)

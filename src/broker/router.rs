@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::account::Account;
-use super::chunk_assignments::{Assignment, Assignments, ChunkAssignments, GroupId};
+use super::chunk_assignments::{Assignment, Assignments, ChunkAssignments, GroupId, Membership};
 use super::error::Refusal;
 use super::index_map::IndexMap;
+use super::member_drains::{DrainId, MemberDrain, MemberDrains};
 use super::peer::PeerId;
 use crate::base::Entropy;
 use crate::subject::{Interest, Pattern};
-use crate::wire::{Publication, chunk_id};
+use crate::wire::{AckId, Publication, chunk_id};
 
 /// All subscriptions by pattern and queue. A pattern in the table has at least one group, a group at least
 /// one member.
@@ -22,6 +23,7 @@ use crate::wire::{Publication, chunk_id};
 pub(super) struct Router {
     interest: Interest<Groups>,
     unfinished: ChunkAssignments,
+    drains: MemberDrains,
     subscriptions: usize,
     /// Names for groups and memberships.
     names: u64,
@@ -34,7 +36,7 @@ type Groups = IndexMap<Arc<str>, Group>;
 struct Group {
     id: GroupId,
     /// Each with its membership.
-    members: IndexMap<PeerId, u64>,
+    members: IndexMap<PeerId, Membership>,
 }
 
 impl Router {
@@ -58,12 +60,47 @@ impl Router {
         self.interest.steps()
     }
 
-    /// Takes `peer` out of a group, and removes what is empty then.
-    pub(super) fn unsubscribe(&mut self, pattern: &Pattern, queue: &Arc<str>, peer: PeerId) {
+    /// Begins a drain of so many patterns: [`Self::unsubscribe`] each, then [`Self::take_drained`].
+    pub(super) fn begin_drain(&mut self, peer: PeerId, ack: Option<AckId>, patterns: usize) -> DrainId {
+        self.drains.begin(peer, ack, patterns)
+    }
+
+    /// Takes a drain if nothing more comes for it.
+    pub(super) fn take_drained(&mut self, id: DrainId) -> Option<MemberDrain> {
+        self.drains.take_done(id)
+    }
+
+    /// Returns a drain for which nothing more comes, since a message has come to its end.
+    pub(super) fn poll_drained(&mut self) -> Option<MemberDrain> {
+        while let Some(id) = self.unfinished.poll_ended() {
+            self.drains.finish_one(id);
+            if let Some(drain) = self.drains.take_done(id) {
+                return Some(drain);
+            }
+        }
+        None
+    }
+
+    /// Returns how many drains wait for the rest of messages.
+    pub(super) fn drains(&self) -> usize {
+        self.drains.len()
+    }
+
+    /// Takes `peer` out of a group, and removes what is empty then. In a drain it still gets the rest of what
+    /// was begun for it.
+    pub(super) fn unsubscribe(
+        &mut self,
+        pattern: &Pattern,
+        queue: &Arc<str>,
+        peer: PeerId,
+        drain: Option<DrainId>,
+    ) {
         let Some(groups) = self.interest.get_mut(pattern) else { return };
         let Some(group) = groups.get_mut(queue) else { return };
-        if group.members.remove(&peer).is_none() {
-            return;
+        let Some(membership) = group.members.remove(&peer) else { return };
+        if let Some(drain) = drain {
+            let unfinished = self.unfinished.release(group.id, membership, pattern, drain);
+            self.drains.add(drain, unfinished);
         }
         self.subscriptions -= 1;
         if group.members.is_empty() {
@@ -82,10 +119,11 @@ impl Router {
         &mut self,
         now: Instant,
         (publisher, account): (PeerId, Account),
-        mut publication: Publication,
+        (mut publication, max_message): (Publication, usize),
         entropy: &mut dyn Entropy,
         mut deliver: impl FnMut(PeerId, &Pattern, Publication, usize) -> bool,
     ) -> Result<u64, Refusal> {
+        let bytes = publication.payload.raw.len();
         let mut part = match (publication.seq, publication.done) {
             (0, true) => Part::Whole,
             (0, false) => {
@@ -93,7 +131,10 @@ impl Router {
                 let id = chunk_id(account.origin(), &entropy.id());
                 Part::First(Assignments { id, by_group: HashMap::new() })
             }
-            _ => Part::Later(self.unfinished.assignments(publisher, &publication.id)?),
+            _ => {
+                self.unfinished.grow(publisher, &publication.id, bytes, max_message)?;
+                Part::Later(self.unfinished.assignments(publisher, &publication.id)?)
+            }
         };
         let id = match &part {
             Part::Whole => None,
@@ -113,6 +154,9 @@ impl Router {
                 count += 1;
             }
         };
+        if let Part::Later(assignments) = &part {
+            assignments.leaving().into_iter().for_each(|one| deliver_counted(one, publication.clone()));
+        }
         let mut last = None;
         for (pattern, groups) in self.interest.on(&route) {
             for group in groups.values() {
@@ -136,7 +180,7 @@ impl Router {
         }
         match (part, id) {
             (Part::First(assignments), Some(id)) => {
-                self.unfinished.begin(now, (publisher, account), id, assignments);
+                self.unfinished.begin(now, (publisher, account), id, (assignments, bytes));
             }
             (Part::Later(_), Some(id)) if publication.done => self.unfinished.end(publisher, &id),
             _ => {}
@@ -164,9 +208,11 @@ impl Router {
         self.interest.any_match(subject, |pattern, _| !pattern.is_silent())
     }
 
-    /// Forgets a publisher that is gone: the rest of its messages will not arrive.
-    pub(super) fn forget_publisher(&mut self, publisher: PeerId) {
-        self.unfinished.forget(publisher);
+    /// Forgets a peer that is gone: the rest of its messages will not arrive, and nothing waits for its
+    /// drains.
+    pub(super) fn forget_peer(&mut self, peer: PeerId) {
+        self.unfinished.forget(peer);
+        self.drains.forget(peer);
     }
 
     /// Returns how many patterns there are.
@@ -206,6 +252,7 @@ impl Part<'_> {
     fn pick(&mut self, group: &Group, entropy: &mut dyn Entropy) -> Option<PeerId> {
         if let Self::Later(assignments) = self {
             let assignment = assignments.by_group.get(&group.id)?;
+            // Its way out is in `leaving`.
             return (group.members.get(&assignment.peer) == Some(&assignment.membership))
                 .then_some(assignment.peer);
         }
@@ -213,7 +260,7 @@ impl Part<'_> {
         let position = if group.members.len() == 1 { 0 } else { entropy.below(group.members.len()) };
         let &(peer, membership) = group.members.nth(position)?;
         if let Self::First(assignments) = self {
-            assignments.by_group.insert(group.id, Assignment { peer, membership });
+            assignments.by_group.insert(group.id, Assignment { peer, membership, leaving: None });
         }
         Some(peer)
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use super::drains::DrainId;
 use super::requests::RequestId;
 use crate::subject::Pattern;
 use crate::wire::{AckId, Subscription};
@@ -23,6 +24,8 @@ pub(super) enum Awaited {
     List(RequestId),
     /// The subscriptions that the broker lacked.
     Repair(RequestId, Vec<Subscription>),
+    /// The end of a subscription, behind its last delivery.
+    Drain(Pattern, DrainId),
 }
 
 /// Awaited acknowledgements by id.

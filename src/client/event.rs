@@ -24,6 +24,10 @@ pub enum ClientEvent<T> {
     },
     /// A subscription stands: messages flow.
     Subscribed(T),
+    /// A newer connection has the pattern of a subscription to itself: nothing more comes.
+    Superseded(T),
+    /// A subscription that was drained has come to its end: nothing more comes.
+    Drained(T),
     /// A confirmed publish: the broker has routed it.
     Published {
         /// The token of its owner.

@@ -62,6 +62,7 @@ impl Inbox {
             pattern: self.pattern.as_str().into(),
             queue: Some(entropy.id().into()),
             is_shared: false,
+            exclusive: None,
         }
     }
 }

@@ -3,7 +3,6 @@
 mod close;
 mod replies;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::close::Unsent;
@@ -12,7 +11,7 @@ use super::outbound::{Confirm, Outbound};
 use super::outputs::Outputs;
 use super::requests::{PendingRequest, Requests, time_for_answer};
 use super::session::{Phase, Session};
-use super::subscriptions::{Link, Subscriptions};
+use super::subscriptions::{Link, SubscriptionKind, Subscriptions};
 use super::{ClientConfig, ClientError, ClientEvent, ClientUsage, Request, SessionState};
 use crate::base::{Entropy, FaultInjector, FaultPoint, earliest};
 use crate::subject::Pattern;
@@ -80,20 +79,27 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 
     /// Subscribes for `token`. `Subscribed` or `Failed` follows.
-    pub fn subscribe(&mut self, now: Instant, token: T, pattern: Pattern, queue: Option<Arc<str>>) {
+    pub fn subscribe(&mut self, now: Instant, token: T, pattern: Pattern, kind: SubscriptionKind) {
         if self.is_closed() {
             return self.out.emit(ClientEvent::Failed(token, ClientError::Closed));
         }
         let fresh = self.entropy.id().into();
         let waits_until = now + self.config.subscribe_timeout;
         let mut link = Link { out: &mut self.out, is_signed_in: self.session.is_signed_in() };
-        self.subscriptions.subscribe(&mut link, token, pattern, queue, fresh, waits_until);
+        self.subscriptions.subscribe(&mut link, token, pattern, kind, fresh, waits_until);
     }
 
     /// Ends the subscription of `token`, confirmed or not.
     pub fn unsubscribe(&mut self, token: T) {
         let mut link = Link { out: &mut self.out, is_signed_in: self.session.is_signed_in() };
         self.subscriptions.unsubscribe(&mut link, token);
+    }
+
+    /// Ends the subscription of `token` behind the last message that the broker has for it. `Drained` comes,
+    /// unless the client closes.
+    pub fn drain(&mut self, token: T) {
+        let mut link = Link { out: &mut self.out, is_signed_in: self.session.is_signed_in() };
+        self.subscriptions.drain(&mut link, token);
     }
 
     /// Returns whether the broker watches ends.
@@ -226,6 +232,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                     self.handle_revoked(now, &subject);
                 }
                 self.out.emit(ClientEvent::Permission { message, subject, kind });
+            }
+            ServerOp::Superseded { pattern, token: _ } => {
+                self.subscriptions.handle_superseded(&mut self.out, &pattern);
             }
             ServerOp::Watched(changes) => {
                 self.out.events.extend(changes.into_iter().map(ClientEvent::Watched));

@@ -6,6 +6,7 @@
 mod acks;
 mod backoff;
 mod config;
+mod drains;
 mod error;
 mod event;
 mod inbox;
@@ -26,4 +27,5 @@ pub use error::ClientError;
 pub use event::{ClientEvent, SessionState};
 pub use machine::Client;
 pub use request::{ReplyLimits, Request, RequestKind};
+pub use subscriptions::SubscriptionKind;
 pub use usage::ClientUsage;

@@ -5,17 +5,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::acks::Awaited;
+use super::drains::{DrainId, Drains};
 use super::outputs::Outputs;
 use super::{ClientError, ClientEvent};
 use crate::base::{Deadlines, earliest};
 use crate::subject::Pattern;
-use crate::wire::{ClientOp, Message, OpError, Publication, Reassembly, Subscription};
+use crate::wire::{
+    Claim, ClientOp, Message, OpError, Publication, Reassembly, SubscribeStatus, Subscription,
+};
 
 /// Patterns, each with one subscription at the broker and any number of members here.
 #[derive(Debug)]
 pub(super) struct Subscriptions<T> {
     by_pattern: HashMap<Pattern, Entry<T>>,
     by_token: HashMap<T, Pattern>,
+    /// Those that end behind their last delivery.
+    draining: Drains<Entry<T>>,
     /// Members that wait for the confirmation, and until when.
     waits: Deadlines<T>,
     retries: Retries,
@@ -37,7 +42,25 @@ struct Entry<T> {
     /// In the order of their creation.
     members: Vec<T>,
     confirmed: bool,
+    /// How the pattern is claimed, if this connection is to have it to itself.
+    exclusive: Option<Claim>,
     reassembly: Reassembly,
+}
+
+/// Who shares the messages of a subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubscriptionKind {
+    /// The members of this queue; `None`: nobody.
+    Shared(Option<Arc<str>>),
+    /// Nobody, and no other connection may have the pattern: the newest takes it, where the broker can tell.
+    Exclusive,
+}
+
+impl<T> Entry<T> {
+    fn subscription(&self, pattern: &Pattern) -> Subscription {
+        let (pattern, queue) = (pattern.as_str().into(), Some(self.queue.clone()));
+        Subscription { pattern, queue, is_shared: self.is_shared, exclusive: self.exclusive }
+    }
 }
 
 /// The outcome of adding a member.
@@ -55,6 +78,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         Self {
             by_pattern: HashMap::new(),
             by_token: HashMap::new(),
+            draining: Drains::default(),
             waits: Deadlines::new(),
             retries: Retries::default(),
         }
@@ -67,11 +91,11 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         link: &mut Link<'_, T>,
         token: T,
         pattern: Pattern,
-        queue: Option<Arc<str>>,
+        kind: SubscriptionKind,
         fresh_queue: Arc<str>,
         waits_until: Instant,
     ) {
-        match self.add(token, pattern.clone(), queue, fresh_queue, waits_until) {
+        match self.add(token, pattern.clone(), kind, fresh_queue, waits_until) {
             Ok(Added::Subscribe(subscription)) => link.subscribe(pattern, subscription),
             Ok(Added::Pending) => {}
             Ok(Added::Confirmed) => link.out.emit(ClientEvent::Subscribed(token)),
@@ -86,6 +110,29 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         }
     }
 
+    /// Ends the subscription of `token` behind the last message that the broker has for it: `Drained` comes.
+    /// Where others share it, they take what comes.
+    pub(super) fn drain(&mut self, link: &mut Link<'_, T>, token: T) {
+        let pattern = self.by_token.get(&token).cloned();
+        let is_only =
+            |pattern: &Pattern| self.by_pattern.get(pattern).is_some_and(|entry| entry.members.len() == 1);
+        let Some(pattern) = pattern.filter(|pattern| link.is_signed_in && is_only(pattern)) else {
+            self.unsubscribe(link, token);
+            return link.out.emit(ClientEvent::Drained(token));
+        };
+        self.by_token.remove(&token);
+        self.waits.set(token, None);
+        let Some(entry) = self.by_pattern.remove(&pattern) else { return };
+        let drain = self.draining.begin(pattern.clone(), entry);
+        link.drain(pattern, drain);
+    }
+
+    /// Handles that nothing more comes for it.
+    pub(super) fn handle_drained(&mut self, out: &mut Outputs<T>, pattern: &Pattern, drain: DrainId) {
+        let entry = self.draining.remove(pattern, drain);
+        out.events.extend(entry.into_iter().flat_map(|entry| entry.members).map(ClientEvent::Drained));
+    }
+
     /// Handles that the broker has confirmed a pattern, or refused it. Of a refused one the members that
     /// wait are removed; for the others it is tried again.
     pub(super) fn handle_status(
@@ -93,13 +140,20 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         now: Instant,
         out: &mut Outputs<T>,
         pattern: &Pattern,
-        error: Option<OpError>,
+        status: Result<SubscribeStatus, OpError>,
     ) {
         let Some(entry) = self.by_pattern.get_mut(pattern) else { return };
-        let Some(error) = error else {
-            entry.confirmed = true;
-            let waiting = entry.members.iter().copied().filter(|token| self.waits.take(*token));
-            return out.events.extend(waiting.map(ClientEvent::Subscribed));
+        let error = match status {
+            Err(error) => error,
+            Ok(SubscribeStatus::Superseded) => return self.handle_superseded(out, pattern),
+            Ok(status) => {
+                entry.confirmed = true;
+                if let (SubscribeStatus::Exclusive(token), Some(claim)) = (status, &mut entry.exclusive) {
+                    *claim = Claim::Returning(token);
+                }
+                let waiting = entry.members.iter().copied().filter(|token| self.waits.take(*token));
+                return out.events.extend(waiting.map(ClientEvent::Subscribed));
+            }
         };
         tracing::warn!(%pattern, %error, "subscription refused");
         let waiting: Vec<T> =
@@ -110,6 +164,18 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         }
         if self.contains(pattern) {
             self.retries.add(now, pattern.clone());
+        }
+    }
+
+    /// Handles that a newer connection has a pattern to itself.
+    pub(super) fn handle_superseded(&mut self, out: &mut Outputs<T>, pattern: &Pattern) {
+        if self.by_pattern.get(pattern).is_some_and(|entry| entry.exclusive.is_some()) {
+            let members = self.by_pattern.remove(pattern).map(|entry| entry.members).unwrap_or_default();
+            for token in members {
+                self.by_token.remove(&token);
+                self.waits.set(token, None);
+                out.emit(ClientEvent::Superseded(token));
+            }
         }
     }
 
@@ -141,9 +207,12 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         }
     }
 
-    /// Forgets what was to be tried again: a new connection subscribes to everything anyway.
-    pub(super) fn handle_loss(&mut self) {
+    /// Forgets what was to be tried again: a new connection subscribes to everything anyway. Drains are over:
+    /// what was on its way is lost, as for any subscription.
+    pub(super) fn handle_loss(&mut self, out: &mut Outputs<T>) {
         self.retries = Retries::default();
+        let members = self.draining.take_all().flat_map(|entry| entry.members);
+        out.events.extend(members.map(ClientEvent::Drained));
     }
 
     /// Adds a member; `fresh_queue` names the queue group if the caller has no preference.
@@ -151,10 +220,14 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         &mut self,
         token: T,
         pattern: Pattern,
-        queue: Option<Arc<str>>,
+        kind: SubscriptionKind,
         fresh_queue: Arc<str>,
         waits_until: Instant,
     ) -> Result<Added, ClientError> {
+        let (queue, exclusive) = match kind {
+            SubscriptionKind::Shared(queue) => (queue, None),
+            SubscriptionKind::Exclusive => (None, Some(Claim::Fresh)),
+        };
         let added = match self.by_pattern.get_mut(&pattern) {
             Some(entry) if queue.as_ref().is_some_and(|queue| *queue != entry.queue) => {
                 return Err(ClientError::QueueGroup { pattern: pattern.to_string() });
@@ -170,14 +243,15 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
             None => {
                 let is_shared = queue.is_some();
                 let queue = queue.unwrap_or(fresh_queue);
-                let subscription = subscription(&pattern, &queue, is_shared);
                 let entry = Entry {
                     queue,
                     is_shared,
                     members: vec![token],
                     confirmed: false,
+                    exclusive,
                     reassembly: Reassembly::default(),
                 };
+                let subscription = entry.subscription(&pattern);
                 self.by_pattern.insert(pattern.clone(), entry);
                 Added::Subscribe(subscription)
             }
@@ -213,7 +287,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
             .map(|(pattern, entry)| {
                 entry.confirmed = false;
                 entry.reassembly = Reassembly::default();
-                subscription(pattern, &entry.queue, entry.is_shared)
+                entry.subscription(pattern)
             })
             .collect();
         // A listener's own subject before the one of all listeners: it is back before it is another one.
@@ -238,8 +312,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
 
     /// Returns a subscription to retry that the broker refused after a reconnect.
     fn again(&self, pattern: &Pattern) -> Option<Subscription> {
-        let entry = self.by_pattern.get(pattern)?;
-        Some(subscription(pattern, &entry.queue, entry.is_shared))
+        Some(self.by_pattern.get(pattern)?.subscription(pattern))
     }
 
     /// Takes a chunk for `pattern`. If it completes a message, calls `deliver` for each member.
@@ -250,7 +323,13 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         publication: Publication,
         mut deliver: impl FnMut(T, Message),
     ) {
-        let Some(entry) = self.by_pattern.get_mut(pattern) else { return };
+        let Publication { subject, id, .. } = &publication;
+        let begun = self.draining.find(pattern, |entry| entry.reassembly.holds(subject, id));
+        let entry = match begun.or_else(|| self.draining_owner(pattern)) {
+            Some(drain) => self.draining.get_mut(pattern, drain),
+            None => self.by_pattern.get_mut(pattern),
+        };
+        let Some(entry) = entry else { return };
         let Some(message) = entry.reassembly.handle_chunk(now, publication) else { return };
         if let Some((last, others)) = entry.members.split_last() {
             others.iter().for_each(|token| deliver(*token, message.clone()));
@@ -260,7 +339,17 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
 
     /// Returns the members that get the messages for `pattern`.
     pub(super) fn members(&self, pattern: &Pattern) -> &[T] {
-        self.by_pattern.get(pattern).map_or(&[], |entry| &entry.members)
+        let entry = match self.draining_owner(pattern) {
+            Some(drain) => self.draining.get(pattern, drain),
+            None => self.by_pattern.get(pattern),
+        };
+        entry.map_or(&[], |entry| &entry.members)
+    }
+
+    /// Returns the drain that a message for `pattern` is for: the last one, unless a subscription stands.
+    fn draining_owner(&self, pattern: &Pattern) -> Option<DrainId> {
+        let stands = self.by_pattern.get(pattern).is_some_and(|entry| entry.confirmed);
+        if stands { None } else { self.draining.find(pattern, |_| true) }
     }
 
     pub(super) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
@@ -269,17 +358,18 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
 
     /// Returns the bytes of incomplete messages.
     pub(super) fn partial_bytes(&self) -> usize {
-        self.by_pattern.values().map(|entry| entry.reassembly.bytes()).sum()
+        self.entries().map(|entry| entry.reassembly.bytes()).sum()
     }
 
-    /// Drops all messages that have come in part.
-    pub(super) fn forget_parts(&mut self) {
-        self.by_pattern.values_mut().for_each(|entry| entry.reassembly = Reassembly::default());
+    /// Drops all messages that have come in part, and what drains.
+    pub(super) fn handle_close(&mut self) {
+        self.draining = Drains::default();
+        self.entries_mut().for_each(|entry| entry.reassembly = Reassembly::default());
     }
 
     /// Drops messages that have come in part and are too old.
     pub(super) fn prune(&mut self, now: Instant) {
-        self.by_pattern.values_mut().for_each(|entry| entry.reassembly.drop_old(now));
+        self.entries_mut().for_each(|entry| entry.reassembly.drop_old(now));
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -288,7 +378,15 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
 
     /// Returns how many chunked messages were given up.
     pub(super) fn dropped(&self) -> u64 {
-        self.by_pattern.values().map(|entry| entry.reassembly.dropped()).sum()
+        self.entries().map(|entry| entry.reassembly.dropped()).sum()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry<T>> {
+        self.by_pattern.values().chain(self.draining.entries())
+    }
+
+    fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry<T>> {
+        self.by_pattern.values_mut().chain(self.draining.entries_mut())
     }
 }
 
@@ -297,10 +395,6 @@ impl Retries {
         self.refused.push(pattern);
         self.next.get_or_insert((now + FIRST_RETRY, FIRST_RETRY));
     }
-}
-
-fn subscription(pattern: &Pattern, queue: &Arc<str>, is_shared: bool) -> Subscription {
-    Subscription { pattern: pattern.as_str().into(), queue: Some(queue.clone()), is_shared }
 }
 
 /// The outputs of a client, and whether the broker takes subscriptions: before the sign-in all of them are
@@ -325,8 +419,18 @@ impl<T> Link<'_, T> {
     fn unsubscribe(&mut self, pattern: &Pattern) {
         if self.is_signed_in {
             let patterns = vec![pattern.as_str().into()];
-            self.out.ops.push(ClientOp::Unsubscribe { ack: None, patterns, list: false });
+            self.out.ops.push(ClientOp::Unsubscribe { ack: None, patterns, list: false, drain: false });
         }
+    }
+
+    fn drain(&mut self, pattern: Pattern, drain: DrainId) {
+        let patterns = vec![pattern.as_str().into()];
+        self.out.push_awaiting(Awaited::Drain(pattern, drain), |ack| ClientOp::Unsubscribe {
+            ack: Some(ack),
+            patterns,
+            list: false,
+            drain: true,
+        });
     }
 }
 

@@ -1,6 +1,8 @@
 //! Stories of one client against a broker that the test plays by hand.
 #![allow(clippy::disallowed_methods)]
 
+mod ends;
+
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -26,8 +28,18 @@ impl Stage {
     fn ready() -> Self {
         let client = Client::new(ClientConfig::default(), Box::new(SeededEntropy::new(7)));
         let mut stage = Self { client, now: Instant::now() };
-        stage.client.subscribe(stage.now, NEWS, Pattern::parse("news.>").expect("valid"), None);
-        stage.client.subscribe(stage.now, TAP, Pattern::parse("tap").expect("valid"), None);
+        stage.client.subscribe(
+            stage.now,
+            NEWS,
+            Pattern::parse("news.>").expect("valid"),
+            SubscriptionKind::Shared(None),
+        );
+        stage.client.subscribe(
+            stage.now,
+            TAP,
+            Pattern::parse("tap").expect("valid"),
+            SubscriptionKind::Shared(None),
+        );
         stage.client.connect();
         stage.sign_in();
         stage
@@ -50,6 +62,7 @@ impl Stage {
             user,
             instance: None,
             large: None,
+            max_message: None,
         };
         self.client.handle_op(self.now, ServerOp::Info(info));
         let ops = self.ops();
@@ -310,6 +323,7 @@ fn a_client_without_an_inbox_fails_what_waits_and_tries_another_connection() {
         user,
         instance: None,
         large: None,
+        max_message: None,
     };
     stage.client.handle_op(stage.now, ServerOp::Info(info));
     let Some(ClientOp::Subscribe { ack: Some(id), .. }) = stage.ops().pop() else { panic!("no sign-in") };
@@ -378,6 +392,7 @@ fn what_is_published_before_the_sign_in_is_dropped_unless_the_client_closes_firs
         user,
         instance: None,
         large: None,
+        max_message: None,
     };
     stage.client.handle_op(stage.now, ServerOp::Info(info));
     let ops = stage.ops();

@@ -38,6 +38,13 @@ pub enum Command {
     },
     /// End a subscription.
     Unsubscribe(Handle),
+    /// End a subscription behind the last message that the broker has for it.
+    Drain {
+        /// The subscription.
+        subscription: Handle,
+        /// Gets the end.
+        ticket: Handle,
+    },
     /// Serve a subject.
     Listen {
         /// Gets the sockets.
@@ -46,6 +53,8 @@ pub enum Command {
         subject: String,
         /// The server's id.
         id: String,
+        /// Whether somebody else may have chosen the same id: the newest listener takes it.
+        exclusive: bool,
         /// For its sockets.
         config: SocketConfig,
     },
@@ -138,6 +147,8 @@ pub enum Command {
     Disconnect,
     /// Close everything, for good.
     Close,
+    /// The process is about to end: nothing follows, and nobody is to wait for its return.
+    Leave,
     /// Lose the link, as if the network had failed.
     DropTransport,
 }
@@ -166,7 +177,11 @@ impl Command {
     pub(super) fn publishes(&self) -> bool {
         matches!(
             self,
-            Self::Publish(_) | Self::PublishMany { .. } | Self::Request { .. } | Self::SocketRequest(_)
+            Self::Publish(_)
+                | Self::PublishMany { .. }
+                | Self::Request { .. }
+                | Self::SocketRequest(_)
+                | Self::Leave
         )
     }
 }

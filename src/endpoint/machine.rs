@@ -35,6 +35,8 @@ pub struct Endpoint {
     requests: HashMap<Handle, (SocketRequest, Instant)>,
     /// The ticket that waits for the confirmation of a subscription.
     confirmations: HashMap<Handle, Handle>,
+    /// The ticket that waits for the end of a subscription.
+    drains: HashMap<Handle, Handle>,
     config: EndpointConfig,
     /// Of the socket that was created last: the next one will be like it.
     shared_config: Arc<SocketConfig>,
@@ -56,6 +58,7 @@ impl Endpoint {
             instance_changed: false,
             requests: HashMap::new(),
             confirmations: HashMap::new(),
+            drains: HashMap::new(),
             config,
             shared_config: Arc::default(),
             events: VecDeque::new(),

@@ -188,6 +188,7 @@ pub struct BrokerOptions {
     cluster_name: Option<String>,
     max_subscriptions_per_client: Option<usize>,
     max_subscriptions_per_hub: Option<usize>,
+    max_message_bytes: Option<usize>,
     max_connections: Option<usize>,
     max_connections_per_user: Option<usize>,
     allowed_origins: Option<Vec<String>>,
@@ -248,6 +249,7 @@ impl BrokerOptions {
             max_subscriptions_per_hub: self
                 .max_subscriptions_per_hub
                 .unwrap_or(defaults.max_subscriptions_per_hub),
+            max_message_bytes: self.max_message_bytes.unwrap_or(defaults.max_message_bytes),
             max_connections: self.max_connections.unwrap_or(defaults.max_connections),
             max_connections_per_user: self
                 .max_connections_per_user
@@ -320,6 +322,7 @@ pub fn defaults() -> String {
             "path": DEFAULT_PATH,
             "maxSubscriptionsPerClient": broker.max_subscriptions_per_client,
             "maxSubscriptionsPerHub": broker.max_subscriptions_per_hub,
+            "maxMessageBytes": broker.max_message_bytes,
             "maxConnections": broker.max_connections,
             "maxConnectionsPerUser": broker.max_connections_per_user,
             "socketMode": SOCKET_MODE,
@@ -335,6 +338,7 @@ pub fn defaults() -> String {
         "SocketOptions": {
             "maxQueueSize": socket.max_queue,
             "maxQueueBytes": socket.max_queue_bytes,
+            "maxMessageBytes": socket.max_message_bytes,
             "reconnection": socket.reconnection,
             "keepAlive": socket.keep_alive.map_or(0, millis),
             "keepAliveTimeout": millis(socket.keep_alive_timeout),

@@ -12,7 +12,7 @@ use super::{EventQueue, peer_task, threads};
 use crate::base::{Entropy, Handle, OsEntropy};
 use crate::boundary::{BrokerEvent, HostEvent};
 use crate::broker::{Broker, BrokerConfig, BrokerStats, ConnectionInfo, PeerId};
-use crate::transport::timer::{now, wait_until};
+use crate::transport::timer::{now, wait_until, wall_clock_ms};
 use crate::transport::{BoxedLink, LinkError};
 use crate::wire::{ClientOp, ServerOp};
 
@@ -85,6 +85,7 @@ impl BrokerHandle {
 
     /// Returns a broker whose timers are not driven yet.
     pub(super) fn new(config: BrokerConfig, application: Option<(Handle, Arc<EventQueue>)>) -> Self {
+        let config = BrokerConfig { started_ms: wall_clock_ms(), ..config };
         let broker = Broker::new(config, Box::new(OsEntropy));
         let core = Mutex::new(Core { broker, wakers: Vec::new(), next_deadline: None, closed: false });
         Self {

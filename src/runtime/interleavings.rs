@@ -296,7 +296,8 @@ fn what_is_published_wakes_the_task_of_whoever_listens() {
         let listener = broker.with(|machine, now| {
             let peer = machine.attach(now, null());
             let pattern = Pattern::parse("a").expect("valid").as_str().into();
-            let subscriptions = vec![Subscription { pattern, queue: Some("q".into()), is_shared: true }];
+            let subscriptions =
+                vec![Subscription { pattern, queue: Some("q".into()), is_shared: true, exclusive: None }];
             machine.handle_op(now, peer, ClientOp::Subscribe { ack: None, subscriptions, list: false });
             peer
         });

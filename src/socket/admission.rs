@@ -60,12 +60,11 @@ impl Default for PeerAdmission {
 
 impl PeerAdmission {
     /// Takes a request for the application, or gives it back because too many wait for it.
-    #[expect(clippy::result_large_err, reason = "the request itself: whoever gets it back answers it")]
-    pub(super) fn admit(&mut self, request: Message) -> Result<ReceivedRequest, Message> {
+    pub(super) fn admit(&mut self, request: Message) -> Result<ReceivedRequest, Box<Message>> {
         let waiting = self.waiting.get_or_insert_default();
         let (count, bytes) = (waiting.count.load(Relaxed), waiting.bytes.load(Relaxed));
         if count >= MAX_WAITING_REQUESTS || (count > 0 && bytes + size(&request) > MAX_WAITING_BYTES) {
-            return Err(request);
+            return Err(Box::new(request));
         }
         Ok(ReceivedRequest::new(request, waiting.clone()))
     }

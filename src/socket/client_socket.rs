@@ -48,6 +48,8 @@ pub struct ClientSocket {
     /// When it last made its server say that it is there, beside another incarnation.
     asserted_at: Option<Instant>,
     pause: Pause,
+    /// How many servers in a row were about to end.
+    turned_away: u8,
     /// The request that is in flight.
     asked: u32,
 }
@@ -132,6 +134,7 @@ impl ClientSocket {
             close_again: None,
             asserted_at: None,
             pause,
+            turned_away: 0,
             asked: 0,
         })
     }
@@ -292,6 +295,11 @@ impl SocketEnd for ClientSocket {
             Some(SocketCommand::Close)
                 if !self.binding.is_held()
                     && control::tag(&message.headers).is_some_and(|tag| self.offered != Some(tag)) => {}
+            Some(SocketCommand::Close)
+                if !self.binding.is_held() && control::is_turned_away(&message.headers) =>
+            {
+                self.handle_turned_away(now);
+            }
             Some(SocketCommand::Close) => {
                 self.channel.handle_close(now, &message);
                 let lost = self.phase == Phase::AwaitingAccept && self.binding.is_held();

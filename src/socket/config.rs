@@ -16,6 +16,9 @@ pub struct SocketConfig {
     /// larger message is taken when nothing else is unacknowledged. Too low: one round trip a message; too
     /// high: that much memory for each slow reader, in the writer.
     pub max_queue_bytes: usize,
+    /// Bytes of one message, payload and headers, that the peer may send. Default 256 MiB: what a client
+    /// joins from chunks.
+    pub max_message_bytes: usize,
     /// The time that the peer may acknowledge nothing while half of the window is used, before the socket is
     /// closed. Default `None`: for ever.
     pub slow_consumer_timeout: Option<Duration>,
@@ -69,6 +72,7 @@ impl Default for SocketConfig {
         Self {
             max_queue: 1000,
             max_queue_bytes: 256 * 1024 * 1024,
+            max_message_bytes: 256 * 1024 * 1024,
             slow_consumer_timeout: None,
             epoch: None,
             reconnection: true,

@@ -211,6 +211,7 @@ const EPOCH: &str = "epoch";
 const SERVER: &str = "server";
 const FOR: &str = "for";
 const CODE: &str = "code";
+const RETRY: &str = "retry";
 /// In the headers of `close`: how many messages the application has handled. The last report, which nothing
 /// can overtake.
 const EMITTED: &str = "emitted";
@@ -312,6 +313,17 @@ pub(super) fn code(code: Code) -> Headers {
         json: Some(Json::from_value(&serde_json::json!({ CODE: code.as_str() }))),
         ..Headers::default()
     }
+}
+
+/// A `close` that answers the `connect` of a socket that is to ask elsewhere, and why.
+pub(super) fn turned_away(code: Code, epoch: Option<u64>) -> Headers {
+    let json = with_epoch(serde_json::json!({ CODE: code.as_str(), RETRY: true }), epoch);
+    Headers { json: Some(Json::from_value(&json)), ..Headers::default() }
+}
+
+/// Returns whether a `close` says to ask elsewhere.
+pub(super) fn is_turned_away(headers: &Headers) -> bool {
+    headers.json.as_ref().is_some_and(|json| json.to_value().get(RETRY) == Some(&true.into()))
 }
 
 /// How many messages the peer had handled when it closed, if it says so.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::base::{Code, Failure};
-use crate::wire::OpError;
+use crate::wire::{Json, OpError, Payload};
 
 /// The application wrote, and could not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,13 @@ pub enum PeerMisbehaved {
     BadHeader,
     /// A control message that is none.
     BadControl,
+    /// A message with more bytes than this end takes.
+    TooLarge {
+        /// Its bytes.
+        size: usize,
+        /// How many there may be.
+        limit: usize,
+    },
     /// A numbered message of a kind that this version does not know, or that is not what its kind says.
     BadItem {
         /// Its encoding.
@@ -76,12 +83,23 @@ impl fmt::Display for PeerMisbehaved {
             Self::BadItem { encoding } => {
                 write!(f, "the peer sent a message of kind {encoding:#04x} that is malformed or not known")
             }
+            Self::TooLarge { size, limit } => {
+                write!(f, "the peer sent a message of {size} bytes, and this end takes {limit}")
+            }
             Self::BadControl => f.write_str("the peer sent a malformed control message"),
         }
     }
 }
 
 impl std::error::Error for PeerMisbehaved {}
+
+impl PeerMisbehaved {
+    /// Refuses a message that has more bytes than that.
+    pub(super) fn check_size(limit: usize, payload: &Payload, json: Option<&Json>) -> Result<(), Self> {
+        let size = payload.raw.len() + json.map_or(0, |json| json.as_bytes().len());
+        if size > limit { Err(Self::TooLarge { size, limit }) } else { Ok(()) }
+    }
+}
 
 /// Why a socket is closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +119,8 @@ pub enum CloseReason {
     Superseded,
     /// The peer broke the rules.
     Misbehaved(PeerMisbehaved),
+    /// The peer does not take a message of this size.
+    TooLarge,
     /// The broker refused its subscription.
     Refused(OpError),
     /// The load balancer named another server than the one that holds this socket.
@@ -118,6 +138,8 @@ impl CloseReason {
             Self::Lost("the other end has no such socket any more")
         } else if code == Code::Limit.as_str() {
             Self::NoRoom
+        } else if code == Code::TooLarge.as_str() {
+            Self::TooLarge
         } else {
             Self::Peer
         }
@@ -127,6 +149,7 @@ impl CloseReason {
     pub(super) fn code(&self) -> Cow<'static, str> {
         match self {
             Self::Superseded => Code::Superseded.as_str(),
+            Self::Misbehaved(PeerMisbehaved::TooLarge { .. }) => Code::TooLarge.as_str(),
             _ => "".into(),
         }
     }
@@ -140,6 +163,7 @@ impl CloseReason {
             Self::Timeout => Code::SocketTimeout,
             Self::SlowConsumer => Code::SlowConsumer,
             Self::Superseded => Code::Superseded,
+            Self::TooLarge | Self::Misbehaved(PeerMisbehaved::TooLarge { .. }) => Code::TooLarge,
             Self::Misbehaved(_) => Code::SocketProtocol,
             Self::Refused(error) => error.failure_code(),
             Self::NoRoom => Code::Limit,
@@ -159,6 +183,7 @@ impl fmt::Display for CloseReason {
                 f.write_str("slow consumer: the peer acknowledged nothing while the window was full")
             }
             Self::Superseded => f.write_str("superseded by a newer socket of the same id"),
+            Self::TooLarge => f.write_str("the other side takes no message of this size"),
             Self::Misbehaved(error) => write!(f, "{error}"),
             Self::Refused(error) => write!(f, "{error}"),
             Self::NoRoom => f.write_str("the server takes no more sockets (maxSockets, maxSocketsPerUser)"),

@@ -16,6 +16,8 @@ pub struct Listener {
     id: String,
     status: Pattern,
     mine: Pattern,
+    /// Somebody else may have the same id.
+    exclusive: bool,
     /// Patterns whose subscription is not confirmed yet.
     unconfirmed: u8,
     state: State,
@@ -88,18 +90,33 @@ pub enum ListenerAction {
 impl Listener {
     /// Starts to listen on `subject` as the server `id`: the first outputs subscribe.
     pub fn new(subject: &str, id: String, config: &SocketConfig) -> Result<Self, InvalidSubject> {
+        Self::make(subject, id, config, false)
+    }
+
+    /// The same, in the place of whoever has the same id; it loses it to whoever comes later.
+    pub fn new_exclusive(subject: &str, id: String, config: &SocketConfig) -> Result<Self, InvalidSubject> {
+        Self::make(subject, id, config, true)
+    }
+
+    fn make(
+        subject: &str,
+        id: String,
+        config: &SocketConfig,
+        exclusive: bool,
+    ) -> Result<Self, InvalidSubject> {
         let invalid = || InvalidSubject::Subscribe(subject.to_owned());
         if subject.ends_with('>') || id.contains('.') {
             return Err(invalid());
         }
         let status = Pattern::parse(&format!("{subject}.server.status")).map_err(|_| invalid())?;
         let mine = Pattern::parse(&format!("{subject}.server.{id}.*")).map_err(|_| invalid())?;
-        let outputs = [&status, &mine].map(|pattern| Output::Subscribe(pattern.clone())).into();
+        let outputs = [Output::Subscribe(status.clone()), subscribe(&mine, exclusive)].into();
         let (sockets, arriving) = (HashMap::new(), HashMap::new());
         Ok(Self {
             id,
             status,
             mine,
+            exclusive,
             unconfirmed: 2,
             state: State::Connecting,
             retired: false,
@@ -144,7 +161,8 @@ impl Listener {
 
     /// Handles a request to `S.server.status`.
     pub fn handle_status(&mut self, now: Instant, message: &Message) {
-        let serves = matches!(self.state, State::Ready | State::Connecting) && !self.retired;
+        // Also of one that takes no new clients: who asked before nobody asks it any more is sent on at once.
+        let serves = matches!(self.state, State::Ready | State::Connecting);
         if !self.admission.may_answer_search(now) {
             return;
         }
@@ -186,7 +204,7 @@ impl Listener {
             Some(SocketCommand::Connect) if !control::is_resume(&message.headers) => {
                 let id = id.to_owned();
                 match entry {
-                    Some(_) if self.retired => {}
+                    _ if self.retired => self.say_close(now, client, turned_away(&message)),
                     Some((socket, old)) => {
                         self.remember(id, old);
                         return ListenerAction::Supersede(socket, message);
@@ -223,6 +241,10 @@ impl Listener {
         if !self.admission.may_answer_stray(now) {
             return;
         }
+        self.push_close(client, headers);
+    }
+
+    fn push_close(&mut self, client: Subject, headers: Headers) {
         let headers = Headers { command: Some(SocketCommand::Close), ..headers };
         self.outputs.push_back(Output::Publish(Message { subject: client, payload: Payload::NIL, headers }));
     }
@@ -297,14 +319,22 @@ impl Listener {
         self.arriving.len()
     }
 
-    /// Takes no new clients from now on: it is about to end. They look for another server.
-    /// Nobody is told to wait for it: it does not count as a listener any more.
+    /// Takes no new clients from now on: it is about to end. Nobody asks it any more, and who has done so is
+    /// told to ask another one.
     pub fn retire(&mut self) {
-        if self.state != State::Closed && !self.retired {
-            self.outputs.push_back(Output::Unsubscribe(self.status.clone()));
+        if self.retired || self.state == State::Closed {
+            return;
         }
         self.retired = true;
-        self.forget_arriving();
+        self.outputs.push_back(Output::Drain(self.status.clone()));
+        let mut arriving: Vec<Arrival> = self.arriving.drain().map(|(_, arrival)| arrival).collect();
+        arriving.sort_unstable_by_key(|arrival| arrival.tag);
+        for Arrival { connect, user, .. } in arriving {
+            self.population.leave(user);
+            if let Some(client) = self.client_subject(&connect.subject) {
+                self.push_close(client, turned_away(&connect));
+            }
+        }
     }
 
     /// Stops listening. Its sockets are for the caller to close.
@@ -327,8 +357,12 @@ impl Listener {
     /// Retries one of the two subscriptions that was not confirmed in time.
     pub fn handle_unconfirmed(&mut self, is_status: bool) {
         if self.state != State::Closed && !(is_status && self.retired) {
-            let pattern = if is_status { &self.status } else { &self.mine };
-            self.outputs.push_back(Output::Subscribe(pattern.clone()));
+            let again = if is_status {
+                Output::Subscribe(self.status.clone())
+            } else {
+                subscribe(&self.mine, self.exclusive)
+            };
+            self.outputs.push_back(again);
         }
     }
 
@@ -352,7 +386,7 @@ impl Listener {
             }
             return;
         }
-        if self.retired || self.arriving.len() >= MAX_ARRIVING {
+        if self.arriving.len() >= MAX_ARRIVING {
             return;
         }
         let user = if self.has_origins { connect.headers.origin() } else { None };
@@ -378,6 +412,17 @@ impl Listener {
         self.state = state;
         self.outputs.push_back(Output::Event(SocketEvent::State(state)));
     }
+}
+
+fn subscribe(pattern: &Pattern, exclusive: bool) -> Output {
+    let subscribe = if exclusive { Output::SubscribeExclusively } else { Output::Subscribe };
+    subscribe(pattern.clone())
+}
+
+/// Tells the client of a `connect` to ask elsewhere.
+fn turned_away(connect: &Message) -> Headers {
+    let headers = control::turned_away(Code::Draining, control::epoch(&connect.headers));
+    control::with_tag(headers, offered(&connect.headers))
 }
 
 /// The tag that a `connect` offers.

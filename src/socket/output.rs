@@ -49,8 +49,12 @@ pub enum Output {
     Cancel(Tag),
     /// Subscribe; report to `handle_subscribed`.
     Subscribe(Pattern),
+    /// The same, as the only one of all connections.
+    SubscribeExclusively(Pattern),
     /// Undo it.
     Unsubscribe(Pattern),
+    /// Undo it behind the last message that comes for it.
+    Drain(Pattern),
     /// The request that the application made with this ticket may leave now, to this subject.
     Forward(u32, Subject),
     /// It failed before it could leave.

@@ -15,6 +15,13 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// Returns what the clock on the wall says, in milliseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "this is the place that the ban points at")]
+pub fn wall_clock_ms() -> u64 {
+    let passed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(passed.as_millis()).unwrap_or(0)
+}
+
 /// Wakes its task at a deadline that moves. It is set to that deadline or an earlier one: most deadlines move
 /// on before they come, and setting a timer may wake a thread.
 #[derive(Debug, Default)]

@@ -12,8 +12,8 @@ pub mod sockety;
 
 pub(crate) use message::json;
 pub use message::{
-    AckId, Bundle, BundleBuilder, ClientOp, Encoding, Headers, Info, Item, Json, LargeMessages, Message,
-    MessageId, Messages, OpError, PackedBuilder, PackedMessages, Payload, Presence, PresenceChange,
+    AckId, Bundle, BundleBuilder, Claim, ClientOp, Encoding, Headers, Info, Item, Json, LargeMessages,
+    Message, MessageId, Messages, OpError, PackedBuilder, PackedMessages, Payload, Presence, PresenceChange,
     Publication, Reassembly, Reply, ServerOp, Sizes, SocketCommand, SubscribeStatus, Subscription,
     WatchRequest, can_be_bundled, chunk_id, push_item, split, stream,
 };

@@ -10,6 +10,7 @@ mod chaos;
 mod dice;
 mod events;
 mod failover;
+mod fences;
 mod hostile;
 mod interest;
 mod invariants;

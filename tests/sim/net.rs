@@ -70,6 +70,8 @@ pub struct Net {
     notices: VecDeque<Notice>,
     /// When it was looked at last.
     latest: Instant,
+    /// When the world began.
+    began: Instant,
 }
 
 struct Link {
@@ -109,6 +111,7 @@ impl Net {
             flights: 0,
             notices: VecDeque::new(),
             latest: now,
+            began: now,
         };
         net.start_broker(now);
         net
@@ -127,9 +130,12 @@ impl Net {
     }
 
     /// A fresh broker, which knows nobody.
-    pub fn start_broker(&mut self, _now: Instant) {
+    pub fn start_broker(&mut self, now: Instant) {
         if self.broker.is_none() {
-            self.broker = Some(Broker::new(self.config.clone(), self.dice.split(&self.rare)));
+            // A clock on the wall, which goes on while there is no broker.
+            let started_ms = u64::try_from((now - self.began).as_millis()).unwrap_or(0);
+            let config = BrokerConfig { started_ms, ..self.config.clone() };
+            self.broker = Some(Broker::new(config, self.dice.split(&self.rare)));
         }
     }
 

@@ -166,7 +166,7 @@ impl World {
         self.byte_windows.insert(listener, config.max_queue_bytes as u64);
         self.streaming.insert(listener, config.stream);
         let (subject, id) = (subject.to_owned(), id.to_owned());
-        self.command(node, Command::Listen { listener, subject, id, config });
+        self.command(node, Command::Listen { listener, subject, id, exclusive: true, config });
         listener
     }
 

@@ -81,7 +81,12 @@ fn op(u: &mut Unstructured<'_>) -> Result<ClientOp> {
             let subscriptions = (0..count).map(|_| messages::subscription(u)).collect::<Result<_>>()?;
             ClientOp::Subscribe { ack, subscriptions, list: u.arbitrary()? }
         }
-        6 => ClientOp::Unsubscribe { ack, patterns: vec![messages::subscription(u)?.pattern], list: false },
+        6 => ClientOp::Unsubscribe {
+            ack,
+            patterns: vec![messages::subscription(u)?.pattern],
+            list: false,
+            drain: u.arbitrary()?,
+        },
         7 => {
             let subject = messages::subscription(u)?.pattern;
             ClientOp::WaitForInterest { ack: id, subject, timeout: messages::duration(u)? }

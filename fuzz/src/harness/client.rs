@@ -77,7 +77,12 @@ fn live(
                     client.handle_timeout(*now);
                 }
             }
-            13 => client.subscribe(*now, u.int_in_range(1000..=1005)?, messages::pattern(u)?, None),
+            13 => client.subscribe(
+                *now,
+                u.int_in_range(1000..=1005)?,
+                messages::pattern(u)?,
+                selvedge::client::SubscriptionKind::Shared(None),
+            ),
             14 => client.unsubscribe(u.int_in_range(1000..=1005)?),
             _ => match u.int_in_range(0..=4)? {
                 0 => client.disconnect(),

@@ -53,8 +53,12 @@ pub fn nats(data: &[u8]) {
     let info = ServerInfo { max_payload: MAX_PAYLOAD, version: "2.15.1".into(), ..ServerInfo::default() };
     let (mut client, mut out, now) = (Client::new(info), BytesMut::new(), Instant::now());
     let patterns = ["_INBOX.a.*", "s.>"];
-    let subscription =
-        |pattern: &&str| Subscription { pattern: (*pattern).into(), queue: None, is_shared: false };
+    let subscription = |pattern: &&str| Subscription {
+        pattern: (*pattern).into(),
+        queue: None,
+        is_shared: false,
+        exclusive: None,
+    };
     let subscriptions = patterns.iter().map(subscription).collect();
     client.handle_op(now, ClientOp::Subscribe { ack: Some(AckId(1)), subscriptions, list: true }, &mut out);
     let mut rest = data;

@@ -95,7 +95,13 @@ fn command(u: &mut Unstructured<'_>, watch: &mut Watch) -> Result<Command> {
         watch.next
     };
     Ok(match u.int_in_range(0..=16)? {
-        0 => Command::Listen { listener: fresh(), subject: "s".to_owned(), id: "id".to_owned(), config },
+        0 => Command::Listen {
+            listener: fresh(),
+            subject: "s".to_owned(),
+            id: "id".to_owned(),
+            exclusive: u.arbitrary()?,
+            config,
+        },
         1 => {
             Command::SocketConnect { socket: fresh(), subject: "s".to_owned(), id: "sock".to_owned(), config }
         }

@@ -132,7 +132,12 @@ pub fn publication(u: &mut Unstructured<'_>) -> Result<Publication> {
 pub fn subscription(u: &mut Unstructured<'_>) -> Result<Subscription> {
     let queue = u.choose(&[None, Some("q"), Some("r")])?;
     let pattern = if u.ratio(1, 10)? { "..bad" } else { u.choose(&PATTERNS)? };
-    Ok(Subscription { pattern: pattern.into(), queue: queue.map(Into::into), is_shared: true })
+    Ok(Subscription {
+        pattern: pattern.into(),
+        queue: queue.map(Into::into),
+        is_shared: true,
+        exclusive: None,
+    })
 }
 
 pub fn ack(u: &mut Unstructured<'_>) -> Result<AckId> {
@@ -149,6 +154,7 @@ pub fn info(u: &mut Unstructured<'_>) -> Result<Info> {
         user,
         instance: u.arbitrary()?,
         large: None,
+        max_message: u.arbitrary()?,
     })
 }
 

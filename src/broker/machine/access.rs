@@ -251,7 +251,7 @@ impl Broker {
         let had = self.peers.open_mut(peer).is_some_and(|entry| entry.subscriptions.contains_key(&parsed));
         if had {
             tracing::info!(%peer, %pattern, "subscription revoked");
-            self.unsubscribe(peer, pattern);
+            self.unsubscribe(peer, pattern, None);
             let error = self.denial(peer, Action::Subscribe, pattern);
             self.tell_denial(peer, Action::Subscribe, pattern, error.message);
         }
@@ -276,7 +276,7 @@ impl Broker {
 
     pub(super) fn subscribe_allowed(
         &mut self,
-        peer: PeerId,
+        (now, peer): (Instant, PeerId),
         ack: Option<AckId>,
         subscriptions: Vec<Subscription>,
         verdicts: &[Verdict],
@@ -290,7 +290,7 @@ impl Broker {
                     denied.push((subscription.pattern, error.message.clone()));
                     Err(error)
                 }
-                Verdict::Allowed => self.subscribe(peer, subscription).map_err(OpError::from),
+                Verdict::Allowed => self.subscribe(now, peer, subscription),
                 // There was no room for it when it came: nobody was asked, so there is none now either.
                 Verdict::Open => self.refuse_subscription(peer, &subscription.pattern).map_err(OpError::from),
             });

@@ -11,7 +11,9 @@ use crate::wire::{Publication, Reply, ServerOp, SocketCommand};
 impl Broker {
     /// Publishes. Returns the number of receivers, or why it has none.
     pub(super) fn publish(&mut self, now: Instant, publisher: PeerId, publication: Publication) -> Reply {
-        match self.try_publish(now, publisher, publication) {
+        let result = self.try_publish(now, publisher, publication);
+        self.settle_unfinished();
+        match result {
             Ok(count) => Reply::Published { count },
             Err(refusal) => {
                 self.totals.publishes_refused += 1;
@@ -44,7 +46,7 @@ impl Broker {
         let count = router.route(
             now,
             (publisher, account),
-            publication,
+            (publication, self.config.max_message_bytes),
             &mut **entropy,
             |peer, pattern, publication, sharers| {
                 if is_private && !peers.get(peer).is_some_and(|receiver| receiver.is_internal) {

@@ -66,6 +66,11 @@ impl Broker {
         self.router.unfinished()
     }
 
+    /// Returns how many drains wait for the rest of messages: for the same.
+    pub fn open_drains(&self) -> usize {
+        self.router.drains()
+    }
+
     /// Returns a printable table of peers and patterns, for debugging. Bounded, and escaped: names are
     /// untrusted.
     pub fn snapshot(&self) -> String {

@@ -286,6 +286,7 @@ fn a_connection_has_a_window_of_questions_and_of_operations_and_is_read_again_af
             pattern: pattern.as_str().into(),
             queue: Some("0".into()),
             is_shared: true,
+            exclusive: None,
         })
         .collect();
     stage.handle(peer, ClientOp::Subscribe { ack: Some(AckId(9999)), subscriptions, list: true });

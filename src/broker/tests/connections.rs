@@ -21,7 +21,15 @@ fn the_first_output_says_who_is_who() {
     let (instance, cluster_name) = (first.instance.clone(), Some("east".into()));
     assert_eq!(
         first,
-        Info { max_payload: 8_000_000, id: "b1".into(), cluster_name, user, instance, large: None }
+        Info {
+            max_payload: 8_000_000,
+            id: "b1".into(),
+            cluster_name,
+            user,
+            instance,
+            large: None,
+            max_message: Some(256 << 20)
+        }
     );
     let mut other = Stage::with(BrokerConfig::default(), 2);
     let peer = other.attach("null");

@@ -3,6 +3,8 @@
 
 mod authorizer;
 mod connections;
+mod drains;
+mod exclusives;
 mod model;
 mod routing;
 mod subscriptions;
@@ -16,8 +18,8 @@ use super::{Broker, BrokerConfig, PeerId};
 use crate::base::SeededEntropy;
 use crate::subject::Subject;
 use crate::wire::{
-    AckId, BundleBuilder, ClientOp, Headers, Json, Message, MessageId, OpError, Payload, Publication, Reply,
-    ServerOp, Subscription,
+    AckId, BundleBuilder, Claim, ClientOp, Headers, Json, Message, MessageId, OpError, Payload, Publication,
+    Reply, ServerOp, Subscription,
 };
 
 /// What is counted for the rest of a message whose beginning was refused, or given up.
@@ -121,6 +123,7 @@ impl Stage {
             ack: Some(ack),
             patterns: vec![pattern.into()],
             list: false,
+            drain: false,
         })
     }
 
@@ -156,9 +159,21 @@ pub(super) fn subscribe<const N: usize>(ack: Option<AckId>, wanted: [(&str, Opti
             pattern: pattern.into(),
             queue: queue.map(Into::into),
             is_shared: true,
+            exclusive: None,
         })
         .into();
     ClientOp::Subscribe { ack, subscriptions, list: true }
+}
+
+/// Claims a pattern for one connection alone.
+pub(super) fn claim(ack: AckId, pattern: &str, claim: Claim) -> ClientOp {
+    let subscription = Subscription {
+        pattern: pattern.into(),
+        queue: Some("q".into()),
+        is_shared: true,
+        exclusive: Some(claim),
+    };
+    ClientOp::Subscribe { ack: Some(ack), subscriptions: vec![subscription], list: true }
 }
 
 pub(super) fn publication(subject: &str, id: &str, seq: u32, done: bool, text: &str) -> Publication {

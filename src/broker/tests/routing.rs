@@ -227,9 +227,31 @@ fn a_publisher_that_begins_too_many_messages_loses_its_own_oldest() {
     let [other] = stage.joined();
     stage.publish_chunk(other, publication("a", "m", 0, false, "x"));
     for message in 0..=MAX_PER_PUBLISHER {
-        stage.publish_chunk(publisher, publication("a", &message.to_string(), 0, false, "x"));
+        // It does not wait for the acknowledgements, which come when there is room for so many.
+        let publication = publication("a", &message.to_string(), 0, false, "x");
+        stage.begin(publisher, |ack| ClientOp::Publish { ack: Some(ack), publication });
     }
     assert_eq!(stage.publish_chunk(publisher, publication("a", "0", 1, true, "x")), UNKNOWN);
     assert_eq!(stage.publish_chunk(publisher, publication("a", "1", 1, true, "x")), 1);
     assert_eq!(stage.publish_chunk(other, publication("a", "m", 1, true, "x")), 1);
+}
+
+#[test]
+fn a_message_that_becomes_too_large_is_refused_and_its_rest_is_not_known() {
+    let config = BrokerConfig { max_message_bytes: 10, ..BrokerConfig::default() };
+    let mut stage = Stage::with(config, 1);
+    let [publisher, reader] = stage.joined();
+    stage.subscribe(reader, "a", "0");
+    let mut chunk = |seq, done, text: &str| {
+        let chunk = publication("a", "m", seq, done, text);
+        stage.ask(publisher, |ack| ClientOp::Publish { ack: Some(ack), publication: chunk })
+    };
+    assert_eq!(chunk(0, false, "123456"), Reply::Published { count: 1 });
+    assert_eq!(chunk(1, false, "7890"), Reply::Published { count: 1 });
+    let (text, _) = error_of(chunk(2, true, "!"));
+    assert_eq!(text, "payload and headers have 11 bytes, and the limit is 10");
+    assert!(matches!(chunk(2, true, "!"), Reply::Error(OpError { code: Some(429), .. })));
+    let (text, _) = error_of(chunk(0, true, "12345678901"));
+    assert_eq!(text, "payload and headers have 11 bytes, and the limit is 10");
+    assert_eq!(stage.broker.unfinished(), 0);
 }

@@ -87,7 +87,8 @@ fn an_unknown_or_invalid_pattern_can_be_unsubscribed() {
     let [peer, other] = stage.joined();
     stage.subscribe(other, "a", "q");
     let patterns: Vec<std::sync::Arc<str>> = vec!["a".into(), "..".into(), "b.>".into()];
-    let reply = stage.ask(peer, |ack| ClientOp::Unsubscribe { ack: Some(ack), patterns, list: true });
+    let reply =
+        stage.ask(peer, |ack| ClientOp::Unsubscribe { ack: Some(ack), patterns, list: true, drain: false });
     assert_eq!(reply, Reply::Unsubscribed { count: 3 });
     assert_eq!(stage.publish(peer, "a", "x"), 1, "the other one's subscription stays");
 }

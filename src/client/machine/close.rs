@@ -104,9 +104,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         if self.session.phase() == Phase::Closed {
             return;
         }
-        if self.session.is_signed_in() && self.watches_ends() {
-            self.out.ops.push(ClientOp::Leaving);
-        }
+        self.leave();
         self.session.close();
         self.end_all();
         let lost = std::mem::take(&mut self.unsent).count;
@@ -117,10 +115,17 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.out.emit(ClientEvent::Session(SessionState::Closed));
     }
 
+    /// Says that it ends for good, behind everything else: its connection is about to end.
+    pub fn leave(&mut self) {
+        if self.session.is_signed_in() && self.watches_ends() {
+            self.out.ops.push(ClientOp::Leaving);
+        }
+    }
+
     fn end_all(&mut self) {
         self.out.acks.clear();
         self.requests.inbox.replies = Reassembly::default();
-        self.subscriptions.forget_parts();
+        self.subscriptions.handle_close();
         self.prune_at = None;
         self.requests.fail_where(&mut self.out, &ClientError::Closed, |_| true);
     }

@@ -8,7 +8,7 @@ use super::super::session::Phase;
 use super::super::{ClientError, ClientEvent, SessionState};
 use super::Client;
 use crate::subject::Pattern;
-use crate::wire::{AckId, ClientOp, Info, OpError, Reassembly, Reply, Subscription};
+use crate::wire::{AckId, ClientOp, Info, OpError, Reassembly, Reply, SubscribeStatus, Subscription};
 
 impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub(super) fn handle_ack(&mut self, now: Instant, id: AckId, reply: Reply) {
@@ -22,7 +22,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 }
             }
             (Some(Awaited::Repair(id, missing)), Reply::Subscribed(statuses)) => {
-                self.handle_statuses(now, &missing, statuses.into_iter().map(Result::err));
+                self.handle_statuses(now, &missing, statuses.into_iter());
                 self.requests.finish_sync(&mut self.out, id);
             }
             (
@@ -32,12 +32,13 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 requests.fail(out, id, ClientError::Refused(error));
             }
             (Some(Awaited::Subscription(pattern)), Reply::Subscribed(statuses)) => {
-                let status = statuses.into_iter().next();
-                subscriptions.handle_status(now, out, &pattern, status.and_then(Result::err));
+                let status = statuses.into_iter().next().unwrap_or(Ok(SubscribeStatus::Added));
+                subscriptions.handle_status(now, out, &pattern, status);
             }
             (Some(Awaited::Subscription(pattern)), Reply::Error(error)) => {
-                subscriptions.handle_status(now, out, &pattern, Some(error));
+                subscriptions.handle_status(now, out, &pattern, Err(error));
             }
+            (Some(Awaited::Drain(pattern, drain)), _) => subscriptions.handle_drained(out, &pattern, drain),
             (Some(Awaited::Sync(subscriptions)), reply) => self.handle_sync(now, &subscriptions, reply),
             _ => {}
         }
@@ -82,7 +83,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             Some(Err(error)) => return self.handle_inbox_refused(error.clone()),
             None => return self.session.drop_link(),
         }
-        self.handle_statuses(now, &subscriptions[1..], statuses.into_iter().skip(1).map(Result::err));
+        self.handle_statuses(now, &subscriptions[1..], statuses.into_iter().skip(1));
         if self.session.handle_synced(now) {
             self.out.emit(ClientEvent::Session(SessionState::Ready));
             self.requests.handle_ready(now, &mut self.out);
@@ -101,7 +102,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 
     pub(super) fn handle_loss(&mut self, reason: String) {
         self.requests.handle_loss(&mut self.out);
-        self.subscriptions.handle_loss();
+        self.subscriptions.handle_loss(&mut self.out);
         self.out.emit(ClientEvent::Session(SessionState::Disconnected(reason)));
     }
 
@@ -125,7 +126,12 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             missing.insert(0, inbox.subscription(self.entropy.as_mut()));
         }
         if !unwanted.is_empty() {
-            self.out.ops.push(ClientOp::Unsubscribe { ack: None, patterns: unwanted, list: true });
+            self.out.ops.push(ClientOp::Unsubscribe {
+                ack: None,
+                patterns: unwanted,
+                list: true,
+                drain: false,
+            });
         }
         if missing.is_empty() {
             return self.requests.finish_sync(&mut self.out, id);
@@ -141,11 +147,11 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         &mut self,
         now: Instant,
         subscriptions: &[Subscription],
-        errors: impl Iterator<Item = Option<OpError>>,
+        statuses: impl Iterator<Item = Result<SubscribeStatus, OpError>>,
     ) {
-        for (subscription, error) in subscriptions.iter().zip(errors) {
+        for (subscription, status) in subscriptions.iter().zip(statuses) {
             if let Ok(pattern) = Pattern::parse(&subscription.pattern) {
-                self.subscriptions.handle_status(now, &mut self.out, &pattern, error);
+                self.subscriptions.handle_status(now, &mut self.out, &pattern, status);
             }
         }
     }

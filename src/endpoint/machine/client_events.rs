@@ -16,6 +16,17 @@ impl Endpoint {
             ClientEvent::Delivered { token, message } => self.handle_delivery(now, token, message),
             ClientEvent::Bundle { token, bundle } => self.handle_bundle(now, token, bundle),
             ClientEvent::Subscribed(token) => self.handle_subscribed(now, token),
+            ClientEvent::Drained(Token::Subscription(subscription)) => {
+                if let Some(ticket) = self.drains.remove(&subscription) {
+                    self.events.push_back(Event::Ticket(ticket, TicketEvent::Done(true)));
+                }
+            }
+            ClientEvent::Drained(_) => {}
+            ClientEvent::Superseded(Token::ListenerSockets(listener)) => {
+                let text = "another process listens with this id; do not listen again";
+                self.fail_listener(now, listener, Failure::new(Code::Superseded, text));
+            }
+            ClientEvent::Superseded(_) => {}
             ClientEvent::Published { token, bytes, count } => match token {
                 Token::Ticket(ticket) => {
                     self.events.push_back(Event::Ticket(ticket, TicketEvent::Published { bytes, count }));

@@ -6,7 +6,7 @@ use super::super::table::ListenerEntry;
 use super::super::{Command, Event, ListenerEvent, SocketRequest, TicketEvent, Token};
 use super::Endpoint;
 use crate::base::{Code, Failure, Handle};
-use crate::client::ClientError;
+use crate::client::{ClientError, SubscriptionKind};
 use crate::socket::{
     ClientSocket, CloseReason, Data, Listener, SocketConfig, SocketEnd, SocketEvent, TagSource,
 };
@@ -23,18 +23,21 @@ impl Endpoint {
             Command::Cancel(ticket) => self.cancel(ticket),
             Command::Subscribe { subscription, ticket, pattern, queue } => {
                 self.confirmations.extend(ticket.map(|ticket| (subscription, ticket)));
-                self.client.subscribe(now, Token::Subscription(subscription), pattern, queue);
+                let kind = SubscriptionKind::Shared(queue);
+                self.client.subscribe(now, Token::Subscription(subscription), pattern, kind);
             }
             Command::Unsubscribe(subscription) => {
                 self.client.unsubscribe(Token::Subscription(subscription));
-                if let Some(ticket) = self.confirmations.remove(&subscription) {
-                    self.events.push_back(Event::Ticket(
-                        ticket,
-                        TicketEvent::Failed(Failure::new(Code::Closed, "closed")),
-                    ));
-                }
+                self.fail_confirmation(subscription);
             }
-            Command::Listen { listener, subject, id, config } => self.listen(listener, &subject, id, config),
+            Command::Drain { subscription, ticket } => {
+                self.drains.insert(subscription, ticket);
+                self.client.drain(Token::Subscription(subscription));
+                self.fail_confirmation(subscription);
+            }
+            Command::Listen { listener, subject, id, exclusive, config } => {
+                self.listen(listener, &subject, (id, exclusive), config);
+            }
             Command::SocketConnect { socket, subject, id, config } => {
                 self.connect(now, socket, &subject, id, config)
             }
@@ -71,7 +74,16 @@ impl Endpoint {
             Command::Connect => self.client.connect(),
             Command::Disconnect => self.client.disconnect(),
             Command::Close => self.close(now),
+            Command::Leave => self.client.leave(),
             Command::DropTransport => self.client.drop_link(),
+        }
+    }
+
+    /// Nothing confirms a subscription that has ended.
+    fn fail_confirmation(&mut self, subscription: Handle) {
+        if let Some(ticket) = self.confirmations.remove(&subscription) {
+            let failure = Failure::new(Code::Closed, "closed");
+            self.events.push_back(Event::Ticket(ticket, TicketEvent::Failed(failure)));
         }
     }
 
@@ -83,12 +95,14 @@ impl Endpoint {
         });
     }
 
-    fn listen(&mut self, handle: Handle, subject: &str, id: String, config: SocketConfig) {
+    fn listen(&mut self, handle: Handle, subject: &str, id: (String, bool), config: SocketConfig) {
         if self.client.is_closed() {
             let failure = Some(ClientError::Closed.into());
             return self.events.push_back(Event::Listener(handle, ListenerEvent::Closed(failure)));
         }
-        match Listener::new(subject, id, &config) {
+        let (id, exclusive) = id;
+        let new = if exclusive { Listener::new_exclusive } else { Listener::new };
+        match new(subject, id, &config) {
             Ok(mut listener) => {
                 listener.set_has_origins(self.client.watches_ends());
                 self.table.add_listener(handle, listener, config);

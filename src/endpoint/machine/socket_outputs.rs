@@ -6,7 +6,7 @@ use super::super::{Event, ListenerEvent, TicketEvent, Token};
 use super::commands::NOBODY;
 use super::{Endpoint, REPLY_TIMEOUT};
 use crate::base::Handle;
-use crate::client::{ClientError, Request, RequestKind};
+use crate::client::{ClientError, Request, RequestKind, SubscriptionKind};
 use crate::socket::{
     CommandError, ListenerAction, ListenerEntry as SocketEntry, Offer, Output, ServerSocket, SocketConfig,
     SocketEnd, SocketEvent, State, Tag, TagKind, draw_tag,
@@ -23,7 +23,8 @@ impl Endpoint {
                 Output::UnwatchOthers => self.unwatch_others(handle),
                 Output::PeerAway => self.fail_over_socket(handle, &ClientError::PeerAway),
                 Output::Subscribe(pattern) => {
-                    self.client.subscribe(now, Token::SocketSubject(handle), pattern, None)
+                    let kind = SubscriptionKind::Shared(None);
+                    self.client.subscribe(now, Token::SocketSubject(handle), pattern, kind);
                 }
                 Output::Unsubscribe(_) => self.client.unsubscribe(Token::SocketSubject(handle)),
                 Output::Forward(ticket, subject) => self.forward(now, ticket, handle, subject),
@@ -66,9 +67,14 @@ impl Endpoint {
                 }
                 Output::Subscribe(pattern) => {
                     let token = self.token_of(handle, &pattern);
-                    self.client.subscribe(now, token, pattern, None);
+                    self.client.subscribe(now, token, pattern, SubscriptionKind::Shared(None));
+                }
+                Output::SubscribeExclusively(pattern) => {
+                    let token = self.token_of(handle, &pattern);
+                    self.client.subscribe(now, token, pattern, SubscriptionKind::Exclusive);
                 }
                 Output::Unsubscribe(pattern) => self.client.unsubscribe(self.token_of(handle, &pattern)),
+                Output::Drain(pattern) => self.client.drain(self.token_of(handle, &pattern)),
                 other => self.say(now, other, |tag| Token::Listener(handle, tag)),
             }
         }

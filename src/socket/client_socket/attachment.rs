@@ -31,6 +31,21 @@ impl ClientSocket {
         self.enter_disconnected(Some(now + pause));
     }
 
+    /// Handles that the server was about to end and did not take the socket: the next one is asked at once,
+    /// unless that has happened too often.
+    pub(super) fn handle_turned_away(&mut self, now: Instant) {
+        self.binding.forget();
+        if self.phase != Phase::AwaitingAccept {
+            return;
+        }
+        self.turned_away += 1;
+        if self.turned_away > MAX_TURNED_AWAY {
+            self.turned_away = 0;
+            return self.retry(now);
+        }
+        self.enter_disconnected(Some(now));
+    }
+
     /// Returns the incarnation of this socket.
     pub(super) fn epoch(&self) -> Option<u64> {
         self.channel.config.epoch
@@ -151,6 +166,7 @@ impl ClientSocket {
         }
         self.binding.handle_attached();
         self.channel.end_absence();
+        self.turned_away = 0;
         self.pause.reset();
         self.channel.emit(SocketEvent::State(State::Ready));
         if epoch.is_some() {
@@ -206,5 +222,7 @@ impl ClientSocket {
 /// By how much of it a pause before another attempt may be shorter than Conat's.
 const RETRY_SPREAD: f64 = 0.25;
 
+/// Servers that are about to end, one after the other, before a pause.
+const MAX_TURNED_AWAY: u8 = 3;
 /// A server that is there answers in this time.
 const MIN_ATTEMPT: Duration = Duration::from_secs(1);

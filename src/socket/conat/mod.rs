@@ -238,6 +238,7 @@ impl Conat {
                 if !payload.encoding.is_data() {
                     return Err(PeerMisbehaved::BadItem { encoding: payload.encoding.0 });
                 }
+                PeerMisbehaved::check_size(self.config.max_message_bytes, &payload, headers.json.as_ref())?;
                 self.receiver.force_small_window(around.faults.should_inject(FaultPoint::TinyWindow));
                 self.receiver.handle_data(now, Data { seq, payload, json: headers.json })?;
             }

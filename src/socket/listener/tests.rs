@@ -101,3 +101,25 @@ fn strangers_are_answered_so_often_and_not_more() {
     assert_eq!(answers(&mut listener, start + Duration::from_secs(2)), (2000, 2000));
     assert_eq!(answers(&mut listener, start + Duration::from_secs(60)), (10_000, 10_000));
 }
+
+#[test]
+fn one_that_is_about_to_end_leaves_the_question_who_serves_and_sends_those_who_come_elsewhere() {
+    let mut listener = Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid");
+    (0..2).for_each(|_| listener.handle_subscribed());
+    listener.handle_message(Instant::now(), connect(1, Some(false)));
+    std::iter::from_fn(|| listener.poll_output()).for_each(drop);
+    listener.retire();
+    listener.retire();
+    listener.handle_message(Instant::now(), connect_of(Some(7), 1, Some(false)));
+    let outputs: Vec<Output> = std::iter::from_fn(|| listener.poll_output()).collect();
+    let [Output::Drain(status), Output::Publish(arriving), Output::Publish(late)] = outputs.as_slice() else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(status.as_str(), "s.server.status");
+    for (close, epoch) in [(arriving, None), (late, Some(7))] {
+        assert_eq!(close.subject.as_str(), "s.client.sock");
+        assert_eq!(close.headers.command, Some(SocketCommand::Close));
+        assert!(control::is_turned_away(&close.headers) && control::epoch(&close.headers) == epoch);
+    }
+    assert_eq!(listener.arriving(), 0);
+}

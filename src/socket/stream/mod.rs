@@ -44,6 +44,8 @@ pub struct Stream {
     early: Early,
     keepalive: KeepAlive,
     keep_alive_timeout: Duration,
+    /// Bytes of the largest message that is taken.
+    max_message: usize,
     /// The other end was asked for a sign of life, and is silent if none has come by then.
     silent_at: Option<Instant>,
     /// The next status asks for one; and says that we were away.
@@ -116,6 +118,7 @@ impl Stream {
             },
             keepalive: KeepAlive::new(now, config.keep_alive),
             keep_alive_timeout: config.keep_alive_timeout,
+            max_message: config.max_message_bytes,
             silent_at: None,
             asks: false,
             returns: false,
@@ -287,6 +290,7 @@ impl Stream {
             }
             later if later.is_control() => self.receiver.handle_next(seq)?,
             _ => {
+                PeerMisbehaved::check_size(self.max_message, &payload, headers.json.as_ref())?;
                 self.receiver.set_forced_small(around.faults.should_inject(FaultPoint::TinyWindow));
                 self.receiver.handle_item(seq, Item { payload, json: headers.json })?;
                 self.hand_over(around)?;

@@ -33,6 +33,7 @@ async fn a_conversation_goes_both_ways_and_chunks_arrive_whole() {
         user,
         instance: None,
         large: None,
+        max_message: None,
     };
     broker.feed(ServerOp::Info(info.clone())).expect("open");
     flushed(&mut broker).await;

@@ -135,13 +135,15 @@ impl End for ClientEnd {
             ClientOp::Subscribe { ack, subscriptions, list } => push_event(frames, ack, "subscribe", |out| {
                 push_items(out, &subscriptions, list, push_subscription);
             }),
-            ClientOp::Unsubscribe { ack, patterns, list } => push_event(frames, ack, "unsubscribe", |out| {
-                push_items(out, &patterns, list, |out, pattern| {
-                    out.put_slice(b"{\"subject\":");
-                    push_string(out, pattern);
-                    out.put_u8(b'}');
-                });
-            }),
+            ClientOp::Unsubscribe { ack, patterns, list, drain: _ } => {
+                push_event(frames, ack, "unsubscribe", |out| {
+                    push_items(out, &patterns, list, |out, pattern| {
+                        out.put_slice(b"{\"subject\":");
+                        push_string(out, pattern);
+                        out.put_u8(b'}');
+                    });
+                })
+            }
             ClientOp::Subscriptions { ack } => {
                 push_event(frames, Some(ack), "subscriptions", |out| out.put_slice(b"null"));
             }
@@ -226,6 +228,7 @@ fn info(event: &RawEvent<'_>) -> Result<Info, DecodeError> {
         cluster_name,
         instance: None,
         large: None,
+        max_message: None,
         user: parse_error(&user).map_or_else(|| Ok(Json::trusted(text.to_owned().into())), Err),
     })
 }

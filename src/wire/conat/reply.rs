@@ -159,8 +159,12 @@ fn parse_status(value: &Value) -> Result<SubscribeStatus, OpError> {
 
 fn push_status(out: &mut BytesMut, status: &Result<SubscribeStatus, OpError>) {
     match status {
-        Ok(SubscribeStatus::Added) => out.put_slice(b"{\"status\":\"added\"}"),
+        Ok(SubscribeStatus::Added | SubscribeStatus::Exclusive(_)) => {
+            out.put_slice(b"{\"status\":\"added\"}")
+        }
         Ok(SubscribeStatus::AlreadyAdded) => out.put_slice(b"{\"status\":\"already-added\"}"),
+        // Nobody who speaks this protocol asks for that.
+        Ok(SubscribeStatus::Superseded) => out.put_slice(b"{\"error\":\"superseded\"}"),
         Err(error) => push_error(out, error),
     }
 }

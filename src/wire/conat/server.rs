@@ -81,7 +81,7 @@ impl ServerEnd {
                     items(argument).ok_or(DecodeError::Misbehaved("malformed unsubscribe"))?;
                 self.remember_list(ack, list)?;
                 let patterns = items.into_iter().map(|item| item.subject.into()).collect();
-                Some(ClientOp::Unsubscribe { ack, patterns, list })
+                Some(ClientOp::Unsubscribe { ack, patterns, list, drain: false })
             }
             ("subscriptions", ack) => ack.map(|ack| ClientOp::Subscriptions { ack }),
             ("cluster", ack) => ack.map(|ack| ClientOp::Cluster { ack }),
@@ -191,7 +191,7 @@ impl End for ServerEnd {
                 out.put_slice(b"}]");
             }),
             // A disconnect packet would say no more, and Socket.IO's clients do not come back after one.
-            ServerOp::Closing { .. } => {}
+            ServerOp::Closing { .. } | ServerOp::Superseded { .. } => {}
             // Asked for by nobody who speaks this protocol.
             ServerOp::Watched(_) => {}
         }
@@ -248,7 +248,12 @@ struct RawItem {
 
 impl From<RawItem> for Subscription {
     fn from(item: RawItem) -> Self {
-        Self { pattern: item.subject.into(), queue: item.queue.as_str().map(Arc::from), is_shared: true }
+        Self {
+            pattern: item.subject.into(),
+            queue: item.queue.as_str().map(Arc::from),
+            is_shared: true,
+            exclusive: None,
+        }
     }
 }
 

@@ -119,6 +119,7 @@ fn subscriptions_are_written_as_recorded_alone_and_as_a_list() {
         pattern: pattern.into(),
         queue: queue.map(Arc::from),
         is_shared: true,
+        exclusive: None,
     };
     let added = Ok(SubscribeStatus::Added);
     let refused = Err(OpError { message: "no".into(), code: Some(429) });
@@ -157,17 +158,27 @@ fn the_other_events_are_written_as_specified() {
     let patterns: Vec<Arc<str>> = vec!["a".into(), "b".into()];
     let conversation = [
         (
-            ClientOp::Unsubscribe { ack: None, patterns: patterns[..1].to_vec(), list: false },
+            ClientOp::Unsubscribe { ack: None, patterns: patterns[..1].to_vec(), list: false, drain: false },
             r#"42["unsubscribe",{"subject":"a"}]"#,
             None,
         ),
         (
-            ClientOp::Unsubscribe { ack: Some(AckId(1)), patterns: patterns.clone(), list: true },
+            ClientOp::Unsubscribe {
+                ack: Some(AckId(1)),
+                patterns: patterns.clone(),
+                list: true,
+                drain: false,
+            },
             r#"421["unsubscribe",[{"subject":"a"},{"subject":"b"}]]"#,
             Some((Reply::Unsubscribed { count: 2 }, "431[[null,null]]")),
         ),
         (
-            ClientOp::Unsubscribe { ack: Some(AckId(2)), patterns: patterns[..1].to_vec(), list: false },
+            ClientOp::Unsubscribe {
+                ack: Some(AckId(2)),
+                patterns: patterns[..1].to_vec(),
+                list: false,
+                drain: false,
+            },
             r#"422["unsubscribe",{"subject":"a"}]"#,
             Some((Reply::Unsubscribed { count: 1 }, "432[null]")),
         ),
@@ -224,6 +235,7 @@ fn info_is_acknowledged_by_the_codec() {
         cluster_name: None,
         user: Ok(json("null")),
         instance: None,
+        max_message: None,
     };
     let op = ServerOp::Info(info.clone());
     let (heard, answers) = carried(&mut server, op.clone(), &mut client).expect("fine");

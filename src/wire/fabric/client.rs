@@ -56,6 +56,13 @@ impl Codec for ClientCodec {
             }
             ClientOp::Request { ack, publication } => self.encoder.publish(out, Some(ack), publication),
             ClientOp::Watch(_) | ClientOp::Leaving if !self.knows_ends => None,
+            ClientOp::Subscribe { ack, mut subscriptions, list } if !self.knows_ends => {
+                // It would end the connection at what it does not know.
+                subscriptions.iter_mut().for_each(|one| one.exclusive = None);
+                let op = ClientOp::Subscribe { ack, subscriptions, list };
+                ClientControl::from_op(op).iter().for_each(|control| push_control(out, control));
+                None
+            }
             ClientOp::Watch(requests) => {
                 watches::push_requests(out, &requests);
                 None

@@ -6,25 +6,27 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::subject::Pattern;
 use crate::wire::message::json;
 use crate::wire::message::{
-    AckId, ClientOp, Info, Json, OpError, Reply, ServerOp, SubscribeStatus, Subscription,
+    AckId, Claim, ClientOp, Info, Json, OpError, Reply, ServerOp, SubscribeStatus, Subscription,
 };
 
 /// A control message of a client.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub(super) enum ClientControl {
-    /// `[pattern, queue]` each.
     Subscribe {
         ack: Option<u64>,
-        subscriptions: Vec<(String, Option<String>)>,
+        subscriptions: Vec<Entry>,
         list: bool,
     },
     Unsubscribe {
         ack: Option<u64>,
         patterns: Vec<String>,
         list: bool,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        drain: bool,
     },
     Subscriptions {
         ack: u64,
@@ -49,6 +51,28 @@ pub(super) enum ClientControl {
     Unknown,
 }
 
+/// One subscription that is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Entry {
+    /// `[pattern, queue]`
+    Plain(String, Option<String>),
+    /// With what is said of few. Extension `ends`.
+    Special(String, Option<String>, EntryOptions),
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct EntryOptions {
+    /// `null`, or the token of whoever comes back.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    exclusive: Option<Option<u64>>,
+}
+
+/// Tells `null` from a member that is not there.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
 /// The part read of an unknown operation: whether it wants a reply.
 #[derive(Debug, Deserialize)]
 pub(super) struct Unknown {
@@ -68,6 +92,8 @@ pub(super) enum ServerControl {
         /// Of a broker that can watch ends.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         instance: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_message: Option<u64>,
         /// Who the client is; absent when it is refused. Only written: it is read as the text that it is,
         /// since not all that JavaScript has in a user is a value here.
         #[serde(skip_deserializing)]
@@ -83,6 +109,10 @@ pub(super) enum ServerControl {
     Closing {
         code: String,
         message: String,
+    },
+    Superseded {
+        pattern: String,
+        token: u64,
     },
     Subscribed {
         ack: u64,
@@ -121,6 +151,8 @@ pub(super) struct ErrorBody {
 pub(super) enum Status {
     Added,
     AlreadyAdded,
+    Exclusive(u64),
+    Superseded,
     Refused(ErrorBody),
 }
 
@@ -133,15 +165,12 @@ impl ClientControl {
             // Made only by a server's decoder: no client sends it.
             ClientOp::PublishRefused { .. } => return None,
             ClientOp::Subscribe { ack, subscriptions, list } => {
-                let pair = |item: Subscription| {
-                    (item.pattern.as_ref().to_owned(), item.queue.map(|queue| queue.as_ref().to_owned()))
-                };
-                let subscriptions = subscriptions.into_iter().map(pair).collect();
+                let subscriptions = subscriptions.into_iter().map(Entry::from).collect();
                 Self::Subscribe { ack: number(ack), subscriptions, list }
             }
-            ClientOp::Unsubscribe { ack, patterns, list } => {
+            ClientOp::Unsubscribe { ack, patterns, list, drain } => {
                 let patterns = patterns.iter().map(|pattern| pattern.as_ref().to_owned()).collect();
-                Self::Unsubscribe { ack: number(ack), patterns, list }
+                Self::Unsubscribe { ack: number(ack), patterns, list, drain }
             }
             ClientOp::Subscriptions { ack } => Self::Subscriptions { ack: ack.0 },
             ClientOp::WaitForInterest { ack, subject, timeout } => Self::WaitForInterest {
@@ -160,17 +189,12 @@ impl ClientControl {
     pub(super) fn into_op(self) -> Option<ClientOp> {
         Some(match self {
             Self::Subscribe { ack, subscriptions, list } => {
-                let item = |(pattern, queue): (String, Option<String>)| Subscription {
-                    pattern: pattern.into(),
-                    queue: queue.map(Into::into),
-                    is_shared: true,
-                };
-                let subscriptions = subscriptions.into_iter().map(item).collect();
+                let subscriptions = subscriptions.into_iter().map(Subscription::from).collect();
                 ClientOp::Subscribe { ack: ack.map(AckId), subscriptions, list }
             }
-            Self::Unsubscribe { ack, patterns, list } => {
+            Self::Unsubscribe { ack, patterns, list, drain } => {
                 let patterns = patterns.into_iter().map(Into::into).collect();
-                ClientOp::Unsubscribe { ack: ack.map(AckId), patterns, list }
+                ClientOp::Unsubscribe { ack: ack.map(AckId), patterns, list, drain }
             }
             Self::Subscriptions { ack } => ClientOp::Subscriptions { ack: AckId(ack) },
             Self::WaitForInterest { ack, subject, timeout } => ClientOp::WaitForInterest {
@@ -192,15 +216,19 @@ impl ServerControl {
     pub(super) fn from_op(op: ServerOp) -> Option<Self> {
         Some(match op {
             ServerOp::Deliver { .. } | ServerOp::Watched(_) => return None,
-            ServerOp::Info(Info { max_payload, id, cluster_name, user, instance, large: _ }) => {
+            ServerOp::Info(Info { max_payload, id, cluster_name, user, instance, large: _, max_message }) => {
                 let (user, refused) = match user {
                     Ok(user) => (Some(user.to_raw()), None),
                     Err(error) => (None, Some(error.into())),
                 };
-                Self::Info { max_payload: max_payload as u64, id, cluster_name, instance, user, refused }
+                let max_payload = max_payload as u64;
+                Self::Info { max_payload, id, cluster_name, instance, max_message, user, refused }
             }
             ServerOp::Permission { message, subject, kind } => Self::Permission { message, subject, kind },
             ServerOp::Closing { code, message } => Self::Closing { code, message },
+            ServerOp::Superseded { pattern, token } => {
+                Self::Superseded { pattern: pattern.as_str().to_owned(), token }
+            }
             ServerOp::Ack { id: AckId(ack), reply } => match reply {
                 Reply::Published { .. } => return None,
                 Reply::Subscribed(statuses) => {
@@ -218,16 +246,28 @@ impl ServerControl {
     pub(super) fn into_op(self, text: &str) -> Option<ServerOp> {
         let answer = |ack: u64, reply: Reply| Some(ServerOp::Ack { id: AckId(ack), reply });
         match self {
-            Self::Info { max_payload, id, cluster_name, instance, user: _, refused } => {
+            Self::Info { max_payload, id, cluster_name, instance, max_message, user: _, refused } => {
                 let max_payload = usize::try_from(max_payload).unwrap_or(usize::MAX);
                 let user = json::member(text, "user").unwrap_or("null").to_owned();
                 let user = refused.map_or_else(|| Ok(Json::trusted(user.into())), |error| Err(error.into()));
-                Some(ServerOp::Info(Info { max_payload, id, cluster_name, user, instance, large: None }))
+                Some(ServerOp::Info(Info {
+                    max_payload,
+                    id,
+                    cluster_name,
+                    user,
+                    instance,
+                    large: None,
+                    max_message,
+                }))
             }
             Self::Permission { message, subject, kind } => {
                 Some(ServerOp::Permission { message, subject, kind })
             }
             Self::Closing { code, message } => Some(ServerOp::Closing { code, message }),
+            Self::Superseded { pattern, token } => {
+                let pattern = Pattern::parse(&pattern).ok()?;
+                Some(ServerOp::Superseded { pattern, token })
+            }
             Self::Subscribed { ack, statuses } => {
                 answer(ack, Reply::Subscribed(statuses.into_iter().map(Into::into).collect()))
             }
@@ -239,6 +279,31 @@ impl ServerControl {
             Self::Refused { ack, error } => answer(ack, Reply::Error(error.into())),
             Self::Unknown => None,
         }
+    }
+}
+
+impl From<Subscription> for Entry {
+    fn from(subscription: Subscription) -> Self {
+        let Subscription { pattern, queue, is_shared: _, exclusive } = subscription;
+        let (pattern, queue) = (pattern.as_ref().to_owned(), queue.map(|queue| queue.as_ref().to_owned()));
+        let token = match exclusive {
+            None => return Self::Plain(pattern, queue),
+            Some(Claim::Fresh) => None,
+            Some(Claim::Returning(token)) => Some(token),
+        };
+        Self::Special(pattern, queue, EntryOptions { exclusive: Some(token) })
+    }
+}
+
+impl From<Entry> for Subscription {
+    fn from(entry: Entry) -> Self {
+        let (pattern, queue, options) = match entry {
+            Entry::Plain(pattern, queue) => (pattern, queue, EntryOptions::default()),
+            Entry::Special(pattern, queue, options) => (pattern, queue, options),
+        };
+        let claim = |token: Option<u64>| token.map_or(Claim::Fresh, Claim::Returning);
+        let exclusive = options.exclusive.map(claim);
+        Self { pattern: pattern.into(), queue: queue.map(Into::into), is_shared: true, exclusive }
     }
 }
 
@@ -259,6 +324,8 @@ impl From<Result<SubscribeStatus, OpError>> for Status {
         match status {
             Ok(SubscribeStatus::Added) => Self::Added,
             Ok(SubscribeStatus::AlreadyAdded) => Self::AlreadyAdded,
+            Ok(SubscribeStatus::Exclusive(token)) => Self::Exclusive(token),
+            Ok(SubscribeStatus::Superseded) => Self::Superseded,
             Err(error) => Self::Refused(error.into()),
         }
     }
@@ -269,6 +336,8 @@ impl From<Status> for Result<SubscribeStatus, OpError> {
         match status {
             Status::Added => Ok(SubscribeStatus::Added),
             Status::AlreadyAdded => Ok(SubscribeStatus::AlreadyAdded),
+            Status::Exclusive(token) => Ok(SubscribeStatus::Exclusive(token)),
+            Status::Superseded => Ok(SubscribeStatus::Superseded),
             Status::Refused(refusal) => Err(refusal.into()),
         }
     }

@@ -95,6 +95,11 @@ impl Reassembly {
         })
     }
 
+    /// Returns whether the beginning of this message is here.
+    pub fn holds(&self, subject: &Subject, id: &MessageId) -> bool {
+        !self.partials.is_empty() && self.partials.contains_key(&(subject.clone(), id.clone()))
+    }
+
     /// Returns how many messages were given up: a gap, too old, or no room.
     pub fn dropped(&self) -> u64 {
         self.dropped

@@ -18,8 +18,8 @@ pub use bundle::{Bundle, BundleBuilder, can_be_bundled};
 pub use chunk::{Reassembly, chunk_id, split};
 pub use headers::{Headers, MAX_HEADERS_BYTES, MAX_HEADERS_DEPTH, SocketCommand};
 pub use op::{
-    AckId, ClientOp, Info, LargeMessages, MessageId, OpError, Publication, Reply, ServerOp, SubscribeStatus,
-    Subscription, TOO_LARGE,
+    AckId, Claim, ClientOp, Info, LargeMessages, MessageId, OpError, Publication, Reply, ServerOp,
+    SubscribeStatus, Subscription, TOO_LARGE,
 };
 pub use packed::{Item, Messages, PackedBuilder, PackedMessages, Sizes, push_item};
 pub(in crate::wire) use payload::is_depth_within;

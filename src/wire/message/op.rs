@@ -42,6 +42,18 @@ pub struct Subscription {
     pub queue: Option<Arc<str>>,
     /// Whether others may be in that queue. If not, it was drawn only because there has to be one.
     pub is_shared: bool,
+    /// Whether the connection is to have the pattern to itself. Only to a broker that has an
+    /// [`Info::instance`].
+    pub exclusive: Option<Claim>,
+}
+
+/// How a connection claims a pattern for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// For the first time: whoever has it loses it.
+    Fresh,
+    /// As whoever had it by this token: unless somebody has taken it since.
+    Returning(u64),
 }
 
 /// From a client to a broker.
@@ -86,6 +98,10 @@ pub enum ClientOp {
         patterns: Vec<Arc<str>>,
         /// Whether a list was sent.
         list: bool,
+        /// Whether the client goes on taking until the answer, which comes behind the last delivery: also
+        /// behind the last chunk of what was begun. Over a protocol that has no word for that, chunks are
+        /// lost.
+        drain: bool,
     },
     /// The patterns of this connection. Answered with [`Reply::Strings`].
     Subscriptions {
@@ -190,6 +206,13 @@ pub enum ServerOp {
         /// The chunk.
         publication: Publication,
     },
+    /// A newer connection has the pattern to itself now: nothing more comes for it.
+    Superseded {
+        /// The pattern.
+        pattern: Pattern,
+        /// The token of the newer one.
+        token: u64,
+    },
     /// What became of ends that are watched.
     Watched(Vec<PresenceChange>),
     /// The answer to an operation that asked for one.
@@ -215,6 +238,8 @@ pub struct Info {
     /// Drawn by each broker when it starts; `None`: the broker cannot watch ends, or its protocol has no word
     /// for it.
     pub instance: Option<String>,
+    /// Largest message in bytes, in however many chunks; `None`: the broker does not say.
+    pub max_message: Option<u64>,
     /// How large messages travel, if not as [`Self::max_payload`] says.
     pub large: Option<LargeMessages>,
 }
@@ -258,6 +283,10 @@ pub enum SubscribeStatus {
     Added,
     /// They flowed already (whatever queue was named this time).
     AlreadyAdded,
+    /// Messages flow, and to nobody else. The token is for coming back.
+    Exclusive(u64),
+    /// They do not: a newer connection has the pattern to itself.
+    Superseded,
 }
 
 /// A refusal, as it stands in an acknowledgement.

@@ -253,7 +253,8 @@ impl Client {
         out: &mut impl Sink,
         subscription: &Subscription,
     ) -> Result<SubscribeStatus, OpError> {
-        let Subscription { pattern, queue, is_shared } = subscription;
+        // The fabric has no word for `exclusive`.
+        let Subscription { pattern, queue, is_shared, exclusive: _ } = subscription;
         let pattern = Pattern::parse(pattern).map_err(|error| OpError::text(error.to_string()))?;
         if self.subscriptions.contains(&pattern) {
             return Ok(SubscribeStatus::AlreadyAdded);
@@ -314,6 +315,7 @@ fn sign_in(info: &ServerInfo, user: Result<Json, OpError>) -> Info {
         cluster_name: info.cluster.clone(),
         user,
         instance: None,
+        max_message: None,
         large: Some(LargeMessages { chunk: whole.min(CHUNK_BYTES), whole }),
     }
 }

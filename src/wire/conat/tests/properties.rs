@@ -85,12 +85,12 @@ proptest! {
         let subscriptions = names.iter().map(|(pattern, queue)| Subscription {
             pattern: pattern.as_str().into(),
             queue: queue.as_deref().map(Arc::from),
-            is_shared: true,
+            is_shared: true, exclusive: None,
         }).collect();
         let timeout = Duration::from_millis(millis);
         let mut ops = vec![
             ClientOp::Subscribe { ack, subscriptions, list },
-            ClientOp::Unsubscribe { ack, patterns: patterns.clone(), list },
+            ClientOp::Unsubscribe { ack, patterns: patterns.clone(), list, drain: false },
             ClientOp::WaitForInterest { ack: AckId(1), subject: patterns[0].clone(), timeout },
         ];
         ops.extend(publication.map(|publication| ClientOp::Publish { ack, publication }));
@@ -150,7 +150,7 @@ proptest! {
             prop_assert_eq!(carried(&mut server, op.clone(), &mut client), Ok((vec![op], vec![])));
         }
         let user = if user.get("error").is_some() { Err(error) } else { Ok(Json::from_value(&user)) };
-        let info = ServerOp::Info(Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user, instance: None, large: None });
+        let info = ServerOp::Info(Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user, instance: None, large: None, max_message: None });
         prop_assert_eq!(carried(&mut server, info.clone(), &mut client).map(|(heard, _)| heard), Ok(vec![info]));
         if let (Some(publication), Ok(pattern)) = (publication, Pattern::parse(&pattern)) {
             let op = ServerOp::Deliver { pattern, publication };

@@ -99,13 +99,13 @@ proptest! {
         let subscriptions = names.iter().map(|(pattern, queue)| Subscription {
             pattern: pattern.as_str().into(),
             queue: queue.as_deref().map(Arc::from),
-            is_shared: true,
+            is_shared: true, exclusive: queue.as_ref().map(|_| Claim::Returning(millis)),
         }).collect();
         let timeout = Duration::from_millis(millis);
         let id = ack.unwrap_or(AckId(0));
         let mut ops = vec![
             ClientOp::Subscribe { ack, subscriptions, list },
-            ClientOp::Unsubscribe { ack, patterns, list },
+            ClientOp::Unsubscribe { ack, patterns, list, drain: millis % 2 == 0 },
             ClientOp::WaitForInterest { ack: id, subject: "a.b".into(), timeout },
             ClientOp::Subscriptions { ack: id },
             ClientOp::Cluster { ack: id },
@@ -157,7 +157,7 @@ proptest! {
         let mut ops: Vec<_> =
             replies.into_iter().map(|reply| ServerOp::Ack { id: AckId(numbers.0), reply }).collect();
         for user in [Ok(user), Err(error)] {
-            let info = Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user, instance: strings.last().cloned(), large: None };
+            let info = Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user, instance: strings.last().cloned(), large: None, max_message: Some(7) };
             ops.push(ServerOp::Info(info));
         }
         let change = |number: u8| {

@@ -27,7 +27,7 @@ fn publication(to: &str, raw: impl Into<Bytes>) -> Publication {
 }
 
 fn subscription(pattern: &str, queue: &str, is_shared: bool) -> Subscription {
-    Subscription { pattern: pattern.into(), queue: Some(queue.into()), is_shared }
+    Subscription { pattern: pattern.into(), queue: Some(queue.into()), is_shared, exclusive: None }
 }
 
 fn subscribe(ack: u64, patterns: &[&str]) -> ClientOp {
@@ -145,8 +145,12 @@ fn messages_come_until_an_unsubscribe_is_settled_and_none_after() {
     model.say(subscribe(1, &["a"]));
     model.exchange();
     model.say(ClientOp::Publish { ack: None, publication: publication("a", "\u{1}") });
-    let unsubscribe =
-        ClientOp::Unsubscribe { ack: Some(AckId(2)), patterns: vec!["a".into(), "b".into()], list: true };
+    let unsubscribe = ClientOp::Unsubscribe {
+        ack: Some(AckId(2)),
+        patterns: vec!["a".into(), "b".into()],
+        list: true,
+        drain: true,
+    };
     model.say(unsubscribe);
     let ops = model.exchange();
     let [ServerOp::Deliver { .. }, last] = &ops[..] else { panic!("{ops:?}") };

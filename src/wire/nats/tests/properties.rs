@@ -90,7 +90,7 @@ fn seen(publication: &Publication) -> (String, u32, bool, u8, Vec<u8>, String, O
 
 fn heard_back(publication: &Publication) -> Vec<Publication> {
     let mut model = Model::new("2.15.1");
-    let all = Subscription { pattern: ">".into(), queue: None, is_shared: false };
+    let all = Subscription { pattern: ">".into(), queue: None, is_shared: false, exclusive: None };
     model.say(ClientOp::Subscribe { ack: None, subscriptions: vec![all], list: false });
     model.say(ClientOp::Publish { ack: None, publication: publication.clone() });
     let ops = model.exchange().into_iter();
@@ -173,7 +173,7 @@ proptest! {
         flip in any::<u8>(),
     ) {
         let mut model = Model::new("2.15.1");
-        let all = Subscription { pattern: "_INBOX.a.*".into(), queue: None, is_shared: false };
+        let all = Subscription { pattern: "_INBOX.a.*".into(), queue: None, is_shared: false, exclusive: None };
         model.say(ClientOp::Subscribe { ack: None, subscriptions: vec![all], list: false });
         let mut talk = TALK.to_vec();
         talk[at.index(TALK.len())] ^= flip;

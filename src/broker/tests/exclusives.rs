@@ -1,0 +1,82 @@
+//! Two listeners with one id.
+
+use super::{Stage, claim};
+use crate::broker::PeerId;
+use crate::wire::{Claim, ClientOp, Presence, Reply, ServerOp, SubscribeStatus, WatchRequest};
+
+const MINE: &str = "s.server.main.*";
+
+impl Stage {
+    fn claim(&mut self, peer: PeerId, how: Claim) -> SubscribeStatus {
+        let Reply::Subscribed(statuses) = self.ask(peer, |ack| claim(ack, MINE, how)) else { panic!() };
+        statuses[0].clone().expect("not refused")
+    }
+
+    fn token(&mut self, peer: PeerId, how: Claim) -> u64 {
+        match self.claim(peer, how) {
+            SubscribeStatus::Exclusive(token) => token,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_newer_of_two_takes_over_and_the_older_is_told_behind_its_last_delivery() {
+    let mut stage = Stage::new();
+    let [old, new, client] = stage.joined();
+    stage.token(old, Claim::Fresh);
+    stage.handle(
+        client,
+        ClientOp::Watch(vec![WatchRequest { id: 1, subject: Some("s.server.main.a".into()) }]),
+    );
+    stage.take(client);
+    assert_eq!(stage.publish(client, "s.server.main.a", "1"), 1);
+    let token = stage.token(new, Claim::Fresh);
+    assert_eq!(stage.publish(client, "s.server.main.a", "2"), 1);
+    let words: Vec<_> = stage
+        .take(client)
+        .into_iter()
+        .filter_map(|op| if let ServerOp::Watched(changes) = op { Some(changes) } else { None })
+        .flatten()
+        .map(|change| change.presence)
+        .collect();
+    assert_eq!(words, [Presence::Replaced, Presence::Here]);
+    let ops = stage.take(old);
+    assert!(
+        matches!(ops[..], [ServerOp::Deliver { .. }, ServerOp::Superseded { token: of, .. }] if of == token)
+    );
+    assert_eq!(stage.received(new), ["s.server.main.*: 2"]);
+    // The older one gives up what it has not, and takes nothing away.
+    stage.unsubscribe(old, MINE);
+    assert_eq!(stage.publish(client, "s.server.main.a", "3"), 1);
+    assert_eq!(stage.received(new), ["s.server.main.*: 3"]);
+}
+
+#[test]
+fn who_comes_back_does_not_take_the_place_back_and_the_same_takes_its_own_without_a_word() {
+    let mut stage = Stage::new();
+    let [old, new, again] = stage.joined();
+    let first = stage.token(old, Claim::Fresh);
+    let second = stage.token(new, Claim::Fresh);
+    stage.broker.detach(old);
+    let old = stage.join();
+    assert_eq!(stage.claim(old, Claim::Returning(first)), SubscribeStatus::Superseded);
+    // Its old connection is dead, and nobody has noticed that yet.
+    assert_eq!(stage.token(again, Claim::Returning(second)), second);
+    assert_eq!(stage.take(new), []);
+    assert_eq!((stage.publish(old, "s.server.main.a", "1"), stage.received(again).len()), (1, 1));
+    stage.broker.detach(new);
+    assert_eq!(stage.publish(old, "s.server.main.a", "2"), 1);
+    stage.broker.detach(again);
+    assert_eq!(stage.token(old, Claim::Returning(first)), first, "nobody is there any more");
+}
+
+#[test]
+fn a_plain_subscription_to_the_same_pattern_is_left_alone() {
+    let mut stage = Stage::new();
+    let [tap, one] = stage.joined();
+    stage.subscribe(tap, MINE, "tap");
+    stage.token(one, Claim::Fresh);
+    assert_eq!(stage.publish(one, "s.server.main.a", "1"), 2);
+    assert_eq!(stage.take(tap).len(), 1);
+}
