@@ -31,14 +31,15 @@ impl Address {
         if let Some(path) = text.strip_prefix("unix:") {
             return Self::unix(path.strip_prefix("//").unwrap_or(path));
         }
-        let (scheme, rest) =
-            text.split_once("://").ok_or("address without a scheme: http, https, ws, wss or unix")?;
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or("address without a scheme: http, https, ws, wss, nats, tls or unix")?;
         let (tls, websocket) = match scheme.to_ascii_lowercase().as_str() {
             "http" => (false, false),
             "ws" => (false, true),
             "https" => (true, false),
             "wss" => (true, true),
-            _ => return Err("address with an unknown scheme: not http, https, ws, wss or unix"),
+            _ => return Err("address with an unknown scheme: not http, https, ws, wss, nats, tls or unix"),
         };
         let rest = rest.split(['?', '#']).next().unwrap_or_default();
         let (authority, base) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
