@@ -8,7 +8,7 @@
  */
 
 import type { EventEmitter } from 'node:events'
-import type { Server as HttpServer } from 'node:http'
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 
@@ -19,7 +19,8 @@ import type { Duplex } from 'node:stream'
 type Agreed = any
 
 /**
- * Headers of a message: any JSON object. Keys that start with `CN-` are reserved and never sent by sockets.
+ * Headers of a message: any JSON object. Keys that start with `CN-` are reserved: sockets and replies leave them out,
+ * as does a message that is sent in place of a value.
  */
 export type Headers = Record<string, unknown>
 
@@ -48,6 +49,7 @@ export type ErrorCode =
   | 'ECONNABORTED'
   | 'ECONNREFUSED'
   | 'ECONNRESET'
+  | 'EDESTADDRREQ'
   | 'EINVAL'
   | 'EISCONN'
   | 'EMFILE'
@@ -76,6 +78,7 @@ export type ErrorCode =
   | 'ERR_INTERNAL'
   | 'ERR_INVALID_ARG_TYPE'
   | 'ERR_INVALID_ARG_VALUE'
+  | 'ERR_INVALID_IP_ADDRESS'
   | 'ERR_INVALID_SUBJECT'
   | 'ERR_LISTEN'
   | 'ERR_MISSING_ARGS'
@@ -99,6 +102,7 @@ export type ErrorCode =
   | 'ERR_PEER_SILENT'
   | 'ERR_QUEUE_GROUP'
   | 'ERR_REFUSED'
+  | 'ERR_ROOM_LIMIT'
   | 'ERR_SERVER_ALREADY_LISTEN'
   | 'ERR_SERVER_NOT_RUNNING'
   | 'ERR_SERVICE'
@@ -112,7 +116,9 @@ export type ErrorCode =
   | 'ERR_SOCKETY_PROTOCOL'
   | 'ERR_SOCKETY_UNREAD'
   | 'ERR_SOCKET_ALREADY_BOUND'
+  | 'ERR_SOCKET_BAD_BUFFER_SIZE'
   | 'ERR_SOCKET_BAD_TYPE'
+  | 'ERR_SOCKET_BUFFER_SIZE'
   | 'ERR_SOCKET_CLOSED'
   | 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION'
   | 'ERR_SOCKET_CLOSED_BY_PEER'
@@ -166,6 +172,10 @@ export declare class FabricError extends Error {
   /** On `"ERR_TOO_LARGE"`: how many they may be. */
   readonly limit?: number
   /**
+   * On `"ERR_SOCKET_CLOSED_BY_PEER"`: not only this socket was closed, its server is leaving.
+   */
+  readonly draining?: true
+  /**
    * On the failure of a request over a socket: no handler of the other side has had it, so that it can be asked
    * again without harm. Absent: one may have.
    */
@@ -174,6 +184,17 @@ export declare class FabricError extends Error {
 
 /** The same class under Conat's name. */
 export { FabricError as ConatError }
+
+/**
+ * Returns whether `error` is one of selvedge's with one of these codes; also an error of another copy of the package.
+ *
+ * @example
+ * if (hasCode(error, 503, 'EPIPE')) retry()
+ */
+export declare function hasCode<const Codes extends readonly ErrorCode[]>(
+  error: unknown,
+  ...codes: Codes
+): error is FabricError & { readonly code: Codes[number] }
 
 /** How a value is sent. */
 export interface MessageOptions {
@@ -247,7 +268,7 @@ export declare class MessageData<T = Agreed> {
 }
 
 /** A message that was received. A request has its reply subject in the header `CN-Reply`. */
-export declare class Message<T = Agreed> extends MessageData<T> {
+export declare class Message<T = Agreed, Answer = unknown> extends MessageData<T> {
   private constructor()
   readonly subject: string
   /** Returns whether the sender waits for a reply. */
@@ -267,12 +288,23 @@ export declare class Message<T = Agreed> extends MessageData<T> {
    * @throws {FabricError} `"ERR_NOT_A_REQUEST"` it is not a request · `408` the requester is gone · and as
    *   `Client.publish`
    */
-  respond(data?: unknown, options?: WithAnyHeaders<PublishOptions>): Promise<Published>
+  respond(
+    data?: Answer | MessageData<Answer> | Error,
+    options?: WithAnyHeaders<PublishOptions>,
+  ): Promise<Published>
   /**
    * Replies without waiting for a confirmation. @throws {FabricError} `"ERR_NOT_A_REQUEST"` · `"ERR_ENCODE"`
    * · `"ERR_CLOSED"` · `"ENOBUFS"`
    */
-  respondSync(data?: unknown, options?: WithAnyHeaders<MessageOptions>): { bytes: number }
+  respondSync(
+    data?: Answer | MessageData<Answer> | Error,
+    options?: WithAnyHeaders<MessageOptions>,
+  ): { bytes: number }
+  /**
+   * Says that no more replies follow to a `requestMany` over a socket: its loop ends. Nothing happens where the
+   * requester takes one reply only, or the other side is a socket of Conat.
+   */
+  end(): void
 }
 
 /**
@@ -282,7 +314,7 @@ export declare class Message<T = Agreed> extends MessageData<T> {
  * @throws {FabricError} `"ERR_ENCODE"` it has a BigInt or a function in it, or what would arrive as `{}`: a
  *   `Map`, a Promise, an `ArrayBuffer` (docs/guide/messaging.md has the table)
  */
-export declare function messageData(data: unknown, options?: MessageOptions): MessageData
+export declare function messageData<T>(data: T, options?: MessageOptions): MessageData<T>
 
 /** Encodes a value as it would be sent. @throws {FabricError} `"ERR_ENCODE"` */
 export declare function encode(options: { encoding?: DataEncoding; mesg: unknown }): Buffer
@@ -331,6 +363,12 @@ export interface ConnectOptions {
    * Signs in as the system account of a server that has this password. Sent as the cookie `sys`; never shown.
    */
   systemAccountPassword?: string
+  /**
+   * When spans are made with `@opentelemetry/api`, if the program has registered an SDK before it makes the client:
+   * `'active'` where a span is active or a message brings a trace context, `'all'` for everything, `false` for nothing.
+   * @default 'active'
+   */
+  tracing?: 'active' | 'all' | false
   /** Connects at once, without `connect()`. @default true */
   autoConnect?: boolean
   /**
@@ -375,11 +413,14 @@ export interface ConnectOptions {
    * it must be quick. A client with this option is never shared.
    */
   routeSubject?: (subject: string) => SubjectRoute | undefined
-  /** With NATS: who signs in, with `password`. Takes precedence over `address`, as do the options below. */
+  /**
+   * Who signs in, with `password`: as `Authorization: Basic`, or to NATS. Takes precedence over a name in `address`,
+   * as do the options below.
+   */
   user?: string
-  /** With NATS: the password of `user`. Never shown. */
+  /** The password of `user`. Never shown. */
   password?: string
-  /** With NATS: a token instead of a user. Never shown. */
+  /** A token instead of a user: as `Authorization: Bearer`, or to NATS. Never shown. */
   token?: string
   /** With NATS: the seed of a user's NKey, `SU…`. It signs the server's challenge, and is never sent. */
   nkey?: string
@@ -452,6 +493,59 @@ export interface Traffic {
   bytes: number
 }
 
+/** A metric, as Prometheus knows it. docs/reference/metrics.md lists all of them. */
+export interface MetricFamily {
+  /** Begins with `selvedge_`; that of a counter ends with `_total`. */
+  name: string
+  help: string
+  type: 'counter' | 'gauge' | 'histogram'
+  unit?: 'seconds' | 'bytes'
+  samples: {
+    /** Of a histogram: `_bucket`, `_sum` or `_count`. */
+    suffix?: string
+    labels: Record<string, string>
+    value: number
+  }[]
+}
+
+/** How metrics are told over HTTP. */
+export interface MetricsOptions {
+  /**
+   * Whoever asks must send it as `Authorization: Bearer`: 16 to 1024 visible characters. Without one only requests of
+   * this machine are answered, to a loopback name, and not through a proxy.
+   */
+  token?: string
+  /** A port for `GET /metrics` and `/healthz` alone; 0 is any. @default the broker's own port */
+  port?: number | null
+  /** Where that port listens. @default '127.0.0.1' */
+  host?: string
+}
+
+/** How a broker can be looked into with a browser. */
+export interface MonitorOptions {
+  /**
+   * Whoever looks must know it: 8 to 256 bytes. Without one only this machine is answered, by a loopback name, and not
+   * through a proxy. Never printed.
+   */
+  password?: string
+  /** Milliseconds that its charts reach back, at most a day. @default 600_000 */
+  history?: number
+}
+
+/**
+ * What all clients and brokers of this process have counted together, those that are closed included.
+ */
+export declare function processMetrics(): MetricFamily[]
+
+/**
+ * Returns metrics as text: Prometheus' format 0.0.4, or OpenMetrics 1.0. The names are our own, so the text can stand
+ * behind that of `prom-client`.
+ */
+export declare function formatMetrics(
+  families: readonly MetricFamily[],
+  options?: { openMetrics?: boolean },
+): string
+
 /** An orderly stop. */
 export interface DrainOptions {
   /** Milliseconds after which whatever is left is closed. @default 10_000 */
@@ -513,6 +607,8 @@ export declare class Client extends EventEmitter<ClientEvents> {
   readonly info: Record<string, unknown> | undefined
   /** What this client and its sockets have sent and received. */
   readonly stats: ClientStats
+  /** What this client and its sockets have counted, as metrics. Counters stay when it is closed. */
+  metrics(): MetricFamily[]
   /** The connection, as programs for Conat see it. */
   readonly conn: Connection
   /** The current subscriptions, by pattern. */
@@ -530,6 +626,13 @@ export declare class Client extends EventEmitter<ClientEvents> {
      * server.on('connection', socket => socket.on('data', data => socket.write(data)))
      */
     listen(subject: string, options?: SocketListenOptions): ConatSocketServer
+    /** With what travels on its sockets, named once for both ends. */
+    listen<C extends SocketContract>(
+      subject: string,
+      options?: SocketListenOptions,
+    ): ConatSocketServer<ToServer<C>, ToClient<C>, AskClient<C>, AskServer<C>>
+    /** With what is read here, and what is written here. */
+    listen<In, Out>(subject: string, options?: SocketListenOptions): ConatSocketServer<In, Out>
     /**
      * Connects a socket to a server that listens on `subject`. Returns at once; writes are queued until it is
      * ready.
@@ -541,6 +644,13 @@ export declare class Client extends EventEmitter<ClientEvents> {
      * socket.write('hello')
      */
     connect(subject: string, options?: SocketConnectOptions): ConatSocketClient
+    /** With what travels on it, named once for both ends. */
+    connect<C extends SocketContract>(
+      subject: string,
+      options?: SocketConnectOptions,
+    ): ConatSocketClient<ToClient<C>, ToServer<C>, AskServer<C>, AskClient<C>>
+    /** With what is read here, and what is written here. */
+    connect<In, Out>(subject: string, options?: SocketConnectOptions): ConatSocketClient<In, Out>
   }
 
   /** Connects, after `disconnect()` or with `autoConnect: false`. @throws {FabricError} `"ERR_CLOSED"` */
@@ -605,11 +715,11 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * @example
    * for await (const message of await client.subscribe('sensors.*')) console.log(message.subject, message.data)
    */
-  subscribe(subject: string, options?: SubscriptionOptions): Promise<Subscription>
+  subscribe<T = Agreed>(subject: string, options?: SubscriptionOptions): Promise<Subscription<T>>
   /** Alias of `subscribe`. */
-  sub(subject: string, options?: SubscriptionOptions): Promise<Subscription>
+  sub<T = Agreed>(subject: string, options?: SubscriptionOptions): Promise<Subscription<T>>
   /** Subscribes without waiting. If the server refuses, iterating throws what `subscribe` would. */
-  subscribeSync(subject: string, options?: SubscriptionOptions): Subscription
+  subscribeSync<T = Agreed>(subject: string, options?: SubscriptionOptions): Subscription<T>
   /** Returns the number of patterns that are subscribed. */
   numSubscriptions(): number
 
@@ -621,9 +731,13 @@ export declare class Client extends EventEmitter<ClientEvents> {
    *   queued · `"ERR_TOO_LARGE"` it has more than `maxMessageBytes` · `"ERR_ENCODE"` the value cannot be encoded ·
    *   `"ABORT_ERR"` · `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
    */
-  publish(subject: string, data?: unknown, options?: PublishOptions): Promise<Published>
+  publish<T = unknown>(
+    subject: string,
+    data?: T | MessageData<T>,
+    options?: PublishOptions,
+  ): Promise<Published>
   /** Alias of `publish`. */
-  pub(subject: string, data?: unknown, options?: PublishOptions): Promise<Published>
+  pub<T = unknown>(subject: string, data?: T | MessageData<T>, options?: PublishOptions): Promise<Published>
   /**
    * Publishes without waiting for a confirmation. Dropped if the client is not connected yet; but if it is
    * closed while it connects, `close()` sends what was published before.
@@ -631,24 +745,37 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * @throws {FabricError} `"ENOBUFS"` over 64 MiB are queued · `"ERR_TOO_LARGE"` · `"ERR_ENCODE"` ·
    *   `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
    */
-  publishSync(subject: string, data?: unknown, options?: MessageOptions): { bytes: number }
+  publishSync<T = unknown>(
+    subject: string,
+    data?: T | MessageData<T>,
+    options?: MessageOptions,
+  ): { bytes: number }
 
   /**
    * Sends a request and resolves with the first reply.
    *
    * Rejects at once, without waiting for `timeout`, when nobody listens.
    *
-   * @throws {FabricError} `503` nobody listens · `408` no reply in time · `403` not permitted · `"ABORT_ERR"`
-   *   · `"ENOBUFS"` · `"ERR_TOO_LARGE"` · `"ERR_ENCODE"` · `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
+   * @throws {FabricError} `503` nobody listens · `408` no reply in time · `403` not permitted · `"EPIPE"` who was
+   *   asked, or the broker, has ended; it may have been done · `"ABORT_ERR"` · `"ENOBUFS"` · `"ERR_TOO_LARGE"` ·
+   *   `"ERR_ENCODE"` · `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
    * @example
    * const reply = await client.request('sensors.roof.read', { unit: 'C' }, { timeout: 500 })
    */
-  request(subject: string, data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
+  request<A = Agreed, Q = unknown>(
+    subject: string,
+    data?: Q | MessageData<Q>,
+    options?: RequestOptions & { noThrow?: false },
+  ): Promise<Message<A>>
   /**
    * With `noThrow`: resolves with `undefined` instead of what the fabric refuses. @throws {FabricError} wrong
    * arguments, as above
    */
-  request(subject: string, data?: unknown, options?: RequestOptions): Promise<Message | undefined>
+  request<A = Agreed, Q = unknown>(
+    subject: string,
+    data?: Q | MessageData<Q>,
+    options?: RequestOptions,
+  ): Promise<Message<A> | undefined>
   /**
    * Sends a request and iterates over the replies. Await it to learn first whether anybody listens. Over 64
    * MiB of unread replies end it with `"ENOBUFS"`.
@@ -657,7 +784,11 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * @example
    * for await (const reply of client.requestMany('sensors.*.ping', null, { maxWait: 200 })) console.log(reply.data)
    */
-  requestMany(subject: string, data?: unknown, options?: RequestManyOptions): Answers
+  requestMany<A = Agreed, Q = unknown>(
+    subject: string,
+    data?: Q | MessageData<Q>,
+    options?: RequestManyOptions,
+  ): Answers<A>
 
   /**
    * Serves a subject, or all subjects that match a pattern: callers of a method of `implementation`,
@@ -672,6 +803,12 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * await client.service('math', { add: (a: number, b: number) => a + b })
    */
   service(subject: string, implementation: object, options?: { queue?: string }): Promise<Subscription>
+  /** The same with the methods that its callers see: `client.call<S>` at the other end. */
+  service<S extends object>(
+    subject: string,
+    implementation: Implementation<S>,
+    options?: { queue?: string },
+  ): Promise<Subscription>
   /**
    * The service on a subject, as an object: every method sends a request and resolves with the result.
    *
@@ -702,7 +839,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * @param callback @default prints time, subject and data
    * @throws {FabricError} `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
    */
-  watch(subject: string, callback?: (message: Message) => unknown): Subscription
+  watch<T = Agreed>(subject: string, callback?: (message: Message<T>) => unknown): Subscription<T>
   /**
    * Compares the server's list of this client's subscriptions with the client's own, and repairs both.
    * Happens automatically after every reconnect. `timeout` in ms, default 30_000.
@@ -728,7 +865,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
    */
   waitForInterest(subject: string, options?: { timeout?: number; signal?: AbortSignal }): Promise<boolean>
   /** As the function `messageData`. */
-  message(data: unknown, options?: MessageOptions): MessageData
+  message<T>(data: T, options?: MessageOptions): MessageData<T>
 
   /** Resolves with the patterns that the broker has for this client, when both agree. @throws as `syncSubscriptions` */
   getSubscriptions(): Promise<string[]>
@@ -738,9 +875,11 @@ export declare class Client extends EventEmitter<ClientEvents> {
   getInbox(): Promise<Subscription>
   /** Returns what the server refused less than 60 s ago, as the error that a call would throw. */
   permissionError(refused: { type: 'pub' | 'sub'; subject: string }): FabricError | undefined
-  /** Measures confirmed publishes, or requests to this client, one after the other: how many a second. */
+  /** Measures this client and its connection. */
   readonly bench: {
+    /** Resolves with how many confirmed publishes a second there were, one after the other. */
     publish(count?: number, subject?: string): Promise<number>
+    /** Resolves with how many requests a second this client has answered itself, one after the other. */
     request(count?: number, subject?: string): Promise<number>
   }
 }
@@ -770,6 +909,7 @@ export interface Connection extends EventEmitter {
     readonly engine: { close(): void }
     /** The options of the client. */
     readonly opts: object
+    /** As `Client.connect`. */
     connect(): unknown
   }
   /** As `Client.connect`. */
@@ -785,6 +925,7 @@ export interface Connection extends EventEmitter {
   emitWithAck(event: string, ...args: Agreed[]): Promise<Agreed>
   /** The same within so many ms. The function of `emit` gets an error first. */
   timeout(ms: number): {
+    /** As `emit`; the function gets an error, or `null`, before the answer. */
     emit(event: string, ...args: Agreed[]): boolean
     /** @throws {FabricError} `408` */
     emitWithAck(event: string, ...args: Agreed[]): Promise<Agreed>
@@ -792,7 +933,7 @@ export interface Connection extends EventEmitter {
 }
 
 /** What awaiting `requestMany` resolves with: it can be closed as a subscription can. */
-export interface AnswerIterator extends AsyncIterableIterator<Message, undefined> {
+export interface AnswerIterator<A = Agreed> extends AsyncIterableIterator<Message<A>, undefined> {
   /** Waits for no more replies, as leaving the loop does. */
   close(): void
   /** The same as `close`. */
@@ -807,7 +948,7 @@ export interface AnswerIterator extends AsyncIterableIterator<Message, undefined
 export type Results<T> = Promise<AsyncIterableIterator<T, undefined>> & AsyncIterableIterator<T, undefined>
 
 /** The replies to a `requestMany`. */
-export type Answers = Promise<AnswerIterator> & AnswerIterator
+export type Answers<A = Agreed> = Promise<AnswerIterator<A>> & AnswerIterator<A>
 
 /** The methods of a service, as its callers see them. */
 export type Remote<T> = 0 extends 1 & T
@@ -815,6 +956,25 @@ export type Remote<T> = 0 extends 1 & T
   : {
       [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never
     }
+
+/**
+ * Returns the same service, whose calls have these options: `signal`, `timeout`, `headers`. They come before those
+ * of `call`. A function and not a method, since every method is the service's.
+ *
+ * @throws {FabricError} `"ERR_INVALID_ARG_TYPE"` it was not made by `call`, `createServiceClient` or `sysApi`
+ * @example
+ * await withOptions(math, { signal, timeout: 500 }).add(1, 2)
+ */
+export declare function withOptions<R extends object>(remote: R, options: RequestOptions): R
+
+/** The methods of a service, as they are written: with the types that its callers see. `this` is the message. */
+export type Implementation<S extends object> = {
+  [K in keyof S as S[K] extends (...args: never) => unknown ? K : never]: S[K] extends (
+    ...args: infer A
+  ) => infer R
+    ? (this: Message, ...args: A) => Awaited<R> | Promise<Awaited<R>>
+    : never
+}
 
 /** The methods of several services, as a caller of all of them sees them. */
 export type RemoteMany<T> = 0 extends 1 & T
@@ -844,16 +1004,19 @@ export interface SubscriptionOptions {
 }
 
 /** The messages to one pattern, to be iterated. Leaving a `for await` closes it. It outlives reconnects. */
-export interface Subscription extends AsyncIterableIterator<Message, undefined> {
+export interface Subscription<T = Agreed> extends AsyncIterableIterator<Message<T>, undefined> {
   readonly subject: string
   readonly queue: string
   readonly ended: boolean
-  /** Number of messages lost because more than `maxQueueBytes` waited. */
+  /**
+   * Number of messages lost because more than `maxQueueBytes` waited, or, on NATS, because this thread was blocked
+   * while more than 32 MiB came.
+   */
   readonly dropped: number
   /** Emits `message`. While it has listeners and nobody iterates, nothing is queued. */
-  readonly emitter: EventEmitter
+  readonly emitter: EventEmitter<{ message: [message: Message<T>] }>
   /** Ends it, as leaving a `for await` does. */
-  return(): Promise<IteratorResult<Message, undefined>>
+  return(): Promise<IteratorResult<Message<T>, undefined>>
   /** Ends it at once: unread messages, and those that are on their way, are dropped. */
   close(): void
   /** The same as `close`. */
@@ -875,6 +1038,41 @@ export interface Subscription extends AsyncIterableIterator<Message, undefined> 
   unref(): this
   [Symbol.asyncDispose](): Promise<void>
 }
+
+/**
+ * What travels on the sockets of a subject, written once and named at both ends:
+ * `socket.listen<Chat>('chat')` and `socket.connect<Chat>('chat')`. What is missing can be anything.
+ *
+ * @example
+ * interface Chat {
+ *   toServer: { text: string }
+ *   toClient: { from: string; text: string }
+ *   askServer: [question: 'who', answer: string[]]
+ * }
+ */
+export interface SocketContract {
+  toServer?: unknown
+  toClient?: unknown
+  /** What a client asks the server, and is answered. */
+  askServer?: [question: unknown, answer: unknown]
+  /** What the server asks a client, and is answered. */
+  askClient?: [question: unknown, answer: unknown]
+}
+
+/** What a contract says of one thing. */
+type Said<C, Name extends keyof SocketContract> = Name extends keyof C ? Required<C>[Name] : Agreed
+type Asking<C, Name extends keyof SocketContract> = Name extends keyof C
+  ? Extract<Required<C>[Name], [unknown, unknown]>
+  : [question: Agreed, answer: Agreed]
+
+/** What clients write, by a contract. */
+export type ToServer<C extends SocketContract> = Said<C, 'toServer'>
+/** What the server writes. */
+export type ToClient<C extends SocketContract> = Said<C, 'toClient'>
+/** Question and answer of a client's request. */
+export type AskServer<C extends SocketContract> = Asking<C, 'askServer'>
+/** Question and answer of a server's request. */
+export type AskClient<C extends SocketContract> = Asking<C, 'askClient'>
 
 /** Options of both sides of a socket. */
 export interface SocketSettings {
@@ -936,6 +1134,91 @@ export interface SocketListenOptions extends SocketSettings {
    * inside a process; over Conat's only `maxSockets` counts. @default 4096
    */
   maxSocketsPerUser?: number
+  /** Milliseconds for each function of `use` to decide about a connection; then it is refused with `408`. @default 10_000 */
+  middlewareTimeout?: number
+  /** How rooms behave. */
+  rooms?: RoomsOptions
+}
+
+/** Options of the rooms of a listener. */
+export interface RoomsOptions {
+  /**
+   * Whether the servers of a subject tell each other who is in their rooms. `false`: `members` are those of this server;
+   * what is written reaches all. @default true
+   */
+  presence?: boolean
+  /**
+   * Milliseconds for which a member that has no socket any more is kept, stale, before its `leave` is told; one that comes
+   * back in time has not left. @default 0
+   */
+  leaveDelay?: number
+  /** What becomes of a member whose window is full: closed with `"ERR_SLOW_CONSUMER"`, or it misses it. @default 'close' */
+  slowMember?: 'close' | 'drop'
+  /** Other servers that this one knows. @default 64 */
+  servers?: number
+}
+
+/** A member of a room: all its sockets that have joined with one key. */
+export interface RoomMember {
+  readonly key: string
+  /** What its newest socket has joined with; `null` if nothing. */
+  readonly data: Agreed
+  /** Oldest first; `since` in ms since 1970. */
+  readonly sockets: readonly { readonly id: string; readonly server: string; readonly since: number }[]
+  /** None of its sockets can be reached now: each is away, or its server is. */
+  readonly stale: boolean
+}
+
+/** The events of a room and what listeners get. */
+export interface RoomEvents {
+  join: [member: RoomMember]
+  /** Its data, its sockets or `stale` have changed. */
+  update: [member: RoomMember]
+  /** Its last socket has left, or was closed, or its server left in order, or was lost. */
+  leave: [member: RoomMember, reason: 'left' | 'closed' | 'server-left' | 'server-lost']
+  /** The members of another server are known, all of them. */
+  sync: []
+  /** A server with members here cannot be reached; they are `stale`. */
+  stale: [server: string]
+}
+
+/** A room as one server sees it. Made by `listener.room`. */
+export interface Room extends EventEmitter<RoomEvents> {
+  readonly name: string
+  /** By key: those of all servers. */
+  readonly members: ReadonlyMap<string, RoomMember>
+}
+
+/** Sockets that something is written to. Each step makes another one; nothing is sent before `write`, `send` or `close`. */
+export interface Broadcast<Out = Agreed> {
+  /** These rooms as well; who is in several gets it once. */
+  to(room: string | readonly string[]): Broadcast<Out>
+  /** Without these sockets, by id; `'room:NAME'` are all of a room. At most 256. */
+  except(
+    who: string | { readonly id: string } | readonly (string | { readonly id: string })[],
+  ): Broadcast<Out>
+  /** Only the sockets of this server. */
+  readonly local: Broadcast<Out>
+  /** At most once: not to who is not ready, or has a full window. */
+  readonly volatile: Broadcast<Out>
+  /**
+   * Writes to each member, encoded once. Returns how many sockets of this server took it; the other servers follow, in the
+   * order of this server's calls. Who has a full window does not stop the rest: `rooms.slowMember` says what happens.
+   *
+   * @throws {FabricError} `"ERR_ENCODE"` · `"ERR_TOO_LARGE"`
+   */
+  write(data: Out | MessageData<Out>, second?: Headers | WriteOptions | null): number
+  /** The same; resolves when all have handled it, with who has not. A server that was lost is one `id`. */
+  send(
+    data: Out | MessageData<Out>,
+    options?: MessageOptions,
+  ): Promise<{ delivered: number; lost: { id: string; code: string | number }[] }>
+  /** The members of all these rooms. */
+  members(): RoomMember[]
+  /** Their number. */
+  readonly size: number
+  /** Closes the sockets. */
+  close(): void
 }
 
 /** Options of a socket that connects. */
@@ -956,6 +1239,33 @@ export interface SocketConnectOptions extends SocketSettings {
   loadBalancerTimeout?: number
   /** Which of Conat's two handshakes to use. @default both at once */
   dialect?: 'classic' | 'attempt'
+  /**
+   * Whether it goes on at another server when its server is lost (`"ERR_SOCKET_LOST"`, `"ERR_SOCKET_TIMEOUT"`) or is
+   * leaving: `renewed` tells. What the old server is not known to have handled is written again, in its order and
+   * before anything new, and requests that no server has had are asked again: at least once, not exactly once.
+   *
+   * A new server knows nothing of what was said before. A function says what is written in the place of what is
+   * left: a greeting before it, some of it, nothing. If it throws, the socket closes.
+   * @example
+   * client.socket.connect('orders', { renew: left => [hello, ...left] })
+   * @default false
+   */
+  renew?: boolean | Renew
+}
+
+/** Returns what is written to the next server in the place of what is left, in order. */
+export type Renew = (left: UndeliveredMessage[]) => unknown[]
+
+/** What `renewed` tells. */
+export interface SocketRenewal {
+  /** Why the server before was lost. */
+  readonly reason: FabricError
+  /** Messages that it is not known to have handled. */
+  readonly undelivered: number
+  /** How many of them were written again. */
+  readonly rewritten: number
+  /** The id of the new server. */
+  readonly server: string | undefined
 }
 
 /** How a value is written. */
@@ -966,6 +1276,17 @@ export interface WriteOptions extends MessageOptions {
    * undelivered. `write` returns `false` if it was dropped. @default false
    */
   volatile?: boolean
+}
+
+/** How a value is sent whose delivery is awaited. */
+export interface SendOptions extends MessageOptions {
+  /**
+   * Milliseconds to wait for the other side; then `408`. The message is not taken back, and may still arrive.
+   * @default none
+   */
+  timeout?: number
+  /** Stops the waiting, with `"ABORT_ERR"`; not what is on its way. Aborted before: nothing is sent. */
+  signal?: AbortSignal
 }
 
 /**
@@ -985,11 +1306,15 @@ export interface SocketStats {
   readonly resent: number
   /** Messages that arrived again. */
   readonly duplicates: number
+  /** Messages that cannot be from the peer, or say nothing that a peer says: passed over. */
+  readonly foreign: number
   /** Volatile messages that were dropped. */
   readonly volatileDropped: number
   /** Messages written and not acknowledged. */
   readonly pending: number
   readonly pendingBytes: number
+  /** How often it has gone on at another server (`renew`). */
+  readonly renewals: number
 }
 
 /**
@@ -999,17 +1324,26 @@ export interface SocketStats {
 export interface UndeliveredMessage extends MessageData {
   /** 1 for the first message that was written to its socket. */
   readonly seq: number
+  /** To how many servers it was written: 0 if its socket never had one, more than 1 only with `renew`. */
+  readonly attempts: number
 }
 
 /** `closed` is final; a socket may enter the others many times. */
 export type State = 'disconnected' | 'connecting' | 'ready' | 'closed'
 
 /** The events of a socket and what listeners get. */
-export interface SocketEvents {
+export interface SocketEvents<
+  In = Agreed,
+  Asked extends [unknown, unknown] = [question: Agreed, answer: Agreed],
+> {
   /** In order, each message exactly once. Held back until there is a listener or an iterator. */
-  data: [data: Agreed, headers: Headers]
-  /** Answer with `respond`. */
-  request: [message: Message]
+  data: [data: In, headers: Headers]
+  /**
+   * Answer with `respond`. What a handler throws, what its promise rejects with, and an `Error` that is passed to
+   * `respond` are answers, too: the requester gets text and code. A handler that throws after its last answer throws
+   * as any other does; so does one whose requester is a socket of Conat.
+   */
+  request: [message: Message<Asked[0], Asked[1]>]
   /** Everything written is acknowledged. */
   drain: []
   /**
@@ -1020,6 +1354,8 @@ export interface SocketEvents {
   disconnected: [reason?: FabricError]
   connecting: []
   ready: []
+  /** It has another server, and what was left is written to it. Only with `renew`; behind `ready`. */
+  renewed: [renewal: SocketRenewal]
   /**
    * With the reason, unless the socket closed because `close` or `end` was called here, and the number of
    * `undelivered()`.
@@ -1033,8 +1369,16 @@ export interface SocketEvents {
  *
  * A message is acknowledged when the other side's handler has been called, so a slow reader slows down the
  * writer. The socket keeps the process alive until it is closed.
+ *
+ * `In` is what is read here, `Out` what is written; `Ask` are question and answer of requests from here, `Asked` of
+ * those that come.
  */
-declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
+declare abstract class ConatSocketBase<
+  In = Agreed,
+  Out = Agreed,
+  Ask extends [unknown, unknown] = [question: Agreed, answer: Agreed],
+  Asked extends [unknown, unknown] = [question: Agreed, answer: Agreed],
+> extends EventEmitter<SocketEvents<In, Asked>> {
   readonly id: string
   readonly subject: string
   readonly state: State
@@ -1075,33 +1419,46 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
    * @example
    * if (!socket.write(row, { headers: { table: 'users' } })) await socket.waitUntilWritable()
    */
-  write(data: unknown, second?: Headers | WriteOptions | null): boolean
+  write(data: Out | MessageData<Out>, second?: Headers | WriteOptions | null): boolean
   /**
    * Writes a value, and resolves when the other side's handler has been called with it. May be called many
-   * times without awaiting each; order is kept.
+   * times without awaiting each; order is kept. Headers go into `{ headers }`: nothing else is taken for them.
    *
-   * @throws {FabricError} as `write`, and nothing was written · `"ERR_INVALID_ARG_VALUE"` with `volatile` ·
+   * @throws {FabricError} as `write`, and nothing was written · `"ERR_UNKNOWN_OPTION"` headers that stand alone ·
+   *   `408` not within `timeout` · `"ABORT_ERR"` ·
    *   the reason of `closed` if the socket closed before the message was known to arrive; the message is then
    *   among `undelivered()`
    * @example
    * await socket.send(order)
    */
-  send(data: unknown, second?: Headers | WriteOptions | null): Promise<void>
+  send(data: Out | MessageData<Out>, options?: SendOptions): Promise<void>
   /**
-   * Sends a request to the other side, and resolves with its reply.
+   * Sends a request to the other side, and resolves with its reply. If that is an error, rejects with its text and
+   * its code (or `"ERR_SERVICE"`).
    *
    * @throws {FabricError} `503` the other side is gone · `408` no reply in time · `429` too many of them wait
    *   there · `"EPIPE"` the socket closed meanwhile, or the other side went away · `"ABORT_ERR"` · `"ENOBUFS"` ·
    *   `"ERR_TOO_LARGE"` · `"ERR_ENCODE"` · `"ERR_CLOSED"`
    */
-  request(data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
+  request(
+    data?: Ask[0] | MessageData<Ask[0]>,
+    options?: RequestOptions & { noThrow?: false },
+  ): Promise<Message<Ask[1]>>
   /**
    * With `noThrow`: resolves with `undefined` if there is no reply. @throws {FabricError} wrong arguments, as
    * above
    */
-  request(data?: unknown, options?: RequestOptions): Promise<Message | undefined>
-  /** Sends a request with several replies to the other side. As `Client.requestMany`. */
-  requestMany(data?: unknown, options?: RequestManyOptions): Answers
+  request(data?: Ask[0] | MessageData<Ask[0]>, options?: RequestOptions): Promise<Message<Ask[1]> | undefined>
+  /**
+   * Sends a request with several replies to the other side, in the line of what is written. As
+   * `Client.requestMany`, and ends also when the other side calls `message.end()`. A reply that is an error has it
+   * in its headers: `error`, the text, and `code`.
+   *
+   * @throws {FabricError} as `request`, when awaited or iterated
+   * @example
+   * for await (const { data } of socket.requestMany({ rows: 'all' })) console.log(data)
+   */
+  requestMany(data?: Ask[0] | MessageData<Ask[0]>, options?: RequestManyOptions): Answers<Ask[1]>
   /**
    * Iterates over the data as `[data, headers]`, as a loop over the socket itself does, with one difference: a
    * message is acknowledged as soon as it is handed out, so that a program that takes exactly three leaves none
@@ -1111,7 +1468,7 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
    * const messages = socket.iter()
    * const [hello] = (await messages.next()).value
    */
-  iter(): AsyncIterableIterator<[data: Agreed, headers: Headers], undefined>
+  iter(): AsyncIterableIterator<[data: In, headers: Headers], undefined>
   /**
    * Resolves when everything written is acknowledged. @throws {FabricError} `"ERR_CLOSED"` it never will be
    */
@@ -1179,7 +1536,7 @@ declare abstract class ConatSocketBase extends EventEmitter<SocketEvents> {
    * @example
    * for await (const [data, headers] of socket) await store(data)
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<[data: Agreed, headers: Headers], undefined>
+  [Symbol.asyncIterator](): AsyncIterableIterator<[data: In, headers: Headers], undefined>
   /**
    * Returns the socket as a stream of Node.js. It reads what has not been handed to anybody yet. A message is
    * acknowledged when the stream has taken it, so a slow reader slows down the writer. `end()` of the stream ends the
@@ -1217,10 +1574,17 @@ export interface SocketDuplexOptions {
 }
 
 /** The side that connects. Made by `client.socket.connect`. */
-export declare class ConatSocketClient extends ConatSocketBase {
+export declare class ConatSocketClient<
+  In = Agreed,
+  Out = Agreed,
+  Ask extends [unknown, unknown] = [question: Agreed, answer: Agreed],
+  Asked extends [unknown, unknown] = [question: Agreed, answer: Agreed],
+> extends ConatSocketBase<In, Out, Ask, Asked> {
   private constructor()
   readonly role: 'client'
   readonly reconnection: boolean
+  /** Whether it was connected with `renew`. */
+  readonly renews: boolean
   /** The `id` of the server that it belongs to; `undefined` before it was ready. */
   readonly serverId: string | undefined
   /** `close()` disconnects the socket, to test reconnecting. */
@@ -1232,11 +1596,37 @@ export declare class ConatSocketClient extends ConatSocketBase {
 }
 
 /** The side that accepted. Emitted, ready, by a server's `connection`. */
-export declare class ServerSocket extends ConatSocketBase {
+export declare class ServerSocket<
+  In = Agreed,
+  Out = Agreed,
+  Ask extends [unknown, unknown] = [question: Agreed, answer: Agreed],
+  Asked extends [unknown, unknown] = [question: Agreed, answer: Agreed],
+> extends ConatSocketBase<In, Out, Ask, Asked> {
   private constructor()
   readonly role: 'server'
   /** The subject on which its client listens. */
   readonly clientSubject: string
+  /** Whatever the program keeps with it: empty at first. */
+  readonly data: Record<string, Agreed>
+  /** The rooms that it is in. */
+  readonly rooms: ReadonlySet<string>
+  /**
+   * Joins a room, or several: at once, so that a `write` to the room behind it reaches it. It leaves them all when it
+   * closes. Joining again replaces key and data.
+   *
+   * @param room 1 to 256 bytes, no control characters.
+   * @param member.key Sockets with one key are one member. @default the socket's id
+   * @param member.data Shown to whoever looks at the room: at most 4096 characters of JSON.
+   * @throws {FabricError} `"ERR_ROOM_LIMIT"` 1000 rooms, or 100,000 members of this server · `"ERR_INVALID_ARG_VALUE"`
+   *   · `"ERR_CLOSED"`
+   */
+  join(room: string | readonly string[], member?: { key?: string; data?: unknown }): void
+  /** Leaves a room, at once. */
+  leave(room: string): void
+  /** Replaces what the room shows of it. */
+  update(room: string, data: unknown): void
+  /** The members of rooms, without itself. */
+  to(room: string | readonly string[]): Broadcast<Out>
 }
 
 /** How long `end` waits. */
@@ -1252,9 +1642,11 @@ export interface EndOptions {
 }
 
 /** The events of a socket server and what listeners get. */
-export interface SocketServerEvents {
+export interface SocketServerEvents<Socket = ServerSocket> {
   /** Held back until there is a listener: at most 10 000, further ones are closed. */
-  connection: [socket: ServerSocket]
+  connection: [socket: Socket]
+  /** Another server of the subject was lost, with its members and so many messages that it may not have. */
+  peerLost: [lost: { id: string; undelivered: number }]
   disconnected: []
   connecting: []
   ready: []
@@ -1262,7 +1654,12 @@ export interface SocketServerEvents {
 }
 
 /** Accepts sockets. Made by `client.socket.listen`. Keeps the process alive until it is closed. */
-export declare class ConatSocketServer extends EventEmitter<SocketServerEvents> {
+export declare class ConatSocketServer<
+  In = Agreed,
+  Out = Agreed,
+  Ask extends [unknown, unknown] = [question: Agreed, answer: Agreed],
+  Asked extends [unknown, unknown] = [question: Agreed, answer: Agreed],
+> extends EventEmitter<SocketServerEvents<ServerSocket<In, Out, Ask, Asked>>> {
   private constructor()
   readonly id: string
   readonly subject: string
@@ -1279,30 +1676,65 @@ export declare class ConatSocketServer extends EventEmitter<SocketServerEvents> 
   /** Disconnects every socket; their clients reconnect them. */
   disconnect(): void
   /** The open sockets by id. */
-  readonly sockets: Record<string, ServerSocket>
+  readonly sockets: Record<string, ServerSocket<In, Out, Ask, Asked>>
   /** Calls `visit` with each of them. */
-  forEach(visit: (socket: ServerSocket, id: string) => void): void
+  forEach(visit: (socket: ServerSocket<In, Out, Ask, Asked>, id: string) => void): void
   /**
    * Writes to every socket that has room. Returns whether all have more than half of their window free.
    *
    * @throws {FabricError} `"ENOBUFS"` the windows of the sockets in `error.ids` are full: they did not get
    *   it, all others did · `"EPIPE"` the server is closed · `"ERR_ENCODE"`
    */
-  write(data: unknown, second?: Headers | WriteOptions | null): boolean
+  write(data: Out | MessageData<Out>, second?: Headers | WriteOptions | null): boolean
   /** The same as `write`. */
-  broadcast(data: unknown, second?: Headers | WriteOptions | null): boolean
+  broadcast(data: Out | MessageData<Out>, second?: Headers | WriteOptions | null): boolean
   /**
    * Sends a request to every socket, and resolves with the first reply. @throws {FabricError} `503` there are
    * no sockets · `"ERR_CLOSED"`
    */
-  request(data: unknown, options: RequestOptions & { race: true }): Promise<Message>
+  request(
+    data: Ask[0] | MessageData<Ask[0]>,
+    options: RequestOptions & { race: true },
+  ): Promise<Message<Ask[1]>>
   /**
    * Sends a request to every socket. Resolves with all replies in the order of the sockets, with an error
    * where one failed.
    *
    * @throws {FabricError} `"ERR_CLOSED"`
    */
-  request(data?: unknown, options?: RequestOptions & { race?: false }): Promise<(Message | Error)[]>
+  request(
+    data?: Ask[0] | MessageData<Ask[0]>,
+    options?: RequestOptions & { race?: false },
+  ): Promise<(Message<Ask[1]> | Error)[]>
+  /**
+   * Has a function decide about each connection before `connection`, in the order of these calls. It calls `next()`, or
+   * `next(error)` to refuse; one that takes only the socket returns or throws, or resolves or rejects. Nothing of the
+   * socket is delivered meanwhile. The client's socket is `closed` with the error's `code` (else `403`) and text.
+   *
+   * @example
+   * listener.use(async socket => {
+   *   socket.data.user = await userOf(socket.id)
+   *   if (socket.data.user === undefined) throw new FabricError('who are you?', 403)
+   * })
+   */
+  use(
+    middleware: (socket: ServerSocket<In, Out, Ask, Asked>, next: (error?: unknown) => void) => unknown,
+  ): this
+  /**
+   * The sockets in a room, at all servers of the subject that have used rooms.
+   *
+   * @example
+   * listener.to('lobby').except(socket).write({ from: socket.id, text })
+   */
+  to(room: string | readonly string[]): Broadcast<Out>
+  /**
+   * A room, with who is in it at all servers. The same object for the same name.
+   *
+   * @throws {FabricError} `"ERR_INVALID_ARG_VALUE"` · `"ERR_CLOSED"`
+   * @example
+   * listener.room('lobby').on('join', member => console.log(`${member.key} is here`))
+   */
+  room(name: string): Room
   /** Another server with the same options, on the subject `<subject>.<name>`. */
   channel(name: string): ConatSocketServer
   /**
@@ -1357,7 +1789,24 @@ export interface ServerOptions {
   maxConnections?: number
   /** Concurrent connections of one user, compared as JSON; `null` is not counted. @default 100 */
   maxConnectionsPerUser?: number
+  /**
+   * Bytes of memory that the broker holds for all connections: what waits for them, what they have said and is not
+   * dealt with, their subscriptions, waits and unfinished messages. Beyond it, what asks for more is refused with
+   * `429`, and the connection with most is closed: of the user, or, without one, of the address with most.
+   * @default 2048 MiB
+   */
+  maxMemoryBytes?: number
+  /** The same for all connections of one user. @default 512 MiB */
+  maxMemoryBytesPerUser?: number
+  /** The same for one connection. @default 128 MiB */
+  maxMemoryBytesPerConnection?: number
   clusterName?: string
+  /**
+   * Makes the broker a gateway onto a cluster of NATS: `'nats://host:port,host:port'`, a list of addresses, or an
+   * object with credentials. All brokers with the same upstream, and all direct clients of it, are one fabric.
+   * `ready` comes once it has been reached; `totals.upstream` and the event `upstream` tell of it.
+   */
+  upstream?: string | readonly string[] | UpstreamOptions
   /**
    * Uses TLS at the port, and nothing else. `true` only says that `httpServer` does. `setSecureContext`
    * renews the certificate.
@@ -1371,6 +1820,17 @@ export interface ServerOptions {
    * own is several times as fast. `port` has no effect then.
    */
   httpServer?: HttpServer | HttpsServer
+  /**
+   * Answers `GET /metrics` at the broker's port, or at one of its own, with the metrics of the broker and of all clients
+   * of the process. Behind an `httpServer` it needs a port, and beyond loopback a token. @default false
+   */
+  metrics?: boolean | MetricsOptions
+  /**
+   * Answers `/monitor` at the broker's port: a page that shows who is connected, what they subscribe to, their sockets,
+   * rates and refusals, live. Beyond loopback, and of a gateway, it needs a password. Behind an `httpServer` mount
+   * `monitorHandler()`. @default false
+   */
+  monitor?: boolean | MonitorOptions
   /**
    * Listens on this Unix domain socket instead of a port. Not on Windows. A socket file left by a dead
    * process is replaced.
@@ -1401,6 +1861,18 @@ export interface ServerOptions {
   maxHandshakes?: number
   /** The same from one address (of IPv6, one /64). @default half of `maxHandshakes` */
   maxHandshakesPerAddress?: number
+  /**
+   * Proxies whose word is taken for the address of a client: addresses, networks (`'10.0.0.0/8'`), `'loopback'`, and
+   * `'unix'` for whoever comes over a Unix socket. From others the field means nothing. The address is the last one in
+   * `forwardedField` that is no trusted proxy's; `getUser`, views and the limits by address go by it.
+   * @default none
+   */
+  trustedProxies?: readonly string[]
+  /**
+   * The one field of a request in which the proxies say for whom they ask. They must write it themselves: another
+   * field may come from the client. `'forwarded'` is RFC 7239's. @default 'x-forwarded-for'
+   */
+  forwardedField?: 'x-forwarded-for' | 'forwarded'
   /**
    * Authenticates: called once for each connection, before anything that it sends is looked at. Returns, or
    * resolves with, the user: any JSON, passed to `isAllowed` and shown to the client (`info.user`). If it
@@ -1495,7 +1967,12 @@ export interface Visitor {
   readonly handshake: {
     /** HTTP headers, names in lower case; for a client inside the process, its `extraHeaders`. */
     readonly headers: Readonly<Record<string, string>>
-    /** Network address; empty for a client inside the process. */
+    /**
+     * The token that a client brought: by `Authorization: Bearer`, or as a page does, which cannot set headers
+     * (`selvedge/browser`). Not verified.
+     */
+    readonly token: string | undefined
+    /** Network address, by the word of `trustedProxies`; empty for a client inside the process. */
     readonly address: string
     /**
      * The client's certificate, verified against `ca` in this handshake, or `null`. Needs `requestCert` in
@@ -1552,8 +2029,69 @@ export interface Usage {
 }
 
 /** The events of a broker and what listeners get. */
+/** Numbers of an upstream since the server started. */
+export interface UpstreamTotals {
+  ready: boolean
+  /** It has been away for more than 30 s: clients are better off at another broker. */
+  overdue: boolean
+  /** Subscribed to there, each once. */
+  patterns: number
+  /** Memberships of queue groups there. */
+  members: number
+  sent: Traffic
+  received: Traffic
+  /** Messages for whoever listens elsewhere that were dropped while it was away. */
+  lost: number
+  /** Operations that wait for it. */
+  held: number
+}
+
+/** The fabric that a broker is a gateway of, and as whom it signs in there. */
+export interface UpstreamOptions {
+  /** `nats://` addresses, `tls://` for nothing without TLS. A user may stand before a host and `@`. */
+  address: string | readonly string[]
+  /** Who signs in, with `password`. Takes precedence over `address`, as do the next ones. */
+  user?: string
+  /** Never shown. */
+  password?: string
+  /** A token instead of a user. Never shown. */
+  token?: string
+  /** The seed of a user's NKey, `SU…`. It signs the server's challenge, and is never sent. */
+  nkey?: string
+  /** A user with a JWT of their account: the text of a `.creds` file, or its path. */
+  credentials?: string
+  /** Connect to no servers but those of `address`. @default false */
+  ignoreDiscovered?: boolean
+  /**
+   * Lets clients use subjects that begin with `$`, `_R_` or `_GR_`, which NATS takes for commands: with them a
+   * client can delete streams of JetStream. @default false
+   */
+  reserved?: boolean
+  /** The certificate authorities to trust, in PEM. @default those that Node.js trusts */
+  ca?: Pem | readonly Pem[]
+  /** The broker's certificate, for servers that ask for one: PEM, followed by its chain. */
+  cert?: Pem
+  /** The key to `cert`, in PEM. */
+  key?: Pem
+  /** Decrypts `key`. */
+  passphrase?: string
+  /** `false` accepts any certificate. @default true */
+  rejectUnauthorized?: boolean
+  /** The name that the certificate must be for. @default the host of `address` */
+  servername?: string
+  /** @default "TLSv1.2" */
+  minVersion?: 'TLSv1.2' | 'TLSv1.3'
+}
+
+/** The events of a broker and what listeners get. */
 export interface ServerEvents {
   ready: []
+  /**
+   * The upstream can be used, or not: what is local goes on without it. `error` tells why it is away:
+   * `"ECONNREFUSED"` no server · `"ERR_REFUSED"` who this is was not believed · `"ERR_UNSUPPORTED"` too old ·
+   * `"ETIMEDOUT"` it was silent · `"ERR_CONNECT"` others. It is tried again.
+   */
+  upstream: [state: 'ready' | 'away', error: FabricError | undefined]
   closed: [reason: FabricError | undefined]
   /**
    * A callback threw, rejected, took too long, or returned something it should not. Without a listener, the
@@ -1600,6 +2138,15 @@ export declare class ConatServer extends EventEmitter<ServerEvents> {
   readonly stats: Record<string, ConnectionStats>
   /** The number of connections, in total and by user, as JSON. */
   getUsage(): Usage
+  /** What the broker has counted, as metrics. Counters stay when it is closed. */
+  metrics(): MetricFamily[]
+  /** Where the port for metrics listens; `null` before `ready`, and without `metrics.port`. */
+  metricsAddress(): ServerAddress | null
+  /**
+   * Returns a function for your own HTTP server: it answers requests for `/monitor` and below, and returns whether it
+   * does. It answers none without the option `monitor`.
+   */
+  monitorHandler(): (request: IncomingMessage, response: ServerResponse) => boolean
   /** Which patterns are subscribed. */
   readonly interest: {
     /** Every pattern with the number of its subscriptions. */
@@ -1618,11 +2165,17 @@ export declare class ConatServer extends EventEmitter<ServerEvents> {
         waits: number
         /** What waits to be sent to clients. */
         outbox: Traffic
+        /** Bytes of memory that are held for all connections: what `maxMemoryBytes` bounds. */
+        memoryBytes: number
+        /** Messages, or chunks of them, that were accepted; bytes of their payloads. */
         published: Traffic
+        /** The same for each connection that they were handed to. */
         delivered: Traffic
         publishesRefused: number
         connectionsRefused: number
         slowConsumers: number
+        /** Of a gateway. */
+        upstream?: UpstreamTotals
       }
     | undefined
   /**
@@ -1643,8 +2196,11 @@ export declare class ConatServer extends EventEmitter<ServerEvents> {
   readonly io: {
     readonly engine: { readonly clientsCount: number }
     readonly sockets: { readonly sockets: ReadonlyMap<string, ConnectionView> }
+    /** Returns the same for every namespace: there is one. */
     of(namespace: string): { readonly sockets: ReadonlyMap<string, ConnectionView> }
+    /** Ends every connection; clients come back by themselves. */
     disconnectSockets(): void
+    /** As `Broker.close`. */
     close(done?: () => void): Promise<void>
   }
   /** The patterns of each connection, by its id. */
@@ -1738,6 +2294,7 @@ export declare function isValidSubjectWithoutWildcards(subject: string): boolean
 
 /** Returns whether a message to `subject` reaches a subscription to `pattern`. */
 export declare function matchesPattern(options: { pattern: string; subject: string }): boolean
+/** The same, with two arguments. */
 export declare function matchesPattern(pattern: string, subject: string): boolean
 
 /** Returns whether one token of a pattern matches one token of a subject. */
@@ -1851,9 +2408,11 @@ export declare class ConatService extends EventEmitter<ConatServiceEvents> {
   private constructor()
   readonly subject: string
   readonly name: string
+  /** `starting` until calls can arrive. */
   readonly state: 'starting' | 'running' | 'closed'
   /** Settles when calls can arrive. @throws {FabricError} as `Client.subscribe` */
   readonly running: Promise<void>
+  /** Takes no more calls. */
   close(): void
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -1921,7 +2480,7 @@ export declare function timeClient(options?: { client?: Client; timeout?: number
 /**
  * Resolves with how many ms this process's clock is ahead of the time service's. `timeout` in ms, default 30_000.
  *
- * @throws {FabricError} as `callConatService`
+ * @throws {FabricError} as `callConatService` · `"ERR_SERVICE"` what it answered is no time
  */
 export declare function getSkew(options?: { client?: Client; timeout?: number }): Promise<number>
 
@@ -1932,12 +2491,208 @@ export declare function getSkew(options?: { client?: Client; timeout?: number })
  */
 export declare function time(options?: { noLoad?: boolean }): number
 
+/** What a server is, and its totals. Times in ms since 1970. */
+export interface BrokerOverview {
+  id: string
+  /** Of its cluster. */
+  name: string
+  version: string
+  now: number
+  started: number | null
+  draining: boolean
+  /** Where it listens. */
+  address: string | null
+  totals: NonNullable<ConatServer['totals']>
+}
+
+/** What connections can be sorted by. */
+export type ConnectionSort =
+  | 'since'
+  | 'id'
+  | 'user'
+  | 'address'
+  | 'wire'
+  | 'subscriptions'
+  | 'msgsIn'
+  | 'msgsOut'
+  | 'bytesIn'
+  | 'bytesOut'
+  | 'outbox'
+
+/** All of them. */
+export declare const CONNECTION_SORTS: readonly ConnectionSort[]
+
+/** Which connections are wanted. */
+export interface ConnectionQuery {
+  /** @default 'since' */
+  sort?: ConnectionSort
+  /** @default `'desc'` for numbers, `'asc'` for the rest */
+  order?: 'asc' | 'desc'
+  /** A part of the id, of the address or of the user's JSON. */
+  filter?: string
+  /** @default 0 */
+  offset?: number
+  /** 1 to 500. @default 100 */
+  limit?: number
+}
+
+/** Some connections. */
+export interface ConnectionPage {
+  /** How many there are. */
+  total: number
+  /** How many the filter lets through. */
+  matching: number
+  rows: ConnectionRow[]
+}
+
+/** One connection. `In` is what it published, `Out` what was handed to it; bytes are those of payloads. */
+export interface ConnectionRow {
+  id: string
+  /** The user's JSON, at most 200 characters of it, without what looks like a secret. */
+  user: string
+  address: string
+  wire: 'selvedge' | 'websocket' | 'conat' | 'inprocess'
+  /** Milliseconds since it signed in. */
+  age: number
+  subscriptions: number
+  msgsIn: number
+  msgsOut: number
+  bytesIn: number
+  bytesOut: number
+  /** Bytes that wait to be read by it. */
+  outbox: number
+}
+
+/** One connection with what it subscribes to. */
+export interface ConnectionDetail extends ConnectionRow {
+  /** The first 1000; an inbox is told by its first token alone. `queue` is `''` where it shares with nobody. */
+  patterns: { pattern: string; queue: string }[]
+}
+
+/** Which subscribed patterns are wanted. */
+export interface SubjectQuery {
+  /** A part of the pattern. */
+  filter?: string
+  /** Only patterns that this subject matches. */
+  match?: string
+  /** @default 0 */
+  offset?: number
+  /** 1 to 500. @default 100 */
+  limit?: number
+}
+
+/** Some patterns, the most subscribed first. */
+export interface SubjectPage {
+  total: number
+  /** How many the filter lets through. */
+  matching: number
+  rows: {
+    /** Inboxes are one row, of their first token. */
+    pattern: string
+    subscriptions: number
+    /** Queue groups, at most 10. */
+    queues: string[]
+  }[]
+}
+
+/** Which sockets are wanted. */
+export interface SocketQuery {
+  /** A part of the subject, of the socket's id or of its connection's. */
+  filter?: string
+  /** Only sockets on this subject. */
+  subject?: string
+  /** @default 0 */
+  offset?: number
+  /** 1 to 500. @default 100 */
+  limit?: number
+}
+
+/** Some sockets, sorted by subject. */
+export interface SocketPage {
+  total: number
+  /** How many the filter lets through. */
+  matching: number
+  rows: {
+    subject: string
+    id: string
+    /** The connection of its client. */
+    connection: string
+    /** How many listen on its subject at this broker. */
+    listeners: number
+  }[]
+}
+
+/** Rates of a broker: a second. */
+export interface BrokerRates {
+  msgsIn: number
+  msgsOut: number
+  bytesIn: number
+  bytesOut: number
+}
+
+/** Something that happened at a broker that has a monitor. Texts are cut at 200 characters. */
+export interface BrokerEvent {
+  /** Counted from 1; a gap: more happened than is kept. */
+  number: number
+  /** In ms since 1970, exact to the second. */
+  time: number
+  kind:
+    | 'connect'
+    | 'disconnect'
+    | 'slow_consumer'
+    | 'refused'
+    | 'sign_in_failed'
+    | 'subscribe_refused'
+    | 'publish_refused'
+    | 'drain'
+  /** Of the connection. */
+  id: string
+  /** Why, in one word. */
+  code: string
+  /** A user, a subject, or the text of an error. */
+  text: string
+}
+
+/** What the monitor tells of a broker: `GET /monitor/api/overview?since=TIME`. */
+export interface MonitorOverview extends BrokerOverview {
+  limits: { maxConnections: number; maxMemoryBytes: number }
+  /** By reason, as in metrics. */
+  counts: {
+    closed: Record<string, number>
+    refused: Record<string, number>
+    refusedOperations: Record<string, Record<string, number>>
+  }
+  /** Means of the last second, and of the last minute. */
+  rates: { now: BrokerRates; minute: BrokerRates }
+  lastMinute: { slowConsumers: number; refusals: number }
+  /** One a second: time, messages and bytes in and out a second, connections, bytes that wait. */
+  history: [
+    time: number,
+    msgsIn: number,
+    msgsOut: number,
+    bytesIn: number,
+    bytesOut: number,
+    connections: number,
+    outbox: number,
+  ][]
+}
+
 /** What a server tells system accounts about itself and its fabric. */
 export interface SysApi {
   /** Counters of each connection: by id of the server, then of the connection. */
   stats(): Record<string, Record<string, ConnectionStats>>
   /** The number of connections, in total and by user: by id of the server. */
   usage(): Record<string, Usage>
+  /** What the server is, and its totals. */
+  overview(): BrokerOverview
+  /** Some of its connections, filtered, sorted and cut where they are. */
+  connections(query?: ConnectionQuery): ConnectionPage
+  /** One of them by its id, with its patterns. */
+  connection(id: string): ConnectionDetail | null
+  /** Some of the patterns that are subscribed. */
+  subjects(query?: SubjectQuery): SubjectPage
+  /** Some of the sockets that go through it. */
+  sockets(query?: SocketQuery): SocketPage
   /** Disconnects the connections with these ids. */
   disconnect(ids: string | string[]): void
   /** Which servers are connected: by cluster, then by id of the server, its address. Only with `id`. */

@@ -1,8 +1,10 @@
-// No `forceExit`: a suite that leaves something open hangs, and that is a defect of ours to be seen.
+// No `forceExit`: a suite that leaves something open is a defect of ours, and scripts/test.mjs fails for it.
 module.exports = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/__test__/**/*.spec.ts'],
   testTimeout: 20_000,
+  // Suites wait more than they compute: also two cores run two at a time.
+  maxWorkers: Math.max(2, require('node:os').availableParallelism() - 1),
   forceExit: false,
   detectOpenHandles: false,
   // Platform folders have package.json files of their own; built and foreign trees hold no tests.

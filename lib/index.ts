@@ -1,5 +1,8 @@
 // The public names. Their contract and documentation are in index.d.ts.
+import './printing'
+
 export { ConatServer, init } from './broker/broker'
+export { CONNECTION_SORTS } from './broker/overview'
 export { privateEnds } from './broker/permissions'
 export { Client } from './client/client'
 export { connect, getClient } from './client/connect'
@@ -12,6 +15,7 @@ export {
   MAX_INTEREST_TIMEOUT,
   setDefaultTimeouts,
 } from './messaging/options'
+export { withOptions } from './messaging/service'
 export { sysApi, sysApiMany } from './messaging/sys-api'
 export { ConatService, callConatService, createConatService } from './services/conat-service'
 export { setConatClient } from './services/subject'
@@ -21,8 +25,10 @@ export { ConatSocketClient } from './socket/client-socket'
 export { setDefaultSocketTimeouts } from './socket/options'
 export { ConatSocketServer } from './socket/server'
 export { ServerSocket } from './socket/server-socket'
+export { formatMetrics } from './telemetry/format'
+export { processMetrics } from './telemetry/process'
 export { DataEncoding, decode, encode } from './values/codec'
-export { FabricError, FabricError as ConatError } from './values/errors'
+export { FabricError, FabricError as ConatError, hasCode } from './values/errors'
 export { SOCKET_HEADER_CMD, SOCKET_HEADER_SEQ } from './values/headers'
 export { Patterns } from './values/patterns'
 export {

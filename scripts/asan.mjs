@@ -82,6 +82,7 @@ await look(
   bin('jest', '--config', settings, '--runInBand', `/__test__/(${suites.join('|')})\\.spec\\.ts$`, {
     quiet: true,
     env: sanitized,
+    lastWords: 'Ran all test suites',
   }),
 )
 process.exitCode = failed === 0 ? 0 : 1

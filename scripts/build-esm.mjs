@@ -20,9 +20,9 @@ for (const { contract, source, entry, module, declarations } of subpaths) {
 }
 prune()
 
-/** The values that an index file exports. It only passes on: `export { a, type B, c as d } from './file'`. */
+/** The values that an index file exports. It only passes on: `export { a, type B, c as d } from './file'`, and `import './file'`. */
 function namesOf(source) {
-  const code = readFileSync(source, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
+  const code = readFileSync(source, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$|^import '\.[^']*'$/gm, '')
   const statement = /\s*export (type )?\{([^}]*)\} from '[^']*'\s*/gy
   const names = []
   for (let match = statement.exec(code); match !== null; match = statement.exec(code)) {

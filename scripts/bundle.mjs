@@ -1,65 +1,66 @@
-// After tsc: makes one file of a sub-path whose many small ones would take longer to load than all that is in them. Its entry
-// is replaced; what it requires of itself is in it, other packages stay outside. Comments and long local names are left out: V8
-// reads all of it at each start.
-
-import { readFileSync, writeFileSync } from 'node:fs'
-import { dirname, posix } from 'node:path'
+// After tsc: makes one file, and in it one scope, of a sub-path whose many small modules would take twice as long to load as all
+// that is in them. Its entry is replaced. Comments and white space are left out: V8 reads all of it at each start.
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { minifySync } from '@swc/core'
+import { build } from 'esbuild'
 
-process.chdir(fileURLToPath(new URL('..', import.meta.url)))
-
-const ENTRIES = ['dist/packets/index.js']
-const RELATIVE = /\brequire\("(\.[^"]*)"\)/g
-const MARK = '// Made by scripts/bundle.mjs of the files beside this one.'
-
-for (const entry of ENTRIES) {
-  const modules = new Map()
-  collect(entry, modules)
-  writeFileSync(entry, bundle(entry, modules))
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const COMMON = {
+  absWorkingDir: ROOT,
+  allowOverwrite: true,
+  bundle: true,
+  platform: 'neutral',
+  legalComments: 'none',
+  logLevel: 'warning',
 }
 
-/** Files by path, those that are required before those that require them. */
-function collect(file, modules) {
-  if (modules.has(file)) return
-  const code = readFileSync(file, 'utf8')
-  if (code.startsWith(MARK)) throw Error(`${file} is a bundle already: run tsc before`)
-  modules.set(file, code)
-  for (const [, name] of code.matchAll(RELATIVE)) collect(resolved(file, name), modules)
+/** For Node.js: other packages stay outside. Names stay: they are seen in stacks. */
+const packets = {
+  ...COMMON,
+  entryPoints: ['lib/packets/index.ts'],
+  outfile: 'dist/packets/index.js',
+  packages: 'external',
+  format: 'cjs',
+  target: 'node20',
+  minifyWhitespace: true,
+  minifySyntax: true,
 }
 
-function resolved(file, name) {
-  return `${posix.join(dirname(file), name)}.js`
+/** What `values/` takes from Node.js, and its codec, a page takes from files of its own. */
+const forPages = {
+  name: 'for pages',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/platform$/ }, () => ({ path: join(ROOT, 'lib/browser/platform.ts') }))
+    onResolve({ filter: /^@msgpack\/msgpack$|\/msgpack-scan$/ }, () => ({
+      path: join(ROOT, 'lib/browser/msgpack.ts'),
+    }))
+  },
 }
 
-/** The names of functions and classes are seen in stacks, and by programs. */
-function small(code) {
-  const mangle = { toplevel: false, keep_classnames: true, keep_fnames: true }
-  return minifySync(code, { module: false, compress: false, mangle, format: { comments: false } }).code
-}
+/** Names that nobody sees: neither a page's nor ours. */
+const INSIDE =
+  /^(handle|poll|take|begin|fail)[A-Z]|^(arrived|wasAway|isDraining|waitingBytes|unackedBytes|failsRequests|hasOthers|ownAbsence|lostAt|isProbing|isCongested|isConfirmed|subscribeIn|isUnderWay|isVolatile|answering|sender|session|transmit|withdraw|attachStatus|isReady|isClosed)$/
 
-function bundle(entry, modules) {
-  const names = [...modules.keys()]
-  const functions = names.map(file => {
-    const code = modules
-      .get(file)
-      .replace(RELATIVE, (_, name) => `load(${names.indexOf(resolved(file, name))})`)
-    // In parentheses V8 compiles it at once, and does not look through it first.
-    return `// ${posix.relative(dirname(entry), file)}\n((module, exports) => {\n${small(code.replace(/^"use strict";\n/, ''))}})`
-  })
-  return `${MARK}
-"use strict";
-const modules = [
-${functions.join(',\n')},
-];
-const loaded = [];
-function load(index) {
-  if (loaded[index] === undefined) {
-    loaded[index] = { exports: {} };
-    modules[index](loaded[index], loaded[index].exports);
-  }
-  return loaded[index].exports;
-}
-module.exports = load(${names.indexOf(entry)});
-`
-}
+/** For pages: everything in one file, as a module; for a script tag, with the global `selvedge`; and for Node.js. */
+const browser = (format, outfile) => ({
+  ...COMMON,
+  entryPoints: ['lib/browser/index.ts'],
+  outfile,
+  format,
+  globalName: format === 'iife' ? 'selvedge' : undefined,
+  mainFields: ['module', 'main'],
+  conditions: ['import'],
+  target: ['es2022', 'chrome105', 'firefox105', 'safari16.4'],
+  minify: true,
+  mangleProps: INSIDE,
+  plugins: [forPages],
+})
+
+await Promise.all(
+  [
+    packets,
+    browser('esm', 'dist/browser/selvedge.mjs'),
+    browser('cjs', 'dist/browser/index.js'),
+    browser('iife', 'dist/browser/selvedge.iife.js'),
+  ].map(options => build(options)),
+)

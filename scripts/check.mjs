@@ -27,10 +27,10 @@ const steps = {
   lint: () =>
     ok(
       () => bin(['@biomejs/biome', 'biome'], 'ci', `--colors=${process.stdout.isTTY ? 'force' : 'off'}`, '.'),
-      // Each floor (Cargo.toml): the state machines alone, with the network, with Node-API.
+      // Each floor (Cargo.toml): the state machines alone, with the network and NATS, with Node-API and without NATS.
       cargo('clippy', '--no-default-features', '--all-targets', ...denied),
-      cargo('clippy', '--no-default-features', '--features', 'net', '--all-targets', ...denied),
-      cargo('clippy', '--features', 'node', ...denied),
+      cargo('clippy', '--no-default-features', '--features', 'nats', '--all-targets', ...denied),
+      cargo('clippy', '--no-default-features', '--features', 'node', ...denied),
       cargo('clippy', '--no-default-features', '--features', 'shuttle', '--all-targets', ...denied),
     ),
   types: () =>

@@ -1,5 +1,6 @@
-// Is what npm would publish whole, and nothing but that? Then publint and attw on the same tarball.
-import { rmSync } from 'node:fs'
+// Is what npm would publish whole, and nothing but that? Then publint and attw on the same tarball, and it is run.
+import { readdirSync, rmSync } from 'node:fs'
+import { isWorkingInstalled } from './installed.mjs'
 import { bin, run } from './util/run.mjs'
 import { subpaths } from './util/subpaths.cjs'
 
@@ -10,7 +11,13 @@ const needed = [
   'LICENSE-MIT',
   'LICENSE-APACHE',
   'native.js',
-  ...subpaths.flatMap(({ contract, entry, module, declarations }) => [contract, entry, module, declarations]),
+  'dashboards/selvedge.json',
+  'alerts/selvedge.yml',
+  ...readdirSync(new URL('../monitor', import.meta.url)).map(name => `monitor/${name}`),
+  ...subpaths.flatMap(({ contract, entry, module, declarations, page }) =>
+    [contract, entry, module, declarations, page].filter(Boolean),
+  ),
+  'dist/browser/selvedge.iife.js',
 ]
 const allowed = name => needed.includes(name) || /^dist\/.*\.js$/.test(name)
 
@@ -28,7 +35,8 @@ export async function pack() {
     const publint = await bin('publint', filename, '--strict')
     // Sub-paths are in `exports` only, which resolution as of Node.js 10 does not read.
     const attw = await bin(['@arethetypeswrong/cli', 'attw'], filename, '--no-emoji', '--profile', 'node16')
-    return publint.code === 0 && attw.code === 0
+    if (publint.code !== 0 || attw.code !== 0) return false
+    return await isWorkingInstalled(filename)
   } finally {
     rmSync(filename, { force: true })
   }

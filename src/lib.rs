@@ -16,7 +16,8 @@
 //! 9. `node`: the only room with napi.
 //!
 //! The features are floors: without any there is no `transport`, `runtime` or `node`; `net` adds the
-//! first two.
+//! first two. `nats` stands beside them: without it there is no `wire::nats`, and `transport` refuses its
+//! addresses.
 
 #![deny(unsafe_code)]
 

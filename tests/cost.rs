@@ -1,6 +1,6 @@
 //! What it costs a broker to be told things, for each byte that it is told: random sequences of operations,
 //! and the dearest of them varied. Costs are the broker's own steps, which do not depend on the machine;
-//! without the deliveries, which are what subscribers have asked for.
+//! without deliveries and news of ends, which are what others have asked for.
 //!
 //! `SELVEDGE_COST_ROUNDS=100000 npm run cost` searches for longer, from a seed of `SELVEDGE_SEED`.
 #![allow(clippy::disallowed_methods, missing_docs)]
@@ -11,7 +11,8 @@ use selvedge::base::{Entropy, SeededEntropy};
 use selvedge::broker::{Broker, BrokerConfig, PeerId};
 use selvedge::subject::Subject;
 use selvedge::wire::{
-    AckId, ClientOp, Headers, Json, Payload, Publication, ServerOp, Subscription, WatchRequest,
+    AckId, ClientOp, Headers, Json, Payload, Publication, ServerOp, Subscription, SubscriptionClass,
+    WatchRequest,
 };
 
 /// One operation, of one of the connections.
@@ -56,14 +57,7 @@ impl Gene {
         Some(match self.kind {
             0..=2 => {
                 let pattern = self.text(true);
-                let subscription = Subscription {
-                    pattern: pattern.as_str().into(),
-                    queue: Some("q".into()),
-                    is_shared: true,
-                    exclusive: None,
-                };
-                let subscriptions = vec![subscription];
-                (pattern, ClientOp::Subscribe { ack: Some(ack), subscriptions, list: false })
+                (pattern.clone(), subscribe(&pattern, ack))
             }
             3 => {
                 let pattern = self.text(true);
@@ -85,9 +79,28 @@ impl Gene {
                 let request = WatchRequest { id: ack.0, subject: Some(end.as_str().into()) };
                 (end, ClientOp::Watch(vec![request]))
             }
+            12 => {
+                let end = format!("{subject}.client.a");
+                (end.clone(), subscribe(&end, ack))
+            }
+            13 => {
+                let pattern = self.text(true);
+                let patterns = vec![pattern.as_str().into()];
+                (pattern, ClientOp::Unsubscribe { ack: Some(ack), patterns, list: false, drain: true })
+            }
             _ => return None,
         })
     }
+}
+
+fn subscribe(pattern: &str, ack: AckId) -> ClientOp {
+    let subscription = Subscription {
+        pattern: pattern.into(),
+        queue: Some("q".into()),
+        class: SubscriptionClass::Shared,
+        exclusive: None,
+    };
+    ClientOp::Subscribe { ack: Some(ack), subscriptions: vec![subscription], list: false }
 }
 
 fn publish(subject: &str, done: bool, AckId(number): AckId) -> ClientOp {
@@ -97,6 +110,7 @@ fn publish(subject: &str, done: bool, AckId(number): AckId) -> ClientOp {
         seq: 0,
         done,
         bundled: 0,
+        bundled_bytes: 0,
         payload: Payload::msgpack("x"),
         headers: Headers::default(),
     };
@@ -126,8 +140,8 @@ fn run(program: &[Gene]) -> (u64, u64) {
         named[gene.peer] = text;
         broker.handle_op(now, peers[gene.peer], op);
     }
-    let deliveries = broker.stats().delivered.messages * DELIVERY_STEPS;
-    (broker.work() - before - deliveries, said.max(1))
+    let others = broker.stats().delivered.messages * DELIVERY_STEPS + broker.told() * NOTICE_STEPS;
+    (broker.work() - before - others, said.max(1))
 }
 
 fn mutated(program: &Program, dice: &mut SeededEntropy) -> Program {
@@ -181,12 +195,14 @@ fn no_sequence_of_operations_costs_more_for_each_byte_than_is_documented() {
 }
 
 const PEERS: usize = 3;
-const KINDS: usize = 14;
+const KINDS: usize = 17;
 /// Operations of a program.
 const MAX_OPS: usize = 400;
 /// The smallest frame.
 const FRAME_BYTES: u64 = 8;
 /// What a delivery counts for (`src/broker/machine/publications.rs`).
 const DELIVERY_STEPS: u64 = 16;
+/// What it counts to tell one who watches an end (`src/broker/machine.rs`).
+const NOTICE_STEPS: u64 = 8;
 /// As the documentation promises.
-const MAX_STEPS_PER_BYTE: u64 = 200;
+const MAX_STEPS_PER_BYTE: u64 = 50;

@@ -61,8 +61,8 @@ where
             out.extend_from_slice(&payload.unwrap_or_default());
         }
         Decoded::Ping => push_ping(&mut out),
-        Decoded::Idle => push_pong(&mut out),
-        Decoded::Reply(_) => panic!("no sample asks for this"),
+        Decoded::Pong => push_pong(&mut out),
+        Decoded::Reply(_) | Decoded::Idle => panic!("no sample asks for this"),
     }
     out.freeze()
 }

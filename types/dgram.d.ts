@@ -23,6 +23,8 @@ export interface SocketOptions {
    * sent, by whomever. @default 1 MiB
    */
   sendBufferSize?: number
+  /** Accepted as Node's. Has no effect: a subject needs no address. */
+  lookup?: (...args: any[]) => void
   /** Closes it. */
   signal?: AbortSignal
   /** The client to use. @default that of `over`, else the one of `getClient()` */
@@ -40,7 +42,7 @@ export interface DatagramBindOptions {
 
 /** Where a datagram comes from. */
 export interface DatagramInfo {
-  /** The subject that its sender is bound to; empty for a plain publish. */
+  /** The subject that its sender is bound to, as it says; empty for a plain publish. */
   address: string
   /** The subject that it was sent to. */
   subject: string
@@ -52,11 +54,11 @@ export interface DatagramInfo {
 export interface DatagramStats {
   readonly sent: number
   readonly received: number
-  /** Not sent: too much waited, the fabric was away, or the bind failed. */
+  /** Not sent: too much waited, the fabric was away, the bind failed, or it may or can not go there. */
   readonly sendDropped: number
   /** 0: datagrams are passed to `message` as they arrive, and do not wait. */
   readonly recvDropped: number
-  /** What arrived and was not a datagram. */
+  /** What arrived and was not a datagram, or not of a sender who could be answered. */
   readonly malformed: number
 }
 
@@ -93,8 +95,9 @@ export declare class Socket extends EventEmitter<{
   /**
    * Sends up to 65 507 bytes; binds an unbound socket to a free subject first, and waits for that. The callback gets the number
    * of bytes, or why it was not sent: `ENOBUFS` it was dropped, since the client is not connected or `sendBufferSize` is used
-   * up · `EMSGSIZE` it is too large · `EACCES` not permitted · what the bind failed with. Without a callback, `EMSGSIZE` and
-   * `EACCES` come by the event `error`. Whether anybody receives it is not known.
+   * up · `EMSGSIZE` it is too large · `EACCES` not permitted · `EDESTADDRREQ` to `''`, the address of a plain publish · what the
+   * bind failed with. Without a callback, `EMSGSIZE` comes by the event `error`, and so do `EACCES` and `EDESTADDRREQ` if
+   * somebody listens to that. Whether anybody receives it is not known.
    *
    * @throws {Error} `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_ARG_VALUE"` · `"ERR_BUFFER_OUT_OF_BOUNDS"` ·
    *   `"ERR_SOCKET_DGRAM_IS_CONNECTED"` with a subject on a connected socket · `"ERR_SOCKET_DGRAM_NOT_RUNNING"`
@@ -122,10 +125,11 @@ export declare class Socket extends EventEmitter<{
    * Receives what is sent to any subject that matches. Errors by event: `EMFILE` more than 1000 patterns, or over a limit of the
    * broker · `EACCES` not permitted · `ENETDOWN`.
    *
-   * @throws {Error} `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_ARG_VALUE"` no pattern · `"ERR_SOCKET_DGRAM_NOT_RUNNING"`
+   * @throws {Error} `"ERR_MISSING_ARGS"` · `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_ARG_VALUE"` no pattern ·
+   *   `"ERR_SOCKET_DGRAM_NOT_RUNNING"`
    */
   addMembership(pattern: string): void
-  /** @throws {Error} `"EADDRNOTAVAIL"` the pattern was not added · `"ERR_SOCKET_DGRAM_NOT_RUNNING"` */
+  /** @throws {Error} `"ERR_MISSING_ARGS"` · `"EADDRNOTAVAIL"` the pattern was not added · `"ERR_SOCKET_DGRAM_NOT_RUNNING"` */
   dropMembership(pattern: string): void
   /** The subject that it is bound to. @throws {Error} `"EBADF"` it is not bound yet · `"ERR_SOCKET_DGRAM_NOT_RUNNING"` */
   address(): DatagramAddress
@@ -133,17 +137,24 @@ export declare class Socket extends EventEmitter<{
   remoteAddress(): DatagramAddress
   ref(): this
   unref(): this
+  /** Bytes. @throws {Error} `"ERR_SOCKET_BUFFER_SIZE"` it is not bound yet; so do the next three */
   getRecvBufferSize(): number
+  /** Bytes. @throws {Error} `"ERR_SOCKET_BAD_BUFFER_SIZE"` no positive integer */
   setRecvBufferSize(size: number): void
   getSendBufferSize(): number
+  /** Bytes. @throws {Error} `"ERR_SOCKET_BAD_BUFFER_SIZE"` no positive integer */
   setSendBufferSize(size: number): void
   /** Bytes that wait for the bind. */
   getSendQueueSize(): number
   /** Datagrams that wait for the bind. */
   getSendQueueCount(): number
-  /** Whether memberships receive what the socket itself has sent: `true` unless set. */
+  /**
+   * Whether memberships receive what the socket itself has sent: `true` unless set.
+   *
+   * @throws {Error} `"EBADF"` it is not bound yet · `"ERR_SOCKET_DGRAM_NOT_RUNNING"`
+   */
   setMulticastLoopback(on: boolean): boolean
-  /** Has no effect, nor have the next three. @throws {Error} `"ERR_SOCKET_DGRAM_NOT_RUNNING"` */
+  /** Has no effect, nor have the next three. @throws {Error} `"EBADF"` it is not bound yet · `"ERR_SOCKET_DGRAM_NOT_RUNNING"` */
   setBroadcast(on: boolean): void
   /** @throws {Error} `"EINVAL"` not 1 to 255 · `"ERR_INVALID_ARG_TYPE"` */
   setTTL(ttl: number): number

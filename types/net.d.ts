@@ -43,8 +43,9 @@ export interface NetOptions {
    */
   window?: number
   /**
-   * After `end` or `destroy` the delivery of what was written goes on, and keeps the process alive, until so many milliseconds
-   * pass without an acknowledgement. 0: not at all. @default 60_000
+   * When the socket is closed, by `destroy` or because both ends have ended, the delivery of what was written goes on, and keeps the
+   * process alive, until so many milliseconds pass without an acknowledgement. 0: not at all. A socket that has ended, and whose
+   * other end has not, is open, and waits like every open one. @default 60_000
    */
   linger?: number
   /** Milliseconds of silence after which the other end is pinged; 0: never. @default 45_000 */
@@ -221,7 +222,7 @@ export declare class Socket extends Duplex {
   readonly readyState: ReadyState
   /** Bytes that have arrived, read or not. */
   readonly bytesRead: number
-  /** Bytes given to `write`, those that still wait included. */
+  /** Bytes given to `write` since `connect`, those that still wait included. */
   readonly bytesWritten: number | undefined
   /** Bytes that wait in the stream. */
   readonly bufferSize: number | undefined
@@ -332,7 +333,7 @@ export interface SocketRow {
  * given up.
  */
 export declare function sockets(filter?: ((row: SocketRow) => boolean) | Partial<SocketRow>): SocketRow[]
-/** The same as a table. */
+/** The same as a table, ids shortened. */
 export declare function netstat(filter?: ((row: SocketRow) => boolean) | Partial<SocketRow>): string
 
 /** A TCP port (`host` default 127.0.0.1), or the path of a Unix socket. */

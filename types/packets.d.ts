@@ -16,6 +16,18 @@ import type {
   SubscriptionOptions,
 } from '../index'
 
+/**
+ * A value whose type those who use the package agree on, where none is named: `any`, so that programs without types
+ * read it without a cast.
+ */
+type Agreed = any
+
+/**
+ * What objects of other packages take and pass on: `any`, since nothing else fits the types of all of them (Socket.IO,
+ * WebSockets, ports, streams).
+ */
+type Foreign = any
+
 /** The types of values; white space around them and capitals make no difference. `boolean` is `bool`. */
 export type ScalarType =
   | 'bool'
@@ -66,7 +78,7 @@ interface ScalarValues {
   varuint: number
   varint: number
   buffer: Uint8Array
-  packed: any
+  packed: Agreed
 }
 
 type Plain<T> = { [K in keyof T]: T[K] }
@@ -99,11 +111,11 @@ export interface Limits {
   bundlePackets?: number
   /** Levels of a packed value. @default 64 */
   packDepth?: number
-  /** Elements of an array whose elements have no bytes, as in `[{}]`. @default 1024 */
+  /** Elements that have no bytes, as in `[{}]`, in all arrays of a value. @default 1024 */
   emptyElements?: number
   /** Calls of a socket that wait for an answer. @default 4096 */
   calls?: number
-  /** Packets of a socket that are being accepted at once. @default 4096 */
+  /** Packets of a socket that are being accepted at once, those of bundles included. @default 4096 */
   acceptors?: number
   /** Bytes of packets that wait for a full link; and of posts that wait to be accepted. @default 16 MiB each */
   queueBytes?: number
@@ -161,18 +173,18 @@ export declare function compileSchema<const S extends Schema>(
 ): Codec<DataOf<S>>
 
 /** An instance of a packet: its data. `R` is what it is answered with. */
-export interface PacketInstance<D = any, R = any> {
+export interface PacketInstance<D = Agreed, R = Agreed> {
   data: D
   /** Refuses the packet by throwing, best a `ValidationError`. */
-  validate?(socket: PacketSocket<any>): void | Promise<void>
+  validate?(socket: PacketSocket): void | Promise<void>
   /** Returns the answer. */
-  respond?(socket: PacketSocket<any>): unknown
+  respond?(socket: PacketSocket): unknown
   /** Only for TypeScript. */
   readonly __result?: R
 }
 
 /** A packet class. Its statics can be overridden. */
-export interface PacketClass<D = any, R = any> {
+export interface PacketClass<D = Agreed, R = Agreed> {
   new (data?: D): PacketInstance<D, R>
   readonly prototype: PacketInstance<D, R>
   /** The schema. @default {} */
@@ -188,9 +200,9 @@ export interface PacketClass<D = any, R = any> {
   /** The data of bytes. */
   decode(bytes: Uint8Array): D
   /** Refuses a packet by throwing. @default `packet.validate?.(socket)` */
-  validate(packet: any, socket: any): unknown
+  validate(packet: Agreed, socket: Agreed): unknown
   /** Returns the answer. @default `packet.respond?.(socket)` */
-  respond(packet: any, socket: any): unknown
+  respond(packet: Agreed, socket: Agreed): unknown
 }
 
 export type Direction = 'both' | 'toClient' | 'toServer'
@@ -207,17 +219,17 @@ export interface PacketOptions<D, R> {
   /** @default 'concurrent' */
   order?: Order
   /** Refuses a packet by throwing, best a `ValidationError`. */
-  validate?(packet: PacketInstance<D>, socket: PacketSocket<any>): void | Promise<void>
+  validate?(packet: PacketInstance<D>, socket: PacketSocket): void | Promise<void>
   /** Returns the answer. */
   respond?(
     packet: PacketInstance<D>,
-    socket: PacketSocket<any>,
+    socket: PacketSocket,
   ): R extends Schema ? DataOf<R> | Promise<DataOf<R>> : unknown
 }
 
-type ResultData<R> = R extends Schema ? DataOf<R> : any
+type ResultData<R> = R extends Schema ? DataOf<R> : Agreed
 
-interface PacketBase extends PacketClass<any, any> {
+interface PacketBase extends PacketClass {
   /**
    * Returns a packet class of a schema.
    *
@@ -252,7 +264,7 @@ export declare function Packer(key?: string): <C extends PacketClass>(Superclass
 export declare const Bundle: PacketClass<readonly unknown[], BundleOutcome[]>
 /** What came of a packet of a bundle; `{}`: it was accepted, with nothing to say. */
 export type BundleOutcome =
-  | { readonly value?: any; readonly error?: undefined }
+  | { readonly value?: Agreed; readonly error?: undefined }
   | { readonly error: { readonly code: number; readonly reason: string; readonly [more: string]: unknown } }
   | readonly BundleOutcome[]
 /**
@@ -272,12 +284,12 @@ interface DefaultPackets {
 /** Packet classes by name. */
 export type Packets = Record<string, PacketClass>
 type WithDefaults<M> = Omit<DefaultPackets, keyof M> & M
-export type DataOfClass<C> = C extends PacketClass<infer D, any> ? D : any
-export type ResultOfClass<C> = C extends PacketClass<any, infer R> ? R : any
-export type ResultOf<P> = P extends PacketInstance<any, infer R> ? R : any
+export type DataOfClass<C> = C extends PacketClass<infer D> ? D : Agreed
+export type ResultOfClass<C> = C extends PacketClass<Agreed, infer R> ? R : Agreed
+export type ResultOf<P> = P extends PacketInstance<Agreed, infer R> ? R : Agreed
 
 /** A packet by its name: `['Slap', { why: 'late' }]`. Without data it is `{}`. */
-export type Dehydrated<M = any> = {
+export type Dehydrated<M = Agreed> = {
   [K in keyof WithDefaults<M>]: readonly [K, DataOfClass<WithDefaults<M>[K]>?]
 }[keyof WithDefaults<M>]
 
@@ -389,7 +401,8 @@ export interface PacketLink {
  * A socket of the fabric as a link: what `new PacketSocket(socket, …)` makes by itself. Survives reconnects.
  *
  * @param options.channel Of a client's socket: another socket to the channel of that name, for a server at `server.channel(name)`.
- * @throws {PacketError} `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_ARG_VALUE"`
+ * @throws {PacketError} `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_ARG_VALUE"` it has packets already, or renews itself (`renew`):
+ *   another server would know nothing of its packets
  */
 export declare function overSocket(
   socket: ConatSocketClient | ServerSocket,
@@ -401,9 +414,9 @@ export interface WebSocketLike {
   binaryType: string
   readonly readyState: number
   readonly bufferedAmount: number
-  send(data: any): void
+  send(data: Foreign): void
   close(code?: number, reason?: string): void
-  addEventListener(type: any, listener: (event: any) => void): void
+  addEventListener(type: Foreign, listener: (event: Foreign) => void): void
   pause?(): void
   resume?(): void
   terminate?(): void
@@ -424,11 +437,12 @@ export declare function overWebSocket(socket: WebSocketLike): PacketLink
 export interface SocketIoLike {
   readonly id?: string | undefined
   readonly connected: boolean
-  emit(event: any, ...args: any[]): unknown
-  on(event: any, listener: (...args: any[]) => void): unknown
-  once(event: any, listener: (...args: any[]) => void): unknown
-  onAny(listener: (event: any, ...args: any[]) => void): unknown
+  emit(event: Foreign, ...args: Foreign[]): unknown
+  on(event: Foreign, listener: (...args: Foreign[]) => void): unknown
+  once(event: Foreign, listener: (...args: Foreign[]) => void): unknown
+  onAny(listener: (event: Foreign, ...args: Foreign[]) => void): unknown
   disconnect(): unknown
+  timeout?(ms: number): { emit(event: Foreign, ...args: Foreign[]): unknown }
 }
 
 /**
@@ -454,13 +468,13 @@ export declare function overFlecks(socket: SocketIoLike): PacketLink
 export interface SocketyConnectionLike {
   readonly closeReason: Error | null
   ready(): Promise<unknown>
-  send(producer: any): { readonly stream: unknown }
-  on(event: any, listener: (...args: any[]) => void): unknown
+  send(producer: Foreign): { readonly stream: unknown }
+  on(event: Foreign, listener: (...args: Foreign[]) => void): unknown
 }
 
 /** What is used of its class `Draft`. */
 export interface SocketyDraftLike {
-  for(action: string): { stream(): (...input: any[]) => unknown }
+  for(action: string): { stream(): (...input: Foreign[]) => unknown }
 }
 
 /**
@@ -484,13 +498,13 @@ export declare function overSockety(
 export interface DuplexLike {
   readonly writable: boolean
   readonly connecting?: boolean
-  write(bytes: any): boolean
+  write(bytes: Foreign): boolean
   end(): unknown
   destroy(): unknown
   pause(): unknown
   resume(): unknown
-  on(event: any, listener: (...args: any[]) => void): unknown
-  once(event: any, listener: (...args: any[]) => void): unknown
+  on(event: Foreign, listener: (...args: Foreign[]) => void): unknown
+  once(event: Foreign, listener: (...args: Foreign[]) => void): unknown
 }
 
 /**
@@ -504,9 +518,9 @@ export declare function overStream(stream: DuplexLike): PacketLink
 
 /** What is used of a port. */
 export interface PortLike {
-  postMessage(value: any, transfer?: any): void
-  addEventListener?(type: any, listener: (event: any) => void): void
-  on?(event: any, listener: (value: any) => void): unknown
+  postMessage(value: Foreign, transfer?: Foreign): void
+  addEventListener?(type: Foreign, listener: (event: Foreign) => void): void
+  on?(event: Foreign, listener: (value: Foreign) => void): unknown
   start?(): void
   close?(): void
 }
@@ -519,16 +533,12 @@ export interface PortLike {
 export declare function overPort(port: PortLike): PacketLink
 
 /** Runs around what accepts packets; `next` runs the rest, and resolves with its answer. */
-export type Layer = (
-  packet: PacketInstance,
-  socket: PacketSocket<any>,
-  next: () => Promise<unknown>,
-) => unknown
+export type Layer = (packet: PacketInstance, socket: PacketSocket, next: () => Promise<unknown>) => unknown
 
 /** Answers the packets of a class. */
 export type Handler<C> = (
-  packet: C extends abstract new (...args: any) => infer P ? P : PacketInstance,
-  socket: PacketSocket<any>,
+  packet: C extends abstract new (...args: Foreign) => infer P ? P : PacketInstance,
+  socket: PacketSocket,
 ) => ResultOfClass<C> | Promise<ResultOfClass<C>>
 
 /** How a packet is sent. */
@@ -555,7 +565,7 @@ export interface PacketSocketOptions {
   /** Is `req.intercom`; and carries what a server sends to the other nodes. */
   intercom?: Intercom
   /** What `req` has besides; called with the connection when the socket is made. */
-  context?(socket: any): Record<string, unknown>
+  context?(socket: Agreed): Record<string, unknown>
 }
 
 /** The methods of Node's EventEmitter, also in pages. */
@@ -569,9 +579,9 @@ export declare class PacketEmitter<E extends Record<keyof E, unknown[]>> {
   removeListener<K extends keyof E>(name: K, listener: (...args: E[K]) => void): this
   removeAllListeners(name?: keyof E): this
   emit<K extends keyof E>(name: K, ...args: E[K]): boolean
-  listenerCount(name: keyof E, listener?: (...args: any[]) => void): number
-  listeners(name: keyof E): ((...args: any[]) => void)[]
-  rawListeners(name: keyof E): ((...args: any[]) => void)[]
+  listenerCount(name: keyof E, listener?: (...args: Foreign[]) => void): number
+  listeners(name: keyof E): ((...args: Foreign[]) => void)[]
+  rawListeners(name: keyof E): ((...args: Foreign[]) => void)[]
   eventNames(): PropertyKey[]
   setMaxListeners(count: number): this
   getMaxListeners(): number
@@ -599,7 +609,7 @@ export interface PacketSocketEvents {
  * const { x, y } = await socket.send(['Where', { id: 7 }])
  * socket.post(['Slap', { why: 'late' }])
  */
-export declare class PacketSocket<M extends Packets = any> extends PacketEmitter<PacketSocketEvents> {
+export declare class PacketSocket<M extends Packets = Agreed> extends PacketEmitter<PacketSocketEvents> {
   /**
    * @throws {PacketError} `"ERR_INVALID_ARG_TYPE"` · `"ERR_INVALID_ARG_VALUE"` · `"ERR_UNKNOWN_OPTION"` ·
    *   `"ERR_OUT_OF_RANGE"`
@@ -612,7 +622,7 @@ export declare class PacketSocket<M extends Packets = any> extends PacketEmitter
   readonly id: string
   readonly link: PacketLink
   /** `socketId`, `server`, `intercom`, `signal` (aborted when the socket closes), and what `context` returned. Yours to add to. */
-  readonly req: Record<string, any>
+  readonly req: Record<string, Agreed>
   /**
    * Sends a packet, and resolves with its answer: undefined, too, says that it was accepted. Never throws, and always
    * settles. A rejection that is not looked at is only the event `sendError`.
@@ -660,21 +670,21 @@ export declare class PacketSocket<M extends Packets = any> extends PacketEmitter
 
 /** Refuses packets of a class by throwing. */
 export type ValidatorOf<C> = (
-  packet: C extends abstract new (...args: any) => infer P ? P : PacketInstance,
-  socket: PacketSocket<any>,
+  packet: C extends abstract new (...args: Foreign) => infer P ? P : PacketInstance,
+  socket: PacketSocket,
 ) => void | Promise<void>
 
 /** How a server is made. */
 export interface PacketServerOptions extends Omit<PacketSocketOptions, 'role'> {
   /** Makes a link of each connection. @default `overSocket` */
-  link?(socket: any): PacketLink
+  link?(socket: Foreign): PacketLink
   /** What sends to all nodes reaches: servers with the same channel. @default the subject of the fabric's server, else '' */
   channel?: string
 }
 
 /** The events of a server and what listeners get. */
 export interface PacketServerEvents {
-  connection: [socket: PacketSocket<any>]
+  connection: [socket: PacketSocket]
   /** What was sent to all nodes did not leave this one. */
   sendError: [error: Error, packet: unknown]
 }
@@ -688,7 +698,7 @@ export interface PacketServerEvents {
  * server.on('connection', socket => socket.join('lobby'))
  * server.to('lobby').send(['Slap'])
  */
-export declare class PacketServer<M extends Packets = any> extends PacketEmitter<PacketServerEvents> {
+export declare class PacketServer<M extends Packets = Agreed> extends PacketEmitter<PacketServerEvents> {
   /**
    * @param source Emits `connection` (one of node:tls `secureConnection`): a socket server of the fabric, or with
    *   `options.link` any other. It stays yours.
@@ -696,8 +706,8 @@ export declare class PacketServer<M extends Packets = any> extends PacketEmitter
    */
   constructor(
     source: {
-      on(name: any, listener: (...args: any[]) => void): unknown
-      off(name: any, listener: (...args: any[]) => void): unknown
+      on(name: Foreign, listener: (...args: Foreign[]) => void): unknown
+      off(name: Foreign, listener: (...args: Foreign[]) => void): unknown
     },
     registry: PacketRegistry<M>,
     options?: PacketServerOptions,
@@ -769,12 +779,12 @@ export interface IntercomContext {
   /** The node that called. */
   readonly node: string
   /** The first PacketServer of this node that has the intercom. */
-  readonly server?: PacketServer<any>
+  readonly server?: PacketServer
   /** Aborted when the intercom is closed. */
   readonly signal: AbortSignal
 }
 
-export type IntercomHandler = (data: any, context: IntercomContext) => unknown
+export type IntercomHandler = (data: Agreed, context: IntercomContext) => unknown
 
 /**
  * Calls handlers on all nodes, the own one included, over the fabric: any value, Dates and bytes as well.
@@ -785,11 +795,11 @@ export type IntercomHandler = (data: any, context: IntercomContext) => unknown
  */
 export interface Intercom {
   /** Resolves with the values of all nodes, ordered by their names; undefined for a node without a handler of the type. */
-  <T = any>(type: string, data?: unknown, options?: IntercomOptions): Promise<(T | undefined)[]>
+  <T = Agreed>(type: string, data?: unknown, options?: IntercomOptions): Promise<(T | undefined)[]>
   /** Resolves with the first value that is not undefined; with undefined when all nodes have none. */
-  first<T = any>(type: string, data?: unknown, options?: IntercomOptions): Promise<T | undefined>
+  first<T = Agreed>(type: string, data?: unknown, options?: IntercomOptions): Promise<T | undefined>
   /** Iterates over the answers as they come, `ms` after the call, and over nodes that are silent at the end. */
-  each<T = any>(
+  each<T = Agreed>(
     type: string,
     data?: unknown,
     options?: IntercomOptions,
@@ -813,7 +823,7 @@ export interface Intercom {
  */
 export declare class ValidationError extends Error {
   constructor(payload?: { code: number; reason: string; [more: string]: unknown } | string, message?: string)
-  readonly payload: any
+  readonly payload: Agreed
   readonly code: number
   readonly reason: string
   /** The name of the packet, on the side that sent it. */
@@ -836,7 +846,7 @@ export declare class PacketError extends Error {
   /** Where in the bytes. */
   readonly offset?: number
   /** Of an intercom: what the nodes answered that did, ordered by their names. */
-  readonly responses?: readonly { readonly node: string; readonly value: any }[]
+  readonly responses?: readonly { readonly node: string; readonly value: Agreed }[]
   /** And what became of the others. */
   readonly failures?: readonly { readonly node: string; readonly error: PacketError }[]
 }

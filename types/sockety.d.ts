@@ -25,13 +25,18 @@ export interface SocketyOptions {
   /** Milliseconds for the other end's connection header; for TLS's handshake as well, at a server. @default 10_000 */
   handshakeTimeout?: number
   /**
+   * Milliseconds that `close()` waits until what was sent has left. Then it closes at once: what has not left is lost, and
+   * `closeReason` says so (`"ERR_SLOW_CONSUMER"`). @default 60_000
+   */
+  closeTimeout?: number
+  /**
    * Bytes of data, files and streams that may wait to be read. With more of them nothing is read from the other end, which
    * slows it down, until the application reads. @default 16 MiB
    */
   maxUnreadBytes?: number
   /** Bytes of message headers that have not come whole, all channels together. @default 4 MiB */
   maxHeaderBytes?: number
-  /** Files of messages that have not come whole, all channels together. @default 131_072 */
+  /** Files of messages that have not come whole, all channels together. @default 16_384 */
   maxFiles?: number
   /** Bytes that `dataBuffer()` and `msgpack()` take; larger data is read as a stream. @default 256 MiB */
   maxDataBufferBytes?: number
@@ -81,7 +86,14 @@ export interface SecureConnectOptions extends ConnectOptions {
 }
 
 /** Options of `createServer`. */
-export interface ServerOptions extends SocketyOptions, NodeSocketOptions {}
+export interface ServerOptions extends SocketyOptions, NodeSocketOptions {
+  /**
+   * Bytes of messages that may wait to be read, and of their unfinished headers, on all connections together. As long as
+   * there are more, a connection on which over 256 KiB wait is not read, and one with over 64 KiB of unfinished headers is
+   * closed (`"ERR_SOCKETY_LIMIT"`). @default 256 MiB
+   */
+  maxTotalUnreadBytes?: number
+}
 
 /** Options of `createSecureServer`. */
 export interface SecureServerOptions extends ServerOptions, TlsServerOptions {}
@@ -195,8 +207,12 @@ export interface ConnectionEvents {
  * One end of a connection; both have the same rights.
  *
  * The other end may go at any time, and ends no process by it: what fails in a listener for that reason alone, at once or
- * in the promise that it returns, and a `pass`, `broadcast` or fast reply that nobody awaits, is excused. Any other error
- * of a listener is the process's, as always.
+ * in the promise that it returns, and a `pass`, `broadcast` or fast reply that nobody awaits, is excused. Nor does what it
+ * sends: a listener that fails since data is larger than `maxDataBufferBytes`, or is no MessagePack, ends the connection,
+ * with that error as `closeReason`. Any other error of a listener is the process's, as always.
+ *
+ * A peer that does not read its answers is cut off with `"ERR_SLOW_CONSUMER"` when more than 64 MiB wait for it, or 4 MiB
+ * while more than 256 MiB wait on all connections.
  */
 export declare class Connection extends EventEmitter<ConnectionEvents> {
   private constructor()
@@ -210,8 +226,8 @@ export declare class Connection extends EventEmitter<ConnectionEvents> {
   /**
    * Sends a message that may be answered. Returns at once; the message leaves with all others of this tick.
    *
-   * @throws {FabricError} `"ERR_SOCKETY_NOT_CONNECTED"` before `ready()` · `"ERR_CLOSED"` · `"ENOBUFS"` more than 256 MiB
-   *   wait to be sent, or a million messages for an answer
+   * @throws {FabricError} `"ERR_SOCKETY_NOT_CONNECTED"` before `ready()` · `"ERR_CLOSED"` · `"ENOBUFS"` more than 64 MiB
+   *   wait to be sent (4 MiB while all connections have over 256 MiB), or a million messages for an answer
    * @example
    * const answer = await connection.send(ping()).response()
    */
@@ -224,8 +240,9 @@ export declare class Connection extends EventEmitter<ConnectionEvents> {
    */
   pass(producer: Producer): Promise<void>
   /**
-   * Closes the connection when everything that was sent has left; with `true` at once, and what has not left is lost.
-   * Requests that were not answered are rejected. Resolves when it is closed.
+   * Closes the connection when everything that was sent has left, and after `closeTimeout` in any case; with `true` at
+   * once, and what has not left is lost. Files and streams that are still being written are cut off: await `sent()`, and
+   * the stream's `finish`, before. Requests that were not answered are rejected. Resolves when it is closed.
    */
   close(force?: boolean): Promise<void>
   /** Whether it keeps the process alive: it does by default, as long as it is open. */
@@ -365,7 +382,8 @@ interface Received {
   /** Resolves with the value in the data. @throws {FabricError} `"ERR_DECODE"`, and as `dataBuffer` */
   msgpack(): Promise<any>
   /**
-   * Answers with a response; it may be answered in turn: an answer that nobody has asked for is kept for the newest 1024
+   * Answers with a response. Several answers all leave; `response()` at the other end takes the first, the others are
+   * events. It may be answered in turn: an answer that nobody has asked for is kept for the newest 1024
    * responses. Throws as `send`.
    */
   respond(response: ResponseProducer): Request
@@ -420,6 +438,7 @@ export declare class Request {
   sent(): Promise<this>
   /**
    * Resolves with the first answer, whether it comes before or after the call: a response, or the number of a fast reply.
+   * Without a `timeout` it waits as long as the connection is open.
    * After a timeout it can be called again.
    *
    * @throws {FabricError} `"ERR_CLOSED"` the connection was closed before · `408` none within `timeout` ·

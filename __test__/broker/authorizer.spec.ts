@@ -39,6 +39,18 @@ describeStages('authority', stage => {
     },
   )
 
+  test.each([
+    ['large', { text: 'x'.repeat(300_000) }, 'at most 262144 bytes'],
+    ['deep', Array.from({ length: 70 }).reduce(inner => ({ inner }), {}), 'at most 62 levels'],
+  ])('who is too %s to be told to a client is refused, and told why', async (_, user, why) => {
+    await stage.start({ getUser: () => user })
+    const somebody = stage.join({ reconnection: false })
+    expect(await rejection(somebody.waitUntilSignedIn())).toMatchObject({
+      code: 'ERR_SIGN_IN',
+      message: expect.stringContaining(why),
+    })
+  })
+
   test('a refused sign-in is told why and leaves nothing behind', async () => {
     await stage.start({ getUser: async visitor => byCookie(loose(visitor)) })
     const stranger = stage.join({ reconnection: false })
@@ -82,12 +94,12 @@ describeStages('authority', stage => {
     const publish = await rejection(client.publish('secret.x', 1))
     expect(publish).toMatchObject({
       code: 403,
-      message: `permission denied publishing to 'secret.x' from {"name":"ann"}`,
+      message: `permission denied publishing to 'secret.x' from this user`,
     })
     const subscribe = await rejection(client.subscribe('secret.*'))
     expect(subscribe).toMatchObject({
       code: 403,
-      message: `permission denied subscribing to 'secret.*' from {"name":"ann"}`,
+      message: `permission denied subscribing to 'secret.*' from this user`,
     })
     expect(await rejection(client.waitForInterest('secret.w'))).toMatchObject({ code: 403 })
     expect(await rejection(client.request('secret.r'))).toMatchObject({ code: 403 })
@@ -127,6 +139,33 @@ describeStages('authority', stage => {
     const other = stage.join()
     for (let n = 0; n < 100; n++) await other.publish('n', n)
     expect(asked).toBe(100)
+  })
+
+  test('what a client has published before it closes is decided, and delivered', async () => {
+    const decisions: (() => void)[] = []
+    await stage.start({
+      permissionCache: 0,
+      isAllowed: ({ subject, type }) => {
+        if (subject !== 'n' || type !== 'pub') return true
+        const decision = pending<boolean>()
+        decisions.push(() => decision.resolve(true))
+        return decision.promise
+      },
+    })
+    const heard: unknown[] = []
+    const subscription = await stage.join().subscribe('n')
+    subscription.emitter.on('message', message => heard.push(message.data))
+    const writer = stage.join()
+    await writer.waitUntilReady()
+    for (let n = 0; n < 300; n++) writer.publishSync('n', n)
+    const closed = writer.close()
+    while (heard.length < 300) {
+      for (const decide of decisions.splice(0)) decide()
+      await new Promise(setImmediate)
+    }
+    await closed
+    expect(heard).toEqual(Array.from({ length: 300 }, (_, n) => n))
+    subscription.close()
   })
 
   test('order is kept while decisions come in any order', async () => {

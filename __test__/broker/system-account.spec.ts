@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 import { Client, connect, init, type Message, sysApi, sysApiMany } from 'selvedge'
-import { describeFabrics } from '../support/fabrics'
+import { describeFabricsExceptGateways } from '../support/fabrics'
 import { rejection } from '../support/messages'
 
 const PASSWORD = 'correct-horse-7'
@@ -68,7 +68,7 @@ describe('systemAccountPassword', () => {
   })
 })
 
-describeFabrics(
+describeFabricsExceptGateways(
   'the system API',
   fabric => {
     const serve = async (subject: string, id: string) =>

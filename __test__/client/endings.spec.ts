@@ -1,5 +1,5 @@
 // Why a connection ended, where the engine knows: the reason that `disconnected` gets.
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { type Client, connect, init } from 'selvedge'
@@ -11,32 +11,43 @@ const WIRES = ['selvedge', 'conat'] as const
 const addressOf = (broker: Broker) => `http://127.0.0.1:${broker.address()!.port}`
 
 describe.each(WIRES)('a client that reads too little (%s)', wire => {
+  let broker: Broker
+  let reader: Worker
+
+  afterEach(async () => {
+    await reader.terminate()
+    await broker.close()
+  })
+
   test('is cut off, is told why where the wire has a word for it, and comes back', async () => {
-    const broker = init({ port: 0 })
+    broker = init({ port: 0 })
     await broker.waitUntilReady()
     const gate = new Int32Array(new SharedArrayBuffer(4))
-    const reader = new Worker(join(__dirname, '../lifetime/programs/slow-reader.cjs'), {
+    reader = new Worker(join(__dirname, '../lifetime/programs/slow-reader.cjs'), {
       workerData: { address: addressOf(broker), wire, subject: 'flood', gate },
     })
-    await once(reader, 'message')
+    const heard = on(reader, 'message')
+    const next = async () => (await heard.next()).value[0]
+    const exited = once(reader, 'exit')
+    expect(await next()).toEqual({ ready: true })
     reader.postMessage('stop')
+    expect(await next()).toEqual({ stopped: true })
     const client = broker.client()
     const payload = Buffer.alloc(1024 * 1024)
     while (broker.totals!.slowConsumers === 0) await client.publish('flood', payload)
     Atomics.store(gate, 0, 1)
     Atomics.notify(gate, 0)
-    const [{ told }] = await once(reader, 'message')
+    const { told } = await next()
     if (wire === 'conat') expect(told).toBeUndefined()
     else
       expect(told).toEqual({
         code: 'ERR_SLOW_CONSUMER',
         message: expect.stringMatching(/slow consumer: \d+ op/),
       })
-    expect((await once(reader, 'message'))[0]).toEqual({ back: true })
-    await once(reader, 'exit')
+    expect(await next()).toEqual({ back: true })
+    await exited
     expect(broker.totals!.slowConsumers).toBe(1)
     await client.close()
-    await broker.close()
   })
 })
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Client, type ConnectOptions, connect, type FabricError } from 'selvedge'
+import { type Client, type ConnectOptions, connect, type FabricError, init } from 'selvedge'
 import { CA, materialFiles } from '../support/certificates'
 import { read, rejection } from '../support/messages'
 import { describeNats, isNatsAtLeast, NatsServer } from '../support/nats'
@@ -176,6 +176,45 @@ describeNats('signing in to NATS', () => {
     const error = await rejection(ann.waitUntilReady())
     expect(error).toMatchObject({ code: 403, message: expect.stringContaining('_INBOX') })
   })
+})
+
+describeNats('a server of NATS that starts again', () => {
+  test('has thousands of subscriptions back in one go, and gateways theirs', async () => {
+    const server = new NatsServer()
+    await server.start()
+    const broker = init({ port: null, upstream: server.address, maxSubscriptionsPerClient: 5000 })
+    await broker.waitUntilReady()
+    const [direct, inside] = [client(server.address), broker.client()]
+    clients.push(inside)
+    const COUNT = 2000
+    let heard = 0
+    let finish = () => {}
+    for (const [made, prefix] of [
+      [direct, 'a'],
+      [inside, 'b'],
+    ] as const) {
+      const all = await Promise.all(Array.from({ length: COUNT }, (_, n) => made.subscribe(`${prefix}.${n}`)))
+      for (const one of all) one.emitter.on('message', () => ++heard === 2 * COUNT && finish())
+    }
+    await server.kill()
+    await server.start()
+    for (const [made, prefix] of [
+      [inside, 'a'],
+      [direct, 'b'],
+    ] as const) {
+      await made.waitForInterest(`${prefix}.${COUNT - 1}`)
+      expect(broker.totals!.upstream!.ready).toBe(true)
+      for (let n = 0; n < COUNT; n++) made.publishSync(`${prefix}.${n}`, n)
+    }
+    await new Promise<void>(resolve => {
+      finish = resolve
+      if (heard === 2 * COUNT) resolve()
+    })
+    expect(broker.totals!.upstream).toMatchObject({ patterns: COUNT + 1, lost: 0 })
+    await Promise.all(clients.splice(0).map(made => made.close()))
+    await broker.close()
+    await server.close()
+  }, 60_000)
 })
 
 describeNats('several servers of NATS', () => {

@@ -1,12 +1,14 @@
 // Names and shapes that programs for Conat use, each with its meaning.
 import { once } from 'node:events'
 import {
+  type Client,
   ConatError,
   ConatServer,
   connect,
   DEFAULT_PUBLISH_TIMEOUT,
   DEFAULT_REQUEST_TIMEOUT,
   DEFAULT_SUBSCRIPTION_TIMEOUT,
+  decode,
   encode,
   getClient,
   init,
@@ -141,6 +143,15 @@ test('the address of a broker is a URL with a port, and ConatServer is its class
   await Promise.all(cut)
 })
 
+test('encode and decode say what they need', () => {
+  for (const wrong of [undefined, null, 'text']) {
+    const error = expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' })
+    expect(() => encode(wrong as never)).toThrow(error)
+    expect(() => decode(wrong as never)).toThrow(error)
+  }
+  expect(decode({ data: encode({ mesg: [1, 'a'] }) })).toEqual([1, 'a'])
+})
+
 describeFabrics('a client', fabric => {
   test('counts in both directions under both names', async () => {
     const client = fabric.client()
@@ -186,6 +197,11 @@ describeFabrics('a client', fabric => {
       error: "no services matching 'a.b'",
       code: 503,
     })
+    expect(() => conn.timeout(2 ** 31)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }))
+    expect(await conn.emitWithAck(Symbol('odd') as never)).toEqual({ error: "unknown event 'Symbol(odd)'" })
+    expect(() => client.permissionError(undefined as never)).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }),
+    )
     const counted = new Promise(resolve => conn.emit('cluster', resolve))
     expect(await counted).toEqual([])
     expect(conn.io.opts).toBe(client.options)
@@ -320,5 +336,35 @@ describe('routeSubject', () => {
     await client.close()
     await closed
     await Promise.all([third.close(), there.close()])
+  })
+
+  test('says what it is given that is no place, and that it goes in a circle', async () => {
+    const clients: Client[] = []
+    const routed = (route: () => unknown): Client => {
+      const client = connect({ noCache: true, routeSubject: route as never })
+      clients.push(client)
+      return client
+    }
+    for (const route of [
+      5,
+      {},
+      { client: 5 },
+      { client: {} },
+      { address: 'nowhere' },
+      async () => undefined,
+    ]) {
+      const client = routed(() => route)
+      for (const call of [() => client.publishSync('a', 1), () => client.socket.connect('a')]) {
+        expect(call).toThrow(expect.objectContaining({ code: expect.stringMatching(/^ERR_INVALID_ARG/) }))
+      }
+    }
+    const first = routed(() => ({ client: second }))
+    const second: Client = routed(() => ({ client: first }))
+    const circle = { code: 'ERR_INVALID_ARG_VALUE', message: expect.stringContaining('circle') }
+    expect(() => first.publishSync('a', 1)).toThrow(expect.objectContaining(circle))
+    const third = routed(() => ({ client: fourth }))
+    const fourth: Client = routed(() => undefined)
+    expect(third.publishSync('a', 1)).toEqual({ bytes: 1 })
+    await Promise.all(clients.map(client => client.close()))
   })
 })

@@ -88,6 +88,39 @@ describeFabrics('dgram', fabric => {
     await closed(desk)
   })
 
+  test('what cannot be decoded, is too large, or names no sender that could be answered, is counted', async () => {
+    const desk = await bound('desk')
+    const got = received(desk)
+    for (const raw of [Buffer.from([0xc1]), Buffer.from([0xdd, 255, 255, 255, 255])])
+      client.publishSync('desk', undefined, { raw, encoding: 0 })
+    for (const from of ['', 'a..b', 'a.*', '>', 'a b', 'x'.repeat(9000), 'desk'])
+      client.publishSync('desk', [from, Buffer.from('ping')])
+    for (const data of [Buffer.alloc(65_508), ['x', Buffer.alloc(65_508)]]) client.publishSync('desk', data)
+    client.publishSync('desk', ['x.y', Buffer.from('ping')])
+    const [, { address }] = await got
+    expect(address).toBe('x.y')
+    expect(desk.stats).toMatchObject({ malformed: 11, received: 1 })
+    await closed(desk)
+  })
+
+  test('an echo answers whoever it can, itself included, and survives the others', async () => {
+    const desk = await bound('desk')
+    const codes: unknown[] = []
+    desk.on('message', (message, { address }) => {
+      if (String(message) !== 'answer') desk.send('answer', address)
+    })
+    // Without a callback, and without anybody who listens to `error`.
+    client.publishSync('desk', Buffer.from('who am I?'))
+    desk.send('to myself', 'desk')
+    await until(() => desk.stats.received === 3)
+    expect(desk.stats).toMatchObject({ sent: 2, sendDropped: 1, malformed: 0 })
+    desk.send('x', '', error => codes.push((error as NodeJS.ErrnoException).code))
+    desk.on('error', error => codes.push((error as NodeJS.ErrnoException).code)).send('x', '')
+    await until(() => codes.length === 2)
+    expect(codes).toEqual(['EDESTADDRREQ', 'EDESTADDRREQ'])
+    await closed(desk)
+  })
+
   test('a subject is taken, or shared: each a copy, or one of a queue', async () => {
     const first = await bound('desk')
     for (const module of [dgram, over(fabric.client())]) {
@@ -110,6 +143,18 @@ describeFabrics('dgram', fabric => {
     for (let i = 0; i < 20; i++) sender.send(`${i}`, 'work')
     await until(() => one.stats.received + two.stats.received === 20)
     await Promise.all([closed(one), closed(two), closed(sender)])
+  })
+
+  test('one who has just let go of a subject, and is still known, does not hold it', async () => {
+    const late = await fabric.client().subscribe('desk')
+    const looks = jest.spyOn(client, 'interest')
+    const desk = dgram.createSocket('subject').bind('desk')
+    const listening = once(desk, 'listening')
+    await until(() => looks.mock.results.length > 0)
+    expect(await looks.mock.results[0]!.value).toBe(true)
+    late.close()
+    await listening
+    await closed(desk)
   })
 
   test('many receivers by pattern, with or without the own ones', async () => {
@@ -219,7 +264,8 @@ describeFabrics('dgram', fabric => {
       [() => socket.send('abc', 4, 1, 'x'), 'ERR_BUFFER_OUT_OF_BOUNDS'],
       [() => socket.send('abc', 1, 3, 'x'), 'ERR_BUFFER_OUT_OF_BOUNDS'],
       [() => socket.bind('a..b'), 'ERR_INVALID_ARG_VALUE'],
-      [() => socket.setRecvBufferSize(0), 'ERR_OUT_OF_RANGE'],
+      [() => socket.setRecvBufferSize(0), 'ERR_SOCKET_BAD_BUFFER_SIZE'],
+      [() => socket.setSendBufferSize(-1), 'ERR_SOCKET_BAD_BUFFER_SIZE'],
     ] as const) {
       expect(call).toThrow(expect.objectContaining({ code }))
     }

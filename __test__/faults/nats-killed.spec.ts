@@ -1,5 +1,6 @@
 // Sockets over a server of NATS that is killed and started again: exactly once, in order.
 import { type Client, connect } from 'selvedge'
+import { EAGER, Echoes, echo } from '../support/echoes'
 import { describeNats, NatsServer } from '../support/nats'
 import { numbers } from '../support/sockets'
 
@@ -16,55 +17,24 @@ describeNats('a server of NATS that is killed while sockets talk', () => {
   })
 
   function client(): Client {
-    const made = connect({
-      address: server.address,
-      noCache: true,
-      reconnectionDelay: 5,
-      reconnectionDelayMax: 50,
-    })
+    const made = connect({ address: server.address, ...EAGER })
     clients.push(made)
     return made
   }
 
   test('nothing is lost, nothing comes twice, nothing closes', async () => {
-    const listener = client().socket.listen('echo')
-    listener.on('connection', socket => socket.on('data', data => socket.write(data)))
+    echo(client())
     const guest = client()
-    const sockets = numbers(1, 4).map(() => guest.socket.connect('echo'))
-    await Promise.all(sockets.map(socket => socket.waitUntilReady()))
-    const closed: unknown[] = []
-    const all = sockets.map(socket => {
-      socket.on('closed', reason => closed.push(reason))
-      const got: unknown[] = []
-      let wake = () => {}
-      socket.on('data', data => {
-        got.push(data)
-        wake()
-      })
-      const reached = (count: number) =>
-        new Promise<void>(resolve => {
-          wake = () => got.length >= count && resolve()
-          wake()
-        })
-      return { got, reached }
-    })
-    // A batch, and one message more while the server is down.
-    const expected: unknown[] = []
-    for (let round = 0; round <= ROUNDS; round++) {
-      const batch = numbers(round * BATCH, (round + 1) * BATCH - 1)
-      for (const socket of sockets) for (const n of batch) socket.write(n)
-      // Some of this round are under way when the server dies.
-      await Promise.all(all.map(one => one.reached(expected.length + 1)))
-      expected.push(...batch)
-      if (round === ROUNDS) break
+    const echoes = new Echoes(numbers(1, 4).map(() => guest.socket.connect('echo')))
+    await echoes.ready()
+    for (let round = 0; round < ROUNDS; round++) {
+      await echoes.begin(round, BATCH)
       await server.kill()
-      for (const socket of sockets) socket.write(`down ${round}`)
-      expected.push(`down ${round}`)
+      echoes.write(`down ${round}`)
       await server.start()
     }
-    await Promise.all(all.map(one => one.reached(expected.length)))
-    for (const { got } of all) expect(got).toEqual(expected)
-    expect(closed).toEqual([])
-    expect(sockets.map(socket => socket.state)).toEqual(sockets.map(() => 'ready'))
+    await echoes.begin(ROUNDS, BATCH)
+    await echoes.whole()
+    echoes.check()
   })
 })

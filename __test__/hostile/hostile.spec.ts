@@ -276,7 +276,7 @@ describe('payloads and headers', () => {
     const headers = { 'CN-SocketCmd': 'close', 'CN-SocketSeq': 99, 'CN-Reply': 'x.y', mine: 1 }
     await arena.victim.ask('say', { id, data: 'hello', headers })
     const seen = await arena.victim.ask('drained', { id })
-    expect(seen).toEqual({ data: ['hello', { mine: 1 }], requests: 0, closed: null })
+    expect(seen).toEqual({ data: ['hello', { mine: 1 }], requests: 0, closed: null, foreign: 0 })
   })
 
   test('row 24: names of events that are none, or everybody’s', async () => {

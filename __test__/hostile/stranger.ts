@@ -89,6 +89,11 @@ export class Stranger {
     }
   }
 
+  /** Says a frame of selvedge's own protocol. */
+  frame(bytes: Buffer): Raw {
+    return this.raw.say(this.#framed(bytes))
+  }
+
   #control(op: object): Raw {
     return this.raw.say(this.#framed(ownFrame(6, JSON.stringify(op))))
   }
@@ -145,14 +150,14 @@ function publication(words: Words): Buffer {
   return Buffer.concat([Buffer.from([flags]), ...parts, Buffer.from([0]), payload])
 }
 
-function name(text: string): Buffer {
+export function name(text: string): Buffer {
   const bytes = Buffer.from(text)
   const length = Buffer.alloc(2)
   length.writeUInt16LE(bytes.length)
   return Buffer.concat([length, bytes])
 }
 
-function varint(value: number): Buffer {
+export function varint(value: number): Buffer {
   const bytes: number[] = []
   let rest = value
   for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128)

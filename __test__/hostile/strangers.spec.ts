@@ -12,7 +12,10 @@ beforeAll(async () => {
   server = await arena.victim.ask<string>('server')
 })
 
-afterAll(() => arena.close())
+afterAll(async () => {
+  if (process.env.HOSTILE_TABLE) console.info(arena.table())
+  await arena.close()
+})
 
 afterEach(async () => {
   try {
@@ -180,16 +183,28 @@ describe.each(DOORS)('at the door %s', door => {
     await honestSocketWorks()
   })
 
-  test('a message without a number to a client’s socket closes nothing where the stream is spoken', async () => {
+  test.each([
+    ['where the stream is spoken', true],
+    ['between older ends', false],
+  ])('what is not from the server closes no client’s socket %s, and is counted', async (_, stream) => {
     const stranger = await come(door)
-    const id = await arena.victim.ask<string>('open')
+    const id = await arena.victim.ask<string>('open', { stream })
     const subject = `victim.client.${id}`
-    for (const words of [{}, { attempt: 7, headers: { a: 1 } }, { seq: 1 }, { seq: 1, attempt: 7 }]) {
-      await stranger.say(stranger.message({ subject, ...words }))
-    }
+    const garbage = Buffer.from([0xc1])
+    const strays: Partial<Words>[] = [
+      {},
+      { attempt: 7, headers: { a: 1 } },
+      { seq: 2 ** 52, attempt: 7 },
+      { command: 'socket', payload: garbage },
+    ]
+    for (const words of strays) await stranger.say(stranger.message({ subject, ...words }))
     await arena.victim.ask('say', { id, data: 'still here' })
     expect((await arena.victim.ask('drained', { id })).closed).toBe(null)
-    expect((await arena.victim.ask<Seen>('own', { id })).closed).toBe(null)
+    expect(await arena.victim.ask<Seen>('own', { id })).toMatchObject({
+      closed: null,
+      // In the stream a command is no word at all.
+      foreign: stream ? strays.length - 1 : strays.length,
+    })
   })
 
   test('a header with half of a surrogate pair cuts nobody off', async () => {

@@ -1,4 +1,9 @@
 // Programs that use NATS' own client, beside ours.
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createConnection } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type NatsConnection, connect as natsConnect, headers as natsHeaders } from '@nats-io/transport-node'
 import { type Client, connect, DataEncoding } from 'selvedge'
 import { read, readData, rejection } from '../support/messages'
@@ -91,6 +96,15 @@ describeNats('a foreign program on NATS', () => {
     expect(seen.filter(isSeen)).toEqual(['first', 'second'])
   })
 
+  test('that taps everything ends all 503: a request ends by its own time', async () => {
+    const tap = foreign.subscribe('>')
+    await foreign.flush()
+    expect(await rejection(ours.request('nobody', 1, { timeout: 100 }))).toMatchObject({ code: 408 })
+    tap.unsubscribe()
+    await foreign.flush()
+    expect(await rejection(ours.request('nobody', 1))).toMatchObject({ code: 503 })
+  })
+
   test('takes its share of a queue group, and no message comes twice', async () => {
     const counts = { ours: 0, foreign: 0 }
     let finish = () => {}
@@ -160,4 +174,70 @@ describeNats('a foreign program on NATS', () => {
     subscription.close()
     await guest.close()
   })
+})
+
+describeNats('a stream of JetStream over our subjects', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'selvedge-jetstream-'))
+  const server = new NatsServer(`jetstream { store_dir: "${folder}" }`)
+  beforeAll(() => server.start())
+  afterAll(async () => {
+    await server.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  test('counts as a receiver, and answers a request before anybody else', async () => {
+    const foreign = await natsConnect({ servers: server.address })
+    const stream = { name: 'S', subjects: ['kept.>'], storage: 'memory', retention: 'limits', discard: 'old' }
+    const made = await foreign.request('$JS.API.STREAM.CREATE.S', JSON.stringify(stream), { timeout: 20_000 })
+    expect(made.json()).not.toHaveProperty('error')
+    const ours = connect({ address: server.address, noCache: true })
+    expect((await ours.publish('kept.a', 'hi')).count).toBe(1)
+    const answer = await ours.request('kept.b', 'hi')
+    expect(JSON.parse(String(answer.data))).toMatchObject({ stream: 'S', seq: 2 })
+    await ours.close()
+    await foreign.close()
+  })
+})
+
+describeNats('a foreign subscriber that never reads', () => {
+  const server = new NatsServer('max_pending: 4MB\nwrite_deadline: "2s"')
+  beforeAll(() => server.start())
+  afterAll(() => server.close())
+
+  test('is cut off by the server; sockets of who publishes to it wait at most, and none closes', async () => {
+    const stuck = createConnection(server.port, '127.0.0.1')
+    const isGone = once(stuck, 'close')
+    stuck.on('error', () => {})
+    stuck.write('CONNECT {"verbose":false}\r\nSUB big 1\r\nPING\r\n')
+    await new Promise<void>(resolve => {
+      let heard = ''
+      stuck.on('data', chunk => {
+        heard += chunk
+        if (heard.includes('PONG')) resolve()
+      })
+    })
+    stuck.removeAllListeners('data').pause()
+    const [host, guest] = [1, 2].map(() => connect({ address: server.address, noCache: true }))
+    const listener = host!.socket.listen('echo')
+    listener.on('connection', socket => socket.on('data', data => socket.write(data)))
+    await listener.waitUntilReady()
+    const socket = guest!.socket.connect('echo')
+    await socket.waitUntilReady()
+    const closed: unknown[] = []
+    socket.on('closed', reason => closed.push(reason))
+    const got: unknown[] = []
+    const all = new Promise<void>(resolve => socket.on('data', data => got.push(data) === 60 && resolve()))
+    const large = Buffer.alloc(500_000)
+    for (const n of numbers(1, 60)) {
+      guest!.publishSync('big', large)
+      socket.write(n)
+    }
+    await all
+    expect(got).toEqual(numbers(1, 60))
+    expect(closed).toEqual([])
+    // It notices when it reads.
+    stuck.resume()
+    await isGone
+    await Promise.all([guest!.close(), host!.close()])
+  }, 60_000)
 })

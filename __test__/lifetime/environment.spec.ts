@@ -15,10 +15,21 @@ test('a copy that nobody refers to is freed, unless something of it is open', as
   expect(open).toBe(1)
 })
 
-test.each(['before', 'after'])('timers that are replaced %s it is loaded change nothing', async when => {
-  const ended = await run('fake-timers.cjs', [when])
-  expect(ended).toMatchObject({ code: 0, stdout: 'ready,answer,echo', stderr: '' })
-})
+test.each(['before', 'before, and moved once', 'after'])(
+  'timers that are replaced change nothing: %s it is loaded',
+  async when => {
+    const ended = await run('fake-timers.cjs', [when])
+    expect(ended).toMatchObject({ code: 0, stdout: 'ready,answer,echo', stderr: '' })
+  },
+)
+
+test.each(['real', 'replaced'])(
+  'with timers that are %s, data comes behind the answer before it',
+  async timers => {
+    const ended = await run('first-turn.cjs', [timers])
+    expect(ended).toMatchObject({ code: 0, stdout: 'answer,data', stderr: '' })
+  },
+)
 
 // `/dev/full` is Linux's.
 const onLinux = process.platform === 'linux' ? test : test.skip

@@ -1,6 +1,6 @@
 // Services: methods behind a subject, called over the fabric.
 import { inspect } from 'node:util'
-import { FabricError, type Message } from 'selvedge'
+import { FabricError, hasCode, type Message, withOptions } from 'selvedge'
 import { describeFabrics } from '../support/fabrics'
 import { rejection } from '../support/messages'
 
@@ -41,6 +41,28 @@ describeFabrics('a service', fabric => {
     })
     const api = guest.call('users.ann.greet', { headers: { tone: 'softly' } })
     expect(await api.hello('Bob')).toBe('users.ann.greet says hello Bob, softly')
+  })
+
+  test('is called with options of one call, which come before those of the proxy', async () => {
+    const [host, guest] = [fabric.client(), fabric.client()]
+    await host.service('slow', {
+      tone(this: Message) {
+        return this.headers?.tone
+      },
+      never: () => new Promise(() => {}),
+    })
+    const api = guest.call('slow', { headers: { tone: 'softly' } })
+    expect(await withOptions(api, { headers: { tone: 'loudly' } }).tone()).toBe('loudly')
+    expect(await api.tone()).toBe('softly')
+    const late = await rejection(withOptions(api, { timeout: 20 }).never())
+    expect(hasCode(late, 503, 408) && late.code).toBe(408)
+    const aborted = await rejection(withOptions(api, { signal: AbortSignal.abort() }).never())
+    expect([hasCode(aborted, 'ABORT_ERR'), hasCode(aborted, 408), hasCode(1, 408)]).toEqual([
+      true,
+      false,
+      false,
+    ])
+    expect(() => withOptions({}, {})).toThrow('object of call()')
   })
 
   test('that throws or rejects tells its caller: text, and code if there is one', async () => {

@@ -3,7 +3,10 @@ import { once } from 'node:events'
 import nodeNet from 'node:net'
 import { over, sockets } from 'selvedge/net'
 import { describeTransports } from '../support/fabrics'
-import { type Net, programs, type Way } from './parity'
+import { programs as firstPrograms, type Net, type Way } from './parity'
+import { morePrograms } from './parity-more'
+
+const programs = { ...firstPrograms, ...morePrograms }
 
 const node: Way = {
   net: nodeNet,

@@ -61,10 +61,10 @@ export function thrown(call: () => unknown): string {
 export const closed = (socket: Socket): Promise<unknown> =>
   new Promise(resolve => socket.once('close', resolve))
 
-type Program = (way: Way) => Promise<Record<string, unknown>>
+export type Program = (way: Way) => Promise<Record<string, unknown>>
 
 /** Runs a pair of sockets: each end does its part, and both are awaited. */
-function pair(
+export function pair(
   here: (socket: Socket, log: Log) => void,
   there: (socket: Socket, log: Log) => void,
   {
@@ -231,11 +231,13 @@ export const programs: Readonly<Record<string, Program>> = {
   ),
 
   'a timeout is told, and nothing else happens': pair((socket, log) => {
-    socket.setTimeout(20, () => {
-      log.add(`of ${socket.timeout}`)
-      socket.setTimeout(0)
-      socket.end()
-    })
+    socket.on('ready', () =>
+      socket.setTimeout(20, () => {
+        log.add(`of ${socket.timeout}`)
+        socket.setTimeout(0)
+        socket.end()
+      }),
+    )
   }, nothing),
 
   onread: async way => {

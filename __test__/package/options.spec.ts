@@ -10,12 +10,15 @@ const ROOT = join(__dirname, '../..')
 const shapesOf = (file: string) => require(`../../dist/${file}.js`) as Record<string, Shape>
 const { CLIENT_SHAPE } = shapesOf('client/options')
 const { SERVER_SHAPE } = shapesOf('broker/options')
+const { METRICS_SHAPE, MONITOR_SHAPE } = shapesOf('broker/options')
+const { UPSTREAM_SHAPE } = shapesOf('broker/upstream')
 const { PRIVATE_ENDS_SHAPE } = shapesOf('broker/permissions')
 const { TLS_CLIENT_SHAPE, TLS_SERVER_SHAPE } = shapesOf('engine/tls')
 const { DRAIN_SHAPE } = shapesOf('async/drain')
 const { MESSAGE_SHAPE, PUBLISH_SHAPE, REQUEST_SHAPE, REQUEST_MANY_SHAPE, SUBSCRIPTION_SHAPE } =
   shapesOf('messaging/options')
-const { LISTEN_SHAPE, CONNECT_SHAPE, WRITE_SHAPE, END_SHAPE } = shapesOf('socket/options')
+const { LISTEN_SHAPE, CONNECT_SHAPE, SEND_SHAPE, WRITE_SHAPE, END_SHAPE } = shapesOf('socket/options')
+const { ROOMS_SHAPE } = shapesOf('rooms/options')
 const { DUPLEX_SHAPE } = shapesOf('socket/duplex')
 const { FAULTS_SHAPE } = shapesOf('testing/faults')
 const { PROXY_SHAPE } = shapesOf('testing/fault-proxy')
@@ -34,15 +37,21 @@ const SETS: readonly [contract: string, name: string, shape: Shape | undefined][
   ['index.d.ts', 'DrainOptions', DRAIN_SHAPE],
   ['index.d.ts', 'SocketListenOptions', LISTEN_SHAPE],
   ['index.d.ts', 'SocketConnectOptions', CONNECT_SHAPE],
+  ['index.d.ts', 'RoomsOptions', ROOMS_SHAPE],
+  ['index.d.ts', 'SendOptions', SEND_SHAPE],
   ['index.d.ts', 'WriteOptions', WRITE_SHAPE],
   ['index.d.ts', 'SocketDuplexOptions', DUPLEX_SHAPE],
   ['index.d.ts', 'EndOptions', END_SHAPE],
   ['index.d.ts', 'ServerOptions', SERVER_SHAPE],
+  ['index.d.ts', 'MetricsOptions', METRICS_SHAPE],
+  ['index.d.ts', 'MonitorOptions', MONITOR_SHAPE],
+  ['index.d.ts', 'UpstreamOptions', UPSTREAM_SHAPE],
   ['index.d.ts', 'TlsServerOptions', TLS_SERVER_SHAPE],
   ['index.d.ts', 'PrivateEndsOptions', PRIVATE_ENDS_SHAPE],
   ['types/sockety.d.ts', 'SocketyOptions', sockety.SOCKETY_SHAPE],
   ['types/sockety.d.ts', 'ConnectOptions', sockety.CONNECT_SHAPE],
   ['types/sockety.d.ts', 'SecureConnectOptions', sockety.SECURE_CONNECT_SHAPE],
+  ['types/sockety.d.ts', 'ServerOptions', sockety.SERVER_SHAPE],
   ['types/net.d.ts', 'NetOptions', net.NET_SHAPE],
   ['types/net.d.ts', 'SocketOptions', net.SOCKET_SHAPE],
   ['types/net.d.ts', 'ConnectOptions', net.CONNECT_SHAPE],
@@ -50,6 +59,7 @@ const SETS: readonly [contract: string, name: string, shape: Shape | undefined][
   ['types/net.d.ts', 'ListenOptions', net.LISTEN_SHAPE],
   ['types/net.d.ts', 'ExposeOptions', net.EXPOSE_SHAPE],
   ['types/net.d.ts', 'ForwardOptions', net.FORWARD_SHAPE],
+  ['types/net.d.ts', 'AgentOptions', net.AGENT_SHAPE],
   ['types/dgram.d.ts', 'SocketOptions', dgram.SOCKET_SHAPE],
   ['types/dgram.d.ts', 'DatagramBindOptions', dgram.BIND_SHAPE],
   ['types/testing.d.ts', 'Faults', FAULTS_SHAPE],
@@ -66,7 +76,8 @@ const STRUCTS: readonly [
 ][] = [
   ['node/options', 'ClientOptions', CLIENT_SHAPE, true, ['id', 'broker', 'own', 'tls', 'nats']],
   ['node/options', 'NatsSettings', CLIENT_SHAPE, 'nats', []],
-  ['node/options', 'BrokerOptions', SERVER_SHAPE, true, ['tls', 'authority']],
+  ['node/options', 'BrokerOptions', SERVER_SHAPE, true, ['tls', 'authority', 'upstream', 'pages', 'watched']],
+  ['node/options', 'UpstreamSettings', UPSTREAM_SHAPE, true, ['address', 'tls', 'nats']],
   [
     'node/options',
     'AuthorizerOptions',
@@ -89,6 +100,13 @@ const STRUCTS: readonly [
     true,
     ['port', 'tls', 'connection'],
   ],
+  [
+    'node/sockety_options',
+    'SocketyListenOptions',
+    sockety.SERVER_SHAPE,
+    true,
+    ['host', 'port', 'path', 'socketMode', 'tls', 'connection'],
+  ],
   ['node/tls_options', 'ClientTlsSettings', TLS_CLIENT_SHAPE, 'tls', []],
   ['node/tls_options', 'ServerTlsSettings', TLS_SERVER_SHAPE, 'tls', []],
 ]
@@ -102,6 +120,8 @@ const optionsOf = (shape: Shape): [string, Partial<Option>][] =>
 /** What an interface has from one that it extends: all, or what `Pick` and `Omit` leave. */
 function inherited(contract: string, parent: string): [string, string][] {
   const [, kind, whole, list] = /^(Pick|Omit)<(\w+), (.+)>$/.exec(parent) ?? []
+  // All that an agent of Node.js knows is its own affair.
+  if (parent === 'HttpAgentOptions') return []
   if (kind === undefined) return [...promised(contract, parent)]
   const names = [...list!.matchAll(/'(\w+)'/g)].map(([, name]) => name!)
   // Those of Node.js have their comments there.

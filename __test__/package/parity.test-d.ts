@@ -4,20 +4,24 @@ import type { exports } from '../../package.json'
 
 interface Contracts {
   '.': typeof import('../../index')
+  './browser': typeof import('../../types/browser')
   './dgram': typeof import('../../types/dgram')
   './net': typeof import('../../types/net')
   './packets': typeof import('../../types/packets')
   './sockety': typeof import('../../types/sockety')
+  './users': typeof import('../../types/users')
   './testing': typeof import('../../types/testing')
   './tls': typeof import('../../types/tls')
 }
 
 interface Sources {
   '.': typeof import('../../lib/index')
+  './browser': typeof import('../../lib/browser/index')
   './dgram': typeof import('../../lib/dgram/index')
   './net': typeof import('../../lib/net/index')
   './packets': typeof import('../../lib/packets/index')
   './sockety': typeof import('../../lib/sockety/index')
+  './users': typeof import('../../lib/users/index')
   './testing': typeof import('../../lib/testing/index')
   './tls': typeof import('../../lib/tls/index')
 }

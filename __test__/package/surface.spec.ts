@@ -190,6 +190,7 @@ describeFabrics('the surface', fabric => {
       isRequest: f,
       respond: f,
       respondSync: f,
+      end: f,
     })
     expect(message.headers).toMatchObject({ my: 'header', 'CN-Reply': expect.stringMatching(/^_INBOX\./) })
     expect(message.length).toBe(message.raw.length)

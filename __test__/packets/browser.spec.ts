@@ -1,10 +1,8 @@
 // A real page: Chromium without a screen, with packets over a WebSocket to a server here. Where there is no Chromium it says so.
 
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { delimiter, join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import {
   overWebSocket,
@@ -16,18 +14,8 @@ import {
   ValidationError,
 } from 'selvedge/packets'
 import { WebSocketServer } from 'ws'
+import { chromium, launch } from '../support/chromium'
 import { pageBundle } from './page-bundle'
-
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
-const chromium = [
-  process.env.CHROMIUM ?? '',
-  ...(process.env.PATH ?? '').split(delimiter).flatMap(folder => NAMES.map(name => join(folder, name))),
-].find(file => file !== '' && existsSync(file))
-if (chromium === undefined) {
-  console.warn(
-    'SKIPPED the tests in a page: there is no Chromium. Install it (apt-get install chromium), or set CHROMIUM to its path.',
-  )
-}
 
 /** The schemas of both sides, as a page has them: as JSON. */
 const SCHEMAS = {
@@ -71,11 +59,7 @@ describeInChromium.each([
     server = new PacketServer(web, registry, { link: overWebSocket })
     await once(http.listen(0, '127.0.0.1'), 'listening')
     url = `127.0.0.1:${(http.address() as AddressInfo).port}`
-    const playwright = require('playwright-core') as typeof import('playwright-core')
-    browser = await playwright.chromium.launch({
-      executablePath: chromium!,
-      args: ['--no-sandbox', '--disable-gpu'],
-    })
+    browser = await launch()
   }, 60_000)
 
   beforeEach(async () => {

@@ -19,6 +19,10 @@ const ToServer = Packet({}, { direction: 'toServer' })
 const Serial = Packet({ n: 'varuint' }, { order: 'serial' })
 const packets = new PacketRegistry({ Where, Slap, Ask, ToServer, Serial })
 
+function fail(): never {
+  throw Error('secret')
+}
+
 const next = (emitter: PacketSocket, event: string) => once(emitter as unknown as EventEmitter, event)
 
 describeWays('the handlers of a socket', stage => {
@@ -147,6 +151,11 @@ describeWays('the handlers of a socket', stage => {
     ['a text', () => 'secret', { code: 500, reason: 'error' }],
     ['undefined', () => undefined, { code: 500, reason: 'error' }],
     ['null', () => null, { code: 500, reason: 'error' }],
+    [
+      'what throws when it is looked at',
+      () => new Proxy({}, { get: fail, getPrototypeOf: fail }),
+      { code: 500, reason: 'error' },
+    ],
   ])('%s that is thrown is told, and no more than it says', async (_, thrown, told) => {
     const listener = await stage.listen(packets)
     listener.handle(Ask, () => {
@@ -199,6 +208,22 @@ describeWays('the handlers of a socket', stage => {
     expect(await rejection(socket.send(['Where', { id: 1 }]))).toMatchObject({ code: 500, reason: 'error' })
     expect((await rejected)[0]).toMatchObject({ code: 'ERR_PACKET_ENCODE', packet: 'Where', path: 'y' })
     expect(await rejection(socket.send(['Ask', { n: 1 }]))).toMatchObject({ code: 500 })
+    await socket.close()
+  })
+
+  test('a refusal whose payload cannot be encoded is 500 there and an event here, which says why', async () => {
+    const listener = await stage.listen(packets)
+    listener.handle(Ask, () => {
+      throw new ValidationError({ code: 409, reason: 'taken', by: Symbol('x') })
+    })
+    const { socket, server } = await stage.connect(packets)
+    const rejected = next(server, 'rejected')
+    expect(await rejection(socket.send(['Ask', { n: 1 }]))).toMatchObject({ code: 500, reason: 'error' })
+    expect((await rejected)[0]).toMatchObject({
+      code: 'ERR_PACKET_ENCODE',
+      packet: 'Ask',
+      message: 'Ask: its payload: a symbol cannot be packed',
+    })
     await socket.close()
   })
 

@@ -1,4 +1,5 @@
 // What the links themselves do: pieces of streams, ends, reasons, rules that are broken.
+import { spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { createServer } from 'node:http'
 import {
@@ -8,6 +9,7 @@ import {
   type Socket,
 } from 'node:net'
 import { Duplex } from 'node:stream'
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import {
   overFlecks,
@@ -31,6 +33,7 @@ import {
 } from 'selvedge/sockety'
 import { memoryFabric } from 'selvedge/testing'
 import { WebSocket, WebSocketServer } from 'ws'
+import { CA, material } from '../support/certificates'
 import { rejection } from '../support/messages'
 import { outcome } from './codecs'
 import { MemoryLink } from './memory-link'
@@ -126,6 +129,42 @@ describe('a stream', () => {
     expect(reason).toMatchObject({ code: 'ERR_PACKET_CLOSED', message: 'the other side closed the stream' })
     server.close()
   })
+})
+
+test('a stream of TLS carries packets', async () => {
+  const server = createTlsServer(material('server'))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const packetServer = new PacketServer(server, packets, { link: overStream })
+  packetServer.handle(Num, ({ data }) => data.n + 1)
+  const { port } = server.address() as AddressInfo
+  const stream = connectTls({ port, host: '127.0.0.1', ca: CA, servername: 'localhost' })
+  const socket = new PacketSocket(overStream(stream), packets)
+  expect(await socket.send(['Num', { n: 1 }])).toBe(2)
+  await socket.close()
+  await packetServer.close()
+  server.close()
+})
+
+test('the input and output of a child process carry packets, and it ends with them', async () => {
+  const child = spawn(
+    process.execPath,
+    [
+      '--eval',
+      `const { Duplex } = require('node:stream')
+      const { Packet, PacketRegistry, PacketSocket, overStream } = require('selvedge/packets')
+      const Num = Packet({ n: 'uint8' })
+      const stream = Duplex.from({ readable: process.stdin, writable: process.stdout })
+      const socket = new PacketSocket(overStream(stream), new PacketRegistry({ Num, Blob: Packet('buffer') }))
+      socket.handle(Num, ({ data }) => data.n + 1)`,
+    ],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  )
+  const exited = once(child, 'exit')
+  const stream = Duplex.from({ readable: child.stdout, writable: child.stdin })
+  const socket = new PacketSocket(overStream(stream), packets)
+  expect(await socket.send(['Num', { n: 1 }])).toBe(2)
+  await socket.close()
+  expect(await exited).toEqual([0, null])
 })
 
 describe('a WebSocket', () => {

@@ -15,6 +15,7 @@ export class MemoryLink implements PacketLink {
   #message: (bytes: Uint8Array | null) => void = () => undefined
   #closed: (reason?: Error) => void = () => undefined
   #isClosed = false
+  #cutBehind: (() => void) | undefined
 
   send(message: Uint8Array): boolean {
     // A copy, as every connection makes one.
@@ -40,6 +41,7 @@ export class MemoryLink implements PacketLink {
   resume(): void {
     this.isPaused = false
     for (const message of this.#held.splice(0)) this.deliver(message)
+    if (this.#held.length === 0) this.#cutBehind?.()
   }
 
   listen(message: (bytes: Uint8Array | null) => void, closed: (reason?: Error) => void): void {
@@ -65,6 +67,11 @@ export class MemoryLink implements PacketLink {
 
   cut(reason?: Error): void {
     if (this.#isClosed) return
+    if (this.#held.length > 0) {
+      // What has come is read first, as on a connection.
+      this.#cutBehind = () => this.cut(reason)
+      return
+    }
     this.#isClosed = true
     queueMicrotask(() => this.#closed(reason))
   }

@@ -1,10 +1,8 @@
-// The protocol, frame by frame, against a side that a test plays: as docs/protocols/packets.md says.
-import { decode } from '@msgpack/msgpack'
 import { PacketSocket } from 'selvedge/packets'
 import { rejection } from '../support/messages'
 import { linkPair } from './memory-link'
 import { Echo, hex, Num, opened, registry, THEIRS, Where } from './protocol-peer'
-import { CALL, CANCEL, ERROR, frame, hello, POST, packed, RawPeer, RESULT, varuint } from './raw-peer'
+import { CALL, CANCEL, ERROR, frame, hello, POST, packed, RawPeer, RESULT } from './raw-peer'
 
 test('HELLO says the names and fingerprints, first, and nothing is sent before that of the peer', async () => {
   const peer = new RawPeer(registry)
@@ -81,69 +79,8 @@ test('a call that is given up here is cancelled there, and its late answer ignor
   expect(peer.closed).toBe('open')
 })
 
-describe('a body that does not fit costs its call or post, and nothing else', () => {
-  const deep = (levels: number) => `${'91'.repeat(levels)}01`
-  const packedBody = (body: string) => Buffer.concat([varuint(body.length / 2), Buffer.from(body, 'hex')])
-
-  test.each<[string, number, Uint8Array]>([
-    ['cut off', 6, Buffer.from('000000', 'hex')],
-    ['too long', 3, Buffer.from('0102', 'hex')],
-    ['a length beyond the input', 4, Buffer.from('05', 'hex')],
-    ['a length of 2 GiB', 4, Buffer.from('ffffffff07', 'hex')],
-    ['an overlong length', 4, Buffer.from('8000', 'hex')],
-    ['no UTF-8', 4, Buffer.from('02c328', 'hex')],
-    ['a surrogate', 4, Buffer.from('03eda080', 'hex')],
-    ['c1 in MessagePack', 2, packedBody('c1')],
-    ['cut MessagePack', 2, packedBody('9201')],
-    ['two values', 2, packedBody('0101')],
-    ['no value', 2, packedBody('')],
-    ['65 levels', 2, packedBody(deep(64))],
-    ['200 000 levels', 2, packedBody(deep(200_000))],
-    ['a map of 2^32 - 1', 2, packedBody('dfffffffff')],
-    ['__proto__', 2, packedBody('81a95f5f70726f746f5f5f01')],
-    ['a bundle with an id that is nobody s', 1, Buffer.from('06000000006300', 'hex')],
-    ['a bundle with the id 0', 1, Buffer.from('06000000000000', 'hex')],
-    ['a bundle with a cut head', 1, Buffer.from('0301000000', 'hex').subarray(0, 4)],
-    ['a bundle with a length beyond', 1, Buffer.from('06ffff00000300', 'hex')],
-    ['a bundle with bytes behind', 1, Buffer.from('0000', 'hex')],
-    [
-      'a bundle with one bad packet in it',
-      1,
-      Buffer.from('0e' + '010000000300' + '07' + '020000000300' + '0708', 'hex'),
-    ],
-    ['a bundle of nine levels', 1, bundleOf(9)],
-  ])('%s', async (_, id, body) => {
-    const peer = await opened()
-    const seen: unknown[] = []
-    peer.socket.on('packet', packet => seen.push(packet))
-    const name = registry.names[id - 1]
-    peer.say(frame(CALL, 1, id, body), frame(POST, id, body), frame(CALL, 2, 5))
-    const [refused, fine] = await peer.heard()
-    expect([refused![0], refused![1]]).toEqual([ERROR, 1])
-    expect(decode(refused!.subarray(2))).toEqual({ code: 400, reason: `malformed ${name}` })
-    expect(fine!.toString('hex')).toBe('0302')
-    const code = _.endsWith('levels') && id === 1 ? 'ERR_PACKET_TOO_LARGE' : 'ERR_PACKET_MALFORMED'
-    expect(peer.rejected.map(error => [error.code, error.packet])).toEqual([
-      [code, name],
-      [code, name],
-    ])
-    // The last one only: nothing of a bundle is accepted when one of it cannot be.
-    expect(seen).toHaveLength(1)
-    expect(peer.closed).toBe('open')
-  })
-
-  function bundleOf(levels: number): Buffer {
-    let body = Buffer.from('00', 'hex')
-    for (let i = 1; i < levels; i++) {
-      const head = Buffer.alloc(6)
-      head.writeUInt32LE(body.length)
-      head.writeUInt16LE(1, 4)
-      body = Buffer.concat([varuint(6 + body.length), head, body])
-    }
-    return body
-  }
-
-  test('until there were 100', async () => {
+describe('a body that does not fit', () => {
+  test('costs its packet only, until there were 100', async () => {
     const peer = await opened()
     const bad = frame(POST, 3, '0102')
     peer.say(...Array(99).fill(bad))

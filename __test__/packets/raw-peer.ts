@@ -83,6 +83,11 @@ export class RawPeer {
     this.#link.send(Buffer.concat(frames))
   }
 
+  /** Ends the link from here. */
+  cut(): void {
+    queueMicrotask(() => this.#link.other!.cut())
+  }
+
   sayNothing(): void {
     this.#link.other!.deliver(null)
   }

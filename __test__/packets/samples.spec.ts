@@ -80,6 +80,7 @@ const MALFORMED: readonly [schema: any, hex: string, problem: RegExp][] = [
   [['bool', 'bool', 'uint8'], '010001', /needs at least 2/],
   [[{}], 'ffffff03', /more than 1024 elements/],
   [[{}], '8108', /more than 1024 elements/],
+  [[[{}]], '02800801', /more than 1024 elements that have no bytes, at byte 3 while reading \[1\]$/],
   ['float32', '7f800000', /Infinity/],
   ['float64', 'fff0000000000000', /-Infinity/],
   [{ 'a?': 'uint8' }, '02', /2 is no optional key/],

@@ -218,6 +218,8 @@ export const OURS: readonly Row[] = [
   [{ n: ['uint8'] }, { n: { length: 1, 0: 1 } }, THROWS],
   [['string'], 'text', THROWS],
   [[{}], Array(1025).fill({}), THROWS],
+  // In all arrays of a value, or there would be no bound.
+  [[[{}]], [Array(1024).fill({}), [{}]], THROWS],
 ]
 
 /** Keys that may be absent, and packed values: not there in schemapack. */
@@ -236,6 +238,15 @@ export const ADDED: readonly Row[] = [
   [{ 'a?': 'uint8' }, { a: undefined }, '00'],
   [{ 'a?': 'uint8' }, { a: null }, THROWS],
   [{ 'a?': 'uint8' }, {}, '00', { a: undefined }],
+  // What every object inherits is not there.
+  [
+    { a: 'uint8', 'constructor?': 'string', 'toString?': 'string' },
+    { a: 7 },
+    '070000',
+    { a: 7, constructor: undefined, toString: undefined },
+  ],
+  [{ a: 'uint8', 'constructor?': 'string' }, { a: 7, constructor: 'x' }, '07010178'],
+  [{ valueOf: 'uint8' }, {}, THROWS],
   // Inside of a repeated element the arrays of an optional value follow it at once, and the others wait.
   [
     [{ a: ['uint8'], 'b?': ['uint8'], z: 'uint8' }],

@@ -6,6 +6,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { type Client, type ConatServer, connect, init } from 'selvedge'
 import {
   overPort,
+  overSocket,
   overSocketIo,
   overSockety,
   overStream,
@@ -34,6 +35,8 @@ interface Transport {
   listen(): Promise<{ source: EventEmitter; link?: (socket: any) => PacketLink }>
   /** What a PacketSocket takes. */
   dial(): Promise<any>
+  /** Connects, and says what is no bytes; where there are messages, and not a stream. */
+  dialWithoutBytes?(): Promise<void>
   close(): Promise<void>
 }
 
@@ -48,6 +51,10 @@ class MemoryTransport implements Transport {
     const [left, right] = linkPair()
     this.#source.emit('connection', right)
     return left
+  }
+
+  async dialWithoutBytes() {
+    ;(await this.dial()).other!.deliver(null)
   }
 
   async close() {}
@@ -69,6 +76,10 @@ class FabricTransport implements Transport {
 
   async dial() {
     return this.#client().socket.connect('packets')
+  }
+
+  async dialWithoutBytes() {
+    ;(await this.dial()).write('hello')
   }
 
   async close() {
@@ -94,7 +105,17 @@ class WebSocketTransport implements Transport {
   }
 
   async dial() {
-    return overWebSocket(new WebSocket(`ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`))
+    return overWebSocket(this.#connect())
+  }
+
+  async dialWithoutBytes() {
+    const socket = this.#connect()
+    await once(socket, 'open')
+    socket.send('hello')
+  }
+
+  #connect(): WebSocket {
+    return new WebSocket(`ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`)
   }
 
   async close() {
@@ -114,10 +135,16 @@ class SocketIoTransport implements Transport {
   }
 
   async dial() {
+    return this.link(this.#connect())
+  }
+
+  async dialWithoutBytes() {
+    this.#connect().emit('packets', 'hello')
+  }
+
+  #connect() {
     const { port } = this.#http.address() as AddressInfo
-    return this.link(
-      io(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true, reconnection: false }),
-    )
+    return io(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true, reconnection: false })
   }
 
   async close() {
@@ -171,9 +198,17 @@ class PortTransport implements Transport {
   }
 
   async dial() {
+    return overPort(this.#connect())
+  }
+
+  async dialWithoutBytes() {
+    this.#connect().postMessage({ not: 'bytes' })
+  }
+
+  #connect() {
     const { port1, port2 } = new MessageChannel()
     this.#source.emit('connection', port2)
-    return overPort(port1)
+    return port1
   }
 
   async close() {}
@@ -213,6 +248,24 @@ export class Stage {
     return { socket, server }
   }
 
+  /** A new connection whose other side a test plays: its link, and the server's socket. */
+  async attack(): Promise<{ link: PacketLink; server: PacketSocket }> {
+    const connection = once(this.server as unknown as EventEmitter, 'connection')
+    const dialed = await this.#transport!.dial()
+    const [server] = (await connection) as [PacketSocket]
+    return { link: 'kind' in dialed ? dialed : overSocket(dialed), server }
+  }
+
+  /** Says on a connection what is no bytes: how the server closed it. `false` where there are only bytes. */
+  async attackWithoutBytes(): Promise<Error | undefined | false> {
+    if (this.#transport!.dialWithoutBytes === undefined) return false
+    const closed = new Promise<Error | undefined>(resolve =>
+      this.server.once('connection', socket => socket.on('closed', resolve)),
+    )
+    await this.#transport!.dialWithoutBytes()
+    return await closed
+  }
+
   async open(): Promise<void> {
     process.on('unhandledRejection', this.#handleUnhandled)
   }
@@ -237,6 +290,18 @@ export function describeWays(name: string, define: (stage: Stage) => void): void
       const stage = new Stage(make)
       beforeEach(() => stage.open())
       afterEach(() => stage.close())
+      define(stage)
+    })
+  }
+}
+
+/** The same on one stage for all tests of a way. */
+export function describeWaysOnce(name: string, define: (stage: Stage) => void): void {
+  for (const [way, make] of Object.entries(TRANSPORTS)) {
+    describe(`${name}, ${way}`, () => {
+      const stage = new Stage(make)
+      beforeAll(() => stage.open())
+      afterAll(() => stage.close())
       define(stage)
     })
   }

@@ -23,7 +23,7 @@ describeFabrics(
   'a server of sockets',
   fabric => {
     const as = (name: string) => fabric.client({ extraHeaders: { 'X-User': name } })
-    const isTold = (one: Fabric) => one.kind !== 'conat wire'
+    const isTold = (one: Fabric) => one.kind !== 'conat wire' && one.kind !== 'gateways'
 
     test.each([true, false])(
       'has at most maxSockets, and room again after a close (stream: %s)',

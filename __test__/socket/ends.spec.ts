@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { FabricError } from 'selvedge'
 import { until } from '../support/authority'
-import { describeFabrics } from '../support/fabrics'
+import { describeFabric, describeFabrics, type Kind } from '../support/fabrics'
 import { type AnySocket, join, listening, numbers, pair, take } from '../support/sockets'
 
 const rejection = (promise: Promise<unknown>): Promise<FabricError> =>
@@ -100,6 +100,27 @@ describeFabrics('end', fabric => {
     expect(listener.state).toBe('closed')
   })
 })
+
+/** Where requests travel in the socket's stream. */
+const STREAMS: readonly Kind[] = ['in-process', 'selvedge wire']
+
+for (const kind of STREAMS) {
+  describeFabric(kind, 'a request that no listener has had when the other side ends', fabric => {
+    test('is not given to one any more: whoever asked may ask another server', async () => {
+      const { server, socket } = await pair(fabric)
+      const asked = jest.fn()
+      // The request has come before it, and waits for a listener.
+      server.on('data', () => {
+        server.on('request', asked)
+        void server.end()
+      })
+      const answer = socket.request('order')
+      socket.write('go')
+      expect(await rejection(answer)).toMatchObject({ code: 'ERR_DRAINING', handled: false })
+      expect(asked).not.toHaveBeenCalled()
+    })
+  })
+}
 
 describeFabrics('a loop over a socket', fabric => {
   test('ends when the other side has ended, and everything was read', async () => {

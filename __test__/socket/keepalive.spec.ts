@@ -78,7 +78,7 @@ describeFabrics('keep-alive', fabric => {
     host.disconnect()
     await disconnected
     // Where the broker tells of ends there is no need to ask.
-    const tellsNothing = fabric.kind === 'conat wire' || fabric.kind === 'nats'
+    const tellsNothing = ['conat wire', 'nats', 'gateways'].includes(fabric.kind)
     expect(socket.state).toBe(tellsNothing ? 'ready' : 'disconnected')
   })
 })

@@ -32,6 +32,22 @@ describeTold('a socket whose server is away', fabric => {
     expect([closed.code, closed.cause]).toEqual(['ERR_SOCKET_CLOSED_BY_PEER', undefined])
   })
 
+  test('is found by a socket that loses its own connection meanwhile and comes back last', async () => {
+    const { host, guest, server, socket } = await pair(fabric)
+    const received: unknown[] = []
+    server.on('data', data => received.push(data))
+    const disconnected = disconnection(socket)
+    host.disconnect()
+    expect((await disconnected)[0]).toMatchObject({ code: 'ERR_PEER_ENDED' })
+    guest.disconnect()
+    const sent = socket.send('meanwhile')
+    host.connect()
+    await host.waitUntilReady()
+    guest.connect()
+    await sent
+    expect([received, socket.state]).toEqual([['meanwhile'], 'ready'])
+  })
+
   test('fails the requests that wait for it, and those that have not left as not done', async () => {
     const { host, server, socket } = await pair(fabric)
     server.on('request', () => {})

@@ -29,7 +29,7 @@ describeFabrics('send', fabric => {
     const sent: Promise<void>[] = []
     for (const n of numbers(1, 1000)) {
       if (n % 3 === 0) socket.write(n)
-      else sent.push(socket.send(n, { n }))
+      else sent.push(socket.send(n, { headers: { n } }))
     }
     await Promise.all(sent)
     expect(await received).toEqual(numbers(1, 1000))
@@ -40,7 +40,9 @@ describeFabrics('send', fabric => {
     server.pause()
     const first = socket.send(1)
     await expect(socket.send(2)).rejects.toMatchObject({ code: 'ENOBUFS' })
-    await expect(socket.send(3, { volatile: true })).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' })
+    await expect(socket.send(3, { volatile: true } as object)).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARG_VALUE',
+    })
     await expect(server.send(1n)).rejects.toMatchObject({ code: 'ERR_ENCODE' })
     expect(socket.stats.sent).toBe(1)
     const received = take(server, 1)
@@ -49,6 +51,36 @@ describeFabrics('send', fabric => {
     expect(await received).toEqual([1])
     socket.close()
     await expect(socket.send(4)).rejects.toMatchObject({ code: 'EPIPE' })
+  })
+
+  test('takes options only: headers that stand alone, which could be either, are refused', async () => {
+    const { server, socket } = await pair(fabric)
+    const bare = rejection(socket.send(1, { n: 1 } as object))
+    expect(await bare).toMatchObject({
+      code: 'ERR_UNKNOWN_OPTION',
+      message: expect.stringContaining('{ headers: { n } }'),
+    })
+    const headers = once(server, 'data').then(([, given]) => given)
+    await socket.send(2, { headers: { timeout: 1 } })
+    expect(await headers).toMatchObject({ timeout: 1 })
+    expect(socket.stats.sent).toBe(1)
+  })
+
+  test('stops waiting when it is told to, and the message stays in its place', async () => {
+    const { server, socket } = await pair(fabric)
+    server.pause()
+    const abort = new AbortController()
+    const given = socket.send('given up', { signal: abort.signal })
+    const late = rejection(socket.send('late', { timeout: 20 }))
+    const kept = socket.send('kept')
+    abort.abort(new Error('enough'))
+    await expect(given).rejects.toMatchObject({ code: 'ABORT_ERR', cause: { message: 'enough' } })
+    expect(await late).toMatchObject({ code: 408, message: expect.stringContaining('may still') })
+    await expect(socket.send('never', { signal: abort.signal })).rejects.toMatchObject({ code: 'ABORT_ERR' })
+    const received = take(server, 3)
+    server.resume()
+    await kept
+    expect(await received).toEqual(['given up', 'late', 'kept'])
   })
 
   test('rejects when the socket closes first, and the message is one of the undelivered', async () => {

@@ -42,6 +42,21 @@ describeFabrics('what a closed socket leaves behind', fabric => {
     expect(socket.undelivered().map(message => message.seq)).toEqual(numbers(1, written))
   })
 
+  test('has what was written before a close of one’s own that came too late', async () => {
+    const { server, socket } = await pair(fabric)
+    server.pause()
+    socket.write(1)
+    server.close()
+    await new Promise<void>(resolve => process.nextTick(resolve))
+    // Meanwhile the close arrives, and this thread does not look.
+    for (const until = Date.now() + 50; Date.now() < until; );
+    for (const n of numbers(2, 5)) socket.write(n)
+    const closed = once(socket, 'closed')
+    socket.close()
+    expect((await closed)[1]).toBe(5)
+    expect(socket.undelivered().map(message => message.data)).toEqual(numbers(1, 5))
+  })
+
   test('numbers what was written last past the volatile ones', async () => {
     const { server, socket } = await pair(fabric)
     server.pause()

@@ -1,5 +1,13 @@
 // Handlers: their steps in order, what they answer, and what they leave unread.
-import { type Connection, Draft, type Message, MessageHandler } from 'selvedge/sockety'
+import { PassThrough, type Readable } from 'node:stream'
+import {
+  type Connection,
+  Draft,
+  FastReply,
+  FileTransfer,
+  type Message,
+  MessageHandler,
+} from 'selvedge/sockety'
 import { closeAll, dial, listen, portOf } from './pairs'
 
 afterEach(closeAll)
@@ -93,4 +101,33 @@ test('what a handler does not read is discarded, and holds up nobody', async () 
     expect(await request.response()).toBe(0)
   }
   await expect(left!.dataBuffer()).rejects.toMatchObject({ code: 'ERR_SOCKETY_DISCARDED' })
+})
+
+test('nor does a look at it: only what is being read, or was given to a reader, is kept', async () => {
+  let looked: Message | undefined
+  const read: Promise<number>[] = []
+  const length = async (stream: Readable) => Buffer.concat(await stream.toArray()).length
+  const handler = new MessageHandler()
+    .action('refused', message => {
+      looked = message
+      // Nobody reads any of these.
+      const sizes = [...message.files, message.data!].map(({ size }) => size)
+      return message.stream !== null && sizes.every(size => size === 60_000) ? FastReply.BadRequest : 0
+    })
+    .action('taken', message => {
+      const [iterated, piped] = message.files
+      read.push(length(iterated!), length(piped!.pipe(new PassThrough())))
+      return 0
+    })
+  const connection = await served(handler, { maxUnreadBytes: 100_000 })
+  const files = ['a', 'b'].map(name => FileTransfer.buffer(Buffer.alloc(60_000), name))
+  const refused = Draft.for('refused').data(Buffer.alloc(60_000)).files(files).stream()
+  for (let i = 0; i < 5; i++) {
+    const request = connection.send(refused())
+    request.stream!.end(Buffer.alloc(60_000))
+    expect(await request.response()).toBe(FastReply.BadRequest)
+  }
+  await expect(length(looked!.files[0]!)).rejects.toMatchObject({ code: 'ERR_SOCKETY_DISCARDED' })
+  expect(await connection.send(Draft.for('taken').files(files)()).response()).toBe(0)
+  expect(await Promise.all(read)).toEqual([60_000, 60_000])
 })

@@ -83,8 +83,10 @@ test.each([
 test('what MessagePack cannot hold is refused', () => {
   const cycle: unknown[] = []
   cycle.push(cycle)
-  for (const value of [() => {}, Symbol('s'), 2n ** 64n, new Date(Number.NaN), cycle]) {
+  const opaque = [Promise.resolve(1), { at: Error('e') }, new WeakMap(), new ArrayBuffer(1)]
+  for (const value of [() => {}, Symbol('s'), 2n ** 64n, new Date(Number.NaN), cycle, ...opaque]) {
     expect(() => encode(value)).toThrow(expect.objectContaining({ code: 'ERR_ENCODE' }))
   }
   expect(hex([1])).toBe('9101')
+  expect(hex(new (class {})())).toBe('de0000')
 })

@@ -6,6 +6,7 @@ import {
   createSecureServer,
   createServer,
   type Server,
+  type ServerOptions,
   type SocketyOptions,
   secureConnect,
 } from 'selvedge/sockety'
@@ -39,7 +40,7 @@ export async function closeAll(): Promise<void> {
   for (const close of closers.splice(0).reverse()) await close()
 }
 
-export async function listen(options: SocketyOptions = {}, isSecure = false): Promise<Server> {
+export async function listen(options: ServerOptions = {}, isSecure = false): Promise<Server> {
   const server = isSecure ? createSecureServer({ ...options, ...material('server') }) : createServer(options)
   await server.listen(0, HOST)
   closers.push(async () => {

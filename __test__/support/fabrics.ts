@@ -33,8 +33,9 @@ export type Kind =
   | 'conat wire through an HTTP server'
   | 'selvedge wire through an HTTP server'
   | 'nats'
+  | 'gateways'
 
-const KINDS: readonly Kind[] = ['in-process', 'conat wire', 'selvedge wire', 'nats']
+const KINDS: readonly Kind[] = ['in-process', 'conat wire', 'selvedge wire', 'nats', 'gateways']
 
 /** The other transports of the same protocols. For the suites that move bytes in bulk, cut and come back. */
 export const OTHER_TRANSPORTS: readonly Kind[] = [
@@ -49,16 +50,33 @@ export const OTHER_TRANSPORTS: readonly Kind[] = [
 /** A broker, fresh for each test, and clients of it. */
 export interface Fabric {
   readonly kind: Kind
-  /** None on NATS. */
+  /** None on NATS; of gateways the first. */
   readonly broker: ConatServer
-  /** `test`, or a skipped one where the fabric is NATS, which has its own rule: docs/guide/nats.md lists them. */
+  /**
+   * `test`, or a skipped one where the fabric is NATS or gateways onto it, which have a rule of their own:
+   * docs/guide/nats.md lists them.
+   */
   readonly testExceptOnNats: jest.It
-  /** What a publish that this many get resolves with: NATS only tells nobody from somebody. */
-  counted(receivers: number): number
+  /** Checks what a publish that this many get resolves with: NATS only tells nobody from somebody. */
+  expectCount(count: number, receivers: number): void
   /** A client of its own, closed after the test. */
   client(options?: ConnectOptions): Client
+  /** How another process connects (not `in-process`). */
+  readonly remote: ConnectOptions
   /** Replaces the broker by a new one, which the clients find again (not `in-process`). */
   replaceBroker(): Promise<void>
+}
+
+/** Runs the tests over every way to plug in but gateways, for what they do not do: docs/guide/nats.md lists it. */
+export function describeFabricsExceptGateways(
+  name: string,
+  define: (fabric: Fabric) => void,
+  options?: ServerOptions,
+): void {
+  for (const kind of KINDS) {
+    if (kind !== 'gateways' && (kind !== 'nats' || options === undefined))
+      describeFabric(kind, name, define, options)
+  }
 }
 
 /** Runs the tests that `define` defines over every way to plug in. */
@@ -90,7 +108,7 @@ export function describeFabric(
   define: (fabric: Fabric) => void,
   options?: ServerOptions,
 ): void {
-  const describeIt = kind === 'nats' ? describeNats : describe
+  const describeIt = kind === 'nats' || kind === 'gateways' ? describeNats : describe
   describeIt(`${name}, ${kind}`, () => {
     const fabric = new TestFabric(kind, options)
     if (fabric.nats !== undefined) {
@@ -98,8 +116,9 @@ export function describeFabric(
       afterAll(() => fabric.nats!.close())
     }
     beforeEach(() => fabric.open())
-    afterEach(() => fabric.close())
     define(fabric)
+    // Behind those of the suite, which may wait for what it has open.
+    afterEach(() => fabric.close())
   })
 }
 
@@ -111,6 +130,9 @@ let files = 0
 
 class TestFabric implements Fabric {
   broker!: ConatServer
+  /** Where clients begin in turn: a client's peer is at the other gateway as often as not. */
+  #gateways: ConatServer[] = []
+  #turns = 0
   /** One for all tests of a suite: it keeps nothing. */
   readonly nats: NatsServer | undefined
   #http: Server | undefined
@@ -122,21 +144,31 @@ class TestFabric implements Fabric {
     readonly kind: Kind,
     private readonly options: ServerOptions = {},
   ) {
-    if (kind === 'nats') this.nats = new NatsServer()
+    if (kind === 'nats' || kind === 'gateways') this.nats = new NatsServer()
   }
 
   get testExceptOnNats(): jest.It {
-    return this.kind === 'nats' ? test.skip : test
+    return this.nats === undefined ? test : test.skip
   }
 
-  counted(receivers: number): number {
-    return this.kind === 'nats' ? Math.min(receivers, 1) : receivers
+  expectCount(count: number, receivers: number): void {
+    if (this.nats === undefined) {
+      expect(count).toBe(receivers)
+      return
+    }
+    expect(count).toBeGreaterThanOrEqual(Math.min(receivers, 1))
+    expect(count).toBeLessThanOrEqual(this.kind === 'nats' ? 1 : receivers)
   }
 
   async open(): Promise<void> {
     this.#unhandled = []
     process.on('unhandledRejection', this.#handleUnhandled)
-    if (this.nats !== undefined) return
+    if (this.kind === 'nats') return
+    if (this.kind === 'gateways') {
+      this.#gateways = await Promise.all([this.#start(0), this.#start(0)])
+      this.broker = this.#gateways[0]!
+      return
+    }
     if (this.kind.endsWith('HTTP server')) {
       this.#http = createServer((_, response) => response.end('the application'))
       await once(this.#http.listen(0, '127.0.0.1'), 'listening')
@@ -151,21 +183,30 @@ class TestFabric implements Fabric {
     const client =
       this.kind === 'in-process'
         ? this.broker.client(all)
-        : connect({
-            address: this.#address(),
-            noCache: true,
-            ...(this.nats === undefined ? { wire: wireOf(this.kind) } : {}),
-            ...(this.kind.endsWith('TLS') ? { ca: CA } : {}),
-            ...all,
-          })
+        : connect({ noCache: true, ...this.remote, ...all })
     this.#clients.push(client)
     return client
   }
 
+  get remote(): ConnectOptions {
+    return {
+      address: this.#address(),
+      ...(this.kind === 'nats' ? {} : { wire: wireOf(this.kind) }),
+      ...(this.kind.endsWith('TLS') ? { ca: CA } : {}),
+    }
+  }
+
   async replaceBroker(): Promise<void> {
-    if (this.nats !== undefined) {
-      await this.nats.kill()
-      return await this.nats.start()
+    if (this.kind === 'nats') {
+      await this.nats!.kill()
+      return await this.nats!.start()
+    }
+    if (this.kind === 'gateways') {
+      const ports = this.#gateways.map(gateway => gateway.address()!.port)
+      await Promise.all(this.#gateways.map(gateway => gateway.close()))
+      this.#gateways = await Promise.all(ports.map(port => this.#start(port)))
+      this.broker = this.#gateways[0]!
+      return
     }
     const port = this.broker.address()!.port
     await this.broker.close()
@@ -176,6 +217,7 @@ class TestFabric implements Fabric {
   async close(): Promise<void> {
     await Promise.all(this.#clients.map(client => client.close()))
     this.#clients = []
+    await Promise.all(this.#gateways.map(gateway => gateway.close()))
     await this.broker?.close()
     if (this.#http !== undefined) await once(this.#http.close(), 'close')
     // Promises that were rejected in this turn are reported at its end.
@@ -195,11 +237,16 @@ class TestFabric implements Fabric {
     if (this.#http !== undefined) return { httpServer: this.#http }
     if (this.kind.endsWith('unix socket')) return { socketPath: this.#file }
     const ssl = this.kind.endsWith('TLS') ? { ssl: material('server') } : {}
-    return { port, host: '127.0.0.1', ...ssl }
+    const upstream = this.kind === 'gateways' ? { upstream: this.nats!.address } : {}
+    return { port, host: '127.0.0.1', ...ssl, ...upstream }
   }
 
   #address(): string {
-    if (this.nats !== undefined) return this.nats.address
+    if (this.kind === 'nats') return this.nats!.address
+    if (this.kind === 'gateways') {
+      const turn = this.#turns++ % this.#gateways.length
+      return `http://127.0.0.1:${this.#gateways[turn]!.address()!.port}`
+    }
     if (this.kind.endsWith('unix socket')) return `unix:${this.#file}`
     const scheme = this.kind.endsWith('TLS') ? 'https' : this.kind.endsWith('WebSocket') ? 'ws' : 'http'
     return `${scheme}://127.0.0.1:${(this.broker.address() as AddressInfo).port}`

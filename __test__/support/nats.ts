@@ -2,12 +2,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { type FaultProxy, faultProxy } from 'selvedge/testing'
 
 /** The path of the program, from the environment variable NATS_SERVER or the PATH. */
-const NATS_SERVER = [
+export const NATS_SERVER = [
   process.env.NATS_SERVER,
   ...(process.env.PATH?.split(delimiter) ?? []).map(folder => join(folder, 'nats-server')),
 ].find(path => path && isExecutable(path))
@@ -49,9 +51,7 @@ export class NatsServer {
 
   /** Resolves when it takes clients. */
   async start(config = this.config): Promise<void> {
-    this.config = config
-    const file = join(this.#folder, 'nats.conf')
-    writeFileSync(file, `${config}\n`)
+    const file = this.#write(config)
     const args = ['-a', '127.0.0.1', '-p', String(this.port), '-c', file]
     const child = spawn(NATS_SERVER!, args, { stdio: ['ignore', 'ignore', 'pipe'] })
     this.#child = child
@@ -69,6 +69,19 @@ export class NatsServer {
     throw Error(`nats-server did not start:\n${said.join('\n')}`)
   }
 
+  /** Lets it read a new configuration: whom it lets in, and what they may. */
+  reload(config: string): void {
+    this.#write(config)
+    this.signal('SIGHUP')
+  }
+
+  #write(config: string): string {
+    this.config = config
+    const file = join(this.#folder, 'nats.conf')
+    writeFileSync(file, `${config}\n`)
+    return file
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child?.kill(signal)
   }
@@ -84,5 +97,112 @@ export class NatsServer {
   async close(): Promise<void> {
     await this.kill()
     rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+/** Ports that were free a moment ago: routes have to be known before anybody listens. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map(server => once(server, 'listening')))
+  const ports = servers.map(server => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map(server => once(server.close(), 'close')))
+  return ports
+}
+
+/** So many servers, each with routes to all; they take clients, and may not have found each other yet. */
+export async function startNatsCluster(count: number): Promise<NatsServer[]> {
+  const ports = await freePorts(count)
+  const routes = ports.map(port => `"nats://127.0.0.1:${port}"`).join(', ')
+  const servers = ports.map(
+    (port, n) =>
+      new NatsServer(`server_name: n${n}
+        cluster { name: test, listen: "127.0.0.1:${port}", routes: [${routes}] }`),
+  )
+  await Promise.all(servers.map(server => server.start()))
+  return servers
+}
+
+/** Two servers whose routes go by relays, so that the cluster can be split and healed. */
+export class SplittableCluster {
+  readonly #relays: readonly FaultProxy[]
+
+  private constructor(
+    readonly nodes: readonly [NatsServer, NatsServer],
+    relays: readonly FaultProxy[],
+  ) {
+    this.#relays = relays
+  }
+
+  static async start(): Promise<SplittableCluster> {
+    const ports = await freePorts(2)
+    const relays = await Promise.all(ports.map(port => faultProxy({ target: port })))
+    const servers = ports.map((port, n) => {
+      const [own, other] = [relays[n]!.port, relays[1 - n]!.port]
+      return new NatsServer(`server_name: n${n}
+        cluster { name: test, listen: "127.0.0.1:${port}", advertise: "127.0.0.1:${own}", no_advertise: true,
+          routes: ["nats://127.0.0.1:${other}"] }`)
+    })
+    await Promise.all(servers.map(server => server.start()))
+    return new SplittableCluster(servers as [NatsServer, NatsServer], relays)
+  }
+
+  async split(): Promise<void> {
+    await Promise.all(this.#relays.map(relay => relay.refuse()))
+  }
+
+  async heal(): Promise<void> {
+    await Promise.all(this.#relays.map(relay => relay.restore()))
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.nodes.map(node => node.close()))
+    await Promise.all(this.#relays.map(relay => relay.close()))
+  }
+}
+
+/** A connection by hand, for what no client of NATS would say. Resolves when the server has answered. */
+export async function rawNats(port: number, first = ''): Promise<RawNats> {
+  const socket = createConnection(port, '127.0.0.1')
+  const raw = new RawNats(socket)
+  await raw.say(`CONNECT {"verbose":false,"protocol":1,"headers":true,"no_responders":true}\r\n${first}`)
+  return raw
+}
+
+export class RawNats {
+  /** All that the server has said. */
+  heard = ''
+  #wake = (): void => {}
+
+  constructor(readonly socket: Socket) {
+    socket.setEncoding('latin1').on('data', text => {
+      this.heard += text
+      this.#wake()
+    })
+    socket.on('error', () => {})
+  }
+
+  /** Says something, and waits until the server has taken it. */
+  async say(text: string): Promise<void> {
+    const before = this.#pongs()
+    this.socket.write(`${text}PING\r\n`)
+    await this.until(() => this.#pongs() > before)
+  }
+
+  /** Waits for what it hears. */
+  until(isHeard: () => boolean): Promise<void> {
+    return new Promise(resolve => {
+      this.#wake = () => {
+        if (isHeard()) resolve()
+      }
+      this.#wake()
+    })
+  }
+
+  close(): void {
+    this.socket.destroy()
+  }
+
+  #pongs(): number {
+    return this.heard.split('PONG\r\n').length
   }
 }

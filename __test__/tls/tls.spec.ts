@@ -81,6 +81,69 @@ describeFabrics('tls', fabric => {
     await closed(server.close())
   })
 
+  test('expired, self-signed, no certificate at all: each is refused by its name, and the others go on', async () => {
+    const failing = async (options: object): Promise<Failure> => {
+      const server = tls.createServer(options, socket => socket.on('error', () => {}))
+      server.on('tlsClientError', () => {})
+      await once(server.listen('bad.core'), 'listening')
+      const lost = await failure(tls.connect('bad.core', trusted))
+      await closed(server.close())
+      return lost
+    }
+    const good = await listening({}, socket => void socket.end('fine'))
+    expect(await failing(material('expired'))).toMatchObject({ code: 'CERT_HAS_EXPIRED' })
+    expect(await failing(material('self-signed'))).toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
+    expect((await failing({})).code).toMatch(/^ERR_SSL|ECONNRESET/)
+    expect(() => tls.createServer({ key: 'no key', cert: 'no certificate' })).toThrow()
+    const socket = tls.connect('bank.core', trusted)
+    expect(String((await once(socket, 'data'))[0])).toBe('fine')
+    await closed(socket)
+    await closed(good.close())
+  })
+
+  test('a client shows its certificate, or is refused', async () => {
+    const server = await listening({ ca: CA, requestCert: true, rejectUnauthorized: true }, socket =>
+      socket.on('error', () => {}).end(String(socket.getPeerCertificate().subject.CN)),
+    )
+    server.on('tlsClientError', () => {})
+    const ada = tls.connect('bank.core', { ...trusted, ...material('client') })
+    expect(String((await once(ada, 'data'))[0])).toBe('selvedge test client')
+    await closed(ada)
+    const nobody = tls.connect('bank.core', trusted)
+    expect((await failure(nobody.resume())).code).toMatch(/^ERR_SSL|ECONNRESET/)
+    await closed(server.close())
+  })
+
+  test('a failure is told once, whatever becomes of the stream below it', async () => {
+    const server = await listening({ ca: CA, requestCert: true, rejectUnauthorized: true }, socket =>
+      socket.on('error', () => {}),
+    )
+    server.on('tlsClientError', () => {})
+    const client = fabric.client()
+    const nobody = over(client).connect('bank.core', trusted)
+    const codes: unknown[] = []
+    nobody.on('error', error => {
+      codes.push((error as Failure).code)
+      void client.close()
+    })
+    await closed(nobody.resume())
+    expect(codes).toHaveLength(1)
+    await closed(server.close())
+  })
+
+  test('a session is resumed over another socket', async () => {
+    const server = await listening({}, socket => void socket.on('error', () => {}).end('x'))
+    const first = tls.connect('bank.core', trusted)
+    const [session] = await once(first, 'session')
+    expect(first.isSessionReused()).toBe(false)
+    await closed(first.resume())
+    const second = tls.connect('bank.core', { ...trusted, session })
+    await once(second, 'secureConnect')
+    expect(second.isSessionReused()).toBe(true)
+    await closed(second.resume())
+    await closed(server.close())
+  })
+
   test('nobody listens; somebody listens who speaks no TLS; who connects speaks none', async () => {
     expect(await failure(tls.connect('nobody', trusted))).toMatchObject({ code: 'ECONNREFUSED' })
     const plain = net

@@ -1,6 +1,6 @@
 // What is inside a value and is no plain data: messages, dates of other realms, and what would become `{}`.
 import { runInNewContext } from 'node:vm'
-import { type Client, DataEncoding, decode, encode, Message, MessageData, messageData } from 'selvedge'
+import { Client, DataEncoding, decode, encode, Message, MessageData, messageData } from 'selvedge'
 import { describeFabrics } from '../support/fabrics'
 import { read } from '../support/messages'
 import { pair } from '../support/sockets'
@@ -173,5 +173,109 @@ describeFabrics('messages on their way', fabric => {
     const received = server.iter()
     expect((await received.next()).value).toEqual(['from another copy', { a: 1 }])
     expect((await received.next()).value![0][1].raw).toEqual(encode({ mesg: 'b' }))
+  })
+})
+
+describe('what throws when it is looked at', () => {
+  const revoked = () => {
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    return proxy
+  }
+  const cases: Record<string, () => object> = {
+    'a Proxy that was revoked': revoked,
+    'a Proxy that throws': () =>
+      new Proxy(
+        {},
+        {
+          has() {
+            throw Error('mine')
+          },
+          ownKeys() {
+            throw Error('mine')
+          },
+        },
+      ),
+    'a getter that throws nothing': () => ({
+      get it() {
+        throw undefined
+      },
+    }),
+    'a message with a member of its own': () =>
+      Object.defineProperty(messageData(1), 'raw', {
+        get() {
+          throw Error('mine')
+        },
+      }),
+    'an object that only looks like a message': () => Object.create(MessageData.prototype),
+  }
+
+  test.each(Object.keys(cases))('%s is refused with a code by whatever sends', async name => {
+    await using client = new Client()
+    const subscription = await client.subscribe('thrower')
+    client.socket.listen('thrower')
+    const socket = client.socket.connect('thrower')
+    const make = cases[name]!
+    const doors: (() => unknown)[] = [
+      () => client.publishSync('thrower', make()),
+      () => client.publish('thrower', make()),
+      () => client.request('thrower', make()),
+      () => client.requestMany('thrower', make()),
+      () => client.publish('thrower', { inside: make() }),
+      () => client.publish('thrower', 1, { headers: { inside: make() } }),
+      () => socket.write(make()),
+      () => socket.request(make()),
+    ]
+    for (const door of doors) {
+      const failure = async (): Promise<unknown> => {
+        try {
+          await door()
+        } catch (error) {
+          return error
+        }
+        return undefined
+      }
+      expect([String(door), await failure()]).toEqual([
+        String(door),
+        expect.objectContaining({ code: 'ERR_ENCODE', message: expect.stringContaining('cannot encode') }),
+      ])
+    }
+    subscription.close()
+  })
+})
+
+test('headers refuse what would arrive as {}, with its place', async () => {
+  await using client = new Client()
+  const headers = { id: 1, late: { answer: Promise.resolve(1) } }
+  const refusal = {
+    code: 'ERR_ENCODE',
+    message: 'cannot encode Promise: the headers.late.answer would arrive as {}',
+  }
+  expect(() => client.publishSync('headers', 1, { headers })).toThrow(expect.objectContaining(refusal))
+  expect(() => messageData(1, { headers })).toThrow(expect.objectContaining(refusal))
+  expect(client.publishSync('headers', 1, { headers: { empty: {} } })).toEqual({ bytes: 1 })
+})
+
+describeFabrics('a message that is passed on', fabric => {
+  test('keeps headers that are no object, where they can go, and loses reserved ones', async () => {
+    const [client, other] = [fabric.client(), fabric.client()]
+    const out = await other.subscribe('out')
+    const questions = await other.subscribe('in')
+    questions.emitter.on('message', question => question.respondSync('x', { headers: [1, 'two'] }))
+    const reply = await client.request('in')
+    expect(reply.headers).toEqual([1, 'two'])
+    await client.publish('out', reply)
+    const { server, socket } = await pair(fabric)
+    const written = new Promise(resolve => server.once('data', (...all) => resolve(all)))
+    socket.write(reply)
+    expect(await written).toEqual(['x', {}])
+    const request = client.request('out', 1, { headers: { mine: 1 } })
+    const [first, second] = await read(out, 2)
+    expect([first!.data, first!.headers]).toEqual(['x', [1, 'two']])
+    await other.publish('out', second)
+    const [third] = await read(out, 1)
+    expect([third!.isRequest(), third!.headers]).toEqual([false, { mine: 1 }])
+    second!.respondSync(null)
+    await request
   })
 })

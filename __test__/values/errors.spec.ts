@@ -376,3 +376,18 @@ describe('at the wrong time', () => {
     subscription.close()
   })
 })
+
+test('a wrong address is in the text of its error, without user and password', () => {
+  const failureOf = (address: string): string => {
+    try {
+      connect({ address, noCache: true })
+    } catch (error) {
+      return (error as Error).message
+    }
+    throw Error(`${address} was taken`)
+  }
+  expect(failureOf('htp://host:3000')).toMatch(/^address 'htp:\/\/host:3000': .*unknown scheme/)
+  const masked = failureOf('htp://ann:secret@host:3000')
+  expect(masked).toContain("'htp://…@host:3000'")
+  expect(masked).not.toMatch(/ann|secret/)
+})

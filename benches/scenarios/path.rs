@@ -9,7 +9,7 @@ use selvedge::broker::{Broker, BrokerConfig, PeerId};
 use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, ListenerEvent};
 use selvedge::socket::{Consumed, SocketConfig, SocketEvent, State};
 use selvedge::subject::Subject;
-use selvedge::wire::stream::{Answer, Request, key};
+use selvedge::wire::stream::key;
 use selvedge::wire::{ClientOp, Encoding, Headers, Json, Message, Messages, Payload, ServerOp, push_item};
 
 use super::wires::{Conat, Fabric, Wire};
@@ -78,6 +78,8 @@ pub fn idle() -> Work {
 const BATCH: u32 = 100;
 /// Requests that wait for their answers together.
 const IN_FLIGHT: u32 = 50;
+/// Of a request or an answer in a batch, at least.
+const ROOM_BYTES: usize = PAYLOAD_BYTES + 16;
 const SUBJECT: &str = "bench.path";
 const LISTENER: Handle = 1;
 /// The first of the sockets.
@@ -227,10 +229,9 @@ impl Path {
     /// Asks so many times in one go, and has all of it answered in one go.
     fn ask(&mut self, requests: u32) {
         let payload = Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES]));
-        let mut written = Vec::new();
+        let mut written = Vec::with_capacity(requests as usize * ROOM_BYTES);
         for key in self.key + 1..=self.key + u64::from(requests) {
-            let request = Request { key, timeout: 10_000, payload: payload.clone() }.encode(false);
-            push_item(&mut written, &request, None);
+            write_down(&mut written, Encoding::REQUEST, &[key, 10_000]);
         }
         self.key += u64::from(requests);
         self.say(WRITER, SOCKET, written);
@@ -242,11 +243,8 @@ impl Path {
         }
         let keys = std::mem::take(&mut self.keys);
         if let Some(socket) = self.accepted.filter(|_| !keys.is_empty()) {
-            let mut written = Vec::new();
-            for &key in &keys {
-                let answer = Answer { key, payload: payload.clone() }.encode(false);
-                push_item(&mut written, &answer, None);
-            }
+            let mut written = Vec::with_capacity(keys.len() * ROOM_BYTES);
+            keys.iter().for_each(|key| write_down(&mut written, Encoding::ANSWER, &[*key]));
             self.say(READER, socket, written);
             let counts = Consumed { requests: keys.len() as u64, ..Consumed::default() };
             self.command(READER, Command::Consumed { socket, counts });
@@ -269,13 +267,11 @@ impl Path {
             self.unhandled += u64::from(batch.count());
             return;
         }
-        for item in batch.items() {
-            match item.payload.encoding {
-                Encoding::REQUEST => self.keys.extend(key(&item.payload.raw)),
-                Encoding::ANSWER => self.answered += 1,
-                _ => self.unhandled += 1,
-            }
-        }
+        batch.for_each_ref(|item| match item.encoding {
+            Encoding::REQUEST => self.keys.extend(key(item.payload)),
+            Encoding::ANSWER => self.answered += 1,
+            _ => self.unhandled += 1,
+        });
     }
 
     fn command(&mut self, end: usize, command: Command) {
@@ -334,6 +330,26 @@ impl Path {
         }
         is_busy
     }
+}
+
+/// Writes a request or an answer into a batch, as JavaScript does: length, kind, numbers, and what it
+/// carries.
+fn write_down(out: &mut Vec<u8>, kind: Encoding, numbers: &[u64]) {
+    let start = out.len();
+    out.extend_from_slice(&[0, 0, kind.0]);
+    for &(mut number) in numbers {
+        while number >= 0x80 {
+            out.push(number.to_le_bytes()[0] | 0x80);
+            number >>= 7;
+        }
+        out.push(number.to_le_bytes()[0]);
+    }
+    out.push(Encoding::MSGPACK.0);
+    out.extend_from_slice(&[7; PAYLOAD_BYTES]);
+    // In two bytes, however short it is.
+    let length = (out.len() - start - 3) << 1;
+    out[start] = length.to_le_bytes()[0] | 0x80;
+    out[start + 1] = (length >> 7).to_le_bytes()[0];
 }
 
 /// Operations as they are, as between a client and a broker of one process.

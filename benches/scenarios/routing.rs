@@ -7,7 +7,7 @@ use bytes::Bytes;
 use selvedge::base::SeededEntropy;
 use selvedge::broker::{Broker, BrokerConfig};
 use selvedge::subject::{Pattern, Subject};
-use selvedge::wire::{ClientOp, Headers, Json, Payload, Publication, Subscription};
+use selvedge::wire::{ClientOp, Headers, Json, Payload, Publication, Subscription, SubscriptionClass};
 
 use super::{PAYLOAD_BYTES, Work};
 
@@ -37,7 +37,7 @@ pub fn route(patterns: usize) -> Work {
         let subscriptions = vec![Subscription {
             pattern: pattern.into(),
             queue: Some("0".into()),
-            is_shared: true,
+            class: SubscriptionClass::Shared,
             exclusive: None,
         }];
         broker.handle_op(now, reader, ClientOp::Subscribe { ack: None, subscriptions, list: false });
@@ -66,6 +66,7 @@ pub fn publication(subject: &str) -> Publication {
         seq: 0,
         done: true,
         bundled: 0,
+        bundled_bytes: 0,
         payload: Payload::msgpack(Bytes::from_static(&[7; PAYLOAD_BYTES])),
         headers: Headers { seq: Some(123_456), ..Headers::default() },
     }

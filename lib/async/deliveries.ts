@@ -2,21 +2,55 @@
 // will.
 
 import { release, retain } from '../engine/process-ref'
-import type { Failure } from '../values/failure'
+import { abortFailure, type Failure, timeoutFailure } from '../values/failure'
+import { onAbort } from './aborts'
+import { startTimer } from './timer'
 
 interface Delivery {
   readonly seq: number
   readonly settle: (failure: Failure | undefined) => void
 }
 
+/** How long a promise waits. */
+export interface Bounds {
+  timeout?: number
+  signal?: AbortSignal
+}
+
 /** In the order of the messages. Each keeps the process alive until it is settled. */
 export class Deliveries {
   #waiting: Delivery[] = []
 
-  /** Resolves, and never rejects: the error must be made where the caller's frames are (`errorFrom`). */
-  wait(seq: number): Promise<Failure | undefined> {
+  /**
+   * Resolves, and never rejects: the error must be made where the caller's frames are (`errorFrom`). Waits for no longer
+   * than its bounds say; the message stays where it is.
+   */
+  wait(seq: number, bounds?: Bounds): Promise<Failure | undefined> {
     retain()
-    return new Promise(settle => this.#waiting.push({ seq, settle }))
+    if (bounds?.timeout === undefined && bounds?.signal === undefined) {
+      return new Promise(settle => this.#waiting.push({ seq, settle }))
+    }
+    const { timeout, signal } = bounds
+    return new Promise(resolve => {
+      const delivery: Delivery = {
+        seq,
+        settle: failure => {
+          timer?.stop()
+          offAbort?.()
+          resolve(failure)
+        },
+      }
+      const giveUp = (failure: Failure): void => {
+        // Its place may have changed: `renumber` makes others.
+        const at = this.#waiting.findIndex(({ settle }) => settle === delivery.settle)
+        this.#end(this.#waiting.splice(at, 1), failure)
+      }
+      const what = 'the message is not known to be handled, and may still be'
+      const timer =
+        timeout === undefined ? undefined : startTimer(timeout, () => giveUp(timeoutFailure(what, timeout)))
+      const offAbort = signal && onAbort(signal, () => giveUp(abortFailure(signal)))
+      this.#waiting.push(delivery)
+    })
   }
 
   /** Resolves the promises of the messages up to this total, which have been handled. */
@@ -28,6 +62,19 @@ export class Deliveries {
   /** Settles all others: nothing more will be known of them. */
   fail(failure: Failure): void {
     this.#end(this.#waiting.splice(0), failure)
+  }
+
+  /** Gives the messages other numbers; those that have none any more fail. */
+  renumber(numberOf: (seq: number) => number | undefined, failure: Failure): void {
+    const numbered = this.#waiting.map(delivery => ({ delivery, seq: numberOf(delivery.seq) }))
+    this.#end(
+      numbered.flatMap(({ delivery, seq }) => (seq === undefined ? [delivery] : [])),
+      failure,
+    )
+    const kept = numbered.flatMap(({ delivery: { settle }, seq }) =>
+      seq === undefined ? [] : [{ seq, settle }],
+    )
+    this.#waiting = kept.sort((a, b) => a.seq - b.seq)
   }
 
   #end(deliveries: readonly Delivery[], failure: Failure | undefined): void {

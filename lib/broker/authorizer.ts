@@ -5,7 +5,8 @@ import type { ServerOptions, SystemAccounts, Visitor, VisitorCertificate } from 
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { AUTHENTICATE_REQUEST, AUTHORIZE_REQUEST, CONNECTION_GONE } from '../engine/kinds'
-import { clearTimer, setTimer } from '../values/platform'
+import { depthOf } from '../values/json-depth'
+import { Buffer, clearTimer, setTimer } from '../values/platform'
 import { throwAsync } from '../values/throw-async'
 
 type Callbacks = Required<Pick<ServerOptions, 'getUser' | 'isAllowed'>>
@@ -21,7 +22,23 @@ interface AuthorizerOptions extends Pick<ServerOptions, 'getUser' | 'isAllowed' 
 const [DENIED, ALLOWED, UNDECIDED] = [0, 1, 2]
 const MAX_ERROR_TEXT = 1000
 const MAX_CODE = 0xffff
+/** What the name of a protocol begins with that is a token, in base64url (lib/browser/link.ts). */
+const PAGE_TOKEN = 'selvedge.token.'
 const NO_CODE = 0xffffffff
+
+/** Clients are told who they are, and take neither more nor deeper control frames. */
+const MAX_USER_BYTES = 256 * 1024
+const MAX_USER_DEPTH = 62
+
+function checkUser(text: string): void {
+  const bytes = Buffer.byteLength(text)
+  if (bytes > MAX_USER_BYTES) {
+    throw RangeError(`getUser must give JSON of at most ${MAX_USER_BYTES} bytes, got ${bytes}`)
+  }
+  if (depthOf(text) > MAX_USER_DEPTH) {
+    throw RangeError(`getUser must give JSON of at most ${MAX_USER_DEPTH} levels`)
+  }
+}
 
 /** The callbacks of one broker. Whatever they do, the engine gets exactly one answer. */
 export class Authorizer {
@@ -31,6 +48,7 @@ export class Authorizer {
   readonly #accounts: SystemAccounts | undefined
   readonly #options: AuthorizerOptions
   readonly #failed: (error: unknown, callback: 'getUser' | 'isAllowed') => void
+  readonly #observe: (callback: 'getUser' | 'isAllowed', seconds: number) => void
   /** The results of `getUser` by connection: `isAllowed` gets the same object. */
   readonly #users = new Map<number, unknown>()
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -40,12 +58,14 @@ export class Authorizer {
     broker: number,
     options: AuthorizerOptions,
     failed: (error: unknown, callback: 'getUser' | 'isAllowed') => void,
+    observe: (callback: 'getUser' | 'isAllowed', seconds: number) => void,
   ) {
     this.#broker = broker
     this.#options = options
     this.#getUser = options.getUser ?? standardUser
     this.#isAllowed = options.isAllowed
     this.#failed = failed
+    this.#observe = observe
     const password = options.systemAccountPassword
     if (password !== undefined) this.#accounts = { sys: { password, user: { hub_id: 'system' } } }
   }
@@ -81,6 +101,7 @@ export class Authorizer {
     // A copy, so that a callback cannot change the password for the others.
     const accounts = this.#accounts === undefined ? undefined : structuredClone(this.#accounts)
     this.#settle(
+      'getUser',
       () => this.#getUser(visitor, accounts),
       this.#options.signInTimeout,
       user => this.#admit(question, connection, user),
@@ -94,6 +115,7 @@ export class Authorizer {
       // A forgotten `return` must not sign anybody in.
       const found = JSON.stringify(user)
       if (found === undefined) throw TypeError(`getUser must give JSON, got ${typeof user}`)
+      checkUser(found)
       text = found
     } catch (error) {
       this.#refuse(question, error)
@@ -114,6 +136,7 @@ export class Authorizer {
     const subject = event.str()
     const user = this.#users.get(connection) ?? null
     this.#settle(
+      'isAllowed',
       () => this.#isAllowed?.({ type, user, subject }),
       this.#options.permissionTimeout,
       allowed => {
@@ -142,11 +165,20 @@ export class Authorizer {
 
   /** Calls a callback, and passes on one outcome: its result, that of its promise, or a timeout. */
   #settle(
+    callback: 'getUser' | 'isAllowed',
     call: () => unknown,
     timeout: number,
-    succeed: (value: unknown) => void,
-    fail: (error: unknown) => void,
+    onSuccess: (value: unknown) => void,
+    onFailure: (error: unknown) => void,
   ): void {
+    const begun = performance.now()
+    const timed =
+      <T>(settle: (value: T) => void) =>
+      (value: T): void => {
+        this.#observe(callback, (performance.now() - begun) / 1000)
+        settle(value)
+      }
+    const [succeed, fail] = [timed(onSuccess), timed(onFailure)]
     let result: unknown
     try {
       result = call()
@@ -213,8 +245,19 @@ function visitorOf(text: string): Visitor {
     const known = joined.get(name)
     joined.set(name, known === undefined ? value : `${known}${name === 'cookie' ? ';' : ','} ${value}`)
   }
+  const token = takeToken(joined)
   // `fromEntries` defines own properties, even for a header `__proto__`.
-  return { id, handshake: { headers: Object.fromEntries(joined), address, certificate } }
+  return { id, handshake: { headers: Object.fromEntries(joined), token, address, certificate } }
+}
+
+/** A page's token is the name of a WebSocket protocol: it is taken out of the headers, which are logged more freely. */
+function takeToken(headers: Map<string, string>): string | undefined {
+  const bearer = /^Bearer +(\S+) *$/i.exec(headers.get('authorization') ?? '')?.[1]
+  const offered = headers.get('sec-websocket-protocol')?.split(/, */) ?? []
+  const own = offered.find(name => name.startsWith(PAGE_TOKEN))
+  if (own === undefined) return bearer
+  headers.set('sec-websocket-protocol', offered.filter(name => name !== own).join(', '))
+  return bearer ?? Buffer.from(own.slice(PAGE_TOKEN.length), 'base64url').toString()
 }
 
 function isObject(value: unknown): value is object {

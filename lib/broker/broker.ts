@@ -1,5 +1,6 @@
 // The embedded broker.
 import { EventEmitter } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type {
   ConnectionStats,
   ConnectionView,
@@ -7,6 +8,7 @@ import type {
   DrainOptions,
   ForeignConnect,
   ForeignInit,
+  MetricFamily,
   ServerEvents,
   ServerOptions,
   Usage,
@@ -20,28 +22,35 @@ import { IoView, subscriptionsOf } from '../compat/server-views'
 import { flush, nextHandle } from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { forget, route } from '../engine/events'
-import { BROKER_STATE } from '../engine/kinds'
+import { BROKER_STATE, PAGE_REQUEST } from '../engine/kinds'
 import { native } from '../engine/native'
 import { ProcessRef } from '../engine/process-ref'
 import { type SecureContextOptions, secureContextSettings } from '../engine/tls'
 import { INTEREST_SHAPE } from '../messaging/options'
+import { CHANNELS } from '../telemetry/channels'
+import { processMetrics, register, retire } from '../telemetry/process'
 import { FabricError } from '../values/errors'
 import { closedFailure, errorFrom, Failure } from '../values/failure'
 import { checkOptions, isTimeout } from '../values/option-checks'
+import { aboutOf } from './about'
 import { Authorizer, textOf } from './authorizer'
+import { Doors } from './doors'
 import { Attachment } from './http-server'
+import { BrokerMetrics } from './metrics'
 import {
   type AddressParts,
   brokerSettings,
   checkSystemNames,
   hasAuthorizer,
+  metricsOptions,
+  monitorOptions,
   SERVER_SHAPE,
   visibleOptions,
 } from './options'
 import { SystemService } from './system-service'
 import * as views from './views'
 
-const [READY, DRAINED, CLOSED, FAILED] = [1, 2, 4, 5]
+const [READY, DRAINED, CLOSED, FAILED, UPSTREAM_READY, UPSTREAM_AWAY] = [1, 2, 4, 5, 6, 7]
 
 /** Starts a broker in this process. */
 export function init(options: ServerOptions & ForeignInit = {}): ConatServer {
@@ -59,6 +68,8 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   readonly #closed = new Waiters()
   readonly #drainOnce = new DrainOnce()
   readonly #attachment: Attachment | undefined
+  readonly #metrics: BrokerMetrics
+  readonly #doors: Doors
   readonly interest: views.Interest
   #authorizer: Authorizer | undefined
   #system: SystemService | undefined
@@ -69,10 +80,18 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   #address: AddressParts | null = null
   /** The engine accepts connections. */
   #isOpen = false
-  /** The HTTP server listens, or has failed. */
-  #isListening = false
+  /** The fabric above has been reached once. */
+  #isJoined = false
+  /** Why it is away, if it is. */
+  #upstreamFailure: FabricError | undefined
+  /** The HTTP server, and the port for metrics, that do not listen yet. */
+  #unheard = 0
   #isGone = false
   #isWarned = false
+  readonly #about = aboutOf(this, this.#handle, () => ({
+    started: this.#metrics.startedAt ?? null,
+    limits: this.#limits,
+  }))
 
   constructor(given: ServerOptions & ForeignInit = {}) {
     const options = ownOptions('init', given, FOREIGN_INIT)
@@ -80,20 +99,42 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     checkOptions('init', options, SERVER_SHAPE)
     checkSystemNames(options)
     this.options = visibleOptions(options)
+    this.#isJoined = options.upstream === undefined
     this.id = this.options.id as string
     this.interest = new views.Interest(this.#handle)
+    const [metrics, monitor] = [metricsOptions(options), monitorOptions(options)]
+    this.#metrics = new BrokerMetrics(this.#handle, () => this.#limits)
+    this.#doors = new Doors(
+      {
+        handle: this.#handle,
+        isEncrypted: typeof options.ssl === 'object',
+        about: this.#about,
+        metrics: () => scraped(this),
+        isHealthy: () => this.state === 'ready' && !this.draining,
+      },
+      metrics,
+      monitor,
+    )
     if (hasAuthorizer(options)) this.#authorizer = this.#makeAuthority(options)
     route(this.#handle, {
       client: this.#handle,
       handleEvent: (kind, event) => {
         if (kind === BROKER_STATE) this.#handleState(event)
+        else if (kind === PAGE_REQUEST) this.#doors.handleRequest(event)
         else this.#authorizer?.handleEvent(kind, event)
       },
       handleClientClosed: () => {},
     })
     const failure = native.brokerOpen(
       this.#handle,
-      brokerSettings({ ...options, ...this.options, ssl: options.ssl }),
+      brokerSettings({
+        ...options,
+        ...this.options,
+        ssl: options.ssl,
+        upstream: options.upstream,
+        metrics,
+        monitor,
+      }),
     )
     if (failure !== null) {
       forget(this.#handle)
@@ -102,10 +143,17 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     const { httpServer, socketPath } = options
     if (httpServer) {
       this.#attachment = new Attachment(httpServer, this.options.path as string, this.#handle)
+      this.#unheard += 1
       this.#attachment.whenListening(failure => this.#handleListening(failure))
     }
+    if (this.#doors.hasPort) {
+      this.#unheard += 1
+      this.#doors.listen(failure => this.#handleListening(failure))
+    }
+    register(this)
     this.#ref.set(this.options.port !== null || socketPath !== undefined)
-    if (options.systemAccountPassword !== undefined) this.#system = new SystemService(this.#ownClient(), this)
+    if (options.systemAccountPassword !== undefined)
+      this.#system = new SystemService(this.#ownClient(), this, this.#about)
   }
 
   get clusterName(): string | undefined {
@@ -136,12 +184,29 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     return views.totals(this.#handle)
   }
 
+  /** What it has counted, and what is there now. */
+  metrics(): MetricFamily[] {
+    return this.#metrics.list()
+  }
+
+  /** Where metrics have a port of their own; `null` before it listens, and where they have none. */
+  metricsAddress(): ServerAddress | null {
+    const address = this.#doors.address()
+    return address === null ? null : new ServerAddress(address, false)
+  }
+
+  /** Answers a request of an HTTP server of the application's with the monitor; returns whether it is for that. */
+  monitorHandler(): (request: IncomingMessage, response: ServerResponse) => boolean {
+    return (request, response) => this.#doors.handleHttp(request, response)
+  }
+
   getUsage(): Usage {
     return views.usage(this.#handle)
   }
 
   async isHealthy(): Promise<boolean> {
-    return this.state === 'ready' && views.totals(this.#handle) !== undefined
+    const totals = this.totals
+    return this.state === 'ready' && totals !== undefined && !totals.upstream?.overdue
   }
 
   disconnect(ids: string | readonly string[]): number {
@@ -193,7 +258,12 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     const closed = closedFailure(`server '${this.id}'`)
     const failure =
       this.state === 'closed' ? closed : await this.#ready.wait('the server is not ready', timeout)
-    if (failure !== undefined) throw errorFrom(failure)
+    if (failure !== undefined) {
+      const error = errorFrom(failure)
+      // What it waited for says more than that it waited.
+      if (this.state === 'starting' && this.#upstreamFailure) error.cause = this.#upstreamFailure
+      throw error
+    }
     await this.#system?.confirmed()
   }
 
@@ -212,6 +282,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
       const own = this.#own?.close()
       // What was written before leaves first.
       flush()
+      this.#metrics.freeze()
       native.brokerClose(this.#handle)
       this.#beginClose(closedFailure(`server '${this.id}'`))
       await own
@@ -236,6 +307,12 @@ export class ConatServer extends EventEmitter<ServerEvents> {
 
   async #drain(drain: Drain): Promise<void> {
     if (this.state !== 'closed') {
+      if (CHANNELS.brokerDrain.hasSubscribers) CHANNELS.brokerDrain.publish({ broker: this })
+      // Whoever lives in this process ends with it: its sockets say so while they can.
+      const half = { deadline: Math.ceil(drain.left / 2), spread: Math.floor(drain.spread / 2) }
+      await Promise.allSettled([...this.#clients].map(client => client.drain(half)))
+    }
+    if (this.state !== 'closed') {
       flush()
       native.brokerDrain(this.#handle, drain.spread)
       await this.#drained.wait('the server has not drained', drain.left)
@@ -248,9 +325,21 @@ export class ConatServer extends EventEmitter<ServerEvents> {
       signInTimeout: SERVER_SHAPE.signInTimeout.default,
       permissionTimeout: SERVER_SHAPE.permissionTimeout.default,
     }
-    return new Authorizer(this.#handle, { ...times, ...defined(options) }, (error, callback) => {
+    const failed = (error: unknown, callback: 'getUser' | 'isAllowed'): void => {
+      this.#metrics.countFailure(callback)
       if (!this.emit('callbackFailed', error, callback)) this.#warnOf(callback, error)
-    })
+    }
+    return new Authorizer(this.#handle, { ...times, ...defined(options) }, failed, (callback, seconds) =>
+      this.#metrics.observe(callback, seconds),
+    )
+  }
+
+  get #limits(): { draining: boolean; maxConnections: number; maxMemoryBytes: number } {
+    const {
+      maxConnections = SERVER_SHAPE.maxConnections.default,
+      maxMemoryBytes = SERVER_SHAPE.maxMemoryBytes.default,
+    } = this.options
+    return { draining: this.draining, maxConnections, maxMemoryBytes }
   }
 
   /** Warns, once, of a failing `isAllowed`: its client does not learn why, as it does of a failing `getUser`. */
@@ -277,7 +366,9 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     if (state === READY && this.state === 'starting') this.#begin(text)
     else if (state === DRAINED) this.#drained.settle()
     else if (state === CLOSED) this.#finish(undefined)
-    else if (state === FAILED) this.#finish(new Failure(code ?? 'ERR_BROKER', message))
+    else if (state === UPSTREAM_READY || state === UPSTREAM_AWAY) {
+      this.#handleUpstream(state === UPSTREAM_READY, code === null ? undefined : new Failure(code, message))
+    } else if (state === FAILED) this.#finish(new Failure(code ?? 'ERR_BROKER', message))
   }
 
   #begin(text: string): void {
@@ -286,9 +377,20 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     this.#startIfReady()
   }
 
-  /** Of the HTTP server. */
+  #handleUpstream(isReady: boolean, failure: Failure | undefined): void {
+    this.#upstreamFailure = failure && errorFrom(failure)
+    if (this.state === 'closed') return
+    if (isReady && !this.#isJoined) {
+      this.#isJoined = true
+      this.#startIfReady()
+    }
+    if (isReady) this.emit('upstream', 'ready', undefined)
+    else this.emit('upstream', 'away', this.#upstreamFailure)
+  }
+
+  /** Of the HTTP server, or of the port for metrics. */
   #handleListening(failure: Failure | undefined): void {
-    this.#isListening = true
+    this.#unheard -= 1
     if (failure === undefined) this.#startIfReady()
     else if (this.state === 'starting') {
       native.brokerClose(this.#handle)
@@ -297,9 +399,11 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   }
 
   #startIfReady(): void {
-    if (this.state !== 'starting' || !this.#isOpen) return
-    if (this.#attachment !== undefined && !this.#isListening) return
+    if (this.state !== 'starting' || !this.#isOpen || !this.#isJoined) return
+    if (this.#unheard > 0) return
     this.state = 'ready'
+    this.#metrics.start()
+    this.#doors.start()
     this.#ready.settle()
     this.emit('ready')
   }
@@ -307,6 +411,8 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   #beginClose(failure: Failure): void {
     this.state = 'closed'
     void this.#attachment?.detach()
+    this.#doors.close()
+    this.#metrics.freeze()
     this.#authorizer?.stop()
     this.#ref.set(true)
     this.#ready.settle(failure)
@@ -321,12 +427,20 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     void this.#own?.close()
     for (const client of this.#clients) client.handleBrokerClosed()
     forget(this.#handle)
+    retire(this)
     this.#ref.set(false)
     this.#closed.settle()
     const reason: FabricError | undefined = failure && errorFrom(failure)
     // As Node's servers do: if nothing listens, a broker that cannot start must not fail silently.
     if (!this.emit('closed', reason) && reason !== undefined && !isNoticed) throw reason
   }
+}
+
+/** What a broker tells over HTTP: of itself, and of all clients of the process. */
+function scraped(broker: ConatServer): MetricFamily[] {
+  const isOthers = ({ name }: MetricFamily): boolean =>
+    name.startsWith('selvedge_broker_') || name === 'selvedge_build_info'
+  return [...broker.metrics(), ...processMetrics().filter(family => !isOthers(family))]
 }
 
 /** `undefined` counts as left out. */

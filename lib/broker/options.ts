@@ -1,12 +1,14 @@
 // The options of a broker: their checks, and the form in which the engine gets them.
 import { EventEmitter } from 'node:events'
-import type { ConatServer, ServerOptions } from '../../index'
+import { isIP } from 'node:net'
+import type { ConatServer, MetricsOptions, MonitorOptions, ServerOptions } from '../../index'
 import { isCookieValue } from '../client/options'
 import { isSsl, serverSettings } from '../engine/tls'
 import { MAX_MESSAGE_BYTES } from '../messaging/options'
 import { FabricError, invalidType, invalidValue, outOfRange } from '../values/errors'
 import {
   type Check,
+  checkOptions,
   forEngine,
   isCount,
   isDuration,
@@ -17,6 +19,9 @@ import {
   type ShapeOf,
 } from '../values/option-checks'
 import { isValidSubjectWithoutWildcards } from '../values/subjects'
+import { isLoopback } from './pages'
+import { METRICS_PATH, MONITOR_PATH } from './paths'
+import { isUpstream, upstreamSettings, visibleUpstream } from './upstream'
 
 export type AddressParts = Pick<
   NonNullable<ReturnType<ConatServer['address']>>,
@@ -41,9 +46,112 @@ const isStrings: Check = (name, value) => {
   for (const [index, item] of value.entries()) isString(`${name}[${index}]`, item)
 }
 
+/** Addresses, networks and names, as the engine reads them. */
+const isProxies: Check = (name, value) => {
+  isStrings(name, value)
+  for (const [index, proxy] of (value as string[]).entries()) {
+    if (proxy === 'loopback' || proxy === 'unix') continue
+    const [address, prefix, ...rest] = proxy.split('/') as [string, string?, ...string[]]
+    const bits = isIP(address) === 6 ? 128 : 32
+    const isNetwork = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits)
+    if (isIP(address) !== 0 && !address.includes('%') && isNetwork && rest.length === 0) continue
+    const what = "an address, a network such as '10.0.0.0/8', 'loopback' or 'unix'"
+    throw invalidValue(`${name}[${index}]`, what, proxy)
+  }
+}
+
+const isForwardedField: Check = (name, value) => {
+  isString(name, value)
+  if (value === 'x-forwarded-for' || value === 'forwarded') return
+  throw invalidValue(name, "'x-forwarded-for' or 'forwarded'", value)
+}
+
 const isHttpServer: Check = (name, value) => {
   if (!(value instanceof EventEmitter) || !('listening' in value))
     throw invalidType(name, 'a server of node:http or node:https', value)
+}
+
+export const METRICS_SHAPE = {
+  token: { check: isToken },
+  port: { check: isPort },
+  host: { check: isString, default: '127.0.0.1' },
+} as const satisfies ShapeOf<MetricsOptions>
+
+function isToken(name: string, value: unknown): void {
+  isString(name, value)
+  if (!/^[\x21-\x7e]{16,1024}$/.test(value as string))
+    throw new FabricError(
+      `${name} must have 16 to 1024 visible characters, none of them a space`,
+      'ERR_INVALID_ARG_VALUE',
+    )
+}
+
+export const MONITOR_SHAPE = {
+  password: { check: isPassword },
+  history: { check: isHistory, unit: 'ms', default: 600_000 },
+} as const satisfies ShapeOf<MonitorOptions>
+
+function isPassword(name: string, value: unknown): void {
+  isString(name, value)
+  const bytes = Buffer.byteLength(value as string)
+  if (bytes < 8 || bytes > 256)
+    throw new FabricError(`${name} must have 8 to 256 bytes`, 'ERR_INVALID_ARG_VALUE')
+}
+
+function isHistory(name: string, value: unknown): void {
+  isTimeout(name, value)
+  if ((value as number) > DAY) throw outOfRange(name, `at most ${DAY}`, value as number)
+}
+
+const DAY = 86_400_000
+
+function isMonitor(name: string, value: unknown): void {
+  if (typeof value === 'boolean') return
+  if (value === null || typeof value !== 'object') throw invalidType(name, 'a boolean or an object', value)
+  checkOptions(name, value, MONITOR_SHAPE)
+}
+
+/** Returns how the monitor is reached, if there is one. */
+export function monitorOptions(options: ServerOptions): MonitorOptions | undefined {
+  const { monitor, host = SERVER_SHAPE.host.default, httpServer, socketPath, upstream } = options
+  if (monitor === undefined || monitor === false) return undefined
+  const settings = monitor === true ? {} : monitor
+  const isLocal = Boolean(httpServer) || socketPath !== undefined || host === 'localhost' || isLoopback(host)
+  if (settings.password === undefined && (!isLocal || upstream !== undefined)) {
+    throw new FabricError(
+      'init: monitor needs a password unless the broker listens on loopback, and is no gateway',
+      'ERR_INVALID_ARG_VALUE',
+    )
+  }
+  return settings
+}
+
+function isMetrics(name: string, value: unknown): void {
+  if (typeof value === 'boolean') return
+  if (value === null || typeof value !== 'object') throw invalidType(name, 'a boolean or an object', value)
+  checkOptions(name, value, METRICS_SHAPE)
+}
+
+/** Returns how metrics are told over HTTP, if they are. */
+export function metricsOptions(options: ServerOptions): MetricsOptions | undefined {
+  const { metrics, httpServer, socketPath, host = SERVER_SHAPE.host.default } = options
+  if (metrics === undefined || metrics === false) return undefined
+  const settings = metrics === true ? {} : metrics
+  const { port, token } = settings
+  if (port == null && (httpServer || (socketPath === undefined && portOf(options) === null))) {
+    const text =
+      'init: metrics needs a port of its own where the broker has none; with an httpServer, answer with formatMetrics(processMetrics())'
+    throw new FabricError(text, 'ERR_INVALID_ARG_VALUE')
+  }
+  const open = port == null ? host : (settings.host ?? METRICS_SHAPE.host.default)
+  const isLocal = open === 'localhost' || isLoopback(open) || (port == null && socketPath !== undefined)
+  if (token === undefined && !isLocal) {
+    throw new FabricError(
+      `init: metrics needs a token unless it is asked for on loopback, and not on '${open}'`,
+      'ERR_INVALID_ARG_VALUE',
+    )
+  }
+  return settings
 }
 
 const isFile: Check = (name, value) => {
@@ -61,9 +169,15 @@ export const SERVER_SHAPE = {
   maxMessageBytes: MAX_MESSAGE_BYTES,
   maxConnections: { check: isCount, default: 10_000, engine: true, limit: true },
   maxConnectionsPerUser: { check: isCount, default: 100, engine: true, limit: true },
+  maxMemoryBytes: { check: isCount, default: 2 * 1024 ** 3, engine: true, limit: true },
+  maxMemoryBytesPerUser: { check: isCount, default: 512 * 1024 ** 2, engine: true, limit: true },
+  maxMemoryBytesPerConnection: { check: isCount, default: 128 * 1024 ** 2, engine: true, limit: true },
   clusterName: { check: isString, engine: true },
+  upstream: isUpstream,
   ssl: isSsl,
   httpServer: isHttpServer,
+  metrics: { check: isMetrics, default: false },
+  monitor: { check: isMonitor, default: false },
   socketPath: { check: isFile, engine: true },
   socketMode: { check: isMode, default: 0o600, engine: true },
   allowedOrigins: { check: isStrings, engine: true },
@@ -72,6 +186,8 @@ export const SERVER_SHAPE = {
   messageTimeout: { check: isTimeout, unit: 'ms', default: 30_000, engine: true, limit: true },
   maxHandshakes: { check: isCount, default: 1000, engine: true, limit: true },
   maxHandshakesPerAddress: { check: isCount, engine: true, limit: true },
+  trustedProxies: { check: isProxies, engine: true },
+  forwardedField: { check: isForwardedField, default: 'x-forwarded-for', engine: true },
   getUser: isFunction,
   isAllowed: isFunction,
   systemAccountPassword: isCookieValue,
@@ -124,15 +240,25 @@ export function brokerSettings(options: ServerOptions): string {
         ...forEngine(options, SERVER_SHAPE, 'authority'),
       }
     : undefined
-  return JSON.stringify({ ...forEngine(options, SERVER_SHAPE), tls, authority })
+  const metrics = metricsOptions(options)
+  const watched = monitorOptions(options) !== undefined
+  const pages = [
+    ...(metrics !== undefined && metrics.port == null ? [METRICS_PATH] : []),
+    ...(watched ? [`${MONITOR_PATH}/*`] : []),
+  ]
+  const upstream = options.upstream === undefined ? undefined : upstreamSettings(options.upstream)
+  return JSON.stringify({ ...forEngine(options, SERVER_SHAPE), tls, authority, upstream, pages, watched })
 }
 
 /** Returns the options as the application can see them, with defaults and without passwords and keys. */
 export function visibleOptions(options: ServerOptions): ServerOptions {
-  const { systemAccountPassword: _, ssl, ...visible } = options
+  const { systemAccountPassword: _, ssl, upstream, metrics, monitor, ...visible } = options
   const shown = ssl === undefined ? visible : { ...visible, ssl: Boolean(ssl) }
   return {
     ...shown,
+    ...(metrics === undefined ? {} : { metrics: metrics !== false }),
+    ...(monitor === undefined ? {} : { monitor: monitor !== false }),
+    ...(upstream === undefined ? {} : { upstream: visibleUpstream(upstream) }),
     id: options.id ?? SERVER_SHAPE.id.default,
     port: portOf(options),
     path: options.path ?? SERVER_SHAPE.path.default,

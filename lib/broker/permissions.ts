@@ -2,9 +2,11 @@
 import type { PrivateEndsOptions } from '../../index'
 import { invalidType } from '../values/errors'
 import { checkOptions, isFunction, type ShapeOf } from '../values/option-checks'
-import { isUserName, NAME_END } from '../values/subjects'
+import { containsPattern, isUserName, NAME_END } from '../values/subjects'
 
-type Question = { type: 'pub' | 'sub'; user: any; subject: string }
+/** What a `getUser` may have returned: of it, these are looked at here. */
+type User = { readonly name?: string; readonly hub_id?: string } | null | undefined
+type Question = { type: 'pub' | 'sub'; user: User; subject: string }
 
 export const PRIVATE_ENDS_SHAPE = {
   name: isFunction,
@@ -26,13 +28,13 @@ export function privateEnds(
     if (tokens[0]?.startsWith('_INBOX')) return isInboxAllowed(type, tokens, name(user))
     const end = endOf(tokens)
     if (end === undefined) return hidesNoEnd(type, tokens) && other(question)
-    const isServer = patternsOf(serve, user).some(pattern => covers(pattern, end.base))
+    const isServer = patternsOf(serve, user).some(pattern => containsPattern(pattern, end.base.join('.')))
     if (isServer && isOfServer(type, end)) return true
     const owner = name(user)
     return (
       isUserName(owner) &&
       isOfClient(type, end, owner) &&
-      patternsOf(connect, user).some(pattern => covers(pattern, end.base))
+      patternsOf(connect, user).some(pattern => containsPattern(pattern, end.base.join('.')))
     )
   }
 }
@@ -91,25 +93,13 @@ function hidesNoEnd(type: 'pub' | 'sub', tokens: readonly string[]): boolean {
   return !isWild(tokens.at(-2)) && !(isWild(tokens.at(-3)) && tokens.length >= 4)
 }
 
-/** Returns whether everything that the tokens stand for matches the pattern. */
-function covers(pattern: string, tokens: readonly string[]): boolean {
-  const expected = pattern.split('.')
-  for (const [index, token] of expected.entries()) {
-    const given = tokens[index]
-    if (given === undefined) return false
-    if (token === '>') return true
-    if (given === '>' || (token !== '*' && token !== given)) return false
-  }
-  return tokens.length === expected.length
-}
+type Patterns = readonly string[] | ((user: User) => readonly string[])
 
-type Patterns = readonly string[] | ((user: any) => readonly string[])
-
-function patternsOf(patterns: Patterns, user: any): readonly string[] {
+function patternsOf(patterns: Patterns, user: User): readonly string[] {
   return typeof patterns === 'function' ? patterns(user) : patterns
 }
 
-function nameOf(user: any): string | undefined {
+function nameOf(user: User): string | undefined {
   return user?.name
 }
 

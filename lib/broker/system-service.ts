@@ -1,8 +1,27 @@
 // The service `sys.conat.…`: what system users may request from every broker, or from one.
-import type { ConatServer } from '../../index'
+import type {
+  BrokerOverview,
+  ConatServer,
+  ConnectionDetail,
+  ConnectionPage,
+  ConnectionQuery,
+  SocketPage,
+  SocketQuery,
+  SubjectPage,
+  SubjectQuery,
+} from '../../index'
 import type { Client } from '../client/client'
 import type { Message } from '../messaging/message'
 import type { Subscription } from '../messaging/subscription'
+
+/** What only the broker itself knows. */
+export interface About {
+  overview(): BrokerOverview
+  connections(query?: ConnectionQuery): ConnectionPage
+  connection(id: string): ConnectionDetail | null
+  subjects(query?: SubjectQuery): SubjectPage
+  sockets(query?: SocketQuery): SocketPage
+}
 
 type Methods = Record<string, (...args: unknown[]) => unknown>
 
@@ -10,9 +29,9 @@ type Methods = Record<string, (...args: unknown[]) => unknown>
 export class SystemService {
   readonly #subscriptions: Subscription[] = []
 
-  constructor(client: Client, server: ConatServer) {
+  constructor(client: Client, server: ConatServer, about: About) {
     const cluster = server.options.clusterName ?? 'default'
-    const common = methodsOf(server)
+    const common = methodsOf(server, about)
     // With a random queue, every broker of a cluster answers.
     this.#serve(client.subscribeSync(`sys.conat.${cluster}`), common)
     const own = client.subscribeSync(`sys.conat.${cluster}.${server.id}`, { queue: '0' })
@@ -36,8 +55,13 @@ function methods(...parts: Methods[]): Methods {
   return Object.assign(Object.create(null) as Methods, ...parts)
 }
 
-function methodsOf(server: ConatServer): Methods {
+function methodsOf(server: ConatServer, about: About): Methods {
   return methods({
+    overview: about.overview,
+    connections: query => about.connections(query as ConnectionQuery | undefined),
+    connection: id => about.connection(id as string),
+    subjects: query => about.subjects(query as SubjectQuery | undefined),
+    sockets: query => about.sockets(query as SocketQuery | undefined),
     stats: () => ({ [server.id]: server.stats }),
     usage: () => ({ [server.id]: server.getUsage() }),
     disconnect: (ids: unknown) => {

@@ -1,5 +1,16 @@
 // Views of a broker's state, fetched from the engine on access.
-import type { ConatServer, ConnectionStats, ConnectionView, Traffic, Usage } from '../../index'
+import type {
+  BrokerEvent,
+  ConatServer,
+  ConnectionPage,
+  ConnectionRow,
+  ConnectionStats,
+  ConnectionView,
+  SocketPage,
+  SubjectPage,
+  Traffic,
+  Usage,
+} from '../../index'
 import { native } from '../engine/native'
 import { invalidType } from '../values/errors'
 
@@ -23,6 +34,65 @@ function ask<T>(broker: number, query: object): T | undefined {
 
 export function totals(broker: number): BrokerTotals | undefined {
   return ask(broker, { op: 'totals' })
+}
+
+/** Counts by name, as metrics call them. */
+type Counts = Record<string, number>
+
+export interface EngineMetrics {
+  handshakes: number
+  open: Counts
+  opened: Counts
+  closed: Counts
+  refused: Counts
+  refusedOperations: Record<string, Counts>
+  unheard: number
+}
+
+export function metrics(broker: number): EngineMetrics | undefined {
+  return ask(broker, { op: 'metrics' })
+}
+
+export interface Find {
+  sort: string
+  descending: boolean
+  filter: string
+  offset: number
+  limit: number
+}
+
+export function find(broker: number, wanted: Find): ConnectionPage | undefined {
+  return ask(broker, { op: 'find', ...wanted })
+}
+
+/** One connection with its patterns and their queue groups; `null` if there is none of this id. */
+export function connection(
+  broker: number,
+  id: string,
+): { row: ConnectionRow; patterns: [string, string][] } | null {
+  return ask(broker, { op: 'connection', id }) ?? null
+}
+
+interface Listed {
+  filter: string
+  subject: string | null
+  offset: number
+  limit: number
+}
+
+export function findPatterns(broker: number, wanted: Listed): SubjectPage | undefined {
+  return ask(broker, { op: 'findPatterns', ...wanted })
+}
+
+export function findSockets(broker: number, wanted: Listed): SocketPage | undefined {
+  return ask(broker, { op: 'findSockets', ...wanted })
+}
+
+/** What happened since this was asked the last time; nothing unless the broker is watched. */
+export type JournalEntry = Omit<BrokerEvent, 'time'>
+
+export function journal(broker: number): JournalEntry[] {
+  return ask(broker, { op: 'journal' }) ?? []
 }
 
 export function usage(broker: number): Usage {

@@ -4,6 +4,7 @@ import type {
   ConnectOptions,
   DrainOptions,
   MessageOptions,
+  MetricFamily,
   Published,
   PublishOptions,
   Remote,
@@ -40,21 +41,31 @@ import { resolvePublish, resolveReply, unwrap } from '../messaging/outcome'
 import { Permissions, type Refusal } from '../messaging/permissions'
 import { prepare } from '../messaging/prepare'
 import * as requests from '../messaging/requests'
-import { callManyProxy, callProxy, checkImplementation, SERVICE_QUEUE, serve } from '../messaging/service'
+import {
+  callManyProxy,
+  callProxy,
+  checkImplementation,
+  invoke,
+  SERVICE_QUEUE,
+  serve,
+} from '../messaging/service'
 import type { Subscription } from '../messaging/subscription'
 import { Subscriptions } from '../messaging/subscriptions'
 import { print } from '../messaging/watch'
 import { ConatSocketClient } from '../socket/client-socket'
 import { ConatSocketServer } from '../socket/server'
+import { CHANNELS } from '../telemetry/channels'
+import { register, retire } from '../telemetry/process'
+import { lookForTracing } from '../telemetry/tracing'
 import { errorFrom, Failure } from '../values/failure'
 import { replyHeadersText } from '../values/headers'
 import { checkOptions, isFunction, isString } from '../values/option-checks'
 import { checkPublishSubject, idPrefix } from '../values/subjects'
-import { CLIENT_SHAPE, isOnNats, openSettings, shownOptions } from './options'
+import { clientMetrics } from './metrics'
+import { OfflineWarning } from './offline-warning'
+import { CLIENT_SHAPE, isOnNats, openSettings, shownOptions, withAddress } from './options'
 import { type Change, CLOSED, type ClientState, REFUSED, Session, type WaitOptions } from './session'
 
-/** Milliseconds without a connection after which the process is warned, if nobody listens to `connectFailed`. */
-const OFFLINE_WARNING = 5000
 const SERVICE_SHAPE = { queue: isString }
 
 export class Client extends ClientViews implements Target, Responder {
@@ -72,7 +83,7 @@ export class Client extends ClientViews implements Target, Responder {
   #isGone = false
   /** Whether it was told to connect, and not to disconnect since. */
   #isWanted = false
-  #isWarned = false
+  readonly #offlineWarning = new OfflineWarning()
   /** Why it was closed, if not because `close()` was called. */
   #reason: Failure | undefined
   #handleGone: (() => void) | undefined
@@ -95,9 +106,13 @@ export class Client extends ClientViews implements Target, Responder {
     const failure = native.clientOpen(this.client, openSettings(this.context.id, options, broker, own))
     if (failure !== null) {
       forget(this.client)
-      throw errorFrom(failure)
+      throw errorFrom(withAddress(failure, options.address))
     }
     leaveAtExit(this.client)
+    register(this)
+    this.context.owner = this
+    this.context.tracing = options.tracing ?? CLIENT_SHAPE.tracing.default
+    lookForTracing(this.context.tracing)
     this.#isWanted = options.autoConnect !== false
     this.#session.ref.set(this.#isWanted)
     const { routeSubject, ...rest } = options
@@ -108,6 +123,11 @@ export class Client extends ClientViews implements Target, Responder {
 
   get state(): ClientState {
     return this.#session.state
+  }
+
+  /** What it has counted, and what is there now. */
+  metrics(): MetricFamily[] {
+    return clientMetrics(this.context)
   }
 
   get info(): Record<string, unknown> | undefined {
@@ -252,14 +272,14 @@ export class Client extends ClientViews implements Target, Responder {
     checkImplementation(implementation)
     checkOptions('service', options, SERVICE_SHAPE)
     const subscription = this.subscribeSync(subject, { queue: options.queue ?? SERVICE_QUEUE })
-    serve(subscription, implementation)
+    serve(subscription, message => invoke(message, implementation))
     return await subscription.confirmed()
   }
 
   call<T = any>(subject: string, options?: RequestOptions): Remote<T> {
     checkPublishSubject(subject)
     checkOptions('call', options, REQUEST_SHAPE)
-    return callProxy(data => this.request(subject, data, options))
+    return callProxy((data, own) => this.request(subject, data, { ...options, ...own }))
   }
 
   callMany<T = any>(subject: string, options?: RequestManyOptions): RemoteMany<T> {
@@ -312,6 +332,10 @@ export class Client extends ClientViews implements Target, Responder {
     if (kind === PERMISSION) {
       const refusal = JSON.parse(event.str()) as Refusal
       this.permissions.remember(refusal)
+      if (CHANNELS.clientPermission.hasSubscribers) {
+        const { type, subject } = refusal
+        CHANNELS.clientPermission.publish({ client: this, type, subject })
+      }
       if (!this.context.closed) this.emit('permission', refusal)
     } else if (kind === CLIENT_STATE) {
       const state = event.u8()
@@ -321,6 +345,7 @@ export class Client extends ClientViews implements Target, Responder {
         const change = this.#session.handleState(state, text)
         this.context.connected = this.state === 'connected'
         this.context.obstacle = this.#session.obstacle
+        if (change === 'info') this.context.counters.countConnect('ok')
         if (state === REFUSED) this.#handleRefused()
         else if (change === 'disconnected') this.#strand(this.#session.obstacle)
         this.#announce(change)
@@ -330,11 +355,15 @@ export class Client extends ClientViews implements Target, Responder {
       this.#session.handleEnding(new Failure(event.code(), event.str()), isInbox)
     } else if (kind === CONNECT_FAILED) {
       const failure = new Failure(event.code(), event.str())
+      this.context.counters.countConnectFailed(failure.code)
+      if (CHANNELS.clientConnectFailed.hasSubscribers) {
+        CHANNELS.clientConnectFailed.publish({ client: this, reason: errorFrom(failure) })
+      }
       const offline = this.#session.handleConnectFailed(failure)
       this.context.obstacle = this.#session.obstacle
       if (this.context.closed) return
       this.#strand(failure)
-      if (!this.emit('connectFailed', errorFrom(failure))) this.#warn(offline, failure)
+      if (!this.emit('connectFailed', errorFrom(failure))) this.#offlineWarning.give(offline, failure)
     }
   }
 
@@ -357,6 +386,7 @@ export class Client extends ClientViews implements Target, Responder {
   }
 
   #handleRefused(): void {
+    this.context.counters.countConnect('sign_in')
     const refusal = this.#session.refusal as Failure
     strandAllOf(this.client, refusal, false)
     this.emit('signInRefused', errorFrom(refusal))
@@ -369,14 +399,6 @@ export class Client extends ClientViews implements Target, Responder {
     this.context.stranded = failure
     this.#session.strand(failure)
     strandAllOf(this.client, failure, true)
-  }
-
-  /** Warns, once, of a broker that is not there, if nothing else tells of it. */
-  #warn(offline: number, { message }: Failure): void {
-    if (this.#isWarned || offline < OFFLINE_WARNING) return
-    this.#isWarned = true
-    const text = `no connection to a broker for ${Math.round(offline / 1000)} s: ${message}. The client's event 'connectFailed' tells of every attempt.`
-    process.emitWarning(text, { code: 'SELVEDGE_OFFLINE' })
   }
 
   async #drain(drain: Drain): Promise<void> {
@@ -396,9 +418,17 @@ export class Client extends ClientViews implements Target, Responder {
       this.emit('info', this.info as Record<string, unknown>)
     } else if (change === 'disconnected') {
       const ending = this.#session.takeEnding()
+      if (CHANNELS.clientDisconnect.hasSubscribers) {
+        CHANNELS.clientDisconnect.publish({ client: this, reason: ending && errorFrom(ending) })
+      }
       if (ending === undefined) this.emit('disconnected')
       else this.emit('disconnected', errorFrom(ending))
-    } else if (change !== undefined) this.emit(change)
+    } else if (change !== undefined) {
+      if (change === 'connected' && CHANNELS.clientConnect.hasSubscribers) {
+        CHANNELS.clientConnect.publish({ client: this, address: this.options.address })
+      }
+      this.emit(change)
+    }
   }
 
   #sendClose(): void {
@@ -423,6 +453,7 @@ export class Client extends ClientViews implements Target, Responder {
     this.#isGone = true
     endAllOf(this.client)
     forget(this.client)
+    retire(this)
     forgetAtExit(this.client)
     this.#session.ref.set(false)
     this.#session.gone.settle()

@@ -2,7 +2,8 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { ConnectOptions } from '../../index'
 import { clientSettings, TLS_CLIENT_SHAPE } from '../engine/tls'
-import { FabricError, invalidType, outOfRange } from '../values/errors'
+import { FabricError, invalidType, invalidValue, outOfRange, shown } from '../values/errors'
+import { Failure } from '../values/failure'
 import {
   forEngine,
   isBoolean,
@@ -31,6 +32,7 @@ export const CLIENT_SHAPE = {
   maxMessageBytes: { check: isMessageSize, unit: 'bytes', default: 256 * 1024 * 1024, limit: true },
   wire: { check: isWire, engine: true },
   routeSubject: isFunction,
+  tracing: { check: isTracing, default: 'active' },
   user: { check: isString, engine: 'nats' },
   password: { check: isString, engine: 'nats' },
   token: { check: isString, engine: 'nats' },
@@ -39,6 +41,11 @@ export const CLIENT_SHAPE = {
   ignoreDiscovered: { check: isBoolean, default: false, engine: 'nats' },
   ...TLS_CLIENT_SHAPE,
 } as const satisfies ShapeOf<ConnectOptions>
+
+function isTracing(name: string, value: unknown): void {
+  if (value === false || value === 'active' || value === 'all') return
+  throw invalidValue(name, "'active', 'all' or false", value)
+}
 
 /** Text, or what a broker's `address()` returns. */
 function isAddress(name: string, value: unknown): void {
@@ -121,17 +128,27 @@ export function openSettings(
   return JSON.stringify({ ...forEngine(options, CLIENT_SHAPE), ...rest })
 }
 
-/** Returns the HTTP headers, with the system account's cookie beside those that the application sets. */
-function httpHeaders({
-  extraHeaders,
-  systemAccountPassword,
-}: ConnectOptions): ConnectOptions['extraHeaders'] {
+/** Returns the HTTP headers: what signs in, beside those that the application sets. */
+function httpHeaders(options: ConnectOptions): ConnectOptions['extraHeaders'] {
+  const { systemAccountPassword } = options
+  const extraHeaders = withAuthorization(options)
   if (systemAccountPassword === undefined) return extraHeaders
   const isCookie = ([name]: [string, string]): boolean => name.toLowerCase() === 'cookie'
   const headers = Object.entries(extraHeaders ?? {})
   const cookies = headers.filter(isCookie).map(([, value]) => value)
   const others = headers.filter(header => !isCookie(header))
   return Object.fromEntries([...others, ['Cookie', [...cookies, `sys=${systemAccountPassword}`].join('; ')]])
+}
+
+/** A user or a token, as HTTP has it; NATS has words of its own for them. */
+function withAuthorization(options: ConnectOptions): ConnectOptions['extraHeaders'] {
+  const { extraHeaders, user, password = '', token } = options
+  if ((user === undefined && token === undefined) || isOnNats(options)) return extraHeaders
+  const isSet = Object.keys(extraHeaders ?? {}).some(name => name.toLowerCase() === 'authorization')
+  if (isSet) return extraHeaders
+  const authorization =
+    user === undefined ? `Bearer ${token}` : `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+  return { ...extraHeaders, Authorization: authorization }
 }
 
 /**
@@ -167,3 +184,13 @@ export function cacheKey(options: ConnectOptions): string {
     entries.filter(([, value]) => value !== undefined).sort(([a], [b]) => (a < b ? -1 : 1)),
   )
 }
+
+/** Returns a failure that is about the address with the address in its text, without its user and password. */
+export function withAddress(failure: Failure, address: unknown): Failure {
+  if (typeof address !== 'string' || !failure.message.startsWith(ADDRESS)) return failure
+  const shownAddress = shown(address.replace(/\/\/[^/]*@/, '//…@'))
+  return new Failure(failure.code, `address '${shownAddress}': ${failure.message}`)
+}
+
+/** How the engine begins what it says of one. */
+const ADDRESS = 'address '

@@ -33,9 +33,9 @@ const EVENTS: Readonly<Record<string, Ask>> = {
 }
 
 /** Returns the answer to an event; an error as the object that a broker sends for one. */
-export async function askBroker(client: Broker, name: string, argument: unknown): Promise<unknown> {
-  const ask = Object.hasOwn(EVENTS, name) ? EVENTS[name] : undefined
-  if (ask === undefined) return { error: `unknown event '${name}'` }
+export async function askBroker(client: Broker, name: unknown, argument: unknown): Promise<unknown> {
+  const ask = typeof name === 'string' && Object.hasOwn(EVENTS, name) ? EVENTS[name] : undefined
+  if (ask === undefined) return { error: `unknown event '${String(name)}'` }
   try {
     return await ask(client, argument)
   } catch (error) {

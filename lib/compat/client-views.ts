@@ -14,7 +14,7 @@ import { type MessageData, messageData } from '../messaging/message'
 import type { Permissions, Refusal } from '../messaging/permissions'
 import type { Subscription } from '../messaging/subscription'
 import type { Subscriptions } from '../messaging/subscriptions'
-import type { FabricError } from '../values/errors'
+import { checkObject, type FabricError } from '../values/errors'
 import { errorFrom } from '../values/failure'
 import { ClientBench } from './bench'
 import { type ConnectionOwner, ConnectionView } from './connection-view'
@@ -103,7 +103,9 @@ export abstract class ClientViews extends EventEmitter<ClientEvents> implements 
   }
 
   /** Returns what the server has recently refused of this kind, as the error that a call throws. */
-  permissionError({ type, subject }: Pick<Refusal, 'type' | 'subject'>): FabricError | undefined {
+  permissionError(refused: Pick<Refusal, 'type' | 'subject'>): FabricError | undefined {
+    checkObject('what was refused', refused)
+    const { type, subject } = refused
     const refusal = this.permissions.refused(type, subject)
     return refusal && errorFrom(refusal)
   }

@@ -1,6 +1,7 @@
 // `client.conn`: what programs for Conat do with the Socket.IO socket of a client, as a view on the client.
 import { EventEmitter } from 'node:events'
 import { errorFrom, Failure, timeoutFailure } from '../values/failure'
+import { isDuration } from '../values/option-checks'
 import { clearTimer, setTimer } from '../values/platform'
 import { askBroker, type Broker } from './broker-events'
 
@@ -97,6 +98,7 @@ export class ConnectionView extends EventView {
     emit: (name: string, ...args: unknown[]) => boolean
     emitWithAck: (name: string, ...args: unknown[]) => Promise<unknown>
   } {
+    isDuration('timeout', timeout)
     const emitWithAck = async (name: string, ...args: unknown[]): Promise<unknown> => {
       const answer = await within(timeout, askBroker(this.#client, name, args[0]), name)
       if (answer instanceof Failure) throw errorFrom(answer)

@@ -1,7 +1,7 @@
 // The option `routeSubject`: some subjects of a client belong to another client, or to one of another address.
 import type { EventEmitter } from 'node:events'
 import type { ConnectOptions, SubjectRoute } from '../../index'
-import { invalidType } from '../values/errors'
+import { FabricError, invalidType } from '../values/errors'
 
 /** What a client has for a subject, its first argument. */
 const METHODS = [
@@ -28,6 +28,17 @@ type Routed = Record<(typeof METHODS)[number], unknown> & {
   close(): Promise<void>
 }
 
+/** How often a call has been passed on. No program has so many clients in a row. */
+let passings = 0
+const MAX_PASSINGS = 100
+const CIRCLE = 'routeSubject passes a subject on in a circle'
+
+function clientIn<C extends Routed>(given: unknown): C {
+  const { publish, socket } = given as Partial<Routed>
+  if (typeof publish === 'function' && socket) return given as C
+  throw invalidType('the client of a route', 'a Client', given)
+}
+
 /**
  * Replaces the methods of this one client by such as look first where their subject belongs. `open` makes a client of
  * another address; these close with this one.
@@ -41,7 +52,7 @@ export function routeSubjects<C extends Routed & EventEmitter<any>>(
   const placeOf = (subject: string): C => {
     const route = routeSubject(subject) as SubjectRoute | undefined | null
     if (route === undefined || route === null) return client
-    if (typeof route === 'object' && 'client' in route && route.client) return route.client as unknown as C
+    if (typeof route === 'object' && 'client' in route && route.client) return clientIn(route.client)
     const address = String(typeof route === 'object' && 'address' in route ? (route.address ?? '') : route)
     if (address === '') throw invalidType('what routeSubject returns', 'an address or a client', route)
     const known = opened.get(address)
@@ -57,8 +68,14 @@ export function routeSubjects<C extends Routed & EventEmitter<any>>(
       const value: Method = (subject, ...args) => {
         const place = placeOf(subject)
         if (place === client) return (before[name] as Method).call(own, subject, ...args)
-        const there = of(place) as Record<string, Method>
-        return (there[name] as Method).call(there, subject, ...args)
+        if (passings === MAX_PASSINGS) throw new FabricError(CIRCLE, 'ERR_INVALID_ARG_VALUE')
+        passings += 1
+        try {
+          const there = of(place) as Record<string, Method>
+          return (there[name] as Method).call(there, subject, ...args)
+        } finally {
+          passings -= 1
+        }
       }
       Object.defineProperty(own, name, { value, configurable: true, writable: true })
     }

@@ -1,12 +1,16 @@
 // What is known of the options of datagrams, and their check. __test__/package/options.spec.ts compares the contract with
 // it.
 import type { DatagramBindOptions, SocketOptions } from '../../types/dgram'
-import { argType, outOfRange } from '../net/errors'
+import { argType, coded, outOfRange } from '../net/errors'
 import { checkSubject } from '../net/options'
 import type { Check, Option, Shape, ShapeOf } from '../values/option-checks'
+import { bufferSizeError } from './errors'
 
 /** Of either direction. */
 export const BUFFER_BYTES = 1024 * 1024
+
+/** What a system takes for a size. */
+const MAX_BUFFER_BYTES = 2 ** 31 - 1
 
 /** Checked where it is used. */
 const isAnything: Check = () => {}
@@ -25,6 +29,10 @@ const isSignal: Check = (name, value) => {
   throw argType(name, 'an instance of AbortSignal', value)
 }
 
+const isFunction: Check = (name, value) => {
+  if (typeof value !== 'function') throw argType(name, 'of type function', value)
+}
+
 const isPlace: Check = (_name, value) => {
   if (value !== null && value !== '') checkSubject('subject', value)
 }
@@ -34,6 +42,7 @@ export const SOCKET_SHAPE = {
   reuseAddr: { check: isAnything, default: false },
   recvBufferSize: { check: isSize, default: BUFFER_BYTES },
   sendBufferSize: { check: isSize, unit: 'bytes', default: BUFFER_BYTES },
+  lookup: isFunction,
   signal: isSignal,
   client: isAnything,
 } as const satisfies ShapeOf<SocketOptions>
@@ -50,12 +59,16 @@ export function checkDatagramOptions(options: object, shape: Shape): void {
     const value = (options as Record<string, unknown>)[name]
     if (value === undefined) continue
     const check = typeof option === 'function' ? option : option.check
-    check(`options.${name}`, value)
+    // As Node names it.
+    check(name === 'lookup' ? name : `options.${name}`, value)
   }
 }
 
 /** Returns a size that a setter was given. */
-export function sizeOf(size: unknown): number {
-  isSize('size', size)
-  return size as number
+export function sizeOf(size: unknown, isReceive: boolean): number {
+  if (typeof size === 'number' && Number.isInteger(size) && size > 0 && size <= 0xffffffff) {
+    if (size > MAX_BUFFER_BYTES) throw bufferSizeError(isReceive, 'EINVAL')
+    return size
+  }
+  throw coded(new TypeError('Buffer size must be a positive integer'), 'ERR_SOCKET_BAD_BUFFER_SIZE')
 }

@@ -3,6 +3,8 @@ import { argType, codedError } from '../net/errors'
 import { checkSubject } from '../net/options'
 import { Buffer } from '../values/platform'
 
+const KINDS = 'of type string or an instance of Buffer, TypedArray, or DataView'
+
 export type SendCallback = (error: Error | null, bytes?: number) => void
 
 export interface SendCall {
@@ -10,6 +12,9 @@ export interface SendCall {
   readonly subject: string | undefined
   readonly callback: SendCallback | undefined
 }
+
+/** The last subject that was found to be one. */
+let checked: unknown
 
 /** Splits `(msg, [offset, length,] [subject], callback?)`. */
 export function sendArguments([message, ...rest]: readonly unknown[], isConnected: boolean): SendCall {
@@ -26,7 +31,10 @@ export function sendArguments([message, ...rest]: readonly unknown[], isConnecte
   if (subject === undefined) {
     if (!isConnected) throw argType('subject', 'of type string', subject)
   } else {
-    checkSubject('subject', subject)
+    // Most go where the one before went.
+    // One without a sender has the address '': whoever answers it is told as of other addresses.
+    if (subject !== checked && subject !== '') checkSubject('subject', subject)
+    checked = subject
     if (isConnected) throw codedError('ERR_SOCKET_DGRAM_IS_CONNECTED', 'Already connected')
   }
   return { bytes, subject: subject as string | undefined, callback }
@@ -50,6 +58,9 @@ function bytesOf(message: unknown): Buffer {
   if (ArrayBuffer.isView(message)) {
     return Buffer.from(Buffer.from(message.buffer, message.byteOffset, message.byteLength))
   }
-  if (Array.isArray(message)) return Buffer.concat(message.map(bytesOf))
-  throw argType('msg', 'of type string or an instance of Buffer, TypedArray, or DataView', message)
+  if (!Array.isArray(message)) throw argType('buffer', KINDS, message)
+  if (!message.every(part => typeof part === 'string' || ArrayBuffer.isView(part))) {
+    throw argType('buffer list arguments', KINDS, message)
+  }
+  return Buffer.concat(message.map(bytesOf))
 }

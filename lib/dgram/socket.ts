@@ -5,19 +5,21 @@ import type { SocketRow } from '../../types/net'
 import type { Client } from '../client/client'
 import { isPendingOver } from '../engine/commands'
 import type { Message } from '../messaging/message'
-import { argType, argValue, codedError, systemError } from '../net/errors'
+import { argType, argValue, coded, codedError, missingArgs, systemError } from '../net/errors'
 import { checkSubject, clientOf, freeSubject } from '../net/options'
+import { stays } from '../net/second-look'
 import { list, unlist } from '../net/table'
 import type { FabricError } from '../values/errors'
-import { Buffer, isUint8Array, nextTick } from '../values/platform'
+import { Buffer, nextTick } from '../values/platform'
 import { isValidSubject } from '../values/subjects'
+import { datagramOf, MAX_DATAGRAM_BYTES } from './datagram'
+import { bufferSizeError, CODES, notRunning, ttlOf } from './errors'
 import { Inlets } from './inlets'
 import { BIND_SHAPE, BUFFER_BYTES, checkDatagramOptions, SOCKET_SHAPE, sizeOf } from './options'
-import { type SendCall, type SendCallback, sendArguments } from './send-arguments'
+import { type SendCall, sendArguments } from './send-arguments'
+import { settle } from './settling'
 import { Waiting } from './waiting'
 
-/** As UDP over IPv4. */
-const MAX_DATAGRAM_BYTES = 65_507
 const TYPES: readonly unknown[] = ['subject', 'udp4', 'udp6']
 /** Places that sockets of this process are bound to, alone: clients and subjects. */
 const bound = new Set<string>()
@@ -39,9 +41,13 @@ export class Socket extends EventEmitter {
   #group: string | undefined
   #turn = 0
   #remote: string | undefined
+  /** Whether that has been told. */
+  #isConnected = false
   #hasLoopback = true
   #recvBufferSize: number
   #sendBufferSize: number
+  /** Datagrams to itself that have not come. */
+  #toItself = 0
   readonly #waiting = new Waiting()
   readonly #listed = { row: (): SocketRow | undefined => this.#row() }
   #bytes = { read: 0, written: 0 }
@@ -51,9 +57,9 @@ export class Socket extends EventEmitter {
     super()
     const options = typeof type === 'string' ? { type } : type
     if (typeof options !== 'object' || options === null || !TYPES.includes(options.type)) {
-      throw codedError(
+      throw coded(
+        new TypeError('Bad socket type specified. Valid types are: subject, udp4, udp6'),
         'ERR_SOCKET_BAD_TYPE',
-        'Bad socket type specified. Valid types are: subject, udp4, udp6',
       )
     }
     this.type = options.type
@@ -103,7 +109,8 @@ export class Socket extends EventEmitter {
       const error = systemError('send', 'EMSGSIZE', call.subject)
       if (call.callback === undefined) nextTick(() => this.#state !== 'closed' && this.emit('error', error))
       else settle(call, error)
-    } else if (this.#state !== 'binding') this.#send(call)
+    } else if (call.subject === '') this.#refuse(call, systemError('send', 'EDESTADDRREQ'))
+    else if (this.#state !== 'binding') this.#send(call)
     else if (!this.#waiting.add(call, this.#sendBufferSize)) this.#drop(call)
   }
 
@@ -112,9 +119,12 @@ export class Socket extends EventEmitter {
     checkSubject('subject', subject)
     if (this.#remote !== undefined) throw codedError('ERR_SOCKET_DGRAM_IS_CONNECTED', 'Already connected')
     this.#remote = subject
+    this.#isConnected = false
     if (callback !== undefined) this.once('connect', callback)
     const announce = (): void => {
-      if (this.#remote === subject && this.#state !== 'closed') this.emit('connect')
+      if (this.#remote !== subject || this.#state === 'closed') return
+      this.#isConnected = true
+      this.emit('connect')
     }
     if (this.#state === 'new') this.#bind(freeSubject('dgram'), undefined)
     if (this.#state === 'binding') this.once('listening', announce)
@@ -122,7 +132,7 @@ export class Socket extends EventEmitter {
   }
 
   disconnect(): void {
-    if (this.#remote === undefined) throw codedError('ERR_SOCKET_DGRAM_NOT_CONNECTED', 'Not connected')
+    this.#checkConnected()
     this.#remote = undefined
   }
 
@@ -143,6 +153,7 @@ export class Socket extends EventEmitter {
 
   addMembership(pattern: string): void {
     this.#checkOpen()
+    if (!pattern) throw missingArgs('pattern')
     if (typeof pattern !== 'string') throw argType('pattern', 'of type string', pattern)
     if (!isValidSubject(pattern)) throw argValue('pattern', pattern)
     if (this.#state === 'new') this.#bind(freeSubject('dgram'), undefined)
@@ -153,6 +164,7 @@ export class Socket extends EventEmitter {
 
   dropMembership(pattern: string): void {
     this.#checkOpen()
+    if (!pattern) throw missingArgs('pattern')
     if (!this.#inlets.drop(pattern)) throw systemError('dropMembership', 'EADDRNOTAVAIL', pattern)
   }
 
@@ -164,8 +176,8 @@ export class Socket extends EventEmitter {
 
   remoteAddress(): { address: string; family: 'subject'; port: number } {
     this.#checkOpen()
-    if (this.#remote === undefined) throw codedError('ERR_SOCKET_DGRAM_NOT_CONNECTED', 'Not connected')
-    return { address: this.#remote, family: 'subject', port: 0 }
+    this.#checkConnected()
+    return { address: this.#remote as string, family: 'subject', port: 0 }
   }
 
   ref(): this {
@@ -179,19 +191,25 @@ export class Socket extends EventEmitter {
   }
 
   getRecvBufferSize(): number {
+    this.#checkBound(() => bufferSizeError(true, 'EBADF'))
     return this.#recvBufferSize
   }
 
   setRecvBufferSize(size: number): void {
-    this.#recvBufferSize = sizeOf(size)
+    const bytes = sizeOf(size, true)
+    this.#checkBound(() => bufferSizeError(true, 'EBADF'))
+    this.#recvBufferSize = bytes
   }
 
   getSendBufferSize(): number {
+    this.#checkBound(() => bufferSizeError(false, 'EBADF'))
     return this.#sendBufferSize
   }
 
   setSendBufferSize(size: number): void {
-    this.#sendBufferSize = sizeOf(size)
+    const bytes = sizeOf(size, false)
+    this.#checkBound(() => bufferSizeError(false, 'EBADF'))
+    this.#sendBufferSize = bytes
   }
 
   getSendQueueSize(): number {
@@ -203,23 +221,27 @@ export class Socket extends EventEmitter {
   }
 
   setMulticastLoopback(on: boolean): boolean {
+    this.#checkBound(() => systemError('setMulticastLoopback', 'EBADF'))
     this.#hasLoopback = Boolean(on)
     return on
   }
 
   setBroadcast(_on: boolean): void {
-    this.#checkOpen()
+    this.#checkBound(() => systemError('setBroadcast', 'EBADF'))
   }
 
   setTTL(ttl: number): number {
-    return ttlOf(ttl)
+    this.#checkBound(() => systemError('setTTL', 'EBADF'))
+    return ttlOf('setTTL', ttl)
   }
 
   setMulticastTTL(ttl: number): number {
-    return ttlOf(ttl)
+    this.#checkBound(() => systemError('setMulticastTTL', 'EBADF'))
+    return ttlOf('setMulticastTTL', ttl)
   }
 
   setMulticastInterface(name: string): void {
+    this.#checkOpen()
     if (typeof name !== 'string') throw argType('interfaceAddress', 'of type string', name)
   }
 
@@ -243,7 +265,7 @@ export class Socket extends EventEmitter {
         // Never inside the call.
         await Promise.resolve()
         const shares = this.#options.reuseAddr === true || queue !== undefined
-        if (!shares && (bound.has(this.#place) || (await client.interest(subject)))) {
+        if (!shares && (bound.has(this.#place) || (await stays(() => client.interest(subject))))) {
           throw systemError('bind', 'EADDRINUSE', subject)
         }
         if (this.#state === 'closed') return
@@ -298,8 +320,19 @@ export class Socket extends EventEmitter {
     settle(call, systemError('send', 'ENOBUFS', call.subject))
   }
 
+  /** It cannot go where it should. Strangers choose the address of an answer: an error that nobody expects is none. */
+  #refuse(call: SendCall, error: Error): void {
+    this.#counts.sendDropped += 1
+    if (call.callback !== undefined) settle(call, error)
+    else {
+      nextTick(() => {
+        if (this.#state !== 'closed' && this.listenerCount('error') > 0) this.emit('error', error)
+      })
+    }
+  }
+
   #send(call: SendCall): void {
-    const { bytes, subject, callback } = call
+    const { bytes, subject } = call
     const client = this.#connection()
     if (client.state !== 'connected' || isPendingOver(this.#sendBufferSize)) {
       this.#drop(call)
@@ -308,14 +341,17 @@ export class Socket extends EventEmitter {
     try {
       client.publishSync(subject as string, [this.#subject ?? '', bytes])
     } catch (cause) {
-      this.#counts.sendDropped += 1
       const code = CODES.get((cause as FabricError).code) ?? 'ENOBUFS'
       const error = systemError('send', code, subject, cause)
-      if (callback === undefined && code === 'EACCES') nextTick(() => this.emit('error', error))
-      else settle(call, error)
+      if (code === 'EACCES') this.#refuse(call, error)
+      else {
+        this.#counts.sendDropped += 1
+        settle(call, error)
+      }
       return
     }
     this.#counts.sent += 1
+    if (subject === this.#subject) this.#toItself += 1
     this.#bytes.written += bytes.length
     settle(call, null, bytes.length)
   }
@@ -350,13 +386,15 @@ export class Socket extends EventEmitter {
     }
   }
 
-  #receive({ data, subject }: Message, isMember: boolean): void {
+  #receive(received: Message, isMember: boolean): void {
     if (this.#state === 'closed') return
-    const [from, bytes] = Array.isArray(data) ? (data as unknown[]) : ['', data]
-    if (typeof from !== 'string' || !isUint8Array(bytes)) {
+    const datagram = datagramOf(received)
+    if (datagram === undefined || (!isMember && this.#isForged(datagram.from))) {
       this.#counts.malformed += 1
       return
     }
+    const { from, bytes } = datagram
+    const { subject } = received
     if (this.#remote !== undefined && from !== this.#remote) return
     if (isMember && !this.#hasLoopback && from === this.#subject) return
     const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -369,6 +407,26 @@ export class Socket extends EventEmitter {
       port: 0,
       size: message.length,
     })
+  }
+
+  /** An answer to what only seems to be its own would come back for ever. */
+  #isForged(from: string): boolean {
+    if (!this.#isAlone || from !== this.#subject) return false
+    if (this.#toItself === 0) return true
+    this.#toItself -= 1
+    return false
+  }
+
+  #checkConnected(): void {
+    if (this.#remote === undefined || !this.#isConnected) {
+      throw codedError('ERR_SOCKET_DGRAM_NOT_CONNECTED', 'Not connected')
+    }
+  }
+
+  /** As Node's: of what is not bound nothing is set. */
+  #checkBound(unbound: () => Error): void {
+    this.#checkOpen()
+    if (this.#state !== 'bound') throw unbound()
   }
 
   #checkOpen(): void {
@@ -390,25 +448,4 @@ export class Socket extends EventEmitter {
       id: this.#subject ?? '',
     }
   }
-}
-
-const CODES: ReadonlyMap<unknown, string> = new Map<unknown, string>([
-  [403, 'EACCES'],
-  [429, 'EMFILE'],
-  [408, 'ETIMEDOUT'],
-  ['ERR_CLOSED', 'ENETDOWN'],
-])
-
-function settle({ callback }: SendCall, error: Error | null, sent?: number): void {
-  if (callback !== undefined) nextTick(() => (callback as SendCallback)(error, sent))
-}
-
-function notRunning(): Error {
-  return codedError('ERR_SOCKET_DGRAM_NOT_RUNNING', 'Not running')
-}
-
-function ttlOf(ttl: unknown): number {
-  if (typeof ttl !== 'number') throw argType('ttl', 'of type number', ttl)
-  if (!Number.isInteger(ttl) || ttl < 1 || ttl > 255) throw systemError('setTTL', 'EINVAL')
-  return ttl
 }

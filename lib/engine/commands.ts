@@ -64,8 +64,8 @@ function submit(): void {
   pending = native.submit(batch.take())
 }
 
-/** Reports what has been handled before a close, whose last ack must include it. */
-function putConsumed(): void {
+/** Reports what has been handled: before a close, whose last ack must include it, or before a socket gets another handle. */
+export function putConsumed(): void {
   for (const consumer of consumers) {
     begin(kinds.CONSUMED, consumer.client)
     batch.u32(consumer.handle)
@@ -229,12 +229,13 @@ export function request(
 
 export const cancel = (client: number, ticket: number): void => plain(kinds.CANCEL, client, ticket)
 
+/** Without a queue the engine draws one, and fabrics know that nobody else is in it. */
 export function subscribe(
   client: number,
   subscription: number,
   ticket: number,
   pattern: string,
-  queue: string,
+  queue: string | null,
 ): void {
   begin(kinds.SUBSCRIBE, client)
   batch.u32(subscription)
@@ -295,8 +296,9 @@ function resumeWrites(client: number, socket: number): void {
   }
 }
 
+/** Appends a request or an answer. Without a socket nothing may join its record. */
 function endItem(
-  socket: number,
+  socket: number | undefined,
   kind: number,
   key: number,
   timeout: number | undefined,
@@ -313,16 +315,26 @@ function endItem(
   end()
 }
 
-/** Writes a request to a socket, in the line of its data. `timeout` in ms, at least 1. */
+/** Writes a request to a socket, in the line of its data. */
 export function socketAsk(
   client: number,
   socket: number,
   key: number,
-  timeout: number,
+  options: Wait,
   message: Outgoing,
 ): void {
-  resumeWrites(client, socket)
-  endItem(socket, items.REQUEST, key, timeout, message)
+  const timeout = Math.max(1, options.timeout)
+  if (options.maxMessages === 0 && !options.waitForInterest) {
+    resumeWrites(client, socket)
+    endItem(socket, items.REQUEST, key, timeout, message)
+    return
+  }
+  begin(kinds.SOCKET_ASK, client)
+  batch.u32(socket)
+  batch.u8(options.waitForInterest ? 1 : 0)
+  batch.u32(options.maxMessages)
+  batch.u32(options.maxWait)
+  endItem(undefined, options.maxMessages === 0 ? items.REQUEST : items.REQUEST_MANY, key, timeout, message)
 }
 
 /** Writes an answer to a socket, in the line of its data. */
@@ -335,6 +347,16 @@ export function socketAnswer(
 ): void {
   resumeWrites(client, socket)
   endItem(socket, isLast ? items.ANSWER : items.ANSWER_MORE, key, undefined, message)
+}
+
+/** Writes that no more answers follow. */
+export function socketAnswerEnd(client: number, socket: number, key: number): void {
+  resumeWrites(client, socket)
+  batch.varint(varintLength(key) * 2)
+  batch.u8(items.ANSWER_END)
+  batch.varint(key)
+  run = socket
+  end()
 }
 
 /** Refuses a request: nobody has had it. Code and text are short ASCII. */
@@ -384,20 +406,6 @@ function isRun(sockets: readonly number[]): boolean {
   if (typeof run !== 'object' || run.length !== sockets.length) return false
   for (let i = 0; i < sockets.length; i++) if (run[i] !== sockets[i]) return false
   return true
-}
-
-export function socketRequest(
-  client: number,
-  ticket: number,
-  socket: number,
-  options: Wait,
-  message: Outgoing,
-): void {
-  begin(kinds.SOCKET_REQUEST, client)
-  batch.u32(ticket)
-  batch.u32(socket)
-  wait(options)
-  endMessage(message)
 }
 
 export const socketDisconnect = (client: number, socket: number): void =>

@@ -6,6 +6,7 @@ export const REQUEST = 0x81
 export const REQUEST_MANY = 0x82
 export const ANSWER = 0x83
 export const ANSWER_MORE = 0x84
+export const ANSWER_END = 0x85
 export const REFUSAL = 0x86
 export const CANCEL = 0x87
 

@@ -26,7 +26,7 @@ export const SOCKET_WRITE = 0x0131
 export const SOCKET_WRITE_VOLATILE = 0x0132
 export const BROADCAST = 0x0133
 export const BROADCAST_VOLATILE = 0x0134
-export const SOCKET_REQUEST = 0x0135
+export const SOCKET_ASK = 0x0135
 export const CONSUMED = 0x0136
 export const SOCKET_DISCONNECT = 0x0137
 export const SOCKET_RECONNECT = 0x0138
@@ -55,6 +55,7 @@ export const FAILED = 0x0113
 export const STRINGS = 0x0114
 export const DELIVERED = 0x0115
 export const DELIVERED_MANY = 0x0116
+export const LEFT_OUT = 0x0117
 export const ACCEPTED = 0x0120
 export const LISTENER_STATE = 0x0121
 export const SOCKET_STATE = 0x0130
@@ -68,12 +69,14 @@ export const SOCKET_COLLECTED = 0x0137
 export const CHOOSE_SERVER = 0x0138
 export const SOCKET_REQUEST_FAILED = 0x0139
 export const SOCKET_BOUND = 0x013a
+export const SOCKET_REQUEST_DONE = 0x013b
 
 // Events of system 2 (Broker)
 export const BROKER_STATE = 0x0201
 export const AUTHENTICATE_REQUEST = 0x0202
 export const AUTHORIZE_REQUEST = 0x0203
 export const CONNECTION_GONE = 0x0204
+export const PAGE_REQUEST = 0x0205
 
 // Events of system 3 (Pipe)
 export const PIPE_BYTES = 0x0301

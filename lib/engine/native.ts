@@ -24,6 +24,7 @@ interface Addon {
   socketyConnect(session: number, handle: number, options: string): EngineFailure | null
   socketyListen(session: number, handle: number, options: string): EngineFailure | null
   socketyCloseServer(session: number, handle: number): void
+  socketyUnsent(session: number, handle: number): number
   socketyAttach(session: number, bytes: Uint8Array): number
   socketyKeep(session: number, bytes: Uint8Array): number
   socketyRelease(session: number, number: number): void
@@ -40,6 +41,7 @@ interface Addon {
   pipeWrote(session: number, handle: number, count: number): void
   pipeEnd(session: number, handle: number, orderly: boolean): void
   brokerQuery(session: number, handle: number, query: string): string | null
+  brokerAnswer(session: number, handle: number, request: number, response: Uint8Array): void
   randomId(): string
 }
 
@@ -96,6 +98,7 @@ export const native = {
   socketyListen: (handle: number, options: string): EngineFailure | null =>
     addon.socketyListen(session, handle, options),
   socketyCloseServer: (handle: number): void => addon.socketyCloseServer(session, handle),
+  socketyUnsent: (handle: number): number => addon.socketyUnsent(session, handle),
   socketyAttach: (bytes: Uint8Array): number => addon.socketyAttach(session, bytes),
   socketyKeep: (bytes: Uint8Array): number => addon.socketyKeep(session, bytes),
   socketyRelease: (number: number): void => addon.socketyRelease(session, number),
@@ -112,6 +115,8 @@ export const native = {
   pipeWrote: (handle: number, count: number): void => addon.pipeWrote(session, handle, count),
   pipeEnd: (handle: number, orderly: boolean): void => addon.pipeEnd(session, handle, orderly),
   brokerQuery: (handle: number, query: string): string | null => addon.brokerQuery(session, handle, query),
+  brokerAnswer: (handle: number, request: number, response: Uint8Array): void =>
+    addon.brokerAnswer(session, handle, request, response),
   randomId: addon.randomId,
 }
 

@@ -1,4 +1,5 @@
 // One message between its encoding and its place in a batch.
+import type { Headers } from '../../index'
 import {
   BIN8,
   byteLengthOf,
@@ -8,6 +9,7 @@ import {
   encodeMsgPack,
   isShortAscii,
 } from '../values/codec'
+import { parseHeaders } from '../values/headers'
 import { Buffer, isUint8Array } from '../values/platform'
 import type { Batch } from './batch'
 
@@ -100,6 +102,28 @@ export class Outgoing {
     batch.optStr(this.headers)
     batch.u8(this.#encoding)
     this.#write(batch)
+  }
+
+  /** Returns a copy, with its headers as they would arrive. */
+  copy(): { encoding: number; raw: Buffer; headers: Headers | null | undefined } {
+    const headers = this.headers === null ? undefined : parseHeaders(this.headers)
+    return { encoding: this.#encoding, raw: this.#copyPayload(), headers }
+  }
+
+  #copyPayload(): Buffer {
+    if (this.#text !== undefined) {
+      const copy = Buffer.from(`\0${this.#text}`, 'latin1')
+      copy[0] = 0xa0 | this.#text.length
+      return copy
+    }
+    const copy = Buffer.allocUnsafeSlow(this.length)
+    const start = this.length - this.#size
+    if (this.#isBin) {
+      copy[0] = BIN8 + ((start - 1) >> 1)
+      copy.writeUIntBE(this.#size, 1, start - 1)
+    }
+    copy.set(this.#bytes as Uint8Array, start)
+    return copy
   }
 
   #write(batch: Batch): void {

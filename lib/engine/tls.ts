@@ -63,8 +63,9 @@ export const isSsl: Check = (name, value) => {
   checkOptions(name, value, TLS_SERVER_SHAPE)
 }
 
-export function serverSettings(options: TlsServerOptions): Settings {
-  return { ...material('ssl', options), ...forEngine(options, TLS_SERVER_SHAPE, 'tls') }
+/** `where`: as errors call the options. */
+export function serverSettings(options: TlsServerOptions, where = 'ssl'): Settings {
+  return { ...material(where, options), ...forEngine(options, TLS_SERVER_SHAPE, 'tls') }
 }
 
 export function secureContextSettings(options: SecureContextOptions): Settings {

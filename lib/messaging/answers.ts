@@ -15,52 +15,53 @@ import { readFailed, readMessage } from './ticket'
 
 /** Bytes that unread replies may take before the iteration fails. */
 const MAX_BYTES = 64 * 1024 * 1024
+/** What a reply takes beside its bytes, so that empty ones have a bound, too. */
+const REPLY_BYTES = 1024
 
-/** Receives the replies. */
-class Receiver implements Target {
-  readonly client: number
-  readonly handle: number = commands.nextHandle()
+/** Where the replies come from. */
+interface Source {
+  /** Called when nobody waits for more of them; with why, if that is a failure. */
+  cancel(failure: Failure | undefined): void
+  /** Called once, at the end. */
+  handleEnd(): void
+}
+
+/** Receives the replies. Keeps the process alive until the end. */
+export class Receiver {
   readonly unread: AsyncQueue<Message> = new AsyncQueue()
   /** Settles with the first reply or the end. */
   readonly first: Promise<Failure | undefined>
-  readonly #context: ClientContext
-  readonly #responder: Responder
+  readonly #source: Source
   #started: (failure: Failure | undefined) => void = () => {}
   readonly #isQuiet: boolean
   #read: (() => void) | undefined
   #bytes = 0
   readonly #unwatch: (() => void) | undefined
 
-  constructor(context: ClientContext, responder: Responder, options: RequestManyOptions | undefined) {
-    this.client = context.handle
-    this.#context = context
-    this.#responder = responder
+  constructor(source: Source, options: RequestManyOptions | undefined) {
+    this.#source = source
     this.first = new Promise(resolve => {
       this.#started = resolve
     })
-    route(this.handle, this)
     retain()
     this.#isQuiet = options?.noThrow === true
     const signal = options?.signal
     this.#unwatch = signal && onAbort(signal, () => this.stop(abortFailure(signal)))
   }
 
-  handleEvent(kind: number, event: EventReader): void {
-    if (kind === REPLY) this.#receive(readMessage(this.#context, this.#responder, event, false))
-    else if (kind === DONE) this.end()
-    else if (kind === FAILED) this.end(readFailed(event, this.#context))
-  }
-
-  handleStranded(failure: Failure): void {
-    this.stop(failure)
-  }
-
-  handleClientClosed(): void {
-    this.end(closedFailure('the client'))
+  receive(message: Message): void {
+    this.#bytes += message.length + REPLY_BYTES
+    if (this.#bytes > MAX_BYTES) {
+      this.stop(new Failure('ENOBUFS', `requestMany: more than ${MAX_BYTES} bytes of answers were not read`))
+      return
+    }
+    this.unread.push(message)
+    noteSettled()
+    this.#started(undefined)
   }
 
   pulled(message: Message): void {
-    this.#bytes -= message.length
+    this.#bytes -= message.length + REPLY_BYTES
     if (this.unread.length === 0) this.#read?.()
   }
 
@@ -74,7 +75,7 @@ class Receiver implements Target {
 
   stop(failure?: Failure): void {
     if (this.unread.ended) return
-    commands.cancel(this.client, this.handle)
+    this.#source.cancel(failure)
     this.end(failure)
   }
 
@@ -82,21 +83,44 @@ class Receiver implements Target {
     if (this.unread.ended) return
     const reported = this.#isQuiet ? undefined : failure
     this.unread.end(reported)
+    noteSettled()
     this.#started(reported)
-    forget(this.handle)
+    this.#source.handleEnd()
     release()
     this.#unwatch?.()
   }
+}
 
-  #receive(message: Message): void {
-    this.#bytes += message.length
-    if (this.#bytes > MAX_BYTES) {
-      this.stop(new Failure('ENOBUFS', `requestMany: more than ${MAX_BYTES} bytes of answers were not read`))
-      return
-    }
-    this.unread.push(message)
-    noteSettled()
-    this.#started(undefined)
+/** The replies that come to the inbox of a client. */
+class InboxReplies implements Target {
+  readonly client: number
+  readonly handle: number = commands.nextHandle()
+  readonly receiver: Receiver
+  readonly #context: ClientContext
+  readonly #responder: Responder
+
+  constructor(context: ClientContext, responder: Responder, options: RequestManyOptions | undefined) {
+    this.client = context.handle
+    this.#context = context
+    this.#responder = responder
+    route(this.handle, this)
+    const { client, handle } = this
+    const source = { cancel: () => commands.cancel(client, handle), handleEnd: () => forget(handle) }
+    this.receiver = new Receiver(source, options)
+  }
+
+  handleEvent(kind: number, event: EventReader): void {
+    if (kind === REPLY) this.receiver.receive(readMessage(this.#context, this.#responder, event, false))
+    else if (kind === DONE) this.receiver.end()
+    else if (kind === FAILED) this.receiver.end(readFailed(event, this.#context))
+  }
+
+  handleStranded(failure: Failure): void {
+    this.receiver.stop(failure)
+  }
+
+  handleClientClosed(): void {
+    this.receiver.end(closedFailure('the client'))
   }
 }
 
@@ -164,10 +188,18 @@ export function ask(
   options: RequestManyOptions | undefined,
   send: () => (ticket: number) => void,
 ): Answers {
-  try {
+  return answersOf(options, () => {
     const write = send()
-    const receiver = new Receiver(context, responder, options)
-    write(receiver.handle)
+    const replies = new InboxReplies(context, responder, options)
+    write(replies.handle)
+    return replies.receiver
+  })
+}
+
+/** Starts a requestMany. `send` checks, encodes and writes the request, and returns what receives its replies. */
+export function answersOf(options: RequestManyOptions | undefined, send: () => Receiver): Answers {
+  try {
+    const receiver = send()
     if (options?.signal?.aborted) receiver.stop(abortFailure(options.signal))
     return closable(both(opened(receiver), new Iterator(receiver)), new Iterator(receiver))
   } catch (error) {

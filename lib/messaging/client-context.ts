@@ -3,6 +3,8 @@ import type { Traffic } from '../../index'
 import type { Drain } from '../async/drain'
 import { InFlight } from '../async/in-flight'
 import { checkPending, nextHandle } from '../engine/commands'
+import { ClientCounters } from '../telemetry/client-counters'
+import type { TracingMode } from '../telemetry/tracing'
 import { closedFailure, errorFrom, type Failure } from '../values/failure'
 import { MAX_MESSAGE_BYTES } from './options'
 
@@ -37,6 +39,10 @@ export class ClientContext {
   readonly handle: number = nextHandle()
   readonly id: string
   readonly stats: ClientStats = newStats()
+  /** The client, for those who watch it. */
+  owner: object | undefined
+  tracing: TracingMode = 'active'
+  readonly counters: ClientCounters = new ClientCounters()
   /** Whether `close()` was called, or the engine gave up. */
   closed = false
   /** Why there is no connection, as far as that is known. */

@@ -6,7 +6,7 @@ import { Incoming } from '../engine/event-reader'
 import { checkAttached, checkEncoding, DataEncoding, decodeAt, encode } from '../values/codec'
 import { copyOut } from '../values/copy-out'
 import { MESSAGE_DATA } from '../values/encodable'
-import { FabricError, invalidType } from '../values/errors'
+import { checkObject, FabricError, invalidType } from '../values/errors'
 import { headersText, parseHeaders, REPLY_HEADER } from '../values/headers'
 import { checkOptions } from '../values/option-checks'
 import { MESSAGE_SHAPE } from './options'
@@ -27,7 +27,12 @@ export interface Asked {
   readonly isOpen: boolean
   respond(data: unknown, options: PublishOptions | undefined): Promise<Published>
   respondSync(data: unknown, options: MessageOptions | undefined): { bytes: number }
+  /** Says that no more answers follow, if it takes several. */
+  end(): void
 }
+
+/** What sender and receiver have agreed on: `any`, because the contract has it as a type parameter and this does not. */
+type Agreed = any
 
 /** A payload with its headers, not yet sent or already received. */
 export class MessageData {
@@ -48,6 +53,7 @@ export class MessageData {
       this.#end = options.end
       return
     }
+    checkObject('a message', options)
     const { encoding = 0, raw } = options
     if (!types.isUint8Array(raw)) throw invalidType('raw', 'a Uint8Array', raw)
     checkEncoding(encoding)
@@ -96,7 +102,7 @@ export class MessageData {
   }
 
   /** The decoded payload. */
-  get data(): unknown {
+  get data(): Agreed {
     if (!this.#decoded) {
       this.#data = decodeAt(this.#bytes, this.#start, this.#end, this.encoding)
       this.#decoded = true
@@ -175,6 +181,10 @@ export class Message extends MessageData {
         : this.#asked.respondSync(data, this.#inKind(data, options))
     this.#handleAnswer()
     return sent
+  }
+
+  end(): void {
+    this.#asked?.end()
   }
 
   #inKind(data: unknown, options: PublishOptions | undefined): PublishOptions | undefined {

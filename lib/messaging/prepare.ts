@@ -1,8 +1,9 @@
 // Prepares a message: encodes a value by its options.
 import type { Headers, MessageOptions } from '../../index'
 import { Outgoing } from '../engine/outgoing'
+import { unencodable } from '../values/encodable'
 import { FabricError } from '../values/errors'
-import { headersText, socketHeadersText } from '../values/headers'
+import { headersText, passedHeadersText, passedSocketHeadersText, replyHeadersText } from '../values/headers'
 import { MessageData } from './message'
 
 /** Converts headers: those of a message, of a socket, or of a reply. */
@@ -35,12 +36,33 @@ export function prepare(
 }
 
 function encode(data: unknown, options: MessageOptions | undefined, text: HeadersText): Outgoing {
-  const message = MessageData.of(data)
+  const message = contentOf(data)
   if (message !== undefined) {
-    const headers =
-      options?.headers === undefined ? socketHeadersText(message.headers) : text(options.headers)
+    const headers = options?.headers === undefined ? passed(message.headers, text) : text(options.headers)
     return outgoing.prepare(headers, undefined, message.encoding, options?.raw ?? message.raw)
   }
   const headers = options === undefined ? null : text(options.headers as Headers | null | undefined)
   return outgoing.prepare(headers, data, options?.encoding ?? 0, options?.raw)
+}
+
+/** What is in a value that is a message. It may be a Proxy, or have members of its own, that throw. */
+function contentOf(data: unknown): Content | undefined {
+  try {
+    const message = MessageData.of(data)
+    return message && { encoding: message.encoding, raw: message.raw, headers: message.headers }
+  } catch (cause) {
+    throw unencodable(cause)
+  }
+}
+
+interface Content {
+  readonly encoding: number
+  readonly raw: Uint8Array
+  readonly headers: unknown
+}
+
+/** The headers that a message has, where they can go. */
+function passed(headers: unknown, text: HeadersText): string | null {
+  const isPlain = text === headersText || text === replyHeadersText
+  return isPlain ? passedHeadersText(headers) : passedSocketHeadersText(headers)
 }

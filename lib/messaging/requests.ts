@@ -8,6 +8,7 @@ import type { Responder } from './message'
 import { INTEREST_SHAPE, timeouts } from './options'
 import { prepare } from './prepare'
 import { type Outcome, Ticket } from './ticket'
+import { isPublishWatched, isRequestWatched, watchSending } from './watching'
 
 function milliseconds(value: number): number {
   return value <= 0 ? 0 : Math.ceil(value)
@@ -20,6 +21,11 @@ export function waitOf(options: RequestManyOptions | undefined, many: boolean): 
     maxMessages: many ? (options?.maxMessages ?? 0xffffffff) : 0,
     maxWait: milliseconds(options?.maxWait ?? 0),
   }
+}
+
+/** An answer belongs to its request, and is not watched by itself: its headers may be any JSON. */
+function isWatched(text: typeof headersText): boolean {
+  return text === headersText && isPublishWatched()
 }
 
 /** Publishes with confirmation. Subject and options have been checked. */
@@ -35,10 +41,12 @@ export function publish(
   context.checkSend()
   if (options?.signal?.aborted) return abortFailure(options.signal)
   const timeout = milliseconds(options?.timeout ?? timeouts.publish)
-  const message = prepare(data, options, context.maxMessageBytes, text)
+  const sent = isWatched(text) ? watchSending(context, 'publish', subject, data, options) : undefined
+  const message = prepare(data, sent?.options ?? options, context.maxMessageBytes, text)
   const ticket = new Ticket(context, responder, options?.signal)
   commands.publish(context.handle, ticket.handle, timeout, waitForInterest, subject, message)
   context.countSent(message.length)
+  if (sent !== undefined) void ticket.outcome.then(sent.end)
   return ticket.outcome
 }
 
@@ -51,9 +59,11 @@ export function publishSync(
   text = headersText,
 ): { bytes: number } {
   context.checkSend()
-  const message = prepare(data, options, context.maxMessageBytes, text)
+  const sent = isWatched(text) ? watchSending(context, 'publish', subject, data, options) : undefined
+  const message = prepare(data, sent?.options ?? options, context.maxMessageBytes, text)
   commands.publish(context.handle, 0, 0, false, subject, message)
   context.countSent(message.length)
+  sent?.end()
   return { bytes: message.length }
 }
 
@@ -68,10 +78,12 @@ export function request(
   context.checkSend()
   if (options?.signal?.aborted) return abortFailure(options.signal)
   const wait = waitOf(options, false)
-  const message = prepare(data, options, context.maxMessageBytes)
-  const ticket = new Ticket(context, responder, options?.signal)
+  const sent = isRequestWatched(false) ? watchSending(context, 'request', subject, data, options) : undefined
+  const message = prepare(data, sent?.options ?? options, context.maxMessageBytes)
+  const ticket = new Ticket(context, responder, options?.signal).asRequest()
   commands.request(context.handle, ticket.handle, wait, subject, message)
   context.countSent(message.length)
+  if (sent !== undefined) void ticket.outcome.then(sent.end)
   return ticket.outcome
 }
 

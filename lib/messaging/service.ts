@@ -1,36 +1,46 @@
 // Services: methods behind a subject. A call is a request with data `[name, args]`; its reply has the result,
 // or in its headers the error that was thrown.
+
+import type { RequestOptions } from '../../index'
+import { startTimer } from '../async/timer'
 import { FabricError, invalidType, shown } from '../values/errors'
+import { checkOptions } from '../values/option-checks'
 import { type AnswerIterator, mapAnswers } from './answers'
+import { errorHeaders, readCode, THROWN } from './error-headers'
 import type { Message } from './message'
+import { REQUEST_SHAPE } from './options'
 import type { Subscription } from './subscription'
+import { isHandlingWatched } from './watching'
 
 /** Services on one subject share the calls by default. */
 export const SERVICE_QUEUE = '0'
-/** Longest error text, since it is sent in the headers, which have a bound. */
-const MAX_ERROR_TEXT = 10_000
+/** Milliseconds between looks whether there is room for an error, and until its caller has given up. */
+const [WAIT_FOR_ROOM, MAX_WAIT_FOR_ROOM] = [100, 30_000]
 const NOT_DEFINED = 'ERR_NOT_DEFINED'
-const THROWN = 'ERR_SERVICE'
 
 export function checkImplementation(implementation: unknown): asserts implementation is object {
   if (typeof implementation === 'object' && implementation !== null) return
   throw invalidType('the service', 'an object with methods', implementation)
 }
 
-/** Serves the calls that arrive, concurrently: one that hangs does not delay others. */
-export function serve(subscription: Subscription, implementation: object): void {
+/** Answers the calls that arrive, concurrently: one that hangs does not delay others. */
+export function serve(subscription: Subscription, handle: (message: Message) => unknown): void {
+  subscription.isServing = true
   subscription.emitter.on('message', (message: Message) => {
     if (!message.isRequest()) return
     subscription.serving.begin()
-    void answer(message, implementation).then(subscription.serving.end)
+    const answered = isHandlingWatched()
+      ? subscription.watch(message, () => answer(message, handle))
+      : answer(message, handle)
+    void answered.then(subscription.serving.end)
   })
 }
 
 /** Handles one call. Never rejects: errors are sent to the caller, unless it is gone. */
-async function answer(message: Message, implementation: object): Promise<void> {
+async function answer(message: Message, handle: (message: Message) => unknown): Promise<void> {
   let result: unknown
   try {
-    result = await invoke(message, implementation)
+    result = await handle(message)
   } catch (error) {
     await refuse(message, error)
     return
@@ -38,8 +48,8 @@ async function answer(message: Message, implementation: object): Promise<void> {
   try {
     await message.respond(result)
   } catch (error) {
-    // Nothing was sent then. In every other case the caller is gone.
-    if ((error as FabricError).code === 'ERR_ENCODE') await refuse(message, error)
+    // The fabric's codes are numbers: the answer was sent, and the caller is gone. Otherwise nothing was.
+    if (typeof (error as FabricError).code !== 'number') await refuse(message, error)
   }
 }
 
@@ -49,11 +59,18 @@ export async function invoke(message: Message, implementation: object): Promise<
   return await methodOf(implementation, name).apply(message, args)
 }
 
-/** Replies with an error. Never rejects: the caller may be gone. */
-export async function refuse(message: Message, error: unknown): Promise<void> {
-  const { text, code } = read(error)
-  const headers = code === undefined ? { error: text } : { error: text, code }
-  await message.respond(null, { headers }).catch(() => {})
+/** Replies with an error, as soon as there is room for it. Never rejects: the caller may be gone. */
+async function refuse(message: Message, error: unknown): Promise<void> {
+  const headers = errorHeaders(error)
+  for (let waited = 0; waited <= MAX_WAIT_FOR_ROOM; waited += WAIT_FOR_ROOM) {
+    try {
+      await message.respond(null, { headers })
+      return
+    } catch (refusal) {
+      if ((refusal as FabricError).code !== 'ENOBUFS') return
+    }
+    await new Promise<void>(resolve => startTimer(WAIT_FOR_ROOM, resolve))
+  }
 }
 
 function readCall(message: Message): [name: string, args: unknown[]] {
@@ -74,23 +91,11 @@ function methodOf(implementation: object, name: string): (...args: unknown[]) =>
   throw new FabricError(`${shown(name)} not defined`, NOT_DEFINED)
 }
 
-/** Returns text and code of what was thrown, which can be anything, even an object that throws on access. */
-function read(error: unknown): { text: string; code: string | number | undefined } {
-  try {
-    const { message, code } = (error ?? {}) as { message?: unknown; code?: unknown }
-    const text = typeof message === 'string' && message !== '' ? message : String(error)
-    const isCode = typeof code === 'string' || typeof code === 'number'
-    return { text: text.slice(0, MAX_ERROR_TEXT) || 'error', code: isCode ? code : undefined }
-  } catch {
-    return { text: 'the service threw something that has no text', code: undefined }
-  }
-}
-
 /** Returns the error that a reply carries, if any. */
 export function thrown(answer: Message): FabricError | undefined {
   const { error, code } = answer.headers ?? {}
   if (typeof error !== 'string' || error === '') return undefined
-  return new FabricError(error, typeof code === 'number' || typeof code === 'string' ? code : THROWN)
+  return new FabricError(error, readCode(code) ?? THROWN)
 }
 
 /** Members that JavaScript itself looks up on any object, so that methods of these names cannot be called. */
@@ -108,16 +113,35 @@ function proxy<T>(invoke: (name: string, args: unknown[]) => unknown): T {
   }) as T
 }
 
-type Ask = (data: unknown) => Promise<Message | undefined>
+/** Sends one call. `own` are options of this call alone. */
+type Ask = (data: unknown, own?: RequestOptions) => Promise<Message | undefined>
+
+/** How each proxy asks, for `withOptions`. */
+const asking = new WeakMap<object, Ask>()
 
 export function callProxy<T>(ask: Ask): T {
-  return proxy<T>(async (name, args) => {
+  const methods = proxy<object>(async (name, args) => {
     const answer = await ask([name, args])
     if (answer === undefined) return undefined
     const failure = thrown(answer)
     if (failure !== undefined) throw failure
     return answer.data
   })
+  asking.set(methods, ask)
+  return methods as T
+}
+
+/** Notes that a proxy asks as another does: it has been wrapped. */
+export function asksAs(wrapped: object, methods: object): void {
+  asking.set(wrapped, asking.get(methods) as Ask)
+}
+
+/** Returns the same service; its calls have these options, which come before those that it was made with. */
+export function withOptions<R extends object>(remote: R, options: RequestOptions): R {
+  const ask = typeof remote === 'object' && remote !== null ? asking.get(remote) : undefined
+  if (ask === undefined) throw invalidType('the service', 'an object of call()', remote)
+  checkOptions('withOptions', options, REQUEST_SHAPE)
+  return callProxy<R>((data, own) => ask(data, { ...options, ...own }))
 }
 
 export function callManyProxy<T>(ask: (data: unknown) => Promise<AnswerIterator>): T {

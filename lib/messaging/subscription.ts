@@ -12,6 +12,7 @@ import { nextTick, nextTurn } from '../values/platform'
 import { clearInterruption, isInterrupted, throwAsync } from '../values/throw-async'
 import type { Message } from './message'
 import { SUBSCRIPTION_DRAIN_SHAPE, SUBSCRIPTION_SHAPE } from './options'
+import { isHandlingWatched } from './watching'
 
 /** What the subscriptions to one pattern share. */
 export interface SharedSubscription {
@@ -22,16 +23,24 @@ export interface SharedSubscription {
   confirmedWithin(timeout: number): Promise<Failure | undefined>
   /** Why there will be no connection before `connect()`. */
   readonly stranded: Failure | undefined
+  /** Calls a handler, for those who watch it. */
+  watch<T>(message: Message, handle: () => T): T
+  /** Counts messages that nobody will read. */
+  countDropped(subscription: Subscription, messages: number): void
   /** Removes a member. */
   leave(member: Subscription): void
   /** Resolves when everything that the broker has for its last member is here. */
   drain(): Promise<void>
 }
 
+interface SubscriptionEvents {
+  message: [message: Message]
+}
+
 /** Messages to one pattern, as an async iterator or as `message` events of `emitter`. */
 export class Subscription implements AsyncIterableIterator<Message, undefined> {
   readonly subject: string
-  /** Number of messages that were dropped while more than `maxQueueBytes` waited to be read. */
+  /** Number of messages that were dropped: more than `maxQueueBytes` waited to be read, or this thread lagged. */
   dropped = 0
   readonly #shared: SharedSubscription
   readonly #unread: AsyncQueue<Message> = new AsyncQueue()
@@ -39,7 +48,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   readonly #maxQueueBytes: number
   #left: number
   #queuedBytes = 0
-  #emitter: EventEmitter | undefined
+  #emitter: EventEmitter<SubscriptionEvents> | undefined
   #iterated = false
   /** Requests that were passed to a loop and not replied to, oldest first. */
   #unanswered: Message[] = []
@@ -48,8 +57,12 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   #drained: (() => void) | undefined
   /** The drain, which all callers wait for. */
   #draining: Promise<void> | undefined
+  /** Whether its messages are calls of a service, which are watched by themselves. @internal */
+  isServing = false
   /** Methods of a service that are running. @internal */
   readonly serving: InFlight = new InFlight()
+  /** Called when it ends, with the reason if there is one. @internal */
+  onEnd: ((reason: FabricError | undefined) => void) | undefined
 
   constructor(shared: SharedSubscription, subject: string, options: SubscriptionOptions) {
     this.#shared = shared
@@ -60,13 +73,14 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   }
 
   /** Emits `message`. While it has listeners and nobody iterates, nothing is queued. */
-  get emitter(): EventEmitter {
+  get emitter(): EventEmitter<SubscriptionEvents> {
     if (this.#emitter === undefined) {
-      this.#emitter = new EventEmitter()
+      const emitter = new EventEmitter()
       // The first listener gets what arrived before, but not inside its registration.
-      this.#emitter.on('newListener', name => {
+      emitter.on('newListener', name => {
         if (name === 'message' && this.#unread.length > 0) nextTick(this.#release)
       })
+      this.#emitter = emitter as EventEmitter<SubscriptionEvents>
     }
     return this.#emitter
   }
@@ -191,6 +205,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     const open = this.#unanswered.filter(request => request.awaitsAnswer).length
     const left = this.#unread.length + open + this.serving.count
     this.dropped += this.#unread.length
+    this.#shared.countDropped(this, this.#unread.length)
     this.close()
     const text = `timeout: '${this.subject}' has not handled ${left} messages after ${deadline} ms`
     return new FabricError(text, 408, { left })
@@ -221,6 +236,11 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   }
 
   /** @internal */
+  watch<T>(message: Message, handle: () => T): T {
+    return this.#shared.watch(message, handle)
+  }
+
+  /** @internal */
   handleMessage(message: Message): void {
     this.#left -= 1
     const isHeard = this.#emitter !== undefined && this.#emitter.listenerCount('message') > 0
@@ -229,6 +249,12 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     if (this.#iterated || !isHeard || isHeld) this.#enqueue(message)
     if (this.#left <= 0) this.finish(undefined)
     if (isHeard && !isHeld) this.#emit(message)
+  }
+
+  /** The engine has left messages out, since this thread lagged. @internal */
+  handleLeftOut(messages: number): void {
+    this.dropped += messages
+    this.#shared.countDropped(this, messages)
   }
 
   #release = (): void => {
@@ -248,7 +274,9 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
 
   #emit(message: Message): void {
     try {
-      this.#emitter?.emit('message', message)
+      if (isHandlingWatched() && !this.isServing)
+        this.#shared.watch(message, () => this.#emitter?.emit('message', message))
+      else this.#emitter?.emit('message', message)
     } catch (error) {
       throwAsync(error)
     }
@@ -271,11 +299,13 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     this.#unread.end(failure)
     this.#ref.set(false)
     this.#shared.leave(this)
+    this.onEnd?.(failure && errorFrom(failure))
   }
 
   #enqueue(message: Message): void {
     if (this.#queuedBytes + message.length > this.#maxQueueBytes && this.#unread.length > 0) {
       this.dropped += 1
+      this.#shared.countDropped(this, 1)
       return
     }
     this.#queuedBytes += message.length

@@ -5,8 +5,9 @@ import { Waiters } from '../async/waiters'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { forget, route, type Target } from '../engine/events'
-import { DELIVERED, DELIVERED_MANY } from '../engine/kinds'
+import { DELIVERED, DELIVERED_MANY, LEFT_OUT } from '../engine/kinds'
 import { native } from '../engine/native'
+import { CHANNELS } from '../telemetry/channels'
 import { FabricError } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
 import { checkOptions } from '../values/option-checks'
@@ -18,6 +19,7 @@ import { SUBSCRIPTION_SHAPE } from './options'
 import type { Permissions } from './permissions'
 import { type SharedSubscription, Subscription } from './subscription'
 import { readMessage, Ticket } from './ticket'
+import { watchHandling } from './watching'
 
 /** The subscriptions of one client. */
 export class Subscriptions {
@@ -60,6 +62,9 @@ export class Subscriptions {
     const subscription = new Subscription(shared, pattern, options)
     shared.members.push(subscription)
     this.#members.add(subscription)
+    if (CHANNELS.subscriptionOpen.hasSubscribers) {
+      CHANNELS.subscriptionOpen.publish(this.#told(subscription))
+    }
     return subscription
   }
 
@@ -92,8 +97,11 @@ export class Subscriptions {
     for (const member of [...this.#members]) member.close()
   }
 
-  #create(pattern: string, queue: string = native.randomId()): Shared {
-    const handleLeft = (member: Subscription): void => void this.#members.delete(member)
+  #create(pattern: string, named: string | undefined): Shared {
+    const handleLeft = (member: Subscription): void => {
+      this.#members.delete(member)
+      if (CHANNELS.subscriptionClose.hasSubscribers) CHANNELS.subscriptionClose.publish(this.#told(member))
+    }
     const handleGone = (): void => {
       this.#settle(shared)
       // Of one that drains there may be a successor.
@@ -102,13 +110,19 @@ export class Subscriptions {
       this.#context.stats.subs -= 1
       delete this.queueGroups[pattern]
     }
-    const shared = new Shared(this.#context, this.#responder, pattern, queue, handleLeft, handleGone)
+    const shared = new Shared(this.#context, this.#responder, pattern, named, handleLeft, handleGone)
     this.#pending.add(shared)
     void shared.confirmed.then(() => this.#settle(shared))
     this.subs[pattern] = shared
     this.#context.stats.subs += 1
-    this.queueGroups[pattern] = queue
+    this.queueGroups[pattern] = shared.queue
     return shared
+  }
+
+  /** What channels tell of one. */
+  #told(subscription: Subscription): object {
+    const { subject: pattern, queue } = subscription
+    return { client: this.#context.owner, subscription, pattern, queue }
   }
 
   #settle(shared: Shared): void {
@@ -136,12 +150,12 @@ class Shared implements Target, SharedSubscription {
     context: ClientContext,
     responder: Responder,
     pattern: string,
-    queue: string,
+    named: string | undefined,
     handleLeft: (member: Subscription) => void,
     handleGone: () => void,
   ) {
     this.client = context.handle
-    this.queue = queue
+    this.queue = named ?? native.randomId()
     this.#context = context
     this.#responder = responder
     this.#handleLeft = handleLeft
@@ -149,7 +163,7 @@ class Shared implements Target, SharedSubscription {
     this.#pattern = pattern
     route(this.#handle, this)
     const ticket = new Ticket(context, responder)
-    commands.subscribe(context.handle, this.#handle, ticket.handle, pattern, queue)
+    commands.subscribe(context.handle, this.#handle, ticket.handle, pattern, named ?? null)
     this.confirmed = this.#confirm(ticket)
   }
 
@@ -159,7 +173,10 @@ class Shared implements Target, SharedSubscription {
 
   handleEvent(kind: number, event: EventReader): void {
     if (kind === DELIVERED) this.#deliver(readMessage(this.#context, this.#responder, event, true))
-    else if (kind === DELIVERED_MANY) {
+    else if (kind === LEFT_OUT) {
+      const messages = event.f64()
+      for (const member of this.members) member.handleLeftOut(messages)
+    } else if (kind === DELIVERED_MANY) {
       if (!event.isResumed) this.#subject = event.str()
       while (event.more && this.members.length > 0 && !isInterrupted()) {
         const incoming = event.part()
@@ -196,6 +213,25 @@ class Shared implements Target, SharedSubscription {
     const waiters = new Waiters()
     void this.confirmed.then(failure => waiters.settle(failure))
     return await waiters.wait(`subscribe '${this.#pattern}' was not confirmed`, timeout)
+  }
+
+  watch<T>(message: Message, handle: () => T): T {
+    const where = { subject: message.subject, template: this.#pattern }
+    return watchHandling(this.#context, where, message.isRequest(), message.headers, { message }, handle)
+  }
+
+  countDropped(subscription: Subscription, messages: number): void {
+    this.#context.counters.countDropped(messages)
+    if (!CHANNELS.subscriptionDrop.hasSubscribers || messages === 0) return
+    const { dropped } = subscription
+    const client = this.#context.owner
+    CHANNELS.subscriptionDrop.publish({
+      client,
+      subscription,
+      pattern: this.#pattern,
+      queue: this.queue,
+      dropped,
+    })
   }
 
   leave(member: Subscription): void {

@@ -39,10 +39,9 @@ async function subjectOf(client: Client, { clusterName, id }: SysTarget): Promis
 export function sysApi(client: Client, options: SysTarget & RequestOptions = {}): Remote<SysApi> {
   checkOptions('sysApi', options, { ...REQUEST_SHAPE, ...TARGET_SHAPE })
   const { clusterName, id, ...rest } = options
-  return callProxy(async call => {
-    return (await client.request(await subjectOf(client, { clusterName, id }), call, rest)) as
-      | Message
-      | undefined
+  return callProxy(async (call, own) => {
+    const subject = await subjectOf(client, { clusterName, id })
+    return (await client.request(subject, call, { ...rest, ...own })) as Message | undefined
   })
 }
 

@@ -26,6 +26,8 @@ export class Ticket implements Target {
   /** The handle of the socket that sent the request. */
   readonly #inFlight: InFlight | undefined
   #settle: ((outcome: Outcome) => void) | undefined
+  /** When it began, if it is a request that is counted. */
+  #begun: number | undefined
   #unwatch: (() => void) | undefined
 
   constructor(context: ClientContext, responder: Responder, signal?: AbortSignal, inFlight?: InFlight) {
@@ -41,6 +43,12 @@ export class Ticket implements Target {
     context.awaited.begin()
     retain()
     if (signal !== undefined) this.#watch(signal)
+  }
+
+  /** Counts its outcome as that of a request for one answer. */
+  asRequest(): this {
+    this.#begun = this.#context.counters.beginRequest()
+    return this
   }
 
   handleEvent(kind: number, event: EventReader): void {
@@ -67,6 +75,10 @@ export class Ticket implements Target {
     this.#settle(outcome)
     noteSettled()
     this.#settle = undefined
+    if (this.#begun !== undefined) {
+      const code = outcome instanceof Failure ? outcome.code : undefined
+      this.#context.counters.endRequest(this.#begun, code)
+    }
     forget(this.handle)
     this.#inFlight?.end()
     this.#context.awaited.end()

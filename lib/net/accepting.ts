@@ -2,9 +2,22 @@
 import type { ServerOptions } from '../../types/net'
 import { startTimer } from '../async/timer'
 import { ACCEPT_TIMEOUT, BACKLOG } from './options'
+import { rowOf } from './row'
+import { list, unlist } from './table'
 import type { Transport } from './transport'
 
 const MAX_PORT = 65_535
+/** What netstat shows of a connection that is none yet. */
+const UNDECIDED = {
+  proto: 'stream',
+  server: null,
+  localPort: 0,
+  remotePort: 0,
+  readableLength: 0,
+  bytesWritten: 0,
+  writableLength: 0,
+  writableEnded: false,
+} as const
 
 export class Accepting {
   /** Connections whose `accept` has not answered. */
@@ -49,7 +62,14 @@ export class Accepting {
       transport.reset(code)
     }
     const timer = acceptTimeout > 0 ? startTimer(acceptTimeout, () => refuse('ETIMEDOUT')) : undefined
-    this.#undecided.set(transport, () => timer?.stop())
+    const listed = {
+      row: () => rowOf({ ...UNDECIDED, localAddress: info.subject, remoteAddress: info.id }, transport),
+    }
+    list(listed)
+    this.#undecided.set(transport, () => {
+      timer?.stop()
+      unlist(listed)
+    })
     transport.onGone(() => this.#settle(transport))
     void (async () => {
       try {

@@ -9,6 +9,9 @@ import { type SystemError, systemError } from './errors'
 import { CONNECT_TIMEOUT, checkSubject, clientOf, sessionOptions, type Target } from './options'
 import { listenUnderWay } from './places'
 
+/** Between two looks whether somebody still listens, in ms. */
+const ASK_AGAIN = 500
+
 /** Who connects. */
 export interface AttemptOwner {
   handleLookup(error: Error | null, subject: string, host: string | undefined): void
@@ -100,11 +103,14 @@ export class Attempt {
     } else if (!wait) void this.#ask(client, subject)
   }
 
-  /** Asks whether anybody listens, beside the connect: the answer of a listener comes first or not at all. */
+  /**
+   * Asks whether anybody listens, beside the connect: the answer of a listener comes first or not at all. Who was
+   * there may have left before it got the connect, so that is asked again as long as nobody accepts.
+   */
   async #ask(client: Client, subject: string): Promise<void> {
     try {
-      if (await client.interest(`${subject}.server.status`)) return
-      this.#fail('ECONNREFUSED')
+      if (!(await client.interest(`${subject}.server.status`))) this.#fail('ECONNREFUSED')
+      else if (!this.#isOver) this.#waiting = startTimer(ASK_AGAIN, () => void this.#ask(client, subject))
     } catch (error) {
       // The client has closed, which the session says, or is away, for which there is a timeout.
       if ((error as FabricError).code === 403) this.#fail('EACCES', error)

@@ -28,7 +28,7 @@ export function codedError(code: string, text: string): SystemError {
   return coded(new Error(text), code)
 }
 
-function coded<E extends Error>(error: E, code: string): E & SystemError {
+export function coded<E extends Error>(error: E, code: string): E & SystemError {
   const all = error as E & SystemError
   all.code = code
   // As Node's: the code stands in the first line of the stack, and the name is that of the class.
@@ -59,6 +59,12 @@ export function outOfRange(name: string, range: string, value: number): RangeErr
   return coded(new RangeError(text), 'ERR_OUT_OF_RANGE')
 }
 
+/** A port or a host where a subject belongs. */
+export function noSubject(value: unknown): TypeError & SystemError {
+  const text = `The "subject" argument must be of type string, and no port or host.${received(value)}. A connect finds the subject for them by the option "resolve"`
+  return coded(new TypeError(text), 'ERR_INVALID_ARG_TYPE')
+}
+
 export function missingArgs(...names: string[]): TypeError & SystemError {
   const all = names.map(name => `"${name}"`).join(' or ')
   return coded(new TypeError(`The ${all} argument must be specified`), 'ERR_MISSING_ARGS')
@@ -69,6 +75,21 @@ export function abortError(reason: unknown): SystemError {
   error.name = 'AbortError'
   error.code = 'ABORT_ERR'
   return error
+}
+
+export function closedError(): SystemError {
+  return codedError('ERR_SOCKET_CLOSED', 'Socket is closed')
+}
+
+export function beforeConnection(): SystemError {
+  return codedError(
+    'ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
+    'Socket closed before the connection was established',
+  )
+}
+
+export function destroyedError(): SystemError {
+  return codedError('ERR_STREAM_DESTROYED', 'Cannot call write after a stream was destroyed')
 }
 
 /** Node's words for what came instead. */

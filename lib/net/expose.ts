@@ -3,7 +3,7 @@ import nodeNet from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { BridgeStats, ExposeOptions, NodePlace } from '../../types/net'
 import { startTimer } from '../async/timer'
-import { argType, codedError } from './errors'
+import { argType, codedError, outOfRange } from './errors'
 import { cutOff, join, newStats } from './joining'
 import { checkNetOptions } from './option-checks'
 import { DIAL_TIMEOUT } from './options'
@@ -116,5 +116,9 @@ async function dial(place: NodePlace, timeout: number): Promise<nodeNet.Socket> 
 export function checkPlace(name: string, place: unknown): void {
   if (typeof place !== 'object' || place === null) throw argType(name, 'of type object', place)
   const { port, path } = place as NodePlace & Record<string, unknown>
-  if (port === undefined && typeof path !== 'string') throw argType(`${name}.port`, 'of type number', port)
+  if (typeof path === 'string') return
+  // Node takes numbers as text, too.
+  const number = port == null || (port as unknown) === '' ? Number.NaN : Number(port)
+  if (!Number.isInteger(number)) throw argType(`${name}.port`, 'of type number', port)
+  if (number < 0 || number > 65_535) throw outOfRange(`${name}.port`, '>= 0 && <= 65535', number)
 }

@@ -4,7 +4,6 @@ import type { BridgeStats, ForwardOptions, NodePlace } from '../../types/net'
 import { drained } from './expose'
 import { cutOff, join, newStats } from './joining'
 import { checkNetOptions } from './option-checks'
-import { checkSubject } from './options'
 import { Socket } from './socket'
 
 /** A server of Node's that forwards. */
@@ -15,7 +14,6 @@ export type ForwardingServer = nodeNet.Server & {
 
 /** Listens at `place`, and connects every connection to `subject`. */
 export function forwardTo(subject: string, place: NodePlace, options: ForwardOptions): ForwardingServer {
-  checkSubject('subject', subject)
   checkNetOptions(options)
   const stats = newStats()
   const open = new Set<nodeNet.Socket>()

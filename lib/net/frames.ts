@@ -14,6 +14,9 @@ export type Frame =
 const [HELLO, FIN, RESET] = [0, 1, 2]
 /** The version that is spoken here. */
 export const VERSION = 1
+/** What a stream needs in one direction: HELLO, FIN and RST, each once. More is kept of no peer. */
+export const MAX_FRAMES = 3
+export const MAX_FRAME_BYTES = 1024
 const CODE = /^[A-Z_0-9]{1,64}$/
 
 export const helloFrame = (port: number): unknown => [HELLO, { v: VERSION, port }]

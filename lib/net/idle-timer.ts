@@ -2,8 +2,8 @@
 import { clearTimer, setTimer } from '../values/platform'
 
 export class IdleTimer {
-  /** Milliseconds; 0: none. */
-  ms = 0
+  /** Milliseconds as they were set; 0: none. */
+  ms: number | undefined
   readonly #handleIdle: () => void
   #timer: NodeJS.Timeout | undefined
 

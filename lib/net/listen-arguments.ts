@@ -1,7 +1,7 @@
 // What `listen` was called with.
 import type { ListenOptions } from '../../types/net'
 import { isValidSubject } from '../values/subjects'
-import { argType, argValue } from './errors'
+import { argType, argValue, noSubject } from './errors'
 import { freeSubject } from './options'
 
 export interface ListenCall {
@@ -18,6 +18,10 @@ export function listenArguments(args: readonly unknown[]): ListenCall {
   if (typeof first === 'object' && first !== null) options = { ...first }
   else options = { subject: first as string | undefined, backlog: second as number | undefined }
   const { subject, backlog } = options
+  const { port, path } = options as { port?: unknown; path?: unknown }
+  // Any free place is one of ours.
+  if (subject == null && ((port != null && Number(port) !== 0) || path != null)) throw noSubject(port ?? path)
+  if (typeof subject === 'number') throw noSubject(subject)
   if (subject !== undefined && subject !== null && typeof subject !== 'string') {
     throw argType('subject', 'of type string', subject)
   }

@@ -7,6 +7,7 @@ import type { ServerSocket } from '../socket/server-socket'
 import type { FabricError } from '../values/errors'
 import { nextTick } from '../values/platform'
 import { sessionOptions, TAKEN_TIMEOUT } from './options'
+import { stays } from './second-look'
 
 export type ListenSettings = ServerOptions & ListenOptions & { subject: string; isChosen?: boolean }
 
@@ -70,7 +71,12 @@ export class Listening {
     await Promise.resolve()
     if (this.#isClosed) return
     try {
-      if (isChosen && !reusePort && !/(^|\.)\*(\.|$)/.test(subject) && (await this.#isTaken(subject))) {
+      if (
+        isChosen &&
+        !reusePort &&
+        !/(^|\.)\*(\.|$)/.test(subject) &&
+        (await stays(() => this.#isTaken(subject)))
+      ) {
         if (!this.#isClosed) this.#owner.handleFailure('EADDRINUSE')
         return
       }
@@ -82,6 +88,7 @@ export class Listening {
 
   /** Whether somebody who listens answers. */
   async #isTaken(subject: string): Promise<boolean> {
+    if (this.#isClosed) return false
     try {
       const options = { timeout: TAKEN_TIMEOUT, waitForInterest: false }
       await this.#client.request(`${subject}.server.status`, undefined, options)

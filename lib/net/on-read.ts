@@ -4,11 +4,13 @@ import { type Buffer, isUint8Array } from '../values/platform'
 import { argType } from './errors'
 
 export class OnRead {
-  readonly #options: OnReadOptions
+  readonly #next: (() => Uint8Array) | undefined
+  readonly #handle: (size: number, buffer: Uint8Array) => boolean
   #buffer: Uint8Array
   #rest: Buffer | undefined
 
-  constructor(options: OnReadOptions) {
+  /** The callback of `options` is called on `socket`. */
+  constructor(options: OnReadOptions, socket: object) {
     if (typeof options !== 'object' || options === null)
       throw argType('options.onread', 'of type object', options)
     const { buffer, callback } = options
@@ -16,7 +18,8 @@ export class OnRead {
       throw argType('options.onread.buffer', 'an instance of Buffer or Uint8Array', buffer)
     }
     if (typeof callback !== 'function') throw argType('options.onread.callback', 'of type function', callback)
-    this.#options = options
+    this.#handle = callback.bind(socket)
+    this.#next = typeof buffer === 'function' ? buffer : undefined
     this.#buffer = typeof buffer === 'function' ? buffer() : buffer
   }
 
@@ -33,8 +36,9 @@ export class OnRead {
       if (size === 0) break
       this.#buffer.set(left.subarray(0, size))
       left = size < left.length ? left.subarray(size) : undefined
-      const goesOn = this.#options.callback(size, this.#buffer) !== false
-      if (typeof this.#options.buffer === 'function') this.#buffer = this.#options.buffer()
+      const goesOn = this.#handle(size, this.#buffer) !== false
+      const next = this.#next
+      if (next !== undefined) this.#buffer = next()
       if (goesOn) continue
       this.#rest = left
       return false

@@ -1,6 +1,9 @@
 // What is known of the options of calls, and their check, with Node's errors. __test__/package/options.spec.ts compares
 // the contract with it.
+import type { AgentOptions as HttpAgentOptions } from 'node:http'
+import { isIP } from 'node:net'
 import type {
+  AgentOptions,
   ConnectOptions,
   ExposeOptions,
   ForwardOptions,
@@ -11,7 +14,7 @@ import type {
 } from '../../types/net'
 import { LISTEN_SHAPE as SESSION_SHAPE } from '../socket/options'
 import type { Check, Option, ShapeOf } from '../values/option-checks'
-import { argType, argValue, outOfRange } from './errors'
+import { argType, argValue, coded, outOfRange } from './errors'
 import { ACCEPT_TIMEOUT, BACKLOG, CONNECT_TIMEOUT, DIAL_TIMEOUT, LINGER, MAX_TIMER, WINDOW } from './options'
 
 const MAX_U32 = 0xffffffff
@@ -21,6 +24,10 @@ const isAnything: Check = () => {}
 
 const isFunction: Check = (name, value) => {
   if (typeof value !== 'function') throw argType(name, 'of type function', value)
+}
+
+const isNumber: Check = (name, value) => {
+  if (typeof value !== 'number') throw argType(name, 'of type number', value)
 }
 
 /** Clients of Node's own net give numbers, and it takes them. */
@@ -36,7 +43,6 @@ function inRange(least: number, most: number): Check {
 }
 
 const isTime = inRange(0, MAX_TIMER)
-const isSize = inRange(0, Number.MAX_SAFE_INTEGER)
 
 /** Milliseconds; none has no meaning. */
 const isPositiveTime: Check = (name, value) => {
@@ -69,7 +75,8 @@ export const NET_SHAPE = {
 
 export const SOCKET_SHAPE = {
   ...NET_SHAPE,
-  highWaterMark: isSize,
+  // The stream checks it.
+  highWaterMark: isAnything,
   signal: isAnything,
   subject: isAnything,
   allowHalfOpen: { check: isFlag, default: false },
@@ -88,9 +95,9 @@ export const SERVER_SHAPE = {
   ...NET_SHAPE,
   allowHalfOpen: { check: isFlag, default: false },
   pauseOnConnect: { check: isFlag, default: false },
-  highWaterMark: isSize,
-  noDelay: isFlag,
-  keepAlive: isFlag,
+  highWaterMark: isNumber,
+  noDelay: isAnything,
+  keepAlive: isAnything,
   keepAliveInitialDelay: isTime,
   accept: isFunction,
   acceptTimeout: { check: isTime, unit: 'ms', default: ACCEPT_TIMEOUT },
@@ -122,7 +129,29 @@ export const FORWARD_SHAPE = {
   maxConnections: isAnything,
 } as const satisfies ShapeOf<ForwardOptions>
 
+/** Beside the options of Node's own agent. */
+export const AGENT_SHAPE = {
+  client: isAnything,
+  resolve: isFunction,
+  subject: isAnything,
+  tls: { check: isAnything, default: false },
+} as const satisfies ShapeOf<Omit<AgentOptions, keyof HttpAgentOptions>>
+
 const ALL: Readonly<Record<string, Option | Check>> = { ...EXPOSE_SHAPE, ...FORWARD_SHAPE }
+/** Of Node's own connects. They have no effect here. */
+const NODE_CONNECT: Readonly<Record<string, Check>> = {
+  localAddress: (_name, value) => {
+    if (value && !isIP(String(value))) {
+      throw coded(new TypeError(`Invalid IP address: ${value}`), 'ERR_INVALID_IP_ADDRESS')
+    }
+  },
+  localPort: isNumber,
+  autoSelectFamily: (name, value) => {
+    if (typeof value !== 'boolean') throw argType(name, 'of type boolean', value)
+  },
+  autoSelectFamilyAttemptTimeout: inRange(1, MAX_TIMER),
+  lookup: isFunction,
+}
 const OBJECT_MODES = ['objectMode', 'readableObjectMode', 'writableObjectMode'] as const
 
 /**
@@ -139,5 +168,13 @@ export function checkNetOptions(options: object): void {
   }
   for (const name of OBJECT_MODES) {
     if (all[name]) throw argValue(`options.${name}`, all[name], 'is not supported')
+  }
+}
+
+/** Checks what only `connect` of Node knows. */
+export function checkConnectOptions(options: object): void {
+  for (const [name, check] of Object.entries(NODE_CONNECT)) {
+    const value = (options as Record<string, unknown>)[name]
+    if (value !== undefined && value !== null) check(`options.${name}`, value)
   }
 }

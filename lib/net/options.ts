@@ -1,4 +1,5 @@
 // What calls are given: option bags, ports and hosts, subjects. Unknown options are ignored: libraries pass their own.
+import type { DuplexOptions } from 'node:stream'
 import type {
   ConnectOptions,
   NetOptions,
@@ -11,12 +12,14 @@ import { Client } from '../client/client'
 import { getClient } from '../client/connect'
 import { native } from '../engine/native'
 import { isValidSubjectWithoutWildcards } from '../values/subjects'
-import { argType, argValue, missingArgs, outOfRange } from './errors'
+import { argType, argValue, missingArgs, noSubject, outOfRange } from './errors'
 
 /** Bytes that may be under way. */
 export const WINDOW = 1024 * 1024
 /** Messages that may be under way: the bound of the memory that tiny ones take beside their bytes. */
 export const MAX_MESSAGES = 16_384
+/** Bytes of a message that comes: those of this version have 64 KiB. */
+export const MAX_MESSAGE_BYTES = 128 * 1024
 export const LINGER = 60_000
 export const CONNECT_TIMEOUT = 30_000
 export const ACCEPT_TIMEOUT = 10_000
@@ -27,13 +30,20 @@ export const LISTEN_TIMEOUT = 60_000
 export const TAKEN_TIMEOUT = 1000
 /** The target of `expose` to be connected. */
 export const DIAL_TIMEOUT = 10_000
+const STREAM_OPTIONS = [
+  'highWaterMark',
+  'readableHighWaterMark',
+  'writableHighWaterMark',
+  'encoding',
+  'defaultEncoding',
+] as const
 /** The longest that a timer of Node.js runs. */
 export const MAX_TIMER = 2 ** 31 - 1
 
 /** Returns the client of a call, of its module, or of the process. */
 export function clientOf(options: NetOptions | undefined): Client {
-  const client = options?.client as Client | undefined
-  if (client === undefined) return getClient()
+  const client = options?.client as Client | undefined | null
+  if (client == null) return getClient()
   if (!(client instanceof Client)) throw argType('options.client', 'an instance of Client', client)
   return client
 }
@@ -75,6 +85,7 @@ export function connectArguments(args: readonly unknown[]): {
     const options = (host === undefined ? second : third) as object | undefined
     return { options: { ...options, port: first, host } as ConnectOptions, listener }
   }
+  if (first === undefined) throw missingArgs('options', 'subject')
   if (typeof first !== 'object' || first === null) throw argType('subject', 'of type string', first)
   return { options: { ...first }, listener }
 }
@@ -89,7 +100,7 @@ export function targetOf(options: ConnectOptions, own: SocketOptions): Target {
   const { host, port, path } = options as ResolveTarget
   if (host == null && port == null && path == null) throw missingArgs('options', 'subject')
   const resolve = options.resolve ?? own.resolve
-  if (resolve === undefined) throw argType('subject', 'of type string', port ?? path ?? host)
+  if (resolve === undefined) throw noSubject(port ?? path ?? host)
   if (typeof resolve !== 'function') throw argType('options.resolve', 'of type function', resolve)
   const given: ResolveTarget = {}
   if (host != null) given.host = host
@@ -101,16 +112,29 @@ export function targetOf(options: ConnectOptions, own: SocketOptions): Target {
 /** Checks a subject to connect or send to. */
 export function checkSubject(name: string, subject: unknown): asserts subject is string {
   if (typeof subject !== 'string') throw argType(name, 'of type string', subject)
-  // Tokens are appended to it, an id among them.
-  const longest = `${subject}.server.${'0'.repeat(36)}.${'0'.repeat(36)}`
-  if (isValidSubjectWithoutWildcards(subject) && isValidSubjectWithoutWildcards(longest)) return
-  throw argValue(name, subject)
+  if (!isPlace(subject)) throw argValue(name, subject)
 }
 
-/** What a socket was made with, and over it what `connect` was given. */
-export function joinedOptions(own: SocketOptions, given: ConnectOptions): ConnectOptions {
+/** Returns whether one can connect or send to a subject. */
+export function isPlace(subject: string): boolean {
+  // Tokens are appended to it, an id among them.
+  const longest = `${subject}.server.${'0'.repeat(36)}.${'0'.repeat(36)}`
+  return isValidSubjectWithoutWildcards(subject) && isValidSubjectWithoutWildcards(longest)
+}
+
+/** Options over those that hold without them. What is undefined or `null` takes nothing away. */
+export function joinedOptions<Base extends object, Given extends object>(
+  base: Base,
+  given: Given,
+): Base & Given {
   const set = Object.entries(given).filter(([, value]) => value !== undefined && value !== null)
-  return { ...own, ...Object.fromEntries(set) }
+  return { ...given, ...base, ...Object.fromEntries(set) }
+}
+
+/** What of an option bag is a stream's, and checked by it. */
+export function streamOptions(options: SocketOptions): DuplexOptions {
+  const all = options as Record<string, unknown>
+  return Object.fromEntries(STREAM_OPTIONS.filter(name => all[name] != null).map(name => [name, all[name]]))
 }
 
 /** Checks the milliseconds of a timer, as Node does. */
@@ -125,6 +149,7 @@ export function sessionOptions(options: ServerOptions & ConnectOptions): {
   maxQueueBytes: number
   maxQueueSize: number
   keepAlive?: number
+  maxMessageBytes: number
   keepAliveTimeout?: number
   resumeTimeout?: number
 } {
@@ -132,6 +157,7 @@ export function sessionOptions(options: ServerOptions & ConnectOptions): {
   return {
     maxQueueBytes: window ?? WINDOW,
     maxQueueSize: MAX_MESSAGES,
+    maxMessageBytes: MAX_MESSAGE_BYTES,
     ...(sessionKeepAlive == null ? {} : { keepAlive: sessionKeepAlive }),
     ...(sessionKeepAliveTimeout == null ? {} : { keepAliveTimeout: sessionKeepAliveTimeout }),
     ...(resumeTimeout == null ? {} : { resumeTimeout }),

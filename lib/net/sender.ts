@@ -3,9 +3,9 @@ import { Buffer, nextTick } from '../values/platform'
 import { FIN_FRAME } from './frames'
 
 /** What one turn writes leaves in messages of at most so many bytes. */
-const MAX_MESSAGE_BYTES = 64 * 1024
+export const MAX_MESSAGE_BYTES = 64 * 1024
 /** Smaller writes are joined; larger ones are worth a message of their own, without a copy. */
-const JOINED_BYTES = 16 * 1024
+export const JOINED_BYTES = 16 * 1024
 /** A small window holds so many messages, so that the writer goes on while acknowledgements are on their way. */
 const PIECES = 8
 /** Bytes of a message beside its payload, in the window. */

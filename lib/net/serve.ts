@@ -2,6 +2,7 @@
 import type { EventEmitter } from 'node:events'
 import type { ServerOptions, ServeTarget } from '../../types/net'
 import { argType } from './errors'
+import { joinedOptions } from './options'
 import { Server } from './server'
 import type { Socket } from './socket'
 
@@ -10,10 +11,10 @@ export function serverFor(target: ServeTarget, options: ServerOptions): Server {
   const { injectSocket } = (target ?? {}) as { injectSocket?: (socket: Socket) => void }
   const isInjected = typeof injectSocket === 'function'
   if (!isInjected && typeof (target as EventEmitter | undefined)?.emit !== 'function') {
-    throw argType('target', 'a server', target)
+    throw argType('target', 'a server, such as http.createServer() returns', target)
   }
   const emitter = target as EventEmitter & { allowHalfOpen?: boolean; listening?: boolean }
-  const server = new Server({ allowHalfOpen: emitter.allowHalfOpen ?? false, ...options })
+  const server = new Server(joinedOptions({ allowHalfOpen: emitter.allowHalfOpen ?? false }, options))
   server.on('connection', (socket: Socket) => {
     if (isInjected) injectSocket.call(target, socket)
     else emitter.emit('connection', socket)

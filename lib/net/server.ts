@@ -1,16 +1,17 @@
 // A server as Node's `net` has it, on a subject.
-import { EventEmitter } from 'node:events'
+import { captureRejectionSymbol, EventEmitter } from 'node:events'
 import type { AddressInfo, ServerOptions } from '../../types/net'
 import { startTimer, type Timer } from '../async/timer'
 import type { Client } from '../client/client'
 import type { ServerSocket } from '../socket/server-socket'
 import { nextTick } from '../values/platform'
 import { Accepting } from './accepting'
+import { Arrivals } from './arrivals'
 import { argType, codedError, type SystemError, systemError } from './errors'
 import { listenArguments } from './listen-arguments'
 import { Listening, type ListenSettings } from './listening'
 import { checkNetOptions } from './option-checks'
-import { clientOf, LISTEN_TIMEOUT, transportOptions } from './options'
+import { clientOf, joinedOptions, LISTEN_TIMEOUT, transportOptions } from './options'
 import { beginListen } from './places'
 import { Socket } from './socket'
 import { list, unlist } from './table'
@@ -30,6 +31,7 @@ export class Server extends EventEmitter {
   #settled: (() => void) | undefined
   #timer: Timer | undefined
   readonly #accepting: Accepting
+  readonly #arrivals = new Arrivals(transport => this.#take(transport))
   readonly #sockets = new Set<Socket>()
   readonly #listed = { row: () => this.#row() }
   #since = 0
@@ -41,8 +43,11 @@ export class Server extends EventEmitter {
     listener?: (socket: Socket) => void,
   ) {
     const given = typeof options === 'function' ? {} : (options ?? {})
-    if (typeof given !== 'object') throw argType('options', 'an instance of Object', given)
+    if (typeof given !== 'object') throw argType('options', 'of type object', given)
     checkNetOptions(given)
+    const { highWaterMark: mark } = given
+    if (mark != null && typeof mark !== 'number')
+      throw argType('options.highWaterMark', 'of type number', mark)
     super(given as { captureRejections?: boolean })
     this.#options = { ...given }
     this.#accepting = new Accepting(this.#options, id => this.emit('undecided', id))
@@ -67,7 +72,7 @@ export class Server extends EventEmitter {
         'Listen method has been called more than once without closing.',
       )
     }
-    const merged: ListenSettings = { ...this.#options, ...options }
+    const merged: ListenSettings = joinedOptions(this.#options, options)
     const client = clientOf(merged)
     if (typeof listener === 'function') this.once('listening', listener)
     if (options.backlog !== undefined) this.#accepting.backlog = options.backlog
@@ -113,9 +118,15 @@ export class Server extends EventEmitter {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#subject === undefined) return
     await new Promise<void>((resolve, reject) => {
       this.close(error => (error === undefined ? resolve() : reject(error)))
     })
+  }
+
+  override [captureRejectionSymbol](error: Error, event: string, socket: Socket): void {
+    if (event === 'connection') socket.destroy(error)
+    else this.emit('error', error)
   }
 
   /** @internal */
@@ -174,6 +185,7 @@ export class Server extends EventEmitter {
     this.#listening?.close()
     this.#listening = undefined
     this.#accepting.refuseAll()
+    for (const transport of this.#arrivals.drop()) transport.reset('ECONNREFUSED')
   }
 
   #emitCloseIfEmpty(): void {
@@ -186,12 +198,22 @@ export class Server extends EventEmitter {
   }
 
   #connect(session: ServerSocket): void {
-    const listening = this.#listening
-    if (listening === undefined) {
+    if (this.#listening === undefined) {
       session.close()
       return
     }
-    const transport = new Transport(session, undefined, transportOptions(this.#options))
+    session.livesOn = true
+    this.#arrivals.add(new Transport(session, undefined, transportOptions(this.#options)))
+  }
+
+  /** It is the turn of a connection. */
+  #take(transport: Transport): void {
+    const session = transport.session as ServerSocket
+    const listening = this.#listening
+    if (listening === undefined) {
+      transport.reset('ECONNREFUSED')
+      return
+    }
     const info = { subject: listening.subjectOf(session), id: session.id, remoteAddress: session.id }
     if (
       this.maxConnections !== undefined &&
@@ -215,7 +237,8 @@ export class Server extends EventEmitter {
   #accept(transport: Transport, subject: string): void {
     const { allowHalfOpen, pauseOnConnect = false, highWaterMark } = this.#options
     const port = this.#accepting.takePort()
-    const settings = { allowHalfOpen, ...(highWaterMark == null ? {} : { highWaterMark }) }
+    const isMark = highWaterMark != null && highWaterMark >= 0
+    const settings = { allowHalfOpen, ...(isMark ? { highWaterMark } : {}) }
     const socket = new Socket(settings, { transport, subject, port, server: this })
     this.#sockets.add(socket)
     if (pauseOnConnect) {

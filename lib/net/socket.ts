@@ -4,15 +4,32 @@ import type { AddressInfo, ConnectOptions, ReadyState, SocketOptions, SocketRow 
 import type { ConatSocketBase } from '../socket/base'
 import { type Buffer, nextTick, nextTurn } from '../values/platform'
 import { Attempt } from './attempt'
-import { argType, argValue, codedError, type SystemError, systemError } from './errors'
+import {
+  argType,
+  argValue,
+  beforeConnection,
+  closedError,
+  destroyedError,
+  type SystemError,
+  systemError,
+} from './errors'
 import type { Hello } from './frames'
 import { IdleTimer } from './idle-timer'
 import { OnRead } from './on-read'
-import { checkNetOptions } from './option-checks'
-import { connectArguments, joinedOptions, targetOf, timerDuration, transportOptions } from './options'
+import { checkConnectOptions, checkNetOptions } from './option-checks'
+import {
+  connectArguments,
+  joinedOptions,
+  streamOptions,
+  targetOf,
+  timerDuration,
+  transportOptions,
+} from './options'
 import { rowOf } from './row'
 import { list, unlist } from './table'
 import { type Loss, Transport, type TransportOwner } from './transport'
+import { writeAfterFin } from './write-after-fin'
+import { Writing } from './writing'
 
 type Done = (error?: Error | null) => void
 
@@ -48,35 +65,42 @@ export class Socket extends Duplex implements TransportOwner {
   #isResetting = false
   #isRefd = true
   #bytesRead = 0
-  /** Bytes that were taken; the rest is in the stream. */
-  #bytesTaken: number | undefined
   #bytesWritten: number | undefined
-  /** The write under way. */
-  #writing: { readonly size: number; readonly done: Done } | undefined
+  readonly #writing = new Writing(() => {
+    this.#idle.refresh()
+    if (this.#whenMoved.length > 0) this.#moved()
+  })
 
   constructor(options: SocketOptions | number = {}, accepted?: Accepted) {
     if (typeof options === 'number') throw argValue('options.fd', options, 'is not supported')
-    if (typeof options !== 'object' || options === null) throw argType('options', 'of type object', options)
+    // As Node does: what is no options is none.
+    if (typeof options !== 'object' || options === null) options = {}
     for (const name of ['fd', 'handle'] as const) {
       const value = (options as Record<string, unknown>)[name]
       if (value != null) throw argValue(`options.${name}`, value, 'is not supported')
     }
     checkNetOptions(options)
-    const { allowHalfOpen = false, highWaterMark, signal, onread } = options
+    const { allowHalfOpen = false, signal, onread } = options
     super({
+      ...streamOptions(options),
       allowHalfOpen: Boolean(allowHalfOpen),
-      ...(highWaterMark == null ? {} : { highWaterMark }),
       emitClose: false,
       autoDestroy: true,
     })
     this.#own = options
-    this.#onRead = onread == null ? undefined : new OnRead(onread)
+    this.#onRead = onread == null ? undefined : new OnRead(onread, this)
     this.on('end', this.#handleEnd)
     if (accepted !== undefined) this.#accept(accepted)
-    if (signal !== undefined) addAbortSignal(signal, this)
+    if (signal != null) addAbortSignal(signal, this)
+  }
+
+  /** @internal The same; the older name. */
+  get _connecting(): boolean {
+    return this.connecting
   }
 
   get pending(): boolean {
+    if (!(#own in this)) return true
     return this.#transport === undefined || this.connecting || this.destroyed
   }
 
@@ -87,68 +111,83 @@ export class Socket extends Duplex implements TransportOwner {
     return this.writable ? 'writeOnly' : 'closed'
   }
 
-  get bytesRead(): number {
+  get bytesRead(): number | undefined {
+    // Of the prototype, which programs look at.
+    if (!(#own in this)) return undefined
     return this.#transport?.bytesRead ?? this.#bytesRead
   }
 
   get bytesWritten(): number | undefined {
-    if (this.#bytesTaken === undefined) return undefined
-    return this.#bytesWritten ?? this.#bytesTaken + this.writableLength
+    if (!(#own in this)) return undefined
+    if (this.#writing.taken === undefined) return 0
+    return this.#bytesWritten ?? this.#writing.taken + this.writableLength
+  }
+
+  /** @internal Those that the stream has passed on. */
+  get _bytesDispatched(): number | undefined {
+    return #own in this ? (this.#writing.taken ?? 0) : undefined
   }
 
   get bufferSize(): number | undefined {
-    return this.#transport === undefined && !this.connecting ? undefined : this.writableLength
+    if (!(#own in this)) return undefined
+    return this.pending && !this.connecting ? undefined : this.writableLength
   }
 
   get timeout(): number | undefined {
-    return this.#idle.ms === 0 ? undefined : this.#idle.ms
+    return #own in this ? this.#idle.ms : undefined
   }
 
   get session(): ConatSocketBase | undefined {
-    return this.#transport?.session
+    return #own in this ? this.#transport?.session : undefined
   }
 
   get localAddress(): string | undefined {
-    return this.#isAccepted ? this.#subject : this.#isKnown ? this.session?.id : undefined
+    if (!Socket.#isKnown(this)) return undefined
+    return this.#isAccepted ? this.#subject : this.session?.id
   }
 
   get localPort(): number | undefined {
-    return this.#isKnown ? (this.#isAccepted ? 0 : this.#port) : undefined
+    return Socket.#isKnown(this) ? (this.#isAccepted ? 0 : this.#port) : undefined
   }
 
   get localFamily(): 'subject' | undefined {
-    return this.#isKnown ? 'subject' : undefined
+    return Socket.#isKnown(this) ? 'subject' : undefined
   }
 
   get remoteAddress(): string | undefined {
-    return this.#isKnown ? (this.#isAccepted ? this.session?.id : this.#subject) : undefined
+    return Socket.#isKnown(this) ? (this.#isAccepted ? this.session?.id : this.#subject) : undefined
   }
 
   get remotePort(): number | undefined {
-    return this.#isKnown ? (this.#isAccepted ? this.#port : 0) : undefined
+    return Socket.#isKnown(this) ? (this.#isAccepted ? this.#port : 0) : undefined
   }
 
   get remoteFamily(): 'subject' | undefined {
-    return this.#isKnown ? 'subject' : undefined
+    return Socket.#isKnown(this) ? 'subject' : undefined
   }
 
   address(): AddressInfo | Record<string, never> {
-    if (!this.#isKnown || this.destroyed) return {}
+    if (!Socket.#isKnown(this) || this.destroyed) return {}
     return { address: this.localAddress as string, family: 'subject', port: this.localPort as number }
   }
 
   connect(...args: unknown[]): this {
     const { options: given, listener } = connectArguments(args)
     checkNetOptions(given)
+    checkConnectOptions(given)
     const target = targetOf(given, this.#own)
     const options = joinedOptions(this.#own, given)
     if (this.connecting || (this.#transport !== undefined && !this.destroyed)) {
       throw systemError('connect', 'EISCONN', 'subject' in target ? target.subject : undefined)
     }
+    if (this.destroyed && this.#own.signal?.aborted) {
+      this.#writing.taken = 0
+      return this
+    }
     if (this.destroyed) this.#renew()
     if (listener !== undefined) this.once('connect', listener)
     this.connecting = true
-    this.#bytesTaken = 0
+    this.#writing.taken = 0
     try {
       this.#attempt = new Attempt(this.#attemptOwner(options), target, options)
     } catch (error) {
@@ -243,7 +282,13 @@ export class Socket extends Duplex implements TransportOwner {
     this.emit('connect')
     this.emit('ready')
     this.#moved()
-    if (this.readable && !this.isPaused()) this.read(0)
+    if (!this.readable || this.isPaused()) return
+    if (this.readableFlowing !== true || this.listenerCount('data') > 0) this.read(0)
+    else {
+      // Whoever waited for `connect` may add its listeners now: bytes that came with it are for them.
+      this.session?.pause()
+      nextTurn(() => this.session?.resume())
+    }
   }
 
   handleBytes(bytes: Buffer): boolean {
@@ -284,22 +329,19 @@ export class Socket extends Duplex implements TransportOwner {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: Done): void {
-    this.#writing = { size: chunk.length, done }
-    if (!this.connecting) {
-      this.#writeNow(chunk)
-      return
-    }
-    const handleClose = (): void => done(beforeConnection())
-    this.once('close', handleClose)
-    this.once('connect', () => {
-      this.off('close', handleClose)
-      this.#writeNow(chunk)
-    })
+    this.#put([chunk], done)
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], done: Done): void {
+    this.#put(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    )
   }
 
   override _final(done: Done): void {
-    if (this.connecting) this.once('connect', () => this._final(done))
-    else if (this.#transport === undefined || this.#transport.isPeerGone) done()
+    if (this.connecting || this.#transport === undefined) this.once('connect', () => this._final(done))
+    else if (this.#transport.isPeerGone) done()
     // As Node's shutdown, never inside the call.
     else this.#transport.sender.finish(error => nextTick(() => done(error)))
   }
@@ -311,18 +353,18 @@ export class Socket extends Duplex implements TransportOwner {
     this.#attempt = undefined
     this.#idle.stop()
     this.#bytesWritten = this.bytesWritten
-    const left = this.writableLength - (this.#writing?.size ?? 0)
+    const left = this.writableLength - this.#writing.size
     this.#letGo(error, wasConnecting, left === 0)
     done(error)
-    const writing = this.#writing
-    this.#writing = undefined
-    if (!wasConnecting) writing?.done(error ?? codedError('ERR_STREAM_DESTROYED', DESTROYED))
+    const unwritten = this.#writing.abandon()
+    if (!wasConnecting && unwritten !== undefined) nextTick(() => unwritten(error ?? destroyedError()))
     this.#moved()
-    const wasTold = wasConnecting || this.#transport !== undefined
+    // Its place is free, though its own `close` comes later.
+    this.#acceptor?.handleClosed(this)
     nextTurn(() => {
-      if (wasTold) this.emit('close', error !== null && error !== undefined)
+      // Told to connect, or accepted.
+      if (this.#writing.taken !== undefined) this.emit('close', error !== null && error !== undefined)
       else this.emit('close')
-      this.#acceptor?.handleClosed(this)
     })
   }
 
@@ -333,28 +375,24 @@ export class Socket extends Duplex implements TransportOwner {
     for (const resolve of this.#whenMoved.splice(0)) resolve()
   }
 
-  /** Whether both ends know each other's addresses. */
-  get #isKnown(): boolean {
-    return this.#transport !== undefined && (this.#isAccepted || this.#transport.isOpen)
+  /** Whether both ends know each other's addresses. Of the prototype, which programs look at: no. */
+  static #isKnown(socket: Socket): boolean {
+    if (!(#own in socket) || socket.#transport === undefined) return false
+    return socket.#isAccepted || socket.#transport.isOpen
   }
 
-  #writeNow(chunk: Buffer): void {
-    const writing = this.#writing
-    const transport = this.#transport
-    if (writing === undefined) return
-    const done: Done = error => {
-      if (this.#writing !== writing) return
-      this.#writing = undefined
-      if (!error) {
-        this.#bytesTaken = (this.#bytesTaken ?? 0) + writing.size
-        this.#idle.refresh()
-      }
-      writing.done(error)
-      if (this.#whenMoved.length > 0) this.#moved()
+  #put(parts: readonly Buffer[], done: Done): void {
+    this.#writing.begin(parts, done)
+    if (!this.connecting) {
+      this.#writing.pass(this.#transport)
+      return
     }
-    if (transport === undefined) done(closedError())
-    else if (transport.isPeerGone) done(systemError('write', 'EPIPE'))
-    else transport.sender.write(chunk, done)
+    const handleClose = (): void => done(beforeConnection())
+    this.once('close', handleClose)
+    this.once('connect', () => {
+      this.off('close', handleClose)
+      this.#writing.pass(this.#transport)
+    })
   }
 
   #letGo(error: Error | null, wasConnecting: boolean, isPassedOn: boolean): void {
@@ -362,7 +400,7 @@ export class Socket extends Duplex implements TransportOwner {
     if (transport === undefined) return
     if (wasConnecting || error != null || this.#isResetting) transport.reset('ECONNRESET')
     else {
-      const isRead = this.readableLength === 0 && !transport.session.isHolding && !this.#onRead?.hasRest
+      const isRead = this.readableLength === 0 && !transport.isHolding && !this.#onRead?.hasRest
       transport.release(isPassedOn && isRead)
     }
   }
@@ -373,7 +411,7 @@ export class Socket extends Duplex implements TransportOwner {
     this.#subject = subject
     this.#port = port
     this.#isAccepted = true
-    this.#bytesTaken = 0
+    this.#writing.taken = 0
     this.#watch(transport)
     transport.accept(this, port)
   }
@@ -414,34 +452,4 @@ export class Socket extends Duplex implements TransportOwner {
   #handleEnd = (): void => {
     if (!this.allowHalfOpen) this.write = writeAfterFin as typeof this.write
   }
-}
-
-const DESTROYED = 'Cannot call write after a stream was destroyed'
-
-function closedError(): SystemError {
-  return codedError('ERR_SOCKET_CLOSED', 'Socket is closed')
-}
-
-function beforeConnection(): SystemError {
-  return codedError(
-    'ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
-    'Socket closed before the connection was established',
-  )
-}
-
-/** A write to an end that has said that it takes part no more. */
-function writeAfterFin(
-  this: Socket,
-  chunk: unknown,
-  encoding?: BufferEncoding | Done,
-  callback?: Done,
-): boolean {
-  if (!this.writableEnded) {
-    return Duplex.prototype.write.call(this, chunk as Buffer, encoding as BufferEncoding, callback)
-  }
-  const done = typeof encoding === 'function' ? encoding : callback
-  const error = codedError('EPIPE', 'This socket has been ended by the other party')
-  if (typeof done === 'function') nextTick(() => done(error))
-  this.destroy(error)
-  return false
 }

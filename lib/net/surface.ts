@@ -19,16 +19,16 @@ import { agentOf } from './agent'
 import { argType } from './errors'
 import { checkPlace, ExposingServer } from './expose'
 import { type ForwardingServer, forwardTo } from './forward'
-import { connectArguments } from './options'
+import { checkSubject, connectArguments, joinedOptions } from './options'
 import { serverFor } from './serve'
-import { Server } from './server'
-import { Socket } from './socket'
+import { Server as UnboundServer } from './server'
+import { Socket as UnboundSocket } from './socket'
 import { netstat, sockets } from './table'
 
 /** What a module is bound to. */
 export type Binding = Pick<NetOptions, 'client' | 'resolve'>
 
-type Listener = (socket: Socket) => void
+type Listener = (socket: UnboundSocket) => void
 
 /** Binds the whole module to a client. */
 export function over(client: unknown, options?: Pick<NetOptions, 'resolve'>): Net {
@@ -37,7 +37,9 @@ export function over(client: unknown, options?: Pick<NetOptions, 'resolve'>): Ne
 
 /** Checks what a module is to be bound to. */
 export function bindingOf(client: unknown, options: Pick<NetOptions, 'resolve'> = {}): Binding {
-  if (!(client instanceof Client)) throw argType('client', 'an instance of Client', client)
+  if (!(client instanceof Client)) {
+    throw argType('client', 'an instance of Client, such as connect() or broker.client() returns', client)
+  }
   const { resolve } = options
   if (resolve !== undefined && typeof resolve !== 'function') {
     throw argType('options.resolve', 'of type function', resolve)
@@ -48,7 +50,7 @@ export function bindingOf(client: unknown, options: Pick<NetOptions, 'resolve'> 
 /** Adds what a module is bound to, unless the call says otherwise. What is no options stays what it is. */
 export function bound<Options>(binding: Binding, options: Options): Options {
   if (options === undefined || options === null) return { ...binding } as Options
-  return typeof options === 'object' ? { ...binding, ...options } : options
+  return typeof options === 'object' ? joinedOptions(binding, options as object as Options & object) : options
 }
 
 /** Makes a class that can be called without `new`, as Node's can, and knows what its module is bound to. */
@@ -66,17 +68,17 @@ function surfaceOf(binding: Binding): Net {
   const socketArguments = ([options, ...rest]: unknown[]) => [bound(binding, options), ...rest]
   const serverArguments = ([options, listener]: unknown[]) =>
     typeof options === 'function' ? [{ ...binding }, options] : [bound(binding, options), listener]
-  const connect = (...args: unknown[]): Socket => {
+  const connect = (...args: unknown[]): UnboundSocket => {
     const { options } = connectArguments(args)
-    const socket = new Socket(bound<ConnectOptions>(binding, options))
+    const socket = new UnboundSocket(bound<ConnectOptions>(binding, options))
     if (options.timeout) socket.setTimeout(options.timeout)
     return socket.connect(...args)
   }
-  const createServer = (options?: ServerOptions | Listener, listener?: Listener): Server =>
-    new Server(...(serverArguments([options, listener]) as [ServerOptions, Listener]))
+  const createServer = (options?: ServerOptions | Listener, listener?: Listener): UnboundServer =>
+    new UnboundServer(...(serverArguments([options, listener]) as [ServerOptions, Listener]))
   const expose = (
     subject: string,
-    target: NodePlace | ((socket: Socket) => Duplex),
+    target: NodePlace | ((socket: UnboundSocket) => Duplex),
     options?: ExposeOptions,
   ): ExposingServer => {
     if (typeof target !== 'function') checkPlace('target', target)
@@ -84,20 +86,25 @@ function surfaceOf(binding: Binding): Net {
     return new ExposingServer(target, all).listen({ ...listenOptions(all), subject })
   }
   const forward = (subject: string, place: NodePlace, options?: ForwardOptions): ForwardingServer => {
+    checkSubject('subject', subject)
     checkPlace('place', place)
     return forwardTo(subject, place, bound<ForwardOptions>(binding, options as ForwardOptions))
   }
-  const serve = (subject: string, target: ServeTarget, options?: ServerOptions & ListenOptions): Server => {
+  const serve = (
+    subject: string,
+    target: ServeTarget,
+    options?: ServerOptions & ListenOptions,
+  ): UnboundServer => {
     const all = bound<ServerOptions & ListenOptions>(binding, options as ServerOptions)
     return serverFor(target, all).listen({ ...listenOptions(all), subject })
   }
   const agent = (options: AgentOptions) => agentOf(bound(binding, options))
-  const BoundSocket = callable(Socket, socketArguments) as unknown as typeof SocketContract
+  const BoundSocket = callable(UnboundSocket, socketArguments) as unknown as typeof SocketContract
   const all = {
     createServer,
     connect,
     createConnection: connect,
-    Server: callable(Server, serverArguments) as unknown as typeof ServerContract,
+    Server: callable(UnboundServer, serverArguments) as unknown as typeof ServerContract,
     Socket: BoundSocket,
     Stream: BoundSocket,
     over,
@@ -120,7 +127,7 @@ function listenOptions({ backlog, reusePort, signal }: ListenOptions): ListenOpt
   }
 }
 
-const {
+export const {
   agent,
   connect,
   createConnection,
@@ -128,20 +135,7 @@ const {
   expose,
   forward,
   serve,
-  Server: NetServer,
-  Socket: NetSocket,
+  Server,
+  Socket,
   Stream,
 } = surfaceOf({})
-
-export {
-  agent,
-  connect,
-  createConnection,
-  createServer,
-  expose,
-  forward,
-  NetServer as Server,
-  NetSocket as Socket,
-  Stream,
-  serve,
-}

@@ -1,5 +1,6 @@
 // The sockets of this process, for netstat.
 import type { SocketRow } from '../../types/net'
+import { escaped } from '../values/escaped'
 
 /** What is listed: asked for its row only when somebody looks. */
 export interface Listed {
@@ -26,15 +27,21 @@ export function sockets(filter?: ((row: SocketRow) => boolean) | Partial<SocketR
   return rows
 }
 
-/** The same as a table. */
+/** The same as a table, ids shortened. */
 export function netstat(filter?: ((row: SocketRow) => boolean) | Partial<SocketRow>): string {
   const lines = ['Proto  Recv-Q  Send-Q  Local Address           Foreign Address          State']
   for (const { proto, recvQ, sendQ, local, foreign, state } of sockets(filter)) {
     const numbers = `${String(recvQ).padStart(6)}  ${String(sendQ).padStart(6)}`
-    const line = `${proto.padEnd(6)} ${numbers}  ${local.padEnd(23)} ${foreign.padEnd(24)} ${state}`
+    const [here, there] = [shown(local).padEnd(23), shown(foreign).padEnd(24)]
+    const line = `${proto.padEnd(6)} ${numbers}  ${here} ${there} ${state}`
     lines.push(line.trimEnd())
   }
   return lines.join('\n')
+}
+
+/** An id fits into a column by its ends. Strangers choose some. */
+function shown(address: string): string {
+  return escaped(address).replace(/^([0-9a-f]{4})[0-9a-f]{26}([0-9a-f]{2})(?=:|$)/, '$1…$2')
 }
 
 function passes(

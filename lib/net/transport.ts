@@ -1,10 +1,14 @@
 // A byte stream over a session, which is a socket of the fabric: bytes, halves, resets and the end. Knows no stream of
 // Node.js.
+import type { Incoming } from '../engine/event-reader'
 import type { ConatSocketBase } from '../socket/base'
+import { isBin } from '../values/codec'
 import type { FabricError } from '../values/errors'
-import { Buffer, isUint8Array } from '../values/platform'
+import { afterMicrotasks, Buffer, isUint8Array } from '../values/platform'
+import { noteSettled } from '../values/throw-async'
 import { codeOf } from './errors'
-import { frameOf, type Hello, helloFrame, resetFrame, VERSION } from './frames'
+import { cutAtExit } from './exit-hook'
+import { frameOf, type Hello, helloFrame, MAX_FRAME_BYTES, MAX_FRAMES, resetFrame, VERSION } from './frames'
 import { Sender } from './sender'
 
 /** Why a transport failed. */
@@ -58,6 +62,7 @@ export class Transport {
   readonly #whenGone: (() => void)[] = []
   #isGone = false
   #lost: string | undefined
+  #frames = 0
 
   constructor(session: ConatSocketBase, owner: TransportOwner | undefined, options: TransportOptions) {
     this.session = session
@@ -70,6 +75,8 @@ export class Transport {
     session.on('ready', this.#handleBack)
     session.on('closed', this.#handleClosed)
     session.onProgress = this.#handleProgress
+    session.admits = this.#admits
+    cutAtExit(this)
   }
 
   /** The accepting end: says so. */
@@ -88,6 +95,11 @@ export class Transport {
   /** Bytes written and not acknowledged. */
   get unacknowledged(): number {
     return this.session.stats.pendingBytes + this.sender.joined
+  }
+
+  /** Whether bytes have come that the stream above has not been given; an end alone is nothing to be read. */
+  get isHolding(): boolean {
+    return this.session.holds(data => isUint8Array(data) && data.length > 0)
   }
 
   /** Resolves when the other end has what was passed on so far. Returns why not. */
@@ -120,9 +132,25 @@ export class Transport {
     this.#owner = undefined
     this.sender.release()
     if (this.session.state === 'closed') return
-    // The close alone is a reset.
-    if (code !== 'ECONNRESET') this.#tryWrite(resetFrame(code))
+    // The close alone is a reset, unless it comes behind our end.
+    if (code !== 'ECONNRESET' || this.sender.isFinished) this.#tryWrite(resetFrame(code))
     this.session.close()
+  }
+
+  /** The process ends: what has not arrived will not, which is a reset unless our end has. */
+  cut(): void {
+    this.isReleased = true
+    this.#owner = undefined
+    if (this.session.state !== 'closed') this.session.close()
+  }
+
+  /** While the stream above does not read, what comes is kept: bytes, and few frames. */
+  #admits = (incoming: Incoming): boolean => {
+    if (this.isReleased || isBin(incoming)) return true
+    this.#frames += 1
+    if (this.#frames <= MAX_FRAMES && incoming.end - incoming.start <= MAX_FRAME_BYTES) return true
+    this.#violate()
+    return false
   }
 
   #receive = (data: unknown): void => {
@@ -154,14 +182,21 @@ export class Transport {
       }
       this.isFinReceived = true
       this.isFinishedFirst = this.sender.isFinished
-      this.#owner?.handleActivity()
-      this.#owner?.handleFin()
+      // As the kernel's, in a turn of its own: what the bytes before it have settled goes on first.
+      afterMicrotasks(this.#passFin)
     } else if (this.isOpen || this.session.role === 'server') this.#violate()
     else if (frame.hello.v > VERSION) this.#refuse('EPROTONOSUPPORT')
     else {
       this.isOpen = true
       this.#owner?.handleHello(frame.hello)
+      // Whoever awaits `connect` goes on before the bytes that came with it.
+      noteSettled()
     }
+  }
+
+  #passFin = (): void => {
+    this.#owner?.handleActivity()
+    this.#owner?.handleFin()
   }
 
   /** The other end broke the rules. */

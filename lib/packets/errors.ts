@@ -1,4 +1,5 @@
 // What the packets throw, reject with, and hand to events. No code of Node: pages use this, too.
+import { didYouMean } from '../values/nearest'
 
 export interface PacketErrorDetails {
   packet?: string
@@ -69,6 +70,18 @@ export function badOption(
   return new PacketError(message, code)
 }
 
+/** Returns the error of an option that is not there. @param known Those that are */
+export function unknownOption(name: string, known: readonly string[], what = 'option'): PacketError {
+  return badOption(`unknown ${what} '${name}'${didYouMean(name, known)}`, 'ERR_UNKNOWN_OPTION')
+}
+
+/** @throws {PacketError} `"ERR_INVALID_ARG_TYPE"` it is no client, of whichever copy of the package */
+export function checkClient(client: unknown): void {
+  const { publish, subscribe } = (client ?? {}) as { publish?: unknown; subscribe?: unknown }
+  if (typeof publish === 'function' && typeof subscribe === 'function') return
+  throw badOption('client must be a client of the fabric, as connect() returns it', 'ERR_INVALID_ARG_TYPE')
+}
+
 /** Returns a value as text for people: never throws, and never longer than a line. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') {
@@ -87,6 +100,18 @@ export function messageOf(error: unknown): string {
   const { message } = (error ?? {}) as { message?: unknown }
   // Not by its class: it may come from another realm.
   return (typeof message === 'string' ? message : shown(error)) || 'error'
+}
+
+/** Returns what was thrown, or an error in the place of what throws itself when it is looked at. */
+export function readable(thrown: unknown): unknown {
+  try {
+    void (thrown instanceof Error)
+    const { code, reason, path, packet, payload } = (thrown ?? {}) as Record<string, unknown>
+    void [code, reason, path, packet, payload, messageOf(thrown)]
+    return thrown
+  } catch {
+    return Error('what was thrown cannot be read')
+  }
 }
 
 /** Throws what code of the user threw where nothing of ours breaks: as an uncaught exception. */
@@ -142,6 +167,6 @@ function codeAndReason(payload: unknown): { code: number; reason: string } {
 }
 
 /** Returns the error of a packet that is not in the registry. */
-export function unknownPacket(what: string): PacketError {
-  return new PacketError(`no packet ${what}`, 'ERR_PACKET_UNKNOWN')
+export function unknownPacket(what: string, hint = ''): PacketError {
+  return new PacketError(`no packet ${what}${hint}`, 'ERR_PACKET_UNKNOWN')
 }

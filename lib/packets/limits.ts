@@ -1,6 +1,6 @@
 // The limits of packets: one table, which `limits` of a codec, a registry and a socket change.
 import type { Limits } from '../../types/packets'
-import { badOption } from './errors'
+import { badOption, unknownOption } from './errors'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -13,7 +13,7 @@ const MAX_BUNDLE_DEPTH = 8
 const MAX_BUNDLE_PACKETS = 10_000
 /** Levels of a packed value. */
 const MAX_PACK_DEPTH = 64
-/** Elements of an array whose elements have no bytes: nothing else bounds them. */
+/** Elements that have no bytes, in all arrays of a value: nothing else bounds them. */
 const MAX_EMPTY_ELEMENTS = 1024
 /** Calls of a socket that wait for an answer. */
 const MAX_CALLS = 4096
@@ -54,7 +54,9 @@ const MAX_LIMIT = 2 ** 30
 export function limitsWith(given: Limits | undefined, base: AllLimits = DEFAULT_LIMITS): AllLimits {
   if (given === undefined) return base
   for (const [name, value] of Object.entries(given)) {
-    if (!Object.hasOwn(DEFAULT_LIMITS, name)) throw badOption(`unknown limit '${name}'`, 'ERR_UNKNOWN_OPTION')
+    if (!Object.hasOwn(DEFAULT_LIMITS, name)) {
+      throw unknownOption(name, Object.keys(DEFAULT_LIMITS), 'limit')
+    }
     if (value === undefined) continue
     if (!Number.isInteger(value) || value < 1 || value > MAX_LIMIT) {
       throw badOption(`limits.${name} must be an integer from 1 to 2^30, got ${value}`, 'ERR_OUT_OF_RANGE')

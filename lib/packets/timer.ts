@@ -3,7 +3,7 @@
 export type Timer = ReturnType<typeof setTimeout>
 
 /** The longest time that timers take; a longer one would fire at once. */
-const MAX_TIMEOUT = 2 ** 31 - 1
+export const MAX_TIMEOUT = 2 ** 31 - 1
 
 /** Calls `fire` after so many milliseconds. */
 export function startTimer(fire: () => void, timeout: number): Timer {
@@ -11,6 +11,11 @@ export function startTimer(fire: () => void, timeout: number): Timer {
   // In Node; in pages a timer is a number.
   ;(timer as { unref?(): void }).unref?.()
   return timer
+}
+
+/** Calls `go` in another turn of the event loop, and keeps the process alive until then. */
+export function startWork(go: () => void): Timer {
+  return setTimeout(go, 0)
 }
 
 export function stopTimer(timer: Timer | undefined): void {

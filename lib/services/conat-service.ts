@@ -1,10 +1,10 @@
 // A service of one function: what is asked is its argument, and what it returns is the answer.
 import { EventEmitter } from 'node:events'
 import type { ConatServiceEvents, ServiceCall, ServiceSetup } from '../../index'
-import type { Message } from '../messaging/message'
-import { refuse, SERVICE_QUEUE, thrown } from '../messaging/service'
+import { SERVICE_QUEUE, serve, thrown } from '../messaging/service'
 import type { Subscription } from '../messaging/subscription'
-import { FabricError, invalidType } from '../values/errors'
+import { checkObject, FabricError, invalidType } from '../values/errors'
+import { nextTick } from '../values/platform'
 import { clientOf, subjectOf } from './subject'
 
 export class ConatService extends EventEmitter<ConatServiceEvents> {
@@ -18,6 +18,7 @@ export class ConatService extends EventEmitter<ConatServiceEvents> {
 
   /** @internal */
   constructor(options: ServiceSetup) {
+    checkObject('the service', options)
     if (typeof options.handler !== 'function') throw invalidType('handler', 'a function', options.handler)
     super()
     this.#options = options
@@ -34,6 +35,7 @@ export class ConatService extends EventEmitter<ConatServiceEvents> {
 
   close(): void {
     this.#close(undefined)
+    this.#subscription?.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -46,11 +48,13 @@ export class ConatService extends EventEmitter<ConatServiceEvents> {
       if (this.#isClosed()) return
       const subscription = client.subscribeSync(this.subject, { queue: this.#queue })
       this.#subscription = subscription
-      subscription.emitter.on('message', (message: Message) => void this.#answer(message))
-      client.once('closed', () => this.#close(undefined))
+      const { handler } = this.#options
+      serve(subscription, message => handler(message.data, message as never))
+      subscription.onEnd = reason => this.#close(reason)
       await subscription.confirmed()
     } catch (error) {
       this.#close(error as FabricError)
+      this.#subscription?.close()
       throw error
     }
     if (this.#isClosed()) return
@@ -67,20 +71,10 @@ export class ConatService extends EventEmitter<ConatServiceEvents> {
     return this.#options.all ? undefined : (this.#options.queue ?? SERVICE_QUEUE)
   }
 
-  async #answer(message: Message): Promise<void> {
-    if (!message.isRequest()) return
-    try {
-      await message.respond(await this.#options.handler(message.data, message as never))
-    } catch (error) {
-      await refuse(message, error)
-    }
-  }
-
   #close(reason: FabricError | undefined): void {
     if (this.state === 'closed') return
     this.#state = 'closed'
-    this.#subscription?.close()
-    this.emit('closed', reason)
+    nextTick(() => this.emit('closed', reason))
   }
 }
 

@@ -1,5 +1,6 @@
 // The time of one process for all others: a service that tells it, and how far the clock of this one is off.
 import type { Remote, TimeApi } from '../../index'
+import { FabricError, shown } from '../values/errors'
 import type { ConatService } from './conat-service'
 import { createServiceClient, createServiceHandler } from './typed-service'
 
@@ -46,6 +47,10 @@ async function measure(options: object): Promise<number> {
   let there: number
   try {
     there = await timeClient(options).time()
+    // Whoever answers may say anything.
+    if (Number.isNaN(new Date(there).getTime()) || typeof there !== 'number') {
+      throw new FabricError(`the time service answered with no time: ${shown(there)}`, 'ERR_SERVICE')
+    }
   } catch (error) {
     dueAt = Date.now() + RETRY_PAUSE
     throw error

@@ -1,11 +1,13 @@
 // A service of several methods, and the object that calls them. A call is a request with data `[name, args]`.
 import type { HandlerSetup, Remote, ServiceTarget } from '../../index'
-import { callProxy, checkImplementation, invoke } from '../messaging/service'
+import { asksAs, callProxy, checkImplementation, invoke } from '../messaging/service'
+import { checkObject } from '../values/errors'
 import { ConatService } from './conat-service'
 import { clientOf, subjectOf } from './subject'
 
 /** Serves the methods of an object. Resolves when calls can arrive. */
 export async function createServiceHandler(options: HandlerSetup<object>): Promise<ConatService> {
+  checkObject('the service', options)
   const { impl, ...rest } = options
   checkImplementation(impl)
   const service = new ConatService({ ...rest, handler: (_call, message) => invoke(message as never, impl) })
@@ -26,8 +28,8 @@ export function createServiceClient<T>(options: ServiceTarget): Remote<T> & { co
   const subject = subjectOf(options)
   const { client, timeout, signal, noRetry } = options
   const waitForInterest = !noRetry
-  const methods = callProxy<Record<string, unknown>>(async call =>
-    (await clientOf(client)).request(subject, call, { timeout, signal, waitForInterest }),
+  const methods = callProxy<Record<string, unknown>>(async (call, own) =>
+    (await clientOf(client)).request(subject, call, { timeout, signal, waitForInterest, ...own }),
   )
   const conat: Reach = {
     waitFor: async ({ maxWait } = {}) => {
@@ -35,7 +37,9 @@ export function createServiceClient<T>(options: ServiceTarget): Remote<T> & { co
     },
     ping: async () => await (await clientOf(client)).interest(subject),
   }
-  return new Proxy(methods, {
+  const wrapped = new Proxy(methods, {
     get: (target, name) => (name === 'conat' ? conat : Reflect.get(target, name)),
-  }) as Remote<T> & { conat: Reach }
+  })
+  asksAs(wrapped, methods)
+  return wrapped as Remote<T> & { conat: Reach }
 }

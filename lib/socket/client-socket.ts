@@ -1,17 +1,21 @@
 // The side that connects.
-import type { SocketConnectOptions } from '../../index'
-
+import type { Duplex } from 'node:stream'
+import type { SocketConnectOptions, SocketDuplexOptions } from '../../index'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
-import { route } from '../engine/events'
-import { CHOOSE_SERVER, SOCKET_BOUND } from '../engine/kinds'
+import { forget, route } from '../engine/events'
+import { CHOOSE_SERVER, SOCKET_BOUND, SOCKET_STATE } from '../engine/kinds'
 import { native } from '../engine/native'
 import type { ClientContext } from '../messaging/client-context'
 import type { Responder } from '../messaging/message'
+import { FabricError } from '../values/errors'
 import { checkOptions, isString } from '../values/option-checks'
 import { checkConnectSubject, checkId } from '../values/subjects'
 import { ConatSocketBase } from './base'
+import { KeptRequests } from './kept-requests'
 import { CONNECT_SHAPE } from './options'
+import { closingReason } from './own-messages'
+import { EXTRA_MESSAGES, Renewal } from './renewal'
 import { SocketSettings } from './settings'
 
 export class ConatSocketClient extends ConatSocketBase {
@@ -19,6 +23,8 @@ export class ConatSocketClient extends ConatSocketBase {
   #serverId: string | undefined
   readonly #settings: SocketSettings<SocketConnectOptions>
   #ownSubject: string | undefined
+  readonly #renewal: Renewal | undefined
+  readonly #kept: KeptRequests | undefined
 
   /** @internal */
   constructor(
@@ -35,6 +41,11 @@ export class ConatSocketClient extends ConatSocketBase {
     const settings = new SocketSettings(options)
     super(context, responder, commands.nextHandle(), subject, id, settings)
     this.#settings = settings
+    const { renew } = options
+    if (renew) {
+      this.#renewal = new Renewal(this, this.lifecycle, context, responder, renew)
+      this.#kept = new KeptRequests(this, context)
+    }
     route(this.handle, this)
     commands.socketConnect(context.handle, this.handle, subject, this.#forEngine())
   }
@@ -50,6 +61,25 @@ export class ConatSocketClient extends ConatSocketBase {
 
   get reconnection(): boolean {
     return this.#settings.options.reconnection ?? true
+  }
+
+  get renews(): boolean {
+    return this.#renewal !== undefined
+  }
+
+  /** @internal */
+  override get kept(): KeptRequests | undefined {
+    return this.#kept
+  }
+
+  /** Whether there is no socket of the engine below. @internal */
+  get isBetween(): boolean {
+    return this.#renewal?.isBetween ?? false
+  }
+
+  /** @internal */
+  get written(): number {
+    return this.outbox.written
   }
 
   /** The id of the server that it belongs to. */
@@ -81,10 +111,53 @@ export class ConatSocketClient extends ConatSocketBase {
     return new ConatSocketClient(this.context, this.responder, `${this.subject}.${name}`, options)
   }
 
+  override toDuplex(options?: SocketDuplexOptions): Duplex {
+    if (this.#renewal === undefined) return super.toDuplex(options)
+    const text = `${this.describe()} renews itself: what it writes again, a stream would have twice`
+    throw new FabricError(text, 'ERR_UNSUPPORTED')
+  }
+
+  override close(): void {
+    if (this.isBetween) this.#renewal?.close()
+    else super.close()
+  }
+
+  override handleClientClosing(): void {
+    if (this.isBetween) this.#renewal?.close()
+    else super.handleClientClosing()
+  }
+
   override handleEvent(kind: number, event: EventReader): void {
     if (kind === SOCKET_BOUND) this.#serverId = event.str()
-    else if (kind !== CHOOSE_SERVER) super.handleEvent(kind, event)
-    else if (this.state !== 'closed') void this.#chooseServer()
+    else if (kind === CHOOSE_SERVER) {
+      if (this.state !== 'closed') void this.#chooseServer()
+    } else if (this.#renewal === undefined) super.handleEvent(kind, event)
+    else if (!this.#renewal.handleEvent(kind, event)) {
+      super.handleEvent(kind, event)
+      if (kind === SOCKET_STATE && this.state === 'ready') this.#renewal.handleReady(event.now)
+    }
+  }
+
+  /** The server may say why it is about to close it. @internal */
+  takesOwn(headers: string): boolean {
+    const reason = closingReason(headers)
+    if (reason === undefined) return false
+    this.closeFor(reason)
+    return true
+  }
+
+  /** Opens another socket of the engine in the place of the one that is closed. @internal */
+  reopen(): void {
+    // What was handed over belongs to the one before; what is still to be handed over has nobody to be told of it.
+    commands.putConsumed()
+    this.counters.carryOver()
+    forget(this.handle)
+    this.handle = commands.nextHandle()
+    if (this.#settings.options.id === undefined) this.id = this.context.socketIdPrefix + native.randomId()
+    this.#ownSubject = undefined
+    this.#serverId = undefined
+    route(this.handle, this)
+    commands.socketConnect(this.client, this.handle, this.subject, this.#forEngine())
   }
 
   /** @internal */
@@ -107,8 +180,12 @@ export class ConatSocketClient extends ConatSocketBase {
 
   #forEngine(): string {
     const { options } = this.#settings
+    const engine = this.#settings.forEngine(this.id, CONNECT_SHAPE)
+    // A function may add to a full window.
+    if (typeof options.renew === 'function') engine.maxQueueSize = this.maxQueueSize + EXTRA_MESSAGES
     return JSON.stringify({
-      ...this.#settings.forEngine(this.id, CONNECT_SHAPE),
+      ...engine,
+      renew: options.renew !== undefined && options.renew !== false,
       // Other sockets may have a chosen id, but not a random one.
       epoch: options.id === undefined ? undefined : newEpoch(),
       loadBalancer: options.loadBalancer !== undefined,

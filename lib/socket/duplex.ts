@@ -37,6 +37,14 @@ export function openDuplex(
   return new SocketDuplex(socket, options ?? {}, isOrderly)
 }
 
+/** `pipe` adds a listener of `unpipe` before anything else. A pipeline into a socket would never settle. */
+export function pipeError(): FabricError {
+  const text =
+    'a socket is no stream, and nothing can be piped into it: use socket.toDuplex(), or for await (const chunk ' +
+    'of readable) if (!socket.write(chunk)) await socket.waitUntilWritable()'
+  return new FabricError(text, 'ERR_INVALID_ARG_TYPE')
+}
+
 class SocketDuplex extends Duplex {
   readonly #socket: DuplexSocket
   readonly #hasHeaders: boolean

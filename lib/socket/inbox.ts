@@ -54,8 +54,9 @@ export class Inbox {
     this.#sink = sink
   }
 
-  get isHolding(): boolean {
-    return this.#held.length > 0
+  /** Returns whether any of what is held is such data. */
+  holds(matches: (data: unknown) => boolean): boolean {
+    return this.#held.some(([data]) => matches(data))
   }
 
   get isPaused(): boolean {

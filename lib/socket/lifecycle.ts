@@ -8,12 +8,20 @@ import { forget, type Target } from '../engine/events'
 import { ProcessRef } from '../engine/process-ref'
 import type { Child, ClientContext } from '../messaging/client-context'
 import type { FabricError } from '../values/errors'
-import { closedFailure, errorFrom, Failure, withCause } from '../values/failure'
+import { closedFailure, errorFrom, Failure, withCause, withUndelivered } from '../values/failure'
 import { isTimeout } from '../values/option-checks'
 import { throwAsync } from '../values/throw-async'
 
 /** In the order of the numbers in docs/internals/boundary.md. */
 const STATES: readonly State[] = ['disconnected', 'connecting', 'ready', 'closed']
+
+/** Reasons of a close after which nothing is missing. */
+const ORDERLY: ReadonlySet<number | string> = new Set(['ERR_CLOSED', 'ERR_SOCKET_CLOSED_BY_PEER'])
+
+/** Returns whether nothing is missing after a close for this reason. */
+export function isOrderly({ code }: { readonly code: number | string }): boolean {
+  return ORDERLY.has(code)
+}
 
 /** The events of a state; each object adds its own. */
 export interface StateEvents {
@@ -40,8 +48,8 @@ export interface LifecycleOwner extends Target, Child {
    * undelivered messages if that is known more exactly here.
    */
   handleEngineClosed(wasOpen: boolean, finish: (undelivered?: number) => void): void
-  /** Called just before `closed` is emitted. */
-  handleGone(): void
+  /** Called just before `closed` is emitted, with what that says. */
+  handleGone(reason: FabricError | undefined, undelivered: number): void
 }
 
 export class Lifecycle {
@@ -93,7 +101,7 @@ export class Lifecycle {
   }
 
   closedError(): FabricError {
-    return errorFrom(closedFailure(this.#owner.describe()))
+    return errorFrom(closedFailure(this.#owner.describe(), this.reason))
   }
 
   /** Changes the state and emits it, unless it was the last one emitted. */
@@ -121,7 +129,7 @@ export class Lifecycle {
   beginClose(reason?: Failure): boolean {
     if (this.state === 'closed') return false
     this.state = 'closed'
-    const failure = closedFailure(this.#owner.describe())
+    const failure = closedFailure(this.#owner.describe(), reason)
     this.#settleReady(failure)
     const own = this.closeReason
     this.reason = reason ?? (own && new Failure(own.code, own.message))
@@ -140,6 +148,18 @@ export class Lifecycle {
     this.#finish(undefined, 0)
   }
 
+  /** Ends it for this reason: the engine has closed what it had, and reports nothing more. */
+  finishHere(reason: Failure | undefined): void {
+    this.#owner.handleEngineClosed(this.beginClose(reason), (left = 0) => {
+      this.#finish(reason && errorFrom(withUndelivered(reason, left)), left)
+    })
+  }
+
+  /** Why it was disconnected last, if that was because of the other side. */
+  get peerLoss(): Failure | undefined {
+    return this.#peerLoss
+  }
+
   /** Reads an event *socket state* or *listener state*. */
   handleState(event: EventReader): void {
     const state = STATES[event.u8()] as State
@@ -147,9 +167,14 @@ export class Lifecycle {
     const message = event.str()
     const undelivered = event.u32()
     if (state === 'closed') {
+      const isLeaving = event.more && event.u8() === 1
       const reason = (left: number): Failure | undefined =>
-        code === null ? undefined : new Failure(code, message, this.#peerLoss, left)
-      this.#owner.handleEngineClosed(this.beginClose(reason(undelivered)), (left = undelivered) => {
+        code === null
+          ? undefined
+          : new Failure(code, message, this.#peerLoss, left, undefined, undefined, isLeaving)
+      const wasOpen = this.beginClose(reason(undelivered))
+      // Also after a close here, if the engine had closed it before it heard of that.
+      this.#owner.handleEngineClosed(wasOpen || code !== null, (left = undelivered) => {
         const failure = reason(left)
         this.#finish(failure === undefined ? undefined : errorFrom(failure), left)
       })
@@ -179,9 +204,10 @@ export class Lifecycle {
     this.#isGone = true
     forget(this.#owner.handle)
     this.#context.children.delete(this.#owner)
-    this.#owner.handleGone()
+    const told = this.closeReason ?? reason
+    this.#owner.handleGone(told, undelivered)
     this.processRef.set(false)
     this.#closed?.settle()
-    this.announce('closed', this.closeReason ?? reason, undelivered)
+    this.announce('closed', told, undelivered)
   }
 }

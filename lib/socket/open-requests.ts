@@ -4,13 +4,14 @@ import type { InFlight } from '../async/in-flight'
 import { release, retain } from '../engine/process-ref'
 import type { ClientContext } from '../messaging/client-context'
 import type { Message } from '../messaging/message'
-import type { Failure } from '../values/failure'
+import { Failure } from '../values/failure'
 import { noteSettled } from '../values/throw-async'
 
 interface Open {
   readonly settle: (outcome: Message | Failure) => void
   readonly inFlight: InFlight
   readonly unwatch: (() => void) | undefined
+  readonly begun: number
 }
 
 export class OpenRequests {
@@ -35,18 +36,20 @@ export class OpenRequests {
     inFlight.begin()
     this.#context.awaited.begin()
     retain()
+    const begun = this.#context.counters.beginRequest()
     return new Promise(settle => {
       const unwatch = signal && onAbort(signal, () => abort(key, signal))
-      this.#open.set(key, { settle, inFlight, unwatch })
+      this.#open.set(key, { settle, inFlight, unwatch, begun })
     })
   }
 
-  /** Settles a request. Returns whether it was open. */
-  settle(key: number, outcome: Message | Failure): boolean {
+  /** Settles a request, which may be answered with an error. Returns whether it was open. */
+  settle(key: number, outcome: Message | Failure, isAnswered = !(outcome instanceof Failure)): boolean {
     const open = this.#open.get(key)
     if (open === undefined) return false
     this.#open.delete(key)
     open.settle(outcome)
+    this.#context.counters.endRequest(open.begun, isAnswered ? undefined : (outcome as Failure).code)
     noteSettled()
     open.inFlight.end()
     this.#context.awaited.end()

@@ -1,14 +1,23 @@
 // The options of sockets, of socket servers, and of what they write.
-import type { Headers, SocketConnectOptions, SocketListenOptions, WriteOptions } from '../../index'
+import type {
+  Headers,
+  SendOptions,
+  SocketConnectOptions,
+  SocketListenOptions,
+  WriteOptions,
+} from '../../index'
 import { MAX_MESSAGE_BYTES, MESSAGE_SHAPE, REQUEST_SHAPE } from '../messaging/options'
-import { invalidType, invalidValue } from '../values/errors'
+import { isRoomsOptions } from '../rooms/options'
+import { FabricError, invalidType, invalidValue } from '../values/errors'
 import { areReceived } from '../values/headers'
+import { didYouMean } from '../values/nearest'
 import {
   checkOptions,
   isBoolean,
   isCount,
   isDuration,
   isFunction,
+  isSignal,
   isString,
   isTimeout,
   override,
@@ -33,6 +42,8 @@ export const LISTEN_SHAPE = {
   ...SETTINGS_SHAPE,
   maxSockets: { check: isCount, default: 65_536, engine: true, limit: true },
   maxSocketsPerUser: { check: isCount, default: 4096, engine: true, limit: true },
+  middlewareTimeout: { check: isTimeout, unit: 'ms', default: 10_000 },
+  rooms: isRoomsOptions,
 } as const satisfies ShapeOf<SocketListenOptions>
 
 export const CONNECT_SHAPE = {
@@ -41,6 +52,7 @@ export const CONNECT_SHAPE = {
   loadBalancer: isFunction,
   loadBalancerTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: true },
   dialect: { check: isDialect, engine: true },
+  renew: { check: isRenew, default: false },
 } as const satisfies ShapeOf<SocketConnectOptions>
 
 export interface EndOptions {
@@ -59,6 +71,25 @@ export const WRITE_SHAPE = {
   ...MESSAGE_SHAPE,
   volatile: { check: isBoolean, default: false },
 } as const satisfies ShapeOf<WriteOptions>
+
+export const SEND_SHAPE = {
+  ...MESSAGE_SHAPE,
+  timeout: { check: isTimeout, unit: 'ms' },
+  signal: isSignal,
+} as const satisfies ShapeOf<SendOptions>
+
+/** The options of `send`. Headers that stand alone are refused: nobody could tell them from options. */
+export function sendOptions(options: SendOptions | undefined): SendOptions | undefined {
+  for (const name of Object.keys(options ?? {})) {
+    if (Object.hasOwn(SEND_SHAPE, name)) continue
+    if (name === 'volatile') throw invalidValue('volatile', 'absent in send()', true)
+    const hint = didYouMean(name, Object.keys(SEND_SHAPE))
+    const text = `send has no option '${name}'${hint || `; headers go into { headers: { ${name} } }`}`
+    throw new FabricError(text, 'ERR_UNKNOWN_OPTION')
+  }
+  checkOptions('send', options, SEND_SHAPE)
+  return options
+}
 
 /**
  * The second argument of `write`: options when all its keys are option names, else the headers themselves, as
@@ -101,6 +132,11 @@ function isPolicy(name: string, value: unknown): void {
   isString(name, value)
   if (value === 'wait' || value === 'close') return
   throw invalidValue(name, "'wait' or 'close'", value)
+}
+
+function isRenew(name: string, value: unknown): void {
+  if (typeof value === 'boolean' || typeof value === 'function') return
+  throw invalidType(name, 'a boolean or a function', value)
 }
 
 function isDialect(name: string, value: unknown): void {

@@ -1,24 +1,27 @@
 // The sending half of a socket: what is written, what of it is acknowledged, and what is left when the socket
 // closes.
-import type { Headers, SocketStats, State, WriteOptions } from '../../index'
+import type { Headers, SendOptions, SocketStats, State, WriteOptions } from '../../index'
 import { Deliveries } from '../async/deliveries'
 import { Waiters } from '../async/waiters'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import type { ClientContext } from '../messaging/client-context'
 import { prepare } from '../messaging/prepare'
-import { FabricError, invalidValue } from '../values/errors'
-import { closedFailure, errorFrom, type Failure } from '../values/failure'
+import { isWriteWatched, watchSending } from '../messaging/watching'
+import { FabricError } from '../values/errors'
+import { abortFailure, closedFailure, errorFrom, type Failure } from '../values/failure'
 import { socketHeadersText } from '../values/headers'
 import type { Lifecycle } from './lifecycle'
-import { writeOptions } from './options'
+import { sendOptions, writeOptions } from './options'
 import type { SocketSettings } from './settings'
-import { Undelivered, type UndeliveredMessage } from './undelivered'
+import { type Rewrite, Undelivered, UndeliveredMessage } from './undelivered'
 import { SendWindow } from './window'
 
 /** The socket that sends. */
 interface OutboxOwner {
   readonly handle: number
+  /** What spans call it. */
+  readonly topic: string
   /** Whether nothing may be written any more. */
   readonly ended: boolean
   /** Returns its name in error texts. */
@@ -41,6 +44,15 @@ export class Outbox {
   /** The number of messages written when the socket was last ready. */
   #writtenReady = 0
   #volatileDropped = 0
+  /** Whether a server has the present socket of the engine. */
+  #isAttached = false
+  /** What is written while there is no socket of the engine. */
+  #held: UndeliveredMessage[] | undefined
+  /** To how many servers before the first messages of the present socket of the engine were written. */
+  #attempts: number[] | undefined
+  /** What was written, and was given up at a renewal. */
+  #forgone = 0
+  #forgoneBytes = 0
 
   constructor(owner: OutboxOwner, lifecycle: Lifecycle, context: ClientContext, settings: SocketSettings) {
     this.#owner = owner
@@ -48,11 +60,20 @@ export class Outbox {
     this.#context = context
     this.#settings = settings
     this.#window = new SendWindow(settings.maxQueueSize, settings.maxQueueBytes)
+    this.#isAttached = lifecycle.wasReady
   }
 
   /** The number of unacknowledged messages. */
   get pending(): number {
     return this.#window.messages
+  }
+
+  get written(): number {
+    return this.#window.written
+  }
+
+  get acknowledged(): number {
+    return this.#window.acknowledged
   }
 
   /** The number of messages that wait for the socket to become ready. */
@@ -66,8 +87,8 @@ export class Outbox {
     'sent' | 'sentBytes' | 'acknowledged' | 'volatileDropped' | 'pending' | 'pendingBytes'
   > {
     return {
-      sent: this.#window.written,
-      sentBytes: this.#window.writtenBytes,
+      sent: this.#window.written + this.#forgone,
+      sentBytes: this.#window.writtenBytes + this.#forgoneBytes,
       acknowledged: this.#window.acknowledged,
       volatileDropped: this.#volatileDropped,
       pending: this.#window.messages,
@@ -77,14 +98,22 @@ export class Outbox {
 
   /** Writes. Returns whether more than half of the window is free. */
   write(data: unknown, second: Headers | WriteOptions | null | undefined): boolean {
-    const options = writeOptions(second)
+    return this.#write(data, writeOptions(second))
+  }
+
+  #write(data: unknown, options: WriteOptions | undefined): boolean {
     this.#checkWritable()
     const isVolatile = options?.volatile === true
     if (isVolatile && this.#lifecycle.state !== 'ready') return this.#drop()
     // Checked before the expensive encoding, for writers that retry often.
     const full = isVolatile ? undefined : this.#window.refusal(0)
     if (full !== undefined) throw full
-    const message = prepare(data, options, this.#settings.maxMessageBytes(this.#context), socketHeadersText)
+    const sent = isWriteWatched()
+      ? watchSending(this.#context, 'send', this.#owner.topic, data, options, this.#owner)
+      : undefined
+    const most = this.#settings.maxMessageBytes(this.#context)
+    const message = prepare(data, sent?.options ?? options, most, socketHeadersText)
+    sent?.end()
     const { size } = message
     // Encoding may have run user code that wrote to this socket or closed it.
     this.#checkWritable()
@@ -93,26 +122,45 @@ export class Outbox {
       if (isVolatile) return this.#drop()
       throw refusal
     }
+    if (this.#held !== undefined) {
+      this.#held.push(new UndeliveredMessage(this.#window.written + 1, 0, message.copy()))
+      return this.#window.put(size, false)
+    }
     commands.socketWrite(this.#context.handle, this.#owner.handle, message, isVolatile)
     this.#context.countSent(message.length)
     return this.#window.put(size, isVolatile)
   }
 
+  /** Writes a message of the socket's own, with these headers: JSON, which may have reserved names. */
+  writeOwn(headers: string): void {
+    const message = prepare(null, { headers: {} }, Number.POSITIVE_INFINITY, () => headers)
+    const { size } = message
+    commands.socketWrite(this.#context.handle, this.#owner.handle, message, false)
+    this.#context.countSent(message.length)
+    this.#window.put(size, false)
+  }
+
+  /** Holds what is written from now on, until `rewrite`: there is no socket of the engine. */
+  hold(): void {
+    this.#held = []
+  }
+
   /** Writes, and resolves when the other side has handled the message. */
-  async send(data: unknown, second: Headers | WriteOptions | null | undefined): Promise<void> {
-    if (writeOptions(second)?.volatile === true) throw invalidValue('volatile', 'absent in send()', true)
-    this.write(data, second)
-    const failure = await this.whenHandled()
+  async send(data: unknown, given: SendOptions | undefined): Promise<void> {
+    const options = sendOptions(given)
+    if (options?.signal?.aborted) throw errorFrom(abortFailure(options.signal))
+    this.#write(data, options)
+    const failure = await this.whenHandled(options)
     if (failure !== undefined) throw errorFrom(failure)
   }
 
   /** Resolves when the other side has handled what was written so far; with why not, if it will not. */
-  async whenHandled(): Promise<Failure | undefined> {
+  async whenHandled(bounds?: { timeout?: number; signal?: AbortSignal }): Promise<Failure | undefined> {
     const { written, messages } = this.#window
     if (messages === 0) return undefined
     if (this.#lifecycle.state === 'closed')
       return this.#lifecycle.reason ?? closedFailure(this.#owner.describe())
-    return await (this.#deliveries ??= new Deliveries()).wait(written)
+    return await (this.#deliveries ??= new Deliveries()).wait(written, bounds)
   }
 
   /** Returns why a message of this size cannot be written now, if it cannot. */
@@ -154,28 +202,76 @@ export class Outbox {
    * `closed`.
    */
   undelivered(): UndeliveredMessage[] {
+    return this.#lifecycle.state === 'closed' ? [...this.left, ...this.held] : []
+  }
+
+  /** What the engine has reported as undelivered so far, oldest first. */
+  get left(): UndeliveredMessage[] {
     return this.#undelivered?.list() ?? []
+  }
+
+  /** What was written since `hold`. */
+  get held(): readonly UndeliveredMessage[] {
+    return this.#held ?? []
+  }
+
+  /**
+   * Writes again, to a socket of the engine that has nothing, what the one before it has left, or what is given in its
+   * place. Calls `before` with the number that a message had, before it is written. What waits for a message that is
+   * not written again fails with `reason`.
+   */
+  rewrite(messages: readonly Rewrite[], reason: Failure, before: (seq: number) => void): void {
+    const { written, writtenBytes } = this.#window
+    const left = [...this.left, ...this.held]
+    const attempts = new Map(left.map(message => [message.seq, message.attempts]))
+    const numbers = new Map<number, number>()
+    this.#undelivered = undefined
+    this.#held = undefined
+    this.#isAttached = false
+    this.#attempts = []
+    this.#window.restart()
+    const start = this.#window.written
+    for (const { message, seq } of messages) {
+      if (seq !== undefined) before(seq)
+      const outgoing = prepare(message, undefined, Number.POSITIVE_INFINITY, socketHeadersText)
+      const { size } = outgoing
+      commands.socketWrite(this.#context.handle, this.#owner.handle, outgoing, false)
+      this.#context.countSent(outgoing.length)
+      this.#window.put(size, false)
+      this.#attempts.push(seq === undefined ? 0 : (attempts.get(seq) ?? 0))
+      if (seq !== undefined) numbers.set(seq, this.#window.written)
+    }
+    this.#forgone += Math.max(0, written - this.#window.written)
+    this.#forgoneBytes += Math.max(0, writtenBytes - this.#window.writtenBytes)
+    const numberOf = (seq: number): number | undefined => {
+      if (attempts.has(seq)) return numbers.get(seq)
+      // A volatile one: with the last one before it.
+      const before = left.filter(message => message.seq < seq && numbers.has(message.seq))
+      const last = before[before.length - 1]
+      return last === undefined ? start : numbers.get(last.seq)
+    }
+    this.#deliveries?.renumber(numberOf, reason)
+    this.#settle(start)
   }
 
   /** Reads an event *undelivered*. */
   readUndelivered(event: EventReader): void {
     this.#undelivered ??= new Undelivered()
-    this.#undelivered.read(event, this.#window)
+    this.#undelivered.read(event, this.#window, number => {
+      const before = this.#attempts?.[this.#window.placeOf(number) - 1] ?? 0
+      return this.#isAttached ? before + 1 : before
+    })
   }
 
   /** Takes the totals of what the other side has handled. */
   acknowledge(messages: number, bytes: number): void {
-    if (!this.#window.acknowledge(messages, bytes)) return
-    this.#deliveries?.settle(messages)
-    if (this.#window.isWritable) this.#writable?.settle()
-    if (this.#window.messages > 0) return
-    this.#drained?.settle()
-    this.#lifecycle.announce('drain')
+    if (this.#window.acknowledge(messages, bytes)) this.#settle(this.#window.acknowledged)
   }
 
   /** Notes that the state is about to change. */
   handleEnter(state: State): void {
     if (state === 'ready' || this.#lifecycle.state === 'ready') this.#writtenReady = this.#window.written
+    if (state === 'ready') this.#isAttached = true
   }
 
   /** Ends all waiting: nothing will be acknowledged any more. */
@@ -192,9 +288,9 @@ export class Outbox {
   collect(wasOpen: boolean, finish: (undelivered: number) => void): void {
     const done = (): void => {
       this.#collected = undefined
-      finish(this.#undelivered?.length ?? 0)
+      finish(this.#known)
     }
-    if (!wasOpen || (this.#undelivered?.length ?? 0) >= this.#window.messages) done()
+    if (!wasOpen || this.#known >= this.#window.messages) done()
     else {
       this.#collected = done
       commands.collect(this.#context.handle, this.#owner.handle)
@@ -206,6 +302,20 @@ export class Outbox {
     const collected = this.#collected
     collected?.()
     return collected !== undefined
+  }
+
+  /** How many messages are known to be undelivered. */
+  get #known(): number {
+    return (this.#undelivered?.length ?? 0) + this.held.length
+  }
+
+  /** Settles what waits for the messages up to this total, or for room. */
+  #settle(handled: number): void {
+    this.#deliveries?.settle(handled)
+    if (this.#window.isWritable) this.#writable?.settle()
+    if (this.#window.messages > 0) return
+    this.#drained?.settle()
+    this.#lifecycle.announce('drain')
   }
 
   #checkWritable(): void {

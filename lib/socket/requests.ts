@@ -1,57 +1,39 @@
-// The requests of a socket: those it sends, and those of the other side, which wait for the first listener.
+// The requests of a socket to the other side, in the line of its data. Those of the other side: asked-requests.ts.
 import type { EventEmitter } from 'node:events'
-import type { Headers, MessageOptions, RequestManyOptions, RequestOptions } from '../../index'
+import type { RequestManyOptions, RequestOptions } from '../../index'
 import { InFlight } from '../async/in-flight'
-import { startTimer, type Timer } from '../async/timer'
 import * as commands from '../engine/commands'
 import type { EventReader, Incoming } from '../engine/event-reader'
 import { CANCELLED, CANCELLED_BY_SIGNAL } from '../engine/items'
 import type { Outgoing } from '../engine/outgoing'
-import { type Answers, ask } from '../messaging/answers'
+import { type Answers, answersOf, Receiver } from '../messaging/answers'
 import type { ClientContext } from '../messaging/client-context'
+import { answeredError } from '../messaging/error-headers'
 import { Message, type Responder } from '../messaging/message'
 import { REQUEST_MANY_SHAPE, REQUEST_SHAPE } from '../messaging/options'
 import { prepare } from '../messaging/prepare'
 import { waitOf } from '../messaging/requests'
-import { readMessage, Ticket } from '../messaging/ticket'
+import { isRequestWatched, type Sent, watchSending } from '../messaging/watching'
 import { abortFailure, errorFrom, Failure, withCause } from '../values/failure'
-import { replyHeadersText, socketHeadersText } from '../values/headers'
+import { socketHeadersText } from '../values/headers'
 import { checkOptions } from '../values/option-checks'
-import { nextTick, nextTurn } from '../values/platform'
-import { clearInterruption, isInterrupted } from '../values/throw-async'
+import { type AskedOwner, AskedRequests } from './asked-requests'
+import type { KeptRequests } from './kept-requests'
 import type { Lifecycle } from './lifecycle'
 import { OpenRequests } from './open-requests'
-import { StreamRequest } from './stream-request'
 
 /** The socket: an emitter of `request`. */
-interface RequestsOwner extends commands.Consumer {
-  /** The subject on which it is asked and answered. */
-  readonly ownSubject: string
-  /** Whether it takes nothing more. */
-  readonly ended: boolean
-  readonly maxQueueSize: number
-  readonly maxMessageBytes: number
+interface RequestsOwner extends AskedOwner {
+  /** What is kept of the requests of a socket that renews itself. */
+  readonly kept: KeptRequests | undefined
   /** Called when a request was answered, or its answer is not waited for any more. */
   handleProgress(): void
 }
 
 /** Requests of one socket that may wait for their answers. */
 const MAX_OPEN = 10_000
-/** Requests that are held for the first listener: half of what the other side may send ahead. */
-const MAX_HELD = 500
-/** How long they are held, in ms. */
-const HELD_TIME = 10_000
-const NOBODY = 'nobody answers requests here'
 /** The rest of a failure whose request no handler has had. */
 const NOT_HANDLED = [undefined, undefined, undefined, false] as const
-
-/** Headers of an answer may be anything; those that are no object have no place in a stream. */
-function answerHeadersText(headers: Headers | null | undefined): string | null {
-  const text = replyHeadersText(headers)
-  return text?.charCodeAt(0) === OPEN_OBJECT ? socketHeadersText(headers) : null
-}
-
-const OPEN_OBJECT = 123
 
 export class SocketRequests {
   readonly #owner: RequestsOwner & EventEmitter
@@ -62,15 +44,12 @@ export class SocketRequests {
   #inFlight: InFlight
   /** Requests that were in flight when the socket began to end. */
   #last: InFlight | undefined
-  /** Requests of a peer of Conat that no listener has received yet, oldest first. */
-  #held: Message[] | undefined
-  /** Those that came in the stream. */
-  #heldInStream: Map<StreamRequest, Message> | undefined
-  #holding: Timer | undefined
-  /** Requests that wait for their answers, of this side and of the other one. */
+  /** Requests of this side that wait for their answers. */
   #open: OpenRequests | undefined
-  #asked: Map<number, StreamRequest> | undefined
+  /** Those that take any number of answers. */
+  #many: Map<number, Receiver> | undefined
   #lastKey = 0
+  #asked: AskedRequests | undefined
 
   constructor(
     owner: RequestsOwner & EventEmitter<any>,
@@ -85,43 +64,34 @@ export class SocketRequests {
     this.#responder = responder
   }
 
+  /** Those of the other side. */
+  get asked(): AskedRequests {
+    if (this.#asked === undefined) {
+      const inFlight = (): InFlight => this.#inFlight
+      this.#asked = new AskedRequests(this.#owner, this.#lifecycle, this.#context, this.#responder, inFlight)
+    }
+    return this.#asked
+  }
+
   async request(data: unknown, options: RequestOptions | undefined): Promise<Message | undefined> {
     this.#lifecycle.checkOpen()
     checkOptions('request', options, REQUEST_SHAPE)
-    // Whoever wants to wait for a listener of the fabric asks it.
-    const outcome = await (options?.waitForInterest ? this.#send(data, options) : this.#ask(data, options))
-    if (!(outcome instanceof Failure)) return outcome as Message
+    const outcome = await this.#ask(data, options)
+    if (!(outcome instanceof Failure)) return outcome
     if (options?.noThrow) return undefined
     throw errorFrom(outcome)
   }
 
   requestMany(data: unknown, options: RequestManyOptions | undefined): Answers {
-    return ask(this.#context, this.#responder, options, () => {
+    return answersOf(options, () => {
       this.#lifecycle.checkOpen()
       checkOptions('requestMany', options, REQUEST_MANY_SHAPE)
-      const wait = waitOf(options, true)
+      const full = this.#full
+      if (full !== undefined) throw errorFrom(full)
       const message = prepare(data, options, this.#owner.maxMessageBytes, socketHeadersText)
-      return ticket => this.#write(ticket, wait, message)
+      const key = this.#write(waitOf(options, true), message)
+      return this.#receiveMany(key, options)
     })
-  }
-
-  /** Reads an event *socket request*. Held until there is a listener. */
-  receive(event: EventReader): void {
-    const message = readMessage(this.#context, this.#responder, event, true)
-    if (this.#held === undefined && this.#give(message)) return
-    // No peer may have more than a window of requests in flight.
-    const held = (this.#held ??= [])
-    if (held.length < this.#owner.maxQueueSize) held.push(message)
-  }
-
-  /** Reads a request that came in the stream. Held until there is a listener. */
-  receiveRequest(headers: string | null, incoming: Incoming, isMany: boolean, now: number): void {
-    const request = new StreamRequest(this, incoming.varint(), isMany, incoming.varint(), now)
-    const message = this.#read(headers, incoming, request)
-    if (this.#owner.ended) this.#refuse(request, 'ERR_DRAINING', 'the other side is ending')
-    else if (this.#heldInStream === undefined && this.#owner.listenerCount('request') > 0) {
-      this.#giveAsked(message, request)
-    } else this.#hold(message, request)
   }
 
   /** Reads an answer that came in the stream. */
@@ -129,7 +99,32 @@ export class SocketRequests {
     commands.consumedAnswer(this.#owner)
     const key = incoming.varint()
     const message = this.#read(headers, incoming)
-    this.#open?.settle(key, message)
+    if (this.#many?.has(key)) {
+      this.#many.get(key)?.receive(message)
+      this.#endMany(key)
+    } else {
+      this.#owner.kept?.drop(key)
+      this.#open?.settle(key, answeredError(headers, message) ?? message, true)
+    }
+  }
+
+  /** Reads one of several answers. */
+  receiveOneOfMany(headers: string | null, incoming: Incoming): void {
+    commands.consumedAnswer(this.#owner)
+    const key = incoming.varint()
+    const message = this.#read(headers, incoming)
+    this.#many?.get(key)?.receive(message)
+  }
+
+  /** Reads that no more answers follow. */
+  receiveAnswerEnd(incoming: Incoming): void {
+    commands.consumedAnswer(this.#owner)
+    this.#endMany(incoming.varint())
+  }
+
+  /** Reads an event *socket request done*. */
+  receiveDone(event: EventReader): void {
+    this.#endMany(event.f64())
   }
 
   /** Reads a refusal. */
@@ -146,17 +141,7 @@ export class SocketRequests {
       undefined,
       handled,
     )
-    this.#open?.settle(key, failure)
-  }
-
-  /** Reads that nobody waits for an answer any more. */
-  receiveCancel(incoming: Incoming): void {
-    commands.consumedAnswer(this.#owner)
-    const request = this.#asked?.get(incoming.varint())
-    if (request === undefined) return
-    this.#asked?.delete(request.key)
-    if (this.#heldInStream?.delete(request)) commands.consumedRequest(this.#owner)
-    request.cancel()
+    this.#fail(key, failure)
   }
 
   /** Reads an event *socket request failed*. */
@@ -166,35 +151,24 @@ export class SocketRequests {
     const text = event.str()
     const handled = event.u8() === 1 ? false : undefined
     const failure = new Failure(code, text, undefined, undefined, undefined, handled)
-    this.#open?.settle(key, code === 408 ? withCause(failure, this.#context.obstacle) : failure)
+    this.#fail(key, code === 408 ? withCause(failure, this.#context.obstacle) : failure)
   }
 
-  /** Writes an answer. Returns the length of its payload. */
-  answer(request: StreamRequest, data: unknown, options: MessageOptions | undefined): number {
-    const message = prepare(data, options, this.#owner.maxMessageBytes, answerHeadersText)
-    const { length } = message
-    // Encoding may have run user code.
-    if (!request.isOpen || this.#lifecycle.state === 'closed') return length
-    commands.socketAnswer(this.#context.handle, this.#owner.handle, request.key, !request.isMany, message)
-    this.#context.countSent(length)
-    if (!request.isMany) {
-      this.#asked?.delete(request.key)
-      request.finish()
-    }
-    return length
+  /** Settles a request of this side. Returns whether it was open. */
+  settle(key: number, outcome: Message | Failure): boolean {
+    this.#owner.kept?.drop(key)
+    const many = this.#many?.get(key)
+    if (many === undefined) return this.#open?.settle(key, outcome) ?? false
+    if (outcome instanceof Failure) many.end(outcome)
+    return true
   }
 
   /** Ends what waits for an answer: there is no connection, and none will come. */
   strand(failure: Failure): void {
-    for (const key of this.#open?.keys() ?? []) {
+    for (const key of this.#keys) {
       commands.socketCancel(this.#context.handle, this.#owner.handle, key, CANCELLED)
-      this.#open?.settle(key, failure)
+      this.settle(key, failure)
     }
-  }
-
-  /** Delivers held requests to a new listener, after its registration and not inside. */
-  flow(): void {
-    if (this.#held !== undefined || this.#heldInStream !== undefined) nextTick(() => this.#release())
   }
 
   /** Waits until no request is in flight, at most so many ms. */
@@ -206,6 +180,7 @@ export class SocketRequests {
   beginEnd(): void {
     this.#last = this.#inFlight
     this.#inFlight = new InFlight()
+    this.#asked?.beginEnd()
   }
 
   /** Whether no request is open that was in flight when the socket began to end. */
@@ -213,140 +188,103 @@ export class SocketRequests {
     return this.#last?.isNone ?? true
   }
 
+  /** Ends what the other side has asked: it is lost, and another one takes its place. */
+  handleLost(): void {
+    this.#asked?.handleLost()
+  }
+
+  /** Delivers held requests to a new listener, after its registration and not inside. */
+  flow(): void {
+    this.#asked?.flow()
+  }
+
   /** Ends the requests of either side. */
   end(reason: Failure | undefined): void {
-    this.#held = undefined
-    this.#heldInStream = undefined
-    this.#holding?.stop()
+    this.handleLost()
     const failure = new Failure('EPIPE', 'closed', reason)
-    for (const key of this.#open?.keys() ?? []) this.#open?.settle(key, failure)
-    for (const request of this.#asked?.values() ?? []) request.cancel()
-    this.#asked = undefined
+    const { kept } = this.#owner
+    for (const key of this.#keys) this.settle(key, kept?.failureOf(key) ?? failure)
     this.#last?.forget()
     this.#inFlight.forget()
   }
 
-  #send(data: unknown, options: RequestOptions | undefined): Promise<unknown> | Failure {
-    if (options?.signal?.aborted) return abortFailure(options.signal)
-    const wait = waitOf(options, false)
-    const message = prepare(data, options, this.#owner.maxMessageBytes, socketHeadersText)
-    const ticket = new Ticket(this.#context, this.#responder, options?.signal, this.#inFlight)
-    this.#write(ticket.handle, wait, message)
-    return ticket.outcome
+  /** The requests of this side that are open, in the order of the calls. */
+  get #keys(): number[] {
+    const [one, many] = [this.#open?.keys() ?? [], [...(this.#many?.keys() ?? [])]]
+    return many.length === 0 ? one : [...one, ...many].sort((a, b) => a - b)
   }
 
-  /** Asks in the line of the data that is written. */
+  /** Why no more may be asked, if that is so. */
+  get #full(): Failure | undefined {
+    const open = (this.#open?.size ?? 0) + (this.#many?.size ?? 0)
+    if (open < MAX_OPEN) return undefined
+    return new Failure('ENOBUFS', `${open} requests wait for their answers`, ...NOT_HANDLED)
+  }
+
   #ask(data: unknown, options: RequestOptions | undefined): Promise<Message | Failure> | Failure {
     const signal = options?.signal
     if (signal?.aborted) return abortFailure(signal)
+    const full = this.#full
+    if (full !== undefined) return full
+    const wait = waitOf(options, false)
+    const sent = this.#watch(data, options)
+    const message = prepare(data, sent?.options ?? options, this.#owner.maxMessageBytes, socketHeadersText)
+    const key = this.#write(wait, message)
     const open = (this.#open ??= new OpenRequests(this.#context))
-    if (open.size >= MAX_OPEN) {
-      return new Failure('ENOBUFS', `${open.size} requests wait for their answers`, ...NOT_HANDLED)
-    }
-    const { timeout } = waitOf(options, false)
-    const message = prepare(data, options, this.#owner.maxMessageBytes, socketHeadersText)
+    const outcome = open.add(key, this.#inFlight, signal, this.#abort)
+    if (sent !== undefined) void outcome.then(sent.end)
+    return outcome
+  }
+
+  /** Writes a request in the line of the data. Returns its key. */
+  #write(wait: commands.Wait, message: Outgoing): number {
     const key = (this.#lastKey += 1)
-    commands.socketAsk(this.#context.handle, this.#owner.handle, key, Math.max(1, timeout), message)
     this.#context.countSent(message.length)
-    return open.add(key, this.#inFlight, signal, this.#abort)
+    if (!this.#owner.kept?.keep(key, wait, message)) {
+      commands.socketAsk(this.#context.handle, this.#owner.handle, key, wait, message)
+    }
+    return key
+  }
+
+  #receiveMany(key: number, options: RequestManyOptions | undefined): Receiver {
+    const source = {
+      cancel: (failure: Failure | undefined) => {
+        const reason = failure?.code === 'ABORT_ERR' ? CANCELLED_BY_SIGNAL : CANCELLED
+        commands.socketCancel(this.#context.handle, this.#owner.handle, key, reason)
+      },
+      handleEnd: () => {
+        this.#many?.delete(key)
+        this.#owner.kept?.drop(key)
+      },
+    }
+    const receiver = new Receiver(source, options)
+    this.#many ??= new Map()
+    this.#many.set(key, receiver)
+    return receiver
+  }
+
+  #endMany(key: number): void {
+    this.#many?.get(key)?.end()
+  }
+
+  #watch(data: unknown, options: RequestOptions | undefined): Sent<RequestOptions> | undefined {
+    if (!isRequestWatched(true)) return undefined
+    return watchSending(this.#context, 'request', this.#owner.topic, data, options, this.#owner)
   }
 
   #abort = (key: number, signal: AbortSignal): void => {
-    if (!this.#open?.settle(key, abortFailure(signal))) return
+    if (!this.settle(key, abortFailure(signal))) return
     commands.socketCancel(this.#context.handle, this.#owner.handle, key, CANCELLED_BY_SIGNAL)
   }
 
-  #read(headers: string | null, incoming: Incoming, request?: StreamRequest): Message {
+  #read(headers: string | null, incoming: Incoming): Message {
     incoming.encoding = incoming.u8()
     this.#context.countReceived(incoming.end - incoming.start)
-    return new Message(this.#responder, this.#owner.ownSubject, headers, null, incoming, request)
+    return new Message(this.#responder, this.#owner.ownSubject, headers, null, incoming)
   }
 
-  /** Emits a request that came in the stream. */
-  #giveAsked(message: Message, request: StreamRequest): void {
-    // Before the handler runs: a close inside it must count this request.
-    commands.consumedRequest(this.#owner)
-    this.#asked ??= new Map()
-    this.#asked.set(request.key, request)
-    this.#inFlight.begin()
-    request.onOver = this.#inFlight.end
-    this.#lifecycle.announce('request', message)
-  }
-
-  /** Holds a request for the first listener, as many as may wait, and not for long. */
-  #hold(message: Message, request: StreamRequest): void {
-    const held = (this.#heldInStream ??= new Map())
-    if (held.size >= MAX_HELD) {
-      this.#refuse(request, '503', NOBODY)
-      return
-    }
-    held.set(request, message)
-    this.#asked ??= new Map()
-    this.#asked.set(request.key, request)
-    this.#holding ??= startTimer(HELD_TIME, () => this.#refuseHeld())
-  }
-
-  #refuse(request: StreamRequest, code: string, text: string): void {
-    commands.socketRefuse(this.#context.handle, this.#owner.handle, request.key, code, text)
-    commands.consumedRequest(this.#owner)
-    this.#asked?.delete(request.key)
-    request.finish()
-  }
-
-  #refuseHeld(): void {
-    this.#holding = undefined
-    const held = this.#heldInStream
-    if (held === undefined) return
-    const now = Date.now()
-    for (const request of held.keys()) {
-      const left = request.since + HELD_TIME - now
-      if (left > 0) {
-        this.#holding = startTimer(left, () => this.#refuseHeld())
-        return
-      }
-      held.delete(request)
-      this.#refuse(request, '503', NOBODY)
-    }
-    this.#heldInStream = undefined
-  }
-
-  #write(ticket: number, wait: commands.Wait, message: Outgoing): void {
-    commands.socketRequest(this.#context.handle, ticket, this.#owner.handle, wait, message)
-    this.#context.countSent(message.length)
-  }
-
-  /** Emits a request, which is in flight until it is replied to. Returns whether there was a listener. */
-  #give(message: Message): boolean {
-    if (this.#owner.listenerCount('request') === 0) return false
-    this.#inFlight.begin()
-    message.onAnswer(this.#inFlight.end)
-    return this.#lifecycle.announce('request', message)
-  }
-
-  #release(): void {
-    clearInterruption()
-    while (this.#owner.listenerCount('request') > 0) {
-      if (isInterrupted()) {
-        nextTurn(() => this.#release())
-        return
-      }
-      if (!this.#giveHeld()) return
-    }
-  }
-
-  /** Emits the oldest held request. Returns whether there was one. */
-  #giveHeld(): boolean {
-    const next = this.#heldInStream?.entries().next()
-    if (next !== undefined && !next.done) {
-      const [request, message] = next.value
-      this.#heldInStream?.delete(request)
-      if (this.#heldInStream?.size === 0) this.#heldInStream = undefined
-      this.#giveAsked(message, request)
-      return true
-    }
-    const message = this.#held?.shift()
-    if (this.#held?.length === 0) this.#held = undefined
-    if (message !== undefined) this.#give(message)
-    return message !== undefined
+  /** Fails a request, unless another server may take it. */
+  #fail(key: number, failure: Failure): void {
+    if (!this.#owner.kept?.hold(key, failure)) this.settle(key, failure)
   }
 }

@@ -1,19 +1,38 @@
 // The accepting side: one socket for each client of a socket server.
 
+import type { State } from '../../index'
+import { startTimer } from '../async/timer'
 import * as commands from '../engine/commands'
 import { route } from '../engine/events'
 import type { ClientContext } from '../messaging/client-context'
 import type { Responder } from '../messaging/message'
+import { Broadcast, type ReadsOptions } from '../rooms/broadcast'
+import type { Rooms } from '../rooms/rooms'
+import type { FabricError } from '../values/errors'
+import { checkObject } from '../values/errors'
+import type { Failure } from '../values/failure'
 import { ConatSocketBase } from './base'
+import { closingHeaders } from './own-messages'
 import type { SocketSettings } from './settings'
 
 /** What it needs of its server. */
 interface Owner {
   handleSocketGone(socket: ServerSocket): void
+  readonly reads: ReadsOptions
+  openRooms(): Rooms
 }
 
+/** How long a refused client may take to hear of it, in ms. */
+const HEAR_WITHIN = 5000
+const NOWHERE: ReadonlySet<string> = new Set()
+
 export class ServerSocket extends ConatSocketBase {
+  /** Whether a drain of its server leaves it alone until the deadline: nobody goes on with it elsewhere. @internal */
+  livesOn = false
   readonly #owner: Owner
+  /** Its rooms, once it has joined one. */
+  #rooms: Rooms | undefined
+  #data: Record<string, unknown> | undefined
 
   /** @internal */
   constructor(
@@ -36,10 +55,52 @@ export class ServerSocket extends ConatSocketBase {
     return 'server'
   }
 
+  /** Whatever the program keeps with it. */
+  get data(): Record<string, unknown> {
+    return (this.#data ??= {})
+  }
+
+  get rooms(): ReadonlySet<string> {
+    return this.#rooms?.roomsOf(this.id) ?? NOWHERE
+  }
+
+  join(room: string | readonly string[], member: { key?: string; data?: unknown } = {}): void {
+    checkObject('the member', member)
+    this.#rooms ??= this.#owner.openRooms()
+    this.#rooms.join(this, room, member)
+  }
+
+  leave(room: string): void {
+    this.#rooms?.leave(this, room)
+  }
+
+  update(room: string, data: unknown): void {
+    this.#rooms?.update(this, room, data)
+  }
+
+  /** The members of rooms, without itself. */
+  to(room: string | readonly string[]): Broadcast {
+    const audience = { rooms: [], except: [this.id], isLocal: false }
+    return new Broadcast(this.#owner.openRooms(), this.#owner.reads, audience).to(room)
+  }
+
+  /** Tells the client why it is not let in, and closes when it has heard that. @internal */
+  refuse(error: FabricError): void {
+    if (this.state === 'closed') return
+    this.shut()
+    this.outbox.writeOwn(closingHeaders(error))
+    void this.end({ timeout: HEAR_WITHIN }).catch(() => {})
+  }
+
   /** The subject on which its client listens. */
   get clientSubject(): string {
     const [id, , , ...tokens] = this.subject.split('.').reverse()
     return `${tokens.reverse().join('.')}.client.${id}`
+  }
+
+  /** @internal */
+  override get topic(): string {
+    return this.subject.split('.').slice(0, -3).join('.')
   }
 
   /** @internal */
@@ -53,6 +114,17 @@ export class ServerSocket extends ConatSocketBase {
     this.lifecycle.leave()
   }
 
+  /** Resolves when it is gone, or after so many ms. @internal */
+  async whenGone(timeout: number): Promise<void> {
+    await new Promise<void>(resolve => {
+      const timer = startTimer(timeout, resolve)
+      void this.lifecycle.whenGone().then(() => {
+        timer.stop()
+        resolve()
+      })
+    })
+  }
+
   /** Does nothing: its server ends it. */
   override async finishWith(): Promise<void> {}
 
@@ -62,7 +134,20 @@ export class ServerSocket extends ConatSocketBase {
   }
 
   /** @internal */
-  override handleGone(): void {
+  override handleEnter(state: State): void {
+    super.handleEnter(state)
+    this.#rooms?.handleSocketState(this, state)
+  }
+
+  /** @internal */
+  override handleClosing(failure: Failure, reason: Failure): void {
+    super.handleClosing(failure, reason)
+    this.#rooms?.handleSocketState(this, 'closed')
+  }
+
+  /** @internal */
+  override handleGone(reason: FabricError | undefined, undelivered: number): void {
+    super.handleGone(reason, undelivered)
     this.#owner.handleSocketGone(this)
   }
 }

@@ -15,15 +15,23 @@ import { route } from '../engine/events'
 import { ACCEPTED, LISTENER_STATE } from '../engine/kinds'
 import type { ClientContext } from '../messaging/client-context'
 import type { Message, Responder } from '../messaging/message'
+import { MESSAGE_SHAPE } from '../messaging/options'
 import { prepare } from '../messaging/prepare'
+import { Broadcast, type ReadsOptions } from '../rooms/broadcast'
+import type { RoomClient } from '../rooms/host'
+import type { Room } from '../rooms/room'
+import { Rooms } from '../rooms/rooms'
+import { CHANNELS } from '../telemetry/channels'
 import { FabricError, type UndeliveredOf } from '../values/errors'
-import { errorFrom, type Failure, undeliveredFailure } from '../values/failure'
+import { type Failure, undeliveredFailure } from '../values/failure'
 import { socketHeadersText } from '../values/headers'
-import { checkOptions, isString } from '../values/option-checks'
+import { checkOptions, isFunction, isString } from '../values/option-checks'
 import { checkId, checkListenSubject } from '../values/subjects'
+import { EndOnce } from './end-once'
 import { HeldConnections } from './held-connections'
 import { Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
-import { END_SHAPE, type EndOptions, LISTEN_SHAPE, SERVER_REQUEST_SHAPE, writeOptions } from './options'
+import { type Middleware, refusalOf } from './middleware'
+import { type EndOptions, LISTEN_SHAPE, SERVER_REQUEST_SHAPE, writeOptions } from './options'
 import { ServerSocket } from './server-socket'
 import { SocketSettings } from './settings'
 
@@ -33,6 +41,7 @@ interface ServerRequestOptions extends RequestOptions {
 
 interface SocketServerEvents extends StateEvents {
   connection: [socket: ServerSocket]
+  peerLost: [lost: { id: string; undelivered: number }]
 }
 
 export class ConatSocketServer extends EventEmitter<SocketServerEvents> implements LifecycleOwner {
@@ -48,11 +57,19 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   readonly #lifecycle: Lifecycle
   #isEnding = false
   #isRetired = false
-  /** The end, which all callers of `end` wait for. */
-  #end: Promise<Failure | undefined> | undefined
+  readonly #endOnce = new EndOnce()
   readonly #drainOnce = new DrainOnce()
-  readonly #connections = new HeldConnections(this, socket => this.#lifecycle.announce('connection', socket))
+  readonly #connections = new HeldConnections(this, socket => {
+    if (CHANNELS.listenerConnection.hasSubscribers) {
+      CHANNELS.listenerConnection.publish({ listener: this, socket })
+    }
+    return this.#lifecycle.announce('connection', socket)
+  })
   #isWanted = true
+  #middleware: Middleware[] = []
+  #rooms: Rooms | undefined
+  /** How broadcasts read their options. @internal */
+  readonly reads: ReadsOptions = READS
 
   /** @internal */
   constructor(
@@ -150,6 +167,48 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     for (const [id, socket] of Object.entries(this.sockets)) visit(socket, id)
   }
 
+  /** Has a function decide about each connection, behind those that were given before. */
+  use(middleware: Middleware): this {
+    isFunction('the middleware', middleware)
+    this.#middleware = [...this.#middleware, middleware]
+    return this
+  }
+
+  /** The sockets of rooms, at all servers of the subject. */
+  to(room: string | readonly string[]): Broadcast {
+    const audience = { rooms: [], except: [], isLocal: false }
+    return new Broadcast(this.openRooms(), READS, audience).to(room)
+  }
+
+  /** A room, with its members at all servers. */
+  room(name: string): Room {
+    return this.openRooms().room(name)
+  }
+
+  /** @internal */
+  openRooms(): Rooms {
+    this.#lifecycle.checkOpen()
+    if (this.#rooms === undefined) {
+      const context = this.#context
+      const settings = this.#settings
+      this.#rooms = new Rooms(
+        {
+          id: this.id,
+          subject: this.subject,
+          client: context.handle,
+          fabric: context.owner as unknown as RoomClient,
+          get maxMessageBytes() {
+            return settings.maxMessageBytes(context)
+          },
+          countSent: bytes => context.countSent(bytes),
+          announceLost: (id, undelivered) => void this.#lifecycle.announce('peerLost', { id, undelivered }),
+        },
+        settings.options.rooms,
+      )
+    }
+    return this.#rooms
+  }
+
   /** Returns another server with the same options, on a subject one token longer. */
   channel(name: string): ConatSocketServer {
     isString('name', name)
@@ -172,7 +231,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     const taking: ServerSocket[] = []
     for (const socket of Object.values(this.sockets)) {
       if (socket.ended) continue
-      const isFull = socket.refusal(size) !== undefined || (isVolatile && socket.state !== 'ready')
+      const isFull = socket.outbox.refusal(size) !== undefined || (isVolatile && socket.state !== 'ready')
       const list = isFull ? full : taking
       list.push(socket)
     }
@@ -181,11 +240,11 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
       const handles = taking.map(socket => socket.handle)
       commands.broadcast(this.client, handles, message, isVolatile)
       this.#context.countSent(message.length)
-      for (const socket of taking) if (!socket.countWrite(size, isVolatile)) hasRoom = false
+      for (const socket of taking) if (!socket.outbox.countWrite(size, isVolatile)) hasRoom = false
     }
     if (full.length === 0) return hasRoom
     if (!isVolatile) throw fullError(full)
-    for (const socket of full) socket.countDropped()
+    for (const socket of full) socket.outbox.countDropped()
     return false
   }
 
@@ -240,9 +299,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
 
   /** Accepts no more sockets, ends all, and closes. Rejects if messages are left. */
   end(options?: EndOptions): Promise<void> {
-    // Often nobody awaits it: a failure counts as handled, once it has happened (as in `resolveReply`).
-    const ended: Promise<void> = this.#endOr(options, () => void ended.catch(() => {}))
-    return ended
+    return this.#endOnce.run(options, () => this.#finish(options))
   }
 
   /** Whether `drain()` was called. */
@@ -290,6 +347,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
 
   /** @internal */
   handleClosing(): void {
+    this.#rooms?.close()
     if (!this.#isRetired) this.#context.listening.delete(this.subject)
     for (const socket of Object.values(this.sockets)) socket.handleClientClosing()
   }
@@ -309,6 +367,10 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
       commands.listenerRetire(this.client, this.handle)
       // What a handler received after the last ack would be reported as undelivered, and handled twice.
       await drain.spreadOver(Object.values(this.sockets), async socket => {
+        if (socket.livesOn) {
+          await socket.whenGone(drain.left)
+          return
+        }
         socket.shut()
         await socket.whenQuiet(drain.left / 2)
         // `closed` tells what is left.
@@ -316,15 +378,6 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
       })
     }
     await this.end({ timeout: drain.left }).catch(() => {})
-  }
-
-  async #endOr(options: EndOptions | undefined, handleFailure: () => void): Promise<void> {
-    checkOptions('end', options, END_SHAPE)
-    this.#end ??= this.#finish(options)
-    const failure = await this.#end
-    if (failure === undefined) return
-    handleFailure()
-    throw errorFrom(failure)
   }
 
   /** Ends it and its sockets. Returns which have messages left, if any have. */
@@ -353,7 +406,15 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     const socket = new ServerSocket(this.#context, this.#responder, handle, subject, id, this.#settings, this)
     this.sockets[id] = socket
     if (!this.#isWanted) socket.unref()
-    this.#connections.push(socket)
+    if (this.#middleware.length === 0) this.#connections.push(socket)
+    else void this.#decide(socket)
+  }
+
+  async #decide(socket: ServerSocket): Promise<void> {
+    const timeout = this.#settings.options.middlewareTimeout ?? LISTEN_SHAPE.middlewareTimeout.default
+    const refusal = await refusalOf(this.#middleware, socket, timeout)
+    if (refusal !== undefined) socket.refuse(refusal)
+    else if (socket.state !== 'closed') this.#connections.push(socket)
   }
 
   override removeAllListeners(name?: unknown): this {
@@ -377,6 +438,14 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   #pipeError(): FabricError {
     return new FabricError(`closed: ${this.describe()}`, 'EPIPE')
   }
+}
+
+const READS: ReadsOptions = {
+  write: writeOptions,
+  send: options => {
+    checkOptions('send', options, MESSAGE_SHAPE)
+    return options
+  },
 }
 
 function fullError(full: readonly ServerSocket[]): FabricError {

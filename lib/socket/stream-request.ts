@@ -8,6 +8,8 @@ import { checkOptions } from '../values/option-checks'
 interface Answerer {
   /** Writes an answer. Returns the length of its payload. */
   answer(request: StreamRequest, data: unknown, options: MessageOptions | undefined): number
+  /** Writes that no more answers follow. */
+  endAnswers(request: StreamRequest): void
 }
 
 export class StreamRequest implements Asked {
@@ -17,12 +19,13 @@ export class StreamRequest implements Asked {
   readonly timeout: number | undefined
   /** When it came, in ms. */
   readonly since: number
-  /** Called once, when it is answered or nobody waits for the answer any more. */
+  /** Called once, when it is answered for the first time or nobody waits for the answer any more. */
   onOver: (() => void) | undefined
   isOpen = true
+  /** Whether nobody waited for the answer any more. */
+  isAborted = false
   readonly #answerer: Answerer
   #controller: AbortController | undefined
-  #isAborted = false
 
   constructor(answerer: Answerer, key: number, isMany: boolean, timeout: number, since: number) {
     this.#answerer = answerer
@@ -35,7 +38,7 @@ export class StreamRequest implements Asked {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      if (this.#isAborted) this.#controller.abort()
+      if (this.isAborted) this.#controller.abort()
     }
     return this.#controller.signal
   }
@@ -50,17 +53,32 @@ export class StreamRequest implements Asked {
     return { bytes: this.#respond(data, options).bytes }
   }
 
+  end(): void {
+    if (this.isMany) this.#answerer.endAnswers(this)
+  }
+
   /** Nobody waits for the answer any more. */
   cancel(): void {
     if (!this.isOpen) return
-    this.#isAborted = true
-    this.finish()
+    this.isAborted = true
+    this.isOpen = false
+    this.#handleOver()
     this.#controller?.abort()
   }
 
+  /** It has had an answer that others may follow. */
+  handleAnswer(): void {
+    this.#handleOver()
+  }
+
+  /** It has had its last answer. */
   finish(): void {
     if (!this.isOpen) return
     this.isOpen = false
+    this.#handleOver()
+  }
+
+  #handleOver(): void {
     this.onOver?.()
     this.onOver = undefined
   }

@@ -10,14 +10,24 @@ import type { SendWindow } from './window'
 export class UndeliveredMessage extends MessageData {
   /** 1 for the first message that was written to the socket. */
   readonly seq: number
+  /** To how many servers it was written. */
+  readonly attempts: number
 
   constructor(
     seq: number,
+    attempts: number,
     options: { encoding: number; raw: Uint8Array; headers: Headers | null | undefined },
   ) {
     super(options)
     this.seq = seq
+    this.attempts = attempts
   }
+}
+
+/** What is written again to another server; of what was written before, with its number. */
+export interface Rewrite {
+  readonly message: MessageData
+  readonly seq?: number
 }
 
 export class Undelivered {
@@ -35,14 +45,14 @@ export class Undelivered {
    * Reads an event *undelivered*. A message without a number was written after the engine had closed the
    * socket.
    */
-  read(event: EventReader, window: SendWindow): void {
+  read(event: EventReader, window: SendWindow, attemptsOf: (seq: number) => number): void {
     const seq = event.f64()
     const text = event.optStr()
     const { source, start, end, encoding } = event.payload()
     const raw = copyOut(source, start, end)
     const headers = text === null ? undefined : parseHeaders(text)
     const last = this.#messages[this.#messages.length - 1]?.seq ?? 0
-    const number = seq === 0 ? window.next(last) : seq
-    this.#messages.push(new UndeliveredMessage(number, { encoding, raw, headers }))
+    const number = seq === 0 ? window.next(last) : window.numberOf(seq)
+    this.#messages.push(new UndeliveredMessage(number, attemptsOf(number), { encoding, raw, headers }))
   }
 }

@@ -10,6 +10,9 @@ export class SendWindow {
   acknowledged = 0
   writtenBytes = 0
   #acknowledgedBytes = 0
+  /** What was acknowledged by those that the present socket of the engine has replaced. */
+  #before = 0
+  #bytesBefore = 0
   /** Sequence numbers of unacknowledged volatile messages. */
   #volatile: number[] | undefined
 
@@ -50,11 +53,29 @@ export class SendWindow {
 
   /** Takes the totals of an acknowledgement. Returns whether they are new. */
   acknowledge(messages: number, bytes: number): boolean {
-    if (messages <= this.acknowledged) return false
-    this.acknowledged = messages
-    this.#acknowledgedBytes = bytes
-    if (this.#volatile !== undefined) this.#forget(messages)
+    const acknowledged = this.#before + messages
+    if (acknowledged <= this.acknowledged) return false
+    this.acknowledged = acknowledged
+    this.#acknowledgedBytes = this.#bytesBefore + bytes
+    if (this.#volatile !== undefined) this.#forget(acknowledged)
     return true
+  }
+
+  /** Starts over with a socket of the engine that has nothing: what is unacknowledged counts as not written. */
+  restart(): void {
+    this.written = this.#before = this.acknowledged
+    this.writtenBytes = this.#bytesBefore = this.#acknowledgedBytes
+    this.#volatile = undefined
+  }
+
+  /** Returns the number here of a message that has this one in the engine. */
+  numberOf(seq: number): number {
+    return this.#before + seq
+  }
+
+  /** Returns the place, from 1, of a message in the present socket of the engine. */
+  placeOf(number: number): number {
+    return number - this.#before
   }
 
   /** Returns the number of the first message after `seq` that is not volatile. */

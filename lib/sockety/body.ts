@@ -14,8 +14,10 @@ export interface FileInfo {
   readonly size: number
 }
 
-/** Whoever reads a part. */
+/** Whoever reads a part, or will. */
 export interface Sink {
+  /** Whether it has begun. */
+  readonly isReading: boolean
   handleBytes(bytes: Buffer): void
   handleEnd(): void
   handleFailure(error: Error): void
@@ -72,23 +74,31 @@ export class Body {
   }
 
   /** Nobody wants this part any more. */
-  drop(part: number): void {
+  drop(part: number, why: Error = wasDiscarded()): void {
     if (!this.#isOpen(part)) return
     commands.discard(this.#connection, this.number, part)
-    this.#close(part, wasDiscarded())
+    this.#close(part, why)
   }
 
   /** Nobody wants what nobody has begun to read. */
   dropUntouched(): void {
-    if (this.#sinks.size === 0) this.dropAll()
-    else for (const part of this.#open()) if (!this.#sinks.has(part)) this.drop(part)
+    if (this.#sinks.size === 0) {
+      this.dropAll()
+      return
+    }
+    const untouched = [...this.#open()].filter(part => !this.#sinks.get(part)?.isReading)
+    if (untouched.length === 0) return
+    const why = wasDiscarded()
+    for (const part of untouched) this.drop(part, why)
   }
 
   /** Nobody wants anything any more. */
   dropAll(): void {
     const open = [...this.#open()]
-    if (open.length > 0) commands.discard(this.#connection, this.number)
-    for (const part of open) this.#close(part, wasDiscarded())
+    if (open.length === 0) return
+    commands.discard(this.#connection, this.number)
+    const error = wasDiscarded()
+    for (const part of open) this.#close(part, error)
   }
 
   handleBytes(part: number, bytes: Buffer): void {
@@ -105,9 +115,15 @@ export class Body {
 
   /** Nothing more comes but what is left of `whole`. */
   handleAborted(byPeer: boolean, whole: readonly number[]): void {
-    for (const part of [...this.#open()]) {
-      if (!whole.includes(part))
-        this.#close(part, departure(byPeer ? wasAborted() : partLost(nameOf(part)), this.#connection))
+    const rest = new Set(whole)
+    const lost = [...this.#open()].filter(part => !rest.has(part))
+    // There may be thousands: an error for each would take longer than all the rest.
+    const errors = new Map<string, Error>()
+    for (const part of lost) {
+      const name = nameOf(part)
+      const error = errors.get(name) ?? (byPeer ? wasAborted() : partLost(name))
+      errors.set(name, departure(error, this.#connection))
+      this.#close(part, error)
     }
   }
 
@@ -144,6 +160,7 @@ function nameOf(part: number): string {
 
 /** Collects a part. */
 export class Collector implements Sink {
+  readonly isReading = true
   readonly #chunks: Buffer[] = []
   readonly #resolve: (bytes: Buffer) => void
   readonly #reject: (error: Error) => void

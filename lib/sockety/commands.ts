@@ -5,7 +5,6 @@ import { flushAfterEvents } from '../engine/events'
 import * as kinds from '../engine/kinds'
 import { native } from '../engine/native'
 import { nextTick } from '../values/platform'
-import { queueFull } from './errors'
 import type { FileTransfer } from './file-transfer'
 import { ATTACHED_BYTES, FixedData } from './fixed-data'
 import type { Plan } from './producer'
@@ -24,7 +23,10 @@ const ATTACHED = 0xffffffff
 const SHORT_BYTES = 32
 /** A batch over this goes at once, so that the engine can start on it. */
 const FLUSH_AT = 256 * 1024
-/** Sending throws `ENOBUFS` while more bytes than this wait. */
+/** Bytes that may wait to be sent on one connection. */
+const MAX_UNSENT = 64 * 1024 * 1024
+/** The same while more bytes than `MAX_PENDING` wait on all connections together. */
+const MAX_UNSENT_OF_MANY = 4 * 1024 * 1024
 const MAX_PENDING = 256 * 1024 * 1024
 
 /** Whoever wants a last word before a batch goes. */
@@ -39,15 +41,27 @@ let current = 0
 let isScheduled = false
 let pending = 0
 let attached = 0
+/** Batches that have gone. */
+let batches = 0
 
 flushAfterEvents(flush)
 
 /** Hands over what has been written so far. */
 export function flush(): void {
   isScheduled = false
+  putMarks()
+  if (batch.pos > 0) submit()
+}
+
+function putMarks(): void {
   for (const marker of markers) marker.putMark()
   markers.length = 0
-  if (batch.pos > 0) submit()
+}
+
+/** The same, and learns what the engine has sent meanwhile. */
+function submitAll(): void {
+  putMarks()
+  submit()
 }
 
 /** Has `marker` called once before the next batch goes. */
@@ -56,17 +70,38 @@ export function beforeFlush(marker: Marker): void {
   schedule()
 }
 
-/** Throws when the engine has more to send than it may keep. What it has sent meanwhile is asked for first. */
-export function checkPending(): void {
-  if (pending + attached + batch.pos <= MAX_PENDING) return
-  flush()
-  if (pending > MAX_PENDING) throw queueFull(pending, MAX_PENDING)
+/** What one connection knows of the bytes that wait on it. */
+export class Backlog {
+  readonly #connection: number
+  #batch = 0
+  #excess = 0
+
+  constructor(connection: number) {
+    this.#connection = connection
+  }
+
+  /** Returns how many bytes wait to be sent, if they are more than may; else 0. */
+  get excess(): number {
+    return pending + attached + batch.pos <= MAX_UNSENT_OF_MANY ? 0 : this.#look()
+  }
+
+  /** Asks the engine once a batch, and as long as they are too many. */
+  #look(): number {
+    if (this.#batch === batches && this.#excess === 0) return 0
+    if (pending > MAX_PENDING || this.#excess > 0) submitAll()
+    const most = pending > MAX_PENDING ? MAX_UNSENT_OF_MANY : MAX_UNSENT
+    const unsent = native.socketyUnsent(this.#connection)
+    this.#batch = batches
+    this.#excess = unsent > most ? unsent : 0
+    return this.#excess
+  }
 }
 
 function submit(): void {
   if (current !== 0) batch.end()
   current = 0
   attached = 0
+  batches += 1
   pending = native.submit(batch.take())
 }
 

@@ -17,6 +17,7 @@ type Arguments = [
   where: Options | number | string,
   second?: Options | string | undefined,
   third?: Options | undefined,
+  ...more: unknown[],
 ]
 
 export function connect(...args: Arguments): Connection {
@@ -45,12 +46,23 @@ function placeOf({ path, host = 'localhost', port }: Options): string {
   return path ?? (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)
 }
 
-function optionsOf([where, second, third]: Arguments): Options {
+function optionsOf([where, second, third, ...more]: Arguments): Options {
   if (typeof where === 'object' && where !== null) return where
-  const options = typeof second === 'object' ? second : third
+  const isHost = typeof second === 'string' || (second ?? undefined) === undefined
+  const options = (isHost ? third : second) ?? undefined
+  if (options !== undefined && (typeof options !== 'object' || Array.isArray(options))) {
+    throw invalidType(
+      isHost ? 'options' : 'the second argument',
+      isHost ? 'an object' : 'a host or options',
+      options,
+    )
+  }
+  if (!isHost && third !== undefined) throw invalidType('the third argument', 'absent behind options', third)
+  if (more.length > 0) throw invalidType('the fourth argument', 'absent: await ready()', more[0])
   if (typeof where === 'string' && !/^\d+$/.test(where)) {
     if (NO_PATH.test(where))
       throw invalidValue('path', 'a socket in the file system, or use (port, host)', where)
+    if (typeof second === 'string') throw invalidType('the second argument', 'options, behind a path', second)
     return { ...options, path: where }
   }
   if (typeof where !== 'number' && typeof where !== 'string') {

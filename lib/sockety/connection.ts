@@ -13,17 +13,17 @@ import {
   SOCKETY_RECORDS,
 } from '../engine/kinds'
 import { ProcessRef } from '../engine/process-ref'
-import { FabricError, invalidType } from '../values/errors'
+import { FabricError } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
 import { throwAsync } from '../values/throw-async'
 import { Body } from './body'
 import * as commands from './commands'
-import { departure, excused, isDeparture } from './departures'
-import { hasBeenClosed, invalidCode, isClosed, notEstablished } from './errors'
+import { departure, excused, isDeparture, isFault } from './departures'
+import { hasBeenClosed, invalidCode, isClosed, notEstablished, queueFull } from './errors'
 import { isFastReply } from './fast-reply'
 import type { MessageContext } from './message-context'
 import type { ConnectionSettings } from './options'
-import { HEARTBEAT, isPlan, type Plan, preparedIn } from './producer'
+import { HEARTBEAT, isPlan, type Plan, planIn, preparedIn } from './producer'
 import { Message, Response } from './received'
 import { type BodySizes, type RecordSink, readRecords } from './records'
 import { Request, UNAWAITED } from './request'
@@ -66,6 +66,8 @@ export class Connection
   readonly #requests: Requests
   readonly #bodies = new Map<number, Body>()
   readonly #sender: Sender
+  /** Why not all has left before the close. */
+  #untaken: Failure | undefined
 
   /** @internal */
   constructor(
@@ -102,7 +104,9 @@ export class Connection
   }
 
   send(producer: Producer): Request {
-    const plan = this.#planIn(producer)
+    const plan = planIn(producer)
+    this.#checkOpen()
+    this.#checkRoom()
     const number = this.#requests.reserve()
     try {
       return this.#requests.set(number, this.#start(plan, number))
@@ -115,7 +119,7 @@ export class Connection
   pass(producer: Producer): Promise<void> {
     const prepared = preparedIn(producer)
     this.#checkOpen()
-    commands.checkPending()
+    this.#checkRoom()
     if (isPlan(prepared)) return this.#sender.start(prepared, freshId(), 0, false).sent.promise()
     if (prepared === HEARTBEAT) {
       commands.heartbeat(this.#handle)
@@ -125,13 +129,16 @@ export class Connection
   }
 
   /** @internal */
-  sendResponse(producer: Producer): Request {
-    return this.#requests.remember(this.#start(this.#planIn(producer), UNAWAITED))
+  sendResponse(plan: Plan): Request {
+    this.#checkOpen()
+    this.#checkReader()
+    return this.#requests.remember(this.#start(plan, UNAWAITED))
   }
 
   /** Sends an answer of a number. @internal */
   sendFastReply(id: UUID, code: number): Promise<void> {
     this.#checkOpen()
+    this.#checkReader()
     commands.fastReply(this.#handle, id, code)
     return this.#sender.flush.promise()
   }
@@ -139,7 +146,9 @@ export class Connection
   /** The same for nobody who waits. @internal */
   answer(id: UUID, code: number): void {
     if (!isFastReply(code)) throw invalidCode()
-    if (this.#state === 'open') commands.fastReply(this.#handle, id, code)
+    if (this.#state !== 'open') return
+    this.#checkReader()
+    commands.fastReply(this.#handle, id, code)
   }
 
   /** Closes when everything that was sent has left, or with `true` at once. */
@@ -147,6 +156,7 @@ export class Connection
     if (this.#state === 'closed') return
     const closed = this.#closed.wait('close')
     if (force || this.#state === 'connecting') {
+      this.#state = 'closing'
       commands.close(this.#handle, true)
       this.#handleClosed(undefined)
     } else if (this.#state === 'open') {
@@ -160,7 +170,15 @@ export class Connection
 
   /** The same of listeners that return a promise. @internal */
   override [captureRejectionSymbol](error: Error, ..._args: any[]): void {
-    if (!isDeparture(error, this.#handle)) void Promise.reject(error)
+    if (!this.excuses(error)) void Promise.reject(error)
+  }
+
+  /** Returns whether what has failed in a listener is the peer's matter, and not the process's. @internal */
+  excuses(error: unknown): boolean {
+    if (isDeparture(error, this.#handle)) return true
+    if (!isFault(error, this.#handle)) return false
+    this.#fail(new Failure(error.code, error.message))
+    return true
   }
 
   ref(): this {
@@ -196,11 +214,10 @@ export class Connection
         this.#handleOpened()
         break
       case SOCKETY_CLOSED:
-        // What was sent is still leaving.
-        if (this.#state !== 'closing') this.#handleClosed(failureOf(event))
+        this.#handleEnding(failureOf(event))
         break
       case SOCKETY_FINISHED:
-        this.#handleFinished(failureOf(event))
+        this.#handleFinished(failureOf(event) ?? this.#untaken)
         break
       default:
     }
@@ -208,6 +225,11 @@ export class Connection
 
   /** @internal */
   handleClientClosed(): void {}
+
+  /** @internal */
+  idAt(request: number, bytes: Uint8Array, at: number): UUID {
+    return this.#requests.idAt(request, bytes, at)
+  }
 
   /** @internal */
   openBody(number: number, sizes: BodySizes): Body {
@@ -250,7 +272,7 @@ export class Connection
   ): void {
     const response = new Response(this, id, parent, expectsResponse, inline, body)
     const waiting = this.#requests.take(request, parent)
-    const isHeard = this.#tell('response', response)
+    const isHeard = this.listenerCount('response') > 0 && this.#tell('response', response)
     waiting?.handleAnswer(response)
     if (!isHeard && waiting === undefined) body?.dropAll()
   }
@@ -294,6 +316,12 @@ export class Connection
     this.#tell('connect')
   }
 
+  #handleEnding(failure: Failure | undefined): void {
+    if (this.#state !== 'closing') this.#handleClosed(failure)
+    // What was sent is still leaving, or never will.
+    else if (failure?.code === 'ERR_SLOW_CONSUMER') this.#untaken = failure
+  }
+
   #handleClosed(cause: Failure | undefined): void {
     if (this.#state === 'closed') return
     const failure = this.#state === 'connecting' ? this.#placed(cause) : cause
@@ -315,7 +343,12 @@ export class Connection
 
   /** Says where it could not connect. */
   #placed(failure: Failure | undefined): Failure | undefined {
-    if (failure === undefined || this.#place === undefined) return failure
+    if (this.#place === undefined) return failure
+    if (failure === undefined) {
+      const text =
+        'the other end closed it before its connection header: perhaps it speaks TLS, or no Sockety'
+      return new Failure('ECONNRESET', `cannot connect to ${this.#place}: ${text}`)
+    }
     return new Failure(failure.code, `cannot connect to ${this.#place}: ${failure.message}`, failure.cause)
   }
 
@@ -337,21 +370,37 @@ export class Connection
     }
   }
 
-  /** A listener has failed: as in any program, unless it was for nothing but that the other end has gone meanwhile. */
+  /** A listener has failed: as in any program, unless that is the peer's matter. */
   #handleThrown(error: unknown): void {
-    if (!isDeparture(error, this.#handle)) throwAsync(error)
+    if (!this.excuses(error)) throwAsync(error)
   }
 
-  #planIn(producer: Producer): Plan {
-    const plan = preparedIn(producer)
-    this.#checkOpen()
-    if (!isPlan(plan)) throw invalidType('producer', 'one message: series and heartbeats go to pass()', plan)
-    commands.checkPending()
-    return plan
+  /** Closes it at once: its peer is to blame. */
+  #fail(failure: Failure): void {
+    if (this.#state === 'closed') return
+    commands.close(this.#handle, true)
+    this.#handleClosed(failure)
+  }
+
+  #checkRoom(): void {
+    const { excess } = this.#sender.backlog
+    if (excess > 0) throw queueFull(excess)
+  }
+
+  /** The same before an answer: whoever does not read its answers is no peer to keep them for. */
+  #checkReader(): void {
+    const { excess } = this.#sender.backlog
+    if (excess === 0) return
+    this.#fail(new Failure('ERR_SLOW_CONSUMER', `the other end does not read: ${excess} bytes wait for it`))
+    throw departure(isClosed(), this.#handle)
   }
 
   #start(plan: Plan, number: number): Request {
     const id = freshId()
+    // Most messages are this: nothing is to be made for what they do not have.
+    if (plan.files === undefined && !plan.hasStream) {
+      return new Request(this, this.#requests, number, id, null, this.#sender.sendWhole(plan, id, number))
+    }
     // Nobody answers what was given up.
     const giveUp = (error: Error): void => this.#requests.fail(request, error)
     const { sent, stream } = this.#sender.start(plan, id, number, plan.hasStream, giveUp)

@@ -3,11 +3,11 @@ import { Buffer } from 'node:buffer'
 import type { Producer } from '../../types/sockety'
 import { invalidType } from '../values/errors'
 import { isUint8Array } from '../values/platform'
-import { missing, tooBig, unexpected } from './errors'
+import { missing, rawDraft, tooBig, unexpected, unknownPart } from './errors'
 import { FileTransfer } from './file-transfer'
 import { FixedData } from './fixed-data'
 import { encode } from './msgpack'
-import { type Plan, producerOf, RAW } from './producer'
+import { type Plan, planIn, producerOf, RAW } from './producer'
 import type { UUID } from './uuid'
 
 const MAX_ACTION_BYTES = 0xffff
@@ -21,6 +21,9 @@ export interface DraftInput {
 /** Where the data of a message comes from: nowhere, from the draft, or from what it is called with. */
 type DataRule = FixedData | ((input: DraftInput) => Uint8Array) | undefined
 type FilesRule = readonly FileTransfer[] | ((input: DraftInput) => readonly FileTransfer[]) | undefined
+
+/** What a message has, whatever it answers. */
+type Content = Omit<Plan, 'action' | 'parent'>
 
 /** A function with the methods of its class. */
 class Callable {
@@ -42,7 +45,8 @@ abstract class BaseDraft<Factory extends (input?: DraftInput) => unknown> extend
     super((input?: DraftInput) => this.optimize()(input))
   }
 
-  protected abstract compile(plan: (input: DraftInput) => Omit<Plan, 'action' | 'parent'>): Factory
+  /** `isFixed`: the plan is the same for every input that it takes. */
+  protected abstract compile(plan: (input: DraftInput) => Content, isFixed: boolean): Factory
 
   data(...content: [] | [Uint8Array | string]): this {
     const [value] = content
@@ -90,18 +94,22 @@ abstract class BaseDraft<Factory extends (input?: DraftInput) => unknown> extend
     const data = this.#data
     const files = this.#files
     const hasStream = this.#hasStream
-    return this.compile(input => {
-      if (typeof input !== 'object' || input === null) throw invalidType('input', '{ data, files }', input)
-      // It would be lost without a word.
-      if (typeof data !== 'function' && input.data !== undefined) throw unexpected('data', data !== undefined)
-      if (typeof files !== 'function' && input.files !== undefined)
-        throw unexpected('files', files !== undefined)
-      return {
-        data: typeof data === 'function' ? data(input) : data,
-        files: typeof files === 'function' ? files(input) : files,
-        hasStream,
-      }
-    })
+    return this.compile(
+      input => {
+        if (typeof input !== 'object' || input === null) throw invalidType('input', '{ data, files }', input)
+        // It would be lost without a word.
+        if (typeof data !== 'function' && input.data !== undefined)
+          throw unexpected('data', data !== undefined)
+        if (typeof files !== 'function' && input.files !== undefined)
+          throw unexpected('files', files !== undefined)
+        return {
+          data: typeof data === 'function' ? data(input) : data,
+          files: typeof files === 'function' ? files(input) : files,
+          hasStream,
+        }
+      },
+      typeof data !== 'function' && typeof files !== 'function',
+    )
   }
 }
 
@@ -123,9 +131,7 @@ export class Draft extends BaseDraft<(input?: DraftInput) => Producer> {
     return 'Draft'
   }
 
-  protected compile(
-    plan: (input: DraftInput) => Omit<Plan, 'action' | 'parent'>,
-  ): (input?: DraftInput) => Producer {
+  protected compile(plan: (input: DraftInput) => Content): (input?: DraftInput) => Producer {
     const action = this.#action
     return (input = {}) => {
       const { data, files, hasStream } = plan(input)
@@ -143,18 +149,42 @@ export class ResponseDraft extends BaseDraft<(input?: DraftInput) => ResponsePro
   }
 
   protected compile(
-    plan: (input: DraftInput) => Omit<Plan, 'action' | 'parent'>,
+    plan: (input: DraftInput) => Content,
+    isFixed: boolean,
   ): (input?: DraftInput) => ResponseProducer {
-    return (input = {}) => {
-      const { data, files, hasStream } = plan(input)
-      return parent => producerOf({ action: undefined, parent, data, files, hasStream })
+    if (!isFixed) return (input = {}) => responseOf(plan(input))
+    const always = responseOf(plan({}))
+    return input => {
+      if (input !== undefined) plan(input)
+      return always
     }
   }
+}
+
+/** Where a response has the plan of what it is to a message. */
+const PLAN_FOR = Symbol('plan for')
+
+function responseOf({ data, files, hasStream }: Content): ResponseProducer {
+  const planFor = (parent: UUID): Plan => ({ action: undefined, parent, data, files, hasStream })
+  return Object.assign((parent: UUID) => producerOf(planFor(parent)), { [PLAN_FOR]: planFor })
+}
+
+/** Returns the plan of a response to this message. */
+export function planOf(
+  response: ResponseProducer & { [PLAN_FOR]?: (parent: UUID) => Plan },
+  parent: UUID,
+): Plan {
+  const planFor = response[PLAN_FOR]
+  if (planFor !== undefined) return planFor(parent)
+  const { [RAW]: raw } = response as { [RAW]?: string }
+  if (raw !== undefined) throw rawDraft(raw)
+  return planIn(response(parent))
 }
 
 /** Returns the plan of a response that no draft was made for. */
 export function plainResponse(parent: UUID, input: DraftInput, hasStream: boolean): Plan {
   const { data, files } = input
+  for (const name of Object.keys(input)) if (name !== 'data' && name !== 'files') throw unknownPart(name)
   return {
     action: undefined,
     parent,

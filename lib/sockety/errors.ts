@@ -33,11 +33,15 @@ export const unexpected = (what: string, isFixed: boolean): FabricError => {
   return new FabricError(`The message takes no "${what}" property: ${why}.`, 'ERR_INVALID_ARG_VALUE')
 }
 
+/** What would be lost without a word. */
+export const unknownPart = (name: string): FabricError =>
+  new FabricError(`A response has data and files, no "${name}" property.`, 'ERR_INVALID_ARG_VALUE')
+
 export const rawDraft = (name: string): FabricError =>
   new FabricError(`Raw ${name}'s factory should be called to build the producer.`, 'ERR_INVALID_ARG_TYPE')
 
-export const queueFull = (bytes: number, most: number): FabricError =>
-  new FabricError(`${bytes} bytes are queued, more than ${most}: wait for sent() or pass()`, 'ENOBUFS')
+export const queueFull = (bytes: number): FabricError =>
+  new FabricError(`${bytes} bytes wait to be sent: wait for sent() or pass()`, 'ENOBUFS')
 
 export const tooManyRequests = (most: number): FabricError =>
   new FabricError(`${most} messages wait for an answer: pass() those that get none`, 'ENOBUFS')

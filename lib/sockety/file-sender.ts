@@ -1,6 +1,7 @@
 // Sends the content of files that are read as they go: one after another, as fast as the connection takes them.
 import { Buffer } from 'node:buffer'
-import { FabricError } from '../values/errors'
+import { FabricError, invalidType } from '../values/errors'
+import { isUint8Array } from '../values/platform'
 import { FIRST_FILE } from './body'
 import type { FileTransfer, Opener } from './file-transfer'
 import type { Marked } from './flush'
@@ -43,7 +44,9 @@ async function sendFile(
   const window = new Window()
   let size = 0
   for await (const chunk of open()) {
-    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+    const bytes: unknown = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+    if (!isUint8Array(bytes))
+      throw invalidType(`what the file '${file.name}' gives`, 'a Buffer or a string', chunk)
     if (bytes.length === 0) continue
     size += bytes.length
     if (size > file.size && !allowMismatch) throw mismatch(file, `more than ${file.size} bytes`)

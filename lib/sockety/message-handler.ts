@@ -11,10 +11,9 @@ type Step =
 
 type Handler = (message: Message) => Promise<void>
 
-/** Of all messages that are done with at once. */
 /**
- * Of a message whose steps were all done at once. It is never rejected: whoever only wants to know of that, as an emitter does,
- * has nothing to wait for, which would cost more than all the steps.
+ * Of a message whose steps were all done at once. It is never rejected: whoever only wants to know of that, as an
+ * emitter does, has nothing to wait for, which would cost more than all the steps.
  */
 const DONE: Promise<void> = Object.assign(Promise.resolve(), {
   // biome-ignore lint/suspicious/noThenProperty: as said
@@ -75,62 +74,60 @@ function compile(steps: readonly Step[]): Handler {
     steps.filter(step => step.kind !== 'action' || step.name === action)
   const byAction = new Map([...names].map(name => [name, stepsOf(name)]))
   const others = stepsOf(undefined)
-  return message => new Run(message, byAction.get(message.action) ?? others).next(0)
+  return message => run(message, byAction.get(message.action) ?? others, 0, false, null)
 }
 
-/** One message on its way through the steps. */
-class Run {
-  readonly #message: Message
-  readonly #steps: readonly Step[]
-  #hasFailed = false
-  #error: unknown = null
-
-  constructor(message: Message, steps: readonly Step[]) {
-    this.#message = message
-    this.#steps = steps
-  }
-
-  /** Runs the steps from `index` on; only what returns a promise is waited for. */
-  next(index: number): Promise<void> {
-    const message = this.#message
-    const steps = this.#steps
-    for (let at = index; at < steps.length; at++) {
-      const step = steps[at] as Step
-      if (step.kind === 'use' || this.#hasFailed !== (step.kind === 'action')) {
-        try {
-          const result = step.kind === 'action' ? step.run(message) : step.run(message, this.#error)
-          if (isThenable(result)) return this.#wait(result, at + 1)
-          if (typeof result === 'number') this.#answer(result)
-        } catch (error) {
-          this.#fail(error)
-        }
+/**
+ * Runs the steps from `index` on; only what returns a promise is waited for. `error` is the last one, if an earlier
+ * step has failed.
+ */
+function run(
+  message: Message,
+  steps: readonly Step[],
+  index: number,
+  hadFailed: boolean,
+  lastError: unknown,
+): Promise<void> {
+  let hasFailed = hadFailed
+  let error = lastError
+  for (let at = index; at < steps.length; at++) {
+    const step = steps[at] as Step
+    if (step.kind === 'use' || hasFailed !== (step.kind === 'action')) {
+      try {
+        const result = step.kind === 'action' ? step.run(message) : step.run(message, error)
+        if (isThenable(result)) return wait(result, message, steps, at + 1, hasFailed, error)
+        if (typeof result === 'number') answer(message, result)
+      } catch (thrown) {
+        hasFailed = true
+        error = thrown
       }
     }
-    message.discard()
-    return DONE
   }
+  message.discard()
+  return DONE
+}
 
-  async #wait(result: PromiseLike<unknown>, next: number): Promise<void> {
-    try {
-      const value = await result
-      if (typeof value === 'number') this.#answer(value)
-    } catch (error) {
-      this.#fail(error)
-    }
-    return this.next(next)
+async function wait(
+  result: PromiseLike<unknown>,
+  message: Message,
+  steps: readonly Step[],
+  next: number,
+  hadFailed: boolean,
+  lastError: unknown,
+): Promise<void> {
+  try {
+    const value = await result
+    if (typeof value === 'number') answer(message, value)
+  } catch (error) {
+    return run(message, steps, next, true, error)
   }
+  return run(message, steps, next, hadFailed, lastError)
+}
 
-  #answer(code: number): void {
-    const message = this.#message
-    if (!message.expectsResponse || message.responded) return
-    message.context.answer(message.id, code)
-    message.responded = true
-  }
-
-  #fail(error: unknown): void {
-    this.#hasFailed = true
-    this.#error = error
-  }
+function answer(message: Message, code: number): void {
+  if (!message.expectsResponse || message.responded) return
+  message.context.answer(message.id, code)
+  message.responded = true
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -1,6 +1,7 @@
 // MessagePack as the reference implementation writes and reads it: objects as map16, integers over 32 bits as floats,
 // 64-bit integers as BigInt, binary as Buffer.
 import { Buffer } from 'node:buffer'
+import { isOpaque, isPlain } from '../values/encodable'
 import { FabricError } from '../values/errors'
 import { isUint8Array } from '../values/platform'
 
@@ -57,12 +58,19 @@ function putObject(value: object, depth: number): void {
     for (const item of value) put(item, depth + 1)
   } else {
     const keys = Object.keys(value)
+    if (keys.length === 0 && !isPlain(value) && isOpaque(value)) throw unencodable(described(value))
     head(keys.length, 0, 0, undefined, 0xde, 0xdf)
     for (const key of keys) {
       putText(key)
       put((value as Record<string, unknown>)[key], depth + 1)
     }
   }
+}
+
+/** What would arrive as an empty object. */
+function described(value: object): string {
+  const kind = Object.prototype.toString.call(value).slice('[object '.length, -1)
+  return `a value of type ${kind}${value instanceof Promise ? ': await it' : ''}`
 }
 
 function putNumber(value: number): void {

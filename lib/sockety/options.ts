@@ -7,7 +7,7 @@ import type {
   SocketyOptions,
 } from '../../types/sockety'
 import { clientSettings, serverSettings, TLS_CLIENT_SHAPE, TLS_SERVER_SHAPE } from '../engine/tls'
-import { FabricError, invalidValue, outOfRange } from '../values/errors'
+import { FabricError, invalidType, invalidValue, outOfRange } from '../values/errors'
 import {
   type Check,
   checkOptions,
@@ -38,9 +38,9 @@ const isSilence: Check = (name, value) => {
 }
 
 const isPort: Check = (name, value) => {
-  const port = typeof value === 'string' && value !== '' ? Number(value) : value
-  isNumber(name, port)
-  if (!Number.isInteger(port) || (port as number) < 0 || (port as number) > 0xffff) {
+  if (typeof value !== 'number' && typeof value !== 'string') throw invalidType(name, 'a number', value)
+  const port = value === '' ? Number.NaN : Number(value)
+  if (!Number.isInteger(port) || port < 0 || port > 0xffff) {
     throw invalidValue(name, 'an integer from 0 to 65535', value)
   }
 }
@@ -61,6 +61,7 @@ export const SOCKETY_SHAPE = {
   maxWritableChannels: { check: isChannels, default: 4096, engine: 'connection' },
   timeout: { check: isSilence, unit: 'ms', default: 60_000, engine: 'connection' },
   handshakeTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: 'connection', limit: true },
+  closeTimeout: { check: isTimeout, unit: 'ms', default: 60_000, engine: 'connection', limit: true },
   maxUnreadBytes: {
     check: isCount,
     unit: 'bytes',
@@ -75,7 +76,7 @@ export const SOCKETY_SHAPE = {
     engine: 'connection',
     limit: true,
   },
-  maxFiles: { check: isCount, default: 131_072, engine: 'connection', limit: true },
+  maxFiles: { check: isCount, default: 16_384, engine: 'connection', limit: true },
   maxDataBufferBytes: { check: isCount, unit: 'bytes', default: MAX_DATA_BUFFER_BYTES },
   allowFilesSizeMismatch: { check: isBoolean, default: false, engine: 'connection' },
   immediateFlushBytes: isCount,
@@ -97,7 +98,17 @@ export const SECURE_CONNECT_SHAPE = {
   ...TLS_CLIENT_SHAPE,
 } as const satisfies ShapeOf<SecureConnectOptions>
 
-const SERVER_SHAPE = { ...SOCKETY_SHAPE, ...NODE_SHAPE } as const satisfies ShapeOf<ServerOptions>
+export const SERVER_SHAPE = {
+  ...SOCKETY_SHAPE,
+  ...NODE_SHAPE,
+  maxTotalUnreadBytes: {
+    check: isCount,
+    unit: 'bytes',
+    default: 256 * 1024 * 1024,
+    engine: true,
+    limit: true,
+  },
+} as const satisfies ShapeOf<ServerOptions>
 
 const SECURE_SERVER_SHAPE = {
   ...SERVER_SHAPE,
@@ -141,7 +152,8 @@ export function listenSettings(
   const where = isSecure ? 'createSecureServer' : 'createServer'
   checkOptions(where, options, isSecure ? SECURE_SERVER_SHAPE : SERVER_SHAPE)
   return {
-    tls: isSecure ? serverSettings(options as SecureServerOptions) : undefined,
+    ...forEngine(options, SERVER_SHAPE),
+    tls: isSecure ? serverSettings(options as SecureServerOptions, where) : undefined,
     connection: forEngine(options, SOCKETY_SHAPE, 'connection'),
   }
 }

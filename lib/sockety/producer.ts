@@ -48,6 +48,13 @@ export function preparedIn(producer: unknown): Prepared {
   throw invalidType('producer', 'what a called draft returns', producer)
 }
 
+/** Returns the one message that a producer sends. */
+export function planIn(producer: unknown): Plan {
+  const plan = preparedIn(producer)
+  if (!isPlan(plan)) throw invalidType('producer', 'one message: series and heartbeats go to pass()', plan)
+  return plan
+}
+
 /** Returns a producer of the same messages; those that are sent from now on have the data that it has now. */
 export function withFixedData(producer: Producer): Producer {
   const prepared = preparedIn(producer)

@@ -3,12 +3,12 @@ import { Buffer, constants } from 'node:buffer'
 import type { Connection, Request } from '../../types/sockety'
 import { FabricError, invalidType } from '../values/errors'
 import { type Body, Collector, DATA, FIRST_FILE, STREAM } from './body'
-import { type DraftInput, plainResponse, type ResponseProducer } from './draft'
-import { invalidCode, rawDraft } from './errors'
+import { fault } from './departures'
+import { type DraftInput, plainResponse, planOf, type ResponseProducer } from './draft'
+import { invalidCode } from './errors'
 import { FastReply, isFastReply } from './fast-reply'
 import type { MessageContext } from './message-context'
 import { decode } from './msgpack'
-import { producerOf, RAW } from './producer'
 import { MessageDataStream, MessageFileStream, MessageStream } from './streams'
 import type { UUID } from './uuid'
 
@@ -16,6 +16,14 @@ const EMPTY = Buffer.alloc(0)
 
 /** The files of a message: an array that can also be called. */
 export type Files = MessageFileStream[] & (() => MessageFileStream[])
+
+/** What has been asked for of a message. */
+class Parts {
+  data: MessageDataStream | undefined
+  stream: MessageStream | undefined
+  files: Files | undefined
+  bytes: Promise<Buffer> | undefined
+}
 
 /** What a message and a response have in common. */
 export abstract class Received {
@@ -27,10 +35,8 @@ export abstract class Received {
   /** Data that came with the header. */
   readonly #inline: Buffer | undefined
   readonly #body: Body | undefined
-  #dataStream: MessageDataStream | undefined
-  #stream: MessageStream | undefined
-  #files: Files | undefined
-  #bytes: Promise<Buffer> | undefined
+  /** What has been asked for of it: nothing, for most. */
+  #parts: Parts | undefined
 
   /** @internal */
   constructor(
@@ -65,51 +71,61 @@ export abstract class Received {
 
   get data(): MessageDataStream | null {
     if (this.dataSize === 0) return null
-    if (this.#dataStream === undefined) {
+    const parts = this.#openParts()
+    if (parts.data === undefined) {
       const stream = new MessageDataStream(this.#body, DATA, this.dataSize)
-      this.#dataStream = stream
+      parts.data = stream
       if (this.#body !== undefined) this.#body.attach(DATA, stream)
       else {
         stream.handleBytes(this.#inline as Buffer)
         stream.handleEnd()
       }
     }
-    return this.#dataStream
+    return parts.data
   }
 
   get stream(): MessageStream | null {
     if (!this.#body?.hasStream) return null
-    if (this.#stream === undefined) {
-      this.#stream = new MessageStream(this.#body, STREAM)
-      this.#body.attach(STREAM, this.#stream)
+    const parts = this.#openParts()
+    if (parts.stream === undefined) {
+      parts.stream = new MessageStream(this.#body, STREAM)
+      this.#body.attach(STREAM, parts.stream)
     }
-    return this.#stream
+    return parts.stream
   }
 
   get files(): Files {
-    this.#files ??= callable()
+    const parts = this.#openParts()
+    parts.files ??= callable()
+    const { files } = parts
     const body = this.#body
     if (body !== undefined) {
       // Their headers may have come since.
-      for (let index = this.#files.length; index < body.files.length; index++) {
+      for (let index = files.length; index < body.files.length; index++) {
         const { name, size } = body.files[index] as { name: string; size: number }
         const file = new MessageFileStream(body, FIRST_FILE + index, size, name)
-        this.#files.push(file)
+        files.push(file)
         body.attach(FIRST_FILE + index, file)
       }
     }
-    return this.#files
+    return files
   }
 
   /** Resolves with the whole data. */
   dataBuffer(): Promise<Buffer> {
-    this.#bytes ??= this.#collect()
-    return this.#bytes
+    const parts = this.#openParts()
+    parts.bytes ??= this.#collect(parts.data)
+    return parts.bytes
   }
 
   /** Resolves with the value in the data. */
   async msgpack(): Promise<unknown> {
-    return decode(await this.dataBuffer())
+    const bytes = await this.dataBuffer()
+    try {
+      return decode(bytes)
+    } catch (error) {
+      throw fault(error as FabricError, this.context.client)
+    }
   }
 
   respond(
@@ -118,15 +134,13 @@ export abstract class Received {
   ): Request {
     let request: Request
     if (typeof response === 'function') {
-      const raw = (response as { [RAW]?: string })[RAW]
-      if (raw !== undefined) throw rawDraft(raw)
-      request = this.context.sendResponse(response(this.id))
+      request = this.context.sendResponse(planOf(response, this.id))
     } else {
       if (response === null || typeof response !== 'object') {
         throw invalidType('response', 'what a called ResponseDraft returns, or { data, files }', response)
       }
       const stream = typeof hasStream === 'boolean' ? hasStream : hasStream.stream === true
-      request = this.context.sendResponse(producerOf(plainResponse(this.id, response, stream)))
+      request = this.context.sendResponse(plainResponse(this.id, response, stream))
     }
     this.responded = true
     return request
@@ -154,19 +168,23 @@ export abstract class Received {
     else this.#body.dropUntouched()
   }
 
-  #collect(): Promise<Buffer> {
+  #openParts(): Parts {
+    return (this.#parts ??= new Parts())
+  }
+
+  #collect(dataStream: MessageDataStream | undefined): Promise<Buffer> {
     const { dataSize } = this
     if (dataSize === 0) return Promise.resolve(EMPTY)
     const limit = Math.min(this.context.maxDataBufferBytes, constants.MAX_LENGTH)
     if (dataSize > limit) {
       const text = `the data has ${dataSize} bytes, more than maxDataBufferBytes (${limit}): read the stream`
-      return Promise.reject(new FabricError(text, 'ERR_SOCKETY_LIMIT'))
+      return Promise.reject(fault(new FabricError(text, 'ERR_SOCKETY_LIMIT'), this.context.client))
     }
-    if (this.#dataStream?.readableDidRead) {
+    if (dataStream?.readableDidRead) {
       const text = 'the data has been read as a stream: read it in one way'
       return Promise.reject(new FabricError(text, 'ERR_SOCKETY_DISCARDED'))
     }
-    if (this.#dataStream !== undefined) return collect(this.#dataStream)
+    if (dataStream !== undefined) return collect(dataStream)
     if (this.#body === undefined) return Promise.resolve(this.#inline as Buffer)
     const body = this.#body
     return new Promise((resolve, reject) => {

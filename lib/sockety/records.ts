@@ -27,6 +27,8 @@ export interface BodySizes {
 
 /** Whoever is told. Nothing of it may throw. */
 export interface RecordSink<Body> {
+  /** Returns the id in these bytes: of this request, or of another message. */
+  idAt(request: number, bytes: Uint8Array, at: number): UUID
   openBody(number: number, sizes: BodySizes): Body
   addFile(number: number, name: string, size: number): void
   handleMessage(
@@ -68,7 +70,7 @@ export function readRecords<Body>(reader: EventReader, sink: RecordSink<Body>): 
         const code = u16(buf, pos)
         const request = u32(buf, pos + 2)
         reader.pos = pos + 22
-        sink.handleFastReply(request, new UUID(buf, pos + 6), code)
+        sink.handleFastReply(request, sink.idAt(request, buf, pos + 6), code)
         break
       }
       case FLUSHED: {
@@ -123,7 +125,7 @@ function readResponse<Body>(reader: EventReader, sink: RecordSink<Body>): void {
   const { buf, pos } = reader
   const flags = buf[pos] as number
   const request = u32(buf, pos + 1)
-  const parent = new UUID(buf, pos + 5)
+  const parent = sink.idAt(request, buf, pos + 5)
   const id = new UUID(buf, pos + 21)
   reader.pos = pos + 37
   const expects = (flags & EXPECTS_RESPONSE) !== 0

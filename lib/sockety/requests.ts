@@ -1,12 +1,14 @@
 // Who waits for an answer on a connection: what was sent by number, as the engine knows it; and what hardly anybody answers by id.
 import { tooManyRequests } from './errors'
 import type { Request } from './request'
-import type { UUID } from './uuid'
+import { isIdAt, UUID } from './uuid'
 
 /** Unanswered messages of a connection. Beyond that nothing is sent that wants an answer. */
 const MAX_REQUESTS = 1_000_000
 /** Those without a number whose answer is kept, though nobody asks for it now. */
 const RECENT_REQUESTS = 1024
+/** Places in which their ids are counted: most ids of others are told by an empty one, without a look at all. */
+const PLACES = 4096
 
 export class Requests {
   readonly #slots: (Request | undefined)[] = [undefined]
@@ -14,6 +16,8 @@ export class Requests {
   /** A ring of the newest ones that nobody waits for: sent responses, and what was waited for long enough. */
   readonly #recent: (Request | undefined)[] = []
   #oldest = 0
+  /** How many of them have an id for each place. */
+  #places: Uint8Array | undefined
   /** Those without a number whose answer somebody waits for. */
   readonly #asked = new Map<string, Request>()
   readonly #forget: (id: UUID) => void
@@ -44,6 +48,10 @@ export class Requests {
 
   /** Remembers a request that may be answered, though nobody waits for that. */
   remember(request: Request): Request {
+    this.#places ??= new Uint8Array(PLACES)
+    const before = this.#recent[this.#oldest]
+    if (before !== undefined) this.#count(before.id, -1)
+    this.#count(request.id, 1)
     this.#recent[this.#oldest] = request
     this.#oldest = (this.#oldest + 1) % RECENT_REQUESTS
     return request
@@ -55,11 +63,17 @@ export class Requests {
     else this.#asked.set(request.id.toString(), request)
   }
 
+  /** Returns the id in these bytes. `number`: the request that it is expected to be of, or 0. */
+  idAt(number: number, bytes: Uint8Array, at: number): UUID {
+    const id = this.#slots[number]?.id
+    return id !== undefined && isIdAt(bytes, at, id) ? id : new UUID(bytes, at)
+  }
+
   /** Takes out whoever waits for the answer to the message with this id. `number`: what the engine says, or 0. */
   take(number: number, id: UUID): Request | undefined {
     const request = this.#slots[number]
     // The number may be another's by now.
-    if (request === undefined || !request.id.equals(id)) return this.#unnumbered(id)
+    if (request === undefined || (request.id !== id && !request.id.equals(id))) return this.#unnumbered(id)
     this.release(number)
     return request
   }
@@ -85,6 +99,7 @@ export class Requests {
     for (const request of [...this.#slots, ...this.#asked.values(), ...this.#recent]) request?.fail(error)
     this.#slots.length = 1
     this.#free.length = this.#recent.length = 0
+    this.#places = undefined
     this.#asked.clear()
   }
 
@@ -94,10 +109,23 @@ export class Requests {
       const asked = this.#asked.get(text)
       if (this.#asked.delete(text)) return asked
     }
+    if (this.#places === undefined || this.#places[placeOf(id)] === 0) return undefined
     const at = this.#recent.findIndex(request => request?.id.equals(id))
     if (at < 0) return undefined
     const request = this.#recent[at]
     this.#recent[at] = undefined
+    this.#count(id, -1)
     return request
   }
+
+  #count(id: UUID, change: number): void {
+    const places = this.#places as Uint8Array
+    const place = placeOf(id)
+    places[place] = (places[place] as number) + change
+  }
+}
+
+/** Our ids are random, but for bits that are no part of this. */
+function placeOf(id: UUID): number {
+  return id.a & (PLACES - 1)
 }

@@ -19,6 +19,7 @@ interface Started {
 
 export class Sender {
   readonly marks: Marks = new Marks()
+  readonly backlog: commands.Backlog
   readonly #connection: number
   readonly #allowMismatch: boolean
   readonly #open = new Set<Part>()
@@ -28,6 +29,7 @@ export class Sender {
 
   constructor(connection: number, allowMismatch: boolean) {
     this.#connection = connection
+    this.backlog = new commands.Backlog(connection)
     this.#allowMismatch = allowMismatch
   }
 
@@ -47,6 +49,12 @@ export class Sender {
     this.#flush = undefined
   }
 
+  /** Sends a message to which nothing follows. Returns what is done when it has left. */
+  sendWhole(plan: Plan, id: UUID, request: number): Flush {
+    commands.send(this.#connection, plan, id, request, 0, false, 0)
+    return this.flush
+  }
+
   /** Starts a message. `request`: who waits for its answer, or 0; `onFailure`: a file cannot be sent, and the message was given up. */
   start(
     plan: Plan,
@@ -57,10 +65,8 @@ export class Sender {
   ): Started {
     const { files } = plan
     const pending = files === undefined ? [] : pendingFiles(files)
-    if (pending.length === 0 && !hasOpenStream) {
-      commands.send(this.#connection, plan, id, request, 0, false, 0)
-      return { sent: this.flush, stream: null }
-    }
+    if (pending.length === 0 && !hasOpenStream)
+      return { sent: this.sendWhole(plan, id, request), stream: null }
     this.#lastNumber = (this.#lastNumber % 0xfffffffe) + 1
     const number = this.#lastNumber
     const sent = pending.length === 0 ? this.flush : new Flush()

@@ -13,7 +13,7 @@ import { FabricError, invalidType } from '../values/errors'
 import { errorFrom, Failure } from '../values/failure'
 import { throwAsync } from '../values/throw-async'
 import { Connection } from './connection'
-import { excused, isDeparture } from './departures'
+import { excused } from './departures'
 import { listenArguments } from './listen-arguments'
 import { connectionSettings, listenSettings } from './options'
 import { withFixedData } from './producer'
@@ -138,7 +138,7 @@ export class Server extends EventEmitter<ServerEvents> implements Target {
 
   /** The same of listeners that return a promise. @internal */
   override [captureRejectionSymbol](error: Error, ...[, connection]: any[]): void {
-    if (!isDeparture(error, connection?.client ?? 0)) void Promise.reject(error)
+    if (!(connection instanceof Connection && connection.excuses(error))) void Promise.reject(error)
   }
 
   async #pass(producer: Producer, filter: (connection: Connection) => boolean): Promise<void> {
@@ -244,7 +244,7 @@ export class Server extends EventEmitter<ServerEvents> implements Target {
       this.emit(name, ...(args as never))
     } catch (error) {
       const [connection] = args as unknown as [Connection?]
-      if (!isDeparture(error, connection?.client ?? 0)) throwAsync(error)
+      if (!connection?.excuses(error)) throwAsync(error)
     }
   }
 }

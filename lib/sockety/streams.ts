@@ -29,6 +29,11 @@ export class MessageStream extends Readable {
     this.#part = part
   }
 
+  /** Whether somebody reads, or is about to: a look at it is no reading. @internal */
+  get isReading(): boolean {
+    return this.readableFlowing !== null || this.readableDidRead || this.#wanted > 0
+  }
+
   /** Whether all of it has come. */
   get loaded(): boolean {
     return this.#hasEnded

@@ -4,7 +4,7 @@ import { randomFillSync } from 'node:crypto'
 import { FabricError } from '../values/errors'
 
 /** Ids made at once: a call for each would cost more than all the rest of it. */
-const POOL_IDS = 256
+const POOL_IDS = 2048
 const pool = Buffer.alloc(POOL_IDS * 16)
 let next = POOL_IDS
 
@@ -68,6 +68,16 @@ export function freshId(): UUID {
   pool[at + 6] = ((pool[at + 6] as number) & 0x0f) | 0x40
   pool[at + 8] = ((pool[at + 8] as number) & 0x3f) | 0x80
   return new UUID(pool, at)
+}
+
+/** Returns whether these bytes are this id. */
+export function isIdAt(bytes: Uint8Array, at: number, { a, b, c, d }: UUID): boolean {
+  return (
+    int32(bytes, at) === a &&
+    int32(bytes, at + 4) === b &&
+    int32(bytes, at + 8) === c &&
+    int32(bytes, at + 12) === d
+  )
 }
 
 /** Writes an id where there is room for it. */

@@ -1,9 +1,10 @@
 // A TLS server of Node's whose connections come from a subject.
 import nodeTls, { type TLSSocket } from 'node:tls'
 import type { ServerOptions } from '../../types/tls'
+import { argType } from '../net/errors'
 import { Server as NetServer } from '../net/server'
 import { Socket } from '../net/socket'
-import { complete } from './securing'
+import { complete, endUnsecured } from './securing'
 
 /** What happens to the server below happens to it. */
 const EVENTS = ['listening', 'close', 'error', 'drop'] as const
@@ -16,12 +17,16 @@ export class Server extends nodeTls.Server {
     listener?: (socket: TLSSocket) => void,
   ) {
     const given = typeof options === 'function' ? {} : (options ?? {})
+    if (typeof given !== 'object') throw argType('options', 'of type object', given)
     const { client: _client, resolve: _resolve, ...rest } = given as ServerOptions & { resolve?: unknown }
     super(rest as nodeTls.TlsOptions, typeof options === 'function' ? options : listener)
     const { noDelay: _1, keepAlive: _2, keepAliveInitialDelay: _3, pauseOnConnect: _4, ...below } = given
-    this.#below = new NetServer(below)
+    this.#below = new NetServer({ ...below, allowHalfOpen: true })
     for (const name of EVENTS) this.#below.on(name, (...args) => void this.emit(name, ...args))
-    this.#below.on('connection', (socket: Socket) => void this.emit('connection', socket))
+    this.#below.on('connection', (socket: Socket) => {
+      socket.on('end', endUnsecured)
+      this.emit('connection', socket)
+    })
     Object.defineProperty(this, 'maxConnections', {
       get: () => this.#below.maxConnections,
       set: (most: number | undefined) => {
@@ -30,7 +35,7 @@ export class Server extends nodeTls.Server {
     })
     this.prependListener('secureConnection', (secure: TLSSocket) => {
       const below = belowOf(secure)
-      if (below !== undefined) complete(secure, below)
+      if (below !== undefined) complete(secure, below, Boolean(given.allowHalfOpen))
     })
   }
 

@@ -28,7 +28,7 @@ function surfaceOf(binding: Binding): Tls {
     }
     const servername = nameOf(given)
     const all = bound(binding, given)
-    const below = new Socket({ ...all, onread: undefined }).connect({ ...all })
+    const below = new Socket({ ...all, onread: undefined, allowHalfOpen: true }).connect({ ...all })
     const { signal: _, timeout, ...rest } = given
     const settings = {
       ...rest,
@@ -38,10 +38,9 @@ function surfaceOf(binding: Binding): Tls {
       port: undefined,
       path: undefined,
     }
-    const secure = nodeTls.connect(settings as unknown as nodeTls.ConnectionOptions, listener)
-    complete(secure, below)
+    const secure = secured(settings as unknown as nodeTls.ConnectionOptions, below, listener)
     if (timeout) secure.setTimeout(timeout)
-    below.once('connect', () => secure.emit('connect'))
+    for (const name of ['connect', 'ready']) below.once(name, () => secure.emit(name))
     below.once('lookup', (...found: unknown[]) => secure.emit('lookup', ...found))
     return secure
   }
@@ -50,6 +49,25 @@ function surfaceOf(binding: Binding): Tls {
   const createServer = (options?: ServerOptions, listener?: (socket: TLSSocket) => void): Server =>
     new Server(...(serverArguments([options, listener]) as [ServerOptions, (socket: TLSSocket) => void]))
   return { connect, createServer, Server: callable(Server, serverArguments), over } as unknown as Tls
+}
+
+/** Starts TLS on a stream; what is wrong with its options leaves no stream behind. */
+function secured(options: nodeTls.ConnectionOptions, below: Socket, listener?: () => void): TLSSocket {
+  let secure: TLSSocket
+  try {
+    secure = nodeTls.connect(options, listener)
+  } catch (error) {
+    below.on('error', () => {}).destroy()
+    throw error
+  }
+  complete(secure, below, Boolean((options as { allowHalfOpen?: boolean }).allowHalfOpen))
+  // As Node's: writes wait for the connect, and are told if it fails.
+  Object.defineProperty(secure, 'connecting', {
+    get: () => below.connecting,
+    set: () => {},
+    configurable: true,
+  })
+  return secure
 }
 
 /** The name that the certificate must be for: never `localhost` by silence. */

@@ -3,10 +3,11 @@
 import { Decoder, Encoder, ExtensionCodec } from '@msgpack/msgpack'
 import { keepMarks } from './byte-order-mark'
 import { copyOut } from './copy-out'
-import { checkCarried, isMessageData, isOpaque, isPlain, plainCopy, whereRefused } from './encodable'
+import { checkCarried, isMessageData, isOpaque, isPlain, plainCopy, unencodable } from './encodable'
 import { FabricError, invalidType, invalidValue } from './errors'
-import { findBadLength, isTooDeep, MAX_DEPTH } from './msgpack-scan'
-import { Buffer, isDate, isUint8Array, isView } from './platform'
+import { isTooDeep, MAX_DEPTH } from './json-depth'
+import { findBadLength } from './msgpack-scan'
+import { Buffer, isDate, isUint8Array, isView, plain } from './platform'
 
 export enum DataEncoding {
   MsgPack = 0,
@@ -57,7 +58,7 @@ export function encodeMsgPack(value: unknown): Uint8Array {
     if (mayHoldProto(bytes)) decoder.decode(bytes)
     return bytes
   } catch (cause) {
-    throw unencodable(cause, value)
+    throw unencodable(cause, 'the value', value)
   }
 }
 
@@ -77,31 +78,15 @@ function mayHoldProto(bytes: Uint8Array): boolean {
   return false
 }
 
-/** Returns the error for a value; `where` in it something cannot be encoded is told if it can be found. */
-function unencodable(cause: unknown, value?: unknown): FabricError {
-  if (cause instanceof FabricError) return cause
-  const text = cause instanceof Error ? cause.message : String(cause)
-  return new FabricError(`${text}${placeIn(value)}`, 'ERR_ENCODE', { cause })
-}
-
-function placeIn(value: unknown): string {
-  try {
-    return whereRefused(value)
-  } catch {
-    // A getter or a Proxy that throws, as it did before.
-    return ''
-  }
-}
-
 export function encodeJson(value: unknown): Uint8Array {
   try {
     const text = JSON.stringify(value) ?? 'null'
     // Readers refuse it.
     if (isTooDeep(text)) throw Error(`nested deeper than ${MAX_DEPTH} levels`)
-    checkCarried(value, text)
+    checkCarried(value, text, 'the value')
     return Buffer.from(text)
   } catch (cause) {
-    throw unencodable(cause, value)
+    throw unencodable(cause, 'the value', value)
   }
 }
 
@@ -121,6 +106,21 @@ export function checkAttached(bytes: Uint8Array): void {
   }
 }
 
+/** Where a payload is, and its encoding. */
+interface Encoded {
+  readonly source: Buffer
+  readonly start: number
+  readonly end: number
+  readonly encoding: number
+}
+
+/** Returns whether this can only be bytes, which take no more room decoded. */
+export function isBin({ source, start, end, encoding }: Encoded): boolean {
+  if (start === end || encoding !== DataEncoding.MsgPack) return false
+  const first = source[start] as number
+  return first >= BIN8 && first <= BIN8 + 2
+}
+
 /** Decodes `source[start..end]`. An empty payload is `undefined`. */
 export function decodeAt(source: Buffer, start: number, end: number, encoding: number): unknown {
   if (start === end) return undefined
@@ -129,7 +129,7 @@ export function decodeAt(source: Buffer, start: number, end: number, encoding: n
     if (first >= BIN8 && first <= BIN8 + 2) {
       const size = 1 << (first - BIN8)
       if (start + 1 + size <= end && end - start - 1 - size === source.readUIntBE(start + 1, size)) {
-        return copyOut(source, start + 1 + size, end)
+        return plain(copyOut(source, start + 1 + size, end))
       }
     } else if (first >= 0xa0 && first <= 0xbf && end - start - 1 === (first & 31)) {
       if (isAscii(source, start + 1, end)) return source.toString('latin1', start + 1, end)
@@ -148,7 +148,7 @@ function decodeBytes(bytes: Buffer, encoding: number): unknown {
     if (encoding === DataEncoding.MsgPack) {
       const lie = findBadLength(bytes)
       if (lie !== undefined) throw Error(lie)
-      return decoder.decode(bytes)
+      return decoder.decode(plain(bytes))
     }
     if (encoding === DataEncoding.JsonCodec) {
       const text = bytes.toString()
@@ -162,14 +162,18 @@ function decodeBytes(bytes: Buffer, encoding: number): unknown {
 }
 
 /** Encodes a value; the caller may keep the bytes. */
-export function encode({ encoding = 0, mesg }: { encoding?: DataEncoding; mesg: unknown }): Buffer {
+export function encode(options: { encoding?: DataEncoding; mesg: unknown }): Buffer {
+  if (typeof options !== 'object' || options === null) throw invalidType('encode', 'given { mesg }', options)
+  const { encoding = 0, mesg } = options
   checkEncoding(encoding)
   if (isUint8Array(mesg)) checkAttached(mesg)
-  return Buffer.from(encoding === DataEncoding.MsgPack ? encodeMsgPack(mesg) : encodeJson(mesg))
+  return plain(Buffer.from(encoding === DataEncoding.MsgPack ? encodeMsgPack(mesg) : encodeJson(mesg)))
 }
 
 /** Decodes a value. */
-export function decode({ encoding = 0, data }: { encoding?: DataEncoding; data: Uint8Array }): unknown {
+export function decode(options: { encoding?: DataEncoding; data: Uint8Array }): unknown {
+  if (typeof options !== 'object' || options === null) throw invalidType('decode', 'given { data }', options)
+  const { encoding = 0, data } = options
   checkEncoding(encoding)
   if (!(data instanceof Uint8Array)) throw invalidType('data', 'a Uint8Array', data)
   if (data.byteLength === 0) return undefined

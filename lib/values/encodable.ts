@@ -67,8 +67,32 @@ function isExtension(object: object): boolean {
   return object.constructor?.name === 'ExtData'
 }
 
+/** Returns the error for what cannot be encoded, with the place in `value` if it can be found. */
+export function unencodable(cause: unknown, what = 'the value', value?: unknown): FabricError {
+  if (cause instanceof FabricError) return cause
+  return new FabricError(`cannot encode ${what}: ${textOf(cause)}${placeIn(value)}`, 'ERR_ENCODE', { cause })
+}
+
+/** What a getter or a Proxy has thrown can be anything. */
+function textOf(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? thrown.message : String(thrown)
+  } catch {
+    return 'it throws something that has no text'
+  }
+}
+
+function placeIn(value: unknown): string {
+  try {
+    return whereRefused(value)
+  } catch {
+    // A getter or a Proxy that throws, as it did before.
+    return ''
+  }
+}
+
 /** Returns where something is that cannot be encoded, as the end of an error text. */
-export function whereRefused(value: unknown): string {
+function whereRefused(value: unknown): string {
   const path = find(value, '', 1, new Set())
   return path === undefined || path === '' ? '' : ` at ${path.replace(/^\./, '')}`
 }
@@ -91,8 +115,8 @@ function step(key: string): string {
 }
 
 /** Throws if JSON text has lost something. Only where it has an empty object can it have. */
-export function checkCarried(value: unknown, text: string): void {
-  if (text.includes('{}')) checkAt(value, 'the value', 1)
+export function checkCarried(value: unknown, text: string, what: string): void {
+  if (text.includes('{}')) checkAt(value, what, 1)
 }
 
 function checkAt(value: unknown, path: string, depth: number): void {

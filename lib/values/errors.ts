@@ -10,6 +10,7 @@ interface FabricErrorOptions {
   size?: number
   limit?: number
   handled?: false
+  draining?: boolean
 }
 
 interface CodeOptions extends FabricErrorOptions {
@@ -43,6 +44,8 @@ export class FabricError extends Error {
   declare readonly limit?: number
   /** On the failure of a request over a socket: no handler of the other side has had it. */
   declare readonly handled?: false
+  /** On the reason of a closed socket: its server is leaving. */
+  declare readonly draining?: true
 
   /** `code` may be among the options, as programs for Conat have it. */
   constructor(message: string, code: number | string | CodeOptions, more?: FabricErrorOptions) {
@@ -56,7 +59,21 @@ export class FabricError extends Error {
     if (options?.size !== undefined) this.size = options.size
     if (options?.limit !== undefined) this.limit = options.limit
     if (options?.handled === false) this.handled = false
+    if (options?.draining) this.draining = true
   }
+}
+
+/** Marks the errors of every copy of the package. */
+const FABRIC_ERROR = Symbol.for('selvedge.FabricError')
+Object.defineProperty(FabricError.prototype, FABRIC_ERROR, { value: true })
+
+/** Returns whether it is an error of selvedge's, of any copy of it, with one of these codes. */
+export function hasCode<const Codes extends readonly ErrorCode[]>(
+  error: unknown,
+  ...codes: Codes
+): error is FabricError & { readonly code: Codes[number] } {
+  if (typeof error !== 'object' || error === null || !(FABRIC_ERROR in error)) return false
+  return codes.includes((error as { code?: ErrorCode }).code as ErrorCode)
 }
 
 // On the prototype, as for built-in errors: an own property would be printed with every error.
@@ -75,8 +92,13 @@ export function shown(value: unknown): string {
 
 const MAX_SHOWN = 200
 
+/** Throws for what has no members to read. */
+export function checkObject(name: string, value: unknown): asserts value is object {
+  if (typeof value !== 'object' || value === null) throw invalidType(name, 'an object', value)
+}
+
 export function invalidType(name: string, wanted: string, value: unknown): FabricError {
-  const got = value === null ? 'null' : typeof value
+  const got = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value
   return new FabricError(`${name} must be ${wanted}, got ${got}`, 'ERR_INVALID_ARG_TYPE')
 }
 

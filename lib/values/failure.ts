@@ -10,6 +10,7 @@ export class Failure {
     readonly undelivered?: number,
     readonly sockets?: UndeliveredOf[],
     readonly handled?: false,
+    readonly draining?: boolean,
   ) {}
 }
 
@@ -18,15 +19,15 @@ export class Failure {
  * the caller's line.
  */
 export function errorFrom(failure: Failure): FabricError {
-  const { code, message, undelivered, sockets, handled } = failure
+  const { code, message, undelivered, sockets, handled, draining } = failure
   const cause = failure.cause instanceof Failure ? errorFrom(failure.cause) : failure.cause
-  const error = new FabricError(message, code, { cause, undelivered, sockets, handled })
+  const error = new FabricError(message, code, { cause, undelivered, sockets, handled, draining })
   if (code === 'ABORT_ERR') Object.defineProperty(error, 'name', { value: 'AbortError' })
   return error
 }
 
-export function closedFailure(what: string): Failure {
-  return new Failure('ERR_CLOSED', `closed: ${what}`)
+export function closedFailure(what: string, cause?: Failure): Failure {
+  return new Failure('ERR_CLOSED', `closed: ${what}`, cause)
 }
 
 /** Returns what `end` rejects with when messages are left. */
@@ -51,6 +52,12 @@ export function withCause(failure: Failure, cause: Failure | undefined): Failure
   if (cause === undefined || cause === failure || failure.cause !== undefined) return failure
   const { code, message, undelivered, handled } = failure
   return new Failure(code, `${message}: ${cause.message}`, cause, undelivered, undefined, handled)
+}
+
+/** Returns the same failure with the number of undelivered messages. */
+export function withUndelivered(failure: Failure, undelivered: number): Failure {
+  const { code, message, cause, sockets, handled, draining } = failure
+  return new Failure(code, message, cause, undelivered, sockets, handled, draining)
 }
 
 export function abortFailure(signal: AbortSignal): Failure {

@@ -1,6 +1,8 @@
 // Converts headers to JSON text and back.
 import type { Headers } from '../../index'
+import { checkCarried, unencodable } from './encodable'
 import { FabricError, invalidType } from './errors'
+import { depthOf } from './json-depth'
 import { Buffer } from './platform'
 
 export const SOCKET_HEADER_CMD = 'CN-SocketCmd'
@@ -14,7 +16,7 @@ const RESERVED = 'CN-'
  */
 const MAX_BYTES = 896 * 1024
 const MAX_DEPTH = 62
-const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [34, 92, 91, 93, 123, 125]
+const OPEN_OBJECT = 123
 
 /** Returns headers as JSON text, or `null` if there are none. */
 export function headersText(headers: Headers | null | undefined): string | null {
@@ -24,17 +26,21 @@ export function headersText(headers: Headers | null | undefined): string | null 
   throw invalidType('headers', 'an object', headers)
 }
 
-/** The same of a reply, whose headers may be any JSON. */
+/**
+ * The same of a reply, whose headers may be any JSON, without reserved ones: a service that passes on what it was
+ * sent would ask in turn, in a circle if the question named the service's own subject for replies.
+ */
 export function replyHeadersText(headers: unknown): string | null {
-  return headers === undefined ? null : anyHeadersText(headers)
+  return headers === undefined ? null : withoutReserved(anyHeadersText(headers))
 }
 
 function anyHeadersText(headers: unknown): string {
   let text: string | undefined
   try {
     text = JSON.stringify(headers)
+    if (text !== undefined) checkCarried(headers, text, 'the headers')
   } catch (cause) {
-    throw new FabricError(cause instanceof Error ? cause.message : String(cause), 'ERR_ENCODE', { cause })
+    throw unencodable(cause, 'the headers')
   }
   if (text === undefined) throw invalidType('headers', 'JSON', headers)
   checkFits(text)
@@ -53,35 +59,32 @@ function checkFits(text: string): void {
   throw new FabricError(`headers take ${bytes} bytes as JSON, more than ${MAX_BYTES}`, 'ERR_ENCODE')
 }
 
-/** Returns how deep the arrays and objects of a valid JSON text are nested. */
-function depthOf(text: string): number {
-  let depth = 0
-  let deepest = 0
-  let isQuoted = false
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i)
-    if (isQuoted) {
-      if (unit === BACKSLASH) i += 1
-      else if (unit === QUOTE) isQuoted = false
-    } else if (unit === QUOTE) isQuoted = true
-    else if (unit === OPEN_ARRAY || unit === OPEN_OBJECT) deepest = Math.max(deepest, ++depth)
-    else if (unit === CLOSE_ARRAY || unit === CLOSE_OBJECT) depth -= 1
-  }
-  return deepest
-}
-
 /**
  * As `headersText` for a socket: leaves out reserved headers, which an application may have received and
  * passed on.
  */
 export function socketHeadersText(headers: Headers | null | undefined): string | null {
   if (headers === undefined || headers === null) return null
-  const text = headersText(headers) as string
-  if (!text.includes(`"${RESERVED}`)) return text
+  return withoutReserved(headersText(headers) as string)
+}
+
+function withoutReserved(text: string): string {
+  if (text.charCodeAt(0) !== OPEN_OBJECT || !text.includes(`"${RESERVED}`)) return text
   const parsed = JSON.parse(text) as Headers
   return JSON.stringify(
     Object.fromEntries(Object.entries(parsed).filter(([key]) => !key.startsWith(RESERVED))),
   )
+}
+
+/** As `replyHeadersText` for the headers of a message that is sent as it is: a peer may have chosen them. */
+export function passedHeadersText(headers: unknown): string | null {
+  return headers === null ? null : replyHeadersText(headers)
+}
+
+/** The same in a stream, where headers that are no object have no place. */
+export function passedSocketHeadersText(headers: unknown): string | null {
+  const text = passedHeadersText(headers)
+  return text?.charCodeAt(0) === OPEN_OBJECT ? text : null
 }
 
 /** Parses the headers of a message. Invalid JSON would be a bug of the engine, and counts as no headers. */

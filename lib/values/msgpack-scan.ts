@@ -1,10 +1,8 @@
 // Scans MessagePack before it is decoded, because a decoder allocates what a header claims, and a few bytes
 // can claim gigabytes. Also bounds the nesting, for code that recurses into the value. Not a validator: the
 // decoder reports other errors.
+import { MAX_DEPTH } from './json-depth'
 import type { Buffer } from './platform'
-
-/** Deepest nesting of a value that an application gets. */
-export const MAX_DEPTH = 1024
 
 /** Returns what is wrong with the bytes, if anything. */
 export function findBadLength(bytes: Buffer): string | undefined {
@@ -84,21 +82,3 @@ const SIZES: readonly Size[] = [
   ...[variable(2, 1), variable(3, 2), variable(5, 4)],
   ...[fixed(3), fixed(5), fixed(3), fixed(5)],
 ]
-
-/** Returns whether a JSON text is nested too deeply; counts open brackets outside of strings. */
-export function isTooDeep(text: string): boolean {
-  if (text.length <= 2 * MAX_DEPTH) return false
-  let depth = 0
-  let isQuoted = false
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i)
-    if (isQuoted) {
-      if (unit === 92) i += 1
-      else if (unit === 34) isQuoted = false
-    } else if (unit === 34) isQuoted = true
-    else if (unit === 91 || unit === 123) {
-      if (++depth > MAX_DEPTH) return true
-    } else if (unit === 93 || unit === 125) depth -= 1
-  }
-  return false
-}

@@ -1,6 +1,7 @@
 // Sets of options: what is known of each, and the check that refuses unknown names and wrong values.
 import { checkEncoding } from './codec'
 import { FabricError, invalidType, outOfRange } from './errors'
+import { didYouMean } from './nearest'
 import { isUint8Array } from './platform'
 
 const MIN_MESSAGE_SIZE = 64 * 1024
@@ -97,11 +98,12 @@ function mustBePositive(name: string, value: unknown): FabricError {
  */
 export function checkOptions(where: string, options: object | undefined, shape: Shape): void {
   if (options === undefined) return
-  if (options === null || typeof options !== 'object')
+  if (options === null || typeof options !== 'object' || Array.isArray(options))
     throw invalidType(`${where} options`, 'an object', options)
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(shape, name)) {
-      throw new FabricError(`${where} has no option '${name}'`, 'ERR_UNKNOWN_OPTION')
+      const hint = didYouMean(name, Object.keys(shape))
+      throw new FabricError(`${where} has no option '${name}'${hint}`, 'ERR_UNKNOWN_OPTION')
     }
     const value = (options as Record<string, unknown>)[name]
     if (value === undefined) continue

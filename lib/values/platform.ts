@@ -1,28 +1,39 @@
 // Everything that `values/` takes from Node.js. A build for browsers replaces this file, and nothing else of
 // the room.
+import { AsyncResource, executionAsyncResource } from 'node:async_hooks'
 import { Buffer } from 'node:buffer'
-import { nextTick as nodeNextTick } from 'node:process'
+import { nextTick as nodeNextTick, versions } from 'node:process'
 import {
   clearTimeout as nodeClearTimeout,
   setImmediate as nodeNextTurn,
   setTimeout as nodeSetTimeout,
 } from 'node:timers'
 import { types } from 'node:util'
-import { markAsUntransferable } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, markAsUntransferable } from 'node:worker_threads'
 
 export { Buffer }
 
+/** Bytes as applications get them: what they are, here. */
+export function plain(bytes: Buffer): Buffer {
+  return bytes
+}
+
 // The event loop's functions as they were when this file was loaded: tests of an application may replace them
-// with fakes that never call back. If that was before, promises, which nothing can replace, take their place.
+// with fakes that call back when the test says so, or never. If that was before, promises and ports, which
+// nothing replaces, take their place. A function is trusted once the loop itself has called back.
 const loadedTick = nodeNextTick
 const loadedTurn = nodeNextTurn
 let isTickReal = false
 let isTurnReal = false
-loadedTick(() => {
-  isTickReal = true
-})
-loadedTurn(() => {
-  isTurnReal = true
+/** Other runtimes do not say what they are at. */
+const isNode = !('bun' in versions) && !('deno' in versions)
+
+function handleFirstTick(): void {
+  isTickReal = !isNode || (executionAsyncResource() as { callback?: unknown }).callback === handleFirstTick
+}
+loadedTick(handleFirstTick)
+const firstTurn: unknown = loadedTurn(() => {
+  isTurnReal = !isNode || executionAsyncResource() === firstTurn
 })
 
 export function nextTick(callback: () => void): void {
@@ -32,7 +43,7 @@ export function nextTick(callback: () => void): void {
 
 export function nextTurn(callback: () => void): void {
   if (isTurnReal) loadedTurn(callback)
-  else void afterPromises().then(callback)
+  else byPort(callback)
 }
 
 /** Calls back when the promises that are settled have gone on, and all that follows from them. */
@@ -42,13 +53,29 @@ export function afterMicrotasks(callback: () => void): void {
   else void Promise.resolve().then(() => loadedTick(callback))
 }
 
-/** Resolves when promises that are settled now have gone on, and what awaits those, some levels deep. */
-async function afterPromises(): Promise<void> {
-  for (let level = 0; level < PROMISE_LEVELS; level++) await undefined
+/** What waits for a message, oldest first; and the port that sends it, open as long as something waits. */
+const waiting: (() => void)[] = []
+let port: MessagePort | undefined
+
+/** Calls back from the event loop, by a message that this thread sends to itself. */
+function byPort(callback: () => void): void {
+  waiting.push(AsyncResource.bind(callback))
+  port ??= openPort()
+  port.postMessage(null)
 }
 
-/** An async function that returns what another one returns takes three; programs wrap requests in a few. */
-const PROMISE_LEVELS = 30
+function openPort(): MessagePort {
+  const { port1, port2 } = new MessageChannel()
+  port1.on('message', () => {
+    const next = waiting.shift()
+    if (waiting.length === 0) {
+      port1.close()
+      port = undefined
+    }
+    next?.()
+  })
+  return port2
+}
 
 /** Timers as they were when this file was loaded. */
 export const setTimer: typeof nodeSetTimeout = nodeSetTimeout

@@ -49,6 +49,29 @@ export function matchesPattern(
   return tokens.length === expected.length
 }
 
+/** Returns whether every subject that `inner` matches is one that `outer` matches, too. */
+export function containsPattern(outer: string, inner: string): boolean {
+  const tokens = inner.split('.')
+  const expected = outer.split('.')
+  for (const [index, token] of expected.entries()) {
+    const given = tokens[index]
+    if (given === undefined) return false
+    if (token === '>') return true
+    if (given === '>' || (token !== '*' && token !== given)) return false
+  }
+  return tokens.length === expected.length
+}
+
+/** Returns whether there is a subject that both match. */
+export function overlapsPattern(one: string, other: string): boolean {
+  const [a, b] = [one.split('.'), other.split('.')]
+  for (let index = 0; index < a.length && index < b.length; index += 1) {
+    if (a[index] === '>' || b[index] === '>') return true
+    if (a[index] !== '*' && b[index] !== '*' && a[index] !== b[index]) return false
+  }
+  return a.length === b.length
+}
+
 /** Returns whether a token of a pattern matches a token of a subject. */
 export function matchesSegment(pattern: string, token: string): boolean {
   return pattern === '*' || pattern === '>' || pattern === token
@@ -94,9 +117,14 @@ export function checkConnectSubject(subject: string): void {
   throw new FabricError(`invalid subject '${shown(subject)}'`, 'ERR_INVALID_SUBJECT')
 }
 
+/** Returns whether a text is one token of a subject. */
+export function isToken(text: string): boolean {
+  return isValidSubjectWithoutWildcards(text) && !text.includes('.')
+}
+
 /** Checks an id, which becomes one token of a subject. */
 export function checkId(id: string): void {
-  if (isValidSubjectWithoutWildcards(id) && !id.includes('.')) return
+  if (isToken(id)) return
   throw new FabricError(
     `invalid id '${shown(id)}': it must be one token of a subject`,
     'ERR_INVALID_ARG_VALUE',

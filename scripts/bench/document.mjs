@@ -6,6 +6,8 @@ const file = new URL('../../docs/benchmarks.md', import.meta.url)
 const COMMANDS = {
   benchmark: 'bench',
   profile: 'profile',
+  nats: 'bench -- --work nats',
+  net: 'bench -- --work net',
   packets: 'bench -- --work packets',
   sockety: 'bench -- --work sockety',
 }

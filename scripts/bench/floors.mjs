@@ -2,13 +2,15 @@
 import { markdown, significant } from './report.mjs'
 
 const link = 'selvedge wire'
+const embedded = 'embedded'
 
 // `at least` or `at most` `bound` × the figure of `to` (a contender, or another case of the same contender), or absolutely.
-const floors = [
+export const floors = [
   { of: 'oneway 16 B', atLeast: 0.3, to: 'net' },
   { of: 'oneway 16 B', atLeast: 2, to: 'nats' },
   { of: 'oneway 16 B', atLeast: 15, to: 'socket.io' },
   { of: 'oneway 16 B', atMost: 2.2, take: cpu, unit: 'µs of CPU' },
+  { of: 'oneway 16 B', by: embedded, atLeast: 0.55, to: 'net' },
   { of: 'oneway 1 KiB', atLeast: 0.35, to: 'net' },
   { of: 'oneway 1 KiB', atLeast: 1.8, to: 'nats' },
   { of: 'oneway 64 KiB', atLeast: 0.4, to: 'net' },
@@ -16,17 +18,20 @@ const floors = [
   { of: 'oneway 1 MiB', atLeast: 0.4, to: 'net' },
   { of: 'oneway 1 MiB', atLeast: 1.8, to: 'nats' },
   { of: 'rtt', atMost: 2, take: p50, to: 'net' },
-  { of: 'rtt', atMost: 0.75, take: p50, to: 'nats' },
+  { of: 'rtt', atMost: 0.72, take: p50, to: 'nats' },
+  { of: 'rtt', by: embedded, atMost: 1, take: p50, to: 'socket.io' },
+  { of: 'rtt', by: embedded, atMost: 2, take: p50, to: 'ws' },
   { of: 'rtt, 64 in flight', atLeast: 0.4, to: 'net' },
-  { of: 'rtt, 64 in flight', atLeast: 4, to: 'nats' },
+  { of: 'rtt, 64 in flight', atLeast: 5, to: 'nats' },
+  { of: 'rtt, 64 in flight', atMost: 8, take: cpu, unit: 'µs of CPU' },
   { of: 'request', atMost: 0.75, take: p50, to: 'nats' },
   { of: 'request, 64 in flight', atLeast: 4, to: 'nats' },
   { of: 'pubsub 16 B', atLeast: 2, to: 'nats' },
   { of: 'broadcast to 100', atLeast: 0.5, to: 'net' },
   { of: 'broadcast to 100', atLeast: 1.6, to: 'nats' },
-  { of: 'connect', atLeast: 3, to: 'socket.io' },
-  { of: 'connect, 50 at a time', atLeast: 3, to: 'socket.io' },
-  { of: '1000 idle sockets', atMost: 8 * 1024, take: result => result.memory, unit: 'bytes each' },
+  { of: 'connect', atLeast: 4, to: 'socket.io' },
+  { of: 'connect, 50 at a time', atLeast: 14, to: 'socket.io' },
+  { of: '1000 idle sockets', atMost: 7 * 1024, take: result => result.memory, unit: 'bytes each' },
   { of: '1000 idle sockets', atMost: 1, take: cpu, unit: 'µs of CPU a ms, idle' },
   { of: 'oneway 16 B', by: 'conat wire', atLeast: 3, to: 'socket.io' },
   { of: 'oneway 16 B', by: 'in-process', atMost: 2 / 3, take: cpu, to: link },
@@ -36,8 +41,8 @@ const floors = [
   { of: '1000 sockets', atMost: 1.15, take: cpu, toCase: '1 socket' },
 ]
 
-/** A table of the floors that these medians tell something about. */
-export function verdict(medians) {
+/** A table of those of `floors` that these medians tell something about. */
+export function verdict(medians, floors) {
   const rows = floors.flatMap(floor => {
     const measured = measure(floor, medians)
     if (measured === undefined) return []
@@ -60,10 +65,10 @@ function promise({ atLeast, atMost, take, to, toCase, unit }) {
   return `${bound} × ${toCase ?? to}${take === cpu ? ', CPU' : ''}`
 }
 
-function cpu(result) {
+export function cpu(result) {
   return result.cpu.total
 }
 
-function p50(result) {
+export function p50(result) {
   return result.p50
 }

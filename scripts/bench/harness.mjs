@@ -26,8 +26,10 @@ class Harness {
   #execArgv
   #during
   #address
+  /** Where the sender connects, if that is another node than the receiver's. */
+  #far
   #processes = []
-  /** Process ids by role. */
+  /** Process ids by role, some of them several. */
   #pids = {}
 
   constructor(contender, execArgv, during) {
@@ -41,9 +43,10 @@ class Harness {
     let first
     if (broker) {
       first = this.process(together ? 'all' : 'broker')
-      const { address, pid } = await first.do('broker', this.#contender)
+      const { address, far = address, pids } = await first.do('broker', this.#contender)
       this.#address = address
-      if (pid) this.#pids.broker = pid
+      this.#far = far
+      if (pids) Object.assign(this.#pids, Array.isArray(pids) ? { broker: pids } : pids)
     }
     this.receiver = together ? first : this.process('receiver')
     this.sender = together ? first : this.process('sender')
@@ -66,10 +69,15 @@ class Harness {
     return { ...this.#contender, address: this.#address }
   }
 
+  /** The same for the sender's tasks. */
+  get farOptions() {
+    return { ...this.#contender, address: this.#far }
+  }
+
   /** A server, and a session that can open sockets to it. */
   async sockets({ window }) {
     const { address } = await this.receiver.do('serve', { ...this.options, window })
-    await this.sender.do('session', { ...this.options, address, window })
+    await this.sender.do('session', { ...this.options, address: this.#far ?? address, window })
   }
 
   /** Measures `workload`, which resolves with `{count, …}`: adds CPU µs a message by role, and the cores that others kept busy. */
@@ -95,7 +103,7 @@ class Harness {
 
   /** Resident bytes by role. */
   memory() {
-    return Object.fromEntries(Object.entries(this.#pids).map(([role, pid]) => [role, memoryOf(pid)]))
+    return Object.fromEntries(Object.entries(this.#pids).map(([role, pids]) => [role, total(pids, memoryOf)]))
   }
 
   async end() {
@@ -103,9 +111,13 @@ class Harness {
   }
 
   #used() {
-    const cpu = Object.fromEntries(Object.entries(this.#pids).map(([role, pid]) => [role, cpuOf(pid)]))
+    const cpu = Object.fromEntries(
+      Object.entries(this.#pids).map(([role, pids]) => [role, total(pids, cpuOf)]),
+    )
     return { at: now(), machine: machineCpu(), own: cpuOf(process.pid), cpu }
   }
 }
+
+const total = (pids, of) => sum([pids].flat().map(of))
 
 const sum = numbers => numbers.reduce((a, b) => a + b, 0)

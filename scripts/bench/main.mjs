@@ -8,17 +8,19 @@
 //   --quick                                  few workloads, once and briefly: shows that it works, not how fast
 //   --work packets                           the packets instead, beside the codecs and flecks; also a part of --quick
 //   --work sockety                           Sockety instead, beside HTTP/2 and bare connections; also a part of --quick
-import { readFileSync, writeFileSync } from 'node:fs'
+//   --work net                               streams instead, beside Node's own and a proxy; also a part of --quick
+//   --work nats                              sockets on NATS instead, beside NATS's own client; also a part of --quick
+import { readFileSync } from 'node:fs'
 import { arch, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import { chosenCases, figures } from './cases.mjs'
+import { chosenCases } from './cases.mjs'
+import { compare, tell, tellFailures } from './comparison.mjs'
 import { chosenContenders } from './contenders.mjs'
 import { updateSection } from './document.mjs'
-import { verdict } from './floors.mjs'
-import { withHarness } from './harness.mjs'
+import { floors } from './floors.mjs'
+import { benchNats } from './nats/main.mjs'
+import { benchNet } from './net/main.mjs'
 import { benchPackets } from './packets/main.mjs'
-import { quiet } from './quiet.mjs'
-import { median, significant, table } from './report.mjs'
 import { benchSockety } from './sockety/main.mjs'
 
 const { values: given } = parseArgs({
@@ -35,74 +37,38 @@ const { values: given } = parseArgs({
     quick: { type: 'boolean', default: false },
   },
 })
+// Milliseconds, so that all of a work takes less than six minutes.
+const usual = { net: 800 }
 const runs = Number(given.runs ?? (given.quick ? 1 : 3))
-const dur = Number(given.dur ?? (given.quick ? 100 : 1500))
+const dur = Number(given.dur ?? (given.quick ? 100 : (usual[given.work] ?? 1500)))
+const cpu = `${arch()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'CPU'}`
+const setting = `Node ${process.version}, ${cpu}; ${dur} ms, ${runs} runs, medians; ${new Date().toISOString().slice(0, 10)}.`
+const limit = Number(given.quiet)
 // Other kinds of contenders.
-const others = { packets: benchPackets, sockety: benchSockety }
+const others = { packets: benchPackets, sockety: benchSockety, net: benchNet, nats: benchNats }
 const work = others[given.work ?? given.workloads] ? (given.work ?? given.workloads) : undefined
+if (given.work !== undefined && work === undefined)
+  throw Error(`no work '${given.work}'; there are ${Object.keys(others).join(', ')}`)
 for (const [name, measure] of Object.entries(others)) {
   if (work !== name && (work !== undefined || !given.quick || given.workloads)) continue
-  const [limit, update] = [Number(given.quiet), given.update && work === name]
-  await measure({ quick: given.quick, runs, dur, limit, update })
+  await measure({
+    quick: given.quick,
+    out: given.out,
+    runs,
+    dur,
+    limit,
+    update: given.update && work === name,
+    setting,
+  })
 }
 if (work !== undefined) process.exit()
 const contenders = chosenContenders(given.contenders?.split(','))
 const cases = chosenCases(given.workloads?.split(','), given.quick)
-const cpu = `${arch()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'CPU'}`
-const setting = `Node ${process.version}, ${cpu}; ${dur} ms, ${runs} runs, medians; ${new Date().toISOString().slice(0, 10)}.`
-
-// `results`: by name of the case, then of the contender, a result for each run.
-const all = given.from ? JSON.parse(readFileSync(given.from, 'utf8')) : await measureAll()
-const told = tell(all)
+const all = given.from
+  ? JSON.parse(readFileSync(given.from, 'utf8'))
+  : await compare({ setting, cases, contenders, runs, dur, limit, out: given.out })
+// Floors are for whoever measures properly.
+const told = tell(all, { cases, contenders, heading: 'Floors', ...(given.quick ? {} : { floors }) })
 console.log(`\n${told}\n`)
-// The rest of it, where it happened, is in the file.
-for (const failure of all.failures) console.log(`FAILED ${failure.split('\n')[0]}`)
-if (all.failures.length > 0) process.exitCode = 1
+tellFailures(all.failures)
 if (given.update) updateSection('benchmark', told)
-
-async function measureAll() {
-  const all = { setting, results: {}, failures: [] }
-  // The contenders take turns, so that a busy minute of the machine hits all of them.
-  for (let run = 1; run <= runs; run++) {
-    for (const each of cases) {
-      for (const [name, contender] of Object.entries(contenders)) {
-        if (!contender.workloads.includes(each.workload)) continue
-        await quiet(Number(given.quiet))
-        await measure(all, each, name, contender, run)
-        if (given.out) writeFileSync(given.out, JSON.stringify(all, undefined, 1))
-      }
-    }
-  }
-  return all
-}
-
-async function measure({ results, failures }, each, name, contender, run) {
-  const label = `run ${run} of ${runs}, ${each.name}, ${name}`
-  try {
-    const result = await withHarness(contender, harness => each.measure(harness, each, dur))
-    const ofCase = (results[each.name] ??= {})
-    ;(ofCase[name] ??= []).push(result)
-    process.stderr.write(`${label}: ${figures[each.figure].show(result[each.figure])}\n`)
-  } catch (err) {
-    failures.push(`${label}: ${err.message}`)
-    process.stderr.write(`${label}: FAILED\n`)
-  }
-}
-
-function tell({ setting, results }) {
-  const each = Object.values(results).flatMap(ofCase => Object.values(ofCase).flat())
-  if (each.length === 0) return 'Nothing was measured.'
-  const medians = map(results, ofCase => map(ofCase, median))
-  const foreign = median(each.map(({ foreign }) => ({ foreign }))).foreign
-  const lines = [
-    `${setting} Cores that other work kept busy meanwhile: ${significant(foreign)}.`,
-    table(cases, contenders, medians),
-    // Floors are for whoever measures properly.
-    ...(given.quick ? [] : ['### Floors', verdict(medians)]),
-  ]
-  return lines.join('\n\n')
-}
-
-function map(object, change) {
-  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]))
-}

@@ -1,7 +1,7 @@
 // The table of ratios, from medians.
 import { figures } from './cases.mjs'
 
-const peers = ['net', 'nats', 'ws', 'socket.io']
+const known = ['net', 'nats', 'ws', 'socket.io']
 const roles = ['sender', 'broker', 'receiver']
 
 /** The result with the median of every number in `runs`. */
@@ -17,7 +17,7 @@ export function median(runs) {
 }
 
 /** `medians`: by name of the case, then of the contender. */
-export function table(cases, contenders, medians) {
+export function table(cases, contenders, medians, peers = known) {
   const compared = peers.filter(peer => contenders[peer])
   const head = ['workload', 'contender', 'median', ...compared.map(peer => `÷ ${peer}`), 'CPU µs', ...roles]
   const rows = cases.flatMap(({ name, figure }) =>

@@ -26,7 +26,7 @@ export async function broadcast(harness, { size, sockets, batch }, dur) {
 
 export async function pubsub(harness, { size, batch }, dur) {
   await harness.receiver.do('subscribe', { ...harness.options, subject })
-  await harness.sender.do('publisher', harness.options)
+  await harness.sender.do('publisher', harness.farOptions)
   return received(harness, harness.receiver, dur, dur =>
     harness.sender.do('publish', { subject, dur, size, batch }),
   )
@@ -40,7 +40,7 @@ export async function rtt(harness, { size, parallel }, dur) {
 
 export async function request(harness, { size, parallel }, dur) {
   await harness.receiver.do('respond', { ...harness.options, subject })
-  await harness.sender.do('publisher', harness.options)
+  await harness.sender.do('publisher', harness.farOptions)
   return answered(harness, dur, dur => harness.sender.do('requests', { subject, dur, size, parallel }))
 }
 

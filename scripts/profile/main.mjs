@@ -49,8 +49,11 @@ async function build() {
 async function profile(measured, contender) {
   let samples
   const during = async (measure, pids) => {
-    const taken = await sampled(measure, Object.values(pids))
-    samples = Object.entries(pids).map(([role, pid]) => [role, taken.samples.filter(one => one.pid === pid)])
+    const taken = await sampled(measure, Object.values(pids).flat())
+    samples = Object.entries(pids).map(([role, own]) => [
+      role,
+      taken.samples.filter(one => [own].flat().includes(one.pid)),
+    ])
     return taken.result
   }
   const result = await withHarness(

@@ -5,8 +5,11 @@ import { fileURLToPath } from 'node:url'
 
 const onWindows = process.platform === 'win32'
 
-/** Resolves with `{code, text}`; never rejects. `text` is all output without colours. */
-export function run(command, args, { env, quiet = false, cwd } = {}) {
+/**
+ * Resolves with `{code, text}`; never rejects. `text` is all output without colours. A command that goes on for
+ * `lingerTimeout` ms after it has printed `lastWords` is killed, and failed.
+ */
+export function run(command, args, { env, quiet = false, cwd, lastWords, lingerTimeout = 60_000 } = {}) {
   return new Promise(resolve => {
     // npm is a batch file on Windows, which only a shell can start; no argument of ours needs quoting.
     const shell = onWindows && command === 'npm'
@@ -17,14 +20,30 @@ export function run(command, args, { env, quiet = false, cwd } = {}) {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let text = ''
+    let lingering
     const keep = out => chunk => {
       text += chunk
       if (!quiet) out.write(chunk)
+      if (
+        lastWords === undefined ||
+        lingering !== undefined ||
+        !text.slice(-chunk.length - 200).includes(lastWords)
+      )
+        return
+      lingering = setTimeout(() => {
+        const said = `\n${command} ${args[0]}: still running ${lingerTimeout / 1000} s after its end; killed\n`
+        text += said
+        process.stderr.write(said)
+        child.kill('SIGKILL')
+      }, lingerTimeout)
     }
     child.stdout.setEncoding('utf8').on('data', keep(process.stdout))
     child.stderr.setEncoding('utf8').on('data', keep(process.stderr))
     child.on('error', err => resolve({ code: 127, text: `${command}: ${err.message}` }))
-    child.on('close', (code, signal) => resolve({ code: code ?? (signal ? 1 : 0), text: plain(text) }))
+    child.on('close', (code, signal) => {
+      clearTimeout(lingering)
+      resolve({ code: code ?? (signal ? 1 : 0), text: plain(text) })
+    })
   })
 }
 

@@ -1,13 +1,14 @@
 // What the package exports, by name. The list is `exports` of package.json; the build, packing and the tests loop over this.
 const { exports: exported } = require('../../package.json')
 
-/** `{name, specifier, contract, source, entry, module, declarations}` for the main module and each sub-path; files from the root. */
+/** `{name, specifier, contract, source, entry, module, declarations, page?}` for the main module and each sub-path; files from the root. */
 exports.subpaths = Object.keys(exported)
   .filter(key => key !== './package.json')
   .map(key => (key === '.' ? main() : subpath(key.slice(2))))
 
 /** The entry in `exports` of package.json that such a module must have. */
-exports.exportsEntry = ({ contract, entry, module, declarations }) => ({
+exports.exportsEntry = ({ contract, entry, module, declarations, page }) => ({
+  ...(page && { browser: { types: `./${declarations}`, default: `./${page}` } }),
   import: { types: `./${declarations}`, default: `./${module}` },
   require: { types: `./${contract}`, default: `./${entry}` },
 })
@@ -30,6 +31,8 @@ function subpath(name) {
     contract: `types/${name}.d.ts`,
     source: `lib/${name}/index.ts`,
     entry: `dist/${name}/index.js`,
+    // What bundlers for pages take, and a page by itself: one module that imports nothing.
+    ...(name === 'browser' && { page: 'dist/browser/selvedge.mjs' }),
     ...generated(name),
   }
 }

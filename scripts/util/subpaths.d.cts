@@ -10,6 +10,8 @@ export interface Subpath {
   /** What `import` gets, and its declarations. */
   module: string
   declarations: string
+  /** What bundlers for pages take, if that is another file. */
+  page?: string
 }
 
 export declare const subpaths: readonly Subpath[]

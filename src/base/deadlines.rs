@@ -7,8 +7,22 @@ use std::time::Instant;
 use foldhash::fast::RandomState;
 
 /// Returns the earliest of the timers that are set.
+#[inline]
 pub fn earliest<const N: usize>(timers: [Option<Instant>; N]) -> Option<Instant> {
-    timers.into_iter().flatten().min()
+    let mut earliest = None;
+    for timer in timers {
+        earliest = sooner(earliest, timer);
+    }
+    earliest
+}
+
+#[inline(always)]
+fn sooner(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if b < a { b } else { a }),
+        (Some(_), None) => a,
+        (None, _) => b,
+    }
 }
 
 /// At most one deadline a key; equal instants come out in key order, so that a run replays.
@@ -50,6 +64,11 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
     /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.by_key.is_empty()
+    }
+
+    /// Returns the deadline of `key`.
+    pub fn get(&self, key: K) -> Option<Instant> {
+        self.by_key.get(&key).copied()
     }
 
     /// Returns whether `key` has a deadline.

@@ -16,6 +16,8 @@ pub enum FaultPoint {
     SpuriousReconnect,
     /// A message is taken for one that came twice.
     DuplicateDelivery,
+    /// What was granted is not told: it has to be asked for.
+    LostCredit,
 }
 
 /// The points of one machine; none by default.

@@ -31,6 +31,12 @@ pub trait Machine: Send + 'static {
     /// Takes what the peer sent.
     fn handle_input(&mut self, now: Instant, input: Self::Input);
 
+    /// Takes what the peer sent over a link that is read on while the application lags
+    /// (`transport::Link::must_be_read`): what may be lost is left out.
+    fn handle_surplus(&mut self, now: Instant, input: Self::Input, _: Lag) {
+        self.handle_input(now, input);
+    }
+
     /// Does what is due.
     fn handle_timeout(&mut self, now: Instant);
 
@@ -53,12 +59,27 @@ pub trait Machine: Send + 'static {
         true
     }
 
+    /// Returns how many handlers of the application `event` calls. While many calls are outstanding, input is
+    /// left with the operating system, so that other connections get their turn. 0: they are not counted.
+    fn calls(_: &Self::Event) -> usize {
+        0
+    }
+
     /// Returns whether nothing follows `event`. It is held back until what was sent last has left, and ends
     /// the driver.
     fn is_last(event: &Self::Event) -> bool;
 
     /// Returns the last event of a machine that panicked, so that nothing waits for it for ever.
     fn panicked() -> Self::Event;
+}
+
+/// How much waits for an application that lags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lag {
+    /// More than should: nothing that nobody repeats should join it.
+    Long,
+    /// So much that nothing should join it which the peer will send again.
+    Extreme,
 }
 
 /// What a link of plain bytes delivers, for a machine that decodes by itself.
@@ -94,7 +115,8 @@ pub enum LinkEvent {
     Unreachable(Failure),
     /// It is gone: the peer closed it, or the network failed.
     Down(Failure),
-    /// It was given up, as [`LinkRequest::Close`] asked. What was sent last still leaves in the background.
+    /// It was given up, as [`LinkRequest::Close`] or [`LinkRequest::CloseBy`] asked. What was sent last still
+    /// leaves in the background.
     Closed,
 }
 
@@ -117,4 +139,6 @@ pub enum LinkRequest {
     /// Give the link up, or the dialing. What `poll_output` still returns is sent first, and then the link is
     /// closed; the peer has so long to take it. [`LinkEvent::Closed`] follows at once.
     Close(Duration),
+    /// The same, and the peer has until then.
+    CloseBy(Instant),
 }

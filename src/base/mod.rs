@@ -1,6 +1,5 @@
-//! Values that machines borrow, so that they need no clock, no random source and no timer of their own; the
-//! shape of a machine; failures and their codes. Values that machines borrow, so that they need no clock, no
-//! random source, no timer and no ledger of their own.
+//! Values that machines borrow, so that they need no clock, no random source, no timer and no ledger of their
+//! own; the shape of a machine; failures and their codes.
 
 mod code;
 mod deadlines;
@@ -8,6 +7,7 @@ mod entropy;
 mod failure;
 mod faults;
 mod machine;
+mod network;
 mod secret_ids;
 mod shares;
 
@@ -16,6 +16,7 @@ pub use deadlines::{Deadlines, earliest};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use failure::Failure;
 pub use faults::{FaultInjector, FaultPoint};
-pub use machine::{Chunk, Handle, LinkEvent, LinkInfo, LinkRequest, Machine, Urgent, Weigh};
+pub use machine::{Chunk, Handle, Lag, LinkEvent, LinkInfo, LinkRequest, Machine, Urgent, Weigh};
+pub use network::network_of;
 pub use secret_ids::SecretIds;
-pub use shares::Shares;
+pub use shares::{Shares, Tiers};

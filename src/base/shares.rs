@@ -67,6 +67,53 @@ impl<K> Default for Shares<K> {
     }
 }
 
+/// Amounts by owner, and, within what an owner has, by each of its members: a user's connections, or those
+/// of one address.
+#[derive(Debug)]
+pub struct Tiers<O, M> {
+    owners: Shares<O>,
+    members: HashMap<O, Shares<M>>,
+}
+
+impl<O: Clone + Eq + Ord + Hash, M: Clone + Eq + Ord + Hash> Tiers<O, M> {
+    /// What all hold together.
+    pub fn total(&self) -> usize {
+        self.owners.total()
+    }
+
+    /// A member holds more.
+    pub fn add(&mut self, owner: O, member: M, amount: usize) {
+        self.owners.add(owner.clone(), amount);
+        self.members.entry(owner).or_default().add(member, amount);
+    }
+
+    /// A member holds less.
+    pub fn subtract(&mut self, owner: O, member: M, amount: usize) {
+        if let Some(members) = self.members.get_mut(&owner) {
+            members.subtract(member, amount);
+            if members.total() == 0 {
+                self.members.remove(&owner);
+            }
+        }
+        self.owners.subtract(owner, amount);
+    }
+
+    /// Which member gives way to one that wants more: the greediest of an owner that holds more than this
+    /// one; if there is none, of the same owner one that holds more.
+    pub fn yielding_to(&self, owner: &O, member: &M) -> Option<M> {
+        if let Some(greedier) = self.owners.greedier_than(owner) {
+            return self.members.get(&greedier)?.greediest();
+        }
+        self.members.get(owner)?.greedier_than(member)
+    }
+}
+
+impl<O, M> Default for Tiers<O, M> {
+    fn default() -> Self {
+        Self { owners: Shares::default(), members: HashMap::new() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +129,22 @@ mod tests {
         shares.add('b', 1);
         assert_eq!((shares.greedier_than(&'b'), shares.greedier_than(&'a')), (None, None));
         assert_eq!(shares.greedier_than(&'c'), Some('b'));
+    }
+
+    #[test]
+    fn the_greediest_owner_gives_way_first_and_within_one_owner_the_greediest_member() {
+        let mut tiers = Tiers::default();
+        for member in 0..4 {
+            tiers.add("crowd", member, 5);
+        }
+        tiers.add("lone", 9, 7);
+        assert_eq!(tiers.yielding_to(&"lone", &9), Some(3), "20 against 7");
+        assert_eq!(tiers.yielding_to(&"new", &1), Some(3));
+        assert_eq!(tiers.yielding_to(&"crowd", &0), None, "nobody has more");
+        assert_eq!(tiers.yielding_to(&"crowd", &8), Some(3), "a newcomer among equals");
+        (0..4).for_each(|member| tiers.subtract("crowd", member, 5));
+        assert_eq!((tiers.yielding_to(&"lone", &9), tiers.total()), (None, 7));
+        assert_eq!(tiers.members.len(), 1);
     }
 
     proptest! {

@@ -6,8 +6,8 @@ use super::kinds::{BrokerCommandKind, BrokerEventKind as Kind};
 use super::record_reader::{RecordReader, malformed};
 use super::{BrokerEvent, EventBuffer};
 use crate::base::{Failure, Handle};
-use crate::broker::{Action, AuthRequest, AuthRequestId, Decision, PeerId};
-use crate::link::ListenAddress;
+use crate::broker::{Action, AuthRequest, AuthRequestId, Decision, PeerId, UpstreamState};
+use crate::link::{ListenAddress, PageRequest};
 use crate::wire::{Json, OpError};
 
 /// A reply to a broker's request.
@@ -53,8 +53,26 @@ pub(super) fn write(out: &mut EventBuffer, broker: Handle, event: BrokerEvent) {
         BrokerEvent::Drained => state(out, broker, 2, None, ""),
         BrokerEvent::Closed => state(out, broker, 4, None, ""),
         BrokerEvent::Failed(failure) => state(out, broker, 5, Some(&failure), ""),
+        BrokerEvent::Upstream(UpstreamState::Ready) => state(out, broker, 6, None, ""),
+        BrokerEvent::Upstream(UpstreamState::Connecting(why)) => state(out, broker, 7, why.as_ref(), ""),
         BrokerEvent::Auth(request) => auth_request(out, broker, request),
+        BrokerEvent::Page(number, request) => page_request(out, broker, number, request),
     }
+}
+
+fn page_request(out: &mut EventBuffer, broker: Handle, number: u64, request: PageRequest) {
+    let PageRequest { method, target, headers, address, body } = request;
+    let headers: Vec<_> = headers.into_iter().map(|(name, value)| [name, value]).collect();
+    out.head(Kind::PageRequest, broker);
+    out.number(number);
+    let text = serde_json::json!({
+        "method": method,
+        "target": target,
+        "headers": headers,
+        "address": address,
+        "body": body,
+    });
+    out.str(&text.to_string());
 }
 
 fn state(out: &mut EventBuffer, broker: Handle, state: u8, failure: Option<&Failure>, text: &str) {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use super::SocketOptions;
 use super::kinds::FabricCommandKind as Kind;
 use super::milliseconds;
-use super::record_reader::{ABSENT, RecordReader};
+use super::record_reader::{ABSENT, RecordReader, malformed};
 use crate::base::Failure;
 use crate::client::{ReplyLimits, Request, RequestKind};
-use crate::endpoint::{Command, SocketRequest};
-use crate::socket::Consumed;
+use crate::endpoint::Command;
+use crate::socket::{AnswerLimits, AskTerms, Consumed};
 use crate::subject::{Pattern, Subject};
 use crate::wire::conat::split_json;
 use crate::wire::stream::CancelReason;
-use crate::wire::{Headers, Message, Payload};
+use crate::wire::{Headers, Message, Messages, Payload};
 
 /// Reads the body of a command.
 pub(super) fn read(kind: Kind, record: &mut RecordReader<'_>) -> Result<Command, Failure> {
@@ -55,7 +55,7 @@ pub(super) fn read(kind: Kind, record: &mut RecordReader<'_>) -> Result<Command,
         Kind::SocketWriteVolatile => write(record, true)?,
         Kind::Broadcast => broadcast(record, false)?,
         Kind::BroadcastVolatile => broadcast(record, true)?,
-        Kind::SocketRequest => socket_request(record)?,
+        Kind::SocketAsk => socket_ask(record)?,
         Kind::Consumed => Command::Consumed {
             socket: record.u32()?,
             counts: Consumed {
@@ -99,13 +99,19 @@ fn request(record: &mut RecordReader<'_>) -> Result<Command, Failure> {
     Ok(Command::Request { ticket, request })
 }
 
-fn socket_request(record: &mut RecordReader<'_>) -> Result<Command, Failure> {
-    let (ticket, socket, timeout) = (record.u32()?, record.u32()?, record.duration()?);
-    let wait_for_interest = flag(record)?;
-    let kind = reply_limits(record)?;
-    let (json, payload) = (record.json()?, record.payload()?);
-    let request = SocketRequest { ticket, socket, kind, timeout, payload, json, wait_for_interest };
-    Ok(Command::SocketRequest(request))
+fn socket_ask(record: &mut RecordReader<'_>) -> Result<Command, Failure> {
+    let (socket, wait_for_interest) = (record.u32()?, flag(record)?);
+    let many = match reply_limits(record)? {
+        RequestKind::RequestMany(ReplyLimits { max_messages, max_wait }) => {
+            Some(AnswerLimits { max_messages, max_wait })
+        }
+        _ => None,
+    };
+    let terms = AskTerms { many, wait_for_interest };
+    match record.messages()?.into_iter().next() {
+        Some(Messages::One(question)) => Ok(Command::SocketAsk { socket, question, terms }),
+        _ => Err(malformed("a request is absent")),
+    }
 }
 
 /// Reads how many replies are wanted.

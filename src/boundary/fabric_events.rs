@@ -28,6 +28,10 @@ pub(super) fn write(out: &mut EventBuffer, client: Handle, event: Event) {
         Event::Subscription(subscription, Delivery::Bundle(delivered)) => {
             bundle(out, subscription, &delivered)
         }
+        Event::Subscription(subscription, Delivery::LeftOut(messages)) => {
+            out.head(Kind::LeftOut, subscription);
+            out.number(messages);
+        }
         Event::Socket(socket, event) => socket_event(out, socket, event),
         Event::Listener(listener, event) => listener_event(out, listener, event),
     }
@@ -93,11 +97,16 @@ fn bundle(out: &mut EventBuffer, subscription: Handle, bundle: &Bundle) {
 fn socket_event(out: &mut EventBuffer, socket: Handle, event: SocketEvent) {
     match event {
         SocketEvent::PeerLost(loss) => {
-            state(out, Kind::SocketState, socket, State::Disconnected, Some(&loss.failure()), 0)
+            state(out, Kind::SocketState, socket, State::Disconnected, Some(&loss.failure()), 0);
+            out.u8(0);
         }
-        SocketEvent::State(now) => state(out, Kind::SocketState, socket, now, None, 0),
-        SocketEvent::Closed { failure, undelivered } => {
-            state(out, Kind::SocketState, socket, State::Closed, failure.as_ref(), undelivered)
+        SocketEvent::State(now) => {
+            state(out, Kind::SocketState, socket, now, None, 0);
+            out.u8(0);
+        }
+        SocketEvent::Closed { failure, undelivered, is_leaving } => {
+            state(out, Kind::SocketState, socket, State::Closed, failure.as_ref(), undelivered);
+            out.u8(u8::from(is_leaving));
         }
         SocketEvent::Undelivered(Data { seq, payload, json }) => {
             out.head(Kind::SocketUndelivered, socket);
@@ -124,12 +133,17 @@ fn socket_event(out: &mut EventBuffer, socket: Handle, event: SocketEvent) {
             out.head(Kind::SocketCounters, socket);
             out.number(counters.resent);
             out.number(counters.duplicates);
+            out.number(counters.foreign);
         }
         SocketEvent::RequestFailed { key, failure, is_unhandled } => {
             out.head(Kind::SocketRequestFailed, socket);
             out.number(key);
             out.failure(&failure);
             out.u8(u8::from(is_unhandled));
+        }
+        SocketEvent::RequestDone { key } => {
+            out.head(Kind::SocketRequestDone, socket);
+            out.number(key);
         }
         SocketEvent::Bound(server) => {
             out.head(Kind::SocketBound, socket);

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::base::{Failure, Handle, Machine, Weigh};
-use crate::broker::AuthRequest;
+use crate::broker::{AuthRequest, UpstreamState};
 use crate::endpoint::{self, Endpoint};
-use crate::link::{ListenAddress, PipeEvent};
+use crate::link::{ListenAddress, PageRequest, PipeEvent};
 use crate::sockety;
 
 /// One event. A system of more than one object names the object in its own events.
@@ -34,8 +34,12 @@ pub enum BrokerEvent {
     Closed,
     /// It could not start. The last.
     Failed(Failure),
+    /// How far its connection to the fabric above has come.
+    Upstream(UpstreamState),
     /// It asks who a peer is, or what it may do.
     Auth(AuthRequest),
+    /// Somebody asks for one of the application's pages; the number is for the answer.
+    Page(u64, PageRequest),
 }
 
 /// Events of a Sockety server.

@@ -138,8 +138,8 @@ kinds! {
         Broadcast = 51,
         /// The same, for messages that may be lost without notice.
         BroadcastVolatile = 52,
-        /// Request over a socket.
-        SocketRequest = 53,
+        /// Request over a socket for many answers, or wait for its peer to listen.
+        SocketAsk = 53,
         /// Count messages whose handlers have been called.
         Consumed = 54,
         /// Disconnect a socket.
@@ -194,6 +194,8 @@ kinds! {
         Delivered = 21,
         /// Several.
         DeliveredMany = 22,
+        /// Messages for a subscription were left out.
+        LeftOut = 23,
         /// A socket was accepted.
         Accepted = 32,
         /// A listener's state changed.
@@ -220,6 +222,8 @@ kinds! {
         SocketRequestFailed = 57,
         /// A socket belongs to a server.
         SocketBound = 58,
+        /// A request over a socket for many answers is over.
+        SocketRequestDone = 59,
     }
 }
 
@@ -234,6 +238,8 @@ kinds! {
         AuthorizeRequest = 3,
         /// A connection that was asked about is gone.
         ConnectionGone = 4,
+        /// Somebody asks for a page of the application's.
+        PageRequest = 5,
     }
 }
 

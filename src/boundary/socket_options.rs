@@ -22,6 +22,7 @@ pub struct SocketOptions {
     pub exclusive: bool,
     epoch: Option<u64>,
     reconnection: Option<bool>,
+    renew: Option<bool>,
     keep_alive: Option<f64>,
     keep_alive_timeout: Option<f64>,
     resume_timeout: Option<f64>,
@@ -50,6 +51,7 @@ impl SocketOptions {
             slow_consumer_timeout: self.slow_consumer_timeout.map(milliseconds),
             epoch: self.epoch,
             reconnection: self.reconnection.unwrap_or(defaults.reconnection),
+            keeps_requests: self.renew.unwrap_or(defaults.keeps_requests),
             // Zero and less turn it off.
             keep_alive: self
                 .keep_alive

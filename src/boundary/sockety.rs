@@ -16,7 +16,11 @@ pub fn read_operations(
     let mut reader = OperationReader { rest: record, attached };
     let mut commands = Vec::new();
     while !reader.rest.is_empty() {
-        commands.push(reader.operation().ok_or_else(malformed)?);
+        let command = reader.operation().ok_or_else(malformed)?;
+        if matches!(command, Command::Close) {
+            commands.push(Command::Leave);
+        }
+        commands.push(command);
     }
     Ok(commands)
 }

@@ -1,11 +1,11 @@
 //! Which connections a broker accepts: counts them, in all and for each user.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 
 use super::BrokerConfig;
-use super::account::Account;
+use super::account::{Account, Owner};
 use super::error::Refusal;
 use super::peer::PeerId;
 use crate::wire::{Json, json};
@@ -16,6 +16,8 @@ pub(super) struct Admission {
     total: usize,
     by_user: HashMap<Bytes, Entry>,
     users: u64,
+    /// Oldest first; of the broker's own machine none.
+    by_network: HashMap<Owner, BTreeSet<PeerId>>,
     /// No more connections are accepted: the broker drains, or is closed.
     is_closed: bool,
 }
@@ -36,17 +38,33 @@ pub(super) enum Denied {
 }
 
 impl Admission {
-    /// Takes a place for a connection that is not authenticated yet, or returns why there is none.
-    pub(super) fn enter(&mut self, config: &BrokerConfig) -> Result<(), Denied> {
+    /// Takes a place for a connection that is not authenticated yet, or returns why there is none. When all
+    /// are taken, an address that has more than half of them loses its latest to others: that one is
+    /// returned, and has to go.
+    pub(super) fn enter(
+        &mut self,
+        config: &BrokerConfig,
+        peer: PeerId,
+        network: Owner,
+    ) -> Result<Option<PeerId>, Denied> {
         if self.is_closed {
             return Err(Denied::ShutDown);
         }
-        if self.total >= config.max_connections {
-            let limit = config.max_connections;
-            return Err(Denied::Refused(Refusal::TooManyConnections { limit }));
+        let limit = config.max_connections;
+        let mut yielding = None;
+        if self.total >= limit {
+            let greedy = self.by_network.iter().find(|(_, peers)| peers.len() > limit / 2);
+            let latest = greedy.filter(|(other, _)| **other != network).and_then(|(_, peers)| peers.last());
+            yielding = latest.copied();
+            if yielding.is_none() {
+                return Err(Denied::Refused(Refusal::TooManyConnections { limit }));
+            }
         }
         self.total += 1;
-        Ok(())
+        if network != Owner::Network(None) {
+            self.by_network.entry(network).or_default().insert(peer);
+        }
+        Ok(yielding)
     }
 
     /// Accepts no more connections.
@@ -83,8 +101,14 @@ impl Admission {
     }
 
     /// Releases what was taken for `user`, which is `null` until they are known.
-    pub(super) fn release(&mut self, user: &Json) {
+    pub(super) fn release(&mut self, peer: PeerId, network: Owner, user: &Json) {
         self.total = self.total.saturating_sub(1);
+        if let Some(peers) = self.by_network.get_mut(&network) {
+            peers.remove(&peer);
+            if peers.is_empty() {
+                self.by_network.remove(&network);
+            }
+        }
         if let Some(entry) = self.by_user.get_mut(user.as_bytes()) {
             entry.connections -= 1;
             if entry.connections == 0 {
@@ -117,6 +141,7 @@ pub(super) fn is_system_user(user: &Json) -> bool {
     json::member(user.as_str(), "hub_id").and_then(json::text).is_some_and(|id| id == "system")
 }
 
-fn is_nobody(user: &Json) -> bool {
+/// Returns whether nobody knows who this is.
+pub(super) fn is_nobody(user: &Json) -> bool {
     user.as_str().trim() == "null"
 }

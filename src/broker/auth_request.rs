@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::PeerId;
+use crate::wire::Carrier;
 
 /// Which requests are made, how long a reply may take, and for how long it is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub struct ConnectionInfo {
     pub headers: Vec<(String, String)>,
     /// The certificate that it has shown, if it was verified.
     pub certificate: Option<Certificate>,
+    /// What carries it.
+    pub carrier: Carrier,
 }
 
 /// The identity in a verified certificate.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::PeerId;
+use super::account::Owner;
 use super::auth_request::{Action, AuthRequest, AuthRequestId, AuthorizerConfig, ConnectionInfo, Decision};
 use super::pending_ops::{Claim, PendingOps, Verdict, Waiter, claim, claims};
 use crate::base::{Deadlines, Shares};
@@ -22,9 +23,9 @@ pub(super) struct Authorizer {
     requests: HashMap<AuthRequestId, AuthCall>,
     deadlines: Deadlines<AuthRequestId>,
     asked: AuthRequestId,
-    /// Requests who somebody is, until they are answered, with the addresses that they came from.
-    signing_in: HashMap<AuthRequestId, String>,
-    by_address: Shares<String>,
+    /// Requests who somebody is, until they are answered, with where they came from.
+    signing_in: HashMap<AuthRequestId, Owner>,
+    by_owner: Shares<Owner>,
     /// Connections that have to wait with their requests.
     throttled: VecDeque<PeerId>,
     dirty: VecDeque<PeerId>,
@@ -55,7 +56,7 @@ impl Authorizer {
             deadlines: Deadlines::new(),
             asked: 0,
             signing_in: HashMap::new(),
-            by_address: Shares::default(),
+            by_owner: Shares::default(),
             throttled: VecDeque::new(),
             dirty: VecDeque::new(),
             auth_requests: VecDeque::new(),
@@ -69,15 +70,16 @@ impl Authorizer {
     /// Asks who this is. Returns false when too many others are asked about, or too many of this address.
     /// Within the process nobody has an address.
     pub(super) fn ask_user(&mut self, now: Instant, peer: PeerId, connection: ConnectionInfo) -> bool {
-        let address = &connection.address;
-        let of_address = if address.is_empty() { 0 } else { self.by_address.of(address) };
-        if self.signing_in.len() >= MAX_SIGNING_IN || of_address >= MAX_SIGNING_IN_PER_ADDRESS {
+        let owner = Owner::at(&connection.address);
+        let free = MAX_SIGNING_IN - self.signing_in.len();
+        // Whoever has many leaves as many to others: it takes ten addresses to leave next to nothing.
+        if free == 0 || (owner != Owner::Network(None) && self.by_owner.of(&owner) >= free) {
             return false;
         }
         let request = self.asked;
         self.asked += 1;
-        self.by_address.add(address.clone(), 1);
-        self.signing_in.insert(request, address.clone());
+        self.by_owner.add(owner, 1);
+        self.signing_in.insert(request, owner);
         self.requests.insert(request, AuthCall::User(peer));
         self.pending.entry(peer).or_default().open.insert(request);
         self.deadlines.set(request, Some(now + self.config.sign_in_timeout));
@@ -126,8 +128,8 @@ impl Authorizer {
         {
             return None;
         }
-        if let Some(address) = self.signing_in.remove(&request) {
-            self.by_address.subtract(address, 1);
+        if let Some(owner) = self.signing_in.remove(&request) {
+            self.by_owner.subtract(owner, 1);
         }
         self.deadlines.set(request, None);
         match self.requests.remove(&request) {
@@ -329,11 +331,9 @@ pub(super) fn is_system(subject: &str) -> bool {
     tokens.next() == Some("sys") && matches!(tokens.next(), Some("conat" | "*" | ">"))
 }
 
-/// Connections that the application is asked about at once; more are refused. Each holds a head of up to 16
-/// KiB.
+/// Connections that the application is asked about at once; more are refused, and so is one more of an
+/// address that has as many as are free. Each holds a head of up to 16 KiB.
 pub(super) const MAX_SIGNING_IN: usize = 1000;
-/// Those of one address.
-pub(super) const MAX_SIGNING_IN_PER_ADDRESS: usize = 500;
 
 /// Open requests about one connection.
 pub(super) const MAX_OPEN: usize = 256;

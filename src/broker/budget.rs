@@ -1,48 +1,262 @@
-//! The memory of outboxes: how much of it a user may take with all connections, and all users together.
+//! The memory that a broker holds for its connections, in bytes: of each, of each user, and of all.
+//! Everything that a connection can make the broker keep is counted here, and here it is decided who has to
+//! give way.
 //!
-//! What one connection may have is in its outbox's own bounds. Amounts are told in whole steps, so that most
-//! deliveries tell nothing.
+//! What was asked for and would be too much is refused. What comes unasked, a delivery, say, is taken, and
+//! then whoever is beyond a bound is cut off: the connection itself, the greatest connection of its user, or,
+//! where all together have too much, the greatest connection of whoever has most ([`Owner`]).
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
 
 use super::BrokerConfig;
-use super::account::Account;
-use crate::base::Shares;
+use super::account::Owner;
+use super::error::Refusal;
+use super::peer::PeerId;
 
-/// What everybody's outboxes take, in bytes.
+/// What everybody holds.
 #[derive(Debug)]
 pub(super) struct Budget {
+    max_of_connection: usize,
     max_of_user: usize,
     max_of_all: usize,
-    shares: Shares<Account>,
+    /// By slot.
+    connections: Vec<Option<Held>>,
+    by_owner: HashMap<Owner, usize, RandomState>,
+    total: usize,
+}
+
+/// What one connection holds.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    peer: PeerId,
+    owner: Owner,
+    /// What it has asked for and can give back: subscriptions, waits, watches, begun messages.
+    kept: usize,
+    /// What passes through: its outbox, what it has said and is not dealt with, its buffers.
+    passing: usize,
+    /// It does not count any more: what is left of it goes with it.
+    is_over: bool,
+}
+
+impl Held {
+    fn bytes(&self) -> usize {
+        self.kept + self.passing
+    }
 }
 
 impl Budget {
     /// With the bounds of `config`.
     pub(super) fn new(config: &BrokerConfig) -> Self {
         Self {
-            max_of_user: config.max_outbox_bytes_per_user,
-            max_of_all: config.max_outbox_bytes_of_all,
-            shares: Shares::default(),
+            max_of_connection: config.max_memory_bytes_per_connection,
+            max_of_user: config.max_memory_bytes_per_user,
+            max_of_all: config.max_memory_bytes,
+            connections: Vec::new(),
+            by_owner: HashMap::default(),
+            total: 0,
         }
     }
 
-    /// One outbox of an account has changed.
-    pub(super) fn change(&mut self, account: Account, before: usize, after: usize) {
-        if after > before {
-            self.shares.add(account, after - before);
-        } else if after < before {
-            self.shares.subtract(account, before - after);
+    /// Begins to count for a connection.
+    pub(super) fn attach(&mut self, peer: PeerId, owner: Owner) {
+        if self.connections.len() <= peer.slot() {
+            self.connections.resize(peer.slot() + 1, None);
+        }
+        self.connections[peer.slot()] = Some(Held { peer, owner, kept: 0, passing: 0, is_over: false });
+    }
+
+    /// Counts nothing more of a connection that has to go, or is gone.
+    pub(super) fn finish(&mut self, peer: PeerId) {
+        if let Some(held) = self.held_mut(peer) {
+            held.is_over = true;
+            let (owner, bytes) = (held.owner, held.bytes());
+            (held.kept, held.passing) = (0, 0);
+            self.move_bytes(owner, bytes, 0);
         }
     }
 
-    /// Who has to give way after `account` has got more: itself, when it has more than a user may; else, when
-    /// all together have too much, whoever has most.
-    pub(super) fn overdrawn_by(&self, account: Account) -> Option<Account> {
-        if self.shares.of(&account) > self.max_of_user {
-            return Some(account);
+    /// It is known now who it is.
+    pub(super) fn set_owner(&mut self, peer: PeerId, owner: Owner) {
+        if let Some(held) = self.held_mut(peer) {
+            let (before, bytes) = (std::mem::replace(&mut held.owner, owner), held.bytes());
+            self.move_bytes(before, bytes, 0);
+            self.move_bytes(owner, 0, bytes);
         }
-        self.shares.greediest().filter(|_| self.shares.total() > self.max_of_all)
+    }
+
+    /// Whether a connection may keep so much more, by what it and its user have.
+    pub(super) fn check(&self, peer: PeerId, more: usize) -> Result<(), Refusal> {
+        let Some(held) = self.held(peer) else { return Ok(()) };
+        if held.bytes() + more > self.max_of_connection {
+            return Err(Refusal::TooMuchMemory { limit: self.max_of_connection });
+        }
+        if matches!(held.owner, Owner::User(_)) && self.of(held.owner) + more > self.max_of_user {
+            return Err(Refusal::TooMuchMemoryOfUser { limit: self.max_of_user });
+        }
+        Ok(())
+    }
+
+    /// A connection keeps more.
+    pub(super) fn keep(&mut self, peer: PeerId, more: usize) {
+        if let Some(held) = self.held_mut(peer) {
+            held.kept += more;
+            let owner = held.owner;
+            self.move_bytes(owner, 0, more);
+        }
+    }
+
+    /// A connection keeps less.
+    pub(super) fn give_back(&mut self, peer: PeerId, less: usize) {
+        if let Some(held) = self.held_mut(peer) {
+            let less = less.min(held.kept);
+            held.kept -= less;
+            let owner = held.owner;
+            self.move_bytes(owner, less, 0);
+        }
+    }
+
+    /// What passes through a connection has become so much.
+    pub(super) fn set_passing(&mut self, peer: PeerId, passing: usize) {
+        if let Some(held) = self.held_mut(peer) {
+            let (owner, before) = (held.owner, std::mem::replace(&mut held.passing, passing));
+            self.move_bytes(owner, before, passing);
+        }
+    }
+
+    /// Who has to go after `peer` has got more; `None`: nobody has too much.
+    pub(super) fn overdrawn_by(&self, peer: PeerId) -> Option<PeerId> {
+        let held = self.held(peer)?;
+        if held.bytes() > self.max_of_connection {
+            return Some(peer);
+        }
+        if matches!(held.owner, Owner::User(_)) && self.of(held.owner) > self.max_of_user {
+            return self.greatest_of(held.owner);
+        }
+        self.yielding(0)
+    }
+
+    /// Who has to go so that all together may hold so much more; `None`: nobody.
+    pub(super) fn yielding(&self, more: usize) -> Option<PeerId> {
+        if self.total.saturating_add(more) <= self.max_of_all {
+            return None;
+        }
+        let greediest = self.by_owner.iter().max_by_key(|&(owner, bytes)| (*bytes, *owner))?.0;
+        self.greatest_of(*greediest)
+    }
+
+    /// What all hold.
+    pub(super) fn total(&self) -> usize {
+        self.total
+    }
+
+    /// How much all may hold.
+    pub(super) fn max_of_all(&self) -> usize {
+        self.max_of_all
+    }
+
+    /// What one connection holds.
+    pub(super) fn of_peer(&self, peer: PeerId) -> usize {
+        self.held(peer).map_or(0, Held::bytes)
+    }
+
+    fn greatest_of(&self, owner: Owner) -> Option<PeerId> {
+        let own = self.connections.iter().flatten().filter(|held| held.owner == owner && !held.is_over);
+        own.max_by_key(|held| held.bytes()).map(|held| held.peer)
+    }
+
+    fn of(&self, owner: Owner) -> usize {
+        self.by_owner.get(&owner).copied().unwrap_or(0)
+    }
+
+    fn held(&self, peer: PeerId) -> Option<&Held> {
+        self.connections.get(peer.slot())?.as_ref().filter(|held| held.peer == peer && !held.is_over)
+    }
+
+    fn held_mut(&mut self, peer: PeerId) -> Option<&mut Held> {
+        self.connections.get_mut(peer.slot())?.as_mut().filter(|held| held.peer == peer && !held.is_over)
+    }
+
+    fn move_bytes(&mut self, owner: Owner, less: usize, more: usize) {
+        self.total = self.total - less + more;
+        let of_owner = self.by_owner.entry(owner).or_default();
+        *of_owner = *of_owner - less + more;
+        if *of_owner == 0 {
+            self.by_owner.remove(&owner);
+        }
     }
 }
 
-/// Bytes that an outbox has to gain or lose before the budget hears of it.
-pub(super) const STEP: usize = 256 * 1024;
+/// What passes through has to become so much more or less before it is counted anew.
+pub(super) const STEP: usize = 4096;
+
+/// What a connection takes that holds nothing: its state, its task, its buffers.
+pub(super) const CONNECTION_BYTES: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(slot: u32) -> PeerId {
+        PeerId { serial: u64::from(slot) + 100, slot }
+    }
+
+    fn budget() -> Budget {
+        let config = BrokerConfig {
+            max_memory_bytes_per_connection: 100,
+            max_memory_bytes_per_user: 150,
+            max_memory_bytes: 400,
+            ..BrokerConfig::default()
+        };
+        let mut budget = Budget::new(&config);
+        for (slot, owner) in [(0, Owner::User(1)), (1, Owner::User(1)), (2, Owner::at("10.0.0.1"))] {
+            budget.attach(peer(slot), owner);
+        }
+        budget
+    }
+
+    #[test]
+    fn a_connection_and_a_user_have_bounds_of_their_own() {
+        let mut budget = budget();
+        budget.keep(peer(0), 90);
+        assert_eq!(budget.check(peer(0), 11), Err(Refusal::TooMuchMemory { limit: 100 }));
+        assert_eq!(budget.check(peer(0), 10), Ok(()));
+        assert_eq!(budget.check(peer(1), 61), Err(Refusal::TooMuchMemoryOfUser { limit: 150 }));
+        budget.set_passing(peer(1), 61);
+        assert_eq!(budget.overdrawn_by(peer(1)), Some(peer(0)), "the greatest of the user's");
+        assert_eq!(budget.overdrawn_by(peer(2)), None, "which is nobody else's business");
+        budget.finish(peer(0));
+        budget.give_back(peer(0), 90);
+        assert_eq!((budget.overdrawn_by(peer(1)), budget.total()), (None, 61));
+        budget.set_passing(peer(2), 101);
+        assert_eq!(budget.overdrawn_by(peer(2)), Some(peer(2)));
+    }
+
+    #[test]
+    fn when_all_hold_too_much_the_greatest_connection_of_the_greediest_owner_goes() {
+        let mut budget = budget();
+        for slot in 3..7 {
+            budget.attach(peer(slot), Owner::at("10.0.0.9"));
+            budget.keep(peer(slot), 60 + slot as usize);
+        }
+        budget.set_passing(peer(0), 100);
+        assert_eq!(budget.overdrawn_by(peer(0)), None);
+        assert_eq!(budget.yielding(50), Some(peer(6)), "four connections of one address have more");
+        budget.finish(peer(6));
+        assert_eq!(budget.yielding(50), None);
+    }
+
+    #[test]
+    fn a_slot_that_has_another_connection_now_counts_for_that_one() {
+        let mut budget = budget();
+        budget.keep(peer(0), 10);
+        budget.finish(peer(0));
+        let next = PeerId { serial: 7, slot: 0 };
+        budget.attach(next, Owner::at(""));
+        budget.keep(next, 5);
+        budget.give_back(peer(0), 10);
+        budget.set_owner(next, Owner::User(4));
+        assert_eq!((budget.of_peer(next), budget.total(), budget.by_owner.len()), (5, 5, 1));
+    }
+}

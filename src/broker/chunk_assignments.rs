@@ -3,33 +3,33 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use super::account::Account;
+use super::account::Owner;
 use super::error::Refusal;
 use super::member_drains::DrainId;
 use super::peer::PeerId;
 use crate::base::Deadlines;
-use crate::base::Shares;
+use crate::base::Tiers;
 use crate::subject::Pattern;
 use crate::wire::MessageId;
 
 /// The memory of chosen members.
 ///
 /// Bounded: a publisher that begins more than [`MAX_PER_PUBLISHER`] messages loses the rest of its own oldest
-/// one; above [`MAX_ASSIGNMENTS`] in all, the account with most of them loses its oldest message. Who sends
-/// the rest of a message that was given up is told so.
+/// one; above [`MAX_ASSIGNMENTS`] in all, the connection with most of them, of the owner with most, loses its
+/// oldest message. Who sends the rest of a message that was given up is told so.
 #[derive(Debug, Default)]
 pub(super) struct ChunkAssignments {
     messages: BTreeMap<Serial, Message>,
     by_publisher: HashMap<PeerId, Publisher>,
-    /// The messages of an account, oldest first.
-    by_account: HashMap<Account, BTreeSet<Serial>>,
     /// What a membership has begun to get.
     by_membership: HashMap<Membership, BTreeSet<Serial>>,
     /// Drains, once for each message that has ended and was theirs.
     ended: Vec<DrainId>,
-    shares: Shares<Account>,
+    shares: Tiers<Owner, PeerId>,
     deadlines: Deadlines<Serial>,
     begun: Serial,
+    /// Memory of messages that are done, and whose it was.
+    given_back: Vec<(PeerId, usize)>,
 }
 
 /// Grows with every message that begins.
@@ -79,7 +79,7 @@ impl Assignments {
 struct Message {
     id: MessageId,
     publisher: PeerId,
-    account: Account,
+    owner: Owner,
     assignments: Assignments,
     /// Of all chunks so far.
     bytes: usize,
@@ -99,10 +99,11 @@ impl ChunkAssignments {
 
     /// Makes room for one more message, or says that there is none. A single one may exceed the bound by as
     /// many groups as it goes to.
-    pub(super) fn make_room(&mut self, account: Account) -> Result<(), Refusal> {
+    pub(super) fn make_room(&mut self, (peer, owner): (PeerId, Owner)) -> Result<(), Refusal> {
         while self.shares.total() >= MAX_ASSIGNMENTS {
-            let greedier = self.shares.greedier_than(&account);
-            let oldest = greedier.and_then(|greedier| self.by_account.get(&greedier)?.first().copied());
+            let greedier = self.shares.yielding_to(&owner, &peer);
+            let oldest =
+                greedier.and_then(|greedier| self.by_publisher.get(&greedier)?.oldest_first.first().copied());
             let Some(oldest) = oldest else {
                 return Err(Refusal::TooManyUnfinished { limit: MAX_ASSIGNMENTS });
             };
@@ -111,14 +112,14 @@ impl ChunkAssignments {
         Ok(())
     }
 
-    /// Remembers who got the first chunk.
+    /// Remembers who got the first chunk. Returns the memory that this takes, until it is given back.
     pub(super) fn begin(
         &mut self,
         now: Instant,
-        (peer, account): (PeerId, Account),
+        (peer, owner): (PeerId, Owner),
         id: MessageId,
         (assignments, bytes): (Assignments, usize),
-    ) {
+    ) -> usize {
         self.end(peer, &id);
         let serial = self.begun;
         self.begun += 1;
@@ -127,16 +128,17 @@ impl ChunkAssignments {
         publisher.oldest_first.insert(serial);
         let surplus = publisher.oldest_first.len() > MAX_PER_PUBLISHER;
         let oldest = publisher.oldest_first.first().copied().filter(|_| surplus);
-        self.by_account.entry(account).or_default().insert(serial);
-        self.shares.add(account, size(&assignments));
+        self.shares.add(owner, peer, size(&assignments));
+        let memory = memory_of(&id, &assignments);
         for one in assignments.by_group.values() {
             self.by_membership.entry(one.membership).or_default().insert(serial);
         }
         self.deadlines.set(serial, Some(now + LIFETIME));
-        self.messages.insert(serial, Message { id, publisher: peer, account, assignments, bytes });
+        self.messages.insert(serial, Message { id, publisher: peer, owner, assignments, bytes });
         if let Some(oldest) = oldest {
             self.remove(oldest);
         }
+        memory
     }
 
     /// Who gets the other chunks.
@@ -199,6 +201,11 @@ impl ChunkAssignments {
         }
     }
 
+    /// Takes what memory was given back since the last time, and by whom.
+    pub(super) fn take_given_back(&mut self) -> Vec<(PeerId, usize)> {
+        std::mem::take(&mut self.given_back)
+    }
+
     /// Forgets all messages of a publisher.
     pub(super) fn forget(&mut self, publisher: PeerId) {
         let known = self.by_publisher.get(&publisher).map(|publisher| publisher.oldest_first.clone());
@@ -222,7 +229,8 @@ impl ChunkAssignments {
     fn remove(&mut self, serial: Serial) {
         let Some(message) = self.messages.remove(&serial) else { return };
         self.deadlines.set(serial, None);
-        self.shares.subtract(message.account, size(&message.assignments));
+        self.shares.subtract(message.owner, message.publisher, size(&message.assignments));
+        self.given_back.push((message.publisher, memory_of(&message.id, &message.assignments)));
         for one in message.assignments.by_group.values() {
             self.ended.extend(one.leaving.as_ref().map(|(_, drain)| *drain));
             if let Some(serials) = self.by_membership.get_mut(&one.membership) {
@@ -239,12 +247,6 @@ impl ChunkAssignments {
                 self.by_publisher.remove(&message.publisher);
             }
         }
-        if let Some(messages) = self.by_account.get_mut(&message.account) {
-            messages.remove(&serial);
-            if messages.is_empty() {
-                self.by_account.remove(&message.account);
-            }
-        }
     }
 }
 
@@ -252,6 +254,17 @@ impl ChunkAssignments {
 fn size(assignments: &Assignments) -> usize {
     assignments.by_group.len().max(1)
 }
+
+/// What a message takes in all tables together, about: `tests/memory.rs` compares.
+fn memory_of(id: &MessageId, assignments: &Assignments) -> usize {
+    MESSAGE_MEMORY + id.len() + assignments.by_group.len() * ASSIGNMENT_MEMORY
+}
+
+/// What a begun message takes, whoever gets it.
+pub(super) const MESSAGE_MEMORY: usize = 640;
+
+/// For each receiver.
+const ASSIGNMENT_MEMORY: usize = 480;
 
 /// How long the rest of a message may take. Receivers give up at the same age (conat.md 2).
 pub(super) const LIFETIME: Duration = Duration::from_secs(120);
@@ -267,8 +280,8 @@ pub(super) const MAX_ASSIGNMENTS: usize = 1024 * 1024;
 mod tests {
     use super::*;
 
-    fn publisher(user: u64) -> (PeerId, Account) {
-        (PeerId { serial: user, slot: u32::try_from(user).unwrap() }, Account::User(user))
+    fn publisher(user: u64) -> (PeerId, Owner) {
+        (PeerId { serial: user, slot: u32::try_from(user).unwrap() }, Owner::User(user))
     }
 
     fn assignments(count: usize) -> Assignments {
@@ -285,11 +298,8 @@ mod tests {
         let [greedy, modest] = [1, 2].map(publisher);
         unfinished.begin(now, greedy, "old".into(), (assignments(10), 1));
         unfinished.begin(now, greedy, "big".into(), (assignments(MAX_ASSIGNMENTS - 10), 1));
-        assert_eq!(
-            unfinished.make_room(greedy.1),
-            Err(Refusal::TooManyUnfinished { limit: MAX_ASSIGNMENTS })
-        );
-        assert_eq!(unfinished.make_room(modest.1), Ok(()));
+        assert_eq!(unfinished.make_room(greedy), Err(Refusal::TooManyUnfinished { limit: MAX_ASSIGNMENTS }));
+        assert_eq!(unfinished.make_room(modest), Ok(()));
         unfinished.begin(now, modest, "small".into(), (assignments(1), 1));
         assert!(unfinished.assignments(modest.0, &"small".into()).is_ok());
         assert!(unfinished.assignments(greedy.0, &"big".into()).is_ok());
@@ -300,8 +310,7 @@ mod tests {
         unfinished.end(modest.0, &"small".into());
         unfinished.forget(greedy.0);
         assert_eq!((unfinished.len(), unfinished.poll_timeout()), (0, None));
-        assert!(unfinished.by_account.is_empty() && unfinished.by_publisher.is_empty());
-        assert!(unfinished.by_membership.is_empty());
+        assert!(unfinished.by_membership.is_empty() && unfinished.by_publisher.is_empty());
     }
 
     #[test]

@@ -33,21 +33,27 @@ pub struct BrokerConfig {
     /// it the peer is a slow consumer: closed, its output dropped. Below `max_payload` a single message does
     /// that; too high, and a few stalled readers take the memory of the process.
     pub max_outbox_bytes: usize,
-    /// The same for all connections of one user together. Default 512 MiB. Above it the connection with most
-    /// of it is a slow consumer. Too low: a user with many tabs is cut off by one large message to all of
-    /// them.
-    pub max_outbox_bytes_per_user: usize,
-    /// The same for all connections; what several wait for counts once, divided among them. Default 2 GiB.
-    /// Above it the connection with most, of the user with most, is a slow consumer.
-    pub max_outbox_bytes_of_all: usize,
     /// Operations that may wait for one peer. Default 262 144: what 64 MiB hold when all are tiny. The same
     /// policy.
     pub max_outbox_ops: usize,
+    /// Memory that is held for one connection, all that it can make the broker keep together. Default 128
+    /// MiB. Beyond it what the connection asks for is refused, and it is cut off when more comes for it.
+    pub max_memory_bytes_per_connection: usize,
+    /// The same for all connections of one user together. Default 512 MiB. The one with most of it is cut
+    /// off. Too low: a user with many tabs is cut off by one large message to all of them.
+    pub max_memory_bytes_per_user: usize,
+    /// The same for all connections; what several wait for counts once, divided among them. Default 2 GiB.
+    /// Above it the connection with most, of the user or the address with most, is cut off.
+    pub max_memory_bytes: usize,
     /// What the clock says, in milliseconds since 1970. Default 0. Tells who was there later, also beyond a
     /// restart of the broker.
     pub started_ms: u64,
+    /// Whether what happens is noted, for somebody who takes it. Default: no.
+    pub is_watched: bool,
     /// What the application is asked. Default: nothing; every user is `null` and may do everything.
     pub authorizer: Option<super::AuthorizerConfig>,
+    /// The fabric that it is a gateway of. Default: none.
+    pub upstream: Option<super::UpstreamConfig>,
 }
 
 impl Default for BrokerConfig {
@@ -63,11 +69,14 @@ impl Default for BrokerConfig {
             max_connections: 10_000,
             max_connections_per_user: 100,
             max_outbox_bytes: 64 * 1024 * 1024,
-            max_outbox_bytes_per_user: 512 * 1024 * 1024,
-            max_outbox_bytes_of_all: 2 * 1024 * 1024 * 1024,
             max_outbox_ops: 262_144,
+            max_memory_bytes_per_connection: 128 * 1024 * 1024,
+            max_memory_bytes_per_user: 512 * 1024 * 1024,
+            max_memory_bytes: 2 * 1024 * 1024 * 1024,
             started_ms: 0,
+            is_watched: false,
             authorizer: None,
+            upstream: None,
         }
     }
 }

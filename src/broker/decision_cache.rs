@@ -44,6 +44,11 @@ impl DecisionCache {
         decisions.insert(subject, CachedDecision { is_allowed, until });
     }
 
+    /// What it takes in memory, about.
+    pub(super) fn memory(&self) -> usize {
+        self.bytes + (self.publish.len() + self.subscribe.len()) * DECISION_MEMORY
+    }
+
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
@@ -52,6 +57,9 @@ impl DecisionCache {
 
 /// DecisionCache of one connection: more than it uses within a second, and 100 KB.
 pub(super) const MAX_DECISIONS: usize = 1024;
+
+/// What a decision takes beside its subject.
+const DECISION_MEMORY: usize = 128;
 
 /// Bytes of the subjects among them.
 const MAX_BYTES: usize = 256 * 1024;

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use super::stats::RefusedFor;
 use crate::base::Code;
 use crate::wire::OpError;
+use crate::wire::message::TOO_LARGE;
 
 /// Why the broker disconnects a peer. The owner of the link flushes the peer's outbox and closes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +38,10 @@ impl fmt::Display for DisconnectReason {
 pub(super) enum Refusal {
     /// Not a pattern, or not a literal subject where one is needed. Conat's text.
     InvalidSubject,
+    /// The fabric above could only carry it in parts, of which others than one owner would each get some.
+    TooBigAbove { limit: usize },
+    /// A name that is for the fabric above, or for gateways.
+    ReservedAbove,
     /// A pattern that is reserved in every protocol.
     ReservedPattern,
     /// A subscription without a queue.
@@ -60,6 +66,12 @@ pub(super) enum Refusal {
     IdTooLong { limit: usize },
     /// Too many messages have begun and not ended.
     TooManyUnfinished { limit: usize },
+    /// The connection holds as much of the broker's memory as it may.
+    TooMuchMemory { limit: usize },
+    /// The user does, with all connections.
+    TooMuchMemoryOfUser { limit: usize },
+    /// All together do, and nobody holds more than who asks.
+    TooMuchMemoryOfAll { limit: usize },
     /// The broker has as many connections as it may.
     TooManyConnections { limit: usize },
     /// The user has.
@@ -82,10 +94,15 @@ impl Refusal {
             | Self::TooManyWildcards { .. }
             | Self::UnknownMessage
             | Self::TooManyUnfinished { .. }
+            | Self::TooMuchMemory { .. }
+            | Self::TooMuchMemoryOfUser { .. }
+            | Self::TooMuchMemoryOfAll { .. }
             | Self::TooManyConnections { .. }
             | Self::TooManyConnectionsOfUser { .. }
             | Self::TooManySigningIn { .. } => Code::Limit.number(),
             Self::SignInTimeout => Code::Timeout.number(),
+            Self::ReservedAbove => Code::NotPermitted.number(),
+            Self::TooBigAbove { .. } => Some(TOO_LARGE),
             Self::InvalidSubject
             | Self::ReservedPattern
             | Self::NoQueue
@@ -97,10 +114,33 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// Returns what counts it.
+    pub(super) fn kind(self) -> RefusedFor {
+        match self {
+            Self::ReservedAbove | Self::ReservedPattern => RefusedFor::Permission,
+            Self::TooBigAbove { .. } | Self::TooBig { .. } => RefusedFor::TooLarge,
+            Self::InvalidSubject
+            | Self::NoQueue
+            | Self::QueueTooLong { .. }
+            | Self::IdTooLong { .. }
+            | Self::UnknownMessage
+            | Self::Superseded => RefusedFor::Invalid,
+            _ => RefusedFor::Limit,
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InvalidSubject => write!(f, "Error: invalid subject"),
+            Self::TooBigAbove { limit } => {
+                write!(f, "larger than the {limit} bytes that the fabric above takes in one piece")
+            }
+            Self::ReservedAbove => {
+                write!(f, "permission denied: the fabric above keeps names that begin like this for itself")
+            }
             Self::ReservedPattern => write!(f, "this name is reserved and cannot be subscribed to"),
             Self::NoQueue => write!(f, "a subscription needs a queue"),
             Self::QueueTooLong { limit } => write!(f, "the name of a queue has at most {limit} bytes"),
@@ -129,6 +169,15 @@ impl fmt::Display for Refusal {
             Self::IdTooLong { limit } => write!(f, "the id of a message has at most {limit} bytes"),
             Self::TooManyUnfinished { limit } => {
                 write!(f, "there is a limit of at most {limit} receivers of unfinished messages")
+            }
+            Self::TooMuchMemory { limit } => {
+                write!(f, "at most {limit} bytes of memory are held for one connection")
+            }
+            Self::TooMuchMemoryOfUser { limit } => {
+                write!(f, "at most {limit} bytes of memory are held for one user")
+            }
+            Self::TooMuchMemoryOfAll { limit } => {
+                write!(f, "at most {limit} bytes of memory are held for all, and nobody has more of it")
             }
             Self::TooManyConnections { limit } => {
                 write!(f, "there is a limit of at most {limit} connections")

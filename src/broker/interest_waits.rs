@@ -4,25 +4,26 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::account::Account;
+use super::account::Owner;
 use super::error::Refusal;
 use super::peer::PeerId;
 use crate::base::Deadlines;
-use crate::base::Shares;
-use crate::subject::{Awaited, Pattern};
+use crate::base::Tiers;
+use crate::subject::{Awaited, Pattern, Subject};
 use crate::wire::AckId;
 
 /// Open waits. A new pattern finds those that it satisfies by an index ([`Awaited`]). When there is no room
-/// for one more, the account with most waits loses its oldest.
+/// for one more, the connection with most waits, of the owner with most, loses its oldest.
 #[derive(Debug, Default)]
 pub(super) struct InterestWaits {
     open: HashMap<WaitId, Wait>,
     by_subject: Awaited<BTreeSet<WaitId>>,
     by_peer: HashMap<PeerId, Held>,
-    by_account: HashMap<Account, BTreeSet<WaitId>>,
-    shares: Shares<Account>,
+    shares: Tiers<Owner, PeerId>,
     deadlines: Deadlines<WaitId>,
     begun: u64,
+    /// Memory of waits that have ended, and whose it was.
+    given_back: Vec<(PeerId, usize)>,
 }
 
 /// Grows, so that waits for one subject are answered in the order in which they came.
@@ -31,7 +32,7 @@ type WaitId = u64;
 #[derive(Debug)]
 struct Wait {
     peer: PeerId,
-    account: Account,
+    owner: Owner,
     ack: AckId,
     subject: Arc<str>,
 }
@@ -49,7 +50,7 @@ impl InterestWaits {
     pub(super) fn begin(
         &mut self,
         now: Instant,
-        (peer, account): (PeerId, Account),
+        (peer, owner): (PeerId, Owner),
         ack: AckId,
         subject: Arc<str>,
         timeout: Duration,
@@ -63,10 +64,10 @@ impl InterestWaits {
         }
         let mut evicted = None;
         if self.open.len() >= MAX_WAITS {
-            let Some(greedier) = self.shares.greedier_than(&account) else {
+            let Some(greedier) = self.shares.yielding_to(&owner, &peer) else {
                 return Err(Refusal::TooManyWaits { limit: MAX_WAITS });
             };
-            let oldest = self.by_account.get(&greedier).and_then(|waits| waits.first().copied());
+            let oldest = self.by_peer.get(&greedier).and_then(|held| held.waits.first().copied());
             evicted = oldest.and_then(|id| self.end(id)).map(|wait| (wait.peer, wait.ack));
         }
         let id = self.begun;
@@ -74,11 +75,10 @@ impl InterestWaits {
         let held = self.by_peer.entry(peer).or_default();
         held.waits.insert(id);
         held.bytes += subject.len();
-        self.by_account.entry(account).or_default().insert(id);
-        self.shares.add(account, 1);
+        self.shares.add(owner, peer, 1);
         self.by_subject.get_or_insert_with(&subject, BTreeSet::new).insert(id);
         self.deadlines.set(id, Some(now + timeout.min(MAX_TIMEOUT)));
-        self.open.insert(id, Wait { peer, account, ack, subject });
+        self.open.insert(id, Wait { peer, owner, ack, subject });
         Ok(evicted)
     }
 
@@ -107,6 +107,11 @@ impl InterestWaits {
         self.deadlines.next()
     }
 
+    /// Takes what memory was given back since the last time, and by whom.
+    pub(super) fn take_given_back(&mut self) -> Vec<(PeerId, usize)> {
+        std::mem::take(&mut self.given_back)
+    }
+
     /// Drops the waits of a peer without an answer.
     pub(super) fn forget(&mut self, peer: PeerId) {
         for id in self.by_peer.remove(&peer).unwrap_or_default().waits {
@@ -126,6 +131,24 @@ impl InterestWaits {
         ended.into_iter().filter_map(|id| Some(self.end(id)?.ack)).collect()
     }
 
+    /// Ends all waits for one subject. Returns what is to be answered.
+    pub(super) fn end_subject(&mut self, subject: &str) -> Vec<(PeerId, AckId)> {
+        let ids: Vec<WaitId> =
+            self.by_subject.get_mut(subject).map_or_else(Vec::new, |ids| ids.iter().copied().collect());
+        ids.into_iter().filter_map(|id| self.end(id)).map(|wait| (wait.peer, wait.ack)).collect()
+    }
+
+    /// Finds out whether anybody waits for a subject.
+    pub(super) fn look_for_subject(&mut self, subject: &str) -> bool {
+        self.by_subject.get_mut(subject).is_some_and(|waits| !waits.is_empty())
+    }
+
+    /// Returns all subjects that somebody waits for, each once.
+    pub(super) fn subjects(&self) -> Vec<Subject> {
+        let subjects: BTreeSet<&Arc<str>> = self.open.values().map(|wait| &wait.subject).collect();
+        subjects.into_iter().filter_map(|subject| Subject::parse(subject).ok()).collect()
+    }
+
     /// Returns how many there are.
     pub(super) fn len(&self) -> usize {
         self.open.len()
@@ -143,7 +166,8 @@ impl InterestWaits {
     fn end(&mut self, id: WaitId) -> Option<Wait> {
         let wait = self.open.remove(&id)?;
         self.deadlines.set(id, None);
-        self.shares.subtract(wait.account, 1);
+        self.shares.subtract(wait.owner, wait.peer, 1);
+        self.given_back.push((wait.peer, memory_of(&wait.subject)));
         if let Some(same) = self.by_subject.get_mut(&wait.subject) {
             same.remove(&id);
             if same.is_empty() {
@@ -157,15 +181,18 @@ impl InterestWaits {
                 self.by_peer.remove(&wait.peer);
             }
         }
-        if let Some(waits) = self.by_account.get_mut(&wait.account) {
-            waits.remove(&id);
-            if waits.is_empty() {
-                self.by_account.remove(&wait.account);
-            }
-        }
         Some(wait)
     }
 }
+
+/// What a wait takes in all tables together, about: `tests/memory.rs` compares.
+pub(super) fn memory_of(subject: &str) -> usize {
+    let tokens = subject.bytes().filter(|&byte| byte == b'.').count() + 1;
+    WAIT_MEMORY + subject.len() + tokens * size_of::<u64>()
+}
+
+/// What a wait takes beside its subject.
+const WAIT_MEMORY: usize = 768;
 
 /// Longest wait (Conat's).
 pub(super) const MAX_TIMEOUT: Duration = Duration::from_secs(90);
@@ -190,21 +217,25 @@ mod tests {
     }
 
     #[test]
-    fn who_has_most_waits_gives_way_to_others_and_not_to_himself() {
+    fn who_has_most_waits_gives_way_to_others_and_a_user_to_nobody_but_itself() {
         let (mut waits, now, second) = (InterestWaits::default(), Instant::now(), Duration::from_secs(1));
         let begin = |waits: &mut InterestWaits, slot: usize, user: u64, ack: usize| {
-            let account = Account::User(user);
-            waits.begin(now, (peer(slot), account), AckId(ack as u64), "a".into(), second)
+            let owner = Owner::User(user);
+            waits.begin(now, (peer(slot), owner), AckId(ack as u64), "a".into(), second)
         };
         for index in 0..MAX_WAITS {
             assert_eq!(begin(&mut waits, index / MAX_WAITS_PER_PEER, 1, index), Ok(None));
         }
-        let full = Err(Refusal::TooManyWaits { limit: MAX_WAITS });
-        assert_eq!(begin(&mut waits, 99, 1, 0), full);
-        assert_eq!(begin(&mut waits, 100, 2, 0), Ok(Some((peer(0), AckId(0)))));
-        assert_eq!(begin(&mut waits, 100, 2, 1), Ok(Some((peer(0), AckId(1)))));
+        let greatest = (MAX_WAITS - 1) / MAX_WAITS_PER_PEER - 1;
+        let first_of = |slot: usize| AckId((slot * MAX_WAITS_PER_PEER) as u64);
+        let evicted = |slot: usize| Ok(Some((peer(slot), first_of(slot))));
+        assert_eq!(begin(&mut waits, 99, 1, 0), evicted(greatest), "a connection of the same user");
+        assert_eq!(begin(&mut waits, 100, 2, 0), evicted(greatest - 1));
+        assert_eq!(begin(&mut waits, 100, 2, 1), evicted(greatest - 2));
+        assert_eq!(begin(&mut waits, 0, 1, 0), Err(Refusal::TooManyWaits { limit: MAX_WAITS_PER_PEER }));
+        assert_eq!(waits.shares.yielding_to(&Owner::User(1), &peer(0)), None, "who has most");
         assert_eq!(std::iter::from_fn(|| waits.pop_due(now + second)).count(), MAX_WAITS);
-        assert!(waits.by_peer.is_empty() && waits.by_subject.is_empty() && waits.by_account.is_empty());
+        assert!(waits.by_peer.is_empty() && waits.by_subject.is_empty());
         assert_eq!((waits.shares.total(), waits.poll_timeout()), (0, None));
     }
 
@@ -213,7 +244,7 @@ mod tests {
         let (mut waits, now, second) = (InterestWaits::default(), Instant::now(), Duration::from_secs(1));
         let begin = |waits: &mut InterestWaits, n: usize| {
             let subject = format!("{}{n}", "x".repeat(8000)).into();
-            waits.begin(now, (peer(0), Account::User(0)), AckId(0), subject, second)
+            waits.begin(now, (peer(0), Owner::User(0)), AckId(0), subject, second)
         };
         let count = (0..MAX_WAITS_PER_PEER).take_while(|&n| begin(&mut waits, n).is_ok()).count();
         assert_eq!(count, MAX_WAIT_BYTES_PER_PEER / 8003);

@@ -1,30 +1,37 @@
 //! The broker as a whole: takes operations, keeps the rules, and joins peers, router and waits.
 
 mod access;
+mod journal;
 mod presence;
 mod publications;
 mod shutdown;
 mod subscriptions;
+mod turns;
+mod upstream;
 mod views;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::account::Account;
+use super::account::Owner;
 use super::admission::Admission;
 use super::authorizer::Authorizer;
 use super::drain::Drain;
 use super::error::Refusal;
 use super::exclusives::Exclusives;
+use super::given_requests::CutOff;
 use super::interest_waits::{self, InterestWaits};
-use super::outbox::publication_size;
+use super::journal::Journal;
 use super::peers::Peers;
 use super::pending_ops::Verdict;
 use super::router::Router;
 use super::subscription_limits::SubscriptionUse;
+use super::upstream::Upstream;
 use super::watches::{Notices, Watches};
-use super::{BrokerConfig, BrokerStats, DisconnectReason, PeerId};
+use super::{
+    BrokerConfig, BrokerStats, DisconnectReason, EndReason, JournalKind, PeerId, RefusedFor, RefusedOp,
+};
 use crate::base::{Deadlines, Entropy};
 use crate::subject::{Pattern, Subject};
 use crate::wire::{AckId, ClientOp, Info, Json, OpError, Presence, Reply, ServerOp};
@@ -44,24 +51,32 @@ pub struct Broker {
     waits: InterestWaits,
     watches: Watches,
     exclusives: Exclusives,
+    cut_off: CutOff,
     /// Drawn anew by each broker: what lived in the process of another one is gone for good.
     instance: String,
     admission: Admission,
     /// When to send `info` again to a peer that has not confirmed it.
     repeats: Deadlines<PeerId>,
     totals: BrokerStats,
+    journal: Journal,
     /// What everything so far has cost, but for looks for patterns and waits, in their steps.
     effort: u64,
+    /// How many watches were told of their ends, so far.
+    told: u64,
     authorizer: Option<Authorizer>,
     drain: Option<Drain>,
+    upstream: Option<Box<Upstream>>,
 }
 
 impl Broker {
     /// Returns a broker without connections.
     pub fn new(config: BrokerConfig, mut entropy: Box<dyn Entropy>) -> Self {
+        let upstream = config.upstream.clone().map(|upstream| Upstream::new(upstream, entropy.split()));
         Self {
+            upstream: upstream.map(Box::new),
             instance: entropy.id(),
             peers: Peers::new(&config),
+            journal: Journal::new(config.is_watched),
             authorizer: config.authorizer.clone().map(Authorizer::new),
             config,
             entropy,
@@ -69,10 +84,12 @@ impl Broker {
             waits: InterestWaits::default(),
             watches: Watches::default(),
             exclusives: Exclusives::default(),
+            cut_off: CutOff::default(),
             admission: Admission::default(),
             repeats: Deadlines::new(),
             totals: BrokerStats::default(),
             effort: 0,
+            told: 0,
             drain: None,
         }
     }
@@ -91,8 +108,9 @@ impl Broker {
 
     /// Takes an operation of a peer. Ignored when the peer is gone, or about to be closed.
     pub fn handle_op(&mut self, now: Instant, peer: PeerId, op: ClientOp) {
-        if self.peers.open_mut(peer).is_none() {
-            return;
+        let Some(entry) = self.peers.open_mut(peer) else { return };
+        if self.upstream.is_some() {
+            entry.heard_at = Some(now);
         }
         if self.authorizer.is_some() {
             self.authorize(now, peer, op);
@@ -102,46 +120,25 @@ impl Broker {
         self.evict_slow_consumers();
     }
 
-    /// What a peer wants, in order: takes operations out of `ops` until the peer is paused or has had its
-    /// turn. Returns whether it was the turn; then others should have theirs before this is called again.
-    pub fn handle_ops(&mut self, now: Instant, peer: PeerId, ops: &mut Vec<ClientOp>) -> bool {
-        let end = self.work() + MAX_TURN;
-        let mut is_over = false;
-        let mut is_paused = self.is_paused(peer);
-        let mut taken = ops.drain(..);
-        while !is_over
-            && !is_paused
-            && let Some(op) = taken.next()
-        {
-            // Where nobody is asked, a publish pauses nobody.
-            let may_pause = self.authorizer.is_some() || !op.is_publish();
-            self.handle_op(now, peer, op);
-            is_over = self.work() >= end;
-            is_paused = may_pause && self.is_paused(peer);
-        }
-        if taken.len() > 0 {
-            let left: Vec<ClientOp> = taken.collect();
-            *ops = left;
-        }
-        is_over
-    }
-
-    /// What everything so far has cost, in steps of some nanoseconds that do not depend on the machine: looks
-    /// for patterns and waits, deliveries, subscriptions.
-    pub fn work(&self) -> u64 {
-        self.router.steps() + self.waits.steps() + self.effort
-    }
-
     /// Drops the subscriptions, waits and outbox of a peer whose link is gone.
-    pub fn detach(&mut self, peer: PeerId) {
-        self.retire(peer);
+    pub fn detach(&mut self, now: Instant, peer: PeerId) {
+        let lost = self.peers.get(peer).and_then(|entry| entry.lost);
+        self.retire(peer, lost.unwrap_or(EndReason::Client));
+        self.end_given(now, peer);
         self.peers.remove(peer);
+        self.evict_slow_consumers();
     }
 
     /// Moves what waits for this peer to `into`, oldest first: at most 1024 operations and about 1 MiB a
     /// call. When more is left the peer is woken again.
     pub fn take_outbox(&mut self, peer: PeerId, into: &mut Vec<ServerOp>) {
         self.peers.take_outbox(peer, into);
+    }
+
+    /// Whether several senders wait for their turns at a peer: then no more is to be taken from its outbox
+    /// than goes out soon, since whatever is taken is in the way of all that comes later.
+    pub fn is_contended(&self, peer: PeerId) -> bool {
+        self.peers.get(peer).is_some_and(|entry| entry.outbox.is_contended())
     }
 
     /// Returns a peer that got output, or was closed, since it was last returned here.
@@ -170,7 +167,9 @@ impl Broker {
         }
         self.router.handle_timeout(now);
         self.settle_unfinished();
+        self.handle_cut_off(now);
         self.handle_overdue_auth_requests(now);
+        self.handle_upstream_timeout(now);
         self.release_due(now);
         self.evict_slow_consumers();
     }
@@ -183,8 +182,10 @@ impl Broker {
             self.waits.poll_timeout(),
             self.repeats.next(),
             self.router.poll_timeout(),
+            self.cut_off.poll_timeout(),
             auth_requests,
             release,
+            self.upstream.as_ref().and_then(|upstream| upstream.poll_timeout()),
         ];
         timeouts.into_iter().flatten().min()
     }
@@ -195,36 +196,52 @@ impl Broker {
         self.effort += OP_EFFORT;
         match op {
             ClientOp::Publish { ack, publication } if is_denied(verdicts) => {
-                self.deny_publish(peer, ack, publication.subject.as_str());
+                self.deny(peer, ack, publication.subject.as_str(), RefusedOp::Publish);
             }
             ClientOp::Request { ack, publication } if is_denied(verdicts) => {
-                self.deny_publish(peer, Some(ack), publication.subject.as_str());
+                self.deny(peer, Some(ack), publication.subject.as_str(), RefusedOp::Publish);
+            }
+            ClientOp::Publish { ack, publication } if self.crosses(&publication) => {
+                self.publish_beyond(now, peer, (ack, false), publication);
+            }
+            ClientOp::Request { ack, publication } if self.crosses(&publication) => {
+                self.publish_beyond(now, peer, (Some(ack), true), publication);
             }
             ClientOp::Publish { ack, publication } => {
-                let reply = self.publish(now, peer, publication);
+                let asks = publication.headers.reply.is_some();
+                let reply = match ack.filter(|_| asks && self.hears_of_ends(peer)) {
+                    Some(ack) => self.ask(now, peer, ack, publication),
+                    None => self.publish(now, peer, publication),
+                };
+                if asks && matches!(reply, Reply::Published { count: 0 }) {
+                    self.totals.unheard += 1;
+                }
                 self.acknowledge(peer, ack, reply);
             }
             ClientOp::Request { ack, publication } => {
-                let reply = self.publish(now, peer, publication);
-                // A receiver of it answers itself.
-                if !matches!(reply, Reply::Published { count: 1.. }) {
-                    self.acknowledge(peer, Some(ack), reply);
-                }
+                let reply = self.ask(now, peer, ack, publication);
+                self.acknowledge_request(peer, ack, reply);
             }
             ClientOp::PublishRefused { ack, error } => {
                 self.totals.publishes_refused += 1;
+                let is_large = error.code == Some(crate::wire::message::TOO_LARGE);
+                let why = if is_large { RefusedFor::TooLarge } else { RefusedFor::Invalid };
+                self.totals.count_refusal(RefusedOp::Publish, why);
+                self.note(JournalKind::PublishRefused, peer, why.name(), &error.message);
                 self.acknowledge(peer, ack, Reply::Error(error));
             }
             ClientOp::Subscribe { ack, subscriptions, list: _ } => {
                 tracing::trace!(%peer, count = subscriptions.len(), "subscribe");
+                self.finish_drains_beyond(peer);
+                let patterns = self.names_of(&subscriptions);
                 if verdicts.iter().any(|verdict| *verdict != Verdict::Allowed) {
-                    return self.subscribe_allowed((now, peer), ack, subscriptions, verdicts);
+                    return self.subscribe_allowed((now, peer), ack, (subscriptions, patterns), verdicts);
                 }
                 let statuses = subscriptions
                     .into_iter()
-                    .map(|subscription| self.subscribe(now, peer, subscription))
+                    .map(|subscription| self.subscribe(now, peer, subscription, ack.is_some()))
                     .collect();
-                self.acknowledge(peer, ack, Reply::Subscribed(statuses));
+                self.answer_subscribe(peer, ack, patterns, statuses);
             }
             ClientOp::Unsubscribe { ack, patterns, list: _, drain: false } => {
                 for pattern in &patterns {
@@ -232,13 +249,10 @@ impl Broker {
                 }
                 self.acknowledge(peer, ack, Reply::Unsubscribed { count: patterns.len() });
             }
-            ClientOp::Unsubscribe { ack, patterns, list: _, drain: true } => {
-                let drain = self.router.begin_drain(peer, ack, patterns.len());
-                for pattern in &patterns {
-                    self.unsubscribe(peer, pattern, Some(drain));
+            op @ ClientOp::Unsubscribe { drain: true, .. } => {
+                if let Some(op) = self.begin_drain_beyond(peer, op) {
+                    self.drain_patterns(peer, op);
                 }
-                let drained = self.router.take_drained(drain);
-                drained.into_iter().for_each(|drain| self.handle_drained(drain));
             }
             ClientOp::Subscriptions { ack } => {
                 let own = self.peers.get(peer).map(|entry| &entry.subscriptions);
@@ -246,7 +260,7 @@ impl Broker {
                 self.acknowledge(peer, Some(ack), Reply::Strings(patterns));
             }
             ClientOp::WaitForInterest { ack, subject, .. } if is_denied(verdicts) => {
-                self.deny_publish(peer, Some(ack), &subject);
+                self.deny(peer, Some(ack), &subject, RefusedOp::Interest);
             }
             ClientOp::WaitForInterest { ack, subject, timeout } => {
                 self.wait_for_interest(now, peer, ack, subject, timeout);
@@ -279,27 +293,57 @@ impl Broker {
         subject: Arc<str>,
         timeout: Duration,
     ) {
-        let reply = if Subject::parse(&subject).is_err() {
-            Reply::Error(Refusal::InvalidSubject.into())
+        let Ok(valid) = Subject::parse(&subject) else {
+            let reply = self.refuse_interest(Refusal::InvalidSubject);
+            return self.acknowledge(peer, Some(ack), reply);
+        };
+        let reply = if let Err(refusal) = self.check_reserved(&subject) {
+            self.refuse_interest(refusal)
         } else if self.router.has_interest(&subject) {
             Reply::Interest(true)
         } else if timeout.is_zero() {
+            if self.look_beyond(now, peer, ack, valid) {
+                return;
+            }
             Reply::Interest(false)
         } else {
-            let account = self.peers.get(peer).map_or(Account::Connection(peer), |entry| entry.account);
+            let owner = self.peers.get(peer).map_or(Owner::Network(None), |entry| entry.owner);
+            let memory = interest_waits::memory_of(&subject);
             self.effort += SUBSCRIPTION_EFFORT;
-            match self.waits.begin(now, (peer, account), ack, subject, timeout) {
+            let kept = self.peers.keep(peer, memory);
+            match kept.and_then(|()| self.waits.begin(now, (peer, owner), ack, subject, timeout)) {
                 Ok(evicted) => {
                     let refusal = Refusal::TooManyWaits { limit: interest_waits::MAX_WAITS };
                     if let Some((other, ack)) = evicted {
-                        self.acknowledge(other, Some(ack), Reply::Error(refusal.into()));
+                        let reply = self.refuse_interest(refusal);
+                        self.acknowledge(other, Some(ack), reply);
                     }
-                    return;
+                    return self.wait_beyond(&valid);
                 }
-                Err(refusal) => Reply::Error(refusal.into()),
+                Err(refusal) => {
+                    if kept.is_ok() {
+                        self.peers.give_back(peer, memory);
+                    }
+                    self.refuse_interest(refusal)
+                }
             }
         };
         self.acknowledge(peer, Some(ack), reply);
+    }
+
+    fn refuse_interest(&mut self, refusal: Refusal) -> Reply {
+        self.totals.count_refusal(RefusedOp::Interest, refusal.kind());
+        Reply::Error(refusal.into())
+    }
+
+    /// Acknowledges a request only if nobody has received it: a receiver answers itself.
+    fn acknowledge_request(&mut self, peer: PeerId, ack: AckId, reply: Reply) {
+        if !matches!(reply, Reply::Published { count: 1.. }) {
+            if matches!(reply, Reply::Published { .. }) {
+                self.totals.unheard += 1;
+            }
+            self.acknowledge(peer, Some(ack), reply);
+        }
     }
 
     fn acknowledge(&mut self, peer: PeerId, ack: Option<AckId>, reply: Reply) {
@@ -312,26 +356,39 @@ impl Broker {
         let BrokerConfig { max_payload, id, cluster_name, .. } = &self.config;
         let (id, cluster_name) = (id.clone(), cluster_name.clone());
         let instance = Some(self.instance.clone());
-        let (max_payload, max_message) = (*max_payload, Some(self.config.max_message_bytes as u64));
+        let (max_payload, max_message) =
+            (self.max_payload_beyond(*max_payload), Some(self.config.max_message_bytes as u64));
         ServerOp::Info(Info { max_payload, id, cluster_name, user, instance, large: None, max_message })
     }
 
-    /// Retires those that became slow consumers meanwhile. Not at once: they fall while the router is walked.
+    /// Retires those that became slow consumers meanwhile, and gives back the memory of what has ended. Not
+    /// at once: they fall while the router is walked.
     fn evict_slow_consumers(&mut self) {
+        self.settle_usage();
         while let Some(peer) = self.peers.pop_evicted() {
             self.totals.slow_consumers += 1;
-            self.retire(peer);
+            self.retire(peer, EndReason::SlowConsumer);
+        }
+        for given_back in
+            [self.waits.take_given_back(), self.watches.take_given_back(), self.router.take_given_back()]
+        {
+            given_back.into_iter().for_each(|(peer, memory)| self.peers.give_back(peer, memory));
         }
     }
 
     /// Takes back all that a peer has in other tables, once. One that was refused has nothing there.
-    fn retire(&mut self, peer: PeerId) {
+    fn retire(&mut self, peer: PeerId, reason: EndReason) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
         if !std::mem::take(&mut entry.is_admitted) {
             return;
         }
+        let was_signed_in = entry.is_signed_in;
+        if was_signed_in {
+            self.totals.ended[entry.carrier as usize] += 1;
+            self.totals.ended_by[reason as usize] += 1;
+        }
         if !entry.is_internal {
-            self.admission.release(&entry.user);
+            self.admission.release(peer, Owner::at(&entry.address), &entry.user);
         }
         let why = entry.ends_as();
         let mut notices = Notices::default();
@@ -341,6 +398,10 @@ impl Broker {
             self.exclusives.release(&pattern, peer);
             self.watches.handle_owner_gone(&pattern, peer, why, &mut notices);
         }
+        if was_signed_in {
+            self.note_end_of(peer, reason);
+        }
+        self.forget_beyond(peer);
         self.watches.forget(peer);
         self.tell(peer, notices);
         self.router.forget_peer(peer);
@@ -350,6 +411,7 @@ impl Broker {
         if let Some(authorizer) = &mut self.authorizer {
             authorizer.forget(peer);
         }
+        self.peers.retire(peer);
     }
 }
 
@@ -364,9 +426,9 @@ pub(super) const INFO_INTERVAL: Duration = Duration::from_millis(7500);
 /// notices.
 pub(super) const INFO_REPEAT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Steps that one peer may take before others have their turn: about a millisecond.
-const MAX_TURN: u64 = 50_000;
 /// An operation, in steps.
 const OP_EFFORT: u64 = 16;
-/// To add or remove a subscription or a wait, in steps.
+/// To add or remove a subscription, a wait or a watch, in steps.
 const SUBSCRIPTION_EFFORT: u64 = 64;
+/// To tell one who watches an end, in steps.
+const NOTICE_EFFORT: u64 = 8;

@@ -1,7 +1,7 @@
 //! Members that leave their groups in order: the answer comes behind the last chunk of the last message that
 //! was begun for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::peer::PeerId;
 use crate::wire::AckId;
@@ -13,6 +13,7 @@ pub(super) type DrainId = u64;
 #[derive(Debug, Default)]
 pub(super) struct MemberDrains {
     open: BTreeMap<DrainId, MemberDrain>,
+    by_peer: HashMap<PeerId, BTreeSet<DrainId>>,
     begun: DrainId,
 }
 
@@ -34,6 +35,7 @@ impl MemberDrains {
     pub(super) fn begin(&mut self, peer: PeerId, ack: Option<AckId>, patterns: usize) -> DrainId {
         self.begun += 1;
         self.open.insert(self.begun, MemberDrain { peer, ack, patterns, unfinished: 0 });
+        self.by_peer.entry(peer).or_default().insert(self.begun);
         self.begun
     }
 
@@ -54,12 +56,21 @@ impl MemberDrains {
     /// Takes a drain that waits for nothing more.
     pub(super) fn take_done(&mut self, id: DrainId) -> Option<MemberDrain> {
         self.open.get(&id).filter(|drain| drain.unfinished == 0)?;
-        self.open.remove(&id)
+        let drain = self.open.remove(&id)?;
+        if let Some(ids) = self.by_peer.get_mut(&drain.peer) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_peer.remove(&drain.peer);
+            }
+        }
+        Some(drain)
     }
 
     /// Forgets those of a peer that is gone.
     pub(super) fn forget(&mut self, peer: PeerId) {
-        self.open.retain(|_, drain| drain.peer != peer);
+        for id in self.by_peer.remove(&peer).unwrap_or_default() {
+            self.open.remove(&id);
+        }
     }
 
     /// Returns how many there are.

@@ -12,16 +12,20 @@ mod authorizer;
 mod budget;
 mod chunk_assignments;
 mod config;
+mod connection_list;
 mod decision_cache;
 mod drain;
 mod error;
 mod exclusives;
+mod given_requests;
 mod index_map;
 mod interest_waits;
+mod journal;
 mod limits;
 mod machine;
 mod member_drains;
 mod outbox;
+mod pattern_list;
 mod peer;
 mod peers;
 mod pending_ops;
@@ -31,13 +35,19 @@ mod stats;
 mod subscription_limits;
 #[cfg(test)]
 mod tests;
+mod upstream;
+mod watchers;
 mod watches;
 
 pub use auth_request::{
     Action, AuthRequest, AuthRequestId, AuthorizerConfig, Certificate, ConnectionInfo, Decision,
 };
 pub use config::BrokerConfig;
+pub use connection_list::{Found, FoundPeer, SortBy, Wanted};
 pub use error::DisconnectReason;
+pub use journal::{JournalEntry, JournalKind};
 pub use machine::Broker;
+pub use pattern_list::{FoundRows, PatternRow, SocketRow, WantedPatterns};
 pub use peer::PeerId;
-pub use stats::{BrokerStats, PeerStats, Volume};
+pub use stats::{BrokerStats, EndReason, PeerStats, RefusedFor, RefusedOp, Unwanted, Volume};
+pub use upstream::{UpstreamConfig, UpstreamState, UpstreamStats};

@@ -197,6 +197,11 @@ impl Outbox {
         self.charged
     }
 
+    /// Whether several senders wait for their turns, or have, since so much has waited without a break.
+    pub(super) fn is_contended(&self) -> bool {
+        self.flows.as_ref().is_some_and(|flows| flows.is_contended())
+    }
+
     /// Whether so many answers are not read that nothing more is to be asked.
     pub(super) fn owes_reading(&self) -> bool {
         self.answers > MAX_UNREAD_ANSWER_BYTES
@@ -273,7 +278,7 @@ pub(super) const TAKE_OPS: usize = 1024;
 pub(super) const TAKE_BYTES: usize = 1024 * 1024;
 
 /// From so many operations on each sender has a queue of its own.
-const CROWDED_OPS: usize = 8192;
+const CROWDED_OPS: usize = 1024;
 /// From so many bytes on, likewise.
 const CROWDED_BYTES: usize = 4 * 1024 * 1024;
 

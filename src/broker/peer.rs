@@ -5,12 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::account::Account;
+use super::account::{Account, Owner};
+use super::budget::CONNECTION_BYTES;
+use super::given_requests::GivenRequests;
 use super::outbox::Outbox;
 use super::subscription_limits::SubscriptionUse;
-use super::{DisconnectReason, PeerStats, Volume};
+use super::{DisconnectReason, EndReason, PeerStats, Volume};
 use crate::subject::Pattern;
-use crate::wire::{Json, Presence};
+use crate::wire::{Carrier, Json, Presence};
 
 /// Names one connection to one broker. Never used again; a later connection has a greater one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,25 +49,48 @@ pub(super) struct Peer {
     pub(super) address: String,
     /// It is the broker's own: it may do everything, and counts nowhere.
     pub(super) is_internal: bool,
+    /// When its last operation came; only known at a gateway.
+    pub(super) heard_at: Option<Instant>,
     /// It lives in the broker's process.
     pub(super) is_local: bool,
+    /// What carries it.
+    pub(super) carrier: Carrier,
+    /// When it signed in.
+    pub(super) since: Option<Instant>,
+    /// Why its link is gone, if that is known.
+    pub(super) lost: Option<EndReason>,
     /// How it has come to its end, or will; `None` while nothing is known of that.
     pub(super) end: Option<Presence>,
     pub(super) user: Json,
+    /// It is known who it is.
+    pub(super) is_signed_in: bool,
     /// It takes a place among the connections.
     pub(super) is_admitted: bool,
     /// Set once: the broker wants it gone.
     pub(super) close: Option<DisconnectReason>,
     /// Each with its queue.
     pub(super) subscriptions: BTreeMap<Pattern, Arc<str>>,
+    /// Where answers come to it, which tells a client that comes back; `None`: it does not say.
+    pub(super) inbox: Option<Pattern>,
+    /// What it alone was asked.
+    pub(super) given: GivenRequests,
     pub(super) max_subscriptions: usize,
     /// What they take of what they may.
     pub(super) subscription_use: SubscriptionUse,
-    /// Who pays for what it holds.
+    /// Who it is to those who receive from it, and who pays for what it holds.
     pub(super) account: Account,
-    /// What of its outbox the budget knows of.
+    pub(super) owner: Owner,
+    /// What the budget knows of all that passes through it.
     pub(super) budgeted: usize,
     pub(super) outbox: Outbox,
+    /// The head of its request, while it is being found out who it is.
+    pub(super) head: usize,
+    /// Bytes that wait for a decision about it.
+    pub(super) undecided: usize,
+    /// Bytes that its link holds, and what it has said and has not had its turn.
+    pub(super) unread: usize,
+    /// It has flooded others, and is not heard before then.
+    pub(super) rests_until: Option<Instant>,
     /// In the queue of woken peers.
     pub(super) is_woken: bool,
     /// When to stop repeating its `info`; `None` once it has confirmed it.
@@ -84,25 +109,43 @@ impl Peer {
         Self {
             id,
             name,
+            owner: Owner::at(&address),
             address,
             is_internal: false,
+            heard_at: None,
             is_local: false,
+            carrier: Carrier::default(),
+            since: None,
+            lost: None,
             end: None,
             user: Json::from_value(&serde_json::Value::Null),
+            is_signed_in: false,
             is_admitted: false,
             close: None,
             subscriptions: BTreeMap::new(),
+            inbox: None,
+            given: GivenRequests::default(),
             max_subscriptions: 0,
             subscription_use: SubscriptionUse::default(),
             account: Account::Connection(id),
             budgeted: 0,
             outbox: Outbox::default(),
+            head: 0,
+            undecided: 0,
+            unread: 0,
+            rests_until: None,
             is_woken: false,
             info_until: None,
             published: Volume::default(),
             delivered: Volume::default(),
             reported: Volume::default(),
         }
+    }
+
+    /// What passes through it, in bytes.
+    pub(super) fn passing(&self) -> usize {
+        let own = if self.is_internal { 0 } else { CONNECTION_BYTES + self.user.as_bytes().len() };
+        own + self.outbox.charged() + self.head + self.undecided + self.unread
     }
 
     /// Returns what those who watch an end of it are told when it is gone.

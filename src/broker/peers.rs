@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::account::Account;
+use super::account::{Account, Owner};
 use super::budget::{Budget, STEP};
+use super::error::Refusal;
 use super::outbox::{OutboxLimits, Overflow};
 use super::peer::{Peer, PeerId};
 use super::{BrokerConfig, DisconnectReason};
@@ -19,6 +20,8 @@ pub(super) struct Peers {
     limits: OutboxLimits,
     budget: Budget,
     woken: VecDeque<PeerId>,
+    /// Deliveries of which their senders have sent more than their share.
+    dropped: u64,
     /// Closed while something was sent to them; their subscriptions are still in the router.
     evicted: Vec<PeerId>,
 }
@@ -34,6 +37,7 @@ impl Peers {
             limits,
             budget: Budget::new(config),
             woken: VecDeque::new(),
+            dropped: 0,
             evicted: Vec::new(),
         }
     }
@@ -47,14 +51,16 @@ impl Peers {
         });
         let id = PeerId { serial: self.attached, slot };
         self.attached += 1;
-        self.slots[slot as usize] = Some(Peer::new(id, name, address));
+        let peer = Peer::new(id, name, address);
+        self.budget.attach(id, peer.owner);
+        self.slots[slot as usize] = Some(peer);
         id
     }
 
     /// Takes out a connection with all that it has.
     pub(super) fn remove(&mut self, id: PeerId) {
         if self.get(id).is_some() {
-            self.clear_outbox(id, |_, _| None);
+            self.budget.finish(id);
             self.slots[id.slot as usize] = None;
             self.free.push(id.slot);
         }
@@ -115,11 +121,14 @@ impl Peers {
         sender: Option<Account>,
         count: impl FnOnce(&mut Peer),
     ) -> bool {
-        let Self { slots, woken, limits, .. } = self;
+        let Self { slots, woken, limits, dropped, .. } = self;
         let Some(peer) = find(slots, id).filter(|peer| peer.close.is_none()) else { return false };
         match peer.outbox.push(*limits, op, sharers, sender) {
             Ok(()) => {}
-            Err(Overflow::Sender) => return false,
+            Err(Overflow::Sender) => {
+                *dropped += 1;
+                return false;
+            }
             Err(Overflow::Peer) => {
                 self.evict(id);
                 return false;
@@ -127,60 +136,121 @@ impl Peers {
         }
         count(peer);
         wake(woken, peer);
-        if peer.outbox.charged() >= peer.budgeted + STEP {
+        if peer.passing() >= peer.budgeted + STEP {
             self.keep_budget(id);
             return self.get(id).is_some_and(|peer| peer.close.is_none());
         }
         true
     }
 
-    /// Tells the budget what an outbox has become, and evicts whoever it names.
+    /// Takes so much memory for what a peer has asked for, or says why it must not. Where all together would
+    /// have too much, others give way to a peer whose owner has less than they.
+    pub(super) fn keep(&mut self, id: PeerId, more: usize) -> Result<(), Refusal> {
+        self.budget.check(id, more)?;
+        while let Some(greediest) = self.budget.yielding(more) {
+            let owner = self.get(id).map(|peer| peer.owner);
+            if greediest == id || (self.get(greediest).map(|peer| peer.owner) == owner && is_user(owner)) {
+                return Err(Refusal::TooMuchMemoryOfAll { limit: self.budget.max_of_all() });
+            }
+            self.evict(greediest);
+        }
+        self.budget.keep(id, more);
+        Ok(())
+    }
+
+    /// Counts memory that a peer has taken in the course of what it was granted.
+    pub(super) fn keep_more(&mut self, id: PeerId, more: usize) {
+        self.budget.keep(id, more);
+        self.cut_overdrawn(id);
+    }
+
+    /// A peer keeps so much less.
+    pub(super) fn give_back(&mut self, id: PeerId, less: usize) {
+        self.budget.give_back(id, less);
+    }
+
+    /// What of a peer's operations waits for decisions has become so much.
+    pub(super) fn set_undecided(&mut self, id: PeerId, bytes: usize) {
+        let Some(peer) = find(&mut self.slots, id) else { return };
+        peer.undecided = bytes;
+        self.keep_budget_of(id);
+    }
+
+    /// What a peer's link holds, with what it has said and has not had its turn, has become so much.
+    pub(super) fn set_unread(&mut self, id: PeerId, bytes: usize) {
+        let Some(peer) = find(&mut self.slots, id) else { return };
+        peer.unread = bytes;
+        self.keep_budget_of(id);
+    }
+
+    fn keep_budget_of(&mut self, id: PeerId) {
+        let Some(peer) = find(&mut self.slots, id) else { return };
+        let passing = peer.passing();
+        if passing >= peer.budgeted + STEP {
+            self.keep_budget(id);
+        } else if passing + STEP <= peer.budgeted {
+            self.tell_budget(id);
+        }
+    }
+
+    /// Tells the budget what passes through a peer, and cuts off whoever it names.
     fn keep_budget(&mut self, id: PeerId) {
         self.tell_budget(id);
-        let Some(account) = self.get(id).map(|peer| peer.account) else { return };
-        while let Some(account) = self.budget.overdrawn_by(account) {
-            let own =
-                self.slots.iter().flatten().filter(|peer| peer.account == account && peer.close.is_none());
-            let Some(largest) = own.max_by_key(|peer| peer.budgeted).map(|peer| peer.id) else { return };
-            self.evict(largest);
+        self.cut_overdrawn(id);
+    }
+
+    fn cut_overdrawn(&mut self, id: PeerId) {
+        while let Some(overdrawn) = self.budget.overdrawn_by(id) {
+            self.evict(overdrawn);
         }
     }
 
     fn tell_budget(&mut self, id: PeerId) {
         let Self { slots, budget, .. } = self;
         let Some(peer) = find(slots, id) else { return };
-        let known = peer.outbox.charged() / STEP * STEP;
-        budget.change(peer.account, peer.budgeted, known);
-        peer.budgeted = known;
+        peer.budgeted = peer.passing();
+        budget.set_passing(id, peer.budgeted);
     }
 
-    /// Drops all that waits for a slow consumer, but for the word that says so, and wants it gone.
+    /// Drops all that waits for a peer that is too slow or holds too much, but for the word that says so, and
+    /// wants it gone.
     fn evict(&mut self, id: PeerId) {
-        self.clear_outbox(id, |ops, bytes| Some(slow_consumer_notice(ops, bytes)));
-        let Self { slots, woken, evicted, .. } = self;
+        let held = self.budget.of_peer(id);
+        self.budget.finish(id);
+        let Self { slots, limits, woken, evicted, .. } = self;
         let Some(peer) = find(slots, id) else { return };
-        peer.close = Some(DisconnectReason::SlowConsumer);
-        evicted.push(id);
+        let notice = cut_off_notice(peer.outbox.len(), peer.outbox.bytes(), held);
+        peer.outbox.clear();
+        // Bounds so narrow that this does not fit are a test's.
+        let _ = peer.outbox.push(*limits, notice, 1, None);
+        if peer.close.replace(DisconnectReason::SlowConsumer).is_none() {
+            evicted.push(id);
+        }
         wake(woken, peer);
     }
 
-    fn clear_outbox(&mut self, id: PeerId, last: impl FnOnce(usize, usize) -> Option<ServerOp>) {
-        let Self { slots, limits, .. } = self;
-        let Some(peer) = find(slots, id) else { return };
-        let (ops, bytes) = (peer.outbox.len(), peer.outbox.bytes());
-        peer.outbox.clear();
-        // Bounds so narrow that this does not fit are a test's.
-        let _ = last(ops, bytes).map(|last| peer.outbox.push(*limits, last, 1, None));
-        self.tell_budget(id);
-    }
-
-    /// Somebody else pays for what this connection holds.
-    pub(super) fn set_account(&mut self, id: PeerId, account: super::account::Account) {
+    /// It is known now who a peer is.
+    pub(super) fn set_account(&mut self, id: PeerId, account: Account) {
         let Self { slots, budget, .. } = self;
         let Some(peer) = find(slots, id) else { return };
-        budget.change(peer.account, peer.budgeted, 0);
-        (peer.account, peer.budgeted) = (account, 0);
-        self.tell_budget(id);
+        (peer.account, peer.owner) = (account, Owner::of(account, &peer.address));
+        budget.set_owner(id, peer.owner);
+        self.keep_budget(id);
+    }
+
+    /// A peer has nothing more in other tables: what it kept is given back.
+    pub(super) fn retire(&mut self, id: PeerId) {
+        self.budget.finish(id);
+    }
+
+    /// How many deliveries were dropped because their senders had sent more than their share.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// What all peers hold.
+    pub(super) fn memory(&self) -> usize {
+        self.budget.total()
     }
 
     /// Whether this peer has to read answers before it may ask more.
@@ -226,7 +296,7 @@ impl Peers {
         if peer.outbox.len() > 0 || owed {
             wake(woken, peer);
         }
-        if peer.budgeted > peer.outbox.charged() {
+        if peer.passing() + STEP <= peer.budgeted {
             self.tell_budget(id);
         }
     }
@@ -249,12 +319,20 @@ fn find(slots: &mut [Option<Peer>], id: PeerId) -> Option<&mut Peer> {
     slots.get_mut(id.slot as usize)?.as_mut().filter(|peer| peer.id == id)
 }
 
-/// Makes the notice that a slow consumer gets in place of all that waited for it.
-fn slow_consumer_notice(ops: usize, bytes: usize) -> ServerOp {
-    ServerOp::Closing {
-        code: Code::SlowConsumer.to_string(),
-        message: format!("slow consumer: {ops} operations of {bytes} bytes were not read, and are dropped"),
-    }
+fn is_user(owner: Option<Owner>) -> bool {
+    matches!(owner, Some(Owner::User(_)))
+}
+
+/// Makes the notice that a peer gets in place of all that waited for it.
+fn cut_off_notice(ops: usize, bytes: usize, held: usize) -> ServerOp {
+    let message = if bytes >= held / 2 {
+        format!("slow consumer: {ops} operations of {bytes} bytes were not read, and are dropped")
+    } else {
+        format!(
+            "too much memory: the broker held {held} bytes for this connection; {ops} operations are dropped"
+        )
+    };
+    ServerOp::Closing { code: Code::SlowConsumer.to_string(), message }
 }
 
 fn wake(woken: &mut VecDeque<PeerId>, peer: &mut Peer) {

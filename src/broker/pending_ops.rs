@@ -35,6 +35,8 @@ pub(super) struct PendingOps {
     pub(super) asked: HashMap<(Action, Arc<str>), AuthRequestId>,
     /// It waits until others have fewer open requests.
     pub(super) is_throttled: bool,
+    /// Nothing more comes of the connection.
+    pub(super) has_ended: bool,
 }
 
 #[derive(Debug)]
@@ -84,6 +86,11 @@ impl PendingOps {
         } else {
             !self.held.is_empty()
         }
+    }
+
+    /// What all of it takes in memory, about.
+    pub(super) fn memory(&self) -> usize {
+        self.bytes + self.open.len() * QUESTION_MEMORY + self.decisions.memory()
     }
 
     /// It is known now how many subscriptions there may be; nothing was asked before.
@@ -236,8 +243,8 @@ fn is_valid(action: Action, name: &str) -> bool {
     }
 }
 
-/// Returns what an operation costs while it is held.
-fn cost(op: &ClientOp) -> usize {
+/// Returns what an operation takes in memory while it is held, in bytes.
+pub(super) fn cost(op: &ClientOp) -> usize {
     let own = match op {
         ClientOp::Publish { publication, .. } | ClientOp::Request { publication, .. } => {
             super::outbox::publication_size(publication)
@@ -258,6 +265,9 @@ fn cost(op: &ClientOp) -> usize {
     };
     own + size_of::<ClientOp>()
 }
+
+/// What an open question takes, beside what it is about.
+const QUESTION_MEMORY: usize = 1024;
 
 /// Operations that one connection may have held before it is not read from any more. What one read brings
 /// still goes in.

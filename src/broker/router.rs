@@ -7,12 +7,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::account::Account;
+use super::account::{Account, Owner};
 use super::chunk_assignments::{Assignment, Assignments, ChunkAssignments, GroupId, Membership};
 use super::error::Refusal;
 use super::index_map::IndexMap;
 use super::member_drains::{DrainId, MemberDrain, MemberDrains};
 use super::peer::PeerId;
+use super::upstream::Class;
 use crate::base::Entropy;
 use crate::subject::{Interest, Pattern};
 use crate::wire::{AckId, Publication, chunk_id};
@@ -35,17 +36,36 @@ type Groups = IndexMap<Arc<str>, Group>;
 #[derive(Debug)]
 struct Group {
     id: GroupId,
+    way: Way,
     /// Each with its membership.
     members: IndexMap<PeerId, Membership>,
 }
 
+/// Which way a group's messages take, and since when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way {
+    pub(super) class: Class,
+    pub(super) since: Instant,
+}
+
+/// What has come of a publication.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Routed {
+    /// Deliveries, taps not counted.
+    pub(super) count: u64,
+    /// There are groups that were left out.
+    pub(super) skipped: bool,
+    /// Bytes that are kept for its publisher.
+    pub(super) memory: usize,
+}
+
 impl Router {
     /// Adds `peer` to a group. It is not subscribed to `pattern` yet.
-    pub(super) fn subscribe(&mut self, pattern: &Pattern, queue: Arc<str>, peer: PeerId) {
+    pub(super) fn subscribe(&mut self, pattern: &Pattern, queue: Arc<str>, peer: PeerId, way: Way) {
         let (id, membership) = (self.names, self.names + 1);
         self.names += 2;
         let groups = self.interest.get_or_insert_with(pattern, IndexMap::new);
-        let group = groups.get_or_insert_with(queue, || Group { id, members: IndexMap::new() });
+        let group = groups.get_or_insert_with(queue, || Group { id, way, members: IndexMap::new() });
         group.members.get_or_insert_with(peer, || membership);
         self.subscriptions += 1;
     }
@@ -53,6 +73,11 @@ impl Router {
     /// Returns how many assignments for messages in chunks are remembered.
     pub(super) fn unfinished(&self) -> usize {
         self.unfinished.len()
+    }
+
+    /// Takes what memory was given back since the last time, and by whom.
+    pub(super) fn take_given_back(&mut self) -> Vec<(PeerId, usize)> {
+        self.unfinished.take_given_back()
     }
 
     /// Steps that looking for patterns has taken.
@@ -113,21 +138,23 @@ impl Router {
 
     /// Calls `deliver` for one member of each group of each pattern that the subject matches; it returns
     /// whether it could, and is told how many share a large payload. A group with more than one member shares
-    /// the messages of a bundle. Returns the number of deliveries, taps not counted. The last receiver gets
-    /// the publication itself, so that nothing is copied for an only one.
+    /// the messages of a bundle. Leaves out groups of [`Class::Group`] if they are not `with_groups`. The
+    /// last receiver gets the publication itself, so that nothing is copied for an only one.
+    ///
+    /// What is remembered of a message that has begun takes memory, until that is given back.
     pub(super) fn route(
         &mut self,
         now: Instant,
-        (publisher, account): (PeerId, Account),
-        (mut publication, max_message): (Publication, usize),
+        (publisher, account, owner): (PeerId, Account, Owner),
+        (mut publication, max_message, with_groups): (Publication, usize, bool),
         entropy: &mut dyn Entropy,
-        mut deliver: impl FnMut(PeerId, &Pattern, Publication, usize) -> bool,
-    ) -> Result<u64, Refusal> {
+        mut deliver: impl FnMut(PeerId, &Pattern, Publication, (usize, Way)) -> bool,
+    ) -> Result<Routed, Refusal> {
         let bytes = publication.payload.raw.len();
         let mut part = match (publication.seq, publication.done) {
             (0, true) => Part::Whole,
             (0, false) => {
-                self.unfinished.make_room(account)?;
+                self.unfinished.make_room((publisher, owner))?;
                 let id = chunk_id(account.origin(), &entropy.id());
                 Part::First(Assignments { id, by_group: HashMap::new() })
             }
@@ -148,31 +175,39 @@ impl Router {
         } else {
             self.interest.on(&route).map(|(_, groups)| groups.len()).sum()
         };
-        let mut count = 0;
-        let mut deliver_counted = |(peer, pattern): (PeerId, &Pattern), publication: Publication| {
-            if deliver(peer, pattern, publication, sharers) && !pattern.is_silent() {
+        let (mut count, mut skipped, mut memory) = (0, false, 0);
+        let mut deliver_counted = |(peer, pattern, way): (PeerId, &Pattern, Way), publication| {
+            if deliver(peer, pattern, publication, (sharers, way)) && !pattern.is_silent() {
                 count += 1;
             }
         };
         if let Part::Later(assignments) = &part {
-            assignments.leaving().into_iter().for_each(|one| deliver_counted(one, publication.clone()));
+            for (peer, pattern) in assignments.leaving() {
+                let way = Way { class: Class::Plain, since: now };
+                deliver_counted((peer, pattern, way), publication.clone());
+            }
         }
         let mut last = None;
         for (pattern, groups) in self.interest.on(&route) {
             for group in groups.values() {
+                let way = group.way;
+                if way.class == Class::Group && !with_groups {
+                    skipped = true;
+                    continue;
+                }
                 if publication.bundled > 0 && group.members.len() > 1 {
                     if let Some(before) = last.take() {
                         deliver_counted(before, publication.clone());
                     }
                     publication.clone().for_each_single(|single| {
                         if let Some(peer) = part.pick(group, entropy) {
-                            deliver_counted((peer, pattern), single);
+                            deliver_counted((peer, pattern, way), single);
                         }
                     });
                     continue;
                 }
                 if let Some(peer) = part.pick(group, entropy)
-                    && let Some(before) = last.replace((peer, pattern))
+                    && let Some(before) = last.replace((peer, pattern, way))
                 {
                     deliver_counted(before, publication.clone());
                 }
@@ -180,7 +215,7 @@ impl Router {
         }
         match (part, id) {
             (Part::First(assignments), Some(id)) => {
-                self.unfinished.begin(now, (publisher, account), id, (assignments, bytes));
+                memory = self.unfinished.begin(now, (publisher, owner), id, (assignments, bytes));
             }
             (Part::Later(_), Some(id)) if publication.done => self.unfinished.end(publisher, &id),
             _ => {}
@@ -188,7 +223,32 @@ impl Router {
         if let Some(last) = last {
             deliver_counted(last, publication);
         }
-        Ok(count)
+        Ok(Routed { count, skipped, memory })
+    }
+
+    /// Calls `deliver` for one member of each group of one pattern, but for those of [`Class::Group`] unless
+    /// `queue` names it. For what comes from a fabric above, which has chosen the pattern. Chunks go to the
+    /// same member, and keep their id.
+    pub(super) fn route_to(
+        &mut self,
+        pattern: &Pattern,
+        queue: Option<&Arc<str>>,
+        publication: &Publication,
+        mut deliver: impl FnMut(PeerId, Publication),
+    ) {
+        let Some(groups) = self.interest.get_mut(pattern) else { return };
+        let all = groups.values().filter(|group| queue.is_none() && group.way.class != Class::Group);
+        for group in all.chain(queue.and_then(|queue| groups.get(queue))) {
+            if let Some((peer, _)) = group.members.nth(0) {
+                deliver(*peer, publication.clone());
+            }
+        }
+    }
+
+    /// Returns one of those who are subscribed to exactly this pattern.
+    pub(super) fn first_member(&mut self, pattern: &Pattern) -> Option<PeerId> {
+        let groups = self.interest.get_mut(pattern)?;
+        groups.values().find_map(|group| group.members.keys().next().copied())
     }
 
     /// Returns the members of every group whose pattern `subject` matches and which is `wanted`.

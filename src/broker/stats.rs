@@ -1,14 +1,14 @@
 //! The numbers that a broker shows.
 
 use super::DisconnectReason;
-use crate::wire::Json;
+use crate::wire::{Carrier, Json};
 
 /// Traffic in one direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Volume {
     /// Messages, or chunks of them.
     pub messages: u64,
-    /// Bytes: subject, id, payload and headers, without the framing of any protocol.
+    /// Bytes of payloads.
     pub bytes: u64,
 }
 
@@ -37,6 +37,8 @@ pub struct BrokerStats {
     pub outbox_ops: usize,
     /// Their bytes.
     pub outbox_bytes: usize,
+    /// Memory that is held for all connections, as the budget counts it.
+    pub memory_bytes: usize,
     /// Chunks taken for routing, so far.
     pub published: Volume,
     /// Chunks put into an outbox, taps included, so far.
@@ -47,6 +49,104 @@ pub struct BrokerStats {
     pub connections_refused: u64,
     /// Connections closed as slow consumers, so far.
     pub slow_consumers: u64,
+    /// Connections that signed in, by what carries them, so far.
+    pub opened: [u64; Carrier::ALL.len()],
+    /// Of those, the ones that have ended.
+    pub ended: [u64; Carrier::ALL.len()],
+    /// The same by reason.
+    pub ended_by: [u64; EndReason::ALL.len()],
+    /// Connections refused, by what there was too much of.
+    pub refused_by: [u64; Unwanted::ALL.len()],
+    /// Operations refused, by kind and reason.
+    pub refused_ops: [[u64; RefusedFor::ALL.len()]; RefusedOp::ALL.len()],
+    /// Requests that nobody listened to, so far.
+    pub unheard: u64,
+}
+
+impl BrokerStats {
+    pub(super) fn count_refusal(&mut self, op: RefusedOp, why: RefusedFor) {
+        self.refused_ops[op as usize][why as usize] += 1;
+    }
+}
+
+/// Defines an enumeration whose values are counted by name.
+macro_rules! counted {
+    ($(#[$doc:meta])* $name:ident { $($(#[$row:meta])* $value:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$row])* $value,)* }
+
+        impl $name {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &[Self] = &[$(Self::$value,)*];
+
+            /// Returns what metrics call it.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$value => $text,)* }
+            }
+        }
+    };
+}
+pub(super) use counted;
+
+counted! {
+    /// Why a connection has ended.
+    EndReason {
+        /// The client has closed it.
+        Client = "client",
+        /// The network failed.
+        Network = "network",
+        /// Nothing was heard for too long.
+        Timeout = "timeout",
+        /// It did not read.
+        SlowConsumer = "slow_consumer",
+        /// It broke the rules of its protocol.
+        Protocol = "protocol",
+        /// The broker drains.
+        Drain = "drain",
+        /// The application wanted it gone, or it had to make room.
+        Disconnect = "disconnect",
+        /// The broker is closed.
+        Shutdown = "shutdown",
+    }
+}
+
+counted! {
+    /// Why a connection got no place.
+    Unwanted {
+        /// There are too many.
+        Limit = "limit",
+        /// The user has too many.
+        UserLimit = "user_limit",
+        /// It was not let in.
+        SignIn = "sign_in",
+    }
+}
+
+counted! {
+    /// What was refused.
+    RefusedOp {
+        /// A publish or a request.
+        Publish = "publish",
+        /// A subscription.
+        Subscribe = "subscribe",
+        /// A look, a wait or a watch.
+        Interest = "interest",
+    }
+}
+
+counted! {
+    /// Why an operation was refused.
+    RefusedFor {
+        /// It is not permitted.
+        Permission = "permission",
+        /// It makes no sense.
+        Invalid = "invalid",
+        /// It is too large.
+        TooLarge = "too_large",
+        /// There is too much of it.
+        Limit = "limit",
+    }
 }
 
 /// One connection's numbers.

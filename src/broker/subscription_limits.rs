@@ -65,6 +65,14 @@ fn size(pattern: &Pattern, queue: &Arc<str>) -> usize {
     pattern.as_str().len() + queue.len()
 }
 
+/// What a subscription takes in all tables together, about: `tests/memory.rs` compares.
+pub(super) fn memory_of(pattern: &Pattern, queue: &Arc<str>) -> usize {
+    SUBSCRIPTION_MEMORY + size(pattern, queue)
+}
+
+/// What a subscription takes beside its names, where it shares nothing with others.
+const SUBSCRIPTION_MEMORY: usize = 720;
+
 /// Bytes of pattern and queue that a connection may have for each subscription that it may have: 1 MB where
 /// these are 500. A list of them is one answer.
 pub(super) const BYTES_PER_SUBSCRIPTION: usize = 2048;

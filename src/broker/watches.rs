@@ -8,9 +8,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::account::Account;
 use super::peer::PeerId;
-use crate::base::Shares;
+use super::watchers::Watchers;
 use crate::subject::Pattern;
 use crate::wire::{Presence, PresenceChange};
 
@@ -20,28 +19,25 @@ pub(super) struct Watches {
     ends: BTreeMap<EndName, End>,
     /// Each with the subject that was named: of a listener's end any of its sockets'.
     by_peer: HashMap<PeerId, OfPeer>,
-    /// The bytes of those of all connections of a user.
-    by_account: Shares<Account>,
+    /// Memory of watches that have ended, and whose it was.
+    given_back: Vec<(PeerId, usize)>,
 }
 
 #[derive(Debug, Default)]
 struct OfPeer {
     subjects: BTreeMap<u64, Arc<str>>,
     bytes: usize,
-    /// Who pays for them.
-    account: Option<Account>,
 }
 
 /// The two literal tokens, a space, and what stands before them, so that the ends which one pattern with
 /// wildcards can own stand side by side. No subject has a space.
 type EndName = String;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct End {
     /// One for each subscription that owns it.
     owners: Vec<PeerId>,
-    /// In order.
-    watchers: Vec<(PeerId, u64)>,
+    watchers: Watchers,
 }
 
 /// What watchers are to be told.
@@ -49,40 +45,39 @@ struct End {
 pub(super) struct Notices(BTreeMap<PeerId, Vec<PresenceChange>>);
 
 impl Watches {
-    /// Begins a watch, whose id is new. `owners` finds the peers that own an end by a pattern that matches
-    /// the subject. Returns the number of owners, or `None` if this is no end, or one too many to watch.
+    /// Whether a peer may begin one more watch, of this id.
+    pub(super) fn has_room(&self, peer: PeerId, id: u64, subject: &str) -> bool {
+        let is_in_bounds = |of_peer: &OfPeer| {
+            of_peer.subjects.len() < MAX_WATCHES_PER_PEER
+                && of_peer.bytes + memory_of(subject) <= MAX_WATCH_BYTES_PER_PEER
+                && !of_peer.subjects.contains_key(&id)
+        };
+        let Some(name) = end_of(subject, false) else { return false };
+        let watchers = self.ends.get(&name).map_or(0, |end| end.watchers.len());
+        watchers < MAX_WATCHERS_OF_AN_END && self.by_peer.get(&peer).is_none_or(is_in_bounds)
+    }
+
+    /// Takes what memory was given back since the last time, and by whom.
+    pub(super) fn take_given_back(&mut self) -> Vec<(PeerId, usize)> {
+        std::mem::take(&mut self.given_back)
+    }
+
+    /// Begins a watch that there is room for ([`Self::has_room`]). `owners` finds the peers that own an end
+    /// by a pattern that matches the subject. Returns the owners, or `None` if this is no end.
     pub(super) fn begin(
         &mut self,
-        (peer, account): (PeerId, Account),
+        peer: PeerId,
         id: u64,
         subject: &Arc<str>,
         owners: impl FnOnce() -> Vec<PeerId>,
     ) -> Option<&[PeerId]> {
         let name = end_of(subject, false)?;
-        let cost = cost(subject);
-        let of_user = self.by_account.of(&account) + cost;
-        let of_all = self.by_account.total() + cost;
-        let has_room = of_user <= MAX_WATCH_BYTES_PER_USER
-            && (of_all <= MAX_WATCH_BYTES || of_user <= WATCH_BYTES_OF_EACH);
         let of_peer = self.by_peer.entry(peer).or_default();
-        if !has_room
-            || of_peer.subjects.len() >= MAX_WATCHES_PER_PEER
-            || of_peer.bytes + cost > MAX_WATCH_BYTES_PER_PEER
-            || of_peer.subjects.contains_key(&id)
-        {
-            if of_peer.subjects.is_empty() {
-                self.by_peer.remove(&peer);
-            }
-            return None;
-        }
-        let account = *of_peer.account.get_or_insert(account);
         of_peer.subjects.insert(id, subject.clone());
-        of_peer.bytes += cost;
-        self.by_account.add(account, cost);
-        let new = || End { owners: owners(), watchers: Vec::with_capacity(1) };
+        of_peer.bytes += memory_of(subject);
+        let new = || End { owners: owners(), watchers: Watchers::new() };
         let end = self.ends.entry(name).or_insert_with(new);
-        let at = end.watchers.partition_point(|watcher| *watcher < (peer, id));
-        end.watchers.insert(at, (peer, id));
+        end.watchers.insert((peer, id));
         Some(&end.owners)
     }
 
@@ -90,10 +85,8 @@ impl Watches {
     pub(super) fn end(&mut self, peer: PeerId, id: u64) {
         let Some(of_peer) = self.by_peer.get_mut(&peer) else { return };
         let Some(subject) = of_peer.subjects.remove(&id) else { return };
-        of_peer.bytes -= cost(&subject);
-        if let Some(account) = of_peer.account {
-            self.by_account.subtract(account, cost(&subject));
-        }
+        of_peer.bytes -= memory_of(&subject);
+        self.given_back.push((peer, memory_of(&subject)));
         if of_peer.subjects.is_empty() {
             self.by_peer.remove(&peer);
         }
@@ -102,10 +95,8 @@ impl Watches {
 
     /// Ends all watches of a peer.
     pub(super) fn forget(&mut self, peer: PeerId) {
-        let Some(OfPeer { subjects, bytes, account }) = self.by_peer.remove(&peer) else { return };
-        if let Some(account) = account {
-            self.by_account.subtract(account, bytes);
-        }
+        let Some(OfPeer { subjects, bytes }) = self.by_peer.remove(&peer) else { return };
+        self.given_back.push((peer, bytes));
         for (id, subject) in subjects {
             self.forget_watcher(&subject, (peer, id));
         }
@@ -131,7 +122,7 @@ impl Watches {
     ) {
         self.each_owned(pattern, |end| {
             if end.owners.is_empty() {
-                end.watchers.iter().for_each(|watcher| notices.add(*watcher, here));
+                end.watchers.for_each(|watcher| notices.add(*watcher, here));
             }
             end.owners.push(peer);
         });
@@ -149,7 +140,7 @@ impl Watches {
             let Some(at) = end.owners.iter().position(|owner| *owner == peer) else { return };
             end.owners.swap_remove(at);
             if end.owners.is_empty() {
-                end.watchers.iter().for_each(|watcher| notices.add(*watcher, why));
+                end.watchers.for_each(|watcher| notices.add(*watcher, why));
             }
         });
     }
@@ -184,9 +175,7 @@ impl Watches {
     fn forget_watcher(&mut self, subject: &str, watcher: (PeerId, u64)) {
         let Some(name) = end_of(subject, false) else { return };
         let Some(end) = self.ends.get_mut(&name) else { return };
-        if let Ok(at) = end.watchers.binary_search(&watcher) {
-            end.watchers.remove(at);
-        }
+        end.watchers.remove(watcher);
         if end.watchers.is_empty() {
             self.ends.remove(&name);
         }
@@ -198,10 +187,15 @@ impl Notices {
         self.0.entry(peer).or_default().push(PresenceChange { id, presence, crowd: 1 });
     }
 
+    /// Returns how many there are.
+    pub(super) fn len(&self) -> u64 {
+        self.0.values().map(Vec::len).sum::<usize>() as u64
+    }
+
     /// Returns the changes for each watcher, in the order in which they came; those that tell of an end with
     /// the number of watches that were told of it.
     pub(super) fn into_changes(self) -> impl Iterator<Item = (PeerId, Vec<PresenceChange>)> {
-        let count = self.0.values().map(Vec::len).sum::<usize>() as u64;
+        let count = self.len();
         self.0.into_iter().map(move |(peer, mut changes)| {
             let ended = changes.iter_mut().filter(|change| change.presence.is_end());
             ended.for_each(|change| change.crowd = count);
@@ -239,21 +233,17 @@ fn end_of(text: &str, is_pattern: bool) -> Option<String> {
     })
 }
 
-/// What a watch takes, about: the subject, the name of its end, and its places in the tables.
-fn cost(subject: &str) -> usize {
-    2 * subject.len() + WATCH_COST
+/// What a watch takes in all tables together, about: `tests/memory.rs` compares.
+pub(super) fn memory_of(subject: &str) -> usize {
+    2 * subject.len() + WATCH_MEMORY
 }
 
-/// Bytes of a watch beside its subject.
-const WATCH_COST: usize = 200;
-/// Bytes of the watches of one connection.
+/// What a watch takes beside its subject and the name of its end.
+const WATCH_MEMORY: usize = 200;
+/// Memory of the watches of one connection.
 pub(super) const MAX_WATCH_BYTES_PER_PEER: usize = 16 * 1024 * 1024;
-/// Of all connections of one user.
-const MAX_WATCH_BYTES_PER_USER: usize = 64 * 1024 * 1024;
-/// Of all users.
-const MAX_WATCH_BYTES: usize = 512 * 1024 * 1024;
-/// What each user may have even then.
-const WATCH_BYTES_OF_EACH: usize = 1024 * 1024;
+/// Watches of one end, all of which are told at once when it goes.
+const MAX_WATCHERS_OF_AN_END: usize = 131_072;
 /// Watches of one connection; a listener has one for each of its sockets. What is beyond goes by keep-alive.
 pub(super) const MAX_WATCHES_PER_PEER: usize = 65_536;
 

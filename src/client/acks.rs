@@ -45,6 +45,11 @@ impl Acks {
         id
     }
 
+    /// Awaits another acknowledgement with the same id.
+    pub(super) fn expect_again(&mut self, id: AckId, awaited: Awaited) {
+        self.awaited.insert(id, awaited);
+    }
+
     /// Takes what an acknowledgement is for. `None`: it is not awaited, or not any more.
     pub(super) fn take(&mut self, id: AckId) -> Option<Awaited> {
         self.awaited.remove(&id)

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::link::ReconnectConfig;
+
 /// Settings of one client.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
@@ -19,21 +21,6 @@ pub struct ClientConfig {
     pub reconnect: ReconnectConfig,
 }
 
-/// Pauses between attempts to connect.
-#[derive(Debug, Clone)]
-pub struct ReconnectConfig {
-    /// Whether to connect again after a loss. Default true.
-    pub enabled: bool,
-    /// The unit of the ceilings: two fifths of it, twice, four times, and four times again while the outage
-    /// is younger than 10 s; then on to `delay_max`. Default 500 ms.
-    pub delay: Duration,
-    /// Ceiling of all pauses. Default 15 s.
-    pub delay_max: Duration,
-    /// The random part of a pause: 1 (default) is full jitter, so that a thousand clients do not come back in
-    /// step; 0 is none.
-    pub jitter: f64,
-}
-
 impl Default for ClientConfig {
     fn default() -> Self {
         Self {
@@ -42,17 +29,6 @@ impl Default for ClientConfig {
             offline_timeout: Some(Duration::from_secs(60)),
             max_waiting_bytes: 64 * 1024 * 1024,
             reconnect: ReconnectConfig::default(),
-        }
-    }
-}
-
-impl Default for ReconnectConfig {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            delay: Duration::from_millis(500),
-            delay_max: Duration::from_secs(15),
-            jitter: 1.0,
         }
     }
 }

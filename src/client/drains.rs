@@ -46,6 +46,11 @@ impl<E> Drains<E> {
         all.into_iter().map(|(_, entry)| entry)
     }
 
+    /// Returns whether nothing drains.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_pattern.is_empty()
+    }
+
     /// Returns the latest drain of a pattern whose entry is `wanted`.
     pub(super) fn find(&self, pattern: &Pattern, wanted: impl Fn(&E) -> bool) -> Option<DrainId> {
         let drains = self.by_pattern.get(pattern)?;

@@ -77,9 +77,21 @@ pub enum ClientError {
         /// Why not.
         error: OpError,
     },
-    /// The other side of the socket that it was sent over went away, and did not come back soon. It may have
-    /// been handled.
-    PeerAway,
+    /// Whoever was asked ended before it answered. It may have been handled.
+    EndedUnanswered {
+        /// The operation.
+        what: &'static str,
+        /// The subject.
+        subject: String,
+    },
+    /// The broker that it was given to ended before there was an answer, and whoever had it did not answer
+    /// over the next one. It may have been handled.
+    BrokerEnded {
+        /// The operation.
+        what: &'static str,
+        /// The subject.
+        subject: String,
+    },
     /// The client closed, and what was published before it was connected has not left.
     Unsent {
         /// The number of messages.
@@ -131,8 +143,17 @@ impl fmt::Display for ClientError {
             Self::InboxRefused { inbox, error } => {
                 write!(f, "the server does not let this client subscribe to its inbox '{inbox}': {error}")
             }
-            Self::PeerAway => {
-                f.write_str("the other side of the socket went away before it replied; it may have been done")
+            Self::EndedUnanswered { what, subject } => {
+                write!(
+                    f,
+                    "{what} '{subject}': whoever was asked ended before it answered; it may have been done"
+                )
+            }
+            Self::BrokerEnded { what, subject } => {
+                write!(
+                    f,
+                    "{what} '{subject}': the broker ended before there was an answer; it may have been done"
+                )
             }
             Self::Unsent { count } => {
                 write!(f, "closed before there was a connection: {count} published messages were not sent")
@@ -159,7 +180,7 @@ impl From<ClientError> for Failure {
             ClientError::CutOff { code, .. } if *code == Code::SlowConsumer.as_str() => Code::SlowConsumer,
             // A code of a later version is nothing that a program could match on.
             ClientError::CutOff { .. } => Code::Refused,
-            ClientError::PeerAway => Code::BrokenPipe,
+            ClientError::EndedUnanswered { .. } | ClientError::BrokerEnded { .. } => Code::BrokenPipe,
             ClientError::Unsent { .. } => Code::Undelivered,
             ClientError::Closed => Code::Closed,
         };

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::requests::RequestId;
 use crate::base::Entropy;
 use crate::subject::{Pattern, Subject};
-use crate::wire::{Reassembly, Subscription};
+use crate::wire::{Reassembly, Subscription, SubscriptionClass};
 
 /// One pattern for all replies: `<prefix>.<random>.*`, of which the last token is the request's id with a
 /// secret of its own: whoever has answered one request cannot guess where the answer to another goes.
@@ -61,7 +61,7 @@ impl Inbox {
         Subscription {
             pattern: self.pattern.as_str().into(),
             queue: Some(entropy.id().into()),
-            is_shared: false,
+            class: SubscriptionClass::Direct,
             exclusive: None,
         }
     }

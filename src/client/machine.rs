@@ -34,6 +34,10 @@ pub struct Client<T> {
     parting: Option<Instant>,
     /// The latest broker's, if it watches ends.
     instance: Option<String>,
+    /// When the link was lost, until it is ready again; and whether another broker has taken the place of
+    /// that one since.
+    lost_at: Option<Instant>,
+    is_other_broker: bool,
     entropy: Box<dyn Entropy>,
 }
 
@@ -51,6 +55,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             unsent: Unsent::default(),
             parting: None,
             instance: None,
+            lost_at: None,
+            is_other_broker: false,
             entropy,
             config,
         }
@@ -194,6 +200,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub fn handle_link_down(&mut self, now: Instant, reason: String) {
         if self.session.handle_link_down(now, self.entropy.as_mut()) {
             self.out.ops.clear();
+            self.lost_at.get_or_insert(now);
             self.handle_loss(reason);
         }
         self.check_parting(now);
@@ -212,11 +219,13 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 });
             }
             ServerOp::Deliver { pattern, publication } if publication.bundled > 0 => {
-                let Some(bundle) = publication.bundle() else { return };
-                let members = self.subscriptions.members(&pattern).iter();
-                self.out
-                    .events
-                    .extend(members.map(|&token| ClientEvent::Bundle { token, bundle: bundle.clone() }));
+                let Some(bundle) = publication.into_bundle() else { return };
+                if let Some((&last, others)) = self.subscriptions.members(&pattern).split_last() {
+                    let copies =
+                        others.iter().map(|&token| ClientEvent::Bundle { token, bundle: bundle.clone() });
+                    self.out.events.extend(copies);
+                    self.out.events.push_back(ClientEvent::Bundle { token: last, bundle });
+                }
             }
             ServerOp::Deliver { pattern, publication } => {
                 self.expect_rest(now, &publication);
@@ -261,13 +270,18 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// Handles the deadlines that have passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.session.handle_timeout(now);
-        self.requests.handle_timeout(now, &mut self.out);
+        self.requests.handle_timeout(now, &mut self.out, self.session.is_ready());
         let mut link = Link { out: &mut self.out, is_signed_in: self.session.is_signed_in() };
         self.subscriptions.handle_timeout(now, &mut link);
         if self.prune_at.is_some_and(|at| at <= now) {
             self.prune(now);
         }
         self.check_parting(now);
+    }
+
+    /// Returns whether there is an operation for the broker.
+    pub fn has_op(&self) -> bool {
+        self.out.ops.len() > 0
     }
 
     /// Returns the next operation for the broker.

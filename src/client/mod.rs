@@ -4,7 +4,6 @@
 //! Generic over `T`, the token by which its user knows a subscription or a request.
 
 mod acks;
-mod backoff;
 mod config;
 mod drains;
 mod error;
@@ -21,8 +20,7 @@ mod subscriptions;
 mod tests;
 mod usage;
 
-pub use backoff::Backoff;
-pub use config::{ClientConfig, ReconnectConfig};
+pub use config::ClientConfig;
 pub use error::ClientError;
 pub use event::{ClientEvent, SessionState};
 pub use machine::Client;

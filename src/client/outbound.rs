@@ -80,8 +80,16 @@ impl Outbound {
             let (id, payload) = (self.message_id.clone(), Payload { encoding, raw });
             let ack = match confirm {
                 Confirm::WhenUnheard(ack) => {
-                    let publication =
-                        Publication { subject, id, seq: 0, done: true, bundled: 0, payload, headers };
+                    let publication = Publication {
+                        subject,
+                        id,
+                        seq: 0,
+                        done: true,
+                        bundled: 0,
+                        bundled_bytes: 0,
+                        payload,
+                        headers,
+                    };
                     return self.push(ClientOp::Request { ack, publication });
                 }
                 Confirm::Always(ack) => Some(ack),
@@ -95,7 +103,8 @@ impl Outbound {
             let payload = Payload { encoding, raw: piece };
             let headers = if done { headers.clone() } else { Default::default() };
             let (subject, id) = (subject.clone(), id.clone());
-            let publication = Publication { subject, id, seq, done, bundled: 0, payload, headers };
+            let publication =
+                Publication { subject, id, seq, done, bundled: 0, bundled_bytes: 0, payload, headers };
             self.push(match confirm {
                 Confirm::WhenUnheard(ack) if done => ClientOp::Request { ack, publication },
                 Confirm::Always(ack) if done => ClientOp::Publish { ack: Some(ack), publication },
@@ -163,6 +172,9 @@ impl Outbound {
     }
 
     fn close(&mut self) {
+        if matches!(self.open, Open::Nothing) {
+            return;
+        }
         let publication = match std::mem::replace(&mut self.open, Open::Nothing) {
             Open::Nothing => return,
             Open::One(message) => self.single(message),
@@ -173,7 +185,16 @@ impl Outbound {
 
     fn single(&self, message: Message) -> Publication {
         let Message { subject, payload, headers } = message;
-        Publication { subject, id: self.message_id.clone(), seq: 0, done: true, bundled: 0, payload, headers }
+        Publication {
+            subject,
+            id: self.message_id.clone(),
+            seq: 0,
+            done: true,
+            bundled: 0,
+            bundled_bytes: 0,
+            payload,
+            headers,
+        }
     }
 }
 

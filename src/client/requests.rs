@@ -7,9 +7,10 @@ use super::acks::Awaited;
 use super::inbox::{Inbox, parse_reply_token};
 use super::outbound::Confirm;
 use super::outputs::Outputs;
-use super::{ClientError, ClientEvent, Request, RequestKind};
+use super::{ClientError, ClientEvent, ReplyLimits, Request, RequestKind};
 use crate::base::Deadlines;
-use crate::wire::{AckId, ClientOp, Message, Payload, Publication};
+use crate::wire::message::ENDED_UNANSWERED;
+use crate::wire::{ANSWER_GRACE, AckId, ClientOp, MAX_OWN_ABSENCE, Message, OpError, Payload, Publication};
 
 /// Names a request on this client; with a secret of its own part of the subject that its answer comes to.
 pub(super) type RequestId = u64;
@@ -27,6 +28,9 @@ pub(super) struct PendingRequest<T> {
     pub(super) size: usize,
     /// The acknowledgement that was asked for last.
     pub(super) ack: Option<AckId>,
+    /// Its broker has ended since it left: whoever has it is waited for only for a moment. Until when it
+    /// would have waited otherwise.
+    orphaned: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +107,8 @@ impl<T: Copy> Requests<T> {
         self.next += 1;
         self.deadlines.set(id, waits_offline.map(|timeout| now + timeout));
         let step = Step::AwaitingConnection;
-        let pending = PendingRequest { token, request, step, secret, received: 0, size, ack: None };
+        let pending =
+            PendingRequest { token, request, step, secret, received: 0, size, ack: None, orphaned: None };
         self.open.insert(id, Box::new(pending));
         Ok(id)
     }
@@ -210,9 +215,37 @@ impl<T: Copy> Requests<T> {
         }
     }
 
+    /// Handles that there is another broker in the place of the one that the open requests were given to: a
+    /// request, or its answer, may have ended with that. Whoever has it may have returned as well, and is
+    /// waited for as long as over a socket: for a moment, and as long as we were away ourselves.
+    pub(super) fn handle_broker_ended(&mut self, now: Instant, own_absence: Duration) {
+        let waits_until = now + ANSWER_GRACE + own_absence.min(MAX_OWN_ABSENCE);
+        let is_asked = |kind| matches!(kind, RequestKind::Request | RequestKind::RequestMany(_));
+        for id in self.ids(|pending| pending.step == Step::AwaitingReply && is_asked(pending.request.kind)) {
+            let Some(deadline) = self.deadlines.get(id) else { continue };
+            let Some(pending) = self.get_mut(id) else { continue };
+            let deadline = *pending.orphaned.get_or_insert(deadline);
+            self.postpone(id, waits_until.min(deadline));
+        }
+    }
+
     /// Fails the requests whose deadline has passed.
-    pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut Outputs<T>) {
+    pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut Outputs<T>, is_ready: bool) {
         while let Some(id) = self.deadlines.pop_due(now) {
+            self.handle_due(now, out, id, is_ready);
+        }
+    }
+
+    fn handle_due(&mut self, now: Instant, out: &mut Outputs<T>, id: RequestId, is_ready: bool) {
+        let Some(PendingRequest { request, step, orphaned, .. }) = self.get(id) else { return };
+        let (what, subject) = (request.kind.name(), request.message.subject.to_string());
+        let is_many = matches!(request.kind, RequestKind::RequestMany(_));
+        if orphaned.is_some_and(|deadline| now < deadline) {
+            self.fail(out, id, ClientError::BrokerEnded { what, subject });
+        } else if is_many && *step == Step::AwaitingReply && !is_ready {
+            // There may be more answers, which cannot come.
+            self.fail(out, id, ClientError::ConnectionLost { subject });
+        } else {
             self.handle_overdue(out, id);
         }
     }
@@ -237,8 +270,34 @@ impl<T: Copy> Requests<T> {
                 self.take(out, id);
             }
             _ if count == 0 => self.fail(out, id, ClientError::NoSubscribers { what: kind.name(), subject }),
-            _ => self.advance(id, Step::AwaitingReply),
+            kind => {
+                // Its broker may have to say later that whoever alone was given it has ended.
+                if let (RequestKind::RequestMany(_), Some(ack)) = (kind, self.get(id).and_then(|of| of.ack)) {
+                    out.acks.expect_again(ack, Awaited::Count(id));
+                }
+                self.advance(id, Step::AwaitingReply);
+            }
         }
+    }
+
+    /// Handles that the broker refuses a request, or that whoever it was given to has ended.
+    pub(super) fn handle_refused(&mut self, out: &mut Outputs<T>, id: RequestId, error: OpError) {
+        let Some(PendingRequest { request, step, received, .. }) = self.get(id) else { return };
+        let (what, subject) = (request.kind.name(), request.message.subject.to_string());
+        if let RequestKind::RequestMany(ReplyLimits { max_wait: Some(_), .. }) = request.kind
+            && *step == Step::AwaitingReply
+            && *received > 0
+        {
+            // It has answered, and who asked says how long a silence is the end.
+            return;
+        }
+        let is_ended = error.code == Some(ENDED_UNANSWERED) && request.kind.wants_reply();
+        let why = if is_ended {
+            ClientError::EndedUnanswered { what, subject }
+        } else {
+            ClientError::Refused(error)
+        };
+        self.fail(out, id, why);
     }
 
     pub(super) fn handle_interest(&mut self, out: &mut Outputs<T>, id: RequestId, there: bool) {
@@ -263,7 +322,7 @@ impl<T: Copy> Requests<T> {
         let Some(message) = self.inbox.replies.handle_chunk(now, publication) else { return };
         let Some(pending) = self.get_mut(id) else { return };
         pending.received += 1;
-        let (token, received) = (pending.token, pending.received);
+        let (token, received, orphaned) = (pending.token, pending.received, pending.orphaned);
         let RequestKind::RequestMany(many) = pending.request.kind else {
             self.take(out, id);
             return out.events.extend(token.map(|token| ClientEvent::Reply { token, message }));
@@ -272,8 +331,9 @@ impl<T: Copy> Requests<T> {
         if many.max_messages.is_some_and(|most| received >= most) {
             self.take(out, id);
             out.events.extend(token.map(ClientEvent::Ended));
-        } else if let Some(max_wait) = many.max_wait {
-            self.postpone(id, now + max_wait);
+        } else if let Some(wait) = many.max_wait.or(orphaned.map(|_| ANSWER_GRACE)) {
+            let at = now + wait;
+            self.postpone(id, orphaned.map_or(at, |deadline| deadline.min(at)));
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Backoff, ReconnectConfig};
 use crate::base::Entropy;
+use crate::link::{Backoff, ReconnectConfig};
 
 /// How far the connection has come.
 ///

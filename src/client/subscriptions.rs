@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
+
 use super::acks::Awaited;
 use super::drains::{DrainId, Drains};
 use super::outputs::Outputs;
@@ -12,13 +14,15 @@ use crate::base::{Deadlines, earliest};
 use crate::subject::Pattern;
 use crate::wire::{
     Claim, ClientOp, Message, OpError, Publication, Reassembly, SubscribeStatus, Subscription,
+    SubscriptionClass,
 };
 
 /// Patterns, each with one subscription at the broker and any number of members here.
 #[derive(Debug)]
 pub(super) struct Subscriptions<T> {
-    by_pattern: HashMap<Pattern, Entry<T>>,
-    by_token: HashMap<T, Pattern>,
+    /// Our own, never a peer's choice.
+    by_pattern: HashMap<Pattern, Entry<T>, RandomState>,
+    by_token: HashMap<T, Pattern, RandomState>,
     /// Those that end behind their last delivery.
     draining: Drains<Entry<T>>,
     /// Members that wait for the confirmation, and until when.
@@ -37,8 +41,8 @@ struct Retries {
 #[derive(Debug)]
 struct Entry<T> {
     queue: Arc<str>,
-    /// The application has named the queue.
-    is_shared: bool,
+    /// Whether the application has named the queue, and whose it is.
+    class: SubscriptionClass,
     /// In the order of their creation.
     members: Vec<T>,
     confirmed: bool,
@@ -52,14 +56,17 @@ struct Entry<T> {
 pub enum SubscriptionKind {
     /// The members of this queue; `None`: nobody.
     Shared(Option<Arc<str>>),
-    /// Nobody, and no other connection may have the pattern: the newest takes it, where the broker can tell.
+    /// Nobody, and what comes has this one receiver.
+    Owned,
+    /// The same, and no other connection may have the pattern: the newest takes it, where the broker can
+    /// tell.
     Exclusive,
 }
 
 impl<T> Entry<T> {
     fn subscription(&self, pattern: &Pattern) -> Subscription {
         let (pattern, queue) = (pattern.as_str().into(), Some(self.queue.clone()));
-        Subscription { pattern, queue, is_shared: self.is_shared, exclusive: self.exclusive }
+        Subscription { pattern, queue, class: self.class, exclusive: self.exclusive }
     }
 }
 
@@ -76,8 +83,8 @@ enum Added {
 impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
     pub(super) fn new() -> Self {
         Self {
-            by_pattern: HashMap::new(),
-            by_token: HashMap::new(),
+            by_pattern: HashMap::default(),
+            by_token: HashMap::default(),
             draining: Drains::default(),
             waits: Deadlines::new(),
             retries: Retries::default(),
@@ -224,9 +231,11 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         fresh_queue: Arc<str>,
         waits_until: Instant,
     ) -> Result<Added, ClientError> {
-        let (queue, exclusive) = match kind {
-            SubscriptionKind::Shared(queue) => (queue, None),
-            SubscriptionKind::Exclusive => (None, Some(Claim::Fresh)),
+        let (queue, class, exclusive) = match kind {
+            SubscriptionKind::Shared(None) => (None, SubscriptionClass::Plain, None),
+            SubscriptionKind::Shared(queue) => (queue, SubscriptionClass::Shared, None),
+            SubscriptionKind::Owned => (None, SubscriptionClass::Direct, None),
+            SubscriptionKind::Exclusive => (None, SubscriptionClass::Direct, Some(Claim::Fresh)),
         };
         let added = match self.by_pattern.get_mut(&pattern) {
             Some(entry) if queue.as_ref().is_some_and(|queue| *queue != entry.queue) => {
@@ -241,11 +250,10 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
                 Added::Pending
             }
             None => {
-                let is_shared = queue.is_some();
                 let queue = queue.unwrap_or(fresh_queue);
                 let entry = Entry {
                     queue,
-                    is_shared,
+                    class,
                     members: vec![token],
                     confirmed: false,
                     exclusive,
@@ -348,6 +356,9 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
 
     /// Returns the drain that a message for `pattern` is for: the last one, unless a subscription stands.
     fn draining_owner(&self, pattern: &Pattern) -> Option<DrainId> {
+        if self.draining.is_empty() {
+            return None;
+        }
         let stands = self.by_pattern.get(pattern).is_some_and(|entry| entry.confirmed);
         if stands { None } else { self.draining.find(pattern, |_| true) }
     }

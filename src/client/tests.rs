@@ -2,8 +2,12 @@
 #![allow(clippy::disallowed_methods)]
 
 mod ends;
+mod orphans;
+mod stage;
 
 use std::time::{Duration, Instant};
+
+use stage::Stage;
 
 use super::*;
 use crate::base::SeededEntropy;
@@ -17,116 +21,6 @@ const SYNC: u32 = 1;
 const CLUSTER: u32 = 2;
 const TAP: u32 = 3;
 const NEWS: u32 = 4;
-
-struct Stage {
-    client: Client<u32>,
-    now: Instant,
-}
-
-impl Stage {
-    /// A client that has subscribed to `news.>` and `tap`, and is ready.
-    fn ready() -> Self {
-        let client = Client::new(ClientConfig::default(), Box::new(SeededEntropy::new(7)));
-        let mut stage = Self { client, now: Instant::now() };
-        stage.client.subscribe(
-            stage.now,
-            NEWS,
-            Pattern::parse("news.>").expect("valid"),
-            SubscriptionKind::Shared(None),
-        );
-        stage.client.subscribe(
-            stage.now,
-            TAP,
-            Pattern::parse("tap").expect("valid"),
-            SubscriptionKind::Shared(None),
-        );
-        stage.client.connect();
-        stage.sign_in();
-        stage
-    }
-
-    fn sign_in(&mut self) {
-        let (ack, count) = self.let_in();
-        self.added(ack, count);
-    }
-
-    /// Up to the subscriptions: how many want to be confirmed, the inbox first.
-    fn let_in(&mut self) -> (AckId, usize) {
-        assert!(self.client.poll_dial());
-        self.client.handle_link_up(self.now, "");
-        let user = Ok(Json::from_value(&serde_json::Value::Null));
-        let info = Info {
-            max_payload: 1_000_000,
-            id: "0".to_owned(),
-            cluster_name: None,
-            user,
-            instance: None,
-            large: None,
-            max_message: None,
-        };
-        self.client.handle_op(self.now, ServerOp::Info(info));
-        let ops = self.ops();
-        let [ClientOp::InfoReceived, ClientOp::Subscribe { ack: Some(ack), subscriptions, .. }] =
-            ops.as_slice()
-        else {
-            panic!("no sign-in: {ops:?}")
-        };
-        (*ack, subscriptions.len())
-    }
-
-    fn lose(&mut self) {
-        self.client.drop_link();
-        assert!(self.client.poll_drop());
-        self.client.handle_link_down(self.now, "cut".to_owned());
-        self.now += Duration::from_secs(1);
-        self.client.handle_timeout(self.now);
-    }
-
-    fn added(&mut self, ack: AckId, count: usize) {
-        let statuses = (0..count).map(|_| Ok(SubscribeStatus::Added)).collect();
-        self.client.handle_op(self.now, ServerOp::Ack { id: ack, reply: Reply::Subscribed(statuses) });
-    }
-
-    fn listed(&mut self, ack: AckId, strings: &[&str]) {
-        let reply = Reply::Strings(strings.iter().map(ToString::to_string).collect());
-        self.client.handle_op(self.now, ServerOp::Ack { id: ack, reply });
-    }
-
-    fn ask(&mut self, token: u32, kind: RequestKind) {
-        let subject = Subject::parse("list").expect("valid");
-        let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
-        let timeout = Duration::from_secs(10);
-        self.client.request(
-            self.now,
-            Some(token),
-            Request { kind, message, timeout, wait_for_interest: false },
-        );
-    }
-
-    /// The acknowledgement that the one request about a list wants.
-    fn list_ack(&mut self) -> AckId {
-        let ops = self.ops();
-        let [ClientOp::Subscriptions { ack } | ClientOp::Cluster { ack }] = ops.as_slice() else {
-            panic!("not one request about a list: {ops:?}")
-        };
-        *ack
-    }
-
-    fn ops(&mut self) -> Vec<ClientOp> {
-        std::iter::from_fn(|| self.client.poll_op()).collect()
-    }
-
-    /// Returns what happened to the two requests.
-    fn news(&mut self) -> Vec<ClientEvent<u32>> {
-        std::iter::from_fn(|| self.client.poll_event())
-            .filter(|event| !matches!(event, ClientEvent::Session(_) | ClientEvent::Subscribed(_)))
-            .collect()
-    }
-
-    fn inbox(&self) -> String {
-        format!("{}.*", self.client.inbox())
-    }
-}
 
 fn patterns(subscriptions: &[Subscription]) -> Vec<&str> {
     subscriptions.iter().map(|subscription| &*subscription.pattern).collect()
@@ -291,6 +185,31 @@ fn a_request_that_nobody_has_fails_at_once_or_waits_and_is_sent_whole_again() {
 }
 
 #[test]
+fn a_request_whose_receiver_has_ended_fails_as_one_that_may_have_been_done() {
+    let mut stage = Stage::ready();
+    for kind in [RequestKind::Request, RequestKind::Publish] {
+        stage.ask(1, kind);
+        let ops = stage.ops();
+        let [ClientOp::Request { ack, .. } | ClientOp::Publish { ack: Some(ack), .. }] = ops.as_slice()
+        else {
+            panic!("{ops:?}")
+        };
+        let ended = OpError { message: "ended".to_owned(), code: Some(410) };
+        let reply = ServerOp::Ack { id: *ack, reply: Reply::Error(ended.clone()) };
+        stage.client.handle_op(stage.now, reply.clone());
+        let (what, subject) = (kind.name(), "list".to_owned());
+        let expected = if kind == RequestKind::Request {
+            ClientError::EndedUnanswered { what, subject }
+        } else {
+            ClientError::Refused(ended)
+        };
+        assert_eq!(stage.news(), [ClientEvent::Failed(1, expected)]);
+        stage.client.handle_op(stage.now, reply);
+        assert_eq!(stage.news(), [], "it is told once");
+    }
+}
+
+#[test]
 fn why_the_broker_ends_the_connection_is_told_before_it_is_gone() {
     let mut stage = Stage::ready();
     while stage.client.poll_event().is_some() {}
@@ -313,19 +232,7 @@ fn a_client_without_an_inbox_fails_what_waits_and_tries_another_connection() {
     let mut stage = Stage::ready();
     stage.lose();
     stage.ask(CLUSTER, RequestKind::Request);
-    assert!(stage.client.poll_dial());
-    stage.client.handle_link_up(stage.now, "");
-    let user = Ok(Json::from_value(&serde_json::Value::Null));
-    let info = Info {
-        max_payload: 1_000_000,
-        id: "0".to_owned(),
-        cluster_name: None,
-        user,
-        instance: None,
-        large: None,
-        max_message: None,
-    };
-    stage.client.handle_op(stage.now, ServerOp::Info(info));
+    stage.greet();
     let Some(ClientOp::Subscribe { ack: Some(id), .. }) = stage.ops().pop() else { panic!("no sign-in") };
     let no = OpError { message: "permission denied".into(), code: Some(403) };
     let statuses = vec![Err(no.clone()), Ok(SubscribeStatus::Added), Ok(SubscribeStatus::Added)];
@@ -354,7 +261,7 @@ fn published(stage: &mut Stage) -> Vec<bytes::Bytes> {
 fn connecting() -> Stage {
     let mut client = Client::new(ClientConfig::default(), Box::new(SeededEntropy::new(7)));
     client.connect();
-    Stage { client, now: Instant::now() }
+    Stage { client, now: Instant::now(), instance: None }
 }
 
 fn keep(stage: &mut Stage, text: &'static str) {
@@ -382,19 +289,7 @@ fn what_is_published_before_the_sign_in_is_dropped_unless_the_client_closes_firs
     stage.client.handle_link_down(stage.now, "refused".to_owned());
     stage.now = stage.client.poll_timeout().expect("it tries again");
     stage.client.handle_timeout(stage.now);
-    assert!(stage.client.poll_dial());
-    stage.client.handle_link_up(stage.now, "");
-    let user = Ok(Json::from_value(&serde_json::Value::Null));
-    let info = Info {
-        max_payload: 1_000_000,
-        id: "0".to_owned(),
-        cluster_name: None,
-        user,
-        instance: None,
-        large: None,
-        max_message: None,
-    };
-    stage.client.handle_op(stage.now, ServerOp::Info(info));
+    stage.greet();
     let ops = stage.ops();
     let messages = ops.iter().filter_map(ClientOp::publication).map(Publication::count).sum::<u32>();
     assert_eq!(messages, 3, "{ops:?}");

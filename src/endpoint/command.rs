@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Handle, Urgent, Weigh};
-use crate::client::{Request, RequestKind};
-use crate::socket::{Consumed, SocketConfig};
+use crate::client::Request;
+use crate::socket::{AskTerms, Consumed, SocketConfig};
 use crate::subject::{Pattern, Subject};
 use crate::wire::stream::CancelReason;
-use crate::wire::{Json, Message, Messages, Payload};
+use crate::wire::{Item, Message, Messages};
 
 /// One command.
 #[derive(Debug, Clone)]
@@ -88,8 +88,16 @@ pub enum Command {
     /// The application knows that a socket is closed: what it wrote before it knew has been reported as
     /// undelivered.
     Collect(Handle),
-    /// Ask the peer of a socket.
-    SocketRequest(SocketRequest),
+    /// Ask the peer of a socket, in the line of what is written, for more than one answer or with another
+    /// wait than a plain request has. The others are written.
+    SocketAsk {
+        /// The socket.
+        socket: Handle,
+        /// The request.
+        question: Item,
+        /// What it wants beside one answer.
+        terms: AskTerms,
+    },
     /// The handlers of so many more messages have been called.
     Consumed {
         /// The socket.
@@ -153,36 +161,10 @@ pub enum Command {
     DropTransport,
 }
 
-/// A request over a socket.
-#[derive(Debug, Clone)]
-pub struct SocketRequest {
-    /// The ticket of the caller.
-    pub ticket: Handle,
-    /// Over which socket.
-    pub socket: Handle,
-    /// One answer, or many.
-    pub kind: RequestKind,
-    /// The time to wait in all.
-    pub timeout: Duration,
-    /// The payload of the request.
-    pub payload: Payload,
-    /// The application's headers.
-    pub json: Option<Json>,
-    /// Wait until there are subscribers.
-    pub wait_for_interest: bool,
-}
-
 impl Command {
     /// Returns whether something of it may go to the fabric beside the sockets.
     pub(super) fn publishes(&self) -> bool {
-        matches!(
-            self,
-            Self::Publish(_)
-                | Self::PublishMany { .. }
-                | Self::Request { .. }
-                | Self::SocketRequest(_)
-                | Self::Leave
-        )
+        matches!(self, Self::Publish(_) | Self::PublishMany { .. } | Self::Request { .. } | Self::Leave)
     }
 }
 
@@ -196,7 +178,7 @@ impl Weigh for Command {
             Self::SocketWrite { batches, .. } | Self::PublishMany { batches, .. } => {
                 batches.iter().map(|batch| batch.bytes() + size_of::<Messages>()).sum()
             }
-            Self::SocketRequest(request) => request.payload.raw.len(),
+            Self::SocketAsk { question, .. } => question.bytes(),
             _ => 0,
         };
         payload + size_of::<Self>()

@@ -1,5 +1,6 @@
 //! The settings of an endpoint.
 
+use super::IntakeLimits;
 use crate::client::ClientConfig;
 
 /// Settings of one endpoint.
@@ -7,6 +8,8 @@ use crate::client::ClientConfig;
 pub struct EndpointConfig {
     /// Settings of its fabric client.
     pub client: ClientConfig,
+    /// What it takes of messages in pieces.
+    pub intake: IntakeLimits,
     /// The next handle for an accepted socket. Endpoints whose events go to one place share one sequence.
     pub handles: std::sync::Arc<std::sync::atomic::AtomicU32>,
 }
@@ -14,7 +17,7 @@ pub struct EndpointConfig {
 impl Default for EndpointConfig {
     fn default() -> Self {
         let handles = std::sync::atomic::AtomicU32::new(FIRST_ACCEPTED);
-        Self { client: ClientConfig::default(), handles: handles.into() }
+        Self { client: ClientConfig::default(), intake: IntakeLimits::default(), handles: handles.into() }
     }
 }
 

@@ -51,6 +51,8 @@ pub enum Delivery {
     Message(Message),
     /// Several in a row.
     Bundle(Bundle),
+    /// So many more were left out, since the application lagged.
+    LeftOut(u64),
 }
 
 /// An event of a listener.

@@ -12,12 +12,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::intake::{Decision, Intake};
+use super::left_out::LeftOut;
+use super::probes::Probes;
 use super::table::{Dirty, Table};
 use super::watches::Watches;
-use super::{Command, EndpointConfig, Event, SocketRequest, Token};
-use crate::base::{Entropy, Failure, FaultPoint, Handle, LinkEvent, LinkRequest, Machine, earliest};
+use super::{Command, Delivery, EndpointConfig, Event, Token};
+use crate::base::{Entropy, Failure, FaultPoint, Handle, Lag, LinkEvent, LinkRequest, Machine, earliest};
 use crate::client::{Client, SessionState};
-use crate::socket::SocketConfig;
+use crate::socket::{CloseReason, SocketConfig};
 use crate::subject::Subject;
 use crate::wire::{ClientOp, ServerOp};
 
@@ -26,13 +29,14 @@ pub struct Endpoint {
     client: Client<Token>,
     table: Table,
     watches: Watches,
+    probes: Probes,
+    intake: Intake,
+    left_out: LeftOut,
     /// By socket: what it misses its server with.
     others: HashMap<Handle, Subject>,
     /// The broker's, of this connection or the last one.
     instance: Option<String>,
     instance_changed: bool,
-    /// Requests over sockets that have not left yet, by ticket.
-    requests: HashMap<Handle, (SocketRequest, Instant)>,
     /// The ticket that waits for the confirmation of a subscription.
     confirmations: HashMap<Handle, Handle>,
     /// The ticket that waits for the end of a subscription.
@@ -53,10 +57,12 @@ impl Endpoint {
             client: Client::new(config.client.clone(), entropy),
             table: Table::default(),
             watches: Watches::default(),
+            probes: Probes::default(),
+            intake: Intake::new(config.intake),
+            left_out: LeftOut::default(),
             others: HashMap::new(),
             instance: None,
             instance_changed: false,
-            requests: HashMap::new(),
             confirmations: HashMap::new(),
             drains: HashMap::new(),
             config,
@@ -91,8 +97,25 @@ impl Endpoint {
     /// Lets every socket send what follows from what was done with it.
     fn flush_sockets(&mut self, now: Instant) {
         if self.table.has_unflushed() {
-            self.table.flush(now);
+            if self.table.flush(now, &mut self.intake) {
+                self.share_out(now);
+            }
             self.settle(now);
+        }
+    }
+
+    /// Lets those send on who have messages in pieces for this endpoint.
+    fn share_out(&mut self, now: Instant) {
+        while let Some(decision) = self.intake.poll_decision(now) {
+            match decision {
+                Decision::Grant(handle, offset) => {
+                    self.table.with_socket(handle, |socket| socket.grant(offset));
+                }
+                Decision::Close(handle) => {
+                    self.table.with_socket(handle, |socket| socket.close(CloseReason::StoodStill));
+                    self.intake.remove(now, handle);
+                }
+            }
         }
     }
 
@@ -146,23 +169,38 @@ impl Machine for Endpoint {
         self.settle(now);
     }
 
+    fn handle_surplus(&mut self, now: Instant, op: ServerOp, lag: Lag) {
+        self.left_out.set_lag(Some(lag));
+        self.handle_input(now, op);
+        self.left_out.set_lag(None);
+    }
+
     fn handle_timeout(&mut self, now: Instant) {
         self.latest = Some(now);
+        for (subscription, messages) in self.left_out.take_due(now) {
+            self.events.push_back(Event::Subscription(subscription, Delivery::LeftOut(messages)));
+        }
         self.client.handle_timeout(now);
         self.maybe_inject_reconnect();
+        self.look_up(now);
+        self.table.settle_deadlines();
         while let Some(handle) = self.table.pop_due(now) {
             self.table.with_socket(handle, |socket| socket.handle_timeout(now));
         }
+        self.intake.handle_timeout(now);
+        self.share_out(now);
         self.settle(now);
     }
 
     /// Returns the next operation for the broker. What sockets have to send leaves when the rest has:
     /// together, for a batch of commands or of input.
     fn poll_output(&mut self) -> Option<ClientOp> {
-        if let Some(op) = self.client.poll_op() {
-            return Some(op);
+        while !self.client.has_op() {
+            if !self.table.has_unflushed() {
+                return None;
+            }
+            self.flush_sockets(self.latest?);
         }
-        self.flush_sockets(self.latest?);
         self.client.poll_op()
     }
 
@@ -178,7 +216,13 @@ impl Machine for Endpoint {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        earliest([self.client.poll_timeout(), self.table.poll_timeout()])
+        earliest([
+            self.client.poll_timeout(),
+            self.table.poll_timeout(),
+            self.probes.poll_timeout(),
+            self.intake.poll_timeout(),
+            self.left_out.poll_timeout(),
+        ])
     }
 
     fn is_last(event: &Event) -> bool {

@@ -4,16 +4,20 @@
 mod command;
 mod config;
 mod event;
+mod intake;
+mod left_out;
 mod machine;
+mod probes;
 mod queue_pool;
 mod table;
 mod token;
 mod usage;
 mod watches;
 
-pub use command::{Command, SocketRequest};
+pub use command::Command;
 pub use config::EndpointConfig;
 pub use event::{Delivery, Event, ListenerEvent, TicketEvent};
+pub use intake::IntakeLimits;
 pub use machine::Endpoint;
 pub use token::Token;
 pub use usage::EndpointUsage;

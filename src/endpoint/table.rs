@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::intake::Intake;
 use super::queue_pool::QueuePool;
-use crate::base::{Deadlines, Handle};
+use crate::base::{Deadlines, Handle, earliest};
 use crate::socket::{ClientSocket, Listener, Output, ServerSocket, SocketConfig, SocketEnd, SocketUsage};
 use crate::subject::Subject;
 
@@ -89,8 +90,8 @@ impl Table {
         let socket = self.sockets.get_mut(&handle)?.end_mut();
         self.queues.fill(socket.outputs());
         let result = act(socket);
-        self.mark_unflushed(handle);
-        self.mark_dirty(Dirty::Socket(handle));
+        let is_changed = !socket.outputs().is_empty() || socket.is_closed();
+        self.handle_touched(handle, is_changed);
         Some(result)
     }
 
@@ -99,8 +100,8 @@ impl Table {
         if let Some(AnySocket::Client(socket)) = self.sockets.get_mut(&handle) {
             self.queues.fill(socket.outputs());
             act(socket);
-            self.mark_unflushed(handle);
-            self.mark_dirty(Dirty::Socket(handle));
+            let is_changed = !socket.outputs().is_empty() || socket.is_closed();
+            self.handle_touched(handle, is_changed);
         }
     }
 
@@ -109,8 +110,8 @@ impl Table {
         if let Some(AnySocket::Server(socket, _)) = self.sockets.get_mut(&handle) {
             self.queues.fill(socket.outputs());
             act(socket);
-            self.mark_unflushed(handle);
-            self.mark_dirty(Dirty::Socket(handle));
+            let is_changed = !socket.outputs().is_empty() || socket.is_closed();
+            self.handle_touched(handle, is_changed);
         }
     }
 
@@ -169,19 +170,43 @@ impl Table {
         self.dirty.pop_front()
     }
 
-    /// Returns the next output of a socket.
-    pub(super) fn poll_socket_output(&mut self, handle: Handle) -> Option<Output> {
-        self.sockets.get_mut(&handle)?.end_mut().poll_output()
+    /// Takes the outputs of a socket, if it has any. The queue goes back with [`Self::reclaim`].
+    pub(super) fn take_outputs(&mut self, handle: Handle) -> Option<VecDeque<Output>> {
+        let outputs = self.sockets.get_mut(&handle)?.end_mut().outputs();
+        (!outputs.is_empty()).then(|| std::mem::take(outputs))
+    }
+
+    /// Takes back a queue that has been drained.
+    pub(super) fn reclaim(&mut self, mut outputs: VecDeque<Output>) {
+        self.queues.reclaim(&mut outputs);
     }
 
     /// Takes back the room of a socket that has been drained, and notes when it is due. Returns whether it
     /// is at its end.
     pub(super) fn finish_drain(&mut self, handle: Handle) -> bool {
+        let is_untimed = self.is_untimed(handle);
         let Some(socket) = self.sockets.get_mut(&handle) else { return false };
         let socket = socket.end_mut();
         self.queues.reclaim(socket.outputs());
-        self.deadlines.set(handle, socket.poll_timeout());
+        if !is_untimed {
+            self.deadlines.set(handle, socket.poll_timeout());
+        }
         socket.is_closed()
+    }
+
+    /// Whether its deadline is looked up when somebody wants to know: it will have another one as soon as it
+    /// is flushed.
+    fn is_untimed(&self, handle: Handle) -> bool {
+        self.unflushed.len() <= MAX_UNTIMED && self.unflushed.contains(&handle)
+    }
+
+    /// Notes the deadlines of those that have not been flushed.
+    pub(super) fn settle_deadlines(&mut self) {
+        for handle in &self.unflushed {
+            if let Some(socket) = self.sockets.get(handle) {
+                self.deadlines.set(*handle, socket.end().poll_timeout());
+            }
+        }
     }
 
     /// Returns a socket that is due.
@@ -191,7 +216,8 @@ impl Table {
 
     /// Returns when the next socket is due.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.next()
+        let untimed = self.unflushed.iter().take(MAX_UNTIMED).filter_map(|handle| self.sockets.get(handle));
+        untimed.fold(self.deadlines.next(), |at, socket| earliest([at, socket.end().poll_timeout()]))
     }
 
     /// Returns how many sockets have a deadline.
@@ -219,18 +245,33 @@ impl Table {
         !self.unflushed.is_empty()
     }
 
-    /// Lets every socket send what follows from the batch. Their outputs are to be drained.
-    pub(super) fn flush(&mut self, now: Instant) {
-        let mut handles = std::mem::take(&mut self.unflushed);
+    /// Lets every socket send what follows from the batch, and notes what comes to it in pieces. Their
+    /// outputs are to be drained. Returns whether anything came in pieces.
+    pub(super) fn flush(&mut self, now: Instant, intake: &mut Intake) -> bool {
+        let (mut handles, mut again) = (std::mem::take(&mut self.unflushed), Vec::new());
+        let mut has_claim = false;
         for handle in handles.drain(..) {
-            if let Some(socket) = self.sockets.get_mut(&handle) {
-                let socket = socket.end_mut();
-                self.queues.fill(socket.outputs());
-                socket.flush(now);
+            let Some(socket) = self.sockets.get_mut(&handle) else { continue };
+            let socket = socket.end_mut();
+            self.queues.fill(socket.outputs());
+            socket.flush(now);
+            if let Some(claim) = socket.take_claim() {
+                has_claim = true;
+                intake.handle_claim(now, handle, claim);
+            }
+            if socket.waits_for_turn() {
+                again.push(handle);
+            }
+            if socket.outputs().is_empty() && !socket.is_closed() {
+                self.queues.reclaim(socket.outputs());
+                self.deadlines.set(handle, socket.poll_timeout());
+            } else {
                 self.mark_dirty(Dirty::Socket(handle));
             }
         }
         self.unflushed = handles;
+        self.unflushed.append(&mut again);
+        has_claim
     }
 
     fn mark_unflushed(&mut self, handle: Handle) {
@@ -240,8 +281,24 @@ impl Table {
         self.unflushed.push(handle);
         // Without a link nothing is fetched.
         if self.unflushed.len() > 2 * self.sockets.len() + MIN_UNFLUSHED {
+            self.settle_deadlines();
             self.unflushed.sort_unstable();
             self.unflushed.dedup();
+        }
+    }
+
+    /// Something was done with a socket. If it has outputs they are to be drained; if not, it may be due at
+    /// another time, which is looked up when it has been flushed.
+    fn handle_touched(&mut self, handle: Handle, is_changed: bool) {
+        self.mark_unflushed(handle);
+        if is_changed {
+            self.mark_dirty(Dirty::Socket(handle));
+        } else if self.unflushed.len() > MAX_UNTIMED
+            && let Some(socket) = self.sockets.get_mut(&handle)
+        {
+            let socket = socket.end_mut();
+            self.queues.reclaim(socket.outputs());
+            self.deadlines.set(handle, socket.poll_timeout());
         }
     }
 
@@ -253,5 +310,7 @@ impl Table {
     }
 }
 
+/// Sockets whose deadlines are looked up instead of noted.
+const MAX_UNTIMED: usize = 16;
 /// Marks that are kept before duplicates are removed.
 const MIN_UNFLUSHED: usize = 64;

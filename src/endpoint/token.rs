@@ -10,8 +10,6 @@ pub enum Token {
     Ticket(Handle),
     /// A subscription of the application.
     Subscription(Handle),
-    /// A request of the application over a socket: ticket and socket.
-    SocketTicket(Handle, Handle),
     /// A request of the application to a peer of Conat: socket and key.
     SocketAsk(Handle, u64),
     /// A request of a socket itself.
@@ -24,4 +22,6 @@ pub enum Token {
     ListenerSockets(Handle),
     /// A request of a listener.
     Listener(Handle, Tag),
+    /// Whether an end is there, where nobody tells.
+    Probe(u32),
 }

@@ -21,6 +21,8 @@ pub struct EndpointUsage {
     pub acks: usize,
     /// Patterns that the application, sockets and listeners are subscribed to.
     pub patterns: usize,
+    /// Sockets to which messages come in pieces.
+    pub incoming: usize,
     /// Bytes of messages that have come in part.
     pub partial_bytes: usize,
     /// Operations and events that have not been fetched.

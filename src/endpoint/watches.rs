@@ -17,7 +17,7 @@ pub(super) struct Watches {
 }
 
 /// Which end, and its subject; that of a server without the socket.
-type EndKey = (WatchedEnd, Arc<str>);
+pub(super) type EndKey = (WatchedEnd, Arc<str>);
 
 #[derive(Debug)]
 struct Entry {
@@ -26,6 +26,10 @@ struct Entry {
     subject: Arc<str>,
     /// What the broker of this connection, or of the last one, said of it last.
     presence: Option<Presence>,
+    /// The broker cannot tell of it: what is known was found out.
+    is_unknown: bool,
+    /// It was in the process of the latest broker, whatever has become of it since.
+    was_in_broker: bool,
     /// In order.
     sockets: Vec<Handle>,
 }
@@ -35,6 +39,7 @@ struct Entry {
 pub(super) struct Notice {
     pub(super) end: WatchedEnd,
     pub(super) presence: Presence,
+    /// About how many sockets are told of it.
     pub(super) crowd: u64,
     pub(super) sockets: Vec<Handle>,
 }
@@ -60,7 +65,9 @@ impl Watches {
         let subject: Arc<str> = subject.as_str().into();
         let request = WatchRequest { id, subject: Some(subject.clone()) };
         self.by_id.insert(id, key.clone());
-        self.ends.insert(key, Entry { id, subject, presence: None, sockets: vec![socket] });
+        let sockets = vec![socket];
+        let entry = Entry { id, subject, presence: None, is_unknown: false, was_in_broker: false, sockets };
+        self.ends.insert(key, entry);
         (Some(request), None)
     }
 
@@ -84,8 +91,10 @@ impl Watches {
         let (mut requests, mut gone) = (Vec::new(), Vec::new());
         for ((end, _), entry) in &mut self.ends {
             requests.push(WatchRequest { id: entry.id, subject: Some(entry.subject.clone()) });
-            let was_in_broker = entry.presence.take() == Some(Presence::HereInBroker);
-            if was_in_broker && instance_changed && *end == WatchedEnd::Peer {
+            entry.presence = None;
+            entry.is_unknown = false;
+            let is_gone = instance_changed && std::mem::take(&mut entry.was_in_broker);
+            if is_gone && *end == WatchedEnd::Peer {
                 let (presence, crowd, sockets) = (Presence::Gone, 1, entry.sockets.clone());
                 gone.push(Notice { end: *end, presence, crowd, sockets });
             }
@@ -98,8 +107,47 @@ impl Watches {
         let PresenceChange { id, presence, crowd } = change;
         let key = self.by_id.get(&id)?;
         let entry = self.ends.get_mut(key)?;
-        entry.presence = Some(presence);
+        entry.is_unknown = presence == Presence::Unknown;
+        // Whoever is gone from the broker, which then cannot tell any more, is still gone.
+        if !entry.is_unknown {
+            entry.presence = Some(presence);
+        }
+        if matches!(presence, Presence::Here | Presence::HereInBroker) {
+            entry.was_in_broker = presence == Presence::HereInBroker;
+        }
+        // The broker counts watches, and knows nothing of how many sockets stand behind each.
+        let crowd = crowd.saturating_mul(entry.sockets.len() as u64);
         Some(Notice { end: key.0, presence, crowd, sockets: entry.sockets.clone() })
+    }
+
+    /// Notes what was found out without the broker. Returns whose business that is.
+    pub(super) fn note(&mut self, key: &EndKey, presence: Presence) -> Vec<Handle> {
+        let Some(entry) = self.ends.get_mut(key) else { return Vec::new() };
+        entry.presence = Some(presence);
+        entry.sockets.clone()
+    }
+
+    /// Whether the broker cannot tell of this end.
+    pub(super) fn is_unknown(&self, key: &EndKey) -> bool {
+        self.ends.get(key).is_some_and(|entry| entry.is_unknown)
+    }
+
+    /// Returns what the broker said of an end last, if that is that it is not there.
+    pub(super) fn absence_of(&self, key: &EndKey) -> Option<Presence> {
+        let presence = self.ends.get(key)?.presence?;
+        matches!(presence, Presence::Absent | Presence::Cut | Presence::Left | Presence::Silent)
+            .then_some(presence)
+    }
+
+    /// Returns the end of a watch that the broker cannot tell of any more, and whether it is away.
+    pub(super) fn untold(&self, id: u64) -> Option<(EndKey, bool)> {
+        let key = self.by_id.get(&id).filter(|key| self.is_unknown(key))?;
+        Some((key.clone(), self.absence_of(key).is_some()))
+    }
+
+    /// Returns whose business an end is.
+    pub(super) fn sockets_of(&self, key: &EndKey) -> &[Handle] {
+        self.ends.get(key).map_or(&[], |entry| &entry.sockets)
     }
 
     /// Returns how many ends are watched.
@@ -108,7 +156,7 @@ impl Watches {
     }
 }
 
-fn key(end: WatchedEnd, subject: &Subject) -> EndKey {
+pub(super) fn key(end: WatchedEnd, subject: &Subject) -> EndKey {
     let text = subject.as_str();
     // `….server.<server>.<socket>`: a server is watched once for all of its sockets.
     let is_server = text.rsplit('.').nth(2) == Some("server");
@@ -144,15 +192,19 @@ mod tests {
 
     #[test]
     fn what_lived_in_a_broker_that_is_another_one_now_is_gone() {
-        for (presence, changed, is_gone) in [
-            (Presence::HereInBroker, true, true),
-            (Presence::HereInBroker, false, false),
-            (Presence::Here, true, false),
+        for (presence, ends_first, changed, is_gone) in [
+            (Presence::HereInBroker, false, true, true),
+            (Presence::HereInBroker, true, true, true),
+            (Presence::HereInBroker, false, false, false),
+            (Presence::Here, false, true, false),
         ] {
             let mut watches = Watches::default();
             let (request, _) = watches.begin(1, WatchedEnd::Peer, &subject("s.server.srv.a"));
             let id = request.as_ref().expect("asked").id;
             watches.handle_change(PresenceChange { id, presence, crowd: 1 });
+            if ends_first {
+                watches.handle_change(PresenceChange { id, presence: Presence::Cut, crowd: 1 });
+            }
             let (requests, gone) = watches.renew(changed);
             assert_eq!((requests, gone.len()), (Vec::from_iter(request), usize::from(is_gone)));
         }

@@ -2,22 +2,28 @@
 //! reach it, and how to close. State machines without I/O: `transport` and `runtime` carry out what they
 //! decide.
 
+mod backoff;
 mod dial_policy;
 mod flood;
 mod heartbeat;
 mod listen;
 mod liveness;
 mod orderly_close;
+mod page;
 mod pipe;
+mod read_window;
 mod stall;
 
+pub use backoff::{Backoff, ReconnectConfig};
 pub use dial_policy::{Attempt, DialPolicy, Protocol};
 pub use flood::{FloodMeter, Flooded};
 pub use heartbeat::{Beat, Heartbeat};
 pub use listen::ListenAddress;
 pub use liveness::{Liveness, MESSAGE_TIMEOUT, Verdict};
 pub use orderly_close::{OrderlyClose, Step};
+pub use page::PageRequest;
 pub use pipe::PipeEvent;
+pub use read_window::ReadWindow;
 pub use stall::{Progress, StallMeter};
 
 use std::time::{Duration, Instant};

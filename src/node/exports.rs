@@ -1,5 +1,6 @@
 //! The functions that `lib/engine/native.ts` calls.
 
+use bytes::Bytes;
 use napi::Env;
 use napi::bindgen_prelude::{BufferSlice, Function};
 use napi_derive::napi;
@@ -95,6 +96,13 @@ pub fn sockety_close_server(session: u32, handle: u32) {
     session::with_session(session, |session| session.sockety.close_server(handle));
 }
 
+/// Returns the bytes that wait to be sent on a Sockety connection and have not been taken over by the system.
+#[napi(catch_unwind)]
+pub fn sockety_unsent(session: u32, handle: u32) -> f64 {
+    let unsent = |session: &mut session::Session| session.sockety.connections.weight_of(handle);
+    session::with_session(session, unsent).unwrap_or(0) as f64
+}
+
 /// Copies a buffer for the next batch, which refers to it by the number that is returned.
 #[napi(catch_unwind)]
 pub fn sockety_attach(session: u32, bytes: &[u8]) -> f64 {
@@ -178,8 +186,19 @@ pub fn broker_close(session: u32, handle: u32) {
 #[napi(catch_unwind)]
 pub fn broker_query(session: u32, handle: u32, query: String) -> Option<String> {
     session::with_session(session, |session| {
-        session.running_broker(handle).map(|broker| broker_queries::answer(&broker, &query))
+        let (broker, acceptor) = session.running_broker(handle)?;
+        Some(broker_queries::answer(&broker, &acceptor, &query))
     })?
+}
+
+/// Answers a request for a page at a broker's port, with the whole response.
+#[napi(catch_unwind)]
+pub fn broker_answer(session: u32, handle: u32, request: u32, response: &[u8]) {
+    session::with_session(session, |session| {
+        if let Ok(acceptor) = session.acceptor(handle) {
+            acceptor.handle_page_answer(u64::from(request), Bytes::copy_from_slice(response));
+        }
+    });
 }
 
 /// Returns whether one can publish to it.

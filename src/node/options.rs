@@ -7,14 +7,16 @@ use serde::Deserialize;
 
 use crate::base::{Code, Failure};
 use crate::boundary::{milliseconds, parse};
-use crate::broker::{AuthorizerConfig, BrokerConfig, ConnectionInfo};
-use crate::client::{ClientConfig, ReconnectConfig};
-use crate::link::Protocol;
+use crate::broker::{AuthorizerConfig, BrokerConfig, ConnectionInfo, UpstreamConfig};
+use crate::client::ClientConfig;
+use crate::link::{Protocol, ReconnectConfig};
 use crate::runtime::PeerIdentity;
 use crate::socket::SocketConfig;
 use crate::subject::Subject;
 use crate::transport::tls::{ClientTls, ClientTlsOptions, ServerTls};
-use crate::transport::{AcceptOptions, DialOptions, ListenAt, NatsOptions, NatsUser};
+use crate::transport::{
+    AcceptOptions, DialOptions, ForwardedField, ListenAt, NatsOptions, NatsUser, TrustedProxies,
+};
 
 use super::tls_options::{ClientTlsSettings, ServerTlsSettings};
 
@@ -53,6 +55,22 @@ struct NatsSettings {
     nkey: Option<String>,
     credentials: Option<String>,
     ignore_discovered: bool,
+}
+
+impl NatsSettings {
+    fn options(&self, address: String, tls: ClientTls) -> Result<NatsOptions, Failure> {
+        let Self { token, user, password, nkey, credentials, ignore_discovered } = self;
+        let user = NatsUser {
+            token: token.clone(),
+            user: user.clone(),
+            password: password.clone(),
+            nkey: nkey.clone(),
+            credentials: credentials.clone(),
+        };
+        let options = NatsOptions { address, user, tls: Some(tls), ignores_discovered: *ignore_discovered };
+        options.check().map_err(|what| Failure::new(Code::InvalidArgument, what))?;
+        Ok(options)
+    }
 }
 
 /// How to reach a fabric beyond this process.
@@ -130,22 +148,8 @@ impl ClientOptions {
     }
 
     fn dial_nats(&self, address: String) -> Result<NatsOptions, Failure> {
-        let NatsSettings { token, user, password, nkey, credentials, ignore_discovered } = &self.nats;
-        let options = NatsOptions {
-            address,
-            user: NatsUser {
-                token: token.clone(),
-                user: user.clone(),
-                password: password.clone(),
-                nkey: nkey.clone(),
-                credentials: credentials.clone(),
-            },
-            // A server may want TLS whatever the address says.
-            tls: Some(ClientTls::new(&self.tls_options())?),
-            ignores_discovered: *ignore_discovered,
-        };
-        options.check().map_err(|what| Failure::new(Code::InvalidArgument, what))?;
-        Ok(options)
+        // A server may want TLS whatever the address says.
+        self.nats.options(address, ClientTls::new(&self.tls_options())?)
     }
 
     fn tls_options(&self) -> ClientTlsOptions {
@@ -191,17 +195,38 @@ pub struct BrokerOptions {
     max_message_bytes: Option<usize>,
     max_connections: Option<usize>,
     max_connections_per_user: Option<usize>,
+    max_memory_bytes: Option<usize>,
+    max_memory_bytes_per_user: Option<usize>,
+    max_memory_bytes_per_connection: Option<usize>,
     allowed_origins: Option<Vec<String>>,
     allowed_hosts: Option<Vec<String>>,
     handshake_timeout: Option<f64>,
     message_timeout: Option<f64>,
     max_handshakes: Option<usize>,
     max_handshakes_per_address: Option<usize>,
+    trusted_proxies: Option<Vec<String>>,
+    forwarded_field: Option<String>,
     /// Instead of a port.
     socket_path: Option<String>,
     socket_mode: Option<u32>,
     tls: Option<ServerTlsSettings>,
     authority: Option<AuthorizerOptions>,
+    upstream: Option<UpstreamSettings>,
+    /// Paths that `lib` answers.
+    pages: Vec<String>,
+    /// Somebody takes what has happened.
+    watched: bool,
+}
+
+/// The fabric above a broker that is a gateway. No `Debug`: secrets stay out of logs.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct UpstreamSettings {
+    /// One text, with commas.
+    address: String,
+    reserved: bool,
+    tls: Option<ClientTlsSettings>,
+    nats: NatsSettings,
 }
 
 /// Requests that the broker makes to the application.
@@ -254,9 +279,33 @@ impl BrokerOptions {
             max_connections_per_user: self
                 .max_connections_per_user
                 .unwrap_or(defaults.max_connections_per_user),
+            max_memory_bytes: self.max_memory_bytes.unwrap_or(defaults.max_memory_bytes),
+            max_memory_bytes_per_user: self
+                .max_memory_bytes_per_user
+                .unwrap_or(defaults.max_memory_bytes_per_user),
+            max_memory_bytes_per_connection: self
+                .max_memory_bytes_per_connection
+                .unwrap_or(defaults.max_memory_bytes_per_connection),
+            is_watched: self.watched,
             authorizer: self.authority.as_ref().map(AuthorizerOptions::config),
+            upstream: self
+                .upstream
+                .as_ref()
+                .map(|upstream| UpstreamConfig { allows_reserved: upstream.reserved }),
             ..defaults
         }
+    }
+
+    /// Returns how to reach the fabric above, if there is one.
+    pub fn upstream(&self) -> Result<Option<NatsOptions>, Failure> {
+        let Some(UpstreamSettings { address, tls, nats, .. }) = &self.upstream else { return Ok(None) };
+        let tls = tls.as_ref().map_or_else(ClientTlsOptions::default, |tls| tls.options());
+        nats.options(address.clone(), ClientTls::new(&tls)?).map(Some)
+    }
+
+    /// Returns the paths at its port that the application answers.
+    pub fn pages(&self) -> Vec<String> {
+        self.pages.clone()
     }
 
     /// Returns where to listen, if it is to.
@@ -275,6 +324,13 @@ impl BrokerOptions {
         let max_handshakes = self.max_handshakes.unwrap_or(defaults.max_handshakes);
         let per_address = self.max_handshakes_per_address;
         let tls = self.tls.as_ref().map(|tls| ServerTls::new(tls.options())).transpose()?;
+        let field = match self.forwarded_field.as_deref() {
+            Some("forwarded") => ForwardedField::Forwarded,
+            _ => ForwardedField::XForwardedFor,
+        };
+        let proxies = self.trusted_proxies.as_deref().unwrap_or_default();
+        let trusted_proxies = TrustedProxies::parse(proxies, field)
+            .map_err(|error| Failure::new(Code::InvalidArgument, format!("init: trustedProxies: {error}")))?;
         Ok(AcceptOptions {
             path: self.path.clone().unwrap_or_else(|| DEFAULT_PATH.to_owned()),
             max_payload: self.config().max_payload,
@@ -287,6 +343,7 @@ impl BrokerOptions {
             message_timeout: self.message_timeout.map_or(defaults.message_timeout, milliseconds),
             max_handshakes,
             max_handshakes_per_address: per_address.unwrap_or_else(|| max_handshakes.div_ceil(2)),
+            trusted_proxies,
             tls: tls.map(Arc::new),
             ..defaults
         })
@@ -325,10 +382,14 @@ pub fn defaults() -> String {
             "maxMessageBytes": broker.max_message_bytes,
             "maxConnections": broker.max_connections,
             "maxConnectionsPerUser": broker.max_connections_per_user,
+            "maxMemoryBytes": broker.max_memory_bytes,
+            "maxMemoryBytesPerUser": broker.max_memory_bytes_per_user,
+            "maxMemoryBytesPerConnection": broker.max_memory_bytes_per_connection,
             "socketMode": SOCKET_MODE,
             "handshakeTimeout": millis(accept.handshake_timeout),
             "messageTimeout": millis(accept.message_timeout),
             "maxHandshakes": accept.max_handshakes,
+            "forwardedField": ForwardedField::default().name(),
         },
         "AuthorizerOptions": {
             "signInTimeout": millis(authorizer.sign_in_timeout),

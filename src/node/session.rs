@@ -20,11 +20,11 @@ use crate::boundary::{AuthReply, BrokerEvent, EventBuffer, HostEvent, Record, re
 use crate::endpoint::{Command, Endpoint, EndpointConfig};
 use crate::runtime::{
     Acceptor, BrokerHandle, Dialer, DriverHandle, Drivers, EventQueue, OpenPort, PortEvent, Submission,
-    open_port, own_fabric, tasks,
+    UpstreamReport, drive_upstream, open_port, own_fabric, tasks,
 };
 use crate::transport::pipe::PipeEnd;
 use crate::transport::timer::now;
-use crate::transport::{NatsRemote, Registration, Remote};
+use crate::transport::{NatsRemote, Pages, Registration, Remote};
 
 /// Wakes JavaScript. Weak: it does not keep the process alive until it is referenced.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -123,7 +123,11 @@ impl Session {
             (None, Some(broker)) => Dialer::InProcess(self.broker(broker)?, options.identity()),
             (None, None) => Dialer::InProcess(own_fabric(), options.identity()),
         };
-        let config = EndpointConfig { client: options.config()?, handles: self.handles.clone() };
+        let config = EndpointConfig {
+            client: options.config()?,
+            handles: self.handles.clone(),
+            ..EndpointConfig::default()
+        };
         let first = options.auto_connect().then_some(Command::Connect);
         let endpoint = Endpoint::new(config, Box::new(OsEntropy));
         self.clients
@@ -142,9 +146,26 @@ impl Session {
 
     /// Starts a broker. An event reports that it is ready, or why it is not.
     pub fn open_broker(&mut self, handle: Handle, options: &BrokerOptions) -> Result<(), Failure> {
-        let accept = options.accept()?;
+        let (mut accept, upstream) = (options.accept()?, options.upstream()?);
+        let pages = options.pages();
+        if !pages.is_empty() {
+            let events = self.events.clone();
+            let ask = move |number, request| {
+                events.put([HostEvent::Broker(handle, BrokerEvent::Page(number, request))]);
+            };
+            accept.pages = Some(Arc::new(Pages::new(pages, ask)));
+        }
         let broker = BrokerHandle::start(options.config(), Some((handle, self.events.clone())));
         let acceptor = Acceptor::new(broker.clone(), accept);
+        if let Some(upstream) = upstream {
+            let (acceptor, events) = (acceptor.clone(), self.events.clone());
+            drive_upstream(broker.clone(), NatsRemote::new(upstream, None), move |report| match report {
+                UpstreamReport::State(state) => {
+                    events.put([HostEvent::Broker(handle, BrokerEvent::Upstream(state))]);
+                }
+                UpstreamReport::Overdue(is_overdue) => acceptor.set_overdue(is_overdue),
+            });
+        }
         let port = options.listen().map(|place| {
             let (acceptor, broker, events) = (acceptor.clone(), broker.clone(), self.events.clone());
             let report = move |event| {
@@ -195,8 +216,8 @@ impl Session {
     }
 
     /// Returns the broker, unless it was stopped.
-    pub fn running_broker(&self, handle: Handle) -> Option<Arc<BrokerHandle>> {
-        self.brokers.get(&handle).map(|broker| broker.handle.clone())
+    pub fn running_broker(&self, handle: Handle) -> Option<(Arc<BrokerHandle>, Arc<Acceptor>)> {
+        self.brokers.get(&handle).map(|broker| (broker.handle.clone(), broker.acceptor.clone()))
     }
 
     /// Takes over a batch of commands. Returns the bytes that the engine has not taken yet.
@@ -287,7 +308,8 @@ impl Session {
     }
 
     fn broker(&self, handle: Handle) -> Result<Arc<BrokerHandle>, Failure> {
-        self.running_broker(handle).ok_or_else(|| Failure::new(Code::Closed, "the broker is closed"))
+        let broker = self.running_broker(handle).map(|(broker, _)| broker);
+        broker.ok_or_else(|| Failure::new(Code::Closed, "the broker is closed"))
     }
 }
 

@@ -13,7 +13,7 @@ use super::sockety_options::{SocketyConnectOptions, SocketyListenOptions};
 use crate::base::{Chunk, Failure, Handle};
 use crate::boundary::{HostEvent, SocketyServerEvent, read_operations};
 use crate::runtime::{ByteAcceptor, DriverHandle, Drivers, EventQueue, OpenPort, PortEvent, open_port};
-use crate::sockety::{Config, Connection, Event};
+use crate::sockety::{Budget, Config, Connection, Event};
 use crate::transport::timer::now;
 use crate::transport::{BoxedLink, ByteDialer, HandshakeLimiter};
 
@@ -32,7 +32,7 @@ pub struct SocketySystem {
 }
 
 /// Connections whose event has not been drained: their machines start when JavaScript knows of them.
-type AcceptedConnections = Arc<Mutex<HashMap<Handle, (BoxedLink<Bytes, Chunk>, Config)>>>;
+type AcceptedConnections = Arc<Mutex<HashMap<Handle, (BoxedLink<Bytes, Chunk>, Config, Budget)>>>;
 
 impl SocketySystem {
     pub(super) fn new(handles: Arc<AtomicU32>) -> Self {
@@ -90,8 +90,8 @@ impl SocketySystem {
         match event {
             HostEvent::SocketyServer(_, SocketyServerEvent::Accepted(handle, _)) => {
                 let accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner).remove(handle);
-                if let Some((link, config)) = accepted {
-                    let machine = Connection::accept(now(), config);
+                if let Some((link, config, budget)) = accepted {
+                    let machine = Connection::accept_within(now(), config, budget);
                     self.connections
                         .insert(*handle, DriverHandle::accept(*handle, machine, link, events.clone()));
                 }
@@ -129,13 +129,14 @@ impl Session {
 
     /// Starts a server. An event reports that it listens, or why it does not.
     pub fn listen_sockety(&mut self, server: Handle, options: &SocketyListenOptions) -> Result<(), Failure> {
-        let config = options.connection.config();
+        let (config, budget) = (options.connection.config(), options.budget());
         let limiter = HandshakeLimiter::new(MAX_HANDSHAKES, MAX_HANDSHAKES);
         let acceptor = ByteAcceptor::new(options.tls()?, config.handshake_timeout, limiter);
         let (accepted, handles) = (self.sockety.accepted.clone(), self.sockety.handles.clone());
         let events = self.events.clone();
         let accept = move |connection: crate::transport::IncomingConnection| {
-            let (accepted, handles, config) = (accepted.clone(), handles.clone(), config.clone());
+            let (accepted, handles) = (accepted.clone(), handles.clone());
+            let (config, budget) = (config.clone(), budget.clone());
             let (events, address) = (events.clone(), connection.address());
             acceptor.accept(connection, move |link| {
                 let mut accepted = accepted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,7 +145,7 @@ impl Session {
                     return;
                 }
                 let handle = handles.fetch_add(1, Ordering::Relaxed);
-                accepted.insert(handle, (link, config));
+                accepted.insert(handle, (link, config, budget));
                 drop(accepted);
                 let event = SocketyServerEvent::Accepted(handle, address);
                 events.put([HostEvent::SocketyServer(server, event)]);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::tls_options::{ClientTlsSettings, ServerTlsSettings};
 use crate::base::Failure;
 use crate::boundary::milliseconds;
-use crate::sockety::Config;
+use crate::sockety::{Budget, Config};
 use crate::transport::tls::{ClientTls, ServerTls};
 use crate::transport::{ListenAt, Place};
 
@@ -21,6 +21,7 @@ pub struct SocketyOptions {
     /// 0: none.
     timeout: Option<f64>,
     handshake_timeout: Option<f64>,
+    close_timeout: Option<f64>,
     max_unread_bytes: Option<usize>,
     max_header_bytes: Option<usize>,
     max_files: Option<u32>,
@@ -39,6 +40,7 @@ impl SocketyOptions {
                 Some(ms) => (ms > 0.0).then(|| milliseconds(ms)),
             },
             handshake_timeout: self.handshake_timeout.map_or(defaults.handshake_timeout, milliseconds),
+            close_timeout: self.close_timeout.map_or(defaults.close_timeout, milliseconds),
             max_unread_bytes: self.max_unread_bytes.unwrap_or(defaults.max_unread_bytes),
             max_header_bytes: self.max_header_bytes.unwrap_or(defaults.max_header_bytes),
             max_files: self.max_files.unwrap_or(defaults.max_files),
@@ -101,6 +103,8 @@ pub struct SocketyListenOptions {
     #[serde(default)]
     socket_mode: Option<u32>,
     #[serde(default)]
+    max_total_unread_bytes: Option<usize>,
+    #[serde(default)]
     tls: Option<ServerTlsSettings>,
     /// Of each connection.
     #[serde(default)]
@@ -116,12 +120,19 @@ impl SocketyListenOptions {
         }
     }
 
+    /// Returns what all connections share.
+    pub fn budget(&self) -> Budget {
+        Budget::new(self.max_total_unread_bytes.unwrap_or(MAX_TOTAL_UNREAD_BYTES))
+    }
+
     /// Returns the server's side of TLS, if it is to be spoken.
     pub fn tls(&self) -> Result<Option<ServerTls>, Failure> {
         self.tls.as_ref().map(|settings| ServerTls::new(settings.options())).transpose()
     }
 }
 
+/// Bytes of messages that may wait to be read on all connections of a server.
+const MAX_TOTAL_UNREAD_BYTES: usize = 256 * 1024 * 1024;
 const LOCALHOST: &str = "localhost";
 /// As Node.js: IPv6, and IPv4 with it.
 const ANY_HOST: &str = "::";

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
+
 use super::{BrokerHandle, PeerIdentity, threads};
 use crate::broker::{self, Certificate};
 use crate::transport::tls::ServerTls;
-use crate::transport::{AcceptOptions, HandshakeLimiter, IncomingConnection, accept_with_handshake};
+use crate::transport::{
+    AcceptOptions, HandshakeLimiter, IncomingConnection, TurnedAway, TurnedAwayFor, accept_with_handshake,
+};
 
 /// Takes incoming connections through the handshake.
 pub struct Acceptor {
@@ -25,31 +29,54 @@ impl Acceptor {
     /// Takes a connection through the handshake, in a task of its own, and serves it. When too many are at
     /// that, an older one is dropped.
     pub fn accept(self: &Arc<Self>, connection: IncomingConnection) {
-        let address = connection.address();
-        let permit = self.limiter.acquire(address.map(|address| address.ip()));
+        let address = connection.address().map(|address| address.ip());
+        let is_proxy = self.options.trusted_proxies.trusts(address);
+        let permit = self.limiter.acquire(address, is_proxy);
         let acceptor = self.clone();
         threads::spawn(async move {
             let accepted = tokio::select! {
                 accepted = accept_with_handshake(connection, &acceptor.options) => accepted,
                 () = permit.revoked() => {
+                    acceptor.options.turned_away.count(TurnedAwayFor::Rate);
                     return tracing::debug!(?address, "too many handshakes at once, the oldest dropped");
                 }
             };
             drop(permit);
             match accepted {
                 Ok((link, handshake)) => {
-                    let address = address.map_or_else(String::new, |address| address.ip().to_string());
+                    let client = handshake.address;
+                    let address = client.map_or_else(String::new, |address| address.to_string());
                     let headers = handshake.headers;
                     let certificate = handshake.tls.map(|shown| Certificate {
                         fingerprint256: shown.fingerprint256,
                         alternative_names: shown.alternative_names,
                     });
-                    let info = broker::ConnectionInfo { id: handshake.sid, address, headers, certificate };
-                    acceptor.broker.serve(link, PeerIdentity::Connection(info));
+                    let (id, carrier) = (handshake.sid, handshake.carrier);
+                    let info = broker::ConnectionInfo { id, address, headers, certificate, carrier };
+                    let limiter = acceptor.limiter.clone();
+                    let signed_in = move || limiter.note_signed_in(client);
+                    acceptor.broker.serve(link, PeerIdentity::Connection(info), signed_in);
                 }
                 Err(error) => tracing::debug!(?address, %error, "handshake failed"),
             }
         });
+    }
+
+    /// Takes the application's answer to a request for one of its pages.
+    pub fn handle_page_answer(&self, number: u64, response: Bytes) {
+        if let Some(pages) = &self.options.pages {
+            pages.handle_answer(number, response);
+        }
+    }
+
+    /// Returns how many connections are in their handshake.
+    pub fn handshakes(&self) -> usize {
+        self.limiter.open()
+    }
+
+    /// Returns how many were not let in, by reason.
+    pub fn turned_away(&self) -> &TurnedAway {
+        &self.options.turned_away
     }
 
     /// Returns the broker's side of TLS, if it speaks TLS.
@@ -60,5 +87,10 @@ impl Acceptor {
     /// Sets whether health checks report that clients should go elsewhere.
     pub fn set_draining(&self, is_draining: bool) {
         self.options.draining.store(is_draining, Ordering::Relaxed);
+    }
+
+    /// Sets whether health checks report that the fabric above has been away for too long.
+    pub fn set_overdue(&self, is_overdue: bool) {
+        self.options.overdue.store(is_overdue, Ordering::Relaxed);
     }
 }

@@ -64,6 +64,8 @@ struct Core {
     broker: Broker,
     /// By slot.
     wakers: Vec<Option<(PeerId, Waker)>>,
+    /// Of the task of its upstream.
+    upstream_waker: Option<Waker>,
     next_deadline: Option<Instant>,
     closed: bool,
 }
@@ -87,7 +89,13 @@ impl BrokerHandle {
     pub(super) fn new(config: BrokerConfig, application: Option<(Handle, Arc<EventQueue>)>) -> Self {
         let config = BrokerConfig { started_ms: wall_clock_ms(), ..config };
         let broker = Broker::new(config, Box::new(OsEntropy));
-        let core = Mutex::new(Core { broker, wakers: Vec::new(), next_deadline: None, closed: false });
+        let core = Mutex::new(Core {
+            broker,
+            wakers: Vec::new(),
+            upstream_waker: None,
+            next_deadline: None,
+            closed: false,
+        });
         Self {
             core,
             stats: Mutex::new(None),
@@ -110,16 +118,26 @@ impl BrokerHandle {
         Ok(Box::new(LocalLink::new(self.clone(), identity)))
     }
 
-    /// Serves a peer over `link`, in a task of its own.
-    pub(super) fn serve(self: &Arc<Self>, link: BoxedLink<ServerOp, ClientOp>, identity: PeerIdentity) {
-        threads::spawn(peer_task::serve(self.clone(), link, identity));
+    /// Serves a peer over `link`, in a task of its own. Calls `signed_in` once it is known who it is.
+    pub(super) fn serve(
+        self: &Arc<Self>,
+        link: BoxedLink<ServerOp, ClientOp>,
+        identity: PeerIdentity,
+        signed_in: impl FnOnce() + Send + 'static,
+    ) {
+        threads::spawn(peer_task::serve(self.clone(), link, identity, Box::new(signed_in)));
     }
 
     /// Closes the broker: every peer's link is closed after a flush.
     pub fn close(&self) {
         self.drained.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.with(|broker, _| broker.close());
-        self.core.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        let upstream = {
+            let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+            core.closed = true;
+            core.upstream_waker.take()
+        };
+        upstream.into_iter().for_each(Waker::wake);
         self.rearm.notify_one();
     }
 
@@ -162,6 +180,9 @@ impl BrokerHandle {
             while let Some(peer) = core.broker.poll_woken() {
                 woken.extend(core.waker(peer).cloned());
             }
+            if core.broker.poll_upstream_woken() {
+                woken.extend(core.upstream_waker.clone());
+            }
             if let Some((handle, events)) = &self.application {
                 // Within the lock: later news of a connection must not overtake a request about it.
                 events.put(
@@ -201,9 +222,18 @@ impl BrokerHandle {
         }
     }
 
+    /// Remembers the waker of the task of the upstream.
+    pub(super) fn register_upstream(&self, waker: &Waker) {
+        let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut core.upstream_waker {
+            Some(old) => old.clone_from(waker),
+            place => *place = Some(waker.clone()),
+        }
+    }
+
     /// Forgets a peer whose link is gone.
     pub(super) fn detach(&self, peer: PeerId) {
-        self.with(|broker, _| broker.detach(peer));
+        self.with(|broker, now| broker.detach(now, peer));
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
         if core.waker(peer).is_some() {
             core.wakers[peer.slot()] = None;

@@ -31,7 +31,7 @@ impl ByteAcceptor {
         then: impl FnOnce(BoxedLink<Bytes, Chunk>) + Send + 'static,
     ) {
         let address = connection.address();
-        let permit = self.limiter.acquire(address.map(|address| address.ip()));
+        let permit = self.limiter.acquire(address.map(|address| address.ip()), false);
         let acceptor = self.clone();
         threads::spawn(async move {
             let accepted = tokio::select! {

@@ -17,7 +17,8 @@ pub(super) async fn close_link<Out, In>(
     let mut timer = Timer::default();
     let is_taken = poll_fn(|cx| {
         loop {
-            if timer.poll(cx, closing.poll_timeout()).is_ready() {
+            // What follows a deadline may have one of its own.
+            while timer.poll(cx, closing.poll_timeout()).is_ready() {
                 closing.handle_timeout(now());
             }
             let outcome = match closing.step() {

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
@@ -64,6 +64,8 @@ impl<M: Reporting> DriverHandle<M> {
                 link_waker: None,
                 connecting: None,
                 is_paused: false,
+                calls: 0,
+                reported: 0,
                 timer: Timer::default(),
                 commands: Vec::new(),
                 inputs: Vec::new(),
@@ -131,6 +133,10 @@ struct Driver<M: Reporting> {
     connecting: Option<Connecting<M::Output, M::Input>>,
     /// The link was not read, since the machine did not want to.
     is_paused: bool,
+    /// Calls of handlers since all that had been reported was taken.
+    calls: usize,
+    /// The position of the last event in the queue.
+    reported: u64,
     timer: Timer,
     commands: Vec<M::Command>,
     inputs: Vec<M::Input>,
@@ -247,9 +253,16 @@ impl<M: Reporting> Driver<M> {
 
     fn poll_link(&mut self, cx: &mut Context<'_>) -> bool {
         self.is_paused = !self.machine.is_reading();
-        if self.is_paused || !self.events.poll_room(cx.waker()) {
+        if self.is_paused {
             return false;
         }
+        let lag = if self.link.as_ref().is_some_and(|link| link.must_be_read()) {
+            self.events.lag()
+        } else if self.events.poll_room(cx.waker()) && self.poll_turn(cx) {
+            None
+        } else {
+            return false;
+        };
         let Some(link) = &mut self.link else { return false };
         let waker = link_waker(&mut self.link_waker, &self.actor, cx);
         match link.poll_recv(&mut Context::from_waker(waker), &mut self.inputs) {
@@ -257,7 +270,10 @@ impl<M: Reporting> Driver<M> {
             Poll::Ready(Ok(())) => {
                 let now = now();
                 for input in self.inputs.drain(..) {
-                    self.machine.handle_input(now, input);
+                    match lag {
+                        None => self.machine.handle_input(now, input),
+                        Some(lag) => self.machine.handle_surplus(now, input, lag),
+                    }
                 }
                 true
             }
@@ -266,6 +282,17 @@ impl<M: Reporting> Driver<M> {
                 true
             }
         }
+    }
+
+    /// Returns whether handlers have been called for enough of what came to read more.
+    fn poll_turn(&mut self, cx: &Context<'_>) -> bool {
+        if self.calls >= MAX_CALLS {
+            if !self.events.poll_taken(self.reported, cx.waker()) {
+                return false;
+            }
+            self.calls = 0;
+        }
+        true
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
@@ -284,7 +311,8 @@ impl<M: Reporting> Driver<M> {
         while let Some(request) = self.machine.poll_link() {
             match request {
                 LinkRequest::Dial => self.dial(),
-                LinkRequest::Close(within) => self.give_up_link(within),
+                LinkRequest::Close(within) => self.give_up_link(now() + within),
+                LinkRequest::CloseBy(deadline) => self.give_up_link(deadline),
             }
             moved = true;
         }
@@ -325,19 +353,20 @@ impl<M: Reporting> Driver<M> {
 
     /// Drops the link, after a flush; in the background, so that the next one can
     /// be dialled meanwhile.
-    fn give_up_link(&mut self, within: Duration) {
+    fn give_up_link(&mut self, deadline: Instant) {
         self.connecting = None;
         let now = now();
         if let Some(link) = self.link.take() {
             let rest = std::iter::from_fn(|| self.machine.poll_output()).collect();
-            let closing = OrderlyClose::new(now, within, Duration::ZERO);
+            let closing = OrderlyClose::new(now, deadline.saturating_duration_since(now), Duration::ZERO);
             self.closing = Some(threads::spawn(close_link(link, rest, closing)));
         }
         self.machine.handle_link(now, LinkEvent::Closed);
     }
 
     fn report(&mut self) {
-        let (handle, machine, last) = (self.handle, &mut self.machine, &mut self.last);
+        let Self { handle, machine, last, calls, .. } = self;
+        let handle = *handle;
         let mut events = std::iter::from_fn(|| machine.poll_event())
             .filter_map(|event| {
                 // Reported only when what was sent last has left, since the process may exit then.
@@ -345,11 +374,12 @@ impl<M: Reporting> Driver<M> {
                     *last = Some(event);
                     return None;
                 }
+                *calls += M::calls(&event);
                 Some(M::report(handle, event))
             })
             .peekable();
         if events.peek().is_some() {
-            self.events.put(events);
+            self.reported = self.events.put_counted(events);
         }
     }
 
@@ -378,6 +408,8 @@ const MAX_ROUNDS: usize = 16;
 const MAX_INLINE_ROUNDS: usize = 4;
 /// No further round begins there after this time.
 const MAX_INLINE_TIME: Duration = Duration::from_millis(1);
+/// Calls of handlers for one connection that may be outstanding before others get their turn.
+const MAX_CALLS: usize = 4096;
 /// Commands taken at once.
 const MAX_COMMANDS: usize = 1024;
 /// Bytes of commands after which no further one is taken before the link has had a look at what they said.

@@ -37,6 +37,11 @@ impl<M: Reporting> Drivers<M> {
         self.0.values().map(DriverHandle::weight).sum()
     }
 
+    /// Returns the same of one.
+    pub fn weight_of(&self, handle: Handle) -> usize {
+        self.0.get(&handle).map_or(0, DriverHandle::weight)
+    }
+
     /// Returns how many there are.
     pub fn len(&self) -> usize {
         self.0.len()

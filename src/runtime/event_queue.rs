@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use super::sync::{Mutex, MutexGuard, PoisonError};
-use crate::base::Weigh;
+use crate::base::{Lag, Weigh};
 use crate::boundary::HostEvent;
 
 /// The queue. A task that finds it full stops reading from its broker until there is room: the bound reaches
@@ -22,6 +22,9 @@ struct Inner {
     /// The reader has been woken and has not found the queue empty since.
     awake: bool,
     closed: bool,
+    /// Events put in, and taken out, so far.
+    put: u64,
+    taken: u64,
     waiting: Vec<Waker>,
 }
 
@@ -34,20 +37,28 @@ impl EventQueue {
 
     /// Puts events in, in order. After `close` it drops them.
     pub fn put(&self, events: impl IntoIterator<Item = HostEvent>) {
-        let wake = {
+        self.put_counted(events);
+    }
+
+    /// The same. Returns the position of the last one.
+    pub(super) fn put_counted(&self, events: impl IntoIterator<Item = HostEvent>) -> u64 {
+        let (position, wake) = {
             let mut inner = self.lock();
             if inner.closed {
-                return;
+                return inner.put;
             }
             for item in events {
                 inner.weight += item.weight();
+                inner.put += 1;
                 inner.events.push_back(item);
             }
-            !inner.events.is_empty() && !std::mem::replace(&mut inner.awake, true)
+            let wake = !inner.events.is_empty() && !std::mem::replace(&mut inner.awake, true);
+            (inner.put, wake)
         };
         if wake {
             (self.wake)();
         }
+        position
     }
 
     /// Takes what fits: at least one event if there is any, then as long as neither bound is exceeded. When
@@ -66,6 +77,7 @@ impl EventQueue {
                 count += 1;
             }
             inner.weight -= weight;
+            inner.taken += count as u64;
             let batch: Vec<HostEvent> = inner.events.drain(..count).collect();
             inner.awake = !batch.is_empty();
             let waiting = if inner.has_room() { std::mem::take(&mut inner.waiting) } else { Vec::new() };
@@ -79,10 +91,27 @@ impl EventQueue {
     pub(super) fn poll_room(&self, waker: &Waker) -> bool {
         let mut inner = self.lock();
         let room = inner.has_room();
-        if !room && !inner.waiting.iter().any(|known| known.will_wake(waker)) {
-            inner.waiting.push(waker.clone());
+        if !room {
+            inner.wait(waker);
         }
         room
+    }
+
+    /// Returns how far JavaScript is behind, if there is no room.
+    pub(super) fn lag(&self) -> Option<Lag> {
+        let inner = self.lock();
+        let is_extreme = inner.weight >= EXTREME * MAX_WEIGHT || inner.events.len() >= EXTREME * MAX_ITEMS;
+        (!inner.has_room()).then_some(if is_extreme { Lag::Extreme } else { Lag::Long })
+    }
+
+    /// Returns whether all up to this position have been taken; if not, the waker is called when more have.
+    pub(super) fn poll_taken(&self, position: u64, waker: &Waker) -> bool {
+        let mut inner = self.lock();
+        let is_taken = inner.closed || inner.taken >= position;
+        if !is_taken {
+            inner.wait(waker);
+        }
+        is_taken
     }
 
     /// Discards events from now on, because the reader is gone.
@@ -101,12 +130,21 @@ impl Inner {
     fn has_room(&self) -> bool {
         self.weight < MAX_WEIGHT && self.events.len() < MAX_ITEMS
     }
+
+    fn wait(&mut self, waker: &Waker) {
+        if !self.waiting.iter().any(|known| known.will_wake(waker)) {
+            self.waiting.push(waker.clone());
+        }
+    }
 }
 
 /// Bytes that wait for JavaScript before the tasks stop reading. What a task has read already still goes in.
 const MAX_WEIGHT: usize = 32 * 1024 * 1024;
 /// Items that wait for JavaScript before the tasks stop reading.
 const MAX_ITEMS: usize = 65_536;
+/// So many times as much waits at most from links that are read on: messages of sockets, as far as their
+/// windows reach.
+const EXTREME: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -150,10 +188,23 @@ mod tests {
         let (queue, wakes) = queue();
         queue.put((0..MAX_ITEMS).map(|_| HostEvent::Broker(1, BrokerEvent::Closed)));
         assert!(!queue.poll_room(Waker::noop()));
-        assert_eq!(taken(&queue, 1), 1);
+        assert_eq!((queue.lag(), taken(&queue, 1), queue.lag()), (Some(Lag::Long), 1, None));
         assert!(queue.poll_room(Waker::noop()));
+        queue.put((0..EXTREME * MAX_ITEMS).map(|_| HostEvent::Broker(1, BrokerEvent::Closed)));
+        assert_eq!(queue.lag(), Some(Lag::Extreme));
         queue.close();
         queue.put([HostEvent::Broker(1, BrokerEvent::Closed)]);
         assert_eq!((taken(&queue, 9), wakes.load(Ordering::SeqCst)), (0, 1));
+    }
+    #[test]
+    fn whoever_waits_for_what_it_has_put_in_waits_for_that_alone() {
+        let (queue, _) = queue();
+        let own = queue.put_counted((0..3).map(|_| HostEvent::Broker(1, BrokerEvent::Closed)));
+        queue.put([HostEvent::Broker(2, BrokerEvent::Closed)]);
+        assert_eq!((taken(&queue, 2), queue.poll_taken(own, Waker::noop())), (2, false));
+        assert_eq!((taken(&queue, 1), queue.poll_taken(own, Waker::noop())), (1, true));
+        let never = queue.put_counted([HostEvent::Broker(1, BrokerEvent::Closed)]);
+        queue.close();
+        assert!(queue.poll_taken(never, Waker::noop()), "there is nobody to wait for");
     }
 }

@@ -21,6 +21,7 @@ use crate::socket::SocketEvent;
 use crate::subject::{Pattern, Subject};
 use crate::wire::{
     ClientOp, Encoding, Headers, Json, Messages, Payload, Publication, ServerOp, Subscription,
+    SubscriptionClass,
 };
 
 /// Interleavings a test.
@@ -251,6 +252,7 @@ fn null() -> Json {
 fn publish() -> ClientOp {
     let publication = Publication {
         bundled: 0,
+        bundled_bytes: 0,
         subject: Subject::parse("a").expect("valid"),
         id: "1".into(),
         seq: 0,
@@ -296,8 +298,12 @@ fn what_is_published_wakes_the_task_of_whoever_listens() {
         let listener = broker.with(|machine, now| {
             let peer = machine.attach(now, null());
             let pattern = Pattern::parse("a").expect("valid").as_str().into();
-            let subscriptions =
-                vec![Subscription { pattern, queue: Some("q".into()), is_shared: true, exclusive: None }];
+            let subscriptions = vec![Subscription {
+                pattern,
+                queue: Some("q".into()),
+                class: SubscriptionClass::Shared,
+                exclusive: None,
+            }];
             machine.handle_op(now, peer, ClientOp::Subscribe { ack: None, subscriptions, list: false });
             peer
         });

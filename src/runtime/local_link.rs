@@ -73,7 +73,7 @@ impl Link for LocalLink {
         broker.register(*peer, cx.waker());
         let batch = &mut self.batch;
         // It names the peer as woken once it has decided what it has.
-        let had_turn = broker.with(|machine, now| machine.handle_ops(now, *peer, batch));
+        let had_turn = broker.with(|machine, now| machine.handle_ops(now, *peer, batch, 0));
         if batch.is_empty() {
             return Poll::Ready(Ok(()));
         }
@@ -84,7 +84,15 @@ impl Link for LocalLink {
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
-        self.poll_flush(cx)
+        if self.poll_flush(cx)?.is_pending() {
+            return Poll::Pending;
+        }
+        // What was said before the end is decided before it.
+        let Attachment { broker, peer } = &self.attachment;
+        broker.register(*peer, cx.waker());
+        let is_deciding = broker
+            .with(|machine, _| machine.close_reason(*peer).is_none() && machine.note_input_ended(*peer));
+        if is_deciding { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 }
 

@@ -19,6 +19,7 @@ mod peer_task;
 mod port;
 mod sync;
 mod threads;
+mod upstream_task;
 
 pub use acceptor::Acceptor;
 pub use broker_handle::{BrokerHandle, PeerIdentity};
@@ -31,3 +32,4 @@ pub use log::start_log;
 use mailbox::Mailbox;
 pub use port::{OpenPort, PortEvent, open_port};
 pub use threads::tasks;
+pub use upstream_task::{UpstreamReport, drive_upstream};

@@ -3,12 +3,13 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use super::close_link::close_link;
 use super::{BrokerHandle, PeerIdentity};
-use crate::broker::{DisconnectReason, PeerId};
-use crate::link::OrderlyClose;
-use crate::transport::timer::now;
+use crate::broker::{DisconnectReason, EndReason, PeerId};
+use crate::link::{OrderlyClose, ReadWindow};
+use crate::transport::timer::{Timer, now};
 use crate::transport::{BoxedLink, LinkError};
 use crate::wire::{ClientOp, Presence, ServerOp};
 
@@ -17,11 +18,22 @@ pub(super) async fn serve(
     broker: Arc<BrokerHandle>,
     link: BoxedLink<ServerOp, ClientOp>,
     identity: PeerIdentity,
+    signed_in: Box<dyn FnOnce() + Send>,
 ) {
     let attachment = Attachment::new(broker.clone(), identity);
     let peer = attachment.peer;
-    let mut task =
-        PeerTask { broker, peer, link, incoming: Vec::new(), outgoing: Vec::new(), held_up: false };
+    let mut task = PeerTask {
+        broker,
+        peer,
+        link,
+        incoming: Vec::new(),
+        outgoing: Vec::new(),
+        window: ReadWindow::default(),
+        held_up: false,
+        rests_until: None,
+        rest: Timer::default(),
+        signed_in: Some(signed_in),
+    };
     match poll_fn(|cx| task.poll(cx)).await {
         Ok(reason) => {
             tracing::info!(%peer, ?reason, "peer closed by the broker");
@@ -30,10 +42,30 @@ pub(super) async fn serve(
         }
         Err(error) => {
             tracing::debug!(%peer, %error, "peer gone");
-            if matches!(error, LinkError::Silent) {
-                task.broker.with(|machine, _| machine.note_end(peer, Presence::Silent));
+            if matches!(error, LinkError::Closed | LinkError::Io(_)) {
+                task.finish_deciding().await;
+            }
+            let why = end_reason(&error);
+            task.broker.with(|machine, _| machine.note_lost(peer, why));
+            match error {
+                LinkError::Silent => task.broker.with(|machine, _| machine.note_end(peer, Presence::Silent)),
+                LinkError::PeerMisbehaved(_) => {
+                    // It is nobody's peer any more; what it is told on the way out is to reach it.
+                    drop(attachment);
+                    close_link(task.link, Vec::new(), OrderlyClose::from_peer(now(), false)).await;
+                }
+                _ => {}
             }
         }
+    }
+}
+
+fn end_reason(error: &LinkError) -> EndReason {
+    match error {
+        LinkError::Closed => EndReason::Client,
+        LinkError::Silent => EndReason::Timeout,
+        LinkError::PeerMisbehaved(_) => EndReason::Protocol,
+        _ => EndReason::Network,
     }
 }
 
@@ -67,45 +99,90 @@ struct PeerTask {
     link: BoxedLink<ServerOp, ClientOp>,
     incoming: Vec<ClientOp>,
     outgoing: Vec<ServerOp>,
+    /// What of it is under way.
+    window: ReadWindow,
     /// The broker wants to decide what it has before it takes more.
     held_up: bool,
+    /// It has flooded others, and is not heard before then.
+    rests_until: Option<Instant>,
+    rest: Timer,
+    /// To be called when it is known who the peer is.
+    signed_in: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl PeerTask {
+    /// Waits until what came before the end is decided: the application's decisions have deadlines.
+    async fn finish_deciding(&mut self) {
+        poll_fn(|cx| {
+            self.broker.register(self.peer, cx.waker());
+            let (peer, outgoing) = (self.peer, &mut self.outgoing);
+            let is_deciding = self.broker.with(|machine, _| {
+                // Nobody reads it.
+                machine.take_outbox(peer, outgoing);
+                outgoing.clear();
+                machine.close_reason(peer).is_none() && machine.note_input_ended(peer)
+            });
+            if is_deciding { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<DisconnectReason, LinkError>> {
         self.broker.register(self.peer, cx.waker());
         for _ in 0..MAX_ROUNDS {
+            let rests = self.rests_until.is_some() && self.rest.poll(cx, self.rests_until).is_pending();
             // What its last turn left comes first.
             let heard = !self.held_up
+                && !rests
                 && (!self.incoming.is_empty()
                     || match self.link.poll_recv(cx, &mut self.incoming) {
                         Poll::Ready(Ok(())) => true,
                         Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                         Poll::Pending => false,
                     });
-            let takes = !self.link.is_full();
+            let (has_room, buffered) = (!self.link.is_full(), self.link.buffered());
+            let is_busy = self.link.unsent() >= BUSY_BYTES;
+            self.window.handle_read(self.link.read_mark());
+            // While it is not heard, its word that it has read is not heard either.
+            let is_heard = !self.held_up && !rests;
             let (peer, incoming, outgoing) = (self.peer, &mut self.incoming, &mut self.outgoing);
-            let (closed, held_up, had_turn) = self.broker.with(|machine, now| {
-                let had_turn = machine.handle_ops(now, peer, incoming);
-                let closed = machine.close_reason(peer);
-                // The last words go on top of what the link still has to say.
-                if takes || closed.is_some() {
-                    machine.take_outbox(peer, outgoing);
-                }
-                (closed, machine.is_paused(peer), had_turn)
-            });
+            let window = &self.window;
+            let (closed, (held_up, rests_until), (had_turn, takes, is_open), is_new) =
+                self.broker.with(|machine, now| {
+                    let had_turn = machine.handle_ops(now, peer, incoming, buffered);
+                    let closed = machine.close_reason(peer);
+                    let is_contended = machine.is_contended(peer);
+                    let is_open = !is_heard || window.has_room(is_contended);
+                    let takes = has_room && is_open && !(is_busy && is_contended);
+                    // The last words go on top of what the link still has to say.
+                    if takes || closed.is_some() {
+                        machine.take_outbox(peer, outgoing);
+                    }
+                    let is_new = self.signed_in.is_some() && closed.is_none() && machine.is_signed_in(peer);
+                    let pause = (machine.is_paused(peer), machine.rests_until(peer));
+                    (closed, pause, (had_turn, takes, is_open), is_new)
+                });
+            self.rests_until = rests_until;
+            if let Some(signed_in) = self.signed_in.take_if(|_| is_new) {
+                signed_in();
+            }
             let released = std::mem::replace(&mut self.held_up, held_up) && !held_up;
             let said = !self.outgoing.is_empty();
             for op in self.outgoing.drain(..) {
+                let wants_mark = self.window.note_sent(messages(&op));
                 self.link.feed(op)?;
+                if wants_mark {
+                    self.window.note_mark(self.link.mark()?);
+                }
             }
             if let Some(reason) = closed {
                 return Poll::Ready(Ok(reason));
             }
             let flushed = self.link.poll_flush(cx)?.is_ready();
-            // With the link full nothing was taken, so there may be more to say once it is flushed.
-            let more = flushed && (said || !takes);
-            if had_turn {
+            // With the link full nothing was taken, so there may be more to say once it is flushed. With too
+            // much under way there is more once the peer has said that it has read.
+            let more = flushed && (said || (!takes && is_open));
+            if had_turn && !rests {
                 break;
             }
             if !heard && !more && !released {
@@ -118,5 +195,15 @@ impl PeerTask {
     }
 }
 
+/// Returns how many messages an operation is for its receiver.
+fn messages(op: &ServerOp) -> u32 {
+    match op {
+        ServerOp::Deliver { publication, .. } => publication.count(),
+        _ => 1,
+    }
+}
+
+/// With so much to be written, a link is given no more while several senders wait for their turns.
+const BUSY_BYTES: usize = 64 * 1024;
 /// Batches in a row before other tasks get their turn.
-const MAX_ROUNDS: usize = 16;
+const MAX_ROUNDS: usize = 4;

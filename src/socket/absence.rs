@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::base::{Code, Failure, earliest};
+use crate::wire::ANSWER_GRACE;
 
 /// Why the peer is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,9 +150,6 @@ impl fmt::Display for PeerLoss {
 /// An absence that is shorter is not reported: of links that are cut half are back in a fifth of a second,
 /// and lists of who is there must not flicker.
 pub(super) const SETTLE: Duration = Duration::from_millis(300);
-/// How long requests wait for a peer that may be back, as after the restart of a broker. Below the 2 s that
-/// people accept.
-pub(super) const ANSWER_GRACE: Duration = Duration::from_millis(1500);
 /// How long a client waits for its server while there is another one: two or three attempts to reconnect.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// How long the peer is waited for otherwise: longer than the longest pause of a reconnect. A client waits up
@@ -161,8 +159,6 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) const CROWD: u64 = 5000;
 /// The time over which they are spread at most.
 pub(super) const MAX_SPREAD: Duration = Duration::from_secs(5);
-/// How much of our own absence counts: others pause before they reconnect for as long as we do.
-pub(super) const MAX_OWN_ABSENCE: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]

@@ -13,13 +13,12 @@ use super::admission::PeerAdmission;
 use super::conat::Conat;
 use super::open_requests::OpenRequests;
 use super::pending_close::PendingClose;
-use super::queued_requests::QueuedRequests;
 use super::stream::{Accepted, Received, Stream};
 use super::surroundings::Surroundings;
 use super::unsettled::Unsettled;
 use super::{
-    CloseReason, CommandError, Consumed, Output, PeerMisbehaved, RequestFailure, SocketConfig, SocketEvent,
-    SocketUsage, Tag, TagKind, WriteError, control,
+    CloseReason, CommandError, Consumed, Output, PeerMisbehaved, SocketConfig, SocketEvent, SocketUsage, Tag,
+    TagKind, WriteError, control,
 };
 use crate::base::{FaultInjector, earliest};
 use crate::subject::Subject;
@@ -31,7 +30,6 @@ pub struct Channel {
     pub(super) config: Arc<SocketConfig>,
     pub(super) outputs: VecDeque<Output>,
     mode: Mode,
-    pending: QueuedRequests,
     /// The requests in its line that wait for their answers.
     requests: Option<Box<OpenRequests>>,
     /// The orderly end, if it was requested.
@@ -45,6 +43,10 @@ pub struct Channel {
     number: u32,
     /// The peer speaks of epochs too: what comes without one is not from it.
     pub(super) fenced: bool,
+    /// The listener of this end is leaving: the close says so.
+    is_leaving: bool,
+    /// When a peer of Conat that has not answered is suspected to be gone.
+    suspects_at: Option<Instant>,
 }
 
 /// What a socket speaks: decided by the first accept, for good.
@@ -78,7 +80,6 @@ impl Channel {
         Self {
             outputs: VecDeque::new(),
             mode: Mode::Unsettled(Box::new(Unsettled::new(&config))),
-            pending: QueuedRequests::default(),
             requests: None,
             pending_close: PendingClose::default(),
             absence: Absence::default(),
@@ -86,6 +87,8 @@ impl Channel {
             faults: FaultInjector::default(),
             number: 0,
             fenced: false,
+            is_leaving: false,
+            suspects_at: None,
             config,
         }
     }
@@ -128,9 +131,6 @@ impl Channel {
 
     /// Attaches to the peer at `peer`, also when it returns there: whatever was in flight may be lost.
     pub(super) fn attach(&mut self, now: Instant, peer: Subject) {
-        while let Some(ticket) = self.pending.pop() {
-            self.outputs.push_back(Output::Forward(ticket, peer.clone()));
-        }
         if let Some((conat, mut around)) = self.conat() {
             conat.attach(now, peer, &mut around);
         } else if let Mode::Stream(stream) = &mut self.mode {
@@ -174,7 +174,7 @@ impl Channel {
             Mode::Conat(conat) => conat.usage(),
             Mode::Stream(stream) => stream.usage(),
         };
-        let requests = self.pending.len() + self.requests.as_ref().map_or(0, |requests| requests.len());
+        let requests = self.requests.as_ref().map_or(0, |requests| requests.len());
         SocketUsage { requests, outputs: self.outputs.len(), ..half }
     }
 
@@ -189,7 +189,12 @@ impl Channel {
     /// Returns the headers of `close`.
     pub(super) fn closing(&self, id: Option<&str>) -> Headers {
         let handled = if let Mode::Conat(conat) = &self.mode { conat.handled() } else { 0 };
-        control::closing(id, self.config.epoch, handled)
+        control::closing(id, self.config.epoch, handled, self.is_leaving)
+    }
+
+    /// Notes that the listener of this end is leaving.
+    pub(super) fn note_leaving(&mut self) {
+        self.is_leaving = true;
     }
 
     pub(super) fn is_attached(&self) -> bool {
@@ -220,21 +225,6 @@ impl Channel {
         }
     }
 
-    /// Sends the application's request, now or when a peer is attached.
-    pub(super) fn request(&mut self, ticket: u32, deadline: Instant) {
-        match self.peer().cloned() {
-            Some(peer) => self.outputs.push_back(Output::Forward(ticket, peer)),
-            None if self.absence.fails_requests() => {
-                self.outputs.push_back(Output::FailRequest(ticket, RequestFailure::PeerAway));
-            }
-            None => {
-                if let Err(failure) = self.pending.push(ticket, deadline) {
-                    self.outputs.push_back(Output::FailRequest(ticket, failure));
-                }
-            }
-        }
-    }
-
     /// Ends it: fails the requests, and reports why, with what the peer is not known to have handled.
     pub(super) fn finish(&mut self, reason: &CloseReason) {
         self.fail_open_requests();
@@ -246,9 +236,9 @@ impl Channel {
         let undelivered = lost.len();
         self.detach();
         self.end_absence();
-        self.pending.fail_all(&mut self.outputs, RequestFailure::Closed);
         lost.into_iter().for_each(|data| self.emit(SocketEvent::Undelivered(data)));
-        self.emit(SocketEvent::Closed { failure: reason.failure(), undelivered });
+        let is_leaving = *reason == CloseReason::PeerLeaving;
+        self.emit(SocketEvent::Closed { failure: reason.failure(), undelivered, is_leaving });
         self.outputs.extend(self.pending_close.take().into_iter().map(Output::Ended));
     }
 
@@ -262,8 +252,6 @@ impl Channel {
     /// Fails the requests that waited for the return of the peer: those that have left may have been handled,
     /// the others were not.
     pub(super) fn fail_requests_of_absence(&mut self, now: Instant) {
-        self.outputs.push_back(Output::PeerAway);
-        self.pending.fail_all(&mut self.outputs, RequestFailure::PeerAway);
         self.fail_requests_in_line(now);
     }
 
@@ -307,6 +295,13 @@ impl Channel {
         self.handle_stream_message(now, message)
     }
 
+    /// Counts a message that is passed over, as no peer of this incarnation sends it.
+    pub(super) fn note_foreign(&mut self, now: Instant, why: &PeerMisbehaved) {
+        if let Some((conat, mut around)) = self.conat() {
+            conat.handle_foreign(now, why, &mut around);
+        }
+    }
+
     /// From a server that has not accepted us yet, or whose answer has not arrived.
     fn handle_early_message(&mut self, now: Instant, message: Message) {
         match (&message.headers.command, &message.headers.reply) {
@@ -341,7 +336,8 @@ impl Channel {
             return conat.handle_reply(now, tag, answer, &mut around);
         }
         let Mode::Stream(stream) = &self.mode else { return Ok(PeerStatus::Alive) };
-        let gone = stream.is_current_probe(tag) && answer == Err(CommandError::NoSubscribers);
+        let gone = stream.is_current_probe(tag)
+            && matches!(answer, Err(CommandError::NoSubscribers | CommandError::ReceiverEnded));
         Ok(if gone { PeerStatus::Gone } else { PeerStatus::Alive })
     }
 
@@ -352,14 +348,14 @@ impl Channel {
             Mode::Stream(stream) => stream.poll_timeout(),
         };
         let requests = self.requests.as_ref().and_then(|requests| requests.poll_timeout());
-        earliest([half, self.pending.next_deadline(), requests])
+        earliest([half, requests, self.suspects_at])
     }
 
     /// A deadline has come. Says whether the peer gives no sign of life; in the old mode the answer to a ping
     /// says so.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> PeerStatus {
-        self.pending.expire(now, &mut self.outputs);
         self.expire_requests(now);
+        self.check_unanswered(now);
         if let Some((conat, mut around)) = self.conat() {
             conat.handle_timeout(now, &mut around);
             return PeerStatus::Alive;
@@ -376,10 +372,6 @@ impl Channel {
     pub(super) fn next_tag(&mut self, kind: TagKind) -> Tag {
         self.number = self.number.wrapping_add(1);
         Tag { kind, number: self.number }
-    }
-
-    pub(super) fn fail_request(&mut self, ticket: u32) {
-        self.outputs.push_back(Output::FailRequest(ticket, RequestFailure::Closed));
     }
 
     /// Answers `message`, if it wants an answer. A lost answer costs nothing: the request is asked

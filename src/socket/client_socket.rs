@@ -39,6 +39,8 @@ pub struct ClientSocket {
     subscribed: Subscribed,
     binding: Binding,
     attempt: u64,
+    /// Another server was asked to attach us, has not answered and is gone: it may have this socket.
+    has_left_a_server: bool,
     /// Where it draws its tags from, if it offers the stream.
     tags: Option<TagSource>,
     /// What the latest attempt offered.
@@ -52,6 +54,12 @@ pub struct ClientSocket {
     turned_away: u8,
     /// The request that is in flight.
     asked: u32,
+    /// When it was asked who serves the subject.
+    finding_since: Option<Instant>,
+    /// When it is looked up whether the server that was asked to attach us is still there, and the number of
+    /// that question.
+    look_up_at: Option<Instant>,
+    look_up: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +137,7 @@ impl ClientSocket {
             subscribed: Subscribed::No,
             binding: Binding::Unbound,
             attempt: 0,
+            has_left_a_server: false,
             tags: None,
             offered: None,
             close_again: None,
@@ -136,6 +145,9 @@ impl ClientSocket {
             pause,
             turned_away: 0,
             asked: 0,
+            finding_since: None,
+            look_up_at: None,
+            look_up: 0,
         })
     }
 
@@ -205,7 +217,8 @@ impl ClientSocket {
         self.asked = 0;
         self.channel.detach();
         if !was_disconnected {
-            self.channel.emit(SocketEvent::State(State::Disconnected));
+            let loss = self.channel.absence.loss();
+            self.channel.emit(loss.map_or(SocketEvent::State(State::Disconnected), SocketEvent::PeerLost));
         }
     }
 }
@@ -265,8 +278,7 @@ impl SocketEnd for ClientSocket {
     fn handle_fabric_down(&mut self, now: Instant) {
         self.fabric = false;
         self.fabric_lost_at.get_or_insert(now);
-        // While we are away we cannot know whether the server is.
-        self.channel.end_absence();
+        self.end_absence_unseen(now);
         self.note_unanswered();
         match self.phase {
             Phase::Disconnected { .. } | Phase::AwaitingFabric | Phase::Closed => {}
@@ -287,7 +299,7 @@ impl SocketEnd for ClientSocket {
             return;
         }
         if message.headers.malformed {
-            return self.close(CloseReason::Misbehaved(PeerMisbehaved::BadHeader));
+            return self.channel.note_foreign(now, &PeerMisbehaved::BadHeader);
         }
         match message.headers.command {
             Some(SocketCommand::Close) if control::is_for_another(&message.headers, self.epoch()) => {}
@@ -309,6 +321,8 @@ impl SocketEnd for ClientSocket {
                     CloseReason::NoRoom
                 } else if lost {
                     CloseReason::Lost("the server has no such socket any more")
+                } else if control::is_leaving(&message.headers) {
+                    CloseReason::PeerLeaving
                 } else {
                     CloseReason::Peer
                 });
@@ -345,9 +359,12 @@ impl SocketEnd for ClientSocket {
         let current = tag.number == self.asked;
         match (tag.kind, self.phase) {
             (TagKind::FindServer, Phase::AwaitingServer { .. }) if current => {
-                match answer.ok().and_then(|message| control::decode_server_id(&message.payload)) {
-                    Some(id) => self.found(now, id),
-                    None => self.retry(now),
+                let waited = self.finding_since.is_some_and(|since| now >= since + MIN_FIND);
+                match answer.map(|message| control::decode_server_id(&message.payload)) {
+                    Ok(Some(id)) => self.found(now, id),
+                    // Nobody is there yet, or who was there has gone: whoever comes is found at once.
+                    Err(_) if waited => self.find_server(now),
+                    _ => self.retry(now),
                 }
             }
             (TagKind::Connect, Phase::AwaitingAccept) if current => match answer {
@@ -402,6 +419,7 @@ impl SocketEnd for ClientSocket {
             Phase::Disconnected { retry_at } => retry_at.filter(|_| self.fabric),
             Phase::AwaitingServer { chooses_until } => chooses_until,
             Phase::AwaitingClosed => self.close_again.map(|(at, _)| at),
+            Phase::AwaitingAccept => self.look_up_at,
             _ => None,
         }
     }
@@ -411,7 +429,21 @@ impl SocketEnd for ClientSocket {
             Phase::Disconnected { retry_at: Some(at) } if self.fabric && at <= now => self.begin(now),
             Phase::AwaitingServer { chooses_until: Some(at) } if at <= now => self.retry(now),
             Phase::AwaitingClosed => self.repeat_close(now),
+            Phase::AwaitingAccept => self.look_up_server(now),
             _ => {}
         }
     }
+
+    fn handle_interest(&mut self, now: Instant, tag: Tag, there: bool) {
+        if !there && tag.number == self.look_up && self.phase == Phase::AwaitingAccept {
+            self.handle_server_gone(now);
+        }
+    }
 }
+
+/// A search that failed earlier was refused.
+const MIN_FIND: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests;

@@ -19,6 +19,9 @@ pub struct SocketConfig {
     /// Bytes of one message, payload and headers, that the peer may send. Default 256 MiB: what a client
     /// joins from chunks.
     pub max_message_bytes: usize,
+    /// Bytes of one item of a stream at most; a larger message leaves in pieces. Default 256 KiB: a small
+    /// message of somebody else waits for one of them. At least as much as is packed with others.
+    pub piece_bytes: usize,
     /// The time that the peer may acknowledge nothing while half of the window is used, before the socket is
     /// closed. Default `None`: for ever.
     pub slow_consumer_timeout: Option<Duration>,
@@ -27,6 +30,9 @@ pub struct SocketConfig {
     pub epoch: Option<u64>,
     /// Whether a client socket attaches again by itself. Default true.
     pub reconnection: bool,
+    /// Whether requests that have not left wait as long as the peer is away: another socket takes them over.
+    /// Default false: they fail soon.
+    pub keeps_requests: bool,
     /// Pause before it does. Default 500 ms.
     pub reconnect_delay: Duration,
     /// Silence after which the peer is asked for a sign of life; `None` never asks. Default 45 s.
@@ -73,9 +79,11 @@ impl Default for SocketConfig {
             max_queue: 1000,
             max_queue_bytes: 256 * 1024 * 1024,
             max_message_bytes: 256 * 1024 * 1024,
+            piece_bytes: 256 * 1024,
             slow_consumer_timeout: None,
             epoch: None,
             reconnection: true,
+            keeps_requests: false,
             reconnect_delay: Duration::from_millis(500),
             keep_alive: Some(Duration::from_secs(45)),
             keep_alive_timeout: Duration::from_secs(30),

@@ -215,6 +215,8 @@ const RETRY: &str = "retry";
 /// In the headers of `close`: how many messages the application has handled. The last report, which nothing
 /// can overtake.
 const EMITTED: &str = "emitted";
+/// In the headers of `close`: the whole listener is leaving, and not only this socket is closed.
+const DRAINING: &str = "draining";
 
 /// The headers of a `connect`, and (without id and `resume`) of its answer.
 #[derive(Default, Serialize)]
@@ -261,12 +263,20 @@ pub(super) fn is_no_room(headers: &Headers) -> bool {
 }
 
 /// Returns the headers of a `close`.
-pub(super) fn closing(id: Option<&str>, epoch: Option<u64>, handled: u64) -> Headers {
+pub(super) fn closing(id: Option<&str>, epoch: Option<u64>, handled: u64, is_leaving: bool) -> Headers {
     let mut json = with_epoch(serde_json::json!({ EMITTED: handled }), epoch);
+    if is_leaving {
+        json[DRAINING] = true.into();
+    }
     if let Some(id) = id {
         json["id"] = id.into();
     }
     Headers { command: Some(SocketCommand::Close), json: Some(Json::from_value(&json)), ..Headers::default() }
+}
+
+/// Returns whether a `close` says that its listener is leaving.
+pub(super) fn is_leaving(headers: &Headers) -> bool {
+    member(headers, DRAINING) == Some("true")
 }
 
 /// Returns whether a `close` is for another incarnation of the socket than this one.

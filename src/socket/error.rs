@@ -56,6 +56,8 @@ pub enum PeerMisbehaved {
     BadHeader,
     /// A control message that is none.
     BadControl,
+    /// What it says bears the mark of another incarnation, or none.
+    OfAnother,
     /// A message with more bytes than this end takes.
     TooLarge {
         /// Its bytes.
@@ -87,6 +89,7 @@ impl fmt::Display for PeerMisbehaved {
                 write!(f, "the peer sent a message of {size} bytes, and this end takes {limit}")
             }
             Self::BadControl => f.write_str("the peer sent a malformed control message"),
+            Self::OfAnother => f.write_str("the message is of another incarnation of the socket"),
         }
     }
 }
@@ -109,10 +112,14 @@ pub enum CloseReason {
     Local,
     /// The peer closed it.
     Peer,
+    /// The peer closed it because its listener is leaving.
+    PeerLeaving,
     /// The peer lost its state (restart, time-out) or cannot be found any more.
     Lost(&'static str),
     /// The peer gave no sign of life.
     Timeout,
+    /// Half a message of the peer stood still while others waited for its place.
+    StoodStill,
     /// The peer acknowledged nothing for too long.
     SlowConsumer,
     /// A later incarnation of the same socket has taken its place.
@@ -140,6 +147,8 @@ impl CloseReason {
             Self::NoRoom
         } else if code == Code::TooLarge.as_str() {
             Self::TooLarge
+        } else if code == Code::SocketTimeout.as_str() {
+            Self::StoodStill
         } else {
             Self::Peer
         }
@@ -149,6 +158,7 @@ impl CloseReason {
     pub(super) fn code(&self) -> Cow<'static, str> {
         match self {
             Self::Superseded => Code::Superseded.as_str(),
+            Self::StoodStill => Code::SocketTimeout.as_str(),
             Self::Misbehaved(PeerMisbehaved::TooLarge { .. }) => Code::TooLarge.as_str(),
             _ => "".into(),
         }
@@ -158,9 +168,9 @@ impl CloseReason {
     pub fn failure(&self) -> Option<Failure> {
         let code = match self {
             Self::Local => return None,
-            Self::Peer => Code::SocketClosedByPeer,
+            Self::Peer | Self::PeerLeaving => Code::SocketClosedByPeer,
             Self::Lost(_) | Self::Moved => Code::SocketLost,
-            Self::Timeout => Code::SocketTimeout,
+            Self::Timeout | Self::StoodStill => Code::SocketTimeout,
             Self::SlowConsumer => Code::SlowConsumer,
             Self::Superseded => Code::Superseded,
             Self::TooLarge | Self::Misbehaved(PeerMisbehaved::TooLarge { .. }) => Code::TooLarge,
@@ -177,8 +187,10 @@ impl fmt::Display for CloseReason {
         match self {
             Self::Local => f.write_str("closed"),
             Self::Peer => f.write_str("closed by the peer"),
+            Self::PeerLeaving => f.write_str("closed by the peer, which is leaving"),
             Self::Lost(what) => write!(f, "the socket cannot be resumed: {what}"),
             Self::Timeout => f.write_str("the peer gave no sign of life: keep-alive timeout"),
+            Self::StoodStill => f.write_str("half a large message did not move for too long"),
             Self::SlowConsumer => {
                 f.write_str("slow consumer: the peer acknowledged nothing while the window was full")
             }
@@ -199,6 +211,8 @@ impl fmt::Display for CloseReason {
 pub enum CommandError {
     /// Its subject has no subscribers.
     NoSubscribers,
+    /// Whoever had it has left the fabric.
+    ReceiverEnded,
     /// No answer in time, or refused.
     Failed,
 }
@@ -216,6 +230,8 @@ pub enum RequestFailure {
     PeerAway,
     /// It had left, and then the peer was away for too long.
     AwayAfterAll,
+    /// It had left, and the peer went away in order without having handled it.
+    PeerLeft,
 }
 
 impl From<RequestFailure> for Failure {
@@ -230,6 +246,9 @@ impl From<RequestFailure> for Failure {
                 Code::BrokenPipe,
                 "the other side of the socket went away before it replied; it may have been done",
             ),
+            RequestFailure::PeerLeft => {
+                (Code::Draining, "the other side went away before it handled this request; it was not done")
+            }
             RequestFailure::Full => (Code::QueueFull, "too many requests wait for the socket to get ready"),
         };
         Self::new(code, text)

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Channel, control};
+use super::{Channel, PeerMisbehaved, control};
 use crate::wire::{Headers, Message, Payload};
 
 impl Channel {
@@ -25,6 +25,7 @@ impl Channel {
     /// Tells the sender of such a message that it is superseded, if it waits for a reply. Returns whether
     /// there is nothing else to tell it: it does, or strangers have been told enough.
     pub(super) fn refuse_foreign(&mut self, now: Instant, message: &Message) -> bool {
+        self.note_foreign(now, &PeerMisbehaved::OfAnother);
         let is_silent = !self.admission.may_answer_foreign(now);
         if !is_silent {
             self.respond_with(message, Payload::NIL, control::superseded(message.headers.attempt));

@@ -1,7 +1,13 @@
 //! The server's side of a subject: answers who serves it, and sorts what clients send to their sockets.
 
+mod known_sockets;
+
+pub use known_sockets::Entry;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
+
+use known_sockets::KnownSockets;
 
 use super::admission::{Population, StrangerAdmission};
 use super::stream::Offer;
@@ -23,7 +29,7 @@ pub struct Listener {
     state: State,
     /// Takes no new clients.
     retired: bool,
-    sockets: HashMap<String, Entry>,
+    sockets: KnownSockets,
     /// Incarnations of sockets that were superseded, latest last: a late connect of one must not take the
     /// place back.
     superseded: VecDeque<(String, u64)>,
@@ -38,19 +44,6 @@ pub struct Listener {
     admission: StrangerAdmission,
     number: u32,
     outputs: VecDeque<Output>,
-}
-
-/// A socket that it knows, and its incarnation.
-#[derive(Debug)]
-pub struct Entry {
-    /// Its handle.
-    pub socket: u32,
-    /// Its incarnation.
-    pub epoch: Option<u64>,
-    /// The attempt of the latest connect request.
-    pub attempt: Option<u64>,
-    /// Whose it is, if the broker tells.
-    pub user: Option<u64>,
 }
 
 /// A client whose own subject is awaited.
@@ -111,7 +104,7 @@ impl Listener {
         let status = Pattern::parse(&format!("{subject}.server.status")).map_err(|_| invalid())?;
         let mine = Pattern::parse(&format!("{subject}.server.{id}.*")).map_err(|_| invalid())?;
         let outputs = [Output::Subscribe(status.clone()), subscribe(&mine, exclusive)].into();
-        let (sockets, arriving) = (HashMap::new(), HashMap::new());
+        let (sockets, arriving) = (KnownSockets::default(), HashMap::new());
         Ok(Self {
             id,
             status,
@@ -231,9 +224,11 @@ impl Listener {
     }
 
     /// Returns the socket that data on this subject is for.
-    pub fn socket_of(&self, subject: &Subject) -> Option<u32> {
-        let entry = self.sockets.get(subject.last_token()).filter(|_| self.state != State::Closed);
-        entry.map(|entry| entry.socket)
+    pub fn socket_of(&mut self, subject: &Subject) -> Option<u32> {
+        if self.state == State::Closed {
+            return None;
+        }
+        self.sockets.find(subject)
     }
 
     /// Tells one who has no socket here, unless strangers have been told enough.
@@ -297,7 +292,7 @@ impl Listener {
 
     /// Forgets the socket of client `id`, which is closed.
     pub fn remove(&mut self, id: &str) {
-        let ended = self.sockets.remove_entry(id);
+        let ended = self.sockets.remove(id);
         if let Some((_, entry)) = &ended {
             self.population.leave(entry.user);
         }
@@ -309,9 +304,7 @@ impl Listener {
 
     /// Returns its sockets, in the order of their creation.
     pub fn sockets(&self) -> Vec<u32> {
-        let mut sockets: Vec<u32> = self.sockets.values().map(|entry| entry.socket).collect();
-        sockets.sort_unstable();
-        sockets
+        self.sockets.handles()
     }
 
     /// Clients whose own subject is awaited: at most 10 000.

@@ -1,7 +1,25 @@
 //! The requests over a socket that wait for their answers, by key.
 
-use std::collections::VecDeque;
-use std::time::Instant;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+/// What a request wants beside one answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AskTerms {
+    /// It wants any number of answers, within these limits.
+    pub many: Option<AnswerLimits>,
+    /// A peer of Conat is waited for until it listens. In the stream the peer does when it is there.
+    pub wait_for_interest: bool,
+}
+
+/// When a request for any number of answers ends, beside its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AnswerLimits {
+    /// It ends after so many.
+    pub max_messages: Option<u32>,
+    /// It ends after so long without another one; `None`: when its time is over.
+    pub max_wait: Option<Duration>,
+}
 
 /// In the order of their keys, which is that of the calls.
 #[derive(Debug, Default)]
@@ -12,6 +30,10 @@ pub(super) struct OpenRequests {
     last_key: u64,
     /// Not later than the earliest deadline. Looked at when it fires.
     expires_at: Option<Instant>,
+    /// Those of the open requests that want more than one answer. Few do.
+    terms: BTreeMap<u64, AskTerms>,
+    /// Requests that have had as many answers as they want, and whose callers do not know it yet.
+    satisfied: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -43,14 +65,72 @@ impl OpenRequests {
         }
     }
 
+    /// Sets what a request wants that is opened next, or was opened before.
+    pub(super) fn set_terms(&mut self, key: u64, terms: AskTerms) {
+        if terms != AskTerms::default() {
+            self.terms.insert(key, terms);
+        }
+    }
+
+    /// Returns what a request wants beside one answer.
+    pub(super) fn terms(&self, key: u64) -> AskTerms {
+        self.terms.get(&key).copied().unwrap_or_default()
+    }
+
+    /// Whether this is an open request for any number of answers.
+    pub(super) fn is_many(&self, key: u64) -> bool {
+        self.terms(key).many.is_some()
+    }
+
+    /// Whether a request for one answer is open.
+    pub(super) fn awaits_one(&self) -> bool {
+        let many = self.terms.values().filter(|terms| terms.many.is_some()).count();
+        self.open > many
+    }
+
     /// Ends a request.
     pub(super) fn settle(&mut self, key: u64) -> Settled {
-        let Some(at) = self.find(key) else {
-            return if key <= self.last_key { Settled::Late } else { Settled::Unknown };
-        };
+        let Some(at) = self.find(key) else { return self.settled_before(key) };
         self.entries[at].is_open = false;
+        self.terms.remove(&key);
         self.handle_settled(1);
         Settled::Open
+    }
+
+    /// Takes an answer that others may follow. One that was asked for one only is as good as unknown.
+    pub(super) fn take_one_of_many(&mut self, now: Instant, key: u64) -> Settled {
+        let Some(at) = self.find(key) else { return self.settled_before(key) };
+        let Some(many) = self.terms.get_mut(&key).and_then(|terms| terms.many.as_mut()) else {
+            return Settled::Unknown;
+        };
+        if let Some(left) = &mut many.max_messages {
+            *left = left.saturating_sub(1);
+        }
+        if many.max_messages == Some(0) {
+            self.satisfied.push(key);
+            return self.settle(key);
+        }
+        if let Some(wait) = many.max_wait {
+            let deadline = now + wait;
+            self.entries[at].deadline = Some(deadline);
+            self.expires_at = Some(self.expires_at.map_or(deadline, |at| at.min(deadline)));
+        }
+        Settled::Open
+    }
+
+    /// Takes the end of the answers. A request for one answer has none.
+    pub(super) fn take_end(&mut self, key: u64) -> Settled {
+        if self.find(key).is_some() && !self.is_many(key) { Settled::Unknown } else { self.settle(key) }
+    }
+
+    /// Returns the requests that have ended because they have had as many answers as they want.
+    pub(super) fn take_satisfied(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.satisfied)
+    }
+
+    /// What comes for a request that is not open.
+    fn settled_before(&self, key: u64) -> Settled {
+        if key <= self.last_key { Settled::Late } else { Settled::Unknown }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -68,8 +148,8 @@ impl OpenRequests {
         self.expires_at
     }
 
-    /// Ends the requests whose time is over, and returns their keys.
-    pub(super) fn expire(&mut self, now: Instant) -> Vec<u64> {
+    /// Ends the requests whose time is over, and returns their keys, and whether they want many answers.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<(u64, bool)> {
         if self.expires_at.is_none_or(|at| at > now) {
             return Vec::new();
         }
@@ -77,7 +157,8 @@ impl OpenRequests {
         for entry in self.entries.iter_mut().filter(|entry| entry.is_open) {
             if entry.deadline.is_some_and(|at| at <= now) {
                 entry.is_open = false;
-                expired.push(entry.key);
+                let terms = self.terms.remove(&entry.key);
+                expired.push((entry.key, terms.is_some_and(|terms| terms.many.is_some())));
             }
         }
         self.handle_settled(expired.len());
@@ -90,7 +171,22 @@ impl OpenRequests {
     pub(super) fn take_all(&mut self) -> Vec<u64> {
         let entries = std::mem::take(&mut self.entries);
         (self.open, self.expires_at) = (0, None);
+        self.terms.clear();
         entries.into_iter().filter(|entry| entry.is_open).map(|entry| entry.key).collect()
+    }
+
+    /// Ends all but those whose keys, in order, are in `kept`. Returns the keys of those that have ended.
+    pub(super) fn take_all_but(&mut self, kept: &[u64]) -> Vec<u64> {
+        let ends = |entry: &&mut Entry| entry.is_open && kept.binary_search(&entry.key).is_err();
+        let ended: Vec<u64> = (self.entries.iter_mut().filter(ends))
+            .map(|entry| {
+                entry.is_open = false;
+                entry.key
+            })
+            .collect();
+        self.terms.retain(|key, _| ended.binary_search(key).is_err());
+        self.handle_settled(ended.len());
+        ended
     }
 
     fn find(&self, key: u64) -> Option<usize> {
@@ -157,7 +253,50 @@ mod tests {
         let mut requests = OpenRequests::default();
         (1..=5).for_each(|key| requests.open(key, None));
         assert_eq!([2, 4].map(|key| requests.settle(key)), [Settled::Open; 2]);
-        assert_eq!((requests.take_all(), requests.len()), (vec![1, 3, 5], 0));
+        assert_eq!((requests.take_all_but(&[1, 9]), requests.len()), (vec![3, 5], 1));
+        assert_eq!((requests.take_all(), requests.len()), (vec![1], 0));
+    }
+
+    fn many(max_messages: Option<u32>, max_wait: Option<Duration>) -> AskTerms {
+        AskTerms { many: Some(AnswerLimits { max_messages, max_wait }), ..AskTerms::default() }
+    }
+
+    #[test]
+    fn a_request_for_many_ends_with_the_last_that_it_wants_with_the_end_or_with_the_only_one() {
+        let now = Instant::now();
+        let mut requests = OpenRequests::default();
+        for (key, most) in [(1, Some(2)), (2, None), (3, None)] {
+            requests.open(key, None);
+            requests.set_terms(key, many(most, None));
+        }
+        let taken = [1, 1, 1, 2, 2].map(|key| requests.take_one_of_many(now, key));
+        use Settled::{Late, Open, Unknown};
+        assert_eq!(taken, [Open, Open, Late, Open, Open]);
+        assert_eq!((requests.take_satisfied(), requests.take_satisfied()), (vec![1], vec![]));
+        assert_eq!([2, 2, 1, 9].map(|key| requests.take_end(key)), [Open, Late, Late, Unknown]);
+        assert_eq!((requests.settle(3), requests.len(), requests.terms.len()), (Open, 0, 0));
+    }
+
+    #[test]
+    fn a_request_for_one_answer_has_no_others_and_no_end() {
+        let mut requests = OpenRequests::default();
+        requests.open(1, None);
+        assert_eq!(requests.take_one_of_many(Instant::now(), 1), Settled::Unknown);
+        assert_eq!((requests.take_end(1), requests.settle(1)), (Settled::Unknown, Settled::Open));
+    }
+
+    #[test]
+    fn each_of_many_answers_moves_the_deadline_where_that_is_wanted() {
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut requests = OpenRequests::default();
+        requests.open(1, Some(at(10)));
+        requests.set_terms(1, many(None, Some(Duration::from_secs(2))));
+        assert_eq!(requests.take_one_of_many(at(9), 1), Settled::Open);
+        assert_eq!(requests.expire(at(10)), vec![], "the first one came");
+        assert_eq!(requests.take_one_of_many(at(10), 1), Settled::Open);
+        assert_eq!((requests.expire(at(11)), requests.expire(at(12))), (vec![], vec![(1, true)]));
+        assert_eq!(requests.poll_timeout(), None);
     }
 
     proptest! {
@@ -188,8 +327,8 @@ mod tests {
                     _ => {
                         now += number % 5;
                         let due = |at: &Option<u64>| at.is_some_and(|at| at <= now);
-                        let expected: Vec<u64> =
-                            model.iter().filter(|(_, at)| due(at)).map(|(key, _)| *key).collect();
+                        let expected: Vec<(u64, bool)> =
+                            model.iter().filter(|(_, at)| due(at)).map(|(key, _)| (*key, false)).collect();
                         model.retain(|_, at| !due(at));
                         prop_assert_eq!(requests.expire(at(now)), expected);
                         let next = model.values().flatten().min();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Data, PeerLoss, ReceivedRequest, RequestFailure};
+use super::{AskTerms, Data, PeerLoss, ReceivedRequest, SocketCounters};
 use crate::base::{Failure, Weigh};
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Bundle, Message, Messages};
@@ -27,6 +27,8 @@ pub enum Output {
         /// Whether to wait until its subject has subscribers.
         wait_for_interest: bool,
     },
+    /// The peer may not be there any more: where nobody tells, somebody should look.
+    Suspect,
     /// Wait for subscribers; call `handle_interest` with this tag.
     AwaitInterest {
         /// Comes back with the answer.
@@ -55,12 +57,8 @@ pub enum Output {
     Unsubscribe(Pattern),
     /// Undo it behind the last message that comes for it.
     Drain(Pattern),
-    /// The request that the application made with this ticket may leave now, to this subject.
-    Forward(u32, Subject),
-    /// It failed before it could leave.
-    FailRequest(u32, RequestFailure),
-    /// Ask a peer of Conat; its answer comes to `handle_answer` with this key, its failure to
-    /// `handle_ask_failed`.
+    /// Ask a peer of Conat; its answers come to `handle_answer` with this key, its failure to
+    /// `handle_ask_failed`, and the end of many to `handle_answered`.
     Ask {
         /// Comes back.
         key: u64,
@@ -68,6 +66,8 @@ pub enum Output {
         message: Message,
         /// The time to wait for the answer.
         timeout: Duration,
+        /// What it wants beside one answer.
+        terms: AskTerms,
     },
     /// Nobody waits for the answer any more.
     CancelAsk(u64),
@@ -79,8 +79,6 @@ pub enum Output {
     WatchOthers(Subject),
     /// Undo it.
     UnwatchOthers,
-    /// The peer is away, and the requests that have left do not wait for it any longer.
-    PeerAway,
 }
 
 /// Names one outstanding request of a socket. The number tells a late reply from the current one.
@@ -129,6 +127,8 @@ pub enum SocketEvent {
         failure: Option<Failure>,
         /// The number of undelivered messages.
         undelivered: usize,
+        /// Whether the peer closed it because its listener is leaving.
+        is_leaving: bool,
     },
     /// Messages, in order: data, requests, answers and what belongs to them.
     Data(Messages),
@@ -152,21 +152,17 @@ pub enum SocketEvent {
         /// It is certain that no handler had it.
         is_unhandled: bool,
     },
+    /// A request for many answers has had all that it wants, or its time is over.
+    RequestDone {
+        /// Its key.
+        key: u64,
+    },
     /// The server that a client socket belongs to from now on, by its id.
     Bound(Box<str>),
     /// The load balancer is asked for a server.
     ChooseServer,
     /// The application knows of the close, and nothing more comes.
     Collected,
-}
-
-/// What a socket has counted since it was created.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SocketCounters {
-    /// Messages sent a second time, or a third.
-    pub resent: u64,
-    /// Messages that were here already.
-    pub duplicates: u64,
 }
 
 impl Weigh for SocketEvent {

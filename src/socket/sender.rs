@@ -243,9 +243,10 @@ impl Sender {
         earliest([self.repeat_at, self.stalls_at])
     }
 
-    /// Repeats the last message, since nothing was acknowledged for a while.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        if self.repeat_at.is_some_and(|at| at <= now) {
+    /// Repeats the last message, since nothing was acknowledged for a while. Returns whether.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        let is_due = self.repeat_at.is_some_and(|at| at <= now);
+        if is_due {
             self.repeat_last = self.is_waiting();
             tracing::debug!(
                 acked = self.acked(),
@@ -254,6 +255,7 @@ impl Sender {
             );
             self.arm(now);
         }
+        is_due
     }
 
     /// Starts to wait for an acknowledgement, if half of the window is used.

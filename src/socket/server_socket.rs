@@ -22,6 +22,8 @@ pub struct ServerSocket {
     client: Subject,
     channel: Channel,
     state: State,
+    /// The latest attempt to connect that was taken: its tag is what the client goes by.
+    attempt: Option<u64>,
     /// When a frame of another incarnation was answered last.
     foreign_answered_at: Option<Instant>,
 }
@@ -33,7 +35,7 @@ impl ServerSocket {
         channel.begin_conat(now);
         channel.fence();
         channel.attach(now, client.clone());
-        Self { client, channel, state: State::Ready, foreign_answered_at: None }
+        Self { client, channel, state: State::Ready, attempt: None, foreign_answered_at: None }
     }
 
     /// Returns a socket whose client offers the stream, which is taken, with a tag of our own.
@@ -47,7 +49,7 @@ impl ServerSocket {
         let mut channel = Channel::new(config.into());
         channel.begin_stream(now, own_tag, offer);
         channel.attach(now, client.clone());
-        Self { client, channel, state: State::Ready, foreign_answered_at: None }
+        Self { client, channel, state: State::Ready, attempt: None, foreign_answered_at: None }
     }
 
     /// Returns the id that its client chose.
@@ -115,6 +117,12 @@ impl SocketEnd for ServerSocket {
         }
     }
 
+    fn handle_found(&mut self, now: Instant) {
+        if self.state != State::Closed && self.handle_return() {
+            self.channel.resume(now, self.client.clone());
+        }
+    }
+
     fn handle_absence(&mut self, now: Instant, step: AbsenceStep) {
         self.handle_step(now, step);
     }
@@ -146,7 +154,7 @@ impl SocketEnd for ServerSocket {
             return self.check_end(now);
         }
         if message.headers.malformed {
-            return self.close(CloseReason::Misbehaved(super::PeerMisbehaved::BadHeader));
+            return self.channel.note_foreign(now, &super::PeerMisbehaved::BadHeader);
         }
         match message.headers.command {
             Some(SocketCommand::Connect) if !self.channel.admission.may_answer(now) => {}
@@ -190,8 +198,9 @@ impl SocketEnd for ServerSocket {
             Ok(PeerStatus::Lost) => {
                 self.close(CloseReason::Lost("the client no longer has the messages that are missing"))
             }
-            // The client may be on its way back; keep-alive decides.
-            Ok(PeerStatus::Alive | PeerStatus::Gone) => {}
+            // Where the broker tells of ends it has told, or it was a moment.
+            Ok(PeerStatus::Gone) => self.channel.outputs.push_back(Output::Suspect),
+            Ok(PeerStatus::Alive) => {}
             Err(error) => self.close(CloseReason::Misbehaved(error)),
         }
         self.check_end(now);

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use super::absence::{AbsenceStep, WatchedEnd};
 use super::channel::PeerStatus;
-use super::stream::Accepted;
-use super::{Channel, CloseReason, CommandError, Consumed, Output, SocketUsage, Tag, WriteError};
+use super::stream::{Accepted, Claim, Stream};
+use super::{AskTerms, Channel, CloseReason, CommandError, Consumed, Output, SocketUsage, Tag, WriteError};
 use crate::base::{Failure, FaultInjector, earliest};
 use crate::subject::Subject;
 use crate::wire::stream::CancelReason;
-use crate::wire::{Bundle, Headers, Message, Messages, Presence};
+use crate::wire::{Bundle, Headers, Item, Message, Messages, Presence};
 
 /// A [`ClientSocket`](super::ClientSocket) or a [`ServerSocket`](super::ServerSocket).
 ///
@@ -41,6 +41,14 @@ pub trait SocketEnd: Debug + Send {
     /// Handles the reply to a request of this socket.
     fn handle_reply(&mut self, now: Instant, tag: Tag, answer: Result<Message, CommandError>);
 
+    /// Handles whether anybody listens where it has looked.
+    fn handle_interest(&mut self, _now: Instant, _tag: Tag, _there: bool) {}
+
+    /// Handles that the peer, which was not there, is found again, and may not know that it was missed.
+    fn handle_found(&mut self, now: Instant) {
+        self.handle_presence(now, WatchedEnd::Peer, Presence::Here, 1);
+    }
+
     /// Handles that the peer of a stream gives no sign of life.
     fn handle_silence(&mut self, now: Instant);
 
@@ -61,6 +69,11 @@ pub trait SocketEnd: Debug + Send {
 
     /// Closes at once: tells the peer, and does not wait.
     fn close(&mut self, reason: CloseReason);
+
+    /// Notes that the listener of this end is leaving.
+    fn note_leaving(&mut self) {
+        self.channel_mut().note_leaving();
+    }
 
     /// Closes if an orderly end was requested and is due.
     fn check_end(&mut self, now: Instant);
@@ -119,13 +132,19 @@ pub trait SocketEnd: Debug + Send {
         }
     }
 
-    /// Sends a request of the application to the peer.
-    fn request(&mut self, ticket: u32, deadline: Instant) {
-        if self.is_closing() {
-            self.channel_mut().fail_request(ticket);
-        } else {
-            self.channel_mut().request(ticket, deadline);
+    /// Handles that a question of the fabric has had all answers that it wants.
+    fn handle_answered(&mut self, key: u64) {
+        if !self.is_closed() {
+            self.channel_mut().handle_answered(key);
         }
+    }
+
+    /// Asks the peer, in the line of what is written.
+    fn ask(&mut self, now: Instant, question: Item, terms: AskTerms) -> Result<(), WriteError> {
+        if self.is_closing() || self.channel().pending_close.is_requested() {
+            return Err(WriteError::Closed);
+        }
+        self.channel_mut().ask(now, question, terms)
     }
 
     /// Accepts a bundle for this socket if it can take all of it. Returns whether; if not, its messages have
@@ -192,6 +211,21 @@ pub trait SocketEnd: Debug + Send {
         if let Err(error) = self.channel_mut().flush(now) {
             self.close(CloseReason::Misbehaved(error));
         }
+    }
+
+    /// Returns whether more could leave, and waits until other sockets have had their turn.
+    fn waits_for_turn(&self) -> bool {
+        !self.is_closed() && self.channel().stream().is_some_and(Stream::waits_for_turn)
+    }
+
+    /// Returns how the messages in pieces stand that come to it, if that has changed.
+    fn take_claim(&mut self) -> Option<Claim> {
+        self.channel_mut().take_claim()
+    }
+
+    /// Lets the peer send pieces up to this offset.
+    fn grant(&mut self, offset: u64) {
+        self.channel_mut().grant(offset);
     }
 
     /// Returns the next output.

@@ -8,7 +8,7 @@ use super::open_requests::{OpenRequests, Settled};
 use super::{Output, PeerMisbehaved, SocketEvent};
 use crate::base::FaultInjector;
 use crate::wire::stream::key;
-use crate::wire::{Encoding, Headers, Item, Json, Message, Payload};
+use crate::wire::{Encoding, Headers, Json, Message, Payload};
 
 /// The parts of a channel beside its half.
 pub(super) struct Surroundings<'a> {
@@ -47,25 +47,36 @@ impl Surroundings<'_> {
         }
     }
 
-    /// Ends the request with this key, which is answered.
-    pub(super) fn settle(&mut self, key: u64) -> Settled {
-        self.requests.as_mut().map_or(Settled::Unknown, |requests| requests.settle(key))
+    /// Whether the application is to get a message that is no data. An answer settles its request.
+    pub(super) fn try_settle(
+        &mut self,
+        now: Instant,
+        encoding: Encoding,
+        payload: &[u8],
+    ) -> Result<bool, PeerMisbehaved> {
+        // Those of requests and answers were checked to have one.
+        let key = || key(payload).unwrap_or_default();
+        let requests = self.requests.as_mut();
+        let settled = match encoding {
+            Encoding::ANSWER | Encoding::REFUSAL => requests.map(|open| open.settle(key())),
+            Encoding::ANSWER_MORE => requests.map(|open| open.take_one_of_many(now, key())),
+            Encoding::ANSWER_END => requests.map(|open| open.take_end(key())),
+            Encoding::REQUEST | Encoding::REQUEST_MANY | Encoding::CANCEL => return Ok(true),
+            other => return Ok(other.is_data()),
+        };
+        match settled.unwrap_or(Settled::Unknown) {
+            Settled::Open => Ok(true),
+            Settled::Late => Ok(false),
+            Settled::Unknown => Err(PeerMisbehaved::BadItem { encoding: encoding.0 }),
+        }
     }
 
-    /// Whether the application is to get a message that is no data. An answer settles its request.
-    pub(super) fn try_settle(&mut self, item: &Item) -> Result<bool, PeerMisbehaved> {
-        let encoding = item.payload.encoding;
-        match encoding {
-            Encoding::ANSWER | Encoding::REFUSAL => {
-                // It was checked to have one.
-                match self.settle(key(&item.payload.raw).unwrap_or_default()) {
-                    Settled::Open => Ok(true),
-                    Settled::Late => Ok(false),
-                    Settled::Unknown => Err(PeerMisbehaved::BadItem { encoding: encoding.0 }),
-                }
-            }
-            Encoding::REQUEST | Encoding::REQUEST_MANY | Encoding::CANCEL => Ok(true),
-            other => Ok(other.is_data()),
+    /// Tells of the requests that have had as many answers as they want, and returns them.
+    pub(super) fn report_satisfied(&mut self) -> Vec<u64> {
+        let satisfied = self.requests.as_mut().map_or_else(Vec::new, |open| open.take_satisfied());
+        for &key in &satisfied {
+            self.emit(SocketEvent::RequestDone { key });
         }
+        satisfied
     }
 }

@@ -11,6 +11,8 @@ pub struct SocketUsage {
     pub out_of_order: usize,
     /// Their bytes.
     pub out_of_order_bytes: usize,
+    /// Bytes of the message in pieces that is not whole.
+    pub partial_bytes: usize,
     /// Messages handed over and not handled: at most max(`max_queue`, 10 000).
     pub unconsumed: u64,
     /// Requests of the application that wait for the socket to get ready: at most 10 000.

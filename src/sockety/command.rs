@@ -73,6 +73,8 @@ pub enum Command {
     Mark(u32),
     /// Tell the peer that the connection will be closed soon.
     GoAway,
+    /// A `Close` is on its way behind what still waits: the time that it may take begins now.
+    Leave,
     /// Close the connection: when all has left that was sent before.
     Close,
     /// Close it at once.
@@ -137,23 +139,28 @@ pub enum Content {
 }
 
 impl Urgent for Command {
-    /// Returns whether it is for what comes from the peer: two ends that write to each other would wait for
-    /// ever if neither could read.
+    /// Returns whether it is for what comes from the peer, or for its end: two ends that write to each other
+    /// would wait for ever if neither could read, and so would whoever closes.
     fn is_urgent(&self) -> bool {
-        matches!(self, Self::Read { .. } | Self::Discard { .. } | Self::Destroy)
+        matches!(self, Self::Read { .. } | Self::Discard { .. } | Self::Leave | Self::Destroy)
+    }
+}
+
+impl Weigh for OutgoingMessage {
+    fn weight(&self) -> usize {
+        let file = |file: &DraftFile| match &file.content {
+            Content::Whole(bytes) => bytes.len() + file.name.len() + size_of::<DraftFile>(),
+            Content::Follows => file.name.len() + size_of::<DraftFile>(),
+        };
+        let files: usize = self.files.iter().map(file).sum();
+        self.action.len() + self.data.len() + files + size_of::<Command>()
     }
 }
 
 impl Weigh for Command {
     fn weight(&self) -> usize {
         let content = match self {
-            Self::Send(message) => {
-                let file = |file: &DraftFile| match &file.content {
-                    Content::Whole(bytes) => bytes.len() + file.name.len() + size_of::<DraftFile>(),
-                    Content::Follows => file.name.len() + size_of::<DraftFile>(),
-                };
-                message.action.len() + message.data.len() + message.files.iter().map(file).sum::<usize>()
-            }
+            Self::Send(message) => return message.weight(),
             Self::Write { bytes, .. } => bytes.len(),
             _ => 0,
         };

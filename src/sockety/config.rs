@@ -16,12 +16,14 @@ pub struct Config {
     pub timeout: Option<Duration>,
     /// How long the peer's connection header may take: 10 s.
     pub handshake_timeout: Duration,
+    /// How long a close may wait until all that was sent has left: 60 s.
+    pub close_timeout: Duration,
     /// Bytes of data, files and streams that wait for the application. With so many no more is read from the
     /// peer: 16 MiB, and one read.
     pub max_unread_bytes: usize,
     /// Bytes of headers that have not come whole, all channels together: 4 MiB.
     pub max_header_bytes: usize,
-    /// Files of messages that have not come whole, all channels together: 131 072.
+    /// Files of messages that have not come whole, all channels together: 16 384.
     pub max_files: u32,
     /// Take files that are longer or shorter than announced.
     pub allow_files_size_mismatch: bool,
@@ -34,9 +36,10 @@ impl Default for Config {
             max_writable_channels: MAX_CHANNELS,
             timeout: Some(Duration::from_secs(60)),
             handshake_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(60),
             max_unread_bytes: 16 * 1024 * 1024,
             max_header_bytes: 4 * 1024 * 1024,
-            max_files: 131_072,
+            max_files: 16_384,
             allow_files_size_mismatch: false,
         }
     }

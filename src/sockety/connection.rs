@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::budget::{Budget, SCARCE_HEADER_BYTES, SCARCE_UNREAD_BYTES, Share};
 use super::events::Events;
 use super::incoming::{Context, Incoming};
 use super::outgoing::{Outgoing, Written};
@@ -25,10 +26,16 @@ pub struct Connection {
     state: State,
     /// What is to be done with the connection below.
     request: Option<LinkRequest>,
+    /// It is to be closed; until then everything has to have left.
+    close_by: Option<Instant>,
     /// It was closed in order, and all that was sent has left.
     is_leaving: bool,
     reader: Reader,
     incoming: Incoming,
+    /// What it holds of its server's budget.
+    share: Share,
+    /// It is not read since all connections together hold too much; when to look again.
+    look_again_at: Option<Instant>,
     requests: Requests,
     output: Output,
     events: Events,
@@ -63,15 +70,23 @@ impl Connection {
         Self { request: Some(LinkRequest::Dial), ..Self::accept(now, config) }
     }
 
+    /// Creates an end that accepts a connection, and shares a budget with others.
+    pub fn accept_within(now: Instant, config: Config, budget: Budget) -> Self {
+        Self { share: Share::new(budget), ..Self::accept(now, config) }
+    }
+
     /// Creates the end that accepts a connection.
     pub fn accept(now: Instant, config: Config) -> Self {
         Self {
             config,
             state: State::Connecting,
             request: None,
+            close_by: None,
             is_leaving: false,
             reader: Reader::default(),
             incoming: Incoming::new(),
+            share: Share::default(),
+            look_again_at: None,
             requests: Requests::default(),
             output: Output::default(),
             events: Events::default(),
@@ -102,6 +117,7 @@ impl Machine for Connection {
             Command::Forget(id) => {
                 self.requests.take(id);
             }
+            Command::Leave => self.leave(now),
             Command::Close => self.close(now),
             Command::Destroy => self.destroy(now),
             command => self.send(now, command),
@@ -150,7 +166,7 @@ impl Machine for Connection {
     fn poll_link(&mut self) -> Option<LinkRequest> {
         let is_said = matches!(self.state, State::Closing) && self.output.is_empty();
         if is_said && self.request.is_none() && !std::mem::replace(&mut self.is_leaving, true) {
-            return Some(LinkRequest::Close(self.drain_timeout()));
+            return self.close_by.map(LinkRequest::CloseBy);
         }
         self.request.take()
     }
@@ -161,7 +177,14 @@ impl Machine for Connection {
 
     /// Returns whether the application has room: otherwise it has to read before more can come.
     fn is_reading(&self) -> bool {
-        self.incoming.bodies.unread() < self.config.max_unread_bytes
+        self.incoming.bodies.unread() < self.max_unread_bytes()
+    }
+
+    fn calls(event: &Event) -> usize {
+        match event {
+            Event::Records(records) => records.count(),
+            _ => 0,
+        }
     }
 
     fn is_last(event: &Event) -> bool {
@@ -177,6 +200,12 @@ impl Connection {
     /// Returns whether nothing more can be sent.
     pub fn is_closing(&self) -> bool {
         !matches!(self.state, State::Connecting | State::Handshaking { .. } | State::Open(_))
+    }
+
+    /// Returns the bytes that may wait for the application now.
+    fn max_unread_bytes(&self) -> usize {
+        let own = self.config.max_unread_bytes;
+        if self.share.is_scarce() { own.min(SCARCE_UNREAD_BYTES) } else { own }
     }
 
     /// Says our header.
@@ -198,11 +227,13 @@ impl Connection {
             self.state = State::Open(Box::new(Outgoing::new(channels)));
             self.events.push(Event::Opened);
         }
+        let scarce = self.share.is_scarce().then_some(SCARCE_HEADER_BYTES);
+        let max_header_bytes = self.config.max_header_bytes.min(scarce.unwrap_or(usize::MAX));
         let Self { config, requests, events, incoming, reader, state, .. } = self;
         if !matches!(state, State::Open(_) | State::Closing) {
             return Ok(());
         }
-        let mut cx = Context { config, requests, events };
+        let mut cx = Context { config, max_header_bytes, requests, events };
         while let Some(step) = reader.next(chunk)? {
             match step {
                 Step::Packet(packet) => incoming.handle_packet(&mut cx, packet)?,
@@ -225,6 +256,9 @@ impl Connection {
                     self.requests.insert(message.id, message.request);
                 }
                 outgoing.send(output, message);
+                if let Some(bytes) = outgoing.excess() {
+                    self.finish(now, Some(ConnectionError::NoChannel { bytes }));
+                }
             }
             Command::FastReply { id, code, mark } => {
                 Outgoing::fast_reply(output, id, code);
@@ -245,6 +279,7 @@ impl Connection {
             Command::Read { .. }
             | Command::Discard { .. }
             | Command::Forget(_)
+            | Command::Leave
             | Command::Close
             | Command::Destroy => {}
         }

@@ -37,6 +37,16 @@ pub enum ConnectionError {
         /// What waits.
         bytes: usize,
     },
+    /// The peer leaves no channel free for what is to be sent.
+    NoChannel {
+        /// What waits for one.
+        bytes: usize,
+    },
+    /// It was to be closed, and the peer did not take what had been sent.
+    Untaken {
+        /// In time.
+        timeout: Duration,
+    },
     /// The connection below failed.
     Link(Failure),
 }
@@ -82,6 +92,7 @@ impl From<ConnectionError> for Failure {
             }
             ConnectionError::NoHandshake { .. } | ConnectionError::Silent { .. } => Code::TimedOut,
             ConnectionError::Unread { .. } => Code::SocketyUnread,
+            ConnectionError::NoChannel { .. } | ConnectionError::Untaken { .. } => Code::SlowConsumer,
             ConnectionError::Link(failure) => return failure.clone(),
         };
         Self::new(code, error)
@@ -98,6 +109,12 @@ impl fmt::Display for ConnectionError {
             Self::Silent { timeout } => write!(f, "nothing came from the other end for {timeout:?}"),
             Self::Unread { bytes } => {
                 write!(f, "{bytes} bytes of messages wait unread: read them, or call discard()")
+            }
+            Self::NoChannel { bytes } => {
+                write!(f, "{bytes} bytes of messages wait for a channel: the other end offers too few")
+            }
+            Self::Untaken { timeout } => {
+                write!(f, "the other end has not read within {timeout:?} what was sent before the close")
             }
             Self::Link(failure) => write!(f, "{failure}"),
         }

@@ -30,6 +30,8 @@ pub(super) struct Incoming {
     header_bytes: usize,
     /// Files of messages that have not come whole.
     files: u32,
+    /// The peer has said that it goes.
+    is_leaving: bool,
     pub(super) bodies: Bodies,
 }
 
@@ -56,6 +58,7 @@ enum Target {
 /// What receiving needs beside its own state.
 pub(super) struct Context<'a> {
     pub(super) config: &'a Config,
+    pub(super) max_header_bytes: usize,
     pub(super) requests: &'a mut Requests,
     pub(super) events: &'a mut Events,
 }
@@ -69,8 +72,20 @@ impl Incoming {
             content: Target::Continue,
             header_bytes: 0,
             files: 0,
+            is_leaving: false,
             bodies: Bodies::default(),
         }
+    }
+
+    /// Returns the bytes that it keeps for the application, and of headers that have not come whole.
+    pub(super) fn held(&self) -> usize {
+        self.bodies.unread() + self.header_bytes
+    }
+
+    /// Forgets what was in progress: nothing more comes.
+    pub(super) fn end_all(&mut self) {
+        self.channels = HashMap::default();
+        (self.header_bytes, self.files) = (0, 0);
     }
 
     /// Takes a packet. If it has content, that comes next.
@@ -118,6 +133,7 @@ impl Incoming {
                 cx.events.records().fast_reply(request, id, code);
             }
             Packet::Abort => self.abort(cx),
+            Packet::GoAway if std::mem::replace(&mut self.is_leaving, true) => {}
             Packet::GoAway => cx.events.records().go_away(),
             Packet::Heartbeat => {}
         }
@@ -250,8 +266,8 @@ impl Incoming {
             receiving.fix(fixed);
         }
         self.count_files(cx, files)?;
-        if self.header_bytes > cx.config.max_header_bytes {
-            return Err(ConnectionError::HeadersTooLarge { limit: cx.config.max_header_bytes });
+        if self.header_bytes > cx.max_header_bytes {
+            return Err(ConnectionError::HeadersTooLarge { limit: cx.max_header_bytes });
         }
         if is_whole {
             self.announce(cx);

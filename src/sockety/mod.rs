@@ -7,6 +7,7 @@
 //! (`docs/protocols/sockety.md`).
 
 mod body;
+mod budget;
 mod channels;
 mod command;
 mod config;
@@ -22,6 +23,7 @@ mod reader;
 mod records;
 mod requests;
 
+pub use budget::Budget;
 pub use command::{Command, Content, DraftFile, OutgoingMessage, OutgoingStream, UNAWAITED};
 pub use config::Config;
 pub use connection::Connection;

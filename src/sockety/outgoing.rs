@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::channels::Channels;
 use super::output::Output;
 use super::{Content, OutgoingMessage, OutgoingStream, Part};
+use crate::base::Weigh;
 use crate::wire::sockety::{FileHeader, MAX_UINT24, MessageHeader, Packet};
 
 /// The sending half of a connection whose peer has said its header.
@@ -19,6 +20,8 @@ pub(super) struct Outgoing {
     open: HashMap<u32, Open, RandomState>,
     /// No channel was free for them, oldest first.
     waiting: VecDeque<Waiting>,
+    /// Their bytes.
+    waiting_bytes: usize,
     /// What was written to those.
     early: HashMap<u32, Vec<Written>, RandomState>,
 }
@@ -53,6 +56,7 @@ impl Outgoing {
             channels: Channels::new(channels),
             open: HashMap::default(),
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
             early: HashMap::default(),
         }
     }
@@ -64,9 +68,15 @@ impl Outgoing {
                 if message.number != 0 {
                     self.early.insert(message.number, Vec::new());
                 }
+                self.waiting_bytes += message.weight();
                 self.waiting.push_back(Waiting { message, marks: Vec::new() });
             }
         }
+    }
+
+    /// Returns the bytes of messages without a channel, if they are more than may wait.
+    pub(super) fn excess(&self) -> Option<usize> {
+        (self.waiting_bytes > MAX_WAITING_BYTES).then_some(self.waiting_bytes)
     }
 
     pub(super) fn fast_reply(output: &mut Output, id: Uuid, code: u16) {
@@ -120,8 +130,9 @@ impl Outgoing {
     pub(super) fn abort(&mut self, output: &mut Output, number: u32) {
         if self.early.remove(&number).is_some() {
             let at = self.waiting.iter().position(|waiting| waiting.message.number == number);
-            let marks = at.and_then(|at| self.waiting.remove(at)).map_or(Vec::new(), |waiting| waiting.marks);
-            marks.into_iter().for_each(|mark| output.mark(mark));
+            let waiting = at.and_then(|at| self.waiting.remove(at));
+            self.waiting_bytes -= waiting.as_ref().map_or(0, |waiting| waiting.message.weight());
+            waiting.into_iter().flat_map(|waiting| waiting.marks).for_each(|mark| output.mark(mark));
         }
         let Some(open) = self.open.remove(&number) else { return };
         switch(&mut self.channels, output, open.channel);
@@ -134,6 +145,7 @@ impl Outgoing {
         while !self.waiting.is_empty() {
             let Some(channel) = self.channels.next_free() else { return };
             let Some(Waiting { message, marks }) = self.waiting.pop_front() else { return };
+            self.waiting_bytes -= message.weight();
             let number = message.number;
             self.start(output, channel, message);
             marks.into_iter().for_each(|mark| output.mark(mark));
@@ -221,5 +233,7 @@ fn push_end(output: &mut Output, part: Part) {
     });
 }
 
+/// Bytes of messages that may wait for a channel.
+const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 /// The reference misreads larger ones.
 const MAX_FILE_PACKET_BYTES: u32 = MAX_UINT24;

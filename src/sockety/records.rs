@@ -11,27 +11,35 @@ use crate::wire::sockety::FileHeader;
 
 /// Small events in a row, packed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Records(Vec<u8>);
+pub struct Records {
+    bytes: Vec<u8>,
+    count: usize,
+}
 
 impl Records {
     /// Returns how many bytes they take.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
     }
 
     /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
+    }
+
+    /// Returns how many things they tell: records and files.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
     /// Returns all of them, packed.
     pub fn raw(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     /// Returns them one by one.
     pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
-        let mut rest = &self.0[..];
+        let mut rest = &self.bytes[..];
         std::iter::from_fn(move || Record::split(&mut rest))
     }
 }
@@ -150,6 +158,7 @@ pub struct RecordFile<'a> {
 #[derive(Debug, Default)]
 pub struct RecordsBuilder {
     bytes: Vec<u8>,
+    count: usize,
     /// Where the last record begins if it tells of passed marks, and the mark that would be the next one.
     flushed: Option<(usize, u32)>,
 }
@@ -195,11 +204,12 @@ impl RecordsBuilder {
     /// Takes what has been packed.
     pub(super) fn take(&mut self) -> Option<Records> {
         self.flushed = None;
-        (!self.bytes.is_empty()).then(|| Records(std::mem::take(&mut self.bytes)))
+        let count = std::mem::take(&mut self.count);
+        (!self.bytes.is_empty()).then(|| Records { bytes: std::mem::take(&mut self.bytes), count })
     }
 
     pub(super) fn message(&mut self, message: &Announcement<'_>) -> Announced {
-        self.flushed = None;
+        self.begin();
         let flags = u8::from(message.expects_response)
             | u8::from(message.body.is_some_and(|body| body.stream)) << 1
             | u8::from(message.body.is_some()) << 3;
@@ -239,7 +249,7 @@ impl RecordsBuilder {
     }
 
     pub(super) fn fast_reply(&mut self, request: u32, id: Uuid, code: u16) {
-        self.flushed = None;
+        self.begin();
         self.bytes.push(FAST_REPLY);
         self.bytes.extend_from_slice(&code.to_le_bytes());
         self.u32(request);
@@ -254,6 +264,7 @@ impl RecordsBuilder {
             let more = u32::from_le_bytes([count[0], count[1], count[2], count[3]]) + 1;
             count.copy_from_slice(&more.to_le_bytes());
         } else {
+            self.count += 1;
             self.flushed = Some((self.bytes.len(), mark));
             self.bytes.push(FLUSHED);
             self.u32(mark);
@@ -273,14 +284,14 @@ impl RecordsBuilder {
     }
 
     pub(super) fn more_files(&mut self, number: u32, count: u32, raw: &[u8]) {
-        self.flushed = None;
+        self.begin();
         self.bytes.push(FILES);
         self.u32(number);
         self.files(count, raw);
     }
 
     pub(super) fn aborted(&mut self, number: u32, by_peer: bool, whole: &[Part]) {
-        self.flushed = None;
+        self.begin();
         self.bytes.push(ABORTED);
         self.u32(number);
         self.bytes.push(by_peer.into());
@@ -289,18 +300,24 @@ impl RecordsBuilder {
     }
 
     pub(super) fn go_away(&mut self) {
-        self.flushed = None;
+        self.begin();
         self.bytes.push(GO_AWAY);
     }
 
-    fn part(&mut self, kind: u8, number: u32, part: Part) {
+    fn begin(&mut self) {
         self.flushed = None;
+        self.count += 1;
+    }
+
+    fn part(&mut self, kind: u8, number: u32, part: Part) {
+        self.begin();
         self.bytes.push(kind);
         self.u32(number);
         self.u32(part.number());
     }
 
     fn files(&mut self, count: u32, mut raw: &[u8]) {
+        self.count += count as usize;
         self.u32(count);
         for _ in 0..count {
             let Some((file, length)) = FileHeader::decode(raw) else {

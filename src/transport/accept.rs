@@ -1,7 +1,7 @@
 //! A broker's handshake: one deadline from the first byte to its end, and a clear error for a client that
 //! does not belong. The request chooses the protocol.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -9,15 +9,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::forwarded::TrustedProxies;
 use super::head::{MAX_HEAD_BYTES, MAX_HEADERS, read_head};
 use super::http::{ErrorResponse, Negotiation, judge};
+use super::pages::Pages;
 use super::stream::{BoxedStream, IncomingConnection};
 use super::timer::within;
 use super::tls::{HANDSHAKE_RECORD, PeerCertificate, ServerTls};
+use super::turned_away::{TurnedAway, TurnedAwayFor};
 use super::{BoxedLink, ByteLink, LinkError, conat, fabric, tls};
 use crate::base::Chunk;
-use crate::link::MESSAGE_TIMEOUT;
-use crate::wire::{ClientOp, ServerOp};
+use crate::link::{MESSAGE_TIMEOUT, PageRequest};
+use crate::wire::{Carrier, ClientOp, ServerOp};
 
 /// Which connections are accepted, and how they are kept.
 #[derive(Debug, Clone)]
@@ -51,8 +54,16 @@ pub struct AcceptOptions {
     pub max_handshakes: usize,
     /// The same for each address, so that one cannot keep the others out: 500.
     pub max_handshakes_per_address: usize,
+    /// The proxies whose word counts for where a client comes from. None.
+    pub trusted_proxies: TrustedProxies,
     /// Whether health checks report that clients should go elsewhere.
     pub draining: Arc<AtomicBool>,
+    /// Whether they report that the fabric above has been away for too long.
+    pub overdue: Arc<AtomicBool>,
+    /// The application's own pages.
+    pub pages: Option<Arc<Pages>>,
+    /// Counts those that are not let in.
+    pub turned_away: Arc<TurnedAway>,
 }
 
 impl Default for AcceptOptions {
@@ -71,7 +82,11 @@ impl Default for AcceptOptions {
             tls: None,
             max_handshakes: 1000,
             max_handshakes_per_address: 500,
+            trusted_proxies: TrustedProxies::default(),
             draining: Arc::default(),
+            overdue: Arc::default(),
+            pages: None,
+            turned_away: Arc::default(),
         }
     }
 }
@@ -83,10 +98,12 @@ pub struct Handshake {
     pub headers: Vec<(String, String)>,
     /// The session's id, which the client knows too.
     pub sid: String,
-    /// Where it comes from; absent over a Unix socket.
-    pub address: Option<SocketAddr>,
+    /// Where it comes from, by the word of trusted proxies; absent over a Unix socket.
+    pub address: Option<IpAddr>,
     /// The certificate that it has shown, verified.
     pub tls: Option<PeerCertificate>,
+    /// What carries it.
+    pub carrier: Carrier,
 }
 
 /// Takes over a connection from a client, in the protocol that it asks for: ours or Conat's.
@@ -105,7 +122,14 @@ pub async fn accept_with_handshake(
     connection: impl Into<IncomingConnection>,
     options: &AcceptOptions,
 ) -> Result<(BoxedLink<ServerOp, ClientOp>, Handshake), LinkError> {
-    within(options.handshake_timeout, accept_connection(connection.into(), options)).await
+    let accepted = within(options.handshake_timeout, accept_connection(connection.into(), options)).await;
+    match &accepted {
+        // Counted where it is known why.
+        Err(LinkError::Refused(_)) | Ok(_) => {}
+        Err(LinkError::Tls(_)) => options.turned_away.count(TurnedAwayFor::Tls),
+        Err(_) => options.turned_away.count(TurnedAwayFor::Handshake),
+    }
+    accepted
 }
 
 async fn accept_connection(
@@ -129,21 +153,34 @@ async fn accept_connection(
     };
     let rest = bytes.split_off(length);
     let sid = uuid::Uuid::new_v4().simple().to_string();
-    let link = match verdict {
-        Negotiation::Own => fabric::accept(stream, rest, &sid, options).await?,
+    let (link, carrier) = match verdict {
+        Negotiation::Own => (fabric::accept(stream, rest, &sid, options).await?, Carrier::Own),
         Negotiation::OwnInWebSocket(key) => {
-            fabric::accept_in_websocket(stream, rest, &key, &sid, options).await?
+            let link = fabric::accept_in_websocket(stream, rest, &key, &sid, options).await?;
+            (link, Carrier::OwnInWebSocket)
         }
         Negotiation::WebSocket(switch) => {
             stream.write_all(switch.as_bytes()).await?;
-            conat::accept(stream, rest, &sid, options).await?
+            (conat::accept(stream, rest, &sid, options).await?, Carrier::Conat)
+        }
+        Negotiation::Page => {
+            let address = address.map_or_else(String::new, |address| address.ip().to_string());
+            let Some(body) = read_body(&mut stream, rest, &headers).await? else {
+                let answer = ErrorResponse::BODY_TOO_LARGE;
+                refuse(&mut stream, &answer).await?;
+                return Err(LinkError::Refused(answer.describe()));
+            };
+            answer_page(&mut stream, options, page_request(&bytes, headers, address, body)).await?;
+            return Err(LinkError::Refused("a page of the application's".to_owned()));
         }
         Negotiation::Refused(answer) => {
+            answer.turned_away().into_iter().for_each(|why| options.turned_away.count(why));
             refuse(&mut stream, &answer).await?;
             return Err(LinkError::Refused(answer.describe()));
         }
     };
-    Ok((link, Handshake { headers, sid, address, tls }))
+    let address = options.trusted_proxies.client(address.map(|address| address.ip()), &headers);
+    Ok((link, Handshake { headers, sid, address, tls, carrier }))
 }
 
 /// Takes over a connection for a machine that decodes by itself, with the certificate that the client has
@@ -165,6 +202,7 @@ pub fn answer_to_head(head: &[u8], options: &AcceptOptions) -> Option<String> {
     match judge_head(head, options, options.check_host, head.len()).0 {
         Negotiation::Own | Negotiation::OwnInWebSocket(_) => None,
         Negotiation::WebSocket(switch) => Some(switch),
+        Negotiation::Page => Some(String::new()),
         Negotiation::Refused(answer) => Some(answer.to_text()),
     }
 }
@@ -207,7 +245,60 @@ fn has_bare_line_end(head: &[u8]) -> bool {
 
 /// Returns why not, and closes.
 pub(super) async fn refuse(stream: &mut BoxedStream, answer: &ErrorResponse) -> Result<(), LinkError> {
-    stream.write_all(answer.to_text().as_bytes()).await?;
+    say_and_close(stream, answer.to_text().as_bytes()).await
+}
+
+/// Has the application answer, and closes.
+async fn answer_page(
+    stream: &mut BoxedStream,
+    options: &AcceptOptions,
+    request: PageRequest,
+) -> Result<(), LinkError> {
+    let answer = match &options.pages {
+        Some(pages) => pages.answer(request).await,
+        None => None,
+    };
+    match answer {
+        Some(response) => say_and_close(stream, &response).await,
+        None => refuse(stream, &ErrorResponse::BUSY).await,
+    }
+}
+
+/// Returns what is asked for by a head that is known to be sound.
+fn page_request(head: &[u8], headers: Vec<(String, String)>, address: String, body: String) -> PageRequest {
+    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    let mut words = line.split(' ').map(str::to_owned);
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    PageRequest { method, target, headers, address, body }
+}
+
+/// Reads what a request for a page sends with it; `None`: more than such a request may, or of unknown length.
+async fn read_body(
+    stream: &mut BoxedStream,
+    mut body: Vec<u8>,
+    headers: &[(String, String)],
+) -> Result<Option<String>, LinkError> {
+    let field = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.trim());
+    let length = match field("content-length").map(str::parse::<usize>) {
+        None => 0,
+        Some(Ok(length)) if length <= MAX_BODY_BYTES => length,
+        Some(_) => return Ok(None),
+    };
+    if field("transfer-encoding").is_some() {
+        return Ok(None);
+    }
+    while body.len() < length {
+        if stream.read_buf(&mut body).await? == 0 {
+            return Err(LinkError::Closed);
+        }
+    }
+    body.truncate(length);
+    Ok(Some(String::from_utf8_lossy(&body).into_owned()))
+}
+
+async fn say_and_close(stream: &mut BoxedStream, answer: &[u8]) -> Result<(), LinkError> {
+    stream.write_all(answer).await?;
     stream.shutdown().await?;
     // Closing over unread bytes resets the connection, and the answer may be lost with it.
     let mut unread = stream.take(MAX_HEAD_BYTES as u64);
@@ -215,6 +306,9 @@ pub(super) async fn refuse(stream: &mut BoxedStream, answer: &ErrorResponse) -> 
     let _ = within(LINGER, discarded).await;
     Ok(())
 }
+
+/// What a request for a page may send with it: a form with a password.
+const MAX_BODY_BYTES: usize = 1024;
 
 /// The time that a refused client may take to read the response.
 const LINGER: Duration = Duration::from_millis(500);

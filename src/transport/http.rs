@@ -4,11 +4,12 @@
 mod tests;
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::AcceptOptions;
+use super::turned_away::TurnedAwayFor;
 use crate::wire::fabric::{PROTOCOL, SUBPROTOCOL};
 
 /// The decision about a request.
@@ -20,6 +21,8 @@ pub(super) enum Negotiation {
     Own,
     /// Speak our own protocol inside a WebSocket; the response to its key.
     OwnInWebSocket(String),
+    /// The application answers.
+    Page,
     /// Say this and close.
     Refused(ErrorResponse),
 }
@@ -47,6 +50,9 @@ impl ErrorResponse {
         Self::plain("400 Bad Request", "this port does not speak TLS: use http:// or ws://");
     const HEALTHY: Self = Self::plain("200 OK", "ok");
     const DRAINING: Self = Self::plain("503 Service Unavailable", "draining");
+    const NO_UPSTREAM: Self = Self::plain("503 Service Unavailable", "no upstream");
+    pub(super) const BODY_TOO_LARGE: Self = Self::plain("413 Content Too Large", "at most 1 KiB");
+    pub(super) const BUSY: Self = Self::plain("503 Service Unavailable", "too many at once");
     const NOT_FOUND: Self = Self::plain("404 Not Found", "not found");
     const BAD_ORIGIN: Self = Self::plain("403 Forbidden", "origin not allowed");
     const BAD_HOST: Self = Self::plain("403 Forbidden", "host not allowed");
@@ -73,6 +79,19 @@ impl ErrorResponse {
         }
     }
 
+    /// Returns why it turns somebody away; `None`: it is the answer to a question.
+    pub(super) fn turned_away(&self) -> Option<TurnedAwayFor> {
+        let is = |other: &Self| (self.status, self.body) == (other.status, other.body);
+        match () {
+            () if [Self::HEALTHY, Self::DRAINING, Self::NO_UPSTREAM, Self::BUSY].iter().any(is) => None,
+            () if is(&Self::BAD_ORIGIN) => Some(TurnedAwayFor::Origin),
+            () if is(&Self::BAD_HOST) => Some(TurnedAwayFor::Host),
+            () if is(&Self::NOT_FOUND) => Some(TurnedAwayFor::Path),
+            () if is(&Self::NO_TLS) || is(&Self::NEEDS_TLS) => Some(TurnedAwayFor::Tls),
+            () => Some(TurnedAwayFor::Handshake),
+        }
+    }
+
     /// Returns its form on the wire.
     pub(super) fn to_text(&self) -> String {
         let Self { status, headers, body, is_head } = self;
@@ -93,6 +112,7 @@ pub(super) fn judge(
     check_host: bool,
 ) -> Negotiation {
     match check(request, options, check_host) {
+        Ok(Language::Page) => Negotiation::Page,
         Ok(Language::Own) => Negotiation::Own,
         Ok(Language::OwnInWebSocket(key)) => Negotiation::OwnInWebSocket(derive_accept_key(key.as_bytes())),
         Ok(Language::Conat(key)) => Negotiation::WebSocket(format!(
@@ -110,6 +130,8 @@ enum Language<'a> {
     Own,
     OwnInWebSocket(&'a str),
     Conat(&'a str),
+    /// None: a page of the application's.
+    Page,
 }
 
 fn check<'a>(
@@ -121,8 +143,16 @@ fn check<'a>(
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let is_get = request.method == Some("GET");
     if path == "/healthz" && (is_get || request.method == Some("HEAD")) {
-        let is_draining = options.draining.load(Ordering::Relaxed);
-        return Err(if is_draining { ErrorResponse::DRAINING } else { ErrorResponse::HEALTHY });
+        let is_set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        return Err(match () {
+            () if is_set(&options.draining) => ErrorResponse::DRAINING,
+            () if is_set(&options.overdue) => ErrorResponse::NO_UPSTREAM,
+            () => ErrorResponse::HEALTHY,
+        });
+    }
+    if options.pages.as_ref().is_some_and(|pages| pages.has(path)) {
+        check_page_names(request, options, check_host)?;
+        return Ok(Language::Page);
     }
     if path.trim_matches('/') != options.path.trim_matches('/') {
         return Err(ErrorResponse::NOT_FOUND);
@@ -142,6 +172,10 @@ fn check<'a>(
         return Err(ErrorResponse::BAD_METHOD);
     }
     check_no_body(request)?;
+    // It would be sent away at once: a load balancer has a better one.
+    if options.draining.load(Ordering::Relaxed) {
+        return Err(ErrorResponse::DRAINING);
+    }
     if options.own_wire
         && has_token(request, "upgrade", PROTOCOL)
         && has_token(request, "connection", "upgrade")
@@ -166,6 +200,32 @@ fn check_names(
     options: &AcceptOptions,
     check_host: bool,
 ) -> Result<(), ErrorResponse> {
+    check_host_name(request, options, check_host)?;
+    let origin = header(request, "origin")?;
+    let is_allowed = |origin: &str| options.allowed_origins.iter().any(|allowed| allowed == origin);
+    if origin.is_none_or(is_allowed) { Ok(()) } else { Err(ErrorResponse::BAD_ORIGIN) }
+}
+
+/// The same for a page of the application's, which may also ask for more of itself.
+fn check_page_names(
+    request: &httparse::Request<'_, '_>,
+    options: &AcceptOptions,
+    check_host: bool,
+) -> Result<(), ErrorResponse> {
+    check_host_name(request, options, check_host)?;
+    let (origin, host) = (header(request, "origin")?, header(request, "host")?);
+    let is_own = |origin: &str| {
+        let name = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        name.is_some_and(|name| !name.is_empty() && host.is_some_and(|host| host.eq_ignore_ascii_case(name)))
+    };
+    if origin.is_none_or(is_own) { Ok(()) } else { check_names(request, options, check_host) }
+}
+
+fn check_host_name(
+    request: &httparse::Request<'_, '_>,
+    options: &AcceptOptions,
+    check_host: bool,
+) -> Result<(), ErrorResponse> {
     // An empty one names nobody.
     let host = header(request, "host")?.filter(|host| !host.is_empty());
     let host = host.map(|host| host_name(host).ok_or(ErrorResponse::BAD_REQUEST)).transpose()?;
@@ -173,12 +233,7 @@ fn check_names(
         |name: &str| options.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name));
     let checks = check_host || !options.allowed_hosts.is_empty();
     let passes = |name: &str| is_named(name) || (check_host && is_loopback(name));
-    if checks && !host.is_some_and(passes) {
-        return Err(ErrorResponse::BAD_HOST);
-    }
-    let origin = header(request, "origin")?;
-    let is_allowed = |origin: &str| options.allowed_origins.iter().any(|allowed| allowed == origin);
-    if origin.is_none_or(is_allowed) { Ok(()) } else { Err(ErrorResponse::BAD_ORIGIN) }
+    if checks && !host.is_some_and(passes) { Err(ErrorResponse::BAD_HOST) } else { Ok(()) }
 }
 
 fn websocket_key<'a>(request: &'a httparse::Request<'_, '_>) -> Result<&'a str, ErrorResponse> {

@@ -33,6 +33,33 @@ pub trait Link: Send {
     /// Returns whether so much waits to be flushed that the caller should flush first.
     fn is_full(&self) -> bool;
 
+    /// Returns how many bytes it holds, on their way in or out.
+    fn buffered(&self) -> usize {
+        0
+    }
+
+    /// Returns how many of them are on their way out.
+    fn unsent(&self) -> usize {
+        0
+    }
+
+    /// Returns whether it is to be read even while the application lags: a peer that cannot get rid of what
+    /// it has would hold up others.
+    fn must_be_read(&self) -> bool {
+        false
+    }
+
+    /// Asks the other end to say when it has read everything that was fed until now. Returns the number of
+    /// this mark, or `None` where the protocol has no word for it.
+    fn mark(&mut self) -> Result<Option<u64>, LinkError> {
+        Ok(None)
+    }
+
+    /// Returns the latest mark that the other end has read.
+    fn read_mark(&self) -> u64 {
+        0
+    }
+
     /// Flushes; ready when everything fed has been passed to the operating system (or to the broker, within
     /// its process).
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>>;
@@ -121,6 +148,11 @@ impl From<io::Error> for LinkError {
 /// above it.
 pub(super) fn misbehaved(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, Misbehaviour(what.into()))
+}
+
+/// Returns whether a stream failed by [`misbehaved`].
+pub(super) fn is_misbehaviour(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Misbehaviour>())
 }
 
 #[derive(Debug)]

@@ -27,6 +27,7 @@ impl TimedLiveness {
     }
 
     /// Creates a client's, of a server that need not ping: this end does.
+    #[cfg_attr(not(feature = "nats"), allow(dead_code, reason = "only servers of NATS leave it to clients"))]
     pub(super) fn asking_client(ping_interval: Duration, ping_timeout: Duration) -> Self {
         Self::new(Liveness::server(now(), ping_interval, ping_timeout, MESSAGE_TIMEOUT))
     }
@@ -45,9 +46,25 @@ impl TimedLiveness {
         self.liveness.handle_ping(now());
     }
 
-    /// Counts a frame without content, such as a ping, unless there are too many of them.
-    pub(super) fn try_count_idle_frame(&mut self) -> Result<(), Flooded> {
-        self.liveness.try_count_idle_frame(now())
+    /// Counts a frame without content, such as a ping, unless there are too many of them: `bytes` have come
+    /// so far.
+    pub(super) fn try_count_idle_frame(&mut self, bytes: u64) -> Result<(), Flooded> {
+        self.liveness.try_count_idle_frame(now(), bytes)
+    }
+
+    /// Notes that a ping was sent. Returns how many there were.
+    pub(super) fn note_ping(&mut self) -> u64 {
+        self.liveness.note_ping()
+    }
+
+    /// Counts a pong, unless too many come unasked.
+    pub(super) fn try_count_pong(&mut self) -> Result<(), Flooded> {
+        self.liveness.try_count_pong(now())
+    }
+
+    /// Returns how many pings were answered.
+    pub(super) fn pongs(&self) -> u64 {
+        self.liveness.pongs()
     }
 
     /// Polls the timer. To be called when nothing is left to read, so that it never overtakes what arrived in

@@ -7,6 +7,7 @@ mod conat;
 mod dial;
 mod dial_bytes;
 mod fabric;
+mod forwarded;
 mod handshake_limiter;
 mod head;
 mod heartbeat_link;
@@ -14,7 +15,9 @@ mod http;
 pub mod link;
 mod listen;
 mod liveness;
+#[cfg_attr(not(feature = "nats"), path = "no_nats.rs")]
 mod nats;
+mod pages;
 pub mod pipe;
 mod read_buffer;
 #[cfg_attr(not(target_os = "linux"), path = "no_readiness.rs")]
@@ -25,6 +28,7 @@ mod target;
 mod tests;
 pub mod timer;
 pub mod tls;
+mod turned_away;
 mod websocket;
 mod write_buffer;
 
@@ -33,11 +37,14 @@ pub use address::Place;
 pub use byte_link::ByteLink;
 pub use dial::{DialOptions, Remote, dial};
 pub use dial_bytes::ByteDialer;
+pub use forwarded::{ForwardedField, InvalidProxy, TrustedProxies};
 pub use handshake_limiter::{HandshakeLimiter, HandshakePermit};
 pub use link::{BoxedLink, Link, LinkError};
 pub use listen::{ListenAt, StreamListener};
 pub use nats::{NatsOptions, NatsRemote, NatsUser};
+pub use pages::Pages;
 #[cfg(target_os = "linux")]
 pub use readiness::ReadinessPoller;
 pub use readiness::Registration;
 pub use stream::{BoxedStream, IncomingConnection, Stream};
+pub use turned_away::{TurnedAway, TurnedAwayFor};

@@ -62,6 +62,11 @@ impl ReadBuffer {
         self.buffer.advance(length);
     }
 
+    /// Returns what it takes in memory. Of what comes in pieces, the room for the rest counts, too.
+    pub(super) fn memory(&self) -> usize {
+        if self.buffer.len() < READ_BUFFER_BYTES { self.buffer.len() } else { self.buffer.capacity() }
+    }
+
     /// Returns whether nothing is left over.
     pub(super) fn is_empty(&self) -> bool {
         self.buffer.is_empty()

@@ -17,6 +17,7 @@ mod pipe;
 mod plain_bytes;
 #[cfg(target_os = "linux")]
 mod readiness;
+mod rfc6455;
 mod stalls;
 pub(super) mod support;
 mod tls;
@@ -36,19 +37,7 @@ fn to(address: &str) -> DialOptions {
 #[tokio::test]
 async fn a_conversation_goes_both_ways_and_chunks_arrive_whole() {
     let (mut client, mut broker) = linked(AcceptOptions::default(), Protocol::Conat).await;
-    let user = Ok(Json::from_value(&serde_json::Value::Null));
-    let info = Info {
-        max_payload: 8_000_000,
-        id: "0".into(),
-        cluster_name: None,
-        user,
-        instance: None,
-        large: None,
-        max_message: None,
-    };
-    broker.feed(ServerOp::Info(info.clone())).expect("open");
-    flushed(&mut broker).await;
-    assert_eq!(heard(&mut client, 1).await, [ServerOp::Info(info)]);
+    carry_info(&mut client, &mut broker).await;
     assert_eq!(heard(&mut broker, 1).await, [ClientOp::InfoReceived]);
 
     let (mut client, mut broker) = carry_chunks(client, broker).await;

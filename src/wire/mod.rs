@@ -7,13 +7,15 @@
 pub mod conat;
 pub mod fabric;
 pub mod message;
+#[cfg(any(feature = "nats", test))]
 pub mod nats;
 pub mod sockety;
 
 pub(crate) use message::json;
 pub use message::{
-    AckId, Bundle, BundleBuilder, Claim, ClientOp, Encoding, Headers, Info, Item, Json, LargeMessages,
-    Message, MessageId, Messages, OpError, PackedBuilder, PackedMessages, Payload, Presence, PresenceChange,
-    Publication, Reassembly, Reply, ServerOp, Sizes, SocketCommand, SubscribeStatus, Subscription,
-    WatchRequest, can_be_bundled, chunk_id, push_item, split, stream,
+    ANSWER_GRACE, AckId, Bundle, BundleBuilder, Carrier, Claim, ClientOp, Encoding, Headers, Info, Item,
+    ItemRef, Json, LargeMessages, MAX_OWN_ABSENCE, Message, MessageId, Messages, OpError, PackedBuilder,
+    PackedMessages, Payload, Presence, PresenceChange, Publication, Reassembly, Reply, ServerOp, Sizes,
+    SocketCommand, SubscribeStatus, Subscription, SubscriptionClass, UpstreamNews, UpstreamOp, WatchRequest,
+    can_be_bundled, chunk_id, push_item, split, stream,
 };

@@ -34,6 +34,8 @@ pub struct Side {
     pub consumed: u64,
     pub consumed_bytes: u64,
     pub closed: Option<(Option<Failure>, usize)>,
+    /// What it had handled when its application closed it.
+    pub consumed_at_close: Option<u64>,
     /// Made with an epoch: a newer one may take its place.
     pub knows_epochs: bool,
     /// Nothing may be written any more.
@@ -81,6 +83,7 @@ impl Side {
             consumed: 0,
             consumed_bytes: 0,
             closed: None,
+            consumed_at_close: None,
             knows_epochs: false,
             ending: false,
             detached: false,

@@ -2,11 +2,11 @@
 //! peer only; requests and data keep the order of the calls; who is told that no handler had a request can
 //! believe it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use selvedge::endpoint::Command;
-use selvedge::socket::Consumed;
-use selvedge::wire::stream::{Answer, CancelReason, Request};
+use selvedge::socket::{AnswerLimits, AskTerms, Consumed};
+use selvedge::wire::stream::{Answer, Cancel, CancelReason, Request, key};
 use selvedge::wire::{Encoding, Item, Messages, Payload, push_item};
 
 use crate::app::{Call, Sock, parse, payload};
@@ -14,10 +14,32 @@ use crate::world::World;
 
 /// One request.
 pub struct Ask {
-    payload: Payload,
+    pub payload: Payload,
     /// How many handlers had it.
     pub handled: u32,
     pub outcome: Option<Answered>,
+    /// Any number of answers is wanted.
+    many: Option<Many>,
+}
+
+/// What came of a request for any number of answers.
+struct Many {
+    limits: AnswerLimits,
+    /// When the wait for the next answer is over.
+    until: Instant,
+    /// Answers so far.
+    count: u32,
+}
+
+impl Ask {
+    fn new(payload: Payload, many: Option<Many>) -> Self {
+        Self { payload, handled: 0, outcome: None, many }
+    }
+
+    /// How many answers have come, if there may be several.
+    pub fn answers(&self) -> u32 {
+        self.many.as_ref().map_or(0, |many| many.count)
+    }
 }
 
 impl std::fmt::Display for Ask {
@@ -32,6 +54,18 @@ pub enum Answered {
     Answer,
     Failed { is_unhandled: bool },
     Cancelled,
+}
+
+/// The answer with this number, of many.
+pub fn one_of_many(asked: &Payload, number: u32) -> Payload {
+    Payload::msgpack([&asked.raw[..], &number.to_be_bytes()].concat())
+}
+
+/// No more answers follow.
+pub fn answer_end(key: u64) -> Payload {
+    let Payload { raw, .. } = Cancel { key, reason: CancelReason::Dropped }.encode();
+    // Both begin with the key, and the end has nothing else.
+    Payload { encoding: Encoding::ANSWER_END, raw: raw.slice(..raw.len() - 1) }
 }
 
 /// In the number of a request's payload: it is no data.
@@ -53,7 +87,7 @@ impl World {
                 let timeout = u64::try_from(timeout.as_millis()).unwrap_or(0);
                 let request = Request { key, timeout, payload: payload.clone() }.encode(false);
                 push_item(&mut messages, &request, None);
-                self.asks.insert((sock, key), Ask { payload, handled: 0, outcome: None });
+                self.asks.insert((sock, key), Ask::new(payload, None));
                 keys.push(key);
             } else {
                 let payload = payload(side.writer, side.written + 1, size);
@@ -73,8 +107,34 @@ impl World {
         keys
     }
 
+    /// Asks for any number of answers. Returns the key.
+    pub fn ask_many(&mut self, sock: Sock, limits: AnswerLimits, timeout: Duration) -> u64 {
+        let until = self.clock(sock.0) + timeout;
+        let Some(side) = self.sides.get_mut(&sock).filter(|side| side.is_open() && !side.ending) else {
+            return 0;
+        };
+        if self.nodes[sock.0].frozen_until.is_some() {
+            return 0;
+        }
+        side.asked += 1;
+        let key = side.asked;
+        side.calls.push(Call::Ask(key));
+        let payload = payload(side.writer, ASKED + key, 10);
+        let timeout = u64::try_from(timeout.as_millis()).unwrap_or(0);
+        let request = Request { key, timeout, payload: payload.clone() }.encode(true);
+        self.asks.insert((sock, key), Ask::new(payload, Some(Many { limits, until, count: 0 })));
+        let question = Item { payload: request, json: None };
+        let terms = AskTerms { many: Some(limits), ..AskTerms::default() };
+        self.command(sock.0, Command::SocketAsk { socket: sock.1, question, terms });
+        key
+    }
+
     /// Nobody waits for the answer any more.
     pub fn cancel_ask(&mut self, sock: Sock, key: u64) {
+        // The application is as frozen as the rest of its process, and has not heard yet what is on its way.
+        if self.nodes[sock.0].frozen_until.is_some() {
+            return;
+        }
         if let Some(ask) = self.asks.get_mut(&(sock, key)).filter(|ask| ask.outcome.is_none()) {
             ask.outcome = Some(Answered::Cancelled);
             let reason = CancelReason::Aborted;
@@ -110,8 +170,9 @@ impl World {
     pub(crate) fn take_other(&mut self, sock: Sock, item: Item) {
         self.with_side(sock, |_| Ok(()));
         match item.payload.encoding {
-            Encoding::REQUEST => self.take_request(sock, &item),
-            Encoding::ANSWER => self.take_answer(sock, &item),
+            Encoding::REQUEST | Encoding::REQUEST_MANY => self.take_request(sock, &item),
+            Encoding::ANSWER | Encoding::ANSWER_MORE => self.take_answer(sock, &item),
+            Encoding::ANSWER_END => self.take_end(sock, key(&item.payload.raw).unwrap_or(0)),
             Encoding::CANCEL => self.count(sock, Consumed { answers: 1, ..Consumed::default() }),
             other => self.blame(format_args!("{sock:?}: an item of kind {other:?}")),
         }
@@ -153,15 +214,40 @@ impl World {
             self.blame(line);
         }
         self.count(sock, Consumed { requests: 1, ..Consumed::default() });
-        if self.dice.chance(0.1) {
+        if self.dice.chance(0.1) || id.is_some_and(|id| self.deaf.contains(&id)) {
             return;
         }
+        let Request { key, payload, .. } = request;
+        if item.payload.encoding == Encoding::REQUEST_MANY {
+            return self.answer_many(sock, key, &payload);
+        }
         let delay = self.handler_time();
-        self.after(delay, move |world| {
-            let Request { key, payload, .. } = request;
-            let batches = vec![Messages::one(Answer { key, payload }.encode(false), None)];
-            world.command(sock.0, Command::SocketWrite { sockets: vec![sock.1], batches, volatile: false });
-        });
+        self.after(delay, move |world| world.write_answer(sock, Answer { key, payload }.encode(false)));
+    }
+
+    /// Gives a few answers, one after the other, and says the end in one of the three ways: with the last
+    /// one, by itself, or not at all.
+    fn answer_many(&mut self, sock: Sock, key: u64, asked: &Payload) {
+        let (count, end) = (self.dice.below(10), self.dice.below(3));
+        let mut answers: Vec<Payload> = (1..=count)
+            .map(|number| {
+                let payload = one_of_many(asked, u32::try_from(number).unwrap_or(0));
+                Answer { key, payload }.encode(end != 0 || number < count)
+            })
+            .collect();
+        if end == 1 {
+            answers.push(answer_end(key));
+        }
+        let mut at = Duration::ZERO;
+        for answer in answers {
+            at += if self.dice.chance(0.5) { Duration::ZERO } else { self.dice.millis(0, 900) };
+            self.after(at, move |world| world.write_answer(sock, answer));
+        }
+    }
+
+    pub fn write_answer(&mut self, sock: Sock, answer: Payload) {
+        let batches = vec![Messages::one(answer, None)];
+        self.command(sock.0, Command::SocketWrite { sockets: vec![sock.1], batches, volatile: false });
     }
 
     fn take_answer(&mut self, sock: Sock, item: &Item) {
@@ -169,13 +255,62 @@ impl World {
         let Some(Answer { key, payload }) = Answer::decode(&item.payload.raw) else {
             return self.blame("an answer that is none");
         };
+        let now = self.clock(sock.0);
+        let is_last = item.payload.encoding == Encoding::ANSWER;
         let verdict = match self.asks.get_mut(&(sock, key)) {
+            Some(Ask { payload: asked, handled: 1.., outcome: outcome @ None, many: Some(many) })
+                if payload == *asked || payload == one_of_many(asked, many.count + 1) =>
+            {
+                // A peer of Conat answers once, with what it was asked.
+                many.count += 1;
+                many.until = many.limits.max_wait.map_or(many.until, |wait| now + wait);
+                if many.limits.max_messages.is_none_or(|most| many.count <= most) {
+                    *outcome = is_last.then_some(Answered::Answer);
+                    return;
+                }
+                format!("{sock:?}: answer {} to {key}, more than were wanted", many.count)
+            }
+            Some(ask @ Ask { many: Some(_), .. }) => {
+                format!("{sock:?}: one of the answers to {key}, but {ask}")
+            }
             Some(ask) if ask.payload == payload && ask.outcome.is_none() && ask.handled > 0 => {
                 ask.outcome = Some(Answered::Answer);
                 return;
             }
             Some(ask) => format!("{sock:?}: answer {key}, but {ask}"),
             None => format!("{sock:?}: answer {key} to nothing"),
+        };
+        self.blame(verdict);
+    }
+
+    fn take_end(&mut self, sock: Sock, key: u64) {
+        self.count(sock, Consumed { answers: 1, ..Consumed::default() });
+        let verdict = match self.asks.get_mut(&(sock, key)) {
+            Some(ask @ Ask { many: Some(_), outcome: None, .. }) => {
+                ask.outcome = Some(Answered::Answer);
+                return;
+            }
+            Some(ask) => format!("{sock:?}: the end of answers to {key}, but {ask}"),
+            None => format!("{sock:?}: the end of answers to nothing"),
+        };
+        self.blame(verdict);
+    }
+
+    /// All answers that were wanted are there, or their time is over.
+    pub(crate) fn take_done(&mut self, sock: Sock, key: u64) {
+        self.with_side(sock, |_| Ok(()));
+        let now = self.clock(sock.0);
+        let verdict = match self.asks.get_mut(&(sock, key)) {
+            Some(ask @ Ask { many: Some(_), outcome: None, .. }) => {
+                let is_due = |many: &Many| now >= many.until || many.limits.max_messages == Some(many.count);
+                if ask.many.as_ref().is_some_and(is_due) {
+                    ask.outcome = Some(Answered::Answer);
+                    return;
+                }
+                format!("{sock:?}: request {key} ended before its time")
+            }
+            Some(ask) => format!("{sock:?}: request {key} ended, but {ask}"),
+            None => format!("{sock:?}: request {key}, which was never asked, ended"),
         };
         self.blame(verdict);
     }

@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use selvedge::base::FaultPoint;
 use selvedge::broker::BrokerConfig;
 use selvedge::client::ClientConfig;
-use selvedge::endpoint::Command;
-use selvedge::socket::SocketConfig;
+use selvedge::endpoint::{Command, IntakeLimits};
+use selvedge::socket::{AnswerLimits, SocketConfig};
 
 use crate::app::Sock;
+use crate::dice::Dice;
 use crate::net::{Direction, Faults};
 use crate::trace::Trace;
 use crate::world::World;
@@ -91,6 +93,19 @@ fn an_older_making_does_not_go_on_beside_a_newer_one() {
     try_seed(129);
 }
 
+/// Asked by a client without tags, a server took the socket and lost its link before its answer got through.
+/// Another one was asked, and took it, too.
+#[test]
+fn a_server_that_took_a_socket_and_went_before_it_said_so_is_not_joined_by_another_one() {
+    try_seed(4959);
+}
+
+/// A request whose time was over while its process was stopped.
+#[test]
+fn who_is_stopped_hears_of_the_end_of_a_request_before_it_can_cancel_it() {
+    try_seed(2446);
+}
+
 fn try_seeds(mix: u64) {
     let seeds = match number("SELVEDGE_SIM_SEED") {
         Some(seed) => seed..seed + 1,
@@ -110,7 +125,7 @@ pub fn number(name: &str) -> Option<u64> {
 /// (invariant 7).
 pub fn try_seed(seed: u64) -> World {
     let world = live(seed, number("SELVEDGE_SIM_SEED").is_some());
-    let replay = format!("npm run sim -- --seed {seed}");
+    let replay = replay(seed);
     if !world.wrong.is_empty() {
         eprintln!("seed {seed}, {:?}", mix_of(seed));
         // Once more, with its trace.
@@ -122,6 +137,11 @@ pub fn try_seed(seed: u64) -> World {
         assert_eq!(again.trace.hash(), world.trace.hash(), "seed {seed} runs differently\n{replay}");
     }
     world
+}
+
+/// The command that shows a seed again.
+pub fn replay(seed: u64) -> String {
+    format!("npm run sim -- --seed {seed}")
 }
 
 fn mix_of(seed: u64) -> Mix {
@@ -140,9 +160,10 @@ pub fn live(seed: u64, keep_trace: bool) -> World {
         let points = u8::try_from(world.dice.below(32)).unwrap_or(0);
         world.net.rare.set(points, world.dice.pick(&[1, 10, 50]));
     }
+    let pieces = pieces(&mut world, seed);
     let servers = if mix == Mix::Failover { 3 } else { 1 };
     let nodes = servers + 1 + world.dice.below(3);
-    let config = config(&mut world, mix);
+    let config = SocketConfig { piece_bytes: pieces, ..config(&mut world, mix) };
     for node in 0..nodes {
         world.node();
         if node < servers {
@@ -201,12 +222,49 @@ pub fn live(seed: u64, keep_trace: bool) -> World {
             });
         }
     }
+    usurp(&mut world, seed, mix, (servers, nodes), (chaos, &config));
     world.run_for(chaos);
     // Whoever went away for a while comes back.
     world.run_for(MAX_ABSENCE);
     world.come_to_rest();
     world.tear_down();
     world
+}
+
+/// In some of the seeds in which servers die, another process listens with the id of one, which may be alive.
+fn usurp(
+    world: &mut World,
+    seed: u64,
+    mix: Mix,
+    (servers, nodes): (usize, usize),
+    (chaos, config): (Duration, &SocketConfig),
+) {
+    let mut dice = Dice::new(seed ^ 0x7573_7572_7073);
+    if mix != Mix::Failover || dice.chance(0.6) {
+        return;
+    }
+    let (victim, node) = (dice.below(servers), servers + dice.below(nodes - servers));
+    let (at, config) = (dice.millis(1000, u64::try_from(chaos.as_millis()).unwrap_or(0)), config.clone());
+    world.after(at, move |world| {
+        world.net.count("usurpation");
+        world.listen(node, SUBJECT, &format!("server{victim}"), config);
+    });
+}
+
+/// Half of the seeds have pieces that most messages do not fit into, and little room for them. Returns their
+/// size.
+fn pieces(world: &mut World, seed: u64) -> usize {
+    let mut dice = Dice::new(seed ^ 0x7069_6563_6573);
+    if dice.chance(0.5) {
+        return SocketConfig::default().piece_bytes;
+    }
+    world.intake =
+        IntakeLimits { pool: dice.pick(&[300, 3000, 1 << 20]), room: dice.pick(&[2000, 9000, 1 << 20]) };
+    let rare = &world.net.rare;
+    if dice.chance(0.3) {
+        rare.set(rare.points() | 1 << FaultPoint::LostCredit as u8, dice.pick(&[10, 100, 300]));
+    }
+    dice.pick(&[100, 900, 3000])
 }
 
 fn config(world: &mut World, mix: Mix) -> SocketConfig {
@@ -251,7 +309,15 @@ fn act(world: &mut World, servers: usize, config: SocketConfig) {
             let (count, size) = (1 + world.dice.below(30) as u64, world.dice.pick(&[0, 0, 10, 200, 3500]));
             world.write(sock, count, size);
         }
-        70..75 => drop(world.ask(sock, Duration::from_secs(20))),
+        70..75 => {
+            let max_messages = world.dice.pick(&[None, Some(1), Some(3), Some(8)]);
+            let max_wait = world.dice.pick(&[None, Some(Duration::from_millis(700))]);
+            let key = world.ask_many(sock, AnswerLimits { max_messages, max_wait }, Duration::from_secs(20));
+            if world.dice.chance(0.2) {
+                let delay = world.dice.millis(0, 2000);
+                world.after(delay, move |world| world.cancel_ask(sock, key));
+            }
+        }
         75..85 => {
             let line: Vec<bool> = (0..1 + world.dice.below(12)).map(|_| world.dice.chance(0.5)).collect();
             let (timeout, size) = (world.dice.pick(&[300, 5_000, 20_000]), world.dice.pick(&[0, 10, 3500]));

@@ -29,6 +29,11 @@ impl Rare {
         self.0.often.store(often, Ordering::Relaxed);
     }
 
+    /// Which points there are.
+    pub fn points(&self) -> u8 {
+        self.0.points.load(Ordering::Relaxed)
+    }
+
     /// How often it came to that.
     pub fn taken(&self) -> u64 {
         self.0.taken.load(Ordering::Relaxed)

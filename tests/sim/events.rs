@@ -33,6 +33,8 @@ impl World {
                 let messages = bundle.messages();
                 self.delivered.entry(subscription).or_default().extend(messages);
             }
+            // No subscription of a story is behind.
+            Event::Subscription(_, Delivery::LeftOut(_)) => self.blame("messages were left out"),
             Event::Socket(socket, event) => self.handle_socket_event((node, socket), event),
             Event::Listener(listener, event) => self.handle_listener_event(node, listener, event),
         }
@@ -59,10 +61,11 @@ impl World {
                     if state == State::Closed { Err("closed by the wrong event".to_owned()) } else { Ok(()) }
                 });
             }
-            SocketEvent::Closed { failure, undelivered } => {
+            SocketEvent::Closed { failure, undelivered, .. } => {
                 self.check_asks_of_closed(sock);
                 self.with_side(sock, |side| {
                     side.state = State::Closed;
+                    side.consumed_at_close = failure.is_none().then_some(side.consumed);
                     side.closed = Some((failure, undelivered));
                     Ok(())
                 });
@@ -74,6 +77,7 @@ impl World {
                 });
             }
             SocketEvent::RequestFailed { key, is_unhandled, .. } => self.take_failed(sock, key, is_unhandled),
+            SocketEvent::RequestDone { key } => self.take_done(sock, key),
             SocketEvent::Request(message) => {
                 self.with_side(sock, |_| Ok(()));
                 self.note_question(&message.payload);

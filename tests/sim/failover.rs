@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use selvedge::client::ClientConfig;
 use selvedge::endpoint::Command;
-use selvedge::socket::{SocketConfig, State};
+use selvedge::socket::{AnswerLimits, SocketConfig, State};
 
 use crate::socket::{MINUTE, SECOND, pair};
 use crate::world::{Outcome, World};
@@ -178,13 +178,11 @@ fn a_listener_that_ends_takes_nobody_new_and_ends() {
 }
 
 #[test]
-fn what_is_asked_of_a_closed_endpoint_fails_at_once() {
+fn what_is_made_of_a_closed_endpoint_fails_at_once() {
     let (mut world, near, far) = pair(10, &SocketConfig::default());
     world.write(near, 1, 0);
     world.command(near.0, Command::Close);
     assert_eq!(world.sides[&near].close_code().as_deref(), Some(""));
-    let asked = world.ask(near, MINUTE);
-    assert_eq!(world.tickets[&asked], Some(Outcome::Failed("EPIPE".to_owned())));
     let late = world.connect(near.0, "story", SocketConfig::default());
     assert_eq!(world.sides[&late].close_code().as_deref(), Some("ERR_CLOSED"));
     assert!(
@@ -220,14 +218,17 @@ fn a_dead_peer_is_known_in_a_moment_whoever_it_was_and_lost_when_waiting_is_poin
         world.write(near, 3, 0);
         world.write(far, 3, 0);
         world.run_for(Duration::from_millis(seed * 7));
-        let asked = [world.ask(near, MINUTE), world.ask(far, MINUTE)];
+        let asked = [near, far].map(|sock| world.say(sock, &[true], MINUTE, 9));
+        let many = [near, far].map(|sock| vec![world.ask_many(sock, AnswerLimits::default(), MINUTE)]);
         let (alive, dead) = if seed % 2 == 0 { (near, far) } else { (far, near) };
         world.kill(dead.0);
         world.run_for(MOMENT);
         assert_eq!(world.sides[&alive].state, State::Disconnected, "{:?}", world.sides);
         world.run_for(2 * SECOND);
-        let outcomes: Vec<_> = asked.iter().filter_map(|ticket| world.tickets.get(ticket)).collect();
-        assert!(outcomes.iter().all(|outcome| outcome.is_some()), "{outcomes:?}");
+        for keys in [asked, many].map(|keys| keys[usize::from(alive == far)].clone()) {
+            let outcomes = world.outcomes(alive, &keys);
+            assert!(outcomes.iter().all(|outcome| outcome.is_some()), "{outcomes:?}");
+        }
         assert!(world.sides[&alive].is_open(), "nobody else is there: it may come back");
         if alive == near {
             let next = world.node();
@@ -253,6 +254,42 @@ fn a_client_whose_server_ended_moves_on_when_there_is_another_one() {
     assert!(world.sides[&near].is_open(), "two seconds are its to come back");
     world.run_for(Duration::from_millis(400));
     assert_eq!(world.sides[&near].close_code().as_deref(), Some("ERR_SOCKET_LOST"));
+    world.come_to_rest();
+    world.assert_right("this story");
+}
+
+#[test]
+fn a_crowd_that_loses_its_server_moves_on_evenly_and_not_at_one_moment() {
+    const CROWD: usize = 2000;
+    let mut world = World::new(31);
+    let servers = [world.node(), world.node()];
+    world.listen(servers[0], "story", "first", SocketConfig::default());
+    world.run_for(SECOND);
+    let clients: Vec<usize> = (0..8).map(|_| world.node()).collect();
+    let connect = |n: usize| world.connect(clients[n % 8], "story", SocketConfig::default());
+    let socks: Vec<_> = (0..CROWD).map(connect).collect();
+    let is_ready = |world: &World, sock| world.sides[sock].state == State::Ready;
+    assert!(world.run_until(10 * SECOND, |world| socks.iter().all(|sock| is_ready(world, sock))));
+    world.listen(servers[1], "story", "second", SocketConfig::default());
+    world.run_for(SECOND);
+    world.kill(servers[0]);
+    let killed = world.now;
+    let mut moved: Vec<u128> = Vec::new();
+    while moved.len() < CROWD && world.now < killed + 10 * SECOND {
+        world.run_for(Duration::from_millis(5));
+        let closed = socks.iter().filter(|sock| !world.sides[sock].is_open()).count();
+        moved.extend(std::iter::repeat_n((world.now - killed).as_millis(), closed - moved.len()));
+    }
+    assert_eq!(moved.len(), CROWD, "all have given it up");
+    // Two seconds are its to come back; then 5000 move on in a second.
+    let (first, last) = (moved[0], moved[CROWD - 1]);
+    assert!(first >= 2000 && last - first >= 350 && last < 2600, "{first} to {last} ms");
+    for tenth in 0..10 {
+        let from = first + (last - first) * tenth / 10;
+        let to = first + (last - first) * (tenth + 1) / 10;
+        let count = moved.iter().filter(|at| (from..to).contains(*at)).count();
+        assert!((CROWD / 20..CROWD / 5).contains(&count), "{count} of {CROWD} from {from} to {to} ms");
+    }
     world.come_to_rest();
     world.assert_right("this story");
 }

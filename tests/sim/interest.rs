@@ -20,7 +20,10 @@ impl World {
         for pattern in endpoints.flat_map(|endpoint| endpoint.patterns()) {
             *wanted.entry(pattern.clone()).or_default() += 1;
         }
-        let known = self.net.broker().map(|broker| broker.patterns()).unwrap_or_default();
+        let mut known: BTreeMap<Pattern, usize> = BTreeMap::new();
+        for (pattern, count) in self.net.brokers().flat_map(|broker| broker.patterns()) {
+            *known.entry(pattern).or_default() += count;
+        }
         if known != wanted {
             let ghosts: Vec<_> = known.iter().filter(|(pattern, _)| !wanted.contains_key(*pattern)).collect();
             let gaps: Vec<_> = wanted.iter().filter(|(pattern, _)| !known.contains_key(*pattern)).collect();

@@ -74,6 +74,7 @@ impl World {
     }
 
     fn check(&mut self) {
+        std::mem::take(&mut self.net.fences.wrong).into_iter().for_each(|line| self.blame(line));
         self.restless(true).into_iter().for_each(|line| self.blame(line));
         let lies: Vec<String> = self
             .sides

@@ -6,15 +6,20 @@
 
 mod app;
 mod asks;
+mod big;
 mod chaos;
+mod cloud;
 mod dice;
+mod ends;
 mod events;
 mod failover;
 mod fences;
+mod gateways;
 mod hostile;
 mod interest;
 mod invariants;
 mod long;
+mod many;
 mod memory;
 mod net;
 mod points;

@@ -10,6 +10,8 @@ use crate::world::World;
 
 /// Bytes before their turn that one socket keeps (docs/protocols/socket.md), and the message that went over.
 const MAX_OUT_OF_ORDER_BYTES: usize = 64 * 1024 * 1024 + 1_000_000;
+/// The one message that always has room, and the beginnings of others.
+const MAX_PARTIAL_OVERHEAD: usize = 200_000;
 /// Messages handed over and not handled, at least (docs/protocols/socket.md).
 const MIN_UNCONSUMED: u64 = 10_000;
 /// Requests that wait on one socket (docs/protocols/socket.md).
@@ -24,7 +26,9 @@ impl World {
         let mut faults = Vec::new();
         for (index, node) in self.nodes.iter().enumerate() {
             let Some(endpoint) = &node.endpoint else { continue };
+            let mut partial = 0;
             for (socket, usage) in endpoint.socket_usage() {
+                partial += usage.partial_bytes;
                 let Some(side) = self.sides.get(&(index, socket)) else {
                     faults.push(format!("{index}: socket {socket} is one that nobody knows"));
                     continue;
@@ -33,12 +37,17 @@ impl World {
                     faults.push(format!("{:?}: {what}: {usage:?}", (index, socket)));
                 }
             }
+            // As much again of those that stand still, and what was under way beside.
+            let bound = 2 * self.intake.room + 2 * self.intake.pool + MAX_PARTIAL_OVERHEAD;
+            if partial > bound {
+                faults.push(format!("{index}: {partial} bytes of messages in pieces"));
+            }
             let usage = endpoint.usage();
             if usage.outputs > 0 || usage.timers > usage.sockets {
                 faults.push(format!("{index}: left over: {usage:?}"));
             }
         }
-        if let Some(broker) = self.net.broker() {
+        for broker in self.net.brokers() {
             let (stats, bound) = (broker.stats(), broker.config().max_outbox_bytes * self.nodes.len());
             if stats.outbox_bytes > bound || stats.outbox_ops > 0 {
                 faults.push(format!("the broker keeps what nobody fetches: {stats:?}"));
@@ -64,7 +73,7 @@ impl World {
         for (sock, side) in self.sides.iter().filter(|(_, side)| side.is_open()) {
             faults.push(format!("{sock:?}: its client is closed, and it is not: {side:?}"));
         }
-        if let Some(broker) = self.net.broker() {
+        for broker in self.net.brokers() {
             let (stats, peers) = (broker.stats(), broker.peers().len());
             let left = [
                 stats.connections,

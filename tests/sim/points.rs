@@ -15,13 +15,18 @@ fn every_point_is_reached_and_breaks_nothing() {
         FaultPoint::TinyWindow,
         FaultPoint::SpuriousReconnect,
         FaultPoint::DuplicateDelivery,
+        FaultPoint::LostCredit,
     ];
     for point in points {
-        let (mut world, near, far) = pair(point as u64, &SocketConfig::default());
+        let config = SocketConfig { piece_bytes: 4000, ..SocketConfig::default() };
+        let (mut world, near, far) = pair(point as u64, &config);
         world.net.rare.set(1 << point as u8, 300);
         for _ in 0..30 {
-            world.write(near, 9, 10);
-            world.write(far, 9, 10);
+            // The last one leaves in pieces.
+            for (count, size) in [(8, 10), (1, 17_000)] {
+                world.write(near, count, size);
+                world.write(far, count, size);
+            }
             world.run_for(Duration::from_secs(1));
         }
         assert!(world.net.rare.taken() > 3, "{point:?}: {}", world.net.rare.taken());

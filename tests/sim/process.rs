@@ -46,6 +46,7 @@ impl World {
             return;
         }
         self.note(format_args!("{node} goes on"));
+        self.nodes[node].thawed_at = Some(self.now);
         if self.dice.chance(0.5) {
             self.fire(node);
         }

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use selvedge::base::{Code, Failure, Handle, LinkEvent, LinkInfo, LinkRequest, Machine};
+use selvedge::base::{Code, Failure, Handle, Lag, LinkEvent, LinkInfo, LinkRequest, Machine};
 use selvedge::broker::BrokerConfig;
 use selvedge::client::{ClientConfig, SessionState};
-use selvedge::endpoint::{Command, Endpoint, EndpointConfig, SocketRequest};
+use selvedge::endpoint::{Command, Endpoint, EndpointConfig, IntakeLimits};
 use selvedge::socket::SocketConfig;
 use selvedge::wire::{Message, Messages, Payload, push_item};
 
@@ -30,6 +30,8 @@ pub struct World {
     pub delivered: BTreeMap<Handle, Vec<Message>>,
     /// Milliseconds that a handler takes, at most.
     pub slowness: u64,
+    /// What endpoints take of messages in pieces.
+    pub intake: IntakeLimits,
     pub trace: Trace,
     /// What must not have happened.
     pub wrong: Vec<String>,
@@ -37,6 +39,8 @@ pub struct World {
     pub stuck: BTreeSet<String>,
     /// What they have been given meanwhile.
     pub stuck_with: BTreeMap<Sock, u64>,
+    /// The sockets (by id) whose handlers take requests and answer none.
+    pub deaf: BTreeSet<String>,
     /// Moments that the clock jumped to.
     pub steps: u64,
     /// What came of each request in the line of a socket.
@@ -63,6 +67,10 @@ pub struct Node {
     pub skew: Duration,
     /// Until then it does nothing, as after SIGSTOP.
     pub frozen_until: Option<Instant>,
+    /// Until then its application is so far behind that data is left out.
+    pub lags_until: Option<Instant>,
+    /// When it last went on.
+    pub thawed_at: Option<Instant>,
     /// What it will find then.
     pub backlog: VecDeque<Pending>,
 }
@@ -98,9 +106,11 @@ impl World {
             tickets: BTreeMap::new(),
             delivered: BTreeMap::new(),
             slowness: 0,
+            intake: IntakeLimits::default(),
             trace: Trace::new(std::env::var_os("SELVEDGE_SIM_SEED").is_some()),
             wrong: Vec::new(),
             stuck: BTreeSet::new(),
+            deaf: BTreeSet::new(),
             stuck_with: BTreeMap::new(),
             steps: 0,
             asks: BTreeMap::new(),
@@ -125,7 +135,7 @@ impl World {
     /// The process starts (again), and knows nothing.
     pub fn boot(&mut self, node: usize, client: ClientConfig) {
         self.kill(node);
-        let config = EndpointConfig { client, ..EndpointConfig::default() };
+        let config = EndpointConfig { client, intake: self.intake, ..EndpointConfig::default() };
         // Accepted sockets of an earlier life keep their names.
         let used = self.sides.keys().filter(|(of, handle)| *of == node && *handle >= 1 << 31).count();
         config.handles.fetch_add(u32::try_from(used).unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
@@ -135,7 +145,9 @@ impl World {
 
     /// The process dies.
     pub fn kill(&mut self, node: usize) {
-        if self.nodes[node].endpoint.take().is_some() {
+        if self.nodes[node].endpoint.is_some() {
+            self.expect_news_of(node);
+            self.nodes[node].endpoint = None;
             self.note(format_args!("{node} dies"));
             self.net.kill(node);
             self.nodes[node] = Node::default();
@@ -247,22 +259,6 @@ impl World {
     pub fn supersede(&mut self, node: usize, subject: &str, older: Sock, config: SocketConfig) -> Sock {
         let id = self.sides[&older].id.clone();
         self.connect_as(node, subject, &id, config)
-    }
-
-    /// Asks over a socket; the other side answers with the same payload.
-    pub fn ask(&mut self, sock: Sock, timeout: Duration) -> Handle {
-        let ticket = self.ticket(sock.0);
-        let request = SocketRequest {
-            ticket,
-            socket: sock.1,
-            kind: selvedge::client::RequestKind::Request,
-            timeout,
-            payload: payload(0, u64::from(ticket), 9),
-            json: None,
-            wait_for_interest: false,
-        };
-        self.command(sock.0, Command::SocketRequest(request));
-        ticket
     }
 
     pub fn close(&mut self, sock: Sock) {
@@ -379,12 +375,14 @@ impl World {
         if let Notice::Up(_) | Notice::Down(..) = notice {
             self.note(format_args!("{notice:?}"));
         }
+        let lags = self.nodes[node].lags_until.is_some_and(|until| self.now < until);
         if let Some(endpoint) = &mut self.nodes[node].endpoint {
             match notice {
                 Notice::Up(_) => endpoint.handle_link(now, LinkEvent::Up(LinkInfo::default())),
                 Notice::Down(_, why) => {
                     endpoint.handle_link(now, LinkEvent::Down(Failure::new(Code::Connect, why)))
                 }
+                Notice::Op(_, op) if lags => endpoint.handle_surplus(now, op, Lag::Extreme),
                 Notice::Op(_, op) => endpoint.handle_input(now, op),
             }
         }
@@ -410,7 +408,7 @@ impl World {
     fn carry_out(&mut self, node: usize, now: Instant, request: LinkRequest) {
         match request {
             LinkRequest::Dial => self.net.dial(self.now, node),
-            LinkRequest::Close(_) => {
+            LinkRequest::Close(_) | LinkRequest::CloseBy(_) => {
                 // Told at once, as the runtime does: what is dialled next is another link.
                 self.net.hang_up(self.now, node);
                 self.note(format_args!("{node} hangs up"));

@@ -55,6 +55,8 @@ let broker
 let client
 let server
 const ends = []
+const pending = []
+let connections = 0
 let isTalking = false
 
 /** Writes on all ends, a few at a time, until told to stop. */
@@ -74,6 +76,9 @@ const commands = {
   },
   async client({ options }) {
     client = connect({ noCache: true, ...options })
+    client.on('connected', () => {
+      connections += 1
+    })
     await client.waitUntilReady()
   },
   async listen({ subject, options, echo }) {
@@ -90,6 +95,15 @@ const commands = {
     const made = Array.from({ length: count }, () => new End(client.socket.connect(subject, options)))
     ends.push(...made)
     await Promise.all(made.map(end => end.socket.waitUntilReady()))
+  },
+  /** A service that is asked and does not answer before it is told to. */
+  async serve({ subject }) {
+    await client.service(subject, { work: () => new Promise(resolve => pending.push(resolve)) })
+  },
+  pending: () => pending.length,
+  connections: () => connections,
+  answer() {
+    for (const resolve of pending.splice(0)) resolve('done')
   },
   talk({ pause = 5, bytes = 0 }) {
     isTalking = true

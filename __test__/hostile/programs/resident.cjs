@@ -19,8 +19,31 @@ function pollution() {
 
 const roles = {
   async broker() {
-    const broker = init({ port: 0, host: '127.0.0.1' })
+    const { asks, ...options } = JSON.parse(address || '{}')
+    let asked = 0
+    const isAllowed = () => {
+      asked += 1
+      return true
+    }
+    commands.asked = () => asked
+    const broker = init({ port: 0, host: '127.0.0.1', ...options, ...(asks && { isAllowed }) })
     await broker.waitUntilReady()
+    commands.totals = () => broker.totals
+    let last
+    let gap = 0
+    commands.watch = () => {
+      last = Date.now()
+      setInterval(() => {
+        const { connections } = broker.totals
+        gap = Math.max(gap, Date.now() - last - (connections < 0 ? 1 : 0))
+        last = Date.now()
+      }, 10).unref()
+    }
+    commands.gap = () => {
+      const longest = Math.max(gap, Date.now() - last)
+      gap = 0
+      return longest
+    }
     return broker.address().port
   },
 
@@ -61,9 +84,11 @@ const roles = {
     const [host, guest] = [connect({ address, noCache: true }), connect({ address, noCache: true })]
     const server = host.socket.listen('victim')
     const seen = {}
+    const sockets = {}
     server.on('connection', socket => {
       const record = { data: [], requests: 0, closed: null }
       seen[socket.id] = record
+      sockets[socket.id] = socket
       socket.on('data', (data, headers) => record.data.push(describe(data), headers))
       socket.on('request', message => {
         record.requests += 1
@@ -74,6 +99,18 @@ const roles = {
       })
     })
     await server.waitUntilReady()
+    // Tells how many requests it has had so far.
+    const counter = host.socket.listen('counter')
+    let requests = 0
+    counter.on('connection', socket => {
+      socket.on('data', () => socket.write(requests))
+      socket.on('request', message => {
+        requests += 1
+        message.respondSync(null)
+      })
+    })
+    await counter.waitUntilReady()
+    commands.counter = () => counter.id
     const subscription = await host.subscribe('plain.*')
     const plain = []
     subscription.emitter.on('message', message => {
@@ -84,7 +121,7 @@ const roles = {
       }
     })
     commands.server = () => server.id
-    commands.seen = ({ id }) => seen[id] ?? null
+    commands.seen = ({ id }) => seen[id] && { ...seen[id], foreign: sockets[id].stats.foreign }
     commands.plain = () => plain.splice(0)
     commands.open = async ({ stream = true } = {}) => {
       const socket = guest.socket.connect('victim', { stream })
@@ -98,12 +135,18 @@ const roles = {
       return socket.id
     }
     const opened = {}
-    commands.own = ({ id }) => opened[id].own
+    commands.own = ({ id }) => ({ ...opened[id].own, foreign: opened[id].socket.stats.foreign })
     commands.say = ({ id, data, headers }) => void opened[id].socket.write(data, headers)
+    commands.request = async ({ subject }) => (await guest.request(subject, 'who?', { timeout: 10_000 })).data
+    const service = await host.subscribe('honest.service')
+    service.emitter.on('message', message => message.respondSync('honest'))
+    commands.interest = ({ subject }) => guest.waitForInterest(subject, { timeout: 20_000 })
+    commands.subscribe = async ({ subject }) => void (await host.subscribe(subject))
+    commands.publish = async ({ subject, bytes }) => (await guest.publish(subject, Buffer.alloc(bytes))).count
     commands.sayLarge = ({ id, bytes }) => void opened[id].socket.write(Buffer.alloc(bytes))
     commands.drained = async ({ id }) => {
       await opened[id].socket.drain()
-      return seen[id]
+      return commands.seen({ id })
     }
   },
 }

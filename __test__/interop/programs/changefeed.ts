@@ -1,5 +1,5 @@
 // A changefeed, as programs for Conat write one: its first write carries the parameters, then it asks for what is there.
-import { EventEmitter, once } from 'node:events'
+import { EventEmitter } from 'node:events'
 import type { Client, ConatSocketServer, Message } from 'selvedge'
 
 export interface Params {
@@ -21,20 +21,19 @@ export function changefeedServer(
   const server = client.socket.listen('changefeeds.*', { keepAlive: 5000, keepAliveTimeout: 5000 })
   server.on('connection', socket => {
     const account = socket.subject.split('.')[1]
-    let isOpen = false
-    const opened = once(socket, 'data').then(([{ table }]) => {
-      isOpen = true
+    // What the first message says is known when the request behind it is handled.
+    let table = ''
+    socket.once('data', (params: Params) => {
+      table = params.table
       const tell = (row: unknown) => socket.write({ action: 'insert', row } satisfies Update)
       changes.on(table, tell)
       socket.on('closed', () => changes.off(table, tell))
-      return table as string
     })
-    socket.on('request', async (mesg: Message) => {
-      const table = await opened
+    socket.on('request', (mesg: Message) => {
       const rows = tables[table]
       if (rows === undefined)
-        await mesg.respond(null, { headers: { error: `no table ${table} for ${account}` } })
-      else await mesg.respond({ rows, account, isOpen })
+        mesg.respondSync(null, { headers: { error: `no table ${table} for ${account}` } })
+      else mesg.respondSync({ rows, account })
     })
   })
   return {

@@ -1,22 +1,34 @@
 // Replaces everything that a fake clock replaces, before or after it loads the package, and uses a bit of it all.
 const { join } = require('node:path')
+const timers = require('node:timers')
 const realTimeout = setTimeout
 const never = { ref: () => never, unref: () => never, hasRef: () => false, refresh: () => never }
 
+/** What the fakes would call, if their clock were moved. */
+const due = []
+
+function fake(callback) {
+  due.push(callback)
+  return never
+}
+
 function installFakes() {
-  for (const name of ['setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask'])
-    globalThis[name] = () => never
+  for (const name of ['setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask']) {
+    globalThis[name] = fake
+    if (name in timers) timers[name] = fake
+  }
   for (const name of ['clearTimeout', 'clearInterval', 'clearImmediate']) globalThis[name] = () => {}
-  process.nextTick = () => {}
+  process.nextTick = fake
   const frozen = Date.now()
   Date.now = () => frozen
   performance.now = () => 0
   process.hrtime = Object.assign(() => [0, 0], { bigint: () => 0n })
 }
 
-const isFirst = process.argv[2] === 'before'
+const isFirst = process.argv[2] !== 'after'
 if (isFirst) installFakes()
 const { connect } = require(join(__dirname, '../../..'))
+if (process.argv[2] === 'before, and moved once') for (const callback of due.splice(0)) callback()
 if (!isFirst) installFakes()
 
 const done = []

@@ -15,6 +15,9 @@ client.on('disconnected', reason => {
 
 client.subscribe(subject).then(subscription => {
   subscription.emitter.on('message', () => {})
-  parentPort.once('message', () => Atomics.wait(gate, 0, 0))
+  parentPort.once('message', () => {
+    parentPort.postMessage({ stopped: true })
+    Atomics.wait(gate, 0, 0)
+  })
   parentPort.postMessage({ ready: true })
 })

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer, Draft } from 'selvedge/sockety'
 
 const [name] = process.argv.slice(2)
-const big = Draft.for('big').data(Buffer.alloc(8_000_000))()
+const big = Draft.for('big').data(Buffer.alloc(3_000_000))()
 const gone = connection => new Promise(resolve => connection.once('close', resolve))
 /** What the server does with a connection. */
 const cases = {

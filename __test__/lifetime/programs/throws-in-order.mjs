@@ -31,7 +31,11 @@ if (event === 'message') {
   listener.on('connection', () => handle(++n))
 } else {
   listener.once('connection', async socket => {
-    const handler = data => handle(data?.data ?? data)
+    const handler = data => {
+      // What a handler throws that has not answered is the answer.
+      if (event === 'request') data.respondSync(null)
+      handle(data?.data ?? data)
+    }
     if (event === 'held data') setTimeout(() => socket.on('data', handler), 200)
     else socket.on(event, handler)
   })

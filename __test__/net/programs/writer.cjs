@@ -2,7 +2,14 @@
 const { connect } = require('../../../dist/index.js')
 const { over } = require('../../../dist/net/index.js')
 
-const client = connect({ address: `http://127.0.0.1:${process.argv[2]}`, noCache: true, wire: 'selvedge' })
+const [port, wire] = process.argv.slice(2)
+const client = connect({ address: `http://127.0.0.1:${port}`, noCache: true, wire })
 const socket = over(client).connect('there')
 socket.write('something')
-process.on('message', () => process.exit(0))
+process.on('message', how => {
+  if (how === 'exits') process.exit(0)
+  // Nobody catches it.
+  setImmediate(() => {
+    throw Error('a bug')
+  })
+})

@@ -11,13 +11,18 @@ let intercom
 let handled = 0
 
 const commands = {
-  async start({ address, node, timeout }) {
-    client = connect({ address, noCache: true })
+  async start({ options, node, timeout }) {
+    client = connect({ ...options, noCache: true })
     intercom = await createIntercom(client, { node, timeout })
+    intercom.handle('here', () => node)
     intercom.handle('add', ([n, m]) => {
       handled += 1
       return { node, sum: n + m }
     })
+  },
+  /** Waits until so many nodes answer. */
+  async meet({ count }) {
+    while ((await intercom('here')).length < count) await new Promise(setImmediate)
   },
   /** Calls `count` times, `parallel` at once, and tells how each ended. */
   async call({ count, parallel }) {

@@ -58,6 +58,7 @@ const commands = {
       })
     }
     closing.push(
+      () => Promise.all(servers.map(server => server.close())),
       () => tcp.close(),
       () => web.close(),
       () => http.close(),

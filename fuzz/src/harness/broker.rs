@@ -18,7 +18,7 @@ pub fn life(data: &[u8]) {
     // The end of the data is the end of the life.
     let _ = live(&mut Unstructured::new(data), &mut now, &mut broker, &mut peers);
     for peer in peers {
-        broker.detach(peer);
+        broker.detach(now, peer);
     }
     now += Duration::from_secs(3600);
     broker.handle_timeout(now);
@@ -48,7 +48,7 @@ fn live(
             }
             1 if !peers.is_empty() && u.ratio(1, 3)? => {
                 let index = u.choose_index(peers.len())?;
-                broker.detach(peers.swap_remove(index));
+                broker.detach(*now, peers.swap_remove(index));
             }
             2 => {
                 *now += messages::duration(u)?;

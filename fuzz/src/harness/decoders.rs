@@ -49,14 +49,14 @@ pub fn fabric(data: &[u8]) {
 /// A byte stream of a server of NATS, which the client answers, and the form of whatever it delivers.
 pub fn nats(data: &[u8]) {
     use selvedge::wire::nats::{Client, Frame, ServerInfo, frame_length};
-    use selvedge::wire::{AckId, ServerOp, Subscription};
+    use selvedge::wire::{AckId, ServerOp, Subscription, SubscriptionClass};
     let info = ServerInfo { max_payload: MAX_PAYLOAD, version: "2.15.1".into(), ..ServerInfo::default() };
     let (mut client, mut out, now) = (Client::new(info), BytesMut::new(), Instant::now());
     let patterns = ["_INBOX.a.*", "s.>"];
     let subscription = |pattern: &&str| Subscription {
         pattern: (*pattern).into(),
         queue: None,
-        is_shared: false,
+        class: SubscriptionClass::Plain,
         exclusive: None,
     };
     let subscriptions = patterns.iter().map(subscription).collect();
@@ -201,6 +201,7 @@ pub fn chunks(data: &[u8]) {
         }
         let publication = Publication {
             bundled: 0,
+            bundled_bytes: 0,
             subject: Subject::parse("a").expect("valid"),
             id: format!("{of}").as_str().into(),
             seq,

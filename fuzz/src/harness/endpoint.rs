@@ -6,12 +6,11 @@ use std::time::Instant;
 
 use arbitrary::{Result, Unstructured};
 use selvedge::base::{Code, Failure, LinkEvent, LinkInfo, Machine, SeededEntropy};
-use selvedge::client::{Request, RequestKind};
-use selvedge::endpoint::{
-    Command, Endpoint, EndpointConfig, Event, ListenerEvent, SocketRequest, TicketEvent,
-};
-use selvedge::socket::{Consumed, SocketConfig, SocketEvent};
-use selvedge::wire::{AckId, ClientOp, Payload, ServerOp};
+use selvedge::client::{Request as FabricRequest, RequestKind};
+use selvedge::endpoint::{Command, Endpoint, EndpointConfig, Event, ListenerEvent, TicketEvent};
+use selvedge::socket::{AnswerLimits, AskTerms, Consumed, SocketConfig, SocketEvent};
+use selvedge::wire::stream::Request;
+use selvedge::wire::{AckId, ClientOp, Item, Payload, ServerOp};
 
 use super::messages;
 
@@ -110,15 +109,7 @@ fn command(u: &mut Unstructured<'_>, watch: &mut Watch) -> Result<Command> {
             batches: messages::batches(u)?,
             volatile: u.arbitrary()?,
         },
-        4 => Command::SocketRequest(SocketRequest {
-            ticket: fresh(),
-            socket: old,
-            kind: RequestKind::Request,
-            timeout: messages::duration(u)?,
-            payload: Payload::NIL,
-            json: None,
-            wait_for_interest: u.arbitrary()?,
-        }),
+        4 => ask(u, old, u64::from(fresh()))?,
         5 => Command::Consumed { socket: old, counts: Consumed::data(u64::from(u.arbitrary::<u8>()?)) },
         6 => Command::SocketDisconnect(old),
         7 => Command::SocketReconnect(old),
@@ -135,7 +126,7 @@ fn command(u: &mut Unstructured<'_>, watch: &mut Watch) -> Result<Command> {
         13 => Command::Unsubscribe(old),
         14 => Command::Request {
             ticket: Some(fresh()),
-            request: Request {
+            request: FabricRequest {
                 kind: RequestKind::Request,
                 message: messages::message(u)?,
                 timeout: messages::duration(u)?,
@@ -145,6 +136,16 @@ fn command(u: &mut Unstructured<'_>, watch: &mut Watch) -> Result<Command> {
         15 => Command::Connect,
         _ => u.choose(&[Command::Disconnect, Command::DropTransport, Command::Connect])?.clone(),
     })
+}
+
+/// Over a socket: for one answer or many.
+fn ask(u: &mut Unstructured<'_>, socket: u32, key: u64) -> Result<Command> {
+    let limits = AnswerLimits { max_messages: u.arbitrary()?, max_wait: Some(messages::duration(u)?) };
+    let many = u.arbitrary::<bool>()?.then_some(limits);
+    let request = Request { key, timeout: u64::from(u.arbitrary::<u16>()?), payload: Payload::NIL };
+    let question = Item { payload: request.encode(many.is_some()), json: None };
+    let terms = AskTerms { many, wait_for_interest: u.arbitrary()? };
+    Ok(Command::SocketAsk { socket, question, terms })
 }
 
 impl Watch {

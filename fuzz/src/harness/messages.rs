@@ -7,7 +7,7 @@ use bytes::Bytes;
 use selvedge::subject::{Pattern, Subject};
 use selvedge::wire::{
     AckId, Bundle, Headers, Info, Json, Message, Messages, OpError, PackedBuilder, Payload, Publication,
-    Reply, SocketCommand, SubscribeStatus, Subscription, push_item,
+    Reply, SocketCommand, SubscribeStatus, Subscription, SubscriptionClass, push_item,
 };
 
 pub const SUBJECTS: [&str; 8] = [
@@ -126,7 +126,7 @@ pub fn publication(u: &mut Unstructured<'_>) -> Result<Publication> {
     let (id, seq, done) = (u.choose(&["1", "2", "3"])?, u.int_in_range(0..=3_u32)?, u.ratio(4, 5)?);
     let seq = if u.ratio(3, 4)? { 0 } else { seq };
     let bundled = if seq == 0 && done && u.ratio(1, 5)? { u.int_in_range(1..=5)? } else { 0 };
-    Ok(Publication { subject, id: (*id).into(), seq, done, payload, headers, bundled })
+    Ok(Publication { subject, id: (*id).into(), seq, done, payload, headers, bundled, bundled_bytes: 0 })
 }
 
 pub fn subscription(u: &mut Unstructured<'_>) -> Result<Subscription> {
@@ -135,7 +135,7 @@ pub fn subscription(u: &mut Unstructured<'_>) -> Result<Subscription> {
     Ok(Subscription {
         pattern: pattern.into(),
         queue: queue.map(Into::into),
-        is_shared: true,
+        class: SubscriptionClass::Shared,
         exclusive: None,
     })
 }

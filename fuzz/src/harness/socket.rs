@@ -111,10 +111,11 @@ fn step(u: &mut Unstructured<'_>, now: &mut Instant, socket: &mut Either, watch:
         4..=6 if !watch.tags.is_empty() => {
             let index = u.choose_index(watch.tags.len())?;
             let tag = watch.tags.swap_remove(index);
-            let answer = match u.int_in_range(0..=4)? {
+            let answer = match u.int_in_range(0..=5)? {
                 0 => Err(CommandError::NoSubscribers),
                 1 => Err(CommandError::Failed),
-                2 => Ok(Message { payload: messages::resent(u)?, ..messages::message(u)? }),
+                2 => Err(CommandError::ReceiverEnded),
+                3 => Ok(Message { payload: messages::resent(u)?, ..messages::message(u)? }),
                 _ => Ok(messages::message(u)?),
             };
             socket.end().handle_reply(*now, tag, answer);
@@ -131,9 +132,7 @@ fn step(u: &mut Unstructured<'_>, now: &mut Instant, socket: &mut Either, watch:
         }
         10 => {
             let timeout = *now + messages::duration(u)?;
-            if u.arbitrary()? {
-                socket.end().request(1, timeout);
-            } else if u.ratio(1, 4)? {
+            if u.ratio(1, 8)? {
                 socket.end().end(*now, 1, timeout);
             }
         }

@@ -1,6 +1,7 @@
 // One schema compiled: the codec of `compileSchema`, and of every packet.
 import type { Codec, CodecOptions, DataOf, PackedType, Schema } from '../../../types/packets'
 import { limitsWith } from '../limits'
+import { INSPECT, type Inspect, show } from '../printing'
 import { type Coder, type CoderOptions, malformed } from './coder'
 import { generate } from './generate'
 import { interpret } from './interpret'
@@ -35,6 +36,11 @@ export class SchemaCodec {
 
   get fingerprint(): string {
     return (this.#fingerprint ??= fingerprint(textBytes(this.canonical)))
+  }
+
+  [INSPECT](...how: [number, object, Inspect]): string {
+    const { canonical: schema, minBytes, fingerprint } = this
+    return show(this, { schema, minBytes, fingerprint }, how)
   }
 
   encode(value: unknown): Uint8Array {

@@ -24,6 +24,7 @@ function shortTextCase(length: number): string {
 /** Returns the body of `read(b, p, end)`. */
 export function readSource(root: Node): string {
   const source = new Source('return BAD')
+  source.add('let empties = 0')
   const value = new ReadSource(source).plain(root)
   source.flush()
   source.add('if (p !== end) return BAD', `return ${value}`)
@@ -90,7 +91,7 @@ class ReadSource {
     const length = this.#varuint()
     if (fixed.length > 0) source.add(`if (${length} < ${fixed.length}) return BAD`)
     const count = fixed.length === 0 ? length : `(${length} - ${fixed.length})`
-    if (rest.least === 0) source.add(`if (${count} > EMPTY) return BAD`)
+    if (rest.least === 0) source.add(`if ((empties += ${count}) > EMPTY) return BAD`)
     else source.add(`if (${count} * ${rest.least} > end - p) return BAD`)
     source.add(`const ${list} = new Array(${length})`)
     for (const [index, value] of fixed.entries()) source.add(`${list}[${index}] = ${value}`)

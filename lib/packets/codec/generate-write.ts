@@ -1,6 +1,6 @@
 // Code that writes values of one schema. What is wrong with a value it does not say: it returns `BAD`.
 
-import { RANGES, takesNaN } from './scalars'
+import { INHERITED, RANGES, takesNaN } from './scalars'
 import type { ArrayNode, Node, ObjectNode, ScalarNode, Type } from './schema'
 import { literal, Source } from './source'
 
@@ -10,6 +10,7 @@ const MAX_LOOP_UNITS = 40
 /** Returns the body of `write(v, b, p, end)`. */
 export function writeSource(root: Node): string {
   const source = new Source('return NO_ROOM')
+  source.add('let empties = 0')
   const writer = new WriteSource(source)
   if (root.kind === 'object' && root.fields.length === 0) {
     source.add("if (typeof v !== 'object' && v !== undefined) return BAD")
@@ -47,7 +48,9 @@ class WriteSource {
     source.add(`if (typeof ${value} !== 'object' || ${value} === null) return BAD`)
     for (const { key, isOptional, node } of fields) {
       const inside = source.name('v')
-      source.add(`const ${inside} = ${value}[${literal(key)}]`)
+      const isInherited = Object.hasOwn(INHERITED, key)
+      source.add(`${isInherited ? 'let' : 'const'} ${inside} = ${value}[${literal(key)}]`)
+      if (isInherited) source.add(`if (${inside} === INHERITED[${literal(key)}]) ${inside} = undefined`)
       if (isOptional) this.#optional(node, inside)
       else this.#head(node, inside, tails)
     }
@@ -79,7 +82,7 @@ class WriteSource {
 
   #tail({ fixed, rest }: ArrayNode, value: string, length: string): void {
     const { source } = this
-    if (rest.least === 0) source.add(`if (${length} > ${fixed.length} + EMPTY) return BAD`)
+    if (rest.least === 0) source.add(`if ((empties += ${length} - ${fixed.length}) > EMPTY) return BAD`)
     this.#varuint(length)
     source.flush()
     const index = source.name('i')

@@ -4,6 +4,7 @@ import { type Coder, type CoderOptions, isBytes, isList, NO_ROOM } from './coder
 import { readSource, shortTextSource } from './generate-read'
 import { writeSource } from './generate-write'
 import { pack, unpack } from './packed'
+import { INHERITED } from './scalars'
 import type { Node } from './schema'
 import { copyBytes, readText, readVaruint, varuintSize, viewBytes, writeText } from './text'
 
@@ -21,6 +22,7 @@ export function generate(root: Node, options: CoderOptions, fallback: Coder): Co
     BAD: BAD_VALUE,
     NO_ROOM,
     EMPTY: options.emptyElements,
+    INHERITED,
     pack: (value: unknown) => packOrNot(value, options.packDepth),
   })
   const read = assemble<Read>(['b', 'p', 'end'], readSource(root), {

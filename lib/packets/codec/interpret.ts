@@ -5,7 +5,7 @@ import { PacketError, shown } from '../errors'
 import { type Coder, type CoderOptions, encodeError, isBytes, isList, malformed, NO_ROOM } from './coder'
 import { pack, unpack } from './packed'
 import { pathOf } from './path'
-import { RANGES, takesNaN, WIDTHS } from './scalars'
+import { INHERITED, RANGES, takesNaN, WIDTHS } from './scalars'
 import type { ArrayNode, Node, ObjectNode, ScalarNode, Type } from './schema'
 import { copyBytes, readText, readVaruint, varuintSize, viewBytes, writeText, writeVaruint } from './text'
 
@@ -33,6 +33,8 @@ class Writer {
   /** Where in the value this is. */
   readonly path: (string | number)[] = []
   readonly #view: DataView
+  /** Elements without bytes so far, in all arrays. */
+  #empties = 0
 
   constructor(
     readonly options: CoderOptions,
@@ -93,7 +95,7 @@ class Writer {
     }
     for (const { key, isOptional, node: field } of node.fields) {
       this.path.push(key)
-      const inside = (value as Record<string, unknown>)[key]
+      const inside = readKey(value, key)
       if (isOptional) {
         this.#byte(inside === undefined ? 0 : 1)
         if (inside !== undefined) this.#element(field, inside)
@@ -105,7 +107,8 @@ class Writer {
   #tail({ fixed, rest }: ArrayNode, value: ArrayLike<unknown>): void {
     const { length } = value
     const count = length - fixed.length
-    if (rest.least === 0 && count > this.options.emptyElements) {
+    if (rest.least === 0) this.#empties += count
+    if (this.#empties > this.options.emptyElements) {
       throw encodeError(this.path, `more than ${this.options.emptyElements} elements that have no bytes`)
     }
     this.#varuint(length)
@@ -184,6 +187,12 @@ class Writer {
   }
 }
 
+/** What every object has, `constructor` for example, is not there: it is nobody's data. */
+function readKey(value: object, key: string): unknown {
+  const inside = (value as Record<string, unknown>)[key]
+  return inside === INHERITED[key] ? undefined : inside
+}
+
 interface Tail {
   readonly node: ArrayNode
   readonly value: ArrayLike<unknown>
@@ -194,6 +203,8 @@ class Reader {
   readonly path: (string | number)[] = []
   readonly #view: DataView
   readonly #start: number
+  /** Elements without bytes so far, in all arrays. */
+  #empties = 0
 
   constructor(
     readonly options: CoderOptions,
@@ -259,7 +270,8 @@ class Reader {
     if (count * rest.least > this.end - this.at) {
       throw this.#malformed(at, `an array of ${length}, and ${this.end - this.at} bytes left`)
     }
-    if (rest.least === 0 && count > this.options.emptyElements) {
+    if (rest.least === 0) this.#empties += count
+    if (this.#empties > this.options.emptyElements) {
       throw this.#malformed(at, `more than ${this.options.emptyElements} elements that have no bytes`)
     }
     for (let index = fixed.length; index < length; index++) {

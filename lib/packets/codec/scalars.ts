@@ -31,3 +31,15 @@ export const WIDTHS: Readonly<Partial<Record<Type, number>>> = {
   float32: 4,
   float64: 8,
 }
+
+/** What every object has without being given it. */
+export const INHERITED: Readonly<Record<string, unknown>> = Object.freeze(
+  Object.assign(
+    Object.create(null),
+    Object.fromEntries(
+      Object.getOwnPropertyNames(Object.prototype)
+        .filter(key => key !== '__proto__')
+        .map(key => [key, (Object.prototype as unknown as Record<string, unknown>)[key]]),
+    ),
+  ),
+)

@@ -1,4 +1,6 @@
 // Schemas as the user writes them, checked and turned into a tree; and their canonical text. Makes no code of them.
+
+import { didYouMean } from '../../values/nearest'
 import { badSchema, shown } from '../errors'
 import { keyPath } from './path'
 
@@ -76,7 +78,9 @@ class Parser {
     this.#nodes += 1
     if (this.#nodes > MAX_NODES) throw badSchema(path, `more than ${MAX_NODES} types in one schema`)
     if (typeof schema === 'string') return scalar(schema, path)
-    if (typeof schema !== 'object' || schema === null) throw badSchema(path, `${shown(schema)} is no type`)
+    if (typeof schema !== 'object' || schema === null) {
+      throw badSchema(path, `${shown(schema)} is no type: types are texts, such as 'uint8'`)
+    }
     if (Array.isArray(schema)) return this.#array(schema, path, level)
     return this.#object(schema as Record<string, unknown>, path, level)
   }
@@ -121,7 +125,13 @@ class Parser {
 function scalar(written: string, path: string): ScalarNode {
   const name = written.trim().toLowerCase()
   const type = name === 'boolean' ? 'bool' : name
-  if (!Object.hasOwn(LEAST_BYTES, type)) throw badSchema(path, `no type ${shown(written)}`)
+  if (!Object.hasOwn(LEAST_BYTES, type)) {
+    const isOptional = name.endsWith('?')
+    const hint = isOptional
+      ? ': the `?` belongs to the key'
+      : didYouMean(name.slice(0, 20), Object.keys(LEAST_BYTES))
+    throw badSchema(path, `no type ${shown(written)}${hint}`)
+  }
   return SCALARS[type as Type]
 }
 

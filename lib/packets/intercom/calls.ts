@@ -93,9 +93,9 @@ export class Calls {
   }
 
   handleAnswer({ call, node, status, value }: AnswerMessage): void {
-    this.#nodes.handleAnswer(performance.now(), node)
     const open = this.#open.get(call)
     if (open === undefined) return
+    this.#nodes.handleWord(performance.now(), node)
     const answer = answerOf(open.type, node, status, value)
     if (!open.answers.handleAnswer(answer)) return
     open.handleAnswer(answer)

@@ -1,5 +1,5 @@
 // The handlers of a node: what it answers to the calls of all nodes, its own included. Every call is answered.
-import { messageOf, PacketError, ValidationError } from '../errors'
+import { messageOf, PacketError, readable, ValidationError } from '../errors'
 import { BUSY, FAILED, NO_TYPE, UNDEFINED, VALUE } from './answers'
 import type { CallMessage } from './messages'
 
@@ -60,7 +60,8 @@ export class Handlers {
 }
 
 /** Nodes trust each other: unlike a client's, a node's error says what it is. */
-function failureOf(error: unknown): { code: number; reason: string } {
+function failureOf(thrown: unknown): { code: number; reason: string } {
+  const error = readable(thrown)
   if (error instanceof ValidationError && error.payload !== undefined) return error.payload
   return { code: 500, reason: messageOf(error) }
 }

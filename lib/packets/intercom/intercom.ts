@@ -1,8 +1,9 @@
 // Calls among the server nodes of a cluster, over the fabric: every node answers, the caller's own included.
 import type { Client, Subscription } from '../../../index'
 import type { IntercomOptions as CallOptions, CreateIntercomOptions } from '../../../types/packets'
-import { badOption, throwAsync } from '../errors'
+import { badOption, checkClient, throwAsync } from '../errors'
 import { randomId } from '../link/ids'
+import { INSPECT } from '../printing'
 import { startTimer, stopTimer, type Timer } from '../timer'
 import { Calls } from './calls'
 import { Handlers, type IntercomHandler } from './handlers'
@@ -14,8 +15,14 @@ import { type EachAnswer, each, first, values } from './results'
 
 /** Milliseconds between announcements, half of them by chance. */
 const HERE_INTERVAL = 10_000
-/** Milliseconds for those that are there to say so, before a node is ready. */
-const GREETING_TIME = 250
+/** Milliseconds for those that are there to say so before a node is ready, and without another one. */
+const GREETING_TIME = 500
+const QUIET_TIME = 100
+/** The same where nobody says how many there are. */
+const UNCOUNTED_GREETING_TIME = 1000
+const UNCOUNTED_QUIET_TIME = 200
+/** Milliseconds until a greeting is said again. */
+const AGAIN_TIME = 100
 
 /** A node of the cluster. */
 export class IntercomNode {
@@ -28,8 +35,9 @@ export class IntercomNode {
   readonly #calls: Calls
   readonly handlers: Handlers
   readonly #broadcasts = new Set<(message: unknown) => void>()
-  #subscriptions: Subscription[] = []
+  readonly #subscriptions: Subscription[] = []
   #hereTimer: Timer | undefined
+  #againTimer: Timer | undefined
   #isClosed = false
   /** Called when another node is heard for the first time. */
   #handleNew: () => void = () => undefined
@@ -54,15 +62,23 @@ export class IntercomNode {
   /** Subscribes, says that it is there, and hears who else is. */
   async open(): Promise<void> {
     const { calls, here, broadcast } = this.#subjects
-    const subjects = [this.#subjects.answersTo(this.node), here, broadcast, calls]
-    this.#subscriptions = await Promise.all(subjects.map(subject => this.#client.subscribe(subject)))
-    const handlers = [this.#handleAnswer, this.#handleHere, this.#handleBroadcast, this.#handleCall]
-    for (const [index, subscription] of this.#subscriptions.entries()) {
-      void this.#read(subscription, handlers[index] as (data: unknown) => void)
-    }
+    const [hasOthers] = await Promise.all([
+      this.#client.interest(here),
+      this.#listen(this.#subjects.answersTo(this.node), this.#handleAnswer),
+      this.#listen(broadcast, this.#handleBroadcast),
+      this.#listen(calls, this.#handleCall),
+    ])
+    await this.#listen(here, this.#handleHere)
     const { count } = await this.#client.publish(here, [this.node, this.#epoch])
     this.#scheduleHere()
-    await this.#greetings(count)
+    if (hasOthers && count === 1) await this.#greetings(1, UNCOUNTED_QUIET_TIME, UNCOUNTED_GREETING_TIME)
+    else await this.#greetings(count, QUIET_TIME, GREETING_TIME)
+  }
+
+  async #listen(subject: string, handle: (data: unknown) => void): Promise<void> {
+    const subscription = await this.#client.subscribe(subject)
+    this.#subscriptions.push(subscription)
+    void this.#read(subscription, handle)
   }
 
   async close(): Promise<void> {
@@ -148,7 +164,9 @@ export class IntercomNode {
 
   readonly #handleCall = (data: unknown): void => {
     const message = callMessage(data, this.#subjects)
-    if (message !== undefined) void this.#answer(message)
+    if (message === undefined) return
+    this.#nodes.handleWord(performance.now(), message.caller)
+    void this.#answer(message)
   }
 
   async #answer(message: NonNullable<ReturnType<typeof callMessage>>): Promise<void> {
@@ -179,6 +197,7 @@ export class IntercomNode {
     } else if (this.#nodes.handleHere(performance.now(), message.node, message.epoch)) {
       // It does not know of this one.
       this.#say()
+      this.#sayAgain()
       this.#handleNew()
     }
   }
@@ -193,17 +212,30 @@ export class IntercomNode {
     }
   }
 
-  /** Waits until as many nodes are heard of as there are, or for a while. */
-  #greetings(count: number): Promise<void> {
+  /**
+   * Waits until as many nodes are heard of as there seem to be, and nobody new for a while: a count of NATS only tells
+   * some from none, and that of a gateway counts all that are elsewhere as one.
+   */
+  #greetings(count: number, quiet: number, most: number): Promise<void> {
     return new Promise(resolve => {
-      const timer = startTimer(resolve, GREETING_TIME)
+      const end = performance.now() + most
+      let timer: Timer | undefined
       this.#handleNew = () => {
-        if (this.#nodes.present(performance.now()).length < count) return
         stopTimer(timer)
-        resolve()
+        const left = end - performance.now()
+        const isEnough = this.#nodes.present(performance.now()).length >= count
+        timer = startTimer(resolve, isEnough ? Math.min(quiet, left) : left)
       }
       this.#handleNew()
     })
+  }
+
+  /** What was just said may have been too early: in a cluster other servers hear of a subscription a little later. */
+  #sayAgain(): void {
+    this.#againTimer ??= startTimer(() => {
+      this.#againTimer = undefined
+      this.#say()
+    }, AGAIN_TIME)
   }
 
   #scheduleHere(): void {
@@ -229,6 +261,7 @@ export class IntercomNode {
     if (this.#isClosed) return
     this.#isClosed = true
     stopTimer(this.#hereTimer)
+    stopTimer(this.#againTimer)
     for (const subscription of this.#subscriptions) subscription.close()
     this.#calls.close()
     this.handlers.close()
@@ -237,6 +270,7 @@ export class IntercomNode {
 
 /** Starts a node, and resolves with what calls all nodes. */
 export async function createIntercom(client: Client, options: CreateIntercomOptions = {}): Promise<any> {
+  checkClient(client)
   checkIntercomOptions(options)
   const node = new IntercomNode(client, options)
   const intercom = Object.assign(
@@ -249,6 +283,7 @@ export async function createIntercom(client: Client, options: CreateIntercomOpti
       node: node.node,
       close: () => node.close(),
       [Symbol.asyncDispose]: () => node.close(),
+      [INSPECT]: () => `[Intercom ${node.node}]`,
     },
   )
   setIntercomInside(intercom, {

@@ -6,7 +6,7 @@ const MAX_SILENCE = 30_000
 const MAX_NODES = 4096
 
 interface Heard {
-  /** Which life of the node: one that comes back under its name has another. */
+  /** Which life of the node: one that comes back under its name has another. Not known before it has said so. */
   epoch: unknown
   at: number
 }
@@ -24,10 +24,13 @@ export class Nodes {
     return before?.epoch !== epoch
   }
 
-  /** A node has answered. */
-  handleAnswer(now: number, node: string): void {
+  /** A node has called or answered: also one whose announcement did not come through. */
+  handleWord(now: number, node: string): void {
     const heard = this.#heard.get(node)
     if (heard !== undefined) heard.at = now
+    else if (this.#heard.size < MAX_NODES && node !== this.own) {
+      this.#heard.set(node, { epoch: undefined, at: now })
+    }
   }
 
   /** A node is gone. */

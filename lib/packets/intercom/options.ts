@@ -1,6 +1,6 @@
 // Options of intercoms and their calls, checked.
 import type { CreateIntercomOptions, IntercomOptions } from '../../../types/packets'
-import { badOption } from '../errors'
+import { badOption, unknownOption } from '../errors'
 
 /** Milliseconds for all nodes to answer. */
 export const DEFAULT_TIMEOUT = 5000
@@ -34,7 +34,7 @@ export function checkCallOptions(options: IntercomOptions): void {
 function checkAll(options: object, checks: Readonly<Record<string, Check>>): void {
   for (const [name, value] of Object.entries(options)) {
     const found = Object.hasOwn(checks, name) ? checks[name] : undefined
-    if (found === undefined) throw badOption(`unknown option '${name}'`, 'ERR_UNKNOWN_OPTION')
+    if (found === undefined) throw unknownOption(name, Object.keys(checks))
     const [wanted, check] = found
     if (value !== undefined && !check(value))
       throw badOption(`${name} must be ${wanted}`, 'ERR_INVALID_ARG_VALUE')

@@ -6,7 +6,10 @@ import { isFabricSocket, overSocket } from './over-socket'
 export function linkOf(source: unknown): { link: PacketLink; isServer: boolean } {
   if (isLink(source)) return { link: source, isServer: false }
   if (isFabricSocket(source)) return { link: overSocket(source), isServer: source.role === 'server' }
-  throw badOption('needs a socket of the fabric, or a PacketLink', 'ERR_INVALID_ARG_TYPE')
+  throw badOption(
+    'needs a socket of the fabric, or a link: overWebSocket(socket), overStream(stream), …',
+    'ERR_INVALID_ARG_TYPE',
+  )
 }
 
 function isLink(value: unknown): value is PacketLink {

@@ -1,4 +1,5 @@
 // The wire of @flecks/socket over a socket of Socket.IO: the event's name is the id of the packet, its argument the bytes.
+import { MAX_TIMEOUT } from '../timer'
 import type { PacketLink } from './link'
 import { checkSocketIo, SocketIoConnection, type SocketIoLike } from './over-socket-io'
 import { bytesOf } from './over-websocket'
@@ -7,7 +8,8 @@ export type Ack = (...args: any[]) => void
 
 /** What the protocol of flecks needs beside a link. */
 export interface FlecksPackets {
-  emit(id: number, body: Uint8Array, ack?: Ack): void
+  /** `timeout`: milliseconds for the answer; then it is not waited for any more. */
+  emit(id: number, body: Uint8Array, ack?: Ack, timeout?: number): void
   /** `body`: null for what is no attachment. `ack`: where an answer is wanted. */
   onPacket(handle: (id: unknown, body: Uint8Array | null, ack: Ack | undefined) => void): void
   readonly hasRoom: boolean
@@ -34,10 +36,17 @@ export class FlecksLink implements PacketLink, FlecksPackets {
     return this.#connection.hasRoom
   }
 
-  emit(id: number, body: Uint8Array, ack?: Ack): void {
-    if (this.#connection.end.isEnded) return
-    if (ack === undefined) this.#connection.socket.emit(id, body)
-    else this.#connection.socket.emit(id, body, ack)
+  emit(id: number, body: Uint8Array, ack?: Ack, timeout?: number): void {
+    const { socket, end } = this.#connection
+    if (end.isEnded) return
+    if (ack === undefined) socket.emit(id, body)
+    else if (socket.timeout === undefined || timeout === undefined) socket.emit(id, body, ack)
+    else {
+      // Or Socket.IO would keep what is never answered as long as the connection lives.
+      socket.timeout(Math.min(timeout, MAX_TIMEOUT)).emit(id, body, (late: unknown, ...answer: unknown[]) => {
+        if (!late) ack(...answer)
+      })
+    }
   }
 
   onPacket(handle: (id: unknown, body: Uint8Array | null, ack: Ack | undefined) => void): void {

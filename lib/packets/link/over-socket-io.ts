@@ -16,6 +16,8 @@ export interface SocketIoLike {
   once(event: string, listener: (...args: any[]) => void): unknown
   onAny(listener: (event: any, ...args: any[]) => void): unknown
   disconnect(): unknown
+  /** Since Socket.IO 4.4. */
+  timeout?(ms: number): { emit(event: any, ...args: any[]): unknown }
 }
 
 /** The connection below, which both sides have under another name. */

@@ -9,6 +9,12 @@ type FabricSocket = ConatSocketClient | ServerSocket
 export function overSocket(socket: FabricSocket, options: { channel?: string } = {}): PacketLink {
   if (!isFabricSocket(socket))
     throw badOption('socket must be a socket of the fabric', 'ERR_INVALID_ARG_TYPE')
+  if (socket.role === 'client' && socket.renews) {
+    throw badOption(
+      'the socket renews itself, and another server knows nothing of its packets: connect it without `renew`',
+      'ERR_INVALID_ARG_VALUE',
+    )
+  }
   const { channel } = options
   if (channel === undefined) return new SocketLink(socket)
   if (socket.role === 'client') return new SocketLink(socket.channel(channel))

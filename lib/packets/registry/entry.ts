@@ -7,7 +7,14 @@ import { textBytes } from '../codec/text'
 import { badSchema, PacketError } from '../errors'
 import type { AllLimits } from '../limits'
 import { isBundleClass } from './defaults'
-import { type AnyPacketClass, dataNode, hasOwnCoding, isPacketClass, resultNode } from './packet'
+import {
+  type AnyPacketClass,
+  checkStatics,
+  dataNode,
+  hasOwnCoding,
+  isPacketClass,
+  resultNode,
+} from './packet'
 
 export interface Entry {
   readonly name: string
@@ -35,6 +42,7 @@ export interface EntryOptions {
 export function entryOf(name: string, id: number, Class: unknown, options: EntryOptions): Entry {
   if (!isPacketClass(Class)) throw badSchema('', `${name} is no packet class`)
   try {
+    checkStatics(Class)
     const data = dataNode(Class)
     const result = resultNode(Class)
     const text = packetText(data, result)

@@ -2,7 +2,7 @@
 import type { PacketOptions, Schema } from '../../../types/packets'
 import { SchemaCodec } from '../codec/codec'
 import { type Node, parseSchema } from '../codec/schema'
-import { badSchema, PacketError } from '../errors'
+import { badOption, badSchema, unknownOption } from '../errors'
 
 export type Direction = 'both' | 'toClient' | 'toServer'
 export type Order = 'concurrent' | 'serial'
@@ -63,11 +63,36 @@ for (const [name, value] of Object.entries(STATICS)) {
 }
 Object.defineProperty(PacketConstructor, 'data', { get: () => ({}), configurable: true })
 
-const OPTIONS = ['result', 'pack', 'direction', 'order', 'validate', 'respond']
+const isFunction = (value: unknown): boolean => typeof value === 'function'
+const isText = (value: unknown): boolean => typeof value === 'string'
+const isDirection = (value: unknown): boolean => ['both', 'toClient', 'toServer'].includes(value as string)
+const isOrder = (value: unknown): boolean => ['concurrent', 'serial'].includes(value as string)
+
+const OPTIONS: Readonly<Record<string, readonly [wanted: string, check: (value: unknown) => boolean]>> = {
+  // Parsed below, and the schema says what is wrong with it.
+  result: ['a schema', () => true],
+  pack: [
+    'true, a key or an array of keys',
+    value => value === true || isText(value) || (Array.isArray(value) && value.every(isText)),
+  ],
+  direction: ["'both', 'toClient' or 'toServer'", isDirection],
+  order: ["'concurrent' or 'serial'", isOrder],
+  validate: ['a function', isFunction],
+  respond: ['a function', isFunction],
+}
+
+/** Statics that a class overrides are not options. @throws {PacketError} `"ERR_PACKET_SCHEMA"` */
+export function checkStatics({ direction, order }: AnyPacketClass): void {
+  if (!isDirection(direction)) throw badSchema('', `its direction must be ${OPTIONS.direction?.[0]}`)
+  if (!isOrder(order)) throw badSchema('', `its order must be ${OPTIONS.order?.[0]}`)
+}
 
 function classOf(schema: Schema, options: PacketOptions<any, any> = {}): AnyPacketClass {
-  for (const name of Object.keys(options)) {
-    if (!OPTIONS.includes(name)) throw new PacketError(`unknown option '${name}'`, 'ERR_UNKNOWN_OPTION')
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(OPTIONS, name)) throw unknownOption(name, Object.keys(OPTIONS))
+    const [wanted, check] = OPTIONS[name] as (typeof OPTIONS)[string]
+    if (value !== undefined && !check(value))
+      throw badOption(`${name} must be ${wanted}`, 'ERR_INVALID_ARG_VALUE')
   }
   const { pack, ...statics } = options
   class DefinedPacket extends Packet {}
@@ -79,6 +104,7 @@ function classOf(schema: Schema, options: PacketOptions<any, any> = {}): AnyPack
   }
   // Checks the schema here and not where the packet is first used.
   dataNode(DefinedPacket)
+  resultNode(DefinedPacket)
   return DefinedPacket
 }
 

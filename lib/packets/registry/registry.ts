@@ -1,16 +1,26 @@
 // The packets that an application has, by name: what it sends and what it understands.
 import type { Client, Published, PublishOptions, SubscriptionOptions } from '../../../index'
 import type { CodecOptions } from '../../../types/packets'
+import { didYouMean } from '../../values/nearest'
 import { type Coder, isBytes, malformed } from '../codec/coder'
 import { fingerprint } from '../codec/sha256'
 import { encodeWith, tooLarge } from '../codec/slab'
-import { badOption, badSchema, PacketError, shown, unknownPacket } from '../errors'
+import {
+  badOption,
+  badSchema,
+  checkClient,
+  PacketError,
+  shown,
+  unknownOption,
+  unknownPacket,
+} from '../errors'
 import { type AllLimits, limitsWith } from '../limits'
+import { INSPECT, type Inspect, show } from '../printing'
 import { BundleCount, type Prepared, readBundle, writeBundle } from './bundle'
 import { DEFAULT_PACKETS } from './defaults'
 import { type Entry, entryOf } from './entry'
 import { envelopeKey, FINGERPRINT_BYTES, fingerprintBytes } from './envelope'
-import type { AnyPacket, AnyPacketClass } from './packet'
+import { type AnyPacket, type AnyPacketClass, isPacketClass } from './packet'
 import { PacketSubscription } from './subscription'
 
 export interface RegistryOptions extends CodecOptions {
@@ -35,7 +45,7 @@ export class PacketRegistry {
 
   constructor(packets: Readonly<Record<string, unknown>> = {}, options: RegistryOptions = {}) {
     for (const name of Object.keys(options)) {
-      if (!OPTIONS.includes(name)) throw badOption(`unknown option '${name}'`, 'ERR_UNKNOWN_OPTION')
+      if (!OPTIONS.includes(name)) throw unknownOption(name, OPTIONS)
     }
     if (typeof packets !== 'object' || packets === null || Array.isArray(packets)) {
       throw badOption('packets must be an object: classes by name', 'ERR_INVALID_ARG_TYPE')
@@ -58,6 +68,11 @@ export class PacketRegistry {
     this.#byKey = new Map(this.entries.map(entry => [this.#keyOf(entry), entry]))
   }
 
+  [INSPECT](...how: [number, object, Inspect]): string {
+    const { names, hash } = this
+    return show(this, { names, hash }, how)
+  }
+
   get(name: string): AnyPacketClass | undefined {
     return this.#byName.get(name)?.Class
   }
@@ -70,7 +85,10 @@ export class PacketRegistry {
   /** @throws {PacketError} `"ERR_PACKET_UNKNOWN"` */
   entryOfClass(Class: unknown): Entry {
     const entry = this.#byClass.get(Class as AnyPacketClass)
-    if (entry === undefined) throw unknownPacket(`of the class ${nameOf(Class)}`)
+    if (entry === undefined) {
+      const hint = typeof Class === 'string' && this.#byName.has(Class) ? ', which is its name' : ''
+      throw unknownPacket(`of the class ${nameOf(Class)}`, hint)
+    }
     return entry
   }
 
@@ -157,6 +175,7 @@ export class PacketRegistry {
     packet: unknown,
     options?: PublishOptions,
   ): Promise<Published> {
+    checkClient(client)
     return await client.publish(subject, this.pack(packet), options)
   }
 
@@ -165,6 +184,7 @@ export class PacketRegistry {
     pattern: string,
     options?: SubscriptionOptions,
   ): Promise<PacketSubscription> {
+    checkClient(client)
     return new PacketSubscription(await client.subscribe(pattern, options), this)
   }
 
@@ -182,12 +202,20 @@ export class PacketRegistry {
 
   #entryNamed(name: unknown): Entry {
     const entry = typeof name === 'string' ? this.#byName.get(name) : undefined
-    if (entry === undefined) throw unknownPacket(`of the name ${shown(name)}`)
+    if (entry === undefined) {
+      const hint = typeof name === 'string' ? didYouMean(name, this.names) : ''
+      throw unknownPacket(`of the name ${shown(name)}`, hint)
+    }
     return entry
   }
 
   #entryOfInstance(packet: unknown): Entry {
     if (typeof packet === 'string') throw unknownPacket(`in a text: send [${shown(packet)}, data]`)
+    // Its static data would be sent, which is the schema.
+    if (isPacketClass(packet)) {
+      const name = this.#byClass.get(packet)?.name ?? nameOf(packet)
+      throw unknownPacket(`in a class: send new ${name}(data)`)
+    }
     const isObject = typeof packet === 'object' && packet !== null
     return this.entryOfClass(isObject ? (packet as AnyPacket).constructor : packet)
   }

@@ -1,6 +1,7 @@
 // Packets of a subscription. What is no packet of the registry is passed over, and counted.
 import type { Headers, Message, Subscription } from '../../../index'
 import { isBytes } from '../codec/coder'
+import { INSPECT, type Inspect, show } from '../printing'
 import type { AnyPacket } from './packet'
 
 export interface PublishedPacket {
@@ -52,6 +53,11 @@ export class PacketSubscription implements AsyncIterableIterator<PublishedPacket
 
   close(): void {
     this.#subscription.close()
+  }
+
+  [INSPECT](...how: [number, object, Inspect]): string {
+    const { subject, rejected, dropped } = this
+    return show(this, { subject, rejected, dropped }, how)
   }
 
   [Symbol.asyncIterator](): this {

@@ -1,5 +1,5 @@
 // The packets of the other side: has each accepted in its turn, and sees that each call is answered once.
-import { messageOf, PacketError, ValidationError } from '../errors'
+import { messageOf, PacketError, readable, ValidationError } from '../errors'
 import type { AllLimits } from '../limits'
 import type { Entry } from '../registry/entry'
 import type { AnyPacket, Order } from '../registry/packet'
@@ -31,6 +31,7 @@ export class Acceptor {
   /** Calls of the other side that it waits for an answer of. */
   readonly #open = new Set<number>()
   #isHeld = false
+  readonly #drops = new Map<Entry, PacketError>()
 
   constructor(options: AcceptorOptions, place: Place, wire: Wire, host: AcceptorHost) {
     this.#options = options
@@ -47,9 +48,9 @@ export class Acceptor {
       isCall: call !== undefined,
       size,
       run: () => this.#run(packet, entry, call),
-      drop: () => this.#host.handleRejected(dropped(entry), packet),
+      drop: () => this.#host.handleRejected(this.#dropped(entry), packet),
     })
-    if (!isStarted) this.#replyError(call, { code: 429, reason: 'too many packets at work' })
+    if (!isStarted) this.#replyError(call, TOO_MANY)
     else if (!this.#isHeld && this.#turns.waitingBytes > this.#options.limits.queueBytes) {
       this.#isHeld = true
       this.#host.holdBack(true)
@@ -75,29 +76,50 @@ export class Acceptor {
     this.#turns.clear()
   }
 
-  /** In order, and those of a serial class one after the other. */
-  #startAll(packets: readonly AnyPacket[]): Promise<BundleOutcome>[] {
+  /**
+   * In order, and those of a serial class one after the other. Each that is not done with at once is at work: or one
+   * bundle would be as many as it likes.
+   */
+  #startAll(packets: readonly AnyPacket[]): (BundleOutcome | Promise<BundleOutcome>)[] {
     const last = new Map<unknown, Promise<BundleOutcome>>()
     return packets.map(packet => {
+      if (this.#turns.isOverfull) return { error: TOO_MANY }
       const Class = packet.constructor
       const before = last.get(Class)
       const outcome =
         before === undefined ? this.#outcomeOf(packet) : before.then(() => this.#outcomeOf(packet))
+      if (!(outcome instanceof Promise)) return outcome
+      this.#turns.countIn(outcome)
       if ((Class as { order?: Order }).order === 'serial') last.set(Class, outcome)
       return outcome
     })
   }
 
-  async #outcomeOf(packet: AnyPacket): Promise<BundleOutcome> {
+  /** Never throws, and never rejects. */
+  #outcomeOf(packet: AnyPacket): BundleOutcome | Promise<BundleOutcome> {
     try {
       const entry = this.#options.registry.entryOfClass(packet.constructor)
-      const value = await accept(packet, entry, this.#place)
-      if (entry.isBundle && Array.isArray(value)) return value as BundleOutcome[]
-      return value === undefined ? {} : { value }
+      const value = accept(packet, entry, this.#place)
+      if (!isThenable(value)) return outcomeOf(entry, value)
+      return Promise.resolve(value).then(
+        value => outcomeOf(entry, value),
+        error => this.#failedOutcome(error),
+      )
     } catch (error) {
-      const { code, reason, payload } = wireErrorOf(error, this.#options.exposeErrors)
-      return { error: { ...(typeof payload === 'object' ? payload : {}), code, reason } }
+      return this.#failedOutcome(error)
     }
+  }
+
+  #failedOutcome(thrown: unknown): BundleOutcome {
+    const { code, reason, payload } = wireErrorOf(readable(thrown), this.#options.exposeErrors)
+    return { error: { ...(typeof payload === 'object' ? payload : {}), code, reason } }
+  }
+
+  /** One for all of a class: there may be a hundred thousand, and each error costs. */
+  #dropped(entry: Entry): PacketError {
+    const error = this.#drops.get(entry) ?? dropped(entry)
+    this.#drops.set(entry, error)
+    return error
   }
 
   #run(packet: AnyPacket, entry: Entry, call: number | undefined): unknown {
@@ -119,25 +141,31 @@ export class Acceptor {
       this.#wire.reply(call, entry, value)
       this.#open.delete(call)
     } catch (error) {
-      this.#handleRefused(packet, entry, call, resultError(entry, error))
+      this.#handleRefused(packet, entry, call, unsendableError(entry, 'its result', readable(error)))
     }
   }
 
-  #handleRefused(packet: AnyPacket, entry: Entry, call: number | undefined, error: unknown): void {
-    const told = wireErrorOf(error, this.#options.exposeErrors)
-    this.#replyError(call, told)
+  #handleRefused(packet: AnyPacket, entry: Entry, call: number | undefined, thrown: unknown): void {
+    const error = readable(thrown)
+    const problem = this.#replyError(call, wireErrorOf(error, this.#options.exposeErrors))
+    if (problem !== undefined) {
+      this.#host.handleRejected(unsendableError(entry, 'its payload', problem), packet)
+      return
+    }
     // The other side hears of what it did wrong; of what is wrong here, it hears no more than that.
     const isOurs = !(error instanceof ValidationError)
     if (call === undefined || isOurs) this.#host.handleRejected(rejectedError(entry, error), packet)
   }
 
-  #replyError(call: number | undefined, error: ReturnType<typeof wireErrorOf>): void {
-    if (call === undefined || !this.#open.delete(call)) return
+  /** Returns why a payload cannot be encoded: then the other side only hears that something is wrong. */
+  #replyError(call: number | undefined, error: ReturnType<typeof wireErrorOf>): unknown {
+    if (call === undefined || !this.#open.delete(call)) return undefined
     try {
       this.#wire.replyError(call, error)
-    } catch {
-      // A payload that cannot be encoded.
+      return undefined
+    } catch (problem) {
       this.#wire.replyError(call, { code: 500, reason: 'error' })
+      return readable(problem)
     }
   }
 
@@ -148,14 +176,21 @@ export class Acceptor {
   }
 }
 
+const TOO_MANY = { code: 429, reason: 'too many packets at work' }
+
+function outcomeOf({ isBundle }: Entry, value: unknown): BundleOutcome {
+  if (isBundle && Array.isArray(value)) return value as BundleOutcome[]
+  return value === undefined ? {} : { value }
+}
+
 function dropped({ name }: Entry): PacketError {
   const reason = 'the socket closed before it was its turn'
   return new PacketError(`${name}: ${reason}`, 'ERR_PACKET_CLOSED', { packet: name, reason })
 }
 
-function resultError({ name }: Entry, error: unknown): PacketError {
+function unsendableError({ name }: Entry, what: string, error: unknown): PacketError {
   const { code, path } = (error instanceof PacketError ? error : {}) as Partial<PacketError>
-  const reason = `its result: ${messageOf(error)}`
+  const reason = `${what}: ${messageOf(error)}`
   return new PacketError(`${name}: ${reason}`, code ?? 500, { packet: name, path, reason, cause: error })
 }
 

@@ -14,6 +14,7 @@ interface Waiting {
   readonly id: number
   readonly body: Uint8Array
   readonly ack: Ack | undefined
+  readonly timeout: number | undefined
 }
 
 export class FlecksWire implements Wire {
@@ -46,12 +47,20 @@ export class FlecksWire implements Wire {
 
   handleReady(): void {
     this.#isOpen = true
-    for (const { id, body, ack } of this.#waiting.clear()) this.#link.emit(id, body, ack)
+    for (const { id, body, ack, timeout } of this.#waiting.clear()) this.#link.emit(id, body, ack, timeout)
     this.#waitingBytes = 0
   }
 
   handleMessage(): void {
     // Packets come as events.
+  }
+
+  end(callback: () => void): void {
+    callback()
+  }
+
+  holdBack(): void {
+    // Socket.IO cannot: the socket closes instead.
   }
 
   post(packet: Outgoing): boolean {
@@ -60,15 +69,14 @@ export class FlecksWire implements Wire {
   }
 
   postBody({ id }: Entry, body: Uint8Array): void {
-    this.#emit(id, body, undefined)
+    this.#emit(id, body)
   }
 
-  call(packet: Outgoing): number {
+  call(packet: Outgoing, timeout: number): number {
     const call = ++this.#lastCall
     const { name } = packet
-    this.#emit(packet.id, this.#encoded(packet), (...args) =>
-      this.#host.handleOutcome(call, outcomeOf(name, args)),
-    )
+    const handleAck = (...args: unknown[]) => this.#host.handleOutcome(call, outcomeOf(name, args))
+    this.#emit(packet.id, this.#encoded(packet), handleAck, timeout)
     return call
   }
 
@@ -112,15 +120,15 @@ export class FlecksWire implements Wire {
     return encodeWith(coder, data, this.#limits.packetBytes)
   }
 
-  #emit(id: number, body: Uint8Array, ack: Ack | undefined): void {
+  #emit(id: number, body: Uint8Array, ack?: Ack, timeout?: number): void {
     if (this.#isOpen) {
-      this.#link.emit(id, body, ack)
+      this.#link.emit(id, body, ack, timeout)
       return
     }
     if (this.#waitingBytes + body.length > this.#limits.queueBytes) {
       throw new PacketError(`${this.#waitingBytes} bytes wait for the connection`, 'ERR_PACKET_BUSY')
     }
-    this.#waiting.push({ id, body, ack })
+    this.#waiting.push({ id, body, ack, timeout })
     this.#waitingBytes += body.length
   }
 

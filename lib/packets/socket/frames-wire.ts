@@ -26,9 +26,13 @@ import {
   SCHEMA,
   VERSION,
 } from './frames'
+import { Intake } from './intake'
 import { Outbox } from './outbox'
 import { Peer } from './peer'
 import type { Outgoing, Wire, WireError, WireHost } from './wire'
+
+/** Frames between looks at the clock. */
+const FRAMES_A_STEP = 16
 
 export class FramesWire implements Wire {
   readonly #registry: PacketRegistry
@@ -36,6 +40,7 @@ export class FramesWire implements Wire {
   readonly #host: WireHost
   readonly #outbox: Outbox
   readonly #assembler: FrameAssembler | undefined
+  readonly #intake: Intake<FrameReader>
   #peer: Peer | undefined
   /** The number of our last call, and whether they have begun again at 1. */
   #lastCall = 0
@@ -60,6 +65,15 @@ export class FramesWire implements Wire {
     })
     this.#assembler =
       link.isStream === true ? new FrameAssembler(limits.packetBytes + MAX_HEAD_BYTES) : undefined
+    this.#intake = new Intake(
+      {
+        begin: message => this.#begin(message),
+        step: frame => this.#step(frame),
+        fail: error => this.#fail(error),
+      },
+      link,
+      limits.queueBytes,
+    )
   }
 
   get isOpen(): boolean {
@@ -151,23 +165,57 @@ export class FramesWire implements Wire {
 
   close(): number {
     this.#isBroken = true
+    if (this.#intake.close())
+      this.#host.handleRejected(
+        new PacketError('packets that came last were not handled', 'ERR_PACKET_CLOSED'),
+      )
     return this.#outbox.close()
   }
 
   handleMessage(message: Uint8Array | null): void {
-    if (this.#isBroken) return
+    this.#intake.handleMessage(message)
+  }
+
+  end(callback: () => void): void {
+    this.#intake.end(callback)
+  }
+
+  holdBack(isHeld: boolean): void {
+    this.#intake.holdBack(isHeld)
+  }
+
+  /** Returns the frames of a message. */
+  #begin(message: Uint8Array | null): FrameReader | undefined {
     try {
       if (message === null) throw broken('a message that is no bytes')
       const frames = this.#assembler === undefined ? message : this.#assembler.push(message)
-      if (frames === undefined) return
+      if (frames === undefined) return undefined
       if (frames.length === 0) throw broken('an empty message')
-      const frame = new FrameReader(frames)
-      while (!this.#isBroken && frame.next(this.#limits.packetBytes + MAX_HEAD_BYTES))
-        this.#handleFrame(frame)
+      return new FrameReader(frames)
     } catch (error) {
-      if (!(error instanceof PacketError)) throw error
-      this.#fail(error)
+      this.#handleBroken(error)
+      return undefined
     }
+  }
+
+  #step(frame: FrameReader): boolean {
+    const maxBytes = this.#limits.packetBytes + MAX_HEAD_BYTES
+    try {
+      for (let count = 0; count < FRAMES_A_STEP && !this.#intake.isStopped; count++) {
+        if (!frame.next(maxBytes)) return false
+        this.#handleFrame(frame)
+      }
+      return frame.hasMore
+    } catch (error) {
+      this.#handleBroken(error)
+      return false
+    }
+  }
+
+  /** A break of the protocol ends the socket. */
+  #handleBroken(error: unknown): void {
+    if (!(error instanceof PacketError)) throw error
+    this.#fail(error)
   }
 
   #handleFrame(frame: FrameReader): void {
@@ -324,6 +372,7 @@ export class FramesWire implements Wire {
   #fail(error: PacketError): void {
     if (this.#isBroken) return
     this.#isBroken = true
+    this.#intake.close()
     this.#host.fail(error)
   }
 }

@@ -24,9 +24,8 @@ export function broken(problem: string): PacketError {
 
 /** Puts whole frames together of a stream that is cut anywhere. */
 export class FrameAssembler {
-  #rest: Uint8Array = new Uint8Array(0)
-  /** Pieces behind `#rest` that are not enough for a frame. */
-  #pieces: Uint8Array[] = []
+  /** The beginning of a frame, in memory that may be larger: pieces of one byte must not cost more than their bytes. */
+  #rest: Uint8Array = NOTHING
   #length = 0
   /** Bytes until the next whole frame can be there. */
   #wanted = 1
@@ -35,26 +34,29 @@ export class FrameAssembler {
 
   /** Returns the frames that are whole now; `undefined` for none. */
   push(piece: Uint8Array): Uint8Array | undefined {
-    this.#pieces.push(piece)
-    this.#length += piece.length
-    if (this.#length < this.#wanted) return undefined
-    const bytes = this.#joined()
-    const end = this.#wholeUntil(bytes)
-    this.#rest = bytes.subarray(end)
-    this.#pieces = []
-    this.#length = this.#rest.length
+    const bytes = this.#length === 0 ? piece : this.#joined(piece)
+    const end = bytes.length < this.#wanted ? 0 : this.#wholeUntil(bytes)
+    if (end > 0 || this.#length === 0) this.#keep(bytes.subarray(end))
     return end === 0 ? undefined : bytes.subarray(0, end)
   }
 
-  #joined(): Uint8Array {
-    if (this.#rest.length === 0 && this.#pieces.length === 1) return this.#pieces[0] as Uint8Array
-    const bytes = new Uint8Array(this.#length)
-    let at = 0
-    for (const piece of [this.#rest, ...this.#pieces]) {
-      bytes.set(piece, at)
-      at += piece.length
+  /** Adds a piece to what is there. */
+  #joined(piece: Uint8Array): Uint8Array {
+    const length = this.#length + piece.length
+    if (length > this.#rest.length) {
+      const grown = new Uint8Array(Math.max(length, Math.min(this.#wanted, 2 * length)))
+      grown.set(this.#rest.subarray(0, this.#length))
+      this.#rest = grown
     }
-    return bytes
+    this.#rest.set(piece, this.#length)
+    this.#length = length
+    return this.#rest.subarray(0, length)
+  }
+
+  /** A copy: the piece may be a part of something large, and what was given away is not ours any more. */
+  #keep(rest: Uint8Array): void {
+    this.#rest = rest.length === 0 ? NOTHING : rest.slice()
+    this.#length = rest.length
   }
 
   #wholeUntil(bytes: Uint8Array): number {
@@ -71,6 +73,8 @@ export class FrameAssembler {
     }
   }
 }
+
+const NOTHING = new Uint8Array(0)
 
 /** Reads a message piece by piece. Whatever is not there is a break of the protocol. */
 export class FrameReader {
@@ -91,6 +95,11 @@ export class FrameReader {
     if (length > this.bytes.length - this.at) throw broken('a frame that is cut off')
     this.end = this.at + length
     return true
+  }
+
+  /** Whether another frame follows. */
+  get hasMore(): boolean {
+    return this.end < this.bytes.length
   }
 
   byte(): number {

@@ -1,6 +1,6 @@
 // Options of sockets and servers, checked.
 import type { PacketSocketOptions, SendOptions } from '../../../types/packets'
-import { badOption } from '../errors'
+import { badOption, unknownOption } from '../errors'
 
 /** Milliseconds for an answer. */
 export const DEFAULT_TIMEOUT = 10_000
@@ -44,7 +44,7 @@ export function checkSocketOptions(
   names: readonly string[] = SOCKET_OPTIONS,
 ): void {
   for (const [name, value] of Object.entries(options)) {
-    if (!names.includes(name)) throw badOption(`unknown option '${name}'`, 'ERR_UNKNOWN_OPTION')
+    if (!names.includes(name)) throw unknownOption(name, names)
     const [wanted, check] = CHECKS[name] as (typeof CHECKS)[string]
     if (value !== undefined && !check(value))
       throw badOption(`${name} must be ${wanted}`, 'ERR_INVALID_ARG_VALUE')
@@ -55,7 +55,7 @@ export function checkSocketOptions(
 export function checkSendOptions(options: SendOptions): void {
   for (const [name, value] of Object.entries(options)) {
     if (name === 'timeout') checkSocketOptions({ timeout: value as number })
-    else if (name !== 'signal') throw badOption(`unknown option '${name}'`, 'ERR_UNKNOWN_OPTION')
+    else if (name !== 'signal') throw unknownOption(name, ['timeout', 'signal'])
     else if (value !== undefined && !isObject(value))
       throw badOption('signal must be an AbortSignal', 'ERR_INVALID_ARG_VALUE')
   }

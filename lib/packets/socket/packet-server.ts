@@ -7,13 +7,14 @@ import { badOption, PacketError, throwAsync } from '../errors'
 import { type IntercomInside, intercomInsideOf } from '../intercom/inside'
 import { randomId } from '../link/ids'
 import { linkOf } from '../link/link-of'
+import { INSPECT, type Inspect, show } from '../printing'
 import type { Entry } from '../registry/entry'
 import { FINGERPRINT_BYTES } from '../registry/envelope'
 import { named, PacketRegistry } from '../registry/registry'
 import { Handlers } from './accept'
 import { checkSocketOptions, SERVER_OPTIONS } from './options'
 import { PacketSocket } from './packet-socket'
-import { Rooms } from './rooms'
+import { checkRoom, Rooms } from './rooms'
 
 interface ConnectionSource {
   on(name: string, listener: (socket: unknown) => void): unknown
@@ -72,6 +73,10 @@ export class PacketServer extends Emitter {
     return this.#rejected
   }
 
+  [INSPECT](...how: [number, object, Inspect]): string {
+    return show(this, { sockets: this.#sockets.size, rejected: this.#rejected }, how)
+  }
+
   handle(Class: unknown, handler: unknown): () => void {
     return this.#handlers.add(this.#registry.entryOfClass(Class), handler)
   }
@@ -86,6 +91,7 @@ export class PacketServer extends Emitter {
   }
 
   to(room: string): { send(packet: unknown, options?: SendTo): void } {
+    checkRoom(room)
     return { send: (packet, options = {}) => this.#broadcast(room, packet, options) }
   }
 

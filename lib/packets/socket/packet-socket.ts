@@ -6,6 +6,7 @@ import { type AllLimits, limitsWith } from '../limits'
 import type { PacketLink } from '../link/link'
 import { linkOf } from '../link/link-of'
 import { FlecksLink } from '../link/over-flecks'
+import { INSPECT, type Inspect, show } from '../printing'
 import type { Entry } from '../registry/entry'
 import type { AnyPacket } from '../registry/packet'
 import { errorOf, named, PacketRegistry } from '../registry/registry'
@@ -25,7 +26,7 @@ import {
   HELLO_TIMEOUT,
 } from './options'
 import { navigate, reload } from './page'
-import type { Rooms } from './rooms'
+import { checkRoom, type Rooms } from './rooms'
 import type { Outcome, Wire } from './wire'
 
 /** What a server has for the sockets that it makes. */
@@ -55,6 +56,8 @@ export class PacketSocket extends Emitter {
   #reason: PacketError | undefined
   #helloTimer: Timer | undefined
   #closing: Promise<void> | undefined
+  /** The link is closed; what came last may still be handled. */
+  #finish: (() => void) | undefined
   #handleEnd: () => void = () => undefined
   readonly #end = new Promise<void>(resolve => (this.#handleEnd = resolve))
 
@@ -139,6 +142,7 @@ export class PacketSocket extends Emitter {
   }
 
   join(room: string): void {
+    checkRoom(room)
     this.#rooms.join(this, room)
   }
 
@@ -148,6 +152,12 @@ export class PacketSocket extends Emitter {
 
   get rooms(): readonly string[] {
     return this.#server?.rooms.of(this) ?? []
+  }
+
+  [INSPECT](...how: [number, object, Inspect]): string {
+    const { id, link, rooms } = this
+    const state = this.#state
+    return show(this, { id, link: link.kind, state, ...(rooms.length > 0 && { rooms }) }, how)
   }
 
   close(): Promise<void> {
@@ -193,7 +203,7 @@ export class PacketSocket extends Emitter {
     })
     this.link.listen(
       message => this.#wire.handleMessage(message),
-      reason => this.#handleClosed(reason),
+      reason => this.#handleLinkClosed(reason),
     )
     this.link.ready(() => {
       if (this.#state === 'closed') return
@@ -212,6 +222,8 @@ export class PacketSocket extends Emitter {
     resolve: OpenCall['resolve'],
     reject: OpenCall['reject'],
   ): void {
+    // `send('Chat', data)`: the packet is wrong, not its options.
+    if (typeof packet === 'string') this.#registry.prepare(packet)
     checkSendOptions(options)
     this.#checkOpen()
     const { signal, timeout = this.#timeout } = options
@@ -223,7 +235,7 @@ export class PacketSocket extends Emitter {
         packet: name,
       })
     }
-    const call = named(name, () => this.#wire.call(outgoing))
+    const call = named(name, () => this.#wire.call(outgoing, timeout))
     const onAbort = signal === undefined ? undefined : () => this.#abort(call, name, signal)
     if (onAbort !== undefined) signal?.addEventListener('abort', onAbort)
     const deadline = performance.now() + timeout
@@ -249,8 +261,7 @@ export class PacketSocket extends Emitter {
   }
 
   #holdBack(isHeld: boolean): void {
-    if (!isHeld) this.link.resume?.()
-    else if (this.link.pause !== undefined) this.link.pause()
+    if (!isHeld || this.link.pause !== undefined) this.#wire.holdBack(isHeld)
     else this.#fail(new PacketError('packets come faster than they are accepted', 'ERR_PACKET_BUSY'))
   }
 
@@ -273,8 +284,16 @@ export class PacketSocket extends Emitter {
       await Promise.race([this.#wire.drained(), timeout])
       stopTimer(timer)
       this.link.close()
+      this.#finish?.()
     }
     await this.#end
+  }
+
+  #handleLinkClosed(reason: Error | undefined): void {
+    this.#finish = () => this.#handleClosed(reason)
+    // What the other side said last is handled, unless it is not wanted any more.
+    if (this.#state === 'open') this.#wire.end(this.#finish)
+    else this.#finish()
   }
 
   #handleClosed(reason: Error | undefined): void {

@@ -6,6 +6,7 @@ import { PacketError } from '../errors'
 import type { AllLimits } from '../limits'
 import { BundleCount, readBundle } from '../registry/bundle'
 import { type Entry, packetFingerprint, packetText } from '../registry/entry'
+import { findHollow } from '../registry/hollow'
 import type { AnyPacket } from '../registry/packet'
 import type { PacketRegistry } from '../registry/registry'
 import { type Convert, Incompatible, resolve } from '../registry/resolve'
@@ -21,6 +22,8 @@ interface Theirs {
   readonly isSame: boolean
   /** What the peer said about its own, where they differ. */
   schema: TheirSchema | undefined
+  /** Whether it has said so: once is enough, and each costs. */
+  hasSchema: boolean
 }
 
 interface TheirSchema {
@@ -58,7 +61,14 @@ export class Peer {
     const last = this.#theirs.at(-1)
     if (last !== undefined && last.name >= name) throw broken('names out of their order')
     const entry = this.#registry.entry(name)
-    const theirs = { name, fingerprint, entry, isSame: entry?.fingerprint === fingerprint, schema: undefined }
+    const theirs = {
+      name,
+      fingerprint,
+      entry,
+      isSame: entry?.fingerprint === fingerprint,
+      schema: undefined,
+      hasSchema: false,
+    }
     this.#theirs.push(theirs)
     this.#byName.set(name, theirs)
   }
@@ -75,16 +85,16 @@ export class Peer {
     const text = frame.text()
     if (frame.at - start > this.#limits.schemaBytes) throw broken('a schema that is too large')
     frame.finish()
-    if (theirs.schema !== undefined) throw broken(`the schema of ${theirs.name} twice`)
+    if (theirs.hasSchema) throw broken(`the schema of ${theirs.name} twice`)
+    theirs.hasSchema = true
     const { data, result } = parseText(text)
     if (packetFingerprint(theirs.name, packetText(data, result)) !== theirs.fingerprint) {
       throw broken(`a schema of ${theirs.name} that is not the one of its fingerprint`)
     }
-    theirs.schema = this.#schemaOf(theirs, data, result)
+    if (theirs.entry !== undefined) theirs.schema = this.#schemaOf(theirs.entry, data, result)
   }
 
-  #schemaOf({ entry }: Theirs, data: Node, result: Node | undefined): TheirSchema | undefined {
-    if (entry === undefined) return undefined
+  #schemaOf(entry: Entry, data: Node, result: Node | undefined): TheirSchema {
     return {
       data: this.#reading(data, entry.dataNode),
       result: this.#resultReading(result, entry.resultNode),
@@ -92,6 +102,8 @@ export class Peer {
   }
 
   #reading(writer: Node, reader: Node): Reading | Incompatible {
+    const hollow = findHollow(writer)
+    if (hollow !== undefined) return new Incompatible(hollow, 'more objects written than bytes')
     const convert = resolve(writer, reader)
     if (convert instanceof Incompatible) return convert
     return { codec: new SchemaCodec(writer, { limits: this.#limits }, { generated: false }), convert }

@@ -1,4 +1,10 @@
 // Which sockets of a server are in which rooms.
+import { badOption } from '../errors'
+
+/** @throws {PacketError} `"ERR_INVALID_ARG_TYPE"` it is no text: none at all would be everybody on other nodes */
+export function checkRoom(room: unknown): void {
+  if (typeof room !== 'string') throw badOption('room must be a text', 'ERR_INVALID_ARG_TYPE')
+}
 
 export class Rooms<S extends object> {
   readonly #members = new Map<string, Set<S>>()

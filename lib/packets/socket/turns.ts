@@ -54,6 +54,17 @@ export class Turns {
     return true
   }
 
+  /** Whether there is no room for a packet of a bundle, which itself has one. */
+  get isOverfull(): boolean {
+    return this.#atWork > this.#maxAtWork
+  }
+
+  /** A packet of a bundle is at work until its end. */
+  countIn(end: Promise<unknown>): void {
+    this.#atWork += 1
+    void end.then(() => this.#handleEnd())
+  }
+
   /** Drops what waits. */
   clear(): void {
     this.#waitingBytes = 0
@@ -68,14 +79,14 @@ export class Turns {
     if (!isThenable(end)) return
     this.#atWork += 1
     const done = Promise.resolve(end).then(() => {
-      this.#atWork -= 1
       if (key !== undefined && this.#last.get(key) === done) this.#last.delete(key)
-      this.#startWaiting()
+      this.#handleEnd()
     })
     if (key !== undefined) this.#last.set(key, done)
   }
 
-  #startWaiting(): void {
+  #handleEnd(): void {
+    this.#atWork -= 1
     if (this.#waiting.length === 0) return
     while (this.#waiting.length > 0 && this.#atWork < this.#maxAtWork) {
       const arrival = this.#waiting.shift() as Arrival

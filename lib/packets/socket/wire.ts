@@ -12,14 +12,18 @@ export interface Wire {
   handleReady(): void
   /** A message came; null: something that is no bytes. */
   handleMessage(message: Uint8Array | null): void
+  /** The link is closed: calls back when all that has come was handled, or as much as may be. */
+  end(callback: () => void): void
+  /** Handles no more messages until there is room for packets again. */
+  holdBack(isHeld: boolean): void
   /** Whether it is known what the other side has. */
   readonly isOpen: boolean
   /** Sends a packet that nobody answers. Returns whether there is room for more. */
   post(packet: Outgoing): boolean
   /** Sends a packet whose body is encoded already. */
   postBody(entry: Entry, body: Uint8Array): void
-  /** Sends a packet, and returns the number under which its answer comes. */
-  call(packet: Outgoing): number
+  /** Sends a packet, and returns the number under which its answer comes, in so many milliseconds. */
+  call(packet: Outgoing, timeout: number): number
   /** Says that an answer is not needed any more. */
   cancel(call: number): void
   /** Answers a call. @throws {PacketError} the value does not fit the result's schema; then nothing was answered */

@@ -1,29 +1,13 @@
 // A real nats-server as the broker, and NATS's own client. Core NATS promises nothing, so a socket is a connection with
 // cumulative acknowledgements of ours over a subject, one for each turn of the event loop.
-import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { connect } from '@nats-io/transport-node'
 import { Credit } from './credit.mjs'
-import { freePort } from './free-port.mjs'
-import { natsServer } from './nats-server.mjs'
+import { startNats } from './nats-cluster.mjs'
 
-export async function broker() {
-  const port = await freePort()
-  const folder = mkdtempSync(join(tmpdir(), 'selvedge-bench-'))
-  const config = join(folder, 'nats.conf')
-  writeFileSync(config, `host: "127.0.0.1"\nport: ${port}\nmax_payload: 8MB\nmax_pending: 512MB\n`)
-  const child = spawn(natsServer(), ['-c', config], { stdio: 'ignore' })
-  process.on('exit', () => {
-    child.kill('SIGKILL')
-    rmSync(folder, { recursive: true, force: true })
-  })
-  const address = `127.0.0.1:${port}`
-  // Waits until it answers.
-  const client = await connect({ servers: address, waitOnFirstConnect: true, reconnectTimeWait: 50 })
-  await client.close()
-  return { address, pid: child.pid }
+export async function broker({ nodes }) {
+  const { addresses, pids } = await startNats(nodes)
+  const [address, far = address] = addresses
+  return { address, far, pids }
 }
 
 export async function serve({ address, accept, onRequest }) {

@@ -16,8 +16,9 @@ export async function broker({ transport }) {
   return { address: transports[transport].address(server) }
 }
 
-export async function serve({ window, accept, onRequest, ...contender }) {
-  const client = await open(contender)
+export async function serve({ window, accept, onRequest, embedded, ...contender }) {
+  const { address } = embedded ? await broker(contender) : contender
+  const client = await open(embedded ? {} : contender)
   const listener = client.socket.listen(subject, { maxQueueSize: window, maxQueueBytes })
   listener.on('connection', socket => {
     const onData = accept()
@@ -27,7 +28,7 @@ export async function serve({ window, accept, onRequest, ...contender }) {
   await listener.waitUntilReady(10_000)
   const sockets = () => Object.values(listener.sockets)
   return {
-    address: contender.address,
+    address,
     count: () => sockets().length,
     broadcast: data => listener.write(data),
     drained: () => Promise.all(sockets().map(socket => socket.waitUntilDrain())),
@@ -82,7 +83,7 @@ export async function subjects(contender) {
 }
 
 async function open({ address, transport, wire }) {
-  const options = { address, wire, noCache: true, ...transports[transport].connect?.() }
+  const options = { address, wire, noCache: true, ...transports[transport]?.connect?.() }
   const client = address ? connect(options) : server.client()
   await client.waitUntilSignedIn({ timeout: 10_000 })
   return client

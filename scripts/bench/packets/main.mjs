@@ -1,11 +1,12 @@
 // npm run bench -- --work packets: the codec beside its peers in one process, whole messages beside flecks' in two, and what
 // importing costs. Figures of the codec are CPU time, the best of interleaved rounds; those of messages are medians.
-import { execFileSync, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { arch, cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { updateSection } from '../document.mjs'
 import { quiet } from '../quiet.mjs'
 import { markdown, significant } from '../report.mjs'
+import { measureImports } from './import.mjs'
 import { samples } from './samples.mjs'
 
 const OURS = 'selvedge/packets'
@@ -16,7 +17,7 @@ export async function benchPackets({ quick, runs, dur, limit, update }) {
   await quiet(limit)
   const codecs = await measureCodecs(quick ? 1 : 12, quick ? 2 : 25)
   const messages = await measureMessages(runs, dur, limit)
-  const load = Math.min(...Array.from({ length: quick ? 1 : 9 }, importTime))
+  const imports = measureImports(quick ? 1 : 9)
   const told = [
     setting({ quick, runs, dur }),
     '### Encode / decode, ns of CPU a packet',
@@ -25,8 +26,10 @@ export async function benchPackets({ quick, runs, dur, limit, update }) {
     codecTable(codecs, ({ bytes }) => significant(bytes)),
     '### Whole packets, two processes',
     messageTable(messages),
+    '### Import, ms of CPU',
+    importTable(imports),
     // Floors are for whoever measures properly.
-    ...(quick ? [] : ['### Floors of the packets', floors(codecs, messages, load)]),
+    ...(quick ? [] : ['### Floors of the packets', floors(codecs, messages, imports[OURS])]),
   ].join('\n\n')
   console.log(`\n${told}\n`)
   if (update) updateSection('packets', told)
@@ -114,18 +117,6 @@ class Worker {
   }
 }
 
-/** Milliseconds of the processor: other programs' time is not in it. */
-function importTime() {
-  const code = `
-    const start = process.cpuUsage()
-    require('selvedge/packets')
-    const { user, system } = process.cpuUsage(start)
-    console.log((user + system) / 1000)
-  `
-  const cwd = fileURLToPath(new URL('../../..', import.meta.url))
-  return Number(execFileSync(process.execPath, ['--eval', code], { cwd }))
-}
-
 function codecTable(results, show) {
   const names = samples.map(({ name }) => name)
   const codecs = Object.keys(results[names[0]])
@@ -142,6 +133,14 @@ function messageTable({ flecks, selvedge }) {
     significant(selvedge[figure] / flecks[figure]),
   ])
   return markdown(['', OURS, 'as flecks', 'ratio'], rows)
+}
+
+function importTable({ node, ...imports }) {
+  const rows = Object.entries(imports).map(([name, ms]) => [name, significant(ms)])
+  return markdown(
+    ['', '`require` alone'],
+    [...rows, ['an empty program, `node -e 0`, in all', significant(node)]],
+  )
 }
 
 function floors(codecs, { flecks, selvedge }, load) {
@@ -169,7 +168,7 @@ function floors(codecs, { flecks, selvedge }, load) {
   for (const name of ['move', 'chat 16', 'snap 100']) {
     row(`bytes of ${name} ÷ schemapack`, 1, 1, codecs[name][OURS].bytes / codecs[name].schemapack.bytes, true)
   }
-  row('import, ms of CPU', 15, 15, load, true)
+  row('import, ms of CPU: `require` alone', 15, 15, load, true)
   return markdown(['what', 'floor', 'goal', 'measured', 'reached'], rows)
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::super::account::Owner;
 use super::super::admission::{self, Denied};
 use super::super::auth_request::{Action, AuthRequest, AuthRequestId, ConnectionInfo, Decision};
 use super::super::authorizer::{Authorizer, is_system};
@@ -11,7 +12,7 @@ use super::super::error::Refusal;
 use super::super::peer::Peer;
 use super::super::pending_ops::{Claim, PendingOps, Verdict};
 use super::super::watches::Notices;
-use super::super::{DisconnectReason, PeerId};
+use super::super::{DisconnectReason, EndReason, JournalKind, PeerId, RefusedFor, RefusedOp, Unwanted};
 use super::{Broker, INFO_INTERVAL, INFO_REPEAT_TIMEOUT};
 use crate::base::Code;
 use crate::subject::Pattern;
@@ -24,14 +25,21 @@ impl Broker {
     /// it is `null`.
     pub fn attach_connection(&mut self, now: Instant, connection: ConnectionInfo) -> PeerId {
         let peer = self.peers.attach(connection.id.clone(), connection.address.clone());
+        if let Some(entry) = self.peers.get_mut(peer) {
+            entry.carrier = connection.carrier;
+        }
         if !self.enter(peer) {
             return peer;
         }
         match &mut self.authorizer {
             Some(authorizer) if authorizer.config().asks_user => {
+                if let Some(entry) = self.peers.get_mut(peer) {
+                    entry.head =
+                        connection.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+                }
                 if !authorizer.ask_user(now, peer, connection) {
                     let limit = super::super::authorizer::MAX_SIGNING_IN;
-                    self.refuse_sign_in(peer, Refusal::TooManySigningIn { limit }.into());
+                    self.refuse_sign_in(peer, Refusal::TooManySigningIn { limit }.into(), Unwanted::Limit);
                 }
             }
             _ => self.sign_in(now, peer, nobody()),
@@ -66,7 +74,7 @@ impl Broker {
         };
         match user {
             Ok(user) => self.sign_in(now, peer, user),
-            Err(error) => self.refuse_sign_in(peer, error),
+            Err(error) => self.refuse_sign_in(peer, error, Unwanted::SignIn),
         }
         self.settle(now);
         self.evict_slow_consumers();
@@ -86,10 +94,24 @@ impl Broker {
         self.authorizer.as_mut()?.poll_auth_request()
     }
 
+    /// Returns whether it is known who a peer is.
+    pub fn is_signed_in(&self, peer: PeerId) -> bool {
+        self.peers.get(peer).is_some_and(|entry| entry.is_admitted && entry.is_signed_in)
+    }
+
     /// Returns whether nothing more is to be read from a peer, until it is woken.
     pub fn is_paused(&self, peer: PeerId) -> bool {
         self.peers.owes_reading(peer)
+            || self.upstream.as_ref().is_some_and(|upstream| upstream.is_blocked(peer))
             || self.authorizer.as_ref().is_some_and(|authorizer| authorizer.is_full(peer))
+    }
+
+    /// Notes that nothing more comes of a peer. Returns whether something that came is still to be decided:
+    /// it is woken when that is over, and detached then.
+    pub fn note_input_ended(&mut self, peer: PeerId) -> bool {
+        let Some(pending) = self.pending_mut(peer) else { return false };
+        pending.has_ended = true;
+        !pending.is_empty()
     }
 
     /// Believes no decision any more about the connections of these names (`None`: about any), and asks about
@@ -123,7 +145,7 @@ impl Broker {
         let wanted = |peer: &&&Peer| peer.close.is_none() && !peer.is_internal && names.contains(&peer.name);
         let chosen: Vec<PeerId> = self.peers.all().iter().filter(wanted).map(|peer| peer.id).collect();
         for peer in &chosen {
-            self.retire(*peer);
+            self.retire(*peer, EndReason::Disconnect);
             self.peers.close(*peer, DisconnectReason::Disconnected);
         }
         chosen.len()
@@ -142,10 +164,16 @@ impl Broker {
 
     /// Takes a place for a connection. Returns false if there is none; then the connection is told why.
     pub(super) fn enter(&mut self, peer: PeerId) -> bool {
-        match self.admission.enter(&self.config) {
-            Ok(()) => {
+        let network = self.peers.get(peer).map_or(Owner::Network(None), |entry| Owner::at(&entry.address));
+        match self.admission.enter(&self.config, peer, network) {
+            Ok(yielding) => {
                 if let Some(entry) = self.peers.get_mut(peer) {
                     entry.is_admitted = true;
+                }
+                if let Some(yielding) = yielding {
+                    let limit = self.config.max_connections;
+                    let refusal = Refusal::TooManyConnections { limit };
+                    self.refuse_sign_in(yielding, refusal.into(), Unwanted::Limit);
                 }
                 true
             }
@@ -154,7 +182,7 @@ impl Broker {
                 false
             }
             Err(Denied::Refused(refusal)) => {
-                self.refuse_sign_in(peer, refusal.into());
+                self.refuse_sign_in(peer, refusal.into(), Unwanted::Limit);
                 false
             }
         }
@@ -163,9 +191,12 @@ impl Broker {
     pub(super) fn sign_in(&mut self, now: Instant, peer: PeerId, user: Json) {
         match self.admission.sign_in(&self.config, &user, peer) {
             Ok(account) => self.peers.set_account(peer, account),
-            Err(refusal) => return self.refuse_sign_in(peer, refusal.into()),
+            Err(refusal) => return self.refuse_sign_in(peer, refusal.into(), Unwanted::UserLimit),
         }
         if let Some(entry) = self.peers.get_mut(peer) {
+            (entry.head, entry.is_signed_in) = (0, true);
+            entry.since = Some(now);
+            self.totals.opened[entry.carrier as usize] += 1;
             entry.user = user.clone();
             entry.max_subscriptions = admission::max_subscriptions(&self.config, &user);
             entry.info_until = Some(now + INFO_REPEAT_TIMEOUT);
@@ -175,13 +206,18 @@ impl Broker {
             let max_subscriptions = admission::max_subscriptions(&self.config, &user);
             authorizer.admit(now, peer, admission::is_system_user(&user), max_subscriptions);
         }
+        self.note(JournalKind::Connect, peer, "", user.as_str());
         self.peers.send(peer, self.info(Ok(user)));
     }
 
-    fn refuse_sign_in(&mut self, peer: PeerId, error: OpError) {
+    fn refuse_sign_in(&mut self, peer: PeerId, error: OpError, why: Unwanted) {
         self.totals.connections_refused += 1;
+        self.totals.refused_by[why as usize] += 1;
+        let is_sign_in = why == Unwanted::SignIn;
+        let kind = if is_sign_in { JournalKind::SignInFailed } else { JournalKind::Refused };
+        self.note(kind, peer, why.name(), &error.message);
         self.peers.send(peer, self.info(Err(error)));
-        self.retire(peer);
+        self.retire(peer, EndReason::Disconnect);
         self.peers.close(peer, DisconnectReason::SignInRefused);
     }
 
@@ -200,7 +236,7 @@ impl Broker {
     pub(super) fn handle_overdue_auth_requests(&mut self, now: Instant) {
         while let Some(due) = self.authorizer.as_mut().and_then(|authorizer| authorizer.pop_due(now)) {
             if let Some(peer) = due {
-                self.refuse_sign_in(peer, Refusal::SignInTimeout.into());
+                self.refuse_sign_in(peer, Refusal::SignInTimeout.into(), Unwanted::SignIn);
             }
         }
         self.settle(now);
@@ -229,7 +265,11 @@ impl Broker {
                 self.execute(now, peer, op, &verdicts);
                 self.evict_slow_consumers();
             }
-            if was_full && !self.is_paused(peer) {
+            let pending = self.pending_mut(peer);
+            let is_over = pending.as_ref().is_some_and(|pending| pending.has_ended && pending.is_empty());
+            let undecided = pending.map_or(0, |pending| pending.memory());
+            self.peers.set_undecided(peer, undecided);
+            if is_over || (was_full && !self.is_paused(peer)) {
                 self.peers.wake(peer);
             }
         }
@@ -260,15 +300,17 @@ impl Broker {
     /// Ends the waits of a client for a subject to which it may no longer publish.
     fn revoke_waits(&mut self, peer: PeerId, subject: &str) {
         for ack in self.waits.forget_subject(peer, subject) {
-            self.deny_publish(peer, Some(ack), subject);
+            self.deny(peer, Some(ack), subject, RefusedOp::Interest);
         }
         let mut notices = Notices::default();
         self.watches.forget_subject(peer, subject, &mut notices);
         self.tell(peer, notices);
     }
 
-    pub(super) fn deny_publish(&mut self, peer: PeerId, ack: Option<AckId>, subject: &str) {
+    pub(super) fn deny(&mut self, peer: PeerId, ack: Option<AckId>, subject: &str, op: RefusedOp) {
         self.totals.publishes_refused += 1;
+        self.totals.count_refusal(op, RefusedFor::Permission);
+        self.note(JournalKind::PublishRefused, peer, RefusedFor::Permission.name(), subject);
         let error = self.denial(peer, Action::Publish, subject);
         self.acknowledge(peer, ack, Reply::Error(error.clone()));
         self.tell_denial(peer, Action::Publish, subject, error.message);
@@ -278,7 +320,7 @@ impl Broker {
         &mut self,
         (now, peer): (Instant, PeerId),
         ack: Option<AckId>,
-        subscriptions: Vec<Subscription>,
+        (subscriptions, patterns): (Vec<Subscription>, Vec<Arc<str>>),
         verdicts: &[Verdict],
     ) {
         let mut denied = Vec::new();
@@ -286,16 +328,22 @@ impl Broker {
         for (subscription, verdict) in subscriptions.into_iter().zip(verdicts) {
             statuses.push(match verdict {
                 Verdict::Denied => {
+                    let why = RefusedFor::Permission;
+                    self.totals.count_refusal(RefusedOp::Subscribe, why);
+                    self.note(JournalKind::SubscribeRefused, peer, why.name(), &subscription.pattern);
                     let error = self.denial(peer, Action::Subscribe, &subscription.pattern);
                     denied.push((subscription.pattern, error.message.clone()));
                     Err(error)
                 }
-                Verdict::Allowed => self.subscribe(now, peer, subscription),
+                Verdict::Allowed => self.subscribe(now, peer, subscription, ack.is_some()),
                 // There was no room for it when it came: nobody was asked, so there is none now either.
-                Verdict::Open => self.refuse_subscription(peer, &subscription.pattern).map_err(OpError::from),
+                Verdict::Open => {
+                    let status = self.refuse_subscription(peer, &subscription.pattern);
+                    status.map_err(|refusal| self.count_refused_subscription(refusal))
+                }
             });
         }
-        self.acknowledge(peer, ack, Reply::Subscribed(statuses));
+        self.answer_subscribe(peer, ack, patterns, statuses);
         for (pattern, message) in denied {
             self.tell_denial(peer, Action::Subscribe, &pattern, message);
         }
@@ -310,11 +358,11 @@ impl Broker {
         }
     }
 
-    /// Conat's text, which programs match on. A user of many bytes is not repeated: a denial must not be
-    /// larger than what was asked.
+    /// Conat's text, which programs match on, but for the user: who is denied knows who it is, and a denial
+    /// must not be larger than what was asked.
     fn denial(&self, peer: PeerId, action: Action, subject: &str) -> OpError {
-        let user = self.peers.get(peer).map_or("null", |entry| entry.user.as_str());
-        let user = if user.len() <= MAX_USER_BYTES_IN_DENIAL { user } else { "this user" };
+        let is_nobody = self.peers.get(peer).is_none_or(|entry| admission::is_nobody(&entry.user));
+        let user = if is_nobody { "null" } else { "this user" };
         let what = match action {
             Action::Publish => "publishing",
             Action::Subscribe => "subscribing",
@@ -325,7 +373,7 @@ impl Broker {
         }
     }
 
-    fn tell_denial(&mut self, peer: PeerId, action: Action, subject: &str, message: String) {
+    pub(super) fn tell_denial(&mut self, peer: PeerId, action: Action, subject: &str, message: String) {
         let (subject, kind) = (subject.to_owned(), action.name().to_owned());
         self.peers.send(peer, ServerOp::Permission { message, subject, kind });
     }
@@ -334,6 +382,3 @@ impl Broker {
 fn nobody() -> Json {
     Json::from_value(&serde_json::Value::Null)
 }
-
-/// Of a user's JSON, in the text of a denial.
-const MAX_USER_BYTES_IN_DENIAL: usize = 256;

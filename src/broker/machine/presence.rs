@@ -1,15 +1,18 @@
 //! Tells those who watch an end what became of it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::super::PeerId;
 use super::super::account::Account;
+use super::super::given_requests::GivenRequests;
 use super::super::outbox::MAX_CHANGES;
 use super::super::pending_ops::Verdict;
-use super::super::watches::{Notices, is_owner};
-use super::{Broker, is_denied};
+use super::super::watches::{self, Notices, is_owner};
+use super::super::{EndReason, PeerId};
+use super::{Broker, NOTICE_EFFORT, SUBSCRIPTION_EFFORT, is_denied};
 use crate::subject::{Pattern, Subject};
-use crate::wire::{Presence, PresenceChange, ServerOp, WatchRequest};
+use crate::wire::message::ENDED_UNANSWERED;
+use crate::wire::{OpError, Presence, PresenceChange, Reply, ServerOp, WatchRequest};
 
 impl Broker {
     /// Notes that a peer lives in the broker's own process: it ends with it, for good.
@@ -26,9 +29,49 @@ impl Broker {
         }
     }
 
+    /// Notes why the link of a peer that is about to be detached is gone.
+    pub fn note_lost(&mut self, peer: PeerId, why: EndReason) {
+        if let Some(entry) = self.peers.get_mut(peer) {
+            entry.lost = Some(why);
+        }
+    }
+
+    /// Settles what a peer that is gone was asked: whoever waits for its answers is told, now or when its
+    /// client does not come back in time. It may have come back on another connection before.
+    pub(super) fn end_given(&mut self, now: Instant, peer: PeerId) {
+        let Some(entry) = self.peers.get_mut(peer) else { return };
+        let (given, account, why) = (std::mem::take(&mut entry.given), entry.account, entry.ends_as());
+        let Some(inbox) = entry.inbox.take().filter(|_| !given.is_empty()) else { return };
+        if why == Presence::Gone || !self.cut_off.has_room() {
+            return self.tell_askers(account, given);
+        }
+        let returned = self.router.first_member(&inbox);
+        if let Some(entry) = returned.and_then(|returned| self.peers.open_mut(returned)) {
+            return entry.given.take_over(given);
+        }
+        self.cut_off.keep(now, (peer, account), inbox, given);
+    }
+
+    /// Tells of clients that have not come back in time.
+    pub(super) fn handle_cut_off(&mut self, now: Instant) {
+        while let Some((account, given)) = self.cut_off.pop_due(now) {
+            self.tell_askers(account, given);
+        }
+    }
+
+    /// Who has had the answer, which stands before this, passes over it.
+    fn tell_askers(&mut self, account: Account, given: GivenRequests) {
+        for (asker, id) in given.into_askers() {
+            self.effort += NOTICE_EFFORT;
+            let reply = Reply::Error(OpError { message: ENDED.to_owned(), code: Some(ENDED_UNANSWERED) });
+            self.peers.send_news(asker, ServerOp::Ack { id, reply }, account);
+        }
+    }
+
     /// Begins and ends watches. `verdicts` are on the subjects; none: all are allowed.
     pub(super) fn watch(&mut self, peer: PeerId, requests: Vec<WatchRequest>, verdicts: &[Verdict]) {
         let mut answers = Vec::new();
+        self.effort += requests.len() as u64 * SUBSCRIPTION_EFFORT;
         for (index, WatchRequest { id, subject }) in requests.into_iter().enumerate() {
             let Some(subject) = subject else {
                 self.watches.end(peer, id);
@@ -47,14 +90,17 @@ impl Broker {
         if Subject::parse(subject).is_err() {
             return Presence::Unknown;
         }
+        let sees_all = self.sees_all_ends();
         let Self { watches, router, peers, .. } = self;
         let find = || router.members_where(subject, |pattern| is_owner(pattern, subject));
-        let account = peers.get(peer).map_or(Account::Connection(peer), |entry| entry.account);
-        let Some(owners) = watches.begin((peer, account), id, subject, find) else {
+        if !watches.has_room(peer, id, subject) || peers.keep(peer, watches::memory_of(subject)).is_err() {
             return Presence::Unknown;
-        };
+        }
+        let Some(owners) = watches.begin(peer, id, subject, find) else { return Presence::Unknown };
         let is_local = |owner: &PeerId| peers.get(*owner).is_some_and(|owner| owner.is_local);
         match owners {
+            // It may be at another broker of the same fabric.
+            [] if !sees_all => Presence::Unknown,
             [] => Presence::Absent,
             owners if owners.iter().all(is_local) => Presence::HereInBroker,
             _ => Presence::Here,
@@ -73,10 +119,24 @@ impl Broker {
     /// Tells the watchers of what `owner` has done.
     pub(super) fn tell(&mut self, owner: PeerId, notices: Notices) {
         let account = self.peers.get(owner).map_or(Account::Connection(owner), |entry| entry.account);
-        for (watcher, changes) in notices.into_changes() {
+        self.effort += notices.len() * NOTICE_EFFORT;
+        self.told += notices.len();
+        let sees_all = self.sees_all_ends();
+        for (watcher, mut changes) in notices.into_changes() {
+            if !sees_all {
+                // Whoever has left may be a client of another gateway by now.
+                let moved = |presence| matches!(presence, Presence::Cut | Presence::Silent | Presence::Left);
+                let ids: Vec<u64> =
+                    changes.iter().filter(|change| moved(change.presence)).map(|change| change.id).collect();
+                let unknown = |id| PresenceChange { id, presence: Presence::Unknown, crowd: 1 };
+                changes.extend(ids.into_iter().map(unknown));
+            }
             for part in changes.chunks(MAX_CHANGES) {
                 self.peers.send_news(watcher, ServerOp::Watched(part.to_vec()), account);
             }
         }
     }
 }
+
+/// What is said to those whose answers will not come.
+const ENDED: &str = "who was asked has ended";

@@ -1,74 +1,152 @@
 //! Publications on their way through: checked, routed, counted.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::super::account::Account;
+use super::super::account::{Account, Owner};
+use super::super::chunk_assignments::MESSAGE_MEMORY;
 use super::super::error::Refusal;
-use super::super::{PeerId, limits};
-use super::{Broker, publication_size};
-use crate::wire::{Publication, Reply, ServerOp, SocketCommand};
+use super::super::peer::Peer;
+use super::super::router::Way;
+use super::super::upstream::Class;
+use super::super::{JournalKind, PeerId, RefusedOp, limits};
+use super::Broker;
+use crate::wire::{AckId, Carrier, Publication, Reply, ServerOp, SocketCommand};
 
 impl Broker {
     /// Publishes. Returns the number of receivers, or why it has none.
     pub(super) fn publish(&mut self, now: Instant, publisher: PeerId, publication: Publication) -> Reply {
+        match self.deliver_here(now, publisher, (publication, true)) {
+            Ok(Reached { count, .. }) => Reply::Published { count },
+            Err(refusal) => self.refuse_publish(publisher, refusal),
+        }
+    }
+
+    /// Publishes what wants an answer. If one connection alone has got it, that owes the answer.
+    pub(super) fn ask(&mut self, now: Instant, asker: PeerId, ack: AckId, publication: Publication) -> Reply {
+        match self.deliver_here(now, asker, (publication, true)) {
+            Ok(Reached { count, receiver, .. }) => {
+                if count == 1
+                    && let Some(entry) = receiver.and_then(|receiver| self.peers.get_mut(receiver))
+                    && entry.inbox.is_some()
+                {
+                    entry.given.note(asker, ack);
+                }
+                Reply::Published { count }
+            }
+            Err(refusal) => self.refuse_publish(asker, refusal),
+        }
+    }
+
+    /// Whether a peer can be told that whoever it has asked has ended. Conat's protocol has no word for it.
+    pub(super) fn hears_of_ends(&self, peer: PeerId) -> bool {
+        self.peers.get(peer).is_some_and(|entry| entry.carrier != Carrier::Conat)
+    }
+
+    /// Returns the answer to a publish that is refused.
+    pub(super) fn refuse_publish(&mut self, publisher: PeerId, refusal: Refusal) -> Reply {
+        self.note_of(JournalKind::PublishRefused, publisher, refusal.kind().name(), |_| refusal.to_string());
+        self.totals.publishes_refused += 1;
+        self.totals.count_refusal(RefusedOp::Publish, refusal.kind());
+        Reply::Error(refusal.into())
+    }
+
+    /// Delivers to whoever is here; to groups that another fabric could choose for as well only if
+    /// `with_groups`.
+    pub(super) fn deliver_here(
+        &mut self,
+        now: Instant,
+        publisher: PeerId,
+        publication: (Publication, bool),
+    ) -> Result<Reached, Refusal> {
         let result = self.try_publish(now, publisher, publication);
         self.settle_unfinished();
-        match result {
-            Ok(count) => Reply::Published { count },
-            Err(refusal) => {
-                self.totals.publishes_refused += 1;
-                Reply::Error(refusal.into())
-            }
-        }
+        result
     }
 
     fn try_publish(
         &mut self,
         now: Instant,
         publisher: PeerId,
-        mut publication: Publication,
-    ) -> Result<u64, Refusal> {
+        (mut publication, with_groups): (Publication, bool),
+    ) -> Result<Reached, Refusal> {
         limits::check_publication(&self.config, &publication)?;
         let is_private = self.is_private(&publication);
-        let (messages, size) = (publication.count(), publication_size(&publication));
+        let (messages, size) = (publication.count(), publication.payload_bytes());
         let Self { peers, router, totals, entropy, effort, .. } = self;
         let sender = peers.get(publisher).map_or(Account::Connection(publisher), |entry| entry.account);
         if publication.headers.command == Some(SocketCommand::Connect) {
             // So that a listener can tell users apart.
-            publication.headers.stamp_origin(sender.origin());
+            publication.headers.stamp_origin(Some(sender.origin()));
         }
-        let account = if (publication.seq, publication.done) == (0, true) {
-            // Only what is remembered has to be paid for.
-            Account::Connection(publisher)
-        } else {
-            sender
-        };
-        let count = router.route(
+        let owner = peers.get(publisher).map_or(Owner::Network(None), |entry| entry.owner);
+        let begins = (publication.seq, publication.done) == (0, false);
+        if begins {
+            peers.keep(publisher, MESSAGE_MEMORY)?;
+        }
+        let (mut has_owner, mut receiver) = (false, None);
+        let routed = router.route(
             now,
-            (publisher, account),
-            (publication, self.config.max_message_bytes),
+            (publisher, sender, owner),
+            (publication, self.config.max_message_bytes, with_groups),
             &mut **entropy,
-            |peer, pattern, publication, sharers| {
+            |peer, pattern, publication, (sharers, way)| {
                 if is_private && !peers.get(peer).is_some_and(|receiver| receiver.is_internal) {
                     return false;
                 }
-                let (messages, size) = (publication.count(), publication_size(&publication));
+                let (messages, size) = (publication.count(), publication.payload_bytes());
+                let is_tap = pattern.is_silent();
                 let delivery = ServerOp::Deliver { pattern: pattern.clone(), publication };
                 *effort += DELIVERY_EFFORT;
                 let is_delivered = peers.deliver(peer, delivery, (sender, sharers), messages, size);
+                has_owner |= is_delivered && is_owner_here(way, peers.get(peer), now);
                 if is_delivered {
                     totals.delivered.add(messages, size);
+                    if !is_tap {
+                        receiver = Some(peer);
+                    }
                 }
                 is_delivered
             },
-        )?;
+        );
+        if begins {
+            peers.give_back(publisher, MESSAGE_MEMORY);
+        }
+        let routed = routed?;
+        if routed.memory > 0 {
+            peers.keep_more(publisher, routed.memory);
+        }
         totals.published.add(messages, size);
         if let Some(entry) = peers.get_mut(publisher) {
             entry.published.add(messages, size);
         }
-        Ok(count)
+        Ok(Reached { count: routed.count, has_owner: has_owner && !routed.skipped, receiver })
     }
 }
+
+/// Whom a publication has reached here.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reached {
+    /// Deliveries, taps not counted.
+    pub(super) count: u64,
+    /// The one whom it is for.
+    pub(super) has_owner: bool,
+    /// The last one, taps not counted.
+    pub(super) receiver: Option<PeerId>,
+}
+
+/// Returns whether what has reached a subscription need not go anywhere else: it is for this client alone,
+/// who was heard a moment ago, or he may have a newer connection elsewhere; and he has not just taken the
+/// place of somebody, who is to be told of that, wherever he is.
+fn is_owner_here(way: Way, peer: Option<&Peer>, now: Instant) -> bool {
+    let age = |at: Instant| now.saturating_duration_since(at);
+    let is_heard = |peer: &Peer| peer.is_local || peer.heard_at.is_some_and(|at| age(at) < HEARD);
+    way.class == Class::Direct && age(way.since) >= SETTLED && peer.is_some_and(is_heard)
+}
+
+/// How long the owner of a subject counts as here after his last word.
+const HEARD: Duration = Duration::from_secs(1);
+/// How old a subscription is whose owner's predecessor knows of him.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// A delivery, in steps of a look for patterns: a few nanoseconds each.
 const DELIVERY_EFFORT: u64 = 16;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::drain::Drain;
-use super::super::{DisconnectReason, PeerId};
+use super::super::{DisconnectReason, EndReason, PeerId};
 use super::Broker;
 
 impl Broker {
@@ -13,7 +13,7 @@ impl Broker {
         let open: Vec<PeerId> =
             self.peers.all().into_iter().filter(|peer| peer.close.is_none()).map(|peer| peer.id).collect();
         for peer in open {
-            self.retire(peer);
+            self.retire(peer, EndReason::Shutdown);
             self.peers.close(peer, DisconnectReason::ShutDown);
         }
     }
@@ -21,6 +21,7 @@ impl Broker {
     /// Accepts no more connections, and sends the present ones away, oldest first, spread over this time.
     pub fn drain(&mut self, now: Instant, spread: Duration) {
         self.admission.close();
+        self.note_drain();
         self.drain = Some(Drain::new(now, spread, self.connections()));
         self.release_due(now);
     }
@@ -37,7 +38,7 @@ impl Broker {
             let oldest = self.peers.all().into_iter().find(|peer| peer.close.is_none());
             match (oldest.map(|peer| peer.id), &mut self.drain) {
                 (Some(peer), _) => {
-                    self.retire(peer);
+                    self.retire(peer, EndReason::Drain);
                     self.peers.close(peer, DisconnectReason::ShutDown);
                 }
                 (None, Some(drain)) => drain.handle_empty(),

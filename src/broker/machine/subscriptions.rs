@@ -5,11 +5,15 @@ use std::time::Instant;
 use super::super::error::Refusal;
 use super::super::exclusives::{Granted, Holder};
 use super::super::member_drains::{DrainId, MemberDrain};
+use super::super::router::Way;
+use super::super::subscription_limits::memory_of;
 use super::super::watches::Notices;
-use super::super::{PeerId, limits};
+use super::super::{JournalKind, PeerId, RefusedOp, limits};
 use super::{Broker, SUBSCRIPTION_EFFORT};
 use crate::subject::Pattern;
-use crate::wire::{OpError, Presence, Reply, ServerOp, SubscribeStatus, Subscription};
+use crate::wire::{
+    ClientOp, OpError, Presence, Reply, ServerOp, SubscribeStatus, Subscription, SubscriptionClass,
+};
 
 impl Broker {
     pub(super) fn subscribe(
@@ -17,11 +21,23 @@ impl Broker {
         now: Instant,
         peer: PeerId,
         subscription: Subscription,
+        waits: bool,
     ) -> Result<SubscribeStatus, OpError> {
-        match self.try_subscribe(now, peer, subscription) {
+        let pattern = self.journal.is_on().then(|| subscription.pattern.clone());
+        match self.try_subscribe(now, peer, subscription, waits) {
             Err(Refusal::Superseded) => Ok(SubscribeStatus::Superseded),
-            status => status.map_err(OpError::from),
+            status => status.map_err(|refusal| {
+                let pattern = pattern.as_deref().unwrap_or_default();
+                self.note(JournalKind::SubscribeRefused, peer, refusal.kind().name(), pattern);
+                self.count_refused_subscription(refusal)
+            }),
         }
+    }
+
+    /// Returns the answer to a subscription that is refused.
+    pub(super) fn count_refused_subscription(&mut self, refusal: Refusal) -> OpError {
+        self.totals.count_refusal(RefusedOp::Subscribe, refusal.kind());
+        refusal.into()
     }
 
     pub(super) fn try_subscribe(
@@ -29,8 +45,12 @@ impl Broker {
         now: Instant,
         peer: PeerId,
         subscription: Subscription,
+        waits: bool,
     ) -> Result<SubscribeStatus, Refusal> {
         let exclusive = subscription.exclusive;
+        self.check_reserved(&subscription.pattern)?;
+        let class = self.class_of(&subscription);
+        let is_inbox = subscription.class == SubscriptionClass::Direct;
         let (pattern, queue) = limits::check_subscription(subscription)?;
         // It can fall within a list, by the answers to its own waits; then it gets none of these statuses
         // either.
@@ -44,19 +64,33 @@ impl Broker {
         entry.subscription_use.add(entry.max_subscriptions, &pattern, &queue)?;
         let clock = (now, self.config.started_ms);
         let claim = |claim| self.exclusives.claim(clock, &pattern, peer, claim);
-        let granted = match exclusive.map(claim).transpose() {
+        let kept = self.peers.keep(peer, memory_of(&pattern, &queue));
+        let granted = kept.and_then(|()| exclusive.map(claim).transpose());
+        let Some(entry) = self.peers.open_mut(peer) else { return Ok(SubscribeStatus::AlreadyAdded) };
+        let granted = match granted {
             Ok(granted) => granted,
             Err(refusal) => {
                 entry.subscription_use.remove(&pattern, &queue);
+                if kept.is_ok() {
+                    self.peers.give_back(peer, memory_of(&pattern, &queue));
+                }
                 return Err(refusal);
             }
         };
         self.effort += SUBSCRIPTION_EFFORT;
         entry.subscriptions.insert(pattern.clone(), queue.clone());
+        if is_inbox && entry.inbox.is_none() {
+            entry.inbox = Some(pattern.clone());
+            entry.given.take_over(self.cut_off.take(&pattern));
+        }
         if let Some(granted) = &granted {
             self.supersede(&pattern, granted);
         }
-        self.router.subscribe(&pattern, queue, peer);
+        let client = self.client(peer);
+        if let Some(upstream) = &mut self.upstream {
+            upstream.subscribe(client, &pattern, queue.clone(), class, waits);
+        }
+        self.router.subscribe(&pattern, queue, peer, Way { class, since: now });
         let peers = &mut self.peers;
         self.waits.handle_interest(&pattern, |waiting, ack| {
             peers.send(waiting, ServerOp::Ack { id: ack, reply: Reply::Interest(true) });
@@ -93,12 +127,29 @@ impl Broker {
         let Some(entry) = self.peers.open_mut(peer) else { return };
         if let Some(queue) = entry.subscriptions.remove(pattern) {
             entry.subscription_use.remove(pattern, &queue);
+            self.peers.give_back(peer, memory_of(pattern, &queue));
             self.effort += SUBSCRIPTION_EFFORT;
+            let client = self.client(peer);
+            if let Some(upstream) = &mut self.upstream {
+                upstream.unsubscribe(client, pattern);
+                self.handle_upstream_events();
+            }
             self.router.unsubscribe(pattern, &queue, peer, drain);
             let mut notices = Notices::default();
             self.watches.handle_owner_gone(pattern, peer, why, &mut notices);
             self.tell(peer, notices);
         }
+    }
+
+    /// Unsubscribes in order: the answer comes behind all that was begun.
+    pub(super) fn drain_patterns(&mut self, peer: PeerId, op: ClientOp) {
+        let ClientOp::Unsubscribe { ack, patterns, .. } = op else { return };
+        let drain = self.router.begin_drain(peer, ack, patterns.len());
+        for pattern in &patterns {
+            self.unsubscribe(peer, pattern, Some(drain));
+        }
+        let drained = self.router.take_drained(drain);
+        drained.into_iter().for_each(|drain| self.handle_drained(drain));
     }
 
     /// Answers those who wait for the end of unfinished messages.

@@ -1,8 +1,12 @@
 //! What a broker tells of itself: its options, connections, patterns and numbers.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-use super::super::{BrokerConfig, BrokerStats, PeerId, PeerStats, snapshot};
+use super::super::{
+    BrokerConfig, BrokerStats, Found, FoundPeer, FoundRows, PatternRow, PeerId, PeerStats, SocketRow, Wanted,
+    WantedPatterns, connection_list, pattern_list, snapshot,
+};
 use super::Broker;
 use crate::subject::{Pattern, Subject};
 
@@ -21,6 +25,28 @@ impl Broker {
     /// own.
     pub fn peers(&self) -> Vec<PeerId> {
         self.peers.all().into_iter().filter(|peer| !peer.is_internal).map(|peer| peer.id).collect()
+    }
+
+    /// Returns those connections that are wanted, sorted.
+    pub fn find_connections(&self, now: Instant, wanted: &Wanted) -> Found {
+        connection_list::find(self.peers.all().into_iter(), now, wanted)
+    }
+
+    /// Returns those patterns that are wanted, the most subscribed first. Inboxes count as one.
+    pub fn find_patterns(&self, wanted: &WantedPatterns) -> FoundRows<PatternRow> {
+        pattern_list::find_patterns(self.peers.all().into_iter(), wanted)
+    }
+
+    /// Returns those sockets that are wanted, sorted by subject.
+    pub fn find_sockets(&self, wanted: &WantedPatterns) -> FoundRows<SocketRow> {
+        pattern_list::find_sockets(self.peers.all().into_iter(), wanted)
+    }
+
+    /// Returns one connection by its id, with its patterns and their queue groups.
+    pub fn find_connection(&self, now: Instant, name: &str) -> Option<(FoundPeer, Vec<(String, String)>)> {
+        let all = self.peers.all();
+        let peer = all.into_iter().find(|peer| peer.name == name && connection_list::is_open(peer))?;
+        Some((connection_list::found(peer, now), pattern_list::patterns_of(peer)))
     }
 
     /// Returns the numbers of one connection.
@@ -56,6 +82,7 @@ impl Broker {
             watches: self.watches.len(),
             outbox_ops,
             outbox_bytes,
+            memory_bytes: self.peers.memory(),
             ..self.totals
         }
     }

@@ -17,6 +17,8 @@ pub(super) struct Flows {
     /// In bytes.
     shares: Shares<Account>,
     turns: VecDeque<Account>,
+    /// Several have sent since it was last empty.
+    is_contended: bool,
     len: usize,
     fences: VecDeque<ServerOp>,
     /// Fences that have gone.
@@ -31,6 +33,7 @@ impl Default for Flows {
             by_sender: HashMap::new(),
             shares: Shares::default(),
             turns: VecDeque::new(),
+            is_contended: false,
             len: 0,
             fences: VecDeque::new(),
             passed: 0,
@@ -42,6 +45,11 @@ impl Default for Flows {
 impl Flows {
     pub(super) fn len(&self) -> usize {
         self.len + self.fences.len()
+    }
+
+    /// Returns whether several have sent since it was last empty.
+    pub(super) fn is_contended(&self) -> bool {
+        self.is_contended
     }
 
     pub(super) fn push(&mut self, sender: Account, op: ServerOp) {
@@ -56,6 +64,7 @@ impl Flows {
             VecDeque::new()
         });
         flow.push_back((place, op));
+        self.is_contended |= self.by_sender.len() > 1;
     }
 
     /// Adds an operation that goes when all that is there has gone.

@@ -49,6 +49,7 @@ fn delivery(pattern: &str, length: usize) -> ServerOp {
         seq: 0,
         done: true,
         bundled: 0,
+        bundled_bytes: 0,
         payload: Payload::msgpack(vec![0; length]),
         headers: Headers::default(),
     };

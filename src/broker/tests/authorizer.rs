@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use super::{Stage, error_of, publication, subscribe};
 use crate::base::{Entropy, SeededEntropy};
-use crate::broker::authorizer::{MAX_OPEN, MAX_SIGNING_IN, MAX_SIGNING_IN_PER_ADDRESS};
+use crate::broker::authorizer::{MAX_OPEN, MAX_SIGNING_IN};
 use crate::broker::pending_ops::MAX_PENDING_OPS;
 use crate::broker::{
     Action, AuthRequest, AuthRequestId, AuthorizerConfig, BrokerConfig, ConnectionInfo, Decision,
     DisconnectReason, PeerId,
 };
-use crate::wire::{AckId, ClientOp, Json, OpError, Reply, ServerOp, SubscribeStatus};
+use crate::wire::{AckId, ClientOp, Json, OpError, Reply, ServerOp, SubscribeStatus, SubscriptionClass};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -130,12 +130,12 @@ fn what_is_denied_is_answered_with_403_and_told_as_an_event() {
         assert!(stage.take(peer).is_empty(), "nothing overtakes the first");
         stage.decide(request, !what.contains("secret"));
     }
-    let text = "permission denied publishing to 'secret.x' from {\"id\":7}";
+    let text = "permission denied publishing to 'secret.x' from this user";
     assert_eq!(error_of(stage.answer(peer, publish).unwrap()), (text.into(), Some(403)));
     assert_eq!(error_of(stage.answer(peer, request).unwrap()).1, Some(403));
     let Some(Reply::Subscribed(statuses)) = stage.answer(peer, list) else { panic!() };
     assert_eq!(statuses[0], Ok(SubscribeStatus::Added));
-    let refused = "permission denied subscribing to 'secret.*' from {\"id\":7}".to_owned();
+    let refused = "permission denied subscribing to 'secret.*' from this user".to_owned();
     assert_eq!(statuses[1], Err(OpError { message: refused.clone(), code: Some(403) }));
     assert_eq!(statuses[2].as_ref().unwrap_err().code, None);
     assert_eq!(error_of(stage.answer(peer, wait).unwrap()).1, Some(403));
@@ -285,7 +285,7 @@ fn a_connection_has_a_window_of_questions_and_of_operations_and_is_read_again_af
         .map(|(pattern, _)| crate::wire::Subscription {
             pattern: pattern.as_str().into(),
             queue: Some("0".into()),
-            is_shared: true,
+            class: SubscriptionClass::Shared,
             exclusive: None,
         })
         .collect();
@@ -314,7 +314,7 @@ fn who_leaves_is_forgotten_and_the_application_is_told() {
     let peer = stage.welcome("s1", "null");
     stage.say(peer, "a", "x");
     let request = stage.asked()[0].1;
-    stage.broker.detach(peer);
+    stage.broker.detach(stage.now, peer);
     assert_eq!(stage.auth_requests(), [AuthRequest::Disconnected(peer)]);
     assert_eq!(stage.broker.poll_timeout(), None);
     stage.decide(request, true);

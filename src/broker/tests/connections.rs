@@ -70,8 +70,8 @@ fn one_connection_too_many_is_told_so_and_closed() {
     // It has no say, and takes no place.
     stage.handle(third, subscribe(Some(AckId(9)), [("a", Some("q"))]));
     assert!(stage.take(third).is_empty() && stage.broker.patterns().is_empty());
-    stage.broker.detach(third);
-    stage.broker.detach(first);
+    stage.broker.detach(stage.now, third);
+    stage.broker.detach(stage.now, first);
     assert_eq!((stage.broker.connections(), stage.broker.stats().connections_refused), (1, 1));
     let fourth = stage.attach("null");
     assert_eq!(stage.broker.close_reason(fourth), None);
@@ -84,7 +84,7 @@ fn a_user_has_a_limit_of_connections_and_nobody_has_none() {
     let (ann, bob, again) = (stage.attach(r#""ann""#), stage.attach(r#""bob""#), stage.attach(r#""ann""#));
     assert_eq!([ann, bob, again].map(|peer| stage.broker.close_reason(peer).is_some()), [false, false, true]);
     assert!(infos(&mut stage, again)[0].user.as_ref().unwrap_err().message.contains("for each user"));
-    stage.broker.detach(ann);
+    stage.broker.detach(stage.now, ann);
     let later = stage.attach(r#""ann""#);
     assert_eq!(stage.broker.close_reason(later), None);
     assert!(later > again && later != ann, "an id is never used again");
@@ -104,8 +104,8 @@ fn a_peer_that_leaves_takes_everything_along_at_once() {
     stage.publish_chunk(leaver, publication("a.b", "m", 0, false, "x"));
     stage.take(leaver);
     assert_eq!(stage.publish(other, "a.b", "unread"), 2);
-    stage.broker.detach(leaver);
-    stage.broker.detach(leaver);
+    stage.broker.detach(stage.now, leaver);
+    stage.broker.detach(stage.now, leaver);
     assert_eq!(stage.publish(other, "a.b", "x"), 0);
     let stats = stage.broker.stats();
     assert_eq!((stats.connections, stats.subscriptions, stats.patterns, stats.waits), (1, 0, 0, 0));
@@ -115,6 +115,27 @@ fn a_peer_that_leaves_takes_everything_along_at_once() {
     stage.subscribe(other, "w", "q");
     stage.handle(leaver, ClientOp::InfoReceived);
     assert_eq!(stage.broker.peers(), [other]);
+}
+
+#[test]
+fn when_all_places_are_taken_an_address_with_more_than_half_of_them_gives_way_to_others() {
+    let mut stage = Stage::with(BrokerConfig { max_connections: 6, ..Default::default() }, 1);
+    let mut come = |address: &str| {
+        let info = crate::broker::ConnectionInfo { address: address.into(), ..Default::default() };
+        let peer = stage.broker.attach_connection(stage.now, info);
+        (peer, stage.broker.close_reason(peer).is_none())
+    };
+    let crowd: Vec<PeerId> = (0..5).map(|n| come(&format!("2001:db8::{n}")).0).collect();
+    assert!(come("10.0.0.1").1);
+    assert!(!come("2001:db8::9").1, "not to its own");
+    assert!(come("10.0.0.2").1 && come("10.0.0.3").1);
+    assert!(!come("10.0.0.4").1, "three are a half, and no more");
+    let open = crowd.iter().filter(|peer| stage.broker.close_reason(**peer).is_none());
+    assert_eq!(open.copied().collect::<Vec<_>>(), crowd[..3], "the latest went");
+    let last = stage.take(crowd[4]);
+    assert!(matches!(&last[..], [.., ServerOp::Info(info)] if info.user.is_err()), "{last:?}");
+    stage.broker.peers().into_iter().for_each(|peer| stage.broker.detach(stage.now, peer));
+    assert_eq!(stage.broker.connections(), 0);
 }
 
 #[test]
@@ -138,7 +159,7 @@ fn a_slow_consumer_is_closed_and_others_go_on() {
     assert_eq!(stage.received(quick), ["a: m2", "a: m3"]);
     let stats = stage.broker.stats();
     assert_eq!((stats.slow_consumers, stats.connections, stats.subscriptions), (1, 2, 1));
-    stage.broker.detach(slow);
+    stage.broker.detach(stage.now, slow);
     assert_eq!((stage.broker.connections(), stage.broker.close_reason(slow)), (2, None));
 }
 
@@ -233,12 +254,12 @@ fn a_drain_releases_the_oldest_first_at_an_even_pace_and_tells_once_when_all_hav
     assert_eq!(stage.broker.close_reason(stage.broker.peers()[0]), Some(DisconnectReason::ShutDown));
     let late = stage.attach("null");
     assert_eq!(stage.broker.close_reason(late), Some(DisconnectReason::ShutDown), "none is accepted");
-    stage.broker.detach(late);
+    stage.broker.detach(stage.now, late);
     for (gone, peer) in (1..).zip(peers) {
         assert_eq!(stage.broker.close_reason(peer), Some(DisconnectReason::ShutDown));
         assert_eq!(stage.broker.connections(), peers.len() - gone, "one a second");
         assert!(!stage.broker.poll_drained(), "its link is still there");
-        stage.broker.detach(peer);
+        stage.broker.detach(stage.now, peer);
         if gone < peers.len() {
             assert!(!stage.broker.poll_drained());
             stage.pass(Duration::from_secs(1));
@@ -262,7 +283,7 @@ fn a_drain_without_a_spread_or_without_connections_is_over_as_soon_as_it_can_be(
     stage.broker.drain(stage.now, Duration::ZERO);
     for peer in peers {
         assert_eq!(stage.broker.close_reason(peer), Some(DisconnectReason::ShutDown));
-        stage.broker.detach(peer);
+        stage.broker.detach(stage.now, peer);
     }
     assert!(stage.broker.poll_drained());
 }

@@ -67,7 +67,7 @@ fn a_message_that_is_given_up_or_whose_publisher_has_gone_holds_up_nobody() {
         chunk(&mut stage, asker, 0, false);
         let ack = drain(&mut stage, leaver, &["jobs"]);
         if gone {
-            stage.broker.detach(asker);
+            stage.broker.detach(stage.now, asker);
         } else {
             stage.pass(LIFETIME - Duration::from_secs(1));
             assert_eq!(stage.answer(leaver, ack), None);
@@ -85,7 +85,7 @@ fn of_who_has_gone_while_it_drained_nothing_stays() {
     stage.subscribe(leaver, "jobs", "workers");
     chunk(&mut stage, asker, 0, false);
     drain(&mut stage, leaver, &["jobs"]);
-    stage.broker.detach(leaver);
+    stage.broker.detach(stage.now, leaver);
     assert_eq!(stage.broker.open_drains(), 0);
     assert_eq!(chunk(&mut stage, asker, 1, true), 0, "it is not counted");
     assert_eq!(stage.broker.unfinished(), 0);

@@ -58,16 +58,16 @@ fn who_comes_back_does_not_take_the_place_back_and_the_same_takes_its_own_withou
     let [old, new, again] = stage.joined();
     let first = stage.token(old, Claim::Fresh);
     let second = stage.token(new, Claim::Fresh);
-    stage.broker.detach(old);
+    stage.broker.detach(stage.now, old);
     let old = stage.join();
     assert_eq!(stage.claim(old, Claim::Returning(first)), SubscribeStatus::Superseded);
     // Its old connection is dead, and nobody has noticed that yet.
     assert_eq!(stage.token(again, Claim::Returning(second)), second);
     assert_eq!(stage.take(new), []);
     assert_eq!((stage.publish(old, "s.server.main.a", "1"), stage.received(again).len()), (1, 1));
-    stage.broker.detach(new);
+    stage.broker.detach(stage.now, new);
     assert_eq!(stage.publish(old, "s.server.main.a", "2"), 1);
-    stage.broker.detach(again);
+    stage.broker.detach(stage.now, again);
     assert_eq!(stage.token(old, Claim::Returning(first)), first, "nobody is there any more");
 }
 

@@ -2,9 +2,12 @@
 #![allow(clippy::disallowed_methods)]
 
 mod authorizer;
+mod connection_list;
 mod connections;
 mod drains;
 mod exclusives;
+mod given;
+mod memory;
 mod model;
 mod routing;
 mod subscriptions;
@@ -19,7 +22,7 @@ use crate::base::SeededEntropy;
 use crate::subject::Subject;
 use crate::wire::{
     AckId, BundleBuilder, Claim, ClientOp, Headers, Json, Message, MessageId, OpError, Payload, Publication,
-    Reply, ServerOp, Subscription,
+    Reply, ServerOp, Subscription, SubscriptionClass,
 };
 
 /// What is counted for the rest of a message whose beginning was refused, or given up.
@@ -158,7 +161,7 @@ pub(super) fn subscribe<const N: usize>(ack: Option<AckId>, wanted: [(&str, Opti
         .map(|(pattern, queue)| Subscription {
             pattern: pattern.into(),
             queue: queue.map(Into::into),
-            is_shared: true,
+            class: SubscriptionClass::Shared,
             exclusive: None,
         })
         .into();
@@ -170,7 +173,7 @@ pub(super) fn claim(ack: AckId, pattern: &str, claim: Claim) -> ClientOp {
     let subscription = Subscription {
         pattern: pattern.into(),
         queue: Some("q".into()),
-        is_shared: true,
+        class: SubscriptionClass::Shared,
         exclusive: Some(claim),
     };
     ClientOp::Subscribe { ack: Some(ack), subscriptions: vec![subscription], list: true }
@@ -183,6 +186,7 @@ pub(super) fn publication(subject: &str, id: &str, seq: u32, done: bool, text: &
         seq,
         done,
         bundled: 0,
+        bundled_bytes: 0,
         payload: Payload::msgpack(text.to_owned()),
         headers: Headers::default(),
     }

@@ -66,7 +66,7 @@ impl History {
 
     fn detach(&mut self) {
         let peer = self.peer();
-        self.stage.broker.detach(peer);
+        self.stage.broker.detach(self.stage.now, peer);
         self.model.peers.retain(|other| *other != peer);
         self.model.subscriptions.retain(|(other, _), _| *other != peer);
         self.model.unfinished.retain(|(other, _), _| *other != peer);

@@ -24,7 +24,7 @@ impl Stage {
     }
 
     fn end(&mut self, peer: PeerId) {
-        self.broker.detach(peer);
+        self.broker.detach(self.now, peer);
     }
 }
 
@@ -236,7 +236,8 @@ fn whatever_happens_the_last_word_on_an_end_is_what_is_so() {
 
 #[test]
 fn the_bytes_of_watched_subjects_are_bounded_by_connection_and_by_user() {
-    let mut stage = Stage::new();
+    let max_memory_bytes_per_user = 64 * 1024 * 1024;
+    let mut stage = Stage::with(BrokerConfig { max_memory_bytes_per_user, ..BrokerConfig::default() }, 1);
     let subject = format!("{}.client.a", "x".repeat(4000));
     let begin = |stage: &mut Stage, watcher: PeerId| {
         (0..5000)
@@ -253,14 +254,66 @@ fn the_bytes_of_watched_subjects_are_bounded_by_connection_and_by_user() {
     stage.watch(watcher, 9999, &subject);
     assert_eq!(stage.told(watcher), [(9999, Presence::Absent)], "there is room again");
     assert_eq!(begin(&mut stage, other), begun, "it is another's");
-    let all: Vec<usize> = (0..6)
-        .map(|_| {
-            let peer = stage.attach(r#"{"name":"mallory"}"#);
-            stage.handle(peer, ClientOp::InfoReceived);
-            stage.take(peer);
-            begin(&mut stage, peer)
-        })
-        .collect();
-    let sum: usize = all.iter().sum();
-    assert!((7600..8400).contains(&sum), "64 MiB: {all:?}");
+    for _ in 0..6 {
+        let peer = stage.attach(r#"{"name":"mallory"}"#);
+        stage.handle(peer, ClientOp::InfoReceived);
+        stage.take(peer);
+        begin(&mut stage, peer);
+    }
+    // Whoever has all that a user may have and is told something is beyond it: a connection gives way.
+    let others = 2 * 16;
+    let held = stage.broker.stats().memory_bytes >> 20;
+    assert!((others + 40..=others + 64).contains(&held), "64 MiB of one user: {held}");
+}
+
+#[test]
+fn a_long_list_of_watches_is_several_turns_and_an_end_has_so_many_watchers() {
+    let mut stage = Stage::new();
+    let [watcher, other] = stage.joined();
+    let begin = |id| WatchRequest { id, subject: Some(format!("a{id}.client.x").into()) };
+    let mut ops = vec![ClientOp::Watch((0..20_000).map(begin).collect()), ClientOp::InfoReceived];
+    let mut turns = 0;
+    while !ops.is_empty() {
+        let before = stage.broker.work();
+        stage.broker.handle_ops(stage.now, watcher, &mut ops, 0);
+        assert!(stage.broker.work() - before < 150_000, "a few milliseconds");
+        turns += 1;
+        assert_eq!(stage.publish(other, "nobody", "x"), 0, "between two of them others have theirs");
+    }
+    assert!(turns > 10, "{turns}");
+    assert_eq!(stage.told(watcher).len(), 20_000, "each is answered, and once");
+}
+
+#[test]
+fn who_has_crowds_told_again_and_again_rests() {
+    let mut stage = Stage::new();
+    let [watcher, owner] = stage.joined();
+    let requests = (0..10_000).map(|id| WatchRequest { id, subject: Some("chat.client.a".into()) });
+    stage.handle(watcher, ClientOp::Watch(requests.collect()));
+    stage.take(watcher);
+    let mut ops = vec![subscribe(None, [("chat.client.a", Some("q"))]), ClientOp::InfoReceived];
+    assert!(stage.broker.handle_ops(stage.now, owner, &mut ops, 0));
+    let rests_until = stage.broker.rests_until(owner).expect("10 000 were told");
+    assert_eq!(stage.told(watcher).len(), 10_000);
+    assert!(stage.broker.handle_ops(stage.now, owner, &mut ops, 0) && ops.len() == 1, "not before");
+    stage.now = rests_until;
+    assert!(!stage.broker.handle_ops(stage.now, owner, &mut ops, 0) && ops.is_empty());
+    assert_eq!(stage.broker.rests_until(owner), None);
+}
+
+#[test]
+fn who_floods_an_end_beyond_its_share_rests_and_who_speaks_to_others_does_not() {
+    let mut stage = Stage::with(BrokerConfig { max_outbox_ops: 20_000, ..BrokerConfig::default() }, 1);
+    let [reader, flooder, neighbour] = stage.joined();
+    stage.subscribe(reader, "chat.client.a", "q");
+    let publish =
+        || ClientOp::Publish { ack: None, publication: publication("chat.client.a", "1", 0, true, "x") };
+    for _ in 0..20_000 {
+        stage.handle(flooder, publish());
+    }
+    stage.broker.handle_ops(stage.now, flooder, &mut vec![publish(), publish(), publish()], 0);
+    assert!(stage.broker.rests_until(flooder).is_some_and(|until| until > stage.now));
+    stage.broker.handle_ops(stage.now, neighbour, &mut vec![publish(), publish()], 0);
+    assert_eq!(stage.broker.rests_until(neighbour), None, "who has said less has a share");
+    assert_eq!(stage.broker.close_reason(reader), None);
 }

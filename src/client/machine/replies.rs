@@ -1,6 +1,6 @@
 //! What the broker answers: sign-in, acknowledgements, and whether it has every subscription.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::acks::Awaited;
 use super::super::requests::{PendingRequest, RequestId};
@@ -29,7 +29,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 Some(Awaited::Count(id) | Awaited::Interest(id) | Awaited::List(id) | Awaited::Repair(id, _)),
                 Reply::Error(error),
             ) => {
-                requests.fail(out, id, ClientError::Refused(error));
+                requests.handle_refused(out, id, error);
             }
             (Some(Awaited::Subscription(pattern)), Reply::Subscribed(statuses)) => {
                 let status = statuses.into_iter().next().unwrap_or(Ok(SubscribeStatus::Added));
@@ -58,6 +58,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
         self.session.handle_info();
         self.out.ops.set_max_payload(info.max_payload, info.large);
+        self.is_other_broker |= self.instance.is_some() && self.instance != info.instance;
         self.instance.clone_from(&info.instance);
         self.out.ops.push(ClientOp::InfoReceived);
         if self.finish_parting() {
@@ -86,6 +87,11 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.handle_statuses(now, &subscriptions[1..], statuses.into_iter().skip(1));
         if self.session.handle_synced(now) {
             self.out.emit(ClientEvent::Session(SessionState::Ready));
+            let own_absence =
+                self.lost_at.take().map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+            if std::mem::take(&mut self.is_other_broker) {
+                self.requests.handle_broker_ended(now, own_absence);
+            }
             self.requests.handle_ready(now, &mut self.out);
         }
     }

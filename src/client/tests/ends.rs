@@ -11,6 +11,7 @@ impl Stage {
             seq,
             done,
             bundled: 0,
+            bundled_bytes: 0,
             payload: Payload::msgpack(text),
             headers: Headers::default(),
         };
@@ -67,12 +68,7 @@ fn who_subscribes_again_meanwhile_gets_what_comes_behind_its_own_confirmation() 
     let mut stage = Stage::ready();
     let ack = stage.drain(TAP);
     stage.deliver("tap", "m", 0, false, "be");
-    stage.client.subscribe(
-        stage.now,
-        AGAIN,
-        Pattern::parse("tap").expect("valid"),
-        SubscriptionKind::Shared(None),
-    );
+    stage.subscribe(AGAIN, "tap");
     let ops = stage.ops();
     let [ClientOp::Subscribe { ack: Some(again), .. }] = ops.as_slice() else { panic!("{ops:?}") };
     stage.deliver("tap", "1", 0, true, "old");
@@ -93,12 +89,7 @@ fn a_drain_ends_with_the_connection_and_at_once_where_there_is_none_or_others_sh
     stage.client.drain(NEWS);
     assert_eq!((stage.came(), stage.ops()), (vec![(NEWS, String::new())], vec![]), "nobody is there");
     let mut stage = Stage::ready();
-    stage.client.subscribe(
-        stage.now,
-        SYNC,
-        Pattern::parse("tap").expect("valid"),
-        SubscriptionKind::Shared(None),
-    );
+    stage.subscribe(SYNC, "tap");
     stage.client.drain(TAP);
     assert_eq!((stage.came(), stage.ops()), (vec![(TAP, String::new())], vec![]), "another one stays");
 }
@@ -117,19 +108,7 @@ fn who_has_a_pattern_to_itself_comes_back_with_its_token_and_ends_when_a_newer_o
     let reply = Reply::Subscribed(vec![Ok(SubscribeStatus::Exclusive(7))]);
     stage.client.handle_op(stage.now, ServerOp::Ack { id: *ack, reply });
     stage.lose();
-    assert!(stage.client.poll_dial());
-    stage.client.handle_link_up(stage.now, "");
-    let user = Ok(Json::from_value(&serde_json::Value::Null));
-    let info = Info {
-        max_payload: 1_000_000,
-        id: "0".to_owned(),
-        cluster_name: None,
-        user,
-        instance: None,
-        large: None,
-        max_message: None,
-    };
-    stage.client.handle_op(stage.now, ServerOp::Info(info));
+    stage.greet();
     let Some(ClientOp::Subscribe { ack: Some(id), subscriptions, .. }) = stage.ops().pop() else { panic!() };
     let at =
         subscriptions.iter().position(|one| one.exclusive == Some(Claim::Returning(7))).expect("its own");

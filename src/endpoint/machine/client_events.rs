@@ -6,7 +6,7 @@ use super::super::{Delivery, Event, ListenerEvent, TicketEvent, Token};
 use super::Endpoint;
 use crate::base::{Code, Failure, FaultPoint, Handle};
 use crate::client::{ClientError, ClientEvent, SessionState};
-use crate::socket::{CommandError, Listener};
+use crate::socket::{CommandError, Listener, TagKind};
 use crate::wire::{Bundle, Json, Message};
 
 impl Endpoint {
@@ -39,7 +39,7 @@ impl Endpoint {
                 _ => {}
             },
             ClientEvent::Reply { token, message } => match token {
-                Token::Ticket(ticket) | Token::SocketTicket(ticket, _) => {
+                Token::Ticket(ticket) => {
                     self.events.push_back(Event::Ticket(ticket, TicketEvent::Reply(message)));
                 }
                 Token::Socket(socket, tag) => self.handle_socket_reply(now, socket, tag, Ok(message)),
@@ -55,6 +55,12 @@ impl Endpoint {
                 {
                     self.handle_incoming(now, listener, incoming);
                 }
+            }
+            ClientEvent::Interest(Token::Socket(socket, tag), there) => {
+                self.table.with_socket(socket, |socket| socket.handle_interest(now, tag, there));
+            }
+            ClientEvent::Interest(Token::Probe(number), there) => {
+                self.handle_probed(now, number, Some(there));
             }
             ClientEvent::Interest(token, there) => self.done(token, there),
             ClientEvent::Watched(change) => self.handle_watched(now, change),
@@ -102,6 +108,7 @@ impl Endpoint {
             }
             SessionState::Disconnected(_) => {
                 self.ready = false;
+                self.probes.clear();
                 for socket in sockets {
                     self.table.with_socket(socket, |socket| socket.handle_fabric_down(now));
                     self.drain_socket(now, socket);
@@ -117,13 +124,28 @@ impl Endpoint {
     }
 
     fn handle_delivery(&mut self, now: Instant, token: Token, message: Message) {
+        let is_numbered = message.headers.seq.is_some();
+        if self.try_leave_out(now, token, 1, is_numbered) {
+            return;
+        }
         // Only data has numbers, and with them a promise to hold.
-        let is_data = message.headers.seq.is_some()
-            && matches!(token, Token::SocketSubject(_) | Token::ListenerSockets(_));
+        let is_data = is_numbered && matches!(token, Token::SocketSubject(_) | Token::ListenerSockets(_));
         if is_data && self.client.should_inject(FaultPoint::DuplicateDelivery) {
             self.route_delivery(now, token, message.clone());
         }
         self.route_delivery(now, token, message);
+    }
+
+    /// Returns whether messages are left out, since the application lags: those of subscriptions before those
+    /// of sockets, which come again.
+    fn try_leave_out(&mut self, now: Instant, token: Token, messages: u64, is_numbered: bool) -> bool {
+        match token {
+            Token::Subscription(subscription) => self.left_out.try_leave_out(now, subscription, messages),
+            Token::SocketSubject(_) | Token::ListenerSockets(_) => {
+                is_numbered && self.left_out.leaves_out_data()
+            }
+            _ => false,
+        }
     }
 
     fn route_delivery(&mut self, now: Instant, token: Token, message: Message) {
@@ -151,6 +173,10 @@ impl Endpoint {
     /// Delivers a bundle: unchanged to a subscription, and to a socket if these are exactly the messages it
     /// waits for.
     fn handle_bundle(&mut self, now: Instant, token: Token, bundle: Bundle) {
+        let messages = bundle.count().into();
+        if self.try_leave_out(now, token, messages, bundle.first.is_some()) {
+            return;
+        }
         if let Token::Subscription(subscription) = token {
             return self.events.push_back(Event::Subscription(subscription, Delivery::Bundle(bundle)));
         }
@@ -164,7 +190,7 @@ impl Endpoint {
         let socket = match token {
             Token::SocketSubject(socket) => Some(socket),
             Token::ListenerSockets(listener) => {
-                self.table.with_listener(listener, |listener| listener.socket_of(&bundle.subject)).flatten()
+                self.table.listener_mut(listener).and_then(|entry| entry.listener.socket_of(&bundle.subject))
             }
             _ => None,
         };
@@ -198,17 +224,14 @@ impl Endpoint {
             Token::Ticket(ticket) => {
                 self.events.push_back(Event::Ticket(ticket, TicketEvent::Failed(error.into())))
             }
-            Token::SocketTicket(ticket, _) => {
-                let closed = Failure::new(Code::BrokenPipe, "closed");
-                let failure = if error == ClientError::Closed { closed } else { error.into() };
-                self.events.push_back(Event::Ticket(ticket, TicketEvent::Failed(failure)));
-            }
             Token::Subscription(subscription) => {
                 if let Some(ticket) = self.confirmations.remove(&subscription) {
                     self.events.push_back(Event::Ticket(ticket, TicketEvent::Failed(error.into())));
                 }
             }
+            Token::Socket(_, tag) if tag.kind == TagKind::Interest => {}
             Token::Socket(socket, tag) => self.handle_socket_reply(now, socket, tag, Err(error)),
+            Token::Probe(number) => self.handle_probed(now, number, None),
             Token::SocketAsk(socket, key) => {
                 let closed = Failure::new(Code::BrokenPipe, "closed");
                 let failure = if error == ClientError::Closed { closed } else { error.into() };
@@ -243,8 +266,10 @@ impl Endpoint {
     }
 
     fn done(&mut self, token: Token, value: bool) {
-        if let Token::Ticket(ticket) | Token::SocketTicket(ticket, _) = token {
+        if let Token::Ticket(ticket) = token {
             self.events.push_back(Event::Ticket(ticket, TicketEvent::Done(value)));
+        } else if let Token::SocketAsk(socket, key) = token {
+            self.table.with_socket(socket, |socket| socket.handle_answered(key));
         }
     }
 }

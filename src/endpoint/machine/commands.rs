@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use super::super::table::ListenerEntry;
-use super::super::{Command, Event, ListenerEvent, SocketRequest, TicketEvent, Token};
+use super::super::{Command, Event, ListenerEvent, TicketEvent, Token};
 use super::Endpoint;
 use crate::base::{Code, Failure, Handle};
 use crate::client::{ClientError, SubscriptionKind};
 use crate::socket::{
-    ClientSocket, CloseReason, Data, Listener, SocketConfig, SocketEnd, SocketEvent, TagSource,
+    AskTerms, ClientSocket, CloseReason, Data, Listener, SocketConfig, SocketEnd, SocketEvent, TagSource,
 };
 use crate::subject::Subject;
 use crate::wire::{Bundle, Headers, Item, Message, Messages};
@@ -46,7 +46,7 @@ impl Endpoint {
                 self.write(now, &sockets, &batches, volatile)
             }
             Command::Collect(socket) => self.events.push_back(Event::Socket(socket, SocketEvent::Collected)),
-            Command::SocketRequest(request) => self.request_over_socket(now, request),
+            Command::SocketAsk { socket, question, terms } => self.ask(now, socket, question, terms),
             Command::Consumed { socket, counts } => {
                 self.table.with_socket(socket, |socket| socket.consumed(now, counts));
             }
@@ -66,7 +66,7 @@ impl Endpoint {
             Command::ServerChosen { socket, id } => {
                 self.table.with_client(socket, |socket| socket.handle_choice(now, id))
             }
-            Command::ListenerRetire(listener) => drop(self.table.with_listener(listener, Listener::retire)),
+            Command::ListenerRetire(listener) => self.retire_listener(listener),
             Command::ListenerClose(listener) => self.close_listener(now, listener),
             Command::ListenerEnd { ticket, listener, timeout } => {
                 self.end_listener(now, ticket, listener, now + timeout)
@@ -88,11 +88,7 @@ impl Endpoint {
     }
 
     fn cancel(&mut self, ticket: Handle) {
-        self.requests.remove(&ticket);
-        self.client.cancel_where(|token| match token {
-            Token::Ticket(open) | Token::SocketTicket(open, _) => open == ticket,
-            _ => false,
-        });
+        self.client.cancel_where(|token| token == Token::Ticket(ticket));
     }
 
     fn listen(&mut self, handle: Handle, subject: &str, id: (String, bool), config: SocketConfig) {
@@ -116,9 +112,10 @@ impl Endpoint {
     fn connect(&mut self, now: Instant, handle: Handle, subject: &str, id: String, config: SocketConfig) {
         if self.client.is_closed() {
             let failure = Some(ClientError::Closed.into());
-            return self
-                .events
-                .push_back(Event::Socket(handle, SocketEvent::Closed { failure, undelivered: 0 }));
+            return self.events.push_back(Event::Socket(
+                handle,
+                SocketEvent::Closed { failure, undelivered: 0, is_leaving: false },
+            ));
         }
         if *self.shared_config != config {
             self.shared_config = config.into();
@@ -136,7 +133,10 @@ impl Endpoint {
             }
             Err(error) => {
                 let failure = Some(error.into());
-                self.events.push_back(Event::Socket(handle, SocketEvent::Closed { failure, undelivered: 0 }));
+                self.events.push_back(Event::Socket(
+                    handle,
+                    SocketEvent::Closed { failure, undelivered: 0, is_leaving: false },
+                ));
             }
         }
     }
@@ -181,20 +181,30 @@ impl Endpoint {
         }
     }
 
-    fn request_over_socket(&mut self, now: Instant, request: SocketRequest) {
-        let (ticket, socket, deadline) = (request.ticket, request.socket, now + request.timeout);
-        self.requests.insert(ticket, (request, deadline));
-        if self.table.with_socket(socket, |socket| socket.request(ticket, deadline)).is_none() {
-            self.requests.remove(&ticket);
-            self.events.push_back(Event::Ticket(
-                ticket,
-                TicketEvent::Failed(Failure::new(Code::BrokenPipe, "closed")),
-            ));
+    /// A socket that has ended has told of its end, and with it of its requests.
+    fn ask(&mut self, now: Instant, handle: Handle, question: Item, terms: AskTerms) {
+        let asked = self.table.with_socket(handle, |socket| socket.ask(now, question, terms));
+        if let Some(Err(error)) = asked {
+            tracing::debug!(socket = handle, %error, "request refused");
         }
     }
 
+    fn retire_listener(&mut self, handle: Handle) {
+        self.table.with_listener(handle, Listener::retire);
+        self.note_leaving(handle);
+    }
+
+    /// Lets the sockets of a listener say in their close that all of it is leaving.
+    fn note_leaving(&mut self, handle: Handle) -> Option<Vec<Handle>> {
+        let sockets = self.table.with_listener(handle, |listener| listener.sockets())?;
+        for &socket in &sockets {
+            self.table.with_socket(socket, |socket| socket.note_leaving());
+        }
+        Some(sockets)
+    }
+
     pub(super) fn close_listener(&mut self, now: Instant, handle: Handle) {
-        let Some(sockets) = self.table.with_listener(handle, |listener| listener.sockets()) else { return };
+        let Some(sockets) = self.note_leaving(handle) else { return };
         for socket in sockets {
             self.table.with_socket(socket, |socket| socket.close(CloseReason::Local));
             self.drain_socket(now, socket);
@@ -214,7 +224,7 @@ impl Endpoint {
         };
         entry.ending.push(ticket);
         entry.listener.retire();
-        for socket in entry.listener.sockets() {
+        for socket in self.note_leaving(handle).unwrap_or_default() {
             self.table.with_socket(socket, |socket| socket.end(now, NOBODY, deadline));
             self.drain_socket(now, socket);
         }

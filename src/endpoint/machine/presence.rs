@@ -1,13 +1,16 @@
 //! Watches the other ends of the sockets, and tells them what became of those.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::super::watches::Notice;
+use super::super::Token;
+use super::super::probes::Finding;
+use super::super::watches::{EndKey, Notice, key};
 use super::Endpoint;
 use crate::base::Handle;
+use crate::client::{Request, RequestKind};
 use crate::socket::WatchedEnd;
 use crate::subject::Subject;
-use crate::wire::{Info, Presence, PresenceChange, WatchRequest};
+use crate::wire::{Headers, Info, Message, Payload, Presence, PresenceChange, WatchRequest};
 
 impl Endpoint {
     /// Watches the peer of a socket, from the moment at which the two belong together.
@@ -27,12 +30,61 @@ impl Endpoint {
     /// Watches whether there is another server for a socket whose own one is away.
     pub(super) fn watch_others(&mut self, now: Instant, socket: Handle, subject: Subject) {
         self.begin_watch(now, socket, WatchedEnd::Others, &subject);
+        let key = key(WatchedEnd::Others, &subject);
+        if self.is_untold(&key) {
+            self.probes.await_end(now, key, subject.clone());
+        }
         self.others.insert(socket, subject);
     }
 
     pub(super) fn unwatch_others(&mut self, socket: Handle) {
         if let Some(subject) = self.others.remove(&socket) {
             self.end_watch(socket, WatchedEnd::Others, &subject);
+        }
+    }
+
+    /// The peer of a socket may be gone. Where the broker tells of ends it would have told.
+    pub(super) fn suspect(&mut self, now: Instant, socket: Handle) {
+        let Some(peer) = self.table.peer_of(socket).filter(|_| self.ready) else { return };
+        let key = key(WatchedEnd::Peer, &peer);
+        if self.is_untold(&key) {
+            self.probes.suspect(now, key, peer);
+            self.look_up(now);
+        } else if let Some(presence) = self.watches.absence_of(&key) {
+            // A message from before its end has come late, and looked like its return: the broker tells only
+            // what is new.
+            self.table.with_socket(socket, |socket| {
+                socket.handle_presence(now, WatchedEnd::Peer, presence, 1);
+            });
+        }
+    }
+
+    /// Whether the broker does not tell of this end.
+    fn is_untold(&self, key: &EndKey) -> bool {
+        !self.client.watches_ends() || self.watches.is_unknown(key)
+    }
+
+    /// Looks up the ends that are due.
+    pub(super) fn look_up(&mut self, now: Instant) {
+        while let Some((number, subject)) = self.probes.poll_probe(now) {
+            let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
+            let (kind, timeout) = (RequestKind::Interest, Duration::ZERO);
+            let request = Request { kind, message, timeout, wait_for_interest: false };
+            self.client.request_within(now, Some(Token::Probe(number)), request);
+        }
+    }
+
+    pub(super) fn handle_probed(&mut self, now: Instant, number: u32, there: Option<bool>) {
+        let (key, presence) = match self.probes.handle_answer(now, number, there) {
+            Some(Finding::Absent(key)) => (key, Presence::Absent),
+            Some(Finding::Found(key)) => (key, Presence::Here),
+            None => return,
+        };
+        for socket in self.watches.note(&key, presence) {
+            self.table.with_socket(socket, |socket| match (key.0, presence) {
+                (WatchedEnd::Peer, Presence::Here) => socket.handle_found(now),
+                (end, presence) => socket.handle_presence(now, end, presence, 1),
+            });
         }
     }
 
@@ -50,8 +102,24 @@ impl Endpoint {
     }
 
     pub(super) fn handle_watched(&mut self, now: Instant, change: PresenceChange) {
-        if let Some(notice) = self.watches.handle_change(change) {
-            self.tell_sockets(now, notice);
+        let Some(notice) = self.watches.handle_change(change) else { return };
+        self.tell_sockets(now, notice);
+        // A gateway knows its own clients: whoever has left it may be at another one.
+        if let Some((key, is_away)) = self.watches.untold(change.id)
+            && (is_away || key.0 == WatchedEnd::Others)
+            && let Some(subject) = self.subject_of(&key)
+        {
+            self.probes.await_end(now, key, subject);
+        }
+    }
+
+    /// Returns the subject that is looked up for an end.
+    fn subject_of(&self, (end, text): &EndKey) -> Option<Subject> {
+        let sockets = self.watches.sockets_of(&(*end, text.clone()));
+        match end {
+            // Of a server's sockets any will do.
+            WatchedEnd::Peer => sockets.iter().find_map(|socket| self.table.peer_of(*socket)),
+            WatchedEnd::Others => Subject::parse(text).ok(),
         }
     }
 
@@ -72,6 +140,9 @@ impl Endpoint {
 
     fn end_watch(&mut self, socket: Handle, end: WatchedEnd, subject: &Subject) {
         let request = self.watches.end(socket, end, subject);
+        if request.is_some() {
+            self.probes.forget(&key(end, subject));
+        }
         self.send_watch(request);
     }
 

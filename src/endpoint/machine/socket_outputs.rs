@@ -6,54 +6,58 @@ use super::super::{Event, ListenerEvent, TicketEvent, Token};
 use super::commands::NOBODY;
 use super::{Endpoint, REPLY_TIMEOUT};
 use crate::base::Handle;
-use crate::client::{ClientError, Request, RequestKind, SubscriptionKind};
+use crate::client::{ClientError, ReplyLimits, Request, RequestKind, SubscriptionKind};
 use crate::socket::{
-    CommandError, ListenerAction, ListenerEntry as SocketEntry, Offer, Output, ServerSocket, SocketConfig,
-    SocketEnd, SocketEvent, State, Tag, TagKind, draw_tag,
+    AnswerLimits, CommandError, ListenerAction, ListenerEntry as SocketEntry, Offer, Output, ServerSocket,
+    SocketConfig, SocketEnd, SocketEvent, State, Tag, TagKind, draw_tag,
 };
-use crate::subject::{Pattern, Subject};
+use crate::subject::Pattern;
 use crate::wire::{Headers, Message, Payload};
 
 impl Endpoint {
     pub(super) fn drain_socket(&mut self, now: Instant, handle: Handle) {
-        while let Some(output) = self.table.poll_socket_output(handle) {
-            match output {
-                Output::Event(event) => self.report_socket(now, handle, event),
-                Output::WatchOthers(subject) => self.watch_others(now, handle, subject),
-                Output::UnwatchOthers => self.unwatch_others(handle),
-                Output::PeerAway => self.fail_over_socket(handle, &ClientError::PeerAway),
-                Output::Subscribe(pattern) => {
-                    let kind = SubscriptionKind::Shared(None);
-                    self.client.subscribe(now, Token::SocketSubject(handle), pattern, kind);
-                }
-                Output::Unsubscribe(_) => self.client.unsubscribe(Token::SocketSubject(handle)),
-                Output::Forward(ticket, subject) => self.forward(now, ticket, handle, subject),
-                Output::FailRequest(ticket, failure) => {
-                    // Unless nothing waits for it any more.
-                    if self.requests.remove(&ticket).is_some() {
-                        self.events.push_back(Event::Ticket(ticket, TicketEvent::Failed(failure.into())));
-                    }
-                }
-                Output::Ask { key, message, timeout } => {
-                    let (kind, wait_for_interest) = (RequestKind::Request, false);
-                    self.client.request_within(
-                        now,
-                        Some(Token::SocketAsk(handle, key)),
-                        Request { kind, message, timeout, wait_for_interest },
-                    );
-                }
-                Output::CancelAsk(key) => {
-                    self.client.cancel_where(|token| token == Token::SocketAsk(handle, key));
-                }
-                Output::Ended(NOBODY) => {}
-                Output::Ended(ticket) => {
-                    self.events.push_back(Event::Ticket(ticket, TicketEvent::Done(true)))
-                }
-                other => self.say(now, other, |tag| Token::Socket(handle, tag)),
+        while let Some(mut outputs) = self.table.take_outputs(handle) {
+            while let Some(output) = outputs.pop_front() {
+                self.carry_output(now, handle, output);
             }
+            self.table.reclaim(outputs);
         }
         if self.table.finish_drain(handle) {
             self.remove_socket(now, handle);
+        }
+    }
+
+    fn carry_output(&mut self, now: Instant, handle: Handle, output: Output) {
+        match output {
+            Output::Event(event) => self.report_socket(now, handle, event),
+            Output::Publish(message) => drop(self.client.publish(message)),
+            Output::PublishBundle(bundle) => drop(self.client.publish_bundle(bundle)),
+            Output::WatchOthers(subject) => self.watch_others(now, handle, subject),
+            Output::UnwatchOthers => self.unwatch_others(handle),
+            Output::Suspect => self.suspect(now, handle),
+            Output::Subscribe(pattern) => {
+                let kind = SubscriptionKind::Owned;
+                self.client.subscribe(now, Token::SocketSubject(handle), pattern, kind);
+            }
+            Output::Unsubscribe(_) => self.client.unsubscribe(Token::SocketSubject(handle)),
+            Output::Ask { key, message, timeout, terms } => {
+                let wait_for_interest = terms.wait_for_interest;
+                let kind =
+                    terms.many.map_or(RequestKind::Request, |AnswerLimits { max_messages, max_wait }| {
+                        RequestKind::RequestMany(ReplyLimits { max_messages, max_wait })
+                    });
+                self.client.request_within(
+                    now,
+                    Some(Token::SocketAsk(handle, key)),
+                    Request { kind, message, timeout, wait_for_interest },
+                );
+            }
+            Output::CancelAsk(key) => {
+                self.client.cancel_where(|token| token == Token::SocketAsk(handle, key));
+            }
+            Output::Ended(NOBODY) => {}
+            Output::Ended(ticket) => self.events.push_back(Event::Ticket(ticket, TicketEvent::Done(true))),
+            other => self.say(now, other, |tag| Token::Socket(handle, tag)),
         }
     }
 
@@ -134,24 +138,10 @@ impl Endpoint {
         }
     }
 
-    fn forward(&mut self, now: Instant, ticket: Handle, socket: Handle, subject: Subject) {
-        let Some((request, deadline)) = self.requests.remove(&ticket) else { return };
-        let headers = Headers { json: request.json, ..Headers::default() };
-        let message = Message { subject, payload: request.payload, headers };
-        let timeout = deadline.saturating_duration_since(now);
-        let wait_for_interest = request.wait_for_interest;
-        let token = Token::SocketTicket(ticket, socket);
-        self.client.request_within(
-            now,
-            Some(token),
-            Request { kind: request.kind, message, timeout, wait_for_interest },
-        );
-    }
-
     fn report_socket(&mut self, now: Instant, socket: Handle, event: SocketEvent) {
         match &event {
             SocketEvent::State(state) => tracing::debug!(socket, ?state, "socket"),
-            SocketEvent::Closed { failure, undelivered } => {
+            SocketEvent::Closed { failure, undelivered, .. } => {
                 let reason = failure.as_ref().map_or("closed", |failure| &failure.message);
                 tracing::debug!(socket, reason, undelivered, "socket closed");
             }
@@ -166,17 +156,12 @@ impl Endpoint {
     fn remove_socket(&mut self, now: Instant, handle: Handle) {
         self.unwatch_peer(handle);
         let listener = self.table.remove_socket(handle);
-        self.fail_over_socket(handle, &ClientError::Closed);
+        self.intake.remove(now, handle);
+        self.share_out(now);
         self.client.cancel_where(|token| matches!(token, Token::SocketAsk(socket, _) if socket == handle));
         if let Some(listener) = listener {
             self.check_listener_end(now, listener);
         }
-    }
-
-    /// Fails the requests beside a socket that have left.
-    fn fail_over_socket(&mut self, handle: Handle, error: &ClientError) {
-        self.client
-            .fail_where(error, |token| matches!(token, Token::SocketTicket(_, socket) if socket == handle));
     }
 
     /// Carries out what a listener decided about a message.
@@ -242,6 +227,7 @@ impl Endpoint {
     ) {
         let answer = answer.map_err(|error| match error {
             ClientError::NoSubscribers { .. } | ClientError::NobodyCame { .. } => CommandError::NoSubscribers,
+            ClientError::EndedUnanswered { .. } => CommandError::ReceiverEnded,
             _ => CommandError::Failed,
         });
         self.table.with_socket(socket, |socket| socket.handle_reply(now, tag, answer));

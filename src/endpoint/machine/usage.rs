@@ -16,10 +16,11 @@ impl Endpoint {
             arriving: self.table.arriving(),
             watches: self.watches.len() + self.others.len(),
             timers: self.table.timers(),
-            requests: self.requests.len() + self.confirmations.len(),
+            requests: self.confirmations.len(),
             operations: client.requests,
             acks: client.acks,
             patterns: client.patterns,
+            incoming: self.intake.len(),
             partial_bytes: client.partial_bytes,
             outputs: client.outputs + self.events.len() + self.table.undrained(),
         }

@@ -1,6 +1,7 @@
 //! The application's requests that stand in one line with its data. To a peer of Conat they leave as
 //! questions of the fabric, and come back as what the stream would have brought.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use super::{Channel, Mode};
@@ -8,11 +9,26 @@ use crate::base::{Code, Failure};
 use crate::socket::conat::Question;
 use crate::socket::open_requests::Settled;
 use crate::socket::unsettled::Unsettled;
-use crate::socket::{Output, RequestFailure, SocketEvent, WriteError};
+use crate::socket::{AnswerLimits, AskTerms, Output, RequestFailure, SocketEvent, WriteError};
 use crate::wire::stream::{Answer, CancelReason, Class, Refusal, Request, key};
 use crate::wire::{Encoding, Item, Message, Messages};
 
 impl Channel {
+    /// Writes a request that wants more than one answer, or waits for a peer of Conat to listen.
+    pub(in crate::socket) fn ask(
+        &mut self,
+        now: Instant,
+        question: Item,
+        terms: AskTerms,
+    ) -> Result<(), WriteError> {
+        if question.payload.encoding.class() == Some(Class::Request)
+            && let Some((key, _)) = Request::head(&question.payload.raw)
+        {
+            self.requests.get_or_insert_default().set_terms(key, terms);
+        }
+        self.write_mixed(now, Messages::One(question))
+    }
+
     /// Writes messages of which some are requests, answers, or what belongs to them.
     pub(super) fn write_mixed(&mut self, now: Instant, batch: Messages) -> Result<(), WriteError> {
         let (request_bytes, answer_bytes) = match &self.mode {
@@ -23,12 +39,10 @@ impl Channel {
             }
         };
         let is_full = request_bytes.max(answer_bytes) > MAX_WAITING_BYTES;
-        if is_full || matches!(self.mode, Mode::Conat(_)) || self.absence.fails_requests() {
+        if is_full || matches!(self.mode, Mode::Conat(_)) || self.fails_requests() {
             return batch.items().try_for_each(|item| self.write_one(now, item, is_full));
         }
-        for item in batch.items() {
-            self.open_request(now, &item);
-        }
+        batch.for_each_ref(|item| self.open_request(now, item.encoding, item.payload));
         self.write_plain(now, batch, false)
     }
 
@@ -36,8 +50,8 @@ impl Channel {
         match item.payload.encoding.class() {
             Some(Class::Data) => self.write_plain(now, Messages::One(item), false),
             Some(Class::Request) => {
-                self.open_request(now, &item);
-                self.ask(now, item, is_full)
+                self.open_request(now, item.payload.encoding, &item.payload.raw);
+                self.send_request(now, item, is_full)
             }
             _ if matches!(self.mode, Mode::Stream(_)) => {
                 let item = if is_full { too_much(item) } else { item };
@@ -49,34 +63,55 @@ impl Channel {
     }
 
     /// Notes a request: from now on its time runs.
-    fn open_request(&mut self, now: Instant, item: &Item) {
-        if item.payload.encoding.class() == Some(Class::Request)
-            && let Some(Request { key, timeout, .. }) = Request::decode(&item.payload.raw)
+    fn open_request(&mut self, now: Instant, encoding: Encoding, payload: &[u8]) {
+        if encoding.class() == Some(Class::Request)
+            && let Some((key, timeout)) = Request::head(payload)
         {
             let deadline = (timeout > 0).then(|| now + Duration::from_millis(timeout));
-            self.requests.get_or_insert_default().open(key, deadline);
+            let requests = self.requests.get_or_insert_default();
+            requests.open(key, deadline);
+            if encoding == Encoding::REQUEST_MANY && !requests.is_many(key) {
+                requests
+                    .set_terms(key, AskTerms { many: Some(AnswerLimits::default()), ..AskTerms::default() });
+            }
         }
     }
 
     /// Sends a request that is open, unless that is in vain.
-    fn ask(&mut self, now: Instant, item: Item, is_full: bool) -> Result<(), WriteError> {
+    fn send_request(&mut self, now: Instant, item: Item, is_full: bool) -> Result<(), WriteError> {
         let Some(Request { key, timeout, payload }) = Request::decode(&item.payload.raw) else {
             return Ok(());
         };
-        let is_away = self.absence.fails_requests();
+        let is_away = self.fails_requests();
         if is_away || is_full {
             let failure = if is_away { RequestFailure::PeerAway } else { RequestFailure::Full };
             self.fail_request_with(key, failure.into(), true);
             return Ok(());
         }
         let timeout = if timeout > 0 { Duration::from_millis(timeout) } else { LONGEST };
+        let terms = self.requests.as_ref().map_or_else(AskTerms::default, |requests| requests.terms(key));
+        if matches!(self.mode, Mode::Conat(_)) && terms.many.is_none() {
+            self.suspects_at.get_or_insert(now + SUSPICION);
+        }
         if let (Mode::Conat(conat), mut around) = self.parts() {
             let json = item.json;
-            let question = Question { key, deadline: now + timeout, payload, json };
+            let question = Question { key, deadline: now + timeout, payload, json, terms };
             conat.ask_for(now, question, &mut around);
             return Ok(());
         }
         self.write_plain(now, Messages::One(item), false)
+    }
+
+    /// A peer that does not answer may be gone.
+    pub(super) fn check_unanswered(&mut self, now: Instant) {
+        if self.suspects_at.is_none_or(|at| at > now) {
+            return;
+        }
+        let is_waiting = self.requests.as_ref().is_some_and(|requests| requests.awaits_one());
+        self.suspects_at = is_waiting.then_some(now + SUSPICION);
+        if is_waiting && self.is_attached() {
+            self.outputs.push_back(Output::Suspect);
+        }
     }
 
     /// What was written before it was known that the peer is one of Conat's.
@@ -101,7 +136,7 @@ impl Channel {
         }
         for item in requests {
             // It is put into a queue that has no bound of its own.
-            let _ = self.ask(now, item, false);
+            let _ = self.send_request(now, item, false);
         }
     }
 
@@ -141,9 +176,15 @@ impl Channel {
         if expired.is_empty() {
             return;
         }
-        let withdrawn = self.give_up(now, &expired, CancelReason::Timeout);
-        for key in expired {
+        let keys: Vec<u64> = expired.iter().map(|(key, _)| *key).collect();
+        let withdrawn = self.give_up(now, &keys, CancelReason::Timeout);
+        for (key, is_many) in expired {
             let is_unhandled = withdrawn.binary_search(&key).is_ok();
+            if is_many && !is_unhandled {
+                // It has waited for answers as long as it wanted.
+                self.emit(SocketEvent::RequestDone { key });
+                continue;
+            }
             let failure = if is_unhandled && !self.is_attached() {
                 RequestFailure::Timeout.into()
             } else {
@@ -153,12 +194,33 @@ impl Channel {
         }
     }
 
+    /// Whether requests that have not left fail, since the peer is away.
+    fn fails_requests(&self) -> bool {
+        self.absence.fails_requests() && !self.config.keeps_requests
+    }
+
+    /// The keys of those that have not left, in order.
+    fn unsent_requests(&mut self) -> Vec<u64> {
+        let keys = RefCell::new(Vec::new());
+        self.withdraw(|key| {
+            keys.borrow_mut().push(key);
+            false
+        });
+        let mut keys = keys.into_inner();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
     /// The peer is away for too long: those that have left may have been handled, the others were not.
     pub(super) fn fail_requests_in_line(&mut self, now: Instant) {
-        for key in self.withdraw(|_| true) {
-            self.fail_request_with(key, RequestFailure::PeerAway.into(), true);
+        let kept = if self.config.keeps_requests { self.unsent_requests() } else { Vec::new() };
+        if !self.config.keeps_requests {
+            for key in self.withdraw(|_| true) {
+                self.fail_request_with(key, RequestFailure::PeerAway.into(), true);
+            }
         }
-        let left = self.requests.as_mut().map_or_else(Vec::new, |requests| requests.take_all());
+        let left = self.requests.as_mut().map_or_else(Vec::new, |requests| requests.take_all_but(&kept));
         for key in left {
             match &mut self.mode {
                 Mode::Unsettled(_) => {}
@@ -177,9 +239,17 @@ impl Channel {
         let unsent = self.withdraw(|_| true);
         let open = self.requests.as_mut().map_or_else(Vec::new, |requests| requests.take_all());
         for key in open {
-            // What has left may have been handled, whatever the peer has counted by now.
+            // What has left, and may have arrived, may have been handled.
             let is_unhandled = unsent.binary_search(&key).is_ok();
             self.report_failed(key, RequestFailure::Closed.into(), is_unhandled);
+        }
+    }
+
+    /// The peer leaves in order, and has said how many requests it has handled: the others never will be.
+    pub(in crate::socket) fn fail_unhandled_requests(&mut self) {
+        let Mode::Stream(stream) = &self.mode else { return };
+        for key in stream.unhandled_requests() {
+            self.fail_request_with(key, RequestFailure::PeerLeft.into(), true);
         }
     }
 
@@ -196,10 +266,20 @@ impl Channel {
 
     /// The answer of a peer of Conat: as the stream would have brought it.
     pub(in crate::socket) fn handle_answer(&mut self, key: u64, answer: Message) {
+        let Some(requests) = &mut self.requests else { return };
+        // The fabric watches the limits of one that wants many.
+        let is_many = requests.is_many(key);
+        if is_many || requests.settle(key) == Settled::Open {
+            let payload = Answer { key, payload: answer.payload }.encode(is_many);
+            self.emit(SocketEvent::Data(Messages::one(payload, answer.headers.json)));
+        }
+    }
+
+    /// A peer of Conat has given all answers that were wanted.
+    pub(in crate::socket) fn handle_answered(&mut self, key: u64) {
         let settled = self.requests.as_mut().map(|requests| requests.settle(key));
         if settled == Some(Settled::Open) {
-            let payload = Answer { key, payload: answer.payload }.encode(false);
-            self.emit(SocketEvent::Data(Messages::one(payload, answer.headers.json)));
+            self.emit(SocketEvent::RequestDone { key });
         }
     }
 
@@ -220,6 +300,8 @@ fn too_much(item: Item) -> Item {
 
 /// Bytes of requests, and of answers, that may wait for the peer.
 const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
+/// A peer of Conat that has not answered for so long is suspected to be gone.
+const SUSPICION: Duration = Duration::from_secs(1);
 /// As the fabric says it of a request beside the stream.
 const TIMEOUT: &str = "timeout - Error: operation has timed out (request over a socket)";
 /// As good as no time at all.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Channel, Mode};
 use crate::socket::control::Greeting;
-use crate::socket::stream::{Offer, Received, Stream, Tags};
+use crate::socket::stream::{Claim, Offer, Received, Stream, Tags};
 use crate::socket::{Output, PeerMisbehaved};
 use crate::subject::Subject;
 use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
@@ -13,7 +13,9 @@ impl Channel {
     /// Both ends can: from now on, and for good, everything travels in the stream. Nothing has left before.
     pub(in crate::socket) fn begin_stream(&mut self, now: Instant, own_tag: u64, peer: &Offer) {
         let tags = Tags { own: own_tag, peer: peer.tag };
-        let stream = Mode::Stream(Box::new(Stream::new(now, &self.config, tags, peer.windows)));
+        // One that takes no pieces gets everything whole.
+        let piece = if peer.takes_pieces() { self.config.piece_bytes } else { usize::MAX };
+        let stream = Mode::Stream(Box::new(Stream::new(now, &self.config, tags, (peer.windows, piece))));
         let before = std::mem::replace(&mut self.mode, stream);
         if let (Mode::Unsettled(unsent), Mode::Stream(stream)) = (before, &mut self.mode) {
             stream.take_over(now, *unsent);
@@ -35,6 +37,18 @@ impl Channel {
         match self.parts() {
             (Mode::Stream(stream), mut around) => stream.pump(now, &mut around),
             _ => Ok(()),
+        }
+    }
+
+    /// How the messages in pieces stand that come, if that has changed.
+    pub(in crate::socket) fn take_claim(&mut self) -> Option<Claim> {
+        self.stream_mut()?.take_claim()
+    }
+
+    /// The other end may send pieces up to this offset.
+    pub(in crate::socket) fn grant(&mut self, offset: u64) {
+        if let Some(stream) = self.stream_mut() {
+            stream.grant(offset);
         }
     }
 
@@ -68,10 +82,11 @@ impl Channel {
 
     /// Says to the other end, which listens on `subject`, that this one closes, behind all that was written.
     pub(in crate::socket) fn say_stream_closed(&mut self, subject: Subject, code: &str) {
+        let is_leaving = self.is_leaving;
         if let (Mode::Stream(stream), mut around) = self.parts() {
             // What comes of it does not matter any more.
             let _ = stream.pump(stream.latest(), &mut around);
-            around.outputs.push_back(Output::Publish(stream.closing(subject, code)));
+            around.outputs.push_back(Output::Publish(stream.closing(subject, code, is_leaving)));
         }
     }
 

@@ -69,12 +69,45 @@ impl ClientSocket {
             self.ask_when_subscribed(now);
         } else {
             self.enter(Phase::AwaitingServer { chooses_until: None });
-            self.ask_for(
-                TagKind::FindServer,
-                format!("{}.server.status", self.subject()),
-                Headers::default(),
-                self.channel.config.command_timeout,
-            );
+            self.find_server(now);
+        }
+    }
+
+    /// Asks who serves the subject. Who has died with the question in its hands costs no more than its time.
+    pub(super) fn find_server(&mut self, now: Instant) {
+        self.finding_since = Some(now);
+        let subject = format!("{}.server.status", self.subject());
+        let timeout = FIND_TIMEOUT.min(self.channel.config.command_timeout);
+        self.ask_for(TagKind::FindServer, subject, Headers::default(), timeout);
+    }
+
+    /// No answer yet from a server that does not have us: is it still there?
+    pub(super) fn look_up_server(&mut self, now: Instant) {
+        if self.look_up_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.look_up_at = Some(now + LOOK_UP_AGAIN);
+        if let Some(subject) = self.server_subject() {
+            let tag = self.channel.next_tag(TagKind::Interest);
+            self.look_up = tag.number;
+            self.channel.outputs.push_back(Output::AwaitInterest { tag, subject, timeout: Duration::ZERO });
+        }
+    }
+
+    /// The server that was asked to attach us, and has not answered, has gone. It may have taken the socket
+    /// before that, and come back: another one is asked only if tags will tell the two apart.
+    pub(super) fn handle_server_gone(&mut self, now: Instant) {
+        if self.binding.is_bound() {
+            return;
+        }
+        if self.tags.is_some() {
+            self.has_left_a_server = true;
+            self.binding.forget();
+            self.enter_disconnected(Some(now));
+        } else {
+            self.binding.handle_unanswered();
+            self.note_absence(now, PeerLoss::Ended, false, self.own_absence, 1);
+            self.retry(now);
         }
     }
 
@@ -117,6 +150,7 @@ impl ClientSocket {
     pub(super) fn ask_to_attach(&mut self, now: Instant) {
         self.enter(Phase::AwaitingAccept);
         self.attempt += 1;
+        self.look_up_at = (!self.binding.is_bound()).then_some(now + LOOK_UP);
         match self.server_subject() {
             Some(server) => {
                 // The last attempt ends when the resume time does.
@@ -166,6 +200,7 @@ impl ClientSocket {
         }
         self.binding.handle_attached();
         self.channel.end_absence();
+        self.own_absence = Duration::ZERO;
         self.turned_away = 0;
         self.pause.reset();
         self.channel.emit(SocketEvent::State(State::Ready));
@@ -178,20 +213,26 @@ impl ClientSocket {
 
     /// Handles that the socket's server is not on the fabric. It may return, so it gets some time.
     pub(super) fn handle_no_server(&mut self, now: Instant, error: CommandError) {
-        if error != CommandError::NoSubscribers {
-            self.binding.handle_unanswered();
-            // It is there.
-            if self.channel.absence.loss() == Some(PeerLoss::Ended) {
-                self.channel.end_absence();
+        let since = match error {
+            CommandError::NoSubscribers if self.binding.is_bound() => {
+                now.checked_sub(self.channel.config.command_timeout).unwrap_or(now)
             }
-            return self.retry(now);
-        }
-        if !self.binding.is_bound() {
-            self.binding.forget();
-            return self.retry(now);
-        }
-        let since = now.checked_sub(self.channel.config.command_timeout).unwrap_or(now);
-        self.note_absence(since, PeerLoss::Ended, false, Duration::ZERO, 1);
+            CommandError::NoSubscribers => {
+                self.binding.forget();
+                return self.retry(now);
+            }
+            CommandError::ReceiverEnded if self.binding.is_bound() => now,
+            CommandError::ReceiverEnded => return self.handle_server_gone(now),
+            CommandError::Failed => {
+                self.binding.handle_unanswered();
+                // It is there.
+                if self.channel.absence.loss() == Some(PeerLoss::Ended) {
+                    self.channel.end_absence();
+                }
+                return self.retry(now);
+            }
+        };
+        self.note_absence(since, PeerLoss::Ended, false, self.own_absence, 1);
         while let Some(step) = self.channel.absence.poll_step(now) {
             self.handle_step(now, step);
             if self.is_closed() {
@@ -222,6 +263,11 @@ impl ClientSocket {
 /// By how much of it a pause before another attempt may be shorter than Conat's.
 const RETRY_SPREAD: f64 = 0.25;
 
+/// A server that is there says so in this time.
+const FIND_TIMEOUT: Duration = Duration::from_secs(3);
+/// One that was asked to attach us, and has not answered, is looked up after so long, and again.
+const LOOK_UP: Duration = Duration::from_millis(300);
+const LOOK_UP_AGAIN: Duration = Duration::from_secs(1);
 /// Servers that are about to end, one after the other, before a pause.
 const MAX_TURNED_AWAY: u8 = 3;
 /// A server that is there answers in this time.

@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::absence::{
-    AbsenceLimits, AbsenceStep, CROWD, GRACE, MAX_OWN_ABSENCE, MAX_SPREAD, PATIENCE, PeerLoss,
-};
+use super::super::absence::{AbsenceLimits, AbsenceStep, CROWD, GRACE, MAX_SPREAD, PATIENCE, PeerLoss};
 use super::super::{CloseReason, Output, SocketEvent, WatchedEnd};
 use super::{ClientSocket, Phase};
 use crate::subject::Subject;
-use crate::wire::Presence;
+use crate::wire::{MAX_OWN_ABSENCE, Presence};
 
 impl ClientSocket {
     /// Handles what became of the server, or of the others. Only a socket that its server has can miss it.
@@ -90,6 +88,16 @@ impl ClientSocket {
             }
             Phase::Disconnected { .. } if self.channel.config.reconnection => self.begin(now),
             _ => {}
+        }
+    }
+
+    /// While we are away ourselves we cannot know whether the server is, and nobody tells that it is back: it
+    /// is asked as soon as we are.
+    pub(super) fn end_absence_unseen(&mut self, now: Instant) {
+        let was_away = self.channel.end_absence().is_some();
+        let waits = self.phase == Phase::Disconnected { retry_at: None };
+        if was_away && waits && self.channel.config.reconnection {
+            self.enter_disconnected(Some(now));
         }
     }
 

@@ -35,6 +35,11 @@ impl ClientSocket {
             return offer.is_some_and(|offer| offer.answers == Some(tags.own) && offer.tag == tags.peer);
         }
         let Some(offer) = offer else {
+            if self.has_left_a_server {
+                // Nothing tells what this one writes from what the other one may write.
+                self.close(CloseReason::Lost("two servers may have it, of which one was asked and has gone"));
+                return false;
+            }
             if self.channel.is_unsettled() {
                 self.channel.begin_conat(now);
             }
@@ -141,8 +146,15 @@ impl ClientSocket {
     }
 
     fn handle_peer_close(&mut self, close: &Close) {
+        let is_leaving = close.is_draining && close.code.is_empty() && self.phase != Phase::AwaitingClosed;
+        if is_leaving {
+            // Said by its application, behind the count of all that it was handed. An engine that closes by
+            // itself may not know yet what was.
+            self.channel.fail_unhandled_requests();
+        }
         self.finish(match self.phase {
             Phase::AwaitingClosed => CloseReason::Local,
+            _ if is_leaving => CloseReason::PeerLeaving,
             _ => CloseReason::of_code(&close.code),
         });
     }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use super::channel::PeerStatus;
 use super::surroundings::Surroundings;
 use super::{
-    CommandError, Data, KeepAlive, Outgoing, Output, PeerMisbehaved, Receiver, Sender, SocketConfig,
-    SocketCounters, SocketEvent, SocketUsage, Tag, TagKind, WriteError, control,
+    AskTerms, CommandError, Data, KeepAlive, Outgoing, Output, PeerMisbehaved, Receiver, Sender,
+    SocketConfig, SocketCounters, SocketEvent, SocketUsage, Tag, TagKind, WriteError, control,
 };
 use crate::base::{FaultPoint, earliest};
 use crate::subject::Subject;
@@ -30,6 +30,8 @@ pub(super) struct Conat {
     ack: u32,
     missing: u32,
     ping: u32,
+    /// Messages that were passed over.
+    foreign: u64,
     /// The counters that were last reported to the application.
     counters: SocketCounters,
     /// When the peer last reported that it was away, and was sent everything again.
@@ -46,6 +48,7 @@ pub(super) struct Question {
     pub(super) deadline: Instant,
     pub(super) payload: Payload,
     pub(super) json: Option<Json>,
+    pub(super) terms: AskTerms,
 }
 
 impl Conat {
@@ -59,6 +62,7 @@ impl Conat {
             ack: 0,
             missing: 0,
             ping: 0,
+            foreign: 0,
             counters: SocketCounters::default(),
             returned_at: None,
             waiting: VecDeque::new(),
@@ -104,14 +108,14 @@ impl Conat {
 
     fn send_question(&self, now: Instant, question: Question, around: &mut Surroundings<'_>) {
         let Some(subject) = self.peer.clone() else { return };
-        let Question { key, deadline, payload, json } = question;
+        let Question { key, deadline, payload, json, terms } = question;
         // From now on the fabric watches its time.
         if let Some(requests) = around.requests {
             requests.clear_deadline(key);
         }
         let message = Message { subject, payload, headers: Headers { json, ..Headers::default() } };
         let timeout = deadline.saturating_duration_since(now);
-        around.outputs.push_back(Output::Ask { key, message, timeout });
+        around.outputs.push_back(Output::Ask { key, message, timeout, terms });
     }
 
     pub(super) fn peer(&self) -> Option<&Subject> {
@@ -157,6 +161,7 @@ impl Conat {
             unacked_bytes: self.sender.unacked_bytes(),
             out_of_order,
             out_of_order_bytes,
+            partial_bytes: 0,
             unconsumed: self.receiver.unconsumed(),
             requests: self.waiting.len(),
             outputs: 0,
@@ -211,14 +216,47 @@ impl Conat {
         }
     }
 
-    /// A message of the channel: data, a request, a ping, or a `socket` command.
+    /// A message of the channel: data, a request, a ping, or a `socket` command. Nothing proves who it is
+    /// from, so that what no peer says is passed over: it ends no innocent socket, and is no sign of life.
     pub(super) fn handle_message(
         &mut self,
         now: Instant,
         message: Message,
         around: &mut Surroundings<'_>,
     ) -> Result<(), PeerMisbehaved> {
-        self.keepalive.handle_traffic(now);
+        match self.take_message(now, message, around) {
+            Ok(()) => self.keepalive.handle_traffic(now),
+            Err(error @ PeerMisbehaved::TooLarge { .. }) => return Err(error),
+            Err(error) => {
+                self.handle_foreign(now, &error, around);
+                return Ok(());
+            }
+        }
+        self.pump(now, around);
+        Ok(())
+    }
+
+    /// Passes over what the peer cannot have said.
+    pub(super) fn handle_foreign(
+        &mut self,
+        now: Instant,
+        error: &PeerMisbehaved,
+        around: &mut Surroundings<'_>,
+    ) {
+        tracing::debug!(%error, "passed over");
+        self.foreign += 1;
+        self.pump(now, around);
+    }
+
+    fn take_message(
+        &mut self,
+        now: Instant,
+        message: Message,
+        around: &mut Surroundings<'_>,
+    ) -> Result<(), PeerMisbehaved> {
+        if message.headers.malformed {
+            return Err(PeerMisbehaved::BadHeader);
+        }
         match (&message.headers.command, &message.headers.reply) {
             (Some(SocketCommand::Ping), Some(_)) => {
                 if around.admission.may_answer(now) {
@@ -243,7 +281,6 @@ impl Conat {
                 self.receiver.handle_data(now, Data { seq, payload, json: headers.json })?;
             }
         }
-        self.pump(now, around);
         Ok(())
     }
 
@@ -291,6 +328,10 @@ impl Conat {
         }
         let gone = answer == Err(CommandError::NoSubscribers);
         let verdict = match tag.kind {
+            TagKind::Ping if gone => {
+                self.keepalive.handle_pong(now);
+                PeerStatus::Alive
+            }
             TagKind::Ping => {
                 let alive = answer.is_ok() || self.keepalive.was_heard();
                 self.keepalive.handle_pong(now);
@@ -322,7 +363,9 @@ impl Conat {
 
     /// A deadline has come. The answer to a ping says whether the peer gives a sign of life.
     pub(super) fn handle_timeout(&mut self, now: Instant, around: &mut Surroundings<'_>) {
-        self.sender.handle_timeout(now);
+        if self.sender.handle_timeout(now) {
+            around.outputs.push_back(Output::Suspect);
+        }
         self.receiver.handle_timeout(now);
         if self.keepalive.handle_timeout(now) {
             let timeout = self.config.keep_alive_timeout;
@@ -336,8 +379,8 @@ impl Conat {
         while let Some(data) = self.receiver.poll_data() {
             around.emit(SocketEvent::Data(Messages::one(data.payload, data.json)));
         }
-        let counters =
-            SocketCounters { resent: self.sender.resent(), duplicates: self.receiver.duplicates() };
+        let (resent, duplicates) = (self.sender.resent(), self.receiver.duplicates());
+        let counters = SocketCounters { resent, duplicates, foreign: self.foreign };
         if counters != self.counters {
             self.counters = counters;
             around.emit(SocketEvent::Counters(counters));
@@ -380,7 +423,7 @@ impl Conat {
         }
     }
 
-    /// Asks the peer. A ping waits until somebody is there.
+    /// Asks the peer. Nobody there is an answer, too.
     fn ask(
         &mut self,
         kind: TagKind,
@@ -394,8 +437,7 @@ impl Conat {
         self.number = self.number.wrapping_add(1);
         let tag = Tag { kind, number: self.number };
         let message = Message { subject, payload, headers };
-        let wait_for_interest = kind == TagKind::Ping;
-        around.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest });
+        around.outputs.push_back(Output::Request { tag, message, timeout, wait_for_interest: false });
         tag.number
     }
 }

@@ -17,6 +17,7 @@ impl ServerSocket {
         if let (Some(stream), Some(server), Some(epoch)) = (self.channel.stream_mut(), server, epoch) {
             stream.set_identity(control::identity(server, epoch));
         }
+        self.attempt = connect.headers.attempt;
         self.channel.accept_stream(&self.client, connect.headers.attempt, false);
     }
 
@@ -73,8 +74,11 @@ impl ServerSocket {
         } else if offer.tag == tags.peer {
             // The fabric brought it twice.
             self.channel.accept_stream(&client, connect.headers.attempt, false);
+        } else if connect.headers.attempt.is_some_and(|attempt| Some(attempt) < self.attempt) {
+            // The fabric has held it back: the client goes by the tag of a later one.
         } else if !stream.is_proven() {
             // It never heard of our answer: what it was told since was not for its ears.
+            self.attempt = connect.headers.attempt;
             stream.set_peer_tag(offer.tag);
             stream.send_again(now);
             if self.handle_return() {

@@ -2,34 +2,35 @@
 //! to it travels in one numbering, and what each end has of it is said by a status, which rides on whatever
 //! goes the other way.
 
+mod assembly;
+mod incoming;
 mod ledger;
 mod offer;
+mod outgoing;
 mod receive_queue;
 mod send_queue;
 mod status_schedule;
 mod windows;
 
+pub use assembly::Claim;
 pub use offer::{Offer, TagSource, draw_tag};
 pub use receive_queue::ReceiveQueue;
 pub use send_queue::SendQueue;
 pub(super) use send_queue::withdraw_from;
 pub use windows::Windows;
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::sender::MAX_IN_FLIGHT_BYTES;
-use super::surroundings::Surroundings;
 use super::unsettled::Unsettled;
 use super::{
-    Consumed, Data, KeepAlive, Output, PeerMisbehaved, SocketConfig, SocketCounters, SocketEvent,
-    SocketUsage, Tag, TagKind, WriteError,
+    Consumed, Data, KeepAlive, PeerMisbehaved, SocketConfig, SocketCounters, SocketUsage, WriteError,
 };
-use crate::base::{FaultInjector, FaultPoint};
+use crate::base::earliest;
 use crate::subject::Subject;
-use crate::wire::stream::{Cancel, CancelReason, Class, Close, Status};
-use crate::wire::{Bundle, Encoding, Headers, Item, Json, Message, Messages, PackedMessages, Payload};
-use status_schedule::{Early, Standing, StatusSchedule};
+use crate::wire::stream::{Cancel, CancelReason, Class, Close};
+use crate::wire::{Item, Json, Messages};
+use status_schedule::{Early, StatusSchedule};
 
 /// Both directions of one socket.
 #[derive(Debug)]
@@ -99,15 +100,21 @@ pub enum Accepted {
 }
 
 impl Stream {
-    pub(super) fn new(now: Instant, config: &SocketConfig, tags: Tags, peer_windows: Windows) -> Self {
+    /// A stream to an end that takes so much; what is larger than `piece` leaves in pieces.
+    pub(super) fn new(
+        now: Instant,
+        config: &SocketConfig,
+        tags: Tags,
+        (peer_windows, piece): (Windows, usize),
+    ) -> Self {
         let part = |of: usize| (of.min(MAX_IN_FLIGHT_BYTES) / EARLY_PART).max(1) as u64;
         let windows = Windows::of_config(config);
         let half = |class| (windows.of(class).messages / 2).max(1) as u64;
         Self {
             peer: None,
             tags,
-            sender: SendQueue::new(config, peer_windows),
-            receiver: ReceiveQueue::new(windows, config.receive_window()),
+            sender: SendQueue::new(config, peer_windows, piece),
+            receiver: ReceiveQueue::new(windows, config.receive_window(), config.max_message_bytes),
             schedule: StatusSchedule::new(),
             early: Early {
                 data: config.max_queue.div_ceil(EARLY_PART) as u64,
@@ -201,6 +208,7 @@ impl Stream {
             unacked_bytes: self.sender.unacked_bytes(),
             out_of_order,
             out_of_order_bytes,
+            partial_bytes: self.receiver.partial_bytes(),
             unconsumed: self.receiver.unconsumed(),
             requests: 0,
             outputs: 0,
@@ -232,9 +240,29 @@ impl Stream {
         }
     }
 
+    /// How the messages in pieces stand that come, if that has changed.
+    pub(super) fn take_claim(&mut self) -> Option<Claim> {
+        self.receiver.assembly().take_claim()
+    }
+
+    /// The other end may send pieces up to this offset, and is told so.
+    pub(super) fn grant(&mut self, offset: u64) {
+        self.receiver.assembly().grant(offset);
+    }
+
+    /// Whether more could leave, and waits until others have had their turn.
+    pub(super) fn waits_for_turn(&self) -> bool {
+        self.sender.waits_for_turn()
+    }
+
     /// Takes out requests that have not left yet: those with a key that is `wanted`. Returns their keys.
     pub(super) fn withdraw(&mut self, wanted: impl Fn(u64) -> bool) -> Vec<u64> {
         self.sender.withdraw(wanted)
+    }
+
+    /// The requests that have left and are not known to have been handled.
+    pub(super) fn unhandled_requests(&self) -> Vec<u64> {
+        self.sender.unhandled_requests().collect()
     }
 
     /// Nobody waits any more for the answer to a request that has left.
@@ -261,180 +289,9 @@ impl Stream {
         self.sender.is_stalled(now)
     }
 
-    /// A frame that came to us.
-    pub(super) fn handle_message(
-        &mut self,
-        now: Instant,
-        message: Message,
-        around: &mut Surroundings<'_>,
-    ) -> Result<Received, PeerMisbehaved> {
-        let Message { payload, headers, .. } = message;
-        if headers.attempt != Some(self.tags.own) {
-            self.foreign += 1;
-            return Ok(Received::Foreign);
-        }
-        self.handle_sign_of_life(now);
-        let seq = headers.seq.ok_or(PeerMisbehaved::BadHeader)?;
-        match payload.encoding {
-            Encoding::STATUS => {
-                self.receiver.handle_next(seq)?;
-                let status = Status::decode(&payload.raw).ok_or(PeerMisbehaved::BadControl)?;
-                self.handle_status(now, &status, around.outputs)?;
-            }
-            Encoding::CLOSE => {
-                let close = Close::decode(&payload.raw).ok_or(PeerMisbehaved::BadControl)?;
-                if self.sender.handle_counts(now, &close.counts)? {
-                    self.emit_acked(around.outputs);
-                }
-                return Ok(Received::Closed(close));
-            }
-            later if later.is_control() => self.receiver.handle_next(seq)?,
-            _ => {
-                PeerMisbehaved::check_size(self.max_message, &payload, headers.json.as_ref())?;
-                self.receiver.set_forced_small(around.faults.should_inject(FaultPoint::TinyWindow));
-                self.receiver.handle_item(seq, Item { payload, json: headers.json })?;
-                self.hand_over(around)?;
-            }
-        }
-        Ok(Received::Done)
-    }
-
-    /// Messages in a row that came to us, the first with this number.
-    pub(super) fn try_accept_bundle(
-        &mut self,
-        now: Instant,
-        bundle: &Bundle,
-        around: &mut Surroundings<'_>,
-    ) -> Accepted {
-        let Some(first) = bundle.first.filter(|_| bundle.attempt == Some(self.tags.own)) else {
-            return Accepted::No;
-        };
-        self.receiver.set_forced_small(around.faults.should_inject(FaultPoint::TinyWindow));
-        let mut packed = bundle.packed.clone();
-        let control = packed.split_control();
-        if !self.receiver.try_accept(first, &packed) {
-            return Accepted::No;
-        }
-        self.handle_sign_of_life(now);
-        if packed.others() == 0 {
-            around.emit(SocketEvent::Data(simplest(packed)));
-        } else if let Err(error) = self.give(&packed, around) {
-            return Accepted::Misbehaved(error);
-        }
-        control.map_or(Accepted::All, Accepted::AllBut)
-    }
-
-    /// Hands over messages in a row that are not all data, but for those that nobody wants.
-    fn give(&mut self, packed: &PackedMessages, around: &mut Surroundings<'_>) -> Result<(), PeerMisbehaved> {
-        let mut wanted = Vec::with_capacity(packed.count() as usize);
-        for item in packed.items() {
-            wanted.push(around.try_settle(&item)?);
-        }
-        if wanted.iter().all(|is_wanted| *is_wanted) {
-            around.emit(SocketEvent::Data(simplest(packed.clone())));
-            return Ok(());
-        }
-        for (item, is_wanted) in packed.items().zip(wanted) {
-            match item.payload.encoding.class() {
-                _ if is_wanted => around.emit(SocketEvent::Data(Messages::One(item))),
-                Some(class) => self.receiver.handle_consumed(class, 1),
-                None => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn handle_sign_of_life(&mut self, now: Instant) {
-        self.latest = now;
-        self.is_proven = true;
-        self.keepalive.handle_traffic(now);
-        if self.silent_at.take().is_some() {
-            self.keepalive.handle_pong(now);
-        }
-    }
-
-    /// The other end says where it is.
-    pub(super) fn handle_status(
-        &mut self,
-        now: Instant,
-        status: &Status,
-        outputs: &mut VecDeque<Output>,
-    ) -> Result<(), PeerMisbehaved> {
-        if self.sender.handle_counts(now, &status.counts)? {
-            self.emit_acked(outputs);
-        }
-        if status.asks {
-            self.schedule.handle_question();
-        }
-        // One that says more often that it was away is answered, and not sent everything again.
-        if status.was_away && self.returned_at.is_none_or(|at| now >= at + RETURN_PAUSE) {
-            self.returned_at = Some(now);
-            self.sender.handle_return(now, status.counts.arrived, &status.missing);
-        } else {
-            self.sender.handle_missing(now, status.counts.arrived, &status.missing);
-        }
-        Ok(())
-    }
-
-    /// What a `connect` and its answer say when a socket goes on: what we have, and the number that we use
-    /// next.
-    pub(super) fn attach_status(&self) -> (u64, Payload) {
-        let (missing, _) = if self.receiver.has_gap() { self.receiver.missing() } else { (Vec::new(), 0) };
-        let counts = self.receiver.counts();
-        let status = Status { counts, was_away: true, asks: true, missing, ..Status::default() };
-        (self.sender.next(), status.encode())
-    }
-
-    /// The status in a `connect` or its answer.
-    pub(super) fn handle_attach_status(
-        &mut self,
-        now: Instant,
-        message: &Message,
-        outputs: &mut VecDeque<Output>,
-    ) -> Result<(), PeerMisbehaved> {
-        let Some(seq) = message.headers.seq.filter(|_| message.payload.encoding == Encoding::STATUS) else {
-            return Ok(());
-        };
-        let status = Status::decode(&message.payload.raw).ok_or(PeerMisbehaved::BadControl)?;
-        self.receiver.handle_next(seq)?;
-        self.returned_at = None;
-        // It is answered by what it came with, or answers that.
-        self.handle_status(now, &Status { asks: false, ..status }, outputs)
-    }
-
-    /// Our end closes. The message is the last one that leaves.
-    pub(super) fn closing(&self, subject: Subject, code: &str) -> Message {
-        let counts = self.receiver.counts();
-        let close =
-            Close { counts, written: self.sender.written(), code: code.to_owned(), ..Close::default() };
-        self.frame(subject, self.sender.next(), close.encode())
-    }
-
-    fn emit_acked(&self, outputs: &mut VecDeque<Output>) {
-        let (messages, bytes) = (self.sender.acked(), self.sender.acked_bytes());
-        outputs.push_back(Output::Event(SocketEvent::Acked { messages, bytes }));
-    }
-
-    fn hand_over(&mut self, around: &mut Surroundings<'_>) -> Result<(), PeerMisbehaved> {
-        while let Some(item) = self.receiver.poll_item() {
-            match item.payload.encoding.class() {
-                Some(class) if !around.try_settle(&item)? => self.receiver.handle_consumed(class, 1),
-                _ => around.emit(SocketEvent::Data(Messages::One(item))),
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a status that was to be told of reached nobody.
-    pub(super) fn is_current_probe(&self, tag: Tag) -> bool {
-        tag.kind == TagKind::Probe && tag.number == self.probe && self.peer.is_some()
-    }
-
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let attached = self.peer.is_some();
-        let own = [self.schedule.poll_timeout().filter(|_| attached), self.silent_at];
-        let parts = [self.sender.poll_timeout(), self.keepalive.poll_timeout()];
-        own.into_iter().chain(parts).flatten().min()
+        let status = if self.peer.is_some() { self.schedule.poll_timeout() } else { None };
+        earliest([status, self.silent_at, self.sender.poll_timeout(), self.keepalive.poll_timeout()])
     }
 
     /// A deadline has come. Returns whether the other end is silent.
@@ -447,147 +304,11 @@ impl Stream {
         }
         self.silent_at.is_some_and(|at| at <= now)
     }
-
-    /// Lets leave what may leave, and says what has to be said. Called when a batch of commands, or of what
-    /// came, is done with: so that what one of them brings about carries what another one has to say.
-    pub(super) fn pump(&mut self, now: Instant, around: &mut Surroundings<'_>) -> Result<(), PeerMisbehaved> {
-        self.latest = now;
-        // What was held up by the windows may be handed over now.
-        self.hand_over(around)?;
-        self.transmit_all(now, around.outputs, around.faults);
-        Ok(())
-    }
-
-    fn transmit_all(&mut self, now: Instant, outputs: &mut VecDeque<Output>, faults: &mut FaultInjector) {
-        let counters =
-            SocketCounters { resent: self.sender.resent(), duplicates: self.receiver.duplicates() };
-        if counters != self.counters {
-            self.counters = counters;
-            outputs.push_back(Output::Event(SocketEvent::Counters(counters)));
-        }
-        if self.receiver.take_duplicate() {
-            self.schedule.handle_duplicate();
-        }
-        let Some(peer) = self.peer.clone() else { return };
-        // What is under way brings us here again.
-        let is_forced_small = self.sender.is_under_way() && faults.should_inject(FaultPoint::TinyWindow);
-        let mut last: Option<(u64, Messages)> = None;
-        while !is_forced_small && let Some(next) = self.sender.poll_transmit(now) {
-            if let Some((first, messages)) = last.replace(next) {
-                outputs.push_back(self.transmit(peer.clone(), first, messages));
-            }
-        }
-        let standing = self.standing();
-        self.schedule.handle_standing(&standing);
-        let is_delayed = faults.should_inject(FaultPoint::DelayedAck);
-        if is_delayed {
-            self.schedule.hold(now + DELAYED_STATUS);
-        }
-        let is_due = if last.is_some() {
-            self.schedule.has_news(&standing)
-        } else {
-            self.schedule.check_due(now, &standing, &self.early) || faults.should_inject(FaultPoint::EarlyAck)
-        };
-        let asks = self.asks;
-        let status = (asks || (is_due && !is_delayed)).then(|| self.status(now, &standing));
-        match (last, status) {
-            (None, None) => {}
-            (Some((first, messages)), None) => outputs.push_back(self.transmit(peer, first, messages)),
-            (Some((first, messages)), Some(status)) => {
-                let joined = self.join(&messages, first, &status);
-                match joined {
-                    Some(packed) => outputs.push_back(self.transmit(peer, first, Messages::Packed(packed))),
-                    None => {
-                        outputs.push_back(self.transmit(peer.clone(), first, messages));
-                        outputs.push_back(Output::Publish(self.frame(peer, self.sender.next(), status)));
-                    }
-                }
-            }
-            (None, Some(status)) => {
-                let mut message = self.frame(peer, self.sender.next(), status);
-                outputs.push_back(if asks {
-                    message.headers.json = self.identity.clone();
-                    self.probe = self.probe.wrapping_add(1);
-                    let tag = Tag { kind: TagKind::Probe, number: self.probe };
-                    Output::Probe { tag, message, timeout: self.keep_alive_timeout }
-                } else {
-                    Output::Publish(message)
-                });
-            }
-        }
-    }
-
-    fn standing(&self) -> Standing {
-        Standing {
-            counts: self.receiver.counts(),
-            bytes: self.receiver.bytes(),
-            is_caught_up: self.receiver.unconsumed() == 0,
-            has_gap: self.receiver.has_gap(),
-        }
-    }
-
-    fn status(&mut self, now: Instant, standing: &Standing) -> Payload {
-        let wants_missing = self.schedule.wants_missing(standing);
-        let (missing, upto) = if wants_missing { self.receiver.missing() } else { (Vec::new(), 0) };
-        if wants_missing {
-            tracing::debug!(ranges = missing.len(), upto, "asking for what is missing");
-        }
-        self.schedule.handle_said(now, standing, wants_missing.then_some(upto));
-        let (asks, was_away) = (std::mem::take(&mut self.asks), std::mem::take(&mut self.returns));
-        Status { counts: standing.counts, asks, was_away, missing, ..Status::default() }.encode()
-    }
-
-    /// The messages with a status behind them, if they are the last ones, few and small: a copy is cheaper
-    /// than a frame then.
-    fn join(&self, messages: &Messages, first: u64, status: &Payload) -> Option<PackedMessages> {
-        let Messages::Packed(packed) = messages else { return None };
-        let is_last = first + u64::from(packed.count()) == self.sender.next();
-        let fits = packed.count() < MAX_PACKED && packed.raw().len() <= MAX_JOINED_BYTES;
-        (is_last && fits).then(|| packed.with_last(status))
-    }
-
-    fn transmit(&self, subject: Subject, first: u64, messages: Messages) -> Output {
-        match messages {
-            Messages::One(Item { payload, json }) => {
-                let headers =
-                    Headers { seq: Some(first), attempt: Some(self.tags.peer), json, ..Headers::default() };
-                Output::Publish(Message { subject, payload, headers })
-            }
-            Messages::Packed(packed) => Output::PublishBundle(Bundle {
-                subject,
-                first: Some(first),
-                attempt: Some(self.tags.peer),
-                packed,
-            }),
-        }
-    }
-
-    fn frame(&self, subject: Subject, seq: u64, payload: Payload) -> Message {
-        let headers = Headers { seq: Some(seq), attempt: Some(self.tags.peer), ..Headers::default() };
-        Message { subject, payload, headers }
-    }
-}
-
-/// One message as one.
-fn simplest(packed: PackedMessages) -> Messages {
-    if packed.count() > 1 {
-        return Messages::Packed(packed);
-    }
-    let one = packed.items().next();
-    one.map_or(Messages::Packed(packed), Messages::One)
 }
 
 /// A window of which this part has been handled since the latest status: the writer should know, or it runs
 /// out of room.
 const EARLY_PART: usize = 8;
-/// An end that says more often that it was away is not sent everything again.
-const RETURN_PAUSE: Duration = Duration::from_millis(500);
-/// Most messages that a status joins, itself included.
-const MAX_PACKED: u32 = crate::wire::message::packed::MAX_PACKED;
-/// Most bytes that are copied to let a status ride.
-const MAX_JOINED_BYTES: usize = 8 * 1024;
-/// How long a status is held back at [`FaultPoint::DelayedAck`].
-const DELAYED_STATUS: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]

@@ -4,6 +4,7 @@
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::Windows;
+use super::assembly::FIRST;
 use crate::base::Entropy;
 use crate::socket::SocketConfig;
 use crate::wire::{Headers, json};
@@ -17,29 +18,37 @@ pub struct Offer {
     pub answers: Option<u64>,
     /// What it takes.
     pub windows: Windows,
+    /// Bytes of a message in pieces that may come unasked; `None`: it takes none in pieces.
+    pub first: Option<u64>,
 }
 
 impl Offer {
     /// Returns what an end with these settings says.
     pub fn new(tag: u64, answers: Option<u64>, config: &SocketConfig) -> Self {
-        Self { tag, answers, windows: Windows::of_config(config) }
+        Self { tag, answers, windows: Windows::of_config(config), first: Some(FIRST as u64) }
+    }
+
+    /// Returns whether it takes messages in pieces that begin as ours do.
+    pub fn takes_pieces(&self) -> bool {
+        self.first.is_some_and(|first| first >= FIRST as u64)
     }
 
     /// Reads it. One that is malformed is none; what a later version adds is passed over.
     pub fn of_headers(headers: &Headers) -> Option<Self> {
         let stream = json::member(headers.json.as_ref()?.as_str(), "stream")?;
-        let (mut version, mut tag, mut answers, mut windows) = (None, None, None, None);
+        let (mut version, mut tag, mut answers, mut windows, mut first) = (None, None, None, None, None);
         for (name, value) in json::members(stream) {
             match name.raw() {
                 r#""v""# => version = number(value),
                 r#""tag""# => tag = number(value),
                 r#""for""# => answers = Some(number(value)?),
+                r#""first""# => first = Some(number(value)?),
                 r#""window""# => windows = Windows::from_items(json::items(value).map(number)),
                 _ => {}
             }
         }
         version.filter(|version| *version >= VERSION)?;
-        Some(Self { tag: tag.filter(|tag| *tag > 0)?, answers, windows: windows? })
+        Some(Self { tag: tag.filter(|tag| *tag > 0)?, answers, windows: windows?, first })
     }
 }
 
@@ -51,10 +60,14 @@ fn number(value: &str) -> Option<u64> {
 /// As it stands in the headers of a `connect`, and of its answer.
 impl Serialize for Offer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut offer = serializer.serialize_struct("Offer", 4)?;
+        let mut offer = serializer.serialize_struct("Offer", 5)?;
         offer.serialize_field("v", &VERSION)?;
         offer.serialize_field("tag", &self.tag)?;
         offer.serialize_field("window", &self.windows.to_list())?;
+        match &self.first {
+            Some(first) => offer.serialize_field("first", first)?,
+            None => offer.skip_field("first")?,
+        }
         match &self.answers {
             Some(answers) => offer.serialize_field("for", answers)?,
             None => offer.skip_field("for")?,
@@ -124,6 +137,7 @@ mod tests {
             ("tag", (1_u64 << 53).into()),
             ("tag", 1.5.into()),
             ("for", Value::Null),
+            ("first", "x".into()),
             ("window", serde_json::json!([1, 2, 3])),
             ("window", serde_json::json!([1, 2, 3, 4, 5, -6])),
         ] {

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::Windows;
+use super::assembly::Assembly;
 use super::ledger::Ledger;
 use crate::socket::{PeerMisbehaved, Window};
-use crate::wire::stream::{Class, Counts, MAX_MISSING_NUMBERS, MAX_RANGES, is_valid};
-use crate::wire::{Item, PackedMessages, Sizes};
+use crate::wire::stream::{Beginning, Class, Counts, MAX_MISSING_NUMBERS, MAX_RANGES, is_valid};
+use crate::wire::{Encoding, Item, ItemRef, PackedMessages, Sizes};
 
 /// What has come, and what the application has handled of it.
 #[derive(Debug)]
@@ -26,6 +27,10 @@ pub struct ReceiveQueue {
     arrived_bytes: u64,
     out_of_order: BTreeMap<u64, Item>,
     out_of_order_bytes: usize,
+    /// Joins messages in pieces.
+    assembly: Assembly,
+    /// Bytes of the largest message that is taken.
+    max_message: usize,
     /// The largest item so far: how many of them are asked for at once.
     largest: usize,
     duplicates: u64,
@@ -36,8 +41,8 @@ pub struct ReceiveQueue {
 
 impl ReceiveQueue {
     /// A receiver that takes as much as `windows` say, and keeps as much as `keeps` says of what comes before
-    /// its turn.
-    pub fn new(windows: Windows, keeps: Window) -> Self {
+    /// its turn; no message is larger than `max_message`.
+    pub fn new(windows: Windows, keeps: Window, max_message: usize) -> Self {
         Self {
             windows,
             keeps,
@@ -49,6 +54,8 @@ impl ReceiveQueue {
             arrived_bytes: 0,
             out_of_order: BTreeMap::new(),
             out_of_order_bytes: 0,
+            assembly: Assembly::default(),
+            max_message,
             largest: 0,
             duplicates: 0,
             has_duplicate: false,
@@ -61,8 +68,8 @@ impl ReceiveQueue {
     pub fn try_accept(&mut self, first: u64, packed: &PackedMessages) -> bool {
         let is_next = first == self.next && self.out_of_order.is_empty() && !self.is_forced_small;
         let Some(sizes) = packed.sizes().filter(|_| is_next) else { return false };
-        let well_formed = |item: Item| is_valid(item.payload.encoding, &item.payload.raw);
-        if !self.has_room(&sizes) || (packed.others() > 0 && !packed.items().all(well_formed)) {
+        let well_formed = |item: ItemRef<'_>| is_valid(item.encoding, item.payload);
+        if !self.has_room(&sizes) || (!packed.is_data() && !packed.refs().all(well_formed)) {
             return false;
         }
         self.next += u64::from(packed.count());
@@ -88,7 +95,7 @@ impl ReceiveQueue {
     pub fn handle_item(&mut self, seq: u64, item: Item) -> Result<(), PeerMisbehaved> {
         self.check_number(seq)?;
         let encoding = item.payload.encoding;
-        if encoding.class().is_none() || !is_valid(encoding, &item.payload.raw) {
+        if (encoding.class().is_none() && !encoding.is_piece()) || !is_valid(encoding, &item.payload.raw) {
             return Err(PeerMisbehaved::BadItem { encoding: encoding.0 });
         }
         self.highest = self.highest.max(seq);
@@ -125,19 +132,44 @@ impl ReceiveQueue {
         Ok(())
     }
 
-    /// The next item for the application, in order.
-    pub fn poll_item(&mut self) -> Option<Item> {
-        let class = self.out_of_order.get(&self.next)?.payload.encoding.class()?;
-        if self.is_full(class) {
+    /// The next item for the application, in order, and whole.
+    pub fn poll_item(&mut self) -> Result<Option<Item>, PeerMisbehaved> {
+        while let Some(item) = self.take_next() {
+            let whole = if item.payload.encoding.is_piece() {
+                self.assembly.push(item.payload, self.max_message)?
+            } else {
+                Some(item)
+            };
+            if let Some(item) = whole {
+                let class = item.payload.encoding.class().unwrap_or(Class::Data);
+                self.unhandled[class as usize].push(1, item.bytes());
+                return Ok(Some(item));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes what is next, if it is there and its class has room. A message in pieces is judged by the first.
+    fn take_next(&mut self) -> Option<Item> {
+        let payload = &self.out_of_order.get(&self.next)?.payload;
+        let class = match payload.encoding {
+            Encoding::BIG => Beginning::encoding(&payload.raw).and_then(Encoding::class),
+            encoding => encoding.class(),
+        };
+        if class.is_some_and(|class| self.is_full(class)) {
             return None;
         }
         let item = self.out_of_order.remove(&self.next)?;
         let bytes = item.bytes();
         self.out_of_order_bytes -= bytes;
         self.arrived_bytes += bytes as u64;
-        self.unhandled[class as usize].push(1, bytes);
         self.next += 1;
         Some(item)
+    }
+
+    /// The message in pieces that comes.
+    pub(super) fn assembly(&mut self) -> &mut Assembly {
+        &mut self.assembly
     }
 
     fn is_full(&self, class: Class) -> bool {
@@ -216,6 +248,11 @@ impl ReceiveQueue {
     /// What it keeps that came before its turn: items and bytes.
     pub fn usage(&self) -> (usize, usize) {
         (self.out_of_order.len(), self.out_of_order_bytes)
+    }
+
+    /// Bytes of the message that is not whole.
+    pub fn partial_bytes(&self) -> usize {
+        self.assembly.bytes()
     }
 
     /// How many messages of data the application has been given and has not handled.

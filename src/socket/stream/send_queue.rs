@@ -1,6 +1,9 @@
 //! The sending half of a stream. An item moves through three stations: it *waits* until it may leave, is in
 //! *flight* until it has arrived, and, if it is data, is *kept* until it was handled.
 
+mod departure;
+mod pieces;
+mod repair;
 mod stations;
 
 use std::collections::VecDeque;
@@ -8,12 +11,14 @@ use std::time::{Duration, Instant};
 
 use super::Windows;
 use super::ledger::Ledger;
+use crate::base::earliest;
 use crate::socket::pause::Pause;
 use crate::socket::retrying_request::MAX_PAUSE;
-use crate::socket::sender::{MAX_IN_FLIGHT_BYTES, ResendBudget};
+use crate::socket::sender::ResendBudget;
 use crate::socket::{Data, PeerMisbehaved, SocketConfig, Window, WriteError};
 use crate::wire::stream::{Class, Counts, key};
 use crate::wire::{Item, Messages, Sizes};
+use pieces::Pieces;
 use stations::{Flight, Kept};
 
 /// What the application said, and what the other end has of it.
@@ -28,6 +33,11 @@ pub struct SendQueue {
     waiting_sizes: Sizes64,
     /// Answers that were made while what stood before them could not leave.
     passing: VecDeque<Messages>,
+    /// The message that leaves in pieces. It is counted among those that wait until the last one has left.
+    pieces: Pieces,
+    /// Bytes of pieces that may leave in this turn, and whether it ended before they did.
+    turn: usize,
+    is_turn_over: bool,
     flight: Flight,
     kept: Kept,
     /// What goes again.
@@ -40,6 +50,8 @@ pub struct SendQueue {
     acked_bytes: u64,
     /// Which messages of data nobody wants to hear of when they are lost: counted from 1.
     volatile: VecDeque<u64>,
+    /// The keys of requests that have left and are not known to have been handled.
+    asked: VecDeque<u64>,
     resent: u64,
     resend_budget: ResendBudget,
     stall_timeout: Option<Duration>,
@@ -59,14 +71,18 @@ struct Sizes64 {
 }
 
 impl SendQueue {
-    /// A sender whose `write` fails when the application's own window is full.
-    pub fn new(config: &SocketConfig, windows: Windows) -> Self {
+    /// A sender whose `write` fails when the application's own window is full. What is larger than `piece`
+    /// leaves in pieces.
+    pub fn new(config: &SocketConfig, windows: Windows, piece: usize) -> Self {
         Self {
             window: config.window(),
             windows,
             waiting: VecDeque::new(),
             waiting_sizes: Sizes64::default(),
             passing: VecDeque::new(),
+            pieces: Pieces::new(piece),
+            turn: 0,
+            is_turn_over: false,
             flight: Flight::default(),
             kept: Kept::default(),
             again: VecDeque::new(),
@@ -76,6 +92,7 @@ impl SendQueue {
             unhandled: Default::default(),
             acked_bytes: 0,
             volatile: VecDeque::new(),
+            asked: VecDeque::new(),
             resent: 0,
             resend_budget: ResendBudget::default(),
             stall_timeout: config.slow_consumer_timeout,
@@ -126,6 +143,12 @@ impl SendQueue {
         self.waiting_sizes.counts[Class::Request as usize] -= withdrawn.len() as u64;
         self.waiting_sizes.bytes[Class::Request as usize] -= bytes;
         withdrawn
+    }
+
+    /// The keys of requests that have left and are not known to have been handled. The other end handles them
+    /// in order, but for those that were cancelled meanwhile: no other one is missing here.
+    pub fn unhandled_requests(&self) -> impl Iterator<Item = u64> + '_ {
+        self.asked.iter().copied()
     }
 
     /// The bytes of a class that have not left yet.
@@ -186,6 +209,7 @@ impl SendQueue {
     /// The other end is there (again).
     pub fn attach(&mut self, now: Instant) {
         self.is_attached = true;
+        self.pieces.attach(now);
         self.pause.reset();
         self.probe_at = None;
         self.watch_progress(now);
@@ -222,6 +246,10 @@ impl SendQueue {
                 *known = said;
             }
         }
+        let open = self.sent[Class::Request as usize] - self.handled[Class::Request as usize];
+        while self.asked.len() as u64 > open {
+            self.asked.pop_front();
+        }
         if news > 0 {
             let bytes = self.kept.remove(news);
             self.acked_bytes += bytes as u64;
@@ -233,6 +261,9 @@ impl SendQueue {
                 self.watch(now);
             }
         }
+        if has_arrived {
+            self.pieces.handle_progress(now);
+        }
         if has_arrived || news > 0 {
             self.pause.reset();
             self.progressed_at = Some(now);
@@ -240,173 +271,17 @@ impl SendQueue {
         Ok(news > 0)
     }
 
-    /// The other end lacks these above `arrived`, each so many that it has and then so many that it lacks.
-    /// They leave again, oldest first, as many as one answer holds. What is older than what is known to have
-    /// arrived is an old question.
-    pub fn handle_missing(&mut self, now: Instant, arrived: u64, missing: &[(u64, u64)]) {
-        let mut cursor = arrived + 1;
-        let mut ranges = Vec::with_capacity(missing.len());
-        for &(present, length) in missing {
-            let Some(from) = cursor.checked_add(present) else { break };
-            cursor = from.saturating_add(length);
-            ranges.push((from, cursor - 1));
-        }
-        self.resend(now, &ranges);
-    }
-
-    /// The other end was away, or we were: all that is in flight leaves again, but what it says to have.
-    pub fn handle_return(&mut self, now: Instant, arrived: u64, missing: &[(u64, u64)]) {
-        let mut cursor = arrived + 1;
-        let mut ranges = Vec::with_capacity(missing.len() + 1);
-        for &(present, length) in missing {
-            let Some(from) = cursor.checked_add(present) else { return };
-            cursor = from.saturating_add(length);
-            ranges.push((from, cursor - 1));
-        }
-        // After the last range it has something, or knows of nothing more.
-        ranges.push((cursor, self.next - 1));
-        self.resend(now, &ranges);
-    }
-
-    fn resend(&mut self, now: Instant, ranges: &[(u64, u64)]) {
-        self.resend_budget.refill(now);
-        if !self.is_attached || self.resend_budget.is_exhausted() {
-            return;
-        }
-        let (mut bytes, mut count) = (0, 0);
-        for (first, messages) in self.flight.among(ranges) {
-            bytes += messages.bytes() + RESEND_OVERHEAD * messages.count() as usize;
-            if count > 0 && bytes > MAX_RESEND_BYTES {
-                break;
-            }
-            count += u64::from(messages.count());
-            self.again.push_back((first, messages));
-        }
-        self.resend_budget.spend(bytes);
-        self.resent += count;
-    }
-
-    /// What leaves next, and the number of its first item.
-    pub fn poll_transmit(&mut self, now: Instant) -> Option<(u64, Messages)> {
-        if !self.is_attached {
-            return None;
-        }
-        if let Some(again) = self.again.pop_front() {
-            return Some(again);
-        }
-        if !self.passing.is_empty() {
-            // What has passed once goes before all answers that were made after it.
-            self.let_answers_pass();
-        }
-        let messages = match self.take_fitting(Queue::Passing).or_else(|| self.take_fitting(Queue::Waiting)) {
-            Some(messages) => messages,
-            None => {
-                self.let_answers_pass();
-                self.take_fitting(Queue::Passing)?
-            }
-        };
-        Some(self.leave(now, messages))
-    }
-
-    fn leave(&mut self, now: Instant, messages: Messages) -> (u64, Messages) {
-        let first = self.next;
-        let sizes = messages.sizes().unwrap_or_default();
-        self.next += u64::from(messages.count());
-        for class in Class::ALL {
-            let (count, bytes) = (sizes.count(class), sizes.bytes(class));
-            self.waiting_sizes.counts[class as usize] -= u64::from(count);
-            self.waiting_sizes.bytes[class as usize] -= bytes;
-            self.sent[class as usize] += u64::from(count);
-            self.unhandled[class as usize].push(count, bytes);
-        }
-        self.flight.push(first, messages.clone(), sizes.bytes(Class::Data));
-        self.watch_progress(now);
-        (first, messages)
-    }
-
-    /// Takes from the front of a queue what may leave now.
-    fn take_fitting(&mut self, queue: Queue) -> Option<Messages> {
-        let front = match queue {
-            Queue::Waiting => self.waiting.front()?,
-            Queue::Passing => self.passing.front()?,
-        };
-        let fitting = self.fitting(front);
-        let queue = match queue {
-            Queue::Waiting => &mut self.waiting,
-            Queue::Passing => &mut self.passing,
-        };
-        match queue.front_mut() {
-            Some(Messages::Packed(packed)) if (1..packed.count()).contains(&fitting) => {
-                Some(Messages::Packed(packed.split_front(fitting)))
-            }
-            _ if fitting > 0 => queue.pop_front(),
-            _ => None,
-        }
-    }
-
-    /// How many of the messages may leave now: what the other end takes of each class, and what may be under
-    /// way.
-    fn fitting(&self, messages: &Messages) -> u32 {
-        if messages.sizes().is_some_and(|sizes| self.fits(&Sizes::default(), &sizes)) {
-            return messages.count();
-        }
-        let (mut taken, mut count) = (Sizes::default(), 0);
-        for item in messages.items() {
-            let (Some(class), bytes) = (item.payload.encoding.class(), item.bytes()) else { break };
-            let mut one = Sizes::default();
-            one.add(class, bytes);
-            if !self.fits(&taken, &one) {
-                break;
-            }
-            taken.add(class, bytes);
-            count += 1;
-        }
-        count
-    }
-
-    /// Whether `more` may leave beside what has left and `taken`.
-    fn fits(&self, taken: &Sizes, more: &Sizes) -> bool {
-        let all = |sizes: &Sizes| Class::ALL.into_iter().map(|class| sizes.bytes(class)).sum::<usize>();
-        let is_alone = self.flight.is_empty() && all(taken) == 0 && more.is_single();
-        if !is_alone && self.flight.bytes() + all(taken) + all(more) > MAX_IN_FLIGHT_BYTES {
-            return false;
-        }
-        Class::ALL.into_iter().all(|class| {
-            let (window, unhandled) = (self.windows.of(class), &self.unhandled[class as usize]);
-            let count = unhandled.count() + u64::from(taken.count(class) + more.count(class));
-            let bytes = unhandled.bytes() + taken.bytes(class) + more.bytes(class);
-            more.count(class) == 0
-                || (count <= window.messages as u64 && (bytes <= window.bytes || count == 1))
-        })
-    }
-
-    /// What is first cannot leave: the answers behind it go before it.
-    fn let_answers_pass(&mut self) {
-        let answers = self.waiting_sizes.counts[Class::Answer as usize];
-        let passing: u64 = self.passing.iter().map(|messages| u64::from(messages.count())).sum();
-        if answers <= passing {
-            return;
-        }
-        for messages in std::mem::take(&mut self.waiting) {
-            if messages.is_data() {
-                self.waiting.push_back(messages);
-                continue;
-            }
-            for item in messages.items() {
-                let is_answer = item.payload.encoding.class() == Some(Class::Answer);
-                let queue = if is_answer { &mut self.passing } else { &mut self.waiting };
-                queue.push_back(Messages::One(item));
-            }
-        }
-    }
-
     /// When `handle_timeout` wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.probe_at, self.stalls_at].into_iter().flatten().min()
+        let ask_at = self.pieces.poll_timeout().filter(|_| self.is_attached);
+        earliest([self.probe_at, self.stalls_at, ask_at])
     }
 
     /// A deadline has come. Returns whether the other end is to be asked where it is.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        if self.is_attached {
+            self.pieces.handle_timeout(now);
+        }
         if self.probe_at.is_none_or(|at| at > now) {
             return false;
         }
@@ -425,6 +300,22 @@ impl SendQueue {
         tracing::debug!(acked = self.acked(), next = self.next, "no progress, the peer is asked where it is");
         self.probe_at = Some(now + self.pause.take() + time);
         true
+    }
+
+    /// The other end takes pieces up to this offset.
+    pub fn handle_credit(&mut self, now: Instant, offset: u64) {
+        self.pieces.handle_credit(now, offset);
+    }
+
+    /// Returns whether the other end is to be told how much waits.
+    pub fn asks_for_credit(&self) -> bool {
+        self.pieces.asks()
+    }
+
+    /// Returns up to which offset there are pieces to send, if the other end is to be told.
+    pub fn take_wanted(&mut self) -> Option<u64> {
+        let behind = if self.pieces.asks() { self.behind() } else { 0 };
+        self.pieces.take_wanted(behind)
     }
 
     /// What is not known to have been handled is asked about one day.
@@ -452,7 +343,8 @@ impl SendQueue {
     pub fn take_undelivered(&mut self) -> Vec<Data> {
         let kept = std::mem::take(&mut self.kept).into_messages();
         let flight = std::mem::take(&mut self.flight).into_messages();
-        let all = kept.into_iter().chain(flight).chain(std::mem::take(&mut self.waiting));
+        let begun = self.pieces.take().map(Messages::One);
+        let all = kept.into_iter().chain(flight).chain(begun).chain(std::mem::take(&mut self.waiting));
         let items = all.flat_map(|messages| messages.items().collect::<Vec<_>>());
         let data = items.filter(|item| item.payload.encoding.is_data());
         let numbered = (self.acked() + 1..).zip(data).map(|(number, item)| Data::new(number, item));
@@ -493,15 +385,9 @@ pub(in crate::socket) fn withdraw_from(
     (withdrawn, bytes)
 }
 
-#[derive(Clone, Copy)]
-enum Queue {
-    Waiting,
-    Passing,
-}
-
 /// What a probe waits for each byte of the largest item in flight: a link of 1 MB/s.
 const TIME_PER_BYTE: Duration = Duration::from_micros(1);
-/// Bytes that go again for one question.
-const MAX_RESEND_BYTES: usize = 8 * 1000 * 1000;
-/// What an item costs beside its bytes.
-const RESEND_OVERHEAD: usize = 64;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests;

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::base::earliest;
 use crate::socket::pause::Pause;
 use crate::socket::retrying_request::MAX_PAUSE;
 use crate::wire::stream::Counts;
@@ -161,7 +162,7 @@ impl StatusSchedule {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        [self.deadline, self.ask_again_at].into_iter().flatten().min()
+        earliest([self.deadline, self.ask_again_at])
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {

@@ -4,12 +4,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::incoming::simplest;
 use super::*;
+use crate::base::FaultInjector;
 use crate::socket::admission::PeerAdmission;
 use crate::socket::open_requests::OpenRequests;
-use crate::socket::{SocketConfig, Window};
-use crate::wire::stream::{Answer, Cancel, CancelReason, Counts, Request};
-use crate::wire::{PackedBuilder, Payload};
+use crate::socket::surroundings::Surroundings;
+use crate::socket::{Output, SocketEvent, Window};
+use crate::wire::stream::{Answer, Counts, Request, Status};
+use crate::wire::{Encoding, Headers, Message, PackedBuilder, Payload};
 
 fn windows_of(list: [u64; 6]) -> Windows {
     Windows::from_items(list.into_iter().map(Some)).expect("six numbers")
@@ -65,7 +68,7 @@ impl Pair {
         let now = Instant::now();
         let windows = Windows::of_config(config);
         let end = |own, peer| {
-            let mut stream = Stream::new(now, config, Tags { own, peer }, windows);
+            let mut stream = Stream::new(now, config, Tags { own, peer }, (windows, config.piece_bytes));
             stream.attach(now, subject());
             stream
         };
@@ -203,7 +206,7 @@ fn an_answer_passes_what_has_no_room_at_the_other_end_and_nothing_else_does() {
     let big = || Payload::msgpack(vec![7; 90]);
     let mut pair = Pair::new(&SocketConfig::default());
     let narrow = windows_of([10_000, 100, 10, 1000, 10, 1000]);
-    pair.ends[0].sender = SendQueue::new(&SocketConfig::default(), narrow);
+    pair.ends[0].sender = SendQueue::new(&SocketConfig::default(), narrow, usize::MAX);
     pair.ends[0].sender.attach(pair.now);
     let request = Request { key: 1, timeout: 0, payload: data("q") }.encode(false);
     let answer = Answer { key: 9, payload: data("a") }.encode(false);
@@ -301,7 +304,7 @@ proptest! {
     ) {
         let windows = windows_of([messages, bytes, messages, bytes, messages, bytes]);
         let now = Instant::now();
-        let mut sender = SendQueue::new(&SocketConfig::default(), windows);
+        let mut sender = SendQueue::new(&SocketConfig::default(), windows, usize::MAX);
         sender.attach(now);
         let (mut called, mut left) = (Vec::new(), Vec::new());
         let mut counts = Counts::default();
@@ -373,7 +376,7 @@ proptest! {
         order in prop::collection::vec(any::<prop::sample::Index>(), 0..80),
     ) {
         let keeps = Window { messages: 1000, bytes: 1 << 20 };
-        let mut receiver = ReceiveQueue::new(Windows::of_config(&SocketConfig::default()), keeps);
+        let mut receiver = ReceiveQueue::new(Windows::of_config(&SocketConfig::default()), keeps, usize::MAX);
         let item = |seq: u64| Item { payload: Payload::msgpack(seq.to_string()), json: None };
         receiver.handle_next(count + 1).expect("not far");
         let (mut given, mut come) = (0, std::collections::BTreeSet::new());
@@ -391,7 +394,7 @@ proptest! {
             let is_known = !come.insert(seq);
             receiver.handle_item(seq, item(seq)).expect("an item");
             prop_assert_eq!(receiver.take_duplicate(), is_known);
-            while let Some(next) = receiver.poll_item() {
+            while let Some(next) = receiver.poll_item().expect("in order") {
                 given += 1;
                 prop_assert_eq!(next, item(given));
             }

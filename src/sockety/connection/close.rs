@@ -16,8 +16,14 @@ impl Connection {
         self.request = Some(LinkRequest::Close(END_TIMEOUT));
     }
 
+    /// Takes note that it will be closed: from now on it has the time for that, and no more.
+    pub(super) fn leave(&mut self, now: Instant) {
+        self.close_by.get_or_insert(now + self.config.close_timeout);
+    }
+
     /// Closes in order: what was sent leaves, and then the connection below goes.
     pub(super) fn close(&mut self, now: Instant) {
+        self.leave(now);
         match self.state {
             State::Open(_) => {
                 self.output.write(|out| Packet::GoAway.push(out));
@@ -37,19 +43,23 @@ impl Connection {
 
     /// Ends the connection: nothing comes or goes any more. The first reason counts.
     pub(super) fn finish(&mut self, now: Instant, why: Option<ConnectionError>) {
-        let is_wanted = matches!(self.state, State::Closing);
+        let is_wanted = self.close_by.is_some();
         if !matches!(self.state, State::Draining | State::Finished) {
             self.report_marks();
             self.output.clear();
             self.requests.clear();
+            self.incoming.end_all();
             self.incoming.bodies.abort_all(&mut self.events);
             if is_wanted {
                 self.incoming.bodies.clear();
             }
-            self.events.push(Event::Closed(why.filter(|_| !is_wanted).map(Failure::from)));
+            // Whoever closes wants to know only of what did not leave for that.
+            let why = why.filter(|why| !is_wanted || matches!(why, ConnectionError::Untaken { .. }));
+            self.events.push(Event::Closed(why.map(Failure::from)));
             self.request = Some(LinkRequest::Close(Duration::ZERO));
             self.full_since = Some(now);
         }
+        self.share.set(self.incoming.held());
         if !self.incoming.bodies.is_empty() {
             self.state = State::Draining;
         } else if !matches!(self.state, State::Finished) {

@@ -1,12 +1,16 @@
 //! A broker's handshake in Conat's protocol, after the HTTP upgrade.
 
+use std::time::Duration;
+
+use futures_util::SinkExt;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::frames::{max_message, next_text, send};
 use super::link::ConatLink;
 use crate::transport::liveness::TimedLiveness;
 use crate::transport::stream::BoxedStream;
-use crate::transport::websocket::{Socket, open};
+use crate::transport::timer::within;
+use crate::transport::websocket::{Socket, failure, open};
 use crate::transport::{AcceptOptions, BoxedLink, LinkError};
 use crate::wire::conat::{
     EnginePacket, Frames, Open, Packet, PacketKind, ServerCodec, push_connected, push_invalid_namespace,
@@ -26,7 +30,13 @@ pub(in crate::transport) async fn accept(
     let open = Open { sid: sid.to_owned(), ping_interval, ping_timeout, max_payload };
     frames.push_text(|out| open.write(out));
     send(&mut socket, &mut frames).await?;
-    await_connect(&mut socket, &mut frames).await?;
+    if let Err(error) = await_connect(&mut socket, &mut frames).await {
+        if let LinkError::PeerMisbehaved(_) = error {
+            // What it is told on the way out is to reach it.
+            let _ = within(PARTING, async { socket.close().await.map_err(failure) }).await;
+        }
+        return Err(error);
+    }
     // Socket.IO has a session id of its own; nothing needs it to be another one.
     frames.push_text(|out| push_connected(out, sid));
     send(&mut socket, &mut frames).await?;
@@ -59,5 +69,7 @@ async fn await_connect(socket: &mut Socket, frames: &mut Frames) -> Result<(), L
     Err(LinkError::PeerMisbehaved("asks for one namespace after the other".into()))
 }
 
+/// The time that a client which broke the rules may take to read why.
+const PARTING: Duration = Duration::from_millis(500);
 /// Other namespaces that a client may ask for first.
 const MAX_NAMESPACES: usize = 8;

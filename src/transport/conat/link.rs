@@ -6,12 +6,11 @@ use std::task::{Context, Poll};
 use bytes::BufMut;
 use futures_util::{Sink, Stream};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::frames::message;
 use crate::base::LinkInfo;
-use crate::link::Progress;
+use crate::link::{Flooded, Progress};
 use crate::transport::heartbeat_link::{self, HeartbeatLink};
 use crate::transport::liveness::TimedLiveness;
 use crate::transport::websocket::{FULL_BYTES, Socket, failure};
@@ -34,13 +33,18 @@ pub(super) struct ConatLink<C: Codec> {
     ended: Option<LinkError>,
     /// Packets that came with all their attachments.
     whole: u64,
+    /// Bytes that had come when the last one was whole.
+    whole_at: u64,
+    /// Bytes of the frames that have been read.
+    consumed: u64,
 }
 
 impl<C: Codec> ConatLink<C> {
     /// Takes over a WebSocket after the handshake.
     pub(super) fn new(id: String, socket: Socket, codec: C, liveness: TimedLiveness) -> Self {
         let frames = Frames::default();
-        Self { id, socket, codec, liveness, frames, unflushed: 0, answers: 0, ended: None, whole: 0 }
+        let (unflushed, answers, ended, whole, whole_at, consumed) = (0, 0, None, 0, 0, 0);
+        Self { id, socket, codec, liveness, frames, unflushed, answers, ended, whole, whole_at, consumed }
     }
 
     fn handle_text(&mut self, text: &str, into: &mut Vec<C::In>) -> Result<(), LinkError> {
@@ -55,7 +59,8 @@ impl<C: Codec> ConatLink<C> {
                     out.put_slice(if payload.len() <= MAX_PING_BYTES { payload.as_bytes() } else { b"" });
                 });
             }
-            EnginePacket::Pong(_) | EnginePacket::Noop => self.handle_idle_frame()?,
+            EnginePacket::Pong(_) => self.liveness.try_count_pong().map_err(flooded)?,
+            EnginePacket::Noop => self.handle_idle_frame()?,
             EnginePacket::Close => return Err(LinkError::Closed),
             EnginePacket::Open(_) | EnginePacket::Upgrade => {
                 return Err(LinkError::PeerMisbehaved("engine.io packet that does not belong here".into()));
@@ -65,10 +70,7 @@ impl<C: Codec> ConatLink<C> {
     }
 
     fn handle_idle_frame(&mut self) -> Result<(), LinkError> {
-        if self.liveness.try_count_idle_frame().is_err() {
-            return Err(LinkError::PeerMisbehaved("flood of control frames".into()));
-        }
-        Ok(())
+        self.liveness.try_count_idle_frame(self.consumed).map_err(flooded)
     }
 
     /// Hands the codec's frames to the socket, which buffers them. Returns their size.
@@ -93,6 +95,7 @@ impl<C: Codec> HeartbeatLink for ConatLink<C> {
             };
             self.liveness.handle_frame();
             bytes += frame.len();
+            self.consumed += frame.len() as u64;
             match frame {
                 Message::Text(text) => self.handle_text(text.as_str(), into)?,
                 Message::Binary(bytes) => self.codec.handle_binary(bytes, into, &mut self.frames)?,
@@ -102,6 +105,7 @@ impl<C: Codec> HeartbeatLink for ConatLink<C> {
             }
             if !self.codec.awaits_attachments() {
                 self.whole += 1;
+                self.whole_at = self.socket.get_ref().bytes();
             }
             if !self.frames.is_empty() {
                 self.answers += self.send_frames()?;
@@ -128,6 +132,7 @@ impl<C: Codec> HeartbeatLink for ConatLink<C> {
 
     fn ping(&mut self) -> Result<(), LinkError> {
         self.frames.push_text(|out| out.put_u8(b'2'));
+        self.liveness.note_ping();
         self.answers += self.send_frames()?;
         Ok(())
     }
@@ -142,8 +147,8 @@ impl<C: Codec> HeartbeatLink for ConatLink<C> {
 
     fn send_close_reason(&mut self, cx: &mut Context<'_>, error: &LinkError) {
         if let LinkError::PeerMisbehaved(_) = error {
-            let close = CloseFrame { code: CloseCode::Policy, reason: "protocol error".into() };
-            let _ = Pin::new(&mut self.socket).start_send(Message::Close(Some(close)));
+            // Unless it broke the rules of WebSocket, and has been told already.
+            self.socket.fail(cx, CloseCode::Policy, "protocol error");
         }
         let _ = Pin::new(&mut self.socket).poll_flush(cx);
     }
@@ -170,6 +175,26 @@ impl<C: Codec> Link for ConatLink<C> {
         self.unflushed >= FULL_BYTES
     }
 
+    fn unsent(&self) -> usize {
+        self.unflushed
+    }
+
+    fn buffered(&self) -> usize {
+        let stream = self.socket.get_ref();
+        let incoming = if self.progress().is_mid_message { stream.bytes() - self.whole_at } else { 0 };
+        usize::try_from(incoming).unwrap_or(usize::MAX).saturating_add(self.unflushed)
+    }
+
+    fn mark(&mut self) -> Result<Option<u64>, LinkError> {
+        self.frames.push_text(|out| out.put_u8(b'2'));
+        self.send_frames()?;
+        Ok(Some(self.liveness.note_ping()))
+    }
+
+    fn read_mark(&self) -> u64 {
+        self.liveness.pongs()
+    }
+
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         if self.unflushed == 0 {
             return Poll::Ready(Ok(()));
@@ -185,6 +210,10 @@ impl<C: Codec> Link for ConatLink<C> {
         // No Socket.IO disconnect packet: its own clients take that for an order never to come back.
         Pin::new(&mut self.socket).poll_close(cx).map_err(failure)
     }
+}
+
+fn flooded(_: Flooded) -> LinkError {
+    LinkError::PeerMisbehaved("flood of control frames".into())
 }
 
 /// Operations that one read takes at most (a frame may add one more).

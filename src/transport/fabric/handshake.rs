@@ -1,5 +1,7 @@
 //! From HTTP to frames: one request, one answer, and both ends know all they need (docs/protocols/fabric.md).
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -23,7 +25,7 @@ pub(in crate::transport) async fn accept(
     options: &AcceptOptions,
 ) -> Result<BoxedLink<ServerOp, ClientOp>, LinkError> {
     grant(&mut stream, &format!("Upgrade: {PROTOCOL}\r\n"), sid, options).await?;
-    Ok(serve(stream, &rest, options))
+    Ok(Box::new(serve(stream, &rest, options)))
 }
 
 /// Accepts a client that has asked for a WebSocket around the protocol; `key` is the response to its key.
@@ -38,7 +40,8 @@ pub(in crate::transport) async fn accept_in_websocket(
         "Upgrade: websocket\r\nSec-WebSocket-Accept: {key}\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n"
     );
     grant(&mut stream, &fields, sid, options).await?;
-    Ok(serve(wrap(stream, rest, Role::Server).await?, &[], options))
+    let (stream, unfinished) = wrap(stream, rest, Role::Server).await?;
+    Ok(Box::new(serve(stream, &[], options).over(unfinished)))
 }
 
 async fn grant(
@@ -59,14 +62,20 @@ async fn grant(
     Ok(stream.flush().await?)
 }
 
-fn serve(stream: BoxedStream, rest: &[u8], options: &AcceptOptions) -> BoxedLink<ServerOp, ClientOp> {
+fn serve(stream: BoxedStream, rest: &[u8], options: &AcceptOptions) -> FabricLink<ServerCodec> {
     let (codec, liveness) = (ServerCodec::new(options.max_payload), TimedLiveness::server(options));
-    Box::new(FabricLink::new(String::new(), stream, rest, codec, liveness))
+    FabricLink::new(String::new(), stream, rest, codec, liveness)
 }
 
-async fn wrap(stream: BoxedStream, rest: Vec<u8>, role: Role) -> Result<BoxedStream, LinkError> {
-    let socket = open(stream, rest, role, WebSocketBytes::MAX_MESSAGE_BYTES).await?;
-    Ok(Box::new(WebSocketBytes::new(socket)))
+/// Returns the stream inside the WebSocket, and where it says how many bytes it holds.
+async fn wrap(
+    stream: BoxedStream,
+    rest: Vec<u8>,
+    role: Role,
+) -> Result<(BoxedStream, Arc<AtomicUsize>), LinkError> {
+    let stream = WebSocketBytes::new(open(stream, rest, role, WebSocketBytes::MAX_MESSAGE_BYTES).await?);
+    let unfinished = stream.unfinished();
+    Ok((Box::new(stream), unfinished))
 }
 
 /// Asks a server for our protocol. [`LinkError::Refused`] when it answers anything else.
@@ -89,7 +98,7 @@ pub(in crate::transport) async fn connect_in_websocket(
     let Upgraded { stream, mut answer, .. } = granted;
     let terms = Terms::read(&answer)?;
     let rest = std::mem::take(&mut answer.rest);
-    join(wrap(stream, rest, Role::Client).await?, &[], terms)
+    join(wrap(stream, rest, Role::Client).await?.0, &[], terms)
 }
 
 fn join(stream: BoxedStream, rest: &[u8], terms: Terms) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
 use crate::base::LinkInfo;
-use crate::link::Progress;
+use crate::link::{Flooded, Progress};
 use crate::transport::heartbeat_link::{self, HeartbeatLink};
 use crate::transport::liveness::TimedLiveness;
 use crate::transport::read_buffer::{ReadBuffer, WholeFrame};
@@ -24,12 +26,16 @@ pub(super) struct FabricLink<C: Codec> {
     liveness: TimedLiveness,
     incoming: ReadBuffer,
     outgoing: WriteBuffer,
+    /// Bytes that the stream holds and that cannot be read yet, where it does.
+    below: Option<Arc<AtomicUsize>>,
     /// Bytes among those to be written that the peer caused by its requests, not the caller by feeding.
     answers: usize,
     /// Reported once what was read before it is out.
     ended: Option<LinkError>,
     is_shut: bool,
     progress: Progress,
+    /// Bytes of the frames that have been read.
+    consumed: u64,
 }
 
 impl<C: Codec> FabricLink<C> {
@@ -49,11 +55,18 @@ impl<C: Codec> FabricLink<C> {
             liveness,
             incoming: ReadBuffer::new(rest),
             outgoing: WriteBuffer::default(),
+            below: None,
             answers: 0,
             ended: None,
             is_shut: false,
             progress: Progress::default(),
+            consumed: 0,
         }
+    }
+
+    /// Has the stream say here how many bytes it holds.
+    pub(super) fn over(self, below: Arc<AtomicUsize>) -> Self {
+        Self { below: Some(below), ..self }
     }
 
     fn push(&mut self, op: C::Out) {
@@ -74,8 +87,10 @@ impl<C: Codec> FabricLink<C> {
             WholeFrame::Big(bytes) => (bytes.len(), self.codec.decode(Frame::Shared(&bytes), into)?),
         };
         let before = self.outgoing.len();
+        self.consumed += length as u64;
         match decoded {
             Decoded::Op => return Ok(length),
+            Decoded::Pong => return self.liveness.try_count_pong().map(|()| length).map_err(flooded),
             Decoded::Reply(op) => self.push(op),
             Decoded::Ping => {
                 self.liveness.handle_ping();
@@ -83,9 +98,7 @@ impl<C: Codec> FabricLink<C> {
             }
             Decoded::Idle => {}
         }
-        if self.liveness.try_count_idle_frame().is_err() {
-            return Err(LinkError::PeerMisbehaved("flood of frames without content".into()));
-        }
+        self.liveness.try_count_idle_frame(self.consumed).map_err(flooded)?;
         self.answers += self.outgoing.len() - before;
         if self.answers > MAX_ANSWER_BYTES {
             return Err(LinkError::PeerMisbehaved("asks and does not read answers".into()));
@@ -135,6 +148,7 @@ impl<C: Codec> HeartbeatLink for FabricLink<C> {
     fn ping(&mut self) -> Result<(), LinkError> {
         let before = self.outgoing.len();
         push_ping(self.outgoing.gathered());
+        self.liveness.note_ping();
         self.answers += self.outgoing.len() - before;
         Ok(())
     }
@@ -172,6 +186,24 @@ impl<C: Codec> Link for FabricLink<C> {
         self.outgoing.len() >= FULL_BYTES
     }
 
+    fn unsent(&self) -> usize {
+        self.outgoing.len()
+    }
+
+    fn buffered(&self) -> usize {
+        let below = self.below.as_ref().map_or(0, |below| below.load(Ordering::Relaxed));
+        self.incoming.memory() + self.outgoing.len() + below
+    }
+
+    fn mark(&mut self) -> Result<Option<u64>, LinkError> {
+        push_ping(self.outgoing.gather());
+        Ok(Some(self.liveness.note_ping()))
+    }
+
+    fn read_mark(&self) -> u64 {
+        self.liveness.pongs()
+    }
+
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         if self.outgoing.is_done() {
             return Poll::Ready(Ok(()));
@@ -191,6 +223,10 @@ impl<C: Codec> Link for FabricLink<C> {
         while ready!(self.incoming.poll_discard(cx, &mut self.stream))? > 0 {}
         Poll::Ready(Ok(()))
     }
+}
+
+fn flooded(_: Flooded) -> LinkError {
+    LinkError::PeerMisbehaved("flood of frames without content".into())
 }
 
 impl From<DecodeError> for LinkError {

@@ -25,19 +25,7 @@ async fn rude(options: AcceptOptions, bytes: Vec<u8>) -> (TcpStream, BrokerLink)
 #[tokio::test]
 async fn a_conversation_goes_both_ways_and_chunks_arrive_whole() {
     let (mut client, mut broker) = linked(AcceptOptions::default(), Protocol::Selvedge).await;
-    let user = Ok(Json::from_value(&serde_json::Value::Null));
-    let info = Info {
-        max_payload: 8_000_000,
-        id: "0".into(),
-        cluster_name: None,
-        user,
-        instance: None,
-        large: None,
-        max_message: None,
-    };
-    broker.feed(ServerOp::Info(info.clone())).expect("open");
-    flushed(&mut broker).await;
-    assert_eq!(heard(&mut client, 1).await, [ServerOp::Info(info)]);
+    carry_info(&mut client, &mut broker).await;
 
     let (mut client, mut broker) = carry_chunks(client, broker).await;
     let closing = tokio::spawn(async move { poll_fn(|cx| broker.poll_close(cx)).await });

@@ -137,6 +137,20 @@ fn a_health_check_is_told_when_to_go_elsewhere() {
 }
 
 #[test]
+fn who_comes_while_the_broker_drains_is_sent_elsewhere() {
+    let options = AcceptOptions::default();
+    let answer = |upgrade: &str| {
+        let head = format!("GET /conat/?EIO=4&transport=websocket HTTP/1.1\r\n{upgrade}\r\n");
+        super::super::accept::answer_to_head(head.as_bytes(), &options).unwrap_or_default()
+    };
+    let own = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: selvedge/1\r\n";
+    options.draining.store(true, Ordering::Relaxed);
+    for upgrade in [own, UPGRADE] {
+        assert!(answer(upgrade).starts_with("HTTP/1.1 503 "), "{upgrade}");
+    }
+}
+
+#[test]
 fn names_that_are_allowed_exclude_all_others_but_loopback_where_that_is_meant() {
     let own = "Connection: Upgrade\r\nUpgrade: selvedge/1\r\n";
     for (check_host, host, is_in) in [

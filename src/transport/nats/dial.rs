@@ -8,6 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::NatsUser;
 use super::address::{Address, Server, is_nats};
+use super::conversation::Conversation;
+use super::gateway::GatewayLink;
 use super::link::{NatsLink, Refused};
 use super::servers::Servers;
 use crate::base::{Code, Failure};
@@ -17,10 +19,10 @@ use crate::transport::timer::within;
 use crate::transport::tls::{self, ClientTls};
 use crate::transport::{BoxedLink, BoxedStream, LinkError, dial_bytes};
 use crate::wire::nats::{
-    CONNECT_START, Client, DecodeError, MAX_INFO_BYTES, Refusal, ServerFrame, ServerInfo, frame_length,
-    push_connect, push_pong,
+    CONNECT_START, Client, DecodeError, Gateway, MAX_INFO_BYTES, Refusal, ServerFrame, ServerInfo,
+    frame_length, push_connect, push_pong,
 };
-use crate::wire::{ClientOp, OpError, ServerOp};
+use crate::wire::{ClientOp, OpError, ServerOp, UpstreamNews, UpstreamOp};
 
 /// Where to connect to, and as whom.
 #[derive(Debug, Clone)]
@@ -75,20 +77,53 @@ impl NatsRemote {
 
     /// Connects to one server after the other, until one takes this client or refuses it by its user.
     pub async fn dial(&self) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
-        let mut last = LinkError::Refused("no server".to_owned());
+        let mut last = NO_SERVER;
         for server in self.servers.in_order() {
-            match within(SERVER_TIMEOUT, self.dial_server(&server)).await {
-                Ok(link) => return Ok(link),
-                Err(error) => {
-                    tracing::debug!(host = server.0, port = server.1, %error, "no link to this server");
-                    last = error;
+            match within(SERVER_TIMEOUT, self.dial_server(&server, true)).await {
+                Ok(Entrance::Open(peer, info)) => {
+                    return Ok(Box::new(self.link(peer, Client::new(info), &server)));
                 }
+                Ok(Entrance::Refused(info, error)) => {
+                    return Ok(Box::new(Refused::new(Client::refusal(&info, error))));
+                }
+                Err(error) => last = missed(&server, error),
             }
         }
         Err(last)
     }
 
-    async fn dial_server(&self, server: &Server) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
+    /// The same for a gateway, which has two connections to one server.
+    pub async fn dial_gateway(&self) -> Result<BoxedLink<UpstreamOp, UpstreamNews>, LinkError> {
+        let mut last = NO_SERVER;
+        for server in self.servers.in_order() {
+            match within(SERVER_TIMEOUT, self.dial_ends(&server)).await {
+                Ok(link) => return Ok(Box::new(link)),
+                Err(error) => last = missed(&server, error),
+            }
+        }
+        Err(last)
+    }
+
+    async fn dial_ends(&self, server: &Server) -> Result<GatewayLink, LinkError> {
+        let main = self.dial_end(server, false).await?;
+        let groups = self.dial_end(server, true).await?;
+        Ok(GatewayLink::new(main, groups))
+    }
+
+    /// Makes one of a gateway's connections. The server learns whether it `echoes`.
+    async fn dial_end(&self, server: &Server, echoes: bool) -> Result<NatsLink<Gateway>, LinkError> {
+        match self.dial_server(server, echoes).await? {
+            Entrance::Open(peer, info) => Ok(self.link(peer, Gateway::new(info), server)),
+            Entrance::Refused(_, error) => Err(LinkError::Denied(Failure::new(Code::Refused, error.message))),
+        }
+    }
+
+    fn link<C: Conversation>(&self, peer: Peer, conversation: C, server: &Server) -> NatsLink<C> {
+        let Peer { stream, buffer } = peer;
+        NatsLink::new(stream, &buffer, conversation, server.clone(), self.servers.clone())
+    }
+
+    async fn dial_server(&self, server: &Server, echoes: bool) -> Result<Entrance, LinkError> {
         let place = Place::Net(server.0.clone(), server.1);
         let stream = dial_bytes::connect(&place, None, self.registration.as_ref()).await?;
         let mut peer = Peer { stream, buffer: BytesMut::new() };
@@ -119,17 +154,16 @@ impl NatsRemote {
         }
         let sign_in = self.user.sign_in(info.nonce.as_deref()).map_err(LinkError::Denied)?;
         let mut connect = BytesMut::new();
-        push_connect(&mut connect, is_tls, &sign_in);
+        push_connect(&mut connect, is_tls, echoes, &sign_in);
         connect.advance(if has_begun { CONNECT_START.len() } else { 0 });
         peer.stream.write_all(&connect).await?;
         peer.stream.flush().await?;
         if let Some(error) = peer.admission(&mut info).await? {
-            return Ok(Box::new(Refused::new(Client::refusal(&info, error))));
+            return Ok(Entrance::Refused(info, error));
         }
         self.servers.learn(info.connect_urls.as_deref().unwrap_or_default());
         self.servers.handle_success(server);
-        let Peer { stream, buffer } = peer;
-        Ok(Box::new(NatsLink::new(stream, &buffer, info, server.clone(), self.servers.clone())))
+        Ok(Entrance::Open(peer, info))
     }
 }
 
@@ -140,6 +174,18 @@ fn check(info: &ServerInfo) -> Result<(), LinkError> {
     let version = info.version.chars().take(40).collect::<String>();
     let message = format!("nats-server 2.9 or newer with headers is needed, this is {version}");
     Err(LinkError::Denied(Failure::new(Code::Unsupported, message)))
+}
+
+fn missed((host, port): &Server, error: LinkError) -> LinkError {
+    tracing::debug!(host, port, %error, "no link to this server");
+    error
+}
+
+/// How a server has answered.
+enum Entrance {
+    Open(Peer, ServerInfo),
+    /// It does not believe who this is.
+    Refused(ServerInfo, OpError),
 }
 
 /// The other end before the link.
@@ -244,6 +290,8 @@ impl From<DecodeError> for LinkError {
     }
 }
 
+/// An address has at least one server.
+const NO_SERVER: LinkError = LinkError::Closed;
 /// For all of it, with one server.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A server of NATS speaks first, and at once.

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
 use super::address::Server;
+use super::conversation::Conversation;
 use super::servers::Servers;
 use crate::base::{Entropy, LinkInfo, OsEntropy, earliest};
 use crate::link::Progress;
@@ -19,21 +20,23 @@ use crate::transport::read_buffer::{ReadBuffer, WholeFrame};
 use crate::transport::timer::{Timer, now};
 use crate::transport::write_buffer::WriteBuffer;
 use crate::transport::{BoxedStream, Link, LinkError};
-use crate::wire::nats::{Client, Frame, Heard, ServerInfo, Sink, frame_length, push_pong};
+use crate::wire::nats::{Client, Frame, Heard, Sink, frame_length, push_pong};
 use crate::wire::{ClientOp, ServerOp};
 
 /// A connection that is signed in.
-pub(super) struct NatsLink {
+pub(super) struct NatsLink<C> {
     id: String,
     server: Server,
     servers: Arc<Servers>,
     stream: BoxedStream,
-    client: Client,
+    conversation: C,
     liveness: TimedLiveness,
     incoming: ReadBuffer,
     outgoing: WriteBuffer,
     /// Bytes among those to be written that the caller has not caused by feeding.
     answers: usize,
+    /// Since when the server has not taken all that is to be written.
+    stalled_at: Option<Instant>,
     timer: Timer,
     /// When to look for another server: this one is about to stop.
     leave_at: Option<Instant>,
@@ -44,25 +47,27 @@ pub(super) struct NatsLink {
     progress: Progress,
 }
 
-impl NatsLink {
+impl<C: Conversation> NatsLink<C> {
     /// Takes over a connection after the sign-in; `rest` was read behind it.
     pub(super) fn new(
         stream: BoxedStream,
         rest: &[u8],
-        info: ServerInfo,
+        conversation: C,
         server: Server,
         servers: Arc<Servers>,
     ) -> Self {
+        let info = conversation.client().info();
         Self {
             id: format!("{}.{}", info.server_id, info.client_id),
             server,
             servers,
             stream,
-            client: Client::new(info),
+            conversation,
             liveness: TimedLiveness::asking_client(PING_INTERVAL, PING_TIMEOUT),
             incoming: ReadBuffer::new(rest),
             outgoing: WriteBuffer::default(),
             answers: 0,
+            stalled_at: None,
             timer: Timer::default(),
             leave_at: None,
             ended: None,
@@ -77,17 +82,17 @@ impl NatsLink {
         &mut self,
         now: Instant,
         frame: WholeFrame,
-        into: &mut Vec<ServerOp>,
+        into: &mut Vec<C::In>,
     ) -> Result<usize, LinkError> {
         let (length, heard) = match frame {
             WholeFrame::Small(length) => {
                 let frame = Frame::Borrowed(&self.incoming.bytes()[..length]);
-                let heard = self.client.handle_frame(now, frame, into)?;
+                let heard = self.conversation.handle_frame(now, frame, into)?;
                 self.incoming.consume(length);
                 (length, heard)
             }
             WholeFrame::Big(bytes) => {
-                (bytes.len(), self.client.handle_frame(now, Frame::Shared(&bytes), into)?)
+                (bytes.len(), self.conversation.handle_frame(now, Frame::Shared(&bytes), into)?)
             }
         };
         match heard {
@@ -105,7 +110,7 @@ impl NatsLink {
                 }
             }
         }
-        if self.liveness.try_count_idle_frame().is_err() {
+        if self.liveness.try_count_idle_frame(self.progress.bytes).is_err() {
             return Err(LinkError::PeerMisbehaved("flood of frames without content".into()));
         }
         if self.answers > MAX_ANSWER_BYTES {
@@ -115,19 +120,19 @@ impl NatsLink {
     }
 
     fn learn(&self) {
-        self.servers.learn(self.client.info().connect_urls.as_deref().unwrap_or_default());
+        self.servers.learn(self.conversation.client().info().connect_urls.as_deref().unwrap_or_default());
     }
 
     /// Says something that nobody has fed.
     fn say(&mut self, say: impl FnOnce(&mut Client, &mut WriteBuffer)) {
         let before = self.outgoing.len();
-        say(&mut self.client, &mut self.outgoing);
+        say(self.conversation.client_mut(), &mut self.outgoing);
         self.answers += self.outgoing.len() - before;
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
         loop {
-            let deadline = earliest([self.client.poll_timeout(), self.leave_at]);
+            let deadline = earliest([self.conversation.client().poll_timeout(), self.leave_at]);
             let Poll::Ready(now) = self.timer.poll(cx, deadline) else { return Ok(()) };
             if self.leave_at.is_some_and(|at| at <= now) {
                 // What was fed has been passed on, as far as the server took it.
@@ -140,8 +145,8 @@ impl NatsLink {
 
     /// Waits until the server has settled all that was sent, or has gone. What comes meanwhile is for nobody.
     fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
-        while !self.client.is_settled() {
-            let max = self.client.max_message();
+        while !self.conversation.client().is_settled() {
+            let max = self.conversation.client().max_message();
             match self.incoming.next(|buffered| frame_length(buffered, max))? {
                 Some(frame) => {
                     self.handle_frame(now(), frame, &mut Vec::new())?;
@@ -172,12 +177,12 @@ impl Sink for WriteBuffer {
     }
 }
 
-impl HeartbeatLink for NatsLink {
-    fn poll_frames(&mut self, cx: &mut Context<'_>, into: &mut Vec<ServerOp>) -> Poll<Result<(), LinkError>> {
+impl<C: Conversation> HeartbeatLink for NatsLink<C> {
+    fn poll_frames(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
         let (start, mut bytes, now) = (into.len(), 0, now());
-        self.client.take_ready(into);
+        self.conversation.take_ready(into);
         while into.len() - start < MAX_RECV_OPS && bytes < MAX_RECV_BYTES {
-            let max = self.client.max_message();
+            let max = self.conversation.client().max_message();
             match self.incoming.next(|buffered| frame_length(buffered, max))? {
                 Some(frame) => {
                     self.progress.whole += 1;
@@ -224,37 +229,51 @@ impl HeartbeatLink for NatsLink {
     fn send_close_reason(&mut self, _: &mut Context<'_>, _: &LinkError) {}
 }
 
-impl Link for NatsLink {
-    type Out = ClientOp;
-    type In = ServerOp;
+impl<C: Conversation> Link for NatsLink<C> {
+    type Out = C::Out;
+    type In = C::In;
 
     fn info(&self) -> LinkInfo {
         LinkInfo { id: self.id.clone() }
     }
 
-    fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<ServerOp>) -> Poll<Result<(), LinkError>> {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
         heartbeat_link::poll_recv(self, cx, into)
     }
 
-    fn feed(&mut self, op: ClientOp) -> Result<(), LinkError> {
-        self.client.handle_op(now(), op, &mut self.outgoing);
+    fn feed(&mut self, op: C::Out) -> Result<(), LinkError> {
+        self.conversation.handle_op(now(), op, &mut self.outgoing);
         Ok(())
     }
 
     fn is_full(&self) -> bool {
-        self.outgoing.len() >= FULL_BYTES || self.client.is_full()
+        self.outgoing.len() >= FULL_BYTES || self.conversation.client().is_full()
+    }
+
+    /// A server of NATS first stalls those who publish to a client that does not read, whatever else they
+    /// have to say, and then cuts the client off.
+    fn must_be_read(&self) -> bool {
+        true
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
-        if self.client.has_ready() {
+        if self.conversation.client().has_ready() {
             // Known without the server: nothing else wakes the reader for it.
             cx.waker().wake_by_ref();
         }
-        self.client.push_fence(&mut self.outgoing);
+        self.conversation.client_mut().push_fence(&mut self.outgoing);
         if self.outgoing.is_done() {
             return Poll::Ready(Ok(()));
         }
-        ready!(self.outgoing.poll_write(cx, &mut self.stream))?;
+        if self.outgoing.poll_write(cx, &mut self.stream)?.is_pending() {
+            self.stalled_at.get_or_insert_with(now);
+            return Poll::Pending;
+        }
+        let stalled = self.stalled_at.take().map(|at| now().saturating_duration_since(at));
+        if let Some(stalled) = stalled.filter(|stalled| *stalled >= LONG_STALL) {
+            // A server holds up those who publish to a subscriber that does not read.
+            tracing::warn!(server = self.server.0, ?stalled, "the server of nats did not read for a while");
+        }
         self.answers = 0;
         Poll::Ready(Ok(()))
     }
@@ -262,7 +281,7 @@ impl Link for NatsLink {
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         if !self.is_leaving {
             self.is_leaving = true;
-            self.client.leave(&mut self.outgoing);
+            self.conversation.client_mut().leave(&mut self.outgoing);
         }
         ready!(self.poll_flush(cx))?;
         if !self.is_shut {
@@ -314,6 +333,8 @@ impl Link for Refused {
 /// Our own, whatever the server's is: a frozen node is noticed in 45 s.
 const PING_INTERVAL: Duration = Duration::from_secs(25);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// A server that does not read for so long is told of in the log.
+const LONG_STALL: Duration = Duration::from_secs(1);
 /// A server that stops is left within this time.
 const MAX_LEAVE_MILLIS: u64 = 2000;
 /// Operations that one read takes at most.

@@ -1,7 +1,9 @@
 //! NATS as a fabric: connections to its servers, and the link over one.
 
 mod address;
+mod conversation;
 mod dial;
+mod gateway;
 mod link;
 mod servers;
 mod user;

@@ -123,9 +123,26 @@ pub fn publication(seq: u32, done: bool, raw: Bytes) -> Publication {
         seq,
         done,
         bundled: 0,
+        bundled_bytes: 0,
         payload: Payload::msgpack(raw),
         headers: Headers::default(),
     }
+}
+
+/// The broker says who it is.
+pub async fn carry_info(client: &mut ClientLink, broker: &mut BrokerLink) {
+    let info = Info {
+        max_payload: 8_000_000,
+        id: "0".into(),
+        cluster_name: None,
+        user: Ok(Json::from_value(&serde_json::Value::Null)),
+        instance: None,
+        large: None,
+        max_message: None,
+    };
+    broker.feed(ServerOp::Info(info.clone())).expect("open");
+    flushed(broker).await;
+    assert_eq!(heard(client, 1).await, [ServerOp::Info(info)]);
 }
 
 /// Chunks of a message to the broker, which confirms each and sends it back.

@@ -54,17 +54,9 @@ impl ClientTls {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(options.min_version.and_newer())
             .map_err(unusable)?;
-        let builder = if options.skip_verification {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider())))
-        } else {
-            let (roots, named) = match options.ca.as_deref() {
-                Some(ca) => (Arc::new(roots(ca)?), certificates(ca)),
-                None => (trusted(), Vec::new()),
-            };
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
-            let verifier = verifier.map_err(|_| invalid_material("no certificate authority is known"))?;
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Named { verifier, named }))
-        };
+        let trust = if options.skip_verification { Trust::Anybody } else { authorities(options)? };
+        let verifier = Arc::new(Verifier { trust, provider: provider() });
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         let mut config = match &options.identity {
             Some((cert, own)) => builder.with_client_auth_cert(chain(cert)?, key(own)?).map_err(unusable)?,
             None => builder.with_no_client_auth(),
@@ -116,20 +108,40 @@ fn trusted() -> Arc<RootCertStore> {
     TRUSTED.get().cloned().unwrap_or_else(|| Arc::new(RootCertStore::empty()))
 }
 
+fn authorities(options: &ClientTlsOptions) -> Result<Trust, Failure> {
+    let (roots, named) = match options.ca.as_deref() {
+        Some(ca) => (Arc::new(roots(ca)?), certificates(ca)),
+        None => (trusted(), Vec::new()),
+    };
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
+    let verifier = verifier.map_err(|_| invalid_material("no certificate authority is known"))?;
+    Ok(Trust::Authorities { verifier, named })
+}
+
 fn name(host: &str) -> Result<ServerName<'static>, Failure> {
     ServerName::try_from(host.to_owned())
         .map_err(|_| invalid_material("no certificate can be for such a host name"))
 }
 
-/// Takes what the verifier takes; and, as Node.js does, a certificate of an authority that a server shows as
-/// its own, if it is one of those that were named. `openssl req -x509` makes such by default.
+/// Whose certificates are taken. Their owner must have signed the handshake in any case.
 #[derive(Debug)]
-struct Named {
-    verifier: Arc<WebPkiServerVerifier>,
-    named: Vec<CertificateDer<'static>>,
+enum Trust {
+    Anybody,
+    /// What the verifier takes; and, as Node.js does, a certificate of an authority that a server shows as
+    /// its own, if it is one of those that were named. `openssl req -x509` makes such by default.
+    Authorities {
+        verifier: Arc<WebPkiServerVerifier>,
+        named: Vec<CertificateDer<'static>>,
+    },
 }
 
-impl ServerCertVerifier for Named {
+#[derive(Debug)]
+struct Verifier {
+    trust: Trust,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -138,10 +150,12 @@ impl ServerCertVerifier for Named {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let outcome =
-            self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let Trust::Authorities { verifier, named } = &self.trust else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let outcome = verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         // Whether it is valid now is looked at before that.
-        let is_named = self.named.iter().any(|named| named[..] == end_entity[..]);
+        let is_named = named.iter().any(|named| named[..] == end_entity[..]);
         if is_named && outcome.as_ref().is_err_and(is_of_authority) {
             verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             return Ok(ServerCertVerified::assertion());
@@ -155,7 +169,8 @@ impl ServerCertVerifier for Named {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls12_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -164,49 +179,11 @@ impl ServerCertVerifier for Named {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls13_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
-    }
-}
-
-/// Takes every certificate, if its owner has signed the handshake with it.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -3,11 +3,14 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::{Socket, failure};
@@ -19,13 +22,21 @@ pub(in crate::transport) struct WebSocketBytes {
     socket: Socket,
     /// The rest of the last message.
     rest: Bytes,
+    /// Bytes of the message that has not come whole.
+    unfinished: Arc<AtomicUsize>,
+    whole_at: u64,
     /// We have sent a close frame: a peer that just goes away then has received it.
     is_shut: bool,
 }
 
 impl WebSocketBytes {
     pub(in crate::transport) fn new(socket: Socket) -> Self {
-        Self { socket, rest: Bytes::new(), is_shut: false }
+        Self { socket, rest: Bytes::new(), unfinished: Arc::default(), whole_at: 0, is_shut: false }
+    }
+
+    /// Returns where it says how many bytes it holds that cannot be read yet.
+    pub(in crate::transport) fn unfinished(&self) -> Arc<AtomicUsize> {
+        self.unfinished.clone()
     }
 
     /// The largest message that is taken: far more than is ever sent.
@@ -39,9 +50,19 @@ impl AsyncRead for WebSocketBytes {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         while self.rest.is_empty() {
-            match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
-                Some(Ok(Message::Binary(bytes))) => self.rest = bytes,
+            let Poll::Ready(message) = Pin::new(&mut self.socket).poll_next(cx) else {
+                let stream = self.socket.get_ref();
+                let begun = if stream.is_mid_message() { stream.bytes() - self.whole_at } else { 0 };
+                self.unfinished.store(usize::try_from(begun).unwrap_or(usize::MAX), Ordering::Relaxed);
+                return Poll::Pending;
+            };
+            match message {
+                Some(Ok(Message::Binary(bytes))) => {
+                    self.rest = bytes;
+                    self.whole_at = self.socket.get_ref().bytes();
+                }
                 Some(Ok(Message::Text(_))) => {
+                    self.socket.fail(cx, CloseCode::Unsupported, "only binary messages");
                     return Poll::Ready(Err(misbehaved("text message where there are only binary ones")));
                 }
                 Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(())),

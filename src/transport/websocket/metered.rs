@@ -38,6 +38,14 @@ impl Metered {
         self.meter.bytes()
     }
 
+    /// Reads and drops what comes, without a look at it. Returns how much that was.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut dropped = [0; DISCARDED_BYTES];
+        let mut into = ReadBuf::new(&mut dropped);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut into))?;
+        Poll::Ready(Ok(into.filled().len()))
+    }
+
     fn count_light_frames(&mut self) -> io::Result<()> {
         match self.meter.take_light() {
             0 => Ok(()),
@@ -79,6 +87,8 @@ fn cut_to_crumbs(TooManyFragments: TooManyFragments) -> io::Error {
     misbehaved("message in too many fragments")
 }
 
+/// Dropped at once.
+const DISCARDED_BYTES: usize = 4096;
 /// Over which light frames are counted, at least.
 const PERIOD: Duration = Duration::from_secs(25);
 /// Light frames in a period. An honest peer sends one or two.

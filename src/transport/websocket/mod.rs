@@ -4,6 +4,7 @@ mod bytes;
 mod meter;
 mod metered;
 mod request;
+mod socket;
 
 use std::io;
 
@@ -18,9 +19,7 @@ use super::stream::BoxedStream;
 pub(super) use bytes::WebSocketBytes;
 pub(super) use metered::Metered;
 pub(super) use request::{Upgraded, upgrade};
-
-/// A WebSocket over whatever it goes over.
-pub(super) type Socket = WebSocketStream<Metered>;
+pub(super) use socket::Socket;
 
 /// Takes over a stream on which both ends have agreed to speak WebSocket; `rest` was read behind that. No
 /// message may be longer than `max_message` bytes.
@@ -31,7 +30,8 @@ pub(super) async fn open(
     max_message: usize,
 ) -> Result<Socket, LinkError> {
     let stream = Metered::new(stream, &rest)?;
-    Ok(WebSocketStream::from_partially_read(stream, rest, role, Some(config(max_message))).await)
+    let config = Some(config(max_message));
+    Ok(Socket::new(WebSocketStream::from_partially_read(stream, rest, role, config).await))
 }
 
 fn config(max_message: usize) -> WebSocketConfig {

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::subject::Subject;
 use crate::wire::message::json;
-use crate::wire::message::{AckId, ClientOp, Info, OpError, ServerOp, Subscription};
+use crate::wire::message::{AckId, ClientOp, Info, OpError, ServerOp, Subscription, SubscriptionClass};
 
 /// Speaks for a broker.
 pub type ServerCodec = PacketCodec<ServerEnd>;
@@ -251,7 +251,7 @@ impl From<RawItem> for Subscription {
         Self {
             pattern: item.subject.into(),
             queue: item.queue.as_str().map(Arc::from),
-            is_shared: true,
+            class: SubscriptionClass::Shared,
             exclusive: None,
         }
     }

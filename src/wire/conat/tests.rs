@@ -74,6 +74,7 @@ fn sample() -> Publication {
         seq: 0,
         done: true,
         bundled: 0,
+        bundled_bytes: 0,
         payload: Payload::msgpack("hi"),
         headers: Headers { json: Some(json(r#"{"my":"header"}"#)), ..Headers::default() },
     }
@@ -118,7 +119,7 @@ fn subscriptions_are_written_as_recorded_alone_and_as_a_list() {
     let one = |pattern: &str, queue: Option<&str>| Subscription {
         pattern: pattern.into(),
         queue: queue.map(Arc::from),
-        is_shared: true,
+        class: SubscriptionClass::Shared,
         exclusive: None,
     };
     let added = Ok(SubscribeStatus::Added);

@@ -1,19 +1,19 @@
 //! What stands behind the names in PUBLISH and DELIVER, for a protocol that says by itself where a message
 //! goes.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
-use super::frame::{DecodeError, Reader};
-use super::publication::{PublicationDecoder, push_rest};
+use super::frame::{DecodeError, Head, Reader};
+use super::publication::{PublicationDecoder, flags_of, push_rest};
 use crate::subject::Subject;
 use crate::wire::message::Publication;
 
 /// Appends the flags and what follows them. A payload of [`super::GIVEN_PAYLOAD_BYTES`] and more is given
 /// back instead of copied: it must follow right behind.
 pub fn push_body(out: &mut BytesMut, publication: Publication) -> Option<Bytes> {
-    let at = out.len();
-    out.put_u8(0);
-    push_rest(out, at, publication)
+    let mut head = Head::default();
+    head.push(flags_of(&publication));
+    push_rest(out, head, publication)
 }
 
 /// Reads what [`push_body`] wrote.

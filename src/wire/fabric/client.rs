@@ -117,7 +117,7 @@ impl Codec for ClientCodec {
 pub(super) fn idle_or_unknown<Out>(kind: u8) -> Result<Decoded<Out>, DecodeError> {
     match kind {
         kind::PING => Ok(Decoded::Ping),
-        kind::PONG => Ok(Decoded::Idle),
+        kind::PONG => Ok(Decoded::Pong),
         kind if kind & kind::SKIPPED != 0 => Ok(Decoded::Idle),
         _ => Err(DecodeError("unknown frame")),
     }

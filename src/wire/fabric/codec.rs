@@ -35,6 +35,8 @@ pub enum Decoded<Out> {
     Reply(Out),
     /// Answer with a pong.
     Ping,
+    /// The answer to a ping.
+    Pong,
     /// Nothing but a sign of life.
     Idle,
 }

@@ -10,6 +10,7 @@ use crate::subject::Pattern;
 use crate::wire::message::json;
 use crate::wire::message::{
     AckId, Claim, ClientOp, Info, Json, OpError, Reply, ServerOp, SubscribeStatus, Subscription,
+    SubscriptionClass,
 };
 
 /// A control message of a client.
@@ -66,6 +67,9 @@ pub(super) struct EntryOptions {
     /// `null`, or the token of whoever comes back.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     exclusive: Option<Option<u64>>,
+    /// `"plain"` or `"direct"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    class: Option<String>,
 }
 
 /// Tells `null` from a member that is not there.
@@ -284,14 +288,21 @@ impl ServerControl {
 
 impl From<Subscription> for Entry {
     fn from(subscription: Subscription) -> Self {
-        let Subscription { pattern, queue, is_shared: _, exclusive } = subscription;
+        let Subscription { pattern, queue, class, exclusive } = subscription;
         let (pattern, queue) = (pattern.as_ref().to_owned(), queue.map(|queue| queue.as_ref().to_owned()));
-        let token = match exclusive {
-            None => return Self::Plain(pattern, queue),
-            Some(Claim::Fresh) => None,
-            Some(Claim::Returning(token)) => Some(token),
+        let token = |claim| match claim {
+            Claim::Fresh => None,
+            Claim::Returning(token) => Some(token),
         };
-        Self::Special(pattern, queue, EntryOptions { exclusive: Some(token) })
+        let class = match class {
+            SubscriptionClass::Shared => None,
+            SubscriptionClass::Plain => Some(PLAIN.to_owned()),
+            SubscriptionClass::Direct => Some(DIRECT.to_owned()),
+        };
+        match (exclusive.map(token), class) {
+            (None, None) => Self::Plain(pattern, queue),
+            (exclusive, class) => Self::Special(pattern, queue, EntryOptions { exclusive, class }),
+        }
     }
 }
 
@@ -303,7 +314,12 @@ impl From<Entry> for Subscription {
         };
         let claim = |token: Option<u64>| token.map_or(Claim::Fresh, Claim::Returning);
         let exclusive = options.exclusive.map(claim);
-        Self { pattern: pattern.into(), queue: queue.map(Into::into), is_shared: true, exclusive }
+        let class = match options.class.as_deref() {
+            Some(PLAIN) => SubscriptionClass::Plain,
+            Some(DIRECT) => SubscriptionClass::Direct,
+            _ => SubscriptionClass::Shared,
+        };
+        Self { pattern: pattern.into(), queue: queue.map(Into::into), class, exclusive }
     }
 }
 
@@ -343,5 +359,8 @@ impl From<Status> for Result<SubscribeStatus, OpError> {
     }
 }
 
+/// The classes of subscriptions whose queue nobody named.
+const PLAIN: &str = "plain";
+const DIRECT: &str = "direct";
 /// An hour is beyond what any broker waits.
 const MAX_WAIT_MS: u64 = 3_600_000;

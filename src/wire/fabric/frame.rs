@@ -104,19 +104,20 @@ impl<'a> Reader<'a> {
 
     /// Reads a number of seven bits a byte, the lowest first.
     pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
-        let first = self.u8()?;
-        let mut number = u64::from(first & 0x7f);
-        let (mut byte, mut shift) = (first, 0);
-        while byte & 0x80 != 0 {
-            byte = self.u8()?;
-            shift += 7;
+        let mut number = 0;
+        for (at, &byte) in self.rest.iter().take(LONGEST_NUMBER).enumerate() {
             let bits = u64::from(byte & 0x7f);
-            if shift > 63 || (shift == 63 && bits > 1) {
-                return Err(DecodeError("number too large"));
+            if at == LONGEST_NUMBER - 1 && bits > 1 {
+                break;
             }
-            number |= bits << shift;
+            number |= bits << (7 * at);
+            if byte & 0x80 == 0 {
+                self.rest = &self.rest[at + 1..];
+                return Ok(number);
+            }
         }
-        Ok(number)
+        let is_cut_off = self.rest.len() < LONGEST_NUMBER;
+        Err(if is_cut_off { TRUNCATED } else { DecodeError("number too large") })
     }
 
     pub(super) fn bytes(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
@@ -172,13 +173,65 @@ impl<'a> Reader<'a> {
     }
 }
 
-pub(super) fn push_varint(out: &mut BytesMut, mut number: u64) {
-    while number >= 0x80 {
-        out.put_u8(number.to_le_bytes()[0] | 0x80);
-        number >>= 7;
-    }
-    out.put_u8(number.to_le_bytes()[0]);
+pub(super) fn push_varint(out: &mut BytesMut, number: u64) {
+    let mut head = Head::default();
+    head.push_varint(number);
+    out.put_slice(head.bytes());
 }
+
+/// Small fields that are appended together: each append looks for room.
+pub(super) struct Head {
+    bytes: [u8; HEAD_BYTES],
+    length: usize,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { bytes: [0; HEAD_BYTES], length: 0 }
+    }
+}
+
+impl Head {
+    /// Returns the header of a frame whose length is not known yet.
+    #[inline(always)]
+    pub(super) fn of_frame(kind: u8) -> Self {
+        let mut head = Self::default();
+        head.bytes[FRAME_HEADER_BYTES - 1] = kind;
+        head.length = FRAME_HEADER_BYTES;
+        head
+    }
+
+    /// Appends what has been collected, and begins anew.
+    #[inline(always)]
+    pub(super) fn flush(&mut self, out: &mut BytesMut) {
+        out.put_slice(self.bytes());
+        self.length = 0;
+    }
+
+    #[inline(always)]
+    pub(super) fn push(&mut self, byte: u8) {
+        self.bytes[self.length] = byte;
+        self.length += 1;
+    }
+
+    #[inline(always)]
+    pub(super) fn push_varint(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.push(number.to_le_bytes()[0] | 0x80);
+            number >>= 7;
+        }
+        self.push(number.to_le_bytes()[0]);
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// Room for the header of a frame, the flags and slots of a publication, and four numbers of 64 bits.
+const HEAD_BYTES: usize = 64;
+/// Bytes of a number of 64 bits.
+const LONGEST_NUMBER: usize = 10;
 
 /// Appends a name. Subjects and patterns are far below the 64 KiB that fit.
 pub(super) fn push_name(out: &mut BytesMut, name: &str) {

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::frame::{DecodeError, Reader, push_name, push_text, push_varint};
+use super::frame::{DecodeError, Head, Reader, push_name, push_text};
 use crate::subject::Subject;
 use crate::wire::message::{Headers, Json, SocketCommand};
 
@@ -11,10 +11,10 @@ pub(super) fn are_needed(headers: &Headers) -> bool {
     headers.malformed || !headers.is_empty()
 }
 
-/// Appends `headers`.
-pub(super) fn push_headers(out: &mut BytesMut, headers: &Headers) {
+/// Appends `headers`, or leaves them in `head`, which they stand behind.
+pub(super) fn push_headers(out: &mut BytesMut, head: &mut Head, headers: &Headers) {
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
-    out.put_u8(
+    head.push(
         flag(headers.reply.is_some(), REPLY)
             | flag(headers.command.is_some(), COMMAND)
             | flag(headers.seq.is_some(), SEQ)
@@ -22,6 +22,9 @@ pub(super) fn push_headers(out: &mut BytesMut, headers: &Headers) {
             | flag(headers.json.is_some(), JSON)
             | flag(headers.malformed, MALFORMED),
     );
+    if headers.reply.is_some() || headers.command.is_some() {
+        head.flush(out);
+    }
     if let Some(reply) = &headers.reply {
         push_name(out, reply.as_str());
     }
@@ -36,12 +39,13 @@ pub(super) fn push_headers(out: &mut BytesMut, headers: &Headers) {
         }
     }
     if let Some(seq) = headers.seq {
-        push_varint(out, seq);
+        head.push_varint(seq);
     }
     if let Some(attempt) = headers.attempt {
-        push_varint(out, attempt);
+        head.push_varint(attempt);
     }
     if let Some(json) = &headers.json {
+        head.flush(out);
         let bytes = json.as_bytes();
         // A frame of 4 GiB is refused when it is finished.
         out.put_u32_le(u32::try_from(bytes.len()).unwrap_or(u32::MAX));

@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::GIVEN_PAYLOAD_BYTES;
-use super::frame::{DecodeError, Reader, begin, finish, kind, push_name, push_text, push_varint};
+use super::frame::{DecodeError, Head, Reader, finish, kind, push_name, push_text};
 use super::headers::{are_needed, push_headers, read_headers};
 use super::slots::{Slots, single_id};
 use crate::subject::{Pattern, Subject};
@@ -46,14 +46,18 @@ impl PublicationEncoder {
         ack: Option<AckId>,
         publication: Publication,
     ) -> Option<Bytes> {
-        let start = begin(out, kind::PUBLISH);
-        let at = out.len();
-        out.put_u8(flags);
+        let (start, mut head) = (out.len(), Head::of_frame(kind::PUBLISH));
+        let (slot, is_known) = self.subjects.put(&publication.subject, publication.subject.as_str());
+        head.push(flags | flags_of(&publication) | if is_known { 0 } else { SUBJECT });
         if let Some(AckId(id)) = ack {
-            push_varint(out, id);
+            head.push_varint(id);
         }
-        self.subject(out, at, &publication.subject);
-        rest(out, start, at, publication)
+        head.push(slot);
+        if !is_known {
+            head.flush(out);
+            push_name(out, publication.subject.as_str());
+        }
+        finished(out, start, head, publication)
     }
 
     /// Appends a DELIVER. A big payload is given back: it follows right behind.
@@ -63,56 +67,60 @@ impl PublicationEncoder {
         pattern: &Pattern,
         publication: Publication,
     ) -> Option<Bytes> {
-        let start = begin(out, kind::DELIVER);
-        let at = out.len();
-        out.put_u8(0);
-        self.subject(out, at, &publication.subject);
-        let (slot, is_known) = self.patterns.put(pattern, pattern.as_str());
-        out.put_u8(slot);
-        if !is_known {
-            out[at] |= PATTERN;
-            push_name(out, pattern.as_str());
-        }
-        rest(out, start, at, publication)
-    }
-
-    fn subject(&mut self, out: &mut BytesMut, at: usize, subject: &Subject) {
-        let (slot, is_known) = self.subjects.put(subject, subject.as_str());
-        out.put_u8(slot);
-        if !is_known {
-            out[at] |= SUBJECT;
+        let (start, mut head) = (out.len(), Head::of_frame(kind::DELIVER));
+        let subject = &publication.subject;
+        let (subject_slot, knows_subject) = self.subjects.put(subject, subject.as_str());
+        let (pattern_slot, knows_pattern) = self.patterns.put(pattern, pattern.as_str());
+        let names = if knows_subject { 0 } else { SUBJECT } | if knows_pattern { 0 } else { PATTERN };
+        head.push(flags_of(&publication) | names);
+        head.push(subject_slot);
+        if !knows_subject {
+            head.flush(out);
             push_name(out, subject.as_str());
         }
+        head.push(pattern_slot);
+        if !knows_pattern {
+            head.flush(out);
+            push_name(out, pattern.as_str());
+        }
+        finished(out, start, head, publication)
     }
 }
 
-/// Appends what follows the names; `at` is the place of the flags.
-fn rest(out: &mut BytesMut, start: usize, at: usize, publication: Publication) -> Option<Bytes> {
-    let given = push_rest(out, at, publication);
+/// Appends what follows the names, of which the last ones may still be in `head`.
+fn finished(out: &mut BytesMut, start: usize, head: Head, publication: Publication) -> Option<Bytes> {
+    let given = push_rest(out, head, publication);
     let more = given.as_ref().map_or(0, Bytes::len);
     if finish(out, start, more) { given } else { None }
 }
 
-/// The same, in a frame of any kind.
+/// The flags that say what follows the names.
+pub(super) fn flags_of(publication: &Publication) -> u8 {
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    flag(publication.seq != 0 || !publication.done, CHUNK)
+        | flag(are_needed(&publication.headers), HEADERS)
+        | flag(publication.bundled > 0, BUNDLE)
+}
+
+/// Appends `head` and what follows the names, in a frame of any kind.
 #[inline(always)]
-pub(super) fn push_rest(out: &mut BytesMut, at: usize, publication: Publication) -> Option<Bytes> {
+pub(super) fn push_rest(out: &mut BytesMut, mut head: Head, publication: Publication) -> Option<Bytes> {
     let Publication { id, seq, done, bundled, payload, headers, .. } = publication;
     if seq != 0 || !done {
-        out[at] |= CHUNK;
+        head.flush(out);
         push_text(out, &id);
-        push_varint(out, seq.into());
-        out.put_u8(done.into());
+        head.push_varint(seq.into());
+        head.push(done.into());
     }
     if are_needed(&headers) {
-        out[at] |= HEADERS;
-        push_headers(out, &headers);
+        push_headers(out, &mut head, &headers);
     }
     if bundled > 0 {
-        out[at] |= BUNDLE;
-        push_varint(out, bundled.into());
+        head.push_varint(bundled.into());
     } else {
-        out.put_u8(payload.encoding.0);
+        head.push(payload.encoding.0);
     }
+    head.flush(out);
     if payload.raw.len() < GIVEN_PAYLOAD_BYTES {
         out.put_slice(&payload.raw);
         return None;
@@ -203,7 +211,7 @@ impl PublicationDecoder {
         let encoding = Encoding(reader.u8()?);
         let payload = Payload { encoding, raw: reader.payload() };
         let id = id.unwrap_or_else(|| self.single.clone());
-        Ok(Publication { subject, id, seq, done, bundled: 0, payload, headers })
+        Ok(Publication { subject, id, seq, done, bundled: 0, bundled_bytes: 0, payload, headers })
     }
 
     /// Checks the whole bundle, so that a broker passes on no invalid one.

@@ -53,6 +53,7 @@ fn sample(text: &str) -> Publication {
         seq: 0,
         done: true,
         bundled: 0,
+        bundled_bytes: 0,
         payload: Payload::msgpack("hi"),
         headers: Headers::default(),
     }
@@ -146,7 +147,7 @@ fn unknown_frames_and_operations_have_their_rules() {
     assert_eq!(decoded(&mut server, &framed(0x80, b"later")), Ok((vec![], Decoded::Idle)));
     assert_eq!(decoded(&mut client, &framed(0xff, b"")), Ok((vec![], Decoded::Idle)));
     assert_eq!(decoded(&mut server, &framed(4, b"")), Ok((vec![], Decoded::Ping)));
-    assert_eq!(decoded(&mut server, &framed(5, b"")), Ok((vec![], Decoded::Idle)));
+    assert_eq!(decoded(&mut server, &framed(5, b"")), Ok((vec![], Decoded::Pong)));
     let reply = Reply::Error(OpError::text("unknown operation"));
     assert_eq!(
         decoded(&mut server, &framed(6, br#"{"op":"fly","ack":7,"high":[]}"#)),

@@ -27,7 +27,8 @@ impl Bundle {
     /// may have.
     pub fn parse(subject: Subject, headers: &Headers, count: u64, raw: Bytes) -> Option<Self> {
         let &Headers { seq: first, attempt, .. } = headers;
-        let is_plain = Headers { seq: first, attempt, ..Headers::default() } == *headers;
+        let Headers { reply, command, malformed, json, .. } = headers;
+        let is_plain = reply.is_none() && command.is_none() && json.is_none() && !malformed;
         if count < 2 || !is_plain || first.is_some_and(|first| first.saturating_add(count) > 1 << 53) {
             return None;
         }
@@ -66,9 +67,11 @@ impl Publication {
     /// Returns a payload that holds `bundle`.
     pub fn of_bundle(bundle: Bundle, id: MessageId) -> Self {
         let Bundle { subject, first, attempt, packed } = bundle;
-        let (bundled, payload) = (packed.count(), Payload::msgpack(packed.into_raw()));
+        let bundled_bytes = u32::try_from(packed.payload_bytes()).unwrap_or(u32::MAX);
+        let bundled = packed.count();
+        let payload = Payload::msgpack(packed.into_raw());
         let headers = Headers { seq: first, attempt, ..Headers::default() };
-        Self { subject, id, seq: 0, done: true, bundled, payload, headers }
+        Self { subject, id, seq: 0, done: true, bundled, bundled_bytes, payload, headers }
     }
 
     /// Returns what it holds, if that is a bundle.
@@ -83,16 +86,37 @@ impl Publication {
         (*bundled > 0).then(|| bundle(PackedMessages::trusted(*bundled, payload.raw.clone())))
     }
 
+    /// The same, without a copy of what they share.
+    pub fn into_bundle(self) -> Option<Bundle> {
+        let Self { subject, bundled, payload, headers: Headers { seq: first, attempt, .. }, .. } = self;
+        let packed = |raw| PackedMessages::trusted(bundled, raw);
+        (bundled > 0).then(|| Bundle { subject, first, attempt, packed: packed(payload.raw) })
+    }
+
     /// Returns how many messages, or chunks of one, it is.
     pub fn count(&self) -> u32 {
         self.bundled.max(1)
+    }
+
+    /// Returns the bytes of the application's payloads, or of the chunk of one.
+    pub fn payload_bytes(&self) -> usize {
+        if self.bundled > 0 { self.bundled_bytes as usize } else { self.payload.raw.len() }
     }
 
     /// Calls `visit` with each of its messages: itself, unless it holds a bundle.
     pub fn for_each_single(self, mut visit: impl FnMut(Self)) {
         let Some(bundle) = self.bundle() else { return visit(self) };
         for Message { subject, payload, headers } in bundle.messages() {
-            visit(Self { subject, id: self.id.clone(), seq: 0, done: true, bundled: 0, payload, headers });
+            visit(Self {
+                subject,
+                id: self.id.clone(),
+                seq: 0,
+                done: true,
+                bundled: 0,
+                bundled_bytes: 0,
+                payload,
+                headers,
+            });
         }
     }
 }

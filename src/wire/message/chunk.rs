@@ -210,6 +210,7 @@ mod tests {
             seq,
             done,
             bundled: 0,
+            bundled_bytes: 0,
             payload,
             headers: Headers::default(),
         }

@@ -34,13 +34,14 @@ impl Headers {
         self.reply.is_some() || self.command.is_some() || self.seq.is_some() || self.attempt.is_some()
     }
 
-    /// Notes in a `connect` of a socket whose connection it came over, whatever it says itself: a member
-    /// behind all others, so that it is the one that counts.
-    pub fn stamp_origin(&mut self, origin: u64) {
+    /// Notes in a `connect` of a socket whose connection it came over, whatever it says itself, or that
+    /// nobody knows: a member behind all others, so that it is the one that counts.
+    pub fn stamp_origin(&mut self, origin: Option<u64>) {
         let fields =
             |json: &Json| Some(json.as_str().trim_ascii().strip_prefix('{')?.strip_suffix('}')?.to_owned());
         let fields = self.json.as_ref().and_then(fields).unwrap_or_default();
         let comma = if fields.trim_ascii().is_empty() { "" } else { "," };
+        let origin = origin.map_or_else(|| "null".to_owned(), |origin| origin.to_string());
         let text = format!("{{{fields}{comma}\"{ORIGIN}\":{origin}}}");
         self.json = Json::parse(text.into()).ok().filter(Json::fits_headers);
     }
@@ -139,16 +140,18 @@ mod tests {
         ] {
             let json = text.map(|text| Json::parse(text.to_owned().into()).expect("json"));
             let mut headers = Headers { json, ..Headers::default() };
-            headers.stamp_origin(12);
+            headers.stamp_origin(Some(12));
             assert_eq!(headers.origin(), Some(12), "{text:?}");
             let is_kept = text.is_some_and(|text| text.contains("\"id\":\"a\""));
             let id = headers.json.as_ref().map(|json| json.to_value()["id"].clone());
             assert!(!is_kept || id == Some("a".into()), "{headers:?}");
+            headers.stamp_origin(None);
+            assert_eq!(headers.origin(), None, "{text:?}");
         }
         let large = format!(r#"{{"x":"{}","CN-SocketOrigin":7}}"#, "x".repeat(MAX_HEADERS_BYTES - 30));
         let json = Json::parse(large.into()).ok();
         let mut headers = Headers { json, ..Headers::default() };
-        headers.stamp_origin(12);
+        headers.stamp_origin(Some(12));
         assert_eq!(headers.json, None, "there is no room");
     }
 }

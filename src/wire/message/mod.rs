@@ -5,6 +5,7 @@
 //! nothing else of `wire`.
 
 mod bundle;
+mod carrier;
 pub mod chunk;
 pub mod headers;
 pub(crate) mod json;
@@ -13,18 +14,21 @@ pub mod packed;
 mod payload;
 mod presence;
 pub mod stream;
+mod upstream;
 
 pub use bundle::{Bundle, BundleBuilder, can_be_bundled};
+pub use carrier::Carrier;
 pub use chunk::{Reassembly, chunk_id, split};
 pub use headers::{Headers, MAX_HEADERS_BYTES, MAX_HEADERS_DEPTH, SocketCommand};
 pub use op::{
-    AckId, Claim, ClientOp, Info, LargeMessages, MessageId, OpError, Publication, Reply, ServerOp,
-    SubscribeStatus, Subscription, TOO_LARGE,
+    AckId, Claim, ClientOp, ENDED_UNANSWERED, Info, LargeMessages, MessageId, OpError, Publication, Reply,
+    ServerOp, SubscribeStatus, Subscription, SubscriptionClass, TOO_LARGE,
 };
-pub use packed::{Item, Messages, PackedBuilder, PackedMessages, Sizes, push_item};
+pub use packed::{Item, ItemRef, Messages, PackedBuilder, PackedMessages, Sizes, push_item};
 pub(in crate::wire) use payload::is_depth_within;
 pub use payload::{Encoding, Json, Payload};
-pub use presence::{Presence, PresenceChange, WatchRequest};
+pub use presence::{ANSWER_GRACE, MAX_OWN_ABSENCE, Presence, PresenceChange, WatchRequest};
+pub use upstream::{UpstreamNews, UpstreamOp};
 
 use crate::subject::Subject;
 

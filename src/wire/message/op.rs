@@ -27,6 +27,8 @@ pub struct Publication {
     pub done: bool,
     /// The number of messages that `payload` holds as a [`super::Bundle`]; 0: it is one, or a chunk of one.
     pub bundled: u32,
+    /// The bytes of the payloads in the bundle; 0: there is none.
+    pub bundled_bytes: u32,
     /// The chunk's bytes, and the encoding of the whole.
     pub payload: Payload,
     /// On the last chunk only.
@@ -40,11 +42,22 @@ pub struct Subscription {
     pub pattern: Arc<str>,
     /// Members of one queue share the messages. A broker refuses a subscription without one.
     pub queue: Option<Arc<str>>,
-    /// Whether others may be in that queue. If not, it was drawn only because there has to be one.
-    pub is_shared: bool,
+    /// What is known of its queue.
+    pub class: SubscriptionClass,
     /// Whether the connection is to have the pattern to itself. Only to a broker that has an
     /// [`Info::instance`].
     pub exclusive: Option<Claim>,
+}
+
+/// What a client says of a subscription's queue, for fabrics where that makes a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscriptionClass {
+    /// Others may be in it; or nobody can tell.
+    Shared,
+    /// It was drawn only because there has to be one.
+    Plain,
+    /// The same, and what comes has this one receiver: the pattern is an inbox, or a socket's.
+    Direct,
 }
 
 /// How a connection claims a pattern for itself.
@@ -300,6 +313,9 @@ pub struct OpError {
 
 /// The number of a refusal of something that is too large.
 pub const TOO_LARGE: u16 = 413;
+
+/// The number that says of a request that whoever was given it has ended, and left it unanswered, maybe.
+pub const ENDED_UNANSWERED: u16 = 410;
 
 impl OpError {
     /// Returns a refusal without a code.

@@ -5,7 +5,8 @@
 
 mod classes;
 
-pub use classes::Sizes;
+use classes::Tally;
+pub use classes::{ItemRef, Sizes};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -24,9 +25,8 @@ pub struct Item {
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackedMessages {
     count: u32,
-    /// How many of them are not data.
-    others: u32,
-    bytes: usize,
+    /// What they take of each window.
+    tally: Tally,
     raw: Bytes,
 }
 
@@ -75,17 +75,16 @@ impl PackedMessages {
         if raw.len() > MAX_PACKED_BYTES {
             return None;
         }
-        let (mut rest, mut bytes, mut others) = (&raw[..], 0, 0);
+        let (mut rest, mut tally) = (&raw[..], Tally::default());
         for _ in 0..count {
             let item = split_item(&mut rest)?;
-            bytes += item.bytes();
-            others += u32::from(!item.encoding.is_data());
+            tally.add_ref(&item);
             if let Some(json) = item.json {
                 let json = Json::parse(Bytes::copy_from_slice(json)).ok();
                 json.filter(|json| json.fits_headers())?;
             }
         }
-        rest.is_empty().then_some(Self { count, others, bytes, raw })
+        rest.is_empty().then_some(Self { count, tally, raw })
     }
 
     /// Takes `raw`, which was parsed before.
@@ -93,14 +92,13 @@ impl PackedMessages {
         let (mut rest, mut packed) = (&raw[..], Self::empty());
         for item in (0..count).map_while(|_| split_item(&mut rest)) {
             packed.count += 1;
-            packed.bytes += item.bytes();
-            packed.others += u32::from(!item.encoding.is_data());
+            packed.tally.add_ref(&item);
         }
         Self { raw, ..packed }
     }
 
     fn empty() -> Self {
-        Self { count: 0, others: 0, bytes: 0, raw: Bytes::new() }
+        Self { count: 0, tally: Tally::default(), raw: Bytes::new() }
     }
 
     /// How many messages there are.
@@ -110,7 +108,12 @@ impl PackedMessages {
 
     /// Returns what they take of a window of bytes.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.tally.bytes()
+    }
+
+    /// Returns the bytes of their payloads alone.
+    pub fn payload_bytes(&self) -> usize {
+        self.tally.payload_bytes()
     }
 
     /// Returns its bytes, without its count.
@@ -129,10 +132,16 @@ impl PackedMessages {
         (0..self.count).map_while(move |_| Some(split_item(&mut rest)?.shared(&self.raw)))
     }
 
+    /// Returns its messages, to look at.
+    pub fn refs(&self) -> impl Iterator<Item = ItemRef<'_>> {
+        let mut rest = &self.raw[..];
+        (0..self.count).map_while(move |_| split_item(&mut rest))
+    }
+
     /// Drops the first `count` messages; all of them leave an empty packed. Returns what they took of a
     /// window of bytes.
     pub fn advance(&mut self, count: u32) -> usize {
-        self.split_front(count).bytes
+        self.split_front(count).bytes()
     }
 }
 
@@ -154,7 +163,7 @@ impl Messages {
     pub fn bytes(&self) -> usize {
         match self {
             Self::One(item) => item.bytes(),
-            Self::Packed(packed) => packed.bytes,
+            Self::Packed(packed) => packed.bytes(),
         }
     }
 
@@ -169,7 +178,7 @@ impl Messages {
 
     /// Returns what `raw`, messages to its end, is best sent as. `None`: it is no messages.
     pub fn split(raw: &Bytes) -> Option<Vec<Self>> {
-        let mut cut = Splitter { raw, batches: Vec::new(), start: 0, count: 0, others: 0, bytes: 0 };
+        let mut cut = Splitter { raw, batches: Vec::new(), start: 0, count: 0, tally: Tally::default() };
         let mut rest = &raw[..];
         while !rest.is_empty() {
             let start = raw.len() - rest.len();
@@ -188,12 +197,11 @@ struct Splitter<'a> {
     /// Where the open batch begins, the number of its messages, and what they take of a window.
     start: usize,
     count: u32,
-    others: u32,
-    bytes: usize,
+    tally: Tally,
 }
 
 impl Splitter<'_> {
-    fn put(&mut self, start: usize, end: usize, item: &RawItem<'_>) -> Option<()> {
+    fn put(&mut self, start: usize, end: usize, item: &ItemRef<'_>) -> Option<()> {
         let small = if item.json.is_none() {
             item.payload.len() <= MAX_ITEM_BYTES
         } else {
@@ -210,22 +218,21 @@ impl Splitter<'_> {
             self.close(start);
         }
         self.count += 1;
-        self.others += u32::from(!item.encoding.is_data());
-        self.bytes += item.bytes();
+        self.tally.add_ref(item);
         Some(())
     }
 
     fn close(&mut self, end: usize) {
-        let raw = self.raw.slice(self.start..end);
+        let raw = &self.raw[self.start..end];
         match self.count {
             0 => {}
-            1 => self.batches.extend(split_item(&mut &raw[..]).map(|item| Messages::One(item.shared(&raw)))),
+            1 => self.batches.extend(split_item(&mut &*raw).map(|item| Messages::One(item.shared(self.raw)))),
             count => {
-                let (others, bytes) = (self.others, self.bytes);
-                self.batches.push(Messages::Packed(PackedMessages { count, others, bytes, raw }));
+                let raw = self.raw.slice_ref(raw);
+                self.batches.push(Messages::Packed(PackedMessages { count, tally: self.tally, raw }));
             }
         }
-        (self.start, self.count, self.others, self.bytes) = (end, 0, 0, 0);
+        (self.start, self.count, self.tally) = (end, 0, Tally::default());
     }
 }
 
@@ -233,8 +240,7 @@ impl Splitter<'_> {
 #[derive(Debug)]
 pub struct PackedBuilder {
     count: u32,
-    others: u32,
-    bytes: usize,
+    tally: Tally,
     raw: BytesMut,
 }
 
@@ -242,7 +248,7 @@ impl PackedBuilder {
     /// Begins with a small message.
     pub fn new(payload: &Payload, json: Option<&Json>) -> Self {
         let room = (room(payload, json) * 16).clamp(MIN_CAPACITY_BYTES, MAX_PACKED_BYTES);
-        let mut builder = Self { count: 0, others: 0, bytes: 0, raw: BytesMut::with_capacity(room) };
+        let mut builder = Self { count: 0, tally: Tally::default(), raw: BytesMut::with_capacity(room) };
         builder.push(payload, json);
         builder
     }
@@ -260,15 +266,14 @@ impl PackedBuilder {
     /// Appends a message that it takes.
     pub fn push(&mut self, payload: &Payload, json: Option<&Json>) {
         push_item(&mut self.raw, payload, json);
-        self.bytes += size(payload, json);
-        self.others += u32::from(!payload.encoding.is_data());
+        self.tally.add(payload.encoding, payload.raw.len(), json.map_or(0, |json| json.as_bytes().len()));
         self.count += 1;
     }
 
     /// Returns the packed messages.
     pub fn finish(self) -> PackedMessages {
-        let Self { count, others, bytes, raw } = self;
-        PackedMessages { count, others, bytes, raw: raw.freeze() }
+        let Self { count, tally, raw } = self;
+        PackedMessages { count, tally, raw: raw.freeze() }
     }
 }
 
@@ -277,17 +282,7 @@ fn room(payload: &Payload, json: Option<&Json>) -> usize {
     size(payload, json) + ITEM_OVERHEAD_BYTES
 }
 
-struct RawItem<'a> {
-    encoding: Encoding,
-    payload: &'a [u8],
-    json: Option<&'a [u8]>,
-}
-
-impl RawItem<'_> {
-    fn bytes(&self) -> usize {
-        self.payload.len() + self.json.map_or(0, <[u8]>::len)
-    }
-
+impl ItemRef<'_> {
     /// Returns the message, whose headers have been checked before.
     fn shared(&self, raw: &Bytes) -> Item {
         let payload = Payload { encoding: self.encoding, raw: raw.slice_ref(self.payload) };
@@ -301,7 +296,7 @@ impl RawItem<'_> {
 }
 
 /// Takes the next message from the front of `rest`.
-fn split_item<'a>(rest: &mut &'a [u8]) -> Option<RawItem<'a>> {
+fn split_item<'a>(rest: &mut &'a [u8]) -> Option<ItemRef<'a>> {
     let head = split_length(rest)?;
     let json = if head & 1 == 0 {
         None
@@ -314,7 +309,7 @@ fn split_item<'a>(rest: &mut &'a [u8]) -> Option<RawItem<'a>> {
     let (&encoding, after) = rest.split_first()?;
     let (payload, after) = after.split_at_checked(head >> 1)?;
     *rest = after;
-    Some(RawItem { encoding: Encoding(encoding), payload, json })
+    Some(ItemRef { encoding: Encoding(encoding), payload, json })
 }
 
 /// Reads a length of seven bits a byte, the lowest first; five bytes at most.

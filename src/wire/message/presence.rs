@@ -1,6 +1,14 @@
 //! What a broker says about the end of somebody else that a client watches.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long whoever has a request is waited for when it is away, or when the broker in between has ended.
+/// Below the 2 s that people accept.
+pub const ANSWER_GRACE: Duration = Duration::from_millis(1500);
+/// How much of our own absence is added to such a time: others pause before they reconnect for as long as we
+/// do.
+pub const MAX_OWN_ABSENCE: Duration = Duration::from_secs(15);
 
 /// Begins or ends one watch of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,13 +8,13 @@ use super::commands::{Sink, push_ping, push_sub, push_unsub};
 use super::fences::{Fences, Subscribing, Unsettled};
 use super::frame::{Frame, ServerFrame};
 use super::interest::InterestWaits;
-use super::publication::{COUNT, Reader, is_packed, push_probe, push_publication};
+use super::publication::{Arrival, COUNT, Reader, is_packed, push_probe, push_publication};
 use super::subscriptions::Subscriptions;
-use super::{CHUNK_BYTES, DecodeError, MAX_NAMES_BYTES, ServerInfo};
+use super::{CHUNK_BYTES, DecodeError, Delivery, MAX_NAMES_BYTES, ServerInfo};
 use crate::subject::{Pattern, Subject};
 use crate::wire::message::{
     AckId, ClientOp, Info, Json, LargeMessages, OpError, Publication, Reply, ServerOp, SubscribeStatus,
-    Subscription, TOO_LARGE,
+    Subscription, SubscriptionClass, TOO_LARGE,
 };
 
 /// One connection, signed in. Drain [`Self::take_ready`] after every call.
@@ -27,6 +27,8 @@ pub struct Client {
     fences: Fences,
     waits: InterestWaits,
     reader: Reader,
+    /// Replies come for subjects of others as well: it publishes for them.
+    is_gateway: bool,
     /// Known without the server.
     ready: Vec<ServerOp>,
     probes: u64,
@@ -63,10 +65,16 @@ impl Client {
             fences: Fences::default(),
             waits: InterestWaits::default(),
             reader: Reader::default(),
+            is_gateway: false,
             ready,
             probes: 0,
             dropped: 0,
         }
+    }
+
+    /// Returns the end of a connection that a gateway has.
+    pub(super) fn of_gateway(info: ServerInfo) -> Self {
+        Self { is_gateway: true, ..Self::new(info) }
     }
 
     /// Returns the operation that says that a server did not let this client in.
@@ -178,7 +186,19 @@ impl Client {
         frame: Frame<'_>,
         into: &mut Vec<ServerOp>,
     ) -> Result<Heard, DecodeError> {
-        match ServerFrame::read(frame.bytes())? {
+        let read = ServerFrame::read(frame.bytes())?;
+        self.handle_read(now, read, frame, into)
+    }
+
+    /// The same of one that is read.
+    pub(super) fn handle_read(
+        &mut self,
+        now: Instant,
+        read: ServerFrame<'_>,
+        frame: Frame<'_>,
+        into: &mut Vec<ServerOp>,
+    ) -> Result<Heard, DecodeError> {
+        match read {
             ServerFrame::Message(delivery) => self.handle_message(now, &delivery, frame, into),
             ServerFrame::Pong => {
                 let settled = self.fences.settle().ok_or(DecodeError("pong without a ping"))?;
@@ -254,14 +274,14 @@ impl Client {
         subscription: &Subscription,
     ) -> Result<SubscribeStatus, OpError> {
         // The fabric has no word for `exclusive`.
-        let Subscription { pattern, queue, is_shared, exclusive: _ } = subscription;
+        let Subscription { pattern, queue, class, exclusive: _ } = subscription;
         let pattern = Pattern::parse(pattern).map_err(|error| OpError::text(error.to_string()))?;
         if self.subscriptions.contains(&pattern) {
             return Ok(SubscribeStatus::AlreadyAdded);
         }
-        let queue = queue.as_deref().filter(|_| *is_shared).map(queue_name);
+        let queue = queue.as_deref().filter(|_| *class == SubscriptionClass::Shared).map(queue_name);
         if pattern.as_str().len() + queue.as_ref().map_or(0, |queue| queue.len()) > MAX_NAMES_BYTES {
-            return Err(OpError { message: "pattern too long".to_owned(), code: Some(TOO_LARGE) });
+            return Err(too_long("pattern"));
         }
         if self.inbox.is_none()
             && let Some(prefix) = pattern.as_str().strip_suffix('*')
@@ -271,6 +291,44 @@ impl Client {
         let sid = self.subscriptions.add(pattern.clone());
         push_sub(out.gather(), pattern.as_str(), queue.as_deref(), sid);
         Ok(SubscribeStatus::Added)
+    }
+
+    /// Makes a member of a queue group, under a number of the caller's.
+    pub(super) fn join(
+        &mut self,
+        out: &mut impl Sink,
+        (ack, sid): (AckId, u64),
+        pattern: &Pattern,
+        queue: &str,
+    ) {
+        let queue = queue_name(queue);
+        let status = if pattern.as_str().len() + queue.len() > MAX_NAMES_BYTES {
+            Err(too_long("pattern"))
+        } else {
+            push_sub(out.gather(), pattern.as_str(), Some(&queue), sid);
+            Ok(SubscribeStatus::Added)
+        };
+        let (ack, patterns) = (Some(ack), vec![pattern.as_str().into()]);
+        self.fences.add(Unsettled::Subscribe(Subscribing { ack, patterns, statuses: vec![status] }));
+    }
+
+    /// Ends a membership.
+    pub(super) fn end_membership(&mut self, out: &mut impl Sink, ack: AckId, sid: u64) {
+        push_unsub(out.gather(), sid);
+        self.fences.add(Unsettled::Unsubscribe { ack: Some(ack), sids: vec![], count: 1 });
+    }
+
+    /// Reads a message for a membership; `None` if it is none that means anything.
+    pub(super) fn read(&mut self, delivery: &Delivery<'_>, frame: Frame<'_>) -> Option<Publication> {
+        match self.reader.read(delivery, frame) {
+            Ok(Arrival::Publication(publication)) => Some(publication),
+            Ok(Arrival::Status(_) | Arrival::Probe) => None,
+            Err(error) => {
+                self.dropped += 1;
+                tracing::debug!(%error, "left out a message");
+                None
+            }
+        }
     }
 
     fn probe(&mut self, out: &mut impl Sink, ack: AckId, subject: Subject) {
@@ -291,6 +349,10 @@ impl Client {
     fn answer(&mut self, ack: Option<AckId>, reply: Reply) {
         self.ready.extend(ack.map(|id| ServerOp::Ack { id, reply }));
     }
+}
+
+fn too_long(what: &str) -> OpError {
+    OpError { message: format!("{what} too long"), code: Some(TOO_LARGE) }
 }
 
 /// Returns a name of a queue group that NATS can write.
@@ -316,7 +378,8 @@ fn sign_in(info: &ServerInfo, user: Result<Json, OpError>) -> Info {
         user,
         instance: None,
         max_message: None,
-        large: Some(LargeMessages { chunk: whole.min(CHUNK_BYTES), whole }),
+        // The last chunk has the headers as well, and all have an id: a small server gets smaller ones.
+        large: Some(LargeMessages { chunk: (whole / 2).min(CHUNK_BYTES), whole }),
     }
 }
 

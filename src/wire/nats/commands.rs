@@ -65,9 +65,9 @@ struct Connect<'a> {
     sign_in: &'a SignIn,
 }
 
-/// Appends the answer to `INFO`: who this is, and what it knows. Then a `PING`, whose answer means that it
-/// may come in.
-pub fn push_connect(out: &mut BytesMut, is_tls: bool, sign_in: &SignIn) {
+/// Appends the answer to `INFO`: who this is, what it knows, and whether it wants to hear what it publishes.
+/// Then a `PING`, whose answer means that it may come in.
+pub fn push_connect(out: &mut BytesMut, is_tls: bool, echo: bool, sign_in: &SignIn) {
     let connect = Connect {
         verbose: false,
         pedantic: false,
@@ -75,7 +75,7 @@ pub fn push_connect(out: &mut BytesMut, is_tls: bool, sign_in: &SignIn) {
         lang: "selvedge",
         version: env!("CARGO_PKG_VERSION"),
         protocol: 1,
-        echo: true,
+        echo,
         headers: true,
         no_responders: true,
         sign_in,

@@ -10,13 +10,13 @@ mod commands;
 mod content;
 mod fences;
 mod frame;
+mod gateway;
 mod headers;
 mod info;
 mod interest;
 mod nkey;
 mod publication;
 mod refusal;
-
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -24,6 +24,7 @@ mod tests;
 pub use client::{Client, Heard};
 pub use commands::{CONNECT_START, SignIn, Sink, push_connect, push_pong};
 pub use frame::{Delivery, Frame, MAX_INFO_BYTES, ServerFrame, frame_length};
+pub use gateway::Gateway;
 pub use info::ServerInfo;
 pub use nkey::{Credentials, Seed};
 pub use refusal::Refusal;

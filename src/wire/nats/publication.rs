@@ -136,6 +136,7 @@ impl Reader {
             seq: 0,
             done: true,
             bundled: 0,
+            bundled_bytes: 0,
             payload,
             headers,
         }))

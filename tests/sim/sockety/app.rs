@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use selvedge::base::{Chunk, Failure, LinkEvent, LinkInfo, LinkRequest, Machine};
 use selvedge::sockety::{
-    Command, Config, Connection, Details, Event, OutgoingMessage, OutgoingStream, Part, Record,
+    Budget, Command, Config, Connection, Details, Event, OutgoingMessage, OutgoingStream, Part, Record,
 };
 use uuid::Uuid;
 
@@ -60,8 +60,18 @@ pub struct Contents {
 impl App {
     /// One end, connected.
     pub fn new(config: Config) -> Self {
+        Self::on(Connection::accept(start(), config))
+    }
+
+    /// One of several ends that share a budget; its peer has said the default header.
+    pub fn opened_within(budget: &Budget) -> Self {
+        let mut app = Self::on(Connection::accept_within(start(), Config::default(), budget.clone()));
+        app.feed(b"\xe3");
+        app
+    }
+
+    fn on(mut machine: Connection) -> Self {
         let now = start();
-        let mut machine = Connection::accept(now, config);
         machine.handle_link(now, LinkEvent::Up(LinkInfo::default()));
         Self {
             machine,

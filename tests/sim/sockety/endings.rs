@@ -76,16 +76,43 @@ fn answers_find_who_waits_for_them_once() {
 fn closing_says_goodbye_behind_all_that_was_sent() {
     let mut app = App::opened();
     app.command(Command::Send(OutgoingMessage { mark: 1, ..message(id(0), "a") }));
+    let start = app.now;
     app.command(Command::Close);
     app.command(Command::Send(message(id(0), "too late")));
     assert!(app.machine.is_closing() && app.closed.is_none());
     assert_eq!(app.sent(), hex(&format!("20 13 00 {ID} 01 61 b0")));
     assert_eq!(app.flushed, [1]);
     app.feed(&hex(&format!("20 13 00 {ID} 01 62")));
-    assert_eq!(app.requests, [LinkRequest::Close(60 * SECOND)], "once everything has been taken");
+    assert_eq!(app.requests, [LinkRequest::CloseBy(start + 60 * SECOND)], "once everything has been taken");
     app.link(LinkEvent::Closed);
     assert_eq!(app.describe(), r#"message 00 "b"; closed"#);
     assert!(app.is_finished);
+}
+
+#[test]
+fn a_close_behind_what_a_peer_does_not_read_is_given_up_though_its_heart_beats() {
+    let beats = |app: &mut App, seconds: u32| {
+        for _ in 0..seconds {
+            app.wait_until(app.now + SECOND);
+            app.feed(&hex("a0"));
+        }
+    };
+    // The close itself waits behind what the link does not take.
+    let mut app = App::opened();
+    app.command(Command::Leave);
+    beats(&mut app, 59);
+    assert!(app.closed.is_none());
+    beats(&mut app, 1);
+    assert!(app.is_finished);
+    let text = app.describe();
+    assert!(text.ends_with("has not read within 60s what was sent before the close"), "{text}");
+    // It has come to the connection, which has said everything but to nobody.
+    let mut app = App::opened();
+    app.command(Command::Leave);
+    beats(&mut app, 30);
+    app.command(Command::Close);
+    beats(&mut app, 30);
+    assert!(app.is_finished && app.closed.is_some_and(|failure| failure.is_some()));
 }
 
 #[test]

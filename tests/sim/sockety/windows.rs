@@ -1,7 +1,7 @@
 //! Nothing is given out before it is read, and whoever does not read makes the peer wait.
 
 use selvedge::base::Machine;
-use selvedge::sockety::{Command, Config, Part};
+use selvedge::sockety::{Budget, Command, Config, Part};
 
 use super::app::App;
 use super::{SECOND, hex};
@@ -113,4 +113,59 @@ fn lengths_that_are_announced_cost_nothing() {
     app.feed(&hex("ec ffffffff 61"));
     assert_eq!(app.closed, None);
     assert!(app.machine.is_reading());
+}
+
+#[test]
+fn connections_of_one_server_share_a_budget_and_each_has_room_for_a_little() {
+    let budget = Budget::new(1 << 20);
+    let open = || {
+        let mut app = App::opened_within(&budget);
+        app.is_eager = false;
+        app.feed(&hex(&format!("23 13 00 {ID} 01 61")));
+        app
+    };
+    let (mut hog, mut neighbour, mut waiting) = (open(), open(), open());
+    waiting.feed(&stream(300_000));
+    assert!(waiting.machine.is_reading());
+    (0..8).for_each(|_| hog.feed(&stream(100_000)));
+    assert!(budget.held() >= 1_100_000 && !hog.machine.is_reading());
+    neighbour.feed(&stream(200_000));
+    assert!(neighbour.machine.is_reading(), "there is room for a little");
+    neighbour.feed(&stream(100_000));
+    assert!(!neighbour.machine.is_reading());
+    // This one learns of it by looking. Its peer is not silent: it is not heard.
+    assert!(!waiting.machine.is_reading());
+    waiting.wait_until(waiting.now + 70 * SECOND);
+    assert!(waiting.closed.as_ref().is_some_and(Option::is_some), "nobody reads anything of it");
+    neighbour.wait_until(neighbour.now + 50 * SECOND);
+    neighbour.read(neighbour.messages[0].number, Part::Stream, 30_000);
+    neighbour.wait_until(neighbour.now + 70 * SECOND);
+    assert!(neighbour.closed.is_none() && !neighbour.machine.is_reading(), "it is being read, slowly");
+    drop((hog, waiting));
+    assert!(neighbour.machine.is_reading(), "others have made room");
+    let beat = neighbour.machine.poll_timeout().expect("looks again");
+    assert!(beat <= neighbour.now + SECOND);
+    neighbour.wait_until(neighbour.now + SECOND);
+    neighbour.feed(&stream(200_000));
+    drop(neighbour);
+    assert_eq!(budget.held(), 0, "all is given back");
+}
+
+#[test]
+fn unfinished_headers_count_and_are_short_while_there_is_no_room() {
+    let budget = Budget::new(1 << 20);
+    let mut hog = App::opened_within(&budget);
+    hog.is_eager = false;
+    hog.feed(&hex(&format!("23 13 00 {ID} 01 61")));
+    hog.feed(&stream(1 << 20));
+    let mut stranger = App::opened_within(&budget);
+    let before = budget.held();
+    // Half of a header with a long action, on one channel and then on another.
+    let half = [&hex(&format!("02 {ID} ffff"))[..], &[b'a'; 40_000]].concat();
+    let packet = [&[0x28][..], &half.len().to_le_bytes()[..3], &half].concat();
+    stranger.feed(&packet);
+    assert!(stranger.closed.is_none() && budget.held() > before + 40_000);
+    stranger.feed(&[&[0x01][..], &packet].concat());
+    let text = "closed: unfinished headers of more than 65536 bytes";
+    assert_eq!((stranger.describe(), budget.held()), (text.to_owned(), before));
 }

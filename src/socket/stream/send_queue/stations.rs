@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 
-use crate::wire::{Messages, PackedMessages};
+use crate::wire::{Item, Messages, PackedMessages};
 
 /// Items that have left and are not known to have arrived, with the number of the first of each batch.
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     batches: VecDeque<(u64, Messages)>,
+    /// Data in pieces of which the last one has left, with the number of that one.
+    wholes: VecDeque<(u64, Item)>,
     bytes: usize,
     data_bytes: usize,
 }
@@ -25,6 +27,12 @@ impl Flight {
         self.bytes += messages.bytes();
         self.data_bytes += data_bytes;
         self.batches.push_back((first, messages));
+    }
+
+    /// Adds a piece; with the last one of data the whole.
+    pub(super) fn push_piece(&mut self, number: u64, piece: Messages, whole: Option<Item>) {
+        self.push(number, piece, whole.as_ref().map_or(0, Item::bytes));
+        self.wholes.extend(whole.map(|item| (number, item)));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -50,6 +58,7 @@ impl Flight {
         let mut is_news = false;
         while let Some((first, messages)) = self.batches.front_mut().filter(|(first, _)| *first <= arrived) {
             is_news = true;
+            let number = *first;
             let there = u32::try_from(arrived - *first + 1).unwrap_or(u32::MAX);
             let removed = match messages {
                 Messages::Packed(packed) if packed.count() > there => {
@@ -62,9 +71,16 @@ impl Flight {
                 }
             };
             self.bytes -= removed.bytes();
-            self.data_bytes -= kept.push(removed);
+            let whole = if removed.is_piece() { self.take_whole(number) } else { None };
+            self.data_bytes -= kept.push(whole.map_or(removed, Messages::One));
         }
         is_news
+    }
+
+    /// Takes out the oldest message in pieces, if this is the last of them.
+    fn take_whole(&mut self, number: u64) -> Option<Item> {
+        let is_last = self.wholes.front().is_some_and(|(last, _)| *last == number);
+        if is_last { self.wholes.pop_front().map(|(_, item)| item) } else { None }
     }
 
     /// The items of the ranges, which ascend, in batches as they left.
@@ -84,8 +100,11 @@ impl Flight {
         })
     }
 
-    pub(super) fn into_messages(self) -> impl Iterator<Item = Messages> {
-        self.batches.into_iter().map(|(_, messages)| messages)
+    /// Returns what has not arrived; data in pieces as it was.
+    pub(super) fn into_messages(mut self) -> impl Iterator<Item = Messages> {
+        std::mem::take(&mut self.batches)
+            .into_iter()
+            .map(move |(number, messages)| self.take_whole(number).map_or(messages, Messages::One))
     }
 }
 
@@ -107,7 +126,9 @@ impl Kept {
         let before = self.bytes;
         if messages.is_data() {
             self.add(messages);
-        } else if let Messages::Packed(packed) = messages {
+        } else if let Messages::Packed(packed) = messages
+            && packed.has_data()
+        {
             let data = packed.items().filter(|item| item.payload.encoding.is_data());
             data.for_each(|item| self.add(Messages::One(item)));
         }

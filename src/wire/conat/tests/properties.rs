@@ -63,7 +63,7 @@ prop_compose! {
         headers in any_headers(),
     ) -> Option<Publication> {
         Subject::parse(&subject).ok().map(|subject| Publication {
-            subject, id: id.as_str().into(), seq, done, bundled: 0,
+            subject, id: id.as_str().into(), seq, done, bundled: 0, bundled_bytes: 0,
             payload: Payload { encoding: Encoding(encoding), raw: raw.into() }, headers,
         })
     }
@@ -85,7 +85,7 @@ proptest! {
         let subscriptions = names.iter().map(|(pattern, queue)| Subscription {
             pattern: pattern.as_str().into(),
             queue: queue.as_deref().map(Arc::from),
-            is_shared: true, exclusive: None,
+            class: SubscriptionClass::Shared, exclusive: None,
         }).collect();
         let timeout = Duration::from_millis(millis);
         let mut ops = vec![

@@ -57,7 +57,7 @@ prop_compose! {
         // A message of one chunk has no id of its own.
         let (id, seq, done) = chunk.filter(|(_, seq, done)| *seq != 0 || !done).unwrap_or(("1".into(), 0, true));
         Subject::parse(&text).ok().map(|subject| Publication {
-            subject, id: id.as_str().into(), seq, done, bundled: 0,
+            subject, id: id.as_str().into(), seq, done, bundled: 0, bundled_bytes: 0,
             payload: Payload { encoding: Encoding(encoding), raw: raw.into() }, headers,
         })
     }
@@ -99,7 +99,7 @@ proptest! {
         let subscriptions = names.iter().map(|(pattern, queue)| Subscription {
             pattern: pattern.as_str().into(),
             queue: queue.as_deref().map(Arc::from),
-            is_shared: true, exclusive: queue.as_ref().map(|_| Claim::Returning(millis)),
+            class: SubscriptionClass::Shared, exclusive: queue.as_ref().map(|_| Claim::Returning(millis)),
         }).collect();
         let timeout = Duration::from_millis(millis);
         let id = ack.unwrap_or(AckId(0));

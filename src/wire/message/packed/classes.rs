@@ -1,17 +1,96 @@
 //! Messages in a row that are not all data: what they take of each window, taken apart, and joined with the
 //! control behind them.
 
-use bytes::{BufMut, BytesMut};
+use bytes::Buf;
 
-use super::{Item, Messages, PackedMessages, push_item, split_item};
+use super::{Item, Messages, PackedMessages, is_small, push_item, push_length, split_item};
+use crate::wire::Encoding;
 use crate::wire::message::Payload;
-use crate::wire::message::stream::Class;
+use crate::wire::message::stream::{Class, Status};
+
+/// A message where it stands among others.
+#[derive(Debug, Clone, Copy)]
+pub struct ItemRef<'a> {
+    /// The encoding of its payload.
+    pub encoding: Encoding,
+    /// The bytes of its payload.
+    pub payload: &'a [u8],
+    /// The application's headers.
+    pub json: Option<&'a [u8]>,
+}
+
+impl ItemRef<'_> {
+    /// Returns what it takes of a window of bytes: payload and headers.
+    pub fn bytes(&self) -> usize {
+        self.payload.len() + self.json.map_or(0, <[u8]>::len)
+    }
+}
 
 /// Messages of each class, and their bytes: payloads and headers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sizes {
     counts: [u32; 3],
     bytes: [usize; 3],
+}
+
+/// What packed messages take: by class, and in the last place what has none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    counts: [u32; 4],
+    bytes: [usize; 4],
+    /// Of these, the bytes of headers.
+    headers: usize,
+}
+
+impl Tally {
+    /// Adds a message.
+    #[inline(always)]
+    pub(super) fn add(&mut self, encoding: Encoding, payload: usize, headers: usize) {
+        let at = usize::from(PLACES[usize::from(encoding.0)] & 3);
+        self.counts[at] += 1;
+        self.bytes[at] = self.bytes[at].wrapping_add(payload + headers);
+        self.headers = self.headers.wrapping_add(headers);
+    }
+
+    /// The same, where it stands.
+    #[inline(always)]
+    pub(super) fn add_ref(&mut self, item: &ItemRef<'_>) {
+        self.add(item.encoding, item.payload.len(), item.json.map_or(0, <[u8]>::len));
+    }
+
+    fn remove(&mut self, other: &Self) {
+        for at in 0..4 {
+            self.counts[at] -= other.counts[at];
+            self.bytes[at] = self.bytes[at].wrapping_sub(other.bytes[at]);
+        }
+        self.headers = self.headers.wrapping_sub(other.headers);
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.iter().sum()
+    }
+
+    /// The bytes of payloads alone.
+    pub(super) fn payload_bytes(&self) -> usize {
+        self.bytes().wrapping_sub(self.headers)
+    }
+}
+
+/// By encoding: the place in a tally.
+const PLACES: [u8; 256] = places();
+
+const fn places() -> [u8; 256] {
+    let mut places = [3; 256];
+    let mut encoding: u8 = 0;
+    loop {
+        if let Some(class) = Encoding(encoding).class() {
+            places[encoding as usize] = class as u8;
+        }
+        if encoding == u8::MAX {
+            return places;
+        }
+        encoding += 1;
+    }
 }
 
 impl Sizes {
@@ -45,7 +124,17 @@ impl Class {
 impl PackedMessages {
     /// How many of them are not data.
     pub fn others(&self) -> u32 {
-        self.others
+        self.count - self.tally.counts[Class::Data as usize]
+    }
+
+    /// Whether some of them are data.
+    pub fn has_data(&self) -> bool {
+        self.tally.counts[Class::Data as usize] > 0
+    }
+
+    /// Whether all of them are data.
+    pub fn is_data(&self) -> bool {
+        self.tally.counts[Class::Data as usize] == self.count
     }
 
     /// Removes the first `count` messages and returns them.
@@ -55,20 +144,18 @@ impl PackedMessages {
             && let Some(item) = split_item(&mut rest)
         {
             front.count += 1;
-            front.others += u32::from(!item.encoding.is_data());
-            front.bytes += item.bytes();
+            front.tally.add_ref(&item);
         }
         front.raw = self.raw.slice(..self.raw.len() - rest.len());
         self.raw = self.raw.slice_ref(rest);
         self.count -= front.count;
-        self.others -= front.others;
-        self.bytes -= front.bytes;
+        self.tally.remove(&front.tally);
         front
     }
 
-    /// Removes the last message, if it is control, and returns it. Control stands nowhere else.
-    pub fn split_control(&mut self) -> Option<Item> {
-        if self.others == 0 {
+    /// Returns the last message, if it is control, and the others without it. Control stands nowhere else.
+    pub fn split_control(&self) -> Option<(Self, ItemRef<'_>)> {
+        if self.tally.counts[3] == 0 {
             return None;
         }
         let (mut rest, mut last) = (&self.raw[..], None);
@@ -77,41 +164,37 @@ impl PackedMessages {
             last = split_item(&mut rest).map(|item| (start, item));
         }
         let (start, item) = last.filter(|(_, item)| item.encoding.is_control())?;
-        let item = item.shared(&self.raw);
-        self.raw = self.raw.slice(..start);
-        self.count -= 1;
-        self.others -= 1;
-        self.bytes -= item.bytes();
-        Some(item)
+        let mut gone = Tally::default();
+        gone.add_ref(&item);
+        let mut others = Self { count: self.count - 1, tally: self.tally, raw: self.raw.slice(..start) };
+        others.tally.remove(&gone);
+        Some((others, item))
     }
 
-    /// Returns the same messages with one more behind them, in bytes of their own.
-    pub fn with_last(&self, payload: &Payload) -> Self {
-        let mut raw =
-            BytesMut::with_capacity(self.raw.len() + payload.raw.len() + super::ITEM_OVERHEAD_BYTES);
-        raw.put_slice(&self.raw);
-        push_item(&mut raw, payload, None);
-        Self {
-            count: self.count + 1,
-            others: self.others + u32::from(!payload.encoding.is_data()),
-            bytes: self.bytes + payload.raw.len(),
-            raw: raw.freeze(),
+    /// Returns the only message, without taking another share of its bytes; or all of them as they were.
+    pub fn into_one(mut self) -> Result<Item, Self> {
+        let mut rest = &self.raw[..];
+        match split_item(&mut rest) {
+            Some(ItemRef { encoding, payload, json: None }) if rest.is_empty() => {
+                let before = self.raw.len() - payload.len();
+                self.raw.advance(before);
+                Ok(Item { payload: Payload { encoding, raw: self.raw }, json: None })
+            }
+            Some(item) if rest.is_empty() => Ok(item.shared(&self.raw)),
+            _ => Err(self),
         }
+    }
+
+    /// Returns one of its messages, which was looked at.
+    pub fn item(&self, item: ItemRef<'_>) -> Item {
+        item.shared(&self.raw)
     }
 
     /// Returns what they take of each window; `None` if one of them has no class.
     pub fn sizes(&self) -> Option<Sizes> {
-        let mut sizes = Sizes::default();
-        if self.others == 0 {
-            sizes.counts[Class::Data as usize] = self.count;
-            sizes.bytes[Class::Data as usize] = self.bytes;
-            return Some(sizes);
-        }
-        let mut rest = &self.raw[..];
-        for item in (0..self.count).map_while(|_| split_item(&mut rest)) {
-            sizes.add(item.encoding.class()?, item.bytes());
-        }
-        Some(sizes)
+        let Tally { counts: [data, requests, answers, none], bytes, .. } = self.tally;
+        let bytes = [bytes[0], bytes[1], bytes[2]];
+        (none == 0).then_some(Sizes { counts: [data, requests, answers], bytes })
     }
 }
 
@@ -120,8 +203,13 @@ impl Messages {
     pub fn is_data(&self) -> bool {
         match self {
             Self::One(item) => item.payload.encoding.is_data(),
-            Self::Packed(packed) => packed.others == 0,
+            Self::Packed(packed) => packed.is_data(),
         }
+    }
+
+    /// Returns whether it is a piece of a larger message.
+    pub fn is_piece(&self) -> bool {
+        matches!(self, Self::One(item) if item.payload.encoding.is_piece())
     }
 
     /// Returns what they take of each window; `None` if one of them has no class.
@@ -135,4 +223,59 @@ impl Messages {
             Self::Packed(packed) => packed.sizes(),
         }
     }
+
+    /// Returns the same messages with a status behind them, in bytes of their own; `None` if that is more
+    /// than `limit` messages, or if a copy of more than so many bytes.
+    pub fn with_status(&self, status: &Status, limit: u32, most: usize) -> Option<PackedMessages> {
+        let (bytes, mut tally) = match self {
+            Self::One(Item { payload, json }) if is_small(payload, json.as_ref()) => {
+                let mut tally = Tally::default();
+                let headers = json.as_ref().map_or(0, |json| json.as_bytes().len());
+                tally.add(payload.encoding, payload.raw.len(), headers);
+                let head = if json.is_some() { length_bytes(headers) } else { 0 };
+                (tally.bytes() + head + length_bytes(payload.raw.len() << 1) + 1, tally)
+            }
+            Self::One(_) => return None,
+            Self::Packed(packed) => (packed.raw.len(), packed.tally),
+        };
+        if self.count() >= limit || bytes > most {
+            return None;
+        }
+        let (short, long);
+        let last = if let Some(bytes) = status.encode_short() {
+            short = bytes;
+            short.bytes()
+        } else {
+            long = status.encode().raw;
+            &long[..]
+        };
+        // Exactly what it takes: its bytes are shared without another allocation.
+        let mut raw = Vec::with_capacity(bytes + length_bytes(last.len() << 1) + 1 + last.len());
+        match self {
+            Self::One(Item { payload, json }) => push_item(&mut raw, payload, json.as_ref()),
+            Self::Packed(packed) => raw.extend_from_slice(&packed.raw),
+        }
+        push_length(&mut raw, last.len() << 1);
+        raw.push(Encoding::STATUS.0);
+        raw.extend_from_slice(last);
+        tally.add(Encoding::STATUS, last.len(), 0);
+        Some(PackedMessages { count: self.count() + 1, tally, raw: raw.into() })
+    }
+
+    /// Calls `visit` with each message, to look at.
+    pub fn for_each_ref(&self, mut visit: impl FnMut(ItemRef<'_>)) {
+        match self {
+            Self::One(Item { payload, json }) => visit(ItemRef {
+                encoding: payload.encoding,
+                payload: &payload.raw,
+                json: json.as_ref().map(|json| &json.as_bytes()[..]),
+            }),
+            Self::Packed(packed) => packed.refs().for_each(visit),
+        }
+    }
+}
+
+/// The bytes of a length, as `push_length` writes it.
+fn length_bytes(length: usize) -> usize {
+    (usize::BITS - (length | 1).leading_zeros()).div_ceil(7) as usize
 }

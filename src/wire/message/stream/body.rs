@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::control::{MAX_CODE_BYTES, MAX_MESSAGE_BYTES};
+use super::piece::Beginning;
 use super::varint::{push_number, push_text, split_byte, split_number, split_text};
 use crate::wire::{Encoding, Payload};
 
@@ -73,6 +74,11 @@ impl Request {
         raw.put_slice(&self.payload.raw);
         let encoding = if many { Encoding::REQUEST_MANY } else { Encoding::REQUEST };
         Payload { encoding, raw: raw.freeze() }
+    }
+
+    /// Reads key and timeout.
+    pub fn head(mut raw: &[u8]) -> Option<(u64, u64)> {
+        Some((split_key(&mut raw)?, split_number(&mut raw)?))
     }
 
     /// Reads it; the payload shares the bytes.
@@ -185,6 +191,7 @@ pub fn is_valid(encoding: Encoding, raw: &[u8]) -> bool {
         Encoding::ANSWER_END => split_key(&mut rest).is_some(),
         Encoding::REFUSAL => Refusal::decode(raw).is_some(),
         Encoding::CANCEL => Cancel::decode(raw).is_some(),
+        Encoding::BIG => Beginning::is_valid(raw),
         _ => true,
     }
 }

@@ -3,7 +3,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::varint::{push_number, push_text, split_number, split_text};
+use super::varint::{push_number, push_numbers, push_text, split_number, split_text};
 use crate::wire::{Encoding, Payload};
 
 /// What one end has of what the other has sent.
@@ -55,10 +55,63 @@ pub struct Close {
     pub rest: Bytes,
 }
 
+/// The bytes of a status that says nothing of what is missing.
+#[derive(Debug, Clone, Copy)]
+pub struct ShortStatus {
+    bytes: [u8; SHORT_STATUS_BYTES],
+    length: usize,
+}
+
+impl ShortStatus {
+    /// Returns them.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn push_number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.bytes[self.length] = number.to_le_bytes()[0] | 0x80;
+            self.length += 1;
+            number >>= 7;
+        }
+        self.bytes[self.length] = number.to_le_bytes()[0];
+        self.length += 1;
+    }
+}
+
 impl Status {
+    /// Writes it down where it costs no memory, if it is short.
+    pub fn encode_short(&self) -> Option<ShortStatus> {
+        if !self.missing.is_empty() {
+            return None;
+        }
+        let mut short = ShortStatus { bytes: [0; SHORT_STATUS_BYTES], length: 0 };
+        let Counts { arrived, data, requests, answers } = self.counts;
+        for number in [self.flags(), arrived, data, requests, answers] {
+            short.push_number(number);
+        }
+        self.wants.into_iter().chain(self.credit).for_each(|number| short.push_number(number));
+        Some(short)
+    }
+
     /// Writes it down.
     pub fn encode(&self) -> Payload {
+        if let Some(short) = self.encode_short() {
+            return Payload { encoding: Encoding::STATUS, raw: Bytes::copy_from_slice(short.bytes()) };
+        }
         let mut raw = BytesMut::with_capacity(STATUS_BYTES + 4 * self.missing.len());
+        let Counts { arrived, data, requests, answers } = self.counts;
+        push_numbers(&mut raw, [self.flags(), arrived, data, requests, answers]);
+        push_number(&mut raw, self.missing.len() as u64);
+        for &(present, missing) in &self.missing {
+            push_number(&mut raw, present);
+            push_number(&mut raw, missing);
+        }
+        self.wants.into_iter().chain(self.credit).for_each(|number| push_number(&mut raw, number));
+        Payload { encoding: Encoding::STATUS, raw: raw.freeze() }
+    }
+
+    fn flags(&self) -> u64 {
         let flags = [
             (ASKS, self.asks),
             (WAS_AWAY, self.was_away),
@@ -67,17 +120,7 @@ impl Status {
             (WANTS, self.wants.is_some()),
             (CREDIT, self.credit.is_some()),
         ];
-        push_number(&mut raw, flags.iter().filter(|(_, set)| *set).map(|(flag, _)| flag).sum());
-        push_counts(&mut raw, &self.counts);
-        if !self.missing.is_empty() {
-            push_number(&mut raw, self.missing.len() as u64);
-            for &(present, missing) in &self.missing {
-                push_number(&mut raw, present);
-                push_number(&mut raw, missing);
-            }
-        }
-        self.wants.into_iter().chain(self.credit).for_each(|number| push_number(&mut raw, number));
-        Payload { encoding: Encoding::STATUS, raw: raw.freeze() }
+        flags.iter().filter(|(_, set)| *set).map(|(flag, _)| flag).sum()
     }
 
     /// Reads it. What a later version puts behind it is passed over.
@@ -144,7 +187,7 @@ impl Close {
 
 fn push_counts(raw: &mut BytesMut, counts: &Counts) {
     let &Counts { arrived, data, requests, answers } = counts;
-    [arrived, data, requests, answers].into_iter().for_each(|count| push_number(raw, count));
+    push_numbers(raw, [arrived, data, requests, answers]);
 }
 
 fn split_counts(rest: &mut &[u8]) -> Option<Counts> {
@@ -175,5 +218,7 @@ pub const MAX_CODE_BYTES: usize = 64;
 pub const MAX_MESSAGE_BYTES: usize = 1024;
 /// Most bytes that a system above may add to a close.
 const MAX_REST_BYTES: usize = 1024;
+/// Room for seven numbers of 64 bits.
+const SHORT_STATUS_BYTES: usize = 70;
 /// What flags and counts take, rounded up.
 const STATUS_BYTES: usize = 48;

@@ -4,12 +4,14 @@
 
 mod body;
 mod control;
+mod piece;
 mod varint;
 
 pub use body::{Answer, Cancel, CancelReason, Refusal, Request, is_valid, key};
 pub use control::{
     Close, Counts, MAX_CODE_BYTES, MAX_MESSAGE_BYTES, MAX_MISSING_NUMBERS, MAX_RANGES, Status,
 };
+pub use piece::Beginning;
 
 use super::Encoding;
 
@@ -41,6 +43,10 @@ impl Encoding {
     pub const CANCEL: Self = Self(0x87);
     /// No data and no requests follow in this direction.
     pub const END: Self = Self(0x88);
+    /// The beginning of a message that is larger than a piece.
+    pub const BIG: Self = Self(0x89);
+    /// The next piece of the message that was begun last.
+    pub const MORE: Self = Self(0x8a);
     /// How far each direction is. Has the number that its sender uses next, and does not use it up.
     pub const STATUS: Self = Self(0xc0);
     /// The end of the socket. Has a number as a status has.
@@ -58,13 +64,18 @@ impl Encoding {
 
     /// The class of a numbered message; `None` for control, and for what this version does not know and may
     /// not skip.
-    pub fn class(self) -> Option<Class> {
+    pub const fn class(self) -> Option<Class> {
         match self.0 {
             0..=LAST_DATA => Some(Class::Data),
             0x81 | 0x82 => Some(Class::Request),
             0x83..=0x88 | FIRST_SKIPPED..=LAST_SKIPPED => Some(Class::Answer),
             _ => None,
         }
+    }
+
+    /// Whether it is a part of a larger message, which has a class once it is whole.
+    pub fn is_piece(self) -> bool {
+        self == Self::BIG || self == Self::MORE
     }
 
     /// Whether it is numbered, and means nothing to this version: it counts as handled.

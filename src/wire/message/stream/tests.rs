@@ -2,7 +2,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::{Payload, push_item};
+use crate::wire::{Item, Json, Messages, PackedMessages, Payload, push_item};
 
 /// As it stands in a run, in hex.
 fn hex(payload: &Payload) -> String {
@@ -39,7 +39,8 @@ fn every_encoding_is_data_an_item_of_a_class_control_or_nothing_that_this_versio
     assert!((0x83..=0x88).all(|byte| class(byte) == Some(Class::Answer)));
     assert!((0xa0..=0xbf).all(|byte| class(byte) == Some(Class::Answer) && Encoding(byte).is_skipped()));
     assert!((0xc0..=0xdf).all(|byte| class(byte).is_none() && Encoding(byte).is_control()));
-    let unknown = (0x89..0xa0).chain(0xe0..=0xff).chain([0x80]);
+    assert!([0x89, 0x8a].iter().all(|byte| class(*byte).is_none() && Encoding(*byte).is_piece()));
+    let unknown = (0x8b..0xa0).chain(0xe0..=0xff).chain([0x80]);
     assert!({ unknown }.all(|byte| class(byte).is_none() && !Encoding(byte).is_control()));
 }
 
@@ -114,6 +115,16 @@ proptest! {
         prop_assert_eq!(Answer::decode(&answered.raw), Some(answer));
         prop_assert_eq!(Refusal::decode(&refused.raw), Some(refusal));
         prop_assert_eq!(Cancel::decode(&cancelled.raw), Some(cancel));
+        // Behind other messages it is the same.
+        for before in [Messages::one(asked.clone(), None), Messages::one(asked, Json::parse("{\"a\":1}".into()).ok())] {
+            let mut all: Vec<Item> = before.items().collect();
+            let joined = before.with_status(&status, 256, 8192).expect("small");
+            let parsed = PackedMessages::parse(2, joined.raw().clone());
+            prop_assert_eq!(parsed.as_ref(), Some(&joined));
+            let (others, control) = joined.split_control().expect("it is there");
+            prop_assert_eq!(Status::decode(control.payload), Some(status.clone()));
+            prop_assert_eq!(others.into_one().ok(), all.pop());
+        }
         prop_assert_eq!(Status::decode(&status.encode().raw), Some(status));
         prop_assert_eq!(Close::decode(&close.encode().raw), Some(close));
     }
@@ -131,6 +142,7 @@ proptest! {
             Encoding::REFUSAL => Refusal::decode(&raw).is_some(),
             Encoding::CANCEL => Cancel::decode(&raw).is_some(),
             Encoding::ANSWER_END => super::key(&raw).is_some(),
+            Encoding::BIG => Beginning::decode(&raw).is_some(),
             _ => true,
         };
         prop_assert_eq!(is_valid(encoding, &raw), reads);

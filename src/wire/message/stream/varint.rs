@@ -6,13 +6,28 @@ use bytes::{BufMut, BytesMut};
 pub(super) const MAX_NUMBER: u64 = (1 << 53) - 1;
 
 /// Appends a number of at most [`MAX_NUMBER`].
-pub(super) fn push_number(out: &mut BytesMut, mut number: u64) {
-    while number >= 0x80 {
-        out.put_u8(number.to_le_bytes()[0] | 0x80);
-        number >>= 7;
-    }
-    out.put_u8(number.to_le_bytes()[0]);
+pub(super) fn push_number(out: &mut BytesMut, number: u64) {
+    push_numbers(out, [number]);
 }
+
+/// Appends numbers, together: each append looks for room.
+pub(super) fn push_numbers<const N: usize>(out: &mut BytesMut, numbers: [u64; N]) {
+    let (mut bytes, mut length) = ([[0; LONGEST]; N], 0);
+    let bytes = bytes.as_flattened_mut();
+    for mut number in numbers {
+        while number >= 0x80 {
+            bytes[length] = number.to_le_bytes()[0] | 0x80;
+            length += 1;
+            number >>= 7;
+        }
+        bytes[length] = number.to_le_bytes()[0];
+        length += 1;
+    }
+    out.put_slice(&bytes[..length]);
+}
+
+/// Bytes of the longest number.
+const LONGEST: usize = 10;
 
 /// Appends a text, cut to `limit` bytes between two characters.
 pub(super) fn push_text(out: &mut BytesMut, text: &str, limit: usize) {

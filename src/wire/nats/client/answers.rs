@@ -29,7 +29,9 @@ impl Client {
                     into.push(ServerOp::Deliver { pattern: pattern.clone(), publication });
                 }
             }
-            Ok(Arrival::Status(NO_RESPONDERS)) if is_inbox && delivery.payload.is_empty() => {
+            Ok(Arrival::Status(NO_RESPONDERS))
+                if (is_inbox || self.is_gateway) && delivery.payload.is_empty() =>
+            {
                 let reply =
                     std::str::from_utf8(delivery.subject).ok().and_then(|text| Subject::parse(text).ok());
                 let unheard = reply.and_then(|reply| self.fences.take_unheard(&reply));

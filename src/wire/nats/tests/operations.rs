@@ -21,13 +21,15 @@ fn publication(to: &str, raw: impl Into<Bytes>) -> Publication {
         seq: 0,
         done: true,
         bundled: 0,
+        bundled_bytes: 0,
         payload,
         headers: Headers::default(),
     }
 }
 
 fn subscription(pattern: &str, queue: &str, is_shared: bool) -> Subscription {
-    Subscription { pattern: pattern.into(), queue: Some(queue.into()), is_shared, exclusive: None }
+    let class = if is_shared { SubscriptionClass::Shared } else { SubscriptionClass::Plain };
+    Subscription { pattern: pattern.into(), queue: Some(queue.into()), class, exclusive: None }
 }
 
 fn subscribe(ack: u64, patterns: &[&str]) -> ClientOp {
@@ -374,4 +376,37 @@ fn a_server_that_stops_and_last_words_are_understood() {
     );
     let pong = model.client.handle_frame(model.now, Frame::Borrowed(b"PONG\r\n"), &mut ops);
     assert!(pong.is_err(), "nobody has asked");
+}
+
+#[test]
+fn chunks_fit_into_what_a_server_takes_with_their_id_and_headers() {
+    for max_payload in [2048, 16 * 1024, 64 * 1024, 130_000, 1024 * 1024, 8 * 1024 * 1024] {
+        let mut model = joined("2.15.1");
+        let version = "2.15.1".into();
+        let info = ServerInfo { version, headers: true, max_payload, ..ServerInfo::default() };
+        model.client = crate::wire::nats::Client::new(info);
+        let ops = model.exchange();
+        let [ServerOp::Info(info)] = &ops[..] else { panic!("{ops:?}") };
+        let chunk = info.large.expect("it says how large messages travel").chunk;
+        let json = Some(Json::from_value(&serde_json::json!({ "x": "y".repeat(200) })));
+        let headers = Headers { seq: Some(1), json, ..Headers::default() };
+        let id = "i".repeat(40).as_str().into();
+        let publication = Publication { id, seq: 3, headers, ..publication("chat.client.a", vec![0; chunk]) };
+        model.say(ClientOp::Publish { ack: None, publication });
+        let line = model.said[..].split(|byte| *byte == b'\r').next().expect("a line");
+        let total = String::from_utf8_lossy(line).rsplit(' ').next().and_then(|size| size.parse().ok());
+        assert!(total.is_some_and(|total: usize| total <= max_payload), "{max_payload}: {total:?}");
+    }
+}
+
+#[test]
+fn a_hundred_thousand_subscriptions_are_one_batch_behind_which_stands_one_fence() {
+    let mut model = joined("2.15.1");
+    let subjects: Vec<String> = (0..100_000).map(|n| format!("chat.client.{n}")).collect();
+    model.say(subscribe(2, &subjects.iter().map(String::as_str).collect::<Vec<_>>()));
+    model.client.push_fence(&mut model.said);
+    let beginnings = |beginning: &[u8]| {
+        model.said[..].split(|byte| *byte == b'\n').filter(|line| line.starts_with(beginning)).count()
+    };
+    assert_eq!((beginnings(b"SUB "), beginnings(b"PING")), (100_000, 1));
 }

@@ -55,7 +55,7 @@ prop_compose! {
     ) -> Option<Publication> {
         let (id, seq, done) = chunk.filter(|(_, seq, done)| *seq != 0 || !done).unwrap_or(("1".into(), 0, true));
         Subject::parse(&text).ok().map(|subject| Publication {
-            subject, id: id.as_str().into(), seq, done, bundled: 0,
+            subject, id: id.as_str().into(), seq, done, bundled: 0, bundled_bytes: 0,
             payload: Payload { encoding: Encoding(encoding), raw: raw.into() }, headers,
         })
     }
@@ -90,7 +90,8 @@ fn seen(publication: &Publication) -> (String, u32, bool, u8, Vec<u8>, String, O
 
 fn heard_back(publication: &Publication) -> Vec<Publication> {
     let mut model = Model::new("2.15.1");
-    let all = Subscription { pattern: ">".into(), queue: None, is_shared: false, exclusive: None };
+    let all =
+        Subscription { pattern: ">".into(), queue: None, class: SubscriptionClass::Plain, exclusive: None };
     model.say(ClientOp::Subscribe { ack: None, subscriptions: vec![all], list: false });
     model.say(ClientOp::Publish { ack: None, publication: publication.clone() });
     let ops = model.exchange().into_iter();
@@ -173,7 +174,7 @@ proptest! {
         flip in any::<u8>(),
     ) {
         let mut model = Model::new("2.15.1");
-        let all = Subscription { pattern: "_INBOX.a.*".into(), queue: None, is_shared: false, exclusive: None };
+        let all = Subscription { pattern: "_INBOX.a.*".into(), queue: None, class: SubscriptionClass::Plain, exclusive: None };
         model.say(ClientOp::Subscribe { ack: None, subscriptions: vec![all], list: false });
         let mut talk = TALK.to_vec();
         talk[at.index(TALK.len())] ^= flip;

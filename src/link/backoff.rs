@@ -2,8 +2,33 @@
 
 use std::time::{Duration, Instant};
 
-use super::ReconnectConfig;
 use crate::base::Entropy;
+
+/// Pauses between attempts to connect.
+#[derive(Debug, Clone)]
+pub struct ReconnectConfig {
+    /// Whether to connect again after a loss. Default true.
+    pub enabled: bool,
+    /// The unit of the ceilings: two fifths of it, twice, four times, and four times again while the outage
+    /// is younger than 10 s; then on to `delay_max`. Default 500 ms.
+    pub delay: Duration,
+    /// Ceiling of all pauses. Default 15 s.
+    pub delay_max: Duration,
+    /// The random part of a pause: 1 (default) is full jitter, so that a thousand clients do not come back in
+    /// step; 0 is none.
+    pub jitter: f64,
+}
+
+impl Default for ReconnectConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            delay: Duration::from_millis(500),
+            delay_max: Duration::from_secs(15),
+            jitter: 1.0,
+        }
+    }
+}
 
 /// Exponential pauses with full jitter. Only a connection that lasted starts them small again: one that is
 /// lost at once is no success.

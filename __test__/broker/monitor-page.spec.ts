@@ -1,0 +1,237 @@
+// The page of the monitor in a real browser: names that want to be markup, very many rows, a broker that lies or is
+// gone.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Browser, Page, Route } from 'playwright-core'
+import { type Client, type ConatServer, connect, init } from 'selvedge'
+import { chromium, launch } from '../support/chromium'
+
+jest.setTimeout(120_000)
+
+const FOLDER = join(__dirname, '../../monitor')
+const HOSTILE = [
+  '<img src=x onerror=alert(1)>',
+  '</script><script>alert(1)</script>',
+  '\u202egnp.exe\u200b',
+  'javascript:alert(1)',
+]
+const BIG = `${'a'.repeat(50_000)}.<b>${'b'.repeat(50_000)}`
+const ROWS = 10_000
+
+test('no file of the page makes markup of a text, or asks anybody else', () => {
+  for (const name of readdirSync(FOLDER)) {
+    const text = readFileSync(join(FOLDER, name), 'utf8')
+    expect({
+      name,
+      found: /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|javascript:/.exec(
+        text,
+      ),
+    }).toEqual({ name, found: null })
+    const urls = [...text.matchAll(/https?:\/\/[^\s'"]+/g)].map(([url]) => url)
+    expect({ name, urls: urls.filter(url => !url.startsWith('http://www.w3.org/')) }).toEqual({
+      name,
+      urls: [],
+    })
+  }
+})
+
+const describeInChromium = chromium === undefined ? describe.skip : describe
+
+describeInChromium('in Chromium', () => {
+  let broker: ConatServer
+  let browser: Browser
+  let page: Page
+  let url: string
+  const clients: Client[] = []
+  /** What went wrong in the page, and whom it asked. */
+  let problems: string[] = []
+
+  beforeAll(async () => {
+    broker = init({
+      port: 0,
+      monitor: true,
+      getUser: ({ handshake }) => ({ name: decodeURIComponent(handshake.headers.who ?? 'local') }),
+    })
+    await broker.waitUntilReady()
+    url = `${broker.address()}/monitor`
+    for (const who of HOSTILE) {
+      const extraHeaders = { who: encodeURIComponent(who) }
+      const client = connect({ address: String(broker.address()), noCache: true, extraHeaders })
+      clients.push(client)
+      await client.waitUntilReady()
+    }
+    await clients[0]!.subscribe('<b>orders</b>.*')
+    await clients[1]!.publish('<b>orders</b>.new', 1)
+    browser = await launch()
+  })
+
+  afterAll(async () => {
+    await browser?.close()
+    await Promise.all(clients.map(client => client.close()))
+    await broker.close()
+  })
+
+  beforeEach(async () => {
+    page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
+    problems = []
+    page.on('pageerror', error => problems.push(String(error)))
+    page.on('dialog', dialog => {
+      problems.push(`a dialog: ${dialog.message()}`)
+      void dialog.dismiss()
+    })
+    page.on('console', message => {
+      if (message.type() === 'error' && !message.text().includes('Failed to load resource'))
+        problems.push(message.text())
+    })
+    page.on('request', request => {
+      if (!request.url().startsWith(new URL(url).origin)) problems.push(`asked ${request.url()}`)
+    })
+  })
+
+  afterEach(async () => {
+    await page.close()
+    expect(problems).toEqual([])
+  })
+
+  const texts = (selector: string) => page.locator(selector).allTextContents()
+
+  test('shows who is connected, and follows one of them', async () => {
+    await page.goto(url)
+    await page.getByText('gnp.exe').first().waitFor()
+    const users = await texts('.long tbody tr:not(.gap) td:nth-child(2)')
+    expect(users).toEqual(expect.arrayContaining([HOSTILE[0], HOSTILE[1], 'U+202Egnp.exeU+200B', HOSTILE[3]]))
+    expect(await page.locator('td img, td script').count()).toBe(0)
+    await page.locator('tr', { hasText: HOSTILE[0]! }).locator('a').first().click()
+    await page.locator('#detail .facts').waitFor()
+    expect(await page.locator('#detail').textContent()).toContain('<b>orders</b>.*')
+    await page.keyboard.press('Escape')
+    await page.locator('#detail').waitFor({ state: 'hidden' })
+  })
+
+  test('finds which patterns a subject reaches, and tells what has happened', async () => {
+    await page.goto(`${url}#/subjects`)
+    // The page takes keys once it shows something.
+    await page.getByText('<b>orders</b>.*').first().waitFor()
+    await page.keyboard.press('/')
+    await page.keyboard.type('match:<b>orders</b>.new')
+    await page.getByText('1 of', { exact: false }).waitFor()
+    expect(await texts('.long tbody tr:not(.gap) td:first-child')).toEqual(['<b>orders</b>.*'])
+    await page.getByRole('link', { name: 'Events' }).click()
+    await page.locator('.badge', { hasText: 'connected' }).first().waitFor()
+  })
+
+  test('is as wide as a phone, and keeps a chosen colour', async () => {
+    await page.setViewportSize({ width: 320, height: 700 })
+    await page.goto(url)
+    await page.locator('.long tbody tr:not(.gap)').first().waitFor()
+    expect(await page.evaluate(() => (globalThis as any).document.documentElement.scrollWidth)).toBe(320)
+    await page.getByRole('button', { name: 'Auto' }).click()
+    await page.getByRole('button', { name: 'Light' }).click()
+    await page.reload()
+    const look = () =>
+      page.evaluate(
+        () => (globalThis as any).getComputedStyle((globalThis as any).document.body).backgroundColor,
+      )
+    await page.getByRole('button', { name: 'Dark' }).waitFor()
+    expect(await look()).toBe('rgb(13, 15, 23)')
+  })
+
+  test('draws of 10 000 connections what can be seen, and names of 100 KB cut', async () => {
+    const asked: number[] = []
+    await page.route('**/api/connections?*', async (route: Route) => {
+      const query = new URL(route.request().url()).searchParams
+      const [offset, limit] = [Number(query.get('offset') ?? 0), Number(query.get('limit'))]
+      asked.push(limit)
+      const rows = Array.from({ length: Math.min(limit, ROWS - offset) }, (_, at) => row(offset + at))
+      await route.fulfill({ json: { total: ROWS, matching: ROWS, rows } })
+    })
+    await page.goto(url)
+    await page.getByText(`${ROWS} connections`, { exact: true }).waitFor()
+    await page.locator('.scroll').evaluate((element: any) => {
+      element.scrollTop = element.scrollHeight
+    })
+    await page.getByText(`id-${ROWS - 1}`, { exact: true }).waitFor()
+    await page.locator('.scroll').evaluate((element: any) => {
+      element.scrollTop = element.scrollHeight / 2
+    })
+    await page.getByText('id-5000', { exact: true }).waitFor()
+    expect(await page.locator('.long tbody tr').count()).toBeLessThanOrEqual(102)
+    expect(Math.max(...asked)).toBeLessThanOrEqual(100)
+    const longest = await page.evaluate(() =>
+      Math.max(
+        ...[...(globalThis as any).document.querySelectorAll('td')].map(
+          (cell: any) => cell.textContent.length,
+        ),
+      ),
+    )
+    expect(longest).toBeLessThanOrEqual(200)
+    await page.goto(`${url}#/subject/${encodeURIComponent(BIG)}`)
+    await page.locator('#detail h2').waitFor()
+    expect((await page.locator('#detail h2').textContent())!.length).toBe(BIG.length)
+  })
+
+  test('a part whose answer makes no sense says so, and the rest goes on', async () => {
+    for (const lie of ['<html>', '{"total":', '{"total":"many","rows":{}}', 'null']) {
+      await page.route('**/api/connections?*', route =>
+        route.fulfill({ body: lie, contentType: 'application/json' }),
+      )
+      await page.goto('about:blank')
+      await page.goto(url)
+      await page.locator('#count', { hasText: 'not understood' }).waitFor()
+      expect(await texts('#state')).toEqual(['live'])
+      await page.unroute('**/api/connections?*')
+    }
+    await page.locator('.long tbody tr:not(.gap)').first().waitFor()
+  })
+
+  test('keeps the last numbers when the broker does not answer, and goes on when it does', async () => {
+    await page.goto(url)
+    await page.locator('#state', { hasText: 'live' }).waitFor()
+    await page.route('**/api/**', route => route.abort())
+    await page.locator('#banner', { hasText: 'as of' }).waitFor()
+    expect(await texts('#numbers dd')).toContain(String(HOSTILE.length))
+    await page.unroute('**/api/**')
+    await page.locator('#state', { hasText: 'live' }).waitFor()
+    await page.locator('#banner').waitFor({ state: 'hidden' })
+  })
+
+  test('asks for the password, says when it is wrong, and lets out again', async () => {
+    const other = init({ port: 0, monitor: { password: 'a-password-to-look' } })
+    await other.waitUntilReady()
+    try {
+      url = `${other.address()}/monitor`
+      await page.goto(url)
+      await page.getByLabel('Password').fill('wrong-password')
+      await page.getByRole('button', { name: 'Sign in' }).click()
+      await page.getByText('That is not the password.').waitFor()
+      await page.getByLabel('Password').fill('a-password-to-look')
+      await page.keyboard.press('Enter')
+      await page.locator('#state', { hasText: 'live' }).waitFor()
+      await page.getByRole('button', { name: 'Sign out' }).click()
+      await page.getByLabel('Password').waitFor()
+    } finally {
+      url = `${broker.address()}/monitor`
+      await other.close()
+    }
+  })
+
+  function row(at: number) {
+    const numbers = {
+      age: at,
+      subscriptions: 1,
+      msgsIn: at,
+      msgsOut: at,
+      bytesIn: at,
+      bytesOut: at,
+      outbox: 0,
+    }
+    const user = at % 10 === 0 ? BIG : JSON.stringify({ name: HOSTILE[at % HOSTILE.length] })
+    return {
+      id: `id-${at}`,
+      user,
+      address: '10.0.0.1',
+      wire: at % 7 === 0 ? 'none of ours' : 'selvedge',
+      ...numbers,
+    }
+  }
+})

@@ -1,0 +1,33 @@
+// The same programs over Node's own `dgram` and over ours: they see the same, in the same order.
+import nodeDgram from 'node:dgram'
+import { over } from 'selvedge/dgram'
+import { sockets } from 'selvedge/net'
+import { describeFabrics } from '../support/fabrics'
+import { type Dgram, programs as firstPrograms, type Socket, type Way } from './parity'
+import { morePrograms } from './parity-more'
+
+const programs: Readonly<Record<string, (way: Way) => Promise<unknown>>> = {
+  ...firstPrograms,
+  ...morePrograms,
+}
+
+const node: Way = {
+  dgram: nodeDgram,
+  free: () => [0, '127.0.0.1'],
+  place: socket => [socket.address().port, '127.0.0.1'],
+}
+
+describeFabrics('datagrams as Node has them', fabric => {
+  test.each(Object.keys(programs))('%s', async name => {
+    const client = fabric.client()
+    await client.waitUntilReady()
+    const program = programs[name]!
+    const ours: Way = {
+      dgram: over(client) as unknown as Dgram,
+      free: () => [],
+      place: (socket: Socket) => [socket.address().address],
+    }
+    expect(await program(ours)).toEqual(await program(node))
+    expect(sockets()).toEqual([])
+  })
+})

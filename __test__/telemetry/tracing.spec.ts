@@ -1,0 +1,162 @@
+// A request through two services and a socket is one trace, with the program's own OpenTelemetry.
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { context, propagation, SpanKind, trace } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import { W3CTraceContextPropagator } from '@opentelemetry/core'
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  type ReadableSpan,
+  SimpleSpanProcessor,
+} from '@opentelemetry/sdk-trace-base'
+import { type ConatServer, type ConnectOptions, init, type Message } from 'selvedge'
+
+const exporter = new InMemorySpanExporter()
+let broker: ConatServer
+
+beforeAll(async () => {
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+  propagation.setGlobalPropagator(new W3CTraceContextPropagator())
+  trace.setGlobalTracerProvider(
+    new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
+  )
+  broker = init({ port: null })
+  await broker.waitUntilReady()
+})
+
+afterEach(() => exporter.reset())
+
+afterAll(async () => {
+  await broker.close()
+  trace.disable()
+  context.disable()
+  propagation.disable()
+})
+
+const client = (options: ConnectOptions = {}) => broker.client(options)
+
+/** Runs it inside a span of the program's, which is called `program`. */
+async function inSpan<T>(run: () => Promise<T>): Promise<T> {
+  return await trace.getTracer('test').startActiveSpan('program', async span => {
+    try {
+      return await run()
+    } finally {
+      span.end()
+    }
+  })
+}
+
+/** Each span with its parent, by name. */
+function tree(spans: readonly ReadableSpan[]): string[] {
+  const names = new Map(spans.map(span => [span.spanContext().spanId, span.name]))
+  return spans.map(span => `${names.get(span.parentSpanContext?.spanId ?? '') ?? '-'} > ${span.name}`).sort()
+}
+
+test('a request through two services and a socket is one trace', async () => {
+  const [one, two, three, asker] = [client(), client(), client(), client()]
+  const listener = three.socket.listen('chat')
+  listener.on('connection', peer => peer.on('request', (request: Message) => request.respondSync('third')))
+  await listener.waitUntilReady()
+  const socket = two.socket.connect('chat')
+  await socket.waitUntilReady()
+  await two.service('second', { ask: async () => (await socket.request('x')).data })
+  await one.service('first', { ask: () => one.call<{ ask(): string }>('second').ask() })
+  expect(await inSpan(() => asker.call<{ ask(): string }>('first').ask())).toBe('third')
+  const spans = exporter.getFinishedSpans()
+  expect(tree(spans)).toEqual([
+    '- > program',
+    'process first > request second',
+    'process second > request chat',
+    'program > request first',
+    'request chat > process chat',
+    'request first > process first',
+    'request second > process second',
+  ])
+  expect(new Set(spans.map(span => span.spanContext().traceId)).size).toBe(1)
+  const asked = spans.find(({ name }) => name === 'request first')!
+  expect(asked).toMatchObject({
+    kind: SpanKind.CLIENT,
+    instrumentationScope: { name: 'selvedge' },
+    attributes: {
+      'messaging.system': 'selvedge',
+      'messaging.operation.name': 'request',
+      'messaging.destination.name': 'first',
+      'messaging.client.id': asker.id,
+    },
+  })
+  await Promise.all([one, two, three, asker].map(each => each.close()))
+})
+
+test('published and written messages bring their trace, and what the program has written is left alone', async () => {
+  const [writer, reader] = [client(), client()]
+  const seen: unknown[] = []
+  const subscription = await reader.subscribe('orders.*')
+  const heard = new Promise<void>(resolve => {
+    subscription.emitter.on('message', (message: Message) => {
+      seen.push([message.headers?.traceparent, trace.getActiveSpan()?.spanContext().traceId])
+      if (seen.length === 2) resolve()
+    })
+  })
+  const own = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  await inSpan(async () => {
+    await writer.publish('orders.new', 1)
+    writer.publishSync('orders.new', 2, { headers: { traceparent: own } })
+  })
+  await heard
+  const [first, second] = seen as [string, string][]
+  expect(first![0]).toMatch(new RegExp(`^00-${first![1]}-[0-9a-f]{16}-01$`))
+  expect(second).toEqual([own, own.split('-')[1]])
+  const names = exporter.getFinishedSpans().map(({ name, kind }) => [name, kind])
+  expect(names).toContainEqual(['publish orders.new', SpanKind.PRODUCER])
+  expect(names).toContainEqual(['process orders.*', SpanKind.CONSUMER])
+  await Promise.all([writer.close(), reader.close()])
+})
+
+test('without a span nothing is traced, unless everything is to be', async () => {
+  const [quiet, loud, off] = [client(), client({ tracing: 'all' }), client({ tracing: false })]
+  const headers: unknown[] = []
+  const subscription = await quiet.subscribe('untraced')
+  subscription.emitter.on('message', (message: Message) => headers.push(message.headers))
+  await quiet.publish('untraced', 1)
+  await inSpan(() => off.publish('untraced', 2))
+  await quiet.request('nobody').catch(() => {})
+  expect(headers).toEqual([undefined, undefined])
+  expect(exporter.getFinishedSpans().map(({ name }) => name)).toEqual(['program'])
+  await loud.request('nobody').catch(() => {})
+  const failed = exporter.getFinishedSpans().find(({ name }) => name === 'request nobody')!
+  expect(failed).toMatchObject({ attributes: { 'error.type': '503' }, status: { code: 2 } })
+  await Promise.all([quiet, loud, off].map(each => each.close()))
+})
+
+test('a damaged context breaks nothing', async () => {
+  const [writer, reader] = [client(), client()]
+  const subscription = await reader.subscribe('damaged')
+  const seen: unknown[] = []
+  subscription.emitter.on('message', (message: Message) => seen.push(message.headers))
+  for (const traceparent of ['nonsense', 7, '', 'x'.repeat(5000), ['00']]) {
+    await writer.publish('damaged', 1, { headers: { traceparent } })
+  }
+  await reader.request('nobody').catch(() => {})
+  expect(seen).toHaveLength(5)
+  expect(exporter.getFinishedSpans()).toEqual([])
+  await Promise.all([writer.close(), reader.close()])
+})
+
+test('without an SDK nothing of OpenTelemetry is loaded', () => {
+  const program = `
+    const { init } = require('selvedge')
+    const broker = init({ port: null })
+    const client = broker.client()
+    client.publish('a', 1).then(async () => {
+      console.log(Object.keys(require.cache).filter(path => path.includes('opentelemetry')).length)
+      await client.close()
+      await broker.close()
+    })
+  `
+  const output = execFileSync(process.execPath, ['--eval', program], {
+    cwd: join(__dirname, '../..'),
+    encoding: 'utf8',
+  })
+  expect(output).toBe('0\n')
+})

@@ -1,0 +1,34 @@
+// The same programs over Node's own `tls` and over ours: each end sees the same events in the same order.
+import { once } from 'node:events'
+import nodeNet, { type AddressInfo } from 'node:net'
+import nodeTls from 'node:tls'
+import { over as netOver, sockets } from 'selvedge/net'
+import { over } from 'selvedge/tls'
+import { describeFabric } from '../support/fabrics'
+import { programs, type Tls, type Way } from './parity'
+
+const portOf = (server: nodeTls.Server): number => (server.address() as AddressInfo).port
+
+const node: Way = {
+  tls: nodeTls,
+  listen: async server => void (await once(server.listen(0, '127.0.0.1'), 'listening')),
+  place: server => ({ port: portOf(server), host: '127.0.0.1' }),
+  nowhere: { port: 1, host: '127.0.0.1' },
+  plain: server => nodeNet.connect(portOf(server), '127.0.0.1'),
+}
+
+describeFabric('selvedge wire', 'TLS as Node has it', fabric => {
+  test.each(Object.keys(programs))('%s', async name => {
+    const client = fabric.client()
+    const ours: Way = {
+      tls: over(client) as unknown as Tls,
+      listen: async server => void (await once(server.listen(), 'listening')),
+      place: server => server.address() as unknown as object,
+      nowhere: { subject: 'nobody.here' },
+      plain: server => netOver(client).connect((server as unknown as { subject: string }).subject),
+    }
+    const program = programs[name]!
+    expect(await program(ours)).toEqual(await program(node))
+    while (sockets().length > 0) await new Promise(setImmediate)
+  })
+})

@@ -1,0 +1,545 @@
+// A socket that connects, as the application has it.
+import type { Headers } from '../../../index'
+import type { SocketStats } from '../../../types/browser'
+import { onAbort } from '../../async/aborts'
+import { FabricError } from '../../values/errors'
+import {
+  abortFailure,
+  closedFailure,
+  errorFrom,
+  Failure,
+  timeoutFailure,
+  undeliveredFailure,
+  withUndelivered,
+} from '../../values/failure'
+import { checkOptions } from '../../values/option-checks'
+import { nextTurn } from '../../values/platform'
+import type { ClientMachine } from '../client/machine'
+import type { SocketSink } from '../socket/fabric'
+import type { SocketMachine } from '../socket/machine'
+import { ASK, answerItem, DATA, readRequest, refusalItem } from '../stream/items'
+import type { Left } from '../stream/send-queue'
+import { bytesOf, type Item, type Publication } from '../wire/publication'
+import { Emitter } from './emitter'
+import { type DataIterator, Inbox, type Received, type Sink } from './inbox'
+import { type Answering, checkSize, decoded, headersOf, itemOf, Message, MessageData } from './message'
+import { DEFAULT_TIMEOUT, END_SHAPE, PUBLISH_SHAPE, WAIT_SHAPE, writeOptions } from './options'
+import { type WaitOptions, Waits } from './waits'
+
+export type State = 'disconnected' | 'connecting' | 'ready' | 'closed'
+
+interface Events {
+  data: Received
+  request: [message: Message]
+  drain: []
+  disconnected: [reason?: FabricError]
+  connecting: []
+  ready: []
+  closed: [reason: FabricError | undefined, undelivered: number]
+}
+
+export interface SocketContext {
+  readonly machine: ClientMachine
+  /** How a request beside the stream is answered. */
+  answering(reply: string): Answering
+}
+
+export interface SocketOptions {
+  maxQueueSize?: number
+  maxQueueBytes?: number
+  maxMessageBytes?: number
+  keepAlive?: number
+  keepAliveTimeout?: number
+  resumeTimeout?: number
+  reconnection?: boolean
+}
+
+interface RequestOptions extends WaitOptions {
+  headers?: unknown
+}
+
+/** Requests of the other side that wait for a listener, and how long. */
+const MAX_HELD = 500
+const HOLD_TIME = 10_000
+const END_IDLE = 10_000
+/** How often an end looks whether something has moved, in its idle time. */
+const LOOKS = 4
+
+/** A message that the other side is not known to have handled. */
+export class UndeliveredMessage extends MessageData {
+  readonly seq: number
+
+  constructor({ seq, item }: Left) {
+    super({ ...item, headers: headersOf(item.json) } as { raw: Uint8Array })
+    this.seq = seq
+  }
+}
+
+export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
+  readonly id: string
+  readonly subject: string
+  readonly role = 'client'
+  readonly #context: SocketContext
+  readonly #machine: SocketMachine
+  readonly #inbox = new Inbox(this)
+  #state: State = 'disconnected'
+  #reason: Failure | undefined
+  #isEnding = false
+  #ended: Promise<void> | undefined
+  #left: UndeliveredMessage[] = []
+  readonly #ready = new Waits()
+  readonly #writable = new Waits()
+  readonly #drained = new Waits()
+  readonly #gone = new Waits()
+  /** Sends that wait until so many are handled, in order. */
+  #sends: { readonly seq: number; readonly settle: (failure: Failure | undefined) => void }[] = []
+  readonly #asked = new Map<number, AbortController>()
+  #held: { readonly item: Item; readonly until: number }[] = []
+  #hasSettled = false
+  readonly #tally = { sent: 0, sentBytes: 0, received: 0, receivedBytes: 0, volatileDropped: 0 }
+
+  constructor(
+    context: SocketContext,
+    subject: string,
+    id: string,
+    maxMessageBytes: number,
+    options: SocketOptions,
+  ) {
+    super()
+    this.#context = context
+    this.subject = subject
+    this.id = id
+    this.#machine = context.machine.openSocket(this, {
+      subject,
+      id,
+      maxQueueSize: options.maxQueueSize ?? 1000,
+      maxQueueBytes: options.maxQueueBytes ?? 256 * 1024 * 1024,
+      maxMessageBytes: Math.min(options.maxMessageBytes ?? maxMessageBytes, maxMessageBytes),
+      keepAlive: options.keepAlive ?? 45_000,
+      keepAliveTimeout: options.keepAliveTimeout ?? 30_000,
+      resumeTimeout: options.resumeTimeout,
+      reconnection: options.reconnection ?? true,
+    })
+    this.#touch()
+  }
+
+  get state(): State {
+    return this.#state
+  }
+
+  get ended(): boolean {
+    return this.#isEnding || this.#state === 'closed'
+  }
+
+  get serverId(): string | undefined {
+    return this.#machine.serverId
+  }
+
+  get stats(): SocketStats {
+    const { sender, stream } = this.#machine
+    return {
+      ...this.#tally,
+      acknowledged: sender.acked,
+      resent: sender.resent,
+      duplicates: stream?.duplicates ?? 0,
+      foreign: stream?.foreign ?? 0,
+      pending: sender.unacked,
+      pendingBytes: sender.unackedBytes,
+    }
+  }
+
+  #touch(): void {
+    this.#context.machine.touch(this.#machine)
+  }
+
+  #describe(): string {
+    return `the socket on '${this.subject}'`
+  }
+
+  // ---- writing
+
+  write(data: unknown, second?: Headers | object | null): boolean {
+    return this.#write(data, writeOptions(second))
+  }
+
+  #write(data: unknown, options: ReturnType<typeof writeOptions>): boolean {
+    if (this.ended) throw new FabricError(`${this.#describe()} is closed or ending`, 'EPIPE')
+    const item = itemOf(data, options, 'socket')
+    this.#checkSize(item)
+    const { sender, settings } = this.#machine
+    const bytes = bytesOf(item)
+    const isVolatile = options?.volatile === true
+    const hasRoom = sender.hasRoom(bytes)
+    if (isVolatile && (!hasRoom || !this.#machine.isReady)) {
+      this.#tally.volatileDropped += 1
+      return false
+    }
+    if (!hasRoom) {
+      const { maxQueueSize, maxQueueBytes } = settings
+      const what = sender.unacked >= maxQueueSize ? maxQueueSize : `${maxQueueBytes} bytes`
+      throw new FabricError(`WRITE FAILED: socket buffer size ${what} exceeded`, 'ENOBUFS')
+    }
+    this.#machine.sender.write(item, isVolatile)
+    this.#tally.sent += 1
+    this.#tally.sentBytes += bytes
+    this.#touch()
+    return isVolatile || sender.isWritable
+  }
+
+  #checkSize(item: Item): void {
+    checkSize(item, Math.min(this.#machine.settings.maxMessageBytes, this.#context.machine.maxMessage))
+  }
+
+  async send(data: unknown, second?: Headers | object | null): Promise<void> {
+    const options = writeOptions(second)
+    if (options?.volatile) throw new FabricError('send cannot be volatile', 'ERR_INVALID_ARG_VALUE')
+    this.#write(data, options)
+    const { written } = this.#machine.sender
+    const failure = await new Promise<Failure | undefined>(settle =>
+      this.#sends.push({ seq: written, settle }),
+    )
+    if (failure !== undefined) throw errorFrom(failure)
+  }
+
+  async waitUntilWritable(): Promise<void> {
+    while (this.#state !== 'closed' && !this.#machine.sender.isWritable) {
+      await this.#settled(this.#writable.wait(this.#describe()))
+    }
+    if (this.#state === 'closed') throw this.#closedError()
+  }
+
+  async drain(): Promise<void> {
+    if (this.#machine.sender.unacked > 0) {
+      if (this.#state === 'closed') throw this.#closedError()
+      await this.#settled(this.#drained.wait(this.#describe()))
+    }
+  }
+
+  waitUntilDrain(): Promise<void> {
+    return this.drain()
+  }
+
+  async waitUntilReady(timeout?: number): Promise<void> {
+    checkOptions('waitUntilReady', { timeout }, WAIT_SHAPE)
+    if (this.#state === 'closed') throw this.#closedError()
+    if (this.#state !== 'ready')
+      await this.#settled(this.#ready.wait(`${this.#describe()} is not ready`, { timeout }))
+  }
+
+  async #settled(wait: Promise<Failure | undefined>): Promise<void> {
+    const failure = await wait
+    if (failure !== undefined) throw errorFrom(failure)
+  }
+
+  #closedError(): FabricError {
+    return errorFrom(closedFailure(this.#describe()))
+  }
+
+  undelivered(): UndeliveredMessage[] {
+    return [...this.#left]
+  }
+
+  // ---- requests
+
+  async request(data?: unknown, options?: RequestOptions): Promise<Message> {
+    checkOptions('request', options, PUBLISH_SHAPE)
+    if (this.ended) throw new FabricError(`${this.#describe()} is closed or ending`, 'EPIPE')
+    const { signal, timeout = DEFAULT_TIMEOUT } = options ?? {}
+    if (signal?.aborted) throw errorFrom(abortFailure(signal))
+    const item = itemOf(data, options, 'socket')
+    this.#checkSize(item)
+    let unwatch: (() => void) | undefined
+    const outcome = await new Promise<Item | Failure>(resolve => {
+      const asked = this.#machine.ask(item, Math.ceil(timeout), answer => {
+        this.#hasSettled = true
+        resolve(answer)
+      })
+      if (asked instanceof Failure) resolve(asked)
+      else
+        unwatch =
+          signal &&
+          onAbort(signal, () => {
+            this.#machine.requests.cancel(asked, abortFailure(signal))
+            this.#touch()
+          })
+      this.#touch()
+    })
+    unwatch?.()
+    if (outcome instanceof Failure) throw errorFrom(outcome)
+    return new Message(`${this.subject}.client.${this.id}`, outcome)
+  }
+
+  // ---- reading
+
+  pause(): this {
+    this.#inbox.isPaused = true
+    return this
+  }
+
+  resume(): this {
+    this.#inbox.resume()
+    return this
+  }
+
+  isPaused(): boolean {
+    return this.#inbox.isPaused
+  }
+
+  iter(): DataIterator {
+    return this.#inbox.iterate(true)
+  }
+
+  [Symbol.asyncIterator](): DataIterator {
+    return this.#inbox.iterate(false)
+  }
+
+  /** @internal */
+  protected override handleListener(name: keyof Events): void {
+    if (name === 'data') this.#inbox.flow()
+    if (name === 'request' && this.#held.length > 0) queueMicrotask(() => this.#releaseRequests())
+  }
+
+  /** @internal */
+  hasListeners(): boolean {
+    return this.listenerCount('data') > 0
+  }
+
+  /** @internal */
+  emitData(received: Received): void {
+    this.emit('data', ...received)
+  }
+
+  /** @internal */
+  decode(item: Item): Received {
+    return [decoded(item), headersOf(item.json) ?? {}]
+  }
+
+  /** @internal */
+  handleConsumed(): void {
+    this.#machine.handleConsumed(DATA)
+    this.#touch()
+  }
+
+  /** @internal */
+  handleItem(item: Item): void {
+    if (item.encoding >= 0x80) {
+      this.#handleRequest(item)
+      return
+    }
+    this.#tally.received += 1
+    this.#tally.receivedBytes += item.raw.length
+    this.#yieldIfSettled()
+    try {
+      // What cannot be decoded was not written by selvedge.
+      this.#inbox.push(item)
+    } catch (error) {
+      this.#machine.close(new Failure('ERR_DECODE', (error as Error).message, error))
+    }
+  }
+
+  /** What an answer has settled goes on before a handler is called for what came later. */
+  #yieldIfSettled(): void {
+    if (!this.#hasSettled) return
+    this.#inbox.yieldTurn()
+    nextTurn(() => {
+      this.#hasSettled = false
+    })
+  }
+
+  #handleRequest(item: Item): void {
+    this.#machine.handleConsumed(ASK)
+    const { key, timeout } = readRequest(item)
+    if (this.listenerCount('request') > 0) this.#emitRequest(item)
+    else if (this.#held.length >= MAX_HELD) this.#refuse(key)
+    else {
+      this.#held.push({ item, until: Date.now() + Math.min(HOLD_TIME, timeout || HOLD_TIME) })
+      setTimeout(() => this.#refuseOld(), HOLD_TIME)
+    }
+  }
+
+  #releaseRequests(): void {
+    this.#refuseOld()
+    for (const { item } of this.#held.splice(0)) this.#emitRequest(item)
+  }
+
+  #refuseOld(): void {
+    const now = Date.now()
+    while (this.#held[0] !== undefined && this.#held[0].until <= now) {
+      const held = this.#held.shift()
+      if (held !== undefined) this.#refuse(readRequest(held.item).key)
+    }
+  }
+
+  #refuse(key: number): void {
+    this.#machine.answer(refusalItem(key, false, '503', 'nobody answers requests here'))
+    this.#touch()
+  }
+
+  #emitRequest(item: Item): void {
+    const { key, timeout, asked } = readRequest(item)
+    const controller = new AbortController()
+    this.#asked.set(key, controller)
+    const answering: Answering = {
+      signal: controller.signal,
+      timeout: timeout || undefined,
+      respond: async answer => {
+        const isOpen = this.#asked.delete(key) && this.#state !== 'closed'
+        if (isOpen) {
+          this.#machine.answer(answerItem(key, answer))
+          this.#touch()
+        }
+        return { bytes: answer.raw.length, count: isOpen ? 1 : 0 }
+      },
+    }
+    this.emit('request', new Message(`${this.subject}.client.${this.id}`, asked, undefined, answering))
+  }
+
+  /** @internal */
+  handleCancelled(key: number): void {
+    this.#asked.get(key)?.abort()
+    this.#asked.delete(key)
+  }
+
+  /** @internal */
+  handleBeside({ subject, reply, items }: Publication): void {
+    const answering = this.#context.answering(reply as string)
+    for (const item of items) this.emit('request', new Message(subject, item, reply, answering))
+  }
+
+  // ---- states
+
+  /** @internal */
+  handleState(state: Exclude<State, 'closed'>, reason?: Failure): void {
+    const isNew = state !== this.#state || state === 'connecting'
+    this.#state = state
+    if (state === 'ready') this.#ready.settle()
+    if (!isNew) return
+    if (reason === undefined) this.emit(state)
+    else this.emit('disconnected', errorFrom(reason))
+  }
+
+  /** @internal */
+  handleAcked(): void {
+    const { sender } = this.#machine
+    while (this.#sends[0] !== undefined && this.#sends[0].seq <= sender.acked) {
+      this.#sends.shift()?.settle(undefined)
+      this.#hasSettled = true
+    }
+    if (sender.isWritable) this.#writable.settle()
+    if (sender.unacked > 0) return
+    this.#drained.settle()
+    this.emit('drain')
+  }
+
+  /** @internal */
+  handleClosed(reason: Failure | undefined, left: Left[]): void {
+    this.#state = 'closed'
+    this.#left = left.map(each => new UndeliveredMessage(each))
+    const told = reason && withUndelivered(reason, left.length)
+    this.#reason = told
+    const failure = told ?? closedFailure(this.#describe())
+    for (const { settle } of this.#sends.splice(0)) settle(failure)
+    const closed = closedFailure(this.#describe())
+    for (const waits of [this.#ready, this.#writable, this.#drained]) waits.settle(closed)
+    for (const controller of this.#asked.values()) controller.abort()
+    this.#asked.clear()
+    const isOrderly = reason === undefined || reason.code === 'ERR_SOCKET_CLOSED_BY_PEER'
+    // Not in the caller's turn, and behind what has arrived.
+    queueMicrotask(() => {
+      this.#inbox.end(isOrderly ? undefined : told)
+      this.emit('closed', told && errorFrom(told), left.length)
+      this.#gone.settle()
+    })
+  }
+
+  // ---- the end
+
+  connect(): void {
+    if (this.#state === 'closed') throw this.#closedError()
+    this.#machine.connect()
+    this.#touch()
+  }
+
+  disconnect(): void {
+    this.#machine.disconnect()
+    if (this.#machine.settings.reconnection) this.#machine.connect()
+    this.#touch()
+  }
+
+  close(): void {
+    if (this.#state === 'closed') return
+    this.#inbox.shut()
+    this.#machine.close()
+    this.#touch()
+  }
+
+  destroy(): void {
+    this.close()
+  }
+
+  end(options?: { timeout?: number; idle?: number }): Promise<void> {
+    this.#ended ??= this.#end(options)
+    this.#ended.catch(() => {})
+    return this.#ended
+  }
+
+  async #end(options: { timeout?: number; idle?: number } = {}): Promise<void> {
+    checkOptions('end', options, END_SHAPE)
+    this.#isEnding = true
+    const { idle = END_IDLE, timeout } = options
+    let cause: Failure | undefined
+    if (this.#state !== 'closed') {
+      cause = await this.#untilHandled(
+        timeout ?? Number.POSITIVE_INFINITY,
+        timeout === undefined ? idle : undefined,
+      )
+      if (cause === undefined && (this.#state as State) !== 'closed') {
+        this.#inbox.shut()
+        await new Promise<void>(resolve => {
+          const timer = setTimeout(resolve, timeout ?? idle)
+          this.#machine.beginEnd(() => {
+            clearTimeout(timer)
+            resolve()
+          })
+          this.#touch()
+        })
+      }
+      const gone = this.#gone.wait('')
+      this.close()
+      await gone
+    }
+    const why = this.#reason ?? cause
+    if (this.#left.length === 0 || why === undefined) return
+    throw errorFrom(undeliveredFailure(this.#describe(), this.#left.length, why))
+  }
+
+  /** Waits as long as something moves, or for so long in all. Returns why it was not all handled. */
+  async #untilHandled(timeout: number, idle: number | undefined): Promise<Failure | undefined> {
+    const { sender } = this.#machine
+    const begun = Date.now()
+    let moved = begun
+    let before = ''
+    const look = Math.ceil(Math.min(idle ?? timeout, END_IDLE) / LOOKS)
+    while (sender.unacked > 0 || this.#machine.requests.open > 0) {
+      if (this.#state === 'closed') return this.#reason ?? closedFailure(this.#describe())
+      const now = Date.now()
+      const standing = `${sender.acked} ${this.#machine.requests.open}`
+      // Does not run while the other side is away and may come back.
+      if (standing !== before || !this.#machine.isReady) moved = now
+      before = standing
+      const after =
+        idle === undefined ? (now - begun >= timeout ? timeout : 0) : now - moved >= idle ? idle : 0
+      if (after > 0) return timeoutFailure(`${this.#describe()} has not handled everything`, after)
+      await this.#drained.wait('', { timeout: look })
+    }
+    return undefined
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.end()
+  }
+
+  toJSON(): object {
+    return { socket: this.subject, id: this.id, state: this.#state, pending: this.#machine.sender.unacked }
+  }
+}

@@ -1,0 +1,108 @@
+// The absence of the server: known at once, survived for a while. A server that is back within SETTLE goes on as if nothing
+// was; later the socket is `disconnected`, requests over it end, and at last it is lost.
+
+/** What is due. */
+export type Step = 'settled' | 'requests-over' | 'lost'
+/** How the server went away. */
+export type Loss = 'ended' | 'silent'
+
+/** An absence that is shorter is not reported, in ms. */
+const SETTLE = 300
+/** How long requests wait for its return. */
+const ANSWER_GRACE = 1500
+/** How long the server is waited for while there is another one; and otherwise, up to half as long again. */
+const GRACE = 2000
+const PATIENCE = 30_000
+/** Clients that lose one server move to others at this rate, a second; over at most so many ms. */
+const CROWD = 5000
+const MAX_SPREAD = 5000
+/** How much of our own absence counts: others pause before they reconnect for as long as we do. */
+const MAX_OWN_ABSENCE = 15_000
+const NEVER = Number.POSITIVE_INFINITY
+
+export interface Absent {
+  readonly loss: Loss
+  /** Its return is awaited for a moment before the application is told. */
+  readonly settles: boolean
+  readonly ownAbsence: number
+  readonly crowd: number
+}
+
+export class Absence {
+  #loss: Loss | undefined
+  #settlesAt = NEVER
+  #requestsUntil = NEVER
+  #lostIfOthersAt = NEVER
+  #lostAt = NEVER
+  #isTold = false
+  #areRequestsOver = false
+  hasOthers = false
+  /** `place`: where among all clients this one is, 0 to 1. */
+  readonly #place: number
+  readonly #resumeTimeout: number | undefined
+
+  constructor(place: number, resumeTimeout: number | undefined) {
+    this.#place = place
+    this.#resumeTimeout = resumeTimeout
+  }
+
+  get loss(): Loss | undefined {
+    return this.#loss
+  }
+
+  get failsRequests(): boolean {
+    return this.#loss !== undefined && this.#areRequestsOver
+  }
+
+  /** Begins, unless the server is away already. Returns whether it did. */
+  begin(now: number, { loss, settles, ownAbsence, crowd }: Absent): boolean {
+    if (this.#loss !== undefined) return false
+    const own = Math.min(ownAbsence, MAX_OWN_ABSENCE)
+    const spread = Math.min((crowd / CROWD) * 1000, MAX_SPREAD) * this.#place
+    const chosen = this.#resumeTimeout
+    this.#loss = loss
+    this.#isTold = !settles
+    this.#areRequestsOver = this.hasOthers = false
+    this.#settlesAt = settles ? now + SETTLE : NEVER
+    this.#requestsUntil = now + ANSWER_GRACE + own
+    this.#lostIfOthersAt = now + (chosen ?? GRACE + own + spread)
+    this.#lostAt = now + (chosen ?? PATIENCE * (1 + this.#place / 2))
+    return true
+  }
+
+  /** Ends. Returns whether the application was told of it; `undefined` if there was none. */
+  end(): boolean | undefined {
+    if (this.#loss === undefined) return undefined
+    this.#loss = undefined
+    this.#settlesAt = this.#requestsUntil = this.#lostIfOthersAt = this.#lostAt = NEVER
+    return this.#isTold
+  }
+
+  get #endsAt(): number {
+    return this.hasOthers ? Math.min(this.#lostIfOthersAt, this.#lostAt) : this.#lostAt
+  }
+
+  get lostAt(): number {
+    return this.#endsAt
+  }
+
+  pollTimeout(): number {
+    return Math.min(this.#settlesAt, this.#requestsUntil, this.#endsAt)
+  }
+
+  /** Returns what is due, each once; the end comes last. */
+  pollStep(now: number): Step | undefined {
+    const isOver = this.#endsAt <= now
+    if (this.#settlesAt !== NEVER && (this.#settlesAt <= now || isOver)) {
+      this.#settlesAt = NEVER
+      this.#isTold = true
+      return 'settled'
+    }
+    if (this.#requestsUntil !== NEVER && (this.#requestsUntil <= now || isOver)) {
+      this.#requestsUntil = NEVER
+      this.#areRequestsOver = true
+      return 'requests-over'
+    }
+    return isOver ? 'lost' : undefined
+  }
+}

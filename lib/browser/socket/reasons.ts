@@ -1,0 +1,83 @@
+// Why a socket closed, in the words of the engine (src/socket/error.rs), and why requests over it failed.
+import { Failure } from '../../values/failure'
+import type { Loss } from './absence'
+
+export function lost(why: string): Failure {
+  return new Failure('ERR_SOCKET_LOST', `the socket cannot be resumed: ${why}`)
+}
+
+export function closedByPeer(isLeaving = false): Failure {
+  const text = isLeaving ? 'closed by the peer, which is leaving' : 'closed by the peer'
+  return new Failure('ERR_SOCKET_CLOSED_BY_PEER', text, undefined, undefined, undefined, undefined, isLeaving)
+}
+
+export function misbehaved(error: Error): Failure {
+  return new Failure('ERR_SOCKET_PROTOCOL', `the peer broke a rule: ${error.message}`)
+}
+
+/** Of a server that does not speak the stream. */
+export function unsupported(): Failure {
+  return new Failure(
+    'ERR_SOCKET_PROTOCOL',
+    'the server does not offer the stream, and this client speaks nothing else: let it listen without `stream: false`',
+  )
+}
+
+export function tooLarge(size: number, limit: number): Failure {
+  return new Failure('ERR_TOO_LARGE', `the peer sent a message of ${size} bytes, and this end takes ${limit}`)
+}
+
+/** The reason of a peer that closes with this code. */
+export function reasonOf(code: string): Failure {
+  switch (code) {
+    case 'ERR_SUPERSEDED':
+      return new Failure(code, 'superseded by a newer socket of the same id')
+    case 'ERR_SOCKET_LOST':
+      return lost('the other end has no such socket any more')
+    case '429':
+      return new Failure(429, 'the server takes no more sockets (maxSockets, maxSocketsPerUser)')
+    case 'ERR_TOO_LARGE':
+      return new Failure(code, 'the other side takes no message of this size')
+    case 'ERR_SOCKET_TIMEOUT':
+      return new Failure(code, 'half a large message did not move for too long')
+    default:
+      return closedByPeer()
+  }
+}
+
+export function peerLoss(loss: Loss): Failure {
+  return loss === 'ended'
+    ? new Failure('ERR_PEER_ENDED', "the other side's connection ended")
+    : new Failure('ERR_PEER_SILENT', 'the other side gave no sign of life')
+}
+
+/** The same failure with a cause, if it has none. */
+export function withReason(failure: Failure | undefined, cause: Failure): Failure | undefined {
+  if (failure === undefined || failure.cause !== undefined) return failure
+  const { code, message, draining } = failure
+  return new Failure(code, message, cause, undefined, undefined, undefined, draining)
+}
+
+function request(code: number | string, text: string, isUnhandled: boolean, cause?: Failure): Failure {
+  return new Failure(code, text, cause, undefined, undefined, isUnhandled ? false : undefined)
+}
+
+export const requestFailures = {
+  closed: (isUnhandled: boolean, cause?: Failure): Failure => request('EPIPE', 'closed', isUnhandled, cause),
+  notReady: (): Failure => request(408, 'timeout - the socket did not get ready in time', true),
+  timeout: (): Failure =>
+    request(408, 'timeout - Error: operation has timed out (request over a socket)', false),
+  noAnswer: (): Failure => request(503, 'the other side has no answer', false),
+  away: (): Failure => request(503, 'the other side of the socket is away; nothing was sent', true),
+  awayAfterAll: (): Failure =>
+    request(
+      'EPIPE',
+      'the other side of the socket went away before it replied; it may have been done',
+      false,
+    ),
+  left: (): Failure =>
+    request('ERR_DRAINING', 'the other side went away before it handled this request; it was not done', true),
+  full: (): Failure => request('ENOBUFS', 'too many requests wait for their answers', true),
+  refused: (code: string, text: string, isUnhandled: boolean): Failure =>
+    request(/^\d+$/.test(code) ? Number(code) : code, text, isUnhandled),
+}

@@ -1,0 +1,203 @@
+// selvedge broker: a broker in one line.
+import type { Command } from 'commander'
+import type { ServerOptions, TlsServerOptions } from '../../index'
+import type { UsersFile } from '../../types/users'
+import { type ConatServer, init } from '../index'
+import { usersFile } from '../users'
+import { examples, talking } from './command'
+import { type Config, readConfig } from './config-file'
+import { file, secret } from './connection'
+import { CommandError, codeOf, EXIT, textOf, UsageError } from './failure'
+import { stopped } from './stopping'
+import { Terminal, type Verbosity } from './terminal'
+import { collected, count, duration, port } from './values'
+import { version } from './version'
+
+interface Options extends Verbosity {
+  port?: number
+  host?: string
+  unix?: string
+  tlsCert?: string
+  tlsKey?: string
+  tlsCa?: string
+  config?: string
+  users?: string
+  systemPasswordFile?: string
+  name?: string
+  maxConnections?: number
+  allowOrigin?: string[]
+  drainDeadline?: number
+  metrics?: boolean
+  monitor?: boolean
+  monitorPasswordFile?: string
+  check?: boolean
+  json?: boolean
+}
+
+export function broker(program: Command): void {
+  const command = talking(program.command('broker'))
+    .summary('run a broker')
+    .description('Runs a broker until SIGINT or SIGTERM, then drains it: clients finish what they are at.')
+    .option('-p, --port <port>', 'TCP port; 0 is any (default: 3000)', port)
+    .option('--host <host>', 'address to listen on (default: 127.0.0.1)')
+    .option('--unix <path>', 'listen on a Unix socket instead')
+    .option('--tls-cert <file>', 'certificate, PEM; with --tls-key')
+    .option('--tls-key <file>', 'private key, PEM')
+    .option('--tls-ca <file>', 'authorities that sign the certificates of clients; then they need one')
+    .option('-c, --config <file>', 'JSON with comments; keys as in the documentation')
+    .option('--users <file>', 'who may sign in, and what they may do; read again at SIGHUP')
+    .option('--system-password-file <file>', 'password of who may look with netstat and top')
+    .option('--name <name>', 'id of the broker: one token')
+    .option('--max-connections <n>', 'refuse more connections than that', count)
+    .option('--allow-origin <origin>', 'let pages of this origin in; may be repeated', collected)
+    .option('--metrics', 'answer GET /metrics, for Prometheus, to this machine')
+    .option('--monitor', 'show a page at /monitor, to this machine')
+    .option('--monitor-password-file <file>', 'show it to whoever knows this password')
+    .option('--drain-deadline <time>', 'how long a drain may take (default: 10s)', duration)
+    .option('--check', 'read everything, say what it would do, and exit')
+    .action(run)
+  examples(
+    command,
+    'selvedge broker',
+    'selvedge broker -p 4000 --host 0.0.0.0',
+    'selvedge broker --unix ./fabric.sock',
+    'selvedge broker --check -p 0',
+    'selvedge broker -p 4001 --metrics --monitor',
+  )
+}
+
+async function run(options: Options): Promise<void> {
+  const terminal = new Terminal(options)
+  const { settings, drainDeadline, usersPath } = settingsOf(options)
+  const users = usersPath === undefined ? undefined : await usersFile(usersPath)
+  if (options.check === true) return check(settings, terminal, options)
+  const stop = stopped()
+  const server = init(
+    users === undefined ? settings : { ...settings, getUser: users.getUser, isAllowed: users.isAllowed },
+  )
+  try {
+    await server.waitUntilReady()
+  } catch (error) {
+    throw cannotListen(error, settings)
+  }
+  if (users !== undefined) reloadAtHangup(server, users, terminal)
+  await sayReady(server, settings, terminal, options)
+  await Promise.race([stop, closedByItself(server)])
+  const { connections = 0 } = server.totals ?? {}
+  if (options.json === true) await terminal.json({ event: 'draining', connections, deadline: drainDeadline })
+  else terminal.say(`draining: ${connections} connections, at most ${drainDeadline / 1000} s`)
+  await server.drain({ deadline: drainDeadline })
+  await server.close()
+  if (options.json === true) await terminal.json({ event: 'closed' })
+}
+
+/** Arguments win over the file. */
+function settingsOf(options: Options): {
+  settings: ServerOptions
+  drainDeadline: number
+  usersPath: string | undefined
+} {
+  const config: Config =
+    options.config === undefined ? { settings: {}, drain: {} } : readConfig(options.config)
+  if (options.unix !== undefined && (options.port ?? options.host) !== undefined) {
+    throw new UsageError('a Unix socket has no port and no host')
+  }
+  const settings = { ...config.settings }
+  if (options.port !== undefined) settings.port = options.port
+  if (options.host !== undefined) settings.host = options.host
+  if (options.unix !== undefined) settings.socketPath = options.unix
+  if (settings.socketPath === undefined) {
+    settings.port ??= 3000
+    settings.host ??= '127.0.0.1'
+  }
+  if (options.name !== undefined) settings.id = options.name
+  if (options.maxConnections !== undefined) settings.maxConnections = options.maxConnections
+  if (options.allowOrigin !== undefined) settings.allowedOrigins = options.allowOrigin
+  if (options.systemPasswordFile !== undefined) {
+    settings.systemAccountPassword = secret(options.systemPasswordFile, '--system-password-file')
+  }
+  if (options.metrics === true) settings.metrics ??= true
+  if (options.monitorPasswordFile !== undefined) {
+    settings.monitor = { password: secret(options.monitorPasswordFile, '--monitor-password-file') }
+  } else if (options.monitor === true) settings.monitor ??= true
+  const ssl = tlsOf(options)
+  if (ssl !== undefined) settings.ssl = ssl
+  return {
+    settings,
+    drainDeadline: options.drainDeadline ?? config.drain.deadline ?? 10_000,
+    usersPath: options.users ?? config.usersFile,
+  }
+}
+
+function tlsOf({ tlsCert, tlsKey, tlsCa }: Options): TlsServerOptions | undefined {
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw new UsageError('--tls-cert and --tls-key go together')
+  }
+  if (tlsCert === undefined || tlsKey === undefined) {
+    if (tlsCa !== undefined) throw new UsageError('--tls-ca needs --tls-cert and --tls-key')
+    return undefined
+  }
+  const ssl = { cert: file(tlsCert, '--tls-cert'), key: file(tlsKey, '--tls-key') }
+  return tlsCa === undefined ? ssl : { ...ssl, ca: file(tlsCa, '--tls-ca'), requestCert: true }
+}
+
+/** All of the new file, or, if it has a mistake, all of the old one. */
+function reloadAtHangup(server: ConatServer, users: UsersFile, terminal: Terminal): void {
+  process.on('SIGHUP', () => {
+    users.reload().then(
+      () => {
+        server.revalidate()
+        terminal.say('users are read again')
+      },
+      error => terminal.say(`selvedge: users stay as they were: ${textOf(error)}`),
+    )
+  })
+}
+
+async function check(settings: ServerOptions, terminal: Terminal, { json }: Options): Promise<void> {
+  const { ssl, monitor, metrics, systemAccountPassword, ...rest } = settings
+  const plan = {
+    ...rest,
+    tls: ssl !== undefined && ssl !== false,
+    monitor: Boolean(monitor),
+    metrics: Boolean(metrics),
+    systemAccount: systemAccountPassword !== undefined,
+  }
+  if (json === true) await terminal.json({ event: 'checked', ...plan })
+  else await terminal.line(`would listen on ${urlOf(settings)}`)
+}
+
+/** Where it listens; port 0 is known by the server only. */
+function urlOf({ socketPath, ssl, host, port }: ServerOptions, server?: ConatServer): string {
+  if (socketPath !== undefined) return `unix:${socketPath}`
+  const address = server?.address()
+  if (address != null) return String(address)
+  return `${ssl === undefined ? 'http' : 'https'}://${host}:${port}`
+}
+
+async function sayReady(server: ConatServer, settings: ServerOptions, terminal: Terminal, { json }: Options) {
+  const url = urlOf(settings, server)
+  if (json === true) {
+    await terminal.json({ event: 'listening', url, pid: process.pid, version })
+    return
+  }
+  await terminal.line(`selvedge ${version} listening on ${url}`)
+  await terminal.line(`  connect   selvedge sub '>' --server ${url}`)
+  const metrics = server.metricsAddress() ?? (settings.metrics === undefined ? null : url)
+  if (metrics !== null) await terminal.line(`  metrics   ${metrics}/metrics`)
+  if (server.options.monitor === true) await terminal.line(`  page      ${url}/monitor`)
+}
+
+function closedByItself(server: ConatServer): Promise<never> {
+  return new Promise((_, reject) => {
+    server.once('closed', reason => reject(new CommandError(reason ?? Error('the broker was closed'))))
+  })
+}
+
+function cannotListen(error: unknown, { port: wanted }: ServerOptions): CommandError {
+  const taken = codeOf(error) === 'EADDRINUSE'
+  return new CommandError(error, {
+    exit: EXIT.failed,
+    ...(taken ? { hint: `ss -ltnp 'sport = :${wanted}', to see who has that port; or another --port` } : {}),
+  })
+}

@@ -1,0 +1,154 @@
+// The client of a subcommand: where it connects, who signs in, and what it says when that fails.
+import { readFileSync } from 'node:fs'
+import type { ConnectOptions } from '../../index'
+import { type Client, connect } from '../index'
+import { CommandError, codeOf, EXIT, UsageError } from './failure'
+import { Stopped, stopped } from './stopping'
+import type { Terminal, Verbosity } from './terminal'
+
+export interface CommonOptions extends Verbosity {
+  server?: string
+  user?: string
+  passwordFile?: string
+  systemPasswordFile?: string
+  tokenFile?: string
+  ca?: string
+  cert?: string
+  key?: string
+  insecure?: boolean
+  path?: string
+  wire?: 'conat' | 'selvedge'
+  header?: Record<string, unknown>
+  timeout: number
+  retry?: boolean
+  json?: boolean
+}
+
+export const DEFAULT_SERVER = 'http://127.0.0.1:3000'
+
+export function addressOf(options: Pick<CommonOptions, 'server'>): { address: string; from: string } {
+  if (options.server !== undefined) return { address: options.server, from: '--server' }
+  for (const name of ['SELVEDGE_SERVER', 'CONAT_SERVER']) {
+    const address = process.env[name]
+    if (address !== undefined && address !== '') return { address, from: name }
+  }
+  return { address: DEFAULT_SERVER, from: 'the default' }
+}
+
+export async function connectOptions(options: CommonOptions): Promise<ConnectOptions> {
+  const { address } = addressOf(options)
+  const settings: ConnectOptions = { address, noCache: true }
+  if (options.ca !== undefined) settings.ca = file(options.ca, '--ca')
+  if (options.cert !== undefined) settings.cert = file(options.cert, '--cert')
+  if (options.key !== undefined) settings.key = file(options.key, '--key')
+  if (options.insecure === true) settings.rejectUnauthorized = false
+  if (options.path !== undefined) settings.path = options.path
+  if (options.wire !== undefined) settings.wire = options.wire
+  const token =
+    options.tokenFile === undefined ? process.env.SELVEDGE_TOKEN : secret(options.tokenFile, '--token-file')
+  if (options.user !== undefined) {
+    settings.user = options.user
+    settings.password = await passwordOf(options)
+  } else if (token !== undefined) settings.token = token
+  if (options.systemPasswordFile !== undefined) {
+    settings.systemAccountPassword = secret(options.systemPasswordFile, '--system-password-file')
+  }
+  return settings
+}
+
+async function passwordOf(options: CommonOptions): Promise<string> {
+  if (options.passwordFile !== undefined) return secret(options.passwordFile, '--password-file')
+  if (process.stdin.isTTY !== true)
+    throw new UsageError('--user needs --password-file where nobody can be asked')
+  return askSecret(`password of ${options.user}: `)
+}
+
+export function secret(name: string, option: string): string {
+  return file(name, option)
+    .toString()
+    .replace(/\r?\n$/, '')
+}
+
+export function file(name: string, option: string): Buffer {
+  try {
+    return readFileSync(name)
+  } catch (error) {
+    throw new UsageError(`cannot read '${name}' of ${option}: ${(error as Error).message}`)
+  }
+}
+
+/** Asks on the terminal, without an echo. */
+export async function askSecret(question: string): Promise<string> {
+  const { stdin } = process
+  process.stderr.write(question)
+  stdin.setRawMode(true)
+  stdin.resume()
+  try {
+    let text = ''
+    for await (const part of stdin as AsyncIterable<Buffer>) {
+      for (const character of part.toString()) {
+        if (character === '\r' || character === '\n') return text
+        if (character === '\u0003') process.exit(130)
+        text = character === '\u007f' ? text.slice(0, -1) : text + character
+      }
+    }
+    return text
+  } finally {
+    stdin.setRawMode(false)
+    process.stderr.write('\n')
+  }
+}
+
+/** Resolves with a client that is ready; the first attempt decides, unless `--retry` is given. */
+export async function open(options: CommonOptions, terminal: Terminal): Promise<Client> {
+  const { address, from } = addressOf(options)
+  terminal.detail(`server ${address} (${from})`)
+  const client = connect(await connectOptions(options))
+  try {
+    await new Promise<void>((resolve, reject) => {
+      client.once('inbox', resolve)
+      void stopped().then(() => reject(new Stopped()))
+      client.once('signInRefused', reason => reject(new CommandError(reason, { exit: EXIT.permission })))
+      client.on('connectFailed', reason => {
+        if (options.retry !== true) reject(noConnection(reason, address))
+      })
+      const timer = setTimeout(() => {
+        reject(noConnection(Object.assign(Error('no answer'), { code: 408 }), address))
+      }, options.timeout)
+      client.once('inbox', () => clearTimeout(timer))
+      client.once('closed', () => clearTimeout(timer))
+    })
+  } catch (error) {
+    await client.close()
+    throw error
+  }
+  tellLosses(client, terminal, options.json === true)
+  return client
+}
+
+function noConnection(reason: Error, address: string): CommandError {
+  const error = new CommandError(reason, {
+    exit: codeOf(reason) === 'ERR_SIGN_IN' || codeOf(reason) === 403 ? EXIT.permission : EXIT.connection,
+    hint: address === DEFAULT_SERVER ? 'selvedge broker' : `selvedge doctor --server ${address}`,
+  })
+  error.message = `no connection to ${address}: ${reason.message}`
+  return error
+}
+
+/** Says once that the broker is gone, not at each attempt. */
+function tellLosses(client: Client, terminal: Terminal, json: boolean): void {
+  let lost = false
+  client.on('disconnected', reason => {
+    if (lost || client.state === 'closed') return
+    lost = true
+    const code = codeOf(reason) ?? 'ECONNRESET'
+    if (json) void terminal.json({ event: 'disconnected', code, message: reason?.message ?? null })
+    terminal.say(`disconnected (${code}), trying again`)
+  })
+  client.on('connected', () => {
+    if (!lost) return
+    lost = false
+    if (json) void terminal.json({ event: 'connected' })
+    terminal.say('connected again')
+  })
+}

@@ -1,0 +1,134 @@
+// selvedge listen: the serving end of sockets, on stdin and stdout or in a program for each.
+import type { Command } from 'commander'
+import type { ConatSocketServer, ServerSocket } from '../index'
+import { kill, start } from './child'
+import { connecting, examples, formOption, withClient } from './command'
+import type { CommonOptions } from './connection'
+import { textOf, UsageError } from './failure'
+import { join } from './joining'
+import type { Form } from './payload'
+import { stopped } from './stopping'
+import type { Terminal } from './terminal'
+import { duration } from './values'
+
+interface Options extends CommonOptions {
+  as?: Form
+  lines?: boolean
+  bytes?: boolean
+  echo?: boolean
+  exec?: string
+  keep?: boolean
+  resume: number
+}
+
+export function listen(program: Command): void {
+  const command = connecting(program.command('listen'))
+    .summary('serve sockets')
+    .description(
+      'Joins the first that connects to stdin and stdout, or answers everybody with --echo or --exec.',
+    )
+    .argument('<subject>')
+    .addOption(formOption())
+    .option('--lines', 'a message for each line (the default on a terminal)')
+    .option('--bytes', 'a stream of bytes (the default in a pipe)')
+    .option('--echo', 'send back whatever comes, to everybody')
+    .option('--exec <command>', 'run a program for each socket, joined to its stdin and stdout')
+    .option('--resume <time>', 'how long to wait for a peer or a broker that is gone', duration, 10_000)
+    .option('--keep', 'wait for the next one when the first has ended')
+    .action(run)
+  examples(
+    command,
+    'selvedge listen chat',
+    'selvedge listen backup > data.tar',
+    'selvedge listen echo --echo',
+  )
+}
+
+async function run(subject: string, options: Options): Promise<void> {
+  if (options.echo === true && options.exec !== undefined)
+    throw new UsageError('give --echo or --exec, not both')
+  await withClient(options, async (client, terminal) => {
+    const server = client.socket.listen(subject, {
+      resumeTimeout: options.resume,
+    })
+    await server.waitUntilReady(options.timeout)
+    if (options.json === true) await terminal.json({ event: 'listening', subject })
+    terminal.say(`listening on ${subject}`)
+    const everybody = options.echo === true || options.exec !== undefined
+    try {
+      await (everybody ? serveAll(server, terminal, options) : serveInTurn(server, terminal, options))
+    } finally {
+      await server.end().catch(error => terminal.say(textOf(error)))
+    }
+  })
+}
+
+async function serveAll(server: ConatSocketServer, terminal: Terminal, options: Options): Promise<void> {
+  server.on('connection', (socket: ServerSocket) => {
+    void told(terminal, options, socket)
+    socket.on('closed', reason => {
+      if (reason !== undefined) terminal.detail(`socket ${socket.id} closed: ${reason.message}`)
+    })
+    if (options.exec !== undefined) runProgram(socket, server.subject, options.exec, terminal)
+    else echo(socket)
+  })
+  await stopped()
+}
+
+function echo(socket: ServerSocket): void {
+  socket.on('data', (data, headers) => {
+    if (socket.write(data, { headers })) return
+    socket.pause()
+    socket.waitUntilWritable().then(
+      () => socket.resume(),
+      () => {},
+    )
+  })
+  socket.on('request', message => message.respondSync(message.data))
+}
+
+function runProgram(socket: ServerSocket, subject: string, command: string, terminal: Terminal): void {
+  const child = start({ command, subject })
+  child.on('error', error => terminal.say(`the program could not be started: ${error.message}`))
+  child.stderr.pipe(process.stderr, { end: false })
+  child.stdin.on('error', () => {})
+  socket.on('closed', () => kill(child))
+  const stream = socket.toDuplex({ objectMode: false })
+  stream.on('error', () => kill(child))
+  stream.pipe(child.stdin)
+  child.stdout.pipe(stream)
+}
+
+/** Stdin and stdout can be joined to one at a time: who comes meanwhile is told, not left waiting. */
+async function serveInTurn(server: ConatSocketServer, terminal: Terminal, options: Options): Promise<void> {
+  let take: ((socket: ServerSocket) => void) | undefined
+  server.on('connection', (socket: ServerSocket) => {
+    if (take === undefined) {
+      socket.close()
+      terminal.say(`refused ${socket.id}: another one is joined`)
+      return
+    }
+    take(socket)
+    take = undefined
+  })
+  const next = (): Promise<ServerSocket> => new Promise(resolve => (take = resolve))
+  do {
+    const socket = await Promise.race([next(), stopped()])
+    if (socket === undefined) return
+    await told(terminal, options, socket)
+    const { as: form } = options
+    const joined = join(socket, {
+      input: process.stdin,
+      output: process.stdout,
+      lines: options.bytes !== true && (options.lines === true || process.stdin.isTTY === true),
+      person: terminal.isPerson,
+      ...(form === undefined ? {} : { form }),
+    })
+    await Promise.race([joined, stopped().then(() => socket.end())])
+  } while (options.keep === true)
+}
+
+async function told(terminal: Terminal, { json }: Options, { id }: ServerSocket): Promise<void> {
+  if (json === true) await terminal.json({ event: 'connection', id })
+  else terminal.detail(`connection ${id}`)
+}

@@ -1,0 +1,53 @@
+// selvedge netstat: the connections of a broker.
+import { type Command, InvalidArgumentError } from 'commander'
+import type { Client } from '../index'
+import { examples, withClient } from './command'
+import { connections, type LookingOptions, looking, sockets, socketTable, table } from './looking'
+import type { Terminal } from './terminal'
+import { count } from './values'
+
+interface Options extends LookingOptions {
+  limit: number
+  sockets?: boolean
+}
+
+export function netstat(program: Command): void {
+  const command = looking(program.command('netstat'))
+    .summary('show the connections of a broker')
+    .description('Shows who is connected to a broker, as its system account (--system-password-file).')
+    .option('--sockets', 'show sockets instead of connections, by subject')
+    .option('--limit <n>', 'at most so many, 1 to 500', limited, 100)
+    .action(run)
+  examples(
+    command,
+    'selvedge netstat --system-password-file monitor.secret',
+    'selvedge netstat --system-password-file monitor.secret --sort outbox --limit 10',
+    'selvedge netstat --system-password-file monitor.secret --filter ann --json',
+    'selvedge netstat --system-password-file monitor.secret --sockets',
+  )
+}
+
+async function run(options: Options): Promise<void> {
+  await withClient(options, async (client, terminal) => {
+    if (options.sockets === true) return await showSockets(client, terminal, options)
+    const { total, matching, rows } = await connections(client, options, options.limit)
+    if (options.json === true) for (const row of rows) await terminal.json(row)
+    else for (const line of table(rows)) await terminal.line(line)
+    terminal.say(
+      `${rows.length} of ${matching} connections${matching === total ? '' : `, of ${total} in all`}`,
+    )
+  })
+}
+
+async function showSockets(client: Client, terminal: Terminal, options: Options): Promise<void> {
+  const { total, matching, rows } = await sockets(client, options, options.limit)
+  if (options.json === true) for (const row of rows) await terminal.json(row)
+  else for (const line of socketTable(rows)) await terminal.line(line)
+  terminal.say(`${rows.length} of ${matching} sockets${matching === total ? '' : `, of ${total} in all`}`)
+}
+
+function limited(text: string): number {
+  const number = count(text)
+  if (number > 500) throw new InvalidArgumentError('It must be at most 500.')
+  return number
+}

@@ -1,0 +1,123 @@
+// What is sent and what was received, as text on a command line or in a pipe.
+import { MessageData } from '../index'
+import { UsageError } from './failure'
+import { escaped } from './terminal'
+import { jsonOrText } from './values'
+
+export const FORMS = ['auto', 'json', 'text', 'bytes', 'msgpack'] as const
+export type Form = (typeof FORMS)[number]
+
+/** At most so many digits of a payload that is bytes are shown. */
+const MAX_HEX_DIGITS = 64
+
+/** A payload of text from the command line, a file or a pipe. */
+export function parsePayload(input: string | Buffer, form: Form): unknown {
+  switch (form) {
+    case 'auto':
+      return jsonOrText(input.toString())
+    case 'json':
+      try {
+        return JSON.parse(input.toString())
+      } catch (error) {
+        throw new UsageError(`the payload is no JSON: ${(error as Error).message}`)
+      }
+    case 'text':
+      return input.toString()
+    case 'bytes':
+      return Buffer.from(input as Buffer)
+    case 'msgpack':
+      return new MessageData({ raw: Buffer.from(input as Buffer) })
+  }
+}
+
+/** The default of `maxMessageBytes` of a client. */
+const MAX_INPUT_BYTES = 256 * 1024 * 1024
+
+/** What is sent: the argument, or all of stdin where there is none or `-`; text from there is no JSON by chance. */
+export async function payloadOf(argument: string | undefined, form: Form | undefined): Promise<unknown> {
+  if (argument === '-' || (argument === undefined && process.stdin.isTTY !== true)) {
+    return parsePayload(await readAll(MAX_INPUT_BYTES), form ?? 'text')
+  }
+  return argument === undefined ? null : parsePayload(argument, form ?? 'auto')
+}
+
+/** All of stdin. */
+export async function readAll(limit: number): Promise<Buffer> {
+  const parts: Buffer[] = []
+  let size = 0
+  for await (const part of process.stdin as AsyncIterable<Buffer>) {
+    size += part.length
+    if (size > limit) {
+      throw new UsageError(
+        `stdin has more than ${limit} bytes, which is the largest message`,
+        '--lines, which sends a message for each line',
+      )
+    }
+    parts.push(part)
+  }
+  return Buffer.concat(parts)
+}
+
+/** The lines of a stream; the last one need not end. */
+export async function* lines(input: AsyncIterable<Buffer | string>): AsyncIterableIterator<string> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const part of input) {
+    rest += typeof part === 'string' ? part : decoder.decode(part, { stream: true })
+    let from = 0
+    for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n', from)) {
+      yield rest.slice(from, end).replace(/\r$/, '')
+      from = end + 1
+    }
+    rest = rest.slice(from)
+  }
+  rest += decoder.decode()
+  if (rest !== '') yield rest
+}
+
+/** How a payload looks: text as it is, bytes as digits, everything else as JSON. */
+export function shown(
+  data: unknown,
+  { form = 'auto', person }: { form?: Form; person: boolean },
+): string | Buffer {
+  if (isBytes(data)) {
+    if (form === 'bytes' && !person) return Buffer.from(data)
+    const digits = Buffer.from(data).toString('hex')
+    return digits.length <= MAX_HEX_DIGITS
+      ? `hex:${digits}`
+      : `hex:${digits.slice(0, MAX_HEX_DIGITS)}… (${data.length} bytes)`
+  }
+  const text = typeof data === 'string' && form !== 'json' ? data : jsonText(data)
+  return person ? escaped(text) : text
+}
+
+/** The payload's part of a JSON line. */
+export function jsonParts(message: { readonly raw: Buffer; readonly data: unknown }): object {
+  let data: unknown
+  try {
+    data = message.data
+  } catch (error) {
+    const { code } = error as { code?: unknown }
+    return { data: null, base64: message.raw.toString('base64'), error: code }
+  }
+  if (isBytes(data)) return { data: null, base64: Buffer.from(data).toString('base64') }
+  return { data: data === undefined ? null : JSON.parse(jsonText(data)) }
+}
+
+function isBytes(data: unknown): data is Uint8Array {
+  return data instanceof Uint8Array
+}
+
+/** JSON has no numbers without an end, no bytes inside a value and no big integers. */
+function jsonText(data: unknown): string {
+  const text = JSON.stringify(data, (_, value: unknown) => {
+    if (typeof value === 'bigint') return value.toString()
+    if (isBytes(value)) return `hex:${Buffer.from(value).toString('hex')}`
+    const bytes = value as { type?: unknown; data?: unknown } | null
+    if (bytes !== null && typeof bytes === 'object' && bytes.type === 'Buffer' && Array.isArray(bytes.data)) {
+      return `hex:${Buffer.from(bytes.data as number[]).toString('hex')}`
+    }
+    return value
+  })
+  return text ?? 'null'
+}

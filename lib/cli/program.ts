@@ -1,0 +1,69 @@
+// The program: its subcommands, and how it ends.
+import { Command, CommanderError } from 'commander'
+import { bench } from './bench'
+import { broker } from './broker'
+import { completion } from './completion'
+import { doctor } from './doctor'
+import { EXIT, exitOf, report } from './failure'
+import { listen } from './listen'
+import { netstat } from './netstat'
+import { pub } from './pub'
+import { reply } from './reply'
+import { req } from './req'
+import { passwd, token } from './secrets'
+import { socket } from './socket'
+import { Stopped } from './stopping'
+import { sub } from './sub'
+import { top } from './top'
+import { expose, forward } from './tunnels'
+import { version } from './version'
+
+/** In the order of the help. */
+const SUBCOMMANDS = [
+  broker,
+  pub,
+  sub,
+  req,
+  reply,
+  socket,
+  listen,
+  expose,
+  forward,
+  netstat,
+  top,
+  bench,
+  doctor,
+  passwd,
+  token,
+  completion,
+]
+
+export function createProgram(): Command {
+  const program = new Command('selvedge')
+    .description('Reliable sockets, messages and requests on subjects.')
+    .version(version)
+    .showSuggestionAfterError(true)
+    .exitOverride()
+  for (const add of SUBCOMMANDS) add(program)
+  for (const command of program.commands) command.exitOverride()
+  return program
+}
+
+/** Resolves with the exit code. */
+export async function run(args: readonly string[]): Promise<number> {
+  const program = createProgram()
+  try {
+    if (args.length === 0) {
+      program.outputHelp({ error: true })
+      return EXIT.usage
+    }
+    await program.parseAsync([...args], { from: 'user' })
+    return EXIT.done
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
+    if (error instanceof Stopped) return EXIT.done
+    process.stderr.write(`${report(error)}\n`)
+    if (args.includes('-vv')) process.stderr.write(`${(error as Error).stack}\n`)
+    return exitOf(error)
+  }
+}

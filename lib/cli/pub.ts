@@ -1,0 +1,96 @@
+// selvedge pub: publishes one message, several, or one for each line of stdin.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Command } from 'commander'
+import type { Client } from '../index'
+import { connecting, examples, formOption, headerOption, withClient } from './command'
+import type { CommonOptions } from './connection'
+import { CommandError, EXIT } from './failure'
+import { type Form, lines, parsePayload, payloadOf } from './payload'
+import { stopSignal } from './stopping'
+import { count, duration } from './values'
+
+interface Options extends CommonOptions {
+  as?: Form
+  count?: number
+  sleep?: number
+  lines?: boolean
+  wait?: boolean
+  require?: boolean
+}
+
+export function pub(program: Command): void {
+  const command = connecting(program.command('pub'))
+    .summary('publish a message')
+    .description('Publishes DATA, or what comes from stdin where DATA is left out or -.')
+    .argument('<subject>')
+    .argument('[data]')
+    .addOption(headerOption())
+    .addOption(formOption())
+    .option('--count <n>', 'publish it so many times', count)
+    .option('--sleep <time>', 'wait between two messages', duration)
+    .option('--lines', 'publish each line of stdin as a message')
+    .option('--wait', 'wait until somebody has subscribed')
+    .option('--require', 'exit with 5 if nobody received it')
+    .action(run)
+  examples(
+    command,
+    `selvedge pub orders.new '{"id":1}'`,
+    'echo hello | selvedge pub greetings',
+    'seq 3 | selvedge pub --lines numbers',
+  )
+}
+
+async function run(subject: string, data: string | undefined, options: Options): Promise<void> {
+  await withClient(options, async (client, terminal) => {
+    let messages = 0
+    let bytes = 0
+    let fewest = Number.POSITIVE_INFINITY
+    for await (const payload of payloads(data, options)) {
+      if (stopSignal().aborted) break
+      if (messages > 0 && options.sleep !== undefined) await sleep(options.sleep)
+      const sent = await publishOne(client, subject, payload, options)
+      messages += 1
+      bytes += sent.bytes
+      fewest = Math.min(fewest, sent.count)
+      if (options.json === true) {
+        await terminal.json({ event: 'published', subject, bytes: sent.bytes, count: sent.count })
+      }
+      if (options.require === true && sent.count === 0) throw nobody(subject)
+    }
+    if (messages === 1) {
+      terminal.say(`published ${bytes} bytes to ${subject}, ${subscribers(fewest)}`)
+    } else {
+      terminal.say(`published ${messages} messages with ${bytes} bytes to ${subject}`)
+    }
+  })
+}
+
+async function* payloads(data: string | undefined, options: Options): AsyncIterableIterator<unknown> {
+  if (options.lines === true) {
+    for await (const line of lines(process.stdin)) yield parsePayload(line, options.as ?? 'text')
+    return
+  }
+  const payload = await payloadOf(data, options.as)
+  for (let sent = 0; sent < (options.count ?? 1); sent += 1) yield payload
+}
+
+function publishOne(client: Client, subject: string, payload: unknown, options: Options) {
+  const { header: headers, timeout, wait: waitForInterest } = options
+  return client.publish(subject, payload, {
+    timeout,
+    ...(headers === undefined ? {} : { headers }),
+    ...(waitForInterest === true ? { waitForInterest } : {}),
+  })
+}
+
+function nobody(subject: string): CommandError {
+  return new CommandError(Object.assign(Error(`nobody listens on '${subject}'`), { code: 503 }), {
+    exit: EXIT.nobody,
+    hint: `selvedge sub ${subject}`,
+  })
+}
+
+function subscribers(number: number): string {
+  return number === 1 ? '1 subscriber' : `${number} subscribers`
+}

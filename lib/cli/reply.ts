@@ -1,0 +1,112 @@
+// selvedge reply: answers requests, with a fixed payload, with what was asked, or with what a program prints.
+import type { Command } from 'commander'
+import type { Message } from '../index'
+import { answerOf } from './child'
+import { connecting, examples, formOption, headerOption, withClient } from './command'
+import type { CommonOptions } from './connection'
+import { textOf, UsageError } from './failure'
+import { type Form, parsePayload } from './payload'
+import { stopSignal } from './stopping'
+import { count } from './values'
+
+interface Options extends CommonOptions {
+  as?: Form
+  echo?: boolean
+  exec?: string
+  parallel: number
+  queue?: string
+  count?: number
+}
+
+/** The default of `maxMessageBytes`: the longest answer. */
+const MAX_ANSWER_BYTES = 256 * 1024 * 1024
+
+export function reply(program: Command): void {
+  const command = connecting(program.command('reply'))
+    .summary('answer requests')
+    .description(
+      'Answers each request with DATA, with its own payload (--echo), or with what a program prints (--exec).\n' +
+        'The program has the payload on stdin, and SELVEDGE_SUBJECT and SELVEDGE_HEADERS in its environment.',
+    )
+    .argument('<subject>')
+    .argument('[data]')
+    .addOption(headerOption())
+    .addOption(formOption())
+    .option('--echo', 'answer with what was asked')
+    .option(
+      '--exec <command>',
+      'answer with the output of a program; anything but exit code 0 is an error answer',
+    )
+    .option('--parallel <n>', 'run at most so many programs at once', count, 8)
+    .option('--queue <name>', 'share the requests with others of that queue group')
+    .option('--count <n>', 'stop after so many requests', count)
+    .action(run)
+  examples(
+    command,
+    'selvedge reply time.is "$(date)"',
+    'selvedge reply echo --echo',
+    `selvedge reply words.count --exec 'wc -w'`,
+  )
+}
+
+async function run(subject: string, data: string | undefined, options: Options): Promise<void> {
+  const ways = [data !== undefined, options.echo === true, options.exec !== undefined].filter(Boolean)
+  if (ways.length !== 1) throw new UsageError('give DATA, --echo or --exec, one of them')
+  const answer = answering(data, options)
+  await withClient(options, async (client, terminal) => {
+    const { queue } = options
+    const subscription = await client.subscribe(subject, queue === undefined ? {} : { queue })
+    if (options.json === true) await terminal.json({ event: 'listening', subject })
+    terminal.say(`answering on ${subject}`)
+    const stop = (): void => void subscription.drain()
+    stopSignal().addEventListener('abort', stop)
+    const running = new Set<Promise<void>>()
+    let begun = 0
+    for await (const request of subscription) {
+      if (!request.isRequest()) continue
+      begun += 1
+      const one = answer(request)
+        .catch(error => terminal.say(`could not answer on ${request.subject}: ${textOf(error)}`))
+        .finally(() => running.delete(one))
+      running.add(one)
+      if (options.json === true) await terminal.json({ event: 'request', subject: request.subject })
+      else terminal.detail(`request on ${request.subject}, ${request.length} bytes`)
+      if (begun === options.count) break
+      if (running.size >= options.parallel) await Promise.race(running)
+    }
+    await Promise.all(running)
+  })
+}
+
+function answering(data: string | undefined, options: Options): (request: Message) => Promise<void> {
+  const { header: headers, exec, timeout } = options
+  const extra = headers === undefined ? {} : { headers }
+  if (exec === undefined) {
+    const fixed = data === undefined ? undefined : parsePayload(data, options.as ?? 'auto')
+    return async request => {
+      await request.respond(options.echo === true ? request.data : fixed, extra)
+    }
+  }
+  return async request => {
+    const call = { command: exec, subject: request.subject, headers: request.headers }
+    try {
+      const output = await answerOf(call, inputOf(request), {
+        timeout,
+        limit: MAX_ANSWER_BYTES,
+        signal: stopSignal(),
+      })
+      const text = output.toString().replace(/\n$/, '')
+      await request.respond(options.as === 'bytes' ? output : parsePayload(text, options.as ?? 'auto'), extra)
+    } catch (error) {
+      const { code } = error as { code?: unknown }
+      await request.respond(null, { headers: { error: textOf(error), code } })
+    }
+  }
+}
+
+/** What the program reads: text and bytes as they are, everything else as JSON. */
+function inputOf(request: Message): Buffer {
+  const { data } = request
+  if (data instanceof Uint8Array) return Buffer.from(data)
+  return Buffer.from(typeof data === 'string' ? data : (JSON.stringify(data) ?? ''))
+}

@@ -1,0 +1,90 @@
+// selvedge socket: one end of a socket between stdin and stdout, as netcat is of a TCP connection.
+import type { Command } from 'commander'
+import type { ConatSocketClient } from '../index'
+import { connecting, examples, formOption, withClient } from './command'
+import type { CommonOptions } from './connection'
+import { CommandError, codeOf } from './failure'
+import { join } from './joining'
+import { type Form, lines, parsePayload, shown } from './payload'
+import { stopSignal } from './stopping'
+import type { Terminal } from './terminal'
+import { duration } from './values'
+
+interface Options extends CommonOptions {
+  as?: Form
+  lines?: boolean
+  bytes?: boolean
+  request?: boolean
+  wait?: boolean
+  resume: number
+}
+
+export function socket(program: Command): void {
+  const command = connecting(program.command('socket'))
+    .summary('connect a socket to stdin and stdout')
+    .description('Connects to a socket server. The end of stdin ends the socket in order; so does the peer.')
+    .argument('<subject>')
+    .addOption(formOption())
+    .option('--lines', 'a message for each line (the default on a terminal)')
+    .option('--bytes', 'a stream of bytes (the default in a pipe)')
+    .option('--request', 'send each line as a request and print its answer')
+    .option('--wait', 'wait until somebody listens')
+    .option('--resume <time>', 'how long to wait for a peer or a broker that is gone', duration, 10_000)
+    .action(run)
+  examples(
+    command,
+    'selvedge socket chat',
+    'selvedge socket backup < data.tar',
+    'selvedge socket calc --request',
+  )
+}
+
+async function run(subject: string, options: Options): Promise<void> {
+  await withClient(options, async (client, terminal) => {
+    if (options.wait !== true && !(await client.interest(`${subject}.server.status`))) {
+      throw nobody(subject)
+    }
+    const end = client.socket.connect(subject, {
+      // Another server would not know the first half of the stream.
+      reconnection: false,
+      resumeTimeout: options.resume,
+    })
+    stopSignal().addEventListener('abort', () => void end.end().catch(() => {}))
+    await end.waitUntilReady(options.wait === true ? 2 ** 31 - 1 : options.timeout)
+    if (options.json === true) await terminal.json({ event: 'connected', subject })
+    else terminal.detail(`connected to ${subject}`)
+    if (options.request === true) return askEachLine(end, terminal, options)
+    const { as: form } = options
+    await join(end, {
+      input: process.stdin,
+      output: process.stdout,
+      lines: options.bytes !== true && (options.lines === true || process.stdin.isTTY === true),
+      person: terminal.isPerson,
+      ...(form === undefined ? {} : { form }),
+    })
+  })
+}
+
+function nobody(subject: string): CommandError {
+  const error = Object.assign(Error(`nobody listens on '${subject}'`), { code: 503 })
+  return new CommandError(error, { hint: `selvedge listen ${subject}, or --wait` })
+}
+
+async function askEachLine(end: ConatSocketClient, terminal: Terminal, options: Options): Promise<void> {
+  const { as: form, timeout } = options
+  for await (const line of lines(process.stdin)) {
+    try {
+      const answer = await end.request(parsePayload(line, form ?? 'auto'), { timeout })
+      const { error } = (answer.headers ?? {}) as { error?: unknown }
+      if (typeof error === 'string') terminal.say(`error answer: ${error}`)
+      else {
+        const look = { person: terminal.isPerson, ...(form === undefined ? {} : { form }) }
+        await terminal.line(shown(answer.data, look).toString())
+      }
+    } catch (error) {
+      if (end.state === 'closed' || codeOf(error) === 'EPIPE') throw error
+      terminal.say(`no answer: ${(error as Error).message}`)
+    }
+  }
+  await end.end()
+}

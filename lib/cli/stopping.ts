@@ -1,0 +1,36 @@
+// How a command is stopped: the first signal in order, the second at once.
+
+const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
+
+let stop: AbortController | undefined
+
+/** Aborted by the first SIGINT or SIGTERM; the second ends the process. */
+export function stopSignal(): AbortSignal {
+  if (stop === undefined) {
+    const controller = new AbortController()
+    stop = controller
+    for (const [name, exit] of Object.entries(SIGNALS)) {
+      process.on(name, () => {
+        if (controller.signal.aborted) process.exit(exit)
+        controller.abort()
+      })
+    }
+  }
+  return stop.signal
+}
+
+/** Thrown by waits that a signal has ended: the command was stopped, which is no failure. */
+export class Stopped extends Error {
+  constructor() {
+    super('stopped')
+  }
+}
+
+/** Resolves when the command is to stop. */
+export function stopped(): Promise<void> {
+  const signal = stopSignal()
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,128 @@
+// selvedge expose, selvedge forward: a TCP or Unix socket server on a subject, and a subject on a port.
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import type { Command } from 'commander'
+import type { BridgeStats, NodePlace } from '../../types/net'
+import { over } from '../net'
+import { connecting, examples, withClient } from './command'
+import type { CommonOptions } from './connection'
+import { CommandError, EXIT } from './failure'
+import { stopped } from './stopping'
+import type { Terminal } from './terminal'
+import { count, duration, place } from './values'
+
+interface Options extends CommonOptions {
+  maxConnections?: number
+  share?: boolean
+  drainDeadline: number
+}
+
+interface Tunnel {
+  readonly stats: BridgeStats
+  drain(options?: { deadline?: number }): Promise<void>
+  on(name: 'error', handle: (error: Error) => void): unknown
+}
+
+export function expose(program: Command): void {
+  const command = tunnel(program.command('expose'))
+    .summary('put a TCP server on a subject')
+    .description('Connects whoever connects to SUBJECT to a TCP server or a Unix socket.')
+    .argument('<subject>')
+    .argument('<place>', '[HOST:]PORT, or the path of a Unix socket', place)
+    .option(
+      '--share',
+      'share the connections with others that expose the subject (the default of the fabric)',
+    )
+    .action(async (subject: string, target: NodePlace, options: Options) => {
+      await withClient(options, async (client, terminal) => {
+        const server = over(client).expose(subject, local(target), limits(options))
+        await Promise.race([once(server, 'listening'), failure(server)])
+        await serve(server, terminal, options, `exposing ${shownPlace(target)} on ${subject}`, {
+          event: 'listening',
+          subject,
+        })
+      })
+    })
+  examples(command, 'selvedge expose db.main 5432', 'selvedge expose docker ./docker.sock')
+}
+
+export function forward(program: Command): void {
+  const command = tunnel(program.command('forward'))
+    .summary('put a subject on a local port')
+    .description('Listens on a port or a Unix socket and connects whoever comes to SUBJECT. Port 0 is any.')
+    .argument('<subject>')
+    .argument('<place>', '[HOST:]PORT, or the path of a Unix socket', place)
+    .action(async (subject: string, target: NodePlace, options: Options) => {
+      await withClient(options, async (client, terminal) => {
+        const server = over(client).forward(subject, local(target), limits(options))
+        if (!server.listening) await Promise.race([once(server, 'listening'), failure(server)])
+        const address = server.address() as AddressInfo | string
+        const at = typeof address === 'string' ? address : hostAndPort(address)
+        if (options.json !== true) await terminal.line(at)
+        await serve(server, terminal, options, `forwarding ${at} to ${subject}`, {
+          event: 'listening',
+          address: at,
+          subject,
+        })
+      })
+    })
+  examples(command, 'selvedge forward db.main 5432', 'selvedge forward db.main 0')
+}
+
+function tunnel(command: Command): Command {
+  return connecting(command)
+    .option('--max-connections <n>', 'refuse more connections than that', count)
+    .option(
+      '--drain-deadline <time>',
+      'how long open connections may take to end at SIGTERM',
+      duration,
+      10_000,
+    )
+}
+
+function limits({ maxConnections }: Options): { maxConnections?: number } {
+  return maxConnections === undefined ? {} : { maxConnections }
+}
+
+/** Nobody else on the network is let in by mistake. */
+function local(target: NodePlace): NodePlace {
+  return 'path' in target ? target : { host: '127.0.0.1', ...target }
+}
+
+function shownPlace(target: NodePlace): string {
+  if ('path' in target) return target.path
+  return target.host === undefined ? `127.0.0.1:${target.port}` : `${target.host}:${target.port}`
+}
+
+function hostAndPort({ address, port, family }: AddressInfo): string {
+  return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+/** Rejects when the tunnel cannot be built, or breaks. */
+function failure(server: Tunnel): Promise<never> {
+  return new Promise((_, reject) => {
+    server.on('error', error => {
+      const { code } = error as { code?: string }
+      const hint = code === 'EADDRINUSE' ? 'ss -ltnp, to see who has that port; or port 0' : undefined
+      reject(new CommandError(error, { exit: EXIT.failed, ...(hint === undefined ? {} : { hint }) }))
+    })
+  })
+}
+
+async function serve(
+  server: Tunnel,
+  terminal: Terminal,
+  options: Options,
+  text: string,
+  event: object,
+): Promise<void> {
+  if (options.json === true) await terminal.json(event)
+  terminal.say(text)
+  await Promise.race([stopped(), failure(server)])
+  const { active } = server.stats
+  if (active > 0) terminal.say(`draining: ${active} connections, at most ${options.drainDeadline / 1000} s`)
+  await server.drain({ deadline: options.drainDeadline })
+  const { connections, bytesIn, bytesOut, refused } = server.stats
+  if (options.json === true) await terminal.json({ event: 'closed', connections, refused, bytesIn, bytesOut })
+  terminal.say(`closed: ${connections} connections, ${bytesIn} bytes in, ${bytesOut} bytes out`)
+}

@@ -1,0 +1,36 @@
+// What a client tells in metrics.
+import type { MetricFamily } from '../../index'
+import type { ClientContext } from '../messaging/client-context'
+import { ConatSocketBase } from '../socket/base'
+import { addBuild } from '../telemetry/build'
+import { Families } from '../telemetry/families'
+
+export function clientMetrics({
+  counters,
+  stats,
+  children,
+  closed,
+  connected,
+}: ClientContext): MetricFamily[] {
+  const families = addBuild(new Families())
+  const sockets = [...children].filter(child => child instanceof ConatSocketBase)
+  families
+    .add('selvedge_clients', Number(connected && !closed), { state: 'connected' })
+    .add('selvedge_clients', Number(!connected && !closed), { state: 'disconnected' })
+    .add('selvedge_client_sent_messages_total', stats.sent.messages)
+    .add('selvedge_client_sent_bytes_total', stats.sent.bytes)
+    .add('selvedge_client_received_messages_total', stats.recv.messages)
+    .add('selvedge_client_received_bytes_total', stats.recv.bytes)
+    .add('selvedge_client_subscriptions', stats.subs)
+  for (const role of ['client', 'server']) {
+    for (const state of ['connecting', 'ready', 'disconnected']) {
+      const found = sockets.filter(socket => socket.role === role && socket.state === state)
+      families.add('selvedge_sockets', found.length, { role, state })
+    }
+  }
+  counters.addTo(
+    families,
+    sockets.map(socket => socket.tally),
+  )
+  return families.list()
+}

@@ -1,0 +1,57 @@
+// Errors as answers: an answer without data, whose headers have the text and the code of what was thrown.
+import type { Headers } from '../../index'
+import { Failure } from '../values/failure'
+import type { Message } from './message'
+
+/** Longest error text, since it is sent in the headers, which have a bound. */
+const MAX_TEXT = 10_000
+const MAX_CODE = 1000
+/** Marks the answer to a request over a socket that is an error, in the reserved part of its headers. */
+const ERROR_HEADER = 'CN-Error'
+const RESERVED = 'CN-'
+
+/** The code of an error that was answered without one. */
+export const THROWN = 'ERR_SERVICE'
+
+/** Headers that tell of an error. */
+export interface ErrorHeaders {
+  [name: string]: unknown
+  error: string
+  code?: string | number
+}
+
+/** Returns the headers for what was thrown, which can be anything, even an object that throws on access. */
+export function errorHeaders(error: unknown): ErrorHeaders {
+  try {
+    const { message, code } = (error ?? {}) as { message?: unknown; code?: unknown }
+    const whole = typeof message === 'string' && message !== '' ? message : String(error)
+    const text = whole.slice(0, MAX_TEXT) || 'error'
+    const known = readCode(code)
+    return known === undefined ? { error: text } : { error: text, code: known }
+  } catch {
+    return { error: 'what was thrown has no text' }
+  }
+}
+
+/** Returns a code as it can travel in headers, which have a bound. */
+export function readCode(code: unknown): string | number | undefined {
+  if (typeof code === 'string') return code.slice(0, MAX_CODE) || undefined
+  return typeof code === 'number' && Number.isFinite(code) ? code : undefined
+}
+
+/** The same for the answer to a request over a socket, beside the headers of the application. */
+export function errorAnswerHeaders(error: unknown, own: Headers | null | undefined): Headers {
+  const told = errorHeaders(error)
+  const { error: message, code } = told
+  const given = Object.entries(own ?? {}).filter(([name]) => !name.startsWith(RESERVED))
+  return { ...Object.fromEntries(given), ...told, [ERROR_HEADER]: { message, code } }
+}
+
+/** Returns the error that an answer over a socket is, if it is one. `text` is its headers. */
+export function answeredError(text: string | null, answer: Message): Failure | undefined {
+  if (!text?.includes(`"${ERROR_HEADER}"`)) return undefined
+  const error: unknown = answer.headers?.[ERROR_HEADER]
+  if (typeof error !== 'object' || error === null) return undefined
+  const { message, code } = error as { message?: unknown; code?: unknown }
+  return new Failure(readCode(code) ?? THROWN, typeof message === 'string' ? message : 'error')
+}

@@ -1,0 +1,116 @@
+// What is sent and handled, for those who watch it: channels of `node:diagnostics_channel`, and spans.
+import type { Headers, MessageOptions } from '../../index'
+import { CHANNELS, TRACES } from '../telemetry/channels'
+import { beginSending, handling, type Operation, type Sending, tracingIsOn } from '../telemetry/tracing'
+import { errorFrom, Failure } from '../values/failure'
+import type { ClientContext } from './client-context'
+import { MessageData } from './message'
+import { prepare } from './prepare'
+
+const { request: REQUEST, handle: HANDLE } = TRACES
+
+/** Whether somebody watches what is published. */
+export function isPublishWatched(): boolean {
+  return tracingIsOn() || CHANNELS.publish.hasSubscribers
+}
+
+/** Whether somebody watches what is written to sockets. */
+export function isWriteWatched(): boolean {
+  return tracingIsOn() || CHANNELS.socketWrite.hasSubscribers
+}
+
+/** Whether somebody watches requests, in the place of what carries them. */
+export function isRequestWatched(socket: boolean): boolean {
+  return (socket ? isWriteWatched() : isPublishWatched()) || isHeard(REQUEST)
+}
+
+/** Whether somebody watches what is handled. */
+export function isHandlingWatched(): boolean {
+  return tracingIsOn() || isHeard(HANDLE)
+}
+
+/** Whoever hears of a trace hears of its begin, its end or its failure. */
+function isHeard({ start, end, asyncEnd, error }: typeof REQUEST): boolean {
+  return start.hasSubscribers || end.hasSubscribers || asyncEnd.hasSubscribers || error.hasSubscribers
+}
+
+/** Something that is about to be sent. */
+export interface Sent<O> {
+  /** Those of the program, with what is added to the headers. */
+  readonly options: O | undefined
+  /** Ends it: with the failure, if it failed. */
+  end(outcome?: unknown): void
+}
+
+/** `subject` may be a socket's; `socket` is that. */
+export function watchSending<O extends MessageOptions>(
+  context: ClientContext,
+  name: 'publish' | 'send' | 'request',
+  subject: string,
+  data: unknown,
+  options: O | undefined,
+  socket?: object,
+): Sent<O> {
+  const headers: Headers = { ...(options?.headers ?? ownHeaders(MessageData.of(data)?.headers)) }
+  const sending = beginSending({ name, subject, clientId: context.id }, context.tracing, headers)
+  const channel = socket === undefined ? CHANNELS.publish : CHANNELS.socketWrite
+  if (channel.hasSubscribers) {
+    const bytes = prepare(data, options, Number.POSITIVE_INFINITY).length
+    channel.publish(
+      socket === undefined ? { client: context.owner, subject, headers, bytes } : { socket, headers, bytes },
+    )
+  }
+  const hasAny = Object.keys(headers).length > 0
+  const trace = name === 'request' && isHeard(REQUEST) ? beginTrace(context, subject, socket) : undefined
+  return {
+    options: hasAny ? ({ ...options, headers } as O) : options,
+    end: outcome => {
+      const failure = outcome instanceof Failure ? outcome : undefined
+      endSending(sending, failure)
+      trace?.(failure)
+    },
+  }
+}
+
+/** Without those that the fabric itself had put there. */
+function ownHeaders(headers: Headers | null | undefined): Headers {
+  return Object.fromEntries(Object.entries(headers ?? {}).filter(([name]) => !name.startsWith('CN-')))
+}
+
+function endSending(sending: Sending | undefined, failure: Failure | undefined): void {
+  sending?.end(failure)
+}
+
+/** Tells of a request. Returns what tells of its end. */
+function beginTrace(
+  context: ClientContext,
+  subject: string,
+  socket: object | undefined,
+): (failure: Failure | undefined) => void {
+  const told: Record<string, unknown> = { client: context.owner, subject, ...(socket && { socket }) }
+  REQUEST.start.publish(told)
+  REQUEST.end.publish(told)
+  return failure => {
+    if (failure !== undefined) {
+      told.error = errorFrom(failure)
+      REQUEST.error.publish(told)
+    }
+    REQUEST.asyncStart.publish(told)
+    REQUEST.asyncEnd.publish(told)
+  }
+}
+
+/** Calls a handler, inside a span where there is one. */
+export function watchHandling<T>(
+  context: ClientContext,
+  where: Pick<Operation, 'subject' | 'template'>,
+  isRequest: boolean,
+  headers: Headers | null | undefined,
+  told: object,
+  handle: () => T,
+): T {
+  const operation: Operation = { name: 'process', ...where, clientId: context.id }
+  const run = (): T => handling(operation, context.tracing, isRequest, headers, handle)
+  if (!isHeard(HANDLE)) return run()
+  return HANDLE.traceSync(run, { client: context.owner, ...where, ...told })
+}

@@ -1,0 +1,80 @@
+// Whom something is written to: rooms, without exceptions, here or everywhere. Each step makes another one.
+import type { Headers, MessageOptions, RoomMember, WriteOptions } from '../../index'
+import { FabricError, invalidType } from '../values/errors'
+import { checkRoom, MAX_EXCEPTIONS } from './options'
+import type { Audience, Outcome, Rooms } from './rooms'
+
+/** How `write` and `send` read what stands beside the data. */
+export interface ReadsOptions {
+  write(second: Headers | WriteOptions | null | undefined): WriteOptions | undefined
+  send(options: MessageOptions | undefined): MessageOptions | undefined
+}
+
+export class Broadcast {
+  readonly #rooms: Rooms
+  readonly #reads: ReadsOptions
+  readonly #audience: Audience
+  readonly #isVolatile: boolean
+
+  constructor(rooms: Rooms, reads: ReadsOptions, audience: Audience, isVolatile = false) {
+    this.#rooms = rooms
+    this.#reads = reads
+    this.#audience = audience
+    this.#isVolatile = isVolatile
+  }
+
+  to(names: string | readonly string[]): Broadcast {
+    const more = typeof names === 'string' ? [names] : names
+    for (const name of more) checkRoom(name)
+    return this.#with({ rooms: [...new Set([...this.#audience.rooms, ...more])] })
+  }
+
+  except(who: string | { readonly id: string } | readonly (string | { readonly id: string })[]): Broadcast {
+    const list = Array.isArray(who) ? who : [who]
+    const ids = list.map(one => (typeof one === 'string' ? one : (one as { id?: unknown } | null)?.id))
+    for (const id of ids)
+      if (typeof id !== 'string') throw invalidType('the exception', 'an id or a socket', id)
+    const except = [...new Set([...this.#audience.except, ...(ids as string[])])]
+    if (except.length > MAX_EXCEPTIONS) {
+      throw new FabricError(`a broadcast has at most ${MAX_EXCEPTIONS} exceptions`, 'ERR_ROOM_LIMIT')
+    }
+    return this.#with({ except })
+  }
+
+  get local(): Broadcast {
+    return this.#with({ isLocal: true })
+  }
+
+  get volatile(): Broadcast {
+    return new Broadcast(this.#rooms, this.#reads, this.#audience, true)
+  }
+
+  write(data: unknown, second?: Headers | WriteOptions | null): number {
+    const options = this.#reads.write(second)
+    return this.#rooms.write(
+      this.#audience,
+      data,
+      this.#isVolatile ? { ...options, volatile: true } : options,
+    )
+  }
+
+  send(data: unknown, options?: MessageOptions): Promise<Outcome> {
+    return this.#rooms.send(this.#audience, data, this.#reads.send(options))
+  }
+
+  members(): RoomMember[] {
+    return this.#rooms.members(this.#audience)
+  }
+
+  get size(): number {
+    return this.members().length
+  }
+
+  close(): void {
+    this.#rooms.closeAll(this.#audience)
+  }
+
+  #with(change: Partial<Audience>): Broadcast {
+    return new Broadcast(this.#rooms, this.#reads, { ...this.#audience, ...change }, this.#isVolatile)
+  }
+}

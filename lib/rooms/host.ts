@@ -1,0 +1,69 @@
+// What rooms need of the listener that they belong to, of its sockets, and of its client.
+import type { EventEmitter } from 'node:events'
+import type { State } from '../../index'
+import type { Message } from '../messaging/message'
+import type { FabricError } from '../values/errors'
+import type { Failure } from '../values/failure'
+
+/** A socket of the listener. */
+export interface RoomSocket {
+  readonly id: string
+  readonly handle: number
+  readonly state: State
+  readonly ended: boolean
+  readonly outbox: {
+    refusal(size: number): FabricError | undefined
+    countWrite(size: number, isVolatile: boolean): boolean
+    countDropped(): void
+  }
+  whenHandled(): Promise<Failure | undefined>
+  closeFor(error: FabricError): void
+  close(): void
+}
+
+/** A socket to another server of the same listener. Any two are of the same kind, whichever side has connected. */
+export interface Link {
+  readonly id: string
+  readonly state: State
+  write(data: unknown): boolean
+  close(): void
+  unref(): unknown
+  on(name: string, listener: (...args: never[]) => void): unknown
+}
+
+export interface LinkServer {
+  close(): void
+  unref(): unknown
+  on(name: 'connection', listener: (link: Link) => void): unknown
+}
+
+interface Hellos {
+  readonly emitter: EventEmitter<{ message: [message: Message] }>
+  unref(): unknown
+  close(): void
+}
+
+/** The client of the listener. */
+export interface RoomClient {
+  subscribe(subject: string): Promise<Hellos>
+  publish(subject: string, data: unknown): Promise<unknown>
+  on(name: 'inbox', listener: () => void): unknown
+  off(name: 'inbox', listener: () => void): unknown
+  readonly socket: {
+    listen(subject: string, options: object): LinkServer
+    connect(subject: string, options: object): Link & { waitUntilReady(timeout: number): Promise<void> }
+  }
+}
+
+/** The listener. */
+export interface RoomHost {
+  readonly id: string
+  readonly subject: string
+  /** The engine's handle of its client. */
+  readonly client: number
+  readonly fabric: RoomClient
+  readonly maxMessageBytes: number
+  countSent(bytes: number): void
+  /** Emits `peerLost`. */
+  announceLost(id: string, undelivered: number): void
+}

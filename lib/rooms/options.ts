@@ -1,0 +1,61 @@
+// The options of rooms, and their bounds.
+import type { RoomsOptions } from '../../index'
+import { FabricError, invalidType, invalidValue } from '../values/errors'
+import { checkOptions, isBoolean, isCount, isDuration, isString, type ShapeOf } from '../values/option-checks'
+
+export const ROOMS_SHAPE = {
+  presence: { check: isBoolean, default: true },
+  leaveDelay: { check: isDuration, unit: 'ms', default: 0 },
+  slowMember: { check: isSlowMember, default: 'close' },
+  servers: { check: isCount, default: 64, limit: true },
+} as const satisfies ShapeOf<RoomsOptions>
+
+/** Bytes of a room's name. */
+const MAX_NAME = 256
+/** Characters of a member's data as JSON. */
+const MAX_DATA = 4096
+/** Rooms of one socket. */
+export const MAX_ROOMS = 1000
+/** Entries of a listener: a socket in a room is one. */
+export const MAX_ENTRIES = 100_000
+/** Exceptions of a broadcast. */
+export const MAX_EXCEPTIONS = 256
+
+export function isRoomsOptions(name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) throw invalidType(name, 'an object', value)
+  checkOptions(name, value, ROOMS_SHAPE)
+}
+
+function isSlowMember(name: string, value: unknown): void {
+  isString(name, value)
+  if (value !== 'close' && value !== 'drop') throw invalidValue(name, "'close' or 'drop'", value)
+}
+
+/** Throws unless it can be the name of a room. */
+export function checkRoom(name: unknown): void {
+  isString('room', name)
+  const text = name as string
+  const isSound = text !== '' && Buffer.byteLength(text) <= MAX_NAME && !CONTROL.test(text)
+  if (!isSound) {
+    throw invalidValue('room', `1 to ${MAX_NAME} bytes without control characters`, text.slice(0, 80))
+  }
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
+const CONTROL = /[\u0000-\u001f\u007f]/
+
+/** Throws unless it can be the data of a member. */
+export function checkMemberData(data: unknown): void {
+  if (data === undefined || data === null) return
+  let length: number | undefined
+  try {
+    length = JSON.stringify(data)?.length
+  } catch {
+    // Counted as what has no JSON.
+  }
+  if (length === undefined) throw invalidType("a member's data", 'JSON', data)
+  if (length > MAX_DATA) {
+    const text = `a member's data has ${length} characters as JSON, more than ${MAX_DATA}`
+    throw new FabricError(text, 'ERR_ROOM_LIMIT')
+  }
+}

@@ -1,0 +1,262 @@
+// The other servers of a listener: how they are found, and the socket to each.
+import { clearTimer, nextTick, setTimer } from '../values/platform'
+import type { Link, LinkServer, RoomHost } from './host'
+import { type Change, decodePeer, encodePeer, entryOf, type PeerMessage, type Row } from './messages'
+import { Table } from './table'
+
+/** Between two hellos, in ms; half of it more by chance. */
+const HELLO_EVERY = 10_000
+/** How long the first answer of a server that has said hello is waited for, in ms. */
+const REACH_WITHIN = 10_000
+/** Changes within this time leave together, in ms. */
+const COALESCE = 5
+/** Rows in one message of a table. */
+const ROWS = 1000
+/** What a link waits for a server that is away, in ms, and how long a silent one counts as there. */
+const LINK_OPTIONS = { resumeTimeout: 4000, keepAlive: 2000, keepAliveTimeout: 2000, maxQueueSize: 1000 }
+
+/** Another server. */
+export interface Peer {
+  readonly id: string
+  readonly link: Link
+  table: Table
+  /** The table that is arriving. */
+  coming: Table
+  isAway: boolean
+}
+
+/** Whoever keeps the rooms. */
+export interface PeersOwner {
+  /** All that is here, for a new peer. */
+  rows(): Iterable<Row>
+  /** A peer's whole table has come, in the place of what was known of it. */
+  handleTable(peer: Peer, before: Table): void
+  handleChanges(peer: Peer, changes: readonly Change[]): void
+  handlePresence(peer: Peer): void
+  /** It has gone: in order, or not. */
+  handlePeerGone(peer: Peer, isOrderly: boolean, undelivered: number): void
+  handleMessage(peer: Peer, message: PeerMessage): void
+}
+
+export class Peers {
+  readonly #host: RoomHost
+  readonly #owner: PeersOwner
+  readonly #max: number
+  readonly #subject: string
+  readonly #all = new Map<string, Peer>()
+  /** Links that connect, by the id of the server. */
+  readonly #reaching = new Map<string, Link>()
+  /** Links whose other side has not said who it is. */
+  readonly #unnamed = new Set<Link>()
+  #server: LinkServer | undefined
+  #stopHearing: (() => void) | undefined
+  #timer: ReturnType<typeof setTimer> | undefined
+  #changes: Change[] = []
+  #changeTimer: ReturnType<typeof setTimer> | undefined
+  #isClosed = false
+
+  constructor(host: RoomHost, owner: PeersOwner, max: number) {
+    this.#host = host
+    this.#owner = owner
+    this.#max = max
+    // A pattern has no subject of its own to be published to.
+    const tokens = host.subject.split('.').map(token => (token === '*' ? '-' : token))
+    this.#subject = `${tokens.join('.')}.server.rooms`
+    nextTick(() => void this.#open())
+  }
+
+  [Symbol.iterator](): Iterator<Peer> {
+    return this.#all.values()
+  }
+
+  get size(): number {
+    return this.#all.size
+  }
+
+  /** Says something to one of them. One that takes no more is given up: it is told everything when it is back. */
+  say(peer: Peer, message: PeerMessage): void {
+    if (message.kind !== 'changes' && message.kind !== 'table') this.#flushChanges()
+    try {
+      peer.link.write(encodePeer(message))
+    } catch {
+      peer.link.close()
+    }
+  }
+
+  sayAll(message: PeerMessage): void {
+    this.#flushChanges()
+    for (const peer of [...this.#all.values()]) this.say(peer, message)
+  }
+
+  /** Tells all of a change, together with others of these milliseconds. */
+  change(change: Change): void {
+    if (this.#all.size === 0) return
+    this.#changes.push(change)
+    this.#changeTimer ??= setTimer(() => this.#flushChanges(), COALESCE).unref()
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#flushChanges()
+    this.#isClosed = true
+    clearTimer(this.#timer)
+    this.#stopHearing?.()
+    this.#server?.close()
+    for (const link of [...this.#reaching.values(), ...this.#unnamed]) link.close()
+    for (const { link } of this.#all.values()) link.close()
+    this.#all.clear()
+  }
+
+  async #open(): Promise<void> {
+    if (this.#isClosed) return
+    const { fabric, id } = this.#host
+    const server = fabric.socket.listen(`${this.#subject}.${id}`, LINK_OPTIONS)
+    this.#server = server
+    server.unref()
+    server.on('connection', link => {
+      this.#unnamed.add(link)
+      link.unref()
+      this.#attend(link, undefined)
+    })
+    try {
+      const hellos = await fabric.subscribe(this.#subject)
+      hellos.unref()
+      if (this.#isClosed) {
+        hellos.close()
+        return
+      }
+      hellos.emitter.on('message', ({ data }) => this.#hear(data))
+      const hello = (): void => this.#hello()
+      fabric.on('inbox', hello)
+      this.#stopHearing = () => {
+        fabric.off('inbox', hello)
+        hellos.close()
+      }
+      this.#hello()
+      this.#tick()
+    } catch {
+      // Not permitted, or closed meanwhile: rooms of this server alone.
+    }
+  }
+
+  #tick(): void {
+    const pause = HELLO_EVERY * (1 + Math.random() / 2)
+    this.#timer = setTimer(() => {
+      this.#hello()
+      this.#tick()
+    }, pause).unref()
+  }
+
+  #hello(): void {
+    if (this.#isClosed) return
+    const { fabric, id, subject } = this.#host
+    fabric.publish(this.#subject, { id, pattern: subject, version: 1 }).catch(() => {})
+  }
+
+  #hear(data: unknown): void {
+    const { id, pattern } = (data ?? {}) as { id?: unknown; pattern?: unknown }
+    const own = this.#host.id
+    if (typeof id !== 'string' || id === own || pattern !== this.#host.subject || this.#isClosed) return
+    if (this.#all.has(id) || this.#reaching.has(id)) return
+    if (own > id) {
+      // It connects to us, once it has heard of us.
+      this.#hello()
+      return
+    }
+    if (this.#all.size + this.#reaching.size < this.#max) this.#reach(id)
+  }
+
+  #reach(id: string): void {
+    let link: ReturnType<RoomHost['fabric']['socket']['connect']>
+    try {
+      link = this.#host.fabric.socket.connect(`${this.#subject}.${id}`, LINK_OPTIONS)
+    } catch {
+      // A name that no server has, or the client is closing.
+      return
+    }
+    link.unref()
+    this.#reaching.set(id, link)
+    this.#attend(link, id)
+    link.waitUntilReady(REACH_WITHIN).catch(() => link.close())
+  }
+
+  /** Listens to a link, and introduces this server. */
+  #attend(link: Link, id: string | undefined): void {
+    let peer: Peer | undefined
+    link.on('data', (data: unknown) => {
+      const message = decodePeer(data)
+      if (message === undefined || this.#isClosed) return
+      if (peer !== undefined) this.#handle(peer, message)
+      else if (message.kind === 'hello') peer = this.#name(link, message.id, id)
+    })
+    link.on('closed', (reason: { code: unknown } | undefined, undelivered: number) => {
+      this.#unnamed.delete(link)
+      if (id !== undefined && this.#reaching.get(id) === link) this.#reaching.delete(id)
+      if (peer === undefined || this.#all.get(peer.id) !== peer) return
+      this.#all.delete(peer.id)
+      this.#owner.handlePeerGone(peer, reason?.code === 'ERR_SOCKET_CLOSED_BY_PEER', undelivered)
+    })
+    const note = (isAway: boolean) => (): void => {
+      if (peer === undefined || peer.isAway === isAway) return
+      peer.isAway = isAway
+      this.#owner.handlePresence(peer)
+    }
+    link.on('disconnected', note(true))
+    link.on('ready', note(false))
+    link.write(encodePeer({ kind: 'hello', id: this.#host.id }))
+  }
+
+  /** The other side has said who it is. A newer link takes the place of one that is dead and not known to be. */
+  #name(link: Link, id: string, expected: string | undefined): Peer | undefined {
+    this.#unnamed.delete(link)
+    this.#reaching.delete(id)
+    const old = this.#all.get(id)
+    const isWrong = id === this.#host.id || (expected !== undefined && expected !== id)
+    if (isWrong || (old === undefined && this.#all.size >= this.#max)) {
+      link.close()
+      return undefined
+    }
+    const peer: Peer = { id, link, table: old?.table ?? new Table(), coming: new Table(), isAway: false }
+    // Flushes changes first: they are in the table.
+    this.#sendTable(link)
+    this.#all.set(id, peer)
+    old?.link.close()
+    return peer
+  }
+
+  #handle(peer: Peer, message: PeerMessage): void {
+    if (message.kind === 'table') {
+      for (const row of message.rows) peer.coming.set(row[0], entryOf(row))
+      if (!message.isLast) return
+      const before = peer.table
+      peer.table = peer.coming
+      peer.coming = new Table()
+      this.#owner.handleTable(peer, before)
+    } else if (message.kind === 'changes') this.#owner.handleChanges(peer, message.changes)
+    else this.#owner.handleMessage(peer, message)
+  }
+
+  /** Sends all that is here. What is to be told of changes is in it. */
+  #sendTable(link: Link): void {
+    this.#flushChanges()
+    let rows: Row[] = []
+    const send = (isLast: boolean): void => {
+      link.write(encodePeer({ kind: 'table', rows, isLast }))
+      rows = []
+    }
+    for (const row of this.#owner.rows()) {
+      rows.push(row)
+      if (rows.length >= ROWS) send(false)
+    }
+    send(true)
+  }
+
+  #flushChanges(): void {
+    clearTimer(this.#changeTimer)
+    this.#changeTimer = undefined
+    const changes = this.#changes
+    if (changes.length === 0) return
+    this.#changes = []
+    for (const peer of [...this.#all.values()]) this.say(peer, { kind: 'changes', changes })
+  }
+}

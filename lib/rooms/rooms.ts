@@ -1,0 +1,354 @@
+// The rooms of one listener: its own sockets' memberships, which nobody else changes, and copies of those of the other
+// servers of the subject (docs/internals/rooms.md).
+import type { MessageOptions, RoomMember, RoomsOptions, State, WriteOptions } from '../../index'
+import * as commands from '../engine/commands'
+import type { Outgoing } from '../engine/outgoing'
+import { MessageData } from '../messaging/message'
+import { prepare } from '../messaging/prepare'
+import { FabricError } from '../values/errors'
+import type { Failure } from '../values/failure'
+import { socketHeadersText } from '../values/headers'
+import type { RoomHost, RoomSocket } from './host'
+import { type Change, entryOf, type Forwarded, isRow, type PeerMessage, type Row, rowOf } from './messages'
+import { checkMemberData, checkRoom, MAX_ENTRIES, MAX_ROOMS, ROOMS_SHAPE } from './options'
+import { type Peer, Peers, type PeersOwner } from './peers'
+import { type LeaveReason, Room } from './room'
+import { type Entry, Table } from './table'
+
+/** An entry of a socket of this server. */
+interface OwnEntry extends Entry {
+  readonly socket: RoomSocket
+}
+
+/** Whom a broadcast is for. */
+export interface Audience {
+  readonly rooms: readonly string[]
+  /** Ids of sockets, and rooms with `room:` before the name. */
+  readonly except: readonly string[]
+  readonly isLocal: boolean
+}
+
+/** What became of a broadcast whose sender waits. */
+export interface Outcome {
+  delivered: number
+  lost: { id: string; code: string | number }[]
+}
+
+const EXCEPT_ROOM = 'room:'
+
+export class Rooms implements PeersOwner {
+  readonly #host: RoomHost
+  readonly #options: RoomsOptions
+  readonly #own = new Table<OwnEntry>()
+  readonly #peers: Peers
+  readonly #watched = new Map<string, Room>()
+  /** The sockets of a room in a row, until somebody joins or leaves. */
+  readonly #rows = new Map<string, readonly RoomSocket[]>()
+  /** Broadcasts whose outcome a peer has still to tell, by number. */
+  readonly #awaited = new Map<number, Map<Peer, (outcome: Outcome) => void>>()
+  #lastNumber = 0
+  #isClosed = false
+
+  constructor(host: RoomHost, options: RoomsOptions = {}) {
+    this.#host = host
+    this.#options = options
+    this.#peers = new Peers(host, this, options.servers ?? ROOMS_SHAPE.servers.default)
+  }
+
+  /** The rooms that a socket of this server is in. */
+  roomsOf(id: string): ReadonlySet<string> {
+    return this.#own.roomsOf(id)
+  }
+
+  join(
+    socket: RoomSocket,
+    names: string | readonly string[],
+    member: { key?: string; data?: unknown },
+  ): void {
+    const rooms = typeof names === 'string' ? [names] : names
+    for (const room of rooms) checkRoom(room)
+    checkMemberData(member.data)
+    if (this.#isClosed || socket.state === 'closed')
+      throw new FabricError('the socket is closed', 'ERR_CLOSED')
+    const { id } = socket
+    if (this.#own.roomsOf(id).size + rooms.length > MAX_ROOMS)
+      throw limit(`a socket is in ${MAX_ROOMS} rooms`)
+    if (this.#own.size + rooms.length > MAX_ENTRIES) throw limit(`there are ${MAX_ENTRIES} members`)
+    const key = member.key ?? id
+    for (const room of rooms) {
+      const since = this.#own.of(room).get(id)?.since ?? Date.now()
+      this.#put(room, { id, key, data: member.data ?? null, since, stale: socket.state !== 'ready', socket })
+    }
+  }
+
+  update(socket: RoomSocket, room: string, data: unknown): void {
+    checkMemberData(data)
+    const entry = this.#own.of(room).get(socket.id)
+    if (entry !== undefined) this.#put(room, { ...entry, data: data ?? null })
+  }
+
+  leave(socket: RoomSocket, room: string, reason: 'left' | 'closed' = 'left'): void {
+    const entry = this.#own.delete(room, socket.id)
+    if (entry === undefined) return
+    this.#rows.delete(room)
+    this.#watched.get(room)?.handleGone(this.#host.id, entry, reason)
+    if (this.#hasPresence) this.#peers.change([room, socket.id, reason])
+  }
+
+  /** A socket of this server has another state. */
+  handleSocketState(socket: RoomSocket, state: State): void {
+    const stale = state !== 'ready'
+    for (const room of [...this.#own.roomsOf(socket.id)]) {
+      if (state === 'closed') this.leave(socket, room, 'closed')
+      else {
+        const entry = this.#own.of(room).get(socket.id)!
+        if (entry.stale !== stale) this.#put(room, { ...entry, stale })
+      }
+    }
+  }
+
+  /** Returns a room with its members over all servers. */
+  room(name: string): Room {
+    checkRoom(name)
+    let room = this.#watched.get(name)
+    if (room !== undefined) return room
+    room = new Room(name, this.#options.leaveDelay ?? ROOMS_SHAPE.leaveDelay.default)
+    for (const entry of this.#own.of(name).values()) room.handleEntry(this.#host.id, entry, false)
+    for (const peer of this.#peers) {
+      for (const entry of peer.table.of(name).values()) room.handleEntry(peer.id, entry, peer.isAway)
+    }
+    this.#watched.set(name, room)
+    return room
+  }
+
+  /** The members of several rooms, each once. */
+  members({ rooms, isLocal }: Audience): RoomMember[] {
+    const all = new Room('', 0)
+    for (const name of rooms) {
+      for (const entry of this.#own.of(name).values()) all.handleEntry(this.#host.id, entry, false)
+      if (isLocal) continue
+      for (const peer of this.#peers) {
+        for (const entry of peer.table.of(name).values()) all.handleEntry(peer.id, entry, peer.isAway)
+      }
+    }
+    return [...all.members.values()]
+  }
+
+  /** Writes to the sockets here, and has the other servers do the same. Returns how many got it here. */
+  write(audience: Audience, data: unknown, options: WriteOptions | undefined): number {
+    const isVolatile = options?.volatile === true
+    const message = prepare(data, options, this.#host.maxMessageBytes, socketHeadersText)
+    this.#forward(audience, message, isVolatile, 0)
+    return this.#deliver(this.#audience(audience), message, isVolatile).length
+  }
+
+  /** The same; resolves when all of them have handled it. */
+  async send(audience: Audience, data: unknown, options: MessageOptions | undefined): Promise<Outcome> {
+    const message = prepare(data, options, this.#host.maxMessageBytes, socketHeadersText)
+    const awaited = new Map<Peer, (outcome: Outcome) => void>()
+    const number = (this.#lastNumber += 1)
+    const others = audience.isLocal
+      ? []
+      : [...this.#peers].map(peer => new Promise<Outcome>(resolve => awaited.set(peer, resolve)))
+    if (awaited.size > 0) this.#awaited.set(number, awaited)
+    this.#forward(audience, message, false, number)
+    const targets = this.#audience(audience)
+    const here = this.#whenHandled(targets, this.#deliver(targets, message, false))
+    const outcomes = await Promise.all([here, ...others])
+    this.#awaited.delete(number)
+    return {
+      delivered: outcomes.reduce((sum, { delivered }) => sum + delivered, 0),
+      lost: outcomes.flatMap(({ lost }) => lost),
+    }
+  }
+
+  /** Closes the sockets, here and at the other servers. */
+  closeAll(audience: Audience): void {
+    const { rooms, except, isLocal } = audience
+    if (!isLocal) this.#peers.sayAll({ kind: 'close', rooms: [...rooms], except: [...except] })
+    for (const socket of this.#audience(audience)) socket.close()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#peers.close()
+    for (const room of this.#watched.values()) room.close()
+  }
+
+  *rows(): Iterable<Row> {
+    if (this.#hasPresence) for (const [room, entry] of this.#own) yield rowOf(room, entry)
+  }
+
+  handleTable(peer: Peer, before: Table): void {
+    const touched = new Set<Room>()
+    for (const [name, entry] of before) {
+      const room = this.#watched.get(name)
+      const now = peer.table.of(name).get(entry.id)
+      if (room !== undefined && now?.key !== entry.key) {
+        room.handleGone(peer.id, entry, 'closed')
+        touched.add(room)
+      }
+    }
+    for (const [name, entry] of peer.table) {
+      const room = this.#watched.get(name)
+      if (room === undefined) continue
+      room.handleEntry(peer.id, entry, peer.isAway)
+      touched.add(room)
+    }
+    for (const room of touched) room.emit('sync')
+  }
+
+  handleChanges(peer: Peer, changes: readonly Change[]): void {
+    for (const change of changes) {
+      const [name, id] = change
+      const room = this.#watched.get(name)
+      if (isRow(change)) {
+        const entry = entryOf(change)
+        const before = peer.table.set(name, entry)
+        if (before !== undefined && before.key !== entry.key) room?.handleGone(peer.id, before, 'left')
+        room?.handleEntry(peer.id, entry, peer.isAway)
+      } else {
+        const entry = peer.table.delete(name, id)
+        if (entry !== undefined) room?.handleGone(peer.id, entry, change[2])
+      }
+    }
+  }
+
+  handlePresence(peer: Peer): void {
+    for (const [name, room] of this.#watched) {
+      const entries = peer.table.of(name)
+      for (const entry of entries.values()) room.handleEntry(peer.id, entry, peer.isAway)
+      if (entries.size > 0 && peer.isAway) room.emit('stale', peer.id)
+    }
+  }
+
+  handlePeerGone(peer: Peer, isOrderly: boolean, undelivered: number): void {
+    const reason: LeaveReason = isOrderly ? 'server-left' : 'server-lost'
+    for (const [name, room] of this.#watched) {
+      for (const entry of peer.table.of(name).values()) room.handleGone(peer.id, entry, reason)
+    }
+    for (const awaited of this.#awaited.values()) {
+      awaited.get(peer)?.({ delivered: 0, lost: [{ id: peer.id, code: 'ERR_SOCKET_LOST' }] })
+    }
+    if (!isOrderly) this.#host.announceLost(peer.id, undelivered)
+  }
+
+  handleMessage(peer: Peer, message: PeerMessage): void {
+    if (message.kind === 'write') void this.#take(peer, message.broadcast)
+    else if (message.kind === 'wrote') {
+      const { number, delivered, lost } = message
+      this.#awaited.get(number)?.get(peer)?.({ delivered, lost })
+    } else if (message.kind === 'close') this.closeAll({ ...message, isLocal: true })
+  }
+
+  /** Delivers what another server has written to a room. */
+  async #take(peer: Peer, { encoding, raw, headers, number, isVolatile, ...to }: Forwarded): Promise<void> {
+    const data = new MessageData({ encoding, raw, headers })
+    const targets = this.#audience({ ...to, isLocal: true })
+    const taking = this.#deliver(targets, prepare(data, undefined, Infinity, socketHeadersText), isVolatile)
+    if (number === 0) return
+    const outcome = await this.#whenHandled(targets, taking)
+    if (peer.link.state !== 'closed') this.#peers.say(peer, { kind: 'wrote', number, ...outcome })
+  }
+
+  get #hasPresence(): boolean {
+    return this.#options.presence ?? ROOMS_SHAPE.presence.default
+  }
+
+  #put(room: string, entry: OwnEntry): void {
+    const before = this.#own.set(room, entry)
+    if (before === undefined) this.#rows.delete(room)
+    const watched = this.#watched.get(room)
+    if (before !== undefined && before.key !== entry.key) watched?.handleGone(this.#host.id, before, 'left')
+    watched?.handleEntry(this.#host.id, entry, false)
+    if (this.#hasPresence) this.#peers.change(rowOf(room, entry))
+  }
+
+  /** The sockets of this server that are meant, each once. */
+  #audience({ rooms, except }: Audience): readonly RoomSocket[] {
+    if (rooms.length === 1 && except.length === 0) return this.#row(rooms[0]!)
+    const left = new Set<string>()
+    for (const one of except) {
+      if (!one.startsWith(EXCEPT_ROOM)) left.add(one)
+      else for (const id of this.#own.of(one.slice(EXCEPT_ROOM.length)).keys()) left.add(id)
+    }
+    const meant = new Set<RoomSocket>()
+    for (const room of rooms)
+      for (const socket of this.#row(room)) if (!left.has(socket.id)) meant.add(socket)
+    return [...meant]
+  }
+
+  #row(room: string): readonly RoomSocket[] {
+    let row = this.#rows.get(room)
+    if (row === undefined) {
+      row = Array.from(this.#own.of(room).values(), ({ socket }) => socket)
+      if (row.length > 0) this.#rows.set(room, row)
+    }
+    return row
+  }
+
+  /** Has the other servers write it, too. The message is still to be written here. */
+  #forward(
+    { rooms, except, isLocal }: Audience,
+    message: Outgoing,
+    isVolatile: boolean,
+    number: number,
+  ): void {
+    if (isLocal || this.#peers.size === 0) return
+    const { encoding, raw, headers = null } = message.copy()
+    const broadcast: Forwarded = { rooms, except, isVolatile, number, encoding, raw, headers }
+    this.#peers.sayAll({ kind: 'write', broadcast })
+    // Whatever is prepared takes the place of what was.
+    prepare(new MessageData({ encoding, raw, headers }), undefined, Infinity, socketHeadersText)
+  }
+
+  /** Writes to all that have room. Returns which those are; slow ones are closed, or miss it. */
+  #deliver(targets: readonly RoomSocket[], message: Outgoing, isVolatile: boolean): readonly RoomSocket[] {
+    const { size } = message
+    const slow: RoomSocket[] = []
+    const taking: RoomSocket[] = []
+    for (const socket of targets) {
+      if (socket.ended || socket.state === 'closed') continue
+      const isFull = (isVolatile && socket.state !== 'ready') || socket.outbox.refusal(size) !== undefined
+      const list = isFull ? slow : taking
+      list.push(socket)
+    }
+    if (taking.length > 0) {
+      commands.broadcast(
+        this.#host.client,
+        taking.map(({ handle }) => handle),
+        message,
+        isVolatile,
+      )
+      this.#host.countSent(message.length)
+      for (const { outbox } of taking) outbox.countWrite(size, isVolatile)
+    }
+    const drops = isVolatile || this.#options.slowMember === 'drop'
+    for (const socket of slow) {
+      if (drops) socket.outbox.countDropped()
+      else socket.closeFor(new FabricError('slow member of a room: its window is full', 'ERR_SLOW_CONSUMER'))
+    }
+    return taking
+  }
+
+  /** Waits until all of them have handled what was just written, and says who has not. */
+  async #whenHandled(targets: readonly RoomSocket[], taking: readonly RoomSocket[]): Promise<Outcome> {
+    const missed = targets.length === taking.length ? [] : targets.filter(socket => !taking.includes(socket))
+    const lost: Outcome['lost'] = missed.map(({ id }) => ({ id, code: 'ERR_SLOW_CONSUMER' }))
+    const outcomes = await Promise.all(
+      taking.map(async socket => ({ socket, failure: await handled(socket) })),
+    )
+    for (const { socket, failure } of outcomes) {
+      if (failure !== undefined) lost.push({ id: socket.id, code: failure.code })
+    }
+    return { delivered: targets.length - lost.length, lost }
+  }
+}
+
+function handled(socket: RoomSocket): Promise<Failure | undefined> {
+  return socket.whenHandled()
+}
+
+function limit(what: string): FabricError {
+  return new FabricError(`no room for another member: ${what}`, 'ERR_ROOM_LIMIT')
+}

@@ -1,0 +1,28 @@
+// `end()` of a socket or a socket server: it happens once, and all callers wait for it.
+import { errorFrom, type Failure } from '../values/failure'
+import { checkOptions } from '../values/option-checks'
+import { END_SHAPE, type EndOptions } from './options'
+
+export class EndOnce {
+  #running: Promise<Failure | undefined> | undefined
+
+  /** Calls `finish` unless that has been done. Rejects with what it resolves with, if anything. */
+  run(options: EndOptions | undefined, finish: () => Promise<Failure | undefined>): Promise<void> {
+    // Often nobody awaits it: a failure counts as handled, once it has happened (as in `resolveReply`).
+    const ended: Promise<void> = this.#run(options, finish, () => void ended.catch(() => {}))
+    return ended
+  }
+
+  async #run(
+    options: EndOptions | undefined,
+    finish: () => Promise<Failure | undefined>,
+    handleFailure: () => void,
+  ): Promise<void> {
+    checkOptions('end', options, END_SHAPE)
+    this.#running ??= finish()
+    const failure = await this.#running
+    if (failure === undefined) return
+    handleFailure()
+    throw errorFrom(failure)
+  }
+}

@@ -1,0 +1,60 @@
+// What decides about connections before they are emitted: functions in a row, each of which lets a socket pass or
+// refuses it.
+import { startTimer } from '../async/timer'
+import { FabricError } from '../values/errors'
+import type { ServerSocket } from './server-socket'
+
+/** Calls `next`, with an error to refuse; or, if it takes one argument only, returns or resolves. */
+export type Middleware = (socket: ServerSocket, next: (error?: unknown) => void) => unknown
+
+/** What a middleware that names no code refuses with. */
+const FORBIDDEN = 403
+
+/** Resolves with why a socket is refused, if it is. Never rejects. */
+export async function refusalOf(
+  all: readonly Middleware[],
+  socket: ServerSocket,
+  timeout: number,
+): Promise<FabricError | undefined> {
+  for (const middleware of all) {
+    try {
+      await within(timeout, socket, middleware)
+    } catch (error) {
+      return refusal(error)
+    }
+    if (socket.state === 'closed') return undefined
+  }
+  return undefined
+}
+
+function within(timeout: number, socket: ServerSocket, middleware: Middleware): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = startTimer(timeout, () => {
+      reject(new FabricError(`the server has not decided about this socket within ${timeout} ms`, 408))
+    })
+    const next = (error?: unknown): void => {
+      timer.stop()
+      if (error === undefined || error === null) resolve()
+      else reject(error)
+    }
+    const fail = (error: unknown): void => next(error ?? new FabricError('refused', FORBIDDEN))
+    try {
+      const returned = middleware(socket, next)
+      if (middleware.length < 2) Promise.resolve(returned).then(() => next(), fail)
+      else if (returned instanceof Promise) returned.catch(fail)
+    } catch (error) {
+      fail(error)
+    }
+  })
+}
+
+/** Makes what the client is told, of anything. */
+function refusal(error: unknown): FabricError {
+  const { message, code } = (typeof error === 'object' ? error : {}) as { message?: unknown; code?: unknown }
+  const text = typeof message === 'string' && message !== '' ? message : String(error)
+  const isCode = typeof code === 'number' || (typeof code === 'string' && code !== '')
+  return new FabricError(text.slice(0, MAX_TEXT), isCode ? code : FORBIDDEN)
+}
+
+/** Characters of a refusal's text: it travels in the headers. */
+const MAX_TEXT = 4096

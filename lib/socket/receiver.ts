@@ -1,0 +1,160 @@
+// The receiving half of a socket: decodes and counts what arrives, and passes data to the inbox, and requests
+// and answers to those who keep these.
+import type { EventEmitter } from 'node:events'
+import type { Headers } from '../../index'
+import * as commands from '../engine/commands'
+import type { EventReader, Incoming } from '../engine/event-reader'
+import {
+  ANSWER,
+  ANSWER_END,
+  ANSWER_MORE,
+  CANCEL,
+  LAST_DATA,
+  REFUSAL,
+  REQUEST,
+  REQUEST_MANY,
+} from '../engine/items'
+import type { ClientContext } from '../messaging/client-context'
+import { isHandlingWatched } from '../messaging/watching'
+import { decodeAt } from '../values/codec'
+import { FabricError } from '../values/errors'
+import type { Failure } from '../values/failure'
+import { parseHeaders } from '../values/headers'
+import { isInterrupted, mustWait, throwAsync } from '../values/throw-async'
+import { SocketCounters } from './counters'
+import { type DataIterator, Inbox, type Sink } from './inbox'
+import { isOrderly } from './lifecycle'
+import type { SocketRequests } from './requests'
+
+/** The socket: an emitter of `data`. */
+interface ReceiverOwner extends commands.Consumer {
+  readonly state: string
+  /** Returns its name in error texts. */
+  describe(): string
+  /** Calls a handler, for those who watch it. */
+  watch<T>(isRequest: boolean, headers: Headers | null | undefined, handle: () => T): T
+  /** Returns its requests, which are created on demand. */
+  openRequests(): SocketRequests
+  /** Closes it: the other side broke the rules. */
+  closeFor(error: FabricError): void
+  /** Takes a message of the socket's own among the data. Returns whether it was one. */
+  takesOwn?(headers: string): boolean
+  /** Whether data may be decoded, where that is not for all; it is given without headers then. */
+  readonly admits: ((incoming: Incoming) => boolean) | undefined
+}
+
+export class Receiver implements Sink {
+  readonly inbox: Inbox
+  readonly counters = new SocketCounters()
+  readonly #owner: ReceiverOwner & EventEmitter
+  readonly #context: ClientContext
+  /** Whether a stream has the data. */
+  #isTaken = false
+
+  constructor(owner: ReceiverOwner & EventEmitter<any>, context: ClientContext) {
+    this.#owner = owner
+    this.#context = context
+    this.inbox = new Inbox(this)
+  }
+
+  /**
+   * Reads an event *socket data, many*. If a handler closes the socket, the rest is dropped; what an earlier
+   * message settled goes on before a handler is called.
+   */
+  receiveMany(event: EventReader): void {
+    while (event.more && this.#owner.state !== 'closed' && !isInterrupted()) {
+      const start = event.pos
+      const incoming = event.part()
+      if (this.#calls(incoming.encoding) && mustWait()) {
+        event.pos = start
+        return
+      }
+      this.receive(event.partHeaders, incoming, event.now)
+    }
+  }
+
+  receive(headers: string | null, incoming: Incoming, now: number): void {
+    const { encoding } = incoming
+    if (encoding <= LAST_DATA) {
+      if (!this.inbox.isShut) this.#receiveData(headers, incoming)
+      return
+    }
+    const requests = this.#owner.openRequests()
+    if (encoding === ANSWER) requests.receiveAnswer(headers, incoming)
+    else if (encoding === REQUEST) requests.asked.receiveRequest(headers, incoming, false, now)
+    else if (encoding === REQUEST_MANY) requests.asked.receiveRequest(headers, incoming, true, now)
+    else if (encoding === ANSWER_MORE) requests.receiveOneOfMany(headers, incoming)
+    else if (encoding === ANSWER_END) requests.receiveAnswerEnd(incoming)
+    else if (encoding === REFUSAL) requests.receiveRefusal(incoming)
+    else if (encoding === CANCEL) requests.asked.receiveCancel(incoming)
+  }
+
+  /** Ends loops over the data: with this reason, if the end was not orderly. */
+  end(reason: Failure | undefined): void {
+    this.inbox.end(reason === undefined || isOrderly(reason) ? undefined : reason)
+  }
+
+  /** Leaves the data to a stream, for good. */
+  take(): void {
+    this.#isTaken = true
+  }
+
+  /** Throws if a stream has the data. */
+  checkFree(): void {
+    if (!this.#isTaken) return
+    throw new FabricError(
+      `the data of ${this.#owner.describe()} belongs to the stream of toDuplex()`,
+      'ERR_SOCKET_TAKEN',
+    )
+  }
+
+  iterate(isEager: boolean): DataIterator {
+    this.checkFree()
+    return this.inbox.iterate(isEager)
+  }
+
+  hasListeners(): boolean {
+    return this.#owner.listenerCount('data') > 0
+  }
+
+  emitData(data: unknown, headers: Headers): void {
+    try {
+      if (isHandlingWatched())
+        this.#owner.watch(false, headers, () => this.#owner.emit('data', data, headers))
+      else this.#owner.emit('data', data, headers)
+    } catch (error) {
+      throwAsync(error)
+    }
+  }
+
+  handleConsumed(): void {
+    if (this.counters.consume()) commands.consumed(this.#owner)
+  }
+
+  /** Whether handlers are called at once with a message. */
+  #calls(encoding: number): boolean {
+    if (encoding <= LAST_DATA) return this.hasListeners()
+    return encoding === REQUEST || encoding === REQUEST_MANY || encoding === CANCEL
+  }
+
+  #receiveData(text: string | null, incoming: Incoming): void {
+    const { source, start, end, encoding } = incoming
+    this.#context.countReceived(end - start)
+    this.counters.received += 1
+    this.counters.receivedBytes += end - start
+    const { admits } = this.#owner
+    if (admits !== undefined && !admits(incoming)) return
+    if (text !== null && this.#owner.takesOwn?.(text)) return
+    let data: unknown
+    let headers: Headers
+    try {
+      data = decodeAt(source, start, end, encoding)
+      headers = text === null || admits !== undefined ? {} : (parseHeaders(text) ?? {})
+    } catch (error) {
+      // Its stream has a gap now, so the socket cannot continue.
+      this.#owner.closeFor(error as FabricError)
+      return
+    }
+    this.inbox.push(data, headers)
+  }
+}

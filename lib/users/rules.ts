@@ -1,0 +1,103 @@
+// What a user may do: patterns that are allowed, patterns that are denied, sockets, and a private inbox.
+import { containsPattern, matchesPattern, overlapsPattern } from '../values/subjects'
+
+/** Which subjects are whose. */
+export interface Rules {
+  readonly pub: readonly string[]
+  readonly sub: readonly string[]
+  /** Subjects whose socket servers, and whose clients, the user may be. */
+  readonly listen: readonly string[]
+  readonly connect: readonly string[]
+  readonly denyPub: readonly string[]
+  readonly denySub: readonly string[]
+  /** Whether the user may read the inboxes of everybody. */
+  readonly inboxes: boolean
+}
+
+export const NOTHING: Rules = {
+  pub: [],
+  sub: [],
+  listen: [],
+  connect: [],
+  denyPub: [],
+  denySub: [],
+  inboxes: false,
+}
+
+/** What somebody may do who has all of these rules. */
+export function union(all: readonly Rules[]): Rules {
+  const joined = (name: 'pub' | 'sub' | 'listen' | 'connect' | 'denyPub' | 'denySub'): string[] => [
+    ...new Set(all.flatMap(rules => rules[name])),
+  ]
+  return {
+    pub: joined('pub'),
+    sub: joined('sub'),
+    listen: joined('listen'),
+    connect: joined('connect'),
+    denyPub: joined('denyPub'),
+    denySub: joined('denySub'),
+    inboxes: all.some(({ inboxes }) => inboxes),
+  }
+}
+
+/** Fewer characters of the token of an inbox could be guessed. */
+const MIN_INBOX_TOKEN = 10
+
+export function mayPublish(rules: Rules, subject: string): boolean {
+  if (rules.denyPub.some(pattern => matchesPattern(pattern, subject))) return false
+  const tokens = subject.split('.')
+  // Nobody can guess where an answer goes, so everybody may answer.
+  if (tokens[0]!.startsWith('_INBOX')) return tokens.length > 1
+  return (
+    rules.pub.some(pattern => matchesPattern(pattern, subject)) ||
+    isPartOfSocket(rules.connect, tokens, 'server', rest => rest[0] !== 'rooms') ||
+    isPartOfSocket(rules.listen, tokens, 'client') ||
+    isPartOfSocket(rules.listen, tokens, 'server', rest => rest[0] === 'rooms')
+  )
+}
+
+export function maySubscribe(rules: Rules, pattern: string): boolean {
+  if (rules.denySub.some(denied => overlapsPattern(denied, pattern))) return false
+  const tokens = pattern.split('.')
+  if (couldReadInbox(tokens)) return rules.inboxes ? isAllowed(rules.sub, pattern) : isOwnInbox(tokens)
+  return (
+    isAllowed(rules.sub, pattern) ||
+    isPartOfSocket(rules.listen, tokens, 'server') ||
+    isPartOfSocket(rules.connect, tokens, 'client', rest => rest.length === 1 && !isWild(rest[0]!))
+  )
+}
+
+function isAllowed(allowed: readonly string[], pattern: string): boolean {
+  return allowed.some(one => containsPattern(one, pattern))
+}
+
+function couldReadInbox([first = '']: readonly string[]): boolean {
+  return isWild(first) || first.startsWith('_INBOX')
+}
+
+/** `_INBOX….<token>.*` */
+function isOwnInbox([first = '', token = '', last, ...more]: readonly string[]): boolean {
+  return (
+    !isWild(first) && !isWild(token) && token.length >= MIN_INBOX_TOKEN && last === '*' && more.length === 0
+  )
+}
+
+/** `S.<side>.<rest>` of a subject S of the list; any token with the name of the side may be the one. */
+function isPartOfSocket(
+  subjects: readonly string[],
+  tokens: readonly string[],
+  side: 'client' | 'server',
+  isRest: (rest: readonly string[]) => boolean = () => true,
+): boolean {
+  if (subjects.length === 0) return false
+  for (let at = 1; at < tokens.length - 1; at += 1) {
+    if (tokens[at] !== side || !isRest(tokens.slice(at + 1))) continue
+    const base = tokens.slice(0, at).join('.')
+    if (subjects.some(subject => containsPattern(subject, base))) return true
+  }
+  return false
+}
+
+function isWild(token: string): boolean {
+  return token === '*' || token === '>'
+}

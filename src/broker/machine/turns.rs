@@ -1,0 +1,95 @@
+//! The turn of one peer: how much of what it wants is done before others have theirs, and when it has to
+//! rest.
+
+use std::time::{Duration, Instant};
+
+use super::super::{PeerId, pending_ops};
+use super::Broker;
+use crate::wire::ClientOp;
+
+impl Broker {
+    /// What a peer wants, in order: takes operations out of `ops` until the peer is paused or has had its
+    /// turn. Returns whether it was the turn; then others should have theirs before this is called again.
+    /// `buffered`: bytes that the peer's link holds.
+    pub fn handle_ops(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        ops: &mut Vec<ClientOp>,
+        buffered: usize,
+    ) -> bool {
+        let (end, dropped, told) = (self.work() + MAX_TURN, self.peers.dropped(), self.told);
+        let mut handled = 0;
+        let mut is_over = self.rests_until(peer).is_some_and(|until| now < until);
+        let mut is_paused = self.is_paused(peer);
+        let (mut taken, mut rest) = (ops.drain(..), None);
+        while !is_over
+            && !is_paused
+            && let Some(mut op) = rest.take().or_else(|| taken.next())
+        {
+            if let ClientOp::Watch(requests) = &mut op
+                && requests.len() > MAX_WATCHES_AT_ONCE
+            {
+                rest = Some(ClientOp::Watch(requests.split_off(MAX_WATCHES_AT_ONCE)));
+            }
+            // Where nobody is asked, a publish pauses nobody.
+            let may_pause = self.authorizer.is_some() || self.upstream.is_some() || !op.is_publish();
+            self.handle_op(now, peer, op);
+            handled += 1;
+            is_over = self.work() >= end;
+            is_paused = may_pause && self.is_paused(peer);
+        }
+        let mut unread = buffered;
+        if rest.is_some() || taken.len() > 0 {
+            let left: Vec<ClientOp> = rest.into_iter().chain(taken).collect();
+            unread += left.iter().map(pending_ops::cost).sum::<usize>();
+            *ops = left;
+        }
+        self.peers.set_unread(peer, unread);
+        self.evict_slow_consumers();
+        // Who floods an end mostly for nothing, or has crowds told again and again, leaves time to others.
+        let is_flood = (self.peers.dropped() - dropped) * 2 > handled;
+        let told = self.told - told;
+        let rest = match told {
+            MAX_TOLD_IN_A_TURN.. => Some(TOLD_REST * u32::try_from(told).unwrap_or(u32::MAX)),
+            _ => is_flood.then_some(FLOOD_REST),
+        };
+        // The application's own clients are trusted with its time.
+        if let Some(entry) = self.peers.get_mut(peer).filter(|entry| handled > 0 && !entry.is_local) {
+            entry.rests_until = rest.map(|rest| now + rest);
+        }
+        is_over
+    }
+
+    /// How many watches have been told of their ends, so far.
+    pub fn told(&self) -> u64 {
+        self.told
+    }
+
+    /// Returns until when a peer is not to be heard, because most of what it has said was more than its share
+    /// of what may wait for a receiver.
+    pub fn rests_until(&self, peer: PeerId) -> Option<Instant> {
+        self.peers.get(peer)?.rests_until
+    }
+
+    /// What everything so far has cost, in steps of some nanoseconds that do not depend on the machine: looks
+    /// for patterns and waits, deliveries, subscriptions.
+    pub fn work(&self) -> u64 {
+        self.router.steps() + self.waits.steps() + self.effort
+    }
+}
+
+/// Steps that one peer may take before others have their turn: about a millisecond.
+const MAX_TURN: u64 = 50_000;
+
+/// Watches of one list that begin before others have their turn.
+const MAX_WATCHES_AT_ONCE: usize = 512;
+
+/// Watches that one peer may have told of their ends in a turn, without a rest.
+const MAX_TOLD_IN_A_TURN: u64 = 4096;
+
+/// The rest for each, if they are more: several times as long as telling takes.
+const TOLD_REST: Duration = Duration::from_nanos(500);
+
+/// How long one who floods is not heard after each turn.
+const FLOOD_REST: Duration = Duration::from_millis(5);

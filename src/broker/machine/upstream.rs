@@ -1,0 +1,423 @@
+//! A broker that is a gateway: what is delivered here, what goes beyond, and what comes from there.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::super::account::{Account, Owner};
+use super::super::auth_request::Action;
+use super::super::error::Refusal;
+use super::super::upstream::{
+    Class, Client, Counted, UpstreamEvent, carried_bytes, has_one_owner, held_cost, is_local, is_reserved,
+};
+use super::super::{PeerId, UpstreamState, UpstreamStats, limits};
+use super::Broker;
+use super::publications::Reached;
+use crate::base::Failure;
+use crate::subject::{Pattern, Subject};
+use crate::wire::{
+    AckId, ClientOp, OpError, Publication, Reply, ServerOp, SocketCommand, SubscribeStatus, Subscription,
+    UpstreamNews, UpstreamOp,
+};
+
+impl Broker {
+    /// Returns whether the fabric above is to be dialed now: the answer is [`Broker::handle_upstream_up`], or
+    /// [`Broker::handle_upstream_down`].
+    pub fn poll_upstream_dial(&mut self) -> bool {
+        self.upstream.as_mut().is_some_and(|upstream| upstream.poll_dial())
+    }
+
+    /// Returns whether there is something to do for the driver of the upstream.
+    pub fn poll_upstream_woken(&mut self) -> bool {
+        self.upstream.as_mut().is_some_and(|upstream| upstream.poll_woken())
+    }
+
+    /// Returns the next operation for the fabric above. Called while its link has room.
+    pub fn poll_upstream_op(&mut self) -> Option<UpstreamOp> {
+        let op = self.upstream.as_mut()?.poll_op();
+        self.handle_upstream_events();
+        self.settle_usage();
+        op
+    }
+
+    /// Returns how far the upstream has come, once for each change.
+    pub fn poll_upstream_state(&mut self) -> Option<UpstreamState> {
+        self.upstream.as_mut()?.poll_state()
+    }
+
+    /// Returns whether there is a change to be returned by [`Broker::poll_upstream_state`].
+    pub fn has_upstream_news(&self) -> bool {
+        self.upstream.as_ref().is_some_and(|upstream| upstream.has_news())
+    }
+
+    /// Returns whether the upstream has been away for so long that clients are better off elsewhere.
+    pub fn is_upstream_overdue(&self) -> bool {
+        self.upstream.as_ref().is_some_and(|upstream| upstream.is_overdue())
+    }
+
+    /// Returns the numbers of the upstream.
+    pub fn upstream_stats(&self) -> Option<UpstreamStats> {
+        self.upstream.as_ref().map(|upstream| upstream.stats())
+    }
+
+    /// Takes the link that was asked for.
+    pub fn handle_upstream_up(&mut self) {
+        if let Some(upstream) = &mut self.upstream {
+            upstream.handle_link_up();
+        }
+    }
+
+    /// Handles the loss of the link, or that it could not be had.
+    pub fn handle_upstream_down(&mut self, now: Instant, why: Failure) {
+        tracing::warn!(%why, "no upstream");
+        if let Some(upstream) = &mut self.upstream {
+            upstream.handle_link_down(now, why);
+        }
+        self.handle_upstream_events_at(now);
+    }
+
+    /// Takes what the fabric above says.
+    pub fn handle_upstream(&mut self, now: Instant, news: UpstreamNews) {
+        if let Some(upstream) = &mut self.upstream {
+            upstream.handle_news(now, news);
+        }
+        self.handle_upstream_events_at(now);
+    }
+
+    pub(super) fn handle_upstream_timeout(&mut self, now: Instant) {
+        if let Some(upstream) = &mut self.upstream {
+            upstream.handle_timeout(now);
+        }
+        self.handle_upstream_events_at(now);
+    }
+
+    /// Returns whether others than the clients of this broker may get a publication.
+    pub(super) fn crosses(&self, publication: &Publication) -> bool {
+        self.upstream.is_some() && !is_local(publication.subject.as_str())
+    }
+
+    /// Publishes here and beyond, and answers once it is known who got it.
+    pub(super) fn publish_beyond(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        (ack, is_request): (Option<AckId>, bool),
+        publication: Publication,
+    ) {
+        let reached = self.check_beyond(&publication).and_then(|()| {
+            let with_groups = !self.is_upstream_ready();
+            self.deliver_here(now, peer, (publication.clone(), with_groups))
+        });
+        let Reached { count, has_owner, .. } = match reached {
+            Ok(reached) => reached,
+            Err(refusal) => {
+                let reply = self.refuse_publish(peer, refusal);
+                return self.acknowledge(peer, ack, reply);
+            }
+        };
+        let client = self.client(peer);
+        let Some(upstream) = &mut self.upstream else { return };
+        let is_ready = upstream.is_ready();
+        if has_owner {
+            // It has got where it is for.
+        } else if is_ready {
+            let has_reply = publication.headers.reply.is_some();
+            // A request that somebody has got is not counted.
+            let wanted = ack.filter(|_| !(is_request && count > 0));
+            let counted = wanted.map(|ack| Counted { peer, ack, local: count, has_reply, is_request });
+            upstream.forward(client, named(publication, peer), counted);
+            if wanted.is_some() {
+                return;
+            }
+        } else if count == 0
+            && let Some(ack) = ack
+        {
+            let op = match is_request {
+                true => ClientOp::Request { ack, publication },
+                false => ClientOp::Publish { ack: Some(ack), publication },
+            };
+            return self.hold_beyond(now, peer, op);
+        } else {
+            upstream.count_lost(publication.count());
+        }
+        let reply = Reply::Published { count };
+        match ack {
+            Some(ack) if is_request => self.acknowledge_request(peer, ack, reply),
+            ack => self.acknowledge(peer, ack, reply),
+        }
+    }
+
+    /// Keeps an operation until the fabric above is back, if its client may hold so much.
+    fn hold_beyond(&mut self, now: Instant, peer: PeerId, op: ClientOp) {
+        let (client, cost) = (self.client(peer), held_cost(&op));
+        match self.peers.keep(peer, cost) {
+            Ok(()) => {
+                // Counted by the upstream from here on.
+                self.peers.give_back(peer, cost);
+                if let Some(upstream) = &mut self.upstream {
+                    upstream.hold(now, client, op);
+                }
+                self.handle_upstream_events();
+            }
+            Err(refusal) => match op {
+                ClientOp::Publish { ack, .. } => {
+                    let reply = self.refuse_publish(peer, refusal);
+                    self.acknowledge(peer, ack, reply);
+                }
+                ClientOp::Request { ack, .. } => {
+                    let reply = self.refuse_publish(peer, refusal);
+                    self.acknowledge(peer, Some(ack), reply);
+                }
+                ClientOp::WaitForInterest { ack, .. } => {
+                    let reply = self.refuse_interest(refusal);
+                    self.acknowledge(peer, Some(ack), reply);
+                }
+                other => tracing::error!(?other, "an operation that is not held"),
+            },
+        }
+    }
+
+    /// Tells the budget what clients hold at the upstream.
+    pub(super) fn settle_usage(&mut self) {
+        let Some(upstream) = &mut self.upstream else { return };
+        let usage = upstream.take_usage();
+        usage.more.into_iter().for_each(|(peer, memory)| self.peers.keep_more(peer, memory));
+        usage.less.into_iter().for_each(|(peer, memory)| self.peers.give_back(peer, memory));
+    }
+
+    /// Who a peer is to the upstream.
+    pub(super) fn client(&self, peer: PeerId) -> Client {
+        (peer, self.peers.get(peer).map_or(Owner::Network(None), |entry| entry.owner))
+    }
+
+    /// Refuses what no fabric above could carry.
+    fn check_beyond(&self, publication: &Publication) -> Result<(), Refusal> {
+        let subject = publication.subject.as_str();
+        self.check_reserved(subject)?;
+        limits::check_publication(&self.config, publication)?;
+        let limit = self.upstream.as_ref().map_or(usize::MAX, |upstream| upstream.max_message());
+        let size = carried_bytes(publication);
+        let is_whole = (publication.seq, publication.done) == (0, true);
+        // A group would choose a member for each chunk.
+        if if is_whole { size <= limit || has_one_owner(subject) } else { has_one_owner(subject) } {
+            return Ok(());
+        }
+        Err(Refusal::TooBigAbove { limit })
+    }
+
+    /// Refuses names that are none for clients.
+    pub(super) fn check_reserved(&self, name: &str) -> Result<(), Refusal> {
+        match &self.upstream {
+            Some(upstream) if is_reserved(name, upstream.allows_reserved()) => Err(Refusal::ReservedAbove),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns which way a subscription takes. Without an upstream there is only one.
+    pub(super) fn class_of(&self, subscription: &Subscription) -> Class {
+        let pattern = self.upstream.as_ref().and_then(|_| Pattern::parse(&subscription.pattern).ok());
+        pattern.map_or(Class::Plain, |pattern| Class::of(&pattern, subscription))
+    }
+
+    /// Returns the names of what a client subscribes to, if they are needed later.
+    pub(super) fn names_of(&self, subscriptions: &[Subscription]) -> Vec<Arc<str>> {
+        let names = subscriptions.iter().map(|subscription| subscription.pattern.clone());
+        if self.upstream.is_some() { names.collect() } else { Vec::new() }
+    }
+
+    /// Answers a subscribe operation that is carried out, or leaves that to the upstream.
+    pub(super) fn answer_subscribe(
+        &mut self,
+        peer: PeerId,
+        ack: Option<AckId>,
+        patterns: Vec<Arc<str>>,
+        statuses: Vec<Result<SubscribeStatus, OpError>>,
+    ) {
+        let statuses = match &mut self.upstream {
+            Some(upstream) => upstream.end_batch(peer, ack, patterns, statuses),
+            None => Some(statuses),
+        };
+        if let Some(statuses) = statuses {
+            self.acknowledge(peer, ack, Reply::Subscribed(statuses));
+        }
+    }
+
+    /// Begins to unsubscribe in order. Returns the operation if nothing is to be awaited.
+    pub(super) fn begin_drain_beyond(&mut self, peer: PeerId, op: ClientOp) -> Option<ClientOp> {
+        let client = self.client(peer);
+        let Some(upstream) = &mut self.upstream else { return Some(op) };
+        let left = upstream.begin_drain(client, op);
+        self.handle_upstream_events();
+        left
+    }
+
+    /// Ends at once what a client unsubscribes from in order: it may be about to subscribe again.
+    pub(super) fn finish_drains_beyond(&mut self, peer: PeerId) {
+        let ops = self.upstream.as_mut().map(|upstream| upstream.take_drains(peer)).unwrap_or_default();
+        ops.into_iter().for_each(|op| self.drain_patterns(peer, op));
+    }
+
+    /// Looks whether somebody listens beyond. Returns false if there is no beyond.
+    pub(super) fn look_beyond(&mut self, now: Instant, peer: PeerId, ack: AckId, subject: Subject) -> bool {
+        let client = self.client(peer);
+        let Some(upstream) = self.upstream.as_mut().filter(|_| !is_local(subject.as_str())) else {
+            return false;
+        };
+        if upstream.is_ready() {
+            upstream.look(client, ack, subject);
+            return true;
+        }
+        let (subject, timeout) = (subject.as_str().into(), std::time::Duration::ZERO);
+        self.hold_beyond(now, peer, ClientOp::WaitForInterest { ack, subject, timeout });
+        true
+    }
+
+    /// Waits until somebody listens beyond.
+    pub(super) fn wait_beyond(&mut self, subject: &Subject) {
+        if let Some(upstream) = self.upstream.as_mut().filter(|_| !is_local(subject.as_str())) {
+            upstream.wait(subject);
+        }
+    }
+
+    pub(super) fn forget_beyond(&mut self, peer: PeerId) {
+        let client = self.client(peer);
+        if let Some(upstream) = &mut self.upstream {
+            upstream.forget(client);
+            self.handle_upstream_events();
+        }
+    }
+
+    /// Returns the largest payload of one publish.
+    pub(super) fn max_payload_beyond(&self, max_payload: usize) -> usize {
+        let names = limits::MAX_ID_BYTES;
+        let limit = self.upstream.as_ref().map(|upstream| upstream.max_message().saturating_sub(names));
+        limit.map_or(max_payload, |limit| limit.min(max_payload))
+    }
+
+    /// Returns whether an end that nobody here owns may be owned by a client elsewhere.
+    pub(super) fn sees_all_ends(&self) -> bool {
+        self.upstream.is_none()
+    }
+
+    fn is_upstream_ready(&self) -> bool {
+        self.upstream.as_ref().is_some_and(|upstream| upstream.is_ready())
+    }
+
+    fn handle_upstream_events_at(&mut self, now: Instant) {
+        while let Some(event) = self.upstream.as_mut().and_then(|upstream| upstream.poll_event()) {
+            match event {
+                UpstreamEvent::Ready(held) => {
+                    tracing::info!("the upstream is ready");
+                    for (peer, op) in held {
+                        if self.peers.open_mut(peer).is_some() {
+                            // It was permitted when it came.
+                            self.execute(now, peer, op, &[]);
+                        }
+                    }
+                    for subject in self.waits.subjects() {
+                        self.wait_beyond(&subject);
+                    }
+                }
+                UpstreamEvent::Interest(subject, is_there) => self.handle_interest_beyond(&subject, is_there),
+                event => self.handle_upstream_event(event),
+            }
+        }
+        self.evict_slow_consumers();
+    }
+
+    /// Those events that need no clock.
+    pub(super) fn handle_upstream_events(&mut self) {
+        while let Some(event) =
+            self.upstream.as_mut().and_then(|upstream| upstream.poll_event_without_clock())
+        {
+            self.handle_upstream_event(event);
+        }
+    }
+
+    fn handle_upstream_event(&mut self, event: UpstreamEvent) {
+        match event {
+            UpstreamEvent::Answer(peer, ack, reply) => self.acknowledge(peer, Some(ack), reply),
+            UpstreamEvent::Refused { peers, pattern, error } => {
+                for peer in peers {
+                    self.unsubscribe(peer, pattern.as_str(), None);
+                    self.tell_denial(peer, Action::Subscribe, pattern.as_str(), error.message.clone());
+                }
+            }
+            UpstreamEvent::Deliver(pattern, publication) => {
+                self.deliver_from_beyond(&pattern, None, publication);
+            }
+            UpstreamEvent::DeliverToGroup { pattern, queue, publication } => {
+                self.deliver_from_beyond(&pattern, Some(&queue), publication);
+            }
+            UpstreamEvent::DeliverTo(peer, pattern, mut publication) => {
+                if vouch_for_nothing(&mut publication) {
+                    self.deliver_one(peer, &pattern, publication);
+                }
+            }
+            UpstreamEvent::Drained(peer, op) => self.drain_patterns(peer, op),
+            UpstreamEvent::HasRoom(peers) => peers.into_iter().for_each(|peer| self.peers.wake(peer)),
+            UpstreamEvent::Ready(_) | UpstreamEvent::Interest(..) => {
+                tracing::error!("an event of the upstream at the wrong time");
+            }
+        }
+    }
+
+    fn handle_interest_beyond(&mut self, subject: &Subject, is_there: bool) {
+        if is_there {
+            for (peer, ack) in self.waits.end_subject(subject.as_str()) {
+                self.acknowledge(peer, Some(ack), Reply::Interest(true));
+            }
+        } else if self.waits.look_for_subject(subject.as_str()) {
+            self.wait_beyond(subject);
+        }
+    }
+
+    /// Delivers what has come for a pattern, to whoever is subscribed to just that.
+    fn deliver_from_beyond(
+        &mut self,
+        pattern: &Pattern,
+        queue: Option<&Arc<str>>,
+        mut publication: Publication,
+    ) {
+        if !vouch_for_nothing(&mut publication) {
+            return;
+        }
+        let mut receivers = Vec::new();
+        self.router.route_to(pattern, queue, &publication, |peer, publication| {
+            receivers.push((peer, publication));
+        });
+        for (peer, publication) in receivers {
+            self.deliver_one(peer, pattern, publication);
+        }
+    }
+
+    fn deliver_one(&mut self, peer: PeerId, pattern: &Pattern, publication: Publication) {
+        let (messages, size) = (publication.count(), publication.payload_bytes());
+        let op = ServerOp::Deliver { pattern: pattern.clone(), publication };
+        if self.peers.deliver(peer, op, (BEYOND, 1), messages, size) {
+            self.totals.delivered.add(messages, size);
+        }
+    }
+}
+
+/// Takes out of a message what only this broker could know. Returns whether it may be delivered at all.
+fn vouch_for_nothing(publication: &mut Publication) -> bool {
+    let subject = publication.subject.as_str();
+    if is_local(subject) || is_reserved(subject, true) {
+        return false;
+    }
+    if publication.headers.command == Some(SocketCommand::Connect) {
+        publication.headers.stamp_origin(None);
+    }
+    true
+}
+
+/// Chunks of two clients of this broker must not be taken for those of one message.
+fn named(mut publication: Publication, peer: PeerId) -> Publication {
+    if (publication.seq, publication.done) != (0, true) {
+        publication.id = format!("{}.{}", peer.serial(), publication.id).into();
+    }
+    publication
+}
+
+/// Who pays for what comes from beyond.
+const BEYOND: Account = Account::Connection(PeerId { serial: u64::MAX, slot: u32::MAX });

@@ -1,0 +1,158 @@
+//! Who asked is told when whoever was given the request ends without an answer.
+
+use super::*;
+use crate::broker::given_requests::MAX_NOTED;
+use crate::wire::message::ENDED_UNANSWERED;
+use crate::wire::{ANSWER_GRACE, Presence};
+
+impl Stage {
+    /// A client with its inbox, and a member of the group that serves `calls`.
+    fn member(&mut self, inbox: &str) -> PeerId {
+        let member = self.join();
+        self.subscribe_inbox(member, inbox);
+        self.subscribe(member, "calls", "members");
+        member
+    }
+
+    fn subscribe_inbox(&mut self, peer: PeerId, inbox: &str) {
+        let subscription = Subscription {
+            pattern: inbox.into(),
+            queue: Some("own".into()),
+            class: SubscriptionClass::Direct,
+            exclusive: None,
+        };
+        self.handle(peer, ClientOp::Subscribe { ack: None, subscriptions: vec![subscription], list: false });
+    }
+
+    fn request(&mut self, asker: PeerId, subject: &str) -> AckId {
+        let publication = publication(subject, "whole", 0, true, "?");
+        self.begin(asker, |ack| ClientOp::Request { ack, publication })
+    }
+
+    /// Whether the asker was told that whoever was asked has ended.
+    fn take_told(&mut self, asker: PeerId, ack: AckId) -> bool {
+        match self.answer(asker, ack) {
+            None => false,
+            Some(Reply::Error(OpError { code: Some(ENDED_UNANSWERED), .. })) => true,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn end_with(&mut self, peer: PeerId, why: Presence) {
+        self.broker.note_end(peer, why);
+        self.broker.detach(self.now, peer);
+    }
+}
+
+#[test]
+fn who_says_that_it_ends_is_not_waited_for_and_who_was_cut_is_for_a_while() {
+    let mut stage = Stage::new();
+    let [asker] = stage.joined();
+    let member = stage.member("inbox.a.*");
+    let ack = stage.request(asker, "calls");
+    stage.end_with(member, Presence::Gone);
+    assert!(stage.take_told(asker, ack));
+
+    let member = stage.member("inbox.b.*");
+    let ack = stage.request(asker, "calls");
+    stage.broker.detach(stage.now, member);
+    stage.pass(ANSWER_GRACE - Duration::from_millis(1));
+    assert!(!stage.take_told(asker, ack), "its client may be back");
+    stage.pass(Duration::from_millis(1));
+    assert!(stage.take_told(asker, ack));
+    assert_eq!(stage.broker.poll_timeout(), None);
+}
+
+#[test]
+fn who_wants_several_answers_of_one_alone_is_told_behind_the_count() {
+    let mut stage = Stage::new();
+    let [asker] = stage.joined();
+    let member = stage.member("inbox.a.*");
+    let ask = |stage: &mut Stage, reply: Option<&str>| {
+        let mut publication = publication("calls", "whole", 0, true, "?");
+        publication.headers.reply = reply.map(|reply| Subject::parse(reply).expect("valid"));
+        stage.begin(asker, |ack| ClientOp::Publish { ack: Some(ack), publication })
+    };
+    let [asked, told] = [Some("inbox.asker.1"), None].map(|reply| ask(&mut stage, reply));
+    stage.end_with(member, Presence::Gone);
+    let acks: Vec<(AckId, bool)> = (stage.take(asker).into_iter())
+        .filter_map(|op| match op {
+            ServerOp::Ack { id, reply } => Some((id, matches!(reply, Reply::Error(_)))),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(acks, [(asked, false), (told, false), (asked, true)]);
+}
+
+#[test]
+fn a_client_that_comes_back_owes_its_answers_still() {
+    let mut stage = Stage::new();
+    let [asker] = stage.joined();
+    let member = stage.member("inbox.a.*");
+    let ack = stage.request(asker, "calls");
+    stage.broker.detach(stage.now, member);
+    stage.pass(ANSWER_GRACE / 2);
+    let again = stage.member("inbox.a.*");
+    stage.pass(10 * ANSWER_GRACE);
+    assert!(!stage.take_told(asker, ack), "it may answer");
+    // Its next connection is there before the end of this one is noticed.
+    let third = stage.member("inbox.a.*");
+    stage.end_with(again, Presence::Silent);
+    stage.pass(10 * ANSWER_GRACE);
+    assert!(!stage.take_told(asker, ack));
+    stage.end_with(third, Presence::Gone);
+    assert!(stage.take_told(asker, ack));
+}
+
+#[test]
+fn what_went_to_several_or_to_nobody_or_to_a_tap_is_nobodys_to_answer() {
+    let mut stage = Stage::new();
+    let [asker, tap] = stage.joined();
+    stage.subscribe(tap, ">", "q");
+    let [first, second] = [stage.member("inbox.a.*"), stage.member("inbox.b.*")];
+    stage.subscribe(first, "news", "one");
+    stage.subscribe(second, "news", "two");
+    let ack = stage.request(asker, "news");
+    stage.end_with(first, Presence::Gone);
+    assert!(!stage.take_told(asker, ack), "the other one may answer");
+    // The tap is no receiver, also where it was given it last.
+    stage.subscribe_inbox(tap, "inbox.t.*");
+    let ack = stage.request(asker, "calls");
+    stage.end_with(tap, Presence::Gone);
+    assert!(!stage.take_told(asker, ack));
+    stage.end_with(second, Presence::Gone);
+    assert!(stage.take_told(asker, ack));
+}
+
+#[test]
+fn only_the_latest_requests_are_remembered_and_an_asker_that_has_gone_is_nobody() {
+    let mut stage = Stage::new();
+    let [asker, leaver] = stage.joined();
+    let member = stage.member("inbox.a.*");
+    let acks: Vec<AckId> = (0..=MAX_NOTED).map(|_| stage.request(asker, "calls")).collect();
+    stage.request(leaver, "calls");
+    stage.end_with(leaver, Presence::Gone);
+    stage.end_with(member, Presence::Gone);
+    let told: Vec<bool> = acks.into_iter().map(|ack| stage.take_told(asker, ack)).collect();
+    assert_eq!(told.iter().filter(|told| **told).count(), MAX_NOTED - 1);
+    assert!(!told[0] && !told[1] && told[2]);
+}
+
+#[test]
+fn the_answer_stands_before_the_word_that_there_will_be_none() {
+    let mut stage = Stage::new();
+    let [asker] = stage.joined();
+    stage.subscribe_inbox(asker, "inbox.asker.*");
+    let member = stage.member("inbox.a.*");
+    stage.request(asker, "calls");
+    stage.take(asker);
+    // So much waits that each sender has a queue of its own.
+    for _ in 0..2000 {
+        let answer = publication("inbox.asker.1", "whole", 0, true, &"x".repeat(4000));
+        stage.handle(member, ClientOp::Publish { ack: None, publication: answer });
+    }
+    stage.end_with(member, Presence::Gone);
+    let ops = stage.take(asker);
+    assert!(matches!(ops.last(), Some(ServerOp::Ack { reply: Reply::Error(_), .. })), "{:?}", ops.last());
+    assert_eq!(ops.len(), 2001);
+}

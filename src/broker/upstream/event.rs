@@ -1,0 +1,41 @@
+//! What an upstream tells its broker.
+
+use super::super::PeerId;
+use crate::subject::{Pattern, Subject};
+use crate::wire::{AckId, ClientOp, OpError, Publication, Reply};
+
+/// What has come of it.
+#[derive(Debug)]
+pub(in crate::broker) enum UpstreamEvent {
+    /// A client is to get an answer.
+    Answer(PeerId, AckId, Reply),
+    /// A pattern may not be subscribed to, or not any more.
+    Refused { peers: Vec<PeerId>, pattern: Pattern, error: OpError },
+    /// A message for the local subscribers of a pattern.
+    Deliver(Pattern, Publication),
+    /// A message for one of them.
+    DeliverTo(PeerId, Pattern, Publication),
+    /// A message for a member of a group who has left: for another one, if there is one here.
+    DeliverToGroup { pattern: Pattern, queue: std::sync::Arc<str>, publication: Publication },
+    /// Somebody listens there, or nobody for as long as that was asked.
+    Interest(Subject, bool),
+    /// Nothing more comes for what a client unsubscribes from in order.
+    Drained(PeerId, ClientOp),
+    /// It is ready. What was held is to be done now.
+    Ready(Vec<(PeerId, ClientOp)>),
+    /// Clients that publish may be read from again.
+    HasRoom(Vec<PeerId>),
+}
+
+/// What a publish that is counted becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::broker) struct Counted {
+    pub(in crate::broker) peer: PeerId,
+    pub(in crate::broker) ack: AckId,
+    /// Receivers here.
+    pub(in crate::broker) local: u64,
+    /// Its receiver answers: an answer tells nothing that is not known without it.
+    pub(in crate::broker) has_reply: bool,
+    /// It is only told if it has none.
+    pub(in crate::broker) is_request: bool,
+}

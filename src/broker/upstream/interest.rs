@@ -1,0 +1,189 @@
+//! What clients want of the fabric above: each pattern once, each membership of a group for itself.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::super::PeerId;
+use super::batches::BatchId;
+use crate::subject::Pattern;
+use crate::wire::AckId;
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(super) struct RemoteInterest {
+    patterns: BTreeMap<Pattern, Wanted>,
+    members: BTreeMap<u64, Member>,
+    by_peer: HashMap<PeerId, BTreeMap<Pattern, Use>>,
+    joined: u64,
+}
+
+/// A pattern that somebody wants.
+#[derive(Debug, Default)]
+struct Wanted {
+    users: BTreeSet<PeerId>,
+    /// The acknowledgement that is awaited.
+    asked: Option<AckId>,
+    /// Who waits for it.
+    batches: Vec<BatchId>,
+}
+
+/// A member of a group.
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    pub(super) peer: PeerId,
+    pub(super) pattern: Pattern,
+    pub(super) queue: Arc<str>,
+    /// Who waits for it.
+    batch: Option<BatchId>,
+    is_leaving: bool,
+    /// Its client wants nothing of it any more.
+    pub(super) is_gone: bool,
+}
+
+/// What a client has of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Pattern,
+    Member(u64),
+}
+
+/// What is to be said after a change.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Subscribe(Pattern),
+    Join(u64),
+    Unsubscribe(Pattern),
+    Leave(u64),
+    /// It is being confirmed.
+    Awaited,
+    /// Nothing.
+    None,
+}
+
+impl RemoteInterest {
+    /// A client wants a pattern. `batch` waits for it, if it is not confirmed.
+    pub(super) fn add(&mut self, peer: PeerId, pattern: &Pattern, batch: Option<BatchId>) -> Change {
+        self.by_peer.entry(peer).or_default().insert(pattern.clone(), Use::Pattern);
+        let is_new = !self.patterns.contains_key(pattern);
+        let wanted = self.patterns.entry(pattern.clone()).or_default();
+        wanted.users.insert(peer);
+        if is_new || wanted.asked.is_some() {
+            wanted.batches.extend(batch);
+        }
+        match (is_new, wanted.asked) {
+            (true, _) => Change::Subscribe(pattern.clone()),
+            (false, Some(_)) => Change::Awaited,
+            (false, None) => Change::None,
+        }
+    }
+
+    /// A client becomes a member of a group.
+    pub(super) fn join(
+        &mut self,
+        peer: PeerId,
+        pattern: &Pattern,
+        queue: Arc<str>,
+        batch: Option<BatchId>,
+    ) -> Change {
+        self.joined += 1;
+        self.by_peer.entry(peer).or_default().insert(pattern.clone(), Use::Member(self.joined));
+        let member =
+            Member { peer, pattern: pattern.clone(), queue, batch, is_leaving: false, is_gone: false };
+        self.members.insert(self.joined, member);
+        Change::Join(self.joined)
+    }
+
+    /// A client does not want a pattern any more. Its membership is kept until [`Self::forget_member`]: what
+    /// is under way for it goes to the client if that `drains`. Also returns who waits in vain now.
+    pub(super) fn remove(&mut self, peer: PeerId, pattern: &Pattern, drains: bool) -> (Change, Vec<BatchId>) {
+        let nothing = (Change::None, Vec::new());
+        let Some(uses) = self.by_peer.get_mut(&peer) else { return nothing };
+        let taken = uses.remove(pattern);
+        if uses.is_empty() {
+            self.by_peer.remove(&peer);
+        }
+        match taken {
+            None => nothing,
+            Some(Use::Member(number)) => {
+                let Some(member) = self.members.get_mut(&number) else { return nothing };
+                (member.is_leaving, member.is_gone) = (true, !drains);
+                (Change::Leave(number), member.batch.take().into_iter().collect())
+            }
+            Some(Use::Pattern) => {
+                let Some(wanted) = self.patterns.get_mut(pattern) else { return nothing };
+                wanted.users.remove(&peer);
+                if !wanted.users.is_empty() {
+                    return nothing;
+                }
+                let batches = std::mem::take(&mut wanted.batches);
+                self.patterns.remove(pattern);
+                (Change::Unsubscribe(pattern.clone()), batches)
+            }
+        }
+    }
+
+    /// Returns whether a client wants a pattern.
+    pub(super) fn has(&self, peer: PeerId, pattern: &Pattern) -> bool {
+        self.by_peer.get(&peer).is_some_and(|uses| uses.contains_key(pattern))
+    }
+
+    /// Returns the patterns of a client.
+    pub(super) fn patterns_of(&self, peer: PeerId) -> Vec<Pattern> {
+        self.by_peer.get(&peer).into_iter().flat_map(BTreeMap::keys).cloned().collect()
+    }
+
+    /// Notes what confirms a pattern.
+    pub(super) fn note_asked(&mut self, pattern: &Pattern, ack: AckId) {
+        if let Some(wanted) = self.patterns.get_mut(pattern) {
+            wanted.asked = Some(ack);
+        }
+    }
+
+    /// A pattern is confirmed, or refused. Returns who waited for that; nobody if it was asked for again
+    /// since.
+    pub(super) fn settle(&mut self, pattern: &Pattern, ack: AckId) -> Vec<BatchId> {
+        let Some(wanted) = self.patterns.get_mut(pattern).filter(|wanted| wanted.asked == Some(ack)) else {
+            return Vec::new();
+        };
+        wanted.asked = None;
+        std::mem::take(&mut wanted.batches)
+    }
+
+    /// A membership is confirmed, or refused. Returns who waited for that.
+    pub(super) fn settle_member(&mut self, member: u64) -> Option<BatchId> {
+        self.members.get_mut(&member)?.batch.take()
+    }
+
+    /// Returns who wants a pattern, group or not.
+    pub(super) fn users(&self, pattern: &Pattern) -> Vec<PeerId> {
+        let plain = self.patterns.get(pattern).into_iter().flat_map(|wanted| &wanted.users).copied();
+        let members = self.members.values().filter(|member| member.pattern == *pattern && !member.is_leaving);
+        plain.chain(members.map(|member| member.peer)).collect()
+    }
+
+    pub(super) fn member(&self, member: u64) -> Option<&Member> {
+        self.members.get(&member)
+    }
+
+    /// A membership has ended, with all that was under way for it.
+    pub(super) fn forget_member(&mut self, member: u64) {
+        if self.members.get(&member).is_some_and(|member| member.is_leaving) {
+            self.members.remove(&member);
+        }
+    }
+
+    /// Nothing that was asked for counts any more, and nobody waits for it. Returns all that is wanted.
+    pub(super) fn renew(&mut self) -> (Vec<Pattern>, Vec<u64>) {
+        self.members.retain(|_, member| !member.is_leaving);
+        self.members.values_mut().for_each(|member| member.batch = None);
+        for wanted in self.patterns.values_mut() {
+            (wanted.asked, wanted.batches) = (None, Vec::new());
+        }
+        (self.patterns.keys().cloned().collect(), self.members.keys().copied().collect())
+    }
+
+    /// How many patterns and members there are.
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.patterns.len(), self.members.len())
+    }
+}

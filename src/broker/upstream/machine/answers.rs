@@ -1,0 +1,171 @@
+//! What the fabric above says of what was asked, and what is said when it cannot any more.
+
+use std::time::Instant;
+
+use super::super::{Counted, UpstreamEvent};
+use super::{Awaited, Leaving, Upstream};
+use crate::base::Code;
+use crate::broker::PeerId;
+use crate::subject::Pattern;
+use crate::wire::{AckId, ClientOp, OpError, Reply, SubscribeStatus, UpstreamOp};
+
+impl Upstream {
+    pub(super) fn handle_ack(&mut self, now: Instant, id: AckId, reply: Reply) {
+        let Some((client, awaited)) = self.awaited.remove(&id) else { return };
+        if let Some((peer, _)) = client {
+            self.usage.subtract(peer, awaited.cost());
+        }
+        match (awaited, reply) {
+            (Awaited::Patterns(patterns), Reply::Subscribed(statuses)) => {
+                for (pattern, status) in patterns.into_iter().zip(statuses) {
+                    self.handle_subscribed(&pattern, id, status);
+                }
+            }
+            (Awaited::Member(member), Reply::Subscribed(mut statuses)) => {
+                self.handle_joined(member, statuses.pop().unwrap_or(Ok(SubscribeStatus::Added)));
+            }
+            (Awaited::Left(member, drain), _) => {
+                member.into_iter().for_each(|member| self.interest.forget_member(member));
+                drain.into_iter().for_each(|drain| self.handle_left(drain));
+            }
+            (Awaited::Count(counted), reply) => self.handle_count(counted, reply),
+            (Awaited::Look(peer, ack, _), reply) => {
+                self.events.push_back(UpstreamEvent::Answer(peer, ack, reply));
+            }
+            (Awaited::Wait(subject), reply) => {
+                self.asked.remove(&subject);
+                // Who may not ask is told nothing, and waits for as long as he wanted.
+                if let Reply::Interest(is_there) = reply {
+                    self.events.push_back(UpstreamEvent::Interest(subject, is_there));
+                }
+            }
+            (awaited, reply) => tracing::error!(?awaited, ?reply, "an answer of another kind"),
+        }
+        if self.session.handle_synced(now, id) {
+            self.has_news = true;
+            let held = self.held.take_all(&mut self.usage);
+            self.events.push_back(UpstreamEvent::Ready(held));
+        }
+    }
+
+    fn handle_subscribed(&mut self, pattern: &Pattern, ack: AckId, status: Result<SubscribeStatus, OpError>) {
+        let refusal = status.err();
+        for batch in self.interest.settle(pattern, ack) {
+            let answered = self.batches.settle(batch, pattern, refusal.as_ref(), &mut self.usage);
+            self.events.extend(answered.map(|(peer, ack, reply)| UpstreamEvent::Answer(peer, ack, reply)));
+        }
+        if let Some(error) = refusal {
+            let peers = self.interest.users(pattern);
+            self.events.push_back(UpstreamEvent::Refused { peers, pattern: pattern.clone(), error });
+        }
+    }
+
+    fn handle_joined(&mut self, member: u64, status: Result<SubscribeStatus, OpError>) {
+        let Some(known) = self.interest.member(member) else { return };
+        let (peer, pattern) = (known.peer, known.pattern.clone());
+        let refusal = status.err();
+        if let Some(batch) = self.interest.settle_member(member) {
+            let answered = self.batches.settle(batch, &pattern, refusal.as_ref(), &mut self.usage);
+            self.events.extend(answered.map(|(peer, ack, reply)| UpstreamEvent::Answer(peer, ack, reply)));
+        }
+        let refused = refusal.map(|error| UpstreamEvent::Refused { peers: vec![peer], pattern, error });
+        self.events.extend(refused);
+    }
+
+    /// A pattern that stood is refused.
+    pub(super) fn handle_refused(&mut self, pattern: &Pattern, message: String) {
+        let error = OpError { message, code: Code::NotPermitted.number() };
+        let peers = self.interest.users(pattern);
+        self.events.push_back(UpstreamEvent::Refused { peers, pattern: pattern.clone(), error });
+    }
+
+    fn handle_left(&mut self, drain: u64) {
+        let Some(leaving) = self.drains.get_mut(&drain) else { return };
+        leaving.missing -= 1;
+        if leaving.missing == 0
+            && let Some(Leaving { peer, op, .. }) = self.remove_drain(drain)
+        {
+            self.events.push_back(UpstreamEvent::Drained(peer, op));
+        }
+    }
+
+    fn handle_count(&mut self, counted: Counted, reply: Reply) {
+        let Counted { peer, ack, local, is_request, .. } = counted;
+        let reply = match reply {
+            Reply::Published { count } => Reply::Published { count: local + count.min(1) },
+            // What was delivered here was delivered.
+            Reply::Error(_) if local > 0 => Reply::Published { count: local },
+            other => other,
+        };
+        if !is_request || !matches!(reply, Reply::Published { count: 1.. }) {
+            self.events.push_back(UpstreamEvent::Answer(peer, ack, reply));
+        }
+    }
+
+    /// Nothing that was asked is answered any more.
+    pub(super) fn handle_loss(&mut self, now: Instant) {
+        for op in self.outgoing.clear(&mut self.usage) {
+            if let UpstreamOp::Op(ClientOp::Publish { ack: None, publication }) = op {
+                self.count_lost(publication.count());
+            }
+        }
+        self.asked.clear();
+        let mut awaited: Vec<_> = self.awaited.drain().collect();
+        awaited.sort_unstable_by_key(|(ack, _)| *ack);
+        for (_, (client, awaited)) in awaited {
+            if let Some((peer, _)) = client {
+                self.usage.subtract(peer, awaited.cost());
+            }
+            match awaited {
+                Awaited::Count(counted) => self.handle_lost_count(counted),
+                Awaited::Look(_, ack, subject) => {
+                    let Some(client) = client else { continue };
+                    let subject = subject.as_str().into();
+                    let op = ClientOp::WaitForInterest { ack, subject, timeout: std::time::Duration::ZERO };
+                    self.hold(now, client, op);
+                }
+                Awaited::Patterns(_) | Awaited::Member(_) | Awaited::Left(..) | Awaited::Wait(_) => {}
+            }
+        }
+        let answered = self.batches.take_all(&mut self.usage);
+        self.events
+            .extend(answered.into_iter().map(|(peer, ack, reply)| UpstreamEvent::Answer(peer, ack, reply)));
+        let mut drains: Vec<u64> = self.drains.keys().copied().collect();
+        drains.sort_unstable();
+        for id in drains {
+            let leaving = self.remove_drain(id);
+            self.events.extend(leaving.map(|leaving| UpstreamEvent::Drained(leaving.peer, leaving.op)));
+        }
+        self.interest.renew();
+        self.tell_released();
+    }
+
+    /// Whether it arrived is not known.
+    fn handle_lost_count(&mut self, counted: Counted) {
+        let Counted { peer, ack, local, has_reply, is_request } = counted;
+        let reply = match (is_request, local, has_reply) {
+            // Its receiver may be at it.
+            (true, ..) => return,
+            (false, 0, false) => timeout("the upstream was lost before it confirmed this"),
+            (false, local, _) => Reply::Published { count: local.max(1) },
+        };
+        self.events.push_back(UpstreamEvent::Answer(peer, ack, reply));
+    }
+
+    /// Answers an operation that cannot be held any longer.
+    pub(super) fn refuse(&mut self, peer: PeerId, op: &ClientOp, why: &str) {
+        let ack = match op {
+            ClientOp::Publish { ack, .. } => *ack,
+            ClientOp::Request { ack, .. } | ClientOp::WaitForInterest { ack, .. } => Some(*ack),
+            _ => None,
+        };
+        self.events.extend(ack.map(|ack| UpstreamEvent::Answer(peer, ack, timeout(why))));
+    }
+}
+
+fn timeout(message: &str) -> Reply {
+    Reply::Error(OpError { message: message.to_owned(), code: Code::Timeout.number() })
+}
+
+/// Why something is not held.
+pub(super) const FULL: &str = "the upstream is away, and as much waits for it as may";

@@ -1,0 +1,144 @@
+//! The connection to the fabric above: when to dial, and how far it has come.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::base::{Entropy, Failure};
+use crate::link::{Backoff, ReconnectConfig};
+use crate::wire::AckId;
+
+/// How far it has come.
+///
+/// ```text
+/// Dialing ─link up─► AwaitingInfo ─info─► Syncing ─all confirmed─► Ready
+///    ▲                    └──────────────────┴──────link down───────┘
+///    └──pause over── Pausing ◄───────────────────────┘
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    Pausing { until: Instant },
+    Dialing,
+    AwaitingInfo,
+    Syncing { missing: BTreeSet<AckId> },
+    Ready,
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    phase: Phase,
+    backoff: Backoff,
+    wants_dial: bool,
+    /// Why it is not ready.
+    failure: Option<Failure>,
+    away_since: Option<Instant>,
+    /// It has been away for so long that clients are better off elsewhere.
+    is_overdue: bool,
+}
+
+impl Session {
+    pub(super) fn new() -> Self {
+        let config = ReconnectConfig { delay: DELAY, delay_max: DELAY_MAX, ..ReconnectConfig::default() };
+        Self {
+            phase: Phase::Dialing,
+            backoff: Backoff::new(config),
+            wants_dial: true,
+            failure: None,
+            away_since: None,
+            is_overdue: false,
+        }
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.phase == Phase::Ready
+    }
+
+    /// Whether what is wanted is to be said at once.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Syncing { .. } | Phase::Ready)
+    }
+
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    pub(super) fn is_overdue(&self) -> bool {
+        self.is_overdue
+    }
+
+    pub(super) fn wants_dial(&self) -> bool {
+        self.wants_dial
+    }
+
+    pub(super) fn poll_dial(&mut self) -> bool {
+        std::mem::take(&mut self.wants_dial)
+    }
+
+    pub(super) fn handle_link_up(&mut self) {
+        if self.phase == Phase::Dialing {
+            self.phase = Phase::AwaitingInfo;
+        }
+    }
+
+    /// Returns whether this is the first of the link.
+    pub(super) fn handle_info(&mut self) -> bool {
+        let is_first = self.phase == Phase::AwaitingInfo;
+        if is_first {
+            self.phase = Phase::Syncing { missing: BTreeSet::new() };
+        }
+        is_first
+    }
+
+    /// Notes what has to be confirmed.
+    pub(super) fn await_sync(&mut self, ack: AckId) {
+        if let Phase::Syncing { missing } = &mut self.phase {
+            missing.insert(ack);
+        }
+    }
+
+    /// Notes that something is confirmed. Returns whether that was all.
+    pub(super) fn handle_synced(&mut self, now: Instant, ack: AckId) -> bool {
+        let Phase::Syncing { missing } = &mut self.phase else { return false };
+        if !missing.remove(&ack) || !missing.is_empty() {
+            return false;
+        }
+        self.phase = Phase::Ready;
+        self.backoff.handle_ready(now);
+        (self.failure, self.away_since, self.is_overdue) = (None, None, false);
+        true
+    }
+
+    /// The link is gone, or could not be had.
+    pub(super) fn handle_link_down(&mut self, now: Instant, why: Failure, entropy: &mut dyn Entropy) {
+        self.phase = Phase::Pausing { until: now + self.backoff.next_pause(now, entropy) };
+        self.failure = Some(why);
+        self.away_since.get_or_insert(now);
+    }
+
+    /// Returns whether the news is that it has been away for too long.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> bool {
+        if let Phase::Pausing { until } = self.phase
+            && until <= now
+        {
+            (self.phase, self.wants_dial) = (Phase::Dialing, true);
+        }
+        let is_due = self.overdue_at().is_some_and(|at| at <= now);
+        self.is_overdue |= is_due;
+        is_due
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let pause = if let Phase::Pausing { until } = self.phase { Some(until) } else { None };
+        pause.into_iter().chain(self.overdue_at()).min()
+    }
+
+    fn overdue_at(&self) -> Option<Instant> {
+        self.away_since.filter(|_| !self.is_overdue).map(|since| since + OVERDUE)
+    }
+}
+
+/// The unit of the pauses. All servers are tried at once before there is one.
+const DELAY: Duration = Duration::from_millis(200);
+/// The longest pause.
+const DELAY_MAX: Duration = Duration::from_secs(5);
+/// After this long without an upstream clients are better off at another broker.
+const OVERDUE: Duration = Duration::from_secs(30);

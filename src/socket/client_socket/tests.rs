@@ -1,0 +1,116 @@
+use super::*;
+use crate::wire::{Headers, Payload};
+
+/// Drops all outputs, and returns the latest question and every change of the state.
+fn outputs(socket: &mut ClientSocket) -> (Option<Tag>, Vec<Result<State, PeerLoss>>) {
+    let (mut asked, mut states) = (None, Vec::new());
+    while let Some(output) = socket.poll_output() {
+        match output {
+            Output::Request { tag, .. } => asked = Some(tag),
+            Output::Event(SocketEvent::State(state)) => states.push(Ok(state)),
+            Output::Event(SocketEvent::PeerLost(loss)) => states.push(Err(loss)),
+            _ => {}
+        }
+    }
+    (asked, states)
+}
+
+fn reply(socket: &mut ClientSocket, now: Instant, answer: Result<Payload, CommandError>) {
+    let (asked, _) = outputs(socket);
+    let subject = Subject::parse("_INBOX.a").expect("valid");
+    let answer = answer.map(|payload| Message { subject, payload, headers: Headers::default() });
+    socket.handle_reply(now, asked.expect("it asks"), answer);
+}
+
+/// A socket that has a server, and another one to go to.
+fn attached(now: Instant) -> ClientSocket {
+    let mut socket = ClientSocket::new("s", "sock", SocketConfig::default()).expect("valid");
+    socket.handle_fabric_up(now);
+    socket.handle_subscribed(now);
+    reply(&mut socket, now, Ok(control::server_id("srv")));
+    reply(&mut socket, now, Ok(control::text("connected")));
+    assert_eq!(outputs(&mut socket).1.last(), Some(&Ok(State::Ready)));
+    socket
+}
+
+/// Runs until its next deadline is later.
+fn run_until(socket: &mut ClientSocket, until: Instant) {
+    while let Some(at) = socket.poll_timeout().filter(|at| *at <= until) {
+        socket.handle_timeout(at);
+    }
+}
+
+fn after(now: Instant, seconds: u64) -> Instant {
+    now + Duration::from_secs(seconds)
+}
+
+#[test]
+fn an_outage_of_our_own_is_over_with_the_next_attachment() {
+    let start = Instant::now();
+    let mut socket = attached(start);
+    socket.handle_fabric_down(start);
+    let back = after(start, 60);
+    socket.handle_fabric_up(back);
+    reply(&mut socket, back, Ok(control::text("connected")));
+    // The server ends much later: the time that it gets, and that requests wait, is not longer for that.
+    let later = after(back, 600);
+    socket.handle_presence(later, WatchedEnd::Peer, Presence::Absent, 1);
+    socket.handle_presence(later, WatchedEnd::Others, Presence::Here, 1);
+    let lost_at = socket.channel.absence.lost_at().expect("away");
+    assert!(lost_at <= after(later, 3), "{:?}", lost_at - later);
+}
+
+#[test]
+fn a_server_that_nobody_tells_of_may_return_as_late_as_from_an_outage_as_long_as_ours() {
+    let start = Instant::now();
+    let mut socket = attached(start);
+    socket.handle_fabric_down(start);
+    let back = after(start, 60);
+    socket.handle_fabric_up(back);
+    // The question waited for the server as long as a question may.
+    let now = back + socket.channel.config.command_timeout;
+    reply(&mut socket, now, Err(CommandError::NoSubscribers));
+    socket.handle_presence(now, WatchedEnd::Others, Presence::Here, 1);
+    run_until(&mut socket, after(back, 15));
+    assert!(!socket.is_closed(), "it pauses for 15 s before it reconnects");
+    run_until(&mut socket, after(back, 20));
+    assert!(socket.is_closed(), "there is another one");
+}
+
+#[test]
+fn every_attempt_that_fails_for_want_of_the_server_says_so() {
+    let start = Instant::now();
+    let mut socket = attached(start);
+    socket.handle_presence(start, WatchedEnd::Peer, Presence::Absent, 1);
+    run_until(&mut socket, after(start, 1));
+    assert_eq!(outputs(&mut socket).1, [Err(PeerLoss::Ended)]);
+    socket.connect(after(start, 1));
+    reply(&mut socket, after(start, 11), Err(CommandError::NoSubscribers));
+    assert_eq!(outputs(&mut socket).1, [Err(PeerLoss::Ended)]);
+}
+
+#[test]
+fn a_server_that_ends_while_it_is_asked_for_the_first_time_is_waited_for_no_longer_than_any_other() {
+    let start = Instant::now();
+    let mut socket = ClientSocket::new("s", "sock", SocketConfig::default()).expect("valid");
+    socket.handle_fabric_up(start);
+    socket.handle_subscribed(start);
+    reply(&mut socket, start, Ok(control::server_id("srv")));
+    // It may have accepted the socket, and nothing would tell its messages from those of the next one.
+    reply(&mut socket, start, Err(CommandError::ReceiverEnded));
+    socket.handle_presence(start, WatchedEnd::Others, Presence::Here, 1);
+    run_until(&mut socket, after(start, 3));
+    assert!(socket.is_closed(), "there is another one");
+}
+
+#[test]
+fn a_server_that_ends_while_it_is_asked_again_is_waited_for_no_longer_than_any_other() {
+    let start = Instant::now();
+    let mut socket = attached(start);
+    socket.handle_fabric_down(start);
+    socket.handle_fabric_up(start);
+    reply(&mut socket, start, Err(CommandError::ReceiverEnded));
+    socket.handle_presence(start, WatchedEnd::Others, Presence::Here, 1);
+    run_until(&mut socket, after(start, 3));
+    assert!(socket.is_closed(), "there is another one");
+}

@@ -1,0 +1,12 @@
+//! The counters of a socket that its state machines keep; JavaScript counts the rest.
+
+/// What a socket has counted since it was created.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SocketCounters {
+    /// Messages sent a second time, or a third.
+    pub resent: u64,
+    /// Messages that were here already.
+    pub duplicates: u64,
+    /// Messages that were not from the peer, or nothing that it could have said: passed over.
+    pub foreign: u64,
+}

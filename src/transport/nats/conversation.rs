@@ -1,0 +1,91 @@
+//! What a link speaks: a client's end of the protocol, or a gateway's.
+
+use std::time::Instant;
+
+use crate::transport::write_buffer::WriteBuffer;
+use crate::wire::nats::{Client, DecodeError, Frame, Gateway, Heard};
+use crate::wire::{ClientOp, ServerOp, UpstreamNews, UpstreamOp};
+
+/// One end of a connection.
+pub(super) trait Conversation: Send {
+    /// What it sends.
+    type Out;
+    /// What it receives.
+    type In;
+
+    fn handle_op(&mut self, now: Instant, op: Self::Out, out: &mut WriteBuffer);
+
+    fn handle_frame(
+        &mut self,
+        now: Instant,
+        frame: Frame<'_>,
+        into: &mut Vec<Self::In>,
+    ) -> Result<Heard, DecodeError>;
+
+    fn take_ready(&mut self, into: &mut Vec<Self::In>) -> bool;
+
+    /// Returns what all ends have in common.
+    fn client(&self) -> &Client;
+
+    fn client_mut(&mut self) -> &mut Client;
+}
+
+impl Conversation for Client {
+    type Out = ClientOp;
+    type In = ServerOp;
+
+    fn handle_op(&mut self, now: Instant, op: ClientOp, out: &mut WriteBuffer) {
+        self.handle_op(now, op, out);
+    }
+
+    fn handle_frame(
+        &mut self,
+        now: Instant,
+        frame: Frame<'_>,
+        into: &mut Vec<ServerOp>,
+    ) -> Result<Heard, DecodeError> {
+        self.handle_frame(now, frame, into)
+    }
+
+    fn take_ready(&mut self, into: &mut Vec<ServerOp>) -> bool {
+        self.take_ready(into)
+    }
+
+    fn client(&self) -> &Client {
+        self
+    }
+
+    fn client_mut(&mut self) -> &mut Client {
+        self
+    }
+}
+
+impl Conversation for Gateway {
+    type Out = UpstreamOp;
+    type In = UpstreamNews;
+
+    fn handle_op(&mut self, now: Instant, op: UpstreamOp, out: &mut WriteBuffer) {
+        self.handle_op(now, op, out);
+    }
+
+    fn handle_frame(
+        &mut self,
+        now: Instant,
+        frame: Frame<'_>,
+        into: &mut Vec<UpstreamNews>,
+    ) -> Result<Heard, DecodeError> {
+        self.handle_frame(now, frame, into)
+    }
+
+    fn take_ready(&mut self, into: &mut Vec<UpstreamNews>) -> bool {
+        self.take_ready(into)
+    }
+
+    fn client(&self) -> &Client {
+        self.client()
+    }
+
+    fn client_mut(&mut self) -> &mut Client {
+        self.client_mut()
+    }
+}
