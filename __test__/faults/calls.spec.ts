@@ -1,6 +1,7 @@
 // The broker is killed with calls, publishes and waits in its hands: each is told, or goes on with the next broker, and
 // none waits for its whole timeout.
 import { type Client, connect } from 'selvedge'
+import { type FaultProxy, faultProxy } from 'selvedge/testing'
 import { rejection } from '../support/messages'
 import { endAll, Party, WIRES } from './party'
 
@@ -17,8 +18,10 @@ describe.each(WIRES)('%s wire', wire => {
   let broker: { party: Party; port: number }
   const clients: Client[] = []
 
-  async function client(): Promise<Client> {
-    const made = connect({ address: `http://127.0.0.1:${broker.port}`, wire, noCache: true })
+  const proxies: FaultProxy[] = []
+
+  async function client(port = broker.port): Promise<Client> {
+    const made = connect({ address: `http://127.0.0.1:${port}`, wire, noCache: true })
     clients.push(made)
     await made.waitUntilReady()
     return made
@@ -30,12 +33,29 @@ describe.each(WIRES)('%s wire', wire => {
     return [await client(), await client()]
   }
 
+  /** The same with a proxy, which sees what the caller sends to a broker that is frozen. */
+  async function watchedParties(): Promise<[Client, Client, FaultProxy]> {
+    broker = await Party.broker()
+    const proxy = await faultProxy({ target: broker.port })
+    proxies.push(proxy)
+    return [await client(proxy.port), await client(), proxy]
+  }
+
+  /** Begins `work`, and resolves when it is on its way: what is not yet sent when the broker ends goes to the next one. */
+  async function onItsWay<T>(proxy: FaultProxy, work: () => Promise<T>): Promise<{ work: Promise<T> }> {
+    const before = proxy.stats.bytes.toServer
+    const begun = { work: work() }
+    while (proxy.stats.bytes.toServer < before + 10) await new Promise(setImmediate)
+    return begun
+  }
+
   async function restart(): Promise<void> {
     broker = await Party.broker(broker.port)
   }
 
   afterEach(async () => {
     await Promise.all(clients.splice(0).map(each => each.close()))
+    await Promise.all(proxies.splice(0).map(each => each.close()))
   })
 
   test('a call that is answered meanwhile gets its answer over the next broker', async () => {
@@ -80,20 +100,20 @@ describe.each(WIRES)('%s wire', wire => {
   }, 120_000)
 
   test('a publish that is not confirmed fails at once', async () => {
-    const [caller, other] = await parties()
+    const [caller, other, proxy] = await watchedParties()
     await other.subscribe('news')
     broker.party.freeze()
-    const published = rejection(caller.publish('news', 1, { timeout }))
+    const published = await onItsWay(proxy, () => rejection(caller.publish('news', 1, { timeout })))
     const lost = new Promise(resolve => caller.once('disconnected', resolve))
     await broker.party.kill()
-    expect(await published).toMatchObject({ code: 408, message: /was lost before/ })
+    expect(await published.work).toMatchObject({ code: 408, message: /was lost before/ })
     await lost
   }, 120_000)
 
   // Conat's protocol does not tell one broker from the next.
   if (wire !== 'conat') {
     test('requests that whoever was asked does not answer fail with EPIPE soon after the next broker is there', async () => {
-      const [caller, member] = await parties()
+      const [caller, member, proxy] = await watchedParties()
       let unread = 0
       let allThere!: () => void
       const there = new Promise<void>(resolve => {
@@ -113,11 +133,11 @@ describe.each(WIRES)('%s wire', wire => {
       await there
       // This one does not even arrive.
       broker.party.freeze()
-      const lost = caller.request('silent', 'lost', { timeout })
-      const all = [request, many, lost].map(each => rejection(each))
+      const lost = await onItsWay(proxy, () => rejection(caller.request('silent', 'lost', { timeout })))
+      const all = [request, many].map(each => rejection(each))
       await broker.party.kill()
       await restart()
-      for (const error of await Promise.all(all)) {
+      for (const error of await Promise.all([...all, lost.work])) {
         expect(error).toMatchObject({ code: 'EPIPE', message: /the broker ended before there was an answer/ })
       }
       expect(unread).toBe(2)
