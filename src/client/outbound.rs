@@ -77,34 +77,24 @@ impl Outbound {
         let is_whole =
             raw.len() <= chunk_size || self.whole.is_some_and(|_| !has_one_owner(&subject, &headers));
         if is_whole {
-            let (id, payload) = (self.message_id.clone(), Payload { encoding, raw });
+            let message = Message { subject, payload: Payload { encoding, raw }, headers };
             let ack = match confirm {
                 Confirm::WhenUnheard(ack) => {
-                    let publication = Publication {
-                        subject,
-                        id,
-                        seq: 0,
-                        done: true,
-                        bundled: 0,
-                        bundled_bytes: 0,
-                        payload,
-                        headers,
-                    };
+                    let publication = self.single(message);
                     return self.push(ClientOp::Request { ack, publication });
                 }
                 Confirm::Always(ack) => Some(ack),
                 Confirm::Never => None,
             };
-            return self.publish(Message { subject, payload, headers }, ack);
+            return self.publish(message, ack);
         }
         // Nobody can guess it: who knew it could send chunks under it where no broker tells publishers apart.
         let id: MessageId = self.ids.next_id().into();
         for (seq, done, piece) in split(raw, chunk_size) {
             let payload = Payload { encoding, raw: piece };
             let headers = if done { headers.clone() } else { Default::default() };
-            let (subject, id) = (subject.clone(), id.clone());
-            let publication =
-                Publication { subject, id, seq, done, bundled: 0, bundled_bytes: 0, payload, headers };
+            let message = Message { subject: subject.clone(), payload, headers };
+            let publication = Publication::chunk(id.clone(), seq, done, message);
             self.push(match confirm {
                 Confirm::WhenUnheard(ack) if done => ClientOp::Request { ack, publication },
                 Confirm::Always(ack) if done => ClientOp::Publish { ack: Some(ack), publication },
@@ -184,17 +174,7 @@ impl Outbound {
     }
 
     fn single(&self, message: Message) -> Publication {
-        let Message { subject, payload, headers } = message;
-        Publication {
-            subject,
-            id: self.message_id.clone(),
-            seq: 0,
-            done: true,
-            bundled: 0,
-            bundled_bytes: 0,
-            payload,
-            headers,
-        }
+        Publication::whole(self.message_id.clone(), message)
     }
 }
 

@@ -51,16 +51,7 @@ impl<'a> RawChunk<'a> {
         };
         let payload = Payload { encoding: Encoding(self.encoding), raw };
         let id = Arc::from(&*self.id.0);
-        Ok(Publication {
-            subject,
-            id,
-            seq: self.seq,
-            done: self.done,
-            bundled: 0,
-            bundled_bytes: 0,
-            payload,
-            headers,
-        })
+        Ok(Publication::chunk(id, self.seq, self.done, Message { subject, payload, headers }))
     }
 
     /// Elements beyond the headers are read over: `targets` is a broker's word, and no client is one.

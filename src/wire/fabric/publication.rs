@@ -211,7 +211,7 @@ impl PublicationDecoder {
         let encoding = Encoding(reader.u8()?);
         let payload = Payload { encoding, raw: reader.payload() };
         let id = id.unwrap_or_else(|| self.single.clone());
-        Ok(Publication { subject, id, seq, done, bundled: 0, bundled_bytes: 0, payload, headers })
+        Ok(Publication::chunk(id, seq, done, Message { subject, payload, headers }))
     }
 
     /// Checks the whole bundle, so that a broker passes on no invalid one.

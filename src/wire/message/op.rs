@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Headers, Json, Payload, PresenceChange, WatchRequest};
+use super::{Headers, Json, Message, Payload, PresenceChange, WatchRequest};
 use crate::base::Code;
 use crate::subject::{Pattern, Subject};
 
@@ -33,6 +33,19 @@ pub struct Publication {
     pub payload: Payload,
     /// On the last chunk only.
     pub headers: Headers,
+}
+
+impl Publication {
+    /// Makes a message of one chunk.
+    pub fn whole(id: MessageId, message: Message) -> Self {
+        Self::chunk(id, 0, true, message)
+    }
+
+    /// Makes one chunk of a message; `message` is what of it travels in this chunk.
+    pub fn chunk(id: MessageId, seq: u32, done: bool, message: Message) -> Self {
+        let Message { subject, payload, headers } = message;
+        Self { subject, id, seq, done, bundled: 0, bundled_bytes: 0, payload, headers }
+    }
 }
 
 /// A subscription that a client asks for.

@@ -129,17 +129,8 @@ impl Reader {
         }
         let headers = Headers { reply, json: block.json()?, ..Headers::default() };
         let payload = content::payload(block.content_type.as_deref(), delivery.payload, shared);
-        let id = self.single.clone();
-        Ok(Arrival::Publication(Publication {
-            subject,
-            id,
-            seq: 0,
-            done: true,
-            bundled: 0,
-            bundled_bytes: 0,
-            payload,
-            headers,
-        }))
+        let message = Message { subject, payload, headers };
+        Ok(Arrival::Publication(Publication::whole(self.single.clone(), message)))
     }
 
     fn packed(

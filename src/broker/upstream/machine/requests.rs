@@ -77,9 +77,8 @@ impl Upstream {
         for (seq, done, piece) in split(raw, size) {
             let headers = rest.take_if(|_| done).unwrap_or_else(Headers::default);
             let payload = Payload { encoding, raw: piece };
-            let (subject, id) = (subject.clone(), id.clone());
-            let publication =
-                Publication { subject, id, seq, done, bundled: 0, bundled_bytes: 0, payload, headers };
+            let message = Message { subject: subject.clone(), payload, headers };
+            let publication = Publication::chunk(id.clone(), seq, done, message);
             self.push(Some(client), ClientOp::Publish { ack: ack.filter(|_| done), publication });
         }
     }
