@@ -180,6 +180,8 @@ export declare class FabricError extends Error {
    * again without harm. Absent: one may have.
    */
   readonly handled?: false
+  /** On the failure of a request over a socket that was answered with an error: its `data`. */
+  readonly data?: unknown
 }
 
 /** The same class under Conat's name. */
@@ -1340,8 +1342,8 @@ export interface SocketEvents<
   data: [data: In, headers: Headers]
   /**
    * Answer with `respond`. What a handler throws, what its promise rejects with, and an `Error` that is passed to
-   * `respond` are answers, too: the requester gets text and code. A handler that throws after its last answer throws
-   * as any other does; so does one whose requester is a socket of Conat.
+   * `respond` are answers, too: the requester gets text, code and `data` (what JSON can hold in 16 KiB). A handler
+   * that throws after its last answer throws as any other does; so does one whose requester is a socket of Conat.
    */
   request: [message: Message<Asked[0], Asked[1]>]
   /** Everything written is acknowledged. */

@@ -184,6 +184,24 @@ describeFabrics('an error as the answer to a request over a socket', fabric => {
     ])
   })
 
+  test('brings its data, if JSON has it and it is not too long, and no headers that others reserve', async () => {
+    const { server, socket } = await pair(fabric)
+    const circle: unknown[] = []
+    circle.push(circle)
+    const data = [{ field: 'name', left: [1, null] }, 'x'.repeat(20_000), circle, undefined, 7n]
+    server.on('request', async request => {
+      const error = Object.assign(new Error('no'), { data: data[request.data as number] })
+      await request.respond(error, { headers: { mine: 1, 'CN-Error': { message: 'forged' } } })
+    })
+    const failures = await Promise.all(data.map((_, n) => socket.request(n).catch(error => error)))
+    expect(failures.map(({ message, data }) => [message, data])).toEqual([
+      ['no', data[0]],
+      ...data.slice(1).map(() => ['no', undefined]),
+    ])
+    const { value: answer } = await socket.requestMany(0, { maxMessages: 1 }).next()
+    expect(answer!.headers).toMatchObject({ mine: 1, error: 'no' })
+  })
+
   test('does not disturb those behind it, nor the socket', async () => {
     const { server, socket } = await pair(fabric)
     server.on('request', request => {

@@ -9,6 +9,8 @@ const MAX_CODE = 1000
 /** Marks the answer to a request over a socket that is an error, in the reserved part of its headers. */
 const ERROR_HEADER = 'CN-Error'
 const RESERVED = 'CN-'
+/** Longest JSON of what an error says beside text and code. */
+const MAX_DATA = 16_384
 
 /** The code of an error that was answered without one. */
 export const THROWN = 'ERR_SERVICE'
@@ -44,7 +46,17 @@ export function errorAnswerHeaders(error: unknown, own: Headers | null | undefin
   const told = errorHeaders(error)
   const { error: message, code } = told
   const given = Object.entries(own ?? {}).filter(([name]) => !name.startsWith(RESERVED))
-  return { ...Object.fromEntries(given), ...told, [ERROR_HEADER]: { message, code } }
+  return { ...Object.fromEntries(given), ...told, [ERROR_HEADER]: { message, code, data: readData(error) } }
+}
+
+/** Returns what an error has as `data`, as JSON has it; nothing if that is too long, or no JSON. */
+function readData(error: unknown): unknown {
+  try {
+    const text = JSON.stringify((error as { data?: unknown }).data)
+    return text.length <= MAX_DATA ? JSON.parse(text) : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** Returns the error that an answer over a socket is, if it is one. `text` is its headers. */
@@ -52,6 +64,7 @@ export function answeredError(text: string | null, answer: Message): Failure | u
   if (!text?.includes(`"${ERROR_HEADER}"`)) return undefined
   const error: unknown = answer.headers?.[ERROR_HEADER]
   if (typeof error !== 'object' || error === null) return undefined
-  const { message, code } = error as { message?: unknown; code?: unknown }
-  return new Failure(readCode(code) ?? THROWN, typeof message === 'string' ? message : 'error')
+  const { message, code, data } = error as { message?: unknown; code?: unknown; data?: unknown }
+  const told = typeof message === 'string' ? message : 'error'
+  return new Failure(readCode(code) ?? THROWN, told, undefined, { data })
 }

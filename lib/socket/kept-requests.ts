@@ -70,7 +70,7 @@ export class KeptRequests {
   /** Holds one that failed, if another server may take it. Returns whether. */
   hold(key: number, failure: Failure): boolean {
     const kept = this.#kept.get(key)
-    if (kept === undefined || failure.handled !== false || !RETRIED.has(failure.code)) return false
+    if (kept === undefined || failure.details?.handled !== false || !RETRIED.has(failure.code)) return false
     kept.failure = failure
     this.#hold(kept)
     return true
@@ -104,9 +104,7 @@ export class KeptRequests {
   #hold(kept: Kept): void {
     kept.timer ??= startTimer(Math.max(1, kept.deadline - Date.now()), () => {
       const text = 'timeout: no server has taken the request, which waited for the next one'
-      this.#owner
-        .openRequests()
-        .settle(kept.key, new Failure(408, text, kept.failure, undefined, undefined, false))
+      this.#owner.openRequests().settle(kept.key, new Failure(408, text, kept.failure, { handled: false }))
     })
   }
 }

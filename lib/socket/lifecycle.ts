@@ -171,7 +171,7 @@ export class Lifecycle {
       const reason = (left: number): Failure | undefined =>
         code === null
           ? undefined
-          : new Failure(code, message, this.#peerLoss, left, undefined, undefined, isLeaving)
+          : new Failure(code, message, this.#peerLoss, { undelivered: left, draining: isLeaving })
       const wasOpen = this.beginClose(reason(undelivered))
       // Also after a close here, if the engine had closed it before it heard of that.
       this.#owner.handleEngineClosed(wasOpen || code !== null, (left = undelivered) => {

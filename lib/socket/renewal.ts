@@ -146,15 +146,7 @@ export class Renewal {
     const isLoss = LOSSES.has(code)
     if (!isLoss && code !== 'ERR_SOCKET_CLOSED_BY_PEER') return false
     if (this.#owner.ended && this.#owner.isFinished) return false
-    const reason = new Failure(
-      code,
-      message,
-      this.#lifecycle.peerLoss,
-      undefined,
-      undefined,
-      undefined,
-      isLeaving,
-    )
+    const reason = new Failure(code, message, this.#lifecycle.peerLoss, { draining: isLeaving })
     this.#isBetween = true
     this.#reason ??= reason
     this.#isDue = false

@@ -32,9 +32,6 @@ interface RequestsOwner extends AskedOwner {
 
 /** Requests of one socket that may wait for their answers. */
 const MAX_OPEN = 10_000
-/** The rest of a failure whose request no handler has had. */
-const NOT_HANDLED = [undefined, undefined, undefined, false] as const
-
 export class SocketRequests {
   readonly #owner: RequestsOwner & EventEmitter
   readonly #lifecycle: Lifecycle
@@ -133,14 +130,9 @@ export class SocketRequests {
     const key = incoming.varint()
     const handled = incoming.u8() === 0 ? false : undefined
     const code = incoming.str()
-    const failure = new Failure(
-      /^\d+$/.test(code) ? Number(code) : code,
-      incoming.str(),
-      undefined,
-      undefined,
-      undefined,
+    const failure = new Failure(/^\d+$/.test(code) ? Number(code) : code, incoming.str(), undefined, {
       handled,
-    )
+    })
     this.#fail(key, failure)
   }
 
@@ -150,7 +142,7 @@ export class SocketRequests {
     const code = event.code()
     const text = event.str()
     const handled = event.u8() === 1 ? false : undefined
-    const failure = new Failure(code, text, undefined, undefined, undefined, handled)
+    const failure = new Failure(code, text, undefined, { handled })
     this.#fail(key, code === 408 ? withCause(failure, this.#context.obstacle) : failure)
   }
 
@@ -218,7 +210,7 @@ export class SocketRequests {
   get #full(): Failure | undefined {
     const open = (this.#open?.size ?? 0) + (this.#many?.size ?? 0)
     if (open < MAX_OPEN) return undefined
-    return new Failure('ENOBUFS', `${open} requests wait for their answers`, ...NOT_HANDLED)
+    return new Failure('ENOBUFS', `${open} requests wait for their answers`, undefined, { handled: false })
   }
 
   #ask(data: unknown, options: RequestOptions | undefined): Promise<Message | Failure> | Failure {

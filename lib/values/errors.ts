@@ -1,7 +1,7 @@
 // The error class, and errors of wrong arguments.
 import type { ErrorCode } from '../../index'
 
-interface FabricErrorOptions {
+export interface FabricErrorOptions {
   cause?: unknown
   undelivered?: number
   ids?: string[]
@@ -11,6 +11,7 @@ interface FabricErrorOptions {
   limit?: number
   handled?: false
   draining?: boolean
+  data?: unknown
 }
 
 interface CodeOptions extends FabricErrorOptions {
@@ -46,6 +47,8 @@ export class FabricError extends Error {
   declare readonly handled?: false
   /** On the reason of a closed socket: its server is leaving. */
   declare readonly draining?: true
+  /** On the error that a handler of the other side answered with: what it says beside text and code. */
+  declare readonly data?: unknown
 
   /** `code` may be among the options, as programs for Conat have it. */
   constructor(message: string, code: number | string | CodeOptions, more?: FabricErrorOptions) {
@@ -60,6 +63,7 @@ export class FabricError extends Error {
     if (options?.limit !== undefined) this.limit = options.limit
     if (options?.handled === false) this.handled = false
     if (options?.draining) this.draining = true
+    if (options?.data !== undefined) this.data = options.data
   }
 }
 

@@ -1,5 +1,11 @@
 // Failures: errors before they are thrown.
-import { FabricError, type UndeliveredOf } from './errors'
+import { FabricError, type FabricErrorOptions, type UndeliveredOf } from './errors'
+
+/** What an error says beside its code, text and cause. */
+export type FailureDetails = Pick<
+  FabricErrorOptions,
+  'undelivered' | 'sockets' | 'handled' | 'draining' | 'data'
+>
 
 /** A failure. The error is created later, where the caller's frames are on the stack. */
 export class Failure {
@@ -7,10 +13,7 @@ export class Failure {
     readonly code: number | string,
     readonly message: string,
     readonly cause?: unknown,
-    readonly undelivered?: number,
-    readonly sockets?: UndeliveredOf[],
-    readonly handled?: false,
-    readonly draining?: boolean,
+    readonly details?: FailureDetails,
   ) {}
 }
 
@@ -19,9 +22,9 @@ export class Failure {
  * the caller's line.
  */
 export function errorFrom(failure: Failure): FabricError {
-  const { code, message, undelivered, sockets, handled, draining } = failure
+  const { code, message, details } = failure
   const cause = failure.cause instanceof Failure ? errorFrom(failure.cause) : failure.cause
-  const error = new FabricError(message, code, { cause, undelivered, sockets, handled, draining })
+  const error = new FabricError(message, code, { cause, ...details })
   if (code === 'ABORT_ERR') Object.defineProperty(error, 'name', { value: 'AbortError' })
   return error
 }
@@ -40,7 +43,7 @@ export function undeliveredFailure(
   const messages = undelivered === 1 ? 'message is' : 'messages are'
   const why = cause === undefined ? '' : `: ${cause.message}`
   const text = `${what} has ended, and ${undelivered} ${messages} undelivered${why}`
-  return new Failure('ERR_UNDELIVERED', text, cause, undelivered, sockets)
+  return new Failure('ERR_UNDELIVERED', text, cause, { undelivered, sockets })
 }
 
 export function timeoutFailure(what: string, timeout: number): Failure {
@@ -50,14 +53,14 @@ export function timeoutFailure(what: string, timeout: number): Failure {
 /** Returns the same failure with a cause, if it has none and there is one. */
 export function withCause(failure: Failure, cause: Failure | undefined): Failure {
   if (cause === undefined || cause === failure || failure.cause !== undefined) return failure
-  const { code, message, undelivered, handled } = failure
-  return new Failure(code, `${message}: ${cause.message}`, cause, undelivered, undefined, handled)
+  const { code, message, details } = failure
+  return new Failure(code, `${message}: ${cause.message}`, cause, details)
 }
 
 /** Returns the same failure with the number of undelivered messages. */
 export function withUndelivered(failure: Failure, undelivered: number): Failure {
-  const { code, message, cause, sockets, handled, draining } = failure
-  return new Failure(code, message, cause, undelivered, sockets, handled, draining)
+  const { code, message, cause, details } = failure
+  return new Failure(code, message, cause, { ...details, undelivered })
 }
 
 export function abortFailure(signal: AbortSignal): Failure {

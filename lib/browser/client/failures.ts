@@ -8,7 +8,7 @@ export const timeout = (what: string, subject: string, why = ''): Failure =>
 /** It waited for subscribers, and none came in time: nobody has had it. */
 export const nobodyCame = (what: string, subject: string): Failure => {
   const { code, message } = timeout(what, subject, ': nobody subscribed')
-  return new Failure(code, message, undefined, undefined, undefined, false)
+  return new Failure(code, message, undefined, { handled: false })
 }
 export const connectionLost = (subject: string): Failure =>
   new Failure(

@@ -292,9 +292,9 @@ export class SocketMachine implements StreamHost {
     })
   }
 
-  #handleNoServer({ code, handled }: Failure): void {
+  #handleNoServer({ code, details }: Failure): void {
     const hasEnded = code === 'EPIPE'
-    if (code !== 503 && handled !== false && !hasEnded) {
+    if (code !== 503 && details?.handled !== false && !hasEnded) {
       this.#noteUnanswered()
       if (this.#presence.loss === 'ended') this.#presence.end()
     } else if (this.#isHeld || this.#isAsked) {

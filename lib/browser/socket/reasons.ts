@@ -8,7 +8,7 @@ export function lost(why: string): Failure {
 
 export function closedByPeer(isLeaving = false): Failure {
   const text = isLeaving ? 'closed by the peer, which is leaving' : 'closed by the peer'
-  return new Failure('ERR_SOCKET_CLOSED_BY_PEER', text, undefined, undefined, undefined, undefined, isLeaving)
+  return new Failure('ERR_SOCKET_CLOSED_BY_PEER', text, undefined, { draining: isLeaving })
 }
 
 export function misbehaved(error: Error): Failure {
@@ -54,12 +54,12 @@ export function peerLoss(loss: Loss): Failure {
 /** The same failure with a cause, if it has none. */
 export function withReason(failure: Failure | undefined, cause: Failure): Failure | undefined {
   if (failure === undefined || failure.cause !== undefined) return failure
-  const { code, message, draining } = failure
-  return new Failure(code, message, cause, undefined, undefined, undefined, draining)
+  const { code, message, details } = failure
+  return new Failure(code, message, cause, details)
 }
 
 function request(code: number | string, text: string, isUnhandled: boolean, cause?: Failure): Failure {
-  return new Failure(code, text, cause, undefined, undefined, isUnhandled ? false : undefined)
+  return new Failure(code, text, cause, isUnhandled ? { handled: false } : {})
 }
 
 export const requestFailures = {
