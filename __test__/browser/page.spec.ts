@@ -60,7 +60,7 @@ describeInChromium('a page', () => {
     await openBroker(0)
     tab = await browser.newPage()
     tab.on('pageerror', error => problems.push(String(error)))
-  }, 30_000)
+  }, 60_000)
 
   afterEach(async () => {
     await tab.close()

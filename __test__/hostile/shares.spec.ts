@@ -92,7 +92,7 @@ describe.each(DOORS)('at the door %s', door => {
     await stranger.subscribe(patterns)
     await arena.broker.ask('watch')
     const subject = `walk.${Array(8).fill('a').join('.')}.c`
-    stranger.raw.say(stranger.message({ subject }, 20_000))
+    stranger.raw.say(stranger.message({ subject }, 60_000))
     await stranger.settles()
     expect(await arena.broker.ask('gap')).toBeLessThan(1000)
   })

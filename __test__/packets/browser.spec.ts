@@ -66,7 +66,7 @@ describeInChromium.each([
     tab = await browser.newPage()
     tab.on('pageerror', error => problems.push(String(error)))
     await tab.goto(`http://${url}/`)
-  }, 30_000)
+  }, 60_000)
 
   afterEach(async () => {
     await tab.close()

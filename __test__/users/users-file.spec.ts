@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type Client, type ConatServer, type ConnectOptions, connect, init } from 'selvedge'
 import { type UsersFile, usersFile } from 'selvedge/users'
 
-jest.setTimeout(30_000)
+jest.setTimeout(60_000)
 
 const salt = Buffer.from('sixteen bytes ok')
 const password = (text: string): string =>

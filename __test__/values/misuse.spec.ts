@@ -347,7 +347,7 @@ describe('code of the user inside a call', () => {
     })
     await balanced.waitUntilReady(15_000)
     expect(asked).toBe(answers.length)
-  }, 20_000)
+  }, 60_000)
 })
 
 describe('too much at once', () => {
@@ -410,5 +410,5 @@ describe('too much at once', () => {
     await writer.close()
     await proxy.close()
     await remote.close()
-  }, 15_000)
+  }, 60_000)
 })
