@@ -13,7 +13,7 @@ use super::attachment::{FIRST_PLACEHOLDER, attachment};
 use super::headers::{push_headers, split_headers};
 use super::json::{Text, push_string, push_u64};
 use crate::subject::Subject;
-use crate::wire::message::{Encoding, Headers, Payload, Publication};
+use crate::wire::message::{Encoding, Headers, Message, Payload, Publication};
 
 /// Appends the chunk without its brackets. The bytes become attachment 0.
 pub(super) fn push_chunk(out: &mut BytesMut, publication: &Publication) {

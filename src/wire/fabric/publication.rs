@@ -8,7 +8,7 @@ use super::headers::{are_needed, push_headers, read_headers};
 use super::slots::{Slots, single_id};
 use crate::subject::{Pattern, Subject};
 use crate::wire::message::{
-    AckId, Bundle, ClientOp, Encoding, Headers, MessageId, OpError, Payload, Publication, ServerOp,
+    AckId, Bundle, ClientOp, Encoding, Headers, Message, MessageId, OpError, Payload, Publication, ServerOp,
 };
 
 /// Writes publications: one a direction of a connection.

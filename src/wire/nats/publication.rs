@@ -10,7 +10,7 @@ use super::headers::{Block, FIRST_LINE, push_block};
 use super::{DecodeError, Delivery};
 use crate::subject::Subject;
 use crate::wire::fabric::{BodyDecoder, GIVEN_PAYLOAD_BYTES, push_body};
-use crate::wire::message::{Headers, MessageId, Publication};
+use crate::wire::message::{Headers, Message, MessageId, Publication};
 
 /// Appends a publication: one message, or several if it is a bundle that only has to save work.
 pub(super) fn push_publication(out: &mut impl Sink, mut publication: Publication, reply: Option<&str>) {

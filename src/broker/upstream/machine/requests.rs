@@ -9,7 +9,8 @@ use super::super::outgoing::Client;
 use super::{Awaited, Upstream};
 use crate::subject::{Pattern, Subject};
 use crate::wire::{
-    AckId, ClientOp, Headers, Payload, Publication, Subscription, SubscriptionClass, UpstreamOp, split,
+    AckId, ClientOp, Headers, Message, Payload, Publication, Subscription, SubscriptionClass, UpstreamOp,
+    split,
 };
 
 impl Upstream {
