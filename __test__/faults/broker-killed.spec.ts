@@ -48,7 +48,7 @@ describe.each(WIRES)('%s wire', wire => {
       for (let round = 0; round < KILLS; round++) {
         await broker.party.kill()
         if (round === 2) {
-          guest.freeze()
+          await guest.freeze()
           frozen = sleep(FROZEN_MS).then(() => guest.thaw())
         }
         broker = await Party.broker(port)

@@ -102,7 +102,7 @@ describe.each(WIRES)('%s wire', wire => {
   test('a publish that is not confirmed fails at once', async () => {
     const [caller, other, proxy] = await watchedParties()
     await other.subscribe('news')
-    broker.party.freeze()
+    await broker.party.freeze()
     const published = await onItsWay(proxy, () => rejection(caller.publish('news', 1, { timeout })))
     const lost = new Promise(resolve => caller.once('disconnected', resolve))
     await broker.party.kill()
@@ -132,7 +132,7 @@ describe.each(WIRES)('%s wire', wire => {
       })()
       await there
       // This one does not even arrive.
-      broker.party.freeze()
+      await broker.party.freeze()
       const lost = await onItsWay(proxy, () => rejection(caller.request('silent', 'lost', { timeout })))
       const all = [request, many].map(each => rejection(each))
       await broker.party.kill()

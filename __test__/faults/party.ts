@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { freeze } from '../support/freeze'
 
 /** How one end of a socket is. */
 export interface End {
@@ -92,8 +93,8 @@ export class Party {
     return this.#stderr
   }
 
-  freeze(): void {
-    this.#child.kill('SIGSTOP')
+  freeze(): Promise<void> {
+    return freeze(this.pid)
   }
 
   thaw(): void {

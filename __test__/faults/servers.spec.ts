@@ -115,7 +115,7 @@ test('a client that was frozen while a newer one took its socket is fenced when 
     ({ ends }) => ends[0]!.got > 20,
     20_000,
   )
-  old.freeze()
+  await old.freeze()
   await next.ask('connect', same)
   await next.ask('write', { count: 50 })
   await next.ask('drain')
@@ -153,7 +153,7 @@ test('a server that was frozen past its keep-alive goes on whole, or both ends s
     ({ ends }) => ends.length === 3 && ends.every(({ got }) => got > 20),
     20_000,
   )
-  server.freeze()
+  await server.freeze()
   await until(
     () => guest.report(),
     ({ ends }) => ends.every(end => end.events.includes('disconnected')),
@@ -216,7 +216,7 @@ test('a server that was frozen until another one had its socket is fenced when i
     ({ ends }) => ends[0]!.got > 20,
     20_000,
   )
-  old!.freeze()
+  await old!.freeze()
   await next!.ask('listen', listen)
   // The broker cuts it off after 45 s without a pong, and the guest gives it up 30 to 45 s later.
   const [lost] = (

@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { freeze } from '../support/freeze'
 
 interface Answer {
   id: number
@@ -52,7 +53,11 @@ export class Child {
     expect(this.#process.exitCode).toBe(0)
   }
 
-  signal(name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {
+  freeze(): Promise<void> {
+    return freeze(this.#process.pid!)
+  }
+
+  signal(name: 'SIGKILL' | 'SIGCONT'): void {
     this.#process.kill(name)
   }
 }

@@ -42,7 +42,7 @@ function defineTests(remote: (index: number) => ConnectOptions): void {
     for (const child of [a, b, c]) expect((await child.ask('report')).handled).toBe(1000)
 
     // What the others said is in the error.
-    c.signal('SIGSTOP')
+    await c.freeze()
     const told = await b.ask('call', { count: 20, parallel: 20 })
     expect(told).toEqual({ ...whole(0), failed: { 'ERR_INTERCOM_TIMEOUT of c, 2 responses': 20 } })
     c.signal('SIGCONT')
