@@ -208,6 +208,17 @@ export interface MessageOptions {
   headers?: Headers | null
 }
 
+/** How long something is waited for. */
+export interface WaitOptions {
+  /** In milliseconds; then `408`. @default none */
+  timeout?: number
+  /**
+   * Stops the waiting: `"ABORT_ERR"`, whose `cause` is the signal's reason. What is on its way goes on. If it is aborted
+   * before, nothing begins.
+   */
+  signal?: AbortSignal
+}
+
 /** How a message is published and confirmed. */
 export interface PublishOptions extends MessageOptions {
   /**
@@ -557,6 +568,8 @@ export interface DrainOptions {
    * server at once. @default 1000
    */
   spread?: number
+  /** Stops the waiting of this call, with `"ABORT_ERR"`; the drain goes on. */
+  signal?: AbortSignal
 }
 
 /** The events of a client and what listeners get. */
@@ -693,18 +706,18 @@ export declare class Client extends EventEmitter<ClientEvents> {
   unref(): this
 
   /** Waits for the connection. `timeout` in ms, default none. @throws {FabricError} `408` · `"ERR_CLOSED"` */
-  waitUntilConnected(options?: { timeout?: number }): Promise<void>
+  waitUntilConnected(options?: WaitOptions): Promise<void>
   /**
    * Waits until the server has accepted the client's sign-in. `timeout` in ms, default none.
    *
    * @throws {FabricError} `"ERR_SIGN_IN"` it refused (`failed to sign in`) · `408` · `"ERR_CLOSED"`
    */
-  waitUntilSignedIn(options?: { timeout?: number }): Promise<void>
+  waitUntilSignedIn(options?: WaitOptions): Promise<void>
   /**
    * Waits until replies can arrive and all subscriptions are in place. @throws {FabricError} as
    * `waitUntilSignedIn`
    */
-  waitUntilReady(options?: { timeout?: number }): Promise<void>
+  waitUntilReady(options?: WaitOptions): Promise<void>
 
   /**
    * Subscribes to a pattern (`*` one token, a final `>` one or more), and resolves when messages flow.
@@ -804,12 +817,16 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * @example
    * await client.service('math', { add: (a: number, b: number) => a + b })
    */
-  service(subject: string, implementation: object, options?: { queue?: string }): Promise<Subscription>
+  service(
+    subject: string,
+    implementation: object,
+    options?: { queue?: string } & WaitOptions,
+  ): Promise<Subscription>
   /** The same with the methods that its callers see: `client.call<S>` at the other end. */
   service<S extends object>(
     subject: string,
     implementation: Implementation<S>,
-    options?: { queue?: string },
+    options?: { queue?: string } & WaitOptions,
   ): Promise<Subscription>
   /**
    * The service on a subject, as an object: every method sends a request and resolves with the result.
@@ -848,17 +865,17 @@ export declare class Client extends EventEmitter<ClientEvents> {
    *
    * @throws {FabricError} `408` · `"ERR_CLOSED"`
    */
-  syncSubscriptions(options?: { timeout?: number }): Promise<void>
+  syncSubscriptions(options?: WaitOptions): Promise<void>
   /**
    * Resolves with the addresses of the fabric's servers; a selvedge broker forms no cluster and returns none.
    * `timeout` in ms, default 30_000.
    *
    * @throws {FabricError} `408` · `"ERR_CLOSED"`
    */
-  cluster(options?: { timeout?: number }): Promise<string[]>
+  cluster(options?: WaitOptions): Promise<string[]>
 
   /** Resolves with whether anybody listens on `subject` now. @throws {FabricError} `403` · `"ERR_CLOSED"` */
-  interest(subject: string): Promise<boolean>
+  interest(subject: string, options?: { signal?: AbortSignal }): Promise<boolean>
   /**
    * Resolves with `true` when somebody listens. `timeout` in ms, default 30_000, at most 90_000; 0 does not
    * wait.
@@ -870,7 +887,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
   message<T>(data: T, options?: MessageOptions): MessageData<T>
 
   /** Resolves with the patterns that the broker has for this client, when both agree. @throws as `syncSubscriptions` */
-  getSubscriptions(): Promise<string[]>
+  getSubscriptions(options?: WaitOptions): Promise<string[]>
   /** Returns a new subject below the inbox prefix, for replies to a request that is made by hand. */
   temporaryInboxSubject(): string
   /** Resolves with a subscription to such a subject, the same for every caller. @throws as `subscribe` */
@@ -999,6 +1016,8 @@ export interface SubscriptionOptions {
    * with `408`. @default 60_000
    */
   timeout?: number
+  /** Stops the waiting of `subscribe`, with `"ABORT_ERR"`: nothing is subscribed then. */
+  signal?: AbortSignal
   /** Ends after so many messages. @default no limit */
   maxMessages?: number
   /** Bytes that may wait to be read; beyond them the newest are dropped and counted. @default 64 MiB */
@@ -1031,9 +1050,10 @@ export interface Subscription<T = Agreed> extends AsyncIterableIterator<Message<
    * member of a queue group that drains loses nothing (unless its connection breaks meanwhile).
    *
    * @param options.deadline Milliseconds until it closes anyway. @default none
+   * @param options.signal Stops the waiting of this call, with `"ABORT_ERR"`; the drain goes on.
    * @throws {FabricError} `408` `deadline` has passed; `left` is the number of messages that were dropped
    */
-  drain(options?: { deadline?: number }): Promise<void>
+  drain(options?: { deadline?: number; signal?: AbortSignal }): Promise<void>
   /** Keeps the process alive while it is open, again. */
   ref(): this
   /** Lets the process end while it is open. */
@@ -1138,6 +1158,10 @@ export interface SocketListenOptions extends SocketSettings {
   maxSocketsPerUser?: number
   /** Milliseconds for each function of `use` to decide about a connection; then it is refused with `408`. @default 10_000 */
   middlewareTimeout?: number
+  /** Milliseconds to get `ready` for the first time; then it closes with `408`. @default none */
+  timeout?: number
+  /** Until then: closes it with `"ABORT_ERR"`. One that is aborted before throws. */
+  signal?: AbortSignal
   /** How rooms behave. */
   rooms?: RoomsOptions
 }
@@ -1210,10 +1234,13 @@ export interface Broadcast<Out = Agreed> {
    * @throws {FabricError} `"ERR_ENCODE"` · `"ERR_TOO_LARGE"`
    */
   write(data: Out | MessageData<Out>, second?: Headers | WriteOptions | null): number
-  /** The same; resolves when all have handled it, with who has not. A server that was lost is one `id`. */
+  /**
+   * The same; resolves when all have handled it, with who has not. A server that was lost is one `id`. @throws
+   * {FabricError} as `write` · `408` not within `timeout` · `"ABORT_ERR"`; it may still arrive
+   */
   send(
     data: Out | MessageData<Out>,
-    options?: MessageOptions,
+    options?: SendOptions,
   ): Promise<{ delivered: number; lost: { id: string; code: string | number }[] }>
   /** The members of all these rooms. */
   members(): RoomMember[]
@@ -1253,6 +1280,10 @@ export interface SocketConnectOptions extends SocketSettings {
    * @default false
    */
   renew?: boolean | Renew
+  /** Milliseconds to get `ready` for the first time; then it closes with `408`. @default none */
+  timeout?: number
+  /** Until then: closes it with `"ABORT_ERR"`. One that is aborted before throws. */
+  signal?: AbortSignal
 }
 
 /** Returns what is written to the next server in the place of what is left, in order. */
@@ -1472,20 +1503,23 @@ declare abstract class ConatSocketBase<
    */
   iter(): AsyncIterableIterator<[data: In, headers: Headers], undefined>
   /**
-   * Resolves when everything written is acknowledged. @throws {FabricError} `"ERR_CLOSED"` it never will be
+   * Resolves when everything written is acknowledged. @throws {FabricError} `"ERR_CLOSED"` it never will be · `408` ·
+   * `"ABORT_ERR"`
    */
-  drain(): Promise<void>
+  drain(options?: WaitOptions): Promise<void>
   /** The same as `drain`. */
-  waitUntilDrain(): Promise<void>
+  waitUntilDrain(options?: WaitOptions): Promise<void>
   /**
    * Resolves when `write` would return `true`. A writer that waits for this keeps the other side busy; one that
-   * waits for `drain` lets it run dry first. @throws {FabricError} `"ERR_CLOSED"` it never will be
+   * waits for `drain` lets it run dry first. @throws {FabricError} `"ERR_CLOSED"` it never will be · `408` ·
+   * `"ABORT_ERR"`
    */
-  waitUntilWritable(): Promise<void>
+  waitUntilWritable(options?: WaitOptions): Promise<void>
   /**
-   * Waits for the state `ready`. `timeout` in ms, default none. @throws {FabricError} `408` · `"ERR_CLOSED"`
+   * Waits for the state `ready`: for ever, or so many ms, or as the options say. @throws {FabricError} `408` ·
+   * `"ERR_CLOSED"` · `"ABORT_ERR"`
    */
-  waitUntilReady(timeout?: number): Promise<void>
+  waitUntilReady(timeout?: number | WaitOptions): Promise<void>
   /**
    * Holds data back from listeners and iterators until `resume()`, unacknowledged, so that the other side's
    * window fills up. Requests still arrive.
@@ -1641,6 +1675,8 @@ export interface EndOptions {
    * @default 10_000
    */
   idle?: number
+  /** Stops the waiting of this call, with `"ABORT_ERR"`; the end goes on. */
+  signal?: AbortSignal
 }
 
 /** The events of a socket server and what listeners get. */
@@ -1740,9 +1776,10 @@ export declare class ConatSocketServer<
   /** Another server with the same options, on the subject `<subject>.<name>`. */
   channel(name: string): ConatSocketServer
   /**
-   * Waits for the state `ready`. `timeout` in ms, default none. @throws {FabricError} `408` · `"ERR_CLOSED"`
+   * Waits for the state `ready`: for ever, or so many ms, or as the options say. @throws {FabricError} `408` ·
+   * `"ERR_CLOSED"` · `"ABORT_ERR"`
    */
-  waitUntilReady(timeout?: number): Promise<void>
+  waitUntilReady(timeout?: number | WaitOptions): Promise<void>
   /** Closes the server and its sockets at once, and tells the other sides. */
   close(): void
   /** The same as `close`. */
@@ -2224,8 +2261,11 @@ export declare class ConatServer extends EventEmitter<ServerEvents> {
    * Call it when permissions change. Returns the number of connections.
    */
   revalidate(ids?: string | readonly string[]): number
-  /** Waits until it listens. `timeout` in ms. @throws {FabricError} `408` · `"EADDRINUSE"` … why it cannot */
-  waitUntilReady(timeout?: number): Promise<void>
+  /**
+   * Waits until it listens: for ever, or so many ms, or as the options say. @throws {FabricError} `408` · `"ABORT_ERR"` ·
+   * `"EADDRINUSE"` … why it cannot
+   */
+  waitUntilReady(timeout?: number | WaitOptions): Promise<void>
   /**
    * Accepts no more connections, and disconnects all clients, spread over `spread`. They reconnect, to
    * another server if one shares the address, and their sockets resume there. Then closes, at `deadline` at

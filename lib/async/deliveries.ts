@@ -1,20 +1,14 @@
 // Promises of `send`: each settles when the other side has handled its message, or it is known that it never
 // will.
 
+import type { WaitOptions } from '../../index'
 import { release, retain } from '../engine/process-ref'
-import { abortFailure, type Failure, timeoutFailure } from '../values/failure'
-import { onAbort } from './aborts'
-import { startTimer } from './timer'
+import type { Failure } from '../values/failure'
+import { bound } from './bounds'
 
 interface Delivery {
   readonly seq: number
   readonly settle: (failure: Failure | undefined) => void
-}
-
-/** How long a promise waits. */
-export interface Bounds {
-  timeout?: number
-  signal?: AbortSignal
 }
 
 /** In the order of the messages. Each keeps the process alive until it is settled. */
@@ -25,18 +19,16 @@ export class Deliveries {
    * Resolves, and never rejects: the error must be made where the caller's frames are (`errorFrom`). Waits for no longer
    * than its bounds say; the message stays where it is.
    */
-  wait(seq: number, bounds?: Bounds): Promise<Failure | undefined> {
+  wait(seq: number, bounds?: WaitOptions): Promise<Failure | undefined> {
     retain()
     if (bounds?.timeout === undefined && bounds?.signal === undefined) {
       return new Promise(settle => this.#waiting.push({ seq, settle }))
     }
-    const { timeout, signal } = bounds
     return new Promise(resolve => {
       const delivery: Delivery = {
         seq,
         settle: failure => {
-          timer?.stop()
-          offAbort?.()
+          stop()
           resolve(failure)
         },
       }
@@ -46,9 +38,7 @@ export class Deliveries {
         this.#end(this.#waiting.splice(at, 1), failure)
       }
       const what = 'the message is not known to be handled, and may still be'
-      const timer =
-        timeout === undefined ? undefined : startTimer(timeout, () => giveUp(timeoutFailure(what, timeout)))
-      const offAbort = signal && onAbort(signal, () => giveUp(abortFailure(signal)))
+      const stop = bound(bounds, what, giveUp)
       this.#waiting.push(delivery)
     })
   }

@@ -1,11 +1,14 @@
 // An orderly stop: accepts nothing new, lets what exists finish, spread over time, until a deadline.
 import type { DrainOptions } from '../../index'
-import { checkOptions, isDuration, isTimeout, type ShapeOf } from '../values/option-checks'
+import { errorFrom, Failure } from '../values/failure'
+import { isDuration, isSignal, isTimeout, type ShapeOf } from '../values/option-checks'
 import { setTimer } from '../values/platform'
+import { checkWait, settledWithin } from './bounds'
 
 export const DRAIN_SHAPE = {
   deadline: { check: isTimeout, unit: 'ms', default: 10_000 },
   spread: { check: isDuration, unit: 'ms', default: 1000 },
+  signal: isSignal,
 } as const satisfies ShapeOf<DrainOptions>
 
 /** A drain that happens once; all callers wait for the same one. */
@@ -16,11 +19,15 @@ export class DrainOnce {
     return this.#running !== undefined
   }
 
-  /** Starts the drain, or joins it. The options of every call are checked; those of the first count. */
-  run(options: DrainOptions | undefined, act: (drain: Drain) => Promise<void>): Promise<void> {
+  /**
+   * Starts the drain, or joins it. The options of every call are checked; those of the first count, but for its own
+   * signal, which ends the wait of one caller.
+   */
+  async run(options: DrainOptions | undefined, act: (drain: Drain) => Promise<void>): Promise<void> {
     const drain = new Drain(options)
     this.#running ??= act(drain)
-    return this.#running
+    const outcome = await settledWithin(this.#running, { signal: options?.signal }, 'the drain goes on')
+    if (outcome instanceof Failure) throw errorFrom(outcome)
   }
 }
 
@@ -30,7 +37,7 @@ export class Drain {
   readonly #until: number
 
   constructor(options: DrainOptions | undefined) {
-    checkOptions('drain', options, DRAIN_SHAPE)
+    checkWait('drain', options, DRAIN_SHAPE)
     const deadline = options?.deadline ?? DRAIN_SHAPE.deadline.default
     this.#until = Date.now() + deadline
     this.spread = Math.max(0, Math.min(options?.spread ?? DRAIN_SHAPE.spread.default, deadline))

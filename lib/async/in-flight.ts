@@ -39,6 +39,6 @@ export class InFlight {
 
   /** Resolves when there are none, or after `timeout` ms if that is given. */
   async whenNone(timeout?: number): Promise<void> {
-    if (this.#count > 0) await (this.#idle ??= new Waiters()).wait('something is under way', timeout)
+    if (this.#count > 0) await (this.#idle ??= new Waiters()).wait('something is under way', { timeout })
   }
 }

@@ -1,8 +1,9 @@
 // Promises for what happens to an object once, repeatedly or never: ready, drained, closed.
 
+import type { WaitOptions } from '../../index'
 import { release, retain } from '../engine/process-ref'
-import { type Failure, timeoutFailure } from '../values/failure'
-import { startTimer, type Timer } from './timer'
+import type { Failure } from '../values/failure'
+import { bound } from './bounds'
 
 type Settle = (failure: Failure | undefined) => void
 
@@ -11,13 +12,13 @@ export class Waiters {
   #waiting: Set<Settle> | undefined
 
   /** Resolves, and never rejects: the error must be made where the caller's frames are (`errorFrom`). */
-  wait(what: string, timeout?: number): Promise<Failure | undefined> {
+  wait(what: string, bounds?: WaitOptions): Promise<Failure | undefined> {
     const waiting = (this.#waiting ??= new Set())
     retain()
     return new Promise(resolve => {
-      let timer: Timer | undefined
+      let stop: (() => void) | undefined
       const settle: Settle = failure => {
-        timer?.stop()
+        stop?.()
         waiting.delete(settle)
         // There are many sockets, and each waits once: the table is dropped with the last waiter.
         if (waiting.size === 0 && this.#waiting === waiting) this.#waiting = undefined
@@ -25,7 +26,7 @@ export class Waiters {
         resolve(failure)
       }
       waiting.add(settle)
-      if (timeout !== undefined) timer = startTimer(timeout, () => settle(timeoutFailure(what, timeout)))
+      if (bounds !== undefined) stop = bound(bounds, what, settle)
     })
   }
 

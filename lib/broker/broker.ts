@@ -12,7 +12,9 @@ import type {
   ServerEvents,
   ServerOptions,
   Usage,
+  WaitOptions,
 } from '../../index'
+import { waitOptions } from '../async/bounds'
 import { type Drain, DrainOnce } from '../async/drain'
 import { Waiters } from '../async/waiters'
 import { Client } from '../client/client'
@@ -31,7 +33,7 @@ import { CHANNELS } from '../telemetry/channels'
 import { processMetrics, register, retire } from '../telemetry/process'
 import { FabricError } from '../values/errors'
 import { closedFailure, errorFrom, Failure } from '../values/failure'
-import { checkOptions, isTimeout } from '../values/option-checks'
+import { checkOptions } from '../values/option-checks'
 import { aboutOf } from './about'
 import { Authorizer, textOf } from './authorizer'
 import { Doors } from './doors'
@@ -252,12 +254,12 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     return client.onGone(() => this.#clients.delete(client))
   }
 
-  async waitUntilReady(timeout?: number): Promise<void> {
-    if (timeout !== undefined) isTimeout('timeout', timeout)
+  async waitUntilReady(given?: number | WaitOptions): Promise<void> {
+    const bounds = waitOptions('waitUntilReady', given)
     if (this.state === 'ready') return await this.#system?.confirmed()
     const closed = closedFailure(`server '${this.id}'`)
     const failure =
-      this.state === 'closed' ? closed : await this.#ready.wait('the server is not ready', timeout)
+      this.state === 'closed' ? closed : await this.#ready.wait('the server is not ready', bounds)
     if (failure !== undefined) {
       const error = errorFrom(failure)
       // What it waited for says more than that it waited.
@@ -315,7 +317,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     if (this.state !== 'closed') {
       flush()
       native.brokerDrain(this.#handle, drain.spread)
-      await this.#drained.wait('the server has not drained', drain.left)
+      await this.#drained.wait('the server has not drained', { timeout: drain.left })
     }
     await this.close()
   }

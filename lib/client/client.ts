@@ -14,7 +14,9 @@ import type {
   SocketConnectOptions,
   SocketListenOptions,
   SubscriptionOptions,
+  WaitOptions,
 } from '../../index'
+import { checkWait, WAIT_SHAPE } from '../async/bounds'
 import { type Drain, DrainOnce } from '../async/drain'
 import { ClientViews } from '../compat/client-views'
 import { FOREIGN_CONNECT, ownOptions } from '../compat/foreign-options'
@@ -57,16 +59,16 @@ import { ConatSocketServer } from '../socket/server'
 import { CHANNELS } from '../telemetry/channels'
 import { register, retire } from '../telemetry/process'
 import { lookForTracing } from '../telemetry/tracing'
-import { errorFrom, Failure } from '../values/failure'
+import { abortFailure, errorFrom, Failure } from '../values/failure'
 import { replyHeadersText } from '../values/headers'
 import { checkOptions, isFunction, isString } from '../values/option-checks'
 import { checkPublishSubject, idPrefix } from '../values/subjects'
 import { clientMetrics } from './metrics'
 import { OfflineWarning } from './offline-warning'
 import { CLIENT_SHAPE, isOnNats, openSettings, shownOptions, withAddress } from './options'
-import { type Change, CLOSED, type ClientState, REFUSED, Session, type WaitOptions } from './session'
+import { type Change, CLOSED, type ClientState, REFUSED, Session } from './session'
 
-const SERVICE_SHAPE = { queue: isString }
+const SERVICE_SHAPE = { queue: isString, ...WAIT_SHAPE }
 
 export class Client extends ClientViews implements Target, Responder {
   readonly client: number
@@ -215,12 +217,13 @@ export class Client extends ClientViews implements Target, Responder {
     const begun = Date.now()
     await this.#session.untilReady(options)
     const left = options?.timeout === undefined ? undefined : options.timeout - (Date.now() - begun)
-    await this.subscriptions.untilConfirmed(left)
+    await this.subscriptions.untilConfirmed({ timeout: left, signal: options?.signal })
     this.context.checkOpen()
   }
 
   async subscribe(subject: string, options?: SubscriptionOptions): Promise<Subscription> {
-    return await this.subscriptions.open(subject, options).confirmed(options?.timeout)
+    if (options?.signal?.aborted) throw errorFrom(abortFailure(options.signal))
+    return await this.subscriptions.open(subject, options).confirmed(options)
   }
 
   subscribeSync(subject: string, options?: SubscriptionOptions): Subscription {
@@ -267,13 +270,13 @@ export class Client extends ClientViews implements Target, Responder {
   async service(
     subject: string,
     implementation: object,
-    options: { queue?: string } = {},
+    options: { queue?: string } & WaitOptions = {},
   ): Promise<Subscription> {
     checkImplementation(implementation)
-    checkOptions('service', options, SERVICE_SHAPE)
+    checkWait('service', options, SERVICE_SHAPE)
     const subscription = this.subscribeSync(subject, { queue: options.queue ?? SERVICE_QUEUE })
     serve(subscription, message => invoke(message, implementation))
-    return await subscription.confirmed()
+    return await subscription.confirmed(options)
   }
 
   call<T = any>(subject: string, options?: RequestOptions): Remote<T> {
@@ -296,12 +299,12 @@ export class Client extends ClientViews implements Target, Responder {
   }
 
   async syncSubscriptions(options?: WaitOptions): Promise<void> {
-    checkOptions('syncSubscriptions', options, LIST_SHAPE)
+    checkWait('syncSubscriptions', options, LIST_SHAPE)
     unwrap(await requests.list(this.context, this, 'subscriptions', options))
   }
 
   async cluster(options?: WaitOptions): Promise<string[]> {
-    checkOptions('cluster', options, LIST_SHAPE)
+    checkWait('cluster', options, LIST_SHAPE)
     return unwrap<string[]>(await requests.list(this.context, this, 'cluster', options))
   }
 

@@ -1,16 +1,13 @@
 // The connection of one client: its states as the engine reports them, what waits for them, and the process
 // reference.
 
+import type { WaitOptions } from '../../index'
+import { checkWait } from '../async/bounds'
 import { Waiters } from '../async/waiters'
 import { ProcessRef } from '../engine/process-ref'
 import { closedFailure, errorFrom, Failure, withCause } from '../values/failure'
-import { checkOptions, isTimeout } from '../values/option-checks'
 
 export type ClientState = 'disconnected' | 'connected' | 'closed'
-
-export interface WaitOptions {
-  timeout?: number
-}
 
 /** The numbers of *client state* in docs/internals/boundary.md. */
 const [DISCONNECTED, CONNECTED, SIGNED_IN, READY] = [0, 1, 2, 3]
@@ -171,10 +168,10 @@ export class Session {
   }
 
   async #wait(isThere: boolean, waiters: Waiters, what: string, options?: WaitOptions): Promise<void> {
-    checkOptions('wait', options, { timeout: isTimeout })
+    checkWait('wait', options)
     if (isThere) return
     if (this.#stranded !== undefined) throw errorFrom(this.#stranded)
-    const failure = await waiters.wait(what, options?.timeout)
+    const failure = await waiters.wait(what, options)
     if (failure === undefined) return
     throw errorFrom(failure.code === 408 ? withCause(failure, this.obstacle) : failure)
   }

@@ -7,7 +7,9 @@ import type {
   Published,
   PublishOptions,
   SubscriptionOptions,
+  WaitOptions,
 } from '../../index'
+import { checkWait } from '../async/bounds'
 import { native } from '../engine/native'
 import { ClientContext } from '../messaging/client-context'
 import { type MessageData, messageData } from '../messaging/message'
@@ -16,6 +18,7 @@ import type { Subscription } from '../messaging/subscription'
 import type { Subscriptions } from '../messaging/subscriptions'
 import { checkObject, type FabricError } from '../values/errors'
 import { errorFrom } from '../values/failure'
+import { isSignal } from '../values/option-checks'
 import { ClientBench } from './bench'
 import { type ConnectionOwner, ConnectionView } from './connection-view'
 
@@ -41,7 +44,7 @@ export abstract class ClientViews extends EventEmitter<ClientEvents> implements 
   abstract request(subject: string, data?: unknown): Promise<unknown>
   abstract cluster(): Promise<string[]>
   abstract waitForInterest(subject: string, options?: { timeout?: number }): Promise<boolean>
-  abstract syncSubscriptions(): Promise<void>
+  abstract syncSubscriptions(options?: WaitOptions): Promise<void>
   abstract waitUntilReady(): Promise<void>
 
   get id(): string {
@@ -65,8 +68,9 @@ export abstract class ClientViews extends EventEmitter<ClientEvents> implements 
   }
 
   /** Resolves with whether anybody listens now. */
-  async interest(subject: string): Promise<boolean> {
-    return await this.waitForInterest(subject, { timeout: 0 })
+  async interest(subject: string, options: { signal?: AbortSignal } = {}): Promise<boolean> {
+    checkWait('interest', options, { signal: isSignal })
+    return await this.waitForInterest(subject, { ...options, timeout: 0 })
   }
 
   async sub(subject: string, options?: SubscriptionOptions): Promise<Subscription> {
@@ -86,8 +90,8 @@ export abstract class ClientViews extends EventEmitter<ClientEvents> implements 
   }
 
   /** Resolves with what the broker has subscribed for this client, when both agree. */
-  async getSubscriptions(): Promise<string[]> {
-    await this.syncSubscriptions()
+  async getSubscriptions(options?: WaitOptions): Promise<string[]> {
+    await this.syncSubscriptions(options)
     return Object.keys(this.subs)
   }
 

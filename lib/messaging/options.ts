@@ -67,14 +67,18 @@ export const INTEREST_SHAPE = {
 } as const
 
 /** Of a subscription's `drain`. */
-export const SUBSCRIPTION_DRAIN_SHAPE = { deadline: { check: isTimeout, unit: 'ms' } } as const
+export const SUBSCRIPTION_DRAIN_SHAPE = {
+  deadline: { check: isTimeout, unit: 'ms' },
+  signal: isSignal,
+} as const
 
 /** Of calls that ask the broker for a list. */
-export const LIST_SHAPE = { timeout: PUBLISH_SHAPE.timeout } as const
+export const LIST_SHAPE = { timeout: PUBLISH_SHAPE.timeout, signal: isSignal } as const
 
 export const SUBSCRIPTION_SHAPE = {
   queue: isString,
   timeout: { check: isTimeout, unit: 'ms', default: 60_000 },
+  signal: isSignal,
   maxMessages: isCount,
   maxQueueBytes: { check: isCount, unit: 'bytes', default: 64 * 1024 * 1024, limit: true },
 } as const satisfies ShapeOf<SubscriptionOptions>

@@ -1,5 +1,11 @@
 // Publishes and requests, of clients and of sockets.
-import type { MessageOptions, PublishOptions, RequestManyOptions, RequestOptions } from '../../index'
+import type {
+  MessageOptions,
+  PublishOptions,
+  RequestManyOptions,
+  RequestOptions,
+  WaitOptions,
+} from '../../index'
 import * as commands from '../engine/commands'
 import { abortFailure, type Failure } from '../values/failure'
 import { headersText } from '../values/headers'
@@ -107,10 +113,10 @@ export function list(
   context: ClientContext,
   responder: Responder,
   kind: 'subscriptions' | 'cluster',
-  options: { timeout?: number } | undefined,
+  options: WaitOptions | undefined,
 ): Promise<Outcome> {
   context.checkAsk()
-  const ticket = new Ticket(context, responder)
+  const ticket = new Ticket(context, responder, options?.signal)
   const timeout = milliseconds(options?.timeout ?? timeouts.request)
   const ask = kind === 'cluster' ? commands.cluster : commands.syncSubscriptions
   ask(context.handle, ticket.handle, timeout)

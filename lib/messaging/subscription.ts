@@ -1,13 +1,12 @@
 // One subscription, as the application has it.
 import { EventEmitter } from 'node:events'
-import type { SubscriptionOptions } from '../../index'
+import type { SubscriptionOptions, WaitOptions } from '../../index'
 import { AsyncQueue } from '../async/async-queue'
+import { checkWait, settledWithin } from '../async/bounds'
 import { InFlight } from '../async/in-flight'
-import { startTimer, type Timer } from '../async/timer'
 import { ProcessRef } from '../engine/process-ref'
 import { FabricError } from '../values/errors'
 import { closedFailure, errorFrom, type Failure } from '../values/failure'
-import { checkOptions } from '../values/option-checks'
 import { nextTick, nextTurn } from '../values/platform'
 import { clearInterruption, isInterrupted, throwAsync } from '../values/throw-async'
 import type { Message } from './message'
@@ -169,21 +168,13 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
    * Leaves its group, and resolves when all that the broker has given it is read, and the last request is replied to
    * or passed.
    */
-  async drain(options?: { deadline?: number }): Promise<void> {
-    checkOptions('drain', options, SUBSCRIPTION_DRAIN_SHAPE)
+  async drain(options: { deadline?: number; signal?: AbortSignal } = {}): Promise<void> {
+    checkWait('drain', options, SUBSCRIPTION_DRAIN_SHAPE)
     this.#draining ??= this.#drain()
-    const deadline = options?.deadline
-    if (deadline === undefined) {
-      await this.#draining
-      return
-    }
-    let timer: Timer | undefined
-    const late = new Promise<true>(resolve => {
-      timer = startTimer(deadline, () => resolve(true))
-    })
-    const isLate = await Promise.race([this.#draining, late])
-    timer?.stop()
-    if (isLate) throw this.#giveUp(deadline)
+    const { deadline, signal } = options
+    const failure = await settledWithin(this.#draining, { timeout: deadline, signal }, 'drain')
+    if (failure?.code === 408) throw this.#giveUp(deadline as number)
+    if (failure !== undefined) throw errorFrom(failure)
   }
 
   async #drain(): Promise<void> {
@@ -226,10 +217,10 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   }
 
   /** Resolves when messages flow; ends it if that takes more than so many ms of a connection. */
-  async confirmed(timeout?: number): Promise<this> {
-    const { confirmed } = this.#shared
-    const failure = await (timeout === undefined ? confirmed : this.#shared.confirmedWithin(timeout))
-    if (failure?.code === 408) this.close()
+  async confirmed({ timeout, signal }: WaitOptions = {}): Promise<this> {
+    const confirmed = timeout === undefined ? this.#shared.confirmed : this.#shared.confirmedWithin(timeout)
+    const failure = await settledWithin(confirmed, { signal }, 'subscribe')
+    if (failure?.code === 408 || failure?.code === 'ABORT_ERR') this.close()
     if (failure !== undefined) throw errorFrom(failure)
     if (this.ended) throw errorFrom(closedFailure(`the subscription to '${this.subject}'`))
     return this

@@ -1,6 +1,6 @@
 // The subscriptions of a client: the engine has one for each pattern, which all of the application's to that pattern
 // share.
-import type { SubscriptionOptions } from '../../index'
+import type { SubscriptionOptions, WaitOptions } from '../../index'
 import { Waiters } from '../async/waiters'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
@@ -69,9 +69,9 @@ export class Subscriptions {
   }
 
   /** Waits until the broker has answered about all of them. */
-  async untilConfirmed(timeout?: number): Promise<void> {
+  async untilConfirmed(bounds: WaitOptions): Promise<void> {
     if (this.#pending.size === 0) return
-    const failure = await this.#confirmed.wait('a subscription does not stand', timeout)
+    const failure = await this.#confirmed.wait('a subscription does not stand', bounds)
     if (failure !== undefined) throw errorFrom(failure)
   }
 
@@ -212,7 +212,7 @@ class Shared implements Target, SharedSubscription {
     if (first !== undefined) return first.failure
     const waiters = new Waiters()
     void this.confirmed.then(failure => waiters.settle(failure))
-    return await waiters.wait(`subscribe '${this.#pattern}' was not confirmed`, timeout)
+    return await waiters.wait(`subscribe '${this.#pattern}' was not confirmed`, { timeout })
   }
 
   watch<T>(message: Message, handle: () => T): T {

@@ -1,13 +1,15 @@
 // Whom something is written to: rooms, without exceptions, here or everywhere. Each step makes another one.
-import type { Headers, MessageOptions, RoomMember, WriteOptions } from '../../index'
+import type { Headers, RoomMember, SendOptions, WriteOptions } from '../../index'
+import { settledWithin } from '../async/bounds'
 import { FabricError, invalidType } from '../values/errors'
+import { errorFrom, Failure } from '../values/failure'
 import { checkRoom, MAX_EXCEPTIONS } from './options'
 import type { Audience, Outcome, Rooms } from './rooms'
 
 /** How `write` and `send` read what stands beside the data. */
 export interface ReadsOptions {
   write(second: Headers | WriteOptions | null | undefined): WriteOptions | undefined
-  send(options: MessageOptions | undefined): MessageOptions | undefined
+  send(options: SendOptions | undefined): SendOptions | undefined
 }
 
 export class Broadcast {
@@ -58,8 +60,13 @@ export class Broadcast {
     )
   }
 
-  send(data: unknown, options?: MessageOptions): Promise<Outcome> {
-    return this.#rooms.send(this.#audience, data, this.#reads.send(options))
+  async send(data: unknown, given?: SendOptions): Promise<Outcome> {
+    const { timeout, signal, ...options } = this.#reads.send(given) ?? {}
+    const sent = this.#rooms.send(this.#audience, data, options)
+    const what = 'not all members are known to have it, and they may still get it'
+    const outcome = await settledWithin(sent, { timeout, signal }, what)
+    if (outcome instanceof Failure) throw errorFrom(outcome)
+    return outcome
   }
 
   members(): RoomMember[] {

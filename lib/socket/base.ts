@@ -12,6 +12,7 @@ import type {
   SocketRenewal,
   SocketStats,
   State,
+  WaitOptions,
   WriteOptions,
 } from '../../index'
 import type { Drain } from '../async/drain'
@@ -213,8 +214,8 @@ export abstract class ConatSocketBase
     return this
   }
 
-  waitUntilReady(timeout?: number): Promise<void> {
-    return this.lifecycle.waitUntilReady(timeout)
+  waitUntilReady(given?: number | WaitOptions): Promise<void> {
+    return this.lifecycle.waitUntilReady(given)
   }
 
   request(data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
@@ -278,12 +279,12 @@ export abstract class ConatSocketBase
     return this.#openReceiver().iterate(false)
   }
 
-  drain(): Promise<void> {
-    return this.outbox.drain()
+  drain(options?: WaitOptions): Promise<void> {
+    return this.outbox.drain(options)
   }
 
-  waitUntilDrain(): Promise<void> {
-    return this.outbox.drain()
+  waitUntilDrain(options?: WaitOptions): Promise<void> {
+    return this.outbox.drain(options)
   }
 
   /** Resolves when the other side has handled what was written so far; with why not, if it will not. @internal */
@@ -291,8 +292,8 @@ export abstract class ConatSocketBase
     return this.outbox.whenHandled()
   }
 
-  waitUntilWritable(): Promise<void> {
-    return this.outbox.waitUntilWritable()
+  waitUntilWritable(options?: WaitOptions): Promise<void> {
+    return this.outbox.waitUntilWritable(options)
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 // The side that connects.
 import type { Duplex } from 'node:stream'
 import type { SocketConnectOptions, SocketDuplexOptions } from '../../index'
+import { checkWait } from '../async/bounds'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { forget, route } from '../engine/events'
@@ -9,7 +10,8 @@ import { native } from '../engine/native'
 import type { ClientContext } from '../messaging/client-context'
 import type { Responder } from '../messaging/message'
 import { FabricError } from '../values/errors'
-import { checkOptions, isString } from '../values/option-checks'
+import { errorFrom } from '../values/failure'
+import { isString } from '../values/option-checks'
 import { checkConnectSubject, checkId } from '../values/subjects'
 import { ConatSocketBase } from './base'
 import { KeptRequests } from './kept-requests'
@@ -35,7 +37,7 @@ export class ConatSocketClient extends ConatSocketBase {
   ) {
     context.checkOpen()
     checkConnectSubject(subject)
-    checkOptions('socket.connect', options, CONNECT_SHAPE)
+    checkWait('socket.connect', options, CONNECT_SHAPE)
     const id = options.id ?? context.socketIdPrefix + native.randomId()
     checkId(id)
     const settings = new SocketSettings(options)
@@ -48,6 +50,7 @@ export class ConatSocketClient extends ConatSocketBase {
     }
     route(this.handle, this)
     commands.socketConnect(context.handle, this.handle, subject, this.#forEngine())
+    this.lifecycle.limitFirst(options, failure => this.closeFor(errorFrom(failure)))
   }
 
   get role(): 'client' {

@@ -1,6 +1,6 @@
 // `end()` of a socket or a socket server: it happens once, and all callers wait for it.
+import { checkWait, settledWithin } from '../async/bounds'
 import { errorFrom, type Failure } from '../values/failure'
-import { checkOptions } from '../values/option-checks'
 import { END_SHAPE, type EndOptions } from './options'
 
 export class EndOnce {
@@ -18,9 +18,9 @@ export class EndOnce {
     finish: () => Promise<Failure | undefined>,
     handleFailure: () => void,
   ): Promise<void> {
-    checkOptions('end', options, END_SHAPE)
+    checkWait('end', options, END_SHAPE)
     this.#running ??= finish()
-    const failure = await this.#running
+    const failure = await settledWithin(this.#running, { signal: options?.signal }, 'the end goes on')
     if (failure === undefined) return
     handleFailure()
     throw errorFrom(failure)

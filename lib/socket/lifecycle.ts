@@ -1,7 +1,8 @@
 // The lifecycle of a socket or socket server: its state and events, waiting for a state, closing, and the
 // process reference.
 import type { EventEmitter } from 'node:events'
-import type { State } from '../../index'
+import type { State, WaitOptions } from '../../index'
+import { bound, waitOptions } from '../async/bounds'
 import { Waiters } from '../async/waiters'
 import type { EventReader } from '../engine/event-reader'
 import { forget, type Target } from '../engine/events'
@@ -9,7 +10,6 @@ import { ProcessRef } from '../engine/process-ref'
 import type { Child, ClientContext } from '../messaging/client-context'
 import type { FabricError } from '../values/errors'
 import { closedFailure, errorFrom, Failure, withCause, withUndelivered } from '../values/failure'
-import { isTimeout } from '../values/option-checks'
 import { throwAsync } from '../values/throw-async'
 
 /** In the order of the numbers in docs/internals/boundary.md. */
@@ -65,6 +65,7 @@ export class Lifecycle {
   readonly #context: ClientContext
   #ready: Waiters | undefined
   #closed: Waiters | undefined
+  #stopLimit: (() => void) | undefined
   #announced: State = 'disconnected'
   #isGone = false
   /** Why it was disconnected last, if that was because of the other side. */
@@ -78,15 +79,22 @@ export class Lifecycle {
   }
 
   /** Resolves when the state is `ready`. */
-  async waitUntilReady(timeout?: number): Promise<void> {
-    if (timeout !== undefined) isTimeout('timeout', timeout)
+  async waitUntilReady(given?: number | WaitOptions): Promise<void> {
+    const bounds = waitOptions('waitUntilReady', given)
     if (this.state === 'ready') return
     if (this.state === 'closed') throw this.closedError()
     if (this.#context.stranded !== undefined) throw errorFrom(this.#context.stranded)
     const what = `${this.#owner.describe()} is not ready`
-    const failure = await (this.#ready ??= new Waiters()).wait(what, timeout)
+    const failure = await (this.#ready ??= new Waiters()).wait(what, bounds)
     if (failure === undefined) return
     throw errorFrom(failure.code === 408 ? withCause(failure, this.#context.obstacle) : failure)
+  }
+
+  /** Calls `giveUp` if it does not get ready for the first time within these bounds. */
+  limitFirst(bounds: WaitOptions, giveUp: (failure: Failure) => void): void {
+    if (bounds.timeout === undefined && bounds.signal === undefined) return
+    const what = `${this.#owner.describe()} did not get ready`
+    this.#stopLimit = bound(bounds, what, giveUp)
   }
 
   /** Ends the waits for `ready`. */
@@ -194,6 +202,7 @@ export class Lifecycle {
   }
 
   #settleReady(failure?: Failure): void {
+    this.#stopLimit?.()
     const ready = this.#ready
     this.#ready = undefined
     ready?.settle(failure)

@@ -6,6 +6,7 @@ import type {
   SocketListenOptions,
   WriteOptions,
 } from '../../index'
+import { WAIT_SHAPE } from '../async/bounds'
 import { MAX_MESSAGE_BYTES, MESSAGE_SHAPE, REQUEST_SHAPE } from '../messaging/options'
 import { isRoomsOptions } from '../rooms/options'
 import { FabricError, invalidType, invalidValue } from '../values/errors'
@@ -44,6 +45,7 @@ export const LISTEN_SHAPE = {
   maxSocketsPerUser: { check: isCount, default: 4096, engine: true, limit: true },
   middlewareTimeout: { check: isTimeout, unit: 'ms', default: 10_000 },
   rooms: isRoomsOptions,
+  ...WAIT_SHAPE,
 } as const satisfies ShapeOf<SocketListenOptions>
 
 export const CONNECT_SHAPE = {
@@ -53,16 +55,19 @@ export const CONNECT_SHAPE = {
   loadBalancerTimeout: { check: isTimeout, unit: 'ms', default: 10_000, engine: true },
   dialect: { check: isDialect, engine: true },
   renew: { check: isRenew, default: false },
+  ...WAIT_SHAPE,
 } as const satisfies ShapeOf<SocketConnectOptions>
 
 export interface EndOptions {
   timeout?: number
   idle?: number
+  signal?: AbortSignal
 }
 
 export const END_SHAPE = {
   timeout: { check: isTimeout, unit: 'ms' },
   idle: { check: isTimeout, unit: 'ms', default: 10_000 },
+  signal: isSignal,
 } as const
 
 export const SERVER_REQUEST_SHAPE = { ...REQUEST_SHAPE, race: isBoolean } as const
@@ -74,8 +79,7 @@ export const WRITE_SHAPE = {
 
 export const SEND_SHAPE = {
   ...MESSAGE_SHAPE,
-  timeout: { check: isTimeout, unit: 'ms' },
-  signal: isSignal,
+  ...WAIT_SHAPE,
 } as const satisfies ShapeOf<SendOptions>
 
 /** The options of `send`. Headers that stand alone are refused: nobody could tell them from options. */

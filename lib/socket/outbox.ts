@@ -1,6 +1,7 @@
 // The sending half of a socket: what is written, what of it is acknowledged, and what is left when the socket
 // closes.
-import type { Headers, SendOptions, SocketStats, State, WriteOptions } from '../../index'
+import type { Headers, SendOptions, SocketStats, State, WaitOptions, WriteOptions } from '../../index'
+import { checkWait } from '../async/bounds'
 import { Deliveries } from '../async/deliveries'
 import { Waiters } from '../async/waiters'
 import * as commands from '../engine/commands'
@@ -155,7 +156,7 @@ export class Outbox {
   }
 
   /** Resolves when the other side has handled what was written so far; with why not, if it will not. */
-  async whenHandled(bounds?: { timeout?: number; signal?: AbortSignal }): Promise<Failure | undefined> {
+  async whenHandled(bounds?: WaitOptions): Promise<Failure | undefined> {
     const { written, messages } = this.#window
     if (messages === 0) return undefined
     if (this.#lifecycle.state === 'closed')
@@ -179,20 +180,22 @@ export class Outbox {
   }
 
   /** Resolves when everything that was written is acknowledged. */
-  async drain(): Promise<void> {
+  async drain(options?: WaitOptions): Promise<void> {
+    checkWait('drain', options)
     if (this.#window.messages === 0) return
     if (this.#lifecycle.state === 'closed') throw this.#lifecycle.closedError()
     const what = `${this.#owner.describe()} has not drained`
-    const failure = await (this.#drained ??= new Waiters()).wait(what)
+    const failure = await (this.#drained ??= new Waiters()).wait(what, options)
     if (failure !== undefined) throw errorFrom(failure)
   }
 
   /** Resolves when more than half of the window is free. */
-  async waitUntilWritable(): Promise<void> {
+  async waitUntilWritable(options?: WaitOptions): Promise<void> {
+    checkWait('waitUntilWritable', options)
     if (this.#lifecycle.state === 'closed') throw this.#lifecycle.closedError()
     while (!this.#window.isWritable) {
       const what = `${this.#owner.describe()} is not writable`
-      const failure = await (this.#writable ??= new Waiters()).wait(what)
+      const failure = await (this.#writable ??= new Waiters()).wait(what, options)
       if (failure !== undefined) throw errorFrom(failure)
     }
   }

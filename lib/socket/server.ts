@@ -6,8 +6,10 @@ import type {
   RequestOptions,
   SocketListenOptions,
   State,
+  WaitOptions,
   WriteOptions,
 } from '../../index'
+import { checkWait } from '../async/bounds'
 import { type Drain, DrainOnce } from '../async/drain'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
@@ -15,7 +17,6 @@ import { route } from '../engine/events'
 import { ACCEPTED, LISTENER_STATE } from '../engine/kinds'
 import type { ClientContext } from '../messaging/client-context'
 import type { Message, Responder } from '../messaging/message'
-import { MESSAGE_SHAPE } from '../messaging/options'
 import { prepare } from '../messaging/prepare'
 import { Broadcast, type ReadsOptions } from '../rooms/broadcast'
 import type { RoomClient } from '../rooms/host'
@@ -23,7 +24,7 @@ import type { Room } from '../rooms/room'
 import { Rooms } from '../rooms/rooms'
 import { CHANNELS } from '../telemetry/channels'
 import { FabricError, type UndeliveredOf } from '../values/errors'
-import { type Failure, undeliveredFailure } from '../values/failure'
+import { errorFrom, type Failure, undeliveredFailure } from '../values/failure'
 import { socketHeadersText } from '../values/headers'
 import { checkOptions, isFunction, isString } from '../values/option-checks'
 import { checkId, checkListenSubject } from '../values/subjects'
@@ -31,7 +32,7 @@ import { EndOnce } from './end-once'
 import { HeldConnections } from './held-connections'
 import { Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
 import { type Middleware, refusalOf } from './middleware'
-import { type EndOptions, LISTEN_SHAPE, SERVER_REQUEST_SHAPE, writeOptions } from './options'
+import { type EndOptions, LISTEN_SHAPE, SEND_SHAPE, SERVER_REQUEST_SHAPE, writeOptions } from './options'
 import { ServerSocket } from './server-socket'
 import { SocketSettings } from './settings'
 
@@ -80,7 +81,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   ) {
     context.checkOpen()
     checkListenSubject(subject)
-    checkOptions('socket.listen', options, LISTEN_SHAPE)
+    checkWait('socket.listen', options, LISTEN_SHAPE)
     if (context.listening.has(subject)) {
       throw new FabricError(
         `there can be at most one socket server per client listening on a subject (subject='${subject}')`,
@@ -107,6 +108,10 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
       subject,
       JSON.stringify({ ...this.#settings.forEngine(id, LISTEN_SHAPE), exclusive: options.id !== undefined }),
     )
+    this.#lifecycle.limitFirst(options, failure => {
+      this.#lifecycle.closeReason = errorFrom(failure)
+      this.close()
+    })
   }
 
   /** @internal */
@@ -159,8 +164,8 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     return this
   }
 
-  waitUntilReady(timeout?: number): Promise<void> {
-    return this.#lifecycle.waitUntilReady(timeout)
+  waitUntilReady(given?: number | WaitOptions): Promise<void> {
+    return this.#lifecycle.waitUntilReady(given)
   }
 
   forEach(visit: (socket: ServerSocket, id: string) => void): void {
@@ -443,7 +448,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
 const READS: ReadsOptions = {
   write: writeOptions,
   send: options => {
-    checkOptions('send', options, MESSAGE_SHAPE)
+    checkWait('send', options, SEND_SHAPE)
     return options
   },
 }
