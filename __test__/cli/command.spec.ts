@@ -265,6 +265,43 @@ describe('the broker', () => {
       stdout: 'would listen on http://127.0.0.1:4000\n',
     })
   })
+
+  test('--check shows the settings and none of the secrets', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'selvedge-'))
+    const file = (name: string, text: string): string => {
+      writeFileSync(join(folder, name), text)
+      return join(folder, name)
+    }
+    const config = file(
+      'broker.jsonc',
+      JSON.stringify({
+        port: 4000,
+        ssl: { certFile: 'cert.pem', keyFile: 'key.pem', passphrase: 's3cret-passphrase' },
+        metrics: { tokenFile: 'token' },
+        monitor: { passwordFile: 'monitor' },
+        upstream: { address: 'nats://ann:s3cret-address@a,nats://b', user: 'ann', password: 's3cret-nats' },
+      }),
+    )
+    for (const name of ['cert.pem', 'key.pem', 'token', 'monitor', 'system']) file(name, `s3cret-${name}`)
+    const args = ['broker', '--check', '-c', config, '--system-password-file', join(folder, 'system')]
+    const asLine = await run(args)
+    const asJson = await run([...args, '--json'])
+    expect(asLine).toEqual({ exit: 0, stdout: 'would listen on https://127.0.0.1:4000\n', stderr: '' })
+    expect(jsonLines(asJson.stdout)).toEqual([
+      {
+        event: 'checked',
+        port: 4000,
+        host: '127.0.0.1',
+        tls: true,
+        metrics: true,
+        monitor: true,
+        systemAccount: true,
+        upstream: ['nats://a,nats://b'],
+      },
+    ])
+    expect(asJson.stdout + asJson.stderr).not.toContain('s3cret')
+    rmSync(folder, { recursive: true })
+  })
 })
 
 test('a broker has its users in a file, and reads it again at SIGHUP', async () => {

@@ -8,6 +8,7 @@ import { examples, talking } from './command'
 import { type Config, readConfig } from './config-file'
 import { file, secret } from './connection'
 import { CommandError, codeOf, EXIT, textOf, UsageError } from './failure'
+import { tellServiceManager } from './service-manager'
 import { stopped } from './stopping'
 import { Terminal, type Verbosity } from './terminal'
 import { collected, count, duration, port } from './values'
@@ -17,6 +18,7 @@ interface Options extends Verbosity {
   port?: number
   host?: string
   unix?: string
+  upstream?: string[]
   tlsCert?: string
   tlsKey?: string
   tlsCa?: string
@@ -41,6 +43,7 @@ export function broker(program: Command): void {
     .option('-p, --port <port>', 'TCP port; 0 is any (default: 3000)', port)
     .option('--host <host>', 'address to listen on (default: 127.0.0.1)')
     .option('--unix <path>', 'listen on a Unix socket instead')
+    .option('--upstream <url>', 'be a gateway onto this server of NATS; may be repeated', collected)
     .option('--tls-cert <file>', 'certificate, PEM; with --tls-key')
     .option('--tls-key <file>', 'private key, PEM')
     .option('--tls-ca <file>', 'authorities that sign the certificates of clients; then they need one')
@@ -82,7 +85,9 @@ async function run(options: Options): Promise<void> {
   }
   if (users !== undefined) reloadAtHangup(server, users, terminal)
   await sayReady(server, settings, terminal, options)
+  await tellServiceManager('ready')
   await Promise.race([stop, closedByItself(server)])
+  await tellServiceManager('stopping')
   const { connections = 0 } = server.totals ?? {}
   if (options.json === true) await terminal.json({ event: 'draining', connections, deadline: drainDeadline })
   else terminal.say(`draining: ${connections} connections, at most ${drainDeadline / 1000} s`)
@@ -110,6 +115,7 @@ function settingsOf(options: Options): {
     settings.port ??= 3000
     settings.host ??= '127.0.0.1'
   }
+  if (options.upstream !== undefined) settings.upstream = options.upstream
   if (options.name !== undefined) settings.id = options.name
   if (options.maxConnections !== undefined) settings.maxConnections = options.maxConnections
   if (options.allowOrigin !== undefined) settings.allowedOrigins = options.allowOrigin
@@ -155,9 +161,10 @@ function reloadAtHangup(server: ConatServer, users: UsersFile, terminal: Termina
 }
 
 async function check(settings: ServerOptions, terminal: Terminal, { json }: Options): Promise<void> {
-  const { ssl, monitor, metrics, systemAccountPassword, ...rest } = settings
+  const { ssl, monitor, metrics, systemAccountPassword, upstream, ...rest } = settings
   const plan = {
     ...rest,
+    upstream: upstream === undefined ? [] : placesOf(upstream),
     tls: ssl !== undefined && ssl !== false,
     monitor: Boolean(monitor),
     metrics: Boolean(metrics),
@@ -165,6 +172,12 @@ async function check(settings: ServerOptions, terminal: Terminal, { json }: Opti
   }
   if (json === true) await terminal.json({ event: 'checked', ...plan })
   else await terminal.line(`would listen on ${urlOf(settings)}`)
+}
+
+/** The servers, without those who sign in. */
+function placesOf(upstream: NonNullable<ServerOptions['upstream']>): string[] {
+  const address = typeof upstream === 'object' && 'address' in upstream ? upstream.address : upstream
+  return [address].flat().map(url => url.replace(/(^|,|\/\/)[^/,]*@/g, '$1'))
 }
 
 /** Where it listens; port 0 is known by the server only. */

@@ -33,11 +33,22 @@ const PASSED = [
   'systemAccountPassword',
   'signInTimeout',
 ]
-const KEYS = [...PASSED, '$schema', 'ssl', 'drain', 'usersFile', 'metrics', 'monitor']
+const KEYS = [...PASSED, '$schema', 'ssl', 'drain', 'usersFile', 'metrics', 'monitor', 'upstream']
 const TLS_FILES: Readonly<Record<string, string>> = { certFile: 'cert', keyFile: 'key', caFile: 'ca' }
 const TLS_KEYS = [...Object.keys(TLS_FILES), 'passphrase', 'requestCert', 'rejectUnauthorized', 'minVersion']
 const DRAIN_KEYS = ['deadline', 'spread']
 const MONITOR_KEYS = ['passwordFile', 'history']
+const UPSTREAM_KEYS = [
+  'address',
+  'user',
+  'password',
+  'token',
+  'nkey',
+  'credentials',
+  'ignoreDiscovered',
+  'reserved',
+  'proxy',
+]
 const METRICS_KEYS = ['tokenFile', 'port', 'host']
 
 export function readConfig(path: string): Config {
@@ -50,6 +61,7 @@ export function readConfig(path: string): Config {
     else if (key === 'usersFile') config.usersFile = resolve(dirname(path), text(file, ['usersFile']))
     else if (key === 'metrics') settings.metrics = metricsOf(file, value)
     else if (key === 'monitor') settings.monitor = monitorOf(file, value)
+    else if (key === 'upstream') settings.upstream = upstreamOf(file, value)
     else if (key === 'drain') config.drain = Object.fromEntries(file.entries(['drain'], DRAIN_KEYS))
   }
   return config
@@ -83,6 +95,14 @@ function monitorOf(file: JsoncFile, given: unknown): unknown {
     else settings[key] = withVariables(file, ['monitor', key], value)
   }
   return settings
+}
+
+function upstreamOf(file: JsoncFile, given: unknown): unknown {
+  if (typeof given === 'string' || Array.isArray(given)) return withVariables(file, ['upstream'], given)
+  const entries = file.entries(['upstream'], UPSTREAM_KEYS)
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key, withVariables(file, ['upstream', key], value)]),
+  )
 }
 
 /** The file that is named there, relative to the config file. */
