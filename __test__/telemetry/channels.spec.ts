@@ -1,9 +1,13 @@
 // What channels of diagnostics_channel tell, over every way to plug in.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import type { Message } from 'selvedge'
+import { once } from 'node:events'
+import { type Client, type ConatServer, connect, init, type Message } from 'selvedge'
 import { describeFabric, type Kind } from '../support/fabrics'
+import { rejection } from '../support/messages'
 import { pair } from '../support/sockets'
 
+let broker: ConatServer | undefined
+const clients: Client[] = []
 const heard: [string, Record<string, any>][] = []
 const listeners: [string, (message: unknown) => void][] = []
 
@@ -19,7 +23,10 @@ function hear(...names: string[]): void {
 
 const of = (name: string) => heard.filter(([heardName]) => heardName === name).map(([, message]) => message)
 
-afterEach(() => {
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map(client => client.close()))
+  await broker?.close()
+  broker = undefined
   for (const [name, listener] of listeners.splice(0)) unsubscribe(name, listener)
   heard.length = 0
 })
@@ -99,5 +106,82 @@ for (const kind of ['in-process', 'conat wire', 'selvedge wire'] as const satisf
       expect(of('tracing:selvedge:request:error')).toMatchObject([{ error: { code: 503 } }])
       expect(of('tracing:selvedge:handle:start')).toMatchObject([{ subject: 'asked', template: 'asked' }])
     })
+
+    test('tell of handlers that failed, and to whom that was told', async () => {
+      hear('selvedge:handler:error')
+      const { socket, server, guest, host } = await pair(fabric)
+      const error = Object.assign(Error('no'), { code: 'ENO' })
+      server.on('request', () => {
+        throw error
+      })
+      await host.service('failing', {
+        fail: async () => {
+          throw error
+        },
+      })
+      expect(await rejection(socket.request('a'))).toMatchObject({ code: 'ENO' })
+      expect(await rejection(guest.call<{ fail(): void }>('failing').fail())).toMatchObject({ code: 'ENO' })
+      expect(of('selvedge:handler:error')).toMatchObject([
+        { error, message: { data: 'a' }, socket: server },
+        { error, message: { data: ['fail', []] } },
+      ])
+    })
+
+    test('tell of rooms, of who is refused, and of what is sent until it is handled', async () => {
+      hear('selvedge:room:join', 'selvedge:room:leave', 'selvedge:listener:refused')
+      hear('tracing:selvedge:send:start', 'tracing:selvedge:send:asyncEnd', 'tracing:selvedge:send:error')
+      const { socket, server, listener, guest } = await pair(fabric)
+      server.join('lobby', { key: 'ann', data: 1 })
+      server.join('lobby', { key: 'ann', data: 2 })
+      server.leave('lobby')
+      server.leave('lobby')
+      const member = { id: server.id, key: 'ann', socket: server }
+      expect(of('selvedge:room:join')).toEqual([{ listener, room: 'lobby', member: { ...member, data: 1 } }])
+      expect(of('selvedge:room:leave')).toEqual([
+        { listener, room: 'lobby', member: { ...member, data: 2 }, reason: 'left' },
+      ])
+
+      server.on('data', () => {})
+      await socket.send('handled')
+      expect(of('tracing:selvedge:send:start')).toMatchObject([{ client: guest, subject: 'chat', socket }])
+      expect(of('tracing:selvedge:send:asyncEnd')).toHaveLength(1)
+      expect(of('tracing:selvedge:send:error')).toEqual([])
+
+      listener.use((_socket, next) => next(Object.assign(Error('full'), { code: 'EFULL' })))
+      const other = guest.socket.connect('chat')
+      await once(other, 'closed')
+      expect(of('selvedge:listener:refused')).toMatchObject([{ listener, reason: { code: 'EFULL' } }])
+      await socket.end()
+      expect(await rejection(socket.send('late'))).toMatchObject({ code: 'EPIPE' })
+      expect(of('tracing:selvedge:send:error')).toMatchObject([{ error: { code: 'EPIPE' } }])
+    })
   })
 }
+
+test('a broker tells of its connections, who they are, and why they ended', async () => {
+  hear('selvedge:broker:connect', 'selvedge:broker:disconnect', 'selvedge:broker:refused')
+  broker = init({
+    port: 0,
+    getUser: ({ handshake }) => {
+      if (handshake.token !== 'right') throw Object.assign(Error('who are you?'), { code: 401 })
+      return { name: 'ann' }
+    },
+  })
+  await broker.waitUntilReady()
+  const address = String(broker.address())
+  for (const token of ['right', 'wrong']) clients.push(connect({ address, token, noCache: true }))
+  await clients[0]!.waitUntilConnected()
+  await clients[0]!.close()
+  const told = (name: string): object[] => of(`selvedge:broker:${name}`)
+  // It looks once a second.
+  while (told('disconnect').length === 0 || told('refused').length === 0) await new Promise(setImmediate)
+  const connection = { id: expect.any(String), user: { name: 'ann' } }
+  expect(told('connect')).toEqual([{ broker, connection }])
+  expect(told('disconnect')).toEqual([{ broker, connection, reason: 'client' }])
+  expect(told('refused')[0]).toEqual({
+    broker,
+    id: expect.any(String),
+    code: 'sign_in',
+    reason: 'who are you?',
+  })
+})

@@ -108,6 +108,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     this.#metrics = new BrokerMetrics(this.#handle, () => this.#limits)
     this.#doors = new Doors(
       {
+        broker: this,
         handle: this.#handle,
         isEncrypted: typeof options.ssl === 'object',
         about: this.#about,

@@ -11,6 +11,7 @@ import { Monitor, type Monitored } from './monitor'
 import { METRICS_SHAPE, MONITOR_SHAPE } from './options'
 import { COMMON, headerPairs, type PageRequest, type PageResponse, plain, responseBytes } from './pages'
 import { MONITOR_PATH } from './paths'
+import { isToldOfConnections, tellConnections } from './told'
 import * as views from './views'
 import { BrokerWatch } from './watch'
 
@@ -18,6 +19,7 @@ import { BrokerWatch } from './watch'
 const MAX_BODY_BYTES = 1024
 
 interface Inside {
+  readonly broker: object
   readonly handle: number
   /** Whether the broker's own port speaks TLS. */
   readonly isEncrypted: boolean
@@ -41,14 +43,18 @@ export class Doors {
       this.#metrics = new MetricsDoor(metrics.token, () => inside.metrics())
       if (metrics.port != null) this.#metricsPort = new MetricsPort(this.#metrics, () => inside.isHealthy())
     }
-    if (monitor !== undefined) {
-      const seen = {
-        totals: () => views.totals(inside.handle),
-        journal: () => views.journal(inside.handle),
-      }
-      this.#watch = new BrokerWatch(seen, (monitor.history ?? MONITOR_SHAPE.history.default) / 1000)
-      this.#monitor = new Monitor(inside.about, this.#watch, monitor.password)
+    if (monitor === undefined && !isToldOfConnections()) return
+    const seen = {
+      totals: () => views.totals(inside.handle),
+      journal: () => {
+        const entries = views.journal(inside.handle)
+        tellConnections(inside.broker, entries)
+        return entries
+      },
     }
+    const history = monitor === undefined ? 0 : (monitor.history ?? MONITOR_SHAPE.history.default)
+    this.#watch = new BrokerWatch(seen, history / 1000)
+    if (monitor !== undefined) this.#monitor = new Monitor(inside.about, this.#watch, monitor.password)
   }
 
   get hasPort(): boolean {

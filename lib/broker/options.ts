@@ -21,6 +21,7 @@ import {
 import { isValidSubjectWithoutWildcards } from '../values/subjects'
 import { isLoopback } from './pages'
 import { METRICS_PATH, MONITOR_PATH } from './paths'
+import { isToldOfConnections } from './told'
 import { isUpstream, upstreamSettings, visibleUpstream } from './upstream'
 
 export type AddressParts = Pick<
@@ -241,12 +242,13 @@ export function brokerSettings(options: ServerOptions): string {
       }
     : undefined
   const metrics = metricsOptions(options)
-  const watched = monitorOptions(options) !== undefined
+  const hasMonitor = monitorOptions(options) !== undefined
   const pages = [
     ...(metrics !== undefined && metrics.port == null ? [METRICS_PATH] : []),
-    ...(watched ? [`${MONITOR_PATH}/*`] : []),
+    ...(hasMonitor ? [`${MONITOR_PATH}/*`] : []),
   ]
   const upstream = options.upstream === undefined ? undefined : upstreamSettings(options.upstream)
+  const watched = hasMonitor || isToldOfConnections()
   return JSON.stringify({ ...forEngine(options, SERVER_SHAPE), tls, authority, upstream, pages, watched })
 }
 

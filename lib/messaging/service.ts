@@ -3,6 +3,7 @@
 
 import type { RequestOptions } from '../../index'
 import { startTimer } from '../async/timer'
+import { CHANNELS } from '../telemetry/channels'
 import { FabricError, invalidType, shown } from '../values/errors'
 import { checkOptions } from '../values/option-checks'
 import { type AnswerIterator, mapAnswers } from './answers'
@@ -61,6 +62,7 @@ export async function invoke(message: Message, implementation: object): Promise<
 
 /** Replies with an error, as soon as there is room for it. Never rejects: the caller may be gone. */
 async function refuse(message: Message, error: unknown): Promise<void> {
+  if (CHANNELS.handlerError.hasSubscribers) CHANNELS.handlerError.publish({ error, message })
   const headers = errorHeaders(error)
   for (let waited = 0; waited <= MAX_WAIT_FOR_ROOM; waited += WAIT_FOR_ROOM) {
     try {

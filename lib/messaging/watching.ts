@@ -7,7 +7,7 @@ import type { ClientContext } from './client-context'
 import { MessageData } from './message'
 import { prepare } from './prepare'
 
-const { request: REQUEST, handle: HANDLE } = TRACES
+const { request: REQUEST, handle: HANDLE, send: SEND } = TRACES
 
 /** Whether somebody watches what is published. */
 export function isPublishWatched(): boolean {
@@ -27,6 +27,11 @@ export function isRequestWatched(socket: boolean): boolean {
 /** Whether somebody watches what is handled. */
 export function isHandlingWatched(): boolean {
   return tracingIsOn() || isHeard(HANDLE)
+}
+
+/** Whether somebody watches what is sent until it is handled. */
+export function isSendWatched(): boolean {
+  return isHeard(SEND)
 }
 
 /** Whoever hears of a trace hears of its begin, its end or its failure. */
@@ -61,13 +66,14 @@ export function watchSending<O extends MessageOptions>(
     )
   }
   const hasAny = Object.keys(headers).length > 0
-  const trace = name === 'request' && isHeard(REQUEST) ? beginTrace(context, subject, socket) : undefined
+  const trace =
+    name === 'request' && isHeard(REQUEST) ? beginTrace(REQUEST, context, subject, socket) : undefined
   return {
     options: hasAny ? ({ ...options, headers } as O) : options,
     end: outcome => {
       const failure = outcome instanceof Failure ? outcome : undefined
       endSending(sending, failure)
-      trace?.(failure)
+      trace?.(failure && errorFrom(failure))
     },
   }
 }
@@ -81,22 +87,32 @@ function endSending(sending: Sending | undefined, failure: Failure | undefined):
   sending?.end(failure)
 }
 
-/** Tells of a request. Returns what tells of its end. */
+/** Tells of a message that the other side is to handle. Returns what tells of its end: with the error, if it failed. */
+export function watchDelivery(
+  context: ClientContext,
+  subject: string,
+  socket: object,
+): (error: unknown) => void {
+  return beginTrace(SEND, context, subject, socket)
+}
+
+/** Tells of something that takes its time. Returns what tells of its end. */
 function beginTrace(
+  channel: typeof REQUEST,
   context: ClientContext,
   subject: string,
   socket: object | undefined,
-): (failure: Failure | undefined) => void {
+): (error: unknown) => void {
   const told: Record<string, unknown> = { client: context.owner, subject, ...(socket && { socket }) }
-  REQUEST.start.publish(told)
-  REQUEST.end.publish(told)
-  return failure => {
-    if (failure !== undefined) {
-      told.error = errorFrom(failure)
-      REQUEST.error.publish(told)
+  channel.start.publish(told)
+  channel.end.publish(told)
+  return error => {
+    if (error !== undefined) {
+      told.error = error
+      channel.error.publish(told)
     }
-    REQUEST.asyncStart.publish(told)
-    REQUEST.asyncEnd.publish(told)
+    channel.asyncStart.publish(told)
+    channel.asyncEnd.publish(told)
   }
 }
 

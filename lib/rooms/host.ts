@@ -57,6 +57,7 @@ export interface RoomClient {
 
 /** The listener. */
 export interface RoomHost {
+  readonly listener: object
   readonly id: string
   readonly subject: string
   /** The engine's handle of its client. */

@@ -5,6 +5,7 @@ import * as commands from '../engine/commands'
 import type { Outgoing } from '../engine/outgoing'
 import { MessageData } from '../messaging/message'
 import { prepare } from '../messaging/prepare'
+import { CHANNELS } from '../telemetry/channels'
 import { FabricError } from '../values/errors'
 import type { Failure } from '../values/failure'
 import { socketHeadersText } from '../values/headers'
@@ -91,6 +92,7 @@ export class Rooms implements PeersOwner {
     const entry = this.#own.delete(room, socket.id)
     if (entry === undefined) return
     this.#rows.delete(room)
+    if (CHANNELS.roomLeave.hasSubscribers) CHANNELS.roomLeave.publish({ ...this.#told(room, entry), reason })
     this.#watched.get(room)?.handleGone(this.#host.id, entry, reason)
     if (this.#hasPresence) this.#peers.change([room, socket.id, reason])
   }
@@ -257,11 +259,19 @@ export class Rooms implements PeersOwner {
 
   #put(room: string, entry: OwnEntry): void {
     const before = this.#own.set(room, entry)
-    if (before === undefined) this.#rows.delete(room)
+    if (before === undefined) {
+      this.#rows.delete(room)
+      if (CHANNELS.roomJoin.hasSubscribers) CHANNELS.roomJoin.publish(this.#told(room, entry))
+    }
     const watched = this.#watched.get(room)
     if (before !== undefined && before.key !== entry.key) watched?.handleGone(this.#host.id, before, 'left')
     watched?.handleEntry(this.#host.id, entry, false)
     if (this.#hasPresence) this.#peers.change(rowOf(room, entry))
+  }
+
+  /** A socket that has joined or left, for channels. */
+  #told(room: string, { id, key, data, socket }: OwnEntry): object {
+    return { listener: this.#host.listener, room, member: { id, key, data, socket } }
   }
 
   /** The sockets of this server that are meant, each once. */

@@ -14,6 +14,7 @@ import { Message, type Responder } from '../messaging/message'
 import { prepare } from '../messaging/prepare'
 import { readMessage } from '../messaging/ticket'
 import { isHandlingWatched } from '../messaging/watching'
+import { CHANNELS } from '../telemetry/channels'
 import { passedSocketHeadersText } from '../values/headers'
 import { nextTick, nextTurn } from '../values/platform'
 import { clearInterruption, isInterrupted, throwAsync } from '../values/throw-async'
@@ -178,7 +179,7 @@ export class AskedRequests {
       if (isHandlingWatched()) this.#owner.watch(true, message.headers, call)
       else call()
     } catch (error) {
-      if (!this.#answerThrown(request, error)) throwAsync(error)
+      if (!this.#answerThrown(request, message, error)) throwAsync(error)
     }
   }
 
@@ -188,7 +189,7 @@ export class AskedRequests {
       const result: unknown = Reflect.apply(handler, this.#owner, [message])
       if (!isPromise(result)) continue
       result.then(undefined, error => {
-        if (!this.#answerThrown(request, error)) throw error
+        if (!this.#answerThrown(request, message, error)) throw error
       })
     }
   }
@@ -196,9 +197,12 @@ export class AskedRequests {
   /**
    * Answers with what a handler has thrown. Returns `false` if it has answered before: then nobody is told of it.
    */
-  #answerThrown(request: StreamRequest, error: unknown): boolean {
+  #answerThrown(request: StreamRequest, message: Message, error: unknown): boolean {
     // Whoever asked may have gone: handlers throw then, because their signal was aborted.
     if (!request.isOpen) return request.isAborted
+    if (CHANNELS.handlerError.hasSubscribers) {
+      CHANNELS.handlerError.publish({ error, message, socket: this.#owner })
+    }
     this.#answerError(request, error, undefined, true)
     return true
   }

@@ -8,7 +8,7 @@ import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import type { ClientContext } from '../messaging/client-context'
 import { prepare } from '../messaging/prepare'
-import { isWriteWatched, watchSending } from '../messaging/watching'
+import { isSendWatched, isWriteWatched, watchDelivery, watchSending } from '../messaging/watching'
 import { FabricError } from '../values/errors'
 import { abortFailure, closedFailure, errorFrom, type Failure } from '../values/failure'
 import { socketHeadersText } from '../values/headers'
@@ -150,9 +150,18 @@ export class Outbox {
   async send(data: unknown, given: SendOptions | undefined): Promise<void> {
     const options = sendOptions(given)
     if (options?.signal?.aborted) throw errorFrom(abortFailure(options.signal))
-    this.#write(data, options)
-    const failure = await this.whenHandled(options)
-    if (failure !== undefined) throw errorFrom(failure)
+    const trace = isSendWatched() ? watchDelivery(this.#context, this.#owner.topic, this.#owner) : undefined
+    let failure: Failure | undefined
+    try {
+      this.#write(data, options)
+      failure = await this.whenHandled(options)
+    } catch (error) {
+      trace?.(error)
+      throw error
+    }
+    const error = failure && errorFrom(failure)
+    trace?.(error)
+    if (error !== undefined) throw error
   }
 
   /** Resolves when the other side has handled what was written so far; with why not, if it will not. */

@@ -8,6 +8,7 @@ import type { ClientContext } from '../messaging/client-context'
 import type { Responder } from '../messaging/message'
 import { Broadcast, type ReadsOptions } from '../rooms/broadcast'
 import type { Rooms } from '../rooms/rooms'
+import { CHANNELS } from '../telemetry/channels'
 import type { FabricError } from '../values/errors'
 import { checkObject } from '../values/errors'
 import type { Failure } from '../values/failure'
@@ -87,6 +88,9 @@ export class ServerSocket extends ConatSocketBase {
   /** Tells the client why it is not let in, and closes when it has heard that. @internal */
   refuse(error: FabricError): void {
     if (this.state === 'closed') return
+    if (CHANNELS.listenerRefused.hasSubscribers) {
+      CHANNELS.listenerRefused.publish({ listener: this.#owner, id: this.id, reason: error })
+    }
     this.shut()
     this.outbox.writeOwn(closingHeaders(error))
     void this.end({ timeout: HEAR_WITHIN }).catch(() => {})

@@ -198,6 +198,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
       const settings = this.#settings
       this.#rooms = new Rooms(
         {
+          listener: this,
           id: this.id,
           subject: this.subject,
           client: context.handle,

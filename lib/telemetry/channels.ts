@@ -19,6 +19,14 @@ export const CHANNELS = {
   socketClose: named('socket:close'),
   socketWrite: named('socket:write'),
   listenerConnection: named('listener:connection'),
+  listenerRefused: named('listener:refused'),
+  roomJoin: named('room:join'),
+  roomLeave: named('room:leave'),
+  handlerError: named('handler:error'),
+  brokerConnect: named('broker:connect'),
+  brokerDisconnect: named('broker:disconnect'),
+  brokerRefused: named('broker:refused'),
+  brokerSlowConsumer: named('broker:slowConsumer'),
   brokerDrain: named('broker:drain'),
 } as const
 
@@ -26,4 +34,5 @@ export const CHANNELS = {
 export const TRACES = {
   request: tracingChannel('selvedge:request'),
   handle: tracingChannel('selvedge:handle'),
+  send: tracingChannel('selvedge:send'),
 } as const

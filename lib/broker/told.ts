@@ -1,0 +1,38 @@
+// What a broker tells channels of `node:diagnostics_channel` about its connections. It takes note only for whoever has
+// subscribed before it is made, and tells once a second.
+import type { Channel } from 'node:diagnostics_channel'
+import type { BrokerEvent } from '../../index'
+import { CHANNELS } from '../telemetry/channels'
+import type { JournalEntry } from './views'
+
+const BY_KIND: Readonly<Partial<Record<BrokerEvent['kind'], Channel>>> = {
+  connect: CHANNELS.brokerConnect,
+  disconnect: CHANNELS.brokerDisconnect,
+  slow_consumer: CHANNELS.brokerSlowConsumer,
+  refused: CHANNELS.brokerRefused,
+  sign_in_failed: CHANNELS.brokerRefused,
+}
+
+/** Returns whether somebody wants to hear of connections. */
+export function isToldOfConnections(): boolean {
+  return Object.values(BY_KIND).some(channel => channel.hasSubscribers)
+}
+
+/** Tells what has happened at a broker. */
+export function tellConnections(broker: object, entries: readonly JournalEntry[]): void {
+  for (const { kind, id, code, text } of entries) {
+    const channel = BY_KIND[kind]
+    if (channel?.hasSubscribers !== true) continue
+    if (channel === CHANNELS.brokerRefused) channel.publish({ broker, id, code, reason: text })
+    else channel.publish({ broker, connection: { id, user: userOf(text) }, ...(code && { reason: code }) })
+  }
+}
+
+/** A user whose text the engine has cut is told as that. */
+function userOf(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return text
+  }
+}
