@@ -116,7 +116,10 @@ export interface ServerOptions extends NetOptions {
 export interface ListenOptions extends Pick<NetOptions, 'client'> {
   /** A subject, or a pattern with `*`, which serves all that match. @default a free one */
   subject?: string
-  /** Connections whose `accept` has not answered; further ones are refused. @default 511 */
+  /**
+   * Connections that wait: for their turn (64 are accepted in each turn of the event loop), or for the answer of `accept`. Further
+   * ones are refused with `ECONNREFUSED`. @default 511
+   */
   backlog?: number
   /** Shares the subject with other servers: the first that answers gets the connection. @default false */
   reusePort?: boolean

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Client } from 'selvedge'
 import { type DatagramInfo, over, type Socket } from 'selvedge/dgram'
 import { sockets } from 'selvedge/net'
-import { describeFabrics } from '../support/fabrics'
+import { describeFabricsAndWebSocket } from '../support/fabrics'
 
 type Received = [message: Buffer, info: DatagramInfo]
 const received = (socket: Socket): Promise<Received> => once(socket, 'message') as Promise<Received>
@@ -14,7 +14,7 @@ const until = async (condition: () => boolean): Promise<void> => {
   while (!condition()) await new Promise(resolve => setTimeout(resolve, 1))
 }
 
-describeFabrics('dgram', fabric => {
+describeFabricsAndWebSocket('dgram', fabric => {
   let dgram = {} as ReturnType<typeof over>
   let client = {} as Client
   beforeEach(async () => {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { over, sockets } from 'selvedge/net'
-import { describeFabrics } from '../support/fabrics'
+import { describeFabricsAndWebSocket } from '../support/fabrics'
 
 type Failure = NodeJS.ErrnoException
 const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
@@ -27,7 +27,7 @@ async function tcp(listener: (socket: nodeNet.Socket) => void): Promise<nodeNet.
 
 let files = 0
 
-describeFabrics('bridges', fabric => {
+describeFabricsAndWebSocket('bridges', fabric => {
   let net = {} as ReturnType<typeof over>
   beforeEach(() => {
     net = over(fabric.client())

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import type { Client } from 'selvedge'
 import { netstat, over, type Server, type Socket, sockets } from 'selvedge/net'
-import { describeFabrics } from '../support/fabrics'
+import { describeFabricsAndWebSocket } from '../support/fabrics'
 
 const closed = (emitter: Socket | Server): Promise<unknown[]> =>
   new Promise(resolve => emitter.once('close', (...args: unknown[]) => resolve(args)))
@@ -19,7 +19,7 @@ async function stop(...servers: Server[]): Promise<void> {
   await gone()
 }
 
-describeFabrics('net', fabric => {
+describeFabricsAndWebSocket('net', fabric => {
   let [host, guest] = [] as unknown as [ReturnType<typeof over>, ReturnType<typeof over>]
   let [hostClient, guestClient] = [] as unknown as [Client, Client]
 

@@ -195,6 +195,34 @@ test.each([
     expect(await failed).toMatchObject({ code: 'ECONNRESET' })
     await until(() => events.includes('close'))
     expect(events.filter(name => name !== 'suspend')).toEqual(['error', 'close'])
+    if (how === 'is killed') expect(events[0]).toBe('suspend')
     await new Promise<void>(resolve => server.close(() => resolve()))
+  },
+)
+
+// Keep-alive would need 45 s to notice.
+test.each(['server', 'client'])(
+  'the process of the other end, a %s, is killed: `suspend` tells soon',
+  async role => {
+    const { port } = await Party.broker()
+    const net = over(client(port))
+    const program = role === 'server' ? 'server.cjs' : 'writer.cjs'
+    const server = net.createServer({ resumeTimeout: 60_000 })
+    if (role === 'client') await once(server.listen('there'), 'listening')
+    const connection = once(server, 'connection') as Promise<[Socket]>
+    const child = fork(join(__dirname, 'programs', program), [String(port), 'selvedge'])
+    if (role === 'server') await once(child, 'message')
+    const here = role === 'server' ? net.connect('there', { resumeTimeout: 60_000 }) : (await connection)[0]
+    const events: string[] = []
+    for (const name of ['end', 'error', 'close']) here.on(name, () => events.push(name))
+    await once(here, 'data')
+    const suspended = once(here, 'suspend')
+    const start = Date.now()
+    child.kill('SIGKILL')
+    await suspended
+    expect(Date.now() - start).toBeLessThan(10_000)
+    expect([events, sockets({ id: here.session!.id })[0]!.suspended]).toEqual([[], true])
+    here.on('error', () => {}).destroy()
+    if (role === 'client') await new Promise<void>(resolve => server.close(() => resolve()))
   },
 )

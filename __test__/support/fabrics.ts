@@ -91,6 +91,12 @@ export function describeFabrics(
   }
 }
 
+/** The same, over WebSockets too, as which clients come through proxies. */
+export function describeFabricsAndWebSocket(name: string, define: (fabric: Fabric) => void): void {
+  describeFabrics(name, define)
+  describeFabric('selvedge wire over WebSocket', name, define)
+}
+
 /** The same, over the other transports too. */
 export function describeTransports(
   name: string,

@@ -20,7 +20,7 @@ const UNDECIDED = {
 } as const
 
 export class Accepting {
-  /** Connections whose `accept` has not answered. */
+  /** Connections that may wait: for their turn, and for the answer of `accept`. */
   backlog = BACKLOG
   readonly #options: ServerOptions
   readonly #undecided = new Map<Transport, () => void>()
@@ -39,6 +39,11 @@ export class Accepting {
     return this.#undecided.size
   }
 
+  /** Returns whether one more may wait beside so many that are not its turn yet. */
+  hasRoom(others: number): boolean {
+    return this.#undecided.size + others < this.backlog
+  }
+
   /** Asks the application, if it wants to be asked, and calls `take`, or refuses. */
   decide(
     transport: Transport,
@@ -51,7 +56,7 @@ export class Accepting {
       take()
       return
     }
-    if (this.#undecided.size >= this.backlog) {
+    if (!this.hasRoom(0)) {
       transport.reset('ECONNREFUSED')
       return
     }

@@ -31,6 +31,11 @@ export class Arrivals {
     nextTurn(this.#goOn)
   }
 
+  /** Connections that wait for their turn. */
+  get waiting(): number {
+    return this.#later.length
+  }
+
   /** Takes none of those that wait. Returns them. */
   drop(): Transport[] {
     const dropped = this.#later

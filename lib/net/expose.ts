@@ -1,9 +1,11 @@
 // A TCP or Unix socket server, or any other stream, on a subject.
+import { closeSync, openSync } from 'node:fs'
 import nodeNet from 'node:net'
+import { devNull } from 'node:os'
 import type { Duplex } from 'node:stream'
 import type { BridgeStats, ExposeOptions, NodePlace } from '../../types/net'
 import { startTimer } from '../async/timer'
-import { argType, codedError, outOfRange } from './errors'
+import { argType, codedError, outOfRange, systemError } from './errors'
 import { cutOff, join, newStats } from './joining'
 import { checkNetOptions } from './option-checks'
 import { DIAL_TIMEOUT } from './options'
@@ -102,7 +104,7 @@ async function dial(place: NodePlace, timeout: number): Promise<nodeNet.Socket> 
         : undefined
     socket.once('error', error => {
       timer?.stop()
-      reject(error)
+      reject(shortageBehind(error) ?? error)
     })
     socket.once('connect', () => {
       timer?.stop()
@@ -111,6 +113,17 @@ async function dial(place: NodePlace, timeout: number): Promise<nodeNet.Socket> 
   })
   // Whoever is joined to it hears of its errors.
   return socket.on('error', () => {})
+}
+
+/** Returns what is behind a failed lookup, which names it by chance: that no more files may be opened. */
+function shortageBehind(error: NodeJS.ErrnoException): Error | undefined {
+  if (error.syscall !== 'getaddrinfo') return undefined
+  try {
+    closeSync(openSync(devNull, 'r'))
+    return undefined
+  } catch (cause) {
+    return systemError('connect', (cause as NodeJS.ErrnoException).code ?? 'EMFILE', undefined, error)
+  }
 }
 
 export function checkPlace(name: string, place: unknown): void {

@@ -203,7 +203,9 @@ export class Server extends EventEmitter {
       return
     }
     session.livesOn = true
-    this.#arrivals.add(new Transport(session, undefined, transportOptions(this.#options)))
+    const transport = new Transport(session, undefined, transportOptions(this.#options))
+    if (this.#accepting.hasRoom(this.#arrivals.waiting)) this.#arrivals.add(transport)
+    else transport.reset('ECONNREFUSED')
   }
 
   /** It is the turn of a connection. */
@@ -265,7 +267,7 @@ export class Server extends EventEmitter {
       local: this.#subject ?? '',
       foreign: '*',
       state: 'LISTEN' as const,
-      recvQ: this.#accepting.waiting,
+      recvQ: this.#accepting.waiting + this.#arrivals.waiting,
       sendQ: 0,
       bytesRead: 0,
       bytesWritten: 0,

@@ -7,7 +7,7 @@ import type { Transport } from './transport'
 type Done = (error?: Error | null) => void
 
 interface Batch {
-  readonly parts: readonly Buffer[]
+  readonly parts: Iterator<Buffer, undefined>
   readonly size: number
   readonly done: Done
 }
@@ -31,14 +31,13 @@ export class Writing {
   /** Begins a write. What is small leaves together; each part that is larger is worth a message of its own. */
   begin(parts: readonly Buffer[], done: Done): void {
     const size = parts.reduce((sum, part) => sum + part.length, 0)
-    this.#batch = { parts: parts.length === 1 ? parts : joined(parts), size, done }
+    this.#batch = { parts: parts.length === 1 ? parts.values() : joined(parts), size, done }
   }
 
   /** Passes it on. */
   pass(transport: Transport | undefined): void {
     const batch = this.#batch
     if (batch === undefined) return
-    let at = 0
     let isDue = false
     let isPassing = false
     const next: Done = error => {
@@ -53,7 +52,7 @@ export class Writing {
       isPassing = true
       while (isDue && this.#batch === batch) {
         isDue = false
-        const part = batch.parts[at++]
+        const part = batch.parts.next().value
         if (part === undefined) this.#settle(batch, null)
         else if (transport === undefined) this.#settle(batch, closedError())
         else if (transport.isPeerGone) this.#settle(batch, systemError('write', 'EPIPE'))
@@ -79,26 +78,27 @@ export class Writing {
   }
 }
 
-/** The same bytes, with neighbours that are small in one piece. */
-function joined(parts: readonly Buffer[]): Buffer[] {
-  const all: Buffer[] = []
+/**
+ * The same bytes, with neighbours that are small in one piece. Each is joined when the one before has been taken: of all that
+ * waits no second copy is made.
+ */
+function* joined(parts: readonly Buffer[]): Generator<Buffer, undefined> {
   let small: Buffer[] = []
   let size = 0
-  const flush = (): void => {
-    if (size > 0) all.push(small.length === 1 ? (small[0] as Buffer) : Buffer.concat(small, size))
+  const take = (): Buffer => {
+    const piece = small.length === 1 ? (small[0] as Buffer) : Buffer.concat(small, size)
     small = []
     size = 0
+    return piece
   }
   for (const part of parts) {
-    if (size + part.length > MAX_MESSAGE_BYTES) flush()
-    if (part.length >= JOINED_BYTES) {
-      flush()
-      all.push(part)
-      continue
+    if (size > 0 && (size + part.length > MAX_MESSAGE_BYTES || part.length >= JOINED_BYTES)) yield take()
+    if (part.length >= JOINED_BYTES) yield part
+    else {
+      small.push(part)
+      size += part.length
     }
-    small.push(part)
-    size += part.length
   }
-  flush()
-  return all
+  if (size > 0) yield take()
+  return undefined
 }

@@ -1,0 +1,101 @@
+// TCP through a tunnel of `forward` and `expose`: every byte, both ways at once, while the broker is killed and started again.
+// SELVEDGE_NET_MIB=1024 for the long form.
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import nodeNet from 'node:net'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { type Client, connect } from 'selvedge'
+import { over, sockets } from 'selvedge/net'
+import { endAll, Party } from '../faults/party'
+
+const MIB = 1024 * 1024
+const TOTAL = Number(process.env.SELVEDGE_NET_MIB ?? 24) * MIB
+const CHUNK = 64 * 1024
+
+let clients: Client[] = []
+afterEach(async () => {
+  await Promise.all(clients.map(client => client.close()))
+  clients = []
+  await endAll()
+})
+
+function client(port: number): Client {
+  const made = connect({
+    address: `http://127.0.0.1:${port}`,
+    noCache: true,
+    reconnectionDelay: 20,
+    reconnectionDelayMax: 100,
+  })
+  clients.push(made)
+  return made
+}
+
+const until = async (condition: () => boolean): Promise<void> => {
+  while (!condition()) await new Promise(resolve => setTimeout(resolve, 1))
+}
+const portOf = (server: nodeNet.Server): number => (server.address() as nodeNet.AddressInfo).port
+const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
+  new Promise(resolve => emitter.once('close', resolve))
+
+/** Bytes that are different everywhere and in each direction, made as they are read. */
+function* source(seed: number): Generator<Buffer> {
+  for (let at = 0; at < TOTAL; at += CHUNK) {
+    const chunk = Buffer.alloc(CHUNK, (at / CHUNK + seed) % 251)
+    chunk.writeUInt32LE(at / CHUNK, seed)
+    yield chunk
+  }
+}
+
+function hashOf(seed: number): string {
+  const hash = createHash('sha256')
+  for (const chunk of source(seed)) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+/** Sends one direction and reads the other. Resolves with what came: its bytes, and their hash. */
+async function exchange(socket: nodeNet.Socket, seed: number, handleRead: (bytes: number) => void) {
+  const hash = createHash('sha256')
+  let bytes = 0
+  socket.on('data', chunk => {
+    hash.update(chunk)
+    bytes += chunk.length
+    handleRead(bytes)
+  })
+  const end = once(socket, 'end')
+  await Promise.all([pipeline(Readable.from(source(seed)), socket), end])
+  return { bytes, hash: hash.digest('hex') }
+}
+
+test(
+  `${TOTAL / MIB} MiB each way through a tunnel, the broker killed in the middle: counted and hashed`,
+  async () => {
+    let broker = await Party.broker()
+    const { port } = broker
+    const settings = { allowHalfOpen: true }
+    let read = 0
+    const target = nodeNet.createServer(settings)
+    const inside = once(target, 'connection').then(([socket]) =>
+      exchange(socket, 1, bytes => {
+        read = bytes
+      }),
+    )
+    await once(target.listen(0, '127.0.0.1'), 'listening')
+    const exposed = over(client(port)).expose('db', { port: portOf(target) })
+    await once(exposed, 'listening')
+    const door = over(client(port)).forward('db', { port: 0 })
+    await once(door, 'listening')
+    const outside = exchange(nodeNet.connect({ port: portOf(door), ...settings }), 2, () => {})
+    await until(() => read > TOTAL / 2)
+    await broker.party.kill()
+    broker = await Party.broker(port)
+    expect(await outside).toEqual({ bytes: TOTAL, hash: hashOf(1) })
+    expect(await inside).toEqual({ bytes: TOTAL, hash: hashOf(2) })
+    await until(() => exposed.stats.active === 0 && door.stats.active === 0)
+    const counts = { connections: 1, active: 0, refused: 0, bytesIn: TOTAL, bytesOut: TOTAL }
+    expect([exposed.stats, door.stats]).toEqual([counts, counts])
+    await Promise.all([closed(door.close()), closed(exposed.close()), closed(target.close())])
+    await until(() => sockets().length === 0)
+  },
+  60_000 + (TOTAL / MIB) * 1000,
+)
