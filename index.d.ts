@@ -1681,7 +1681,7 @@ export interface EndOptions {
 
 /** The events of a socket server and what listeners get. */
 export interface SocketServerEvents<Socket = ServerSocket> {
-  /** Held back until there is a listener: at most 10 000, further ones are closed. */
+  /** Held back until there is a listener or a loop: at most 10 000, further ones are closed. */
   connection: [socket: Socket]
   /** Another server of the subject was lost, with its members and so many messages that it may not have. */
   peerLost: [lost: { id: string; undelivered: number }]
@@ -1773,6 +1773,18 @@ export declare class ConatSocketServer<
    * listener.room('lobby').on('join', member => console.log(`${member.key} is here`))
    */
   room(name: string): Room
+  /**
+   * Iterates over the connections: those that nobody has been given yet, and what comes; at most 10,000 wait, further
+   * ones are closed. Listeners of `connection` and other loops get them as well.
+   *
+   * Leaving the last loop while nobody listens retires the server: it accepts no more sockets, closes those that still
+   * wait, and closes with the last one of the others. The loop ends when the server has closed in order, and throws the
+   * reason of `closed` otherwise.
+   *
+   * @example
+   * for await (const socket of listener) socket.write('hello')
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<ServerSocket<In, Out, Ask, Asked>, undefined>
   /** Another server with the same options, on the subject `<subject>.<name>`. */
   channel(name: string): ConatSocketServer
   /**

@@ -140,7 +140,7 @@ export class Lifecycle {
     const failure = closedFailure(this.#owner.describe(), reason)
     this.#settleReady(failure)
     const own = this.closeReason
-    this.reason = reason ?? (own && new Failure(own.code, own.message))
+    this.reason = reason ?? (own && new Failure(own.code, own.message, own.cause))
     this.#owner.handleClosing(failure, this.reason ?? failure)
     return true
   }

@@ -17,24 +17,24 @@ import { route } from '../engine/events'
 import { ACCEPTED, LISTENER_STATE } from '../engine/kinds'
 import type { ClientContext } from '../messaging/client-context'
 import type { Message, Responder } from '../messaging/message'
-import { prepare } from '../messaging/prepare'
 import { Broadcast, type ReadsOptions } from '../rooms/broadcast'
-import type { RoomClient } from '../rooms/host'
 import type { Room } from '../rooms/room'
-import { Rooms } from '../rooms/rooms'
+import type { Rooms } from '../rooms/rooms'
 import { CHANNELS } from '../telemetry/channels'
 import { FabricError, type UndeliveredOf } from '../values/errors'
 import { errorFrom, type Failure, undeliveredFailure } from '../values/failure'
-import { socketHeadersText } from '../values/headers'
 import { checkOptions, isFunction, isString } from '../values/option-checks'
 import { checkId, checkListenSubject } from '../values/subjects'
+import type { ConnectionIterator } from './connection-iterator'
 import { EndOnce } from './end-once'
 import { HeldConnections } from './held-connections'
 import { Lifecycle, type LifecycleOwner, type StateEvents } from './lifecycle'
+import { openRooms, READS } from './listener-rooms'
 import { type Middleware, refusalOf } from './middleware'
-import { type EndOptions, LISTEN_SHAPE, SEND_SHAPE, SERVER_REQUEST_SHAPE, writeOptions } from './options'
+import { type EndOptions, LISTEN_SHAPE, SERVER_REQUEST_SHAPE } from './options'
 import { ServerSocket } from './server-socket'
 import { SocketSettings } from './settings'
+import { writeToAll } from './write-to-all'
 
 interface ServerRequestOptions extends RequestOptions {
   race?: boolean
@@ -60,12 +60,9 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   #isRetired = false
   readonly #endOnce = new EndOnce()
   readonly #drainOnce = new DrainOnce()
-  readonly #connections = new HeldConnections(this, socket => {
-    if (CHANNELS.listenerConnection.hasSubscribers) {
-      CHANNELS.listenerConnection.publish({ listener: this, socket })
-    }
-    return this.#lifecycle.announce('connection', socket)
-  })
+  readonly #connections = new HeldConnections(this)
+  /** The loop over its connections was left: it closes with its last socket. */
+  #isLeft = false
   #isWanted = true
   #middleware: Middleware[] = []
   #rooms: Rooms | undefined
@@ -172,6 +169,13 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     for (const [id, socket] of Object.entries(this.sockets)) visit(socket, id)
   }
 
+  /** The connections, those included that were not handed out yet. */
+  [Symbol.asyncIterator](): ConnectionIterator {
+    const loop = this.#connections.iterate()
+    if (this.state === 'closed') this.#connections.end(this.#lifecycle.reason)
+    return loop
+  }
+
   /** Has a function decide about each connection, behind those that were given before. */
   use(middleware: Middleware): this {
     isFunction('the middleware', middleware)
@@ -193,25 +197,9 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   /** @internal */
   openRooms(): Rooms {
     this.#lifecycle.checkOpen()
-    if (this.#rooms === undefined) {
-      const context = this.#context
-      const settings = this.#settings
-      this.#rooms = new Rooms(
-        {
-          listener: this,
-          id: this.id,
-          subject: this.subject,
-          client: context.handle,
-          fabric: context.owner as unknown as RoomClient,
-          get maxMessageBytes() {
-            return settings.maxMessageBytes(context)
-          },
-          countSent: bytes => context.countSent(bytes),
-          announceLost: (id, undelivered) => void this.#lifecycle.announce('peerLost', { id, undelivered }),
-        },
-        settings.options.rooms,
-      )
-    }
+    this.#rooms ??= openRooms(this, this.#context, this.#settings, (id, undelivered) => {
+      this.#lifecycle.announce('peerLost', { id, undelivered })
+    })
     return this.#rooms
   }
 
@@ -229,29 +217,12 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   /** Writes to every socket that has room; then throws one error that names the others. */
   write(data: unknown, second?: Headers | WriteOptions | null): boolean {
     if (this.state === 'closed' || this.#isEnding) throw this.#pipeError()
-    const options = writeOptions(second)
-    const isVolatile = options?.volatile === true
-    const message = prepare(data, options, this.#settings.maxMessageBytes(this.#context), socketHeadersText)
-    const { size } = message
-    const full: ServerSocket[] = []
-    const taking: ServerSocket[] = []
-    for (const socket of Object.values(this.sockets)) {
-      if (socket.ended) continue
-      const isFull = socket.outbox.refusal(size) !== undefined || (isVolatile && socket.state !== 'ready')
-      const list = isFull ? full : taking
-      list.push(socket)
-    }
-    let hasRoom = full.length === 0
-    if (taking.length > 0) {
-      const handles = taking.map(socket => socket.handle)
-      commands.broadcast(this.client, handles, message, isVolatile)
-      this.#context.countSent(message.length)
-      for (const socket of taking) if (!socket.outbox.countWrite(size, isVolatile)) hasRoom = false
-    }
-    if (full.length === 0) return hasRoom
-    if (!isVolatile) throw fullError(full)
-    for (const socket of full) socket.outbox.countDropped()
-    return false
+    return writeToAll(
+      Object.values(this.sockets),
+      this.#context,
+      this.#settings.maxMessageBytes(this.#context),
+      [data, second],
+    )
   }
 
   broadcast(data: unknown, second?: Headers | WriteOptions | null): boolean {
@@ -352,8 +323,9 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   handleEnter(): void {}
 
   /** @internal */
-  handleClosing(): void {
+  handleClosing(_failure: Failure, reason: Failure): void {
     this.#rooms?.close()
+    this.#connections.end(reason)
     if (!this.#isRetired) this.#context.listening.delete(this.subject)
     for (const socket of Object.values(this.sockets)) socket.handleClientClosing()
   }
@@ -412,7 +384,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     const socket = new ServerSocket(this.#context, this.#responder, handle, subject, id, this.#settings, this)
     this.sockets[id] = socket
     if (!this.#isWanted) socket.unref()
-    if (this.#middleware.length === 0) this.#connections.push(socket)
+    if (this.#middleware.length === 0) this.#handOut(socket)
     else void this.#decide(socket)
   }
 
@@ -420,7 +392,31 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     const timeout = this.#settings.options.middlewareTimeout ?? LISTEN_SHAPE.middlewareTimeout.default
     const refusal = await refusalOf(this.#middleware, socket, timeout)
     if (refusal !== undefined) socket.refuse(refusal)
-    else if (socket.state !== 'closed') this.#connections.push(socket)
+    else if (socket.state !== 'closed') this.#handOut(socket)
+  }
+
+  #handOut(socket: ServerSocket): void {
+    if (CHANNELS.listenerConnection.hasSubscribers) {
+      CHANNELS.listenerConnection.publish({ listener: this, socket })
+    }
+    this.#connections.push(socket)
+  }
+
+  /** @internal */
+  announce(socket: ServerSocket): void {
+    this.#lifecycle.announce('connection', socket)
+  }
+
+  /** Takes nobody any more, and closes with the last socket. @internal */
+  handleLeft(): void {
+    if (this.state === 'closed') return
+    this.#isLeft = true
+    commands.listenerRetire(this.client, this.handle)
+    this.#closeIfLeft()
+  }
+
+  #closeIfLeft(): void {
+    if (this.#isLeft && Object.keys(this.sockets).length === 0) this.close()
   }
 
   override removeAllListeners(name?: unknown): this {
@@ -439,24 +435,10 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   /** @internal */
   handleSocketGone(socket: ServerSocket): void {
     if (this.sockets[socket.id] === socket) delete this.sockets[socket.id]
+    if (this.#isLeft) this.#closeIfLeft()
   }
 
   #pipeError(): FabricError {
     return new FabricError(`closed: ${this.describe()}`, 'EPIPE')
   }
-}
-
-const READS: ReadsOptions = {
-  write: writeOptions,
-  send: options => {
-    checkWait('send', options, SEND_SHAPE)
-    return options
-  },
-}
-
-function fullError(full: readonly ServerSocket[]): FabricError {
-  const ids = full.map(socket => socket.id)
-  const size = (full[0] as ServerSocket).maxQueueSize
-  const text = `WRITE FAILED: socket buffer size ${size} exceeded by ${ids.length} sockets: ${ids.join(', ')}`
-  return new FabricError(text, 'ENOBUFS', { ids })
 }

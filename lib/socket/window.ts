@@ -94,3 +94,10 @@ export class SendWindow {
 function fullError(size: number | string): FabricError {
   return new FabricError(`WRITE FAILED: socket buffer size ${size} exceeded`, 'ENOBUFS')
 }
+
+/** Of several sockets whose windows are full. */
+export function fullSockets(full: readonly { id: string; maxQueueSize: number }[]): FabricError {
+  const ids = full.map(socket => socket.id)
+  const text = `WRITE FAILED: socket buffer size ${full[0]?.maxQueueSize} exceeded by ${ids.length} sockets: ${ids.join(', ')}`
+  return new FabricError(text, 'ENOBUFS', { ids })
+}
