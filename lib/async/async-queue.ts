@@ -19,6 +19,11 @@ export class AsyncQueue<T> {
     return this.#items.length - this.#head
   }
 
+  /** Whether a pull waits for the next item. */
+  get isAwaited(): boolean {
+    return this.#pulls.length > 0
+  }
+
   get ended(): boolean {
     return this.#ended
   }

@@ -6,12 +6,11 @@ import { InFlight } from '../async/in-flight'
 import type { Failure } from '../values/failure'
 import { nextTick, nextTurn } from '../values/platform'
 import { clearInterruption, isInterrupted, noteSettled } from '../values/throw-async'
-
-type Item = [data: unknown, headers: Headers]
+import { type Arrived, Decoded, type Item } from './arrived'
 
 /** A message for iterators; the last one to move past it consumes it. */
 interface Cell {
-  readonly item: Item
+  readonly arrived: Arrived
   /** The number of iterators that have not moved past it. */
   waiting: number
   /** Whether a listener was called with it, or an iterator has moved past it. */
@@ -35,7 +34,7 @@ const NONE: readonly never[] = Object.freeze([])
 
 export class Inbox {
   readonly #sink: Sink
-  #held: readonly Item[] = NONE
+  #held: readonly Arrived[] = NONE
   #iterators: readonly DataIterator[] = NONE
   #isFlowing = false
   #isPaused = false
@@ -54,9 +53,9 @@ export class Inbox {
     this.#sink = sink
   }
 
-  /** Returns whether any of what is held is such data. */
+  /** Returns whether any of what is held, and decoded, is such data. */
   holds(matches: (data: unknown) => boolean): boolean {
-    return this.#held.some(([data]) => matches(data))
+    return this.#held.some(({ known }) => matches(known))
   }
 
   get isPaused(): boolean {
@@ -107,10 +106,27 @@ export class Inbox {
     for (const iterator of this.#iterators) for (const cell of iterator.given) this.#count(cell)
   }
 
+  /** Whether a reader takes what comes next at once. */
+  get isRead(): boolean {
+    if (this.#isPaused || this.#held.length > 0) return false
+    const [iterator] = this.#iterators
+    return iterator === undefined ? this.#sink.hasListeners() : iterator.isWaiting
+  }
+
   push(data: unknown, headers: Headers): void {
     if (this.#isShut) return
-    if (this.#isPaused || this.#held.length > 0) this.#hold([data, headers])
-    else this.#give(data, headers)
+    if (this.#iterators.length === 0 && this.isRead) {
+      // Before the handler runs: a close inside it must count this message.
+      this.#sink.handleConsumed()
+      this.#sink.emitData(data, headers)
+    } else this.put(new Decoded([data, headers]))
+  }
+
+  /** The same, of what need not be decoded yet. */
+  put(arrived: Arrived): void {
+    if (this.#isShut) return
+    if (this.#isPaused || this.#held.length > 0) this.#hold(arrived)
+    else this.#give(arrived)
   }
 
   /** Delivers what is held to a new listener, but not inside its registration. */
@@ -134,7 +150,7 @@ export class Inbox {
     if (this.#isPaused || this.#iterators.length > 1) return iterator
     const held = this.#held
     this.#held = NONE
-    for (const item of held) iterator.push({ item, waiting: 1, isTaken: false })
+    for (const arrived of held) iterator.push({ arrived, waiting: 1, isTaken: false })
     return iterator
   }
 
@@ -160,26 +176,28 @@ export class Inbox {
   }
 
   /** Delivers a message. A listener that throws does not stop the rest; the caller reports it. */
-  #give(data: unknown, headers: Headers): void {
+  #give(arrived: Arrived): void {
     if (this.#iterators.length > 0) {
       // The listeners count as one more reader: one of them may end an iterator.
-      const cell: Cell = { item: [data, headers], waiting: this.#iterators.length + 1, isTaken: false }
+      const cell: Cell = { arrived, waiting: this.#iterators.length + 1, isTaken: false }
       for (const iterator of this.#iterators) iterator.push(cell)
-      if (this.#sink.hasListeners()) {
+      const item = this.#sink.hasListeners() ? arrived.open() : undefined
+      if (item !== undefined) {
         cell.isTaken = true
-        this.#sink.emitData(data, headers)
+        this.#sink.emitData(...item)
       }
       this.#drop(cell)
     } else if (this.#sink.hasListeners()) {
-      // Before the handler runs: a close inside it must count this message.
+      const item = arrived.open()
+      if (item === undefined) return
       this.#sink.handleConsumed()
-      this.#sink.emitData(data, headers)
-    } else if (!this.#ended) this.#hold([data, headers])
+      this.#sink.emitData(...item)
+    } else if (!this.#ended) this.#hold(arrived)
   }
 
-  #hold(item: Item): void {
-    if (this.#held === NONE) this.#held = [item]
-    else (this.#held as Item[]).push(item)
+  #hold(arrived: Arrived): void {
+    if (this.#held === NONE) this.#held = [arrived]
+    else (this.#held as Arrived[]).push(arrived)
   }
 
   #release(): void {
@@ -187,9 +205,9 @@ export class Inbox {
     this.#held = NONE
     clearInterruption()
     // If a listener pauses or is removed, the rest stays where it is: `push` holds it again.
-    for (const [at, [data, headers]] of held.entries()) {
+    for (const [at, arrived] of held.entries()) {
       if (this.#ended) return
-      this.push(data, headers)
+      this.put(arrived)
       if (!isInterrupted()) continue
       this.#held = [...this.#held, ...held.slice(at + 1)]
       this.#isFlowing = true
@@ -237,7 +255,7 @@ export class Inbox {
       this.#drop(cell)
     }
     const left = rest.slice(first).filter(cell => this.#drop(cell))
-    if (left.length > 0) this.#held = [...left.map(({ item }) => item), ...this.#held]
+    if (left.length > 0) this.#held = [...left.map(({ arrived }) => arrived), ...this.#held]
     this.#wakeIterators()
     this.flow()
   }
@@ -262,11 +280,27 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
     while (this.#data.isPaused && !this.#unread.ended) await this.#data.whenResumed()
     const cell = this.#unread.take()
     if (cell !== undefined) {
+      const item = cell.arrived.open()
+      if (item === undefined) return await this.#failed()
       this.#handOut(cell)
-      return { value: cell.item, done: false }
+      return { value: item, done: false }
     }
     const result = await this.#unread.next()
-    return result.done ? result : { value: result.value.item, done: false }
+    if (result.done) return result
+    const item = result.value.arrived.open()
+    return item === undefined ? await this.#failed() : { value: item, done: false }
+  }
+
+  /** Its socket has been closed for what can not be decoded: what is behind that is not delivered, and the end says why. */
+  async #failed(): Promise<IteratorResult<Item, undefined>> {
+    this.drop()
+    const result = await this.#unread.next()
+    return result.done ? result : await this.#failed()
+  }
+
+  /** Whether somebody waits for what comes next. */
+  get isWaiting(): boolean {
+    return this.#unread.isAwaited
   }
 
   async return(): Promise<IteratorResult<Item, undefined>> {

@@ -21,6 +21,7 @@ import { FabricError } from '../values/errors'
 import type { Failure } from '../values/failure'
 import { parseHeaders } from '../values/headers'
 import { isInterrupted, mustWait, throwAsync } from '../values/throw-async'
+import { isSmall, Undecoded } from './arrived'
 import { SocketCounters } from './counters'
 import { type DataIterator, Inbox, type Sink } from './inbox'
 import { isOrderly } from './lifecycle'
@@ -145,16 +146,25 @@ export class Receiver implements Sink {
     const { admits } = this.#owner
     if (admits !== undefined && !admits(incoming)) return
     if (text !== null && this.#owner.takesOwn?.(text)) return
+    const read = admits === undefined ? text : null
+    if (!this.inbox.isRead && !isSmall(incoming)) {
+      this.inbox.put(new Undecoded(incoming, read, error => this.#handleFailure(error)))
+      return
+    }
     let data: unknown
     let headers: Headers
     try {
       data = decodeAt(source, start, end, encoding)
-      headers = text === null || admits !== undefined ? {} : (parseHeaders(text) ?? {})
+      headers = read === null ? {} : (parseHeaders(read) ?? {})
     } catch (error) {
-      // Its stream has a gap now, so the socket cannot continue.
-      this.#owner.closeFor(error as FabricError)
+      this.#handleFailure(error as FabricError)
       return
     }
     this.inbox.push(data, headers)
+  }
+
+  /** Its stream has a gap now, so the socket cannot continue. */
+  #handleFailure(error: FabricError): void {
+    if (this.#owner.state !== 'closed') this.#owner.closeFor(error)
   }
 }
