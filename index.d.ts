@@ -100,6 +100,8 @@ export type ErrorCode =
   | 'ERR_PACKET_UNSUPPORTED'
   | 'ERR_PEER_ENDED'
   | 'ERR_PEER_SILENT'
+  | 'ERR_PROXY_AUTH'
+  | 'ERR_PROXY_TUNNEL'
   | 'ERR_QUEUE_GROUP'
   | 'ERR_REFUSED'
   | 'ERR_ROOM_LIMIT'
@@ -420,6 +422,14 @@ export interface ConnectOptions {
    * @default selvedge's if the server speaks it, else Conat's
    */
   wire?: 'conat' | 'selvedge'
+  /**
+   * `http://user:password@host:port`: connects through this HTTP proxy, by its method CONNECT; `https://` for TLS with
+   * the proxy itself, which `ca` and `rejectUnauthorized` count for as well. `false`: never through one. The password
+   * is never shown. Failures are `"ERR_PROXY_TUNNEL"` and `"ERR_PROXY_AUTH"`.
+   * @default the environment's: `HTTPS_PROXY` for `https`, `wss` and `tls`, else `HTTP_PROXY`, but for loopback and what
+   * `NO_PROXY` lists
+   */
+  proxy?: string | false
   /**
    * Returns where a subject belongs: to another client, or to an address, for which this client opens one with its
    * own other options, and closes it with itself; `undefined`: here. Called by every method that takes a subject, so
@@ -2118,6 +2128,8 @@ export interface UpstreamOptions {
    * client can delete streams of JetStream. @default false
    */
   reserved?: boolean
+  /** Connects through this HTTP proxy, as `connect` does; `false`: never. @default the environment's */
+  proxy?: string | false
   /** The certificate authorities to trust, in PEM. @default those that Node.js trusts */
   ca?: Pem | readonly Pem[]
   /** The broker's certificate, for servers that ask for one: PEM, followed by its chain. */

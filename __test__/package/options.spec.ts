@@ -76,10 +76,10 @@ const STRUCTS: readonly [
   part: true | string,
   own: string[],
 ][] = [
-  ['node/options', 'ClientOptions', CLIENT_SHAPE, true, ['id', 'broker', 'own', 'tls', 'nats']],
+  ['node/options', 'ClientOptions', CLIENT_SHAPE, true, ['id', 'broker', 'own', 'tls', 'proxy', 'nats']],
   ['node/options', 'NatsSettings', CLIENT_SHAPE, 'nats', []],
   ['node/options', 'BrokerOptions', SERVER_SHAPE, true, ['tls', 'authority', 'upstream', 'pages', 'watched']],
-  ['node/options', 'UpstreamSettings', UPSTREAM_SHAPE, true, ['address', 'tls', 'nats']],
+  ['node/options', 'UpstreamSettings', UPSTREAM_SHAPE, true, ['address', 'tls', 'proxy', 'nats']],
   [
     'node/options',
     'AuthorizerOptions',

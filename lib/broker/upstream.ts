@@ -1,5 +1,6 @@
 // The fabric above a broker that is a gateway: its options, and what the application is told of it.
 import type { ServerOptions, UpstreamOptions } from '../../index'
+import { isProxy, proxySettings, shownProxy } from '../engine/proxy'
 import { clientSettings, TLS_CLIENT_SHAPE } from '../engine/tls'
 import { FabricError, invalidType } from '../values/errors'
 import { checkOptions, forEngine, isBoolean, isString, type ShapeOf } from '../values/option-checks'
@@ -13,6 +14,7 @@ export const UPSTREAM_SHAPE = {
   credentials: { check: isString, engine: 'nats' },
   ignoreDiscovered: { check: isBoolean, default: false, engine: 'nats' },
   reserved: { check: isBoolean, default: false, engine: true },
+  proxy: isProxy,
   ...TLS_CLIENT_SHAPE,
 } as const satisfies ShapeOf<UpstreamOptions>
 
@@ -46,9 +48,11 @@ const SCHEME = /^(nats|tls):\/\//i
 /** Returns the part of `brokerOpen`. */
 export function upstreamSettings(upstream: Upstream): Record<string, unknown> {
   const options = optionsOf(upstream)
+  const address = [options.address].flat().join(',')
   return {
     ...forEngine(options, UPSTREAM_SHAPE),
-    address: [options.address].flat().join(','),
+    address,
+    proxy: proxySettings(options.proxy, address),
     nats: forEngine(options, UPSTREAM_SHAPE, 'nats'),
     // A server may want TLS whatever the address says.
     tls: clientSettings(options),
@@ -57,12 +61,13 @@ export function upstreamSettings(upstream: Upstream): Record<string, unknown> {
 
 /** Returns the option as the application can see it: without names, passwords and keys. */
 export function visibleUpstream(upstream: Upstream): Upstream {
-  const { address, ignoreDiscovered, reserved } = optionsOf(upstream)
+  const { address, ignoreDiscovered, reserved, proxy } = optionsOf(upstream)
   const shown = [address].flat().map(withoutUser)
   return {
     address: shown,
     ...(ignoreDiscovered === undefined ? {} : { ignoreDiscovered }),
     ...(reserved === undefined ? {} : { reserved }),
+    ...(proxy === undefined ? {} : { proxy: shownProxy(proxy) }),
   }
 }
 

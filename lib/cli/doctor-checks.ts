@@ -117,17 +117,35 @@ async function dns({ url }: Surroundings): Promise<Finding[]> {
         .join(' ') || 'none'
     return [{ level: 'ok', text: `IPv4 ${of(4)}, IPv6 ${of(6)}` }]
   } catch (error) {
+    const text = `'${url.hostname}' is not known (${codeOf(error)})`
+    if (proxyFor(url) !== undefined) return [{ level: 'warn', text, todo: 'the proxy must know it' }]
     const todo = 'check the name, and the resolver of this machine'
-    return [{ level: 'FAIL', text: `'${url.hostname}' is not known (${codeOf(error)})`, todo }]
+    return [{ level: 'FAIL', text, todo }]
   }
 }
 
 async function proxy({ url }: Surroundings): Promise<Finding[]> {
-  const names = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy']
-  const named = names.find(name => (process.env[name] ?? '') !== '')
-  if (named === undefined || url === undefined) return [{ level: 'ok', text: 'none in the environment' }]
-  const todo = 'where only the proxy leads out, run a broker or a tunnel on this side of it'
-  return [{ level: 'warn', text: `${named} is set and not used`, todo, ends: false }]
+  const named = url && proxyFor(url)
+  if (named === undefined) return [{ level: 'ok', text: 'none in the environment for this server' }]
+  return [{ level: 'ok', text: `that of ${named}, unless NO_PROXY lists the server` }]
+}
+
+/** Returns the variable that names a proxy for a server. */
+function proxyFor(url: URL): string | undefined {
+  if (/^(127\.|\[::1\]$|(.*\.)?localhost$)/.test(url.hostname)) return undefined
+  const lower = /^(https|wss|tls):$/.test(url.protocol) ? 'https_proxy' : 'http_proxy'
+  return [lower, lower.toUpperCase()].find(name => (process.env[name] ?? '') !== '')
+}
+
+/** A failure to go straight to a server: with a proxy no more than a warning. */
+function straightFailure(url: URL | undefined, text: string, todo: string): Finding {
+  const named = url && proxyFor(url)
+  if (named === undefined) return { level: 'FAIL', text, todo }
+  return {
+    level: 'warn',
+    text: `not straight: ${text}`,
+    todo: `nothing if the proxy of ${named} leads there`,
+  }
 }
 
 async function tcp({ url, address: path }: Surroundings): Promise<Finding[]> {
@@ -142,7 +160,7 @@ async function tcp({ url, address: path }: Surroundings): Promise<Finding[]> {
     }
     socket.setTimeout(TCP_TIMEOUT, () => {
       const todo = 'a firewall drops what is sent there; check it, and the port'
-      done({ level: 'FAIL', text: `no answer in ${TCP_TIMEOUT} ms`, todo })
+      done(straightFailure(url, `no answer in ${TCP_TIMEOUT} ms`, todo))
     })
     socket.on('connect', () => {
       done({ level: 'ok', text: `connected in ${(performance.now() - start).toFixed(1)} ms` })
@@ -152,7 +170,7 @@ async function tcp({ url, address: path }: Surroundings): Promise<Finding[]> {
         codeOf(error) === 'ECONNREFUSED' || codeOf(error) === 'ENOENT'
           ? 'nothing listens there: start a broker (selvedge broker), or check the port'
           : 'check the network'
-      done({ level: 'FAIL', text: `${codeOf(error)}`, todo })
+      done(straightFailure(url, `${codeOf(error)}`, todo))
     })
   })
 }
@@ -180,7 +198,7 @@ async function tls({ url, options }: Surroundings): Promise<Finding[]> {
     })
     socket.on('error', error => {
       const todo = 'the port may speak no TLS: try http:// instead of https://'
-      resolve([{ level: 'FAIL', text: textOf(error), todo }])
+      resolve([straightFailure(url, textOf(error), todo)])
     })
   })
 }

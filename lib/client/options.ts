@@ -1,6 +1,7 @@
 // The options of a client: their checks, and the form in which the engine gets them.
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { ConnectOptions } from '../../index'
+import { isProxy, proxySettings, shownProxy } from '../engine/proxy'
 import { clientSettings, TLS_CLIENT_SHAPE } from '../engine/tls'
 import { FabricError, invalidType, invalidValue, outOfRange, shown } from '../values/errors'
 import { Failure } from '../values/failure'
@@ -31,6 +32,7 @@ export const CLIENT_SHAPE = {
   randomizationFactor: { check: isFraction, default: 1, engine: true },
   maxMessageBytes: { check: isMessageSize, unit: 'bytes', default: 256 * 1024 * 1024, limit: true },
   wire: { check: isWire, engine: true },
+  proxy: isProxy,
   routeSubject: isFunction,
   tracing: { check: isTracing, default: 'active' },
   user: { check: isString, engine: 'nats' },
@@ -121,10 +123,12 @@ export function openSettings(
 ): string {
   const address = broker === undefined ? addressOf(options) : null
   const extraHeaders = httpHeaders(options)
+  const proxy = proxySettings(options.proxy, address)
   // A server of NATS may want TLS whatever the address says.
-  const tls = /^(https|wss|nats|tls):/i.test(address ?? '') ? clientSettings(options) : undefined
+  const wantsTls = /^(https|wss|nats|tls):/i.test(address ?? '') || proxy?.tls === true
+  const tls = wantsTls ? clientSettings(options) : undefined
   const nats = forEngine(options, CLIENT_SHAPE, 'nats')
-  const rest = { extraHeaders, id, address, broker: broker ?? null, own, tls, nats }
+  const rest = { extraHeaders, id, address, broker: broker ?? null, own, tls, proxy, nats }
   return JSON.stringify({ ...forEngine(options, CLIENT_SHAPE), ...rest })
 }
 
@@ -168,6 +172,7 @@ export function shownOptions(options: ConnectOptions): Readonly<ConnectOptions> 
     ...rest
   } = options
   if (rest.address !== undefined) rest.address = withoutUser(String(rest.address))
+  if (rest.proxy !== undefined) rest.proxy = shownProxy(rest.proxy)
   if (extraHeaders === undefined) return rest
   return Object.defineProperty(rest, 'extraHeaders', { value: { ...extraHeaders }, enumerable: false })
 }

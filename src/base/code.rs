@@ -92,6 +92,10 @@ codes! {
         PeerEnded = "ERR_PEER_ENDED",
         /// The other side of a socket gave no sign of life.
         PeerSilent = "ERR_PEER_SILENT",
+        /// The proxy wants to know who asks, or does not believe it.
+        ProxyAuth = "ERR_PROXY_AUTH",
+        /// The proxy did not connect us to the server.
+        ProxyTunnel = "ERR_PROXY_TUNNEL",
         /// A second queue group on one pattern of one client.
         QueueGroup = "ERR_QUEUE_GROUP",
         /// Refused with a text and without a number.

@@ -4,6 +4,7 @@
 
 mod backoff;
 mod dial_policy;
+mod direct_hosts;
 mod flood;
 mod heartbeat;
 mod listen;
@@ -16,6 +17,7 @@ mod stall;
 
 pub use backoff::{Backoff, ReconnectConfig};
 pub use dial_policy::{Attempt, DialPolicy, Protocol};
+pub use direct_hosts::DirectHosts;
 pub use flood::{FloodMeter, Flooded};
 pub use heartbeat::{Beat, Heartbeat};
 pub use listen::ListenAddress;

@@ -12,6 +12,7 @@ mod failure;
 mod options;
 #[cfg(feature = "node")]
 mod pipes;
+mod proxy_options;
 #[cfg(feature = "node")]
 mod session;
 #[cfg(feature = "node")]

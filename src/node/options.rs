@@ -15,9 +15,10 @@ use crate::socket::SocketConfig;
 use crate::subject::Subject;
 use crate::transport::tls::{ClientTls, ClientTlsOptions, ServerTls};
 use crate::transport::{
-    AcceptOptions, DialOptions, ForwardedField, ListenAt, NatsOptions, NatsUser, TrustedProxies,
+    AcceptOptions, DialOptions, ForwardedField, ListenAt, NatsOptions, NatsUser, Proxy, TrustedProxies,
 };
 
+use super::proxy_options::{ProxySettings, proxy};
 use super::tls_options::{ClientTlsSettings, ServerTlsSettings};
 
 /// Options of `clientOpen`. Durations are milliseconds, here and below.
@@ -42,6 +43,7 @@ pub struct ClientOptions {
     /// It is the broker's own (`broker` names it).
     own: bool,
     tls: Option<ClientTlsSettings>,
+    proxy: Option<ProxySettings>,
     nats: NatsSettings,
 }
 
@@ -58,7 +60,7 @@ struct NatsSettings {
 }
 
 impl NatsSettings {
-    fn options(&self, address: String, tls: ClientTls) -> Result<NatsOptions, Failure> {
+    fn options(&self, address: String, tls: ClientTls, proxy: Option<Proxy>) -> Result<NatsOptions, Failure> {
         let Self { token, user, password, nkey, credentials, ignore_discovered } = self;
         let user = NatsUser {
             token: token.clone(),
@@ -67,7 +69,8 @@ impl NatsSettings {
             nkey: nkey.clone(),
             credentials: credentials.clone(),
         };
-        let options = NatsOptions { address, user, tls: Some(tls), ignores_discovered: *ignore_discovered };
+        let options =
+            NatsOptions { address, user, tls: Some(tls), proxy, ignores_discovered: *ignore_discovered };
         options.check().map_err(|what| Failure::new(Code::InvalidArgument, what))?;
         Ok(options)
     }
@@ -149,7 +152,8 @@ impl ClientOptions {
 
     fn dial_nats(&self, address: String) -> Result<NatsOptions, Failure> {
         // A server may want TLS whatever the address says.
-        self.nats.options(address, ClientTls::new(&self.tls_options())?)
+        let tls = self.tls_options();
+        self.nats.options(address, ClientTls::new(&tls)?, proxy(&self.proxy, &tls)?)
     }
 
     fn tls_options(&self) -> ClientTlsOptions {
@@ -168,6 +172,7 @@ impl ClientOptions {
                 Some(WireName::Selvedge) => Protocol::Selvedge,
             },
             tls: None,
+            proxy: proxy(&self.proxy, &self.tls_options())?,
         };
         // Refused here: it can never work, and would be retried for ever.
         options.check().map_err(|what| Failure::new(Code::InvalidArgument, what))?;
@@ -226,6 +231,7 @@ struct UpstreamSettings {
     address: String,
     reserved: bool,
     tls: Option<ClientTlsSettings>,
+    proxy: Option<ProxySettings>,
     nats: NatsSettings,
 }
 
@@ -298,9 +304,11 @@ impl BrokerOptions {
 
     /// Returns how to reach the fabric above, if there is one.
     pub fn upstream(&self) -> Result<Option<NatsOptions>, Failure> {
-        let Some(UpstreamSettings { address, tls, nats, .. }) = &self.upstream else { return Ok(None) };
+        let Some(UpstreamSettings { address, tls, proxy: through, nats, .. }) = &self.upstream else {
+            return Ok(None);
+        };
         let tls = tls.as_ref().map_or_else(ClientTlsOptions::default, |tls| tls.options());
-        nats.options(address.clone(), ClientTls::new(&tls)?).map(Some)
+        nats.options(address.clone(), ClientTls::new(&tls)?, proxy(through, &tls)?).map(Some)
     }
 
     /// Returns the paths at its port that the application answers.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::dial_bytes;
+use super::proxy::Proxy;
 use super::readiness::Registration;
 use super::stream::BoxedStream;
 use super::target::{Target, refused};
@@ -31,6 +32,8 @@ pub struct DialOptions {
     pub wire: Protocol,
     /// For `https` and `wss`.
     pub tls: Option<ClientTls>,
+    /// The way out.
+    pub proxy: Option<Proxy>,
 }
 
 impl DialOptions {
@@ -133,7 +136,7 @@ impl Remote {
         if target.tls && tls.is_none() {
             return Err(refused("no settings for TLS"));
         }
-        dial_bytes::connect(&target.place, tls, self.registration.as_ref()).await
+        dial_bytes::connect(&target.place, tls, self.options.proxy.as_ref(), self.registration.as_ref()).await
     }
 }
 

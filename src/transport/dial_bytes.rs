@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use super::address::Place;
+use super::proxy::Proxy;
 use super::readiness::{Registration, register};
 use super::stream::set_options;
 use super::timer::within;
@@ -30,23 +31,26 @@ pub struct ByteDialer {
 impl ByteDialer {
     /// Connects. [`LinkError::Silent`] when the time is over.
     pub async fn dial(&self) -> Result<BoxedLink<Bytes, Chunk>, LinkError> {
-        let connecting = connect(&self.place, self.tls.as_ref(), self.registration.as_ref());
+        let connecting = connect(&self.place, self.tls.as_ref(), None, self.registration.as_ref());
         let stream = within(self.connect_timeout, connecting).await?;
         Ok(ByteLink::boxed(stream, &[]))
     }
 }
 
-/// Connects to a place, and speaks TLS there if that is wanted.
+/// Connects to a place, through a proxy if it serves that place, and speaks TLS there if that is wanted.
 pub(super) async fn connect(
     place: &Place,
     tls: Option<&ClientTls>,
+    proxy: Option<&Proxy>,
     registration: Option<&Registration>,
 ) -> Result<BoxedStream, LinkError> {
     let (stream, host) = match place {
         Place::Net(host, port) => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            set_options(&stream)?;
-            (register(stream, registration), host.as_str())
+            let stream = match proxy.filter(|proxy| proxy.serves(host, *port)) {
+                Some(proxy) => proxy.connect(host, *port, registration).await?,
+                None => tcp(host, *port, registration).await?,
+            };
+            (stream, host.as_str())
         }
         Place::Unix(path) => (unix(path, registration).await?, "localhost"),
     };
@@ -54,6 +58,16 @@ pub(super) async fn connect(
         Some(tls) => tls::connect(stream, tls, host).await,
         None => Ok(stream),
     }
+}
+
+pub(super) async fn tcp(
+    host: &str,
+    port: u16,
+    registration: Option<&Registration>,
+) -> Result<BoxedStream, LinkError> {
+    let stream = TcpStream::connect((host, port)).await?;
+    set_options(&stream)?;
+    Ok(register(stream, registration))
 }
 
 #[cfg(unix)]

@@ -33,10 +33,10 @@ pub(super) async fn read_head(
     }
 }
 
-/// A server's answer.
+/// The answer of a server, or of a proxy.
 pub(super) struct UpgradeResponse {
     pub(super) code: u16,
-    reason: String,
+    pub(super) reason: String,
     fields: Vec<(String, String)>,
     /// Bytes that came behind its head.
     pub(super) rest: Vec<u8>,
@@ -79,7 +79,12 @@ pub(super) async fn ask(
         }
     }
     request.extend_from_slice(b"\r\n");
-    stream.write_all(&request).await?;
+    exchange(stream, &request).await
+}
+
+/// Sends a whole request; reads the answer's head.
+pub(super) async fn exchange(stream: &mut BoxedStream, request: &[u8]) -> Result<UpgradeResponse, LinkError> {
+    stream.write_all(request).await?;
     stream.flush().await?;
     let mut bytes = Vec::with_capacity(MAX_HEAD_BYTES);
     let length = match read_head(stream, &mut bytes).await {

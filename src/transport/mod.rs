@@ -19,6 +19,7 @@ mod liveness;
 mod nats;
 mod pages;
 pub mod pipe;
+mod proxy;
 mod read_buffer;
 #[cfg_attr(not(target_os = "linux"), path = "no_readiness.rs")]
 mod readiness;
@@ -43,6 +44,7 @@ pub use link::{BoxedLink, Link, LinkError};
 pub use listen::{ListenAt, StreamListener};
 pub use nats::{NatsOptions, NatsRemote, NatsUser};
 pub use pages::Pages;
+pub use proxy::Proxy;
 #[cfg(target_os = "linux")]
 pub use readiness::ReadinessPoller;
 pub use readiness::Registration;

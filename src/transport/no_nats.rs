@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::proxy::Proxy;
 use super::readiness::Registration;
 use super::tls::ClientTls;
 use super::{BoxedLink, LinkError};
@@ -17,6 +18,8 @@ pub struct NatsOptions {
     pub user: NatsUser,
     /// For servers that want TLS.
     pub tls: Option<ClientTls>,
+    /// The way out.
+    pub proxy: Option<Proxy>,
     /// Connect to no servers but those of the address.
     pub ignores_discovered: bool,
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -76,15 +77,15 @@ pub(super) fn set_options(stream: &TcpStream) -> io::Result<()> {
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const MAX_UNSENT_BYTES: u32 = 256 * 1024;
 
-/// A stream of which the first byte was read already.
+/// A stream of which the first bytes were read already.
 pub(super) struct Prefixed {
-    first: Option<u8>,
+    first: Bytes,
     stream: BoxedStream,
 }
 
 impl Prefixed {
-    pub(super) fn new(first: u8, stream: BoxedStream) -> Self {
-        Self { first: Some(first), stream }
+    pub(super) fn new(first: impl Into<Bytes>, stream: BoxedStream) -> Self {
+        Self { first: first.into(), stream }
     }
 }
 
@@ -94,10 +95,9 @@ impl AsyncRead for Prefixed {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if into.remaining() > 0
-            && let Some(first) = self.first.take()
-        {
-            into.put_slice(&[first]);
+        let count = self.first.len().min(into.remaining());
+        if count > 0 {
+            into.put_slice(&self.first.split_to(count));
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_read(cx, into)

@@ -15,6 +15,7 @@ use super::*;
 
 mod pipe;
 mod plain_bytes;
+mod proxy;
 #[cfg(target_os = "linux")]
 mod readiness;
 mod rfc6455;

@@ -14,6 +14,7 @@ use super::link::{NatsLink, Refused};
 use super::servers::Servers;
 use crate::base::{Code, Failure};
 use crate::transport::address::Place;
+use crate::transport::proxy::Proxy;
 use crate::transport::readiness::Registration;
 use crate::transport::timer::within;
 use crate::transport::tls::{self, ClientTls};
@@ -34,6 +35,8 @@ pub struct NatsOptions {
     pub user: NatsUser,
     /// For servers that want TLS, and for `tls://`.
     pub tls: Option<ClientTls>,
+    /// The way out.
+    pub proxy: Option<Proxy>,
     /// Connect to no servers but those of the address.
     pub ignores_discovered: bool,
 }
@@ -58,6 +61,7 @@ pub struct NatsRemote {
     wants_tls: bool,
     user: NatsUser,
     tls: Option<ClientTls>,
+    proxy: Option<Proxy>,
     /// The poller that watches its connections, too.
     registration: Option<Registration>,
 }
@@ -71,6 +75,7 @@ impl NatsRemote {
             wants_tls: address.wants_tls,
             user: options.user.or(address.user),
             tls: options.tls,
+            proxy: options.proxy,
             registration,
         }
     }
@@ -125,7 +130,8 @@ impl NatsRemote {
 
     async fn dial_server(&self, server: &Server, echoes: bool) -> Result<Entrance, LinkError> {
         let place = Place::Net(server.0.clone(), server.1);
-        let stream = dial_bytes::connect(&place, None, self.registration.as_ref()).await?;
+        let stream =
+            dial_bytes::connect(&place, None, self.proxy.as_ref(), self.registration.as_ref()).await?;
         let mut peer = Peer { stream, buffer: BytesMut::new() };
         let (mut has_begun, mut is_tls) = (false, false);
         if !peer.speaks_within(SILENCE).await? {

@@ -47,6 +47,7 @@ pub fn dialling(address: &str, wire: Protocol) -> DialOptions {
         connect_timeout: Duration::from_secs(5),
         wire,
         tls: None,
+        proxy: None,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::transport::LinkError;
 use crate::transport::stream::BoxedStream;
 
 /// Options of a client's TLS. Texts are PEM.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct ClientTlsOptions {
     /// Authorities to trust, instead of those given to [`trust`].
     pub ca: Option<String>,

@@ -107,7 +107,7 @@ pub(in crate::transport) async fn accept(
         }
         return Err(LinkError::Refused("no TLS on the TLS port".into()));
     }
-    let stream = Prefixed::new(first, connection.stream);
+    let stream = Prefixed::new(vec![first], connection.stream);
     let stream = TlsAcceptor::from(tls.config()).accept(stream).await?;
     let certificates = stream.get_ref().1.peer_certificates();
     let certificate = certificates.and_then(|chain| PeerCertificate::from_der(chain.first()?));
