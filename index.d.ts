@@ -2545,6 +2545,7 @@ export declare function timeClient(options?: { client?: Client; timeout?: number
 
 /**
  * Resolves with how many ms this process's clock is ahead of the time service's. `timeout` in ms, default 30_000.
+ * Whoever may subscribe to `services.hub.time` is believed: decide nothing by it that must not be moved.
  *
  * @throws {FabricError} as `callConatService` · `"ERR_SERVICE"` what it answered is no time
  */

@@ -160,6 +160,24 @@ describe.each(WIRES)('over the wire %s', wire => {
     )
     expect(disturbed).toEqual([])
   })
+
+  test('what is published right before a close arrives', async () => {
+    const messages = await member({ wire }).subscribe('parting')
+    let count = 0
+    const all = new Promise<void>(resolve => {
+      messages.emitter.on('message', () => {
+        count += 1
+        if (count === 2000) resolve()
+      })
+    })
+    // None of them is connected yet.
+    for (let n = 0; n < 20; n++) {
+      const leaver = member({ wire })
+      for (let i = 0; i < 100; i++) leaver.publishSync('parting', i)
+      await leaver.close()
+    }
+    await all
+  })
 })
 
 test('a foreign Host is refused behind the HTTP server of an application on loopback, too', async () => {

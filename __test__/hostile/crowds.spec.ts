@@ -20,12 +20,14 @@ beforeAll(async () => {
   arena = await Arena.open()
 })
 
-afterAll(() => arena.close())
+afterAll(async () => {
+  if (process.env.HOSTILE_TABLE) console.info(arena.table())
+  await arena.close()
+})
 
 afterEach(async () => {
   try {
-    // The flood is made here, without a pause, on the cores that the neighbour needs.
-    await arena.look(expect.getState().currentTestName!, 200, 5000)
+    await arena.look(expect.getState().currentTestName!, 200)
   } finally {
     for (const { raw } of strangers) raw.end()
     for (const client of clients) await client.close()

@@ -6,6 +6,9 @@ import { join } from 'node:path'
 import { type ConatServer, connect, init, type ServerOptions } from 'selvedge'
 import { parseMetrics } from '../support/prometheus'
 
+const { native } = require(join(__dirname, '../../dist/engine/native.js')) as {
+  native: { brokerAnswer(broker: number, number: number, response: Uint8Array): void }
+}
 const TOKEN = 'a-token-of-32-characters-or-more'
 const open: ConatServer[] = []
 
@@ -126,6 +129,34 @@ describe.each(DOORS)('at %s', (_name, options, portOf) => {
     const answers = await Promise.all(Array.from({ length: 50 }, () => ask(port)))
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
   })
+})
+
+test('whoever asks again and again is refused before JavaScript hears of it, whatever is asked', async () => {
+  const broker = await start({ port: 0, metrics: { token: TOKEN } })
+  const { port } = broker.address()!
+  const answers = jest.spyOn(native, 'brokerAnswer')
+  const collected = jest.spyOn(broker, 'metrics')
+  try {
+    const statuses: number[] = []
+    const began = Date.now()
+    for (let n = 0; n < 20; n++) {
+      const headers = { authorization: n % 2 === 0 ? `Bearer ${TOKEN}` : 'Bearer wrong' }
+      const some = await Promise.all(Array.from({ length: 20 }, () => ask(port, { headers })))
+      statuses.push(...some.map(({ status }) => status))
+    }
+    const seconds = Math.ceil((Date.now() - began) / 1000)
+    const answered = statuses.filter(status => status !== 429)
+    expect(answers).toHaveBeenCalledTimes(answered.length)
+    expect(answered.length).toBeLessThanOrEqual(100 + 20 * seconds)
+    // Once for the broker, and once among the figures of the process.
+    expect(collected.mock.calls.length).toBeLessThanOrEqual(2 * (1 + seconds))
+    expect(new Set(answered)).toEqual(new Set([200, 401]))
+    // The broker's own work goes on, also for whoever is refused there.
+    expect((await ask(port, { path: '/healthz' })).status).toBe(200)
+  } finally {
+    answers.mockRestore()
+    collected.mockRestore()
+  }
 })
 
 test('with a token they may be told beyond loopback, and beside an HTTP server at a port of their own', async () => {

@@ -1,6 +1,7 @@
 //! Values that machines borrow, so that they need no clock, no random source, no timer and no ledger of their
 //! own; the shape of a machine; failures and their codes.
 
+mod allowance;
 mod code;
 mod deadlines;
 mod entropy;
@@ -11,6 +12,7 @@ mod network;
 mod secret_ids;
 mod shares;
 
+pub use allowance::Allowance;
 pub use code::{Code, CodeValue};
 pub use deadlines::{Deadlines, earliest};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};

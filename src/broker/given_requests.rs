@@ -3,13 +3,15 @@
 //! The client of a connection that was only cut comes back, and may still answer. It is known by its inbox,
 //! which it keeps.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::time::Instant;
 
-use super::account::Account;
+use super::account::{Account, Owner};
 use super::peer::PeerId;
+use crate::base::Shares;
 use crate::subject::Pattern;
-use crate::wire::{ANSWER_GRACE, AckId};
+use crate::wire::{ANSWER_GRACE, AckId, Json};
 
 /// The latest requests of one connection, oldest first, answered or not.
 #[derive(Debug, Default)]
@@ -39,65 +41,92 @@ impl GivenRequests {
     }
 }
 
-/// Those of connections that were cut, while their clients may come back.
+/// Those of connections that were cut, while their clients may come back. When there is no room for one
+/// more, the oldest of the owner with most gives way.
 #[derive(Debug, Default)]
 pub(super) struct CutOff {
     /// By inbox, which a peer chooses.
-    by_inbox: HashMap<Pattern, Unanswered>,
-    /// In the order in which their time is over; what has been taken over stays here until then.
-    due: VecDeque<(Instant, Pattern, PeerId)>,
+    by_inbox: HashMap<Pattern, (Due, Unanswered)>,
+    /// In the order in which their time is over.
+    due: BTreeMap<Due, Pattern>,
+    by_owner: HashMap<Owner, BTreeSet<Due>>,
+    shares: Shares<Owner>,
+    kept: u64,
+    /// A user has a number only while it is connected: here its hash stands for it.
+    users: RandomState,
 }
 
+/// When the time of one is over, and which it is.
+type Due = (Instant, u64);
+
+/// A connection that was cut: who it was, and what it was asked.
 #[derive(Debug)]
-struct Unanswered {
-    peer: PeerId,
-    account: Account,
-    given: GivenRequests,
+pub(super) struct Unanswered {
+    pub(super) account: Account,
+    pub(super) owner: Owner,
+    pub(super) given: GivenRequests,
 }
 
 impl CutOff {
-    /// Whether there is room for one more.
-    pub(super) fn has_room(&self) -> bool {
-        self.due.len() < MAX_CUT_OFF
+    /// Who has the place of a connection that was cut.
+    pub(super) fn owner(&self, owner: Owner, user: &Json) -> Owner {
+        match owner {
+            Owner::User(_) => Owner::User(self.users.hash_one(user.as_bytes())),
+            Owner::Network(_) => owner,
+        }
     }
 
-    /// Keeps what a connection was given until its client is back, or its time is over.
-    pub(super) fn keep(
-        &mut self,
-        now: Instant,
-        (peer, account): (PeerId, Account),
-        inbox: Pattern,
-        mut given: GivenRequests,
-    ) {
-        given.take_over(self.take(&inbox));
-        self.due.push_back((now + ANSWER_GRACE, inbox.clone(), peer));
-        self.by_inbox.insert(inbox, Unanswered { peer, account, given });
+    /// Keeps what a connection was given until its client is back, or its time is over. Returns what there is
+    /// no room for: what another had to give up, or this.
+    pub(super) fn keep(&mut self, now: Instant, inbox: Pattern, mut cut: Unanswered) -> Option<Unanswered> {
+        cut.given.take_over(self.take(&inbox));
+        let mut given_up = None;
+        if self.by_inbox.len() >= MAX_CUT_OFF {
+            let owns_some = self.shares.of(&cut.owner) > 0;
+            let yielding = self.shares.greedier_than(&cut.owner).or(owns_some.then_some(cut.owner));
+            let oldest = yielding.and_then(|owner| self.by_owner.get(&owner)?.first().copied());
+            let Some(oldest) = oldest else { return Some(cut) };
+            given_up = self.end(oldest);
+        }
+        let due = (now + ANSWER_GRACE, self.kept);
+        self.kept += 1;
+        self.shares.add(cut.owner, 1);
+        self.by_owner.entry(cut.owner).or_default().insert(due);
+        self.due.insert(due, inbox.clone());
+        self.by_inbox.insert(inbox, (due, cut));
+        given_up
     }
 
     /// The client with this inbox is back.
     pub(super) fn take(&mut self, inbox: &Pattern) -> GivenRequests {
-        self.by_inbox.remove(inbox).map(|unanswered| unanswered.given).unwrap_or_default()
+        let due = self.by_inbox.get(inbox).map(|(due, _)| *due);
+        due.and_then(|due| self.end(due)).map(|cut| cut.given).unwrap_or_default()
     }
 
-    /// Takes one whose client has not come back in time, and who it was.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Account, GivenRequests)> {
-        while self.due.front().is_some_and(|(at, ..)| *at <= now)
-            && let Some((_, inbox, peer)) = self.due.pop_front()
-        {
-            let is_same = self.by_inbox.get(&inbox).is_some_and(|unanswered| unanswered.peer == peer);
-            if is_same && let Some(Unanswered { account, given, .. }) = self.by_inbox.remove(&inbox) {
-                return Some((account, given));
-            }
-        }
-        None
+    /// Takes one whose client has not come back in time.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Unanswered> {
+        let (due, _) = self.due.first_key_value().filter(|((at, _), _)| *at <= now)?;
+        self.end(*due)
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.due.front().map(|(at, ..)| *at)
+        self.due.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    fn end(&mut self, due: Due) -> Option<Unanswered> {
+        let (_, cut) = self.by_inbox.remove(&self.due.remove(&due)?)?;
+        self.shares.subtract(cut.owner, 1);
+        if let Some(all) = self.by_owner.get_mut(&cut.owner) {
+            all.remove(&due);
+            if all.is_empty() {
+                self.by_owner.remove(&cut.owner);
+            }
+        }
+        Some(cut)
     }
 }
 
 /// Requests that are remembered of a connection.
 pub(super) const MAX_NOTED: usize = 64;
 /// Connections that were cut, and of which something is remembered.
-const MAX_CUT_OFF: usize = 1024;
+pub(super) const MAX_CUT_OFF: usize = 1024;

@@ -149,6 +149,11 @@ impl InterestWaits {
         subjects.into_iter().filter_map(|subject| Subject::parse(subject).ok()).collect()
     }
 
+    /// Returns how many a peer has.
+    pub(super) fn count_of(&self, peer: PeerId) -> usize {
+        self.by_peer.get(&peer).map_or(0, |held| held.waits.len())
+    }
+
     /// Returns how many there are.
     pub(super) fn len(&self) -> usize {
         self.open.len()

@@ -93,6 +93,11 @@ impl Watches {
         self.forget_watcher(&subject, (peer, id));
     }
 
+    /// Returns how many a peer has.
+    pub(super) fn count_of(&self, peer: PeerId) -> usize {
+        self.by_peer.get(&peer).map_or(0, |of_peer| of_peer.subjects.len())
+    }
+
     /// Ends all watches of a peer.
     pub(super) fn forget(&mut self, peer: PeerId) {
         let Some(OfPeer { subjects, bytes }) = self.by_peer.remove(&peer) else { return };

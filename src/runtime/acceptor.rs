@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
+use super::rounds::{HANDSHAKES, Rounds};
 use super::{BrokerHandle, PeerIdentity, threads};
 use crate::broker::{self, Certificate};
 use crate::transport::tls::ServerTls;
@@ -17,13 +18,14 @@ pub struct Acceptor {
     broker: Arc<BrokerHandle>,
     options: AcceptOptions,
     limiter: HandshakeLimiter,
+    turns: Rounds,
 }
 
 impl Acceptor {
     /// Returns an acceptor for `broker`.
     pub fn new(broker: Arc<BrokerHandle>, options: AcceptOptions) -> Arc<Self> {
         let limiter = HandshakeLimiter::new(options.max_handshakes, options.max_handshakes_per_address);
-        Arc::new(Self { broker, options, limiter })
+        Arc::new(Self { broker, options, limiter, turns: Rounds::new(HANDSHAKES) })
     }
 
     /// Takes a connection through the handshake, in a task of its own, and serves it. When too many are at
@@ -34,8 +36,9 @@ impl Acceptor {
         let permit = self.limiter.acquire(address, is_proxy);
         let acceptor = self.clone();
         threads::spawn(async move {
+            let handshake = accept_with_handshake(connection, &acceptor.options);
             let accepted = tokio::select! {
-                accepted = accept_with_handshake(connection, &acceptor.options) => accepted,
+                accepted = acceptor.turns.drive(1, handshake) => accepted,
                 () = permit.revoked() => {
                     acceptor.options.turned_away.count(TurnedAwayFor::Rate);
                     return tracing::debug!(?address, "too many handshakes at once, the oldest dropped");

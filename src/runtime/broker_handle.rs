@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::local_link::LocalLink;
+use super::rounds::{ENTRIES, Rounds};
 use super::sync::{AtomicBool, Condvar, Mutex, Ordering, PoisonError};
 use super::{EventQueue, peer_task, threads};
 use crate::base::{Entropy, Handle, OsEntropy};
@@ -27,6 +28,8 @@ pub struct BrokerHandle {
     rearm: Notify,
     /// To be called when the last connection of a broker that drains has gone.
     drained: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+    /// Connections that end, when many do at once.
+    ends: Rounds,
     /// Where its requests to the application go, and its handle there.
     application: Option<(Handle, Arc<EventQueue>)>,
 }
@@ -103,6 +106,7 @@ impl BrokerHandle {
             stats_told: Condvar::new(),
             rearm: Notify::new(),
             drained: Mutex::new(Vec::new()),
+            ends: Rounds::new(ENTRIES),
             application,
         }
     }
@@ -229,6 +233,13 @@ impl BrokerHandle {
             Some(old) => old.clone_from(waker),
             place => *place = Some(waker.clone()),
         }
+    }
+
+    /// Waits until a peer whose link is gone may be forgotten: what many have in the tables is not taken back
+    /// in one go.
+    pub(super) async fn turn_to_end(&self, peer: PeerId) {
+        let entries = self.with(|broker, _| broker.entries_of(peer));
+        self.ends.drive(1 + entries, async {}).await;
     }
 
     /// Forgets a peer whose link is gone.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::rounds::{HANDSHAKES, Rounds};
 use super::threads;
 use crate::base::Chunk;
 use crate::transport::tls::ServerTls;
@@ -15,12 +16,13 @@ pub struct ByteAcceptor {
     tls: Option<ServerTls>,
     handshake_timeout: Duration,
     limiter: HandshakeLimiter,
+    turns: Rounds,
 }
 
 impl ByteAcceptor {
     /// Returns an acceptor that lets `limiter` bound how many are in the handshake at once.
     pub fn new(tls: Option<ServerTls>, handshake_timeout: Duration, limiter: HandshakeLimiter) -> Arc<Self> {
-        Arc::new(Self { tls, handshake_timeout, limiter })
+        Arc::new(Self { tls, handshake_timeout, limiter, turns: Rounds::new(HANDSHAKES) })
     }
 
     /// Takes a connection through the handshake in a task of its own, and hands it to `then`. When too
@@ -34,8 +36,9 @@ impl ByteAcceptor {
         let permit = self.limiter.acquire(address.map(|address| address.ip()), false);
         let acceptor = self.clone();
         threads::spawn(async move {
+            let handshake = accept_bytes(connection, acceptor.tls.as_ref(), acceptor.handshake_timeout);
             let accepted = tokio::select! {
-                accepted = accept_bytes(connection, acceptor.tls.as_ref(), acceptor.handshake_timeout) => accepted,
+                accepted = acceptor.turns.drive(1, handshake) => accepted,
                 () = permit.revoked() => {
                     return tracing::debug!(?address, "too many handshakes at once, the oldest dropped");
                 }

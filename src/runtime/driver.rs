@@ -167,7 +167,7 @@ impl<M: Reporting> Behaviour for Driver<M> {
             }
         }
         // Others want their turn.
-        cx.waker().wake_by_ref();
+        threads::end_turn(cx);
         Poll::Pending
     }
 

@@ -17,6 +17,7 @@ mod log;
 mod mailbox;
 mod peer_task;
 mod port;
+mod rounds;
 mod sync;
 mod threads;
 mod upstream_task;

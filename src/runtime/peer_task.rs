@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::close_link::close_link;
-use super::{BrokerHandle, PeerIdentity};
+use super::{BrokerHandle, PeerIdentity, threads};
 use crate::broker::{DisconnectReason, EndReason, PeerId};
 use crate::link::{OrderlyClose, ReadWindow};
 use crate::transport::timer::{Timer, now};
@@ -39,12 +39,14 @@ pub(super) async fn serve(
             tracing::info!(%peer, ?reason, "peer closed by the broker");
             let closing = OrderlyClose::from_peer(now(), reason == DisconnectReason::SlowConsumer);
             close_link(task.link, Vec::new(), closing).await;
+            task.broker.turn_to_end(peer).await;
         }
         Err(error) => {
             tracing::debug!(%peer, %error, "peer gone");
             if matches!(error, LinkError::Closed | LinkError::Io(_)) {
                 task.finish_deciding().await;
             }
+            task.broker.turn_to_end(peer).await;
             let why = end_reason(&error);
             task.broker.with(|machine, _| machine.note_lost(peer, why));
             match error {
@@ -190,7 +192,7 @@ impl PeerTask {
             }
         }
         // Others want their turn.
-        cx.waker().wake_by_ref();
+        threads::end_turn(cx);
         Poll::Pending
     }
 }

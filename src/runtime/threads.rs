@@ -1,7 +1,9 @@
 //! The worker threads: one tokio runtime a process, shared by all JavaScript environments in it.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::OnceLock;
+use std::task::Context;
 
 use tokio::runtime::{Builder, EnterGuard, Runtime};
 
@@ -13,6 +15,13 @@ where
     F::Output: Send + 'static,
 {
     runtime().spawn(task)
+}
+
+/// Ends the turn of a task that has more to do. It runs again when all others that are ready have had theirs
+/// and the network was looked at: a task that only wakes itself is ready again before either.
+pub(super) fn end_turn(cx: &mut Context<'_>) {
+    // Polled once it hands the waker over; there is nothing else to it.
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
 }
 
 /// Lets this thread use timers and network of the runtime, while the guard lives.

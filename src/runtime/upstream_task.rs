@@ -125,7 +125,7 @@ impl<R> UpstreamTask<R> {
                 return Poll::Pending;
             }
         }
-        cx.waker().wake_by_ref();
+        threads::end_turn(cx);
         Poll::Pending
     }
 

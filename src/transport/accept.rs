@@ -14,7 +14,7 @@ use super::head::{MAX_HEAD_BYTES, MAX_HEADERS, read_head};
 use super::http::{ErrorResponse, Negotiation, judge};
 use super::pages::Pages;
 use super::stream::{BoxedStream, IncomingConnection};
-use super::timer::within;
+use super::timer::{now, within};
 use super::tls::{HANDSHAKE_RECORD, PeerCertificate, ServerTls};
 use super::turned_away::{TurnedAway, TurnedAwayFor};
 use super::{BoxedLink, ByteLink, LinkError, conat, fabric, tls};
@@ -164,13 +164,15 @@ async fn accept_connection(
             (conat::accept(stream, rest, &sid, options).await?, Carrier::Conat)
         }
         Negotiation::Page => {
+            let client = options.trusted_proxies.client(address.map(|address| address.ip()), &headers);
             let address = address.map_or_else(String::new, |address| address.ip().to_string());
             let Some(body) = read_body(&mut stream, rest, &headers).await? else {
                 let answer = ErrorResponse::BODY_TOO_LARGE;
                 refuse(&mut stream, &answer).await?;
                 return Err(LinkError::Refused(answer.describe()));
             };
-            answer_page(&mut stream, options, page_request(&bytes, headers, address, body)).await?;
+            let request = page_request(&bytes, headers, address, body);
+            answer_page(&mut stream, options, client, request).await?;
             return Err(LinkError::Refused("a page of the application's".to_owned()));
         }
         Negotiation::Refused(answer) => {
@@ -252,15 +254,17 @@ pub(super) async fn refuse(stream: &mut BoxedStream, answer: &ErrorResponse) -> 
 async fn answer_page(
     stream: &mut BoxedStream,
     options: &AcceptOptions,
+    client: Option<IpAddr>,
     request: PageRequest,
 ) -> Result<(), LinkError> {
+    let method = request.method.clone();
     let answer = match &options.pages {
-        Some(pages) => pages.answer(request).await,
-        None => None,
+        Some(pages) => pages.answer(now(), client, request).await,
+        None => Err(ErrorResponse::BUSY),
     };
     match answer {
-        Some(response) => say_and_close(stream, &response).await,
-        None => refuse(stream, &ErrorResponse::BUSY).await,
+        Ok(response) => say_and_close(stream, &response).await,
+        Err(refusal) => refuse(stream, &refusal.to(&method)).await,
     }
 }
 

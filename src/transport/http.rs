@@ -53,6 +53,7 @@ impl ErrorResponse {
     const NO_UPSTREAM: Self = Self::plain("503 Service Unavailable", "no upstream");
     pub(super) const BODY_TOO_LARGE: Self = Self::plain("413 Content Too Large", "at most 1 KiB");
     pub(super) const BUSY: Self = Self::plain("503 Service Unavailable", "too many at once");
+    pub(super) const TOO_OFTEN: Self = Self::plain("429 Too Many Requests", "too many requests");
     const NOT_FOUND: Self = Self::plain("404 Not Found", "not found");
     const BAD_ORIGIN: Self = Self::plain("403 Forbidden", "origin not allowed");
     const BAD_HOST: Self = Self::plain("403 Forbidden", "host not allowed");
@@ -77,6 +78,11 @@ impl ErrorResponse {
             body,
             is_head: false,
         }
+    }
+
+    /// Returns it for a request of this method.
+    pub(super) fn to(self, method: &str) -> Self {
+        Self { is_head: method == "HEAD", ..self }
     }
 
     /// Returns why it turns somebody away; `None`: it is the answer to a question.
@@ -119,9 +125,7 @@ pub(super) fn judge(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
             derive_accept_key(key.as_bytes())
         )),
-        Err(answer) => {
-            Negotiation::Refused(ErrorResponse { is_head: request.method == Some("HEAD"), ..answer })
-        }
+        Err(answer) => Negotiation::Refused(answer.to(request.method.unwrap_or_default())),
     }
 }
 

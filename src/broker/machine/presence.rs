@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::account::Account;
-use super::super::given_requests::GivenRequests;
+use super::super::given_requests::{GivenRequests, Unanswered};
 use super::super::outbox::MAX_CHANGES;
 use super::super::pending_ops::Verdict;
 use super::super::watches::{self, Notices, is_owner};
@@ -40,22 +40,29 @@ impl Broker {
     /// client does not come back in time. It may have come back on another connection before.
     pub(super) fn end_given(&mut self, now: Instant, peer: PeerId) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
-        let (given, account, why) = (std::mem::take(&mut entry.given), entry.account, entry.ends_as());
+        let (given, account, owner, why) = (
+            std::mem::take(&mut entry.given),
+            entry.account,
+            self.cut_off.owner(entry.owner, &entry.user),
+            entry.ends_as(),
+        );
         let Some(inbox) = entry.inbox.take().filter(|_| !given.is_empty()) else { return };
-        if why == Presence::Gone || !self.cut_off.has_room() {
+        if why == Presence::Gone {
             return self.tell_askers(account, given);
         }
         let returned = self.router.first_member(&inbox);
         if let Some(entry) = returned.and_then(|returned| self.peers.open_mut(returned)) {
             return entry.given.take_over(given);
         }
-        self.cut_off.keep(now, (peer, account), inbox, given);
+        if let Some(cut) = self.cut_off.keep(now, inbox, Unanswered { account, owner, given }) {
+            self.tell_askers(cut.account, cut.given);
+        }
     }
 
     /// Tells of clients that have not come back in time.
     pub(super) fn handle_cut_off(&mut self, now: Instant) {
-        while let Some((account, given)) = self.cut_off.pop_due(now) {
-            self.tell_askers(account, given);
+        while let Some(cut) = self.cut_off.pop_due(now) {
+            self.tell_askers(cut.account, cut.given);
         }
     }
 

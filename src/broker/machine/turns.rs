@@ -61,6 +61,12 @@ impl Broker {
         is_over
     }
 
+    /// How much a peer has in other tables: subscriptions, waits and watches. It is taken back when it ends.
+    pub fn entries_of(&self, peer: PeerId) -> usize {
+        let subscriptions = self.peers.get(peer).map_or(0, |entry| entry.subscriptions.len());
+        subscriptions + self.waits.count_of(peer) + self.watches.count_of(peer)
+    }
+
     /// How many watches have been told of their ends, so far.
     pub fn told(&self) -> u64 {
         self.told

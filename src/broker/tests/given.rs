@@ -1,7 +1,7 @@
 //! Who asked is told when whoever was given the request ends without an answer.
 
 use super::*;
-use crate::broker::given_requests::MAX_NOTED;
+use crate::broker::given_requests::{MAX_CUT_OFF, MAX_NOTED};
 use crate::wire::message::ENDED_UNANSWERED;
 use crate::wire::{ANSWER_GRACE, Presence};
 
@@ -155,4 +155,35 @@ fn the_answer_stands_before_the_word_that_there_will_be_none() {
     let ops = stage.take(asker);
     assert!(matches!(ops.last(), Some(ServerOp::Ack { reply: Reply::Error(_), .. })), "{:?}", ops.last());
     assert_eq!(ops.len(), 2001);
+}
+
+#[test]
+fn places_of_those_who_were_cut_are_shared_by_user() {
+    let mut stage = Stage::new();
+    let [asker] = stage.joined();
+    let cut = |stage: &mut Stage, user: &str, n: usize| {
+        let member = stage.attach(&format!(r#"{{"account_id":"{user}"}}"#));
+        stage.subscribe_inbox(member, &format!("inbox.{user}{n}.*"));
+        stage.subscribe(member, "calls", "members");
+        let ack = stage.request(asker, "calls");
+        stage.broker.detach(stage.now, member);
+        ack
+    };
+    let crowd: Vec<AckId> = (0..MAX_CUT_OFF).map(|n| cut(&mut stage, "many", n)).collect();
+    assert!(!stage.take_told(asker, crowd[0]), "there is room for each");
+    let other = cut(&mut stage, "lone", 0);
+    assert!(stage.take_told(asker, crowd[0]), "the oldest of who has most");
+    let own = cut(&mut stage, "many", MAX_CUT_OFF);
+    assert!(stage.take_told(asker, crowd[1]), "one's own, where nobody has more");
+    // Who comes back gives the place free at once.
+    let again = stage.attach(r#"{"account_id":"many"}"#);
+    stage.handle(again, ClientOp::InfoReceived);
+    stage.subscribe_inbox(again, "inbox.many2.*");
+    let last = cut(&mut stage, "late", 0);
+    stage.pass(ANSWER_GRACE - Duration::from_millis(1));
+    let acks = [crowd[2], crowd[3], other, own, last];
+    assert_eq!(acks.map(|ack| stage.take_told(asker, ack)), [false; 5]);
+    stage.pass(Duration::from_millis(1));
+    assert_eq!(acks.map(|ack| stage.take_told(asker, ack)), [false, true, true, true, true]);
+    assert_eq!(stage.broker.poll_timeout(), None);
 }
