@@ -1,4 +1,5 @@
-// The simulation for longer, or one seed with its trace: `npm run sim -- --minutes 30`, `--seeds 2000`, `--seed 4711`.
+// The simulation for longer, or one seed with its trace: `npm run sim -- --minutes 30`, `--seeds 2000`, `--seed 4711`. With both
+// `--minutes` and `--seeds` it ends with whichever is over first.
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -38,6 +39,7 @@ if (values.minutes === undefined) {
           SELVEDGE_SIM_MINUTES: values.minutes,
           SELVEDGE_SIM_FROM: String(from + job),
           SELVEDGE_SIM_STRIDE: String(jobs),
+          ...(values.seeds && { SELVEDGE_SIM_SEEDS: String(Math.ceil(Number(values.seeds) / jobs)) }),
         },
         true,
       ),

@@ -2,6 +2,7 @@
 import { openSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { Host } from './host.mjs'
 
 const require = createRequire(import.meta.url)
 const { connect, init } = require(fileURLToPath(new URL('../..', import.meta.url)))
@@ -38,6 +39,23 @@ const roles = {
       socket.on('closed', reason => tell('closed', { code: reason?.code }))
     })
     await listener.waitUntilReady()
+    tell('ready')
+  },
+
+  /** Servers that are drained: one when it is asked for, those that are left by a SIGTERM, which ends the process. */
+  async drained({ address, name, count }) {
+    const hosts = new Map(Array.from({ length: count }, (_, n) => [n, new Host(address, `${name}.${n}`)]))
+    const drain = async n => {
+      const host = hosts.get(n)
+      hosts.delete(n)
+      tell('drained', { n, handled: await host.drain() })
+    }
+    process.on('message', drain)
+    process.on('SIGTERM', async () => {
+      await Promise.all([...hosts.keys()].map(drain))
+      process.disconnect()
+    })
+    await Promise.all([...hosts.values()].map(host => host.ready()))
     tell('ready')
   },
 

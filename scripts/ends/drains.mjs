@@ -1,90 +1,95 @@
-// Drains at random moments, of servers that pause and resume by themselves: what was written is handled, or undelivered, and never
-// both.
+// Drains at random moments, of servers in other processes that pause and resume by themselves: what was written is handled, or
+// undelivered, and never both.
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { below, sleep } from './host.mjs'
 
 const require = createRequire(import.meta.url)
 const { connect } = require(fileURLToPath(new URL('../..', import.meta.url)))
 
-const below = bound => Math.floor(Math.random() * bound)
-const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
+/** Servers of one process. The last two end with it, by a SIGTERM. */
+const SERVERS = 10
 
-async function drainOnce(address, n) {
-  const host = connect({ address, noCache: true })
-  const guest = connect({ address, noCache: true })
-  const listener = host.socket.listen(`drain.${n}`)
-  const handled = new Map()
-  listener.on('connection', async socket => {
-    const mine = []
-    handled.set(socket.id, mine)
-    const isLoop = below(3) === 0
-    if (!isLoop) {
-      socket.on('data', data => {
-        mine.push(data)
-        if (below(20) > 0) return
-        socket.pause()
-        setTimeout(() => socket.resume(), below(10))
-      })
-      return
-    }
-    try {
-      for await (const [data] of socket) {
-        mine.push(data)
-        if (below(10) === 0) await sleep(below(5))
-      }
-    } catch {
-      // Told by `closed`.
-    }
-  })
-  await listener.waitUntilReady()
-  const sockets = Array.from({ length: 1 + below(4) }, () => guest.socket.connect(`drain.${n}`))
-  const gone = sockets.map(socket => once(socket, 'closed'))
-  await Promise.all(sockets.map(socket => socket.waitUntilReady()))
-  let isOver = false
-  const written = sockets.map(() => 0)
-  const writing = sockets.map(async (socket, at) => {
-    while (!isOver && socket.state !== 'closed') {
+/** The clients of one server, which write until its drain is over. */
+class Guests {
+  #client
+  #sockets
+  #written
+  #gone
+  #writing
+
+  constructor(address, subject) {
+    this.#client = connect({ address, noCache: true })
+    this.#sockets = Array.from({ length: 1 + below(4) }, () => this.#client.socket.connect(subject))
+    this.#written = this.#sockets.map(() => 0)
+    this.#gone = this.#sockets.map(socket => once(socket, 'closed'))
+  }
+
+  async ready() {
+    await Promise.all(this.#sockets.map(socket => socket.waitUntilReady()))
+    this.#writing = this.#sockets.map((socket, at) => this.#write(socket, at))
+  }
+
+  async #write(socket, at) {
+    while (socket.state !== 'closed') {
       for (let burst = below(30); burst > 0 && socket.state !== 'closed'; burst--) {
         try {
-          socket.write(written[at] + 1)
-          written[at] += 1
+          socket.write(this.#written[at] + 1)
+          this.#written[at] += 1
         } catch (error) {
           if (error.code !== 'ENOBUFS' && error.code !== 'EPIPE') throw error
         }
       }
       await sleep(below(3))
     }
-  })
-  await sleep(below(60))
-  const ways = [
-    () => listener.drain({ deadline: 400, spread: below(50) }),
-    () => host.drain({ deadline: 400, spread: 0 }),
-  ]
-  await ways[below(2)]()
-  await Promise.all(gone)
-  isOver = true
-  await Promise.all(writing)
-  const wrong = sockets.flatMap((socket, at) => {
-    const all = [...(handled.get(socket.id) ?? []), ...socket.undelivered().map(({ data }) => data)]
-    return all.length === written[at] && all.every((data, i) => data === i + 1)
-      ? []
-      : [{ n, written: written[at], all }]
-  })
-  await Promise.all([host.close(), guest.close()])
-  return { wrong, written: written.reduce((sum, count) => sum + count, 0) }
+  }
+
+  /** Waits until all are closed. Returns those of which something is missing, or there twice. */
+  async judge(handled) {
+    await Promise.all(this.#gone)
+    await Promise.all(this.#writing)
+    const wrong = this.#sockets.flatMap((socket, at) => {
+      const written = this.#written[at]
+      const all = [...(handled[socket.id] ?? []), ...socket.undelivered().map(({ data }) => data)]
+      return all.length === written && all.every((data, i) => data === i + 1) ? [] : [{ written, all }]
+    })
+    await this.#client.close()
+    return { wrong, written: this.#written.reduce((sum, count) => sum + count, 0) }
+  }
 }
 
-export async function drains(address, count, check) {
-  const wrong = []
-  let written = 0
-  for (let n = 0; n < count; n++) {
-    const result = await drainOnce(address, n)
-    wrong.push(...result.wrong)
-    written += result.written
+async function drainAll(address, start, name, count) {
+  const host = await start('drained', { address, name, count })
+  const drain = async (numbers, begin) => {
+    const guests = numbers.map(n => new Guests(address, `${name}.${n}`))
+    await Promise.all(guests.map(each => each.ready()))
+    await sleep(below(60))
+    begin()
+    const judge = async (n, at) => {
+      const { handled } = await host.hear('drained', message => message.n === n)
+      return guests[at].judge(handled)
+    }
+    return Promise.all(numbers.map(judge))
   }
+  const numbers = Array.from({ length: count }, (_, n) => n)
+  const results = []
+  for (const n of numbers.slice(0, -2)) results.push(...(await drain([n], () => host.process.send(n))))
+  results.push(...(await drain(numbers.slice(-2), () => host.process.kill('SIGTERM'))))
+  await host.exited
+  return results
+}
+
+export async function drains(address, start, count, check) {
+  const results = []
+  for (let begun = 0; begun < count; begun += SERVERS) {
+    const servers = Math.min(SERVERS, count - begun)
+    results.push(...(await drainAll(address, start, `drain.${begun}`, servers)))
+  }
+  const wrong = results.flatMap(result => result.wrong)
+  const written = results.reduce((sum, result) => sum + result.written, 0)
   check(
-    wrong.length === 0,
-    `${count} drains, ${written} messages: ${wrong.length} not exact ${JSON.stringify(wrong.slice(0, 1)).slice(0, 300)}`,
+    wrong.length === 0 && results.length === count,
+    `${results.length} drains, ${written} messages: ${wrong.length} not exact ${JSON.stringify(wrong.slice(0, 1)).slice(0, 300)}`,
   )
 }

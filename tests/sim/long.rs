@@ -1,5 +1,5 @@
-//! The long run: seed after seed for so many minutes, and what came of it in figures. One that goes wrong
-//! does not end it: all of them are listed. `npm run sim -- --minutes 30`.
+//! The long run: seed after seed for so many minutes, or so many of them, and what came of it in figures. One
+//! that goes wrong does not end it: all of them are listed. `npm run sim -- --minutes 30`.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,6 +9,8 @@ use crate::{chaos, gateways};
 
 /// One seed in so many is a life behind gateways.
 const GATEWAYS: u64 = 4;
+/// How often it says how far it is, in seeds.
+const PROGRESS: u64 = 5000;
 
 #[test]
 #[ignore = "takes as long as it is told to: npm run sim"]
@@ -18,11 +20,12 @@ fn a_long_run() {
     let until = Instant::now() + Duration::from_secs(60 * minutes);
     let mut seed = number("SELVEDGE_SIM_FROM").unwrap_or(1_000_000);
     let stride = number("SELVEDGE_SIM_STRIDE").unwrap_or(1);
+    let most = number("SELVEDGE_SIM_SEEDS").unwrap_or(u64::MAX);
     let (mut seeds, mut steps, mut messages, mut rare) = (0_u64, 0, 0, 0);
     let mut harm: BTreeMap<&str, u64> = BTreeMap::new();
     let mut last = Duration::ZERO;
     let mut wrong = Vec::new();
-    while Instant::now() < until {
+    while seeds < most && Instant::now() < until {
         let is_gateways = (seed / stride).is_multiple_of(GATEWAYS);
         let world = if is_gateways { gateways::live(seed, false) } else { chaos::live(seed, false) };
         if let Some(what) = world.wrong.first() {
@@ -32,6 +35,9 @@ fn a_long_run() {
             wrong.push(replay);
         }
         seeds += 1;
+        if seeds.is_multiple_of(PROGRESS) {
+            eprintln!("{seeds} so far, up to {seed}, {} wrong", wrong.len());
+        }
         steps += world.steps;
         messages += world.sides.values().map(|side| side.received).sum::<u64>();
         rare += world.net.rare.taken();

@@ -2,7 +2,7 @@
 //!
 //! `npm run sim` runs it for longer (`--minutes 30`), and replays a seed with its trace (`--seed n`). It sets
 //! `SELVEDGE_SIM_MINUTES` and `SELVEDGE_SIM_SEED`; `SELVEDGE_SIM_SEEDS` is how many seeds the standing tests
-//! try.
+//! try, and at most so many are tried by the long run.
 
 mod app;
 mod asks;
