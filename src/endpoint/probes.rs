@@ -24,6 +24,8 @@ struct Probe {
     at: Option<Instant>,
     pause: Duration,
     is_absent: bool,
+    /// A socket took something late for its return, and misses it again: that it is absent is news once more.
+    is_missed_again: bool,
 }
 
 /// What was found out.
@@ -38,7 +40,8 @@ pub(super) enum Finding {
 impl Probes {
     /// Looks at once whether a peer is there, unless that is being done.
     pub(super) fn suspect(&mut self, now: Instant, key: EndKey, subject: Subject) {
-        self.begin(now, key, subject, false);
+        let probe = self.begin(now, key, subject, false);
+        probe.is_missed_again = probe.is_absent;
     }
 
     /// Looks again and again whether an end is there that was not.
@@ -46,9 +49,11 @@ impl Probes {
         self.begin(now + FIRST_PAUSE, key, subject, true);
     }
 
-    fn begin(&mut self, at: Instant, key: EndKey, subject: Subject, is_absent: bool) {
-        let probe = Probe { subject, at: Some(at), pause: FIRST_PAUSE, is_absent };
-        self.ends.entry(key).or_insert(probe).is_absent |= is_absent;
+    fn begin(&mut self, at: Instant, key: EndKey, subject: Subject, is_absent: bool) -> &mut Probe {
+        let new = Probe { subject, at: Some(at), pause: FIRST_PAUSE, is_absent, is_missed_again: false };
+        let probe = self.ends.entry(key).or_insert(new);
+        probe.is_absent |= is_absent;
+        probe
     }
 
     /// Nobody wants to know any more.
@@ -101,7 +106,11 @@ impl Probes {
         }
         probe.at = Some(now + probe.pause);
         probe.pause = (2 * probe.pause).min(MAX_PAUSE);
-        let is_news = there == Some(false) && !std::mem::replace(&mut probe.is_absent, there == Some(false));
+        if there.is_none() {
+            return None;
+        }
+        let is_known = std::mem::replace(&mut probe.is_absent, true);
+        let is_news = std::mem::take(&mut probe.is_missed_again) || !is_known;
         is_news.then_some(Finding::Absent(key))
     }
 }
@@ -148,6 +157,21 @@ mod tests {
             now = probes.poll_timeout().unwrap_or(now);
         }
         assert_eq!(looks, [100, 350, 850, 1850, 3850, 5850]);
+    }
+
+    #[test]
+    fn an_absent_end_that_is_missed_again_is_told_again() {
+        let (mut now, mut probes) = (Instant::now(), Probes::default());
+        let (key, subject) = end(WatchedEnd::Peer, "s.client.a");
+        probes.await_end(now, key.clone(), subject.clone());
+        let mut look = |probes: &mut Probes| {
+            now = probes.poll_timeout().expect("due");
+            let (number, _) = probes.poll_probe(now).expect("due");
+            probes.handle_answer(now, number, Some(false))
+        };
+        assert_eq!(look(&mut probes), None, "known");
+        probes.suspect(Instant::now(), key.clone(), subject);
+        assert_eq!([look(&mut probes), look(&mut probes)], [Some(Finding::Absent(key)), None]);
     }
 
     #[test]

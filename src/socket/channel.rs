@@ -17,8 +17,8 @@ use super::stream::{Accepted, Received, Stream};
 use super::surroundings::Surroundings;
 use super::unsettled::Unsettled;
 use super::{
-    CloseReason, CommandError, Consumed, Output, PeerMisbehaved, SocketConfig, SocketEvent, SocketUsage, Tag,
-    TagKind, WriteError, control,
+    CloseReason, CommandError, Consumed, Leaving, Output, PeerMisbehaved, SocketConfig, SocketEvent,
+    SocketUsage, Tag, TagKind, WriteError, control,
 };
 use crate::base::{FaultInjector, earliest};
 use crate::subject::Subject;
@@ -43,8 +43,8 @@ pub struct Channel {
     number: u32,
     /// The peer speaks of epochs too: what comes without one is not from it.
     pub(super) fenced: bool,
-    /// The listener of this end is leaving: the close says so.
-    is_leaving: bool,
+    /// Whether the listener of this end is leaving: the close says so.
+    leaving: Leaving,
     /// When a peer of Conat that has not answered is suspected to be gone.
     suspects_at: Option<Instant>,
 }
@@ -87,7 +87,7 @@ impl Channel {
             faults: FaultInjector::default(),
             number: 0,
             fenced: false,
-            is_leaving: false,
+            leaving: Leaving::No,
             suspects_at: None,
             config,
         }
@@ -189,12 +189,12 @@ impl Channel {
     /// Returns the headers of `close`.
     pub(super) fn closing(&self, id: Option<&str>) -> Headers {
         let handled = if let Mode::Conat(conat) = &self.mode { conat.handled() } else { 0 };
-        control::closing(id, self.config.epoch, handled, self.is_leaving)
+        control::closing(id, self.config.epoch, handled, self.leaving != Leaving::No)
     }
 
     /// Notes that the listener of this end is leaving.
-    pub(super) fn note_leaving(&mut self) {
-        self.is_leaving = true;
+    pub(super) fn note_leaving(&mut self, leaving: Leaving) {
+        self.leaving = self.leaving.max(leaving);
     }
 
     pub(super) fn is_attached(&self) -> bool {

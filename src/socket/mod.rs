@@ -56,7 +56,7 @@ pub use output::{Output, SocketEvent, State, Tag, TagKind};
 pub use receiver::{Outgoing, Receiver};
 pub use sender::{Data, Sender};
 pub use server_socket::ServerSocket;
-pub use socket_end::SocketEnd;
+pub use socket_end::{Leaving, SocketEnd};
 pub use stream::{Claim, Offer, TagSource, draw_tag};
 pub use usage::SocketUsage;
 pub use window::Window;

@@ -13,6 +13,18 @@ use crate::subject::Subject;
 use crate::wire::stream::CancelReason;
 use crate::wire::{Bundle, Headers, Item, Message, Messages, Presence};
 
+/// Whether the listener of a server's end is leaving, and whose wish that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Leaving {
+    /// It is not.
+    No,
+    /// The application's, which has counted all that it was handed.
+    Asked,
+    /// The broker's, for which another one has its place. What the application was handed may be on its way
+    /// to a handler.
+    Displaced,
+}
+
 /// A [`ClientSocket`](super::ClientSocket) or a [`ServerSocket`](super::ServerSocket).
 ///
 /// Drain [`SocketEnd::poll_output`] after every call, and call [`SocketEnd::handle_timeout`] at
@@ -71,8 +83,8 @@ pub trait SocketEnd: Debug + Send {
     fn close(&mut self, reason: CloseReason);
 
     /// Notes that the listener of this end is leaving.
-    fn note_leaving(&mut self) {
-        self.channel_mut().note_leaving();
+    fn note_leaving(&mut self, leaving: Leaving) {
+        self.channel_mut().note_leaving(leaving);
     }
 
     /// Closes if an orderly end was requested and is due.

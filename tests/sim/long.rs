@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::chaos::number;
+use crate::trace::Keep;
 use crate::{chaos, gateways};
 
 /// One seed in so many is a life behind gateways.
@@ -27,7 +28,8 @@ fn a_long_run() {
     let mut wrong = Vec::new();
     while seeds < most && Instant::now() < until {
         let is_gateways = (seed / stride).is_multiple_of(GATEWAYS);
-        let world = if is_gateways { gateways::live(seed, false) } else { chaos::live(seed, false) };
+        let world =
+            if is_gateways { gateways::live(seed, Keep::Nothing) } else { chaos::live(seed, Keep::Nothing) };
         if let Some(what) = world.wrong.first() {
             let replay = if is_gateways { gateways::replay(seed) } else { chaos::replay(seed) };
             let what: String = what.chars().take(300).collect();

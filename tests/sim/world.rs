@@ -15,7 +15,7 @@ use crate::app::{Side, Sock, payload};
 use crate::dice::Dice;
 use crate::net::{Net, Notice};
 use crate::process::Pending;
-use crate::trace::Trace;
+use crate::trace::{Keep, Trace};
 
 pub struct World {
     pub now: Instant,
@@ -107,7 +107,7 @@ impl World {
             delivered: BTreeMap::new(),
             slowness: 0,
             intake: IntakeLimits::default(),
-            trace: Trace::new(std::env::var_os("SELVEDGE_SIM_SEED").is_some()),
+            trace: Trace::new(Keep::when(std::env::var_os("SELVEDGE_SIM_SEED").is_some())),
             wrong: Vec::new(),
             stuck: BTreeSet::new(),
             deaf: BTreeSet::new(),

@@ -6,7 +6,7 @@ use super::super::{Delivery, Event, ListenerEvent, TicketEvent, Token};
 use super::Endpoint;
 use crate::base::{Code, Failure, FaultPoint, Handle};
 use crate::client::{ClientError, ClientEvent, SessionState};
-use crate::socket::{CommandError, Listener, TagKind};
+use crate::socket::{CommandError, Leaving, Listener, TagKind};
 use crate::wire::{Bundle, Json, Message};
 
 impl Endpoint {
@@ -258,6 +258,7 @@ impl Endpoint {
     /// Closes a listener whose subscriptions were refused.
     fn fail_listener(&mut self, now: Instant, handle: Handle, failure: Failure) {
         if self.table.listener(handle).is_some() {
+            self.note_leaving(handle, Leaving::Displaced);
             self.close_listener(now, handle);
             if let Some(Event::Listener(_, ListenerEvent::Closed(reason))) = self.events.back_mut() {
                 *reason = Some(failure);

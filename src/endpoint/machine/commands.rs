@@ -8,7 +8,8 @@ use super::Endpoint;
 use crate::base::{Code, Failure, Handle};
 use crate::client::{ClientError, SubscriptionKind};
 use crate::socket::{
-    AskTerms, ClientSocket, CloseReason, Data, Listener, SocketConfig, SocketEnd, SocketEvent, TagSource,
+    AskTerms, ClientSocket, CloseReason, Data, Leaving, Listener, SocketConfig, SocketEnd, SocketEvent,
+    TagSource,
 };
 use crate::subject::Subject;
 use crate::wire::{Bundle, Headers, Item, Message, Messages};
@@ -191,20 +192,20 @@ impl Endpoint {
 
     fn retire_listener(&mut self, handle: Handle) {
         self.table.with_listener(handle, Listener::retire);
-        self.note_leaving(handle);
+        self.note_leaving(handle, Leaving::Asked);
     }
 
     /// Lets the sockets of a listener say in their close that all of it is leaving.
-    fn note_leaving(&mut self, handle: Handle) -> Option<Vec<Handle>> {
+    pub(super) fn note_leaving(&mut self, handle: Handle, leaving: Leaving) -> Option<Vec<Handle>> {
         let sockets = self.table.with_listener(handle, |listener| listener.sockets())?;
         for &socket in &sockets {
-            self.table.with_socket(socket, |socket| socket.note_leaving());
+            self.table.with_socket(socket, |socket| socket.note_leaving(leaving));
         }
         Some(sockets)
     }
 
     pub(super) fn close_listener(&mut self, now: Instant, handle: Handle) {
-        let Some(sockets) = self.note_leaving(handle) else { return };
+        let Some(sockets) = self.note_leaving(handle, Leaving::Asked) else { return };
         for socket in sockets {
             self.table.with_socket(socket, |socket| socket.close(CloseReason::Local));
             self.drain_socket(now, socket);
@@ -224,7 +225,7 @@ impl Endpoint {
         };
         entry.ending.push(ticket);
         entry.listener.retire();
-        for socket in self.note_leaving(handle).unwrap_or_default() {
+        for socket in self.note_leaving(handle, Leaving::Asked).unwrap_or_default() {
             self.table.with_socket(socket, |socket| socket.end(now, NOBODY, deadline));
             self.drain_socket(now, socket);
         }

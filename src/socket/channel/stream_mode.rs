@@ -82,11 +82,11 @@ impl Channel {
 
     /// Says to the other end, which listens on `subject`, that this one closes, behind all that was written.
     pub(in crate::socket) fn say_stream_closed(&mut self, subject: Subject, code: &str) {
-        let is_leaving = self.is_leaving;
+        let leaving = self.leaving;
         if let (Mode::Stream(stream), mut around) = self.parts() {
             // What comes of it does not matter any more.
             let _ = stream.pump(stream.latest(), &mut around);
-            around.outputs.push_back(Output::Publish(stream.closing(subject, code, is_leaving)));
+            around.outputs.push_back(Output::Publish(stream.closing(subject, code, leaving)));
         }
     }
 

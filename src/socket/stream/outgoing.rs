@@ -7,7 +7,7 @@ use super::Stream;
 use super::status_schedule::Standing;
 use crate::base::{FaultInjector, FaultPoint};
 use crate::socket::surroundings::Surroundings;
-use crate::socket::{Output, PeerMisbehaved, SocketCounters, SocketEvent, Tag, TagKind};
+use crate::socket::{Leaving, Output, PeerMisbehaved, SocketCounters, SocketEvent, Tag, TagKind};
 use crate::subject::Subject;
 use crate::wire::stream::{Close, Status};
 use crate::wire::{Bundle, Headers, Item, Message, Messages, PackedMessages, Payload};
@@ -23,9 +23,11 @@ impl Stream {
     }
 
     /// Our end closes. The message is the last one that leaves.
-    pub(in crate::socket) fn closing(&self, subject: Subject, code: &str, is_draining: bool) -> Message {
-        let counts = self.receiver.counts();
-        let (written, code) = (self.sender.written(), code.to_owned());
+    pub(in crate::socket) fn closing(&self, subject: Subject, code: &str, leaving: Leaving) -> Message {
+        let is_asked_for = leaving != Leaving::Displaced;
+        let counts = if is_asked_for { self.receiver.counts() } else { self.receiver.counts_of_handed() };
+        let (is_draining, written) = (leaving != Leaving::No, self.sender.written());
+        let code = code.to_owned();
         let close = Close { counts, written, is_draining, code, ..Close::default() };
         self.frame(subject, self.sender.next(), close.encode())
     }

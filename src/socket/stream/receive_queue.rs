@@ -193,6 +193,14 @@ impl ReceiveQueue {
         Counts { arrived: self.next - 1, data, requests, answers }
     }
 
+    /// What a close says that the application did not ask for: what it was handed and has not counted yet, it
+    /// may handle.
+    pub fn counts_of_handed(&self) -> Counts {
+        let counts = self.counts();
+        let handed = self.unhandled[Class::Request as usize].count();
+        Counts { requests: counts.requests + handed, ..counts }
+    }
+
     /// Bytes that have been handed over, and those of data that were handled, since the beginning.
     pub fn bytes(&self) -> (u64, u64) {
         (self.arrived_bytes, self.handled_bytes)
