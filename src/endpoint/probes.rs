@@ -106,9 +106,7 @@ impl Probes {
         }
         probe.at = Some(now + probe.pause);
         probe.pause = (2 * probe.pause).min(MAX_PAUSE);
-        if there.is_none() {
-            return None;
-        }
+        there?;
         let is_known = std::mem::replace(&mut probe.is_absent, true);
         let is_news = std::mem::take(&mut probe.is_missed_again) || !is_known;
         is_news.then_some(Finding::Absent(key))
