@@ -2101,7 +2101,10 @@ export interface UpstreamTotals {
   members: number
   sent: Traffic
   received: Traffic
-  /** Messages for whoever listens elsewhere that were dropped while it was away. */
+  /**
+   * Messages that were dropped: for whoever listens elsewhere, while it was away; and from there, if the member of a
+   * queue group that NATS had chosen had just left without draining, and no other one is here.
+   */
   lost: number
   /** Operations that wait for it. */
   held: number

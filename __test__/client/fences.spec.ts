@@ -33,6 +33,32 @@ describeFabrics('the fence of a subscription', fabric => {
     expect(handled.sort((a, b) => a - b)).toEqual(numbers(1, 500))
   })
 
+  test('two subscriptions of a client that drain at once, while it subscribes to more, handle all they were given', async () => {
+    const [asker, leaver, stayer] = [fabric.client(), fabric.client(), fabric.client()]
+    const handled = new Set<number>()
+    const open = (client: Client) => client.subscribe('jobs', { queue: 'workers' })
+    const read = async (subscription: Subscription) => {
+      for await (const { data } of subscription) handled.add(data)
+    }
+    const staying = await open(stayer)
+    const loops = [read(staying)]
+    await asker.waitUntilReady()
+    for (const round of numbers(0, 9)) {
+      const leaving = [await open(leaver), await open(leaver)]
+      loops.push(...leaving.map(read))
+      const published = numbers(1, 100).map(n => asker.publish('jobs', round * 100 + n))
+      if (round % 2 > 0) await published[0]
+      const drained = leaving.map(subscription => subscription.drain())
+      const more = leaver.subscribe(`more.${round}`)
+      const counts = (await Promise.all(published)).map(({ count }) => count)
+      expect(counts.every(count => count === 1)).toBe(true)
+      await Promise.all([...drained, more])
+    }
+    await staying.drain()
+    await Promise.all(loops)
+    expect([...handled].sort((a, b) => a - b)).toEqual(numbers(1, 1000))
+  })
+
   fabric.testExceptOnNats(
     'a message in chunks that was begun for one that drains is handled there',
     async () => {

@@ -28,8 +28,8 @@ export interface SharedSubscription {
   countDropped(subscription: Subscription, messages: number): void
   /** Removes a member. */
   leave(member: Subscription): void
-  /** Resolves when everything that the broker has for its last member is here. */
-  drain(): Promise<void>
+  /** Resolves when everything that the broker has for a member is here, unless another one stays and takes it. */
+  drain(member: Subscription): Promise<void>
 }
 
 interface SubscriptionEvents {
@@ -179,7 +179,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
 
   async #drain(): Promise<void> {
     if (!this.ended) {
-      await this.#shared.drain()
+      await this.#shared.drain(this)
       this.finish(undefined)
     }
     if (!this.#isReadOut) {

@@ -145,6 +145,8 @@ class Shared implements Target, SharedSubscription {
   readonly #pattern: string
   /** The subject of the messages that are being delivered. */
   #subject = ''
+  /** The members that drain. */
+  readonly #draining = new Set<Subscription>()
 
   constructor(
     context: ClientContext,
@@ -238,6 +240,7 @@ class Shared implements Target, SharedSubscription {
     const at = this.members.indexOf(member)
     if (at < 0) return
     this.members.splice(at, 1)
+    this.#draining.delete(member)
     this.#handleLeft(member)
     if (this.members.length > 0) return
     if (!this.#context.closed) commands.unsubscribe(this.client, this.#handle)
@@ -245,9 +248,14 @@ class Shared implements Target, SharedSubscription {
     this.#handleGone()
   }
 
-  /** Resolves when everything that the broker has for its last member is here. Who comes now begins anew. */
-  async drain(): Promise<void> {
-    if (this.members.length > 1 || this.#context.closed) return
+  /**
+   * Resolves when everything that the broker has for a member is here: for the last one, since the others take what
+   * comes. Who comes now begins anew.
+   */
+  async drain(member: Subscription): Promise<void> {
+    this.#draining.add(member)
+    const isLast = this.members.every(other => this.#draining.has(other))
+    if (!isLast || this.#context.closed) return
     this.#handleGone()
     const ticket = new Ticket(this.#context, this.#responder)
     commands.drain(this.client, ticket.handle, this.#handle)

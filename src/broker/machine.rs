@@ -232,8 +232,8 @@ impl Broker {
             }
             ClientOp::Subscribe { ack, subscriptions, list: _ } => {
                 tracing::trace!(%peer, count = subscriptions.len(), "subscribe");
-                self.finish_drains_beyond(peer);
                 let patterns = self.names_of(&subscriptions);
+                self.yield_drains_beyond(peer, &patterns);
                 if verdicts.iter().any(|verdict| *verdict != Verdict::Allowed) {
                     return self.subscribe_allowed((now, peer), ack, (subscriptions, patterns), verdicts);
                 }

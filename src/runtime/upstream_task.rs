@@ -104,8 +104,8 @@ impl<R> UpstreamTask<R> {
         for _ in 0..MAX_ROUNDS {
             let outcome = self.poll_link(cx);
             if let Err(error) = outcome {
+                self.take_rest(cx);
                 self.link = None;
-                self.incoming.clear();
                 let failure = Failure::from(error);
                 self.broker.with(|machine, now| machine.handle_upstream_down(now, failure));
                 return Poll::Ready(Next::News);
@@ -127,6 +127,19 @@ impl<R> UpstreamTask<R> {
         }
         threads::end_turn(cx);
         Poll::Pending
+    }
+
+    /// Takes what is still there of a link that has ended: it may have been noticed by a write.
+    fn take_rest(&mut self, cx: &mut Context<'_>) {
+        let Self { broker, link: Some(link), incoming, .. } = self else { return };
+        for _ in 0..MAX_LAST_READS {
+            if !matches!(link.poll_recv(cx, incoming), Poll::Ready(Ok(()))) {
+                break;
+            }
+            broker
+                .with(|machine, now| incoming.drain(..).for_each(|news| machine.handle_upstream(now, news)));
+        }
+        incoming.clear();
     }
 
     /// Returns whether there may be more to do.
@@ -160,5 +173,7 @@ impl<R> UpstreamTask<R> {
 const MAX_ROUNDS: usize = 16;
 /// Operations that leave in one batch.
 const MAX_OPS: usize = 1024;
+/// How often a link that has ended is read: more than a server leaves in a socket.
+const MAX_LAST_READS: usize = 64;
 /// How long the last words may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

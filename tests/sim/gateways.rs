@@ -14,10 +14,10 @@ use crate::trace::{Keep, Trace};
 use crate::world::{Outcome, World};
 
 const SEEDS: u64 = 300;
-const GATEWAYS: usize = 3;
-const NODES: usize = 3;
+pub const GATEWAYS: usize = 3;
+pub const NODES: usize = 3;
 
-fn world(seed: u64) -> World {
+pub fn world(seed: u64) -> World {
     let mut world =
         World::with_broker(seed, BrokerConfig { max_payload: 101_000, ..BrokerConfig::default() });
     world.net.use_gateways(world.now, GATEWAYS, NODES);
@@ -25,7 +25,7 @@ fn world(seed: u64) -> World {
 }
 
 /// At rest each gateway has there what its clients want, and its inbox.
-fn check_cloud(world: &mut World) {
+pub fn check_cloud(world: &mut World) {
     // One that found no server pauses before it looks again.
     let is_ready = |world: &World| {
         let mut stats = world.net.brokers().filter_map(|broker| broker.upstream_stats());

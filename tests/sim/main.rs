@@ -15,6 +15,7 @@ mod events;
 mod failover;
 mod fences;
 mod gateways;
+mod groups;
 mod hostile;
 mod interest;
 mod invariants;

@@ -250,10 +250,17 @@ impl Broker {
         left
     }
 
-    /// Ends at once what a client unsubscribes from in order: it may be about to subscribe again.
-    pub(super) fn finish_drains_beyond(&mut self, peer: PeerId) {
-        let ops = self.upstream.as_mut().map(|upstream| upstream.take_drains(peer)).unwrap_or_default();
-        ops.into_iter().for_each(|op| self.drain_patterns(peer, op));
+    /// A client subscribes to patterns that it may be unsubscribing from in order: here that is over for them,
+    /// and the drain goes on beyond.
+    pub(super) fn yield_drains_beyond(&mut self, peer: PeerId, wanted: &[Arc<str>]) {
+        let Some(upstream) = &mut self.upstream else { return };
+        let patterns = upstream.take_drained_among(peer, wanted);
+        if !patterns.is_empty() {
+            self.drain_patterns(
+                peer,
+                ClientOp::Unsubscribe { ack: None, patterns, list: false, drain: true },
+            );
+        }
     }
 
     /// Looks whether somebody listens beyond. Returns false if there is no beyond.
@@ -349,8 +356,9 @@ impl Broker {
                 self.deliver_from_beyond(&pattern, Some(&queue), publication);
             }
             UpstreamEvent::DeliverTo(peer, pattern, mut publication) => {
-                if vouch_for_nothing(&mut publication) {
-                    self.deliver_one(peer, &pattern, publication);
+                let messages = publication.count();
+                if vouch_for_nothing(&mut publication) && !self.deliver_one(peer, &pattern, publication) {
+                    self.count_lost(messages);
                 }
             }
             UpstreamEvent::Drained(peer, op) => self.drain_patterns(peer, op),
@@ -385,17 +393,27 @@ impl Broker {
         self.router.route_to(pattern, queue, &publication, |peer, publication| {
             receivers.push((peer, publication));
         });
+        if receivers.is_empty() && queue.is_some() {
+            self.count_lost(publication.count());
+        }
         for (peer, publication) in receivers {
             self.deliver_one(peer, pattern, publication);
         }
     }
 
-    fn deliver_one(&mut self, peer: PeerId, pattern: &Pattern, publication: Publication) {
+    /// Returns whether the client could be given it.
+    fn deliver_one(&mut self, peer: PeerId, pattern: &Pattern, publication: Publication) -> bool {
         let (messages, size) = (publication.count(), publication.payload_bytes());
         let op = ServerOp::Deliver { pattern: pattern.clone(), publication };
-        if self.peers.deliver(peer, op, (BEYOND, 1), messages, size) {
+        let is_delivered = self.peers.deliver(peer, op, (BEYOND, 1), messages, size);
+        if is_delivered {
             self.totals.delivered.add(messages, size);
         }
+        is_delivered
+    }
+
+    fn count_lost(&mut self, messages: u32) {
+        self.upstream.iter_mut().for_each(|upstream| upstream.count_lost(messages));
     }
 }
 

@@ -1,13 +1,15 @@
 //! The upstream as a whole: joins the connection with what is wanted of it and what was asked.
 
 mod answers;
+mod drains;
 mod held;
 mod requests;
 
 use self::answers::FULL;
+use self::drains::Leaving;
 pub(in crate::broker) use self::held::cost as held_cost;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,7 +37,8 @@ pub(in crate::broker) struct Upstream {
     inbox: Pattern,
     awaited: HashMap<AckId, (Option<Client>, Awaited)>,
     acks: u64,
-    drains: HashMap<u64, Leaving>,
+    /// Oldest first.
+    drains: BTreeMap<u64, Leaving>,
     drains_begun: u64,
     outgoing: Outgoing,
     held: Held,
@@ -77,22 +80,6 @@ impl Awaited {
     }
 }
 
-/// A client that unsubscribes in order.
-#[derive(Debug)]
-struct Leaving {
-    peer: PeerId,
-    op: ClientOp,
-    missing: usize,
-}
-
-impl Leaving {
-    /// What it takes.
-    fn cost(&self) -> usize {
-        let ClientOp::Unsubscribe { patterns, .. } = &self.op else { return AWAITED_MEMORY };
-        AWAITED_MEMORY + patterns.iter().map(|pattern| size_of_val(pattern) + pattern.len()).sum::<usize>()
-    }
-}
-
 impl Upstream {
     /// Returns an upstream that wants to be dialed.
     pub(in crate::broker) fn new(config: UpstreamConfig, mut entropy: Box<dyn Entropy>) -> Self {
@@ -106,7 +93,7 @@ impl Upstream {
             inbox: inbox.unwrap_or_else(|_| Pattern::parse("_INBOX.gateway.*").expect("a literal is valid")),
             awaited: HashMap::new(),
             acks: 0,
-            drains: HashMap::new(),
+            drains: BTreeMap::new(),
             drains_begun: 0,
             outgoing: Outgoing::default(),
             held: Held::default(),
@@ -290,42 +277,6 @@ impl Upstream {
         is_change
     }
 
-    /// A client unsubscribes in order. Returns the operation if nothing has to be awaited for that.
-    pub(in crate::broker) fn begin_drain(&mut self, client: Client, op: ClientOp) -> Option<ClientOp> {
-        let (peer, _) = client;
-        let ClientOp::Unsubscribe { patterns, .. } = &op else { return Some(op) };
-        if !self.session.is_open() {
-            return Some(op);
-        }
-        self.drains_begun += 1;
-        let drain = self.drains_begun;
-        let mut missing = 0;
-        for pattern in patterns.iter().filter_map(|text| Pattern::parse(text).ok()) {
-            missing += usize::from(self.release(client, &pattern, Some(drain)));
-        }
-        if missing == 0 {
-            return Some(op);
-        }
-        let leaving = Leaving { peer, op, missing };
-        self.usage.add(peer, leaving.cost());
-        self.drains.insert(drain, leaving);
-        None
-    }
-
-    /// Ends all that a client unsubscribes from in order.
-    pub(in crate::broker) fn take_drains(&mut self, peer: PeerId) -> Vec<ClientOp> {
-        let mut ids: Vec<u64> =
-            self.drains.iter().filter(|(_, leaving)| leaving.peer == peer).map(|(id, _)| *id).collect();
-        ids.sort_unstable();
-        ids.into_iter().filter_map(|id| self.remove_drain(id)).map(|leaving| leaving.op).collect()
-    }
-
-    fn remove_drain(&mut self, id: u64) -> Option<Leaving> {
-        let leaving = self.drains.remove(&id)?;
-        self.usage.subtract(leaving.peer, leaving.cost());
-        Some(leaving)
-    }
-
     /// A client is gone.
     pub(in crate::broker) fn forget(&mut self, client: Client) {
         let (peer, _) = client;
@@ -333,7 +284,7 @@ impl Upstream {
             self.unsubscribe(client, &pattern);
         }
         self.batches.forget(peer, &mut self.usage);
-        self.take_drains(peer);
+        self.forget_drains(peer);
         self.held.forget(peer, &mut self.usage);
         self.outgoing.forget(peer);
     }
@@ -366,7 +317,7 @@ impl Upstream {
         }
     }
 
-    /// Counts messages that nobody elsewhere gets.
+    /// Counts messages that nobody gets.
     pub(in crate::broker) fn count_lost(&mut self, messages: u32) {
         self.stats.lost = self.stats.lost.saturating_add(messages.into());
     }
@@ -436,7 +387,7 @@ impl Upstream {
 
     fn handle_member(&mut self, member: u64, publication: Publication) {
         self.stats.received.add(publication.count(), publication.payload_bytes());
-        let Some(known) = self.interest.member(member) else { return };
+        let Some(known) = self.interest.member(member) else { return self.count_lost(publication.count()) };
         let (peer, pattern, queue) = (known.peer, known.pattern.clone(), known.queue.clone());
         self.events.push_back(if known.is_gone {
             UpstreamEvent::DeliverToGroup { pattern, queue, publication }

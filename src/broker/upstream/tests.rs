@@ -1,6 +1,8 @@
 //! Stories about one gateway and a fabric above it that says what the test says.
 #![allow(clippy::disallowed_methods)]
 
+mod drains;
+
 use std::time::Duration;
 
 use crate::base::{Code, Failure};
@@ -398,25 +400,6 @@ fn an_end_that_nobody_here_owns_may_be_owned_elsewhere() {
     let [ServerOp::Watched(changes)] = &ops[..] else { panic!("{ops:?}") };
     let said: Vec<_> = changes.iter().map(|change| (change.id, change.presence)).collect();
     assert_eq!(said, [(1, Presence::Cut), (1, Presence::Unknown)]);
-}
-
-#[test]
-fn who_unsubscribes_in_order_gets_what_was_under_way_there_first() {
-    let mut stage = gateway();
-    let peer = stage.join();
-    own(&mut stage, peer, "news", PLAIN);
-    confirm(&mut stage);
-    stage.take(peer);
-    let (patterns, list, drain) = (vec!["news".into()], false, true);
-    let ack = stage.begin(peer, |ack| ClientOp::Unsubscribe { ack: Some(ack), patterns, list, drain });
-    let pattern = Pattern::parse("news").expect("valid");
-    news(&mut stage, ServerOp::Deliver { pattern, publication: publication("news", "1", 0, true, "last") });
-    assert_eq!(confirm(&mut stage), ["unsub news"]);
-    let ops = stage.take(peer);
-    assert!(
-        matches!(&ops[..], [ServerOp::Deliver { .. }, ServerOp::Ack { id, .. }] if *id == ack),
-        "{ops:?}"
-    );
 }
 
 #[test]

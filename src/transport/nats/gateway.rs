@@ -12,11 +12,24 @@ use crate::wire::{ServerOp, UpstreamNews, UpstreamOp};
 pub(super) struct GatewayLink {
     main: NatsLink<Gateway>,
     groups: NatsLink<Gateway>,
+    /// Why one of them has ended, while there may be more to read of the other one; and how often that was
+    /// read since.
+    ended: Option<(LinkError, usize)>,
 }
 
 impl GatewayLink {
     pub(super) fn new(main: NatsLink<Gateway>, groups: NatsLink<Gateway>) -> Self {
-        Self { main, groups }
+        Self { main, groups, ended: None }
+    }
+
+    /// Notes what reading has come to. Returns whether it was anything.
+    fn note(&mut self, outcome: Poll<Result<(), LinkError>>) -> bool {
+        if let Poll::Ready(Err(error)) = outcome {
+            // The first one says more: the other one is closed because of it.
+            self.ended.get_or_insert((error, 0));
+            return false;
+        }
+        outcome.is_ready()
     }
 }
 
@@ -28,6 +41,7 @@ impl Link for GatewayLink {
         self.main.info()
     }
 
+    /// What has come on one of them is out before the end of the other: the server counts it as delivered.
     fn poll_recv(
         &mut self,
         cx: &mut Context<'_>,
@@ -35,19 +49,30 @@ impl Link for GatewayLink {
     ) -> Poll<Result<(), LinkError>> {
         let start = into.len();
         loop {
-            let main = self.main.poll_recv(cx, into)?;
+            let main = self.main.poll_recv(cx, into);
+            let mut has_moved = self.note(main);
             let before = into.len();
-            let groups = self.groups.poll_recv(cx, into)?;
+            let groups = self.groups.poll_recv(cx, into);
+            has_moved |= self.note(groups);
             // What the server is, the other one has said.
             let is_info = |news: &UpstreamNews| matches!(news, UpstreamNews::Op(ServerOp::Info(_)));
             if into[before..].iter().any(is_info) {
                 let rest = into.split_off(before);
                 into.extend(rest.into_iter().filter(|news| !is_info(news)));
             }
-            if into.len() > start {
+            let has_news = into.len() > start;
+            if let Some((_, reads)) = &mut self.ended {
+                *reads += 1;
+                // A connection that lives on is not read for ever.
+                if !has_news || *reads > MAX_LAST_READS {
+                    let (error, _) = self.ended.take().unwrap_or((LinkError::Closed, 0));
+                    return Poll::Ready(Err(error));
+                }
+            }
+            if has_news {
                 return Poll::Ready(Ok(()));
             }
-            if main.is_pending() && groups.is_pending() {
+            if !has_moved {
                 return Poll::Pending;
             }
         }
@@ -80,3 +105,6 @@ impl Link for GatewayLink {
 fn both(one: Poll<()>, other: Poll<()>) -> Poll<Result<(), LinkError>> {
     if one.is_ready() && other.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
 }
+
+/// How often one connection is read after the end of the other: more than a server leaves in a socket.
+const MAX_LAST_READS: usize = 64;

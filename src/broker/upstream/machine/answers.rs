@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::super::{Counted, UpstreamEvent};
-use super::{Awaited, Leaving, Upstream};
+use super::{Awaited, Upstream};
 use crate::base::Code;
 use crate::broker::PeerId;
 use crate::subject::Pattern;
@@ -79,16 +79,6 @@ impl Upstream {
         self.events.push_back(UpstreamEvent::Refused { peers, pattern: pattern.clone(), error });
     }
 
-    fn handle_left(&mut self, drain: u64) {
-        let Some(leaving) = self.drains.get_mut(&drain) else { return };
-        leaving.missing -= 1;
-        if leaving.missing == 0
-            && let Some(Leaving { peer, op, .. }) = self.remove_drain(drain)
-        {
-            self.events.push_back(UpstreamEvent::Drained(peer, op));
-        }
-    }
-
     fn handle_count(&mut self, counted: Counted, reply: Reply) {
         let Counted { peer, ack, local, is_request, .. } = counted;
         let reply = match reply {
@@ -130,12 +120,7 @@ impl Upstream {
         let answered = self.batches.take_all(&mut self.usage);
         self.events
             .extend(answered.into_iter().map(|(peer, ack, reply)| UpstreamEvent::Answer(peer, ack, reply)));
-        let mut drains: Vec<u64> = self.drains.keys().copied().collect();
-        drains.sort_unstable();
-        for id in drains {
-            let leaving = self.remove_drain(id);
-            self.events.extend(leaving.map(|leaving| UpstreamEvent::Drained(leaving.peer, leaving.op)));
-        }
+        self.end_drains();
         self.interest.renew();
         self.tell_released();
     }
