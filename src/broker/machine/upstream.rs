@@ -250,8 +250,8 @@ impl Broker {
         left
     }
 
-    /// A client subscribes to patterns that it may be unsubscribing from in order: here that is over for them,
-    /// and the drain goes on beyond.
+    /// A client subscribes to patterns that it may be unsubscribing from in order: here that is over for
+    /// them, and the drain goes on beyond.
     pub(super) fn yield_drains_beyond(&mut self, peer: PeerId, wanted: &[Arc<str>]) {
         let Some(upstream) = &mut self.upstream else { return };
         let patterns = upstream.take_drained_among(peer, wanted);

@@ -35,8 +35,8 @@ pub struct UpstreamStats {
     pub sent: Volume,
     /// Chunks that came from there, so far.
     pub received: Volume,
-    /// Messages that were dropped, so far: for whoever listens elsewhere, because it was away; and from there,
-    /// because the member of a group that NATS had chosen had just left, and no other one was here.
+    /// Messages that were dropped, so far: for whoever listens elsewhere, because it was away; and from
+    /// there, because the member of a group that NATS had chosen had just left, and no other one was here.
     pub lost: u64,
     /// Operations that wait until it is back.
     pub held: usize,
