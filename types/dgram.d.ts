@@ -16,7 +16,10 @@ export interface SocketOptions {
   type: SocketType
   /** Shares its subject: each socket that is bound there gets a copy. @default false */
   reuseAddr?: boolean
-  /** Accepted as Node's. Has no effect: datagrams are passed to `message` as they arrive. @default 1 MiB */
+  /**
+   * While more bytes than this wait for the JavaScript thread, 256 for each datagram included, the newest are dropped and counted in
+   * `stats.recvDropped`: of the socket's own subject, and of each membership. @default 1 MiB
+   */
   recvBufferSize?: number
   /**
    * While more bytes than this wait, datagrams are dropped (`ENOBUFS`): of this socket for its bind, or in the process to be
@@ -56,7 +59,7 @@ export interface DatagramStats {
   readonly received: number
   /** Not sent: too much waited, the fabric was away, the bind failed, or it may or can not go there. */
   readonly sendDropped: number
-  /** 0: datagrams are passed to `message` as they arrive, and do not wait. */
+  /** Dropped while `recvBufferSize` was used up; counted within a moment. Sockets that share a subject count the same ones. */
   readonly recvDropped: number
   /** What arrived and was not a datagram, or not of a sender who could be answered. */
   readonly malformed: number

@@ -14,9 +14,17 @@ export class Inlets {
   #isRefd = true
   #isClosed = false
   #droppedBefore = 0
+  #unreadBytes: number
 
-  constructor(handle: (message: Message, isMember: boolean) => void) {
+  /** `unreadBytes`: so many bytes of each may wait for this thread; then the newest are dropped. */
+  constructor(unreadBytes: number, handle: (message: Message, isMember: boolean) => void) {
+    this.#unreadBytes = unreadBytes
     this.#handle = handle
+  }
+
+  setUnreadBytes(bytes: number): void {
+    this.#unreadBytes = bytes
+    for (const subscription of this.#all()) subscription.boundUnread(bytes)
   }
 
   /** Datagrams that nobody took in time. */
@@ -38,6 +46,7 @@ export class Inlets {
       throw codedError('EMFILE', `more than ${MAX_MEMBERSHIPS} memberships`)
     }
     const subscription = client.subscribeSync(subject, options)
+    subscription.boundUnread(this.#unreadBytes)
     if (isMember) this.#memberships.set(subject, subscription)
     else this.#own = subscription
     if (!this.#isRefd) subscription.unref()

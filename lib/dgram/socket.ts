@@ -67,7 +67,7 @@ export class Socket extends EventEmitter {
     checkDatagramOptions(options, SOCKET_SHAPE)
     this.#recvBufferSize = this.#options.recvBufferSize ?? BUFFER_BYTES
     this.#sendBufferSize = this.#options.sendBufferSize ?? BUFFER_BYTES
-    this.#inlets = new Inlets((message, isMember) => this.#share(message, isMember))
+    this.#inlets = new Inlets(this.#recvBufferSize, (...given) => this.#share(...given))
     if (typeof listener === 'function') this.on('message', listener)
     const { signal } = this.#options
     if (signal !== undefined) {
@@ -157,9 +157,8 @@ export class Socket extends EventEmitter {
     if (typeof pattern !== 'string') throw argType('pattern', 'of type string', pattern)
     if (!isValidSubject(pattern)) throw argValue('pattern', pattern)
     if (this.#state === 'new') this.#bind(freeSubject('dgram'), undefined)
-    this.#inlets
-      .open(this.#connection(), pattern, { maxQueueBytes: this.#recvBufferSize }, true)
-      .catch((error: FabricError) => this.#fail('addMembership', error, pattern))
+    const opened = this.#inlets.open(this.#connection(), pattern, {}, true)
+    opened.catch((error: FabricError) => this.#fail('addMembership', error, pattern))
   }
 
   dropMembership(pattern: string): void {
@@ -199,6 +198,7 @@ export class Socket extends EventEmitter {
     const bytes = sizeOf(size, true)
     this.#checkBound(() => bufferSizeError(true, 'EBADF'))
     this.#recvBufferSize = bytes
+    this.#inlets.setUnreadBytes(bytes)
   }
 
   getSendBufferSize(): number {
@@ -273,7 +273,7 @@ export class Socket extends EventEmitter {
           bound.add(this.#place)
           this.#isAlone = true
         }
-        const settings = { maxQueueBytes: this.#recvBufferSize, ...(queue === undefined ? {} : { queue }) }
+        const settings = queue === undefined ? {} : { queue }
         if (queue !== undefined) this.#joinGroup(`${this.#place} ${queue}`)
         await this.#inlets.open(client, subject, settings, false)
         this.#handleBound()

@@ -251,6 +251,10 @@ export const unsubscribe = (client: number, subscription: number): void =>
 export const drain = (client: number, ticket: number, subscription: number): void =>
   plain(kinds.DRAIN, client, ticket, subscription)
 
+/** Has what comes dropped, and told, while more than so many bytes wait for this thread. No bound with 0. */
+export const boundUnread = (client: number, subscription: number, bytes: number): void =>
+  plain(kinds.BOUND_UNREAD, client, subscription, bytes)
+
 export function waitForInterest(client: number, ticket: number, timeout: number, subject: string): void {
   begin(kinds.WAIT_FOR_INTEREST, client)
   batch.u32(ticket)

@@ -17,6 +17,7 @@ export const SUBSCRIBE = 0x0113
 export const UNSUBSCRIBE = 0x0114
 export const WAIT_FOR_INTEREST = 0x0115
 export const DRAIN = 0x0116
+export const BOUND_UNREAD = 0x0117
 export const LISTEN = 0x0120
 export const LISTENER_RETIRE = 0x0121
 export const LISTENER_CLOSE = 0x0122

@@ -26,6 +26,8 @@ export interface SharedSubscription {
   watch<T>(message: Message, handle: () => T): T
   /** Counts messages that nobody will read. */
   countDropped(subscription: Subscription, messages: number): void
+  /** Notes that the bound of a member has changed. */
+  handleBound(): void
   /** Removes a member. */
   leave(member: Subscription): void
   /** Resolves when everything that the broker has for a member is here, unless another one stays and takes it. */
@@ -60,6 +62,8 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   isServing = false
   /** Methods of a service that are running. @internal */
   readonly serving: InFlight = new InFlight()
+  /** Bytes that may wait for this thread; 0: it slows down the connection instead. @internal */
+  unreadBound = 0
   /** Called when it ends, with the reason if there is one. @internal */
   onEnd: ((reason: FabricError | undefined) => void) | undefined
 
@@ -224,6 +228,12 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     if (failure !== undefined) throw errorFrom(failure)
     if (this.ended) throw errorFrom(closedFailure(`the subscription to '${this.subject}'`))
     return this
+  }
+
+  /** Drops the newest, as UDP does, while more than so many bytes wait for this thread. @internal */
+  boundUnread(bytes: number): void {
+    this.unreadBound = bytes
+    if (!this.ended) this.#shared.handleBound()
   }
 
   /** @internal */

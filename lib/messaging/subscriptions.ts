@@ -61,6 +61,7 @@ export class Subscriptions {
     }
     const subscription = new Subscription(shared, pattern, options)
     shared.members.push(subscription)
+    shared.handleBound()
     this.#members.add(subscription)
     if (CHANNELS.subscriptionOpen.hasSubscribers) {
       CHANNELS.subscriptionOpen.publish(this.#told(subscription))
@@ -147,6 +148,7 @@ class Shared implements Target, SharedSubscription {
   #subject = ''
   /** The members that drain. */
   readonly #draining = new Set<Subscription>()
+  #unreadBound = 0
 
   constructor(
     context: ClientContext,
@@ -236,13 +238,25 @@ class Shared implements Target, SharedSubscription {
     })
   }
 
+  /** The largest bound of its members; none, if one of them has none. */
+  handleBound(): void {
+    const bounds = this.members.map(({ unreadBound }) => unreadBound)
+    const bound = bounds.includes(0) ? 0 : Math.max(0, ...bounds)
+    if (bound === this.#unreadBound) return
+    this.#unreadBound = bound
+    commands.boundUnread(this.client, this.#handle, bound)
+  }
+
   leave(member: Subscription): void {
     const at = this.members.indexOf(member)
     if (at < 0) return
     this.members.splice(at, 1)
     this.#draining.delete(member)
     this.#handleLeft(member)
-    if (this.members.length > 0) return
+    if (this.members.length > 0) {
+      if (!this.#context.closed) this.handleBound()
+      return
+    }
     if (!this.#context.closed) commands.unsubscribe(this.client, this.#handle)
     forget(this.#handle)
     this.#handleGone()

@@ -33,6 +33,9 @@ pub(super) fn read(kind: Kind, record: &mut RecordReader<'_>) -> Result<Command,
         Kind::Request => request(record)?,
         Kind::Subscribe => subscribe(record)?,
         Kind::Unsubscribe => Command::Unsubscribe(record.u32()?),
+        Kind::BoundUnread => {
+            Command::BoundUnread { subscription: record.u32()?, most: record.u32()? as usize }
+        }
         Kind::Drain => Command::Drain { ticket: record.u32()?, subscription: record.u32()? },
         Kind::WaitForInterest => interest(record)?,
         Kind::Listen => {

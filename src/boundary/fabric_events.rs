@@ -28,6 +28,11 @@ pub(super) fn write(out: &mut EventBuffer, client: Handle, event: Event) {
         Event::Subscription(subscription, Delivery::Bundle(delivered)) => {
             bundle(out, subscription, &delivered)
         }
+        Event::Subscription(subscription, Delivery::Bounded(delivery, claim)) => {
+            write(out, client, Event::Subscription(subscription, *delivery));
+            // Only now it is the application's.
+            drop(claim);
+        }
         Event::Subscription(subscription, Delivery::LeftOut(messages)) => {
             out.head(Kind::LeftOut, subscription);
             out.number(messages);

@@ -120,6 +120,8 @@ kinds! {
         WaitForInterest = 21,
         /// Unsubscribe behind the last message.
         Drain = 22,
+        /// Drop what comes for a subscription while so much of it waits.
+        BoundUnread = 23,
         /// Listen for sockets.
         Listen = 32,
         /// Accept no new sockets.

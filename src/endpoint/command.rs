@@ -38,6 +38,13 @@ pub enum Command {
     },
     /// End a subscription.
     Unsubscribe(Handle),
+    /// Drop what comes for a subscription while so much of it waits for the application, and count it.
+    BoundUnread {
+        /// The subscription.
+        subscription: Handle,
+        /// Bytes; no bound with 0.
+        most: usize,
+    },
     /// End a subscription behind the last message that the broker has for it.
     Drain {
         /// The subscription.

@@ -1,5 +1,6 @@
 //! Events for the application, by what they are about.
 
+use super::Claim;
 use crate::base::{Failure, Handle, Weigh};
 use crate::client::SessionState;
 use crate::socket::{SocketEvent, State};
@@ -51,6 +52,8 @@ pub enum Delivery {
     Message(Message),
     /// Several in a row.
     Bundle(Bundle),
+    /// Of a subscription that has a bound: with the room that they take until the application has them.
+    Bounded(Box<Delivery>, Claim),
     /// So many more were left out, since the application lagged.
     LeftOut(u64),
 }
@@ -73,13 +76,24 @@ pub enum ListenerEvent {
     Closed(Option<Failure>),
 }
 
+impl Delivery {
+    /// Returns the bytes of what is delivered.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Message(message) => message.payload.raw.len(),
+            Self::Bundle(bundle) => bundle.len(),
+            Self::Bounded(delivery, _) => size_of::<Self>() + delivery.bytes(),
+            Self::LeftOut(_) => 0,
+        }
+    }
+}
+
 impl Weigh for Event {
     fn weight(&self) -> usize {
         let content = match self {
             Self::Socket(_, event) => event.weight(),
-            Self::Subscription(_, Delivery::Message(message))
-            | Self::Ticket(_, TicketEvent::Reply(message)) => message.payload.raw.len(),
-            Self::Subscription(_, Delivery::Bundle(bundle)) => bundle.len(),
+            Self::Subscription(_, delivery) => delivery.bytes(),
+            Self::Ticket(_, TicketEvent::Reply(message)) => message.payload.raw.len(),
             Self::Ticket(_, TicketEvent::Strings(strings)) => {
                 strings.iter().map(|text| text.len() + size_of::<String>()).sum()
             }

@@ -26,9 +26,14 @@ impl LeftOut {
         if self.lag.is_none() {
             return false;
         }
+        self.count(now, subscription, messages);
+        true
+    }
+
+    /// Counts messages that were left out.
+    pub(super) fn count(&mut self, now: Instant, subscription: Handle, messages: u64) {
         *self.by_subscription.entry(subscription).or_default() += messages;
         self.tell_at.get_or_insert(now + TELL_AFTER);
-        true
     }
 
     /// Returns whether data of sockets is left out: the other end sends it again.

@@ -16,6 +16,7 @@ use super::intake::{Decision, Intake};
 use super::left_out::LeftOut;
 use super::probes::Probes;
 use super::table::{Dirty, Table};
+use super::unread::UnreadBounds;
 use super::watches::Watches;
 use super::{Command, Delivery, EndpointConfig, Event, Token};
 use crate::base::{Entropy, Failure, FaultPoint, Handle, Lag, LinkEvent, LinkRequest, Machine, earliest};
@@ -32,6 +33,7 @@ pub struct Endpoint {
     probes: Probes,
     intake: Intake,
     left_out: LeftOut,
+    unread: UnreadBounds,
     /// By socket: what it misses its server with.
     others: HashMap<Handle, Subject>,
     /// The broker's, of this connection or the last one.
@@ -60,6 +62,7 @@ impl Endpoint {
             probes: Probes::default(),
             intake: Intake::new(config.intake),
             left_out: LeftOut::default(),
+            unread: UnreadBounds::default(),
             others: HashMap::new(),
             instance: None,
             instance_changed: false,

@@ -11,6 +11,7 @@ mod probes;
 mod queue_pool;
 mod table;
 mod token;
+mod unread;
 mod usage;
 mod watches;
 
@@ -20,4 +21,5 @@ pub use event::{Delivery, Event, ListenerEvent, TicketEvent};
 pub use intake::IntakeLimits;
 pub use machine::Endpoint;
 pub use token::Token;
+pub use unread::Claim;
 pub use usage::EndpointUsage;

@@ -33,8 +33,10 @@ impl World {
                 let messages = bundle.messages();
                 self.delivered.entry(subscription).or_default().extend(messages);
             }
-            // No subscription of a story is behind.
-            Event::Subscription(_, Delivery::LeftOut(_)) => self.blame("messages were left out"),
+            // No subscription of a story has a bound, or is behind.
+            Event::Subscription(_, Delivery::LeftOut(_) | Delivery::Bounded(..)) => {
+                self.blame("messages were left out")
+            }
             Event::Socket(socket, event) => self.handle_socket_event((node, socket), event),
             Event::Listener(listener, event) => self.handle_listener_event(node, listener, event),
         }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::super::unread::Room;
 use super::super::{Delivery, Event, ListenerEvent, TicketEvent, Token};
 use super::Endpoint;
 use crate::base::{Code, Failure, FaultPoint, Handle};
@@ -151,7 +152,7 @@ impl Endpoint {
     fn route_delivery(&mut self, now: Instant, token: Token, message: Message) {
         match token {
             Token::Subscription(subscription) => {
-                self.events.push_back(Event::Subscription(subscription, Delivery::Message(message)))
+                self.deliver(now, subscription, 1, Delivery::Message(message))
             }
             Token::SocketSubject(socket) => {
                 self.table.with_socket(socket, |socket| socket.handle_message(now, message));
@@ -170,6 +171,16 @@ impl Endpoint {
         }
     }
 
+    /// Delivers to a subscription, as far as its bound allows.
+    fn deliver(&mut self, now: Instant, subscription: Handle, messages: u64, delivery: Delivery) {
+        let delivery = match self.unread.claim(subscription, messages, delivery.bytes()) {
+            Room::Unbounded => delivery,
+            Room::Claimed(claim) => Delivery::Bounded(Box::new(delivery), claim),
+            Room::Full => return self.left_out.count(now, subscription, messages),
+        };
+        self.events.push_back(Event::Subscription(subscription, delivery));
+    }
+
     /// Delivers a bundle: unchanged to a subscription, and to a socket if these are exactly the messages it
     /// waits for.
     fn handle_bundle(&mut self, now: Instant, token: Token, bundle: Bundle) {
@@ -178,7 +189,7 @@ impl Endpoint {
             return;
         }
         if let Token::Subscription(subscription) = token {
-            return self.events.push_back(Event::Subscription(subscription, Delivery::Bundle(bundle)));
+            return self.deliver(now, subscription, messages, Delivery::Bundle(bundle));
         }
         if self.client.should_inject(FaultPoint::DuplicateDelivery) {
             self.route_bundle(now, token, &bundle);

@@ -29,8 +29,10 @@ impl Endpoint {
             }
             Command::Unsubscribe(subscription) => {
                 self.client.unsubscribe(Token::Subscription(subscription));
+                self.unread.remove(subscription);
                 self.fail_confirmation(subscription);
             }
+            Command::BoundUnread { subscription, most } => self.unread.set(subscription, most),
             Command::Drain { subscription, ticket } => {
                 self.drains.insert(subscription, ticket);
                 self.client.drain(Token::Subscription(subscription));
