@@ -1654,6 +1654,17 @@ export declare class ServerSocket<
   readonly clientSubject: string
   /** Whatever the program keeps with it: empty at first. */
   readonly data: Record<string, Agreed>
+  /**
+   * Who connected it: what the broker's `getUser` resolved with for the connection that it came over. The broker says
+   * so, and the other side cannot. The same for the socket's life: one that comes back as another user is closed with
+   * `403`. `undefined` if nobody vouches: see `verified`. A new object each time.
+   */
+  readonly user: Agreed
+  /**
+   * Whether a broker vouches for `user`. Known over selvedge's own protocol and inside a process; not over Conat's
+   * protocol, not of who came over NATS, and not of a user that is nested more than 60 levels deep.
+   */
+  readonly verified: boolean
   /** The rooms that it is in. */
   readonly rooms: ReadonlySet<string>
   /**
@@ -1761,8 +1772,7 @@ export declare class ConatSocketServer<
    *
    * @example
    * listener.use(async socket => {
-   *   socket.data.user = await userOf(socket.id)
-   *   if (socket.data.user === undefined) throw new FabricError('who are you?', 403)
+   *   if (!(await mayChat(socket.user))) throw new FabricError('not you', 403)
    * })
    */
   use(

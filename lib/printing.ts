@@ -6,6 +6,7 @@ import { Subscription } from './messaging/subscription'
 import { ConatService } from './services/conat-service'
 import { ConatSocketBase } from './socket/base'
 import { ConatSocketServer } from './socket/server'
+import { ServerSocket } from './socket/server-socket'
 
 /** Node.js asks objects for it. */
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
@@ -59,6 +60,18 @@ function headersOf({ headers }: MessageData): object | undefined {
   return own.length === 0 ? undefined : Object.fromEntries(own)
 }
 
+function socketFields(socket: ConatSocketBase): Record<string, unknown> {
+  return {
+    subject: socket.subject,
+    id: socket.id,
+    state: socket.state,
+    desc: socket.desc,
+    pending: socket.stats.pending,
+    sent: socket.stats.sent,
+    received: socket.stats.received,
+  }
+}
+
 show(Client, client => ({
   id: client.id,
   state: client.state,
@@ -66,14 +79,11 @@ show(Client, client => ({
   user: client.info?.user ?? undefined,
   subscriptions: client.numSubscriptions(),
 }))
-show(ConatSocketBase, socket => ({
-  subject: socket.subject,
-  id: socket.id,
-  state: socket.state,
-  desc: socket.desc,
-  pending: socket.stats.pending,
-  sent: socket.stats.sent,
-  received: socket.stats.received,
+show(ConatSocketBase, socketFields)
+show(ServerSocket, socket => ({
+  ...socketFields(socket),
+  user: socket.user ?? undefined,
+  rooms: socket.rooms.size === 0 ? undefined : [...socket.rooms],
 }))
 show(ConatSocketServer, server => ({
   subject: server.subject,

@@ -23,6 +23,14 @@ interface Owner {
   openRooms(): Rooms
 }
 
+/** Whom a server was connected by. */
+interface Peer {
+  subject: string
+  id: string
+  /** JSON, by the word of the broker. */
+  user: string | null
+}
+
 /** How long a refused client may take to hear of it, in ms. */
 const HEAR_WITHIN = 5000
 const NOWHERE: ReadonlySet<string> = new Set()
@@ -34,19 +42,21 @@ export class ServerSocket extends ConatSocketBase {
   /** Its rooms, once it has joined one. */
   #rooms: Rooms | undefined
   #data: Record<string, unknown> | undefined
+  /** JSON. */
+  readonly #user: string | undefined
 
   /** @internal */
   constructor(
     context: ClientContext,
     responder: Responder,
     handle: number,
-    subject: string,
-    id: string,
+    { subject, id, user }: Peer,
     settings: SocketSettings,
     owner: Owner,
   ) {
     super(context, responder, handle, subject, id, settings)
     this.#owner = owner
+    this.#user = user ?? undefined
     route(handle, this)
     // `connection` emits it ready; nothing could have listened for that event.
     this.lifecycle.enter('ready')
@@ -59,6 +69,16 @@ export class ServerSocket extends ConatSocketBase {
   /** Whatever the program keeps with it. */
   get data(): Record<string, unknown> {
     return (this.#data ??= {})
+  }
+
+  /** Who connected it, by the word of the broker. A new object each time. */
+  get user(): unknown {
+    return this.#user === undefined ? undefined : JSON.parse(this.#user)
+  }
+
+  /** Whether the broker has told who connected it. */
+  get verified(): boolean {
+    return this.#user !== undefined
   }
 
   get rooms(): ReadonlySet<string> {

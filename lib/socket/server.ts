@@ -381,7 +381,8 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     const handle = event.u32()
     const id = event.str()
     const subject = event.str()
-    const socket = new ServerSocket(this.#context, this.#responder, handle, subject, id, this.#settings, this)
+    const peer = { subject, id, user: event.optStr() }
+    const socket = new ServerSocket(this.#context, this.#responder, handle, peer, this.#settings, this)
     this.sockets[id] = socket
     if (!this.#isWanted) socket.unref()
     if (this.#middleware.length === 0) this.#handOut(socket)

@@ -165,11 +165,12 @@ fn listener_event(out: &mut EventBuffer, listener: Handle, event: ListenerEvent)
         ListenerEvent::Closed(failure) => {
             state(out, Kind::ListenerState, listener, State::Closed, failure.as_ref(), 0)
         }
-        ListenerEvent::Accepted { socket, id, subject } => {
+        ListenerEvent::Accepted { socket, id, subject, user } => {
             out.head(Kind::Accepted, listener);
             out.u32(socket);
             out.str(&id);
             out.str(&subject);
+            out.json(user.as_ref());
         }
     }
 }

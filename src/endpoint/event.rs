@@ -71,6 +71,8 @@ pub enum ListenerEvent {
         id: String,
         /// The subject of its connect request.
         subject: String,
+        /// Whose connection that came over, by the word of the broker.
+        user: Option<Json>,
     },
     /// It is closed. `None` if the application wanted it.
     Closed(Option<Failure>),

@@ -317,8 +317,8 @@ impl SocketEnd for ClientSocket {
                 let lost = self.phase == Phase::AwaitingAccept && self.binding.is_held();
                 self.finish(if control::is_superseded(&message.headers) {
                     CloseReason::Superseded
-                } else if control::is_no_room(&message.headers) {
-                    CloseReason::NoRoom
+                } else if let Some(refusal) = control::refusal(&message.headers) {
+                    refusal
                 } else if lost {
                     CloseReason::Lost("the server has no such socket any more")
                 } else if control::is_leaving(&message.headers) {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use rmpv::Value;
 use serde::Serialize;
 
-use super::{Data, Offer};
+use super::{CloseReason, Data, Offer};
 use crate::base::Code;
 use crate::wire::message::headers::SEQ;
 use crate::wire::{Encoding, Headers, Json, Payload, SocketCommand, json};
@@ -257,9 +257,14 @@ pub(super) fn is_superseded(headers: &Headers) -> bool {
     code.is_some_and(|code| code == Code::Superseded.as_str())
 }
 
-/// Returns whether a `close` reports that the server takes no more sockets.
-pub(super) fn is_no_room(headers: &Headers) -> bool {
-    headers.json.as_ref().is_some_and(|json| json.to_value().get(CODE) == Some(&Code::Limit.as_str().into()))
+/// Returns why the server refuses a `connect`, if a `close` says that.
+pub(super) fn refusal(headers: &Headers) -> Option<CloseReason> {
+    let code = member(headers, CODE).and_then(json::text)?;
+    if code == Code::Limit.as_str() {
+        Some(CloseReason::NoRoom)
+    } else {
+        (code == Code::NotPermitted.as_str()).then_some(CloseReason::NotTheUser)
+    }
 }
 
 /// Returns the headers of a `close`.

@@ -134,6 +134,8 @@ pub enum CloseReason {
     Moved,
     /// The server has as many sockets as it takes, of all or of this user.
     NoRoom,
+    /// It came back as another user than the one that it belongs to.
+    NotTheUser,
 }
 
 impl CloseReason {
@@ -145,6 +147,8 @@ impl CloseReason {
             Self::Lost("the other end has no such socket any more")
         } else if code == Code::Limit.as_str() {
             Self::NoRoom
+        } else if code == Code::NotPermitted.as_str() {
+            Self::NotTheUser
         } else if code == Code::TooLarge.as_str() {
             Self::TooLarge
         } else if code == Code::SocketTimeout.as_str() {
@@ -177,6 +181,7 @@ impl CloseReason {
             Self::Misbehaved(_) => Code::SocketProtocol,
             Self::Refused(error) => error.failure_code(),
             Self::NoRoom => Code::Limit,
+            Self::NotTheUser => Code::NotPermitted,
         };
         Some(Failure::new(code, self))
     }
@@ -199,6 +204,7 @@ impl fmt::Display for CloseReason {
             Self::Misbehaved(error) => write!(f, "{error}"),
             Self::Refused(error) => write!(f, "{error}"),
             Self::NoRoom => f.write_str("the server takes no more sockets (maxSockets, maxSocketsPerUser)"),
+            Self::NotTheUser => f.write_str("the socket belongs to another user"),
             Self::Moved => {
                 f.write_str("the socket cannot be resumed: the load balancer named another server")
             }

@@ -7,14 +7,14 @@ pub use known_sockets::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use known_sockets::KnownSockets;
+use known_sockets::{Claim, KnownSockets};
 
 use super::admission::{Population, StrangerAdmission};
 use super::stream::Offer;
 use super::{Output, SocketConfig, SocketEvent, State, Tag, TagKind, control};
 use crate::base::Code;
 use crate::subject::{InvalidSubject, Pattern, Subject};
-use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
+use crate::wire::{Headers, Json, Message, Origin, Payload, SocketCommand};
 
 /// Listens on one subject (or pattern) for one server.
 #[derive(Debug)]
@@ -52,7 +52,10 @@ struct Arrival {
     tag: Tag,
     /// The latest.
     connect: Message,
-    user: Option<u64>,
+    /// Whose the latest is.
+    origin: Option<Origin>,
+    /// Who pays for it: whose the first was.
+    payer: Option<u64>,
 }
 
 /// The caller's next step with a message from a client.
@@ -76,7 +79,7 @@ pub enum ListenerAction {
         /// The client's incarnation.
         epoch: Option<u64>,
         /// Whose it is, if the broker tells.
-        user: Option<u64>,
+        origin: Option<Origin>,
     },
 }
 
@@ -178,6 +181,14 @@ impl Listener {
         let connects = message.headers.command == Some(SocketCommand::Connect);
         let epoch = if connects { control::epoch(&message.headers) } else { None };
         if let Some(entry) = self.sockets.get_mut(id).filter(|entry| !connects || entry.epoch == epoch) {
+            let claim = if connects { entry.claim(&message.headers, self.has_origins) } else { Claim::Owner };
+            if claim != Claim::Owner {
+                let client = self.client_subject(&message.subject).filter(|_| claim == Claim::Stranger);
+                if let Some(client) = client {
+                    self.refuse(now, client, Code::NotPermitted, &message.headers);
+                }
+                return ListenerAction::Done;
+            }
             entry.attempt = entry.attempt.max(message.headers.attempt.filter(|_| connects));
             return ListenerAction::Socket(entry.socket, message);
         }
@@ -239,6 +250,12 @@ impl Listener {
         self.push_close(client, headers);
     }
 
+    /// Tells the client of a `connect` that it gets no socket, and why.
+    fn refuse(&mut self, now: Instant, client: Subject, code: Code, connect: &Headers) {
+        let why = control::with_epoch_of(control::code(code), connect);
+        self.say_close(now, client, control::with_tag(why, offered(connect)));
+    }
+
     fn push_close(&mut self, client: Subject, headers: Headers) {
         let headers = Headers { command: Some(SocketCommand::Close), ..headers };
         self.outputs.push_back(Output::Publish(Message { subject: client, payload: Payload::NIL, headers }));
@@ -269,14 +286,14 @@ impl Listener {
         else {
             return ListenerAction::Done;
         };
-        let Some(Arrival { connect, user, .. }) = self.arriving.remove(&id) else {
+        let Some(Arrival { connect, origin, payer, .. }) = self.arriving.remove(&id) else {
             return ListenerAction::Done;
         };
-        self.population.leave(user);
+        self.population.leave(payer);
         match self.client_subject(&connect.subject).filter(|_| there) {
             Some(client) => {
                 let epoch = control::epoch(&connect.headers);
-                ListenerAction::Accept { id, client, connect, epoch, user }
+                ListenerAction::Accept { id, client, connect, epoch, origin }
             }
             None => ListenerAction::Done,
         }
@@ -284,9 +301,9 @@ impl Listener {
 
     /// Directs messages of the client `id` to `socket`.
     pub fn insert(&mut self, id: String, entry: Entry) {
-        self.population.enter(entry.user);
+        self.population.enter(entry.payer());
         if let Some(old) = self.sockets.insert(id, entry) {
-            self.population.leave(old.user);
+            self.population.leave(old.payer());
         }
     }
 
@@ -294,7 +311,7 @@ impl Listener {
     pub fn remove(&mut self, id: &str) {
         let ended = self.sockets.remove(id);
         if let Some((_, entry)) = &ended {
-            self.population.leave(entry.user);
+            self.population.leave(entry.payer());
         }
         self.ended.extend(ended);
         if self.ended.len() > MAX_ENDED {
@@ -322,8 +339,8 @@ impl Listener {
         self.outputs.push_back(Output::Drain(self.status.clone()));
         let mut arriving: Vec<Arrival> = self.arriving.drain().map(|(_, arrival)| arrival).collect();
         arriving.sort_unstable_by_key(|arrival| arrival.tag);
-        for Arrival { connect, user, .. } in arriving {
-            self.population.leave(user);
+        for Arrival { connect, payer, .. } in arriving {
+            self.population.leave(payer);
             if let Some(client) = self.client_subject(&connect.subject) {
                 self.push_close(client, turned_away(&connect));
             }
@@ -366,31 +383,32 @@ impl Listener {
 
     fn forget_arriving(&mut self) {
         for (_, arrival) in self.arriving.drain() {
-            self.population.leave(arrival.user);
+            self.population.leave(arrival.payer);
         }
     }
 
     fn arrive(&mut self, now: Instant, id: String, client: Subject, connect: Message) {
-        if let Some(Arrival { connect: latest, .. }) = self.arriving.get_mut(&id) {
-            let is_late = control::epoch(&connect.headers) == control::epoch(&latest.headers)
-                && connect.headers.attempt < latest.headers.attempt;
+        let origin = connect.headers.origin().filter(|_| self.has_origins);
+        if let Some(arrival) = self.arriving.get_mut(&id) {
+            let latest = &arrival.connect.headers;
+            let is_late = control::epoch(&connect.headers) == control::epoch(latest)
+                && connect.headers.attempt < latest.attempt;
             if !is_late {
-                *latest = connect;
+                (arrival.connect, arrival.origin) = (connect, origin);
             }
             return;
         }
         if self.arriving.len() >= MAX_ARRIVING {
             return;
         }
-        let user = if self.has_origins { connect.headers.origin() } else { None };
-        if !self.population.has_room(user) {
-            let why = control::with_epoch_of(control::code(Code::Limit), &connect.headers);
-            return self.say_close(now, client, control::with_tag(why, offered(&connect.headers)));
+        let payer = origin.as_ref().map(|origin| origin.number);
+        if !self.population.has_room(payer) {
+            return self.refuse(now, client, Code::Limit, &connect.headers);
         }
-        self.population.enter(user);
+        self.population.enter(payer);
         self.number = self.number.wrapping_add(1);
         let tag = Tag { kind: TagKind::Interest, number: self.number };
-        self.arriving.insert(id, Arrival { tag, connect, user });
+        self.arriving.insert(id, Arrival { tag, connect, origin, payer });
         self.outputs.push_back(Output::AwaitInterest { tag, subject: client, timeout: ARRIVAL_TIMEOUT });
     }
 

@@ -14,8 +14,8 @@ pub mod sockety;
 pub(crate) use message::json;
 pub use message::{
     ANSWER_GRACE, AckId, Bundle, BundleBuilder, Carrier, Claim, ClientOp, Encoding, Headers, Info, Item,
-    ItemRef, Json, LargeMessages, MAX_OWN_ABSENCE, Message, MessageId, Messages, OpError, PackedBuilder,
-    PackedMessages, Payload, Presence, PresenceChange, Publication, Reassembly, Reply, ServerOp, Sizes,
-    SocketCommand, SubscribeStatus, Subscription, SubscriptionClass, UpstreamNews, UpstreamOp, WatchRequest,
-    can_be_bundled, chunk_id, push_item, split, stream,
+    ItemRef, Json, LargeMessages, MAX_OWN_ABSENCE, Message, MessageId, Messages, OpError, Origin,
+    PackedBuilder, PackedMessages, Payload, Presence, PresenceChange, Publication, Reassembly, Reply,
+    ServerOp, Sizes, SocketCommand, SubscribeStatus, Subscription, SubscriptionClass, UpstreamNews,
+    UpstreamOp, WatchRequest, can_be_bundled, chunk_id, push_item, split, stream,
 };

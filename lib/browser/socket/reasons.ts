@@ -19,7 +19,7 @@ export function misbehaved(error: Error): Failure {
 export function unsupported(): Failure {
   return new Failure(
     'ERR_SOCKET_PROTOCOL',
-    'the server does not offer the stream, and this client speaks nothing else: let it listen without `stream: false`',
+    'the server listens with `stream: false`: this client speaks nothing but the stream',
   )
 }
 
@@ -35,7 +35,9 @@ export function reasonOf(code: string): Failure {
     case 'ERR_SOCKET_LOST':
       return lost('the other end has no such socket any more')
     case '429':
-      return new Failure(429, 'the server takes no more sockets (maxSockets, maxSocketsPerUser)')
+      return new Failure(429, 'the server takes no more sockets')
+    case '403':
+      return new Failure(403, 'of another user')
     case 'ERR_TOO_LARGE':
       return new Failure(code, 'the other side takes no message of this size')
     case 'ERR_SOCKET_TIMEOUT':

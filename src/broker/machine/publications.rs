@@ -75,8 +75,9 @@ impl Broker {
         let Self { peers, router, totals, entropy, effort, .. } = self;
         let sender = peers.get(publisher).map_or(Account::Connection(publisher), |entry| entry.account);
         if publication.headers.command == Some(SocketCommand::Connect) {
-            // So that a listener can tell users apart.
-            publication.headers.stamp_origin(Some(sender.origin()));
+            // So that a listener knows users, and can tell them apart.
+            let user = peers.get(publisher).map(|entry| &entry.user);
+            publication.headers.stamp_origin(user.map(|user| (sender.origin(), user)));
         }
         let owner = peers.get(publisher).map_or(Owner::Network(None), |entry| entry.owner);
         let begins = (publication.seq, publication.done) == (0, false);

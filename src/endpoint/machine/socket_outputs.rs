@@ -180,7 +180,7 @@ impl Endpoint {
                     self.handle_incoming(now, listener, again);
                 }
             }
-            ListenerAction::Accept { id, client, connect, epoch, user } => {
+            ListenerAction::Accept { id, client, connect, epoch, origin } => {
                 let Some(entry) = self.table.listener(listener) else { return };
                 let config = if epoch == entry.config.epoch {
                     entry.config.clone()
@@ -203,11 +203,13 @@ impl Endpoint {
                         socket
                     }
                 };
+                let has_stream = offer.is_some();
+                let user = origin.as_ref().and_then(|origin| origin.user.clone());
                 self.table.with_listener(listener, |listener| {
-                    listener.insert(id.clone(), SocketEntry { socket, epoch, attempt, user });
+                    listener.insert(id.clone(), SocketEntry { socket, epoch, attempt, origin, has_stream });
                 });
                 tracing::debug!(listener, socket, id, subject, "socket accepted");
-                let accepted = ListenerEvent::Accepted { socket, id, subject };
+                let accepted = ListenerEvent::Accepted { socket, id, subject, user };
                 self.events.push_back(Event::Listener(listener, accepted));
                 server_socket.set_faults(self.client.fork_faults());
                 self.table.add_server(socket, server_socket, listener);

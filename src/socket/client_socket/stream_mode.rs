@@ -77,10 +77,10 @@ impl ClientSocket {
                     return;
                 }
                 let lost = self.phase == Phase::AwaitingAccept;
-                self.finish(match self.phase {
-                    Phase::AwaitingClosed => CloseReason::Local,
+                self.finish(match (self.phase, control::refusal(&message.headers)) {
+                    (Phase::AwaitingClosed, _) => CloseReason::Local,
                     _ if control::is_superseded(&message.headers) => CloseReason::Superseded,
-                    _ if control::is_no_room(&message.headers) => CloseReason::NoRoom,
+                    (_, Some(refusal)) => refusal,
                     _ if lost => CloseReason::Lost("the server has no such socket any more"),
                     _ => CloseReason::Peer,
                 });

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::super::control;
+use super::super::stream::Offer;
 use crate::subject::Subject;
+use crate::wire::{Headers, Origin};
 
 /// A socket that it knows, and its incarnation.
 #[derive(Debug)]
@@ -14,7 +17,44 @@ pub struct Entry {
     /// The attempt of the latest connect request.
     pub attempt: Option<u64>,
     /// Whose it is, if the broker tells.
-    pub user: Option<u64>,
+    pub origin: Option<Origin>,
+    /// Whether it speaks the stream: then it lets nobody resume who does not know its tag.
+    pub has_stream: bool,
+}
+
+/// Who sends a `connect` of a socket that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// Its user, for all that is known.
+    Owner,
+    /// Another one, or somebody who cannot prove to be the same.
+    Stranger,
+    /// Nobody knows, and it does not ask to resume: its client may not have heard of the socket yet.
+    Unknown,
+}
+
+impl Entry {
+    /// Returns who sends this `connect`, by the word of the broker if that can be believed.
+    pub(super) fn claim(&self, connect: &Headers, has_origins: bool) -> Claim {
+        let owner = self.origin.as_ref().and_then(|origin| origin.user.as_ref());
+        let Some(owner) = owner.filter(|owner| owner.as_str() != "null") else { return Claim::Owner };
+        let user = connect.origin().filter(|_| has_origins).and_then(|origin| origin.user);
+        let Some(user) = user else {
+            // It came over another gateway, maybe.
+            let offer = Offer::of_headers(connect).filter(|_| self.has_stream);
+            return match offer {
+                Some(offer) if control::is_resume(connect) && offer.answers.is_some() => Claim::Owner,
+                Some(_) if !control::is_resume(connect) => Claim::Unknown,
+                _ => Claim::Stranger,
+            };
+        };
+        if user == *owner || user.to_value() == owner.to_value() { Claim::Owner } else { Claim::Stranger }
+    }
+
+    /// Returns who pays for it, as the broker tells users apart.
+    pub(super) fn payer(&self) -> Option<u64> {
+        self.origin.as_ref().map(|origin| origin.number)
+    }
 }
 
 /// All of them.
@@ -73,7 +113,7 @@ mod tests {
 
     #[test]
     fn one_that_is_gone_or_was_replaced_is_not_found_by_its_subject_again() {
-        let entry = |socket| Entry { socket, epoch: None, attempt: None, user: None };
+        let entry = |socket| Entry { socket, epoch: None, attempt: None, origin: None, has_stream: true };
         let subject = Subject::parse("s.server.1.a").expect("valid");
         let mut known = KnownSockets::default();
         assert_eq!(known.find(&subject), None);

@@ -28,9 +28,15 @@ fn is_awaited(listener: &mut Listener) -> Option<Tag> {
 #[test]
 fn a_late_connect_of_a_making_that_has_ended_does_not_supersede_the_one_after_it() {
     let mut listener = Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid");
-    listener.insert("sock".into(), Entry { socket: 7, epoch: Some(1), attempt: Some(3), user: None });
+    listener.insert(
+        "sock".into(),
+        Entry { socket: 7, epoch: Some(1), attempt: Some(3), origin: None, has_stream: true },
+    );
     listener.remove("sock");
-    listener.insert("sock".into(), Entry { socket: 8, epoch: Some(2), attempt: Some(1), user: None });
+    listener.insert(
+        "sock".into(),
+        Entry { socket: 8, epoch: Some(2), attempt: Some(1), origin: None, has_stream: true },
+    );
     let late = listener.handle_message(Instant::now(), connect_of(Some(1), 3, Some(false)));
     assert!(matches!(late, ListenerAction::Done), "{late:?}");
     assert_eq!(listener.sockets(), [8]);
@@ -59,7 +65,10 @@ fn a_connect_that_comes_late_brings_no_second_socket_after_the_end_of_the_first(
     else {
         panic!("it is there")
     };
-    listener.insert(id, Entry { socket: 7, epoch, attempt: accepted.headers.attempt, user: None });
+    listener.insert(
+        id,
+        Entry { socket: 7, epoch, attempt: accepted.headers.attempt, origin: None, has_stream: true },
+    );
     assert!(matches!(
         listener.handle_message(Instant::now(), connect(3, Some(false))),
         ListenerAction::Socket(7, _)
@@ -122,4 +131,54 @@ fn one_that_is_about_to_end_leaves_the_question_who_serves_and_sends_those_who_c
         assert!(control::is_turned_away(&close.headers) && control::epoch(&close.headers) == epoch);
     }
     assert_eq!(listener.arriving(), 0);
+}
+
+#[test]
+fn who_comes_back_as_another_user_is_refused_and_one_whom_nobody_knows_must_prove_itself() {
+    let ann = Json::parse(r#"{"name":"ann","id":1}"#.into()).expect("json");
+    let origin = Some(Origin { number: 4, user: Some(ann.clone()) });
+    let mut listener = Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid");
+    listener.set_has_origins(true);
+    let user = |text: &str| Some(Json::parse(text.to_owned().into()).expect("json"));
+    let stamped = |mut connect: Message, user: Option<&Json>| {
+        connect.headers.stamp_origin(user.map(|user| (6, user)));
+        connect
+    };
+    let proven = |answers: Option<u64>| {
+        let offer = Offer::new(5, answers, &SocketConfig::default());
+        let json = serde_json::json!({ "id": "sock", (control::RESUME): answers.is_some(), "stream": offer });
+        let mut connect = connect_of(None, 2, None);
+        connect.headers.json = Some(Json::from_value(&json));
+        connect
+    };
+    for has_stream in [true, false] {
+        let entry = Entry { socket: 7, epoch: None, attempt: Some(1), origin: origin.clone(), has_stream };
+        listener.insert("sock".into(), entry);
+        let mut claim = |connect: Message| {
+            while listener.poll_output().is_some() {}
+            match listener.handle_message(Instant::now(), connect) {
+                ListenerAction::Socket(7, _) => "taken",
+                ListenerAction::Done => match std::iter::from_fn(|| listener.poll_output()).last() {
+                    Some(Output::Publish(message)) => {
+                        let said = message.headers.json.map(|json| json.to_value()["code"].clone());
+                        assert_eq!(said, Some("403".into()));
+                        "refused"
+                    }
+                    None => "left alone",
+                    other => panic!("{other:?}"),
+                },
+                other => panic!("{other:?}"),
+            }
+        };
+        let plain = || connect(2, Some(true));
+        assert_eq!(claim(stamped(plain(), Some(&ann))), "taken");
+        assert_eq!(claim(stamped(plain(), user(r#"{"id":1,"name":"ann"}"#).as_ref())), "taken", "the order");
+        assert_eq!(claim(stamped(plain(), user(r#"{"name":"eve","id":1}"#).as_ref())), "refused");
+        assert_eq!(claim(stamped(plain(), user("null").as_ref())), "refused");
+        assert_eq!(claim(stamped(plain(), None)), "refused");
+        assert_eq!(claim(plain()), "refused");
+        let (proof, first) = (claim(stamped(proven(Some(9)), None)), claim(stamped(proven(None), None)));
+        let expected = if has_stream { ("taken", "left alone") } else { ("refused", "refused") };
+        assert_eq!((proof, first), expected);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Json;
+use super::{Json, json};
 use crate::subject::Subject;
 
 /// The headers of a message. The reserved ones stand apart from the application's, so that a link in memory
@@ -35,20 +35,36 @@ impl Headers {
     }
 
     /// Notes in a `connect` of a socket whose connection it came over, whatever it says itself, or that
-    /// nobody knows: a member behind all others, so that it is the one that counts.
-    pub fn stamp_origin(&mut self, origin: Option<u64>) {
+    /// nobody knows: a member behind all others, so that it is the one that counts. A user that does not fit
+    /// is left out.
+    pub fn stamp_origin(&mut self, origin: Option<(u64, &Json)>) {
         let fields =
             |json: &Json| Some(json.as_str().trim_ascii().strip_prefix('{')?.strip_suffix('}')?.to_owned());
         let fields = self.json.as_ref().and_then(fields).unwrap_or_default();
         let comma = if fields.trim_ascii().is_empty() { "" } else { "," };
-        let origin = origin.map_or_else(|| "null".to_owned(), |origin| origin.to_string());
-        let text = format!("{{{fields}{comma}\"{ORIGIN}\":{origin}}}");
-        self.json = Json::parse(text.into()).ok().filter(Json::fits_headers);
+        let stamped = |origin: String| {
+            let text = format!("{{{fields}{comma}\"{ORIGIN}\":{origin}}}");
+            Json::parse(text.into()).ok().filter(Json::fits_headers)
+        };
+        self.json = match origin {
+            None => stamped("null".to_owned()),
+            Some((number, user)) => {
+                stamped(format!("[{number},{}]", user.as_str())).or_else(|| stamped(format!("[{number}]")))
+            }
+        };
     }
 
     /// Returns what [`Self::stamp_origin`] has noted. To be believed only if the own broker does that.
-    pub fn origin(&self) -> Option<u64> {
-        self.json.as_ref()?.to_value().get(ORIGIN)?.as_u64()
+    /// Brokers that know nothing of users write the number alone.
+    pub fn origin(&self) -> Option<Origin> {
+        let origin = json::member(self.json.as_ref()?.as_str(), ORIGIN)?;
+        if let Ok(number) = origin.parse() {
+            return Some(Origin { number, user: None });
+        }
+        let mut items = json::items(origin);
+        let number = items.next()?.parse().ok()?;
+        let user = items.next().and_then(|user| Json::parse(user.to_owned().into()).ok());
+        Some(Origin { number, user })
     }
 
     /// Returns whether a server accepts a publish with these headers. It ends the connection over others, so
@@ -56,6 +72,15 @@ impl Headers {
     pub fn are_accepted(&self) -> bool {
         self.json.as_ref().is_none_or(Json::fits_headers)
     }
+}
+
+/// Whose connection a `connect` of a socket came over, by the word of a broker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Origin {
+    /// What the broker tells users apart by, or connections without one.
+    pub number: u64,
+    /// The user.
+    pub user: Option<Json>,
 }
 
 /// The value of `CN-SocketCmd`.
@@ -127,12 +152,15 @@ mod tests {
 
     #[test]
     fn an_origin_is_what_the_broker_says_whatever_the_headers_say() {
+        let user = Json::parse(r#"{"name":"ann\ud800"}"#.into()).expect("json");
+        let stamp = Origin { number: 12, user: Some(user.clone()) };
         for text in [
             None,
             Some("{}"),
             Some(" { } "),
             Some(r#"{"id":"a"}"#),
             Some(r#"{"CN-SocketOrigin":7,"id":"a"}"#),
+            Some(r#"{"CN-SocketOrigin":[7,{"name":"root"}],"id":"a"}"#),
             Some(r#"{"\u0043N-SocketOrigin":7}"#),
             Some(r#"{"CN-SocketOrigin":7,"id":"a\ud800"}"#),
             Some("[7]"),
@@ -140,8 +168,8 @@ mod tests {
         ] {
             let json = text.map(|text| Json::parse(text.to_owned().into()).expect("json"));
             let mut headers = Headers { json, ..Headers::default() };
-            headers.stamp_origin(Some(12));
-            assert_eq!(headers.origin(), Some(12), "{text:?}");
+            headers.stamp_origin(Some((12, &user)));
+            assert_eq!(headers.origin().as_ref(), Some(&stamp), "{text:?}");
             let is_kept = text.is_some_and(|text| text.contains("\"id\":\"a\""));
             let id = headers.json.as_ref().map(|json| json.to_value()["id"].clone());
             assert!(!is_kept || id == Some("a".into()), "{headers:?}");
@@ -151,7 +179,33 @@ mod tests {
         let large = format!(r#"{{"x":"{}","CN-SocketOrigin":7}}"#, "x".repeat(MAX_HEADERS_BYTES - 30));
         let json = Json::parse(large.into()).ok();
         let mut headers = Headers { json, ..Headers::default() };
-        headers.stamp_origin(Some(12));
+        headers.stamp_origin(Some((12, &user)));
         assert_eq!(headers.json, None, "there is no room");
+    }
+
+    #[test]
+    fn a_user_that_is_too_large_or_too_deep_is_left_out_and_the_rest_of_a_connect_stays() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let large = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
+        for (text, is_told) in [
+            (large(MAX_HEADERS_BYTES / 2), true),
+            (large(MAX_HEADERS_BYTES), false),
+            (nested(MAX_HEADERS_DEPTH - 2), true),
+            (nested(MAX_HEADERS_DEPTH - 1), false),
+        ] {
+            let user = Json::parse(text.into()).expect("json");
+            let json = Json::parse(r#"{"id":"a"}"#.into()).ok();
+            let mut headers = Headers { json, ..Headers::default() };
+            headers.stamp_origin(Some((12, &user)));
+            assert_eq!(headers.origin(), Some(Origin { number: 12, user: is_told.then_some(user) }));
+            assert_eq!(headers.json.map(|json| json.to_value()["id"].clone()), Some("a".into()));
+        }
+    }
+
+    #[test]
+    fn a_broker_that_knows_nothing_of_users_names_none() {
+        let json = Json::parse(r#"{"CN-SocketOrigin":[7,"root"],"CN-SocketOrigin":12}"#.into()).ok();
+        let headers = Headers { json, ..Headers::default() };
+        assert_eq!(headers.origin(), Some(Origin { number: 12, user: None }));
     }
 }
