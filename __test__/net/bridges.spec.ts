@@ -59,6 +59,30 @@ describeFabricsAndWebSocket('bridges', fabric => {
     await Promise.all([closed(door.close()), closed(exposed.close()), closed(target.close())])
   })
 
+  test.each([
+    ['a place', false],
+    ['a stream of the program', true],
+  ])('one side has ended, and the other one goes on to its last byte: %s', async (_, isStream) => {
+    const came = createHash('sha256')
+    const target = await tcp(socket => {
+      socket.end('answered').on('data', chunk => came.update(chunk))
+      socket.on('end', () => target.emit('whole'))
+    })
+    const place = { port: portOf(target) }
+    const exposed = net.expose('db', isStream ? () => nodeNet.connect(place) : place)
+    await once(exposed, 'listening')
+    const door = net.forward('db', { port: 0 })
+    await once(door, 'listening')
+    const whole = once(target, 'whole')
+    const socket = nodeNet.connect({ port: portOf(door), allowHalfOpen: true })
+    await once(socket.resume(), 'end')
+    const bytes = randomBytes(1_000_000)
+    socket.end(bytes)
+    await whole
+    expect(came.digest('hex')).toBe(createHash('sha256').update(bytes).digest('hex'))
+    await Promise.all([closed(door.close()), closed(exposed.close()), closed(target.close())])
+  })
+
   test('a Unix socket, both ways', async () => {
     const file = (): string => join(tmpdir(), `selvedge-bridge-${process.pid}-${++files}.sock`)
     const target = nodeNet.createServer({ allowHalfOpen: true }, socket => socket.pipe(socket))

@@ -20,7 +20,7 @@ export function forwardTo(subject: string, place: NodePlace, options: ForwardOpt
   const settings = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true }
   const server = nodeNet.createServer(settings, outer => {
     open.add(outer)
-    const inner = new Socket(options).connect({ ...options, subject, allowHalfOpen: true })
+    const inner = new Socket({ ...options, allowHalfOpen: true }).connect({ ...options, subject })
     outer.on('error', () => {})
     const handleClose = (): void => {
       inner.destroy()

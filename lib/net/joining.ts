@@ -15,6 +15,8 @@ export function newStats(): { -readonly [Name in keyof BridgeStats]: number } {
 export function join(outer: Resettable, inner: Resettable, stats: ReturnType<typeof newStats>): void {
   stats.connections += 1
   stats.active += 1
+  // The end of one side is no end of the other, whatever they were made for.
+  outer.allowHalfOpen = inner.allowHalfOpen = true
   let open = 2
   const handleClose = (): void => {
     open -= 1
