@@ -252,7 +252,7 @@ impl Stream {
 
     /// Whether more could leave, and waits until others have had their turn.
     pub(super) fn waits_for_turn(&self) -> bool {
-        self.sender.waits_for_turn()
+        self.peer.is_some() && self.sender.waits_for_turn()
     }
 
     /// Takes out requests that have not left yet: those with a key that is `wanted`. Returns their keys.
