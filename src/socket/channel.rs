@@ -12,6 +12,7 @@ use super::absence::Absence;
 use super::admission::PeerAdmission;
 use super::conat::Conat;
 use super::open_requests::OpenRequests;
+use super::peer_status::PeerStatus;
 use super::pending_close::PendingClose;
 use super::stream::{Accepted, Received, Stream};
 use super::surroundings::Surroundings;
@@ -58,20 +59,6 @@ enum Mode {
     Conat(Box<Conat>),
     /// Between two ends that both can.
     Stream(Box<Stream>),
-}
-
-/// The state of the peer, by its reply or the lack of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PeerStatus {
-    Alive,
-    /// It gave no sign of life.
-    Silent,
-    /// It is not on the fabric.
-    Gone,
-    /// It has forgotten what we lack.
-    Lost,
-    /// It belongs to a later incarnation of this socket.
-    Superseded,
 }
 
 impl Channel {

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use binding::Binding;
 
 use super::absence::{AbsenceStep, PeerLoss, WatchedEnd};
-use super::channel::PeerStatus;
 use super::pause::Pause;
+use super::peer_status::PeerStatus;
 use super::stream::TagSource;
 use super::{
     Channel, CloseReason, CommandError, Output, PeerMisbehaved, SocketConfig, SocketEnd, SocketEvent,

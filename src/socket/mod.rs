@@ -29,6 +29,7 @@ mod listener;
 mod open_requests;
 mod output;
 mod pause;
+mod peer_status;
 mod pending_close;
 mod receiver;
 mod retrying_request;
@@ -40,6 +41,7 @@ mod surroundings;
 mod unsettled;
 mod usage;
 mod window;
+mod withdraw;
 
 pub use absence::{AbsenceStep, PeerLoss, WatchedEnd};
 pub use admission::ReceivedRequest;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::absence::{AbsenceStep, WatchedEnd};
-use super::channel::PeerStatus;
+use super::peer_status::PeerStatus;
 use super::stream::Offer;
 use super::{
     Channel, CloseReason, CommandError, Output, SocketConfig, SocketEnd, SocketEvent, State, Tag, control,

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::time::Instant;
 
 use super::absence::{AbsenceStep, WatchedEnd};
-use super::channel::PeerStatus;
+use super::peer_status::PeerStatus;
 use super::stream::{Accepted, Claim, Stream};
 use super::{AskTerms, Channel, CloseReason, CommandError, Consumed, Output, SocketUsage, Tag, WriteError};
 use crate::base::{Failure, FaultInjector, earliest};

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::stream::withdraw_from;
+use super::withdraw::withdraw_from;
 use super::{Data, SocketConfig, Window, WriteError};
 use crate::wire::Messages;
 use crate::wire::stream::Class;

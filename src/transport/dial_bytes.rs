@@ -1,19 +1,16 @@
 //! Dials a connection of plain bytes: over TCP, TLS, or a Unix socket.
 
-use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::net::TcpStream;
-
 use super::address::Place;
+use super::dial_socket::{tcp, unix};
 use super::proxy::Proxy;
-use super::readiness::{Registration, register};
-use super::stream::set_options;
+use super::readiness::Registration;
 use super::timer::within;
 use super::tls::{self, ClientTls};
 use super::{BoxedLink, BoxedStream, ByteLink, LinkError};
 use crate::base::Chunk;
+use bytes::Bytes;
 
 /// Dials one place, for a machine that decodes by itself.
 #[derive(Debug, Clone)]
@@ -58,24 +55,4 @@ pub(super) async fn connect(
         Some(tls) => tls::connect(stream, tls, host).await,
         None => Ok(stream),
     }
-}
-
-pub(super) async fn tcp(
-    host: &str,
-    port: u16,
-    registration: Option<&Registration>,
-) -> Result<BoxedStream, LinkError> {
-    let stream = TcpStream::connect((host, port)).await?;
-    set_options(&stream)?;
-    Ok(register(stream, registration))
-}
-
-#[cfg(unix)]
-async fn unix(path: &Path, registration: Option<&Registration>) -> Result<BoxedStream, LinkError> {
-    Ok(register(tokio::net::UnixStream::connect(path).await?, registration))
-}
-
-#[cfg(not(unix))]
-async fn unix(_: &Path, _: Option<&Registration>) -> Result<BoxedStream, LinkError> {
-    Err(LinkError::Refused("no unix sockets on this platform".to_owned()))
 }

@@ -6,6 +6,7 @@ mod byte_link;
 mod conat;
 mod dial;
 mod dial_bytes;
+mod dial_socket;
 mod fabric;
 mod forwarded;
 mod handshake_limiter;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::LinkError;
-use super::dial_bytes::tcp;
+use super::dial_socket::tcp;
 use super::head::{UpgradeResponse, exchange};
 use super::readiness::Registration;
 use super::stream::{BoxedStream, Prefixed};

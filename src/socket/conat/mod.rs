@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::channel::PeerStatus;
+use super::peer_status::PeerStatus;
 use super::surroundings::Surroundings;
 use super::{
     AskTerms, CommandError, Data, KeepAlive, Outgoing, Output, PeerMisbehaved, Receiver, Sender,

@@ -16,7 +16,6 @@ pub use assembly::Claim;
 pub use offer::{Offer, TagSource, draw_tag};
 pub use receive_queue::ReceiveQueue;
 pub use send_queue::SendQueue;
-pub(super) use send_queue::withdraw_from;
 pub use windows::Windows;
 
 use std::time::{Duration, Instant};

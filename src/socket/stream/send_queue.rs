@@ -15,9 +15,10 @@ use crate::base::earliest;
 use crate::socket::pause::Pause;
 use crate::socket::retrying_request::MAX_PAUSE;
 use crate::socket::sender::ResendBudget;
+use crate::socket::withdraw::withdraw_from;
 use crate::socket::{Data, PeerMisbehaved, SocketConfig, Window, WriteError};
-use crate::wire::stream::{Class, Counts, key};
-use crate::wire::{Item, Messages, Sizes};
+use crate::wire::stream::{Class, Counts};
+use crate::wire::{Messages, Sizes};
 use pieces::Pieces;
 use stations::{Flight, Kept};
 
@@ -355,34 +356,6 @@ impl SendQueue {
         self.again.clear();
         undelivered
     }
-}
-
-/// Takes the requests out of a queue whose key is `wanted`, and returns the keys and the bytes of all.
-pub(in crate::socket) fn withdraw_from(
-    queue: &mut VecDeque<Messages>,
-    wanted: impl Fn(u64) -> bool,
-) -> (Vec<u64>, usize) {
-    let (mut withdrawn, mut bytes) = (Vec::new(), 0);
-    let key_of = |item: &Item| {
-        let is_request = item.payload.encoding.class() == Some(Class::Request);
-        key(&item.payload.raw).filter(|key| is_request && wanted(*key))
-    };
-    for messages in std::mem::take(queue) {
-        if messages.is_data() || !messages.items().any(|item| key_of(&item).is_some()) {
-            queue.push_back(messages);
-            continue;
-        }
-        for item in messages.items() {
-            match key_of(&item) {
-                Some(key) => {
-                    withdrawn.push(key);
-                    bytes += item.bytes();
-                }
-                None => queue.push_back(Messages::One(item)),
-            }
-        }
-    }
-    (withdrawn, bytes)
 }
 
 /// What a probe waits for each byte of the largest item in flight: a link of 1 MB/s.
