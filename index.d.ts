@@ -1672,10 +1672,10 @@ export declare class ServerSocket<
    * closes. Joining again replaces key and data.
    *
    * @param room 1 to 256 bytes, no control characters.
-   * @param member.key Sockets with one key are one member. @default the socket's id
+   * @param member.key 1 to 256 bytes. Sockets with one key are one member. @default the socket's id
    * @param member.data Shown to whoever looks at the room: at most 4096 characters of JSON.
    * @throws {FabricError} `"ERR_ROOM_LIMIT"` 1000 rooms, or 100,000 members of this server · `"ERR_INVALID_ARG_VALUE"`
-   *   · `"ERR_CLOSED"`
+   *   · `"ERR_INVALID_ARG_TYPE"` · `"ERR_UNKNOWN_OPTION"` · `"ERR_CLOSED"`
    */
   join(room: string | readonly string[], member?: { key?: string; data?: unknown }): void
   /** Leaves a room, at once. */

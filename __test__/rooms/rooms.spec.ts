@@ -200,6 +200,14 @@ describeFabrics('rooms have bounds:', fabric => {
       expect(await join(name)).toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' })
     }
     expect(await join('a', 'x'.repeat(5000))).toMatchObject({ code: 'ERR_ROOM_LIMIT' })
+    for (const [member, code] of [
+      [{ key: '' }, 'ERR_INVALID_ARG_VALUE'],
+      [{ key: 'x'.repeat(257) }, 'ERR_INVALID_ARG_VALUE'],
+      [{ key: 7 }, 'ERR_INVALID_ARG_TYPE'],
+      [{ name: 'ann' }, 'ERR_UNKNOWN_OPTION'],
+    ] as const) {
+      expect(await rejection((async () => socket.join('a', member as object))())).toMatchObject({ code })
+    }
     const many = Array.from({ length: 1001 }, (_, n) => `room ${n}`)
     expect(await join(many)).toMatchObject({ code: 'ERR_ROOM_LIMIT' })
     expect(socket.rooms.size).toBe(0)

@@ -4,6 +4,8 @@ import { clearTimer, setTimer } from '../values/platform'
 
 export interface Timer {
   stop(): void
+  /** Does not keep the process alive. */
+  unref(): void
 }
 
 /**
@@ -20,5 +22,5 @@ export function startTimer(ms: number, callback: () => void): Timer {
     isStopped = true
     clearTimer(timer)
   }
-  return { stop }
+  return { stop, unref: () => void timer.unref() }
 }

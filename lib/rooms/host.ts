@@ -1,6 +1,7 @@
 // What rooms need of the listener that they belong to, of its sockets, and of its client.
 import type { EventEmitter } from 'node:events'
 import type { State } from '../../index'
+import type { Outgoing } from '../engine/outgoing'
 import type { Message } from '../messaging/message'
 import type { FabricError } from '../values/errors'
 import type { Failure } from '../values/failure'
@@ -55,16 +56,24 @@ export interface RoomClient {
   }
 }
 
-/** The listener. */
+/** The listener, and what is not decided here: time, chance, and how sockets are written to. */
 export interface RoomHost {
   readonly listener: object
   readonly id: string
   readonly subject: string
-  /** The engine's handle of its client. */
-  readonly client: number
   readonly fabric: RoomClient
   readonly maxMessageBytes: number
   countSent(bytes: number): void
+  /** Writes a message to sockets that have room for it, by their handles. */
+  broadcast(sockets: readonly number[], message: Outgoing, isVolatile: boolean): void
+  /** In ms since 1970. */
+  now(): number
+  /** From 0 to 1. */
+  random(): number
+  /** Calls back when what runs now has ended. */
+  soon(callback: () => void): void
+  /** Calls back after so many ms, unless that is stopped before. */
+  after(ms: number, callback: () => void): { stop(): void }
   /** Emits `peerLost`. */
   announceLost(id: string, undelivered: number): void
 }

@@ -1,5 +1,6 @@
 // What the servers of a listener say to each other. It comes over the fabric, so every shape is checked.
 import type { Headers } from '../../index'
+import { MAX_NAME } from './options'
 import type { Entry } from './table'
 
 /** An entry of a room as it travels: room, socket, key, data, since, stale. */
@@ -107,8 +108,12 @@ function areChanges(list: unknown): list is Change[] {
   )
 }
 
+function isName(text: unknown): boolean {
+  return typeof text === 'string' && text.length <= MAX_NAME
+}
+
 function isRowShaped(row: unknown): boolean {
   if (!Array.isArray(row) || row.length !== 6) return false
   const [room, id, key, , since, stale] = row
-  return areTexts([room, id, key]) && typeof since === 'number' && typeof stale === 'boolean'
+  return [room, id, key].every(isName) && typeof since === 'number' && typeof stale === 'boolean'
 }

@@ -10,8 +10,11 @@ export const ROOMS_SHAPE = {
   servers: { check: isCount, default: 64, limit: true },
 } as const satisfies ShapeOf<RoomsOptions>
 
-/** Bytes of a room's name. */
-const MAX_NAME = 256
+/** How a socket joins. */
+export const MEMBER_SHAPE = { key: isKey, data: checkData } as const
+
+/** Bytes of a room's name, and of a member's key. */
+export const MAX_NAME = 256
 /** Characters of a member's data as JSON. */
 const MAX_DATA = 4096
 /** Rooms of one socket. */
@@ -43,6 +46,17 @@ export function checkRoom(name: unknown): void {
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
 const CONTROL = /[\u0000-\u001f\u007f]/
+
+function isKey(name: string, value: unknown): void {
+  isString(name, value)
+  const bytes = Buffer.byteLength(value as string)
+  if (bytes === 0 || bytes > MAX_NAME)
+    throw invalidValue(name, `1 to ${MAX_NAME} bytes`, (value as string).slice(0, 80))
+}
+
+function checkData(_name: string, value: unknown): void {
+  checkMemberData(value)
+}
 
 /** Throws unless it can be the data of a member. */
 export function checkMemberData(data: unknown): void {

@@ -1,19 +1,28 @@
 // The other servers of a listener: how they are found, and the socket to each.
-import { clearTimer, nextTick, setTimer } from '../values/platform'
 import type { Link, LinkServer, RoomHost } from './host'
 import { type Change, decodePeer, encodePeer, entryOf, type PeerMessage, type Row } from './messages'
+import { MAX_ENTRIES } from './options'
 import { Table } from './table'
 
-/** Between two hellos, in ms; half of it more by chance. */
+/**
+ * Between two hellos, in ms; half of it more by chance. The shorter one for a while after a start, a reconnect and a loss:
+ * where servers do not reach each other for a time, nothing tells of the end of it.
+ */
 const HELLO_EVERY = 10_000
+const SEEK_EVERY = 2000
+const SEEK_FOR = 5 * 60_000
 /** How long the first answer of a server that has said hello is waited for, in ms. */
 const REACH_WITHIN = 10_000
 /** Changes within this time leave together, in ms. */
 const COALESCE = 5
-/** Rows in one message of a table. */
+/** Rows in one message of a table: at most 4 MiB. */
 const ROWS = 1000
+/** Links that one server may have here: the one in use, those it has lost and has not, and those that come. */
+const LINKS_FOR_EACH = 4
 /** What a link waits for a server that is away, in ms, and how long a silent one counts as there. */
 const LINK_OPTIONS = { resumeTimeout: 4000, keepAlive: 2000, keepAliveTimeout: 2000, maxQueueSize: 1000 }
+
+type Timer = ReturnType<RoomHost['after']>
 
 /** Another server. */
 export interface Peer {
@@ -22,7 +31,11 @@ export interface Peer {
   table: Table
   /** The table that is arriving. */
   coming: Table
+  /** Whether its whole table has come; until then it has the one of the link before. */
+  isKnown: boolean
   isAway: boolean
+  /** When its link, or the one before, has ended in silence; in ms since 1970. */
+  awaySince: number
 }
 
 /** Whoever keeps the rooms. */
@@ -34,7 +47,11 @@ export interface PeersOwner {
   handleChanges(peer: Peer, changes: readonly Change[]): void
   handlePresence(peer: Peer): void
   /** It has gone: in order, or not. */
-  handlePeerGone(peer: Peer, isOrderly: boolean, undelivered: number): void
+  handlePeerGone(peer: Peer, isOrderly: boolean): void
+  /** Its link is closed; a newer one may have taken its place. What waits for an answer on it waits no more. */
+  handleLinkClosed(peer: Peer): void
+  /** So many broadcasts to a server are not known to have arrived. */
+  handleUndelivered(id: string, undelivered: number): void
   handleMessage(peer: Peer, message: PeerMessage): void
 }
 
@@ -50,9 +67,10 @@ export class Peers {
   readonly #unnamed = new Set<Link>()
   #server: LinkServer | undefined
   #stopHearing: (() => void) | undefined
-  #timer: ReturnType<typeof setTimer> | undefined
+  #timer: Timer | undefined
+  #seeksUntil = 0
   #changes: Change[] = []
-  #changeTimer: ReturnType<typeof setTimer> | undefined
+  #changeTimer: Timer | undefined
   #isClosed = false
 
   constructor(host: RoomHost, owner: PeersOwner, max: number) {
@@ -62,7 +80,7 @@ export class Peers {
     // A pattern has no subject of its own to be published to.
     const tokens = host.subject.split('.').map(token => (token === '*' ? '-' : token))
     this.#subject = `${tokens.join('.')}.server.rooms`
-    nextTick(() => void this.#open())
+    host.soon(() => void this.#open())
   }
 
   [Symbol.iterator](): Iterator<Peer> {
@@ -76,11 +94,7 @@ export class Peers {
   /** Says something to one of them. One that takes no more is given up: it is told everything when it is back. */
   say(peer: Peer, message: PeerMessage): void {
     if (message.kind !== 'changes' && message.kind !== 'table') this.#flushChanges()
-    try {
-      peer.link.write(encodePeer(message))
-    } catch {
-      peer.link.close()
-    }
+    tell(peer.link, message)
   }
 
   sayAll(message: PeerMessage): void {
@@ -92,14 +106,14 @@ export class Peers {
   change(change: Change): void {
     if (this.#all.size === 0) return
     this.#changes.push(change)
-    this.#changeTimer ??= setTimer(() => this.#flushChanges(), COALESCE).unref()
+    this.#changeTimer ??= this.#host.after(COALESCE, () => this.#flushChanges())
   }
 
   close(): void {
     if (this.#isClosed) return
     this.#flushChanges()
     this.#isClosed = true
-    clearTimer(this.#timer)
+    this.#timer?.stop()
     this.#stopHearing?.()
     this.#server?.close()
     for (const link of [...this.#reaching.values(), ...this.#unnamed]) link.close()
@@ -110,11 +124,16 @@ export class Peers {
   async #open(): Promise<void> {
     if (this.#isClosed) return
     const { fabric, id } = this.#host
-    const server = fabric.socket.listen(`${this.#subject}.${id}`, LINK_OPTIONS)
+    const host = this.#host
+    const server = fabric.socket.listen(`${this.#subject}.${id}`, {
+      ...LINK_OPTIONS,
+      maxSockets: LINKS_FOR_EACH * this.#max,
+    })
     this.#server = server
     server.unref()
     server.on('connection', link => {
       this.#unnamed.add(link)
+      host.after(REACH_WITHIN, () => this.#unnamed.has(link) && link.close())
       link.unref()
       this.#attend(link, undefined)
     })
@@ -126,25 +145,26 @@ export class Peers {
         return
       }
       hellos.emitter.on('message', ({ data }) => this.#hear(data))
-      const hello = (): void => this.#hello()
+      const hello = (): void => this.#seek()
       fabric.on('inbox', hello)
       this.#stopHearing = () => {
         fabric.off('inbox', hello)
         hellos.close()
       }
-      this.#hello()
-      this.#tick()
+      this.#seek()
     } catch {
       // Not permitted, or closed meanwhile: rooms of this server alone.
     }
   }
 
   #tick(): void {
-    const pause = HELLO_EVERY * (1 + Math.random() / 2)
-    this.#timer = setTimer(() => {
+    const every = this.#host.now() < this.#seeksUntil ? SEEK_EVERY : HELLO_EVERY
+    const pause = every * (1 + this.#host.random() / 2)
+    this.#timer?.stop()
+    this.#timer = this.#host.after(pause, () => {
       this.#hello()
       this.#tick()
-    }, pause).unref()
+    })
   }
 
   #hello(): void {
@@ -157,7 +177,8 @@ export class Peers {
     const { id, pattern } = (data ?? {}) as { id?: unknown; pattern?: unknown }
     const own = this.#host.id
     if (typeof id !== 'string' || id === own || pattern !== this.#host.subject || this.#isClosed) return
-    if (this.#all.has(id) || this.#reaching.has(id)) return
+    // One that is away and says hello has begun anew, or does not know that it was away.
+    if (this.#all.get(id)?.isAway === false || this.#reaching.has(id)) return
     if (own > id) {
       // It connects to us, once it has heard of us.
       this.#hello()
@@ -192,18 +213,36 @@ export class Peers {
     link.on('closed', (reason: { code: unknown } | undefined, undelivered: number) => {
       this.#unnamed.delete(link)
       if (id !== undefined && this.#reaching.get(id) === link) this.#reaching.delete(id)
-      if (peer === undefined || this.#all.get(peer.id) !== peer) return
+      if (peer === undefined) return
+      const isOrderly = reason?.code === 'ERR_SOCKET_CLOSED_BY_PEER'
+      const isGone = this.#all.get(peer.id) === peer
+      this.#owner.handleLinkClosed(peer)
+      if (undelivered > 0 || (isGone && !isOrderly)) this.#owner.handleUndelivered(peer.id, undelivered)
+      if (!isGone) return
       this.#all.delete(peer.id)
-      this.#owner.handlePeerGone(peer, reason?.code === 'ERR_SOCKET_CLOSED_BY_PEER', undelivered)
+      this.#owner.handlePeerGone(peer, isOrderly)
+      if (!isOrderly) this.#seek()
     })
     const note = (isAway: boolean) => (): void => {
       if (peer === undefined || peer.isAway === isAway) return
       peer.isAway = isAway
+      if (isAway) {
+        peer.awaySince = this.#host.now()
+        this.#forgetBefore(peer)
+      }
       this.#owner.handlePresence(peer)
     }
     link.on('disconnected', note(true))
     link.on('ready', note(false))
-    link.write(encodePeer({ kind: 'hello', id: this.#host.id }))
+    tell(link, { kind: 'hello', id: this.#host.id })
+  }
+
+  /** Says hello, and says it often for a while: another server may be there, and look for this one. */
+  #seek(): void {
+    if (this.#isClosed) return
+    this.#seeksUntil = this.#host.now() + SEEK_FOR
+    this.#hello()
+    this.#tick()
   }
 
   /** The other side has said who it is. A newer link takes the place of one that is dead and not known to be. */
@@ -216,7 +255,20 @@ export class Peers {
       link.close()
       return undefined
     }
-    const peer: Peer = { id, link, table: old?.table ?? new Table(), coming: new Table(), isAway: false }
+    const peer: Peer = {
+      id,
+      link,
+      table: old?.table ?? new Table(),
+      coming: new Table(),
+      isKnown: false,
+      isAway: link.state !== 'ready',
+      awaySince: this.#host.now(),
+    }
+    if (old?.isAway) {
+      // Who was with it before is not waited for longer than without a newer link.
+      const left = old.awaySince + LINK_OPTIONS.resumeTimeout - this.#host.now()
+      this.#host.after(Math.max(0, left), () => this.#forgetBefore(peer))
+    }
     // Flushes changes first: they are in the table.
     this.#sendTable(link)
     this.#all.set(id, peer)
@@ -227,13 +279,30 @@ export class Peers {
   #handle(peer: Peer, message: PeerMessage): void {
     if (message.kind === 'table') {
       for (const row of message.rows) peer.coming.set(row[0], entryOf(row))
+      if (peer.coming.size > MAX_ENTRIES) {
+        peer.link.close()
+        return
+      }
       if (!message.isLast) return
-      const before = peer.table
-      peer.table = peer.coming
+      const { coming } = peer
       peer.coming = new Table()
-      this.#owner.handleTable(peer, before)
-    } else if (message.kind === 'changes') this.#owner.handleChanges(peer, message.changes)
-    else this.#owner.handleMessage(peer, message)
+      peer.isKnown = true
+      this.#replaceTable(peer, coming)
+    } else if (message.kind === 'changes') {
+      this.#owner.handleChanges(peer, message.changes)
+      if (peer.table.size > MAX_ENTRIES) peer.link.close()
+    } else this.#owner.handleMessage(peer, message)
+  }
+
+  /** Forgets what the link before has left, if nothing newer is known. */
+  #forgetBefore(peer: Peer): void {
+    if (!peer.isKnown && this.#all.get(peer.id) === peer) this.#replaceTable(peer, new Table())
+  }
+
+  #replaceTable(peer: Peer, table: Table): void {
+    const before = peer.table
+    peer.table = table
+    this.#owner.handleTable(peer, before)
   }
 
   /** Sends all that is here. What is to be told of changes is in it. */
@@ -241,7 +310,7 @@ export class Peers {
     this.#flushChanges()
     let rows: Row[] = []
     const send = (isLast: boolean): void => {
-      link.write(encodePeer({ kind: 'table', rows, isLast }))
+      tell(link, { kind: 'table', rows, isLast })
       rows = []
     }
     for (const row of this.#owner.rows()) {
@@ -252,11 +321,20 @@ export class Peers {
   }
 
   #flushChanges(): void {
-    clearTimer(this.#changeTimer)
+    this.#changeTimer?.stop()
     this.#changeTimer = undefined
     const changes = this.#changes
     if (changes.length === 0) return
     this.#changes = []
     for (const peer of [...this.#all.values()]) this.say(peer, { kind: 'changes', changes })
+  }
+}
+
+/** Writes to a link. One that takes no more is given up. */
+function tell(link: Link, message: PeerMessage): void {
+  try {
+    link.write(encodePeer(message))
+  } catch {
+    link.close()
   }
 }

@@ -1,17 +1,19 @@
 // One room as a program looks at it: its members over all servers, and what happens to them.
 import { EventEmitter } from 'node:events'
 import type { RoomEvents, RoomMember } from '../../index'
-import { startTimer, type Timer } from '../async/timer'
+import type { RoomHost } from './host'
 import type { Entry } from './table'
 
 export type LeaveReason = 'left' | 'closed' | 'server-left' | 'server-lost'
+
+type After = RoomHost['after']
 
 /** The sockets of a member. */
 interface Places {
   readonly entries: Map<string, { readonly server: string; readonly entry: Entry; readonly away: boolean }>
   member: RoomMember
   /** Runs while its last socket has gone and its leave is not told yet. */
-  leaving: Timer | undefined
+  leaving: ReturnType<After> | undefined
 }
 
 export class Room extends EventEmitter<RoomEvents> {
@@ -19,11 +21,13 @@ export class Room extends EventEmitter<RoomEvents> {
   readonly #places = new Map<string, Places>()
   readonly #members = new Map<string, RoomMember>()
   readonly #leaveDelay: number
+  readonly #after: After
 
-  constructor(name: string, leaveDelay: number) {
+  constructor(name: string, leaveDelay: number, after: After) {
     super()
     this.name = name
     this.#leaveDelay = leaveDelay
+    this.#after = after
   }
 
   /** By key. */
@@ -61,7 +65,7 @@ export class Room extends EventEmitter<RoomEvents> {
     places.member = { ...places.member, sockets: [], stale: true }
     this.#members.set(entry.key, places.member)
     this.emit('update', places.member)
-    places.leaving = startTimer(this.#leaveDelay, () => this.#leave(entry.key, places, reason))
+    places.leaving = this.#after(this.#leaveDelay, () => this.#leave(entry.key, places, reason))
   }
 
   /** Forgets everybody without a word. @internal */

@@ -1,7 +1,6 @@
 // The rooms of one listener: its own sockets' memberships, which nobody else changes, and copies of those of the other
 // servers of the subject (docs/internals/rooms.md).
 import type { MessageOptions, RoomMember, RoomsOptions, State, WriteOptions } from '../../index'
-import * as commands from '../engine/commands'
 import type { Outgoing } from '../engine/outgoing'
 import { MessageData } from '../messaging/message'
 import { prepare } from '../messaging/prepare'
@@ -9,9 +8,10 @@ import { CHANNELS } from '../telemetry/channels'
 import { FabricError } from '../values/errors'
 import type { Failure } from '../values/failure'
 import { socketHeadersText } from '../values/headers'
+import { checkOptions } from '../values/option-checks'
 import type { RoomHost, RoomSocket } from './host'
 import { type Change, entryOf, type Forwarded, isRow, type PeerMessage, type Row, rowOf } from './messages'
-import { checkMemberData, checkRoom, MAX_ENTRIES, MAX_ROOMS, ROOMS_SHAPE } from './options'
+import { checkMemberData, checkRoom, MAX_ENTRIES, MAX_ROOMS, MEMBER_SHAPE, ROOMS_SHAPE } from './options'
 import { type Peer, Peers, type PeersOwner } from './peers'
 import { type LeaveReason, Room } from './room'
 import { type Entry, Table } from './table'
@@ -68,7 +68,7 @@ export class Rooms implements PeersOwner {
   ): void {
     const rooms = typeof names === 'string' ? [names] : names
     for (const room of rooms) checkRoom(room)
-    checkMemberData(member.data)
+    checkOptions('join', member, MEMBER_SHAPE)
     if (this.#isClosed || socket.state === 'closed')
       throw new FabricError('the socket is closed', 'ERR_CLOSED')
     const { id } = socket
@@ -77,7 +77,7 @@ export class Rooms implements PeersOwner {
     if (this.#own.size + rooms.length > MAX_ENTRIES) throw limit(`there are ${MAX_ENTRIES} members`)
     const key = member.key ?? id
     for (const room of rooms) {
-      const since = this.#own.of(room).get(id)?.since ?? Date.now()
+      const since = this.#own.of(room).get(id)?.since ?? this.#host.now()
       this.#put(room, { id, key, data: member.data ?? null, since, stale: socket.state !== 'ready', socket })
     }
   }
@@ -114,7 +114,7 @@ export class Rooms implements PeersOwner {
     checkRoom(name)
     let room = this.#watched.get(name)
     if (room !== undefined) return room
-    room = new Room(name, this.#options.leaveDelay ?? ROOMS_SHAPE.leaveDelay.default)
+    room = new Room(name, this.#options.leaveDelay ?? ROOMS_SHAPE.leaveDelay.default, this.#host.after)
     for (const entry of this.#own.of(name).values()) room.handleEntry(this.#host.id, entry, false)
     for (const peer of this.#peers) {
       for (const entry of peer.table.of(name).values()) room.handleEntry(peer.id, entry, peer.isAway)
@@ -125,7 +125,7 @@ export class Rooms implements PeersOwner {
 
   /** The members of several rooms, each once. */
   members({ rooms, isLocal }: Audience): RoomMember[] {
-    const all = new Room('', 0)
+    const all = new Room('', 0, this.#host.after)
     for (const name of rooms) {
       for (const entry of this.#own.of(name).values()) all.handleEntry(this.#host.id, entry, false)
       if (isLocal) continue
@@ -224,15 +224,21 @@ export class Rooms implements PeersOwner {
     }
   }
 
-  handlePeerGone(peer: Peer, isOrderly: boolean, undelivered: number): void {
+  handlePeerGone(peer: Peer, isOrderly: boolean): void {
     const reason: LeaveReason = isOrderly ? 'server-left' : 'server-lost'
     for (const [name, room] of this.#watched) {
       for (const entry of peer.table.of(name).values()) room.handleGone(peer.id, entry, reason)
     }
+  }
+
+  handleLinkClosed(peer: Peer): void {
     for (const awaited of this.#awaited.values()) {
       awaited.get(peer)?.({ delivered: 0, lost: [{ id: peer.id, code: 'ERR_SOCKET_LOST' }] })
     }
-    if (!isOrderly) this.#host.announceLost(peer.id, undelivered)
+  }
+
+  handleUndelivered(id: string, undelivered: number): void {
+    if (!this.#isClosed) this.#host.announceLost(id, undelivered)
   }
 
   handleMessage(peer: Peer, message: PeerMessage): void {
@@ -324,8 +330,7 @@ export class Rooms implements PeersOwner {
       list.push(socket)
     }
     if (taking.length > 0) {
-      commands.broadcast(
-        this.#host.client,
+      this.#host.broadcast(
         taking.map(({ handle }) => handle),
         message,
         isVolatile,

@@ -1,9 +1,12 @@
 // The rooms of a socket server, and how its broadcasts read their options.
 import { checkWait } from '../async/bounds'
+import { startTimer } from '../async/timer'
+import * as commands from '../engine/commands'
 import type { ClientContext } from '../messaging/client-context'
 import type { ReadsOptions } from '../rooms/broadcast'
-import type { RoomClient } from '../rooms/host'
+import type { RoomClient, RoomHost } from '../rooms/host'
 import { Rooms } from '../rooms/rooms'
+import { nextTick } from '../values/platform'
 import { SEND_SHAPE, writeOptions } from './options'
 import type { SocketSettings } from './settings'
 
@@ -13,16 +16,25 @@ export function openRooms(
   settings: SocketSettings,
   announceLost: (id: string, undelivered: number) => void,
 ): Rooms {
-  const host = {
+  const host: RoomHost = {
     listener,
     id: listener.id,
     subject: listener.subject,
-    client: context.handle,
     fabric: context.owner as unknown as RoomClient,
     get maxMessageBytes() {
       return settings.maxMessageBytes(context)
     },
     countSent: (bytes: number) => context.countSent(bytes),
+    broadcast: (sockets, message, isVolatile) =>
+      commands.broadcast(context.handle, sockets, message, isVolatile),
+    now: Date.now,
+    random: Math.random,
+    soon: nextTick,
+    after: (ms, callback) => {
+      const timer = startTimer(ms, callback)
+      timer.unref()
+      return timer
+    },
     announceLost,
   }
   return new Rooms(host, settings.options.rooms)

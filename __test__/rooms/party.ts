@@ -1,0 +1,245 @@
+// A server of rooms with its members, and what is true of them: whatever the server and its peers say is compared with it.
+import type { State } from '../../index'
+import { MessageData } from '../../lib/messaging/message'
+import type { RoomHost, RoomSocket } from '../../lib/rooms/host'
+import type { Room } from '../../lib/rooms/room'
+import { type Audience, type Outcome, Rooms } from '../../lib/rooms/rooms'
+import { FabricError } from '../../lib/values/errors'
+import { Failure } from '../../lib/values/failure'
+import { Process, type SimulatedLink, type Watcher, type World } from './world'
+
+/** What is true of a socket in a room. */
+interface Membership {
+  readonly key: string
+  readonly data: unknown
+  readonly since: number
+}
+
+/** What was written to rooms: from where, to whom, and where it has been. */
+export interface Broadcasted {
+  readonly from: Party
+  readonly audience: Audience
+  /** Where it has arrived. */
+  readonly arrivedAt: Set<Process>
+}
+
+export interface Options {
+  readonly presence: boolean
+  readonly leaveDelay: number
+  readonly slowMember: 'close' | 'drop'
+}
+
+export class Member implements RoomSocket {
+  static #last = 0
+  readonly handle = ++Member.#last
+  readonly id = `m${this.handle}`
+  state: State = 'ready'
+  ended = false
+  isFull = false
+  /** By room. */
+  readonly rooms = new Map<string, Membership>()
+  readonly outbox = {
+    refusal: (): FabricError | undefined => (this.isFull ? new FabricError('full', 'ENOBUFS') : undefined),
+    countWrite: (): boolean => true,
+    countDropped: (): void => {},
+  }
+
+  constructor(readonly party: Party) {}
+
+  whenHandled(): Promise<Failure | undefined> {
+    return new Promise(resolve => {
+      this.party.world.after(10, this.party.process, () =>
+        resolve(this.state === 'closed' ? new Failure('ERR_SOCKET_CLOSED', 'closed') : undefined),
+      )
+    })
+  }
+
+  closeFor(): void {
+    this.enter('closed')
+  }
+
+  close(): void {
+    this.enter('closed')
+  }
+
+  enter(state: State): void {
+    if (this.state === 'closed') return
+    this.state = state
+    if (state === 'closed') {
+      this.rooms.clear()
+      this.party.members.delete(this)
+    }
+    this.party.rooms.handleSocketState(this, state)
+  }
+}
+
+export class Party implements Watcher {
+  readonly process: Process
+  readonly rooms: Rooms
+  readonly members = new Set<Member>()
+  readonly watched = new Map<string, Room>()
+  /** Everything that was written to rooms anywhere, by number. */
+  readonly #all: Broadcasted[]
+  /** The number of the last broadcast that came from each party. */
+  readonly #newest = new Map<Party, number>()
+  /** Servers that were lost, or broadcasts to them. */
+  readonly lost = new Set<string>()
+  /** What was written to links. */
+  readonly #sent: { readonly broadcast: Broadcasted; readonly link: SimulatedLink }[] = []
+  /** Outcomes of `send` that are not known yet. */
+  unsettled = 0
+  #delivered: Set<number> | undefined
+
+  constructor(
+    readonly world: World,
+    readonly id: string,
+    readonly options: Options,
+    all: Broadcasted[],
+  ) {
+    this.#all = all
+    this.process = new Process(world, id)
+    const host: RoomHost = {
+      listener: {},
+      id,
+      subject: 'chat',
+      fabric: this.process.fabric,
+      maxMessageBytes: 1_000_000,
+      countSent: () => {},
+      broadcast: handles => this.#handleDelivery(handles),
+      now: () => world.now,
+      random: () => world.chance.fraction(),
+      soon: callback => void world.after(0, this.process, callback),
+      after: (ms, callback) => world.after(ms, this.process, callback),
+      announceLost: id => void this.lost.add(id),
+    }
+    this.rooms = new Rooms(host, options)
+    this.process.watcher = this
+  }
+
+  /** Looks at a room from now on: every event must fit what was known before. */
+  look(name: string): Room {
+    const known = this.watched.get(name)
+    if (known !== undefined) return known
+    const room = this.rooms.room(name)
+    this.watched.set(name, room)
+    const present = new Set(room.members.keys())
+    room.on('join', ({ key }) => {
+      if (present.has(key)) throw new Error(`${key} joins ${name} twice, as ${this.id} sees it`)
+      present.add(key)
+    })
+    room.on('update', ({ key, sockets }) => {
+      if (!present.has(key)) throw new Error(`${key} is not in ${name}, and is updated`)
+      const ids = sockets.map(({ id }) => id)
+      if (new Set(ids).size !== ids.length) throw new Error(`a socket of ${key} is in ${name} twice`)
+    })
+    room.on('leave', ({ key }) => {
+      if (!present.delete(key)) throw new Error(`${key} is not in ${name}, and leaves`)
+      if (room.members.has(key)) throw new Error(`${key} has left ${name}, and is in`)
+    })
+    return room
+  }
+
+  join(member: Member, room: string, key: string | undefined, data: unknown): void {
+    const since = member.rooms.get(room)?.since ?? this.world.now
+    member.rooms.set(room, { key: key ?? member.id, data, since })
+    this.rooms.join(member, room, { ...(key === undefined ? {} : { key }), data })
+  }
+
+  update(member: Member, room: string, data: unknown): void {
+    const before = member.rooms.get(room)
+    if (before !== undefined) member.rooms.set(room, { ...before, data })
+    this.rooms.update(member, room, data)
+  }
+
+  leave(member: Member, room: string): void {
+    member.rooms.delete(room)
+    this.rooms.leave(member, room)
+  }
+
+  /** Writes the next number to rooms. */
+  write(audience: Audience, isAwaited: boolean): void {
+    const number = this.#all.length
+    const broadcast: Broadcasted = { from: this, audience, arrivedAt: new Set([this.process]) }
+    this.#all.push(broadcast)
+    const meant = this.#meant(audience)
+    this.#delivered = new Set()
+    if (!isAwaited) this.rooms.write(audience, number, undefined)
+    else {
+      this.unsettled += 1
+      this.rooms.send(audience, number, undefined).then((outcome: Outcome) => {
+        this.unsettled -= 1
+        if (outcome.delivered < 0) throw new Error('fewer than none')
+      })
+    }
+    this.#compare(number, meant)
+  }
+
+  /** What this server owns, and so everybody should see, by room and key. */
+  get truth(): { room: string; member: Member; is: Membership }[] {
+    return [...this.members].flatMap(member => [...member.rooms].map(([room, is]) => ({ room, member, is })))
+  }
+
+  /** The members here that are meant and take it. */
+  #meant({ rooms, except }: Audience): Set<number> {
+    const isOut = (member: Member): boolean =>
+      except.some(one => (one.startsWith('room:') ? member.rooms.has(one.slice(5)) : one === member.id))
+    const meant = [...this.members].filter(
+      member => !member.isFull && rooms.some(room => member.rooms.has(room)) && !isOut(member),
+    )
+    return new Set(meant.map(({ handle }) => handle))
+  }
+
+  /** Compares what a broadcast of another server does here with what is true. */
+  watch(data: unknown, handle: () => void): void {
+    const number = numberOf(data)
+    if (number === undefined) {
+      handle()
+      return
+    }
+    const { from, arrivedAt, audience } = this.#all[number]!
+    if (arrivedAt.has(this.process)) throw new Error(`broadcast ${number} came to ${this.id} twice`)
+    arrivedAt.add(this.process)
+    if ((this.#newest.get(from) ?? -1) > number)
+      throw new Error(`broadcast ${number} came to ${this.id} too late`)
+    this.#newest.set(from, number)
+    const meant = this.#meant(audience)
+    this.#delivered = new Set()
+    handle()
+    this.#compare(number, meant)
+  }
+
+  handleWritten(link: SimulatedLink, data: unknown): void {
+    const number = numberOf(data)
+    if (number !== undefined) this.#sent.push({ broadcast: this.#all[number]!, link })
+  }
+
+  /** What was written to a server arrived there, or its loss was told. */
+  checkSent(): void {
+    for (const { broadcast, link } of this.#sent) {
+      const to = link.other!.where
+      if (!broadcast.arrivedAt.has(to) && !this.lost.has(to.id))
+        throw new Error(`${this.id} was not told that ${to.id} has missed a broadcast`)
+    }
+  }
+
+  #handleDelivery(handles: readonly number[]): void {
+    for (const handle of handles) {
+      if (this.#delivered!.has(handle)) throw new Error(`a member of ${this.id} is written to twice`)
+      this.#delivered!.add(handle)
+    }
+  }
+
+  #compare(number: number, meant: ReadonlySet<number>): void {
+    const delivered = [...this.#delivered!].sort((a, b) => a - b).join()
+    const expected = [...meant].sort((a, b) => a - b).join()
+    if (delivered !== expected)
+      throw new Error(`broadcast ${number} at ${this.id}: delivered to ${delivered}, not to ${expected}`)
+  }
+}
+
+/** The number that a broadcast has, as it comes over a link; nothing for what is none. */
+function numberOf(data: unknown): number | undefined {
+  const [kind, , , , , encoding, raw] = Array.isArray(data) ? data : []
+  if (kind !== 'write' || encoding !== 0) return undefined
+  return new MessageData({ encoding, raw } as { encoding: 0; raw: Uint8Array }).data as number
+}
