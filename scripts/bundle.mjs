@@ -1,5 +1,6 @@
 // After tsc: makes one file, and in it one scope, of a sub-path whose many small modules would take twice as long to load as all
 // that is in them. Its entry is replaced. Comments and white space are left out: V8 reads all of it at each start.
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -39,28 +40,39 @@ const forPages = {
 
 /** Names that nobody sees: neither a page's nor ours. */
 const INSIDE =
-  /^(handle|poll|take|begin|fail)[A-Z]|^(arrived|wasAway|isDraining|waitingBytes|unackedBytes|failsRequests|hasOthers|ownAbsence|lostAt|isProbing|isCongested|isConfirmed|subscribeIn|isUnderWay|isVolatile|answering|sender|session|transmit|withdraw|attachStatus|isReady|isClosed)$/
+  /^(handle|poll|take|begin|fail)[A-Z]|^(arrived|wasAway|isDraining|waitingBytes|unackedBytes|failsRequests|hasOthers|ownAbsence|lostAt|isProbing|isCongested|isConfirmed|subscribeIn|isUnderWay|isVolatile|answering|sender|session|transmit|withdraw|attachStatus|isReady|isClosed|unacked|isAttached|arrivedBytes|handledBytes|hasRoom|settings|settle|isUp|isWaiting|hasLeft|maxMessage|wantsMissing|hangUp|peerTag|ownTag|hasGap|settles|randomTag|awayAfterAll|isCaughtUp|isIdle|notReady|noAnswer|hasNews|sayClosed|yieldTurn|emitData|wasAsked|hasListeners|isProven|checkDue|openSocket|unconsumed|varint|isFull|isConnected)$/
 
-/** For pages: everything in one file, as a module; for a script tag, with the global `selvedge`; and for Node.js. */
+/** For pages: everything in one file, as a module; and the same for Node.js. */
 const browser = (format, outfile) => ({
   ...COMMON,
   entryPoints: ['lib/browser/index.ts'],
   outfile,
   format,
-  globalName: format === 'iife' ? 'selvedge' : undefined,
   mainFields: ['module', 'main'],
   conditions: ['import'],
   target: ['es2022', 'chrome105', 'firefox105', 'safari16.4'],
   minify: true,
+  // Shorter, and the same.
+  define: { 'Number.POSITIVE_INFINITY': 'Infinity' },
   mangleProps: INSIDE,
   plugins: [forPages],
 })
 
 await Promise.all(
-  [
-    packets,
-    browser('esm', 'dist/browser/selvedge.mjs'),
-    browser('cjs', 'dist/browser/index.js'),
-    browser('iife', 'dist/browser/selvedge.iife.js'),
-  ].map(options => build(options)),
+  [packets, browser('esm', 'dist/browser/selvedge.mjs'), browser('cjs', 'dist/browser/index.js')].map(
+    options => build(options),
+  ),
+)
+
+// For a script tag, with the global `selvedge`: the module as a function, without what esbuild adds to make it a module of
+// CommonJS, too.
+const module = readFileSync(join(ROOT, 'dist/browser/selvedge.mjs'), 'utf8')
+const [whole, exported] = /export\s*\{([^}]*)\};?\s*$/.exec(module)
+const members = exported.split(',').map(each => {
+  const [name, as = name] = each.trim().split(/\s+as\s+/)
+  return `${as}:${name}`
+})
+writeFileSync(
+  join(ROOT, 'dist/browser/selvedge.iife.js'),
+  `"use strict";var selvedge=(()=>{${module.slice(0, -whole.length)}return{${members}}})();\n`,
 )
