@@ -1223,7 +1223,45 @@ export interface Room extends EventEmitter<RoomEvents> {
   readonly name: string
   /** By key: those of all servers. */
   readonly members: ReadonlyMap<string, RoomMember>
+  /**
+   * Lets the client of a socket of this server follow the room with `watchRoom`: it is told who is in, and then each change,
+   * with nothing between the two. Nothing is sent to a client that does not ask. Returns what ends it; so does the socket's
+   * end.
+   */
+  watch(socket: ServerSocket): () => void
 }
+
+/** The events of a room as a client follows it, and what listeners get. */
+export interface RoomViewEvents {
+  join: [member: RoomMember]
+  /** Its data, its sockets or `stale` have changed. */
+  update: [member: RoomMember]
+  leave: [member: RoomMember, reason: 'left' | 'closed' | 'server-left' | 'server-lost']
+  /** All members are known: at first, and again after the client could not keep up. */
+  sync: []
+}
+
+/** A room as a client follows it. Made by `watchRoom`. */
+export interface RoomView extends EventEmitter<RoomViewEvents> {
+  readonly name: string
+  /** By key: those of all servers. As it was last, once the socket is closed. */
+  readonly members: ReadonlyMap<string, RoomMember>
+  /** Follows the room no more. */
+  close(): void
+}
+
+/**
+ * Follows who is in a room, as soon as the socket's server lets it with `room.watch(socket)`; until then there is nobody in,
+ * and no `sync`. What is told of the room comes over the socket, in line with its data, and is no `data` event. The same
+ * object for the same name until it is closed. The server has to be a program of selvedge.
+ *
+ * @example
+ * const lobby = watchRoom(socket, 'lobby')
+ * lobby.on('sync', () => show([...lobby.members.keys()]))
+ * @throws {FabricError} `"ERR_UNSUPPORTED"` the socket renews itself · `"ERR_CLOSED"` · `"ENOBUFS"` · `"ERR_ROOM_LIMIT"`
+ *   it follows 1000 rooms
+ */
+export declare function watchRoom(socket: ConatSocketClient<any, any, any, any>, room: string): RoomView
 
 /** Sockets that something is written to. Each step makes another one; nothing is sent before `write`, `send` or `close`. */
 export interface Broadcast<Out = Agreed> {

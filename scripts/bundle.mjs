@@ -40,7 +40,7 @@ const forPages = {
 
 /** Names that nobody sees: neither a page's nor ours. */
 const INSIDE =
-  /^(handle|poll|take|begin|fail)[A-Z]|^(arrived|wasAway|isDraining|waitingBytes|unackedBytes|failsRequests|hasOthers|ownAbsence|lostAt|isProbing|isCongested|isConfirmed|subscribeIn|isUnderWay|isVolatile|answering|sender|session|transmit|withdraw|attachStatus|isReady|isClosed|unacked|isAttached|arrivedBytes|handledBytes|hasRoom|settings|settle|isUp|isWaiting|hasLeft|maxMessage|wantsMissing|hangUp|peerTag|ownTag|hasGap|settles|randomTag|awayAfterAll|isCaughtUp|isIdle|notReady|noAnswer|hasNews|sayClosed|yieldTurn|emitData|wasAsked|hasListeners|isProven|checkDue|openSocket|unconsumed|varint|isFull|isConnected)$/
+  /^(handle|poll|take|begin|fail)[A-Z]|^(arrived|wasAway|isDraining|waitingBytes|unackedBytes|failsRequests|hasOthers|ownAbsence|lostAt|isProbing|isCongested|isConfirmed|subscribeIn|isUnderWay|isVolatile|answering|sender|session|transmit|withdraw|attachStatus|isReady|isClosed|unacked|isAttached|arrivedBytes|handledBytes|hasRoom|settings|settle|isUp|isWaiting|hasLeft|maxMessage|wantsMissing|hangUp|peerTag|ownTag|hasGap|settles|randomTag|awayAfterAll|isCaughtUp|isIdle|notReady|noAnswer|hasNews|sayClosed|yieldTurn|emitData|wasAsked|hasListeners|isProven|checkDue|openSocket|unconsumed|varint|isFull|isConnected|sayFollows|views|loss|crowd|attach|detach|isWritable|dial|acked|lookUp|touch|upto|ranges|onListener|isAcked|isOnce|hasMissing|isCaughtUp|unsubscribe|isSubscribed)$/
 
 /** For pages: everything in one file, as a module; and the same for Node.js. */
 const browser = (format, outfile) => ({

@@ -372,3 +372,40 @@ export interface ClientSocket extends Emitter<SocketEvents> {
   [Symbol.asyncDispose](): Promise<void>
   toJSON(): object
 }
+
+/** A member of a room: all its sockets that have joined with one key. */
+export interface RoomMember {
+  readonly key: string
+  /** What its newest socket has joined with; `null` if nothing. */
+  readonly data: Agreed
+  /** Oldest first; `since` in ms since 1970. */
+  readonly sockets: readonly { readonly id: string; readonly server: string; readonly since: number }[]
+  /** None of its sockets can be reached now: each is away, or its server is. */
+  readonly stale: boolean
+}
+
+/** The events of a room as a page follows it. */
+export interface RoomViewEvents {
+  join: [member: RoomMember]
+  /** Its data, its sockets or `stale` have changed. */
+  update: [member: RoomMember]
+  leave: [member: RoomMember, reason: 'left' | 'closed' | 'server-left' | 'server-lost']
+  /** All members are known: at first, and again after the page could not keep up. */
+  sync: []
+}
+
+/** A room as a page follows it. Made by `watchRoom`. */
+export interface RoomView extends Emitter<RoomViewEvents> {
+  readonly name: string
+  /** By key: those of all servers. As it was last, once the socket is closed. */
+  readonly members: ReadonlyMap<string, RoomMember>
+  /** Follows the room no more. */
+  close(): void
+}
+
+/**
+ * Follows who is in a room, as soon as the socket's server lets it with `room.watch(socket)`. What is told of the room is no
+ * `data` event. The same object for the same name until it is closed.
+ * @throws {FabricError} `"ERR_CLOSED"` · `"ENOBUFS"` · `"ERR_INVALID_ARG_VALUE"`
+ */
+export declare function watchRoom(socket: ClientSocket, room: string): RoomView

@@ -1,10 +1,11 @@
 // One room as a program looks at it: its members over all servers, and what happens to them.
 import { EventEmitter } from 'node:events'
 import type { RoomEvents, RoomMember } from '../../index'
+import { invalidType } from '../values/errors'
+import type { RoomNews } from './follow-messages'
+import { Following, isFollower } from './following'
 import type { RoomHost } from './host'
-import type { Entry } from './table'
-
-export type LeaveReason = 'left' | 'closed' | 'server-left' | 'server-lost'
+import type { Entry, LeaveReason } from './table'
 
 type After = RoomHost['after']
 
@@ -33,6 +34,16 @@ export class Room extends EventEmitter<RoomEvents> {
   /** By key. */
   get members(): ReadonlyMap<string, RoomMember> {
     return this.#members
+  }
+
+  /** Those who are told of everything. @internal */
+  readonly followings = new Set<Following>()
+
+  /** Tells a client who is in, and what changes, as long as it follows the room. Returns what ends that. */
+  watch(socket: object): () => void {
+    if (!isFollower(socket)) throw invalidType('socket', 'a socket of a server', socket)
+    const following = new Following(this, socket)
+    return () => following.close()
   }
 
   /** Takes over a socket's entry, new or changed. `away`: its server cannot be reached. @internal */
@@ -64,13 +75,14 @@ export class Room extends EventEmitter<RoomEvents> {
     }
     places.member = { ...places.member, sockets: [], stale: true }
     this.#members.set(entry.key, places.member)
-    this.emit('update', places.member)
+    this.#tell('update', places.member)
     places.leaving = this.#after(this.#leaveDelay, () => this.#leave(entry.key, places, reason))
   }
 
   /** Forgets everybody without a word. @internal */
   close(): void {
     for (const { leaving } of this.#places.values()) leaving?.stop()
+    for (const following of this.followings) following.close()
     this.#places.clear()
     this.#members.clear()
   }
@@ -78,6 +90,7 @@ export class Room extends EventEmitter<RoomEvents> {
   #leave(key: string, places: Places, reason: LeaveReason): void {
     this.#places.delete(key)
     this.#members.delete(key)
+    this.#follow(['leave', key, reason])
     this.emit('leave', places.member, reason)
   }
 
@@ -92,6 +105,15 @@ export class Room extends EventEmitter<RoomEvents> {
     }
     places.member = member
     this.#members.set(key, member)
-    this.emit(isNew ? 'join' : 'update', member)
+    this.#tell(isNew ? 'join' : 'update', member)
+  }
+
+  #tell(kind: 'join' | 'update', member: RoomMember): void {
+    this.#follow([kind, member])
+    this.emit(kind, member)
+  }
+
+  #follow(news: RoomNews): void {
+    for (const following of this.followings) following.handleNews(news)
   }
 }

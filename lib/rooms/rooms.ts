@@ -13,8 +13,8 @@ import type { RoomHost, RoomSocket } from './host'
 import { type Change, entryOf, type Forwarded, isRow, type PeerMessage, type Row, rowOf } from './messages'
 import { checkMemberData, checkRoom, MAX_ENTRIES, MAX_ROOMS, MEMBER_SHAPE, ROOMS_SHAPE } from './options'
 import { type Peer, Peers, type PeersOwner } from './peers'
-import { type LeaveReason, Room } from './room'
-import { type Entry, Table } from './table'
+import { Room } from './room'
+import { type Entry, type LeaveReason, Table } from './table'
 
 /** An entry of a socket of this server. */
 interface OwnEntry extends Entry {

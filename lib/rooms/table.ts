@@ -13,6 +13,9 @@ export interface Entry {
   readonly stale: boolean
 }
 
+/** Why a member is not in any more. */
+export type LeaveReason = 'left' | 'closed' | 'server-left' | 'server-lost'
+
 const NOBODY: ReadonlyMap<string, never> = new Map<string, never>()
 const NOWHERE: ReadonlySet<string> = new Set()
 

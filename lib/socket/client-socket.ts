@@ -9,6 +9,8 @@ import { CHOOSE_SERVER, SOCKET_BOUND, SOCKET_STATE } from '../engine/kinds'
 import { native } from '../engine/native'
 import type { ClientContext } from '../messaging/client-context'
 import type { Responder } from '../messaging/message'
+import { roomIn } from '../rooms/follow-messages'
+import type { RoomView } from '../rooms/room-view'
 import { FabricError } from '../values/errors'
 import { errorFrom } from '../values/failure'
 import { isString } from '../values/option-checks'
@@ -27,6 +29,7 @@ export class ConatSocketClient extends ConatSocketBase {
   #ownSubject: string | undefined
   readonly #renewal: Renewal | undefined
   readonly #kept: KeptRequests | undefined
+  #views: Map<string, RoomView> | undefined
 
   /** @internal */
   constructor(
@@ -141,12 +144,27 @@ export class ConatSocketClient extends ConatSocketBase {
     }
   }
 
-  /** The server may say why it is about to close it. @internal */
-  takesOwn(headers: string): boolean {
+  /** The rooms that it follows, by name. @internal */
+  get views(): Map<string, RoomView> {
+    return (this.#views ??= new Map())
+  }
+
+  /** The server may say why it is about to close it, and who is in a room. @internal */
+  takesOwn(headers: string, read: () => unknown): boolean {
+    const room = roomIn(headers)
+    if (room !== undefined) {
+      this.#views?.get(room)?.handleNews(read())
+      return true
+    }
     const reason = closingReason(headers)
     if (reason === undefined) return false
     this.closeFor(reason)
     return true
+  }
+
+  /** Writes a message of the socket's own, unless its window is full. @internal */
+  tellOwn(headers: string, data: unknown): boolean {
+    return this.outbox.tryWriteOwn(headers, data)
   }
 
   /** Opens another socket of the engine in the place of the one that is closed. @internal */

@@ -141,6 +141,18 @@ export class Outbox {
     this.#window.put(size, false)
   }
 
+  /** The same with data, unless the window is full. Returns whether it was written. */
+  tryWriteOwn(headers: string, data: unknown): boolean {
+    if (this.#lifecycle.state === 'closed' || this.#owner.ended) return false
+    const message = prepare(data, { headers: {} }, Number.POSITIVE_INFINITY, () => headers)
+    const { size } = message
+    if (this.#window.refusal(size) !== undefined) return false
+    commands.socketWrite(this.#context.handle, this.#owner.handle, message, false)
+    this.#context.countSent(message.length)
+    this.#window.put(size, false)
+    return true
+  }
+
   /** Holds what is written from now on, until `rewrite`: there is no socket of the engine. */
   hold(): void {
     this.#held = []

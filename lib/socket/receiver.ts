@@ -39,7 +39,7 @@ interface ReceiverOwner extends commands.Consumer {
   /** Closes it: the other side broke the rules. */
   closeFor(error: FabricError): void
   /** Takes a message of the socket's own among the data. Returns whether it was one. */
-  takesOwn?(headers: string): boolean
+  takesOwn?(headers: string, read: () => unknown): boolean
   /** Whether data may be decoded, where that is not for all; it is given without headers then. */
   readonly admits: ((incoming: Incoming) => boolean) | undefined
 }
@@ -145,7 +145,7 @@ export class Receiver implements Sink {
     this.counters.receivedBytes += end - start
     const { admits } = this.#owner
     if (admits !== undefined && !admits(incoming)) return
-    if (text !== null && this.#owner.takesOwn?.(text)) return
+    if (text !== null && this.#takeOwn(text, incoming)) return
     const read = admits === undefined ? text : null
     if (!this.inbox.isRead && !isSmall(incoming)) {
       this.inbox.put(new Undecoded(incoming, read, error => this.#handleFailure(error)))
@@ -161,6 +161,16 @@ export class Receiver implements Sink {
       return
     }
     this.inbox.push(data, headers)
+  }
+
+  #takeOwn(text: string, { source, start, end, encoding }: Incoming): boolean {
+    try {
+      if (!this.#owner.takesOwn?.(text, () => decodeAt(source, start, end, encoding))) return false
+      if (this.#owner.state !== 'closed') this.handleConsumed()
+    } catch (error) {
+      this.#handleFailure(error as FabricError)
+    }
+    return true
   }
 
   /** Its stream has a gap now, so the socket cannot continue. */

@@ -7,12 +7,15 @@ import { route } from '../engine/events'
 import type { ClientContext } from '../messaging/client-context'
 import type { Responder } from '../messaging/message'
 import { Broadcast, type ReadsOptions } from '../rooms/broadcast'
+import { type RoomNews, roomHeaders, roomIn } from '../rooms/follow-messages'
+import type { Follower } from '../rooms/following'
 import type { Rooms } from '../rooms/rooms'
 import { CHANNELS } from '../telemetry/channels'
 import type { FabricError } from '../values/errors'
 import { checkObject } from '../values/errors'
 import type { Failure } from '../values/failure'
 import { ConatSocketBase } from './base'
+import { FollowedRooms } from './followed-rooms'
 import { closingHeaders } from './own-messages'
 import type { SocketSettings } from './settings'
 
@@ -35,13 +38,15 @@ interface Peer {
 const HEAR_WITHIN = 5000
 const NOWHERE: ReadonlySet<string> = new Set()
 
-export class ServerSocket extends ConatSocketBase {
+export class ServerSocket extends ConatSocketBase implements Follower {
   /** Whether a drain of its server leaves it alone until the deadline: nobody goes on with it elsewhere. @internal */
   livesOn = false
   readonly #owner: Owner
   /** Its rooms, once it has joined one. */
   #rooms: Rooms | undefined
   #data: Record<string, unknown> | undefined
+  /** The rooms that its client follows, once anybody has to do with one. */
+  #followed: FollowedRooms | undefined
   /** JSON. */
   readonly #user: string | undefined
 
@@ -105,6 +110,31 @@ export class ServerSocket extends ConatSocketBase {
     return new Broadcast(this.#owner.openRooms(), this.#owner.reads, audience).to(room)
   }
 
+  /** Tells the client of a room that it follows. @internal */
+  tryTell(room: string, news: RoomNews): boolean {
+    return this.outbox.tryWriteOwn(roomHeaders(room), news)
+  }
+
+  /** @internal */
+  onceDrained(callback: () => void): void {
+    this.once('drain', callback)
+  }
+
+  /** @internal */
+  onFollow(room: string, listener: (isOn: boolean) => void): () => void {
+    this.#followed ??= new FollowedRooms()
+    return this.#followed.on(room, listener)
+  }
+
+  /** The client may say which rooms it follows. @internal */
+  takesOwn(headers: string, read: () => unknown): boolean {
+    const room = roomIn(headers)
+    if (room === undefined) return false
+    this.#followed ??= new FollowedRooms()
+    this.#followed.handleFollow(room, read() === true)
+    return true
+  }
+
   /** Tells the client why it is not let in, and closes when it has heard that. @internal */
   refuse(error: FabricError): void {
     if (this.state === 'closed') return
@@ -166,6 +196,7 @@ export class ServerSocket extends ConatSocketBase {
   /** @internal */
   override handleClosing(failure: Failure, reason: Failure): void {
     super.handleClosing(failure, reason)
+    this.#followed?.close()
     this.#rooms?.handleSocketState(this, 'closed')
   }
 

@@ -16,10 +16,11 @@ import { checkOptions } from '../../values/option-checks'
 import { nextTurn } from '../../values/platform'
 import type { ClientMachine } from '../client/machine'
 import type { SocketSink } from '../socket/fabric'
+import { jsonIn } from '../socket/greeting'
 import type { SocketMachine } from '../socket/machine'
 import { ASK, answerItem, DATA, readRequest, refusalItem } from '../stream/items'
 import type { Left } from '../stream/send-queue'
-import { bytesOf, type Item, type Publication } from '../wire/publication'
+import { bytesOf, type Item, jsonOf, type Publication } from '../wire/publication'
 import { Emitter } from './emitter'
 import { type DataIterator, Inbox, type Received, type Sink } from './inbox'
 import { type Answering, checkSize, decoded, headersOf, itemOf, Message, MessageData } from './message'
@@ -36,6 +37,11 @@ interface Events {
   connecting: []
   ready: []
   closed: [reason: FabricError | undefined, undelivered: number]
+}
+
+/** A room that is followed. */
+interface View {
+  handleNews(news: unknown): void
 }
 
 export interface SocketContext {
@@ -58,6 +64,9 @@ interface RequestOptions extends WaitOptions {
   headers?: unknown
 }
 
+/** The header of what is told of a room; and, before the rest of it is read, where its R stands in the JSON. */
+const ROOM = 'CN-Room'
+const [R_AT, R] = [5, 82]
 /** Requests of the other side that wait for a listener, and how long. */
 const MAX_HELD = 500
 const HOLD_TIME = 10_000
@@ -96,6 +105,8 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
   readonly #asked = new Map<number, AbortController>()
   #held: { readonly item: Item; readonly until: number }[] = []
   #hasSettled = false
+  /** The rooms that it follows, by name. @internal */
+  readonly views = new Map<string, View>()
   readonly #tally = { sent: 0, sentBytes: 0, received: 0, receivedBytes: 0, volatileDropped: 0 }
 
   constructor(
@@ -162,9 +173,10 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
     return this.#write(data, writeOptions(second))
   }
 
-  #write(data: unknown, options: ReturnType<typeof writeOptions>): boolean {
+  /** `json` are headers of the socket's own. */
+  #write(data: unknown, options: ReturnType<typeof writeOptions>, json?: Uint8Array): boolean {
     if (this.ended) throw new FabricError(`${this.#describe()} is closed or ending`, 'EPIPE')
-    const item = itemOf(data, options, 'socket')
+    const item = { ...itemOf(data, options, 'socket'), ...(json && { json }) }
     this.#checkSize(item)
     const { sender, settings } = this.#machine
     const bytes = bytesOf(item)
@@ -237,6 +249,11 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
 
   undelivered(): UndeliveredMessage[] {
     return [...this.#left]
+  }
+
+  /** Tells the server whether this end follows a room. @internal */
+  sayFollows(room: string, isOn: boolean): void {
+    this.#write(isOn, undefined, jsonOf({ [ROOM]: room }))
   }
 
   // ---- requests
@@ -330,6 +347,12 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
     this.#tally.receivedBytes += item.raw.length
     this.#yieldIfSettled()
     try {
+      const room = item.json?.[R_AT] === R && jsonIn(item)[ROOM]
+      if (room) {
+        this.views.get(room as string)?.handleNews(decoded(item))
+        this.handleConsumed()
+        return
+      }
       // What cannot be decoded was not written by selvedge.
       this.#inbox.push(item)
     } catch (error) {

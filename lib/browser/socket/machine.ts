@@ -282,6 +282,8 @@ export class SocketMachine implements StreamHost {
       seq: status?.seq,
       items: [{ ...(status?.item ?? NIL), json }],
     }
+    // Whether it is there at all is told at once.
+    if (this.#isHeld) this.#presence.watch(this.#serverSubject as string)
     // The last attempt ends when the patience does.
     const timeout = Math.min(COMMAND_TIMEOUT, Math.max(1000, this.#presence.lostAt - now))
     this.#forget = this.#fabric.ask(message, { timeout, waitForInterest: true }, outcome => {
