@@ -121,7 +121,7 @@ describeFabrics('services', fabric => {
   })
 
   test('ssh2: a login, a command with much output, and a wrong password', async () => {
-    const key = ssh2.utils.generateKeyPairSync('ed25519')
+    const key = ssh2.utils.generateKeyPairSync('rsa', { bits: 2048 })
     const server = new ssh2.Server({ hostKeys: [key.private] }, peer => {
       peer.on('authentication', context => {
         if (context.method === 'password' && context.password === 'secret') context.accept()

@@ -16,13 +16,13 @@ pub(super) async fn tcp(
 ) -> Result<BoxedStream, LinkError> {
     let stream = TcpStream::connect((host, port)).await?;
     set_options(&stream)?;
-    Ok(register(stream, registration))
+    Ok(register(stream, registration)?)
 }
 
 /// Over a Unix socket.
 #[cfg(unix)]
 pub(super) async fn unix(path: &Path, registration: Option<&Registration>) -> Result<BoxedStream, LinkError> {
-    Ok(register(tokio::net::UnixStream::connect(path).await?, registration))
+    Ok(register(tokio::net::UnixStream::connect(path).await?, registration)?)
 }
 
 #[cfg(not(unix))]
