@@ -1,6 +1,6 @@
 // Services: methods behind a subject, called over the fabric.
 import { inspect } from 'node:util'
-import { FabricError, hasCode, type Message, withOptions } from 'selvedge'
+import { type Client, FabricError, hasCode, type Message, withOptions } from 'selvedge'
 import { describeFabrics } from '../support/fabrics'
 import { rejection } from '../support/messages'
 
@@ -16,6 +16,11 @@ const math = {
     throw new Error(text)
   },
   nothing() {},
+}
+
+/** Waits until an end is known where a client is: at another gateway that is a moment later. */
+async function nobodyListens(client: Client, subject: string): Promise<void> {
+  while (await client.interest(subject));
 }
 
 describeFabrics('a service', fabric => {
@@ -169,9 +174,11 @@ describeFabrics('a service', fabric => {
     const second = await other.service('sums', math)
     service.close()
     await host.syncSubscriptions()
+    await nobodyListens(guest, 'math')
     expect(await rejection(guest.call('math').add(1, 2))).toMatchObject({ code: 503 })
     await other.close()
     expect(second.ended).toBe(true)
+    await nobodyListens(guest, 'sums')
     expect(await rejection(guest.call('sums').add(1, 2))).toMatchObject({ code: 503 })
   })
 
