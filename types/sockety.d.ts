@@ -9,7 +9,7 @@
 import type { EventEmitter } from 'node:events'
 import type { AddressInfo, ListenOptions } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
-import type { Pem, TlsServerOptions } from '../index'
+import type { Pem, TlsServerOptions, WaitOptions } from '../index'
 
 /** Options of every connection, at both ends. */
 export interface SocketyOptions {
@@ -221,8 +221,12 @@ export declare class Connection extends EventEmitter<ConnectionEvents> {
   /** At a server: where the client comes from. */
   readonly remoteAddress: string | undefined
   readonly remotePort: number | undefined
-  /** Resolves when messages can be sent; rejects if that will never be. */
-  ready(): Promise<this>
+  /**
+   * Resolves when messages can be sent; rejects if that will never be. The connection goes on after a timeout or an abort.
+   *
+   * @throws {FabricError} `408` not within `timeout` · `"ABORT_ERR"` · why it closed
+   */
+  ready(options?: WaitOptions): Promise<this>
   /**
    * Sends a message that may be answered. Returns at once; the message leaves with all others of this tick.
    *
@@ -433,9 +437,9 @@ export declare class Request {
    * reference it does.
    *
    * @throws {FabricError} `"ERR_CLOSED"` · `"ERR_SOCKETY_FILE_SIZE"` a file is longer or shorter than announced · the error
-   *   of a file that cannot be read
+   *   of a file that cannot be read · `408` not within `timeout` · `"ABORT_ERR"`; it may still leave
    */
-  sent(): Promise<this>
+  sent(options?: WaitOptions): Promise<this>
   /**
    * Resolves with the first answer, whether it comes before or after the call: a response, or the number of a fast reply.
    * Without a `timeout` it waits as long as the connection is open.

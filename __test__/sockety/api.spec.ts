@@ -207,6 +207,24 @@ describe('answers', () => {
     expect(() => (far as any).send(1)).toThrow()
   })
 
+  test('leave when their files do, however long the caller waits for that', async () => {
+    const { near, far } = await ends()
+    far.on('message', async message => {
+      for (const file of message.files) await file.toArray()
+      await message.accept()
+    })
+    const slow = new Readable({ read: () => {} })
+    const request = near.send(Draft.for('up').files()({ files: [{ name: 'f', stream: slow, size: 3 }] }))
+    await expect(request.sent({ timeout: 10 })).rejects.toMatchObject({ code: 408 })
+    const signal = AbortSignal.abort('why')
+    await expect(request.sent({ signal })).rejects.toMatchObject({ code: 'ABORT_ERR', cause: 'why' })
+    const sent = request.sent({ timeout: 60_000 })
+    slow.push('abc')
+    slow.push(null)
+    expect(await sent).toBe(request)
+    expect(await request.response()).toBe(0)
+  })
+
   test('do not come to a message whose file cannot be read, and whoever waits is told', async () => {
     const { near, far } = await ends()
     far.on('message', async message => {

@@ -54,6 +54,28 @@ describe('connections', () => {
     await connection.close()
   })
 
+  test('are waited for as long as the caller wants, and go on without', async () => {
+    const silent = net.createServer(socket => socket.resume())
+    await once(silent.listen(0, HOST), 'listening')
+    const connection = connect((silent.address() as net.AddressInfo).port, HOST)
+    await expect(connection.ready({ timeout: 10 })).rejects.toMatchObject({
+      code: 408,
+      message: expect.stringContaining('the connection is not ready'),
+    })
+    const abort = new AbortController()
+    const waited = connection.ready({ signal: abort.signal })
+    abort.abort('why')
+    await expect(waited).rejects.toMatchObject({ code: 'ABORT_ERR', cause: 'why' })
+    await expect(connection.ready({ signal: abort.signal })).rejects.toMatchObject({ code: 'ABORT_ERR' })
+    await expect(connection.ready({ timeOut: 1 } as object)).rejects.toMatchObject({
+      code: 'ERR_UNKNOWN_OPTION',
+    })
+    const unbounded = connection.ready({})
+    void connection.close(true)
+    await expect(unbounded).rejects.toMatchObject({ code: expect.any(String) })
+    await new Promise(resolve => silent.close(resolve))
+  })
+
   test('say where they could not go, and what is no path', async () => {
     const gone = await listen()
     const port = portOf(gone)

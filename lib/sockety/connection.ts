@@ -1,7 +1,9 @@
 // One end of a Sockety connection.
 import type { Buffer } from 'node:buffer'
 import { captureRejectionSymbol, EventEmitter } from 'node:events'
+import type { WaitOptions } from '../../index'
 import type { Producer } from '../../types/sockety'
+import { checkWait } from '../async/bounds'
 import { Waiters } from '../async/waiters'
 import type { EventReader } from '../engine/event-reader'
 import { forget, route, type Target } from '../engine/events'
@@ -94,10 +96,11 @@ export class Connection
   }
 
   /** Resolves when messages can be sent. */
-  async ready(): Promise<this> {
+  async ready(options?: WaitOptions): Promise<this> {
+    checkWait('ready', options)
     if (this.#state === 'closed') throw new FabricError('The connection is already closed', 'ERR_CLOSED')
     if (this.#state === 'connecting') {
-      const failure = await this.#ready.wait('ready')
+      const failure = await this.#ready.wait('the connection is not ready', options)
       if (failure !== undefined) throw errorFrom(failure)
     }
     return this

@@ -1,8 +1,10 @@
 // Messages that were sent and may be answered.
+import type { WaitOptions } from '../../index'
 import type { Connection, Response } from '../../types/sockety'
 import { onAbort } from '../async/aborts'
+import { checkWait, settledWithin } from '../async/bounds'
 import { FabricError } from '../values/errors'
-import { abortFailure, errorFrom } from '../values/failure'
+import { abortFailure, errorFrom, Failure } from '../values/failure'
 import { checkOptions, isSignal, isTimeout } from '../values/option-checks'
 import type { Flush } from './flush'
 import type { OutgoingStream } from './streams'
@@ -71,8 +73,10 @@ export class Request {
   }
 
   /** Resolves when header, data and files have left. The stream, if there is one, has its own `finish`. */
-  async sent(): Promise<this> {
-    await this.#sent.promise()
+  async sent(options?: WaitOptions): Promise<this> {
+    checkWait('sent', options)
+    const outcome = await settledWithin(this.#sent.promise(), options, 'the message has not left')
+    if (outcome instanceof Failure) throw errorFrom(outcome)
     return this
   }
 
