@@ -210,6 +210,16 @@ export interface MessageOptions {
   headers?: Headers | null
 }
 
+/** Options of a message that nobody may want after a while. */
+export interface DataOptions extends MessageOptions {
+  /**
+   * Milliseconds after which nobody wants it any more: then it is dropped, counted in `stats.expired`, and never
+   * handed over late. The time runs while it waits to be sent and while it waits to be read; its way, and what a
+   * broker holds for a slow reader, is not counted. @default none
+   */
+  ttl?: number
+}
+
 /** How long something is waited for. */
 export interface WaitOptions {
   /** In milliseconds; then `408`. @default none */
@@ -222,7 +232,10 @@ export interface WaitOptions {
 }
 
 /** How a message is published and confirmed. */
-export interface PublishOptions extends MessageOptions {
+export interface PublishOptions extends RequestOptions, DataOptions {}
+
+/** How a request is sent, and how long its reply is waited for. */
+export interface RequestOptions extends MessageOptions {
   /**
    * Milliseconds until it gives up, which begin when it leaves; the connection is waited for separately
    * (`offlineTimeout`). @default 30_000
@@ -242,9 +255,6 @@ export interface PublishOptions extends MessageOptions {
    */
   signal?: AbortSignal
 }
-
-/** How a reply is waited for. */
-export interface RequestOptions extends PublishOptions {}
 
 /** The same with headers that may be any JSON, as a reply can have. */
 export type WithAnyHeaders<T> = Omit<T, 'headers'> & { headers?: unknown }
@@ -269,13 +279,15 @@ export interface Published {
 
 /** A payload with its headers: made by `messageData`, or received. */
 export declare class MessageData<T = Agreed> {
-  constructor(options: { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null })
+  constructor(options: { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null; ttl?: number })
   readonly encoding: DataEncoding
   /** The encoded payload. Yours to keep. */
   get raw(): Buffer
   get headers(): Headers | null | undefined
   /** Length of `raw`, in bytes. */
   get length(): number
+  /** Milliseconds after which nobody wants it any more, if that was said here. */
+  get ttl(): number | undefined
   /** The decoded payload; decoded on first access. @throws {FabricError} `"ERR_DECODE"` it is damaged */
   get data(): T
   /** As it travels inside a value: `new MessageData(it)` makes the message again. */
@@ -305,7 +317,7 @@ export declare class Message<T = Agreed, Answer = unknown> extends MessageData<T
    */
   respond(
     data?: Answer | MessageData<Answer> | Error,
-    options?: WithAnyHeaders<PublishOptions>,
+    options?: WithAnyHeaders<RequestOptions>,
   ): Promise<Published>
   /**
    * Replies without waiting for a confirmation. @throws {FabricError} `"ERR_NOT_A_REQUEST"` · `"ERR_ENCODE"`
@@ -329,7 +341,7 @@ export declare class Message<T = Agreed, Answer = unknown> extends MessageData<T
  * @throws {FabricError} `"ERR_ENCODE"` it has a BigInt or a function in it, or what would arrive as `{}`: a
  *   `Map`, a Promise, an `ArrayBuffer` (docs/guide/messaging.md has the table)
  */
-export declare function messageData<T>(data: T, options?: MessageOptions): MessageData<T>
+export declare function messageData<T>(data: T, options?: DataOptions): MessageData<T>
 
 /** Encodes a value as it would be sent. @throws {FabricError} `"ERR_ENCODE"` */
 export declare function encode(options: { encoding?: DataEncoding; mesg: unknown }): Buffer
@@ -921,6 +933,8 @@ export interface ClientStats {
   readonly recv0: Traffic
   /** The number of patterns that are subscribed. */
   readonly subs: number
+  /** Messages whose `ttl` was over, before they were sent, or unread in a subscription: they were dropped. */
+  readonly expired: number
 }
 
 /** A view on the connection of a client, in the form of a Socket.IO socket. */
@@ -1360,7 +1374,7 @@ export interface WriteOptions extends MessageOptions {
 }
 
 /** How a value is sent whose delivery is awaited. */
-export interface SendOptions extends MessageOptions {
+export interface SendOptions extends DataOptions {
   /**
    * Milliseconds to wait for the other side; then `408`. The message is not taken back, and may still arrive.
    * @default none
@@ -1391,6 +1405,10 @@ export interface SocketStats {
   readonly foreign: number
   /** Volatile messages that were dropped. */
   readonly volatileDropped: number
+  /**
+   * Messages whose `ttl` was over: here before they were sent, or sent again, or before they were handed over.
+   */
+  readonly expired: number
   /** Messages written and not acknowledged. */
   readonly pending: number
   readonly pendingBytes: number

@@ -16,7 +16,7 @@ const { PRIVATE_ENDS_SHAPE } = shapesOf('broker/permissions')
 const { TLS_CLIENT_SHAPE, TLS_SERVER_SHAPE } = shapesOf('engine/tls')
 const { DRAIN_SHAPE } = shapesOf('async/drain')
 const { WAIT_SHAPE } = shapesOf('async/bounds')
-const { MESSAGE_SHAPE, PUBLISH_SHAPE, REQUEST_SHAPE, REQUEST_MANY_SHAPE, SUBSCRIPTION_SHAPE } =
+const { MESSAGE_SHAPE, DATA_SHAPE, PUBLISH_SHAPE, REQUEST_SHAPE, REQUEST_MANY_SHAPE, SUBSCRIPTION_SHAPE } =
   shapesOf('messaging/options')
 const { LISTEN_SHAPE, CONNECT_SHAPE, SEND_SHAPE, WRITE_SHAPE, END_SHAPE } = shapesOf('socket/options')
 const { ROOMS_SHAPE } = shapesOf('rooms/options')
@@ -31,6 +31,7 @@ const dgram = shapesOf('dgram/options')
 const SETS: readonly [contract: string, name: string, shape: Shape | undefined][] = [
   ['index.d.ts', 'WaitOptions', WAIT_SHAPE],
   ['index.d.ts', 'MessageOptions', MESSAGE_SHAPE],
+  ['index.d.ts', 'DataOptions', DATA_SHAPE],
   ['index.d.ts', 'PublishOptions', PUBLISH_SHAPE],
   ['index.d.ts', 'RequestOptions', REQUEST_SHAPE],
   ['index.d.ts', 'RequestManyOptions', REQUEST_MANY_SHAPE],

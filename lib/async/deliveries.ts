@@ -49,6 +49,16 @@ export class Deliveries {
     this.#end(this.#waiting.splice(0, rest < 0 ? this.#waiting.length : rest), undefined)
   }
 
+  /** Settles the promise of a message that nobody will get. If it `isGone`, those behind it take its number. */
+  drop(seq: number, failure: Failure, isGone: boolean): void {
+    const dropped = this.#waiting.filter(delivery => delivery.seq === seq)
+    const rest = this.#waiting.filter(delivery => delivery.seq !== seq)
+    this.#waiting = isGone
+      ? rest.map(({ seq: other, settle }) => ({ seq: other > seq ? other - 1 : other, settle }))
+      : rest
+    this.#end(dropped, failure)
+  }
+
   /** Settles all others: nothing more will be known of them. */
   fail(failure: Failure): void {
     this.#end(this.#waiting.splice(0), failure)

@@ -240,7 +240,7 @@ export class Client extends ClientViews implements Target, Responder {
   publishSync(subject: string, data?: unknown, options?: MessageOptions): { bytes: number } {
     this.#checkPublish(subject)
     checkOptions('publishSync', options, MESSAGE_SHAPE)
-    return requests.publishSync(this.context, subject, data, options)
+    return requests.publishSync(this.context, this, subject, data, options)
   }
 
   request(subject: string, data?: unknown, options?: RequestOptions & { noThrow?: false }): Promise<Message>
@@ -327,7 +327,7 @@ export class Client extends ClientViews implements Target, Responder {
   /** @internal */
   respondSync(subject: string, data: unknown, options?: MessageOptions): { bytes: number } {
     checkOptions('respondSync', options, REPLY_SHAPE)
-    return requests.publishSync(this.context, subject, data, options, replyHeadersText)
+    return requests.publishSync(this.context, this, subject, data, options, replyHeadersText)
   }
 
   /** @internal */

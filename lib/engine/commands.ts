@@ -202,6 +202,28 @@ export function publish(
   endMessage(message)
 }
 
+/** Publishes what is not to be delivered late. */
+export function publishTimed(
+  client: number,
+  ticket: number,
+  timeout: number,
+  waitForInterest: boolean,
+  subject: string,
+  message: Outgoing,
+): void {
+  begin(kinds.PUBLISH_TIMED, client)
+  batch.u32(ticket)
+  batch.u32(timeout)
+  batch.u8(waitForInterest ? 1 : 0)
+  batch.u32(milliseconds(message.ttl))
+  batch.str(subject)
+  endMessage(message)
+}
+
+function milliseconds(ttl: number | undefined): number {
+  return Math.max(0, Math.floor(ttl ?? 0))
+}
+
 /** Publishes. Consecutive messages to one subject share a record. */
 function publishMany(client: number, subject: string, message: Outgoing): void {
   if (run === subject && runClient === client) batch.resume()
@@ -289,6 +311,36 @@ export function socketWrite(client: number, socket: number, message: Outgoing, i
     batch.u32(socket)
   }
   endPart(to, message)
+}
+
+/** Writes data to sockets that is not to be handed out late. */
+export function socketWriteTimed(
+  client: number,
+  sockets: readonly number[],
+  message: Outgoing,
+  isVolatile: boolean,
+): void {
+  begin(kinds.SOCKET_WRITE_TIMED, client)
+  batch.u8(isVolatile ? 1 : 0)
+  batch.u32(milliseconds(message.ttl))
+  batch.u32(sockets.length)
+  for (const socket of sockets) batch.u32(socket)
+  try {
+    message.writePart(batch)
+  } catch (error) {
+    // As in `endMessage`.
+    batch.abandon()
+    throw error
+  }
+  end()
+}
+
+/** Tells the other side that this message of its data was not handed out: before it counts as handled. */
+export function socketDropped(client: number, socket: number, number: number): void {
+  begin(kinds.SOCKET_DROPPED, client)
+  batch.u32(socket)
+  batch.f64(number)
+  end()
 }
 
 /** Reopens the record of what is written to a socket, or begins one. */
@@ -395,6 +447,10 @@ export function broadcast(
   message: Outgoing,
   isVolatile: boolean,
 ): void {
+  if (message.ttl !== undefined) {
+    socketWriteTimed(client, sockets, message, isVolatile)
+    return
+  }
   const kind = isVolatile ? kinds.BROADCAST_VOLATILE : kinds.BROADCAST
   if (isRun(sockets) && runKind === kind) batch.resume()
   else {

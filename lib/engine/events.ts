@@ -17,10 +17,12 @@ import {
   ACCEPTED,
   DELIVERED,
   DELIVERED_MANY,
+  DELIVERED_TIMED,
   SOCKET_DATA,
   SOCKET_DATA_MANY,
   SOCKET_REQUEST_RECEIVED,
   SOCKET_STATE,
+  SOCKET_TIMED,
 } from './kinds'
 import { native } from './native'
 
@@ -188,9 +190,11 @@ const CALLS: ReadonlySet<number> = new Set([
   ACCEPTED,
   DELIVERED,
   DELIVERED_MANY,
+  DELIVERED_TIMED,
   SOCKET_DATA,
   SOCKET_REQUEST_RECEIVED,
   SOCKET_STATE,
+  SOCKET_TIMED,
 ])
 /** Where a record has its kind, behind its length. */
 const KIND_AT = 4

@@ -18,6 +18,7 @@ export const UNSUBSCRIBE = 0x0114
 export const WAIT_FOR_INTEREST = 0x0115
 export const DRAIN = 0x0116
 export const BOUND_UNREAD = 0x0117
+export const PUBLISH_TIMED = 0x0118
 export const LISTEN = 0x0120
 export const LISTENER_RETIRE = 0x0121
 export const LISTENER_CLOSE = 0x0122
@@ -36,6 +37,8 @@ export const SOCKET_END = 0x013a
 export const SERVER_CHOSEN = 0x013b
 export const COLLECT = 0x013c
 export const SOCKET_CANCEL = 0x013d
+export const SOCKET_WRITE_TIMED = 0x013e
+export const SOCKET_DROPPED = 0x013f
 
 // Commands of system 2 (Broker)
 export const USER_FOUND = 0x0201
@@ -57,6 +60,7 @@ export const STRINGS = 0x0114
 export const DELIVERED = 0x0115
 export const DELIVERED_MANY = 0x0116
 export const LEFT_OUT = 0x0117
+export const DELIVERED_TIMED = 0x0118
 export const ACCEPTED = 0x0120
 export const LISTENER_STATE = 0x0121
 export const SOCKET_STATE = 0x0130
@@ -71,6 +75,8 @@ export const CHOOSE_SERVER = 0x0138
 export const SOCKET_REQUEST_FAILED = 0x0139
 export const SOCKET_BOUND = 0x013a
 export const SOCKET_REQUEST_DONE = 0x013b
+export const SOCKET_TIMED = 0x013c
+export const SOCKET_STALE = 0x013d
 
 // Events of system 2 (Broker)
 export const BROKER_STATE = 0x0201

@@ -26,6 +26,8 @@ export class Outgoing {
   headers: string | null = null
   /** Bytes of the encoded payload. */
   length = 0
+  /** How long it is worth reading, in ms. */
+  ttl: number | undefined
   #encoding = 0
   /** Bytes of the text or the binary value alone. */
   #size = 0

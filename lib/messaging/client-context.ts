@@ -25,6 +25,8 @@ export interface ClientStats {
   readonly recv0: Traffic
   /** The number of patterns that are subscribed. */
   subs: number
+  /** Messages that were dropped, since their `ttl` was over. */
+  expired: number
 }
 
 function newStats(): ClientStats {
@@ -32,7 +34,7 @@ function newStats(): ClientStats {
     { messages: 0, bytes: 0 },
     { messages: 0, bytes: 0 },
   ]
-  return { sent, recv, send: sent, recv0: recv, subs: 0 }
+  return { sent, recv, send: sent, recv0: recv, subs: 0, expired: 0 }
 }
 
 export class ClientContext {

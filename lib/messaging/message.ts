@@ -1,7 +1,7 @@
 // A message as the application sees it; its data is decoded on first access.
 import { Buffer } from 'node:buffer'
 import { types } from 'node:util'
-import type { Headers, MessageOptions, Published, PublishOptions } from '../../index'
+import type { DataOptions, Headers, MessageOptions, Published, PublishOptions } from '../../index'
 import { Incoming } from '../engine/event-reader'
 import { checkAttached, checkEncoding, DataEncoding, decodeAt, encode } from '../values/codec'
 import { copyOut } from '../values/copy-out'
@@ -9,7 +9,7 @@ import { MESSAGE_DATA } from '../values/encodable'
 import { checkObject, FabricError, invalidType } from '../values/errors'
 import { headersText, parseHeaders, REPLY_HEADER } from '../values/headers'
 import { checkOptions } from '../values/option-checks'
-import { MESSAGE_SHAPE } from './options'
+import { DATA_SHAPE } from './options'
 
 /** What a message needs of its client to be replied to. */
 export interface Responder {
@@ -43,8 +43,13 @@ export class MessageData {
   #headers: Headers | null | undefined
   #data: unknown
   #decoded = false
+  #ttl: number | undefined
 
-  constructor(options: Incoming | { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null }) {
+  constructor(
+    options:
+      | Incoming
+      | { encoding?: DataEncoding; raw: Uint8Array; headers?: Headers | null; ttl?: number | undefined },
+  ) {
     if (options instanceof Incoming) {
       // A view of the event's bytes, not a copy.
       this.encoding = options.encoding
@@ -63,6 +68,7 @@ export class MessageData {
     this.#start = 0
     this.#end = raw.byteLength
     this.#headers = options.headers
+    this.#ttl = options.ttl
   }
 
   /** Returns a value as what it is, if it is one: without `instanceof`, which runs user code. @internal */
@@ -101,6 +107,11 @@ export class MessageData {
     return this.#end - this.#start
   }
 
+  /** How long it is worth reading, in ms. */
+  get ttl(): number | undefined {
+    return this.#ttl
+  }
+
   /** The decoded payload. */
   get data(): Agreed {
     if (!this.#decoded) {
@@ -122,6 +133,8 @@ export class Message extends MessageData {
   #onAnswer: (() => void) | undefined
   #headersText: string | null
   #parsed: Headers | null | undefined
+  /** Until when it is to be read, by the clock of `performance`. @internal */
+  until: number | undefined
 
   constructor(
     responder: Responder,
@@ -195,6 +208,11 @@ export class Message extends MessageData {
     return { ...options, encoding: DataEncoding.JsonCodec }
   }
 
+  /** Whether nobody wants it any more. @internal */
+  get isStale(): boolean {
+    return this.until !== undefined && performance.now() >= this.until
+  }
+
   /** Whether its sender waits for a reply that has not been sent. @internal */
   get awaitsAnswer(): boolean {
     return this.#asked === undefined ? this.#reply !== null && !this.#isAnswered : this.#asked.isOpen
@@ -229,10 +247,10 @@ export class Message extends MessageData {
 }
 
 /** Encodes a value once, to send it later or many times. */
-export function messageData(data: unknown, options?: MessageOptions): MessageData {
-  checkOptions('messageData', options, MESSAGE_SHAPE)
+export function messageData(data: unknown, options?: DataOptions): MessageData {
+  checkOptions('messageData', options, DATA_SHAPE)
   const encoding = options?.encoding ?? DataEncoding.MsgPack
   headersText(options?.headers)
   const raw = options?.raw ?? encode({ encoding, mesg: data })
-  return new MessageData({ encoding, raw, headers: options?.headers })
+  return new MessageData({ encoding, raw, headers: options?.headers, ttl: options?.ttl })
 }

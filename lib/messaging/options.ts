@@ -1,5 +1,6 @@
 // The options of messages, publishes, requests and subscriptions.
 import type {
+  DataOptions,
   MessageOptions,
   PublishOptions,
   RequestManyOptions,
@@ -38,19 +39,24 @@ export const MESSAGE_SHAPE = {
   headers: isHeaders,
 } as const satisfies ShapeOf<MessageOptions>
 
-export const PUBLISH_SHAPE = {
+/** How long a message is worth reading. */
+export const TTL = { check: isTimeout, unit: 'ms' } as const
+
+export const DATA_SHAPE = { ...MESSAGE_SHAPE, ttl: TTL } as const satisfies ShapeOf<DataOptions>
+
+export const REQUEST_SHAPE = {
   ...MESSAGE_SHAPE,
   timeout: { check: isTimeout, unit: 'ms', default: 30_000 },
   waitForInterest: { check: isBoolean, default: false },
   noThrow: { check: isBoolean, default: false },
   signal: isSignal,
-} as const satisfies ShapeOf<PublishOptions>
+} as const satisfies ShapeOf<RequestOptions>
 
-export const REQUEST_SHAPE = { ...PUBLISH_SHAPE } as const satisfies ShapeOf<RequestOptions>
+export const PUBLISH_SHAPE = { ...REQUEST_SHAPE, ttl: TTL } as const satisfies ShapeOf<PublishOptions>
 
 /** Of replies, whose headers may be any JSON. */
 export const REPLY_SHAPE = { ...MESSAGE_SHAPE, headers: isAny } as const
-export const REPLY_PUBLISH_SHAPE = { ...PUBLISH_SHAPE, headers: isAny } as const
+export const REPLY_PUBLISH_SHAPE = { ...REQUEST_SHAPE, headers: isAny } as const
 
 /** Checked when it is encoded. */
 function isAny(): void {}

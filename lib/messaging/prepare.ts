@@ -1,5 +1,5 @@
 // Prepares a message: encodes a value by its options.
-import type { Headers, MessageOptions } from '../../index'
+import type { DataOptions, Headers } from '../../index'
 import { Outgoing } from '../engine/outgoing'
 import { unencodable } from '../values/encodable'
 import { FabricError } from '../values/errors'
@@ -21,7 +21,7 @@ const MAX_HEADERS_BYTES = 896 * 1024
  */
 export function prepare(
   data: unknown,
-  options: MessageOptions | undefined,
+  options: DataOptions | undefined,
   maxBytes: number,
   text: HeadersText = headersText,
 ): Outgoing {
@@ -35,21 +35,27 @@ export function prepare(
   return message
 }
 
-function encode(data: unknown, options: MessageOptions | undefined, text: HeadersText): Outgoing {
+function encode(data: unknown, options: DataOptions | undefined, text: HeadersText): Outgoing {
   const message = contentOf(data)
   if (message !== undefined) {
     const headers = options?.headers === undefined ? passed(message.headers, text) : text(options.headers)
-    return outgoing.prepare(headers, undefined, message.encoding, options?.raw ?? message.raw)
+    outgoing.prepare(headers, undefined, message.encoding, options?.raw ?? message.raw)
+    outgoing.ttl = options?.ttl ?? message.ttl
+    return outgoing
   }
   const headers = options === undefined ? null : text(options.headers as Headers | null | undefined)
-  return outgoing.prepare(headers, data, options?.encoding ?? 0, options?.raw)
+  outgoing.prepare(headers, data, options?.encoding ?? 0, options?.raw)
+  outgoing.ttl = options?.ttl
+  return outgoing
 }
 
 /** What is in a value that is a message. It may be a Proxy, or have members of its own, that throw. */
 function contentOf(data: unknown): Content | undefined {
   try {
     const message = MessageData.of(data)
-    return message && { encoding: message.encoding, raw: message.raw, headers: message.headers }
+    return (
+      message && { encoding: message.encoding, raw: message.raw, headers: message.headers, ttl: message.ttl }
+    )
   } catch (cause) {
     throw unencodable(cause)
   }
@@ -59,6 +65,7 @@ interface Content {
   readonly encoding: number
   readonly raw: Uint8Array
   readonly headers: unknown
+  readonly ttl: number | undefined
 }
 
 /** The headers that a message has, where they can go. */

@@ -7,7 +7,7 @@ import type {
   WaitOptions,
 } from '../../index'
 import * as commands from '../engine/commands'
-import { abortFailure, type Failure } from '../values/failure'
+import { abortFailure, Failure } from '../values/failure'
 import { headersText } from '../values/headers'
 import type { ClientContext } from './client-context'
 import type { Responder } from './message'
@@ -50,7 +50,9 @@ export function publish(
   const sent = isWatched(text) ? watchSending(context, 'publish', subject, data, options) : undefined
   const message = prepare(data, sent?.options ?? options, context.maxMessageBytes, text)
   const ticket = new Ticket(context, responder, options?.signal)
-  commands.publish(context.handle, ticket.handle, timeout, waitForInterest, subject, message)
+  const write = message.ttl === undefined ? commands.publish : commands.publishTimed
+  if (message.ttl !== undefined) void ticket.outcome.then(outcome => countStale(context, outcome))
+  write(context.handle, ticket.handle, timeout, waitForInterest, subject, message)
   context.countSent(message.length)
   if (sent !== undefined) void ticket.outcome.then(sent.end)
   return ticket.outcome
@@ -59,6 +61,7 @@ export function publish(
 /** Publishes without confirmation. */
 export function publishSync(
   context: ClientContext,
+  responder: Responder,
   subject: string,
   data: unknown,
   options: MessageOptions | undefined,
@@ -67,10 +70,22 @@ export function publishSync(
   context.checkSend()
   const sent = isWatched(text) ? watchSending(context, 'publish', subject, data, options) : undefined
   const message = prepare(data, sent?.options ?? options, context.maxMessageBytes, text)
-  commands.publish(context.handle, 0, 0, false, subject, message)
+  if (message.ttl === undefined) commands.publish(context.handle, 0, 0, false, subject, message)
+  else {
+    const ticket = new Ticket(context, responder)
+    void ticket.outcome.then(outcome => countStale(context, outcome))
+    commands.publishTimed(context.handle, ticket.handle, timeouts.publish, false, subject, message)
+  }
   context.countSent(message.length)
   sent?.end()
   return { bytes: message.length }
+}
+
+/** Counts a publish that was not sent, since its time was over. */
+function countStale(context: ClientContext, outcome: Outcome): void {
+  if (outcome instanceof Failure && outcome.code === 408 && outcome.message.includes('its ttl was over')) {
+    context.stats.expired += 1
+  }
 }
 
 /** Sends a request for one reply. */

@@ -26,6 +26,8 @@ export interface SharedSubscription {
   watch<T>(message: Message, handle: () => T): T
   /** Counts messages that nobody will read. */
   countDropped(subscription: Subscription, messages: number): void
+  /** Counts a message that was dropped, since its `ttl` was over. */
+  countStale(): void
   /** Notes that the bound of a member has changed. */
   handleBound(): void
   /** Removes a member. */
@@ -100,7 +102,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   next(): Promise<IteratorResult<Message, undefined>> {
     this.#iterated = true
     this.#onNextPull()
-    const message = this.#unread.take()
+    const message = this.#takeFresh()
     if (message === undefined) return this.#nextToCome()
     this.#handleRead(message)
     return Promise.resolve({ value: message, done: false })
@@ -112,6 +114,17 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     const result = await this.#unread.next()
     if (!result.done) this.#handleRead(result.value)
     return result
+  }
+
+  /** Takes what is next, without what nobody wants any more. */
+  #takeFresh(): Message | undefined {
+    let message = this.#unread.take()
+    while (message?.isStale) {
+      this.#queuedBytes -= message.length
+      this.#shared.countStale()
+      message = this.#unread.take()
+    }
+    return message
   }
 
   #handleRead(message: Message): void {
@@ -243,6 +256,10 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
 
   /** @internal */
   handleMessage(message: Message): void {
+    if (message.isStale) {
+      this.#shared.countStale()
+      return
+    }
     this.#left -= 1
     const isHeard = this.#emitter !== undefined && this.#emitter.listenerCount('message') > 0
     // Behind what the first listener has not received yet.
@@ -261,7 +278,7 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   #release = (): void => {
     clearInterruption()
     while (!this.#iterated && this.#emitter !== undefined && this.#emitter.listenerCount('message') > 0) {
-      const message = this.#unread.take()
+      const message = this.#takeFresh()
       if (message === undefined) break
       this.#queuedBytes -= message.length
       this.#emit(message)

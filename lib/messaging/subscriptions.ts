@@ -5,7 +5,7 @@ import { Waiters } from '../async/waiters'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { forget, route, type Target } from '../engine/events'
-import { DELIVERED, DELIVERED_MANY, LEFT_OUT } from '../engine/kinds'
+import { DELIVERED, DELIVERED_MANY, DELIVERED_TIMED, LEFT_OUT } from '../engine/kinds'
 import { native } from '../engine/native'
 import { CHANNELS } from '../telemetry/channels'
 import { FabricError } from '../values/errors'
@@ -177,7 +177,12 @@ class Shared implements Target, SharedSubscription {
 
   handleEvent(kind: number, event: EventReader): void {
     if (kind === DELIVERED) this.#deliver(readMessage(this.#context, this.#responder, event, true))
-    else if (kind === LEFT_OUT) {
+    else if (kind === DELIVERED_TIMED) {
+      const until = performance.now() + event.f64()
+      const message = readMessage(this.#context, this.#responder, event, true)
+      message.until = until
+      this.#deliver(message)
+    } else if (kind === LEFT_OUT) {
       const messages = event.f64()
       for (const member of this.members) member.handleLeftOut(messages)
     } else if (kind === DELIVERED_MANY) {
@@ -236,6 +241,10 @@ class Shared implements Target, SharedSubscription {
       queue: this.queue,
       dropped,
     })
+  }
+
+  countStale(): void {
+    this.#context.stats.expired += 1
   }
 
   /** The largest bound of its members; none, if one of them has none. */

@@ -17,6 +17,8 @@ export interface Forwarded {
   readonly encoding: number
   readonly raw: Uint8Array
   readonly headers: Headers | null
+  /** How long it is worth reading, in ms. */
+  readonly ttl: number | undefined
 }
 
 export type PeerMessage =
@@ -49,8 +51,9 @@ export function encodePeer(message: PeerMessage): unknown[] {
     case 'changes':
       return ['changes', message.changes]
     case 'write': {
-      const { rooms, except, isVolatile, number, encoding, raw, headers } = message.broadcast
-      return ['write', rooms, except, isVolatile, number, encoding, raw, headers]
+      const { rooms, except, isVolatile, number, encoding, raw, headers, ttl } = message.broadcast
+      const write = ['write', rooms, except, isVolatile, number, encoding, raw, headers]
+      return ttl === undefined ? write : [...write, ttl]
     }
     case 'wrote':
       return ['wrote', message.number, message.delivered, message.lost]
@@ -62,7 +65,7 @@ export function encodePeer(message: PeerMessage): unknown[] {
 /** Returns a message, or nothing for what is none. */
 export function decodePeer(data: unknown): PeerMessage | undefined {
   if (!Array.isArray(data)) return undefined
-  const [kind, first, second, isVolatile, number, encoding, raw, headers] = data as unknown[]
+  const [kind, first, second, isVolatile, number, encoding, raw, headers, ttl] = data as unknown[]
   if (kind === 'hello' && typeof first === 'string') return { kind, id: first }
   if (kind === 'table' && areRows(first)) return { kind, rows: first, isLast: second === true }
   if (kind === 'changes' && areChanges(first)) return { kind, changes: first }
@@ -80,6 +83,7 @@ export function decodePeer(data: unknown): PeerMessage | undefined {
     encoding,
     raw,
     headers: typeof headers === 'object' ? (headers as Headers | null) : null,
+    ttl: typeof ttl === 'number' && ttl > 0 ? ttl : undefined,
   }
   return { kind, broadcast }
 }

@@ -250,8 +250,11 @@ export class Rooms implements PeersOwner {
   }
 
   /** Delivers what another server has written to a room. */
-  async #take(peer: Peer, { encoding, raw, headers, number, isVolatile, ...to }: Forwarded): Promise<void> {
-    const data = new MessageData({ encoding, raw, headers })
+  async #take(
+    peer: Peer,
+    { encoding, raw, headers, ttl, number, isVolatile, ...to }: Forwarded,
+  ): Promise<void> {
+    const data = new MessageData({ encoding, raw, headers, ttl })
     const targets = this.#audience({ ...to, isLocal: true })
     const taking = this.#deliver(targets, prepare(data, undefined, Infinity, socketHeadersText), isVolatile)
     if (number === 0) return
@@ -311,11 +314,12 @@ export class Rooms implements PeersOwner {
     number: number,
   ): void {
     if (isLocal || this.#peers.size === 0) return
+    const { ttl } = message
     const { encoding, raw, headers = null } = message.copy()
-    const broadcast: Forwarded = { rooms, except, isVolatile, number, encoding, raw, headers }
+    const broadcast: Forwarded = { rooms, except, isVolatile, number, encoding, raw, headers, ttl }
     this.#peers.sayAll({ kind: 'write', broadcast })
     // Whatever is prepared takes the place of what was.
-    prepare(new MessageData({ encoding, raw, headers }), undefined, Infinity, socketHeadersText)
+    prepare(new MessageData({ encoding, raw, headers, ttl }), undefined, Infinity, socketHeadersText)
   }
 
   /** Writes to all that have room. Returns which those are; slow ones are closed, or miss it. */

@@ -13,6 +13,8 @@ export type Item = [data: unknown, headers: Headers]
 export interface Arrived {
   /** The data, as far as it is decoded. */
   readonly known: unknown
+  /** Whether nobody wants it any more. */
+  readonly isStale: boolean
   /** Returns it decoded. Nothing, if it can not be: then its socket has been closed for that. */
   open(): Item | undefined
 }
@@ -31,6 +33,10 @@ export class Decoded implements Arrived {
 
   get known(): unknown {
     return this.#item[0]
+  }
+
+  get isStale(): boolean {
+    return false
   }
 
   open(): Item {
@@ -60,6 +66,10 @@ export class Undecoded implements Arrived {
     return this.#item?.[0]
   }
 
+  get isStale(): boolean {
+    return false
+  }
+
   open(): Item | undefined {
     const bytes = this.#bytes
     if (bytes === undefined) return this.#item
@@ -71,6 +81,38 @@ export class Undecoded implements Arrived {
       this.#handleFailure(error as FabricError)
     }
     return this.#item
+  }
+}
+
+/** What is to be read by then. */
+export class Timed implements Arrived {
+  readonly #arrived: Arrived
+  readonly #until: number | undefined
+  /** What the engine calls it. */
+  readonly number: number
+
+  /** `until`, by the clock of `performance`; without it the other side did not send it, as it was stale there. */
+  constructor(arrived: Arrived, until: number | undefined, number: number) {
+    this.#arrived = arrived
+    this.#until = until
+    this.number = number
+  }
+
+  get known(): unknown {
+    return this.#arrived.known
+  }
+
+  get isStale(): boolean {
+    return this.#until === undefined || performance.now() >= this.#until
+  }
+
+  /** Whether it became stale here. */
+  get isOwn(): boolean {
+    return this.#until !== undefined
+  }
+
+  open(): Item | undefined {
+    return this.#arrived.open()
   }
 }
 

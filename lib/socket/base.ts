@@ -27,7 +27,9 @@ import {
   SOCKET_REQUEST_DONE,
   SOCKET_REQUEST_FAILED,
   SOCKET_REQUEST_RECEIVED,
+  SOCKET_STALE,
   SOCKET_STATE,
+  SOCKET_TIMED,
   SOCKET_UNDELIVERED,
 } from '../engine/kinds'
 import type { Answers } from '../messaging/answers'
@@ -59,6 +61,7 @@ const NO_TALLY: SocketTally = {
   resent: 0,
   duplicates: 0,
   volatileDropped: 0,
+  expired: 0,
   foreign: 0,
   pending: 0,
   pendingBytes: 0,
@@ -193,7 +196,8 @@ export abstract class ConatSocketBase
   }
 
   get stats(): SocketStats {
-    return { ...this.outbox.stats, ...(this.#receiver?.counters ?? NO_COUNTERS) }
+    const [sent, received] = [this.outbox.stats, this.#receiver?.counters ?? NO_COUNTERS]
+    return { ...sent, ...received, expired: sent.expired + received.expired }
   }
 
   get alive(): { readonly last: number } {
@@ -388,6 +392,12 @@ export abstract class ConatSocketBase
     else if (kind === SOCKET_REQUEST_FAILED) this.#requests?.receiveFailed(event)
     else if (kind === SOCKET_REQUEST_DONE) this.#requests?.receiveDone(event)
     else if (kind === SOCKET_COUNTERS) this.#openReceiver().counters.read(event)
+    else if (kind === SOCKET_TIMED) this.#openReceiver().receiveTimed(event)
+    else if (kind === SOCKET_STALE) {
+      this.outbox.readStale(event)
+      this.#ending?.handleProgress()
+      this.onProgress?.()
+    }
   }
 
   handleClientClosing(): void {
@@ -457,7 +467,8 @@ export abstract class ConatSocketBase
 
   /** What it has counted, without halves that are created on demand. @internal */
   get tally(): SocketTally {
-    return { ...NO_TALLY, ...this.#outbox?.stats, ...this.#receiver?.counters }
+    const expired = (this.#outbox?.stats.expired ?? 0) + (this.#receiver?.counters.expired ?? 0)
+    return { ...NO_TALLY, ...this.#outbox?.stats, ...this.#receiver?.counters, expired }
   }
 
   /** What channels tell of it. */

@@ -8,6 +8,8 @@ export class SocketCounters {
   duplicates = 0
   foreign = 0
   renewals = 0
+  /** What was not handed over, since its time was over. */
+  expired = 0
   #consumed = 0
   /** What came from earlier servers, and is still to be consumed. */
   #ofEarlier = 0

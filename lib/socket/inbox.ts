@@ -27,6 +27,8 @@ export interface Sink {
   emitData(data: unknown, headers: Headers): void
   /** Counts one more consumed message. */
   handleConsumed(): void
+  /** The same, of one that was not handed over, since nobody wants it any more. */
+  handleStale(arrived: Arrived): void
 }
 
 /** Shared by all empty lists, which most sockets have. */
@@ -177,6 +179,10 @@ export class Inbox {
 
   /** Delivers a message. A listener that throws does not stop the rest; the caller reports it. */
   #give(arrived: Arrived): void {
+    if (arrived.isStale) {
+      if (!this.#ended) this.#sink.handleStale(arrived)
+      return
+    }
     if (this.#iterators.length > 0) {
       // The listeners count as one more reader: one of them may end an iterator.
       const cell: Cell = { arrived, waiting: this.#iterators.length + 1, isTaken: false }
@@ -225,6 +231,11 @@ export class Inbox {
   pass(cell: Cell): void {
     cell.isTaken = true
     this.#drop(cell)
+  }
+
+  /** Notes that an iterator leaves out a message that nobody wants any more. */
+  skip(cell: Cell): void {
+    if (this.#drop(cell)) this.#sink.handleStale(cell.arrived)
   }
 
   #count(cell: Cell): void {
@@ -278,7 +289,11 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
   async next(): Promise<IteratorResult<Item, undefined>> {
     this.#passGiven()
     while (this.#data.isPaused && !this.#unread.ended) await this.#data.whenResumed()
-    const cell = this.#unread.take()
+    let cell = this.#unread.take()
+    while (cell?.arrived.isStale) {
+      this.#data.skip(cell)
+      cell = this.#unread.take()
+    }
     if (cell !== undefined) {
       const item = cell.arrived.open()
       if (item === undefined) return await this.#failed()

@@ -7,7 +7,7 @@ import type {
   WriteOptions,
 } from '../../index'
 import { WAIT_SHAPE } from '../async/bounds'
-import { MAX_MESSAGE_BYTES, MESSAGE_SHAPE, REQUEST_SHAPE } from '../messaging/options'
+import { DATA_SHAPE, MAX_MESSAGE_BYTES, MESSAGE_SHAPE, REQUEST_SHAPE } from '../messaging/options'
 import { isRoomsOptions } from '../rooms/options'
 import { FabricError, invalidType, invalidValue } from '../values/errors'
 import { areReceived } from '../values/headers'
@@ -78,7 +78,7 @@ export const WRITE_SHAPE = {
 } as const satisfies ShapeOf<WriteOptions>
 
 export const SEND_SHAPE = {
-  ...MESSAGE_SHAPE,
+  ...DATA_SHAPE,
   ...WAIT_SHAPE,
 } as const satisfies ShapeOf<SendOptions>
 

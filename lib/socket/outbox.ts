@@ -6,11 +6,12 @@ import { Deliveries } from '../async/deliveries'
 import { Waiters } from '../async/waiters'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
+import type { Outgoing } from '../engine/outgoing'
 import type { ClientContext } from '../messaging/client-context'
 import { prepare } from '../messaging/prepare'
 import { isSendWatched, isWriteWatched, watchDelivery, watchSending } from '../messaging/watching'
 import { FabricError } from '../values/errors'
-import { abortFailure, closedFailure, errorFrom, type Failure } from '../values/failure'
+import { abortFailure, closedFailure, errorFrom, Failure } from '../values/failure'
 import { socketHeadersText } from '../values/headers'
 import type { Lifecycle } from './lifecycle'
 import { sendOptions, writeOptions } from './options'
@@ -28,6 +29,10 @@ interface OutboxOwner {
   /** Returns its name in error texts. */
   describe(): string
 }
+
+/** Why data is stale in an event *socket stale*: it never left, or the other side did not hand it out. */
+const NEVER_LEFT = 0
+const DROPPED_THERE = 2
 
 export class Outbox {
   readonly #owner: OutboxOwner
@@ -54,6 +59,10 @@ export class Outbox {
   /** What was written, and was given up at a renewal. */
   #forgone = 0
   #forgoneBytes = 0
+  /** What was not sent, or not sent again, since its time was over; and how many of these had never left. */
+  #expired = 0
+  #expiredBytes = 0
+  #removed = 0
 
   constructor(owner: OutboxOwner, lifecycle: Lifecycle, context: ClientContext, settings: SocketSettings) {
     this.#owner = owner
@@ -85,11 +94,12 @@ export class Outbox {
 
   get stats(): Pick<
     SocketStats,
-    'sent' | 'sentBytes' | 'acknowledged' | 'volatileDropped' | 'pending' | 'pendingBytes'
+    'sent' | 'sentBytes' | 'acknowledged' | 'volatileDropped' | 'expired' | 'pending' | 'pendingBytes'
   > {
     return {
-      sent: this.#window.written + this.#forgone,
-      sentBytes: this.#window.writtenBytes + this.#forgoneBytes,
+      sent: this.#window.written + this.#forgone + this.#removed,
+      sentBytes: this.#window.writtenBytes + this.#forgoneBytes + this.#expiredBytes,
+      expired: this.#expired,
       acknowledged: this.#window.acknowledged,
       volatileDropped: this.#volatileDropped,
       pending: this.#window.messages,
@@ -124,12 +134,19 @@ export class Outbox {
       throw refusal
     }
     if (this.#held !== undefined) {
-      this.#held.push(new UndeliveredMessage(this.#window.written + 1, 0, message.copy()))
+      const until = message.ttl === undefined ? undefined : performance.now() + message.ttl
+      this.#held.push(new UndeliveredMessage(this.#window.written + 1, 0, message.copy(), until))
       return this.#window.put(size, false)
     }
-    commands.socketWrite(this.#context.handle, this.#owner.handle, message, isVolatile)
+    this.#pass(message, isVolatile)
     this.#context.countSent(message.length)
     return this.#window.put(size, isVolatile)
+  }
+
+  #pass(message: Outgoing, isVolatile: boolean): void {
+    const [client, handle] = [this.#context.handle, this.#owner.handle]
+    if (message.ttl === undefined) commands.socketWrite(client, handle, message, isVolatile)
+    else commands.socketWriteTimed(client, [handle], message, isVolatile)
   }
 
   /** Writes a message of the socket's own, with these headers: JSON, which may have reserved names. */
@@ -259,7 +276,7 @@ export class Outbox {
       if (seq !== undefined) before(seq)
       const outgoing = prepare(message, undefined, Number.POSITIVE_INFINITY, socketHeadersText)
       const { size } = outgoing
-      commands.socketWrite(this.#context.handle, this.#owner.handle, outgoing, false)
+      this.#pass(outgoing, false)
       this.#context.countSent(outgoing.length)
       this.#window.put(size, false)
       this.#attempts.push(seq === undefined ? 0 : (attempts.get(seq) ?? 0))
@@ -281,10 +298,34 @@ export class Outbox {
   /** Reads an event *undelivered*. */
   readUndelivered(event: EventReader): void {
     this.#undelivered ??= new Undelivered()
+    const { stale } = this.#undelivered
     this.#undelivered.read(event, this.#window, number => {
       const before = this.#attempts?.[this.#window.placeOf(number) - 1] ?? 0
       return this.#isAttached ? before + 1 : before
     })
+    this.#expired += this.#undelivered.stale - stale
+  }
+
+  /** Reads an event *socket stale*. */
+  readStale(event: EventReader): void {
+    const what = event.u8()
+    const place = event.f64()
+    const bytes = event.f64()
+    const number = this.#window.numberOf(place)
+    const isGone = what === NEVER_LEFT
+    if (what !== DROPPED_THERE) {
+      this.#expired += 1
+      this.#expiredBytes += bytes
+    }
+    if (isGone) {
+      this.#removed += 1
+      this.#window.remove(number, bytes)
+      if (number <= this.#writtenReady) this.#writtenReady -= 1
+      this.#attempts?.splice(place - 1, 1)
+    } else this.#window.empty(bytes)
+    const text = `timeout: the ttl of a message of ${this.#owner.describe()} was over before it was handled`
+    this.#deliveries?.drop(number, new Failure(408, text), isGone)
+    this.#settle(this.#window.acknowledged)
   }
 
   /** Takes the totals of what the other side has handled. */

@@ -21,7 +21,7 @@ import { FabricError } from '../values/errors'
 import type { Failure } from '../values/failure'
 import { parseHeaders } from '../values/headers'
 import { isInterrupted, mustWait, throwAsync } from '../values/throw-async'
-import { isSmall, Undecoded } from './arrived'
+import { type Arrived, isSmall, Timed, Undecoded } from './arrived'
 import { SocketCounters } from './counters'
 import { type DataIterator, Inbox, type Sink } from './inbox'
 import { isOrderly } from './lifecycle'
@@ -72,6 +72,17 @@ export class Receiver implements Sink {
       }
       this.receive(event.partHeaders, incoming, event.now)
     }
+  }
+
+  /** Reads an event *socket timed*. */
+  receiveTimed(event: EventReader): void {
+    const hasTime = event.u8() === 1
+    const left = event.f64()
+    const number = event.f64()
+    const headers = event.optStr()
+    const incoming = event.payload()
+    if (this.inbox.isShut) return
+    this.#receiveData(headers, incoming, { until: hasTime ? performance.now() + left : undefined, number })
   }
 
   receive(headers: string | null, incoming: Incoming, now: number): void {
@@ -132,13 +143,25 @@ export class Receiver implements Sink {
     if (this.counters.consume()) commands.consumed(this.#owner)
   }
 
+  handleStale(arrived: Arrived): void {
+    const timed = arrived as Timed
+    if (timed.isOwn) this.counters.expired += 1
+    if (!this.counters.consume()) return
+    if (timed.isOwn) commands.socketDropped(this.#owner.client, this.#owner.handle, timed.number)
+    commands.consumed(this.#owner)
+  }
+
   /** Whether handlers are called at once with a message. */
   #calls(encoding: number): boolean {
     if (encoding <= LAST_DATA) return this.hasListeners()
     return encoding === REQUEST || encoding === REQUEST_MANY || encoding === CANCEL
   }
 
-  #receiveData(text: string | null, incoming: Incoming): void {
+  #receiveData(
+    text: string | null,
+    incoming: Incoming,
+    time?: { until: number | undefined; number: number },
+  ): void {
     const { source, start, end, encoding } = incoming
     this.#context.countReceived(end - start)
     this.counters.received += 1
@@ -147,6 +170,11 @@ export class Receiver implements Sink {
     if (admits !== undefined && !admits(incoming)) return
     if (text !== null && this.#takeOwn(text, incoming)) return
     const read = admits === undefined ? text : null
+    if (time !== undefined) {
+      const arrived = new Undecoded(incoming, read, error => this.#handleFailure(error))
+      this.inbox.put(new Timed(arrived, time.until, time.number))
+      return
+    }
     if (!this.inbox.isRead && !isSmall(incoming)) {
       this.inbox.put(new Undecoded(incoming, read, error => this.#handleFailure(error)))
       return

@@ -12,15 +12,24 @@ export class UndeliveredMessage extends MessageData {
   readonly seq: number
   /** To how many servers it was written. */
   readonly attempts: number
+  /** Until when it is worth reading, by the clock of `performance`. */
+  readonly #until: number | undefined
 
   constructor(
     seq: number,
     attempts: number,
     options: { encoding: number; raw: Uint8Array; headers: Headers | null | undefined },
+    until?: number,
   ) {
     super(options)
     this.seq = seq
     this.attempts = attempts
+    this.#until = until
+  }
+
+  /** What is left of its time, in ms. */
+  override get ttl(): number | undefined {
+    return this.#until === undefined ? undefined : Math.max(0, this.#until - performance.now())
   }
 }
 
@@ -32,6 +41,9 @@ export interface Rewrite {
 
 export class Undelivered {
   #messages: UndeliveredMessage[] = []
+  #last = 0
+  /** Messages that nobody wants any more: they are not in the list. */
+  stale = 0
 
   get length(): number {
     return this.#messages.length
@@ -47,12 +59,19 @@ export class Undelivered {
    */
   read(event: EventReader, window: SendWindow, attemptsOf: (seq: number) => number): void {
     const seq = event.f64()
+    const isTimed = event.u8() === 1
+    const left = event.f64()
     const text = event.optStr()
     const { source, start, end, encoding } = event.payload()
     const raw = copyOut(source, start, end)
     const headers = text === null ? undefined : parseHeaders(text)
-    const last = this.#messages[this.#messages.length - 1]?.seq ?? 0
-    const number = seq === 0 ? window.next(last) : window.numberOf(seq)
-    this.#messages.push(new UndeliveredMessage(number, attemptsOf(number), { encoding, raw, headers }))
+    const number = seq === 0 ? window.next(this.#last) : window.numberOf(seq)
+    this.#last = number
+    if (isTimed && left <= 0) {
+      this.stale += 1
+      return
+    }
+    const until = isTimed ? performance.now() + left : undefined
+    this.#messages.push(new UndeliveredMessage(number, attemptsOf(number), { encoding, raw, headers }, until))
   }
 }

@@ -61,6 +61,20 @@ export class SendWindow {
     return true
   }
 
+  /** A message was taken out before it was sent: those behind it take its number, and so on. */
+  remove(number: number, size: number): void {
+    this.written -= 1
+    this.writtenBytes -= size
+    this.#volatile = this.#volatile
+      ?.filter(other => other !== number)
+      .map(other => (other > number ? other - 1 : other))
+  }
+
+  /** A message keeps its number, and has no bytes any more. */
+  empty(size: number): void {
+    this.writtenBytes -= size
+  }
+
   /** Starts over with a socket of the engine that has nothing: what is unacknowledged counts as not written. */
   restart(): void {
     this.written = this.#before = this.acknowledged

@@ -21,6 +21,7 @@ export interface SocketTally {
   resent: number
   duplicates: number
   volatileDropped: number
+  expired: number
   foreign: number
   pending: number
   pendingBytes: number
@@ -34,6 +35,7 @@ const SOCKET_COUNTERS = {
   resent: 'selvedge_socket_resent_messages_total',
   duplicates: 'selvedge_socket_duplicate_messages_total',
   volatileDropped: 'selvedge_socket_volatile_dropped_messages_total',
+  expired: 'selvedge_socket_expired_messages_total',
   foreign: 'selvedge_socket_foreign_messages_total',
 } as const
 type SocketCounter = keyof typeof SOCKET_COUNTERS

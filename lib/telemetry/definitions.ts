@@ -251,6 +251,10 @@ export const DEFINITIONS = {
     type: 'counter',
     help: 'Volatile messages that were not sent',
   },
+  selvedge_socket_expired_messages_total: {
+    type: 'counter',
+    help: 'Messages that were not handed over, since their ttl was over',
+  },
   selvedge_socket_foreign_messages_total: {
     type: 'counter',
     help: 'Messages that are no part of a stream, and were passed over',

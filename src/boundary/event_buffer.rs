@@ -1,5 +1,7 @@
 //! Writes events for JavaScript, packed into one byte string (`docs/internals/boundary.md`, "Events").
 
+use std::time::Instant;
+
 use bytes::Bytes;
 
 use super::kinds::{FabricEventKind, Kind};
@@ -18,6 +20,8 @@ pub struct EventBuffer {
     pub big: Vec<Big>,
     /// The last record is a *socket data many* of this socket: it begins here, and the next message joins it.
     run: Option<(Handle, usize)>,
+    /// Tells how much of a time is left; without it none is.
+    clock: Option<fn() -> Instant>,
 }
 
 /// A payload beside the records.
@@ -30,6 +34,11 @@ pub enum Big {
 }
 
 impl EventBuffer {
+    /// Returns an empty one.
+    pub fn with_clock(clock: fn() -> Instant) -> Self {
+        Self { clock: Some(clock), ..Self::default() }
+    }
+
     /// Appends one event.
     pub fn put(&mut self, event: HostEvent) {
         let event = match event {
@@ -169,6 +178,13 @@ impl EventBuffer {
 
     pub(super) fn u64(&mut self, number: u64) {
         self.bytes.extend_from_slice(&number.to_le_bytes());
+    }
+
+    /// Writes how many ms are left until then; 0 if it is over.
+    pub(super) fn left(&mut self, until: Instant) {
+        let now = self.clock.map_or(until, |clock| clock());
+        let left = until.saturating_duration_since(now).as_secs_f64() * 1000.0;
+        self.bytes.extend_from_slice(&left.to_le_bytes());
     }
 
     /// Writes JavaScript's number: exact up to 2^53.

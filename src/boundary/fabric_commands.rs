@@ -27,6 +27,7 @@ pub(super) fn read(kind: Kind, record: &mut RecordReader<'_>) -> Result<Command,
         Kind::ClientLeave => Command::Leave,
         Kind::Cancel => Command::Cancel(record.u32()?),
         Kind::Publish => publish(record)?,
+        Kind::PublishTimed => publish_timed(record)?,
         Kind::PublishMany => {
             Command::PublishMany { subject: Subject::parse(record.str()?)?, batches: record.messages()? }
         }
@@ -56,6 +57,8 @@ pub(super) fn read(kind: Kind, record: &mut RecordReader<'_>) -> Result<Command,
         }
         Kind::SocketWrite => write(record, false)?,
         Kind::SocketWriteVolatile => write(record, true)?,
+        Kind::SocketWriteTimed => write_timed(record)?,
+        Kind::SocketDropped => Command::SocketDropped { socket: record.u32()?, number: record.number()? },
         Kind::Broadcast => broadcast(record, false)?,
         Kind::BroadcastVolatile => broadcast(record, true)?,
         Kind::SocketAsk => socket_ask(record)?,
@@ -91,14 +94,21 @@ fn publish(record: &mut RecordReader<'_>) -> Result<Command, Failure> {
     if ticket.is_none() && !wait_for_interest {
         return Ok(Command::Publish(message));
     }
-    let request = Request { kind: RequestKind::Publish, message, timeout, wait_for_interest };
-    Ok(Command::Request { ticket, request })
+    let kind = RequestKind::Publish;
+    Ok(Command::Request { ticket, request: Request { kind, message, timeout, wait_for_interest, ttl: None } })
+}
+
+fn publish_timed(record: &mut RecordReader<'_>) -> Result<Command, Failure> {
+    let (ticket, timeout, wait_for_interest) = (record.ticket()?, record.duration()?, flag(record)?);
+    let (kind, ttl) = (RequestKind::Publish, Some(record.duration()?));
+    let message = message(record)?;
+    Ok(Command::Request { ticket, request: Request { kind, message, timeout, wait_for_interest, ttl } })
 }
 
 fn request(record: &mut RecordReader<'_>) -> Result<Command, Failure> {
     let (ticket, timeout, wait_for_interest) = (record.ticket()?, record.duration()?, flag(record)?);
     let kind = reply_limits(record)?;
-    let request = Request { kind, message: message(record)?, timeout, wait_for_interest };
+    let request = Request { kind, message: message(record)?, timeout, wait_for_interest, ttl: None };
     Ok(Command::Request { ticket, request })
 }
 
@@ -140,7 +150,8 @@ fn interest(record: &mut RecordReader<'_>) -> Result<Command, Failure> {
     let (ticket, timeout) = (record.ticket()?, record.duration()?);
     let subject = Subject::parse(record.str()?)?;
     let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
-    let request = Request { kind: RequestKind::Interest, message, timeout, wait_for_interest: false };
+    let request =
+        Request { kind: RequestKind::Interest, message, timeout, wait_for_interest: false, ttl: None };
     Ok(Command::Request { ticket, request })
 }
 
@@ -149,7 +160,10 @@ fn list(record: &mut RecordReader<'_>, kind: RequestKind) -> Result<Command, Fai
     // Only shown when it fails.
     let subject = Subject::parse(kind.name())?;
     let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
-    Ok(Command::Request { ticket, request: Request { kind, message, timeout, wait_for_interest: false } })
+    Ok(Command::Request {
+        ticket,
+        request: Request { kind, message, timeout, wait_for_interest: false, ttl: None },
+    })
 }
 
 fn open(record: &mut RecordReader<'_>) -> Result<(u32, String, SocketOptions), Failure> {
@@ -159,6 +173,15 @@ fn open(record: &mut RecordReader<'_>) -> Result<(u32, String, SocketOptions), F
 fn write(record: &mut RecordReader<'_>, volatile: bool) -> Result<Command, Failure> {
     let sockets = vec![record.u32()?];
     Ok(Command::SocketWrite { sockets, batches: record.messages()?, volatile })
+}
+
+fn write_timed(record: &mut RecordReader<'_>) -> Result<Command, Failure> {
+    let (volatile, ttl, count) = (flag(record)?, record.duration()?, record.u32()?);
+    let sockets = (0..count).map(|_| record.u32()).collect::<Result<_, _>>()?;
+    match record.messages()?.into_iter().next() {
+        Some(Messages::One(item)) => Ok(Command::SocketWriteTimed { sockets, item, volatile, ttl }),
+        _ => Err(malformed("data is absent")),
+    }
 }
 
 fn broadcast(record: &mut RecordReader<'_>, volatile: bool) -> Result<Command, Failure> {

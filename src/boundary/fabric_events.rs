@@ -5,7 +5,7 @@ use super::kinds::FabricEventKind as Kind;
 use crate::base::{Failure, Handle};
 use crate::client::{ClientError, SessionState};
 use crate::endpoint::{Delivery, Event, ListenerEvent, TicketEvent};
-use crate::socket::{Data, SocketEvent, State};
+use crate::socket::{Data, SocketEvent, StaleData, State};
 use crate::wire::conat::join;
 use crate::wire::{Bundle, Info, Item, Json, Message, Messages, push_item};
 
@@ -24,6 +24,11 @@ pub(super) fn write(out: &mut EventBuffer, client: Handle, event: Event) {
         Event::Ticket(ticket, event) => ticket_event(out, ticket, event),
         Event::Subscription(subscription, Delivery::Message(delivered)) => {
             message(out, Kind::Delivered, subscription, &delivered)
+        }
+        Event::Subscription(subscription, Delivery::Timed(delivered, until)) => {
+            out.head(Kind::DeliveredTimed, subscription);
+            out.left(until);
+            message_body(out, &delivered);
         }
         Event::Subscription(subscription, Delivery::Bundle(delivered)) => {
             bundle(out, subscription, &delivered)
@@ -113,9 +118,14 @@ fn socket_event(out: &mut EventBuffer, socket: Handle, event: SocketEvent) {
             state(out, Kind::SocketState, socket, State::Closed, failure.as_ref(), undelivered);
             out.u8(u8::from(is_leaving));
         }
-        SocketEvent::Undelivered(Data { seq, payload, json }) => {
+        SocketEvent::Undelivered(Data { seq, payload, json, until }) => {
             out.head(Kind::SocketUndelivered, socket);
             out.number(seq);
+            out.u8(u8::from(until.is_some()));
+            match until {
+                Some(until) => out.left(until),
+                None => out.number(0),
+            }
             out.json(json.as_ref());
             out.payload(&payload);
         }
@@ -127,6 +137,29 @@ fn socket_event(out: &mut EventBuffer, socket: Handle, event: SocketEvent) {
         SocketEvent::Data(Messages::Packed(packed)) => {
             out.head(Kind::SocketDataMany, socket);
             out.bytes.extend_from_slice(packed.raw());
+        }
+        SocketEvent::Timed { item: Item { payload, json }, until, number } => {
+            out.head(Kind::SocketTimed, socket);
+            out.u8(u8::from(until.is_some()));
+            match until {
+                Some(until) => out.left(until),
+                None => out.number(0),
+            }
+            out.number(number);
+            out.json(json.as_ref());
+            out.payload(&payload);
+        }
+        SocketEvent::Stale(StaleData { number, bytes, had_left }) => {
+            out.head(Kind::SocketStale, socket);
+            out.u8(u8::from(had_left));
+            out.number(number);
+            out.number(bytes as u64);
+        }
+        SocketEvent::Dropped(number) => {
+            out.head(Kind::SocketStale, socket);
+            out.u8(2);
+            out.number(number);
+            out.number(0);
         }
         SocketEvent::Request(request) => message(out, Kind::SocketRequestReceived, socket, &request),
         SocketEvent::Acked { messages, bytes } => {
@@ -196,6 +229,10 @@ fn state(
 
 fn message(out: &mut EventBuffer, kind: Kind, handle: Handle, message: &Message) {
     out.head(kind, handle);
+    message_body(out, message);
+}
+
+fn message_body(out: &mut EventBuffer, message: &Message) {
     out.str(message.subject.as_str());
     let headers = &message.headers;
     // The reply subject has its own field; the others are there only when somebody speaks the sockets'

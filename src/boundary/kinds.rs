@@ -122,6 +122,8 @@ kinds! {
         Drain = 22,
         /// Drop what comes for a subscription while so much of it waits.
         BoundUnread = 23,
+        /// Publish one message that is not delivered late.
+        PublishTimed = 24,
         /// Listen for sockets.
         Listen = 32,
         /// Accept no new sockets.
@@ -158,6 +160,10 @@ kinds! {
         Collect = 60,
         /// Stop waiting for the answer to a request over a socket.
         SocketCancel = 61,
+        /// Write data to sockets that is not to be handed out late.
+        SocketWriteTimed = 62,
+        /// Tell that a message of data was not handed out.
+        SocketDropped = 63,
     }
 }
 
@@ -198,6 +204,8 @@ kinds! {
         DeliveredMany = 22,
         /// Messages for a subscription were left out.
         LeftOut = 23,
+        /// A message for a subscription that is not to be read late.
+        DeliveredTimed = 24,
         /// A socket was accepted.
         Accepted = 32,
         /// A listener's state changed.
@@ -226,6 +234,10 @@ kinds! {
         SocketBound = 58,
         /// A request over a socket for many answers is over.
         SocketRequestDone = 59,
+        /// Data on a socket that is not to be handed out late.
+        SocketTimed = 60,
+        /// Data was not sent, or not handed out by the peer: its time was over.
+        SocketStale = 61,
     }
 }
 

@@ -92,6 +92,13 @@ pub enum ClientError {
         /// The subject.
         subject: String,
     },
+    /// It was not sent within its ttl.
+    Stale {
+        /// The operation.
+        what: &'static str,
+        /// The subject.
+        subject: String,
+    },
     /// The client closed, and what was published before it was connected has not left.
     Unsent {
         /// The number of messages.
@@ -117,6 +124,12 @@ impl fmt::Display for ClientError {
                 write!(
                     f,
                     "timeout - Error: operation has timed out ({what} '{subject}': no connection to a broker)"
+                )
+            }
+            Self::Stale { what, subject } => {
+                write!(
+                    f,
+                    "timeout - Error: operation has timed out ({what} '{subject}': its ttl was over before it could be sent)"
                 )
             }
             Self::NobodyCame { what, subject } => {
@@ -172,7 +185,8 @@ impl From<ClientError> for Failure {
             ClientError::Timeout { .. }
             | ClientError::ConnectionLost { .. }
             | ClientError::Offline { .. }
-            | ClientError::NobodyCame { .. } => Code::Timeout,
+            | ClientError::NobodyCame { .. }
+            | ClientError::Stale { .. } => Code::Timeout,
             ClientError::Refused(error) | ClientError::InboxRefused { error, .. } => error.failure_code(),
             ClientError::Full { .. } => Code::QueueFull,
             ClientError::TooLarge { .. } => Code::TooLarge,

@@ -15,6 +15,8 @@ pub struct Request {
     pub timeout: Duration,
     /// When there are no subscribers, wait until there are, and send it once more.
     pub wait_for_interest: bool,
+    /// Of a publish: it is not sent any more after that time.
+    pub ttl: Option<Duration>,
 }
 
 /// The kind of a request.

@@ -8,9 +8,11 @@ use super::inbox::{Inbox, parse_reply_token};
 use super::outbound::Confirm;
 use super::outputs::Outputs;
 use super::{ClientError, ClientEvent, ReplyLimits, Request, RequestKind};
-use crate::base::Deadlines;
+use crate::base::{Deadlines, earliest};
 use crate::wire::message::ENDED_UNANSWERED;
-use crate::wire::{ANSWER_GRACE, AckId, ClientOp, MAX_OWN_ABSENCE, Message, OpError, Payload, Publication};
+use crate::wire::{
+    ANSWER_GRACE, AckId, ClientOp, MAX_OWN_ABSENCE, Message, OpError, Payload, Publication, with_ttl,
+};
 
 /// Names a request on this client; with a secret of its own part of the subject that its answer comes to.
 pub(super) type RequestId = u64;
@@ -26,6 +28,8 @@ pub(super) struct PendingRequest<T> {
     pub(super) received: u32,
     /// Bytes of the payload.
     pub(super) size: usize,
+    /// When it is not sent any more.
+    stale_at: Option<Instant>,
     /// The acknowledgement that was asked for last.
     pub(super) ack: Option<AckId>,
     /// Its broker has ended since it left: whoever has it is waited for only for a moment. Until when it
@@ -105,10 +109,19 @@ impl<T: Copy> Requests<T> {
         self.waiting_bytes += bytes;
         let id = self.next;
         self.next += 1;
-        self.deadlines.set(id, waits_offline.map(|timeout| now + timeout));
-        let step = Step::AwaitingConnection;
-        let pending =
-            PendingRequest { token, request, step, secret, received: 0, size, ack: None, orphaned: None };
+        let stale_at = request.ttl.map(|ttl| now + ttl);
+        self.deadlines.set(id, earliest([waits_offline.map(|timeout| now + timeout), stale_at]));
+        let pending = PendingRequest {
+            token,
+            request,
+            step: Step::AwaitingConnection,
+            secret,
+            received: 0,
+            size,
+            stale_at,
+            ack: None,
+            orphaned: None,
+        };
         self.open.insert(id, Box::new(pending));
         Ok(id)
     }
@@ -179,10 +192,12 @@ impl<T: Copy> Requests<T> {
     /// Sends a request for the first time: from now on it waits for its answer.
     pub(super) fn send_first(&mut self, now: Instant, out: &mut Outputs<T>, id: RequestId) {
         if let Some(pending) = self.get(id) {
-            let deadline = now + time_for_answer(&pending.request);
-            self.deadlines.set(id, Some(deadline));
+            // One that waits for interest may become stale meanwhile.
+            let stale_at = pending.stale_at.filter(|_| pending.request.wait_for_interest);
+            let deadline = earliest([Some(now + time_for_answer(&pending.request)), stale_at]);
+            self.deadlines.set(id, deadline);
         }
-        self.send(out, id);
+        self.send(now, out, id);
     }
 
     /// Sends what waited for the connection. Only now do replies find the inbox.
@@ -193,7 +208,7 @@ impl<T: Copy> Requests<T> {
             self.await_interest(out, id);
         }
         for id in self.ids(|pending| pending.step == Step::AwaitingList) {
-            self.send(out, id);
+            self.send(now, out, id);
         }
         for id in self.ids(|pending| pending.step == Step::AwaitingConnection) {
             self.send_first(now, out, id);
@@ -240,7 +255,9 @@ impl<T: Copy> Requests<T> {
         let Some(PendingRequest { request, step, orphaned, .. }) = self.get(id) else { return };
         let (what, subject) = (request.kind.name(), request.message.subject.to_string());
         let is_many = matches!(request.kind, RequestKind::RequestMany(_));
-        if orphaned.is_some_and(|deadline| now < deadline) {
+        if self.is_stale(now, id) {
+            self.fail(out, id, ClientError::Stale { what, subject });
+        } else if orphaned.is_some_and(|deadline| now < deadline) {
             self.fail(out, id, ClientError::BrokerEnded { what, subject });
         } else if is_many && *step == Step::AwaitingReply && !is_ready {
             // There may be more answers, which cannot come.
@@ -248,6 +265,14 @@ impl<T: Copy> Requests<T> {
         } else {
             self.handle_overdue(out, id);
         }
+    }
+
+    /// Whether it has not left, and is not to be sent any more.
+    fn is_stale(&self, now: Instant, id: RequestId) -> bool {
+        self.get(id).is_some_and(|pending| {
+            matches!(pending.step, Step::AwaitingConnection | Step::AwaitingInterest)
+                && pending.stale_at.is_some_and(|at| at <= now)
+        })
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -300,13 +325,13 @@ impl<T: Copy> Requests<T> {
         self.fail(out, id, why);
     }
 
-    pub(super) fn handle_interest(&mut self, out: &mut Outputs<T>, id: RequestId, there: bool) {
+    pub(super) fn handle_interest(&mut self, now: Instant, out: &mut Outputs<T>, id: RequestId, there: bool) {
         let Some(PendingRequest { request, token, .. }) = self.get(id) else { return };
         if request.kind == RequestKind::Interest && (there || request.timeout.is_zero()) {
             out.events.extend(token.map(|token| ClientEvent::Interest(token, there)));
             self.take(out, id);
         } else if there && request.kind != RequestKind::Interest {
-            self.send(out, id);
+            self.send(now, out, id);
         } else {
             self.handle_overdue(out, id);
         }
@@ -359,7 +384,7 @@ impl<T: Copy> Requests<T> {
     }
 
     /// Sends a request to the broker.
-    pub(super) fn send(&mut self, out: &mut Outputs<T>, id: RequestId) {
+    fn send(&mut self, now: Instant, out: &mut Outputs<T>, id: RequestId) {
         let Some(pending) = self.get(id) else { return };
         let kind = pending.request.kind;
         if kind == RequestKind::Interest {
@@ -367,6 +392,10 @@ impl<T: Copy> Requests<T> {
         }
         if kind.wants_list() {
             return self.send_list(out, id);
+        }
+        if self.is_stale(now, id) {
+            let subject = pending.request.message.subject.to_string();
+            return self.fail(out, id, ClientError::Stale { what: kind.name(), subject });
         }
         if let Some(limit) = out.ops.exceeded_limit(&pending.request.message) {
             let subject = pending.request.message.subject.to_string();
@@ -378,6 +407,10 @@ impl<T: Copy> Requests<T> {
         let Some(pending) = self.get_mut(id) else { return };
         pending.ack = ack;
         let (mut message, secret) = (pending.take_message(), pending.secret);
+        if let Some(at) = pending.stale_at {
+            let left = at.saturating_duration_since(now);
+            message.headers.json = Some(with_ttl(message.headers.json.as_ref(), left));
+        }
         if kind.wants_reply() {
             message.headers.reply = self.inbox.reply_subject(id, secret);
         }

@@ -4,6 +4,7 @@
 mod ends;
 mod orphans;
 mod stage;
+mod ttl;
 
 use std::time::{Duration, Instant};
 
@@ -171,7 +172,7 @@ fn a_request_that_nobody_has_fails_at_once_or_waits_and_is_sent_whole_again() {
     let message = Message { subject, payload: Payload::msgpack("hi"), headers: Headers::default() };
     let timeout = Duration::from_secs(10);
     let kind = RequestKind::Request;
-    let request = Request { kind, message, timeout, wait_for_interest: true };
+    let request = Request { kind, message, timeout, wait_for_interest: true, ttl: None };
     stage.client.request(stage.now, Some(TAP), request);
     let ops = stage.ops();
     let [ClientOp::Request { ack, publication: first }] = ops.as_slice() else { panic!("{ops:?}") };

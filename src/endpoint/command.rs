@@ -92,6 +92,24 @@ pub enum Command {
         /// Loss of it is not reported.
         volatile: bool,
     },
+    /// Write data to one or more sockets that is not to be handed out late.
+    SocketWriteTimed {
+        /// The sockets.
+        sockets: Vec<Handle>,
+        /// The data.
+        item: Item,
+        /// Loss of it is not reported.
+        volatile: bool,
+        /// How long it is worth reading, without the time on its way.
+        ttl: Duration,
+    },
+    /// A message of data was not handed out, since its time was over.
+    SocketDropped {
+        /// The socket.
+        socket: Handle,
+        /// Which one of the messages of data.
+        number: u64,
+    },
     /// The application knows that a socket is closed: what it wrote before it knew has been reported as
     /// undelivered.
     Collect(Handle),
@@ -186,6 +204,7 @@ impl Weigh for Command {
                 batches.iter().map(|batch| batch.bytes() + size_of::<Messages>()).sum()
             }
             Self::SocketAsk { question, .. } => question.bytes(),
+            Self::SocketWriteTimed { item, .. } => item.bytes(),
             _ => 0,
         };
         payload + size_of::<Self>()

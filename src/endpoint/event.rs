@@ -1,5 +1,7 @@
 //! Events for the application, by what they are about.
 
+use std::time::Instant;
+
 use super::Claim;
 use crate::base::{Failure, Handle, Weigh};
 use crate::client::SessionState;
@@ -50,6 +52,8 @@ pub enum TicketEvent {
 pub enum Delivery {
     /// One.
     Message(Message),
+    /// One that is not to be read after this time.
+    Timed(Message, Instant),
     /// Several in a row.
     Bundle(Bundle),
     /// Of a subscription that has a bound: with the room that they take until the application has them.
@@ -82,7 +86,7 @@ impl Delivery {
     /// Returns the bytes of what is delivered.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Message(message) => message.payload.raw.len(),
+            Self::Message(message) | Self::Timed(message, _) => message.payload.raw.len(),
             Self::Bundle(bundle) => bundle.len(),
             Self::Bounded(delivery, _) => size_of::<Self>() + delivery.bytes(),
             Self::LeftOut(_) => 0,

@@ -102,7 +102,7 @@ pub fn open(env: &Env, wake: &Function<'_, (), ()>, watches: bool) -> napi::Resu
         sockety: SocketySystem::new(handles.clone()),
         pipes,
         handles,
-        buffer: EventBuffer::default(),
+        buffer: EventBuffer::with_clock(now),
         readiness,
     };
     SESSIONS.with(|sessions| sessions.borrow_mut().insert(id, session));

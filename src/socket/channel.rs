@@ -14,6 +14,7 @@ use super::conat::Conat;
 use super::open_requests::OpenRequests;
 use super::peer_status::PeerStatus;
 use super::pending_close::PendingClose;
+use super::stale;
 use super::stream::{Accepted, Received, Stream};
 use super::surroundings::Surroundings;
 use super::unsettled::Unsettled;
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::base::{FaultInjector, earliest};
 use crate::subject::Subject;
-use crate::wire::{Bundle, Headers, Message, Messages, Payload, SocketCommand};
+use crate::wire::{Bundle, Headers, Item, Message, Messages, Payload, SocketCommand};
 
 /// Both directions of one socket.
 #[derive(Debug)]
@@ -204,6 +205,28 @@ impl Channel {
         }
     }
 
+    /// Queues data that may leave until then.
+    pub(super) fn write_timed(
+        &mut self,
+        now: Instant,
+        item: Item,
+        volatile: bool,
+        until: Instant,
+    ) -> Result<(), WriteError> {
+        match self.parts() {
+            (Mode::Unsettled(unsent), _) => unsent.write_timed(now, item, volatile, until),
+            (Mode::Conat(conat), mut around) => conat.write_timed(now, (item, volatile, until), &mut around),
+            (Mode::Stream(stream), _) => stream.write_timed(now, item, volatile, until),
+        }
+    }
+
+    /// The application was not handed that message of data, since its time was over.
+    pub(super) fn note_dropped(&mut self, now: Instant, number: u64) {
+        if let Mode::Stream(stream) = &mut self.mode {
+            stream.note_dropped(now, number);
+        }
+    }
+
     pub(super) fn consumed(&mut self, now: Instant, counts: Consumed) {
         match self.parts() {
             (Mode::Unsettled(_), _) => {}
@@ -343,6 +366,9 @@ impl Channel {
     pub(super) fn handle_timeout(&mut self, now: Instant) -> PeerStatus {
         self.expire_requests(now);
         self.check_unanswered(now);
+        if let (Mode::Unsettled(unsent), mut around) = self.parts() {
+            stale::events(unsent.take_stale(now)).for_each(|event| around.emit(event));
+        }
         if let Some((conat, mut around)) = self.conat() {
             conat.handle_timeout(now, &mut around);
             return PeerStatus::Alive;

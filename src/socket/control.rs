@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{CloseReason, Data, Offer};
 use crate::base::Code;
 use crate::wire::message::headers::SEQ;
-use crate::wire::{Encoding, Headers, Json, Payload, SocketCommand, json};
+use crate::wire::{Encoding, Headers, Item, Json, Payload, SocketCommand, json};
 
 /// The data of a `socket` command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +110,8 @@ fn resent_element(element: Value) -> Option<Data> {
     let json = (!rest.is_empty()).then(|| Json::from_value(&to_json(Value::Map(rest))));
     let raw = take_field(element, "raw")
         .and_then(|raw| if let Value::Binary(raw) = raw { Some(raw) } else { None })?;
-    Some(Data { seq, payload: Payload { encoding, raw: Bytes::from(raw) }, json })
+    let payload = Payload { encoding, raw: Bytes::from(raw) };
+    Some(Data::new(seq, Item { payload, json }))
 }
 
 fn encode(value: &Value) -> Payload {
@@ -390,12 +391,14 @@ mod tests {
         let headers =
             Json::parse(Bytes::from_static(br#"{"a":[1,-2,1.5,null,"x"],"b":{"c":true}}"#)).expect("json");
         let messages = [
-            Data {
-                seq: 7,
-                payload: Payload { encoding: Encoding::JSON, raw: Bytes::from_static(b"{}") },
-                json: Some(headers),
-            },
-            Data { seq: 1 << 40, payload: Payload::NIL, json: None },
+            Data::new(
+                7,
+                Item {
+                    payload: Payload { encoding: Encoding::JSON, raw: Bytes::from_static(b"{}") },
+                    json: Some(headers),
+                },
+            ),
+            Data::new(1 << 40, Item { payload: Payload::NIL, json: None }),
         ];
         assert_eq!(decode_resent(&encode_resent(&messages)).expect("list"), messages);
     }

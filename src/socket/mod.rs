@@ -36,6 +36,7 @@ mod retrying_request;
 mod sender;
 mod server_socket;
 mod socket_end;
+mod stale;
 mod stream;
 mod surroundings;
 mod unsettled;
@@ -54,7 +55,7 @@ pub use error::{CloseReason, CommandError, PeerMisbehaved, RequestFailure, Write
 pub use keepalive::KeepAlive;
 pub use listener::{Entry as ListenerEntry, Listener, ListenerAction};
 pub use open_requests::{AnswerLimits, AskTerms};
-pub use output::{Output, SocketEvent, State, Tag, TagKind};
+pub use output::{Output, SocketEvent, StaleData, State, Tag, TagKind};
 pub use receiver::{Outgoing, Receiver};
 pub use sender::{Data, Sender};
 pub use server_socket::ServerSocket;

@@ -1,11 +1,11 @@
 //! The outputs of socket machines: messages for the fabric, and events for the application.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{AskTerms, Data, PeerLoss, ReceivedRequest, SocketCounters};
 use crate::base::{Failure, Weigh};
 use crate::subject::{Pattern, Subject};
-use crate::wire::{Bundle, Message, Messages};
+use crate::wire::{Bundle, Item, Message, Messages};
 
 /// One thing to do, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,6 +132,19 @@ pub enum SocketEvent {
     },
     /// Messages, in order: data, requests, answers and what belongs to them.
     Data(Messages),
+    /// Data that is not to be handed out after this time; not at all without one.
+    Timed {
+        /// The data.
+        item: Item,
+        /// Until when.
+        until: Option<Instant>,
+        /// Which one of the messages of data, from 1.
+        number: u64,
+    },
+    /// Data that was written with a time, which was over.
+    Stale(StaleData),
+    /// The same, at the peer: it was not handed out.
+    Dropped(u64),
     /// The peer asks.
     Request(ReceivedRequest),
     /// Messages that the peer has handled since the socket was created.
@@ -165,10 +178,23 @@ pub enum SocketEvent {
     Collected,
 }
 
+/// Data that was not sent, since its time was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StaleData {
+    /// Which one of the messages of data, from 1.
+    pub number: u64,
+    /// Its bytes.
+    pub bytes: usize,
+    /// Whether it had left: then it keeps its number, and comes no second time. If not, what is behind it takes
+    /// its number.
+    pub had_left: bool,
+}
+
 impl Weigh for SocketEvent {
     fn weight(&self) -> usize {
         let payload = match self {
             Self::Data(batch) => batch.bytes(),
+            Self::Timed { item, .. } => item.bytes(),
             Self::Request(message) => message.payload.raw.len(),
             Self::Undelivered(data) => data.payload.raw.len(),
             _ => 0,

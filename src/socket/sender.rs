@@ -11,7 +11,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::pause::Pause;
-use super::{PeerMisbehaved, SocketConfig, Window, WriteError};
+use super::stale::{LeftTimes, WaitingTimes};
+use super::{PeerMisbehaved, SocketConfig, StaleData, Window, WriteError};
 use crate::base::earliest;
 use crate::wire::{Item, Json, Messages, Payload};
 use queue::Queue;
@@ -26,13 +27,15 @@ pub struct Data {
     pub payload: Payload,
     /// The application's headers.
     pub json: Option<Json>,
+    /// Until when it is worth reading, if somebody has said so.
+    pub until: Option<Instant>,
 }
 
 impl Data {
     /// Returns a message with its number.
     pub fn new(seq: u64, item: Item) -> Self {
         let Item { payload, json } = item;
-        Self { seq, payload, json }
+        Self { seq, payload, json, until: None }
     }
 
     /// Returns what it takes of a window of bytes: payload and headers. JavaScript counts the same.
@@ -49,6 +52,9 @@ pub struct Sender {
     window: Window,
     /// Numbers of volatile messages, which are not reported when they are lost.
     volatile: VecDeque<u64>,
+    /// Of what waits.
+    times: WaitingTimes,
+    left_times: LeftTimes,
     resent: u64,
     resend_budget: ResendBudget,
     /// The time that the peer may acknowledge nothing while half of the window is used; `None`: for ever.
@@ -69,6 +75,8 @@ impl Sender {
             acked_bytes: 0,
             window: config.window(),
             volatile: VecDeque::new(),
+            times: WaitingTimes::default(),
+            left_times: LeftTimes::default(),
             resent: 0,
             resend_budget: ResendBudget::default(),
             stall_timeout: config.slow_consumer_timeout,
@@ -98,6 +106,32 @@ impl Sender {
             self.watch(now);
         }
         Ok(last)
+    }
+
+    /// Queues a message that may leave until then. Once it has left it goes again as it is: an older peer knows
+    /// nothing that could come in its place.
+    pub(super) fn write_timed(
+        &mut self,
+        now: Instant,
+        item: Item,
+        volatile: bool,
+        until: Instant,
+    ) -> Result<(), WriteError> {
+        let number = self.write(now, Messages::One(item), volatile)?;
+        self.times.push(number, until);
+        Ok(())
+    }
+
+    /// Takes out what may not leave any more.
+    pub(super) fn take_stale(&mut self, now: Instant) -> Vec<StaleData> {
+        if !self.times.is_due(now) {
+            return Vec::new();
+        }
+        let stale = self.queue.take_stale(now, &mut self.times, &mut self.volatile);
+        if !self.window.is_half_used(self.queue.messages(), self.queue.bytes()) {
+            self.stalls_at = None;
+        }
+        stale
     }
 
     /// Returns how many messages the peer is not known to have handled.
@@ -137,15 +171,22 @@ impl Sender {
         if !self.volatile.is_empty() {
             undelivered.retain(|data| self.volatile.binary_search(&data.seq).is_err());
         }
+        self.left_times.note_in(&mut undelivered, &self.times);
         undelivered
     }
 
     /// Takes over what was written before it was known what the other end speaks.
-    pub(super) fn take_over(&mut self, now: Instant, batches: VecDeque<Messages>, volatile: VecDeque<u64>) {
+    pub(super) fn take_over(
+        &mut self,
+        now: Instant,
+        batches: VecDeque<Messages>,
+        volatile: VecDeque<u64>,
+        times: WaitingTimes,
+    ) {
         for batch in batches {
             self.queue.push(batch);
         }
-        self.volatile = volatile;
+        (self.volatile, self.times) = (volatile, times);
         if self.stall_timeout.is_some() {
             self.watch(now);
         }
@@ -182,6 +223,7 @@ impl Sender {
         let bytes = self.queue.remove_upto(upto);
         self.acked_bytes += bytes as u64;
         self.resend_budget.credit(bytes);
+        self.left_times.forget_upto(upto);
         while self.volatile.front().is_some_and(|seq| *seq <= upto) {
             self.volatile.pop_front();
         }
@@ -232,6 +274,9 @@ impl Sender {
             return Some((last.seq, Messages::one(last.payload, last.json)));
         }
         let sent = self.queue.send(MAX_IN_FLIGHT_BYTES)?;
+        if !self.times.is_empty() {
+            self.times.move_below(sent.0 + u64::from(sent.1.count()), &mut self.left_times);
+        }
         if self.repeat_at.is_none() {
             self.arm(now);
         }
@@ -240,7 +285,7 @@ impl Sender {
 
     /// Returns when `handle_timeout` is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        earliest([self.repeat_at, self.stalls_at])
+        earliest([self.repeat_at, self.stalls_at, self.times.poll_timeout()])
     }
 
     /// Repeats the last message, since nothing was acknowledged for a while. Returns whether.

@@ -116,6 +116,27 @@ pub trait SocketEnd: Debug + Send {
         self.channel_mut().write(now, batch, volatile)
     }
 
+    /// Queues data that may leave until then.
+    fn write_timed(
+        &mut self,
+        now: Instant,
+        item: Item,
+        volatile: bool,
+        until: Instant,
+    ) -> Result<(), WriteError> {
+        if self.is_closing() || self.channel().pending_close.is_requested() {
+            return Err(WriteError::Closed);
+        }
+        self.channel_mut().write_timed(now, item, volatile, until)
+    }
+
+    /// Notes that the application was not handed that message of data, since its time was over.
+    fn note_dropped(&mut self, now: Instant, number: u64) {
+        if !self.is_closed() {
+            self.channel_mut().note_dropped(now, number);
+        }
+    }
+
     /// Notes what more the application has handled.
     fn consumed(&mut self, now: Instant, counts: Consumed) {
         if !self.is_closed() {

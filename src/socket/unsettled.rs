@@ -4,10 +4,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::stale::{LeftTimes, WaitingTimes};
 use super::withdraw::withdraw_from;
-use super::{Data, SocketConfig, Window, WriteError};
-use crate::wire::Messages;
+use super::{Data, SocketConfig, StaleData, Window, WriteError};
+use crate::base::earliest;
 use crate::wire::stream::Class;
+use crate::wire::{Item, Messages};
 
 /// Messages in the order of the calls, none of which has left.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ pub(super) struct Unsettled {
     request_bytes: usize,
     /// Which messages of data nobody wants to hear of when they are lost: counted from 1.
     volatile: VecDeque<u64>,
+    times: WaitingTimes,
     stall_timeout: Option<Duration>,
     stalls_at: Option<Instant>,
 }
@@ -34,6 +37,7 @@ impl Unsettled {
             data_bytes: 0,
             request_bytes: 0,
             volatile: VecDeque::new(),
+            times: WaitingTimes::default(),
             stall_timeout: config.slow_consumer_timeout,
             stalls_at: None,
         }
@@ -65,6 +69,33 @@ impl Unsettled {
             self.stalls_at = is_half_used.then(|| now + timeout);
         }
         Ok(())
+    }
+
+    /// Queues data that may leave until then.
+    pub(super) fn write_timed(
+        &mut self,
+        now: Instant,
+        item: Item,
+        volatile: bool,
+        until: Instant,
+    ) -> Result<(), WriteError> {
+        self.push(now, Messages::One(item), volatile)?;
+        self.times.push(self.data as u64, until);
+        Ok(())
+    }
+
+    /// Takes out what may not leave any more.
+    pub(super) fn take_stale(&mut self, now: Instant) -> Vec<StaleData> {
+        if !self.times.is_due(now) {
+            return Vec::new();
+        }
+        let stale = self.times.take_stale(now, &mut self.batches, 1, &mut self.volatile);
+        self.data -= stale.len();
+        self.data_bytes -= stale.iter().map(|stale| stale.bytes).sum::<usize>();
+        if !self.window.is_half_used(self.data, self.data_bytes) {
+            self.stalls_at = None;
+        }
+        stale
     }
 
     /// Whether the window has room for the data in it.
@@ -100,7 +131,7 @@ impl Unsettled {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.stalls_at
+        earliest([self.stalls_at, self.times.poll_timeout()])
     }
 
     /// Takes out the data, without the volatile messages. The socket is at its end.
@@ -111,11 +142,14 @@ impl Unsettled {
         let items = batches.iter().flat_map(Messages::items);
         let data = items.filter(|item| item.payload.encoding.is_data());
         let numbered = (1..).zip(data).map(|(number, item)| Data::new(number, item));
-        numbered.filter(|data| volatile.binary_search(&data.seq).is_err()).collect()
+        let mut undelivered: Vec<Data> =
+            numbered.filter(|data| volatile.binary_search(&data.seq).is_err()).collect();
+        LeftTimes::default().note_in(&mut undelivered, &self.times);
+        undelivered
     }
 
-    /// All that was written, and which messages of data are volatile.
-    pub(super) fn into_parts(self) -> (VecDeque<Messages>, VecDeque<u64>) {
-        (self.batches, self.volatile)
+    /// All that was written, which messages of data are volatile, and which have a time.
+    pub(super) fn into_parts(self) -> (VecDeque<Messages>, VecDeque<u64>, WaitingTimes) {
+        (self.batches, self.volatile, self.times)
     }
 }

@@ -17,5 +17,5 @@ pub use message::{
     ItemRef, Json, LargeMessages, MAX_OWN_ABSENCE, Message, MessageId, Messages, OpError, Origin,
     PackedBuilder, PackedMessages, Payload, Presence, PresenceChange, Publication, Reassembly, Reply,
     ServerOp, Sizes, SocketCommand, SubscribeStatus, Subscription, SubscriptionClass, UpstreamNews,
-    UpstreamOp, WatchRequest, can_be_bundled, chunk_id, push_item, split, stream,
+    UpstreamOp, WatchRequest, can_be_bundled, chunk_id, push_item, split, split_ttl, stream, with_ttl,
 };

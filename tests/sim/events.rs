@@ -29,6 +29,9 @@ impl World {
             Event::Subscription(subscription, Delivery::Message(message)) => {
                 self.delivered.entry(subscription).or_default().push(message);
             }
+            Event::Subscription(subscription, Delivery::Timed(message, _)) => {
+                self.delivered.entry(subscription).or_default().push(message);
+            }
             Event::Subscription(subscription, Delivery::Bundle(bundle)) => {
                 let messages = bundle.messages();
                 self.delivered.entry(subscription).or_default().extend(messages);
@@ -43,7 +46,13 @@ impl World {
     }
 
     fn handle_socket_event(&mut self, sock: Sock, event: SocketEvent) {
+        if self.take_line_event(sock, &event) {
+            return;
+        }
         match event {
+            SocketEvent::Timed { .. } | SocketEvent::Stale(_) | SocketEvent::Dropped(_) => {
+                self.blame("nothing has a time here")
+            }
             SocketEvent::Counters(_)
             | SocketEvent::Collected
             | SocketEvent::ChooseServer
@@ -188,7 +197,7 @@ impl World {
         let message = Message { subject, payload: request.payload, headers: Headers::default() };
         let kind = RequestKind::Publish;
         let timeout = Duration::from_secs(30);
-        let request = Request { kind, message, timeout, wait_for_interest: true };
+        let request = Request { kind, message, timeout, wait_for_interest: true, ttl: None };
         self.command(node, Command::Request { ticket: None, request });
     }
 

@@ -33,7 +33,7 @@ fn publish(world: &mut World, node: usize, number: u32, bytes: usize) -> Handle 
     let subject = Subject::parse("jobs").expect("valid");
     let message = Message { subject, payload: Payload::msgpack(raw), headers: Headers::default() };
     let (kind, timeout, wait_for_interest) = (RequestKind::Publish, 30 * SECOND, false);
-    let request = Request { kind, message, timeout, wait_for_interest };
+    let request = Request { kind, message, timeout, wait_for_interest, ttl: None };
     world.command(node, Command::Request { ticket: Some(ticket), request });
     ticket
 }

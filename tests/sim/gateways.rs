@@ -209,7 +209,7 @@ fn without_an_upstream_what_nobody_here_has_is_held_and_then_told_as_nats_says()
     let subject = Subject::parse("svc").expect("valid");
     let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
     let (kind, timeout, wait_for_interest) = (RequestKind::Publish, 30 * SECOND, false);
-    let request = Request { kind, message, timeout, wait_for_interest };
+    let request = Request { kind, message, timeout, wait_for_interest, ttl: None };
     world.command(asker, Command::Request { ticket: Some(question), request });
     world.run_for(2 * SECOND);
     assert_eq!(world.tickets[&question], None, "nobody here has it, and nobody knows of others");

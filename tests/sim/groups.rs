@@ -63,7 +63,7 @@ impl Group {
         } else {
             let ticket = Some(self.world.ticket(asker));
             let (kind, timeout, wait_for_interest) = (RequestKind::Publish, 30 * SECOND, false);
-            let request = Request { kind, message, timeout, wait_for_interest };
+            let request = Request { kind, message, timeout, wait_for_interest, ttl: None };
             (Command::Request { ticket, request }, ticket)
         };
         self.world.command(asker, command);

@@ -29,5 +29,6 @@ mod requests;
 mod socket;
 mod sockety;
 mod trace;
+mod ttl;
 mod windows;
 mod world;

@@ -41,6 +41,8 @@ pub struct World {
     pub stuck_with: BTreeMap<Sock, u64>,
     /// The sockets (by id) whose handlers take requests and answer none.
     pub deaf: BTreeSet<String>,
+    /// What a socket says where data may have a time.
+    pub line: Option<crate::ttl::Timeline>,
     /// Moments that the clock jumped to.
     pub steps: u64,
     /// What came of each request in the line of a socket.
@@ -112,6 +114,7 @@ impl World {
             stuck: BTreeSet::new(),
             deaf: BTreeSet::new(),
             stuck_with: BTreeMap::new(),
+            line: None,
             steps: 0,
             asks: BTreeMap::new(),
             asked_by: BTreeMap::new(),

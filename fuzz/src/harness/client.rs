@@ -114,7 +114,7 @@ fn ask(u: &mut Unstructured<'_>, now: Instant, client: &mut Client<u32>, watch: 
     let token = u32::try_from(watch.open.len()).expect("few");
     if token < 1000 {
         watch.open.push(true);
-        client.request(now, Some(token), Request { kind, message, timeout, wait_for_interest });
+        client.request(now, Some(token), Request { kind, message, timeout, wait_for_interest, ttl: None });
     }
     Ok(())
 }

@@ -131,6 +131,7 @@ fn command(u: &mut Unstructured<'_>, watch: &mut Watch) -> Result<Command> {
                 message: messages::message(u)?,
                 timeout: messages::duration(u)?,
                 wait_for_interest: u.arbitrary()?,
+                ttl: None,
             },
         },
         15 => Command::Connect,

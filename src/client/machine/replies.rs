@@ -15,7 +15,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         let Self { requests, subscriptions, out, .. } = self;
         match (out.acks.take(id), reply) {
             (Some(Awaited::Count(id)), Reply::Published { count }) => requests.handle_count(out, id, count),
-            (Some(Awaited::Interest(id)), Reply::Interest(there)) => requests.handle_interest(out, id, there),
+            (Some(Awaited::Interest(id)), Reply::Interest(there)) => {
+                requests.handle_interest(now, out, id, there)
+            }
             (Some(Awaited::List(id)), Reply::Strings(list)) => {
                 if let Some(list) = requests.handle_list(out, id, list) {
                     self.repair(id, &list);

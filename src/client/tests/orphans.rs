@@ -19,7 +19,7 @@ impl Stage {
         let subjects = [(ASKED, kinds[0]), (MANY, kinds[1])].map(|(token, kind)| {
             let subject = Subject::parse("svc").expect("valid");
             let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
-            let request = Request { kind, message, timeout: LONG, wait_for_interest: false };
+            let request = Request { kind, message, timeout: LONG, wait_for_interest: false, ttl: None };
             stage.client.request(stage.now, Some(token), request);
             let ops = stage.ops();
             let (ack, publication) = match ops.as_slice() {
@@ -41,7 +41,7 @@ impl Stage {
         let mut stage = Self::ready();
         let subject = Subject::parse("svc").expect("valid");
         let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
-        let request = Request { kind, message, timeout: LONG, wait_for_interest: false };
+        let request = Request { kind, message, timeout: LONG, wait_for_interest: false, ttl: None };
         stage.client.request(stage.now, Some(MANY), request);
         let ops = stage.ops();
         let [ClientOp::Publish { ack: Some(id), publication }] = ops.as_slice() else { panic!("{ops:?}") };

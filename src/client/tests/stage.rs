@@ -85,7 +85,7 @@ impl Stage {
         self.client.request(
             self.now,
             Some(token),
-            Request { kind, message, timeout, wait_for_interest: false },
+            Request { kind, message, timeout, wait_for_interest: false, ttl: None },
         );
     }
 

@@ -8,7 +8,7 @@ use super::Endpoint;
 use crate::base::{Code, Failure, FaultPoint, Handle};
 use crate::client::{ClientError, ClientEvent, SessionState};
 use crate::socket::{CommandError, Leaving, Listener, TagKind};
-use crate::wire::{Bundle, Json, Message};
+use crate::wire::{Bundle, Json, Message, split_ttl};
 
 impl Endpoint {
     pub(super) fn handle_client_event(&mut self, now: Instant, event: ClientEvent<Token>) {
@@ -151,9 +151,7 @@ impl Endpoint {
 
     fn route_delivery(&mut self, now: Instant, token: Token, message: Message) {
         match token {
-            Token::Subscription(subscription) => {
-                self.deliver(now, subscription, 1, Delivery::Message(message))
-            }
+            Token::Subscription(subscription) => self.deliver(now, subscription, 1, timed(now, message)),
             Token::SocketSubject(socket) => {
                 self.table.with_socket(socket, |socket| socket.handle_message(now, message));
             }
@@ -283,5 +281,18 @@ impl Endpoint {
         } else if let Token::SocketAsk(socket, key) = token {
             self.table.with_socket(socket, |socket| socket.handle_answered(key));
         }
+    }
+}
+
+/// A message that says how long it is worth reading has this time from now on. Those that want an answer have a
+/// time of their own.
+fn timed(now: Instant, mut message: Message) -> Delivery {
+    let headers = &mut message.headers;
+    match headers.json.as_ref().filter(|_| headers.reply.is_none()).and_then(split_ttl) {
+        Some((left, others)) => {
+            headers.json = others;
+            Delivery::Timed(message, now + left)
+        }
+        None => Delivery::Message(message),
     }
 }

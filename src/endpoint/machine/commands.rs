@@ -48,6 +48,12 @@ impl Endpoint {
             Command::SocketWrite { sockets, batches, volatile } => {
                 self.write(now, &sockets, &batches, volatile)
             }
+            Command::SocketWriteTimed { sockets, item, volatile, ttl } => {
+                self.write_timed(now, &sockets, &item, (volatile, now + ttl));
+            }
+            Command::SocketDropped { socket, number } => {
+                self.table.with_socket(socket, |socket| socket.note_dropped(now, number));
+            }
             Command::Collect(socket) => self.events.push_back(Event::Socket(socket, SocketEvent::Collected)),
             Command::SocketAsk { socket, question, terms } => self.ask(now, socket, question, terms),
             Command::Consumed { socket, counts } => {
@@ -160,6 +166,27 @@ impl Endpoint {
                 let items = items.filter(|item| item.payload.encoding.is_data());
                 let lost = items.map(|item| SocketEvent::Undelivered(Data::new(0, item)));
                 self.events.extend(lost.map(|event| Event::Socket(handle, event)));
+            }
+        }
+    }
+
+    fn write_timed(
+        &mut self,
+        now: Instant,
+        sockets: &[Handle],
+        item: &Item,
+        (volatile, until): (bool, Instant),
+    ) {
+        for &handle in sockets {
+            let write = |socket: &mut dyn SocketEnd| {
+                if let Err(error) = socket.write_timed(now, item.clone(), volatile, until) {
+                    tracing::debug!(socket = handle, %error, "write refused");
+                }
+            };
+            if self.table.with_socket(handle, write).is_none() && !volatile {
+                let lost = Data { until: Some(until), ..Data::new(0, item.clone()) };
+                let lost = SocketEvent::Undelivered(lost);
+                self.events.push_back(Event::Socket(handle, lost));
             }
         }
     }

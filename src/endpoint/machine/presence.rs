@@ -69,7 +69,7 @@ impl Endpoint {
         while let Some((number, subject)) = self.probes.poll_probe(now) {
             let message = Message { subject, payload: Payload::NIL, headers: Headers::default() };
             let (kind, timeout) = (RequestKind::Interest, Duration::ZERO);
-            let request = Request { kind, message, timeout, wait_for_interest: false };
+            let request = Request { kind, message, timeout, wait_for_interest: false, ttl: None };
             self.client.request_within(now, Some(Token::Probe(number)), request);
         }
     }

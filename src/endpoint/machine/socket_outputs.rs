@@ -49,7 +49,7 @@ impl Endpoint {
                 self.client.request_within(
                     now,
                     Some(Token::SocketAsk(handle, key)),
-                    Request { kind, message, timeout, wait_for_interest },
+                    Request { kind, message, timeout, wait_for_interest, ttl: None },
                 );
             }
             Output::CancelAsk(key) => {
@@ -103,7 +103,7 @@ impl Endpoint {
                 self.client.request_within(
                     now,
                     None,
-                    Request { kind, message, timeout: REPLY_TIMEOUT, wait_for_interest: true },
+                    Request { kind, message, timeout: REPLY_TIMEOUT, wait_for_interest: true, ttl: None },
                 );
             }
             Output::Request { tag, message, timeout, wait_for_interest } => {
@@ -112,12 +112,12 @@ impl Endpoint {
                 self.client.request_within(
                     now,
                     Some(token(tag)),
-                    Request { kind, message, timeout, wait_for_interest },
+                    Request { kind, message, timeout, wait_for_interest, ttl: None },
                 );
             }
             Output::Probe { tag, message, timeout } => {
                 let (kind, wait_for_interest) = (RequestKind::Publish, false);
-                let request = Request { kind, message, timeout, wait_for_interest };
+                let request = Request { kind, message, timeout, wait_for_interest, ttl: None };
                 self.client.request(now, Some(token(tag)), request);
             }
             Output::Cancel(tag) => {
@@ -130,7 +130,7 @@ impl Endpoint {
                 self.client.request_within(
                     now,
                     Some(token(tag)),
-                    Request { kind, message, timeout, wait_for_interest: false },
+                    Request { kind, message, timeout, wait_for_interest: false, ttl: None },
                 );
             }
             // The rest is between a socket and the application, and has been dealt with.

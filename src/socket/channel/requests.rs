@@ -116,7 +116,7 @@ impl Channel {
 
     /// What was written before it was known that the peer is one of Conat's.
     pub(super) fn take_over_unsettled(&mut self, now: Instant, unsent: Unsettled) {
-        let (mut batches, volatile) = unsent.into_parts();
+        let (mut batches, volatile, times) = unsent.into_parts();
         let (mut data, mut requests) = (std::collections::VecDeque::new(), Vec::new());
         for batch in batches.drain(..) {
             if batch.is_data() {
@@ -132,7 +132,7 @@ impl Channel {
             }
         }
         if let Mode::Conat(conat) = &mut self.mode {
-            conat.take_over(now, data, volatile);
+            conat.take_over(now, data, volatile, times);
         }
         for item in requests {
             // It is put into a queue that has no bound of its own.

@@ -15,7 +15,8 @@ impl Channel {
         let tags = Tags { own: own_tag, peer: peer.tag };
         // One that takes no pieces gets everything whole.
         let piece = if peer.takes_pieces() { self.config.piece_bytes } else { usize::MAX };
-        let stream = Mode::Stream(Box::new(Stream::new(now, &self.config, tags, (peer.windows, piece))));
+        let takes = (peer.windows, piece, peer.takes_times);
+        let stream = Mode::Stream(Box::new(Stream::new(now, &self.config, tags, takes)));
         let before = std::mem::replace(&mut self.mode, stream);
         if let (Mode::Unsettled(unsent), Mode::Stream(stream)) = (before, &mut self.mode) {
             stream.take_over(now, *unsent);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::peer_status::PeerStatus;
+use super::stale::{self, WaitingTimes};
 use super::surroundings::Surroundings;
 use super::{
     AskTerms, CommandError, Data, KeepAlive, Outgoing, Output, PeerMisbehaved, Receiver, Sender,
@@ -72,8 +73,14 @@ impl Conat {
     }
 
     /// Takes over what was written before it was known what the other end speaks.
-    pub(super) fn take_over(&mut self, now: Instant, batches: VecDeque<Messages>, volatile: VecDeque<u64>) {
-        self.sender.take_over(now, batches, volatile);
+    pub(super) fn take_over(
+        &mut self,
+        now: Instant,
+        batches: VecDeque<Messages>,
+        volatile: VecDeque<u64>,
+        times: WaitingTimes,
+    ) {
+        self.sender.take_over(now, batches, volatile, times);
     }
 
     /// Asks, now or when the peer is there.
@@ -192,6 +199,18 @@ impl Conat {
         outcome
     }
 
+    /// Queues data that may leave until then.
+    pub(super) fn write_timed(
+        &mut self,
+        now: Instant,
+        (item, volatile, until): (Item, bool, Instant),
+        around: &mut Surroundings<'_>,
+    ) -> Result<(), WriteError> {
+        let outcome = self.sender.write_timed(now, item, volatile, until);
+        self.pump(now, around);
+        outcome
+    }
+
     pub(super) fn handle_consumed(&mut self, now: Instant, count: u64, around: &mut Surroundings<'_>) {
         self.receiver.consumed(count);
         self.pump(now, around);
@@ -278,7 +297,7 @@ impl Conat {
                 }
                 PeerMisbehaved::check_size(self.config.max_message_bytes, &payload, headers.json.as_ref())?;
                 self.receiver.force_small_window(around.faults.should_inject(FaultPoint::TinyWindow));
-                self.receiver.handle_data(now, Data { seq, payload, json: headers.json })?;
+                self.receiver.handle_data(now, Data::new(seq, Item { payload, json: headers.json }))?;
             }
         }
         Ok(())
@@ -385,6 +404,7 @@ impl Conat {
             self.counters = counters;
             around.emit(SocketEvent::Counters(counters));
         }
+        stale::events(self.sender.take_stale(now)).for_each(|event| around.emit(event));
         let Some(peer) = self.peer.clone() else { return };
         if around.faults.should_inject(FaultPoint::EarlyAck) {
             self.receiver.force_ack();

@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use super::super::retrying_request::MAX_PAUSE;
 use super::*;
-use crate::wire::{PackedBuilder, PackedMessages, Payload};
+use crate::wire::{Item, PackedBuilder, PackedMessages, Payload};
 
 const BYTES: usize = 1 << 20;
 
 fn data(seq: u64) -> Data {
-    Data { seq, payload: Payload::NIL, json: None }
+    Data::new(seq, Item { payload: Payload::NIL, json: None })
 }
 
 /// So many messages of one byte.
@@ -204,7 +204,7 @@ fn an_application_that_handles_nothing_gets_a_bounded_number() {
 fn bytes_that_came_before_their_turn_and_bytes_that_are_not_handled_are_bounded() {
     let mut receiver = Receiver::new(Window { messages: 100, bytes: 1000 });
     receiver.attach();
-    let data = |seq| Data { seq, payload: Payload::msgpack(vec![0; 400]), json: None };
+    let data = |seq| Data::new(seq, Item { payload: Payload::msgpack(vec![0; 400]), json: None });
     for seq in 2..=9 {
         receiver.handle_data(Instant::now(), data(seq)).expect("in reach");
     }
@@ -266,7 +266,7 @@ fn more_messages_than_may_be_unhandled_are_not_taken_whole() {
 fn a_small_message_that_waits_has_bytes_of_its_own() {
     let mut receiver = attached(10);
     let frame = Bytes::from(vec![7; 1000]);
-    let part = |seq| Data { seq, payload: Payload::msgpack(frame.slice(10..20)), json: None };
+    let part = |seq| Data::new(seq, Item { payload: Payload::msgpack(frame.slice(10..20)), json: None });
     receiver.handle_data(Instant::now(), part(2)).expect("in the window");
     receiver.handle_data(Instant::now(), part(1)).expect("in the window");
     let own: Vec<bool> = std::iter::from_fn(|| receiver.poll_data())

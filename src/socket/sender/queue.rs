@@ -1,8 +1,11 @@
 //! The queue of a sender: numbered messages until the peer has handled them, as they were written.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::Data;
+use crate::socket::StaleData;
+use crate::socket::stale::WaitingTimes;
 use crate::wire::Messages;
 
 /// Messages without gaps, oldest first. Those in front have left at least once.
@@ -123,6 +126,22 @@ impl Queue {
                 .flatten()
                 .filter_map(move |(item, seq)| here.next_if_eq(&seq).map(|seq| Data::new(seq, item)))
         })
+    }
+
+    /// Takes out what has not left and may not leave any more.
+    pub(super) fn take_stale(
+        &mut self,
+        now: Instant,
+        times: &mut WaitingTimes,
+        volatile: &mut VecDeque<u64>,
+    ) -> Vec<StaleData> {
+        let mut waiting = self.batches.split_off(self.sent_batches);
+        let first = self.first() + self.sent as u64;
+        let stale = times.take_stale(now, &mut waiting, first, volatile);
+        self.batches.append(&mut waiting);
+        self.messages -= stale.len();
+        self.bytes -= stale.iter().map(|stale| stale.bytes).sum::<usize>();
+        stale
     }
 
     /// Returns all messages.

@@ -8,8 +8,8 @@ use crate::base::FaultPoint;
 use crate::socket::surroundings::Surroundings;
 use crate::socket::{Output, PeerMisbehaved, SocketEvent};
 use crate::wire::message::packed::MAX_PACKED;
-use crate::wire::stream::{CancelReason, Close, Status};
-use crate::wire::{Bundle, Encoding, Item, Message, Messages, PackedMessages};
+use crate::wire::stream::{CancelReason, Class, Close, Dropped, Status, Timed};
+use crate::wire::{Bundle, Encoding, Item, Message, Messages, PackedMessages, Payload};
 
 impl Stream {
     /// A frame that came to us.
@@ -41,7 +41,11 @@ impl Stream {
             _ => {
                 PeerMisbehaved::check_size(self.max_message, &payload, headers.json.as_ref())?;
                 self.receiver.set_forced_small(around.faults.should_inject(FaultPoint::TinyWindow));
+                let is_timed = payload.encoding.is_timed();
                 self.receiver.handle_item(seq, Item { payload, json: headers.json })?;
+                if is_timed {
+                    self.receiver.note_arrival(now, seq);
+                }
                 self.hand_over(around)?;
             }
         }
@@ -111,13 +115,33 @@ impl Stream {
             for (at, item) in packed.items().enumerate() {
                 match item.payload.encoding.class() {
                     _ if !unwanted.has(at) => around.emit(SocketEvent::Data(Messages::One(item))),
-                    Some(class) => self.receiver.handle_consumed(class, 1),
+                    Some(class) => self.give_other(class, item, around),
                     None => {}
                 }
             }
         }
         self.cancel_satisfied(around);
         Ok(())
+    }
+
+    /// What is neither data as it was written nor wanted by the application as it is.
+    fn give_other(&mut self, class: Class, item: Item, around: &mut Surroundings<'_>) {
+        let Item { payload, json } = item;
+        if payload.encoding.is_timed() {
+            let arrived_at = self.receiver.arrived_at().unwrap_or(self.latest);
+            let timed = Timed::decode(&payload.raw).filter(|_| payload.encoding == Encoding::TIMED);
+            let until = timed.as_ref().map(|timed| arrived_at + timed.left);
+            let item = Item { payload: timed.map_or(Payload::NIL, |timed| timed.payload), json };
+            return around.emit(SocketEvent::Timed { item, until, number: self.receiver.data_number() });
+        }
+        if payload.encoding == Encoding::DROPPED
+            && let Some(Dropped { number }) = Dropped::decode(&payload.raw)
+            && number > self.sender.acked()
+            && number <= self.sender.written()
+        {
+            around.emit(SocketEvent::Dropped(number));
+        }
+        self.receiver.handle_consumed(class, 1);
     }
 
     /// Requests that have had as many answers as they want: no others are to come.
@@ -193,7 +217,7 @@ impl Stream {
                 Some(class)
                     if !around.try_settle(self.latest, item.payload.encoding, &item.payload.raw)? =>
                 {
-                    self.receiver.handle_consumed(class, 1)
+                    self.give_other(class, item, around);
                 }
                 _ => around.emit(SocketEvent::Data(Messages::One(item))),
             }

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::base::earliest;
 use crate::subject::Subject;
-use crate::wire::stream::{Cancel, CancelReason, Class, Close};
+use crate::wire::stream::{Cancel, CancelReason, Class, Close, Counts};
 use crate::wire::{Item, Json, Messages};
 use status_schedule::{Early, StatusSchedule};
 
@@ -99,12 +99,13 @@ pub enum Accepted {
 }
 
 impl Stream {
-    /// A stream to an end that takes so much; what is larger than `piece` leaves in pieces.
+    /// A stream to an end that takes so much; what is larger than `piece` leaves in pieces, and data with a time
+    /// says so if the end takes that.
     pub(super) fn new(
         now: Instant,
         config: &SocketConfig,
         tags: Tags,
-        (peer_windows, piece): (Windows, usize),
+        (peer_windows, piece, takes_times): (Windows, usize, bool),
     ) -> Self {
         let part = |of: usize| (of.min(MAX_IN_FLIGHT_BYTES) / EARLY_PART).max(1) as u64;
         let windows = Windows::of_config(config);
@@ -112,7 +113,7 @@ impl Stream {
         Self {
             peer: None,
             tags,
-            sender: SendQueue::new(config, peer_windows, piece),
+            sender: SendQueue::new(config, peer_windows, piece, takes_times),
             receiver: ReceiveQueue::new(windows, config.receive_window(), config.max_message_bytes),
             schedule: StatusSchedule::new(),
             early: Early {
@@ -140,8 +141,8 @@ impl Stream {
 
     /// Takes over what was written before it was known what the other end speaks.
     pub(super) fn take_over(&mut self, now: Instant, unsent: Unsettled) {
-        let (batches, volatile) = unsent.into_parts();
-        self.sender.take_over(now, batches, volatile);
+        let (batches, volatile, times) = unsent.into_parts();
+        self.sender.take_over(now, batches, volatile, times);
     }
 
     pub(super) fn tags(&self) -> Tags {
@@ -230,6 +231,32 @@ impl Stream {
             self.sender.write(now, batch, volatile)?;
         }
         Ok(())
+    }
+
+    /// Queues data that may leave until then.
+    pub(super) fn write_timed(
+        &mut self,
+        now: Instant,
+        item: Item,
+        volatile: bool,
+        until: Instant,
+    ) -> Result<(), WriteError> {
+        self.latest = now;
+        self.sender.write_timed(now, item, volatile, until)
+    }
+
+    /// The application was not handed that message of data: the other end is told.
+    pub(super) fn note_dropped(&mut self, now: Instant, number: u64) {
+        if number > self.receiver.counts().data && number <= self.receiver.data_number() {
+            self.sender.note_dropped(now, number);
+        }
+    }
+
+    /// What has been handled of what came. What was dropped counts when the other end has heard of it.
+    fn counts(&self) -> Counts {
+        let counts = self.receiver.counts();
+        let most = self.sender.most_handled().unwrap_or(counts.data);
+        Counts { data: counts.data.min(most), ..counts }
     }
 
     /// The application has handled so many more of each class.

@@ -20,12 +20,15 @@ pub struct Offer {
     pub windows: Windows,
     /// Bytes of a message in pieces that may come unasked; `None`: it takes none in pieces.
     pub first: Option<u64>,
+    /// Whether it takes data with a time.
+    pub takes_times: bool,
 }
 
 impl Offer {
     /// Returns what an end with these settings says.
     pub fn new(tag: u64, answers: Option<u64>, config: &SocketConfig) -> Self {
-        Self { tag, answers, windows: Windows::of_config(config), first: Some(FIRST as u64) }
+        let windows = Windows::of_config(config);
+        Self { tag, answers, windows, first: Some(FIRST as u64), takes_times: true }
     }
 
     /// Returns whether it takes messages in pieces that begin as ours do.
@@ -37,18 +40,20 @@ impl Offer {
     pub fn of_headers(headers: &Headers) -> Option<Self> {
         let stream = json::member(headers.json.as_ref()?.as_str(), "stream")?;
         let (mut version, mut tag, mut answers, mut windows, mut first) = (None, None, None, None, None);
+        let mut takes_times = false;
         for (name, value) in json::members(stream) {
             match name.raw() {
                 r#""v""# => version = number(value),
                 r#""tag""# => tag = number(value),
                 r#""for""# => answers = Some(number(value)?),
                 r#""first""# => first = Some(number(value)?),
+                r#""ttl""# => takes_times = json::is_truthy(value),
                 r#""window""# => windows = Windows::from_items(json::items(value).map(number)),
                 _ => {}
             }
         }
         version.filter(|version| *version >= VERSION)?;
-        Some(Self { tag: tag.filter(|tag| *tag > 0)?, answers, windows: windows?, first })
+        Some(Self { tag: tag.filter(|tag| *tag > 0)?, answers, windows: windows?, first, takes_times })
     }
 }
 
@@ -60,13 +65,17 @@ fn number(value: &str) -> Option<u64> {
 /// As it stands in the headers of a `connect`, and of its answer.
 impl Serialize for Offer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut offer = serializer.serialize_struct("Offer", 5)?;
+        let mut offer = serializer.serialize_struct("Offer", 6)?;
         offer.serialize_field("v", &VERSION)?;
         offer.serialize_field("tag", &self.tag)?;
         offer.serialize_field("window", &self.windows.to_list())?;
         match &self.first {
             Some(first) => offer.serialize_field("first", first)?,
             None => offer.skip_field("first")?,
+        }
+        match self.takes_times {
+            true => offer.serialize_field("ttl", &1)?,
+            false => offer.skip_field("ttl")?,
         }
         match &self.answers {
             Some(answers) => offer.serialize_field("for", answers)?,

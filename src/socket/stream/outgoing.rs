@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::Stream;
 use super::status_schedule::Standing;
 use crate::base::{FaultInjector, FaultPoint};
+use crate::socket::stale;
 use crate::socket::surroundings::Surroundings;
 use crate::socket::{Leaving, Output, PeerMisbehaved, SocketCounters, SocketEvent, Tag, TagKind};
 use crate::subject::Subject;
@@ -17,7 +18,7 @@ impl Stream {
     /// next.
     pub(in crate::socket) fn attach_status(&self) -> (u64, Payload) {
         let (missing, _) = if self.receiver.has_gap() { self.receiver.missing() } else { (Vec::new(), 0) };
-        let counts = self.receiver.counts();
+        let counts = self.counts();
         let status = Status { counts, was_away: true, asks: true, missing, ..Status::default() };
         (self.sender.next(), status.encode())
     }
@@ -25,7 +26,7 @@ impl Stream {
     /// Our end closes. The message is the last one that leaves.
     pub(in crate::socket) fn closing(&self, subject: Subject, code: &str, leaving: Leaving) -> Message {
         let is_asked_for = leaving != Leaving::Displaced;
-        let counts = if is_asked_for { self.receiver.counts() } else { self.receiver.counts_of_handed() };
+        let counts = if is_asked_for { self.counts() } else { self.receiver.counts_of_handed() };
         let (is_draining, written) = (leaving != Leaving::No, self.sender.written());
         let code = code.to_owned();
         let close = Close { counts, written, is_draining, code, ..Close::default() };
@@ -61,6 +62,8 @@ impl Stream {
         if self.receiver.take_duplicate() {
             self.schedule.handle_duplicate();
         }
+        let stale = stale::events(self.sender.take_stale(now));
+        outputs.extend(stale.map(Output::Event));
         if self.peer.is_none() {
             return;
         }
@@ -132,7 +135,7 @@ impl Stream {
 
     fn standing(&self) -> Standing {
         Standing {
-            counts: self.receiver.counts(),
+            counts: self.counts(),
             bytes: self.receiver.bytes(),
             is_caught_up: self.receiver.unconsumed() == 0,
             has_gap: self.receiver.has_gap(),

@@ -2,6 +2,7 @@
 //! is missing.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use super::Windows;
 use super::assembly::Assembly;
@@ -27,6 +28,9 @@ pub struct ReceiveQueue {
     arrived_bytes: u64,
     out_of_order: BTreeMap<u64, Item>,
     out_of_order_bytes: usize,
+    /// When data with a time came that waits for its turn, by its number; and the one handed over last.
+    arrivals: BTreeMap<u64, Instant>,
+    arrived_at: Option<Instant>,
     /// Joins messages in pieces.
     assembly: Assembly,
     /// Bytes of the largest message that is taken.
@@ -54,6 +58,8 @@ impl ReceiveQueue {
             arrived_bytes: 0,
             out_of_order: BTreeMap::new(),
             out_of_order_bytes: 0,
+            arrivals: BTreeMap::new(),
+            arrived_at: None,
             assembly: Assembly::default(),
             max_message,
             largest: 0,
@@ -118,6 +124,23 @@ impl ReceiveQueue {
         Ok(())
     }
 
+    /// The time of that item runs from now on, if it is kept and was not here before.
+    pub fn note_arrival(&mut self, now: Instant, seq: u64) {
+        if self.out_of_order.contains_key(&seq) {
+            self.arrivals.entry(seq).or_insert(now);
+        }
+    }
+
+    /// When the item came that was handed over last, if that was noted.
+    pub fn arrived_at(&self) -> Option<Instant> {
+        self.arrived_at
+    }
+
+    /// Which one of the messages of data was handed over last, from 1.
+    pub fn data_number(&self) -> u64 {
+        self.handled[Class::Data as usize] + self.unhandled[Class::Data as usize].count()
+    }
+
     /// The sender will use this number next: everything below it has been sent.
     pub fn handle_next(&mut self, next: u64) -> Result<(), PeerMisbehaved> {
         self.check_number(next)?;
@@ -163,6 +186,9 @@ impl ReceiveQueue {
         let bytes = item.bytes();
         self.out_of_order_bytes -= bytes;
         self.arrived_bytes += bytes as u64;
+        if item.payload.encoding.is_timed() {
+            self.arrived_at = self.arrivals.remove(&self.next);
+        }
         self.next += 1;
         Some(item)
     }

@@ -5,6 +5,7 @@ mod departure;
 mod pieces;
 mod repair;
 mod stations;
+mod times;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,10 +16,11 @@ use crate::base::earliest;
 use crate::socket::pause::Pause;
 use crate::socket::retrying_request::MAX_PAUSE;
 use crate::socket::sender::ResendBudget;
+use crate::socket::stale::{LeftTimes, WaitingTimes};
 use crate::socket::withdraw::withdraw_from;
-use crate::socket::{Data, PeerMisbehaved, SocketConfig, Window, WriteError};
+use crate::socket::{Data, PeerMisbehaved, SocketConfig, StaleData, Window, WriteError};
 use crate::wire::stream::{Class, Counts};
-use crate::wire::{Messages, Sizes};
+use crate::wire::{Encoding, Messages, Sizes};
 use pieces::Pieces;
 use stations::{Flight, Kept};
 
@@ -51,6 +53,15 @@ pub struct SendQueue {
     acked_bytes: u64,
     /// Which messages of data nobody wants to hear of when they are lost: counted from 1.
     volatile: VecDeque<u64>,
+    /// Of what waits: until when it may leave.
+    times: WaitingTimes,
+    left_times: LeftTimes,
+    takes_times: bool,
+    /// What had left, was to leave again and was over then, and is to be told.
+    stale: Vec<StaleData>,
+    /// What the other end wrote and this one did not hand out, by its number: until it is known to have heard
+    /// of it, that does not count as handled.
+    dropped: VecDeque<u64>,
     /// The keys of requests that have left and are not known to have been handled.
     asked: VecDeque<u64>,
     resent: u64,
@@ -73,8 +84,8 @@ struct Sizes64 {
 
 impl SendQueue {
     /// A sender whose `write` fails when the application's own window is full. What is larger than `piece`
-    /// leaves in pieces.
-    pub fn new(config: &SocketConfig, windows: Windows, piece: usize) -> Self {
+    /// leaves in pieces. Data with a time leaves with what is left of it if the other end takes that.
+    pub fn new(config: &SocketConfig, windows: Windows, piece: usize, takes_times: bool) -> Self {
         Self {
             window: config.window(),
             windows,
@@ -93,6 +104,11 @@ impl SendQueue {
             unhandled: Default::default(),
             acked_bytes: 0,
             volatile: VecDeque::new(),
+            times: WaitingTimes::default(),
+            left_times: LeftTimes::default(),
+            takes_times,
+            stale: Vec::new(),
+            dropped: VecDeque::new(),
             asked: VecDeque::new(),
             resent: 0,
             resend_budget: ResendBudget::default(),
@@ -158,13 +174,19 @@ impl SendQueue {
     }
 
     /// Takes over what was written before it was known what the other end speaks.
-    pub fn take_over(&mut self, now: Instant, unsent: VecDeque<Messages>, volatile: VecDeque<u64>) {
+    pub(in crate::socket) fn take_over(
+        &mut self,
+        now: Instant,
+        unsent: VecDeque<Messages>,
+        volatile: VecDeque<u64>,
+        times: WaitingTimes,
+    ) {
         for messages in unsent {
             // It was taken within the same bounds.
             let taken = self.write(now, messages, false);
             debug_assert_eq!(taken, Ok(()));
         }
-        self.volatile = volatile;
+        (self.volatile, self.times) = (volatile, times);
     }
 
     /// How many messages of data were accepted in all.
@@ -235,6 +257,10 @@ impl SendQueue {
         {
             return Err(PeerMisbehaved::AckedUnsent { upto: handled[class as usize] });
         }
+        if !self.dropped.is_empty() {
+            let told = self.flight.count_upto(arrived, Encoding::DROPPED);
+            self.dropped.drain(..told.min(self.dropped.len()));
+        }
         let has_arrived = self.flight.remove_upto(arrived, &mut self.kept);
         let news = data.saturating_sub(self.acked());
         if news > self.kept.count() {
@@ -255,6 +281,7 @@ impl SendQueue {
             let bytes = self.kept.remove(news);
             self.acked_bytes += bytes as u64;
             self.resend_budget.credit(bytes);
+            self.left_times.forget_upto(data);
             while self.volatile.front().is_some_and(|number| *number <= data) {
                 self.volatile.pop_front();
             }
@@ -275,7 +302,7 @@ impl SendQueue {
     /// When `handle_timeout` wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ask_at = self.pieces.poll_timeout().filter(|_| self.is_attached);
-        earliest([self.probe_at, self.stalls_at, ask_at])
+        earliest([self.probe_at, self.stalls_at, ask_at, self.times.poll_timeout()])
     }
 
     /// A deadline has come. Returns whether the other end is to be asked where it is.
@@ -347,10 +374,14 @@ impl SendQueue {
         let begun = self.pieces.take().map(Messages::One);
         let all = kept.into_iter().chain(flight).chain(begun).chain(std::mem::take(&mut self.waiting));
         let items = all.flat_map(|messages| messages.items().collect::<Vec<_>>());
-        let data = items.filter(|item| item.payload.encoding.is_data());
+        let data = items.filter(|item| item.payload.encoding.class() == Some(Class::Data));
         let numbered = (self.acked() + 1..).zip(data).map(|(number, item)| Data::new(number, item));
+        // What may not leave again has been told.
+        let numbered = numbered.filter(|data| !data.payload.encoding.is_timed());
         let volatile = std::mem::take(&mut self.volatile);
-        let undelivered = numbered.filter(|data| volatile.binary_search(&data.seq).is_err()).collect();
+        let mut undelivered: Vec<Data> =
+            numbered.filter(|data| volatile.binary_search(&data.seq).is_err()).collect();
+        self.left_times.note_in(&mut undelivered, &self.times);
         self.waiting_sizes = Sizes64::default();
         self.passing.clear();
         self.again.clear();

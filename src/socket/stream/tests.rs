@@ -68,7 +68,8 @@ impl Pair {
         let now = Instant::now();
         let windows = Windows::of_config(config);
         let end = |own, peer| {
-            let mut stream = Stream::new(now, config, Tags { own, peer }, (windows, config.piece_bytes));
+            let mut stream =
+                Stream::new(now, config, Tags { own, peer }, (windows, config.piece_bytes, true));
             stream.attach(now, subject());
             stream
         };
@@ -206,7 +207,7 @@ fn an_answer_passes_what_has_no_room_at_the_other_end_and_nothing_else_does() {
     let big = || Payload::msgpack(vec![7; 90]);
     let mut pair = Pair::new(&SocketConfig::default());
     let narrow = windows_of([10_000, 100, 10, 1000, 10, 1000]);
-    pair.ends[0].sender = SendQueue::new(&SocketConfig::default(), narrow, usize::MAX);
+    pair.ends[0].sender = SendQueue::new(&SocketConfig::default(), narrow, usize::MAX, true);
     pair.ends[0].sender.attach(pair.now);
     let request = Request { key: 1, timeout: 0, payload: data("q") }.encode(false);
     let answer = Answer { key: 9, payload: data("a") }.encode(false);
@@ -304,7 +305,7 @@ proptest! {
     ) {
         let windows = windows_of([messages, bytes, messages, bytes, messages, bytes]);
         let now = Instant::now();
-        let mut sender = SendQueue::new(&SocketConfig::default(), windows, usize::MAX);
+        let mut sender = SendQueue::new(&SocketConfig::default(), windows, usize::MAX, true);
         sender.attach(now);
         let (mut called, mut left) = (Vec::new(), Vec::new());
         let mut counts = Counts::default();

@@ -14,6 +14,7 @@ pub mod packed;
 mod payload;
 mod presence;
 pub mod stream;
+mod ttl;
 mod upstream;
 
 pub use bundle::{Bundle, BundleBuilder, can_be_bundled};
@@ -28,6 +29,7 @@ pub use packed::{Item, ItemRef, Messages, PackedBuilder, PackedMessages, Sizes, 
 pub(in crate::wire) use payload::is_depth_within;
 pub use payload::{Encoding, Json, Payload};
 pub use presence::{ANSWER_GRACE, MAX_OWN_ABSENCE, Presence, PresenceChange, WatchRequest};
+pub use ttl::{split_ttl, with_ttl};
 pub use upstream::{UpstreamNews, UpstreamOp};
 
 use crate::subject::Subject;

@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::SendQueue;
 use super::pieces::Piece;
 use crate::socket::sender::MAX_IN_FLIGHT_BYTES;
-use crate::wire::stream::{Class, key};
-use crate::wire::{Messages, Sizes};
+use crate::wire::stream::{Class, Timed, key};
+use crate::wire::{Item, Messages, Sizes};
 
 impl SendQueue {
     /// Returns whether anything is to leave, now or when it may.
@@ -30,7 +30,7 @@ impl SendQueue {
                 // What has passed once goes before all answers that were made after it.
                 self.let_answers_pass();
             }
-            if let Some(messages) = self.take_whole() {
+            if let Some(messages) = self.take_whole(now) {
                 return Some(self.leave(now, messages));
             }
         }
@@ -38,9 +38,9 @@ impl SendQueue {
     }
 
     /// Takes what may leave as it is. `None`: nothing may, or a message in pieces has begun.
-    fn take_whole(&mut self) -> Option<Messages> {
+    fn take_whole(&mut self, now: Instant) -> Option<Messages> {
         if !self.passing.is_empty() {
-            if self.begin(Queue::Passing) {
+            if self.begin(now, Queue::Passing) {
                 return None;
             }
             let passing = self.take_fitting(Queue::Passing);
@@ -52,16 +52,16 @@ impl SendQueue {
         if whole.is_some() {
             return whole;
         }
-        if self.begin(Queue::Waiting) {
+        if self.begin(now, Queue::Waiting) {
             return None;
         }
         self.let_answers_pass();
-        if self.begin(Queue::Passing) { None } else { self.take_fitting(Queue::Passing) }
+        if self.begin(now, Queue::Passing) { None } else { self.take_fitting(Queue::Passing) }
     }
 
     /// Begins with the message at the front of a queue, if it leaves in pieces and the other end has room for
     /// all of it. Returns whether.
-    fn begin(&mut self, queue: Queue) -> bool {
+    fn begin(&mut self, now: Instant, queue: Queue) -> bool {
         let fits = |front: &Messages| {
             let one = front.sizes().filter(|_| self.pieces.is_big(front));
             one.is_some_and(|one| self.fits_windows(&Sizes::default(), &one))
@@ -71,8 +71,14 @@ impl SendQueue {
         }
         let Some(Messages::One(item)) = self.queue_mut(queue).pop_front() else { return false };
         let Some(class) = item.payload.encoding.class() else { return false };
-        self.unhandled[class as usize].push(1, item.bytes());
-        self.pieces.begin(item, class);
+        let until = if class == Class::Data { self.times.take(self.sent[class as usize] + 1) } else { None };
+        if let Some(until) = until {
+            self.left_times.push(self.sent[Class::Data as usize] + 1, until);
+        }
+        let until = until.filter(|_| self.takes_times);
+        let leaving = until.map_or_else(|| item.clone(), |until| timed(now, &item, until));
+        self.unhandled[class as usize].push(1, leaving.bytes());
+        self.pieces.begin(leaving, item, class);
         if self.behind() > 0 {
             self.pieces.ask();
         }
@@ -143,6 +149,16 @@ impl SendQueue {
     }
 
     fn leave(&mut self, now: Instant, messages: Messages) -> (u64, Messages) {
+        if !self.times.is_empty()
+            && let Messages::One(item) = &messages
+            && item.payload.encoding.is_data()
+            && let Some(until) = self.times.take(self.sent[Class::Data as usize] + 1)
+        {
+            self.left_times.push(self.sent[Class::Data as usize] + 1, until);
+            if self.takes_times {
+                return self.leave_timed(now, item, until);
+            }
+        }
         let first = self.next;
         let sizes = messages.sizes().unwrap_or_default();
         self.next += u64::from(messages.count());
@@ -157,6 +173,21 @@ impl SendQueue {
             self.note_asked(&messages);
         }
         self.flight.push(first, messages.clone(), sizes.bytes(Class::Data));
+        self.watch_progress(now);
+        (first, messages)
+    }
+
+    /// The same, of data that may leave until then.
+    fn leave_timed(&mut self, now: Instant, item: &Item, until: Instant) -> (u64, Messages) {
+        let (first, data) = (self.next, Class::Data as usize);
+        self.next += 1;
+        self.waiting_sizes.counts[data] -= 1;
+        self.waiting_sizes.bytes[data] -= item.bytes();
+        self.sent[data] += 1;
+        let leaving = timed(now, item, until);
+        self.unhandled[data].push(1, leaving.bytes());
+        let messages = Messages::One(leaving);
+        self.flight.push_timed(first, messages.clone(), item.clone(), (self.sent[data], until));
         self.watch_progress(now);
         (first, messages)
     }
@@ -245,6 +276,12 @@ impl SendQueue {
             }
         }
     }
+}
+
+/// Data with what is left of its time.
+fn timed(now: Instant, item: &Item, until: Instant) -> Item {
+    let left = until.saturating_duration_since(now);
+    Item { payload: Timed::encode(left, &item.payload), json: item.json.clone() }
 }
 
 #[derive(Clone, Copy)]

@@ -29,7 +29,9 @@ pub(super) struct Pieces {
 
 #[derive(Debug)]
 struct Begun {
+    /// As it leaves, and as it was written.
     item: Item,
+    written: Item,
     class: Class,
     sent: usize,
 }
@@ -59,9 +61,9 @@ impl Pieces {
         matches!(messages, Messages::One(item) if item.bytes() > self.size)
     }
 
-    /// Begins with a message.
-    pub(super) fn begin(&mut self, item: Item, class: Class) {
-        self.begun = Some(Begun { item, class, sent: 0 });
+    /// Begins with a message, which was written as `written`.
+    pub(super) fn begin(&mut self, item: Item, written: Item, class: Class) {
+        self.begun = Some(Begun { item, written, class, sent: 0 });
     }
 
     /// The class of the message that is leaving.
@@ -71,7 +73,7 @@ impl Pieces {
 
     /// Takes out what has not left as a whole: the socket is at its end.
     pub(super) fn take(&mut self) -> Option<Item> {
-        self.begun.take().map(|begun| begun.item)
+        self.begun.take().map(|begun| begun.written)
     }
 
     /// Returns the next piece, if it may leave beside what is under way.
@@ -79,7 +81,7 @@ impl Pieces {
         let is_live = self.credit_until.is_some_and(|until| now < until);
         let left = usize::try_from(self.credit.saturating_sub(self.sent)).unwrap_or(usize::MAX);
         let granted = if is_live { left } else { 0 };
-        let Begun { item, class, sent } = self.begun.as_mut()?;
+        let Begun { item, class, sent, .. } = self.begun.as_mut()?;
         let (rest, is_first) = (item.bytes() - *sent, *sent == 0);
         let length = rest.min(self.size).min(if is_first { granted.max(FIRST) } else { granted });
         if length == 0 {

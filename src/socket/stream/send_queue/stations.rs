@@ -1,15 +1,22 @@
 //! Where items are after they have left: in flight until they have arrived, kept until they were handled.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
-use crate::wire::{Item, Messages, PackedMessages};
+use bytes::Bytes;
+
+use crate::socket::StaleData;
+use crate::wire::{Encoding, Item, Messages, PackedMessages, Payload};
 
 /// Items that have left and are not known to have arrived, with the number of the first of each batch.
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     batches: VecDeque<(u64, Messages)>,
-    /// Data in pieces of which the last one has left, with the number of that one.
+    /// Data that left as something else, as it was written: in pieces, with the number of the last one, or with
+    /// a time.
     wholes: VecDeque<(u64, Item)>,
+    /// Data that may leave again until then: the number of the item, which one of the data it is, and when.
+    times: VecDeque<(u64, u64, Instant)>,
     bytes: usize,
     data_bytes: usize,
 }
@@ -33,6 +40,48 @@ impl Flight {
     pub(super) fn push_piece(&mut self, number: u64, piece: Messages, whole: Option<Item>) {
         self.push(number, piece, whole.as_ref().map_or(0, Item::bytes));
         self.wholes.extend(whole.map(|item| (number, item)));
+    }
+
+    /// Adds data with a time, which was written as `whole`; which one of the data it is, and its time.
+    pub(super) fn push_timed(&mut self, number: u64, timed: Messages, whole: Item, time: (u64, Instant)) {
+        self.push(number, timed, whole.bytes());
+        self.wholes.push_back((number, whole));
+        self.times.push_back((number, time.0, time.1));
+    }
+
+    /// In place of data of these ranges whose time is over, something leaves that has its number. Returns what
+    /// it was.
+    pub(super) fn expire(&mut self, now: Instant, ranges: &[(u64, u64)]) -> Vec<StaleData> {
+        let mut stale = Vec::new();
+        let is_meant = |number| ranges.iter().any(|(from, to)| (*from..=*to).contains(&number));
+        let Self { batches, wholes, times, bytes, data_bytes } = self;
+        times.retain(|&(item, number, until)| {
+            if until > now || !is_meant(item) {
+                return true;
+            }
+            let expired =
+                Item { payload: Payload { encoding: Encoding::EXPIRED, raw: Bytes::new() }, json: None };
+            if let Ok(at) = batches.binary_search_by_key(&item, |(first, _)| *first) {
+                *bytes -= batches[at].1.bytes();
+                batches[at].1 = Messages::One(expired.clone());
+            }
+            if let Ok(at) = wholes.binary_search_by_key(&item, |(number, _)| *number) {
+                let lost = std::mem::replace(&mut wholes[at].1, expired).bytes();
+                *data_bytes -= lost;
+                stale.push(StaleData { number, bytes: lost, had_left: true });
+            }
+            false
+        });
+        stale
+    }
+
+    /// How many of the items up to this number are such ones, each by itself.
+    pub(super) fn count_upto(&self, number: u64, encoding: Encoding) -> usize {
+        let upto = self.batches.iter().take_while(|(first, _)| *first <= number);
+        upto.filter(
+            |(_, messages)| matches!(messages, Messages::One(item) if item.payload.encoding == encoding),
+        )
+        .count()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -71,8 +120,11 @@ impl Flight {
                 }
             };
             self.bytes -= removed.bytes();
-            let whole = if removed.is_piece() { self.take_whole(number) } else { None };
+            let whole = if removed.is_wrapped() { self.take_whole(number) } else { None };
             self.data_bytes -= kept.push(whole.map_or(removed, Messages::One));
+        }
+        while self.times.front().is_some_and(|(number, ..)| *number <= arrived) {
+            self.times.pop_front();
         }
         is_news
     }
@@ -124,7 +176,8 @@ impl Kept {
     /// Keeps what is data, and returns its bytes.
     fn push(&mut self, messages: Messages) -> usize {
         let before = self.bytes;
-        if messages.is_data() {
+        if messages.is_data() || matches!(&messages, Messages::One(item) if item.payload.encoding.is_timed())
+        {
             self.add(messages);
         } else if let Messages::Packed(packed) = messages
             && packed.has_data()

@@ -19,7 +19,7 @@ fn big(size: usize) -> Messages {
 
 fn attached(windows: Windows) -> (SendQueue, Instant) {
     let now = Instant::now();
-    let mut sender = SendQueue::new(&SocketConfig::default(), windows, PIECE);
+    let mut sender = SendQueue::new(&SocketConfig::default(), windows, PIECE, true);
     sender.attach(now);
     (sender, now)
 }
@@ -137,7 +137,7 @@ fn small_answers_go_between_the_pieces_of_data_and_behind_a_large_answer() {
 #[test]
 fn a_turn_ends_so_that_others_get_theirs() {
     let now = Instant::now();
-    let mut sender = SendQueue::new(&SocketConfig::default(), windows(), 256 * 1024);
+    let mut sender = SendQueue::new(&SocketConfig::default(), windows(), 256 * 1024, true);
     sender.attach(now);
     sender.write(now, big(2_000_000), false).expect("room");
     sender.handle_credit(now, 2_000_000);

@@ -83,7 +83,10 @@ const fn places() -> [u8; 256] {
     let mut places = [3; 256];
     let mut encoding: u8 = 0;
     loop {
-        if let Some(class) = Encoding(encoding).class() {
+        // Those with a time are handed in one by one: the others need not be looked through for them.
+        if let Some(class) = Encoding(encoding).class()
+            && !Encoding(encoding).is_timed()
+        {
             places[encoding as usize] = class as u8;
         }
         if encoding == u8::MAX {
@@ -207,9 +210,11 @@ impl Messages {
         }
     }
 
-    /// Returns whether it is a piece of a larger message.
-    pub fn is_piece(&self) -> bool {
-        matches!(self, Self::One(item) if item.payload.encoding.is_piece())
+    /// Returns whether it is a piece of a larger message, or data with a time: what the application wrote is
+    /// something else.
+    pub fn is_wrapped(&self) -> bool {
+        let is_wrapped = |encoding: Encoding| encoding.is_piece() || encoding.is_timed();
+        matches!(self, Self::One(item) if is_wrapped(item.payload.encoding))
     }
 
     /// Returns what they take of each window; `None` if one of them has no class.

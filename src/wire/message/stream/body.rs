@@ -4,6 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::control::{MAX_CODE_BYTES, MAX_MESSAGE_BYTES};
 use super::piece::Beginning;
+use super::timed::{Dropped, Timed};
 use super::varint::{push_number, push_text, split_byte, split_number, split_text};
 use crate::wire::{Encoding, Payload};
 
@@ -192,6 +193,8 @@ pub fn is_valid(encoding: Encoding, raw: &[u8]) -> bool {
         Encoding::REFUSAL => Refusal::decode(raw).is_some(),
         Encoding::CANCEL => Cancel::decode(raw).is_some(),
         Encoding::BIG => Beginning::is_valid(raw),
+        Encoding::TIMED => Timed::is_valid(raw),
+        Encoding::DROPPED => Dropped::decode(raw).is_some(),
         _ => true,
     }
 }

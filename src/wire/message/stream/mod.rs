@@ -5,6 +5,7 @@
 mod body;
 mod control;
 mod piece;
+mod timed;
 mod varint;
 
 pub use body::{Answer, Cancel, CancelReason, Refusal, Request, is_valid, key};
@@ -12,6 +13,7 @@ pub use control::{
     Close, Counts, MAX_CODE_BYTES, MAX_MESSAGE_BYTES, MAX_MISSING_NUMBERS, MAX_RANGES, Status,
 };
 pub use piece::Beginning;
+pub use timed::{Dropped, Timed};
 
 use super::Encoding;
 
@@ -47,6 +49,12 @@ impl Encoding {
     pub const BIG: Self = Self(0x89);
     /// The next piece of the message that was begun last.
     pub const MORE: Self = Self(0x8a);
+    /// Data that nobody wants after a while.
+    pub const TIMED: Self = Self(0x8c);
+    /// In place of such data, whose time was over when it would have been sent again.
+    pub const EXPIRED: Self = Self(0xa0);
+    /// Such data was not handed out, since its time was over.
+    pub const DROPPED: Self = Self(0xa1);
     /// How far each direction is. Has the number that its sender uses next, and does not use it up.
     pub const STATUS: Self = Self(0xc0);
     /// The end of the socket. Has a number as a status has.
@@ -66,7 +74,7 @@ impl Encoding {
     /// not skip.
     pub const fn class(self) -> Option<Class> {
         match self.0 {
-            0..=LAST_DATA => Some(Class::Data),
+            0..=LAST_DATA | 0x8c | 0xa0 => Some(Class::Data),
             0x81 | 0x82 => Some(Class::Request),
             0x83..=0x88 | FIRST_SKIPPED..=LAST_SKIPPED => Some(Class::Answer),
             _ => None,
@@ -78,16 +86,21 @@ impl Encoding {
         self == Self::BIG || self == Self::MORE
     }
 
+    /// Whether it is of the class of data and not handed on as it is.
+    pub const fn is_timed(self) -> bool {
+        matches!(self, Self::TIMED | Self::EXPIRED)
+    }
+
     /// Whether it is numbered, and means nothing to this version: it counts as handled.
     pub fn is_skipped(self) -> bool {
-        (FIRST_SKIPPED..=LAST_SKIPPED).contains(&self.0)
+        (FIRST_SKIPPED..=LAST_SKIPPED).contains(&self.0) && self != Self::DROPPED
     }
 }
 
 /// Up to it everything is data.
 const LAST_DATA: u8 = 0x7f;
 /// Numbered messages that a later version may bring, and that may be skipped.
-const FIRST_SKIPPED: u8 = 0xa0;
+const FIRST_SKIPPED: u8 = 0xa1;
 const LAST_SKIPPED: u8 = 0xbf;
 const FIRST_CONTROL: u8 = 0xc0;
 const LAST_CONTROL: u8 = 0xdf;

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -23,6 +25,8 @@ fn the_bytes_are_those_of_the_protocol() {
     let answer = Answer { key: 1, payload: text(b"\xa2ok") };
     assert_eq!(hex(&answer.encode(false)), "0a830100a26f6b");
     assert_eq!(hex(&Cancel { key: 1, reason: CancelReason::Timeout }.encode()), "04870101");
+    assert_eq!(hex(&Timed::encode(Duration::from_millis(250), &text(b"\xa2hi"))), "0c8cfa0100a26869");
+    assert_eq!(hex(&Dropped { number: 3 }.encode()), "02a103");
     let status = Status { counts: counts(7, 5, 1, 1), ..Status::default() };
     assert_eq!(hex(&status.encode()), "0ac00007050101");
     let credit = Status { credit: Some(65_536), ..status };
@@ -37,10 +41,12 @@ fn every_encoding_is_data_an_item_of_a_class_control_or_nothing_that_this_versio
     assert!((0..0x80).all(|byte| class(byte) == Some(Class::Data) && Encoding(byte).is_data()));
     assert!([0x81, 0x82].iter().all(|byte| class(*byte) == Some(Class::Request)));
     assert!((0x83..=0x88).all(|byte| class(byte) == Some(Class::Answer)));
-    assert!((0xa0..=0xbf).all(|byte| class(byte) == Some(Class::Answer) && Encoding(byte).is_skipped()));
+    assert!([0x8c, 0xa0].iter().all(|byte| class(*byte) == Some(Class::Data) && Encoding(*byte).is_timed()));
+    assert_eq!(class(0xa1), Some(Class::Answer));
+    assert!((0xa2..=0xbf).all(|byte| class(byte) == Some(Class::Answer) && Encoding(byte).is_skipped()));
     assert!((0xc0..=0xdf).all(|byte| class(byte).is_none() && Encoding(byte).is_control()));
     assert!([0x89, 0x8a].iter().all(|byte| class(*byte).is_none() && Encoding(*byte).is_piece()));
-    let unknown = (0x8b..0xa0).chain(0xe0..=0xff).chain([0x80]);
+    let unknown = (0x8d..0xa0).chain(0xe0..=0xff).chain([0x80, 0x8b]);
     assert!({ unknown }.all(|byte| class(byte).is_none() && !Encoding(byte).is_control()));
 }
 
@@ -143,6 +149,8 @@ proptest! {
             Encoding::CANCEL => Cancel::decode(&raw).is_some(),
             Encoding::ANSWER_END => super::key(&raw).is_some(),
             Encoding::BIG => Beginning::decode(&raw).is_some(),
+            Encoding::TIMED => Timed::decode(&raw).is_some(),
+            Encoding::DROPPED => Dropped::decode(&raw).is_some(),
             _ => true,
         };
         prop_assert_eq!(is_valid(encoding, &raw), reads);
