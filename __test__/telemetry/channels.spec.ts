@@ -185,3 +185,18 @@ test('a broker tells of its connections, who they are, and why they ended', asyn
     reason: 'who are you?',
   })
 })
+
+test('attempts to connect that fail are counted until one succeeds', async () => {
+  hear('selvedge:client:connectFailed')
+  const client = connect({
+    address: 'unix:/nowhere/at/all.sock',
+    noCache: true,
+    reconnectionDelay: 1,
+    reconnectionDelayMax: 5,
+  })
+  clients.push(client)
+  for (let failed = 0; failed < 3; failed++) await once(client, 'connectFailed')
+  const told = of('selvedge:client:connectFailed')
+  expect(told.slice(0, 3).map(({ attempt }) => attempt)).toEqual([1, 2, 3])
+  expect(told[0]).toMatchObject({ client, reason: { code: 'ENOENT' } })
+})

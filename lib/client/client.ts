@@ -86,6 +86,8 @@ export class Client extends ClientViews implements Target, Responder {
   /** Whether it was told to connect, and not to disconnect since. */
   #isWanted = false
   readonly #offlineWarning = new OfflineWarning()
+  /** Attempts to connect that have failed in a row. */
+  #failedAttempts = 0
   /** Why it was closed, if not because `close()` was called. */
   #reason: Failure | undefined
   #handleGone: (() => void) | undefined
@@ -359,8 +361,10 @@ export class Client extends ClientViews implements Target, Responder {
     } else if (kind === CONNECT_FAILED) {
       const failure = new Failure(event.code(), event.str())
       this.context.counters.countConnectFailed(failure.code)
+      this.#failedAttempts += 1
       if (CHANNELS.clientConnectFailed.hasSubscribers) {
-        CHANNELS.clientConnectFailed.publish({ client: this, reason: errorFrom(failure) })
+        const attempt = this.#failedAttempts
+        CHANNELS.clientConnectFailed.publish({ client: this, reason: errorFrom(failure), attempt })
       }
       const offline = this.#session.handleConnectFailed(failure)
       this.context.obstacle = this.#session.obstacle
@@ -417,6 +421,7 @@ export class Client extends ClientViews implements Target, Responder {
   #announce(change: Change): void {
     if (change === 'info') {
       this.permissions.clear()
+      this.#failedAttempts = 0
       this.context.handleInfo(this.info as Record<string, unknown>)
       this.emit('info', this.info as Record<string, unknown>)
     } else if (change === 'disconnected') {

@@ -83,7 +83,8 @@ impl Proxy {
         let reason: String = answer.reason.chars().take(MAX_REASON_CHARS).collect();
         let (code, what) = match (answer.code, &self.authorization) {
             (407, None) => (Code::ProxyAuth, "wants a user and a password"),
-            (407, Some(_)) => (Code::ProxyAuth, "does not accept the user and the password"),
+            // tinyproxy says 401 to a wrong password.
+            (401 | 407, Some(_)) => (Code::ProxyAuth, "does not accept the user and the password"),
             _ => (Code::ProxyTunnel, "does not connect us to the server"),
         };
         let text = format!("{} {reason}", answer.code);

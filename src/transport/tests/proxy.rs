@@ -128,10 +128,12 @@ async fn the_reason_of_a_proxy_that_gives_no_tunnel_is_told_by_a_code_and_in_wor
         assert!(text.contains(words) && text.contains(&start), "{answer:?}: {text}");
         serving.abort();
     }
-    let (proxy, serving) = proxy_that_says("HTTP/1.1 407 \r\n\r\n").await;
-    let (code, text) = failure(Proxy { authorization: Some("Basic YTpi".into()), ..proxy }).await;
-    assert!(code == Code::ProxyAuth && text.contains("does not accept"), "{text}");
-    serving.abort();
+    for answer in ["HTTP/1.1 407 \r\n\r\n", "HTTP/1.1 401 Unauthorized\r\n\r\n"] {
+        let (proxy, serving) = proxy_that_says(answer).await;
+        let (code, text) = failure(Proxy { authorization: Some("Basic YTpi".into()), ..proxy }).await;
+        assert!(code == Code::ProxyAuth && text.contains("does not accept"), "{text}");
+        serving.abort();
+    }
 
     let (proxy, serving) = proxy_that(|stream, _| async move { drop(stream) }).await;
     let (code, text) = failure(proxy.clone()).await;
