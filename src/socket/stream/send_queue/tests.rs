@@ -135,6 +135,14 @@ fn small_answers_go_between_the_pieces_of_data_and_behind_a_large_answer() {
 }
 
 #[test]
+fn an_end_that_hears_of_nothing_is_not_told_of_any_number_of_dropped_messages() {
+    let (mut sender, now) = attached(windows());
+    (1..100_000).for_each(|number| sender.note_dropped(now, number));
+    assert_eq!(sender.waiting_sizes.counts[Class::Answer as usize], 65_536);
+    assert_eq!(sender.most_handled(), Some(0), "what was dropped first is told first");
+}
+
+#[test]
 fn a_turn_ends_so_that_others_get_theirs() {
     let now = Instant::now();
     let mut sender = SendQueue::new(&SocketConfig::default(), windows(), 256 * 1024, true);

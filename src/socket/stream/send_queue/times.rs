@@ -39,8 +39,12 @@ impl SendQueue {
         all
     }
 
-    /// Tells the other end that this message of its data was not handed out.
+    /// Tells the other end that this message of its data was not handed out. One that hears of nothing is not
+    /// told of any number of them: the others count as handled.
     pub fn note_dropped(&mut self, now: Instant, number: u64) {
+        if self.dropped.len() >= MAX_DROPPED {
+            return;
+        }
         self.dropped.push_back(number);
         // There is no bound for what belongs to answers.
         let _ = self.write(now, Messages::one(Dropped { number }.encode(), None), false);
@@ -51,3 +55,6 @@ impl SendQueue {
         self.dropped.front().map(|number| number - 1)
     }
 }
+
+/// Messages that were dropped and that the other end has not heard of.
+const MAX_DROPPED: usize = 65_536;
