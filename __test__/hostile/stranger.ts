@@ -8,6 +8,7 @@ export const DOORS: readonly Door[] = ['selvedge', 'selvedge in a WebSocket', 'c
 export interface Words {
   subject: string
   payload?: Buffer
+  encoding?: number
   reply?: string
   command?: 'connect' | 'ping' | 'socket' | 'close'
   seq?: number
@@ -107,7 +108,17 @@ export class Stranger {
     return Buffer.concat(parts)
   }
 
-  #packet({ subject, payload = NIL, reply, command, seq, attempt, headers, chunk }: Words): Buffer {
+  #packet({
+    subject,
+    payload = NIL,
+    encoding = 0,
+    reply,
+    command,
+    seq,
+    attempt,
+    headers,
+    chunk,
+  }: Words): Buffer {
     const all: Record<string, unknown> = typeof headers === 'string' ? {} : { ...headers }
     if (reply !== undefined) all['CN-Reply'] = reply
     if (command !== undefined) all['CN-SocketCmd'] = command
@@ -115,7 +126,7 @@ export class Stranger {
     if (attempt !== undefined) all['CN-SocketConnectAttempt'] = attempt
     const [id, number, isLast] = chunk ?? [`s${this.#id++}`, 0, true]
     const attachment = { _placeholder: true, num: 0 }
-    const args = JSON.stringify([subject, id, number, isLast, 0, attachment])
+    const args = JSON.stringify([subject, id, number, isLast, encoding, attachment])
     const last = !isLast ? '' : `,${typeof headers === 'string' ? headers : JSON.stringify(all)}`
     return Buffer.concat([text(`451-["publish",${args.slice(0, -1)}${last}]]`), frame(2, payload)])
   }
@@ -123,7 +134,7 @@ export class Stranger {
 
 /** The body of a PUBLISH (docs/protocols/fabric.md). */
 function publication(words: Words): Buffer {
-  const { subject, payload = NIL, reply, command, seq, attempt, headers, chunk } = words
+  const { subject, payload = NIL, encoding = 0, reply, command, seq, attempt, headers, chunk } = words
   const about: Buffer[] = []
   let marks = 0
   const mark = (bit: number, ...parts: Buffer[]): void => {
@@ -147,7 +158,7 @@ function publication(words: Words): Buffer {
   }
   if (marks > 0) parts.push(Buffer.from([marks]), ...about)
   const flags = 2 | (chunk === undefined ? 0 : 8) | (marks > 0 ? 16 : 0)
-  return Buffer.concat([Buffer.from([flags]), ...parts, Buffer.from([0]), payload])
+  return Buffer.concat([Buffer.from([flags]), ...parts, Buffer.from([encoding]), payload])
 }
 
 export function name(text: string): Buffer {

@@ -1,45 +1,55 @@
 //! What comes to an endpoint in pieces: how much may be under way to it, and which messages it holds in part.
 //!
 //! All sockets of an endpoint share one connection and one memory. Whoever sends may be so far ahead as the
-//! *pool* reaches, divided among those who send; messages are *admitted* in the order in which they began,
-//! while all of them have room. So what is under way is bounded, whatever the peers do, and of messages that
-//! are half there one can always become whole.
+//! *pool* reaches; a message is *admitted* when there is room for all of it. Both are divided by payers: a
+//! user, or a connection without one, with all of its sockets. So what is under way is bounded, whatever the
+//! peers do, of messages that are half there one can always become whole, and nobody waits for one who is slow.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod pool;
+mod row;
+mod sender;
+
+pub(super) use sender::Payer;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::base::{Deadlines, Handle, earliest};
+use crate::base::{Deadlines, Handle, Shares, earliest};
 use crate::socket::Claim;
+use pool::Pool;
+use row::Row;
+use sender::{Place, Sender};
 
 /// Shares out pool and room.
 #[derive(Debug)]
 pub(super) struct Intake {
     limits: IntakeLimits,
     senders: BTreeMap<Handle, Sender>,
-    /// Those whose message waits to be admitted, oldest first.
-    row: BTreeSet<(u64, Handle)>,
-    places: u64,
-    /// Bytes of the messages that are admitted, and what has come of those that are not.
+    /// Those whose message waits to be admitted.
+    row: Row,
+    /// Bytes of the messages that are admitted in their turn.
     admitted: usize,
-    outside: usize,
-    /// Those that may want more credit, in rotation.
-    rotation: VecDeque<Handle>,
-    /// Bytes that may come and have not.
-    promised: u64,
+    /// Those that are admitted beside these, by size, one of a payer; and their bytes.
+    beside: BTreeSet<(usize, Handle)>,
+    beside_bytes: usize,
+    /// What has come of those that are not admitted.
+    outside: Shares<Payer>,
+    pool: Pool,
     /// When credit does not count any more.
     lapses: Deadlines<Handle>,
-    /// When an admitted message has stood still for too long.
-    stills: Deadlines<Handle>,
+    /// When it is looked at how much has come of an admitted message.
+    reviews: Deadlines<Handle>,
 }
 
 /// What an endpoint takes of messages in pieces.
 #[derive(Debug, Clone, Copy)]
 pub struct IntakeLimits {
-    /// Bytes that may be under way. Default 8 MiB: a small message of somebody else waits behind it at most;
-    /// too low: one message in pieces is slow over long distances.
+    /// Bytes that may be under way; for moments twice as many, for those who have nothing. Default 8 MiB: a
+    /// small message of somebody else waits behind it at most; too low: one message in pieces is slow over
+    /// long distances.
     pub pool: usize,
-    /// Bytes of messages that are held in part, one alone always fits; as much again is held of those that
-    /// stand still. Default 256 MiB.
+    /// Bytes of messages that are held in part, one alone always fits, with a quarter of it for those that go
+    /// beside these; as much again is held of those that were slow. Default 256 MiB.
     pub room: usize,
 }
 
@@ -49,47 +59,14 @@ impl Default for IntakeLimits {
     }
 }
 
-#[derive(Debug)]
-struct Sender {
-    claim: Claim,
-    place: Place,
-    /// Offset up to which it may send, and whether it still counts.
-    credit: u64,
-    is_live: bool,
-    is_in_rotation: bool,
-    moved_at: Instant,
-}
-
-/// Where its message stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// There is none.
-    Nothing,
-    /// In the row, with this number.
-    Waiting(u64),
-    Admitted,
-    /// It stood still while others waited: it is not even in the row.
-    SetBack,
-}
-
 /// What is to be done with a socket.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// It may send up to this offset.
     Grant(Handle, u64),
-    /// It has stood still for the longest time of those that hold too much in all.
+    /// Of those that were slow, its payer holds most, and of that payer's it has stood still for the longest
+    /// time.
     Close(Handle),
-}
-
-impl Sender {
-    /// What it may send and has not.
-    fn left(&self) -> u64 {
-        if self.is_live { self.credit.saturating_sub(self.claim.received) } else { 0 }
-    }
-
-    fn wants(&self) -> bool {
-        self.claim.wanted > self.claim.received && matches!(self.place, Place::Nothing | Place::Admitted)
-    }
 }
 
 impl Intake {
@@ -97,57 +74,57 @@ impl Intake {
         Self {
             limits,
             senders: BTreeMap::new(),
-            row: BTreeSet::new(),
-            places: 0,
+            row: Row::default(),
             admitted: 0,
-            outside: 0,
-            rotation: VecDeque::new(),
-            promised: 0,
+            beside: BTreeSet::new(),
+            beside_bytes: 0,
+            outside: Shares::default(),
+            pool: Pool::new(limits.pool),
             lapses: Deadlines::new(),
-            stills: Deadlines::new(),
+            reviews: Deadlines::new(),
         }
     }
 
     /// How it stands with the messages in pieces of one socket.
-    pub(super) fn handle_claim(&mut self, now: Instant, handle: Handle, claim: Claim) {
-        let sender = self.senders.entry(handle).or_insert_with(|| Sender {
-            claim: Claim::default(),
-            place: Place::Nothing,
-            credit: claim.granted,
-            is_live: false,
-            is_in_rotation: false,
-            moved_at: now,
+    pub(super) fn handle_claim(&mut self, now: Instant, handle: Handle, payer: Payer, claim: Claim) {
+        let pool = &mut self.pool;
+        let sender = self.senders.entry(handle).or_insert_with(|| {
+            pool.set_senders(payer, true);
+            Sender {
+                payer,
+                claim: Claim::default(),
+                place: Place::Nothing,
+                credit: claim.granted,
+                is_live: false,
+                is_in_rotation: false,
+                moved_at: now,
+                reviewed: 0,
+            }
         });
-        self.promised -= sender.left();
+        let (payer, left) = (sender.payer, sender.left());
         let before = std::mem::replace(&mut sender.claim, claim);
         if claim.asked > before.asked {
             // It has no credit that it knows of.
             sender.is_live = false;
         }
-        self.promised += sender.left();
-        let has_moved = claim.received > before.received;
-        if has_moved {
+        let (place, after) = (sender.place, sender.left());
+        if claim.received > before.received {
             sender.moved_at = now;
+            if sender.is_live && place.may_send() {
+                self.lapses.set(handle, Some(now + CREDIT_TIME));
+            }
         }
-        if sender.is_live {
-            self.lapses.set(handle, Some(now + CREDIT_TIME));
-        }
-        let place = sender.place;
+        self.pool.set_promised(payer, left, after);
         if claim.begun > before.begun || claim.total == 0 {
-            self.leave(handle, place, &before);
+            self.leave(handle, &before);
             if claim.total > 0 {
-                self.line_up(handle, claim.came);
+                self.line_up(handle);
             }
-        } else {
-            match place {
-                Place::SetBack => {
-                    self.outside -= before.came;
-                    self.line_up(handle, claim.came);
-                }
-                Place::Waiting(_) => self.outside += claim.came - before.came,
-                Place::Admitted => self.stills.set(handle, Some(now + STAND_STILL)),
-                Place::Nothing => {}
-            }
+        } else if place == Place::SetBack {
+            self.outside.subtract(payer, before.came);
+            self.line_up(handle);
+        } else if place.is_outside() {
+            self.outside.add(payer, claim.came - before.came);
         }
         self.admit(now);
         self.rotate(handle);
@@ -158,56 +135,99 @@ impl Intake {
 
     /// Forgets a socket: what it held is free.
     pub(super) fn remove(&mut self, now: Instant, handle: Handle) {
-        let Some(sender) = self.senders.get(&handle) else { return };
-        self.promised -= sender.left();
-        let (place, claim) = (sender.place, sender.claim);
-        self.leave(handle, place, &claim);
+        let Some(sender) = self.senders.get_mut(&handle) else { return };
+        let (payer, left, claim) = (sender.payer, sender.left(), sender.claim);
+        sender.is_live = false;
+        self.pool.set_promised(payer, left, 0);
+        self.leave(handle, &claim);
         self.senders.remove(&handle);
+        self.pool.set_senders(payer, false);
         self.lapses.set(handle, None);
         self.admit(now);
     }
 
-    /// Its message is over, or another one has begun.
-    fn leave(&mut self, handle: Handle, place: Place, claim: &Claim) {
-        match place {
+    /// Its message, of which so much was there, is over, or has lost its place.
+    fn leave(&mut self, handle: Handle, claim: &Claim) {
+        let Some(sender) = self.senders.get(&handle) else { return };
+        let payer = sender.payer;
+        match sender.place {
             Place::Nothing => {}
             Place::Admitted => self.admitted -= claim.total,
-            Place::SetBack => self.outside -= claim.came,
+            Place::Beside => {
+                self.beside_bytes -= claim.total;
+                self.beside.remove(&(claim.total, handle));
+                self.row.set_beside(payer, false);
+            }
+            Place::SetBack => self.outside.subtract(payer, claim.came),
             Place::Waiting(number) => {
-                self.outside -= claim.came;
-                self.row.remove(&(number, handle));
+                self.outside.subtract(payer, claim.came);
+                self.row.remove(payer, number);
             }
         }
-        self.stills.set(handle, None);
+        self.reviews.set(handle, None);
         self.put(handle, Place::Nothing);
     }
 
     fn put(&mut self, handle: Handle, place: Place) {
         if let Some(sender) = self.senders.get_mut(&handle) {
-            sender.place = place;
+            let (before, payer) = (std::mem::replace(&mut sender.place, place), sender.payer);
+            if before.may_send() != place.may_send() {
+                self.pool.set_senders(payer, place.may_send());
+            }
         }
     }
 
-    fn line_up(&mut self, handle: Handle, came: usize) {
-        self.places += 1;
-        self.row.insert((self.places, handle));
-        self.outside += came;
-        self.put(handle, Place::Waiting(self.places));
+    fn line_up(&mut self, handle: Handle) {
+        let Some(Sender { payer, claim, .. }) = self.senders.get(&handle) else { return };
+        let (payer, came) = (*payer, claim.came);
+        let number = self.row.push(payer, handle, claim.total);
+        self.outside.add(payer, came);
+        self.put(handle, Place::Waiting(number));
     }
 
-    /// Admits those in the row for which there is room, in order.
+    /// Admits those in the row for which there is room, each payer in its turn; and beside them, one of each
+    /// payer, the shortest ones. Those are in nobody's way: the largest gives way to a shorter one.
     fn admit(&mut self, now: Instant) {
-        while let Some(&(number, handle)) = self.row.first() {
-            let Some(sender) = self.senders.get_mut(&handle) else { return };
-            if self.admitted > 0 && self.admitted + sender.claim.total > self.limits.room {
-                return;
+        while let Some(next) = self.row.next() {
+            if self.admitted > 0 && self.admitted + next.total > self.limits.room {
+                break;
             }
-            self.row.remove(&(number, handle));
-            sender.place = Place::Admitted;
-            self.admitted += sender.claim.total;
-            self.outside -= sender.claim.came;
-            self.stills.set(handle, Some(now + STAND_STILL));
-            self.rotate(handle);
+            self.row.take_turn(next);
+            self.admitted += next.total;
+            self.handle_admitted(now, next.handle, Place::Admitted);
+        }
+        while let Some(next) = self.row.shortest() {
+            if self.beside_bytes + next.total > self.limits.room / BESIDE_PART {
+                match self.beside.last() {
+                    Some(&(total, largest)) if total > next.total => {
+                        self.give_way(largest);
+                        continue;
+                    }
+                    _ => return,
+                }
+            }
+            self.row.take_beside(next);
+            self.beside.insert((next.total, next.handle));
+            self.beside_bytes += next.total;
+            self.handle_admitted(now, next.handle, Place::Beside);
+        }
+    }
+
+    fn handle_admitted(&mut self, now: Instant, handle: Handle, place: Place) {
+        if let Some(sender) = self.senders.get_mut(&handle) {
+            sender.reviewed = sender.claim.came;
+            self.outside.subtract(sender.payer, sender.claim.came);
+        }
+        self.reviews.set(handle, Some(now + REVIEW));
+        self.put(handle, place);
+        self.rotate(handle);
+    }
+
+    /// An admitted message goes to the end of the row.
+    fn give_way(&mut self, handle: Handle) {
+        if let Some(claim) = self.senders.get(&handle).map(|sender| sender.claim) {
+            self.leave(handle, &claim);
+            self.line_up(handle);
         }
     }
 
@@ -215,21 +235,18 @@ impl Intake {
         let Some(sender) = self.senders.get_mut(&handle) else { return };
         if sender.wants() && !sender.is_in_rotation {
             sender.is_in_rotation = true;
-            self.rotation.push_back(handle);
+            self.pool.want(sender.payer, handle);
         }
     }
 
     /// Returns what is to be done next.
     pub(super) fn poll_decision(&mut self, now: Instant) -> Option<Decision> {
-        if self.outside > self.limits.room
+        if self.outside.total() > self.limits.room
             && let Some(handle) = self.stillest()
         {
             return Some(Decision::Close(handle));
         }
-        let pool = self.limits.pool as u64;
-        let share = (pool / self.sharers()).max(pool / LEAST_SHARE).max(1);
-        while self.promised < pool {
-            let handle = self.rotation.pop_front()?;
+        while let Some((handle, share)) = self.pool.poll_turn() {
             let Some(sender) = self.senders.get_mut(&handle) else { continue };
             sender.is_in_rotation = false;
             let claim = &sender.claim;
@@ -237,56 +254,80 @@ impl Intake {
             if !sender.wants() || left >= share.div_ceil(2) || (sender.is_live && upto <= sender.credit) {
                 continue;
             }
-            sender.credit = sender.credit.max(upto);
+            let credit = sender.credit.max(upto);
+            if !self.pool.has_room(credit - claim.received - left) {
+                self.rotate(handle);
+                return None;
+            }
+            sender.credit = credit;
             sender.is_live = true;
-            self.promised += sender.left() - left;
-            let grant = Decision::Grant(handle, sender.credit);
+            self.pool.set_promised(sender.payer, left, sender.left());
             self.lapses.set(handle, Some(now + CREDIT_TIME));
-            return Some(grant);
+            return Some(Decision::Grant(handle, sender.credit));
         }
         None
     }
 
-    /// Among how many the pool is divided.
-    fn sharers(&self) -> u64 {
-        (self.senders.len().saturating_sub(self.row.len()) as u64).max(1)
-    }
-
-    /// Of those that are not admitted, and hold something, the one that has stood still for the longest time.
+    /// Of the payer that holds most of what is not admitted, the one that has stood still for the longest
+    /// time.
     fn stillest(&self) -> Option<Handle> {
-        let outside = |sender: &Sender| {
-            matches!(sender.place, Place::SetBack | Place::Waiting(_)) && sender.claim.came > 0
-        };
-        let held = self.senders.iter().filter(|(_, sender)| outside(sender));
+        let payer = self.outside.greediest()?;
+        let is_held =
+            |sender: &Sender| sender.payer == payer && sender.place.is_outside() && sender.claim.came > 0;
+        let held = self.senders.iter().filter(|(_, sender)| is_held(sender));
         held.min_by_key(|(handle, sender)| (sender.moved_at, **handle)).map(|(handle, _)| *handle)
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         while let Some(handle) = self.lapses.pop_due(now) {
             let Some(sender) = self.senders.get_mut(&handle) else { continue };
-            self.promised -= sender.left();
+            let (payer, left) = (sender.payer, sender.left());
             sender.is_live = false;
-            if sender.claim.total == 0 {
+            let is_open = sender.claim.total > 0;
+            self.pool.set_promised(payer, left, 0);
+            if !is_open {
                 // It wanted more than it has sent; when it does again, it says so.
                 self.remove(now, handle);
             }
         }
-        while let Some(handle) = self.stills.pop_due(now) {
-            let Some(sender) = self.senders.get_mut(&handle) else { continue };
-            if self.row.is_empty() || sender.is_in_rotation {
-                self.stills.set(handle, Some(now + STAND_STILL));
-                continue;
+        while let Some(handle) = self.reviews.pop_due(now) {
+            self.review(now, handle);
+        }
+    }
+
+    /// Looks at how much has come of an admitted message: who is slow does not hold up those who wait.
+    fn review(&mut self, now: Instant, handle: Handle) {
+        let Some(sender) = self.senders.get_mut(&handle) else { return };
+        let Claim { total, came, .. } = sender.claim;
+        let moved = came - std::mem::replace(&mut sender.reviewed, came);
+        let is_waiting = sender.is_in_rotation && sender.left() == 0;
+        let is_wanted = if self.row.len() > 0 {
+            !is_waiting || self.pool.promised_to(sender.payer) > 0
+        } else {
+            sender.left() > 0 && self.pool.is_wanted()
+        };
+        if !is_wanted || moved >= total.div_ceil(SLOW_PART) {
+            self.reviews.set(handle, Some(now + REVIEW));
+        } else if moved < total.div_ceil(STILL_PART) {
+            tracing::debug!(socket = handle, "half a message stands still while others wait");
+            let claim = sender.claim;
+            self.leave(handle, &claim);
+            self.put(handle, Place::SetBack);
+            if let Some(sender) = self.senders.get(&handle) {
+                self.outside.add(sender.payer, came);
             }
-            tracing::debug!(socket = handle, "half a message has stood still while others wait");
-            sender.place = Place::SetBack;
-            self.admitted -= sender.claim.total;
-            self.outside += sender.claim.came;
             self.admit(now);
+        } else if self.outside.total() + came <= self.limits.room / 2 {
+            // As long as it costs nobody a place: many who share a slow line are all slow.
+            self.give_way(handle);
+            self.admit(now);
+        } else {
+            self.reviews.set(handle, Some(now + REVIEW));
         }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        earliest([self.lapses.next(), self.stills.next()])
+        earliest([self.lapses.next(), self.reviews.next()])
     }
 
     /// Returns the sockets that are remembered.
@@ -299,13 +340,18 @@ impl Intake {
 const POOL: usize = 8 * 1024 * 1024;
 /// Bytes of messages that are held in part.
 const ASSEMBLY: usize = 256 * 1024 * 1024;
+/// This part of as much goes beside them.
+const BESIDE_PART: usize = 4;
 /// How long credit counts that is not used: twice as long as for who has it, so that it is never used after
 /// it was given to others.
 const CREDIT_TIME: Duration = Duration::from_secs(2);
-/// Half a message that has not moved for so long gives up its place to those that wait.
-const STAND_STILL: Duration = Duration::from_secs(10);
-/// This part of the pool is the least that one gets: with more senders, they take turns.
-const LEAST_SHARE: u64 = 128;
+/// How often it is looked at how much has come of a message that holds up others.
+const REVIEW: Duration = Duration::from_secs(1);
+/// This part of it has to come meanwhile, or the next one has its turn: nobody has a place for longer than
+/// two minutes.
+const SLOW_PART: usize = 128;
+/// With less than this part it stands still, and has no place until it moves again.
+const STILL_PART: usize = 2048;
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]

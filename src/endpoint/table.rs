@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::intake::Intake;
+use super::intake::{Intake, Payer};
 use super::queue_pool::QueuePool;
 use crate::base::{Deadlines, Handle, earliest};
 use crate::socket::{ClientSocket, Listener, Output, ServerSocket, SocketConfig, SocketEnd, SocketUsage};
@@ -27,8 +27,8 @@ pub(super) struct Table {
 #[derive(Debug)]
 enum AnySocket {
     Client(Box<ClientSocket>),
-    /// With its listener.
-    Server(Box<ServerSocket>, Handle),
+    /// With its listener, and who pays for it.
+    Server(Box<ServerSocket>, Handle, Option<u64>),
 }
 
 /// A listener and what its sockets are made with.
@@ -50,14 +50,22 @@ impl AnySocket {
     fn end(&self) -> &dyn SocketEnd {
         match self {
             Self::Client(socket) => &**socket,
-            Self::Server(socket, _) => &**socket,
+            Self::Server(socket, ..) => &**socket,
         }
     }
 
     fn end_mut(&mut self) -> &mut dyn SocketEnd {
         match self {
             Self::Client(socket) => &mut **socket,
-            Self::Server(socket, _) => &mut **socket,
+            Self::Server(socket, ..) => &mut **socket,
+        }
+    }
+
+    /// Who pays for what comes to it in pieces.
+    fn payer(&self, handle: Handle) -> Payer {
+        match self {
+            Self::Server(_, _, Some(number)) => Payer::Client(*number),
+            _ => Payer::Socket(handle),
         }
     }
 }
@@ -70,8 +78,13 @@ impl Table {
     }
 
     /// Adds a socket of a listener. Its outputs are the caller's to drain.
-    pub(super) fn add_server(&mut self, handle: Handle, socket: ServerSocket, listener: Handle) {
-        self.sockets.insert(handle, AnySocket::Server(Box::new(socket), listener));
+    pub(super) fn add_server(
+        &mut self,
+        handle: Handle,
+        socket: ServerSocket,
+        (listener, payer): (Handle, Option<u64>),
+    ) {
+        self.sockets.insert(handle, AnySocket::Server(Box::new(socket), listener, payer));
     }
 
     /// Adds a listener.
@@ -107,7 +120,7 @@ impl Table {
 
     /// The same for a socket of a listener.
     pub(super) fn with_server(&mut self, handle: Handle, act: impl FnOnce(&mut ServerSocket)) {
-        if let Some(AnySocket::Server(socket, _)) = self.sockets.get_mut(&handle) {
+        if let Some(AnySocket::Server(socket, ..)) = self.sockets.get_mut(&handle) {
             self.queues.fill(socket.outputs());
             act(socket);
             let is_changed = !socket.outputs().is_empty() || socket.is_closed();
@@ -145,7 +158,7 @@ impl Table {
     pub(super) fn remove_socket(&mut self, handle: Handle) -> Option<Handle> {
         let socket = self.sockets.remove(&handle);
         self.deadlines.set(handle, None);
-        let Some(AnySocket::Server(socket, listener)) = socket else { return None };
+        let Some(AnySocket::Server(socket, listener, _)) = socket else { return None };
         self.with_listener(listener, |listener| listener.remove(socket.id()));
         Some(listener)
     }
@@ -252,13 +265,14 @@ impl Table {
         let mut has_claim = false;
         for handle in handles.drain(..) {
             let Some(socket) = self.sockets.get_mut(&handle) else { continue };
-            let socket = socket.end_mut();
-            self.queues.fill(socket.outputs());
-            socket.flush(now);
-            if let Some(claim) = socket.take_claim() {
+            let end = socket.end_mut();
+            self.queues.fill(end.outputs());
+            end.flush(now);
+            if let Some(claim) = end.take_claim() {
                 has_claim = true;
-                intake.handle_claim(now, handle, claim);
+                intake.handle_claim(now, handle, socket.payer(handle), claim);
             }
+            let socket = socket.end_mut();
             if socket.waits_for_turn() {
                 again.push(handle);
             }

@@ -150,3 +150,36 @@ fn a_big_message_survives_cuts_of_either_link() {
         finish(world);
     }
 }
+
+/// Of some, a piece comes every other second.
+#[test]
+fn writers_that_drip_hold_up_nobody_and_get_through() {
+    for seed in 0..5 {
+        let (mut world, socks) = crowd(seed, 4);
+        let (dripping, honest) = socks.split_at(3);
+        let honest = honest[0];
+        for sock in dripping {
+            world.write(*sock, 2, SIZE);
+        }
+        world.run_for(Duration::from_millis(5));
+        for round in 0..30 {
+            for (node, _) in dripping {
+                world.freeze(*node, MINUTE);
+            }
+            for _ in 0..2 {
+                world.write(honest, 1, SIZE / 2);
+                let since = world.now;
+                assert!(world.run_until(2 * SECOND, |world| are_acked(world, &[honest])), "{round}");
+                assert!(world.now - since < SECOND, "{round}: {:?}", world.now - since);
+                world.run_for(SECOND);
+            }
+            for (node, _) in dripping {
+                world.thaw(*node);
+            }
+            world.run_for(Duration::from_millis(1));
+        }
+        let all = socks.clone();
+        assert!(world.run_until(20 * SECOND, move |world| are_acked(world, &all)), "{:?}", world.sides);
+        finish(world);
+    }
+}

@@ -204,6 +204,7 @@ impl Endpoint {
                     }
                 };
                 let has_stream = offer.is_some();
+                let payer = origin.as_ref().map(|origin| origin.number);
                 let user = origin.as_ref().and_then(|origin| origin.user.clone());
                 self.table.with_listener(listener, |listener| {
                     listener.insert(id.clone(), SocketEntry { socket, epoch, attempt, origin, has_stream });
@@ -212,7 +213,7 @@ impl Endpoint {
                 let accepted = ListenerEvent::Accepted { socket, id, subject, user };
                 self.events.push_back(Event::Listener(listener, accepted));
                 server_socket.set_faults(self.client.fork_faults());
-                self.table.add_server(socket, server_socket, listener);
+                self.table.add_server(socket, server_socket, (listener, payer));
                 self.watch_peer(now, socket);
                 self.drain_socket(now, socket);
             }
