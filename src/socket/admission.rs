@@ -1,14 +1,12 @@
 //! What one peer, or one stranger, may ask of us and of the application: nobody can keep either from others.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::SocketConfig;
-use crate::base::Allowance;
+use crate::base::{Allowance, FairAllowance, Shares};
 use crate::wire::Message;
 
 /// What the peer of one socket may ask of it.
@@ -111,14 +109,16 @@ fn size(request: &Message) -> usize {
 pub(super) struct StrangerAdmission {
     /// Messages for sockets that do not exist, and connects that are refused: each is answered with a close.
     strays: Allowance,
-    /// Questions who serves.
-    searches: Allowance,
+    /// Questions who serves, by who asks: a user, or a connection without one.
+    searches: FairAllowance<Option<u64>>,
 }
 
 impl Default for StrangerAdmission {
     fn default() -> Self {
-        let allowance = Allowance::new(STRAY_BURST, STRAYS_PER_SECOND);
-        Self { strays: allowance.clone(), searches: allowance }
+        Self {
+            strays: Allowance::new(STRAY_BURST, STRAYS_PER_SECOND),
+            searches: FairAllowance::new(STRAY_BURST, STRAYS_PER_SECOND),
+        }
     }
 }
 
@@ -128,9 +128,9 @@ impl StrangerAdmission {
         self.strays.take(now)
     }
 
-    /// Returns whether to answer one more search. Who is not answered searches again.
-    pub(super) fn may_answer_search(&mut self, now: Instant) -> bool {
-        self.searches.take(now)
+    /// Returns whether to answer one more search of this user. Who is not answered searches again.
+    pub(super) fn may_answer_search(&mut self, now: Instant, user: Option<u64>) -> bool {
+        self.searches.take(now, user)
     }
 }
 
@@ -139,41 +139,59 @@ impl StrangerAdmission {
 pub(super) struct Population {
     max: usize,
     max_per_user: usize,
-    total: usize,
-    /// As the broker tells them apart.
-    by_user: HashMap<u64, usize>,
+    /// As the broker tells them apart; those that it does not are one.
+    by_user: Shares<Option<u64>>,
+    /// The same of those that are connecting.
+    arriving: Shares<Option<u64>>,
 }
 
 impl Population {
     pub(super) fn new(config: &SocketConfig) -> Self {
         let (max, max_per_user) = (config.max_sockets, config.max_sockets_per_user);
-        Self { max, max_per_user, total: 0, by_user: HashMap::new() }
+        Self { max, max_per_user, by_user: Shares::default(), arriving: Shares::default() }
     }
 
-    /// Returns whether there is room for one more of this user.
+    /// Returns whether there is room for one more of this user. Of the last places each has a small part of
+    /// those that are free: whoever has few gets one beside crowds.
     pub(super) fn has_room(&self, user: Option<u64>) -> bool {
-        let of_user = user.and_then(|user| self.by_user.get(&user)).copied().unwrap_or(0);
-        self.total < self.max && of_user < self.max_per_user
+        let free = self.max.saturating_sub(self.by_user.total());
+        let of_user = self.by_user.of(&user);
+        let is_scarce = free <= self.max / SCARCE_PART && self.by_user.total() > self.by_user.of(&None);
+        let is_modest = !is_scarce || of_user < (free / SCARCE_PART).max(1);
+        free > 0 && (user.is_none() || of_user < self.max_per_user) && is_modest
+    }
+
+    /// Returns whose connecting sockets give way to one more of this user; `Ok`: there is room.
+    pub(super) fn check_arrival(&self, user: Option<u64>) -> Result<(), Option<Option<u64>>> {
+        if self.arriving.total() < MAX_ARRIVING { Ok(()) } else { Err(self.arriving.greedier_than(&user)) }
     }
 
     pub(super) fn enter(&mut self, user: Option<u64>) {
-        self.total += 1;
-        if let Some(user) = user {
-            *self.by_user.entry(user).or_default() += 1;
-        }
+        self.by_user.add(user, 1);
     }
 
     pub(super) fn leave(&mut self, user: Option<u64>) {
-        self.total -= 1;
-        if let Some(Entry::Occupied(mut entry)) = user.map(|user| self.by_user.entry(user)) {
-            *entry.get_mut() -= 1;
-            if *entry.get() == 0 {
-                entry.remove();
-            }
-        }
+        self.by_user.subtract(user, 1);
+    }
+
+    /// One begins to connect.
+    pub(super) fn enter_arriving(&mut self, user: Option<u64>) {
+        self.enter(user);
+        self.arriving.add(user, 1);
+    }
+
+    /// It connects no more.
+    pub(super) fn leave_arriving(&mut self, user: Option<u64>) {
+        self.leave(user);
+        self.arriving.subtract(user, 1);
     }
 }
 
+/// Sockets that may be connecting at once; beyond that the oldest of whoever has most is forgotten, and asks
+/// again.
+const MAX_ARRIVING: usize = 10_000;
+/// This part of the places of a listener is left to those who have few, and each may have such a part of it.
+const SCARCE_PART: usize = 64;
 /// Requests of one peer that the application has not taken: as many as an original client may send at once
 /// without harm to others. More are refused with 429.
 const MAX_WAITING_REQUESTS: usize = 4096;

@@ -159,7 +159,8 @@ impl Listener {
     pub fn handle_status(&mut self, now: Instant, message: &Message) {
         // Also of one that takes no new clients: who asked before nobody asks it any more is sent on at once.
         let serves = matches!(self.state, State::Ready | State::Connecting);
-        if !self.admission.may_answer_search(now) {
+        let user = message.headers.origin().filter(|_| self.has_origins).map(|origin| origin.number);
+        if !self.admission.may_answer_search(now, user) {
             return;
         }
         if let Some(subject) = message.headers.reply.clone().filter(|_| serves) {
@@ -289,7 +290,7 @@ impl Listener {
         let Some(Arrival { connect, origin, payer, .. }) = self.arriving.remove(&id) else {
             return ListenerAction::Done;
         };
-        self.population.leave(payer);
+        self.population.leave_arriving(payer);
         match self.client_subject(&connect.subject).filter(|_| there) {
             Some(client) => {
                 let epoch = control::epoch(&connect.headers);
@@ -340,7 +341,7 @@ impl Listener {
         let mut arriving: Vec<Arrival> = self.arriving.drain().map(|(_, arrival)| arrival).collect();
         arriving.sort_unstable_by_key(|arrival| arrival.tag);
         for Arrival { connect, payer, .. } in arriving {
-            self.population.leave(payer);
+            self.population.leave_arriving(payer);
             if let Some(client) = self.client_subject(&connect.subject) {
                 self.push_close(client, turned_away(&connect));
             }
@@ -383,7 +384,15 @@ impl Listener {
 
     fn forget_arriving(&mut self) {
         for (_, arrival) in self.arriving.drain() {
-            self.population.leave(arrival.payer);
+            self.population.leave_arriving(arrival.payer);
+        }
+    }
+
+    fn forget_oldest_arriving(&mut self, payer: Option<u64>) {
+        let own = self.arriving.iter().filter(|(_, arrival)| arrival.payer == payer);
+        if let Some(id) = own.min_by_key(|(_, arrival)| arrival.tag).map(|(id, _)| id.clone()) {
+            self.arriving.remove(&id);
+            self.population.leave_arriving(payer);
         }
     }
 
@@ -398,14 +407,16 @@ impl Listener {
             }
             return;
         }
-        if self.arriving.len() >= MAX_ARRIVING {
-            return;
-        }
         let payer = origin.as_ref().map(|origin| origin.number);
+        match self.population.check_arrival(payer) {
+            Ok(()) => {}
+            Err(Some(greedier)) => self.forget_oldest_arriving(greedier),
+            Err(None) => return,
+        }
         if !self.population.has_room(payer) {
             return self.refuse(now, client, Code::Limit, &connect.headers);
         }
-        self.population.enter(payer);
+        self.population.enter_arriving(payer);
         self.number = self.number.wrapping_add(1);
         let tag = Tag { kind: TagKind::Interest, number: self.number };
         self.arriving.insert(id, Arrival { tag, connect, origin, payer });
@@ -448,8 +459,6 @@ const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_SUPERSEDED: usize = 256;
 /// Ended sockets that are remembered.
 const MAX_ENDED: usize = 256;
-/// Clients that may be waited for at once; more are ignored, and ask again.
-const MAX_ARRIVING: usize = 10_000;
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]

@@ -74,9 +74,10 @@ impl Broker {
         let (messages, size) = (publication.count(), publication.payload_bytes());
         let Self { peers, router, totals, entropy, effort, .. } = self;
         let sender = peers.get(publisher).map_or(Account::Connection(publisher), |entry| entry.account);
-        if publication.headers.command == Some(SocketCommand::Connect) {
+        if tells_origin(&publication) {
             // So that a listener knows users, and can tell them apart.
-            let user = peers.get(publisher).map(|entry| &entry.user);
+            let is_connect = publication.headers.command == Some(SocketCommand::Connect);
+            let user = peers.get(publisher).map(|entry| Some(&entry.user).filter(|_| is_connect));
             publication.headers.stamp_origin(user.map(|user| (sender.origin(), user)));
         }
         let owner = peers.get(publisher).map_or(Owner::Network(None), |entry| entry.owner);
@@ -122,6 +123,13 @@ impl Broker {
         }
         Ok(Reached { count: routed.count, has_owner: has_owner && !routed.skipped, receiver })
     }
+}
+
+/// Whether listeners are told whose a message is: a `connect`, or a question who serves.
+pub(super) fn tells_origin(publication: &Publication) -> bool {
+    let headers = &publication.headers;
+    headers.command == Some(SocketCommand::Connect)
+        || (headers.reply.is_some() && publication.subject.as_str().ends_with(".server.status"))
 }
 
 /// Whom a publication has reached here.

@@ -11,12 +11,12 @@ use super::super::upstream::{
 };
 use super::super::{PeerId, UpstreamState, UpstreamStats, limits};
 use super::Broker;
-use super::publications::Reached;
+use super::publications::{Reached, tells_origin};
 use crate::base::Failure;
 use crate::subject::{Pattern, Subject};
 use crate::wire::{
-    AckId, ClientOp, OpError, Publication, Reply, ServerOp, SocketCommand, SubscribeStatus, Subscription,
-    UpstreamNews, UpstreamOp,
+    AckId, ClientOp, OpError, Publication, Reply, ServerOp, SubscribeStatus, Subscription, UpstreamNews,
+    UpstreamOp,
 };
 
 impl Broker {
@@ -423,7 +423,7 @@ fn vouch_for_nothing(publication: &mut Publication) -> bool {
     if is_local(subject) || is_reserved(subject, true) {
         return false;
     }
-    if publication.headers.command == Some(SocketCommand::Connect) {
+    if tells_origin(publication) {
         publication.headers.stamp_origin(None);
     }
     true

@@ -143,7 +143,7 @@ fn push_others(out: &mut BytesMut, start: usize, object: &str, headers: &Headers
             SEQ => headers.seq.is_some(),
             ATTEMPT => headers.attempt.is_some(),
             // A broker's word to listeners on our own wire; originals have no such header.
-            ORIGIN => headers.command == Some(SocketCommand::Connect),
+            ORIGIN => true,
             _ => false,
         };
         if !is_overridden {

@@ -34,10 +34,10 @@ impl Headers {
         self.reply.is_some() || self.command.is_some() || self.seq.is_some() || self.attempt.is_some()
     }
 
-    /// Notes in a `connect` of a socket whose connection it came over, whatever it says itself, or that
-    /// nobody knows: a member behind all others, so that it is the one that counts. A user that does not fit
-    /// is left out.
-    pub fn stamp_origin(&mut self, origin: Option<(u64, &Json)>) {
+    /// Notes in a `connect` of a socket, or in a question who serves, whose connection it came over, whatever
+    /// it says itself, or that nobody knows: a member behind all others, so that it is the one that counts.
+    /// A user that does not fit is left out.
+    pub fn stamp_origin(&mut self, origin: Option<(u64, Option<&Json>)>) {
         let fields =
             |json: &Json| Some(json.as_str().trim_ascii().strip_prefix('{')?.strip_suffix('}')?.to_owned());
         let fields = self.json.as_ref().and_then(fields).unwrap_or_default();
@@ -48,9 +48,9 @@ impl Headers {
         };
         self.json = match origin {
             None => stamped("null".to_owned()),
-            Some((number, user)) => {
-                stamped(format!("[{number},{}]", user.as_str())).or_else(|| stamped(format!("[{number}]")))
-            }
+            Some((number, user)) => user
+                .and_then(|user| stamped(format!("[{number},{}]", user.as_str())))
+                .or_else(|| stamped(format!("[{number}]"))),
         };
     }
 
@@ -168,7 +168,7 @@ mod tests {
         ] {
             let json = text.map(|text| Json::parse(text.to_owned().into()).expect("json"));
             let mut headers = Headers { json, ..Headers::default() };
-            headers.stamp_origin(Some((12, &user)));
+            headers.stamp_origin(Some((12, Some(&user))));
             assert_eq!(headers.origin().as_ref(), Some(&stamp), "{text:?}");
             let is_kept = text.is_some_and(|text| text.contains("\"id\":\"a\""));
             let id = headers.json.as_ref().map(|json| json.to_value()["id"].clone());
@@ -179,7 +179,7 @@ mod tests {
         let large = format!(r#"{{"x":"{}","CN-SocketOrigin":7}}"#, "x".repeat(MAX_HEADERS_BYTES - 30));
         let json = Json::parse(large.into()).ok();
         let mut headers = Headers { json, ..Headers::default() };
-        headers.stamp_origin(Some((12, &user)));
+        headers.stamp_origin(Some((12, Some(&user))));
         assert_eq!(headers.json, None, "there is no room");
     }
 
@@ -196,7 +196,7 @@ mod tests {
             let user = Json::parse(text.into()).expect("json");
             let json = Json::parse(r#"{"id":"a"}"#.into()).ok();
             let mut headers = Headers { json, ..Headers::default() };
-            headers.stamp_origin(Some((12, &user)));
+            headers.stamp_origin(Some((12, Some(&user))));
             assert_eq!(headers.origin(), Some(Origin { number: 12, user: is_told.then_some(user) }));
             assert_eq!(headers.json.map(|json| json.to_value()["id"].clone()), Some("a".into()));
         }

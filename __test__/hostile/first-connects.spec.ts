@@ -1,0 +1,85 @@
+// Who connects to a listener for the first time, while a crowd asks it who serves, or has taken the places that there are.
+import { connect } from 'selvedge'
+import { Arena } from './arena'
+import { HandMadeSocket } from './hand-made-socket'
+import { DOORS, type Door, Stranger } from './stranger'
+
+jest.setTimeout(60_000)
+
+let arena: Arena
+let strangers: Stranger[] = []
+
+beforeAll(async () => {
+  arena = await Arena.open()
+})
+
+afterAll(async () => {
+  if (process.env.HOSTILE_TABLE) console.info(arena.table())
+  await arena.close()
+})
+
+afterEach(async () => {
+  try {
+    await arena.look(expect.getState().currentTestName!, 200)
+  } finally {
+    for (const { raw } of strangers) raw.end()
+    strangers = []
+  }
+})
+
+async function come(door: Door): Promise<Stranger> {
+  const stranger = await Stranger.come(door, arena.port)
+  strangers.push(stranger)
+  return stranger
+}
+
+/** The longest that a socket of somebody else takes to be ready, of some in a row. */
+async function slowest(count: number): Promise<number> {
+  let worst = 0
+  for (let n = 0; n < count; n++) {
+    const since = Date.now()
+    await arena.victim.ask('open')
+    worst = Math.max(worst, Date.now() - since)
+  }
+  return worst
+}
+
+describe.each(DOORS)('at the door %s', door => {
+  test('a flood of questions who serves holds up nobody', async () => {
+    const stranger = await come(door)
+    const flood = stranger.message({ subject: 'victim.server.status', reply: '_INBOX.nobody.7' }, 2000)
+    let isOver = false
+    const pour = async (): Promise<void> => {
+      while (!isOver) {
+        if (stranger.raw.socket.writableLength < 2 ** 20) stranger.raw.say(flood)
+        await new Promise(setImmediate)
+      }
+    }
+    const poured = pour()
+    try {
+      // What may be answered at once is used up.
+      for (let n = 0; n < 10; n++) expect(await stranger.settles()).toBe(true)
+      expect(await slowest(20)).toBeLessThan(1000)
+    } finally {
+      isOver = true
+      await poured
+    }
+  })
+
+  test('crowds of connections without users leave places', async () => {
+    const server = await arena.victim.ask<string>('server', { subject: 'narrow' })
+    for (let n = 0; n < 4; n++) {
+      const ids = Array.from({ length: 200 }, (_, k) => `crowd-${DOORS.indexOf(door)}-${n}-${k}`)
+      const stranger = await come(door)
+      await HandMadeSocket.attach(stranger, 'narrow', server, ids).catch(() => {})
+    }
+    const client = connect({ address: `http://127.0.0.1:${arena.port}`, noCache: true })
+    try {
+      const since = Date.now()
+      await client.socket.connect('narrow').waitUntilReady()
+      expect(Date.now() - since).toBeLessThan(1000)
+    } finally {
+      await client.close()
+    }
+  })
+})
