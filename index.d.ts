@@ -583,7 +583,10 @@ export declare function formatMetrics(
 
 /** An orderly stop. */
 export interface DrainOptions {
-  /** Milliseconds after which whatever is left is closed. @default 10_000 */
+  /**
+   * Milliseconds after which whatever is left is closed. Of several calls the one whose time is over first counts, for
+   * all of them. @default 10_000
+   */
   deadline?: number
   /**
    * Milliseconds over which connections or sockets are released, so that they do not all reach the next
@@ -1073,9 +1076,10 @@ export interface Subscription<T = Agreed> extends AsyncIterableIterator<Message<
    * been read, requests that a loop is working on are answered, and methods of a service have returned. So a
    * member of a queue group that drains loses nothing (unless its connection breaks meanwhile).
    *
-   * @param options.deadline Milliseconds until it closes anyway. @default none
+   * @param options.deadline Milliseconds until it closes anyway. Of several calls the one whose time is over first
+   *   counts, for all of them. @default none
    * @param options.signal Stops the waiting of this call, with `"ABORT_ERR"`; the drain goes on.
-   * @throws {FabricError} `408` `deadline` has passed; `left` is the number of messages that were dropped
+   * @throws {FabricError} `408` the deadline has passed; `left` is the number of messages that were dropped
    */
   drain(options?: { deadline?: number; signal?: AbortSignal }): Promise<void>
   /** Keeps the process alive while it is open, again. */
@@ -1337,6 +1341,10 @@ export interface SocketConnectOptions extends SocketSettings {
    *
    * A new server knows nothing of what was said before. A function says what is written in the place of what is
    * left: a greeting before it, some of it, nothing. If it throws, the socket closes.
+   *
+   * It goes on for ever while servers leave, and each time is told by `disconnected` and `renewed`; with pauses that grow
+   * from 0.5 to 10 s, unless the last server had it for a second or handled something. `send`, `request` and the others
+   * keep their own `timeout` over renewals.
    * @example
    * client.socket.connect('orders', { renew: left => [hello, ...left] })
    * @default false
@@ -1748,7 +1756,7 @@ export interface EndOptions {
   timeout?: number
   /**
    * Milliseconds without an acknowledgement or answer after which it gives up, without `timeout`. Does not run
-   * while the other side is away and may come back.
+   * while the other side or the broker is away and may come back: that may take six times as long.
    * @default 10_000
    */
   idle?: number

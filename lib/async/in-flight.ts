@@ -37,8 +37,9 @@ export class InFlight {
     this.#idle?.settle()
   }
 
-  /** Resolves when there are none, or after `timeout` ms if that is given. */
-  async whenNone(timeout?: number): Promise<void> {
-    if (this.#count > 0) await (this.#idle ??= new Waiters()).wait('something is under way', { timeout })
+  /** Resolves when there are none, or when the signal is aborted. */
+  async whenNone(signal?: AbortSignal): Promise<void> {
+    if (this.#count === 0 || signal?.aborted) return
+    await (this.#idle ??= new Waiters()).wait('something is under way', { signal })
   }
 }

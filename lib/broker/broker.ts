@@ -312,13 +312,13 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     if (this.state !== 'closed') {
       if (CHANNELS.brokerDrain.hasSubscribers) CHANNELS.brokerDrain.publish({ broker: this })
       // Whoever lives in this process ends with it: its sockets say so while they can.
-      const half = { deadline: Math.ceil(drain.left / 2), spread: Math.floor(drain.spread / 2) }
-      await Promise.allSettled([...this.#clients].map(client => client.drain(half)))
+      const clients = [...this.#clients].map(client => drain.part(1 / 2, half => client.drain(half)))
+      await Promise.allSettled(clients)
     }
     if (this.state !== 'closed') {
       flush()
       native.brokerDrain(this.#handle, drain.spread)
-      await this.#drained.wait('the server has not drained', { timeout: drain.left })
+      if (!drain.over.aborted) await this.#drained.wait('the server has not drained', { signal: drain.over })
     }
     await this.close()
   }

@@ -411,8 +411,9 @@ export class Client extends ClientViews implements Target, Responder {
   async #drain(drain: Drain): Promise<void> {
     if (!this.context.closed) {
       const children = [...this.context.children].map(child => child.finishWith(drain))
-      await Promise.all([...children, this.subscriptions.drain(drain.left)])
-      await this.context.awaited.whenNone(drain.left)
+      const subscriptions = drain.part(1, ({ deadline }) => this.subscriptions.drain(deadline))
+      await Promise.all([...children, subscriptions])
+      await this.context.awaited.whenNone(drain.over)
       this.#users = 1
     }
     await this.close()

@@ -5,8 +5,8 @@ import { AsyncQueue } from '../async/async-queue'
 import { checkWait, settledWithin } from '../async/bounds'
 import { InFlight } from '../async/in-flight'
 import { ProcessRef } from '../engine/process-ref'
-import { FabricError } from '../values/errors'
-import { closedFailure, errorFrom, type Failure } from '../values/failure'
+import type { FabricError } from '../values/errors'
+import { closedFailure, errorFrom, Failure } from '../values/failure'
 import { nextTick, nextTurn } from '../values/platform'
 import { clearInterruption, isInterrupted, throwAsync } from '../values/throw-async'
 import type { Message } from './message'
@@ -60,6 +60,8 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   #drained: (() => void) | undefined
   /** The drain, which all callers wait for. */
   #draining: Promise<void> | undefined
+  /** Why a drain was given up. */
+  #given: Failure | undefined
   /** Whether its messages are calls of a service, which are watched by themselves. @internal */
   isServing = false
   /** Methods of a service that are running. @internal */
@@ -190,8 +192,10 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     this.#draining ??= this.#drain()
     const { deadline, signal } = options
     const failure = await settledWithin(this.#draining, { timeout: deadline, signal }, 'drain')
-    if (failure?.code === 408) throw this.#giveUp(deadline as number)
-    if (failure !== undefined) throw errorFrom(failure)
+    if (failure?.code === 408) this.#giveUp(deadline as number)
+    else if (failure !== undefined) throw errorFrom(failure)
+    // The shortest of its deadlines holds for all who wait.
+    if (this.#given !== undefined) throw errorFrom(this.#given)
   }
 
   async #drain(): Promise<void> {
@@ -209,14 +213,15 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
   }
 
   /** Drops what its drain was too slow for. */
-  #giveUp(deadline: number): FabricError {
+  #giveUp(deadline: number): void {
+    if (this.#given !== undefined) return
     const open = this.#unanswered.filter(request => request.awaitsAnswer).length
     const left = this.#unread.length + open + this.serving.count
     this.dropped += this.#unread.length
     this.#shared.countDropped(this, this.#unread.length)
-    this.close()
     const text = `timeout: '${this.subject}' has not handled ${left} messages after ${deadline} ms`
-    return new FabricError(text, 408, { left })
+    this.#given = new Failure(408, text, undefined, { left })
+    this.close()
   }
 
   ref(): this {

@@ -15,7 +15,7 @@ import type {
   WaitOptions,
   WriteOptions,
 } from '../../index'
-import type { Drain } from '../async/drain'
+import { type Drain, doneBefore } from '../async/drain'
 import * as commands from '../engine/commands'
 import type { EventReader, Incoming } from '../engine/event-reader'
 import {
@@ -365,15 +365,19 @@ export abstract class ConatSocketBase
   }
 
   async finishWith(drain: Drain): Promise<void> {
-    // Requests may never stop: some time must be left for the end.
-    await this.#requests?.whenNone(drain.left / 2)
-    // `closed` tells what is left.
-    await this.end({ timeout: drain.left }).catch(() => {})
+    await this.#requests?.whenNone(drain.halfOver)
+    await this.endWith(drain)
   }
 
-  /** Waits until no request is in flight and loops have asked for more, at most so many ms. @internal */
-  async whenQuiet(timeout: number): Promise<void> {
-    await Promise.all([this.#requests?.whenNone(timeout), this.#receiver?.inbox.inHand.whenNone(timeout)])
+  /** Ends by the deadline: `closed` tells what is left. @internal */
+  async endWith(drain: Drain): Promise<void> {
+    const ended = this.end({ timeout: drain.left }).catch(() => {})
+    await doneBefore(drain.over, ended, () => this.#ending?.cutShort())
+  }
+
+  /** Waits until no request is in flight and loops have asked for more, or until then. @internal */
+  async whenQuiet(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#requests?.whenNone(signal), this.#receiver?.inbox.inHand.whenNone(signal)])
   }
 
   handleEvent(kind: number, event: EventReader): void {

@@ -14,8 +14,8 @@ import { END_SHAPE, type EndOptions } from './options'
 /** Parts of the idle time: it is over after so many without progress. */
 const TICKS = 4
 /**
- * Idle times for which it waits while only the other side is away: longer than the engine keeps a socket for a
- * peer that does not come back.
+ * Idle times for which it waits while the other side or the broker is away: longer than the engine keeps a socket for
+ * a peer that does not come back.
  */
 const MAX_AWAY = 6
 
@@ -47,6 +47,9 @@ export class OrderlyEnd {
   #timer: Timer | undefined
   #quiet = 0
   #away = 0
+  #begun = 0
+  /** Whether everything is handled, and the other side is told so. */
+  #isTelling = false
 
   constructor(owner: OrderlyEndOwner, lifecycle: Lifecycle, context: ClientContext, responder: Responder) {
     this.#owner = owner
@@ -66,6 +69,12 @@ export class OrderlyEnd {
     if (this.#owner.isFinished) this.#waiting.settle()
   }
 
+  /** Waits no more: its time is over. */
+  cutShort(): void {
+    this.#giveUp(Date.now() - this.#begun)
+    if (this.#isTelling) this.#owner.close()
+  }
+
   handleClosing(reason: Failure): void {
     this.#waiting.settle(reason)
   }
@@ -74,12 +83,13 @@ export class OrderlyEnd {
   async #finish(options: EndOptions | undefined): Promise<Failure | undefined> {
     let cause: Failure | undefined
     if (this.#lifecycle.state !== 'closed') {
-      const begun = Date.now()
+      this.#begun = Date.now()
       const idle = options?.idle ?? END_SHAPE.idle.default
       const timeout = options?.timeout
       this.#owner.beginEnd()
       cause = await this.#whenHandled(timeout, idle)
-      if (cause === undefined) await this.#tell(timeout === undefined ? idle : timeout - (Date.now() - begun))
+      if (cause === undefined)
+        await this.#tell(timeout === undefined ? idle : timeout - (Date.now() - this.#begun))
       this.#owner.close()
     }
     await this.#lifecycle.whenGone()
@@ -107,6 +117,7 @@ export class OrderlyEnd {
    * answer. Nothing is handed to the application from now on, so that the number is exact.
    */
   async #tell(wait: number): Promise<void> {
+    this.#isTelling = true
     this.#owner.prepareClose()
     this.#owner.shut()
     const ticket = new Ticket(this.#context, this.#responder)
@@ -124,9 +135,9 @@ export class OrderlyEnd {
     })
   }
 
-  /** Whether it was attached, and only the other side is missing. */
+  /** Whether it was attached, and the other side is missing, or the broker: it may come back. */
   get #isPeerAway(): boolean {
-    return this.#lifecycle.wasReady && this.#lifecycle.state !== 'ready' && this.#context.connected
+    return this.#lifecycle.wasReady && this.#lifecycle.state !== 'ready'
   }
 
   #giveUp(after: number): void {

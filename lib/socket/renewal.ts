@@ -157,8 +157,7 @@ export class Renewal {
     const isPoisoned = isLoss && this.#isPoisoned()
     const isStable = this.#since > 0 && Date.now() - this.#since >= STABLE_TIME
     const isFirst = isStable || this.#hasProgress
-    // Who leaves will not do so again.
-    const row = isFirst || (isLeaving && this.#since > 0) ? 0 : this.#row
+    const row = isFirst ? 0 : this.#row
     this.#row = isFirst ? 1 : this.#row + 1
     this.#since = 0
     this.#owner.kept?.holdAll()

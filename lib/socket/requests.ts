@@ -163,9 +163,11 @@ export class SocketRequests {
     }
   }
 
-  /** Waits until no request is in flight, at most so many ms. */
-  async whenNone(timeout: number): Promise<void> {
-    await this.#inFlight.whenNone(timeout)
+  /** Waits until no request is in flight, or until the signal is aborted: then no end waits for those either. */
+  async whenNone(signal: AbortSignal): Promise<void> {
+    await this.#inFlight.whenNone(signal)
+    this.#inFlight.forget()
+    this.#last?.forget()
   }
 
   /** Notes that the socket begins to end: requests that come later are not waited for. */

@@ -1,7 +1,7 @@
 // The accepting side: one socket for each client of a socket server.
 
 import type { State } from '../../index'
-import { startTimer } from '../async/timer'
+import { settledWithin } from '../async/bounds'
 import * as commands from '../engine/commands'
 import { route } from '../engine/events'
 import type { ClientContext } from '../messaging/client-context'
@@ -168,15 +168,9 @@ export class ServerSocket extends ConatSocketBase implements Follower {
     this.lifecycle.leave()
   }
 
-  /** Resolves when it is gone, or after so many ms. @internal */
-  async whenGone(timeout: number): Promise<void> {
-    await new Promise<void>(resolve => {
-      const timer = startTimer(timeout, resolve)
-      void this.lifecycle.whenGone().then(() => {
-        timer.stop()
-        resolve()
-      })
-    })
+  /** Resolves when it is gone, or when the signal is aborted. @internal */
+  async whenGone(signal: AbortSignal): Promise<void> {
+    if (!signal.aborted) await settledWithin(this.lifecycle.whenGone(), { signal }, this.describe())
   }
 
   /** Does nothing: its server ends it. */

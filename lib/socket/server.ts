@@ -294,7 +294,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   }
 
   finishWith(drain: Drain): Promise<void> {
-    return this.drain({ deadline: drain.left, spread: drain.spread }).catch(() => {})
+    return drain.part(1, options => this.drain(options)).catch(() => {})
   }
 
   handleEvent(kind: number, event: EventReader): void {
@@ -346,16 +346,18 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
       // What a handler received after the last ack would be reported as undelivered, and handled twice.
       await drain.spreadOver(Object.values(this.sockets), async socket => {
         if (socket.livesOn) {
-          await socket.whenGone(drain.left)
+          await socket.whenGone(drain.over)
           return
         }
         socket.shut()
-        await socket.whenQuiet(drain.left / 2)
-        // `closed` tells what is left.
-        await socket.end({ timeout: drain.left }).catch(() => {})
+        await socket.whenQuiet(drain.halfOver)
+        await socket.endWith(drain)
       })
     }
-    await this.end({ timeout: drain.left }).catch(() => {})
+    // Its sockets end with it: those that have come in the meantime, too.
+    const ended = this.end({ timeout: drain.left }).catch(() => {})
+    const rest = Object.values(this.sockets).map(socket => socket.endWith(drain))
+    await Promise.all([ended, ...rest])
   }
 
   /** Ends it and its sockets. Returns which have messages left, if any have. */

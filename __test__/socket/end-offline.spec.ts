@@ -1,0 +1,41 @@
+// The idle time of `end()` is for an other side that does nothing: it does not run while this one has no broker.
+import { once } from 'node:events'
+import { connect, init } from 'selvedge'
+import { faultProxy } from 'selvedge/testing'
+import { disconnection, join, listening, take } from '../support/sockets'
+
+test.each(['selvedge', 'conat'] as const)(
+  'end() goes on when the broker is back, %s wire',
+  async wire => {
+    const broker = init({ port: 0, host: '127.0.0.1' })
+    await broker.waitUntilReady()
+    const proxy = await faultProxy({ target: broker.address()!.port })
+    const quick = { reconnectionDelay: 5, reconnectionDelayMax: 50 }
+    const guest = connect({ address: proxy.address, wire, noCache: true, ...quick })
+    const [server, socket] = await join(await listening(broker.client(), 'chat'), guest)
+    server.pause()
+    socket.write('late')
+    const lost = disconnection(socket)
+    await proxy.refuse()
+    await lost
+    const ended = socket.end({ idle: 200 })
+    const early = await Promise.race([
+      ended.then(
+        () => 'ended',
+        () => 'given up',
+      ),
+      new Promise(resolve => setTimeout(resolve, 800, 'open')),
+    ])
+    expect(early).toBe('open')
+    const [closed, received] = [once(server, 'closed'), take(server, 1)]
+    await proxy.restore()
+    server.resume()
+    expect(await received).toEqual(['late'])
+    await ended
+    await closed
+    await guest.close()
+    await proxy.close()
+    await broker.close()
+  },
+  20_000,
+)
