@@ -1,6 +1,6 @@
 // After tsc: makes one file, and in it one scope, of a sub-path whose many small modules would take twice as long to load as all
 // that is in them. Its entry is replaced. Comments and white space are left out: V8 reads all of it at each start.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -40,7 +40,7 @@ const forPages = {
 
 /** Names that nobody sees: neither a page's nor ours. */
 const INSIDE =
-  /^(handle|poll|take|begin|fail)[A-Z]|^(arrived|wasAway|isDraining|waitingBytes|unackedBytes|failsRequests|hasOthers|ownAbsence|lostAt|isProbing|isCongested|isConfirmed|subscribeIn|isUnderWay|isVolatile|answering|sender|session|transmit|withdraw|attachStatus|isReady|isClosed|unacked|isAttached|arrivedBytes|handledBytes|hasRoom|settings|settle|isUp|isWaiting|hasLeft|maxMessage|wantsMissing|hangUp|peerTag|ownTag|hasGap|settles|randomTag|awayAfterAll|isCaughtUp|isIdle|notReady|noAnswer|hasNews|sayClosed|yieldTurn|emitData|wasAsked|hasListeners|isProven|checkDue|openSocket|unconsumed|varint|isFull|isConnected|sayFollows|views|loss|crowd|attach|detach|isWritable|dial|acked|lookUp|touch|upto|ranges|onListener|isAcked|isOnce|hasMissing|isCaughtUp|unsubscribe|isSubscribed)$/
+  /^(handle|poll|take|begin|fail)[A-Z]|^(arrived|wasAway|isDraining|waitingBytes|unackedBytes|failsRequests|hasOthers|ownAbsence|lostAt|isProbing|isCongested|isConfirmed|subscribeIn|isUnderWay|isVolatile|answering|sender|session|transmit|withdraw|attachStatus|isReady|isClosed|unacked|isAttached|arrivedBytes|handledBytes|hasRoom|settings|settle|isUp|isWaiting|hasLeft|wantsMissing|hangUp|peerTag|ownTag|hasGap|settles|randomTag|awayAfterAll|isCaughtUp|isIdle|notReady|noAnswer|hasNews|sayClosed|yieldTurn|emitData|wasAsked|hasListeners|isProven|checkDue|openSocket|unconsumed|varint|isFull|isConnected|sayFollows|views|loss|crowd|attach|detach|isWritable|dial|acked|lookUp|touch|upto|ranges|onListener|isAcked|isOnce|hasMissing|isCaughtUp|unsubscribe|isSubscribed)$/
 
 /** For pages: everything in one file, as a module; and the same for Node.js. */
 const browser = (format, outfile) => ({
@@ -76,3 +76,6 @@ writeFileSync(
   join(ROOT, 'dist/browser/selvedge.iife.js'),
   `"use strict";var selvedge=(()=>{${module.slice(0, -whole.length)}return{${members}}})();\n`,
 )
+
+// npm does this for who installs it; from a checkout it is to run, too.
+chmodSync(join(ROOT, 'dist/cli/index.js'), 0o755)

@@ -194,7 +194,7 @@ test('it tells who is connected and to what they subscribe, but no inbox and no 
   expect(told).not.toMatch(/hidden-|_INBOX\./)
   expect(await api(port, 'connection?id=nobody')).toEqual({ connection: null, sockets: [], events: [] })
   const { status, body } = await ask(port, { path: '/monitor/api/connections?limit=501' })
-  expect([status, JSON.parse(body).code]).toEqual([400, 'ERR_INVALID_ARG_VALUE'])
+  expect([status, JSON.parse(body).code]).toEqual([400, 'ERR_OUT_OF_RANGE'])
 })
 
 test('it tells of sockets by subject, with the connection that each comes from', async () => {

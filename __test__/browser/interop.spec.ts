@@ -235,3 +235,40 @@ describe('who signs in from a page', () => {
     await broker.close()
   })
 })
+
+describeFabric(
+  'selvedge wire',
+  'a client of a page, at a broker with a small bound',
+  fabric => {
+    test('is refused what it wrote and asked before it knew the bound', async () => {
+      const host = fabric.client()
+      const asked = await host.subscribe('big')
+      asked.emitter.on('message', message => message.respondSync('done'))
+      const listener = host.socket.listen('chat')
+      await listener.waitUntilReady()
+      listener.on('connection', server => server.on('request', request => request.respond('done')))
+      const page = pageClient(fabric.remote.address as string)
+      const [asks, writes] = [page.socket.connect('chat'), page.socket.connect('chat')]
+      const big = new Uint8Array(90_000)
+      const closed = next(writes, 'closed')
+      writes.write('small')
+      writes.write(big)
+      const why = { code: 'ERR_TOO_LARGE' }
+      const sent = expect(writes.send('after')).rejects.toMatchObject(why)
+      await Promise.all([
+        expect(page.request('big', big)).rejects.toMatchObject(why),
+        expect(page.publish('big', big)).rejects.toMatchObject(why),
+        expect(asks.request(big)).rejects.toMatchObject(why),
+        expect(asks.request('small')).resolves.toMatchObject({ data: 'done' }),
+        sent,
+      ])
+      expect(await closed).toMatchObject({
+        ...why,
+        message: expect.stringContaining('70000'),
+        undelivered: 3,
+      })
+      asked.close()
+    })
+  },
+  { maxMessageBytes: 70_000 },
+)

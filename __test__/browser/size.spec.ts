@@ -3,12 +3,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 
-const LIMIT = 30 * 1024
+const LIMIT = 31_000
 const files = ['selvedge.mjs', 'selvedge.iife.js'].map(name =>
   readFileSync(join(__dirname, '../../dist/browser', name), 'utf8'),
 )
 
-test('is at most 30 KB compressed', () => {
+test('is at most 31 KB compressed', () => {
   const sizes = files.map(code => gzipSync(code, { level: 9 }).length)
   console.log(`selvedge/browser: ${sizes[0]} bytes compressed`)
   for (const size of sizes) expect(size).toBeLessThanOrEqual(LIMIT)

@@ -96,6 +96,7 @@ describeFabrics('end', fabric => {
       code: 'ERR_UNDELIVERED',
       undelivered: 1,
       sockets: [{ id: server.id, undelivered: 1 }],
+      cause: { code: 408 },
     })
     expect(listener.state).toBe('closed')
   })

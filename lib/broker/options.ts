@@ -33,13 +33,13 @@ const isPort: Check = (name, value) => {
   if (value === null) return
   isNumber(name, value)
   if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff) return
-  throw invalidValue(name, 'an integer from 0 to 65535, or null', value)
+  throw outOfRange(name, 'an integer from 0 to 65535, or null', value as number)
 }
 
 const isMode: Check = (name, value) => {
   isNumber(name, value)
   if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0o777) return
-  throw invalidValue(name, 'permissions from 0 to 0o777', value)
+  throw outOfRange(name, 'permissions from 0 to 0o777', value as number)
 }
 
 const isStrings: Check = (name, value) => {

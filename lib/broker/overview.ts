@@ -11,8 +11,8 @@ import type {
   SubjectPage,
   SubjectQuery,
 } from '../../index'
-import { FabricError, invalidValue } from '../values/errors'
-import { checkOptions, isString, type Shape } from '../values/option-checks'
+import { FabricError, invalidValue, outOfRange } from '../values/errors'
+import { checkOptions, isNumber, isString, type Shape } from '../values/option-checks'
 import * as views from './views'
 
 /** What connections can be sorted by. */
@@ -54,8 +54,9 @@ function oneOf(choices: readonly string[]) {
 
 function within(least: number, most: number) {
   return (name: string, value: unknown): void => {
+    isNumber(name, value)
     const isInside = Number.isInteger(value) && (value as number) >= least && (value as number) <= most
-    if (!isInside) throw invalidValue(name, `an integer from ${least} to ${most}`, value)
+    if (!isInside) throw outOfRange(name, `an integer from ${least} to ${most}`, value as number)
   }
 }
 

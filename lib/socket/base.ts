@@ -31,6 +31,7 @@ import {
   SOCKET_STATE,
   SOCKET_TIMED,
   SOCKET_UNDELIVERED,
+  SOCKET_UNWELCOME,
 } from '../engine/kinds'
 import type { Answers } from '../messaging/answers'
 import type { ClientContext } from '../messaging/client-context'
@@ -39,7 +40,7 @@ import { watchHandling } from '../messaging/watching'
 import { CHANNELS } from '../telemetry/channels'
 import { type SocketTally, socketEnd } from '../telemetry/client-counters'
 import { FabricError } from '../values/errors'
-import { errorFrom, type Failure } from '../values/failure'
+import { errorFrom, Failure } from '../values/failure'
 import { NO_COUNTERS, type SocketCounters } from './counters'
 import { openDuplex, pipeError } from './duplex'
 import type { DataIterator } from './inbox'
@@ -402,6 +403,7 @@ export abstract class ConatSocketBase
       this.#ending?.handleProgress()
       this.onProgress?.()
     }
+    else if (kind === SOCKET_UNWELCOME) this.closeFor(errorFrom(new Failure(event.code(), event.str())))
   }
 
   handleClientClosing(): void {

@@ -30,6 +30,8 @@ interface RequestsOwner extends AskedOwner {
   handleProgress(): void
 }
 
+/** What a request fails with that is open when the socket closes. */
+const CLOSED = 'closed'
 /** Requests of one socket that may wait for their answers. */
 const MAX_OPEN = 10_000
 export class SocketRequests {
@@ -45,6 +47,8 @@ export class SocketRequests {
   #open: OpenRequests | undefined
   /** Those that take any number of answers. */
   #many: Map<number, Receiver> | undefined
+  /** Those that the engine ended because the socket is at its end, and whether a handler has had them. */
+  #closed: Map<number, false | undefined> | undefined
   #lastKey = 0
   #asked: AskedRequests | undefined
 
@@ -143,6 +147,12 @@ export class SocketRequests {
     const text = event.str()
     const handled = event.u8() === 1 ? false : undefined
     const failure = new Failure(code, text, undefined, { handled })
+    if (code === 'EPIPE' && text === CLOSED && this.#owner.kept === undefined) {
+      // The end follows, which knows the reason.
+      this.#closed ??= new Map()
+      this.#closed.set(key, handled)
+      return
+    }
     this.#fail(key, code === 408 ? withCause(failure, this.#context.obstacle) : failure)
   }
 
@@ -195,9 +205,11 @@ export class SocketRequests {
   /** Ends the requests of either side. */
   end(reason: Failure | undefined): void {
     this.handleLost()
-    const failure = new Failure('EPIPE', 'closed', reason)
     const { kept } = this.#owner
-    for (const key of this.#keys) this.settle(key, kept?.failureOf(key) ?? failure)
+    for (const key of this.#keys) {
+      const failure = new Failure('EPIPE', CLOSED, reason, { handled: this.#closed?.get(key) })
+      this.settle(key, kept?.failureOf(key) ?? failure)
+    }
     this.#last?.forget()
     this.#inFlight.forget()
   }

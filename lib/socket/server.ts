@@ -22,7 +22,7 @@ import type { Room } from '../rooms/room'
 import type { Rooms } from '../rooms/rooms'
 import { CHANNELS } from '../telemetry/channels'
 import { FabricError, type UndeliveredOf } from '../values/errors'
-import { errorFrom, type Failure, undeliveredFailure } from '../values/failure'
+import { errorFrom, Failure, undeliveredFailure } from '../values/failure'
 import { checkOptions, isFunction, isString } from '../values/option-checks'
 import { checkId, checkListenSubject } from '../values/subjects'
 import type { ConnectionIterator } from './connection-iterator'
@@ -363,12 +363,15 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   /** Ends it and its sockets. Returns which have messages left, if any have. */
   async #finish(options: EndOptions | undefined): Promise<Failure | undefined> {
     const left: UndeliveredOf[] = []
+    let cause: Failure | undefined
     if (this.state !== 'closed') {
       this.#isEnding = true
       commands.listenerRetire(this.client, this.handle)
       const endings = Object.values(this.sockets).map(async socket => {
         await socket.end(options).catch((error: FabricError) => {
           left.push({ id: socket.id, undelivered: error.undelivered ?? 0 })
+          const why = error.cause
+          if (why instanceof FabricError) cause ??= new Failure(why.code, why.message, why.cause)
         })
       })
       await Promise.all(endings)
@@ -376,7 +379,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     }
     await this.#lifecycle.whenGone()
     const sum = left.reduce((total, { undelivered }) => total + undelivered, 0)
-    return sum === 0 ? undefined : undeliveredFailure(this.describe(), sum, undefined, left)
+    return sum === 0 ? undefined : undeliveredFailure(this.describe(), sum, cause, left)
   }
 
   #accept(event: EventReader): void {

@@ -41,7 +41,8 @@ const isPort: Check = (name, value) => {
   if (typeof value !== 'number' && typeof value !== 'string') throw invalidType(name, 'a number', value)
   const port = value === '' ? Number.NaN : Number(value)
   if (!Number.isInteger(port) || port < 0 || port > 0xffff) {
-    throw invalidValue(name, 'an integer from 0 to 65535', value)
+    const wanted = 'an integer from 0 to 65535'
+    throw Number.isNaN(port) ? invalidValue(name, wanted, value) : outOfRange(name, wanted, port)
   }
 }
 

@@ -188,6 +188,10 @@ fn socket_event(out: &mut EventBuffer, socket: Handle, event: SocketEvent) {
             out.str(&server);
         }
         SocketEvent::ChooseServer => out.head(Kind::ChooseServer, socket),
+        SocketEvent::Unwelcome(failure) => {
+            out.head(Kind::SocketUnwelcome, socket);
+            out.failure(&failure);
+        }
         SocketEvent::Collected => out.head(Kind::SocketCollected, socket),
     }
 }

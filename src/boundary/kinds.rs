@@ -238,6 +238,8 @@ kinds! {
         SocketTimed = 60,
         /// Data was not sent, or not handed out by the peer: its time was over.
         SocketStale = 61,
+        /// A message came to a socket that is larger than it takes.
+        SocketUnwelcome = 62,
     }
 }
 

@@ -83,6 +83,8 @@ struct Message {
     assignments: Assignments,
     /// Of all chunks so far.
     bytes: usize,
+    /// It is too large: nobody gets the rest of it, and whoever sends that is told why.
+    is_refused: bool,
 }
 
 #[derive(Debug, Default)]
@@ -134,7 +136,8 @@ impl ChunkAssignments {
             self.by_membership.entry(one.membership).or_default().insert(serial);
         }
         self.deadlines.set(serial, Some(now + LIFETIME));
-        self.messages.insert(serial, Message { id, publisher: peer, owner, assignments, bytes });
+        self.messages
+            .insert(serial, Message { id, publisher: peer, owner, assignments, bytes, is_refused: false });
         if let Some(oldest) = oldest {
             self.remove(oldest);
         }
@@ -148,7 +151,8 @@ impl ChunkAssignments {
         message.map(|message| &message.assignments).ok_or(Refusal::UnknownMessage)
     }
 
-    /// Counts another chunk. A message that becomes too large is given up.
+    /// Counts another chunk. A message that becomes too large is given up; each of its chunks is refused for
+    /// that, so that the last one tells.
     pub(super) fn grow(
         &mut self,
         publisher: PeerId,
@@ -159,13 +163,30 @@ impl ChunkAssignments {
         let serial = self.by_publisher.get(&publisher).and_then(|publisher| publisher.by_id.get(id).copied());
         let Some(serial) = serial else { return Ok(()) };
         let Some(message) = self.messages.get_mut(&serial) else { return Ok(()) };
-        message.bytes += more;
-        let size = message.bytes;
-        if size > limit {
-            self.remove(serial);
-            return Err(Refusal::TooBig { size, limit });
+        message.bytes = message.bytes.saturating_add(more);
+        if message.bytes <= limit && !message.is_refused {
+            return Ok(());
         }
-        Ok(())
+        message.is_refused = true;
+        let leaving = message.assignments.by_group.values_mut().filter_map(|one| one.leaving.take());
+        self.ended.extend(leaving.map(|(_, drain)| drain));
+        Err(Refusal::TooBig { size: message.bytes, limit })
+    }
+
+    /// Remembers a message of which the first chunk is too large. Returns the memory that this takes.
+    pub(super) fn begin_refused(
+        &mut self,
+        now: Instant,
+        publisher: (PeerId, Owner),
+        id: MessageId,
+        bytes: usize,
+    ) -> usize {
+        let nobody = Assignments { id: id.clone(), by_group: HashMap::new() };
+        let memory = self.begin(now, publisher, id, (nobody, bytes));
+        if let Some(message) = self.messages.get_mut(&(self.begun - 1)) {
+            message.is_refused = true;
+        }
+        memory
     }
 
     /// Lets a member that leaves have the rest of what it has begun to get. Returns the number of messages.
@@ -179,7 +200,9 @@ impl ChunkAssignments {
         let serials = self.by_membership.get(&membership).into_iter().flatten();
         let mut count = 0;
         for serial in serials {
-            let Some(message) = self.messages.get_mut(serial) else { continue };
+            let Some(message) = self.messages.get_mut(serial).filter(|message| !message.is_refused) else {
+                continue;
+            };
             if let Some(one) = message.assignments.by_group.get_mut(&group) {
                 one.leaving = Some((pattern.clone(), drain));
                 count += 1;

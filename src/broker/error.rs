@@ -102,12 +102,11 @@ impl Refusal {
             | Self::TooManySigningIn { .. } => Code::Limit.number(),
             Self::SignInTimeout => Code::Timeout.number(),
             Self::ReservedAbove => Code::NotPermitted.number(),
-            Self::TooBigAbove { .. } => Some(TOO_LARGE),
+            Self::TooBigAbove { .. } | Self::TooBig { .. } => Some(TOO_LARGE),
             Self::InvalidSubject
             | Self::ReservedPattern
             | Self::NoQueue
             | Self::QueueTooLong { .. }
-            | Self::TooBig { .. }
             | Self::IdTooLong { .. }
             | Self::Superseded => None,
         }

@@ -159,7 +159,12 @@ impl Router {
                 Part::First(Assignments { id, by_group: HashMap::new() })
             }
             _ => {
-                self.unfinished.grow(publisher, &publication.id, bytes, max_message)?;
+                if let Err(refusal) = self.unfinished.grow(publisher, &publication.id, bytes, max_message) {
+                    if publication.done {
+                        self.unfinished.end(publisher, &publication.id);
+                    }
+                    return Err(refusal);
+                }
                 Part::Later(self.unfinished.assignments(publisher, &publication.id)?)
             }
         };
@@ -266,6 +271,34 @@ impl Router {
     /// Returns whether a publish to `subject` would count anybody.
     pub(super) fn has_interest(&self, subject: &str) -> bool {
         self.interest.any_match(subject, |pattern, _| !pattern.is_silent())
+    }
+
+    /// Remembers that a chunk was refused for its size: the rest of its message is refused for the same.
+    /// Returns the memory that this takes.
+    pub(super) fn note_too_big(
+        &mut self,
+        now: Instant,
+        (publisher, owner): (PeerId, Owner),
+        publication: &Publication,
+    ) -> usize {
+        match (publication.seq, publication.done) {
+            (0, true) => 0,
+            (0, false) => {
+                if self.unfinished.make_room((publisher, owner)).is_err() {
+                    return 0;
+                }
+                let (id, bytes) = (publication.id.clone(), publication.payload.raw.len());
+                self.unfinished.begin_refused(now, (publisher, owner), id, bytes)
+            }
+            (_, done) => {
+                let (id, bytes) = (&publication.id, publication.payload.raw.len());
+                let _ = self.unfinished.grow(publisher, id, bytes, 0);
+                if done {
+                    self.unfinished.end(publisher, id);
+                }
+                0
+            }
+        }
     }
 
     /// Forgets a peer that is gone: the rest of its messages will not arrive, and nothing waits for its

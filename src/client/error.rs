@@ -49,13 +49,15 @@ pub enum ClientError {
         /// The bound in bytes.
         limit: usize,
     },
-    /// Larger than this fabric takes to a subject that several may share.
+    /// Larger than the broker takes, or this fabric to a subject that several may share.
     TooLarge {
         /// The operation.
         what: &'static str,
         /// The subject.
         subject: String,
-        /// The bound in bytes of payload.
+        /// Its bytes.
+        size: usize,
+        /// How many there may be.
         limit: usize,
     },
     /// Another queue group holds this pattern.
@@ -143,8 +145,11 @@ impl fmt::Display for ClientError {
                 )
             }
             Self::Full { limit } => write!(f, "more than {limit} bytes wait for the connection"),
-            Self::TooLarge { what, subject, limit } => {
-                write!(f, "{what} '{subject}': larger than the {limit} bytes that this fabric takes")
+            Self::TooLarge { what, subject, size, limit } => {
+                write!(
+                    f,
+                    "{what} '{subject}': {size} bytes, larger than the {limit} bytes that this fabric takes"
+                )
             }
             Self::QueueGroup { pattern } => {
                 write!(

@@ -127,8 +127,8 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         if !self.session.is_signed_in() {
             return false;
         }
-        if let Some(limit) = self.out.ops.exceeded_limit(&message) {
-            tracing::warn!(subject = %message.subject, limit, "not published: too large for this fabric");
+        if let Some((size, limit)) = self.out.ops.exceeded_limit(&message) {
+            tracing::warn!(subject = %message.subject, size, limit, "not published: too large for this fabric");
             return false;
         }
         self.out.ops.send(message, Confirm::Never);

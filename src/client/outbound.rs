@@ -25,6 +25,10 @@ pub(super) struct Outbound {
     chunk: usize,
     /// Largest message whole, to a subject that several may share; `None`: chunks find their way together.
     whole: Option<usize>,
+    /// Largest message, in however many chunks.
+    max_message: usize,
+    /// Whatever is not larger can be sent.
+    harmless: usize,
 }
 
 /// When a publish is to be acknowledged.
@@ -47,20 +51,38 @@ enum Open {
 impl Outbound {
     pub(super) fn new(message_id: MessageId, entropy: &mut dyn Entropy) -> Self {
         let (ops, open, chunk) = (VecDeque::new(), Open::Nothing, chunk_size(DEFAULT_MAX_PAYLOAD));
-        Self { ops, open, message_id, ids: SecretIds::new(entropy), chunk, whole: None }
+        let (ids, most) = (SecretIds::new(entropy), usize::MAX);
+        Self { ops, open, message_id, ids, chunk, whole: None, max_message: most, harmless: most }
     }
 
     /// Sets the largest payload that the broker takes, and how larger messages travel.
     pub(super) fn set_max_payload(&mut self, bytes: usize, large: Option<LargeMessages>) {
         self.chunk = large.map_or_else(|| chunk_size(bytes), |large| large.chunk.max(1));
         self.whole = large.map(|large| large.whole);
+        self.harmless = self.whole.unwrap_or(usize::MAX).min(self.max_message);
     }
 
-    /// Returns the limit that a message breaks, if it can be sent neither whole nor in chunks.
-    pub(super) fn exceeded_limit(&self, message: &Message) -> Option<usize> {
-        let limit = self.whole?;
-        (message.payload.raw.len() > limit && !has_one_owner(&message.subject, &message.headers))
-            .then_some(limit)
+    /// Sets the largest message that the broker takes, if it says so.
+    pub(super) fn set_max_message(&mut self, bytes: Option<u64>) {
+        let known = bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.max_message = known.unwrap_or(usize::MAX);
+        self.harmless = self.whole.unwrap_or(usize::MAX).min(self.max_message);
+    }
+
+    /// Returns the bytes of a message and the limit that it breaks, if it can be sent neither whole nor in
+    /// chunks.
+    pub(super) fn exceeded_limit(&self, message: &Message) -> Option<(usize, usize)> {
+        let Message { subject, payload, headers } = message;
+        let bytes = payload.raw.len();
+        let size = bytes + headers.json.as_ref().map_or(0, |json| json.as_bytes().len());
+        if size <= self.harmless {
+            return None;
+        }
+        if size > self.max_message {
+            return Some((size, self.max_message));
+        }
+        let limit = self.whole.filter(|limit| bytes > *limit && !has_one_owner(subject, headers))?;
+        Some((bytes, limit))
     }
 
     /// Appends an operation.

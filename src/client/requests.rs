@@ -397,9 +397,9 @@ impl<T: Copy> Requests<T> {
             let subject = pending.request.message.subject.to_string();
             return self.fail(out, id, ClientError::Stale { what: kind.name(), subject });
         }
-        if let Some(limit) = out.ops.exceeded_limit(&pending.request.message) {
+        if let Some((size, limit)) = out.ops.exceeded_limit(&pending.request.message) {
             let subject = pending.request.message.subject.to_string();
-            return self.fail(out, id, ClientError::TooLarge { what: kind.name(), subject, limit });
+            return self.fail(out, id, ClientError::TooLarge { what: kind.name(), subject, size, limit });
         }
         let is_confirmed = kind != RequestKind::Command || pending.request.wait_for_interest;
         self.advance(id, if is_confirmed { Step::AwaitingCount } else { Step::AwaitingReply });

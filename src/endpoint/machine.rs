@@ -39,6 +39,8 @@ pub struct Endpoint {
     /// The broker's, of this connection or the last one.
     instance: Option<String>,
     instance_changed: bool,
+    /// Bytes of the largest message that the broker takes, as far as it has said so.
+    max_message: usize,
     /// The ticket that waits for the confirmation of a subscription.
     confirmations: HashMap<Handle, Handle>,
     /// The ticket that waits for the end of a subscription.
@@ -66,6 +68,7 @@ impl Endpoint {
             others: HashMap::new(),
             instance: None,
             instance_changed: false,
+            max_message: usize::MAX,
             confirmations: HashMap::new(),
             drains: HashMap::new(),
             config,

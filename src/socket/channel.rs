@@ -2,6 +2,7 @@
 //! of the peer.
 
 mod requests;
+mod size_bound;
 mod stream_mode;
 
 use std::collections::VecDeque;
@@ -17,6 +18,7 @@ use super::pending_close::PendingClose;
 use super::stale;
 use super::stream::{Accepted, Received, Stream};
 use super::surroundings::Surroundings;
+use super::too_large::SizeBound;
 use super::unsettled::Unsettled;
 use super::{
     CloseReason, CommandError, Consumed, Leaving, Output, PeerMisbehaved, SocketConfig, SocketEvent,
@@ -24,7 +26,7 @@ use super::{
 };
 use crate::base::{FaultInjector, earliest};
 use crate::subject::Subject;
-use crate::wire::{Bundle, Headers, Item, Message, Messages, Payload, SocketCommand};
+use crate::wire::{Bundle, Encoding, Headers, Item, Message, Messages, Payload, SocketCommand};
 
 /// Both directions of one socket.
 #[derive(Debug)]
@@ -49,6 +51,11 @@ pub struct Channel {
     leaving: Leaving,
     /// When a peer of Conat that has not answered is suspected to be gone.
     suspects_at: Option<Instant>,
+    /// What the broker takes.
+    pub(super) bound: SizeBound,
+    /// The peer sent what is larger than this end takes: nothing more is taken from it, and the application
+    /// is about to close.
+    unwelcome: Option<PeerMisbehaved>,
 }
 
 /// What a socket speaks: decided by the first accept, for good.
@@ -77,6 +84,8 @@ impl Channel {
             fenced: false,
             leaving: Leaving::No,
             suspects_at: None,
+            bound: SizeBound::default(),
+            unwelcome: None,
             config,
         }
     }
@@ -139,6 +148,7 @@ impl Channel {
     }
 
     pub(super) fn detach(&mut self) {
+        self.bound.is_peer_heard = false;
         match &mut self.mode {
             Mode::Unsettled(_) => {}
             Mode::Conat(conat) => conat.detach(),
@@ -191,6 +201,11 @@ impl Channel {
 
     /// Queues what there is room for; of packed messages that do not fit, the first ones.
     pub(super) fn write(&mut self, now: Instant, batch: Messages, volatile: bool) -> Result<(), WriteError> {
+        if batch.bytes() > self.bound.limit
+            && let Messages::One(item) = batch
+        {
+            return self.write_too_large(now, item, volatile);
+        }
         if !batch.is_data() {
             return self.write_mixed(now, batch);
         }
@@ -270,6 +285,20 @@ impl Channel {
         self.outputs.push_back(Output::Event(event));
     }
 
+    /// The peer sent what is larger than this end takes: the application is to close.
+    pub(super) fn handle_unwelcome(&mut self, error: PeerMisbehaved) {
+        if self.unwelcome.is_none() {
+            let failure = CloseReason::Misbehaved(error.clone()).failure();
+            self.outputs.extend(failure.map(|failure| Output::Event(SocketEvent::Unwelcome(failure))));
+            self.unwelcome = Some(error);
+        }
+    }
+
+    /// Returns why the application closes it, if not by itself.
+    pub(super) fn take_close_reason(&mut self) -> CloseReason {
+        self.unwelcome.take().map_or(CloseReason::Local, CloseReason::Misbehaved)
+    }
+
     /// Returns how many written messages the peer is not known to have handled.
     pub(super) fn unacked(&self) -> usize {
         match &self.mode {
@@ -294,6 +323,10 @@ impl Channel {
         now: Instant,
         message: Message,
     ) -> Result<Received, PeerMisbehaved> {
+        if self.unwelcome.is_some() && message.payload.encoding != Encoding::CLOSE {
+            return Ok(Received::Done);
+        }
+        self.bound.is_peer_heard = true;
         if let Some((conat, mut around)) = self.conat() {
             conat.handle_message(now, message, &mut around)?;
             return Ok(Received::Done);
@@ -325,6 +358,9 @@ impl Channel {
 
     /// A bundle, if it is exactly what is next; if not, its messages have to be handed in one by one.
     pub(super) fn try_accept_bundle(&mut self, now: Instant, bundle: &Bundle) -> Accepted {
+        if self.unwelcome.is_some() {
+            return Accepted::All;
+        }
         if let Some((conat, mut around)) = self.conat() {
             let takes = conat.try_accept_bundle(now, bundle, &mut around);
             return if takes { Accepted::All } else { Accepted::No };
@@ -342,6 +378,11 @@ impl Channel {
         tag: Tag,
         answer: Result<Message, CommandError>,
     ) -> Result<PeerStatus, PeerMisbehaved> {
+        if let Err(error) = &answer
+            && self.handle_refused_size(tag, error)
+        {
+            return Ok(PeerStatus::Alive);
+        }
         if let Some((conat, mut around)) = self.conat() {
             return conat.handle_reply(now, tag, answer, &mut around);
         }
@@ -358,7 +399,7 @@ impl Channel {
             Mode::Stream(stream) => stream.poll_timeout(),
         };
         let requests = self.requests.as_ref().and_then(|requests| requests.poll_timeout());
-        earliest([half, requests, self.suspects_at])
+        earliest([half, requests, self.suspects_at, self.bound.poll_timeout()])
     }
 
     /// A deadline has come. Says whether the peer gives no sign of life; in the old mode the answer to a ping

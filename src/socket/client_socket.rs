@@ -348,7 +348,7 @@ impl SocketEnd for ClientSocket {
             }
             _ => {
                 if let Err(error) = self.channel.handle_message(now, message) {
-                    self.close(CloseReason::Misbehaved(error));
+                    self.handle_misbehaved(error);
                 }
             }
         }
@@ -375,20 +375,19 @@ impl SocketEnd for ClientSocket {
                 Err(error) => self.handle_no_server(now, error),
             },
             (TagKind::Close, Phase::AwaitingClosed) if current => self.finish(CloseReason::Local),
-            (TagKind::Ack | TagKind::Missing | TagKind::Ping | TagKind::Probe, Phase::Ready) => {
-                match self.channel.handle_reply(now, tag, answer) {
-                    Ok(PeerStatus::Alive) => {}
-                    Ok(PeerStatus::Silent) => self.handle_loss(now, PeerLoss::Silent),
-                    Ok(PeerStatus::Gone) => self.handle_loss(now, PeerLoss::Ended),
-                    Ok(PeerStatus::Superseded) => self.finish(CloseReason::Superseded),
-                    Ok(PeerStatus::Lost) => {
-                        self.close(CloseReason::Lost(
-                            "the server no longer has the messages that are missing",
-                        ));
-                    }
-                    Err(error) => self.close(CloseReason::Misbehaved(error)),
+            (
+                TagKind::Ack | TagKind::Missing | TagKind::Ping | TagKind::Resent | TagKind::Probe,
+                Phase::Ready,
+            ) => match self.channel.handle_reply(now, tag, answer) {
+                Ok(PeerStatus::Alive) => {}
+                Ok(PeerStatus::Silent) => self.handle_loss(now, PeerLoss::Silent),
+                Ok(PeerStatus::Gone) => self.handle_loss(now, PeerLoss::Ended),
+                Ok(PeerStatus::Superseded) => self.finish(CloseReason::Superseded),
+                Ok(PeerStatus::Lost) => {
+                    self.close(CloseReason::Lost("the server no longer has the messages that are missing"));
                 }
-            }
+                Err(error) => self.handle_misbehaved(error),
+            },
             _ => {}
         }
         self.check_end(now);
@@ -396,7 +395,7 @@ impl SocketEnd for ClientSocket {
 
     fn close(&mut self, reason: CloseReason) {
         if self.phase != Phase::Closed {
-            self.tell_closed(None);
+            self.tell_closed(&reason, None);
             self.finish(reason);
         }
     }
@@ -409,7 +408,7 @@ impl SocketEnd for ClientSocket {
         if self.channel.pending_close.is_overdue(now) || (nothing_left && !self.channel.is_attached()) {
             self.close(CloseReason::Local);
         } else if nothing_left {
-            self.tell_closed(Some(now));
+            self.tell_closed(&CloseReason::Local, Some(now));
             self.enter(Phase::AwaitingClosed);
         }
     }

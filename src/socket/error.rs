@@ -126,8 +126,10 @@ pub enum CloseReason {
     Superseded,
     /// The peer broke the rules.
     Misbehaved(PeerMisbehaved),
-    /// The peer does not take a message of this size.
-    TooLarge,
+    /// The peer says that a message was too large, in its words.
+    TooLarge(String),
+    /// A message was written that the broker does not take, in these words.
+    Unsendable(String),
     /// The broker refused its subscription.
     Refused(OpError),
     /// The load balancer named another server than the one that holds this socket.
@@ -139,8 +141,8 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Returns the reason of a peer that closes with this code.
-    pub(super) fn of_code(code: &str) -> Self {
+    /// Returns the reason of a peer that closes with this code, in these words.
+    pub(super) fn of_close(code: &str, message: &str) -> Self {
         if code == Code::Superseded.as_str() {
             Self::Superseded
         } else if code == Code::SocketLost.as_str() {
@@ -150,7 +152,9 @@ impl CloseReason {
         } else if code == Code::NotPermitted.as_str() {
             Self::NotTheUser
         } else if code == Code::TooLarge.as_str() {
-            Self::TooLarge
+            let message =
+                if message.is_empty() { "the other side takes no message of this size" } else { message };
+            Self::TooLarge(message.to_owned())
         } else if code == Code::SocketTimeout.as_str() {
             Self::StoodStill
         } else {
@@ -163,8 +167,21 @@ impl CloseReason {
         match self {
             Self::Superseded => Code::Superseded.as_str(),
             Self::StoodStill => Code::SocketTimeout.as_str(),
-            Self::Misbehaved(PeerMisbehaved::TooLarge { .. }) => Code::TooLarge.as_str(),
+            Self::Unsendable(_) | Self::Misbehaved(PeerMisbehaved::TooLarge { .. }) => {
+                Code::TooLarge.as_str()
+            }
             _ => "".into(),
+        }
+    }
+
+    /// Returns what the peer is told beside the code.
+    pub(super) fn message_to_peer(&self) -> String {
+        match self {
+            Self::Misbehaved(PeerMisbehaved::TooLarge { size, limit }) => {
+                format!("a message of {size} bytes was written, and the other side takes {limit}")
+            }
+            Self::Unsendable(text) => format!("the other side closed: {text}"),
+            _ => String::new(),
         }
     }
 
@@ -177,7 +194,9 @@ impl CloseReason {
             Self::Timeout | Self::StoodStill => Code::SocketTimeout,
             Self::SlowConsumer => Code::SlowConsumer,
             Self::Superseded => Code::Superseded,
-            Self::TooLarge | Self::Misbehaved(PeerMisbehaved::TooLarge { .. }) => Code::TooLarge,
+            Self::TooLarge(_) | Self::Unsendable(_) | Self::Misbehaved(PeerMisbehaved::TooLarge { .. }) => {
+                Code::TooLarge
+            }
             Self::Misbehaved(_) => Code::SocketProtocol,
             Self::Refused(error) => error.failure_code(),
             Self::NoRoom => Code::Limit,
@@ -200,7 +219,7 @@ impl fmt::Display for CloseReason {
                 f.write_str("slow consumer: the peer acknowledged nothing while the window was full")
             }
             Self::Superseded => f.write_str("superseded by a newer socket of the same id"),
-            Self::TooLarge => f.write_str("the other side takes no message of this size"),
+            Self::TooLarge(text) | Self::Unsendable(text) => f.write_str(text),
             Self::Misbehaved(error) => write!(f, "{error}"),
             Self::Refused(error) => write!(f, "{error}"),
             Self::NoRoom => f.write_str("the server takes no more sockets (maxSockets, maxSocketsPerUser)"),
@@ -213,12 +232,14 @@ impl fmt::Display for CloseReason {
 }
 
 /// Why a command got no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommandError {
     /// Its subject has no subscribers.
     NoSubscribers,
     /// Whoever had it has left the fabric.
     ReceiverEnded,
+    /// It is larger than the fabric takes, in these words.
+    TooLarge(String),
     /// No answer in time, or refused.
     Failed,
 }

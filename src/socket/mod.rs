@@ -39,6 +39,7 @@ mod socket_end;
 mod stale;
 mod stream;
 mod surroundings;
+mod too_large;
 mod unsettled;
 mod usage;
 mod window;

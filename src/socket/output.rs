@@ -38,7 +38,7 @@ pub enum Output {
         /// The time to wait.
         timeout: Duration,
     },
-    /// Publish, and report to `handle_reply` with this tag when nobody gets it.
+    /// Publish, and report to `handle_reply` with this tag when nobody gets it, or it is too large.
     Probe {
         /// Comes back then.
         tag: Tag,
@@ -107,6 +107,8 @@ pub enum TagKind {
     Ping,
     /// I close.
     Close,
+    /// Here it is again.
+    Resent,
     /// Where are you?
     Probe,
 }
@@ -174,6 +176,9 @@ pub enum SocketEvent {
     Bound(Box<str>),
     /// The load balancer is asked for a server.
     ChooseServer,
+    /// The peer sent a message that is larger than this end takes: the application is to close the socket, so
+    /// that the close counts all that it was handed.
+    Unwelcome(Failure),
     /// The application knows of the close, and nothing more comes.
     Collected,
 }

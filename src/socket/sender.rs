@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::pause::Pause;
 use super::stale::{LeftTimes, WaitingTimes};
+use super::too_large::ASKED_BYTES;
 use super::{PeerMisbehaved, SocketConfig, StaleData, Window, WriteError};
 use crate::base::earliest;
 use crate::wire::{Item, Json, Messages, Payload};
@@ -57,6 +58,9 @@ pub struct Sender {
     left_times: LeftTimes,
     resent: u64,
     resend_budget: ResendBudget,
+    /// Bytes of one answer to a resend request, and of the largest message that the broker takes.
+    max_resend: usize,
+    limit: usize,
     /// The time that the peer may acknowledge nothing while half of the window is used; `None`: for ever.
     stall_timeout: Option<Duration>,
     stalls_at: Option<Instant>,
@@ -79,6 +83,8 @@ impl Sender {
             left_times: LeftTimes::default(),
             resent: 0,
             resend_budget: ResendBudget::default(),
+            max_resend: MAX_RESEND_BYTES,
+            limit: usize::MAX,
             stall_timeout: config.slow_consumer_timeout,
             stalls_at: None,
             attached: false,
@@ -132,6 +138,30 @@ impl Sender {
             self.stalls_at = None;
         }
         stale
+    }
+
+    /// Sets the bytes of the largest message that the broker takes.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+        self.max_resend = MAX_RESEND_BYTES.min(limit / 2);
+    }
+
+    /// Returns the bytes of what is next to leave, if that is larger than the broker takes.
+    pub fn unsendable(&self) -> Option<usize> {
+        self.queue.next_single_bytes().filter(|bytes| *bytes > self.limit)
+    }
+
+    /// Returns whether all has been handled that left before what is held up: of what has left the first is
+    /// so large that it may be that.
+    pub fn is_held_up_alone(&self) -> bool {
+        self.queue.sent() == 0 || self.queue.first_bytes() >= ASKED_BYTES
+    }
+
+    /// Answers resend requests with less from now on. Returns whether that is any use.
+    pub fn may_resend_less(&mut self) -> bool {
+        let may = self.max_resend > ASKED_BYTES;
+        self.max_resend = (self.max_resend / 4).max(ASKED_BYTES);
+        may
     }
 
     /// Returns how many messages the peer is not known to have handled.
@@ -253,7 +283,7 @@ impl Sender {
         wanted.dedup();
         for data in self.queue.sent_among(&wanted) {
             bytes += data.bytes() + RESEND_OVERHEAD;
-            if !found.is_empty() && bytes > MAX_RESEND_BYTES {
+            if !found.is_empty() && bytes > self.max_resend {
                 break;
             }
             found.push(data);
@@ -273,7 +303,7 @@ impl Sender {
             self.resent += 1;
             return Some((last.seq, Messages::one(last.payload, last.json)));
         }
-        let sent = self.queue.send(MAX_IN_FLIGHT_BYTES)?;
+        let sent = self.queue.send(MAX_IN_FLIGHT_BYTES, self.limit)?;
         if !self.times.is_empty() {
             self.times.move_below(sent.0 + u64::from(sent.1.count()), &mut self.left_times);
         }

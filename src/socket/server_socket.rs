@@ -161,6 +161,7 @@ impl SocketEnd for ServerSocket {
             Some(SocketCommand::Connect) => {
                 answer_connect(&mut self.channel, &self.client, &message);
                 self.handle_return();
+                self.channel.bound.is_peer_heard = true;
                 // The client lost its connection, or our first answer: what was in flight may be lost, too.
                 if self.state == State::Ready {
                     self.channel.attach(now, self.client.clone());
@@ -181,7 +182,7 @@ impl SocketEnd for ServerSocket {
             Some(SocketCommand::Ping) if self.state != State::Ready => {}
             _ => {
                 if let Err(error) = self.channel.handle_message(now, message) {
-                    self.close(CloseReason::Misbehaved(error));
+                    self.handle_misbehaved(error);
                 }
             }
         }
@@ -201,7 +202,7 @@ impl SocketEnd for ServerSocket {
             // Where the broker tells of ends it has told, or it was a moment.
             Ok(PeerStatus::Gone) => self.channel.outputs.push_back(Output::Suspect),
             Ok(PeerStatus::Alive) => {}
-            Err(error) => self.close(CloseReason::Misbehaved(error)),
+            Err(error) => self.handle_misbehaved(error),
         }
         self.check_end(now);
     }
@@ -209,7 +210,7 @@ impl SocketEnd for ServerSocket {
     fn close(&mut self, reason: CloseReason) {
         if self.state != State::Closed {
             if self.channel.stream().is_some() {
-                self.channel.say_stream_closed(self.client.clone(), &reason.code());
+                self.channel.say_stream_closed(self.client.clone(), &reason);
             } else {
                 self.say_close(self.channel.closing(None));
             }

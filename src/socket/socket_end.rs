@@ -7,7 +7,10 @@ use std::time::Instant;
 use super::absence::{AbsenceStep, WatchedEnd};
 use super::peer_status::PeerStatus;
 use super::stream::{Accepted, Claim, Stream};
-use super::{AskTerms, Channel, CloseReason, CommandError, Consumed, Output, SocketUsage, Tag, WriteError};
+use super::{
+    AskTerms, Channel, CloseReason, CommandError, Consumed, Output, PeerMisbehaved, SocketUsage, Tag,
+    WriteError,
+};
 use crate::base::{Failure, FaultInjector, earliest};
 use crate::subject::Subject;
 use crate::wire::stream::CancelReason;
@@ -81,6 +84,31 @@ pub trait SocketEnd: Debug + Send {
 
     /// Closes at once: tells the peer, and does not wait.
     fn close(&mut self, reason: CloseReason);
+
+    /// Closes as the application wants it: by itself, or since it was told to.
+    fn close_by_application(&mut self) {
+        let reason = self.channel_mut().take_close_reason();
+        self.close(reason);
+    }
+
+    /// Handles that the peer broke the rules. Over the size of a message the application closes: only it
+    /// knows what it was handed before.
+    fn handle_misbehaved(&mut self, error: PeerMisbehaved) {
+        if matches!(error, PeerMisbehaved::TooLarge { .. }) {
+            self.channel_mut().handle_unwelcome(error);
+        } else {
+            self.close(CloseReason::Misbehaved(error));
+        }
+    }
+
+    /// The broker takes messages of so many bytes.
+    fn set_limit(&mut self, limit: usize) {
+        if !self.is_closing()
+            && let Some(reason) = self.channel_mut().set_limit(limit)
+        {
+            self.close(reason);
+        }
+    }
 
     /// Notes that the listener of this end is leaving.
     fn note_leaving(&mut self, leaving: Leaving) {
@@ -190,7 +218,7 @@ pub trait SocketEnd: Debug + Send {
             Accepted::No => return false,
             Accepted::All => self.check_end(now),
             Accepted::AllBut(control) => self.handle_message(now, bundle.message_behind(control)),
-            Accepted::Misbehaved(error) => self.close(CloseReason::Misbehaved(error)),
+            Accepted::Misbehaved(error) => self.handle_misbehaved(error),
         }
         true
     }
@@ -242,7 +270,10 @@ pub trait SocketEnd: Debug + Send {
             return;
         }
         if let Err(error) = self.channel_mut().flush(now) {
-            self.close(CloseReason::Misbehaved(error));
+            self.handle_misbehaved(error);
+        }
+        if let Some(reason) = self.channel_mut().poll_unsendable(now) {
+            self.close(reason);
         }
     }
 

@@ -8,7 +8,7 @@ use super::stale::{LeftTimes, WaitingTimes};
 use super::withdraw::withdraw_from;
 use super::{Data, SocketConfig, StaleData, Window, WriteError};
 use crate::base::earliest;
-use crate::wire::stream::Class;
+use crate::wire::stream::{Class, key};
 use crate::wire::{Item, Messages};
 
 /// Messages in the order of the calls, none of which has left.
@@ -112,6 +112,23 @@ impl Unsettled {
         let (withdrawn, bytes) = withdraw_from(&mut self.batches, wanted);
         self.request_bytes -= bytes;
         withdrawn
+    }
+
+    /// Returns the requests that are larger than `limit`, by key, with their bytes, and the bytes of the
+    /// first message of data that is.
+    pub(super) fn larger_than(&self, limit: usize) -> (Vec<(u64, usize)>, Option<usize>) {
+        let (mut requests, mut data) = (Vec::new(), None);
+        for messages in &self.batches {
+            let Messages::One(item) = messages else { continue };
+            match item.payload.encoding.class() {
+                _ if item.bytes() <= limit => {}
+                Some(Class::Request) => {
+                    requests.extend(key(&item.payload.raw).map(|key| (key, item.bytes())));
+                }
+                _ => data = data.or(Some(item.bytes())),
+            }
+        }
+        (requests, data)
     }
 
     pub(super) fn request_bytes(&self) -> usize {

@@ -54,6 +54,7 @@ impl World {
                 self.blame("nothing has a time here")
             }
             SocketEvent::Counters(_)
+            | SocketEvent::Unwelcome(_)
             | SocketEvent::Collected
             | SocketEvent::ChooseServer
             | SocketEvent::Bound(_) => {}

@@ -36,7 +36,8 @@ export function refusal(error: unknown): Failure {
     unknown
   >
   const text = typeof message === 'string' ? message.slice(0, MAX_TEXT) : 'refused'
-  return new Failure(Number.isInteger(code) ? (code as number) : 'ERR_REFUSED', text)
+  const known = Number.isInteger(code) ? (code as number) : 'ERR_REFUSED'
+  return new Failure(code === TOO_LARGE ? 'ERR_TOO_LARGE' : known, text)
 }
 
 export function signInRefused(error: unknown): Failure {
@@ -51,3 +52,5 @@ export function cutOff({ code, message }: Record<string, unknown>): Failure {
 }
 
 const MAX_TEXT = 1000
+/** The number of a refusal of something that is too large. */
+const TOO_LARGE = 413

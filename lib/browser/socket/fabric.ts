@@ -12,6 +12,8 @@ export interface Fabric {
   randomTag(): number
   /** Whether there is a connection, with every subscription. */
   readonly isUp: boolean
+  /** Bytes of the largest message that the broker takes. */
+  readonly maxMessage: number
   publish(message: Publication): void
   /** Publishes, and calls back when nobody got it. */
   probe(message: Publication, onNobody: () => void): void

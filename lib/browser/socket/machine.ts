@@ -157,6 +157,8 @@ export class SocketMachine implements StreamHost {
     const now = this.#fabric.now()
     this.#presence.ownAbsence = this.#fabricLostAt === undefined ? 0 : now - this.#fabricLostAt
     this.#fabricLostAt = undefined
+    // The server of a socket that goes on is told, when it is there.
+    if (!this.#isHeld && this.#closesForSize()) return
     if (this.#phase === 'fabric' || (this.#phase === 'disconnected' && this.#retryAt !== NEVER)) this.#begin()
   }
 
@@ -338,7 +340,23 @@ export class SocketMachine implements StreamHost {
     this.#presence.watch(this.#serverSubject as string)
     this.stream.attach(now)
     this.stream.handleAttachStatus(now, seq, item)
+    if (this.#closesForSize()) return
     this.#sink.handleState('ready')
+  }
+
+  /** Looks through what was written before it was known how much the broker takes. Returns whether that ends it. */
+  #closesForSize(): boolean {
+    const limit = this.#fabric.maxMessage
+    const rest = this.sender.handleLimit(limit, (key, size) =>
+      this.requests.cancel(key, tooLarge(size, limit)),
+    )
+    if (rest > 0) this.#refuse(tooLarge(rest, limit))
+    return rest > 0
+  }
+
+  #refuse(reason: Failure): void {
+    this.#sayClosed('ERR_TOO_LARGE', false, reason.message)
+    this.#finish(reason)
   }
 
   #retry(): void {
@@ -381,8 +399,7 @@ export class SocketMachine implements StreamHost {
     const limit = this.settings.maxMessageBytes
     const large = items.find(item => bytesOf(item) > limit)
     if (large !== undefined) {
-      this.#sayClosed('ERR_TOO_LARGE')
-      this.#finish(tooLarge(bytesOf(large), limit))
+      this.#refuse(tooLarge(bytesOf(large), limit))
       return
     }
     const fields = { seq: seq === undefined ? undefined : seq + skipped, attempt }
@@ -419,11 +436,11 @@ export class SocketMachine implements StreamHost {
     this.#retry()
   }
 
-  #handlePeerClose({ isDraining, code }: Close): void {
+  #handlePeerClose({ isDraining, code, message }: Close): void {
     const isLeaving = isDraining && code === '' && this.#phase !== 'closing'
     if (isLeaving) this.requests.failUnhandled()
     if (this.#phase === 'closing') this.#finish(undefined)
-    else this.#finish(isLeaving ? closedByPeer(true) : reasonOf(code))
+    else this.#finish(isLeaving ? closedByPeer(true) : reasonOf(code, message))
   }
 
   /** What breaks a rule closes this one socket. */
@@ -520,7 +537,7 @@ export class SocketMachine implements StreamHost {
     } else this.close()
   }
 
-  #sayClosed(code: string, isRepeated = false): void {
+  #sayClosed(code: string, isRepeated = false, message = ''): void {
     const now = this.#fabric.now()
     if (isRepeated) {
       this.#closeAgainAt = now + this.#closePause
@@ -534,7 +551,7 @@ export class SocketMachine implements StreamHost {
       return
     }
     try {
-      this.stream.sayClosed(now, code)
+      this.stream.sayClosed(now, code, message)
     } catch {
       // What comes of it does not matter any more.
     }

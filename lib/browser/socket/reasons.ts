@@ -23,12 +23,13 @@ export function unsupported(): Failure {
   )
 }
 
+/** Of a message that is larger than the broker, or one end, takes. */
 export function tooLarge(size: number, limit: number): Failure {
-  return new Failure('ERR_TOO_LARGE', `the peer sent a message of ${size} bytes, and this end takes ${limit}`)
+  return new Failure('ERR_TOO_LARGE', `${size} bytes, more than ${limit}, were written`)
 }
 
-/** The reason of a peer that closes with this code. */
-export function reasonOf(code: string): Failure {
+/** The reason of a peer that closes with this code, in these words. */
+export function reasonOf(code: string, message = ''): Failure {
   switch (code) {
     case 'ERR_SUPERSEDED':
       return new Failure(code, 'superseded by a newer socket of the same id')
@@ -39,7 +40,7 @@ export function reasonOf(code: string): Failure {
     case '403':
       return new Failure(403, 'of another user')
     case 'ERR_TOO_LARGE':
-      return new Failure(code, 'the other side takes no message of this size')
+      return new Failure(code, message || 'too large')
     case 'ERR_SOCKET_TIMEOUT':
       return new Failure(code, 'half a large message did not move for too long')
     default:

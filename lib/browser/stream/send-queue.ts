@@ -114,6 +114,19 @@ export class SendQueue {
     return keys
   }
 
+  /** Looks for what is larger than `limit` and has not arrived. Calls back for requests that wait; returns the bytes of the rest, or 0. */
+  handleLimit(limit: number, onRequest: (key: number, bytes: number) => void): number {
+    let rest = 0
+    for (const queue of [this.#waiting, this.#flight]) {
+      for (const { item, class: kind, bytes } of queue.toArray()) {
+        if (bytes <= limit) continue
+        if (kind === ASK && queue !== this.#flight) onRequest(keyOf(item), bytes)
+        else rest ||= bytes
+      }
+    }
+    return rest
+  }
+
   /** Keys of requests that have left and that no handler of the other end is known to have had. */
   get unhandledRequests(): number[] {
     return this.#asked.toArray()

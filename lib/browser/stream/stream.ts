@@ -131,10 +131,10 @@ export class Stream {
   }
 
   /** Says that our end closes, behind all that was written. */
-  sayClosed(now: number, code: string, isDraining = false): void {
+  sayClosed(now: number, code: string, message = '', isDraining = false): void {
     this.pump(now)
     const { counts } = this.#receiver
-    const item = closeItem({ ...counts, written: this.#sender.written, isDraining, code, message: '' })
+    const item = closeItem({ ...counts, written: this.#sender.written, isDraining, code, message })
     this.#host.transmit(this.#fields(this.#sender.next), [item], false)
   }
 

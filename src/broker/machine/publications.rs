@@ -63,13 +63,36 @@ impl Broker {
         result
     }
 
+    /// Notes that a publication is refused, where the rest of its message is to be refused for the same.
+    fn note_refused(
+        &mut self,
+        now: Instant,
+        publisher: PeerId,
+        (publication, refusal): (&Publication, Refusal),
+    ) {
+        let is_begun =
+            matches!(refusal, Refusal::TooBig { .. }) && (publication.seq > 0 || !publication.done);
+        if !is_begun || self.peers.keep(publisher, MESSAGE_MEMORY).is_err() {
+            return;
+        }
+        self.peers.give_back(publisher, MESSAGE_MEMORY);
+        let owner = self.peers.get(publisher).map_or(Owner::Network(None), |entry| entry.owner);
+        let memory = self.router.note_too_big(now, (publisher, owner), publication);
+        if memory > 0 {
+            self.peers.keep_more(publisher, memory);
+        }
+    }
+
     fn try_publish(
         &mut self,
         now: Instant,
         publisher: PeerId,
         (mut publication, with_groups): (Publication, bool),
     ) -> Result<Reached, Refusal> {
-        limits::check_publication(&self.config, &publication)?;
+        if let Err(refusal) = limits::check_publication(&self.config, &publication) {
+            self.note_refused(now, publisher, (&publication, refusal));
+            return Err(refusal);
+        }
         let is_private = self.is_private(&publication);
         let (messages, size) = (publication.count(), publication.payload_bytes());
         let Self { peers, router, totals, entropy, effort, .. } = self;

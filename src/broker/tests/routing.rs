@@ -237,7 +237,7 @@ fn a_publisher_that_begins_too_many_messages_loses_its_own_oldest() {
 }
 
 #[test]
-fn a_message_that_becomes_too_large_is_refused_and_its_rest_is_not_known() {
+fn a_message_that_becomes_too_large_is_refused_with_all_of_its_rest() {
     let config = BrokerConfig { max_message_bytes: 10, ..BrokerConfig::default() };
     let mut stage = Stage::with(config, 1);
     let [publisher, reader] = stage.joined();
@@ -248,10 +248,16 @@ fn a_message_that_becomes_too_large_is_refused_and_its_rest_is_not_known() {
     };
     assert_eq!(chunk(0, false, "123456"), Reply::Published { count: 1 });
     assert_eq!(chunk(1, false, "7890"), Reply::Published { count: 1 });
-    let (text, _) = error_of(chunk(2, true, "!"));
-    assert_eq!(text, "payload and headers have 11 bytes, and the limit is 10");
-    assert!(matches!(chunk(2, true, "!"), Reply::Error(OpError { code: Some(429), .. })));
-    let (text, _) = error_of(chunk(0, true, "12345678901"));
-    assert_eq!(text, "payload and headers have 11 bytes, and the limit is 10");
+    let text =
+        |size: usize| (format!("payload and headers have {size} bytes, and the limit is 10"), Some(413));
+    assert_eq!(error_of(chunk(2, false, "!")), text(11));
+    assert_eq!(error_of(chunk(3, true, "!")), text(12));
+    assert!(matches!(chunk(4, true, "!"), Reply::Error(OpError { code: Some(429), .. })), "it is over");
+    assert_eq!(error_of(chunk(0, true, "12345678901")), text(11));
+    // The first chunk is too large already.
+    assert_eq!(error_of(chunk(0, false, "12345678901")), text(11));
+    assert_eq!(error_of(chunk(1, false, "12345678901")), text(11));
+    assert_eq!(error_of(chunk(2, true, "!")), text(23));
+    assert!(matches!(chunk(3, true, "!"), Reply::Error(OpError { code: Some(429), .. })), "it is over");
     assert_eq!(stage.broker.unfinished(), 0);
 }

@@ -59,6 +59,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             return self.session.drop_link();
         }
         self.session.handle_info();
+        self.out.ops.set_max_message(info.max_message);
         self.out.ops.set_max_payload(info.max_payload, info.large);
         self.is_other_broker |= self.instance.is_some() && self.instance != info.instance;
         self.instance.clone_from(&info.instance);

@@ -90,6 +90,8 @@ impl Endpoint {
         match state {
             SessionState::SignedIn(ref info) => {
                 self.note_instance(info);
+                let known = info.max_message.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+                self.max_message = known.unwrap_or(usize::MAX);
                 let has_origins = info.instance.is_some();
                 for &listener in &listeners {
                     self.table.with_listener(listener, |listener| listener.set_has_origins(has_origins));
@@ -104,7 +106,13 @@ impl Endpoint {
                     self.table.with_listener(listener, Listener::handle_fabric_up);
                 }
                 for socket in sockets {
-                    self.table.with_socket(socket, |socket| socket.handle_fabric_up(now));
+                    let limit = self.max_message;
+                    self.table.with_socket(socket, |socket| {
+                        socket.set_limit(limit);
+                        if !socket.is_closed() {
+                            socket.handle_fabric_up(now);
+                        }
+                    });
                 }
             }
             SessionState::Disconnected(_) => {

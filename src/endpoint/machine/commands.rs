@@ -65,7 +65,7 @@ impl Endpoint {
             Command::SocketDisconnect(socket) => self.table.with_client(socket, ClientSocket::disconnect),
             Command::SocketReconnect(socket) => self.table.with_client(socket, |socket| socket.connect(now)),
             Command::SocketClose(socket) => {
-                self.table.with_socket(socket, |socket| socket.close(CloseReason::Local));
+                self.table.with_socket(socket, |socket| socket.close_by_application());
             }
             Command::SocketEnd { ticket, socket, timeout } => {
                 if self.table.with_socket(socket, |socket| socket.end(now, ticket, now + timeout)).is_none() {
@@ -136,6 +136,7 @@ impl Endpoint {
                     socket.offer_streams(TagSource::new(self.client.split_entropy()));
                 }
                 if self.ready {
+                    socket.set_limit(self.max_message);
                     socket.handle_fabric_up(now);
                 }
                 self.table.add_client(handle, socket);

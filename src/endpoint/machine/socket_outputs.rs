@@ -12,6 +12,7 @@ use crate::socket::{
     SocketConfig, SocketEnd, SocketEvent, State, Tag, TagKind, draw_tag,
 };
 use crate::subject::Pattern;
+use crate::wire::message::TOO_LARGE;
 use crate::wire::{Headers, Message, Payload};
 
 impl Endpoint {
@@ -213,6 +214,7 @@ impl Endpoint {
                 let accepted = ListenerEvent::Accepted { socket, id, subject, user };
                 self.events.push_back(Event::Listener(listener, accepted));
                 server_socket.set_faults(self.client.fork_faults());
+                server_socket.set_limit(self.max_message);
                 self.table.add_server(socket, server_socket, (listener, payer));
                 self.watch_peer(now, socket);
                 self.drain_socket(now, socket);
@@ -231,6 +233,10 @@ impl Endpoint {
         let answer = answer.map_err(|error| match error {
             ClientError::NoSubscribers { .. } | ClientError::NobodyCame { .. } => CommandError::NoSubscribers,
             ClientError::EndedUnanswered { .. } => CommandError::ReceiverEnded,
+            ClientError::TooLarge { .. } => CommandError::TooLarge(error.to_string()),
+            ClientError::Refused(refused) if refused.code == Some(TOO_LARGE) => {
+                CommandError::TooLarge(refused.message)
+            }
             _ => CommandError::Failed,
         });
         self.table.with_socket(socket, |socket| socket.handle_reply(now, tag, answer));

@@ -26,6 +26,9 @@ impl Channel {
         {
             self.requests.get_or_insert_default().set_terms(key, terms);
         }
+        if question.bytes() > self.bound.limit {
+            return self.write_too_large(now, question, false);
+        }
         self.write_mixed(now, Messages::One(question))
     }
 
@@ -63,7 +66,7 @@ impl Channel {
     }
 
     /// Notes a request: from now on its time runs.
-    fn open_request(&mut self, now: Instant, encoding: Encoding, payload: &[u8]) {
+    pub(super) fn open_request(&mut self, now: Instant, encoding: Encoding, payload: &[u8]) {
         if encoding.class() == Some(Class::Request)
             && let Some((key, timeout)) = Request::head(payload)
         {
@@ -162,7 +165,7 @@ impl Channel {
         withdrawn
     }
 
-    fn withdraw(&mut self, wanted: impl Fn(u64) -> bool) -> Vec<u64> {
+    pub(super) fn withdraw(&mut self, wanted: impl Fn(u64) -> bool) -> Vec<u64> {
         match &mut self.mode {
             Mode::Unsettled(unsent) => unsent.withdraw(wanted),
             Mode::Conat(conat) => conat.withdraw(wanted),
@@ -253,7 +256,7 @@ impl Channel {
         }
     }
 
-    fn fail_request_with(&mut self, key: u64, failure: Failure, is_unhandled: bool) {
+    pub(super) fn fail_request_with(&mut self, key: u64, failure: Failure, is_unhandled: bool) {
         let settled = self.requests.as_mut().map(|requests| requests.settle(key));
         if settled == Some(Settled::Open) {
             self.report_failed(key, failure, is_unhandled);

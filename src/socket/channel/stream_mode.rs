@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Channel, Mode};
 use crate::socket::control::Greeting;
 use crate::socket::stream::{Claim, Offer, Received, Stream, Tags};
-use crate::socket::{Output, PeerMisbehaved};
+use crate::socket::{CloseReason, Output, PeerMisbehaved};
 use crate::subject::Subject;
 use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 
@@ -18,8 +18,10 @@ impl Channel {
         let takes = (peer.windows, piece, peer.takes_times);
         let stream = Mode::Stream(Box::new(Stream::new(now, &self.config, tags, takes)));
         let before = std::mem::replace(&mut self.mode, stream);
+        let limit = self.bound.limit;
         if let (Mode::Unsettled(unsent), Mode::Stream(stream)) = (before, &mut self.mode) {
             stream.take_over(now, *unsent);
+            stream.set_limit(limit);
         }
     }
 
@@ -35,6 +37,9 @@ impl Channel {
 
     /// A batch of commands, or of what came, is done with: what follows from it leaves.
     pub(in crate::socket) fn flush(&mut self, now: Instant) -> Result<(), PeerMisbehaved> {
+        if self.unwelcome.is_some() {
+            return Ok(());
+        }
         match self.parts() {
             (Mode::Stream(stream), mut around) => stream.pump(now, &mut around),
             _ => Ok(()),
@@ -75,6 +80,7 @@ impl Channel {
         now: Instant,
         message: &Message,
     ) -> Result<(), PeerMisbehaved> {
+        self.bound.is_peer_heard = true;
         match &mut self.mode {
             Mode::Stream(stream) => stream.handle_attach_status(now, message, &mut self.outputs),
             _ => Ok(()),
@@ -82,12 +88,14 @@ impl Channel {
     }
 
     /// Says to the other end, which listens on `subject`, that this one closes, behind all that was written.
-    pub(in crate::socket) fn say_stream_closed(&mut self, subject: Subject, code: &str) {
-        let leaving = self.leaving;
+    pub(in crate::socket) fn say_stream_closed(&mut self, subject: Subject, reason: &CloseReason) {
+        let (leaving, is_unwelcome) = (self.leaving, matches!(reason, CloseReason::Misbehaved(_)));
         if let (Mode::Stream(stream), mut around) = self.parts() {
-            // What comes of it does not matter any more.
-            let _ = stream.pump(stream.latest(), &mut around);
-            around.outputs.push_back(Output::Publish(stream.closing(subject, code, leaving)));
+            if !is_unwelcome {
+                // What comes of it does not matter any more.
+                let _ = stream.pump(stream.latest(), &mut around);
+            }
+            around.outputs.push_back(Output::Publish(stream.closing(subject, reason, leaving)));
         }
     }
 

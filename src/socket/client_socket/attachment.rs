@@ -223,7 +223,7 @@ impl ClientSocket {
             }
             CommandError::ReceiverEnded if self.binding.is_bound() => now,
             CommandError::ReceiverEnded => return self.handle_server_gone(now),
-            CommandError::Failed => {
+            CommandError::Failed | CommandError::TooLarge(_) => {
                 self.binding.handle_unanswered();
                 // It is there.
                 if self.channel.absence.loss() == Some(PeerLoss::Ended) {

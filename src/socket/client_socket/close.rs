@@ -9,13 +9,13 @@ impl ClientSocket {
     /// Unsubscribes and sends `close` to the server, if there is one. A request, as the original's servers
     /// expect; only `end` waits for the reply.
     /// In the stream the close of an orderly end is sent again until its reply comes.
-    pub(super) fn tell_closed(&mut self, waits_from: Option<Instant>) {
+    pub(super) fn tell_closed(&mut self, reason: &CloseReason, waits_from: Option<Instant>) {
         if self.phase == Phase::AwaitingClosed {
             return;
         }
         let server = self.server_subject().filter(|_| self.fabric && self.attempt > 0);
         if self.channel.stream().is_some() {
-            return self.say_stream_closed(server, waits_from);
+            return self.say_stream_closed(server, reason, waits_from);
         }
         self.drop_subscription();
         if let Some(server) = server {

@@ -62,7 +62,7 @@ impl ClientSocket {
         let tag = Tag { kind: TagKind::Connect, number: std::mem::take(&mut self.asked) };
         self.channel.outputs.push_back(Output::Cancel(tag));
         if let Err(error) = self.channel.handle_attach_status(now, answer) {
-            self.close(CloseReason::Misbehaved(error));
+            self.handle_misbehaved(error);
         }
     }
 
@@ -105,7 +105,7 @@ impl ClientSocket {
                     Ok(Received::Done) => {}
                     Ok(Received::Foreign) => self.handle_foreign(now, tag, json),
                     Ok(Received::Closed(close)) => self.handle_peer_close(&close),
-                    Err(error) if !self.is_closing() => self.close(CloseReason::Misbehaved(error)),
+                    Err(error) if !self.is_closing() => self.handle_misbehaved(error),
                     Err(_) => self.finish(CloseReason::Local),
                 }
             }
@@ -155,15 +155,20 @@ impl ClientSocket {
         self.finish(match self.phase {
             Phase::AwaitingClosed => CloseReason::Local,
             _ if is_leaving => CloseReason::PeerLeaving,
-            _ => CloseReason::of_code(&close.code),
+            _ => CloseReason::of_close(&close.code, &close.message),
         });
     }
 
     /// Says to the server that this end closes. An orderly end waits for its answer, and says it again until
     /// it comes.
-    pub(super) fn say_stream_closed(&mut self, server: Option<Subject>, waits_from: Option<Instant>) {
+    pub(super) fn say_stream_closed(
+        &mut self,
+        server: Option<Subject>,
+        reason: &CloseReason,
+        waits_from: Option<Instant>,
+    ) {
         if let Some(server) = server {
-            self.channel.say_stream_closed(server, "");
+            self.channel.say_stream_closed(server, reason);
         }
         match waits_from {
             Some(now) => self.close_again = Some((now + FIRST_REPEAT, 2 * FIRST_REPEAT)),
@@ -175,7 +180,7 @@ impl ClientSocket {
         let Some((_, pause)) = self.close_again.filter(|(at, _)| *at <= now) else { return };
         self.close_again = Some((now + pause, 2 * pause));
         if let Some(server) = self.server_subject().filter(|_| self.fabric) {
-            self.channel.say_stream_closed(server, "");
+            self.channel.say_stream_closed(server, &CloseReason::Local);
         }
     }
 }

@@ -94,6 +94,26 @@ impl Conat {
         }
     }
 
+    /// The broker takes messages of so many bytes.
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.sender.set_limit(limit);
+    }
+
+    /// Returns the bytes of what is next to leave and never can.
+    pub(super) fn unsendable(&self) -> Option<usize> {
+        self.sender.unsendable()
+    }
+
+    /// Whether all has been handled that left before what can not leave, or can not arrive.
+    pub(super) fn is_held_up_alone(&self) -> bool {
+        self.sender.is_held_up_alone()
+    }
+
+    /// Answers with less from now on. Returns whether that is any use.
+    pub(super) fn may_resend_less(&mut self, is_of_many: bool) -> bool {
+        is_of_many && self.sender.may_resend_less()
+    }
+
     /// The bytes of the requests that have not left yet.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.waiting_bytes
@@ -416,11 +436,13 @@ impl Conat {
         let is_window_forced_small =
             self.sender.is_waiting() && around.faults.should_inject(FaultPoint::TinyWindow);
         while !is_window_forced_small && let Some((seq, batch)) = self.sender.poll_transmit(now) {
+            let is_repeated = self.sender.resent() > resent;
             let (subject, attempt) = (peer.clone(), around.epoch);
             around.outputs.push_back(match batch {
                 Messages::One(Item { payload, json }) => {
                     let headers = Headers { seq: Some(seq), attempt, json, ..Headers::default() };
-                    Output::Publish(Message { subject, payload, headers })
+                    let message = Message { subject, payload, headers };
+                    if is_repeated { replies::again(message, 1) } else { Output::Publish(message) }
                 }
                 Messages::Packed(packed) => {
                     Output::PublishBundle(Bundle { subject, first: Some(seq), attempt, packed })

@@ -1,10 +1,11 @@
 //! Replies to the control messages of the peer.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Conat, RETURN_PAUSE};
 use crate::socket::surroundings::Surroundings;
-use crate::socket::{PeerMisbehaved, SocketEvent, control};
+use crate::socket::too_large::ASKED_BYTES;
+use crate::socket::{Output, PeerMisbehaved, SocketEvent, Tag, TagKind, control};
 use crate::wire::{Headers, Json, Message, Payload};
 
 impl Conat {
@@ -38,12 +39,28 @@ impl Conat {
             control::Control::Missing(_) if !around.admission.may_answer(now) => {}
             control::Control::Missing(seqs) => match self.sender.resend(now, &seqs) {
                 Some(messages) if messages.is_empty() => {}
-                Some(messages) => respond(around, message, control::encode_resent(&messages)),
+                Some(messages) => {
+                    let payload = control::encode_resent(&messages);
+                    if let Some(subject) = message.headers.reply.clone() {
+                        let message = Message { subject, payload, headers: Headers::default() };
+                        around.outputs.push_back(again(message, messages.len()));
+                    }
+                }
                 None => respond_nodata(around, message),
             },
         }
         Ok(())
     }
+}
+
+/// What goes again, of one message or of several. If it is large it may be what the fabric refuses: that is
+/// asked for.
+pub(super) fn again(message: Message, messages: usize) -> Output {
+    if message.payload.raw.len() < ASKED_BYTES {
+        return Output::Publish(message);
+    }
+    let tag = Tag { kind: TagKind::Resent, number: u32::from(messages > 1) };
+    Output::Probe { tag, message, timeout: REFUSAL_TIMEOUT }
 }
 
 /// Answers `message`, if it wants an answer. A lost answer costs nothing: the request is asked again.
@@ -55,3 +72,6 @@ fn respond_nodata(around: &mut Surroundings<'_>, message: &Message) {
     let json = Json::from_value(&serde_json::json!({ "error": "nodata" }));
     around.respond_with(message, Payload::NIL, Headers { json: Some(json), ..Headers::default() });
 }
+
+/// How long the broker's word on what went again is waited for.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(30);

@@ -49,11 +49,25 @@ impl Queue {
         self.removed + self.messages as u64
     }
 
-    /// Lets the next batch leave, if what has left stays within `limit` bytes or is nothing. Returns it with
-    /// the number of its first message.
-    pub(super) fn send(&mut self, limit: usize) -> Option<(u64, Messages)> {
+    /// Returns the bytes of what is next to leave, if that is one message, as all large ones are.
+    pub(super) fn next_single_bytes(&self) -> Option<usize> {
+        let next = self.batches.get(self.sent_batches)?;
+        matches!(next, Messages::One(_)).then(|| next.bytes())
+    }
+
+    /// Returns the bytes of the first batch.
+    pub(super) fn first_bytes(&self) -> usize {
+        self.batches.front().map_or(0, Messages::bytes)
+    }
+
+    /// Lets the next batch leave, if what has left stays within `limit` bytes or is nothing, and it is no
+    /// message of more than `most` bytes. Returns it with the number of its first message.
+    pub(super) fn send(&mut self, limit: usize, most: usize) -> Option<(u64, Messages)> {
         let batch = self.batches.get(self.sent_batches)?;
         let bytes = batch.bytes();
+        if bytes > most && matches!(batch, Messages::One(_)) {
+            return None;
+        }
         if self.sent > 0 && self.sent_bytes + bytes > limit {
             return None;
         }

@@ -42,7 +42,7 @@ impl ServerSocket {
                     Ok(Received::Done) => {}
                     Ok(Received::Foreign) => self.answer_foreign(now, tag),
                     Ok(Received::Closed(close)) => self.handle_client_close(&close),
-                    Err(error) => self.close(CloseReason::Misbehaved(error)),
+                    Err(error) => self.handle_misbehaved(error),
                 }
             }
         }
@@ -69,7 +69,7 @@ impl ServerSocket {
             }
             self.channel.accept_stream(&client, connect.headers.attempt, true);
             if let Err(error) = self.channel.handle_attach_status(now, connect) {
-                self.close(CloseReason::Misbehaved(error));
+                self.handle_misbehaved(error);
             }
         } else if offer.tag == tags.peer {
             // The fabric brought it twice.
@@ -92,8 +92,8 @@ impl ServerSocket {
 
     /// The client closes: it hears that it may.
     fn handle_client_close(&mut self, close: &Close) {
-        self.channel.say_stream_closed(self.client.clone(), "");
-        self.finish(CloseReason::of_code(&close.code));
+        self.channel.say_stream_closed(self.client.clone(), &CloseReason::Peer);
+        self.finish(CloseReason::of_close(&close.code, &close.message));
     }
 
     /// Another incarnation of this socket, or a stranger, hears at most once a second that it is not meant.

@@ -303,6 +303,27 @@ impl Stream {
         self.sender.waiting_bytes(class)
     }
 
+    /// The fabric takes messages of so many bytes. Returns the requests that have not left and are larger, by
+    /// key, with their bytes; answers of that kind say so instead.
+    pub(super) fn set_limit(&mut self, limit: usize) -> Vec<(u64, usize)> {
+        self.sender.set_limit(limit)
+    }
+
+    /// Returns the bytes of what is next to leave and never can.
+    pub(super) fn unsendable(&self) -> Option<usize> {
+        self.sender.unsendable()
+    }
+
+    /// Whether all has been handled that left before what can not leave, or can not arrive.
+    pub(super) fn is_held_up_alone(&self) -> bool {
+        self.sender.is_held_up_alone()
+    }
+
+    /// The key of the request that is held up, if it is one.
+    pub(super) fn held_up_request(&self) -> Option<u64> {
+        self.sender.held_up_request()
+    }
+
     pub(super) fn unacked(&self) -> usize {
         self.sender.unacked()
     }

@@ -8,7 +8,10 @@ use super::status_schedule::Standing;
 use crate::base::{FaultInjector, FaultPoint};
 use crate::socket::stale;
 use crate::socket::surroundings::Surroundings;
-use crate::socket::{Leaving, Output, PeerMisbehaved, SocketCounters, SocketEvent, Tag, TagKind};
+use crate::socket::too_large::ASKED_BYTES;
+use crate::socket::{
+    CloseReason, Leaving, Output, PeerMisbehaved, SocketCounters, SocketEvent, Tag, TagKind,
+};
 use crate::subject::Subject;
 use crate::wire::stream::{Close, Status};
 use crate::wire::{Bundle, Headers, Item, Message, Messages, PackedMessages, Payload};
@@ -24,12 +27,17 @@ impl Stream {
     }
 
     /// Our end closes. The message is the last one that leaves.
-    pub(in crate::socket) fn closing(&self, subject: Subject, code: &str, leaving: Leaving) -> Message {
+    pub(in crate::socket) fn closing(
+        &self,
+        subject: Subject,
+        reason: &CloseReason,
+        leaving: Leaving,
+    ) -> Message {
         let is_asked_for = leaving != Leaving::Displaced;
         let counts = if is_asked_for { self.counts() } else { self.receiver.counts_of_handed() };
         let (is_draining, written) = (leaving != Leaving::No, self.sender.written());
-        let code = code.to_owned();
-        let close = Close { counts, written, is_draining, code, ..Close::default() };
+        let (code, message) = (reason.code().into_owned(), reason.message_to_peer());
+        let close = Close { counts, written, is_draining, code, message, ..Close::default() };
         self.frame(subject, self.sender.next(), close.encode())
     }
 
@@ -70,6 +78,7 @@ impl Stream {
         // What is under way brings us here again.
         let is_forced_small = self.sender.is_under_way() && faults.should_inject(FaultPoint::TinyWindow);
         self.sender.begin_turn();
+        let fresh = self.sender.next();
         let mut last: Option<(u64, Messages)> = None;
         while !is_forced_small
             && self.sender.has_more()
@@ -77,7 +86,7 @@ impl Stream {
         {
             if let Some((first, messages)) = last.replace(next) {
                 let peer = self.peer.clone();
-                outputs.extend(peer.map(|peer| self.transmit(peer, first, messages)));
+                outputs.extend(peer.map(|peer| self.transmit(peer, (first, fresh), messages)));
             }
         }
         let standing = self.standing();
@@ -104,13 +113,17 @@ impl Stream {
         let Some(peer) = self.peer.clone() else { return };
         match (last, status) {
             (None, None) => {}
-            (Some((first, messages)), None) => outputs.push_back(self.transmit(peer, first, messages)),
+            (Some((first, messages)), None) => {
+                outputs.push_back(self.transmit(peer, (first, fresh), messages));
+            }
             (Some((first, messages)), Some(status)) => {
                 let joined = self.join(&messages, first, &status);
                 match joined {
-                    Some(packed) => outputs.push_back(self.transmit(peer, first, Messages::Packed(packed))),
+                    Some(packed) => {
+                        outputs.push_back(self.transmit(peer, (first, fresh), Messages::Packed(packed)));
+                    }
                     None => {
-                        outputs.push_back(self.transmit(peer.clone(), first, messages));
+                        outputs.push_back(self.transmit(peer.clone(), (first, fresh), messages));
                         outputs.push_back(Output::Publish(self.frame(
                             peer,
                             self.sender.next(),
@@ -162,12 +175,21 @@ impl Stream {
         if is_last { messages.with_status(status, MAX_PACKED, MAX_JOINED_BYTES) } else { None }
     }
 
-    fn transmit(&self, subject: Subject, first: u64, messages: Messages) -> Output {
+    /// Messages from number `fresh` on leave for the first time. What is large and goes again may be what the
+    /// fabric refuses: that is asked for.
+    fn transmit(&self, subject: Subject, (first, fresh): (u64, u64), messages: Messages) -> Output {
         match messages {
-            Messages::One(Item { payload, json }) => {
+            Messages::One(item) => {
+                let asks = first < fresh && item.bytes() >= ASKED_BYTES;
+                let Item { payload, json } = item;
                 let headers =
                     Headers { seq: Some(first), attempt: Some(self.tags.peer), json, ..Headers::default() };
-                Output::Publish(Message { subject, payload, headers })
+                let message = Message { subject, payload, headers };
+                if asks {
+                    let tag = Tag { kind: TagKind::Resent, number: 0 };
+                    return Output::Probe { tag, message, timeout: self.keep_alive_timeout };
+                }
+                Output::Publish(message)
             }
             Messages::Packed(packed) => Output::PublishBundle(Bundle {
                 subject,

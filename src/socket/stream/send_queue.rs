@@ -2,6 +2,7 @@
 //! *flight* until it has arrived, and, if it is data, is *kept* until it was handled.
 
 mod departure;
+mod large;
 mod pieces;
 mod repair;
 mod stations;
@@ -36,6 +37,8 @@ pub struct SendQueue {
     waiting_sizes: Sizes64,
     /// Answers that were made while what stood before them could not leave.
     passing: VecDeque<Messages>,
+    /// Bytes of the largest message that the fabric takes.
+    limit: usize,
     /// The message that leaves in pieces. It is counted among those that wait until the last one has left.
     pieces: Pieces,
     /// Bytes of pieces that may leave in this turn, and whether it ended before they did.
@@ -92,6 +95,7 @@ impl SendQueue {
             waiting: VecDeque::new(),
             waiting_sizes: Sizes64::default(),
             passing: VecDeque::new(),
+            limit: usize::MAX,
             pieces: Pieces::new(piece),
             turn: 0,
             is_turn_over: false,

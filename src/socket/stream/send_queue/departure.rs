@@ -64,7 +64,7 @@ impl SendQueue {
     fn begin(&mut self, now: Instant, queue: Queue) -> bool {
         let fits = |front: &Messages| {
             let one = front.sizes().filter(|_| self.pieces.is_big(front));
-            one.is_some_and(|one| self.fits_windows(&Sizes::default(), &one))
+            one.is_some_and(|one| front.bytes() <= self.limit && self.fits_windows(&Sizes::default(), &one))
         };
         if !self.queue(queue).front().is_some_and(fits) {
             return false;
@@ -95,6 +95,9 @@ impl SendQueue {
         }
         if self.turn == 0 {
             self.is_turn_over = true;
+            return None;
+        }
+        if self.pieces.whole_bytes() > self.limit {
             return None;
         }
         let room = MAX_IN_FLIGHT_BYTES.saturating_sub(self.flight.bytes());

@@ -15,6 +15,8 @@ use crate::wire::{Item, Messages, Payload};
 pub(super) struct Pieces {
     /// Bytes of a piece at most; what is larger leaves in pieces.
     size: usize,
+    /// The same, but for what the fabric does not take.
+    most: usize,
     begun: Option<Begun>,
     /// What has left, and what may.
     sent: u64,
@@ -46,6 +48,7 @@ impl Pieces {
     pub(super) fn new(size: usize) -> Self {
         Self {
             size,
+            most: size,
             begun: None,
             sent: 0,
             credit: 0,
@@ -59,6 +62,16 @@ impl Pieces {
     /// Returns whether these are one message that is larger than a piece.
     pub(super) fn is_big(&self, messages: &Messages) -> bool {
         matches!(messages, Messages::One(item) if item.bytes() > self.size)
+    }
+
+    /// The fabric takes messages of so many bytes. What is larger begins, if it can, and leaves in no piece.
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.size = self.most.min(limit);
+    }
+
+    /// The bytes of the message that is leaving.
+    pub(super) fn whole_bytes(&self) -> usize {
+        self.begun.as_ref().map_or(0, |begun| begun.item.bytes())
     }
 
     /// Begins with a message, which was written as `written`.

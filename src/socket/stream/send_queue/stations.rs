@@ -96,6 +96,10 @@ impl Flight {
         self.data_bytes
     }
 
+    pub(super) fn first(&self) -> Option<&Messages> {
+        self.batches.front().map(|(_, messages)| messages)
+    }
+
     /// The bytes of the largest batch.
     pub(super) fn largest(&self) -> usize {
         self.batches.iter().map(|(_, messages)| messages.bytes()).max().unwrap_or(0)
