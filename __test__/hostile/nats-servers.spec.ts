@@ -6,6 +6,8 @@ import { type Client, type ConatServer, connect, init } from 'selvedge'
 import { disconnection } from '../support/sockets'
 
 const MAX_PAYLOAD = 4096
+/** Of a client of NATS (`wire/nats/client.rs`). */
+const MAX_UNSETTLED = 16 * 1024
 
 /** A server that lets everybody in, answers pings, and notes what is subscribed to; nothing else. */
 class FakeNats {
@@ -13,6 +15,11 @@ class FakeNats {
   readonly subscriptions = new Map<string, { socket: Socket; sid: string }>()
   /** The numbers of those that have ended. */
   readonly ended = new Set<string>()
+  /** Messages that it was sent. */
+  published = 0
+  /** Called for each: the answers to pings wait while there is one. */
+  onPublish: (() => void) | undefined
+  readonly #unanswered: Socket[] = []
   readonly #server: Server = createServer(socket => this.#talk(socket))
   readonly #sockets = new Set<Socket>()
 
@@ -24,6 +31,12 @@ class FakeNats {
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     await once(this.#server.close(), 'close')
+  }
+
+  /** Answers what has waited, and from now on at once. */
+  answer(): void {
+    this.onPublish = undefined
+    for (const socket of this.#unanswered.splice(0)) socket.write('PONG\r\n')
   }
 
   #talk(socket: Socket): void {
@@ -42,8 +55,13 @@ class FakeNats {
 
   #take(socket: Socket, words: readonly string[]): void {
     const last = words.at(-1)!
-    if (words[0] === 'PING') socket.write('PONG\r\n')
-    else if (words[0] === 'SUB') this.subscriptions.set(words[1]!, { socket, sid: last })
+    if (words[0] === 'PING') {
+      if (this.onPublish === undefined) socket.write('PONG\r\n')
+      else this.#unanswered.push(socket)
+    } else if (words[0] === 'PUB' || words[0] === 'HPUB') {
+      this.published++
+      this.onPublish?.()
+    } else if (words[0] === 'SUB') this.subscriptions.set(words[1]!, { socket, sid: last })
     else if (words[0] === 'UNSUB') this.ended.add(last)
   }
 }
@@ -113,6 +131,28 @@ describe('a server of NATS that lets us in and then', () => {
     await subscribedAgain(socket)
     while (said.length < 2) await new Promise(setImmediate)
     expect(said).toEqual(['ERR_CONNECT', 'ready'])
+  })
+
+  test('answers nothing for a while is waited for: of what was published meanwhile nothing is lost', async () => {
+    const { inside } = await behind()
+    for (const client of [direct(), inside]) {
+      await client.waitUntilReady()
+      nats.published = 0
+      // More than may be unsettled. It answers when it has got as much as it is sent without an answer.
+      const sent = new Promise<void>(resolve => {
+        nats.onPublish = () => {
+          if (nats.published === MAX_UNSETTLED) resolve()
+        }
+      })
+      const counts = Array.from(
+        { length: MAX_UNSETTLED + 5000 },
+        async () => (await client.publish('a', 1)).count,
+      )
+      await sent
+      nats.answer()
+      expect(new Set(await Promise.all(counts))).toEqual(new Set([1]))
+      expect(nats.published).toBe(counts.length)
+    }
   })
 
   test('sends messages to subscriptions that have ended, or never were, disturbs nothing', async () => {

@@ -1,7 +1,7 @@
 //! Closes a link in the steps of `link::OrderlyClose`.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use crate::link::{OrderlyClose, Step};
 use crate::transport::timer::{Timer, now};
@@ -46,15 +46,28 @@ pub(super) async fn close_link<Out, In>(
 fn poll_feed<Out, In>(
     link: &mut BoxedLink<Out, In>,
     rest: &mut impl Iterator<Item = Out>,
-    cx: &mut std::task::Context<'_>,
+    cx: &mut Context<'_>,
 ) -> Poll<Result<(), LinkError>> {
     loop {
-        while !link.is_full() {
+        let mut is_all = false;
+        while !is_all && !link.is_full() {
             match rest.next() {
                 Some(output) => link.feed(output)?,
-                None => return link.poll_flush(cx),
+                None => is_all = true,
             }
         }
-        std::task::ready!(link.poll_flush(cx))?;
+        let flushed = link.poll_flush(cx)?;
+        if is_all || !link.is_full() {
+            std::task::ready!(flushed);
+        } else {
+            // The other end may have to settle what it has first. What is read is for nobody.
+            if link.poll_recv(cx, &mut Vec::new())?.is_ready() {
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+        if is_all {
+            return Poll::Ready(Ok(()));
+        }
     }
 }

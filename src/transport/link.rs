@@ -61,7 +61,7 @@ pub trait Link: Send {
     }
 
     /// Flushes; ready when everything fed has been passed to the operating system (or to the broker, within
-    /// its process).
+    /// its process), and there is room for more: it is not full then. What it waits for may have to be read.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>>;
 
     /// Closes the link in an orderly way if the protocol has one, after a flush.

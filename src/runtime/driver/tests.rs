@@ -13,7 +13,7 @@ use super::*;
 use crate::base::{Chunk, Failure, LinkInfo, Machine, Urgent, Weigh};
 use crate::boundary::HostEvent;
 use crate::link::PipeEvent;
-use crate::transport::{ByteLink, LinkError};
+use crate::transport::{ByteLink, Link, LinkError};
 
 /// Sends lines, tells lines, and once it is told to, an empty one now and then.
 #[derive(Default)]
@@ -246,6 +246,62 @@ fn what_is_not_welcome_stays_with_the_stream_until_a_command_makes_room() {
     threads::block_on(far.write_all(b"\n")).expect("open");
     let [PipeEvent::Bytes(long)] = &host.told(1)[..] else { panic!("one line") };
     assert_eq!(long.len(), 1025);
+}
+
+/// A link whose other end has to settle what was sent before it takes more: full although all is flushed.
+struct Settling {
+    stream: BoxedLink<Bytes, Chunk>,
+    unsettled: usize,
+}
+
+impl Link for Settling {
+    type Out = Bytes;
+    type In = Chunk;
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<Chunk>) -> Poll<Result<(), LinkError>> {
+        std::task::ready!(self.stream.poll_recv(cx, into))?;
+        self.unsettled = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    fn feed(&mut self, bytes: Bytes) -> Result<(), LinkError> {
+        self.unsettled += 1;
+        self.stream.feed(bytes)
+    }
+
+    fn is_full(&self) -> bool {
+        self.unsettled >= 2
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        self.stream.poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        self.stream.poll_close(cx)
+    }
+}
+
+/// 16 384 requests to a frozen server of NATS held the engine's thread for good.
+#[test]
+fn a_link_that_is_full_until_it_has_read_something_is_read() {
+    let host = Host::new();
+    let (near, mut far) = duplex(1024);
+    let link = Settling { stream: ByteLink::boxed(Box::new(near), &[]), unsettled: 0 };
+    let driver = DriverHandle::accept(HANDLE, Lines::default(), Box::new(link), host.events.clone());
+    driver.put(["1\n", "2\n", "3\n", "4\n", "5\n"].map(LinesCommand::Send));
+    threads::block_on(async {
+        read(&mut far, "1\n2\n").await;
+        far.write_all(b"settled\n").await.expect("open");
+        read(&mut far, "3\n4\n").await;
+    });
+    driver.put([LinesCommand::Close]);
+    threads::block_on(async {
+        far.write_all(b"settled\n").await.expect("open");
+        read(&mut far, "5\n").await;
+    });
+    drop(far);
+    assert_eq!(host.told(3), [line("settled\n"), line("settled\n"), PipeEvent::End]);
 }
 
 #[test]

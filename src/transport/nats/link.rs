@@ -136,11 +136,34 @@ impl<C: Conversation> NatsLink<C> {
             let Poll::Ready(now) = self.timer.poll(cx, deadline) else { return Ok(()) };
             if self.leave_at.is_some_and(|at| at <= now) {
                 // What was fed has been passed on, as far as the server took it.
-                let _ = self.poll_flush(cx)?;
+                let _ = self.poll_write(cx)?;
                 return Err(LinkError::Closed);
             }
             self.say(|client, out| client.handle_timeout(now, out));
         }
+    }
+
+    /// Writes; ready when everything fed has been passed to the operating system.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        if self.conversation.client().has_ready() {
+            // Known without the server: nothing else wakes the reader for it.
+            cx.waker().wake_by_ref();
+        }
+        self.conversation.client_mut().push_fence(&mut self.outgoing);
+        if self.outgoing.is_done() {
+            return Poll::Ready(Ok(()));
+        }
+        if self.outgoing.poll_write(cx, &mut self.stream)?.is_pending() {
+            self.stalled_at.get_or_insert_with(now);
+            return Poll::Pending;
+        }
+        let stalled = self.stalled_at.take().map(|at| now().saturating_duration_since(at));
+        if let Some(stalled) = stalled.filter(|stalled| *stalled >= LONG_STALL) {
+            // A server holds up those who publish to a subscriber that does not read.
+            tracing::warn!(server = self.server.0, ?stalled, "the server of nats did not read for a while");
+        }
+        self.answers = 0;
+        Poll::Ready(Ok(()))
     }
 
     /// Waits until the server has settled all that was sent, or has gone. What comes meanwhile is for nobody.
@@ -256,26 +279,10 @@ impl<C: Conversation> Link for NatsLink<C> {
         true
     }
 
+    /// With so much unsettled that it is full, it waits for the server's answers, which are read.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
-        if self.conversation.client().has_ready() {
-            // Known without the server: nothing else wakes the reader for it.
-            cx.waker().wake_by_ref();
-        }
-        self.conversation.client_mut().push_fence(&mut self.outgoing);
-        if self.outgoing.is_done() {
-            return Poll::Ready(Ok(()));
-        }
-        if self.outgoing.poll_write(cx, &mut self.stream)?.is_pending() {
-            self.stalled_at.get_or_insert_with(now);
-            return Poll::Pending;
-        }
-        let stalled = self.stalled_at.take().map(|at| now().saturating_duration_since(at));
-        if let Some(stalled) = stalled.filter(|stalled| *stalled >= LONG_STALL) {
-            // A server holds up those who publish to a subscriber that does not read.
-            tracing::warn!(server = self.server.0, ?stalled, "the server of nats did not read for a while");
-        }
-        self.answers = 0;
-        Poll::Ready(Ok(()))
+        ready!(self.poll_write(cx))?;
+        if self.conversation.client().is_full() { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
@@ -283,7 +290,7 @@ impl<C: Conversation> Link for NatsLink<C> {
             self.is_leaving = true;
             self.conversation.client_mut().leave(&mut self.outgoing);
         }
-        ready!(self.poll_flush(cx))?;
+        ready!(self.poll_write(cx))?;
         if !self.is_shut {
             // From then on nobody is told that they have reached this client.
             ready!(self.poll_settled(cx))?;
