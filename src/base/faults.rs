@@ -18,6 +18,8 @@ pub enum FaultPoint {
     DuplicateDelivery,
     /// What was granted is not told: it has to be asked for.
     LostCredit,
+    /// A turn is over after one piece of a message.
+    ShortTurn,
 }
 
 /// The points of one machine; none by default.

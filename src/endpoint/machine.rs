@@ -201,11 +201,17 @@ impl Machine for Endpoint {
     /// Returns the next operation for the broker. What sockets have to send leaves when the rest has:
     /// together, for a batch of commands or of input.
     fn poll_output(&mut self) -> Option<ClientOp> {
+        let mut rounds = 0;
         while !self.client.has_op() {
             if !self.table.has_unflushed() {
                 return None;
             }
             self.flush_sockets(self.latest?);
+            rounds += 1;
+            debug_assert!(
+                rounds < MAX_SILENT_ROUNDS,
+                "a socket asks for one turn after another, and says nothing"
+            );
         }
         self.client.poll_op()
     }
@@ -242,5 +248,7 @@ impl Machine for Endpoint {
 
 /// The time that a broker has for taking what was sent last.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(800);
+/// More rounds in a row than sockets ever need to say something.
+const MAX_SILENT_ROUNDS: u32 = 1000;
 /// How long the answer to a client that looks for a server waits for the client's inbox.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);

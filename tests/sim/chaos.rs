@@ -12,7 +12,7 @@ use selvedge::socket::{AnswerLimits, SocketConfig};
 use crate::app::Sock;
 use crate::dice::Dice;
 use crate::net::{Direction, Faults};
-use crate::trace::{Keep, Trace};
+use crate::trace::{Keep, ReplayOfPanic, Trace};
 use crate::world::World;
 
 const SEEDS: u64 = 2000;
@@ -157,6 +157,7 @@ fn mix_of(seed: u64) -> Mix {
 
 /// A whole life of a world.
 pub fn live(seed: u64, keep: Keep) -> World {
+    let _replay = ReplayOfPanic(replay(seed));
     let mix = mix_of(seed);
     // Small payloads, so that some messages come in chunks (of 1000 bytes).
     let mut world =

@@ -26,7 +26,8 @@ impl World {
         let pairs: Vec<(Sock, Sock, u64)> = pairs.collect();
         // A watch may be on its way, and its answer on the way back.
         let (_, slowest) = self.net.faults.latency;
-        let time = TOLD + 3 * Duration::from_millis(slowest);
+        let pause = self.narrow.map_or(0, |narrow| 1 + narrow.pause);
+        let time = TOLD + 3 * Duration::from_millis(slowest + pause);
         let since = self.now;
         for (sock, peer, link) in pairs {
             self.after(time, move |world| world.check_told(sock, peer, link, since));

@@ -59,7 +59,17 @@ impl World {
             | SocketEvent::ChooseServer
             | SocketEvent::Bound(_) => {}
             SocketEvent::Undelivered(data) => {
-                self.with_side(sock, |side| side.take_back(data.seq, &data.payload));
+                match self.sides.get_mut(&sock) {
+                    // Written before the application had heard of the end.
+                    Some(side) if side.closed.is_some() && data.seq == 0 => {
+                        let seq = side.undelivered.last().map_or(side.acked, |last| *last) + 1;
+                        side.closed.iter_mut().for_each(|(_, undelivered)| *undelivered += 1);
+                        if let Err(what) = side.take_back(seq, &data.payload) {
+                            self.blame(format_args!("{sock:?}: {what}"));
+                        }
+                    }
+                    _ => self.with_side(sock, |side| side.take_back(data.seq, &data.payload)),
+                }
             }
             SocketEvent::PeerLost(_) => {
                 self.with_side(sock, |side| {

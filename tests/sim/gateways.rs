@@ -9,8 +9,9 @@ use selvedge::subject::{Pattern, Subject};
 use selvedge::wire::{Headers, Message, Payload};
 
 use crate::chaos::number;
+use crate::narrow::make_narrow;
 use crate::socket::{MINUTE, SECOND};
-use crate::trace::{Keep, Trace};
+use crate::trace::{Keep, ReplayOfPanic, Trace};
 use crate::world::{Outcome, World};
 
 const SEEDS: u64 = 300;
@@ -88,12 +89,14 @@ pub fn replay(seed: u64) -> String {
 
 /// A whole life of a world with gateways.
 pub fn live(seed: u64, keep: Keep) -> World {
+    let _replay = ReplayOfPanic(replay(seed));
     let mut world = world(seed);
     world.trace = Trace::new(keep);
     if world.dice.chance(0.5) {
         let points = u8::try_from(world.dice.below(32)).unwrap_or(0);
         world.net.rare.set(points, world.dice.pick(&[1, 10, 50]));
     }
+    make_narrow(&mut world, seed);
     world.net.faults.latency = (1, world.dice.pick(&[3, 30, 100]));
     let config = SocketConfig { stream: world.dice.chance(0.85), ..SocketConfig::default() };
     let server = world.node();

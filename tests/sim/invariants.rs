@@ -16,6 +16,7 @@ impl World {
     pub fn come_to_rest(&mut self) {
         self.note("the faults stop");
         self.net.heal(self.now);
+        self.widen();
         (0..self.nodes.len()).for_each(|node| self.thaw(node));
         let detached: Vec<Sock> = self
             .sides

@@ -78,6 +78,8 @@ pub struct Net {
     notices: VecDeque<Notice>,
     /// When it was looked at last.
     latest: Instant,
+    /// Deadlines of brokers that were handled since.
+    overdue: u32,
     /// When the world began.
     began: Instant,
     pub fences: FenceWatch,
@@ -141,6 +143,7 @@ impl Net {
             flights: 0,
             notices: VecDeque::new(),
             latest: now,
+            overdue: 0,
             began: now,
             fences: FenceWatch::default(),
         };
@@ -354,6 +357,9 @@ impl Net {
 
     /// Does what is due, and says what an endpoint is to be told.
     pub fn poll_notice(&mut self, now: Instant) -> Option<Notice> {
+        if now > self.latest {
+            self.overdue = 0;
+        }
         self.latest = now;
         loop {
             if let Some(notice) = self.notices.pop_front() {
@@ -364,6 +370,8 @@ impl Net {
                 if let Some(broker) = &mut self.brokers[at]
                     && broker.poll_timeout().is_some_and(|due| due <= its_now)
                 {
+                    self.overdue += 1;
+                    assert!(self.overdue < MAX_AT_ONCE, "a deadline of the broker that has come stays");
                     broker.handle_timeout(its_now);
                     self.drain_broker(now, at);
                 }
@@ -491,7 +499,10 @@ impl Net {
 
     /// Carries out what a gateway wants of the cluster.
     fn drain_upstream(&mut self, now: Instant, at: usize) {
+        let mut rounds = 0;
         while let Some(broker) = &mut self.brokers[at] {
+            rounds += 1;
+            assert!(rounds < MAX_AT_ONCE, "a gateway wants one thing after another, and no time passes");
             if broker.poll_upstream_dial() {
                 let uplink = &mut self.uplinks[at];
                 (uplink.generation, uplink.is_up) = (uplink.generation + 1, false);
@@ -513,7 +524,13 @@ impl Net {
         }
         let mut outbox = Vec::new();
         self.fences.begin();
+        let mut rounds = 0;
         while let Some(peer) = self.brokers[at].as_mut().and_then(Broker::poll_woken) {
+            rounds += 1;
+            assert!(
+                rounds < MAX_AT_ONCE,
+                "a broker has something to say again and again, and no time passes"
+            );
             let Some(broker) = &mut self.brokers[at] else { return };
             broker.take_outbox(peer, &mut outbox);
             let closing = broker.close_reason(peer).is_some();
@@ -578,3 +595,5 @@ impl Net {
 
 /// How often a server is asked whether somebody listens by now.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
+/// More than a broker ever does at one moment.
+const MAX_AT_ONCE: u32 = 1_000_000;

@@ -16,6 +16,7 @@ fn every_point_is_reached_and_breaks_nothing() {
         FaultPoint::SpuriousReconnect,
         FaultPoint::DuplicateDelivery,
         FaultPoint::LostCredit,
+        FaultPoint::ShortTurn,
     ];
     for point in points {
         let config = SocketConfig { piece_bytes: 4000, ..SocketConfig::default() };

@@ -64,8 +64,9 @@ impl World {
         if node.frozen_until.is_some() {
             return node.frozen_until;
         }
-        let at = node.endpoint.as_ref()?.poll_timeout()?;
-        Some(at.checked_sub(node.skew).unwrap_or(self.now))
+        let at = node.endpoint.as_ref()?.poll_timeout();
+        let at = at.map(|at| at.checked_sub(node.skew).unwrap_or(self.now));
+        at.into_iter().chain(node.valve.full_until()).min()
     }
 
     /// Lets a process do what is due by its own clock.
@@ -73,7 +74,12 @@ impl World {
         match self.nodes[node].frozen_until {
             Some(until) if until <= self.now => self.thaw(node),
             Some(_) => {}
-            None => self.fire(node),
+            None => {
+                if self.nodes[node].valve.open_at(self.now) {
+                    self.pump(node);
+                }
+                self.fire(node);
+            }
         }
     }
 

@@ -65,5 +65,16 @@ impl Trace {
     }
 }
 
+/// Says how to see a run again, if it ends in a panic: a machine has found something by itself.
+pub struct ReplayOfPanic(pub String);
+
+impl Drop for ReplayOfPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("replay: {}", self.0);
+        }
+    }
+}
+
 /// Lines that are printed of a trace.
 const MAX_LINES: usize = 300;

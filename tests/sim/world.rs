@@ -13,6 +13,7 @@ use selvedge::wire::{Message, Messages, Payload, push_item};
 
 use crate::app::{Side, Sock, payload};
 use crate::dice::Dice;
+use crate::narrow::{Narrow, Valve};
 use crate::net::{Net, Notice};
 use crate::process::Pending;
 use crate::trace::{Keep, Trace};
@@ -32,6 +33,8 @@ pub struct World {
     pub slowness: u64,
     /// What endpoints take of messages in pieces.
     pub intake: IntakeLimits,
+    /// Links that are full now and then; `None`: they take everything at once.
+    pub narrow: Option<Narrow>,
     pub trace: Trace,
     /// What must not have happened.
     pub wrong: Vec<String>,
@@ -75,6 +78,8 @@ pub struct Node {
     pub thawed_at: Option<Instant>,
     /// What it will find then.
     pub backlog: VecDeque<Pending>,
+    /// How much its link takes, if links are narrow.
+    pub valve: Valve,
 }
 
 /// What came of a ticket.
@@ -109,6 +114,7 @@ impl World {
             delivered: BTreeMap::new(),
             slowness: 0,
             intake: IntakeLimits::default(),
+            narrow: None,
             trace: Trace::new(Keep::when(std::env::var_os("SELVEDGE_SIM_SEED").is_some())),
             wrong: Vec::new(),
             stuck: BTreeSet::new(),
@@ -265,6 +271,10 @@ impl World {
     }
 
     pub fn close(&mut self, sock: Sock) {
+        if let Some(side) = self.sides.get_mut(&sock).filter(|_| self.narrow.is_some()) {
+            // It may be some time before its link lets it.
+            side.ending = true;
+        }
         self.command(sock.0, Command::SocketClose(sock.1));
     }
 
@@ -291,6 +301,7 @@ impl World {
         if self.nodes[node].frozen_until.is_some() {
             return self.nodes[node].backlog.push_back(Pending::Command(command));
         }
+        let Some(command) = self.nodes[node].valve.keep(command) else { return };
         if let Some(endpoint) = &mut self.nodes[node].endpoint {
             endpoint.handle_command(now, command);
         }
@@ -378,6 +389,7 @@ impl World {
         if let Notice::Up(_) | Notice::Down(..) = notice {
             self.note(format_args!("{notice:?}"));
         }
+        self.nodes[node].valve.handle_notice(&notice);
         let lags = self.nodes[node].lags_until.is_some_and(|until| self.now < until);
         if let Some(endpoint) = &mut self.nodes[node].endpoint {
             match notice {
@@ -392,26 +404,34 @@ impl World {
         self.pump(node);
     }
 
-    /// Carries out what an endpoint wants.
+    /// Carries out what an endpoint wants, as far as its link has room.
     pub(crate) fn pump(&mut self, node: usize) {
         let now = self.clock(node);
-        while let Some(endpoint) = &mut self.nodes[node].endpoint {
-            if let Some(op) = endpoint.poll_output() {
+        for _ in 0..MAX_WANTED {
+            let Node { endpoint: Some(endpoint), valve, .. } = &mut self.nodes[node] else { return };
+            let takes = self.narrow.is_none() || valve.takes();
+            if takes && let Some(op) = endpoint.poll_output() {
                 self.net.send(self.now, node, op);
+                self.note_sent(node);
             } else if let Some(request) = endpoint.poll_link() {
                 self.carry_out(node, now, request);
             } else if let Some(event) = endpoint.poll_event() {
                 self.handle_event(node, event);
+            } else if let Some(command) = valve.poll_command() {
+                endpoint.handle_command(now, command);
             } else {
                 return;
             }
         }
+        self.blame(format_args!("{node} wants one thing after another, and no time passes"));
+        self.nodes[node].endpoint = None;
     }
 
     fn carry_out(&mut self, node: usize, now: Instant, request: LinkRequest) {
         match request {
             LinkRequest::Dial => self.net.dial(self.now, node),
             LinkRequest::Close(_) | LinkRequest::CloseBy(_) => {
+                self.send_rest(node);
                 // Told at once, as the runtime does: what is dialled next is another link.
                 self.net.hang_up(self.now, node);
                 self.note(format_args!("{node} hangs up"));
@@ -429,3 +449,6 @@ const MAX_STEPS: u64 = 1_000_000;
 
 /// What reaches all processes together at one moment; thousands are normal when a link comes back.
 const MAX_AT_ONCE: u64 = 20_000;
+
+/// More than an endpoint ever wants at one time.
+const MAX_WANTED: u64 = 1_000_000;

@@ -77,7 +77,8 @@ impl Stream {
         }
         // What is under way brings us here again.
         let is_forced_small = self.sender.is_under_way() && faults.should_inject(FaultPoint::TinyWindow);
-        self.sender.begin_turn();
+        let is_short = self.sender.is_in_pieces() && faults.should_inject(FaultPoint::ShortTurn);
+        self.sender.begin_turn(is_short);
         let fresh = self.sender.next();
         let mut last: Option<(u64, Messages)> = None;
         while !is_forced_small

@@ -17,6 +17,11 @@ impl SendQueue {
             || self.pieces.class().is_some()
     }
 
+    /// Returns whether a message in pieces has begun, and not left whole.
+    pub fn is_in_pieces(&self) -> bool {
+        self.pieces.class().is_some()
+    }
+
     /// What leaves next, and the number of its first item.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<(u64, Messages)> {
         if !self.is_attached {
@@ -126,9 +131,10 @@ impl SendQueue {
         near.filter(|messages| self.pieces.is_big(messages)).map(Messages::bytes).sum()
     }
 
-    /// Begins a turn: of messages in pieces so much may leave before others get theirs.
-    pub fn begin_turn(&mut self) {
-        self.turn = TURN;
+    /// Begins a turn: of messages in pieces so much may leave before others get theirs. A short one is over
+    /// after one piece.
+    pub fn begin_turn(&mut self, is_short: bool) {
+        self.turn = if is_short { 1 } else { TURN };
         self.is_turn_over = false;
     }
 

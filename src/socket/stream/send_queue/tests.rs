@@ -25,7 +25,7 @@ fn attached(windows: Windows) -> (SendQueue, Instant) {
 }
 
 fn poll_all(sender: &mut SendQueue, now: Instant) -> Vec<Encoding> {
-    sender.begin_turn();
+    sender.begin_turn(false);
     let left = std::iter::from_fn(|| sender.poll_transmit(now));
     left.flat_map(|(_, messages)| messages.items().collect::<Vec<_>>())
         .map(|item| item.payload.encoding)
@@ -192,7 +192,7 @@ proptest! {
             }
             now += Duration::from_millis(100);
             sender.handle_timeout(now);
-            sender.begin_turn();
+            sender.begin_turn(false);
             let mut n = 0;
             while let Some((first, messages)) = sender.poll_transmit(now) {
                 for (index, item) in messages.items().enumerate() {
