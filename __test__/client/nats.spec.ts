@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { type Client, type ConnectOptions, connect, type FabricError, init } from 'selvedge'
 import { CA, materialFiles } from '../support/certificates'
 import { read, rejection } from '../support/messages'
-import { describeNats, isNatsAtLeast, NatsServer } from '../support/nats'
-import { disconnection } from '../support/sockets'
+import { describeNats, isNatsAtLeast, NatsServer, startNatsCluster } from '../support/nats'
+import { disconnection, take } from '../support/sockets'
 
 const QUICK: ConnectOptions = { noCache: true, reconnectionDelay: 5, reconnectionDelayMax: 50 }
 const clients: Client[] = []
@@ -70,6 +70,13 @@ describe('what is no server of nats that can be used', () => {
     const address = await peer(socket => socket.destroy())
     expect(['ERR_CONNECT', 'ECONNRESET']).toContain((await failure(client(address))).code)
   })
+
+  test('several say nothing: all are tried, and that is told in the time of one', async () => {
+    const asked = new Set<number>()
+    const addresses = await Promise.all([1, 2, 3].map(n => peer(socket => asked.add(n) && socket.resume())))
+    expect(await failure(client(addresses.join(',')))).toMatchObject({ code: 'ETIMEDOUT' })
+    expect(asked.size).toBe(3)
+  }, 20_000)
 
   test.each([
     ['it is too old', '{"version":"2.8.4","headers":true,"max_payload":1048576}'],
@@ -242,6 +249,36 @@ describeNats('several servers of NATS', () => {
     subscription.close()
     await Promise.all([first, second, gone].map(server => server.close()))
   })
+})
+
+describeNats('a cluster of NATS', () => {
+  test('many clients of a server that stops leave one after the other, and their sockets go on', async () => {
+    const [first, second] = (await startNatsCluster(2)) as [NatsServer, NatsServer]
+    const listener = client(second.address).socket.listen('echo')
+    listener.on('connection', socket => socket.on('data', data => socket.write(data)))
+    await listener.waitUntilReady()
+    const guests = Array.from({ length: 12 }, () => client(first.address))
+    const sockets = guests.map(guest => guest.socket.connect('echo'))
+    async function echo(n: number): Promise<void> {
+      const echoes = sockets.map(socket => take(socket, 1))
+      for (const socket of sockets) socket.write(n)
+      expect(await Promise.all(echoes)).toEqual(sockets.map(() => [n]))
+    }
+    await echo(1)
+    // It closes them 10 s later.
+    const stayed: number[] = []
+    const left = guests.map(async guest => {
+      await disconnection(guest)
+      stayed.push(guests.filter(other => other.state === 'connected').length)
+    })
+    first.signal('SIGUSR2')
+    await Promise.all(left)
+    expect(stayed[0]).toBeGreaterThan(0)
+    await echo(2)
+    expect(sockets.map(socket => socket.state)).toEqual(sockets.map(() => 'ready'))
+    await Promise.all(clients.splice(0).map(each => each.close()))
+    await Promise.all([first.close(), second.close()])
+  }, 60_000)
 })
 
 describeNats('NATS over TLS', () => {

@@ -12,11 +12,12 @@ use super::conversation::Conversation;
 use super::gateway::GatewayLink;
 use super::link::{NatsLink, Refused};
 use super::servers::Servers;
+use super::tries::Tries;
 use crate::base::{Code, Failure};
 use crate::transport::address::Place;
 use crate::transport::proxy::Proxy;
 use crate::transport::readiness::Registration;
-use crate::transport::timer::within;
+use crate::transport::timer::{now, within};
 use crate::transport::tls::{self, ClientTls};
 use crate::transport::{BoxedLink, BoxedStream, LinkError, dial_bytes};
 use crate::wire::nats::{
@@ -82,42 +83,66 @@ impl NatsRemote {
 
     /// Connects to one server after the other, until one takes this client or refuses it by its user.
     pub async fn dial(&self) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
-        let mut last = NO_SERVER;
-        for server in self.servers.in_order() {
-            match within(SERVER_TIMEOUT, self.dial_server(&server, true)).await {
-                Ok(Entrance::Open(peer, info)) => {
-                    return Ok(Box::new(self.link(peer, Client::new(info), &server)));
+        let mut tries = Tries::new(now(), self.servers.in_order());
+        while let Some((server, limit)) = tries.next_server(now()) {
+            self.find(&mut tries, &server, limit).await;
+            while let Some((address, limit)) = tries.next_address(now()) {
+                match within(limit, self.dial_server(&server, &address, true)).await {
+                    Ok(Entrance::Open(peer, info)) => {
+                        return Ok(Box::new(self.link(peer, Client::new(info), &server)));
+                    }
+                    Ok(Entrance::Refused(info, error)) => {
+                        return Ok(Box::new(Refused::new(Client::refusal(&info, error))));
+                    }
+                    Err(error) => tries.handle_failure(&server, error),
                 }
-                Ok(Entrance::Refused(info, error)) => {
-                    return Ok(Box::new(Refused::new(Client::refusal(&info, error))));
-                }
-                Err(error) => last = missed(&server, error),
             }
         }
-        Err(last)
+        Err(tries.into_error())
     }
 
     /// The same for a gateway, which has two connections to one server.
     pub async fn dial_gateway(&self) -> Result<BoxedLink<UpstreamOp, UpstreamNews>, LinkError> {
-        let mut last = NO_SERVER;
-        for server in self.servers.in_order() {
-            match within(SERVER_TIMEOUT, self.dial_ends(&server)).await {
-                Ok(link) => return Ok(Box::new(link)),
-                Err(error) => last = missed(&server, error),
+        let mut tries = Tries::new(now(), self.servers.in_order());
+        while let Some((server, limit)) = tries.next_server(now()) {
+            self.find(&mut tries, &server, limit).await;
+            while let Some((address, limit)) = tries.next_address(now()) {
+                match within(limit, self.dial_ends(&server, &address)).await {
+                    Ok(link) => return Ok(Box::new(link)),
+                    Err(error) => tries.handle_failure(&server, error),
+                }
             }
         }
-        Err(last)
+        Err(tries.into_error())
     }
 
-    async fn dial_ends(&self, server: &Server) -> Result<GatewayLink, LinkError> {
-        let main = self.dial_end(server, false).await?;
-        let groups = self.dial_end(server, true).await?;
+    /// Looks up the addresses of a server, unless that is for the proxy.
+    async fn find(&self, tries: &mut Tries, server: &Server, limit: Duration) {
+        let (host, port) = (server.0.as_str(), server.1);
+        if self.proxy.as_ref().is_some_and(|proxy| proxy.serves(host, port)) {
+            return tries.add_addresses(&[host.to_owned()]);
+        }
+        let looking = async { Ok(tokio::net::lookup_host((host, port)).await?) };
+        match within(limit, looking).await {
+            Ok(found) => tries.add_addresses(&found.map(|found| found.ip().to_string()).collect::<Vec<_>>()),
+            Err(error) => tries.handle_failure(server, error),
+        }
+    }
+
+    async fn dial_ends(&self, server: &Server, address: &str) -> Result<GatewayLink, LinkError> {
+        let main = self.dial_end(server, address, false).await?;
+        let groups = self.dial_end(server, address, true).await?;
         Ok(GatewayLink::new(main, groups))
     }
 
     /// Makes one of a gateway's connections. The server learns whether it `echoes`.
-    async fn dial_end(&self, server: &Server, echoes: bool) -> Result<NatsLink<Gateway>, LinkError> {
-        match self.dial_server(server, echoes).await? {
+    async fn dial_end(
+        &self,
+        server: &Server,
+        address: &str,
+        echoes: bool,
+    ) -> Result<NatsLink<Gateway>, LinkError> {
+        match self.dial_server(server, address, echoes).await? {
             Entrance::Open(peer, info) => Ok(self.link(peer, Gateway::new(info), server)),
             Entrance::Refused(_, error) => Err(LinkError::Denied(Failure::new(Code::Refused, error.message))),
         }
@@ -128,8 +153,8 @@ impl NatsRemote {
         NatsLink::new(stream, &buffer, conversation, server.clone(), self.servers.clone())
     }
 
-    async fn dial_server(&self, server: &Server, echoes: bool) -> Result<Entrance, LinkError> {
-        let place = Place::Net(server.0.clone(), server.1);
+    async fn dial_server(&self, server: &Server, address: &str, echoes: bool) -> Result<Entrance, LinkError> {
+        let place = Place::Net(address.to_owned(), server.1);
         let stream =
             dial_bytes::connect(&place, None, self.proxy.as_ref(), self.registration.as_ref()).await?;
         let mut peer = Peer { stream, buffer: BytesMut::new() };
@@ -180,11 +205,6 @@ fn check(info: &ServerInfo) -> Result<(), LinkError> {
     let version = info.version.chars().take(40).collect::<String>();
     let message = format!("nats-server 2.9 or newer with headers is needed, this is {version}");
     Err(LinkError::Denied(Failure::new(Code::Unsupported, message)))
-}
-
-fn missed((host, port): &Server, error: LinkError) -> LinkError {
-    tracing::debug!(host, port, %error, "no link to this server");
-    error
 }
 
 /// How a server has answered.
@@ -296,9 +316,5 @@ impl From<DecodeError> for LinkError {
     }
 }
 
-/// An address has at least one server.
-const NO_SERVER: LinkError = LinkError::Closed;
-/// For all of it, with one server.
-const SERVER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A server of NATS speaks first, and at once.
 const SILENCE: Duration = Duration::from_millis(500);

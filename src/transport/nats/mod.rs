@@ -6,6 +6,7 @@ mod dial;
 mod gateway;
 mod link;
 mod servers;
+mod tries;
 mod user;
 
 pub use dial::{NatsOptions, NatsRemote};

@@ -63,12 +63,13 @@ impl Servers {
     }
 }
 
-fn shuffled(servers: &[Server]) -> Vec<Server> {
-    let mut keys = vec![0; servers.len()];
+/// Returns all of them, in an order by chance.
+pub(super) fn shuffled<T: Clone + Ord>(all: &[T]) -> Vec<T> {
+    let mut keys = vec![0; all.len()];
     OsEntropy.fill(&mut keys);
-    let mut order: Vec<_> = keys.into_iter().zip(servers).collect();
+    let mut order: Vec<_> = keys.into_iter().zip(all).collect();
     order.sort_unstable();
-    order.into_iter().map(|(_, server)| server.clone()).collect()
+    order.into_iter().map(|(_, one)| one.clone()).collect()
 }
 
 /// A server that tells of more is not believed.
