@@ -81,6 +81,27 @@ describeNats('over gateways', () => {
     expect(Math.min(...counts)).toBeGreaterThan(50)
   })
 
+  test('while NATS is away a group at a gateway goes by its name as well', async () => {
+    const other = new NatsServer()
+    await other.start()
+    const broker = init({ port: 0, upstream: other.address })
+    gateways.push(broker)
+    await broker.waitUntilReady()
+    const address = String(broker.address())
+    const counts = await members([address, address, address], n => (n === 0 ? 'a.*' : 'a.b'))
+    const publisher = to(address)
+    await publisher.waitUntilReady()
+    await other.close()
+    while (broker.totals!.upstream!.ready) await new Promise(setImmediate)
+    const published = await Promise.all(numbers(1, 300).map(n => publisher.publish('a.b', n)))
+    expect(new Set(published.map(({ count }) => count))).toEqual(new Set([1]))
+    while (sum(counts) < 300) await new Promise(setImmediate)
+    expect((await publisher.publish('a.b', 0)).count).toBe(1)
+    while (sum(counts) < 301) await new Promise(setImmediate)
+    expect(sum(counts)).toBe(301)
+    expect(Math.min(...counts)).toBeGreaterThan(50)
+  })
+
   test('a gateway, its own client and a direct client, all in one process, are two clients', async () => {
     const broker = await gateway()
     const inside = broker.client()

@@ -3,7 +3,7 @@
 //! Chooses receivers, and leaves the sending to its caller. The cost of a publish grows with the groups that
 //! it goes to, and with the arrangements of wildcards that there are (`Interest`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -46,6 +46,17 @@ struct Group {
 pub(super) struct Way {
     pub(super) class: Class,
     pub(super) since: Instant,
+}
+
+/// How the groups of [`Class::Group`] are chosen from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// Not here: a fabric above does it.
+    Above,
+    /// Each pattern has a group of its own.
+    ByPattern,
+    /// Groups are by name, over all patterns, as the fabric above has them: it is away.
+    ByName,
 }
 
 /// What has come of a publication.
@@ -138,15 +149,15 @@ impl Router {
 
     /// Calls `deliver` for one member of each group of each pattern that the subject matches; it returns
     /// whether it could, and is told how many share a large payload. A group with more than one member shares
-    /// the messages of a bundle. Leaves out groups of [`Class::Group`] if they are not `with_groups`. The
-    /// last receiver gets the publication itself, so that nothing is copied for an only one.
+    /// the messages of a bundle. `choice`: what of groups of [`Class::Group`]. The last receiver gets the
+    /// publication itself, so that nothing is copied for an only one.
     ///
     /// What is remembered of a message that has begun takes memory, until that is given back.
     pub(super) fn route(
         &mut self,
         now: Instant,
         (publisher, account, owner): (PeerId, Account, Owner),
-        (mut publication, max_message, with_groups): (Publication, usize, bool),
+        (mut publication, max_message, choice): (Publication, usize, Choice),
         entropy: &mut dyn Entropy,
         mut deliver: impl FnMut(PeerId, &Pattern, Publication, (usize, Way)) -> bool,
     ) -> Result<Routed, Refusal> {
@@ -196,7 +207,7 @@ impl Router {
         for (pattern, groups) in self.interest.on(&route) {
             for group in groups.values() {
                 let way = group.way;
-                if way.class == Class::Group && !with_groups {
+                if way.class == Class::Group && choice != Choice::ByPattern {
                     skipped = true;
                     continue;
                 }
@@ -215,6 +226,25 @@ impl Router {
                     && let Some(before) = last.replace((peer, pattern, way))
                 {
                     deliver_counted(before, publication.clone());
+                }
+            }
+        }
+        if skipped && choice == Choice::ByName {
+            skipped = false;
+            for groups in groups_by_name(self.interest.on(&route)) {
+                let count = groups.iter().map(|(_, group)| group.members.len()).sum::<usize>();
+                let mut pick = || {
+                    let at = if count == 1 { 0 } else { entropy.below(count) };
+                    part.pick_among(&groups, at)
+                };
+                if publication.bundled > 0 && count > 1 {
+                    publication.clone().for_each_single(|single| {
+                        if let Some(receiver) = pick() {
+                            deliver_counted(receiver, single);
+                        }
+                    });
+                } else if let Some(receiver) = pick() {
+                    deliver_counted(receiver, publication.clone());
                 }
             }
         }
@@ -329,6 +359,20 @@ impl Router {
     }
 }
 
+/// Returns the groups of [`Class::Group`] among those of some patterns, those of one name together.
+fn groups_by_name<'a>(
+    all: impl Iterator<Item = (&'a Pattern, &'a Groups)>,
+) -> impl Iterator<Item = Vec<(&'a Pattern, &'a Group)>> {
+    let mut by_name: BTreeMap<&str, Vec<(&Pattern, &Group)>> = BTreeMap::new();
+    for (pattern, groups) in all {
+        for queue in groups.keys() {
+            let group = groups.get(queue).filter(|group| group.way.class == Class::Group);
+            by_name.entry(queue).or_default().extend(group.map(|group| (pattern, group)));
+        }
+    }
+    by_name.into_values().filter(|groups| !groups.is_empty())
+}
+
 /// The position of a chunk in its message.
 enum Part<'a> {
     /// All of it: any member will do.
@@ -351,6 +395,32 @@ impl Part<'_> {
         }
         // Most groups have one member, and random bits may cost a system call.
         let position = if group.members.len() == 1 { 0 } else { entropy.below(group.members.len()) };
+        self.assign(group, position)
+    }
+
+    /// Returns the member at a position among all of some groups, if this part is for one of them.
+    fn pick_among<'a>(
+        &mut self,
+        groups: &[(&'a Pattern, &Group)],
+        mut position: usize,
+    ) -> Option<(PeerId, &'a Pattern, Way)> {
+        for &(pattern, group) in groups {
+            if let Self::Later(assignments) = self {
+                if let Some(assignment) = assignments.by_group.get(&group.id) {
+                    let is_here = group.members.get(&assignment.peer) == Some(&assignment.membership);
+                    return is_here.then_some((assignment.peer, pattern, group.way));
+                }
+            } else if position < group.members.len() {
+                return self.assign(group, position).map(|peer| (peer, pattern, group.way));
+            } else {
+                position -= group.members.len();
+            }
+        }
+        None
+    }
+
+    /// Returns the member at a position, which gets the rest as well.
+    fn assign(&mut self, group: &Group, position: usize) -> Option<PeerId> {
         let &(peer, membership) = group.members.nth(position)?;
         if let Self::First(assignments) = self {
             assignments.by_group.insert(group.id, Assignment { peer, membership, leaving: None });

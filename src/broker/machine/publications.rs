@@ -6,7 +6,7 @@ use super::super::account::{Account, Owner};
 use super::super::chunk_assignments::MESSAGE_MEMORY;
 use super::super::error::Refusal;
 use super::super::peer::Peer;
-use super::super::router::Way;
+use super::super::router::{Choice, Way};
 use super::super::upstream::Class;
 use super::super::{JournalKind, PeerId, RefusedOp, limits};
 use super::Broker;
@@ -15,7 +15,7 @@ use crate::wire::{AckId, Carrier, Publication, Reply, ServerOp, SocketCommand};
 impl Broker {
     /// Publishes. Returns the number of receivers, or why it has none.
     pub(super) fn publish(&mut self, now: Instant, publisher: PeerId, publication: Publication) -> Reply {
-        match self.deliver_here(now, publisher, (publication, true)) {
+        match self.deliver_here(now, publisher, (publication, Choice::ByPattern)) {
             Ok(Reached { count, .. }) => Reply::Published { count },
             Err(refusal) => self.refuse_publish(publisher, refusal),
         }
@@ -23,7 +23,7 @@ impl Broker {
 
     /// Publishes what wants an answer. If one connection alone has got it, that owes the answer.
     pub(super) fn ask(&mut self, now: Instant, asker: PeerId, ack: AckId, publication: Publication) -> Reply {
-        match self.deliver_here(now, asker, (publication, true)) {
+        match self.deliver_here(now, asker, (publication, Choice::ByPattern)) {
             Ok(Reached { count, receiver, .. }) => {
                 if count == 1
                     && let Some(entry) = receiver.and_then(|receiver| self.peers.get_mut(receiver))
@@ -50,13 +50,12 @@ impl Broker {
         Reply::Error(refusal.into())
     }
 
-    /// Delivers to whoever is here; to groups that another fabric could choose for as well only if
-    /// `with_groups`.
+    /// Delivers to whoever is here; to groups that another fabric could choose for as well as `Choice` says.
     pub(super) fn deliver_here(
         &mut self,
         now: Instant,
         publisher: PeerId,
-        publication: (Publication, bool),
+        publication: (Publication, Choice),
     ) -> Result<Reached, Refusal> {
         let result = self.try_publish(now, publisher, publication);
         self.settle_unfinished();
@@ -87,7 +86,7 @@ impl Broker {
         &mut self,
         now: Instant,
         publisher: PeerId,
-        (mut publication, with_groups): (Publication, bool),
+        (mut publication, choice): (Publication, Choice),
     ) -> Result<Reached, Refusal> {
         if let Err(refusal) = limits::check_publication(&self.config, &publication) {
             self.note_refused(now, publisher, (&publication, refusal));
@@ -112,7 +111,7 @@ impl Broker {
         let routed = router.route(
             now,
             (publisher, sender, owner),
-            (publication, self.config.max_message_bytes, with_groups),
+            (publication, self.config.max_message_bytes, choice),
             &mut **entropy,
             |peer, pattern, publication, (sharers, way)| {
                 if is_private && !peers.get(peer).is_some_and(|receiver| receiver.is_internal) {

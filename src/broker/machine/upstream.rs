@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::super::account::{Account, Owner};
 use super::super::auth_request::Action;
 use super::super::error::Refusal;
+use super::super::router::Choice;
 use super::super::upstream::{
     Class, Client, Counted, UpstreamEvent, carried_bytes, has_one_owner, held_cost, is_local, is_reserved,
 };
@@ -104,8 +105,8 @@ impl Broker {
         publication: Publication,
     ) {
         let reached = self.check_beyond(&publication).and_then(|()| {
-            let with_groups = !self.is_upstream_ready();
-            self.deliver_here(now, peer, (publication.clone(), with_groups))
+            let choice = if self.is_upstream_ready() { Choice::Above } else { Choice::ByName };
+            self.deliver_here(now, peer, (publication.clone(), choice))
         });
         let Reached { count, has_owner, .. } = match reached {
             Ok(reached) => reached,
