@@ -10,12 +10,15 @@ use super::queue_pool::QueuePool;
 use crate::base::{Deadlines, Handle, earliest};
 use crate::socket::{ClientSocket, Listener, Output, ServerSocket, SocketConfig, SocketEnd, SocketUsage};
 use crate::subject::Subject;
+use crate::wire::Message;
 
 /// All of them, in the order of their creation, so that a simulated run replays.
 #[derive(Default)]
 pub(super) struct Table {
     sockets: BTreeMap<Handle, AnySocket>,
     listeners: BTreeMap<Handle, ListenerEntry>,
+    /// Two of them have had the same subject and id.
+    has_pairs: bool,
     /// Those whose outputs have not been drained.
     dirty: VecDeque<Dirty>,
     /// Sockets that may have something to send when the batch is complete.
@@ -89,6 +92,7 @@ impl Table {
 
     /// Adds a listener.
     pub(super) fn add_listener(&mut self, handle: Handle, listener: Listener, config: SocketConfig) {
+        self.has_pairs |= self.listeners.values().any(|entry| entry.listener.is_beside(&listener));
         let entry = ListenerEntry { listener, config: config.into(), ending: Vec::new() };
         self.listeners.insert(handle, entry);
         self.mark_dirty(Dirty::Listener(handle));
@@ -137,6 +141,18 @@ impl Table {
         let result = act(&mut self.listeners.get_mut(&handle)?.listener);
         self.mark_dirty(Dirty::Listener(handle));
         Some(result)
+    }
+
+    /// Returns whether what has come for a listener is for another one of the same subject and id, which gets
+    /// it, too: one of them is retired, and still has its sockets.
+    pub(super) fn is_for_another(&self, handle: Handle, message: &Message) -> bool {
+        if !self.has_pairs {
+            return false;
+        }
+        let Some(own) = self.listeners.get(&handle) else { return false };
+        let others = self.listeners.iter().filter(|(other, _)| **other != handle);
+        let mut beside = others.filter(|(_, entry)| entry.listener.is_beside(&own.listener));
+        beside.any(|(_, entry)| entry.listener.goes_before(&own.listener, message))
     }
 
     /// Returns a listener with what belongs to it.

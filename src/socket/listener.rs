@@ -235,6 +235,25 @@ impl Listener {
         ListenerAction::Done
     }
 
+    /// Returns whether another one gets what this one gets: the same subject and id.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.mine == other.mine
+    }
+
+    /// Returns whether what comes is for one of two that get it: it has the socket, or takes new ones while
+    /// the other one does not have it either.
+    pub fn goes_before(&self, other: &Self, message: &Message) -> bool {
+        self.knows(message) || (other.retired && !self.retired && !other.knows(message))
+    }
+
+    fn knows(&self, message: &Message) -> bool {
+        let (id, headers) = (message.subject.last_token(), &message.headers);
+        let connects = headers.command == Some(SocketCommand::Connect);
+        let epoch = if connects { control::epoch(headers) } else { None };
+        self.sockets.get(id).is_some_and(|entry| !connects || entry.epoch == epoch)
+            || (connects && self.is_of_ended(id, epoch, headers))
+    }
+
     /// Returns the socket that data on this subject is for.
     pub fn socket_of(&mut self, subject: &Subject) -> Option<u32> {
         if self.state == State::Closed {

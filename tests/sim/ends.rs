@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use selvedge::endpoint::Command;
 use selvedge::socket::{SocketConfig, State};
 use selvedge::wire::{Reply, ServerOp, SubscribeStatus};
 
@@ -121,6 +122,47 @@ fn is_of_one_listener(pattern: &str) -> bool {
     let mut tokens = pattern.rsplit('.');
     let (last, id, kind) = (tokens.next(), tokens.next(), tokens.next());
     last == Some("*") && kind == Some("server") && id != Some("~")
+}
+
+/// A listener that takes nobody any more and the next one of its id, in one process: the one closed the
+/// other one's sockets.
+#[test]
+fn a_retired_listener_and_the_next_one_of_its_id_each_serve_their_own_sockets() {
+    for (seed, stream) in [(1, true), (2, false), (3, true), (4, false)] {
+        let config = SocketConfig { stream, ..SocketConfig::default() };
+        let mut world = World::new(seed);
+        let (server, client) = (world.node(), world.node());
+        let first = world.listen(server, "story", "server", config.clone());
+        let ready = |sock: Sock| move |world: &World| world.sides[&sock].state == State::Ready;
+        let older = world.connect(client, "story", config.clone());
+        assert!(world.run_until(SECOND, ready(older)));
+        world.command(server, Command::ListenerRetire(first));
+        world.listen(server, "story", "server", config.clone());
+        world.run_for(SECOND);
+        let newer = world.connect(client, "story", config.clone());
+        assert!(world.run_until(SECOND, ready(newer)), "seed {seed}: {:?}", world.sides[&newer]);
+        for _ in 0..5 {
+            let all: Vec<Sock> = world.sides.keys().copied().collect();
+            assert_eq!(all.len(), 4, "seed {seed}: {all:?}");
+            all.iter().for_each(|sock| assert_eq!(world.write(*sock, 3, 10), 3));
+            world.run_for(SECOND);
+            for sock in all {
+                assert_eq!(world.sides[&sock].acked, world.sides[&sock].written, "seed {seed}: {sock:?}");
+            }
+            world.net.cut(client, "cut");
+            world.run_for(2 * SECOND);
+        }
+        world.close(older);
+        world.command(server, Command::ListenerClose(first));
+        world.run_for(SECOND);
+        let newest = world.connect(client, "story", config);
+        assert!(world.run_until(SECOND, ready(newest)));
+        world.write(newer, 3, 10);
+        world.come_to_rest();
+        world.assert_right("this story");
+        world.tear_down();
+        world.assert_right("this story");
+    }
 }
 
 #[test]

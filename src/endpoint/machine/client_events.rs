@@ -166,6 +166,7 @@ impl Endpoint {
             Token::ListenerStatus(listener) => {
                 self.table.with_listener(listener, |listener| listener.handle_status(now, &message));
             }
+            Token::ListenerSockets(listener) if self.table.is_for_another(listener, &message) => {}
             Token::ListenerSockets(listener) => {
                 if let Some(incoming) =
                     self.table.with_listener(listener, |listener| listener.handle_message(now, message))
