@@ -105,7 +105,7 @@ function checkNothingIsLostUntold({ servers, clients, killed }: System): void {
   }
 }
 
-const KINDS: readonly Kind[] = ['conat wire', 'selvedge wire', 'nats']
+const KINDS: readonly Kind[] = ['conat wire', 'selvedge wire', 'nats', 'gateways']
 
 for (const kind of KINDS) {
   describeFabric(kind, 'old and new processes', fabric => {
