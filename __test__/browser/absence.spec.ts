@@ -24,6 +24,7 @@ class World {
       random: () => 0,
       randomTag: () => this.#tag++,
       isUp: true,
+      maxMessage: Number.POSITIVE_INFINITY,
       publish: () => {},
       probe: () => {},
       ask: (message, _options, done) => {

@@ -402,8 +402,7 @@ export abstract class ConatSocketBase
       this.outbox.readStale(event)
       this.#ending?.handleProgress()
       this.onProgress?.()
-    }
-    else if (kind === SOCKET_UNWELCOME) this.closeFor(errorFrom(new Failure(event.code(), event.str())))
+    } else if (kind === SOCKET_UNWELCOME) this.closeFor(errorFrom(new Failure(event.code(), event.str())))
   }
 
   handleClientClosing(): void {

@@ -3,7 +3,8 @@
 //! All sockets of an endpoint share one connection and one memory. Whoever sends may be so far ahead as the
 //! *pool* reaches; a message is *admitted* when there is room for all of it. Both are divided by payers: a
 //! user, or a connection without one, with all of its sockets. So what is under way is bounded, whatever the
-//! peers do, of messages that are half there one can always become whole, and nobody waits for one who is slow.
+//! peers do, of messages that are half there one can always become whole, and nobody waits for one who is
+//! slow.
 
 mod pool;
 mod row;

@@ -332,7 +332,8 @@ impl<M: Reporting> Driver<M> {
                     None => is_all = true,
                 }
             }
-            // One that is flushed and full has broken its promise. It is waited for, rather than asked for ever.
+            // One that is flushed and full has broken its promise. It is waited for, rather than asked for
+            // ever.
             if link.poll_flush(cx)?.is_pending() || is_all || link.is_full() {
                 return Ok(());
             }

@@ -190,8 +190,8 @@ pub struct StaleData {
     pub number: u64,
     /// Its bytes.
     pub bytes: usize,
-    /// Whether it had left: then it keeps its number, and comes no second time. If not, what is behind it takes
-    /// its number.
+    /// Whether it had left: then it keeps its number, and comes no second time. If not, what is behind it
+    /// takes its number.
     pub had_left: bool,
 }
 

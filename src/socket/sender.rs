@@ -114,8 +114,8 @@ impl Sender {
         Ok(last)
     }
 
-    /// Queues a message that may leave until then. Once it has left it goes again as it is: an older peer knows
-    /// nothing that could come in its place.
+    /// Queues a message that may leave until then. Once it has left it goes again as it is: an older peer
+    /// knows nothing that could come in its place.
     pub(super) fn write_timed(
         &mut self,
         now: Instant,

@@ -1,6 +1,6 @@
 //! Links that are full now and then: what an endpoint has to say waits meanwhile, and so do its commands, as
-//! the runtime lets them. What comes and what is due does not wait, so that it meets endpoints in the middle of
-//! what they were saying.
+//! the runtime lets them. What comes and what is due does not wait, so that it meets endpoints in the middle
+//! of what they were saying.
 
 use std::collections::VecDeque;
 use std::time::Instant;

@@ -1,6 +1,6 @@
-//! What an end has to say is cut short in the middle, by the bound of its turn and by a link that is full, and
-//! right then its peer, its broker or its listener goes. Whoever waits for a turn must not ask for it without
-//! end, nor forget what it had to say.
+//! What an end has to say is cut short in the middle, by the bound of its turn and by a link that is full,
+//! and right then its peer, its broker or its listener goes. Whoever waits for a turn must not ask for it
+//! without end, nor forget what it had to say.
 
 use selvedge::base::FaultPoint;
 use selvedge::client::ClientConfig;

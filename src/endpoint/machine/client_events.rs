@@ -293,8 +293,8 @@ impl Endpoint {
     }
 }
 
-/// A message that says how long it is worth reading has this time from now on. Those that want an answer have a
-/// time of their own.
+/// A message that says how long it is worth reading has this time from now on. Those that want an answer
+/// have a time of their own.
 fn timed(now: Instant, mut message: Message) -> Delivery {
     let headers = &mut message.headers;
     match headers.json.as_ref().filter(|_| headers.reply.is_none()).and_then(split_ttl) {

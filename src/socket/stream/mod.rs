@@ -99,8 +99,8 @@ pub enum Accepted {
 }
 
 impl Stream {
-    /// A stream to an end that takes so much; what is larger than `piece` leaves in pieces, and data with a time
-    /// says so if the end takes that.
+    /// A stream to an end that takes so much; what is larger than `piece` leaves in pieces, and data with a
+    /// time says so if the end takes that.
     pub(super) fn new(
         now: Instant,
         config: &SocketConfig,

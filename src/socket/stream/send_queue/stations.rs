@@ -12,8 +12,8 @@ use crate::wire::{Encoding, Item, Messages, PackedMessages, Payload};
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     batches: VecDeque<(u64, Messages)>,
-    /// Data that left as something else, as it was written: in pieces, with the number of the last one, or with
-    /// a time.
+    /// Data that left as something else, as it was written: in pieces, with the number of the last one, or
+    /// with a time.
     wholes: VecDeque<(u64, Item)>,
     /// Data that may leave again until then: the number of the item, which one of the data it is, and when.
     times: VecDeque<(u64, u64, Instant)>,
@@ -49,8 +49,8 @@ impl Flight {
         self.times.push_back((number, time.0, time.1));
     }
 
-    /// In place of data of these ranges whose time is over, something leaves that has its number. Returns what
-    /// it was.
+    /// In place of data of these ranges whose time is over, something leaves that has its number. Returns
+    /// what it was.
     pub(super) fn expire(&mut self, now: Instant, ranges: &[(u64, u64)]) -> Vec<StaleData> {
         let mut stale = Vec::new();
         let is_meant = |number| ranges.iter().any(|(from, to)| (*from..=*to).contains(&number));

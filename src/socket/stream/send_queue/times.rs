@@ -1,4 +1,5 @@
-//! Data that nobody wants after a while: what of it is taken out here, and what the other end is told of its own.
+//! Data that nobody wants after a while: what of it is taken out here, and what the other end is told of its
+//! own.
 
 use std::time::Instant;
 

@@ -16,8 +16,8 @@ pub struct Timed {
     pub payload: Payload,
 }
 
-/// Data that was not handed out, since its time was over: a message of [`Class::Answer`](super::Class), so that
-/// whoever wrote the data hears of it before it counts as handled.
+/// Data that was not handed out, since its time was over: a message of [`Class::Answer`](super::Class), so
+/// that whoever wrote the data hears of it before it counts as handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dropped {
     /// Which one of the messages of data, from 1.
