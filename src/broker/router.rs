@@ -231,22 +231,8 @@ impl Router {
         }
         if skipped && choice == Choice::ByName {
             skipped = false;
-            for groups in groups_by_name(self.interest.on(&route)) {
-                let count = groups.iter().map(|(_, group)| group.members.len()).sum::<usize>();
-                let mut pick = || {
-                    let at = if count == 1 { 0 } else { entropy.below(count) };
-                    part.pick_among(&groups, at)
-                };
-                if publication.bundled > 0 && count > 1 {
-                    publication.clone().for_each_single(|single| {
-                        if let Some(receiver) = pick() {
-                            deliver_counted(receiver, single);
-                        }
-                    });
-                } else if let Some(receiver) = pick() {
-                    deliver_counted(receiver, publication.clone());
-                }
-            }
+            let groups = groups_by_name(self.interest.on(&route));
+            deliver_by_name(groups, &publication, (&mut part, entropy), &mut deliver_counted);
         }
         match (part, id) {
             (Part::First(assignments), Some(id)) => {
@@ -356,6 +342,32 @@ impl Router {
     /// Returns when one becomes too old.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.unfinished.poll_timeout()
+    }
+}
+
+/// Delivers to one member of the groups of each name.
+#[cold]
+fn deliver_by_name<'a>(
+    all: impl Iterator<Item = Vec<(&'a Pattern, &'a Group)>>,
+    publication: &Publication,
+    (part, entropy): (&mut Part<'_>, &mut dyn Entropy),
+    mut deliver: impl FnMut((PeerId, &'a Pattern, Way), Publication),
+) {
+    for groups in all {
+        let count = groups.iter().map(|(_, group)| group.members.len()).sum::<usize>();
+        let mut pick = || {
+            let at = if count == 1 { 0 } else { entropy.below(count) };
+            part.pick_among(&groups, at)
+        };
+        if publication.bundled > 0 && count > 1 {
+            publication.clone().for_each_single(|single| {
+                if let Some(receiver) = pick() {
+                    deliver(receiver, single);
+                }
+            });
+        } else if let Some(receiver) = pick() {
+            deliver(receiver, publication.clone());
+        }
     }
 }
 

@@ -55,7 +55,7 @@ pub struct Channel {
     pub(super) bound: SizeBound,
     /// The peer sent what is larger than this end takes: nothing more is taken from it, and the application
     /// is about to close.
-    unwelcome: Option<PeerMisbehaved>,
+    unwelcome: Option<Box<PeerMisbehaved>>,
 }
 
 /// What a socket speaks: decided by the first accept, for good.
@@ -290,13 +290,13 @@ impl Channel {
         if self.unwelcome.is_none() {
             let failure = CloseReason::Misbehaved(error.clone()).failure();
             self.outputs.extend(failure.map(|failure| Output::Event(SocketEvent::Unwelcome(failure))));
-            self.unwelcome = Some(error);
+            self.unwelcome = Some(Box::new(error));
         }
     }
 
     /// Returns why the application closes it, if not by itself.
     pub(super) fn take_close_reason(&mut self) -> CloseReason {
-        self.unwelcome.take().map_or(CloseReason::Local, CloseReason::Misbehaved)
+        self.unwelcome.take().map_or(CloseReason::Local, |error| CloseReason::Misbehaved(*error))
     }
 
     /// Returns how many written messages the peer is not known to have handled.

@@ -9,9 +9,12 @@ use crate::base::earliest;
 use crate::wire::Messages;
 use crate::wire::stream::Class;
 
-/// The times of the messages that wait in a queue.
+/// The times of the messages that wait in a queue. Most sockets never have one, and an idle one is small.
 #[derive(Debug, Default)]
-pub(super) struct WaitingTimes {
+pub(super) struct WaitingTimes(Option<Box<Times>>);
+
+#[derive(Debug, Default)]
+struct Times {
     /// By the number that the message has as things are, ascending.
     times: VecDeque<(u64, Instant)>,
     /// When the first of them is over.
@@ -22,46 +25,44 @@ pub(super) struct WaitingTimes {
 
 impl WaitingTimes {
     pub(super) fn is_empty(&self) -> bool {
-        self.times.is_empty()
+        self.0.as_ref().is_none_or(|times| times.times.is_empty())
     }
 
     /// The message that was queued last, with this number, may leave until then.
     pub(super) fn push(&mut self, number: u64, until: Instant) {
-        self.times.push_back((number, until));
-        self.next = earliest([self.next, Some(until)]);
+        let times = self.0.get_or_insert_default();
+        times.times.push_back((number, until));
+        times.next = earliest([times.next, Some(until)]);
     }
 
     /// The message with this number leaves. Returns its time, if it has one.
     pub(super) fn take(&mut self, number: u64) -> Option<Instant> {
-        let (_, until) = self.times.front().copied().filter(|(first, _)| *first == number)?;
-        self.times.pop_front();
-        self.forget_next_if_empty();
+        let times = self.0.as_mut()?;
+        let (_, until) = times.times.front().copied().filter(|(first, _)| *first == number)?;
+        times.times.pop_front();
+        times.forget_next_if_empty();
         Some(until)
     }
 
     /// Everything below this number has left.
     pub(super) fn move_below(&mut self, number: u64, left: &mut LeftTimes) {
-        while let Some((first, until)) = self.times.front().copied().filter(|(first, _)| *first < number) {
-            self.times.pop_front();
+        let Some(times) = &mut self.0 else { return };
+        while let Some((first, until)) = times.times.front().copied().filter(|(first, _)| *first < number) {
+            times.times.pop_front();
             left.push(first, until);
         }
-        self.forget_next_if_empty();
-    }
-
-    fn forget_next_if_empty(&mut self) {
-        if self.times.is_empty() {
-            self.next = None;
-        }
+        times.forget_next_if_empty();
     }
 
     /// When [`Self::take_stale`] is to be called.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.next.map(|next| self.paused_until.map_or(next, |until| until.max(next)))
+        let times = self.0.as_ref()?;
+        times.next.map(|next| times.paused_until.map_or(next, |until| until.max(next)))
     }
 
     /// Whether any of them is over.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.next.is_some_and(|next| next <= now)
+        self.0.as_ref().and_then(|times| times.next).is_some_and(|next| next <= now)
     }
 
     /// Takes the messages out of `waiting` whose time is over; the first message of data in it has the number
@@ -73,8 +74,9 @@ impl WaitingTimes {
         first: u64,
         volatile: &mut VecDeque<u64>,
     ) -> Vec<StaleData> {
+        let Some(times) = &mut self.0 else { return Vec::new() };
         let over: Vec<u64> =
-            self.times.iter().filter(|(_, until)| *until <= now).map(|(number, _)| *number).collect();
+            times.times.iter().filter(|(_, until)| *until <= now).map(|(number, _)| *number).collect();
         let mut stale: Vec<StaleData> = Vec::with_capacity(over.len());
         let (mut number, mut next) = (first, over.iter().copied().peekable());
         waiting.retain(|messages| {
@@ -87,13 +89,25 @@ impl WaitingTimes {
             stale.push(StaleData { number: number - 1 - before, bytes: messages.bytes(), had_left: false });
             false
         });
-        self.times.retain(|(_, until)| *until > now);
-        self.times.iter_mut().for_each(|(number, _)| *number -= below(&over, *number));
+        times.times.retain(|(_, until)| *until > now);
+        times.times.iter_mut().for_each(|(number, _)| *number -= below(&over, *number));
         volatile.retain(|number| over.binary_search(number).is_err());
         volatile.iter_mut().for_each(|number| *number -= below(&over, *number));
-        self.next = self.times.iter().map(|(_, until)| *until).min();
-        self.paused_until = Some(now + PAUSE);
+        times.next = times.times.iter().map(|(_, until)| *until).min();
+        times.paused_until = Some(now + PAUSE);
         stale
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &(u64, Instant)> {
+        self.0.iter().flat_map(|times| &times.times)
+    }
+}
+
+impl Times {
+    fn forget_next_if_empty(&mut self) {
+        if self.times.is_empty() {
+            self.next = None;
+        }
     }
 }
 
@@ -115,7 +129,7 @@ impl LeftTimes {
 
     /// Notes in what comes back until when it is worth reading; `waiting` are the times of what has not left.
     pub(super) fn note_in(&self, undelivered: &mut [Data], waiting: &WaitingTimes) {
-        let mut times = self.0.iter().chain(&waiting.times).copied().peekable();
+        let mut times = self.0.iter().chain(waiting.iter()).copied().peekable();
         for data in undelivered {
             while times.next_if(|(number, _)| *number < data.seq).is_some() {}
             data.until = times.next_if(|(number, _)| *number == data.seq).map(|(_, until)| until);

@@ -63,6 +63,7 @@ impl Broker {
     }
 
     /// Notes that a publication is refused, where the rest of its message is to be refused for the same.
+    #[cold]
     fn note_refused(
         &mut self,
         now: Instant,

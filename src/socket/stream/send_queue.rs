@@ -17,13 +17,14 @@ use crate::base::earliest;
 use crate::socket::pause::Pause;
 use crate::socket::retrying_request::MAX_PAUSE;
 use crate::socket::sender::ResendBudget;
-use crate::socket::stale::{LeftTimes, WaitingTimes};
+use crate::socket::stale::WaitingTimes;
 use crate::socket::withdraw::withdraw_from;
-use crate::socket::{Data, PeerMisbehaved, SocketConfig, StaleData, Window, WriteError};
+use crate::socket::{Data, PeerMisbehaved, SocketConfig, Window, WriteError};
 use crate::wire::stream::{Class, Counts};
 use crate::wire::{Encoding, Messages, Sizes};
 use pieces::Pieces;
 use stations::{Flight, Kept};
+use times::Late;
 
 /// What the application said, and what the other end has of it.
 #[derive(Debug)]
@@ -58,13 +59,9 @@ pub struct SendQueue {
     volatile: VecDeque<u64>,
     /// Of what waits: until when it may leave.
     times: WaitingTimes,
-    left_times: LeftTimes,
     takes_times: bool,
-    /// What had left, was to leave again and was over then, and is to be told.
-    stale: Vec<StaleData>,
-    /// What the other end wrote and this one did not hand out, by its number: until it is known to have heard
-    /// of it, that does not count as handled.
-    dropped: VecDeque<u64>,
+    /// Absent until something has a time.
+    late: Option<Box<Late>>,
     /// The keys of requests that have left and are not known to have been handled.
     asked: VecDeque<u64>,
     resent: u64,
@@ -109,10 +106,8 @@ impl SendQueue {
             acked_bytes: 0,
             volatile: VecDeque::new(),
             times: WaitingTimes::default(),
-            left_times: LeftTimes::default(),
             takes_times,
-            stale: Vec::new(),
-            dropped: VecDeque::new(),
+            late: None,
             asked: VecDeque::new(),
             resent: 0,
             resend_budget: ResendBudget::default(),
@@ -261,9 +256,9 @@ impl SendQueue {
         {
             return Err(PeerMisbehaved::AckedUnsent { upto: handled[class as usize] });
         }
-        if !self.dropped.is_empty() {
+        if let Some(late) = self.late.as_mut().filter(|late| !late.dropped.is_empty()) {
             let told = self.flight.count_upto(arrived, Encoding::DROPPED);
-            self.dropped.drain(..told.min(self.dropped.len()));
+            late.dropped.drain(..told.min(late.dropped.len()));
         }
         let has_arrived = self.flight.remove_upto(arrived, &mut self.kept);
         let news = data.saturating_sub(self.acked());
@@ -285,7 +280,9 @@ impl SendQueue {
             let bytes = self.kept.remove(news);
             self.acked_bytes += bytes as u64;
             self.resend_budget.credit(bytes);
-            self.left_times.forget_upto(data);
+            if let Some(late) = &mut self.late {
+                late.left.forget_upto(data);
+            }
             while self.volatile.front().is_some_and(|number| *number <= data) {
                 self.volatile.pop_front();
             }
@@ -385,7 +382,7 @@ impl SendQueue {
         let volatile = std::mem::take(&mut self.volatile);
         let mut undelivered: Vec<Data> =
             numbered.filter(|data| volatile.binary_search(&data.seq).is_err()).collect();
-        self.left_times.note_in(&mut undelivered, &self.times);
+        self.late.take().unwrap_or_default().left.note_in(&mut undelivered, &self.times);
         self.waiting_sizes = Sizes64::default();
         self.passing.clear();
         self.again.clear();

@@ -78,7 +78,7 @@ impl SendQueue {
         let Some(class) = item.payload.encoding.class() else { return false };
         let until = if class == Class::Data { self.times.take(self.sent[class as usize] + 1) } else { None };
         if let Some(until) = until {
-            self.left_times.push(self.sent[Class::Data as usize] + 1, until);
+            self.late.get_or_insert_default().left.push(self.sent[Class::Data as usize] + 1, until);
         }
         let until = until.filter(|_| self.takes_times);
         let leaving = until.map_or_else(|| item.clone(), |until| timed(now, &item, until));
@@ -163,7 +163,7 @@ impl SendQueue {
             && item.payload.encoding.is_data()
             && let Some(until) = self.times.take(self.sent[Class::Data as usize] + 1)
         {
-            self.left_times.push(self.sent[Class::Data as usize] + 1, until);
+            self.late.get_or_insert_default().left.push(self.sent[Class::Data as usize] + 1, until);
             if self.takes_times {
                 return self.leave_timed(now, item, until);
             }

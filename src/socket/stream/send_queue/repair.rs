@@ -38,7 +38,10 @@ impl SendQueue {
         if !self.is_attached || self.resend_budget.is_exhausted() {
             return;
         }
-        self.stale.extend(self.flight.expire(now, ranges));
+        let expired = self.flight.expire(now, ranges);
+        if !expired.is_empty() {
+            self.late.get_or_insert_default().stale.extend(expired);
+        }
         let (mut bytes, mut count) = (0, 0);
         for (first, messages) in self.flight.among(ranges) {
             bytes += messages.bytes() + RESEND_OVERHEAD * messages.count() as usize;
