@@ -96,7 +96,7 @@ describeFabrics('the fence of a subscription', fabric => {
     await slow.next()
     expect(await rejection(slow.drain({ deadline: 50 }))).toMatchObject({ code: 408, left: 4 })
     expect([slow.ended, slow.dropped]).toEqual([true, 4])
-    await slow.drain()
+    expect(await rejection(slow.drain())).toMatchObject({ code: 408, left: 4 })
     expect(await rejection(slow.drain({ deadline: -1 }))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
   })
 

@@ -1,7 +1,7 @@
 //! One connection, as both threads see it.
 
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
@@ -22,7 +22,9 @@ pub(super) struct Connection {
     readable: AtomicBool,
     /// The peer sends no more, or the connection has failed: each read says so.
     ended: AtomicBool,
-    /// Read since the last visit of the second thread.
+    /// The visit of the second thread that goes on; 0: none.
+    visit: AtomicU64,
+    /// Read since its last visit.
     read: AtomicUsize,
     /// Whoever waits until there is something to read.
     reader: Mutex<Option<Waker>>,
@@ -38,6 +40,7 @@ impl Connection {
             client,
             readable: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            visit: AtomicU64::new(0),
             read: AtomicUsize::new(0),
             reader: Mutex::default(),
             policy: Mutex::default(),
@@ -92,8 +95,18 @@ impl Connection {
         }
     }
 
+    /// Returns the visit of the second thread that goes on; 0: none.
+    pub(super) fn visit(&self) -> u64 {
+        self.visit.load(Ordering::Acquire)
+    }
+
+    pub(super) fn begin_visit(&self, number: u64) {
+        self.visit.store(number, Ordering::Release);
+    }
+
     /// Ends a visit of the second thread. What it has left there is for a worker thread.
     pub(super) fn end_visit(self: &Arc<Self>, worker: &Worker) {
+        self.begin_visit(0);
         let is_much = self.read.swap(0, Ordering::Relaxed) >= MAX_READ_AHEAD_BYTES;
         let (before, after) = {
             let mut policy = self.policy();

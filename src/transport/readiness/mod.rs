@@ -11,7 +11,7 @@ mod worker;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,8 +39,6 @@ pub struct ReadinessPoller {
 #[derive(Debug)]
 struct Shared {
     registry: Registry,
-    /// The number of the poll in progress; 0: none.
-    current_poll: AtomicU64,
     next_token: AtomicUsize,
     connections: Mutex<HashMap<Token, Arc<Connection>>>,
     worker: Worker,
@@ -62,7 +60,6 @@ impl ReadinessPoller {
         let (worker, worker_poll) = worker::new()?;
         let shared = Arc::new(Shared {
             registry: poll.registry().try_clone()?,
-            current_poll: AtomicU64::new(0),
             next_token: AtomicUsize::new(0),
             connections: Mutex::default(),
             worker,
@@ -102,12 +99,11 @@ impl ReadinessPoller {
         }));
         drop(connections);
         self.polls += 1;
-        self.shared.current_poll.store(self.polls, Ordering::Relaxed);
         for connection in self.found.drain(..) {
+            connection.begin_visit(self.polls);
             visit(connection.client);
             connection.end_visit(&self.shared.worker);
         }
-        self.shared.current_poll.store(0, Ordering::Relaxed);
     }
 }
 

@@ -4,7 +4,6 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use socket2::{SockRef, Socket};
@@ -19,7 +18,7 @@ pub(super) struct Registered {
     socket: AsyncFd<Socket>,
     connection: Arc<Connection>,
     shared: Arc<Shared>,
-    /// The last poll in which it was read.
+    /// The last visit of the second thread in which it was read.
     seen: u64,
 }
 
@@ -30,14 +29,14 @@ impl Registered {
         Ok(Self { socket, connection, shared, seen: 0 })
     }
 
-    /// Returns how much may be read now. In a poll of the second thread that is once, and no more than does
+    /// Returns how much may be read now. In a visit of the second thread that is once, and no more than does
     /// not hold it up.
     fn limit(&mut self) -> Option<usize> {
-        match self.shared.current_poll.load(Ordering::Relaxed) {
+        match self.connection.visit() {
             0 => Some(usize::MAX),
-            current if current == self.seen => None,
-            current => {
-                self.seen = current;
+            visit if visit == self.seen => None,
+            visit => {
+                self.seen = visit;
                 Some(MAX_READ_AHEAD_BYTES)
             }
         }
@@ -75,7 +74,11 @@ impl AsyncRead for Registered {
             }
             let Some(limit) = self.limit() else {
                 self.connection.wait(cx);
-                return Poll::Pending;
+                // Its end wakes who waits, unless it came meanwhile: this may be another thread.
+                if self.connection.visit() == self.seen {
+                    return Poll::Pending;
+                }
+                continue;
             };
             let most = into.remaining().min(limit);
             self.connection.begin_read();
