@@ -10,7 +10,7 @@ test('each bad situation of NATS has a test that exists', () => {
   const rows = [...page.matchAll(/^\| (\d+) \| .* \| `([\w/.-]+\.spec\.ts)`: (.+) \|$/gm)]
   expect(rows).toHaveLength(page.split('\n').filter(line => /^\| \d/.test(line)).length)
   const missing = rows.filter(([, , file, name]) => {
-    const text = readFileSync(join(ROOT, '__test__', file!), 'utf8')
+    const text = readFileSync(join(ROOT, file!), 'utf8')
     return ![`'${name}'`, `"${name}"`, `\`${name}\``].some(quoted => text.includes(quoted))
   })
   expect(missing.map(([row]) => row)).toEqual([])
