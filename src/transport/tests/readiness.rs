@@ -155,3 +155,30 @@ async fn an_end_behind_data_is_seen_by_the_second_thread_too() {
         assert_eq!(stream.read(&mut [0; 8]).await.expect("the end"), 0);
     }
 }
+
+#[tokio::test]
+async fn a_visit_limits_the_reads_of_the_connection_that_is_visited_and_of_no_other() {
+    let mut readiness = ReadinessPoller::new().expect("an event queue");
+    let (mut other, mut other_peer) = pair(&readiness, 1).await;
+    let (mut visited, mut peer) = pair(&readiness, 2).await;
+    other_peer.write_all(&[7; 40_000]).expect("sent");
+    // Something is left, so it is known that there is more.
+    let mut heard = vec![0; 10];
+    other.read_exact(&mut heard).await.expect("the runtime finds it");
+    peer.write_all(b"hello").expect("sent");
+    let mut is_visited = false;
+    while !is_visited {
+        readiness.poll_ready(|name| {
+            if name != 2 {
+                return;
+            }
+            is_visited = true;
+            // As a worker thread does meanwhile: nothing would wake it for what it left there.
+            while let Poll::Ready(Ok(bytes)) = read(&mut other) {
+                heard.extend(bytes);
+            }
+            assert!(matches!(read(&mut visited), Poll::Ready(Ok(bytes)) if bytes == b"hello"));
+        });
+    }
+    assert_eq!(heard.len(), 40_000);
+}
