@@ -32,7 +32,7 @@ const forPages = {
   name: 'for pages',
   setup({ onResolve }) {
     onResolve({ filter: /\/platform$/ }, () => ({ path: join(ROOT, 'lib/browser/platform.ts') }))
-    onResolve({ filter: /^@msgpack\/msgpack$|\/msgpack-scan$/ }, () => ({
+    onResolve({ filter: /^@msgpack\/msgpack$|\/msgpack-scan$|\/byte-order-mark$/ }, () => ({
       path: join(ROOT, 'lib/browser/msgpack.ts'),
     }))
   },

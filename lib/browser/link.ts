@@ -1,5 +1,6 @@
 // A WebSocket to a broker, and the page around it: what is sent is cut and held back, and the page tells when it was asleep.
 import { Failure } from '../values/failure'
+import { concat, utf8 } from './wire/bytes'
 
 /** What is used of a WebSocket: the browser's, Node's or that of `ws`. */
 export interface WebSocketLike {
@@ -176,7 +177,7 @@ function inMessages(frames: readonly Uint8Array[]): Uint8Array[] {
   let open: Uint8Array[] = []
   let bytes = 0
   const close = (): void => {
-    if (open.length > 0) messages.push(open.length === 1 ? (open[0] as Uint8Array) : joined(open, bytes))
+    if (open.length > 0) messages.push(open.length === 1 ? (open[0] as Uint8Array) : concat(open))
     open = []
     bytes = 0
   }
@@ -193,19 +194,9 @@ function inMessages(frames: readonly Uint8Array[]): Uint8Array[] {
   return messages
 }
 
-function joined(parts: readonly Uint8Array[], bytes: number): Uint8Array {
-  const whole = new Uint8Array(bytes)
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
-}
-
 function tokenProtocol(token: unknown): string[] {
   if (typeof token !== 'string') throw Error(`it must be a string, got ${typeof token}`)
-  const bytes = new TextEncoder().encode(token)
+  const bytes = utf8(token)
   if (bytes.length > MAX_TOKEN_BYTES) throw Error(`it has more than ${MAX_TOKEN_BYTES} bytes`)
   const text = btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(''))
   return [TOKEN + text.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')]

@@ -1,16 +1,15 @@
 // MessagePack for pages: what values/codec.ts takes from its library, in a fifth of the bytes. scripts/bundle.mjs puts this file
-// in the place of `@msgpack/msgpack`, and of values/msgpack-scan.ts: this decoder takes no memory for what is only claimed.
+// in the place of `@msgpack/msgpack`, and of values/msgpack-scan.ts and byte-order-mark.ts: this decoder takes no memory for
+// what is only claimed, and drops nothing.
 // Values and bytes are the same; __test__/browser/values.spec.ts compares both.
 import { MAX_DEPTH as MAX_READ_DEPTH } from '../values/json-depth'
-import { Reader, Writer } from './wire/bytes'
+import { looseTextOf, Reader, utf8, Writer } from './wire/bytes'
 
 /** What stands for an object that is no plain data, or nothing. */
 type Extension = { readonly type: number; readonly data: Uint8Array } | null | undefined
 
 const MAX_DEPTH = 100
 const TIMESTAMP = 0xff
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-const encoder = new TextEncoder()
 
 /** Knows timestamps, for dates. */
 export class ExtensionCodec {
@@ -51,7 +50,7 @@ export class Encoder {
     else if (typeof value === 'boolean') writer.u8(value ? 0xc3 : 0xc2)
     else if (typeof value === 'number') writeNumber(writer, value)
     else if (typeof value === 'string') {
-      const bytes = encoder.encode(value)
+      const bytes = utf8(value)
       writeHead(writer, bytes.length, bytes.length < 32 ? 0xa0 : undefined, 0xd9)
       writer.raw(bytes)
     } else if (typeof value === 'object') this.#writeObject(writer, value, depth)
@@ -154,6 +153,11 @@ export class Decoder {
 /** Of values/msgpack-scan.ts: nothing has to be looked for before. */
 export function findBadLength(): undefined {}
 
+/** Of values/byte-order-mark.ts. */
+export function keepMarks(decoder: Decoder): Decoder {
+  return decoder
+}
+
 function read(reader: Reader, depth: number): unknown {
   const first = reader.u8()
   if (first < 0x80) return first
@@ -222,7 +226,7 @@ function view(reader: Reader, size: number): DataView {
 }
 
 function readText(reader: Reader, length: number): string {
-  return decoder.decode(reader.take(length))
+  return looseTextOf(reader.take(length))
 }
 
 function readArray(reader: Reader, count: number, depth: number): unknown[] {

@@ -1,38 +1,17 @@
 // What values/platform.ts takes from Node.js, for pages: scripts/bundle.mjs puts this file in its place. No page needs
 // anything of Node.js, and no test replaces timers here.
+import { looseTextOf, utf8 } from './wire/bytes'
 
 /** The few methods of Node's that `values/` uses. What applications get are plain arrays of bytes: `plain`. */
 class Bytes extends Uint8Array {
   static override from(source: unknown, start?: unknown, length?: unknown): Bytes {
-    if (typeof source === 'string') return new Bytes(encoder.encode(source))
+    if (typeof source === 'string') return new Bytes(utf8(source))
     if (source instanceof ArrayBuffer) return new Bytes(source, start as number, length as number)
     return new Bytes(source as Uint8Array)
   }
 
   static byteLength(text: string): number {
-    return encoder.encode(text).length
-  }
-
-  static allocUnsafeSlow(size: number): Bytes {
-    return new Bytes(size)
-  }
-
-  copy(target: Uint8Array, at: number, start: number, end: number): void {
-    target.set(this.subarray(start, end), at)
-  }
-
-  readUIntBE(at: number, size: number): number {
-    let value = 0
-    for (let i = 0; i < size; i++) value = value * 256 + (this[at + i] as number)
-    return value
-  }
-
-  readUInt16BE(at: number): number {
-    return this.readUIntBE(at, 2)
-  }
-
-  readUInt32BE(at: number): number {
-    return this.readUIntBE(at, 4)
+    return utf8(text).length
   }
 
   override indexOf(text: unknown): number {
@@ -46,13 +25,10 @@ class Bytes extends Uint8Array {
     return -1
   }
 
-  override toString(_encoding?: string, start = 0, end: number = this.length): string {
-    return decoder.decode(this.subarray(start, end))
+  override toString(): string {
+    return looseTextOf(this)
   }
 }
-
-const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 export { Bytes as Buffer }
 

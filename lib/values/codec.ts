@@ -143,7 +143,8 @@ function isAscii(source: Buffer, start: number, end: number): boolean {
   return true
 }
 
-function decodeBytes(bytes: Buffer, encoding: number): unknown {
+/** Decodes bytes of a value's own, at least one; what is bytes in it is a view of them. */
+export function decodeBytes(bytes: Buffer, encoding: number): unknown {
   try {
     if (encoding === DataEncoding.MsgPack) {
       const lie = findBadLength(bytes)

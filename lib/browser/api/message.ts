@@ -1,6 +1,6 @@
 // A message as the application sees it; its data is decoded on first access.
 import type { Headers } from '../../../index'
-import { checkEncoding, DataEncoding, decodeAt, encode } from '../../values/codec'
+import { checkEncoding, DataEncoding, decodeBytes, encode } from '../../values/codec'
 import { MESSAGE_DATA } from '../../values/encodable'
 import { checkObject, FabricError, invalidType } from '../../values/errors'
 import {
@@ -195,6 +195,6 @@ export function headersOf(json: Uint8Array | null): Headers | null | undefined {
 
 /** @throws {FabricError} `"ERR_DECODE"` */
 export function decoded({ encoding, raw }: Item): unknown {
-  const bytes = Buffer.from(raw.buffer as ArrayBuffer, raw.byteOffset, raw.length)
-  return decodeAt(bytes, 0, bytes.length, encoding)
+  if (raw.length === 0) return undefined
+  return decodeBytes(Buffer.from(raw.buffer as ArrayBuffer, raw.byteOffset, raw.length), encoding)
 }

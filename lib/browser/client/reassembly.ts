@@ -1,4 +1,5 @@
 // Joins messages that come in chunks, within bounds.
+import { concat } from '../wire/bytes'
 import type { Chunk, Item, Publication } from '../wire/publication'
 
 /** Bytes of messages that are not whole, and the time that one has, in ms. */
@@ -37,12 +38,7 @@ export class Reassembly {
     partial.bytes += item.raw.length
     this.#bytes += item.raw.length
     if (!chunk.done) return undefined
-    const raw = new Uint8Array(partial.bytes)
-    let at = 0
-    for (const part of partial.parts) {
-      raw.set(part, at)
-      at += part.length
-    }
+    const raw = concat(partial.parts)
     this.#drop(key)
     return { ...message, items: [{ ...item, raw }] }
   }

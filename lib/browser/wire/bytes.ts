@@ -5,6 +5,7 @@ export class WireError extends Error {}
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const loose = new TextDecoder('utf-8', { ignoreBOM: true })
 
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text)
@@ -17,6 +18,22 @@ export function textOf(bytes: Uint8Array): string {
   } catch {
     throw new WireError('text that is not UTF-8')
   }
+}
+
+/** The text of a value, in which U+FFFD stands for what is not UTF-8. */
+export function looseTextOf(bytes: Uint8Array): string {
+  return loose.decode(bytes)
+}
+
+/** Returns one array with the bytes of all. */
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
 }
 
 export class Writer {

@@ -1,5 +1,5 @@
 // Reads the frames of one connection from a broker. Whatever breaks a rule throws a WireError, which ends the connection.
-import { Reader, textOf, WireError } from './bytes'
+import { concat, Reader, textOf, WireError } from './bytes'
 import {
   BUNDLE,
   CHUNK,
@@ -78,15 +78,7 @@ export class FrameReader {
   }
 
   #join(): Uint8Array {
-    if (this.#parts.length > 1) {
-      const joined = new Uint8Array(this.#length)
-      let at = 0
-      for (const part of this.#parts) {
-        joined.set(part, at)
-        at += part.length
-      }
-      this.#parts = [joined]
-    }
+    if (this.#parts.length > 1) this.#parts = [concat(this.#parts)]
     return this.#parts[0] as Uint8Array
   }
 

@@ -18,6 +18,7 @@ import {
   type Chunk,
   hasHeaders,
   type Item,
+  jsonOf,
   MAX_BUNDLE,
   MAX_BUNDLE_BYTES,
   type Publication,
@@ -50,7 +51,7 @@ export class FrameWriter {
 
   control(operation: object): Uint8Array {
     const writer = new Writer().u32(0).u8(CONTROL)
-    return finish(writer.raw(new TextEncoder().encode(JSON.stringify(operation))))
+    return finish(writer.raw(jsonOf(operation)))
   }
 
   watch(requests: readonly WatchRequest[]): Uint8Array {
