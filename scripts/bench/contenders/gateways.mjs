@@ -20,7 +20,11 @@ export async function broker({ nodes, gateways }) {
 async function startGateway(upstream) {
   const child = fork(fileURLToPath(new URL('gateway-process.mjs', import.meta.url)), [upstream])
   process.on('exit', () => child.kill('SIGKILL'))
-  const [address] = await once(child, 'message')
+  const ended = once(child, 'exit').then(([code]) => {
+    throw Error(`a gateway ended before it was ready (exit status ${code})`)
+  })
+  const [address] = await Promise.race([once(child, 'message'), ended])
+  ended.catch(() => {}) // it is killed when the measurement is over
   return { address, pid: child.pid }
 }
 
