@@ -211,7 +211,7 @@ export declare class Client {
   readonly socket: {
     /**
      * Connects a socket to a server that listens on `subject`. Returns at once; writes are queued until it is ready.
-     * @throws {FabricError} `"ERR_INVALID_SUBJECT"` · `"ERR_CLOSED"`
+     * @throws {FabricError} `"ERR_INVALID_SUBJECT"` · `"ABORT_ERR"` · `"ERR_CLOSED"`
      */
     connect(subject: string, options?: SocketOptions): ClientSocket
   }
@@ -249,8 +249,8 @@ export declare class Client {
   request(subject: string, data?: unknown, options?: PublishOptions): Promise<Message>
   /** The service on a subject, as an object: every method sends a request and resolves with the result. */
   call<T = Agreed>(subject: string, options?: PublishOptions): T
-  /** Resolves with whether anybody listens on `subject` now. @throws {FabricError} `403` · `"ERR_CLOSED"` */
-  interest(subject: string): Promise<boolean>
+  /** Resolves with whether anybody listens on `subject` now. @throws {FabricError} `403` · `"ABORT_ERR"` · `"ERR_CLOSED"` */
+  interest(subject: string, options?: { signal?: AbortSignal }): Promise<boolean>
   /** Resolves with `true` when somebody listens. @throws {FabricError} `408` · `403` · `"ABORT_ERR"` */
   waitForInterest(subject: string, options?: WaitOptions): Promise<boolean>
   /** As the function `messageData`. */
@@ -274,12 +274,34 @@ export interface SocketOptions {
   resumeTimeout?: number
   /** Reconnects when the connection is lost. @default true */
   reconnection?: boolean
+  /** Milliseconds to get `ready` for the first time; then it closes with `408`. @default none */
+  timeout?: number
+  /** Until then: closes it with `"ABORT_ERR"`. One that is aborted before throws. */
+  signal?: AbortSignal
 }
 
 /** How a value is written. */
 export interface WriteOptions extends MessageOptions {
   /** At most once: dropped, and counted, if the socket is not ready or its window is full. @default false */
   volatile?: boolean
+}
+
+/** How a value is sent whose delivery is awaited. */
+export interface SendOptions extends MessageOptions {
+  /** Milliseconds to wait for the other side; then `408`. The message is not taken back, and may still arrive. @default none */
+  timeout?: number
+  /** Stops the waiting, with `"ABORT_ERR"`; not what is on its way. Aborted before: nothing is sent. */
+  signal?: AbortSignal
+}
+
+/** How long `end` waits. */
+export interface EndOptions {
+  /** Milliseconds in all, whatever moves. @default none: as long as something moves */
+  timeout?: number
+  /** Milliseconds without an acknowledgement or answer after which it gives up, without `timeout`. @default 10_000 */
+  idle?: number
+  /** Stops the waiting of this call, with `"ABORT_ERR"`; the end goes on. */
+  signal?: AbortSignal
 }
 
 /** A message that the other side of a closed socket is not known to have handled. */
@@ -335,18 +357,19 @@ export interface ClientSocket extends Emitter<SocketEvents> {
   write(data: unknown, second?: Headers | WriteOptions | null): boolean
   /**
    * Writes a value, and resolves when the other side's handler has been called with it.
-   * @throws {FabricError} as `write` · the reason of `closed`
+   * @throws {FabricError} as `write` · `408` · `"ABORT_ERR"` · `"ERR_UNKNOWN_OPTION"` headers that stand alone · the reason of
+   *   `closed`
    */
-  send(data: unknown, second?: Headers | WriteOptions | null): Promise<void>
+  send(data: unknown, options?: SendOptions): Promise<void>
   /** Sends a request to the other side. @throws {FabricError} `503` · `408` · `"EPIPE"` · `"ERR_DRAINING"` · `"ABORT_ERR"` */
   request(data?: unknown, options?: PublishOptions): Promise<Message>
-  /** Resolves when everything written is acknowledged. @throws {FabricError} `"ERR_CLOSED"` */
-  drain(): Promise<void>
-  waitUntilDrain(): Promise<void>
-  /** Resolves when `write` would return `true`. @throws {FabricError} `"ERR_CLOSED"` */
-  waitUntilWritable(): Promise<void>
-  /** Waits for the state `ready`. @throws {FabricError} `408` · `"ERR_CLOSED"` */
-  waitUntilReady(timeout?: number): Promise<void>
+  /** Resolves when everything written is acknowledged. @throws {FabricError} `"ERR_CLOSED"` · `408` · `"ABORT_ERR"` */
+  drain(options?: WaitOptions): Promise<void>
+  waitUntilDrain(options?: WaitOptions): Promise<void>
+  /** Resolves when `write` would return `true`. @throws {FabricError} `"ERR_CLOSED"` · `408` · `"ABORT_ERR"` */
+  waitUntilWritable(options?: WaitOptions): Promise<void>
+  /** Waits for the state `ready`: for ever, or so many ms, or as the options say. @throws {FabricError} as above */
+  waitUntilReady(timeout?: number | WaitOptions): Promise<void>
   /** Holds data back from listeners and iterators until `resume()`. */
   pause(): this
   resume(): this
@@ -366,9 +389,9 @@ export interface ClientSocket extends Emitter<SocketEvents> {
   destroy(): void
   /**
    * Ends in order: writes no more, and resolves when the other side has handled everything.
-   * @throws {FabricError} `"ERR_UNDELIVERED"` its time is over, or the socket has closed, and messages are left
+   * @throws {FabricError} `"ERR_UNDELIVERED"` its time is over, or the socket has closed, and messages are left · `"ABORT_ERR"`
    */
-  end(options?: { timeout?: number; idle?: number }): Promise<void>
+  end(options?: EndOptions): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
   toJSON(): object
 }

@@ -9,11 +9,11 @@ import type {
 import { WAIT_SHAPE } from '../async/bounds'
 import { DATA_SHAPE, MAX_MESSAGE_BYTES, MESSAGE_SHAPE, REQUEST_SHAPE } from '../messaging/options'
 import { isRoomsOptions } from '../rooms/options'
-import { FabricError, invalidType, invalidValue } from '../values/errors'
+import { invalidType, invalidValue } from '../values/errors'
 import { areReceived } from '../values/headers'
-import { didYouMean } from '../values/nearest'
 import {
   checkOptions,
+  checkSendOptions,
   isBoolean,
   isCount,
   isDuration,
@@ -82,16 +82,9 @@ export const SEND_SHAPE = {
   ...WAIT_SHAPE,
 } as const satisfies ShapeOf<SendOptions>
 
-/** The options of `send`. Headers that stand alone are refused: nobody could tell them from options. */
+/** The options of `send`. */
 export function sendOptions(options: SendOptions | undefined): SendOptions | undefined {
-  for (const name of Object.keys(options ?? {})) {
-    if (Object.hasOwn(SEND_SHAPE, name)) continue
-    if (name === 'volatile') throw invalidValue('volatile', 'absent in send()', true)
-    const hint = didYouMean(name, Object.keys(SEND_SHAPE))
-    const text = `send has no option '${name}'${hint || `; headers go into { headers: { ${name} } }`}`
-    throw new FabricError(text, 'ERR_UNKNOWN_OPTION')
-  }
-  checkOptions('send', options, SEND_SHAPE)
+  checkSendOptions(options, SEND_SHAPE)
   return options
 }
 

@@ -1,6 +1,6 @@
 // Sets of options: what is known of each, and the check that refuses unknown names and wrong values.
 import { checkEncoding } from './codec'
-import { FabricError, invalidType, outOfRange } from './errors'
+import { FabricError, invalidType, invalidValue, outOfRange } from './errors'
 import { didYouMean } from './nearest'
 import { isUint8Array } from './platform'
 
@@ -111,6 +111,17 @@ export function checkOptions(where: string, options: object | undefined, shape: 
     const check = typeof option === 'function' ? option : option.check
     check(name, value)
   }
+}
+
+/** The same of `send`. Headers that stand alone are refused: nobody could tell them from options. */
+export function checkSendOptions(options: object | undefined, shape: Shape): void {
+  for (const name of Object.keys(options ?? {})) {
+    if (Object.hasOwn(shape, name)) continue
+    if (name === 'volatile') throw invalidValue('volatile', 'absent in send()', true)
+    const hint = didYouMean(name, Object.keys(shape)) || `; headers go into { headers: { ${name} } }`
+    throw new FabricError(`send has no option '${name}'${hint}`, 'ERR_UNKNOWN_OPTION')
+  }
+  checkOptions('send', options, shape)
 }
 
 /** Returns the given options that the engine reads unchanged: by themselves, or in `part`. */

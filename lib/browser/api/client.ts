@@ -27,16 +27,16 @@ import {
 import {
   CONNECT_SHAPE,
   DEFAULT_TIMEOUT,
+  INTEREST_SHAPE,
   MAX_MESSAGE_BYTES,
   PUBLISH_SHAPE,
   SOCKET_SHAPE,
   SUBSCRIBE_SHAPE,
   SUBSCRIBE_TIMEOUT,
-  WAIT_SHAPE,
 } from './options'
 import { ClientSocket, type SocketOptions } from './socket'
 import { Subscription, type SubscriptionOptions } from './subscription'
-import { type WaitOptions, Waits } from './waits'
+import { bound, checkWait, type WaitOptions, Waits } from './waits'
 
 export interface ConnectOptions {
   address?: string
@@ -121,7 +121,7 @@ export class Client extends Emitter<Events> {
       connect: (subject, more = {}) => {
         this.#checkOpen()
         checkConnectSubject(subject)
-        checkOptions('socket.connect', more, SOCKET_SHAPE)
+        checkWait('socket.connect', more, SOCKET_SHAPE)
         const context = { machine: this.#machine, answering: (reply: string) => this.#answering(reply) }
         const id = idPrefix(options.inboxPrefix) + randomId()
         return new ClientSocket(context, subject, id, this.#maxMessageBytes, more)
@@ -254,7 +254,7 @@ export class Client extends Emitter<Events> {
   }
 
   async #wait(waits: Waits, isThere: boolean, what: string, options: WaitOptions | undefined): Promise<void> {
-    checkOptions('wait', options, WAIT_SHAPE)
+    checkWait('wait', options)
     this.#checkOpen()
     const failure = isThere ? undefined : await waits.wait(what, options)
     if (failure !== undefined) throw errorFrom(failure)
@@ -266,13 +266,14 @@ export class Client extends Emitter<Events> {
     subject: string,
     options: SubscriptionOptions & WaitOptions & { queue?: string } = {},
   ): Promise<Subscription> {
+    checkWait('subscribe', options, SUBSCRIBE_SHAPE)
     const subscription = this.subscribeSync(subject, options)
     const { timeout = SUBSCRIBE_TIMEOUT, signal } = options
-    const timer = setTimeout(() => subscription.fail(timeoutOf('subscribe', subject)), timeout)
-    const unwatch = signal && onAbort(signal, () => subscription.fail(abortFailure(signal)))
+    const stop = bound({ timeout, signal }, '', failure =>
+      subscription.fail(failure.code === 408 ? timeoutOf('subscribe', subject) : failure),
+    )
     const failure = await subscription.confirmed
-    clearTimeout(timer)
-    unwatch?.()
+    stop()
     if (failure !== undefined) throw errorFrom(failure)
     return subscription
   }
@@ -316,7 +317,7 @@ export class Client extends Emitter<Events> {
     data?: unknown,
     options?: PublishOptions,
   ): Promise<{ bytes: number; count: number }> {
-    checkOptions('publish', options, PUBLISH_SHAPE)
+    checkWait('publish', options, PUBLISH_SHAPE)
     return this.#publish(subject, this.#item(subject, data, options), options)
   }
 
@@ -336,7 +337,7 @@ export class Client extends Emitter<Events> {
   }
 
   async request(subject: string, data?: unknown, options?: PublishOptions): Promise<Message> {
-    checkOptions('request', options, PUBLISH_SHAPE)
+    checkWait('request', options, PUBLISH_SHAPE)
     const item = this.#item(subject, data, options)
     const answer = (await this.#question('request', subject, item, options)) as Publication
     return new Message(answer.subject, answer.items[0] as Item)
@@ -360,12 +361,13 @@ export class Client extends Emitter<Events> {
     })
   }
 
-  async interest(subject: string): Promise<boolean> {
-    return this.#interest(subject, 0, {})
+  async interest(subject: string, options: { signal?: AbortSignal } = {}): Promise<boolean> {
+    checkWait('interest', options, INTEREST_SHAPE)
+    return this.#interest(subject, 0, options)
   }
 
   async waitForInterest(subject: string, options: WaitOptions = {}): Promise<boolean> {
-    checkOptions('waitForInterest', options, WAIT_SHAPE)
+    checkWait('waitForInterest', options)
     const { timeout = DEFAULT_TIMEOUT } = options
     const isThere = await this.#interest(subject, Math.min(timeout, MAX_INTEREST), options)
     if (!isThere) throw errorFrom(timeoutOf('waitForInterest', subject))
@@ -386,7 +388,6 @@ export class Client extends Emitter<Events> {
     options: PublishOptions = {},
   ): Promise<Outcome> {
     const { signal, timeout = DEFAULT_TIMEOUT, waitForInterest = false } = options
-    if (signal?.aborted) throw errorFrom(abortFailure(signal))
     let unwatch: (() => void) | undefined
     const outcome = await new Promise<Outcome>(resolve => {
       const message = { subject, items: [item] }

@@ -33,6 +33,8 @@ export const CONNECT_SHAPE: Shape = {
 }
 
 export const WAIT_SHAPE: Shape = { timeout: isTimeout, signal: isSignal }
+/** `interest` is told at once: there is no time to give. */
+export const INTEREST_SHAPE: Shape = { signal: isSignal }
 export const PUBLISH_SHAPE: Shape = {
   ...MESSAGE_SHAPE,
   timeout: isTimeout,
@@ -54,8 +56,10 @@ export const SOCKET_SHAPE: Shape = {
   keepAliveTimeout: isTimeout,
   resumeTimeout: isTimeout,
   reconnection: isBoolean,
+  ...WAIT_SHAPE,
 }
-export const END_SHAPE: Shape = { timeout: isTimeout, idle: isTimeout }
+export const END_SHAPE: Shape = { ...WAIT_SHAPE, idle: isTimeout }
+export const SEND_SHAPE: Shape = { ...MESSAGE_SHAPE, ...WAIT_SHAPE }
 const WRITE_SHAPE: Shape = { ...MESSAGE_SHAPE, volatile: isBoolean }
 
 export const DEFAULT_TIMEOUT = 30_000

@@ -12,7 +12,7 @@ import {
   undeliveredFailure,
   withUndelivered,
 } from '../../values/failure'
-import { checkOptions } from '../../values/option-checks'
+import { checkSendOptions } from '../../values/option-checks'
 import { nextTurn } from '../../values/platform'
 import type { ClientMachine } from '../client/machine'
 import type { SocketSink } from '../socket/fabric'
@@ -23,9 +23,25 @@ import type { Left } from '../stream/send-queue'
 import { bytesOf, type Item, jsonOf, type Publication } from '../wire/publication'
 import { Emitter } from './emitter'
 import { type DataIterator, Inbox, type Received, type Sink } from './inbox'
-import { type Answering, checkSize, decoded, headersOf, itemOf, Message, MessageData } from './message'
-import { DEFAULT_TIMEOUT, END_SHAPE, PUBLISH_SHAPE, WAIT_SHAPE, writeOptions } from './options'
-import { type WaitOptions, Waits } from './waits'
+import {
+  type Answering,
+  checkSize,
+  decoded,
+  headersOf,
+  itemOf,
+  Message,
+  MessageData,
+  type MessageOptions,
+} from './message'
+import {
+  DEFAULT_TIMEOUT,
+  END_SHAPE,
+  PUBLISH_SHAPE,
+  SEND_SHAPE,
+  type WriteOptions,
+  writeOptions,
+} from './options'
+import { bound, checkWait, type WaitOptions, Waits } from './waits'
 
 export type State = 'disconnected' | 'connecting' | 'ready' | 'closed'
 
@@ -50,7 +66,7 @@ export interface SocketContext {
   answering(reply: string): Answering
 }
 
-export interface SocketOptions {
+export interface SocketOptions extends WaitOptions {
   maxQueueSize?: number
   maxQueueBytes?: number
   maxMessageBytes?: number
@@ -62,6 +78,10 @@ export interface SocketOptions {
 
 interface RequestOptions extends WaitOptions {
   headers?: unknown
+}
+
+interface EndOptions extends WaitOptions {
+  idle?: number
 }
 
 /** The header of what is told of a room; and, before the rest of it is read, where its R stands in the JSON. */
@@ -94,7 +114,7 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
   #state: State = 'disconnected'
   #reason: Failure | undefined
   #isEnding = false
-  #ended: Promise<void> | undefined
+  #ended: Promise<Failure | undefined> | undefined
   #left: UndeliveredMessage[] = []
   readonly #ready = new Waits()
   readonly #writable = new Waits()
@@ -105,6 +125,8 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
   readonly #asked = new Map<number, AbortController>()
   #held: { readonly item: Item; readonly until: number }[] = []
   #hasSettled = false
+  /** Ends the bounds of the first `ready`. */
+  readonly #stopLimit: () => void
   /** The rooms that it follows, by name. @internal */
   readonly views = new Map<string, View>()
   readonly #tally = { sent: 0, sentBytes: 0, received: 0, receivedBytes: 0, volatileDropped: 0 }
@@ -130,6 +152,10 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
       keepAliveTimeout: options.keepAliveTimeout ?? 30_000,
       resumeTimeout: options.resumeTimeout,
       reconnection: options.reconnection ?? true,
+    })
+    this.#stopLimit = bound(options, `${this.#describe()} did not get ready`, failure => {
+      this.#machine.close(failure)
+      this.#touch()
     })
     this.#touch()
   }
@@ -174,7 +200,7 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
   }
 
   /** `json` are headers of the socket's own. */
-  #write(data: unknown, options: ReturnType<typeof writeOptions>, json?: Uint8Array): boolean {
+  #write(data: unknown, options: WriteOptions | undefined, json?: Uint8Array): boolean {
     if (this.ended) throw new FabricError(`${this.#describe()} is closed or ending`, 'EPIPE')
     const item = { ...itemOf(data, options, 'socket'), ...(json && { json }) }
     this.#checkSize(item)
@@ -202,44 +228,52 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
     checkSize(item, Math.min(this.#machine.settings.maxMessageBytes, this.#context.machine.maxMessage))
   }
 
-  async send(data: unknown, second?: Headers | object | null): Promise<void> {
-    const options = writeOptions(second)
-    if (options?.volatile) throw new FabricError('send cannot be volatile', 'ERR_INVALID_ARG_VALUE')
+  async send(data: unknown, options: MessageOptions & WaitOptions = {}): Promise<void> {
+    checkSendOptions(options, SEND_SHAPE)
+    checkWait('send', options, SEND_SHAPE)
     this.#write(data, options)
     const { written } = this.#machine.sender
-    const failure = await new Promise<Failure | undefined>(settle =>
-      this.#sends.push({ seq: written, settle }),
-    )
+    let stop: (() => void) | undefined
+    const failure = await new Promise<Failure | undefined>(settle => {
+      this.#sends.push({ seq: written, settle })
+      stop = bound(options, 'the message is not known to be handled, and may still be', settle)
+    })
+    stop?.()
     if (failure !== undefined) throw errorFrom(failure)
   }
 
-  async waitUntilWritable(): Promise<void> {
-    while (this.#state !== 'closed' && !this.#machine.sender.isWritable) {
-      await this.#settled(this.#writable.wait(this.#describe()))
-    }
+  async waitUntilWritable(options?: WaitOptions): Promise<void> {
+    const { sender } = this.#machine
+    do {
+      const isDone = this.#state !== 'closed' && sender.isWritable
+      await this.#until('waitUntilWritable', isDone, this.#writable, 'is not writable', options)
+    } while (!sender.isWritable)
+  }
+
+  drain(options?: WaitOptions): Promise<void> {
+    return this.#until('drain', this.#machine.sender.unacked === 0, this.#drained, 'has not drained', options)
+  }
+
+  waitUntilDrain(options?: WaitOptions): Promise<void> {
+    return this.drain(options)
+  }
+
+  waitUntilReady(given?: number | WaitOptions): Promise<void> {
+    const options = typeof given === 'number' ? { timeout: given } : given
+    return this.#until('waitUntilReady', this.#state === 'ready', this.#ready, 'is not ready', options)
+  }
+
+  async #until(
+    where: string,
+    isDone: boolean,
+    waits: Waits,
+    what: string,
+    options: WaitOptions | undefined,
+  ): Promise<void> {
+    checkWait(where, options)
+    if (isDone) return
     if (this.#state === 'closed') throw this.#closedError()
-  }
-
-  async drain(): Promise<void> {
-    if (this.#machine.sender.unacked > 0) {
-      if (this.#state === 'closed') throw this.#closedError()
-      await this.#settled(this.#drained.wait(this.#describe()))
-    }
-  }
-
-  waitUntilDrain(): Promise<void> {
-    return this.drain()
-  }
-
-  async waitUntilReady(timeout?: number): Promise<void> {
-    checkOptions('waitUntilReady', { timeout }, WAIT_SHAPE)
-    if (this.#state === 'closed') throw this.#closedError()
-    if (this.#state !== 'ready')
-      await this.#settled(this.#ready.wait(`${this.#describe()} is not ready`, { timeout }))
-  }
-
-  async #settled(wait: Promise<Failure | undefined>): Promise<void> {
-    const failure = await wait
+    const failure = await waits.wait(`${this.#describe()} ${what}`, options)
     if (failure !== undefined) throw errorFrom(failure)
   }
 
@@ -259,10 +293,9 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
   // ---- requests
 
   async request(data?: unknown, options?: RequestOptions): Promise<Message> {
-    checkOptions('request', options, PUBLISH_SHAPE)
+    checkWait('request', options, PUBLISH_SHAPE)
     if (this.ended) throw new FabricError(`${this.#describe()} is closed or ending`, 'EPIPE')
     const { signal, timeout = DEFAULT_TIMEOUT } = options ?? {}
-    if (signal?.aborted) throw errorFrom(abortFailure(signal))
     const item = itemOf(data, options, 'socket')
     this.#checkSize(item)
     let unwatch: (() => void) | undefined
@@ -435,7 +468,10 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
   handleState(state: Exclude<State, 'closed'>, reason?: Failure): void {
     const isNew = state !== this.#state || state === 'connecting'
     this.#state = state
-    if (state === 'ready') this.#ready.settle()
+    if (state === 'ready') {
+      this.#stopLimit()
+      this.#ready.settle()
+    }
     if (!isNew) return
     if (reason === undefined) this.emit(state)
     else this.emit('disconnected', errorFrom(reason))
@@ -457,6 +493,7 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
   /** @internal */
   handleClosed(reason: Failure | undefined, left: Left[]): void {
     this.#state = 'closed'
+    this.#stopLimit()
     this.#left = left.map(each => new UndeliveredMessage(each))
     const told = reason && withUndelivered(reason, left.length)
     this.#reason = told
@@ -500,16 +537,30 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
     this.close()
   }
 
-  end(options?: { timeout?: number; idle?: number }): Promise<void> {
-    this.#ended ??= this.#end(options)
-    this.#ended.catch(() => {})
-    return this.#ended
+  end(options: EndOptions = {}): Promise<void> {
+    const ended = this.#endWithin(options)
+    // Often nobody awaits it.
+    ended.catch(() => {})
+    return ended
   }
 
-  async #end(options: { timeout?: number; idle?: number } = {}): Promise<void> {
-    checkOptions('end', options, END_SHAPE)
+  async #endWithin(options: EndOptions): Promise<void> {
+    checkWait('end', options, END_SHAPE)
+    this.#ended ??= this.#end(options)
+    let stop: (() => void) | undefined
+    const failure = await Promise.race([
+      this.#ended,
+      new Promise<Failure>(resolve => {
+        stop = bound({ signal: options.signal }, '', resolve)
+      }),
+    ])
+    stop?.()
+    if (failure !== undefined) throw errorFrom(failure)
+  }
+
+  /** Resolves with why messages are left, if any are. */
+  async #end({ idle = END_IDLE, timeout }: EndOptions): Promise<Failure | undefined> {
     this.#isEnding = true
-    const { idle = END_IDLE, timeout } = options
     let cause: Failure | undefined
     if (this.#state !== 'closed') {
       cause = await this.#untilHandled(
@@ -532,8 +583,8 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
       await gone
     }
     const why = this.#reason ?? cause
-    if (this.#left.length === 0 || why === undefined) return
-    throw errorFrom(undeliveredFailure(this.#describe(), this.#left.length, why))
+    if (this.#left.length === 0 || why === undefined) return undefined
+    return undeliveredFailure(this.#describe(), this.#left.length, why)
   }
 
   /** Waits as long as something moves, or for so long in all. Returns why it was not all handled. */

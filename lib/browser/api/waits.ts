@@ -1,6 +1,8 @@
 // Promises for what happens to an object: ready, writable, closed. Each may be given up after a time, or by a signal.
 import { onAbort } from '../../async/aborts'
-import { abortFailure, type Failure, timeoutFailure } from '../../values/failure'
+import { abortFailure, errorFrom, type Failure, timeoutFailure } from '../../values/failure'
+import { checkOptions, type Shape } from '../../values/option-checks'
+import { WAIT_SHAPE } from './options'
 
 export interface WaitOptions {
   timeout?: number
@@ -8,6 +10,26 @@ export interface WaitOptions {
 }
 
 type Settle = (failure: Failure | undefined) => void
+
+/** Calls `giveUp` if the wait gets too long. Returns what ends that. */
+export function bound(
+  { timeout, signal }: WaitOptions,
+  what: string,
+  giveUp: (failure: Failure) => void,
+): () => void {
+  const timer = timeout && setTimeout(() => giveUp(timeoutFailure(what, timeout)), timeout)
+  const unwatch = signal && onAbort(signal, () => giveUp(abortFailure(signal)))
+  return () => {
+    clearTimeout(timer)
+    unwatch?.()
+  }
+}
+
+/** Checks the options of a wait, and throws if it is aborted already: then nothing is sent. */
+export function checkWait(where: string, options: WaitOptions | undefined, shape: Shape = WAIT_SHAPE): void {
+  checkOptions(where, options, shape)
+  if (options?.signal?.aborted) throw errorFrom(abortFailure(options.signal))
+}
 
 export class Waits {
   readonly #waiting = new Set<Settle>()
@@ -17,18 +39,14 @@ export class Waits {
   }
 
   /** Resolves with why not, and never rejects: the error is made where the caller's frames are. */
-  wait(what: string, { timeout, signal }: WaitOptions = {}): Promise<Failure | undefined> {
-    if (signal?.aborted) return Promise.resolve(abortFailure(signal))
+  wait(what: string, options: WaitOptions = {}): Promise<Failure | undefined> {
     return new Promise(resolve => {
       const settle: Settle = failure => {
-        clearTimeout(timer)
-        unwatch?.()
+        stop()
         this.#waiting.delete(settle)
         resolve(failure)
       }
-      const timer =
-        timeout === undefined ? undefined : setTimeout(() => settle(timeoutFailure(what, timeout)), timeout)
-      const unwatch = signal && onAbort(signal, () => settle(abortFailure(signal)))
+      const stop = bound(options, what, settle)
       this.#waiting.add(settle)
     })
   }
