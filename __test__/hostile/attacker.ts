@@ -106,8 +106,8 @@ export async function opened(port: number, changes: Record<string, string | unde
 }
 
 /** One that has joined, and has been told `info`. */
-export async function joined(port: number): Promise<Raw> {
-  const raw = (await opened(port)).say(text('40'))
+export async function joined(port: number, changes: Record<string, string> = {}): Promise<Raw> {
+  const raw = (await opened(port, changes)).say(text('40'))
   await raw.hears('["info"')
   return raw
 }
@@ -127,8 +127,9 @@ export function publish(subject: string, payload: Buffer | string, headers = '',
 }
 
 /** In our own language, after the upgrade. */
-export async function own(port: number): Promise<Raw> {
+export async function own(port: number, fields: Record<string, string> = {}): Promise<Raw> {
   const changes = {
+    ...fields,
     Upgrade: 'selvedge/1',
     'Sec-WebSocket-Version': undefined,
     'Sec-WebSocket-Key': undefined,

@@ -10,7 +10,7 @@ let arena: Arena
 let strangers: Stranger[] = []
 
 beforeAll(async () => {
-  arena = await Arena.open()
+  arena = await Arena.open({ trustedProxies: ['127.0.0.1'] })
 })
 
 afterAll(async () => {
@@ -27,8 +27,9 @@ afterEach(async () => {
   }
 })
 
-async function come(door: Door): Promise<Stranger> {
-  const stranger = await Stranger.come(door, arena.port)
+/** A stranger at this address, by the word of a proxy. */
+async function come(door: Door, address = '10.0.0.1'): Promise<Stranger> {
+  const stranger = await Stranger.come(door, arena.port, { 'X-Forwarded-For': address })
   strangers.push(stranger)
   return stranger
 }
@@ -67,19 +68,41 @@ describe.each(DOORS)('at the door %s', door => {
   })
 
   test('crowds of connections without users leave places', async () => {
-    const server = await arena.victim.ask<string>('server', { subject: 'narrow' })
+    const subject = `narrow.${DOORS.indexOf(door)}`
+    const server = await arena.victim.ask<string>('narrow', { subject })
     for (let n = 0; n < 4; n++) {
-      const ids = Array.from({ length: 200 }, (_, k) => `crowd-${DOORS.indexOf(door)}-${n}-${k}`)
+      const ids = Array.from({ length: 200 }, (_, k) => `crowd-${n}-${k}`)
       const stranger = await come(door)
-      await HandMadeSocket.attach(stranger, 'narrow', server, ids).catch(() => {})
+      await HandMadeSocket.attach(stranger, subject, server, ids).catch(() => {})
     }
     const client = connect({ address: `http://127.0.0.1:${arena.port}`, noCache: true })
     try {
       const since = Date.now()
-      await client.socket.connect('narrow').waitUntilReady()
+      await client.socket.connect(subject).waitUntilReady()
       expect(Date.now() - since).toBeLessThan(1000)
     } finally {
       await client.close()
     }
+  })
+
+  test('crowds of one address, however many, leave places for those of others', async () => {
+    const subject = `crowded.${DOORS.indexOf(door)}`
+    const server = await arena.victim.ask<string>('narrow', { subject })
+    const attach = async (n: number, count: number, address?: string): Promise<boolean> => {
+      const ids = Array.from({ length: count }, (_, k) => `many-${n}-${k}`)
+      const stranger = await come(door, address)
+      await HandMadeSocket.attach(stranger, subject, server, ids).catch(() => {})
+      return !stranger.raw.heard.includes('"code":"429"')
+    }
+    for (let n = 0; n < 4; n++) await attach(n, 200)
+    const came: boolean[] = []
+    for (let n = 4; n < 24; n++) came.push(await attach(n, 1))
+    expect(came.at(0)).toBe(true)
+    expect(came.at(-1)).toBe(false)
+    const since = Date.now()
+    expect(await attach(24, 1, '10.0.0.2')).toBe(true)
+    expect(await attach(25, 1, '2001:db8::1')).toBe(true)
+    expect(await attach(26, 1, '2001:db8::2')).toBe(false)
+    expect(Date.now() - since).toBeLessThan(1000)
   })
 })

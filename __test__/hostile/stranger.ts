@@ -34,10 +34,11 @@ export class Stranger {
     this.raw = raw
   }
 
-  static async come(door: Door, port: number): Promise<Stranger> {
-    if (door === 'conat') return new Stranger(door, await joined(port))
-    if (door === 'selvedge') return new Stranger(door, await own(port))
-    const raw = new Raw(port).say(head(port, { 'Sec-WebSocket-Protocol': 'selvedge.1' }))
+  /** With these fields in the head of its request. */
+  static async come(door: Door, port: number, fields: Record<string, string> = {}): Promise<Stranger> {
+    if (door === 'conat') return new Stranger(door, await joined(port, fields))
+    if (door === 'selvedge') return new Stranger(door, await own(port, fields))
+    const raw = new Raw(port).say(head(port, { ...fields, 'Sec-WebSocket-Protocol': 'selvedge.1' }))
     await raw.hears('"op":"info"')
     return new Stranger(door, raw)
   }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::account::Owner;
+use super::account::{NetworkNumbers, Owner};
 use super::admission::Admission;
 use super::authorizer::Authorizer;
 use super::drain::Drain;
@@ -52,6 +52,7 @@ pub struct Broker {
     watches: Watches,
     exclusives: Exclusives,
     cut_off: CutOff,
+    networks: NetworkNumbers,
     /// Drawn anew by each broker: what lived in the process of another one is gone for good.
     instance: String,
     admission: Admission,
@@ -85,6 +86,7 @@ impl Broker {
             watches: Watches::default(),
             exclusives: Exclusives::default(),
             cut_off: CutOff::default(),
+            networks: NetworkNumbers::default(),
             admission: Admission::default(),
             repeats: Deadlines::new(),
             totals: BrokerStats::default(),

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::SocketConfig;
 use crate::base::{Allowance, FairAllowance, Shares};
-use crate::wire::Message;
+use crate::wire::{Message, Origin};
 
 /// What the peer of one socket may ask of it.
 #[derive(Debug)]
@@ -134,13 +134,30 @@ impl StrangerAdmission {
     }
 }
 
+/// Whose a socket is, as far as the broker tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SocketOwner {
+    /// As the broker tells users, or connections without one, apart; those that it does not are one.
+    pub(super) user: Option<u64>,
+    /// As it tells networks apart, users and others there each by themselves.
+    network: Option<(u32, bool)>,
+}
+
+impl SocketOwner {
+    pub(super) fn of(origin: Option<&Origin>) -> Self {
+        let is_user = |origin: &Origin| origin.user.as_ref().is_none_or(|user| user.as_str() != "null");
+        let network = origin.and_then(|origin| Some((origin.network?, is_user(origin))));
+        Self { user: origin.map(|origin| origin.number), network }
+    }
+}
+
 /// The sockets of a listener, by whose they are.
 #[derive(Debug)]
 pub(super) struct Population {
     max: usize,
     max_per_user: usize,
-    /// As the broker tells them apart; those that it does not are one.
     by_user: Shares<Option<u64>>,
+    by_network: Shares<(u32, bool)>,
     /// The same of those that are connecting.
     arriving: Shares<Option<u64>>,
 }
@@ -148,42 +165,62 @@ pub(super) struct Population {
 impl Population {
     pub(super) fn new(config: &SocketConfig) -> Self {
         let (max, max_per_user) = (config.max_sockets, config.max_sockets_per_user);
-        Self { max, max_per_user, by_user: Shares::default(), arriving: Shares::default() }
+        Self {
+            max,
+            max_per_user,
+            by_user: Shares::default(),
+            by_network: Shares::default(),
+            arriving: Shares::default(),
+        }
     }
 
-    /// Returns whether there is room for one more of this user. Of the last places each has a small part of
-    /// those that are free: whoever has few gets one beside crowds.
-    pub(super) fn has_room(&self, user: Option<u64>) -> bool {
+    /// Returns whether there is room for one more of this owner. Of the last places each user has a small
+    /// part of those that are free, and of the last half of these each network: whoever has few gets one
+    /// beside crowds, and a network with few beside one with many crowds.
+    pub(super) fn has_room(&self, owner: SocketOwner) -> bool {
         let free = self.max.saturating_sub(self.by_user.total());
-        let of_user = self.by_user.of(&user);
+        let of_user = self.by_user.of(&owner.user);
         let is_scarce = free <= self.max / SCARCE_PART && self.by_user.total() > self.by_user.of(&None);
-        let is_modest = !is_scarce || of_user < (free / SCARCE_PART).max(1);
-        free > 0 && (user.is_none() || of_user < self.max_per_user) && is_modest
+        let small_part = (free / SCARCE_PART).max(1);
+        let is_last = is_scarce && free <= self.max / SCARCE_PART / LAST_PART;
+        let of_network = owner.network.map_or(0, |network| self.by_network.of(&network));
+        let is_modest = !is_scarce || of_user < small_part;
+        let is_of_modest = !is_last || of_network < small_part;
+        free > 0 && (owner.user.is_none() || of_user < self.max_per_user) && is_modest && is_of_modest
     }
 
-    /// Returns whose connecting sockets give way to one more of this user; `Ok`: there is room.
-    pub(super) fn check_arrival(&self, user: Option<u64>) -> Result<(), Option<Option<u64>>> {
-        if self.arriving.total() < MAX_ARRIVING { Ok(()) } else { Err(self.arriving.greedier_than(&user)) }
+    /// Returns whose connecting sockets give way to one more of this owner; `Ok`: there is room.
+    pub(super) fn check_arrival(&self, owner: SocketOwner) -> Result<(), Option<Option<u64>>> {
+        if self.arriving.total() < MAX_ARRIVING {
+            return Ok(());
+        }
+        Err(self.arriving.greedier_than(&owner.user))
     }
 
-    pub(super) fn enter(&mut self, user: Option<u64>) {
-        self.by_user.add(user, 1);
+    pub(super) fn enter(&mut self, owner: SocketOwner) {
+        self.by_user.add(owner.user, 1);
+        if let Some(network) = owner.network {
+            self.by_network.add(network, 1);
+        }
     }
 
-    pub(super) fn leave(&mut self, user: Option<u64>) {
-        self.by_user.subtract(user, 1);
+    pub(super) fn leave(&mut self, owner: SocketOwner) {
+        self.by_user.subtract(owner.user, 1);
+        if let Some(network) = owner.network {
+            self.by_network.subtract(network, 1);
+        }
     }
 
     /// One begins to connect.
-    pub(super) fn enter_arriving(&mut self, user: Option<u64>) {
-        self.enter(user);
-        self.arriving.add(user, 1);
+    pub(super) fn enter_arriving(&mut self, owner: SocketOwner) {
+        self.enter(owner);
+        self.arriving.add(owner.user, 1);
     }
 
     /// It connects no more.
-    pub(super) fn leave_arriving(&mut self, user: Option<u64>) {
-        self.leave(user);
-        self.arriving.subtract(user, 1);
+    pub(super) fn leave_arriving(&mut self, owner: SocketOwner) {
+        self.leave(owner);
+        self.arriving.subtract(owner.user, 1);
     }
 }
 
@@ -192,6 +229,8 @@ impl Population {
 const MAX_ARRIVING: usize = 10_000;
 /// This part of the places of a listener is left to those who have few, and each may have such a part of it.
 const SCARCE_PART: usize = 64;
+/// This part of those is left to networks with few, in the same way.
+const LAST_PART: usize = 2;
 /// Requests of one peer that the application has not taken: as many as an original client may send at once
 /// without harm to others. More are refused with 429.
 const MAX_WAITING_REQUESTS: usize = 4096;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use known_sockets::{Claim, KnownSockets};
 
-use super::admission::{Population, StrangerAdmission};
+use super::admission::{Population, SocketOwner, StrangerAdmission};
 use super::stream::Offer;
 use super::{Output, SocketConfig, SocketEvent, State, Tag, TagKind, control};
 use crate::base::Code;
@@ -54,8 +54,8 @@ struct Arrival {
     connect: Message,
     /// Whose the latest is.
     origin: Option<Origin>,
-    /// Who pays for it: whose the first was.
-    payer: Option<u64>,
+    /// Whose the first was.
+    owner: SocketOwner,
 }
 
 /// The caller's next step with a message from a client.
@@ -306,10 +306,10 @@ impl Listener {
         else {
             return ListenerAction::Done;
         };
-        let Some(Arrival { connect, origin, payer, .. }) = self.arriving.remove(&id) else {
+        let Some(Arrival { connect, origin, owner, .. }) = self.arriving.remove(&id) else {
             return ListenerAction::Done;
         };
-        self.population.leave_arriving(payer);
+        self.population.leave_arriving(owner);
         match self.client_subject(&connect.subject).filter(|_| there) {
             Some(client) => {
                 let epoch = control::epoch(&connect.headers);
@@ -321,9 +321,9 @@ impl Listener {
 
     /// Directs messages of the client `id` to `socket`.
     pub fn insert(&mut self, id: String, entry: Entry) {
-        self.population.enter(entry.payer());
+        self.population.enter(entry.owner());
         if let Some(old) = self.sockets.insert(id, entry) {
-            self.population.leave(old.payer());
+            self.population.leave(old.owner());
         }
     }
 
@@ -331,7 +331,7 @@ impl Listener {
     pub fn remove(&mut self, id: &str) {
         let ended = self.sockets.remove(id);
         if let Some((_, entry)) = &ended {
-            self.population.leave(entry.payer());
+            self.population.leave(entry.owner());
         }
         self.ended.extend(ended);
         if self.ended.len() > MAX_ENDED {
@@ -359,8 +359,8 @@ impl Listener {
         self.outputs.push_back(Output::Drain(self.status.clone()));
         let mut arriving: Vec<Arrival> = self.arriving.drain().map(|(_, arrival)| arrival).collect();
         arriving.sort_unstable_by_key(|arrival| arrival.tag);
-        for Arrival { connect, payer, .. } in arriving {
-            self.population.leave_arriving(payer);
+        for Arrival { connect, owner, .. } in arriving {
+            self.population.leave_arriving(owner);
             if let Some(client) = self.client_subject(&connect.subject) {
                 self.push_close(client, turned_away(&connect));
             }
@@ -403,15 +403,15 @@ impl Listener {
 
     fn forget_arriving(&mut self) {
         for (_, arrival) in self.arriving.drain() {
-            self.population.leave_arriving(arrival.payer);
+            self.population.leave_arriving(arrival.owner);
         }
     }
 
-    fn forget_oldest_arriving(&mut self, payer: Option<u64>) {
-        let own = self.arriving.iter().filter(|(_, arrival)| arrival.payer == payer);
-        if let Some(id) = own.min_by_key(|(_, arrival)| arrival.tag).map(|(id, _)| id.clone()) {
-            self.arriving.remove(&id);
-            self.population.leave_arriving(payer);
+    fn forget_oldest_arriving(&mut self, user: Option<u64>) {
+        let own = self.arriving.iter().filter(|(_, arrival)| arrival.owner.user == user);
+        let oldest = own.min_by_key(|(_, arrival)| arrival.tag).map(|(id, _)| id.clone());
+        if let Some(arrival) = oldest.and_then(|id| self.arriving.remove(&id)) {
+            self.population.leave_arriving(arrival.owner);
         }
     }
 
@@ -426,19 +426,19 @@ impl Listener {
             }
             return;
         }
-        let payer = origin.as_ref().map(|origin| origin.number);
-        match self.population.check_arrival(payer) {
+        let owner = SocketOwner::of(origin.as_ref());
+        match self.population.check_arrival(owner) {
             Ok(()) => {}
             Err(Some(greedier)) => self.forget_oldest_arriving(greedier),
             Err(None) => return,
         }
-        if !self.population.has_room(payer) {
+        if !self.population.has_room(owner) {
             return self.refuse(now, client, Code::Limit, &connect.headers);
         }
-        self.population.enter_arriving(payer);
+        self.population.enter_arriving(owner);
         self.number = self.number.wrapping_add(1);
         let tag = Tag { kind: TagKind::Interest, number: self.number };
-        self.arriving.insert(id, Arrival { tag, connect, origin, payer });
+        self.arriving.insert(id, Arrival { tag, connect, origin, owner });
         self.outputs.push_back(Output::AwaitInterest { tag, subject: client, timeout: ARRIVAL_TIMEOUT });
     }
 

@@ -110,9 +110,6 @@ const roles = {
       })
     })
     await counter.waitUntilReady()
-    // Has places for three crowds of 200 and a few more.
-    const narrow = host.socket.listen('narrow', { maxSockets: 640, maxSocketsPerUser: 200 })
-    await narrow.waitUntilReady()
     commands.counter = () => counter.id
     const subscription = await host.subscribe('plain.*')
     const plain = []
@@ -123,7 +120,13 @@ const roles = {
         plain.push([error.code, null])
       }
     })
-    commands.server = ({ subject }) => (subject === 'narrow' ? narrow : server).id
+    commands.server = () => server.id
+    // Has places for three crowds of 200 and a few more.
+    commands.narrow = async ({ subject }) => {
+      const narrow = host.socket.listen(subject, { maxSockets: 640, maxSocketsPerUser: 200 })
+      await narrow.waitUntilReady()
+      return narrow.id
+    }
     commands.seen = ({ id }) => seen[id] && { ...seen[id], foreign: sockets[id].stats.foreign }
     commands.plain = () => plain.splice(0)
     commands.open = async ({ stream = true } = {}) => {

@@ -10,7 +10,7 @@ use super::super::router::{Choice, Way};
 use super::super::upstream::Class;
 use super::super::{JournalKind, PeerId, RefusedOp, limits};
 use super::Broker;
-use crate::wire::{AckId, Carrier, Publication, Reply, ServerOp, SocketCommand};
+use crate::wire::{AckId, Carrier, OriginStamp, Publication, Reply, ServerOp, SocketCommand};
 
 impl Broker {
     /// Publishes. Returns the number of receivers, or why it has none.
@@ -95,13 +95,16 @@ impl Broker {
         }
         let is_private = self.is_private(&publication);
         let (messages, size) = (publication.count(), publication.payload_bytes());
-        let Self { peers, router, totals, entropy, effort, .. } = self;
+        let Self { peers, router, totals, entropy, effort, networks, .. } = self;
         let sender = peers.get(publisher).map_or(Account::Connection(publisher), |entry| entry.account);
         if tells_origin(&publication) {
             // So that a listener knows users, and can tell them apart.
             let is_connect = publication.headers.command == Some(SocketCommand::Connect);
-            let user = peers.get(publisher).map(|entry| Some(&entry.user).filter(|_| is_connect));
-            publication.headers.stamp_origin(user.map(|user| (sender.origin(), user)));
+            publication.headers.stamp_origin(peers.get(publisher).map(|entry| OriginStamp {
+                number: sender.origin(),
+                user: Some(&entry.user).filter(|_| is_connect),
+                network: networks.number(&mut **entropy, &entry.address).filter(|_| is_connect),
+            }));
         }
         let owner = peers.get(publisher).map_or(Owner::Network(None), |entry| entry.owner);
         let begins = (publication.seq, publication.done) == (0, false);

@@ -10,7 +10,7 @@ use crate::broker::tests::{Stage, error_of, publication, subscribe};
 use crate::broker::{BrokerConfig, PeerId, UpstreamConfig, UpstreamState};
 use crate::subject::Pattern;
 use crate::wire::{
-    AckId, ClientOp, Info, Json, LargeMessages, OpError, Presence, Publication, Reply, ServerOp,
+    AckId, ClientOp, Info, Json, LargeMessages, OpError, OriginStamp, Presence, Publication, Reply, ServerOp,
     SocketCommand, SubscribeStatus, Subscription, SubscriptionClass, UpstreamNews, UpstreamOp, WatchRequest,
 };
 
@@ -322,7 +322,11 @@ fn reserved_names_are_for_no_client_and_what_comes_from_there_is_vouched_for_by_
     let pattern = Pattern::parse("a.*").expect("valid");
     let mut forged = publication("a.b", "1", 0, true, "");
     forged.headers.command = Some(SocketCommand::Connect);
-    forged.headers.stamp_origin(Some((7, Json::parse("1".into()).ok().as_ref())));
+    forged.headers.stamp_origin(Some(OriginStamp {
+        number: 7,
+        user: Json::parse("1".into()).ok().as_ref(),
+        network: None,
+    }));
     news(&mut stage, ServerOp::Deliver { pattern, publication: forged });
     let ops = stage.take(peer);
     let [ServerOp::Deliver { publication, .. }] = &ops[..] else { panic!("{ops:?}") };

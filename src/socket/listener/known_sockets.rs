@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::super::admission::SocketOwner;
 use super::super::control;
 use super::super::stream::Offer;
 use crate::subject::Subject;
@@ -51,9 +52,9 @@ impl Entry {
         if user == *owner || user.to_value() == owner.to_value() { Claim::Owner } else { Claim::Stranger }
     }
 
-    /// Returns who pays for it, as the broker tells users apart.
-    pub(super) fn payer(&self) -> Option<u64> {
-        self.origin.as_ref().map(|origin| origin.number)
+    /// Returns whose it is.
+    pub(super) fn owner(&self) -> SocketOwner {
+        SocketOwner::of(self.origin.as_ref())
     }
 }
 

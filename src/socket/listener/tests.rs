@@ -1,4 +1,5 @@
 use super::*;
+use crate::wire::OriginStamp;
 
 fn connect(attempt: u64, resume: Option<bool>) -> Message {
     connect_of(None, attempt, resume)
@@ -91,7 +92,7 @@ fn a_connect_that_comes_late_brings_no_second_socket_after_the_end_of_the_first(
 fn question(user: u64) -> Message {
     let subject = Subject::parse("s.server.status").expect("valid");
     let mut headers = Headers { reply: Subject::parse("_INBOX.a").ok(), ..Headers::default() };
-    headers.stamp_origin(Some((user, None)));
+    headers.stamp_origin(Some(OriginStamp { number: user, user: None, network: None }));
     Message { subject, payload: Payload::NIL, headers }
 }
 
@@ -113,13 +114,18 @@ fn a_flood_of_questions_who_serves_leaves_answers_for_others() {
     }
 }
 
-/// A listener with so many places, and how many of those that come find one.
+/// Returns how many of those that come find a place.
 fn filled(listener: &mut Listener, user: u64, count: usize) -> usize {
+    filled_by(listener, OriginStamp { number: user, user: None, network: None }, count)
+}
+
+fn filled_by(listener: &mut Listener, origin: OriginStamp, count: usize) -> usize {
     let mut found = 0;
     for number in 0..count {
         let mut message = connect(1, Some(false));
-        message.subject = Subject::parse(&format!("s.server.srv.u{user}-{number}")).expect("valid");
-        message.headers.stamp_origin(Some((user, None)));
+        let id = format!("u{}-{number}", origin.number);
+        message.subject = Subject::parse(&format!("s.server.srv.{id}")).expect("valid");
+        message.headers.stamp_origin(Some(origin));
         listener.handle_message(Instant::now(), message);
         let Some(tag) = is_awaited(listener) else { continue };
         let ListenerAction::Accept { id, origin, .. } = listener.handle_interest(tag, true) else { continue };
@@ -145,13 +151,32 @@ fn crowds_of_connections_without_users_leave_places_for_others() {
 }
 
 #[test]
+fn a_network_leaves_places_for_others_and_its_strangers_for_its_users() {
+    let mut listener = Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid");
+    listener.set_has_origins(true);
+    let nobody = Json::from_value(&serde_json::Value::Null);
+    let ann = Json::parse(r#"{"name":"ann"}"#.into()).expect("json");
+    // Each of a crowd takes all that it can.
+    let crowd = |number| OriginStamp { number, user: Some(&nobody), network: Some(1) };
+    let taken: usize =
+        (0..500).map(|n| filled_by(&mut listener, crowd(n), if n < 16 { 4100 } else { 20 })).sum();
+    assert!((65_536 - 520..65_536).contains(&taken), "{taken}");
+    let mut come = |number, user, network| filled_by(&mut listener, OriginStamp { number, user, network }, 1);
+    assert_eq!(come(5000, Some(&nobody), Some(1)), 0);
+    assert_eq!(come(5001, Some(&nobody), Some(2)), 1);
+    assert_eq!(come(5002, Some(&ann), Some(1)), 1);
+    assert_eq!(come(5003, Some(&ann), Some(3)), 1);
+    assert_eq!(come(5004, Some(&nobody), None), 1, "the broker's own machine");
+}
+
+#[test]
 fn those_that_never_subscribe_leave_others_room_to_connect() {
     let mut listener = Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid");
     listener.set_has_origins(true);
     let mut come = |user: u64, number: usize| {
         let mut message = connect(1, Some(false));
         message.subject = Subject::parse(&format!("s.server.srv.u{user}-{number}")).expect("valid");
-        message.headers.stamp_origin(Some((user, None)));
+        message.headers.stamp_origin(Some(OriginStamp { number: user, user: None, network: None }));
         listener.handle_message(Instant::now(), message);
         is_awaited(&mut listener).is_some()
     };
@@ -211,12 +236,16 @@ fn one_that_is_about_to_end_leaves_the_question_who_serves_and_sends_those_who_c
 #[test]
 fn who_comes_back_as_another_user_is_refused_and_one_whom_nobody_knows_must_prove_itself() {
     let ann = Json::parse(r#"{"name":"ann","id":1}"#.into()).expect("json");
-    let origin = Some(Origin { number: 4, user: Some(ann.clone()) });
+    let origin = Some(Origin { number: 4, user: Some(ann.clone()), network: None });
     let mut listener = Listener::new("s", "srv".into(), &SocketConfig::default()).expect("valid");
     listener.set_has_origins(true);
     let user = |text: &str| Some(Json::parse(text.to_owned().into()).expect("json"));
     let stamped = |mut connect: Message, user: Option<&Json>| {
-        connect.headers.stamp_origin(user.map(|user| (6, Some(user))));
+        connect.headers.stamp_origin(user.map(|user| OriginStamp {
+            number: 6,
+            user: Some(user),
+            network: None,
+        }));
         connect
     };
     let proven = |answers: Option<u64>| {

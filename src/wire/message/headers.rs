@@ -36,22 +36,21 @@ impl Headers {
 
     /// Notes in a `connect` of a socket, or in a question who serves, whose connection it came over, whatever
     /// it says itself, or that nobody knows: a member behind all others, so that it is the one that counts.
-    /// A user that does not fit is left out.
-    pub fn stamp_origin(&mut self, origin: Option<(u64, Option<&Json>)>) {
+    /// A user that does not fit is left out, and so is all else where there is no room.
+    pub fn stamp_origin(&mut self, origin: Option<OriginStamp<'_>>) {
         let fields =
             |json: &Json| Some(json.as_str().trim_ascii().strip_prefix('{')?.strip_suffix('}')?.to_owned());
         let fields = self.json.as_ref().and_then(fields).unwrap_or_default();
         let comma = if fields.trim_ascii().is_empty() { "" } else { "," };
-        let stamped = |origin: String| {
+        let stamped = |origin: &str| {
             let text = format!("{{{fields}{comma}\"{ORIGIN}\":{origin}}}");
             Json::parse(text.into()).ok().filter(Json::fits_headers)
         };
-        self.json = match origin {
-            None => stamped("null".to_owned()),
-            Some((number, user)) => user
-                .and_then(|user| stamped(format!("[{number},{}]", user.as_str())))
-                .or_else(|| stamped(format!("[{number}]"))),
-        };
+        let nameless = origin.as_ref().map_or_else(|| "null".to_owned(), OriginStamp::without_user);
+        self.json = origin
+            .and_then(|origin| stamped(&origin.with_user()?))
+            .or_else(|| stamped(&nameless))
+            .or_else(|| Json::parse(format!("{{\"{ORIGIN}\":{nameless}}}").into()).ok());
     }
 
     /// Returns what [`Self::stamp_origin`] has noted. To be believed only if the own broker does that.
@@ -59,12 +58,14 @@ impl Headers {
     pub fn origin(&self) -> Option<Origin> {
         let origin = json::member(self.json.as_ref()?.as_str(), ORIGIN)?;
         if let Ok(number) = origin.parse() {
-            return Some(Origin { number, user: None });
+            return Some(Origin { number, user: None, network: None });
         }
         let mut items = json::items(origin);
         let number = items.next()?.parse().ok()?;
-        let user = items.next().and_then(|user| Json::parse(user.to_owned().into()).ok());
-        Some(Origin { number, user })
+        let user = items.next().filter(|user| *user != NO_USER);
+        let user = user.and_then(|user| Json::parse(user.to_owned().into()).ok());
+        let network = items.next().and_then(|network| network.parse().ok());
+        Some(Origin { number, user, network })
     }
 
     /// Returns whether a server accepts a publish with these headers. It ends the connection over others, so
@@ -81,6 +82,38 @@ pub struct Origin {
     pub number: u64,
     /// The user.
     pub user: Option<Json>,
+    /// What the broker tells networks apart by, of those that are not its own machine.
+    pub network: Option<u32>,
+}
+
+/// What a broker notes of where a message came from.
+#[derive(Debug, Clone, Copy)]
+pub struct OriginStamp<'a> {
+    /// As [`Origin::number`].
+    pub number: u64,
+    /// The user, if it is to be told.
+    pub user: Option<&'a Json>,
+    /// As [`Origin::network`].
+    pub network: Option<u32>,
+}
+
+impl OriginStamp<'_> {
+    fn with_user(&self) -> Option<String> {
+        let user = self.user?.as_str();
+        Some(self.network.map_or_else(
+            || format!("[{},{user}]", self.number),
+            |network| format!("[{},{user},{network}]", self.number),
+        ))
+    }
+
+    fn without_user(&self) -> String {
+        // That nobody knows them is known, whatever else there is room for.
+        let user = self.user.map(Json::as_str).filter(|user| *user == "null").unwrap_or(NO_USER);
+        self.network.map_or_else(
+            || format!("[{}]", self.number),
+            |network| format!("[{},{user},{network}]", self.number),
+        )
+    }
 }
 
 /// The value of `CN-SocketCmd`.
@@ -141,6 +174,8 @@ pub const REPLY: &str = "CN-Reply";
 pub const COMMAND: &str = "CN-SocketCmd";
 /// Name of [`Headers::origin`].
 pub const ORIGIN: &str = "CN-SocketOrigin";
+/// Stands for a user that did not fit.
+const NO_USER: &str = "false";
 /// Name of [`Headers::seq`].
 pub const SEQ: &str = "CN-SocketSeq";
 /// Name of [`Headers::attempt`].
@@ -153,7 +188,8 @@ mod tests {
     #[test]
     fn an_origin_is_what_the_broker_says_whatever_the_headers_say() {
         let user = Json::parse(r#"{"name":"ann\ud800"}"#.into()).expect("json");
-        let stamp = Origin { number: 12, user: Some(user.clone()) };
+        let stamp = Origin { number: 12, user: Some(user.clone()), network: Some(99) };
+        let noted = OriginStamp { number: 12, user: Some(&user), network: Some(99) };
         for text in [
             None,
             Some("{}"),
@@ -168,7 +204,7 @@ mod tests {
         ] {
             let json = text.map(|text| Json::parse(text.to_owned().into()).expect("json"));
             let mut headers = Headers { json, ..Headers::default() };
-            headers.stamp_origin(Some((12, Some(&user))));
+            headers.stamp_origin(Some(noted));
             assert_eq!(headers.origin().as_ref(), Some(&stamp), "{text:?}");
             let is_kept = text.is_some_and(|text| text.contains("\"id\":\"a\""));
             let id = headers.json.as_ref().map(|json| json.to_value()["id"].clone());
@@ -178,9 +214,16 @@ mod tests {
         }
         let large = format!(r#"{{"x":"{}","CN-SocketOrigin":7}}"#, "x".repeat(MAX_HEADERS_BYTES - 30));
         let json = Json::parse(large.into()).ok();
-        let mut headers = Headers { json, ..Headers::default() };
-        headers.stamp_origin(Some((12, Some(&user))));
-        assert_eq!(headers.json, None, "there is no room");
+        let nobody = Json::from_value(&serde_json::Value::Null);
+        for (user, told) in [(&user, None), (&nobody, Some(nobody.clone()))] {
+            let mut headers = Headers { json: json.clone(), ..Headers::default() };
+            headers.stamp_origin(Some(OriginStamp { user: Some(user), ..noted }));
+            assert_eq!(
+                headers.origin(),
+                Some(Origin { user: told, ..stamp.clone() }),
+                "the rest has no room"
+            );
+        }
     }
 
     #[test]
@@ -196,8 +239,9 @@ mod tests {
             let user = Json::parse(text.into()).expect("json");
             let json = Json::parse(r#"{"id":"a"}"#.into()).ok();
             let mut headers = Headers { json, ..Headers::default() };
-            headers.stamp_origin(Some((12, Some(&user))));
-            assert_eq!(headers.origin(), Some(Origin { number: 12, user: is_told.then_some(user) }));
+            headers.stamp_origin(Some(OriginStamp { number: 12, user: Some(&user), network: None }));
+            let user = is_told.then_some(user);
+            assert_eq!(headers.origin(), Some(Origin { number: 12, user, network: None }));
             assert_eq!(headers.json.map(|json| json.to_value()["id"].clone()), Some("a".into()));
         }
     }
@@ -206,6 +250,6 @@ mod tests {
     fn a_broker_that_knows_nothing_of_users_names_none() {
         let json = Json::parse(r#"{"CN-SocketOrigin":[7,"root"],"CN-SocketOrigin":12}"#.into()).ok();
         let headers = Headers { json, ..Headers::default() };
-        assert_eq!(headers.origin(), Some(Origin { number: 12, user: None }));
+        assert_eq!(headers.origin(), Some(Origin { number: 12, user: None, network: None }));
     }
 }
