@@ -266,8 +266,13 @@ export declare class Socket extends Duplex {
   destroySoon(): this
   /** Cuts the stream off: the other end gets `ECONNRESET`. */
   resetAndDestroy(): this
-  /** Resolves when the other end's stream has everything that was written so far. @throws {Error} as the events, if it breaks */
-  flushed(): Promise<void>
+  /**
+   * Resolves when the other end's stream has everything that was written so far. `timeout` in ms, default none; the bytes stay
+   * under way after a timeout or an abort.
+   *
+   * @throws {Error} as the events, if it breaks · `"ETIMEDOUT"` · `"ABORT_ERR"`, whose `cause` is the signal's reason
+   */
+  flushed(options?: { timeout?: number; signal?: AbortSignal }): Promise<void>
 }
 
 export { Socket as Stream }
@@ -351,6 +356,14 @@ export interface BridgeStats {
   readonly bytesOut: number
 }
 
+/** How a bridge is drained. */
+export interface BridgeDrainOptions {
+  /** Milliseconds until what is still open is cut off. @default 10_000 */
+  deadline?: number
+  /** Stops the waiting of this call; the drain goes on. Aborted before: nothing is begun. */
+  signal?: AbortSignal
+}
+
 export interface ExposeOptions extends ServerOptions, Omit<ListenOptions, 'subject' | 'exclusive'> {
   /** Milliseconds to connect to the target; then the connecting end gets `ETIMEDOUT`. 0: no bound. @default 10_000 */
   connectTimeout?: number
@@ -368,7 +381,7 @@ export interface ExposeOptions extends ServerOptions, Omit<ListenOptions, 'subje
  * may also be a function that returns a stream for each accepted socket.
  *
  * Bytes, half-closes, back-pressure and resets pass through. `close` lets open connections end; `drain` cuts them off at its
- * deadline, by default after 10 s.
+ * deadline, by default after 10 s; its `signal` stops the waiting with `ABORT_ERR`, and the drain goes on.
  *
  * @example
  * net.expose('db.main', { port: 5432 }) // beside the database
@@ -378,7 +391,7 @@ export declare function expose(
   subject: string,
   target: NodePlace | ((socket: Socket) => Duplex),
   options?: ExposeOptions,
-): Server & { readonly stats: BridgeStats; drain(options?: { deadline?: number }): Promise<void> }
+): Server & { readonly stats: BridgeStats; drain(options?: BridgeDrainOptions): Promise<void> }
 
 export interface ForwardOptions extends ConnectOptions {
   /** As that of Node's server. @default no bound */
@@ -393,7 +406,7 @@ export declare function forward(
   subject: string,
   place: NodePlace,
   options?: ForwardOptions,
-): nodeNet.Server & { readonly stats: BridgeStats; drain(options?: { deadline?: number }): Promise<void> }
+): nodeNet.Server & { readonly stats: BridgeStats; drain(options?: BridgeDrainOptions): Promise<void> }
 
 /** A server that takes connections by its event `connection`, as those of http, https, http2 and tls do, or by `injectSocket`. */
 export type ServeTarget = EventEmitter | { injectSocket(socket: Duplex): unknown }

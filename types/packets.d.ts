@@ -645,8 +645,12 @@ export declare class PacketSocket<M extends Packets = Agreed> extends PacketEmit
    *   `"ERR_PACKET_BUSY"` over `limits.queueBytes` wait
    */
   post(packet: Dehydrated<M> | PacketInstance): boolean
-  /** Resolves when there is room for more, or the socket is closed. */
-  waitUntilWritable(): Promise<void>
+  /**
+   * Resolves when there is room for more, or the socket is closed. Without a `timeout` it waits as long as that takes.
+   *
+   * @throws {PacketError} `"ERR_PACKET_TIMEOUT"` · `"ERR_PACKET_ABORTED"`, whose `cause` is the signal's reason
+   */
+  waitUntilWritable(options?: { timeout?: number; signal?: AbortSignal }): Promise<void>
   /**
    * Answers packets of a class; the class's own `validate` runs before. Wins over a handler of the server.
    * Returns what takes it out again.
@@ -748,6 +752,8 @@ export interface CreateIntercomOptions {
   timeout?: number
   /** Calls that are open here, and calls that are at work here. @default 1024 */
   maxCalls?: number
+  /** Ends the start: the node leaves the cluster again, and `createIntercom` rejects with `"ERR_PACKET_ABORTED"`. */
+  signal?: AbortSignal
 }
 
 /**

@@ -200,6 +200,32 @@ describeFabricsAndWebSocket('bridges', fabric => {
     await Promise.all([closed(exposed.close()), closed(target.close())])
   })
 
+  test('a drain whose signal is aborted goes on, and one that was aborted before does nothing', async () => {
+    const target = await tcp(socket => socket.on('end', () => socket.end()).resume())
+    const exposed = net.expose('db', { port: portOf(target) })
+    await once(exposed, 'listening')
+    const door = net.forward('db', { port: 0 })
+    await once(door, 'listening')
+    const here = net.connect('db')
+    await once(here, 'connect')
+    for (const bridge of [exposed, door]) {
+      const call = async (): Promise<void> => bridge.drain({ signal: AbortSignal.abort('why') })
+      await expect(call()).rejects.toMatchObject({ code: 'ABORT_ERR', cause: 'why' })
+      expect(bridge.listening).toBe(true)
+      await expect((async () => bridge.drain({ signal: 1 as never }))()).rejects.toMatchObject({
+        code: 'ERR_INVALID_ARG_TYPE',
+      })
+    }
+    const controller = new AbortController()
+    const drained = exposed.drain({ signal: controller.signal })
+    controller.abort()
+    await expect(drained).rejects.toMatchObject({ code: 'ABORT_ERR' })
+    expect([exposed.listening, exposed.stats.active]).toEqual([false, 1])
+    here.end()
+    await Promise.all([closed(here.resume()), exposed.drain(), door.drain(), closed(target.close())])
+    expect(exposed.stats.active).toBe(0)
+  })
+
   test('drain cuts off at its deadline', async () => {
     const target = await tcp(socket => socket.on('error', () => {}).resume())
     const exposed = net.expose('db', { port: portOf(target) })

@@ -1,5 +1,5 @@
 // What is ours alone, or better than Node's: subjects, refusals, windows, resets, what was delivered, bad peers.
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import type { Client } from 'selvedge'
 import { netstat, over, type Server, type Socket, sockets } from 'selvedge/net'
 import { describeFabricsAndWebSocket } from '../support/fabrics'
@@ -313,6 +313,40 @@ describeFabricsAndWebSocket('net', fabric => {
     const broken = expect(here.flushed()).rejects.toMatchObject({ code: 'ECONNRESET' })
     there.resetAndDestroy()
     await broken
+    await stop(server)
+  })
+
+  test('flushed() ends after its timeout or by its signal, and the bytes stay under way', async () => {
+    const { server, here, there } = await pair()
+    there.pause()
+    here.write(Buffer.alloc(200_000))
+    await expect(here.flushed({ timeout: 20 })).rejects.toMatchObject({
+      code: 'ETIMEDOUT',
+      syscall: 'flush',
+      address: server.subject,
+      cause: { message: 'timeout: not everything is flushed after 20 ms' },
+    })
+    const controller = new AbortController()
+    const { signal } = controller
+    const aborted = expect(here.flushed({ signal })).rejects.toMatchObject({
+      code: 'ABORT_ERR',
+      cause: 'why',
+    })
+    controller.abort('why')
+    await aborted
+    await expect(here.flushed({ signal })).rejects.toMatchObject({ code: 'ABORT_ERR' })
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+    await expect((async () => here.flushed({ signal: {} as never }))()).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARG_TYPE',
+    })
+    await expect((async () => here.flushed({ timeout: -1 }))()).rejects.toMatchObject({
+      code: 'ERR_OUT_OF_RANGE',
+    })
+    there.resume()
+    await here.flushed({ timeout: 60_000, signal: new AbortController().signal })
+    expect(there.bytesRead).toBe(200_000)
+    here.end()
+    await closed(here.resume())
     await stop(server)
   })
 

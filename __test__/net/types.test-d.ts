@@ -92,7 +92,14 @@ export function sockets(): net.Socket[] {
     socket.resetAndDestroy(),
   ]
   const wrote: boolean = socket.write('text', 'utf8', (error?: Error | null) => void error)
-  const flushed: Promise<void> = socket.flushed()
+  const flushed: Promise<void>[] = [
+    socket.flushed(),
+    socket.flushed({ timeout: 500, signal: new AbortController().signal }),
+    net.expose('a', { port: 1 }).drain({ deadline: 500, signal: new AbortController().signal }),
+    net.forward('a', { port: 1 }).drain({ deadline: 500, signal: new AbortController().signal }),
+  ]
+  // @ts-expect-error a flush has no deadline
+  void socket.flushed({ deadline: 500 })
   const known: (string | number | undefined)[] = [
     socket.localAddress,
     socket.localPort,

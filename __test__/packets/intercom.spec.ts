@@ -1,5 +1,5 @@
 // Calls among nodes, over every way to plug in.
-import { type EventEmitter, once } from 'node:events'
+import { type EventEmitter, getEventListeners, once } from 'node:events'
 import {
   type CreateIntercomOptions,
   createIntercom,
@@ -46,6 +46,27 @@ describeFabrics('an intercom', fabric => {
     for (const each of nodes)
       each.handle('value', data => (each.node === 'b' ? undefined : each.node === 'a' ? null : data))
     expect(await nodes[0]!('value', value)).toEqual([null, undefined, value])
+  })
+
+  test('a start that is aborted leaves nothing behind, and one that was aborted before begins nothing', async () => {
+    const first = await start('a')
+    first.handle('who', (_, { node }) => node)
+    const client = fabric.client()
+    const signal = AbortSignal.abort('why')
+    expect(await rejection(createIntercom(client, { node: 'b', signal }))).toMatchObject({
+      code: 'ERR_PACKET_ABORTED',
+      cause: 'why',
+    })
+    expect(client.numSubscriptions()).toBe(0)
+    const controller = new AbortController()
+    const started = rejection(createIntercom(client, { node: 'b', signal: controller.signal }))
+    await new Promise(setImmediate)
+    controller.abort('why')
+    expect(await started).toMatchObject({ code: 'ERR_PACKET_ABORTED', cause: 'why' })
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([])
+    while (client.numSubscriptions() > 0) await new Promise(setImmediate)
+    const again = await createIntercom(client, { node: 'b', signal: new AbortController().signal })
+    expect(await again('who')).toEqual(['b', undefined])
   })
 
   test('one node alone has its own answer', async () => {

@@ -1,4 +1,5 @@
 // What happens at the limits of a socket of packets, frame by frame.
+import { getEventListeners } from 'node:events'
 import { decode } from '@msgpack/msgpack'
 import { PacketSocket } from 'selvedge/packets'
 import { rejection } from '../support/messages'
@@ -96,7 +97,18 @@ describe('at the limits', () => {
     }).toThrow(expect.objectContaining({ code: 'ERR_PACKET_BUSY', packet: 'Echo' }))
     expect(posted).toBeGreaterThan(8)
     expect(await rejection(socket.send(blob(1)))).toMatchObject({ code: 'ERR_PACKET_BUSY' })
-    const writable = socket.waitUntilWritable()
+    expect(await rejection(socket.waitUntilWritable({ timeout: 10 }))).toMatchObject({
+      code: 'ERR_PACKET_TIMEOUT',
+      message: 'the socket is not writable within 10 ms',
+    })
+    const controller = new AbortController()
+    const { signal } = controller
+    const aborted = rejection(socket.waitUntilWritable({ signal }))
+    controller.abort('why')
+    const told = { code: 'ERR_PACKET_ABORTED', cause: 'why' }
+    expect([await aborted, await rejection(socket.waitUntilWritable({ signal }))]).toMatchObject([told, told])
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+    const writable = socket.waitUntilWritable({ timeout: 60_000, signal: new AbortController().signal })
     await new Promise(setImmediate)
     expect(ours.sent.length).toBe(before)
     ours.drain()

@@ -1,6 +1,7 @@
 // Compile-only: what TypeScript makes of packets, registries and sockets.
-import type { ConatSocketClient } from 'selvedge'
+import type { Client, ConatSocketClient } from 'selvedge'
 import {
+  createIntercom,
   type Dehydrated,
   Packer,
   Packet,
@@ -36,6 +37,7 @@ new Message({ anything: [1, 'x'] })
 
 const packets = new PacketRegistry({ Where, Slap, Message, Plain, Spelled })
 declare const connection: ConatSocketClient
+declare const client: Client
 declare const source: {
   on(name: string, listener: () => void): void
   off(name: string, listener: () => void): void
@@ -43,6 +45,11 @@ declare const source: {
 
 async function program(): Promise<void> {
   const socket = new PacketSocket(connection, packets, { timeout: 5000, limits: { calls: 10 } })
+  const { signal } = new AbortController()
+  await socket.waitUntilWritable({ timeout: 500, signal })
+  await createIntercom(client, { timeout: 500, signal })
+  // @ts-expect-error there is nothing to begin with
+  await socket.waitUntilWritable({ deadline: 500 })
   const where = await socket.send(['Where', { id: 7 }])
   same<typeof where, { x: number; z?: number }>(true)
   const again = await socket.send(new Where({ id: 7 }), { signal: new AbortController().signal })

@@ -6,11 +6,12 @@ import type { Duplex } from 'node:stream'
 import type { BridgeStats, ExposeOptions, NodePlace } from '../../types/net'
 import { startTimer } from '../async/timer'
 import { argType, codedError, outOfRange, systemError } from './errors'
-import { cutOff, join, newStats } from './joining'
+import { join, newStats } from './joining'
 import { checkNetOptions } from './option-checks'
 import { DIAL_TIMEOUT } from './options'
 import { Server } from './server'
 import type { Socket } from './socket'
+import { type DrainOptions, drained } from './waits'
 
 /** A server that exposes something. */
 export class ExposingServer extends Server {
@@ -57,8 +58,8 @@ export class ExposingServer extends Server {
   }
 
   /** Accepts nobody new; what is open at the deadline is cut off. */
-  async drain({ deadline = 10_000 }: { deadline?: number } = {}): Promise<void> {
-    await drained(this, this.#open, deadline)
+  async drain(options?: DrainOptions): Promise<void> {
+    await drained(this, this.#open, options)
   }
 
   #connect(socket: Socket): void {
@@ -79,19 +80,6 @@ export class ExposingServer extends Server {
     socket.once('close', () => this.#open.delete(socket))
     join(socket, inner, this.#stats)
   }
-}
-
-/** Resolves when a server has closed; what is open at the deadline is cut off. */
-export async function drained(
-  server: { close(callback: (error?: Error) => void): unknown },
-  open: ReadonlySet<Duplex>,
-  deadline: number,
-): Promise<void> {
-  const timer = startTimer(Math.max(1, deadline), () => {
-    for (const socket of open) cutOff(socket)
-  })
-  await new Promise<void>(resolve => server.close(() => resolve()))
-  timer.stop()
 }
 
 /** Returns a connection to a TCP or Unix socket. */

@@ -1,15 +1,15 @@
 // A subject on a TCP or Unix socket.
 import nodeNet from 'node:net'
 import type { BridgeStats, ForwardOptions, NodePlace } from '../../types/net'
-import { drained } from './expose'
 import { cutOff, join, newStats } from './joining'
 import { checkNetOptions } from './option-checks'
 import { Socket } from './socket'
+import { type DrainOptions, drained } from './waits'
 
 /** A server of Node's that forwards. */
 export type ForwardingServer = nodeNet.Server & {
   readonly stats: BridgeStats
-  drain(options?: { deadline?: number }): Promise<void>
+  drain(options?: DrainOptions): Promise<void>
 }
 
 /** Listens at `place`, and connects every connection to `subject`. */
@@ -40,9 +40,7 @@ export function forwardTo(subject: string, place: NodePlace, options: ForwardOpt
   server.maxConnections = options.maxConnections ?? server.maxConnections
   Object.defineProperty(server, 'stats', { get: () => ({ ...stats }) })
   const all = server as ForwardingServer
-  all.drain = async ({ deadline = 10_000 } = {}): Promise<void> => {
-    await drained(server, open, deadline)
-  }
+  all.drain = options => drained(server, open, options)
   server.listen('path' in place ? { ...place } : { host: '127.0.0.1', ...place })
   return all
 }

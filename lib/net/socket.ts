@@ -28,6 +28,7 @@ import {
 import { rowOf } from './row'
 import { list, unlist } from './table'
 import { type Loss, Transport, type TransportOwner } from './transport'
+import { type FlushOptions, flushedWithin } from './waits'
 import { writeAfterFin } from './write-after-fin'
 import { Writing } from './writing'
 
@@ -259,7 +260,11 @@ export class Socket extends Duplex implements TransportOwner {
   }
 
   /** Resolves when the other end has all that was written so far. */
-  async flushed(): Promise<void> {
+  flushed(options?: FlushOptions): Promise<void> {
+    return flushedWithin(() => this.#flush(), this.#subject, options)
+  }
+
+  async #flush(): Promise<void> {
     while (this.connecting || this.writableLength > 0) {
       if (this.destroyed) break
       await new Promise<void>(resolve => this.#whenMoved.push(resolve))

@@ -1,6 +1,7 @@
 // Calls among the server nodes of a cluster, over the fabric: every node answers, the caller's own included.
 import type { Client, Subscription } from '../../../index'
 import type { IntercomOptions as CallOptions, CreateIntercomOptions } from '../../../types/packets'
+import { within } from '../bounds'
 import { badOption, checkClient, throwAsync } from '../errors'
 import { randomId } from '../link/ids'
 import { INSPECT } from '../printing'
@@ -68,8 +69,11 @@ export class IntercomNode {
       this.#listen(broadcast, this.#handleBroadcast),
       this.#listen(calls, this.#handleCall),
     ])
+    if (this.#isClosed) return
     await this.#listen(here, this.#handleHere)
+    if (this.#isClosed) return
     const { count } = await this.#client.publish(here, [this.node, this.#epoch])
+    if (this.#isClosed) return
     this.#scheduleHere()
     if (hasOthers && count === 1) await this.#greetings(1, UNCOUNTED_QUIET_TIME, UNCOUNTED_GREETING_TIME)
     else await this.#greetings(count, QUIET_TIME, GREETING_TIME)
@@ -77,6 +81,8 @@ export class IntercomNode {
 
   async #listen(subject: string, handle: (data: unknown) => void): Promise<void> {
     const subscription = await this.#client.subscribe(subject)
+    // The start was given up meanwhile.
+    if (this.#isClosed) return subscription.close()
     this.#subscriptions.push(subscription)
     void this.#read(subscription, handle)
   }
@@ -290,6 +296,11 @@ export async function createIntercom(client: Client, options: CreateIntercomOpti
     broadcast: message => node.broadcast(message),
     onBroadcast: (server, listener) => node.onBroadcast(server, listener),
   })
-  await node.open()
+  try {
+    await within(() => node.open(), { signal: options.signal }, 'the intercom has not started')
+  } catch (error) {
+    void node.close()
+    throw error
+  }
   return intercom
 }

@@ -1,5 +1,6 @@
 // Options of intercoms and their calls, checked.
 import type { CreateIntercomOptions, IntercomOptions } from '../../../types/packets'
+import { isSignal } from '../bounds'
 import { badOption, unknownOption } from '../errors'
 
 /** Milliseconds for all nodes to answer. */
@@ -13,13 +14,14 @@ const isPositive = (value: unknown): boolean => typeof value === 'number' && val
 const text: Check = ['a text', value => typeof value === 'string' && value !== '']
 const flag: Check = ['a boolean', value => typeof value === 'boolean']
 const timeout: Check = ['a positive number', isPositive]
-const signal: Check = ['an AbortSignal', value => typeof value === 'object' && value !== null]
+const signal: Check = ['an AbortSignal', isSignal]
 
 const CREATE: Readonly<Record<string, Check>> = {
   cluster: text,
   node: text,
   timeout,
   maxCalls: ['a positive integer', value => isPositive(value) && Number.isInteger(value)],
+  signal,
 }
 const CALL: Readonly<Record<string, Check>> = { timeout, partial: flag, failFast: flag, signal }
 

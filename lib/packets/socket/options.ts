@@ -1,5 +1,6 @@
 // Options of sockets and servers, checked.
 import type { PacketSocketOptions, SendOptions } from '../../../types/packets'
+import { isSignal } from '../bounds'
 import { badOption, unknownOption } from '../errors'
 
 /** Milliseconds for an answer. */
@@ -56,7 +57,7 @@ export function checkSendOptions(options: SendOptions): void {
   for (const [name, value] of Object.entries(options)) {
     if (name === 'timeout') checkSocketOptions({ timeout: value as number })
     else if (name !== 'signal') throw unknownOption(name, ['timeout', 'signal'])
-    else if (value !== undefined && !isObject(value))
+    else if (value !== undefined && !isSignal(value))
       throw badOption('signal must be an AbortSignal', 'ERR_INVALID_ARG_VALUE')
   }
 }

@@ -1,5 +1,6 @@
 // A connection with packets: sends them, has those of the other side accepted, and settles every call.
 import type { PacketSocketOptions, SendOptions } from '../../../types/packets'
+import { within } from '../bounds'
 import { Emitter, type EventName } from '../emitter'
 import { badOption, PacketError, throwAsync } from '../errors'
 import { type AllLimits, limitsWith } from '../limits'
@@ -128,8 +129,9 @@ export class PacketSocket extends Emitter {
     }
   }
 
-  waitUntilWritable(): Promise<void> {
-    return this.#wire.waitUntilWritable()
+  async waitUntilWritable(options: SendOptions = {}): Promise<void> {
+    checkSendOptions(options)
+    await within(() => this.#wire.waitUntilWritable(), options, 'the socket is not writable')
   }
 
   handle(Class: unknown, handler: unknown): () => void {
