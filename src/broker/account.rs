@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ring::hmac;
 
-use super::peer::PeerId;
+use super::peer_id::PeerId;
 use crate::base::{Entropy, network_of};
 
 /// One sender, as receivers tell them apart: a user with all of the connections, or, where nobody knows who

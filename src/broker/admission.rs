@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::BrokerConfig;
 use super::account::{Account, Owner};
 use super::error::Refusal;
-use super::peer::PeerId;
+use super::peer_id::PeerId;
 use crate::wire::{Json, json};
 
 /// Counts the open connections, in all and for each user.

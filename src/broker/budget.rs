@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use super::BrokerConfig;
 use super::account::Owner;
 use super::error::Refusal;
-use super::peer::PeerId;
+use super::peer_id::PeerId;
 
 /// What everybody holds.
 #[derive(Debug)]

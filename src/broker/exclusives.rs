@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::error::Refusal;
-use super::peer::PeerId;
+use super::peer_id::PeerId;
 use crate::subject::Pattern;
 use crate::wire::Claim;
 

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Instant;
 
 use super::account::{Account, Owner};
-use super::peer::PeerId;
+use super::peer_id::PeerId;
 use crate::base::Shares;
 use crate::subject::Pattern;
 use crate::wire::{ANSWER_GRACE, AckId, Json};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::account::Owner;
 use super::error::Refusal;
-use super::peer::PeerId;
+use super::peer_id::PeerId;
 use crate::base::Deadlines;
 use crate::base::Tiers;
 use crate::subject::{Awaited, Pattern, Subject};

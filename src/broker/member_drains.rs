@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::peer::PeerId;
+use super::peer_id::PeerId;
 use crate::wire::AckId;
 
 /// Names one drain. Never used again.

@@ -1,7 +1,6 @@
 //! One connection: who it is, what it subscribes to, what waits for it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,36 +8,11 @@ use super::account::{Account, Owner};
 use super::budget::CONNECTION_BYTES;
 use super::given_requests::GivenRequests;
 use super::outbox::Outbox;
+use super::peer_id::PeerId;
 use super::subscription_limits::SubscriptionUse;
 use super::{DisconnectReason, EndReason, PeerStats, Volume};
 use crate::subject::Pattern;
 use crate::wire::{Carrier, Json, Presence};
-
-/// Names one connection to one broker. Never used again; a later connection has a greater one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PeerId {
-    pub(super) serial: u64,
-    /// Its index in `Peers`. Part of the id only so that finding a peer costs no hash.
-    pub(super) slot: u32,
-}
-
-impl PeerId {
-    /// Returns a small number that no other current connection has.
-    pub fn slot(self) -> usize {
-        self.slot as usize
-    }
-
-    /// Returns the same as a number.
-    pub fn serial(self) -> u64 {
-        self.serial
-    }
-}
-
-impl fmt::Display for PeerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.serial)
-    }
-}
 
 /// State of one connection. Invariant: once `close` is set it has no subscriptions.
 #[derive(Debug)]

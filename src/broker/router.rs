@@ -12,7 +12,7 @@ use super::chunk_assignments::{Assignment, Assignments, ChunkAssignments, GroupI
 use super::error::Refusal;
 use super::index_map::IndexMap;
 use super::member_drains::{DrainId, MemberDrain, MemberDrains};
-use super::peer::PeerId;
+use super::peer_id::PeerId;
 use super::upstream::Class;
 use crate::base::Entropy;
 use crate::subject::{Interest, Pattern};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::peer::PeerId;
+use super::peer_id::PeerId;
 
 /// A peer, and what it calls its watch.
 pub(super) type Watcher = (PeerId, u64);

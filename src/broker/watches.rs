@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::peer::PeerId;
+use super::peer_id::PeerId;
 use super::watchers::Watchers;
 use crate::subject::Pattern;
 use crate::wire::{Presence, PresenceChange};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::drains::DrainId;
-use super::requests::RequestId;
+use super::inbox::RequestId;
 use crate::subject::Pattern;
 use crate::wire::{AckId, Subscription};
 

@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
-use super::requests::RequestId;
 use crate::base::Entropy;
 use crate::subject::{Pattern, Subject};
 use crate::wire::{Reassembly, Subscription, SubscriptionClass};
+
+/// Names a request on this client; with a secret of its own part of the subject that its answer comes to.
+pub(super) type RequestId = u64;
 
 /// One pattern for all replies: `<prefix>.<random>.*`, of which the last token is the request's id with a
 /// secret of its own: whoever has answered one request cannot guess where the answer to another goes.

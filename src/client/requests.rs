@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::acks::Awaited;
-use super::inbox::{Inbox, parse_reply_token};
+use super::inbox::{Inbox, RequestId, parse_reply_token};
 use super::outbound::Confirm;
 use super::outputs::Outputs;
 use super::{ClientError, ClientEvent, ReplyLimits, Request, RequestKind};
@@ -13,9 +13,6 @@ use crate::wire::message::ENDED_UNANSWERED;
 use crate::wire::{
     ANSWER_GRACE, AckId, ClientOp, MAX_OWN_ABSENCE, Message, OpError, Payload, Publication, with_ttl,
 };
-
-/// Names a request on this client; with a secret of its own part of the subject that its answer comes to.
-pub(super) type RequestId = u64;
 
 #[derive(Debug)]
 pub(super) struct PendingRequest<T> {

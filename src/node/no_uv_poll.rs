@@ -8,7 +8,7 @@ use crate::transport::Registration;
 pub enum UvPoll {}
 
 impl UvPoll {
-    pub(super) fn open(_: &Env, _: u32) -> Option<Self> {
+    pub(super) fn open(_: &Env, _: u32, _: fn(u32)) -> Option<Self> {
         None
     }
 

@@ -14,6 +14,7 @@ use napi::{Env, Status};
 
 use super::options::{BrokerOptions, ClientOptions, Dial};
 use super::sockety::SocketySystem;
+use super::sockety_options::{SocketyConnectOptions, SocketyListenOptions};
 use super::uv_poll::UvPoll;
 use crate::base::{Code, Failure, Handle, OsEntropy};
 use crate::boundary::{AuthReply, BrokerEvent, EventBuffer, HostEvent, Record, read_batch};
@@ -74,6 +75,11 @@ thread_local! {
 /// Does something with a session of this thread.
 pub fn with_session<R>(id: u32, act: impl FnOnce(&mut Session) -> R) -> Option<R> {
     SESSIONS.with(|sessions| sessions.borrow_mut().get_mut(&id).map(act))
+}
+
+/// Has the clients of a session read what has arrived.
+fn poll_ready(session: u32) {
+    with_session(session, |session| session.poll_ready());
 }
 
 /// Opens a session, which ends with its environment.
@@ -138,10 +144,26 @@ impl Session {
     /// Has the connections of a client watched by the event loop, too.
     pub(super) fn registration(&mut self, env: &Env, client: Handle) -> Option<Registration> {
         if let Readiness::May = self.readiness {
-            self.readiness = UvPoll::open(env, self.id).map_or(Readiness::Off, Readiness::On);
+            self.readiness = UvPoll::open(env, self.id, poll_ready).map_or(Readiness::Off, Readiness::On);
         }
         let Readiness::On(readiness) = &self.readiness else { return None };
         Some(readiness.registration(client))
+    }
+
+    /// Starts a connection of Sockety.
+    pub fn connect_sockety(
+        &mut self,
+        env: &Env,
+        handle: Handle,
+        options: &SocketyConnectOptions,
+    ) -> Result<(), Failure> {
+        let registration = self.registration(env, handle);
+        self.sockety.connect(handle, options, registration, &self.events)
+    }
+
+    /// Starts a server of Sockety. An event reports that it listens, or why it does not.
+    pub fn listen_sockety(&mut self, server: Handle, options: &SocketyListenOptions) -> Result<(), Failure> {
+        self.sockety.listen(server, options, &self.events)
     }
 
     /// Starts a broker. An event reports that it is ready, or why it is not.

@@ -5,17 +5,14 @@ use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
-use napi::Env;
-
-use super::session::Session;
 use super::sockety_options::{SocketyConnectOptions, SocketyListenOptions};
 use crate::base::{Chunk, Failure, Handle};
 use crate::boundary::{HostEvent, SocketyServerEvent, read_operations};
 use crate::runtime::{ByteAcceptor, DriverHandle, Drivers, EventQueue, OpenPort, PortEvent, open_port};
 use crate::sockety::{Budget, Config, Connection, Event};
 use crate::transport::timer::now;
-use crate::transport::{BoxedLink, ByteDialer, HandshakeLimiter};
+use crate::transport::{BoxedLink, ByteDialer, HandshakeLimiter, IncomingConnection, Registration};
+use bytes::Bytes;
 
 /// All of them.
 pub struct SocketySystem {
@@ -101,43 +98,42 @@ impl SocketySystem {
         }
     }
 
-    /// Stops listening. Connections go on.
-    pub(super) fn close_server(&mut self, server: Handle) {
-        self.servers.remove(&server);
-    }
-}
-
-impl Session {
     /// Starts a connection.
-    pub fn connect_sockety(
+    pub(super) fn connect(
         &mut self,
-        env: &Env,
         handle: Handle,
         options: &SocketyConnectOptions,
+        registration: Option<Registration>,
+        events: &Arc<EventQueue>,
     ) -> Result<(), Failure> {
         let dialer = ByteDialer {
             place: options.place(),
             tls: options.tls()?,
             connect_timeout: options.connect_timeout(),
-            registration: self.registration(env, handle),
+            registration,
         };
         let machine = Connection::connect(now(), options.connection.config());
-        let driver = DriverHandle::spawn(handle, machine, dialer, self.events.clone(), None);
-        self.sockety.connections.insert(handle, driver);
+        let driver = DriverHandle::spawn(handle, machine, dialer, events.clone(), None);
+        self.connections.insert(handle, driver);
         Ok(())
     }
 
     /// Starts a server. An event reports that it listens, or why it does not.
-    pub fn listen_sockety(&mut self, server: Handle, options: &SocketyListenOptions) -> Result<(), Failure> {
+    pub(super) fn listen(
+        &mut self,
+        server: Handle,
+        options: &SocketyListenOptions,
+        events: &Arc<EventQueue>,
+    ) -> Result<(), Failure> {
         let (config, budget) = (options.connection.config(), options.budget());
         let limiter = HandshakeLimiter::new(MAX_HANDSHAKES, MAX_HANDSHAKES);
         let acceptor = ByteAcceptor::new(options.tls()?, config.handshake_timeout, limiter);
-        let (accepted, handles) = (self.sockety.accepted.clone(), self.sockety.handles.clone());
-        let events = self.events.clone();
-        let accept = move |connection: crate::transport::IncomingConnection| {
+        let (accepted, handles) = (self.accepted.clone(), self.handles.clone());
+        let accepting_events = events.clone();
+        let accept = move |connection: IncomingConnection| {
             let (accepted, handles) = (accepted.clone(), handles.clone());
             let (config, budget) = (config.clone(), budget.clone());
-            let (events, address) = (events.clone(), connection.address());
+            let (events, address) = (accepting_events.clone(), connection.address());
             acceptor.accept(connection, move |link| {
                 let mut accepted = accepted.lock().unwrap_or_else(PoisonError::into_inner);
                 if accepted.len() >= MAX_ACCEPTED {
@@ -151,7 +147,7 @@ impl Session {
                 events.put([HostEvent::SocketyServer(server, event)]);
             });
         };
-        let events = self.events.clone();
+        let events = events.clone();
         let report = move |event| {
             let event = match event {
                 PortEvent::Ready(address) => SocketyServerEvent::Listening(address),
@@ -160,8 +156,13 @@ impl Session {
             };
             events.put([HostEvent::SocketyServer(server, event)]);
         };
-        self.sockety.servers.insert(server, open_port(options.place(), accept, report));
+        self.servers.insert(server, open_port(options.place(), accept, report));
         Ok(())
+    }
+
+    /// Stops listening. Connections go on.
+    pub(super) fn close_server(&mut self, server: Handle) {
+        self.servers.remove(&server);
     }
 }
 

@@ -3,14 +3,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::ptr;
 use std::rc::Rc;
 
 use libloading::os::unix::Library;
 use napi::{Env, sys};
 
-use super::session::with_session;
 use crate::transport::{ReadinessPoller, Registration};
 
 /// A readiness poller, and libuv's handle for it.
@@ -31,6 +30,8 @@ struct PollHandle {
     /// libuv's `uv_poll_t`.
     handle: [u64; HANDLE_WORDS],
     libuv: Libuv,
+    /// Called when something has arrived, with `session`.
+    on_readable: fn(u32),
     session: u32,
     state: Rc<PollState>,
     /// The environment waits until it is given back.
@@ -38,8 +39,9 @@ struct PollHandle {
 }
 
 impl UvPoll {
-    /// Starts watching; `None` if there is no such loop.
-    pub(super) fn open(env: &Env, session: u32) -> Option<Self> {
+    /// Starts watching: calls `on_readable` with `session` when something has arrived. `None` if there is no
+    /// such loop.
+    pub(super) fn open(env: &Env, session: u32, on_readable: fn(u32)) -> Option<Self> {
         let libuv = Libuv::find()?;
         let uv_loop = env.get_uv_event_loop().ok()?;
         let readiness =
@@ -49,6 +51,7 @@ impl UvPoll {
         let poll_handle = PollHandle {
             handle: [0; HANDLE_WORDS],
             libuv,
+            on_readable,
             session,
             state: state.clone(),
             hook: ptr::null_mut(),
@@ -62,7 +65,7 @@ impl UvPoll {
                 drop(Box::from_raw(poll_handle));
                 return None;
             }
-            (libuv.poll_start)(poll_handle.cast(), UV_READABLE, on_readable);
+            (libuv.poll_start)(poll_handle.cast(), UV_READABLE, on_poll);
             // It keeps no process alive.
             (libuv.unref)(poll_handle.cast());
             sys::napi_add_async_cleanup_hook(
@@ -101,11 +104,14 @@ fn close(state: &PollState, poll_handle: *mut PollHandle) {
 }
 
 /// Runs the clients for which something has arrived.
-extern "C" fn on_readable(handle: *mut UvHandle, _status: c_int, _events: c_int) {
+extern "C" fn on_poll(handle: *mut UvHandle, _status: c_int, _events: c_int) {
     // SAFETY: libuv calls this on the thread of the loop, with a handle of ours that it has not closed.
-    let session = unsafe { (*handle.cast::<PollHandle>()).session };
+    let (session, on_readable) = unsafe {
+        let poll_handle = handle.cast::<PollHandle>();
+        ((*poll_handle).session, (*poll_handle).on_readable)
+    };
     // A panic must not get into libuv. The engine contains its own.
-    let _ = catch_unwind(AssertUnwindSafe(|| with_session(session, |session| session.poll_ready())));
+    let _ = catch_unwind(|| on_readable(session));
 }
 
 /// Closes the handle at the end of the environment, which would not wait for libuv to do so.

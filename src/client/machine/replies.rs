@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::super::acks::Awaited;
-use super::super::requests::{PendingRequest, RequestId};
+use super::super::inbox::RequestId;
+use super::super::requests::PendingRequest;
 use super::super::session::Phase;
 use super::super::{ClientError, ClientEvent, SessionState};
 use super::Client;

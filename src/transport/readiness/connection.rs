@@ -2,7 +2,7 @@
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
 use mio::Token;
@@ -10,7 +10,6 @@ use mio::event::Event;
 
 use super::MAX_READ_AHEAD_BYTES;
 use super::wake_policy::WakePolicy;
-use super::worker::Worker;
 
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -104,22 +103,20 @@ impl Connection {
         self.visit.store(number, Ordering::Release);
     }
 
-    /// Ends a visit of the second thread. What it has left there is for a worker thread.
-    pub(super) fn end_visit(self: &Arc<Self>, worker: &Worker) {
+    /// Ends a visit of the second thread. Returns whether a worker thread is to be woken from now on, if that
+    /// has changed.
+    pub(super) fn end_visit(&self) -> Option<bool> {
         self.begin_visit(0);
         let is_much = self.read.swap(0, Ordering::Relaxed) >= MAX_READ_AHEAD_BYTES;
-        let (before, after) = {
-            let mut policy = self.policy();
-            let before = policy.wakes_worker();
-            policy.note_visit(is_much);
-            (before, policy.wakes_worker())
-        };
-        if before && !after {
-            worker.leave(self);
-        } else if after && !before {
-            // Where it cannot be watched the second thread sees it all the same.
-            let _ = worker.watch(self);
-        }
+        let mut policy = self.policy();
+        let before = policy.wakes_worker();
+        policy.note_visit(is_much);
+        let after = policy.wakes_worker();
+        (before != after).then_some(after)
+    }
+
+    /// Wakes whoever waits for something to read, if there may be something.
+    pub(super) fn wake_reader_if_readable(&self) {
         if self.readable.load(Ordering::Acquire) {
             self.wake_reader();
         }

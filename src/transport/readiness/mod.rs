@@ -102,7 +102,7 @@ impl ReadinessPoller {
         for connection in self.found.drain(..) {
             connection.begin_visit(self.polls);
             visit(connection.client);
-            connection.end_visit(&self.shared.worker);
+            self.shared.worker.end_visit(&connection);
         }
     }
 }

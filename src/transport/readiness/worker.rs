@@ -43,8 +43,19 @@ impl Worker {
         self.register(connection)
     }
 
+    /// Ends a visit of the second thread. What it has left there is for a worker thread.
+    pub(super) fn end_visit(&self, connection: &Arc<Connection>) {
+        match connection.end_visit() {
+            // Where it cannot be watched the second thread sees it all the same.
+            Some(true) => drop(self.watch(connection)),
+            Some(false) => self.leave(connection),
+            None => {}
+        }
+        connection.wake_reader_if_readable();
+    }
+
     /// Leaves a connection to the second thread, for as long as that is quick.
-    pub(super) fn leave(&self, connection: &Arc<Connection>) {
+    fn leave(&self, connection: &Arc<Connection>) {
         let mut left = self.left();
         if connection.is_removed() {
             return;
