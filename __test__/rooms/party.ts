@@ -104,6 +104,7 @@ export class Party implements Watcher {
       subject: 'chat',
       fabric: this.process.fabric,
       maxMessageBytes: 1_000_000,
+      rowsAtOnce: world.rowsAtOnce,
       countSent: () => {},
       broadcast: handles => this.#handleDelivery(handles),
       now: () => world.now,

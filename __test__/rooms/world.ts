@@ -31,6 +31,8 @@ export class World {
   isStormy = true
   /** Messages that a link keeps. */
   readonly window: number
+  /** Rows in one message of a table: mostly so few that a table is in several. A small window takes a table in one. */
+  readonly rowsAtOnce: number
   readonly hearers: { readonly where: Process; readonly hear: (data: unknown) => void }[] = []
   /** Links that are not closed. */
   readonly links = new Set<SimulatedLink>()
@@ -40,6 +42,7 @@ export class World {
   constructor(seed: number) {
     this.chance = dice(seed)
     this.window = this.chance.below(4) === 0 ? 5 + this.chance.below(20) : 1000
+    this.rowsAtOnce = this.window < 1000 ? 1000 : this.chance.pick([1, 2, 3, 1000])
   }
 
   /** Runs something at a process: not while it is frozen, and not once it is dead. */

@@ -63,6 +63,8 @@ export interface RoomHost {
   readonly subject: string
   readonly fabric: RoomClient
   readonly maxMessageBytes: number
+  /** Rows in one message of a table that another server is told. */
+  readonly rowsAtOnce: number
   countSent(bytes: number): void
   /** Writes a message to sockets that have room for it, by their handles. */
   broadcast(sockets: readonly number[], message: Outgoing, isVolatile: boolean): void

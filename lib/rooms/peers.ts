@@ -15,8 +15,6 @@ const SEEK_FOR = 5 * 60_000
 const REACH_WITHIN = 10_000
 /** Changes within this time leave together, in ms. */
 const COALESCE = 5
-/** Rows in one message of a table: at most 4 MiB. */
-const ROWS = 1000
 /** Links that one server may have here: the one in use, those it has lost and has not, and those that come. */
 const LINKS_FOR_EACH = 4
 /** What a link waits for a server that is away, in ms, and how long a silent one counts as there. */
@@ -315,7 +313,7 @@ export class Peers {
     }
     for (const row of this.#owner.rows()) {
       rows.push(row)
-      if (rows.length >= ROWS) send(false)
+      if (rows.length >= this.#host.rowsAtOnce) send(false)
     }
     send(true)
   }

@@ -10,6 +10,9 @@ import { nextTick } from '../values/platform'
 import { SEND_SHAPE, writeOptions } from './options'
 import type { SocketSettings } from './settings'
 
+/** At most 4 MiB, and few enough messages that a full table fits the window of a link. */
+const ROWS_AT_ONCE = 1000
+
 export function openRooms(
   listener: { id: string; subject: string },
   context: ClientContext,
@@ -24,6 +27,7 @@ export function openRooms(
     get maxMessageBytes() {
       return settings.maxMessageBytes(context)
     },
+    rowsAtOnce: ROWS_AT_ONCE,
     countSent: (bytes: number) => context.countSent(bytes),
     broadcast: (sockets, message, isVolatile) =>
       commands.broadcast(context.handle, sockets, message, isVolatile),
