@@ -18,12 +18,12 @@ export interface SocketOptions {
   reuseAddr?: boolean
   /**
    * While more bytes than this wait for the JavaScript thread, 256 for each datagram included, the newest are dropped and counted in
-   * `stats.recvDropped`: of the socket's own subject, and of each membership. @default 1 MiB
+   * `stats.recvDropped`: of the socket's own subject, and of each membership. 0: the default. @default 1 MiB
    */
   recvBufferSize?: number
   /**
    * While more bytes than this wait, datagrams are dropped (`ENOBUFS`): of this socket for its bind, or in the process to be
-   * sent, by whomever. @default 1 MiB
+   * sent, by whomever. 0: the default. @default 1 MiB
    */
   sendBufferSize?: number
   /** Accepted as Node's. Has no effect: a subject needs no address. */

@@ -69,6 +69,11 @@ export interface SocketOptions extends NetOptions, Pick<DuplexOptions, 'highWate
   subject?: string
   /** Whether writing goes on after the other end has ended. @default false */
   allowHalfOpen?: boolean
+  /** `false`: this half is none from the start. @default true */
+  readable?: boolean
+  writable?: boolean
+  /** A listener that rejects destroys the socket with its error. @default false */
+  captureRejections?: boolean
   onread?: OnReadOptions
 }
 
@@ -88,8 +93,16 @@ export interface ConnectOptions extends SocketOptions {
   loadBalancer?: (subject: string) => Promise<string> | string
 }
 
+/** Bounds of a server's connections, beside `maxConnections`: those over it are refused with `EMFILE`. */
+export interface ListenerLimits {
+  /** Connections at one time, those that wait to be accepted included. @default 65_536 */
+  maxSockets?: number
+  /** The same of one user of the broker, or of one client without a user. @default 4096 */
+  maxSocketsPerUser?: number
+}
+
 /** Options of `createServer`. */
-export interface ServerOptions extends NetOptions {
+export interface ServerOptions extends NetOptions, ListenerLimits {
   /** Of accepted sockets. @default false */
   allowHalfOpen?: boolean
   /** Accepted sockets read nothing before `resume()`. @default false */
@@ -113,7 +126,7 @@ export interface ServerOptions extends NetOptions {
 }
 
 /** Options of `listen`. */
-export interface ListenOptions extends Pick<NetOptions, 'client'> {
+export interface ListenOptions extends Pick<NetOptions, 'client'>, ListenerLimits {
   /** A subject, or a pattern with `*`, which serves all that match. @default a free one */
   subject?: string
   /**
@@ -169,6 +182,15 @@ export declare class Server extends EventEmitter<{
   maxConnections: number | undefined
   /** Has no effect. */
   dropMaxConnection: boolean
+  /** As the options of the same name; what is set later holds for sockets that are accepted from then on. */
+  allowHalfOpen: boolean
+  pauseOnConnect: boolean
+  highWaterMark: number | undefined
+  /** Have no effect. */
+  noDelay: boolean
+  keepAlive: boolean
+  /** In seconds. */
+  keepAliveInitialDelay: number
   /**
    * Listens. `address()` has the subject at once, and a connect of this process waits for the listen.
    *
@@ -179,6 +201,8 @@ export declare class Server extends EventEmitter<{
    */
   listen(subject?: string, backlog?: number, listener?: () => void): this
   listen(subject?: string, listener?: () => void): this
+  listen(anyPort: 0, host?: string, backlog?: number, listener?: () => void): this
+  listen(anyPort: 0, listener?: () => void): this
   listen(options: ListenOptions, listener?: () => void): this
   listen(listener?: () => void): this
   /**
@@ -238,7 +262,8 @@ export declare class Socket extends Duplex {
   readonly remoteAddress: string | undefined
   readonly remotePort: number | undefined
   readonly remoteFamily: 'subject' | undefined
-  readonly timeout: number | undefined
+  /** Milliseconds, as `setTimeout` was given them. */
+  timeout: number | undefined
   /** At the accepting end: the server that accepted it. */
   readonly server: Server | null
   /** The socket of the fabric underneath: for inspection, not for use. */

@@ -5,10 +5,12 @@ import { sockets } from 'selvedge/net'
 import { describeFabrics } from '../support/fabrics'
 import { type Dgram, programs as firstPrograms, type Socket, type Way } from './parity'
 import { morePrograms } from './parity-more'
+import { nodePrograms } from './parity-node'
 
 const programs: Readonly<Record<string, (way: Way) => Promise<unknown>>> = {
   ...firstPrograms,
   ...morePrograms,
+  ...nodePrograms,
 }
 
 const node: Way = {

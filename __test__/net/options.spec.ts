@@ -40,6 +40,51 @@ describeFabrics('options of net', fabric => {
     expect(() => guest.connect(given as never)).toThrow(expect.objectContaining({ code }))
   })
 
+  test.each([
+    ['maxSockets', 'createServer'],
+    ['maxSockets', 'listen'],
+    ['maxSocketsPerUser', 'createServer'],
+    ['maxSocketsPerUser', 'listen'],
+  ])('over %s of %s connections are refused with EMFILE, and there is room again', async (name, call) => {
+    const server = host.createServer(call === 'createServer' ? { [name]: 2 } : {}, socket => socket.resume())
+    await once(server.listen({ subject: 'desk', ...(call === 'listen' ? { [name]: 2 } : {}) }), 'listening')
+    const opened: Socket[] = []
+    const open = async (): Promise<string> => {
+      const socket = guest.connect('desk').resume()
+      const how = new Promise<string>(resolve => {
+        socket.on('connect', () => resolve('connect'))
+        socket.on('error', error => resolve((error as NodeJS.ErrnoException).code!))
+      })
+      opened.push(socket)
+      return await how
+    }
+    expect([await open(), await open()]).toEqual(['connect', 'connect'])
+    // Over Conat's protocol and NATS nobody says whose connection it is.
+    const isTold = name === 'maxSockets' || !['conat wire', 'gateways', 'nats'].includes(fabric.kind)
+    expect(await open()).toBe(isTold ? 'EMFILE' : 'connect')
+    const left = closed(opened[0]!.end())
+    await left
+    while (sockets({ proto: 'stream' }).length > (isTold ? 3 : 5)) await new Promise(setImmediate)
+    expect(await open()).toBe('connect')
+    for (const socket of opened) socket.end()
+    await stop(server)
+  })
+
+  test('bounds of a listener are counts, and of no concern to a connect', () => {
+    for (const name of ['maxSockets', 'maxSocketsPerUser']) {
+      expect(() => host.createServer({ [name]: 0 })).toThrow(
+        expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }),
+      )
+      expect(() => host.createServer().listen({ [name]: 'x' } as never)).toThrow(
+        expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }),
+      )
+      guest
+        .connect('nobody.here', { [name]: Number.POSITIVE_INFINITY } as never)
+        .on('error', () => {})
+        .destroy()
+    }
+  })
+
   test('options of the constructor hold unless connect has others; null and undefined are none', async () => {
     const server = host.createServer({ window: null, linger: null, acceptTimeout: null } as never)
     await once(server.listen('desk'), 'listening')

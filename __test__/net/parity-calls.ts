@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import type nodeNet from 'node:net'
 import { BlockList } from 'node:net'
-import { closed, codeOf, Log, type Program, type Socket, type Way } from './parity'
+import { closed, codeOf, connected, Log, type Program, type Socket, served, type Way } from './parity'
 
 const nothing = (): void => {}
 const turn = (): Promise<void> => new Promise(setImmediate)
@@ -23,28 +23,6 @@ function refusals(calls: (way: Way) => Record<string, () => unknown>): Program {
   return async way =>
     Object.fromEntries(Object.entries(calls(way)).map(([name, call]) => [name, refusal(call)]))
 }
-
-/** Runs `use` with a server that is closed behind it. */
-function served(
-  use: (way: Way, server: nodeNet.Server, log: Log) => Promise<Record<string, unknown> | undefined>,
-  options: nodeNet.ServerOpts = {},
-): Program {
-  return async way => {
-    const log = new Log()
-    const server = way.net.createServer(options)
-    await way.listen(server)
-    const result = await use(way, server, log)
-    if (server.listening) {
-      const end = once(server, 'close')
-      server.close()
-      await end
-    }
-    return { log: log.lines, ...result }
-  }
-}
-
-const connect = (way: Way, server: nodeNet.Server, options: object = {}, listener?: () => void): Socket =>
-  way.net.connect({ ...way.place(server), ...options }, listener)
 
 /** What a socket shows of itself. Addresses have their own suite. */
 function shown(socket: Socket): string {
@@ -213,7 +191,7 @@ export const callPrograms: Readonly<Record<string, Program>> = {
     const mine = new Log()
     const idle = new way.net.Socket()
     mine.add(`new ${shown(idle)}`)
-    const socket = connect(way, server)
+    const socket = connected(way, server)
     mine.add(`made ${shown(socket)}`)
     socket.on('lookup', nothing)
     for (const name of ['connect', 'ready', 'data', 'end', 'close']) {
@@ -287,7 +265,7 @@ export const callPrograms: Readonly<Record<string, Program>> = {
       socket.end('', () => log.add(`ended ${socket.bytesWritten === 2 * size}`))
       socket.uncork()
     })
-    const socket = connect(way, server).resume()
+    const socket = connected(way, server).resume()
     await closed(socket)
     return { bytesRead: socket.bytesRead }
   }),
@@ -307,7 +285,7 @@ export const callPrograms: Readonly<Record<string, Program>> = {
         return true
       },
     }
-    const socket: Socket = connect(way, server, { onread })
+    const socket: Socket = connected(way, server, { onread })
     const events: string[] = []
     socket.on('data', () => events.push('data')).on('end', () => events.push('end'))
     await closed(socket)
@@ -368,7 +346,7 @@ export const callPrograms: Readonly<Record<string, Program>> = {
       })
     })
     const end = once(server, 'close')
-    const clients = [connect(way, server).resume(), connect(way, server).resume()]
+    const clients = [connected(way, server).resume(), connected(way, server).resume()]
     await Promise.all([both, end, ...clients.map(closed)])
     return {}
   }),
@@ -414,7 +392,7 @@ export const callPrograms: Readonly<Record<string, Program>> = {
     server.maxConnections = 2
     const accepted: Socket[] = []
     server.on('connection', socket => accepted.push(socket.resume()))
-    const sockets = [connect(way, server), connect(way, server)].map(socket => socket.resume())
+    const sockets = [connected(way, server), connected(way, server)].map(socket => socket.resume())
     await Promise.all(sockets.map(socket => once(socket, 'connect')))
     while (accepted.length < 2) await turn()
     const count = (): Promise<number> => new Promise(resolve => server.getConnections((_, n) => resolve(n)))
@@ -423,7 +401,7 @@ export const callPrograms: Readonly<Record<string, Program>> = {
     await closed(accepted[0]!)
     log.add(`${await count()}`)
     // A place is free again.
-    const third = connect(way, server).resume()
+    const third = connected(way, server).resume()
     await once(third, 'connect')
     while (accepted.length < 3) await turn()
     log.add(`${await count()}`)
@@ -438,7 +416,7 @@ export const callPrograms: Readonly<Record<string, Program>> = {
       socket.on('end', () => log.add('end'))
       socket.on('close', () => log.add('close'))
     })
-    const socket = connect(way, server)
+    const socket = connected(way, server)
     socket.end('foo')
     await closed(socket.resume())
     while (log.lines.length < 2) await turn()
@@ -447,7 +425,7 @@ export const callPrograms: Readonly<Record<string, Program>> = {
 
   'an end is no reason to be destroyed': served(async (way, server, log) => {
     server.on('connection', socket => void socket.resume().end(Buffer.alloc(1024)))
-    const socket = connect(way, server)
+    const socket = connected(way, server)
     socket.resume()
     socket.on('end', () => {
       log.add(`end ${socket.destroyed}`)
@@ -464,7 +442,7 @@ export const callPrograms: Readonly<Record<string, Program>> = {
     server.on('connection', socket => {
       accepted = socket.resume().on('error', error => log.add(`error ${codeOf(error)}`))
     })
-    const socket = connect(way, server)
+    const socket = connected(way, server)
     await once(socket, 'connect')
     socket.on('end', () => accepted!.write('test', error => log.add(`written ${error && codeOf(error)}`)))
     socket.resume().end()
@@ -481,7 +459,7 @@ export const callPrograms: Readonly<Record<string, Program>> = {
         .on('data', chunk => (text += chunk))
         .on('end', () => socket.end()),
     )
-    const socket = connect(way, server)
+    const socket = connected(way, server)
     socket.cork()
     log.add(`${socket.write('one', () => log.add('one'))} ${socket.writableCorked}`)
     socket.write(Buffer.from('twø', 'utf8'), () => log.add('two'))
@@ -505,7 +483,7 @@ export const callPrograms: Readonly<Record<string, Program>> = {
       log.add(`accepted ${socket.eventNames().map(name => `${String(name)} ${socket.listenerCount(name)}`)}`)
       socket.end()
     })
-    const socket = connect(way, server)
+    const socket = connected(way, server)
     await once(socket, 'connect')
     await closed(socket.resume())
     log.add(`closed ${socket.eventNames().map(name => `${String(name)} ${socket.listenerCount(name)}`)}`)

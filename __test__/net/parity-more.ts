@@ -1,36 +1,15 @@
 // More programs that run over Node's own `net` and over ours: what its own tests ask, told by the log of both ends.
 import { EventEmitter, once } from 'node:events'
-import type nodeNet from 'node:net'
 import { pipeline } from 'node:stream/promises'
-import { closed, codeOf, Log, type Program, pair, type Socket, thrown, type Way } from './parity'
+import { closed, codeOf, connected, Log, type Program, pair, type Socket, served, thrown } from './parity'
 
 const nothing = (): void => {}
 const turn = (): Promise<void> => new Promise(setImmediate)
 
-/** Runs `use` with a server that is closed behind it. */
-function served(
-  use: (way: Way, server: nodeNet.Server, log: Log) => Promise<Record<string, unknown> | undefined>,
-  options: nodeNet.ServerOpts = {},
-): Program {
-  return async way => {
-    const log = new Log()
-    const server = way.net.createServer(options)
-    await way.listen(server)
-    const result = await use(way, server, log)
-    const end = once(server, 'close')
-    server.close()
-    await end
-    return { log: log.lines, ...result }
-  }
-}
-
-const connect = (way: Way, server: nodeNet.Server, options: object = {}): Socket =>
-  way.net.connect({ ...way.place(server), ...options })
-
 export const morePrograms: Readonly<Record<string, Program>> = {
   'what a closed socket still answers': served(async (way, server, log) => {
     server.on('connection', socket => socket.end('x'))
-    const socket = connect(way, server)
+    const socket = connected(way, server)
     socket.on('data', nothing)
     await closed(socket)
     socket.setNoDelay()
@@ -69,7 +48,7 @@ export const morePrograms: Readonly<Record<string, Program>> = {
 
   'write before connect, and what it counts': served(async (way, server, log) => {
     server.on('connection', socket => socket.setEncoding('utf8').pipe(socket))
-    const socket = log.watch(connect(way, server), { reads: false })
+    const socket = log.watch(connected(way, server), { reads: false })
     const show = (when: string): void =>
       log.add(`${when} ${socket.connecting} ${socket.pending} ${socket.readyState} ${socket.bytesWritten}`)
     show('made')
@@ -86,7 +65,7 @@ export const morePrograms: Readonly<Record<string, Program>> = {
 
   'bytesWritten with cork and many kinds of chunks': served(async (way, server, log) => {
     server.on('connection', socket => socket.resume().on('end', () => log.add(`read ${socket.bytesRead}`)))
-    const socket = connect(way, server)
+    const socket = connected(way, server)
     await once(socket, 'connect')
     socket.cork()
     socket.write('ab')
@@ -106,7 +85,7 @@ export const morePrograms: Readonly<Record<string, Program>> = {
 
   'a destroyed socket with writes that wait': served(async (way, server, log) => {
     const other = once(server, 'connection') as Promise<[Socket]>
-    const socket = log.watch(connect(way, server))
+    const socket = log.watch(connected(way, server))
     await once(socket, 'connect')
     const [peer] = await other
     peer.on('error', nothing).pause()
@@ -128,7 +107,7 @@ export const morePrograms: Readonly<Record<string, Program>> = {
 
   'destroy with an error, and every call behind it': served(async (way, server, log) => {
     server.on('connection', socket => socket.on('error', nothing).resume())
-    const socket = log.watch(connect(way, server))
+    const socket = log.watch(connected(way, server))
     await once(socket, 'connect')
     const end = closed(socket)
     socket.destroy(Object.assign(Error('mine'), { code: 'EMINE' }))
@@ -143,7 +122,7 @@ export const morePrograms: Readonly<Record<string, Program>> = {
 
   'reset, and a write behind it': served(async (way, server, log) => {
     const other = once(server, 'connection') as Promise<[Socket]>
-    const socket = log.watch(connect(way, server))
+    const socket = log.watch(connected(way, server))
     await once(socket, 'connect')
     const [peer] = await other
     const peerLog = new Log()
@@ -164,7 +143,7 @@ export const morePrograms: Readonly<Record<string, Program>> = {
       socket => socket.end('b', 'latin1', () => log.add('with encoding')),
     ]
     for (const form of forms) {
-      const socket = connect(way, server)
+      const socket = connected(way, server)
       await once(socket, 'connect')
       form(socket)
       socket.resume()
@@ -194,7 +173,7 @@ export const morePrograms: Readonly<Record<string, Program>> = {
 
   'end before connect': served(async (way, server, log) => {
     server.on('connection', socket => log.watch(socket))
-    const socket = connect(way, server)
+    const socket = connected(way, server)
     socket.end('early')
     socket.resume()
     await closed(socket)
@@ -205,7 +184,7 @@ export const morePrograms: Readonly<Record<string, Program>> = {
   'pause and resume while it connects': served(async (way, server, log) => {
     server.on('connection', socket => socket.end('data'))
     for (const calls of [['pause'], ['pause', 'resume'], ['resume', 'pause'], []] as const) {
-      const socket = connect(way, server)
+      const socket = connected(way, server)
       for (const call of calls) socket[call]()
       log.add(`${calls.join()} ${socket.isPaused()}`)
       await once(socket, 'connect')
@@ -220,7 +199,7 @@ export const morePrograms: Readonly<Record<string, Program>> = {
 
   'events when the server destroys what it gets': served(async (way, server, log) => {
     server.on('connection', socket => socket.destroy())
-    const socket = log.watch(connect(way, server))
+    const socket = log.watch(connected(way, server))
     await closed(socket)
     return { bytesRead: socket.bytesRead }
   }),
@@ -287,7 +266,7 @@ export const morePrograms: Readonly<Record<string, Program>> = {
 
   'a timeout that is set before, while, and behind': served(async (way, server, log) => {
     server.on('connection', socket => socket.resume())
-    const socket = connect(way, server, { timeout: 60_000 })
+    const socket = connected(way, server, { timeout: 60_000 })
     log.add(`set ${socket.timeout}`)
     await once(socket, 'connect')
     log.watch(socket)
@@ -324,7 +303,7 @@ export const morePrograms: Readonly<Record<string, Program>> = {
 
   'a pipeline there and back': served(async (way, server) => {
     server.on('connection', socket => void pipeline(socket, socket))
-    const socket = connect(way, server)
+    const socket = connected(way, server)
     const sent = Buffer.alloc(3_000_000, 'there and back ')
     socket.end(sent)
     const chunks: Buffer[] = []
@@ -334,7 +313,7 @@ export const morePrograms: Readonly<Record<string, Program>> = {
 
   'destroyed with the end of the other side unread': served(async (way, server, log) => {
     const other = once(server, 'connection') as Promise<[Socket]>
-    const socket = log.watch(connect(way, server))
+    const socket = log.watch(connected(way, server))
     const [peer] = await other
     peer.pause()
     const ends = [closed(socket), closed(peer)]

@@ -6,6 +6,11 @@ import { describeFabric } from '../support/fabrics'
 import type { Net, Way } from './parity'
 import { callPrograms } from './parity-calls'
 import { endingPrograms } from './parity-ends'
+import { serverPrograms } from './parity-servers'
+import { statePrograms } from './parity-states'
+import { streamPrograms } from './parity-streams'
+
+const programs = { ...callPrograms, ...serverPrograms, ...statePrograms, ...streamPrograms }
 
 const node: Way = {
   net: nodeNet,
@@ -26,8 +31,8 @@ for (const kind of ['in-process', 'selvedge wire'] as const) {
       while (sockets().length > 0) await new Promise(setImmediate)
     })
 
-    test.each(Object.keys(callPrograms))('%s', async name => {
-      const program = callPrograms[name]!
+    test.each(Object.keys(programs))('%s', async name => {
+      const program = programs[name]!
       expect(await program(ours())).toEqual(await program(node))
     })
 

@@ -95,6 +95,35 @@ export function pair(
   }
 }
 
+/** Runs `use` with a server that is closed behind it, if it is not already. */
+export function served(
+  use: (way: Way, server: nodeNet.Server, log: Log) => Promise<Record<string, unknown> | undefined>,
+  options: nodeNet.ServerOpts = {},
+): Program {
+  return async way => {
+    const log = new Log()
+    const server = way.net.createServer(options)
+    await way.listen(server)
+    const result = await use(way, server, log)
+    if (server.listening) {
+      const end = once(server, 'close')
+      server.close()
+      await end
+    }
+    return { log: log.lines, ...result }
+  }
+}
+
+/** A socket that connects to a server. */
+export function connected(
+  way: Way,
+  server: nodeNet.Server,
+  options: object = {},
+  listener?: () => void,
+): Socket {
+  return way.net.connect({ ...way.place(server), ...options }, listener)
+}
+
 const nothing = (): void => {}
 
 export const programs: Readonly<Record<string, Program>> = {

@@ -5,12 +5,16 @@ import nodeTls from 'node:tls'
 import { over as netOver, sockets } from 'selvedge/net'
 import { over } from 'selvedge/tls'
 import { describeFabric } from '../support/fabrics'
-import { programs, type Tls, type Way } from './parity'
+import { programs as firstPrograms, type Tls, type Way } from './parity'
+import { nodePrograms } from './parity-node'
+
+const programs = { ...firstPrograms, ...nodePrograms }
 
 const portOf = (server: nodeTls.Server): number => (server.address() as AddressInfo).port
 
 const node: Way = {
   tls: nodeTls,
+  net: nodeNet,
   listen: async server => void (await once(server.listen(0, '127.0.0.1'), 'listening')),
   place: server => ({ port: portOf(server), host: '127.0.0.1' }),
   nowhere: { port: 1, host: '127.0.0.1' },
@@ -22,6 +26,7 @@ describeFabric('selvedge wire', 'TLS as Node has it', fabric => {
     const client = fabric.client()
     const ours: Way = {
       tls: over(client) as unknown as Tls,
+      net: netOver(client) as unknown as Way['net'],
       listen: async server => void (await once(server.listen(), 'listening')),
       place: server => server.address() as unknown as object,
       nowhere: { subject: 'nobody.here' },

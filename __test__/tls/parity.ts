@@ -1,15 +1,18 @@
 // Programs that run over Node's own `tls` and over ours, and what each end of them saw.
 import { once } from 'node:events'
+import type nodeNet from 'node:net'
 import type nodeTls from 'node:tls'
 import { CA, material, OTHER_CA } from '../support/certificates'
 
 export type Tls = Pick<typeof nodeTls, 'createServer' | 'connect'>
 type TLSSocket = nodeTls.TLSSocket
-type Log = string[]
+export type Log = string[]
 
 /** One way to run a program. */
 export interface Way {
   readonly tls: Tls
+  /** The streams below. */
+  readonly net: Pick<typeof nodeNet, 'createServer' | 'connect'>
   listen(server: nodeTls.Server): Promise<void>
   place(server: nodeTls.Server): object
   readonly nowhere: object
@@ -21,16 +24,16 @@ export type Program = (way: Way) => Promise<Record<string, unknown>>
 
 const nothing = (): void => {}
 const turn = (): Promise<void> => new Promise(setImmediate)
-const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
+export const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
   new Promise(resolve => emitter.once('close', resolve))
-const TRUSTED = { ca: CA, servername: 'localhost' }
+export const TRUSTED = { ca: CA, servername: 'localhost' }
 
-function codeOf(error: unknown): string {
+export function codeOf(error: unknown): string {
   const { code, syscall } = error as NodeJS.ErrnoException
   return syscall === undefined ? String(code) : `${code} ${syscall}`
 }
 
-function refusal(call: () => unknown): string {
+export function refusal(call: () => unknown): string {
   try {
     call()
     return 'nothing'
@@ -41,7 +44,7 @@ function refusal(call: () => unknown): string {
 }
 
 /** Notes the events of a socket; pieces of data are joined. */
-function watch<S extends TLSSocket>(socket: S, log: Log): S {
+export function watch<S extends TLSSocket>(socket: S, log: Log): S {
   for (const name of ['connect', 'ready', 'secureConnect', 'end', 'finish', 'timeout'] as const) {
     socket.on(name, () => log.push(name))
   }
@@ -56,7 +59,7 @@ function watch<S extends TLSSocket>(socket: S, log: Log): S {
 }
 
 /** Runs `use` with a server that is closed behind it. */
-function served(
+export function served(
   use: (way: Way, server: nodeTls.Server, log: Log) => Promise<Record<string, unknown> | undefined>,
   options: nodeTls.TlsOptions = {},
 ): Program {
@@ -72,7 +75,7 @@ function served(
   }
 }
 
-const connect = (way: Way, server: nodeTls.Server, options: object = TRUSTED): TLSSocket =>
+export const connect = (way: Way, server: nodeTls.Server, options: object = TRUSTED): TLSSocket =>
   way.tls.connect({ ...way.place(server), ...options } as nodeTls.ConnectionOptions)
 
 /** What each end shows of the connection. Whose addresses they are has its own suite. */

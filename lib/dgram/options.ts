@@ -11,6 +11,7 @@ export const BUFFER_BYTES = 1024 * 1024
 
 /** What a system takes for a size. */
 const MAX_BUFFER_BYTES = 2 ** 31 - 1
+const MAX_U32 = 0xffffffff
 
 /** Checked where it is used. */
 const isAnything: Check = () => {}
@@ -19,9 +20,12 @@ const isString: Check = (name, value) => {
   if (typeof value !== 'string') throw argType(name, 'of type string', value)
 }
 
+/** As Node's: what is 0 or the like is none. */
 const isSize: Check = (name, value) => {
+  if (!value) return
   if (typeof value !== 'number') throw argType(name, 'of type number', value)
-  if (!Number.isInteger(value) || value <= 0) throw outOfRange(name, 'a positive integer', value)
+  if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value)
+  if (value < 0 || value > MAX_U32) throw outOfRange(name, `>= 0 && <= ${MAX_U32}`, value)
 }
 
 const isSignal: Check = (name, value) => {
@@ -66,7 +70,7 @@ export function checkDatagramOptions(options: object, shape: Shape): void {
 
 /** Returns a size that a setter was given. */
 export function sizeOf(size: unknown, isReceive: boolean): number {
-  if (typeof size === 'number' && Number.isInteger(size) && size > 0 && size <= 0xffffffff) {
+  if (typeof size === 'number' && Number.isInteger(size) && size > 0 && size <= MAX_U32) {
     if (size > MAX_BUFFER_BYTES) throw bufferSizeError(isReceive, 'EINVAL')
     return size
   }

@@ -65,8 +65,8 @@ export class Socket extends EventEmitter {
     this.type = options.type
     this.#options = options as SocketOptions
     checkDatagramOptions(options, SOCKET_SHAPE)
-    this.#recvBufferSize = this.#options.recvBufferSize ?? BUFFER_BYTES
-    this.#sendBufferSize = this.#options.sendBufferSize ?? BUFFER_BYTES
+    this.#recvBufferSize = this.#options.recvBufferSize || BUFFER_BYTES
+    this.#sendBufferSize = this.#options.sendBufferSize || BUFFER_BYTES
     this.#inlets = new Inlets(this.#recvBufferSize, (...given) => this.#share(...given))
     if (typeof listener === 'function') this.on('message', listener)
     const { signal } = this.#options

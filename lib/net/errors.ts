@@ -23,6 +23,23 @@ export function systemError(syscall: string, code: string, address?: string, cau
   return error
 }
 
+/** Returns an error like `listen EADDRINUSE: address already in use db.main`, as Node makes those of its servers. */
+export function listenError(code: string, address?: string, cause?: unknown): SystemError {
+  const error = systemError('listen', code, address, cause)
+  const text = TEXTS[code]
+  if (text !== undefined) error.message = error.message.replace(code, `${code}: ${text}`)
+  return error
+}
+
+/** What the system says of an error. */
+const TEXTS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EADDRINUSE: 'address already in use',
+  EMFILE: 'too many open files',
+  ENETDOWN: 'network is down',
+  ETIMEDOUT: 'connection timed out',
+}
+
 /** Returns a plain error with a code. */
 export function codedError(code: string, text: string): SystemError {
   return coded(new Error(text), code)

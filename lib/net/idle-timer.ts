@@ -2,8 +2,6 @@
 import { clearTimer, setTimer } from '../values/platform'
 
 export class IdleTimer {
-  /** Milliseconds as they were set; 0: none. */
-  ms: number | undefined
   readonly #handleIdle: () => void
   #timer: NodeJS.Timeout | undefined
 
@@ -13,7 +11,6 @@ export class IdleTimer {
 
   set(ms: number): void {
     this.stop()
-    this.ms = ms
     if (ms > 0) this.#timer = setTimer(this.#handleIdle, ms).unref()
   }
 

@@ -9,13 +9,17 @@ export interface ListenCall {
   readonly listener: (() => void) | undefined
 }
 
-/** Splits and checks: `(subject?, backlog?, callback?)` or `(options, callback?)`. */
+/** Splits and checks: `(subject?, backlog?, callback?)`, `(0, host?, backlog?, callback?)` or `(options, callback?)`. */
 export function listenArguments(args: readonly unknown[]): ListenCall {
   const last = args[args.length - 1]
   const listener = typeof last === 'function' ? (last as () => void) : undefined
-  const [first, second] = listener === undefined ? args : args.slice(0, -1)
+  const [first, second, third] = listener === undefined ? args : args.slice(0, -1)
+  if (typeof first === 'boolean') throw argValue('options', first)
   let options: ListenOptions
   if (typeof first === 'object' && first !== null) options = { ...first }
+  // Any free port is any free subject.
+  else if (first === 0)
+    options = { backlog: (typeof second === 'number' ? second : third) as number | undefined }
   else options = { subject: first as string | undefined, backlog: second as number | undefined }
   const { subject, backlog } = options
   const { port, path } = options as { port?: unknown; path?: unknown }

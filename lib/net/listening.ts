@@ -102,7 +102,13 @@ export class Listening {
   }
 
   #listen(subject: string): void {
-    const server = this.#client.socket.listen(subject, { ...sessionOptions(this.#options), id: this.id })
+    const { maxSockets, maxSocketsPerUser } = this.#options
+    const server = this.#client.socket.listen(subject, {
+      ...sessionOptions(this.#options),
+      ...(maxSockets == null ? {} : { maxSockets }),
+      ...(maxSocketsPerUser == null ? {} : { maxSocketsPerUser }),
+      id: this.id,
+    })
     this.#server = server
     if (!this.#isRefd) server.unref()
     server.once('ready', () => {

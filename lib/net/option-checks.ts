@@ -44,15 +44,15 @@ function inRange(least: number, most: number): Check {
 
 const isTime = inRange(0, MAX_TIMER)
 
+const isCount: Check = (name, value) => {
+  inRange(1, MAX_U32)(name, value)
+  if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value as number)
+}
+
 /** Milliseconds; none has no meaning. */
 const isPositiveTime: Check = (name, value) => {
   isTime(name, value)
   if (value === 0) throw outOfRange(name, `> 0 && <= ${MAX_TIMER}`, 0)
-}
-
-const isWindow: Check = (name, value) => {
-  inRange(1, MAX_U32)(name, value)
-  if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value as number)
 }
 
 const isWait: Check = (name, value) => {
@@ -62,7 +62,7 @@ const isWait: Check = (name, value) => {
 export const NET_SHAPE = {
   client: isAnything,
   resolve: isFunction,
-  window: { check: isWindow, unit: 'bytes', default: WINDOW },
+  window: { check: isCount, unit: 'bytes', default: WINDOW },
   linger: { check: isTime, unit: 'ms', default: LINGER },
   sessionKeepAlive: { check: isTime, unit: 'ms', default: SESSION_SHAPE.keepAlive.default },
   sessionKeepAliveTimeout: {
@@ -80,6 +80,9 @@ export const SOCKET_SHAPE = {
   signal: isAnything,
   subject: isAnything,
   allowHalfOpen: { check: isFlag, default: false },
+  readable: { check: isAnything, default: true },
+  writable: isAnything,
+  captureRejections: { check: isAnything, default: false },
   onread: isAnything,
 } as const satisfies ShapeOf<SocketOptions>
 
@@ -91,8 +94,15 @@ export const CONNECT_SHAPE = {
   loadBalancer: isFunction,
 } as const satisfies ShapeOf<ConnectOptions>
 
+/** Of the fabric's listener below a server. Agents of Node's http have an option of the same name. */
+const LISTENER_SHAPE = {
+  maxSockets: { check: isCount, default: SESSION_SHAPE.maxSockets.default },
+  maxSocketsPerUser: { check: isCount, default: SESSION_SHAPE.maxSocketsPerUser.default },
+} as const
+
 export const SERVER_SHAPE = {
   ...NET_SHAPE,
+  ...LISTENER_SHAPE,
   allowHalfOpen: { check: isFlag, default: false },
   pauseOnConnect: { check: isFlag, default: false },
   highWaterMark: isNumber,
@@ -106,6 +116,7 @@ export const SERVER_SHAPE = {
 
 export const LISTEN_SHAPE = {
   client: isAnything,
+  ...LISTENER_SHAPE,
   subject: isAnything,
   backlog: { check: isAnything, default: BACKLOG },
   reusePort: { check: isAnything, default: false },
@@ -137,7 +148,9 @@ export const AGENT_SHAPE = {
   tls: { check: isAnything, default: false },
 } as const satisfies ShapeOf<Omit<AgentOptions, keyof HttpAgentOptions>>
 
-const ALL: Readonly<Record<string, Option | Check>> = { ...EXPOSE_SHAPE, ...FORWARD_SHAPE }
+const ALL: Readonly<Record<string, Option | Check>> = Object.fromEntries(
+  Object.entries({ ...EXPOSE_SHAPE, ...FORWARD_SHAPE }).filter(([name]) => !(name in LISTENER_SHAPE)),
+)
 /** Of Node's own connects. They have no effect here. */
 const NODE_CONNECT: Readonly<Record<string, Check>> = {
   localAddress: (_name, value) => {
@@ -159,22 +172,29 @@ const OBJECT_MODES = ['objectMode', 'readableObjectMode', 'writableObjectMode'] 
  * absent.
  */
 export function checkNetOptions(options: object): void {
+  checkThose(options, ALL)
   const all = options as Record<string, unknown>
-  for (const [name, option] of Object.entries(ALL)) {
-    const value = all[name]
-    if (value === undefined || value === null) continue
-    const check = typeof option === 'function' ? option : option.check
-    check(`options.${name}`, value)
-  }
   for (const name of OBJECT_MODES) {
     if (all[name]) throw argValue(`options.${name}`, all[name], 'is not supported')
   }
 }
 
+/** The same of what makes a server, or has it listen. */
+export function checkServerOptions(options: object): void {
+  checkNetOptions(options)
+  checkThose(options, LISTENER_SHAPE)
+}
+
 /** Checks what only `connect` of Node knows. */
 export function checkConnectOptions(options: object): void {
-  for (const [name, check] of Object.entries(NODE_CONNECT)) {
+  checkThose(options, NODE_CONNECT)
+}
+
+function checkThose(options: object, shape: Readonly<Record<string, Option | Check>>): void {
+  for (const [name, option] of Object.entries(shape)) {
     const value = (options as Record<string, unknown>)[name]
-    if (value !== undefined && value !== null) check(`options.${name}`, value)
+    if (value === undefined || value === null) continue
+    const check = typeof option === 'function' ? option : option.check
+    check(`options.${name}`, value)
   }
 }

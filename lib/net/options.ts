@@ -31,6 +31,9 @@ export const TAKEN_TIMEOUT = 1000
 /** The target of `expose` to be connected. */
 export const DIAL_TIMEOUT = 10_000
 const STREAM_OPTIONS = [
+  'readable',
+  'writable',
+  'captureRejections',
   'highWaterMark',
   'readableHighWaterMark',
   'writableHighWaterMark',

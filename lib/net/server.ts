@@ -7,10 +7,10 @@ import type { ServerSocket } from '../socket/server-socket'
 import { nextTick } from '../values/platform'
 import { Accepting } from './accepting'
 import { Arrivals } from './arrivals'
-import { argType, codedError, type SystemError, systemError } from './errors'
+import { argType, codedError, listenError } from './errors'
 import { listenArguments } from './listen-arguments'
 import { Listening, type ListenSettings } from './listening'
-import { checkNetOptions } from './option-checks'
+import { checkServerOptions } from './option-checks'
 import { clientOf, joinedOptions, LISTEN_TIMEOUT, transportOptions } from './options'
 import { beginListen } from './places'
 import { Socket } from './socket'
@@ -23,6 +23,15 @@ export class Server extends EventEmitter {
   maxConnections: number | undefined
   /** Has no effect: a connection over the bound is refused before it is one. */
   dropMaxConnection = false
+  /** Of sockets that it accepts; programs set them later, too. */
+  allowHalfOpen: boolean
+  pauseOnConnect: boolean
+  highWaterMark: number | undefined
+  /** Have no effect. */
+  noDelay: boolean
+  keepAlive: boolean
+  /** In seconds, as Node has it. */
+  keepAliveInitialDelay: number
   readonly #options: ServerOptions
   #listening: Listening | undefined
   #isReady = false
@@ -44,12 +53,18 @@ export class Server extends EventEmitter {
   ) {
     const given = typeof options === 'function' ? {} : (options ?? {})
     if (typeof given !== 'object') throw argType('options', 'of type object', given)
-    checkNetOptions(given)
+    checkServerOptions(given)
     const { highWaterMark: mark } = given
     if (mark != null && typeof mark !== 'number')
       throw argType('options.highWaterMark', 'of type number', mark)
     super(given as { captureRejections?: boolean })
     this.#options = { ...given }
+    this.allowHalfOpen = Boolean(given.allowHalfOpen)
+    this.pauseOnConnect = Boolean(given.pauseOnConnect)
+    this.highWaterMark = mark ?? undefined
+    this.noDelay = Boolean(given.noDelay)
+    this.keepAlive = Boolean(given.keepAlive)
+    this.keepAliveInitialDelay = Math.trunc((given.keepAliveInitialDelay ?? 0) / 1000)
     this.#accepting = new Accepting(this.#options, id => this.emit('undecided', id))
     const handle = typeof options === 'function' ? options : listener
     if (typeof handle === 'function') this.on('connection', handle)
@@ -63,9 +78,14 @@ export class Server extends EventEmitter {
     return this.#subject
   }
 
+  /** @internal As Node's. */
+  get _connections(): number {
+    return this.#sockets.size
+  }
+
   listen(...args: unknown[]): this {
     const { options, listener } = listenArguments(args)
-    checkNetOptions(options)
+    checkServerOptions(options)
     if (this.#subject !== undefined) {
       throw codedError(
         'ERR_SERVER_ALREADY_LISTEN',
@@ -167,7 +187,7 @@ export class Server extends EventEmitter {
 
   /** It cannot listen, or must not any more. */
   #fail(code: string, cause?: unknown): void {
-    const error: SystemError = systemError('listen', code, this.#subject, cause)
+    const error = listenError(code, this.#subject, cause)
     const wasReady = this.#isReady
     this.#stop()
     this.emit('error', error)
@@ -237,7 +257,7 @@ export class Server extends EventEmitter {
   }
 
   #accept(transport: Transport, subject: string): void {
-    const { allowHalfOpen, pauseOnConnect = false, highWaterMark } = this.#options
+    const { allowHalfOpen, pauseOnConnect, highWaterMark } = this
     const port = this.#accepting.takePort()
     const isMark = highWaterMark != null && highWaterMark >= 0
     const settings = { allowHalfOpen, ...(isMark ? { highWaterMark } : {}) }

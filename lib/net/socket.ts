@@ -49,6 +49,8 @@ export interface Accepted {
 
 export class Socket extends Duplex implements TransportOwner {
   connecting = false
+  /** Milliseconds as they were set; programs set it, as Node's. */
+  timeout: number | undefined
   /** The server that accepted it. */
   server: SocketServer | null = null
   /** The same; others put their own server into `server`. */
@@ -132,10 +134,6 @@ export class Socket extends Duplex implements TransportOwner {
   get bufferSize(): number | undefined {
     if (!(#own in this)) return undefined
     return this.pending && !this.connecting ? undefined : this.writableLength
-  }
-
-  get timeout(): number | undefined {
-    return #own in this ? this.#idle.ms : undefined
   }
 
   get session(): ConatSocketBase | undefined {
@@ -228,6 +226,7 @@ export class Socket extends Duplex implements TransportOwner {
 
   setTimeout(ms: number, callback?: () => void): this {
     if (this.destroyed) return this
+    this.timeout = ms
     const duration = timerDuration(ms, 'msecs')
     if (callback !== undefined && typeof callback !== 'function') {
       throw argType('callback', 'of type function', callback)
@@ -287,6 +286,8 @@ export class Socket extends Duplex implements TransportOwner {
     this.emit('connect')
     this.emit('ready')
     this.#moved()
+    // Made with `readable: false`, it takes nothing.
+    if (!this.readable && !this.destroyed) this.session?.pause()
     if (!this.readable || this.isPaused()) return
     if (this.readableFlowing !== true || this.listenerCount('data') > 0) this.read(0)
     else {

@@ -23,7 +23,10 @@ function surfaceOf(binding: Binding): Tls {
     const { socket } = given
     if (socket !== undefined) {
       const secure = nodeTls.connect({ ...given, path: undefined } as nodeTls.ConnectionOptions, listener)
-      if (socket instanceof Socket) complete(secure, socket)
+      if (socket instanceof Socket) {
+        complete(secure, socket)
+        if (socket.connecting) followConnect(secure, socket)
+      }
       return secure
     }
     const servername = nameOf(given)
@@ -61,13 +64,23 @@ function secured(options: nodeTls.ConnectionOptions, below: Socket, listener?: (
     throw error
   }
   complete(secure, below, Boolean((options as { allowHalfOpen?: boolean }).allowHalfOpen))
-  // As Node's: writes wait for the connect, and are told if it fails.
+  showConnecting(secure, below)
+  return secure
+}
+
+/** As Node's: writes wait for the connect, and are told if it fails. */
+function showConnecting(secure: TLSSocket, below: Socket): void {
   Object.defineProperty(secure, 'connecting', {
     get: () => below.connecting,
     set: () => {},
     configurable: true,
   })
-  return secure
+}
+
+/** The stream that was given is about to connect. */
+function followConnect(secure: TLSSocket, below: Socket): void {
+  showConnecting(secure, below)
+  below.once('connect', () => secure.emit('connect'))
 }
 
 /** The name that the certificate must be for: never `localhost` by silence. */
