@@ -2398,7 +2398,7 @@ export interface PrivateEndsOptions {
    * inbox and no sockets. @default `user.name`
    */
   name?: (user: Agreed) => string | undefined
-  /** Patterns of the subjects that a user may listen on for sockets. @default none */
+  /** Patterns of the subjects that a user may listen on for sockets, and in whose rooms it is a server. @default none */
   serve?: readonly string[] | ((user: Agreed) => readonly string[])
   /** Patterns of the subjects that a user may connect sockets to. @default ['>'] */
   connect?: readonly string[] | ((user: Agreed) => readonly string[])

@@ -62,6 +62,8 @@ describeFabrics(
         'chat.*.*',
         'public.>',
         'public.*.x',
+        'public.server.*',
+        'public.chat.server.*',
         `chat.client.${socket.id}`,
         `*.client.${socket.id}`,
         'chat.client.*',

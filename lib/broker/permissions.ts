@@ -2,7 +2,7 @@
 import type { PrivateEndsOptions } from '../../index'
 import { invalidType } from '../values/errors'
 import { checkOptions, isFunction, type ShapeOf } from '../values/option-checks'
-import { containsPattern, isUserName, NAME_END } from '../values/subjects'
+import { containsPattern, isUserName, NAME_END, roomsBase } from '../values/subjects'
 
 /** What a `getUser` may have returned: of it, these are looked at here. */
 type User = { readonly name?: string; readonly hub_id?: string } | null | undefined
@@ -26,6 +26,10 @@ export function privateEnds(
     if (user?.hub_id === 'system') return true
     const tokens = subject.split('.')
     if (tokens[0]?.startsWith('_INBOX')) return isInboxAllowed(type, tokens, name(user))
+    const rooms = roomsBase(tokens)
+    if (rooms !== undefined) {
+      return patternsOf(serve, user).some(pattern => containsPattern(pattern, rooms))
+    }
     const end = endOf(tokens)
     if (end === undefined) return hidesNoEnd(type, tokens) && other(question)
     const isServer = patternsOf(serve, user).some(pattern => containsPattern(pattern, end.base.join('.')))
@@ -90,6 +94,8 @@ function hidesNoEnd(type: 'pub' | 'sub', tokens: readonly string[]): boolean {
   if (type === 'pub') return true
   const isWild = (token: string | undefined): boolean => token === '*' || token === '>'
   if (isWild(tokens[0]) || tokens.at(-1) === '>') return false
+  // Searches for a server, and what servers say of rooms.
+  if (tokens.at(-2) === 'server' && isWild(tokens.at(-1))) return false
   return !isWild(tokens.at(-2)) && !(isWild(tokens.at(-3)) && tokens.length >= 4)
 }
 

@@ -256,9 +256,18 @@ export class Rooms implements PeersOwner {
   ): Promise<void> {
     const data = new MessageData({ encoding, raw, headers, ttl })
     const targets = this.#audience({ ...to, isLocal: true })
-    const taking = this.#deliver(targets, prepare(data, undefined, Infinity, socketHeadersText), isVolatile)
-    if (number === 0) return
-    const outcome = await this.#whenHandled(targets, taking)
+    let outcome: Outcome
+    try {
+      const message = prepare(data, undefined, Infinity, socketHeadersText)
+      const taking = this.#deliver(targets, message, isVolatile)
+      if (number === 0) return
+      outcome = await this.#whenHandled(targets, taking)
+    } catch (error) {
+      // It comes from another process, and may be what nobody can write.
+      const { code } = error as FabricError
+      outcome = { delivered: 0, lost: targets.map(({ id }) => ({ id, code })) }
+      if (number === 0) return
+    }
     if (peer.link.state !== 'closed') this.#peers.say(peer, { kind: 'wrote', number, ...outcome })
   }
 

@@ -1,5 +1,5 @@
 // What a user may do: patterns that are allowed, patterns that are denied, sockets, and a private inbox.
-import { containsPattern, matchesPattern, overlapsPattern } from '../values/subjects'
+import { containsPattern, matchesPattern, overlapsPattern, roomsBase } from '../values/subjects'
 
 /** Which subjects are whose. */
 export interface Rules {
@@ -48,9 +48,10 @@ export function mayPublish(rules: Rules, subject: string): boolean {
   const tokens = subject.split('.')
   // Nobody can guess where an answer goes, so everybody may answer.
   if (tokens[0]!.startsWith('_INBOX')) return tokens.length > 1
+  const isOfRooms = roomsBase(tokens) !== undefined
   return (
     rules.pub.some(pattern => matchesPattern(pattern, subject)) ||
-    isPartOfSocket(rules.connect, tokens, 'server', rest => rest[0] !== 'rooms') ||
+    (!isOfRooms && isPartOfSocket(rules.connect, tokens, 'server', rest => rest[0] !== 'rooms')) ||
     isPartOfSocket(rules.listen, tokens, 'client') ||
     isPartOfSocket(rules.listen, tokens, 'server', rest => rest[0] === 'rooms')
   )
@@ -63,7 +64,8 @@ export function maySubscribe(rules: Rules, pattern: string): boolean {
   return (
     isAllowed(rules.sub, pattern) ||
     isPartOfSocket(rules.listen, tokens, 'server') ||
-    isPartOfSocket(rules.connect, tokens, 'client', rest => rest.length === 1 && !isWild(rest[0]!))
+    (roomsBase(tokens) === undefined &&
+      isPartOfSocket(rules.connect, tokens, 'client', rest => rest.length === 1 && !isWild(rest[0]!)))
   )
 }
 

@@ -131,6 +131,20 @@ export function checkId(id: string): void {
   )
 }
 
+/**
+ * Returns the subject of which `S.server.rooms`, or the subject of a socket to `S.server.rooms.<server>`, is: what the
+ * servers of `S` say to each other there is for no client. Nothing for others, and for a longer name of an end.
+ */
+export function roomsBase(tokens: readonly string[]): string | undefined {
+  for (let at = 1; at < tokens.length - 1; at += 1) {
+    if (tokens[at] !== 'server' || tokens[at + 1] !== 'rooms') continue
+    const side = tokens[at + 3]
+    if (tokens.length === at + 2 || side === 'server' || side === 'client')
+      return tokens.slice(0, at).join('.')
+  }
+  return undefined
+}
+
 /** What stands between a user's name and the rest of an id. No name has it. */
 export const NAME_END = '~'
 /** A name is one token, in which nothing has a meaning. */

@@ -111,6 +111,12 @@ const roles = {
     })
     await counter.waitUntilReady()
     commands.counter = () => counter.id
+    // Puts all who come into one room.
+    const crowd = host.socket.listen('crowd')
+    crowd.on('connection', socket => socket.join('all'))
+    crowd.room('all')
+    await crowd.waitUntilReady()
+    commands.crowd = () => crowd.id
     const subscription = await host.subscribe('plain.*')
     const plain = []
     subscription.emitter.on('message', message => {
