@@ -1,6 +1,6 @@
 //! Selvedge: reliable, ordered sockets over a pub/sub fabric.
 //!
-//! The rooms, top down; each imports only from rooms above it (`tests/layering.rs` is the wall):
+//! The rooms, top down; each imports only from rooms above it (`tests/layering` is the wall):
 //!
 //! 1. `base`: randomness, faults and timers as values, so that machines need no clock; what every
 //!    machine looks like; error codes;

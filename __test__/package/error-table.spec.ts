@@ -1,5 +1,5 @@
 // One table of codes: the rows of docs/reference/errors.md are `ErrorCode` of the contract, and both are what the sources can
-// produce. The engine's part is src/base/code.rs; no other file of it has a code as a text (tests/layering.rs).
+// produce. The engine's part is src/base/code.rs; no other file of it has a code as a text (tests/layering).
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { subpaths } from '../../scripts/util/subpaths.cjs'

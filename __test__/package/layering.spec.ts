@@ -1,5 +1,5 @@
 // The wall between the rooms of lib/: a file imports only from its own room and from those above it, nothing goes round
-// in circles, and the addon, Node.js and MessagePack stay where they belong. tests/layering.rs is the same for src/.
+// in circles, and the addon, Node.js and MessagePack stay where they belong. tests/layering is the same for src/.
 import { readdirSync, readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { join, posix } from 'node:path'

@@ -10,6 +10,7 @@ mod fair_allowance;
 mod faults;
 mod machine;
 mod network;
+mod network_numbers;
 mod secret_ids;
 mod shares;
 
@@ -22,5 +23,6 @@ pub use fair_allowance::FairAllowance;
 pub use faults::{FaultInjector, FaultPoint};
 pub use machine::{Chunk, Handle, Lag, LinkEvent, LinkInfo, LinkRequest, Machine, Urgent, Weigh};
 pub use network::network_of;
+pub use network_numbers::NetworkNumbers;
 pub use secret_ids::SecretIds;
 pub use shares::{Shares, Tiers};

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::account::{NetworkNumbers, Owner};
+use super::account::Owner;
 use super::admission::Admission;
 use super::authorizer::Authorizer;
 use super::drain::Drain;
@@ -32,7 +32,7 @@ use super::watches::{Notices, Watches};
 use super::{
     BrokerConfig, BrokerStats, DisconnectReason, EndReason, JournalKind, PeerId, RefusedFor, RefusedOp,
 };
-use crate::base::{Deadlines, Entropy};
+use crate::base::{Deadlines, Entropy, NetworkNumbers};
 use crate::subject::{Pattern, Subject};
 use crate::wire::{AckId, ClientOp, Info, Json, OpError, Presence, Reply, ServerOp};
 

@@ -1,7 +1,7 @@
 //! Bytes to values and back: the messages and operations that every protocol carries, then one folder a
 //! protocol.
 //!
-//! Protocols import `message` only, never each other (`tests/layering.rs`), but for NATS, which carries
+//! Protocols import `message` only, never each other (`tests/layering`), but for NATS, which carries
 //! bodies of our own.
 
 pub mod conat;
