@@ -103,7 +103,7 @@ impl Broker {
             publication.headers.stamp_origin(peers.get(publisher).map(|entry| OriginStamp {
                 number: sender.origin(),
                 user: Some(&entry.user).filter(|_| is_connect),
-                network: networks.number(&mut **entropy, &entry.address).filter(|_| is_connect),
+                network: is_connect.then(|| networks.number(&mut **entropy, &entry.address)).flatten(),
             }));
         }
         let owner = peers.get(publisher).map_or(Owner::Network(None), |entry| entry.owner);
