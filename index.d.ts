@@ -222,11 +222,14 @@ export interface DataOptions extends MessageOptions {
 
 /** How long something is waited for. */
 export interface WaitOptions {
-  /** In milliseconds; then `408`. @default none */
+  /**
+   * In milliseconds from the call, the way to a broker included; then `408`, which says what did not come, and whose `cause`
+   * is why, if that is known: the broker cannot be reached, the other side is away, the sign-in was refused. @default none
+   */
   timeout?: number
   /**
-   * Stops the waiting: `"ABORT_ERR"`, whose `cause` is the signal's reason. What is on its way goes on. If it is aborted
-   * before, nothing begins.
+   * Stops the waiting: `"ABORT_ERR"`, whose `cause` is the signal's reason; its text has the rest. What is on its way goes on.
+   * If it is aborted before, nothing begins.
    */
   signal?: AbortSignal
 }
@@ -406,7 +409,8 @@ export interface ConnectOptions {
   reconnection?: boolean
   /**
    * How long a publish, a request or a wait for interest waits for a connection, in ms; 0: for ever. Its own
-   * `timeout` is for the answer, and begins when it leaves. @default 60_000
+   * `timeout` is for the answer, and begins when it leaves; that of anything else that waits begins with the call.
+   * @default 60_000
    */
   offlineTimeout?: number
   /**
@@ -886,14 +890,14 @@ export declare class Client extends EventEmitter<ClientEvents> {
   watch<T = Agreed>(subject: string, callback?: (message: Message<T>) => unknown): Subscription<T>
   /**
    * Compares the server's list of this client's subscriptions with the client's own, and repairs both.
-   * Happens automatically after every reconnect. `timeout` in ms, default 30_000.
+   * Happens automatically after every reconnect. `timeout` in ms from the call; without one 30_000 from when it leaves.
    *
    * @throws {FabricError} `408` · `"ERR_CLOSED"`
    */
   syncSubscriptions(options?: WaitOptions): Promise<void>
   /**
    * Resolves with the addresses of the fabric's servers; a selvedge broker forms no cluster and returns none.
-   * `timeout` in ms, default 30_000.
+   * `timeout` as `syncSubscriptions`.
    *
    * @throws {FabricError} `408` · `"ERR_CLOSED"`
    */
@@ -1039,8 +1043,8 @@ export interface SubscriptionOptions {
    */
   queue?: string
   /**
-   * Milliseconds for the server to confirm, which begin when the client is connected; then `subscribe` rejects
-   * with `408`. @default 60_000
+   * Milliseconds for the server to confirm, from the call, at most 60_000; then `subscribe` rejects with `408`.
+   * @default 60_000
    */
   timeout?: number
   /** Stops the waiting of `subscribe`, with `"ABORT_ERR"`: nothing is subscribed then. */
@@ -1577,21 +1581,20 @@ declare abstract class ConatSocketBase<
    */
   iter(): AsyncIterableIterator<[data: In, headers: Headers], undefined>
   /**
-   * Resolves when everything written is acknowledged. @throws {FabricError} `"ERR_CLOSED"` it never will be · `408` ·
-   * `"ABORT_ERR"`
+   * Resolves when everything written is acknowledged. @throws {FabricError} it never will be: the reason of `closed`, or
+   * `"ERR_CLOSED"` after a close on this side · `408` · `"ABORT_ERR"`
    */
   drain(options?: WaitOptions): Promise<void>
   /** The same as `drain`. */
   waitUntilDrain(options?: WaitOptions): Promise<void>
   /**
    * Resolves when `write` would return `true`. A writer that waits for this keeps the other side busy; one that
-   * waits for `drain` lets it run dry first. @throws {FabricError} `"ERR_CLOSED"` it never will be · `408` ·
-   * `"ABORT_ERR"`
+   * waits for `drain` lets it run dry first. @throws {FabricError} as `drain`
    */
   waitUntilWritable(options?: WaitOptions): Promise<void>
   /**
-   * Waits for the state `ready`: for ever, or so many ms, or as the options say. @throws {FabricError} `408` ·
-   * `"ERR_CLOSED"` · `"ABORT_ERR"`
+   * Waits for the state `ready`: for ever, or so many ms, or as the options say. @throws {FabricError} `408` · the reason
+   * of `closed`, or `"ERR_CLOSED"` after a close on this side · `"ABORT_ERR"`
    */
   waitUntilReady(timeout?: number | WaitOptions): Promise<void>
   /**
@@ -1872,8 +1875,8 @@ export declare class ConatSocketServer<
   /** Another server with the same options, on the subject `<subject>.<name>`. */
   channel(name: string): ConatSocketServer
   /**
-   * Waits for the state `ready`: for ever, or so many ms, or as the options say. @throws {FabricError} `408` ·
-   * `"ERR_CLOSED"` · `"ABORT_ERR"`
+   * Waits for the state `ready`: for ever, or so many ms, or as the options say. @throws {FabricError} `408` · the reason
+   * of `closed`, or `"ERR_CLOSED"` after a close on this side · `"ABORT_ERR"`
    */
   waitUntilReady(timeout?: number | WaitOptions): Promise<void>
   /** Closes the server and its sockets at once, and tells the other sides. */

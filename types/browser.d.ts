@@ -363,10 +363,13 @@ export interface ClientSocket extends Emitter<SocketEvents> {
   send(data: unknown, options?: SendOptions): Promise<void>
   /** Sends a request to the other side. @throws {FabricError} `503` · `408` · `"EPIPE"` · `"ERR_DRAINING"` · `"ABORT_ERR"` */
   request(data?: unknown, options?: PublishOptions): Promise<Message>
-  /** Resolves when everything written is acknowledged. @throws {FabricError} `"ERR_CLOSED"` · `408` · `"ABORT_ERR"` */
+  /**
+   * Resolves when everything written is acknowledged. @throws {FabricError} it never will be: the reason of `closed`, or
+   * `"ERR_CLOSED"` after a close on this side · `408` · `"ABORT_ERR"`
+   */
   drain(options?: WaitOptions): Promise<void>
   waitUntilDrain(options?: WaitOptions): Promise<void>
-  /** Resolves when `write` would return `true`. @throws {FabricError} `"ERR_CLOSED"` · `408` · `"ABORT_ERR"` */
+  /** Resolves when `write` would return `true`. @throws {FabricError} as `drain` */
   waitUntilWritable(options?: WaitOptions): Promise<void>
   /** Waits for the state `ready`: for ever, or so many ms, or as the options say. @throws {FabricError} as above */
   waitUntilReady(timeout?: number | WaitOptions): Promise<void>

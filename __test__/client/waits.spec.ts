@@ -1,9 +1,16 @@
 // Every wait ends, with a code of its own and the truth behind it as its cause.
 import { getEventListeners, once } from 'node:events'
 import { createServer } from 'node:net'
-import { type Client, type ConnectOptions, connect, type FabricError, init } from 'selvedge'
+import {
+  type Client,
+  type ConatSocketClient,
+  type ConnectOptions,
+  connect,
+  type FabricError,
+  init,
+} from 'selvedge'
 import { describeFabrics } from '../support/fabrics'
-import { nextDisconnection } from '../support/sockets'
+import { nextDisconnection, pair } from '../support/sockets'
 
 const outcome = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
@@ -144,6 +151,50 @@ describeFabrics('a wait', fabric => {
     const begun = Date.now()
     while (Date.now() - begun < 400);
     await ready
+  })
+})
+
+describeFabrics('a socket that ends', fabric => {
+  /** Everything that waits for it. */
+  const waitsFor = (socket: ConatSocketClient) => [
+    socket.send(3),
+    socket.drain(),
+    socket.waitUntilDrain(),
+    socket.waitUntilWritable(),
+  ]
+
+  /** Its window is half used, and nothing is read. */
+  async function stuck() {
+    const all = await pair(fabric, { connect: { maxQueueSize: 4 } })
+    all.server.pause()
+    expect([all.socket.write(1), all.socket.write(2)]).toEqual([true, false])
+    return all
+  }
+
+  test('tells all that wait for it the reason of `closed` itself, then and later', async () => {
+    const { server, socket } = await stuck()
+    const [closed, waits] = [once(socket, 'closed'), Promise.all(waitsFor(socket).map(outcome))]
+    server.close()
+    const [reason] = (await closed) as [FabricError]
+    expect(reason.code).toBe('ERR_SOCKET_CLOSED_BY_PEER')
+    const later = [socket.drain(), socket.waitUntilWritable(), socket.waitUntilReady()].map(outcome)
+    const all = [...(await waits), ...(await Promise.all(later))]
+    expect(all).toEqual(all.map(() => failure(reason.code)))
+  })
+
+  test('by a close here tells them that', async () => {
+    const { socket } = await stuck()
+    const waits = waitsFor(socket).map(outcome)
+    socket.close()
+    const all = await Promise.all([...waits, outcome(socket.drain()), outcome(socket.waitUntilReady())])
+    expect(all).toEqual(all.map(() => failure('ERR_CLOSED')))
+  })
+
+  test('that did not get ready in its time tells those who wait for that the same', async () => {
+    const client = fabric.client()
+    const socket = client.socket.connect('nobody', { timeout: 50 })
+    expect(await outcome(socket.waitUntilReady())).toEqual(failure(408))
+    expect(await outcome(socket.waitUntilReady())).toEqual(failure(408))
   })
 })
 

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import type { FabricError } from 'selvedge'
 import { until } from '../support/authority'
 import { describeFabric, describeFabrics, type Kind } from '../support/fabrics'
-import { type AnySocket, join, listening, numbers, pair, take } from '../support/sockets'
+import { type AnySocket, disconnection, join, listening, numbers, pair, take } from '../support/sockets'
 
 const rejection = (promise: Promise<unknown>): Promise<FabricError> =>
   promise.then(
@@ -119,6 +119,17 @@ for (const kind of STREAMS) {
       socket.write('go')
       expect(await rejection(answer)).toMatchObject({ code: 'ERR_DRAINING', handled: false })
       expect(asked).not.toHaveBeenCalled()
+    })
+
+    test('and of a socket that renews itself waits for the next server, or ends with the socket', async () => {
+      const { server, socket } = await pair(fabric, { connect: { renew: true } })
+      server.on('data', () => void server.end())
+      const away = disconnection(socket)
+      const answer = rejection(socket.request('order'))
+      socket.write('go')
+      await away
+      socket.close()
+      expect(await answer).toMatchObject({ code: 'EPIPE', handled: false, cause: { code: 'ERR_DRAINING' } })
     })
   })
 }

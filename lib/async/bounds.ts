@@ -1,6 +1,6 @@
 // How long something is waited for: `timeout` and `signal` are read, kept and taken off again in one place.
 import type { WaitOptions } from '../../index'
-import { abortFailure, errorFrom, type Failure, timeoutFailure } from '../values/failure'
+import { abortFailure, errorFrom, type Failure, timeoutFailure, withCause } from '../values/failure'
 import { checkOptions, isSignal, isTimeout, type Shape, type ShapeOf } from '../values/option-checks'
 import { onAbort } from './aborts'
 import { startTimer } from './timer'
@@ -23,15 +23,23 @@ export function waitOptions(where: string, given: number | WaitOptions | undefin
   return options
 }
 
-/** Calls `giveUp` once if the wait gets too long. Returns what ends that. */
+/** Returns why something that is waited for has not come, as far as that is known. */
+export type Why = () => Failure | undefined
+
+/**
+ * Calls `giveUp` once if the wait gets too long: the time runs from now. `what` did not come. Returns what ends that.
+ */
 export function bound(
   { timeout, signal }: WaitOptions,
   what: string,
   giveUp: (failure: Failure) => void,
+  why?: Why,
 ): () => void {
   const timer =
-    timeout === undefined ? undefined : startTimer(timeout, () => giveUp(timeoutFailure(what, timeout)))
-  const offAbort = signal && onAbort(signal, () => giveUp(abortFailure(signal)))
+    timeout === undefined
+      ? undefined
+      : startTimer(timeout, () => giveUp(withCause(timeoutFailure(what, timeout), why?.())))
+  const offAbort = signal && onAbort(signal, () => giveUp(abortFailure(signal, what, why?.())))
   return () => {
     timer?.stop()
     offAbort?.()
@@ -43,11 +51,12 @@ export async function settledWithin<T>(
   promise: Promise<T>,
   bounds: WaitOptions | undefined,
   what: string,
+  why?: Why,
 ): Promise<T | Failure> {
   if (bounds?.timeout === undefined && bounds?.signal === undefined) return await promise
   let stop = (): void => {}
   const late = new Promise<Failure>(resolve => {
-    stop = bound(bounds, what, resolve)
+    stop = bound(bounds, what, resolve, why)
   })
   try {
     return await Promise.race([promise, late])

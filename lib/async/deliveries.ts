@@ -4,7 +4,7 @@
 import type { WaitOptions } from '../../index'
 import { release, retain } from '../engine/process-ref'
 import type { Failure } from '../values/failure'
-import { bound } from './bounds'
+import { bound, type Why } from './bounds'
 
 interface Delivery {
   readonly seq: number
@@ -19,7 +19,7 @@ export class Deliveries {
    * Resolves, and never rejects: the error must be made where the caller's frames are (`errorFrom`). Waits for no longer
    * than its bounds say; the message stays where it is.
    */
-  wait(seq: number, bounds?: WaitOptions): Promise<Failure | undefined> {
+  wait(seq: number, bounds?: WaitOptions, why?: Why): Promise<Failure | undefined> {
     retain()
     if (bounds?.timeout === undefined && bounds?.signal === undefined) {
       return new Promise(settle => this.#waiting.push({ seq, settle }))
@@ -38,7 +38,7 @@ export class Deliveries {
         this.#end(this.#waiting.splice(at, 1), failure)
       }
       const what = 'the message is not known to be handled, and may still be'
-      const stop = bound(bounds, what, giveUp)
+      const stop = bound(bounds, what, giveUp, why)
       this.#waiting.push(delivery)
     })
   }

@@ -3,7 +3,7 @@ import type { DrainOptions } from '../../index'
 import { errorFrom, Failure } from '../values/failure'
 import { isDuration, isSignal, isTimeout, type ShapeOf } from '../values/option-checks'
 import { onAbort } from './aborts'
-import { checkWait, settledWithin } from './bounds'
+import { checkWait, settledWithin, type Why } from './bounds'
 import { startTimer, type Timer } from './timer'
 
 export const DRAIN_SHAPE = {
@@ -16,6 +16,11 @@ export const DRAIN_SHAPE = {
 export class DrainOnce {
   #running: Promise<void> | undefined
   #drain: Drain | undefined
+  readonly #why: Why | undefined
+
+  constructor(why?: Why) {
+    this.#why = why
+  }
 
   get isStarted(): boolean {
     return this.#running !== undefined
@@ -29,7 +34,8 @@ export class DrainOnce {
     this.#drain?.hasten(options)
     this.#drain ??= new Drain(options)
     this.#running ??= this.#drain.run(act)
-    const outcome = await settledWithin(this.#running, { signal: options?.signal }, 'the drain goes on')
+    const bounds = { signal: options?.signal }
+    const outcome = await settledWithin(this.#running, bounds, 'the drain goes on', this.#why)
     if (outcome instanceof Failure) throw errorFrom(outcome)
   }
 }

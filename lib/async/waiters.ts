@@ -3,7 +3,7 @@
 import type { WaitOptions } from '../../index'
 import { release, retain } from '../engine/process-ref'
 import type { Failure } from '../values/failure'
-import { bound } from './bounds'
+import { bound, type Why } from './bounds'
 
 type Settle = (failure: Failure | undefined) => void
 
@@ -12,7 +12,7 @@ export class Waiters {
   #waiting: Set<Settle> | undefined
 
   /** Resolves, and never rejects: the error must be made where the caller's frames are (`errorFrom`). */
-  wait(what: string, bounds?: WaitOptions): Promise<Failure | undefined> {
+  wait(what: string, bounds?: WaitOptions, why?: Why): Promise<Failure | undefined> {
     const waiting = (this.#waiting ??= new Set())
     retain()
     return new Promise(resolve => {
@@ -26,7 +26,7 @@ export class Waiters {
         resolve(failure)
       }
       waiting.add(settle)
-      if (bounds !== undefined) stop = bound(bounds, what, settle)
+      if (bounds !== undefined) stop = bound(bounds, what, settle, why)
     })
   }
 

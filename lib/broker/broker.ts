@@ -85,7 +85,7 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   /** The fabric above has been reached once. */
   #isJoined = false
   /** Why it is away, if it is. */
-  #upstreamFailure: FabricError | undefined
+  #upstreamFailure: Failure | undefined
   /** The HTTP server, and the port for metrics, that do not listen yet. */
   #unheard = 0
   #isGone = false
@@ -259,14 +259,11 @@ export class ConatServer extends EventEmitter<ServerEvents> {
     const bounds = waitOptions('waitUntilReady', given)
     if (this.state === 'ready') return await this.#system?.confirmed()
     const closed = closedFailure(`server '${this.id}'`)
+    // What it waited for says more than that it waited.
+    const why = (): Failure | undefined => this.#upstreamFailure
     const failure =
-      this.state === 'closed' ? closed : await this.#ready.wait('the server is not ready', bounds)
-    if (failure !== undefined) {
-      const error = errorFrom(failure)
-      // What it waited for says more than that it waited.
-      if (this.state === 'starting' && this.#upstreamFailure) error.cause = this.#upstreamFailure
-      throw error
-    }
+      this.state === 'closed' ? closed : await this.#ready.wait('the server is not ready', bounds, why)
+    if (failure !== undefined) throw errorFrom(failure)
     await this.#system?.confirmed()
   }
 
@@ -381,14 +378,14 @@ export class ConatServer extends EventEmitter<ServerEvents> {
   }
 
   #handleUpstream(isReady: boolean, failure: Failure | undefined): void {
-    this.#upstreamFailure = failure && errorFrom(failure)
+    this.#upstreamFailure = failure
     if (this.state === 'closed') return
     if (isReady && !this.#isJoined) {
       this.#isJoined = true
       this.#startIfReady()
     }
     if (isReady) this.emit('upstream', 'ready', undefined)
-    else this.emit('upstream', 'away', this.#upstreamFailure)
+    else this.emit('upstream', 'away', failure && errorFrom(failure))
   }
 
   /** Of the HTTP server, or of the port for metrics. */

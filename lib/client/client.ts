@@ -91,7 +91,7 @@ export class Client extends ClientViews implements Target, Responder {
   /** Why it was closed, if not because `close()` was called. */
   #reason: Failure | undefined
   #handleGone: (() => void) | undefined
-  readonly #drainOnce = new DrainOnce()
+  readonly #drainOnce = new DrainOnce(() => this.context.obstacle)
   /** @internal */
   readonly answersInKind: boolean
   #users = 1

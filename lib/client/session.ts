@@ -5,7 +5,7 @@ import type { WaitOptions } from '../../index'
 import { checkWait } from '../async/bounds'
 import { Waiters } from '../async/waiters'
 import { ProcessRef } from '../engine/process-ref'
-import { closedFailure, errorFrom, Failure, withCause } from '../values/failure'
+import { closedFailure, errorFrom, Failure } from '../values/failure'
 
 export type ClientState = 'disconnected' | 'connected' | 'closed'
 
@@ -171,9 +171,8 @@ export class Session {
     checkWait('wait', options)
     if (isThere) return
     if (this.#stranded !== undefined) throw errorFrom(this.#stranded)
-    const failure = await waiters.wait(what, options)
-    if (failure === undefined) return
-    throw errorFrom(failure.code === 408 ? withCause(failure, this.obstacle) : failure)
+    const failure = await waiters.wait(what, options, () => this.obstacle)
+    if (failure !== undefined) throw errorFrom(failure)
   }
 }
 

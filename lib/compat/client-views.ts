@@ -17,7 +17,7 @@ import type { Permissions, Refusal } from '../messaging/permissions'
 import type { Subscription } from '../messaging/subscription'
 import type { Subscriptions } from '../messaging/subscriptions'
 import { checkObject, type FabricError } from '../values/errors'
-import { errorFrom } from '../values/failure'
+import { errorFrom, type Failure } from '../values/failure'
 import { isSignal } from '../values/option-checks'
 import { ClientBench } from './bench'
 import { type ConnectionOwner, ConnectionView } from './connection-view'
@@ -61,6 +61,11 @@ export abstract class ClientViews extends EventEmitter<ClientEvents> implements 
 
   get queueGroups(): Readonly<Record<string, string>> {
     return this.subscriptions.queueGroups
+  }
+
+  /** @internal */
+  get obstacle(): Failure | undefined {
+    return this.context.obstacle
   }
 
   get conn(): ConnectionView {

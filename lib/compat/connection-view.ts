@@ -1,6 +1,6 @@
 // `client.conn`: what programs for Conat do with the Socket.IO socket of a client, as a view on the client.
 import { EventEmitter } from 'node:events'
-import { errorFrom, Failure, timeoutFailure } from '../values/failure'
+import { errorFrom, Failure, timeoutFailure, withCause } from '../values/failure'
 import { isDuration } from '../values/option-checks'
 import { clearTimer, setTimer } from '../values/platform'
 import { askBroker, type Broker } from './broker-events'
@@ -10,6 +10,8 @@ export interface ConnectionOwner extends Broker {
   readonly state: string
   readonly options: object
   readonly connectionId: string | undefined
+  /** Why there is no connection, as far as that is known. */
+  readonly obstacle: Failure | undefined
   connect(): void
   disconnect(): void
   /** Cuts the connection, as if the network had failed. */
@@ -101,7 +103,7 @@ export class ConnectionView extends EventView {
     isDuration('timeout', timeout)
     const emitWithAck = async (name: string, ...args: unknown[]): Promise<unknown> => {
       const answer = await within(timeout, askBroker(this.#client, name, args[0]), name)
-      if (answer instanceof Failure) throw errorFrom(answer)
+      if (answer instanceof Failure) throw errorFrom(withCause(answer, this.#client.obstacle))
       return answer
     }
     const emit = (name: string, ...args: unknown[]): boolean => {

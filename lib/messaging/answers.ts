@@ -2,6 +2,7 @@
 import type { RequestManyOptions, Results } from '../../index'
 import { onAbort } from '../async/aborts'
 import { AsyncQueue } from '../async/async-queue'
+import type { Why } from '../async/bounds'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { forget, route, type Target } from '../engine/events'
@@ -17,6 +18,8 @@ import { readFailed, readMessage } from './ticket'
 const MAX_BYTES = 64 * 1024 * 1024
 /** What a reply takes beside its bytes, so that empty ones have a bound, too. */
 const REPLY_BYTES = 1024
+/** What is waited for. */
+const ASKED = 'the answers did not come'
 
 /** Where the replies come from. */
 interface Source {
@@ -24,6 +27,8 @@ interface Source {
   cancel(failure: Failure | undefined): void
   /** Called once, at the end. */
   handleEnd(): void
+  /** Why no answer comes, as far as that is known. */
+  readonly why: Why
 }
 
 /** Receives the replies. Keeps the process alive until the end. */
@@ -46,7 +51,7 @@ export class Receiver {
     retain()
     this.#isQuiet = options?.noThrow === true
     const signal = options?.signal
-    this.#unwatch = signal && onAbort(signal, () => this.stop(abortFailure(signal)))
+    this.#unwatch = signal && onAbort(signal, () => this.stop(abortFailure(signal, ASKED, source.why())))
   }
 
   receive(message: Message): void {
@@ -105,7 +110,11 @@ class InboxReplies implements Target {
     this.#responder = responder
     route(this.handle, this)
     const { client, handle } = this
-    const source = { cancel: () => commands.cancel(client, handle), handleEnd: () => forget(handle) }
+    const source = {
+      cancel: () => commands.cancel(client, handle),
+      handleEnd: () => forget(handle),
+      why: () => context.obstacle,
+    }
     this.receiver = new Receiver(source, options)
   }
 

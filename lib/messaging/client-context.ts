@@ -47,12 +47,12 @@ export class ClientContext {
   readonly counters: ClientCounters = new ClientCounters()
   /** Whether `close()` was called, or the engine gave up. */
   closed = false
+  /** Whether it is connected to a broker. */
+  connected = false
   /** Why there is no connection, as far as that is known. */
   obstacle: Failure | undefined
   /** Why there will be none, before `connect()`. */
   stranded: Failure | undefined
-  readonly #connecting = new Set<() => void>()
-  #connected = false
   readonly children: Set<Child> = new Set()
   /** Subjects with a socket server. */
   readonly listening: Set<string> = new Set()
@@ -81,24 +81,6 @@ export class ClientContext {
   handleInfo({ max_message }: Record<string, unknown>): void {
     const theirs = typeof max_message === 'number' ? max_message : Number.POSITIVE_INFINITY
     this.maxMessageBytes = Math.min(this.#ownMaxMessageBytes, theirs)
-  }
-
-  /** Whether it is connected to a broker. */
-  get connected(): boolean {
-    return this.#connected
-  }
-
-  set connected(value: boolean) {
-    this.#connected = value
-    if (!value) return
-    for (const resolve of this.#connecting) resolve()
-    this.#connecting.clear()
-  }
-
-  /** Resolves when it is connected. */
-  whenConnected(): Promise<undefined> {
-    if (this.#connected) return Promise.resolve(undefined)
-    return new Promise(resolve => this.#connecting.add(() => resolve(undefined)))
   }
 
   checkOpen(): void {

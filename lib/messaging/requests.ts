@@ -49,7 +49,8 @@ export function publish(
   const timeout = milliseconds(options?.timeout ?? timeouts.publish)
   const sent = isWatched(text) ? watchSending(context, 'publish', subject, data, options) : undefined
   const message = prepare(data, sent?.options ?? options, context.maxMessageBytes, text)
-  const ticket = new Ticket(context, responder, options?.signal)
+  const ticket = new Ticket(context, responder)
+  if (options?.signal !== undefined) ticket.limit({ signal: options.signal }, `publish '${subject}'`)
   const write = message.ttl === undefined ? commands.publish : commands.publishTimed
   if (message.ttl !== undefined) void ticket.outcome.then(outcome => countStale(context, outcome))
   write(context.handle, ticket.handle, timeout, waitForInterest, subject, message)
@@ -101,7 +102,8 @@ export function request(
   const wait = waitOf(options, false)
   const sent = isRequestWatched(false) ? watchSending(context, 'request', subject, data, options) : undefined
   const message = prepare(data, sent?.options ?? options, context.maxMessageBytes)
-  const ticket = new Ticket(context, responder, options?.signal).asRequest()
+  const ticket = new Ticket(context, responder).asRequest()
+  if (options?.signal !== undefined) ticket.limit({ signal: options.signal }, `request '${subject}'`)
   commands.request(context.handle, ticket.handle, wait, subject, message)
   context.countSent(message.length)
   if (sent !== undefined) void ticket.outcome.then(sent.end)
@@ -117,13 +119,17 @@ export function interest(
 ): Promise<Outcome> | Failure {
   context.checkAsk()
   if (options.signal?.aborted) return abortFailure(options.signal)
-  const ticket = new Ticket(context, responder, options.signal)
+  const ticket = new Ticket(context, responder)
+  if (options.signal !== undefined) ticket.limit({ signal: options.signal }, `waitForInterest '${subject}'`)
   const timeout = milliseconds(options.timeout ?? INTEREST_SHAPE.timeout.default)
   commands.waitForInterest(context.handle, ticket.handle, timeout, subject)
   return ticket.outcome
 }
 
-/** Synchronises the broker's list of subscriptions with this client's, or requests the list of servers. */
+/**
+ * Synchronises the broker's list of subscriptions with this client's, or requests the list of servers. A timeout runs from
+ * the call.
+ */
 export function list(
   context: ClientContext,
   responder: Responder,
@@ -131,7 +137,9 @@ export function list(
   options: WaitOptions | undefined,
 ): Promise<Outcome> {
   context.checkAsk()
-  const ticket = new Ticket(context, responder, options?.signal)
+  const ticket = new Ticket(context, responder)
+  if (options !== undefined)
+    ticket.limit(options, `the list of ${kind === 'cluster' ? 'servers' : kind} did not come`)
   const timeout = milliseconds(options?.timeout ?? timeouts.request)
   const ask = kind === 'cluster' ? commands.cluster : commands.syncSubscriptions
   ask(context.handle, ticket.handle, timeout)

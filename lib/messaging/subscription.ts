@@ -18,8 +18,10 @@ export interface SharedSubscription {
   readonly queue: string
   /** Settles when the broker has answered. */
   readonly confirmed: Promise<Failure | undefined>
-  /** The same, or a timeout: so many ms of a connection. */
-  confirmedWithin(timeout: number): Promise<Failure | undefined>
+  /** The same, or why that was not waited for. */
+  confirmedWithin(bounds: WaitOptions): Promise<Failure | undefined>
+  /** Why there is no connection, as far as that is known. */
+  readonly obstacle: Failure | undefined
   /** Why there will be no connection before `connect()`. */
   readonly stranded: Failure | undefined
   /** Calls a handler, for those who watch it. */
@@ -191,7 +193,9 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     checkWait('drain', options, SUBSCRIPTION_DRAIN_SHAPE)
     this.#draining ??= this.#drain()
     const { deadline, signal } = options
-    const failure = await settledWithin(this.#draining, { timeout: deadline, signal }, 'drain')
+    const what = `the drain of '${this.subject}' goes on`
+    const why = (): Failure | undefined => this.#shared.obstacle
+    const failure = await settledWithin(this.#draining, { timeout: deadline, signal }, what, why)
     if (failure?.code === 408) this.#giveUp(deadline as number)
     else if (failure !== undefined) throw errorFrom(failure)
     // The shortest of its deadlines holds for all who wait.
@@ -238,10 +242,9 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     this.close()
   }
 
-  /** Resolves when messages flow; ends it if that takes more than so many ms of a connection. */
+  /** Resolves when messages flow; ends it if that takes longer than the bounds say. */
   async confirmed({ timeout, signal }: WaitOptions = {}): Promise<this> {
-    const confirmed = timeout === undefined ? this.#shared.confirmed : this.#shared.confirmedWithin(timeout)
-    const failure = await settledWithin(confirmed, { signal }, 'subscribe')
+    const failure = await this.#shared.confirmedWithin({ timeout, signal })
     if (failure?.code === 408 || failure?.code === 'ABORT_ERR') this.close()
     if (failure !== undefined) throw errorFrom(failure)
     if (this.ended) throw errorFrom(closedFailure(`the subscription to '${this.subject}'`))

@@ -1,6 +1,7 @@
 // The subscriptions of a client: the engine has one for each pattern, which all of the application's to that pattern
 // share.
 import type { SubscriptionOptions, WaitOptions } from '../../index'
+import { settledWithin } from '../async/bounds'
 import { Waiters } from '../async/waiters'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
@@ -72,7 +73,11 @@ export class Subscriptions {
   /** Waits until the broker has answered about all of them. */
   async untilConfirmed(bounds: WaitOptions): Promise<void> {
     if (this.#pending.size === 0) return
-    const failure = await this.#confirmed.wait('a subscription does not stand', bounds)
+    const failure = await this.#confirmed.wait(
+      'a subscription does not stand',
+      bounds,
+      () => this.#context.obstacle,
+    )
     if (failure !== undefined) throw errorFrom(failure)
   }
 
@@ -214,14 +219,15 @@ class Shared implements Target, SharedSubscription {
     return this.#context.stranded
   }
 
-  /** Returns what `confirmed` does, or a timeout: the time runs while the client is connected. */
-  async confirmedWithin(timeout: number): Promise<Failure | undefined> {
-    const connected = this.#context.whenConnected()
-    const first = await Promise.race([this.confirmed.then(failure => ({ failure })), connected])
-    if (first !== undefined) return first.failure
-    const waiters = new Waiters()
-    void this.confirmed.then(failure => waiters.settle(failure))
-    return await waiters.wait(`subscribe '${this.#pattern}' was not confirmed`, { timeout })
+  /** Returns what `confirmed` does, or why that was not waited for. */
+  async confirmedWithin(bounds: WaitOptions): Promise<Failure | undefined> {
+    const what = `subscribe '${this.#pattern}' was not confirmed`
+    return await settledWithin(this.confirmed, bounds, what, () => this.#context.obstacle)
+  }
+
+  /** Why there is no connection, as far as that is known. */
+  get obstacle(): Failure | undefined {
+    return this.#context.obstacle
   }
 
   watch<T>(message: Message, handle: () => T): T {

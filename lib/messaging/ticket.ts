@@ -1,13 +1,12 @@
 // Tickets: pending answers of the engine, such as a reply, a confirmation or a list.
-import type { Published } from '../../index'
-import { onAbort } from '../async/aborts'
-import type { InFlight } from '../async/in-flight'
+import type { Published, WaitOptions } from '../../index'
+import { bound } from '../async/bounds'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { forget, route, type Target } from '../engine/events'
 import { DONE, FAILED, PUBLISHED, REPLY, STRINGS } from '../engine/kinds'
 import { release, retain } from '../engine/process-ref'
-import { abortFailure, closedFailure, Failure, withCause } from '../values/failure'
+import { closedFailure, Failure, withCause } from '../values/failure'
 import { noteSettled } from '../values/throw-async'
 import type { ClientContext } from './client-context'
 import { Message, type Responder } from './message'
@@ -23,14 +22,12 @@ export class Ticket implements Target {
   readonly outcome: Promise<Outcome>
   readonly #context: ClientContext
   readonly #responder: Responder
-  /** The handle of the socket that sent the request. */
-  readonly #inFlight: InFlight | undefined
   #settle: ((outcome: Outcome) => void) | undefined
   /** When it began, if it is a request that is counted. */
   #begun: number | undefined
   #unwatch: (() => void) | undefined
 
-  constructor(context: ClientContext, responder: Responder, signal?: AbortSignal, inFlight?: InFlight) {
+  constructor(context: ClientContext, responder: Responder) {
     this.client = context.handle
     this.#context = context
     this.#responder = responder
@@ -38,17 +35,23 @@ export class Ticket implements Target {
       this.#settle = resolve
     })
     route(this.handle, this)
-    this.#inFlight = inFlight
-    inFlight?.begin()
     context.awaited.begin()
     retain()
-    if (signal !== undefined) this.#watch(signal)
   }
 
   /** Counts its outcome as that of a request for one answer. */
   asRequest(): this {
     this.#begun = this.#context.counters.beginRequest()
     return this
+  }
+
+  /** Waits within these bounds, whose time runs from now. */
+  limit(bounds: WaitOptions, what: string): void {
+    const giveUp = (failure: Failure): void => {
+      commands.cancel(this.client, this.handle)
+      this.#end(failure)
+    }
+    this.#unwatch = bound(bounds, what, giveUp, () => this.#context.obstacle)
   }
 
   handleEvent(kind: number, event: EventReader): void {
@@ -80,17 +83,9 @@ export class Ticket implements Target {
       this.#context.counters.endRequest(this.#begun, code)
     }
     forget(this.handle)
-    this.#inFlight?.end()
     this.#context.awaited.end()
     release()
     this.#unwatch?.()
-  }
-
-  #watch(signal: AbortSignal): void {
-    this.#unwatch = onAbort(signal, () => {
-      commands.cancel(this.client, this.handle)
-      this.#end(abortFailure(signal))
-    })
   }
 }
 

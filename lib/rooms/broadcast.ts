@@ -64,7 +64,7 @@ export class Broadcast {
     const { timeout, signal, ...options } = this.#reads.send(given) ?? {}
     const sent = this.#rooms.send(this.#audience, data, options)
     const what = 'not all members are known to have it, and they may still get it'
-    const outcome = await settledWithin(sent, { timeout, signal }, what)
+    const outcome = await settledWithin(sent, { timeout, signal }, what, () => this.#rooms.obstacle)
     if (outcome instanceof Failure) throw errorFrom(outcome)
     return outcome
   }

@@ -65,6 +65,8 @@ export interface RoomHost {
   readonly maxMessageBytes: number
   /** Rows in one message of a table that another server is told. */
   readonly rowsAtOnce: number
+  /** Why there is no connection, as far as that is known. */
+  readonly obstacle?: Failure | undefined
   countSent(bytes: number): void
   /** Writes a message to sockets that have room for it, by their handles. */
   broadcast(sockets: readonly number[], message: Outgoing, isVolatile: boolean): void

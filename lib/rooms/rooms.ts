@@ -50,6 +50,11 @@ export class Rooms implements PeersOwner {
   #lastNumber = 0
   #isClosed = false
 
+  /** Why there is no connection, as far as that is known. */
+  get obstacle(): Failure | undefined {
+    return this.#host.obstacle
+  }
+
   constructor(host: RoomHost, options: RoomsOptions = {}) {
     this.#host = host
     this.#options = options

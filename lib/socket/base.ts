@@ -431,7 +431,7 @@ export abstract class ConatSocketBase
     this.ended = true
     this.#requests?.end(reason === failure ? undefined : reason)
     this.#receiver?.end(reason)
-    this.#outbox?.end(failure, reason)
+    this.#outbox?.end(reason)
     this.#ending?.handleClosing(reason)
   }
 

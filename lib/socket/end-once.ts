@@ -1,5 +1,5 @@
 // `end()` of a socket or a socket server: it happens once, and all callers wait for it.
-import { checkWait, settledWithin } from '../async/bounds'
+import { checkWait, settledWithin, type Why } from '../async/bounds'
 import { errorFrom, type Failure } from '../values/failure'
 import { END_SHAPE, type EndOptions } from './options'
 
@@ -7,20 +7,22 @@ export class EndOnce {
   #running: Promise<Failure | undefined> | undefined
 
   /** Calls `finish` unless that has been done. Rejects with what it resolves with, if anything. */
-  run(options: EndOptions | undefined, finish: () => Promise<Failure | undefined>): Promise<void> {
+  run(options: EndOptions | undefined, finish: () => Promise<Failure | undefined>, why: Why): Promise<void> {
     // Often nobody awaits it: a failure counts as handled, once it has happened (as in `resolveReply`).
-    const ended: Promise<void> = this.#run(options, finish, () => void ended.catch(() => {}))
+    const ended: Promise<void> = this.#run(options, finish, why, () => void ended.catch(() => {}))
     return ended
   }
 
   async #run(
     options: EndOptions | undefined,
     finish: () => Promise<Failure | undefined>,
+    why: Why,
     handleFailure: () => void,
   ): Promise<void> {
     checkWait('end', options, END_SHAPE)
     this.#running ??= finish()
-    const failure = await settledWithin(this.#running, { signal: options?.signal }, 'the end goes on')
+    const bounds = { signal: options?.signal }
+    const failure = await settledWithin(this.#running, bounds, 'the end goes on', why)
     if (failure === undefined) return
     handleFailure()
     throw errorFrom(failure)

@@ -81,7 +81,7 @@ export class KeptRequests {
     for (const kept of this.#kept.values()) this.#hold(kept)
   }
 
-  /** Returns why a request was not taken, if it waits for another server. */
+  /** Returns why a request was not taken by the last server, if it waits for another one. */
   failureOf(key: number): Failure | undefined {
     return this.#kept.get(key)?.failure
   }

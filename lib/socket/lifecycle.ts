@@ -2,14 +2,14 @@
 // process reference.
 import type { EventEmitter } from 'node:events'
 import type { State, WaitOptions } from '../../index'
-import { bound, waitOptions } from '../async/bounds'
+import { bound, type Why, waitOptions } from '../async/bounds'
 import { Waiters } from '../async/waiters'
 import type { EventReader } from '../engine/event-reader'
 import { forget, type Target } from '../engine/events'
 import { ProcessRef } from '../engine/process-ref'
 import type { Child, ClientContext } from '../messaging/client-context'
 import type { FabricError } from '../values/errors'
-import { closedFailure, errorFrom, Failure, withCause, withUndelivered } from '../values/failure'
+import { closedFailure, errorFrom, Failure, withUndelivered } from '../values/failure'
 import { throwAsync } from '../values/throw-async'
 
 /** In the order of the numbers in docs/internals/boundary.md. */
@@ -82,19 +82,18 @@ export class Lifecycle {
   async waitUntilReady(given?: number | WaitOptions): Promise<void> {
     const bounds = waitOptions('waitUntilReady', given)
     if (this.state === 'ready') return
-    if (this.state === 'closed') throw this.closedError()
+    if (this.state === 'closed') throw this.endError()
     if (this.#context.stranded !== undefined) throw errorFrom(this.#context.stranded)
     const what = `${this.#owner.describe()} is not ready`
-    const failure = await (this.#ready ??= new Waiters()).wait(what, bounds)
-    if (failure === undefined) return
-    throw errorFrom(failure.code === 408 ? withCause(failure, this.#context.obstacle) : failure)
+    const failure = await (this.#ready ??= new Waiters()).wait(what, bounds, this.why)
+    if (failure !== undefined) throw errorFrom(failure)
   }
 
   /** Calls `giveUp` if it does not get ready for the first time within these bounds. */
   limitFirst(bounds: WaitOptions, giveUp: (failure: Failure) => void): void {
     if (bounds.timeout === undefined && bounds.signal === undefined) return
     const what = `${this.#owner.describe()} did not get ready`
-    this.#stopLimit = bound(bounds, what, giveUp)
+    this.#stopLimit = bound(bounds, what, giveUp, this.why)
   }
 
   /** Ends the waits for `ready`. */
@@ -111,6 +110,14 @@ export class Lifecycle {
   closedError(): FabricError {
     return errorFrom(closedFailure(this.#owner.describe(), this.reason))
   }
+
+  /** Returns why it is closed: what those who waited for something got. */
+  endError(): FabricError {
+    return errorFrom(this.reason ?? closedFailure(this.#owner.describe()))
+  }
+
+  /** Why what is waited for does not come: there is no broker, or the other side is away. */
+  readonly why: Why = () => this.#context.obstacle ?? this.#peerLoss
 
   /** Changes the state and emits it, unless it was the last one emitted. */
   enter(state: State, peerLoss?: Failure): void {
@@ -138,10 +145,11 @@ export class Lifecycle {
     if (this.state === 'closed') return false
     this.state = 'closed'
     const failure = closedFailure(this.#owner.describe(), reason)
-    this.#settleReady(failure)
     const own = this.closeReason
     this.reason = reason ?? (own && new Failure(own.code, own.message, own.cause))
-    this.#owner.handleClosing(failure, this.reason ?? failure)
+    const why = this.reason ?? failure
+    this.#settleReady(why)
+    this.#owner.handleClosing(failure, why)
     return true
   }
 

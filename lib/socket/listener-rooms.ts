@@ -28,6 +28,9 @@ export function openRooms(
       return settings.maxMessageBytes(context)
     },
     rowsAtOnce: ROWS_AT_ONCE,
+    get obstacle() {
+      return context.obstacle
+    },
     countSent: (bytes: number) => context.countSent(bytes),
     broadcast: (sockets, message, isVolatile) =>
       commands.broadcast(context.handle, sockets, message, isVolatile),

@@ -6,7 +6,7 @@ import * as commands from '../engine/commands'
 import type { ClientContext } from '../messaging/client-context'
 import type { Responder } from '../messaging/message'
 import { Ticket } from '../messaging/ticket'
-import { type Failure, timeoutFailure, undeliveredFailure } from '../values/failure'
+import { type Failure, timeoutFailure, undeliveredFailure, withCause } from '../values/failure'
 import { EndOnce } from './end-once'
 import type { Lifecycle } from './lifecycle'
 import { END_SHAPE, type EndOptions } from './options'
@@ -60,7 +60,7 @@ export class OrderlyEnd {
 
   /** Ends the socket, unless that has begun. Rejects if messages are left. */
   end(options: EndOptions | undefined): Promise<void> {
-    return this.#once.run(options, () => this.#finish(options))
+    return this.#once.run(options, () => this.#finish(options), this.#lifecycle.why)
   }
 
   /** Notes that something was acknowledged or answered. */
@@ -71,7 +71,7 @@ export class OrderlyEnd {
 
   /** Waits no more: its time is over. */
   cutShort(): void {
-    this.#giveUp(Date.now() - this.#begun)
+    this.#giveUp(this.#lateAfter(Date.now() - this.#begun))
     if (this.#isTelling) this.#owner.close()
   }
 
@@ -106,7 +106,7 @@ export class OrderlyEnd {
     if (this.#owner.isFinished) return undefined
     const waiting = this.#waiting.wait(this.#owner.describe())
     if (timeout === undefined) this.#tick(idle)
-    else this.#timer = startTimer(timeout, () => this.#giveUp(timeout))
+    else this.#timer = startTimer(timeout, () => this.#giveUp(this.#lateAfter(timeout)))
     const failure = await waiting
     this.#timer?.stop()
     return failure
@@ -131,7 +131,8 @@ export class OrderlyEnd {
       if (this.#isPeerAway && this.#away < MAX_AWAY * TICKS) this.#away += 1
       else this.#quiet += 1
       if (this.#quiet < TICKS) this.#tick(idle)
-      else this.#giveUp(idle)
+      // Whoever has no broker, or no other side, has waited for that.
+      else this.#giveUp(this.#lifecycle.why() ?? this.#lateAfter(idle))
     })
   }
 
@@ -140,7 +141,12 @@ export class OrderlyEnd {
     return this.#lifecycle.wasReady && this.#lifecycle.state !== 'ready'
   }
 
-  #giveUp(after: number): void {
-    this.#waiting.settle(timeoutFailure(`${this.#owner.describe()} has not handled everything`, after))
+  #giveUp(failure: Failure): void {
+    this.#waiting.settle(failure)
+  }
+
+  #lateAfter(ms: number): Failure {
+    const what = `the other side of ${this.#owner.describe()} has not handled everything`
+    return withCause(timeoutFailure(what, ms), this.#lifecycle.why())
   }
 }

@@ -199,7 +199,7 @@ export class Outbox {
     if (messages === 0) return undefined
     if (this.#lifecycle.state === 'closed')
       return this.#lifecycle.reason ?? closedFailure(this.#owner.describe())
-    return await (this.#deliveries ??= new Deliveries()).wait(written, bounds)
+    return await (this.#deliveries ??= new Deliveries()).wait(written, bounds, this.#lifecycle.why)
   }
 
   /** Returns why a message of this size cannot be written now, if it cannot. */
@@ -221,19 +221,19 @@ export class Outbox {
   async drain(options?: WaitOptions): Promise<void> {
     checkWait('drain', options)
     if (this.#window.messages === 0) return
-    if (this.#lifecycle.state === 'closed') throw this.#lifecycle.closedError()
+    if (this.#lifecycle.state === 'closed') throw this.#lifecycle.endError()
     const what = `${this.#owner.describe()} has not drained`
-    const failure = await (this.#drained ??= new Waiters()).wait(what, options)
+    const failure = await (this.#drained ??= new Waiters()).wait(what, options, this.#lifecycle.why)
     if (failure !== undefined) throw errorFrom(failure)
   }
 
   /** Resolves when more than half of the window is free. */
   async waitUntilWritable(options?: WaitOptions): Promise<void> {
     checkWait('waitUntilWritable', options)
-    if (this.#lifecycle.state === 'closed') throw this.#lifecycle.closedError()
+    if (this.#lifecycle.state === 'closed') throw this.#lifecycle.endError()
     while (!this.#window.isWritable) {
       const what = `${this.#owner.describe()} is not writable`
-      const failure = await (this.#writable ??= new Waiters()).wait(what, options)
+      const failure = await (this.#writable ??= new Waiters()).wait(what, options, this.#lifecycle.why)
       if (failure !== undefined) throw errorFrom(failure)
     }
   }
@@ -340,10 +340,10 @@ export class Outbox {
   }
 
   /** Ends all waiting: nothing will be acknowledged any more. */
-  end(failure: Failure, reason: Failure): void {
+  end(reason: Failure): void {
     this.#deliveries?.fail(reason)
-    this.#drained?.settle(failure)
-    this.#writable?.settle(failure)
+    this.#drained?.settle(reason)
+    this.#writable?.settle(reason)
   }
 
   /**

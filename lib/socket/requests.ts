@@ -32,6 +32,8 @@ interface RequestsOwner extends AskedOwner {
 
 /** What a request fails with that is open when the socket closes. */
 const CLOSED = 'closed'
+/** What is waited for. */
+const ASKED = 'the answer of the other side did not come'
 /** Requests of one socket that may wait for their answers. */
 const MAX_OPEN = 10_000
 export class SocketRequests {
@@ -153,7 +155,7 @@ export class SocketRequests {
       this.#closed.set(key, handled)
       return
     }
-    this.#fail(key, code === 408 ? withCause(failure, this.#context.obstacle) : failure)
+    this.#fail(key, code === 408 ? withCause(failure, this.#lifecycle.why()) : failure)
   }
 
   /** Settles a request of this side. Returns whether it was open. */
@@ -207,8 +209,10 @@ export class SocketRequests {
     this.handleLost()
     const { kept } = this.#owner
     for (const key of this.#keys) {
-      const failure = new Failure('EPIPE', CLOSED, reason, { handled: this.#closed?.get(key) })
-      this.settle(key, kept?.failureOf(key) ?? failure)
+      // One that waits for the next server was not taken by the last one.
+      const refused = kept?.failureOf(key)
+      const handled = refused === undefined ? this.#closed?.get(key) : false
+      this.settle(key, new Failure('EPIPE', CLOSED, reason ?? refused, { handled }))
     }
     this.#last?.forget()
     this.#inFlight.forget()
@@ -262,6 +266,7 @@ export class SocketRequests {
         this.#many?.delete(key)
         this.#owner.kept?.drop(key)
       },
+      why: this.#lifecycle.why,
     }
     const receiver = new Receiver(source, options)
     this.#many ??= new Map()
@@ -279,7 +284,7 @@ export class SocketRequests {
   }
 
   #abort = (key: number, signal: AbortSignal): void => {
-    if (!this.settle(key, abortFailure(signal))) return
+    if (!this.settle(key, abortFailure(signal, ASKED, this.#lifecycle.why()))) return
     commands.socketCancel(this.#context.handle, this.#owner.handle, key, CANCELLED_BY_SIGNAL)
   }
 

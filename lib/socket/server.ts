@@ -59,7 +59,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   #isEnding = false
   #isRetired = false
   readonly #endOnce = new EndOnce()
-  readonly #drainOnce = new DrainOnce()
+  readonly #drainOnce = new DrainOnce(() => this.#lifecycle.why())
   readonly #connections = new HeldConnections(this)
   /** The loop over its connections was left: it closes with its last socket. */
   #isLeft = false
@@ -276,7 +276,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
 
   /** Accepts no more sockets, ends all, and closes. Rejects if messages are left. */
   end(options?: EndOptions): Promise<void> {
-    return this.#endOnce.run(options, () => this.#finish(options))
+    return this.#endOnce.run(options, () => this.#finish(options), this.#lifecycle.why)
   }
 
   /** Whether `drain()` was called. */

@@ -63,6 +63,8 @@ export function withUndelivered(failure: Failure, undelivered: number): Failure 
   return new Failure(code, message, cause, { ...details, undelivered })
 }
 
-export function abortFailure(signal: AbortSignal): Failure {
-  return new Failure('ABORT_ERR', 'The operation was aborted', signal.reason)
+/** The cause is the signal's reason; the text has what was waited for, and why that did not come, if that is known. */
+export function abortFailure(signal: AbortSignal, what?: string, why?: Failure): Failure {
+  const text = ['The operation was aborted', what, why?.message].filter(part => part !== undefined)
+  return new Failure('ABORT_ERR', text.join(': '), signal.reason)
 }

@@ -278,7 +278,7 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
   }
 
   #closedError(): FabricError {
-    return errorFrom(closedFailure(this.#describe()))
+    return errorFrom(this.#reason ?? closedFailure(this.#describe()))
   }
 
   undelivered(): UndeliveredMessage[] {
@@ -499,8 +499,7 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
     this.#reason = told
     const failure = told ?? closedFailure(this.#describe())
     for (const { settle } of this.#sends.splice(0)) settle(failure)
-    const closed = closedFailure(this.#describe())
-    for (const waits of [this.#ready, this.#writable, this.#drained]) waits.settle(closed)
+    for (const waits of [this.#ready, this.#writable, this.#drained]) waits.settle(failure)
     for (const controller of this.#asked.values()) controller.abort()
     this.#asked.clear()
     const isOrderly = reason === undefined || reason.code === 'ERR_SOCKET_CLOSED_BY_PEER'
@@ -515,7 +514,7 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
   // ---- the end
 
   connect(): void {
-    if (this.#state === 'closed') throw this.#closedError()
+    if (this.#state === 'closed') throw errorFrom(closedFailure(this.#describe()))
     this.#machine.connect()
     this.#touch()
   }

@@ -1,0 +1,223 @@
+// Without a broker every wait of the contract ends: in time, with its own code, and it says what it waited for, and why that
+// did not come.
+import { once } from 'node:events'
+import {
+  type Client,
+  type ConatSocketClient,
+  type ConnectOptions,
+  connect,
+  type FabricError,
+  init,
+  type WaitOptions,
+} from 'selvedge'
+import { faultProxy } from 'selvedge/testing'
+import { contractWaits } from '../support/contract-waits'
+import { disconnection, join, listening } from '../support/sockets'
+import { ENDS, OTHERS, type Row, type Stage, WAITS } from './wait-rows'
+
+const QUICK: ConnectOptions = {
+  noCache: true,
+  reconnectionDelay: 5,
+  reconnectionDelayMax: 20,
+  offlineTimeout: 500,
+}
+/** Less than `offlineTimeout`, which ends those whose own time begins when they leave. */
+const TIMEOUT = 150
+/** One for each of their rows, at least. */
+const SOCKETS = 12
+const WINDOW = { maxQueueSize: 4 }
+/** Longer than any of them may take on a busy machine. */
+const HANGS = 20_000
+
+test('every wait of the contract is in the table', () => {
+  const rows = [WAITS, ENDS, OTHERS].flatMap(table => Object.keys(table))
+  expect([...rows].sort()).toEqual([...contractWaits('index.d.ts')].sort())
+})
+
+/** What closes the stage. */
+let close: () => Promise<unknown> = async () => {}
+
+afterEach(async () => {
+  await close()
+})
+
+/** There never was a broker. */
+async function never(wire: Wire): Promise<Stage> {
+  const proxy = await faultProxy({ target: 1 })
+  await proxy.refuse()
+  const client = connect({ address: addressOf(proxy.address, wire), ...wireOf(wire), ...QUICK })
+  await once(client, 'connectFailed')
+  const socket = () => {
+    const one = client.socket.connect('chat', WINDOW)
+    writeHalf(one)
+    return one
+  }
+  const subscription = client.subscribeSync('unread')
+  const listener = client.socket.listen('mine')
+  const stage = {
+    client,
+    socket,
+    subscription,
+    listener,
+    server: undefined,
+    question: undefined,
+    lose: async () => {},
+  }
+  close = () => Promise.all([client.close(), proxy.close()])
+  return stage
+}
+
+/** The broker is there, until `lose`. */
+async function there(wire: Wire): Promise<Stage> {
+  const broker = init({ port: 0, host: '127.0.0.1' })
+  await broker.waitUntilReady()
+  const proxy = await faultProxy({ target: broker.address()!.port })
+  const client = connect({ address: proxy.address, ...wireOf(wire), ...QUICK })
+  await client.waitUntilReady()
+  const host = broker.client()
+  const far = await listening(host, 'chat')
+  far.on('connection', one => one.pause())
+  const sockets = await Promise.all(Array.from({ length: SOCKETS }, () => attached(client)))
+  const [listener, subscription] = [await listening(client, 'mine'), await client.subscribe('unread')]
+  const [server, guest] = await join(listener, host, {})
+  guest.pause()
+  server.join('lobby')
+  server.write(1)
+  const asked = once((await client.subscribe('ask')).emitter, 'message')
+  const answer = host.request('ask', 1).catch(() => {})
+  const [question] = await asked
+  const came = once(client.subscribeSync('unread').emitter, 'message')
+  await host.publish('unread', 1)
+  await came
+  const lose = async (): Promise<void> => {
+    const lost = disconnection(client)
+    await proxy.refuse()
+    await lost
+    await once(client, 'connectFailed')
+  }
+  let next = 0
+  const stage = { client, socket: () => sockets[next++]!, subscription, listener, server, question, lose }
+  close = async () => {
+    await Promise.all([client.close(), host.close(), answer])
+    await Promise.all([proxy.close(), broker.close()])
+  }
+  return stage
+}
+
+/** The broker was there. */
+async function gone(wire: Wire): Promise<Stage> {
+  const stage = await there(wire)
+  await stage.lose()
+  return stage
+}
+
+async function attached(client: Client) {
+  const socket = client.socket.connect('chat', WINDOW)
+  await socket.waitUntilReady()
+  writeHalf(socket)
+  return socket
+}
+
+/** Half of the window: nothing may be written, as writers go, but for one more. */
+function writeHalf(socket: ConatSocketClient): void {
+  expect([socket.write(1), socket.write(2)]).toEqual([true, false])
+}
+
+type Wire = 'selvedge' | 'conat' | 'nats'
+
+const wireOf = (wire: Wire): ConnectOptions => (wire === 'nats' ? {} : { wire })
+const addressOf = (address: string, wire: Wire): string =>
+  wire === 'nats' ? address.replace('http', 'nats') : address
+
+/** How it ended. */
+function outcome(wait: Promise<unknown> | undefined): Promise<FabricError | string> {
+  if (wait === undefined) return Promise.resolve(NOTHING)
+  const hangs = new Promise<string>(resolve => setTimeout(resolve, HANGS, 'still waits').unref())
+  return Promise.race([
+    wait.then(
+      () => 'resolved',
+      error => error as FabricError,
+    ),
+    hangs,
+  ])
+}
+
+/** Begins them all, and returns how each ended. */
+async function outcomesOf(stage: Stage, bounds: () => WaitOptions, bound: keyof WaitOptions) {
+  const rows = Object.entries(WAITS).filter(([, { takes = bound }]) => takes === bound)
+  return await Promise.all(
+    rows.map(async ([name, row]) => [name, row, await outcome(row.begin(stage, bounds()))] as const),
+  )
+}
+
+/** The text and the code of what an error comes from. */
+function whyOf(error: FabricError): FabricError | undefined {
+  const { cause } = error
+  const isLate = (cause as FabricError | undefined)?.code === 408
+  return (isLate ? (cause as FabricError).cause : cause) as FabricError | undefined
+}
+
+const NETWORK = /^(ECONN|ENOENT|EPIPE|ETIMEDOUT)/
+const NETWORK_TEXT = /refused|reset|lost/i
+const NOTHING = 'nothing to wait for'
+
+/** Returns what is wrong with how a wait ended at its timeout. */
+function wrongLate(row: Row, ended: FabricError | string): string[] {
+  if (typeof ended === 'string') return ended === NOTHING ? [] : [ended]
+  const why = whyOf(ended)
+  return [
+    ...(ended.code === (row.code ?? 408) ? [] : [`code ${ended.code}: ${ended.message}`]),
+    ...(row.what.test(ended.message) ? [] : [`does not say what: ${ended.message}`]),
+    ...(row.isOwn || NETWORK.test(String(why?.code)) ? [] : [`its cause is ${why}`]),
+    ...(why === undefined || ended.message.includes(why.message)
+      ? []
+      : [`does not say why: ${ended.message}`]),
+  ]
+}
+
+/** The same at an abort. */
+function wrongAborted(row: Row, ended: FabricError | string, reason: Error): string[] {
+  if (typeof ended === 'string') return ended === NOTHING ? [] : [ended]
+  return [
+    ...(ended.code === 'ABORT_ERR' ? [] : [`code ${ended.code}: ${ended.message}`]),
+    ...(ended.cause === reason ? [] : [`its cause is ${ended.cause}`]),
+    ...(row.what.test(ended.message) ? [] : [`does not say what: ${ended.message}`]),
+    ...(NETWORK_TEXT.test(ended.message) ? [] : [`does not say why: ${ended.message}`]),
+  ]
+}
+
+const situations: [string, Wire, () => Promise<Stage>][] = [
+  ['that was never there', 'selvedge', () => never('selvedge')],
+  ['that was never there', 'conat', () => never('conat')],
+  ['that was never there', 'nats', () => never('nats')],
+  ['that has gone', 'selvedge', () => gone('selvedge')],
+  ['that has gone', 'conat', () => gone('conat')],
+]
+
+describe.each(situations)('without a broker %s, %s wire', (_name, _wire, open) => {
+  test('each wait ends at its timeout, says what it waited for, and why that did not come', async () => {
+    const stage = await open()
+    const all = await outcomesOf(stage, () => ({ timeout: TIMEOUT }), 'timeout')
+    const wrong = all.map(([name, row, ended]) => [name, wrongLate(row, ended)] as const)
+    expect(Object.fromEntries(wrong.filter(([, found]) => found.length > 0))).toEqual({})
+  })
+
+  test('each wait ends with its signal, whose reason is the cause', async () => {
+    const stage = await open()
+    const reason = Error('enough')
+    const controller = new AbortController()
+    const waits = outcomesOf({ ...stage }, () => ({ signal: controller.signal }), 'signal')
+    // Some begin by looking for their client.
+    await new Promise(setImmediate)
+    controller.abort(reason)
+    const wrong = (await waits).map(([name, row, ended]) => [name, wrongAborted(row, ended, reason)] as const)
+    expect(Object.fromEntries(wrong.filter(([, found]) => found.length > 0))).toEqual({})
+  })
+
+  test('each end is over', async () => {
+    const stage = await open()
+    for (const [name, end] of Object.entries(ENDS)) {
+      expect({ name, ended: await outcome(end(stage)) }).not.toEqual({ name, ended: 'still waits' })
+    }
+  })
+})
