@@ -1,0 +1,101 @@
+// The broker goes while an end is on its way: each side sees `end` and `close` once, and no error. A stream whose last
+// acknowledgement is lost with it stays in `sockets()` for up to `linger`: the other end might be away.
+import { once } from 'node:events'
+import { type Client, connect } from 'selvedge'
+import { over, type Socket } from 'selvedge/net'
+import { endAll, Party } from '../faults/party'
+import { freeze } from '../support/freeze'
+
+const WIRES = ['selvedge', 'conat'] as const
+
+let clients: Client[] = []
+afterEach(async () => {
+  await Promise.all(clients.map(client => client.close()))
+  clients = []
+  await endAll()
+})
+
+function net(port: number, wire: (typeof WIRES)[number]) {
+  const client = connect({
+    address: `http://127.0.0.1:${port}`,
+    noCache: true,
+    wire,
+    reconnectionDelay: 20,
+    reconnectionDelayMax: 100,
+  })
+  clients.push(client)
+  return over(client)
+}
+
+function watch(socket: Socket): string[] {
+  const events: string[] = []
+  for (const name of ['end', 'finish', 'error', 'close'] as const) {
+    socket.on(name, (given: unknown) => events.push(given === undefined ? name : `${name} ${given}`))
+  }
+  let text = ''
+  socket.on('data', data => {
+    text += data
+  })
+  socket.on('end', () => events.push(`of ${text}`))
+  return events
+}
+
+/** When the broker goes. `end` ends a socket; `stop` halts the broker, and `kill` ends it. */
+const MOMENTS: Readonly<
+  Record<string, (one: Socket, other: Socket, stop: () => Promise<void>, kill: () => void) => void>
+> = {
+  'before the end has left it': async (one, _other, stop, kill) => {
+    await stop()
+    one.end('last words')
+    one.once('finish', () => setImmediate(kill))
+  },
+  'when both ends are on their way': async (one, other, stop, kill) => {
+    await stop()
+    one.end('last words')
+    other.end('of the other')
+    one.once('finish', () => setImmediate(kill))
+  },
+  'as the end arrives, before it is acknowledged': (one, other, _stop, kill) => {
+    other.once('end', kill)
+    one.end('last words')
+  },
+  'as the answer to the end arrives': (one, _other, _stop, kill) => {
+    one.once('end', kill)
+    one.end('last words')
+  },
+}
+
+describe.each(WIRES)('an end over a broker that goes, %s wire', wire => {
+  test.each(
+    Object.keys(MOMENTS).flatMap(moment => [[moment, 'connecting'] as const, [moment, 'accepting'] as const]),
+  )('%s, the %s end first', async (moment, role) => {
+    let broker = await Party.broker()
+    const { port } = broker
+    const server = net(port, wire).createServer()
+    await once(server.listen('fin'), 'listening')
+    const connection = once(server, 'connection') as Promise<[Socket]>
+    const client = net(port, wire).connect('fin')
+    const [[accepted]] = await Promise.all([connection, once(client, 'connect')])
+    const events = [watch(client), watch(accepted)]
+    const both = [client, accepted].map(socket => new Promise(resolve => socket.once('close', resolve)))
+    const [one, other] = role === 'connecting' ? [client, accepted] : [accepted, client]
+    let restarted: Promise<unknown> | undefined
+    const stop = (): Promise<void> => freeze(broker.party.pid)
+    const kill = (): void => {
+      const { party } = broker
+      process.kill(party.pid, 'SIGKILL')
+      restarted = party.kill().then(async () => {
+        broker = await Party.broker(port)
+      })
+    }
+    await MOMENTS[moment]!(one, other, stop, kill)
+    await Promise.all(both)
+    await restarted
+    for (const seen of events) {
+      expect(seen.filter(name => !name.startsWith('of ')).sort()).toEqual(['close false', 'end', 'finish'])
+      expect(seen.at(-1)).toBe('close false')
+    }
+    expect(events[one === client ? 1 : 0]).toContain('of last words')
+    await new Promise<void>(resolve => server.close(() => resolve()))
+  })
+})
