@@ -10,6 +10,7 @@ import { pipeline } from 'node:stream/promises'
 import { type Client, connect } from 'selvedge'
 import { over, type Socket, sockets } from 'selvedge/net'
 import { endAll, Party } from '../faults/party'
+import { CA, material } from '../support/certificates'
 
 const MIB = 1024 * 1024
 const TOTAL = Number(process.env.SELVEDGE_NET_MIB ?? 48) * MIB
@@ -116,22 +117,28 @@ function residentOf(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024
 }
 
-;(process.platform === 'linux' ? test : test.skip)(
-  `no process grows by more than 64 MiB while ${TOTAL / MIB} MiB go to a slow reader and the broker is killed ${KILLS} times`,
-  async () => {
+;(process.platform === 'linux' ? test : test.skip).each(['net', 'tls'])(
+  `no process grows by more than 64 MiB while ${TOTAL / MIB} MiB go to a slow reader, an eighth of it back behind its end, and the broker is killed ${KILLS} times: %s`,
+  async kind => {
     let broker = await Party.broker()
     const { port } = broker
+    const secure = { ...material('server'), ca: CA, servername: 'localhost' }
     const program = (role: string): ChildProcess =>
-      fork(join(__dirname, 'programs', 'bulk.cjs'), [String(port), role, String(TOTAL)])
+      fork(join(__dirname, 'programs', 'bulk.cjs'), [
+        String(port),
+        role,
+        String(TOTAL),
+        ...(kind === 'tls' ? [JSON.stringify(secure)] : []),
+      ])
     const reader = program('read')
     await once(reader, 'message')
     const writer = program('write')
     let read = 0
     const told = (from: ChildProcess) =>
       new Promise<string>(resolve => {
-        from.on('message', (news: { read?: number; hash?: string }) => {
+        from.on('message', (news: { read?: number; hash?: string; back?: string }) => {
           read = Math.max(read, news.read ?? 0)
-          if (news.hash !== undefined) resolve(news.hash)
+          if (news.hash !== undefined) resolve(`${news.hash} ${news.back}`)
         })
       })
     const hashes = Promise.all([told(reader), told(writer)])
@@ -157,7 +164,8 @@ function residentOf(pid: number): number {
     const grown = [...seen.values()].map(([first, most]) => Math.round((most - first) / MIB))
     expect(grown.length).toBe(2 + KILLS + 1)
     expect(Math.max(...grown)).toBeLessThanOrEqual(64)
-    if (process.env.SELVEDGE_NET_MIB !== undefined) console.log(`${read / MIB} MiB; grown by ${grown} MiB`)
+    if (process.env.SELVEDGE_NET_MIB !== undefined)
+      console.log(`${kind}: ${read / MIB} MiB; grown by ${grown} MiB`)
     for (const child of [reader, writer]) {
       const exit = once(child, 'exit')
       child.disconnect()
