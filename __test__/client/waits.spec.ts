@@ -9,6 +9,7 @@ import {
   type FabricError,
   init,
 } from 'selvedge'
+import { until } from '../support/authority'
 import { describeFabrics } from '../support/fabrics'
 import { nextDisconnection, pair } from '../support/sockets'
 
@@ -77,6 +78,20 @@ describeFabrics(
       return null
     },
   },
+)
+
+describeFabrics(
+  'a getUser that never settles',
+  fabric => {
+    test('is told after `signInTimeout` to all that wait, with 408 as the cause, and the broker keeps nothing', async () => {
+      const clients = Array.from({ length: 20 }, () => fabric.client({ reconnection: false }))
+      const waits = clients.flatMap(client => [client.waitUntilSignedIn(), client.request('x')].map(outcome))
+      const all = await Promise.all(waits)
+      expect(all).toEqual(all.map(() => failure('ERR_SIGN_IN', { code: 408 })))
+      await until(() => fabric.broker.totals!.connections === 0)
+    })
+  },
+  { getUser: () => new Promise(() => {}), signInTimeout: 100 },
 )
 
 describeFabrics(

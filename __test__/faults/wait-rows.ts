@@ -31,6 +31,8 @@ export interface Stage {
   question: Message | undefined
   /** Takes the broker away, if it is still there. */
   lose(): Promise<void>
+  /** Brings it back. The other side of the sockets reads from then on. */
+  restore(): Promise<void>
 }
 
 export interface Row {

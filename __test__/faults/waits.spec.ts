@@ -34,6 +34,8 @@ test('every wait of the contract is in the table', () => {
   expect([...rows].sort()).toEqual([...contractWaits('index.d.ts')].sort())
 })
 
+const nothing = async (): Promise<void> => {}
+
 /** What closes the stage. */
 let close: () => Promise<unknown> = async () => {}
 
@@ -61,22 +63,23 @@ async function never(wire: Wire): Promise<Stage> {
     listener,
     server: undefined,
     question: undefined,
-    lose: async () => {},
+    lose: nothing,
+    restore: nothing,
   }
   close = () => Promise.all([client.close(), proxy.close()])
   return stage
 }
 
 /** The broker is there, until `lose`. */
-async function there(wire: Wire): Promise<Stage> {
+async function there(wire: Wire, options: ConnectOptions = {}): Promise<Stage> {
   const broker = init({ port: 0, host: '127.0.0.1' })
   await broker.waitUntilReady()
   const proxy = await faultProxy({ target: broker.address()!.port })
-  const client = connect({ address: proxy.address, ...wireOf(wire), ...QUICK })
+  const client = connect({ address: proxy.address, ...wireOf(wire), ...QUICK, ...options })
   await client.waitUntilReady()
   const host = broker.client()
   const far = await listening(host, 'chat')
-  far.on('connection', one => one.pause())
+  far.on('connection', one => one.pause().on('data', () => {}))
   const sockets = await Promise.all(Array.from({ length: SOCKETS }, () => attached(client)))
   const [listener, subscription] = [await listening(client, 'mine'), await client.subscribe('unread')]
   const [server, guest] = await join(listener, host, {})
@@ -95,8 +98,21 @@ async function there(wire: Wire): Promise<Stage> {
     await lost
     await once(client, 'connectFailed')
   }
+  const restore = async (): Promise<void> => {
+    await proxy.restore()
+    for (const one of Object.values(far.sockets)) one.resume()
+  }
   let next = 0
-  const stage = { client, socket: () => sockets[next++]!, subscription, listener, server, question, lose }
+  const stage = {
+    client,
+    socket: () => sockets[next++]!,
+    subscription,
+    listener,
+    server,
+    question,
+    lose,
+    restore,
+  }
   close = async () => {
     await Promise.all([client.close(), host.close(), answer])
     await Promise.all([proxy.close(), broker.close()])
@@ -219,5 +235,36 @@ describe.each(situations)('without a broker %s, %s wire', (_name, _wire, open) =
     for (const [name, end] of Object.entries(ENDS)) {
       expect({ name, ended: await outcome(end(stage)) }).not.toEqual({ name, ended: 'still waits' })
     }
+  })
+})
+
+/** Those that resolve once there is a broker. */
+const GO_ON = [
+  ...[
+    'waitUntilConnected',
+    'waitUntilSignedIn',
+    'waitUntilReady',
+    'subscribe',
+    'service',
+    'publish',
+    'interest',
+  ],
+  ...['syncSubscriptions', 'getSubscriptions', 'cluster', 'socket.listen'],
+].map(name => `Client.${name}`)
+const SOCKETS_GO_ON = ['send', 'drain', 'waitUntilDrain', 'waitUntilWritable', 'waitUntilReady', 'end'].map(
+  name => `ConatSocketBase.${name}`,
+)
+
+describe.each(['selvedge', 'conat'] as const)('a broker that comes back, %s wire', wire => {
+  test('each wait without a bound goes on', async () => {
+    const stage = await there(wire, { offlineTimeout: 60_000 })
+    await stage.lose()
+    const names = [...GO_ON, ...SOCKETS_GO_ON, 'ConatSocketServer.waitUntilReady']
+    const loop = outcome(stage.subscription.next().then(() => stage.subscription.next()))
+    const waits = names.map(async name => ({ name, ended: await outcome(WAITS[name]!.begin(stage, {})) }))
+    await stage.restore()
+    expect(await Promise.all(waits)).toEqual(names.map(name => ({ name, ended: 'resolved' })))
+    await stage.client.publish('unread', 2)
+    expect(await loop).toBe('resolved')
   })
 })

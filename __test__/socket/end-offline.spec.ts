@@ -39,3 +39,31 @@ test.each(['selvedge', 'conat'] as const)(
   },
   20_000,
 )
+
+test.each(['selvedge', 'conat'] as const)(
+  'end() is over where the broker stays away, and says that this is why, %s wire',
+  async wire => {
+    const broker = init({ port: 0, host: '127.0.0.1' })
+    await broker.waitUntilReady()
+    const proxy = await faultProxy({ target: broker.address()!.port })
+    const quick = { reconnectionDelay: 5, reconnectionDelayMax: 50 }
+    const guest = connect({ address: proxy.address, wire, noCache: true, ...quick })
+    const [server, socket] = await join(await listening(broker.client(), 'chat'), guest)
+    server.pause()
+    socket.write('never read')
+    const lost = disconnection(socket)
+    await proxy.refuse()
+    await lost
+    const never = guest.socket.connect('chat')
+    never.write('never sent')
+    const ends = [socket.end({ idle: 100 }), never.end({ idle: 100 }), guest.socket.connect('chat').end()]
+    const [left, unsent, nothing] = await Promise.allSettled(ends)
+    const why = { code: expect.stringMatching(/^ECONN/) }
+    const rejected = { status: 'rejected', reason: { code: 'ERR_UNDELIVERED', undelivered: 1, cause: why } }
+    expect([left, unsent]).toMatchObject([rejected, rejected])
+    expect(nothing).toMatchObject({ status: 'fulfilled' })
+    await guest.close()
+    await proxy.close()
+    await broker.close()
+  },
+)

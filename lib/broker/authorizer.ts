@@ -5,6 +5,7 @@ import type { ServerOptions, SystemAccounts, Visitor, VisitorCertificate } from 
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { AUTHENTICATE_REQUEST, AUTHORIZE_REQUEST, CONNECTION_GONE } from '../engine/kinds'
+import { FabricError } from '../values/errors'
 import { depthOf } from '../values/json-depth'
 import { Buffer, clearTimer, setTimer } from '../values/platform'
 import { throwAsync } from '../values/throw-async'
@@ -200,7 +201,7 @@ export class Authorizer {
       settle()
     }
     const timer = setTimer(
-      () => once(() => fail(Error(`timeout: no answer within ${timeout} ms`))),
+      () => once(() => fail(new FabricError(`timeout: no answer within ${timeout} ms`, 408))),
       timeout,
     ).unref()
     this.#timers.add(timer)
