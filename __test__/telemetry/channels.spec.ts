@@ -160,6 +160,7 @@ for (const kind of ['in-process', 'conat wire', 'selvedge wire'] as const satisf
 
 test('a broker tells of its connections, who they are, and why they ended', async () => {
   hear('selvedge:broker:connect', 'selvedge:broker:disconnect', 'selvedge:broker:refused')
+  hear('selvedge:broker:subscribe')
   broker = init({
     port: 0,
     getUser: ({ handshake }) => {
@@ -170,14 +171,22 @@ test('a broker tells of its connections, who they are, and why they ended', asyn
   await broker.waitUntilReady()
   const address = String(broker.address())
   for (const token of ['right', 'wrong']) clients.push(connect({ address, token, noCache: true }))
-  await clients[0]!.waitUntilConnected()
+  await clients[0]!.waitUntilReady()
+  await clients[0]!.subscribe('orders.*', { queue: 'workers' })
   await clients[0]!.close()
   const told = (name: string): object[] => of(`selvedge:broker:${name}`)
   // It looks once a second.
   while (told('disconnect').length === 0 || told('refused').length === 0) await new Promise(setImmediate)
-  const connection = { id: expect.any(String), user: { name: 'ann' } }
+  const connection = {
+    id: expect.any(String),
+    user: { name: 'ann' },
+    address: expect.stringMatching(/^127\.0\.0\.1|^::ffff:127/),
+    wire: 'selvedge',
+  }
   expect(told('connect')).toEqual([{ broker, connection }])
   expect(told('disconnect')).toEqual([{ broker, connection, reason: 'client' }])
+  const { id } = (told('connect')[0] as { connection: { id: string } }).connection
+  expect(told('subscribe')).toContainEqual({ broker, id, pattern: 'orders.*', queue: 'workers' })
   expect(told('refused')[0]).toEqual({
     broker,
     id: expect.any(String),

@@ -21,7 +21,7 @@ import {
 import { isValidSubjectWithoutWildcards } from '../values/subjects'
 import { isLoopback } from './pages'
 import { METRICS_PATH, MONITOR_PATH } from './paths'
-import { isToldOfConnections } from './told'
+import { isToldOfConnections, isToldOfSubscriptions } from './told'
 import { isUpstream, upstreamSettings, visibleUpstream } from './upstream'
 
 export type AddressParts = Pick<
@@ -249,7 +249,9 @@ export function brokerSettings(options: ServerOptions): string {
   ]
   const upstream = options.upstream === undefined ? undefined : upstreamSettings(options.upstream)
   const watched = hasMonitor || isToldOfConnections()
-  return JSON.stringify({ ...forEngine(options, SERVER_SHAPE), tls, authority, upstream, pages, watched })
+  const subscriptionsWatched = isToldOfSubscriptions()
+  const own = { tls, authority, upstream, pages, watched, subscriptionsWatched }
+  return JSON.stringify({ ...forEngine(options, SERVER_SHAPE), ...own })
 }
 
 /** Returns the options as the application can see them, with defaults and without passwords and keys. */

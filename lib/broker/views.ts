@@ -88,9 +88,14 @@ export function findSockets(broker: number, wanted: Listed): SocketPage | undefi
   return ask(broker, { op: 'findSockets', ...wanted })
 }
 
-/** What happened since this was asked the last time; nothing unless the broker is watched. */
-export type JournalEntry = Omit<BrokerEvent, 'time'>
+/** What happened, as the engine notes it: with what only channels tell. */
+export interface JournalEntry extends Omit<BrokerEvent, 'time' | 'kind'> {
+  kind: BrokerEvent['kind'] | 'subscribed'
+  address: string
+  wire: string
+}
 
+/** What happened since this was asked the last time; nothing unless the broker is watched. */
 export function journal(broker: number): JournalEntry[] {
   return ask(broker, { op: 'journal' }) ?? []
 }

@@ -114,6 +114,7 @@ export class BrokerWatch {
   #takeJournal(): void {
     const time = Date.now()
     for (const { number, kind, id, code, text } of this.#seen.journal()) {
+      if (kind === 'subscribed') continue
       this.#events.push({ number, time, kind, id: cut(id), code, text: shownText(kind, text) })
     }
     if (this.#events.length > MAX_EVENTS) this.#events.splice(0, this.#events.length - MAX_EVENTS)

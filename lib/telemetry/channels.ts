@@ -27,6 +27,7 @@ export const CHANNELS = {
   brokerDisconnect: named('broker:disconnect'),
   brokerRefused: named('broker:refused'),
   brokerSlowConsumer: named('broker:slowConsumer'),
+  brokerSubscribe: named('broker:subscribe'),
   brokerDrain: named('broker:drain'),
 } as const
 

@@ -50,6 +50,8 @@ pub struct BrokerConfig {
     pub started_ms: u64,
     /// Whether what happens is noted, for somebody who takes it. Default: no.
     pub is_watched: bool,
+    /// Whether subscriptions are noted, too. Default: no.
+    pub notes_subscriptions: bool,
     /// What the application is asked. Default: nothing; every user is `null` and may do everything.
     pub authorizer: Option<super::AuthorizerConfig>,
     /// The fabric that it is a gateway of. Default: none.
@@ -75,6 +77,7 @@ impl Default for BrokerConfig {
             max_memory_bytes: 2 * 1024 * 1024 * 1024,
             started_ms: 0,
             is_watched: false,
+            notes_subscriptions: false,
             authorizer: None,
             upstream: None,
         }

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::stats::counted;
+use crate::wire::Carrier;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,9 +15,13 @@ pub struct JournalEntry {
     pub kind: JournalKind,
     /// The id of the connection.
     pub id: String,
-    /// A reason of a closed set, or the code of an error.
+    /// Its network address; none inside the process.
+    pub address: String,
+    /// What carries it.
+    pub carrier: Carrier,
+    /// A reason of a closed set, the code of an error, or a queue.
     pub code: String,
-    /// A user, a subject, or the text of an error; cut.
+    /// A user, a subject, a pattern, or the text of an error; cut.
     pub text: String,
 }
 
@@ -33,6 +38,8 @@ counted! {
         Refused = "refused",
         /// One was not let in.
         SignInFailed = "sign_in_failed",
+        /// There is a new subscription. Noted only where [`BrokerConfig::notes_subscriptions`](super::BrokerConfig).
+        Subscribed = "subscribed",
         /// A subscription was refused.
         SubscribeRefused = "subscribe_refused",
         /// A publish or a wait was refused.
@@ -40,6 +47,14 @@ counted! {
         /// The broker lets nobody in any more.
         Drain = "drain",
     }
+}
+
+/// The connection of an entry.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Noted<'a> {
+    pub(super) id: &'a str,
+    pub(super) address: &'a str,
+    pub(super) carrier: Carrier,
 }
 
 /// Keeps the latest entries until they are taken; nothing unless somebody watches.
@@ -61,7 +76,7 @@ impl Journal {
     }
 
     /// Notes what happened to a connection.
-    pub(super) fn note(&mut self, kind: JournalKind, id: &str, code: &str, text: &str) {
+    pub(super) fn note(&mut self, kind: JournalKind, who: Noted<'_>, code: &str, text: &str) {
         if !self.is_on {
             return;
         }
@@ -69,9 +84,16 @@ impl Journal {
         if self.entries.len() == MAX_ENTRIES {
             self.entries.pop_front();
         }
-        let entry =
-            JournalEntry { number: self.noted, kind, id: cut(id), code: code.to_owned(), text: cut(text) };
-        self.entries.push_back(entry);
+        let Noted { id, address, carrier } = who;
+        self.entries.push_back(JournalEntry {
+            number: self.noted,
+            kind,
+            id: cut(id),
+            address: address.to_owned(),
+            carrier,
+            code: cut(code),
+            text: cut(text),
+        });
     }
 
     /// Takes what was noted since the last time.
@@ -99,7 +121,12 @@ mod tests {
     fn what_nobody_reads_in_time_is_lost_and_the_numbers_tell() {
         let mut journal = Journal::new(true);
         for n in 0..1500 {
-            journal.note(JournalKind::Connect, &n.to_string(), "", &"ü".repeat(5000));
+            journal.note(
+                JournalKind::Connect,
+                Noted { id: &n.to_string(), ..Noted::default() },
+                "",
+                &"ü".repeat(5000),
+            );
         }
         let entries = journal.take();
         assert_eq!((entries.len(), entries[0].number, entries[999].number), (1000, 501, 1500));
@@ -110,7 +137,7 @@ mod tests {
     #[test]
     fn nothing_is_noted_that_nobody_watches() {
         let mut journal = Journal::new(false);
-        journal.note(JournalKind::Connect, "a", "", "");
+        journal.note(JournalKind::Connect, Noted::default(), "", "");
         assert!(journal.take().is_empty());
     }
 }

@@ -240,8 +240,16 @@ fn rows<Row>(FoundRows { total, matching, rows }: FoundRows<Row>, row: impl Fn(R
 }
 
 fn journal_entry(entry: &JournalEntry) -> Value {
-    let JournalEntry { number, kind, id, code, text } = entry;
-    json!({ "number": number, "kind": kind.name(), "id": id, "code": code, "text": text })
+    let JournalEntry { number, kind, id, address, carrier, code, text } = entry;
+    json!({
+        "number": number,
+        "kind": kind.name(),
+        "id": id,
+        "address": address,
+        "wire": carrier.name(),
+        "code": code,
+        "text": text,
+    })
 }
 
 fn found_peer(FoundPeer { stats, carrier, age }: &FoundPeer) -> String {

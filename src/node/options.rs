@@ -221,6 +221,8 @@ pub struct BrokerOptions {
     pages: Vec<String>,
     /// Somebody takes what has happened.
     watched: bool,
+    /// Of subscriptions, too.
+    subscriptions_watched: bool,
 }
 
 /// The fabric above a broker that is a gateway. No `Debug`: secrets stay out of logs.
@@ -293,6 +295,7 @@ impl BrokerOptions {
                 .max_memory_bytes_per_connection
                 .unwrap_or(defaults.max_memory_bytes_per_connection),
             is_watched: self.watched,
+            notes_subscriptions: self.subscriptions_watched,
             authorizer: self.authority.as_ref().map(AuthorizerOptions::config),
             upstream: self
                 .upstream

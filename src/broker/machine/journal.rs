@@ -1,5 +1,6 @@
 //! Notes what happens at a broker that is watched.
 
+use super::super::journal::Noted;
 use super::super::peer::Peer;
 use super::super::{EndReason, JournalEntry, JournalKind, PeerId};
 use super::Broker;
@@ -29,7 +30,8 @@ impl Broker {
             return;
         }
         if let Some(entry) = peers.get(peer).filter(|entry| !entry.is_internal) {
-            journal.note(kind, &entry.name, code, &text(entry));
+            let who = Noted { id: &entry.name, address: &entry.address, carrier: entry.carrier };
+            journal.note(kind, who, code, &text(entry));
         }
     }
 
@@ -42,6 +44,6 @@ impl Broker {
 
     /// Notes that no more connections are taken.
     pub(super) fn note_drain(&mut self) {
-        self.journal.note(JournalKind::Drain, "", "", "");
+        self.journal.note(JournalKind::Drain, Noted::default(), "", "");
     }
 }

@@ -23,14 +23,23 @@ impl Broker {
         subscription: Subscription,
         waits: bool,
     ) -> Result<SubscribeStatus, OpError> {
-        let pattern = self.journal.is_on().then(|| subscription.pattern.clone());
+        let noted = self.journal.is_on().then(|| (subscription.pattern.clone(), subscription.queue.clone()));
+        let (pattern, queue) = noted
+            .as_ref()
+            .map_or(("", ""), |(pattern, queue)| (&**pattern, queue.as_deref().unwrap_or_default()));
         match self.try_subscribe(now, peer, subscription, waits) {
             Err(Refusal::Superseded) => Ok(SubscribeStatus::Superseded),
-            status => status.map_err(|refusal| {
-                let pattern = pattern.as_deref().unwrap_or_default();
+            Err(refusal) => {
                 self.note(JournalKind::SubscribeRefused, peer, refusal.kind().name(), pattern);
-                self.count_refused_subscription(refusal)
-            }),
+                Err(self.count_refused_subscription(refusal))
+            }
+            Ok(SubscribeStatus::AlreadyAdded) => Ok(SubscribeStatus::AlreadyAdded),
+            Ok(status) => {
+                if self.config.notes_subscriptions {
+                    self.note(JournalKind::Subscribed, peer, queue, pattern);
+                }
+                Ok(status)
+            }
         }
     }
 
