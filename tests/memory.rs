@@ -122,6 +122,25 @@ fn measure(name: &str, mut stage: Stage, peers: usize, act: impl Fn(&mut Stage, 
     format!("{name}: {taken} held, {told} counted: {ratio:.2}; {left} stay{verdict}")
 }
 
+/// Publishes what 50 connections wait for, of which all but `left` read it, and compares likewise.
+fn measure_broadcast(bytes: usize, left: usize) -> String {
+    let mut stage = Stage::new(BrokerConfig::default());
+    let peers: Vec<PeerId> = (0..50).map(|_| stage.join()).collect();
+    peers.iter().for_each(|&peer| stage.say(peer, subscribe("news", &peer.serial().to_string())));
+    peers.iter().for_each(|&peer| stage.read(peer));
+    let (held, counted) = (HELD.load(Ordering::Relaxed), stage.broker.stats().memory_bytes);
+    (0..8_000_000 / bytes).for_each(|n| stage.say(peers[0], publish("news", &n.to_string(), true, bytes)));
+    peers[left..].iter().for_each(|&peer| stage.read(peer));
+    let taken = HELD.load(Ordering::Relaxed) - held;
+    let told = stage.broker.stats().memory_bytes - counted;
+    peers.iter().for_each(|&peer| stage.broker.detach(stage.now, peer));
+    assert_eq!(stage.broker.stats().memory_bytes, 0, "something still counts");
+    #[allow(clippy::cast_precision_loss, reason = "a ratio to look at")]
+    let ratio = taken as f64 / told as f64;
+    let verdict = if ratio < MAX_RATIO && ratio > MIN_RATIO { "" } else { " WRONG" };
+    format!("{bytes} bytes that {left} of 50 wait for: {taken} held, {told} counted: {ratio:.2}{verdict}")
+}
+
 /// All in one test: the allocator counts for all threads.
 #[test]
 fn what_is_counted_is_what_is_held() {
@@ -204,7 +223,9 @@ fn what_is_counted_is_what_is_held() {
             (0..1000).for_each(|n| stage.say(peer, publish(&format!("p{index}.{n}"), "1", true, 100)));
         }),
     ];
-    let table = table.join("\n");
+    let shared = [(200_000, 50), (200_000, 1), (20_000, 50), (20_000, 2), (2000, 50), (2000, 1)];
+    let shared = shared.map(|(bytes, left)| measure_broadcast(bytes, left));
+    let table = [&table[..], &shared[..]].concat().join("\n");
     println!("{table}");
     assert!(!table.contains("WRONG"), "{table}");
 }

@@ -157,6 +157,16 @@ test('with a password a session is needed, and whoever guesses has to wait', asy
   expect((await ask(port, { path, headers: basic })).status).toBe(429)
 })
 
+test('whoever has 2^64 addresses has as many guesses as one', async () => {
+  const { port } = await start({ monitor: { password: PASSWORD }, trustedProxies: ['127.0.0.1'] })
+  const from = (address: string, password: string): Promise<Answer> =>
+    login(port, password, { 'X-Forwarded-For': address })
+  for (let n = 0; n < 5; n++) expect((await from(`2001:db8::${n}:1`, `wrong-${n}`)).status).toBe(401)
+  expect((await from('2001:db8:0:0:9::', PASSWORD)).status).toBe(429)
+  expect((await from('::ffff:10.0.0.1', PASSWORD)).status).toBe(204)
+  expect((await from('2001:db8:0:1::1', PASSWORD)).status).toBe(204)
+})
+
 test('it tells who is connected and to what they subscribe, but no inbox and no secret', async () => {
   const { broker, port } = await start({
     monitor: true,

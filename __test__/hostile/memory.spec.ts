@@ -59,6 +59,13 @@ async function cutOff(raws: readonly Raw[], most: number): Promise<number> {
   return count()
 }
 
+/** MessagePack of so many bytes. */
+function bin(bytes: number): Buffer {
+  const head = Buffer.from([0xc6, 0, 0, 0, 0])
+  head.writeUInt32BE(bytes, 1)
+  return Buffer.concat([head, Buffer.alloc(bytes)])
+}
+
 const held = async (): Promise<number> => (await arena.broker.ask('totals')).memoryBytes
 
 describe.each(DOORS)('at the door %s', door => {
@@ -83,7 +90,7 @@ describe.each(DOORS)('at the door %s', door => {
       await reader.subscribe([`unread.${door.length}.${n}`])
       reader.raw.socket.pause()
     }
-    const payload = Buffer.concat([Buffer.from([0xc4 + 2, 0, 7, 0xa1, 0x20]), Buffer.alloc(500_000)])
+    const payload = bin(500_000)
     for (let n = 0; n < 40; n++) {
       for (const [k] of readers.entries()) {
         await speaker.say(speaker.message({ subject: `unread.${door.length}.${k}`, payload }))
@@ -92,6 +99,39 @@ describe.each(DOORS)('at the door %s', door => {
     expect(speaker.raw.isGone).toBe(false)
     expect(await held()).toBeLessThanOrEqual(MAX_OF_ALL)
     expect((await arena.broker.ask('totals')).slowConsumers).toBeGreaterThan(0)
+  })
+
+  test('those who wait for what others have read count for all of it', async () => {
+    const [speaker, reader, ...holders] = (await visit(door, 12)) as [Stranger, Stranger, ...Stranger[]]
+    const subjects = holders.map((_, n) => `shared.${door.length}.${n}`)
+    await reader.subscribe(subjects)
+    reader.raw.socket.removeAllListeners('data').resume()
+    for (const [n, holder] of holders.entries()) {
+      await holder.subscribe([subjects[n]!], 'holder')
+      holder.raw.socket.pause()
+    }
+    for (const subject of subjects) {
+      for (let n = 0; n < 18; n++) await speaker.say(speaker.message({ subject, payload: bin(500_000) }))
+    }
+    // Each 9 MB, of which half would be the reader's if it had not read.
+    const { outbox } = await arena.broker.ask('totals')
+    expect(outbox.bytes).toBeLessThanOrEqual(MAX_OF_ALL)
+    expect(speaker.raw.isGone).toBe(false)
+  })
+
+  test('a broadcast for which many wait counts once', async () => {
+    const [speaker, ...readers] = (await visit(door, 31)) as [Stranger, ...Stranger[]]
+    const subject = `all.${door.length}`
+    for (const [n, reader] of readers.entries()) {
+      await reader.subscribe([subject], `queue-${n}`)
+      reader.raw.socket.pause()
+    }
+    // Some of it is in the buffers of the kernel and of links.
+    for (let n = 0; n < 500; n++) await speaker.say(speaker.message({ subject, payload: bin(20_000) }))
+    const { memoryBytes, outbox } = await arena.broker.ask('totals')
+    expect(outbox.bytes).toBeGreaterThan(MAX_OF_ALL)
+    expect(memoryBytes).toBeLessThan(MAX_OF_ALL)
+    expect(readers.filter(({ raw }) => raw.isGone)).toEqual([])
   })
 
   test('subscriptions, waits and begun messages are refused together, with 429', async () => {

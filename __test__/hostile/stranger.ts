@@ -63,13 +63,13 @@ export class Stranger {
     return await this.#control({ op: 'cluster', ack }).hears(`"ack":${ack}`)
   }
 
-  subscribe(patterns: readonly string[]): Promise<boolean> {
+  subscribe(patterns: readonly string[], queue = 'q'): Promise<boolean> {
     const ack = ++this.#ack
     if (this.#door === 'conat') {
-      const list = patterns.map(subject => ({ subject, queue: 'q' }))
+      const list = patterns.map(subject => ({ subject, queue }))
       return this.raw.say(text(`42${ack}["subscribe",${JSON.stringify(list)}]`)).hears(`43${ack}[`)
     }
-    const subscriptions = patterns.map(pattern => [pattern, 'q'])
+    const subscriptions = patterns.map(pattern => [pattern, queue])
     return this.#control({ op: 'subscribe', ack, subscriptions, list: true }).hears(`"ack":${ack}`)
   }
 

@@ -36,6 +36,18 @@ export function isLoopback(address: string): boolean {
   return address === '::1' || /^(::ffff:)?127\.\d+\.\d+\.\d+$/.test(address)
 }
 
+/** Returns what counts as one address: who has one of IPv6 has the 2^64 around it. */
+export function networkOf(address: string): string {
+  const [, v4] = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address) ?? []
+  if (v4 !== undefined || !address.includes(':')) return v4 ?? address
+  const [left = [], right = []] = address
+    .split('::')
+    .map(half => half.split(':').filter(group => group !== ''))
+  const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0')
+  const groups = [...left, ...zeros, ...right].slice(0, 4)
+  return `${groups.map(group => Number.parseInt(group, 16)).join(':')}::`
+}
+
 export function headerOf({ headers }: PageRequest, name: string): string | undefined {
   return headers.find(([known]) => known === name)?.[1]
 }

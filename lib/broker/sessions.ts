@@ -1,10 +1,10 @@
 // Who has signed in to the monitor of a broker, and who guesses at its password.
 import { randomBytes } from 'node:crypto'
-import { isSame } from './pages'
+import { isSame, networkOf } from './pages'
 
 /** Milliseconds for which a session lasts. */
 export const SESSION_TIME = 12 * 3600 * 1000
-/** Failures of one address within a minute after which nobody is asked there. */
+/** Failures of one address, of IPv6 of one /64, within a minute after which nobody is asked there. */
 const MAX_FAILURES = 5
 const MINUTE = 60_000
 const MAX_SESSIONS = 1000
@@ -14,7 +14,7 @@ export class Sessions {
   readonly #password: string
   /** Until when each is good. */
   readonly #open = new Map<string, number>()
-  /** When the failures of an address were. */
+  /** When the failures of a network were. */
   readonly #failures = new Map<string, number[]>()
 
   constructor(password: string) {
@@ -34,12 +34,13 @@ export class Sessions {
   /** Returns whether it is the password, of whoever may still guess. */
   check(password: string, address: string): 'right' | 'wrong' | 'wait' {
     const now = performance.now()
-    const recent = (this.#failures.get(address) ?? []).filter(at => now - at < MINUTE)
+    const network = networkOf(address)
+    const recent = (this.#failures.get(network) ?? []).filter(at => now - at < MINUTE)
     if (recent.length >= MAX_FAILURES) return 'wait'
     if (isSame(password, this.#password)) return 'right'
-    this.#failures.delete(address)
+    this.#failures.delete(network)
     keepNewest(this.#failures, MAX_ADDRESSES)
-    this.#failures.set(address, [...recent, now])
+    this.#failures.set(network, [...recent, now])
     return 'wrong'
   }
 

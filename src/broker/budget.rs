@@ -7,7 +7,10 @@
 //! where all together have too much, the greatest connection of whoever has most ([`Owner`]).
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use bytes::Bytes;
 use foldhash::fast::RandomState;
 
 use super::BrokerConfig;
@@ -23,8 +26,63 @@ pub(super) struct Budget {
     max_of_all: usize,
     /// By slot.
     connections: Vec<Option<Held>>,
-    by_owner: HashMap<Owner, usize, RandomState>,
-    total: usize,
+    by_owner: HashMap<Owner, Amount, RandomState>,
+    total: Amount,
+    shared: SharedPayloads,
+}
+
+/// Bytes that somebody holds.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Amount {
+    /// Held for nobody else.
+    pub(super) alone: usize,
+    /// Payloads that others wait for as well, each as often as it waits.
+    pub(super) shared: usize,
+}
+
+impl Amount {
+    /// What is held, if all payloads that are shared have so many bytes.
+    fn within(self, shared: usize) -> usize {
+        self.alone + self.shared.min(shared)
+    }
+
+    /// Returns whether it is more than what was counted, by so much that it has to be counted anew.
+    pub(super) fn is_beyond(self, counted: Self) -> bool {
+        self.alone >= counted.alone + STEP || self.shared >= counted.shared + STEP
+    }
+}
+
+/// The payloads that several connections wait for, each counted once, until the last one has it.
+#[derive(Debug, Default, Clone)]
+pub(super) struct SharedPayloads(Arc<AtomicUsize>);
+
+impl SharedPayloads {
+    /// Counts one as long as any copy of it is held.
+    pub(super) fn count(&self, payload: Bytes) -> Bytes {
+        self.0.fetch_add(payload.len(), Relaxed);
+        Bytes::from_owner(SharedPayload { payload, total: self.0.clone() })
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}
+
+struct SharedPayload {
+    payload: Bytes,
+    total: Arc<AtomicUsize>,
+}
+
+impl AsRef<[u8]> for SharedPayload {
+    fn as_ref(&self) -> &[u8] {
+        &self.payload
+    }
+}
+
+impl Drop for SharedPayload {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.payload.len(), Relaxed);
+    }
 }
 
 /// What one connection holds.
@@ -35,14 +93,18 @@ struct Held {
     /// What it has asked for and can give back: subscriptions, waits, watches, begun messages.
     kept: usize,
     /// What passes through: its outbox, what it has said and is not dealt with, its buffers.
-    passing: usize,
+    passing: Amount,
     /// It does not count any more: what is left of it goes with it.
     is_over: bool,
 }
 
 impl Held {
+    fn amount(&self) -> Amount {
+        Amount { alone: self.kept + self.passing.alone, shared: self.passing.shared }
+    }
+
     fn bytes(&self) -> usize {
-        self.kept + self.passing
+        self.kept + self.passing.alone + self.passing.shared
     }
 }
 
@@ -55,8 +117,14 @@ impl Budget {
             max_of_all: config.max_memory_bytes,
             connections: Vec::new(),
             by_owner: HashMap::default(),
-            total: 0,
+            total: Amount::default(),
+            shared: SharedPayloads::default(),
         }
+    }
+
+    /// Returns what counts payloads that several connections wait for.
+    pub(super) fn shared(&self) -> &SharedPayloads {
+        &self.shared
     }
 
     /// Begins to count for a connection.
@@ -64,25 +132,26 @@ impl Budget {
         if self.connections.len() <= peer.slot() {
             self.connections.resize(peer.slot() + 1, None);
         }
-        self.connections[peer.slot()] = Some(Held { peer, owner, kept: 0, passing: 0, is_over: false });
+        self.connections[peer.slot()] =
+            Some(Held { peer, owner, kept: 0, passing: Amount::default(), is_over: false });
     }
 
     /// Counts nothing more of a connection that has to go, or is gone.
     pub(super) fn finish(&mut self, peer: PeerId) {
         if let Some(held) = self.held_mut(peer) {
             held.is_over = true;
-            let (owner, bytes) = (held.owner, held.bytes());
-            (held.kept, held.passing) = (0, 0);
-            self.move_bytes(owner, bytes, 0);
+            let (owner, amount) = (held.owner, held.amount());
+            (held.kept, held.passing) = (0, Amount::default());
+            self.move_bytes(owner, amount, Amount::default());
         }
     }
 
     /// It is known now who it is.
     pub(super) fn set_owner(&mut self, peer: PeerId, owner: Owner) {
         if let Some(held) = self.held_mut(peer) {
-            let (before, bytes) = (std::mem::replace(&mut held.owner, owner), held.bytes());
-            self.move_bytes(before, bytes, 0);
-            self.move_bytes(owner, 0, bytes);
+            let (before, amount) = (std::mem::replace(&mut held.owner, owner), held.amount());
+            self.move_bytes(before, amount, Amount::default());
+            self.move_bytes(owner, Amount::default(), amount);
         }
     }
 
@@ -103,7 +172,7 @@ impl Budget {
         if let Some(held) = self.held_mut(peer) {
             held.kept += more;
             let owner = held.owner;
-            self.move_bytes(owner, 0, more);
+            self.move_bytes(owner, Amount::default(), Amount { alone: more, shared: 0 });
         }
     }
 
@@ -113,12 +182,12 @@ impl Budget {
             let less = less.min(held.kept);
             held.kept -= less;
             let owner = held.owner;
-            self.move_bytes(owner, less, 0);
+            self.move_bytes(owner, Amount { alone: less, shared: 0 }, Amount::default());
         }
     }
 
     /// What passes through a connection has become so much.
-    pub(super) fn set_passing(&mut self, peer: PeerId, passing: usize) {
+    pub(super) fn set_passing(&mut self, peer: PeerId, passing: Amount) {
         if let Some(held) = self.held_mut(peer) {
             let (owner, before) = (held.owner, std::mem::replace(&mut held.passing, passing));
             self.move_bytes(owner, before, passing);
@@ -139,16 +208,18 @@ impl Budget {
 
     /// Who has to go so that all together may hold so much more; `None`: nobody.
     pub(super) fn yielding(&self, more: usize) -> Option<PeerId> {
-        if self.total.saturating_add(more) <= self.max_of_all {
+        if self.total().saturating_add(more) <= self.max_of_all {
             return None;
         }
-        let greediest = self.by_owner.iter().max_by_key(|&(owner, bytes)| (*bytes, *owner))?.0;
+        let shared = self.shared.bytes();
+        let held = |amount: &Amount| amount.within(shared);
+        let greediest = self.by_owner.iter().max_by_key(|&(owner, amount)| (held(amount), *owner))?.0;
         self.greatest_of(*greediest)
     }
 
     /// What all hold.
     pub(super) fn total(&self) -> usize {
-        self.total
+        self.total.within(self.shared.bytes())
     }
 
     /// How much all may hold.
@@ -167,7 +238,7 @@ impl Budget {
     }
 
     fn of(&self, owner: Owner) -> usize {
-        self.by_owner.get(&owner).copied().unwrap_or(0)
+        self.by_owner.get(&owner).map_or(0, |amount| amount.within(self.shared.bytes()))
     }
 
     fn held(&self, peer: PeerId) -> Option<&Held> {
@@ -178,18 +249,20 @@ impl Budget {
         self.connections.get_mut(peer.slot())?.as_mut().filter(|held| held.peer == peer && !held.is_over)
     }
 
-    fn move_bytes(&mut self, owner: Owner, less: usize, more: usize) {
-        self.total = self.total - less + more;
+    fn move_bytes(&mut self, owner: Owner, less: Amount, more: Amount) {
         let of_owner = self.by_owner.entry(owner).or_default();
-        *of_owner = *of_owner - less + more;
-        if *of_owner == 0 {
+        for amount in [&mut *of_owner, &mut self.total] {
+            amount.alone = amount.alone - less.alone + more.alone;
+            amount.shared = amount.shared - less.shared + more.shared;
+        }
+        if *of_owner == Amount::default() {
             self.by_owner.remove(&owner);
         }
     }
 }
 
 /// What passes through has to become so much more or less before it is counted anew.
-pub(super) const STEP: usize = 4096;
+const STEP: usize = 4096;
 
 /// What a connection takes that holds nothing: its state, its task, its buffers.
 pub(super) const CONNECTION_BYTES: usize = 16 * 1024;
@@ -223,13 +296,13 @@ mod tests {
         assert_eq!(budget.check(peer(0), 11), Err(Refusal::TooMuchMemory { limit: 100 }));
         assert_eq!(budget.check(peer(0), 10), Ok(()));
         assert_eq!(budget.check(peer(1), 61), Err(Refusal::TooMuchMemoryOfUser { limit: 150 }));
-        budget.set_passing(peer(1), 61);
+        budget.set_passing(peer(1), Amount { alone: 61, shared: 0 });
         assert_eq!(budget.overdrawn_by(peer(1)), Some(peer(0)), "the greatest of the user's");
         assert_eq!(budget.overdrawn_by(peer(2)), None, "which is nobody else's business");
         budget.finish(peer(0));
         budget.give_back(peer(0), 90);
         assert_eq!((budget.overdrawn_by(peer(1)), budget.total()), (None, 61));
-        budget.set_passing(peer(2), 101);
+        budget.set_passing(peer(2), Amount { alone: 101, shared: 0 });
         assert_eq!(budget.overdrawn_by(peer(2)), Some(peer(2)));
     }
 
@@ -240,11 +313,32 @@ mod tests {
             budget.attach(peer(slot), Owner::at("10.0.0.9"));
             budget.keep(peer(slot), 60 + slot as usize);
         }
-        budget.set_passing(peer(0), 100);
+        budget.set_passing(peer(0), Amount { alone: 100, shared: 0 });
         assert_eq!(budget.overdrawn_by(peer(0)), None);
         assert_eq!(budget.yielding(50), Some(peer(6)), "four connections of one address have more");
         budget.finish(peer(6));
         assert_eq!(budget.yielding(50), None);
+    }
+
+    #[test]
+    fn what_several_wait_for_counts_once_and_for_the_last_one_in_full() {
+        let mut budget = budget();
+        let payload = budget.shared().count(Bytes::from(vec![0; 90]));
+        let copies: Vec<Bytes> = (3..7).map(|_| payload.clone()).collect();
+        drop(payload);
+        for slot in 3..7 {
+            budget.attach(peer(slot), Owner::User(9));
+            budget.set_passing(peer(slot), Amount { alone: 5, shared: 90 });
+        }
+        assert_eq!((budget.total(), budget.overdrawn_by(peer(3))), (110, None));
+        for slot in 4..7 {
+            budget.finish(peer(slot));
+        }
+        drop(copies);
+        assert_eq!(budget.total(), 5, "nobody has it any more, whatever was told");
+        let one = budget.shared().count(Bytes::from(vec![0; 90]));
+        assert_eq!((budget.total(), one.len()), (95, 90));
+        assert_eq!(budget.check(peer(3), 10), Err(Refusal::TooMuchMemory { limit: 100 }));
     }
 
     #[test]

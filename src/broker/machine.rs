@@ -73,15 +73,16 @@ impl Broker {
     /// Returns a broker without connections.
     pub fn new(config: BrokerConfig, mut entropy: Box<dyn Entropy>) -> Self {
         let upstream = config.upstream.clone().map(|upstream| Upstream::new(upstream, entropy.split()));
+        let peers = Peers::new(&config);
         Self {
             upstream: upstream.map(Box::new),
             instance: entropy.id(),
-            peers: Peers::new(&config),
             journal: Journal::new(config.is_watched),
             authorizer: config.authorizer.clone().map(Authorizer::new),
             config,
             entropy,
-            router: Router::default(),
+            router: Router::new(peers.shared_payloads()),
+            peers,
             waits: InterestWaits::default(),
             watches: Watches::default(),
             exclusives: Exclusives::default(),

@@ -6,6 +6,7 @@ mod flows;
 use std::collections::VecDeque;
 
 use super::account::Account;
+use super::budget::Amount;
 use crate::wire::{Headers, OpError, PresenceChange, Publication, Reply, ServerOp};
 use flows::{Flows, is_for_end};
 
@@ -16,8 +17,8 @@ pub(super) struct Outbox {
     /// What others have sent since it is crowded. It goes when all of `ops` has gone.
     flows: Option<Box<Flows>>,
     bytes: usize,
-    /// The same, with a share only of what several peers wait for.
-    charged: usize,
+    /// What of it are payloads that other peers wait for as well; rather less than more.
+    shared: usize,
     /// What of it this peer asked for, or is told.
     answers: usize,
 }
@@ -41,20 +42,20 @@ pub(super) enum Overflow {
 }
 
 impl Outbox {
-    /// Adds an operation that goes to so many peers and was sent by `sender`, if by anybody, unless that
-    /// would be more than `limits`.
+    /// Adds an operation that was sent by `sender`, if by anybody, unless that would be more than `limits`.
+    /// `is_shared`: its payload goes to other peers as well.
     pub(super) fn push(
         &mut self,
         limits: OutboxLimits,
         op: ServerOp,
-        sharers: usize,
+        is_shared: bool,
         sender: Option<Account>,
     ) -> Result<(), Overflow> {
         let cost = cost(&op);
         let bytes = self.bytes + cost;
         let is_crowded = self.ops.len() >= CROWDED_OPS || self.bytes >= CROWDED_BYTES || self.flows.is_some();
         if let Some(sender) = sender.filter(|_| is_crowded) {
-            return self.push_crowded(limits, op, cost, sharers, sender);
+            return self.push_crowded(limits, op, cost, is_shared, sender);
         }
         if bytes > limits.bytes || self.len() >= limits.ops {
             return Err(Overflow::Peer);
@@ -67,11 +68,12 @@ impl Outbox {
         {
             flows.push_fence(op);
             self.bytes = bytes;
-            self.charged += cost;
             return Ok(());
         }
         self.bytes = bytes;
-        self.charged += if sharers > 1 { cost / sharers } else { cost };
+        if is_shared {
+            self.shared += shareable(&op);
+        }
         if is_answer(&op) {
             self.answers += cost;
         }
@@ -86,7 +88,7 @@ impl Outbox {
         limits: OutboxLimits,
         op: ServerOp,
         cost: usize,
-        sharers: usize,
+        is_shared: bool,
         sender: Account,
     ) -> Result<(), Overflow> {
         let flows = self.flows.get_or_insert_default();
@@ -97,25 +99,25 @@ impl Outbox {
         while self.bytes + cost > limits.bytes || self.ops.len() + flows.len() >= limits.ops {
             match flows.yield_to(sender) {
                 Some(dropped) => {
-                    self.charged -= self.charged * dropped / self.bytes.max(1);
-                    self.bytes -= dropped;
+                    self.bytes -= self::cost(&dropped);
+                    self.shared = self.shared.saturating_sub(shareable(&dropped));
                 }
                 None if is_for_end => return Err(Overflow::Sender),
                 None => return Err(Overflow::Peer),
             }
         }
-        let charge = if sharers > 1 { cost / sharers } else { cost };
         if let ServerOp::Watched(changes) = &op {
             let more = size_of_val(&**changes);
             if let Some(open) = flows.open_changes(sender, more, changes.len()) {
                 open.extend_from_slice(changes);
                 self.bytes += more;
-                self.charged += more;
                 return Ok(());
             }
         }
         self.bytes += cost;
-        self.charged += charge;
+        if is_shared {
+            self.shared += shareable(&op);
+        }
         flows.push(sender, op);
         Ok(())
     }
@@ -125,13 +127,11 @@ impl Outbox {
         match self.ops.back_mut() {
             Some(ServerOp::Watched(open)) if open.len() + changes.len() <= MAX_CHANGES => {
                 self.bytes += size_of_val(&*changes);
-                self.charged += size_of_val(&*changes);
                 open.extend(changes);
             }
             _ => {
                 let op = ServerOp::Watched(changes);
                 self.bytes += cost(&op);
-                self.charged += cost(&op);
                 self.ops.push_back(op);
             }
         }
@@ -143,7 +143,7 @@ impl Outbox {
     pub(super) fn take(&mut self, into: &mut Vec<ServerOp>) {
         if self.bytes < TAKE_BYTES && self.ops.len() <= TAKE_OPS && self.flows.is_none() {
             into.extend(self.ops.drain(..));
-            (self.bytes, self.charged, self.answers) = (0, 0, 0);
+            (self.bytes, self.shared, self.answers) = (0, 0, 0);
             return self.shrink();
         }
         let (mut bytes, before) = (0, into.len());
@@ -165,8 +165,12 @@ impl Outbox {
                 self.flows = None;
             }
         }
-        self.charged -= self.charged * bytes / self.bytes.max(1);
         self.bytes -= bytes;
+        if self.shared > 0 {
+            // Those that were not shared, too: then more counts as held for this peer alone.
+            let taken: usize = into[before..].iter().map(shareable).sum();
+            self.shared = self.shared.saturating_sub(taken);
+        }
         self.shrink();
     }
 
@@ -192,9 +196,11 @@ impl Outbox {
         self.bytes
     }
 
-    /// What they cost, when what several peers wait for is divided among them.
-    pub(super) fn charged(&self) -> usize {
-        self.charged
+    /// What it holds: what they cost, with what of that others wait for as well, and places for more.
+    pub(super) fn amount(&self) -> Amount {
+        let spare =
+            self.ops.capacity().saturating_sub(self.ops.len().max(FREE_PLACES)) * size_of::<ServerOp>();
+        Amount { alone: self.bytes - self.shared + spare, shared: self.shared }
     }
 
     /// Whether several senders wait for their turns, or have, since so much has waited without a break.
@@ -258,6 +264,16 @@ fn refusal_size(error: &OpError) -> usize {
     error.message.len()
 }
 
+/// Returns the bytes of its payload, if it is large enough to be counted once for all who wait for it.
+fn shareable(op: &ServerOp) -> usize {
+    match op {
+        ServerOp::Deliver { publication, .. } if publication.payload.raw.len() >= SHARED_FROM_BYTES => {
+            publication.payload.raw.len()
+        }
+        _ => 0,
+    }
+}
+
 /// Returns whether the peer has asked for it, or done something that it is told of.
 fn is_answer(op: &ServerOp) -> bool {
     matches!(op, ServerOp::Ack { .. } | ServerOp::Permission { .. } | ServerOp::Info(_))
@@ -277,6 +293,10 @@ pub(super) const TAKE_OPS: usize = 1024;
 /// Cost of the operations handed over in one call; the last one may exceed it.
 pub(super) const TAKE_BYTES: usize = 1024 * 1024;
 
+/// Payloads from here on that several peers wait for are counted once for all: of smaller ones the rest of
+/// the operation is a good part.
+pub(super) const SHARED_FROM_BYTES: usize = 1024;
+
 /// From so many operations on each sender has a queue of its own.
 const CROWDED_OPS: usize = 1024;
 /// From so many bytes on, likewise.
@@ -285,8 +305,11 @@ const CROWDED_BYTES: usize = 4 * 1024 * 1024;
 /// Changes of watched ends in one operation.
 pub(super) const MAX_CHANGES: usize = 4096;
 
-/// Places that an empty outbox may keep for what comes next.
-const KEPT_CAPACITY: usize = 1024;
+/// Places that every connection may have.
+const FREE_PLACES: usize = 16;
+
+/// Places that an empty outbox may keep for what comes next: some 50 KiB.
+const KEPT_CAPACITY: usize = 256;
 
 #[cfg(test)]
 mod tests;

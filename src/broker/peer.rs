@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::account::{Account, Owner};
-use super::budget::CONNECTION_BYTES;
+use super::budget::{Amount, CONNECTION_BYTES};
 use super::given_requests::GivenRequests;
 use super::outbox::Outbox;
 use super::peer_id::PeerId;
@@ -55,7 +55,7 @@ pub(super) struct Peer {
     pub(super) account: Account,
     pub(super) owner: Owner,
     /// What the budget knows of all that passes through it.
-    pub(super) budgeted: usize,
+    pub(super) budgeted: Amount,
     pub(super) outbox: Outbox,
     /// The head of its request, while it is being found out who it is.
     pub(super) head: usize,
@@ -102,7 +102,7 @@ impl Peer {
             max_subscriptions: 0,
             subscription_use: SubscriptionUse::default(),
             account: Account::Connection(id),
-            budgeted: 0,
+            budgeted: Amount::default(),
             outbox: Outbox::default(),
             head: 0,
             undecided: 0,
@@ -116,10 +116,11 @@ impl Peer {
         }
     }
 
-    /// What passes through it, in bytes.
-    pub(super) fn passing(&self) -> usize {
+    /// What passes through it.
+    pub(super) fn passing(&self) -> Amount {
         let own = if self.is_internal { 0 } else { CONNECTION_BYTES + self.user.as_bytes().len() };
-        own + self.outbox.charged() + self.head + self.undecided + self.unread
+        let Amount { alone, shared } = self.outbox.amount();
+        Amount { alone: own + alone + self.head + self.undecided + self.unread, shared }
     }
 
     /// Returns what those who watch an end of it are told when it is gone.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::account::{Account, Owner};
-use super::budget::{Budget, STEP};
+use super::budget::{Budget, SharedPayloads};
 use super::error::Refusal;
 use super::outbox::{OutboxLimits, Overflow};
 use super::peer::Peer;
@@ -92,25 +92,25 @@ impl Peers {
     /// Puts `op` into the outbox of `id`. False if it is gone or going; then, or when this was too much for
     /// it, `op` is dropped.
     pub(super) fn send(&mut self, id: PeerId, op: ServerOp) -> bool {
-        self.push(id, op, 1, None, |_| {})
+        self.push(id, op, false, None, |_| {})
     }
 
     /// As [`Self::send`], for news of what somebody's connection has done: it stays behind what was sent from
     /// there.
     pub(super) fn send_news(&mut self, id: PeerId, op: ServerOp, sender: Account) -> bool {
-        self.push(id, op, 1, Some(sender), |_| {})
+        self.push(id, op, false, Some(sender), |_| {})
     }
 
-    /// As [`Self::send`], for a delivery that goes to so many peers.
+    /// As [`Self::send`], for a delivery. `is_shared`: its payload goes to other peers as well.
     pub(super) fn deliver(
         &mut self,
         id: PeerId,
         op: ServerOp,
-        (sender, sharers): (Account, usize),
+        (sender, is_shared): (Account, bool),
         messages: u32,
         size: usize,
     ) -> bool {
-        self.push(id, op, sharers, Some(sender), |peer| peer.delivered.add(messages, size))
+        self.push(id, op, is_shared, Some(sender), |peer| peer.delivered.add(messages, size))
     }
 
     #[inline]
@@ -118,13 +118,13 @@ impl Peers {
         &mut self,
         id: PeerId,
         op: ServerOp,
-        sharers: usize,
+        is_shared: bool,
         sender: Option<Account>,
         count: impl FnOnce(&mut Peer),
     ) -> bool {
         let Self { slots, woken, limits, dropped, .. } = self;
         let Some(peer) = find(slots, id).filter(|peer| peer.close.is_none()) else { return false };
-        match peer.outbox.push(*limits, op, sharers, sender) {
+        match peer.outbox.push(*limits, op, is_shared, sender) {
             Ok(()) => {}
             Err(Overflow::Sender) => {
                 *dropped += 1;
@@ -137,7 +137,7 @@ impl Peers {
         }
         count(peer);
         wake(woken, peer);
-        if peer.passing() >= peer.budgeted + STEP {
+        if peer.passing().is_beyond(peer.budgeted) {
             self.keep_budget(id);
             return self.get(id).is_some_and(|peer| peer.close.is_none());
         }
@@ -187,9 +187,9 @@ impl Peers {
     fn keep_budget_of(&mut self, id: PeerId) {
         let Some(peer) = find(&mut self.slots, id) else { return };
         let passing = peer.passing();
-        if passing >= peer.budgeted + STEP {
+        if passing.is_beyond(peer.budgeted) {
             self.keep_budget(id);
-        } else if passing + STEP <= peer.budgeted {
+        } else if peer.budgeted.is_beyond(passing) {
             self.tell_budget(id);
         }
     }
@@ -223,7 +223,7 @@ impl Peers {
         let notice = cut_off_notice(peer.outbox.len(), peer.outbox.bytes(), held);
         peer.outbox.clear();
         // Bounds so narrow that this does not fit are a test's.
-        let _ = peer.outbox.push(*limits, notice, 1, None);
+        let _ = peer.outbox.push(*limits, notice, false, None);
         if peer.close.replace(DisconnectReason::SlowConsumer).is_none() {
             evicted.push(id);
         }
@@ -242,6 +242,11 @@ impl Peers {
     /// A peer has nothing more in other tables: what it kept is given back.
     pub(super) fn retire(&mut self, id: PeerId) {
         self.budget.finish(id);
+    }
+
+    /// Returns what counts payloads that several connections wait for.
+    pub(super) fn shared_payloads(&self) -> SharedPayloads {
+        self.budget.shared().clone()
     }
 
     /// How many deliveries were dropped because their senders had sent more than their share.
@@ -297,7 +302,7 @@ impl Peers {
         if peer.outbox.len() > 0 || owed {
             wake(woken, peer);
         }
-        if peer.passing() + STEP <= peer.budgeted {
+        if peer.budgeted.is_beyond(peer.passing()) {
             self.tell_budget(id);
         }
     }

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::account::{Account, Owner};
+use super::budget::SharedPayloads;
 use super::chunk_assignments::{Assignment, Assignments, ChunkAssignments, GroupId, Membership};
 use super::error::Refusal;
 use super::index_map::IndexMap;
 use super::member_drains::{DrainId, MemberDrain, MemberDrains};
+use super::outbox::SHARED_FROM_BYTES;
 use super::peer_id::PeerId;
 use super::upstream::Class;
 use crate::base::Entropy;
@@ -28,6 +30,7 @@ pub(super) struct Router {
     subscriptions: usize,
     /// Names for groups and memberships.
     names: u64,
+    shared: SharedPayloads,
 }
 
 /// The groups of one pattern, by queue.
@@ -71,6 +74,11 @@ pub(super) struct Routed {
 }
 
 impl Router {
+    /// Counts payloads that go to several with `shared`.
+    pub(super) fn new(shared: SharedPayloads) -> Self {
+        Self { shared, ..Self::default() }
+    }
+
     /// Adds `peer` to a group. It is not subscribed to `pattern` yet.
     pub(super) fn subscribe(&mut self, pattern: &Pattern, queue: Arc<str>, peer: PeerId, way: Way) {
         let (id, membership) = (self.names, self.names + 1);
@@ -148,9 +156,9 @@ impl Router {
     }
 
     /// Calls `deliver` for one member of each group of each pattern that the subject matches; it returns
-    /// whether it could, and is told how many share a large payload. A group with more than one member shares
-    /// the messages of a bundle. `choice`: what of groups of [`Class::Group`]. The last receiver gets the
-    /// publication itself, so that nothing is copied for an only one.
+    /// whether it could, and is told whether others get the same payload. A group with more than one member
+    /// shares the messages of a bundle. `choice`: what of groups of [`Class::Group`]. The last receiver gets
+    /// the publication itself, so that nothing is copied for an only one.
     ///
     /// What is remembered of a message that has begun takes memory, until that is given back.
     pub(super) fn route(
@@ -159,7 +167,7 @@ impl Router {
         (publisher, account, owner): (PeerId, Account, Owner),
         (mut publication, max_message, choice): (Publication, usize, Choice),
         entropy: &mut dyn Entropy,
-        mut deliver: impl FnMut(PeerId, &Pattern, Publication, (usize, Way)) -> bool,
+        mut deliver: impl FnMut(PeerId, &Pattern, Publication, (bool, Way)) -> bool,
     ) -> Result<Routed, Refusal> {
         let bytes = publication.payload.raw.len();
         let mut part = match (publication.seq, publication.done) {
@@ -186,14 +194,14 @@ impl Router {
             }
         };
         let route = self.interest.route(&publication.subject);
-        let sharers = if publication.payload.raw.len() < SHARED_FROM_BYTES {
-            1
-        } else {
-            self.interest.on(&route).map(|(_, groups)| groups.len()).sum()
-        };
+        let is_shared = publication.payload.raw.len() >= SHARED_FROM_BYTES
+            && self.interest.on(&route).map(|(_, groups)| groups.len()).sum::<usize>() > 1;
+        if is_shared {
+            publication.payload.raw = self.shared.count(publication.payload.raw);
+        }
         let (mut count, mut skipped, mut memory) = (0, false, 0);
         let mut deliver_counted = |(peer, pattern, way): (PeerId, &Pattern, Way), publication| {
-            if deliver(peer, pattern, publication, (sharers, way)) && !pattern.is_silent() {
+            if deliver(peer, pattern, publication, (is_shared, way)) && !pattern.is_silent() {
                 count += 1;
             }
         };
@@ -440,6 +448,3 @@ impl Part<'_> {
         Some(peer)
     }
 }
-
-/// Payloads from here on are worth a look how many peers wait for the same bytes.
-const SHARED_FROM_BYTES: usize = 64 * 1024;

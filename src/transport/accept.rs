@@ -165,7 +165,8 @@ async fn accept_connection(
         }
         Negotiation::Page => {
             let client = options.trusted_proxies.client(address.map(|address| address.ip()), &headers);
-            let address = address.map_or_else(String::new, |address| address.ip().to_string());
+            // Whoever comes over a trusted proxy is told by its fields, which stay: not from this machine.
+            let address = client.map_or_else(String::new, |address| address.to_string());
             let Some(body) = read_body(&mut stream, rest, &headers).await? else {
                 let answer = ErrorResponse::BODY_TOO_LARGE;
                 refuse(&mut stream, &answer).await?;

@@ -117,7 +117,7 @@ impl Broker {
             (publisher, sender, owner),
             (publication, self.config.max_message_bytes, choice),
             &mut **entropy,
-            |peer, pattern, publication, (sharers, way)| {
+            |peer, pattern, publication, (is_shared, way)| {
                 if is_private && !peers.get(peer).is_some_and(|receiver| receiver.is_internal) {
                     return false;
                 }
@@ -125,7 +125,7 @@ impl Broker {
                 let is_tap = pattern.is_silent();
                 let delivery = ServerOp::Deliver { pattern: pattern.clone(), publication };
                 *effort += DELIVERY_EFFORT;
-                let is_delivered = peers.deliver(peer, delivery, (sender, sharers), messages, size);
+                let is_delivered = peers.deliver(peer, delivery, (sender, is_shared), messages, size);
                 has_owner |= is_delivered && is_owner_here(way, peers.get(peer), now);
                 if is_delivered {
                     totals.delivered.add(messages, size);

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::super::account::{Account, Owner};
 use super::super::auth_request::Action;
 use super::super::error::Refusal;
+use super::super::outbox::SHARED_FROM_BYTES;
 use super::super::router::Choice;
 use super::super::upstream::{
     Class, Client, Counted, UpstreamEvent, carried_bytes, has_one_owner, held_cost, is_local, is_reserved,
@@ -358,7 +359,9 @@ impl Broker {
             }
             UpstreamEvent::DeliverTo(peer, pattern, mut publication) => {
                 let messages = publication.count();
-                if vouch_for_nothing(&mut publication) && !self.deliver_one(peer, &pattern, publication) {
+                if vouch_for_nothing(&mut publication)
+                    && !self.deliver_one(peer, &pattern, (publication, false))
+                {
                     self.count_lost(messages);
                 }
             }
@@ -397,16 +400,28 @@ impl Broker {
         if receivers.is_empty() && queue.is_some() {
             self.count_lost(publication.count());
         }
+        let is_shared = receivers.len() > 1 && publication.payload.raw.len() >= SHARED_FROM_BYTES;
+        if is_shared {
+            let counted = self.peers.shared_payloads().count(publication.payload.raw);
+            for (_, copy) in &mut receivers {
+                copy.payload.raw = counted.clone();
+            }
+        }
         for (peer, publication) in receivers {
-            self.deliver_one(peer, pattern, publication);
+            self.deliver_one(peer, pattern, (publication, is_shared));
         }
     }
 
-    /// Returns whether the client could be given it.
-    fn deliver_one(&mut self, peer: PeerId, pattern: &Pattern, publication: Publication) -> bool {
+    /// Returns whether the client could be given it. `is_shared`: others get the same payload.
+    fn deliver_one(
+        &mut self,
+        peer: PeerId,
+        pattern: &Pattern,
+        (publication, is_shared): (Publication, bool),
+    ) -> bool {
         let (messages, size) = (publication.count(), publication.payload_bytes());
         let op = ServerOp::Deliver { pattern: pattern.clone(), publication };
-        let is_delivered = self.peers.deliver(peer, op, (BEYOND, 1), messages, size);
+        let is_delivered = self.peers.deliver(peer, op, (BEYOND, is_shared), messages, size);
         if is_delivered {
             self.totals.delivered.add(messages, size);
         }

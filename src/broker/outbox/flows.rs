@@ -98,8 +98,8 @@ impl Flows {
     }
 
     /// Drops the latest of what waits for ends of sockets and was sent by whoever has sent most of it, for
-    /// one who has sent less. Returns its cost; `None`: nobody has to give way.
-    pub(super) fn yield_to(&mut self, sender: Account) -> Option<usize> {
+    /// one who has sent less. Returns it; `None`: nobody has to give way.
+    pub(super) fn yield_to(&mut self, sender: Account) -> Option<ServerOp> {
         let greediest = self.shares.greedier_than(&sender)?;
         let flow = self.by_sender.get_mut(&greediest)?;
         // The oldest stays: its sender has its turn, and must not be without anything.
@@ -107,10 +107,9 @@ impl Flows {
             return None;
         }
         let (place, op) = flow.pop_back()?;
-        let cost = cost(&op);
-        self.shares.subtract(greediest, cost);
+        self.shares.subtract(greediest, cost(&op));
         self.settle(place);
-        Some(cost)
+        Some(op)
     }
 
     /// Moves operations to `into`, as long as fewer than `ops` and `bytes` were moved. Returns their cost.

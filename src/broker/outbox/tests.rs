@@ -12,12 +12,12 @@ fn strings(id: u64, length: usize) -> ServerOp {
 fn both_bounds_hold_and_what_does_not_fit_is_not_taken() {
     let mut outbox = Outbox::default();
     let two = OutboxLimits { bytes: usize::MAX, ops: 2 };
-    assert_eq!(outbox.push(two, strings(0, 1), 1, None), Ok(()));
-    assert_eq!(outbox.push(two, strings(1, 1), 1, None), Ok(()));
-    assert_eq!(outbox.push(two, strings(2, 1), 1, None), Err(Overflow::Peer));
+    assert_eq!(outbox.push(two, strings(0, 1), false, None), Ok(()));
+    assert_eq!(outbox.push(two, strings(1, 1), false, None), Ok(()));
+    assert_eq!(outbox.push(two, strings(2, 1), false, None), Err(Overflow::Peer));
     let exact = OutboxLimits { bytes: outbox.bytes() + cost(&strings(3, 100)), ops: 10 };
-    assert_eq!(outbox.push(exact, strings(3, 101), 1, None), Err(Overflow::Peer));
-    assert_eq!(outbox.push(exact, strings(3, 100), 1, None), Ok(()));
+    assert_eq!(outbox.push(exact, strings(3, 101), false, None), Err(Overflow::Peer));
+    assert_eq!(outbox.push(exact, strings(3, 100), false, None), Ok(()));
     assert_eq!(outbox.len(), 3);
 }
 
@@ -25,10 +25,10 @@ fn both_bounds_hold_and_what_does_not_fit_is_not_taken() {
 fn a_take_is_bounded_and_gives_back_all_that_was_counted() {
     let mut outbox = Outbox::default();
     for id in 0..3 {
-        outbox.push(WIDE, strings(id, TAKE_BYTES), 1, None).unwrap();
+        outbox.push(WIDE, strings(id, TAKE_BYTES), false, None).unwrap();
     }
     for id in 3..3000 {
-        outbox.push(WIDE, strings(id, 1), 1, None).unwrap();
+        outbox.push(WIDE, strings(id, 1), false, None).unwrap();
     }
     let (mut taken, mut sizes) = (Vec::new(), Vec::new());
     while outbox.len() > 0 {
@@ -82,11 +82,11 @@ fn who_floods_a_crowded_peer_is_not_in_the_way_of_others() {
     let mut refused = 0;
     for _ in 0..300_000 {
         refused +=
-            usize::from(outbox.push(limits, delivery(SOCKETS, 100), 1, mallory) == Err(Overflow::Sender));
+            usize::from(outbox.push(limits, delivery(SOCKETS, 100), false, mallory) == Err(Overflow::Sender));
     }
     assert!(refused > 100_000, "{refused}");
     assert!(outbox.bytes() <= limits.bytes / 2 + CROWDED_BYTES + 1000);
-    assert_eq!(outbox.push(limits, delivery(SOCKETS, 7), 1, ann), Ok(()));
+    assert_eq!(outbox.push(limits, delivery(SOCKETS, 7), false, ann), Ok(()));
     assert!(taken_before(&mut outbox, 7) <= Some(CROWDED_BYTES + 100_000));
 }
 
@@ -96,18 +96,18 @@ fn several_who_flood_give_way_to_one_who_does_not_and_only_unread_subscriptions_
     let mut outbox = Outbox::default();
     for sender in 0..4 {
         for _ in 0..300 {
-            let flood = outbox.push(limits, delivery(SOCKETS, 100_000), 1, Some(Account::User(sender)));
+            let flood = outbox.push(limits, delivery(SOCKETS, 100_000), false, Some(Account::User(sender)));
             assert_ne!(flood, Err(Overflow::Peer));
         }
     }
-    assert_eq!(outbox.push(limits, delivery(SOCKETS, 7), 1, Some(Account::User(9))), Ok(()));
-    assert_eq!(outbox.push(limits, delivery("news.>", 8), 1, Some(Account::User(9))), Ok(()));
+    assert_eq!(outbox.push(limits, delivery(SOCKETS, 7), false, Some(Account::User(9))), Ok(()));
+    assert_eq!(outbox.push(limits, delivery("news.>", 8), false, Some(Account::User(9))), Ok(()));
     assert!(outbox.bytes() <= limits.bytes);
     assert!(taken_before(&mut outbox, 7) < Some(8 << 20));
 
     let mut outbox = Outbox::default();
     let pushed =
-        |outbox: &mut Outbox| outbox.push(limits, delivery("news.>", 100_000), 1, Some(Account::User(1)));
+        |outbox: &mut Outbox| outbox.push(limits, delivery("news.>", 100_000), false, Some(Account::User(1)));
     let count = std::iter::from_fn(|| pushed(&mut outbox).ok()).take(10_000).count();
     assert!((600..700).contains(&count));
     assert_eq!(pushed(&mut outbox), Err(Overflow::Peer));
@@ -120,10 +120,10 @@ fn the_end_of_a_subscription_stays_behind_all_that_came_before_it() {
     for round in 0..4_u64 {
         for number in 0..CROWDED_OPS {
             let sender = Account::User(number as u64 % 5);
-            outbox.push(WIDE, delivery("news.>", 1), 1, Some(sender)).expect("room");
+            outbox.push(WIDE, delivery("news.>", 1), false, Some(sender)).expect("room");
         }
-        outbox.push(WIDE, fence(2 * round), 1, None).expect("room");
-        outbox.push(WIDE, fence(2 * round + 1), 1, None).expect("room");
+        outbox.push(WIDE, fence(2 * round), false, None).expect("room");
+        outbox.push(WIDE, fence(2 * round + 1), false, None).expect("room");
     }
     let mut taken = Vec::new();
     while outbox.len() > 0 {
@@ -161,7 +161,7 @@ fn what_one_sender_sends_stays_in_order_and_news_of_its_ends_behind_it() {
             delivery(["a", "b", "c"][sender], next[sender])
         };
         next[sender] += 1;
-        outbox.push(WIDE, op, 1, Some(Account::User(sender as u64))).expect("room");
+        outbox.push(WIDE, op, false, Some(Account::User(sender as u64))).expect("room");
         if round % 5000 == 4999 {
             outbox.take(&mut taken);
         }
