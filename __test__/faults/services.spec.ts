@@ -60,6 +60,16 @@ test('a member that is killed: its calls fail with EPIPE, and others are served'
   expect(await call).toBe('done')
 }, 120_000)
 
+test('a call that is older than many that were answered: it is told, too', async () => {
+  const { member, calls } = await asked(1)
+  await member.ask('serveEcho', { subject: 'echo' })
+  for (let n = 0; n < 10; n++) {
+    await Promise.all(Array.from({ length: 50 }, (_, m) => caller.request('echo', m)))
+  }
+  await member.kill()
+  expect(await rejection(calls[0]!)).toMatchObject({ code: 'EPIPE', message: /ended before it answered/ })
+}, 120_000)
+
 test('several answers of a member that is killed: the loop over them throws', async () => {
   const { member } = await asked(1)
   const answers = caller.requestMany('jobs', ['work'], { timeout: 600_000 })

@@ -1,132 +1,226 @@
-//! Requests that one connection alone was given: when it ends, whoever waits for its answer is told.
+//! Requests that one connection alone was given and has not answered: when it ends, whoever waits is told.
 //!
-//! The client of a connection that was only cut comes back, and may still answer. It is known by its inbox,
-//! which it keeps.
+//! Whoever asks keeps them, by whom it has asked, and pays for them. Whoever is asked knows only who they
+//! are, so that neither an answer nor an end has to look through the requests of others.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
-use std::time::Instant;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::BuildHasher;
 
-use super::account::{Account, Owner};
+use foldhash::fast::RandomState;
+
 use super::peer_id::PeerId;
-use crate::base::Shares;
-use crate::subject::Pattern;
-use crate::wire::{ANSWER_GRACE, AckId, Json};
+use crate::subject::{Pattern, Subject};
+use crate::wire::AckId;
 
-/// The latest requests of one connection, oldest first, answered or not.
+/// Names a client that is asked, over all of its connections: the hash of its inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct AskedId(pub(super) u64);
+
+/// Names a request to whoever has asked: the hash of where its answer comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct AnswerId(pub(super) u64);
+
+/// Makes these names: nobody outside knows which.
 #[derive(Debug, Default)]
-pub(super) struct GivenRequests(VecDeque<(PeerId, AckId)>);
+pub(super) struct Names(RandomState);
 
-impl GivenRequests {
-    /// Notes who asked, and by which acknowledgement a request is known there.
+impl Names {
+    pub(super) fn asked(&self, inbox: &Pattern) -> AskedId {
+        AskedId(self.0.hash_one(inbox.as_str()))
+    }
+
     #[inline]
-    pub(super) fn note(&mut self, asker: PeerId, ack: AckId) {
-        if self.0.len() == MAX_NOTED {
-            self.0.pop_front();
+    pub(super) fn answer(&self, place: &Subject) -> AnswerId {
+        AnswerId(self.0.hash_one(place.as_str()))
+    }
+}
+
+/// The requests of one connection, by whom they were given to.
+#[derive(Debug, Default)]
+pub(super) struct Asks {
+    by_asked: HashMap<AskedId, Unanswered, RandomState>,
+    unanswered: usize,
+}
+
+/// The requests of one connection to one client.
+#[derive(Debug, Default)]
+pub(super) struct Unanswered {
+    /// Those that end with an answer.
+    single: HashMap<AnswerId, AckId, RandomState>,
+    /// The latest of those for which the broker sees no last answer, oldest first.
+    others: VecDeque<AckId>,
+}
+
+impl Unanswered {
+    fn len(&self) -> usize {
+        self.single.len() + self.others.len()
+    }
+
+    /// The bytes that it takes.
+    fn memory(&self) -> usize {
+        PAIR_BYTES + self.single.capacity() * NOTE_BYTES + self.others.capacity() * size_of::<AckId>()
+    }
+
+    /// Returns all of them, oldest first.
+    pub(super) fn into_acks(self) -> Vec<AckId> {
+        let mut acks: Vec<AckId> = self.single.into_values().chain(self.others).collect();
+        acks.sort_unstable();
+        acks
+    }
+}
+
+impl Asks {
+    /// Notes a request that takes no more memory: `answer` where one ends it. Returns whether that is done.
+    #[inline]
+    pub(super) fn try_note(&mut self, asked: AskedId, answer: Option<AnswerId>, ack: AckId) -> bool {
+        let Some(open) = self.by_asked.get_mut(&asked) else { return false };
+        match answer {
+            Some(answer)
+                if open.single.len() < open.single.capacity() && self.unanswered < MAX_UNANSWERED =>
+            {
+                self.unanswered += usize::from(open.single.insert(answer, ack).is_none());
+                true
+            }
+            Some(_) => false,
+            None => {
+                if open.others.len() >= MAX_OTHERS {
+                    open.others.pop_front();
+                }
+                let has_room = open.others.len() < open.others.capacity();
+                if has_room {
+                    open.others.push_back(ack);
+                }
+                has_room
+            }
         }
-        self.0.push_back((asker, ack));
+    }
+
+    /// Makes room for one more request. Returns by how many bytes there is more or less of it.
+    pub(super) fn make_room(&mut self, asked: AskedId, answer: Option<AnswerId>) -> (usize, usize) {
+        let given_back = if self.unanswered >= MAX_UNANSWERED { self.forget_most() } else { 0 };
+        let before = self.by_asked.get(&asked).map_or(0, Unanswered::memory);
+        let open = self.by_asked.entry(asked).or_default();
+        if answer.is_some() {
+            // Twice as much as is needed: a table that is nearly full is built anew again and again.
+            open.single.reserve(open.single.len() + 1);
+        } else {
+            open.others.reserve(1);
+        }
+        (open.memory() - before, given_back)
+    }
+
+    /// Handles an answer on its way from whoever was asked. Returns the bytes that are not needed any more.
+    #[inline]
+    pub(super) fn handle_answer(&mut self, asked: AskedId, answer: AnswerId) -> usize {
+        let Some(open) = self.by_asked.get_mut(&asked) else { return 0 };
+        if open.single.remove(&answer).is_none() {
+            return 0;
+        }
+        self.unanswered -= 1;
+        if open.single.is_empty() { open.tidy() } else { 0 }
+    }
+
+    /// Whether an answer could end a request.
+    #[inline]
+    pub(super) fn has_unanswered(&self) -> bool {
+        self.unanswered > 0
+    }
+
+    /// Whether anything is noted of this client.
+    pub(super) fn has_open(&self, asked: AskedId) -> bool {
+        self.by_asked.get(&asked).is_some_and(|open| open.len() > 0)
+    }
+
+    /// Takes the requests to one client, and what they took in bytes.
+    pub(super) fn take(&mut self, asked: AskedId) -> Option<(Unanswered, usize)> {
+        let open = self.by_asked.remove(&asked)?;
+        self.unanswered -= open.single.len();
+        let memory = open.memory();
+        Some((open, memory))
+    }
+
+    /// Forgets the requests to the client with most of them: they wait until their time is over. Returns the
+    /// bytes that this gives back.
+    fn forget_most(&mut self) -> usize {
+        let most = self.by_asked.iter().max_by_key(|(asked, open)| (open.single.len(), **asked));
+        let Some(open) = most.map(|(asked, _)| *asked).and_then(|asked| self.by_asked.get_mut(&asked)) else {
+            return 0;
+        };
+        self.unanswered -= open.single.len();
+        open.give_up_room()
+    }
+}
+
+impl Unanswered {
+    /// Makes the table of an empty one as good as new. Returns the bytes that it gives back.
+    fn tidy(&mut self) -> usize {
+        self.single.clear();
+        if self.single.capacity() > MAX_SPARE { self.give_up_room() } else { 0 }
+    }
+
+    #[cold]
+    fn give_up_room(&mut self) -> usize {
+        let before = self.memory();
+        self.single = HashMap::default();
+        before - self.memory()
+    }
+}
+
+/// The connections that have asked a client.
+#[derive(Debug, Default)]
+pub(super) struct Askers {
+    all: HashSet<PeerId, RandomState>,
+    /// How many there were after the last look for those who are none any more.
+    looked_at: usize,
+}
+
+impl Askers {
+    pub(super) fn add(&mut self, asker: PeerId) {
+        self.all.insert(asker);
+    }
+
+    /// Whether it is time to look for those who are none any more.
+    pub(super) fn is_look_due(&self) -> bool {
+        self.all.len() >= 2 * self.looked_at + MIN_ASKERS
+    }
+
+    /// Keeps only those that still wait for an answer.
+    pub(super) fn retain(&mut self, waits: impl FnMut(&PeerId) -> bool) {
+        self.all.retain(waits);
+        self.looked_at = self.all.len();
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
-    /// Adds those of an earlier connection of the same client.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Adds those of another connection of the same client.
     pub(super) fn take_over(&mut self, earlier: Self) {
-        earlier.0.into_iter().for_each(|(asker, ack)| self.note(asker, ack));
+        self.all.extend(earlier.all);
     }
 
-    pub(super) fn into_askers(self) -> impl Iterator<Item = (PeerId, AckId)> {
-        self.0.into_iter()
-    }
-}
-
-/// Those of connections that were cut, while their clients may come back. When there is no room for one
-/// more, the oldest of the owner with most gives way.
-#[derive(Debug, Default)]
-pub(super) struct CutOff {
-    /// By inbox, which a peer chooses.
-    by_inbox: HashMap<Pattern, (Due, Unanswered)>,
-    /// In the order in which their time is over.
-    due: BTreeMap<Due, Pattern>,
-    by_owner: HashMap<Owner, BTreeSet<Due>>,
-    shares: Shares<Owner>,
-    kept: u64,
-    /// A user has a number only while it is connected: here its hash stands for it.
-    users: RandomState,
-}
-
-/// When the time of one is over, and which it is.
-type Due = (Instant, u64);
-
-/// A connection that was cut: who it was, and what it was asked.
-#[derive(Debug)]
-pub(super) struct Unanswered {
-    pub(super) account: Account,
-    pub(super) owner: Owner,
-    pub(super) given: GivenRequests,
-}
-
-impl CutOff {
-    /// Who has the place of a connection that was cut.
-    pub(super) fn owner(&self, owner: Owner, user: &Json) -> Owner {
-        match owner {
-            Owner::User(_) => Owner::User(self.users.hash_one(user.as_bytes())),
-            Owner::Network(_) => owner,
-        }
-    }
-
-    /// Keeps what a connection was given until its client is back, or its time is over. Returns what there is
-    /// no room for: what another had to give up, or this.
-    pub(super) fn keep(&mut self, now: Instant, inbox: Pattern, mut cut: Unanswered) -> Option<Unanswered> {
-        cut.given.take_over(self.take(&inbox));
-        let mut given_up = None;
-        if self.by_inbox.len() >= MAX_CUT_OFF {
-            let owns_some = self.shares.of(&cut.owner) > 0;
-            let yielding = self.shares.greedier_than(&cut.owner).or(owns_some.then_some(cut.owner));
-            let oldest = yielding.and_then(|owner| self.by_owner.get(&owner)?.first().copied());
-            let Some(oldest) = oldest else { return Some(cut) };
-            given_up = self.end(oldest);
-        }
-        let due = (now + ANSWER_GRACE, self.kept);
-        self.kept += 1;
-        self.shares.add(cut.owner, 1);
-        self.by_owner.entry(cut.owner).or_default().insert(due);
-        self.due.insert(due, inbox.clone());
-        self.by_inbox.insert(inbox, (due, cut));
-        given_up
-    }
-
-    /// The client with this inbox is back.
-    pub(super) fn take(&mut self, inbox: &Pattern) -> GivenRequests {
-        let due = self.by_inbox.get(inbox).map(|(due, _)| *due);
-        due.and_then(|due| self.end(due)).map(|cut| cut.given).unwrap_or_default()
-    }
-
-    /// Takes one whose client has not come back in time.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Unanswered> {
-        let (due, _) = self.due.first_key_value().filter(|((at, _), _)| *at <= now)?;
-        self.end(*due)
-    }
-
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.due.first_key_value().map(|((at, _), _)| *at)
-    }
-
-    fn end(&mut self, due: Due) -> Option<Unanswered> {
-        let (_, cut) = self.by_inbox.remove(&self.due.remove(&due)?)?;
-        self.shares.subtract(cut.owner, 1);
-        if let Some(all) = self.by_owner.get_mut(&cut.owner) {
-            all.remove(&due);
-            if all.is_empty() {
-                self.by_owner.remove(&cut.owner);
-            }
-        }
-        Some(cut)
+    /// Returns all of them, oldest first.
+    pub(super) fn into_sorted(self) -> Vec<PeerId> {
+        let mut all: Vec<PeerId> = self.all.into_iter().collect();
+        all.sort_unstable();
+        all
     }
 }
 
-/// Requests that are remembered of a connection.
-pub(super) const MAX_NOTED: usize = 64;
-/// Connections that were cut, and of which something is remembered.
-pub(super) const MAX_CUT_OFF: usize = 1024;
+/// Unanswered requests of one connection that are remembered: 6 MiB.
+pub(super) const MAX_UNANSWERED: usize = 65_536;
+/// Requests for several answers that are remembered of one connection to one client.
+pub(super) const MAX_OTHERS: usize = 64;
+/// Room that stays when every request is answered.
+const MAX_SPARE: usize = 128;
+/// The least number of askers that is looked through.
+const MIN_ASKERS: usize = 32;
+/// What a request takes of a table, with its share of the room that is never used.
+const NOTE_BYTES: usize = 24;
+/// What it takes in two tables that one has asked another.
+const PAIR_BYTES: usize = 300;

@@ -1,6 +1,7 @@
 //! The broker as a whole: takes operations, keeps the rules, and joins peers, router and waits.
 
 mod access;
+mod given;
 mod journal;
 mod presence;
 mod publications;
@@ -14,13 +15,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::given::Untold;
 use super::account::Owner;
 use super::admission::Admission;
 use super::authorizer::Authorizer;
+use super::cut_off::CutOff;
 use super::drain::Drain;
 use super::error::Refusal;
 use super::exclusives::Exclusives;
-use super::given_requests::CutOff;
+use super::given_requests::Names;
 use super::interest_waits::{self, InterestWaits};
 use super::journal::Journal;
 use super::peers::Peers;
@@ -52,6 +55,8 @@ pub struct Broker {
     watches: Watches,
     exclusives: Exclusives,
     cut_off: CutOff,
+    names: Names,
+    untold: Untold,
     networks: NetworkNumbers,
     /// Drawn anew by each broker: what lived in the process of another one is gone for good.
     instance: String,
@@ -87,6 +92,8 @@ impl Broker {
             watches: Watches::default(),
             exclusives: Exclusives::default(),
             cut_off: CutOff::default(),
+            names: Names::default(),
+            untold: Untold::default(),
             networks: NetworkNumbers::default(),
             admission: Admission::default(),
             repeats: Deadlines::new(),
@@ -186,6 +193,7 @@ impl Broker {
             self.repeats.next(),
             self.router.poll_timeout(),
             self.cut_off.poll_timeout(),
+            self.untold.poll_timeout(),
             auth_requests,
             release,
             self.upstream.as_ref().and_then(|upstream| upstream.poll_timeout()),
@@ -213,7 +221,7 @@ impl Broker {
             ClientOp::Publish { ack, publication } => {
                 let asks = publication.headers.reply.is_some();
                 let reply = match ack.filter(|_| asks && self.hears_of_ends(peer)) {
-                    Some(ack) => self.ask(now, peer, ack, publication),
+                    Some(ack) => self.ask(now, peer, (ack, true), publication),
                     None => self.publish(now, peer, publication),
                 };
                 if asks && matches!(reply, Reply::Published { count: 0 }) {
@@ -222,7 +230,7 @@ impl Broker {
                 self.acknowledge(peer, ack, reply);
             }
             ClientOp::Request { ack, publication } => {
-                let reply = self.ask(now, peer, ack, publication);
+                let reply = self.ask(now, peer, (ack, false), publication);
                 self.acknowledge_request(peer, ack, reply);
             }
             ClientOp::PublishRefused { ack, error } => {

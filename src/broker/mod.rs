@@ -13,6 +13,7 @@ mod budget;
 mod chunk_assignments;
 mod config;
 mod connection_list;
+mod cut_off;
 mod decision_cache;
 mod drain;
 mod error;

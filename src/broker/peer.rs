@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::account::{Account, Owner};
 use super::budget::{Amount, CONNECTION_BYTES};
-use super::given_requests::GivenRequests;
+use super::given_requests::{AskedId, Askers, Asks};
 use super::outbox::Outbox;
 use super::peer_id::PeerId;
 use super::subscription_limits::SubscriptionUse;
@@ -46,8 +46,12 @@ pub(super) struct Peer {
     pub(super) subscriptions: BTreeMap<Pattern, Arc<str>>,
     /// Where answers come to it, which tells a client that comes back; `None`: it does not say.
     pub(super) inbox: Option<Pattern>,
-    /// What it alone was asked.
-    pub(super) given: GivenRequests,
+    /// The client that it is of, for those who ask it.
+    pub(super) asked: Option<AskedId>,
+    /// Who has asked it alone.
+    pub(super) askers: Option<Box<Askers>>,
+    /// What it has asked.
+    pub(super) asks: Option<Box<Asks>>,
     pub(super) max_subscriptions: usize,
     /// What they take of what they may.
     pub(super) subscription_use: SubscriptionUse,
@@ -98,7 +102,9 @@ impl Peer {
             close: None,
             subscriptions: BTreeMap::new(),
             inbox: None,
-            given: GivenRequests::default(),
+            asked: None,
+            askers: None,
+            asks: None,
             max_subscriptions: 0,
             subscription_use: SubscriptionUse::default(),
             account: Account::Connection(id),

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::account::{Account, Owner};
 use super::budget::{Budget, SharedPayloads};
 use super::error::Refusal;
+use super::given_requests::{AnswerId, AskedId};
 use super::outbox::{OutboxLimits, Overflow};
 use super::peer::Peer;
 use super::peer_id::PeerId;
@@ -168,6 +169,15 @@ impl Peers {
     /// A peer keeps so much less.
     pub(super) fn give_back(&mut self, id: PeerId, less: usize) {
         self.budget.give_back(id, less);
+    }
+
+    /// A peer is given an answer to what it has asked.
+    pub(super) fn handle_answer(&mut self, id: PeerId, asked: AskedId, answer: AnswerId) {
+        let asks = self.get_mut(id).and_then(|peer| peer.asks.as_mut());
+        let less = asks.map_or(0, |asks| asks.handle_answer(asked, answer));
+        if less > 0 {
+            self.give_back(id, less);
+        }
     }
 
     /// What of a peer's operations waits for decisions has become so much.

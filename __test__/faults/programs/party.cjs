@@ -100,6 +100,11 @@ const commands = {
   async serve({ subject }) {
     await client.service(subject, { work: () => new Promise(resolve => pending.push(resolve)) })
   },
+  /** One that answers at once with what it was asked. */
+  async serveEcho({ subject }) {
+    const requests = await client.subscribe(subject, { queue: 'echo' })
+    requests.emitter.on('message', message => message.respondSync(message.data))
+  },
   pending: () => pending.length,
   connections: () => connections,
   answer() {

@@ -1,18 +1,15 @@
 //! Tells those who watch an end what became of it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::super::account::Account;
-use super::super::given_requests::{GivenRequests, Unanswered};
 use super::super::outbox::MAX_CHANGES;
 use super::super::pending_ops::Verdict;
 use super::super::watches::{self, Notices, is_owner};
 use super::super::{EndReason, PeerId};
 use super::{Broker, NOTICE_EFFORT, SUBSCRIPTION_EFFORT, is_denied};
 use crate::subject::{Pattern, Subject};
-use crate::wire::message::ENDED_UNANSWERED;
-use crate::wire::{OpError, Presence, PresenceChange, Reply, ServerOp, WatchRequest};
+use crate::wire::{Presence, PresenceChange, ServerOp, WatchRequest};
 
 impl Broker {
     /// Notes that a peer lives in the broker's own process: it ends with it, for good.
@@ -33,45 +30,6 @@ impl Broker {
     pub fn note_lost(&mut self, peer: PeerId, why: EndReason) {
         if let Some(entry) = self.peers.get_mut(peer) {
             entry.lost = Some(why);
-        }
-    }
-
-    /// Settles what a peer that is gone was asked: whoever waits for its answers is told, now or when its
-    /// client does not come back in time. It may have come back on another connection before.
-    pub(super) fn end_given(&mut self, now: Instant, peer: PeerId) {
-        let Some(entry) = self.peers.get_mut(peer) else { return };
-        let (given, account, owner, why) = (
-            std::mem::take(&mut entry.given),
-            entry.account,
-            self.cut_off.owner(entry.owner, &entry.user),
-            entry.ends_as(),
-        );
-        let Some(inbox) = entry.inbox.take().filter(|_| !given.is_empty()) else { return };
-        if why == Presence::Gone {
-            return self.tell_askers(account, given);
-        }
-        let returned = self.router.first_member(&inbox);
-        if let Some(entry) = returned.and_then(|returned| self.peers.open_mut(returned)) {
-            return entry.given.take_over(given);
-        }
-        if let Some(cut) = self.cut_off.keep(now, inbox, Unanswered { account, owner, given }) {
-            self.tell_askers(cut.account, cut.given);
-        }
-    }
-
-    /// Tells of clients that have not come back in time.
-    pub(super) fn handle_cut_off(&mut self, now: Instant) {
-        while let Some(cut) = self.cut_off.pop_due(now) {
-            self.tell_askers(cut.account, cut.given);
-        }
-    }
-
-    /// Who has had the answer, which stands before this, passes over it.
-    fn tell_askers(&mut self, account: Account, given: GivenRequests) {
-        for (asker, id) in given.into_askers() {
-            self.effort += NOTICE_EFFORT;
-            let reply = Reply::Error(OpError { message: ENDED.to_owned(), code: Some(ENDED_UNANSWERED) });
-            self.peers.send_news(asker, ServerOp::Ack { id, reply }, account);
         }
     }
 
@@ -144,6 +102,3 @@ impl Broker {
         }
     }
 }
-
-/// What is said to those whose answers will not come.
-const ENDED: &str = "who was asked has ended";

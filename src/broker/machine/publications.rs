@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::account::{Account, Owner};
 use super::super::chunk_assignments::MESSAGE_MEMORY;
 use super::super::error::Refusal;
+use super::super::given_requests::{AnswerId, Names};
 use super::super::peer::Peer;
 use super::super::router::{Choice, Way};
 use super::super::upstream::Class;
@@ -21,15 +22,20 @@ impl Broker {
         }
     }
 
-    /// Publishes what wants an answer. If one connection alone has got it, that owes the answer.
-    pub(super) fn ask(&mut self, now: Instant, asker: PeerId, ack: AckId, publication: Publication) -> Reply {
+    /// Publishes what wants an answer, or several. If one connection alone has got it, that owes the answer.
+    pub(super) fn ask(
+        &mut self,
+        now: Instant,
+        asker: PeerId,
+        (ack, wants_several): (AckId, bool),
+        publication: Publication,
+    ) -> Reply {
+        let place = publication.headers.reply.as_ref().filter(|_| !wants_several);
+        let answer = place.map(|place| self.names.answer(place));
         match self.deliver_here(now, asker, (publication, Choice::ByPattern)) {
             Ok(Reached { count, receiver, .. }) => {
-                if count == 1
-                    && let Some(entry) = receiver.and_then(|receiver| self.peers.get_mut(receiver))
-                    && entry.inbox.is_some()
-                {
-                    entry.given.note(asker, ack);
+                if let Some(receiver) = receiver.filter(|_| count == 1) {
+                    self.note_given(receiver, asker, ack, answer);
                 }
                 Reply::Published { count }
             }
@@ -95,8 +101,12 @@ impl Broker {
         }
         let is_private = self.is_private(&publication);
         let (messages, size) = (publication.count(), publication.payload_bytes());
-        let Self { peers, router, totals, entropy, effort, networks, .. } = self;
-        let sender = peers.get(publisher).map_or(Account::Connection(publisher), |entry| entry.account);
+        let Self { peers, router, totals, entropy, effort, networks, names, .. } = self;
+        let publishing = peers.get(publisher);
+        let sender = publishing.map_or(Account::Connection(publisher), |entry| entry.account);
+        // Its last part ends a request.
+        let answering = publishing.filter(|entry| entry.askers.is_some() && publication.done);
+        let answering = answering.and_then(|entry| entry.asked);
         if tells_origin(&publication) {
             // So that a listener knows users, and can tell them apart.
             let is_connect = publication.headers.command == Some(SocketCommand::Connect);
@@ -123,6 +133,7 @@ impl Broker {
                 }
                 let (messages, size) = (publication.count(), publication.payload_bytes());
                 let is_tap = pattern.is_silent();
+                let answer = answering.and_then(|_| answer_for(peers.get(peer), names, &publication));
                 let delivery = ServerOp::Deliver { pattern: pattern.clone(), publication };
                 *effort += DELIVERY_EFFORT;
                 let is_delivered = peers.deliver(peer, delivery, (sender, is_shared), messages, size);
@@ -131,6 +142,9 @@ impl Broker {
                     totals.delivered.add(messages, size);
                     if !is_tap {
                         receiver = Some(peer);
+                    }
+                    if let (Some(asked), Some(answer)) = (answering, answer) {
+                        peers.handle_answer(peer, asked, answer);
                     }
                 }
                 is_delivered
@@ -156,6 +170,13 @@ pub(super) fn tells_origin(publication: &Publication) -> bool {
     let headers = &publication.headers;
     headers.command == Some(SocketCommand::Connect)
         || (headers.reply.is_some() && publication.subject.as_str().ends_with(".server.status"))
+}
+
+/// The request that a publication may answer: whoever gets it has asked.
+#[cold]
+fn answer_for(receiver: Option<&Peer>, names: &Names, publication: &Publication) -> Option<AnswerId> {
+    let asks = receiver.and_then(|entry| entry.asks.as_ref())?;
+    asks.has_unanswered().then(|| names.answer(&publication.subject))
 }
 
 /// Whom a publication has reached here.

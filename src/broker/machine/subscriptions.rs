@@ -90,7 +90,8 @@ impl Broker {
         entry.subscriptions.insert(pattern.clone(), queue.clone());
         if is_inbox && entry.inbox.is_none() {
             entry.inbox = Some(pattern.clone());
-            entry.given.take_over(self.cut_off.take(&pattern));
+            entry.asked = Some(self.names.asked(&pattern));
+            entry.askers = self.cut_off.take(&pattern);
         }
         if let Some(granted) = &granted {
             self.supersede(&pattern, granted);

@@ -1,7 +1,8 @@
 //! Who asked is told when whoever was given the request ends without an answer.
 
 use super::*;
-use crate::broker::given_requests::{MAX_CUT_OFF, MAX_NOTED};
+use crate::broker::cut_off::MAX_CUT_OFF;
+use crate::broker::given_requests::{MAX_OTHERS, MAX_UNANSWERED};
 use crate::wire::message::ENDED_UNANSWERED;
 use crate::wire::{ANSWER_GRACE, Presence};
 
@@ -24,9 +25,29 @@ impl Stage {
         self.handle(peer, ClientOp::Subscribe { ack: None, subscriptions: vec![subscription], list: false });
     }
 
+    /// A request without a place for its answer.
     fn request(&mut self, asker: PeerId, subject: &str) -> AckId {
         let publication = publication(subject, "whole", 0, true, "?");
         self.begin(asker, |ack| ClientOp::Request { ack, publication })
+    }
+
+    /// A request to the group, whose answer comes to `place`.
+    fn call(&mut self, asker: PeerId, place: &str) -> AckId {
+        let mut publication = publication("calls", "whole", 0, true, "?");
+        publication.headers.reply = Some(Subject::parse(place).expect("valid"));
+        self.begin(asker, |ack| ClientOp::Request { ack, publication })
+    }
+
+    fn answer_call(&mut self, member: PeerId, place: &str, done: bool) {
+        let answer = publication(place, if done { "whole" } else { "part" }, 0, done, "!");
+        self.handle(member, ClientOp::Publish { ack: None, publication: answer });
+    }
+
+    /// An asker that has its answers below `inbox.asker`.
+    fn asker(&mut self) -> PeerId {
+        let asker = self.join();
+        self.subscribe_inbox(asker, "inbox.asker.*");
+        asker
     }
 
     /// Whether the asker was told that whoever was asked has ended.
@@ -36,6 +57,23 @@ impl Stage {
             Some(Reply::Error(OpError { code: Some(ENDED_UNANSWERED), .. })) => true,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// All of which the asker was told that.
+    fn take_all_told(&mut self, asker: PeerId) -> Vec<AckId> {
+        let told = |op| match op {
+            ServerOp::Ack { id, reply: Reply::Error(OpError { code: Some(ENDED_UNANSWERED), .. }) } => {
+                Some(id)
+            }
+            _ => None,
+        };
+        self.take(asker).into_iter().filter_map(told).collect()
+    }
+
+    /// The memory of all connections, when nothing waits for these.
+    fn memory_without(&mut self, peers: &[PeerId]) -> usize {
+        peers.iter().for_each(|peer| drop(self.take(*peer)));
+        self.broker.stats().memory_bytes
     }
 
     fn end_with(&mut self, peer: PeerId, why: Presence) {
@@ -125,17 +163,146 @@ fn what_went_to_several_or_to_nobody_or_to_a_tap_is_nobodys_to_answer() {
 }
 
 #[test]
-fn only_the_latest_requests_are_remembered_and_an_asker_that_has_gone_is_nobody() {
+fn a_call_is_told_of_however_many_newer_ones_were_answered() {
+    let mut stage = Stage::new();
+    let asker = stage.asker();
+    let alone = stage.memory_without(&[]);
+    let member = stage.member("inbox.a.*");
+    let slow = stage.call(asker, "inbox.asker.slow");
+    let before = stage.memory_without(&[asker, member]);
+    for n in 0..1000 {
+        stage.call(asker, &format!("inbox.asker.{n}"));
+    }
+    let meanwhile = stage.memory_without(&[asker, member]);
+    assert!(meanwhile > before + 20_000, "{before} {meanwhile}");
+    for n in 0..1000 {
+        stage.answer_call(member, &format!("inbox.asker.{n}"), true);
+    }
+    let halfway = stage.call(asker, "inbox.asker.halfway");
+    stage.answer_call(member, "inbox.asker.halfway", false);
+    stage.take(asker);
+    stage.end_with(member, Presence::Gone);
+    assert_eq!(stage.take_all_told(asker), [slow, halfway]);
+    assert!(stage.memory_without(&[asker]) < alone + STEP);
+}
+
+#[test]
+fn room_for_many_calls_is_given_back_when_all_are_answered() {
+    let mut stage = Stage::new();
+    let (asker, member) = (stage.asker(), stage.member("inbox.a.*"));
+    stage.call(asker, "inbox.asker.0");
+    let before = stage.memory_without(&[asker, member]);
+    for n in 1..1000 {
+        stage.call(asker, &format!("inbox.asker.{n}"));
+    }
+    (0..1000).for_each(|n| stage.answer_call(member, &format!("inbox.asker.{n}"), true));
+    let after = stage.memory_without(&[asker, member]);
+    assert!(after < before + STEP, "{before} {after}");
+}
+
+#[test]
+fn what_another_says_to_an_asker_ends_no_call() {
+    let mut stage = Stage::new();
+    let asker = stage.asker();
+    let [first, second] = [stage.member("inbox.a.*"), stage.join()];
+    let ack = stage.call(asker, "inbox.asker.1");
+    stage.answer_call(second, "inbox.asker.1", true);
+    stage.end_with(first, Presence::Gone);
+    assert!(stage.take_told(asker, ack));
+}
+
+#[test]
+fn of_requests_for_several_answers_the_latest_are_remembered() {
     let mut stage = Stage::new();
     let [asker, leaver] = stage.joined();
     let member = stage.member("inbox.a.*");
-    let acks: Vec<AckId> = (0..=MAX_NOTED).map(|_| stage.request(asker, "calls")).collect();
+    let acks: Vec<AckId> = (0..=MAX_OTHERS).map(|_| stage.request(asker, "calls")).collect();
     stage.request(leaver, "calls");
     stage.end_with(leaver, Presence::Gone);
     stage.end_with(member, Presence::Gone);
     let told: Vec<bool> = acks.into_iter().map(|ack| stage.take_told(asker, ack)).collect();
-    assert_eq!(told.iter().filter(|told| **told).count(), MAX_NOTED - 1);
-    assert!(!told[0] && !told[1] && told[2]);
+    assert_eq!(told.iter().filter(|told| **told).count(), MAX_OTHERS);
+    assert!(!told[0] && told[1]);
+}
+
+#[test]
+fn calls_without_an_answer_are_bounded_and_an_end_is_told_of_in_portions() {
+    let mut stage = Stage::new();
+    let asker = stage.asker();
+    let alone = stage.memory_without(&[]);
+    let call_many = |stage: &mut Stage, member: PeerId, count: usize| -> Vec<AckId> {
+        let acks = (0..count).map(|n| stage.call(asker, &format!("inbox.asker.{n}"))).collect();
+        stage.take(member);
+        acks
+    };
+    let member = stage.member("inbox.a.*");
+    let acks = call_many(&mut stage, member, MAX_UNANSWERED);
+    let most = stage.memory_without(&[]) - alone;
+    assert!(most < 6 * 1024 * 1024, "{most}");
+    stage.end_with(member, Presence::Gone);
+    let mut told = stage.take_all_told(asker);
+    assert!((1..5000).contains(&told.len()), "{} at once", told.len());
+    stage.pass(Duration::ZERO);
+    told.extend(stage.take_all_told(asker));
+    assert_eq!(told, acks);
+    assert_eq!(stage.broker.poll_timeout(), None);
+
+    // One more than is remembered: what was asked of whoever has most is forgotten, and whoever asks goes on.
+    let member = stage.member("inbox.a.*");
+    let acks = call_many(&mut stage, member, MAX_UNANSWERED + 1);
+    stage.end_with(member, Presence::Gone);
+    stage.pass(Duration::ZERO);
+    assert_eq!(stage.take_all_told(asker), acks[MAX_UNANSWERED..]);
+    assert_eq!(stage.memory_without(&[]), alone);
+}
+
+#[test]
+fn whoever_may_keep_nothing_more_asks_none_the_less() {
+    let config = BrokerConfig { max_memory_bytes_per_connection: 64 * 1024, ..BrokerConfig::default() };
+    let mut stage = Stage::with(config, 1);
+    let asker = stage.asker();
+    let member = stage.member("inbox.a.*");
+    for n in 0..10_000 {
+        stage.call(asker, &format!("inbox.asker.{n}"));
+        assert_eq!(stage.received(member), ["calls: ?"]);
+    }
+    assert_eq!(stage.broker.close_reason(asker), None);
+    let open = stage.memory_without(&[]);
+    stage.end_with(member, Presence::Gone);
+    stage.pass(Duration::ZERO);
+    assert!(stage.memory_without(&[asker]) <= open);
+}
+
+#[test]
+fn askers_that_have_left_or_have_their_answers_are_not_kept() {
+    let mut stage = Stage::new();
+    let member = stage.member("inbox.a.*");
+    let stays = stage.asker();
+    let ack = stage.call(stays, "inbox.asker.1");
+    for n in 0..1000 {
+        let asker = stage.join();
+        stage.subscribe_inbox(asker, &format!("inbox.{n}.*"));
+        stage.call(asker, &format!("inbox.{n}.1"));
+        if n % 2 == 0 {
+            stage.answer_call(member, &format!("inbox.{n}.1"), true);
+        }
+        stage.end_with(asker, Presence::Gone);
+    }
+    assert!(stage.broker.askers_of(member) < 100, "{}", stage.broker.askers_of(member));
+    stage.end_with(member, Presence::Gone);
+    assert!(stage.take_told(stays, ack));
+}
+
+#[test]
+fn who_only_hears_what_a_client_is_answered_owes_nothing_for_it() {
+    let mut stage = Stage::new();
+    let [asker, tap] = stage.joined();
+    let member = stage.member("inbox.a.*");
+    stage.subscribe(tap, "inbox.a.*", "tap");
+    let ack = stage.request(asker, "calls");
+    stage.end_with(member, Presence::Silent);
+    stage.pass(ANSWER_GRACE);
+    assert!(stage.take_told(asker, ack));
 }
 
 #[test]
@@ -187,3 +354,6 @@ fn places_of_those_who_were_cut_are_shared_by_user() {
     assert_eq!(acks.map(|ack| stage.take_told(asker, ack)), [false, true, true, true, true]);
     assert_eq!(stage.broker.poll_timeout(), None);
 }
+
+/// What passes through a connection is counted in steps of so many bytes.
+const STEP: usize = 4096;
