@@ -38,7 +38,8 @@ counted! {
         Refused = "refused",
         /// One was not let in.
         SignInFailed = "sign_in_failed",
-        /// There is a new subscription. Noted only where [`BrokerConfig::notes_subscriptions`](super::BrokerConfig).
+        /// There is a new subscription. Noted only where
+        /// [`BrokerConfig::notes_subscriptions`](super::BrokerConfig).
         Subscribed = "subscribed",
         /// A subscription was refused.
         SubscribeRefused = "subscribe_refused",
