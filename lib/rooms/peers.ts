@@ -196,6 +196,8 @@ export class Peers {
     link.unref()
     this.#reaching.set(id, link)
     this.#attend(link, id)
+    // One that has not said who it is, and is away, has nothing to come back to; it may have begun anew, and say hello.
+    link.on('disconnected', () => this.#reaching.get(id) === link && link.close())
     link.waitUntilReady(REACH_WITHIN).catch(() => link.close())
   }
 
