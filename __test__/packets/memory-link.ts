@@ -54,6 +54,8 @@ export class MemoryLink implements PacketLink {
   }
 
   close(): void {
+    // What has come here is read no more.
+    this.#held = []
     this.cut()
     this.other?.cut()
   }
