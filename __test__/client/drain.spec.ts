@@ -310,3 +310,26 @@ describe('drain of a broker', () => {
     await next.close()
   })
 })
+
+describeFabrics('drain of a service', fabric => {
+  test('does not wait until its deadline for a caller that has gone', async () => {
+    const [host, guest] = [fabric.client(), fabric.client()]
+    let [end, noteCalled] = [(_result: string) => {}, () => {}]
+    const called = new Promise<void>(resolve => (noteCalled = resolve))
+    await host.service('slow', {
+      call: () => {
+        noteCalled()
+        return new Promise<string>(given => (end = given))
+      },
+    })
+    const asked = rejection(guest.call<{ call(): Promise<string> }>('slow').call())
+    await called
+    await guest.close()
+    await asked
+    end('nobody wants it')
+    const before = performance.now()
+    await host.drain({ deadline: 30_000, spread: 0 })
+    // Not a matter of speed: otherwise it is the deadline.
+    expect(performance.now() - before).toBeLessThan(25_000)
+  })
+})

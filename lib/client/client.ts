@@ -18,6 +18,7 @@ import type {
 } from '../../index'
 import { checkWait, WAIT_SHAPE } from '../async/bounds'
 import { type Drain, DrainOnce } from '../async/drain'
+import { startTimer } from '../async/timer'
 import { ClientViews } from '../compat/client-views'
 import { FOREIGN_CONNECT, ownOptions } from '../compat/foreign-options'
 import { routeSubjects } from '../compat/subject-router'
@@ -38,6 +39,7 @@ import {
   REPLY_SHAPE,
   REQUEST_MANY_SHAPE,
   REQUEST_SHAPE,
+  WAIT_FOR_CALLER,
 } from '../messaging/options'
 import { resolvePublish, resolveReply, unwrap } from '../messaging/outcome'
 import { Permissions, type Refusal } from '../messaging/permissions'
@@ -408,12 +410,20 @@ export class Client extends ClientViews implements Target, Responder {
     strandAllOf(this.client, failure, true)
   }
 
+  /** Waits until answers are delivered; a caller that is away is waited for a moment. */
+  async #answersDelivered(over: AbortSignal): Promise<void> {
+    const waited = new AbortController()
+    const timer = startTimer(WAIT_FOR_CALLER, () => waited.abort())
+    await this.context.answering.whenNone(AbortSignal.any([over, waited.signal]))
+    timer.stop()
+  }
+
   async #drain(drain: Drain): Promise<void> {
     if (!this.context.closed) {
       const children = [...this.context.children].map(child => child.finishWith(drain))
       const subscriptions = drain.part(1, ({ deadline }) => this.subscriptions.drain(deadline))
       await Promise.all([...children, subscriptions])
-      await this.context.awaited.whenNone(drain.over)
+      await Promise.all([this.context.awaited.whenNone(drain.over), this.#answersDelivered(drain.over)])
       this.#users = 1
     }
     await this.close()

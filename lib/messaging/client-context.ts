@@ -59,6 +59,8 @@ export class ClientContext {
 
   /** Pending replies. */
   readonly awaited: InFlight = new InFlight()
+  /** Answers that wait for those who have asked. */
+  readonly answering: InFlight = new InFlight()
 
   /** Bytes of one message, payload and headers: the least of what the client and its broker take. */
   maxMessageBytes: number = MAX_MESSAGE_BYTES.default

@@ -33,6 +33,9 @@ export const MAX_MESSAGE_BYTES = {
   limit: true,
 } as const
 
+/** How long a drain waits for those who have asked, and are away, in ms. Their answers wait for longer. */
+export const WAIT_FOR_CALLER = 1000
+
 export const MESSAGE_SHAPE = {
   encoding: { check: isEncoding, default: DataEncoding.MsgPack },
   raw: isBytes,

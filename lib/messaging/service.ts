@@ -9,7 +9,7 @@ import { checkOptions } from '../values/option-checks'
 import { type AnswerIterator, mapAnswers } from './answers'
 import { errorHeaders, readCode, THROWN } from './error-headers'
 import type { Message } from './message'
-import { REQUEST_SHAPE } from './options'
+import { REQUEST_SHAPE, WAIT_FOR_CALLER } from './options'
 import type { Subscription } from './subscription'
 import { isHandlingWatched } from './watching'
 
@@ -47,10 +47,22 @@ async function answer(message: Message, handle: (message: Message) => unknown): 
     return
   }
   try {
-    await message.respond(result)
+    await delivered(message.respond(result))
   } catch (error) {
     // The fabric's codes are numbers: the answer was sent, and the caller is gone. Otherwise nothing was.
     if (typeof (error as FabricError).code !== 'number') await refuse(message, error)
+  }
+}
+
+/** Waits until an answer is delivered, or its caller is away for so long that no drain waits for it. */
+async function delivered(answer: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof startTimer> | undefined
+  const waited = new Promise<void>(resolve => (timer = startTimer(WAIT_FOR_CALLER, resolve)))
+  try {
+    await Promise.race([answer, waited])
+  } finally {
+    timer?.stop()
+    answer.catch(() => {}) // its caller has not come back
   }
 }
 
@@ -66,7 +78,7 @@ async function refuse(message: Message, error: unknown): Promise<void> {
   const headers = errorHeaders(error)
   for (let waited = 0; waited <= MAX_WAIT_FOR_ROOM; waited += WAIT_FOR_ROOM) {
     try {
-      await message.respond(null, { headers })
+      await delivered(message.respond(null, { headers }))
       return
     } catch (refusal) {
       if ((refusal as FabricError).code !== 'ENOBUFS') return

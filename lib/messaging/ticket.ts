@@ -1,6 +1,7 @@
 // Tickets: pending answers of the engine, such as a reply, a confirmation or a list.
 import type { Published, WaitOptions } from '../../index'
 import { bound } from '../async/bounds'
+import type { InFlight } from '../async/in-flight'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { forget, route, type Target } from '../engine/events'
@@ -22,12 +23,15 @@ export class Ticket implements Target {
   readonly outcome: Promise<Outcome>
   readonly #context: ClientContext
   readonly #responder: Responder
+  readonly #counted: InFlight
   #settle: ((outcome: Outcome) => void) | undefined
   /** When it began, if it is a request that is counted. */
   #begun: number | undefined
   #unwatch: (() => void) | undefined
 
-  constructor(context: ClientContext, responder: Responder) {
+  /** `counted`: what a drain of the client waits for. */
+  constructor(context: ClientContext, responder: Responder, counted = context.awaited) {
+    this.#counted = counted
     this.client = context.handle
     this.#context = context
     this.#responder = responder
@@ -35,7 +39,7 @@ export class Ticket implements Target {
       this.#settle = resolve
     })
     route(this.handle, this)
-    context.awaited.begin()
+    counted.begin()
     retain()
   }
 
@@ -83,7 +87,7 @@ export class Ticket implements Target {
       this.#context.counters.endRequest(this.#begun, code)
     }
     forget(this.handle)
-    this.#context.awaited.end()
+    this.#counted.end()
     release()
     this.#unwatch?.()
   }
