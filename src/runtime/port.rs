@@ -67,12 +67,16 @@ fn failure(place: &ListenAt, error: &io::Error) -> Failure {
 }
 
 async fn accept_all(listener: StreamListener, accept: impl Fn(IncomingConnection)) {
+    let mut quiet_until = now();
     loop {
         match listener.accept().await {
             Ok(connection) => accept(connection),
             Err(error) => {
                 // Out of file descriptors, most likely: what is open goes on, and closes make room.
-                tracing::warn!(%error, "cannot accept");
+                if now() >= quiet_until {
+                    tracing::warn!(%error, "cannot accept connections, which wait");
+                    quiet_until = now() + WARNING_PAUSE;
+                }
                 wait_until(now() + ACCEPT_PAUSE).await;
             }
         }
@@ -81,3 +85,5 @@ async fn accept_all(listener: StreamListener, accept: impl Fn(IncomingConnection
 
 /// How long to wait after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Between two warnings of that.
+const WARNING_PAUSE: Duration = Duration::from_secs(60);
