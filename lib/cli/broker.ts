@@ -39,7 +39,7 @@ interface Options extends Verbosity {
 export function broker(program: Command): void {
   const command = talking(program.command('broker'))
     .summary('run a broker')
-    .description('Runs a broker until SIGINT or SIGTERM, then drains it: clients finish what they are at.')
+    .description('Runs a broker until SIGINT or SIGTERM, then drains it: clients are let go one by one.')
     .option('-p, --port <port>', 'TCP port; 0 is any (default: 3000)', port)
     .option('--host <host>', 'address to listen on (default: 127.0.0.1)')
     .option('--unix <path>', 'listen on a Unix socket instead')

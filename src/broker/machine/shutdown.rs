@@ -18,7 +18,8 @@ impl Broker {
         }
     }
 
-    /// Accepts no more connections, and sends the present ones away, oldest first, spread over this time.
+    /// Accepts no more connections, and sends the present ones away, spread over this time: the oldest first, but
+    /// those that others have asked after those who may be asking them.
     pub fn drain(&mut self, now: Instant, spread: Duration) {
         self.admission.close();
         self.note_drain();
@@ -35,8 +36,9 @@ impl Broker {
     /// Sends those away whose time has come in a drain, with their outboxes left to flush.
     pub(super) fn release_due(&mut self, now: Instant) {
         while self.drain.as_mut().is_some_and(|drain| drain.try_release(now)) {
-            let oldest = self.peers.all().into_iter().find(|peer| peer.close.is_none());
-            match (oldest.map(|peer| peer.id), &mut self.drain) {
+            let present = self.peers.all().into_iter().filter(|peer| peer.close.is_none());
+            let next = present.min_by_key(|peer| peer.askers.is_some());
+            match (next.map(|peer| peer.id), &mut self.drain) {
                 (Some(peer), _) => {
                     self.retire(peer, EndReason::Drain);
                     self.peers.close(peer, DisconnectReason::ShutDown);

@@ -1,6 +1,7 @@
 //! Who asked is told when whoever was given the request ends without an answer.
 
 use super::*;
+use crate::broker::DisconnectReason;
 use crate::broker::cut_off::MAX_CUT_OFF;
 use crate::broker::given_requests::{MAX_OTHERS, MAX_UNANSWERED};
 use crate::wire::message::ENDED_UNANSWERED;
@@ -357,3 +358,20 @@ fn places_of_those_who_were_cut_are_shared_by_user() {
 
 /// What passes through a connection is counted in steps of so many bytes.
 const STEP: usize = 4096;
+
+#[test]
+fn a_drain_of_the_broker_lets_go_of_those_who_ask_before_those_who_answer() {
+    let mut stage = Stage::new();
+    let member = stage.member("inbox.member");
+    let asker = stage.asker();
+    let other = stage.join();
+    stage.call(asker, "inbox.asker.1");
+    stage.broker.drain(stage.now, Duration::from_secs(3));
+    for peer in [asker, other, member] {
+        assert_eq!(stage.broker.close_reason(peer), Some(DisconnectReason::ShutDown));
+        assert_eq!(stage.broker.close_reason(member).is_some(), peer == member, "it goes last");
+        stage.broker.detach(stage.now, peer);
+        stage.pass(Duration::from_secs(1));
+    }
+    assert!(stage.broker.poll_drained());
+}
