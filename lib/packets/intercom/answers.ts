@@ -35,6 +35,12 @@ export function answerOf(type: string, node: string, status: unknown, value: unk
   }
 }
 
+/** Returns what stands for an answer that was too much to be kept. */
+export function tooMuch(type: string, node: string): NodeAnswer {
+  const reason = 'too many bytes of answers'
+  return { node, error: new PacketError(`${type} on ${node}: ${reason}`, 413, { reason }), isTypeless: false }
+}
+
 export class Answers {
   readonly #answers = new Map<string, NodeAnswer>()
   /** Those that were there when the call was made, and have not answered. */
@@ -62,6 +68,15 @@ export class Answers {
   handleCount(count: number, strangers: number): void {
     this.#count = count
     this.#strangers = strangers
+  }
+
+  has(node: string): boolean {
+    return this.#answers.has(node)
+  }
+
+  /** Whether it was there when the call was made, and has not answered. */
+  isAwaited(node: string): boolean {
+    return this.#silent.has(node)
   }
 
   /** Returns whether the answer counts: a second one of a node does not. */

@@ -1,8 +1,10 @@
 // The calls that a node makes: asks all, gathers what they answer, and settles when that is everything.
 import type { Client } from '../../../index'
 import { PacketError } from '../errors'
+import { randomNumber } from '../link/ids'
 import { startTimer, stopTimer, type Timer } from '../timer'
-import { Answers, answerOf, type NodeAnswer } from './answers'
+import { AnswerBudget, type AnswerShare } from './answer-budget'
+import { Answers, answerOf, type NodeAnswer, tooMuch } from './answers'
 import type { AnswerMessage, Subjects } from './messages'
 import type { Nodes } from './nodes'
 
@@ -26,6 +28,7 @@ export interface CallEnd {
 interface Open {
   readonly type: string
   readonly answers: Answers
+  readonly share: AnswerShare
   readonly handleAnswer: (answer: NodeAnswer) => void
   readonly finish: (error?: Error) => void
   timers: Timer[]
@@ -38,7 +41,7 @@ export class Calls {
   readonly #nodes: Nodes
   readonly #maxCalls: number
   readonly #open = new Map<number, Open>()
-  #lastCall = 0
+  readonly #budget = new AnswerBudget()
   /** Subscribers that are no nodes, as far as that was seen. */
   #strangers = 0
   #isClosed = false
@@ -71,12 +74,13 @@ export class Calls {
       if (this.#open.size >= this.#maxCalls) {
         throw new PacketError(`${type}: ${this.#open.size} calls wait for their answers`, 'ERR_PACKET_BUSY')
       }
-      const call = ++this.#lastCall
+      const call = this.#newNumber()
       const answers = new Answers(this.#nodes.present(performance.now()))
       const onAbort = () => finish(aborted(type, options.signal as AbortSignal))
       const finish = (error?: Error) => {
         if (!this.#open.delete(call)) return
         for (const timer of open.timers) stopTimer(timer)
+        open.share.close()
         options.signal?.removeEventListener('abort', onAbort)
         if (error === undefined) resolve({ answers: answers.all, silent: answers.silent })
         else reject(error)
@@ -84,7 +88,8 @@ export class Calls {
       const handleAnswer = (answer: NodeAnswer) => {
         if (each(answer)) finish()
       }
-      const open: Open = { type, answers, handleAnswer, finish, timers: [], isLooking: false }
+      const share = this.#budget.open()
+      const open: Open = { type, answers, share, handleAnswer, finish, timers: [], isLooking: false }
       this.#open.set(call, open)
       options.signal?.addEventListener('abort', onAbort)
       open.timers.push(startTimer(() => finish(), options.timeout))
@@ -92,12 +97,16 @@ export class Calls {
     })
   }
 
-  handleAnswer({ call, node, status, value }: AnswerMessage): void {
+  /** `size`: bytes of the message. What goes beyond is a failure of a node, and nothing of whoever is none. */
+  handleAnswer({ call, node, status, value }: AnswerMessage, size: number): void {
     const open = this.#open.get(call)
-    if (open === undefined) return
+    if (open === undefined || open.answers.has(node)) return
+    const isNew = !open.answers.isAwaited(node)
+    const isKept = open.share.take(size, isNew)
+    if (isNew && !isKept) return
     this.#nodes.handleWord(performance.now(), node)
-    const answer = answerOf(open.type, node, status, value)
-    if (!open.answers.handleAnswer(answer)) return
+    const answer = isKept ? answerOf(open.type, node, status, value) : tooMuch(open.type, node)
+    open.answers.handleAnswer(answer)
     open.handleAnswer(answer)
     this.#settle(call, open)
   }
@@ -113,6 +122,13 @@ export class Calls {
   close(): void {
     this.#isClosed = true
     for (const { type, finish } of this.#open.values()) finish(closed(type))
+  }
+
+  /** Whoever does not get the calls cannot answer them. */
+  #newNumber(): number {
+    let call = randomNumber()
+    while (this.#open.has(call)) call = randomNumber()
+    return call
   }
 
   async #publish(call: number, open: Open, data: unknown, timeout: number): Promise<void> {
@@ -149,16 +165,17 @@ export class Calls {
   #look(call: number, open: Open, delay: number): void {
     if (open.isLooking) return
     open.isLooking = true
-    open.timers.push(
-      startTimer(async () => {
-        const { answers } = open
-        await Promise.all(answers.silent.map(node => this.#lookAt(node, answers)))
-        open.isLooking = false
-        if (!this.#open.has(call)) return
-        if (answers.isComplete) open.finish()
-        else this.#again(call, open)
-      }, delay),
-    )
+    open.timers.push(startTimer(() => void this.#lookAtSilent(call, open), delay))
+  }
+
+  /** Never rejects. */
+  async #lookAtSilent(call: number, open: Open): Promise<void> {
+    const { answers } = open
+    await Promise.all(answers.silent.map(node => this.#lookAt(node, answers)))
+    open.isLooking = false
+    if (!this.#open.has(call)) return
+    if (answers.isComplete) open.finish()
+    else this.#again(call, open)
   }
 
   #again(call: number, open: Open): void {

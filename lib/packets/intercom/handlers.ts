@@ -48,7 +48,7 @@ export class Handlers {
       const value = await handler(data, { node: caller, server, signal: this.#ended.signal })
       return value === undefined ? [UNDEFINED] : [VALUE, value]
     } catch (error) {
-      return [FAILED, failureOf(error)]
+      return failed(error)
     } finally {
       this.#atWork -= 1
     }
@@ -57,6 +57,11 @@ export class Handlers {
   close(): void {
     this.#ended.abort()
   }
+}
+
+/** Returns the answer that tells of what was thrown. */
+export function failed(thrown: unknown): Status {
+  return [FAILED, failureOf(thrown)]
 }
 
 /** Nodes trust each other: unlike a client's, a node's error says what it is. */

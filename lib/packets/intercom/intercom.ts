@@ -7,7 +7,8 @@ import { randomId } from '../link/ids'
 import { INSPECT } from '../printing'
 import { startTimer, stopTimer, type Timer } from '../timer'
 import { Calls } from './calls'
-import { Handlers, type IntercomHandler } from './handlers'
+import { AGAIN_TIME, Greetings } from './greetings'
+import { failed, Handlers, type IntercomHandler, type Status } from './handlers'
 import { setIntercomInside } from './inside'
 import { answerMessage, callMessage, hereMessage, isNode, Subjects } from './messages'
 import { Nodes } from './nodes'
@@ -22,8 +23,8 @@ const QUIET_TIME = 100
 /** The same where nobody says how many there are. */
 const UNCOUNTED_GREETING_TIME = 1000
 const UNCOUNTED_QUIET_TIME = 200
-/** Milliseconds until a greeting is said again. */
-const AGAIN_TIME = 100
+
+type Delivered = { readonly data: unknown; readonly length: number }
 
 /** A node of the cluster. */
 export class IntercomNode {
@@ -39,6 +40,9 @@ export class IntercomNode {
   readonly #subscriptions: Subscription[] = []
   #hereTimer: Timer | undefined
   #againTimer: Timer | undefined
+  readonly #greeting = new Greetings()
+  /** Others came since the timer was started. */
+  #hasMoreToGreet = false
   #isClosed = false
   /** Called when another node is heard for the first time. */
   #handleNew: () => void = () => undefined
@@ -79,7 +83,7 @@ export class IntercomNode {
     else await this.#greetings(count, QUIET_TIME, GREETING_TIME)
   }
 
-  async #listen(subject: string, handle: (data: unknown) => void): Promise<void> {
+  async #listen(subject: string, handle: (data: unknown, size: number) => void): Promise<void> {
     const subscription = await this.#client.subscribe(subject)
     // The start was given up meanwhile.
     if (this.#isClosed) return subscription.close()
@@ -148,7 +152,7 @@ export class IntercomNode {
     return (handle: Parameters<Calls['call']>[3]) => this.#calls.call(type, data, { timeout, signal }, handle)
   }
 
-  async #read(subscription: Subscription, handle: (data: unknown) => void): Promise<void> {
+  async #read(subscription: Subscription, handle: (data: unknown, size: number) => void): Promise<void> {
     try {
       for await (const message of subscription) this.#handle(handle, message)
     } catch {
@@ -157,7 +161,7 @@ export class IntercomNode {
     this.#end()
   }
 
-  #handle(handle: (data: unknown) => void, message: { readonly data: unknown }): void {
+  #handle(handle: (data: unknown, size: number) => void, message: Delivered): void {
     let data: unknown
     try {
       data = message.data
@@ -165,7 +169,7 @@ export class IntercomNode {
       // Damaged: of whoever published it.
       return
     }
-    handle(data)
+    handle(data, message.length)
   }
 
   readonly #handleCall = (data: unknown): void => {
@@ -175,22 +179,26 @@ export class IntercomNode {
     void this.#answer(message)
   }
 
+  /** Never rejects. A value that cannot be sent is answered with why. */
   async #answer(message: NonNullable<ReturnType<typeof callMessage>>): Promise<void> {
     const status = await this.handlers.answer(message)
     const subject = this.#subjects.answersTo(message.caller)
+    const publish = (answer: Status) =>
+      this.#client.publishSync(subject, [message.call, this.node, ...answer])
     try {
-      this.#client.publishSync(subject, [message.call, this.node, ...status])
+      publish(status)
     } catch (error) {
-      // A value that cannot be encoded; or the client is closed, and the other side sees that.
-      if ((error as { code?: unknown }).code !== 'ERR_ENCODE') return
-      const failed = { code: 500, reason: error instanceof Error ? error.message : 'error' }
-      this.#client.publishSync(subject, [message.call, this.node, 3, failed])
+      try {
+        publish(failed(error))
+      } catch {
+        // The client is closed, which the other side sees, or has no room even for that.
+      }
     }
   }
 
-  readonly #handleAnswer = (data: unknown): void => {
+  readonly #handleAnswer = (data: unknown, size: number): void => {
     const message = answerMessage(data)
-    if (message !== undefined) this.#calls.handleAnswer(message)
+    if (message !== undefined) this.#calls.handleAnswer(message, size)
   }
 
   readonly #handleHere = (data: unknown): void => {
@@ -201,9 +209,7 @@ export class IntercomNode {
       this.#nodes.remove(message.node)
       this.#calls.handleGone(message.node)
     } else if (this.#nodes.handleHere(performance.now(), message.node, message.epoch)) {
-      // It does not know of this one.
-      this.#say()
-      this.#sayAgain()
+      this.#greet()
       this.#handleNew()
     }
   }
@@ -226,21 +232,39 @@ export class IntercomNode {
     return new Promise(resolve => {
       const end = performance.now() + most
       let timer: Timer | undefined
+      const finish = () => {
+        this.#handleNew = () => undefined
+        resolve()
+      }
       this.#handleNew = () => {
         stopTimer(timer)
         const left = end - performance.now()
+        // Whoever says all the time that it is new does not delay this.
+        if (left <= 0) return finish()
         const isEnough = this.#nodes.present(performance.now()).length >= count
-        timer = startTimer(resolve, isEnough ? Math.min(quiet, left) : left)
+        timer = startTimer(finish, isEnough ? Math.min(quiet, left) : left)
       }
       this.#handleNew()
     })
   }
 
-  /** What was just said may have been too early: in a cluster other servers hear of a subscription a little later. */
+  /**
+   * Somebody does not know of this node: it is told so, at once if it is not one of a crowd, and 0.1 s later: in a
+   * cluster other servers hear of a subscription a little later.
+   */
+  #greet(): void {
+    if (this.#greeting.handleNew(performance.now())) this.#say()
+    if (this.#againTimer === undefined) this.#sayAgain()
+    else this.#hasMoreToGreet = true
+  }
+
   #sayAgain(): void {
-    this.#againTimer ??= startTimer(() => {
+    this.#hasMoreToGreet = false
+    this.#againTimer = startTimer(() => {
       this.#againTimer = undefined
       this.#say()
+      // They have been greeted less than 0.1 s after they came.
+      if (this.#hasMoreToGreet) this.#sayAgain()
     }, AGAIN_TIME)
   }
 
