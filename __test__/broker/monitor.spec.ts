@@ -95,6 +95,9 @@ test('without a password only this machine is answered, by its name and with nob
     { 'X-Forwarded-For': '10.0.0.1' },
     { Via: '1.1 proxy' },
     { Forwarded: 'for=10.0.0.1' },
+    { 'X-Forwarded-Proto': 'https' },
+    { 'X-Real-IP': '10.0.0.1' },
+    { 'CF-Connecting-IP': '10.0.0.1' },
     { Origin: 'https://evil.example' },
     { Origin: 'null' },
   ]

@@ -116,6 +116,8 @@ describe.each(DOORS)('at %s', (_name, options, portOf) => {
       { 'X-Forwarded-For': '10.0.0.1' },
       { Forwarded: 'for=10.0.0.1' },
       { Via: '1.1 proxy' },
+      { 'X-Forwarded-Host': 'broker.example' },
+      { 'X-Real-IP': '10.0.0.1' },
       { Host: 'evil.example' },
       { Host: '127.0.0.1.evil.example' },
     ]

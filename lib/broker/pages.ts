@@ -19,10 +19,27 @@ export interface PageResponse {
   readonly body: string | Buffer
 }
 
-/** Returns whether this machine asks: by the connection, by its name, and with nobody in between. */
+/** What proxies add; beside them whatever begins with `x-forwarded-`. */
+const PROXY_HEADERS: ReadonlySet<string> = new Set([
+  'forwarded',
+  'via',
+  'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-original-forwarded-for',
+  'true-client-ip',
+  'cf-connecting-ip',
+  'fastly-client-ip',
+  'fly-client-ip',
+])
+
+/**
+ * Returns whether this machine asks: by the connection, by its name, and with nobody in between. A proxy on this
+ * machine that rewrites `Host` to a loopback name and adds nothing looks the same.
+ */
 export function isFromHere(request: PageRequest): boolean {
   const { address } = request
-  if (['forwarded', 'x-forwarded-for', 'via'].some(name => headerOf(request, name) !== undefined)) {
+  if (request.headers.some(([name]) => PROXY_HEADERS.has(name) || name.startsWith('x-forwarded-'))) {
     return false
   }
   // Over a Unix socket the permissions of its file decide.
