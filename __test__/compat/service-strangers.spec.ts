@@ -1,19 +1,25 @@
 // The service layer among programs that are wrong or mean harm: whoever calls hears of it, and nobody else does.
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import {
   type Client,
   callConatService,
   createConatService,
   createServiceClient,
   createServiceHandler,
+  createTimeService,
   FabricError,
   getSkew,
   messageData,
   setConatClient,
   time,
+  timeClient,
 } from 'selvedge'
 import { describeFabrics } from '../support/fabrics'
 import { rejection } from '../support/messages'
+
+const ROOT = join(__dirname, '../..')
 
 describeFabrics('a service among strangers', fabric => {
   let client: Client
@@ -208,6 +214,15 @@ describe('the arguments of services', () => {
     }
   })
 
+  test('of the time are refused with a code if their options are none', async () => {
+    for (const options of [null, 5, 'x', true] as never[]) {
+      expect(await codeOf(() => createTimeService(options))).toBe('ERR_INVALID_ARG_TYPE')
+      expect(await codeOf(() => timeClient(options))).toBe('ERR_INVALID_ARG_TYPE')
+      expect(await codeOf(() => getSkew(options))).toBe('ERR_INVALID_ARG_TYPE')
+    }
+    expect(await codeOf(() => createTimeService({ client: 5 } as never))).toBe('ERR_INVALID_ARG_TYPE')
+  })
+
   test('are refused with a code if they name a client that is none', async () => {
     const wrong = [null, 5, {}, () => {}, { conat: 5 }] as never[]
     for (const client of wrong) {
@@ -226,4 +241,20 @@ describe('the arguments of services', () => {
       setConatClient(undefined)
     }
   })
+})
+
+test('what a listener of a service throws when it runs is an uncaught exception, and no failure of the service', () => {
+  const program = `
+    const { callConatService, createConatService, init } = require('selvedge')
+    process.on('uncaughtException', error => console.log('uncaught', error.message))
+    const client = init({ port: null }).client()
+    const service = createConatService({ client, service: 'told', handler: () => 'answer' })
+    service.on('running', () => { throw Error('of a listener') })
+    service.running
+      .then(() => callConatService({ client, service: 'told', mesg: 1 }))
+      .then(answer => console.log(answer), error => console.log('failed', error.message))
+      .then(() => process.exit())
+  `
+  const { stdout } = spawnSync(process.execPath, ['-e', program], { cwd: ROOT, encoding: 'utf8' })
+  expect(stdout.split('\n')).toEqual(['uncaught of a listener', 'answer', ''])
 })

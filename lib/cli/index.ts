@@ -4,7 +4,7 @@ import { run } from './program'
 import { endWithReader } from './terminal'
 
 endWithReader()
-run(process.argv.slice(2)).then(code => {
+void run(process.argv.slice(2)).then(code => {
   process.exitCode = code
   // Stdin keeps the process alive where a terminal never ends it; everything else has been closed.
   process.stdin.unref?.()

@@ -65,7 +65,8 @@ async function run(subject: string, options: Options): Promise<void> {
 
 async function serveAll(server: ConatSocketServer, terminal: Terminal, options: Options): Promise<void> {
   server.on('connection', (socket: ServerSocket) => {
-    void told(terminal, options, socket)
+    // Where nobody reads stdout any more, the command ends by itself.
+    void told(terminal, options, socket).catch(() => {})
     socket.on('closed', reason => {
       if (reason !== undefined) terminal.detail(`socket ${socket.id} closed: ${reason.message}`)
     })

@@ -58,7 +58,8 @@ async function run(subject: string, data: string | undefined, options: Options):
     const subscription = await client.subscribe(subject, queue === undefined ? {} : { queue })
     if (options.json === true) await terminal.json({ event: 'listening', subject })
     terminal.say(`answering on ${subject}`)
-    const stop = (): void => void subscription.drain()
+    // Whatever becomes of it, the loop below ends.
+    const stop = (): void => void subscription.drain().catch(() => {})
     stopSignal().addEventListener('abort', stop)
     const running = new Set<Promise<void>>()
     let begun = 0

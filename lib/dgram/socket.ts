@@ -276,9 +276,10 @@ export class Socket extends EventEmitter {
         const settings = queue === undefined ? {} : { queue }
         if (queue !== undefined) this.#joinGroup(`${this.#place} ${queue}`)
         await this.#inlets.open(client, subject, settings, false)
-        this.#handleBound()
+        // Not in here: what a listener throws is no failure to bind, and an error that nobody expects is an uncaught one.
+        nextTick(() => this.#handleBound())
       } catch (error) {
-        this.#handleBindFailure(error as FabricError, subject)
+        nextTick(() => this.#handleBindFailure(error as FabricError, subject))
       }
     })()
   }

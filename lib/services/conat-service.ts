@@ -59,7 +59,8 @@ export class ConatService extends EventEmitter<ConatServiceEvents> {
     }
     if (this.#isClosed()) return
     this.#state = 'running'
-    this.emit('running')
+    // Not in here: what a listener throws is no failure of the service.
+    nextTick(() => this.emit('running'))
   }
 
   #isClosed(): boolean {

@@ -1,6 +1,6 @@
 // The time of one process for all others: a service that tells it, and how far the clock of this one is off.
 import type { Remote, TimeApi } from '../../index'
-import { FabricError, shown } from '../values/errors'
+import { checkObject, FabricError, shown } from '../values/errors'
 import type { ConatService } from './conat-service'
 import { createServiceClient, createServiceHandler } from './typed-service'
 
@@ -17,11 +17,13 @@ let dueAt = 0
 
 /** Serves this process's time. */
 export async function createTimeService(options: { client?: unknown } = {}): Promise<ConatService> {
+  checkObject('the options', options)
   return await createServiceHandler({ ...NAME, ...options, impl: { time: () => Date.now() } } as never)
 }
 
 /** Returns the time service as an object. */
 export function timeClient(options: { client?: unknown; timeout?: number } = {}): Remote<TimeApi> {
+  checkObject('the options', options)
   return createServiceClient<TimeApi>({ ...NAME, ...options } as never)
 }
 

@@ -195,7 +195,7 @@ export class Server extends EventEmitter<ServerEvents> implements Target {
   #handleAccepted(handle: number, remote: { address?: string; port?: number }): void {
     const connection = new Connection(handle, connectionSettings(this.#options), remote)
     if (this.#state !== 'listening' || this.#isFull()) {
-      connection.close(true)
+      void connection.close(true)
       return
     }
     this.#pending.add(connection)
