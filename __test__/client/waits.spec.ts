@@ -71,10 +71,53 @@ describeFabrics(
       expect(reason).toEqual(failure('ERR_SIGN_IN', cause))
       expect((await refused)[0]).toEqual(failure('ERR_SIGN_IN', cause))
     })
+
+    test.each(['at once', 'later'])(
+      'leaves the `timeout` and `signal` of sockets and servers as they are, made %s',
+      async when => {
+        const client = fabric.client(options)
+        const refused = once(client, 'signInRefused')
+        if (when === 'later') await refused
+        const signal = AbortSignal.timeout(150)
+        const timed = [client.socket.connect('a', { timeout: 150 }), client.socket.listen('a', { timeout: 150 })]
+        const aborted = [client.socket.connect('b', { signal }), client.socket.listen('b', { signal })]
+        const closings = [...timed, ...aborted].map(socket => once(socket, 'closed'))
+        const loop = (async () => {
+          for await (const _ of timed[0]!);
+        })()
+        await refused
+        expect(await outcome(loop)).toEqual(failure(408, { code: 'ERR_SIGN_IN' }))
+        const reasons = (await Promise.all(closings)).map(([reason]) => reason)
+        const late = failure(408, { code: 'ERR_SIGN_IN' })
+        expect(reasons).toEqual([late, late, failure('ABORT_ERR'), failure('ABORT_ERR')])
+      },
+    )
   },
   {
     getUser: ({ handshake }) => {
       if (handshake.headers.token === 'wrong') throw Object.assign(Error('unknown token'), { code: 401 })
+      return null
+    },
+  },
+)
+
+let refusals = 0
+
+describeFabrics(
+  'a sign-in that is refused once',
+  fabric => {
+    test('leaves the `timeout` of a socket as it is, for which nobody listens', async () => {
+      refusals = 1
+      const client = fabric.client()
+      const socket = client.socket.connect('nobody', { timeout: 300 })
+      const closed = once(socket, 'closed')
+      await client.waitUntilReady().catch(() => {})
+      expect((await closed)[0]).toEqual(failure(408))
+    })
+  },
+  {
+    getUser: () => {
+      if (refusals-- > 0) throw Error('not yet')
       return null
     },
   },

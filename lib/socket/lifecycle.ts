@@ -96,7 +96,7 @@ export class Lifecycle {
     this.#stopLimit = bound(bounds, what, giveUp, this.why)
   }
 
-  /** Ends the waits for `ready`. */
+  /** Ends the waits for `ready`. Its own time goes on: it may get ready yet, or has to close. */
   handleStranded(failure: Failure): void {
     this.#settleReady(failure)
   }
@@ -128,6 +128,7 @@ export class Lifecycle {
     this.#announced = state
     if (state === 'ready') {
       this.wasReady = true
+      this.#stopLimit?.()
       this.#settleReady()
     }
     if (peerLoss === undefined) this.announce(state)
@@ -148,6 +149,7 @@ export class Lifecycle {
     const own = this.closeReason
     this.reason = reason ?? (own && new Failure(own.code, own.message, own.cause))
     const why = this.reason ?? failure
+    this.#stopLimit?.()
     this.#settleReady(why)
     this.#owner.handleClosing(failure, why)
     return true
@@ -210,7 +212,6 @@ export class Lifecycle {
   }
 
   #settleReady(failure?: Failure): void {
-    this.#stopLimit?.()
     const ready = this.#ready
     this.#ready = undefined
     ready?.settle(failure)
