@@ -597,7 +597,7 @@ export interface DrainOptions {
    * server at once. @default 1000
    */
   spread?: number
-  /** Stops the waiting of this call, with `"ABORT_ERR"`; the drain goes on. */
+  /** Stops the waiting of this call, with `"ABORT_ERR"`; the drain goes on. Aborted before: nothing is drained. */
   signal?: AbortSignal
 }
 
@@ -1755,15 +1755,18 @@ export declare class ServerSocket<
 
 /** How long `end` waits. */
 export interface EndOptions {
-  /** Milliseconds in all, whatever moves. @default none: as long as something moves */
+  /**
+   * Milliseconds in all, whatever moves. Of several calls the one whose time is over first counts, for all of them; one
+   * that names neither `timeout` nor `idle` only waits with the others. @default none: as long as something moves
+   */
   timeout?: number
   /**
    * Milliseconds without an acknowledgement or answer after which it gives up, without `timeout`. Does not run
-   * while the other side or the broker is away and may come back: that may take six times as long.
-   * @default 10_000
+   * while the other side or the broker is away and may come back, for six times as long: with that it gives up after
+   * seven times as long. @default 10_000
    */
   idle?: number
-  /** Stops the waiting of this call, with `"ABORT_ERR"`; the end goes on. */
+  /** Stops the waiting of this call, with `"ABORT_ERR"`; the end goes on. Aborted before: nothing is ended. */
   signal?: AbortSignal
 }
 

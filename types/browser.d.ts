@@ -296,11 +296,14 @@ export interface SendOptions extends MessageOptions {
 
 /** How long `end` waits. */
 export interface EndOptions {
-  /** Milliseconds in all, whatever moves. @default none: as long as something moves */
+  /**
+   * Milliseconds in all, whatever moves. Of several calls the one whose time is over first counts, for all of them; one
+   * that names neither `timeout` nor `idle` only waits with the others. @default none: as long as something moves
+   */
   timeout?: number
   /** Milliseconds without an acknowledgement or answer after which it gives up, without `timeout`. @default 10_000 */
   idle?: number
-  /** Stops the waiting of this call, with `"ABORT_ERR"`; the end goes on. */
+  /** Stops the waiting of this call, with `"ABORT_ERR"`; the end goes on. Aborted before: nothing is ended. */
   signal?: AbortSignal
 }
 

@@ -163,6 +163,15 @@ describeFabric('selvedge wire', 'what a page waits for', fabric => {
     expect([socket.state, seen.ended, peers.page.state]).toEqual(['closed', false, 'connected'])
   })
 
+  test.each([{ timeout: 60 }, { idle: 60 }])(
+    'of several ends the time that is over first counts: %p',
+    async time => {
+      const ends = [peers.full.end({ timeout: 55_000 }), peers.full.end(), peers.full.end(time)]
+      const late = { code: 'ERR_UNDELIVERED', undelivered: 2, cause: { code: 408 } }
+      for (const ended of ends) await expect(ended).rejects.toMatchObject(late)
+    },
+  )
+
   test('an aborted end goes on, and an aborted send stays one of what is left', async () => {
     const controller = new AbortController()
     const ended = peers.full.end({ signal: controller.signal })

@@ -56,6 +56,25 @@ describeFabrics('end', fabric => {
     },
   )
 
+  test.each([
+    [{ timeout: 55_000 }, { timeout: 60 }],
+    [{ timeout: 55_000 }, { idle: 60 }],
+    [{ idle: 55_000 }, { timeout: 60 }],
+    [{ idle: 55_000 }, { idle: 60 }],
+    [{ timeout: 60 }, { timeout: 55_000 }],
+    [{ timeout: 60 }, undefined],
+  ])('of several calls is over when the time of the first one is: %p, %p', async (one, other) => {
+    const { listener, server, socket } = await pair(fabric)
+    socket.write(1)
+    server.write(2)
+    const ends = [socket.end(one), socket.end(other), listener.end(one), listener.end(other)]
+    const all = await Promise.all(ends.map(rejection))
+    const late = { code: 'ERR_UNDELIVERED', undelivered: 1, cause: { code: 408 } }
+    // Whichever side gives up first, the other one hears of that.
+    expect(all.filter(({ cause }) => (cause as FabricError).code === 408).length).toBeGreaterThanOrEqual(2)
+    expect(all).toMatchObject(all.map(() => ({ ...late, cause: {} })))
+  })
+
   test('does the same for `await using`, and quietly if nobody waits', async () => {
     const { server, socket } = await pair(fabric)
     socket.write('never read')

@@ -1,23 +1,15 @@
 // The orderly end of a socket: waits until the other side has handled everything, as long as something moves; then
 // tells it how much was handled here, and closes.
-import { startTimer, type Timer } from '../async/timer'
 import { Waiters } from '../async/waiters'
 import * as commands from '../engine/commands'
 import type { ClientContext } from '../messaging/client-context'
 import type { Responder } from '../messaging/message'
 import { Ticket } from '../messaging/ticket'
 import { type Failure, timeoutFailure, undeliveredFailure, withCause } from '../values/failure'
+import { EndLimit } from './end-limit'
 import { EndOnce } from './end-once'
 import type { Lifecycle } from './lifecycle'
-import { END_SHAPE, type EndOptions } from './options'
-
-/** Parts of the idle time: it is over after so many without progress. */
-const TICKS = 4
-/**
- * Idle times for which it waits while the other side or the broker is away: longer than the engine keeps a socket for
- * a peer that does not come back.
- */
-const MAX_AWAY = 6
+import type { EndOptions } from './options'
 
 /** The socket that ends. */
 export interface OrderlyEndOwner {
@@ -44,9 +36,8 @@ export class OrderlyEnd {
   readonly #responder: Responder
   readonly #once = new EndOnce()
   readonly #waiting = new Waiters()
-  #timer: Timer | undefined
-  #quiet = 0
-  #away = 0
+  /** Of the calls that said how long they wait: the one that is over first counts. */
+  readonly #limits = new Set<EndLimit>()
   #begun = 0
   /** Whether everything is handled, and the other side is told so. */
   #isTelling = false
@@ -60,19 +51,19 @@ export class OrderlyEnd {
 
   /** Ends the socket, unless that has begun. Rejects if messages are left. */
   end(options: EndOptions | undefined): Promise<void> {
-    return this.#once.run(options, () => this.#finish(options), this.#lifecycle.why)
+    const act = { finish: () => this.#finish(options), hasten: (given: EndOptions) => this.#limit(given) }
+    return this.#once.run(options, act, this.#lifecycle.why)
   }
 
   /** Notes that something was acknowledged or answered. */
   handleProgress(): void {
-    this.#quiet = 0
+    for (const limit of this.#limits) limit.handleProgress()
     if (this.#owner.isFinished) this.#waiting.settle()
   }
 
   /** Waits no more: its time is over. */
   cutShort(): void {
     this.#giveUp(this.#lateAfter(Date.now() - this.#begun))
-    if (this.#isTelling) this.#owner.close()
   }
 
   handleClosing(reason: Failure): void {
@@ -84,12 +75,12 @@ export class OrderlyEnd {
     let cause: Failure | undefined
     if (this.#lifecycle.state !== 'closed') {
       this.#begun = Date.now()
-      const idle = options?.idle ?? END_SHAPE.idle.default
-      const timeout = options?.timeout
+      this.#limit(options ?? {})
       this.#owner.beginEnd()
-      cause = await this.#whenHandled(timeout, idle)
-      if (cause === undefined)
-        await this.#tell(timeout === undefined ? idle : timeout - (Date.now() - this.#begun))
+      if (!this.#owner.isFinished) cause = await this.#waiting.wait(this.#owner.describe())
+      if (cause === undefined) await this.#tell()
+      for (const limit of this.#limits) limit.stop()
+      this.#limits.clear()
       this.#owner.close()
     }
     await this.#lifecycle.whenGone()
@@ -101,39 +92,30 @@ export class OrderlyEnd {
       : undeliveredFailure(this.#owner.describe(), length, why)
   }
 
-  /** Resolves when everything is handled; with why it was not, when its time is over or the socket closes. */
-  async #whenHandled(timeout: number | undefined, idle: number): Promise<Failure | undefined> {
-    if (this.#owner.isFinished) return undefined
-    const waiting = this.#waiting.wait(this.#owner.describe())
-    if (timeout === undefined) this.#tick(idle)
-    else this.#timer = startTimer(timeout, () => this.#giveUp(this.#lateAfter(timeout)))
-    const failure = await waiting
-    this.#timer?.stop()
-    return failure
-  }
-
   /**
-   * Tells the other side, which has handled everything, how much was handled here, and waits so many ms for its
-   * answer. Nothing is handed to the application from now on, so that the number is exact.
+   * Tells the other side, which has handled everything, how much was handled here, and waits for its answer.
+   * Nothing is handed to the application from now on, so that the number is exact.
    */
-  async #tell(wait: number): Promise<void> {
+  async #tell(): Promise<void> {
     this.#isTelling = true
     this.#owner.prepareClose()
     this.#owner.shut()
     const ticket = new Ticket(this.#context, this.#responder)
-    const timeout = Math.max(1, Math.ceil(wait))
+    const left = [...this.#limits].map(limit => limit.left)
+    const timeout = Math.max(1, Math.ceil(Math.min(...left)))
     commands.socketEnd(this.#owner.client, ticket.handle, this.#owner.handle, timeout)
     await ticket.outcome
   }
 
-  #tick(idle: number): void {
-    this.#timer = startTimer(Math.ceil(idle / TICKS), () => {
-      if (this.#isPeerAway && this.#away < MAX_AWAY * TICKS) this.#away += 1
-      else this.#quiet += 1
-      if (this.#quiet < TICKS) this.#tick(idle)
+  /** Waits for no longer than this says from now on. */
+  #limit(options: EndOptions): void {
+    if (this.#lifecycle.state === 'closed') return
+    const isPeerAway = (): boolean => this.#isPeerAway
+    const limit = new EndLimit(options, isPeerAway, (ms, isIdle) => {
       // Whoever has no broker, or no other side, has waited for that.
-      else this.#giveUp(this.#lifecycle.why() ?? this.#lateAfter(idle))
+      this.#giveUp((isIdle ? this.#lifecycle.why() : undefined) ?? this.#lateAfter(ms))
     })
+    this.#limits.add(limit)
   }
 
   /** Whether it was attached, and the other side is missing, or the broker: it may come back. */
@@ -143,6 +125,7 @@ export class OrderlyEnd {
 
   #giveUp(failure: Failure): void {
     this.#waiting.settle(failure)
+    if (this.#isTelling) this.#owner.close()
   }
 
   #lateAfter(ms: number): Failure {

@@ -276,7 +276,10 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
 
   /** Accepts no more sockets, ends all, and closes. Rejects if messages are left. */
   end(options?: EndOptions): Promise<void> {
-    return this.#endOnce.run(options, () => this.#finish(options), this.#lifecycle.why)
+    const hasten = (given: EndOptions): void => {
+      for (const socket of Object.values(this.sockets)) void socket.end(given).catch(() => {})
+    }
+    return this.#endOnce.run(options, { finish: () => this.#finish(options), hasten }, this.#lifecycle.why)
   }
 
   /** Whether `drain()` was called. */

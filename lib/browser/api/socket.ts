@@ -115,6 +115,10 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
   #reason: Failure | undefined
   #isEnding = false
   #ended: Promise<Failure | undefined> | undefined
+  /** What calls of `end` have said: the one that is over first counts. */
+  readonly #limits: (EndOptions & { from: number })[] = []
+  /** Called when there is another one. */
+  #hastened: () => void = () => {}
   #left: UndeliveredMessage[] = []
   readonly #ready = new Waits()
   readonly #writable = new Waits()
@@ -545,7 +549,11 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
 
   async #endWithin(options: EndOptions): Promise<void> {
     checkWait('end', options, END_SHAPE)
-    this.#ended ??= this.#end(options)
+    if (this.#ended === undefined || options.timeout !== undefined || options.idle !== undefined) {
+      this.#limits.push({ ...options, from: Date.now() })
+      this.#hastened()
+    }
+    this.#ended ??= this.#end()
     let stop: (() => void) | undefined
     const failure = await Promise.race([
       this.#ended,
@@ -558,18 +566,17 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
   }
 
   /** Resolves with why messages are left, if any are. */
-  async #end({ idle = END_IDLE, timeout }: EndOptions): Promise<Failure | undefined> {
+  async #end(): Promise<Failure | undefined> {
     this.#isEnding = true
     let cause: Failure | undefined
     if (this.#state !== 'closed') {
-      cause = await this.#untilHandled(
-        timeout ?? Number.POSITIVE_INFINITY,
-        timeout === undefined ? idle : undefined,
-      )
+      cause = await this.#untilHandled()
       if (cause === undefined && (this.#state as State) !== 'closed') {
         this.#inbox.shut()
         await new Promise<void>(resolve => {
-          const timer = setTimeout(resolve, timeout ?? idle)
+          const wait = () => setTimeout(resolve, this.#least)
+          const timer = wait()
+          this.#hastened = wait
           this.#machine.beginEnd(() => {
             clearTimeout(timer)
             resolve()
@@ -587,12 +594,10 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
   }
 
   /** Waits as long as something moves, or for so long in all. Returns why it was not all handled. */
-  async #untilHandled(timeout: number, idle: number | undefined): Promise<Failure | undefined> {
+  async #untilHandled(): Promise<Failure | undefined> {
     const { sender } = this.#machine
-    const begun = Date.now()
-    let moved = begun
+    let moved = 0
     let before = ''
-    const look = Math.ceil(Math.min(idle ?? timeout, END_IDLE) / LOOKS)
     while (sender.unacked > 0 || this.#machine.requests.open > 0) {
       if (this.#state === 'closed') return this.#reason ?? closedFailure(this.#describe())
       const now = Date.now()
@@ -600,12 +605,20 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
       // Does not run while the other side is away and may come back.
       if (standing !== before || !this.#machine.isReady) moved = now
       before = standing
-      const after =
-        idle === undefined ? (now - begun >= timeout ? timeout : 0) : now - moved >= idle ? idle : 0
-      if (after > 0) return timeoutFailure(`${this.#describe()} has not handled everything`, after)
-      await this.#drained.wait('', { timeout: look })
+      for (const { timeout, idle = END_IDLE, from } of this.#limits) {
+        const after = timeout ?? idle
+        if (now - (timeout === undefined ? Math.max(moved, from) : from) >= after)
+          return timeoutFailure(`${this.#describe()} has not handled everything`, after)
+      }
+      const look = this.#drained.wait('', { timeout: Math.ceil(Math.min(this.#least, END_IDLE) / LOOKS) })
+      await Promise.race([look, new Promise<void>(resolve => (this.#hastened = resolve))])
     }
     return undefined
+  }
+
+  /** The least time that a call of `end` has given. */
+  get #least(): number {
+    return Math.min(...this.#limits.map(({ timeout, idle = END_IDLE }) => timeout ?? idle))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
