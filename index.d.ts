@@ -821,10 +821,11 @@ export declare class Client extends EventEmitter<ClientEvents> {
     options?: RequestOptions,
   ): Promise<Message<A> | undefined>
   /**
-   * Sends a request and iterates over the replies. Await it to learn first whether anybody listens. Over 64
-   * MiB of unread replies end it with `"ENOBUFS"`.
+   * Sends a request and iterates over the replies. Await it to learn first whether anybody listens: that rejects at once
+   * if nobody does, and resolves with the first reply, or at the end if there is none. Over 64 MiB of unread replies end
+   * it with `"ENOBUFS"`.
    *
-   * @throws {FabricError} as `request`, when awaited or iterated
+   * @throws {FabricError} as `request`, when awaited or iterated, also later; who does neither is not told
    * @example
    * for await (const reply of client.requestMany('sensors.*.ping', null, { maxWait: 200 })) console.log(reply.data)
    */
@@ -990,11 +991,11 @@ export interface AnswerIterator<A = Agreed> extends AsyncIterableIterator<Messag
   stop(): void
   /** The same as `close`. */
   end(): void
-  /** Waits for no more replies, and resolves when those that have come were read. */
+  /** Waits for no more replies, and resolves when those that have come were read: by a loop, which has to go on. */
   drain(): Promise<void>
 }
 
-/** Can be iterated, or awaited first. Leaving the loop stops waiting. */
+/** Can be iterated, or awaited first: until the first has come, or the end. Leaving the loop stops waiting. */
 export type Results<T> = Promise<AsyncIterableIterator<T, undefined>> & AsyncIterableIterator<T, undefined>
 
 /** The replies to a `requestMany`. */

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { Client, Message } from 'selvedge'
 import { describeFabrics, type Fabric } from '../support/fabrics'
 import { rejection } from '../support/messages'
@@ -60,8 +61,48 @@ describeFabrics('requestMany', fabric => {
     expect(await all(await client.requestMany('count', null, { maxMessages: 3 }))).toEqual([1, 2, 3])
   })
 
+  test('that is awaited tells of the first answer, or of its end', async () => {
+    const silent = await fabric.client().subscribe('silent')
+    silent.emitter.on('message', () => {})
+    await crowd(fabric, 1)
+    const client = fabric.client()
+    const answers = await client.requestMany('ping', null, { maxMessages: 1 })
+    expect(await all(answers)).toEqual([0])
+    expect(await all(await client.requestMany('silent', null, { timeout: 150 }))).toEqual([])
+  })
+
   test('throws 503 into the loop when it was not awaited', async () => {
     expect((await rejection(all(fabric.client().requestMany('count')))).code).toBe(503)
+  })
+
+  test('that fails before it is iterated or awaited tells whoever does that later, and the process never', async () => {
+    const client = fabric.client()
+    client.socket.listen('over')
+    const socket = client.socket.connect('over')
+    await socket.waitUntilReady()
+    const closed = once(socket, 'closed')
+    const many = [
+      client.requestMany('count'),
+      client.requestMany('count'),
+      client.callMany('count').method(),
+      client.callMany('count').method(),
+      client.requestMany('count', 1, { signal: AbortSignal.abort() }),
+      client.requestMany('count', 1, { maxWait: -1 }),
+      socket.requestMany(1),
+    ]
+    socket.close()
+    await closed
+    await rejection(client.requestMany('count'))
+    // What is unhandled is reported between turns; the helper of the fabric sees it.
+    await new Promise(setImmediate)
+    const codes = async (each: AsyncIterable<unknown>, i: number): Promise<unknown> => {
+      const ended = i % 2 === 0 ? all(each as AsyncIterable<Message>) : (each as unknown as Promise<unknown>)
+      return (await rejection(ended)).code
+    }
+    const told = await Promise.all(many.map(codes))
+    expect(told).toEqual([503, 503, 503, 503, 'ABORT_ERR', 'ERR_OUT_OF_RANGE', 'EPIPE'])
+    void client.requestMany('count')
+    await rejection(client.requestMany('count'))
   })
 
   test('hands one responder’s answers over in order', async () => {

@@ -287,26 +287,16 @@ class Later<T> implements AsyncIterableIterator<T, undefined> {
   }
 }
 
-/** Returns a promise with an iterator's methods. When it is iterated, its own rejection needs no handler. */
+/** Returns a promise with an iterator's methods. A failure is told to whoever awaits or iterates it, now or later. */
 function both<T>(
   promise: Promise<AsyncIterableIterator<T, undefined>>,
   iterator: AsyncIterableIterator<T, undefined>,
 ): Results<T> {
-  const handled = (): void => {
-    promise.catch(() => {})
-  }
+  // Whoever iterates it has no use for the promise.
+  promise.catch(() => {})
   return Object.assign(promise, {
-    next: () => {
-      handled()
-      return iterator.next()
-    },
-    return: () => {
-      handled()
-      return iterator.return?.() ?? Promise.resolve({ value: undefined, done: true as const })
-    },
-    [Symbol.asyncIterator]: () => {
-      handled()
-      return iterator
-    },
+    next: () => iterator.next(),
+    return: () => iterator.return?.() ?? Promise.resolve({ value: undefined, done: true as const }),
+    [Symbol.asyncIterator]: () => iterator,
   }) as Results<T>
 }
