@@ -1632,8 +1632,8 @@ declare abstract class ConatSocketBase<
    * Ends in order: writes no more, and resolves when the other side has handled everything and open requests
    * are answered. Goes on for as long as something moves, or for `timeout` ms. Nobody has to await it.
    *
-   * @throws {FabricError} `"ERR_UNDELIVERED"` its time is over, or the socket has closed, and messages are
-   *   left: `undelivered` is their number, `cause` the reason. It is closed then.
+   * @throws {FabricError} `"ERR_UNDELIVERED"` its time is over, or the socket has closed, also by `close()`, and
+   *   messages are left: `undelivered` is their number, `cause` the reason. It is closed then.
    * @example
    * await socket.end()
    */
@@ -1900,7 +1900,7 @@ export declare class ConatSocketServer<
   /**
    * Accepts no more sockets, ends all as their `end` does, and closes.
    *
-   * @throws {FabricError} `"ERR_UNDELIVERED"` messages are left: `sockets` has the `id` of each of these
+   * @throws {FabricError} `"ERR_UNDELIVERED"` messages are left, also by `close()`: `sockets` has the `id` of each of these
    *   sockets and the number of its `undelivered` messages, `undelivered` the sum.
    */
   end(options?: EndOptions): Promise<void>

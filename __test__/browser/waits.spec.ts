@@ -186,6 +186,8 @@ describeFabric('selvedge wire', 'what a page waits for', fabric => {
     peers.lonely.close()
     await closed
     expect(peers.lonely.undelivered().map(({ data }) => data)).toEqual(['kept'])
+    const left = { code: 'ERR_UNDELIVERED', undelivered: 1, cause: { code: 'ERR_CLOSED' } }
+    await expect(peers.lonely.end()).rejects.toMatchObject(left)
   })
 
   test('send takes options only', async () => {

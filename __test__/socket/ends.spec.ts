@@ -88,12 +88,26 @@ describeFabrics('end', fabric => {
     void socket.end()
   })
 
-  test('resolves after a close from this side, which wanted it so', async () => {
-    const { socket } = await pair(fabric)
-    socket.write('never read')
-    socket.close()
-    await socket.end()
+  test('tells after a close from this side, too, what is left', async () => {
+    const { listener, server, socket, guest } = await pair(fabric)
+    const unsent = guest.socket.connect('nobody')
+    const nothing = guest.socket.connect('nobody')
+    for (const each of [socket, server, unsent]) each.write('never read')
+    const left = { code: 'ERR_UNDELIVERED', undelivered: 1, cause: { code: 'ERR_CLOSED' } }
+    for (const each of [socket, unsent, nothing]) each.close()
+    listener.close()
+    expect(await rejection(socket.end())).toMatchObject(left)
     expect(socket.undelivered()).toHaveLength(1)
+    expect(await rejection(unsent[Symbol.asyncDispose]())).toMatchObject(left)
+    expect(await rejection(listener.end())).toMatchObject({
+      ...left,
+      sockets: [{ id: server.id, undelivered: 1 }],
+    })
+    await nothing.end()
+    const late = guest.socket.connect('nobody')
+    late.write('never sent')
+    await guest.close()
+    expect(await rejection(late.end())).toMatchObject(left)
   })
 
   test('waits for the requests that are open', async () => {

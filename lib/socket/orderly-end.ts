@@ -5,7 +5,7 @@ import * as commands from '../engine/commands'
 import type { ClientContext } from '../messaging/client-context'
 import type { Responder } from '../messaging/message'
 import { Ticket } from '../messaging/ticket'
-import { type Failure, timeoutFailure, undeliveredFailure, withCause } from '../values/failure'
+import { closedFailure, type Failure, timeoutFailure, undeliveredFailure, withCause } from '../values/failure'
 import { EndLimit } from './end-limit'
 import { EndOnce } from './end-once'
 import type { Lifecycle } from './lifecycle'
@@ -85,11 +85,9 @@ export class OrderlyEnd {
     }
     await this.#lifecycle.whenGone()
     const { length } = this.#owner.undelivered()
-    // What is left after a close from this side is what that close wanted.
-    const why = this.#lifecycle.reason ?? cause
-    return length === 0 || why === undefined
-      ? undefined
-      : undeliveredFailure(this.#owner.describe(), length, why)
+    if (length === 0) return undefined
+    const what = this.#owner.describe()
+    return undeliveredFailure(what, length, this.#lifecycle.reason ?? cause ?? closedFailure(what))
   }
 
   /**

@@ -22,7 +22,7 @@ import type { Room } from '../rooms/room'
 import type { Rooms } from '../rooms/rooms'
 import { CHANNELS } from '../telemetry/channels'
 import { FabricError, type UndeliveredOf } from '../values/errors'
-import { errorFrom, Failure, undeliveredFailure } from '../values/failure'
+import { closedFailure, errorFrom, Failure, undeliveredFailure } from '../values/failure'
 import { checkOptions, isFunction, isString } from '../values/option-checks'
 import { checkId, checkListenSubject } from '../values/subjects'
 import type { ConnectionIterator } from './connection-iterator'
@@ -58,6 +58,8 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   readonly #lifecycle: Lifecycle
   #isEnding = false
   #isRetired = false
+  /** What its sockets had left when it closed. */
+  readonly #left: UndeliveredOf[] = []
   readonly #endOnce = new EndOnce()
   readonly #drainOnce = new DrainOnce(() => this.#lifecycle.why())
   readonly #connections = new HeldConnections(this)
@@ -365,9 +367,10 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
 
   /** Ends it and its sockets. Returns which have messages left, if any have. */
   async #finish(options: EndOptions | undefined): Promise<Failure | undefined> {
-    const left: UndeliveredOf[] = []
+    let left: UndeliveredOf[] = []
     let cause: Failure | undefined
-    if (this.state !== 'closed') {
+    const wasOpen = this.state !== 'closed'
+    if (wasOpen) {
       this.#isEnding = true
       commands.listenerRetire(this.client, this.handle)
       const endings = Object.values(this.sockets).map(async socket => {
@@ -381,6 +384,10 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
       this.close()
     }
     await this.#lifecycle.whenGone()
+    if (!wasOpen) {
+      left = this.#left
+      cause = this.#lifecycle.reason ?? closedFailure(this.describe())
+    }
     const sum = left.reduce((total, { undelivered }) => total + undelivered, 0)
     return sum === 0 ? undefined : undeliveredFailure(this.describe(), sum, cause, left)
   }
@@ -443,6 +450,9 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
 
   /** @internal */
   handleSocketGone(socket: ServerSocket): void {
+    const { id } = socket
+    const undelivered = socket.undelivered().length
+    if (this.state === 'closed' && undelivered > 0) this.#left.push({ id, undelivered })
     if (this.sockets[socket.id] === socket) delete this.sockets[socket.id]
     if (this.#isLeft) this.#closeIfLeft()
   }

@@ -588,8 +588,8 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
       this.close()
       await gone
     }
-    const why = this.#reason ?? cause
-    if (this.#left.length === 0 || why === undefined) return undefined
+    if (this.#left.length === 0) return undefined
+    const why = this.#reason ?? cause ?? closedFailure(this.#describe())
     return undeliveredFailure(this.#describe(), this.#left.length, why)
   }
 
