@@ -202,6 +202,28 @@ describeFabrics('a socket that renews itself', fabric => {
     expect(second.got).toEqual([1, 2, 3, 'c?'])
   })
 
+  test('ends a request that its server may have done with the reason of the loss', async () => {
+    const first = await serve(fabric, 'first')
+    const { socket, renewals } = await connected(fabric)
+    const server = await accepted(first)
+    server.removeAllListeners('request').on('request', () => new Promise(() => {}))
+    const had = once(server, 'request')
+    const asked = Promise.allSettled([socket.request('had')])
+    const several = Promise.allSettled([(async () => await socket.requestMany('had'))()])
+    await had
+    const renewed = once(socket, 'renewed')
+    first.host.close()
+    const outcomes = [...(await asked), ...(await several)]
+    const [reason] = [(outcomes[0] as PromiseRejectedResult).reason.cause as FabricError]
+    expect(['ERR_SOCKET_CLOSED_BY_PEER', 'ERR_SOCKET_LOST']).toContain(reason?.code)
+    const failed = { status: 'rejected', reason: { code: 'EPIPE', cause: { code: reason.code } } }
+    expect(outcomes).toMatchObject([failed, failed])
+    expect((outcomes[0] as PromiseRejectedResult).reason.handled).toBeUndefined()
+    await serve(fabric, 'second')
+    await renewed
+    expect(renewals.map(renewal => renewal.reason.code)).toEqual([reason.code])
+  })
+
   test('ends a request whose time is over before there is a server', async () => {
     const first = await serve(fabric, 'first')
     const { socket } = await connected(fabric)

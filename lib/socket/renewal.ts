@@ -47,8 +47,8 @@ export interface RenewalOwner {
   readonly kept: KeptRequests | undefined
   readonly counters: { renewals: number }
   prepareClose(): void
-  /** `handleLost` cancels what the other side has asked. */
-  openRequests(): { handleLost(): void }
+  /** `handleLost` cancels what the other side has asked, and fails what it may have had. */
+  openRequests(): { handleLost(reason: Failure): void }
   handleProgress(): void
   /** Opens another socket of the engine in the place of the one that is closed. */
   reopen(): void
@@ -161,7 +161,7 @@ export class Renewal {
     this.#row = isFirst ? 1 : this.#row + 1
     this.#since = 0
     this.#owner.kept?.holdAll()
-    this.#owner.openRequests().handleLost()
+    this.#owner.openRequests().handleLost(reason)
     if (isPoisoned) this.#end(this.#poisoned(reason))
     else {
       this.#lifecycle.enter('disconnected', reason)

@@ -149,10 +149,10 @@ export class SocketRequests {
     const text = event.str()
     const handled = event.u8() === 1 ? false : undefined
     const failure = new Failure(code, text, undefined, { handled })
-    if (code === 'EPIPE' && text === CLOSED && this.#owner.kept === undefined) {
-      // The end follows, which knows the reason.
+    if (code === 'EPIPE' && text === CLOSED) {
+      // Unless the next server may take it: the end follows, or the renewal, which knows the reason.
       this.#closed ??= new Map()
-      this.#closed.set(key, handled)
+      if (!this.#owner.kept?.hold(key, failure)) this.#closed.set(key, handled)
       return
     }
     this.#fail(key, code === 408 ? withCause(failure, this.#lifecycle.why()) : failure)
@@ -194,9 +194,12 @@ export class SocketRequests {
     return this.#last?.isNone ?? true
   }
 
-  /** Ends what the other side has asked: it is lost, and another one takes its place. */
-  handleLost(): void {
+  /** The other side is lost, and another one takes its place: ends what it has asked, and what it alone may have had. */
+  handleLost(reason: Failure): void {
     this.#asked?.handleLost()
+    const closed = this.#closed ?? []
+    this.#closed = undefined
+    for (const [key, handled] of closed) this.settle(key, new Failure('EPIPE', CLOSED, reason, { handled }))
   }
 
   /** Delivers held requests to a new listener, after its registration and not inside. */
@@ -206,7 +209,7 @@ export class SocketRequests {
 
   /** Ends the requests of either side. */
   end(reason: Failure | undefined): void {
-    this.handleLost()
+    this.#asked?.handleLost()
     const { kept } = this.#owner
     for (const key of this.#keys) {
       // One that waits for the next server was not taken by the last one.
