@@ -86,6 +86,36 @@ fn when_a_server_dies_its_clients_are_told_and_new_ones_reach_the_other() {
     world.assert_right("this story");
 }
 
+/// That there is another one was said when the first died, and not again.
+#[test]
+fn a_server_that_dies_soon_after_another_one_is_given_up_as_soon() {
+    let (mut world, config) = (World::new(11), SocketConfig::default());
+    let servers = [world.node(), world.node(), world.node()];
+    let client = world.node();
+    for server in &servers[..2] {
+        world.listen(*server, "story", &format!("server{server}"), config.clone());
+    }
+    world.run_for(SECOND);
+    let mut socks = Vec::new();
+    for _ in 0..20 {
+        socks.push(world.connect(client, "story", config.clone()));
+        world.run_for(SECOND);
+    }
+    world.listen(servers[2], "story", "server2", config);
+    world.run_for(SECOND);
+    for server in &servers[..2] {
+        let orphans = world.sides.keys().filter(|sock| sock.0 == *server).count();
+        assert!(orphans > 0, "both were chosen");
+        world.kill(*server);
+        world.run_for(SECOND);
+    }
+    world.run_for(2 * SECOND);
+    let open = socks.iter().filter(|sock| world.sides[sock].is_open()).count();
+    assert_eq!(open, 0, "there is a third one");
+    world.come_to_rest();
+    world.assert_right("this story");
+}
+
 #[test]
 fn sockets_of_a_server_that_died_give_it_up_one_after_the_other_and_not_before_their_time() {
     let mut world = World::new(9);

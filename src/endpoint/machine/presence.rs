@@ -133,7 +133,12 @@ impl Endpoint {
     fn begin_watch(&mut self, now: Instant, socket: Handle, end: WatchedEnd, subject: &Subject) {
         let (request, known) = self.watches.begin(socket, end, subject);
         self.send_watch(request);
-        if let Some(presence) = known.filter(|presence| *presence != Presence::Here && self.ready) {
+        // That its peer is there is no news; that others are is, where the broker tells when they are not.
+        let is_news = |presence: &Presence| match end {
+            WatchedEnd::Peer => *presence != Presence::Here,
+            WatchedEnd::Others => !self.is_untold(&key(end, subject)),
+        };
+        if let Some(presence) = known.filter(|presence| self.ready && is_news(presence)) {
             self.table.with_socket(socket, |socket| socket.handle_presence(now, end, presence, 1));
         }
     }
