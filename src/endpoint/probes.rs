@@ -26,6 +26,8 @@ struct Probe {
     is_absent: bool,
     /// A socket took something late for its return, and misses it again: that it is absent is news once more.
     is_missed_again: bool,
+    /// Somebody wants to know since it was asked: what is answered to that does not count.
+    is_outdated: bool,
 }
 
 /// What was found out.
@@ -44,13 +46,24 @@ impl Probes {
         probe.is_missed_again = probe.is_absent;
     }
 
+    /// Looks at once whether an end is there by now, and says so if it is not, too.
+    pub(super) fn look_up(&mut self, now: Instant, key: EndKey, subject: Subject) {
+        let probe = self.begin(now, key, subject, true);
+        probe.is_missed_again = true;
+        match &mut probe.at {
+            Some(at) => *at = now.min(*at),
+            None => probe.is_outdated = true,
+        }
+    }
+
     /// Looks again and again whether an end is there that was not.
     pub(super) fn await_end(&mut self, now: Instant, key: EndKey, subject: Subject) {
         self.begin(now + FIRST_PAUSE, key, subject, true);
     }
 
     fn begin(&mut self, at: Instant, key: EndKey, subject: Subject, is_absent: bool) -> &mut Probe {
-        let new = Probe { subject, at: Some(at), pause: FIRST_PAUSE, is_absent, is_missed_again: false };
+        let (pause, at) = (FIRST_PAUSE, Some(at));
+        let new = Probe { subject, at, pause, is_absent, is_missed_again: false, is_outdated: false };
         let probe = self.ends.entry(key).or_insert(new);
         probe.is_absent |= is_absent;
         probe
@@ -103,6 +116,10 @@ impl Probes {
             let is_news = probe.is_absent;
             self.ends.remove(&key);
             return is_news.then_some(Finding::Found(key));
+        }
+        if std::mem::take(&mut probe.is_outdated) {
+            probe.at = Some(now);
+            return None;
         }
         probe.at = Some(now + probe.pause);
         probe.pause = (2 * probe.pause).min(MAX_PAUSE);
@@ -170,6 +187,28 @@ mod tests {
         assert_eq!(look(&mut probes), None, "known");
         probes.suspect(Instant::now(), key.clone(), subject);
         assert_eq!([look(&mut probes), look(&mut probes)], [Some(Finding::Absent(key)), None]);
+    }
+
+    #[test]
+    fn who_is_looked_up_is_asked_anew_at_once_and_what_was_asked_before_does_not_count() {
+        let (start, mut probes) = (Instant::now(), Probes::default());
+        let (key, subject) = end(WatchedEnd::Peer, "s.server.a");
+        probes.await_end(start, key.clone(), subject.clone());
+        let first = probes.poll_timeout().expect("due");
+        let (number, _) = probes.poll_probe(first).expect("due");
+        probes.look_up(first, key.clone(), subject.clone());
+        assert_eq!(probes.handle_answer(first, number, Some(false)), None, "asked before");
+        for _ in 0..2 {
+            let now = probes.poll_timeout().expect("due");
+            assert!(now <= first + 2 * MIN_DISTANCE);
+            let (number, _) = probes.poll_probe(now).expect("due");
+            assert_eq!(probes.handle_answer(now, number, Some(false)), Some(Finding::Absent(key.clone())));
+            probes.look_up(now, key.clone(), subject.clone());
+        }
+        let now = probes.poll_timeout().expect("due");
+        let (number, _) = probes.poll_probe(now).expect("due");
+        assert_eq!(probes.handle_answer(now, number, Some(true)), Some(Finding::Found(key)));
+        assert_eq!(probes.poll_timeout(), None);
     }
 
     #[test]

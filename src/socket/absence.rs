@@ -2,7 +2,7 @@
 //!
 //! Begins with what the broker, a question without a receiver or the keep-alive says. A socket whose peer is
 //! back within [`SETTLE`] goes on as if nothing was; later it is `disconnected`, requests over it end, and
-//! at last it is lost.
+//! at last it is lost: not before it was looked up once more, since it may be back and nobody has said so.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -41,6 +41,18 @@ struct Away {
     requests_until: Option<Instant>,
     limits: AbsenceLimits,
     others: bool,
+    last_look: LastLook,
+}
+
+/// Whether the peer was looked up when its time was over.
+#[derive(Debug, Clone, Copy)]
+enum LastLook {
+    /// Not yet.
+    Due,
+    /// The answer is awaited until then.
+    Until(Instant),
+    /// It was not there, or that says nothing about it.
+    Done,
 }
 
 /// How long one end waits for the other.
@@ -61,6 +73,8 @@ pub enum AbsenceStep {
     Settled(PeerLoss),
     /// Requests do not wait any longer.
     RequestsOver,
+    /// Its time is over: it is looked up whether the peer is there by now.
+    LookUp,
     /// The peer is given up.
     Lost(PeerLoss),
 }
@@ -71,8 +85,10 @@ impl Absence {
     pub(super) fn begin(&mut self, now: Instant, loss: PeerLoss, settles: bool, limits: AbsenceLimits) {
         let requests_until = Some(now + ANSWER_GRACE + limits.own_absence);
         let settles_at = settles.then(|| now + SETTLE);
+        // Whoever is silent may well be there.
+        let last_look = if loss == PeerLoss::Ended { LastLook::Due } else { LastLook::Done };
         self.0.get_or_insert_with(|| {
-            Box::new(Away { loss, settles_at, requests_until, limits, others: false })
+            Box::new(Away { loss, settles_at, requests_until, limits, others: false, last_look })
         });
     }
 
@@ -94,11 +110,24 @@ impl Absence {
     /// Notes whether there is another server.
     pub(super) fn set_others(&mut self, others: bool) {
         if let Some(away) = &mut self.0 {
-            away.others = others;
+            let is_new = std::mem::replace(&mut away.others, others) != others;
+            if is_new && away.loss == PeerLoss::Ended {
+                away.last_look = LastLook::Due;
+            }
         }
     }
 
-    /// Returns when the peer is given up.
+    /// Notes that the peer was looked up, and is not there. Returns whether its time is over with that.
+    pub(super) fn handle_missed(&mut self) -> bool {
+        let Some(away) = &mut self.0 else { return false };
+        let is_awaited = matches!(away.last_look, LastLook::Until(_));
+        if is_awaited {
+            away.last_look = LastLook::Done;
+        }
+        is_awaited
+    }
+
+    /// Returns when the time of the peer is over.
     pub(super) fn lost_at(&self) -> Option<Instant> {
         self.0.as_ref().map(|away| {
             let AbsenceLimits { lost_if_others_at, lost_at, .. } = away.limits;
@@ -109,20 +138,29 @@ impl Absence {
     /// Returns when something is due.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let away = self.0.as_ref()?;
-        earliest([away.settles_at, away.requests_until, self.lost_at()])
+        let end = if let LastLook::Until(at) = away.last_look { Some(at) } else { self.lost_at() };
+        earliest([away.settles_at, away.requests_until, end])
     }
 
     /// Returns what is due, each once; the end of the wait comes last, and again.
     pub(super) fn poll_step(&mut self, now: Instant) -> Option<AbsenceStep> {
         let lost_at = self.lost_at()?;
         let away = self.0.as_mut()?;
-        let is_due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now || lost_at <= now).is_some();
+        let is_lost = match away.last_look {
+            LastLook::Due => false,
+            LastLook::Until(at) => at <= now,
+            LastLook::Done => lost_at <= now,
+        };
+        let is_due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now || is_lost).is_some();
         if is_due(&mut away.settles_at) {
             Some(AbsenceStep::Settled(away.loss))
         } else if is_due(&mut away.requests_until) {
             Some(AbsenceStep::RequestsOver)
+        } else if lost_at <= now && matches!(away.last_look, LastLook::Due) {
+            away.last_look = LastLook::Until(now + LAST_LOOK);
+            Some(AbsenceStep::LookUp)
         } else {
-            (lost_at <= now).then_some(AbsenceStep::Lost(away.loss))
+            is_lost.then_some(AbsenceStep::Lost(away.loss))
         }
     }
 }
@@ -155,6 +193,8 @@ pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// How long the peer is waited for otherwise: longer than the longest pause of a reconnect. A client waits up
 /// to half as long again, by its id.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// An answer to the last look takes no longer, or the peer is given up without one.
+const LAST_LOOK: Duration = Duration::from_secs(2);
 /// Clients that lose one server move to others at this rate, a second.
 pub(super) const CROWD: u64 = 5000;
 /// The time over which they are spread at most.
@@ -193,6 +233,8 @@ mod tests {
         assert!(absence.fails_requests());
         assert_eq!((steps(&mut absence, start + GRACE), absence.lost_at()), (vec![], Some(start + PATIENCE)));
         absence.set_others(true);
+        assert_eq!(steps(&mut absence, start + GRACE), [AbsenceStep::LookUp]);
+        assert!(absence.handle_missed());
         assert_eq!(steps(&mut absence, start + GRACE), [AbsenceStep::Lost(loss)]);
         assert_eq!((absence.end(), absence.end(), absence.poll_timeout()), (Some(true), None, None));
     }
@@ -204,5 +246,34 @@ mod tests {
         let lost = AbsenceStep::Lost(PeerLoss::Silent);
         let all = [AbsenceStep::Settled(PeerLoss::Silent), AbsenceStep::RequestsOver, lost];
         assert_eq!(steps(&mut absence, start + PATIENCE), all);
+    }
+
+    #[test]
+    fn a_peer_is_looked_up_when_its_time_is_over_and_given_up_when_it_is_missed_or_nobody_answers() {
+        for is_answered in [true, false] {
+            let (start, mut absence) = (Instant::now(), Absence::default());
+            let (loss, end) = (PeerLoss::Ended, start + PATIENCE);
+            absence.begin(start, loss, false, limits(start));
+            assert!(!absence.handle_missed(), "it has its time");
+            assert_eq!(steps(&mut absence, end), [AbsenceStep::RequestsOver, AbsenceStep::LookUp]);
+            assert_eq!((steps(&mut absence, end), absence.poll_timeout()), (vec![], Some(end + LAST_LOOK)));
+            let until = if is_answered { end } else { end + LAST_LOOK };
+            assert!(!is_answered || absence.handle_missed());
+            assert_eq!(steps(&mut absence, until), [AbsenceStep::Lost(loss)]);
+        }
+    }
+
+    #[test]
+    fn a_peer_that_waits_for_others_again_is_looked_up_again() {
+        let (start, mut absence) = (Instant::now(), Absence::default());
+        absence.begin(start, PeerLoss::Ended, false, limits(start));
+        absence.set_others(true);
+        let told = [AbsenceStep::RequestsOver, AbsenceStep::LookUp];
+        assert_eq!(steps(&mut absence, start + GRACE), told);
+        absence.set_others(false);
+        assert_eq!((steps(&mut absence, start + GRACE), absence.handle_missed()), (vec![], false));
+        assert_eq!(absence.poll_timeout(), Some(start + PATIENCE));
+        absence.set_others(true);
+        assert_eq!(steps(&mut absence, start + GRACE), [AbsenceStep::LookUp]);
     }
 }

@@ -36,6 +36,8 @@ pub struct ClientSocket {
     /// Since when the fabric is away, and how long it was away last.
     fabric_lost_at: Option<Instant>,
     own_absence: Duration,
+    /// Since when the server is away, if it turns out that it is: it was asked then, or seen.
+    missed_since: Option<Instant>,
     subscribed: Subscribed,
     binding: Binding,
     attempt: u64,
@@ -134,6 +136,7 @@ impl ClientSocket {
             fabric: false,
             fabric_lost_at: None,
             own_absence: Duration::ZERO,
+            missed_since: None,
             subscribed: Subscribed::No,
             binding: Binding::Unbound,
             attempt: 0,

@@ -64,6 +64,13 @@ pub trait SocketEnd: Debug + Send {
         self.handle_presence(now, WatchedEnd::Peer, Presence::Here, 1);
     }
 
+    /// Handles that the peer was looked up, and is not there.
+    fn handle_missed(&mut self, now: Instant) {
+        if !self.is_closed() && self.channel_mut().absence.handle_missed() {
+            self.handle_timeout(now);
+        }
+    }
+
     /// Handles that the peer of a stream gives no sign of life.
     fn handle_silence(&mut self, now: Instant);
 

@@ -1,6 +1,8 @@
 //! Gateways onto a cluster of NATS, and clients behind each: sockets keep their promise while gateways,
 //! servers and routes die, and nothing of those who left stays anywhere.
 
+use std::time::Duration;
+
 use selvedge::broker::BrokerConfig;
 use selvedge::client::{Request, RequestKind};
 use selvedge::endpoint::Command;
@@ -186,6 +188,62 @@ fn a_route_that_breaks_for_a_second_loses_nothing_of_a_socket() {
         assert!(world.run_until(5 * SECOND, arrived), "seed {seed}: healed within seconds");
         world.come_to_rest();
         world.assert_right("this story");
+    }
+}
+
+/// The gateway of a socket's server loses its upstream for a while: a story of one socket that writes, with
+/// its client at another gateway. Returns the world at the end of it, and after how long the socket was lost.
+fn lose_the_gateway_of_a_server(
+    seed: u64,
+    has_others: bool,
+    length: (u64, u64),
+) -> (World, Duration, Option<Duration>) {
+    let mut world = world(seed);
+    // The first node is at gateway 1.
+    let (server, client, other) = (world.node(), world.node(), world.node());
+    world.listen(server, "far", "server", SocketConfig::default());
+    let near = world.connect(client, "far", SocketConfig::default());
+    world.run_for(3 * SECOND);
+    if has_others {
+        world.listen(other, "far", "other", SocketConfig::default());
+        world.run_for(SECOND);
+    }
+    let (length, begin) = (world.dice.millis(length.0, length.1), world.now);
+    world.net.cut_uplink(world.now, 1, length);
+    world.write(near, 20, 0);
+    let is_decided = |world: &World| world.sides[&near].acked == 20 || !world.sides[&near].is_open();
+    world.run_until(60 * SECOND, is_decided);
+    let lost = (!world.sides[&near].is_open()).then(|| world.now - begin);
+    (world, length, lost)
+}
+
+/// That there is a server for new sockets was found out before that it was the old one, which was back.
+#[test]
+fn a_lone_server_whose_gateway_is_away_for_seconds_keeps_its_sockets() {
+    for seed in 0..300 {
+        let (mut world, length, lost) = lose_the_gateway_of_a_server(seed, false, (1500, 8000));
+        assert_eq!(lost, None, "seed {seed}: lost, though its server came back after {length:?}");
+        world.come_to_rest();
+        world.assert_right("this story");
+    }
+}
+
+/// The grace of two seconds begins when it is known, and at its end it is looked up who is there.
+#[test]
+fn a_server_whose_gateway_is_back_in_time_keeps_its_sockets_though_there_is_another_one() {
+    for seed in 0..300 {
+        let (mut world, length, lost) = lose_the_gateway_of_a_server(seed, true, (500, 1950));
+        assert_eq!(lost, None, "seed {seed}: lost, though its server came back after {length:?}");
+        world.come_to_rest();
+        world.assert_right("this story");
+    }
+}
+
+#[test]
+fn a_server_whose_gateway_stays_away_is_given_up_after_seconds_if_there_is_another_one() {
+    for seed in 0..300 {
+        let (_, _, lost) = lose_the_gateway_of_a_server(seed, true, (10_000, 20_000));
+        assert!(lost.is_some_and(|lost| (2 * SECOND..4 * SECOND).contains(&lost)), "seed {seed}: {lost:?}");
     }
 }
 

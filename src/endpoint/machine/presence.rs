@@ -59,6 +59,25 @@ impl Endpoint {
         }
     }
 
+    /// A socket is about to give up its peer: whether it is back is looked up, where the broker does not tell.
+    pub(super) fn look_up_peer(&mut self, now: Instant, socket: Handle) {
+        if !self.try_look_up_peer(now, socket) {
+            self.table.with_socket(socket, |socket| socket.handle_missed(now));
+        }
+    }
+
+    /// Returns whether the peer of a socket is looked up at once.
+    fn try_look_up_peer(&mut self, now: Instant, socket: Handle) -> bool {
+        let Some(peer) = self.table.peer_of(socket).filter(|_| self.ready) else { return false };
+        let key = key(WatchedEnd::Peer, &peer);
+        let is_untold = self.is_untold(&key);
+        if is_untold {
+            self.probes.look_up(now, key, peer);
+            self.look_up(now);
+        }
+        is_untold
+    }
+
     /// Whether the broker does not tell of this end.
     fn is_untold(&self, key: &EndKey) -> bool {
         !self.client.watches_ends() || self.watches.is_unknown(key)
@@ -85,6 +104,16 @@ impl Endpoint {
                 (WatchedEnd::Peer, Presence::Here) => socket.handle_found(now),
                 (end, presence) => socket.handle_presence(now, end, presence, 1),
             });
+            match (key.0, presence) {
+                (WatchedEnd::Peer, Presence::Absent) => {
+                    self.table.with_socket(socket, |socket| socket.handle_missed(now));
+                }
+                // It may be the own one, which is back.
+                (WatchedEnd::Others, Presence::Here) => {
+                    self.try_look_up_peer(now, socket);
+                }
+                _ => {}
+            }
         }
     }
 

@@ -36,6 +36,7 @@ impl Endpoint {
             Output::WatchOthers(subject) => self.watch_others(now, handle, subject),
             Output::UnwatchOthers => self.unwatch_others(handle),
             Output::Suspect => self.suspect(now, handle),
+            Output::LookUpPeer => self.look_up_peer(now, handle),
             Output::Subscribe(pattern) => {
                 let kind = SubscriptionKind::Owned;
                 self.client.subscribe(now, Token::SocketSubject(handle), pattern, kind);

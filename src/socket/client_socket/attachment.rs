@@ -27,7 +27,8 @@ impl ClientSocket {
 
     pub(super) fn retry(&mut self, now: Instant) {
         let pause = self.pause.take().mul_f64(1.0 - RETRY_SPREAD * self.jitter());
-        let pause = self.remaining_resume_time(now).map_or(pause, |left| pause.min(left));
+        let left = self.remaining_resume_time(now).filter(|left| !left.is_zero());
+        let pause = left.map_or(pause, |left| pause.min(left));
         self.enter_disconnected(Some(now + pause));
     }
 
@@ -149,6 +150,7 @@ impl ClientSocket {
 
     pub(super) fn ask_to_attach(&mut self, now: Instant) {
         self.enter(Phase::AwaitingAccept);
+        self.missed_since = Some(now);
         self.attempt += 1;
         self.look_up_at = (!self.binding.is_bound()).then_some(now + LOOK_UP);
         match self.server_subject() {
@@ -214,9 +216,7 @@ impl ClientSocket {
     /// Handles that the socket's server is not on the fabric. It may return, so it gets some time.
     pub(super) fn handle_no_server(&mut self, now: Instant, error: CommandError) {
         let since = match error {
-            CommandError::NoSubscribers if self.binding.is_bound() => {
-                now.checked_sub(self.channel.config.command_timeout).unwrap_or(now)
-            }
+            CommandError::NoSubscribers if self.binding.is_bound() => self.missed_since.unwrap_or(now),
             CommandError::NoSubscribers => {
                 self.binding.forget();
                 return self.retry(now);

@@ -80,6 +80,7 @@ impl ClientSocket {
     /// The server is back, or somebody under its name.
     fn handle_return(&mut self, now: Instant) {
         let Some(was_told) = self.channel.end_absence() else { return };
+        self.missed_since = Some(now);
         match self.phase {
             Phase::Ready if !was_told => {
                 if let Some(server) = self.server_subject() {
@@ -106,6 +107,7 @@ impl ClientSocket {
             // Whoever asks goes on asking where nobody tells of the return.
             AbsenceStep::Settled(loss) => self.leave(loss, None),
             AbsenceStep::RequestsOver => self.channel.fail_requests_of_absence(now),
+            AbsenceStep::LookUp => self.channel.outputs.push_back(Output::LookUpPeer),
             AbsenceStep::Lost(PeerLoss::Ended) => {
                 self.finish(CloseReason::Lost("its server is not on the fabric any more"));
             }

@@ -33,10 +33,13 @@ fn attached(now: Instant) -> ClientSocket {
     socket
 }
 
-/// Runs until its next deadline is later.
+/// Runs until its next deadline is later. Its server is not found when it is looked up.
 fn run_until(socket: &mut ClientSocket, until: Instant) {
     while let Some(at) = socket.poll_timeout().filter(|at| *at <= until) {
         socket.handle_timeout(at);
+        if socket.channel.outputs.iter().any(|output| matches!(output, Output::LookUpPeer)) {
+            socket.handle_missed(at);
+        }
     }
 }
 
@@ -113,4 +116,24 @@ fn a_server_that_ends_while_it_is_asked_again_is_waited_for_no_longer_than_any_o
     socket.handle_presence(start, WatchedEnd::Others, Presence::Here, 1);
     run_until(&mut socket, after(start, 3));
     assert!(socket.is_closed(), "there is another one");
+}
+
+#[test]
+fn a_server_that_is_found_when_its_time_is_over_is_missed_anew_from_then_on() {
+    let start = Instant::now();
+    let mut socket = attached(start);
+    socket.handle_fabric_down(start);
+    socket.handle_fabric_up(start);
+    socket.handle_presence(start, WatchedEnd::Peer, Presence::Absent, 1);
+    socket.handle_presence(start, WatchedEnd::Others, Presence::Here, 1);
+    let over = socket.channel.absence.lost_at().expect("away");
+    while let Some(at) = socket.poll_timeout().filter(|at| *at <= over) {
+        socket.handle_timeout(at);
+    }
+    assert!(!socket.is_closed() && socket.channel.outputs.iter().any(|o| matches!(o, Output::LookUpPeer)));
+    socket.handle_found(over);
+    // The question that was under way all the time is not answered by it.
+    reply(&mut socket, after(start, 10), Err(CommandError::NoSubscribers));
+    socket.handle_presence(after(start, 10), WatchedEnd::Others, Presence::Here, 1);
+    assert!(socket.channel.absence.lost_at().expect("away") >= after(over, 2));
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::absence::{AbsenceLimits, AbsenceStep, PATIENCE, PeerLoss};
-use super::super::{CloseReason, SocketEvent, State};
+use super::super::{CloseReason, Output, SocketEvent, State};
 use super::ServerSocket;
 use crate::wire::Presence;
 
@@ -55,6 +55,7 @@ impl ServerSocket {
                 self.channel.emit(SocketEvent::PeerLost(loss));
             }
             AbsenceStep::RequestsOver => self.channel.fail_requests_of_absence(now),
+            AbsenceStep::LookUp => self.channel.outputs.push_back(Output::LookUpPeer),
             AbsenceStep::Lost(_) if self.shorter_keep_alive().is_some() => self.finish(CloseReason::Timeout),
             AbsenceStep::Lost(PeerLoss::Ended) => {
                 self.finish(CloseReason::Lost("its client is not on the fabric any more"));
