@@ -1537,7 +1537,8 @@ declare abstract class ConatSocketBase<
    * times without awaiting each; order is kept. Headers go into `{ headers }`: nothing else is taken for them.
    *
    * @throws {FabricError} as `write`, and nothing was written · `"ERR_UNKNOWN_OPTION"` headers that stand alone ·
-   *   `408` not within `timeout` · `"ABORT_ERR"` ·
+   *   `408` not within `timeout` · `"ABORT_ERR"` · `"ERR_SIGN_IN"` the broker refuses the client now: in these cases the
+   *   message stays in its place, and may still be handled ·
    *   the reason of `closed` if the socket closed before the message was known to arrive; the message is then
    *   among `undelivered()`
    * @example

@@ -64,6 +64,20 @@ describeFabrics(
       expect(all).toEqual(all.map(() => failure('ERR_SIGN_IN', cause)))
     })
 
+    test('ends what waits for the messages of a socket, which stay in their places', async () => {
+      const client = fabric.client(options)
+      const socket = client.socket.connect('s', { maxQueueSize: 2 })
+      socket.write(1)
+      const waits = [socket.send(2), socket.drain(), socket.waitUntilDrain()]
+      const all = await Promise.all(waits.map(outcome))
+      expect(all).toEqual(all.map(() => failure('ERR_SIGN_IN', cause)))
+      expect([socket.state, socket.stats.pending]).toEqual(['disconnected', 2])
+      const closed = once(socket, 'closed')
+      socket.close()
+      await closed
+      expect(socket.undelivered().map(({ data }) => data)).toEqual([1, 2])
+    })
+
     test('is an event, and the reason of `disconnected`', async () => {
       const client = fabric.client(options)
       const refused = once(client, 'signInRefused')
@@ -79,7 +93,10 @@ describeFabrics(
         const refused = once(client, 'signInRefused')
         if (when === 'later') await refused
         const signal = AbortSignal.timeout(150)
-        const timed = [client.socket.connect('a', { timeout: 150 }), client.socket.listen('a', { timeout: 150 })]
+        const timed = [
+          client.socket.connect('a', { timeout: 150 }),
+          client.socket.listen('a', { timeout: 150 }),
+        ]
         const aborted = [client.socket.connect('b', { signal }), client.socket.listen('b', { signal })]
         const closings = [...timed, ...aborted].map(socket => once(socket, 'closed'))
         const loop = (async () => {

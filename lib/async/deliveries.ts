@@ -8,6 +8,8 @@ import { bound, type Why } from './bounds'
 
 interface Delivery {
   readonly seq: number
+  /** Whether it waits no longer than there is a connection, or one to come. */
+  readonly isStrandable: boolean
   readonly settle: (failure: Failure | undefined) => void
 }
 
@@ -19,14 +21,15 @@ export class Deliveries {
    * Resolves, and never rejects: the error must be made where the caller's frames are (`errorFrom`). Waits for no longer
    * than its bounds say; the message stays where it is.
    */
-  wait(seq: number, bounds?: WaitOptions, why?: Why): Promise<Failure | undefined> {
+  wait(seq: number, isStrandable: boolean, bounds?: WaitOptions, why?: Why): Promise<Failure | undefined> {
     retain()
     if (bounds?.timeout === undefined && bounds?.signal === undefined) {
-      return new Promise(settle => this.#waiting.push({ seq, settle }))
+      return new Promise(settle => this.#waiting.push({ seq, isStrandable, settle }))
     }
     return new Promise(resolve => {
       const delivery: Delivery = {
         seq,
+        isStrandable,
         settle: failure => {
           stop()
           resolve(failure)
@@ -54,7 +57,7 @@ export class Deliveries {
     const dropped = this.#waiting.filter(delivery => delivery.seq === seq)
     const rest = this.#waiting.filter(delivery => delivery.seq !== seq)
     this.#waiting = isGone
-      ? rest.map(({ seq: other, settle }) => ({ seq: other > seq ? other - 1 : other, settle }))
+      ? rest.map(delivery => (delivery.seq > seq ? { ...delivery, seq: delivery.seq - 1 } : delivery))
       : rest
     this.#end(dropped, failure)
   }
@@ -64,6 +67,13 @@ export class Deliveries {
     this.#end(this.#waiting.splice(0), failure)
   }
 
+  /** Settles those that do not wait for another connection; the messages stay where they are. */
+  strand(failure: Failure): void {
+    const stranded = this.#waiting.filter(({ isStrandable }) => isStrandable)
+    this.#waiting = this.#waiting.filter(({ isStrandable }) => !isStrandable)
+    this.#end(stranded, failure)
+  }
+
   /** Gives the messages other numbers; those that have none any more fail. */
   renumber(numberOf: (seq: number) => number | undefined, failure: Failure): void {
     const numbered = this.#waiting.map(delivery => ({ delivery, seq: numberOf(delivery.seq) }))
@@ -71,9 +81,7 @@ export class Deliveries {
       numbered.flatMap(({ delivery, seq }) => (seq === undefined ? [delivery] : [])),
       failure,
     )
-    const kept = numbered.flatMap(({ delivery: { settle }, seq }) =>
-      seq === undefined ? [] : [{ seq, settle }],
-    )
+    const kept = numbered.flatMap(({ delivery, seq }) => (seq === undefined ? [] : [{ ...delivery, seq }]))
     this.#waiting = kept.sort((a, b) => a.seq - b.seq)
   }
 

@@ -417,6 +417,7 @@ export abstract class ConatSocketBase
     this.lifecycle.handleStranded(failure)
     this.#requests?.strand(failure)
     if (isFinal) this.close()
+    else this.#outbox?.strand(failure)
   }
 
   handleClientClosed(): void {

@@ -183,7 +183,7 @@ export class Outbox {
     let failure: Failure | undefined
     try {
       this.#write(data, options)
-      failure = await this.whenHandled(options)
+      failure = await this.#whenHandled(true, options)
     } catch (error) {
       trace?.(error)
       throw error
@@ -194,12 +194,17 @@ export class Outbox {
   }
 
   /** Resolves when the other side has handled what was written so far; with why not, if it will not. */
-  async whenHandled(bounds?: WaitOptions): Promise<Failure | undefined> {
+  whenHandled(): Promise<Failure | undefined> {
+    return this.#whenHandled(false)
+  }
+
+  async #whenHandled(isStrandable: boolean, bounds?: WaitOptions): Promise<Failure | undefined> {
     const { written, messages } = this.#window
     if (messages === 0) return undefined
     if (this.#lifecycle.state === 'closed')
       return this.#lifecycle.reason ?? closedFailure(this.#owner.describe())
-    return await (this.#deliveries ??= new Deliveries()).wait(written, bounds, this.#lifecycle.why)
+    const deliveries = (this.#deliveries ??= new Deliveries())
+    return await deliveries.wait(written, isStrandable, bounds, this.#lifecycle.why)
   }
 
   /** Returns why a message of this size cannot be written now, if it cannot. */
@@ -337,6 +342,12 @@ export class Outbox {
   handleEnter(state: State): void {
     if (state === 'ready' || this.#lifecycle.state === 'ready') this.#writtenReady = this.#window.written
     if (state === 'ready') this.#isAttached = true
+  }
+
+  /** Ends `send` and `drain`: the broker has refused the client. What was written stays; streams wait for room. */
+  strand(failure: Failure): void {
+    this.#deliveries?.strand(failure)
+    this.#drained?.settle(failure)
   }
 
   /** Ends all waiting: nothing will be acknowledged any more. */
