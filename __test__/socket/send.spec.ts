@@ -92,7 +92,7 @@ describeFabrics('send', fabric => {
     const codes = (await Promise.all(sent)).map(({ code }) => code)
     expect(codes).toEqual(['ERR_SOCKET_CLOSED_BY_PEER', 'ERR_SOCKET_CLOSED_BY_PEER'])
     expect((await gone)[0]).toMatchObject({ code: 'ERR_SOCKET_CLOSED_BY_PEER', undelivered: 2 })
-    await expect(socket.waitUntilWritable()).rejects.toMatchObject({ code: 'ERR_CLOSED' })
+    await expect(socket.waitUntilWritable()).rejects.toMatchObject({ code: 'ERR_SOCKET_CLOSED_BY_PEER' })
     expect(socket.undelivered().map(({ data }) => data)).toEqual(['x', 'y'])
   })
 })
