@@ -720,7 +720,8 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * - waits for running methods of its services, and for pending replies and confirmations.
    *
    * Does not wait for handlers of a `message` event, for a `requestMany`, nor for what is started meanwhile.
-   * Resolves when all is done, or at `deadline`.
+   * Resolves when all is done, or at `deadline`: what was published and has found no broker by then is given up, as
+   * `close` does.
    *
    * @example
    * process.once('SIGTERM', () => client.drain({ deadline: 5000 }))

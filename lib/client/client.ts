@@ -70,6 +70,8 @@ import { OfflineWarning } from './offline-warning'
 import { CLIENT_SHAPE, isOnNats, openSettings, shownOptions, withAddress } from './options'
 import { type Change, CLOSED, type ClientState, REFUSED, Session } from './session'
 
+/** How long what was published waits for a connection when the client closes, in ms. The engine has the same bound. */
+const MAX_PARTING = 5000
 const SERVICE_SHAPE = { queue: isString, ...WAIT_SHAPE }
 
 export class Client extends ClientViews implements Target, Responder {
@@ -193,13 +195,7 @@ export class Client extends ClientViews implements Target, Responder {
   }
 
   async close(): Promise<void> {
-    if (this.#users > 0) this.#users -= 1
-    if (this.#users > 0) return
-    if (!this.context.closed) {
-      this.#sendClose()
-      this.#beginClose()
-    }
-    if (!this.#isGone) await this.#session.gone.wait('the client')
+    await this.#close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -426,7 +422,18 @@ export class Client extends ClientViews implements Target, Responder {
       await Promise.all([this.context.awaited.whenNone(drain.over), this.#answersDelivered(drain.over)])
       this.#users = 1
     }
-    await this.close()
+    await this.#close(drain)
+  }
+
+  /** Closes for one of its users. A drain leaves what was published no more time than it has itself. */
+  async #close(drain?: Drain): Promise<void> {
+    if (this.#users > 0) this.#users -= 1
+    if (this.#users > 0) return
+    if (!this.context.closed) {
+      this.#sendClose(drain?.left)
+      this.#beginClose()
+    }
+    if (!this.#isGone) await this.#session.gone.wait('the client')
   }
 
   #announce(change: Change): void {
@@ -450,9 +457,9 @@ export class Client extends ClientViews implements Target, Responder {
     }
   }
 
-  #sendClose(): void {
+  #sendClose(left = MAX_PARTING): void {
     for (const child of this.context.children) child.prepareClose()
-    commands.clientClose(this.client)
+    commands.clientClose(this.client, Math.min(MAX_PARTING, Math.ceil(left)))
   }
 
   #beginClose(): void {

@@ -499,7 +499,9 @@ export const listenerRetire = (client: number, listener: number): void =>
 
 export const clientConnect = (client: number): void => plain(kinds.CLIENT_CONNECT, client)
 export const clientDisconnect = (client: number): void => plain(kinds.CLIENT_DISCONNECT, client)
-export const clientClose = (client: number): void => closing(kinds.CLIENT_CLOSE, client)
+/** What was published before there is a connection has `within` ms to leave. */
+export const clientClose = (client: number, within: number): void =>
+  closing(kinds.CLIENT_CLOSE, client, within)
 export const clientLeave = (client: number): void => closing(kinds.CLIENT_LEAVE, client)
 export const dropTransport = (client: number): void => plain(kinds.DROP_TRANSPORT, client)
 

@@ -20,7 +20,7 @@ pub(super) fn read(kind: Kind, record: &mut RecordReader<'_>) -> Result<Command,
     Ok(match kind {
         Kind::ClientConnect => Command::Connect,
         Kind::ClientDisconnect => Command::Disconnect,
-        Kind::ClientClose => Command::Close,
+        Kind::ClientClose => Command::Close(record.duration()?),
         Kind::DropTransport => Command::DropTransport,
         Kind::SyncSubscriptions => list(record, RequestKind::Sync)?,
         Kind::Cluster => list(record, RequestKind::Cluster)?,

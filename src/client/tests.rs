@@ -283,7 +283,7 @@ fn what_is_published_before_the_sign_in_is_dropped_unless_the_client_closes_firs
     for text in ["1", "2", "3"] {
         keep(&mut stage, text);
     }
-    stage.client.close(stage.now);
+    stage.client.close(stage.now, Duration::MAX);
     assert!(stage.client.is_closed() && !stage.client.poll_drop());
     keep(&mut stage, "after the close");
     assert!(stage.client.poll_dial());
@@ -304,7 +304,7 @@ fn a_closed_client_that_finds_no_broker_ends_in_time_and_says_what_is_lost() {
     let mut stage = connecting();
     keep(&mut stage, "1");
     keep(&mut stage, "2");
-    stage.client.close(stage.now);
+    stage.client.close(stage.now, Duration::MAX);
     let end = |stage: &mut Stage| {
         let events: Vec<_> = std::iter::from_fn(|| stage.client.poll_event()).collect();
         let is_closed = events.last() == Some(&ClientEvent::Session(SessionState::Closed));

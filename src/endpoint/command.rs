@@ -178,8 +178,8 @@ pub enum Command {
     Connect,
     /// Disconnect from the fabric.
     Disconnect,
-    /// Close everything, for good.
-    Close,
+    /// Close everything, for good; what was published before there is a connection has so long to leave.
+    Close(Duration),
     /// The process is about to end: nothing follows, and nobody is to wait for its return.
     Leave,
     /// Lose the link, as if the network had failed.

@@ -52,6 +52,8 @@ pub struct Endpoint {
     ready: bool,
     /// When something was last done.
     latest: Option<Instant>,
+    /// How long its connection may take to close.
+    link_close: Duration,
 }
 
 impl Endpoint {
@@ -76,6 +78,7 @@ impl Endpoint {
             events: VecDeque::new(),
             ready: false,
             latest: None,
+            link_close: MAX_LINK_CLOSE,
         }
     }
 
@@ -222,7 +225,7 @@ impl Machine for Endpoint {
 
     fn poll_link(&mut self) -> Option<LinkRequest> {
         if self.client.poll_drop() {
-            return Some(LinkRequest::Close(CLOSE_TIMEOUT));
+            return Some(LinkRequest::Close(self.link_close));
         }
         self.client.poll_dial().then_some(LinkRequest::Dial)
     }
@@ -246,8 +249,9 @@ impl Machine for Endpoint {
     }
 }
 
-/// The time that a broker has for taking what was sent last.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(800);
+/// The time that a broker has for taking what was sent last: as long as the close may take, within these bounds.
+const MIN_LINK_CLOSE: Duration = Duration::from_millis(200);
+const MAX_LINK_CLOSE: Duration = Duration::from_millis(800);
 /// More rounds in a row than sockets ever need to say something.
 const MAX_SILENT_ROUNDS: u32 = 1000;
 /// How long the answer to a client that looks for a server waits for the client's inbox.

@@ -249,7 +249,7 @@ impl Session {
         let mut malformed = None;
         let outcome = read_batch(batch, |handle, record| match record {
             Record::Fabric(command) => {
-                let closes = matches!(command, Command::Close);
+                let closes = matches!(command, Command::Close(_));
                 fabric.push(handle, command, closes);
             }
             Record::Broker(reply) => {

@@ -402,7 +402,7 @@ fn leave(world: &mut World, node: usize) {
     if !world.nodes[node].listeners.is_empty() || world.nodes[node].frozen_until.is_some() {
         return;
     }
-    world.command(node, Command::Close);
+    world.command(node, Command::Close(Duration::MAX));
     if let Some((sock, side)) = world.sides.iter().find(|((of, _), side)| *of == node && side.is_open()) {
         let what = format!("{sock:?}: its client is closed, and it is not: {side:?}");
         world.blame(what);

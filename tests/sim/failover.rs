@@ -211,7 +211,7 @@ fn a_listener_that_ends_takes_nobody_new_and_ends() {
 fn what_is_made_of_a_closed_endpoint_fails_at_once() {
     let (mut world, near, far) = pair(10, &SocketConfig::default());
     world.write(near, 1, 0);
-    world.command(near.0, Command::Close);
+    world.command(near.0, Command::Close(Duration::MAX));
     assert_eq!(world.sides[&near].close_code().as_deref(), Some(""));
     let late = world.connect(near.0, "story", SocketConfig::default());
     assert_eq!(world.sides[&late].close_code().as_deref(), Some("ERR_CLOSED"));

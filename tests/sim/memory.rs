@@ -62,7 +62,7 @@ impl World {
     pub fn tear_down(&mut self) {
         self.note("everybody leaves");
         for node in 0..self.nodes.len() {
-            self.command(node, Command::Close);
+            self.command(node, Command::Close(Duration::MAX));
         }
         self.run_for(AFTERMATH);
         let mut faults = Vec::new();

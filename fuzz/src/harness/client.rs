@@ -19,7 +19,7 @@ pub fn life(data: &[u8]) {
     let mut u = Unstructured::new(data);
     // The end of the data is the end of the life.
     let _ = live(&mut u, &mut now, &mut client, &mut watch);
-    client.close(now);
+    client.close(now, std::time::Duration::MAX);
     watch.drain(&mut client);
     let patterns = client.usage().patterns;
     assert_eq!(client.usage(), ClientUsage { patterns, ..ClientUsage::default() });

@@ -20,7 +20,7 @@ pub fn life(data: &[u8]) {
     let mut endpoint = Endpoint::new(EndpointConfig::default(), Box::new(SeededEntropy::new(1)));
     let (mut now, mut watch) = (Instant::now(), Watch::default());
     let _ = live(&mut Unstructured::new(data), &mut now, &mut endpoint, &mut watch);
-    endpoint.handle_command(now, Command::Close);
+    endpoint.handle_command(now, Command::Close(std::time::Duration::MAX));
     watch.drain(&mut endpoint);
     let usage = endpoint.usage();
     let left = [

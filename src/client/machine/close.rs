@@ -57,13 +57,13 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 
     /// Closes the client, for good. Requests fail; what was published leaves with the last flush, or, if
-    /// there is no connection yet, as soon as there is one, within [`PARTING_TIMEOUT`].
-    pub fn close(&mut self, now: Instant) {
+    /// there is no connection yet, as soon as there is one, within so long, and [`MAX_PARTING`] at most.
+    pub fn close(&mut self, now: Instant, within: Duration) {
         if self.is_closed() {
             return;
         }
         if self.unsent.count > 0 && self.session.is_connecting() {
-            self.parting = Some(now + PARTING_TIMEOUT);
+            self.parting = Some(now + within.min(MAX_PARTING));
             self.end_all();
         } else {
             self.finish();
@@ -136,4 +136,4 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
 }
 
 /// The time that a closed client has to send what was published before it was connected.
-pub(super) const PARTING_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_PARTING: Duration = Duration::from_secs(5);

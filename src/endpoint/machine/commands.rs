@@ -1,10 +1,10 @@
 //! The commands of the application, one arm each.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::table::ListenerEntry;
 use super::super::{Command, Event, ListenerEvent, TicketEvent, Token};
-use super::Endpoint;
+use super::{Endpoint, MAX_LINK_CLOSE, MIN_LINK_CLOSE};
 use crate::base::{Code, Failure, Handle};
 use crate::client::{ClientError, SubscriptionKind};
 use crate::socket::{
@@ -82,7 +82,7 @@ impl Endpoint {
             }
             Command::Connect => self.client.connect(),
             Command::Disconnect => self.client.disconnect(),
-            Command::Close => self.close(now),
+            Command::Close(within) => self.close(now, within),
             Command::Leave => self.client.leave(),
             Command::DropTransport => self.client.drop_link(),
         }
@@ -271,14 +271,15 @@ impl Endpoint {
 
     /// Closes every socket and listener, then the fabric client: what they say in parting leaves with its
     /// last flush.
-    fn close(&mut self, now: Instant) {
+    fn close(&mut self, now: Instant, within: Duration) {
         self.table.listeners().into_iter().for_each(|listener| self.close_listener(now, listener));
         for socket in self.table.sockets() {
             self.table.with_socket(socket, |socket| socket.close(CloseReason::Local));
             self.drain_socket(now, socket);
         }
         self.settle(now);
-        self.client.close(now);
+        self.link_close = within.clamp(MIN_LINK_CLOSE, MAX_LINK_CLOSE);
+        self.client.close(now, within);
     }
 }
 
