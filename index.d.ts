@@ -1585,7 +1585,7 @@ declare abstract class ConatSocketBase<
   iter(): AsyncIterableIterator<[data: In, headers: Headers], undefined>
   /**
    * Resolves when everything written is acknowledged. @throws {FabricError} it never will be: the reason of `closed`, or
-   * `"ERR_CLOSED"` after a close on this side · `408` · `"ABORT_ERR"`
+   * `"ERR_CLOSED"` after a close on this side · `408` · `"ABORT_ERR"` · `"ERR_SIGN_IN"` the broker refuses the client now
    */
   drain(options?: WaitOptions): Promise<void>
   /** The same as `drain`. */

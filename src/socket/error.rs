@@ -216,7 +216,7 @@ impl fmt::Display for CloseReason {
             Self::Timeout => f.write_str("the peer gave no sign of life: keep-alive timeout"),
             Self::StoodStill => f.write_str("half a large message did not move for too long"),
             Self::SlowConsumer => {
-                f.write_str("slow consumer: the peer acknowledged nothing while the window was full")
+                f.write_str("slow consumer: the peer acknowledged nothing while half of the window was used")
             }
             Self::Superseded => f.write_str("superseded by a newer socket of the same id"),
             Self::TooLarge(text) | Self::Unsendable(text) => f.write_str(text),
