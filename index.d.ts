@@ -1470,8 +1470,8 @@ export interface SocketEvents<
   /** It has another server, and what was left is written to it. Only with `renew`; behind `ready`. */
   renewed: [renewal: SocketRenewal]
   /**
-   * With the reason, unless the socket closed because `close` or `end` was called here, and the number of
-   * `undelivered()`.
+   * With the reason, unless the socket closed because `close` or `end` was called here, on it or on its client or
+   * server, and the number of `undelivered()`.
    */
   closed: [reason: FabricError | undefined, undelivered: number]
 }

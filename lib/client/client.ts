@@ -387,7 +387,7 @@ export class Client extends ClientViews implements Target, Responder {
     this.#reason = new Failure('ERR_BROKER_CLOSED', 'the broker of this client is closed')
     this.subscriptions.fail(this.#reason)
     this.#sendClose()
-    this.#beginClose()
+    this.#beginClose(this.#reason)
   }
 
   #handleRefused(): void {
@@ -462,19 +462,22 @@ export class Client extends ClientViews implements Target, Responder {
     commands.clientClose(this.client, Math.min(MAX_PARTING, Math.ceil(left)))
   }
 
-  #beginClose(): void {
+  /** With the reason, unless it is closed here: nobody has closed what is on it then. */
+  #beginClose(reason?: Failure): void {
     this.context.closed = true
     this.#users = 0
-    this.#session.close()
+    this.context.closeReason = reason
+    this.#session.close(this.context.closedFailure())
     this.subscriptions.close()
-    for (const child of [...this.context.children]) child.handleClientClosing()
+    for (const child of [...this.context.children]) child.handleClientClosing(reason)
   }
 
   #finish(text: string): void {
     if (this.#isGone) return
     if (!this.context.closed) {
-      this.subscriptions.fail(new Failure('ERR_CLIENT_CLOSED', text))
-      this.#beginClose()
+      const reason = new Failure('ERR_CLIENT_CLOSED', text)
+      this.subscriptions.fail(reason)
+      this.#beginClose(reason)
     }
     this.#isGone = true
     endAllOf(this.client)

@@ -5,7 +5,7 @@ import type { WaitOptions } from '../../index'
 import { checkWait } from '../async/bounds'
 import { Waiters } from '../async/waiters'
 import { ProcessRef } from '../engine/process-ref'
-import { closedFailure, errorFrom, Failure } from '../values/failure'
+import { errorFrom, Failure } from '../values/failure'
 
 export type ClientState = 'disconnected' | 'connected' | 'closed'
 
@@ -134,12 +134,12 @@ export class Session {
     this.connectionId = undefined
   }
 
-  close(): void {
+  /** Whatever waits gets `failure`. */
+  close(failure: Failure): void {
     this.leave()
     this.state = 'closed'
     // Until `closed` was emitted.
     this.ref.set(true)
-    const failure = closedFailure('the client')
     for (const waiters of [this.#connected, this.#signedIn, this.#ready]) waiters.settle(failure)
   }
 

@@ -8,7 +8,7 @@ import type { EventReader } from '../engine/event-reader'
 import { forget, route, type Target } from '../engine/events'
 import { DONE, FAILED, REPLY } from '../engine/kinds'
 import { release, retain } from '../engine/process-ref'
-import { abortFailure, closedFailure, errorFrom, Failure } from '../values/failure'
+import { abortFailure, errorFrom, Failure } from '../values/failure'
 import { noteSettled } from '../values/throw-async'
 import type { ClientContext } from './client-context'
 import type { Message, Responder } from './message'
@@ -129,7 +129,7 @@ class InboxReplies implements Target {
   }
 
   handleClientClosed(): void {
-    this.receiver.end(closedFailure('the client'))
+    this.receiver.end(this.#context.closedFailure())
   }
 }
 

@@ -14,7 +14,8 @@ export interface Child {
   finishWith(drain: Drain): Promise<void>
   /** Called before its client is closed from this side. */
   prepareClose(): void
-  handleClientClosing(): void
+  /** Its client closes: for this reason, unless that is done here. */
+  handleClientClosing(reason: Failure | undefined): void
 }
 
 /** Counters; `send` and `recv0` are the names that programs for Conat use. */
@@ -47,6 +48,8 @@ export class ClientContext {
   readonly counters: ClientCounters = new ClientCounters()
   /** Whether `close()` was called, or the engine gave up. */
   closed = false
+  /** Why it is closed, unless that was done here. */
+  closeReason: Failure | undefined
   /** Whether it is connected to a broker. */
   connected = false
   /** Why there is no connection, as far as that is known. */
@@ -86,7 +89,7 @@ export class ClientContext {
   }
 
   checkOpen(): void {
-    if (this.closed) throw errorFrom(closedFailure('the client'))
+    if (this.closed) throw errorFrom(this.closedFailure())
   }
 
   /** Called before something is asked of the broker. */
@@ -99,6 +102,11 @@ export class ClientContext {
   checkSend(): void {
     this.checkAsk()
     checkPending()
+  }
+
+  /** What whoever waits for something gets when it is closed. */
+  closedFailure(): Failure {
+    return closedFailure('the client', this.closeReason)
   }
 
   countSent(bytes: number): void {

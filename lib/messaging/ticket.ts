@@ -7,7 +7,7 @@ import type { EventReader } from '../engine/event-reader'
 import { forget, route, type Target } from '../engine/events'
 import { DONE, FAILED, PUBLISHED, REPLY, STRINGS } from '../engine/kinds'
 import { release, retain } from '../engine/process-ref'
-import { closedFailure, Failure, withCause } from '../values/failure'
+import { Failure, withCause } from '../values/failure'
 import { noteSettled } from '../values/throw-async'
 import type { ClientContext } from './client-context'
 import { Message, type Responder } from './message'
@@ -73,7 +73,7 @@ export class Ticket implements Target {
   }
 
   handleClientClosed(): void {
-    this.#end(closedFailure('the client'))
+    this.#end(this.#context.closedFailure())
   }
 
   /** Settles it from this side; a later answer of the engine is dropped. */
@@ -100,6 +100,7 @@ function readStrings(event: EventReader): string[] {
 /** A timeout has the connection's state as its cause, if that is known. */
 export function readFailed(event: EventReader, context: ClientContext): Failure {
   const failure = new Failure(event.code(), event.str())
+  if (failure.code === 'ERR_CLOSED') return withCause(failure, context.closeReason)
   return failure.code === 408 ? withCause(failure, context.obstacle) : failure
 }
 

@@ -122,7 +122,8 @@ export class Listening {
     server.on('closed', reason => {
       if (this.#isClosed) return
       this.#isClosed = true
-      if (reason === undefined && this.#wasReady) this.#owner.handleClientClosed()
+      const isWithClient = reason === undefined || reason.code === 'ERR_BROKER_CLOSED'
+      if (isWithClient && this.#wasReady) this.#owner.handleClientClosed()
       else this.#owner.handleFailure(reason === undefined ? 'ENETDOWN' : codeOfListen(reason), reason)
     })
   }

@@ -405,8 +405,8 @@ export abstract class ConatSocketBase
     } else if (kind === SOCKET_UNWELCOME) this.closeFor(errorFrom(new Failure(event.code(), event.str())))
   }
 
-  handleClientClosing(): void {
-    this.lifecycle.beginClose()
+  handleClientClosing(reason: Failure | undefined): void {
+    this.lifecycle.beginCloseFromAbove(reason)
   }
 
   handleStranded(failure: Failure, isFinal: boolean): void {

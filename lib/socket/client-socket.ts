@@ -12,7 +12,7 @@ import type { Responder } from '../messaging/message'
 import { roomIn } from '../rooms/follow-messages'
 import type { RoomView } from '../rooms/room-view'
 import { FabricError } from '../values/errors'
-import { errorFrom } from '../values/failure'
+import { errorFrom, type Failure } from '../values/failure'
 import { isString } from '../values/option-checks'
 import { checkConnectSubject, checkId } from '../values/subjects'
 import { ConatSocketBase } from './base'
@@ -128,9 +128,9 @@ export class ConatSocketClient extends ConatSocketBase {
     else super.close()
   }
 
-  override handleClientClosing(): void {
-    if (this.isBetween) this.#renewal?.close()
-    else super.handleClientClosing()
+  override handleClientClosing(reason: Failure | undefined): void {
+    if (this.isBetween) this.#renewal?.close(reason)
+    else super.handleClientClosing(reason)
   }
 
   override handleEvent(kind: number, event: EventReader): void {

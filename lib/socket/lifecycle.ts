@@ -160,6 +160,13 @@ export class Lifecycle {
     if (!this.#isGone) await (this.#closed ??= new Waiters()).wait(this.#owner.describe())
   }
 
+  /** Closes because the client or the server above closes: for this reason, unless that is done here. */
+  beginCloseFromAbove(reason: Failure | undefined): void {
+    if (this.state === 'closed') return
+    if (reason !== undefined) this.closeReason ??= errorFrom(reason)
+    this.beginClose()
+  }
+
   /** Ends it because the client has closed, and the engine reports nothing more. */
   handleClientClosed(): void {
     this.beginClose()

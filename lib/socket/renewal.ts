@@ -136,10 +136,10 @@ export class Renewal {
     this.#lifecycle.announce('renewed', { reason: errorFrom(reason), undelivered, rewritten, server })
   }
 
-  /** Closes it while there is no socket below. */
-  close(): void {
+  /** Closes it while there is no socket below: for this reason, unless that is done here. */
+  close(reason?: Failure): void {
     this.#owner.prepareClose()
-    this.#end(undefined)
+    this.#end(reason)
   }
 
   #begin(code: number | string, message: string, isLeaving: boolean): boolean {

@@ -316,8 +316,8 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     this.#lifecycle.handleStranded(failure)
   }
 
-  handleClientClosing(): void {
-    this.#lifecycle.beginClose()
+  handleClientClosing(reason: Failure | undefined): void {
+    this.#lifecycle.beginCloseFromAbove(reason)
   }
 
   handleClientClosed(): void {
@@ -328,11 +328,12 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   handleEnter(): void {}
 
   /** @internal */
-  handleClosing(_failure: Failure, reason: Failure): void {
+  handleClosing(failure: Failure, reason: Failure): void {
     this.#rooms?.close()
     this.#connections.end(reason)
     if (!this.#isRetired) this.#context.listening.delete(this.subject)
-    for (const socket of Object.values(this.sockets)) socket.handleClientClosing()
+    const told = reason === failure ? undefined : reason
+    for (const socket of Object.values(this.sockets)) socket.handleClientClosing(told)
   }
 
   /** @internal */
