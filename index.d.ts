@@ -1329,7 +1329,10 @@ export interface SocketConnectOptions extends SocketSettings {
    * (`privateEnds`)
    */
   id?: string
-  /** Reconnects when the connection is lost. @default true */
+  /**
+   * Reconnects when the connection is lost. With `false` it waits for `connect()`, as long as for a server that is away
+   * (`resumeTimeout`), and then closes with `"ERR_SOCKET_LOST"`. @default true
+   */
   reconnection?: boolean
   /**
    * Chooses the server: returns its id. Called again later if it throws. @default the first server that

@@ -249,7 +249,8 @@ impl Machine for Endpoint {
     }
 }
 
-/// The time that a broker has for taking what was sent last: as long as the close may take, within these bounds.
+/// The time that a broker has for taking what was sent last: as long as the close may take, within these
+/// bounds.
 const MIN_LINK_CLOSE: Duration = Duration::from_millis(200);
 const MAX_LINK_CLOSE: Duration = Duration::from_millis(800);
 /// More rounds in a row than sockets ever need to say something.

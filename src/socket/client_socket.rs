@@ -20,6 +20,7 @@ use super::{
     Channel, CloseReason, CommandError, Output, PeerMisbehaved, SocketConfig, SocketEnd, SocketEvent,
 };
 use super::{State, Tag, TagKind, control};
+use crate::base::earliest;
 use crate::subject::{InvalidSubject, Pattern, Subject};
 use crate::wire::{Message, OpError, Presence, SocketCommand};
 
@@ -52,6 +53,8 @@ pub struct ClientSocket {
     /// When it last made its server say that it is there, beside another incarnation.
     asserted_at: Option<Instant>,
     pause: Pause,
+    /// Until when it waits to be connected by hand, if nothing else will connect it.
+    by_hand_until: Option<Instant>,
     /// How many servers in a row were about to end.
     turned_away: u8,
     /// The request that is in flight.
@@ -146,6 +149,7 @@ impl ClientSocket {
             close_again: None,
             asserted_at: None,
             pause,
+            by_hand_until: None,
             turned_away: 0,
             asked: 0,
             finding_since: None,
@@ -166,6 +170,7 @@ impl ClientSocket {
         if !self.is_closing() {
             self.note_unanswered();
             self.channel.end_absence();
+            self.by_hand_until = None;
             self.drop_subscription();
             self.enter_disconnected(None);
         }
@@ -204,6 +209,9 @@ impl ClientSocket {
     fn enter(&mut self, phase: Phase) {
         debug_assert!(self.phase.may_become(phase), "{:?} must not become {phase:?}", self.phase);
         tracing::trace!(id = self.id(), from = ?self.phase, to = ?phase, "socket phase");
+        if !matches!(phase, Phase::Disconnected { .. }) {
+            self.by_hand_until = None;
+        }
         self.phase = phase;
     }
 
@@ -286,7 +294,10 @@ impl SocketEnd for ClientSocket {
         match self.phase {
             Phase::Disconnected { .. } | Phase::AwaitingFabric | Phase::Closed => {}
             Phase::AwaitingClosed => self.finish(CloseReason::Local),
-            _ => self.enter_disconnected(self.channel.config.reconnection.then_some(now)),
+            _ => {
+                self.enter_disconnected(self.channel.config.reconnection.then_some(now));
+                self.await_hand(now);
+            }
         }
     }
 
@@ -418,7 +429,9 @@ impl SocketEnd for ClientSocket {
 
     fn own_deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Disconnected { retry_at } => retry_at.filter(|_| self.fabric),
+            Phase::Disconnected { retry_at } => {
+                earliest([retry_at.filter(|_| self.fabric), self.by_hand_until])
+            }
             Phase::AwaitingServer { chooses_until } => chooses_until,
             Phase::AwaitingClosed => self.close_again.map(|(at, _)| at),
             Phase::AwaitingAccept => self.look_up_at,
@@ -428,6 +441,9 @@ impl SocketEnd for ClientSocket {
 
     fn handle_own_deadline(&mut self, now: Instant) {
         match self.phase {
+            Phase::Disconnected { .. } if self.by_hand_until.is_some_and(|at| at <= now) => {
+                self.close(CloseReason::Lost("its connection was lost, and it has `reconnection: false`"));
+            }
             Phase::Disconnected { retry_at: Some(at) } if self.fabric && at <= now => self.begin(now),
             Phase::AwaitingServer { chooses_until: Some(at) } if at <= now => self.retry(now),
             Phase::AwaitingClosed => self.repeat_close(now),

@@ -29,7 +29,8 @@ pub enum Output {
     },
     /// The peer may not be there any more: where nobody tells, somebody should look.
     Suspect,
-    /// The peer is about to be given up: look whether it is there, and call `handle_found` or `handle_missed`.
+    /// The peer is about to be given up: look whether it is there, and call `handle_found` or
+    /// `handle_missed`.
     LookUpPeer,
     /// Wait for subscribers; call `handle_interest` with this tag.
     AwaitInterest {

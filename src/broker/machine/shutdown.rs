@@ -18,8 +18,8 @@ impl Broker {
         }
     }
 
-    /// Accepts no more connections, and sends the present ones away, spread over this time: the oldest first, but
-    /// those that others have asked after those who may be asking them.
+    /// Accepts no more connections, and sends the present ones away, spread over this time: the oldest first,
+    /// but those that others have asked after those who may be asking them.
     pub fn drain(&mut self, now: Instant, spread: Duration) {
         self.admission.close();
         self.note_drain();

@@ -59,7 +59,8 @@ impl Endpoint {
         }
     }
 
-    /// A socket is about to give up its peer: whether it is back is looked up, where the broker does not tell.
+    /// A socket is about to give up its peer: whether it is back is looked up, where the broker does not
+    /// tell.
     pub(super) fn look_up_peer(&mut self, now: Instant, socket: Handle) {
         if !self.try_look_up_peer(now, socket) {
             self.table.with_socket(socket, |socket| socket.handle_missed(now));

@@ -62,10 +62,8 @@ impl ClientSocket {
         let own_absence = own_absence.min(MAX_OWN_ABSENCE);
         let place = self.jitter();
         let spread = Duration::from_secs_f64(crowd as f64 / CROWD as f64).min(MAX_SPREAD).mul_f64(place);
-        let (grace, patience) = match self.channel.config.resume_timeout {
-            Some(chosen) => (chosen, chosen),
-            None => (GRACE + own_absence + spread, PATIENCE.mul_f64(1.0 + PATIENCE_SPREAD * place)),
-        };
+        let patience = self.patience();
+        let grace = self.channel.config.resume_timeout.unwrap_or(GRACE + own_absence + spread);
         let limits =
             AbsenceLimits { lost_if_others_at: since + grace, lost_at: since + patience, own_absence };
         self.channel.absence.begin(since, loss, settles, limits);
@@ -74,6 +72,20 @@ impl ClientSocket {
             && let Ok(others) = Subject::parse(&format!("{}.server.status", self.subject()))
         {
             self.channel.outputs.push_back(Output::WatchOthers(others));
+        }
+    }
+
+    /// Returns how long it waits at most for what it has lost.
+    fn patience(&self) -> Duration {
+        let usual = || PATIENCE.mul_f64(1.0 + PATIENCE_SPREAD * self.jitter());
+        self.channel.config.resume_timeout.unwrap_or_else(usual)
+    }
+
+    /// It does not reconnect by itself: it waits for `connect`, but not for ever.
+    pub(super) fn await_hand(&mut self, now: Instant) {
+        if !self.channel.config.reconnection {
+            let until = now + self.patience();
+            self.by_hand_until.get_or_insert(until);
         }
     }
 
@@ -88,6 +100,7 @@ impl ClientSocket {
                 }
             }
             Phase::Disconnected { .. } if self.channel.config.reconnection => self.begin(now),
+            Phase::Disconnected { .. } => self.await_hand(now),
             _ => {}
         }
     }
@@ -99,6 +112,8 @@ impl ClientSocket {
         let waits = self.phase == Phase::Disconnected { retry_at: None };
         if was_away && waits && self.channel.config.reconnection {
             self.enter_disconnected(Some(now));
+        } else if was_away && waits {
+            self.await_hand(now);
         }
     }
 

@@ -24,7 +24,11 @@ fn reply(socket: &mut ClientSocket, now: Instant, answer: Result<Payload, Comman
 
 /// A socket that has a server, and another one to go to.
 fn attached(now: Instant) -> ClientSocket {
-    let mut socket = ClientSocket::new("s", "sock", SocketConfig::default()).expect("valid");
+    attached_with(now, SocketConfig::default())
+}
+
+fn attached_with(now: Instant, config: SocketConfig) -> ClientSocket {
+    let mut socket = ClientSocket::new("s", "sock", config).expect("valid");
     socket.handle_fabric_up(now);
     socket.handle_subscribed(now);
     reply(&mut socket, now, Ok(control::server_id("srv")));
@@ -136,4 +140,25 @@ fn a_server_that_is_found_when_its_time_is_over_is_missed_anew_from_then_on() {
     reply(&mut socket, after(start, 10), Err(CommandError::NoSubscribers));
     socket.handle_presence(after(start, 10), WatchedEnd::Others, Presence::Here, 1);
     assert!(socket.channel.absence.lost_at().expect("away") >= after(over, 2));
+}
+
+#[test]
+fn without_reconnection_a_lost_connection_is_waited_for_by_hand_and_not_for_ever() {
+    let start = Instant::now();
+    let config = SocketConfig { reconnection: false, ..SocketConfig::default() };
+    let mut socket = attached_with(start, config);
+    socket.handle_fabric_down(start);
+    run_until(&mut socket, after(start, 30));
+    assert!(!socket.is_closed(), "somebody may connect it");
+    let back = after(start, 30);
+    socket.handle_fabric_up(back);
+    socket.connect(back);
+    reply(&mut socket, back, Ok(control::text("connected")));
+    run_until(&mut socket, after(back, 40));
+    assert!(!socket.is_closed(), "somebody did");
+    let lost = after(back, 40);
+    socket.handle_fabric_down(lost);
+    socket.handle_fabric_up(lost);
+    run_until(&mut socket, after(lost, 45));
+    assert!(socket.is_closed(), "nobody did");
 }
