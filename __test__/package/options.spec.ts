@@ -79,7 +79,13 @@ const STRUCTS: readonly [
 ][] = [
   ['node/options', 'ClientOptions', CLIENT_SHAPE, true, ['id', 'broker', 'own', 'tls', 'proxy', 'nats']],
   ['node/options', 'NatsSettings', CLIENT_SHAPE, 'nats', []],
-  ['node/options', 'BrokerOptions', SERVER_SHAPE, true, ['tls', 'authority', 'upstream', 'pages', 'watched', 'subscriptionsWatched']],
+  [
+    'node/options',
+    'BrokerOptions',
+    SERVER_SHAPE,
+    true,
+    ['tls', 'authority', 'upstream', 'pages', 'watched', 'subscriptionsWatched'],
+  ],
   ['node/options', 'UpstreamSettings', UPSTREAM_SHAPE, true, ['address', 'tls', 'proxy', 'nats']],
   [
     'node/options',
