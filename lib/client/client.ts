@@ -408,9 +408,9 @@ export class Client extends ClientViews implements Target, Responder {
 
   /** Waits until answers are delivered; a caller that is away is waited for a moment. */
   async #answersDelivered(over: AbortSignal): Promise<void> {
-    const waited = new AbortController()
-    const timer = startTimer(WAIT_FOR_CALLER, () => waited.abort())
-    await this.context.answering.whenNone(AbortSignal.any([over, waited.signal]))
+    const { answering } = this.context
+    const timer = startTimer(WAIT_FOR_CALLER, () => answering.forget())
+    await answering.whenNone(over)
     timer.stop()
   }
 
