@@ -87,7 +87,7 @@ fn live(
             _ => match u.int_in_range(0..=4)? {
                 0 => client.disconnect(),
                 1 => client.drop_link(),
-                2 if u.ratio(1, 5)? => client.close(*now),
+                2 if u.ratio(1, 5)? => client.close(*now, std::time::Duration::MAX),
                 _ => client.publish_or_keep(messages::message(u)?),
             },
         }
