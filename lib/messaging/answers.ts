@@ -210,16 +210,26 @@ export function answersOf(options: RequestManyOptions | undefined, send: () => R
   try {
     const receiver = send()
     if (options?.signal?.aborted) receiver.stop(abortFailure(options.signal))
-    return closable(both(opened(receiver), new Iterator(receiver)), new Iterator(receiver))
+    const results: Promise<AnswerIterator> = opened(receiver, () => void handle(results))
+    return closable(both(results, new Iterator(receiver)), new Iterator(receiver))
   } catch (error) {
-    return closable(both(Promise.reject(error), refusing(error)), undefined)
+    return closable(both(handle(Promise.reject(error)), refusing(error)), undefined)
   }
 }
 
-async function opened(receiver: Receiver): Promise<AnswerIterator> {
+/** `handleFailure` is called when the error is made, which has the frames of whoever awaits. */
+async function opened(receiver: Receiver, handleFailure: () => void): Promise<AnswerIterator> {
   const failure = await receiver.first
-  if (failure !== undefined) throw errorFrom(failure)
-  return new Iterator(receiver)
+  if (failure === undefined) return new Iterator(receiver)
+  const error = errorFrom(failure)
+  handleFailure()
+  throw error
+}
+
+/** Has a failure be told to whoever awaits or iterates later, without being unhandled until then. */
+function handle<T>(results: Promise<T>): Promise<T> {
+  results.catch(() => {})
+  return results
 }
 
 async function* refusing(error: unknown): AsyncGenerator<Message, undefined> {
@@ -236,7 +246,13 @@ function closable(results: Results<Message>, iterator: Iterator | undefined): An
 
 /** Returns the replies of a requestMany, each converted by `make`. */
 export function mapAnswers<T>(answers: Promise<AnswerIterator>, make: (answer: Message) => T): Results<T> {
-  const opened = answers.then(iterator => new Mapped(iterator, make))
+  const opened: Promise<Mapped<T>> = answers.then(
+    iterator => new Mapped(iterator, make),
+    (error: unknown) => {
+      void handle(opened)
+      throw error
+    },
+  )
   // Awaiting gets the promise's rejection, iterating the iterator's.
   return both(opened, 'next' in answers ? new Mapped(answers as Answers, make) : new Later(opened))
 }
@@ -287,13 +303,11 @@ class Later<T> implements AsyncIterableIterator<T, undefined> {
   }
 }
 
-/** Returns a promise with an iterator's methods. A failure is told to whoever awaits or iterates it, now or later. */
+/** Returns a promise with an iterator's methods. A failure is told to whoever awaits or iterates it. */
 function both<T>(
   promise: Promise<AsyncIterableIterator<T, undefined>>,
   iterator: AsyncIterableIterator<T, undefined>,
 ): Results<T> {
-  // Whoever iterates it has no use for the promise.
-  promise.catch(() => {})
   return Object.assign(promise, {
     next: () => iterator.next(),
     return: () => iterator.return?.() ?? Promise.resolve({ value: undefined, done: true as const }),

@@ -29,12 +29,29 @@ export function serve(subscription: Subscription, handle: (message: Message) => 
   subscription.isServing = true
   subscription.emitter.on('message', (message: Message) => {
     if (!message.isRequest()) return
-    subscription.serving.begin()
+    const end = begin(subscription, message)
     const answered = isHandlingWatched()
       ? subscription.watch(message, () => answer(message, handle))
       : answer(message, handle)
-    void answered.then(subscription.serving.end)
+    void answered.then(end)
   })
+}
+
+/** Counts a call until what this returns is called, or its caller is away for so long that no drain waits for it. */
+function begin({ serving }: Subscription, message: Message): () => void {
+  serving.begin()
+  let timer: ReturnType<typeof startTimer> | undefined
+  let isOver = false
+  const end = (): void => {
+    timer?.stop()
+    if (isOver) return
+    isOver = true
+    serving.end()
+  }
+  message.onAnswer(() => {
+    timer = startTimer(WAIT_FOR_CALLER, end)
+  })
+  return end
 }
 
 /** Handles one call. Never rejects: errors are sent to the caller, unless it is gone. */
@@ -47,22 +64,10 @@ async function answer(message: Message, handle: (message: Message) => unknown): 
     return
   }
   try {
-    await delivered(message.respond(result))
+    await message.respond(result)
   } catch (error) {
     // The fabric's codes are numbers: the answer was sent, and the caller is gone. Otherwise nothing was.
     if (typeof (error as FabricError).code !== 'number') await refuse(message, error)
-  }
-}
-
-/** Waits until an answer is delivered, or its caller is away for so long that no drain waits for it. */
-async function delivered(answer: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof startTimer> | undefined
-  const waited = new Promise<void>(resolve => (timer = startTimer(WAIT_FOR_CALLER, resolve)))
-  try {
-    await Promise.race([answer, waited])
-  } finally {
-    timer?.stop()
-    answer.catch(() => {}) // its caller has not come back
   }
 }
 
@@ -78,7 +83,7 @@ async function refuse(message: Message, error: unknown): Promise<void> {
   const headers = errorHeaders(error)
   for (let waited = 0; waited <= MAX_WAIT_FOR_ROOM; waited += WAIT_FOR_ROOM) {
     try {
-      await delivered(message.respond(null, { headers }))
+      await message.respond(null, { headers })
       return
     } catch (refusal) {
       if ((refusal as FabricError).code !== 'ENOBUFS') return
