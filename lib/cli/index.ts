@@ -1,11 +1,15 @@
 #!/usr/bin/env node
 // The entry of the command `selvedge`.
+import { exitWith, watchOutput } from './output'
 import { run } from './program'
-import { endWithReader } from './terminal'
 
-endWithReader()
+watchOutput()
 void run(process.argv.slice(2)).then(code => {
   process.exitCode = code
+  // What was written last may fail later than the command ends.
+  process.once('exit', () => {
+    process.exitCode = exitWith(code)
+  })
   // Stdin keeps the process alive where a terminal never ends it; everything else has been closed.
   process.stdin.unref?.()
   if (process.stdin.isTTY === true) process.stdin.pause()

@@ -1,6 +1,8 @@
 // What is sent and what was received, as text on a command line or in a pipe.
+import { fstatSync } from 'node:fs'
 import { MessageData } from '../index'
-import { UsageError } from './failure'
+import { CommandError, EXIT, UsageError } from './failure'
+import { onStop, stopSignal } from './stopping'
 import { escaped } from './terminal'
 import { jsonOrText } from './values'
 
@@ -41,11 +43,31 @@ export async function payloadOf(argument: string | undefined, form: Form | undef
   return argument === undefined ? null : parsePayload(argument, form ?? 'auto')
 }
 
+/** What comes on stdin, until it ends or the command is to stop. */
+export async function* stdin(): AsyncIterableIterator<Buffer> {
+  // Node.js takes a folder for an empty file.
+  if (fstatSync(0).isDirectory()) throw new UsageError('stdin is a folder')
+  const forget = onStop(() => void process.stdin.destroy())
+  try {
+    for await (const part of process.stdin as AsyncIterable<Buffer>) yield part
+  } catch (error) {
+    if (!stopSignal().aborted) throw unreadable(error)
+  } finally {
+    forget()
+  }
+}
+
+function unreadable(error: unknown): CommandError {
+  const found = new CommandError(error, { exit: EXIT.failed })
+  found.message = `cannot read stdin: ${found.message}`
+  return found
+}
+
 /** All of stdin. */
 export async function readAll(limit: number): Promise<Buffer> {
   const parts: Buffer[] = []
   let size = 0
-  for await (const part of process.stdin as AsyncIterable<Buffer>) {
+  for await (const part of stdin()) {
     size += part.length
     if (size > limit) {
       throw new UsageError(

@@ -7,6 +7,7 @@ import { doctor } from './doctor'
 import { EXIT, exitOf, report } from './failure'
 import { listen } from './listen'
 import { netstat } from './netstat'
+import { hasLostOutput } from './output'
 import { pub } from './pub'
 import { reply } from './reply'
 import { req } from './req'
@@ -61,7 +62,7 @@ export async function run(args: readonly string[]): Promise<number> {
     return EXIT.done
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
-    if (error instanceof Stopped) return EXIT.done
+    if (error instanceof Stopped || hasLostOutput()) return EXIT.done
     process.stderr.write(`${report(error)}\n`)
     if (args.includes('-vv')) process.stderr.write(`${(error as Error).stack}\n`)
     return exitOf(error)

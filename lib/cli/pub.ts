@@ -6,7 +6,7 @@ import type { Client } from '../index'
 import { connecting, examples, formOption, headerOption, withClient } from './command'
 import type { CommonOptions } from './connection'
 import { CommandError, EXIT } from './failure'
-import { type Form, lines, parsePayload, payloadOf } from './payload'
+import { type Form, lines, parsePayload, payloadOf, stdin } from './payload'
 import { stopSignal } from './stopping'
 import { count, duration } from './values'
 
@@ -68,7 +68,7 @@ async function run(subject: string, data: string | undefined, options: Options):
 
 async function* payloads(data: string | undefined, options: Options): AsyncIterableIterator<unknown> {
   if (options.lines === true) {
-    for await (const line of lines(process.stdin)) yield parsePayload(line, options.as ?? 'text')
+    for await (const line of lines(stdin())) yield parsePayload(line, options.as ?? 'text')
     return
   }
   const payload = await payloadOf(data, options.as)

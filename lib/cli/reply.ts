@@ -6,7 +6,7 @@ import { connecting, examples, formOption, headerOption, withClient } from './co
 import type { CommonOptions } from './connection'
 import { textOf, UsageError } from './failure'
 import { type Form, parsePayload } from './payload'
-import { stopSignal } from './stopping'
+import { onStop, stopSignal } from './stopping'
 import { count } from './values'
 
 interface Options extends CommonOptions {
@@ -59,8 +59,7 @@ async function run(subject: string, data: string | undefined, options: Options):
     if (options.json === true) await terminal.json({ event: 'listening', subject })
     terminal.say(`answering on ${subject}`)
     // Whatever becomes of it, the loop below ends.
-    const stop = (): void => void subscription.drain().catch(() => {})
-    stopSignal().addEventListener('abort', stop)
+    onStop(() => void subscription.drain().catch(() => {}))
     const running = new Set<Promise<void>>()
     let begun = 0
     for await (const request of subscription) {

@@ -5,8 +5,8 @@ import { connecting, examples, formOption, withClient } from './command'
 import type { CommonOptions } from './connection'
 import { CommandError, codeOf } from './failure'
 import { join } from './joining'
-import { type Form, lines, parsePayload, shown } from './payload'
-import { stopSignal } from './stopping'
+import { type Form, lines, parsePayload, shown, stdin } from './payload'
+import { onStop } from './stopping'
 import type { Terminal } from './terminal'
 import { duration } from './values'
 
@@ -49,7 +49,7 @@ async function run(subject: string, options: Options): Promise<void> {
       reconnection: false,
       resumeTimeout: options.resume,
     })
-    stopSignal().addEventListener('abort', () => void end.end().catch(() => {}))
+    onStop(() => void end.end().catch(() => {}))
     await end.waitUntilReady(options.wait === true ? 2 ** 31 - 1 : options.timeout)
     if (options.json === true) await terminal.json({ event: 'connected', subject })
     else terminal.detail(`connected to ${subject}`)
@@ -72,7 +72,7 @@ function nobody(subject: string): CommandError {
 
 async function askEachLine(end: ConatSocketClient, terminal: Terminal, options: Options): Promise<void> {
   const { as: form, timeout } = options
-  for await (const line of lines(process.stdin)) {
+  for await (const line of lines(stdin())) {
     try {
       const answer = await end.request(parsePayload(line, form ?? 'auto'), { timeout })
       const { error } = (answer.headers ?? {}) as { error?: unknown }

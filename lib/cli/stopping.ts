@@ -19,6 +19,12 @@ export function stopSignal(): AbortSignal {
   return stop.signal
 }
 
+/** Stops the command as the first signal does. */
+export function requestStop(): void {
+  stopSignal()
+  stop?.abort()
+}
+
 /** Thrown by waits that a signal has ended: the command was stopped, which is no failure. */
 export class Stopped extends Error {
   constructor() {
@@ -28,9 +34,13 @@ export class Stopped extends Error {
 
 /** Resolves when the command is to stop. */
 export function stopped(): Promise<void> {
+  return new Promise(resolve => void onStop(resolve))
+}
+
+/** Calls `end` when the command is to stop: at once if that was said before. Returns what takes it back. */
+export function onStop(end: () => void): () => void {
   const signal = stopSignal()
-  return new Promise(resolve => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
+  if (signal.aborted) end()
+  else signal.addEventListener('abort', end, { once: true })
+  return () => signal.removeEventListener('abort', end)
 }

@@ -4,7 +4,7 @@ import type { Client, Message } from '../index'
 import { connecting, examples, formOption, withClient } from './command'
 import type { CommonOptions } from './connection'
 import { type Look, printMessage } from './messages'
-import { stopSignal } from './stopping'
+import { onStop } from './stopping'
 import { count, duration } from './values'
 
 type Subscription = Awaited<ReturnType<Client['subscribe']>>
@@ -58,7 +58,7 @@ async function printUntilDone(
     for (const subscription of subscriptions) subscription.close()
   }
   const timer = idle === undefined ? undefined : setTimeout(close, idle)
-  stopSignal().addEventListener('abort', close)
+  onStop(close)
   let printed = 0
   // One at a time, so that lines of two patterns are not mixed and no more than asked for are printed.
   let turn = Promise.resolve()

@@ -23,9 +23,10 @@ export class Terminal {
     await this.bytes(`${text}\n`)
   }
 
+  /** Of a stdout that cannot be written to any more nothing is thrown: the command stops (output.ts). */
   async bytes(data: string | Uint8Array): Promise<void> {
-    if (process.stdout.write(data)) return
-    await once(process.stdout, 'drain')
+    if (!process.stdout.writable || process.stdout.write(data)) return
+    await once(process.stdout, 'drain').catch(() => {})
   }
 
   async json(value: object): Promise<void> {
@@ -51,12 +52,5 @@ export function escaped(text: string): string {
     return point < 0x100
       ? `\\x${point.toString(16).padStart(2, '0')}`
       : `\\u${point.toString(16).padStart(4, '0')}`
-  })
-}
-
-/** `| head -1` is no failure: what reads us has seen enough. */
-export function endWithReader(): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? 0 : 1)
   })
 }

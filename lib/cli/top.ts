@@ -4,7 +4,7 @@ import type { BrokerOverview, ConnectionRow } from '../../index'
 import { type Client, CONNECTION_SORTS } from '../index'
 import { examples, withClient } from './command'
 import { age, amount, connections, type LookingOptions, looking, overview, table } from './looking'
-import { stopSignal } from './stopping'
+import { onStop, stopSignal } from './stopping'
 import type { Terminal } from './terminal'
 import { escaped } from './terminal'
 import { duration } from './values'
@@ -133,8 +133,7 @@ class Live {
 
   async run(): Promise<void> {
     const { stdin, stdout } = process
-    const signal = stopSignal()
-    signal.addEventListener('abort', () => this.#stop.abort())
+    onStop(() => this.#stop.abort())
     const onKey = (part: Buffer): void => this.#handleKeys(part.toString())
     const onResize = (): void => this.#draw()
     stdout.write('\x1b[?1049h\x1b[?25l')
