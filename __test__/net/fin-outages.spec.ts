@@ -1,8 +1,8 @@
-// The broker goes while an end is on its way: each side sees `end` and `close` once, and no error. A stream whose last
-// acknowledgement is lost with it stays in `sockets()` for up to `linger`: the other end might be away.
+// The broker goes while an end is on its way: each side sees `end` and `close` once, and no error, and nothing of the
+// stream stays behind, though the last word between the two is lost with the broker.
 import { once } from 'node:events'
 import { type Client, connect } from 'selvedge'
-import { over, type Socket } from 'selvedge/net'
+import { over, type Socket, sockets } from 'selvedge/net'
 import { endAll, Party } from '../faults/party'
 import { freeze } from '../support/freeze'
 
@@ -65,18 +65,31 @@ const MOMENTS: Readonly<
   },
 }
 
+/** Longer than the test may take: whoever is not told that the other end has closed waits for it that long. */
+const resumeTimeout = 600_000
+
+/** When the server accepts nobody any more: its last socket is all that it still has. */
+const CLOSES = ['behind them', 'before them', 'with them'] as const
+
 describe.each(WIRES)('an end over a broker that goes, %s wire', wire => {
   test.each(
-    Object.keys(MOMENTS).flatMap(moment => [[moment, 'connecting'] as const, [moment, 'accepting'] as const]),
-  )('%s, the %s end first', async (moment, role) => {
+    Object.keys(MOMENTS).flatMap(moment =>
+      (['connecting', 'accepting'] as const).flatMap(role =>
+        CLOSES.map(closes => [moment, role, closes] as const),
+      ),
+    ),
+  )('%s, the %s end first, the server closed %s', async (moment, role, closes) => {
     let broker = await Party.broker()
     const { port } = broker
-    const server = net(port, wire).createServer()
+    const server = net(port, wire).createServer({ resumeTimeout })
     await once(server.listen('fin'), 'listening')
     const connection = once(server, 'connection') as Promise<[Socket]>
-    const client = net(port, wire).connect('fin')
+    const client = net(port, wire).connect('fin', { resumeTimeout })
     const [[accepted]] = await Promise.all([connection, once(client, 'connect')])
     const events = [watch(client), watch(accepted)]
+    const serverClosed = new Promise(resolve => server.once('close', resolve))
+    if (closes === 'before them') server.close()
+    if (closes === 'with them') accepted.once('close', () => server.close())
     const both = [client, accepted].map(socket => new Promise(resolve => socket.once('close', resolve)))
     const [one, other] = role === 'connecting' ? [client, accepted] : [accepted, client]
     let restarted: Promise<unknown> | undefined
@@ -96,6 +109,9 @@ describe.each(WIRES)('an end over a broker that goes, %s wire', wire => {
       expect(seen.at(-1)).toBe('close false')
     }
     expect(events[one === client ? 1 : 0]).toContain('of last words')
-    await new Promise<void>(resolve => server.close(() => resolve()))
+    while (sockets().some(({ state }) => state !== 'LISTEN'))
+      await new Promise(resolve => setTimeout(resolve, 5))
+    if (closes === 'behind them') server.close()
+    await serverClosed
   })
 })

@@ -6,6 +6,7 @@ import type { ConatSocketServer } from '../socket/server'
 import type { ServerSocket } from '../socket/server-socket'
 import type { FabricError } from '../values/errors'
 import { nextTick } from '../values/platform'
+import { Farewell } from './farewell'
 import { sessionOptions, TAKEN_TIMEOUT } from './options'
 import { stays } from './second-look'
 
@@ -28,6 +29,8 @@ export class Listening {
   #isClosed = false
   #isRefd = true
   #wasReady = false
+  #farewell: Farewell | undefined
+  #hadSockets = false
 
   constructor(client: Client, options: ListenSettings, owner: ListeningOwner) {
     this.#client = client
@@ -111,15 +114,21 @@ export class Listening {
     })
     this.#server = server
     if (!this.#isRefd) server.unref()
+    const farewell = (this.#farewell = this.#farewellOf(server, subject))
     server.once('ready', () => {
       this.#wasReady = true
       if (!this.#isClosed) this.#owner.handleReady()
     })
     server.on('connection', session => {
-      session.once('closed', () => nextTick(() => this.#closeIfEmpty(server)))
+      session.once('closed', () => {
+        this.#hadSockets = true
+        farewell.handleClosed()
+        nextTick(() => this.#closeIfEmpty(server))
+      })
       this.#owner.handleConnection(session)
     })
     server.on('closed', reason => {
+      farewell.stop()
       if (this.#isClosed) return
       this.#isClosed = true
       const isWithClient = reason === undefined || reason.code === 'ERR_BROKER_CLOSED'
@@ -129,8 +138,23 @@ export class Listening {
   }
 
   #closeIfEmpty(server: ConatSocketServer): void {
-    if (this.#isClosed && server.state !== 'closed' && Object.keys(server.sockets).length === 0)
-      server.close()
+    if (!this.#isClosed || server.state === 'closed' || Object.keys(server.sockets).length > 0) return
+    if (this.#hadSockets) void this.#farewell?.begin()
+    else server.close()
+  }
+
+  #farewellOf(server: ConatSocketServer, subject: string): Farewell {
+    const farewell = new Farewell({
+      get isAway() {
+        return server.state === 'disconnected'
+      },
+      ask: () => this.#client.interest(`${subject}.server.status`),
+      handleUntold: () => server.unref(),
+      handleTold: () => server.close(),
+    })
+    server.on('disconnected', () => farewell.handleAway())
+    server.on('ready', () => farewell.handleBack())
+    return farewell
   }
 }
 

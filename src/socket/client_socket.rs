@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use binding::Binding;
+use close::Farewell;
 
 use super::absence::{AbsenceStep, PeerLoss, WatchedEnd};
 use super::pause::Pause;
@@ -48,8 +49,8 @@ pub struct ClientSocket {
     tags: Option<TagSource>,
     /// What the latest attempt offered.
     offered: Option<u64>,
-    /// When the stream's close is sent again, and the pause after that.
-    close_again: Option<(Instant, Duration)>,
+    /// When the stream's close is said again, if that is due by itself.
+    farewell: Option<Farewell>,
     /// When it last made its server say that it is there, beside another incarnation.
     asserted_at: Option<Instant>,
     pause: Pause,
@@ -146,7 +147,7 @@ impl ClientSocket {
             has_left_a_server: false,
             tags: None,
             offered: None,
-            close_again: None,
+            farewell: None,
             asserted_at: None,
             pause,
             by_hand_until: None,
@@ -283,6 +284,9 @@ impl SocketEnd for ClientSocket {
         let retries = matches!(self.phase, Phase::Disconnected { retry_at: Some(_) });
         if self.phase == Phase::AwaitingFabric || retries {
             self.begin(now);
+        } else if self.phase == Phase::AwaitingClosed {
+            self.farewell = Some(Farewell::after_outage(now));
+            self.repeat_close(now);
         }
     }
 
@@ -293,6 +297,11 @@ impl SocketEnd for ClientSocket {
         self.note_unanswered();
         match self.phase {
             Phase::Disconnected { .. } | Phase::AwaitingFabric | Phase::Closed => {}
+            // The server may not have heard it.
+            Phase::AwaitingClosed if self.channel.stream().is_some() => {
+                self.farewell = None;
+                self.channel.detach();
+            }
             Phase::AwaitingClosed => self.finish(CloseReason::Local),
             _ => {
                 self.enter_disconnected(self.channel.config.reconnection.then_some(now));
@@ -419,7 +428,9 @@ impl SocketEnd for ClientSocket {
             return;
         }
         let nothing_left = self.phase != Phase::AwaitingClosed && self.channel.unacked() == 0;
-        if self.channel.pending_close.is_overdue(now) || (nothing_left && !self.channel.is_attached()) {
+        // A stream's server is told when the fabric is back.
+        let can_wait = self.channel.is_attached() || (self.channel.stream().is_some() && !self.fabric);
+        if self.channel.pending_close.is_overdue(now) || (nothing_left && !can_wait) {
             self.close(CloseReason::Local);
         } else if nothing_left {
             self.tell_closed(&CloseReason::Local, Some(now));
@@ -433,7 +444,7 @@ impl SocketEnd for ClientSocket {
                 earliest([retry_at.filter(|_| self.fabric), self.by_hand_until])
             }
             Phase::AwaitingServer { chooses_until } => chooses_until,
-            Phase::AwaitingClosed => self.close_again.map(|(at, _)| at),
+            Phase::AwaitingClosed => self.farewell.as_ref().map(Farewell::due_at),
             Phase::AwaitingAccept => self.look_up_at,
             _ => None,
         }

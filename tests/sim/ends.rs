@@ -203,3 +203,35 @@ fn who_closes_has_said_exactly_what_it_has_handled() {
         world.assert_right("this story");
     }
 }
+
+/// The last word of an orderly end went with the broker: the other end missed its client for 30 s.
+#[test]
+fn an_orderly_end_is_told_though_the_broker_goes_with_its_last_word() {
+    for seed in 0..200 {
+        let mut world = World::new(seed);
+        let (server, client) = (world.node(), world.node());
+        let config = SocketConfig::default();
+        world.listen(server, "story", "server", config.clone());
+        world.run_for(SECOND);
+        let near = world.connect(client, "story", config);
+        world.run_for(SECOND);
+        let far = world.only_peer(near).expect("accepted");
+        world.write(near, 3, 10);
+        world.write(far, 3, 10);
+        let (ends, goes) = (world.dice.millis(0, 30), world.dice.millis(0, 60));
+        world.after(ends, move |world| {
+            world.end(near, 60 * SECOND);
+        });
+        world.after(goes, |world| world.net.kill_broker());
+        world.run_for(SECOND / 10);
+        let pause = world.dice.millis(0, 2000);
+        world.run_for(pause);
+        world.net.start_broker(world.now);
+        let closed = |world: &World| [near, far].iter().all(|sock| world.sides[sock].closed.is_some());
+        // Until both have found the broker, and then a moment.
+        let in_time = world.run_until(15 * SECOND, closed);
+        assert!(in_time, "seed {seed}: {:?} {:?}", world.sides[&near], world.sides[&far]);
+        world.come_to_rest();
+        world.assert_right("this story");
+    }
+}

@@ -1,9 +1,51 @@
 //! The end of a client socket.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::{CloseReason, TagKind, control};
 use super::{ClientSocket, Output, Phase, Subscribed};
+
+/// When the close of an orderly end is said again: after 1 s, then after 2 s, and so on.
+#[derive(Debug)]
+pub(super) struct Farewell {
+    at: Instant,
+    pause: Duration,
+    /// How often, if not as long as the end may take.
+    left: Option<u8>,
+}
+
+impl Farewell {
+    /// It has been said.
+    pub(super) fn said(now: Instant) -> Self {
+        Self { at: now + FIRST_PAUSE, pause: 2 * FIRST_PAUSE, left: None }
+    }
+
+    /// The fabric is back. Whether the server will be is open.
+    pub(super) fn after_outage(now: Instant) -> Self {
+        Self { at: now, pause: FIRST_PAUSE, left: Some(AFTER_OUTAGE) }
+    }
+
+    pub(super) fn due_at(&self) -> Instant {
+        self.at
+    }
+
+    /// It is due at once: the server is there.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        self.at = now;
+    }
+
+    /// Takes one. Returns whether there was one left.
+    fn take(&mut self) -> bool {
+        self.at += self.pause;
+        self.pause *= 2;
+        match &mut self.left {
+            Some(0) => return false,
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        true
+    }
+}
 
 impl ClientSocket {
     /// Unsubscribes and sends `close` to the server, if there is one. A request, as the original's servers
@@ -25,6 +67,18 @@ impl ClientSocket {
         }
     }
 
+    /// Says the close of an orderly end again, if that is due.
+    pub(super) fn repeat_close(&mut self, now: Instant) {
+        let Some(farewell) = self.farewell.as_mut().filter(|farewell| farewell.at <= now) else { return };
+        if !farewell.take() {
+            // Nothing is missing here: it is the server that goes on waiting.
+            return self.finish(CloseReason::Local);
+        }
+        if let Some(server) = self.server_subject().filter(|_| self.fabric) {
+            self.channel.say_stream_closed(server, &CloseReason::Local);
+        }
+    }
+
     pub(super) fn drop_subscription(&mut self) {
         if self.subscribed != Subscribed::No {
             self.subscribed = Subscribed::No;
@@ -38,3 +92,7 @@ impl ClientSocket {
         self.channel.finish(&reason);
     }
 }
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// At once, after 1 s and after 3 s; 4 s later the server is given up.
+const AFTER_OUTAGE: u8 = 3;

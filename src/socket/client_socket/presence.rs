@@ -16,6 +16,10 @@ impl ClientSocket {
             return self.channel.absence.set_others(is_here);
         }
         match presence {
+            _ if is_here && self.phase == Phase::AwaitingClosed => {
+                self.farewell.iter_mut().for_each(|farewell| farewell.hasten(now));
+                self.repeat_close(now);
+            }
             _ if is_here => self.handle_return(now),
             Presence::Gone | Presence::Left if self.phase == Phase::AwaitingClosed => {
                 self.finish(CloseReason::Local);

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::stream::{Offer, Received, TagSource};
 use super::super::{CloseReason, Output, SocketEnd, Tag, TagKind, control};
+use super::close::Farewell;
 use super::{ClientSocket, Phase};
 use crate::subject::Subject;
 use crate::wire::stream::Close;
@@ -171,21 +172,11 @@ impl ClientSocket {
             self.channel.say_stream_closed(server, reason);
         }
         match waits_from {
-            Some(now) => self.close_again = Some((now + FIRST_REPEAT, 2 * FIRST_REPEAT)),
+            Some(now) => self.farewell = self.fabric.then(|| Farewell::said(now)),
             None => self.drop_subscription(),
-        }
-    }
-
-    pub(super) fn repeat_close(&mut self, now: Instant) {
-        let Some((_, pause)) = self.close_again.filter(|(at, _)| *at <= now) else { return };
-        self.close_again = Some((now + pause, 2 * pause));
-        if let Some(server) = self.server_subject().filter(|_| self.fabric) {
-            self.channel.say_stream_closed(server, &CloseReason::Local);
         }
     }
 }
 
 /// How often another incarnation is told of this one.
 const ASSERT_PAUSE: Duration = Duration::from_secs(1);
-/// An orderly end says its close again after so long, then after twice that, and so on.
-const FIRST_REPEAT: Duration = Duration::from_secs(1);
