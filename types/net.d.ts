@@ -474,6 +474,11 @@ export interface Net {
   agent: typeof agent
   sockets: typeof sockets
   netstat: typeof netstat
+  isIP: typeof isIP
+  isIPv4: typeof isIPv4
+  isIPv6: typeof isIPv6
+  BlockList: typeof BlockList
+  SocketAddress: typeof SocketAddress
 }
 
 /** Returns the module's functions and classes bound to `client`. @throws {Error} `"ERR_INVALID_ARG_TYPE"` */

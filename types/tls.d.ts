@@ -92,6 +92,15 @@ export interface Tls {
   connect: typeof connect
   Server: typeof Server
   over: typeof over
+  TLSSocket: typeof TLSSocket
+  createSecureContext: typeof createSecureContext
+  checkServerIdentity: typeof checkServerIdentity
+  rootCertificates: typeof rootCertificates
+  getCiphers: typeof getCiphers
+  DEFAULT_CIPHERS: typeof DEFAULT_CIPHERS
+  DEFAULT_ECDH_CURVE: typeof DEFAULT_ECDH_CURVE
+  DEFAULT_MAX_VERSION: typeof DEFAULT_MAX_VERSION
+  DEFAULT_MIN_VERSION: typeof DEFAULT_MIN_VERSION
 }
 
 /** Returns the module's functions bound to `client`. @throws {Error} `"ERR_INVALID_ARG_TYPE"` */

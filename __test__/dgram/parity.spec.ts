@@ -4,6 +4,7 @@ import { over } from 'selvedge/dgram'
 import { sockets } from 'selvedge/net'
 import { describeFabrics } from '../support/fabrics'
 import { type Dgram, programs as firstPrograms, type Socket, type Way } from './parity'
+import { formPrograms } from './parity-forms'
 import { morePrograms } from './parity-more'
 import { nodePrograms } from './parity-node'
 
@@ -11,6 +12,7 @@ const programs: Readonly<Record<string, (way: Way) => Promise<unknown>>> = {
   ...firstPrograms,
   ...morePrograms,
   ...nodePrograms,
+  ...formPrograms,
 }
 
 const node: Way = {

@@ -6,11 +6,18 @@ import { describeFabric } from '../support/fabrics'
 import type { Net, Way } from './parity'
 import { callPrograms } from './parity-calls'
 import { endingPrograms } from './parity-ends'
+import { nodePrograms } from './parity-node'
 import { serverPrograms } from './parity-servers'
 import { statePrograms } from './parity-states'
 import { streamPrograms } from './parity-streams'
 
-const programs = { ...callPrograms, ...serverPrograms, ...statePrograms, ...streamPrograms }
+const programs = {
+  ...callPrograms,
+  ...serverPrograms,
+  ...statePrograms,
+  ...streamPrograms,
+  ...nodePrograms,
+}
 
 const node: Way = {
   net: nodeNet,

@@ -6,9 +6,10 @@ import { over as netOver, sockets } from 'selvedge/net'
 import { over } from 'selvedge/tls'
 import { describeFabric } from '../support/fabrics'
 import { programs as firstPrograms, type Tls, type Way } from './parity'
+import { morePrograms } from './parity-more'
 import { nodePrograms } from './parity-node'
 
-const programs = { ...firstPrograms, ...nodePrograms }
+const programs = { ...firstPrograms, ...nodePrograms, ...morePrograms }
 
 const portOf = (server: nodeTls.Server): number => (server.address() as AddressInfo).port
 

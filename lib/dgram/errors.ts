@@ -13,10 +13,11 @@ export function notRunning(): Error {
   return codedError('ERR_SOCKET_DGRAM_NOT_RUNNING', 'Not running')
 }
 
-export function ttlOf(syscall: string, ttl: unknown): number {
+/** Checks a time to live as Node and the system do: the range first, of what is left of it as an integer. */
+export function checkTtl(syscall: 'setTTL' | 'setMulticastTTL', ttl: unknown): asserts ttl is number {
   if (typeof ttl !== 'number') throw argType('ttl', 'of type number', ttl)
-  if (!Number.isInteger(ttl) || ttl < 1 || ttl > 255) throw systemError(syscall, 'EINVAL')
-  return ttl
+  const least = syscall === 'setTTL' ? 1 : 0
+  if ((ttl | 0) < least || (ttl | 0) > 255) throw systemError(syscall, 'EINVAL')
 }
 
 /** As Node's of a buffer that the system does not size. */

@@ -13,7 +13,7 @@ import type { FabricError } from '../values/errors'
 import { Buffer, nextTick } from '../values/platform'
 import { isValidSubject } from '../values/subjects'
 import { datagramOf, MAX_DATAGRAM_BYTES } from './datagram'
-import { bufferSizeError, CODES, notRunning, ttlOf } from './errors'
+import { bufferSizeError, CODES, checkTtl, notRunning } from './errors'
 import { Inlets } from './inlets'
 import { BIND_SHAPE, BUFFER_BYTES, checkDatagramOptions, SOCKET_SHAPE, sizeOf } from './options'
 import { type SendCall, sendArguments } from './send-arguments'
@@ -231,13 +231,17 @@ export class Socket extends EventEmitter {
   }
 
   setTTL(ttl: number): number {
+    this.#checkOpen()
+    checkTtl('setTTL', ttl)
     this.#checkBound(() => systemError('setTTL', 'EBADF'))
-    return ttlOf('setTTL', ttl)
+    return ttl
   }
 
   setMulticastTTL(ttl: number): number {
+    this.#checkOpen()
+    checkTtl('setMulticastTTL', ttl)
     this.#checkBound(() => systemError('setMulticastTTL', 'EBADF'))
-    return ttlOf('setMulticastTTL', ttl)
+    return ttl
   }
 
   setMulticastInterface(name: string): void {

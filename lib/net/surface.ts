@@ -1,4 +1,5 @@
 // The module's functions and classes, bound to a client or to the one of the process.
+import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type {
   AgentOptions,
@@ -114,6 +115,11 @@ function surfaceOf(binding: Binding): Net {
     agent,
     sockets,
     netstat,
+    isIP,
+    isIPv4,
+    isIPv6,
+    BlockList,
+    SocketAddress,
   }
   return all as unknown as Net
 }

@@ -27,6 +27,8 @@ export class Server extends nodeTls.Server {
       socket.on('end', endUnsecured)
       this.emit('connection', socket)
     })
+    // As Node's.
+    Object.defineProperty(this, '_connections', { get: () => this.#below._connections })
     Object.defineProperty(this, 'maxConnections', {
       get: () => this.#below.maxConnections,
       set: (most: number | undefined) => {

@@ -51,7 +51,21 @@ function surfaceOf(binding: Binding): Tls {
     typeof options === 'function' ? [{ ...binding }, options] : [bound(binding, options), listener]
   const createServer = (options?: ServerOptions, listener?: (socket: TLSSocket) => void): Server =>
     new Server(...(serverArguments([options, listener]) as [ServerOptions, (socket: TLSSocket) => void]))
-  return { connect, createServer, Server: callable(Server, serverArguments), over } as unknown as Tls
+  return {
+    connect,
+    createServer,
+    Server: callable(Server, serverArguments),
+    over,
+    TLSSocket: nodeTls.TLSSocket,
+    createSecureContext: nodeTls.createSecureContext,
+    checkServerIdentity: nodeTls.checkServerIdentity,
+    rootCertificates: nodeTls.rootCertificates,
+    getCiphers: nodeTls.getCiphers,
+    DEFAULT_CIPHERS: nodeTls.DEFAULT_CIPHERS,
+    DEFAULT_ECDH_CURVE: nodeTls.DEFAULT_ECDH_CURVE,
+    DEFAULT_MAX_VERSION: nodeTls.DEFAULT_MAX_VERSION,
+    DEFAULT_MIN_VERSION: nodeTls.DEFAULT_MIN_VERSION,
+  } as unknown as Tls
 }
 
 /** Starts TLS on a stream; what is wrong with its options leaves no stream behind. */
