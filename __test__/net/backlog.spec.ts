@@ -48,6 +48,31 @@ for (const kind of ['in-process', 'selvedge wire'] as const) {
       await close(server)
     }, 60_000)
 
+    // Of one client with raised limits, ten thousand asked twenty thousand times a second, and were told nothing else.
+    test('whether anybody listens is asked once for all of a client that connect there', async () => {
+      const client = fabric.client()
+      const asked = jest.spyOn(client, 'interest')
+      const server = over(fabric.client()).createServer({ accept: () => new Promise<void>(() => {}) })
+      await once(server.listen('rush'), 'listening')
+      const many = Array.from({ length: 100 }, () => over(client).connect('rush'))
+      const refused = many.map(
+        socket =>
+          new Promise(resolve => socket.on('error', error => resolve((error as NodeJS.ErrnoException).code))),
+      )
+      while (sockets({ state: 'SYN_RECEIVED' }).length < many.length) await new Promise(setImmediate)
+      while (asked.mock.calls.length < 3) await new Promise(resolve => setTimeout(resolve, 5))
+      expect(asked.mock.calls.length).toBeLessThan(many.length)
+      // Who leaves is asked for no more, and the others are.
+      many[0]!.destroy()
+      server.close()
+      expect(new Set(await Promise.all(refused.slice(1)))).toEqual(new Set(['ECONNREFUSED']))
+      const before = asked.mock.calls.length
+      const next = over(client).connect('rush')
+      expect(await once(next, 'error')).toMatchObject([{ code: 'ECONNREFUSED' }])
+      expect(asked).toHaveBeenCalledTimes(before + 1)
+      while (sockets().length > 0) await new Promise(setImmediate)
+    })
+
     test('while accept has not answered, as many wait as the backlog says', async () => {
       let asked = 0
       const decisions: (() => void)[] = []

@@ -6,11 +6,9 @@ import type { ConatSocketClient } from '../socket/client-socket'
 import type { FabricError } from '../values/errors'
 import { nextTick } from '../values/platform'
 import { type SystemError, systemError } from './errors'
+import { watchForNobody } from './nobody-there'
 import { CONNECT_TIMEOUT, checkSubject, clientOf, sessionOptions, type Target } from './options'
 import { listenUnderWay } from './places'
-
-/** Between two looks whether somebody still listens, in ms. */
-const ASK_AGAIN = 500
 
 /** Who connects. */
 export interface AttemptOwner {
@@ -27,6 +25,7 @@ export class Attempt {
   #session: ConatSocketClient | undefined
   #timer: Timer | undefined
   #waiting: Timer | undefined
+  #stopAsking: (() => void) | undefined
   #isOver = false
 
   constructor(owner: AttemptOwner, target: Target, options: ConnectOptions) {
@@ -44,6 +43,7 @@ export class Attempt {
     this.#isOver = true
     this.#timer?.stop()
     this.#waiting?.stop()
+    this.#stopAsking?.()
   }
 
   async #resolve({ resolve, given }: Exclude<Target, { readonly subject: string }>): Promise<void> {
@@ -98,23 +98,20 @@ export class Attempt {
     }
     this.#session = session
     this.#owner.handleSession(subject, session)
-    if (typeof wait === 'number') {
-      this.#waiting = startTimer(wait, () => void this.#ask(client, subject))
-    } else if (!wait) void this.#ask(client, subject)
+    const ask = (): void => this.#ask(client, subject)
+    if (typeof wait === 'number') this.#waiting = startTimer(wait, ask)
+    else if (!wait) ask()
   }
 
-  /**
-   * Asks whether anybody listens, beside the connect: the answer of a listener comes first or not at all. Who was
-   * there may have left before it got the connect, so that is asked again as long as nobody accepts.
-   */
-  async #ask(client: Client, subject: string): Promise<void> {
-    try {
-      if (!(await client.interest(`${subject}.server.status`))) this.#fail('ECONNREFUSED')
-      else if (!this.#isOver) this.#waiting = startTimer(ASK_AGAIN, () => void this.#ask(client, subject))
-    } catch (error) {
-      // The client has closed, which the session says, or is away, for which there is a timeout.
-      if ((error as FabricError).code === 403) this.#fail('EACCES', error)
-    }
+  /** Asks whether anybody listens, beside the connect: the answer of a listener comes first or not at all. */
+  #ask(client: Client, subject: string): void {
+    this.#stopAsking = watchForNobody(client, subject, {
+      handleNobody: () => this.#fail('ECONNREFUSED'),
+      handleFailure: error => {
+        // The client has closed, which the session says, or is away, for which there is a timeout.
+        if ((error as FabricError).code === 403) this.#fail('EACCES', error)
+      },
+    })
   }
 
   #fail(code: string, cause?: unknown): void {

@@ -19,13 +19,14 @@ export function rowOf(socket: Shown, transport: Transport): SocketRow {
   const { session, sender } = transport
   const { subject, id } = session
   const client = session.role === 'client'
+  const { unacknowledged } = transport
   return {
     proto: socket.proto,
     local: client ? endpoint(id, socket.localPort) : (socket.localAddress ?? subject),
     foreign: client ? subject : endpoint(id, socket.remotePort),
-    state: stateOf(transport),
+    state: stateOf(transport, unacknowledged),
     recvQ: socket.readableLength,
-    sendQ: transport.unacknowledged + (transport.isReleased ? 0 : socket.writableLength),
+    sendQ: unacknowledged + (transport.isReleased ? 0 : socket.writableLength),
     bytesRead: transport.bytesRead,
     bytesWritten: sender.written + sender.joined,
     since: transport.since,
@@ -39,8 +40,8 @@ function endpoint(id: string, port: number | undefined): string {
 }
 
 /** As TCP's diagram has it: acknowledged is what the other end's Duplex was handed. */
-function stateOf(transport: Transport): SocketState {
-  const { isOpen, isFinReceived, sender, session, unacknowledged } = transport
+function stateOf(transport: Transport, unacknowledged: number): SocketState {
+  const { isOpen, isFinReceived, sender, session } = transport
   if (!isOpen) return session.role === 'client' ? 'SYN_SENT' : 'SYN_RECEIVED'
   const isAcknowledged = unacknowledged === 0
   if (!sender.isFinished) return isFinReceived ? 'CLOSE_WAIT' : 'ESTABLISHED'
