@@ -2775,7 +2775,26 @@ export interface SocketPage {
     connection: string
     /** How many listen on its subject at this broker. */
     listeners: number
+    /** What the client's end tells; `null`: it does not (another program, a web page, or not yet). */
+    client: SocketEndReport | null
+    /** What the server's end tells, with its connection. `null` as above, and where the server is at another broker. */
+    server: (SocketEndReport & { connection: string }) | null
   }[]
+}
+
+/** What one end of a socket has told its broker: every 5 s, if something has changed. */
+export interface SocketEndReport {
+  state: 'connecting' | 'ready' | 'disconnected'
+  /** Messages of data that it has written. */
+  sent: number
+  /** Messages of data that it has received. */
+  received: number
+  /** Messages that it has written and that are not acknowledged: what is used of `maxQueueSize`. */
+  pending: number
+  /** Their bytes: what is used of `maxQueueBytes`. */
+  pendingBytes: number
+  /** Messages that it has sent again. */
+  resent: number
 }
 
 /** Rates of a broker: a second. */

@@ -36,7 +36,22 @@ const row = object({
   outbox: number,
 })
 const pattern = object({ pattern: string, subscriptions: number, queues: list(string) })
-const socket = object({ subject: string, id: string, connection: string, listeners: number })
+const end = {
+  state: string,
+  sent: number,
+  received: number,
+  pending: number,
+  pendingBytes: number,
+  resent: number,
+}
+const socket = object({
+  subject: string,
+  id: string,
+  connection: string,
+  listeners: number,
+  client: maybe(object(end)),
+  server: maybe(object({ ...end, connection: string })),
+})
 const event = object({ number, time: number, kind: string, id: string, code: string, text: string })
 const page = item => object({ total: number, matching: number, rows: list(item) })
 

@@ -6,6 +6,8 @@ import { age, amount, bytes, fill, make, named } from './text.mjs'
 
 const INTERVAL = 2000
 const MAX_SAMPLES = 300
+/** There is little room beside the lists. */
+const WANTED_OF_SOCKETS = ['Subject', 'Socket', 'State', 'Client waits', 'Server waits']
 
 export class Detail {
   constructor(element, onFailure) {
@@ -113,7 +115,11 @@ export class Detail {
         connection.patterns.slice(0, 200),
         connection.patterns.length,
       ),
-      section('Sockets as client', [SOCKET_COLUMNS[0], SOCKET_COLUMNS[1]], sockets),
+      section(
+        'Sockets as client',
+        SOCKET_COLUMNS.filter(({ head }) => WANTED_OF_SOCKETS.includes(head)),
+        sockets,
+      ),
       recent,
     )
   }
@@ -140,7 +146,12 @@ export class Detail {
           : `What is published to it reaches ${amount(patterns.matching)} ${patterns.matching === 1 ? 'pattern' : 'patterns'}.`,
       ),
       section('Subscribed patterns', PATTERN_COLUMNS, patterns.rows, patterns.matching),
-      section('Sockets', SOCKET_COLUMNS.slice(1), sockets.rows, sockets.matching),
+      section(
+        'Sockets',
+        SOCKET_COLUMNS.filter(({ head }) => head !== 'Subject' && WANTED_OF_SOCKETS.includes(head)),
+        sockets.rows,
+        sockets.matching,
+      ),
     )
   }
 }

@@ -72,11 +72,39 @@ export const EVENT_COLUMNS = [
   { head: 'User, subject or text', isExtra: true, cell: row => name(row.text, 90) },
 ]
 
+/** What an end does not tell is not 0. */
+const told = value => (Number.isFinite(value) ? amount(value) : '–')
+
+/** What an end has written and the other has not acknowledged. */
+function unacknowledged(end) {
+  if (!Number.isFinite(end?.pending)) return '–'
+  return end.pending === 0 ? '0' : `${amount(end.pending)} · ${bytes(end.pendingBytes)}`
+}
+
+const STATES = { connecting: 'warn', ready: 'good', disconnected: 'bad' }
+
+/** Of the client's end; of the server's where that alone tells. */
+function socketState({ client, server }) {
+  const state = client?.state ?? server?.state
+  if (!Object.hasOwn(STATES, String(state))) return '–'
+  return { key: state, make: () => make('span', { class: `badge ${STATES[state]}` }, state) }
+}
+
 export const SOCKET_COLUMNS = [
   { head: 'Subject', cell: row => link(row.subject, 'subject', 60) },
   { head: 'Socket', cell: row => name(row.id, 24) },
   { head: 'Connection', isExtra: true, cell: row => link(row.connection, 'connection', 24) },
-  { head: 'Listeners', isNumber: true, cell: row => amount(row.listeners) },
+  { head: 'State', cell: row => socketState(row) },
+  { head: 'Sent', isNumber: true, isExtra: true, cell: row => told(row.client?.sent) },
+  { head: 'Received', isNumber: true, isExtra: true, cell: row => told(row.client?.received) },
+  { head: 'Client waits', isNumber: true, cell: row => unacknowledged(row.client) },
+  { head: 'Server waits', isNumber: true, cell: row => unacknowledged(row.server) },
+  {
+    head: 'Server',
+    isExtra: true,
+    cell: row => (row.server === null ? name('') : link(row.server.connection, 'connection', 24)),
+  },
+  { head: 'Listeners', isNumber: true, isExtra: true, cell: row => amount(row.listeners) },
 ]
 
 export const PATTERN_COLUMNS = [

@@ -223,6 +223,9 @@ function contradiction(what: string): FabricError {
   return new FabricError(`init: ${what} exclude each other`, 'ERR_INVALID_ARG_VALUE')
 }
 
+/** How often clients tell of their sockets, in ms. */
+const REPORT_INTERVAL = 5000
+
 /** Returns the options of `brokerOpen`. */
 export function brokerSettings(options: ServerOptions): string {
   const { ssl, httpServer } = options
@@ -250,7 +253,9 @@ export function brokerSettings(options: ServerOptions): string {
   const upstream = options.upstream === undefined ? undefined : upstreamSettings(options.upstream)
   const watched = hasMonitor || isToldOfConnections()
   const subscriptionsWatched = isToldOfSubscriptions()
-  const own = { tls, authority, upstream, pages, watched, subscriptionsWatched }
+  const isLookedInto = hasMonitor || options.systemAccountPassword !== undefined
+  const reportInterval = isLookedInto ? REPORT_INTERVAL : undefined
+  const own = { tls, authority, upstream, pages, watched, subscriptionsWatched, reportInterval }
   return JSON.stringify({ ...forEngine(options, SERVER_SHAPE), ...own })
 }
 

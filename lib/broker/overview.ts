@@ -93,7 +93,16 @@ export function socketsOf(broker: number, query: SocketQuery = {}): SocketPage {
   checkOptions('sockets', query, SOCKETS_SHAPE)
   const { filter = '', subject = null, offset = 0, limit = 100 } = query
   const found = open(views.findSockets(broker, { filter, subject, offset, limit }))
-  return { ...found, rows: found.rows.map(row => ({ ...row, connection: cut(row.connection) })) }
+  return { ...found, rows: found.rows.map(shownSocket) }
+}
+
+function shownSocket(row: SocketPage['rows'][number]): SocketPage['rows'][number] {
+  const { connection, server } = row
+  return {
+    ...row,
+    connection: cut(connection),
+    server: server && { ...server, connection: cut(server.connection) },
+  }
 }
 
 function open<T>(found: T | undefined): T {

@@ -105,8 +105,25 @@ const SOCKET_COLUMNS: readonly Column<SocketRow>[] = [
   ['SUBJECT', row => short(row.subject, 48)],
   ['SOCKET', row => short(row.id, 32)],
   ['CONNECTION', row => short(row.connection, 32)],
+  ['STATE', row => row.client?.state ?? row.server?.state ?? '-'],
+  ['SENT', row => told(row.client?.sent), true],
+  ['RECEIVED', row => told(row.client?.received), true],
+  ['PENDING', row => windowOf(row.client), true],
+  ['SERVER', row => (row.server === null ? '-' : short(row.server.connection, 32))],
+  ['S-PENDING', row => windowOf(row.server), true],
   ['LISTENERS', row => amount(row.listeners), true],
 ]
+
+/** What an end does not tell is not 0. */
+function told(value: number | undefined): string {
+  return value === undefined ? '-' : amount(value)
+}
+
+/** What an end has written and is not acknowledged: messages and bytes. */
+function windowOf(end: SocketRow['client']): string {
+  if (end === null) return '-'
+  return end.pending === 0 ? '0' : `${amount(end.pending)} ${amount(end.pendingBytes)}B`
+}
 
 /** The same of sockets. */
 export function socketTable(rows: readonly SocketRow[]): string[] {

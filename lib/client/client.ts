@@ -69,6 +69,7 @@ import { clientMetrics } from './metrics'
 import { OfflineWarning } from './offline-warning'
 import { CLIENT_SHAPE, isOnNats, openSettings, shownOptions, withAddress } from './options'
 import { type Change, CLOSED, type ClientState, REFUSED, Session } from './session'
+import { SocketReports } from './socket-reports'
 
 /** How long what was published waits for a connection when the client closes, in ms. The engine has the same bound. */
 const MAX_PARTING = 5000
@@ -86,6 +87,7 @@ export class Client extends ClientViews implements Target, Responder {
   protected readonly subscriptions: Subscriptions
   protected readonly permissions: Permissions = new Permissions()
   readonly #session = new Session()
+  readonly #socketReports = new SocketReports(this.context)
   #isGone = false
   /** Whether it was told to connect, and not to disconnect since. */
   #isWanted = false
@@ -441,8 +443,10 @@ export class Client extends ClientViews implements Target, Responder {
       this.permissions.clear()
       this.#failedAttempts = 0
       this.context.handleInfo(this.info as Record<string, unknown>)
+      this.#socketReports.start(this.info?.monitor)
       this.emit('info', this.info as Record<string, unknown>)
     } else if (change === 'disconnected') {
+      this.#socketReports.stop()
       const ending = this.#session.takeEnding()
       if (CHANNELS.clientDisconnect.hasSubscribers) {
         CHANNELS.clientDisconnect.publish({ client: this, reason: ending && errorFrom(ending) })
@@ -480,6 +484,7 @@ export class Client extends ClientViews implements Target, Responder {
       this.#beginClose(reason)
     }
     this.#isGone = true
+    this.#socketReports.stop()
     endAllOf(this.client)
     forget(this.client)
     retire(this)

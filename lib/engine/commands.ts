@@ -503,6 +503,12 @@ export const clientDisconnect = (client: number): void => plain(kinds.CLIENT_DIS
 export const clientClose = (client: number, within: number): void =>
   closing(kinds.CLIENT_CLOSE, client, within)
 export const clientLeave = (client: number): void => closing(kinds.CLIENT_LEAVE, client)
+/** `rows` is JSON: what each socket has to tell. */
+export function tellSockets(client: number, rows: string): void {
+  begin(kinds.TELL_SOCKETS, client)
+  batch.str(rows)
+  end()
+}
 export const dropTransport = (client: number): void => plain(kinds.DROP_TRANSPORT, client)
 
 export const syncSubscriptions = (client: number, ticket: number, timeout: number): void =>

@@ -10,6 +10,7 @@ export const SYNC_SUBSCRIPTIONS = 0x0105
 export const CLUSTER = 0x0106
 export const CANCEL = 0x0107
 export const CLIENT_LEAVE = 0x0108
+export const TELL_SOCKETS = 0x0109
 export const PUBLISH = 0x0110
 export const PUBLISH_MANY = 0x0111
 export const REQUEST = 0x0112

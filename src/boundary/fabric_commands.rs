@@ -25,6 +25,10 @@ pub(super) fn read(kind: Kind, record: &mut RecordReader<'_>) -> Result<Command,
         Kind::SyncSubscriptions => list(record, RequestKind::Sync)?,
         Kind::Cluster => list(record, RequestKind::Cluster)?,
         Kind::ClientLeave => Command::Leave,
+        Kind::TellSockets => {
+            let text = record.str()?;
+            Command::TellSockets(serde_json::from_str(text).map_err(malformed)?)
+        }
         Kind::Cancel => Command::Cancel(record.u32()?),
         Kind::Publish => publish(record)?,
         Kind::PublishTimed => publish_timed(record)?,

@@ -257,7 +257,11 @@ fn info_json(info: &Info) -> String {
     let name = name.map_or(String::new(), |name| format!(",\"clusterName\":{}", quoted(name)));
     let Info { max_payload, id, .. } = info;
     let max_message = info.max_message.map_or(String::new(), |bytes| format!(",\"max_message\":{bytes}"));
-    format!("{{\"max_payload\":{max_payload},\"id\":{},\"user\":{user}{name}{max_message}}}", quoted(id))
+    let monitor = info.monitor.map_or(String::new(), |interval| format!(",\"monitor\":{interval}"));
+    format!(
+        "{{\"max_payload\":{max_payload},\"id\":{},\"user\":{user}{name}{max_message}{monitor}}}",
+        quoted(id)
+    )
 }
 
 fn quoted(text: &str) -> String {

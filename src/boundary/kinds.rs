@@ -106,6 +106,8 @@ kinds! {
         Cancel = 7,
         /// The process is about to end.
         ClientLeave = 8,
+        /// Tell the broker of sockets.
+        TellSockets = 9,
         /// Publish one message.
         Publish = 16,
         /// Publish messages in a row, without confirmation.

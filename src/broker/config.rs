@@ -52,6 +52,8 @@ pub struct BrokerConfig {
     pub is_watched: bool,
     /// Whether subscriptions are noted, too. Default: no.
     pub notes_subscriptions: bool,
+    /// How often clients tell of their sockets, in milliseconds. Default: not at all.
+    pub report_interval_ms: Option<u64>,
     /// What the application is asked. Default: nothing; every user is `null` and may do everything.
     pub authorizer: Option<super::AuthorizerConfig>,
     /// The fabric that it is a gateway of. Default: none.
@@ -78,6 +80,7 @@ impl Default for BrokerConfig {
             started_ms: 0,
             is_watched: false,
             notes_subscriptions: false,
+            report_interval_ms: None,
             authorizer: None,
             upstream: None,
         }

@@ -292,6 +292,7 @@ impl Broker {
                 self.repeats.set(peer, None);
             }
             ClientOp::Watch(requests) => self.watch(peer, requests, verdicts),
+            ClientOp::Sockets(reports) => self.handle_reports(peer, reports),
             ClientOp::Leaving => self.note_end(peer, Presence::Gone),
         }
     }
@@ -369,7 +370,17 @@ impl Broker {
         let instance = Some(self.instance.clone());
         let (max_payload, max_message) =
             (self.max_payload_beyond(*max_payload), Some(self.config.max_message_bytes as u64));
-        ServerOp::Info(Info { max_payload, id, cluster_name, user, instance, large: None, max_message })
+        let monitor = self.config.report_interval_ms;
+        ServerOp::Info(Info {
+            max_payload,
+            id,
+            cluster_name,
+            user,
+            instance,
+            large: None,
+            max_message,
+            monitor,
+        })
     }
 
     /// Retires those that became slow consumers meanwhile, and gives back the memory of what has ended. Not

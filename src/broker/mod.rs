@@ -33,6 +33,7 @@ mod peers;
 mod pending_ops;
 mod router;
 mod snapshot;
+mod socket_reports;
 mod stats;
 mod subscription_limits;
 #[cfg(test)]
@@ -49,7 +50,7 @@ pub use connection_list::{Found, FoundPeer, SortBy, Wanted};
 pub use error::DisconnectReason;
 pub use journal::{JournalEntry, JournalKind};
 pub use machine::Broker;
-pub use pattern_list::{FoundRows, PatternRow, SocketRow, WantedPatterns};
+pub use pattern_list::{FoundRows, PatternRow, SocketEnd, SocketRow, WantedPatterns};
 pub use peer_id::PeerId;
 pub use stats::{BrokerStats, EndReason, PeerStats, RefusedFor, RefusedOp, Unwanted, Volume};
 pub use upstream::{UpstreamConfig, UpstreamState, UpstreamStats};

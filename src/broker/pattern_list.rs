@@ -2,10 +2,12 @@
 //! [`super::connection_list`] does. What would let a reader receive the answers of others is not told.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::peer::Peer;
+use super::socket_reports::Told;
 use crate::subject::Pattern;
+use crate::wire::{SocketCounts, SocketEndName, SocketStateName};
 
 /// Which patterns, or which sockets, are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,6 +55,25 @@ pub struct SocketRow {
     pub connection: String,
     /// How many listen on its subject.
     pub listeners: usize,
+    /// What its client tells of it.
+    pub client: Option<SocketEnd>,
+    /// What its server tells of it, and the connection of that.
+    pub server: Option<(String, SocketEnd)>,
+}
+
+/// What one end of a socket has told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketEnd {
+    /// Its state.
+    pub state: SocketStateName,
+    /// Its counters and its window.
+    pub counts: SocketCounts,
+}
+
+impl From<&Told> for SocketEnd {
+    fn from(told: &Told) -> Self {
+        Self { state: told.state, counts: told.counts }
+    }
 }
 
 pub(super) fn find_patterns<'a>(
@@ -87,25 +108,64 @@ pub(super) fn find_sockets<'a>(
 ) -> FoundRows<SocketRow> {
     let (mut listeners, mut found) = (BTreeMap::<&str, usize>::new(), Vec::new());
     let mut total = 0;
-    for peer in peers.filter(|peer| !peer.is_internal) {
+    let peers: Vec<&Peer> = peers.filter(|peer| !peer.is_internal).collect();
+    for peer in &peers {
         for pattern in peer.subscriptions.keys() {
             if let Some((subject, id)) = socket_of(pattern.as_str()) {
                 total += 1;
                 if is_wanted([subject, id, &peer.name], wanted) {
-                    found.push((subject, id, &peer.name));
+                    found.push((subject, id, &peer.name, *peer));
                 }
             } else if let Some(subject) = listener_of(pattern.as_str()) {
                 *listeners.entry(subject).or_default() += 1;
             }
         }
     }
-    found.sort_unstable();
-    cut(total, found, wanted, |(subject, id, connection)| SocketRow {
+    found.sort_unstable_by_key(|(subject, id, connection, _)| (*subject, *id, *connection));
+    let wide: Vec<_> = listeners.iter().filter(|(name, _)| name.contains('*')).collect();
+    let beyond = |subject: &str| -> usize {
+        wide.iter().filter(|(name, _)| reaches(name, subject)).map(|(_, count)| **count).sum()
+    };
+    let mut page = cut(total, found, wanted, |(subject, id, connection, peer)| SocketRow {
         subject: subject.to_owned(),
         id: id.to_owned(),
         connection: connection.clone(),
-        listeners: listeners.get(subject).copied().unwrap_or(0),
-    })
+        listeners: listeners.get(subject).copied().unwrap_or(0) + beyond(subject),
+        client: told(peer, SocketEndName::Client, id, subject),
+        server: None,
+    });
+    add_servers(&mut page.rows, &peers);
+    page
+}
+
+fn told(peer: &Peer, end: SocketEndName, id: &str, subject: &str) -> Option<SocketEnd> {
+    let told = peer.reports.as_ref()?.get(end, id)?;
+    (*told.subject == *subject).then(|| told.into())
+}
+
+/// Adds what servers tell of these sockets: those alone that listen on their subjects.
+fn add_servers(rows: &mut [SocketRow], peers: &[&Peer]) {
+    let places: HashMap<String, usize> =
+        rows.iter().enumerate().map(|(place, row)| (row.id.clone(), place)).collect();
+    for peer in peers {
+        let Some(reports) = &peer.reports else { continue };
+        for (id, told) in reports.servers() {
+            let Some(row) = places.get(id).and_then(|&place| rows.get_mut(place)) else { continue };
+            if *told.subject == *row.subject && listens_on(peer, &row.subject) {
+                row.server = Some((peer.name.clone(), told.into()));
+            }
+        }
+    }
+}
+
+fn listens_on(peer: &Peer, subject: &str) -> bool {
+    let own = peer.subscriptions.keys().filter_map(|pattern| listener_of(pattern.as_str()));
+    own.into_iter().any(|name| reaches(name, subject))
+}
+
+/// Returns whether whoever listens on `name` listens on `subject`.
+fn reaches(name: &str, subject: &str) -> bool {
+    name == subject || (name.contains('*') && Pattern::parse(name).is_ok_and(|one| one.matches(subject)))
 }
 
 /// Returns the patterns of one connection with their queue groups, in order.

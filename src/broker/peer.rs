@@ -9,6 +9,7 @@ use super::budget::{Amount, CONNECTION_BYTES};
 use super::given_requests::{AskedId, Askers, Asks};
 use super::outbox::Outbox;
 use super::peer_id::PeerId;
+use super::socket_reports::SocketReports;
 use super::subscription_limits::SubscriptionUse;
 use super::{DisconnectReason, EndReason, PeerStats, Volume};
 use crate::subject::Pattern;
@@ -67,6 +68,8 @@ pub(super) struct Peer {
     pub(super) undecided: usize,
     /// Bytes that its link holds, and what it has said and has not had its turn.
     pub(super) unread: usize,
+    /// What was told of its sockets.
+    pub(super) reports: Option<Box<SocketReports>>,
     /// It has flooded others, and is not heard before then.
     pub(super) rests_until: Option<Instant>,
     /// In the queue of woken peers.
@@ -113,6 +116,7 @@ impl Peer {
             head: 0,
             undecided: 0,
             unread: 0,
+            reports: None,
             rests_until: None,
             is_woken: false,
             info_until: None,
@@ -126,7 +130,8 @@ impl Peer {
     pub(super) fn passing(&self) -> Amount {
         let own = if self.is_internal { 0 } else { CONNECTION_BYTES + self.user.as_bytes().len() };
         let Amount { alone, shared } = self.outbox.amount();
-        Amount { alone: own + alone + self.head + self.undecided + self.unread, shared }
+        let reports = self.reports.as_ref().map_or(0, |reports| reports.memory());
+        Amount { alone: own + alone + self.head + self.undecided + self.unread + reports, shared }
     }
 
     /// Returns what those who watch an end of it are told when it is gone.

@@ -11,7 +11,7 @@ use super::peer::Peer;
 use super::peer_id::PeerId;
 use super::{BrokerConfig, DisconnectReason};
 use crate::base::Code;
-use crate::wire::ServerOp;
+use crate::wire::{ServerOp, SocketReport};
 
 /// The table of connections. Finding one is an index into a vector: it happens once a delivery.
 #[derive(Debug)]
@@ -191,6 +191,13 @@ impl Peers {
     pub(super) fn set_unread(&mut self, id: PeerId, bytes: usize) {
         let Some(peer) = find(&mut self.slots, id) else { return };
         peer.unread = bytes;
+        self.keep_budget_of(id);
+    }
+
+    /// A peer tells of its sockets.
+    pub(super) fn take_reports(&mut self, id: PeerId, reports: Vec<SocketReport>) {
+        let Some(peer) = find(&mut self.slots, id).filter(|peer| peer.close.is_none()) else { return };
+        peer.reports.get_or_insert_default().take(reports);
         self.keep_budget_of(id);
     }
 

@@ -261,6 +261,9 @@ pub(super) fn cost(op: &ClientOp) -> usize {
             let name = |request: &WatchRequest| request.subject.as_ref().map_or(0, |subject| subject.len());
             requests.iter().map(|request| size_of_val(request) + name(request)).sum()
         }
+        ClientOp::Sockets(reports) => {
+            reports.iter().map(|one| size_of_val(one) + one.id.len() + one.subject.len()).sum()
+        }
         _ => 0,
     };
     own + size_of::<ClientOp>()

@@ -8,7 +8,7 @@ use crate::client::Request;
 use crate::socket::{AskTerms, Consumed, SocketConfig};
 use crate::subject::{Pattern, Subject};
 use crate::wire::stream::CancelReason;
-use crate::wire::{Item, Message, Messages};
+use crate::wire::{Item, Message, Messages, SocketReport};
 
 /// One command.
 #[derive(Debug, Clone)]
@@ -182,6 +182,8 @@ pub enum Command {
     Close(Duration),
     /// The process is about to end: nothing follows, and nobody is to wait for its return.
     Leave,
+    /// Tell the broker of sockets.
+    TellSockets(Vec<SocketReport>),
     /// Lose the link, as if the network had failed.
     DropTransport,
 }
@@ -189,7 +191,14 @@ pub enum Command {
 impl Command {
     /// Returns whether something of it may go to the fabric beside the sockets.
     pub(super) fn publishes(&self) -> bool {
-        matches!(self, Self::Publish(_) | Self::PublishMany { .. } | Self::Request { .. } | Self::Leave)
+        matches!(
+            self,
+            Self::Publish(_)
+                | Self::PublishMany { .. }
+                | Self::Request { .. }
+                | Self::Leave
+                | Self::TellSockets(_)
+        )
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::broker::{
     Broker, BrokerStats, EndReason, Found, FoundPeer, FoundRows, JournalEntry, PeerStats, RefusedFor,
-    RefusedOp, SortBy, Unwanted, UpstreamStats, Volume, Wanted, WantedPatterns,
+    RefusedOp, SocketEnd, SortBy, Unwanted, UpstreamStats, Volume, Wanted, WantedPatterns,
 };
 use crate::runtime::{Acceptor, BrokerHandle};
 use crate::subject::Subject;
@@ -115,6 +115,12 @@ fn look(machine: &mut Broker, now: Instant, query: Query) -> String {
                 "id": row.id,
                 "connection": row.connection,
                 "listeners": row.listeners,
+                "client": row.client.as_ref().map(socket_end),
+                "server": row.server.as_ref().map(|(connection, end)| {
+                    let mut told = socket_end(end);
+                    told["connection"] = connection.as_str().into();
+                    told
+                }),
             })
         }),
         Query::Journal => machine.take_journal().iter().map(journal_entry).collect(),
@@ -237,6 +243,17 @@ fn found(Found { total, matching, rows }: Found) -> String {
 fn rows<Row>(FoundRows { total, matching, rows }: FoundRows<Row>, row: impl Fn(Row) -> Value) -> Value {
     let rows: Vec<Value> = rows.into_iter().map(row).collect();
     json!({ "total": total, "matching": matching, "rows": rows })
+}
+
+fn socket_end(SocketEnd { state, counts }: &SocketEnd) -> Value {
+    json!({
+        "state": state,
+        "sent": counts.sent,
+        "received": counts.received,
+        "pending": counts.pending,
+        "pendingBytes": counts.pending_bytes,
+        "resent": counts.resent,
+    })
 }
 
 fn journal_entry(entry: &JournalEntry) -> Value {

@@ -223,6 +223,8 @@ pub struct BrokerOptions {
     watched: bool,
     /// Of subscriptions, too.
     subscriptions_watched: bool,
+    /// How often clients are to tell of their sockets.
+    report_interval: Option<u64>,
 }
 
 /// The fabric above a broker that is a gateway. No `Debug`: secrets stay out of logs.
@@ -296,6 +298,7 @@ impl BrokerOptions {
                 .unwrap_or(defaults.max_memory_bytes_per_connection),
             is_watched: self.watched,
             notes_subscriptions: self.subscriptions_watched,
+            report_interval_ms: self.report_interval,
             authorizer: self.authority.as_ref().map(AuthorizerOptions::config),
             upstream: self
                 .upstream

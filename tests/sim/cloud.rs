@@ -43,8 +43,16 @@ impl Cloud {
         let user = Ok(Json::from_value(&serde_json::json!(null)));
         let large = Some(LargeMessages { chunk: 50_000, whole: 101_000 });
         let (id, instance) = (format!("n{node}"), None);
-        let info =
-            Info { max_payload: 102_000, id, cluster_name: None, user, instance, max_message: None, large };
+        let info = Info {
+            max_payload: 102_000,
+            id,
+            cluster_name: None,
+            user,
+            instance,
+            max_message: None,
+            large,
+            monitor: None,
+        };
         (gateway, UpstreamNews::Op(ServerOp::Info(info)))
     }
 

@@ -155,6 +155,7 @@ pub fn info(u: &mut Unstructured<'_>) -> Result<Info> {
         instance: u.arbitrary()?,
         large: None,
         max_message: u.arbitrary()?,
+        monitor: None,
     })
 }
 

@@ -9,6 +9,7 @@ use super::super::{
 };
 use super::Broker;
 use crate::subject::{Pattern, Subject};
+use crate::wire::SocketReport;
 
 impl Broker {
     /// Returns the options that it runs with.
@@ -40,6 +41,14 @@ impl Broker {
     /// Returns those sockets that are wanted, sorted by subject.
     pub fn find_sockets(&self, wanted: &WantedPatterns) -> FoundRows<SocketRow> {
         pattern_list::find_sockets(self.peers.all().into_iter(), wanted)
+    }
+
+    /// What a client tells of its sockets is kept by a broker that has asked for it.
+    pub(super) fn handle_reports(&mut self, peer: PeerId, reports: Vec<SocketReport>) {
+        if self.config.report_interval_ms.is_some() {
+            self.effort += reports.len() as u64;
+            self.peers.take_reports(peer, reports);
+        }
     }
 
     /// Returns one connection by its id, with its patterns and their queue groups.

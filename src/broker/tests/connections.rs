@@ -28,7 +28,8 @@ fn the_first_output_says_who_is_who() {
             user,
             instance,
             large: None,
-            max_message: Some(256 << 20)
+            max_message: Some(256 << 20),
+            monitor: None,
         }
     );
     let mut other = Stage::with(BrokerConfig::default(), 2);

@@ -10,6 +10,7 @@ mod given;
 mod memory;
 mod model;
 mod routing;
+mod socket_reports;
 mod subscriptions;
 mod waits;
 mod watches;

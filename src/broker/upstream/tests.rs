@@ -23,7 +23,16 @@ fn dialed() -> Stage {
     let large = Some(LargeMessages { chunk: 1000, whole: 10_000 });
     let user = Ok(Json::parse("null".to_owned().into()).expect("json"));
     let (id, cluster_name) = ("nats".to_owned(), None);
-    let info = Info { max_payload: 11_000, id, cluster_name, user, instance: None, max_message: None, large };
+    let info = Info {
+        max_payload: 11_000,
+        id,
+        cluster_name,
+        user,
+        instance: None,
+        max_message: None,
+        large,
+        monitor: None,
+    };
     news(&mut stage, ServerOp::Info(info));
     stage
 }
@@ -276,6 +285,7 @@ fn when_it_is_back_all_is_subscribed_to_again_before_anything_is_sent() {
             instance: None,
             max_message: None,
             large: None,
+            monitor: None,
         }),
     );
     assert_eq!(confirm(&mut stage), ["sub news", "join jobs workers"]);

@@ -7,7 +7,7 @@ use super::super::outbound::Confirm;
 use super::super::session::Phase;
 use super::super::{ClientError, ClientEvent, SessionState};
 use super::Client;
-use crate::wire::{Bundle, ClientOp, Message, Reassembly};
+use crate::wire::{Bundle, ClientOp, Message, Reassembly, SocketReport};
 
 /// Messages that were published while the client connects.
 #[derive(Debug, Default)]
@@ -119,6 +119,13 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub fn leave(&mut self) {
         if self.session.is_signed_in() && self.watches_ends() {
             self.out.ops.push(ClientOp::Leaving);
+        }
+    }
+
+    /// Tells a broker that asks for it of the sockets here.
+    pub fn tell_sockets(&mut self, reports: Vec<SocketReport>) {
+        if self.session.is_signed_in() {
+            self.out.ops.push(ClientOp::Sockets(reports));
         }
     }
 

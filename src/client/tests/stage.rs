@@ -56,6 +56,7 @@ impl Stage {
             instance: self.instance.map(str::to_owned),
             large: None,
             max_message: None,
+            monitor: None,
         };
         self.client.handle_op(self.now, ServerOp::Info(info));
     }

@@ -84,6 +84,7 @@ impl Endpoint {
             Command::Disconnect => self.client.disconnect(),
             Command::Close(within) => self.close(now, within),
             Command::Leave => self.client.leave(),
+            Command::TellSockets(reports) => self.client.tell_sockets(reports),
             Command::DropTransport => self.client.drop_link(),
         }
     }

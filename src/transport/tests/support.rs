@@ -140,6 +140,7 @@ pub async fn carry_info(client: &mut ClientLink, broker: &mut BrokerLink) {
         instance: None,
         large: None,
         max_message: None,
+        monitor: None,
     };
     broker.feed(ServerOp::Info(info.clone())).expect("open");
     flushed(broker).await;

@@ -172,6 +172,7 @@ impl End for ClientEnd {
             ClientOp::InfoReceived
             | ClientOp::PublishRefused { .. }
             | ClientOp::Watch(_)
+            | ClientOp::Sockets(_)
             | ClientOp::Leaving => {}
         }
     }
@@ -229,6 +230,7 @@ fn info(event: &RawEvent<'_>) -> Result<Info, DecodeError> {
         instance: None,
         large: None,
         max_message: None,
+        monitor: None,
         user: parse_error(&user).map_or_else(|| Ok(Json::trusted(text.to_owned().into())), Err),
     })
 }

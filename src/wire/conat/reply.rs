@@ -42,6 +42,7 @@ impl Outstanding {
             | ClientOp::Stats { .. }
             | ClientOp::InfoReceived
             | ClientOp::Watch(_)
+            | ClientOp::Sockets(_)
             | ClientOp::Leaving => return,
         };
         let Some(AckId(id)) = ack else { return };

@@ -237,6 +237,7 @@ fn info_is_acknowledged_by_the_codec() {
         user: Ok(json("null")),
         instance: None,
         max_message: None,
+        monitor: None,
     };
     let op = ServerOp::Info(info.clone());
     let (heard, answers) = carried(&mut server, op.clone(), &mut client).expect("fine");

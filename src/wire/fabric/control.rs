@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use crate::subject::Pattern;
 use crate::wire::message::json;
 use crate::wire::message::{
-    AckId, Claim, ClientOp, Info, Json, OpError, Reply, ServerOp, SubscribeStatus, Subscription,
-    SubscriptionClass,
+    AckId, Claim, ClientOp, Info, Json, OpError, Reply, ServerOp, SocketReport, SubscribeStatus,
+    Subscription, SubscriptionClass,
 };
 
 /// A control message of a client.
@@ -46,6 +46,9 @@ pub(super) enum ClientControl {
         bytes: u64,
     },
     InfoReceived,
+    Sockets {
+        rows: Vec<SocketReport>,
+    },
     Leaving,
     /// From a later version: see [`Unknown`].
     #[serde(other, skip_serializing)]
@@ -98,6 +101,8 @@ pub(super) enum ServerControl {
         instance: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_message: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        monitor: Option<u64>,
         /// Who the client is; absent when it is refused. Only written: it is read as the text that it is,
         /// since not all that JavaScript has in a user is a value here.
         #[serde(skip_deserializing)]
@@ -185,6 +190,7 @@ impl ClientControl {
             ClientOp::Cluster { ack } => Self::Cluster { ack: ack.0 },
             ClientOp::Stats { messages, bytes } => Self::Stats { messages, bytes },
             ClientOp::InfoReceived => Self::InfoReceived,
+            ClientOp::Sockets(rows) => Self::Sockets { rows },
             ClientOp::Leaving => Self::Leaving,
         })
     }
@@ -209,6 +215,7 @@ impl ClientControl {
             Self::Cluster { ack } => ClientOp::Cluster { ack: AckId(ack) },
             Self::Stats { messages, bytes } => ClientOp::Stats { messages, bytes },
             Self::InfoReceived => ClientOp::InfoReceived,
+            Self::Sockets { rows } => ClientOp::Sockets(rows),
             Self::Leaving => ClientOp::Leaving,
             Self::Unknown => return None,
         })
@@ -220,13 +227,15 @@ impl ServerControl {
     pub(super) fn from_op(op: ServerOp) -> Option<Self> {
         Some(match op {
             ServerOp::Deliver { .. } | ServerOp::Watched(_) => return None,
-            ServerOp::Info(Info { max_payload, id, cluster_name, user, instance, large: _, max_message }) => {
+            ServerOp::Info(info) => {
+                let Info { max_payload, id, cluster_name, user, instance, large: _, max_message, monitor } =
+                    info;
                 let (user, refused) = match user {
                     Ok(user) => (Some(user.to_raw()), None),
                     Err(error) => (None, Some(error.into())),
                 };
                 let max_payload = max_payload as u64;
-                Self::Info { max_payload, id, cluster_name, instance, max_message, user, refused }
+                Self::Info { max_payload, id, cluster_name, instance, max_message, monitor, user, refused }
             }
             ServerOp::Permission { message, subject, kind } => Self::Permission { message, subject, kind },
             ServerOp::Closing { code, message } => Self::Closing { code, message },
@@ -250,7 +259,16 @@ impl ServerControl {
     pub(super) fn into_op(self, text: &str) -> Option<ServerOp> {
         let answer = |ack: u64, reply: Reply| Some(ServerOp::Ack { id: AckId(ack), reply });
         match self {
-            Self::Info { max_payload, id, cluster_name, instance, max_message, user: _, refused } => {
+            Self::Info {
+                max_payload,
+                id,
+                cluster_name,
+                instance,
+                max_message,
+                monitor,
+                user: _,
+                refused,
+            } => {
                 let max_payload = usize::try_from(max_payload).unwrap_or(usize::MAX);
                 let user = json::member(text, "user").unwrap_or("null").to_owned();
                 let user = refused.map_or_else(|| Ok(Json::trusted(user.into())), |error| Err(error.into()));
@@ -262,6 +280,7 @@ impl ServerControl {
                     instance,
                     large: None,
                     max_message,
+                    monitor,
                 }))
             }
             Self::Permission { message, subject, kind } => {

@@ -13,6 +13,7 @@ mod op;
 pub mod packed;
 mod payload;
 mod presence;
+mod socket_report;
 pub mod stream;
 mod ttl;
 mod upstream;
@@ -29,6 +30,7 @@ pub use packed::{Item, ItemRef, Messages, PackedBuilder, PackedMessages, Sizes, 
 pub(in crate::wire) use payload::is_depth_within;
 pub use payload::{Encoding, Json, Payload};
 pub use presence::{ANSWER_GRACE, MAX_OWN_ABSENCE, Presence, PresenceChange, WatchRequest};
+pub use socket_report::{SocketCounts, SocketEndName, SocketReport, SocketStateName};
 pub use ttl::{split_ttl, with_ttl};
 pub use upstream::{UpstreamNews, UpstreamOp};
 

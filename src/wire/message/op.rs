@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Headers, Json, Message, Payload, PresenceChange, WatchRequest};
+use super::{Headers, Json, Message, Payload, PresenceChange, SocketReport, WatchRequest};
 use crate::base::Code;
 use crate::subject::{Pattern, Subject};
 
@@ -160,6 +160,8 @@ pub enum ClientOp {
     /// Begin to watch ends, or stop. Answered with [`ServerOp::Watched`]. Only to a broker that has an
     /// [`Info::instance`].
     Watch(Vec<WatchRequest>),
+    /// What the ends of the client's sockets have to tell. Only to a broker that asks ([`Info::monitor`]).
+    Sockets(Vec<SocketReport>),
     /// The last operation of a client that ends for good: what stood for an end is [`Presence::Gone`].
     Leaving,
 }
@@ -266,6 +268,8 @@ pub struct Info {
     pub instance: Option<String>,
     /// Largest message in bytes, in however many chunks; `None`: the broker does not say.
     pub max_message: Option<u64>,
+    /// How often the broker wants to be told of sockets, in ms; `None`: not at all.
+    pub monitor: Option<u64>,
     /// How large messages travel, if not as [`Self::max_payload`] says.
     pub large: Option<LargeMessages>,
 }

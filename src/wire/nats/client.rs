@@ -107,7 +107,11 @@ impl Client {
                 let urls = self.info.connect_urls.clone().unwrap_or_default();
                 self.answer(Some(ack), Reply::Strings(urls));
             }
-            ClientOp::Stats { .. } | ClientOp::InfoReceived | ClientOp::Watch(_) | ClientOp::Leaving => {}
+            ClientOp::Stats { .. }
+            | ClientOp::InfoReceived
+            | ClientOp::Watch(_)
+            | ClientOp::Sockets(_)
+            | ClientOp::Leaving => {}
         }
     }
 
@@ -378,6 +382,7 @@ fn sign_in(info: &ServerInfo, user: Result<Json, OpError>) -> Info {
         user,
         instance: None,
         max_message: None,
+        monitor: None,
         // The last chunk has the headers as well, and all have an id: a small server gets smaller ones.
         large: Some(LargeMessages { chunk: (whole / 2).min(CHUNK_BYTES), whole }),
     }

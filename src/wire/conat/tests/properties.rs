@@ -150,7 +150,7 @@ proptest! {
             prop_assert_eq!(carried(&mut server, op.clone(), &mut client), Ok((vec![op], vec![])));
         }
         let user = if user.get("error").is_some() { Err(error) } else { Ok(Json::from_value(&user)) };
-        let info = ServerOp::Info(Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user, instance: None, large: None, max_message: None });
+        let info = ServerOp::Info(Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user, instance: None, large: None, max_message: None, monitor: None });
         prop_assert_eq!(carried(&mut server, info.clone(), &mut client).map(|(heard, _)| heard), Ok(vec![info]));
         if let (Some(publication), Ok(pattern)) = (publication, Pattern::parse(&pattern)) {
             let op = ServerOp::Deliver { pattern, publication };

@@ -117,6 +117,13 @@ proptest! {
                     .map(|(id, (_, subject))| WatchRequest { id, subject: subject.as_deref().map(Arc::from) })
                     .collect(),
             ),
+            ClientOp::Sockets(vec![SocketReport {
+                end: if list { SocketEndName::Server } else { SocketEndName::Client },
+                id: "a1".into(),
+                subject: names.first().map_or_else(String::new, |(name, _)| name.clone()),
+                state: SocketStateName::Ready,
+                counts: SocketCounts { sent: millis, pending: u64::MAX, ..SocketCounts::default() },
+            }]),
             ClientOp::Leaving,
         ];
         for (publication, ack) in publications {
@@ -157,7 +164,7 @@ proptest! {
         let mut ops: Vec<_> =
             replies.into_iter().map(|reply| ServerOp::Ack { id: AckId(numbers.0), reply }).collect();
         for user in [Ok(user), Err(error)] {
-            let info = Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user, instance: strings.last().cloned(), large: None, max_message: Some(7) };
+            let info = Info { max_payload: 5, id: pattern.clone(), cluster_name: strings.first().cloned(), user, instance: strings.last().cloned(), large: None, max_message: Some(7), monitor: Some(numbers.0) };
             ops.push(ServerOp::Info(info));
         }
         let change = |number: u8| {
