@@ -4,7 +4,7 @@ import type { Client } from '../client/client'
 import { native } from '../engine/native'
 import type { ConatSocketServer } from '../socket/server'
 import type { ServerSocket } from '../socket/server-socket'
-import type { FabricError } from '../values/errors'
+import { FabricError } from '../values/errors'
 import { nextTick } from '../values/platform'
 import { Farewell } from './farewell'
 import { sessionOptions, TAKEN_TIMEOUT } from './options'
@@ -113,6 +113,7 @@ export class Listening {
       id: this.id,
     })
     this.#server = server
+    this.#client.on('permission', this.#handleRefusal)
     if (!this.#isRefd) server.unref()
     const farewell = (this.#farewell = this.#farewellOf(server, subject))
     server.once('ready', () => {
@@ -129,12 +130,26 @@ export class Listening {
     })
     server.on('closed', reason => {
       farewell.stop()
+      this.#client.off('permission', this.#handleRefusal)
       if (this.#isClosed) return
       this.#isClosed = true
       const isWithClient = reason === undefined || reason.code === 'ERR_BROKER_CLOSED'
       if (isWithClient && this.#wasReady) this.#owner.handleClientClosed()
       else this.#owner.handleFailure(reason === undefined ? 'ENETDOWN' : codeOfListen(reason), reason)
     })
+  }
+
+  /** The engine would go on trying; a server that nobody can reach says so, and is over. */
+  #handleRefusal = ({ subject, type, message }: { subject: string; type: string; message: string }): void => {
+    const of = `${this.#options.subject}.server.`
+    const isOfSockets = subject === `${of}${this.id}.*`
+    if (type !== 'sub' || !this.#wasReady || (!isOfSockets && subject !== `${of}status`)) return
+    // What its sockets are sent does not arrive any more.
+    const isOver = this.#isClosed
+    this.close()
+    if (isOfSockets) this.#server?.close()
+    if (isOver) return
+    this.#owner.handleFailure('EACCES', new FabricError(message, 403))
   }
 
   #closeIfEmpty(server: ConatSocketServer): void {
