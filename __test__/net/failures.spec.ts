@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'selvedge'
 import { over, type Server, type Socket, sockets } from 'selvedge/net'
 import { describeFabric } from '../support/fabrics'
+import { disconnection } from '../support/sockets'
 
 type Failure = NodeJS.ErrnoException & { undelivered?: number; cause?: { code?: unknown } }
 
@@ -53,7 +54,7 @@ for (const kind of ['conat wire', 'selvedge wire'] as const) {
           isRevoked = true
           if (when === 'at once') fabric.broker.revalidate()
           else {
-            const away = once(client, 'disconnected')
+            const away = disconnection(client)
             client.disconnect()
             await away
             client.connect()
