@@ -115,6 +115,7 @@ fn measure(name: &str, mut stage: Stage, peers: usize, act: impl Fn(&mut Stage, 
     let ratio = taken as f64 / told as f64;
     // What is gone does not count, and is not held.
     peers.iter().for_each(|&peer| stage.broker.detach(stage.now, peer));
+    while stage.broker.poll_discarded().is_some() {}
     assert_eq!(stage.broker.stats().memory_bytes, 0, "{name}: something still counts");
     let left = HELD.load(Ordering::Relaxed).saturating_sub(held);
     let is_right = ratio < MAX_RATIO && ratio > MIN_RATIO && left < taken / 2;
@@ -134,6 +135,7 @@ fn measure_broadcast(bytes: usize, left: usize) -> String {
     let taken = HELD.load(Ordering::Relaxed) - held;
     let told = stage.broker.stats().memory_bytes - counted;
     peers.iter().for_each(|&peer| stage.broker.detach(stage.now, peer));
+    while stage.broker.poll_discarded().is_some() {}
     assert_eq!(stage.broker.stats().memory_bytes, 0, "something still counts");
     #[allow(clippy::cast_precision_loss, reason = "a ratio to look at")]
     let ratio = taken as f64 / told as f64;

@@ -30,8 +30,9 @@ export class Raw {
   isGone = false
   #wake = (): void => {}
 
-  constructor(port: number) {
-    this.socket = connect({ port, host: '127.0.0.1', noDelay: true })
+  /** From this address of the machine. */
+  constructor(port: number, localAddress?: string) {
+    this.socket = connect({ port, host: '127.0.0.1', noDelay: true, ...(localAddress && { localAddress }) })
     this.socket.on('error', () => {})
     this.socket.on('data', chunk => {
       this.heard = Buffer.concat([this.heard, chunk])
@@ -44,6 +45,13 @@ export class Raw {
         resolve()
       })
     })
+  }
+
+  /** Reads on, and keeps nothing of it. */
+  ignore(): this {
+    this.socket.removeAllListeners('data')
+    this.socket.resume()
+    return this
   }
 
   say(...parts: (string | Buffer)[]): this {
@@ -99,15 +107,23 @@ export function frameHead(opcode: number, length: number | bigint, first = 0x80)
 export const text = (payload: string): Buffer => frame(1, payload)
 
 /** A WebSocket before the namespace is joined. */
-export async function opened(port: number, changes: Record<string, string | undefined> = {}): Promise<Raw> {
-  const raw = new Raw(port).say(head(port, changes))
+export async function opened(
+  port: number,
+  changes: Record<string, string | undefined> = {},
+  from?: string,
+): Promise<Raw> {
+  const raw = new Raw(port, from).say(head(port, changes))
   await raw.hears('"pingInterval"')
   return raw
 }
 
 /** One that has joined, and has been told `info`. */
-export async function joined(port: number, changes: Record<string, string> = {}): Promise<Raw> {
-  const raw = (await opened(port, changes)).say(text('40'))
+export async function joined(
+  port: number,
+  changes: Record<string, string> = {},
+  from?: string,
+): Promise<Raw> {
+  const raw = (await opened(port, changes, from)).say(text('40'))
   await raw.hears('["info"')
   return raw
 }
@@ -127,14 +143,14 @@ export function publish(subject: string, payload: Buffer | string, headers = '',
 }
 
 /** In our own language, after the upgrade. */
-export async function own(port: number, fields: Record<string, string> = {}): Promise<Raw> {
+export async function own(port: number, fields: Record<string, string> = {}, from?: string): Promise<Raw> {
   const changes = {
     ...fields,
     Upgrade: 'selvedge/1',
     'Sec-WebSocket-Version': undefined,
     'Sec-WebSocket-Key': undefined,
   }
-  const raw = new Raw(port).say(head(port, changes, 'GET /conat/ HTTP/1.1'))
+  const raw = new Raw(port, from).say(head(port, changes, 'GET /conat/ HTTP/1.1'))
   await raw.hears('"op":"info"')
   return raw
 }

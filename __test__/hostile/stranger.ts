@@ -34,11 +34,16 @@ export class Stranger {
     this.raw = raw
   }
 
-  /** With these fields in the head of its request. */
-  static async come(door: Door, port: number, fields: Record<string, string> = {}): Promise<Stranger> {
-    if (door === 'conat') return new Stranger(door, await joined(port, fields))
-    if (door === 'selvedge') return new Stranger(door, await own(port, fields))
-    const raw = new Raw(port).say(head(port, { ...fields, 'Sec-WebSocket-Protocol': 'selvedge.1' }))
+  /** With these fields in the head of its request, from this address of the machine. */
+  static async come(
+    door: Door,
+    port: number,
+    fields: Record<string, string> = {},
+    from?: string,
+  ): Promise<Stranger> {
+    if (door === 'conat') return new Stranger(door, await joined(port, fields, from))
+    if (door === 'selvedge') return new Stranger(door, await own(port, fields, from))
+    const raw = new Raw(port, from).say(head(port, { ...fields, 'Sec-WebSocket-Protocol': 'selvedge.1' }))
     await raw.hears('"op":"info"')
     return new Stranger(door, raw)
   }
@@ -71,6 +76,24 @@ export class Stranger {
     }
     const subscriptions = patterns.map(pattern => [pattern, queue])
     return this.#control({ op: 'subscribe', ack, subscriptions, list: true }).hears(`"ack":${ack}`)
+  }
+
+  /** The bytes of subscriptions that are given up at once. */
+  churn(patterns: readonly string[]): Buffer {
+    if (this.#door === 'conat') {
+      const list = patterns.map(subject => ({ subject, queue: 'q' }))
+      const gone = patterns.map(subject => ({ subject }))
+      return Buffer.concat([
+        text(`421["subscribe",${JSON.stringify(list)}]`),
+        text(`422["unsubscribe",${JSON.stringify(gone)}]`),
+      ])
+    }
+    const subscriptions = patterns.map(pattern => [pattern, 'q'])
+    const words = [
+      { op: 'subscribe', ack: 1, subscriptions, list: true },
+      { op: 'unsubscribe', ack: 2, patterns, list: true },
+    ]
+    return this.#framed(Buffer.concat(words.map(op => ownFrame(6, JSON.stringify(op)))))
   }
 
   /** Waits for subscribers of each, and asks for its own list, without a look at the answers. */

@@ -45,6 +45,8 @@ pub struct BrokerConfig {
     /// The same for all connections; what several wait for counts once, divided among them. Default 2 GiB.
     /// Above it the connection with most, of the user or the address with most, is cut off.
     pub max_memory_bytes: usize,
+    /// Threads that serve connections. Default 1. Each owner of connections has a share of their time.
+    pub threads: u32,
     /// What the clock says, in milliseconds since 1970. Default 0. Tells who was there later, also beyond a
     /// restart of the broker.
     pub started_ms: u64,
@@ -77,6 +79,7 @@ impl Default for BrokerConfig {
             max_memory_bytes_per_connection: 128 * 1024 * 1024,
             max_memory_bytes_per_user: 512 * 1024 * 1024,
             max_memory_bytes: 2 * 1024 * 1024 * 1024,
+            threads: 1,
             started_ms: 0,
             is_watched: false,
             notes_subscriptions: false,

@@ -30,10 +30,12 @@ use super::peers::Peers;
 use super::pending_ops::Verdict;
 use super::router::Router;
 use super::subscription_limits::SubscriptionUse;
+use super::time_shares::TimeShares;
 use super::upstream::Upstream;
 use super::watches::{Notices, Watches};
 use super::{
-    BrokerConfig, BrokerStats, DisconnectReason, EndReason, JournalKind, PeerId, RefusedFor, RefusedOp,
+    BrokerConfig, BrokerStats, Discarded, DisconnectReason, EndReason, JournalKind, PeerId, RefusedFor,
+    RefusedOp,
 };
 use crate::base::{Deadlines, Entropy, NetworkNumbers};
 use crate::subject::{Pattern, Subject};
@@ -55,6 +57,7 @@ pub struct Broker {
     watches: Watches,
     exclusives: Exclusives,
     cut_off: CutOff,
+    time_shares: TimeShares,
     names: Names,
     untold: Untold,
     networks: NetworkNumbers,
@@ -84,6 +87,7 @@ impl Broker {
             instance: entropy.id(),
             journal: Journal::new(config.is_watched),
             authorizer: config.authorizer.clone().map(Authorizer::new),
+            time_shares: TimeShares::new(config.threads),
             config,
             entropy,
             router: Router::new(peers.shared_payloads()),
@@ -154,6 +158,12 @@ impl Broker {
     /// Returns a peer that got output, or was closed, since it was last returned here.
     pub fn poll_woken(&mut self) -> Option<PeerId> {
         self.peers.poll_woken()
+    }
+
+    /// Returns what waited for a peer that was closed or detached, if that is much: the driver drops it bit
+    /// by bit, and lets others have their turns meanwhile.
+    pub fn poll_discarded(&mut self) -> Option<Discarded> {
+        self.peers.poll_discarded()
     }
 
     /// Returns why the broker wants to close this peer, if it does: flush its outbox, close the link, and

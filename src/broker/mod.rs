@@ -15,6 +15,7 @@ mod config;
 mod connection_list;
 mod cut_off;
 mod decision_cache;
+mod discarded;
 mod drain;
 mod error;
 mod exclusives;
@@ -38,6 +39,7 @@ mod stats;
 mod subscription_limits;
 #[cfg(test)]
 mod tests;
+mod time_shares;
 mod upstream;
 mod watchers;
 mod watches;
@@ -47,6 +49,7 @@ pub use auth_request::{
 };
 pub use config::BrokerConfig;
 pub use connection_list::{Found, FoundPeer, SortBy, Wanted};
+pub use discarded::Discarded;
 pub use error::DisconnectReason;
 pub use journal::{JournalEntry, JournalKind};
 pub use machine::Broker;

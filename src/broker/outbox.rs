@@ -138,16 +138,16 @@ impl Outbox {
         Ok(())
     }
 
-    /// Moves operations to `into`, oldest first: at least one if there is one, then up to [`TAKE_OPS`] and
+    /// Moves operations to `into`, oldest first: at least one if there is one, then up to `most` and
     /// [`TAKE_BYTES`].
-    pub(super) fn take(&mut self, into: &mut Vec<ServerOp>) {
-        if self.bytes < TAKE_BYTES && self.ops.len() <= TAKE_OPS && self.flows.is_none() {
+    pub(super) fn take(&mut self, into: &mut Vec<ServerOp>, most: usize) {
+        if self.bytes < TAKE_BYTES && self.ops.len() <= most && self.flows.is_none() {
             into.extend(self.ops.drain(..));
             (self.bytes, self.shared, self.answers) = (0, 0, 0);
             return self.shrink();
         }
         let (mut bytes, before) = (0, into.len());
-        for _ in 0..TAKE_OPS {
+        for _ in 0..most {
             if bytes >= TAKE_BYTES {
                 break;
             }
@@ -160,7 +160,7 @@ impl Outbox {
             into.push(op);
         }
         if let Some(flows) = self.flows.as_mut().filter(|_| self.ops.is_empty()) {
-            bytes += flows.take(into, into.len() - before, bytes);
+            bytes += flows.take(into, most, into.len() - before, bytes);
             if flows.len() == 0 {
                 self.flows = None;
             }
@@ -181,9 +181,14 @@ impl Outbox {
         }
     }
 
-    /// Drops everything, and its memory.
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
+    /// Drops up to so many operations, oldest first. Returns how many.
+    pub(super) fn drop_some(&mut self, most: usize) -> usize {
+        let mut dropped = self.ops.len().min(most);
+        drop(self.ops.drain(..dropped));
+        if let Some(flows) = self.flows.as_mut().filter(|_| dropped < most) {
+            dropped += flows.drop_some(most - dropped);
+        }
+        dropped
     }
 
     /// Returns how many operations wait.
@@ -289,6 +294,9 @@ pub(super) const MAX_UNREAD_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// Operations handed over in one call: enough to write in one go, few enough that others get their turn.
 pub(super) const TAKE_OPS: usize = 1024;
+
+/// The same for Conat's protocol, where each takes ten times as long to encode, and in a short turn.
+pub(super) const FEW_TAKE_OPS: usize = 128;
 
 /// Cost of the operations handed over in one call; the last one may exceed it.
 pub(super) const TAKE_BYTES: usize = 1024 * 1024;

@@ -11,6 +11,7 @@ use super::outbox::Outbox;
 use super::peer_id::PeerId;
 use super::socket_reports::SocketReports;
 use super::subscription_limits::SubscriptionUse;
+use super::time_shares::TimeUse;
 use super::{DisconnectReason, EndReason, PeerStats, Volume};
 use crate::subject::Pattern;
 use crate::wire::{Carrier, Json, Presence};
@@ -72,6 +73,8 @@ pub(super) struct Peer {
     pub(super) reports: Option<Box<SocketReports>>,
     /// It has flooded others, and is not heard before then.
     pub(super) rests_until: Option<Instant>,
+    /// How busy it keeps the broker.
+    pub(super) time: TimeUse,
     /// In the queue of woken peers.
     pub(super) is_woken: bool,
     /// When to stop repeating its `info`; `None` once it has confirmed it.
@@ -118,6 +121,7 @@ impl Peer {
             unread: 0,
             reports: None,
             rests_until: None,
+            time: TimeUse::default(),
             is_woken: false,
             info_until: None,
             published: Volume::default(),

@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 
 use super::account::{Account, Owner};
 use super::budget::{Budget, SharedPayloads};
+use super::discarded::Discarded;
 use super::error::Refusal;
 use super::given_requests::{AnswerId, AskedId};
-use super::outbox::{OutboxLimits, Overflow};
+use super::outbox::{FEW_TAKE_OPS, OutboxLimits, Overflow, TAKE_OPS};
 use super::peer::Peer;
 use super::peer_id::PeerId;
 use super::{BrokerConfig, DisconnectReason};
 use crate::base::Code;
-use crate::wire::{ServerOp, SocketReport};
+use crate::wire::{Carrier, ServerOp, SocketReport};
 
 /// The table of connections. Finding one is an index into a vector: it happens once a delivery.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Peers {
     dropped: u64,
     /// Closed while something was sent to them; their subscriptions are still in the router.
     evicted: Vec<PeerId>,
+    /// What waited for those who were closed, or have gone.
+    discarded: Vec<Discarded>,
 }
 
 impl Peers {
@@ -41,6 +44,7 @@ impl Peers {
             woken: VecDeque::new(),
             dropped: 0,
             evicted: Vec::new(),
+            discarded: Vec::new(),
         }
     }
 
@@ -63,7 +67,8 @@ impl Peers {
     pub(super) fn remove(&mut self, id: PeerId) {
         if self.get(id).is_some() {
             self.budget.finish(id);
-            self.slots[id.slot as usize] = None;
+            let gone = self.slots[id.slot as usize].take();
+            self.discarded.extend(gone.and_then(|peer| Discarded::much_of(peer.outbox)));
             self.free.push(id.slot);
         }
     }
@@ -235,10 +240,10 @@ impl Peers {
     fn evict(&mut self, id: PeerId) {
         let held = self.budget.of_peer(id);
         self.budget.finish(id);
-        let Self { slots, limits, woken, evicted, .. } = self;
+        let Self { slots, limits, woken, evicted, discarded, .. } = self;
         let Some(peer) = find(slots, id) else { return };
         let notice = cut_off_notice(peer.outbox.len(), peer.outbox.bytes(), held);
-        peer.outbox.clear();
+        discarded.extend(Discarded::much_of(std::mem::take(&mut peer.outbox)));
         // Bounds so narrow that this does not fit are a test's.
         let _ = peer.outbox.push(*limits, notice, false, None);
         if peer.close.replace(DisconnectReason::SlowConsumer).is_none() {
@@ -304,6 +309,11 @@ impl Peers {
         }
     }
 
+    /// Returns what waited for one who was closed, or has gone.
+    pub(super) fn poll_discarded(&mut self) -> Option<Discarded> {
+        self.discarded.pop()
+    }
+
     /// Returns a connection that `send` closed, each once.
     pub(super) fn pop_evicted(&mut self) -> Option<PeerId> {
         self.evicted.pop()
@@ -315,7 +325,9 @@ impl Peers {
         let Self { slots, woken, .. } = self;
         let Some(peer) = find(slots, id) else { return };
         let owed = peer.outbox.owes_reading();
-        peer.outbox.take(into);
+        let is_few = peer.carrier == Carrier::Conat || peer.time.is_short();
+        let most = if is_few { FEW_TAKE_OPS } else { TAKE_OPS };
+        peer.outbox.take(into, most);
         if peer.outbox.len() > 0 || owed {
             wake(woken, peer);
         }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::local_link::LocalLink;
-use super::rounds::{ENTRIES, Rounds};
+use super::rounds::{DROPS, ENTRIES, Rounds};
 use super::sync::{AtomicBool, Condvar, Mutex, Ordering, PoisonError};
 use super::{EventQueue, peer_task, threads};
 use crate::base::{Entropy, Handle, OsEntropy};
 use crate::boundary::{BrokerEvent, HostEvent};
-use crate::broker::{Broker, BrokerConfig, BrokerStats, ConnectionInfo, PeerId};
+use crate::broker::{Broker, BrokerConfig, BrokerStats, ConnectionInfo, Discarded, PeerId};
 use crate::transport::timer::{now, wait_until, wall_clock_ms};
 use crate::transport::{BoxedLink, LinkError};
 use crate::wire::{ClientOp, ServerOp};
@@ -26,10 +26,14 @@ pub struct BrokerHandle {
     stats_told: Condvar,
     /// The earliest deadline may have changed, or the broker has been closed.
     rearm: Notify,
+    /// Somebody waits for the end of a round, or the broker has been closed.
+    round_due: Notify,
     /// To be called when the last connection of a broker that drains has gone.
     drained: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
     /// Connections that end, when many do at once.
     ends: Rounds,
+    /// What waited for connections that were cut off, or have gone.
+    drops: Arc<Rounds>,
     /// Where its requests to the application go, and its handle there.
     application: Option<(Handle, Arc<EventQueue>)>,
 }
@@ -78,6 +82,16 @@ impl Core {
         let (known, waker) = self.wakers.get(peer.slot())?.as_ref()?;
         (*known == peer).then_some(waker)
     }
+
+    fn register(&mut self, peer: PeerId, waker: &Waker) {
+        if self.wakers.len() <= peer.slot() {
+            self.wakers.resize_with(peer.slot() + 1, || None);
+        }
+        match &mut self.wakers[peer.slot()] {
+            Some((known, old)) if *known == peer => old.clone_from(waker),
+            place => *place = Some((peer, waker.clone())),
+        }
+    }
 }
 
 impl BrokerHandle {
@@ -85,12 +99,14 @@ impl BrokerHandle {
     pub fn start(config: BrokerConfig, application: Option<(Handle, Arc<EventQueue>)>) -> Arc<Self> {
         let handle = Arc::new(Self::new(config, application));
         threads::spawn(drive_timers(handle.clone()));
+        threads::spawn(drive_rounds(handle.clone()));
         handle
     }
 
     /// Returns a broker whose timers are not driven yet.
     pub(super) fn new(config: BrokerConfig, application: Option<(Handle, Arc<EventQueue>)>) -> Self {
-        let config = BrokerConfig { started_ms: wall_clock_ms(), ..config };
+        let threads = u32::try_from(threads::workers()).unwrap_or(1);
+        let config = BrokerConfig { started_ms: wall_clock_ms(), threads, ..config };
         let broker = Broker::new(config, Box::new(OsEntropy));
         let core = Mutex::new(Core {
             broker,
@@ -105,8 +121,10 @@ impl BrokerHandle {
             stats_wanted: AtomicBool::new(false),
             stats_told: Condvar::new(),
             rearm: Notify::new(),
+            round_due: Notify::new(),
             drained: Mutex::new(Vec::new()),
             ends: Rounds::new(ENTRIES),
+            drops: Arc::new(Rounds::new(DROPS)),
             application,
         }
     }
@@ -143,6 +161,7 @@ impl BrokerHandle {
         };
         upstream.into_iter().for_each(Waker::wake);
         self.rearm.notify_one();
+        self.round_due.notify_one();
     }
 
     /// Accepts no more connections, and disconnects the present ones one after the other, spread over this
@@ -177,13 +196,14 @@ impl BrokerHandle {
 
     /// Does something with the machine, then wakes the tasks of those who got something.
     pub fn with<R>(&self, act: impl FnOnce(&mut Broker, Instant) -> R) -> R {
-        let mut woken = Vec::new();
+        let (mut woken, mut discarded) = (Vec::new(), Vec::new());
         let (result, rearm, is_drained) = {
             let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
             let result = act(&mut core.broker, now());
             while let Some(peer) = core.broker.poll_woken() {
                 woken.extend(core.waker(peer).cloned());
             }
+            discarded.extend(std::iter::from_fn(|| core.broker.poll_discarded()));
             if core.broker.poll_upstream_woken() {
                 woken.extend(core.upstream_waker.clone());
             }
@@ -204,6 +224,9 @@ impl BrokerHandle {
             (result, rearm, core.broker.poll_drained())
         };
         woken.into_iter().for_each(Waker::wake);
+        for discarded in discarded {
+            threads::spawn(drop_in_rounds(self.drops.clone(), discarded));
+        }
         if rearm {
             self.rearm.notify_one();
         }
@@ -216,14 +239,19 @@ impl BrokerHandle {
 
     /// Remembers the waker of `peer`.
     pub(super) fn register(&self, peer: PeerId, waker: &Waker) {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner).register(peer, waker);
+    }
+
+    /// The same. Returns what time it is, if it may be busy now.
+    pub(super) fn begin_turn(&self, peer: PeerId, waker: &Waker) -> Option<Instant> {
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
-        if core.wakers.len() <= peer.slot() {
-            core.wakers.resize_with(peer.slot() + 1, || None);
+        core.register(peer, waker);
+        let now = now();
+        let has_turn = core.broker.try_begin_turn(now, peer);
+        if !has_turn && core.broker.poll_round_due() {
+            self.round_due.notify_one();
         }
-        match &mut core.wakers[peer.slot()] {
-            Some((known, old)) if *known == peer => old.clone_from(waker),
-            place => *place = Some((peer, waker.clone())),
-        }
+        has_turn.then_some(now)
     }
 
     /// Remembers the waker of the task of the upstream.
@@ -269,6 +297,31 @@ async fn drive_timers(handle: Arc<BrokerHandle>) {
             },
             None => handle.rearm.notified().await,
         }
+    }
+}
+
+/// Ends rounds that somebody waits for: whenever all tasks that are ready have had a turn, and the network
+/// was looked at.
+async fn drive_rounds(handle: Arc<BrokerHandle>) {
+    loop {
+        handle.round_due.notified().await;
+        let mut is_awaited = true;
+        while is_awaited {
+            if handle.is_closed() {
+                return;
+            }
+            tokio::task::yield_now().await;
+            is_awaited = handle.with(|broker, _| broker.end_round());
+        }
+        if handle.is_closed() {
+            return;
+        }
+    }
+}
+
+async fn drop_in_rounds(rounds: Arc<Rounds>, mut discarded: Discarded) {
+    while rounds.drive(DROPS / 4, async { discarded.drop_some(DROPS / 4) }).await {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::close_link::close_link;
 use super::{BrokerHandle, PeerIdentity, threads};
@@ -32,6 +32,7 @@ pub(super) async fn serve(
         held_up: false,
         rests_until: None,
         rest: Timer::default(),
+        unpaid: Duration::ZERO,
         signed_in: Some(signed_in),
     };
     match poll_fn(|cx| task.poll(cx)).await {
@@ -108,6 +109,8 @@ struct PeerTask {
     /// It has flooded others, and is not heard before then.
     rests_until: Option<Instant>,
     rest: Timer,
+    /// For how long it has kept a thread busy since the broker was told.
+    unpaid: Duration,
     /// To be called when it is known who the peer is.
     signed_in: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -130,7 +133,18 @@ impl PeerTask {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<DisconnectReason, LinkError>> {
-        self.broker.register(self.peer, cx.waker());
+        let Some(began) = self.broker.begin_turn(self.peer, cx.waker()) else { return Poll::Pending };
+        let result = self.poll_turn(cx, began + MAX_TURN);
+        self.unpaid += now().saturating_duration_since(began);
+        if self.unpaid >= MIN_PAID {
+            let took = std::mem::take(&mut self.unpaid);
+            self.broker.with(|machine, now| machine.end_turn(now, self.peer, took));
+        }
+        result
+    }
+
+    /// Moves what there is, unless others want their turn before that: no round begins after `end`.
+    fn poll_turn(&mut self, cx: &mut Context<'_>, end: Instant) -> Poll<Result<DisconnectReason, LinkError>> {
         for _ in 0..MAX_ROUNDS {
             let rests = self.rests_until.is_some() && self.rest.poll(cx, self.rests_until).is_pending();
             // What its last turn left comes first.
@@ -190,6 +204,9 @@ impl PeerTask {
             if !heard && !more && !released {
                 return Poll::Pending;
             }
+            if now() >= end {
+                break;
+            }
         }
         // Others want their turn.
         threads::end_turn(cx);
@@ -209,3 +226,7 @@ fn messages(op: &ServerOp) -> u32 {
 const BUSY_BYTES: usize = 64 * 1024;
 /// Batches in a row before other tasks get their turn.
 const MAX_ROUNDS: usize = 4;
+/// The same in time.
+const MAX_TURN: Duration = Duration::from_micros(500);
+/// The broker is told of no less at once: most turns take some microseconds.
+const MIN_PAID: Duration = Duration::from_micros(20);

@@ -63,6 +63,9 @@ pub(super) const HANDSHAKES: usize = 16;
 /// milliseconds.
 pub(super) const ENTRIES: usize = 2048;
 
+/// Operations that are dropped in one round, in all: more than can be made meanwhile.
+pub(super) const DROPS: usize = 16 * 1024;
+
 #[cfg(all(test, unix, not(feature = "shuttle")))]
 mod tests {
     use super::*;

@@ -40,13 +40,17 @@ pub fn tasks() -> usize {
     runtime().metrics().num_alive_tasks()
 }
 
+/// Returns how many there are.
+pub(super) fn workers() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (cores / 2).clamp(1, MAX_WORKERS)
+}
+
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let workers = (cores / 2).clamp(1, MAX_WORKERS);
         Builder::new_multi_thread()
-            .worker_threads(workers)
+            .worker_threads(workers())
             .thread_name("selvedge")
             .enable_all()
             .build()

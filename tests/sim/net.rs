@@ -523,6 +523,7 @@ impl Net {
             self.drain_upstream(now, at);
         }
         let mut outbox = Vec::new();
+        while self.brokers[at].as_mut().is_some_and(|broker| broker.poll_discarded().is_some()) {}
         self.fences.begin();
         let mut rounds = 0;
         while let Some(peer) = self.brokers[at].as_mut().and_then(Broker::poll_woken) {

@@ -19,14 +19,17 @@ function pollution() {
 
 const roles = {
   async broker() {
-    const { asks, ...options } = JSON.parse(address || '{}')
+    const { asks, users, ...options } = JSON.parse(address || '{}')
     let asked = 0
     const isAllowed = () => {
       asked += 1
       return true
     }
     commands.asked = () => asked
-    const broker = init({ port: 0, host: '127.0.0.1', ...options, ...(asks && { isAllowed }) })
+    // Who says who he is; the others are one user.
+    const getUser = ({ handshake }) => ({ name: handshake.headers['x-user'] ?? 'honest' })
+    const callbacks = { ...(asks && { isAllowed }), ...(users && { getUser }) }
+    const broker = init({ port: 0, host: '127.0.0.1', ...options, ...callbacks })
     await broker.waitUntilReady()
     commands.totals = () => broker.totals
     let last

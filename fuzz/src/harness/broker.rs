@@ -104,6 +104,7 @@ fn op(u: &mut Unstructured<'_>) -> Result<ClientOp> {
 
 fn drain(broker: &mut Broker) {
     let mut outbox: Vec<ServerOp> = Vec::new();
+    while broker.poll_discarded().is_some() {}
     for index in 0.. {
         let Some(peer) = broker.poll_woken() else { return };
         assert!(index < 100_000, "it never ends");

@@ -8,6 +8,45 @@ use super::Broker;
 use crate::wire::ClientOp;
 
 impl Broker {
+    /// Returns whether a peer may be busy now: its owner has not used more than a share of the threads' time.
+    /// Otherwise it is woken when it may.
+    pub fn try_begin_turn(&mut self, now: Instant, peer: PeerId) -> bool {
+        let Some(entry) = self.peers.get_mut(peer) else { return true };
+        // Its last words are the broker's.
+        entry.close.is_some() || self.time_shares.try_begin(now, peer, entry.owner, &mut entry.time)
+    }
+
+    /// A peer has kept a thread busy for so long, with reading, its operations and writing.
+    pub fn end_turn(&mut self, now: Instant, peer: PeerId, took: Duration) {
+        let Some(entry) = self.peers.get_mut(peer) else { return };
+        let owner = entry.owner;
+        self.time_shares.charge(now, owner, &mut entry.time, took);
+        if let Some(called) = self.time_shares.poll_called(owner) {
+            self.call(called);
+        }
+    }
+
+    /// Returns whether somebody waits for the end of a round, and nobody was told so yet: when all others
+    /// have had a turn, [`Broker::end_round`] is to be called.
+    pub fn poll_round_due(&mut self) -> bool {
+        self.time_shares.poll_due()
+    }
+
+    /// Everybody who had something to do has had a turn. Returns whether somebody waits for the next round.
+    pub fn end_round(&mut self) -> bool {
+        for called in self.time_shares.end_round() {
+            self.call(called);
+        }
+        self.time_shares.is_awaited()
+    }
+
+    fn call(&mut self, peer: PeerId) {
+        if let Some(entry) = self.peers.get_mut(peer) {
+            entry.time.handle_called();
+            self.peers.wake(peer);
+        }
+    }
+
     /// What a peer wants, in order: takes operations out of `ops` until the peer is paused or has had its
     /// turn. Returns whether it was the turn; then others should have theirs before this is called again.
     /// `buffered`: bytes that the peer's link holds.
@@ -18,7 +57,9 @@ impl Broker {
         ops: &mut Vec<ClientOp>,
         buffered: usize,
     ) -> bool {
-        let (end, dropped, told) = (self.work() + MAX_TURN, self.peers.dropped(), self.told);
+        let is_short = self.peers.get(peer).is_some_and(|entry| entry.time.is_short());
+        let turn = if is_short { MAX_SHORT_TURN } else { MAX_TURN };
+        let (end, dropped, told) = (self.work() + turn, self.peers.dropped(), self.told);
         let mut handled = 0;
         let mut is_over = self.rests_until(peer).is_some_and(|until| now < until);
         let mut is_paused = self.is_paused(peer);
@@ -87,6 +128,9 @@ impl Broker {
 
 /// Steps that one peer may take before others have their turn: about a millisecond.
 const MAX_TURN: u64 = 50_000;
+
+/// The same for one that goes before others because it does little.
+const MAX_SHORT_TURN: u64 = MAX_TURN / 16;
 
 /// Watches of one list that begin before others have their turn.
 const MAX_WATCHES_AT_ONCE: usize = 512;

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::{MAX_CHANGES, OutboxLimits, TAKE_BYTES, TAKE_OPS, cost};
+use super::{MAX_CHANGES, OutboxLimits, TAKE_BYTES, cost};
 use crate::base::Shares;
 use crate::broker::account::Account;
 use crate::broker::watches::is_end;
@@ -112,16 +112,23 @@ impl Flows {
         Some(op)
     }
 
-    /// Moves operations to `into`, as long as fewer than `ops` and `bytes` were moved. Returns their cost.
-    pub(super) fn take(&mut self, into: &mut Vec<ServerOp>, mut ops: usize, mut bytes: usize) -> usize {
+    /// Moves operations to `into`, to go with so many `ops` and `bytes` before them: fewer than `most` in
+    /// all. Returns their cost.
+    pub(super) fn take(
+        &mut self,
+        into: &mut Vec<ServerOp>,
+        most: usize,
+        mut ops: usize,
+        mut bytes: usize,
+    ) -> usize {
         let mut taken = self.pass_fences(into);
-        while ops < TAKE_OPS
+        while ops < most
             && bytes < TAKE_BYTES
             && let Some(sender) = self.turns.pop_front()
         {
             let mut turn = 0;
             while turn < TURN_BYTES
-                && ops < TAKE_OPS
+                && ops < most
                 && let Some((place, op)) = self.by_sender.get_mut(&sender).and_then(VecDeque::pop_front)
             {
                 turn += cost(&op);
@@ -140,6 +147,24 @@ impl Flows {
             }
         }
         taken
+    }
+
+    /// Drops up to so many operations, of whomever. Returns how many. Nothing else is done with the rest.
+    pub(super) fn drop_some(&mut self, most: usize) -> usize {
+        let mut dropped = self.fences.len().min(most);
+        drop(self.fences.drain(..dropped));
+        while dropped < most
+            && let Some(sender) = self.by_sender.keys().next().copied()
+            && let Some(flow) = self.by_sender.get_mut(&sender)
+        {
+            let count = flow.len().min(most - dropped);
+            drop(flow.drain(..count));
+            dropped += count;
+            if flow.is_empty() {
+                self.by_sender.remove(&sender);
+            }
+        }
+        dropped
     }
 
     /// An operation with so many fences before it is gone.

@@ -33,7 +33,7 @@ fn a_take_is_bounded_and_gives_back_all_that_was_counted() {
     let (mut taken, mut sizes) = (Vec::new(), Vec::new());
     while outbox.len() > 0 {
         let before = taken.len();
-        outbox.take(&mut taken);
+        outbox.take(&mut taken, TAKE_OPS);
         sizes.push(taken.len() - before);
     }
     assert_eq!(sizes[..4], [1, 1, 1, TAKE_OPS]);
@@ -62,7 +62,7 @@ const SOCKETS: &str = "chat.server.s1.*";
 fn taken_before(outbox: &mut Outbox, length: usize) -> Option<usize> {
     let mut taken = Vec::new();
     while outbox.len() > 0 {
-        outbox.take(&mut taken);
+        outbox.take(&mut taken, TAKE_OPS);
     }
     assert_eq!((outbox.bytes(), outbox.flows.is_none()), (0, true));
     let sizes = taken.iter().map(|op| match op {
@@ -127,7 +127,7 @@ fn the_end_of_a_subscription_stays_behind_all_that_came_before_it() {
     }
     let mut taken = Vec::new();
     while outbox.len() > 0 {
-        outbox.take(&mut taken);
+        outbox.take(&mut taken, TAKE_OPS);
     }
     assert_eq!(outbox.bytes(), 0);
     let (mut deliveries, mut fences) = (0, Vec::new());
@@ -163,11 +163,11 @@ fn what_one_sender_sends_stays_in_order_and_news_of_its_ends_behind_it() {
         next[sender] += 1;
         outbox.push(WIDE, op, false, Some(Account::User(sender as u64))).expect("room");
         if round % 5000 == 4999 {
-            outbox.take(&mut taken);
+            outbox.take(&mut taken, TAKE_OPS);
         }
     }
     while outbox.len() > 0 {
-        outbox.take(&mut taken);
+        outbox.take(&mut taken, TAKE_OPS);
     }
     let mut seen: [Vec<usize>; 3] = Default::default();
     for op in taken {
