@@ -19,6 +19,6 @@ export function material(name: 'server' | 'renewed' | 'elsewhere' | 'expired' | 
 }
 
 /** The paths of the same, for another program. */
-export function materialFiles(name: 'server'): { key: string; cert: string } {
+export function materialFiles(name: 'server' | 'self-signed'): { key: string; cert: string } {
   return { key: path(`${name}.key.pem`), cert: path(`${name}.pem`) }
 }

@@ -47,16 +47,22 @@ export const OTHER_TRANSPORTS: readonly Kind[] = [
   'selvedge wire through an HTTP server',
 ]
 
+type Test = (name: string, run: () => Promise<void>) => void
+
 /** A broker, fresh for each test, and clients of it. */
 export interface Fabric {
   readonly kind: Kind
   /** None on NATS; of gateways the first. */
   readonly broker: ConatServer
+  /** `test`, or a skipped one at gateways, which have a rule of their own: docs/guide/nats.md lists them. */
+  readonly testExceptAtGateways: Test
   /**
-   * `test`, or a skipped one where the fabric is NATS or gateways onto it, which have a rule of their own:
-   * docs/guide/nats.md lists them.
+   * The same for what a broker does and NATS does not: skipped on NATS. Of gateways all clients are at the first, which is
+   * such a broker.
    */
-  readonly testExceptOnNats: jest.It
+  readonly testAtOneBroker: Test
+  /** Has all clients from now on come to one broker: of gateways to the first. */
+  meetAtOneBroker(): void
   /** Checks what a publish that this many get resolves with: NATS only tells nobody from somebody. */
   expectCount(count: number, receivers: number): void
   /** A client of its own, closed after the test. */
@@ -67,27 +73,16 @@ export interface Fabric {
   replaceBroker(): Promise<void>
 }
 
-/** Runs the tests over every way to plug in but gateways, for what they do not do: docs/guide/nats.md lists it. */
-export function describeFabricsExceptGateways(
-  name: string,
-  define: (fabric: Fabric) => void,
-  options?: ServerOptions,
-): void {
-  for (const kind of KINDS) {
-    if (kind !== 'gateways' && (kind !== 'nats' || options === undefined))
-      describeFabric(kind, name, define, options)
-  }
-}
-
 /** Runs the tests that `define` defines over every way to plug in. */
 export function describeFabrics(
   name: string,
   define: (fabric: Fabric) => void,
   options?: ServerOptions,
+  natsConfig?: string,
 ): void {
   for (const kind of KINDS) {
     // A broker's options are nothing that NATS has.
-    if (kind !== 'nats' || options === undefined) describeFabric(kind, name, define, options)
+    if (kind !== 'nats' || options === undefined) describeFabric(kind, name, define, options, natsConfig)
   }
 }
 
@@ -102,8 +97,9 @@ export function describeTransports(
   name: string,
   define: (fabric: Fabric) => void,
   options?: ServerOptions,
+  natsConfig?: string,
 ): void {
-  describeFabrics(name, define, options)
+  describeFabrics(name, define, options, natsConfig)
   for (const kind of OTHER_TRANSPORTS) describeFabric(kind, name, define, options)
 }
 
@@ -113,10 +109,11 @@ export function describeFabric(
   name: string,
   define: (fabric: Fabric) => void,
   options?: ServerOptions,
+  natsConfig?: string,
 ): void {
   const describeIt = kind === 'nats' || kind === 'gateways' ? describeNats : describe
   describeIt(`${name}, ${kind}`, () => {
-    const fabric = new TestFabric(kind, options)
+    const fabric = new TestFabric(kind, options, natsConfig)
     if (fabric.nats !== undefined) {
       beforeAll(() => fabric.nats!.start())
       afterAll(() => fabric.nats!.close())
@@ -132,6 +129,9 @@ function wireOf(kind: Kind): 'conat' | 'selvedge' {
   return kind.startsWith('conat') ? 'conat' : 'selvedge'
 }
 
+/** A configuration of NATS for messages that a broker takes in chunks. */
+export const LARGE_PAYLOADS = 'max_payload: 32MB'
+
 let files = 0
 
 class TestFabric implements Fabric {
@@ -139,6 +139,7 @@ class TestFabric implements Fabric {
   /** Where clients begin in turn: a client's peer is at the other gateway as often as not. */
   #gateways: ConatServer[] = []
   #turns = 0
+  #isAtOneBroker = false
   /** One for all tests of a suite: it keeps nothing. */
   readonly nats: NatsServer | undefined
   #http: Server | undefined
@@ -149,12 +150,26 @@ class TestFabric implements Fabric {
   constructor(
     readonly kind: Kind,
     private readonly options: ServerOptions = {},
+    natsConfig?: string,
   ) {
-    if (kind === 'nats' || kind === 'gateways') this.nats = new NatsServer()
+    if (kind === 'nats' || kind === 'gateways') this.nats = new NatsServer(natsConfig)
   }
 
-  get testExceptOnNats(): jest.It {
-    return this.nats === undefined ? test : test.skip
+  get testExceptAtGateways(): Test {
+    return this.kind === 'gateways' ? test.skip : test
+  }
+
+  get testAtOneBroker(): Test {
+    if (this.kind === 'nats') return test.skip
+    return (name, run) =>
+      test(name, () => {
+        this.meetAtOneBroker()
+        return run()
+      })
+  }
+
+  meetAtOneBroker(): void {
+    this.#isAtOneBroker = true
   }
 
   expectCount(count: number, receivers: number): void {
@@ -168,6 +183,7 @@ class TestFabric implements Fabric {
 
   async open(): Promise<void> {
     this.#unhandled = []
+    this.#isAtOneBroker = false
     process.on('unhandledRejection', this.#handleUnhandled)
     if (this.kind === 'nats') return
     if (this.kind === 'gateways') {
@@ -250,7 +266,7 @@ class TestFabric implements Fabric {
   #address(): string {
     if (this.kind === 'nats') return this.nats!.address
     if (this.kind === 'gateways') {
-      const turn = this.#turns++ % this.#gateways.length
+      const turn = this.#isAtOneBroker ? 0 : this.#turns++ % this.#gateways.length
       return `http://127.0.0.1:${this.#gateways[turn]!.address()!.port}`
     }
     if (this.kind.endsWith('unix socket')) return `unix:${this.#file}`

@@ -64,10 +64,13 @@ const WIRES: readonly [Kind, string][] = [
   ['selvedge wire over TLS', 'selvedge'],
   ['conat wire through an HTTP server', 'conat'],
   ['selvedge wire through an HTTP server', 'selvedge'],
+  ['gateways', 'selvedge'],
 ]
 
 for (const [kind, wire] of WIRES) {
   describeFabric(kind, 'metrics', fabric => {
+    beforeEach(() => fabric.meetAtOneBroker())
+
     test('count the messages and the payload bytes that were sent, alone and in bundles, with headers and without', async () => {
       const [writer, reader] = [fabric.client(), fabric.client()]
       const subscription = await reader.subscribe('counted.*')

@@ -32,6 +32,14 @@ macro_rules! codes {
                 }
             }
 
+            /// Returns the code of this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($text => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
             /// Returns the number, or the name, that the application sees.
             pub const fn value(self) -> CodeValue {
                 match self {
@@ -190,6 +198,8 @@ mod tests {
             assert_eq!(code.to_string(), code.as_str());
             if let Some(number) = code.number() {
                 assert_eq!(Code::from_number(number), code);
+            } else {
+                assert_eq!(Code::from_name(&code.as_str()), Some(code));
             }
         }
         assert_eq!(Code::from_number(460), Code::Other(460));

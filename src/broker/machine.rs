@@ -9,6 +9,7 @@ mod shutdown;
 mod subscriptions;
 mod turns;
 mod upstream;
+mod upstream_events;
 mod views;
 
 use std::collections::BTreeMap;

@@ -9,6 +9,8 @@ use crate::wire::{AckId, ClientOp, OpError, Publication, Reply};
 pub(in crate::broker) enum UpstreamEvent {
     /// A client is to get an answer.
     Answer(PeerId, AckId, Reply),
+    /// The same for a publish that is counted.
+    Counted(Counted, Reply),
     /// A pattern may not be subscribed to, or not any more.
     Refused { peers: Vec<PeerId>, pattern: Pattern, error: OpError },
     /// A message for the local subscribers of a pattern.
@@ -19,6 +21,8 @@ pub(in crate::broker) enum UpstreamEvent {
     DeliverToGroup { pattern: Pattern, queue: std::sync::Arc<str>, publication: Publication },
     /// Somebody listens there, or nobody for as long as that was asked.
     Interest(Subject, bool),
+    /// Nobody may ask whether somebody listens there.
+    InterestRefused(Subject, OpError),
     /// Nothing more comes for what a client unsubscribes from in order.
     Drained(PeerId, ClientOp),
     /// It is ready. What was held is to be done now.
@@ -28,14 +32,15 @@ pub(in crate::broker) enum UpstreamEvent {
 }
 
 /// What a publish that is counted becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::broker) struct Counted {
     pub(in crate::broker) peer: PeerId,
     pub(in crate::broker) ack: AckId,
+    pub(in crate::broker) subject: Subject,
     /// Receivers here.
     pub(in crate::broker) local: u64,
     /// Its receiver answers: an answer tells nothing that is not known without it.
     pub(in crate::broker) has_reply: bool,
-    /// It is only told if it has none.
+    /// Its client is only told if it has no receiver.
     pub(in crate::broker) is_request: bool,
 }

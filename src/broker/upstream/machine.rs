@@ -21,7 +21,7 @@ use super::outgoing::{Client, Outgoing};
 use super::session::Session;
 use super::usage::Usage;
 use super::{Class, Counted, UpstreamConfig, UpstreamEvent, UpstreamState, UpstreamStats};
-use crate::base::{Entropy, Failure};
+use crate::base::{Code, Entropy, Failure};
 use crate::subject::{Pattern, Subject};
 use crate::wire::{AckId, ClientOp, Info, Publication, ServerOp, UpstreamNews, UpstreamOp};
 
@@ -356,8 +356,10 @@ impl Upstream {
                     self.handle_refused(&pattern, message);
                 }
             }
-            UpstreamNews::Op(ServerOp::Closing { message, .. }) => {
+            UpstreamNews::Op(ServerOp::Closing { code, message }) => {
                 tracing::warn!(message, "the upstream ends the connection");
+                let code = Code::from_name(&code).unwrap_or(Code::Connect);
+                self.session.handle_closing(Failure::new(code, message));
             }
             UpstreamNews::Op(ServerOp::Superseded { .. } | ServerOp::Watched(_)) => {}
         }

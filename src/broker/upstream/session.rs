@@ -30,6 +30,8 @@ pub(super) struct Session {
     wants_dial: bool,
     /// Why it is not ready.
     failure: Option<Failure>,
+    /// What the other side said before it ended the connection.
+    last_words: Option<Failure>,
     away_since: Option<Instant>,
     /// It has been away for so long that clients are better off elsewhere.
     is_overdue: bool,
@@ -43,6 +45,7 @@ impl Session {
             backoff: Backoff::new(config),
             wants_dial: true,
             failure: None,
+            last_words: None,
             away_since: None,
             is_overdue: false,
         }
@@ -74,6 +77,7 @@ impl Session {
     }
 
     pub(super) fn handle_link_up(&mut self) {
+        self.last_words = None;
         if self.phase == Phase::Dialing {
             self.phase = Phase::AwaitingInfo;
         }
@@ -107,10 +111,15 @@ impl Session {
         true
     }
 
+    /// The other side says why it will end the connection.
+    pub(super) fn handle_closing(&mut self, why: Failure) {
+        self.last_words.get_or_insert(why);
+    }
+
     /// The link is gone, or could not be had.
     pub(super) fn handle_link_down(&mut self, now: Instant, why: Failure, entropy: &mut dyn Entropy) {
         self.phase = Phase::Pausing { until: now + self.backoff.next_pause(now, entropy) };
-        self.failure = Some(why);
+        self.failure = Some(self.last_words.take().unwrap_or(why));
         self.away_since.get_or_insert(now);
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod drains;
+mod refusals;
 
 use std::time::Duration;
 
@@ -228,6 +229,7 @@ fn a_request_without_anybody_is_told_so_by_the_upstream_alone() {
     let [(Some(id), _)] = &published(&mut stage)[..] else { panic!("counted") };
     news(&mut stage, ServerOp::Ack { id: *id, reply: Reply::Published { count: 1 } });
     assert_eq!(stage.answer(asker, ack), None, "its receiver answers");
+    assert_eq!(stage.broker.stats().unheard, 1);
 }
 
 #[test]

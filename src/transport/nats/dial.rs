@@ -171,7 +171,10 @@ impl NatsRemote {
                 has_begun = true;
             }
         }
-        let mut info = peer.introduction().await?;
+        let mut info = peer.introduction().await.map_err(|error| match error {
+            LinkError::Closed if has_begun => LinkError::PeerMisbehaved(NO_INTRODUCTION.to_owned()),
+            error => error,
+        })?;
         check(&info)?;
         if !is_tls && (self.wants_tls || info.tls_required) {
             if !info.tls_required && !info.tls_available {
@@ -316,5 +319,7 @@ impl From<DecodeError> for LinkError {
     }
 }
 
+/// What a server does that takes the first words for a broken handshake.
+const NO_INTRODUCTION: &str = "the server closed the connection without introducing itself; if it begins with TLS, its address is tls://";
 /// A server of NATS speaks first, and at once.
 const SILENCE: Duration = Duration::from_millis(500);

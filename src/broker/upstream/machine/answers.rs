@@ -34,10 +34,11 @@ impl Upstream {
             }
             (Awaited::Wait(subject), reply) => {
                 self.asked.remove(&subject);
-                // Who may not ask is told nothing, and waits for as long as he wanted.
-                if let Reply::Interest(is_there) = reply {
-                    self.events.push_back(UpstreamEvent::Interest(subject, is_there));
-                }
+                self.events.extend(match reply {
+                    Reply::Interest(is_there) => Some(UpstreamEvent::Interest(subject, is_there)),
+                    Reply::Error(error) => Some(UpstreamEvent::InterestRefused(subject, error)),
+                    _ => None,
+                });
             }
             (awaited, reply) => tracing::error!(?awaited, ?reply, "an answer of another kind"),
         }
@@ -80,16 +81,14 @@ impl Upstream {
     }
 
     fn handle_count(&mut self, counted: Counted, reply: Reply) {
-        let Counted { peer, ack, local, is_request, .. } = counted;
+        let local = counted.local;
         let reply = match reply {
             Reply::Published { count } => Reply::Published { count: local + count.min(1) },
             // What was delivered here was delivered.
             Reply::Error(_) if local > 0 => Reply::Published { count: local },
             other => other,
         };
-        if !is_request || !matches!(reply, Reply::Published { count: 1.. }) {
-            self.events.push_back(UpstreamEvent::Answer(peer, ack, reply));
-        }
+        self.events.push_back(UpstreamEvent::Counted(counted, reply));
     }
 
     /// Nothing that was asked is answered any more.
@@ -127,7 +126,7 @@ impl Upstream {
 
     /// Whether it arrived is not known.
     fn handle_lost_count(&mut self, counted: Counted) {
-        let Counted { peer, ack, local, has_reply, is_request } = counted;
+        let Counted { peer, ack, local, has_reply, is_request, .. } = counted;
         let reply = match (is_request, local, has_reply) {
             // Its receiver may be at it.
             (true, ..) => return,

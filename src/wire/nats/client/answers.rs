@@ -120,7 +120,12 @@ impl Client {
             last => {
                 let code = match last {
                     Refusal::SlowConsumer => Code::SlowConsumer,
-                    _ => Code::Refused,
+                    Refusal::Stale => Code::TimedOut,
+                    Refusal::SignIn | Refusal::ConnectionLimit => Code::Refused,
+                    _ => {
+                        tracing::error!(text, "the server does not take what this client says");
+                        Code::Connect
+                    }
                 };
                 let code = code.as_str().into_owned();
                 into.push(ServerOp::Closing { code, message: text.to_owned() });

@@ -370,10 +370,15 @@ fn a_server_that_stops_and_last_words_are_understood() {
     );
     let code = |code: &str, message: &str| ServerOp::Closing { code: code.into(), message: message.into() };
     assert_eq!(model.hear(b"-ERR 'Slow Consumer'\r\n"), [code("ERR_SLOW_CONSUMER", "Slow Consumer")]);
-    assert_eq!(
-        model.hear(b"-ERR 'Authorization Violation'\r\n"),
-        [code("ERR_REFUSED", "Authorization Violation")]
-    );
+    for (text, name) in [
+        ("Authorization Violation", "ERR_REFUSED"),
+        ("User Authentication Expired", "ERR_REFUSED"),
+        ("Stale Connection", "ETIMEDOUT"),
+        ("Maximum Payload Violation", "ERR_CONNECT"),
+        ("Unknown Protocol Operation", "ERR_CONNECT"),
+    ] {
+        assert_eq!(model.hear(format!("-ERR '{text}'\r\n").as_bytes()), [code(name, text)]);
+    }
     let pong = model.client.handle_frame(model.now, Frame::Borrowed(b"PONG\r\n"), &mut ops);
     assert!(pong.is_err(), "nobody has asked");
 }
