@@ -184,7 +184,7 @@ export class RawNats {
   /** Says something, and waits until the server has taken it. */
   async say(text: string): Promise<void> {
     const before = this.#pongs()
-    this.socket.write(`${text}PING\r\n`)
+    this.socket.write(`${text}PING\r\n`, 'latin1')
     await this.until(() => this.#pongs() > before)
   }
 
