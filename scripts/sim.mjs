@@ -1,5 +1,5 @@
 // The simulation for longer, or one seed with its trace: `npm run sim -- --minutes 30`, `--seeds 2000`, `--seed 4711`. With both
-// `--minutes` and `--seeds` it ends with whichever is over first.
+// `--minutes` and `--seeds` it ends with whichever is over first; with `--gateways` all of its seeds are lives behind gateways.
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -12,6 +12,7 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     seed: { type: 'string' },
     from: { type: 'string' },
+    gateways: { type: 'boolean', default: false },
     jobs: { type: 'string', default: String(availableParallelism()) },
   },
 })
@@ -39,6 +40,7 @@ if (values.minutes === undefined) {
           SELVEDGE_SIM_MINUTES: values.minutes,
           SELVEDGE_SIM_FROM: String(from + job),
           SELVEDGE_SIM_STRIDE: String(jobs),
+          ...(values.gateways && { SELVEDGE_SIM_GATEWAYS: '1' }),
           ...(values.seeds && { SELVEDGE_SIM_SEEDS: String(Math.ceil(Number(values.seeds) / jobs)) }),
         },
         true,

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 import { Client, connect, init, type Message, sysApi, sysApiMany } from 'selvedge'
-import { describeFabricsExceptGateways } from '../support/fabrics'
+import { describeFabrics } from '../support/fabrics'
 import { rejection } from '../support/messages'
 
 const PASSWORD = 'correct-horse-7'
@@ -68,9 +68,11 @@ describe('systemAccountPassword', () => {
   })
 })
 
-describeFabricsExceptGateways(
+describeFabrics(
   'the system API',
   fabric => {
+    // Of gateways they tell of one.
+    beforeEach(() => fabric.meetAtOneBroker())
     const serve = async (subject: string, id: string) =>
       fabric.client().service(
         subject,

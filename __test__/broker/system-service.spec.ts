@@ -10,11 +10,12 @@ import { disconnection } from '../support/sockets'
 
 const PASSWORD = 's3cret!'
 
-for (const kind of ['in-process', 'conat wire', 'selvedge wire'] as const) {
+for (const kind of ['in-process', 'conat wire', 'selvedge wire', 'gateways'] as const) {
   describeFabric(
     kind,
     'the system service',
     fabric => {
+      beforeEach(() => fabric.meetAtOneBroker())
       const system = (options?: ConnectOptions) =>
         fabric.client({ systemAccountPassword: PASSWORD, ...options })
       const call = async (client: Client, subject: string, name: string, ...args: unknown[]) =>

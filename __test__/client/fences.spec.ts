@@ -1,7 +1,7 @@
 // Who leaves handles what it was given before it left, and nobody waits for it.
 import { once } from 'node:events'
 import type { Client, Subscription } from 'selvedge'
-import { describeFabrics } from '../support/fabrics'
+import { describeFabrics, LARGE_PAYLOADS } from '../support/fabrics'
 import { rejection } from '../support/messages'
 import { listening, numbers } from '../support/sockets'
 
@@ -58,24 +58,6 @@ describeFabrics('the fence of a subscription', fabric => {
     await Promise.all(loops)
     expect([...handled].sort((a, b) => a - b)).toEqual(numbers(1, 1000))
   })
-
-  fabric.testExceptOnNats(
-    'a message in chunks that was begun for one that drains is handled there',
-    async () => {
-      const [asker, leaver] = [fabric.client(), fabric.client()]
-      const leaving = await leaver.subscribe('jobs', { queue: 'workers' })
-      await asker.waitUntilReady()
-      const big = Buffer.alloc(20_000_000, 'x')
-      const published = asker.publish('jobs', big)
-      const first = leaving.next()
-      // What has been published before the drain is begun is before it at the broker, or its first chunk is.
-      const drained = leaving.drain()
-      const { count } = await published
-      if (count === 1) expect((await first).value?.data).toHaveLength(big.length)
-      else leaving.close()
-      await drained
-    },
-  )
 
   test('who subscribes again while a drain goes on gets what comes from then on', async () => {
     const [asker, client] = [fabric.client(), fabric.client()]
@@ -158,6 +140,31 @@ describeFabrics('the fence of a subscription', fabric => {
   })
 })
 
+describeFabrics(
+  'the fence of a subscription, for large messages',
+  fabric => {
+    fabric.testExceptAtGateways(
+      'a message in chunks that was begun for one that drains is handled there',
+      async () => {
+        const [asker, leaver] = [fabric.client(), fabric.client()]
+        const leaving = await leaver.subscribe('jobs', { queue: 'workers' })
+        await asker.waitUntilReady()
+        const big = Buffer.alloc(20_000_000, 'x')
+        const published = asker.publish('jobs', big)
+        const first = leaving.next()
+        // What has been published before the drain is begun is before it at the broker, or its first chunk is.
+        const drained = leaving.drain()
+        const { count } = await published
+        if (count === 1) expect((await first).value?.data).toHaveLength(big.length)
+        else leaving.close()
+        await drained
+      },
+    )
+  },
+  undefined,
+  LARGE_PAYLOADS,
+)
+
 describeFabrics('the fence of a socket server', fabric => {
   test.each(['server', 'client'])(
     'a %s that drains answers nobody, and its clients are with the next one at once',
@@ -183,7 +190,7 @@ describeFabrics('the fence of a socket server', fabric => {
 })
 
 describeFabrics('two socket servers with one id', fabric => {
-  const takesOver = fabric.kind === 'conat wire' ? test.skip : fabric.testExceptOnNats
+  const takesOver = fabric.kind === 'conat wire' ? test.skip : fabric.testAtOneBroker
 
   takesOver('the newer takes over, and the older is told and takes nothing more', async () => {
     const [first, second, guest] = [fabric.client(), fabric.client(), fabric.client()]

@@ -187,7 +187,7 @@ describeTransports('a lost connection', fabric => {
   })
 })
 
-for (const kind of ['conat wire', 'selvedge wire', ...OTHER_TRANSPORTS] as const)
+for (const kind of ['conat wire', 'selvedge wire', 'nats', 'gateways', ...OTHER_TRANSPORTS] as const)
   describeFabric(kind, 'a new broker in place of the old one', fabric => {
     test('goes on with four sockets that talk, and loses and doubles nothing', async () => {
       const [host, guest] = [fabric.client(), fabric.client()]

@@ -7,7 +7,7 @@ import { describeFabric } from '../support/fabrics'
 
 const KIB = 1024
 
-for (const kind of ['selvedge wire', 'conat wire', 'nats'] as const) {
+for (const kind of ['selvedge wire', 'conat wire', 'nats', 'gateways'] as const) {
   describeFabric(kind, 'a flood', fabric => {
     test.each([
       ['large datagrams', 1000, 16 * KIB],

@@ -9,7 +9,7 @@ const MANY = Number(process.env.SELVEDGE_NET_CONNECTS ?? 1500)
 const EACH = 400
 const BACKLOG = 511
 
-for (const kind of ['in-process', 'selvedge wire'] as const) {
+for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const) {
   describeFabric(kind, 'a rush', fabric => {
     /** Connects in one tick. Resolves with how often each of them ended how. */
     async function rush(server: Server): Promise<Map<string, number>> {

@@ -7,7 +7,7 @@ const FLOOD = 300
 const closed = (emitter: Server): Promise<unknown> =>
   new Promise(resolve => emitter.once('close', () => resolve(undefined)))
 
-for (const kind of ['in-process', 'selvedge wire'] as const) {
+for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const) {
   describeFabric(kind, 'a neighbour of a flood', fabric => {
     let net = {} as ReturnType<typeof over>
     beforeEach(() => {

@@ -26,7 +26,7 @@ const node: Way = {
   nowhere: { port: 1, host: '127.0.0.1' },
 }
 
-for (const kind of ['in-process', 'selvedge wire'] as const) {
+for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const) {
   describeFabric(kind, 'as Node does', fabric => {
     const ours = (): Way => ({
       net: over(fabric.client()) as unknown as Net,

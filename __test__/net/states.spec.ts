@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { over as dgramOver } from 'selvedge/dgram'
 import { over, type Server, type Socket, sockets } from 'selvedge/net'
-import { describeFabric } from '../support/fabrics'
+import { describeFabric, describeFabrics } from '../support/fabrics'
 
 type Failure = NodeJS.ErrnoException
 const closed = (emitter: NodeJS.EventEmitter): Promise<unknown> =>
@@ -20,7 +20,7 @@ const stateOf = (socket: Socket): string | undefined => {
   return sockets({ id }).find(({ local }) => local.startsWith(id) === isHere)?.state
 }
 
-for (const kind of ['in-process', 'selvedge wire'] as const) {
+for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const) {
   describeFabric(kind, 'states', fabric => {
     const halves = { allowHalfOpen: true }
     async function pair(): Promise<{ server: Server; here: Socket; there: Socket }> {
@@ -82,47 +82,46 @@ for (const kind of ['in-process', 'selvedge wire'] as const) {
       await gone()
     })
   })
+}
 
-  describeFabric(
-    kind,
-    'what is not permitted',
-    fabric => {
-      test('is EACCES, of listen, connect, bind, send and addMembership', async () => {
-        const client = fabric.client()
-        await client.waitUntilReady()
-        const [net, dgram] = [over(client), dgramOver(client)]
-        const server = net.createServer()
-        expect(await failure(server.listen('secret.door'))).toMatchObject({
+describeFabrics(
+  'what is not permitted',
+  fabric => {
+    test('is EACCES, of listen, connect, bind, send and addMembership', async () => {
+      const client = fabric.client()
+      await client.waitUntilReady()
+      const [net, dgram] = [over(client), dgramOver(client)]
+      const server = net.createServer()
+      expect(await failure(server.listen('secret.door'))).toMatchObject({
+        code: 'EACCES',
+        syscall: 'listen',
+        address: 'secret.door',
+      })
+      expect([server.listening, server.address()]).toEqual([false, null])
+      for (const wait of [false, true]) {
+        const here = net.connect('secret.door', { wait })
+        const end = closed(here)
+        expect(await failure(here)).toMatchObject({
           code: 'EACCES',
-          syscall: 'listen',
+          syscall: 'connect',
           address: 'secret.door',
         })
-        expect([server.listening, server.address()]).toEqual([false, null])
-        for (const wait of [false, true]) {
-          const here = net.connect('secret.door', { wait })
-          const end = closed(here)
-          expect(await failure(here)).toMatchObject({
-            code: 'EACCES',
-            syscall: 'connect',
-            address: 'secret.door',
-          })
-          await end
-        }
-        const desk = dgram.createSocket('subject')
-        expect(await failure(desk.bind('secret.desk'))).toMatchObject({ code: 'EACCES', syscall: 'bind' })
-        await once(desk.bind('open.desk'), 'listening')
-        desk.addMembership('secret.*')
-        expect(await failure(desk)).toMatchObject({ code: 'EACCES', syscall: 'addMembership' })
-        // It is still there.
-        const heard = once(desk, 'message')
-        desk.send('to myself', 'open.desk')
-        expect(String((await heard)[0])).toBe('to myself')
-        await new Promise<void>(resolve => void desk.close(resolve))
-        await once(server.listen('open.door'), 'listening')
-        await closed(server.close())
-        await gone()
-      })
-    },
-    { isAllowed: ({ subject }) => !subject.startsWith('secret.') },
-  )
-}
+        await end
+      }
+      const desk = dgram.createSocket('subject')
+      expect(await failure(desk.bind('secret.desk'))).toMatchObject({ code: 'EACCES', syscall: 'bind' })
+      await once(desk.bind('open.desk'), 'listening')
+      desk.addMembership('secret.*')
+      expect(await failure(desk)).toMatchObject({ code: 'EACCES', syscall: 'addMembership' })
+      // It is still there.
+      const heard = once(desk, 'message')
+      desk.send('to myself', 'open.desk')
+      expect(String((await heard)[0])).toBe('to myself')
+      await new Promise<void>(resolve => void desk.close(resolve))
+      await once(server.listen('open.door'), 'listening')
+      await closed(server.close())
+      await gone()
+    })
+  },
+  { isAllowed: ({ subject }) => !subject.startsWith('secret.') },
+)

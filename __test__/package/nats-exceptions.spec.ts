@@ -1,33 +1,64 @@
-// What is not tested on NATS and over gateways is in the guide, with its reason, and nothing else is.
+// What is not tested on NATS and over gateways is in the guide, or here, with its reason, and nothing else is.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const TESTS = join(__dirname, '..')
 
-/** Names of tests and suites that are left out by one of the ways that support/fabrics.ts has for that. */
-function leftOut(): string[] {
-  const files = readdirSync(TESTS, { recursive: true, encoding: 'utf8' })
-  const names = files
-    .filter(file => file.endsWith('.spec.ts'))
-    .flatMap(file => {
-      const text = readFileSync(join(TESTS, file), 'utf8')
-      const direct = [...text.matchAll(/(?:\.testExceptOnNats|ExceptGateways)\(\s*'([^']*)'/g)]
-      // A suite that chooses by itself: by its own name.
-      const chosen = [
-        ...text.matchAll(/describeFabrics\('([^']*)', fabric => \{\n.*: fabric\.testExceptOnNats\n/g),
-      ]
-      return [...direct, ...chosen].map(([, name]) => name!)
-    })
-  return names.sort()
+/** Suites that choose ways to plug in by themselves, and do without NATS or gateways, and why. */
+const CHOSEN: Readonly<Record<string, string>> = {
+  'broker/system-service.spec.ts': 'a service of a broker',
+  'browser/interop.spec.ts': 'a page comes to a broker, never to NATS; a bad network is one to it',
+  'browser/rooms.spec.ts': 'the same',
+  'browser/waits.spec.ts': 'the same',
+  'socket/answers.spec.ts': 'a bound of the reader',
+  'socket/defects.spec.ts': "strangers at the port of Conat's protocol",
+  'socket/held.spec.ts': 'memory of the reader',
+  'socket/presence.spec.ts': 'a broker tells of ends; socket/probes.spec.ts is the same on NATS',
+  'telemetry/metrics.spec.ts': 'metrics of a broker',
 }
 
-test('the guide lists every test that is left out on NATS, and why', () => {
+interface Spec {
+  readonly file: string
+  readonly text: string
+}
+
+const specs: readonly Spec[] = readdirSync(TESTS, { recursive: true, encoding: 'utf8' })
+  .filter(file => file.endsWith('.spec.ts'))
+  .map(file => ({ file, text: readFileSync(join(TESTS, file), 'utf8') }))
+  .filter(({ text }) => text.includes("support/fabrics'"))
+
+/** Rows of the table in the guide for the tests that are left out by the ways that support/fabrics.ts has for that. */
+function leftOut(): string[] {
+  return specs
+    .flatMap(({ text }) => {
+      const rows = (method: string, where: string) => {
+        const direct = [...text.matchAll(new RegExp(`\\.${method}\\(\\s*'([^']*)'`, 'g'))]
+        // A suite that gives it a name of its own.
+        const own = new RegExp(`const (\\w+) = .*\\.${method}\\n`).exec(text)?.[1]
+        const named = own ? [...text.matchAll(new RegExp(`^ *${own}\\(\\s*'([^']*)'`, 'gm'))] : []
+        return [...direct, ...named].map(([, name]) => `| ${name} | ${where} |`)
+      }
+      return [...rows('testAtOneBroker', 'no | at one'), ...rows('testExceptAtGateways', 'yes | no')]
+    })
+    .sort()
+}
+
+test('the guide lists every test that is left out on NATS or at gateways, and why', () => {
   const guide = readFileSync(join(TESTS, '../docs/guide/nats.md'), 'utf8')
-  const [, table] = guide.split('| left out on NATS and at gateways | why |\n| --- | --- |\n') as [
-    string,
-    string,
-  ]
+  const head = '| test | on NATS | at gateways | why |\n| --- | --- | --- | --- |\n'
+  const table = guide.split(head)[1]!
   const rows = table.slice(0, table.indexOf('\n\n')).split('\n')
-  const listed = rows.map(row => /^\| (.*) \| (.+) \|$/.exec(row)?.[1])
-  expect(leftOut()).toEqual(listed.sort())
+  expect(leftOut()).toEqual(rows.map(row => /^(.* \|) [^|]+ \|$/.exec(row)?.[1]).sort())
+})
+
+test('a suite that chooses its ways to plug in takes NATS and gateways, or has a reason', () => {
+  const choosing = specs.filter(({ text }) => {
+    const lists = [...text.matchAll(/\[[^\][]*'(?:in-process|conat wire|selvedge wire)'[^\][]*\]/g)].map(
+      ([all]) => all,
+    )
+    const isPartial = (list: string) => !list.includes("'nats'") || !list.includes("'gateways'")
+    const hasList = /describeFabric\((?:\s*)kind,/.test(text) && lists.some(isPartial)
+    return hasList || /describeFabric\(\s*'/.test(text)
+  })
+  expect(choosing.map(({ file }) => file).sort()).toEqual(Object.keys(CHOSEN))
 })

@@ -254,7 +254,7 @@ describeFabrics('the surface', fabric => {
     expect(listener.sockets[socket.id]).toBe(server)
   })
 
-  fabric.testExceptOnNats('of a broker', async () => {
+  fabric.testAtOneBroker('of a broker', async () => {
     const { broker } = fabric
     expect(broker).toBeInstanceOf(EventEmitter)
     has(broker, {
@@ -285,7 +285,7 @@ describeFabrics('the surface', fabric => {
     has(broker.stats[id]!, { address: s, recv: o, send: o, subs: n })
   })
 
-  fabric.testExceptOnNats(
+  fabric.testAtOneBroker(
     'of a connection: both ends call it by one name, and a reconnect is another one',
     async () => {
       const client = fabric.client()

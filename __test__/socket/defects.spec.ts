@@ -123,7 +123,7 @@ describeFabric('conat wire', 'the broker', fabric => {
   })
 })
 
-for (const kind of ['conat wire', 'selvedge wire'] as const) {
+for (const kind of ['conat wire', 'selvedge wire', 'nats', 'gateways'] as const) {
   describeFabric(kind, 'a broker that restarts on its port', fabric => {
     test('has 499 subscriptions, the inbox and a socket alive again when `ready` is told', async () => {
       const [client, other] = [fabric.client(), fabric.client()]

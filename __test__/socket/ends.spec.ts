@@ -136,7 +136,7 @@ describeFabrics('end', fabric => {
 })
 
 /** Where requests travel in the socket's stream. */
-const STREAMS: readonly Kind[] = ['in-process', 'selvedge wire']
+const STREAMS: readonly Kind[] = ['in-process', 'selvedge wire', 'nats', 'gateways']
 
 for (const kind of STREAMS) {
   describeFabric(kind, 'a request that no listener has had when the other side ends', fabric => {

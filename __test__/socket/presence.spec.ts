@@ -5,10 +5,16 @@ import { describeFabric, type Fabric, type Kind } from '../support/fabrics'
 import { disconnection, join, listening, pair } from '../support/sockets'
 
 /** Where the broker tells of ends. */
-const KINDS: readonly Kind[] = ['in-process', 'selvedge wire', 'selvedge wire over WebSocket']
+const KINDS: readonly Kind[] = ['in-process', 'selvedge wire', 'selvedge wire over WebSocket', 'gateways']
 
 function describeTold(name: string, define: (fabric: Fabric) => void): void {
-  for (const kind of KINDS) describeFabric(kind, name, define)
+  for (const kind of KINDS) {
+    describeFabric(kind, name, fabric => {
+      // A gateway tells of those that are its own.
+      beforeEach(() => fabric.meetAtOneBroker())
+      define(fabric)
+    })
+  }
 }
 
 describeTold('a socket whose server is away', fabric => {

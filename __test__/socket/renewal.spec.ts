@@ -454,7 +454,7 @@ async function stand(fabric: Fabric): Promise<SocketConnectOptions> {
 }
 
 /** Where a server that is gone is told, so that it is quick. */
-const TOLD: readonly Kind[] = ['in-process', 'selvedge wire']
+const TOLD: readonly Kind[] = ['in-process', 'selvedge wire', 'nats', 'gateways']
 
 for (const kind of TOLD) {
   describeFabric(kind, 'a message that every server dies of', fabric => {
@@ -490,7 +490,7 @@ for (const kind of TOLD) {
   })
 }
 
-for (const kind of ['in-process', 'selvedge wire'] as const) {
+for (const kind of ['in-process', 'selvedge wire', 'nats', 'gateways'] as const) {
   describeFabric(kind, 'requests of a socket that renews itself, over drains', fabric => {
     test.each([1, 30])(
       'that are asked all the time, %i at once, are answered by one server or the next',

@@ -125,7 +125,7 @@ describeFabrics('requests in the stream', fabric => {
 })
 
 /** Where both sides speak the stream. */
-const STREAMS: readonly Kind[] = ['in-process', 'selvedge wire', 'conat wire']
+const STREAMS: readonly Kind[] = ['in-process', 'selvedge wire', 'conat wire', 'nats', 'gateways']
 
 for (const kind of STREAMS) {
   describeFabric(kind, 'a request in the stream', fabric => {

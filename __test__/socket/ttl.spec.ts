@@ -165,43 +165,44 @@ test('a publish that waits for the connection is given up when its time is over'
   await away.close()
 })
 
-describeFabric('selvedge wire', 'data with a ttl', fabric => {
-  test('is judged by its writer alone where the other side speaks as Conat does', async () => {
-    const { server, socket } = await pair(fabric, {
-      listen: { stream: false },
-      connect: { reconnection: false },
+for (const kind of ['selvedge wire', 'nats', 'gateways'] as const)
+  describeFabric(kind, 'data with a ttl', fabric => {
+    test('is judged by its writer alone where the other side speaks as Conat does', async () => {
+      const { server, socket } = await pair(fabric, {
+        listen: { stream: false },
+        connect: { reconnection: false },
+      })
+      const received = take(server, 2)
+      socket.disconnect()
+      const stale = rejection(socket.send('stale', { ttl: SHORT }))
+      expect(await stale).toMatchObject({ code: 408 })
+      socket.write(messageData('fresh', { ttl: LONG }))
+      socket.write('last')
+      socket.connect()
+      await socket.drain()
+      expect(await received).toEqual(['fresh', 'last'])
+      expect(socket.stats).toMatchObject({ sent: 3, acknowledged: 2, expired: 1, pendingBytes: 0 })
     })
-    const received = take(server, 2)
-    socket.disconnect()
-    const stale = rejection(socket.send('stale', { ttl: SHORT }))
-    expect(await stale).toMatchObject({ code: 408 })
-    socket.write(messageData('fresh', { ttl: LONG }))
-    socket.write('last')
-    socket.connect()
-    await socket.drain()
-    expect(await received).toEqual(['fresh', 'last'])
-    expect(socket.stats).toMatchObject({ sent: 3, acknowledged: 2, expired: 1, pendingBytes: 0 })
-  })
 
-  test('keeps its time when the socket goes on at another server', async () => {
-    const [one, two, guest] = [fabric.client(), fabric.client(), fabric.client()]
-    const first = await listening(one, 'renewed')
-    const connection = once(first, 'connection')
-    const socket = guest.socket.connect('renewed', { renew: true })
-    const [server] = await connection
-    server.pause()
-    socket.write(messageData('stale', { ttl: SHORT }))
-    socket.write(messageData('fresh', { ttl: LONG }))
-    await pass(SHORT + 50)
-    const second = await listening(two, 'renewed')
-    const other = once(second, 'connection')
-    const renewed = once(socket, 'renewed')
-    await one.close()
-    const [next] = await other
-    const received = take(next, 1)
-    await renewed
-    expect(await received).toEqual(['fresh'])
-    await socket.drain()
-    expect([socket.stats.expired, next.stats.expired]).toEqual([1, 0])
+    test('keeps its time when the socket goes on at another server', async () => {
+      const [one, two, guest] = [fabric.client(), fabric.client(), fabric.client()]
+      const first = await listening(one, 'renewed')
+      const connection = once(first, 'connection')
+      const socket = guest.socket.connect('renewed', { renew: true })
+      const [server] = await connection
+      server.pause()
+      socket.write(messageData('stale', { ttl: SHORT }))
+      socket.write(messageData('fresh', { ttl: LONG }))
+      await pass(SHORT + 50)
+      const second = await listening(two, 'renewed')
+      const other = once(second, 'connection')
+      const renewed = once(socket, 'renewed')
+      await one.close()
+      const [next] = await other
+      const received = take(next, 1)
+      await renewed
+      expect(await received).toEqual(['fresh'])
+      await socket.drain()
+      expect([socket.stats.expired, next.stats.expired]).toEqual([1, 0])
+    })
   })
-})

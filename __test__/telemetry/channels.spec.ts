@@ -31,7 +31,13 @@ afterEach(async () => {
   heard.length = 0
 })
 
-for (const kind of ['in-process', 'conat wire', 'selvedge wire'] as const satisfies readonly Kind[]) {
+for (const kind of [
+  'in-process',
+  'conat wire',
+  'selvedge wire',
+  'nats',
+  'gateways',
+] as const satisfies readonly Kind[]) {
   describeFabric(kind, 'channels', fabric => {
     test('tell of what is published, whose headers can be added to', async () => {
       const [writer, reader] = [fabric.client(), fabric.client()]

@@ -22,19 +22,20 @@ const node: Way = {
   plain: server => nodeNet.connect(portOf(server), '127.0.0.1'),
 }
 
-describeFabric('selvedge wire', 'TLS as Node has it', fabric => {
-  test.each(Object.keys(programs))('%s', async name => {
-    const client = fabric.client()
-    const ours: Way = {
-      tls: over(client) as unknown as Tls,
-      net: netOver(client) as unknown as Way['net'],
-      listen: async server => void (await once(server.listen(), 'listening')),
-      place: server => server.address() as unknown as object,
-      nowhere: { subject: 'nobody.here' },
-      plain: server => netOver(client).connect((server as unknown as { subject: string }).subject),
-    }
-    const program = programs[name]!
-    expect(await program(ours)).toEqual(await program(node))
-    while (sockets().length > 0) await new Promise(setImmediate)
+for (const kind of ['selvedge wire', 'nats', 'gateways'] as const)
+  describeFabric(kind, 'TLS as Node has it', fabric => {
+    test.each(Object.keys(programs))('%s', async name => {
+      const client = fabric.client()
+      const ours: Way = {
+        tls: over(client) as unknown as Tls,
+        net: netOver(client) as unknown as Way['net'],
+        listen: async server => void (await once(server.listen(), 'listening')),
+        place: server => server.address() as unknown as object,
+        nowhere: { subject: 'nobody.here' },
+        plain: server => netOver(client).connect((server as unknown as { subject: string }).subject),
+      }
+      const program = programs[name]!
+      expect(await program(ours)).toEqual(await program(node))
+      while (sockets().length > 0) await new Promise(setImmediate)
+    })
   })
-})

@@ -8,7 +8,7 @@ use crate::chaos::number;
 use crate::trace::Keep;
 use crate::{chaos, gateways};
 
-/// One seed in so many is a life behind gateways.
+/// One seed in so many is a life behind gateways, unless all are to be (`--gateways`).
 const GATEWAYS: u64 = 4;
 /// How often it says how far it is, in seeds.
 const PROGRESS: u64 = 5000;
@@ -22,12 +22,13 @@ fn a_long_run() {
     let mut seed = number("SELVEDGE_SIM_FROM").unwrap_or(1_000_000);
     let stride = number("SELVEDGE_SIM_STRIDE").unwrap_or(1);
     let most = number("SELVEDGE_SIM_SEEDS").unwrap_or(u64::MAX);
+    let every = number("SELVEDGE_SIM_GATEWAYS").unwrap_or(GATEWAYS).max(1);
     let (mut seeds, mut steps, mut messages, mut rare) = (0_u64, 0, 0, 0);
     let mut harm: BTreeMap<&str, u64> = BTreeMap::new();
     let mut last = Duration::ZERO;
     let mut wrong = Vec::new();
     while seeds < most && Instant::now() < until {
-        let is_gateways = (seed / stride).is_multiple_of(GATEWAYS);
+        let is_gateways = (seed / stride).is_multiple_of(every);
         let world =
             if is_gateways { gateways::live(seed, Keep::Nothing) } else { chaos::live(seed, Keep::Nothing) };
         if let Some(what) = world.wrong.first() {
