@@ -647,6 +647,11 @@ export declare class Client extends EventEmitter<ClientEvents> {
    * As given, without `systemAccountPassword`; `extraHeaders` is there, but `console.log` does not show it.
    */
   readonly options: Readonly<ConnectOptions>
+  /**
+   * What carries the connection: the fabric protocol by itself (`'selvedge'`) or inside a WebSocket, Conat's protocol, NATS, or
+   * nothing, in the broker's own process; `undefined` while there is none.
+   */
+  readonly wire: 'selvedge' | 'websocket' | 'conat' | 'nats' | 'inprocess' | undefined
   /** What the server sent at the last sign-in. */
   readonly info: Record<string, unknown> | undefined
   /** What this client and its sockets have sent and received. */

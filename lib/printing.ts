@@ -76,6 +76,7 @@ show(Client, client => ({
   id: client.id,
   state: client.state,
   address: client.options.address,
+  wire: client.wire,
   user: client.info?.user ?? undefined,
   subscriptions: client.numSubscriptions(),
 }))

@@ -397,6 +397,27 @@ describe('doctor', () => {
     expect(exit).toBe(8)
   })
 
+  test('tells what may be done on a subject, and what carries the connection', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'selvedge-'))
+    const path = join(folder, 'users.jsonc')
+    writeFileSync(path, JSON.stringify({ users: { nobody: { anonymous: true, connect: ['chat.*'] } } }))
+    const own = start('broker', '-p', '0', '--users', path)
+    const [, url] = await own.until(/listening on (\S+)/)
+    const { stdout } = await run(['doctor', '--server', url!, '--subject', 'chat.eu', '--json'])
+    const findings = jsonLines(stdout)
+    const told = findings
+      .filter(({ check }) => check === 'permissions')
+      .map(({ level, text }) => [level, text])
+    expect(told).toEqual([
+      ['warn', expect.stringContaining(`may not publish to 'chat.eu'`)],
+      ['warn', expect.stringContaining(`may not subscribe to 'chat.eu'`)],
+      ['warn', expect.stringContaining(`may not listen on 'chat.eu'`)],
+      ['ok', `may connect to 'chat.eu'`],
+    ])
+    expect(findings.find(({ check }) => check === 'wire')).toMatchObject({ text: 'the fabric protocol' })
+    rmSync(folder, { recursive: true })
+  })
+
   test('something that is no broker', async () => {
     const other = net
       .createServer(socket => socket.on('error', () => {}).end('220 mail.example\r\n'))

@@ -4,6 +4,7 @@ import { connect as dial } from 'node:net'
 import { connect as dialTls } from 'node:tls'
 import { type Client, randomId } from '../index'
 import { type CommonOptions, file, open } from './connection'
+import { Echo } from './echo'
 import { codeOf, textOf } from './failure'
 import { Terminal } from './terminal'
 import { version } from './version'
@@ -222,59 +223,64 @@ async function signIn(around: Surroundings): Promise<Finding[]> {
 
 const quiet = new Terminal({ quiet: true })
 
-async function wire({ options, url }: Surroundings): Promise<Finding[]> {
-  if (url !== undefined && ['nats:', 'tls:'].includes(url.protocol)) return [{ level: 'ok', text: 'NATS' }]
-  if (options.wire !== undefined) return [{ level: 'ok', text: `${options.wire}, as asked for` }]
-  return [{ level: 'ok', text: 'chosen by client and broker' }]
+async function wire({ options, client }: Surroundings): Promise<Finding[]> {
+  switch (client?.wire) {
+    case 'selvedge':
+      return [{ level: 'ok', text: 'the fabric protocol' }]
+    case 'websocket':
+      return [{ level: 'ok', text: 'the fabric protocol inside a WebSocket: by itself it did not pass' }]
+    case 'nats':
+      return [{ level: 'ok', text: 'NATS' }]
+    default: {
+      if (options.wire === 'conat') return [{ level: 'ok', text: `Conat's protocol, as asked for` }]
+      const todo = 'none if it is a server of Conat; else look for a proxy that changes what passes'
+      return [{ level: 'warn', text: `Conat's protocol: the server grants no other`, todo }]
+    }
+  }
 }
 
 async function inbox({ client }: Surroundings): Promise<Finding[]> {
-  const subject = `doctor.${randomId()}`
-  const subscription = await client!.subscribe(subject)
-  const answering = (async () => {
-    for await (const request of subscription) request.respondSync(request.data)
-  })()
+  const echo = await Echo.open(client!)
   try {
-    const { data } = await client!.request(subject, 'hello', { timeout: 5000 })
+    const { data } = await client!.request(echo.subject, 'hello', { timeout: 5000 })
     if (data === 'hello') return [{ level: 'ok', text: 'a request to ourselves comes back' }]
-    return [
-      {
-        level: 'FAIL',
-        text: 'a request came back changed',
-        todo: 'look for a proxy in between',
-        ends: false,
-      },
-    ]
+    const todo = 'look for a proxy in between'
+    return [{ level: 'FAIL', text: 'a request came back changed', todo, ends: false }]
   } catch (error) {
     const todo = 'the user needs permission to subscribe to its inbox, and to publish to others'
     return [{ level: 'FAIL', text: textOf(error), todo, ends: false }]
   } finally {
-    subscription.close()
-    await answering
+    await echo.close()
   }
 }
 
 async function permissions({ client, options }: Surroundings): Promise<Finding[]> {
   const { subject } = options
   if (subject === undefined) return []
+  const subscribe = async (pattern: string): Promise<void> => (await client!.subscribe(pattern)).close()
+  const id = randomId()
   const tries: [string, () => Promise<unknown>][] = [
-    ['publish', () => client!.interest(subject)],
+    ['publish to', () => client!.interest(subject)],
+    ['subscribe to', () => subscribe(subject)],
+    // What a socket server, and what its client, is subscribed and publishes to.
     [
-      'subscribe',
-      async () => {
-        const subscription = await client!.subscribe(subject)
-        subscription.close()
-      },
+      'listen on',
+      () =>
+        Promise.all([subscribe(`${subject}.server.${id}.*`), client!.interest(`${subject}.client.${id}`)]),
+    ],
+    [
+      'connect to',
+      () => Promise.all([subscribe(`${subject}.client.${id}`), client!.interest(`${subject}.server.status`)]),
     ],
   ]
   const findings: Finding[] = []
   for (const [what, attempt] of tries) {
     try {
       await attempt()
-      findings.push({ level: 'ok', text: `may ${what} to '${subject}'` })
+      findings.push({ level: 'ok', text: `may ${what} '${subject}'` })
     } catch (error) {
-      const todo = `allow it in isAllowed of the broker`
-      findings.push({ level: 'warn', text: `may not ${what} to '${subject}': ${textOf(error)}`, todo })
+      const todo = `allow it in the users file of the broker (pub, sub, listen, connect), or in isAllowed`
+      findings.push({ level: 'warn', text: `may not ${what} '${subject}': ${textOf(error)}`, todo })
     }
   }
   return findings
@@ -306,6 +312,7 @@ async function tap({ client }: Surroundings): Promise<Finding[]> {
         { level: 'ok', text: `nobody listens to everything (${(performance.now() - start).toFixed(1)} ms)` },
       ]
     }
+    if (codeOf(error) === 403) return [{ level: 'ok', text: 'not looked for: we may not ask anywhere' }]
     const todo = 'requests to nobody will time out instead of failing at once: look for a subscription to >'
     return [
       { level: 'warn', text: `somebody receives a request to a random subject (${codeOf(error)})`, todo },
@@ -316,33 +323,27 @@ async function tap({ client }: Surroundings): Promise<Finding[]> {
 }
 
 async function roundTrip({ client }: Surroundings): Promise<Finding[]> {
-  const subject = `doctor.${randomId()}`
-  const subscription = await client!.subscribe(subject)
-  const answering = (async () => {
-    for await (const request of subscription) request.respondSync(request.data)
-  })()
+  const echo = await Echo.open(client!)
   const times: number[] = []
-  for (let round = 0; round < ROUND_TRIPS; round += 1) {
-    const start = performance.now()
-    await client!.request(subject, round, { timeout: 5000 })
-    times.push(performance.now() - start)
+  try {
+    for (let round = 0; round < ROUND_TRIPS; round += 1) {
+      const start = performance.now()
+      await client!.request(echo.subject, round, { timeout: 5000 })
+      times.push(performance.now() - start)
+    }
+  } finally {
+    await echo.close()
   }
-  subscription.close()
-  await answering
   times.sort((a, b) => a - b)
   return [{ level: 'ok', text: `p50 ${times[49]!.toFixed(2)} ms, p99 ${times[98]!.toFixed(2)} ms` }]
 }
 
 async function buffers({ client }: Surroundings): Promise<Finding[]> {
-  const subject = `doctor.${randomId()}`
-  const subscription = await client!.subscribe(subject)
-  const answering = (async () => {
-    for await (const request of subscription) await request.respond(request.data)
-  })()
+  const echo = await Echo.open(client!)
   const sent = Buffer.alloc(MEGABYTE)
   for (let at = 0; at < sent.length; at += 1) sent[at] = (at * 31) & 0xff
   try {
-    const { data } = await client!.request(subject, sent, { timeout: 30_000 })
+    const { data } = await client!.request(echo.subject, sent, { timeout: 30_000 })
     if (sent.equals(data as Buffer)) return [{ level: 'ok', text: 'a megabyte each way is unchanged' }]
     const todo = 'a proxy in between changes bytes: use TLS, or go around it'
     return [{ level: 'FAIL', text: 'a megabyte came back changed', todo, ends: false }]
@@ -356,7 +357,6 @@ async function buffers({ client }: Surroundings): Promise<Finding[]> {
       },
     ]
   } finally {
-    subscription.close()
-    await answering
+    await echo.close()
   }
 }

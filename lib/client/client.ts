@@ -68,7 +68,7 @@ import { checkPublishSubject, idPrefix } from '../values/subjects'
 import { clientMetrics } from './metrics'
 import { OfflineWarning } from './offline-warning'
 import { CLIENT_SHAPE, isOnNats, openSettings, shownOptions, withAddress } from './options'
-import { type Change, CLOSED, type ClientState, REFUSED, Session } from './session'
+import { type Change, CLOSED, type ClientState, REFUSED, Session, type Wire } from './session'
 import { SocketReports } from './socket-reports'
 
 /** How long what was published waits for a connection when the client closes, in ms. The engine has the same bound. */
@@ -142,6 +142,10 @@ export class Client extends ClientViews implements Target, Responder {
 
   get info(): Record<string, unknown> | undefined {
     return this.#session.info
+  }
+
+  get wire(): Wire | undefined {
+    return this.#session.wire
   }
 
   /** @internal */
@@ -455,7 +459,7 @@ export class Client extends ClientViews implements Target, Responder {
       else this.emit('disconnected', errorFrom(ending))
     } else if (change !== undefined) {
       if (change === 'connected' && CHANNELS.clientConnect.hasSubscribers) {
-        CHANNELS.clientConnect.publish({ client: this, address: this.options.address })
+        CHANNELS.clientConnect.publish({ client: this, address: this.options.address, wire: this.wire })
       }
       this.emit(change)
     }

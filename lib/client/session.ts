@@ -15,6 +15,8 @@ export const CLOSED = 4
 export const REFUSED = 5
 
 /** The application's event for a change of state. */
+/** What carries a connection. */
+export type Wire = 'selvedge' | 'websocket' | 'conat' | 'nats' | 'inprocess'
 export type Change = 'disconnected' | 'connected' | 'info' | 'inbox' | undefined
 
 export class Session {
@@ -22,6 +24,7 @@ export class Session {
   /** What the server sent at sign-in. */
   info: Record<string, unknown> | undefined
   connectionId: string | undefined
+  wire: Wire | undefined
   readonly ref = new ProcessRef()
   /** Callbacks of those who wait for the end. */
   readonly gone = new Waiters()
@@ -63,7 +66,7 @@ export class Session {
         this.#lastEnding = undefined
         this.#failingSince = undefined
         this.#ending = undefined
-        this.connectionId = text || undefined
+        this.#handleWire(text)
         this.ref.set(false)
         this.#connected.settle()
         return 'connected'
@@ -127,11 +130,19 @@ export class Session {
     this.ref.set(true)
   }
 
+  /** `text`: what carries the connection, and what the server calls it. */
+  #handleWire(text: string): void {
+    const at = text.indexOf(' ')
+    this.wire = (text.slice(0, at) as Wire) || undefined
+    this.connectionId = text.slice(at + 1) || undefined
+  }
+
   leave(): void {
     this.state = 'disconnected'
     this.#isSignedIn = false
     this.#isReady = false
     this.connectionId = undefined
+    this.wire = undefined
   }
 
   /** Whatever waits gets `failure`. */

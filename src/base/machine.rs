@@ -125,6 +125,8 @@ pub enum LinkEvent {
 pub struct LinkInfo {
     /// The peer's name for the connection; empty if there is none.
     pub id: String,
+    /// What carries it, as people call it; empty if that is not known.
+    pub wire: &'static str,
 }
 
 /// Names an object of the application: a client, a socket, a listener, a ticket. Chosen by the application,

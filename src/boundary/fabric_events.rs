@@ -50,7 +50,7 @@ pub(super) fn write(out: &mut EventBuffer, client: Handle, event: Event) {
 fn session(out: &mut EventBuffer, client: Handle, state: &SessionState) {
     let (number, text) = match state {
         SessionState::Disconnected(reason) => (0, reason.clone()),
-        SessionState::Connected(id) => (1, id.clone()),
+        SessionState::Connected(link) => (1, format!("{} {}", link.wire, link.id)),
         SessionState::SignedIn(info) => (2, info_json(info)),
         SessionState::Ready => (3, String::new()),
         SessionState::Closed => (4, String::new()),

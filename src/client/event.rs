@@ -1,6 +1,7 @@
 //! Events of the fabric client.
 
 use super::ClientError;
+use crate::base::LinkInfo;
 use crate::wire::{Bundle, Info, Message, OpError, PresenceChange};
 
 /// An event. `T` names the owner of what it is about.
@@ -71,7 +72,7 @@ pub enum ClientEvent<T> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum SessionState {
     /// The link is up; what the broker calls it, or nothing.
-    Connected(String),
+    Connected(LinkInfo),
     /// The broker knows who we are.
     SignedIn(Info),
     /// It does not want us; the link will close.

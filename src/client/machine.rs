@@ -13,7 +13,7 @@ use super::requests::{PendingRequest, Requests, time_for_answer};
 use super::session::{Phase, Session};
 use super::subscriptions::{Link, SubscriptionKind, Subscriptions};
 use super::{ClientConfig, ClientError, ClientEvent, ClientUsage, Request, SessionState};
-use crate::base::{Entropy, FaultInjector, FaultPoint, earliest};
+use crate::base::{Entropy, FaultInjector, FaultPoint, LinkInfo, earliest};
 use crate::subject::Pattern;
 use crate::wire::message::chunk::PARTIAL_LIFETIME;
 use crate::wire::{Bundle, ClientOp, Message, Publication, ServerOp, WatchRequest};
@@ -189,10 +189,10 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         self.requests.fail_where(&mut self.out, error, wanted);
     }
 
-    /// Takes the link that was asked for; `id` is the broker's name for it, if it has one.
-    pub fn handle_link_up(&mut self, now: Instant, id: &str) {
+    /// Takes the link that was asked for.
+    pub fn handle_link_up(&mut self, now: Instant, link: LinkInfo) {
         if self.session.handle_link_up(now) {
-            self.out.emit(ClientEvent::Session(SessionState::Connected(id.to_owned())));
+            self.out.emit(ClientEvent::Session(SessionState::Connected(link)));
         }
     }
 

@@ -160,7 +160,7 @@ impl Machine for Endpoint {
     fn handle_link(&mut self, now: Instant, event: LinkEvent) {
         self.latest = Some(now);
         match event {
-            LinkEvent::Up(link) => self.client.handle_link_up(now, &link.id),
+            LinkEvent::Up(link) => self.client.handle_link_up(now, link),
             LinkEvent::Unreachable(failure) => {
                 let message = format!("cannot connect: {failure}");
                 self.events.push_back(Event::ConnectFailed(Failure::new(failure.code, message)));

@@ -8,7 +8,7 @@ use super::peer_task::Attachment;
 use super::{BrokerHandle, PeerIdentity};
 use crate::base::LinkInfo;
 use crate::transport::{Link, LinkError};
-use crate::wire::{ClientOp, ServerOp};
+use crate::wire::{Carrier, ClientOp, ServerOp};
 
 pub(super) struct LocalLink {
     id: String,
@@ -33,7 +33,7 @@ impl Link for LocalLink {
     type In = ServerOp;
 
     fn info(&self) -> LinkInfo {
-        LinkInfo { id: self.id.clone() }
+        LinkInfo { id: self.id.clone(), wire: Carrier::InProcess.name() }
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<ServerOp>) -> Poll<Result<(), LinkError>> {

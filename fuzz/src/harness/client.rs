@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use arbitrary::{Result, Unstructured};
-use selvedge::base::SeededEntropy;
+use selvedge::base::{LinkInfo, SeededEntropy};
 use selvedge::client::{
     Client, ClientConfig, ClientEvent, ClientUsage, ReplyLimits, Request, RequestKind, SessionState,
 };
@@ -42,7 +42,7 @@ fn live(
     while !u.is_empty() {
         match u.int_in_range(0..=15)? {
             0 => client.connect(),
-            1 => client.handle_link_up(*now, ""),
+            1 => client.handle_link_up(*now, LinkInfo::default()),
             2 => client.handle_link_down(*now, "down".to_owned()),
             3 | 4 => client.handle_op(*now, ServerOp::Info(messages::info(u)?)),
             5..=7 => {

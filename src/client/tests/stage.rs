@@ -46,7 +46,7 @@ impl Stage {
     /// It dials, and a broker says who it is.
     pub fn greet(&mut self) {
         assert!(self.client.poll_dial());
-        self.client.handle_link_up(self.now, "");
+        self.client.handle_link_up(self.now, crate::base::LinkInfo::default());
         let user = Ok(Json::from_value(&serde_json::Value::Null));
         let info = Info {
             max_payload: 1_000_000,

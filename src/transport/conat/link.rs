@@ -15,6 +15,7 @@ use crate::transport::heartbeat_link::{self, HeartbeatLink};
 use crate::transport::liveness::TimedLiveness;
 use crate::transport::websocket::{FULL_BYTES, Socket, failure};
 use crate::transport::{Link, LinkError};
+use crate::wire::Carrier;
 use crate::wire::conat::{Codec, EnginePacket, Frames};
 
 /// One end of a connection whose handshake is through.
@@ -159,7 +160,7 @@ impl<C: Codec> Link for ConatLink<C> {
     type In = C::In;
 
     fn info(&self) -> LinkInfo {
-        LinkInfo { id: self.id.clone() }
+        LinkInfo { id: self.id.clone(), wire: Carrier::Conat.name() }
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {

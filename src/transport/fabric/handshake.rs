@@ -15,7 +15,7 @@ use crate::transport::target::{MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES, Target};
 use crate::transport::websocket::{Upgraded, WebSocketBytes, open};
 use crate::transport::{AcceptOptions, BoxedLink, LinkError};
 use crate::wire::fabric::{ClientCodec, EXTENSIONS, PROTOCOL, SUBPROTOCOL, ServerCodec};
-use crate::wire::{ClientOp, ServerOp};
+use crate::wire::{Carrier, ClientOp, ServerOp};
 
 /// Grants a client's request; `rest` is what it has sent since.
 pub(in crate::transport) async fn accept(
@@ -88,7 +88,7 @@ pub(in crate::transport) async fn connect(
         return Err(answer.refusal());
     }
     let terms = Terms::read(&answer)?;
-    join(stream, &answer.rest, terms)
+    Ok(Box::new(join(stream, &answer.rest, terms)))
 }
 
 /// Goes on where a server has granted our protocol inside a WebSocket.
@@ -98,14 +98,15 @@ pub(in crate::transport) async fn connect_in_websocket(
     let Upgraded { stream, mut answer, .. } = granted;
     let terms = Terms::read(&answer)?;
     let rest = std::mem::take(&mut answer.rest);
-    join(wrap(stream, rest, Role::Client).await?.0, &[], terms)
+    let link = join(wrap(stream, rest, Role::Client).await?.0, &[], terms);
+    Ok(Box::new(link.inside(Carrier::OwnInWebSocket)))
 }
 
-fn join(stream: BoxedStream, rest: &[u8], terms: Terms) -> Result<BoxedLink<ClientOp, ServerOp>, LinkError> {
+fn join(stream: BoxedStream, rest: &[u8], terms: Terms) -> FabricLink<ClientCodec> {
     let codec = ClientCodec::new(terms.max_payload.clamp(MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES))
         .with_extensions(&terms.extensions);
     let liveness = TimedLiveness::client(terms.ping_interval, terms.ping_timeout);
-    Ok(Box::new(FabricLink::new(terms.session, stream, rest, codec, liveness)))
+    FabricLink::new(terms.session, stream, rest, codec, liveness)
 }
 
 /// The terms of the connection, by the server.

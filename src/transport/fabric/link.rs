@@ -15,12 +15,14 @@ use crate::transport::liveness::TimedLiveness;
 use crate::transport::read_buffer::{ReadBuffer, WholeFrame};
 use crate::transport::write_buffer::WriteBuffer;
 use crate::transport::{BoxedStream, Link, LinkError};
+use crate::wire::Carrier;
 use crate::wire::fabric::{Codec, DecodeError, Decoded, Frame, frame_length, push_ping, push_pong};
 
 /// One end of a connection whose handshake is through.
 pub(super) struct FabricLink<C: Codec> {
     /// The server's name for it, at a client's end.
     id: String,
+    carrier: Carrier,
     stream: BoxedStream,
     codec: C,
     liveness: TimedLiveness,
@@ -50,6 +52,7 @@ impl<C: Codec> FabricLink<C> {
     ) -> Self {
         Self {
             id,
+            carrier: Carrier::Own,
             stream,
             codec,
             liveness,
@@ -62,6 +65,11 @@ impl<C: Codec> FabricLink<C> {
             progress: Progress::default(),
             consumed: 0,
         }
+    }
+
+    /// It is inside something.
+    pub(super) fn inside(self, carrier: Carrier) -> Self {
+        Self { carrier, ..self }
     }
 
     /// Has the stream say here how many bytes it holds.
@@ -170,7 +178,7 @@ impl<C: Codec> Link for FabricLink<C> {
     type In = C::In;
 
     fn info(&self) -> LinkInfo {
-        LinkInfo { id: self.id.clone() }
+        LinkInfo { id: self.id.clone(), wire: self.carrier.name() }
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {

@@ -257,7 +257,7 @@ impl<C: Conversation> Link for NatsLink<C> {
     type In = C::In;
 
     fn info(&self) -> LinkInfo {
-        LinkInfo { id: self.id.clone() }
+        LinkInfo { id: self.id.clone(), wire: "nats" }
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Vec<C::In>) -> Poll<Result<(), LinkError>> {
