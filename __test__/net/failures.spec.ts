@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { connect } from 'selvedge'
 import { over, type Server, type Socket, sockets } from 'selvedge/net'
-import { describeFabric } from '../support/fabrics'
+import { describeFabrics } from '../support/fabrics'
 import { disconnection } from '../support/sockets'
 
 type Failure = NodeJS.ErrnoException & { undelivered?: number; cause?: { code?: unknown } }
@@ -26,92 +26,89 @@ test('a connect that the fabric is away for says why in its cause', async () => 
 })
 
 let isRevoked = false
-for (const kind of ['conat wire', 'selvedge wire'] as const) {
-  describeFabric(
-    kind,
-    'failures',
-    fabric => {
-      beforeEach(() => {
-        isRevoked = false
-      })
+describeFabrics(
+  'failures',
+  fabric => {
+    beforeEach(() => {
+      isRevoked = false
+    })
 
-      test.each(['at once', 'in a reconnect'])(
-        'a subject that is taken back %s ends its server',
-        async when => {
-          const client = fabric.client()
-          const server = over(client).createServer(socket => socket.on('error', () => {}).resume())
-          await once(server.listen('revoked.door'), 'listening')
-          const here = over(fabric.client())
-            .connect('revoked.door')
-            .on('error', () => {})
-          await once(here, 'connect')
-          const events: string[] = []
-          server
-            .on('error', error => events.push((error as Failure).code!))
-            .on('close', () => events.push('close'))
-          const ends = [closed(server), closed(here)]
-          const refused = failure(server)
-          isRevoked = true
-          if (when === 'at once') fabric.broker.revalidate()
-          else {
-            const away = disconnection(client)
-            client.disconnect()
-            await away
-            client.connect()
-          }
-          const error = await refused
-          expect(error).toMatchObject({ code: 'EACCES', syscall: 'listen' })
-          expect(error.cause?.code).toBe(403)
-          expect([server.listening, server.address()]).toEqual([false, null])
-          await Promise.all(ends)
-          expect(events).toEqual(['EACCES', 'close'])
-          await gone()
-        },
-      )
-
-      test('who is cut off is told how many bytes have not arrived, and why', async () => {
-        const server = over(fabric.client()).createServer({ pauseOnConnect: true })
-        const connection = once(server, 'connection') as Promise<[Socket]>
-        await once(server.listen('cut'), 'listening')
-        const here = over(fabric.client()).connect('cut')
-        const [[there]] = await Promise.all([connection, once(here, 'connect')])
-        await new Promise(resolve => here.write(Buffer.alloc(1000), resolve))
-        const lost = failure(here)
-        there.on('error', () => {}).resetAndDestroy()
-        const error = await lost
-        expect(error).toMatchObject({ code: 'ECONNRESET', syscall: 'read', undelivered: 1000 })
-        expect(error.cause?.code).toBe('ERR_SOCKET_CLOSED_BY_PEER')
-        await new Promise(resolve => server.close(resolve))
-        await gone()
-      })
-
-      test('a load balancer chooses among servers that share a subject', async () => {
-        const servers = ['one', 'two'].map(name =>
-          over(fabric.client()).createServer(socket => void socket.end(name)),
-        )
-        for (const server of servers)
-          await once(server.listen({ subject: 'shared', reusePort: true }), 'listening')
-        const ids = sockets({ state: 'LISTEN' }).map(({ id }) => id)
-        const net = over(fabric.client())
-        for (const [at, id] of ids.entries()) {
-          const asked: string[] = []
-          const socket = net.connect('shared', {
-            loadBalancer: subject => {
-              asked.push(subject)
-              return Promise.resolve(id)
-            },
-          })
-          expect(String((await once(socket, 'data'))[0])).toBe(['one', 'two'][at])
-          expect(asked).toEqual(['shared'])
-          await closed(socket)
+    test.each(['at once', 'in a reconnect'])(
+      'a subject that is taken back %s ends its server',
+      async when => {
+        const client = fabric.client()
+        const server = over(client).createServer(socket => socket.on('error', () => {}).resume())
+        await once(server.listen('revoked.door'), 'listening')
+        const here = over(fabric.client())
+          .connect('revoked.door')
+          .on('error', () => {})
+        await once(here, 'connect')
+        const events: string[] = []
+        server
+          .on('error', error => events.push((error as Failure).code!))
+          .on('close', () => events.push('close'))
+        const ends = [closed(server), closed(here)]
+        const refused = failure(server)
+        isRevoked = true
+        if (when === 'at once') fabric.broker.revalidate()
+        else {
+          const away = disconnection(client)
+          client.disconnect()
+          await away
+          client.connect()
         }
-        await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+        const error = await refused
+        expect(error).toMatchObject({ code: 'EACCES', syscall: 'listen' })
+        expect(error.cause?.code).toBe(403)
+        expect([server.listening, server.address()]).toEqual([false, null])
+        await Promise.all(ends)
+        expect(events).toEqual(['EACCES', 'close'])
         await gone()
-      })
-    },
-    {
-      isAllowed: ({ type, subject }) =>
-        !isRevoked || type === 'pub' || !subject.startsWith('revoked.door.server.'),
-    },
-  )
-}
+      },
+    )
+
+    test('who is cut off is told how many bytes have not arrived, and why', async () => {
+      const server = over(fabric.client()).createServer({ pauseOnConnect: true })
+      const connection = once(server, 'connection') as Promise<[Socket]>
+      await once(server.listen('cut'), 'listening')
+      const here = over(fabric.client()).connect('cut')
+      const [[there]] = await Promise.all([connection, once(here, 'connect')])
+      await new Promise(resolve => here.write(Buffer.alloc(1000), resolve))
+      const lost = failure(here)
+      there.on('error', () => {}).resetAndDestroy()
+      const error = await lost
+      expect(error).toMatchObject({ code: 'ECONNRESET', syscall: 'read', undelivered: 1000 })
+      expect(error.cause?.code).toBe('ERR_SOCKET_CLOSED_BY_PEER')
+      await new Promise(resolve => server.close(resolve))
+      await gone()
+    })
+
+    test('a load balancer chooses among servers that share a subject', async () => {
+      const servers = ['one', 'two'].map(name =>
+        over(fabric.client()).createServer(socket => void socket.end(name)),
+      )
+      for (const server of servers)
+        await once(server.listen({ subject: 'shared', reusePort: true }), 'listening')
+      const ids = sockets({ state: 'LISTEN' }).map(({ id }) => id)
+      const net = over(fabric.client())
+      for (const [at, id] of ids.entries()) {
+        const asked: string[] = []
+        const socket = net.connect('shared', {
+          loadBalancer: subject => {
+            asked.push(subject)
+            return Promise.resolve(id)
+          },
+        })
+        expect(String((await once(socket, 'data'))[0])).toBe(['one', 'two'][at])
+        expect(asked).toEqual(['shared'])
+        await closed(socket)
+      }
+      await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+      await gone()
+    })
+  },
+  {
+    isAllowed: ({ type, subject }) =>
+      !isRevoked || type === 'pub' || !subject.startsWith('revoked.door.server.'),
+  },
+)
