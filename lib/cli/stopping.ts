@@ -34,7 +34,7 @@ export class Stopped extends Error {
 
 /** Resolves when the command is to stop. */
 export function stopped(): Promise<void> {
-  return new Promise(resolve => void onStop(resolve))
+  return new Promise(resolve => void onStop(() => resolve()))
 }
 
 /** Calls `end` when the command is to stop: at once if that was said before. Returns what takes it back. */
