@@ -49,20 +49,19 @@ impl Exclusives {
         claim: Claim,
     ) -> Result<Granted, Refusal> {
         let present = self.by_pattern.get(pattern).copied();
+        let (milliseconds, at) = *self.clock.get_or_insert((started, now));
+        let passed = u64::try_from(now.saturating_duration_since(at).as_millis()).unwrap_or(0);
+        let clock = milliseconds.saturating_add(passed).min(MAX_CLOCK);
+        let ahead = (clock + MAX_AHEAD) << TOKENS_A_MILLISECOND_BITS;
         let token = match claim {
-            Claim::Fresh => {
-                let (milliseconds, at) = *self.clock.get_or_insert((started, now));
-                let passed = u64::try_from(now.saturating_duration_since(at).as_millis()).unwrap_or(0);
-                let by_clock =
-                    milliseconds.saturating_add(passed).min(MAX_CLOCK) << TOKENS_A_MILLISECOND_BITS;
-                by_clock.max(self.latest + 1)
-            }
-            Claim::Returning(token) => {
+            Claim::Returning(token) if token <= ahead.max(self.latest) => {
                 if present.is_some_and(|holder| holder.token > token) {
                     return Err(Refusal::Superseded);
                 }
-                token.min(MAX_TOKEN)
+                token
             }
+            // What no broker can have given would stand before all that are given from now on.
+            Claim::Returning(_) | Claim::Fresh => (clock << TOKENS_A_MILLISECOND_BITS).max(self.latest + 1),
         };
         self.latest = self.latest.max(token);
         self.by_pattern.insert(pattern.clone(), Holder { peer, token });
@@ -81,8 +80,8 @@ impl Exclusives {
 const TOKENS_A_MILLISECOND_BITS: u32 = 11;
 /// In the year 10000: JavaScript and JSON hold what is below 2^53, and the tokens of that are twice as long.
 const MAX_CLOCK: u64 = 1 << 48;
-/// Whoever comes back may not use up what is left for others.
-const MAX_TOKEN: u64 = MAX_CLOCK << TOKENS_A_MILLISECOND_BITS;
+/// Milliseconds by which another broker's clock may be ahead: a day.
+const MAX_AHEAD: u64 = 24 * 3600 * 1000;
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]
@@ -128,8 +127,23 @@ mod tests {
         exclusives.claim((now, 5), &mine, FIRST, Claim::Returning(7 << 30)).expect("nobody is there");
         let fresh = exclusives.claim((later, 5), &mine, SECOND, Claim::Fresh).expect("fresh wins");
         assert_eq!(fresh.token, (7 << 30) + 1, "whatever its clock says");
-        let absurd = exclusives.claim((later, 5), &mine, FIRST, Claim::Returning(u64::MAX)).expect("later");
-        assert_eq!(absurd.token, MAX_TOKEN);
         assert!(exclusives.claim((later, u64::MAX), &mine, SECOND, Claim::Fresh).is_ok());
+    }
+
+    #[test]
+    fn a_token_that_nobody_gave_is_not_in_the_way_of_those_that_are_given() {
+        let (mut exclusives, now) = (Exclusives::default(), Instant::now());
+        let mine = Pattern::parse("s.server.main.*").expect("valid");
+        let mut claim = |peer, claim| exclusives.claim((now, 5), &mine, peer, claim);
+        for round in 0..1000 {
+            let forged = claim(FIRST, Claim::Returning(u64::MAX - round)).expect("as good as a new one");
+            assert!(forged.token <= (5 << 11) + 2 * round, "{round}: {forged:?}");
+            assert!(forged.before.is_none_or(|before| before.token < forged.token), "who was there is told");
+            let fresh = claim(SECOND, Claim::Fresh).expect("fresh wins");
+            assert!(fresh.token > forged.token);
+            let back = claim(SECOND, Claim::Returning(fresh.token)).expect("its own");
+            assert_eq!(back, Granted { token: fresh.token, before: None });
+            assert_eq!(claim(FIRST, Claim::Returning(forged.token)), Err(Refusal::Superseded));
+        }
     }
 }
