@@ -306,7 +306,7 @@ async fn say_and_close(stream: &mut BoxedStream, answer: &[u8]) -> Result<(), Li
     stream.write_all(answer).await?;
     stream.shutdown().await?;
     // Closing over unread bytes resets the connection, and the answer may be lost with it.
-    let mut unread = stream.take(MAX_HEAD_BYTES as u64);
+    let mut unread = stream.take(MAX_DISCARDED_BYTES);
     let discarded = async { Ok(tokio::io::copy(&mut unread, &mut tokio::io::sink()).await?) };
     let _ = within(LINGER, discarded).await;
     Ok(())
@@ -314,6 +314,9 @@ async fn say_and_close(stream: &mut BoxedStream, answer: &[u8]) -> Result<(), Li
 
 /// What a request for a page may send with it: a form with a password.
 const MAX_BODY_BYTES: usize = 1024;
+
+/// What a refused client may send on until it reads the response.
+const MAX_DISCARDED_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The time that a refused client may take to read the response.
 const LINGER: Duration = Duration::from_millis(500);
