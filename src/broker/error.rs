@@ -72,6 +72,8 @@ pub(super) enum Refusal {
     TooMuchMemoryOfUser { limit: usize },
     /// All together do, and nobody holds more than who asks.
     TooMuchMemoryOfAll { limit: usize },
+    /// The only receiver has not read as much as may wait for it, and nobody has sent more of it.
+    ReceiverFull,
     /// The broker has as many connections as it may.
     TooManyConnections { limit: usize },
     /// The user has.
@@ -97,6 +99,7 @@ impl Refusal {
             | Self::TooMuchMemory { .. }
             | Self::TooMuchMemoryOfUser { .. }
             | Self::TooMuchMemoryOfAll { .. }
+            | Self::ReceiverFull
             | Self::TooManyConnections { .. }
             | Self::TooManyConnectionsOfUser { .. }
             | Self::TooManySigningIn { .. } => Code::Limit.number(),
@@ -178,6 +181,7 @@ impl fmt::Display for Refusal {
             Self::TooMuchMemoryOfAll { limit } => {
                 write!(f, "at most {limit} bytes of memory are held for all, and nobody has more of it")
             }
+            Self::ReceiverFull => write!(f, "the receiver has not read what you have sent it before"),
             Self::TooManyConnections { limit } => {
                 write!(f, "there is a limit of at most {limit} connections")
             }

@@ -4,6 +4,7 @@
 mod flows;
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::account::Account;
 use super::budget::Amount;
@@ -32,30 +33,41 @@ pub(super) struct OutboxLimits {
     pub(super) ops: usize,
 }
 
+/// Who has sent an operation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    pub(super) sender: Account,
+    /// Its payload goes to other peers as well.
+    pub(super) is_shared: bool,
+    /// When it can be refused: nobody else gets it, and its sender is told. `None`: it cannot.
+    pub(super) refused_at: Option<Instant>,
+}
+
 /// The operation did not fit; it was dropped.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Overflow {
     /// The peer does not read.
     Peer,
-    /// Its sender has sent more than its share.
+    /// Its sender has sent more than its share to the end of a socket, which will send it again.
     Sender,
+    /// The peer reads, and its sender has most of what may wait for it, and is to be told.
+    Refused,
 }
 
 impl Outbox {
-    /// Adds an operation that was sent by `sender`, if by anybody, unless that would be more than `limits`.
-    /// `is_shared`: its payload goes to other peers as well.
+    /// Adds an operation that was sent by somebody, or is the broker's own, unless that would be more than
+    /// `limits`.
     pub(super) fn push(
         &mut self,
         limits: OutboxLimits,
         op: ServerOp,
-        is_shared: bool,
-        sender: Option<Account>,
+        sent: Option<Sent>,
     ) -> Result<(), Overflow> {
         let cost = cost(&op);
         let bytes = self.bytes + cost;
         let is_crowded = self.ops.len() >= CROWDED_OPS || self.bytes >= CROWDED_BYTES || self.flows.is_some();
-        if let Some(sender) = sender.filter(|_| is_crowded) {
-            return self.push_crowded(limits, op, cost, is_shared, sender);
+        if let Some(sent) = sent.filter(|_| is_crowded) {
+            return self.push_crowded(limits, op, cost, sent);
         }
         if bytes > limits.bytes || self.len() >= limits.ops {
             return Err(Overflow::Peer);
@@ -71,7 +83,7 @@ impl Outbox {
             return Ok(());
         }
         self.bytes = bytes;
-        if is_shared {
+        if sent.is_some_and(|sent| sent.is_shared) {
             self.shared += shareable(&op);
         }
         if is_answer(&op) {
@@ -88,13 +100,22 @@ impl Outbox {
         limits: OutboxLimits,
         op: ServerOp,
         cost: usize,
-        is_shared: bool,
-        sender: Account,
+        Sent { sender, is_shared, refused_at }: Sent,
     ) -> Result<(), Overflow> {
+        let free = OutboxLimits {
+            bytes: limits.bytes.saturating_sub(self.bytes),
+            ops: limits.ops.saturating_sub(self.len()),
+        };
         let flows = self.flows.get_or_insert_default();
         let is_for_end = is_for_end(&op);
         if is_for_end && flows.has_share(sender, limits) {
             return Err(Overflow::Sender);
+        }
+        if let Some(now) = refused_at.filter(|_| !is_for_end)
+            && flows.has_most(sender, free)
+        {
+            // Whoever sends less finds room, however many send more. One who reads nothing is cut off.
+            return Err(if flows.check_reading(now) { Overflow::Refused } else { Overflow::Peer });
         }
         while self.bytes + cost > limits.bytes || self.ops.len() + flows.len() >= limits.ops {
             match flows.yield_to(sender) {

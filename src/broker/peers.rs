@@ -7,7 +7,7 @@ use super::budget::{Budget, SharedPayloads};
 use super::discarded::Discarded;
 use super::error::Refusal;
 use super::given_requests::{AnswerId, AskedId};
-use super::outbox::{FEW_TAKE_OPS, OutboxLimits, Overflow, TAKE_OPS};
+use super::outbox::{FEW_TAKE_OPS, OutboxLimits, Overflow, Sent, TAKE_OPS};
 use super::peer::Peer;
 use super::peer_id::PeerId;
 use super::{BrokerConfig, DisconnectReason};
@@ -25,6 +25,8 @@ pub(super) struct Peers {
     woken: VecDeque<PeerId>,
     /// Deliveries of which their senders have sent more than their share.
     dropped: u64,
+    /// The last one is to be refused.
+    is_refused: bool,
     /// Closed while something was sent to them; their subscriptions are still in the router.
     evicted: Vec<PeerId>,
     /// What waited for those who were closed, or have gone.
@@ -43,6 +45,7 @@ impl Peers {
             budget: Budget::new(config),
             woken: VecDeque::new(),
             dropped: 0,
+            is_refused: false,
             evicted: Vec::new(),
             discarded: Vec::new(),
         }
@@ -98,42 +101,37 @@ impl Peers {
     /// Puts `op` into the outbox of `id`. False if it is gone or going; then, or when this was too much for
     /// it, `op` is dropped.
     pub(super) fn send(&mut self, id: PeerId, op: ServerOp) -> bool {
-        self.push(id, op, false, None, |_| {})
+        self.push(id, op, None, |_| {})
     }
 
     /// As [`Self::send`], for news of what somebody's connection has done: it stays behind what was sent from
     /// there.
     pub(super) fn send_news(&mut self, id: PeerId, op: ServerOp, sender: Account) -> bool {
-        self.push(id, op, false, Some(sender), |_| {})
+        let sent = Sent { sender, is_shared: false, refused_at: None };
+        self.push(id, op, Some(sent), |_| {})
     }
 
-    /// As [`Self::send`], for a delivery. `is_shared`: its payload goes to other peers as well.
+    /// As [`Self::send`], for a delivery.
     pub(super) fn deliver(
         &mut self,
         id: PeerId,
         op: ServerOp,
-        (sender, is_shared): (Account, bool),
+        sent: Sent,
         messages: u32,
         size: usize,
     ) -> bool {
-        self.push(id, op, is_shared, Some(sender), |peer| peer.delivered.add(messages, size))
+        self.push(id, op, Some(sent), |peer| peer.delivered.add(messages, size))
     }
 
     #[inline]
-    fn push(
-        &mut self,
-        id: PeerId,
-        op: ServerOp,
-        is_shared: bool,
-        sender: Option<Account>,
-        count: impl FnOnce(&mut Peer),
-    ) -> bool {
-        let Self { slots, woken, limits, dropped, .. } = self;
+    fn push(&mut self, id: PeerId, op: ServerOp, sent: Option<Sent>, count: impl FnOnce(&mut Peer)) -> bool {
+        let Self { slots, woken, limits, dropped, is_refused, .. } = self;
         let Some(peer) = find(slots, id).filter(|peer| peer.close.is_none()) else { return false };
-        match peer.outbox.push(*limits, op, is_shared, sender) {
+        match peer.outbox.push(*limits, op, sent) {
             Ok(()) => {}
-            Err(Overflow::Sender) => {
+            Err(overflow @ (Overflow::Sender | Overflow::Refused)) => {
                 *dropped += 1;
+                *is_refused |= overflow == Overflow::Refused;
                 return false;
             }
             Err(Overflow::Peer) => {
@@ -245,7 +243,7 @@ impl Peers {
         let notice = cut_off_notice(peer.outbox.len(), peer.outbox.bytes(), held);
         discarded.extend(Discarded::much_of(std::mem::take(&mut peer.outbox)));
         // Bounds so narrow that this does not fit are a test's.
-        let _ = peer.outbox.push(*limits, notice, false, None);
+        let _ = peer.outbox.push(*limits, notice, None);
         if peer.close.replace(DisconnectReason::SlowConsumer).is_none() {
             evicted.push(id);
         }
@@ -269,6 +267,11 @@ impl Peers {
     /// Returns what counts payloads that several connections wait for.
     pub(super) fn shared_payloads(&self) -> SharedPayloads {
         self.budget.shared().clone()
+    }
+
+    /// Returns whether a delivery since this was last asked is to be refused to its sender.
+    pub(super) fn take_refused(&mut self) -> bool {
+        std::mem::take(&mut self.is_refused)
     }
 
     /// How many deliveries were dropped because their senders had sent more than their share.

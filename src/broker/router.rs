@@ -3,6 +3,7 @@
 //! Chooses receivers, and leaves the sending to its caller. The cost of a publish grows with the groups that
 //! it goes to, and with the arrangements of wildcards that there are (`Interest`).
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
@@ -156,7 +157,8 @@ impl Router {
     }
 
     /// Calls `deliver` for one member of each group of each pattern that the subject matches; it returns
-    /// whether it could, and is told whether others get the same payload. A group with more than one member
+    /// whether it could, and is told whether others get the same payload, and whether nobody else gets
+    /// anything. A group with more than one member
     /// shares the messages of a bundle. `choice`: what of groups of [`Class::Group`]. The last receiver gets
     /// the publication itself, so that nothing is copied for an only one.
     ///
@@ -167,7 +169,7 @@ impl Router {
         (publisher, account, owner): (PeerId, Account, Owner),
         (mut publication, max_message, choice): (Publication, usize, Choice),
         entropy: &mut dyn Entropy,
-        mut deliver: impl FnMut(PeerId, &Pattern, Publication, (bool, Way)) -> bool,
+        mut deliver: impl FnMut(PeerId, &Pattern, Publication, (bool, bool, Way)) -> bool,
     ) -> Result<Routed, Refusal> {
         let bytes = publication.payload.raw.len();
         let mut part = match (publication.seq, publication.done) {
@@ -200,8 +202,10 @@ impl Router {
             publication.payload.raw = self.shared.count(publication.payload.raw);
         }
         let (mut count, mut skipped, mut memory) = (0, false, 0);
+        let (is_first, is_last) = (Cell::new(true), Cell::new(false));
         let mut deliver_counted = |(peer, pattern, way): (PeerId, &Pattern, Way), publication| {
-            if deliver(peer, pattern, publication, (is_shared, way)) && !pattern.is_silent() {
+            let is_only = is_first.replace(false) && is_last.get();
+            if deliver(peer, pattern, publication, (is_shared, is_only, way)) && !pattern.is_silent() {
                 count += 1;
             }
         };
@@ -249,6 +253,7 @@ impl Router {
             (Part::Later(_), Some(id)) if publication.done => self.unfinished.end(publisher, &id),
             _ => {}
         }
+        is_last.set(true);
         if let Some(last) = last {
             deliver_counted(last, publication);
         }

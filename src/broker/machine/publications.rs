@@ -6,6 +6,7 @@ use super::super::account::{Account, Owner};
 use super::super::chunk_assignments::MESSAGE_MEMORY;
 use super::super::error::Refusal;
 use super::super::given_requests::{AnswerId, Names};
+use super::super::outbox::Sent;
 use super::super::peer::Peer;
 use super::super::router::{Choice, Way};
 use super::super::upstream::Class;
@@ -117,6 +118,8 @@ impl Broker {
             }));
         }
         let owner = peers.get(publisher).map_or(Owner::Network(None), |entry| entry.owner);
+        // Where a fabric above has others who get it, nobody has to do without for one who is slow.
+        let is_told = peers.get(publisher).filter(|_| choice == Choice::ByPattern).map(|_| now);
         let begins = (publication.seq, publication.done) == (0, false);
         if begins {
             peers.keep(publisher, MESSAGE_MEMORY)?;
@@ -127,7 +130,7 @@ impl Broker {
             (publisher, sender, owner),
             (publication, self.config.max_message_bytes, choice),
             &mut **entropy,
-            |peer, pattern, publication, (is_shared, way)| {
+            |peer, pattern, publication, (is_shared, is_only, way)| {
                 if is_private && !peers.get(peer).is_some_and(|receiver| receiver.is_internal) {
                     return false;
                 }
@@ -136,7 +139,10 @@ impl Broker {
                 let answer = answering.and_then(|_| answer_for(peers.get(peer), names, &publication));
                 let delivery = ServerOp::Deliver { pattern: pattern.clone(), publication };
                 *effort += DELIVERY_EFFORT;
-                let is_delivered = peers.deliver(peer, delivery, (sender, is_shared), messages, size);
+                // It is told, and nobody else gets what the receiver does not.
+                let refused_at = is_told.filter(|_| is_only);
+                let sent = Sent { sender, is_shared, refused_at };
+                let is_delivered = peers.deliver(peer, delivery, sent, messages, size);
                 has_owner |= is_delivered && is_owner_here(way, peers.get(peer), now);
                 if is_delivered {
                     totals.delivered.add(messages, size);
@@ -153,9 +159,12 @@ impl Broker {
         if begins {
             peers.give_back(publisher, MESSAGE_MEMORY);
         }
-        let routed = routed?;
+        let (routed, is_refused) = (routed?, peers.take_refused());
         if routed.memory > 0 {
             peers.keep_more(publisher, routed.memory);
+        }
+        if is_refused {
+            return Err(Refusal::ReceiverFull);
         }
         totals.published.add(messages, size);
         if let Some(entry) = peers.get_mut(publisher) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::super::account::Account;
 use super::super::auth_request::Action;
-use super::super::outbox::SHARED_FROM_BYTES;
+use super::super::outbox::{SHARED_FROM_BYTES, Sent};
 use super::super::upstream::{Counted, UpstreamEvent, is_local, is_reserved};
 use super::super::{JournalKind, PeerId, RefusedFor, RefusedOp};
 use super::Broker;
@@ -159,7 +159,8 @@ impl Broker {
     ) -> bool {
         let (messages, size) = (publication.count(), publication.payload_bytes());
         let op = ServerOp::Deliver { pattern: pattern.clone(), publication };
-        let is_delivered = self.peers.deliver(peer, op, (BEYOND, is_shared), messages, size);
+        let sent = Sent { sender: BEYOND, is_shared, refused_at: None };
+        let is_delivered = self.peers.deliver(peer, op, sent, messages, size);
         if is_delivered {
             self.totals.delivered.add(messages, size);
         }

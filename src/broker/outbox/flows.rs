@@ -2,6 +2,7 @@
 //! another's flood. What one sender has sent stays in order, and a fence behind all that came before it.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use super::{MAX_CHANGES, OutboxLimits, TAKE_BYTES, cost};
 use crate::base::Shares;
@@ -23,6 +24,10 @@ pub(super) struct Flows {
     fences: VecDeque<ServerOp>,
     /// Fences that have gone.
     passed: usize,
+    /// Operations that have gone out of the flows, and what was known of them when it was last asked, and
+    /// when that was not the same.
+    gone: u64,
+    gone_at: Option<(u64, Instant)>,
     /// How many operations stand before each fence and behind the one before it; at the end, behind all.
     between: VecDeque<usize>,
 }
@@ -37,6 +42,8 @@ impl Default for Flows {
             len: 0,
             fences: VecDeque::new(),
             passed: 0,
+            gone: 0,
+            gone_at: None,
             between: VecDeque::from([0]),
         }
     }
@@ -78,6 +85,24 @@ impl Flows {
     pub(super) fn has_share(&self, sender: Account, limits: OutboxLimits) -> bool {
         self.shares.of(&sender) >= limits.bytes / SHARES
             || self.by_sender.get(&sender).is_some_and(|flow| flow.len() >= (limits.ops / SHARES).max(1))
+    }
+
+    /// Returns whether a sender has many times as much in here as is free. So one alone may have nearly all,
+    /// and of several nobody more than the others, and there is always room for one who sends little.
+    pub(super) fn has_most(&self, sender: Account, free: OutboxLimits) -> bool {
+        self.shares.of(&sender) >= free.bytes.saturating_mul(MOST)
+            || self.by_sender.get(&sender).is_some_and(|flow| flow.len() >= free.ops.saturating_mul(MOST))
+    }
+
+    /// Returns whether the peer reads: something has gone since this was asked a while ago.
+    pub(super) fn check_reading(&mut self, now: Instant) -> bool {
+        match self.gone_at {
+            Some((gone, at)) if gone == self.gone => now.saturating_duration_since(at) < MAX_UNREAD_TIME,
+            _ => {
+                self.gone_at = Some((self.gone, now));
+                true
+            }
+        }
     }
 
     /// The changes at the end of what this sender has sent, if they are the last thing.
@@ -133,6 +158,7 @@ impl Flows {
             {
                 turn += cost(&op);
                 ops += 1;
+                self.gone += 1;
                 into.push(op);
                 self.settle(place);
                 taken += self.pass_fences(into);
@@ -195,6 +221,10 @@ pub(super) fn is_for_end(op: &ServerOp) -> bool {
     matches!(op, ServerOp::Deliver { pattern, .. } if is_end(pattern))
 }
 
+/// How many times as much as is free one sender may have.
+const MOST: usize = 15;
+/// A peer that takes nothing for so long, while messages for it are refused, does not read.
+pub(in crate::broker) const MAX_UNREAD_TIME: Duration = Duration::from_secs(5);
 /// Bytes that go out for one sender before the next one has its turn.
 const TURN_BYTES: usize = 32 * 1024;
 /// One sender may have one of so many parts of what may wait for a peer, as far as it is for ends of sockets.

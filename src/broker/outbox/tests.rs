@@ -1,3 +1,7 @@
+#![allow(clippy::disallowed_methods)]
+
+use std::time::Duration;
+
 use super::*;
 use crate::subject::{Pattern, Subject};
 use crate::wire::{AckId, Payload};
@@ -12,12 +16,12 @@ fn strings(id: u64, length: usize) -> ServerOp {
 fn both_bounds_hold_and_what_does_not_fit_is_not_taken() {
     let mut outbox = Outbox::default();
     let two = OutboxLimits { bytes: usize::MAX, ops: 2 };
-    assert_eq!(outbox.push(two, strings(0, 1), false, None), Ok(()));
-    assert_eq!(outbox.push(two, strings(1, 1), false, None), Ok(()));
-    assert_eq!(outbox.push(two, strings(2, 1), false, None), Err(Overflow::Peer));
+    assert_eq!(outbox.push(two, strings(0, 1), None), Ok(()));
+    assert_eq!(outbox.push(two, strings(1, 1), None), Ok(()));
+    assert_eq!(outbox.push(two, strings(2, 1), None), Err(Overflow::Peer));
     let exact = OutboxLimits { bytes: outbox.bytes() + cost(&strings(3, 100)), ops: 10 };
-    assert_eq!(outbox.push(exact, strings(3, 101), false, None), Err(Overflow::Peer));
-    assert_eq!(outbox.push(exact, strings(3, 100), false, None), Ok(()));
+    assert_eq!(outbox.push(exact, strings(3, 101), None), Err(Overflow::Peer));
+    assert_eq!(outbox.push(exact, strings(3, 100), None), Ok(()));
     assert_eq!(outbox.len(), 3);
 }
 
@@ -25,10 +29,10 @@ fn both_bounds_hold_and_what_does_not_fit_is_not_taken() {
 fn a_take_is_bounded_and_gives_back_all_that_was_counted() {
     let mut outbox = Outbox::default();
     for id in 0..3 {
-        outbox.push(WIDE, strings(id, TAKE_BYTES), false, None).unwrap();
+        outbox.push(WIDE, strings(id, TAKE_BYTES), None).unwrap();
     }
     for id in 3..3000 {
-        outbox.push(WIDE, strings(id, 1), false, None).unwrap();
+        outbox.push(WIDE, strings(id, 1), None).unwrap();
     }
     let (mut taken, mut sizes) = (Vec::new(), Vec::new());
     while outbox.len() > 0 {
@@ -56,6 +60,11 @@ fn delivery(pattern: &str, length: usize) -> ServerOp {
     ServerOp::Deliver { pattern: Pattern::parse(pattern).expect("valid"), publication }
 }
 
+/// Sent by this account, which cannot be told if it does not fit.
+fn by(sender: Account) -> Sent {
+    Sent { sender, is_shared: false, refused_at: None }
+}
+
 const SOCKETS: &str = "chat.server.s1.*";
 
 /// Takes all, and returns how many bytes of payload came before the first of so many.
@@ -81,12 +90,13 @@ fn who_floods_a_crowded_peer_is_not_in_the_way_of_others() {
     let mut outbox = Outbox::default();
     let mut refused = 0;
     for _ in 0..300_000 {
-        refused +=
-            usize::from(outbox.push(limits, delivery(SOCKETS, 100), false, mallory) == Err(Overflow::Sender));
+        refused += usize::from(
+            outbox.push(limits, delivery(SOCKETS, 100), mallory.map(by)) == Err(Overflow::Sender),
+        );
     }
     assert!(refused > 100_000, "{refused}");
     assert!(outbox.bytes() <= limits.bytes / 2 + CROWDED_BYTES + 1000);
-    assert_eq!(outbox.push(limits, delivery(SOCKETS, 7), false, ann), Ok(()));
+    assert_eq!(outbox.push(limits, delivery(SOCKETS, 7), ann.map(by)), Ok(()));
     assert!(taken_before(&mut outbox, 7) <= Some(CROWDED_BYTES + 100_000));
 }
 
@@ -96,18 +106,18 @@ fn several_who_flood_give_way_to_one_who_does_not_and_only_unread_subscriptions_
     let mut outbox = Outbox::default();
     for sender in 0..4 {
         for _ in 0..300 {
-            let flood = outbox.push(limits, delivery(SOCKETS, 100_000), false, Some(Account::User(sender)));
+            let flood = outbox.push(limits, delivery(SOCKETS, 100_000), Some(by(Account::User(sender))));
             assert_ne!(flood, Err(Overflow::Peer));
         }
     }
-    assert_eq!(outbox.push(limits, delivery(SOCKETS, 7), false, Some(Account::User(9))), Ok(()));
-    assert_eq!(outbox.push(limits, delivery("news.>", 8), false, Some(Account::User(9))), Ok(()));
+    assert_eq!(outbox.push(limits, delivery(SOCKETS, 7), Some(by(Account::User(9)))), Ok(()));
+    assert_eq!(outbox.push(limits, delivery("news.>", 8), Some(by(Account::User(9)))), Ok(()));
     assert!(outbox.bytes() <= limits.bytes);
     assert!(taken_before(&mut outbox, 7) < Some(8 << 20));
 
     let mut outbox = Outbox::default();
     let pushed =
-        |outbox: &mut Outbox| outbox.push(limits, delivery("news.>", 100_000), false, Some(Account::User(1)));
+        |outbox: &mut Outbox| outbox.push(limits, delivery("news.>", 100_000), Some(by(Account::User(1))));
     let count = std::iter::from_fn(|| pushed(&mut outbox).ok()).take(10_000).count();
     assert!((600..700).contains(&count));
     assert_eq!(pushed(&mut outbox), Err(Overflow::Peer));
@@ -120,10 +130,10 @@ fn the_end_of_a_subscription_stays_behind_all_that_came_before_it() {
     for round in 0..4_u64 {
         for number in 0..CROWDED_OPS {
             let sender = Account::User(number as u64 % 5);
-            outbox.push(WIDE, delivery("news.>", 1), false, Some(sender)).expect("room");
+            outbox.push(WIDE, delivery("news.>", 1), Some(by(sender))).expect("room");
         }
-        outbox.push(WIDE, fence(2 * round), false, None).expect("room");
-        outbox.push(WIDE, fence(2 * round + 1), false, None).expect("room");
+        outbox.push(WIDE, fence(2 * round), None).expect("room");
+        outbox.push(WIDE, fence(2 * round + 1), None).expect("room");
     }
     let mut taken = Vec::new();
     while outbox.len() > 0 {
@@ -161,7 +171,7 @@ fn what_one_sender_sends_stays_in_order_and_news_of_its_ends_behind_it() {
             delivery(["a", "b", "c"][sender], next[sender])
         };
         next[sender] += 1;
-        outbox.push(WIDE, op, false, Some(Account::User(sender as u64))).expect("room");
+        outbox.push(WIDE, op, Some(by(Account::User(sender as u64)))).expect("room");
         if round % 5000 == 4999 {
             outbox.take(&mut taken, TAKE_OPS);
         }
@@ -186,5 +196,47 @@ fn what_one_sender_sends_stays_in_order_and_news_of_its_ends_behind_it() {
     }
     for (sender, seen) in seen.iter().enumerate() {
         assert!(seen.iter().copied().eq(0..next[sender]), "of sender {sender}");
+    }
+}
+
+#[test]
+fn who_floods_a_subscription_is_refused_and_others_find_room_as_long_as_it_is_read() {
+    let limits = OutboxLimits { bytes: 64 << 20, ops: 262_144 };
+    let mut now = Instant::now();
+    let mut outbox = Outbox::default();
+    let push = |outbox: &mut Outbox, now, sender, length| {
+        let sent = Sent { refused_at: Some(now), ..by(Account::User(sender)) };
+        outbox.push(limits, delivery("service.*", length), Some(sent))
+    };
+    let (mut refused, mut taken, mut given) = ([0; 12], Vec::new(), 0);
+    for round in 0..60_000 {
+        for sender in 0..10 {
+            match push(&mut outbox, now, sender, 10) {
+                Err(Overflow::Refused) => refused[usize::try_from(sender).expect("small")] += 1,
+                other => assert_eq!(other, Ok(())),
+            }
+        }
+        if round % 1000 == 0 {
+            now += Duration::from_secs(1);
+            assert_eq!(push(&mut outbox, now, 11, 7), Ok(()), "who sends little");
+            outbox.take(&mut taken, 100);
+            given += std::mem::take(&mut taken).len();
+        }
+    }
+    assert!(given > 5000 && refused[..10].iter().all(|&count| count > 20_000), "{given} {refused:?}");
+    // Nothing is read any more.
+    assert_eq!(push(&mut outbox, now, 1, 10), Err(Overflow::Refused));
+    now += flows::MAX_UNREAD_TIME;
+    assert_eq!(push(&mut outbox, now, 1, 10), Err(Overflow::Peer));
+}
+
+#[test]
+fn one_alone_has_nearly_all_of_what_may_wait() {
+    let limits = OutboxLimits { bytes: 64 << 20, ops: 262_144 };
+    let sent = Sent { refused_at: Some(Instant::now()), ..by(Account::User(1)) };
+    for (length, least) in [(10, 240_000), (1_000_000, 61)] {
+        let mut outbox = Outbox::default();
+        let fits = std::iter::from_fn(|| outbox.push(limits, delivery("a", length), Some(sent)).ok()).count();
+        assert!(fits >= least, "{fits} of {length} bytes");
     }
 }

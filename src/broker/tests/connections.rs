@@ -174,6 +174,32 @@ fn a_slow_consumer_is_noticed_by_its_bytes_too() {
     assert_eq!(stage.broker.close_reason(slow), Some(DisconnectReason::SlowConsumer));
 }
 
+fn is_refused(op: &ServerOp) -> bool {
+    matches!(op, ServerOp::Ack { reply: Reply::Error(OpError { code: Some(429), .. }), .. })
+}
+
+#[test]
+fn who_floods_a_service_is_told_that_it_is_too_much_and_the_service_goes_on() {
+    let mut stage = Stage::new();
+    let [service, flooder, neighbour] = stage.joined();
+    stage.subscribe(service, "service", "1");
+    let (mut taken, mut told) = (Vec::new(), 0);
+    for round in 0..300_000 {
+        let publication = publication("service", "m", 0, true, "flood");
+        let op = ClientOp::Publish { ack: Some(AckId(round)), publication };
+        stage.broker.handle_op(stage.now, flooder, op);
+        if round % 10_000 == 0 {
+            // It reads, if slowly.
+            stage.broker.take_outbox(service, &mut taken);
+            assert_eq!(stage.publish(neighbour, "service", "m"), 1);
+            told += stage.take(flooder).iter().filter(|op| is_refused(op)).count();
+        }
+    }
+    assert!(taken.len() > 10_000 && told > 10_000, "{} {told}", taken.len());
+    let stats = stage.broker.stats();
+    assert_eq!((stats.slow_consumers, stage.broker.close_reason(service)), (0, None));
+}
+
 #[test]
 fn who_does_not_read_its_answers_is_a_slow_consumer_as_well() {
     let mut stage = Stage::with(BrokerConfig { max_outbox_ops: 5, ..Default::default() }, 1);
