@@ -256,6 +256,17 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
         }
     }
 
+    /// Returns whose a delivery is, if it is a whole message, or a bundle, for one subscription, and nothing
+    /// stands before it: then it need not pass through [`Self::handle_op`] and an event.
+    pub fn only_owner(&mut self, op: &ServerOp) -> Option<T> {
+        let ServerOp::Deliver { pattern, publication } = op else { return None };
+        let is_whole = publication.seq == 0 && publication.done;
+        if !is_whole || !self.out.events.is_empty() || self.is_closed() {
+            return None;
+        }
+        self.subscriptions.only_member(pattern)
+    }
+
     /// Returns when `handle_timeout` is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         earliest([

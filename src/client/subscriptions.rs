@@ -23,6 +23,8 @@ pub(super) struct Subscriptions<T> {
     /// Our own, never a peer's choice.
     by_pattern: HashMap<Pattern, Entry<T>, RandomState>,
     by_token: HashMap<T, Pattern, RandomState>,
+    /// The only member of the pattern that was looked for last, until members change.
+    latest: Option<(Pattern, T)>,
     /// Those that end behind their last delivery.
     draining: Drains<Entry<T>>,
     /// Members that wait for the confirmation, and until when.
@@ -83,6 +85,7 @@ enum Added {
 impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
     pub(super) fn new() -> Self {
         Self {
+            latest: None,
             by_pattern: HashMap::default(),
             by_token: HashMap::default(),
             draining: Drains::default(),
@@ -129,6 +132,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
         };
         self.by_token.remove(&token);
         self.waits.set(token, None);
+        self.latest = None;
         let Some(entry) = self.by_pattern.remove(&pattern) else { return };
         let drain = self.draining.begin(pattern.clone(), entry);
         link.drain(pattern, drain);
@@ -177,6 +181,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
     /// Handles that a newer connection has a pattern to itself.
     pub(super) fn handle_superseded(&mut self, out: &mut Outputs<T>, pattern: &Pattern) {
         if self.by_pattern.get(pattern).is_some_and(|entry| entry.exclusive.is_some()) {
+            self.latest = None;
             let members = self.by_pattern.remove(pattern).map(|entry| entry.members).unwrap_or_default();
             for token in members {
                 self.by_token.remove(&token);
@@ -237,6 +242,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
             SubscriptionKind::Owned => (None, SubscriptionClass::Direct, None),
             SubscriptionKind::Exclusive => (None, SubscriptionClass::Direct, Some(Claim::Fresh)),
         };
+        self.latest = None;
         let added = match self.by_pattern.get_mut(&pattern) {
             Some(entry) if queue.as_ref().is_some_and(|queue| *queue != entry.queue) => {
                 return Err(ClientError::QueueGroup { pattern: pattern.to_string() });
@@ -271,6 +277,7 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
 
     /// Removes a member. Returns the pattern when it was the last one and the broker must be told.
     fn remove(&mut self, token: T) -> Option<Pattern> {
+        self.latest = None;
         let pattern = self.by_token.remove(&token)?;
         self.waits.set(token, None);
         let entry = self.by_pattern.get_mut(&pattern)?;
@@ -352,6 +359,21 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
             None => self.by_pattern.get(pattern),
         };
         entry.map_or(&[], |entry| &entry.members)
+    }
+
+    /// Returns the member that gets the messages for `pattern`, if there is one and nothing drains.
+    pub(super) fn only_member(&mut self, pattern: &Pattern) -> Option<T> {
+        if !self.draining.is_empty() {
+            return None;
+        }
+        if let Some((latest, token)) = &self.latest
+            && latest.is_same(pattern)
+        {
+            return Some(*token);
+        }
+        let [only] = self.by_pattern.get(pattern)?.members[..] else { return None };
+        self.latest = Some((pattern.clone(), only));
+        Some(only)
     }
 
     /// Returns the drain that a message for `pattern` is for: the last one, unless a subscription stands.

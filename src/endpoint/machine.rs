@@ -94,7 +94,8 @@ impl Endpoint {
                 self.handle_client_event(now, event);
             } else if let Some(dirty) = self.table.pop_dirty() {
                 match dirty {
-                    Dirty::Socket(handle) => self.drain_socket(now, handle),
+                    Dirty::Socket(handle) => self.drain_socket(now, handle, false),
+                    Dirty::RestingSocket(handle) => self.drain_socket(now, handle, true),
                     Dirty::Listener(handle) => self.drain_listener(now, handle),
                 }
             } else {
@@ -174,7 +175,10 @@ impl Machine for Endpoint {
 
     fn handle_input(&mut self, now: Instant, op: ServerOp) {
         self.latest = Some(now);
-        self.client.handle_op(now, op);
+        match self.client.only_owner(&op) {
+            Some(token) => self.handle_publication(now, token, op),
+            None => self.client.handle_op(now, op),
+        }
         self.settle(now);
     }
 

@@ -10,7 +10,7 @@ use super::queue_pool::QueuePool;
 use crate::base::{Deadlines, Handle, earliest};
 use crate::socket::{ClientSocket, Listener, Output, ServerSocket, SocketConfig, SocketEnd, SocketUsage};
 use crate::subject::Subject;
-use crate::wire::Message;
+use crate::wire::{Bundle, Message};
 
 /// All of them, in the order of their creation, so that a simulated run replays.
 #[derive(Default)]
@@ -46,7 +46,19 @@ pub(super) struct ListenerEntry {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dirty {
     Socket(Handle),
+    /// A socket that is due no sooner than it was.
+    RestingSocket(Handle),
     Listener(Handle),
+}
+
+/// What became of a socket whose outputs were drained.
+pub(super) enum Drained {
+    /// It has more of them.
+    Again,
+    /// That was all.
+    Done,
+    /// It is at its end.
+    Closed,
 }
 
 impl AnySocket {
@@ -112,7 +124,43 @@ impl Table {
         Some(result)
     }
 
-    /// The same for a client socket.
+    /// Hands messages in a row to a socket. Returns whether it has taken them.
+    pub(super) fn try_accept_bundle(&mut self, now: Instant, handle: Handle, bundle: &Bundle) -> bool {
+        self.accept(handle, |socket| socket.try_accept_bundle(now, bundle)).unwrap_or(false)
+    }
+
+    /// Hands one numbered message to a socket. If it is not just what is next there, it is given back.
+    pub(super) fn try_accept_one(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        message: Message,
+    ) -> Option<Message> {
+        let mut message = Some(message);
+        self.accept(handle, |socket| {
+            message = message.take().and_then(|message| socket.try_accept_one(now, message));
+            message.is_none()
+        });
+        message
+    }
+
+    /// A socket that has taken something is not looked at again if nothing follows from it.
+    fn accept(&mut self, handle: Handle, act: impl FnOnce(&mut dyn SocketEnd) -> bool) -> Option<bool> {
+        let socket = self.sockets.get_mut(&handle)?.end_mut();
+        self.queues.fill(socket.outputs());
+        let accepts = act(socket);
+        let is_changed = !socket.outputs().is_empty() || socket.is_closed();
+        if !accepts || !socket.rests() {
+            self.handle_touched(handle, is_changed);
+        } else if is_changed {
+            self.mark_dirty(Dirty::RestingSocket(handle));
+        } else {
+            self.queues.reclaim(socket.outputs());
+        }
+        Some(accepts)
+    }
+
+    /// Does something with a client socket, as [`Self::with_socket`].
     pub(super) fn with_client(&mut self, handle: Handle, act: impl FnOnce(&mut ClientSocket)) {
         if let Some(AnySocket::Client(socket)) = self.sockets.get_mut(&handle) {
             self.queues.fill(socket.outputs());
@@ -199,28 +247,35 @@ impl Table {
         self.dirty.pop_front()
     }
 
-    /// Takes the outputs of a socket, if it has any. The queue goes back with [`Self::reclaim`].
-    pub(super) fn take_outputs(&mut self, handle: Handle) -> Option<VecDeque<Output>> {
-        let outputs = self.sockets.get_mut(&handle)?.end_mut().outputs();
-        (!outputs.is_empty()).then(|| std::mem::take(outputs))
+    /// Takes the outputs of a socket. The queue goes back with [`Self::finish_drain`].
+    pub(super) fn take_outputs(&mut self, handle: Handle) -> VecDeque<Output> {
+        self.sockets
+            .get_mut(&handle)
+            .map_or_else(VecDeque::new, |socket| std::mem::take(socket.end_mut().outputs()))
     }
 
-    /// Takes back a queue that has been drained.
-    pub(super) fn reclaim(&mut self, mut outputs: VecDeque<Output>) {
-        self.queues.reclaim(&mut outputs);
-    }
-
-    /// Takes back the room of a socket that has been drained, and notes when it is due. Returns whether it
-    /// is at its end.
-    pub(super) fn finish_drain(&mut self, handle: Handle) -> bool {
-        let is_untimed = self.is_untimed(handle);
-        let Some(socket) = self.sockets.get_mut(&handle) else { return false };
+    /// Takes back the queue of a socket that has been drained, and notes when it is due, unless it rests.
+    /// What has come meanwhile is put into the queue.
+    pub(super) fn finish_drain(
+        &mut self,
+        handle: Handle,
+        drained: &mut VecDeque<Output>,
+        rests: bool,
+    ) -> Drained {
+        let is_untimed = rests || self.is_untimed(handle);
+        let Some(socket) = self.sockets.get_mut(&handle) else { return Drained::Done };
         let socket = socket.end_mut();
-        self.queues.reclaim(socket.outputs());
+        let outputs = socket.outputs();
+        if !outputs.is_empty() {
+            std::mem::swap(outputs, drained);
+            return Drained::Again;
+        }
+        self.queues.reclaim(drained);
+        self.queues.reclaim(outputs);
         if !is_untimed {
             self.deadlines.set(handle, socket.poll_timeout());
         }
-        socket.is_closed()
+        if socket.is_closed() { Drained::Closed } else { Drained::Done }
     }
 
     /// Whether its deadline is looked up when somebody wants to know: it will have another one as soon as it

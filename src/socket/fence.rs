@@ -42,9 +42,12 @@ impl Channel {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::socket::SocketConfig;
+    use crate::socket::{Offer, ServerSocket, SocketConfig, SocketEnd};
     use crate::subject::Subject;
+    use crate::wire::{Bundle, PackedBuilder};
 
     #[test]
     fn once_the_peer_speaks_of_epochs_what_bears_none_is_not_from_it() {
@@ -58,5 +61,20 @@ mod tests {
         // A request of the application.
         let reply = Subject::parse("_INBOX.a").ok();
         assert!(!channel.is_foreign(&Headers { reply, ..Headers::default() }));
+    }
+
+    #[test]
+    fn in_the_stream_messages_in_a_row_are_taken_together_also_by_a_socket_with_an_epoch() {
+        let config = Arc::new(SocketConfig { epoch: Some(5), ..SocketConfig::default() });
+        let (now, subject) = (Instant::now(), Subject::parse("a").expect("valid"));
+        let offer = Offer::new(8, None, &config);
+        let mut socket = ServerSocket::with_stream(now, subject.clone(), config, &offer, 7);
+        let mut builder = PackedBuilder::new(&Payload::NIL, None);
+        builder.push(&Payload::NIL, None);
+        let packed = builder.finish();
+        let bundle =
+            |attempt| Bundle { subject: subject.clone(), first: Some(1), attempt, packed: packed.clone() };
+        assert!(!socket.try_accept_bundle(now, &bundle(Some(5))), "the tag proves who it is from");
+        assert!(socket.try_accept_bundle(now, &bundle(Some(7))));
     }
 }

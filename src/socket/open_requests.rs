@@ -118,6 +118,11 @@ impl OpenRequests {
         Settled::Open
     }
 
+    /// Returns whether any of them wants more than one answer in its time.
+    pub(super) fn has_terms(&self) -> bool {
+        !self.terms.is_empty()
+    }
+
     /// Takes the end of the answers. A request for one answer has none.
     pub(super) fn take_end(&mut self, key: u64) -> Settled {
         if self.find(key).is_some() && !self.is_many(key) { Settled::Unknown } else { self.settle(key) }

@@ -218,8 +218,10 @@ pub trait SocketEnd: Debug + Send {
     /// Accepts a bundle for this socket if it can take all of it. Returns whether; if not, its messages have
     /// to be passed in one by one.
     fn try_accept_bundle(&mut self, now: Instant, bundle: &Bundle) -> bool {
-        let headers = Headers { attempt: bundle.attempt, ..Headers::default() };
-        let accepts = !self.is_closing() && self.accepts_data() && !self.channel().is_foreign(&headers);
+        // In the stream a tag stands in the place of the epoch.
+        let is_foreign = self.channel().stream().is_none()
+            && self.channel().is_foreign(&Headers { attempt: bundle.attempt, ..Headers::default() });
+        let accepts = !self.is_closing() && self.accepts_data() && !is_foreign;
         let accepted = if accepts { self.channel_mut().try_accept_bundle(now, bundle) } else { Accepted::No };
         match accepted {
             Accepted::No => return false,
@@ -228,6 +230,19 @@ pub trait SocketEnd: Debug + Send {
             Accepted::Misbehaved(error) => self.handle_misbehaved(error),
         }
         true
+    }
+
+    /// Accepts a message of the stream if it is just what is next. If not, it is given back.
+    fn try_accept_one(&mut self, now: Instant, message: Message) -> Option<Message> {
+        if self.is_closing() || !self.accepts_data() {
+            return Some(message);
+        }
+        match self.channel_mut().try_accept_one(now, message) {
+            Ok(None) => self.check_end(now),
+            Ok(given_back) => return given_back,
+            Err(error) => self.handle_misbehaved(error),
+        }
+        None
     }
 
     /// Closes when everything written has been handled, or at the deadline.
@@ -282,6 +297,12 @@ pub trait SocketEnd: Debug + Send {
         if let Some(reason) = self.channel_mut().poll_unsendable(now) {
             self.close(reason);
         }
+    }
+
+    /// Returns whether nothing follows from a bundle that it has accepted: it need not be flushed for it, and
+    /// is due no sooner than before.
+    fn rests(&self) -> bool {
+        !self.is_closing() && !self.channel().pending_close.is_requested() && self.channel().rests()
     }
 
     /// Returns whether more could leave, and waits until other sockets have had their turn.

@@ -28,6 +28,11 @@ impl Default for SizeBound {
 }
 
 impl SizeBound {
+    /// Returns whether there is nothing to be done about it.
+    pub(super) fn rests(&self) -> bool {
+        self.told.is_none() && self.gives_up_at.is_none()
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.gives_up_at.filter(|_| self.is_peer_heard)
     }

@@ -29,6 +29,11 @@ impl Pattern {
         &self.0
     }
 
+    /// Returns whether it is the same one in memory: cheaper than to compare, and `false` says nothing.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Returns whether this is `>`, whose subscribers get every message but never count as interest.
     pub fn is_silent(&self) -> bool {
         &*self.0 == ">"

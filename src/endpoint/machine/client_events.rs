@@ -8,7 +8,8 @@ use super::Endpoint;
 use crate::base::{Code, Failure, FaultPoint, Handle};
 use crate::client::{ClientError, ClientEvent, SessionState};
 use crate::socket::{CommandError, Leaving, Listener, TagKind};
-use crate::wire::{Bundle, Json, Message, split_ttl};
+use crate::subject::Subject;
+use crate::wire::{Bundle, Json, Message, Publication, ServerOp, split_ttl};
 
 impl Endpoint {
     pub(super) fn handle_client_event(&mut self, now: Instant, event: ClientEvent<Token>) {
@@ -120,7 +121,7 @@ impl Endpoint {
                 self.probes.clear();
                 for socket in sockets {
                     self.table.with_socket(socket, |socket| socket.handle_fabric_down(now));
-                    self.drain_socket(now, socket);
+                    self.drain_socket(now, socket, false);
                 }
                 for listener in listeners {
                     self.table.with_listener(listener, Listener::handle_fabric_down);
@@ -130,6 +131,19 @@ impl Endpoint {
             }
             state => self.events.push_back(Event::Session(state)),
         }
+    }
+
+    /// Takes what one subscription gets.
+    pub(super) fn handle_publication(&mut self, now: Instant, token: Token, op: ServerOp) {
+        let ServerOp::Deliver { publication, .. } = op else { return };
+        if publication.bundled > 0 {
+            if let Some(bundle) = publication.into_bundle() {
+                self.handle_bundle(now, token, bundle);
+            }
+            return;
+        }
+        let Publication { subject, payload, headers, .. } = publication;
+        self.handle_delivery(now, token, Message { subject, payload, headers });
     }
 
     fn handle_delivery(&mut self, now: Instant, token: Token, message: Message) {
@@ -157,7 +171,16 @@ impl Endpoint {
         }
     }
 
-    fn route_delivery(&mut self, now: Instant, token: Token, message: Message) {
+    fn route_delivery(&mut self, now: Instant, token: Token, mut message: Message) {
+        let headers = &message.headers;
+        if headers.seq.is_some()
+            && headers.command.is_none()
+            && headers.reply.is_none()
+            && let Some(socket) = self.socket_of(token, &message.subject)
+        {
+            let Some(given_back) = self.table.try_accept_one(now, socket, message) else { return };
+            message = given_back;
+        }
         match token {
             Token::Subscription(subscription) => self.deliver(now, subscription, 1, timed(now, message)),
             Token::SocketSubject(socket) => {
@@ -205,18 +228,22 @@ impl Endpoint {
     }
 
     fn route_bundle(&mut self, now: Instant, token: Token, bundle: &Bundle) {
-        let socket = match token {
-            Token::SocketSubject(socket) => Some(socket),
-            Token::ListenerSockets(listener) => {
-                self.table.listener_mut(listener).and_then(|entry| entry.listener.socket_of(&bundle.subject))
-            }
-            _ => None,
-        };
-        let takes = |socket| self.table.with_socket(socket, |socket| socket.try_accept_bundle(now, bundle));
-        if socket.and_then(takes) != Some(true) {
+        let socket = self.socket_of(token, &bundle.subject);
+        if !socket.is_some_and(|socket| self.table.try_accept_bundle(now, socket, bundle)) {
             for message in bundle.messages() {
                 self.handle_delivery(now, token, message);
             }
+        }
+    }
+
+    /// The socket that data on a subject is for.
+    fn socket_of(&mut self, token: Token, subject: &Subject) -> Option<Handle> {
+        match token {
+            Token::SocketSubject(socket) => Some(socket),
+            Token::ListenerSockets(listener) => {
+                self.table.listener_mut(listener).and_then(|entry| entry.listener.socket_of(subject))
+            }
+            _ => None,
         }
     }
 

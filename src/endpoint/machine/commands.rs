@@ -45,9 +45,12 @@ impl Endpoint {
                 self.connect(now, socket, &subject, id, config)
             }
             Command::PublishMany { subject, batches } => self.publish_many(&subject, batches),
-            Command::SocketWrite { sockets, batches, volatile } => {
-                self.write(now, &sockets, &batches, volatile)
-            }
+            Command::SocketWrite { sockets, batches, volatile } => match sockets[..] {
+                [socket] => self.write(now, socket, batches.into_iter(), volatile),
+                _ => sockets
+                    .iter()
+                    .for_each(|&socket| self.write(now, socket, batches.iter().cloned(), volatile)),
+            },
             Command::SocketWriteTimed { sockets, item, volatile, ttl } => {
                 self.write_timed(now, &sockets, &item, (volatile, now + ttl));
             }
@@ -152,20 +155,25 @@ impl Endpoint {
         }
     }
 
-    /// Writes to sockets. The application counts the window itself, so that a refusal is a bug, or the socket
-    /// is at its end without its knowing. Then what was accepted there is reported as undelivered.
-    fn write(&mut self, now: Instant, sockets: &[Handle], batches: &[Messages], volatile: bool) {
-        for &handle in sockets {
-            let write = |socket: &mut dyn SocketEnd| {
-                for batch in batches {
-                    if let Err(error) = socket.write(now, batch.clone(), volatile) {
-                        tracing::debug!(socket = handle, %error, "write refused");
-                    }
+    /// Writes to a socket. The application counts the window itself, so that a refusal is a bug, or the
+    /// socket is at its end without its knowing. Then what was accepted there is reported as undelivered.
+    fn write(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        mut batches: impl Iterator<Item = Messages>,
+        volatile: bool,
+    ) {
+        let write = |socket: &mut dyn SocketEnd| {
+            for batch in &mut batches {
+                if let Err(error) = socket.write(now, batch, volatile) {
+                    tracing::debug!(socket = handle, %error, "write refused");
                 }
-            };
-            if self.table.with_socket(handle, write).is_none() && !volatile {
-                let items = batches.iter().flat_map(Messages::items);
-                let items = items.filter(|item| item.payload.encoding.is_data());
+            }
+        };
+        if self.table.with_socket(handle, write).is_none() && !volatile {
+            for batch in batches {
+                let items = batch.items().filter(|item| item.payload.encoding.is_data());
                 let lost = items.map(|item| SocketEvent::Undelivered(Data::new(0, item)));
                 self.events.extend(lost.map(|event| Event::Socket(handle, event)));
             }
@@ -239,7 +247,7 @@ impl Endpoint {
         let Some(sockets) = self.note_leaving(handle, Leaving::Asked) else { return };
         for socket in sockets {
             self.table.with_socket(socket, |socket| socket.close(CloseReason::Local));
-            self.drain_socket(now, socket);
+            self.drain_socket(now, socket, false);
         }
         self.table.with_listener(handle, Listener::close);
         self.drain_listener(now, handle);
@@ -258,7 +266,7 @@ impl Endpoint {
         entry.listener.retire();
         for socket in self.note_leaving(handle, Leaving::Asked).unwrap_or_default() {
             self.table.with_socket(socket, |socket| socket.end(now, NOBODY, deadline));
-            self.drain_socket(now, socket);
+            self.drain_socket(now, socket, false);
         }
         self.check_listener_end(now, handle);
     }
@@ -276,7 +284,7 @@ impl Endpoint {
         self.table.listeners().into_iter().for_each(|listener| self.close_listener(now, listener));
         for socket in self.table.sockets() {
             self.table.with_socket(socket, |socket| socket.close(CloseReason::Local));
-            self.drain_socket(now, socket);
+            self.drain_socket(now, socket, false);
         }
         self.settle(now);
         self.link_close = within.clamp(MIN_LINK_CLOSE, MAX_LINK_CLOSE);

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::super::table::Drained;
 use super::super::{Event, ListenerEvent, TicketEvent, Token};
 use super::commands::NOBODY;
 use super::{Endpoint, REPLY_TIMEOUT};
@@ -16,15 +17,18 @@ use crate::wire::message::TOO_LARGE;
 use crate::wire::{Headers, Message, Payload};
 
 impl Endpoint {
-    pub(super) fn drain_socket(&mut self, now: Instant, handle: Handle) {
-        while let Some(mut outputs) = self.table.take_outputs(handle) {
+    /// Carries on what a socket has to say. When it is due is looked up, unless it `rests`.
+    pub(super) fn drain_socket(&mut self, now: Instant, handle: Handle, rests: bool) {
+        let mut outputs = self.table.take_outputs(handle);
+        loop {
             while let Some(output) = outputs.pop_front() {
                 self.carry_output(now, handle, output);
             }
-            self.table.reclaim(outputs);
-        }
-        if self.table.finish_drain(handle) {
-            self.remove_socket(now, handle);
+            match self.table.finish_drain(handle, &mut outputs, rests) {
+                Drained::Again => {}
+                Drained::Done => return,
+                Drained::Closed => return self.remove_socket(now, handle),
+            }
         }
     }
 
@@ -175,7 +179,7 @@ impl Endpoint {
             }
             ListenerAction::Supersede(socket, connect) => {
                 self.table.with_server(socket, ServerSocket::supersede);
-                self.drain_socket(now, socket);
+                self.drain_socket(now, socket, false);
                 if let Some(again) =
                     self.table.with_listener(listener, |listener| listener.handle_message(now, connect))
                 {
@@ -218,7 +222,7 @@ impl Endpoint {
                 server_socket.set_limit(self.max_message);
                 self.table.add_server(socket, server_socket, (listener, payer));
                 self.watch_peer(now, socket);
-                self.drain_socket(now, socket);
+                self.drain_socket(now, socket, false);
             }
         }
     }

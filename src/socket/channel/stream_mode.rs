@@ -46,6 +46,14 @@ impl Channel {
         }
     }
 
+    /// Whether nothing follows from the messages that came last.
+    pub(in crate::socket) fn rests(&self) -> bool {
+        let is_bound = self.unwelcome.is_some() || !self.bound.rests();
+        // An answer of many may bring the end of the others nearer.
+        let has_terms = self.requests.as_ref().is_some_and(|requests| requests.has_terms());
+        !is_bound && !has_terms && self.stream().is_some_and(Stream::rests)
+    }
+
     /// How the messages in pieces stand that come, if that has changed.
     pub(in crate::socket) fn take_claim(&mut self) -> Option<Claim> {
         self.stream_mut()?.take_claim()
@@ -72,6 +80,21 @@ impl Channel {
             (Mode::Stream(stream), mut around) => stream.handle_message(now, message, &mut around),
             _ => Ok(Received::Foreign),
         }
+    }
+
+    /// A message of the stream, if it is exactly what is next; if not, it is given back.
+    pub(in crate::socket) fn try_accept_one(
+        &mut self,
+        now: Instant,
+        message: Message,
+    ) -> Result<Option<Message>, PeerMisbehaved> {
+        if self.unwelcome.is_some() {
+            return Ok(Some(message));
+        }
+        let (Mode::Stream(stream), mut around) = self.parts() else { return Ok(Some(message)) };
+        let given_back = stream.try_accept_one(now, message, &mut around)?;
+        self.bound.is_peer_heard |= given_back.is_none();
+        Ok(given_back)
     }
 
     /// The status that came with a `connect`, or with its answer.

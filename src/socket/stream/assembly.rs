@@ -121,6 +121,11 @@ impl Assembly {
         std::mem::take(&mut self.is_changed).then_some(self.claim)
     }
 
+    /// Returns whether nobody is to be told anything.
+    pub(super) fn rests(&self) -> bool {
+        !self.is_raised && !self.is_changed
+    }
+
     /// Returns the bytes that it keeps.
     pub(super) fn bytes(&self) -> usize {
         self.claim.came

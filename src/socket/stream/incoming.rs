@@ -52,6 +52,44 @@ impl Stream {
         Ok(Received::Done)
     }
 
+    /// One message that came to us, if it is just what is next. If not, it is given back.
+    pub(in crate::socket) fn try_accept_one(
+        &mut self,
+        now: Instant,
+        message: Message,
+        around: &mut Surroundings<'_>,
+    ) -> Result<Option<Message>, PeerMisbehaved> {
+        let Message { payload, headers, .. } = &message;
+        let Some(seq) = headers.seq.filter(|_| headers.attempt == Some(self.tags.own)) else {
+            return Ok(Some(message));
+        };
+        self.receiver.set_forced_small(around.faults.should_inject(FaultPoint::TinyWindow));
+        let bytes = payload.raw.len() + headers.json.as_ref().map_or(0, |json| json.as_bytes().len());
+        let fits = bytes <= self.max_message;
+        let Some(class) = fits.then(|| self.receiver.try_accept_one(seq, payload, bytes)).flatten() else {
+            return Ok(Some(message));
+        };
+        self.handle_sign_of_life(now);
+        let item = Item { payload: message.payload, json: message.headers.json };
+        self.give_one(class, item, around)?;
+        Ok(None)
+    }
+
+    fn give_one(
+        &mut self,
+        class: Class,
+        item: Item,
+        around: &mut Surroundings<'_>,
+    ) -> Result<(), PeerMisbehaved> {
+        if class == Class::Data || around.try_settle(self.latest, item.payload.encoding, &item.payload.raw)? {
+            around.emit(SocketEvent::Data(Messages::One(item)));
+        } else {
+            self.give_other(class, item, around);
+        }
+        self.cancel_satisfied(around);
+        Ok(())
+    }
+
     /// Messages in a row that came to us, the first with this number.
     pub(in crate::socket) fn try_accept_bundle(
         &mut self,

@@ -61,8 +61,7 @@ impl Stream {
     }
 
     fn transmit_all(&mut self, now: Instant, outputs: &mut VecDeque<Output>, faults: &mut FaultInjector) {
-        let (resent, duplicates) = (self.sender.resent(), self.receiver.duplicates());
-        let counters = SocketCounters { resent, duplicates, foreign: self.foreign };
+        let counters = self.current_counters();
         if counters != self.counters {
             self.counters = counters;
             outputs.push_back(Output::Event(SocketEvent::Counters(counters)));
@@ -97,7 +96,8 @@ impl Stream {
             self.schedule.hold(now + DELAYED_STATUS);
         }
         let is_due = if last.is_some() {
-            self.schedule.has_news(&standing)
+            self.schedule.check_ride(now, &standing, &self.early)
+                || faults.should_inject(FaultPoint::EarlyAck)
         } else {
             self.schedule.check_due(now, &standing, &self.early) || faults.should_inject(FaultPoint::EarlyAck)
         };
@@ -145,6 +145,22 @@ impl Stream {
                 });
             }
         }
+    }
+
+    /// Whether `pump` would do nothing, and no deadline is earlier than before what came last: that has
+    /// changed no more than a status says that leaves in its time.
+    pub(in crate::socket) fn rests(&self) -> bool {
+        self.peer.is_some()
+            && !self.asks
+            && self.sender.rests()
+            && self.receiver.rests()
+            && self.counters == self.current_counters()
+            && self.schedule.rests(&self.standing(), &self.early)
+    }
+
+    fn current_counters(&self) -> SocketCounters {
+        let (resent, duplicates) = (self.sender.resent(), self.receiver.duplicates());
+        SocketCounters { resent, duplicates, foreign: self.foreign }
     }
 
     fn standing(&self) -> Standing {

@@ -9,7 +9,7 @@ use super::assembly::Assembly;
 use super::ledger::Ledger;
 use crate::socket::{PeerMisbehaved, Window};
 use crate::wire::stream::{Beginning, Class, Counts, MAX_MISSING_NUMBERS, MAX_RANGES, is_valid};
-use crate::wire::{Encoding, Item, ItemRef, PackedMessages, Sizes};
+use crate::wire::{Encoding, Item, ItemRef, PackedMessages, Payload, Sizes};
 
 /// What has come, and what the application has handled of it.
 #[derive(Debug)]
@@ -86,6 +86,22 @@ impl ReceiveQueue {
             self.unhandled[class as usize].push(sizes.count(class), sizes.bytes(class));
         }
         true
+    }
+
+    /// Accepts one message as [`Self::try_accept`] does. Returns its class.
+    pub fn try_accept_one(&mut self, seq: u64, payload: &Payload, bytes: usize) -> Option<Class> {
+        let encoding = payload.encoding;
+        let is_next = seq == self.next && self.out_of_order.is_empty() && !self.is_forced_small;
+        let class = encoding.class().filter(|_| is_next && !encoding.is_timed())?;
+        if self.is_full(class) || !is_valid(encoding, &payload.raw) {
+            return None;
+        }
+        self.next += 1;
+        self.highest = self.highest.max(seq);
+        self.largest = self.largest.max(bytes);
+        self.arrived_bytes += bytes as u64;
+        self.unhandled[class as usize].push(1, bytes);
+        Some(class)
     }
 
     fn has_room(&self, sizes: &Sizes) -> bool {
@@ -272,6 +288,11 @@ impl ReceiveQueue {
     /// Whether something came since the last call that was here already.
     pub fn take_duplicate(&mut self) -> bool {
         std::mem::take(&mut self.has_duplicate)
+    }
+
+    /// Whether all that came was next, and whole.
+    pub fn rests(&self) -> bool {
+        self.out_of_order.is_empty() && !self.has_duplicate && self.assembly.rests()
     }
 
     /// How many items came that were here already.

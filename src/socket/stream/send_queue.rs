@@ -347,6 +347,11 @@ impl SendQueue {
         self.pieces.take_wanted(behind)
     }
 
+    /// Whether nothing waits, for whatever reason, and there is nothing to be told of data with a time.
+    pub fn rests(&self) -> bool {
+        !self.has_more() && !self.pieces.asks() && self.late.is_none()
+    }
+
     /// What is not known to have been handled is asked about one day.
     fn watch_progress(&mut self, now: Instant) {
         if self.is_attached && self.probe_at.is_none() && self.is_under_way() {

@@ -27,6 +27,8 @@ pub(super) struct StatusSchedule {
     deadline: Option<Instant>,
     /// It has passed.
     is_overdue: bool,
+    /// Since when there is something new that was not said.
+    news_since: Option<Instant>,
 }
 
 /// How far one end is.
@@ -65,6 +67,7 @@ impl StatusSchedule {
             pause: Pause::new(MAX_PAUSE),
             deadline: None,
             is_overdue: false,
+            news_since: None,
         }
     }
 
@@ -94,8 +97,23 @@ impl StatusSchedule {
         }
     }
 
+    /// Whether a status rides on what leaves now: at once where somebody may wait for what it says; else when
+    /// it has been new for a while, since it costs both ends as much as a message.
+    pub(super) fn check_ride(&mut self, now: Instant, standing: &Standing, early: &Early) -> bool {
+        if !self.has_news(standing) {
+            return false;
+        }
+        let is_wanted = self.is_asked || self.repairs || standing.counts.data > self.said.data;
+        let since = *self.news_since.get_or_insert(now);
+        is_wanted
+            || self.is_overdue
+            || now >= since + RIDES_AFTER
+            || self.wants_missing(standing)
+            || self.is_early(standing, early)
+    }
+
     /// Whether a status would say anything new.
-    pub(super) fn has_news(&self, standing: &Standing) -> bool {
+    fn has_news(&self, standing: &Standing) -> bool {
         self.is_asked || self.repairs || standing.counts != self.said || self.wants_missing(standing)
     }
 
@@ -105,12 +123,22 @@ impl StatusSchedule {
         standing.has_gap && (self.ask_again_at.is_none() || standing.counts.arrived >= self.asked_upto)
     }
 
+    /// Whether it is settled when the next status leaves, and no sooner than it was.
+    pub(super) fn rests(&self, standing: &Standing, early: &Early) -> bool {
+        let is_quiet = !self.is_asked && !self.repairs && !self.is_overdue && self.ask_again_at.is_none();
+        is_quiet
+            && !standing.has_gap
+            && standing.counts.data == self.said.data
+            && (standing.counts == self.said || (self.deadline.is_some() && !self.is_early(standing, early)))
+    }
+
     /// Whether a status has to leave by itself, now. If not, it will when the time has come.
     pub(super) fn check_due(&mut self, now: Instant, standing: &Standing, early: &Early) -> bool {
         let is_overdue = std::mem::take(&mut self.is_overdue);
         if !self.has_news(standing) {
             return false;
         }
+        self.news_since.get_or_insert(now);
         if self.is_asked || is_overdue || self.is_early(standing, early) {
             return true;
         }
@@ -143,6 +171,8 @@ impl StatusSchedule {
         self.said = standing.counts;
         self.said_bytes = standing.bytes;
         self.is_asked = false;
+        self.is_overdue = false;
+        self.news_since = None;
         if self.repairs || missing_upto.is_some() {
             self.repaired_at = Some(now);
         }
@@ -182,5 +212,8 @@ const LATEST_HANDLED: Duration = Duration::from_millis(20);
 /// Anything is said after so long: an asynchronous handler answers within that, mostly, and its answer
 /// carries it.
 const LATEST: Duration = Duration::from_millis(100);
+/// What nobody waits for rides on the first message that leaves after so long: in a row of requests and
+/// answers a status in so long, instead of one on each.
+const RIDES_AFTER: Duration = Duration::from_millis(10);
 /// Gaps and duplicates are not told more often.
 const MIN_REPAIR_PAUSE: Duration = Duration::from_millis(20);

@@ -100,8 +100,13 @@ impl Pair {
     /// One batch at one end: what it has to say reaches the other one, which does not answer yet.
     fn flush(&mut self, end: usize) {
         let mut around = Around::new();
-        let pumped = self.ends[end].pump(self.now, &mut around.with(&mut self.outputs[end]));
+        let stream = &mut self.ends[end];
+        let (rests, before, due) = (stream.rests(), self.outputs[end].len(), stream.poll_timeout());
+        let pumped = stream.pump(self.now, &mut around.with(&mut self.outputs[end]));
         assert_eq!(pumped, Ok(()));
+        if rests {
+            assert_eq!((self.outputs[end].len(), stream.poll_timeout()), (before, due), "it rested");
+        }
         let other = 1 - end;
         for output in std::mem::take(&mut self.outputs[end]) {
             match output {
@@ -109,8 +114,14 @@ impl Pair {
                     self.frames[end] += 1;
                     self.alone[end] += usize::from(message.payload.encoding.is_control());
                     let around = &mut around.with(&mut self.outputs[other]);
-                    let received = self.ends[other].handle_message(self.now, message, around);
-                    assert_eq!(received, Ok(Received::Done));
+                    match self.ends[other].try_accept_one(self.now, message, around) {
+                        Ok(None) => {}
+                        Err(error) => panic!("{error}"),
+                        Ok(Some(message)) => {
+                            let received = self.ends[other].handle_message(self.now, message, around);
+                            assert_eq!(received, Ok(Received::Done));
+                        }
+                    }
                 }
                 Output::PublishBundle(bundle) => {
                     self.frames[end] += 1;
@@ -166,6 +177,25 @@ fn in_a_ping_pong_no_status_ever_goes_alone() {
         (0, 2),
         "all but the latest are known to be handled"
     );
+}
+
+#[test]
+fn in_a_row_of_requests_and_answers_a_status_rides_once_in_ten_milliseconds() {
+    let mut pair = Pair::new(&SocketConfig::default());
+    let mut unsettled = Vec::new();
+    for key in 1..=9 {
+        let request = Request { key, timeout: 0, payload: data("q") }.encode(false);
+        let answer = Answer { key, payload: data("a") }.encode(false);
+        for (end, item) in [(0, request), (1, answer)] {
+            pair.consume(end);
+            pair.write(end, &[item]);
+            pair.flush(end);
+        }
+        unsettled.push(pair.ends[0].unhandled_requests().len());
+        pair.now += Duration::from_millis(2);
+    }
+    assert_eq!(unsettled, [1, 2, 3, 4, 5, 0, 1, 2, 3], "what nobody waits for is said now and then");
+    assert_eq!((pair.frames, pair.alone), ([9, 9], [0, 0]));
 }
 
 #[test]
