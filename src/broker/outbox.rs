@@ -163,7 +163,11 @@ impl Outbox {
     /// [`TAKE_BYTES`].
     pub(super) fn take(&mut self, into: &mut Vec<ServerOp>, most: usize) {
         if self.bytes < TAKE_BYTES && self.ops.len() <= most && self.flows.is_none() {
-            into.extend(self.ops.drain(..));
+            if self.ops.len() == 1 {
+                into.extend(self.ops.pop_front());
+            } else {
+                into.extend(self.ops.drain(..));
+            }
             (self.bytes, self.shared, self.answers) = (0, 0, 0);
             return self.shrink();
         }

@@ -167,7 +167,8 @@ impl Router {
         &mut self,
         now: Instant,
         (publisher, account, owner): (PeerId, Account, Owner),
-        (mut publication, max_message, choice): (Publication, usize, Choice),
+        mut publication: Publication,
+        (max_message, choice): (usize, Choice),
         entropy: &mut dyn Entropy,
         mut deliver: impl FnMut(PeerId, &Pattern, Publication, (bool, bool, Way)) -> bool,
     ) -> Result<Routed, Refusal> {

@@ -94,12 +94,10 @@ impl Outbound {
     /// Sends a message: one operation a chunk, of which the last has the headers and requests the
     /// acknowledgement.
     pub(super) fn send(&mut self, message: Message, confirm: Confirm) {
-        let Message { subject, payload: Payload { encoding, raw }, headers } = message;
         let chunk_size = self.chunk;
-        let is_whole =
-            raw.len() <= chunk_size || self.whole.is_some_and(|_| !has_one_owner(&subject, &headers));
+        let is_whole = message.payload.raw.len() <= chunk_size
+            || self.whole.is_some_and(|_| !has_one_owner(&message.subject, &message.headers));
         if is_whole {
-            let message = Message { subject, payload: Payload { encoding, raw }, headers };
             let ack = match confirm {
                 Confirm::WhenUnheard(ack) => {
                     let publication = self.single(message);
@@ -110,6 +108,7 @@ impl Outbound {
             };
             return self.publish(message, ack);
         }
+        let Message { subject, payload: Payload { encoding, raw }, headers } = message;
         // Nobody can guess it: who knew it could send chunks under it where no broker tells publishers apart.
         let id: MessageId = self.ids.next_id().into();
         for (seq, done, piece) in split(raw, chunk_size) {
@@ -171,10 +170,7 @@ impl Outbound {
 
     /// Returns the next operation.
     pub(super) fn pop(&mut self) -> Option<ClientOp> {
-        if self.ops.is_empty() {
-            self.close();
-        }
-        self.ops.pop_front()
+        if self.ops.is_empty() { self.take_open() } else { self.ops.pop_front() }
     }
 
     /// Forgets everything: the link is gone.
@@ -184,15 +180,20 @@ impl Outbound {
     }
 
     fn close(&mut self) {
+        let open = self.take_open();
+        self.ops.extend(open);
+    }
+
+    fn take_open(&mut self) -> Option<ClientOp> {
         if matches!(self.open, Open::Nothing) {
-            return;
+            return None;
         }
         let publication = match std::mem::replace(&mut self.open, Open::Nothing) {
-            Open::Nothing => return,
+            Open::Nothing => return None,
             Open::One(message) => self.single(message),
             Open::Many(builder) => Publication::of_bundle(builder.finish(), self.message_id.clone()),
         };
-        self.ops.push_back(ClientOp::Publish { ack: None, publication });
+        Some(ClientOp::Publish { ack: None, publication })
     }
 
     fn single(&self, message: Message) -> Publication {

@@ -17,7 +17,7 @@ use crate::wire::{AckId, Carrier, OriginStamp, Publication, Reply, ServerOp, Soc
 impl Broker {
     /// Publishes. Returns the number of receivers, or why it has none.
     pub(super) fn publish(&mut self, now: Instant, publisher: PeerId, publication: Publication) -> Reply {
-        match self.deliver_here(now, publisher, (publication, Choice::ByPattern)) {
+        match self.deliver_here(now, publisher, publication, Choice::ByPattern) {
             Ok(Reached { count, .. }) => Reply::Published { count },
             Err(refusal) => self.refuse_publish(publisher, refusal),
         }
@@ -33,7 +33,7 @@ impl Broker {
     ) -> Reply {
         let place = publication.headers.reply.as_ref().filter(|_| !wants_several);
         let answer = place.map(|place| self.names.answer(place));
-        match self.deliver_here(now, asker, (publication, Choice::ByPattern)) {
+        match self.deliver_here(now, asker, publication, Choice::ByPattern) {
             Ok(Reached { count, receiver, .. }) => {
                 if let Some(receiver) = receiver.filter(|_| count == 1) {
                     self.note_given(receiver, asker, ack, answer);
@@ -62,9 +62,10 @@ impl Broker {
         &mut self,
         now: Instant,
         publisher: PeerId,
-        publication: (Publication, Choice),
+        publication: Publication,
+        choice: Choice,
     ) -> Result<Reached, Refusal> {
-        let result = self.try_publish(now, publisher, publication);
+        let result = self.try_publish(now, publisher, publication, choice);
         self.settle_unfinished();
         result
     }
@@ -94,7 +95,8 @@ impl Broker {
         &mut self,
         now: Instant,
         publisher: PeerId,
-        (mut publication, choice): (Publication, Choice),
+        mut publication: Publication,
+        choice: Choice,
     ) -> Result<Reached, Refusal> {
         if let Err(refusal) = limits::check_publication(&self.config, &publication) {
             self.note_refused(now, publisher, (&publication, refusal));
@@ -128,7 +130,8 @@ impl Broker {
         let routed = router.route(
             now,
             (publisher, sender, owner),
-            (publication, self.config.max_message_bytes, choice),
+            publication,
+            (self.config.max_message_bytes, choice),
             &mut **entropy,
             |peer, pattern, publication, (is_shared, is_only, way)| {
                 if is_private && !peers.get(peer).is_some_and(|receiver| receiver.is_internal) {

@@ -104,7 +104,7 @@ impl Broker {
     ) {
         let reached = self.check_beyond(&publication).and_then(|()| {
             let choice = if self.is_upstream_ready() { Choice::Above } else { Choice::ByName };
-            self.deliver_here(now, peer, (publication.clone(), choice))
+            self.deliver_here(now, peer, publication.clone(), choice)
         });
         let Reached { count, has_owner, .. } = match reached {
             Ok(reached) => reached,

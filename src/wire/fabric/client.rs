@@ -84,7 +84,7 @@ impl Codec for ClientCodec {
         let (kind, mut reader) = frame.open()?;
         match kind {
             kind::DELIVER => {
-                into.push(self.decoder.delivered(reader)?);
+                self.decoder.delivered(reader, into)?;
                 if let Some(ServerOp::Deliver { publication, .. }) = into.last()
                     && !publication.headers.are_accepted()
                 {

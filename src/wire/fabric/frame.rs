@@ -104,6 +104,18 @@ impl<'a> Reader<'a> {
 
     /// Reads a number of seven bits a byte, the lowest first.
     pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
+        if let Some(first) = self.rest.first_chunk().copied().map(u64::from_le_bytes)
+            && !first & CONTINUES != 0
+        {
+            let bytes = (!first & CONTINUES).trailing_zeros() / 8 + 1;
+            self.rest = &self.rest[bytes as usize..];
+            return Ok(joined(first & (u64::MAX >> (64 - 8 * bytes))));
+        }
+        self.long_varint()
+    }
+
+    /// The same for a number that is longer, or near the end.
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
         let mut number = 0;
         for (at, &byte) in self.rest.iter().take(LONGEST_NUMBER).enumerate() {
             let bits = u64::from(byte & 0x7f);
@@ -216,6 +228,15 @@ impl Head {
 
     #[inline(always)]
     pub(super) fn push_varint(&mut self, mut number: u64) {
+        if (0x80..1 << 56).contains(&number)
+            && let Some(place) = self.bytes.get_mut(self.length..self.length + 8)
+        {
+            let bytes = (u64::BITS - number.leading_zeros()).div_ceil(7);
+            let all_but_last = CONTINUES & ((1 << (8 * (bytes - 1))) - 1);
+            place.copy_from_slice(&(spread(number) | all_but_last).to_le_bytes());
+            self.length += bytes as usize;
+            return;
+        }
         while number >= 0x80 {
             self.push(number.to_le_bytes()[0] | 0x80);
             number >>= 7;
@@ -228,6 +249,22 @@ impl Head {
     }
 }
 
+/// Spreads a number of 56 bits over eight bytes, seven bits each.
+fn spread(number: u64) -> u64 {
+    let halves = (number & 0x0fff_ffff) | ((number & 0x00ff_ffff_f000_0000) << 4);
+    let quarters = (halves & 0x0000_3fff_0000_3fff) | ((halves & 0x0fff_c000_0fff_c000) << 2);
+    (quarters & 0x007f_007f_007f_007f) | ((quarters & 0x3f80_3f80_3f80_3f80) << 1)
+}
+
+/// Undoes [`spread`], whatever the high bits of the bytes are.
+fn joined(bytes: u64) -> u64 {
+    let quarters = (bytes & 0x007f_007f_007f_007f) | ((bytes & 0x7f00_7f00_7f00_7f00) >> 1);
+    let halves = (quarters & 0x0000_3fff_0000_3fff) | ((quarters & 0x3fff_0000_3fff_0000) >> 2);
+    (halves & 0x0fff_ffff) | ((halves & 0x0fff_ffff_0000_0000) >> 4)
+}
+
+/// The bits of eight bytes that say that another one follows.
+const CONTINUES: u64 = 0x8080_8080_8080_8080;
 /// Room for the header of a frame, the flags and slots of a publication, and four numbers of 64 bits.
 const HEAD_BYTES: usize = 64;
 /// Bytes of a number of 64 bits.
@@ -269,3 +306,33 @@ fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
 }
 
 const TRUNCATED: DecodeError = DecodeError("frame shorter than its content");
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn numbers_come_out_as_they_went_in_wherever_they_stand(
+            number in (0_u32..64).prop_flat_map(|bits| (1_u64 << bits >> 1)..=(u64::MAX >> (63 - bits))),
+            behind in proptest::collection::vec(any::<u8>(), 0..12),
+        ) {
+            let mut head = Head::default();
+            head.push_varint(number);
+            let mut plain = Vec::new();
+            let mut rest = number;
+            while rest >= 0x80 {
+                plain.push(rest.to_le_bytes()[0] | 0x80);
+                rest >>= 7;
+            }
+            plain.push(rest.to_le_bytes()[0]);
+            prop_assert_eq!(head.bytes(), &plain[..]);
+            let bytes = [&plain[..], &behind].concat();
+            let mut reader = Reader::of(&bytes, None);
+            prop_assert_eq!(reader.varint(), Ok(number));
+            prop_assert_eq!(reader.remainder(), &behind[..]);
+        }
+    }
+}

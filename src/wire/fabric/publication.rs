@@ -47,7 +47,7 @@ impl PublicationEncoder {
         publication: Publication,
     ) -> Option<Bytes> {
         let (start, mut head) = (out.len(), Head::of_frame(kind::PUBLISH));
-        let (slot, is_known) = self.subjects.put(&publication.subject, publication.subject.as_str());
+        let (slot, is_known) = self.subjects.put(&publication.subject);
         head.push(flags | flags_of(&publication) | if is_known { 0 } else { SUBJECT });
         if let Some(AckId(id)) = ack {
             head.push_varint(id);
@@ -69,8 +69,8 @@ impl PublicationEncoder {
     ) -> Option<Bytes> {
         let (start, mut head) = (out.len(), Head::of_frame(kind::DELIVER));
         let subject = &publication.subject;
-        let (subject_slot, knows_subject) = self.subjects.put(subject, subject.as_str());
-        let (pattern_slot, knows_pattern) = self.patterns.put(pattern, pattern.as_str());
+        let (subject_slot, knows_subject) = self.subjects.put(subject);
+        let (pattern_slot, knows_pattern) = self.patterns.put(pattern);
         let names = if knows_subject { 0 } else { SUBJECT } | if knows_pattern { 0 } else { PATTERN };
         head.push(flags_of(&publication) | names);
         head.push(subject_slot);
@@ -143,25 +143,38 @@ impl Default for PublicationDecoder {
 }
 
 impl PublicationDecoder {
-    /// Decodes a PUBLISH.
-    pub(super) fn published(&mut self, mut reader: Reader<'_>) -> Result<ClientOp, DecodeError> {
+    /// Decodes a PUBLISH. Appended where it is wanted: a publication is big.
+    pub(super) fn published(
+        &mut self,
+        mut reader: Reader<'_>,
+        into: &mut Vec<ClientOp>,
+    ) -> Result<(), DecodeError> {
         let flags = flags(&mut reader, ACK | SUBJECT | CHUNK | HEADERS | BUNDLE | REQUEST)?;
         let ack = if flags & ACK == 0 { None } else { Some(AckId(reader.varint()?)) };
         if flags & REQUEST != 0 && ack.is_none() {
             return Err(DecodeError("request without an acknowledgement id"));
         }
         let Some(subject) = self.subject(flags, &mut reader)? else {
-            return Ok(ClientOp::PublishRefused { ack, error: OpError::text("Error: invalid subject") });
+            into.push(ClientOp::PublishRefused { ack, error: OpError::text("Error: invalid subject") });
+            return Ok(());
         };
         let publication = self.chunk(flags, subject, reader)?;
-        Ok(match ack {
+        if !publication.headers.are_accepted() {
+            return Err(DecodeError("headers too long or nested too deep"));
+        }
+        into.push(match ack {
             Some(ack) if flags & REQUEST != 0 => ClientOp::Request { ack, publication },
             ack => ClientOp::Publish { ack, publication },
-        })
+        });
+        Ok(())
     }
 
-    /// Decodes a DELIVER.
-    pub(super) fn delivered(&mut self, mut reader: Reader<'_>) -> Result<ServerOp, DecodeError> {
+    /// Decodes a DELIVER, as [`Self::published`].
+    pub(super) fn delivered(
+        &mut self,
+        mut reader: Reader<'_>,
+        into: &mut Vec<ServerOp>,
+    ) -> Result<(), DecodeError> {
         let flags = flags(&mut reader, SUBJECT | PATTERN | CHUNK | HEADERS | BUNDLE)?;
         let subject =
             self.subject(flags, &mut reader)?.ok_or(DecodeError("delivery with an invalid subject"))?;
@@ -170,7 +183,8 @@ impl PublicationDecoder {
             self.patterns.set(slot, Pattern::parse(reader.name()?).ok());
         }
         let pattern = self.patterns.at(slot).ok_or(DecodeError("delivery with an invalid pattern"))?.clone();
-        Ok(ServerOp::Deliver { pattern, publication: self.chunk(flags, subject, reader)? })
+        into.push(ServerOp::Deliver { pattern, publication: self.chunk(flags, subject, reader)? });
+        Ok(())
     }
 
     /// Decodes what stands behind the names, from the flags on.

@@ -60,15 +60,7 @@ impl Codec for ServerCodec {
     ) -> Result<Decoded<ServerOp>, DecodeError> {
         let (kind, reader) = frame.open()?;
         match kind {
-            kind::PUBLISH => {
-                into.push(self.decoder.published(reader)?);
-                if let Some(publication) = into.last().and_then(ClientOp::publication)
-                    && !publication.headers.are_accepted()
-                {
-                    into.pop();
-                    return Err(DecodeError("headers too long or nested too deep"));
-                }
-            }
+            kind::PUBLISH => self.decoder.published(reader, into)?,
             kind::WATCH => into.push(ClientOp::Watch(watches::read_requests(reader)?)),
             kind::CONTROL => {
                 let text = std::str::from_utf8(reader.remainder()).map_err(|_| MALFORMED)?;

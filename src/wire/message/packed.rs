@@ -180,6 +180,14 @@ impl Messages {
     pub fn split(raw: &Bytes) -> Option<Vec<Self>> {
         let mut cut = Splitter { raw, batches: Vec::new(), start: 0, count: 0, tally: Tally::default() };
         let mut rest = &raw[..];
+        if !rest.is_empty() {
+            // What is written alone is the only one mostly.
+            let first = split_item(&mut rest)?;
+            if rest.is_empty() {
+                return Some(vec![Self::One(first.checked(raw)?)]);
+            }
+            cut.put(0, raw.len() - rest.len(), &first)?;
+        }
         while !rest.is_empty() {
             let start = raw.len() - rest.len();
             let item = split_item(&mut rest)?;
