@@ -85,8 +85,22 @@ describeNats('gateways onto one server of NATS', () => {
       expect(heard.get(name)).toHaveLength(expected.length)
       for (const [from] of all) expect(inOrder(heard.get(name)!, from)).toEqual(inOrder(expected, from))
     }
-    // One copy for each gateway, however many of its clients listen.
     expect(one.totals!.upstream).toMatchObject({ ready: true, lost: 0 })
+  })
+
+  test('a message of 1 KiB goes to a gateway once, however many of its clients hear it', async () => {
+    const writer = to(String(one.address()))
+    const readers = Array.from({ length: 20 }, () => to(String(two.address())))
+    const heard = await Promise.all(readers.map(reader => reader.subscribe('news')))
+    await writer.waitForInterest('news')
+    const before = [one.totals!.upstream!.sent, two.totals!.upstream!.received]
+    for (const n of numbers(1, 100)) writer.publishSync('news', Buffer.alloc(1024, n))
+    for (const subscription of heard) await read(subscription, 100)
+    const after = [one.totals!.upstream!.sent, two.totals!.upstream!.received]
+    for (const [at, { messages, bytes }] of after.entries()) {
+      expect(messages - before[at]!.messages).toBe(100)
+      expect(bytes - before[at]!.bytes).toBeLessThan(110 * 1024)
+    }
   })
 
   test('a request finds whoever answers, and is told at once that nobody does', async () => {
