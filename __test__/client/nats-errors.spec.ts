@@ -2,7 +2,15 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { type Client, type ConatServer, type ConnectOptions, connect, type FabricError, init } from 'selvedge'
+import {
+  type Client,
+  type ConatServer,
+  type ConnectOptions,
+  connect,
+  type FabricError,
+  init,
+  type UpstreamOptions,
+} from 'selvedge'
 import { CA, materialFiles } from '../support/certificates'
 import { rejection } from '../support/messages'
 import { describeNats, isNatsAtLeast, NatsServer } from '../support/nats'
@@ -19,7 +27,7 @@ async function codes(
   options: ConnectOptions = {},
 ): Promise<[client: unknown, gateway: unknown]> {
   const client = connect({ address, noCache: true, ...options })
-  const broker = init({ port: null, upstream: { address, ...options } })
+  const broker = init({ port: null, upstream: { ...options, address } as UpstreamOptions })
   opened.push(client, broker)
   const refused = new Promise<FabricError>(resolve => client.once('signInRefused', resolve))
   const failed = once(client, 'connectFailed').then(([error]) => error as FabricError)

@@ -54,6 +54,7 @@ function dataOf(message: Message): unknown {
     return message.data
   } catch (error) {
     expect(error).toMatchObject({ code: 'ERR_DECODE' })
+    return undefined
   }
 }
 
@@ -297,7 +298,6 @@ describeNats('a neighbour on NATS that attacks', () => {
         const data = dataOf(message)
         if (message.isRequest() && typeof data === 'number') message.respondSync(data + 1)
       })
-      service.emitter.on('error', () => {})
     }
     for (const [name, reader] of Object.entries({ direct, near, far, conat })) {
       const numbers: number[] = []

@@ -90,7 +90,9 @@ describe.each(WIRES)('an end over a broker that goes, %s wire', wire => {
     const serverClosed = new Promise(resolve => server.once('close', resolve))
     if (closes === 'before them') server.close()
     if (closes === 'with them') accepted.once('close', () => server.close())
-    const both = [client, accepted].map(socket => new Promise(resolve => socket.once('close', resolve)))
+    const both = [client, accepted].map(
+      socket => new Promise<void>(resolve => socket.once('close', () => resolve())),
+    )
     const [one, other] = role === 'connecting' ? [client, accepted] : [accepted, client]
     let restarted: Promise<unknown> | undefined
     const stop = (): Promise<void> => freeze(broker.party.pid)

@@ -1,10 +1,13 @@
 // Programs in the manner of Node's own tests of `net`: names, events of servers, and what is told at each step.
 import { EventEmitter, on as eventsOn, once } from 'node:events'
-import { Duplex, finished, isDisturbed, isErrored, isReadable } from 'node:stream'
+import * as streams from 'node:stream'
+import { Duplex, finished, isErrored, isReadable } from 'node:stream'
 import { promisify } from 'node:util'
 import { closed, codeOf, connected, Log, type Program, pair, type Socket, served } from './parity'
 
 const nothing = (): void => {}
+// Not in the types of Node.js 20.
+const { isDisturbed } = streams as unknown as { isDisturbed(stream: unknown): boolean }
 const turn = (): Promise<void> => new Promise(setImmediate)
 const any = (value: unknown): never => value as never
 const errorOf = (error: unknown): string => {
@@ -240,7 +243,7 @@ export const nodePrograms: Readonly<Record<string, Program>> = {
         // More than any window. Node's own calls back without an error.
         socket.write(Buffer.alloc(30_000_000), () => log.add('first'))
         socket.write('x', error => log.add(`second ${error ? 'failed' : 'done'}`))
-        socket.end(error => log.add(`end ${error ? 'failed' : 'done'}`))
+        socket.end((error?: Error) => log.add(`end ${error ? 'failed' : 'done'}`))
       })
     },
     socket => void socket.once('data', () => socket.resetAndDestroy()),

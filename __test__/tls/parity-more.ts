@@ -10,6 +10,9 @@ type TLSSocket = nodeTls.TLSSocket
 const nothing = (): void => {}
 const turn = (): Promise<void> => new Promise(setImmediate)
 const any = (value: unknown): never => value as never
+/** The types of Node.js 20 want a context, which may be left out. */
+const keys = (socket: TLSSocket) =>
+  socket as unknown as { exportKeyingMaterial(length: number, label: string, context?: Buffer): Buffer }
 /** The event, or the failure. */
 const settled = (socket: TLSSocket): Promise<string> =>
   new Promise(resolve => {
@@ -109,15 +112,18 @@ export const morePrograms: Readonly<Record<string, Program>> = {
     const [[there]] = await Promise.all([accepted, once(socket, 'secureConnect')])
     const context = Buffer.from('context')
     const pairs = [
-      [socket.exportKeyingMaterial(32, 'label'), there!.exportKeyingMaterial(32, 'label')],
-      [socket.exportKeyingMaterial(32, 'l', context), there!.exportKeyingMaterial(32, 'l', context)],
+      [keys(socket).exportKeyingMaterial(32, 'label'), keys(there!).exportKeyingMaterial(32, 'label')],
+      [
+        keys(socket).exportKeyingMaterial(32, 'l', context),
+        keys(there!).exportKeyingMaterial(32, 'l', context),
+      ],
       [socket.getFinished()!, there!.getPeerFinished()!],
       [socket.getPeerFinished()!, there!.getFinished()!],
     ] as const
     const wrong = [
-      refusal(() => socket.exportKeyingMaterial(any('x'), 'label')),
-      refusal(() => socket.exportKeyingMaterial(16, any(5))),
-      refusal(() => socket.exportKeyingMaterial(16, 'label', any('text'))),
+      refusal(() => keys(socket).exportKeyingMaterial(any('x'), 'label')),
+      refusal(() => keys(socket).exportKeyingMaterial(16, any(5))),
+      refusal(() => keys(socket).exportKeyingMaterial(16, 'label', any('text'))),
     ]
     const end = Promise.all([closed(socket), closed(there!.resume())])
     socket.resume().end()
@@ -125,7 +131,7 @@ export const morePrograms: Readonly<Record<string, Program>> = {
     return {
       equal: pairs.map(([one, other]) => one.equals(other) && one.length > 0),
       wrong,
-      behind: refusal(() => socket.exportKeyingMaterial(16, 'label')),
+      behind: refusal(() => keys(socket).exportKeyingMaterial(16, 'label')),
     }
   }),
 
@@ -143,7 +149,7 @@ export const morePrograms: Readonly<Record<string, Program>> = {
       String(socket.authorized),
       String(socket.authorizationError),
       String(socket.alpnProtocol),
-      refusal(() => socket.exportKeyingMaterial(16, 'label')),
+      refusal(() => keys(socket).exportKeyingMaterial(16, 'label')),
       refusal(() => socket.setMaxSendFragment(512)),
     ]
     await once(socket, 'secureConnect')
@@ -190,7 +196,9 @@ export const morePrograms: Readonly<Record<string, Program>> = {
     const answers: Record<string, (name: string, certificate: nodeTls.PeerCertificate) => Error | undefined> =
       {
         nothing: (name, certificate) => {
-          log.push(`${name} ${certificate.subject.CN} ${typeof certificate.issuerCertificate}`)
+          log.push(
+            `${name} ${certificate.subject.CN} ${typeof (certificate as nodeTls.DetailedPeerCertificate).issuerCertificate}`,
+          )
           return undefined
         },
         'an error': () => Object.assign(Error('mine'), { code: 'EMINE' }),
