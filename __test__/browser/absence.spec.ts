@@ -3,16 +3,18 @@
 import type { Fabric, SocketSink } from '../../lib/browser/socket/fabric'
 import { SocketMachine } from '../../lib/browser/socket/machine'
 import { jsonOf, type Publication } from '../../lib/browser/wire/publication'
-import type { Failure } from '../../lib/values/failure'
+import { Failure } from '../../lib/values/failure'
 
 /** What `watch` tells: docs/protocols/fabric.md. */
-const [ABSENT, HERE] = [0, 1]
+const [ABSENT, HERE, UNKNOWN] = [0, 1, 9]
 const SERVER = 'chat.server.one.id'
 const OTHERS = 'chat.server.status'
 
 class World {
   now = 1000
   readonly states: string[] = []
+  readonly looked: string[] = []
+  answerLook: (isThere: boolean) => void = () => {}
   readonly watched = new Map<string, (what: number, crowd: number) => void>()
   #answer: (publication: Publication) => void = () => {}
   #tag = 1
@@ -29,10 +31,16 @@ class World {
       probe: () => {},
       ask: (message, _options, done) => {
         if (message.subject === OTHERS) done({ subject: '', items: [{ encoding: 0, raw: ONE, json: null }] })
-        else this.accept = () => this.#answer(connected(message))
+        else {
+          this.accept = () => this.#answer(connected(message))
+          this.miss = () => done(new Failure(503, 'nobody'))
+        }
         return () => {}
       },
-      lookUp: () => {},
+      lookUp: (subject, done) => {
+        this.looked.push(subject)
+        this.answerLook = done
+      },
       subscribe: (_pattern, handlers) => {
         this.#answer = message => handlers.handleMessage(message)
         handlers.handleConfirmed()
@@ -65,6 +73,8 @@ class World {
   }
 
   accept = (): void => {}
+  /** Its server was not there for as long as it was asked. */
+  miss = (): void => {}
 
   /** Loses the connection, and has it again 100 ms later. */
   reconnect(): void {
@@ -76,7 +86,8 @@ class World {
   }
 
   runUntil(end: number): void {
-    while (this.machine.pollTimeout() <= end) {
+    for (let turns = 0; this.machine.pollTimeout() <= end; turns++) {
+      if (turns === 1000) throw Error(`it turns in circles: ${this.states.slice(-5)}`)
       this.now = Math.max(this.now, this.machine.pollTimeout())
       this.machine.handleTimeout()
     }
@@ -130,4 +141,36 @@ test('one that comes back later than the page has the socket again', () => {
   world.watched.get(SERVER)!(HERE, 1)
   world.accept()
   expect(world.states.slice(4)).toEqual(['disconnected', 'connecting', 'ready'])
+})
+
+/** A page whose broker cannot tell of its server, which was away and comes back: it is seen as another one first. */
+function untold(): World {
+  const world = attached()
+  world.watched.get(SERVER)!(UNKNOWN, 0)
+  world.runUntil(11_100)
+  world.miss()
+  world.runUntil(12_000)
+  expect(world.looked).toEqual([])
+  world.watched.get(OTHERS)!(HERE, 1)
+  world.runUntil(12_001)
+  expect([world.looked, world.states.at(-1)]).toEqual([[SERVER], 'connecting'])
+  return world
+}
+
+test('a server that nobody tells of is looked up before it is given up, and goes on if it is back', () => {
+  const world = untold()
+  world.answerLook(true)
+  world.accept()
+  expect(world.states.at(-1)).toBe('ready')
+})
+
+test('it is given up when it is not there, or nobody answers', () => {
+  const missed = untold()
+  missed.answerLook(false)
+  expect(missed.states.at(-1)).toBe('closed ERR_SOCKET_LOST')
+  const unanswered = untold()
+  unanswered.runUntil(13_999)
+  expect(unanswered.states.at(-1)).toBe('connecting')
+  unanswered.runUntil(14_001)
+  expect(unanswered.states.at(-1)).toBe('closed ERR_SOCKET_LOST')
 })

@@ -1,8 +1,9 @@
 // The absence of the server: known at once, survived for a while. A server that is back within SETTLE goes on as if nothing
-// was; later the socket is `disconnected`, requests over it end, and at last it is lost.
+// was; later the socket is `disconnected`, requests over it end, and at last it is lost: where nobody would say that it is back,
+// not before it was looked up once more.
 
 /** What is due. */
-export type Step = 'settled' | 'requests-over' | 'lost'
+export type Step = 'settled' | 'requests-over' | 'look' | 'lost'
 /** How the server went away. */
 export type Loss = 'ended' | 'silent'
 
@@ -16,6 +17,8 @@ const PATIENCE = 30_000
 /** Clients that lose one server move to others at this rate, a second; over at most so many ms. */
 const CROWD = 5000
 const MAX_SPREAD = 5000
+/** How long the answer to the last look may take. */
+const LAST_LOOK = 2000
 /** How much of our own absence counts: others pause before they reconnect for as long as we do. */
 const MAX_OWN_ABSENCE = 15_000
 const NEVER = Number.POSITIVE_INFINITY
@@ -36,7 +39,11 @@ export class Absence {
   #lostAt = NEVER
   #isTold = false
   #areRequestsOver = false
+  /** Until when the answer to the last look is awaited, once there was one. */
+  #looksUntil: number | undefined
   hasOthers = false
+  /** Nobody says whether the server is there. */
+  isUntold = false
   /** `place`: where among all clients this one is, 0 to 1. */
   readonly #place: number
   readonly #resumeTimeout: number | undefined
@@ -75,6 +82,7 @@ export class Absence {
     if (this.#loss === undefined) return undefined
     this.#loss = undefined
     this.#settlesAt = this.#requestsUntil = this.#lostIfOthersAt = this.#lostAt = NEVER
+    this.#looksUntil = undefined
     return this.#isTold
   }
 
@@ -87,7 +95,12 @@ export class Absence {
   }
 
   pollTimeout(): number {
-    return Math.min(this.#settlesAt, this.#requestsUntil, this.#endsAt)
+    return Math.min(this.#settlesAt, this.#requestsUntil, this.#looksUntil ?? this.#endsAt)
+  }
+
+  /** It was looked up, and is not there. */
+  handleMissed(): void {
+    this.#looksUntil = 0
   }
 
   /** Returns what is due, each once; the end comes last. */
@@ -103,6 +116,14 @@ export class Absence {
       this.#areRequestsOver = true
       return 'requests-over'
     }
-    return isOver ? 'lost' : undefined
+    if (!isOver || !this.isUntold || this.#loss === 'silent') {
+      this.#looksUntil = undefined
+      return isOver ? 'lost' : undefined
+    }
+    if (this.#looksUntil === undefined) {
+      this.#looksUntil = now + LAST_LOOK
+      return 'look'
+    }
+    return this.#looksUntil <= now ? 'lost' : undefined
   }
 }

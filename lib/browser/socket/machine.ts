@@ -363,7 +363,8 @@ export class SocketMachine implements StreamHost {
     const now = this.#fabric.now()
     const pause = this.#retryPause * (1 - this.#fabric.random() / 4)
     this.#retryPause = Math.min(COMMAND_TIMEOUT, this.#retryPause * 1.3)
-    this.#enterDisconnected(Math.min(now + pause, this.#presence.lostAt))
+    const { lostAt } = this.#presence
+    this.#enterDisconnected(Math.min(now + pause, lostAt > now ? lostAt : NEVER))
   }
 
   /** The server may have accepted us, if it was being asked. */
@@ -517,6 +518,7 @@ export class SocketMachine implements StreamHost {
         this.#noteUnanswered()
         this.#enterDisconnected(NEVER)
       } else if (step === 'requests-over') this.requests.failOfAbsence()
+      else if (step === 'look') this.#lookOnce()
       else {
         const isSilent = this.#presence.loss === 'silent'
         const why = isSilent ? 'its server gave no sign of life' : 'its server is not on the fabric any more'
@@ -525,6 +527,16 @@ export class SocketMachine implements StreamHost {
       }
     }
     return true
+  }
+
+  #lookOnce(): void {
+    this.#fabric.lookUp(this.#serverSubject as string, isThere => {
+      if (isThere) this.#handleReturn()
+      else {
+        this.#presence.handleMissed()
+        this.handleTimeout()
+      }
+    })
   }
 
   // ---- the end

@@ -18,7 +18,7 @@ export interface PresenceHandlers {
 }
 
 /** What `watch` tells: docs/protocols/fabric.md. */
-const [ABSENT, HERE, HERE_IN_BROKER, CUT, SILENT, LEFT, GONE, REPLACED] = [0, 1, 2, 3, 4, 5, 6, 7]
+const [ABSENT, HERE, HERE_IN_BROKER, CUT, SILENT, LEFT, GONE, REPLACED, UNKNOWN] = [0, 1, 2, 3, 4, 5, 6, 7, 9]
 
 export class Presence {
   readonly #watcher: Watcher
@@ -57,6 +57,7 @@ export class Presence {
   /** Watches the server. */
   watch(server: string): void {
     this.#unwatch ??= this.#watcher.watch(server, (what, crowd) => {
+      this.#absence.isUntold = what === UNKNOWN
       if (what === HERE || what === HERE_IN_BROKER) this.#handlers.handleHere()
       else if (what === LEFT || what === GONE) this.#handlers.handleGone()
       else if (what === REPLACED) this.#handlers.handleReplaced()
@@ -90,6 +91,11 @@ export class Presence {
     this.#unwatch?.()
     this.#unwatchOthers?.()
     this.forget()
+  }
+
+  /** It was looked up, and is not there. */
+  handleMissed(): void {
+    this.#absence.handleMissed()
   }
 
   pollTimeout(): number {
