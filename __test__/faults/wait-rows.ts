@@ -29,6 +29,10 @@ export interface Stage {
   server: ServerSocket | undefined
   /** A request that waits for its answer; only if there was a broker. */
   question: Message | undefined
+  /** Nothing comes from the broker any more, and nobody is told, until `lose`. */
+  hold(): void
+  /** Resolves when the broker has all that was said to it. */
+  said(): Promise<unknown>
   /** Takes the broker away, if it is still there. */
   lose(): Promise<void>
   /** Brings it back. The other side of the sockets reads from then on. */
@@ -96,13 +100,16 @@ export const WAITS: Record<string, Row> = {
   },
   'Client.syncSubscriptions': {
     begin: ({ client }, bounds) => client.syncSubscriptions(bounds),
-    what: /list of subscriptions/,
+    what: /list of subscriptions|syncSubscriptions/,
   },
   'Client.getSubscriptions': {
     begin: ({ client }, bounds) => client.getSubscriptions(bounds),
-    what: /list of subscriptions/,
+    what: /list of subscriptions|syncSubscriptions/,
   },
-  'Client.cluster': { begin: ({ client }, bounds) => client.cluster(bounds), what: /list of servers/ },
+  'Client.cluster': {
+    begin: ({ client }, bounds) => client.cluster(bounds),
+    what: /list of servers|cluster/,
+  },
   'Client.interest': {
     begin: ({ client }, bounds) => client.interest('x', signalOf(bounds)),
     what: /waitForInterest 'x'/,
@@ -140,11 +147,11 @@ export const WAITS: Record<string, Row> = {
   ),
   'ConatSocketBase.request': socketWait(
     (socket, bounds) => socket.request('?', bounds),
-    /answer|the socket did not get ready/,
+    /answer|the socket did not get ready|request over a socket/,
   ),
   'ConatSocketBase.requestMany': socketWait(
     (socket, bounds) => iterated(socket.requestMany('?', bounds)),
-    /answer|the socket did not get ready/,
+    /answer|the socket did not get ready|request over a socket/,
   ),
   'ConatSocketBase.drain': socketWait((socket, bounds) => socket.drain(bounds), /has not drained/),
   'ConatSocketBase.waitUntilDrain': socketWait(
@@ -171,7 +178,7 @@ export const WAITS: Record<string, Row> = {
   'ConatSocketServer.request': {
     begin: ({ listener, server }, bounds) =>
       server && listener.request('?', bounds).then(([answer]) => Promise.reject(answer)),
-    what: /answer|the socket did not get ready/,
+    what: /answer|the socket did not get ready|request over a socket/,
   },
   'Broadcast.send': {
     begin: ({ listener, server }, bounds) => server && listener.to('lobby').send(1, bounds),

@@ -63,6 +63,8 @@ async function never(wire: Wire): Promise<Stage> {
     listener,
     server: undefined,
     question: undefined,
+    hold: () => {},
+    said: nothing,
     lose: nothing,
     restore: nothing,
   }
@@ -102,6 +104,11 @@ async function there(wire: Wire, options: ConnectOptions = {}): Promise<Stage> {
     await proxy.restore()
     for (const one of Object.values(far.sockets)) one.resume()
   }
+  const said = async (): Promise<void> => {
+    const last = once((await host.subscribe('said')).emitter, 'message')
+    client.publishSync('said', 1)
+    await last
+  }
   let next = 0
   const stage = {
     client,
@@ -110,6 +117,8 @@ async function there(wire: Wire, options: ConnectOptions = {}): Promise<Stage> {
     listener,
     server,
     question,
+    hold: () => proxy.blackhole('toClient'),
+    said,
     lose,
     restore,
   }
@@ -159,8 +168,14 @@ function outcome(wait: Promise<unknown> | undefined): Promise<FabricError | stri
 }
 
 /** Begins them all, and returns how each ended. */
-async function outcomesOf(stage: Stage, bounds: () => WaitOptions, bound: keyof WaitOptions) {
-  const rows = Object.entries(WAITS).filter(([, { takes = bound }]) => takes === bound)
+async function outcomesOf(
+  stage: Stage,
+  bounds: () => WaitOptions,
+  bound: keyof WaitOptions,
+  isMeant: (name: string) => boolean = () => true,
+) {
+  const all = Object.entries(WAITS).filter(([, { takes = bound }]) => takes === bound)
+  const rows = all.filter(([name]) => isMeant(name))
   return await Promise.all(
     rows.map(async ([name, row]) => [name, row, await outcome(row.begin(stage, bounds()))] as const),
   )
@@ -178,13 +193,13 @@ const NETWORK_TEXT = /refused|reset|lost/i
 const NOTHING = 'nothing to wait for'
 
 /** Returns what is wrong with how a wait ended at its timeout. */
-function wrongLate(row: Row, ended: FabricError | string): string[] {
+function wrongLate(row: Row, ended: FabricError | string, cause = NETWORK): string[] {
   if (typeof ended === 'string') return ended === NOTHING ? [] : [ended]
   const why = whyOf(ended)
   return [
     ...(ended.code === (row.code ?? 408) ? [] : [`code ${ended.code}: ${ended.message}`]),
     ...(row.what.test(ended.message) ? [] : [`does not say what: ${ended.message}`]),
-    ...(row.isOwn || NETWORK.test(String(why?.code)) ? [] : [`its cause is ${why}`]),
+    ...(row.isOwn || cause.test(String(why?.code)) ? [] : [`its cause is ${why}`]),
     ...(why === undefined || ended.message.includes(why.message)
       ? []
       : [`does not say why: ${ended.message}`]),
@@ -235,6 +250,60 @@ describe.each(situations)('without a broker %s, %s wire', (_name, _wire, open) =
     for (const [name, end] of Object.entries(ENDS)) {
       expect({ name, ended: await outcome(end(stage)) }).not.toEqual({ name, ended: 'still waits' })
     }
+  })
+})
+
+/** What is true before the connection ends, or resolves whatever comes. */
+const HOLD_BEFORE = [
+  ...['waitUntilConnected', 'waitUntilSignedIn', 'waitUntilReady', 'socket.listen'].map(
+    name => `Client.${name}`,
+  ),
+  ...['ConatSocketBase.waitUntilReady', 'ConatSocketServer.waitUntilReady'],
+  // Resolves with the error of the engine, as Conat's does.
+  'Connection.timeout.emitWithAck',
+  // Has no time of its own, and is asked again.
+  'Client.interest',
+  // Its time is its end, however many answers came.
+  'ConatSocketBase.requestMany',
+]
+
+describe.each(['selvedge', 'conat'] as const)('a connection that ends while they wait, %s wire', wire => {
+  test('each wait says what it waited for, and has the end of the connection as its cause', async () => {
+    const stage = await there(wire)
+    stage.hold()
+    // Longer than until the connection has ended: whatever fails with it fails then.
+    const isMeant = (name: string) => !HOLD_BEFORE.includes(name)
+    const waits = outcomesOf(stage, () => ({ timeout: 10 * TIMEOUT }), 'timeout', isMeant)
+    await stage.said()
+    await stage.lose()
+    const wrong = (await waits).map(([name, row, ended]) => [name, wrongLate(row, ended)] as const)
+    expect(Object.fromEntries(wrong.filter(([, found]) => found.length > 0))).toEqual({})
+  })
+})
+
+/** Nobody listens there. */
+async function unserved(wire: Wire): Promise<Stage> {
+  const stage = await there(wire)
+  const socket = () => {
+    const one = stage.client.socket.connect('nobody', WINDOW)
+    writeHalf(one)
+    return one
+  }
+  return { ...stage, socket }
+}
+
+describe.each(['selvedge', 'conat'] as const)('a subject that nobody serves, %s wire', wire => {
+  test('each wait of a socket says so at its timeout', async () => {
+    const stage = await unserved(wire)
+    const isMeant = (name: string) => name.startsWith('ConatSocketBase.') || name === 'Client.socket.connect'
+    const all = await outcomesOf(stage, () => ({ timeout: TIMEOUT }), 'timeout', isMeant)
+    const wrong = all.map(([name, row, ended]) => [name, wrongLate(row, ended, /^503$/)] as const)
+    expect(Object.fromEntries(wrong.filter(([, found]) => found.length > 0))).toEqual({})
+    const nobody = stage.client.socket.connect('nobody', { timeout: TIMEOUT })
+    expect(await once(nobody, 'closed')).toEqual([
+      expect.objectContaining({ code: 408, message: expect.stringMatching(/nobody serves 'nobody'/) }),
+      0,
+    ])
   })
 })
 

@@ -13,6 +13,7 @@ export type ClientState = 'disconnected' | 'connected' | 'closed'
 const [DISCONNECTED, CONNECTED, SIGNED_IN, READY] = [0, 1, 2, 3]
 export const CLOSED = 4
 export const REFUSED = 5
+const LOST = 6
 
 /** The application's event for a change of state. */
 /** What carries a connection. */
@@ -56,9 +57,12 @@ export class Session {
         const wasConnected = this.#isAnnounced
         this.#isAnnounced = false
         this.leave()
-        if (wasConnected) this.#lastEnding = this.#ending ?? lost(text)
         return wasConnected ? 'disconnected' : undefined
       }
+      // Also reported for a failed attempt.
+      case LOST:
+        if (this.#isAnnounced) this.#lastEnding = this.#ending ?? lost(text)
+        return undefined
       case CONNECTED:
         this.state = 'connected'
         this.#isAnnounced = true

@@ -79,6 +79,7 @@ export const SOCKET_REQUEST_DONE = 0x013b
 export const SOCKET_TIMED = 0x013c
 export const SOCKET_STALE = 0x013d
 export const SOCKET_UNWELCOME = 0x013e
+export const SOCKET_UNSERVED = 0x013f
 
 // Events of system 2 (Broker)
 export const BROKER_STATE = 0x0201

@@ -137,9 +137,10 @@ export abstract class ConatSocketBase
     return this.#receiver?.inbox.holds(matches) ?? false
   }
 
-  /** Why there is no connection, as far as that is known. @internal */
+  /** Why it is not ready, as far as that is known. @internal */
   get obstacle(): FabricError | undefined {
-    return this.context.obstacle && errorFrom(this.context.obstacle)
+    const why = this.lifecycle.why()
+    return why && errorFrom(why)
   }
 
   /** The subject on which it is asked and answered. @internal */

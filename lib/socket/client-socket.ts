@@ -5,7 +5,7 @@ import { checkWait } from '../async/bounds'
 import * as commands from '../engine/commands'
 import type { EventReader } from '../engine/event-reader'
 import { forget, route } from '../engine/events'
-import { CHOOSE_SERVER, SOCKET_BOUND, SOCKET_STATE } from '../engine/kinds'
+import { CHOOSE_SERVER, SOCKET_BOUND, SOCKET_STATE, SOCKET_UNSERVED } from '../engine/kinds'
 import { native } from '../engine/native'
 import type { ClientContext } from '../messaging/client-context'
 import type { Responder } from '../messaging/message'
@@ -135,6 +135,7 @@ export class ConatSocketClient extends ConatSocketBase {
 
   override handleEvent(kind: number, event: EventReader): void {
     if (kind === SOCKET_BOUND) this.#serverId = event.str()
+    else if (kind === SOCKET_UNSERVED) this.lifecycle.handleUnserved(event)
     else if (kind === CHOOSE_SERVER) {
       if (this.state !== 'closed') void this.#chooseServer()
     } else if (this.#renewal === undefined) super.handleEvent(kind, event)

@@ -70,6 +70,8 @@ export class Lifecycle {
   #isGone = false
   /** Why it was disconnected last, if that was because of the other side. */
   #peerLoss: Failure | undefined
+  /** Why it has not found a server, while it looks for one. */
+  #unserved: Failure | undefined
 
   constructor(owner: LifecycleOwner & EventEmitter<any>, context: ClientContext) {
     this.#owner = owner
@@ -116,8 +118,8 @@ export class Lifecycle {
     return errorFrom(this.reason ?? closedFailure(this.#owner.describe()))
   }
 
-  /** Why what is waited for does not come: there is no broker, or the other side is away. */
-  readonly why: Why = () => this.#context.obstacle ?? this.#peerLoss
+  /** Why what is waited for does not come: there is no broker, or the other side is away, or was never there. */
+  readonly why: Why = () => this.#context.obstacle ?? this.#peerLoss ?? this.#unserved
 
   /** Changes the state and emits it, unless it was the last one emitted. */
   enter(state: State, peerLoss?: Failure): void {
@@ -183,6 +185,13 @@ export class Lifecycle {
   /** Why it was disconnected last, if that was because of the other side. */
   get peerLoss(): Failure | undefined {
     return this.#peerLoss
+  }
+
+  /** Reads an event *socket unserved*. */
+  handleUnserved(event: EventReader): void {
+    const code = event.optCode()
+    const message = event.str()
+    this.#unserved = code === null ? undefined : new Failure(code, message)
   }
 
   /** Reads an event *socket state* or *listener state*. */

@@ -57,6 +57,7 @@ fn session(out: &mut EventBuffer, client: Handle, state: &SessionState) {
         SessionState::SignInFailed(error) => {
             (5, serde_json::json!({ "code": error.code, "message": error.message }).to_string())
         }
+        SessionState::Lost(reason) => (6, reason.clone()),
         SessionState::Ending(reason) => {
             out.head(Kind::ClientEnding, client);
             out.u8(u8::from(matches!(reason, ClientError::InboxRefused { .. })));
@@ -186,6 +187,10 @@ fn socket_event(out: &mut EventBuffer, socket: Handle, event: SocketEvent) {
         SocketEvent::Bound(server) => {
             out.head(Kind::SocketBound, socket);
             out.str(&server);
+        }
+        SocketEvent::Unserved(why) => {
+            out.head(Kind::SocketUnserved, socket);
+            out.opt_failure(why.as_ref());
         }
         SocketEvent::ChooseServer => out.head(Kind::ChooseServer, socket),
         SocketEvent::Unwelcome(failure) => {

@@ -242,6 +242,8 @@ kinds! {
         SocketStale = 61,
         /// A message came to a socket that is larger than it takes.
         SocketUnwelcome = 62,
+        /// Why nobody serves a socket.
+        SocketUnserved = 63,
     }
 }
 

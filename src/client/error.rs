@@ -39,8 +39,11 @@ pub enum ClientError {
     },
     /// The broker refused.
     Refused(OpError),
-    /// The connection was lost before the broker confirmed: it may or may not have happened.
+    /// The connection was lost before the broker confirmed, or before the last answer: it may or may not have
+    /// happened.
     ConnectionLost {
+        /// `publish` or `requestMany`.
+        what: &'static str,
         /// The subject.
         subject: String,
     },
@@ -138,10 +141,11 @@ impl fmt::Display for ClientError {
                 write!(f, "timeout - Error: operation has timed out ({what} '{subject}': nobody subscribed)")
             }
             Self::Refused(error) => write!(f, "{error}"),
-            Self::ConnectionLost { subject } => {
+            Self::ConnectionLost { what, subject } => {
                 write!(
                     f,
-                    "timeout - Error: operation has timed out (the connection was lost before '{subject}' was confirmed)"
+                    "timeout - Error: operation has timed out ({what} '{subject}': the connection was lost before {})",
+                    if *what == "publish" { "it was confirmed" } else { "the last answer" }
                 )
             }
             Self::Full { limit } => write!(f, "more than {limit} bytes wait for the connection"),
@@ -197,6 +201,7 @@ impl From<ClientError> for Failure {
             ClientError::TooLarge { .. } => Code::TooLarge,
             ClientError::QueueGroup { .. } => Code::QueueGroup,
             ClientError::CutOff { code, .. } if *code == Code::SlowConsumer.as_str() => Code::SlowConsumer,
+            ClientError::CutOff { code, .. } if *code == Code::Draining.as_str() => Code::Draining,
             // A code of a later version is nothing that a program could match on.
             ClientError::CutOff { .. } => Code::Refused,
             ClientError::EndedUnanswered { .. } | ClientError::BrokerEnded { .. } => Code::BrokenPipe,

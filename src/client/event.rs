@@ -49,6 +49,8 @@ pub enum ClientEvent<T> {
     Ended(T),
     /// Whether there is interest.
     Interest(T, bool),
+    /// Whether there is somebody for a request that waits until there is: `false` as soon as it waits.
+    Heard(T, bool),
     /// The addresses of the fabric's servers.
     Cluster(T, Vec<String>),
     /// The broker has the subscriptions that this client has.
@@ -81,6 +83,8 @@ pub enum SessionState {
     Ready,
     /// The link will close, and why; `Disconnected` follows.
     Ending(ClientError),
+    /// The link is gone, and why; what fails with it comes next, then `Disconnected`.
+    Lost(String),
     /// The link is gone.
     Disconnected(String),
     /// Final.

@@ -81,11 +81,20 @@ pub(super) struct Requests<T> {
     pub(super) inbox: Inbox,
     next: RequestId,
     waiting_bytes: usize,
+    /// The broker is about to end this connection in order: what is asked from now on waits for the next one.
+    is_holding: bool,
 }
 
 impl<T: Copy> Requests<T> {
     pub(super) fn new(inbox: Inbox) -> Self {
-        Self { open: BTreeMap::new(), deadlines: Deadlines::new(), inbox, next: 1, waiting_bytes: 0 }
+        Self {
+            open: BTreeMap::new(),
+            deadlines: Deadlines::new(),
+            inbox,
+            next: 1,
+            waiting_bytes: 0,
+            is_holding: false,
+        }
     }
 
     /// Opens a request. It waits for the connection until it is taken up, at most `waits_offline`.
@@ -121,6 +130,26 @@ impl<T: Copy> Requests<T> {
         };
         self.open.insert(id, Box::new(pending));
         Ok(id)
+    }
+
+    /// Holds what is asked from now on until there is another connection.
+    pub(super) fn hold(&mut self) {
+        self.is_holding = true;
+    }
+
+    pub(super) fn is_holding(&self) -> bool {
+        self.is_holding
+    }
+
+    /// Returns whether a new request is to wait for the next connection. Answers are what the broker waits
+    /// for.
+    pub(super) fn is_held(&self, request: &Request) -> bool {
+        self.is_holding
+            && match request.kind {
+                RequestKind::Request | RequestKind::RequestMany(_) => true,
+                RequestKind::Publish => !request.message.subject.as_str().starts_with("_INBOX"),
+                _ => false,
+            }
     }
 
     fn get(&self, id: RequestId) -> Option<&PendingRequest<T>> {
@@ -214,6 +243,7 @@ impl<T: Copy> Requests<T> {
 
     /// Handles the loss of the link, whose acknowledgements cannot come any more.
     pub(super) fn handle_loss(&mut self, out: &mut Outputs<T>) {
+        self.is_holding = false;
         for id in out.acks.clear() {
             // A request may have been received, and its reply finds the inbox; a confirmation cannot arrive
             // any more.
@@ -221,8 +251,9 @@ impl<T: Copy> Requests<T> {
             if pending.request.kind.wants_reply() {
                 self.advance(id, Step::AwaitingReply);
             } else {
-                let subject = pending.request.message.subject.to_string();
-                self.fail(out, id, ClientError::ConnectionLost { subject });
+                let (what, subject) =
+                    (pending.request.kind.name(), pending.request.message.subject.to_string());
+                self.fail(out, id, ClientError::ConnectionLost { what, subject });
             }
         }
     }
@@ -258,7 +289,7 @@ impl<T: Copy> Requests<T> {
             self.fail(out, id, ClientError::BrokerEnded { what, subject });
         } else if is_many && *step == Step::AwaitingReply && !is_ready {
             // There may be more answers, which cannot come.
-            self.fail(out, id, ClientError::ConnectionLost { subject });
+            self.fail(out, id, ClientError::ConnectionLost { what, subject });
         } else {
             self.handle_overdue(out, id);
         }
@@ -280,6 +311,7 @@ impl<T: Copy> Requests<T> {
         let Some(PendingRequest { request, token, size, .. }) = self.get(id) else { return };
         let (kind, subject) = (request.kind, request.message.subject.to_string());
         if count == 0 && request.wait_for_interest {
+            out.events.extend(token.map(|token| ClientEvent::Heard(token, false)));
             if let Some(pending) = self.get_mut(id) {
                 pending.request.wait_for_interest = false;
             }
@@ -327,7 +359,10 @@ impl<T: Copy> Requests<T> {
         if request.kind == RequestKind::Interest && (there || request.timeout.is_zero()) {
             out.events.extend(token.map(|token| ClientEvent::Interest(token, there)));
             self.take(out, id);
+        } else if there && self.is_holding {
+            // The next broker is asked.
         } else if there && request.kind != RequestKind::Interest {
+            out.events.extend(token.map(|token| ClientEvent::Heard(token, true)));
             self.send(now, out, id);
         } else {
             self.handle_overdue(out, id);

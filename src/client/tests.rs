@@ -223,6 +223,7 @@ fn why_the_broker_ends_the_connection_is_told_before_it_is_gone() {
         told,
         [
             ClientEvent::Session(SessionState::Ending(kept)),
+            ClientEvent::Session(SessionState::Lost("cut".into())),
             ClientEvent::Session(SessionState::Disconnected("cut".into()))
         ]
     );
@@ -247,10 +248,7 @@ fn a_client_without_an_inbox_fails_what_waits_and_tries_another_connection() {
     stage.now += Duration::from_secs(60);
     stage.client.handle_timeout(stage.now);
     stage.sign_in();
-    assert_eq!(
-        stage.client.poll_event(),
-        Some(ClientEvent::Session(SessionState::Disconnected("given up".into())))
-    );
+    assert_eq!(stage.client.poll_event(), Some(ClientEvent::Session(SessionState::Lost("given up".into()))));
 }
 
 /// The payloads that it publishes.

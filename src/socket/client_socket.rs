@@ -6,12 +6,14 @@ mod binding;
 mod close;
 mod presence;
 mod stream_mode;
+mod unserved;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use binding::Binding;
 use close::Farewell;
+use unserved::Unserved;
 
 use super::absence::{AbsenceStep, PeerLoss, WatchedEnd};
 use super::pause::Pause;
@@ -58,6 +60,8 @@ pub struct ClientSocket {
     by_hand_until: Option<Instant>,
     /// How many servers in a row were about to end.
     turned_away: u8,
+    /// Why it is not attached, as the application was told.
+    unserved: Unserved,
     /// The request that is in flight.
     asked: u32,
     /// When it was asked who serves the subject.
@@ -152,6 +156,7 @@ impl ClientSocket {
             pause,
             by_hand_until: None,
             turned_away: 0,
+            unserved: Unserved::No,
             asked: 0,
             finding_since: None,
             look_up_at: None,
@@ -170,6 +175,7 @@ impl ClientSocket {
     pub fn disconnect(&mut self) {
         if !self.is_closing() {
             self.note_unanswered();
+            self.note_search(true);
             self.channel.end_absence();
             self.by_hand_until = None;
             self.drop_subscription();
@@ -310,6 +316,16 @@ impl SocketEnd for ClientSocket {
         }
     }
 
+    fn handle_heard(&mut self, tag: Tag, there: bool) {
+        let is_search = matches!(
+            (tag.kind, self.phase),
+            (TagKind::FindServer, Phase::AwaitingServer { .. }) | (TagKind::Connect, Phase::AwaitingAccept)
+        );
+        if is_search && tag.number == self.asked {
+            self.note_search(there);
+        }
+    }
+
     fn handle_message(&mut self, now: Instant, message: Message) {
         if self.is_closed() || self.subscribed == Subscribed::No {
             return;
@@ -385,9 +401,12 @@ impl SocketEnd for ClientSocket {
                 let waited = self.finding_since.is_some_and(|since| now >= since + MIN_FIND);
                 match answer.map(|message| control::decode_server_id(&message.payload)) {
                     Ok(Some(id)) => self.found(now, id),
-                    // Nobody is there yet, or who was there has gone: whoever comes is found at once.
-                    Err(_) if waited => self.find_server(now),
-                    _ => self.retry(now),
+                    Err(error) => {
+                        self.note_unanswered_search(&error);
+                        // Nobody is there yet, or who was there has gone: whoever comes is found at once.
+                        if waited { self.find_server(now) } else { self.retry(now) }
+                    }
+                    Ok(None) => self.retry(now),
                 }
             }
             (TagKind::Connect, Phase::AwaitingAccept) if current => match answer {

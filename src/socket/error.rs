@@ -240,7 +240,9 @@ pub enum CommandError {
     ReceiverEnded,
     /// It is larger than the fabric takes, in these words.
     TooLarge(String),
-    /// No answer in time, or refused.
+    /// The broker refused it.
+    Refused(OpError),
+    /// No answer in time.
     Failed,
 }
 

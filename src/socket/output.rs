@@ -177,6 +177,8 @@ pub enum SocketEvent {
     },
     /// The server that a client socket belongs to from now on, by its id.
     Bound(Box<str>),
+    /// Why a client socket is not attached, while it looks for a server; `None`: that is over.
+    Unserved(Option<Failure>),
     /// The load balancer is asked for a server.
     ChooseServer,
     /// The peer sent a message that is larger than this end takes: the application is to close the socket, so

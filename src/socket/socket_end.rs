@@ -59,6 +59,9 @@ pub trait SocketEnd: Debug + Send {
     /// Handles whether anybody listens where it has looked.
     fn handle_interest(&mut self, _now: Instant, _tag: Tag, _there: bool) {}
 
+    /// Handles whether there is anybody for a request of this socket that waits until there is.
+    fn handle_heard(&mut self, _tag: Tag, _there: bool) {}
+
     /// Handles that the peer, which was not there, is found again, and may not know that it was missed.
     fn handle_found(&mut self, now: Instant) {
         self.handle_presence(now, WatchedEnd::Peer, Presence::Here, 1);

@@ -55,6 +55,7 @@ impl World {
             }
             SocketEvent::Counters(_)
             | SocketEvent::Unwelcome(_)
+            | SocketEvent::Unserved(_)
             | SocketEvent::Collected
             | SocketEvent::ChooseServer
             | SocketEvent::Bound(_) => {}

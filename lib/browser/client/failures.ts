@@ -1,5 +1,5 @@
 // Why something asked of the fabric failed, in the words of the engine (src/client/error.rs): programs match on them.
-import { Failure } from '../../values/failure'
+import { Failure, withCause } from '../../values/failure'
 
 export const nobody = (what: string, subject: string): Failure =>
   new Failure(503, `${what} -- no subscribers matching '${subject}'`)
@@ -10,11 +10,8 @@ export const nobodyCame = (what: string, subject: string): Failure => {
   const { code, message } = timeout(what, subject, ': nobody subscribed')
   return new Failure(code, message, undefined, { handled: false })
 }
-export const connectionLost = (subject: string): Failure =>
-  new Failure(
-    408,
-    `timeout - Error: operation has timed out (the connection was lost before '${subject}' was confirmed)`,
-  )
+export const connectionLost = (subject: string, cause: Failure): Failure =>
+  withCause(timeout('publish', subject, ': the connection was lost before it was confirmed'), cause)
 export const unanswered = (what: string, subject: string): Failure =>
   new Failure(
     'EPIPE',

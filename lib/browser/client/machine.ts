@@ -387,12 +387,12 @@ export class ClientMachine implements Fabric, SessionHost {
     this.#watches.clear()
     this.#reassembly.clear()
     for (const socket of [...this.sockets]) socket.handleFabricDown()
+    const why = reason ?? new Failure('ERR_CONNECT', 'the connection ended')
     for (const pending of [...this.#pending.values()]) {
       // An answer still finds the inbox; a confirmation cannot come any more.
       const isConfirmation = pending.what === 'publish' && pending.hasLeft && !pending.isWaiting
-      if (isConfirmation) this.#settle(pending, failures.connectionLost(pending.message.subject))
+      if (isConfirmation) this.#settle(pending, failures.connectionLost(pending.message.subject, why))
     }
-    const why = reason ?? new Failure('ERR_CONNECT', 'the connection ended')
     this.#host.emit(wasConnected ? { name: 'disconnected', reason } : { name: 'connectFailed', reason: why })
     if (this.session.isIdle) this.#failOffline(why)
   }

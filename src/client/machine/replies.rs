@@ -96,7 +96,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             if std::mem::take(&mut self.is_other_broker) {
                 self.requests.handle_broker_ended(now, own_absence);
             }
-            self.requests.handle_ready(now, &mut self.out);
+            if !self.requests.is_holding() {
+                self.requests.handle_ready(now, &mut self.out);
+            }
         }
     }
 
@@ -111,6 +113,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 
     pub(super) fn handle_loss(&mut self, reason: String) {
+        self.out.emit(ClientEvent::Session(SessionState::Lost(reason.clone())));
         self.requests.handle_loss(&mut self.out);
         self.subscriptions.handle_loss(&mut self.out);
         self.out.emit(ClientEvent::Session(SessionState::Disconnected(reason)));

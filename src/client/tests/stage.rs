@@ -106,7 +106,12 @@ impl Stage {
     /// Returns what happened to the two requests.
     pub fn news(&mut self) -> Vec<ClientEvent<u32>> {
         std::iter::from_fn(|| self.client.poll_event())
-            .filter(|event| !matches!(event, ClientEvent::Session(_) | ClientEvent::Subscribed(_)))
+            .filter(|event| {
+                !matches!(
+                    event,
+                    ClientEvent::Session(_) | ClientEvent::Subscribed(_) | ClientEvent::Heard(..)
+                )
+            })
             .collect()
     }
 

@@ -65,6 +65,10 @@ impl Endpoint {
                 self.handle_probed(now, number, Some(there));
             }
             ClientEvent::Interest(token, there) => self.done(token, there),
+            ClientEvent::Heard(Token::Socket(socket, tag), there) => {
+                self.table.with_socket(socket, |socket| socket.handle_heard(tag, there));
+            }
+            ClientEvent::Heard(..) => {}
             ClientEvent::Watched(change) => self.handle_watched(now, change),
             ClientEvent::Synced(token) => self.done(token, true),
             ClientEvent::Cluster(token, strings) => {

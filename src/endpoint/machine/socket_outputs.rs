@@ -242,6 +242,7 @@ impl Endpoint {
             ClientError::Refused(refused) if refused.code == Some(TOO_LARGE) => {
                 CommandError::TooLarge(refused.message)
             }
+            ClientError::Refused(refused) => CommandError::Refused(refused),
             _ => CommandError::Failed,
         });
         self.table.with_socket(socket, |socket| socket.handle_reply(now, tag, answer));

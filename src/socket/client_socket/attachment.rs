@@ -204,6 +204,7 @@ impl ClientSocket {
         self.channel.end_absence();
         self.own_absence = Duration::ZERO;
         self.turned_away = 0;
+        self.note_search(true);
         self.pause.reset();
         self.channel.emit(SocketEvent::State(State::Ready));
         if epoch.is_some() {
@@ -223,8 +224,9 @@ impl ClientSocket {
             }
             CommandError::ReceiverEnded if self.binding.is_bound() => now,
             CommandError::ReceiverEnded => return self.handle_server_gone(now),
-            CommandError::Failed | CommandError::TooLarge(_) => {
+            CommandError::Failed | CommandError::Refused(_) | CommandError::TooLarge(_) => {
                 self.binding.handle_unanswered();
+                self.note_unanswered_search(&error);
                 // It is there.
                 if self.channel.absence.loss() == Some(PeerLoss::Ended) {
                     self.channel.end_absence();

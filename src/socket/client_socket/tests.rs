@@ -1,4 +1,5 @@
 use super::*;
+use crate::base::Code;
 use crate::wire::{Headers, Payload};
 
 /// Drops all outputs, and returns the latest question and every change of the state.
@@ -161,4 +162,47 @@ fn without_reconnection_a_lost_connection_is_waited_for_by_hand_and_not_for_ever
     socket.handle_fabric_up(lost);
     run_until(&mut socket, after(lost, 45));
     assert!(socket.is_closed(), "nobody did");
+}
+
+/// What the application is told of why it is not attached, and the question that was asked last.
+fn unserved(socket: &mut ClientSocket) -> (Vec<Option<Code>>, Option<Tag>) {
+    let (mut told, mut asked) = (Vec::new(), None);
+    while let Some(output) = socket.poll_output() {
+        match output {
+            Output::Event(SocketEvent::Unserved(why)) => told.push(why.map(|failure| failure.code)),
+            Output::Request { tag, .. } => asked = Some(tag),
+            _ => {}
+        }
+    }
+    (told, asked)
+}
+
+#[test]
+fn why_it_is_not_attached_is_told_once_and_until_it_is() {
+    let mut now = Instant::now();
+    let mut socket = ClientSocket::new("s", "sock", SocketConfig::default()).expect("valid");
+    socket.handle_fabric_up(now);
+    socket.handle_subscribed(now);
+    let refused = OpError { message: "permission denied".to_owned(), code: Some(403) };
+    let rounds = [
+        (CommandError::NoSubscribers, Some(Code::NoSubscribers)),
+        (CommandError::Failed, Some(Code::PeerSilent)),
+        (CommandError::Refused(refused), Some(Code::from_number(403))),
+    ];
+    for (error, code) in rounds {
+        for told in [vec![code], vec![]] {
+            let asked = unserved(&mut socket).1.expect("it asks");
+            socket.handle_reply(now, asked, Err(error.clone()));
+            assert_eq!(unserved(&mut socket).0, told, "{error:?}");
+            now = after(now, 60);
+            socket.handle_timeout(now);
+        }
+    }
+    let asked = unserved(&mut socket).1.expect("it asks");
+    socket.handle_heard(asked, false);
+    assert_eq!(unserved(&mut socket).0, [Some(Code::NoSubscribers)], "before its time is over");
+    socket.handle_heard(Tag { number: asked.number + 1, ..asked }, true);
+    assert_eq!(unserved(&mut socket).0, [], "that was another question");
+    socket.handle_heard(asked, true);
+    assert_eq!(unserved(&mut socket).0, [None]);
 }
