@@ -607,7 +607,7 @@ export interface ClientEvents {
   /**
    * The connection is gone; with `reconnection` another one follows. The reason, if known:
    * `"ERR_SLOW_CONSUMER"` this client read too slowly, and the server dropped what waited for it, which its
-   * subscriptions have lost · `403` and others of docs/reference/errors.md: the client may not subscribe to
+   * subscriptions have lost · `"ERR_DRAINING"` the server drains · `403` and others of docs/reference/errors.md: the client may not subscribe to
    * its inbox, so it cannot become ready; whatever waited for that was rejected with the same reason.
    */
   disconnected: [reason?: FabricError]
@@ -2385,9 +2385,10 @@ export declare class ConatServer extends EventEmitter<ServerEvents> {
    */
   waitUntilReady(timeout?: number | WaitOptions): Promise<void>
   /**
-   * Accepts no more connections, and disconnects all clients, spread over `spread`. They reconnect, to
-   * another server if one shares the address, and their sockets resume there. Then closes, at `deadline` at
-   * the latest. `/healthz` answers 503 meanwhile.
+   * Accepts no more connections, and disconnects all clients, spread over `spread`: each when what it has asked is
+   * answered, and those that others have asked after that. What they ask meanwhile waits for the next server. They
+   * reconnect, to another server if one shares the address, and their sockets resume there. Then closes, at
+   * `deadline` at the latest. `/healthz` answers 503 meanwhile.
    */
   drain(options?: DrainOptions): Promise<void>
   /** Whether `drain` was called. */

@@ -131,6 +131,11 @@ impl Asks {
         self.by_asked.get(&asked).is_some_and(|open| open.len() > 0)
     }
 
+    /// Whether an answer of this client would end a request.
+    pub(super) fn awaits_answer(&self, asked: AskedId) -> bool {
+        self.by_asked.get(&asked).is_some_and(|open| !open.single.is_empty())
+    }
+
     /// Takes the requests to one client, and what they took in bytes.
     pub(super) fn take(&mut self, asked: AskedId) -> Option<(Unanswered, usize)> {
         let open = self.by_asked.remove(&asked)?;
@@ -192,6 +197,10 @@ impl Askers {
 
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = PeerId> {
+        self.all.iter().copied()
     }
 
     #[cfg(test)]

@@ -297,10 +297,12 @@ impl Broker {
                 }
             }
             ClientOp::InfoReceived => {
-                if let Some(entry) = self.peers.get_mut(peer) {
-                    entry.info_until = None;
-                }
+                let entry = self.peers.get_mut(peer);
+                let is_again = entry.is_some_and(|entry| entry.info_until.take().is_none());
                 self.repeats.set(peer, None);
+                if let Some(drain) = self.drain.as_mut().filter(|_| is_again) {
+                    drain.handle_word(peer);
+                }
             }
             ClientOp::Watch(requests) => self.watch(peer, requests, verdicts),
             ClientOp::Sockets(reports) => self.handle_reports(peer, reports),

@@ -3,17 +3,17 @@
 mod close;
 mod replies;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use self::close::Unsent;
 use super::inbox::Inbox;
 use super::outbound::{Confirm, Outbound};
 use super::outputs::Outputs;
-use super::requests::{PendingRequest, Requests, time_for_answer};
+use super::requests::{OfflineWait, PendingRequest, Requests, time_for_answer};
 use super::session::{Phase, Session};
 use super::subscriptions::{Link, SubscriptionKind, Subscriptions};
 use super::{ClientConfig, ClientError, ClientEvent, ClientUsage, Request, SessionState};
-use crate::base::{Entropy, FaultInjector, FaultPoint, LinkInfo, earliest};
+use crate::base::{Code, Entropy, FaultInjector, FaultPoint, LinkInfo, earliest};
 use crate::subject::Pattern;
 use crate::wire::message::chunk::PARTIAL_LIFETIME;
 use crate::wire::{Bundle, ClientOp, Message, Publication, ServerOp, WatchRequest};
@@ -147,23 +147,17 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// Asks the fabric. `Published`, `Reply`, `Interest`, `Ended` or `Failed` follows for `token`, if there
     /// is one. Its timeout begins when it leaves.
     pub fn request(&mut self, now: Instant, token: Option<T>, request: Request) {
-        let waits_offline = self.config.offline_timeout;
-        self.open_request(now, token, request, waits_offline);
+        let wait = OfflineWait::OfApplication(self.config.offline_timeout);
+        self.open_request(now, token, request, wait);
     }
 
     /// Asks the fabric, as [`Self::request`]; the timeout begins now.
     pub fn request_within(&mut self, now: Instant, token: Option<T>, request: Request) {
         let timeout = time_for_answer(&request);
-        self.open_request(now, token, request, Some(timeout));
+        self.open_request(now, token, request, OfflineWait::OfSocket(timeout));
     }
 
-    fn open_request(
-        &mut self,
-        now: Instant,
-        token: Option<T>,
-        request: Request,
-        waits_offline: Option<Duration>,
-    ) {
+    fn open_request(&mut self, now: Instant, token: Option<T>, request: Request, wait: OfflineWait) {
         if self.is_closed() {
             return self
                 .out
@@ -171,8 +165,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 .extend(token.map(|token| ClientEvent::Failed(token, ClientError::Closed)));
         }
         let secret = self.requests.inbox.next_secret(self.entropy.as_mut());
-        match self.requests.open(now, token, request, secret, waits_offline, self.config.max_waiting_bytes) {
-            Ok(id) if self.session.is_ready() => self.requests.send_first(now, &mut self.out, id),
+        let is_held = self.requests.is_held(&request, wait);
+        match self.requests.open(now, token, request, secret, wait, self.config.max_waiting_bytes) {
+            Ok(id) if self.session.is_ready() && !is_held => self.requests.send_first(now, &mut self.out, id),
             Ok(_) => {}
             Err(error) => self.out.events.extend(token.map(|token| ClientEvent::Failed(token, error))),
         }
@@ -181,6 +176,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     /// Forgets these requests: nothing waits for their replies any more.
     pub fn cancel_where(&mut self, wanted: impl Fn(T) -> bool) {
         self.requests.cancel_where(&mut self.out, wanted);
+        self.check_answered();
     }
 
     /// Fails every open request whose token is `wanted`.
@@ -249,10 +245,24 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                 self.out.events.extend(changes.into_iter().map(ClientEvent::Watched));
             }
             ServerOp::Closing { code, message } => {
+                if code == Code::Draining.as_str() {
+                    // The word is known. It stands behind all that was asked; another one follows the last
+                    // answer.
+                    self.requests.hold();
+                    self.out.ops.push(ClientOp::InfoReceived);
+                }
                 let message = message.chars().take(MAX_CLOSE_MESSAGE_CHARS).collect();
                 let why = ClientError::CutOff { code, message };
                 self.out.emit(ClientEvent::Session(SessionState::Ending(why)));
             }
+        }
+        self.check_answered();
+    }
+
+    /// Tells a broker that waits for it that what had left is answered.
+    fn check_answered(&mut self) {
+        if self.requests.poll_answered() {
+            self.out.ops.push(ClientOp::InfoReceived);
         }
     }
 
@@ -282,6 +292,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.session.handle_timeout(now);
         self.requests.handle_timeout(now, &mut self.out, self.session.is_ready());
+        self.check_answered();
         let mut link = Link { out: &mut self.out, is_signed_in: self.session.is_signed_in() };
         self.subscriptions.handle_timeout(now, &mut link);
         if self.prune_at.is_some_and(|at| at <= now) {

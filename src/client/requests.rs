@@ -32,6 +32,8 @@ pub(super) struct PendingRequest<T> {
     /// Its broker has ended since it left: whoever has it is waited for only for a moment. Until when it
     /// would have waited otherwise.
     orphaned: Option<Instant>,
+    /// A socket asks again by itself.
+    is_of_application: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,12 @@ impl<T> PendingRequest<T> {
         self.step == Step::AwaitingConnection && self.request.kind != RequestKind::Command
     }
 
+    /// Returns whether the application waits for what only this connection brings.
+    fn is_waited_for(&self) -> bool {
+        let has_left = matches!(self.step, Step::AwaitingCount | Step::AwaitingReply | Step::AwaitingList);
+        has_left && self.is_of_application
+    }
+
     /// Returns the message to send, and keeps a copy only if it may have to be sent again.
     pub(super) fn take_message(&mut self) -> Message {
         let message = &mut self.request.message;
@@ -72,6 +80,13 @@ impl<T> PendingRequest<T> {
     }
 }
 
+/// Who asks, and how long that waits for the connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum OfflineWait {
+    OfApplication(Option<Duration>),
+    OfSocket(Duration),
+}
+
 /// All requests that are open.
 #[derive(Debug)]
 pub(super) struct Requests<T> {
@@ -82,7 +97,16 @@ pub(super) struct Requests<T> {
     next: RequestId,
     waiting_bytes: usize,
     /// The broker is about to end this connection in order: what is asked from now on waits for the next one.
-    is_holding: bool,
+    holding: Holding,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holding {
+    No,
+    /// Until what had left is answered.
+    ForAnswers,
+    /// The broker knows that it is.
+    Done,
 }
 
 impl<T: Copy> Requests<T> {
@@ -93,18 +117,18 @@ impl<T: Copy> Requests<T> {
             inbox,
             next: 1,
             waiting_bytes: 0,
-            is_holding: false,
+            holding: Holding::No,
         }
     }
 
-    /// Opens a request. It waits for the connection until it is taken up, at most `waits_offline`.
+    /// Opens a request. It waits for the connection until it is taken up, at most so long.
     pub(super) fn open(
         &mut self,
         now: Instant,
         token: Option<T>,
         request: Request,
         secret: u64,
-        waits_offline: Option<Duration>,
+        wait: OfflineWait,
         limit: usize,
     ) -> Result<RequestId, ClientError> {
         let size = request.message.payload.raw.len();
@@ -116,6 +140,10 @@ impl<T: Copy> Requests<T> {
         let id = self.next;
         self.next += 1;
         let stale_at = request.ttl.map(|ttl| now + ttl);
+        let waits_offline = match wait {
+            OfflineWait::OfApplication(timeout) => timeout,
+            OfflineWait::OfSocket(timeout) => Some(timeout),
+        };
         self.deadlines.set(id, earliest([waits_offline.map(|timeout| now + timeout), stale_at]));
         let pending = PendingRequest {
             token,
@@ -127,6 +155,7 @@ impl<T: Copy> Requests<T> {
             stale_at,
             ack: None,
             orphaned: None,
+            is_of_application: matches!(wait, OfflineWait::OfApplication(_)),
         };
         self.open.insert(id, Box::new(pending));
         Ok(id)
@@ -134,17 +163,27 @@ impl<T: Copy> Requests<T> {
 
     /// Holds what is asked from now on until there is another connection.
     pub(super) fn hold(&mut self) {
-        self.is_holding = true;
+        self.holding = Holding::ForAnswers;
     }
 
     pub(super) fn is_holding(&self) -> bool {
-        self.is_holding
+        self.holding != Holding::No
+    }
+
+    /// Returns, once, that what had left before is answered.
+    pub(super) fn poll_answered(&mut self) -> bool {
+        let is_new = self.holding == Holding::ForAnswers && !self.open.values().any(|of| of.is_waited_for());
+        if is_new {
+            self.holding = Holding::Done;
+        }
+        is_new
     }
 
     /// Returns whether a new request is to wait for the next connection. Answers are what the broker waits
     /// for.
-    pub(super) fn is_held(&self, request: &Request) -> bool {
-        self.is_holding
+    pub(super) fn is_held(&self, request: &Request, wait: OfflineWait) -> bool {
+        self.is_holding()
+            && matches!(wait, OfflineWait::OfApplication(_))
             && match request.kind {
                 RequestKind::Request | RequestKind::RequestMany(_) => true,
                 RequestKind::Publish => !request.message.subject.as_str().starts_with("_INBOX"),
@@ -243,7 +282,7 @@ impl<T: Copy> Requests<T> {
 
     /// Handles the loss of the link, whose acknowledgements cannot come any more.
     pub(super) fn handle_loss(&mut self, out: &mut Outputs<T>) {
-        self.is_holding = false;
+        self.holding = Holding::No;
         for id in out.acks.clear() {
             // A request may have been received, and its reply finds the inbox; a confirmation cannot arrive
             // any more.
@@ -359,7 +398,7 @@ impl<T: Copy> Requests<T> {
         if request.kind == RequestKind::Interest && (there || request.timeout.is_zero()) {
             out.events.extend(token.map(|token| ClientEvent::Interest(token, there)));
             self.take(out, id);
-        } else if there && self.is_holding {
+        } else if there && self.is_holding() {
             // The next broker is asked.
         } else if there && request.kind != RequestKind::Interest {
             out.events.extend(token.map(|token| ClientEvent::Heard(token, true)));

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod ends;
+mod holding;
 mod orphans;
 mod stage;
 mod ttl;

@@ -1,7 +1,6 @@
 //! Who asked is told when whoever was given the request ends without an answer.
 
 use super::*;
-use crate::broker::DisconnectReason;
 use crate::broker::cut_off::MAX_CUT_OFF;
 use crate::broker::given_requests::{MAX_OTHERS, MAX_UNANSWERED};
 use crate::wire::message::ENDED_UNANSWERED;
@@ -9,14 +8,14 @@ use crate::wire::{ANSWER_GRACE, Presence};
 
 impl Stage {
     /// A client with its inbox, and a member of the group that serves `calls`.
-    fn member(&mut self, inbox: &str) -> PeerId {
+    pub(super) fn member(&mut self, inbox: &str) -> PeerId {
         let member = self.join();
         self.subscribe_inbox(member, inbox);
         self.subscribe(member, "calls", "members");
         member
     }
 
-    fn subscribe_inbox(&mut self, peer: PeerId, inbox: &str) {
+    pub(super) fn subscribe_inbox(&mut self, peer: PeerId, inbox: &str) {
         let subscription = Subscription {
             pattern: inbox.into(),
             queue: Some("own".into()),
@@ -33,19 +32,23 @@ impl Stage {
     }
 
     /// A request to the group, whose answer comes to `place`.
-    fn call(&mut self, asker: PeerId, place: &str) -> AckId {
-        let mut publication = publication("calls", "whole", 0, true, "?");
+    pub(super) fn call(&mut self, asker: PeerId, place: &str) -> AckId {
+        self.call_at("calls", asker, place)
+    }
+
+    pub(super) fn call_at(&mut self, subject: &str, asker: PeerId, place: &str) -> AckId {
+        let mut publication = publication(subject, "whole", 0, true, "?");
         publication.headers.reply = Some(Subject::parse(place).expect("valid"));
         self.begin(asker, |ack| ClientOp::Request { ack, publication })
     }
 
-    fn answer_call(&mut self, member: PeerId, place: &str, done: bool) {
+    pub(super) fn answer_call(&mut self, member: PeerId, place: &str, done: bool) {
         let answer = publication(place, if done { "whole" } else { "part" }, 0, done, "!");
         self.handle(member, ClientOp::Publish { ack: None, publication: answer });
     }
 
     /// An asker that has its answers below `inbox.asker`.
-    fn asker(&mut self) -> PeerId {
+    pub(super) fn asker(&mut self) -> PeerId {
         let asker = self.join();
         self.subscribe_inbox(asker, "inbox.asker.*");
         asker
@@ -358,20 +361,3 @@ fn places_of_those_who_were_cut_are_shared_by_user() {
 
 /// What passes through a connection is counted in steps of so many bytes.
 const STEP: usize = 4096;
-
-#[test]
-fn a_drain_of_the_broker_lets_go_of_those_who_ask_before_those_who_answer() {
-    let mut stage = Stage::new();
-    let member = stage.member("inbox.member");
-    let asker = stage.asker();
-    let other = stage.join();
-    stage.call(asker, "inbox.asker.1");
-    stage.broker.drain(stage.now, Duration::from_secs(3));
-    for peer in [asker, other, member] {
-        assert_eq!(stage.broker.close_reason(peer), Some(DisconnectReason::ShutDown));
-        assert_eq!(stage.broker.close_reason(member).is_some(), peer == member, "it goes last");
-        stage.broker.detach(stage.now, peer);
-        stage.pass(Duration::from_secs(1));
-    }
-    assert!(stage.broker.poll_drained());
-}

@@ -10,6 +10,7 @@ mod given;
 mod memory;
 mod model;
 mod routing;
+mod shutdown;
 mod socket_reports;
 mod subscriptions;
 mod waits;
