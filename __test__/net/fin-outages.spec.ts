@@ -87,7 +87,7 @@ describe.each(WIRES)('an end over a broker that goes, %s wire', wire => {
     const client = net(port, wire).connect('fin', { resumeTimeout })
     const [[accepted]] = await Promise.all([connection, once(client, 'connect')])
     const events = [watch(client), watch(accepted)]
-    const serverClosed = new Promise(resolve => server.once('close', resolve))
+    const serverClosed = new Promise<void>(resolve => server.once('close', () => resolve()))
     if (closes === 'before them') server.close()
     if (closes === 'with them') accepted.once('close', () => server.close())
     const both = [client, accepted].map(
