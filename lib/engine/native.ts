@@ -43,6 +43,7 @@ interface Addon {
   brokerQuery(session: number, handle: number, query: string): string | null
   brokerAnswer(session: number, handle: number, request: number, response: Uint8Array): void
   randomId(): string
+  resetOnClose(descriptor: number, resets: boolean): boolean
 }
 
 function load(): Addon {
@@ -118,6 +119,7 @@ export const native = {
   brokerAnswer: (handle: number, request: number, response: Uint8Array): void =>
     addon.brokerAnswer(session, handle, request, response),
   randomId: addon.randomId,
+  resetOnClose: addon.resetOnClose,
 }
 
 /** Returns an id that nobody can guess, one token of a subject. */

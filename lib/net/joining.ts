@@ -1,6 +1,8 @@
 // Two byte streams joined: bytes, halves, back-pressure and resets go through, and nothing is kept in between.
+import { Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { BridgeStats } from '../../types/net'
+import { native } from '../engine/native'
 
 /** A stream that can be cut off, as the sockets of both `net`s can. */
 interface Resettable extends Duplex {
@@ -22,6 +24,7 @@ export function join(outer: Resettable, inner: Resettable, stats: ReturnType<typ
     open -= 1
     if (open === 0) stats.active -= 1
   }
+  for (const stream of [outer, inner]) resetIfKilled(stream)
   link(outer, inner, handleClose)
   link(inner, outer, handleClose)
   outer.on('data', (chunk: Buffer) => {
@@ -41,6 +44,21 @@ function link(from: Resettable, to: Resettable, handleClose: () => void): void {
     handleClose()
     if (!from.readableEnded) cutOff(to)
     else if (!to.writableEnded) to.end()
+  })
+}
+
+/**
+ * The system ends the connections of a process that is killed, as if all had been said. Until that is so, it is to reset
+ * those of TCP; it cannot those on a path.
+ */
+function resetIfKilled(stream: Resettable): void {
+  if (!(stream instanceof TcpSocket)) return
+  const { _handle: handle } = stream as unknown as { _handle?: { fd?: number } | null }
+  const descriptor = handle?.fd
+  if (descriptor === undefined || !native.resetOnClose(descriptor, true)) return
+  // Before it is closed: what the system has not sent yet would be lost with a reset.
+  stream.once('finish', () => {
+    if (!stream.destroyed) native.resetOnClose(descriptor, false)
   })
 }
 

@@ -14,6 +14,8 @@ mod options;
 mod pipes;
 mod proxy_options;
 #[cfg(feature = "node")]
+mod reset_on_close;
+#[cfg(feature = "node")]
 mod session;
 #[cfg(feature = "node")]
 mod sockety;
