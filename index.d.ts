@@ -163,6 +163,11 @@ export declare class FabricError extends Error {
    * known to have been handled.
    */
   readonly undelivered?: number
+  /**
+   * On `"ERR_SOCKET_CLOSED_BY_PEER"`: how many of the messages that the other side had written did not come. Absent:
+   * everything came.
+   */
+  readonly missing?: number
   /** On the error of a server's `write`: the ids of the sockets that did not take the message. */
   readonly ids?: string[]
   /** On the error of a server's `end`: its sockets that have undelivered messages. */

@@ -30,6 +30,8 @@ export declare class FabricError extends Error {
   readonly code: number | string
   /** On the reason of a closed socket, and on `"ERR_UNDELIVERED"`: messages that are not known to have been handled. */
   readonly undelivered?: number
+  /** On `"ERR_SOCKET_CLOSED_BY_PEER"`: messages of the other side that did not come. Absent: all came. */
+  readonly missing?: number
   /** On `"ERR_TOO_LARGE"`: the bytes of payload and headers. */
   readonly size?: number
   /** On `"ERR_TOO_LARGE"`: how many there may be. */

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { ConatSocketClient, ServerSocket } from '../index'
+import type { ConatSocketClient, FabricError, ServerSocket } from '../index'
 import { CommandError, EXIT } from './failure'
 import { type Form, lines, parsePayload, shown } from './payload'
 
@@ -70,14 +70,15 @@ async function sendLines(socket: AnySocket, joint: Joint): Promise<void> {
 function closing(socket: AnySocket): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once('closed', (reason, undelivered) => {
-      if (undelivered > 0 || (reason !== undefined && !isOrderly(reason.code))) {
+      if (undelivered > 0 || (reason !== undefined && !isOrderly(reason))) {
         reject(lost(reason, undelivered))
       } else resolve()
     })
   })
 }
 
-function isOrderly(code: unknown): boolean {
+function isOrderly({ code, missing }: FabricError): boolean {
+  if (missing) return false
   return code === 'ERR_SOCKET_CLOSED_BY_PEER' || code === 'ERR_SOCKET_CLOSED'
 }
 

@@ -15,12 +15,13 @@ import { throwAsync } from '../values/throw-async'
 /** In the order of the numbers in docs/internals/boundary.md. */
 const STATES: readonly State[] = ['disconnected', 'connecting', 'ready', 'closed']
 
-/** Reasons of a close after which nothing is missing. */
+/** Reasons of a close after which nothing is missing, unless they say so. */
 const ORDERLY: ReadonlySet<number | string> = new Set(['ERR_CLOSED', 'ERR_SOCKET_CLOSED_BY_PEER'])
 
 /** Returns whether nothing is missing after a close for this reason. */
-export function isOrderly({ code }: { readonly code: number | string }): boolean {
-  return ORDERLY.has(code)
+export function isOrderly(reason: FabricError | Failure): boolean {
+  const { missing } = reason instanceof Failure ? (reason.details ?? {}) : reason
+  return !missing && ORDERLY.has(reason.code)
 }
 
 /** The events of a state; each object adds its own. */
@@ -202,10 +203,11 @@ export class Lifecycle {
     const undelivered = event.u32()
     if (state === 'closed') {
       const isLeaving = event.more && event.u8() === 1
+      const missing = event.more ? event.u32() : 0
       const reason = (left: number): Failure | undefined =>
         code === null
           ? undefined
-          : new Failure(code, message, this.#peerLoss, { undelivered: left, draining: isLeaving })
+          : new Failure(code, message, this.#peerLoss, { undelivered: left, missing, draining: isLeaving })
       const wasOpen = this.beginClose(reason(undelivered))
       // Also after a close here, if the engine had closed it before it heard of that.
       this.#owner.handleEngineClosed(wasOpen || code !== null, (left = undelivered) => {

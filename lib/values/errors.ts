@@ -4,6 +4,7 @@ import type { ErrorCode } from '../../index'
 export interface FabricErrorOptions {
   cause?: unknown
   undelivered?: number
+  missing?: number
   ids?: string[]
   sockets?: UndeliveredOf[]
   left?: number
@@ -33,6 +34,8 @@ export class FabricError extends Error {
    * not acknowledged.
    */
   declare readonly undelivered?: number
+  /** On the reason of a closed socket: messages of the other side that did not come. */
+  declare readonly missing?: number
   /** On the error of a broadcast: the ids of the sockets that did not get the message. */
   declare readonly ids?: string[]
   /** On the error of a server's `end`: its sockets that have undelivered messages. */
@@ -56,6 +59,7 @@ export class FabricError extends Error {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause })
     this.code = typeof code === 'object' ? code.code : code
     if (options?.undelivered !== undefined) this.undelivered = options.undelivered
+    if (options?.missing) this.missing = options.missing
     if (options?.ids !== undefined) this.ids = options.ids
     if (options?.sockets !== undefined) this.sockets = options.sockets
     if (options?.left !== undefined) this.left = options.left

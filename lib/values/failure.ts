@@ -4,7 +4,7 @@ import { FabricError, type FabricErrorOptions, type UndeliveredOf } from './erro
 /** What an error says beside its code, text and cause. */
 export type FailureDetails = Pick<
   FabricErrorOptions,
-  'undelivered' | 'sockets' | 'left' | 'handled' | 'draining' | 'data'
+  'undelivered' | 'missing' | 'sockets' | 'left' | 'handled' | 'draining' | 'data'
 >
 
 /** A failure. The error is created later, where the caller's frames are on the stack. */

@@ -115,9 +115,10 @@ fn socket_event(out: &mut EventBuffer, socket: Handle, event: SocketEvent) {
             state(out, Kind::SocketState, socket, now, None, 0);
             out.u8(0);
         }
-        SocketEvent::Closed { failure, undelivered, is_leaving } => {
+        SocketEvent::Closed { failure, undelivered, is_leaving, missing } => {
             state(out, Kind::SocketState, socket, State::Closed, failure.as_ref(), undelivered);
             out.u8(u8::from(is_leaving));
+            out.count(usize::try_from(missing).unwrap_or(usize::MAX));
         }
         SocketEvent::Undelivered(Data { seq, payload, json, until }) => {
             out.head(Kind::SocketUndelivered, socket);

@@ -255,7 +255,7 @@ proptest! {
         buffer.put(HostEvent::Fabric(1, Event::Socket(handle, SocketEvent::Acked { messages: total, bytes: 2 * total })));
         let failure = Some(Failure::new(Code::SocketLost, &message));
         let undelivered = undelivered as usize;
-        buffer.put(HostEvent::Fabric(1, Event::Socket(handle, SocketEvent::Closed { failure, undelivered, is_leaving: true })));
+        buffer.put(HostEvent::Fabric(1, Event::Socket(handle, SocketEvent::Closed { failure, undelivered, is_leaving: true, missing: 5 })));
         buffer.put(HostEvent::Fabric(1, Event::Socket(handle, SocketEvent::State(State::Ready))));
         let records = records(&buffer);
         let (mut big, mut came) = (buffer.big.iter(), Vec::new());
@@ -279,7 +279,7 @@ proptest! {
         let [.., acked, closed, state] = &records[..] else { panic!("three more") };
         let figures = [(total as f64).to_le_bytes(), (2.0 * total as f64).to_le_bytes()].concat();
         prop_assert_eq!((acked.0, &acked.2), (From::SocketAcked, &figures));
-        let lasts = [&[3, 0, 0][..], &text("ERR_SOCKET_LOST"), &text(&message), &u32::try_from(undelivered).expect("u32").to_le_bytes(), &[1]];
+        let lasts = [&[3, 0, 0][..], &text("ERR_SOCKET_LOST"), &text(&message), &u32::try_from(undelivered).expect("u32").to_le_bytes(), &[1, 5, 0, 0, 0]];
         prop_assert_eq!((closed.0, &closed.2), (From::SocketState, &lasts.concat()));
         prop_assert_eq!((state.0, state.2[0]), (From::SocketState, 2));
     }

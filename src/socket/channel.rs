@@ -47,6 +47,8 @@ pub struct Channel {
     number: u32,
     /// The peer speaks of epochs too: what comes without one is not from it.
     pub(super) fenced: bool,
+    /// Messages that the peer had written when it closed, and that did not come.
+    missing: u64,
     /// Whether the listener of this end is leaving: the close says so.
     leaving: Leaving,
     /// When a peer of Conat that has not answered is suspected to be gone.
@@ -82,6 +84,7 @@ impl Channel {
             faults: FaultInjector::default(),
             number: 0,
             fenced: false,
+            missing: 0,
             leaving: Leaving::No,
             suspects_at: None,
             bound: SizeBound::default(),
@@ -263,7 +266,10 @@ impl Channel {
         self.end_absence();
         lost.into_iter().for_each(|data| self.emit(SocketEvent::Undelivered(data)));
         let is_leaving = *reason == CloseReason::PeerLeaving;
-        self.emit(SocketEvent::Closed { failure: reason.failure(), undelivered, is_leaving });
+        let missing =
+            if matches!(reason, CloseReason::Peer | CloseReason::PeerLeaving) { self.missing } else { 0 };
+        let failure = reason.failure_with(missing);
+        self.emit(SocketEvent::Closed { failure, undelivered, is_leaving, missing });
         self.outputs.extend(self.pending_close.take().into_iter().map(Output::Ended));
     }
 

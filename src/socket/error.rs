@@ -122,6 +122,8 @@ pub enum CloseReason {
     StoodStill,
     /// The peer acknowledged nothing for too long.
     SlowConsumer,
+    /// The same, as the peer says of us.
+    GivenUp,
     /// A later incarnation of the same socket has taken its place.
     Superseded,
     /// The peer broke the rules.
@@ -157,6 +159,8 @@ impl CloseReason {
             Self::TooLarge(message.to_owned())
         } else if code == Code::SocketTimeout.as_str() {
             Self::StoodStill
+        } else if code == Code::SlowConsumer.as_str() {
+            Self::GivenUp
         } else {
             Self::Peer
         }
@@ -167,6 +171,7 @@ impl CloseReason {
         match self {
             Self::Superseded => Code::Superseded.as_str(),
             Self::StoodStill => Code::SocketTimeout.as_str(),
+            Self::SlowConsumer => Code::SlowConsumer.as_str(),
             Self::Unsendable(_) | Self::Misbehaved(PeerMisbehaved::TooLarge { .. }) => {
                 Code::TooLarge.as_str()
             }
@@ -181,8 +186,21 @@ impl CloseReason {
                 format!("a message of {size} bytes was written, and the other side takes {limit}")
             }
             Self::Unsendable(text) => format!("the other side closed: {text}"),
+            Self::StoodStill => self.to_string(),
+            Self::SlowConsumer => Self::GivenUp.to_string(),
             _ => String::new(),
         }
+    }
+
+    /// The same of a peer that closed when so many of its messages had not come.
+    pub(super) fn failure_with(&self, missing: u64) -> Option<Failure> {
+        let failure = self.failure()?;
+        let messages = match missing {
+            0 => return Some(failure),
+            1 => "message did",
+            _ => "messages did",
+        };
+        Some(Failure::new(failure.code, format_args!("{self}: {missing} of its {messages} not come")))
     }
 
     /// Returns the failure that the application gets; `None` if it closed the socket itself.
@@ -192,7 +210,7 @@ impl CloseReason {
             Self::Peer | Self::PeerLeaving => Code::SocketClosedByPeer,
             Self::Lost(_) | Self::Moved => Code::SocketLost,
             Self::Timeout | Self::StoodStill => Code::SocketTimeout,
-            Self::SlowConsumer => Code::SlowConsumer,
+            Self::SlowConsumer | Self::GivenUp => Code::SlowConsumer,
             Self::Superseded => Code::Superseded,
             Self::TooLarge(_) | Self::Unsendable(_) | Self::Misbehaved(PeerMisbehaved::TooLarge { .. }) => {
                 Code::TooLarge
@@ -218,6 +236,9 @@ impl fmt::Display for CloseReason {
             Self::SlowConsumer => {
                 f.write_str("slow consumer: the peer acknowledged nothing while half of the window was used")
             }
+            Self::GivenUp => f.write_str(
+                "slow consumer: the peer gave up, since nothing was acknowledged here while half of its window was used",
+            ),
             Self::Superseded => f.write_str("superseded by a newer socket of the same id"),
             Self::TooLarge(text) | Self::Unsendable(text) => f.write_str(text),
             Self::Misbehaved(error) => write!(f, "{error}"),

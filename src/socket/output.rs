@@ -134,6 +134,8 @@ pub enum SocketEvent {
         undelivered: usize,
         /// Whether the peer closed it because its listener is leaving.
         is_leaving: bool,
+        /// How many of the messages that the peer had written did not come, if it closed it.
+        missing: u64,
     },
     /// Messages, in order: data, requests, answers and what belongs to them.
     Data(Messages),

@@ -24,6 +24,8 @@ mod proxy;
 mod read_buffer;
 #[cfg_attr(not(target_os = "linux"), path = "no_readiness.rs")]
 mod readiness;
+#[cfg(all(unix, feature = "node"))]
+mod reset;
 mod stream;
 mod target;
 #[cfg(test)]
@@ -49,5 +51,7 @@ pub use proxy::Proxy;
 #[cfg(target_os = "linux")]
 pub use readiness::ReadinessPoller;
 pub use readiness::Registration;
+#[cfg(all(unix, feature = "node"))]
+pub use reset::set_reset_on_close;
 pub use stream::{BoxedStream, IncomingConnection, Stream};
 pub use turned_away::{TurnedAway, TurnedAwayFor};

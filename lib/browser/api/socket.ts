@@ -506,7 +506,7 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
     for (const waits of [this.#ready, this.#writable, this.#drained]) waits.settle(failure)
     for (const controller of this.#asked.values()) controller.abort()
     this.#asked.clear()
-    const isOrderly = reason === undefined || reason.code === 'ERR_SOCKET_CLOSED_BY_PEER'
+    const isOrderly = !reason || (reason.code === 'ERR_SOCKET_CLOSED_BY_PEER' && !reason.details?.missing)
     // Not in the caller's turn, and behind what has arrived.
     queueMicrotask(() => {
       this.#inbox.end(isOrderly ? undefined : told)

@@ -437,11 +437,12 @@ export class SocketMachine implements StreamHost {
     this.#retry()
   }
 
-  #handlePeerClose({ isDraining, code, message }: Close): void {
+  #handlePeerClose({ isDraining, code, message, written }: Close): void {
+    const missing = Math.max(0, written - (this.stream?.received ?? 0))
     const isLeaving = isDraining && code === '' && this.#phase !== 'closing'
     if (isLeaving) this.requests.failUnhandled()
     if (this.#phase === 'closing') this.#finish(undefined)
-    else this.#finish(isLeaving ? closedByPeer(true) : reasonOf(code, message))
+    else this.#finish(isLeaving ? closedByPeer(true, missing) : reasonOf(code, message, missing))
   }
 
   /** What breaks a rule closes this one socket. */

@@ -6,9 +6,10 @@ export function lost(why: string): Failure {
   return new Failure('ERR_SOCKET_LOST', `the socket cannot be resumed: ${why}`)
 }
 
-export function closedByPeer(isLeaving = false): Failure {
+/** `missing`: so many of its messages did not come. */
+export function closedByPeer(isLeaving = false, missing = 0): Failure {
   const text = isLeaving ? 'closed by the peer, which is leaving' : 'closed by the peer'
-  return new Failure('ERR_SOCKET_CLOSED_BY_PEER', text, undefined, { draining: isLeaving })
+  return new Failure('ERR_SOCKET_CLOSED_BY_PEER', text, undefined, { draining: isLeaving, missing })
 }
 
 export function misbehaved(error: Error): Failure {
@@ -29,7 +30,7 @@ export function tooLarge(size: number, limit: number): Failure {
 }
 
 /** The reason of a peer that closes with this code, in these words. */
-export function reasonOf(code: string, message = ''): Failure {
+export function reasonOf(code: string, message = '', missing = 0): Failure {
   switch (code) {
     case 'ERR_SUPERSEDED':
       return new Failure(code, 'superseded by a newer socket of the same id')
@@ -40,11 +41,11 @@ export function reasonOf(code: string, message = ''): Failure {
     case '403':
       return new Failure(403, 'of another user')
     case 'ERR_TOO_LARGE':
-      return new Failure(code, message || 'too large')
     case 'ERR_SOCKET_TIMEOUT':
-      return new Failure(code, 'half a large message did not move for too long')
+    case 'ERR_SLOW_CONSUMER':
+      return new Failure(code, message || code)
     default:
-      return closedByPeer()
+      return closedByPeer(false, missing)
   }
 }
 

@@ -87,6 +87,11 @@ export class ReceiveQueue {
     return { arrived: this.#next - 1, handled: [...this.#handled] }
   }
 
+  /** How many messages of data were handed over. */
+  get received(): number {
+    return this.#handled[DATA] + this.unconsumed
+  }
+
   /** How many messages of data were handed over and not handled. */
   get unconsumed(): number {
     return this.#unhandled[DATA].count

@@ -91,6 +91,11 @@ export class Stream {
     return this.#isAttached
   }
 
+  /** Messages of data that were handed over. */
+  get received(): number {
+    return this.#receiver.received
+  }
+
   get duplicates(): number {
     return this.#receiver.duplicates
   }

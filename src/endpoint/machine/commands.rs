@@ -127,7 +127,7 @@ impl Endpoint {
             let failure = Some(ClientError::Closed.into());
             return self.events.push_back(Event::Socket(
                 handle,
-                SocketEvent::Closed { failure, undelivered: 0, is_leaving: false },
+                SocketEvent::Closed { failure, undelivered: 0, is_leaving: false, missing: 0 },
             ));
         }
         if *self.shared_config != config {
@@ -149,7 +149,7 @@ impl Endpoint {
                 let failure = Some(error.into());
                 self.events.push_back(Event::Socket(
                     handle,
-                    SocketEvent::Closed { failure, undelivered: 0, is_leaving: false },
+                    SocketEvent::Closed { failure, undelivered: 0, is_leaving: false, missing: 0 },
                 ));
             }
         }

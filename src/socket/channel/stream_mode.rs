@@ -7,6 +7,7 @@ use crate::socket::control::Greeting;
 use crate::socket::stream::{Claim, Offer, Received, Stream, Tags};
 use crate::socket::{CloseReason, Output, PeerMisbehaved};
 use crate::subject::Subject;
+use crate::wire::stream::Close;
 use crate::wire::{Headers, Json, Message, Payload, SocketCommand};
 
 impl Channel {
@@ -119,6 +120,13 @@ impl Channel {
                 let _ = stream.pump(stream.latest(), &mut around);
             }
             around.outputs.push_back(Output::Publish(stream.closing(subject, reason, leaving)));
+        }
+    }
+
+    /// The peer closes: what it had written and has not come, goes nowhere.
+    pub(in crate::socket) fn handle_stream_closed(&mut self, close: &Close) {
+        if let Mode::Stream(stream) = &self.mode {
+            self.missing = stream.missing_of(close.written);
         }
     }
 

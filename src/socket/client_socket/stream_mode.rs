@@ -147,6 +147,7 @@ impl ClientSocket {
     }
 
     fn handle_peer_close(&mut self, close: &Close) {
+        self.channel.handle_stream_closed(close);
         let is_leaving = close.is_draining && close.code.is_empty() && self.phase != Phase::AwaitingClosed;
         if is_leaving {
             // Said by its application, behind the count of all that it was handed. An engine that closes by

@@ -92,6 +92,7 @@ impl ServerSocket {
 
     /// The client closes: it hears that it may.
     fn handle_client_close(&mut self, close: &Close) {
+        self.channel.handle_stream_closed(close);
         self.channel.say_stream_closed(self.client.clone(), &CloseReason::Peer);
         self.finish(CloseReason::of_close(&close.code, &close.message));
     }

@@ -41,6 +41,11 @@ impl Stream {
         self.frame(subject, self.sender.next(), close.encode())
     }
 
+    /// How many messages of data, of so many that the other end has written, were not handed over.
+    pub(in crate::socket) fn missing_of(&self, written: u64) -> u64 {
+        written.saturating_sub(self.receiver.data_number())
+    }
+
     /// Whether a status that was to be told of reached nobody.
     pub(in crate::socket) fn is_current_probe(&self, tag: Tag) -> bool {
         tag.kind == TagKind::Probe && tag.number == self.probe && self.peer.is_some()
