@@ -613,7 +613,7 @@ export interface ClientEvents {
    * The connection is gone; with `reconnection` another one follows. The reason, if known:
    * `"ERR_SLOW_CONSUMER"` this client read too slowly, and the server dropped what waited for it, which its
    * subscriptions have lost · `"ERR_DRAINING"` the server drains · `403` and others of docs/reference/errors.md: the client may not subscribe to
-   * its inbox, so it cannot become ready; whatever waited for that was rejected with the same reason.
+   * its inbox, so it cannot become ready; whatever waited for a connection was rejected with the same reason.
    */
   disconnected: [reason?: FabricError]
   /**
@@ -755,7 +755,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
   waitUntilSignedIn(options?: WaitOptions): Promise<void>
   /**
    * Waits until replies can arrive and all subscriptions are in place. @throws {FabricError} as
-   * `waitUntilSignedIn`
+   * `waitUntilSignedIn` · `403` the broker denies the client its inbox
    */
   waitUntilReady(options?: WaitOptions): Promise<void>
 
@@ -1551,7 +1551,8 @@ declare abstract class ConatSocketBase<
    * times without awaiting each; order is kept. Headers go into `{ headers }`: nothing else is taken for them.
    *
    * @throws {FabricError} as `write`, and nothing was written · `"ERR_UNKNOWN_OPTION"` headers that stand alone ·
-   *   `408` not within `timeout` · `"ABORT_ERR"` · `"ERR_SIGN_IN"` the broker refuses the client now: in these cases the
+   *   `408` not within `timeout` · `"ABORT_ERR"` · `"ERR_SIGN_IN"` the broker refuses the client now · `403` it denies
+   *   the client its inbox: in these cases the
    *   message stays in its place, and may still be handled ·
    *   the reason of `closed` if the socket closed before the message was known to arrive; the message is then
    *   among `undelivered()`
@@ -1598,7 +1599,8 @@ declare abstract class ConatSocketBase<
   iter(): AsyncIterableIterator<[data: In, headers: Headers], undefined>
   /**
    * Resolves when everything written is acknowledged. @throws {FabricError} it never will be: the reason of `closed`, or
-   * `"ERR_CLOSED"` after a close on this side · `408` · `"ABORT_ERR"` · `"ERR_SIGN_IN"` the broker refuses the client now
+   * `"ERR_CLOSED"` after a close on this side · `408` · `"ABORT_ERR"` · `"ERR_SIGN_IN"` the broker refuses the client now ·
+   * `403` the broker denies the client its inbox
    */
   drain(options?: WaitOptions): Promise<void>
   /** The same as `drain`. */

@@ -48,6 +48,10 @@ function waitsOf(client: Client): Record<string, Promise<unknown>> {
   }
 }
 
+async function loopOf(items: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of items);
+}
+
 async function outcomesOf(waits: Record<string, Promise<unknown>>): Promise<unknown[]> {
   return await Promise.all(Object.values(waits).map(outcome))
 }
@@ -78,6 +82,18 @@ describeFabrics(
       expect(socket.undelivered().map(({ data }) => data)).toEqual([1, 2])
     })
 
+    test('ends loops of what never stood, and what waits for room', async () => {
+      const client = fabric.client(options)
+      const socket = client.socket.connect('s', { maxQueueSize: 2 })
+      socket.write(1)
+      const all = await Promise.all([
+        ...[client.subscribeSync('s'), socket, client.socket.listen('s')].map(one => outcome(loopOf(one))),
+        outcome(socket.waitUntilWritable()),
+      ])
+      expect(all).toEqual(all.map(() => failure('ERR_SIGN_IN', cause)))
+      expect([socket.state, socket.stats.pending]).toEqual(['disconnected', 1])
+    })
+
     test('is an event, and the reason of `disconnected`', async () => {
       const client = fabric.client(options)
       const refused = once(client, 'signInRefused')
@@ -99,11 +115,9 @@ describeFabrics(
         ]
         const aborted = [client.socket.connect('b', { signal }), client.socket.listen('b', { signal })]
         const closings = [...timed, ...aborted].map(socket => once(socket, 'closed'))
-        const loop = (async () => {
-          for await (const _ of timed[0]!);
-        })()
+        const loop = loopOf(timed[0]!)
         await refused
-        expect(await outcome(loop)).toEqual(failure(408, { code: 'ERR_SIGN_IN' }))
+        expect(await outcome(loop)).toEqual(failure('ERR_SIGN_IN', cause))
         const reasons = (await Promise.all(closings)).map(([reason]) => reason)
         const late = failure(408, { code: 'ERR_SIGN_IN' })
         expect(reasons).toEqual([late, late, failure('ABORT_ERR'), failure('ABORT_ERR')])

@@ -8,6 +8,7 @@ import {
   connect,
   type FabricError,
   init,
+  type ServerOptions,
   type WaitOptions,
 } from 'selvedge'
 import { faultProxy } from 'selvedge/testing'
@@ -73,8 +74,12 @@ async function never(wire: Wire): Promise<Stage> {
 }
 
 /** The broker is there, until `lose`. */
-async function there(wire: Wire, options: ConnectOptions = {}): Promise<Stage> {
-  const broker = init({ port: 0, host: '127.0.0.1' })
+async function there(
+  wire: Wire,
+  options: ConnectOptions = {},
+  isAllowed?: ServerOptions['isAllowed'],
+): Promise<Stage> {
+  const broker = init({ port: 0, host: '127.0.0.1', permissionCache: 0, ...(isAllowed && { isAllowed }) })
   await broker.waitUntilReady()
   const proxy = await faultProxy({ target: broker.address()!.port })
   const client = connect({ address: proxy.address, ...wireOf(wire), ...QUICK, ...options })
@@ -306,6 +311,90 @@ describe.each(['selvedge', 'conat'] as const)('a subject that nobody serves, %s 
     ])
   })
 })
+
+const INBOX = '_INBOX_denied'
+const isNoInbox = ({ type, subject }: { type: string; subject: string }): boolean =>
+  type === 'pub' || !subject.startsWith(INBOX)
+
+/** The broker does not let the client have its inbox. */
+async function denied(wire: Wire): Promise<Stage> {
+  const broker = init({ port: 0, host: '127.0.0.1', isAllowed: isNoInbox })
+  await broker.waitUntilReady()
+  const client = connect({ address: `${broker.address()}`, ...wireOf(wire), ...QUICK, inboxPrefix: INBOX })
+  const socket = () => {
+    const one = client.socket.connect('chat', WINDOW)
+    writeHalf(one)
+    return one
+  }
+  const subscription = client.subscribeSync('unread')
+  const listener = client.socket.listen('mine')
+  close = () => Promise.all([client.close(), broker.close()])
+  const [server, question] = [undefined, undefined]
+  const [hold, said, lose, restore] = [() => {}, nothing, nothing, nothing]
+  return { client, socket, subscription, listener, server, question, hold, said, lose, restore }
+}
+
+/** The broker let the client have it, and does not when the client comes back. */
+async function deniedLater(wire: Wire): Promise<Stage> {
+  let isTaken = false
+  const isAllowed = (asked: { type: string; subject: string }) => !isTaken || isNoInbox(asked)
+  const stage = await there(wire, { offlineTimeout: 60_000, inboxPrefix: INBOX }, isAllowed)
+  await stage.lose()
+  isTaken = true
+  return stage
+}
+
+/** What needs no inbox, or ends by itself. */
+const WITHOUT_INBOX = [
+  'Client.waitUntilConnected',
+  'Client.waitUntilSignedIn',
+  // Waits for the application.
+  'Subscription.drain',
+  // Has a limit of its own, and says what was left.
+  'ConatSocketBase.end',
+  // Resolves with the error of the engine, as Conat's does.
+  'Connection.timeout.emitWithAck',
+]
+/** Of sockets that were attached and may come back; those that stay away for too long close, which ends it. */
+const GOES_ON_ATTACHED = ['ConatSocketBase.waitUntilWritable', 'Broadcast.send']
+
+describe.each([
+  ['from the beginning', 'selvedge', denied, []],
+  ['from the beginning', 'conat', denied, []],
+  ['after a reconnect', 'selvedge', deniedLater, GOES_ON_ATTACHED],
+  ['after a reconnect', 'conat', deniedLater, GOES_ON_ATTACHED],
+] as const)('an inbox that is denied %s, %s wire', (_when, wire, open, others) => {
+  test('each wait ends with 403 at once, and says what is denied', async () => {
+    const stage = await open(wire)
+    const isMeant = (name: string) => ![...WITHOUT_INBOX, ...others].includes(name)
+    const waits = outcomesOf(stage, () => ({ timeout: HANGS / 2 }), 'timeout', isMeant)
+    await stage.restore()
+    const wrong = (await waits).flatMap(([name, , ended]) => (isDenied(ended) ? [] : [[name, String(ended)]]))
+    expect(Object.fromEntries(wrong)).toEqual({})
+  })
+})
+
+/** Whether it ended because the inbox is denied, if there was anything to wait for. */
+function isDenied(ended: FabricError | string): boolean {
+  if (typeof ended === 'string') return ended === NOTHING
+  return ended.code === 403 && ended.message.includes(INBOX)
+}
+
+const loopOf = async (items: AsyncIterable<unknown>): Promise<void> => {
+  for await (const _ of items);
+}
+
+test.each(['selvedge', 'conat'] as const)(
+  'loops of what never stood end with 403 if the inbox is denied, %s wire',
+  async wire => {
+    const stage = await denied(wire)
+    const socket = stage.socket()
+    const loops = [stage.subscription, socket, socket.iter(), stage.listener].map(one => outcome(loopOf(one)))
+    const ended = await Promise.all(loops)
+    expect(ended.filter(one => !isDenied(one)).map(String)).toEqual([])
+    expect([socket.state, stage.listener.state]).not.toContain('closed')
+  },
+)
 
 /** Those that resolve once there is a broker. */
 const GO_ON = [

@@ -361,7 +361,9 @@ export class Client extends ClientViews implements Target, Responder {
       }
     } else if (kind === CLIENT_ENDING) {
       const isInbox = event.u8() === 1
-      this.#session.handleEnding(new Failure(event.code(), event.str()), isInbox)
+      const failure = new Failure(event.code(), event.str())
+      this.#session.handleEnding(failure, isInbox)
+      if (isInbox) strandAllOf(this.client, failure, false)
     } else if (kind === CONNECT_FAILED) {
       const failure = new Failure(event.code(), event.str())
       this.context.counters.countConnectFailed(failure.code)

@@ -37,6 +37,8 @@ export class Session {
   #isSignedIn = false
   #isReady = false
   #refusal: Failure | undefined
+  /** Why it may not have its inbox, until it is ready. */
+  #inboxRefusal: Failure | undefined
   /** Why there will be no connection before `connect()`. */
   #stranded: Failure | undefined
   /** Why the last connection ended, until there is another one. */
@@ -82,6 +84,7 @@ export class Session {
         return 'info'
       case READY:
         this.#isReady = true
+        this.#inboxRefusal = undefined
         this.#ready.settle()
         return 'inbox'
       case REFUSED:
@@ -95,7 +98,9 @@ export class Session {
   /** Notes that the connection ends; with `isInbox` it can never become ready. */
   handleEnding(failure: Failure, isInbox: boolean): void {
     this.#ending = failure
-    if (isInbox) this.#ready.settle(failure)
+    if (!isInbox) return
+    this.#inboxRefusal = failure
+    this.#ready.settle(failure)
   }
 
   /** Returns why the last connection ended, if that is known; once. */
@@ -114,7 +119,7 @@ export class Session {
 
   /** Why there is no connection, as far as that is known. */
   get obstacle(): Failure | undefined {
-    return this.#refusal ?? this.#lastEnding ?? this.#lastConnectError
+    return this.#refusal ?? this.#inboxRefusal ?? this.#lastEnding ?? this.#lastConnectError
   }
 
   get refusal(): Failure | undefined {
@@ -168,7 +173,8 @@ export class Session {
   }
 
   async untilReady(options?: WaitOptions): Promise<void> {
-    if (this.#refusal !== undefined) throw errorFrom(this.#refusal)
+    const refusal = this.#refusal ?? this.#inboxRefusal
+    if (refusal !== undefined) throw errorFrom(refusal)
     await this.#wait(this.#isReady, this.#ready, 'the client is not ready', options)
   }
 

@@ -418,7 +418,11 @@ export abstract class ConatSocketBase
     this.lifecycle.handleStranded(failure)
     this.#requests?.strand(failure)
     if (isFinal) this.close()
-    else this.#outbox?.strand(failure)
+    else {
+      this.#outbox?.strand(failure)
+      // What was attached once goes on when it is back, as a subscription does that stood.
+      if (!this.lifecycle.wasReady) this.#receiver?.inbox.strand(failure)
+    }
   }
 
   handleClientClosed(): void {

@@ -39,6 +39,11 @@ export class ConnectionIterator implements AsyncIterableIterator<ServerSocket, u
     return true
   }
 
+  /** Whether somebody waits for the next one. @internal */
+  get isWaiting(): boolean {
+    return this.#waiting.isAwaited
+  }
+
   /** Takes what waits. @internal */
   takeAll(): ServerSocket[] {
     const all: ServerSocket[] = []

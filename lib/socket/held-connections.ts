@@ -61,6 +61,15 @@ export class HeldConnections {
     this.#loops.clear()
   }
 
+  /** Fails the loops that wait. The server stays, and holds what comes for the next one. */
+  strand(failure: Failure): void {
+    for (const loop of this.#loops) {
+      if (!loop.isWaiting) continue
+      this.#loops.delete(loop)
+      loop.end(failure)
+    }
+  }
+
   get #isHeard(): boolean {
     return this.#owner.listenerCount('connection') > 0
   }

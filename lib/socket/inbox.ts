@@ -171,6 +171,11 @@ export class Inbox {
     this.#inHand?.forget()
   }
 
+  /** Fails the loops that wait. What comes later is for others. */
+  strand(failure: Failure): void {
+    for (const iterator of this.#iterators.filter(one => one.isWaiting)) iterator.fail(failure)
+  }
+
   #wakeIterators(): void {
     const resumed = this.#resumed
     this.#resumed = undefined
@@ -319,10 +324,19 @@ export class DataIterator implements AsyncIterableIterator<Item, undefined> {
   }
 
   async return(): Promise<IteratorResult<Item, undefined>> {
-    this.#unread.end()
+    this.#leave()
+    return { value: undefined, done: true }
+  }
+
+  /** Ends the loop with a failure; the socket stays open. */
+  fail(failure: Failure): void {
+    this.#leave(failure)
+  }
+
+  #leave(failure?: Failure): void {
+    this.#unread.end(failure)
     this.#passGiven()
     this.#data.leave(this, this.#takeAll())
-    return { value: undefined, done: true }
   }
 
   [Symbol.asyncIterator](): this {

@@ -344,10 +344,14 @@ export class Outbox {
     if (state === 'ready') this.#isAttached = true
   }
 
-  /** Ends `send` and `drain`: the broker has refused the client. What was written stays; streams wait for room. */
+  /**
+   * Ends `send` and `drain`: the broker has refused the client. What was written stays. Once it was attached,
+   * who waits for room goes on.
+   */
   strand(failure: Failure): void {
     this.#deliveries?.strand(failure)
     this.#drained?.settle(failure)
+    if (!this.#lifecycle.wasReady) this.#writable?.settle(failure)
   }
 
   /** Ends all waiting: nothing will be acknowledged any more. */

@@ -314,6 +314,7 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
 
   handleStranded(failure: Failure): void {
     this.#lifecycle.handleStranded(failure)
+    if (!this.#lifecycle.wasReady) this.#connections.strand(failure)
   }
 
   handleClientClosing(reason: Failure | undefined): void {
