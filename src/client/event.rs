@@ -25,6 +25,8 @@ pub enum ClientEvent<T> {
     },
     /// A subscription stands: messages flow.
     Subscribed(T),
+    /// The broker no longer permits a subscription that stood. It is tried again until it is ended.
+    Revoked(T, OpError),
     /// A newer connection has the pattern of a subscription to itself: nothing more comes.
     Superseded(T),
     /// A subscription that was drained has come to its end: nothing more comes.

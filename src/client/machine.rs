@@ -234,7 +234,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
             ServerOp::Info(info) => self.handle_info(info),
             ServerOp::Permission { message, subject, kind } => {
                 if kind == "sub" {
-                    self.handle_revoked(now, &subject);
+                    self.handle_revoked(now, &subject, &message);
                 }
                 self.out.emit(ClientEvent::Permission { message, subject, kind });
             }

@@ -10,7 +10,7 @@ use super::acks::Awaited;
 use super::drains::{DrainId, Drains};
 use super::outputs::Outputs;
 use super::{ClientError, ClientEvent};
-use crate::base::{Deadlines, earliest};
+use crate::base::{Code, Deadlines, earliest};
 use crate::subject::Pattern;
 use crate::wire::{
     Claim, ClientOp, Message, OpError, Publication, Reassembly, SubscribeStatus, Subscription,
@@ -65,7 +65,11 @@ pub enum SubscriptionKind {
     Exclusive,
 }
 
-impl<T> Entry<T> {
+impl<T: Copy> Entry<T> {
+    fn tell_revoked(&self, out: &mut Outputs<T>, error: &OpError) {
+        out.events.extend(self.members.iter().map(|token| ClientEvent::Revoked(*token, error.clone())));
+    }
+
     fn subscription(&self, pattern: &Pattern) -> Subscription {
         let (pattern, queue) = (pattern.as_str().into(), Some(self.queue.clone()));
         Subscription { pattern, queue, class: self.class, exclusive: self.exclusive }
@@ -173,7 +177,10 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
             self.remove(token);
             out.emit(ClientEvent::Failed(token, ClientError::Refused(error.clone())));
         }
-        if self.contains(pattern) {
+        if let Some(entry) = self.by_pattern.get(pattern) {
+            if error.code == Code::NotPermitted.number() {
+                entry.tell_revoked(out, &error);
+            }
             self.retries.add(now, pattern.clone());
         }
     }
@@ -193,9 +200,17 @@ impl<T: Copy + Ord + std::hash::Hash> Subscriptions<T> {
 
     /// Handles that the broker no longer permits a subscription. It is tried again for as long as it is
     /// wanted here.
-    pub(super) fn handle_revoked(&mut self, now: Instant, pattern: Pattern) {
-        let was_confirmed = |entry: &mut Entry<T>| std::mem::take(&mut entry.confirmed);
-        if self.by_pattern.get_mut(&pattern).is_some_and(was_confirmed) {
+    pub(super) fn handle_revoked(
+        &mut self,
+        now: Instant,
+        out: &mut Outputs<T>,
+        pattern: Pattern,
+        message: &str,
+    ) {
+        let Some(entry) = self.by_pattern.get_mut(&pattern) else { return };
+        if std::mem::take(&mut entry.confirmed) {
+            let error = OpError { message: message.to_owned(), code: Code::NotPermitted.number() };
+            entry.tell_revoked(out, &error);
             self.retries.add(now, pattern);
         }
     }

@@ -17,7 +17,7 @@ use super::{Broker, INFO_INTERVAL, INFO_REPEAT_TIMEOUT};
 use crate::base::Code;
 use crate::subject::Pattern;
 use crate::wire::{
-    AckId, ClientOp, Json, OpError, Publication, Reply, ServerOp, SubscribeStatus, Subscription,
+    AckId, ClientOp, Json, OpError, Presence, Publication, Reply, ServerOp, SubscribeStatus, Subscription,
 };
 
 impl Broker {
@@ -291,7 +291,9 @@ impl Broker {
         let had = self.peers.open_mut(peer).is_some_and(|entry| entry.subscriptions.contains_key(&parsed));
         if had {
             tracing::info!(%peer, %pattern, "subscription revoked");
-            self.unsubscribe(peer, pattern, None);
+            // Its owner is still there, and has not ended it.
+            self.remove_subscription(peer, &parsed, None, Presence::Cut);
+            self.exclusives.release(&parsed, peer);
             let error = self.denial(peer, Action::Subscribe, pattern);
             self.tell_denial(peer, Action::Subscribe, pattern, error.message);
         }

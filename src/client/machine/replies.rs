@@ -120,10 +120,10 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     }
 
     /// Handles that the broker no longer permits a subscription.
-    pub(super) fn handle_revoked(&mut self, now: Instant, subject: &str) {
+    pub(super) fn handle_revoked(&mut self, now: Instant, subject: &str, message: &str) {
         let Ok(pattern) = Pattern::parse(subject) else { return };
         if pattern != *self.requests.inbox.pattern() {
-            self.subscriptions.handle_revoked(now, pattern);
+            self.subscriptions.handle_revoked(now, &mut self.out, pattern, message);
         } else if self.session.is_ready() {
             // Without an inbox this connection is of no use.
             self.session.drop_link();

@@ -9,7 +9,7 @@ use crate::base::{Code, Failure, FaultPoint, Handle};
 use crate::client::{ClientError, ClientEvent, SessionState};
 use crate::socket::{CommandError, Leaving, Listener, TagKind};
 use crate::subject::Subject;
-use crate::wire::{Bundle, Json, Message, Publication, ServerOp, split_ttl};
+use crate::wire::{Bundle, Json, Message, OpError, Publication, ServerOp, split_ttl};
 
 impl Endpoint {
     pub(super) fn handle_client_event(&mut self, now: Instant, event: ClientEvent<Token>) {
@@ -29,6 +29,7 @@ impl Endpoint {
                 self.fail_listener(now, listener, Failure::new(Code::Superseded, text));
             }
             ClientEvent::Superseded(_) => {}
+            ClientEvent::Revoked(token, error) => self.handle_revoked(now, token, error),
             ClientEvent::Published { token, bytes, count } => match token {
                 Token::Ticket(ticket) => {
                     self.events.push_back(Event::Ticket(ticket, TicketEvent::Published { bytes, count }));
@@ -301,6 +302,20 @@ impl Endpoint {
             Token::Listener(listener, tag) => {
                 self.table.with_listener(listener, |listener| listener.handle_interest(tag, false));
             }
+        }
+    }
+
+    /// Closes sockets and listeners of which nobody can reach any more; plain subscriptions are tried again.
+    fn handle_revoked(&mut self, now: Instant, token: Token, error: OpError) {
+        match token {
+            Token::SocketSubject(socket) => {
+                self.client.unsubscribe(token);
+                self.table.with_client(socket, |socket| socket.handle_subscribe_failed(now, Some(error)));
+            }
+            Token::ListenerStatus(listener) | Token::ListenerSockets(listener) => {
+                self.fail_listener(now, listener, ClientError::Refused(error).into());
+            }
+            _ => {}
         }
     }
 

@@ -41,7 +41,7 @@ pub enum Presence {
     Here = 1,
     /// An owner is there, in the broker's own process.
     HereInBroker = 2,
-    /// Its connection ended without a word.
+    /// Its connection ended without a word, or the subscription was revoked.
     Cut = 3,
     /// Its connection was given up for its silence, or because it did not read.
     Silent = 4,
