@@ -773,7 +773,10 @@ export declare class Client extends EventEmitter<ClientEvents> {
   subscribe<T = Agreed>(subject: string, options?: SubscriptionOptions): Promise<Subscription<T>>
   /** Alias of `subscribe`. */
   sub<T = Agreed>(subject: string, options?: SubscriptionOptions): Promise<Subscription<T>>
-  /** Subscribes without waiting. If the server refuses, iterating throws what `subscribe` would. */
+  /**
+   * Subscribes without waiting. If the server refuses, or does not confirm within `timeout`, iterating throws what
+   * `subscribe` would.
+   */
   subscribeSync<T = Agreed>(subject: string, options?: SubscriptionOptions): Subscription<T>
   /** Returns the number of patterns that are subscribed. */
   numSubscriptions(): number

@@ -236,7 +236,10 @@ export declare class Client {
    *   `"ERR_CLOSED"`
    */
   subscribe(subject: string, options?: SubscriptionOptions): Promise<Subscription>
-  /** Subscribes without waiting. If the broker refuses, iterating throws what `subscribe` would. */
+  /**
+   * Subscribes without waiting. If the broker refuses, or does not confirm within `timeout`, iterating throws what
+   * `subscribe` would.
+   */
   subscribeSync(subject: string, options?: SubscriptionOptions): Subscription
   numSubscriptions(): number
   /**

@@ -190,6 +190,7 @@ export class Process {
       on: (_name, listener: (link: Link) => void) => this.server.set(subject, listener),
       close: () => this.server.delete(subject),
       unref: () => {},
+      isOwned: false,
     }
   }
 }
@@ -198,6 +199,7 @@ export class SimulatedLink implements Link {
   static #last = 0
   readonly id = `link ${++SimulatedLink.#last}`
   state: State = 'connecting'
+  isOwned = false
   other: SimulatedLink | undefined
   readonly #world: World
   readonly #handlers = new Map<string, ((...args: unknown[]) => void)[]>()
@@ -249,7 +251,7 @@ export class SimulatedLink implements Link {
   }
 
   write(data: unknown): boolean {
-    if (this.state === 'closed') throw new Error('EPIPE')
+    if (this.state === 'closed') throw Object.assign(new Error('closed'), { code: 'EPIPE' })
     if (this.#unacked.length >= this.#world.window) throw new Error('ENOBUFS')
     this.#unacked.push({ number: ++this.#written, data })
     this.where.watcher?.handleWritten(this, data)

@@ -15,7 +15,13 @@ interface Delivery {
 
 /** In the order of the messages. Each keeps the process alive until it is settled. */
 export class Deliveries {
+  readonly #describe: () => string
   #waiting: Delivery[] = []
+
+  /** `describe` names the socket in error texts. */
+  constructor(describe: () => string) {
+    this.#describe = describe
+  }
 
   /**
    * Resolves, and never rejects: the error must be made where the caller's frames are (`errorFrom`). Waits for no longer
@@ -40,7 +46,7 @@ export class Deliveries {
         const at = this.#waiting.findIndex(({ settle }) => settle === delivery.settle)
         this.#end(this.#waiting.splice(at, 1), failure)
       }
-      const what = 'the message is not known to be handled, and may still be'
+      const what = `a message of ${this.#describe()} may still be handled, and is not known to be`
       const stop = bound(bounds, what, giveUp, why)
       this.#waiting.push(delivery)
     })

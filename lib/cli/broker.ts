@@ -78,6 +78,7 @@ async function run(options: Options): Promise<void> {
   const server = init(
     users === undefined ? settings : { ...settings, getUser: users.getUser, isAllowed: users.isAllowed },
   )
+  sayUpstream(server, terminal)
   try {
     await server.waitUntilReady()
   } catch (error) {
@@ -145,6 +146,20 @@ function tlsOf({ tlsCert, tlsKey, tlsCa }: Options): TlsServerOptions | undefine
   }
   const ssl = { cert: file(tlsCert, '--tls-cert'), key: file(tlsKey, '--tls-key') }
   return tlsCa === undefined ? ssl : { ...ssl, ca: file(tlsCa, '--tls-ca'), requestCert: true }
+}
+
+/** Each change of the upstream once, however often it is tried. */
+function sayUpstream(server: ConatServer, terminal: Terminal): void {
+  let known: 'ready' | 'away' | undefined
+  server.on('upstream', (state, error) => {
+    if (state === known) return
+    known = state
+    if (state === 'ready') terminal.say('upstream: ready')
+    else
+      terminal.say(
+        error === undefined ? 'upstream: away' : `upstream: away: ${textOf(error)} (${error.code})`,
+      )
+  })
 }
 
 /** All of the new file, or, if it has a mistake, all of the old one. */

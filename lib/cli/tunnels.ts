@@ -31,12 +31,13 @@ export function expose(program: Command): void {
     .argument('<place>', '[HOST:]PORT, or the path of a Unix socket', place)
     .option(
       '--share',
-      'share the connections with others that expose the subject (the default of the fabric)',
+      'share the connections with others that expose the subject, instead of failing if there are any',
     )
     .action(async (subject: string, target: NodePlace, options: Options) => {
       await withClient(options, async (client, terminal) => {
-        const server = over(client).expose(subject, local(target), limits(options))
-        await Promise.race([once(server, 'listening'), failure(server)])
+        const share = options.share === true ? { reusePort: true } : {}
+        const server = over(client).expose(subject, local(target), { ...limits(options), ...share })
+        await Promise.race([once(server, 'listening'), failure(server, SUBJECT_TAKEN)])
         await serve(server, terminal, options, `exposing ${shownPlace(target)} on ${subject}`, {
           event: 'listening',
           subject,
@@ -98,12 +99,15 @@ function hostAndPort({ address, port, family }: AddressInfo): string {
   return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`
 }
 
+const PORT_TAKEN = 'ss -ltnp, to see who has that port; or port 0'
+const SUBJECT_TAKEN = 'the subject is exposed already: --share, to share its connections; or another subject'
+
 /** Rejects when the tunnel cannot be built, or breaks. */
-function failure(server: Tunnel): Promise<never> {
+function failure(server: Tunnel, taken = PORT_TAKEN): Promise<never> {
   return new Promise((_, reject) => {
     server.on('error', error => {
       const { code } = error as { code?: string }
-      const hint = code === 'EADDRINUSE' ? 'ss -ltnp, to see who has that port; or port 0' : undefined
+      const hint = code === 'EADDRINUSE' ? taken : undefined
       reject(new CommandError(error, { exit: EXIT.failed, ...(hint === undefined ? {} : { hint }) }))
     })
   })

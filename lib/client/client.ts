@@ -86,7 +86,7 @@ export class Client extends ClientViews implements Target, Responder {
   }
   protected readonly subscriptions: Subscriptions
   protected readonly permissions: Permissions = new Permissions()
-  readonly #session = new Session()
+  readonly #session: Session
   readonly #socketReports = new SocketReports(this.context)
   #isGone = false
   /** Whether it was told to connect, and not to disconnect since. */
@@ -124,6 +124,8 @@ export class Client extends ClientViews implements Target, Responder {
     this.context.tracing = options.tracing ?? CLIENT_SHAPE.tracing.default
     lookForTracing(this.context.tracing)
     this.#isWanted = options.autoConnect !== false
+    this.#session = new Session(this.#isWanted)
+    this.context.obstacle = this.#session.obstacle
     this.#session.ref.set(this.#isWanted)
     const { routeSubject, ...rest } = options
     if (routeSubject !== undefined) {
@@ -167,6 +169,7 @@ export class Client extends ClientViews implements Target, Responder {
     this.context.checkOpen()
     if (this.state === 'connected') return
     this.#session.connect()
+    this.context.obstacle = this.#session.obstacle
     this.#isWanted = true
     this.context.stranded = undefined
     this.subscriptions.handleConnect()
@@ -233,7 +236,8 @@ export class Client extends ClientViews implements Target, Responder {
   }
 
   subscribeSync(subject: string, options?: SubscriptionOptions): Subscription {
-    return this.subscriptions.open(subject, options)
+    if (options?.signal?.aborted) throw errorFrom(abortFailure(options.signal))
+    return this.subscriptions.open(subject, options).boundBy(options)
   }
 
   async publish(subject: string, data?: unknown, options?: PublishOptions): Promise<Published> {

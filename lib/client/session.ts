@@ -15,6 +15,8 @@ export const CLOSED = 4
 export const REFUSED = 5
 const LOST = 6
 
+const NOT_BEGUN = new Failure('ERR_CONNECT', 'connect() was not called, and autoConnect is false')
+
 /** The application's event for a change of state. */
 /** What carries a connection. */
 export type Wire = 'selvedge' | 'websocket' | 'conat' | 'nats' | 'inprocess'
@@ -47,8 +49,14 @@ export class Session {
   #failingSince: number | undefined
   /** Why the last attempt to connect failed, until one succeeds. */
   #lastConnectError: Failure | undefined
+  /** Whether it was ever to connect. */
+  #isBegun: boolean
   /** Why the connection is about to end, if the engine knows. */
   #ending: Failure | undefined
+
+  constructor(isBegun: boolean) {
+    this.#isBegun = isBegun
+  }
 
   /** Takes a state from the engine. Returns the event for the application, if any. */
   handleState(state: number, text: string): Change {
@@ -119,6 +127,7 @@ export class Session {
 
   /** Why there is no connection, as far as that is known. */
   get obstacle(): Failure | undefined {
+    if (!this.#isBegun) return NOT_BEGUN
     return this.#refusal ?? this.#inboxRefusal ?? this.#lastEnding ?? this.#lastConnectError
   }
 
@@ -135,6 +144,7 @@ export class Session {
 
   /** Notes that it is to connect. */
   connect(): void {
+    this.#isBegun = true
     this.#stranded = undefined
     this.ref.set(true)
   }

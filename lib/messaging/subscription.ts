@@ -251,6 +251,16 @@ export class Subscription implements AsyncIterableIterator<Message, undefined> {
     return this
   }
 
+  /** Ends it, for its loops to throw, if messages do not flow within the bounds. @internal */
+  boundBy({ timeout, signal }: WaitOptions = {}): this {
+    if (timeout !== undefined || signal !== undefined) {
+      void this.#shared.confirmedWithin({ timeout, signal }).then(failure => {
+        if (failure?.code === 408 || failure?.code === 'ABORT_ERR') this.finish(failure)
+      })
+    }
+    return this
+  }
+
   /** Drops the newest, as UDP does, while more than so many bytes wait for this thread. @internal */
   boundUnread(bytes: number): void {
     this.unreadBound = bytes

@@ -100,7 +100,7 @@ function readStrings(event: EventReader): string[] {
 /** A timeout has the connection's state as its cause, if that is known. */
 export function readFailed(event: EventReader, context: ClientContext): Failure {
   const failure = new Failure(event.code(), event.str())
-  if (failure.code === 'ERR_CLOSED') return withCause(failure, context.closeReason)
+  if (failure.code === 'ERR_CLOSED') return context.closedFailure()
   return failure.code === 408 ? withCause(failure, context.obstacle) : failure
 }
 

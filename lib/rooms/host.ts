@@ -25,6 +25,8 @@ export interface RoomSocket {
 /** A socket to another server of the same listener. Any two are of the same kind, whichever side has connected. */
 export interface Link {
   readonly id: string
+  /** Whether a drain of the client leaves it to the rooms, which end with their listener. */
+  isOwned: boolean
   readonly state: State
   write(data: unknown): boolean
   close(): void
@@ -33,6 +35,7 @@ export interface Link {
 }
 
 export interface LinkServer {
+  isOwned: boolean
   close(): void
   unref(): unknown
   on(name: 'connection', listener: (link: Link) => void): unknown

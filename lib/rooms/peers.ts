@@ -63,6 +63,8 @@ export class Peers {
   readonly #reaching = new Map<string, Link>()
   /** Links whose other side has not said who it is. */
   readonly #unnamed = new Set<Link>()
+  /** Links that were closed here while this server goes on. */
+  readonly #givenUp = new WeakSet<Link>()
   #server: LinkServer | undefined
   #stopHearing: (() => void) | undefined
   #timer: Timer | undefined
@@ -92,7 +94,7 @@ export class Peers {
   /** Says something to one of them. One that takes no more is given up: it is told everything when it is back. */
   say(peer: Peer, message: PeerMessage): void {
     if (message.kind !== 'changes' && message.kind !== 'table') this.#flushChanges()
-    tell(peer.link, message)
+    this.#tell(peer.link, message)
   }
 
   sayAll(message: PeerMessage): void {
@@ -129,6 +131,7 @@ export class Peers {
     })
     this.#server = server
     server.unref()
+    server.isOwned = true
     server.on('connection', link => {
       this.#unnamed.add(link)
       host.after(REACH_WITHIN, () => this.#unnamed.has(link) && link.close())
@@ -204,6 +207,7 @@ export class Peers {
   /** Listens to a link, and introduces this server. */
   #attend(link: Link, id: string | undefined): void {
     let peer: Peer | undefined
+    link.isOwned = true
     link.on('data', (data: unknown) => {
       const message = decodePeer(data)
       if (message === undefined || this.#isClosed) return
@@ -216,10 +220,14 @@ export class Peers {
       if (peer === undefined) return
       const isOrderly = reason?.code === 'ERR_SOCKET_CLOSED_BY_PEER'
       const isGone = this.#all.get(peer.id) === peer
+      // This client ends, or its broker: that tells nothing of the other server.
+      const isOwnEnd = isGone && this.#isEndOfOwn(link, reason?.code)
       this.#owner.handleLinkClosed(peer)
-      if (undelivered > 0 || (isGone && !isOrderly)) this.#owner.handleUndelivered(peer.id, undelivered)
+      if (undelivered > 0 || (isGone && !isOrderly && !isOwnEnd))
+        this.#owner.handleUndelivered(peer.id, undelivered)
       if (!isGone) return
       this.#all.delete(peer.id)
+      if (isOwnEnd) return
       this.#owner.handlePeerGone(peer, isOrderly)
       if (!isOrderly) this.#seek()
     })
@@ -234,7 +242,11 @@ export class Peers {
     }
     link.on('disconnected', note(true))
     link.on('ready', note(false))
-    tell(link, { kind: 'hello', id: this.#host.id })
+    this.#tell(link, { kind: 'hello', id: this.#host.id })
+  }
+
+  #isEndOfOwn(link: Link, code: unknown): boolean {
+    return code === 'ERR_BROKER_CLOSED' || (code === undefined && !this.#givenUp.has(link))
   }
 
   /** Says hello, and says it often for a while: another server may be there, and look for this one. */
@@ -280,7 +292,7 @@ export class Peers {
     if (message.kind === 'table') {
       for (const row of message.rows) peer.coming.set(row[0], entryOf(row))
       if (peer.coming.size > MAX_ENTRIES) {
-        peer.link.close()
+        this.#giveUp(peer.link)
         return
       }
       if (!message.isLast) return
@@ -290,7 +302,7 @@ export class Peers {
       this.#replaceTable(peer, coming)
     } else if (message.kind === 'changes') {
       this.#owner.handleChanges(peer, message.changes)
-      if (peer.table.size > MAX_ENTRIES) peer.link.close()
+      if (peer.table.size > MAX_ENTRIES) this.#giveUp(peer.link)
     } else this.#owner.handleMessage(peer, message)
   }
 
@@ -310,7 +322,7 @@ export class Peers {
     this.#flushChanges()
     let rows: Row[] = []
     const send = (isLast: boolean): void => {
-      tell(link, { kind: 'table', rows, isLast })
+      this.#tell(link, { kind: 'table', rows, isLast })
       rows = []
     }
     for (const row of this.#owner.rows()) {
@@ -328,13 +340,19 @@ export class Peers {
     this.#changes = []
     for (const peer of [...this.#all.values()]) this.say(peer, { kind: 'changes', changes })
   }
-}
 
-/** Writes to a link. One that takes no more is given up. */
-function tell(link: Link, message: PeerMessage): void {
-  try {
-    link.write(encodePeer(message))
-  } catch {
+  /** Writes to a link. One that takes no more is given up. */
+  #tell(link: Link, message: PeerMessage): void {
+    try {
+      link.write(encodePeer(message))
+    } catch (error) {
+      // One that is ending by itself is not given up.
+      if ((error as { code?: unknown }).code !== 'EPIPE') this.#giveUp(link)
+    }
+  }
+
+  #giveUp(link: Link): void {
+    this.#givenUp.add(link)
     link.close()
   }
 }

@@ -51,6 +51,8 @@ export class AskedRequests {
   readonly #responder: Responder
   /** Returns what counts the requests in flight. */
   readonly #inFlight: () => InFlight
+  /** Whether any request was given to a handler. */
+  hasGiven = false
   /** Requests of a peer of Conat that no listener has received yet, oldest first. */
   #held: Message[] | undefined
   /** Those that came in the stream. */
@@ -167,6 +169,7 @@ export class AskedRequests {
 
   /** Emits a request that came in the stream. */
   #giveAsked(message: Message, request: StreamRequest): void {
+    this.hasGiven = true
     // Before the handler runs: a close inside it must count this request.
     commands.consumedRequest(this.#owner)
     this.#asked ??= new Map()
@@ -252,6 +255,7 @@ export class AskedRequests {
   /** Emits a request, which is in flight until it is replied to. Returns whether there was a listener. */
   #give(message: Message): boolean {
     if (this.#owner.listenerCount('request') === 0) return false
+    this.hasGiven = true
     const inFlight = this.#inFlight()
     inFlight.begin()
     message.onAnswer(inFlight.end)

@@ -95,6 +95,8 @@ export abstract class ConatSocketBase
   handle: number
   /** Called after each acknowledgement. @internal */
   onProgress: (() => void) | undefined
+  /** Whether a drain of the client leaves it alone: whoever has opened it closes it. @internal */
+  isOwned = false
   /** Returns whether data may be decoded, and kept until somebody reads it; else it is dropped. @internal */
   admits: ((incoming: Incoming) => boolean) | undefined
   protected readonly context: ClientContext
@@ -367,6 +369,7 @@ export abstract class ConatSocketBase
   }
 
   async finishWith(drain: Drain): Promise<void> {
+    if (this.isOwned) return
     await this.#requests?.whenNone(drain.halfOver)
     await this.endWith(drain)
   }

@@ -18,7 +18,7 @@ import { checkConnectSubject, checkId } from '../values/subjects'
 import { ConatSocketBase } from './base'
 import { KeptRequests } from './kept-requests'
 import { CONNECT_SHAPE } from './options'
-import { closingReason } from './own-messages'
+import { closingOf } from './own-messages'
 import { EXTRA_MESSAGES, Renewal } from './renewal'
 import { SocketSettings } from './settings'
 
@@ -157,9 +157,10 @@ export class ConatSocketClient extends ConatSocketBase {
       this.#views?.get(room)?.handleNews(read())
       return true
     }
-    const reason = closingReason(headers)
-    if (reason === undefined) return false
-    this.closeFor(reason)
+    const closing = closingOf(headers)
+    if (closing === undefined) return false
+    if (closing.isUnasked) this.openRequests().noteUnasked()
+    this.closeFor(closing.reason)
     return true
   }
 

@@ -203,7 +203,7 @@ export class Outbox {
     if (messages === 0) return undefined
     if (this.#lifecycle.state === 'closed')
       return this.#lifecycle.reason ?? closedFailure(this.#owner.describe())
-    const deliveries = (this.#deliveries ??= new Deliveries())
+    const deliveries = (this.#deliveries ??= new Deliveries(() => this.#owner.describe()))
     return await deliveries.wait(written, isStrandable, bounds, this.#lifecycle.why)
   }
 

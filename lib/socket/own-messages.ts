@@ -5,20 +5,26 @@ import { FabricError } from '../values/errors'
 const ERROR = 'CN-Error'
 const START = `{"${ERROR}":`
 
-/** The headers of a message that says why its socket is about to be closed. */
-export function closingHeaders({ message, code }: FabricError): string {
-  return `${START}${JSON.stringify({ message, code })}}`
+/** Why a socket is about to be closed. */
+export interface Closing {
+  readonly reason: FabricError
+  /** Whether no handler has had, or will have, a request of the other side. */
+  readonly isUnasked: boolean
+}
+
+/** The headers of a message that says it. */
+export function closingHeaders({ reason: { message, code }, isUnasked }: Closing): string {
+  return `${START}${JSON.stringify(isUnasked ? { message, code, asked: 0 } : { message, code })}}`
 }
 
 /** Returns what such headers say; nothing for others. */
-export function closingReason(headers: string): FabricError | undefined {
+export function closingOf(headers: string): Closing | undefined {
   if (!headers.startsWith(START)) return undefined
   try {
-    const { message, code } = (JSON.parse(headers) as Record<string, { message?: unknown; code?: unknown }>)[
-      ERROR
-    ]!
+    const said = JSON.parse(headers) as Record<string, { message?: unknown; code?: unknown; asked?: unknown }>
+    const { message, code, asked } = said[ERROR]!
     if (typeof code !== 'string' && typeof code !== 'number') return undefined
-    return new FabricError(String(message), code)
+    return { reason: new FabricError(String(message), code), isUnasked: asked === 0 }
   } catch {
     return undefined
   }

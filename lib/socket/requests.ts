@@ -26,11 +26,13 @@ import { OpenRequests } from './open-requests'
 interface RequestsOwner extends AskedOwner {
   /** What is kept of the requests of a socket that renews itself. */
   readonly kept: KeptRequests | undefined
+  /** Returns its name in error texts. */
+  describe(): string
   /** Called when a request was answered, or its answer is not waited for any more. */
   handleProgress(): void
 }
 
-/** What a request fails with that is open when the socket closes. */
+/** What the engine calls it that a request is open when the socket closes. */
 const CLOSED = 'closed'
 /** What is waited for. */
 const ASKED = 'the answer of the other side did not come'
@@ -51,6 +53,8 @@ export class SocketRequests {
   #many: Map<number, Receiver> | undefined
   /** Those that the engine ended because the socket is at its end, and whether a handler has had them. */
   #closed: Map<number, false | undefined> | undefined
+  /** Whether the other side has said that no handler has had a request. */
+  #isUnasked = false
   #lastKey = 0
   #asked: AskedRequests | undefined
 
@@ -155,7 +159,16 @@ export class SocketRequests {
       if (!this.#owner.kept?.hold(key, failure)) this.#closed.set(key, handled)
       return
     }
-    this.#fail(key, code === 408 ? withCause(failure, this.#lifecycle.why()) : failure)
+    if (code !== 408) this.#fail(key, failure)
+    else {
+      const late = new Failure(code, `${text}: ${this.#owner.describe()}`, undefined, failure.details)
+      this.#fail(key, withCause(late, this.#lifecycle.why()))
+    }
+  }
+
+  /** Notes that the other side, which closes it, has given no request to a handler. */
+  noteUnasked(): void {
+    this.#isUnasked = true
   }
 
   /** Settles a request of this side. Returns whether it was open. */
@@ -199,7 +212,7 @@ export class SocketRequests {
     this.#asked?.handleLost()
     const closed = this.#closed ?? []
     this.#closed = undefined
-    for (const [key, handled] of closed) this.settle(key, new Failure('EPIPE', CLOSED, reason, { handled }))
+    for (const [key, handled] of closed) this.settle(key, this.#closedFailure(reason, handled))
   }
 
   /** Delivers held requests to a new listener, after its registration and not inside. */
@@ -214,11 +227,16 @@ export class SocketRequests {
     for (const key of this.#keys) {
       // One that waits for the next server was not taken by the last one.
       const refused = kept?.failureOf(key)
-      const handled = refused === undefined ? this.#closed?.get(key) : false
-      this.settle(key, new Failure('EPIPE', CLOSED, reason ?? refused, { handled }))
+      const isUnhandled = refused !== undefined || this.#isUnasked
+      const handled = isUnhandled ? false : this.#closed?.get(key)
+      this.settle(key, this.#closedFailure(reason ?? refused, handled))
     }
     this.#last?.forget()
     this.#inFlight.forget()
+  }
+
+  #closedFailure(reason: Failure | undefined, handled: false | undefined): Failure {
+    return new Failure('EPIPE', `closed: ${this.#owner.describe()}`, reason, { handled })
   }
 
   /** The requests of this side that are open, in the order of the calls. */

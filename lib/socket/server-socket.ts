@@ -142,7 +142,7 @@ export class ServerSocket extends ConatSocketBase implements Follower {
       CHANNELS.listenerRefused.publish({ listener: this.#owner, id: this.id, reason: error })
     }
     this.shut()
-    this.outbox.writeOwn(closingHeaders(error))
+    this.outbox.writeOwn(closingHeaders({ reason: error, isUnasked: !this.openRequests().asked.hasGiven }))
     void this.end({ timeout: HEAR_WITHIN }).catch(() => {})
   }
 

@@ -52,6 +52,8 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
   readonly desc: string | undefined
   readonly handle: number = commands.nextHandle()
   readonly sockets: Record<string, ServerSocket> = Object.create(null) as Record<string, ServerSocket>
+  /** Whether a drain of the client leaves it alone: whoever has opened it closes it. @internal */
+  isOwned = false
   readonly #context: ClientContext
   readonly #responder: Responder
   readonly #settings: SocketSettings
@@ -298,8 +300,9 @@ export class ConatSocketServer extends EventEmitter<SocketServerEvents> implemen
     await this.end()
   }
 
-  finishWith(drain: Drain): Promise<void> {
-    return drain.part(1, options => this.drain(options)).catch(() => {})
+  async finishWith(drain: Drain): Promise<void> {
+    if (this.isOwned) return
+    await drain.part(1, options => this.drain(options)).catch(() => {})
   }
 
   handleEvent(kind: number, event: EventReader): void {

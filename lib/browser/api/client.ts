@@ -267,21 +267,19 @@ export class Client extends Emitter<Events> {
     options: SubscriptionOptions & WaitOptions & { queue?: string } = {},
   ): Promise<Subscription> {
     checkWait('subscribe', options, SUBSCRIBE_SHAPE)
-    const subscription = this.subscribeSync(subject, options)
-    const { timeout = SUBSCRIBE_TIMEOUT, signal } = options
-    const stop = bound({ timeout, signal }, '', failure =>
-      subscription.fail(failure.code === 408 ? timeoutOf('subscribe', subject) : failure),
-    )
+    const subscription = this.subscribeSync(subject, { timeout: SUBSCRIBE_TIMEOUT, ...options })
     const failure = await subscription.confirmed
-    stop()
     if (failure !== undefined) throw errorFrom(failure)
     return subscription
   }
 
-  subscribeSync(subject: string, options: SubscriptionOptions & { queue?: string } = {}): Subscription {
+  subscribeSync(
+    subject: string,
+    options: SubscriptionOptions & WaitOptions & { queue?: string } = {},
+  ): Subscription {
     this.#checkOpen()
     checkSubscribeSubject(subject)
-    checkOptions('subscribe', options, SUBSCRIBE_SHAPE)
+    checkWait('subscribe', options, SUBSCRIBE_SHAPE)
     const subscription = new Subscription(subject, options)
     const made = this.#machine.subscribeIn(subject, options.queue, 'plain', {
       handleMessage: message => {
@@ -292,6 +290,10 @@ export class Client extends Emitter<Events> {
     })
     if (made instanceof Failure) throw errorFrom(made)
     subscription.begin(made.queue, made.unsubscribe)
+    const stop = bound(options, '', failure =>
+      subscription.fail(failure.code === 408 ? timeoutOf('subscribe', subject) : failure),
+    )
+    void subscription.confirmed.then(stop)
     return subscription
   }
 

@@ -240,7 +240,8 @@ export class ClientSocket extends Emitter<Events> implements SocketSink, Sink {
     let stop: (() => void) | undefined
     const failure = await new Promise<Failure | undefined>(settle => {
       this.#sends.push({ seq: written, settle })
-      stop = bound(options, 'the message is not known to be handled, and may still be', settle)
+      const what = `a message of ${this.#describe()} may still be handled, and is not known to be`
+      stop = bound(options, what, settle)
     })
     stop?.()
     if (failure !== undefined) throw errorFrom(failure)
