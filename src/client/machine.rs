@@ -249,6 +249,7 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
                     // The word is known. It stands behind all that was asked; another one follows the last
                     // answer.
                     self.requests.hold();
+                    self.session.handle_drain();
                     self.out.ops.push(ClientOp::InfoReceived);
                 }
                 let message = message.chars().take(MAX_CLOSE_MESSAGE_CHARS).collect();

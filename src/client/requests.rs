@@ -32,8 +32,18 @@ pub(super) struct PendingRequest<T> {
     /// Its broker has ended since it left: whoever has it is waited for only for a moment. Until when it
     /// would have waited otherwise.
     orphaned: Option<Instant>,
+    /// It waits a moment for whoever comes from a broker that has drained.
+    regathering: Option<Regathered>,
     /// A socket asks again by itself.
     is_of_application: bool,
+}
+
+/// A request after a drain.
+#[derive(Debug, Clone, Copy)]
+struct Regathered {
+    until: Instant,
+    /// Its own deadline.
+    deadline: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +108,17 @@ pub(super) struct Requests<T> {
     waiting_bytes: usize,
     /// The broker is about to end this connection in order: what is asked from now on waits for the next one.
     holding: Holding,
+    /// After a drain: whoever serves may be back a moment later than whoever asks.
+    regathering: Regathering,
+}
+
+/// Whether those who serve may still be on their way from a broker that has drained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Regathering {
+    No,
+    /// The connection to the next broker is not ready.
+    Begins,
+    Until(Instant),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +139,7 @@ impl<T: Copy> Requests<T> {
             next: 1,
             waiting_bytes: 0,
             holding: Holding::No,
+            regathering: Regathering::No,
         }
     }
 
@@ -155,6 +177,7 @@ impl<T: Copy> Requests<T> {
             stale_at,
             ack: None,
             orphaned: None,
+            regathering: None,
             is_of_application: matches!(wait, OfflineWait::OfApplication(_)),
         };
         self.open.insert(id, Box::new(pending));
@@ -164,6 +187,7 @@ impl<T: Copy> Requests<T> {
     /// Holds what is asked from now on until there is another connection.
     pub(super) fn hold(&mut self) {
         self.holding = Holding::ForAnswers;
+        self.regathering = Regathering::Begins;
     }
 
     pub(super) fn is_holding(&self) -> bool {
@@ -261,12 +285,31 @@ impl<T: Copy> Requests<T> {
             let stale_at = pending.stale_at.filter(|_| pending.request.wait_for_interest);
             let deadline = earliest([Some(now + time_for_answer(&pending.request)), stale_at]);
             self.deadlines.set(id, deadline);
+            self.await_regathering(now, id, deadline);
         }
         self.send(now, out, id);
     }
 
+    /// After a drain a call waits for interest, but only for a moment.
+    fn await_regathering(&mut self, now: Instant, id: RequestId, deadline: Option<Instant>) {
+        let Regathering::Until(until) = self.regathering else { return };
+        if now >= until {
+            self.regathering = Regathering::No;
+        } else if let Some(pending) = self.get_mut(id)
+            && pending.is_of_application
+            && matches!(pending.request.kind, RequestKind::Request | RequestKind::RequestMany(_))
+            && !pending.request.wait_for_interest
+        {
+            pending.request.wait_for_interest = true;
+            pending.regathering = Some(Regathered { until, deadline });
+        }
+    }
+
     /// Sends what waited for the connection. Only now do replies find the inbox.
     pub(super) fn handle_ready(&mut self, now: Instant, out: &mut Outputs<T>) {
+        if self.regathering == Regathering::Begins {
+            self.regathering = Regathering::Until(now + REGATHERING);
+        }
         // These were counted 0 before the loss; what they wait for has not changed. First, since `send` makes
         // more of them.
         for id in self.ids(|pending| pending.step == Step::AwaitingInterest) {
@@ -346,13 +389,16 @@ impl<T: Copy> Requests<T> {
         self.deadlines.next()
     }
 
-    pub(super) fn handle_count(&mut self, out: &mut Outputs<T>, id: RequestId, count: u64) {
+    pub(super) fn handle_count(&mut self, now: Instant, out: &mut Outputs<T>, id: RequestId, count: u64) {
         let Some(PendingRequest { request, token, size, .. }) = self.get(id) else { return };
         let (kind, subject) = (request.kind, request.message.subject.to_string());
         if count == 0 && request.wait_for_interest {
             out.events.extend(token.map(|token| ClientEvent::Heard(token, false)));
-            if let Some(pending) = self.get_mut(id) {
-                pending.request.wait_for_interest = false;
+            let Some(pending) = self.get_mut(id) else { return };
+            pending.request.wait_for_interest = false;
+            if let Some(Regathered { until, deadline }) = pending.regathering {
+                let until = until.max(now);
+                self.postpone(id, deadline.map_or(until, |deadline| deadline.min(until)));
             }
             return self.await_interest(out, id);
         }
@@ -402,6 +448,9 @@ impl<T: Copy> Requests<T> {
             // The next broker is asked.
         } else if there && request.kind != RequestKind::Interest {
             out.events.extend(token.map(|token| ClientEvent::Heard(token, true)));
+            if let Some(Regathered { deadline, .. }) = self.get_mut(id).and_then(|of| of.regathering.take()) {
+                self.deadlines.set(id, deadline);
+            }
             self.send(now, out, id);
         } else {
             self.handle_overdue(out, id);
@@ -435,7 +484,7 @@ impl<T: Copy> Requests<T> {
 
     fn handle_overdue(&mut self, out: &mut Outputs<T>, id: RequestId) {
         let Some(pending) = self.take(out, id) else { return };
-        let PendingRequest { token, request, step, .. } = *pending;
+        let PendingRequest { token, request, step, regathering, .. } = *pending;
         let Some(token) = token else { return };
         let subject = request.message.subject.to_string();
         let what = request.kind.name();
@@ -446,6 +495,9 @@ impl<T: Copy> Requests<T> {
             }
             _ if step == Step::AwaitingConnection => {
                 ClientEvent::Failed(token, ClientError::Offline { what, subject })
+            }
+            _ if step == Step::AwaitingInterest && regathering.is_some() => {
+                ClientEvent::Failed(token, ClientError::NoSubscribers { what, subject })
             }
             _ if step == Step::AwaitingInterest => {
                 ClientEvent::Failed(token, ClientError::NobodyCame { what, subject })
@@ -547,5 +599,7 @@ pub(super) fn time_for_answer(request: &Request) -> Duration {
 
 /// Bytes that a waiting request costs beside its payload.
 const OVERHEAD: usize = 256;
+/// How long calls wait for whoever serves, after a drain.
+const REGATHERING: Duration = Duration::from_secs(2);
 /// The time that the broker may take to tell the present state.
 const PRESENT_STATE_TIMEOUT: Duration = Duration::from_secs(30);

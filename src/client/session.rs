@@ -116,6 +116,11 @@ impl Session {
         expected
     }
 
+    /// The broker is about to end the connection in order.
+    pub(super) fn handle_drain(&mut self) {
+        self.backoff.start_over();
+    }
+
     /// Handles the loss of the link, or a failed attempt to get one. Returns whether it was not known yet.
     pub(super) fn handle_link_down(&mut self, now: Instant, entropy: &mut dyn Entropy) -> bool {
         // A link that has not been dialled yet cannot be the one that is gone: that was the one before.

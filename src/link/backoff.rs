@@ -52,6 +52,11 @@ impl Backoff {
         self.ready_since = Some(now);
     }
 
+    /// Notes that the connection ends in order, which is no failure: the next pause is the first one.
+    pub fn start_over(&mut self) {
+        (self.failures, self.missing_since) = (0, None);
+    }
+
     /// Notes that the connection, or the attempt at one, is over. Returns how long to wait now.
     pub fn next_pause(&mut self, now: Instant, entropy: &mut dyn Entropy) -> Duration {
         if self.ready_since.take().is_some_and(|since| now.saturating_duration_since(since) >= STABLE) {

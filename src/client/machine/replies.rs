@@ -15,7 +15,9 @@ impl<T: Copy + Ord + std::hash::Hash> Client<T> {
     pub(super) fn handle_ack(&mut self, now: Instant, id: AckId, reply: Reply) {
         let Self { requests, subscriptions, out, .. } = self;
         match (out.acks.take(id), reply) {
-            (Some(Awaited::Count(id)), Reply::Published { count }) => requests.handle_count(out, id, count),
+            (Some(Awaited::Count(id)), Reply::Published { count }) => {
+                requests.handle_count(now, out, id, count)
+            }
             (Some(Awaited::Interest(id)), Reply::Interest(there)) => {
                 requests.handle_interest(now, out, id, there)
             }

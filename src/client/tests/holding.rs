@@ -71,6 +71,92 @@ fn the_broker_is_told_when_all_that_had_left_is_answered() {
     assert_eq!(words(&idle.ops()), 2);
 }
 
+/// The acknowledgement of the one request among these.
+fn ack_of_request(ops: &[ClientOp]) -> AckId {
+    let acks: Vec<AckId> = (ops.iter())
+        .filter_map(|op| match op {
+            ClientOp::Request { ack, .. } | ClientOp::WaitForInterest { ack, .. } => Some(*ack),
+            _ => None,
+        })
+        .collect();
+    let [ack] = acks[..] else { panic!("{ops:?}") };
+    ack
+}
+
+/// A client that has asked while its broker drained, at the next one, where nobody is yet. Returns the
+/// acknowledgement of its wait.
+fn held_and_unheard() -> (Stage, AckId) {
+    let mut stage = Stage::ready();
+    stage.ops();
+    stage.say_draining();
+    stage.ask(1, RequestKind::Request);
+    stage.lose();
+    stage.sign_in();
+    let ack = ack_of_request(&stage.ops());
+    stage.reply(ack, Reply::Published { count: 0 });
+    assert_eq!(stage.news(), [], "whoever is asked may come a moment later");
+    let ack = ack_of_request(&stage.ops());
+    (stage, ack)
+}
+
+impl Stage {
+    fn reply(&mut self, id: AckId, reply: Reply) {
+        self.client.handle_op(self.now, ServerOp::Ack { id, reply });
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now += time;
+        self.client.handle_timeout(self.now);
+    }
+}
+
+#[test]
+fn what_is_asked_after_a_drain_waits_a_moment_for_whoever_comes_from_there_too() {
+    let (mut stage, wait) = held_and_unheard();
+    stage.wait(Duration::from_millis(1900));
+    stage.reply(wait, Reply::Interest(true));
+    let ops = stage.ops();
+    assert_eq!(subjects(&ops), ["list"], "with all that it had");
+    stage.wait(Duration::from_secs(5));
+    assert_eq!(stage.news(), [], "it has its own time for the answer");
+    stage.wait(Duration::from_secs(10));
+    assert!(matches!(stage.news()[..], [ClientEvent::Failed(1, ClientError::Timeout { .. })]));
+}
+
+#[test]
+fn nobody_who_comes_after_a_drain_is_nobody_who_serves() {
+    let (mut stage, _) = held_and_unheard();
+    stage.wait(Duration::from_secs(2));
+    assert!(matches!(stage.news()[..], [ClientEvent::Failed(1, ClientError::NoSubscribers { .. })]));
+    stage.ask(2, RequestKind::Request);
+    let ack = ack_of_request(&stage.ops());
+    stage.reply(ack, Reply::Published { count: 0 });
+    assert!(
+        matches!(stage.news()[..], [ClientEvent::Failed(2, ClientError::NoSubscribers { .. })]),
+        "that is over"
+    );
+}
+
+#[test]
+fn the_first_pause_after_a_drain_is_short_however_often_the_broker_was_missed_before() {
+    let mut stage = Stage::ready();
+    for _ in 0..10 {
+        stage.client.drop_link();
+        assert!(stage.client.poll_drop());
+        stage.client.handle_link_down(stage.now, "cut".to_owned());
+        stage.wait(Duration::from_secs(20));
+        stage.sign_in();
+    }
+    stage.ops();
+    stage.say_draining();
+    stage.client.handle_link_down(stage.now, "closed".to_owned());
+    for ceiling in [200, 1000, 2000, 2000] {
+        stage.wait(Duration::from_millis(ceiling));
+        assert!(stage.client.poll_dial(), "{ceiling}");
+        stage.client.handle_link_down(stage.now, "refused".to_owned());
+    }
+}
+
 #[test]
 fn why_the_connection_ends_is_that_the_broker_drains() {
     let why =
