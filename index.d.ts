@@ -2057,7 +2057,10 @@ export interface ServerOptions {
   systemAccountPassword?: string
   /** Milliseconds that `getUser` may take. @default 10_000 */
   signInTimeout?: number
-  /** Milliseconds that `isAllowed` may take. @default 10_000 */
+  /**
+   * Milliseconds that `isAllowed` may take, from its call on. While a busy thread delays the call, a client
+   * waits for up to twice that. @default 10_000
+   */
   permissionTimeout?: number
   /**
    * Milliseconds for which a decision of `isAllowed`, either way, is cached for the same connection, type and

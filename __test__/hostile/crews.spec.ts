@@ -86,6 +86,13 @@ async function besiege(
 
 describe.each([
   ['one user', { users: true }, { 'X-User': 'stranger' }, undefined, ATTACKS],
+  [
+    'one user, where isAllowed is asked',
+    { users: true, asks: true },
+    { 'X-User': 'stranger' },
+    undefined,
+    ATTACKS,
+  ],
   ['nobody at another address', {}, {}, '127.0.0.2', ATTACKS.slice(1, 3)],
 ] as const)('%s', (_, options, fields, from, attacks) => {
   let arena: Arena

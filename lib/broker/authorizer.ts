@@ -7,7 +7,7 @@ import type { EventReader } from '../engine/event-reader'
 import { AUTHENTICATE_REQUEST, AUTHORIZE_REQUEST, CONNECTION_GONE } from '../engine/kinds'
 import { FabricError } from '../values/errors'
 import { depthOf } from '../values/json-depth'
-import { Buffer, clearTimer, setTimer } from '../values/platform'
+import { Buffer, clearTimer, nextTurn, setTimer } from '../values/platform'
 import { throwAsync } from '../values/throw-async'
 
 type Callbacks = Required<Pick<ServerOptions, 'getUser' | 'isAllowed'>>
@@ -200,10 +200,9 @@ export class Authorizer {
       this.#timers.delete(timer)
       settle()
     }
-    const timer = setTimer(
-      () => once(() => fail(new FabricError(`timeout: no answer within ${timeout} ms`, 408))),
-      timeout,
-    ).unref()
+    const late = () => once(() => fail(new FabricError(`timeout: no answer within ${timeout} ms`, 408)))
+    // An answer that has come while the thread was busy is still to be read: it counts.
+    const timer = setTimer(() => nextTurn(late), timeout).unref()
     this.#timers.add(timer)
     Promise.resolve(result).then(
       value => once(() => succeed(value)),

@@ -225,9 +225,21 @@ impl Authorizer {
         self.pending.get_mut(&peer)
     }
 
+    /// Returns whether operations of a connection are held.
+    pub(super) fn holds(&self, peer: PeerId) -> bool {
+        self.pending.get(&peer).is_some_and(|pending| !pending.is_empty())
+    }
+
     /// Returns whether a connection is not to be read from.
     pub(super) fn is_full(&self, peer: PeerId) -> bool {
         self.pending.get(&peer).is_some_and(PendingOps::is_full)
+    }
+
+    /// Returns the connections that have operations to be done.
+    #[cfg(test)]
+    pub(super) fn due(&self) -> Vec<PeerId> {
+        let due = self.pending.iter().filter(|(_, pending)| pending.is_due());
+        due.map(|(peer, _)| *peer).collect()
     }
 
     /// Returns the number of open requests, for authentication and in all.
@@ -285,7 +297,8 @@ impl Authorizer {
             if shares {
                 pending.asked.insert((action, subject.clone()), request);
             }
-            deadlines.set(request, Some(now + config.permission_timeout));
+            // The application times its own answers, from their calls on: this is for one that stands.
+            deadlines.set(request, Some(now + 2 * config.permission_timeout));
             let waiters = vec![waiter];
             requests
                 .insert(request, AuthCall::Permission { peer, action, subject: subject.clone(), waiters });

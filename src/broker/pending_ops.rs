@@ -35,8 +35,6 @@ pub(super) struct PendingOps {
     pub(super) asked: HashMap<(Action, Arc<str>), AuthRequestId>,
     /// It waits until others have fewer open requests.
     pub(super) is_throttled: bool,
-    /// Nothing more comes of the connection.
-    pub(super) has_ended: bool,
 }
 
 #[derive(Debug)]
@@ -166,9 +164,14 @@ impl PendingOps {
         }
     }
 
+    /// Returns whether everything about the oldest operation is decided.
+    pub(super) fn is_due(&self) -> bool {
+        self.is_signed_in && self.held.front().is_some_and(|held| held.missing == 0)
+    }
+
     /// Returns the oldest operation, once everything about it is decided.
     pub(super) fn pop_decided(&mut self) -> Option<(ClientOp, Vec<Verdict>)> {
-        if !self.is_signed_in || self.held.front()?.missing > 0 {
+        if !self.is_due() {
             return None;
         }
         let held = self.held.pop_front()?;

@@ -17,6 +17,8 @@ pub(super) struct LocalLink {
     batch: Vec<ClientOp>,
     /// The last flush has been a full one: others have their turn before the next.
     must_yield: bool,
+    /// Some of what was flushed waits for a decision.
+    is_deciding: bool,
 }
 
 impl LocalLink {
@@ -24,7 +26,7 @@ impl LocalLink {
         let id = identity.id().to_owned();
         let attachment = Attachment::new(broker, identity);
         attachment.broker.with(|machine, _| machine.note_local(attachment.peer));
-        Self { id, attachment, batch: Vec::new(), must_yield: false }
+        Self { id, attachment, batch: Vec::new(), must_yield: false, is_deciding: false }
     }
 }
 
@@ -61,7 +63,7 @@ impl Link for LocalLink {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
-        if self.batch.is_empty() {
+        if self.batch.is_empty() && !self.is_deciding {
             return Poll::Ready(Ok(()));
         }
         if std::mem::replace(&mut self.must_yield, false) {
@@ -72,27 +74,26 @@ impl Link for LocalLink {
         self.must_yield = self.is_full();
         broker.register(*peer, cx.waker());
         let batch = &mut self.batch;
-        // It names the peer as woken once it has decided what it has.
-        let had_turn = broker.with(|machine, now| machine.handle_ops(now, *peer, batch, 0));
-        if batch.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        if had_turn {
+        // It names the peer as woken once something is decided of what it has.
+        let (had_turn, is_deciding) = broker.with(|machine, now| {
+            let had_turn = machine.handle_ops(now, *peer, batch, 0);
+            (had_turn, machine.is_deciding(*peer))
+        });
+        self.is_deciding = is_deciding;
+        if had_turn && (is_deciding || !batch.is_empty()) {
             cx.waker().wake_by_ref();
         }
-        Poll::Pending
+        if batch.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         if self.poll_flush(cx)?.is_pending() {
             return Poll::Pending;
         }
-        // What was said before the end is decided before it.
+        // What was said before the end is decided and done before it.
         let Attachment { broker, peer } = &self.attachment;
-        broker.register(*peer, cx.waker());
-        let is_deciding = broker
-            .with(|machine, _| machine.close_reason(*peer).is_none() && machine.note_input_ended(*peer));
-        if is_deciding { Poll::Pending } else { Poll::Ready(Ok(())) }
+        let is_over = broker.with(|machine, _| machine.close_reason(*peer).is_some());
+        if self.is_deciding && !is_over { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 }
 

@@ -116,18 +116,30 @@ struct PeerTask {
 }
 
 impl PeerTask {
-    /// Waits until what came before the end is decided: the application's decisions have deadlines.
+    /// Waits until what came before the end is decided, and does it in turns: the application's decisions
+    /// have deadlines.
     async fn finish_deciding(&mut self) {
         poll_fn(|cx| {
-            self.broker.register(self.peer, cx.waker());
+            let Some(began) = self.broker.begin_turn(self.peer, cx.waker()) else { return Poll::Pending };
+            let rests = self.rests(cx);
             let (peer, outgoing) = (self.peer, &mut self.outgoing);
-            let is_deciding = self.broker.with(|machine, _| {
+            let (had_turn, is_deciding, rests_until) = self.broker.with(|machine, now| {
+                let had_turn = machine.handle_ops(now, peer, &mut Vec::new(), 0);
                 // Nobody reads it.
                 machine.take_outbox(peer, outgoing);
                 outgoing.clear();
-                machine.close_reason(peer).is_none() && machine.note_input_ended(peer)
+                let is_deciding = machine.close_reason(peer).is_none() && machine.is_deciding(peer);
+                (had_turn, is_deciding, machine.rests_until(peer))
             });
-            if is_deciding { Poll::Pending } else { Poll::Ready(()) }
+            self.rests_until = rests_until;
+            self.end_turn(began);
+            if !is_deciding {
+                return Poll::Ready(());
+            }
+            if had_turn && !rests {
+                threads::end_turn(cx);
+            }
+            Poll::Pending
         })
         .await;
     }
@@ -135,18 +147,27 @@ impl PeerTask {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<DisconnectReason, LinkError>> {
         let Some(began) = self.broker.begin_turn(self.peer, cx.waker()) else { return Poll::Pending };
         let result = self.poll_turn(cx, began + MAX_TURN);
+        self.end_turn(began);
+        result
+    }
+
+    fn end_turn(&mut self, began: Instant) {
         self.unpaid += now().saturating_duration_since(began);
         if self.unpaid >= MIN_PAID {
             let took = std::mem::take(&mut self.unpaid);
             self.broker.with(|machine, now| machine.end_turn(now, self.peer, took));
         }
-        result
+    }
+
+    /// Returns whether it is to be silent for a while; then the task is woken after that.
+    fn rests(&mut self, cx: &mut Context<'_>) -> bool {
+        self.rests_until.is_some() && self.rest.poll(cx, self.rests_until).is_pending()
     }
 
     /// Moves what there is, unless others want their turn before that: no round begins after `end`.
     fn poll_turn(&mut self, cx: &mut Context<'_>, end: Instant) -> Poll<Result<DisconnectReason, LinkError>> {
         for _ in 0..MAX_ROUNDS {
-            let rests = self.rests_until.is_some() && self.rest.poll(cx, self.rests_until).is_pending();
+            let rests = self.rests(cx);
             // What its last turn left comes first.
             let heard = !self.held_up
                 && !rests

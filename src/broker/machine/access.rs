@@ -76,7 +76,7 @@ impl Broker {
             Ok(user) => self.sign_in(now, peer, user),
             Err(error) => self.refuse_sign_in(peer, error, Unwanted::SignIn),
         }
-        self.settle(now);
+        self.settle();
         self.evict_slow_consumers();
     }
 
@@ -85,7 +85,7 @@ impl Broker {
         if let Some(authorizer) = &mut self.authorizer {
             authorizer.handle_decision(now, request, decision);
         }
-        self.settle(now);
+        self.settle();
         self.evict_slow_consumers();
     }
 
@@ -99,19 +99,16 @@ impl Broker {
         self.peers.get(peer).is_some_and(|entry| entry.is_admitted && entry.is_signed_in)
     }
 
+    /// Returns whether something that a peer has said waits for a decision, or for the peer's turn after it.
+    pub fn is_deciding(&self, peer: PeerId) -> bool {
+        self.authorizer.as_ref().is_some_and(|authorizer| authorizer.holds(peer))
+    }
+
     /// Returns whether nothing more is to be read from a peer, until it is woken.
     pub fn is_paused(&self, peer: PeerId) -> bool {
         self.peers.owes_reading(peer)
             || self.upstream.as_ref().is_some_and(|upstream| upstream.is_blocked(peer))
             || self.authorizer.as_ref().is_some_and(|authorizer| authorizer.is_full(peer))
-    }
-
-    /// Notes that nothing more comes of a peer. Returns whether something that came is still to be decided:
-    /// it is woken when that is over, and detached then.
-    pub fn note_input_ended(&mut self, peer: PeerId) -> bool {
-        let Some(pending) = self.pending_mut(peer) else { return false };
-        pending.has_ended = true;
-        !pending.is_empty()
     }
 
     /// Believes no decision any more about the connections of these names (`None`: about any), and asks about
@@ -135,7 +132,7 @@ impl Broker {
                 authorizer.revalidate(now, peer, existing);
             }
         }
-        self.settle(now);
+        self.settle();
         self.evict_slow_consumers();
         count
     }
@@ -229,7 +226,11 @@ impl Broker {
         let room = self.peers.get(peer).filter(|entry| entry.max_subscriptions > 0).map_or(usize::MAX, room);
         match authorizer.take_in(now, peer, op, room) {
             Some(op) => self.execute(now, peer, op, &[]),
-            None => self.settle(now),
+            None => {
+                // A denial may be known: one in, one out.
+                self.execute_decided(now, peer);
+                self.settle();
+            }
         }
     }
 
@@ -239,7 +240,7 @@ impl Broker {
                 self.refuse_sign_in(peer, Refusal::SignInTimeout.into(), Unwanted::SignIn);
             }
         }
-        self.settle(now);
+        self.settle();
     }
 
     /// Returns whether only the broker itself may receive this.
@@ -249,10 +250,10 @@ impl Broker {
         })
     }
 
-    /// Carries out what has been decided.
-    fn settle(&mut self, now: Instant) {
+    /// Notes what has been decided. What is revoked ends at once; whoever has operations to be done now is
+    /// woken, and does them in turns of its own.
+    fn settle(&mut self) {
         while let Some(peer) = self.authorizer.as_mut().and_then(Authorizer::poll_dirty) {
-            let was_full = self.is_paused(peer);
             for (action, subject) in self.pending_mut(peer).map(PendingOps::take_revoked).unwrap_or_default()
             {
                 match action {
@@ -260,25 +261,40 @@ impl Broker {
                     Action::Publish => self.revoke_waits(peer, &subject),
                 }
             }
-            // Carrying one out can close the peer, and then its pending is gone.
-            while let Some((op, verdicts)) = self.pending_mut(peer).and_then(PendingOps::pop_decided) {
-                self.execute(now, peer, op, &verdicts);
-                self.evict_slow_consumers();
-            }
-            let pending = self.pending_mut(peer);
-            let is_over = pending.as_ref().is_some_and(|pending| pending.has_ended && pending.is_empty());
-            let undecided = pending.map_or(0, |pending| pending.memory());
-            self.peers.set_undecided(peer, undecided);
-            if is_over || (was_full && !self.is_paused(peer)) {
+            let is_due = self.pending_mut(peer).is_some_and(|pending| pending.is_due());
+            self.note_undecided(peer);
+            if is_due {
                 self.peers.wake(peer);
             }
         }
+    }
+
+    /// Does the oldest operation that waited, if it is decided. Returns whether there was one.
+    pub(super) fn execute_decided(&mut self, now: Instant, peer: PeerId) -> bool {
+        let Some((op, verdicts)) = self.pending_mut(peer).and_then(PendingOps::pop_decided) else {
+            return false;
+        };
+        self.note_undecided(peer);
+        self.execute(now, peer, op, &verdicts);
+        self.evict_slow_consumers();
+        true
+    }
+
+    fn note_undecided(&mut self, peer: PeerId) {
+        let undecided = self.pending_mut(peer).map_or(0, |pending| pending.memory());
+        self.peers.set_undecided(peer, undecided);
     }
 
     /// Returns the authorizer, for tests.
     #[cfg(test)]
     pub(in crate::broker) fn authority_for_tests(&self) -> &Authorizer {
         self.authorizer.as_ref().expect("it has one")
+    }
+
+    /// Returns the peers that have decided operations to do, for tests.
+    #[cfg(test)]
+    pub(in crate::broker) fn due_for_tests(&self) -> Vec<PeerId> {
+        self.authorizer.as_ref().map(Authorizer::due).unwrap_or_default()
     }
 
     fn pending_mut(&mut self, peer: PeerId) -> Option<&mut PendingOps> {

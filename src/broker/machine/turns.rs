@@ -47,9 +47,12 @@ impl Broker {
         }
     }
 
-    /// What a peer wants, in order: takes operations out of `ops` until the peer is paused or has had its
-    /// turn. Returns whether it was the turn; then others should have theirs before this is called again.
-    /// `buffered`: bytes that the peer's link holds.
+    /// What a peer wants, in order: does what has waited and is decided, then takes operations out of
+    /// `ops`, until the peer is paused or has had its turn. To be called without new ones, too, when the
+    /// peer is woken while it [`Self::is_deciding`]. Returns whether it was the
+    /// turn; then others should have theirs before this is called again.
+    ///
+    /// `buffered`: bytes that the link of the peer holds.
     pub fn handle_ops(
         &mut self,
         now: Instant,
@@ -64,18 +67,23 @@ impl Broker {
         let mut is_over = self.rests_until(peer).is_some_and(|until| now < until);
         let mut is_paused = self.is_paused(peer);
         let (mut taken, mut rest) = (ops.drain(..), None);
-        while !is_over
-            && !is_paused
-            && let Some(mut op) = rest.take().or_else(|| taken.next())
-        {
-            if let ClientOp::Watch(requests) = &mut op
-                && requests.len() > MAX_WATCHES_AT_ONCE
-            {
-                rest = Some(ClientOp::Watch(requests.split_off(MAX_WATCHES_AT_ONCE)));
+        while !is_over {
+            // What waited for a decision comes first: nothing overtakes what was said earlier.
+            let mut may_pause = self.authorizer.is_some() || self.upstream.is_some();
+            if !self.execute_decided(now, peer) {
+                if is_paused {
+                    break;
+                }
+                let Some(mut op) = rest.take().or_else(|| taken.next()) else { break };
+                if let ClientOp::Watch(requests) = &mut op
+                    && requests.len() > MAX_WATCHES_AT_ONCE
+                {
+                    rest = Some(ClientOp::Watch(requests.split_off(MAX_WATCHES_AT_ONCE)));
+                }
+                // Where nobody is asked, a publish pauses nobody.
+                may_pause |= !op.is_publish();
+                self.handle_op(now, peer, op);
             }
-            // Where nobody is asked, a publish pauses nobody.
-            let may_pause = self.authorizer.is_some() || self.upstream.is_some() || !op.is_publish();
-            self.handle_op(now, peer, op);
             handled += 1;
             is_over = self.work() >= end;
             is_paused = may_pause && self.is_paused(peer);

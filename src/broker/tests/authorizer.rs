@@ -2,6 +2,7 @@
 //! wants it.
 
 mod any_order;
+mod decided;
 mod sign_in;
 
 use std::collections::BTreeSet;
@@ -40,6 +41,7 @@ impl Stage {
     fn greet(&mut self, request: AuthRequestId, user: &str) {
         let user = Json::parse(user.to_owned().into()).expect("valid JSON");
         self.broker.handle_user(self.now, request, Ok(user));
+        self.have_turns();
     }
 
     /// A connection that is signed in as `user`.
@@ -67,6 +69,7 @@ impl Stage {
     fn decide(&mut self, request: AuthRequestId, is_allowed: bool) {
         let decision = if is_allowed { Decision::Allowed } else { Decision::Denied };
         self.broker.handle_decision(self.now, request, decision);
+        self.have_turns();
     }
 
     /// Answers all that is asked, also what is asked then.
@@ -193,10 +196,13 @@ fn what_could_not_be_decided_is_denied_and_asked_again() {
     stage.say(peer, "a", "x");
     let request = stage.asked()[0].1;
     stage.broker.handle_decision(stage.now, request, Decision::Failed);
+    stage.have_turns();
     assert_eq!(stage.refusals(peer).len(), 1);
     stage.say(peer, "a", "x");
     let request = stage.asked()[0].1;
-    stage.pass(11 * SECOND);
+    stage.pass(19 * SECOND);
+    assert_eq!(stage.refusals(peer).len(), 0, "a busy application may not have begun with it");
+    stage.pass(2 * SECOND);
     assert_eq!(stage.refusals(peer).len(), 1, "it hung");
     stage.decide(request, true);
     stage.say(peer, "a", "x");

@@ -75,8 +75,19 @@ impl Stage {
         while let Some(at) = self.broker.poll_timeout().filter(|at| *at <= end) {
             self.now = self.now.max(at);
             self.broker.handle_timeout(self.now);
+            self.have_turns();
         }
         self.now = end;
+    }
+
+    /// Whoever has operations that have been decided does them.
+    pub(super) fn have_turns(&mut self) {
+        for peer in self.broker.due_for_tests() {
+            let rests = |broker: &Broker, now| broker.rests_until(peer).is_some_and(|until| now < until);
+            while self.broker.handle_ops(self.now, peer, &mut Vec::new(), 0) && !rests(&self.broker, self.now)
+            {
+            }
+        }
     }
 
     /// The answer to the operation that `op` makes. Fails when there is none.
