@@ -1,14 +1,8 @@
 // A broker that drains fails no call that it has accepted: who has asked goes when it is answered, and who was asked after that.
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type Client, type ConatServer, connect, type FabricError, init } from 'selvedge'
+import { type Client, type ConatServer, connect, init } from 'selvedge'
 import { faultProxy } from 'selvedge/testing'
+import { Caller, failuresOf, goOn, serveWork } from '../support/callers'
 
-interface Work {
-  twice(n: number): Promise<number>
-}
-
-/** How long a call takes, in ms. */
-const WORK = 200
 const CALLERS = 10
 
 let closes: (() => Promise<unknown>)[] = []
@@ -30,52 +24,6 @@ async function join(address: string): Promise<Client> {
   closes.push(() => client.close())
   await client.waitUntilReady()
   return client
-}
-
-async function startMember(address: string): Promise<void> {
-  const client = await join(address)
-  await client.service('work', {
-    twice: async (n: number) => {
-      await sleep(WORK)
-      return 2 * n
-    },
-  })
-}
-
-/** Calls, one after the other, until it is told to stop. */
-class Caller {
-  readonly failed: FabricError[] = []
-  done = 0
-  readonly #ended: Promise<void>
-  #isStopped = false
-
-  constructor(client: Client) {
-    this.#ended = this.#run(client)
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopped = true
-    await this.#ended
-  }
-
-  async #run(client: Client): Promise<void> {
-    const work = client.call<Work>('work', { waitForInterest: true })
-    while (!this.#isStopped) {
-      await work.twice(this.done).then(
-        () => {
-          this.done += 1
-        },
-        error => this.failed.push(error),
-      )
-    }
-  }
-}
-
-/** Resolves when each has made so many calls more. */
-async function goOn(callers: Caller[], calls: number): Promise<void> {
-  const goals = callers.map(({ done }) => done + calls)
-  const isThere = () => callers.every(({ done, failed }, n) => done >= goals[n]! || failed.length > 0)
-  while (!isThere()) await sleep(20)
 }
 
 const moves: [string, () => Promise<{ address: string; move: () => Promise<unknown> }>][] = [
@@ -108,16 +56,14 @@ const moves: [string, () => Promise<{ address: string; move: () => Promise<unkno
 
 test.each(moves)('calls go on over a broker that drains %s', async (_name, open) => {
   const { address, move } = await open()
-  await Promise.all([startMember(address), startMember(address)])
+  for (const member of [await join(address), await join(address)]) await serveWork(member)
   const clients = await Promise.all(Array.from({ length: CALLERS }, () => join(address)))
   const callers = clients.map(client => new Caller(client))
   await goOn(callers, 1)
   await move()
   await goOn(callers, 2)
   await Promise.all(callers.map(caller => caller.stop()))
-  expect(callers.flatMap(({ failed }) => failed.map(({ code, message }) => `${code}: ${message}`))).toEqual(
-    [],
-  )
+  expect(failuresOf(callers)).toEqual([])
 })
 
 test('a broker that drains waits for a call at most until its deadline', async () => {

@@ -26,6 +26,8 @@ pub(super) struct Drain {
 pub(super) struct Leaver {
     pub(super) peer: PeerId,
     pub(super) step: LeavingStep,
+    /// It has begun to leave what it is asked by.
+    pub(super) is_leaving: bool,
 }
 
 /// How far it is.
@@ -55,7 +57,8 @@ impl Drain {
 
     /// Waits for one that was told to go.
     pub(super) fn begin_wait(&mut self, now: Instant, peer: PeerId) {
-        self.leavers.push(Leaver { peer, step: LeavingStep::Told(now + QUIET_TIMEOUT) });
+        let step = LeavingStep::Told(now + QUIET_TIMEOUT);
+        self.leavers.push(Leaver { peer, step, is_leaving: false });
     }
 
     /// Notes that a connection asks nothing more, and then that it has its answers.

@@ -27,6 +27,7 @@ mod limits;
 mod machine;
 mod member_drains;
 mod outbox;
+mod owed_answers;
 mod pattern_list;
 mod peer;
 mod peer_id;

@@ -8,6 +8,7 @@ use super::account::{Account, Owner};
 use super::budget::{Amount, CONNECTION_BYTES};
 use super::given_requests::{AskedId, Askers, Asks};
 use super::outbox::Outbox;
+use super::owed_answers::OwedAnswers;
 use super::peer_id::PeerId;
 use super::socket_reports::SocketReports;
 use super::subscription_limits::SubscriptionUse;
@@ -52,6 +53,8 @@ pub(super) struct Peer {
     pub(super) asked: Option<AskedId>,
     /// Who has asked it alone.
     pub(super) askers: Option<Box<Askers>>,
+    /// What it owes to those who have asked over a fabric above; only at a gateway.
+    pub(super) owed: Option<Box<OwedAnswers>>,
     /// What it has asked.
     pub(super) asks: Option<Box<Asks>>,
     pub(super) max_subscriptions: usize,
@@ -110,6 +113,7 @@ impl Peer {
             inbox: None,
             asked: None,
             askers: None,
+            owed: None,
             asks: None,
             max_subscriptions: 0,
             subscription_use: SubscriptionUse::default(),
@@ -128,6 +132,11 @@ impl Peer {
             delivered: Volume::default(),
             reported: Volume::default(),
         }
+    }
+
+    /// Whether anybody has asked it.
+    pub(super) fn is_asked(&self) -> bool {
+        self.askers.is_some() || self.owed.is_some()
     }
 
     /// What passes through it.

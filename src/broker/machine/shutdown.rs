@@ -64,11 +64,11 @@ impl Broker {
         let leavers = self.drain.as_ref().map_or(&[][..], |drain| &drain.leavers);
         let is_present =
             |peer: &&Peer| peer.close.is_none() && !leavers.iter().any(|leaver| leaver.peer == peer.id);
-        let next = self.peers.all().into_iter().filter(is_present).min_by_key(|peer| peer.askers.is_some());
-        let is_asked = |peer: PeerId| self.peers.get(peer).is_some_and(|entry| entry.askers.is_some());
+        let next = self.peers.all().into_iter().filter(is_present).min_by_key(|peer| peer.is_asked());
+        let is_asked = |peer: PeerId| self.peers.get(peer).is_some_and(Peer::is_asked);
         match next {
             None => Next::Nobody,
-            Some(peer) if peer.askers.is_none() || leavers.iter().all(|leaver| is_asked(leaver.peer)) => {
+            Some(peer) if !peer.is_asked() || leavers.iter().all(|leaver| is_asked(leaver.peer)) => {
                 Next::Peer(peer.id)
             }
             Some(_) => Next::Wait,
@@ -81,7 +81,7 @@ impl Broker {
         let Some(drain) = &mut self.drain else { return };
         let leavers = std::mem::take(&mut drain.leavers);
         let mut waiting = Vec::with_capacity(leavers.len());
-        for leaver in leavers {
+        for mut leaver in leavers {
             let Some(entry) = self.peers.get(leaver.peer).filter(|entry| entry.close.is_none()) else {
                 continue;
             };
@@ -93,7 +93,11 @@ impl Broker {
                 LeavingStep::Quiet => false,
                 LeavingStep::Answered => true,
             };
-            if is_answered && !self.is_awaited(leaver.peer) {
+            if is_answered && !leaver.is_leaving {
+                leaver.is_leaving = true;
+                self.leave_groups_beyond(leaver.peer);
+            }
+            if is_answered && !self.is_awaited(now, leaver.peer) {
                 self.retire(leaver.peer, EndReason::Drain);
                 self.peers.close(leaver.peer, DisconnectReason::ShutDown);
             } else {
@@ -107,8 +111,11 @@ impl Broker {
     }
 
     /// Whether somebody waits for an answer of this connection.
-    fn is_awaited(&self, peer: PeerId) -> bool {
+    fn is_awaited(&self, now: Instant, peer: PeerId) -> bool {
         let Some(entry) = self.peers.get(peer) else { return false };
+        if self.is_awaited_beyond(now, entry) {
+            return true;
+        }
         let (Some(asked), Some(askers)) = (entry.asked, &entry.askers) else { return false };
         let waits = |asker: PeerId| {
             let asks = self.peers.get(asker).and_then(|entry| entry.asks.as_ref());

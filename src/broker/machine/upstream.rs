@@ -106,13 +106,19 @@ impl Broker {
             let choice = if self.is_upstream_ready() { Choice::Above } else { Choice::ByName };
             self.deliver_here(now, peer, publication.clone(), choice)
         });
-        let Reached { count, has_owner, .. } = match reached {
+        let Reached { count, has_owner, receiver } = match reached {
             Ok(reached) => reached,
             Err(refusal) => {
                 let reply = self.refuse_publish(peer, refusal);
                 return self.acknowledge(peer, ack, reply);
             }
         };
+        self.handle_answer_owed(peer, &publication);
+        if let Some(receiver) = receiver.filter(|_| count == 1)
+            && let Some(answer) = self.answer_wanted(&publication)
+        {
+            self.note_owed(now, receiver, answer);
+        }
         let client = self.client(peer);
         let Some(upstream) = &mut self.upstream else { return };
         let is_ready = upstream.is_ready();

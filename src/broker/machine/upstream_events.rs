@@ -64,11 +64,13 @@ impl Broker {
                 self.deliver_from_beyond(&pattern, Some(&queue), publication);
             }
             UpstreamEvent::DeliverTo(peer, pattern, mut publication) => {
-                let messages = publication.count();
+                let (messages, answer) = (publication.count(), self.answer_wanted(&publication));
                 if vouch_for_nothing(&mut publication)
                     && !self.deliver_one(peer, &pattern, (publication, false))
                 {
                     self.count_lost(messages);
+                } else {
+                    self.note_owed_beyond(peer, answer);
                 }
             }
             UpstreamEvent::InterestRefused(subject, error) => {
@@ -145,8 +147,12 @@ impl Broker {
                 copy.payload.raw = counted.clone();
             }
         }
+        let is_only = receivers.len() == 1 && !pattern.is_silent();
         for (peer, publication) in receivers {
-            self.deliver_one(peer, pattern, (publication, is_shared));
+            let answer = if is_only { self.answer_wanted(&publication) } else { None };
+            if self.deliver_one(peer, pattern, (publication, is_shared)) {
+                self.note_owed_beyond(peer, answer);
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use crate::wire::Carrier;
 
 impl Stage {
     /// A client of ours that was told to go says that it asks nothing more, and that it has all its answers.
-    pub(super) fn leave_quietly(&mut self, peer: PeerId) {
+    pub(in crate::broker) fn leave_quietly(&mut self, peer: PeerId) {
         self.be_quiet(peer);
         self.be_answered(peer);
     }

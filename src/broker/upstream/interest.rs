@@ -132,6 +132,13 @@ impl RemoteInterest {
         self.by_peer.get(&peer).into_iter().flat_map(BTreeMap::keys).cloned().collect()
     }
 
+    /// Returns those of a client that are shared in a group.
+    pub(super) fn groups_of(&self, peer: PeerId) -> Vec<Arc<str>> {
+        let uses = self.by_peer.get(&peer).into_iter().flatten();
+        let groups = uses.filter(|(_, used)| matches!(used, Use::Member(_)));
+        groups.map(|(pattern, _)| pattern.as_str().into()).collect()
+    }
+
     /// Notes what confirms a pattern.
     pub(super) fn note_asked(&mut self, pattern: &Pattern, ack: AckId) {
         if let Some(wanted) = self.patterns.get_mut(pattern) {

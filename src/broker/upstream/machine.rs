@@ -48,6 +48,8 @@ pub(in crate::broker) struct Upstream {
     /// Largest message.
     whole: usize,
     events: VecDeque<UpstreamEvent>,
+    /// When the fabric above has said something last.
+    heard_at: Option<Instant>,
     is_woken: bool,
     has_news: bool,
     stats: UpstreamStats,
@@ -101,6 +103,7 @@ impl Upstream {
             asked: HashSet::new(),
             whole: DEFAULT_WHOLE_BYTES,
             events: VecDeque::new(),
+            heard_at: None,
             is_woken: true,
             has_news: false,
             stats: UpstreamStats::default(),
@@ -125,6 +128,10 @@ impl Upstream {
     /// Returns the most bytes that a message may have, with its headers.
     pub(in crate::broker) fn max_message(&self) -> usize {
         self.whole
+    }
+
+    pub(in crate::broker) fn heard_at(&self) -> Option<Instant> {
+        self.heard_at
     }
 
     pub(in crate::broker) fn has_news(&self) -> bool {
@@ -338,6 +345,7 @@ impl Upstream {
 
     /// Takes what the fabric above says.
     pub(in crate::broker) fn handle_news(&mut self, now: Instant, news: UpstreamNews) {
+        self.heard_at = Some(now);
         match news {
             UpstreamNews::Member { member, publication } => self.handle_member(member, publication),
             UpstreamNews::Op(ServerOp::Deliver { pattern, publication }) => {

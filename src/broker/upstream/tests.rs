@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod drains;
+mod leaving;
 mod refusals;
 
 use std::time::Duration;

@@ -66,6 +66,16 @@ impl Upstream {
         taken
     }
 
+    /// Returns whether a client unsubscribes in order.
+    pub(in crate::broker) fn drains(&self, peer: PeerId) -> bool {
+        self.drains.values().any(|leaving| leaving.peer == peer)
+    }
+
+    /// Returns the patterns of the groups that a client is in.
+    pub(in crate::broker) fn groups_of(&self, peer: PeerId) -> Vec<Arc<str>> {
+        self.interest.groups_of(peer)
+    }
+
     /// Forgets those of a client that is gone.
     pub(super) fn forget_drains(&mut self, peer: PeerId) {
         let own = self.drains.iter().filter(|(_, leaving)| leaving.peer == peer);

@@ -1,0 +1,74 @@
+//! A gateway that drains: who answers others leaves last, and in order.
+
+use super::*;
+use crate::broker::DisconnectReason;
+use crate::subject::Subject;
+
+fn is_let_go(stage: &Stage, peer: PeerId) -> bool {
+    stage.broker.close_reason(peer) == Some(DisconnectReason::ShutDown)
+}
+
+/// A member of a group, which the fabric above knows by this number, and a request that it was given.
+fn asked_member(stage: &mut Stage, number: u64) -> PeerId {
+    let member = stage.join();
+    stage.begin(member, |ack| subscribe(Some(ack), [("jobs", Some("workers"))]));
+    confirm(stage);
+    give(stage, number, "_INBOX.far.1");
+    assert_eq!(stage.received(member), ["jobs: ?"]);
+    member
+}
+
+fn give(stage: &mut Stage, number: u64, place: &str) {
+    let mut publication = publication("jobs", "1", 0, true, "?");
+    publication.headers.reply = Some(Subject::parse(place).expect("valid"));
+    stage.broker.handle_upstream(stage.now, UpstreamNews::Member { member: number, publication });
+}
+
+fn answer(stage: &mut Stage, member: PeerId, place: &str) {
+    let publication = publication(place, "1", 0, true, "!");
+    stage.handle(member, ClientOp::Publish { ack: None, publication });
+    assert_eq!(published(stage).len(), 1);
+}
+
+/// As long as until the next look.
+const MOMENT: Duration = Duration::from_millis(10);
+
+#[test]
+fn who_was_asked_over_the_fabric_above_leaves_after_the_others_and_when_it_has_answered() {
+    let mut stage = gateway();
+    let member = asked_member(&mut stage, 1);
+    let other = stage.join();
+    stage.broker.drain(stage.now, Duration::ZERO);
+    stage.leave_quietly(other);
+    assert!(is_let_go(&stage, other), "though it came later");
+    stage.broker.detach(stage.now, other);
+    stage.pass(MOMENT);
+    stage.leave_quietly(member);
+    let ops = said(&mut stage);
+    let [UpstreamOp::Leave { ack, .. }] = ops[..] else { panic!("{ops:?}") };
+    give(&mut stage, 1, "_INBOX.far.2");
+    assert_eq!(stage.received(member), ["jobs: ?"], "it was under way");
+    answer(&mut stage, member, "_INBOX.far.1");
+    news(&mut stage, ServerOp::Ack { id: ack, reply: Reply::Unsubscribed { count: 1 } });
+    stage.pass(MOMENT);
+    assert!(!is_let_go(&stage, member), "one answer is missing");
+    answer(&mut stage, member, "_INBOX.far.2");
+    stage.pass(MOMENT);
+    assert!(is_let_go(&stage, member));
+    stage.broker.detach(stage.now, member);
+    assert!(stage.broker.poll_drained());
+}
+
+#[test]
+fn an_answer_that_nobody_can_wait_for_any_more_is_not_waited_for() {
+    let mut stage = gateway();
+    let member = asked_member(&mut stage, 1);
+    stage.pass(Duration::from_secs(9));
+    stage.broker.drain(stage.now, Duration::ZERO);
+    stage.leave_quietly(member);
+    confirm(&mut stage);
+    stage.pass(MOMENT);
+    assert!(!is_let_go(&stage, member));
+    stage.pass(Duration::from_secs(1));
+    assert!(is_let_go(&stage, member));
+}
