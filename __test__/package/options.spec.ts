@@ -84,7 +84,7 @@ const STRUCTS: readonly [
     'BrokerOptions',
     SERVER_SHAPE,
     true,
-    ['tls', 'authority', 'upstream', 'pages', 'watched', 'subscriptionsWatched'],
+    ['tls', 'authority', 'upstream', 'pages', 'watched', 'subscriptionsWatched', 'reportInterval'],
   ],
   ['node/options', 'UpstreamSettings', UPSTREAM_SHAPE, true, ['address', 'tls', 'proxy', 'nats']],
   [

@@ -55,7 +55,7 @@ fn is_awaited(asked: Instant, now: Instant) -> bool {
     now.saturating_duration_since(asked) < AWAITED_FOR
 }
 
-/// How long it is assumed that somebody waits for an answer: as long as requests do unless they say otherwise.
+/// How long an answer is waited for: who asks beyond the gateway does not say how long that is.
 const AWAITED_FOR: Duration = Duration::from_secs(10);
 /// Answers of one connection that are remembered. Those beyond are not waited for.
 const MAX_OWED: usize = 16_384;

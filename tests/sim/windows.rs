@@ -106,7 +106,7 @@ fn a_slow_consumer_is_cut_off_if_its_writer_wants_it_so_with_all_that_is_left() 
     assert_eq!(world.sides[&near].close_code().as_deref(), Some("ERR_SLOW_CONSUMER"));
     assert_eq!(world.sides[&near].undelivered, [1, 2, 3, 4, 5, 6]);
     let far = far_of(&world, near);
-    assert_eq!(world.sides[&far].close_code().as_deref(), Some("ERR_SOCKET_CLOSED_BY_PEER"));
+    assert_eq!(world.sides[&far].close_code().as_deref(), Some("ERR_SLOW_CONSUMER"));
     world.assert_right("this story");
 }
 
