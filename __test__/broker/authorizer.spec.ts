@@ -244,8 +244,12 @@ describeStages('authority', stage => {
     }
     expect(await rejection(ann.request('anybody'))).toMatchObject(refusal)
     expect(await rejection(ann.publish('anybody', 1))).toMatchObject(refusal)
+    // As after a refused sign-in: until an attempt succeeds.
+    expect(await rejection(ann.waitUntilReady())).toMatchObject(refusal)
+    const ready = once(ann, 'inbox')
     mayHear = true
-    await ann.waitUntilReady({ timeout: 20_000 })
+    await ready
+    await ann.waitUntilReady()
     expect(await ann.publish('anybody', 1)).toMatchObject({ count: 0 })
   })
 
