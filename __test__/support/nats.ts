@@ -1,8 +1,9 @@
 // A real nats-server. Tests that need one are skipped where there is none; CI has one.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
+import { type AddressInfo, createConnection, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -100,10 +101,20 @@ export class NatsServer {
   }
 }
 
-/** Ports that were free a moment ago: routes have to be known before anybody listens. */
+/**
+ * Ports that were free a moment ago: routes have to be known before anybody listens. Below those that the system gives to
+ * connections and to whoever asks for any port: one of them would soon be taken again.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map(server => once(server, 'listening')))
+  const servers: Server[] = []
+  while (servers.length < count) {
+    const server = createServer().listen(randomInt(15_000, 32_000), '127.0.0.1')
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    )
+    if (isFree) servers.push(server)
+  }
   const ports = servers.map(server => (server.address() as AddressInfo).port)
   await Promise.all(servers.map(server => once(server.close(), 'close')))
   return ports
