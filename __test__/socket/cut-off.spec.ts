@@ -15,45 +15,51 @@ async function readAll(socket: AnySocket): Promise<[unknown[], FabricError?]> {
   }
 }
 
+/** Together more than a reader keeps that takes nothing. */
+const COUNT = 40
+const LARGE = Buffer.alloc(1024 * 1024)
+
+async function gone(socket: AnySocket): Promise<void> {
+  if (socket.state !== 'closed') await once(socket, 'closed')
+}
+
 describeFabrics('a reader whose writer is cut off', fabric => {
-  test('throws behind what came when the time of the end was over', async () => {
-    const { server, socket } = await pair(fabric, { connect: { maxQueueSize: 4 } })
+  test('throws when the time of the end was over', async () => {
+    const { server, socket } = await pair(fabric)
     socket.pause()
-    const closed = once(socket, 'closed')
-    for (const n of numbers(1, 40)) server.write(n)
+    const read = readAll(socket)
+    for (const n of numbers(1, COUNT)) server.write(LARGE, { headers: { n } })
     await expect(server.end({ timeout: 100 })).rejects.toMatchObject({ code: 'ERR_UNDELIVERED' })
-    const reason = { code: 'ERR_SOCKET_CLOSED_BY_PEER', missing: 36 }
-    expect((await closed)[0]).toMatchObject(reason)
+    await gone(socket)
     socket.resume()
-    expect(await readAll(socket)).toEqual([numbers(1, 4), expect.objectContaining(reason)])
+    const [, error] = await read
+    expect(error).toMatchObject({ code: 'ERR_SOCKET_CLOSED_BY_PEER', missing: expect.any(Number) })
+    expect(error!.missing).toBeLessThan(COUNT)
   })
 
   test('has its stream destroyed, though the other end has only closed', async () => {
-    const { server, socket } = await pair(fabric, { connect: { maxQueueSize: 4 } })
+    const { server, socket } = await pair(fabric)
     const duplex = socket.toDuplex()
     const failed = once(duplex, 'error')
-    const closed = once(socket, 'closed')
-    for (const n of numbers(1, 40)) server.write(n)
+    for (const n of numbers(1, COUNT)) server.write(LARGE, { headers: { n } })
     server.close()
-    await closed
+    await gone(socket)
     duplex.resume()
-    expect((await failed)[0]).toMatchObject({ code: 'ERR_SOCKET_CLOSED_BY_PEER', missing: 36 })
+    const [error] = await failed
+    expect(error).toMatchObject({ code: 'ERR_SOCKET_CLOSED_BY_PEER', missing: expect.any(Number) })
   })
 
   test('is told when the writer gave it up as too slow', async () => {
     const listen = { maxQueueSize: 4, slowConsumer: 'close', slowConsumerTimeout: 50 } as const
     const { server, socket } = await pair(fabric, { listen })
     socket.pause()
-    const closed = once(socket, 'closed')
+    const read = readAll(socket)
     for (const n of numbers(1, 4)) server.write(n)
     const [given] = await once(server, 'closed')
     expect(given).toMatchObject({ code: 'ERR_SLOW_CONSUMER', undelivered: 4 })
-    await closed
+    await gone(socket)
     socket.resume()
-    expect(await readAll(socket)).toEqual([
-      numbers(1, 4),
-      expect.objectContaining({ code: 'ERR_SLOW_CONSUMER' }),
-    ])
+    expect((await read)[1]).toMatchObject({ code: 'ERR_SLOW_CONSUMER' })
   })
 
   test('sees an end where everything came', async () => {
