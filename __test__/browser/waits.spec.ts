@@ -66,7 +66,7 @@ const WAITS: Readonly<Record<string, Row>> = {
   },
   'ClientSocket.send': {
     wait: (options, { lonely }) => lonely.send(1, options),
-    says: 'the message is not known to be handled, and may still be',
+    says: 'may still be handled, and is not known to be',
   },
   'ClientSocket.request': { wait: (options, { full }) => full.request(1, options), says: 'timeout' },
   'ClientSocket.drain': {

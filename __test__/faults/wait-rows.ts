@@ -143,7 +143,7 @@ export const WAITS: Record<string, Row> = {
   },
   'ConatSocketBase.send': socketWait(
     (socket, bounds) => socket.send('last', bounds),
-    /the message is not known to be handled/,
+    /may still be handled, and is not known to be/,
   ),
   'ConatSocketBase.request': socketWait(
     (socket, bounds) => socket.request('?', bounds),

@@ -15,13 +15,6 @@ function otherCopy(): { messageData: typeof messageData } {
   return copy!
 }
 
-/** A value that contains itself. */
-function cycle(): object {
-  const value = { a: [{ c: {} }] }
-  value.a[0]!.c = value
-  return value
-}
-
 /** One of each that would arrive as `{}`. */
 const LOST: Record<string, () => object> = {
   ArrayBuffer: () => new ArrayBuffer(3),
@@ -65,18 +58,6 @@ test('the place of what no encoding has is told, too', () => {
     [{ a: [1, 2n] }, 'a[1]'],
     [[{ f: () => 1 }], '[0].f'],
     [{ 'x y': Symbol('s') }, '["x y"]'],
-    [cycle(), 'a[0].c'],
-    [{ x: [1, JSON.parse('{"__proto__": 1}')] }, 'x[1].__proto__'],
-    [
-      {
-        x: {
-          get y() {
-            throw new Error('boom')
-          },
-        },
-      },
-      'x.y',
-    ],
   ]
   for (const [mesg, place] of cases) {
     expect(() => encode({ mesg })).toThrow(expect.objectContaining({ code: 'ERR_ENCODE' }))

@@ -70,8 +70,7 @@ function isExtension(object: object): boolean {
 /** Returns the error for what cannot be encoded, with the place in `value` if it can be found. */
 export function unencodable(cause: unknown, what = 'the value', value?: unknown): FabricError {
   if (cause instanceof FabricError) return cause
-  const text = textOf(cause)
-  return new FabricError(`cannot encode ${what}: ${text}${placeIn(value, text)}`, 'ERR_ENCODE', { cause })
+  return new FabricError(`cannot encode ${what}: ${textOf(cause)}${placeIn(value)}`, 'ERR_ENCODE', { cause })
 }
 
 /** What a getter or a Proxy has thrown can be anything. */
@@ -83,50 +82,29 @@ function textOf(thrown: unknown): string {
   }
 }
 
-function placeIn(value: unknown, text: string): string {
+function placeIn(value: unknown): string {
   try {
-    return whereRefused(value, text.includes(PROTO))
+    return whereRefused(value)
   } catch {
-    // A Proxy that throws, as it did before.
+    // A getter or a Proxy that throws, as it did before.
     return ''
   }
 }
 
-/** A key that not every encoder carries. */
-const PROTO = '__proto__'
-
-interface Search {
-  /** What the value is in. */
-  readonly around: readonly object[]
-  readonly seen: Set<object>
-  readonly refusesProto: boolean
-}
-
 /** Returns where something is that cannot be encoded, as the end of an error text. */
-function whereRefused(value: unknown, refusesProto: boolean): string {
-  const path = find(value, '', { around: [], seen: new Set(), refusesProto })
+function whereRefused(value: unknown): string {
+  const path = find(value, '', 1, new Set())
   return path === undefined || path === '' ? '' : ` at ${path.replace(/^\./, '')}`
 }
 
-/** Looks at each object once: it may be in the value many times, and contain itself, which no encoder carries. */
-function find(value: unknown, path: string, search: Search): string | undefined {
-  const { around, seen, refusesProto } = search
+/** Looks at each object once: it may contain itself, and many times. */
+function find(value: unknown, path: string, depth: number, seen: Set<object>): string | undefined {
   if (typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol') return path
-  if (typeof value !== 'object' || value === null || around.length >= MAX_DEPTH || isView(value))
-    return undefined
-  if (around.includes(value)) return path
+  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH || isView(value)) return undefined
   if (seen.has(value)) return undefined
   seen.add(value)
-  for (const key of Object.keys(value)) {
-    const place = `${path}${Array.isArray(value) ? `[${key}]` : step(key)}`
-    if (key === PROTO && refusesProto) return place
-    let item: unknown
-    try {
-      item = (value as Record<string, unknown>)[key]
-    } catch {
-      return place
-    }
-    const found = find(item, place, { ...search, around: [...around, value] })
+  for (const [key, item] of Object.entries(value)) {
+    const found = find(item, `${path}${Array.isArray(value) ? `[${key}]` : step(key)}`, depth + 1, seen)
     if (found !== undefined) return found
   }
   return undefined
